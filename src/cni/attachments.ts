@@ -1,0 +1,43 @@
+/**
+ * The list of attachments that GC leaves alone (SPEC section 2 "GC"). Used by the daemon only.
+ */
+import * as v from 'valibot';
+import { checkConfig, jsonObject } from './config-check.ts';
+
+/** One container's interface on the network that GC is about. */
+export interface ValidAttachment {
+  readonly containerId: string;
+  readonly ifName: string;
+}
+
+/** The second is what spec-v1.1.0 first called it; the reference client sends both. */
+const keys = ['cni.dev/valid-attachments', 'cni.dev/attachments'] as const;
+
+const name = v.pipe(
+  v.string('a string'),
+  v.check((text) => text !== '', 'a name'),
+);
+const attachment = v.pipe(
+  jsonObject,
+  v.object({ containerID: name, ifname: name }),
+  v.transform((item): ValidAttachment => ({ containerId: item.containerID, ifName: item.ifname })),
+);
+const listSchema = v.nullable(v.array(attachment, 'an array of attachments'));
+
+/**
+ * Reads the attachments that are still valid on the network of this configuration.
+ *
+ * Neither key: the caller had no list, and nothing may be released. `[]`: no attachment is valid any more. `null` is
+ * read as `[]`: it is how Go prints a list that nothing was added to, and CRI-O sends it when the last pod has left the
+ * network. The specification does not say; releasing is what that caller means, and what is released is still only
+ * what this host holds on this network.
+ *
+ * @returns undefined if there is no list
+ * @throws CniError 7 if an entry is not readable. Entries are never skipped: one that is not understood may stand for a
+ * running container, whose address would be released.
+ */
+export function validAttachments(config: Readonly<Record<string, unknown>>): readonly ValidAttachment[] | undefined {
+  const key = keys.find((candidate) => Object.hasOwn(config, candidate));
+  if (key === undefined) return undefined;
+  return checkConfig(listSchema, config[key], key) ?? [];
+}

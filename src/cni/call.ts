@@ -1,0 +1,102 @@
+/**
+ * The network configuration on stdin, as far as the plugin process judges it before it asks the daemon: that it is
+ * JSON, which network it is for and which version it is written in (SPEC section 2 "Parameters", section 4).
+ * Loaded by the plugin process: small imports only.
+ */
+import { isUtf8 } from 'node:buffer';
+import { CniCode, CniError } from './errors.ts';
+import { checkNetworkName } from './names.ts';
+import { decodeVersion } from './versions.ts';
+
+/** A network configuration whose envelope is in order. */
+export interface NetworkConfig {
+  /** As written, "0.1.0" if not written; `requireVersion` decides whether it can be served. */
+  readonly cniVersion: string;
+  readonly name: string;
+  /** The whole document. */
+  readonly config: Readonly<Record<string, unknown>>;
+}
+
+const source = 'The main plugin passes the network configuration on stdin.';
+
+/**
+ * Reads the envelope of the network configuration, in the order of the reference: JSON, then name, then version.
+ * @throws CniError 6 if stdin is not a JSON object or a value has the wrong type; 7 if the name is missing or invalid.
+ */
+export function readNetworkConfig(stdin: Buffer): NetworkConfig {
+  const config = decodeConfig(stdin);
+  const name = networkName(config.name);
+  return { cniVersion: decodeVersion(config.cniVersion), name, config };
+}
+
+/**
+ * Reads the `name` of a network configuration.
+ * @throws CniError 6 if it is not a string; 7 if it is missing or invalid.
+ */
+export function networkName(value: unknown): string {
+  if (value === undefined || value === null || value === '') {
+    throw new CniError(
+      CniCode.invalidConfig,
+      'the network configuration has no name',
+      'Add "name" to the network configuration; it identifies the network on all its hosts.',
+    );
+  }
+  if (typeof value !== 'string') {
+    throw new CniError(
+      CniCode.decode,
+      'name in the network configuration is not a string',
+      'Write it in quotes, for example "name": "my-network".',
+    );
+  }
+  checkNetworkName(value);
+  return value;
+}
+
+/**
+ * Decodes stdin. `null` is an empty configuration, as for the reference.
+ * @throws CniError 6 that says in which way stdin is not a JSON object.
+ */
+export function decodeConfig(stdin: Buffer): Record<string, unknown> {
+  if (!isUtf8(stdin)) {
+    throw undecodable('is not UTF-8', 'Save the network configuration file in UTF-8.');
+  }
+  const text = stdin.toString('utf8');
+  if (text.trim() === '') throw undecodable('is empty', source);
+  if (text.startsWith('\uFEFF')) {
+    throw undecodable('starts with a byte order mark', 'Save the network configuration file in UTF-8 without it.');
+  }
+  const value = parseJson(text);
+  if (value === null) return {};
+  if (typeof value !== 'object' || Array.isArray(value)) {
+    const found = Array.isArray(value) ? 'an array' : `a ${typeof value}`;
+    throw undecodable(`is ${found}, not a JSON object`, source);
+  }
+  return value as Record<string, unknown>;
+}
+
+/**
+ * The caller's version for an answer that does not depend on a readable call: VERSION, which must work with any stdin,
+ * and error objects. Never throws.
+ * @returns `cniVersion` as written, undefined if there is none to be read. See `answerVersion`.
+ */
+export function peekVersion(stdin: Buffer): string | undefined {
+  try {
+    const { cniVersion } = decodeConfig(stdin);
+    return typeof cniVersion === 'string' && cniVersion !== '' ? cniVersion : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.slice(0, 200) : 'it cannot be parsed';
+    throw undecodable('is not valid JSON', `Correct the network configuration file: ${reason}.`);
+  }
+}
+
+function undecodable(what: string, details: string): CniError {
+  return new CniError(CniCode.decode, `the network configuration on stdin ${what}`, details);
+}

@@ -1,0 +1,80 @@
+/**
+ * Checks a part of the network configuration against a schema and turns what is wrong into one CNI error that names
+ * the key, what was expected and what was found. Used by the daemon only. Schemas write what they expect as their
+ * message, so that it reads "KEY: expected MESSAGE, found VALUE".
+ */
+import * as v from 'valibot';
+import { parseAddress, parseCidr } from './address.ts';
+import { CniCode, CniError } from './errors.ts';
+
+type Schema<Output> = v.GenericSchema<unknown, Output>;
+
+/** More faults than this are not listed: who sees them starts with the first anyway. */
+const maxFaults = 3;
+const maxFoundLength = 60;
+
+/** A JSON object; an array is none. */
+export const jsonObject = v.custom<Record<string, unknown>>(isJsonObject, 'an object');
+
+/** A bare address, re-printed in canonical form. */
+export const addressText = v.pipe(
+  v.string('an address such as 10.0.0.1'),
+  v.check((text) => parseAddress(text) !== undefined, 'an address such as 10.0.0.1'),
+  v.transform((text) => parseAddress(text)?.text ?? text),
+);
+
+/** An address with prefix length, re-printed in canonical form; `expected` describes it to who wrote something else. */
+export const cidrText = (expected = 'an address with prefix length such as 10.0.0.5/24') =>
+  v.pipe(
+    v.string(expected),
+    v.check((text) => parseCidr(text) !== undefined, expected),
+    v.transform((text) => parseCidr(text)?.text ?? text),
+  );
+
+/** An address with or without prefix length, kept as written. */
+export const requestedAddressText = v.pipe(
+  v.string('an address such as 10.0.0.5'),
+  v.check((text) => isRequestableAddress(text), 'an address such as 10.0.0.5 or 10.0.0.5/24'),
+);
+
+/** True for a bare address or one with a prefix length. */
+export function isRequestableAddress(text: string): boolean {
+  return parseAddress(text) !== undefined || parseCidr(text) !== undefined;
+}
+
+/**
+ * Checks `value`, which stands at `path` in the network configuration.
+ * @returns the schema's output
+ * @throws CniError 7 naming each wrong key, at most three
+ */
+export function checkConfig<Output>(schema: Schema<Output>, value: unknown, path: string): Output {
+  const result = v.safeParse(schema, value);
+  if (result.success) return result.output;
+  const faults = result.issues.slice(0, maxFaults).map((issue) => describeFault(issue, path));
+  throw new CniError(
+    CniCode.invalidConfig,
+    `invalid network configuration: ${faults.join('; ')}`,
+    'Correct these keys in the network configuration file of this host.',
+  );
+}
+
+function describeFault(issue: v.BaseIssue<unknown>, base: string): string {
+  const path = (issue.path ?? []).reduce((text, item) => text + pathStep(item), base);
+  if (issue.input === undefined) return `${path} is missing`;
+  return `${path}: expected ${issue.message}, found ${describeValue(issue.input)}`;
+}
+
+function pathStep(item: v.IssuePathItem): string {
+  return item.type === 'array' ? `[${item.key}]` : `.${String(item.key)}`;
+}
+
+function describeValue(value: unknown): string {
+  if (Array.isArray(value)) return 'an array';
+  if (typeof value === 'object' && value !== null) return 'an object';
+  const text = typeof value === 'string' ? JSON.stringify(value) : String(value);
+  return text.length > maxFoundLength ? `${text.slice(0, maxFoundLength)}...` : text;
+}
+
+function isJsonObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

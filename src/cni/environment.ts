@@ -1,0 +1,73 @@
+/**
+ * The environment of a call (SPEC section 2 "Parameters"). Loaded by the plugin process: small imports only.
+ */
+import { CniCode, CniError } from './errors.ts';
+import { checkContainerId, checkInterfaceName } from './names.ts';
+
+const commands = ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS', 'VERSION'] as const;
+
+export type Command = (typeof commands)[number];
+
+/** A call's environment. What a command does not use is an empty string, also if the caller sent something. */
+export interface CallEnvironment {
+  readonly command: Command;
+  readonly containerId: string;
+  /** A path, or on DEL possibly empty or a path to nothing. */
+  readonly netns: string;
+  readonly ifName: string;
+  /** CNI_ARGS as it came, for `parseCniArgs`. */
+  readonly args: string;
+  /** CNI_PATH as it came. */
+  readonly path: string;
+}
+
+/**
+ * What each command cannot do without. CNI_PATH is the specification's: the reference wants it always, but a plugin
+ * that calls no other one has no use for it, and refusing the call would help nobody.
+ */
+const required: Record<Command, readonly string[]> = {
+  ADD: ['CNI_CONTAINERID', 'CNI_NETNS', 'CNI_IFNAME'],
+  DEL: ['CNI_CONTAINERID', 'CNI_IFNAME'],
+  CHECK: ['CNI_CONTAINERID', 'CNI_NETNS', 'CNI_IFNAME'],
+  GC: ['CNI_PATH'],
+  STATUS: [],
+  VERSION: [],
+};
+
+/** Commands are case-sensitive. */
+export function isCommand(value: string | undefined): value is Command {
+  return (commands as readonly (string | undefined)[]).includes(value);
+}
+
+/**
+ * Reads and judges the CNI variables. A variable that is set but empty counts as missing. Attachment variables are
+ * neither read nor judged where the command has no attachment: callers fill them with dummies then.
+ * @throws CniError 4 if the command is unknown, variables are missing (all named in one message) or hold what they must not.
+ */
+export function readEnvironment(env: Readonly<Record<string, string | undefined>>): CallEnvironment {
+  const command = env.CNI_COMMAND;
+  if (!isCommand(command)) {
+    throw new CniError(
+      CniCode.invalidEnvironment,
+      `unknown CNI_COMMAND: ${(command ?? '').slice(0, 40)}`,
+      `CNI_COMMAND must be one of ${commands.join(', ')}.`,
+    );
+  }
+  const missing = required[command].filter((name) => !env[name]);
+  if (missing.length > 0) {
+    throw new CniError(
+      CniCode.invalidEnvironment,
+      `required environment variables missing: ${missing.join(', ')}`,
+      `CNI ${command} needs them; the container runtime sets them.`,
+    );
+  }
+  const path = env.CNI_PATH ?? '';
+  if (command === 'GC' || command === 'STATUS' || command === 'VERSION') {
+    return { command, containerId: '', netns: '', ifName: '', args: '', path };
+  }
+  const containerId = env.CNI_CONTAINERID ?? '';
+  const ifName = env.CNI_IFNAME ?? '';
+  checkContainerId(containerId);
+  checkInterfaceName(ifName);
+  return { command, containerId, netns: env.CNI_NETNS ?? '', ifName, args: env.CNI_ARGS ?? '', path };
+}

@@ -1,0 +1,66 @@
+/**
+ * The error object of the CNI specification (SPEC section 5 "Error") and the codes that this plugin uses.
+ * Loaded by the plugin process: keep it free of imports.
+ */
+
+/** 0-99 belong to the specification and its reference library, from 100 on the codes are this plugin's own. */
+export const CniCode = {
+  incompatibleVersion: 1,
+  unsupportedField: 2,
+  /** Tells the runtime that no clean-up is needed; never meant as "I know no such address". */
+  unknownContainer: 3,
+  invalidEnvironment: 4,
+  io: 5,
+  decode: 6,
+  invalidConfig: 7,
+  /** Not in the specification, but in the reference library: CNI_NETNS is the plugin's own namespace. */
+  ownNamespace: 8,
+  tryAgain: 11,
+  /** STATUS: no ADD can be served now. */
+  notAvailable: 50,
+  /** STATUS: as 50, and running containers may lose their connection. */
+  limited: 51,
+  unexpected: 100,
+  noFreeAddress: 101,
+  networkConflict: 102,
+  /** Wrong credentials, missing permission or licence. */
+  credentials: 103,
+  /** CHECK: the reservation is gone or is no longer this container's. */
+  reservationLost: 104,
+  /** An address was asked for by name and cannot be had. */
+  addressNotAvailable: 105,
+} as const;
+
+/**
+ * A failure as its caller shall see it. `message` says what failed and names the thing: main plugins may pass on
+ * only this text. `details` says what to do about it. Neither may hold a secret.
+ */
+export class CniError extends Error {
+  override readonly name = 'CniError';
+  /** One of `CniCode`, or what a daemon of another release sent. */
+  readonly code: number;
+  readonly details: string | undefined;
+
+  constructor(code: number, msg: string, details?: string) {
+    super(msg);
+    this.code = code;
+    this.details = details;
+  }
+}
+
+/** The document for stdout, `details` left out when there are none. */
+export interface ErrorDocument {
+  readonly cniVersion: string;
+  readonly code: number;
+  readonly msg: string;
+  readonly details?: string;
+}
+
+/**
+ * The error object for stdout (SPEC section 5 "Error").
+ * @param cniVersion the version of the call; `answerVersion` finds one when the call could not be read.
+ */
+export function formatError(error: CniError, cniVersion: string): ErrorDocument {
+  const document = { cniVersion, code: error.code, msg: error.message };
+  return error.details ? { ...document, details: error.details } : document;
+}

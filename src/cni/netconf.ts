@@ -1,0 +1,99 @@
+/**
+ * The network configuration as the CNI specification defines it (SPEC section 1 "Network configuration", CONVENTIONS
+ * "args" and "capabilities"), checked and typed. Used by the daemon only. What `ipam` means to this plugin beyond the
+ * specification is not judged here.
+ */
+import * as v from 'valibot';
+import { networkName } from './call.ts';
+import { checkConfig, jsonObject, requestedAddressText } from './config-check.ts';
+import type { Command } from './environment.ts';
+import { CniCode, CniError } from './errors.ts';
+import { type PrevResult, prevResultSchema } from './prev-result.ts';
+import { type Route, routeSchema } from './route.ts';
+import { type CniVersion, decodeVersion, requireVersion } from './versions.ts';
+
+export interface Netconf {
+  readonly cniVersion: CniVersion;
+  readonly name: string;
+  /** The main plugin, such as "bridge"; undefined if not given. */
+  readonly type: string | undefined;
+  /** The main plugin invents a gateway address for itself where `ipam` gives none. */
+  readonly isGateway: boolean;
+  /** As `isGateway`, and it is the default route. */
+  readonly isDefaultGateway: boolean;
+  /** The `ipam` part as it came; only `type` has been judged. */
+  readonly ipam: Readonly<Record<string, unknown>> & { readonly type: string };
+  /** `ipam.routes`; empty if absent. */
+  readonly routes: readonly Route[];
+  /** `runtimeConfig.ips`, as written; empty if absent. */
+  readonly runtimeIps: readonly string[];
+  /** `args.cni.ips`, as written; empty if absent. */
+  readonly argsIps: readonly string[];
+  /** Undefined if absent, and on ADD, where an IPAM plugin must ignore it. */
+  readonly prevResult: PrevResult | undefined;
+}
+
+const flag = v.nullish(v.boolean('true or false'), false);
+const typeName = v.nullish(v.string('a string'), '');
+const ipamSchema = v.pipe(
+  jsonObject,
+  v.check((ipam) => typeof ipam.type === 'string' && ipam.type !== '', 'an object with the string key "type"'),
+);
+const routesSchema = v.nullish(v.array(routeSchema, 'an array of routes'));
+const ipsSchema = v.nullish(v.array(requestedAddressText, 'an array of addresses'));
+const runtimeConfigSchema = v.nullish(v.pipe(jsonObject, v.object({ ips: ipsSchema })));
+const argsSchema = v.nullish(
+  v.pipe(jsonObject, v.object({ cni: v.nullish(v.pipe(jsonObject, v.object({ ips: ipsSchema }))) })),
+);
+
+/**
+ * Checks and types a network configuration. `null` counts as absent wherever the reference takes it so.
+ *
+ * For DEL and GC, keys that only describe a new address do not fail the call when they are wrong, but count as absent:
+ * an administrator may have edited the file since ADD, and a release must not wait for the file to be repaired.
+ *
+ * @throws CniError 6, 7 (name) and 1 for the envelope, as from `readNetworkConfig` and `requireVersion`; 7 naming the
+ * key's path, what was expected and what was found.
+ */
+export function parseNetconf(config: Readonly<Record<string, unknown>>, command: Command): Netconf {
+  const name = networkName(config.name);
+  const cniVersion = requireVersion(decodeVersion(config.cniVersion), command);
+  const ipam = requireIpam(config.ipam);
+  const releasing = command === 'DEL' || command === 'GC';
+
+  function read<Output>(schema: v.GenericSchema<unknown, Output>, value: unknown, path: string): Output | undefined {
+    try {
+      return checkConfig(schema, value, path);
+    } catch (error) {
+      if (releasing && error instanceof CniError) return undefined;
+      throw error;
+    }
+  }
+
+  return {
+    cniVersion,
+    name,
+    type: read(typeName, config.type, 'type') || undefined,
+    isGateway: read(flag, config.isGateway, 'isGateway') ?? false,
+    isDefaultGateway: read(flag, config.isDefaultGateway, 'isDefaultGateway') ?? false,
+    ipam,
+    routes: read(routesSchema, ipam.routes, 'ipam.routes') ?? [],
+    runtimeIps: read(runtimeConfigSchema, config.runtimeConfig, 'runtimeConfig')?.ips ?? [],
+    argsIps: read(argsSchema, config.args, 'args')?.cni?.ips ?? [],
+    prevResult:
+      command === 'ADD' ? undefined : (read(v.nullish(prevResultSchema), config.prevResult, 'prevResult') ?? undefined),
+  };
+}
+
+/** Without `ipam.type` no main plugin can have called us: somebody runs the plugin by hand, or names it in `type`. */
+function requireIpam(value: unknown): Netconf['ipam'] {
+  if (value === undefined || value === null) {
+    throw new CniError(
+      CniCode.invalidConfig,
+      'the network configuration has no "ipam" part',
+      'Add "ipam": {"type": ...}; this is an IPAM plugin and is called through a main plugin such as bridge.',
+    );
+  }
+  const ipam = checkConfig(ipamSchema, value, 'ipam');
+  return ipam as Netconf['ipam'];
+}

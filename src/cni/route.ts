@@ -1,0 +1,59 @@
+/** A route as the network configuration gives it and as a result returns it (SPEC section 5 "ADD Success"). */
+import * as v from 'valibot';
+import { addressText, cidrText, jsonObject } from './config-check.ts';
+
+export interface Route {
+  /** CIDR; host bits are kept as written. */
+  readonly dst: string;
+  /** Next hop. Without it the main plugin takes the gateway of the route's family. */
+  readonly gw?: string;
+  /** Bytes; 0 is the same as absent. */
+  readonly mtu?: number;
+  /** Bytes; 0 is the same as absent. */
+  readonly advmss?: number;
+  /** 0 is the same as absent. */
+  readonly priority?: number;
+  /** 0 is a value. */
+  readonly table?: number;
+  /** 0 is a value. */
+  readonly scope?: number;
+}
+
+const dstHint = 'an address range such as 10.0.0.0/8, or 0.0.0.0/0 for the default route';
+const countHint = 'a whole number from 0 to 4294967295';
+
+/** The kernel takes all of these as unsigned 32 bit numbers or less. */
+const count = v.nullish(
+  v.pipe(
+    v.number(countHint),
+    v.check((value) => Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff, countHint),
+  ),
+);
+
+/** Absent, null and "" all mean no next hop, as for the reference. */
+const gateway = v.nullish(v.union([v.literal(''), addressText], (issue) => nextHopHint(issue.input)));
+
+export const routeSchema = v.pipe(
+  jsonObject,
+  v.object({
+    dst: cidrText(dstHint),
+    gw: gateway,
+    mtu: count,
+    advmss: count,
+    priority: count,
+    table: count,
+    scope: count,
+  }),
+  v.transform(toRoute),
+);
+
+function nextHopHint(found: unknown): string {
+  const withPrefix = typeof found === 'string' && found.includes('/');
+  return withPrefix ? 'an address without prefix length' : 'an address such as 10.0.0.1';
+}
+
+/** Leaves out what is absent, so that a result can be printed from it. */
+function toRoute(input: { dst: string } & { [K in keyof Route]?: Route[K] | null | undefined }): Route {
+  const present = Object.entries(input).filter(([, value]) => value !== null && value !== undefined && value !== '');
+  return { ...Object.fromEntries(present), dst: input.dst };
+}
