@@ -1,0 +1,76 @@
+# Needs: make, npm and any Node from 20 on. Everything else, the pinned Node 24 included, comes with `make setup`.
+
+ARCH ?= $(HOST_ARCH)
+DESTDIR ?=
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+SYSTEMD_DIR ?= $(PREFIX)/lib/systemd/system
+CNI_BIN_DIR ?= /opt/cni/bin
+CONFIG_DIR = /etc/infoblox-cni
+# rkt's directory of plugins; unset, it is served only where it exists already.
+RKT_PLUGIN_DIR ?=
+
+SHELL = /bin/sh
+HOST_ARCH := $(patsubst x86_64,x64,$(patsubst aarch64,arm64,$(shell uname -m)))
+DIST = $(if $(filter $(HOST_ARCH),$(ARCH)),dist,dist/$(ARCH))
+HOST_PATH := $(subst $(CURDIR)/node_modules/.bin:,,$(PATH))
+# Whatever runs here runs under the pinned Node.
+export PATH := $(CURDIR)/node_modules/.bin:$(HOST_PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup npm-packages host-packages check test build demo simulator bench install uninstall clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
+	@echo '  Variables: ARCH=x64|arm64 (build, install), DESTDIR, PREFIX, CNI_BIN_DIR, RKT_PLUGIN_DIR, SYSTEMD_DIR (install, uninstall)'
+
+setup: npm-packages host-packages ## fetch the toolchain: npm packages, and as root the Debian packages that tests use
+
+# Again only when the lock file has changed since the last time it went well.
+npm-packages:
+	@if ! sha256sum --check --status node_modules/.setup 2>/dev/null; then \
+	  echo 'setup: npm ci'; \
+	  PATH='$(HOST_PATH)' npm ci && sha256sum package-lock.json > node_modules/.setup; \
+	fi
+
+host-packages:
+	@missing=; \
+	test -x /usr/lib/cni/bridge || test -x /opt/cni/bin/bridge || missing="$$missing containernetworking-plugins"; \
+	command -v ip >/dev/null || missing="$$missing iproute2"; \
+	command -v strip >/dev/null || missing="$$missing binutils"; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "setup: apt-get install$$missing"; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null && exit 0; \
+	fi; \
+	echo "setup: MISSING on this host (Debian names):$$missing - going on without, less is tested"
+
+check: npm-packages ## format, lint, types, import directions
+	npm run --silent check
+
+test: setup check build ## set up, check, build, run every test
+	npm run --silent test
+
+build: setup ## build dist/infoblox-cni with its links (ARCH=arm64: dist/arm64/)
+	node build.mjs --arch $(ARCH)
+
+demo: setup build ## a container's address from a simulated grid, and back: the whole way
+	node test/demo/main.ts
+
+simulator: npm-packages ## start the grid simulator alone, to point curl or a daemon at
+	node test/simulator/main.ts
+
+bench: setup build ## what it costs: start-up, requests, latency
+	node bench/main.ts
+
+install: ## install on this host, or below DESTDIR; builds only if nothing is built
+	@test -x $(DIST)/infoblox-cni || $(MAKE) build
+	@DESTDIR='$(DESTDIR)' DIST='$(DIST)' BINDIR='$(BINDIR)' CNI_BIN_DIR='$(CNI_BIN_DIR)' RKT_PLUGIN_DIR='$(RKT_PLUGIN_DIR)' \
+	  SYSTEMD_DIR='$(SYSTEMD_DIR)' CONFIG_DIR='$(CONFIG_DIR)' sh deploy/install.sh install
+
+uninstall: ## remove what install put there; configuration and state stay
+	@DESTDIR='$(DESTDIR)' BINDIR='$(BINDIR)' CNI_BIN_DIR='$(CNI_BIN_DIR)' RKT_PLUGIN_DIR='$(RKT_PLUGIN_DIR)' \
+	  SYSTEMD_DIR='$(SYSTEMD_DIR)' CONFIG_DIR='$(CONFIG_DIR)' sh deploy/install.sh uninstall
+
+clean: ## remove what was built and fetched, node_modules excepted
+	rm -rf dist coverage .cache

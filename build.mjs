@@ -1,0 +1,223 @@
+/**
+ * Builds the one executable: two CommonJS scripts (the plugin, which every container start pays for, and the daemon, an
+ * asset that only the daemon's role compiles) inside a stripped copy of the pinned Node.
+ *
+ *   node build.mjs [--arch x64|arm64] [--outdir DIR]
+ *
+ * Equal sources, commit and strip give equal bytes: no code cache, no snapshot, no date, no path of the building machine.
+ */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+const root = dirname(fileURLToPath(import.meta.url));
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const hostArch = process.arch;
+const nodeVersion = manifest.optionalDependencies[`node-linux-${hostArch}`];
+
+/** The links that give the executable its other two names. */
+const LINKS = ['infoblox', 'infoblox-cni-daemon'];
+const STRIP = { x64: 'x86_64-linux-gnu-strip', arm64: 'aarch64-linux-gnu-strip' };
+
+class BuildError extends Error {}
+
+function say(text) {
+  console.log(`build: ${text}`);
+}
+
+function megabytes(bytes) {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+/** A SEA blob fits only the Node that wrote it, so everything here runs under the pinned one. */
+function useThePinnedNode() {
+  if (process.version === `v${nodeVersion}`) return;
+  const pinned = join(root, 'node_modules', '.bin', 'node');
+  if (!existsSync(pinned) || realpathSync(pinned) === realpathSync(process.execPath)) {
+    throw new BuildError(
+      `this needs Node ${nodeVersion} from node_modules (found ${process.version}): run "make setup"`,
+    );
+  }
+  const run = spawnSync(pinned, process.argv.slice(1), { stdio: 'inherit' });
+  process.exit(run.status ?? 1);
+}
+
+/** The commit that is built, marked when the tree differs from it; a packager without git names it in COMMIT. */
+function commit() {
+  if (process.env.COMMIT) return process.env.COMMIT;
+  const args = ['describe', '--always', '--dirty', '--abbrev=12', '--exclude=*'];
+  const run = spawnSync('git', args, { cwd: root, encoding: 'utf8' });
+  return run.status === 0 ? run.stdout.trim() : 'unknown';
+}
+
+/** Bundles one script into the stage; returns the files that went into it. */
+async function bundle(entry, outfile) {
+  const { build } = await import('esbuild');
+  if (!existsSync(join(root, entry))) throw new BuildError(`${entry} is missing`);
+  const result = await build({
+    absWorkingDir: root,
+    entryPoints: [entry],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    target: `node${nodeVersion}`,
+    define: { __VERSION__: JSON.stringify(manifest.version), __COMMIT__: JSON.stringify(commit()) },
+    metafile: true,
+    logLevel: 'warning',
+  });
+  const inputs = Object.keys(result.metafile.inputs);
+  say(`${entry}: ${inputs.length} files, ${(statSync(outfile).size / 1e3).toFixed(0)} kB`);
+  return inputs;
+}
+
+/** Every byte in the plugin's script is paid for at each container start: no library, nothing of the daemon. */
+function keepThePluginLean(inputs) {
+  const foreign = inputs.filter((file) => file.includes('node_modules/') || file.startsWith('src/modes/daemon'));
+  if (foreign.length > 0) {
+    throw new BuildError(
+      `the plugin's script must hold no library and nothing of the daemon, but has:\n  ${foreign.join('\n  ')}`,
+    );
+  }
+}
+
+/** The pinned Node for the target: from node_modules, or from npm, checked against the lock file. */
+function nodeFor(arch) {
+  const name = `node-linux-${arch}`;
+  const installed = join(root, 'node_modules', name, 'bin', 'node');
+  if (existsSync(installed)) return installed;
+  const cache = join(root, '.cache');
+  const version = manifest.optionalDependencies[name];
+  const archive = join(cache, `${name}-${version}.tgz`);
+  mkdirSync(cache, { recursive: true });
+  if (!existsSync(archive)) {
+    say(`fetching ${name}@${version} from npm`);
+    execFileSync('npm', ['pack', `${name}@${version}`, '--silent', '--pack-destination', cache], { cwd: root });
+  }
+  const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
+  const wanted = lock.packages[`node_modules/${name}`].integrity;
+  const found = `sha512-${createHash('sha512').update(readFileSync(archive)).digest('base64')}`;
+  if (found !== wanted) {
+    rmSync(archive);
+    throw new BuildError(`${name}@${version} is not what package-lock.json names (${found}); removed, try again`);
+  }
+  const target = join(cache, `${name}-${version}`);
+  mkdirSync(target, { recursive: true });
+  execFileSync('tar', ['-xzf', archive, '-C', target, '--strip-components=1', 'package/bin/node']);
+  return join(target, 'bin', 'node');
+}
+
+/** Copies Node and strips the copy. Only before the injection: afterwards strip would ruin the executable. */
+function strippedCopy(arch, target) {
+  copyFileSync(nodeFor(arch), target);
+  chmodSync(target, 0o755);
+  const before = statSync(target).size;
+  const tool = arch === hostArch ? 'strip' : STRIP[arch];
+  const run = spawnSync(tool, [target], { encoding: 'utf8' });
+  if (run.error) {
+    const source = arch === hostArch ? 'binutils' : `binutils-${arch === 'arm64' ? 'aarch64' : 'x86-64'}-linux-gnu`;
+    say(`NOT STRIPPED: no ${tool} here, the executable is some 15 MB larger (Debian: apt-get install ${source})`);
+  } else if (run.status !== 0) {
+    throw new BuildError(`${tool} failed: ${run.stderr.trim()}`);
+  } else {
+    say(`stripped Node ${nodeVersion} for ${arch}: ${megabytes(before)} -> ${megabytes(statSync(target).size)}`);
+  }
+}
+
+/** Makes the executable in the stage. */
+async function inject(arch, stage, node, output) {
+  const sea = createRequire(import.meta.url)('@yao-pkg/pkg/lib-es5/sea.js').default;
+  // pkg works in a directory that it makes under TMPDIR. Naming the scripts from there keeps the stage's own name out of
+  // the blob, which records the main script's path.
+  process.env.TMPDIR = stage;
+  await sea(join(stage, 'plugin.cjs'), {
+    nodePath: node,
+    useLocalNode: true, // the blob may come from this very Node: the target's may be of another architecture
+    targets: [{ platform: 'linux', arch, nodeRange: `node${nodeVersion}`, output }],
+    seaConfig: {
+      main: '../plugin.cjs',
+      assets: { 'daemon.cjs': '../daemon.cjs' },
+      execArgvExtension: 'none', // a NODE_OPTIONS in a runtime's environment must not alter the plugin
+      disableExperimentalSEAWarning: true,
+      useCodeCache: false,
+      useSnapshot: false,
+    },
+  });
+  chmodSync(output, 0o755);
+}
+
+/** Runs the executable as its users will: from an empty directory, with an empty environment. */
+function tryOut(directory) {
+  const empty = mkdtempSync(join(tmpdir(), 'infoblox-cni-try-'));
+  const trials = [
+    ['infoblox', [], { CNI_COMMAND: 'VERSION' }, /"supportedVersions"/],
+    ['infoblox-cni', ['--version'], {}, /./],
+    ['infoblox-cni', ['--help'], {}, /./],
+    ['infoblox-cni-daemon', ['--version'], {}, /./],
+  ];
+  try {
+    for (const [name, args, env, expected] of trials) {
+      const input = '{"cniVersion":"1.0.0"}';
+      const run = spawnSync(join(directory, name), args, { cwd: empty, env, input, encoding: 'utf8', timeout: 20_000 });
+      const title = [...Object.entries(env).map((pair) => pair.join('=')), name, ...args].join(' ');
+      if (run.status !== 0 || !expected.test(run.stdout)) {
+        throw new BuildError(
+          `${title}: ${run.error?.message ?? `exit ${run.status ?? run.signal}`}\n${run.stdout}${run.stderr}`,
+        );
+      }
+      say(`tried  ${title}  ->  ${run.stdout.trim().split('\n')[0]}`);
+    }
+  } finally {
+    rmSync(empty, { recursive: true });
+  }
+}
+
+async function main() {
+  useThePinnedNode();
+  const { values } = parseArgs({ options: { arch: { type: 'string' }, outdir: { type: 'string' } } });
+  const arch = values.arch || hostArch;
+  if (!Object.hasOwn(STRIP, arch)) throw new BuildError(`--arch ${arch}: must be x64 or arm64`);
+  const native = arch === hostArch;
+  const outdir = resolve(values.outdir ?? join(root, native ? 'dist' : `dist/${arch}`));
+  mkdirSync(outdir, { recursive: true });
+  // Made aside and moved in when it is known to work: a failed build leaves the last good one as it was.
+  const stage = mkdtempSync(join(outdir, '.build-'));
+  try {
+    const executable = join(stage, 'infoblox-cni');
+    keepThePluginLean(await bundle('src/main.ts', join(stage, 'plugin.cjs')));
+    await bundle('src/modes/daemon/main.ts', join(stage, 'daemon.cjs'));
+    strippedCopy(arch, join(stage, 'node'));
+    await inject(arch, stage, join(stage, 'node'), executable);
+    for (const link of LINKS) symlinkSync('infoblox-cni', join(stage, link));
+    if (native) tryOut(stage);
+    else say(`not tried out: an ${arch} executable does not run on ${hostArch}`);
+    for (const name of ['infoblox-cni', ...LINKS]) renameSync(join(stage, name), join(outdir, name));
+  } finally {
+    rmSync(stage, { recursive: true });
+  }
+  say(
+    `${relative(process.cwd(), join(outdir, 'infoblox-cni'))}: ${megabytes(statSync(join(outdir, 'infoblox-cni')).size)}`,
+  );
+}
+
+main().catch((error) => {
+  console.error(`build failed: ${error instanceof BuildError ? error.message : error.stack}`);
+  process.exitCode = 1;
+});

@@ -1,0 +1,136 @@
+#!/bin/sh
+# Puts the executable on a host and takes it away again: what `make install` and `make uninstall` run.
+# Needs a built executable in DIST, nothing else: no npm, no Node.
+set -eu
+
+DESTDIR=${DESTDIR:-}
+DIST=${DIST:-dist}
+BINDIR=${BINDIR:-/usr/local/bin}
+CNI_BIN_DIR=${CNI_BIN_DIR:-/opt/cni/bin}
+RKT_PLUGIN_DIR=${RKT_PLUGIN_DIR:-}
+SYSTEMD_DIR=${SYSTEMD_DIR:-/usr/local/lib/systemd/system}
+CONFIG_DIR=${CONFIG_DIR:-/etc/infoblox-cni}
+deploy=$(dirname "$0")
+service=infoblox-cni-daemon.service
+program=$DESTDIR$BINDIR/infoblox-cni
+
+pending=
+trap 'rm -f "$pending"' EXIT
+
+say() { echo "$action: $*"; }
+
+# Each plugin directory that is served, one a line.
+plugin_directories() {
+  echo "$CNI_BIN_DIR"
+  if [ -n "$RKT_PLUGIN_DIR" ]; then
+    echo "$RKT_PLUGIN_DIR"
+  elif [ -d "$DESTDIR/usr/lib/rkt/plugins/net" ]; then
+    echo /usr/lib/rkt/plugins/net
+  fi
+}
+
+# Moves the complete, flushed $pending over its target in one step: a plugin that runs now keeps its old file, and one
+# that starts now finds the old or the new, never half of one.
+move_in() {
+  sync "$pending"
+  mv -f "$pending" "$1"
+}
+
+# put MODE SOURCE TARGET
+put() {
+  pending=$3.new.$$
+  install -m "$1" "$2" "$pending"
+  move_in "$3"
+}
+
+# put_once MODE SOURCE TARGET: what an operator may have edited is never replaced.
+put_once() {
+  if [ -e "$3" ]; then
+    say "$3 exists and stays as it is"
+  else
+    put "$@"
+    say "$3"
+  fi
+}
+
+# A plugin of that name that is not the one installed before, as the driver that this one follows, is kept beside it.
+keep_foreign() {
+  plugin=$DESTDIR$1/infoblox
+  if [ ! -e "$plugin" ] || cmp -s "$plugin" "$program"; then return; fi
+  ln -f "$plugin" "$plugin.replaced"
+  say "$plugin was not put there by make install: kept as $plugin.replaced"
+}
+
+# A hard link, because runtimes and containers that see only the plugin directory could not follow a symbolic one; it costs
+# no space. On another file system it is a copy.
+put_plugin() {
+  install -d -m 0755 "$DESTDIR$1"
+  pending=$DESTDIR$1/infoblox.new.$$
+  ln "$program" "$pending" 2>/dev/null || install -m 0755 "$program" "$pending"
+  move_in "$DESTDIR$1/infoblox"
+  say "$DESTDIR$1/infoblox"
+}
+
+install_all() {
+  install -d -m 0755 "$DESTDIR$BINDIR" "$DESTDIR$SYSTEMD_DIR" "$DESTDIR$CONFIG_DIR" "$DESTDIR$CONFIG_DIR/netconf"
+  for directory in $(plugin_directories); do keep_foreign "$directory"; done
+  put 0755 "$DIST/infoblox-cni" "$program"
+  say "$program"
+  ln -sfn infoblox-cni "$DESTDIR$BINDIR/infoblox-cni-daemon"
+  say "$DESTDIR$BINDIR/infoblox-cni-daemon"
+  for directory in $(plugin_directories); do put_plugin "$directory"; done
+
+  unit=$DESTDIR$SYSTEMD_DIR/$service
+  pending=$unit.new.$$
+  sed "s|/usr/local/bin/|$BINDIR/|" "$deploy/systemd/$service" >"$pending"
+  chmod 0644 "$pending"
+  move_in "$unit"
+  say "$unit"
+
+  put_once 0644 "$deploy/systemd/daemon.env" "$DESTDIR$CONFIG_DIR/daemon.env"
+  put_once 0600 /dev/null "$DESTDIR$CONFIG_DIR/wapi-password"
+  for example in "$deploy"/netconf/*; do
+    put_once 0644 "$example" "$DESTDIR$CONFIG_DIR/netconf/${example##*/}"
+  done
+  cat <<END
+
+Next:
+  1. the grid's address and user in $CONFIG_DIR/daemon.env, the password in $CONFIG_DIR/wapi-password
+  2. systemctl daemon-reload && systemctl enable $service && systemctl restart $service
+  3. a network: copy one of $CONFIG_DIR/netconf to where the runtime looks (rkt: /etc/rkt/net.d, others: /etc/cni/net.d)
+END
+}
+
+uninstall_all() {
+  if [ -z "$DESTDIR" ] && { systemctl -q is-active "$service" || systemctl -q is-enabled "$service"; } 2>/dev/null; then
+    say "the daemon still runs, or will at the next boot: systemctl disable --now $service, then again" >&2
+    exit 1
+  fi
+  for directory in $(plugin_directories); do
+    plugin=$DESTDIR$directory/infoblox
+    if [ ! -e "$plugin" ]; then continue; fi
+    if cmp -s "$plugin" "$program"; then
+      rm "$plugin"
+      say "removed $plugin"
+    else
+      say "$plugin is not the file that make install put there, and stays"
+    fi
+  done
+  for file in "$DESTDIR$BINDIR/infoblox-cni-daemon" "$program" "$DESTDIR$SYSTEMD_DIR/$service"; do
+    if [ ! -e "$file" ] && [ ! -L "$file" ]; then continue; fi
+    rm "$file"
+    say "removed $file"
+  done
+  say "left as they are: configuration in $DESTDIR$CONFIG_DIR, state in $DESTDIR/var/lib/infoblox-cni," \
+    "and what the grid holds. Network configurations that name this plugin will fail from now on."
+}
+
+action=${1:-}
+case $action in
+  install) install_all ;;
+  uninstall) uninstall_all ;;
+  *)
+    echo "usage: $0 install|uninstall" >&2
+    exit 2
+    ;;
+esac

@@ -1,0 +1,12 @@
+#!/bin/sh
+# Runs an ACI image of the daemon under rkt. Made from the docker image:
+#   docker save infoblox-cni-daemon -o infoblox-cni-daemon.docker && docker2aci infoblox-cni-daemon.docker
+set -eu
+
+ACI=${ACI:-./infoblox-cni-daemon-latest.aci}
+
+if [ ! -r "$ACI" ]; then
+  echo "$0: no ACI image at $ACI; set ACI" >&2
+  exit 1
+fi
+IMAGE=$ACI exec "$(dirname "$0")/run-rkt-daemon.sh" "$@"

@@ -1,0 +1,51 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+const deploy = join(import.meta.dirname, '../../deploy');
+const unit = readFileSync(join(deploy, 'systemd/infoblox-cni-daemon.service'), 'utf8');
+
+/** CI has everything, so there the test runs and fails rather than being left out. */
+const leftOut = spawnSync('systemd-analyze', ['--version']).error !== undefined && process.env.CI === undefined;
+if (leftOut) process.stderr.write('left out: the systemd unit is not verified, this host has no systemd-analyze\n');
+
+/** All values of one directive, in order. */
+function directive(name: string): string[] {
+  return unit.split('\n').flatMap((line) => (line.startsWith(`${name}=`) ? [line.slice(name.length + 1)] : []));
+}
+
+describe('the systemd unit', () => {
+  it.skipIf(leftOut)('passes systemd-analyze verify without a remark about itself', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-unit-'));
+    try {
+      const file = join(directory, 'infoblox-cni-daemon.service');
+      writeFileSync(file, unit.replace('/usr/local/bin/infoblox-cni-daemon', process.execPath));
+      const run = spawnSync('systemd-analyze', ['verify', '--man=no', file], { encoding: 'utf8' });
+      expect(run.status, run.stderr).toBe(0);
+      expect(run.stderr).not.toContain('infoblox-cni-daemon');
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+
+  it('hands the password over as a credential, never through the environment', () => {
+    expect(directive('LoadCredential')).toEqual(['wapi-password:/etc/infoblox-cni/wapi-password']);
+    expect(directive('Environment')).toEqual([]);
+    expect(readFileSync(join(deploy, 'systemd/daemon.env'), 'utf8')).not.toMatch(/--wapi-password[= ]/);
+  });
+
+  it('leaves the daemon able to see network namespaces and to compile its code', () => {
+    expect(directive('CapabilityBoundingSet')).toEqual(['CAP_SYS_PTRACE']);
+    for (const harmful of ['ProtectProc', 'MountFlags', 'PrivateUsers', 'PrivatePIDs', 'MemoryDenyWriteExecute']) {
+      expect(directive(harmful), harmful).toEqual([]);
+    }
+  });
+
+  it('keeps the directory of the socket over a restart', () => {
+    expect(directive('RuntimeDirectory')).toEqual(['cni']);
+    expect(directive('RuntimeDirectoryPreserve')).toEqual(['yes']);
+    expect(directive('StateDirectoryMode')).toEqual(['0700']);
+  });
+});
