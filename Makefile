@@ -30,7 +30,7 @@ setup: npm-packages host-packages ## fetch the toolchain: npm packages, and as r
 npm-packages:
 	@if ! sha256sum --check --status node_modules/.setup 2>/dev/null; then \
 	  echo 'setup: npm ci'; \
-	  PATH='$(HOST_PATH)' npm ci && sha256sum package-lock.json > node_modules/.setup; \
+	  PATH='$(HOST_PATH)' npm ci --loglevel=error && sha256sum package-lock.json > node_modules/.setup; \
 	fi
 
 host-packages:
