@@ -26,11 +26,13 @@ help: ## show this list
 
 setup: npm-packages host-packages ## fetch the toolchain: npm packages, and as root the Debian packages that tests use
 
-# Again only when the lock file has changed since the last time it went well.
+# Again only when the lock file has changed since the last time it went well. npm 9 leaves the link to Node out.
 npm-packages:
 	@if ! sha256sum --check --status node_modules/.setup 2>/dev/null; then \
 	  echo 'setup: npm ci'; \
-	  PATH='$(HOST_PATH)' npm ci --loglevel=error && sha256sum package-lock.json > node_modules/.setup; \
+	  PATH='$(HOST_PATH)' npm ci --loglevel=error \
+	  && ln -sfn ../node-linux-$(HOST_ARCH)/bin/node node_modules/.bin/node \
+	  && sha256sum package-lock.json > node_modules/.setup; \
 	fi
 
 host-packages:
