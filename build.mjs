@@ -134,7 +134,7 @@ function strippedCopy(arch, target) {
   const run = spawnSync(tool, [target], { encoding: 'utf8' });
   if (run.error) {
     const source = arch === hostArch ? 'binutils' : `binutils-${arch === 'arm64' ? 'aarch64' : 'x86-64'}-linux-gnu`;
-    say(`NOT STRIPPED: no ${tool} here, the executable is some 15 MB larger (Debian: apt-get install ${source})`);
+    say(`NOT STRIPPED: no ${tool} here, the executable is almost 20 MB larger (Debian: apt-get install ${source})`);
   } else if (run.status !== 0) {
     throw new BuildError(`${tool} failed: ${run.stderr.trim()}`);
   } else {
