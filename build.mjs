@@ -91,7 +91,7 @@ async function bundle(entry, outfile) {
 
 /** Every byte in the plugin's script is paid for at each container start: no library, nothing of the daemon. */
 function keepThePluginLean(inputs) {
-  const foreign = inputs.filter((file) => file.includes('node_modules/') || file.startsWith('src/modes/daemon'));
+  const foreign = inputs.filter((file) => file.includes('node_modules/') || file.startsWith('src/modes/daemon/'));
   if (foreign.length > 0) {
     throw new BuildError(
       `the plugin's script must hold no library and nothing of the daemon, but has:\n  ${foreign.join('\n  ')}`,

@@ -1,7 +1,31 @@
 /**
- * Which role am I? The only file that knows both. This script is on the path of every container start, so it
- * loads nothing that the plugin role does not need: the daemon is a separate script inside the same executable.
+ * Which role am I? The only file that knows both. This script is on the path of every container start, so it loads
+ * nothing that the plugin does not need: the daemon is a second script inside the same executable.
  */
 import { basename } from 'node:path';
+import { aboutText, helpText, versionLine } from './modes/about.ts';
+import { runPlugin } from './modes/plugin.ts';
 
-process.stderr.write(`${basename(process.argv0)}\n`);
+/** The daemon wins over CNI_COMMAND: a service may inherit any environment. Any other name may be a driver's name. */
+if (basename(process.argv0) === 'infoblox-cni-daemon') void runDaemon();
+else if (process.env.CNI_COMMAND) void runPlugin(process.env).then((status) => process.exit(status));
+else answerPeople(process.argv.slice(2));
+
+/** Compiles the daemon only now: its libraries would make every start of the plugin half as long again. */
+async function runDaemon(): Promise<void> {
+  const [{ getAsset }, { compileFunction }, { createRequire }] = await Promise.all([
+    import('node:sea'),
+    import('node:vm'),
+    import('node:module'),
+  ]);
+  const source = getAsset('daemon.cjs', 'utf8');
+  const run = compileFunction(source, ['require', 'module', 'exports'], { filename: 'daemon.cjs' });
+  const script = { exports: {} };
+  run(createRequire(process.execPath), script, script.exports);
+}
+
+function answerPeople(args: readonly string[]): void {
+  if (args.includes('--version')) process.stdout.write(`${versionLine}\n`);
+  else if (args.includes('--help') || args.includes('-h')) process.stdout.write(helpText);
+  else process.stderr.write(aboutText);
+}

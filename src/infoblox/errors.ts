@@ -1,0 +1,100 @@
+/**
+ * What can go wrong between an address policy and the grid, as values. One class and one stable reason per failure;
+ * what each reason means to a container runtime is decided elsewhere (modes/daemon/cni-errors.ts).
+ */
+
+/** Why an operation failed. Stable: tests, logs and the table of CNI error codes go by these words. */
+export type Reason =
+  /** No connection to the grid: refused, no route, name not found, TLS not accepted. */
+  | 'unreachable'
+  /** No answer in time. */
+  | 'timeout'
+  /** The connection broke, or the answer was no WAPI answer: HTML, truncated, empty, too large. */
+  | 'bad-answer'
+  /** The grid answered 5xx. */
+  | 'grid-fault'
+  /** The grid does not take writes now: a Grid Master Candidate, or maintenance. */
+  | 'read-only'
+  /** User name or password refused. */
+  | 'credentials'
+  /** The user may not do this, or a licence is missing. */
+  | 'permission'
+  /** The grid does not serve the WAPI version asked for. */
+  | 'wapi-version'
+  /** An extensible attribute that the grid does not define, or a value it does not take. */
+  | 'unknown-attribute'
+  /** The object exists already or collides with another one. */
+  | 'conflict'
+  /** The object, or one that it needs, is not there. */
+  | 'missing'
+  /** Any other refusal by the grid: the request itself is at fault. */
+  | 'rejected'
+  | 'no-free-address'
+  | 'no-free-network'
+  /** The network configuration asks for something impossible. */
+  | 'invalid-policy'
+  /** The network exists, but is somebody else's or another one than asked for. */
+  | 'network-conflict'
+  /** The requested address is outside the network or taken. */
+  | 'address-unavailable'
+  /** CHECK: the reservation is gone or no longer ours. */
+  | 'reservation-lost'
+  /** The daemon's own state cannot be written. */
+  | 'state';
+
+/**
+ * What a failed request did to the grid. `none`: certainly nothing. `unknown`: a write may have been carried out, or
+ * may be carried out yet; only a look at the grid tells, and only after the request could no longer land.
+ */
+export type Outcome = 'none' | 'unknown';
+
+export interface GridErrorOptions {
+  /** What the operator can do about it, one sentence. */
+  readonly cure?: string;
+  readonly outcome?: Outcome;
+  /** For `unknown-attribute`: the attribute's name. */
+  readonly attribute?: string;
+  readonly cause?: unknown;
+}
+
+/** The one error of src/infoblox. `message` says what failed and names the thing; `cure` what to do. */
+export class GridError extends Error {
+  readonly reason: Reason;
+  readonly cure: string | undefined;
+  readonly outcome: Outcome;
+  readonly attribute: string | undefined;
+
+  constructor(reason: Reason, message: string, options: GridErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'GridError';
+    this.reason = reason;
+    this.cure = options.cure;
+    this.outcome = options.outcome ?? 'none';
+    this.attribute = options.attribute;
+  }
+}
+
+const away: ReadonlySet<Reason> = new Set(['unreachable', 'timeout', 'bad-answer', 'grid-fault', 'read-only']);
+
+/** True when the grid is the trouble, not the request: the same request may succeed later. */
+export function isGridAway(error: unknown): error is GridError {
+  return error instanceof GridError && away.has(error.reason);
+}
+
+/** True when the grid refuses this user: no request can succeed until the operator has done something. */
+export function isRefused(error: unknown): error is GridError {
+  return (
+    error instanceof GridError &&
+    (error.reason === 'credentials' || error.reason === 'permission' || error.reason === 'wapi-version')
+  );
+}
+
+/** True when `error` is a GridError of one of the given reasons. */
+export function hasReason(error: unknown, ...reasons: readonly Reason[]): error is GridError {
+  return error instanceof GridError && reasons.includes(error.reason);
+}
+
+/** True when a create failed in a way that leaves the object possibly there: made by another, or by a lost answer. */
+export function mayExist(error: unknown): error is GridError {
+  return error instanceof GridError && (error.reason === 'conflict' || error.outcome === 'unknown');
+}

@@ -1,0 +1,221 @@
+/**
+ * The requests that the address policy needs, typed: searches, creates with labels, deletes. One method is one kind of
+ * request; no policy and no memory here but which labels the grid takes.
+ */
+import { type GridError, hasReason } from './errors.ts';
+import type { Attributes, Labels } from './labels.ts';
+import * as objects from './objects.ts';
+import type { Fields, Session } from './session.ts';
+
+export class Grid {
+  readonly #session: Session;
+  readonly #labels: Labels;
+
+  constructor(session: Session, labels: Labels) {
+    this.#session = session;
+    this.#labels = labels;
+  }
+
+  /** Fixed addresses by exact criteria; empty too when the view is not there (WAPI: 404 for an unknown view). */
+  findFixedAddresses(query: Record<string, string>, signal: AbortSignal): Promise<objects.FixedAddress[]> {
+    return this.#find('fixedaddress', objects.FixedAddress, query, objects.fixedAddressFields, signal);
+  }
+
+  /** All fixed addresses that match, however many; page by page. */
+  async *listFixedAddresses(query: Record<string, string>, signal: AbortSignal): AsyncGenerator<objects.FixedAddress> {
+    yield* this.#list('fixedaddress', objects.FixedAddress, query, objects.fixedAddressFields, signal);
+  }
+
+  findNetworks(query: Record<string, string>, signal: AbortSignal): Promise<objects.Network[]> {
+    return this.#find('network', objects.Network, query, objects.networkFields, signal);
+  }
+
+  async *listNetworks(query: Record<string, string>, signal: AbortSignal): AsyncGenerator<objects.Network> {
+    yield* this.#list('network', objects.Network, query, objects.networkFields, signal);
+  }
+
+  /** References of objects of a type, to see whether one exists. */
+  async findReferences(type: string, query: Record<string, string>, signal: AbortSignal): Promise<string[]> {
+    const found = await this.#find(type, objects.Referenced, query, 'comment', signal);
+    return found.map((object) => object._ref);
+  }
+
+  /** What the grid itself thinks of an address: `USED` also for what is no fixed address. Undefined if it will not say. */
+  async addressStatus(address: string, view: string, signal: AbortSignal): Promise<string | undefined> {
+    const query = { ip_address: address, network_view: view };
+    try {
+      const found = await this.#find('ipv4address', objects.IPv4Address, query, 'status,types', signal);
+      return found[0]?.status;
+    } catch (error) {
+      // Users with restricted rights may not read this type; the create decides then.
+      if (hasReason(error, 'permission', 'rejected')) return undefined;
+      throw error;
+    }
+  }
+
+  /** How many host addresses of a network the grid calls used, by whatever object. */
+  async usedAddresses(network: string, view: string, signal: AbortSignal): Promise<number> {
+    const query = { network, network_view: view, status: 'USED' };
+    let used = 0;
+    for await (const { types } of this.#list('ipv4address', objects.IPv4Address, query, 'status,types', signal)) {
+      if (!types.includes('NETWORK') && !types.includes('BROADCAST')) used += 1;
+    }
+    return used;
+  }
+
+  /** Names of the extensible attributes that the grid defines. */
+  async attributeNames(signal: AbortSignal): Promise<string[]> {
+    const names: string[] = [];
+    for await (const { name } of this.#list(
+      'extensibleattributedef',
+      objects.AttributeDefinition,
+      {},
+      'name',
+      signal,
+    )) {
+      names.push(name);
+    }
+    return names;
+  }
+
+  /** Reserves an address: WAPI knows a reservation as a fixed address with the zero MAC, matched by RESERVED. */
+  createReservation(
+    address: string,
+    view: string,
+    comment: string,
+    name: string,
+    labels: () => Attributes,
+    signal: AbortSignal,
+  ): Promise<objects.FixedAddress> {
+    const body = {
+      ipv4addr: address,
+      network_view: view,
+      match_client: 'RESERVED',
+      mac: '00:00:00:00:00:00',
+      comment,
+      name,
+    };
+    return this.#create('fixedaddress', objects.FixedAddress, body, objects.fixedAddressFields, labels, signal);
+  }
+
+  createNetwork(
+    network: string,
+    view: string,
+    comment: string,
+    labels: () => Attributes,
+    signal: AbortSignal,
+  ): Promise<objects.Network> {
+    const body = { network, network_view: view, comment };
+    return this.#create('network', objects.Network, body, objects.networkFields, labels, signal);
+  }
+
+  async createContainer(network: string, view: string, signal: AbortSignal): Promise<void> {
+    const body = { network, network_view: view, comment: 'infoblox-cni network container' };
+    const labels = () => this.#labels.forView();
+    await this.#create('networkcontainer', objects.Referenced, body, 'network', labels, signal);
+  }
+
+  async createView(name: string, signal: AbortSignal): Promise<void> {
+    const body = { name, comment: 'infoblox-cni' };
+    await this.#create('networkview', objects.Referenced, body, 'name', () => this.#labels.forView(), signal);
+  }
+
+  /** The next network of this size in a container, by its reference. Only looks: nothing is taken. */
+  async nextNetwork(containerRef: string, prefixLength: number, signal: AbortSignal): Promise<string | undefined> {
+    try {
+      const body = { cidr: prefixLength, num: 1 };
+      const answer = await this.#session.call(containerRef, 'next_available_network', body, signal);
+      return objects.parseAnswer(objects.NextNetworks, answer, 'next_available_network').networks[0];
+    } catch (error) {
+      if (hasReason(error, 'no-free-network')) return undefined;
+      throw error;
+    }
+  }
+
+  /** Whether a network has a free address. Only looks. */
+  async hasFreeAddress(networkRef: string, signal: AbortSignal): Promise<boolean> {
+    try {
+      const answer = await this.#session.call(networkRef, 'next_available_ip', { num: 1 }, signal);
+      return objects.parseAnswer(objects.NextAddresses, answer, 'next_available_ip').ips.length > 0;
+    } catch (error) {
+      if (hasReason(error, 'no-free-address')) return false;
+      throw error;
+    }
+  }
+
+  async setComment(ref: string, comment: string, signal: AbortSignal): Promise<void> {
+    await this.#session.update(ref, { comment }, signal);
+  }
+
+  /** Deletes an object; one that is gone already is fine. */
+  async remove(ref: string, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#session.remove(ref, signal);
+    } catch (error) {
+      if (!hasReason(error, 'missing')) throw error;
+    }
+  }
+
+  async #find<const S extends Parameters<typeof objects.page>[0]>(
+    type: string,
+    schema: S,
+    query: Record<string, string>,
+    fields: string,
+    signal: AbortSignal,
+  ) {
+    const found = [];
+    for await (const object of this.#list(type, schema, query, fields, signal)) found.push(object);
+    return found;
+  }
+
+  async *#list<const S extends Parameters<typeof objects.page>[0]>(
+    type: string,
+    schema: S,
+    query: Record<string, string>,
+    fields: string,
+    signal: AbortSignal,
+  ) {
+    let next: string | undefined;
+    do {
+      try {
+        const answer = await this.#session.search(type, query, fields, next, signal);
+        const page = objects.parseAnswer(objects.page(schema), answer, `GET ${type}`);
+        yield* page.result;
+        next = page.next_page_id;
+      } catch (error) {
+        // An unknown view is answered like a missing object, and holds nothing; a lost page is no end of the list.
+        if (next === undefined && hasReason(error, 'missing')) return;
+        throw error;
+      }
+    } while (next !== undefined);
+  }
+
+  /** Creates with labels; an attribute that the grid refuses is left out from then on (nothing was committed). */
+  async #create<const S extends Parameters<typeof objects.parseAnswer>[0]>(
+    type: string,
+    schema: S,
+    body: Fields,
+    fields: string,
+    labels: () => Attributes,
+    signal: AbortSignal,
+  ) {
+    for (;;) {
+      const extattrs = labels();
+      try {
+        const labelled = Object.keys(extattrs).length === 0 ? body : { ...body, extattrs };
+        const answer = await this.#session.create(type, labelled, fields, signal);
+        return objects.parseAnswer(schema, answer, `POST ${type}`, 'unknown');
+      } catch (error) {
+        if (!this.#forgetLabel(error, extattrs)) throw error;
+      }
+    }
+  }
+
+  #forgetLabel(error: unknown, sent: Attributes): error is GridError {
+    if (!hasReason(error, 'unknown-attribute')) return false;
+    const name = error.attribute;
+    if (name === undefined || !(name in sent)) return false;
+    this.#labels.refuse(name);
+    return true;
+  }
+}

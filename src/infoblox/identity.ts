@@ -1,0 +1,79 @@
+/**
+ * The mark that says whose an object on the grid is. It stands in the object's `comment`: readable to a DDI
+ * administrator, found by an exact search, and there on every grid without attribute definition or licence.
+ */
+import { createHash } from 'node:crypto';
+
+/** What an address is given to. Never the hardware address: in most runtimes it is unknown, wrong or shared. */
+export interface Attachment {
+  /** `name` of the network configuration. */
+  readonly network: string;
+  readonly containerId: string;
+  readonly ifName: string;
+}
+
+/** Which daemon gave it. */
+export interface Origin {
+  readonly cluster: string;
+  readonly node: string;
+}
+
+/** WAPI: a comment holds 256 characters. The longest values that together stay below it. */
+const longest = { cluster: 32, node: 48, network: 40, containerId: 64 };
+
+/**
+ * The identity of an attachment: one line, the same for the same attachment at all times, at most 256 characters.
+ * Values that are too long are cut and made unique again by a hash, so the line cannot always be read back: compare it,
+ * do not parse it.
+ */
+export function attachmentComment(origin: Origin, attachment: Attachment): string {
+  const { network, containerId, ifName } = attachment;
+  return `${networkPrefix(origin, network)}container=${shorten(containerId, longest.containerId)} interface=${ifName}`;
+}
+
+/** What the identities of all attachments of one host have in front. */
+export function hostPrefix(origin: Origin): string {
+  return `infoblox-cni cluster=${shorten(origin.cluster, longest.cluster)} node=${shorten(origin.node, longest.node)} `;
+}
+
+/** What the identities of all attachments of one host to one network have in front. */
+export function networkPrefix(origin: Origin, network: string): string {
+  return `${hostPrefix(origin)}network=${shorten(network, longest.network)} `;
+}
+
+/** The comment of a network that we created for a network name. The same on all hosts, which share the network. */
+export function networkComment(name: string): string {
+  return `infoblox-cni network=${shorten(name, longest.network)}`;
+}
+
+/** The comment of such a network until its creator has made sure that it is the only one of that name. */
+export function unsealedNetworkComment(name: string): string {
+  return `${networkComment(name)} (being set up)`;
+}
+
+/** The comment of a reservation that only keeps an address from being given to a container. */
+export function gatewayComment(name: string): string {
+  return `infoblox-cni gateway of network=${shorten(name, longest.network)}`;
+}
+
+/** The network's name as `networkComment` writes it, for a comment that we wrote; undefined for any other. */
+export function namedInComment(comment: string): string | undefined {
+  return /^infoblox-cni network=(\S+)(?: \(being set up\))?$/.exec(comment)?.[1];
+}
+
+/** True for the identity of some attachment, of this host or another. */
+export function isAttachmentComment(comment: string): boolean {
+  return comment.startsWith('infoblox-cni cluster=');
+}
+
+/** `name` as it stands in comments. */
+export function shortNetworkName(name: string): string {
+  return shorten(name, longest.network);
+}
+
+/** `~` cannot occur in names of the CNI specification, so a shortened value equals no value that was short enough. */
+function shorten(value: string, length: number): string {
+  if (value.length <= length) return value;
+  const hash = createHash('sha256').update(value).digest('hex').slice(0, 16);
+  return `${value.slice(0, length - 17)}~${hash}`;
+}

@@ -1,0 +1,173 @@
+/**
+ * A network for a name, taken from network containers: all hosts that use the name share one network, also when many of
+ * them start at the same instant.
+ *
+ * The grid has no lock, so agreement is made of two facts: a network's CIDR is unique in its view, and reads see every
+ * write that was answered before. A creator marks its network as being set up, then looks at all networks of the name:
+ *  - one that is complete is there: use it, remove mine;
+ *  - mine is the only one: complete it (of two creators each looks after its own create, so at most one sees itself
+ *    alone);
+ *  - others are being set up too: the one with the lowest address waits for them to yield, all others yield.
+ * Nobody takes addresses from a network that is not complete, so yielding deletes nothing that is in use.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { GridError, hasReason, mayExist } from './errors.ts';
+import type { Grid } from './grid.ts';
+import { networkComment, unsealedNetworkComment } from './identity.ts';
+import { type Cidr, parseCidr } from './ipv4.ts';
+import { type Labels, networkNameLabel } from './labels.ts';
+import type { Network } from './objects.ts';
+import { ensureView } from './views.ts';
+
+/** Milliseconds after which a network that is still being set up belongs to a creator that died. */
+const abandonedAfter = 8_000;
+const firstPause = 40;
+const longestPause = 800;
+
+export interface NamedNetworkRequest {
+  readonly grid: Grid;
+  readonly labels: Labels;
+  readonly name: string;
+  readonly view: string;
+  readonly containers: readonly Cidr[];
+  /** Bits. */
+  readonly prefixLength: number;
+}
+
+/**
+ * The network of that name, found or made.
+ * @throws GridError `no-free-network` when all containers are full, or what the grid answered
+ */
+export async function findOrMakeNetwork(request: NamedNetworkRequest, signal: AbortSignal): Promise<Network> {
+  const { name, view } = request;
+  /** CIDRs that this call has created, or may have. */
+  const mine = new Set<string>();
+  let pause = firstPause;
+  let waitingSince = performance.now();
+  let seen = '';
+  for (;;) {
+    const { complete, beingSetUp } = await look(request, signal);
+    const own = beingSetUp.find((network) => mine.has(network.network));
+    if (complete !== undefined) {
+      for (const network of beingSetUp) if (mine.has(network.network)) await yieldNetwork(request, network, signal);
+      return complete;
+    }
+    if (own !== undefined && beingSetUp.length === 1) return seal(request, own, signal);
+    if (own !== undefined && beingSetUp[0] !== own) {
+      await yieldNetwork(request, own, signal);
+      continue;
+    }
+    if (beingSetUp.length === 0 && (await create(request, mine, signal))) continue;
+    // Others are at work: wait for them as long as something changes.
+    const state = beingSetUp.map((network) => network.network).join();
+    if (state !== seen) {
+      seen = state;
+      waitingSince = performance.now();
+    } else if (performance.now() - waitingSince > abandonedAfter) {
+      const [lowest, ...rest] = beingSetUp;
+      for (const network of rest) await yieldNetwork(request, network, signal);
+      if (lowest !== undefined) return seal(request, lowest, signal);
+    }
+    await delay(pause * (0.75 + Math.random() / 2), undefined, { signal }).catch(() => {
+      throw new GridError('timeout', `network ${name} in view ${view} is still being set up by another host`);
+    });
+    pause = Math.min(pause * 1.6, longestPause);
+  }
+}
+
+/** Networks that carry the name, in our comment or in the label that administrators and the original driver use. */
+export async function findNamedNetworks(
+  grid: Grid,
+  labels: Labels,
+  name: string,
+  view: string,
+  signal: AbortSignal,
+): Promise<Network[]> {
+  const found = await grid.findNetworks({ comment: networkComment(name), network_view: view }, signal);
+  if (!labels.mayUse(networkNameLabel)) return found;
+  try {
+    const labelled = await grid.findNetworks({ [`*${networkNameLabel}`]: name, network_view: view }, signal);
+    const known = new Set(found.map((network) => network._ref));
+    return [...found, ...labelled.filter((network) => !known.has(network._ref))];
+  } catch (error) {
+    if (!hasReason(error, 'unknown-attribute')) throw error;
+    labels.refuse(networkNameLabel);
+    return found;
+  }
+}
+
+async function look(request: NamedNetworkRequest, signal: AbortSignal) {
+  const { grid, labels, name, view } = request;
+  const unsealed = unsealedNetworkComment(name);
+  // In this order a network that is completed in between shows up in both lists, never in none.
+  const beingSetUp = await grid.findNetworks({ comment: unsealed, network_view: view }, signal);
+  const named = await findNamedNetworks(grid, labels, name, view, signal);
+  const complete = named.filter((network) => network.comment !== unsealed).sort(byAddress)[0];
+  return { complete, beingSetUp: beingSetUp.sort(byAddress) };
+}
+
+/** Creates the next free network of the first container that has one; false when another host was faster. */
+async function create(request: NamedNetworkRequest, mine: Set<string>, signal: AbortSignal): Promise<boolean> {
+  const { grid, labels, name, view, containers, prefixLength } = request;
+  await ensureView(grid, view, signal);
+  for (const container of containers) {
+    const ref = await ensureContainer(request, container, signal);
+    const next = await grid.nextNetwork(ref, prefixLength, signal);
+    if (next === undefined) continue;
+    try {
+      const labelled = () => labels.forNetwork(name);
+      await grid.createNetwork(next, view, unsealedNetworkComment(name), labelled, signal);
+    } catch (error) {
+      if (!mayExist(error)) throw error;
+      if (error.outcome === 'none') return false;
+    }
+    mine.add(next);
+    return true;
+  }
+  const tried = containers.map((container) => container.text).join(', ');
+  throw new GridError('no-free-network', `no free /${prefixLength} network for ${name} in ${tried} (view ${view})`, {
+    cure: 'add a container to network-container, choose a longer prefix-length, or remove networks that are not used',
+  });
+}
+
+async function ensureContainer(request: NamedNetworkRequest, container: Cidr, signal: AbortSignal): Promise<string> {
+  const { grid, view } = request;
+  const query = { network: container.text, network_view: view };
+  const [found] = await grid.findReferences('networkcontainer', query, signal);
+  if (found !== undefined) return found;
+  try {
+    await grid.createContainer(container.text, view, signal);
+  } catch (error) {
+    if (!mayExist(error)) throw error;
+  }
+  const [made] = await grid.findReferences('networkcontainer', query, signal);
+  if (made !== undefined) return made;
+  throw new GridError('network-conflict', `${container.text} in view ${view} is not a network container`, {
+    cure: 'name a network container in network-container, or use its network as subnet',
+  });
+}
+
+async function seal(request: NamedNetworkRequest, network: Network, signal: AbortSignal): Promise<Network> {
+  const comment = networkComment(request.name);
+  await request.grid.setComment(network._ref, comment, signal);
+  return { ...network, comment };
+}
+
+/** Removes a network that is still being set up, unless it is complete by now or holds anything. */
+async function yieldNetwork(request: NamedNetworkRequest, network: Network, signal: AbortSignal): Promise<void> {
+  const { grid, name, view } = request;
+  const query = { network: network.network, network_view: view };
+  const [now] = await grid.findNetworks(query, signal);
+  if (now === undefined || now.comment !== unsealedNetworkComment(name)) return;
+  if ((await grid.findFixedAddresses(query, signal)).length > 0) return;
+  await grid.remove(now._ref, signal);
+}
+
+function byAddress(one: Network, other: Network): number {
+  const key = (network: Network) =>
+    parseCidr(network.network)
+      ?.base.split('.')
+      .map((part) => part.padStart(3, '0'))
+      .join('.') ?? '';
+  return key(one) < key(other) ? -1 : 1;
+}

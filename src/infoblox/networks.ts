@@ -1,0 +1,186 @@
+/**
+ * Makes sure that a network is there as its policy wants it - view, network, kept-back addresses - once, and remembers
+ * it, so that a container costs one request. What turns out to be gone is forgotten and made sure of again.
+ */
+import { GridError, hasReason, mayExist } from './errors.ts';
+import type { Grid } from './grid.ts';
+import { gatewayComment, isAttachmentComment, namedInComment, networkComment, shortNetworkName } from './identity.ts';
+import { addressAt, type Cidr, overlaps, parseCidr } from './ipv4.ts';
+import { type Labels, networkNameLabel } from './labels.ts';
+import { findNamedNetworks, findOrMakeNetwork } from './network-by-name.ts';
+import type { Network } from './objects.ts';
+import { type NetworkPolicy, resolveGateway } from './policy.ts';
+import { ensureView } from './views.ts';
+
+/** Milliseconds for making sure of a network; shared by all who wait for it, so not the budget of any one of them. */
+const budget = 25_000;
+
+/** A network that addresses can be taken from. */
+export interface ReadyNetwork {
+  readonly ref: string;
+  readonly cidr: Cidr;
+  readonly view: string;
+  /** The gateway to tell containers; absent if the configuration names none. */
+  readonly gateway?: string;
+}
+
+export class Networks {
+  readonly #grid: Grid;
+  readonly #labels: Labels;
+  readonly #ready = new Map<string, Promise<ReadyNetwork>>();
+  readonly #known = new Map<string, ReadyNetwork>();
+
+  constructor(grid: Grid, labels: Labels) {
+    this.#grid = grid;
+    this.#labels = labels;
+  }
+
+  /**
+   * The network of a policy, made if absent. Callers that come while it is being made share the work and its result;
+   * a failure is not remembered.
+   * @throws GridError `network-conflict`, `no-free-network`, `invalid-policy`, or what the grid answered
+   */
+  ensure(policy: NetworkPolicy, signal: AbortSignal): Promise<ReadyNetwork> {
+    const key = JSON.stringify(policy);
+    let ready = this.#ready.get(key);
+    if (ready === undefined) {
+      ready = this.#make(policy, AbortSignal.timeout(budget));
+      this.#ready.set(key, ready);
+      ready.then(
+        (network) => this.#known.set(key, network),
+        () => this.#ready.delete(key),
+      );
+    }
+    return untilAborted(ready, signal);
+  }
+
+  /** Something of this network was not found: look again the next time. */
+  forget(policy: NetworkPolicy): void {
+    this.#ready.delete(JSON.stringify(policy));
+    this.#known.delete(JSON.stringify(policy));
+  }
+
+  /** The network of a policy, if it is known without asking the grid. */
+  known(policy: NetworkPolicy): ReadyNetwork | undefined {
+    return this.#known.get(JSON.stringify(policy));
+  }
+
+  async #make(policy: NetworkPolicy, signal: AbortSignal): Promise<ReadyNetwork> {
+    const { name, view, source } = policy;
+    const network =
+      source.kind === 'subnet'
+        ? await this.#ensureSubnet(name, view, source.cidr, signal)
+        : await findOrMakeNetwork({ grid: this.#grid, labels: this.#labels, name, view, ...source }, signal);
+    const cidr = parseCidr(network.network);
+    if (cidr === undefined) throw new GridError('bad-answer', `the grid calls a network "${network.network}"`);
+    const gateway = policy.gateway === undefined ? undefined : resolveGateway(policy.gateway, cidr);
+    const kept = gateway ?? (policy.keepFirst ? addressAt(cidr, 1) : undefined);
+    if (kept !== undefined) await this.#keepBack(kept, name, view, signal);
+    return { ref: network._ref, cidr, view, ...(gateway === undefined ? {} : { gateway }) };
+  }
+
+  async #ensureSubnet(name: string, view: string, cidr: Cidr, signal: AbortSignal): Promise<Network> {
+    await this.#refuseOtherNetworkOfName(name, view, cidr, signal);
+    for (let tries = 0; ; tries += 1) {
+      const [found] = await this.#grid.findNetworks({ network: cidr.text, network_view: view }, signal);
+      if (found !== undefined) {
+        refuseOtherName(found, name, view);
+        return found;
+      }
+      await ensureView(this.#grid, view, signal);
+      await this.#refuseOverlap(cidr, view, signal);
+      try {
+        const labels = () => this.#labels.forNetwork(name);
+        return await this.#grid.createNetwork(cidr.text, view, networkComment(name), labels, signal);
+      } catch (error) {
+        // Another host was faster, or the answer was lost: the network itself tells.
+        if (!mayExist(error) || tries > 0) throw asConflict(error, cidr, view);
+      }
+    }
+  }
+
+  /** Two networks of one name and different subnets are a mistake in one of the configurations. */
+  async #refuseOtherNetworkOfName(name: string, view: string, cidr: Cidr, signal: AbortSignal): Promise<void> {
+    const named = await findNamedNetworks(this.#grid, this.#labels, name, view, signal);
+    const other = named.find((network) => network.network !== cidr.text);
+    if (other === undefined || named.some((network) => network.network === cidr.text)) return;
+    throw new GridError('network-conflict', `network ${name} is ${other.network} in view ${view}, not ${cidr.text}`, {
+      cure: 'give the configuration another name, or the subnet that the grid has for this one',
+    });
+  }
+
+  /**
+   * A network inside a network turns the outer one into a container, and its reservations are gone (WAPI); so neither is
+   * created when the other is there.
+   */
+  async #refuseOverlap(cidr: Cidr, view: string, signal: AbortSignal): Promise<void> {
+    const outer = await this.#grid.findNetworks({ contains_address: cidr.base, network_view: view }, signal);
+    const octets = cidr.base.split('.').slice(0, Math.floor(cidr.prefix / 8));
+    const inside = octets.length === 0 ? {} : { 'network~': `^${octets.join('\\.')}\\.` };
+    const neighbours = [...outer];
+    for await (const network of this.#grid.listNetworks({ ...inside, network_view: view }, signal)) {
+      neighbours.push(network);
+    }
+    for (const { network } of neighbours) {
+      const other = parseCidr(network);
+      if (other !== undefined && other.text !== cidr.text && overlaps(other, cidr)) {
+        throw new GridError('network-conflict', `${cidr.text} overlaps the network ${network} in view ${view}`, {
+          cure: `use ${network}, or a subnet of its own`,
+        });
+      }
+    }
+  }
+
+  /** Reserves an address that nobody must be given: the gateway, or the one that a bridge takes for itself. */
+  async #keepBack(address: string, name: string, view: string, signal: AbortSignal): Promise<void> {
+    for (let tries = 0; ; tries += 1) {
+      const [holder] = await this.#grid.findFixedAddresses({ ipv4addr: address, network_view: view }, signal);
+      if (holder !== undefined) {
+        if (!isAttachmentComment(holder.comment)) return;
+        throw new GridError('network-conflict', `gateway ${address} of network ${name} is held by a container`, {
+          cure: `choose another gateway, or stop that container: ${holder.comment}`,
+        });
+      }
+      try {
+        const labels = () => this.#labels.forNetwork(name);
+        await this.#grid.createReservation(address, view, gatewayComment(name), 'gateway', labels, signal);
+        return;
+      } catch (error) {
+        // Taken by something that is no fixed address, a host record say: taken is all that is needed.
+        if (tries > 0 && hasReason(error, 'conflict')) return;
+        if (tries > 0 || !mayExist(error)) throw error;
+      }
+    }
+  }
+}
+
+function refuseOtherName(network: Network, name: string, view: string): void {
+  const label = network.extattrs[networkNameLabel]?.value;
+  const labels = label === undefined ? [] : [label].flat().map(String);
+  const inComment = namedInComment(network.comment);
+  const mine = labels.includes(name) || (labels.length === 0 && (inComment ?? '') === shortNetworkName(name));
+  if (mine || (labels.length === 0 && inComment === undefined)) return;
+  throw new GridError(
+    'network-conflict',
+    `network ${network.network} in view ${view} belongs to the network name ${labels[0] ?? inComment}, not ${name}`,
+    { cure: 'give the configuration that name or another subnet, or correct the label in the grid' },
+  );
+}
+
+function asConflict(error: unknown, cidr: Cidr, view: string): unknown {
+  if (!hasReason(error, 'conflict')) return error;
+  return new GridError('network-conflict', `cannot create ${cidr.text} in view ${view}: ${error.message}`, {
+    cure: 'the grid has something else there, a network container say: choose another subnet',
+    cause: error,
+  });
+}
+
+function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const late = () => new GridError('timeout', 'the network could not be set up in time');
+  if (signal.aborted) return Promise.reject(late());
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(late());
+    signal.addEventListener('abort', abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}

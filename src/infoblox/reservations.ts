@@ -1,0 +1,128 @@
+/**
+ * A container's reservation on the grid: found by its identity, created exactly once as far as the grid lets one know,
+ * and removed only if what is there now carries the identity.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { GridError } from './errors.ts';
+import type { Grid } from './grid.ts';
+import type { Attributes } from './labels.ts';
+import type { ReadyNetwork } from './networks.ts';
+import type { FixedAddress } from './objects.ts';
+
+/** Times that a create is sent again: after another host took the same next address, or an answer was lost. */
+const furtherTries = 4;
+
+export interface ReservationRequest {
+  readonly identity: string;
+  readonly network: ReadyNetwork;
+  /** Shown as the object's name in the grid. */
+  readonly name: string;
+  readonly labels: () => Attributes;
+  /** This address and no other. */
+  readonly requested?: string;
+}
+
+export interface Reservation {
+  readonly address: string;
+  /** True if an answer was lost on the way: a surplus object may still turn up. */
+  readonly suspect: boolean;
+}
+
+export class Reservations {
+  readonly #grid: Grid;
+
+  constructor(grid: Grid) {
+    this.#grid = grid;
+  }
+
+  /** What the grid holds for this identity; more than one only after an answer was lost. */
+  async find(identity: string, view: string, signal: AbortSignal): Promise<FixedAddress[]> {
+    const found = await this.#grid.findFixedAddresses({ comment: identity, network_view: view }, signal);
+    return found.filter((object) => object.comment === identity);
+  }
+
+  /** What the grid holds at an address, whosever it is. */
+  at(address: string, view: string, signal: AbortSignal): Promise<FixedAddress[]> {
+    return this.#grid.findFixedAddresses({ ipv4addr: address, network_view: view }, signal);
+  }
+
+  /** Reservations of all identities that begin with `prefix`, in one view or, without it, in all. */
+  async *list(prefix: string, view: string | undefined, signal: AbortSignal): AsyncGenerator<FixedAddress> {
+    const expression = `^${prefix.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`;
+    const query = { 'comment~': expression, ...(view === undefined ? {} : { network_view: view }) };
+    for await (const object of this.#grid.listFixedAddresses(query, signal)) {
+      if (object.comment.startsWith(prefix)) yield object;
+    }
+  }
+
+  /**
+   * Reserves an address in one request, and never sends it again before a look at the grid has shown that the first
+   * one left nothing.
+   * @throws GridError; its outcome is `unknown` if the grid may hold, or come to hold, something of this identity
+   */
+  async reserve(request: ReservationRequest, signal: AbortSignal): Promise<Reservation> {
+    const { identity, network, name, labels, requested } = request;
+    const address = requested ?? `func:nextavailableip:${network.cidr.text},${network.view}`;
+    let suspect = false;
+    for (let tries = 0; ; tries += 1) {
+      try {
+        const made = await this.#grid.createReservation(address, network.view, identity, name, labels, signal);
+        return { address: made.ipv4addr, suspect };
+      } catch (error) {
+        if (!(error instanceof GridError)) throw error;
+        if (error.outcome === 'unknown') {
+          suspect = true;
+          const [found] = await this.#find(request, signal);
+          if (found !== undefined) return { address: found.ipv4addr, suspect };
+        }
+        const again = error.outcome === 'unknown' || (error.reason === 'conflict' && requested === undefined);
+        if (!again || tries >= furtherTries) throw suspect ? asUnknown(error) : error;
+        await delay(10 * 2 ** tries * Math.random());
+      }
+    }
+  }
+
+  /** Refuses a requested address that something else uses, be it an object that a fixed address would not exclude. */
+  async refuseUsed(address: string, network: ReadyNetwork, signal: AbortSignal): Promise<void> {
+    if ((await this.#grid.addressStatus(address, network.view, signal)) === 'USED') {
+      throw await this.takenBy(address, network, signal);
+    }
+  }
+
+  /** The error that says who has an address. */
+  async takenBy(address: string, network: ReadyNetwork, signal: AbortSignal): Promise<GridError> {
+    const [holder] = await this.at(address, network.view, signal);
+    const by = holder?.comment ? ` by "${holder.comment}"` : '';
+    return new GridError(
+      'address-unavailable',
+      `the requested address ${address} in ${network.cidr.text} is taken${by}`,
+      {
+        cure: 'request another address, or none to get the next free one',
+      },
+    );
+  }
+
+  /**
+   * Removes what the grid holds for an identity, but for the object with the address `keep`. What is gone already, or
+   * is somebody else's by now, is left alone.
+   * @returns how many objects were removed
+   */
+  async release(identity: string, view: string, signal: AbortSignal, keep?: string): Promise<number> {
+    const found = (await this.find(identity, view, signal)).filter((object) => object.ipv4addr !== keep);
+    for (const object of found) await this.#grid.remove(object._ref, signal);
+    return found.length;
+  }
+
+  async #find(request: ReservationRequest, signal: AbortSignal): Promise<FixedAddress[]> {
+    try {
+      return await this.find(request.identity, request.network.view, signal);
+    } catch (error) {
+      throw error instanceof GridError ? asUnknown(error) : error;
+    }
+  }
+}
+
+function asUnknown(error: GridError): GridError {
+  const { reason, message, cure } = error;
+  return new GridError(reason, message, { outcome: 'unknown', cause: error, ...(cure === undefined ? {} : { cure }) });
+}

@@ -1,0 +1,138 @@
+/**
+ * One HTTPS exchange with one member of the grid: ofetch over undici's fetch, so that tests can put undici's
+ * MockAgent underneath. Knows sockets and TLS; knows nothing of WAPI, sessions or repetition.
+ */
+import { createFetch } from 'ofetch';
+import { Agent, type Dispatcher, Headers, fetch as undiciFetch } from 'undici';
+import { GridError } from './errors.ts';
+import type { HttpAnswer } from './wapi-answer.ts';
+
+/** Bytes of an answer that are read at most; a page of 1000 reservations is a tenth of it. */
+const largestAnswer = 8 * 1024 * 1024;
+/** Milliseconds to set up a connection. A grid that needs longer is treated as away. */
+const connectTimeout = 4_000;
+
+export interface TlsOptions {
+  /** Check the grid's certificate. False accepts any, as grids come with a self-signed one. */
+  readonly verify: boolean;
+  /** PEM certificates to trust, when `verify` is true. */
+  readonly trusted?: readonly string[];
+}
+
+export interface Exchange {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  readonly url: string;
+  readonly headers: Record<string, string>;
+  readonly body?: unknown;
+  readonly signal: AbortSignal;
+}
+
+export interface TransportAnswer extends HttpAnswer {
+  readonly setCookie: readonly string[];
+}
+
+export interface Transport {
+  /**
+   * @throws GridError `unreachable` (outcome none: nothing was sent), `bad-answer` or `timeout` (outcome unknown for
+   * anything but GET)
+   */
+  exchange(exchange: Exchange): Promise<TransportAnswer>;
+  close(): Promise<void>;
+}
+
+/** An agent with at most `connections` kept-alive connections a host. */
+export function createAgent(tls: TlsOptions, connections: number): Agent {
+  return new Agent({
+    connections,
+    pipelining: 1,
+    // Only as long as no server hint says less; reuse saves a TLS handshake and a login in the grid's audit log.
+    keepAliveTimeout: 60_000,
+    maxResponseSize: largestAnswer,
+    connect: {
+      timeout: connectTimeout,
+      rejectUnauthorized: tls.verify,
+      ...(tls.trusted === undefined ? {} : { ca: [...tls.trusted] }),
+    },
+  });
+}
+
+export function createTransport(dispatcher: Dispatcher): Transport {
+  // The two fetch types differ only in their copies of the DOM types.
+  const client = createFetch({ fetch: undiciFetch as never, Headers: Headers as never });
+  return {
+    async exchange({ method, url, headers, body, signal }) {
+      try {
+        const answer = await client.raw<string, 'text'>(url, {
+          method,
+          headers,
+          ...(body === undefined ? {} : { body: body as Record<string, unknown> }),
+          signal,
+          dispatcher: dispatcher as never,
+          responseType: 'text',
+          redirect: 'manual',
+          retry: false,
+          ignoreResponseError: true,
+        });
+        return { status: answer.status, body: answer._data ?? '', setCookie: answer.headers.getSetCookie() };
+      } catch (error) {
+        throw connectionError(error, `${method} ${url}`, method === 'GET' ? 'none' : 'unknown', signal);
+      }
+    },
+    close: () => dispatcher.destroy(),
+  };
+}
+
+function connectionError(error: unknown, what: string, outcome: 'none' | 'unknown', signal: AbortSignal): GridError {
+  const host = new URL(what.slice(what.indexOf(' ') + 1)).host;
+  if (signal.aborted) {
+    return new GridError('timeout', `the grid at ${host} did not answer in time`, { outcome, cause: error });
+  }
+  const { code, message } = innermost(error);
+  const known = notSent(code, message, host);
+  if (known !== undefined) {
+    return new GridError('unreachable', `cannot connect to the grid at ${host}: ${known.text}`, {
+      cure: known.cure,
+      cause: error,
+    });
+  }
+  const text = code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE' ? `more than ${largestAnswer} bytes` : message;
+  return new GridError('bad-answer', `the connection to the grid at ${host} broke: ${text}`, { outcome, cause: error });
+}
+
+/** Failures that happen before a request leaves, by the codes of node:net, node:dns and node:tls. */
+function notSent(code: string, message: string, host: string): { text: string; cure: string } | undefined {
+  if (/^(ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|EHOSTDOWN|UND_ERR_CONNECT_TIMEOUT|EADDRNOTAVAIL)$/.test(code)) {
+    return { text: message, cure: `check --grid-host, --wapi-port and the network path to ${host}` };
+  }
+  if (code === 'ETIMEDOUT' && message.includes('connect')) {
+    return { text: message, cure: `check --grid-host, --wapi-port and the network path to ${host}` };
+  }
+  if (/^(ENOTFOUND|EAI_AGAIN|EAI_FAIL)$/.test(code)) {
+    return { text: message, cure: 'check the name in --grid-host and the resolver of this host' };
+  }
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
+    return { text: message, cure: 'set --grid-host to a name that the certificate carries' };
+  }
+  if (/^(DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_|CERT_)/.test(code)) {
+    return {
+      text: `its certificate is not accepted (${message})`,
+      cure: "give --ssl-verify a file with the grid's certificate or its CA",
+    };
+  }
+  if (/^(ERR_SSL_|EPROTO)/.test(code) || /before secure TLS connection/.test(message)) {
+    return { text: `no TLS connection (${message})`, cure: 'check that --wapi-port is the HTTPS port of the grid' };
+  }
+  return undefined;
+}
+
+/** ofetch wraps undici's TypeError, which wraps the cause, which may be an AggregateError of several addresses. */
+function innermost(error: unknown): { code: string; message: string } {
+  let current = error;
+  for (;;) {
+    if (current instanceof AggregateError && current.errors.length > 0) current = current.errors[0];
+    else if (current instanceof Error && current.cause instanceof Error) current = current.cause;
+    else break;
+  }
+  const code = current instanceof Error && 'code' in current ? String(current.code) : '';
+  return { code, message: current instanceof Error ? current.message || code : String(current) };
+}

@@ -1,0 +1,23 @@
+/** Lets operations on one attachment run one after another, in the order they came; different ones run side by side. */
+export class Turns {
+  readonly #last = new Map<string, Promise<void>>();
+
+  /** Runs `action` when all earlier actions of this key have ended. */
+  async run<T>(key: string, action: () => Promise<T>): Promise<T> {
+    const before = this.#last.get(key);
+    const { promise: turn, resolve: end } = Promise.withResolvers<void>();
+    this.#last.set(key, turn);
+    try {
+      await before;
+      return await action();
+    } finally {
+      end();
+      if (this.#last.get(key) === turn) this.#last.delete(key);
+    }
+  }
+
+  /** True while an operation of this key runs or waits. */
+  busy(key: string): boolean {
+    return this.#last.has(key);
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * Turns an HTTP answer of the grid into a value or a GridError. WAPI's conflicts are 400, never 409; only `code` is
+ * stable across releases, the texts are matched loosely and only to tell apart what shares a code.
+ */
+import * as v from 'valibot';
+import { GridError } from './errors.ts';
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly body: string;
+}
+
+/** WAPI: errors are `{"Error": "<Class>: <text>", "code": "<code>", "text": "<text>"}`. */
+const ErrorBody = v.object({ Error: v.string(), code: v.optional(v.string()), text: v.optional(v.string()) });
+
+/**
+ * The value of a WAPI answer.
+ * @param answer status and body as received
+ * @param what the request in words, for messages: `POST fixedaddress`
+ * @param writes whether the request may have changed the grid; decides the outcome of unclear answers
+ * @throws GridError for everything but a 2xx answer with a JSON body
+ */
+export function readAnswer(answer: HttpAnswer, what: string, writes: boolean): unknown {
+  const outcome = writes ? 'unknown' : 'none';
+  const value = parseJson(answer.body);
+  if (answer.status >= 200 && answer.status < 300) {
+    if (value === undefined) {
+      throw new GridError('bad-answer', `${what}: the grid answered ${answer.status} ${describe(answer.body)}`, {
+        outcome,
+        cure: 'something other than WAPI may be listening there: check --grid-host, --wapi-port and any proxy between',
+      });
+    }
+    return value;
+  }
+  if (answer.status === 401) {
+    throw new GridError('credentials', `${what}: the grid refused the user name or password (401)`, {
+      cure: 'check --wapi-username and the password; the daemon tries again by itself',
+    });
+  }
+  if (answer.status >= 500) {
+    throw new GridError('grid-fault', `${what}: the grid answered ${answer.status} ${describe(answer.body)}`, {
+      outcome,
+    });
+  }
+  const error = v.safeParse(ErrorBody, value);
+  if (error.success) throw refusal(what, error.output.code ?? '', error.output.text ?? error.output.Error);
+  if (answer.status === 403) {
+    throw new GridError('credentials', `${what}: the grid refused this user (403)`, {
+      cure: 'the user needs API access in the grid; after several wrong passwords the grid also blocks valid users for a while',
+    });
+  }
+  if (/version\s+\S+\s+not supported/i.test(answer.body)) {
+    throw new GridError('wapi-version', `${what}: ${answer.body.trim().slice(0, 200)}`, {
+      cure: 'set --wapi-version to one that the grid serves',
+    });
+  }
+  throw new GridError('bad-answer', `${what}: the grid answered ${answer.status} ${describe(answer.body)}`, {
+    outcome,
+  });
+}
+
+function refusal(what: string, code: string, text: string): GridError {
+  const message = `${what}: ${text.trim()}`;
+  const attribute = /(?:unknown|bad value for) extensible attribute:?\s*"?([^"]+?)"?\s*$/i.exec(text)?.[1];
+  if (attribute !== undefined) return new GridError('unknown-attribute', message, { attribute });
+  if (/permission|not licensed|license/i.test(text)) {
+    return new GridError('permission', message, { cure: "give the daemon's user this permission in the grid" });
+  }
+  if (/read[- ]?only|master candidate|not the grid master/i.test(text)) {
+    return new GridError('read-only', message, { cure: 'name the Grid Master in --grid-host' });
+  }
+  if (/can\s?not find \d+ available ip/i.test(text)) return new GridError('no-free-address', message);
+  if (/can\s?not find requested number of networks/i.test(text)) return new GridError('no-free-network', message);
+  // The source of an object function, the parent of a new object and a network view are reported in three ways.
+  if (/\.NotFound$/.test(code) || /did not return any result|parent was not found/i.test(text)) {
+    return new GridError('missing', message);
+  }
+  if (/\.Conflict$/.test(code)) return new GridError('conflict', message);
+  return new GridError('rejected', message, { cure: 'the grid does not accept this request; its text says why' });
+}
+
+function parseJson(body: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch {
+    return undefined;
+  }
+}
+
+function describe(body: string): string {
+  const text = body.trim();
+  if (text === '') return 'with an empty body';
+  if (/^<(!doctype|html)/i.test(text)) {
+    const title = /<title>([^<]*)<\/title>/i.exec(text)?.[1]?.trim();
+    return title ? `with an HTML page, "${title.slice(0, 80)}"` : 'with an HTML page';
+  }
+  return `with no JSON: ${JSON.stringify(text.slice(0, 80))}`;
+}

@@ -1,0 +1,19 @@
+/** What people see who call the executable by hand instead of through a container runtime. */
+import { supportedVersions } from '../cni/versions.ts';
+import { commit, version } from './build-info.ts';
+
+export const versionLine = `infoblox-cni ${version} (${commit})`;
+
+export const aboutText = `CNI IPAM plugin infoblox, ${versionLine}
+CNI protocol versions supported: ${supportedVersions.join(', ')}
+`;
+
+export const helpText = `${aboutText}
+One executable, two roles, by the name it is called with:
+
+  infoblox              the IPAM plugin: container runtimes run it, with CNI_COMMAND in its environment.
+                        Install it (or a link to it) in the CNI plugin directory and set "ipam": {"type": "infoblox"}.
+  infoblox-cni-daemon   the host service that allocates from the Infoblox grid. Try infoblox-cni-daemon --help.
+
+  --version, --help     print this and leave
+`;

@@ -1,0 +1,176 @@
+/** What the daemon does for each CNI command: the call checked, the policy found, the IPAM asked, the answer formed. */
+import { parseCniArgs } from '../../cni/args.ts';
+import { validAttachments } from '../../cni/attachments.ts';
+import type { Command } from '../../cni/environment.ts';
+import { CniCode, CniError } from '../../cni/errors.ts';
+import { type Netconf, parseNetconf } from '../../cni/netconf.ts';
+import { requestedAddresses } from '../../cni/requested-addresses.ts';
+import { formatResult } from '../../cni/result.ts';
+import type { Collector } from '../../infoblox/collector.ts';
+import { GridError } from '../../infoblox/errors.ts';
+import type { Exhaustion } from '../../infoblox/exhaustion.ts';
+import type { Health } from '../../infoblox/health.ts';
+import type { Attachment } from '../../infoblox/identity.ts';
+import type { Ipam } from '../../infoblox/ipam.ts';
+import type { Networks } from '../../infoblox/networks.ts';
+import type { Call } from '../protocol.ts';
+import { notAvailable } from './cni-errors.ts';
+import { type PolicyDefaults, policyOf, unknownKeys, viewOf } from './ipam-keys.ts';
+import type { Log } from './log.ts';
+import type { ReleaseNotes } from './release-notes.ts';
+
+/** Milliseconds to try the grid at once on DEL; the plugin waits a little longer. After it the release is owed. */
+const delBudget = 3_500;
+const checkBudget = 12_000;
+const gcBudget = 55_000;
+
+export type ServedCommand = Exclude<Command, 'VERSION'>;
+
+export interface Answer {
+  /** The document for the plugin's stdout, if there is one. */
+  readonly result?: unknown;
+  /** What happened, for the log. */
+  readonly summary?: string;
+  /** To be called if the caller went away without the answer. */
+  readonly undelivered?: () => Promise<void>;
+}
+
+export interface CommandParts {
+  readonly ipam: Ipam;
+  readonly collector: Collector;
+  readonly networks: Networks;
+  readonly health: Health;
+  readonly exhaustion: Exhaustion;
+  readonly notes: ReleaseNotes;
+  readonly defaults: PolicyDefaults;
+  /** Milliseconds. */
+  readonly addTimeout: number;
+  /** Asks the grid something in the background, so that health is known. */
+  readonly probe: () => void;
+  readonly log: Log;
+}
+
+export class Commands {
+  readonly #parts: CommandParts;
+  readonly #warned = new Set<string>();
+
+  constructor(parts: CommandParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * @param gone fires when the caller has closed the connection
+   * @throws CniError or GridError
+   */
+  async run(command: ServedCommand, call: Call, gone: AbortSignal): Promise<Answer> {
+    const netconf = parseNetconf(call.config, command);
+    const attachment = { network: netconf.name, containerId: call.containerId, ifName: call.ifName };
+    switch (command) {
+      case 'ADD':
+        return this.#add(netconf, attachment, call, gone);
+      case 'DEL':
+        return this.#del(netconf, attachment);
+      case 'CHECK':
+        return this.#check(netconf, attachment);
+      case 'GC':
+        return this.#gc(netconf, call);
+      case 'STATUS':
+        return this.#status(netconf);
+    }
+  }
+
+  async #add(netconf: Netconf, attachment: Attachment, call: Call, gone: AbortSignal): Promise<Answer> {
+    const { ipam, defaults, addTimeout, notes } = this.#parts;
+    const policy = policyOf(netconf, defaults);
+    this.#warnOfUnknownKeys(netconf);
+    const args = parseCniArgs(call.args);
+    const requested = requestedAddress(requestedAddresses(netconf, args));
+    // An earlier DEL that no daemon took must not undo this ADD.
+    await notes.settleFor(attachment);
+    const signal = AbortSignal.any([gone, AbortSignal.timeout(addTimeout)]);
+    const workload = args.podName ?? attachment.containerId;
+    const request = {
+      attachment,
+      policy,
+      netns: call.netns,
+      workload,
+      ...(requested === undefined ? {} : { requested }),
+    };
+    const { address, cidr, gateway, abandon } = await ipam.add(request, signal);
+    const ip = { address: `${address}/${cidr.prefix}`, ...(gateway === undefined ? {} : { gateway }) };
+    const result = formatResult({ ips: [ip], routes: [...netconf.routes] }, netconf.cniVersion);
+    return { result, summary: ip.address, undelivered: abandon };
+  }
+
+  async #del(netconf: Netconf, attachment: Attachment): Promise<Answer> {
+    const { ipam, defaults } = this.#parts;
+    const view = viewOf(netconf, defaults);
+    const outcome = await ipam.release(attachment, view, AbortSignal.timeout(delBudget));
+    return { summary: outcome };
+  }
+
+  async #check(netconf: Netconf, attachment: Attachment): Promise<Answer> {
+    if (netconf.prevResult === undefined) {
+      throw new CniError(
+        CniCode.invalidConfig,
+        'CHECK needs the result of ADD, and prevResult is missing in the network configuration',
+        'The runtime must pass the result of ADD as prevResult.',
+      );
+    }
+    const addresses = netconf.prevResult.addresses.map((address) => address.replace(/\/.*/, ''));
+    const view = viewOf(netconf, this.#parts.defaults);
+    await this.#parts.ipam.check(attachment, view, addresses, AbortSignal.timeout(checkBudget));
+    return {};
+  }
+
+  async #gc(netconf: Netconf, call: Call): Promise<Answer> {
+    const { collector, defaults } = this.#parts;
+    const valid = validAttachments(call.config);
+    if (valid === undefined) return { summary: 'no list of valid attachments: nothing to do' };
+    const view = viewOf(netconf, defaults);
+    const { released, owed } = await collector.collect(netconf.name, view, valid, AbortSignal.timeout(gcBudget));
+    return { summary: `${released} released, ${owed} owed` };
+  }
+
+  /** From what is known already: STATUS is asked often and must not wait for the grid. */
+  #status(netconf: Netconf): Answer {
+    const { health, networks, exhaustion, defaults, probe } = this.#parts;
+    const policy = policyOf(netconf, defaults);
+    if (health.stale) probe();
+    if (health.trouble !== undefined) throw notAvailable(health.trouble);
+    if (health.unknown) throw notAvailable(new GridError('timeout', 'the grid has not answered yet since the start'));
+    const network = networks.known(policy);
+    const exhausted = network === undefined ? undefined : exhaustion.known(network);
+    if (exhausted !== undefined) throw notAvailable(new GridError('no-free-address', exhausted));
+    return {};
+  }
+
+  #warnOfUnknownKeys(netconf: Netconf): void {
+    for (const key of unknownKeys(netconf)) {
+      const once = `${netconf.name} ${key}`;
+      if (this.#warned.has(once)) continue;
+      this.#warned.add(once);
+      this.#parts.log.warn(`ignoring the unknown key ipam.${key}`, { network: netconf.name });
+    }
+  }
+}
+
+function requestedAddress(requested: readonly string[]): string | undefined {
+  const [first, ...more] = requested;
+  if (first === undefined) return undefined;
+  if (more.length > 0) {
+    throw new CniError(
+      CniCode.addressNotAvailable,
+      `${requested.length} addresses are requested (${requested.join(', ')}), an attachment gets one`,
+      'Request one IPv4 address.',
+    );
+  }
+  if (first.includes(':')) {
+    throw new CniError(
+      CniCode.addressNotAvailable,
+      `${first} is requested: IPv6 is not supported yet`,
+      'Request an IPv4 address.',
+    );
+  }
+  return first.replace(/\/.*/, '');
+}

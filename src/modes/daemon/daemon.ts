@@ -1,0 +1,140 @@
+/** Puts the daemon together from its options, and takes it down again in the right order. */
+import { Collector } from '../../infoblox/collector.ts';
+import { Credentials } from '../../infoblox/credentials.ts';
+import { type GridError, hasReason } from '../../infoblox/errors.ts';
+import { Exhaustion } from '../../infoblox/exhaustion.ts';
+import { Grid } from '../../infoblox/grid.ts';
+import { GridHosts } from '../../infoblox/grid-hosts.ts';
+import { Health } from '../../infoblox/health.ts';
+import { Ipam, settling } from '../../infoblox/ipam.ts';
+import { Labels } from '../../infoblox/labels.ts';
+import { hostNamespaces } from '../../infoblox/namespaces.ts';
+import { Networks } from '../../infoblox/networks.ts';
+import { Reaper } from '../../infoblox/reaper.ts';
+import { Reservations } from '../../infoblox/reservations.ts';
+import { maxConnections, Session } from '../../infoblox/session.ts';
+import { Store } from '../../infoblox/store.ts';
+import { createAgent, createTransport } from '../../infoblox/transport.ts';
+import { Turns } from '../../infoblox/turns.ts';
+import { Upkeep } from '../../infoblox/upkeep.ts';
+import { version } from '../build-info.ts';
+import { Commands } from './commands.ts';
+import { Contact } from './contact.ts';
+import type { Log } from './log.ts';
+import type { Options } from './options.ts';
+import { ReleaseNotes } from './release-notes.ts';
+import { CallServer } from './server.ts';
+import { prepareSocket, protectSocket, StartError } from './socket-file.ts';
+
+/** Milliseconds between looks for release notes, which a plugin may leave while the daemon is slow. */
+const notesPause = 15_000;
+
+export interface Daemon {
+  /** Takes no more calls, lets those in flight end, and leaves the grid. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts the daemon: it listens when this returns, whether or not the grid can be reached.
+ * @throws StartError when it cannot listen or keep its state
+ */
+export async function startDaemon(options: Options, log: Log): Promise<Daemon> {
+  const file = await prepareSocket(options.socketDir, options.driverName);
+  const store = openStore(options.stateDir, log);
+  const now = () => Date.now();
+  const origin = { cluster: options.clusterName, node: options.nodeName };
+  const health = new Health({ onTrouble: (trouble) => contact.onTrouble(trouble), onWell: () => contact.onWell() });
+  const session = new Session({
+    transport: createTransport(createAgent(options.tls, maxConnections)),
+    hosts: new GridHosts(options.gridHosts),
+    credentials: new Credentials(options.wapiUsername, options.readPassword),
+    port: options.wapiPort,
+    version: options.wapiVersion,
+    userAgent: `infoblox-cni/${version}`,
+    onOutcome: (trouble) => health.report(trouble),
+  });
+  const labels = new Labels(options.clusterName);
+  const grid = new Grid(session, labels);
+  const networks = new Networks(grid, labels);
+  const reservations = new Reservations(grid);
+  const exhaustion = new Exhaustion(grid);
+  const turns = new Turns();
+  const namespaces = hostNamespaces();
+  const onOwed = () => upkeep.wake();
+  const parts = { networks, reservations, exhaustion, labels, store, turns, namespaces, origin, now, onOwed, log };
+  const ipam = new Ipam(parts);
+  const upkeep: Upkeep = new Upkeep({ ipam, store, turns, reservations, origin, now, log });
+  const reaper = new Reaper({ ipam, store, namespaces, grace: options.reapAfter, now: () => performance.now(), log });
+  const contact: Contact = new Contact({ grid, labels, view: options.networkView, health, upkeep, log });
+  const collector = new Collector({ ipam, store, turns, reservations, origin, now });
+  const { socketDir, driverName } = options;
+  const release = async (call: Parameters<Commands['run']>[1]) => {
+    await commands.run('DEL', call, new AbortController().signal);
+  };
+  const notes = new ReleaseNotes({ socketDir, driverName, release, log });
+  const probe = () => contact.probe();
+  const { addTimeout } = options;
+  const commands = new Commands({
+    ...{ ipam, collector, networks, health, exhaustion, notes, probe, log, addTimeout },
+    defaults: options,
+  });
+
+  const owed = store.oweIntents(now(), now() + settling.last);
+  if (owed > 0) log.info(`${owed} unfinished ADDs of the last run will be undone`);
+  const server = new CallServer({ run: (command, call, gone) => commands.run(command, call, gone), log });
+  const socket = await listen(server, file);
+  log.info(`infoblox-cni-daemon ${version} listens at ${file}`, {
+    grid: options.gridHosts.join(','),
+    node: options.nodeName,
+    held: store.count('held'),
+    owed: store.count('owed'),
+  });
+  contact.start();
+  upkeep.wake();
+  if (options.reapAfter > 0) reaper.start();
+  const settleNotes = () =>
+    notes.settle().catch((error) => log.warn('cannot read release notes', { reason: String(error) }));
+  void settleNotes();
+  const timer = setInterval(settleNotes, notesPause);
+
+  return {
+    async stop() {
+      clearInterval(timer);
+      upkeep.stop();
+      reaper.stop();
+      contact.stop();
+      if (!socket.isMine()) log.warn('the socket is no longer this daemon’s', { file });
+      await server.close();
+      await session.close(AbortSignal.timeout(2_000));
+      store.close();
+    },
+  };
+}
+
+async function listen(server: CallServer, file: string) {
+  try {
+    await server.listen(file);
+    return protectSocket(file);
+  } catch (error) {
+    throw new StartError(`cannot listen at ${file}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function openStore(directory: string, log: Log): Store {
+  try {
+    const { store, setAside } = Store.open(directory);
+    if (setAside !== undefined) {
+      log.error('the state file cannot be read and was set aside; reservations will be read back from the grid', {
+        file: setAside,
+      });
+    }
+    return store;
+  } catch (error) {
+    if (hasReason(error, 'state')) throw new StartError(inOneLine(error));
+    throw error;
+  }
+}
+
+function inOneLine(error: GridError): string {
+  return error.cure === undefined ? error.message : `${error.message} - ${error.cure}`;
+}

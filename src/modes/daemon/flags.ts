@@ -1,0 +1,125 @@
+/** The daemon's command line: one table of flags, taken as Go programs take them, for the original's were. */
+import { type ArgsDef, parseArgs } from 'citty';
+import { distance } from 'fastest-levenshtein';
+import { defaultSocketDir } from '../protocol.ts';
+
+export class UsageError extends Error {}
+
+/** Flags of the original first, with its spelling and defaults. */
+export const flags = {
+  'grid-host': {
+    type: 'string',
+    default: '192.168.124.200',
+    description: 'Grid host; several, comma-separated, are tried in order',
+  },
+  'wapi-port': { type: 'string', default: '443', description: 'WAPI port' },
+  'wapi-username': { type: 'string', default: '', description: 'WAPI user name' },
+  'wapi-password': {
+    type: 'string',
+    default: '',
+    description: 'WAPI password; shows in the process list, prefer the next',
+  },
+  'wapi-password-file': {
+    type: 'string',
+    default: '',
+    description: 'File with the WAPI password, read again when it changes',
+  },
+  'wapi-version': { type: 'string', default: '2.3', description: 'WAPI version, 2.3 or above' },
+  'ssl-verify': {
+    type: 'string',
+    default: 'false',
+    description: "Check the grid's certificate: true, false, or a file of certificates to trust",
+  },
+  'socket-dir': {
+    type: 'string',
+    default: defaultSocketDir,
+    description: 'Directory of the socket that plugins connect to',
+  },
+  'driver-name': {
+    type: 'string',
+    default: 'infoblox',
+    description: 'Name of the socket file, and of the plugin ("type" in the network configuration)',
+  },
+  'network-view': {
+    type: 'string',
+    default: 'default',
+    description: 'Network view, where the network configuration names none',
+  },
+  'network-container': {
+    type: 'string',
+    default: '172.18.0.0/16',
+    description: 'Networks without "subnet" are allocated from these, comma-separated',
+  },
+  'prefix-length': { type: 'string', default: '24', description: 'Prefix length of such networks' },
+  'cluster-name': {
+    type: 'string',
+    default: 'cluster-1',
+    description: 'Cluster of this host: part of the identity of its reservations',
+  },
+  'node-name': {
+    type: 'string',
+    default: '',
+    description: 'Name of this host, unique in its cluster; default: the host name',
+  },
+  'state-dir': { type: 'string', default: '/var/lib/infoblox-cni', description: 'Directory of the durable state' },
+  'add-timeout': { type: 'string', default: '30s', description: 'Time for one ADD, at most 60s' },
+  'reap-after': {
+    type: 'string',
+    default: '10m',
+    description: 'Release addresses whose network namespace has been gone for this long; 0: never',
+  },
+  'log-level': { type: 'string', default: 'info', description: 'error, warn, info or debug' },
+  'log-format': { type: 'string', default: 'auto', description: 'text, json, or auto: text on a terminal' },
+  help: { type: 'boolean', description: 'Show this help' },
+  version: { type: 'boolean', description: 'Show the version' },
+} as const satisfies ArgsDef;
+
+export type FlagName = keyof typeof flags;
+export type FlagValues = Record<Exclude<FlagName, 'help' | 'version'>, string> & { help?: boolean; version?: boolean };
+
+/**
+ * Reads `--flag value`, `--flag=value` and the same with one dash; of a repeated flag the last counts.
+ * @throws UsageError naming what is wrong, and the flag that may be meant
+ */
+export function parseFlags(args: readonly string[]): FlagValues {
+  const canonical: string[] = [];
+  const rest = [...args];
+  for (let arg = rest.shift(); arg !== undefined; arg = rest.shift()) {
+    const [, name, , value] = /^--?([a-z][a-z-]*)(=(.*))?$/s.exec(arg === '-h' ? '--help' : arg) ?? [];
+    if (name === undefined) throw new UsageError(`unexpected argument "${arg}"`);
+    if (!isFlag(name)) throw new UsageError(`unknown flag --${name}${suggestion(name)}`);
+    if (flags[name].type === 'boolean') {
+      canonical.push(`--${name}`);
+      continue;
+    }
+    const given = value ?? rest.shift();
+    if (given === undefined) throw new UsageError(`flag --${name} needs a value`);
+    canonical.push(`--${name}=${given}`);
+  }
+  return parseArgs(canonical, flags) as unknown as FlagValues;
+}
+
+/** The text of `--help`, from the same table. */
+export function usage(): string {
+  const lines = Object.entries(flags).map(([name, flag]) => {
+    const value = flag.type === 'string' ? ' string' : '';
+    const standard = 'default' in flag && flag.default !== '' ? ` (default "${flag.default}")` : '';
+    return `  --${name}${value}\n        ${flag.description}${standard}\n`;
+  });
+  return `infoblox-cni-daemon: allocates container addresses from an Infoblox grid for the CNI plugin "infoblox"
+
+Usage: infoblox-cni-daemon [flags]
+
+${lines.join('')}
+The password may also come from the environment variable WAPI_PASSWORD or the systemd credential "wapi-password".
+`;
+}
+
+function isFlag(name: string): name is FlagName {
+  return Object.hasOwn(flags, name);
+}
+
+function suggestion(name: string): string {
+  const nearest = Object.keys(flags).sort((one, other) => distance(name, one) - distance(name, other))[0] ?? '';
+  return distance(name, nearest) <= 3 ? `; did you mean --${nearest}?` : '; see --help';
+}

@@ -1,0 +1,55 @@
+/** The daemon's entry: a script of its own inside the executable, compiled only in this role. */
+
+import { versionLine } from '../about.ts';
+import { version } from '../build-info.ts';
+import { startDaemon } from './daemon.ts';
+import { parseFlags, UsageError, usage } from './flags.ts';
+import { createLog } from './log.ts';
+import { readOptions } from './options.ts';
+import { StartError } from './socket-file.ts';
+
+/** Exit status for a wrong command line, as Go's flag package has it. */
+const usageStatus = 2;
+
+async function main(args: readonly string[]): Promise<void> {
+  const values = parseFlags(args);
+  if (values.help) return void process.stdout.write(usage());
+  if (values.version) return void process.stdout.write(`${versionLine}\n`);
+  const options = readOptions(values, process.env, process.stderr.isTTY === true);
+  const log = createLog(options.logLevel, options.logFormat);
+  if (!options.tls.verify) {
+    log.warn("the grid's certificate is not checked: whoever can intercept the connection learns the password", {
+      cure: 'set --ssl-verify to true, or to a file with the certificate of the grid or its CA',
+    });
+  }
+  if (options.wapiUsername === '') log.warn('--wapi-username is not set: the grid will refuse to serve us');
+  const daemon = await startDaemon(options, log);
+  let stopping = false;
+  const stop = (signal: string) => {
+    if (stopping) return;
+    stopping = true;
+    log.info(`${signal}: finishing the calls in flight`);
+    daemon.stop().then(
+      () => {
+        log.info(`infoblox-cni-daemon ${version} has stopped`);
+        process.exit(0);
+      },
+      (error) => {
+        log.error(`cannot stop cleanly: ${String(error)}`);
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+}
+
+main(process.argv.slice(2)).catch((error) => {
+  if (error instanceof UsageError) {
+    process.stderr.write(`infoblox-cni-daemon: ${error.message}\nTry infoblox-cni-daemon --help.\n`);
+    process.exit(usageStatus);
+  }
+  const text = error instanceof StartError ? error.message : `cannot start: ${error?.stack ?? error}`;
+  process.stderr.write(`infoblox-cni-daemon: ${text}\n`);
+  process.exit(1);
+});

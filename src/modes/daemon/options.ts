@@ -1,0 +1,186 @@
+/** The daemon's settings, checked: flags, environment and the files that they name. */
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import * as tls from 'node:tls';
+import { rootCertificates } from 'node:tls';
+import * as v from 'valibot';
+import { GridError } from '../../infoblox/errors.ts';
+import { networkPolicy } from '../../infoblox/policy.ts';
+import type { TlsOptions } from '../../infoblox/transport.ts';
+import { limits } from '../protocol.ts';
+import { type FlagValues, UsageError } from './flags.ts';
+
+export interface Options {
+  readonly gridHosts: readonly string[];
+  readonly wapiPort: number;
+  readonly wapiUsername: string;
+  /** Reads the password from where it was said to be; called for each request. */
+  readonly readPassword: () => string;
+  readonly wapiVersion: string;
+  readonly tls: TlsOptions;
+  readonly socketDir: string;
+  readonly driverName: string;
+  readonly networkView: string;
+  readonly networkContainer: string;
+  readonly prefixLength: number;
+  readonly clusterName: string;
+  readonly nodeName: string;
+  readonly stateDir: string;
+  /** Milliseconds. */
+  readonly addTimeout: number;
+  /** Milliseconds; 0: never. */
+  readonly reapAfter: number;
+  readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
+  readonly logFormat: 'text' | 'json';
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const longestAddTimeout = limits.ADD - 5_000;
+
+const text = v.pipe(v.string(), v.trim(), v.minLength(1, 'must not be empty'));
+const path = v.pipe(v.string(), v.regex(/^\//, 'must be an absolute path'));
+const name = v.pipe(
+  v.string(),
+  v.regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/, 'must consist of letters, digits, "_", "." and "-"'),
+);
+const hosts = v.pipe(
+  text,
+  v.transform((list) => list.split(',').map((host) => host.trim())),
+  v.array(
+    v.pipe(
+      v.string(),
+      v.regex(/^[a-zA-Z0-9_.-]+$|^\[[0-9a-fA-F:]+\]$/, 'must name hosts or addresses, separated by commas'),
+    ),
+  ),
+);
+const duration = v.pipe(
+  v.string(),
+  v.regex(/^(0|\d+(\.\d+)?(ms|s|m|h))$/, 'must be a duration such as 500ms, 30s or 10m'),
+  v.transform(milliseconds),
+);
+
+const Flags = v.object({
+  'grid-host': hosts,
+  'wapi-port': v.pipe(
+    v.string(),
+    v.regex(/^\d{1,5}$/, 'must be a port number'),
+    v.transform(Number),
+    v.minValue(1, 'must be a port number'),
+    v.maxValue(65535, 'must be a port number'),
+  ),
+  'wapi-username': v.string(),
+  'wapi-password': v.string(),
+  'wapi-password-file': v.string(),
+  'wapi-version': v.pipe(
+    v.string(),
+    v.regex(/^\d{1,2}\.\d{1,2}(\.\d{1,2})*$/, 'must be a version such as 2.3'),
+    v.check((version) => atLeast(version, [2, 3]), 'must be 2.3 or above'),
+  ),
+  'ssl-verify': text,
+  'socket-dir': path,
+  'driver-name': name,
+  'network-view': text,
+  'network-container': v.string(),
+  'prefix-length': v.pipe(v.string(), v.regex(/^\d{1,3}$/, 'must be a whole number of bits'), v.transform(Number)),
+  'cluster-name': name,
+  'node-name': v.union([v.literal(''), name], name.pipe[1].message as string),
+  'state-dir': path,
+  'add-timeout': v.pipe(
+    duration,
+    v.minValue(1_000, 'must be at least 1s'),
+    v.maxValue(longestAddTimeout, `must be at most ${longestAddTimeout / 1000}s: runtimes give up then`),
+  ),
+  'reap-after': duration,
+  'log-level': v.picklist(['error', 'warn', 'info', 'debug'], 'must be error, warn, info or debug'),
+  'log-format': v.picklist(['text', 'json', 'auto'], 'must be text, json or auto'),
+});
+
+/**
+ * @param isTerminal whether the log goes to a terminal
+ * @throws UsageError naming the flag, its value and what it must be; never a secret
+ */
+export function readOptions(values: FlagValues, env: Environment, isTerminal: boolean): Options {
+  const parsed = v.safeParse(Flags, values);
+  if (!parsed.success) {
+    const issue = parsed.issues[0];
+    const flag = v.getDotPath(issue) ?? '';
+    throw new UsageError(`--${flag} ${JSON.stringify(values[flag as keyof FlagValues] ?? '')} ${issue.message}`);
+  }
+  const flags = parsed.output;
+  checkPolicy(flags['network-container'], flags['prefix-length']);
+  return {
+    gridHosts: flags['grid-host'],
+    wapiPort: flags['wapi-port'],
+    wapiUsername: flags['wapi-username'],
+    readPassword: passwordSource(flags['wapi-password'], flags['wapi-password-file'], env),
+    wapiVersion: flags['wapi-version'],
+    tls: readTls(flags['ssl-verify']),
+    socketDir: flags['socket-dir'].replace(/\/+$/, '') || '/',
+    driverName: flags['driver-name'],
+    networkView: flags['network-view'],
+    networkContainer: flags['network-container'],
+    prefixLength: flags['prefix-length'],
+    clusterName: flags['cluster-name'],
+    nodeName: flags['node-name'] || hostname(),
+    stateDir: flags['state-dir'],
+    addTimeout: flags['add-timeout'],
+    reapAfter: flags['reap-after'],
+    logLevel: flags['log-level'],
+    logFormat: flags['log-format'] === 'auto' ? (isTerminal ? 'text' : 'json') : flags['log-format'],
+  };
+}
+
+/** The fallback policy is checked at start, not when the first container needs it. */
+function checkPolicy(containers: string, prefixLength: number): void {
+  try {
+    networkPolicy({ name: 'default', view: 'default', containers, prefixLength, keepFirst: false });
+  } catch (error) {
+    if (error instanceof GridError) throw new UsageError(`--network-container, --prefix-length: ${error.message}`);
+    throw error;
+  }
+}
+
+/** The first of flag, file, environment and systemd credential that is set; files are read anew for each request. */
+function passwordSource(flag: string, file: string, env: Environment): () => string {
+  if (flag !== '') return () => flag;
+  const credential = env.CREDENTIALS_DIRECTORY === undefined ? '' : `${env.CREDENTIALS_DIRECTORY}/wapi-password`;
+  const source = file || (env.WAPI_PASSWORD === undefined ? credential : '');
+  if (source === '') return () => env.WAPI_PASSWORD ?? '';
+  return () => {
+    try {
+      return readFileSync(source, 'utf8').replace(/\r?\n$/, '');
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new GridError('credentials', `cannot read the WAPI password: ${reason}`, {
+        cure: `put it into ${source}, readable by the daemon only`,
+        cause: error,
+      });
+    }
+  };
+}
+
+/** `true` trusts what the host trusts. A file that cannot be used is an error: never less checking than asked for. */
+function readTls(value: string): TlsOptions {
+  if (value === 'false') return { verify: false };
+  if (value === 'true') return { verify: true, trusted: [...rootCertificates, ...tls.getCACertificates('system')] };
+  try {
+    const pem = readFileSync(value, 'utf8');
+    tls.createSecureContext({ ca: pem });
+    if (!pem.includes('-----BEGIN CERTIFICATE-----')) throw new Error('it holds no PEM certificate');
+    return { verify: true, trusted: [pem] };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new UsageError(`--ssl-verify "${value}" is neither true nor false nor a file of certificates: ${reason}`);
+  }
+}
+
+function milliseconds(text: string): number {
+  const unit = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }[/[a-z]+$/.exec(text)?.[0] ?? 'ms'] ?? 1;
+  return Number.parseFloat(text) * unit;
+}
+
+function atLeast(version: string, least: readonly [number, number]): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  return major > least[0] || (major === least[0] && minor >= least[1]);
+}

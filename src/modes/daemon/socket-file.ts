@@ -1,0 +1,60 @@
+/** The socket's place in the file system: a live daemon's is never taken, a dead one's is replaced. */
+import { chmodSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { connect } from 'node:net';
+import { owedDir, socketFile } from '../protocol.ts';
+
+/** The daemon cannot start; the message says why and what to do. */
+export class StartError extends Error {}
+
+/**
+ * Makes the directory, and room for the socket in it.
+ * @returns the socket's path, free to listen at
+ * @throws StartError if another daemon listens there, or the directory cannot be used
+ */
+export async function prepareSocket(socketDir: string, driverName: string): Promise<string> {
+  const file = socketFile(socketDir, driverName);
+  try {
+    mkdirSync(socketDir, { recursive: true, mode: 0o755 });
+    mkdirSync(owedDir(socketDir, driverName), { recursive: true, mode: 0o700 });
+    if (await isAlive(file)) {
+      throw new StartError(`another daemon listens at ${file}: stop it, or use another --driver-name or --socket-dir`);
+    }
+    rmSync(file, { force: true });
+    return file;
+  } catch (error) {
+    if (error instanceof StartError) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new StartError(`cannot use --socket-dir ${socketDir}: ${reason}`);
+  }
+}
+
+/** Only root may call: the daemon acts with the grid's credentials for whoever does. */
+export function protectSocket(file: string): { isMine: () => boolean } {
+  chmodSync(file, 0o600);
+  const { ino } = statSync(file);
+  return {
+    isMine: () => {
+      try {
+        return statSync(file).ino === ino;
+      } catch {
+        return false;
+      }
+    },
+  };
+}
+
+function isAlive(file: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(file);
+    const end = (alive: boolean) => {
+      socket.destroy();
+      resolve(alive);
+    };
+    socket.on('connect', () => end(true));
+    // A full queue, or a socket that we may not use, has a listener; nothing or nobody there has none.
+    socket.on('error', (error) => {
+      const code = 'code' in error ? error.code : '';
+      end(code !== 'ENOENT' && code !== 'ECONNREFUSED' && code !== 'ENOTSOCK');
+    });
+  });
+}

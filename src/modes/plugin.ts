@@ -1,0 +1,141 @@
+/**
+ * The plugin's role: environment and stdin in, the daemon asked, one JSON document or nothing out (SPEC section 2).
+ * Loaded for every container operation, so it loads sockets and hashes only where it needs them.
+ */
+import { statSync, writeSync } from 'node:fs';
+import { peekVersion, readNetworkConfig } from '../cni/call.ts';
+import { type CallEnvironment, isCommand, readEnvironment } from '../cni/environment.ts';
+import { CniCode, CniError, formatError } from '../cni/errors.ts';
+import { answerVersion, requireVersion, versionAnswer } from '../cni/versions.ts';
+import { version } from './build-info.ts';
+import { type Call, defaultSocketDir, limits, protocolVersion, socketFile } from './protocol.ts';
+import { readStdin } from './stdin.ts';
+
+/** Milliseconds for stdin: callers write it before or while they start us. */
+const stdinLimit = 5_000;
+const versionStdinLimit = 1_000;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Serves one call.
+ * @returns the exit status; what belongs on stdout has been written
+ */
+export async function runPlugin(env: Environment): Promise<number> {
+  let stdin: Buffer = Buffer.alloc(0);
+  try {
+    if (env.CNI_COMMAND === 'VERSION') {
+      stdin = await readStdin(versionStdinLimit).catch(() => stdin);
+      print(versionAnswer(peekVersion(stdin)));
+      return 0;
+    }
+    // What is wrong with the environment is told first, whatever stdin holds.
+    const environment = readEnvironment(env);
+    stdin = await readStdin(stdinLimit);
+    const result = await serve(environment, stdin, env);
+    if (result !== undefined && result !== null) print(result);
+    return 0;
+  } catch (error) {
+    print(formatError(asCniError(error), answerVersion(peekVersion(stdin))));
+    return 1;
+  }
+}
+
+async function serve(environment: CallEnvironment, stdin: Buffer, env: Environment): Promise<unknown> {
+  const { command, containerId, ifName, netns, args } = environment;
+  const { name, config, cniVersion } = readNetworkConfig(stdin);
+  requireVersion(cniVersion, command);
+  if (command === 'VERSION' || !isCommand(command)) return undefined;
+  refuseOwnNamespace(environment, env);
+  const { socketDir, driverName } = readIpam(config);
+  const call: Call = { protocol: protocolVersion, release: version, containerId, ifName, netns, args, config };
+  const { callDaemon, NoAnswer } = await import('./call-daemon.ts');
+  try {
+    return await callDaemon(socketFile(socketDir, driverName), command, call, limits[command]);
+  } catch (error) {
+    const lost = error instanceof NoAnswer || (error instanceof CniError && error.code === CniCode.tryAgain);
+    if (command === 'DEL' && lost) return leaveNote(socketDir, driverName, name, call, error);
+    if (command === 'STATUS' && error instanceof NoAnswer) {
+      throw new CniError(CniCode.notAvailable, error.message, error.details);
+    }
+    throw error;
+  }
+}
+
+async function leaveNote(socketDir: string, driverName: string, network: string, call: Call, reason: CniError) {
+  const { leaveReleaseNote } = await import('./release-note.ts');
+  try {
+    leaveReleaseNote(socketDir, driverName, network, call);
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    throw new CniError(
+      CniCode.tryAgain,
+      `${reason.message}; and the release cannot be noted for later: ${text}`,
+      reason.details,
+    );
+  }
+  process.stderr.write(`${reason.message}; the release is noted and will be made up for by the daemon\n`);
+}
+
+/** Where the daemon listens. All else under `ipam` is judged by the daemon. */
+function readIpam(config: Readonly<Record<string, unknown>>): { socketDir: string; driverName: string } {
+  const { ipam } = config;
+  if (typeof ipam !== 'object' || ipam === null || Array.isArray(ipam)) {
+    throw new CniError(
+      CniCode.invalidConfig,
+      'the network configuration has no "ipam" object',
+      'Add "ipam": {"type": "infoblox", "subnet": "..."} to it.',
+    );
+  }
+  const { type, 'socket-dir': socketDir = defaultSocketDir } = ipam as Record<string, unknown>;
+  if (typeof type !== 'string' || type === '' || type.includes('/')) {
+    throw new CniError(
+      CniCode.invalidConfig,
+      'ipam.type in the network configuration is not the name of this plugin',
+      'Set it to the plugin\'s file name, "infoblox", which is also the daemon\'s --driver-name.',
+    );
+  }
+  if (typeof socketDir !== 'string' || !socketDir.startsWith('/')) {
+    throw new CniError(
+      CniCode.invalidConfig,
+      'ipam.socket-dir in the network configuration is not an absolute path',
+      `Set it to the daemon's --socket-dir, ${defaultSocketDir} if that is not set.`,
+    );
+  }
+  return { socketDir, driverName: type };
+}
+
+/** A call for the caller's own namespace would plumb the host; the reference refuses it with code 8 unless told. */
+function refuseOwnNamespace({ command, netns }: CallEnvironment, env: Environment): void {
+  if ((command !== 'ADD' && command !== 'DEL') || /^(1|true)$/i.test(env.CNI_NETNS_OVERRIDE ?? '')) return;
+  try {
+    const [own, given] = [statSync('/proc/self/ns/net'), statSync(netns)];
+    if (own.ino !== given.ino || own.dev !== given.dev) return;
+  } catch {
+    return;
+  }
+  throw new CniError(
+    CniCode.ownNamespace,
+    `CNI_NETNS ${netns} is the network namespace that the plugin runs in`,
+    "Name the container's network namespace, or set CNI_NETNS_OVERRIDE=true if this is meant.",
+  );
+}
+
+function asCniError(error: unknown): CniError {
+  if (error instanceof CniError) return error;
+  const text = error instanceof Error ? error.message : String(error);
+  return new CniError(CniCode.unexpected, `unexpected failure of the plugin: ${text}`);
+}
+
+/** Written in full before the process ends, also to a pipe whose reader is slow. */
+function print(document: unknown): void {
+  let rest = Buffer.from(`${JSON.stringify(document)}\n`);
+  while (rest.length > 0) {
+    try {
+      rest = rest.subarray(writeSync(1, rest));
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    }
+  }
+}
