@@ -18,10 +18,15 @@ import type { Turns } from './turns.ts';
  * Milliseconds after a lost answer at which the grid is looked at again: soon, for a create that was merely slow, and
  * once more when even a grid that was stuck must have dropped it.
  */
-export const settling = { first: 10_000, last: 120_000 };
+export interface Settling {
+  readonly first: number;
+  readonly last: number;
+}
+
+export const defaultSettling: Settling = { first: 10_000, last: 120_000 };
 
 /** When to look next, milliseconds since 1970, for an answer that was lost `settling.last` before `suspectUntil`. */
-export function nextLook(suspectUntil: number, now: number): number {
+export function nextLook(settling: Settling, suspectUntil: number, now: number): number {
   const first = suspectUntil - settling.last + settling.first;
   return now < first ? first : suspectUntil;
 }
@@ -68,6 +73,7 @@ export interface IpamParts {
   readonly turns: Turns;
   readonly namespaces: Namespaces;
   readonly origin: Origin;
+  readonly settling: Settling;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   /** Told when something is owed, so that upkeep looks at the time again. */
@@ -237,15 +243,15 @@ export class Ipam {
         ? { address: usable.ipv4addr, suspect: found.length > 1 }
         : await this.#reserve(identity, network, request, signal);
       maybeOnGrid = true;
-      const suspectUntil = reservation.suspect ? now() + settling.last : row.suspectUntil;
-      const dueAt = suspectUntil === null ? null : nextLook(suspectUntil, now());
+      const suspectUntil = reservation.suspect ? now() + this.#parts.settling.last : row.suspectUntil;
+      const dueAt = suspectUntil === null ? null : nextLook(this.#parts.settling, suspectUntil, now());
       store.put({ ...row, state: 'held', address: reservation.address, suspectUntil, dueAt });
       if (dueAt !== null) this.#parts.onOwed();
       return { address: reservation.address, network, created: true };
     } catch (error) {
       const unknown = error instanceof GridError && error.outcome === 'unknown';
       if (maybeOnGrid || unknown || row.suspectUntil !== null) {
-        const suspectUntil = unknown ? now() + settling.last : row.suspectUntil;
+        const suspectUntil = unknown ? now() + this.#parts.settling.last : row.suspectUntil;
         await this.#oweOrRelease({ ...row, suspectUntil });
       } else store.remove(identity);
       throw error;
@@ -345,7 +351,7 @@ export class Ipam {
     await reservations.release(row.identity, row.view, signal);
     exhaustion.released(row.view);
     if (row.suspectUntil !== null && row.suspectUntil > now()) {
-      const dueAt = nextLook(row.suspectUntil, now());
+      const dueAt = nextLook(this.#parts.settling, row.suspectUntil, now());
       store.put({ ...row, state: 'owed', address: null, attempts: 0, dueAt });
       this.#parts.onOwed();
     } else store.remove(row.identity);

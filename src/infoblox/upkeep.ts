@@ -4,7 +4,7 @@
  */
 import { isGridAway, isRefused } from './errors.ts';
 import { hostPrefix, type Origin } from './identity.ts';
-import { type Ipam, nextLook } from './ipam.ts';
+import { type Ipam, nextLook, type Settling } from './ipam.ts';
 import type { Reservations } from './reservations.ts';
 import type { Row, Store } from './store.ts';
 import type { Turns } from './turns.ts';
@@ -25,6 +25,7 @@ export interface UpkeepParts {
   readonly turns: Turns;
   readonly reservations: Reservations;
   readonly origin: Origin;
+  readonly settling: Settling;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly log: {
@@ -148,7 +149,7 @@ export class Upkeep {
     store.put({
       ...row,
       attempts: 0,
-      dueAt: open && suspectUntil !== null ? nextLook(suspectUntil, now()) : null,
+      dueAt: open && suspectUntil !== null ? nextLook(this.#parts.settling, suspectUntil, now()) : null,
       suspectUntil: open ? suspectUntil : null,
     });
   }

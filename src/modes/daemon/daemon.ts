@@ -6,7 +6,7 @@ import { Exhaustion } from '../../infoblox/exhaustion.ts';
 import { Grid } from '../../infoblox/grid.ts';
 import { GridHosts } from '../../infoblox/grid-hosts.ts';
 import { Health } from '../../infoblox/health.ts';
-import { Ipam, settling } from '../../infoblox/ipam.ts';
+import { defaultSettling, Ipam } from '../../infoblox/ipam.ts';
 import { Labels } from '../../infoblox/labels.ts';
 import { hostNamespaces } from '../../infoblox/namespaces.ts';
 import { Networks } from '../../infoblox/networks.ts';
@@ -36,9 +36,10 @@ export interface Daemon {
 
 /**
  * Starts the daemon: it listens when this returns, whether or not the grid can be reached.
+ * @param settling how long to mistrust a lost answer; other than the default only in tests
  * @throws StartError when it cannot listen or keep its state
  */
-export async function startDaemon(options: Options, log: Log): Promise<Daemon> {
+export async function startDaemon(options: Options, log: Log, settling = defaultSettling): Promise<Daemon> {
   const file = await prepareSocket(options.socketDir, options.driverName);
   const store = openStore(options.stateDir, log);
   const now = () => Date.now();
@@ -61,9 +62,22 @@ export async function startDaemon(options: Options, log: Log): Promise<Daemon> {
   const turns = new Turns();
   const namespaces = hostNamespaces();
   const onOwed = () => upkeep.wake();
-  const parts = { networks, reservations, exhaustion, labels, store, turns, namespaces, origin, now, onOwed, log };
+  const parts = {
+    networks,
+    reservations,
+    exhaustion,
+    labels,
+    store,
+    turns,
+    namespaces,
+    origin,
+    settling,
+    now,
+    onOwed,
+    log,
+  };
   const ipam = new Ipam(parts);
-  const upkeep: Upkeep = new Upkeep({ ipam, store, turns, reservations, origin, now, log });
+  const upkeep: Upkeep = new Upkeep({ ipam, store, turns, reservations, origin, settling, now, log });
   const reaper = new Reaper({ ipam, store, namespaces, grace: options.reapAfter, now: () => performance.now(), log });
   const contact: Contact = new Contact({ grid, labels, view: options.networkView, health, upkeep, log });
   const collector = new Collector({ ipam, store, turns, reservations, origin, now });
