@@ -1,0 +1,229 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type FixedAddressSnapshot, GridContents, type NetworkSnapshot, type WapiObject } from './grid-contents.ts';
+import { type Certificate, makeCertificate } from './http/certificate.ts';
+import { type ExchangeContext, exchange } from './http/exchange.ts';
+import { type Fault, Faults } from './http/faults.ts';
+import { LoopbackServer } from './http/loopback-server.ts';
+import type { RequestRecord } from './http/request-log.ts';
+import { Sessions } from './http/sessions.ts';
+import { installFactoryObjects } from './rules/factory-objects.ts';
+import { Database } from './store/database.ts';
+import type { Values } from './store/grid-objects.ts';
+import { WAPI_VERSIONS } from './wapi/versions.ts';
+import { type ServiceSettings, WapiService } from './wapi/wapi-service.ts';
+
+export type { FixedAddressSnapshot, NetworkSnapshot, WapiObject } from './grid-contents.ts';
+export type { Effect, Fault } from './http/faults.ts';
+export type { RequestRecord } from './http/request-log.ts';
+
+export interface GridOptions {
+  /** TCP port on 127.0.0.1; 0, the default, picks a free one. */
+  readonly port?: number;
+  readonly username?: string;
+  readonly password?: string;
+  /** How long every request takes at least. */
+  readonly latencyMs?: number;
+  /** Extensible attributes that are defined from the start. */
+  readonly attributes?: readonly string[];
+  /** Installs the cloud licence: its attributes are defined and `_proxy_search` is known. */
+  readonly cloudLicence?: boolean;
+  /** The user is a cloud API user; implies the licence. */
+  readonly cloudUser?: boolean;
+  /** Idle time after which a session ends. */
+  readonly sessionSeconds?: number;
+  /** WAPI versions served. */
+  readonly versions?: readonly string[];
+  /** Called when a request is over, for logs. */
+  readonly onFinished?: (record: RequestRecord) => void;
+}
+
+/** A running grid. What its administrator sees and does bypasses HTTP, authentication and faults. */
+export interface Grid {
+  readonly host: '127.0.0.1';
+  readonly port: number;
+  /** `https://127.0.0.1:<port>`, without a path. */
+  readonly url: string;
+  /** PEM file with the certificate, in a temporary directory that `stop` removes. */
+  readonly caFile: string;
+  readonly username: string;
+  /** May be changed; sessions that are open stay open. */
+  password: string;
+  latencyMs: number;
+  /** Refuses writes with a 400. */
+  readOnly: boolean;
+  /** Requests in the order of arrival, since the start or the last `clearLog`; so are the counters below. */
+  readonly requests: readonly RequestRecord[];
+  /** TLS connections accepted. */
+  readonly connections: number;
+  readonly logins: number;
+  /** The most requests that were in work at once. */
+  readonly inFlightMax: number;
+  clearLog(): void;
+  objects(type: string): WapiObject[];
+  fixedAddresses(view?: string): FixedAddressSnapshot[];
+  networks(view?: string): NetworkSnapshot[];
+  /** Creates an object and returns its reference; throws a WapiError as HTTP would answer it. */
+  add(type: string, fields: Values): string;
+  /** Changes fields of an object and returns its reference, which may have changed. */
+  update(reference: string, fields: Values): string;
+  remove(reference: string): void;
+  expireSessions(): void;
+  /** Arms a fault; call what it returns to disarm it. */
+  inject(fault: Fault): () => void;
+  /** Cuts all connections and refuses new ones until `resume`, on the same port. */
+  pause(): Promise<void>;
+  resume(): Promise<void>;
+  /** Cuts all connections, drops late commits, removes the certificate. */
+  stop(): Promise<void>;
+}
+
+/** Starts a grid on loopback; rejects when the port is taken. */
+export async function startGrid(options: GridOptions = {}): Promise<Grid> {
+  const certificate = await makeCertificate();
+  const grid = new SimulatedGrid(options, certificate);
+  try {
+    await grid.listen(options.port ?? 0);
+  } catch (error) {
+    await certificate.remove();
+    throw error;
+  }
+  return grid;
+}
+
+class SimulatedGrid extends GridContents implements Grid {
+  readonly host = '127.0.0.1';
+  readonly username: string;
+  latencyMs: number;
+  inFlightMax = 0;
+  readonly requests: RequestRecord[] = [];
+  readonly #certificate: Certificate;
+  readonly #server: LoopbackServer;
+  readonly #sessions: Sessions;
+  readonly #faults = new Faults();
+  readonly #settings: ServiceSettings;
+  readonly #onFinished: (record: RequestRecord) => void;
+  readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #context: ExchangeContext;
+  #inFlight = 0;
+  #connectionsBefore = 0;
+
+  constructor(options: GridOptions, certificate: Certificate) {
+    const db = new Database();
+    super(db);
+    const { username = 'admin', password = 'infoblox', latencyMs = 0, attributes = [], cloudUser = false } = options;
+    const cloud = options.cloudLicence === true || cloudUser;
+    installFactoryObjects(db, { username, attributes, cloudLicence: cloud });
+    this.username = username;
+    this.latencyMs = latencyMs;
+    this.#certificate = certificate;
+    this.#onFinished = options.onFinished ?? (() => {});
+    this.#settings = { versions: options.versions ?? WAPI_VERSIONS, cloud, cloudUser, readOnly: false };
+    this.#sessions = new Sessions(username, password, options.sessionSeconds ?? 600);
+    this.#context = this.#exchangeContext(new WapiService(db, this.#settings));
+    this.#server = new LoopbackServer(certificate, (request, response, connection) =>
+      this.#serve(request, response, connection),
+    );
+  }
+
+  get port(): number {
+    return this.#server.port;
+  }
+
+  get url(): string {
+    return `https://${this.host}:${this.port}`;
+  }
+
+  get caFile(): string {
+    return this.#certificate.caFile;
+  }
+
+  get connections(): number {
+    return this.#server.accepted - this.#connectionsBefore;
+  }
+
+  get logins(): number {
+    return this.#sessions.logins;
+  }
+
+  get password(): string {
+    return this.#sessions.password;
+  }
+
+  set password(password: string) {
+    this.#sessions.password = password;
+  }
+
+  get readOnly(): boolean {
+    return this.#settings.readOnly;
+  }
+
+  set readOnly(readOnly: boolean) {
+    this.#settings.readOnly = readOnly;
+  }
+
+  listen(port: number): Promise<void> {
+    return this.#server.listen(port);
+  }
+
+  clearLog(): void {
+    this.requests.length = 0;
+    this.inFlightMax = this.#inFlight;
+    this.#sessions.logins = 0;
+    this.#connectionsBefore = this.#server.accepted;
+  }
+
+  expireSessions(): void {
+    this.#sessions.expireAll();
+  }
+
+  inject(fault: Fault): () => void {
+    return this.#faults.inject(fault);
+  }
+
+  pause(): Promise<void> {
+    return this.#server.close();
+  }
+
+  resume(): Promise<void> {
+    return this.#server.listen();
+  }
+
+  async stop(): Promise<void> {
+    for (const timer of this.#timers) clearTimeout(timer);
+    await this.#server.close();
+    await this.#certificate.remove();
+  }
+
+  #serve(request: IncomingMessage, response: ServerResponse, connection: number): void {
+    exchange(this.#context, request, response, connection).catch((error: Error) => {
+      // Either the client went away while sending, or the simulator has a bug, which must not look like a grid's answer.
+      if (request.socket.destroyed || response.headersSent) return request.socket.destroy();
+      return response.writeHead(500, { 'content-type': 'text/plain' }).end(`Bug in the simulator: ${error.stack}`);
+    });
+  }
+
+  #exchangeContext(service: WapiService): ExchangeContext {
+    return {
+      sessions: this.#sessions,
+      faults: this.#faults,
+      service,
+      latencyMs: () => this.latencyMs,
+      arrived: (record) => {
+        this.requests.push(record);
+        this.inFlightMax = Math.max(this.inFlightMax, ++this.#inFlight);
+      },
+      finished: (record) => {
+        this.#inFlight--;
+        this.#onFinished(record);
+      },
+      reset: (request) => this.#server.reset(request),
+      later: (ms, run) => {
+        const timer = setTimeout(() => {
+          this.#timers.delete(timer);
+          run();
+        }, ms);
+        this.#timers.add(timer);
+      },
+    };
+  }
+}

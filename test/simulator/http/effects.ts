@@ -1,0 +1,72 @@
+import type { ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { htmlPage } from '../errors.ts';
+import type { Effect } from './faults.ts';
+import { type HttpAnswer, send } from './http-answer.ts';
+
+/** What an effect may do to the request that it hits. */
+export interface Victim {
+  readonly response: ServerResponse;
+  /** Authenticates and executes the request; the answer may be thrown away. */
+  readonly carryOut: () => HttpAnswer;
+  readonly reset: () => void;
+  readonly later: (ms: number, run: () => void) => void;
+}
+
+const CHUNK = 64 * 1024;
+
+/** Answers a request in the way of a fault. A hanging request is left open until its connection ends. */
+export async function applyEffect(effect: Exclude<Effect, { kind: 'delay' }>, victim: Victim): Promise<void> {
+  const { response, carryOut, reset } = victim;
+  if ('commit' in effect && effect.commit) carryOut();
+  switch (effect.kind) {
+    case 'status': {
+      const page = htmlPage(effect.status, 'Error', 'The server could not complete the request.');
+      const { body = page.body, contentType = page.contentType } = effect;
+      return send(response, { status: effect.status, contentType, body });
+    }
+    case 'html': {
+      const page = htmlPage(effect.status ?? 200, 'Infoblox', 'Please log in.');
+      return send(response, page);
+    }
+    case 'reset':
+      return reset();
+    case 'hang':
+      return undefined;
+    case 'truncate':
+      return sendHalf(response, carryOut());
+    case 'commit-later':
+      victim.later(effect.ms, carryOut);
+      return effect.answer === 'hang' ? undefined : reset();
+    case 'empty':
+      return send(response, { status: 200, contentType: 'application/json', body: '' });
+    case 'oversize':
+      return sendOversize(response, effect.bytes);
+    default:
+      return effect satisfies never;
+  }
+}
+
+/** Half of the body under a Content-Length for all of it, then the end of the connection. */
+function sendHalf(response: ServerResponse, { status, contentType, body }: HttpAnswer): void {
+  const bytes = Buffer.from(body);
+  response.writeHead(status, { 'content-type': contentType, 'content-length': bytes.length });
+  response.write(bytes.subarray(0, Math.floor(bytes.length / 2)), () => response.destroy());
+}
+
+/** A valid JSON string of that many bytes, streamed so that the simulator itself stays small. */
+async function sendOversize(response: ServerResponse, bytes: number): Promise<void> {
+  response.writeHead(200, { 'content-type': 'application/json' });
+  try {
+    await pipeline(Readable.from(jsonString(bytes)), response);
+  } catch {
+    // The client has seen enough and closed the connection: that is what it should do.
+  }
+}
+
+function* jsonString(bytes: number): Generator<Buffer> {
+  yield Buffer.from('"');
+  for (let left = bytes - 2; left > 0; left -= CHUNK) yield Buffer.alloc(Math.min(CHUNK, left), 'x');
+  yield Buffer.from('"');
+}

@@ -1,0 +1,94 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { htmlPage, unauthorized, WapiError } from '../errors.ts';
+import { parseTarget } from '../wapi/target.ts';
+import type { WapiService } from '../wapi/wapi-service.ts';
+import { applyEffect } from './effects.ts';
+import type { Faults } from './faults.ts';
+import { type HttpAnswer, send } from './http-answer.ts';
+import { bodyRecord, type OpenRecord, queryRecord, type RequestRecord } from './request-log.ts';
+import type { Sessions } from './sessions.ts';
+
+/** What exchanges share. */
+export interface ExchangeContext {
+  readonly sessions: Sessions;
+  readonly faults: Faults;
+  readonly service: WapiService;
+  latencyMs(): number;
+  /** Called when the request has been read, with a record that is still filled in. */
+  arrived(record: RequestRecord): void;
+  /** Called when the client got its answer, or lost its connection instead. */
+  finished(record: RequestRecord): void;
+  reset(request: IncomingMessage): void;
+  /** Runs something later, unless the grid is stopped before. */
+  later(ms: number, run: () => void): void;
+}
+
+/** Takes one request from its first byte to its answer: log, latency, faults, authentication, WAPI. */
+export async function exchange(
+  context: ExchangeContext,
+  request: IncomingMessage,
+  response: ServerResponse,
+  connection: number,
+): Promise<void> {
+  const body = await readBody(request);
+  const url = new URL(request.url ?? '/', 'https://127.0.0.1');
+  const record: OpenRecord = {
+    at: Date.now(),
+    method: request.method ?? '',
+    path: url.pathname,
+    type: parseTarget(url.pathname)?.type ?? '',
+    query: queryRecord(url.searchParams),
+    body: bodyRecord(body),
+    status: 0,
+    connection,
+    login: false,
+    agent: request.headers['user-agent'] ?? '',
+  };
+  context.arrived(record);
+  response.once('close', () => {
+    if (response.headersSent) record.status = response.statusCode;
+    context.finished(record);
+  });
+  if (context.latencyMs() > 0) await sleep(context.latencyMs());
+
+  const carryOut = () => answer(context, request, url, body, record);
+  const effect = context.faults.take(record);
+  if (effect?.kind === 'delay') await sleep(effect.ms);
+  if (!effect || effect.kind === 'delay') send(response, carryOut());
+  else await applyEffect(effect, { response, carryOut, reset: () => context.reset(request), later: context.later });
+}
+
+function answer(
+  context: ExchangeContext,
+  request: IncomingMessage,
+  url: URL,
+  body: string,
+  record: OpenRecord,
+): HttpAnswer {
+  try {
+    const authenticated = context.sessions.authenticate(request.headers);
+    if (!authenticated) throw unauthorized();
+    record.login = authenticated.login;
+    const target = parseTarget(url.pathname);
+    if (!target) throw htmlPage(404, 'Not Found', 'The requested URL was not found on this server.');
+    if (target.type === 'logout' && record.method === 'POST') {
+      context.sessions.logout(request.headers.cookie);
+      return { status: 200, contentType: 'application/json', body: '{}' };
+    }
+    const contentType = request.headers['content-type'] ?? '';
+    const wapi = { method: record.method, target, query: url.searchParams, body, contentType };
+    const { status, json } = context.service.handle(wapi);
+    const text = JSON.stringify(json, undefined, 4);
+    return { status, contentType: 'application/json', body: text, cookie: authenticated.cookie };
+  } catch (error) {
+    if (!(error instanceof WapiError)) throw error;
+    return { status: error.status, contentType: error.contentType, body: error.body };
+  }
+}
+
+async function readBody(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk);
+  return Buffer.concat(chunks).toString('utf8');
+}

@@ -1,0 +1,67 @@
+import type { RequestRecord } from './request-log.ts';
+
+/**
+ * What happens instead of a good answer. `commit` says whether the request is carried out all the same (default: no);
+ * `truncate` always carries it out, `commit-later` does so `ms` after the connection was cut or left hanging.
+ */
+export type Effect =
+  | { readonly kind: 'delay'; readonly ms: number }
+  | {
+      readonly kind: 'status';
+      readonly status: number;
+      readonly body?: string;
+      readonly contentType?: string;
+      readonly commit?: boolean;
+    }
+  | { readonly kind: 'html'; readonly status?: number; readonly commit?: boolean }
+  | { readonly kind: 'reset'; readonly commit?: boolean }
+  | { readonly kind: 'hang'; readonly commit?: boolean }
+  | { readonly kind: 'truncate' }
+  | { readonly kind: 'commit-later'; readonly ms: number; readonly answer?: 'reset' | 'hang' }
+  | { readonly kind: 'empty'; readonly commit?: boolean }
+  | { readonly kind: 'oversize'; readonly bytes: number; readonly commit?: boolean };
+
+/** Which requests are hit: those that match everything given, after `skip` of them, `times` times (default 1). */
+export interface Fault {
+  readonly method?: string;
+  /** Object type, also of references. */
+  readonly type?: string;
+  readonly when?: (request: RequestRecord) => boolean;
+  readonly times?: number;
+  readonly skip?: number;
+  readonly effect: Effect;
+}
+
+/** The faults waiting to happen; the one injected first goes first. */
+export class Faults {
+  readonly #armed = new Set<{ fault: Fault; skip: number; times: number }>();
+
+  /** Arms a fault; the function returned disarms it. */
+  inject(fault: Fault): () => void {
+    const armed = { fault, skip: fault.skip ?? 0, times: fault.times ?? 1 };
+    this.#armed.add(armed);
+    return () => {
+      this.#armed.delete(armed);
+    };
+  }
+
+  /** The effect that this request suffers, if any; uses up one of the fault's times. */
+  take(request: RequestRecord): Effect | undefined {
+    for (const armed of this.#armed) {
+      if (!matches(armed.fault, request)) continue;
+      if (armed.skip > 0) {
+        armed.skip--;
+        continue;
+      }
+      if (--armed.times <= 0) this.#armed.delete(armed);
+      return armed.fault.effect;
+    }
+    return undefined;
+  }
+}
+
+function matches({ method, type, when }: Fault, request: RequestRecord): boolean {
+  if (method !== undefined && method !== request.method) return false;
+  if (type !== undefined && type !== request.type) return false;
+  return when?.(request) ?? true;
+}

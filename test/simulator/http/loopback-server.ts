@@ -1,0 +1,67 @@
+import { once } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, type Server } from 'node:https';
+import type { Socket } from 'node:net';
+import type { Certificate } from './certificate.ts';
+
+export type RequestListener = (request: IncomingMessage, response: ServerResponse, connection: number) => void;
+
+/** HTTPS on 127.0.0.1 with keep-alive, whose connections are counted and can be cut; it can go away and come back. */
+export class LoopbackServer {
+  readonly #server: Server;
+  /** The plain sockets beneath TLS by the client's port: only those can be reset. */
+  readonly #sockets = new Map<number, Socket>();
+  readonly #numbers = new WeakMap<object, number>();
+  #accepted = 0;
+  #port = 0;
+
+  constructor({ key, cert }: Certificate, listener: RequestListener) {
+    this.#server = createServer({ key, cert, keepAliveTimeout: 60_000 }, (request, response) => {
+      listener(request, response, this.#numbers.get(request.socket) ?? 0);
+    });
+    this.#server.on('connection', (socket: Socket) => {
+      const port = socket.remotePort ?? 0;
+      this.#sockets.set(port, socket);
+      socket.once('close', () => this.#sockets.delete(port));
+    });
+    this.#server.on('secureConnection', (socket) => {
+      this.#numbers.set(socket, ++this.#accepted);
+      // A client that goes away in the middle of an answer is nothing to report.
+      socket.on('error', () => {});
+    });
+    this.#server.on('tlsClientError', () => {});
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  /** TLS connections accepted since the start. */
+  get accepted(): number {
+    return this.#accepted;
+  }
+
+  /** Listens on a port, 0 for any free one; rejects with EADDRINUSE and the like. */
+  async listen(port = this.#port): Promise<void> {
+    this.#server.listen(port, '127.0.0.1');
+    await once(this.#server, 'listening');
+    const address = this.#server.address();
+    if (typeof address === 'object' && address) this.#port = address.port;
+  }
+
+  /** Cuts every connection and stops listening: connects are refused until the next `listen`. */
+  async close(): Promise<void> {
+    if (!this.#server.listening) return;
+    const closed = once(this.#server, 'close');
+    this.#server.close();
+    for (const socket of this.#sockets.values()) socket.destroy();
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  /** Ends the connection of a request with a TCP reset. */
+  reset(request: IncomingMessage): void {
+    this.#sockets.get(request.socket.remotePort ?? 0)?.resetAndDestroy();
+    request.socket.destroy();
+  }
+}

@@ -1,0 +1,80 @@
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+
+interface Session {
+  readonly createdAt: number;
+  usedAt: number;
+}
+
+/** The outcome of authentication: was it a login, and the cookie to hand out on success. */
+export interface Authenticated {
+  readonly login: boolean;
+  readonly cookie: string;
+}
+
+/**
+ * Basic authentication and the `ibapauth` cookie (WAPI: authentication and sessions). A valid cookie replaces Basic and
+ * is no login; it expires when unused for `idleSeconds`.
+ */
+export class Sessions {
+  readonly #sessions = new Map<string, Session>();
+  readonly #username: string;
+  readonly #idleSeconds: number;
+  password: string;
+  logins = 0;
+
+  constructor(username: string, password: string, idleSeconds: number) {
+    this.#username = username;
+    this.password = password;
+    this.#idleSeconds = idleSeconds;
+  }
+
+  /** Undefined when neither the cookie nor the Basic header is good. */
+  authenticate(headers: {
+    cookie?: string | undefined;
+    authorization?: string | undefined;
+  }): Authenticated | undefined {
+    const now = Date.now();
+    const signature = signatureIn(headers.cookie);
+    const session = signature === undefined ? undefined : this.#sessions.get(signature);
+    if (signature !== undefined && session) {
+      if (now - session.usedAt < this.#idleSeconds * 1000) {
+        session.usedAt = now;
+        return { login: false, cookie: this.#cookie(signature, session) };
+      }
+      this.#sessions.delete(signature);
+    }
+    if (!this.#isBasicRight(headers.authorization)) return undefined;
+    this.logins++;
+    const fresh = { createdAt: now, usedAt: now };
+    const id = randomBytes(20).toString('hex');
+    this.#sessions.set(id, fresh);
+    return { login: true, cookie: this.#cookie(id, fresh) };
+  }
+
+  /** Invalidates the session of a cookie. */
+  logout(cookie: string | undefined): void {
+    this.#sessions.delete(signatureIn(cookie) ?? '');
+  }
+
+  expireAll(): void {
+    this.#sessions.clear();
+  }
+
+  #isBasicRight(authorization = ''): boolean {
+    const given = Buffer.from(/^Basic (\S+)$/i.exec(authorization)?.[1] ?? '', 'base64');
+    const right = Buffer.from(`${this.#username}:${this.password}`);
+    return given.length === right.length && timingSafeEqual(given, right);
+  }
+
+  /** The value is quoted and holds commas, which trips cookie parsers that split on them; so does a real grid's. */
+  #cookie(signature: string, { createdAt, usedAt }: Session): string {
+    const seconds = (ms: number) => Math.floor(ms / 1000);
+    const times = `ctime=${seconds(createdAt)},timeout=${this.#idleSeconds},mtime=${seconds(usedAt)}`;
+    const user = `client=API,group=admin-group,${times},su=1,auth=LOCAL,user=${this.#username},ip=127.0.0.1`;
+    return `ibapauth="${user},${signature}"; httponly; Path=/`;
+  }
+}
+
+function signatureIn(header = ''): string | undefined {
+  return /(?:^|;\s*)ibapauth="[^";]*,([0-9a-f]+)"/.exec(header)?.[1];
+}

@@ -1,0 +1,56 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Agent, request } from 'undici';
+import { expect, test } from 'vitest';
+
+const MAIN = fileURLToPath(new URL('main.ts', import.meta.url));
+
+function start(...args: string[]): ChildProcess & { output: () => string } {
+  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk));
+  return Object.assign(child, { output: () => output });
+}
+
+test('it starts alone, prints how to reach it, serves and stops cleanly on a signal', async () => {
+  const child = start(
+    '--port',
+    '0',
+    '--password',
+    "it's",
+    '--network',
+    '10.0.0.0/24',
+    '--network=10.0.1.0/24',
+    '--attribute',
+    'Site',
+    '--log',
+  );
+  try {
+    await expect.poll(child.output, { timeout: 10_000 }).toMatch(/Try .*\n/);
+    const [, url = '', caFile = ''] = /^WAPI +(\S+)\nCA file +(\S+)$/m.exec(child.output()) ?? [];
+    const agent = new Agent({ connect: { ca: readFileSync(caFile) } });
+    const headers = { authorization: `Basic ${Buffer.from("admin:it's").toString('base64')}` };
+    const answer = await request(`${url}network?*Site!=x&_return_fields=network`, { headers, dispatcher: agent });
+    expect(await answer.body.json()).toMatchObject([{ network: '10.0.0.0/24' }, { network: '10.0.1.0/24' }]);
+    await agent.destroy();
+    expect(child.output()).toContain(`curl --cacert ${caFile} -u 'admin:it'\\''s'`);
+    await expect.poll(child.output).toMatch(/ 200 GET \/wapi\/v2\.3\/network\?/);
+    child.kill('SIGTERM');
+    expect(await once(child, 'exit')).toEqual([0, null]);
+    expect(existsSync(caFile)).toBe(false);
+  } finally {
+    child.kill('SIGKILL');
+  }
+});
+
+test.each([
+  [['--port', 'http'], /--port must be a whole number, not "http"/],
+  [['--port', '0', '--network', 'pods'], /Invalid network address 'pods'/],
+])('%j is refused with a reason', async (args, reason) => {
+  const child = start(...args);
+  const [code] = await once(child, 'close');
+  expect(code).toBe(1);
+  expect(child.output()).toMatch(reason);
+});

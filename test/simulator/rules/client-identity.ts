@@ -1,0 +1,53 @@
+import { conflictError, protocolError } from '../errors.ts';
+import { type FixedAddressObject, type Values, ZERO_MAC } from '../store/grid-objects.ts';
+import { parseMac } from '../store/mac-address.ts';
+import { textOf } from './field-access.ts';
+
+/** Who may use a fixed address. */
+export interface ClientIdentity {
+  readonly matchClient: string;
+  readonly mac?: string;
+}
+
+export const CLIENT_IDENTIFIERS = ['dhcp_client_identifier', 'agent_circuit_id', 'agent_remote_id'] as const;
+
+const IDENTIFIER_OF: Readonly<Record<string, (typeof CLIENT_IDENTIFIERS)[number]>> = {
+  CLIENT_ID: 'dhcp_client_identifier',
+  CIRCUIT_ID: 'agent_circuit_id',
+  REMOTE_ID: 'agent_remote_id',
+};
+
+/**
+ * WAPI: a reservation *is* a fixed address with the zero MAC, so the zero MAC reads as RESERVED whatever was asked for,
+ * and a real MAC put into a reservation makes it an ordinary fixed address. Any other match needs its identifier.
+ */
+export function identifyClient(fields: Values, current?: FixedAddressObject): ClientIdentity {
+  const given = textOf(fields, 'mac');
+  const mac = given === undefined ? undefined : macOf(given);
+  const wanted = textOf(fields, 'match_client');
+  const identifier = IDENTIFIER_OF[wanted ?? (mac === undefined ? (current?.matchClient ?? '') : '')];
+  if (identifier !== undefined) {
+    if (fields[identifier] === undefined && current?.values[identifier] === undefined) throw missing(identifier);
+    return { matchClient: wanted ?? current?.matchClient ?? '', ...(mac === undefined ? {} : { mac }) };
+  }
+  if (wanted === 'RESERVED') {
+    // Assumed wording: a reservation is nobody's, so a real MAC contradicts it.
+    if (mac !== undefined && mac !== ZERO_MAC)
+      throw conflictError(`A reservation can not have the MAC address ${mac}.`);
+    return { matchClient: 'RESERVED', mac: ZERO_MAC };
+  }
+  const effective = mac ?? current?.mac;
+  if (effective === undefined) throw missing('mac');
+  return { matchClient: effective === ZERO_MAC ? 'RESERVED' : 'MAC_ADDRESS', mac: effective };
+}
+
+/** Any accepted spelling to lower case with colons; the wording of the refusal is assumed. */
+export function macOf(text: string): string {
+  const mac = parseMac(text);
+  if (mac === undefined) throw conflictError(`Invalid MAC address '${text}'`);
+  return mac;
+}
+
+function missing(field: string): Error {
+  return protocolError(`field for create missing: ${field}`);
+}

@@ -1,0 +1,90 @@
+import { type Cidr, hostBounds } from './ipv4.ts';
+
+/** An inclusive run of addresses. */
+export interface Span {
+  readonly first: number;
+  readonly last: number;
+}
+
+/**
+ * Which addresses of one network are taken, and the lowest one that is not.
+ *
+ * A cursor remembers where the last search ended, so that filling a network costs constant time an address instead of
+ * a scan from the bottom; giving an address back moves the cursor down. Hosts may share an address (WAPI: host
+ * addresses without DHCP do not exclude each other), hence a count instead of a flag.
+ */
+export class AddressPool {
+  readonly #holders = new Map<number, number>();
+  readonly #ranges = new Set<Span>();
+  readonly #first: number;
+  readonly #last: number;
+  /** Every address below is taken or inside a range. */
+  #cursor: number;
+
+  constructor(cidr: Cidr) {
+    const { first, last } = hostBounds(cidr);
+    this.#first = first;
+    this.#last = last;
+    this.#cursor = first;
+  }
+
+  take(address: number): void {
+    this.#holders.set(address, (this.#holders.get(address) ?? 0) + 1);
+  }
+
+  release(address: number): void {
+    const left = (this.#holders.get(address) ?? 0) - 1;
+    if (left > 0) {
+      this.#holders.set(address, left);
+      return;
+    }
+    this.#holders.delete(address);
+    if (address < this.#cursor) this.#cursor = Math.max(address, this.#first);
+  }
+
+  addRange(range: Span): void {
+    this.#ranges.add(range);
+  }
+
+  removeRange(range: Span): void {
+    this.#ranges.delete(range);
+    if (range.first < this.#cursor) this.#cursor = Math.max(range.first, this.#first);
+  }
+
+  isTaken(address: number): boolean {
+    return this.#holders.has(address);
+  }
+
+  /**
+   * The lowest `count` free addresses in order, fewer when the network has no more. Skips taken addresses, `exclude`,
+   * network and broadcast, and whatever lies inside a DHCP range (WAPI: next available address of a network).
+   */
+  lowestFree(count: number, exclude: ReadonlySet<number> = new Set()): number[] {
+    for (; this.#cursor <= this.#last; this.#cursor++) {
+      const range = this.#rangeAround(this.#cursor);
+      if (range) this.#cursor = range.last;
+      else if (!this.isTaken(this.#cursor)) break;
+    }
+    return this.#scan({ first: this.#cursor, last: this.#last }, count, exclude, true);
+  }
+
+  /** As lowestFree, but inside one range: other ranges do not matter there. */
+  lowestFreeIn(range: Span, count: number, exclude: ReadonlySet<number> = new Set()): number[] {
+    return this.#scan(range, count, exclude, false);
+  }
+
+  #scan(span: Span, count: number, exclude: ReadonlySet<number>, avoidRanges: boolean): number[] {
+    const found: number[] = [];
+    for (let address = span.first; address <= span.last && found.length < count; address++) {
+      const range = avoidRanges ? this.#rangeAround(address) : undefined;
+      if (range) address = range.last;
+      else if (!this.isTaken(address) && !exclude.has(address)) found.push(address);
+    }
+    return found;
+  }
+
+  #rangeAround(address: number): Span | undefined {
+    for (const range of this.#ranges) if (address >= range.first && address <= range.last) return range;
+    return undefined;
+  }
+}

@@ -1,0 +1,136 @@
+import type {
+  FixedAddressObject,
+  GridObject,
+  HostObject,
+  NetworkObject,
+  NetworkViewObject,
+  ObjectOf,
+  PlainObject,
+  TypeName,
+  Values,
+} from './grid-objects.ts';
+import { type Cidr, formatAddress, networkAround } from './ipv4.ts';
+import { naturalKey } from './reference.ts';
+
+function isOfType<T extends TypeName>(object: GridObject, type: T): object is ObjectOf<T> {
+  return object.type === type;
+}
+
+/**
+ * All objects of the grid with the indexes that keep it fast at tens of thousands of addresses: by natural key (which is
+ * view and address for a fixed address), by type, by comment, hosts by address. It knows no rules.
+ */
+export class Database {
+  readonly #byKey = new Map<string, GridObject>();
+  readonly #byType = new Map<TypeName, Set<GridObject>>();
+  readonly #byComment = new Map<string, Set<GridObject>>();
+  readonly #hostsByAddress = new Map<string, Set<HostObject>>();
+  /** How many networks have each prefix length: the search for the network around an address looks only at those. */
+  readonly #prefixes = new Map<number, number>();
+  #nextViewId = 0;
+
+  newViewId(): number {
+    return this.#nextViewId++;
+  }
+
+  get(key: string): GridObject | undefined {
+    return this.#byKey.get(key);
+  }
+
+  /** Every object of a type in the order of creation. */
+  *all<T extends TypeName>(type: T): Generator<ObjectOf<T>> {
+    for (const object of this.#byType.get(type) ?? []) if (isOfType(object, type)) yield object;
+  }
+
+  withComment(type: TypeName, comment: string): Iterable<GridObject> {
+    return this.#byComment.get(`${type}\n${comment}`) ?? [];
+  }
+
+  insert(object: GridObject): void {
+    this.#byKey.set(object.key, object);
+    const table = this.#byType.get(object.type) ?? new Set();
+    this.#byType.set(object.type, table.add(object));
+    this.#index(object);
+    if (object.type === 'network') this.#countPrefix(object.cidr, 1);
+  }
+
+  delete(object: GridObject): void {
+    this.#byKey.delete(object.key);
+    this.#byType.get(object.type)?.delete(object);
+    this.#unindex(object);
+    if (object.type === 'network') this.#countPrefix(object.cidr, -1);
+  }
+
+  /** Changes plain fields, and lets `change` alter the rest, with the indexes kept right. */
+  update(object: GridObject, values: Values, change?: () => void): void {
+    this.#unindex(object);
+    this.#byKey.delete(object.key);
+    Object.assign(object.values, values);
+    change?.();
+    this.#byKey.set(object.key, object);
+    this.#index(object);
+  }
+
+  viewNamed(name: string): NetworkViewObject | undefined {
+    for (const view of this.all('networkview')) if (view.name === name) return view;
+    return undefined;
+  }
+
+  networkWith(view: NetworkViewObject, cidr: string): NetworkObject | undefined {
+    const object = this.get(naturalKey('network', `${cidr}/${view.id}`));
+    return object?.type === 'network' ? object : undefined;
+  }
+
+  /** The network that holds an address. Networks never nest: one that gets a child becomes a container. */
+  networkAround(view: NetworkViewObject, address: number): NetworkObject | undefined {
+    for (const prefix of this.#prefixes.keys()) {
+      const network = this.networkWith(view, networkAround(address, prefix).text);
+      if (network) return network;
+    }
+    return undefined;
+  }
+
+  fixedAddressAt(view: NetworkViewObject, address: number): FixedAddressObject | undefined {
+    const object = this.get(naturalKey('fixedaddress', `${formatAddress(address)}.${view.id}..`));
+    return object?.type === 'fixedaddress' ? object : undefined;
+  }
+
+  hostsAt(view: NetworkViewObject, address: number): Iterable<HostObject> {
+    return this.#hostsByAddress.get(`${view.id}/${address}`) ?? [];
+  }
+
+  /** The definition of an extensible attribute. */
+  attributeDefinition(name: string): PlainObject | undefined {
+    const object = this.get(naturalKey('extensibleattributedef', `.${name}`));
+    return object?.type === 'extensibleattributedef' ? object : undefined;
+  }
+
+  #index(object: GridObject): void {
+    const comment = object.values.comment;
+    if (typeof comment === 'string') addTo(this.#byComment, `${object.type}\n${comment}`, object);
+    if (object.type !== 'record:host') return;
+    for (const { address } of object.addresses) addTo(this.#hostsByAddress, `${object.view.id}/${address}`, object);
+  }
+
+  #unindex(object: GridObject): void {
+    dropFrom(this.#byComment, `${object.type}\n${object.values.comment}`, object);
+    if (object.type !== 'record:host') return;
+    for (const { address } of object.addresses) dropFrom(this.#hostsByAddress, `${object.view.id}/${address}`, object);
+  }
+
+  #countPrefix({ prefix }: Cidr, change: number): void {
+    const count = (this.#prefixes.get(prefix) ?? 0) + change;
+    if (count > 0) this.#prefixes.set(prefix, count);
+    else this.#prefixes.delete(prefix);
+  }
+}
+
+function addTo<T>(index: Map<string, Set<T>>, key: string, object: T): void {
+  index.set(key, (index.get(key) ?? new Set()).add(object));
+}
+
+function dropFrom<T>(index: Map<string, Set<T>>, key: string, object: T): void {
+  const set = index.get(key);
+  set?.delete(object);
+  if (set?.size === 0) index.delete(key);
+}

@@ -1,0 +1,15 @@
+const FORMATS = [
+  /^([0-9a-f]{2}[:-]){5}[0-9a-f]{2}$/i,
+  /^[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}$/i,
+  /^[0-9a-f]{6}-[0-9a-f]{6}$/i,
+  /^[0-9a-f]{12}$/i,
+];
+
+/** Any of the spellings a grid takes, to lower case with colons; undefined when it is none of them. */
+export function parseMac(text: string): string | undefined {
+  if (!FORMATS.some((format) => format.test(text))) return undefined;
+  return text
+    .toLowerCase()
+    .replace(/[^0-9a-f]/g, '')
+    .replace(/(..)(?=.)/g, '$1:');
+}

@@ -1,0 +1,71 @@
+import { protocolError } from '../errors.ts';
+import type { GridObject, TypeName } from './grid-objects.ts';
+import { formatAddress } from './ipv4.ts';
+
+/** How the natural key of each type begins (WAPI: references). */
+const KEY_PREFIXES: Record<TypeName, string> = {
+  networkview: 'dns.network_view$',
+  network: 'dns.network$',
+  networkcontainer: 'dns.network_container$',
+  fixedaddress: 'dns.fixed_address$',
+  range: 'dns.dhcp_range$',
+  'record:host': 'dns.host$',
+  ipv4address: 'dns.ipv4_address$',
+  extensibleattributedef: 'one.extensible_attributes_def$',
+  'member:license': 'one.product_license$',
+  grid: 'one.cluster$',
+  userprofile: 'one.admin$',
+};
+
+export function naturalKey(type: TypeName, name: string): string {
+  return KEY_PREFIXES[type] + name;
+}
+
+/** The reference of an object: `type/<base64 of the natural key>:<readable tail>`. */
+export function referenceOf(object: GridObject): string {
+  return `${object.type}/${encodeKey(object.key)}:${tailOf(object)}`;
+}
+
+/** The reference of something inside an object that has a key of its own, such as a host's address. */
+export function partReference(type: string, key: string, tail: string): string {
+  return `${type}/${encodeKey(key)}:${tail}`;
+}
+
+function encodeKey(key: string): string {
+  return Buffer.from(key).toString('base64url');
+}
+
+/**
+ * Decodes a reference of a known type to the natural key. Only the opaque part counts, the tail is for people. Throws
+ * `Invalid reference: …` when it is not one, or encodes an object of another type.
+ */
+export function decodeReference(type: TypeName, reference: string): string {
+  const opaque = /^[^/]+\/([A-Za-z0-9_-]+)(?::.*)?$/.exec(reference)?.[1];
+  const key = opaque === undefined ? '' : Buffer.from(opaque, 'base64url').toString('utf8');
+  if (!key.startsWith(KEY_PREFIXES[type]) || encodeKey(key) !== opaque) {
+    throw protocolError(`Invalid reference: ${reference}`);
+  }
+  return key;
+}
+
+function tailOf(object: GridObject): string {
+  switch (object.type) {
+    case 'networkview':
+      return `${encodeURIComponent(object.name)}/${object.id === 0}`;
+    case 'network':
+    case 'networkcontainer':
+      return `${object.cidr.text}/${encodeURIComponent(object.view.name)}`;
+    case 'fixedaddress':
+      return `${formatAddress(object.address)}/${encodeURIComponent(object.view.name)}`;
+    case 'range':
+      return `${formatAddress(object.first)}/${formatAddress(object.last)}/${encodeURIComponent(object.view.name)}`;
+    case 'record:host':
+      return `${encodeURIComponent(object.name)}/%20`;
+    case 'ipv4address':
+      return formatAddress(object.address);
+    case 'member:license':
+      return `${object.values.type}/${object.values.kind}`;
+    default:
+      return encodeURIComponent(String(object.values.name));
+  }
+}

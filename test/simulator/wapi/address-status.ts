@@ -1,0 +1,73 @@
+import type { Database } from '../store/database.ts';
+import { type AddressObject, type GridObject, type Json, type NetworkObject, ZERO_MAC } from '../store/grid-objects.ts';
+import { formatAddress, parseAddress } from '../store/ipv4.ts';
+import { naturalKey, referenceOf } from '../store/reference.ts';
+
+/** The virtual ipv4address object of one address (WAPI: one per address of a network). */
+export function addressObject(network: NetworkObject, address: number): AddressObject {
+  const key = naturalKey('ipv4address', `${formatAddress(address)}/${network.view.id}`);
+  return { type: 'ipv4address', key, values: {}, extattrs: {}, network, address };
+}
+
+/** The object with a natural key: a stored one, or the virtual one of an address. */
+export function objectWithKey(db: Database, key: string): GridObject | undefined {
+  const [, address, viewId] = /^dns\.ipv4_address\$([\d.]+)\/(\d+)$/.exec(key) ?? [];
+  if (address === undefined) return db.get(key);
+  const view = [...db.all('networkview')].find(({ id }) => String(id) === viewId);
+  const number = parseAddress(address) ?? 0;
+  const network = view && db.networkAround(view, number);
+  return network && addressObject(network, number);
+}
+
+/** What the grid thinks about an address: who holds it and in which role. */
+export function readAddressField(db: Database, object: AddressObject, name: string): Json | undefined {
+  const { network, address } = object;
+  const fixed = db.fixedAddressAt(network.view, address);
+  const hosts = [...db.hostsAt(network.view, address)];
+  switch (name) {
+    case 'ip_address':
+      return formatAddress(address);
+    case 'network':
+      return network.cidr.text;
+    case 'network_view':
+      return network.view.name;
+    case 'status':
+      return fixed || hosts.length > 0 || edgeOf(network, address) ? 'USED' : 'UNUSED';
+    case 'types':
+      return typesOf(db, object);
+    case 'usage':
+      return fixed || hosts.length > 0 ? ['DHCP'] : [];
+    case 'names':
+      return [fixed?.values.name, ...hosts.map((host) => host.name)].filter((held) => typeof held === 'string');
+    case 'mac_address':
+      return fixed?.mac ?? '';
+    case 'objects':
+      return [...(fixed ? [fixed] : []), ...hosts].map(referenceOf);
+    case 'comment':
+      return fixed?.values.comment;
+    case 'lease_state':
+      return 'FREE';
+    case 'username':
+      return '';
+    default:
+      return undefined;
+  }
+}
+
+function typesOf(db: Database, { network, address }: AddressObject): Json {
+  const types: string[] = [];
+  const edge = edgeOf(network, address);
+  if (edge) types.push(edge);
+  const fixed = db.fixedAddressAt(network.view, address);
+  if (fixed) types.push(fixed.mac === ZERO_MAC ? 'RESERVATION' : 'FA');
+  if ([...db.hostsAt(network.view, address)].length > 0) types.push('HOST');
+  const inRange = [...network.ranges].some((range) => address >= range.first && address <= range.last);
+  if (inRange) types.push('DHCP_RANGE');
+  return types;
+}
+
+function edgeOf({ cidr }: NetworkObject, address: number): 'NETWORK' | 'BROADCAST' | undefined {
+  if (cidr.prefix >= 31) return undefined;
+  if (address === cidr.first) return 'NETWORK';
+  return address === cidr.last ? 'BROADCAST' : undefined;
+}

@@ -1,0 +1,130 @@
+import { containerAround } from '../rules/networks.ts';
+import { OBJECT_TYPES, readableFields } from '../schema/object-types.ts';
+import type { Database } from '../store/database.ts';
+import type { GridObject, HostObject, Json, NetworkObject, RangeObject } from '../store/grid-objects.ts';
+import { formatAddress, hostBounds } from '../store/ipv4.ts';
+import { partReference, referenceOf } from '../store/reference.ts';
+import { readAddressField } from './address-status.ts';
+
+/** WAPI: the lease time comes first in every list of options, in use or not. */
+const LEASE_TIME = {
+  name: 'dhcp-lease-time',
+  num: 51,
+  use_option: false,
+  value: '43200',
+  vendor_class: 'DHCP',
+};
+
+/** An answer for one object: its reference and the named fields; those without a value are left out. */
+export function present(
+  db: Database,
+  object: GridObject,
+  fields: Iterable<string>,
+): { _ref: string } & Record<string, Json> {
+  const answer: { _ref: string } & Record<string, Json> = { _ref: referenceOf(object) };
+  for (const name of fields) {
+    const value = readField(db, object, name);
+    if (value !== undefined) answer[name] = value;
+  }
+  return answer;
+}
+
+/** Everything that can be read of an object. */
+export function presentAll(db: Database, object: GridObject): { _ref: string } & Record<string, Json> {
+  return present(db, object, readableFields(object.type));
+}
+
+/** The value of one field, stored or computed; undefined when it is unset. */
+export function readField(db: Database, object: GridObject, name: string): Json | undefined {
+  if (name === 'extattrs') return object.extattrs;
+  const own = readOwnField(db, object, name);
+  if (own !== undefined) return own;
+  const value = object.values[name];
+  const kind = OBJECT_TYPES[object.type].fields[name]?.kind;
+  if (name === 'options') return [LEASE_TIME, ...(Array.isArray(value) ? value : [])];
+  if (value === undefined && kind === 'boolean') return false;
+  if (value === undefined && kind === 'list' && name !== 'ipv6addrs') return [];
+  return value === '' ? undefined : value;
+}
+
+function readOwnField(db: Database, object: GridObject, name: string): Json | undefined {
+  switch (object.type) {
+    case 'networkview':
+      if (name === 'name') return object.name;
+      if (name === 'is_default') return object.id === 0;
+      if (name === 'associated_dns_views') return [dnsViewOf(object.name)];
+      return undefined;
+    case 'network':
+    case 'networkcontainer':
+      if (name === 'network') return object.cidr.text;
+      if (name === 'network_view') return object.view.name;
+      if (name === 'network_container') return containerAround(db, object)?.cidr.text ?? '/';
+      return object.type === 'network' ? readCounter(object, name) : undefined;
+    case 'fixedaddress':
+      if (name === 'ipv4addr') return formatAddress(object.address);
+      if (name === 'network') return object.network.cidr.text;
+      if (name === 'network_view') return object.view.name;
+      if (name === 'mac') return object.mac;
+      return name === 'match_client' ? object.matchClient : undefined;
+    case 'range':
+      return readRangeField(object, name);
+    case 'record:host':
+      return readHostField(object, name);
+    case 'ipv4address':
+      return readAddressField(db, object, name);
+    default:
+      return name === 'namespace' ? 'default' : undefined;
+  }
+}
+
+/** WAPI: creating a network view creates the DNS view `default.<name>`. */
+export function dnsViewOf(networkView: string): string {
+  return networkView === 'default' ? 'default' : `default.${networkView}`;
+}
+
+function readCounter(network: NetworkObject, name: string): Json | undefined {
+  const { first, last } = hostBounds(network.cidr);
+  const total = last - first + 1;
+  const inRanges = [...network.ranges].reduce((sum, range) => sum + range.last - range.first + 1, 0);
+  switch (name) {
+    case 'ipv4addr':
+      return formatAddress(network.cidr.first);
+    case 'netmask':
+      return network.cidr.prefix;
+    case 'total_hosts':
+      return total;
+    case 'static_hosts':
+      return network.fixed.size;
+    case 'dynamic_hosts':
+      return inRanges;
+    case 'utilization':
+    case 'dhcp_utilization':
+      // In thousandths, as the grid counts.
+      return Math.round((1000 * network.fixed.size) / total);
+    case 'dhcp_utilization_status':
+      return network.fixed.size === total ? 'FULL' : 'LOW';
+    default:
+      return undefined;
+  }
+}
+
+function readRangeField(range: RangeObject, name: string): Json | undefined {
+  if (name === 'start_addr') return formatAddress(range.first);
+  if (name === 'end_addr') return formatAddress(range.last);
+  if (name === 'network') return range.network.cidr.text;
+  return name === 'network_view' ? range.view.name : undefined;
+}
+
+function readHostField(host: HostObject, name: string): Json | undefined {
+  if (name === 'name') return host.name;
+  // WAPI: a host outside DNS shows a blank as its view.
+  if (name === 'view') return ' ';
+  if (name === 'network_view') return host.view.name;
+  if (name !== 'ipv4addrs') return undefined;
+  return host.addresses.map(({ address, mac, dhcp }) => {
+    const text = formatAddress(address);
+    const key = `${host.key.replace('dns.host$', 'dns.host_address$')}.${text}.`;
+    const _ref = partReference('record:host_ipv4addr', key, `${text}/${encodeURIComponent(host.name)}/%20`);
+    return { _ref, configure_for_dhcp: dhcp, host: host.name, ipv4addr: text, ...(mac === undefined ? {} : { mac }) };
+  });
+}

@@ -1,0 +1,132 @@
+import {
+  invalidAddress,
+  invalidNetwork,
+  notFoundError,
+  protocolError,
+  unknownAttribute,
+  unknownField,
+} from '../errors.ts';
+import { macOf } from '../rules/client-identity.ts';
+import type { Field } from '../schema/field.ts';
+import { OBJECT_TYPES } from '../schema/object-types.ts';
+import type { Database } from '../store/database.ts';
+import type { Json, TypeName } from '../store/grid-objects.ts';
+import { parseAddress, parseCidr } from '../store/ipv4.ts';
+import { dnsViewOf } from './read-field.ts';
+
+export type Operator = '=' | ':' | '~' | '<' | '>' | '!';
+
+/** One condition of a search, checked against the schema: `name` is a field, or an attribute when `attribute` is set. */
+export interface Term {
+  readonly name: string;
+  readonly attribute: boolean;
+  readonly operator: Operator;
+  readonly value: string;
+  readonly field?: Field;
+}
+
+const MODIFIERS = ':~<>!';
+
+function isModifier(character: string): character is Exclude<Operator, '='> {
+  return character !== '' && MODIFIERS.includes(character);
+}
+
+/**
+ * A search argument (`field`, `field~`, `*Attribute`, …) to a term. Throws for unknown or unsearchable fields, modifiers
+ * that the field doesn't allow, values of a wrong type, addresses that are none, and views that don't exist.
+ */
+export function searchTerm(db: Database, type: TypeName, key: string, value: Json): Term {
+  const last = key.slice(-1);
+  const operator: Operator = isModifier(last) ? last : '=';
+  const name = operator === '=' ? key : key.slice(0, -1);
+  if (name.startsWith('*')) return attributeTerm(db, name.slice(1), operator, value);
+  const field = OBJECT_TYPES[type].fields[name];
+  if (!field) throw unknownField(name);
+  if (field.search === '') throw protocolError(`Field is not searchable: ${name}`);
+  if (!field.search.includes(operator)) {
+    throw protocolError(`Search modifier '${operator}' not allowed for field: ${name}`);
+  }
+  const text = searchText(name, field, value);
+  return { name, attribute: false, operator, value: operator === '~' ? text : normalised(db, field, text), field };
+}
+
+function attributeTerm(db: Database, name: string, operator: Operator, value: Json): Term {
+  if (!db.attributeDefinition(name)) throw unknownAttribute(name);
+  return { name, attribute: true, operator, value: String(value) };
+}
+
+function searchText(name: string, field: Field, value: Json): string {
+  if (field.kind === 'boolean') {
+    // In a query string everything is text, in a JSON body a boolean is one.
+    const text = String(value).toLowerCase();
+    if (['true', '1'].includes(text)) return 'true';
+    if (['false', '0'].includes(text)) return 'false';
+    throw protocolError(`Invalid value for ${name}: ${JSON.stringify(value)}: Must be boolean type`);
+  }
+  if (typeof value !== 'string') {
+    throw protocolError(`Invalid value for ${name}: ${JSON.stringify(value)}: Must be string type`);
+  }
+  if (field.kind === 'enum' && !field.values.includes(value)) {
+    throw protocolError(`Invalid value for ${name} ("${value}") valid values are: ${field.values.join(', ')}`);
+  }
+  return value;
+}
+
+function normalised(db: Database, field: Field, text: string): string {
+  switch (field.format) {
+    case 'ipv4':
+      if (parseAddress(text) === undefined) throw invalidAddress(text);
+      return text;
+    case 'cidr':
+      if (!parseCidr(text)) throw invalidNetwork(text);
+      return text;
+    case 'mac':
+      return macOf(text);
+    case 'view':
+      if (!db.viewNamed(text)) throw notFoundError(`Network View ${text} not found`);
+      return text;
+    case 'dns-view':
+      if ([...db.all('networkview')].every((view) => dnsViewOf(view.name) !== text)) {
+        throw notFoundError(`View ${text} not found`);
+      }
+      return text;
+    default:
+      return text;
+  }
+}
+
+/** A predicate for the values of a term: case-insensitive, ordered (addresses by number), or an unanchored expression. */
+export function valueTest({ operator, value }: Term): (held: Json) => boolean {
+  switch (operator) {
+    case ':':
+      return (held) => String(held).toLowerCase() === value.toLowerCase();
+    case '~': {
+      const expression = regularExpression(value);
+      return (held) => expression.test(String(held));
+    }
+    case '!':
+      return (held) => String(held) !== value;
+    case '<':
+      return (held) => compare(String(held), value) <= 0;
+    case '>':
+      return (held) => compare(String(held), value) >= 0;
+    default:
+      return (held) => String(held) === value;
+  }
+}
+
+function regularExpression(text: string): RegExp {
+  try {
+    return new RegExp(text);
+  } catch {
+    // Assumed wording.
+    throw protocolError(`Invalid regular expression: ${text}`);
+  }
+}
+
+function compare(left: string, right: string): number {
+  const numbers = [left, right].map((text) => parseAddress(text) ?? Number(text));
+  const [a = Number.NaN, b = Number.NaN] = numbers;
+  if (Number.isNaN(a) || Number.isNaN(b)) return left < right ? -1 : Number(left > right);
+  return a - b;
+}

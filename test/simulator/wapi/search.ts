@@ -1,0 +1,92 @@
+import type { Database } from '../store/database.ts';
+import type { GridObject, Json, NetworkViewObject, TypeName } from '../store/grid-objects.ts';
+import { formatAddress, parseAddress } from '../store/ipv4.ts';
+import { addressObject } from './address-status.ts';
+import { readField } from './read-field.ts';
+import { type Term, valueTest } from './search-terms.ts';
+
+/** The objects of a type that satisfy all terms, in the order of creation; found through an index where there is one. */
+export function* search(db: Database, type: TypeName, terms: readonly Term[]): Generator<GridObject> {
+  const tests = terms.map((term) => ({ term, test: valueTest(term) }));
+  for (const object of candidates(db, type, terms)) {
+    if (tests.every(({ term, test }) => matches(db, object, term, test))) yield object;
+  }
+}
+
+function matches(db: Database, object: GridObject, term: Term, test: (held: Json) => boolean): boolean {
+  const held = heldValues(db, object, term);
+  // A negated term also holds for an object that has no value at all.
+  return term.operator === '!' ? held.every(test) : held.some(test);
+}
+
+function heldValues(db: Database, object: GridObject, term: Term): Json[] {
+  if (term.attribute) return asList(object.extattrs[term.name]?.value);
+  if (object.type === 'network' && term.name === 'contains_address') {
+    const address = parseAddress(term.value) ?? -1;
+    return db.networkAround(object.view, address) === object ? [term.value] : [];
+  }
+  if (object.type === 'record:host' && term.name === 'ipv4addr') {
+    return object.addresses.map(({ address }) => formatAddress(address));
+  }
+  if (object.type === 'record:host' && term.name === 'mac') return object.addresses.flatMap(({ mac }) => mac ?? []);
+  return asList(readField(db, object, term.name));
+}
+
+function asList(value: Json | undefined): Json[] {
+  if (value === undefined) return [];
+  return Array.isArray(value) ? value : [value];
+}
+
+/** A superset of the answer that is as small as the indexes allow. */
+function candidates(db: Database, type: TypeName, terms: readonly Term[]): Iterable<GridObject> {
+  const exact = (name: string) =>
+    terms.find((term) => term.name === name && !term.attribute && term.operator === '=')?.value;
+  const viewName = exact('network_view');
+  const views = viewName === undefined ? [...db.all('networkview')] : [db.viewNamed(viewName)].filter((view) => !!view);
+  const address = parseAddress(exact('ipv4addr') ?? exact('contains_address') ?? exact('ip_address') ?? '');
+  const cidr = exact('network');
+  const comment = exact('comment');
+
+  if (type === 'ipv4address') return addresses(db, views, address, cidr);
+  if (comment !== undefined) return db.withComment(type, comment);
+  if (address !== undefined) {
+    if (type === 'fixedaddress') return views.flatMap((view) => db.fixedAddressAt(view, address) ?? []);
+    if (type === 'record:host') return views.flatMap((view) => [...db.hostsAt(view, address)]);
+    if (type === 'network') return views.flatMap((view) => db.networkAround(view, address) ?? []);
+  }
+  const mac = exact('mac');
+  if (type === 'fixedaddress' && mac !== undefined && mac !== '00:00:00:00:00:00') {
+    const networks = cidr === undefined ? [...db.all('network')] : withCidr(db, views, cidr);
+    return networks.flatMap((network) => network.byMac.get(mac) ?? []);
+  }
+  if (cidr !== undefined) {
+    if (type === 'network') return withCidr(db, views, cidr);
+    if (type === 'fixedaddress') return withCidr(db, views, cidr).flatMap((network) => [...network.fixed]);
+    if (type === 'range') return withCidr(db, views, cidr).flatMap((network) => [...network.ranges]);
+  }
+  return db.all(type);
+}
+
+function withCidr(db: Database, views: readonly NetworkViewObject[], cidr: string) {
+  return views.flatMap((view) => db.networkWith(view, cidr) ?? []);
+}
+
+function* addresses(
+  db: Database,
+  views: readonly NetworkViewObject[],
+  address?: number,
+  cidr?: string,
+): Generator<GridObject> {
+  for (const view of views) {
+    if (address !== undefined) {
+      const network = db.networkAround(view, address);
+      if (network) yield addressObject(network, address);
+      continue;
+    }
+    const networks =
+      cidr === undefined ? [...db.all('network')].filter((each) => each.view === view) : withCidr(db, [view], cidr);
+    for (const network of networks) {
+      for (let each = network.cidr.first; each <= network.cidr.last; each++) yield addressObject(network, each);
+    }
+  }
+}
