@@ -125,7 +125,7 @@ test('paging walks through all results and needs the wrapped form', async () => 
   const options = { _paging: '1', _max_results: '3' };
   const bare = await client.get('fixedaddress', options);
   expect(bare.error).toBe('400 _return_as_object needs to be enabled for paging requests.');
-  const negative = { ...options, _max_results: '-3', _return_as_object: '1' };
+  const negative = { ...options, _max_results: '-1000', _return_as_object: '1' };
   expect((await client.get('fixedaddress', negative)).status).toBe(400);
   const first = (await client.get('fixedaddress', { ...options, _return_as_object: '1' })).object;
   expect(first.result).toHaveLength(3);
