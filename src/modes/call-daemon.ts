@@ -1,6 +1,7 @@
 /** The plugin's side of the socket: one call, one answer, and an end to the wait. */
 import { connect } from 'node:net';
 import { CniCode, CniError } from '../cni/errors.ts';
+import { milliseconds } from './clock.ts';
 import type { RpcError } from './protocol.ts';
 import { type Call, largestFrame, limits, requestFrame } from './protocol.ts';
 
@@ -18,14 +19,14 @@ const queuePause = 20;
  * @throws NoAnswer (code 11) when there is no daemon or no answer in time; CniError when the daemon answered with one
  */
 export async function callDaemon(file: string, method: string, call: Call, limit: number): Promise<unknown> {
-  const end = performance.now() + limit;
+  const end = milliseconds() + limit;
   for (;;) {
     try {
       return await attempt(file, requestFrame(method, call), end, limit);
     } catch (error) {
       // EAGAIN: the queue of the socket is full, many containers start at once.
       const full = error instanceof NoAnswer && error.message.endsWith('(EAGAIN)');
-      if (!full || performance.now() + queuePause > end) throw error;
+      if (!full || milliseconds() + queuePause > end) throw error;
       await new Promise((resolve) => setTimeout(resolve, queuePause));
     }
   }
@@ -43,10 +44,10 @@ function attempt(file: string, frame: string, end: number, limit: number): Promi
     };
     const late = () =>
       fail(new NoAnswer(CniCode.tryAgain, `the daemon at ${file} did not answer in time`, slowCure(limit)));
-    let timer = setTimeout(late, Math.min(limits.connect, end - performance.now()));
+    let timer = setTimeout(late, Math.min(limits.connect, end - milliseconds()));
     socket.on('connect', () => {
       clearTimeout(timer);
-      timer = setTimeout(late, end - performance.now());
+      timer = setTimeout(late, end - milliseconds());
       socket.write(frame);
     });
     socket.on('data', (chunk) => {

@@ -1,6 +1,7 @@
 /** Reads stdin to its end within a time limit, at no cost when the caller has written it already. */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { CniCode, CniError } from '../cni/errors.ts';
+import { milliseconds } from './clock.ts';
 import { largestConfig } from './protocol.ts';
 
 const pollPause = 2;
@@ -19,7 +20,7 @@ export async function readStdin(limit: number): Promise<Buffer> {
  */
 async function readFile(limit: number): Promise<Buffer> {
   const fd = openSync('/proc/self/fd/0', constants.O_RDONLY | constants.O_NONBLOCK);
-  const end = performance.now() + limit;
+  const end = milliseconds() + limit;
   const chunks: Buffer[] = [];
   let size = 0;
   try {
@@ -28,7 +29,7 @@ async function readFile(limit: number): Promise<Buffer> {
       const length = readAvailable(fd, chunk);
       if (length === 0) return Buffer.concat(chunks);
       if (length === undefined) {
-        if (performance.now() > end) throw late(limit);
+        if (milliseconds() > end) throw late(limit);
         await new Promise((resolve) => setTimeout(resolve, pollPause));
         continue;
       }
