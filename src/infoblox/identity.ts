@@ -19,7 +19,7 @@ export interface Origin {
 }
 
 /** WAPI: a comment holds 256 characters. The longest values that together stay below it. */
-const longest = { cluster: 32, node: 48, network: 40, containerId: 64 };
+const longest = { cluster: 32, node: 47, network: 40, containerId: 64 };
 
 /**
  * The identity of an attachment: one line, the same for the same attachment at all times, at most 256 characters.

@@ -4,32 +4,20 @@
  */
 import { GridError, hasReason } from './errors.ts';
 import type { Exhaustion } from './exhaustion.ts';
-import { type Attachment, attachmentComment, type Origin, shortNetworkName } from './identity.ts';
+import { Flights } from './flights.ts';
+import { type Attachment, attachmentComment, type Origin } from './identity.ts';
 import { type Cidr, contains, isNetworkOrBroadcast, parseAddress } from './ipv4.ts';
-import type { Labels } from './labels.ts';
+import { type Labels, longestValue } from './labels.ts';
 import type { Namespaces } from './namespaces.ts';
 import type { Networks, ReadyNetwork } from './networks.ts';
 import type { NetworkPolicy } from './policy.ts';
+import type { Releases } from './releases.ts';
 import type { Reservation, Reservations } from './reservations.ts';
 import type { Row, Store } from './store.ts';
 import type { Turns } from './turns.ts';
 
-/**
- * Milliseconds after a lost answer at which the grid is looked at again: soon, for a create that was merely slow, and
- * once more when even a grid that was stuck must have dropped it.
- */
-export interface Settling {
-  readonly first: number;
-  readonly last: number;
-}
-
-export const defaultSettling: Settling = { first: 10_000, last: 120_000 };
-
-/** When to look next, milliseconds since 1970, for an answer that was lost `settling.last` before `suspectUntil`. */
-export function nextLook(settling: Settling, suspectUntil: number, now: number): number {
-  const first = suspectUntil - settling.last + settling.first;
-  return now < first ? first : suspectUntil;
-}
+/** Milliseconds to give back at once what nobody took delivery of. */
+const giveBackTimeout = 5_000;
 
 export interface AddRequest {
   readonly attachment: Attachment;
@@ -50,13 +38,6 @@ export interface Allocation {
   abandon(): Promise<void>;
 }
 
-interface Flight {
-  readonly request: string;
-  readonly controller: AbortController;
-  readonly done: Promise<Given>;
-  callers: number;
-}
-
 interface Given {
   readonly address: string;
   readonly network: ReadyNetwork;
@@ -73,19 +54,14 @@ export interface IpamParts {
   readonly turns: Turns;
   readonly namespaces: Namespaces;
   readonly origin: Origin;
-  readonly settling: Settling;
-  /** Milliseconds since 1970. */
-  readonly now: () => number;
-  /** Told when something is owed, so that upkeep looks at the time again. */
-  readonly onOwed: () => void;
-  readonly log: { warn(message: string, details?: Record<string, unknown>): void };
+  readonly releases: Releases;
+  /** Told when something has become due. */
+  readonly onDue: () => void;
 }
 
 export class Ipam {
   readonly #parts: IpamParts;
-  readonly #flights = new Map<string, Flight>();
-  /** The flight that last answered with the address which an attachment holds. */
-  readonly #givers = new Map<string, Flight>();
+  readonly #flights = new Flights<Given>();
 
   constructor(parts: IpamParts) {
     this.#parts = parts;
@@ -98,27 +74,25 @@ export class Ipam {
    */
   async add(request: AddRequest, signal: AbortSignal): Promise<Allocation> {
     const identity = attachmentComment(this.#parts.origin, request.attachment);
-    const key = JSON.stringify([request.policy, request.requested]);
-    let flight = this.#flights.get(identity);
-    if (flight === undefined || flight.request !== key || flight.controller.signal.aborted) {
-      flight = this.#launch(identity, key, request);
-    }
-    flight.callers += 1;
-    const leave = async () => {
-      flight.callers -= 1;
-      if (flight.callers > 0) return;
-      flight.controller.abort();
-      await this.#giveBack(identity, flight);
+    const flight = this.#flights.board(identity, JSON.stringify([request.policy, request.requested]), (calledOff) =>
+      this.#parts.turns.run(identity, () => this.#give(identity, request, calledOff)),
+    );
+    const abandon = async () => {
+      flight.leave();
+      if (!flight.deserted) return;
+      const given = await flight.done.catch(() => undefined);
+      if (given?.created) await this.#giveBack(identity, () => this.#flights.landed(identity) === flight);
     };
-    const given = await waitFor(flight.done, signal).catch(async (error) => {
-      if (signal.aborted) leave().catch((failure) => this.#warn('cannot give back', identity, failure));
+    const given = await flight.wait(signal).catch((error) => {
+      if (signal.aborted)
+        abandon().catch((failure) => this.#parts.releases.warn('cannot give back', identity, failure));
       throw error;
     });
     return {
       address: given.address,
       cidr: given.network.cidr,
       ...(given.network.gateway === undefined ? {} : { gateway: given.network.gateway }),
-      abandon: leave,
+      abandon,
     };
   }
 
@@ -131,11 +105,24 @@ export class Ipam {
   async release(attachment: Attachment, view: string, signal: AbortSignal): Promise<'released' | 'owed'> {
     const identity = attachmentComment(this.#parts.origin, attachment);
     // A runtime that deletes has given up on an ADD that is still under way.
-    this.#flights.get(identity)?.controller.abort();
+    this.#flights.callOff(identity);
     return this.#parts.turns.run(identity, async () => {
-      this.#givers.delete(identity);
-      const row = this.#parts.store.get(identity) ?? this.#newRow(identity, attachment.network, view);
-      return this.#releaseOrOwe(row, signal);
+      this.#flights.forget(identity);
+      const row = this.#parts.store.get(identity) ?? this.#parts.releases.newRow(identity, attachment.network, view);
+      return this.#parts.releases.releaseOrOwe(row, signal);
+    });
+  }
+
+  /**
+   * Notes durably that the attachment's address is to be given back, and leaves the rest to upkeep.
+   * @throws GridError `state` if it cannot be noted
+   */
+  async releaseLater(attachment: Attachment, view: string): Promise<void> {
+    const identity = attachmentComment(this.#parts.origin, attachment);
+    await this.#parts.turns.run(identity, async () => {
+      this.#flights.forget(identity);
+      const row = this.#parts.store.get(identity) ?? this.#parts.releases.newRow(identity, attachment.network, view);
+      this.#parts.releases.owe(row);
     });
   }
 
@@ -152,9 +139,9 @@ export class Ipam {
     return this.#parts.turns.run(identity, async () => {
       const known = this.#parts.store.get(identity);
       if (!dead(known)) return 'kept';
-      this.#givers.delete(identity);
+      this.#flights.forget(identity);
       const network = / network=(\S+) /.exec(identity)?.[1] ?? '';
-      return this.#releaseOrOwe(known ?? this.#newRow(identity, network, view), signal);
+      return this.#parts.releases.releaseOrOwe(known ?? this.#parts.releases.newRow(identity, network, view), signal);
     });
   }
 
@@ -186,35 +173,19 @@ export class Ipam {
     return `${address} was changed in the grid and is now "${holder.comment}"`;
   }
 
-  #launch(identity: string, request: string, add: AddRequest): Flight {
-    const controller = new AbortController();
-    const done = this.#parts.turns.run(identity, () => this.#give(identity, add, controller.signal));
-    const flight: Flight = { request, controller, done, callers: 0 };
-    this.#flights.set(identity, flight);
-    const land = () => {
-      if (this.#flights.get(identity) === flight) this.#flights.delete(identity);
-    };
-    done.then(() => {
-      this.#givers.set(identity, flight);
-      land();
-    }, land);
-    return flight;
-  }
-
-  async #giveBack(identity: string, flight: Flight): Promise<void> {
-    const given = await flight.done.catch(() => undefined);
-    if (given === undefined || !given.created) return;
+  /** Nobody took delivery: the address goes back, unless a later ADD has answered with it and somebody lives on it. */
+  async #giveBack(identity: string, unclaimed: () => boolean): Promise<void> {
     await this.#parts.turns.run(identity, async () => {
       const row = this.#parts.store.get(identity);
-      // A later ADD may have answered with the same address by now: then somebody lives on it.
-      if (row?.state !== 'held' || this.#givers.get(identity) !== flight) return;
-      this.#givers.delete(identity);
-      await this.#releaseOrOwe(row, AbortSignal.timeout(5_000));
+      if (row?.state !== 'held' || !unclaimed()) return;
+      this.#flights.forget(identity);
+      await this.#parts.releases.releaseOrOwe(row, AbortSignal.timeout(giveBackTimeout));
     });
   }
 
   async #give(identity: string, request: AddRequest, signal: AbortSignal): Promise<Given> {
-    const { store, networks, reservations, namespaces, now } = this.#parts;
+    const { store, networks, reservations, releases, namespaces } = this.#parts;
+    if (signal.aborted) throw new GridError('timeout', 'the caller left before its turn came');
     const before = store.get(identity);
     if (before?.state === 'held') {
       const given = await this.#giveAgain(before, request, signal);
@@ -224,8 +195,8 @@ export class Ipam {
     }
     const look = namespaces.look(request.netns);
     const row: Row = {
-      ...this.#newRow(identity, request.attachment.network, request.policy.view),
-      suspectUntil: before?.suspectUntil ?? null,
+      ...this.#parts.releases.newRow(identity, request.attachment.network, request.policy.view),
+      suspectUntil: before !== undefined && releases.isSuspect(before) ? before.suspectUntil : null,
       netns: request.netns,
       netnsId: look.kind === 'there' ? look.id : null,
       bootId: namespaces.bootId,
@@ -243,16 +214,15 @@ export class Ipam {
         ? { address: usable.ipv4addr, suspect: found.length > 1 }
         : await this.#reserve(identity, network, request, signal);
       maybeOnGrid = true;
-      const suspectUntil = reservation.suspect ? now() + this.#parts.settling.last : row.suspectUntil;
-      const dueAt = suspectUntil === null ? null : nextLook(this.#parts.settling, suspectUntil, now());
+      const suspectUntil = reservation.suspect ? releases.suspectFromNow() : row.suspectUntil;
+      const dueAt = suspectUntil === null ? null : releases.nextLook(suspectUntil);
       store.put({ ...row, state: 'held', address: reservation.address, suspectUntil, dueAt });
-      if (dueAt !== null) this.#parts.onOwed();
+      if (dueAt !== null) this.#parts.onDue();
       return { address: reservation.address, network, created: true };
     } catch (error) {
       const unknown = error instanceof GridError && error.outcome === 'unknown';
       if (maybeOnGrid || unknown || row.suspectUntil !== null) {
-        const suspectUntil = unknown ? now() + this.#parts.settling.last : row.suspectUntil;
-        await this.#oweOrRelease({ ...row, suspectUntil });
+        await releases.undo({ ...row, suspectUntil: unknown ? releases.suspectFromNow() : row.suspectUntil });
       } else store.remove(identity);
       throw error;
     }
@@ -279,8 +249,7 @@ export class Ipam {
       store.put({ ...row, address, netns: request.netns, netnsId, bootId: namespaces.bootId });
     }
     // If nobody took delivery the last time, this caller is the first.
-    const giver = this.#givers.get(row.identity);
-    return { address, network, created: giver !== undefined && giver.callers <= 0 };
+    return { address, network, created: this.#flights.landed(row.identity)?.deserted === true };
   }
 
   async #reserve(
@@ -295,11 +264,12 @@ export class Ipam {
       if (!fits(requested, network, requested)) throw outside(requested, network);
       await reservations.refuseUsed(requested, network, signal);
     }
+    const name = asText(workload) || asText(attachment.containerId);
     const wanted = (ready: ReadyNetwork) => ({
       identity,
       network: ready,
-      name: workload,
-      labels: () => labels.forAttachment(attachment, workload),
+      name,
+      labels: () => labels.forAttachment(attachment, name),
       ...(requested === undefined ? {} : { requested }),
     });
     try {
@@ -314,76 +284,6 @@ export class Ipam {
       networks.forget(policy);
       return reservations.reserve(wanted(await networks.ensure(policy, signal)), signal);
     }
-  }
-
-  async #releaseOrOwe(row: Row, signal: AbortSignal): Promise<'released' | 'owed'> {
-    const owed = this.#owe(row);
-    try {
-      await this.settle({ ...row, state: 'owed' }, signal);
-      return 'released';
-    } catch (error) {
-      if (owed !== undefined) throw owed;
-      this.#warn('release owed, will be tried again', row.identity, error);
-      return 'owed';
-    }
-  }
-
-  /** After a failed ADD: upkeep gives back what it may have left; at once if the state cannot be written. */
-  async #oweOrRelease(row: Row): Promise<void> {
-    if (this.#owe(row) === undefined) return;
-    const { identity, view } = row;
-    await this.#parts.reservations.release(identity, view, AbortSignal.timeout(5_000)).catch((error) => {
-      this.#warn('cannot give back', identity, error);
-    });
-  }
-
-  #warn(message: string, identity: string, error: unknown): void {
-    const reason = error instanceof Error ? error.message : String(error);
-    this.#parts.log.warn(message, { attachment: identity, reason });
-  }
-
-  /**
-   * Gives back what the grid holds for an owed row and forgets the row; keeps it for a later look if a create may still
-   * land. The caller has the attachment's turn.
-   */
-  async settle(row: Row, signal: AbortSignal): Promise<void> {
-    const { reservations, exhaustion, store, now } = this.#parts;
-    await reservations.release(row.identity, row.view, signal);
-    exhaustion.released(row.view);
-    if (row.suspectUntil !== null && row.suspectUntil > now()) {
-      const dueAt = nextLook(this.#parts.settling, row.suspectUntil, now());
-      store.put({ ...row, state: 'owed', address: null, attempts: 0, dueAt });
-      this.#parts.onOwed();
-    } else store.remove(row.identity);
-  }
-
-  /** Notes that the row's address is to be given back. Returns the error if it cannot be noted. */
-  #owe(row: Row): GridError | undefined {
-    try {
-      this.#parts.store.put({ ...row, state: 'owed', attempts: 0, dueAt: this.#parts.now() });
-      this.#parts.onOwed();
-      return undefined;
-    } catch (error) {
-      if (!hasReason(error, 'state')) throw error;
-      return error;
-    }
-  }
-
-  #newRow(identity: string, network: string, view: string): Row {
-    return {
-      identity,
-      network: shortNetworkName(network),
-      view,
-      state: 'intent',
-      address: null,
-      netns: null,
-      netnsId: null,
-      bootId: null,
-      createdAt: this.#parts.now(),
-      attempts: 0,
-      dueAt: null,
-      suspectUntil: null,
-    };
   }
 }
 
@@ -400,12 +300,10 @@ function outside(requested: string, network: ReadyNetwork): GridError {
   });
 }
 
-function waitFor<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const late = () => new GridError('timeout', 'no time left to wait for the address');
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(late());
-    if (signal.aborted) abort();
-    signal.addEventListener('abort', abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
+/** What people call a container comes from outside: one line, no space around it, short enough for the grid. */
+function asText(text: string): string {
+  return text
+    .replace(/\p{Cc}+/gu, ' ')
+    .slice(0, longestValue)
+    .trim();
 }

@@ -10,6 +10,9 @@ const cloud = { cmpType: 'CMP Type', tenant: 'Tenant ID', owned: 'Cloud API Owne
 /** The label of a network and of its addresses that holds the network's name. */
 export const networkNameLabel = 'Network Name';
 
+/** Characters of a text on the grid that are safe to send; container IDs have no limit of their own. */
+export const longestValue = 250;
+
 export type Attributes = Record<string, { value: string }>;
 
 export class Labels {
@@ -31,7 +34,7 @@ export class Labels {
   forAttachment(attachment: Attachment, vmName: string): Attributes {
     return this.#known({
       ...this.#cloud(),
-      'VM ID': attachment.containerId,
+      'VM ID': attachment.containerId.slice(0, longestValue),
       'VM Name': vmName,
       [networkNameLabel]: attachment.network,
     });

@@ -3,6 +3,7 @@
  * alive until proven dead: its network namespace, seen when the address was given, is gone on two looks a grace period
  * apart and once more right before the release. One that was never seen is left alone.
  */
+import { setImmediate } from 'node:timers/promises';
 import type { Ipam } from './ipam.ts';
 import type { Namespaces } from './namespaces.ts';
 import type { Row, Store } from './store.ts';
@@ -54,7 +55,12 @@ export class Reaper {
   /** One look at all attachments whose namespace was seen; releases those that have been gone for the grace period. */
   async look(): Promise<void> {
     const { store, ipam, grace, now, log } = this.#parts;
-    const gone = store.withNamespace().filter((row) => this.#isGone(row));
+    const gone: Row[] = [];
+    for (const [index, row] of store.withNamespace().entries()) {
+      if (this.#isGone(row)) gone.push(row);
+      // Thousands of looks in a row would keep calls waiting.
+      if (index % 100 === 99) await setImmediate();
+    }
     const identities = new Set(gone.map((row) => row.identity));
     for (const identity of this.#goneSince.keys()) if (!identities.has(identity)) this.#goneSince.delete(identity);
     for (const row of gone) {

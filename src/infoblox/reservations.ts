@@ -11,6 +11,9 @@ import type { FixedAddress } from './objects.ts';
 
 /** Times that a create is sent again: after another host took the same next address, or an answer was lost. */
 const furtherTries = 4;
+/** Milliseconds before the next try, doubled each time: after losing a race to another host, after a lost answer. */
+const racePause = 5;
+const lostPause = 250;
 
 export interface ReservationRequest {
   readonly identity: string;
@@ -77,7 +80,10 @@ export class Reservations {
         }
         const again = error.outcome === 'unknown' || (error.reason === 'conflict' && requested === undefined);
         if (!again || tries >= furtherTries) throw suspect ? asUnknown(error) : error;
-        await delay(10 * 2 ** tries * Math.random());
+        const pause = error.outcome === 'unknown' ? lostPause : racePause;
+        await delay(pause * 2 ** tries * (0.5 + Math.random()), undefined, { signal }).catch(() => {
+          throw suspect ? asUnknown(error) : error;
+        });
       }
     }
   }

@@ -107,9 +107,13 @@ export class Store {
     this.#run('DELETE FROM attachment WHERE identity = ?', (statement) => statement.run(identity));
   }
 
-  /** Rows that upkeep has to act on, the longest due first. */
-  due(now: number, limit: number): Row[] {
-    return this.#rows('SELECT * FROM attachment WHERE dueAt <= ? ORDER BY dueAt LIMIT ?', now, limit);
+  /**
+   * Rows that upkeep has to act on, the longest due first. What is due after `horizon` was dated by a clock that has been
+   * set back since, and is due too.
+   */
+  due(now: number, horizon: number, limit: number): Row[] {
+    const sql = 'SELECT * FROM attachment WHERE dueAt <= ? OR dueAt > ? ORDER BY dueAt LIMIT ?';
+    return this.#rows(sql, now, horizon, limit);
   }
 
   /** When upkeep has to act next, milliseconds since 1970. */

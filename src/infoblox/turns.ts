@@ -16,6 +16,11 @@ export class Turns {
     }
   }
 
+  /** Waits until nothing runs or waits. */
+  async idle(): Promise<void> {
+    while (this.#last.size > 0) await Promise.all(this.#last.values());
+  }
+
   /** True while an operation of this key runs or waits. */
   busy(key: string): boolean {
     return this.#last.has(key);

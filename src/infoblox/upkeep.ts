@@ -4,7 +4,7 @@
  */
 import { isGridAway, isRefused } from './errors.ts';
 import { hostPrefix, type Origin } from './identity.ts';
-import { type Ipam, nextLook, type Settling } from './ipam.ts';
+import type { Releases } from './releases.ts';
 import type { Reservations } from './reservations.ts';
 import type { Row, Store } from './store.ts';
 import type { Turns } from './turns.ts';
@@ -20,12 +20,11 @@ const gridPause = 5_000;
 const longestSleep = 30_000;
 
 export interface UpkeepParts {
-  readonly ipam: Ipam;
+  readonly releases: Releases;
   readonly store: Store;
   readonly turns: Turns;
   readonly reservations: Reservations;
   readonly origin: Origin;
-  readonly settling: Settling;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly log: {
@@ -37,10 +36,10 @@ export interface UpkeepParts {
 export class Upkeep {
   readonly #parts: UpkeepParts;
   readonly #working = new Set<string>();
+  readonly #stopping = new AbortController();
   #timer: NodeJS.Timeout | undefined;
   #pausedUntil = 0;
   #adopting: Promise<void> | undefined;
-  #stopped = false;
 
   constructor(parts: UpkeepParts) {
     this.#parts = parts;
@@ -48,7 +47,7 @@ export class Upkeep {
 
   /** Looks at what is due, now or as soon as it is. Called whenever something has become due. */
   wake(): void {
-    if (this.#stopped) return;
+    if (this.#stopping.signal.aborted) return;
     clearTimeout(this.#timer);
     const next = this.#parts.store.nextDue();
     if (next === undefined || this.#working.size >= workers) return;
@@ -64,8 +63,9 @@ export class Upkeep {
     this.wake();
   }
 
+  /** Takes up nothing more; what is under way is cut short and tried again by the next daemon. */
   stop(): void {
-    this.#stopped = true;
+    this.#stopping.abort();
     clearTimeout(this.#timer);
   }
 
@@ -109,7 +109,7 @@ export class Upkeep {
 
   #work(): void {
     const { store, now } = this.#parts;
-    const due = store.due(now(), workers * 2).filter((row) => !this.#working.has(row.identity));
+    const due = store.due(now(), this.#horizon(), workers * 2).filter((row) => !this.#working.has(row.identity));
     for (const row of due.slice(0, workers - this.#working.size)) {
       this.#working.add(row.identity);
       this.#attend(row.identity)
@@ -127,11 +127,12 @@ export class Upkeep {
     const { store, turns, now } = this.#parts;
     return turns.run(identity, async () => {
       const row = store.get(identity);
-      if (row === undefined || row.dueAt === null || row.dueAt > now()) return;
+      if (row === undefined || row.dueAt === null) return;
+      if (row.dueAt > now() && row.dueAt <= this.#horizon()) return;
       try {
-        const signal = AbortSignal.timeout(attemptTimeout);
+        const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(attemptTimeout)]);
         if (row.state === 'owed') {
-          await this.#parts.ipam.settle(row, signal);
+          await this.#parts.releases.settle(row, signal);
           this.#parts.log.info('owed release settled', { attachment: identity });
         } else await this.#lookAgain(row, signal);
       } catch (error) {
@@ -141,17 +142,18 @@ export class Upkeep {
   }
 
   async #lookAgain(row: Row, signal: AbortSignal): Promise<void> {
-    const { store, reservations, now, log } = this.#parts;
+    const { store, reservations, log } = this.#parts;
     const surplus = await reservations.release(row.identity, row.view, signal, row.address ?? undefined);
     if (surplus > 0) log.info(`removed ${surplus} surplus reservation`, { attachment: row.identity });
-    const open = row.suspectUntil !== null && row.suspectUntil > now();
-    const { suspectUntil } = row;
-    store.put({
-      ...row,
-      attempts: 0,
-      dueAt: open && suspectUntil !== null ? nextLook(this.#parts.settling, suspectUntil, now()) : null,
-      suspectUntil: open ? suspectUntil : null,
-    });
+    const next = this.#parts.releases.isSuspect(row)
+      ? { dueAt: this.#parts.releases.nextLook(row.suspectUntil), suspectUntil: row.suspectUntil }
+      : { dueAt: null, suspectUntil: null };
+    store.put({ ...row, attempts: 0, ...next });
+  }
+
+  /** Nothing is ever due later than this, milliseconds since 1970. */
+  #horizon(): number {
+    return this.#parts.now() + 2 * longestPause;
   }
 
   #postpone(row: Row, error: unknown): void {

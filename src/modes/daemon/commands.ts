@@ -86,7 +86,7 @@ export class Commands {
     const args = parseCniArgs(call.args);
     const requested = requestedAddress(requestedAddresses(netconf, args));
     // An earlier DEL that no daemon took must not undo this ADD.
-    await notes.settleFor(attachment);
+    await notes.takeOf(attachment);
     const signal = AbortSignal.any([gone, AbortSignal.timeout(addTimeout)]);
     const workload = args.podName ?? attachment.containerId;
     const request = {
@@ -100,6 +100,13 @@ export class Commands {
     const ip = { address: `${address}/${cidr.prefix}`, ...(gateway === undefined ? {} : { gateway }) };
     const result = formatResult({ ips: [ip], routes: [...netconf.routes] }, netconf.cniVersion);
     return { result, summary: ip.address, undelivered: abandon };
+  }
+
+  /** A DEL that came as a note: to be done, but not now. */
+  async releaseLater(call: Call): Promise<void> {
+    const netconf = parseNetconf(call.config, 'DEL');
+    const attachment = { network: netconf.name, containerId: call.containerId, ifName: call.ifName };
+    await this.#parts.ipam.releaseLater(attachment, viewOf(netconf, this.#parts.defaults));
   }
 
   async #del(netconf: Netconf, attachment: Attachment): Promise<Answer> {

@@ -6,11 +6,12 @@ import { Exhaustion } from '../../infoblox/exhaustion.ts';
 import { Grid } from '../../infoblox/grid.ts';
 import { GridHosts } from '../../infoblox/grid-hosts.ts';
 import { Health } from '../../infoblox/health.ts';
-import { defaultSettling, Ipam } from '../../infoblox/ipam.ts';
+import { Ipam } from '../../infoblox/ipam.ts';
 import { Labels } from '../../infoblox/labels.ts';
 import { hostNamespaces } from '../../infoblox/namespaces.ts';
 import { Networks } from '../../infoblox/networks.ts';
 import { Reaper } from '../../infoblox/reaper.ts';
+import { defaultSettling, Releases } from '../../infoblox/releases.ts';
 import { Reservations } from '../../infoblox/reservations.ts';
 import { maxConnections, Session } from '../../infoblox/session.ts';
 import { Store } from '../../infoblox/store.ts';
@@ -18,6 +19,7 @@ import { createAgent, createTransport } from '../../infoblox/transport.ts';
 import { Turns } from '../../infoblox/turns.ts';
 import { Upkeep } from '../../infoblox/upkeep.ts';
 import { version } from '../build-info.ts';
+import type { Call } from '../protocol.ts';
 import { Commands } from './commands.ts';
 import { Contact } from './contact.ts';
 import type { Log } from './log.ts';
@@ -61,34 +63,21 @@ export async function startDaemon(options: Options, log: Log, settling = default
   const exhaustion = new Exhaustion(grid);
   const turns = new Turns();
   const namespaces = hostNamespaces();
-  const onOwed = () => upkeep.wake();
-  const parts = {
-    networks,
-    reservations,
-    exhaustion,
-    labels,
-    store,
-    turns,
-    namespaces,
-    origin,
-    settling,
-    now,
-    onOwed,
-    log,
-  };
-  const ipam = new Ipam(parts);
-  const upkeep: Upkeep = new Upkeep({ ipam, store, turns, reservations, origin, settling, now, log });
+  const onDue = () => upkeep.wake();
+  const releases = new Releases({ reservations, exhaustion, store, settling, now, onDue, log });
+  const ipam = new Ipam({
+    ...{ networks, reservations, exhaustion, labels, store, turns, namespaces, origin, releases, onDue },
+  });
+  const upkeep: Upkeep = new Upkeep({ releases, store, turns, reservations, origin, now, log });
   const reaper = new Reaper({ ipam, store, namespaces, grace: options.reapAfter, now: () => performance.now(), log });
   const contact: Contact = new Contact({ grid, labels, view: options.networkView, health, upkeep, log });
   const collector = new Collector({ ipam, store, turns, reservations, origin, now });
   const { socketDir, driverName } = options;
-  const release = async (call: Parameters<Commands['run']>[1]) => {
-    await commands.run('DEL', call, new AbortController().signal);
-  };
-  const notes = new ReleaseNotes({ socketDir, driverName, release, log });
+  const releaseLater = (call: Call) => commands.releaseLater(call);
+  const notes = new ReleaseNotes({ socketDir, driverName, releaseLater, log });
   const probe = () => contact.probe();
   const { addTimeout } = options;
-  const commands = new Commands({
+  const commands: Commands = new Commands({
     ...{ ipam, collector, networks, health, exhaustion, notes, probe, log, addTimeout },
     defaults: options,
   });
@@ -96,7 +85,7 @@ export async function startDaemon(options: Options, log: Log, settling = default
   const owed = store.oweIntents(now(), now() + settling.last);
   if (owed > 0) log.info(`${owed} unfinished ADDs of the last run will be undone`);
   const server = new CallServer({ run: (command, call, gone) => commands.run(command, call, gone), log });
-  const socket = await listen(server, file);
+  await listen(server, file);
   log.info(`infoblox-cni-daemon ${version} listens at ${file}`, {
     grid: options.gridHosts.join(','),
     node: options.nodeName,
@@ -106,10 +95,10 @@ export async function startDaemon(options: Options, log: Log, settling = default
   contact.start();
   upkeep.wake();
   if (options.reapAfter > 0) reaper.start();
-  const settleNotes = () =>
-    notes.settle().catch((error) => log.warn('cannot read release notes', { reason: String(error) }));
-  void settleNotes();
-  const timer = setInterval(settleNotes, notesPause);
+  const takeNotes = () =>
+    notes.takeAll().catch((error) => log.warn('cannot read release notes', { reason: String(error) }));
+  void takeNotes();
+  const timer = setInterval(takeNotes, notesPause);
 
   return {
     async stop() {
@@ -117,8 +106,8 @@ export async function startDaemon(options: Options, log: Log, settling = default
       upkeep.stop();
       reaper.stop();
       contact.stop();
-      if (!socket.isMine()) log.warn('the socket is no longer this daemon’s', { file });
       await server.close();
+      await turns.idle();
       await session.close(AbortSignal.timeout(2_000));
       store.close();
     },
@@ -128,7 +117,7 @@ export async function startDaemon(options: Options, log: Log, settling = default
 async function listen(server: CallServer, file: string) {
   try {
     await server.listen(file);
-    return protectSocket(file);
+    protectSocket(file);
   } catch (error) {
     throw new StartError(`cannot listen at ${file}: ${error instanceof Error ? error.message : String(error)}`);
   }

@@ -1,6 +1,6 @@
 /**
- * Settles the releases that plugins noted while no daemon took them (written in ../release-note.ts). A note is removed
- * when its release is done or owed in the durable state, and not before.
+ * Takes over the releases that plugins noted while no daemon took them (written in ../release-note.ts). A note is
+ * removed when its release is owed in the durable state, and not before.
  */
 import { readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import type { Attachment } from '../../infoblox/identity.ts';
@@ -12,8 +12,8 @@ import type { Log } from './log.ts';
 export interface ReleaseNotesOptions {
   readonly socketDir: string;
   readonly driverName: string;
-  /** Carries a DEL out: done or owed when it returns. */
-  readonly release: (call: Call) => Promise<void>;
+  /** Notes a DEL durably, so that it will be done. */
+  readonly releaseLater: (call: Call) => Promise<void>;
   readonly log: Log;
 }
 
@@ -27,14 +27,14 @@ export class ReleaseNotes {
   }
 
   /** All notes that are there now. */
-  async settle(): Promise<void> {
-    for (const name of this.#names()) await this.#settle(name);
+  async takeAll(): Promise<void> {
+    for (const name of this.#names()) await this.#take(name);
   }
 
   /** The note of one attachment, if there is one. */
-  async settleFor(attachment: Attachment): Promise<void> {
+  async takeOf(attachment: Attachment): Promise<void> {
     const name = noteName(attachment.network, attachment.containerId, attachment.ifName);
-    if (this.#names().includes(name)) await this.#settle(name);
+    if (this.#names().includes(name)) await this.#take(name);
   }
 
   #names(): string[] {
@@ -46,21 +46,21 @@ export class ReleaseNotes {
     }
   }
 
-  async #settle(name: string): Promise<void> {
-    const { log, release } = this.#options;
+  async #take(name: string): Promise<void> {
+    const { log, releaseLater } = this.#options;
     const file = `${this.#directory}/${name}`;
     try {
       const request = parseRequest(readFileSync(file, 'utf8'));
-      await release(request.params);
+      await releaseLater(request.params);
       rmSync(file, { force: true });
-      log.info('settled a release that was noted by the plugin', { container: request.params.containerId });
+      log.info('took over a release that the plugin had noted', { container: request.params.containerId });
     } catch (error) {
       if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return;
       const reason = error instanceof Error ? error.message : String(error);
       if (error instanceof SyntaxError) {
         renameSync(file, `${file}.unreadable`);
         log.error('set a release note aside that cannot be read', { file: `${file}.unreadable`, reason });
-      } else log.warn('cannot settle a release note yet', { file, reason });
+      } else log.warn('cannot take over a release note yet', { file, reason });
     }
   }
 }

@@ -1,5 +1,5 @@
 /** The socket's place in the file system: a live daemon's is never taken, a dead one's is replaced. */
-import { chmodSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { owedDir, socketFile } from '../protocol.ts';
 
@@ -29,18 +29,8 @@ export async function prepareSocket(socketDir: string, driverName: string): Prom
 }
 
 /** Only root may call: the daemon acts with the grid's credentials for whoever does. */
-export function protectSocket(file: string): { isMine: () => boolean } {
+export function protectSocket(file: string): void {
   chmodSync(file, 0o600);
-  const { ino } = statSync(file);
-  return {
-    isMine: () => {
-      try {
-        return statSync(file).ino === ino;
-      } catch {
-        return false;
-      }
-    },
-  };
 }
 
 function isAlive(file: string): Promise<boolean> {
