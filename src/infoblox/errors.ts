@@ -9,6 +9,8 @@ export type Reason =
   | 'unreachable'
   /** No answer in time. */
   | 'timeout'
+  /** The time ran out before the request was sent: too many others were waiting. */
+  | 'busy'
   /** The connection broke, or the answer was no WAPI answer: HTML, truncated, empty, too large. */
   | 'bad-answer'
   /** The grid answered 5xx. */

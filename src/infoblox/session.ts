@@ -17,6 +17,8 @@ const requestTimeout = 15_000;
 /** Milliseconds before each further try; together they outlast an HA fail-over (WAPI: 4-5 s). */
 const pauses = [150, 400, 900, 1800, 3000];
 
+/** Milliseconds without an answer that are evidence against the grid also when the caller gives up then. */
+const telling = 3_000;
 /** Milliseconds of trouble during which requests are repeated; after it each gets one try until the grid is back. */
 const patience = 10_000;
 
@@ -45,8 +47,8 @@ interface Request {
 export class Session {
   readonly #options: SessionOptions;
   readonly #slots = new Slots(maxConnections);
-  /** A host in this map has let us in; the value is its cookie, empty if it gave none. */
-  readonly #cookies = new Map<string, string>();
+  /** A host in this map has let us in. One object a login, so that a late refusal cannot undo the login after it. */
+  readonly #sessions = new Map<string, { cookie: string }>();
   readonly #logins = new Map<string, Promise<void>>();
   #troubleSince: number | undefined;
 
@@ -92,7 +94,7 @@ export class Session {
 
   /** Ends the session on the grid, so that it does not linger until its idle time-out, and closes the connections. */
   async close(signal: AbortSignal): Promise<void> {
-    for (const host of this.#cookies.keys()) {
+    for (const host of this.#sessions.keys()) {
       await this.#exchange(host, { method: 'POST', path: 'logout' }, signal).catch(() => undefined);
     }
     await this.#options.transport.close();
@@ -102,6 +104,7 @@ export class Session {
     const { hosts } = this.#options;
     for (let attempt = 0; ; attempt += 1) {
       const host = hosts.pick();
+      const began = performance.now();
       try {
         const value = this.#read(request, await this.#authenticated(host, request, signal));
         hosts.succeeded(host);
@@ -109,8 +112,11 @@ export class Session {
         return value;
       } catch (error) {
         if (!(error instanceof GridError)) throw error;
-        if (isGridAway(error) && !signal.aborted) hosts.failed(host);
-        this.#ended(error);
+        // A caller who leaves early proves nothing about the grid.
+        if (!signal.aborted || performance.now() - began > telling) {
+          if (isGridAway(error)) hosts.failed(host);
+          this.#ended(error);
+        }
         const pause = this.#pauseAfter(error, attempt, host, request.method === 'GET' || error.outcome === 'none');
         if (pause === undefined || signal.aborted) throw error;
         await delay(pause, undefined, { signal }).catch(() => {
@@ -143,12 +149,14 @@ export class Session {
    */
   async #authenticated(host: string, request: Request, signal: AbortSignal): Promise<TransportAnswer> {
     for (;;) {
-      if (this.#cookies.has(host)) {
+      const session = this.#sessions.get(host);
+      if (session !== undefined) {
         const answer = await this.#slotted(host, request, signal);
         // An expired or revoked session looks like a wrong password; only a login without the cookie can tell.
         if (answer.status !== 401 && answer.status !== 403) return answer;
-        this.#cookies.delete(host);
+        if (this.#sessions.get(host) === session) this.#sessions.delete(host);
       }
+      if (this.#sessions.has(host)) continue;
       const pioneer = this.#logins.get(host);
       if (pioneer === undefined) return this.#logIn(host, request, signal);
       await withSignal(pioneer, signal);
@@ -162,7 +170,7 @@ export class Session {
     try {
       const answer = await this.#slotted(host, request, signal);
       if (answer.status === 401 || answer.status === 403) this.#read(request, answer);
-      this.#cookies.set(host, this.#cookies.get(host) ?? '');
+      if (!this.#sessions.has(host)) this.#sessions.set(host, { cookie: '' });
       resolve();
       return answer;
     } catch (error) {
@@ -179,9 +187,8 @@ export class Session {
     try {
       await this.#slots.acquire(signal);
     } catch (error) {
-      throw new GridError('timeout', `${request.method} ${request.path}: no time left to ask the grid`, {
-        cause: error,
-      });
+      const waiting = 'too many requests to the grid are waiting: no time left for this one';
+      throw new GridError('busy', `${describe(request)}: ${waiting}`, { cause: error });
     }
     try {
       return await this.#exchange(host, request, signal);
@@ -193,7 +200,8 @@ export class Session {
   async #exchange(host: string, request: Request, signal: AbortSignal): Promise<TransportAnswer> {
     const { transport, credentials, port, version, userAgent } = this.#options;
     const { header, password } = credentials.authorization();
-    const cookie = this.#cookies.get(host);
+    const session = this.#sessions.get(host);
+    const cookie = session?.cookie;
     const answer = await transport.exchange({
       method: request.method,
       url: `https://${host}:${port}/wapi/v${version}/${path(request)}`,
@@ -203,7 +211,8 @@ export class Session {
     });
     // WAPI: cookie `ibapauth`, its value quoted and with commas; it is sent back as it came.
     const fresh = answer.setCookie.map((line) => /^\s*(ibapauth=(?:"[^"]*"|[^;]*))/.exec(line)?.[1]).find(Boolean);
-    if (fresh !== undefined) this.#cookies.set(host, fresh);
+    if (fresh !== undefined && session !== undefined) session.cookie = fresh;
+    else if (fresh !== undefined) this.#sessions.set(host, { cookie: fresh });
     const refused = answer.status === 401 || answer.status === 403;
     if (!refused) credentials.accepted(password);
     else if (!cookie) credentials.refused(password, refusalOf(answer, describe(request)));
@@ -244,5 +253,5 @@ function withSignal(promise: Promise<void>, signal: AbortSignal): Promise<void> 
 }
 
 function outOfTime(): GridError {
-  return new GridError('timeout', 'the login to the grid took too long');
+  return new GridError('busy', 'no time left to wait for the login to the grid');
 }

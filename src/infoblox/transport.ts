@@ -2,6 +2,7 @@
  * One HTTPS exchange with one member of the grid: ofetch over undici's fetch, so that tests can put undici's
  * MockAgent underneath. Knows sockets and TLS; knows nothing of WAPI, sessions or repetition.
  */
+import { setImmediate as turn } from 'node:timers/promises';
 import { createFetch } from 'ofetch';
 import { Agent, type Dispatcher, Headers, fetch as undiciFetch } from 'undici';
 import { GridError } from './errors.ts';
@@ -73,6 +74,8 @@ export function createTransport(dispatcher: Dispatcher): Transport {
           retry: false,
           ignoreResponseError: true,
         });
+        // undici frees the connection one turn after the body ends; who asks again before that opens a second one.
+        await turn();
         return { status: answer.status, body: answer._data ?? '', setCookie: answer.headers.getSetCookie() };
       } catch (error) {
         throw connectionError(error, `${method} ${url}`, method === 'GET' ? 'none' : 'unknown', signal);

@@ -5,6 +5,7 @@ import { GridError, type Reason } from '../../infoblox/errors.ts';
 const codes: Readonly<Record<Reason, number>> = {
   unreachable: CniCode.tryAgain,
   timeout: CniCode.tryAgain,
+  busy: CniCode.tryAgain,
   'bad-answer': CniCode.tryAgain,
   'grid-fault': CniCode.tryAgain,
   'read-only': CniCode.tryAgain,
