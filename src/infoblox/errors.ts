@@ -19,8 +19,10 @@ export type Reason =
   | 'read-only'
   /** User name or password refused. */
   | 'credentials'
-  /** The user may not do this, or a licence is missing. */
+  /** The user may not do this. */
   | 'permission'
+  /** The grid lacks the licence for this. */
+  | 'licence'
   /** The grid does not serve the WAPI version asked for. */
   | 'wapi-version'
   /** An extensible attribute that the grid does not define, or a value it does not take. */
@@ -85,10 +87,7 @@ export function isGridAway(error: unknown): error is GridError {
 
 /** True when the grid refuses this user: no request can succeed until the operator has done something. */
 export function isRefused(error: unknown): error is GridError {
-  return (
-    error instanceof GridError &&
-    (error.reason === 'credentials' || error.reason === 'permission' || error.reason === 'wapi-version')
-  );
+  return error instanceof GridError && ['credentials', 'permission', 'licence', 'wapi-version'].includes(error.reason);
 }
 
 /** True when `error` is a GridError of one of the given reasons. */

@@ -1,8 +1,10 @@
 /** Whether the grid can serve requests, as the last requests showed: for STATUS, for logs, and for waking upkeep. */
-import type { GridError } from './errors.ts';
+import { type GridError, hasReason } from './errors.ts';
 
 /** Milliseconds after which good news are old: STATUS then asks for a fresh look, without waiting for it. */
 const freshFor = 60_000;
+/** Milliseconds that a refused write counts, since no read can show that writing works again. */
+const writeTroubleFor = 60_000;
 
 export interface HealthEvents {
   /** The first failure after good times, or another reason than before. */
@@ -15,6 +17,7 @@ export class Health {
   readonly #events: HealthEvents;
   readonly #now: () => number;
   #trouble: GridError | undefined;
+  #writeTrouble: { readonly error: GridError; readonly at: number } | undefined;
   #asked = false;
   #wellAt = Number.NEGATIVE_INFINITY;
 
@@ -24,21 +27,31 @@ export class Health {
     this.#now = now;
   }
 
-  /** How a request ended; undefined for a proper answer. */
-  report(trouble: GridError | undefined): void {
-    const before = this.#trouble;
+  /**
+   * How a request ended.
+   * @param trouble undefined for a proper answer
+   * @param writes whether the request was one that changes the grid
+   */
+  report(trouble: GridError | undefined, writes: boolean): void {
+    const before = this.trouble;
     const first = !this.#asked;
     this.#asked = true;
-    this.#trouble = trouble;
+    if (hasReason(trouble, 'read-only', 'licence')) this.#writeTrouble = { error: trouble, at: this.#now() };
+    else this.#trouble = trouble;
     if (trouble === undefined) {
       this.#wellAt = this.#now();
-      if (first || before !== undefined) this.#events.onWell();
-    } else if (before?.reason !== trouble.reason) this.#events.onTrouble(trouble);
+      if (writes) this.#writeTrouble = undefined;
+    }
+    const after = this.trouble;
+    if (after === undefined && (first || before !== undefined)) this.#events.onWell();
+    if (after !== undefined && before?.reason !== after.reason) this.#events.onTrouble(after);
   }
 
   /** What keeps the grid from serving requests; undefined when nothing is known to. */
   get trouble(): GridError | undefined {
-    return this.#trouble;
+    if (this.#trouble !== undefined) return this.#trouble;
+    const write = this.#writeTrouble;
+    return write !== undefined && this.#now() - write.at < writeTroubleFor ? write.error : undefined;
   }
 
   /** True before the first request has ended. */

@@ -33,7 +33,7 @@ export interface SessionOptions {
   readonly version: string;
   readonly userAgent: string;
   /** Told how each request ended: undefined when the grid answered as a grid should, be it with a refusal. */
-  readonly onOutcome?: (trouble: GridError | undefined) => void;
+  readonly onOutcome?: (trouble: GridError | undefined, writes: boolean) => void;
 }
 
 interface Request {
@@ -108,14 +108,14 @@ export class Session {
       try {
         const value = this.#read(request, await this.#authenticated(host, request, signal));
         hosts.succeeded(host);
-        this.#ended(undefined);
+        this.#ended(undefined, request);
         return value;
       } catch (error) {
         if (!(error instanceof GridError)) throw error;
         // A caller who leaves early proves nothing about the grid.
         if (!signal.aborted || performance.now() - began > telling) {
           if (isGridAway(error)) hosts.failed(host);
-          this.#ended(error);
+          this.#ended(error, request);
         }
         const pause = this.#pauseAfter(error, attempt, host, request.method === 'GET' || error.outcome === 'none');
         if (pause === undefined || signal.aborted) throw error;
@@ -137,10 +137,10 @@ export class Session {
     return pause * (0.75 + Math.random() / 2);
   }
 
-  #ended(error: GridError | undefined): void {
-    const trouble = isGridAway(error) || hasReason(error, 'credentials', 'wapi-version') ? error : undefined;
+  #ended(error: GridError | undefined, request: Request): void {
+    const trouble = isGridAway(error) || hasReason(error, 'credentials', 'wapi-version', 'licence') ? error : undefined;
     this.#troubleSince = trouble === undefined ? undefined : (this.#troubleSince ?? performance.now());
-    this.#options.onOutcome?.(trouble);
+    this.#options.onOutcome?.(trouble, writes(request));
   }
 
   /**
@@ -175,7 +175,7 @@ export class Session {
       return answer;
     } catch (error) {
       // A time-out was this caller's own; whoever waits next may have more time.
-      if (!(error instanceof GridError) || error.reason === 'timeout') resolve();
+      if (!(error instanceof GridError) || error.reason === 'timeout' || error.reason === 'busy') resolve();
       else reject(new GridError(error.reason, error.message, error.cure === undefined ? {} : { cure: error.cure }));
       throw error;
     } finally {
@@ -220,8 +220,13 @@ export class Session {
   }
 
   #read(request: Request, answer: TransportAnswer): unknown {
-    return readAnswer(answer, describe(request), request.method !== 'GET' && request.query?._function === undefined);
+    return readAnswer(answer, describe(request), writes(request));
   }
+}
+
+/** Functions that we call only look. */
+function writes(request: Request): boolean {
+  return request.method !== 'GET' && request.query?._function === undefined;
 }
 
 function describe(request: Request): string {

@@ -63,7 +63,10 @@ function refusal(what: string, code: string, text: string): GridError {
   const message = `${what}: ${text.trim()}`;
   const attribute = /(?:unknown|bad value for) extensible attribute:?\s*"?([^"]+?)"?\s*$/i.exec(text)?.[1];
   if (attribute !== undefined) return new GridError('unknown-attribute', message, { attribute });
-  if (/permission|not licensed|license/i.test(text)) {
+  if (/licen[cs]e/i.test(text)) {
+    return new GridError('licence', message, { cure: 'install the licence on the grid, or use another user' });
+  }
+  if (/permission/i.test(text)) {
     return new GridError('permission', message, { cure: "give the daemon's user this permission in the grid" });
   }
   if (/read[- ]?only|master candidate|not the grid master/i.test(text)) {

@@ -11,6 +11,7 @@ const codes: Readonly<Record<Reason, number>> = {
   'read-only': CniCode.tryAgain,
   credentials: CniCode.credentials,
   permission: CniCode.credentials,
+  licence: CniCode.credentials,
   'wapi-version': CniCode.credentials,
   'unknown-attribute': CniCode.unexpected,
   missing: CniCode.unexpected,

@@ -54,7 +54,7 @@ export async function startDaemon(options: Options, log: Log, settling = default
     port: options.wapiPort,
     version: options.wapiVersion,
     userAgent: `infoblox-cni/${version}`,
-    onOutcome: (trouble) => health.report(trouble),
+    onOutcome: (trouble, writes) => health.report(trouble, writes),
   });
   const labels = new Labels(options.clusterName);
   const grid = new Grid(session, labels);
