@@ -4,7 +4,7 @@
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import { createFetch } from 'ofetch';
-import { Agent, type Dispatcher, Headers, fetch as undiciFetch } from 'undici';
+import { Agent, buildConnector, type Dispatcher, Headers, fetch as undiciFetch } from 'undici';
 import { GridError } from './errors.ts';
 import type { HttpAnswer } from './wapi-answer.ts';
 
@@ -16,8 +16,8 @@ const connectTimeout = 4_000;
 export interface TlsOptions {
   /** Check the grid's certificate. False accepts any, as grids come with a self-signed one. */
   readonly verify: boolean;
-  /** PEM certificates to trust, when `verify` is true. */
-  readonly trusted?: readonly string[];
+  /** PEM certificates to trust when `verify` is true; asked for each new connection, as they may be replaced. */
+  readonly trusted?: () => readonly string[];
 }
 
 export interface Exchange {
@@ -49,12 +49,26 @@ export function createAgent(tls: TlsOptions, connections: number): Agent {
     // Only as long as no server hint says less; reuse saves a TLS handshake and a login in the grid's audit log.
     keepAliveTimeout: 60_000,
     maxResponseSize: largestAnswer,
-    connect: {
-      timeout: connectTimeout,
-      rejectUnauthorized: tls.verify,
-      ...(tls.trusted === undefined ? {} : { ca: [...tls.trusted] }),
-    },
+    connect: connectorOf(tls),
   });
+}
+
+/** One connector as long as the trusted certificates stay the same, so that TLS sessions can be resumed. */
+function connectorOf({ verify, trusted }: TlsOptions): buildConnector.connector {
+  let ca: readonly string[] | undefined;
+  let connector: buildConnector.connector | undefined;
+  return (options, callback) => {
+    const now = trusted?.();
+    if (connector === undefined || now?.join() !== ca?.join()) {
+      ca = now;
+      connector = buildConnector({
+        timeout: connectTimeout,
+        rejectUnauthorized: verify,
+        ...(ca === undefined ? {} : { ca: [...ca] }),
+      });
+    }
+    connector(options, callback);
+  };
 }
 
 export function createTransport(dispatcher: Dispatcher): Transport {

@@ -9,6 +9,7 @@ import { networkPolicy } from '../../infoblox/policy.ts';
 import type { TlsOptions } from '../../infoblox/transport.ts';
 import { limits } from '../protocol.ts';
 import { type FlagValues, UsageError } from './flags.ts';
+import { readTrust } from './trust.ts';
 
 export interface Options {
   readonly gridHosts: readonly string[];
@@ -115,7 +116,7 @@ export function readOptions(values: FlagValues, env: Environment, isTerminal: bo
     wapiUsername: flags['wapi-username'],
     readPassword: passwordSource(flags['wapi-password'], flags['wapi-password-file'], env),
     wapiVersion: flags['wapi-version'],
-    tls: readTls(flags['ssl-verify']),
+    tls: readTrust(flags['ssl-verify']),
     socketDir: flags['socket-dir'].replace(/\/+$/, '') || '/',
     driverName: flags['driver-name'],
     networkView: flags['network-view'],
@@ -158,21 +159,6 @@ function passwordSource(flag: string, file: string, env: Environment): () => str
       });
     }
   };
-}
-
-/** `true` trusts what the host trusts. A file that cannot be used is an error: never less checking than asked for. */
-function readTls(value: string): TlsOptions {
-  if (value === 'false') return { verify: false };
-  if (value === 'true') return { verify: true, trusted: [...rootCertificates, ...tls.getCACertificates('system')] };
-  try {
-    const pem = readFileSync(value, 'utf8');
-    tls.createSecureContext({ ca: pem });
-    if (!pem.includes('-----BEGIN CERTIFICATE-----')) throw new Error('it holds no PEM certificate');
-    return { verify: true, trusted: [pem] };
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new UsageError(`--ssl-verify "${value}" is neither true nor false nor a file of certificates: ${reason}`);
-  }
 }
 
 function milliseconds(text: string): number {

@@ -1,0 +1,43 @@
+/** Which certificates of the grid are accepted: `--ssl-verify`. */
+import { readFileSync } from 'node:fs';
+import { createSecureContext, getCACertificates, rootCertificates } from 'node:tls';
+import type { TlsOptions } from '../../infoblox/transport.ts';
+import { UsageError } from './flags.ts';
+
+/**
+ * `false`: any. `true`: what the host trusts. A file: its certificates; it is read again for new connections, so that a
+ * renewed certificate needs no restart, and while it cannot be used its last good content counts.
+ * @throws UsageError if the file cannot be used at start: never less checking than asked for
+ */
+export function readTrust(value: string): TlsOptions {
+  if (value === 'false') return { verify: false };
+  if (value === 'true') {
+    const known = [...new Set([...rootCertificates, ...getCACertificates('system')])];
+    return { verify: true, trusted: () => known };
+  }
+  let last: string;
+  try {
+    last = readCertificates(value);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new UsageError(`--ssl-verify "${value}" is neither true nor false nor a file of certificates: ${reason}`);
+  }
+  return {
+    verify: true,
+    trusted: () => {
+      try {
+        last = readCertificates(value);
+      } catch {
+        // Kept: being replaced at this moment, most likely.
+      }
+      return [last];
+    },
+  };
+}
+
+function readCertificates(file: string): string {
+  const pem = readFileSync(file, 'utf8');
+  if (!pem.includes('-----BEGIN CERTIFICATE-----')) throw new Error('it holds no PEM certificate');
+  createSecureContext({ ca: pem });
+  return pem;
+}
