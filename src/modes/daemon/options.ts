@@ -1,8 +1,6 @@
 /** The daemon's settings, checked: flags, environment and the files that they name. */
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import * as tls from 'node:tls';
-import { rootCertificates } from 'node:tls';
 import * as v from 'valibot';
 import { GridError } from '../../infoblox/errors.ts';
 import { networkPolicy } from '../../infoblox/policy.ts';
