@@ -132,7 +132,8 @@ function notSent(code: string, message: string, host: string): { text: string; c
   }
   if (/^(DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_|CERT_)/.test(code)) {
     return {
-      text: `its certificate is not accepted (${message})`,
+      // Without Node's advice on its own command line, which the operator does not have.
+      text: `its certificate is not accepted (${message.split(';', 1)[0]})`,
       cure: "give --ssl-verify a file with the grid's certificate or its CA",
     };
   }
