@@ -103,7 +103,7 @@ export function readOptions(values: FlagValues, env: Environment, isTerminal: bo
   const parsed = v.safeParse(Flags, values);
   if (!parsed.success) {
     const issue = parsed.issues[0];
-    const flag = v.getDotPath(issue) ?? '';
+    const flag = String(issue.path?.[0]?.key ?? '');
     throw new UsageError(`--${flag} ${JSON.stringify(values[flag as keyof FlagValues] ?? '')} ${issue.message}`);
   }
   const flags = parsed.output;
@@ -135,8 +135,8 @@ function checkPolicy(containers: string, prefixLength: number): void {
   try {
     networkPolicy({ name: 'default', view: 'default', containers, prefixLength, keepFirst: false });
   } catch (error) {
-    if (error instanceof GridError) throw new UsageError(`--network-container, --prefix-length: ${error.message}`);
-    throw error;
+    if (!(error instanceof GridError)) throw error;
+    throw new UsageError(`--network-container, --prefix-length: ${error.message}; ${error.cure}`);
   }
 }
 

@@ -1,6 +1,7 @@
 /** Which certificates of the grid are accepted: `--ssl-verify`. */
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { createSecureContext, getCACertificates, rootCertificates } from 'node:tls';
+import { getCACertificates, rootCertificates } from 'node:tls';
 import type { TlsOptions } from '../../infoblox/transport.ts';
 import { UsageError } from './flags.ts';
 
@@ -37,7 +38,9 @@ export function readTrust(value: string): TlsOptions {
 
 function readCertificates(file: string): string {
   const pem = readFileSync(file, 'utf8');
-  if (!pem.includes('-----BEGIN CERTIFICATE-----')) throw new Error('it holds no PEM certificate');
-  createSecureContext({ ca: pem });
+  const certificates = pem.match(/-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----/gs);
+  if (certificates === null) throw new Error('it holds no PEM certificate');
+  // A context takes a certificate that it cannot read without a word.
+  for (const certificate of certificates) new X509Certificate(certificate);
   return pem;
 }
