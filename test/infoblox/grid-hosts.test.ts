@@ -1,0 +1,60 @@
+import { beforeEach, expect, test } from 'vitest';
+import { GridHosts } from '../../src/infoblox/grid-hosts.ts';
+
+let now: number;
+let hosts: GridHosts;
+
+beforeEach(() => {
+  now = 100;
+  hosts = new GridHosts(['a', 'b', 'c'], () => now);
+});
+
+test('the first is asked as long as it is well', () => {
+  expect(hosts.pick()).toBe('a');
+  hosts.succeeded('a');
+  expect(hosts.pick()).toBe('a');
+});
+
+test('a host that failed rests for 15 seconds while others are asked', () => {
+  hosts.failed('a');
+  expect(hosts.pick()).toBe('b');
+  now += 14_999;
+  expect(hosts.pick()).toBe('b');
+  now += 1;
+  expect(hosts.pick()).toBe('a');
+});
+
+test('a success ends the rest', () => {
+  hosts.failed('a');
+  hosts.succeeded('a');
+  expect(hosts.pick()).toBe('a');
+});
+
+test('when all have failed, the one whose failure is longest ago is asked', () => {
+  for (const host of ['b', 'c', 'a']) {
+    hosts.failed(host);
+    now += 10;
+  }
+  expect(hosts.pick()).toBe('b');
+});
+
+test('another host is well until it has failed too', () => {
+  hosts.failed('a');
+  expect(hosts.hasAnother('a')).toBe(true);
+  hosts.failed('b');
+  hosts.failed('c');
+  expect(hosts.hasAnother('a')).toBe(false);
+  now += 15_000;
+  expect(hosts.hasAnother('a')).toBe(true);
+});
+
+test('one host alone has no other', () => {
+  const alone = new GridHosts(['a'], () => now);
+  alone.failed('a');
+  expect(alone.pick()).toBe('a');
+  expect(alone.hasAnother('a')).toBe(false);
+});
+
+test('no host at all is an error of the program', () => {
+  expect(() => new GridHosts([])).toThrow('at least one');
+});
