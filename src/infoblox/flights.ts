@@ -1,31 +1,39 @@
 /**
  * ADDs under way. Callers that ask for the same attachment in the same way at once share one flight; when the last of
- * them has left, the flight is called off. Afterwards it is remembered which flight's answer an attachment lives on.
+ * them has left, the flight is called off. Afterwards it is remembered how many callers live on what the attachment
+ * holds, be it the answer of one flight or, repeated, of several.
  */
 import { GridError } from './errors.ts';
+
+/** What an attachment holds, and how many callers were answered with it. */
+interface Holding {
+  callers: number;
+}
 
 export class Flight<T> {
   readonly request: string;
   readonly done: Promise<T>;
   readonly #controller = new AbortController();
   #callers = 0;
+  #holding: Holding | undefined;
 
-  constructor(request: string, launch: (signal: AbortSignal) => Promise<T>) {
+  constructor(request: string, launch: (calledOff: AbortSignal, flight: Flight<T>) => Promise<T>) {
     this.request = request;
-    this.done = launch(this.#controller.signal);
+    this.done = launch(this.#controller.signal, this);
   }
 
   get calledOff(): boolean {
     return this.#controller.signal.aborted;
   }
 
-  /** True when all who asked have left without the answer. */
-  get deserted(): boolean {
-    return this.#callers <= 0;
-  }
-
   callOff(): void {
     this.#controller.abort();
+  }
+
+  /** The answer is what the attachment holds: whoever waits lives on it from now on. */
+  land(holding: Holding): void {
+    this.#holding = holding;
+    holding.callers += this.#callers;
   }
 
   /** Waits for the answer as one of its callers. Rejects with GridError `timeout` if the signal fires first. */
@@ -39,30 +47,38 @@ export class Flight<T> {
     });
   }
 
-  /** One caller has left. */
+  /** One caller has left without the answer. */
   leave(): void {
     this.#callers -= 1;
-    if (this.deserted) this.callOff();
+    if (this.#holding !== undefined) this.#holding.callers -= 1;
+    if (this.#callers <= 0) this.callOff();
   }
 }
 
 export class Flights<T> {
   readonly #flying = new Map<string, Flight<T>>();
-  readonly #landed = new Map<string, Flight<T>>();
+  readonly #holdings = new Map<string, Holding>();
 
-  /** The flight of this identity that does what `request` says, or a new one. */
-  board(identity: string, request: string, launch: (signal: AbortSignal) => Promise<T>): Flight<T> {
+  /**
+   * The flight of this identity that does what `request` says, or a new one.
+   * @param launch is given `land`, to be called as soon as the attachment holds the answer and before anything else can
+   * happen to it: `anew` if it did not hold it before
+   */
+  board(
+    identity: string,
+    request: string,
+    launch: (calledOff: AbortSignal, land: (anew: boolean) => void) => Promise<T>,
+  ): Flight<T> {
     const current = this.#flying.get(identity);
     if (current !== undefined && current.request === request && !current.calledOff) return current;
-    const flight = new Flight(request, launch);
+    const flight = new Flight<T>(request, (calledOff, self) =>
+      launch(calledOff, (anew) => this.#land(identity, self, anew)),
+    );
     this.#flying.set(identity, flight);
     const leaveAir = () => {
       if (this.#flying.get(identity) === flight) this.#flying.delete(identity);
     };
-    flight.done.then(() => {
-      this.#landed.set(identity, flight);
-      leaveAir();
-    }, leaveAir);
+    flight.done.then(leaveAir, leaveAir);
     return flight;
   }
 
@@ -71,13 +87,21 @@ export class Flights<T> {
     this.#flying.get(identity)?.callOff();
   }
 
-  /** The flight that last answered with the address which the attachment holds. */
-  landed(identity: string): Flight<T> | undefined {
-    return this.#landed.get(identity);
+  /** True when all who were answered with what the attachment holds have left without the answer. */
+  deserted(identity: string): boolean {
+    const holding = this.#holdings.get(identity);
+    return holding !== undefined && holding.callers <= 0;
   }
 
   /** The attachment holds nothing any more. */
   forget(identity: string): void {
-    this.#landed.delete(identity);
+    this.#holdings.delete(identity);
+  }
+
+  #land(identity: string, flight: Flight<T>, anew: boolean): void {
+    if (anew) this.#holdings.set(identity, { callers: 0 });
+    // What was held before this daemon started has callers that nobody counted.
+    const holding = this.#holdings.get(identity);
+    if (holding !== undefined) flight.land(holding);
   }
 }

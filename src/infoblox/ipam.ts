@@ -41,7 +41,7 @@ export interface Allocation {
 interface Given {
   readonly address: string;
   readonly network: ReadyNetwork;
-  /** False if the attachment held the address before, so that an earlier caller may be living on it. */
+  /** False if the attachment held the address before, so that an earlier caller may be living on it too. */
   readonly created: boolean;
 }
 
@@ -74,14 +74,18 @@ export class Ipam {
    */
   async add(request: AddRequest, signal: AbortSignal): Promise<Allocation> {
     const identity = attachmentComment(this.#parts.origin, request.attachment);
-    const flight = this.#flights.board(identity, JSON.stringify([request.policy, request.requested]), (calledOff) =>
-      this.#parts.turns.run(identity, () => this.#give(identity, request, calledOff)),
+    const key = JSON.stringify([request.policy, request.requested]);
+    const flight = this.#flights.board(identity, key, (calledOff, land) =>
+      this.#parts.turns.run(identity, async () => {
+        const given = await this.#give(identity, request, calledOff);
+        land(given.created);
+        return given;
+      }),
     );
     const abandon = async () => {
       flight.leave();
-      if (!flight.deserted) return;
-      const given = await flight.done.catch(() => undefined);
-      if (given?.created) await this.#giveBack(identity, () => this.#flights.landed(identity) === flight);
+      await flight.done.catch(() => undefined);
+      if (this.#flights.deserted(identity)) await this.#giveBack(identity);
     };
     const given = await flight.wait(signal).catch((error) => {
       if (signal.aborted)
@@ -174,10 +178,10 @@ export class Ipam {
   }
 
   /** Nobody took delivery: the address goes back, unless a later ADD has answered with it and somebody lives on it. */
-  async #giveBack(identity: string, unclaimed: () => boolean): Promise<void> {
+  async #giveBack(identity: string): Promise<void> {
     await this.#parts.turns.run(identity, async () => {
       const row = this.#parts.store.get(identity);
-      if (row?.state !== 'held' || !unclaimed()) return;
+      if (row?.state !== 'held' || !this.#flights.deserted(identity)) return;
       this.#flights.forget(identity);
       await this.#parts.releases.releaseOrOwe(row, AbortSignal.timeout(giveBackTimeout));
     });
@@ -248,8 +252,7 @@ export class Ipam {
     if (row.netns !== request.netns || row.netnsId !== netnsId || row.address !== address) {
       store.put({ ...row, address, netns: request.netns, netnsId, bootId: namespaces.bootId });
     }
-    // If nobody took delivery the last time, this caller is the first.
-    return { address, network, created: this.#flights.landed(row.identity)?.deserted === true };
+    return { address, network, created: false };
   }
 
   async #reserve(

@@ -72,6 +72,8 @@ export class Releases {
       await this.settle({ ...row, state: 'owed' }, signal);
       return 'released';
     } catch (error) {
+      // Only the row could not be removed; it names nothing on the grid any more.
+      if (hasReason(error, 'state') && !this.isSuspect(row)) return 'released';
       if (unnoted !== undefined) throw unnoted;
       this.warn('release owed, will be tried again', row.identity, error);
       return 'owed';

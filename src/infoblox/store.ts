@@ -116,10 +116,12 @@ export class Store {
     return this.#rows(sql, now, horizon, limit);
   }
 
-  /** When upkeep has to act next, milliseconds since 1970. */
-  nextDue(): number | undefined {
-    const row = this.#run('SELECT min(dueAt) AS at FROM attachment', (statement) => statement.get());
-    return typeof row?.at === 'number' ? row.at : undefined;
+  /** When upkeep has to act next on a row other than those, milliseconds since 1970. */
+  nextDue(except: ReadonlySet<string>): number | undefined {
+    const sql = 'SELECT identity, dueAt FROM attachment WHERE dueAt IS NOT NULL ORDER BY dueAt LIMIT ?';
+    const rows = this.#run(sql, (statement) => statement.all(except.size + 1));
+    const next = rows.find(({ identity }) => !except.has(String(identity)));
+    return typeof next?.dueAt === 'number' ? next.dueAt : undefined;
   }
 
   ofNetwork(network: string): Row[] {

@@ -49,8 +49,9 @@ export class Upkeep {
   wake(): void {
     if (this.#stopping.signal.aborted) return;
     clearTimeout(this.#timer);
-    const next = this.#parts.store.nextDue();
-    if (next === undefined || this.#working.size >= workers) return;
+    if (this.#working.size >= workers) return;
+    const next = this.#parts.store.nextDue(this.#working);
+    if (next === undefined) return;
     const wait = Math.max(next, this.#pausedUntil) - this.#parts.now();
     this.#timer = setTimeout(() => this.#work(), Math.min(Math.max(wait, 0), longestSleep));
     this.#timer.unref();
@@ -113,7 +114,11 @@ export class Upkeep {
     for (const row of due.slice(0, workers - this.#working.size)) {
       this.#working.add(row.identity);
       this.#attend(row.identity)
-        .catch((error) => this.#parts.log.warn('upkeep failed', { attachment: row.identity, reason: String(error) }))
+        .catch((error) => {
+          // The state cannot be written: the row stays due, and must not be tried again without pause.
+          this.#pausedUntil = now() + gridPause;
+          this.#parts.log.warn('upkeep failed', { attachment: row.identity, reason: String(error) });
+        })
         .finally(() => {
           this.#working.delete(row.identity);
           this.wake();

@@ -1,0 +1,62 @@
+/**
+ * The daemon as a process of its own that tests can kill: the sources as they are, run by the pinned Node. Differs from
+ * the real entry in three ways that only tests need: a shortened settling, a ready line, and a death at a chosen write
+ * to the durable state.
+ */
+import { Store } from '../../src/infoblox/store.ts';
+import { startDaemon } from '../../src/modes/daemon/daemon.ts';
+import { parseFlags } from '../../src/modes/daemon/flags.ts';
+import { createLog } from '../../src/modes/daemon/log.ts';
+import { readOptions } from '../../src/modes/daemon/options.ts';
+
+/** What a test says to the process, in the environment variable RELIABILITY_TEST as JSON. */
+export interface ProcessSettings {
+  /** Milliseconds. */
+  readonly settling: { readonly first: number; readonly last: number };
+}
+
+/** Message from the test to the process, over the channel of child_process.fork. */
+export interface DieAtWrite {
+  /** Counted from the message on, the first is 1. */
+  readonly write: number;
+  readonly moment: 'before' | 'after';
+}
+
+/** Messages from the process: it listens; the state has been written. */
+export type ProcessMessage = { readonly kind: 'ready' } | { readonly kind: 'write'; readonly method: string };
+
+let death: DieAtWrite | undefined;
+let writes = 0;
+
+const say = (message: ProcessMessage) => process.send?.(message);
+
+/** SIGKILL from within: nothing of this process runs any more, as if the kernel had ended it at this very write. */
+function dieIf(moment: DieAtWrite['moment']): void {
+  if (death?.write === writes && death.moment === moment) process.kill(process.pid, 'SIGKILL');
+}
+
+const writers = ['put', 'remove', 'setFact', 'oweIntents'] as const;
+for (const method of writers) {
+  const original = Store.prototype[method] as (...args: unknown[]) => unknown;
+  const counted = function (this: Store, ...args: unknown[]): unknown {
+    writes += 1;
+    dieIf('before');
+    const result = original.apply(this, args);
+    say({ kind: 'write', method });
+    dieIf('after');
+    return result;
+  };
+  Object.defineProperty(Store.prototype, method, { value: counted });
+}
+
+process.on('message', (message: DieAtWrite) => {
+  writes = 0;
+  death = message;
+});
+// A test that ends without killing its processes leaves none behind.
+process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
+
+const { settling } = JSON.parse(process.env.RELIABILITY_TEST ?? '') as ProcessSettings;
+const options = readOptions(parseFlags(process.argv.slice(2)), process.env, false);
+await startDaemon(options, createLog(options.logLevel, options.logFormat), settling);
+say({ kind: 'ready' });

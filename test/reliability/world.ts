@@ -1,0 +1,70 @@
+/** What every test here starts from: a grid with strangers' objects in it, a host, and a ledger of what was told. */
+import { Host, type HostOptions } from '../fixture/host.ts';
+import { type Grid, type GridOptions, startGrid } from '../simulator/grid.ts';
+import { Caller } from './calls.ts';
+import { Ledger, plantStrangers } from './ledger.ts';
+import { ProcessHost } from './process-host.ts';
+
+/** Milliseconds; short, so that what a lost answer may leave is looked for soon. */
+export const settling = { first: 100, last: 400 };
+
+export interface WorldOptions extends HostOptions {
+  readonly grid?: GridOptions;
+  /** `process`: the daemon runs in a process of its own, which a test may kill. */
+  readonly daemon?: 'process';
+}
+
+export class World<H extends Host = Host> {
+  readonly grid: Grid;
+  readonly host: H;
+  readonly ledger: Ledger;
+  readonly caller: Caller;
+  readonly #hosts: Host[];
+
+  constructor(grid: Grid, host: H, ledger: Ledger) {
+    this.grid = grid;
+    this.host = host;
+    this.ledger = ledger;
+    this.caller = new Caller(host, ledger);
+    this.#hosts = [host];
+  }
+
+  /** A further host, in this process, with a daemon and an identity of its own. */
+  async another(options: HostOptions & { readonly node: string }): Promise<Caller> {
+    const host = new Host(this.grid, { settling, ...options });
+    this.#hosts.push(host);
+    await host.start();
+    return new Caller(host, this.ledger, options.node);
+  }
+
+  async end(): Promise<void> {
+    for (const host of this.#hosts) await host.dispose();
+    await this.grid.stop();
+  }
+}
+
+/** The daemon in this process, already listening. */
+export async function startWorld(options: WorldOptions = {}): Promise<World> {
+  const { grid, ledger } = await startGridWithStrangers(options.grid);
+  const host = await new Host(grid, { settling, ...options }).start();
+  return new World(grid, host, ledger);
+}
+
+/** The daemon in a process of its own, already listening. */
+export async function startKillableWorld(options: WorldOptions = {}): Promise<World<ProcessHost>> {
+  const { grid, ledger } = await startGridWithStrangers(options.grid);
+  const host = await new ProcessHost(grid, { settling, ...options }).start();
+  return new World(grid, host, ledger);
+}
+
+async function startGridWithStrangers(options: GridOptions | undefined) {
+  const grid = await startGrid(options);
+  plantStrangers(grid);
+  const ledger = new Ledger(grid);
+  ledger.rememberStrangers();
+  return { grid, ledger };
+}
+
+export function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
