@@ -1,5 +1,5 @@
 /** Whether the grid can serve requests, as the last requests showed: for STATUS, for logs, and for waking upkeep. */
-import { type GridError, hasReason } from './errors.ts';
+import { GridError, hasReason } from './errors.ts';
 
 /** Milliseconds after which good news are old: STATUS then asks for a fresh look, without waiting for it. */
 const freshFor = 60_000;
@@ -54,9 +54,10 @@ export class Health {
     return write !== undefined && this.#now() - write.at < writeTroubleFor ? write.error : undefined;
   }
 
-  /** True before the first request has ended. */
-  get unknown(): boolean {
-    return !this.#asked;
+  /** What stands against promising service: trouble, or that the grid has not answered at all yet. */
+  get obstacle(): GridError | undefined {
+    if (!this.#asked) return new GridError('timeout', 'the grid has not answered yet since the daemon started');
+    return this.trouble;
   }
 
   /** True when the last good answer is too long ago to rely on. */

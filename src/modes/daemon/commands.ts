@@ -144,8 +144,7 @@ export class Commands {
     const { health, networks, exhaustion, defaults, probe } = this.#parts;
     const policy = policyOf(netconf, defaults);
     if (health.stale) probe();
-    if (health.trouble !== undefined) throw notAvailable(health.trouble);
-    if (health.unknown) throw notAvailable(new GridError('timeout', 'the grid has not answered yet since the start'));
+    if (health.obstacle !== undefined) throw notAvailable(health.obstacle);
     const network = networks.known(policy);
     const exhausted = network === undefined ? undefined : exhaustion.known(network);
     if (exhausted !== undefined) throw notAvailable(new GridError('no-free-address', exhausted));

@@ -23,6 +23,7 @@ import type { Call } from '../protocol.ts';
 import { Commands } from './commands.ts';
 import { Contact } from './contact.ts';
 import type { Log } from './log.ts';
+import type { Metrics } from './metrics.ts';
 import type { Options } from './options.ts';
 import { ReleaseNotes } from './release-notes.ts';
 import { CallServer } from './server.ts';
@@ -47,8 +48,10 @@ export async function startDaemon(options: Options, log: Log, settling = default
   const now = () => Date.now();
   const origin = { cluster: options.clusterName, node: options.nodeName };
   const health = new Health({ onTrouble: (trouble) => contact.onTrouble(trouble), onWell: () => contact.onWell() });
+  const metrics = await createMetrics(options, store, health);
+  const transport = createTransport(createAgent(options.tls, maxConnections));
   const session = new Session({
-    transport: createTransport(createAgent(options.tls, maxConnections)),
+    transport: metrics?.watch(transport) ?? transport,
     hosts: new GridHosts(options.gridHosts),
     credentials: new Credentials(options.wapiUsername, options.readPassword),
     port: options.wapiPort,
@@ -84,7 +87,12 @@ export async function startDaemon(options: Options, log: Log, settling = default
 
   const owed = store.oweIntents(now(), now() + settling.last);
   if (owed > 0) log.info(`${owed} unfinished ADDs of the last run will be undone`);
-  const server = new CallServer({ run: (command, call, gone) => commands.run(command, call, gone), log });
+  const server = new CallServer({
+    run: (command, call, gone) => commands.run(command, call, gone),
+    onCall: (command, code, seconds) => metrics?.call(command, code, seconds),
+    log,
+  });
+  const stopMetrics = options.metricsListen && (await metrics?.serve(options.metricsListen));
   await listen(server, file);
   log.info(`infoblox-cni-daemon ${version} listens at ${file}`, {
     grid: options.gridHosts.join(','),
@@ -106,12 +114,23 @@ export async function startDaemon(options: Options, log: Log, settling = default
       upkeep.stop();
       reaper.stop();
       contact.stop();
+      stopMetrics?.();
       await server.close();
       await turns.idle();
       await session.close(AbortSignal.timeout(2_000));
       store.close();
     },
   };
+}
+
+async function createMetrics(options: Options, store: Store, health: Health): Promise<Metrics | undefined> {
+  if (options.metricsListen === undefined) return undefined;
+  const { Metrics } = await import('./metrics.ts');
+  return new Metrics({
+    held: () => store.count('held'),
+    owed: () => store.count('owed'),
+    obstacle: () => health.obstacle,
+  });
 }
 
 async function listen(server: CallServer, file: string) {

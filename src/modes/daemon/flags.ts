@@ -68,6 +68,11 @@ export const flags = {
     default: '10m',
     description: 'Release addresses whose network namespace has been gone for this long; 0: never',
   },
+  'metrics-listen': {
+    type: 'string',
+    default: 'off',
+    description: 'Serve /metrics (Prometheus) and /health at this address, 127.0.0.1:9477 say',
+  },
   'log-level': { type: 'string', default: 'info', description: 'error, warn, info or debug' },
   'log-format': { type: 'string', default: 'auto', description: 'text, json, or auto: text on a terminal' },
   help: { type: 'boolean', description: 'Show this help' },

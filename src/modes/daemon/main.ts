@@ -23,25 +23,29 @@ async function main(args: readonly string[]): Promise<void> {
     });
   }
   if (options.wapiUsername === '') log.warn('--wapi-username is not set: the grid will refuse to serve us');
-  const daemon = await startDaemon(options, log);
   let stopping = false;
   const stop = (signal: string) => {
     if (stopping) return;
     stopping = true;
     log.info(`${signal}: finishing the calls in flight`);
-    daemon.stop().then(
-      () => {
-        log.info(`infoblox-cni-daemon ${version} has stopped`);
-        process.exit(0);
-      },
-      (error) => {
-        log.error(`cannot stop cleanly: ${String(error)}`);
-        process.exit(1);
-      },
-    );
+    starting
+      .then((daemon) => daemon.stop())
+      .then(
+        () => {
+          log.info(`infoblox-cni-daemon ${version} has stopped`);
+          process.exit(0);
+        },
+        (error) => {
+          log.error(`cannot stop cleanly: ${String(error)}`);
+          process.exit(1);
+        },
+      );
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
+  // Only now, so that a signal that comes while it starts ends it in good order too.
+  const starting = startDaemon(options, log);
+  await starting;
 }
 
 main(process.argv.slice(2)).catch((error) => {

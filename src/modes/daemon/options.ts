@@ -7,6 +7,7 @@ import { networkPolicy } from '../../infoblox/policy.ts';
 import type { TlsOptions } from '../../infoblox/transport.ts';
 import { limits } from '../protocol.ts';
 import { type FlagValues, UsageError } from './flags.ts';
+import type { ListenAddress } from './metrics.ts';
 import { readTrust } from './trust.ts';
 
 export interface Options {
@@ -29,6 +30,8 @@ export interface Options {
   readonly addTimeout: number;
   /** Milliseconds; 0: never. */
   readonly reapAfter: number;
+  /** Undefined: metrics are not served. */
+  readonly metricsListen: ListenAddress | undefined;
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
   readonly logFormat: 'text' | 'json';
 }
@@ -91,6 +94,14 @@ const Flags = v.object({
     v.maxValue(longestAddTimeout, `must be at most ${longestAddTimeout / 1000}s: runtimes give up then`),
   ),
   'reap-after': duration,
+  'metrics-listen': v.pipe(
+    v.string(),
+    v.regex(
+      /^(off|\[[0-9a-fA-F:]+\]:\d{1,5}|[a-zA-Z0-9_.-]*:\d{1,5})$/,
+      'must be off, or host:port such as 127.0.0.1:9477',
+    ),
+    v.transform(listenAddress),
+  ),
   'log-level': v.picklist(['error', 'warn', 'info', 'debug'], 'must be error, warn, info or debug'),
   'log-format': v.picklist(['text', 'json', 'auto'], 'must be text, json or auto'),
 });
@@ -125,6 +136,7 @@ export function readOptions(values: FlagValues, env: Environment, isTerminal: bo
     stateDir: flags['state-dir'],
     addTimeout: flags['add-timeout'],
     reapAfter: flags['reap-after'],
+    metricsListen: flags['metrics-listen'],
     logLevel: flags['log-level'],
     logFormat: flags['log-format'] === 'auto' ? (isTerminal ? 'text' : 'json') : flags['log-format'],
   };
@@ -157,6 +169,12 @@ function passwordSource(flag: string, file: string, env: Environment): () => str
       });
     }
   };
+}
+
+function listenAddress(text: string): ListenAddress | undefined {
+  if (text === 'off') return undefined;
+  const colon = text.lastIndexOf(':');
+  return { host: text.slice(0, colon).replace(/[[\]]/g, '') || '0.0.0.0', port: Number(text.slice(colon + 1)) };
 }
 
 function milliseconds(text: string): number {

@@ -14,6 +14,8 @@ const backlog = 4096;
 
 export interface ServerOptions {
   readonly run: (command: ServedCommand, call: Request['params'], gone: AbortSignal) => Promise<Answer>;
+  /** Told how each call ended: CNI error code, 0 for success. */
+  readonly onCall?: (command: string, code: number, seconds: number) => void;
   readonly log: Log;
 }
 
@@ -64,7 +66,7 @@ export class CallServer {
   }
 
   async #answer(text: string, gone: AbortSignal): Promise<{ frame: string; undelivered?: () => Promise<void> }> {
-    const { run, log } = this.#options;
+    const { run, log, onCall } = this.#options;
     const begin = performance.now();
     let request: Request | undefined;
     const about = () => ({
@@ -83,11 +85,13 @@ export class CallServer {
       const { result, summary, undelivered } = await run(request.method, request.params, gone);
       const level = request.method === 'ADD' || request.method === 'DEL' || request.method === 'GC' ? 'info' : 'debug';
       log[level](summary === undefined ? request.method : `${request.method}: ${summary}`, about());
+      onCall?.(request.method, 0, (performance.now() - begin) / 1000);
       return { frame: answerFrame({ result: result ?? null }), ...(undelivered === undefined ? {} : { undelivered }) };
     } catch (failure) {
       const error = failure instanceof SyntaxError ? noRequest(failure) : asCniError(failure);
       const level = request?.method === 'STATUS' ? 'debug' : 'error';
       log[level](`${request?.method ?? 'call'} failed: ${error.message}`, { code: error.code, ...about() });
+      onCall?.(request?.method ?? 'none', error.code, (performance.now() - begin) / 1000);
       if (error.code === CniCode.unexpected && failure instanceof Error) log.debug(String(failure.stack));
       const data = error.details === undefined ? {} : { data: { details: error.details } };
       return { frame: answerFrame({ error: { code: error.code, message: error.message, ...data } }) };

@@ -1,0 +1,117 @@
+/** Figures for Prometheus, served where `--metrics-listen` says. Loaded only then. */
+import { createServer } from 'node:http';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { GridError } from '../../infoblox/errors.ts';
+import type { Transport } from '../../infoblox/transport.ts';
+import { version } from '../build-info.ts';
+import { StartError } from './socket-file.ts';
+
+/** Seconds: a call takes one WAPI request in the steady state, and as long as `--add-timeout` at worst. */
+const buckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+
+/** What is asked when somebody scrapes. */
+export interface MetricsSources {
+  readonly held: () => number;
+  readonly owed: () => number;
+  /** What keeps the grid from serving requests; undefined when it does. */
+  readonly obstacle: () => GridError | undefined;
+}
+
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+export class Metrics {
+  readonly #sources: MetricsSources;
+  readonly #registry = new Registry();
+  readonly #calls = new Histogram({
+    name: 'infoblox_cni_call_duration_seconds',
+    help: 'Calls of the plugin, by CNI command and error code (0: success)',
+    labelNames: ['command', 'code'],
+    buckets,
+    registers: [this.#registry],
+  });
+  readonly #requests = new Histogram({
+    name: 'infoblox_cni_wapi_request_duration_seconds',
+    help: 'Requests to the grid, by method, object type and HTTP status or reason of failure',
+    labelNames: ['method', 'type', 'result'],
+    buckets,
+    registers: [this.#registry],
+  });
+
+  constructor(sources: MetricsSources) {
+    this.#sources = sources;
+    const registers = [this.#registry];
+    collectDefaultMetrics({ register: this.#registry, prefix: 'infoblox_cni_' });
+    new Counter({ name: 'infoblox_cni_build_info', help: 'Release', labelNames: ['version'], registers }).inc({
+      version,
+    });
+    gauge('infoblox_cni_attachments_held', 'Attachments that hold an address', sources.held, registers);
+    gauge('infoblox_cni_releases_owed', 'Releases that are still to be made on the grid', sources.owed, registers);
+    const up = () => (sources.obstacle() === undefined ? 1 : 0);
+    gauge('infoblox_cni_grid_up', '1 if the grid serves requests, as the last ones showed', up, registers);
+  }
+
+  /** A call of the plugin has ended. @param code CNI error code, 0 for success */
+  call(command: string, code: number, seconds: number): void {
+    this.#calls.observe({ command, code }, seconds);
+  }
+
+  /** The same transport, its exchanges counted. */
+  watch(transport: Transport): Transport {
+    return {
+      exchange: async (exchange) => {
+        const { method, url } = exchange;
+        const type = /\/wapi\/v[^/]+\/([a-z0-9_:]+)/.exec(url)?.[1] ?? 'other';
+        const begin = performance.now();
+        const observe = (result: string) =>
+          this.#requests.observe({ method, type, result }, (performance.now() - begin) / 1000);
+        try {
+          const answer = await transport.exchange(exchange);
+          observe(String(answer.status));
+          return answer;
+        } catch (error) {
+          observe(error instanceof GridError ? error.reason : 'error');
+          throw error;
+        }
+      },
+      close: () => transport.close(),
+    };
+  }
+
+  /**
+   * Serves `/metrics`, and `/health` for probes: 200, or 503 with what is wrong.
+   * @returns what ends it
+   * @throws StartError if the address cannot be listened at
+   */
+  async serve({ host, port }: ListenAddress): Promise<() => void> {
+    const server = createServer(async (request, response) => {
+      const obstacle = this.#sources.obstacle();
+      if (request.url === '/metrics') {
+        response.setHeader('content-type', this.#registry.contentType).end(await this.#registry.metrics());
+      } else if (request.url === '/health') {
+        response.writeHead(obstacle === undefined ? 200 : 503).end(`${obstacle?.message ?? 'ok'}\n`);
+      } else response.writeHead(404).end('try /metrics or /health\n');
+    });
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', (error) => reject(new StartError(`--metrics-listen ${host}:${port}: ${error.message}`)));
+      server.listen(port, host, resolve);
+    });
+    return () => {
+      server.close();
+      server.closeAllConnections();
+    };
+  }
+}
+
+function gauge(name: string, help: string, value: () => number, registers: Registry[]): void {
+  new Gauge({
+    name,
+    help,
+    registers,
+    collect() {
+      this.set(value());
+    },
+  });
+}

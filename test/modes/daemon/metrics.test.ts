@@ -1,0 +1,61 @@
+import { createServer } from 'node:net';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { Host, until } from '../../fixture/host.ts';
+import { type Grid, startGrid } from '../../simulator/grid.ts';
+
+let grid: Grid;
+let host: Host;
+let port: number;
+
+beforeEach(async () => {
+  grid = await startGrid();
+  port = await freePort();
+  host = await new Host(grid, { flags: [`--metrics-listen=127.0.0.1:${port}`] }).start();
+});
+afterEach(async () => {
+  await host.dispose();
+  await grid.stop();
+});
+
+test('calls, requests to the grid, and what is held can be scraped', async () => {
+  await host.add('c1');
+  await host.call('CHECK', 'c1').catch(() => undefined);
+  const text = await (await get('/metrics')).text();
+  expect(text).toContain('infoblox_cni_call_duration_seconds_count{command="ADD",code="0"} 1');
+  expect(text).toContain('infoblox_cni_call_duration_seconds_count{command="CHECK",code="7"} 1');
+  expect(text).toMatch(/wapi_request_duration_seconds_count\{method="POST",type="fixedaddress",result="201"\} 2/);
+  expect(text).toContain('infoblox_cni_attachments_held 1');
+  expect(text).toContain('infoblox_cni_grid_up 1');
+});
+
+test('a health probe is told what is wrong with the grid', async () => {
+  await until('the grid is well', async () => (await get('/health')).status === 200);
+  await grid.pause();
+  await host.add('c1').catch(() => undefined);
+  const answer = await get('/health');
+  expect(answer.status).toBe(503);
+  expect(await answer.text()).toMatch(/cannot connect to the grid/);
+});
+
+test('an address in use is a clear error at start', async () => {
+  const other = new Host(grid, { node: 'host-b', flags: [`--metrics-listen=127.0.0.1:${port}`] });
+  try {
+    await expect(other.start()).rejects.toThrow(/--metrics-listen 127\.0\.0\.1:\d+: .*EADDRINUSE/);
+  } finally {
+    await other.dispose();
+  }
+});
+
+function get(path: string): Promise<Response> {
+  return fetch(`http://127.0.0.1:${port}${path}`);
+}
+
+function freePort(): Promise<number> {
+  const server = createServer();
+  return new Promise((resolve) => {
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
+    });
+  });
+}
