@@ -1,0 +1,195 @@
+/** The built daemon's command line: the original's flags in every spelling, and a clear word about every wrong one. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { until } from '../fixture/host.ts';
+import { type Grid, startGrid } from '../simulator/grid.ts';
+import { DaemonProcess } from './daemon-process.ts';
+import { daemonFile, pluginFile, run } from './program.ts';
+
+let grid: Grid;
+let directory: string;
+/** Where a daemon that starts against expectation does no harm. */
+let places: string[];
+
+beforeAll(async () => {
+  grid = await startGrid();
+  directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-flags-'));
+  places = [`--socket-dir=${join(directory, 'run')}`, `--state-dir=${join(directory, 'state')}`];
+});
+afterAll(async () => {
+  await grid?.stop();
+  rmSync(directory, { recursive: true });
+});
+
+const spellings: [string, (flag: string, value: string) => string[]][] = [
+  ['--flag value', (flag, value) => [`--${flag}`, value]],
+  ['--flag=value', (flag, value) => [`--${flag}=${value}`]],
+  ['-flag value', (flag, value) => [`-${flag}`, value]],
+  ['-flag=value', (flag, value) => [`-${flag}=${value}`]],
+];
+
+describe.each(spellings)('written as %s', (name, spell) => {
+  test('every flag of the original is taken and has its effect', async () => {
+    const socketDir = join(directory, name.replaceAll(' ', '_'), 'sockets');
+    const view = `view ${name}`;
+    const seed = {
+      'grid-host': grid.host,
+      'wapi-port': String(grid.port),
+      'wapi-username': grid.username,
+      'wapi-password': grid.password,
+      'wapi-version': '2.7',
+      'ssl-verify': grid.caFile,
+      'socket-dir': socketDir,
+      'driver-name': 'ibx',
+      'network-view': view,
+      'network-container': '10.64.0.0/16',
+      'prefix-length': '27',
+    };
+    const node = `host${spellings.findIndex(([other]) => other === name)}`;
+    const stateDir = join(socketDir, '../state');
+    const ours = { 'state-dir': stateDir, 'cluster-name': 'blue', 'node-name': node, 'reap-after': '0' };
+    grid.clearLog();
+    const daemon = await DaemonProcess.start(Object.entries({ ...seed, ...ours }).flatMap((flag) => spell(...flag)));
+    try {
+      const env = { CNI_COMMAND: 'ADD', CNI_CONTAINERID: 'c1', CNI_IFNAME: 'eth0', CNI_NETNS: '/run/netns/none' };
+      const config = { cniVersion: '1.0.0', name: 'net', ipam: { type: 'ibx', 'socket-dir': socketDir } };
+      const { exitCode, stdout } = await run(pluginFile, [], env, { pipe: JSON.stringify(config) });
+      expect(exitCode, stdout).toBe(0);
+      expect(JSON.parse(stdout).ips).toEqual([{ address: '10.64.0.1/27' }]);
+      expect(grid.networks(view).map((network) => network.network)).toEqual(['10.64.0.0/27']);
+      expect(grid.fixedAddresses(view)[0]?.comment).toContain(`cluster=blue node=${node} `);
+      expect(grid.requests.every(({ path }) => path.startsWith('/wapi/v2.7/'))).toBe(true);
+    } finally {
+      expect(await daemon.stop()).toBe(0);
+    }
+  });
+});
+
+test('--help shows every flag with the default of the original', async () => {
+  const { exitCode, stdout, stderr } = await run(daemonFile, ['--help'], {});
+  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+  const defaults = {
+    'grid-host': '192.168.124.200',
+    'wapi-port': '443',
+    'wapi-version': '2.3',
+    'ssl-verify': 'false',
+    'socket-dir': '/run/cni',
+    'driver-name': 'infoblox',
+    'network-view': 'default',
+    'network-container': '172.18.0.0/16',
+    'prefix-length': '24',
+  };
+  for (const [flag, value] of Object.entries(defaults)) {
+    expect(stdout).toMatch(new RegExp(`--${flag} string\\n.*\\(default "${value}"\\)\\n`));
+  }
+  for (const flag of ['wapi-username', 'wapi-password'])
+    expect(stdout).toMatch(new RegExp(`--${flag} string\\n[^(]*\\n`));
+});
+
+test('--version names the release; -h and -help are --help', async () => {
+  expect(await run(daemonFile, ['--version'], {})).toMatchObject({
+    exitCode: 0,
+    stdout: expect.stringMatching(/^infoblox-cni \d/),
+  });
+  const help = await run(daemonFile, ['--help'], {});
+  for (const flag of ['-h', '-help']) expect((await run(daemonFile, [flag], {})).stdout).toBe(help.stdout);
+});
+
+test('the daemon is the daemon even where CNI_COMMAND is set', async () => {
+  expect((await run(daemonFile, ['--help'], { CNI_COMMAND: 'ADD' })).stdout).toContain('Usage: infoblox-cni-daemon');
+});
+
+describe('a wrong command line ends with status 2 and says why', () => {
+  test.each<[string[], string]>([
+    [['--grid-hots=10.0.0.1'], 'unknown flag --grid-hots; did you mean --grid-host?'],
+    [['-wapi-passwort', 'x'], 'unknown flag --wapi-passwort; did you mean --wapi-password?'],
+    [['--frobnicate'], 'unknown flag --frobnicate; see --help'],
+    [['10.0.0.1'], 'unexpected argument "10.0.0.1"'],
+    [['--grid-host'], 'flag --grid-host needs a value'],
+    [['--grid-host='], '--grid-host "" must not be empty'],
+    [['--grid-host=https://grid'], '--grid-host "https://grid" must name hosts or addresses'],
+    [['--wapi-port=0'], '--wapi-port "0" must be a port number'],
+    [['--wapi-port=70000'], '--wapi-port "70000" must be a port number'],
+    [['--wapi-port=https'], '--wapi-port "https" must be a port number'],
+    [['--wapi-version=2.2'], '--wapi-version "2.2" must be 2.3 or above'],
+    [['--wapi-version=v2.3'], '--wapi-version "v2.3" must be a version such as 2.3'],
+    [['--ssl-verify='], '--ssl-verify "" must not be empty'],
+    [['--ssl-verify=yes'], '--ssl-verify "yes" is neither true nor false nor a file of certificates'],
+    [['--ssl-verify=/nonexistent.pem'], '--ssl-verify "/nonexistent.pem" is neither'],
+    [['--socket-dir=run'], '--socket-dir "run" must be an absolute path'],
+    [['--state-dir='], '--state-dir "" must be an absolute path'],
+    [['--driver-name=a/b'], '--driver-name "a/b" must consist of letters, digits'],
+    [['--network-view='], '--network-view "" must not be empty'],
+    [['--network-container=172.18.0.0'], 'network-container "172.18.0.0" is no IPv4 network'],
+    [['--network-container=172.18.0.1/16'], 'did you mean 172.18.0.0/16?'],
+    [['--network-container=fd00::/48'], 'IPv6 networks are not supported yet'],
+    [['--prefix-length=16'], 'a /16 network does not fit into 172.18.0.0/16'],
+    [['--prefix-length=31'], 'prefix-length 31 is not a whole number from 1 to 30'],
+    [['--prefix-length=wide'], '--prefix-length "wide" must be a whole number of bits'],
+    [['--cluster-name=a b'], '--cluster-name "a b" must consist of letters'],
+    [['--node-name=a b'], '--node-name "a b" must consist of letters'],
+    [['--add-timeout=30'], '--add-timeout "30" must be a duration such as'],
+    [['--add-timeout=2m'], '--add-timeout "2m" must be at most 60s'],
+    [['--log-level=loud'], '--log-level "loud" must be error, warn, info or debug'],
+    [['--log-format=xml'], '--log-format "xml" must be text, json or auto'],
+  ])('%j', async (args, text) => {
+    const { exitCode, stdout, stderr } = await run(daemonFile, [...places, '--wapi-password=hush-hush', ...args], {});
+    expect({ exitCode, stdout }, stderr).toEqual({ exitCode: 2, stdout: '' });
+    expect(stderr).toContain(text);
+    expect(stderr).toContain('infoblox-cni-daemon --help');
+    expect(stderr).not.toContain('hush-hush');
+  });
+
+  test.each(['', 'no certificate\n', '-----BEGIN CERTIFICATE-----\nbroken\n-----END CERTIFICATE-----\n'])(
+    '--ssl-verify with a file that holds %j',
+    async (content) => {
+      const file = join(directory, 'broken.pem');
+      writeFileSync(file, content);
+      const { exitCode, stderr } = await run(daemonFile, [...places, `--ssl-verify=${file}`], {});
+      expect({ exitCode }).toEqual({ exitCode: 2 });
+      expect(stderr).toContain(`--ssl-verify "${file}" is neither true nor false nor a file of certificates: `);
+    },
+  );
+});
+
+test('of a flag given twice the last one counts', async () => {
+  const { stderr } = await run(daemonFile, [...places, '--wapi-port=1', '--wapi-port=x'], {});
+  expect(stderr).toContain('--wapi-port "x"');
+});
+
+describe('--ssl-verify', () => {
+  const flags = (name: string) => [
+    ...[`--grid-host=${grid.host}`, `--wapi-port=${grid.port}`, `--wapi-username=${grid.username}`],
+    ...[
+      `--socket-dir=${join(directory, name, 'run')}`,
+      `--state-dir=${join(directory, name, 'state')}`,
+      '--reap-after=0',
+    ],
+  ];
+
+  test('true refuses a certificate that the host does not trust, and says how to trust it', async () => {
+    const daemon = await DaemonProcess.start([...flags('true'), '--ssl-verify=true'], { WAPI_PASSWORD: grid.password });
+    try {
+      await daemon.says('the grid does not serve us');
+      const trouble = daemon.lines.find(({ message }) => message.includes('does not serve us'));
+      expect(trouble).toMatchObject({ level: 'error', reason: 'unreachable' });
+      expect(trouble?.cure).toContain('--ssl-verify');
+    } finally {
+      await daemon.stop();
+    }
+  });
+
+  test('false works and is warned of at every start', async () => {
+    grid.clearLog();
+    const daemon = await DaemonProcess.start(flags('false'), { WAPI_PASSWORD: grid.password });
+    try {
+      await until('the grid is asked', () => grid.requests.length > 0);
+      await daemon.says('the grid answers');
+      expect(daemon.lines[0]).toMatchObject({ level: 'warn', message: expect.stringContaining('is not checked') });
+    } finally {
+      await daemon.stop();
+    }
+  });
+});

@@ -1,0 +1,170 @@
+/** The built daemon as a service: it starts whatever the grid does, guards its socket, and leaves in good order. */
+import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { until } from '../fixture/host.ts';
+import { type Grid, startGrid } from '../simulator/grid.ts';
+import { BuiltHost, failure } from './built-host.ts';
+import { DaemonProcess } from './daemon-process.ts';
+import { daemonFile, run } from './program.ts';
+
+let grid: Grid;
+let host: BuiltHost;
+
+beforeEach(async () => {
+  grid = await startGrid();
+  host = new BuiltHost(grid);
+});
+afterEach(async () => {
+  await host.dispose();
+  await grid.stop();
+});
+
+describe('the socket', () => {
+  test('is for root alone, in a directory for all to see', async () => {
+    await host.start();
+    expect((statSync(host.socket).mode & 0o777).toString(8)).toBe('600');
+    expect((statSync(host.socketDir).mode & 0o777).toString(8)).toBe('755');
+  });
+
+  test('is never taken from a live daemon', async () => {
+    await host.start();
+    const flags = [...host.flags, `--state-dir=${join(host.directory, 'other')}`];
+    const second = await run(daemonFile, flags, { WAPI_PASSWORD: grid.password });
+    expect(second.exitCode).toBe(1);
+    expect(second.stderr).toContain(
+      `another daemon listens at ${host.socket}: stop it, or use another --driver-name or --socket-dir`,
+    );
+    expect(await host.add('served')).toBe('10.0.0.2');
+  });
+
+  test('of a daemon that crashed is replaced', async () => {
+    await host.start();
+    const address = await host.add('before');
+    await host.daemon.kill();
+    expect(existsSync(host.socket)).toBe(true);
+    await host.start();
+    expect(await host.add('before')).toBe(address);
+  });
+
+  test('is gone when the daemon has left', async () => {
+    await host.start();
+    expect(await host.daemon.stop()).toBe(0);
+    expect(existsSync(host.socket)).toBe(false);
+  });
+});
+
+describe('what it cannot use is a start error that names the flag', () => {
+  const start = (...flags: string[]) => run(daemonFile, [...host.flags, ...flags], { WAPI_PASSWORD: grid.password });
+
+  test.each(['--socket-dir', '--state-dir'])('%s below a regular file', async (flag) => {
+    const file = join(host.directory, 'file');
+    writeFileSync(file, '');
+    const { exitCode, stdout, stderr } = await start(`${flag}=${file}/sub`);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
+    expect(stderr).toContain(flag);
+    expect(stderr).toContain(`${file}/sub`);
+    expect(stderr).not.toMatch(/^\s+at /m);
+  });
+
+  test('a state directory that another daemon uses', async () => {
+    await host.start();
+    const { exitCode, stderr } = await start('--driver-name=other');
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('stop the other daemon, or give this one a --state-dir of its own');
+  });
+
+  test('a directory in the place of the socket', async () => {
+    mkdirSync(host.socket, { recursive: true });
+    const { exitCode, stderr } = await start();
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain(host.socketDir);
+    rmSync(host.socket, { recursive: true });
+  });
+});
+
+describe('stopping', () => {
+  test.each(['SIGTERM', 'SIGINT'] as const)(
+    '%s lets the call in flight end, then the daemon leaves',
+    async (signal) => {
+      await host.start();
+      await host.add('first');
+      grid.latencyMs = 1_000;
+      const before = grid.requests.length;
+      const call = host.call('ADD', { containerId: 'second' });
+      await until('the call has reached the grid', () => grid.requests.length > before);
+      expect(await host.daemon.stop(signal)).toBe(0);
+      const { exitCode, stdout } = await call;
+      expect(exitCode, stdout).toBe(0);
+      expect(JSON.parse(stdout).ips).toEqual([{ address: '10.0.0.3/24', gateway: '10.0.0.1' }]);
+      expect(host.daemon.log).toContain('has stopped');
+    },
+  );
+
+  test('a second signal changes nothing', async () => {
+    await host.start();
+    await host.add('first');
+    grid.latencyMs = 500;
+    const before = grid.requests.length;
+    const call = host.call('ADD', { containerId: 'second' });
+    await until('the call has reached the grid', () => grid.requests.length > before);
+    process.kill(host.daemon.pid, 'SIGTERM');
+    await host.daemon.says('finishing the calls in flight');
+    expect(await host.daemon.stop('SIGTERM')).toBe(0);
+    expect(await call).toMatchObject({ exitCode: 0 });
+  });
+});
+
+describe('trouble with the grid', () => {
+  test('away at the start: it listens, says so, and serves as soon as the grid is there', async () => {
+    await grid.pause();
+    await host.start();
+    await host.daemon.says('the grid does not serve us');
+    const trouble = { reason: 'unreachable', cure: expect.stringContaining('--grid-host') };
+    expect(host.daemon.lines.find(({ level }) => level === 'error')).toMatchObject(trouble);
+    const { code, msg, details } = failure(await host.call('ADD'));
+    expect({ code, msg }).toMatchObject({ code: 11, msg: expect.stringContaining(`${grid.host}`) });
+    expect(details).toContain('--wapi-port');
+    expect(failure(await host.call('STATUS')).code).toBe(50);
+
+    await grid.resume();
+    await host.daemon.says('the grid answers');
+    expect(await host.call('STATUS')).toMatchObject({ exitCode: 0, stdout: '' });
+    expect(await host.add('c1')).toBe('10.0.0.2');
+  });
+
+  test('away later: an ADD says so, and a release is made up for', async () => {
+    await host.start();
+    await host.add('c1');
+    await grid.pause();
+    const [add, del] = await Promise.all([host.call('ADD', { containerId: 'c2' }), host.call('DEL')]);
+    expect(failure(add).code).toBe(11);
+    expect(del).toMatchObject({ exitCode: 0, stdout: '' });
+    expect(del.milliseconds).toBeLessThan(5_000);
+    await grid.resume();
+    await until('only the gateway is left', () => grid.fixedAddresses().length === 1, 20_000);
+    expect(grid.fixedAddresses()[0]?.ipv4addr).toBe('10.0.0.1');
+  });
+
+  test('a wrong password: it says so, does not hammer, and recovers when the file is corrected', async () => {
+    const file = join(host.directory, 'password');
+    writeFileSync(file, 'wrong-one\n');
+    const flags = [...host.flags, `--wapi-password-file=${file}`];
+    const daemon = await DaemonProcess.start(flags);
+    try {
+      await daemon.says('refused the user name or password');
+      for (let times = 0; times < 3; times += 1) {
+        const { code, msg, details } = failure(await host.call('ADD'));
+        expect({ code, msg }).toEqual({ code: 103, msg: expect.stringContaining('password') });
+        expect(details).toContain('--wapi-username');
+      }
+      expect(grid.requests.filter(({ status }) => status === 401)).toHaveLength(1);
+      writeFileSync(file, `${grid.password}\n`);
+      await daemon.says('the grid answers');
+      expect(await host.add('c1')).toBe('10.0.0.2');
+      expect(daemon.log).not.toContain('wrong-one');
+    } finally {
+      expect(await daemon.stop()).toBe(0);
+    }
+  });
+});

@@ -1,0 +1,122 @@
+/** The built daemon's log: JSON lines for machines, and the password in none of them. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { until } from '../fixture/host.ts';
+import { type Grid, startGrid } from '../simulator/grid.ts';
+import { BuiltHost } from './built-host.ts';
+import { DaemonProcess } from './daemon-process.ts';
+
+const password = 'correct horse-battery:staple"7';
+
+let grid: Grid;
+let host: BuiltHost;
+
+beforeAll(async () => {
+  grid = await startGrid({ password });
+});
+afterAll(async () => {
+  await grid?.stop();
+});
+beforeEach(() => {
+  host = new BuiltHost(grid);
+});
+afterEach(async () => {
+  await host.dispose();
+});
+
+/** All the ways in which it could be written down. */
+const traces = [
+  password,
+  encodeURIComponent(password),
+  JSON.stringify(password).slice(1, -1),
+  Buffer.from(password).toString('base64'),
+  Buffer.from(`admin:${password}`).toString('base64'),
+];
+
+describe('the password is neither in the log nor in the process list', () => {
+  const file = (name: string) => join(host.directory, name);
+
+  test.each<[string, () => [string[], Record<string, string>]]>([
+    ['WAPI_PASSWORD', () => [[], { WAPI_PASSWORD: password }]],
+    [
+      '--wapi-password-file',
+      () => {
+        writeFileSync(file('password'), `${password}\n`);
+        return [[`--wapi-password-file=${file('password')}`], {}];
+      },
+    ],
+    [
+      'the systemd credential wapi-password',
+      () => {
+        mkdirSync(file('credentials'));
+        writeFileSync(file('credentials/wapi-password'), password);
+        return [[], { CREDENTIALS_DIRECTORY: file('credentials') }];
+      },
+    ],
+  ])('given by %s', async (_, source) => {
+    const [flags, env] = source();
+    const debug = ['--log-level=debug', `--node-name=${host.directory.replace(/\W+/g, '')}`];
+    const daemon = await DaemonProcess.start([...host.flags, ...flags, ...debug], env);
+    try {
+      const address = await host.add('c1');
+      // In trouble, more is written.
+      grid.inject({ method: 'POST', effect: { kind: 'html', status: 502 } });
+      grid.inject({ method: 'GET', effect: { kind: 'status', status: 401 } });
+      await host.call('ADD', { containerId: 'c2' });
+      await host.call('CHECK', { config: { prevResult: { ips: [{ address: `${address}/24` }] } } });
+      for (const containerId of ['c1', 'c2']) await host.call('DEL', { containerId });
+      await until('all is given back', () => grid.fixedAddresses().length === 1);
+      const cmdline = readFileSync(`/proc/${daemon.pid}/cmdline`, 'utf8');
+      for (const trace of traces) {
+        expect(daemon.log).not.toContain(trace);
+        expect(cmdline).not.toContain(trace);
+      }
+      expect(daemon.log).toContain('"level":"debug"');
+    } finally {
+      expect(await daemon.stop()).toBe(0);
+    }
+  });
+
+  test('given by --wapi-password it is in the process list, as of old, but not in the log', async () => {
+    const daemon = await DaemonProcess.start([...host.flags, `--wapi-password=${password}`, '--log-level=debug']);
+    try {
+      await daemon.says('the grid answers');
+      for (const trace of traces) expect(daemon.log).not.toContain(trace);
+    } finally {
+      await daemon.stop();
+    }
+  });
+});
+
+test('where stderr is no terminal, every line is a JSON object with time, level and message', async () => {
+  await host.start();
+  await host.add('c1', { ipam: { nonsense: 1 } });
+  await host.call('ADD', { ipam: { subnet: 'nonsense' } });
+  await host.call('DEL');
+  await host.daemon.stop();
+  for (const line of host.daemon.lines) {
+    expect(line).toMatchObject({ level: expect.stringMatching(/^(error|warn|info)$/), message: expect.any(String) });
+    expect(Number.isNaN(Date.parse(String(line.time)))).toBe(false);
+  }
+  const call = {
+    command: 'ADD',
+    network: 'net-1',
+    container: 'c1',
+    interface: 'eth0',
+    milliseconds: expect.any(Number),
+  };
+  expect(host.daemon.lines).toContainEqual(
+    expect.objectContaining({ ...call, level: 'info', message: 'ADD: 10.0.0.2/24' }),
+  );
+  expect(host.daemon.lines).toContainEqual(expect.objectContaining({ ...call, level: 'error', code: 7 }));
+  expect(host.daemon.lines).toContainEqual(expect.objectContaining({ command: 'DEL', container: 'c1', level: 'info' }));
+});
+
+test('--log-format=text writes for people, --log-level=error writes no more than that', async () => {
+  await host.start(['--log-format=text', '--log-level=info']);
+  await host.add('c1');
+  expect(host.daemon.log).toContain(`listens at ${host.socket}`);
+  expect(host.daemon.log).not.toContain('{"time"');
+  await host.daemon.stop();
+});

@@ -1,0 +1,92 @@
+/** The built daemon as a process of its own, with its log. Knows no test framework: the demo uses it too. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { daemonFile, requireBuilt } from './program.ts';
+
+/** Milliseconds for the daemon to listen, and to stop. */
+const patience = 15_000;
+
+export interface DaemonLogLine {
+  readonly level: string;
+  readonly message: string;
+  readonly [detail: string]: unknown;
+}
+
+export class DaemonProcess {
+  readonly #child: ChildProcess;
+  readonly #ended: Promise<number | undefined>;
+  #log = '';
+
+  private constructor(args: readonly string[], env: Readonly<Record<string, string>>) {
+    requireBuilt();
+    this.#child = spawn(daemonFile, args, { env: { ...env }, stdio: ['ignore', 'ignore', 'pipe'] });
+    this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#log += text;
+    });
+    this.#ended = new Promise((resolve) => {
+      this.#child.once('error', () => resolve(undefined));
+      this.#child.once('close', (code) => resolve(code ?? undefined));
+    });
+  }
+
+  /**
+   * Starts a daemon; it listens when this returns.
+   * @param env its whole environment
+   * @throws Error with its log if it ends, or does not listen in time
+   */
+  static async start(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<DaemonProcess> {
+    const daemon = new DaemonProcess(args, env);
+    try {
+      await daemon.says('listens at');
+      return daemon;
+    } catch (error) {
+      await daemon.kill();
+      throw error;
+    }
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  /** All that it wrote to stderr. */
+  get log(): string {
+    return this.#log;
+  }
+
+  /** The log's lines, read as JSON. */
+  get lines(): DaemonLogLine[] {
+    return this.#log
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line));
+  }
+
+  /** Waits until the log holds a text. @throws Error with the log if the daemon ends, or time runs out, before */
+  async says(text: string, limit = patience): Promise<void> {
+    const end = performance.now() + limit;
+    while (!this.#log.includes(text)) {
+      const over = this.#child.exitCode !== null || this.#child.signalCode !== null;
+      if (over) await this.#ended;
+      if (this.#log.includes(text)) return;
+      if (over || performance.now() > end) {
+        throw new Error(`the daemon ${over ? 'ended' : 'is late'} without saying "${text}"; its log:\n${this.#log}`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
+  /** Asks it to stop, as a service manager does, and waits. @returns its exit status, undefined if a signal ended it */
+  async stop(signal: 'SIGTERM' | 'SIGINT' = 'SIGTERM'): Promise<number | undefined> {
+    this.#child.kill(signal);
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), patience);
+    const exitCode = await this.#ended;
+    clearTimeout(timer);
+    return exitCode;
+  }
+
+  /** Ends it as a crash would: it cleans nothing up. */
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.#ended;
+  }
+}

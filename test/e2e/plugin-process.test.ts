@@ -1,0 +1,137 @@
+/** The plugin as a process: what it prints and where, what it reads, which names it answers to. */
+import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Grid, startGrid } from '../simulator/grid.ts';
+import { BuiltHost } from './built-host.ts';
+import { dist, pluginFile, run, type Stdin } from './program.ts';
+
+let grid: Grid;
+let host: BuiltHost;
+
+beforeAll(async () => {
+  grid = await startGrid();
+  host = await new BuiltHost(grid).start();
+});
+afterAll(async () => {
+  await host?.dispose();
+  await grid?.stop();
+});
+
+describe('VERSION needs nothing but the command', () => {
+  const versions = ['0.1.0', '0.2.0', '0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'];
+  const dummies = { CNI_CONTAINERID: 'dummy', CNI_NETNS: 'dummy', CNI_IFNAME: 'dummy', CNI_PATH: 'dummy' };
+  const hostile = { CNI_CONTAINERID: '../x', CNI_NETNS: '\n', CNI_IFNAME: 'a/b', CNI_ARGS: '=;=', CNI_PATH: ':' };
+  const asked = '{"cniVersion":"0.4.0"}';
+
+  test.each<[string, Stdin, Record<string, string>, string, number]>([
+    ['the version on a pipe', { pipe: asked }, {}, '0.4.0', 1_000],
+    ['the version on a socket', { socket: asked }, {}, '0.4.0', 1_000],
+    ['an empty stdin', { pipe: '' }, {}, '1.1.0', 1_000],
+    ['the null device', 'null', {}, '1.1.0', 1_000],
+    ['a closed stdin', 'closed', {}, '1.1.0', 1_000],
+    ['a stdin that never ends', { open: '' }, {}, '1.1.0', 2_000],
+    ['a stdin that never ends after the version', { open: asked }, {}, '1.1.0', 2_000],
+    ['dummies in the other variables', { pipe: asked }, dummies, '0.4.0', 1_000],
+    ['nonsense in the other variables and on stdin', { pipe: '{{{' }, hostile, '1.1.0', 1_000],
+  ])('with %s', async (_, stdin, env, cniVersion, limit) => {
+    const { exitCode, stdout, stderr, milliseconds } = await run(
+      pluginFile,
+      [],
+      { CNI_COMMAND: 'VERSION', ...env },
+      stdin,
+    );
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+    expect(JSON.parse(stdout)).toEqual({ cniVersion, supportedVersions: versions });
+    expect(milliseconds).toBeLessThan(limit);
+  });
+});
+
+describe('stdout carries one JSON document or nothing', () => {
+  test('one when an address is given, none when it is checked and taken back', async () => {
+    const add = await host.call('ADD', { containerId: 'one' });
+    expect(add).toMatchObject({ exitCode: 0, stderr: '' });
+    const result = JSON.parse(add.stdout);
+    expect(result).toEqual({ cniVersion: '1.1.0', ips: [{ address: '10.0.0.2/24', gateway: '10.0.0.1' }] });
+    const rest = { containerId: 'one', config: { prevResult: result } };
+    for (const command of ['CHECK', 'STATUS', 'GC', 'DEL', 'DEL'] as const) {
+      expect(await host.call(command, rest), command).toMatchObject({ exitCode: 0, stdout: '', stderr: '' });
+    }
+  });
+
+  test('one when the call fails, and nothing of it on stderr', async () => {
+    const { exitCode, stdout, stderr } = await host.call('ADD', { ipam: { subnet: 'nonsense' } });
+    expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: '' });
+    expect(JSON.parse(stdout)).toMatchObject({ cniVersion: '1.1.0', code: 7 });
+  });
+
+  test('a socket for stdin serves as well as a pipe', async () => {
+    const call = [pluginFile, [], host.environment('ADD', { containerId: 'socket' })] as const;
+    const { exitCode, stdout } = await run(...call, { socket: JSON.stringify(host.config()) });
+    expect(exitCode, stdout).toBe(0);
+    expect(JSON.parse(stdout).ips).toHaveLength(1);
+  });
+
+  test('a caller that keeps stdin open gets an error in time', async () => {
+    const { exitCode, stdout, milliseconds } = await run(pluginFile, [], host.environment('ADD'), { open: '{' });
+    expect(exitCode).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({ code: 5, msg: 'stdin did not end within 5 s' });
+    expect(milliseconds).toBeLessThan(6_500);
+  });
+});
+
+describe('the environment of a runtime changes nothing', () => {
+  test.each([
+    ['NODE_OPTIONS', '--require=/nonexistent'],
+    ['NODE_OPTIONS', '--inspect-brk'],
+    ['NODE_DEBUG', 'net'],
+    ['NODE_EXTRA_CA_CERTS', '/nonexistent'],
+    ['TRACEPARENT', '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'],
+  ])('%s=%s', async (name, value) => {
+    const env = { ...host.environment('ADD', { containerId: 'env' }), [name]: value };
+    const { exitCode, stdout } = await run(pluginFile, [], env, { pipe: JSON.stringify(host.config()) });
+    expect(exitCode, stdout).toBe(0);
+    expect(JSON.parse(stdout).ips).toHaveLength(1);
+  });
+});
+
+describe('the name it is called by', () => {
+  test('any name with CNI_COMMAND is the plugin, and a daemon of that driver name serves it', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-link-'));
+    const other = new BuiltHost(grid);
+    try {
+      const link = join(directory, 'ibx');
+      symlinkSync(join(dist, 'infoblox-cni'), link);
+      await other.start(['--driver-name=ibx']);
+      const config = other.config({ ipam: { type: 'ibx' } });
+      const { exitCode, stdout } = await run(link, [], other.environment('ADD'), { pipe: JSON.stringify(config) });
+      expect(exitCode, stdout).toBe(0);
+    } finally {
+      await other.dispose();
+      rmSync(directory, { recursive: true });
+    }
+  });
+
+  test('the executable itself is the plugin too', async () => {
+    const { stdout } = await run(join(dist, 'infoblox-cni'), [], { CNI_COMMAND: 'VERSION' }, 'null');
+    expect(JSON.parse(stdout)).toHaveProperty('supportedVersions');
+  });
+
+  test('without CNI_COMMAND it tells people what it is, on stderr', async () => {
+    for (const env of [{}, { CNI_COMMAND: '' }]) {
+      const { exitCode, stdout, stderr } = await run(pluginFile, [], env, 'null');
+      expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: '' });
+      expect(stderr).toMatch(/^CNI IPAM plugin infoblox.*\nCNI protocol versions supported: 0\.1\.0, .*1\.1\.0\n$/);
+    }
+  });
+
+  test('--version and --help answer people on stdout', async () => {
+    const version = await run(pluginFile, ['--version'], {}, 'null');
+    expect(version).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(version.stdout).toMatch(/^infoblox-cni \d+\.\d+\.\d+ \(\S+\)\n$/);
+    const help = await run(pluginFile, ['--help'], {}, 'null');
+    expect(help).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(help.stdout).toContain('infoblox-cni-daemon --help');
+  });
+});
