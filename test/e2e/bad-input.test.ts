@@ -1,0 +1,65 @@
+/** Bad input gets one clear error that names the thing and the cure, and the grid holds afterwards what it held before. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Grid, startGrid } from '../simulator/grid.ts';
+import { onTheGrid, requested } from './bad-input/grid-rows.ts';
+import { envelope, keys, policy } from './bad-input/netconf-rows.ts';
+import { BuiltHost, type CallOptions, failure } from './built-host.ts';
+
+let grid: Grid;
+let host: BuiltHost;
+
+beforeAll(async () => {
+  grid = await startGrid({ attributes: ['Network Name'] });
+  host = await new BuiltHost(grid).start();
+});
+afterAll(async () => {
+  await host?.dispose();
+  await grid?.stop();
+});
+
+/** All that the grid holds, in a form to be compared. */
+function contents(): string[] {
+  const types = ['networkview', 'network', 'networkcontainer', 'fixedaddress'];
+  return types.flatMap((type) => grid.objects(type).map((object) => `${type} ${JSON.stringify(object)}`)).sort();
+}
+
+let views = 0;
+
+describe.each([
+  ['the envelope', envelope],
+  ['keys under ipam', keys],
+  ['the address policy', policy],
+  ['requested addresses', requested],
+  ['what the grid holds', onTheGrid],
+])('%s', (_, rows) => {
+  test.each(rows)('$title', async ({ prepare, call, code, msg, details }) => {
+    views += 1;
+    const view = `view ${views}`;
+    const other = (options: CallOptions = {}) =>
+      host.add(`other-${views}`, { ...options, ipam: { 'network-view': view, ...options.ipam } });
+    await prepare?.({ grid, other, view });
+    const before = contents();
+    // A view named in the row itself is what the row is about.
+    const ipam = { 'network-view': view, ...call.ipam };
+    const answer = await host.call('ADD', { containerId: `c${views}`, ...call, ipam });
+    grid.readOnly = false;
+    const error = failure(answer);
+    expect(answer.stderr).toBe('');
+    expect(error).toMatchObject({ code, msg: expect.stringMatching(msg), details: expect.stringMatching(details) });
+    expect(contents()).toEqual(before);
+  });
+});
+
+test('other unknown keys under ipam are ignored, with one warning in the log; at the top level without', async () => {
+  const call = {
+    config: { keyOfAnotherPlugin: 1 },
+    ipam: { 'network-view': 'unknown keys', dataDir: '/x', ranges: [] },
+  };
+  await host.add('unknown-1', call);
+  await host.add('unknown-2', call);
+  const warnings = host.daemon.lines.filter(({ message }) => message.startsWith('ignoring the unknown key'));
+  expect(warnings.map(({ level, message, network }) => [level, message, network])).toEqual([
+    ['warn', 'ignoring the unknown key ipam.dataDir', 'net-1'],
+    ['warn', 'ignoring the unknown key ipam.ranges', 'net-1'],
+  ]);
+});
