@@ -120,18 +120,6 @@ export class Grid {
     await this.#create('networkview', objects.Referenced, body, 'name', () => this.#labels.forView(), signal);
   }
 
-  /** The next network of this size in a container, by its reference. Only looks: nothing is taken. */
-  async nextNetwork(containerRef: string, prefixLength: number, signal: AbortSignal): Promise<string | undefined> {
-    try {
-      const body = { cidr: prefixLength, num: 1 };
-      const answer = await this.#session.call(containerRef, 'next_available_network', body, signal);
-      return objects.parseAnswer(objects.NextNetworks, answer, 'next_available_network').networks[0];
-    } catch (error) {
-      if (hasReason(error, 'no-free-network')) return undefined;
-      throw error;
-    }
-  }
-
   /** Whether a network has a free address. Only looks. */
   async hasFreeAddress(networkRef: string, signal: AbortSignal): Promise<boolean> {
     try {

@@ -40,7 +40,7 @@ export interface NamedNetworkRequest {
  */
 export async function findOrMakeNetwork(request: NamedNetworkRequest, signal: AbortSignal): Promise<Network> {
   const { name, view } = request;
-  /** CIDRs that this call has created, or may have. */
+  /** CIDRs that this call has created and not yielded. */
   const mine = new Set<string>();
   let pause = firstPause;
   let waitingSince = performance.now();
@@ -52,9 +52,15 @@ export async function findOrMakeNetwork(request: NamedNetworkRequest, signal: Ab
       for (const network of beingSetUp) if (mine.has(network.network)) await yieldNetwork(request, network, signal);
       return complete;
     }
-    if (own !== undefined && beingSetUp.length === 1) return seal(request, own, signal);
+    if (own !== undefined && beingSetUp.length === 1) {
+      const sealed = await seal(request, own, signal);
+      if (sealed !== undefined) return sealed;
+      continue;
+    }
     if (own !== undefined && beingSetUp[0] !== own) {
       await yieldNetwork(request, own, signal);
+      // Another host may create its network in the same place.
+      mine.delete(own.network);
       continue;
     }
     if (beingSetUp.length === 0 && (await create(request, mine, signal))) continue;
@@ -66,7 +72,8 @@ export async function findOrMakeNetwork(request: NamedNetworkRequest, signal: Ab
     } else if (performance.now() - waitingSince > abandonedAfter) {
       const [lowest, ...rest] = beingSetUp;
       for (const network of rest) await yieldNetwork(request, network, signal);
-      if (lowest !== undefined) return seal(request, lowest, signal);
+      const sealed = lowest === undefined ? undefined : await seal(request, lowest, signal);
+      if (sealed !== undefined) return sealed;
     }
     await delay(pause * (0.75 + Math.random() / 2), undefined, { signal }).catch(() => {
       throw new GridError('timeout', `network ${name} in view ${view} is still being set up by another host`);
@@ -106,23 +113,28 @@ async function look(request: NamedNetworkRequest, signal: AbortSignal) {
   return { complete, beingSetUp: beingSetUp.sort(byAddress) };
 }
 
-/** Creates the next free network of the first container that has one; false when another host was faster. */
+/**
+ * Creates the next free network of the first container that has one. The grid looks for it and creates it in one
+ * request: between two, another one could be put there, and a network that gets one inside itself loses its addresses.
+ * @returns false when it is not known whether there is one now
+ */
 async function create(request: NamedNetworkRequest, mine: Set<string>, signal: AbortSignal): Promise<boolean> {
   const { grid, labels, name, view, containers, prefixLength } = request;
   await ensureView(grid, view, signal);
   for (const container of containers) {
-    const ref = await ensureContainer(request, container, signal);
-    const next = await grid.nextNetwork(ref, prefixLength, signal);
-    if (next === undefined) continue;
+    await ensureContainer(request, container, signal);
     try {
+      const next = `func:nextavailablenetwork:${container.text},${view},${prefixLength}`;
       const labelled = () => labels.forNetwork(name);
-      await grid.createNetwork(next, view, unsealedNetworkComment(name), labelled, signal);
+      const made = await grid.createNetwork(next, view, unsealedNetworkComment(name), labelled, signal);
+      mine.add(made.network);
+      return true;
     } catch (error) {
+      if (hasReason(error, 'no-free-network')) continue;
+      // Another host was faster, or the answer was lost: the next look tells.
       if (!mayExist(error)) throw error;
-      if (error.outcome === 'none') return false;
+      return false;
     }
-    mine.add(next);
-    return true;
   }
   const tried = containers.map((container) => container.text).join(', ');
   throw new GridError('no-free-network', `no free /${prefixLength} network for ${name} in ${tried} (view ${view})`, {
@@ -130,27 +142,31 @@ async function create(request: NamedNetworkRequest, mine: Set<string>, signal: A
   });
 }
 
-async function ensureContainer(request: NamedNetworkRequest, container: Cidr, signal: AbortSignal): Promise<string> {
+async function ensureContainer(request: NamedNetworkRequest, container: Cidr, signal: AbortSignal): Promise<void> {
   const { grid, view } = request;
   const query = { network: container.text, network_view: view };
-  const [found] = await grid.findReferences('networkcontainer', query, signal);
-  if (found !== undefined) return found;
+  if ((await grid.findReferences('networkcontainer', query, signal)).length > 0) return;
   try {
     await grid.createContainer(container.text, view, signal);
   } catch (error) {
     if (!mayExist(error)) throw error;
   }
-  const [made] = await grid.findReferences('networkcontainer', query, signal);
-  if (made !== undefined) return made;
+  if ((await grid.findReferences('networkcontainer', query, signal)).length > 0) return;
   throw new GridError('network-conflict', `${container.text} in view ${view} is not a network container`, {
     cure: 'name a network container in network-container, or use its network as subnet',
   });
 }
 
-async function seal(request: NamedNetworkRequest, network: Network, signal: AbortSignal): Promise<Network> {
+/** Undefined if the network is gone: it took so long that another host took it for abandoned. */
+async function seal(request: NamedNetworkRequest, network: Network, signal: AbortSignal): Promise<Network | undefined> {
   const comment = networkComment(request.name);
-  await request.grid.setComment(network._ref, comment, signal);
-  return { ...network, comment };
+  try {
+    await request.grid.setComment(network._ref, comment, signal);
+    return { ...network, comment };
+  } catch (error) {
+    if (hasReason(error, 'missing')) return undefined;
+    throw error;
+  }
 }
 
 /** Removes a network that is still being set up, unless it is complete by now or holds anything. */

@@ -30,7 +30,6 @@ export const networkFields = 'network,comment,extattrs';
 export const Referenced = v.object({ _ref: Reference });
 export const IPv4Address = v.object({ status: v.string(), types: v.optional(v.array(v.string()), []) });
 export const AttributeDefinition = v.object({ name: v.string() });
-export const NextNetworks = v.object({ networks: v.pipe(v.array(v.string()), v.minLength(1)) });
 export const NextAddresses = v.object({ ips: v.array(v.string()) });
 
 /** One page of a paged search. */

@@ -1,7 +1,7 @@
 /** A simulated grid and one host with the daemon, fresh for every test of a file. */
 import { afterEach, beforeEach } from 'vitest';
 import { CniError } from '../../src/cni/errors.ts';
-import { Host, type HostOptions } from '../fixture/host.ts';
+import { type CallOptions, Host, type HostOptions } from '../fixture/host.ts';
 import { type Grid, type GridOptions, startGrid } from '../simulator/grid.ts';
 
 export interface GridAndHost {
@@ -52,4 +52,9 @@ export async function errorOf(call: Promise<unknown>): Promise<{ code: number; m
     return { code: error.code, msg: error.message, details: error.details ?? '' };
   }
   throw new Error('expected the call to fail');
+}
+
+/** A call whose configuration names no subnet: its network is found by name or comes from a container. */
+export function fromContainer(ipam: Record<string, unknown> = {}, name = 'pods'): CallOptions {
+  return { config: { name }, ipam: { subnet: undefined, gateway: undefined, ...ipam } };
 }
