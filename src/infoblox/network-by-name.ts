@@ -63,7 +63,7 @@ export async function findOrMakeNetwork(request: NamedNetworkRequest, signal: Ab
       mine.delete(own.network);
       continue;
     }
-    if (beingSetUp.length === 0 && (await create(request, mine, signal))) continue;
+    if (beingSetUp.length === 0 && (await createUnlessFull(request, mine, signal))) continue;
     // Others are at work: wait for them as long as something changes.
     const state = beingSetUp.map((network) => network.network).join();
     if (state !== seen) {
@@ -111,6 +111,18 @@ async function look(request: NamedNetworkRequest, signal: AbortSignal) {
   const named = await findNamedNetworks(grid, labels, name, view, signal);
   const complete = named.filter((network) => network.comment !== unsealed).sort(byAddress)[0];
   return { complete, beingSetUp: beingSetUp.sort(byAddress) };
+}
+
+/** As `create`; a container that others fill for this moment, with networks of this name, is not exhausted. */
+async function createUnlessFull(request: NamedNetworkRequest, mine: Set<string>, signal: AbortSignal) {
+  try {
+    return await create(request, mine, signal);
+  } catch (error) {
+    if (!hasReason(error, 'no-free-network')) throw error;
+    const { complete, beingSetUp } = await look(request, signal);
+    if (complete === undefined && beingSetUp.length === 0) throw error;
+    return true;
+  }
 }
 
 /**

@@ -42,4 +42,10 @@ describe('16 hosts that start at once on one new name', () => {
     randomLatency();
     await expectOneNetwork(await Promise.all(hosts.map((host, n) => host.add(`c${n}`, fromContainer()))));
   });
+
+  test('get one network also from a container that has room for no more than two', async () => {
+    const hosts = await start(() => ['--network-container=10.8.0.0/24', '--prefix-length=25']);
+    randomLatency();
+    await expectOneNetwork(await Promise.all(hosts.map((host, n) => host.add(`c${n}`, fromContainer()))));
+  });
 });
