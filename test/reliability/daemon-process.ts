@@ -22,8 +22,10 @@ export interface DieAtWrite {
   readonly moment: 'before' | 'after';
 }
 
-/** Messages from the process: it listens; the state has been written. */
-export type ProcessMessage = { readonly kind: 'ready' } | { readonly kind: 'write'; readonly method: string };
+/** Messages from the process: it listens; it knows when to die; the state has been written. */
+export type ProcessMessage =
+  | { readonly kind: 'ready' | 'resigned' }
+  | { readonly kind: 'write'; readonly method: string };
 
 let death: DieAtWrite | undefined;
 let writes = 0;
@@ -52,6 +54,7 @@ for (const method of writers) {
 process.on('message', (message: DieAtWrite) => {
   writes = 0;
   death = message;
+  say({ kind: 'resigned' });
 });
 // A test that ends without killing its processes leaves none behind.
 process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));

@@ -1,4 +1,6 @@
 /** What every test here starts from: a grid with strangers' objects in it, a host, and a ledger of what was told. */
+import { writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { Host, type HostOptions } from '../fixture/host.ts';
 import { type Grid, type GridOptions, startGrid } from '../simulator/grid.ts';
 import { Caller } from './calls.ts';
@@ -10,8 +12,8 @@ export const settling = { first: 100, last: 400 };
 
 export interface WorldOptions extends HostOptions {
   readonly grid?: GridOptions;
-  /** `process`: the daemon runs in a process of its own, which a test may kill. */
-  readonly daemon?: 'process';
+  /** The daemon reads its password from `passwordFile(grid)`. */
+  readonly passwordFromFile?: boolean;
 }
 
 export class World<H extends Host = Host> {
@@ -46,7 +48,10 @@ export class World<H extends Host = Host> {
 /** The daemon in this process, already listening. */
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const { grid, ledger } = await startGridWithStrangers(options.grid);
-  const host = await new Host(grid, { settling, ...options }).start();
+  const { flags = [], passwordFromFile = false } = options;
+  writeFileSync(passwordFile(grid), grid.password);
+  const source = passwordFromFile ? ['--wapi-password=', `--wapi-password-file=${passwordFile(grid)}`] : [];
+  const host = await new Host(grid, { settling, ...options, flags: [...flags, ...source] }).start();
   return new World(grid, host, ledger);
 }
 
@@ -63,6 +68,11 @@ async function startGridWithStrangers(options: GridOptions | undefined) {
   const ledger = new Ledger(grid);
   ledger.rememberStrangers();
   return { grid, ledger };
+}
+
+/** Removed together with the grid. */
+export function passwordFile(grid: Grid): string {
+  return join(dirname(grid.caFile), 'password');
 }
 
 export function pause(milliseconds: number): Promise<void> {
