@@ -15,6 +15,7 @@ export class DaemonProcess {
   readonly #child: ChildProcess;
   readonly #ended: Promise<number | undefined>;
   #log = '';
+  #failed = false;
 
   private constructor(args: readonly string[], env: Readonly<Record<string, string>>) {
     requireBuilt();
@@ -23,7 +24,11 @@ export class DaemonProcess {
       this.#log += text;
     });
     this.#ended = new Promise((resolve) => {
-      this.#child.once('error', () => resolve(undefined));
+      this.#child.once('error', (error) => {
+        this.#log += `${error.message}\n`;
+        this.#failed = true;
+        resolve(undefined);
+      });
       this.#child.once('close', (code) => resolve(code ?? undefined));
     });
   }
@@ -65,7 +70,7 @@ export class DaemonProcess {
   async says(text: string, limit = patience): Promise<void> {
     const end = performance.now() + limit;
     while (!this.#log.includes(text)) {
-      const over = this.#child.exitCode !== null || this.#child.signalCode !== null;
+      const over = this.#failed || this.#child.exitCode !== null || this.#child.signalCode !== null;
       if (over) await this.#ended;
       if (this.#log.includes(text)) return;
       if (over || performance.now() > end) {

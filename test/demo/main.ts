@@ -1,0 +1,173 @@
+/**
+ * What `make demo` runs: a container gets its address from a (simulated) Infoblox grid and gives it back, the whole way,
+ * with the executable as built and the real bridge plugin of the CNI project. Each step shows what it does.
+ */
+import { inspect } from 'node:util';
+import { BuiltHost } from '../e2e/built-host.ts';
+import { type Container, labObstacle, NetworkLab } from '../e2e/network-lab.ts';
+import type { Run } from '../e2e/program.ts';
+import { type Grid, startGrid } from '../simulator/grid.ts';
+import { wapiGet } from './wapi-get.ts';
+
+let interrupted = false;
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => (interrupted = true));
+
+/** What has been started or made, taken down again in reverse order whatever happens. */
+const cleanUp: (() => unknown)[] = [];
+
+try {
+  await demo();
+  console.log('\nDone. Stopping and removing everything that was started here.');
+} catch (error) {
+  console.error(
+    `\n${interrupted ? 'Interrupted' : 'FAILED'}: ${error instanceof Error ? error.message : inspect(error)}`,
+  );
+  process.exitCode = interrupted ? 130 : 1;
+} finally {
+  for (const undo of cleanUp.reverse()) await undo();
+}
+
+async function demo(): Promise<void> {
+  step('A grid. Here it is a simulated one, on this machine:');
+  const grid = await startGrid();
+  cleanUp.push(() => grid.stop());
+  show(`WAPI at ${grid.url}/wapi/v2.3/, user ${grid.username}`);
+
+  step('The daemon, the one who knows the password and talks to the grid:');
+  const host = new BuiltHost(grid);
+  cleanUp.push(() => host.dispose());
+  show(`$ infoblox-cni-daemon ${host.flags.join(' \\\n    ')}`);
+  await host.start();
+  await host.daemon.says('the grid answers');
+  for (const { level, message } of host.daemon.lines) show(`${level}: ${message}`);
+
+  step('The network configuration: the example of the original driver, for "type": "bridge".');
+  const netconf = exampleNetconf(host.socketDir);
+  show(netconf);
+
+  step('STATUS: can a container be started on this network?');
+  succeed(await host.call('STATUS', { stdin: JSON.stringify({ ...netconf, cniVersion: '1.1.0' }) }));
+  show('exit status 0: yes');
+
+  const lab = openLab();
+  const container = lab?.addContainer() ?? { id: 'demo-container', netns: '/run/netns/none' };
+  const call = (command: 'ADD' | 'DEL') => callPlugin(command, host, lab, container, netconf);
+
+  step(`ADD: the container ${container.id} starts.`);
+  show(
+    lab
+      ? 'bridge makes the link, asks infoblox for an address, and configures it:'
+      : 'infoblox is asked for an address:',
+  );
+  const before = requestsOfDaemon(grid);
+  const added = succeed(await call('ADD'));
+  const result: { ips: { address: string }[] } = JSON.parse(added.stdout);
+  show(result);
+  const spent = requestsOfDaemon(grid) - before;
+  show(
+    `It took ${added.milliseconds} ms and ${spent} WAPI requests: this first one made view, network and gateway, too.`,
+  );
+
+  if (lab) {
+    step('Inside the container:');
+    show(`$ ip addr show dev eth0\n${lab.ipInside(container, 'addr', 'show', 'dev', 'eth0')}`);
+    show(`$ ip route\n${lab.ipInside(container, 'route')}`);
+  }
+
+  step('On the grid, where the DDI team sees whose address it is:');
+  await showReservations(grid);
+
+  step('CHECK: does the container still hold its address?');
+  const checked = JSON.stringify({ ...netconf, prevResult: result });
+  succeed(await host.call('CHECK', { containerId: container.id, netns: container.netns, stdin: checked }));
+  show('exit status 0: yes');
+
+  step('A second container costs one WAPI request, and gives its address back for two.');
+  const second = { containerId: 'second', stdin: JSON.stringify(netconf) };
+  for (const command of ['ADD', 'DEL'] as const) {
+    const start = requestsOfDaemon(grid);
+    const { milliseconds } = succeed(await host.call(command, second));
+    show(`${command}: ${milliseconds} ms, WAPI requests: ${requestsOfDaemon(grid) - start}`);
+  }
+
+  step('DEL: the first container stops.');
+  const { milliseconds } = succeed(await call('DEL'));
+  show(`exit status 0 after ${milliseconds} ms`);
+
+  step('On the grid again. View, network and gateway stay by design: the next container finds them ready.');
+  await showReservations(grid);
+  const left = grid.fixedAddresses().filter(({ comment }) => comment?.includes('container='));
+  if (left.length > 0) throw new Error(`the grid still holds ${left.map(({ ipv4addr }) => ipv4addr).join(', ')}`);
+  show('No container holds an address any more.');
+}
+
+function exampleNetconf(socketDir: string) {
+  return {
+    cniVersion: '1.0.0',
+    name: 'net-1',
+    type: 'bridge',
+    bridge: 'br-net-1',
+    isGateway: true,
+    ipam: {
+      type: 'infoblox',
+      subnet: '172.18.1.0/24',
+      gateway: '172.18.1.1',
+      routes: [{ dst: '172.18.0.0/24' }],
+      'network-view': 'priv-view',
+      'socket-dir': socketDir,
+    },
+  };
+}
+
+/** Network namespaces for a host and its container, if this machine lets us have them. */
+function openLab(): NetworkLab | undefined {
+  const obstacle = labObstacle();
+  if (obstacle !== undefined) {
+    step('LEFT OUT: a real network namespace and the real bridge plugin. The IPAM plugin is called directly instead.');
+    show(`Why: ${obstacle}.`);
+    return undefined;
+  }
+  const lab = new NetworkLab();
+  cleanUp.push(() => lab.dispose());
+  return lab;
+}
+
+/** As a container runtime does it: through the bridge plugin where that is possible. */
+function callPlugin(
+  command: 'ADD' | 'DEL',
+  host: BuiltHost,
+  lab: NetworkLab | undefined,
+  container: Container,
+  netconf: ReturnType<typeof exampleNetconf>,
+): Promise<Run> {
+  const { id: containerId, netns } = container;
+  if (lab) return lab.runMainPlugin(command, container, 'eth0', netconf);
+  return host.call(command, { containerId, netns, stdin: JSON.stringify(netconf) });
+}
+
+function succeed(run: Run): Run {
+  if (run.exitCode !== 0) throw new Error(`exit status ${run.exitCode}: ${run.stdout}${run.stderr}`);
+  return run;
+}
+
+/** Asks the grid as a person with curl would. */
+async function showReservations(grid: Grid): Promise<void> {
+  const query = 'fixedaddress?network_view=priv-view&_return_fields=ipv4addr,name,comment';
+  show(`GET /wapi/v2.3/${query}`);
+  show(await wapiGet(grid, query));
+}
+
+function requestsOfDaemon(grid: Grid): number {
+  return grid.requests.filter(({ agent }) => agent.startsWith('infoblox-cni/')).length;
+}
+
+function step(title: string): void {
+  if (interrupted) throw new Error('as asked');
+  const [bold, plain] = process.stdout.isTTY ? ['\u001b[1m', '\u001b[0m'] : ['', ''];
+  console.log(`\n${bold}${title}${plain}`);
+}
+
+function show(what: unknown): void {
+  const text = typeof what === 'string' ? what.trimEnd() : JSON.stringify(what, null, 2);
+  console.log(text.replace(/^/gm, '    '));
+}

@@ -1,0 +1,204 @@
+/** The whole way: real main plugins put real network namespaces on networks whose addresses come from the grid. */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { until } from '../fixture/host.ts';
+import { type Grid, startGrid } from '../simulator/grid.ts';
+import { BuiltHost } from './built-host.ts';
+import { type Container, kernelHas, labObstacle, type MainNetconf, NetworkLab } from './network-lab.ts';
+
+/** In CI everything is there, so the tests run there and fail rather than being left out. */
+const obstacle = labObstacle();
+const leftOut = obstacle !== undefined && process.env.CI === undefined;
+if (leftOut) process.stderr.write(`left out: real network namespaces: ${obstacle}\n`);
+// A kernel cannot be installed, not even in CI: its lack is told, and the claim is shown without ipvlan below.
+const ipvlan = obstacle === undefined && kernelHas('ipvlan');
+if (obstacle === undefined && !ipvlan) process.stderr.write('left out: ipvlan: this kernel has no such links\n');
+
+let grid: Grid;
+let host: BuiltHost;
+let lab: NetworkLab;
+
+beforeAll(async () => {
+  grid = await startGrid();
+  host = await new BuiltHost(grid).start();
+});
+afterAll(async () => {
+  await host?.dispose();
+  await grid?.stop();
+});
+beforeEach(() => {
+  lab = new NetworkLab();
+});
+afterEach(() => {
+  lab?.dispose();
+});
+
+type Json = Record<string, unknown>;
+type Netconf = MainNetconf;
+
+let networks = 0;
+
+/** A network of its own for each test, 10.N.0.0/24. The reference finds a route again in CHECK only if it has a `gw`. */
+function netconf(cniVersion: string | undefined, main: Netconf, ipam: Json = {}) {
+  networks += 1;
+  const subnet = `10.${networks}.0.0/24`;
+  const gateway = `10.${networks}.0.1`;
+  const routes = [{ dst: '172.18.0.0/24', gw: gateway }];
+  const usual = { type: 'infoblox', 'socket-dir': host.socketDir, subnet, gateway, routes };
+  const conf: Netconf = { name: `net-${networks}`, ...main, ipam: { ...usual, ...ipam } };
+  return { conf: cniVersion === undefined ? conf : { cniVersion, ...conf }, subnet, gateway };
+}
+
+async function succeed(command: string, container: Container, conf: Netconf, ifName = 'eth0'): Promise<string> {
+  const { exitCode, stdout, stderr } = await lab.runMainPlugin(command, container, ifName, conf);
+  expect(exitCode, `${command}: ${stdout}${stderr}`).toBe(0);
+  return stdout;
+}
+
+/** The addresses in a network that containers hold, on the grid. */
+function reserved(subnet: string): string[] {
+  const inside = grid.fixedAddresses().filter(({ network, name }) => network === subnet && name !== 'gateway');
+  return inside.map(({ ipv4addr }) => ipv4addr);
+}
+
+const mains: Record<string, () => Netconf> = {
+  bridge: () => ({ type: 'bridge', bridge: 'br0', isGateway: true }),
+  macvlan: () => ({ type: 'macvlan', master: lab.addMaster() }),
+  ptp: () => ({ type: 'ptp' }),
+  ...(ipvlan ? { ipvlan: () => ({ type: 'ipvlan', master: lab.addMaster() }) } : {}),
+};
+const versions = [undefined, '0.3.1', '0.4.0', '1.0.0'];
+const rows = Object.keys(mains).flatMap((type) => versions.map((version) => ({ type, version })));
+
+describe.skipIf(leftOut)('a container comes and goes', () => {
+  test.each(rows)('through $type, cniVersion $version', async ({ type, version }) => {
+    const { conf, subnet, gateway } = netconf(version, mains[type]?.() ?? { type });
+    const container = lab.addContainer();
+    const result = JSON.parse(await succeed('ADD', container, conf));
+    const [address = ''] = reserved(subnet);
+    expect(reserved(subnet)).toHaveLength(1);
+    const shown = version === undefined ? result.ip4.ip : result.ips[0].address;
+    expect(shown).toBe(`${address}/24`);
+    expect(lab.addresses(container, 'eth0')).toEqual([`${address}/24`]);
+    expect(lab.routes(container)).toContain(`172.18.0.0/24 via ${gateway}`);
+    const [object] = grid.fixedAddresses().filter(({ ipv4addr }) => ipv4addr === address);
+    expect(object?.comment).toContain(`container=${container.id} interface=eth0`);
+
+    const checked = version === '0.4.0' || version === '1.0.0';
+    const withResult: Netconf = checked ? { ...conf, prevResult: result } : conf;
+    if (checked) await succeed('CHECK', container, withResult);
+    await succeed('DEL', container, withResult);
+    expect(reserved(subnet)).toEqual([]);
+    expect(() => lab.addresses(container, 'eth0')).toThrow('does not exist');
+    await succeed('DEL', container, conf);
+  });
+});
+
+describe.skipIf(leftOut)('through the real bridge', () => {
+  const bridge = { type: 'bridge', bridge: 'br0', isGateway: true };
+
+  test('rkt’s configuration, without a version, gets the result that rkt reads', async () => {
+    const routes = [{ dst: '172.18.0.0/24' }];
+    const { conf, gateway } = netconf(undefined, bridge, { routes });
+    const container = lab.addContainer();
+    const result = JSON.parse(await succeed('ADD', container, conf));
+    expect(result.ip4).toEqual({ ip: expect.stringMatching(/^10\.\d+\.0\.2\/24$/), gateway, routes });
+    expect(result).not.toHaveProperty('ips');
+    expect(lab.routes(container)).toContain(`172.18.0.0/24 via ${gateway}`);
+    await succeed('DEL', container, conf);
+  });
+
+  test('CHECK notices a reservation that an administrator has removed', async () => {
+    const { conf, subnet } = netconf('1.0.0', bridge);
+    const container = lab.addContainer();
+    const prevResult = JSON.parse(await succeed('ADD', container, conf));
+    const lost = grid.fixedAddresses().find(({ ipv4addr }) => ipv4addr === reserved(subnet)[0]);
+    grid.remove(lost?._ref ?? '');
+    const check = await lab.runMainPlugin('CHECK', container, 'eth0', { ...conf, prevResult });
+    expect(check.exitCode).toBe(1);
+    expect(JSON.parse(check.stdout)).toMatchObject({ code: 104, msg: expect.stringContaining('lost its reservation') });
+    await succeed('DEL', container, { ...conf, prevResult });
+  });
+
+  test('a container on one network twice has two addresses, and loses them one by one', async () => {
+    const { conf, subnet } = netconf('1.0.0', bridge);
+    const container = lab.addContainer();
+    for (const ifName of ['eth0', 'eth1']) await succeed('ADD', container, conf, ifName);
+    const [first] = lab.addresses(container, 'eth0');
+    const [second] = lab.addresses(container, 'eth1');
+    expect(first).not.toBe(second);
+    await succeed('DEL', container, conf, 'eth0');
+    expect(reserved(subnet).map((address) => `${address}/24`)).toEqual([second]);
+    await succeed('DEL', container, conf, 'eth1');
+    expect(reserved(subnet)).toEqual([]);
+  });
+
+  test('DEL gives the address back where the namespace is gone, or CNI_NETNS empty', async () => {
+    const { conf, subnet } = netconf('1.0.0', bridge);
+    const gone = lab.addContainer();
+    const forgotten = lab.addContainer();
+    for (const container of [gone, forgotten]) await succeed('ADD', container, conf);
+    expect(reserved(subnet)).toHaveLength(2);
+    lab.removeContainer(gone);
+    await succeed('DEL', gone, conf);
+    expect(reserved(subnet)).toHaveLength(1);
+    await succeed('DEL', { ...forgotten, netns: '' }, conf);
+    expect(reserved(subnet)).toEqual([]);
+  });
+
+  test('without a gateway in the configuration, the address that the bridge takes is given to nobody', async () => {
+    const { conf, subnet, gateway } = netconf('1.0.0', bridge, { gateway: undefined });
+    const container = lab.addContainer();
+    await succeed('ADD', container, conf);
+    expect(lab.ip('-4', 'addr', 'show', 'dev', 'br0')).toContain(`inet ${gateway}/24`);
+    expect(reserved(subnet)).not.toContain(gateway);
+    await succeed('DEL', container, conf);
+  });
+
+  test('an error of ours reaches the runtime, and the DEL that it sends then succeeds', async () => {
+    const { conf } = netconf('1.0.0', bridge, { subnet: '10.0.0.5/24' });
+    const container = lab.addContainer();
+    const { exitCode, stdout } = await lab.runMainPlugin('ADD', container, 'eth0', conf);
+    expect(exitCode).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({
+      code: 7,
+      msg: expect.stringContaining('10.0.0.5/24 has host bits set'),
+    });
+    await succeed('DEL', container, conf);
+    expect(() => lab.addresses(container, 'eth0')).toThrow('does not exist');
+  });
+
+  test('eight containers at once get eight addresses', async () => {
+    const { conf, subnet } = netconf('1.0.0', bridge);
+    await succeed('ADD', lab.addContainer(), conf);
+    const containers = Array.from({ length: 8 }, () => lab.addContainer());
+    await Promise.all(containers.map((container) => succeed('ADD', container, conf)));
+    const inside = containers.map((container) => lab.addresses(container, 'eth0')[0]);
+    expect(new Set(inside).size).toBe(8);
+    expect(reserved(subnet)).toHaveLength(9);
+  });
+});
+
+describe.skipIf(leftOut)('two containers with one hardware address keep two addresses', () => {
+  async function keepTwo(conf: Netconf, subnet: string): Promise<void> {
+    const [one, other] = [lab.addContainer(), lab.addContainer()];
+    for (const container of [one, other]) await succeed('ADD', container, conf);
+    expect(lab.mac(one, 'eth0')).toBe(lab.mac(other, 'eth0'));
+    const [kept = ''] = lab.addresses(other, 'eth0');
+    expect(lab.addresses(one, 'eth0')).not.toEqual([kept]);
+    await succeed('DEL', one, conf);
+    expect(reserved(subnet).map((address) => `${address}/24`)).toEqual([kept]);
+    await succeed('DEL', other, conf);
+    await until('both are given back', () => reserved(subnet).length === 0);
+  }
+
+  test('set by hand through the bridge', async () => {
+    const mac = { capabilities: { mac: true }, runtimeConfig: { mac: '02:00:00:00:00:07' } };
+    const { conf, subnet } = netconf('1.0.0', { type: 'bridge', bridge: 'br0', ...mac });
+    await keepTwo(conf, subnet);
+  });
+
+  test.skipIf(!ipvlan)('shared with their master through ipvlan', async () => {
+    const { conf, subnet } = netconf('1.0.0', { type: 'ipvlan', master: lab.addMaster() });
+    await keepTwo(conf, subnet);
+  });
+});
