@@ -1,6 +1,7 @@
 /** Garbage collection: what this host holds in a network and the runtime no longer knows goes back. */
-import { type Attachment, attachmentComment, networkPrefix, type Origin, shortNetworkName } from './identity.ts';
+import { type Attachment, networkPrefix, shortNetworkName } from './identity.ts';
 import type { Ipam } from './ipam.ts';
+import type { Origins } from './origins.ts';
 import type { Reservations } from './reservations.ts';
 import type { Row, Store } from './store.ts';
 import type { Turns } from './turns.ts';
@@ -10,7 +11,7 @@ export interface CollectorParts {
   readonly store: Store;
   readonly turns: Turns;
   readonly reservations: Reservations;
-  readonly origin: Origin;
+  readonly origins: Origins;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
@@ -40,9 +41,9 @@ export class Collector {
     valid: readonly Omit<Attachment, 'network'>[],
     signal: AbortSignal,
   ): Promise<Collected> {
-    const { ipam, store, turns, origin, now } = this.#parts;
+    const { ipam, store, turns, origins, now } = this.#parts;
     const startedAt = now();
-    const keep = new Set(valid.map((attachment) => attachmentComment(origin, { ...attachment, network })));
+    const keep = new Set(valid.flatMap((attachment) => origins.identitiesOf({ ...attachment, network })));
     const stale = (row: Row | undefined) => row === undefined || (row.state === 'held' && row.createdAt < startedAt);
     const collected: Collected = { released: 0, owed: 0 };
     const failures: unknown[] = [];
@@ -61,9 +62,10 @@ export class Collector {
       if (stale(row)) await retire(row.identity, row.view);
     }
     try {
-      const prefix = networkPrefix(origin, network);
-      for await (const object of this.#parts.reservations.list(prefix, view, signal)) {
-        await retire(object.comment, object.network_view);
+      for (const origin of origins.all) {
+        for await (const object of this.#parts.reservations.list(networkPrefix(origin, network), view, signal)) {
+          await retire(object.comment, object.network_view);
+        }
       }
     } catch (error) {
       failures.push(error);

@@ -5,11 +5,12 @@
 import { GridError, hasReason } from './errors.ts';
 import type { Exhaustion } from './exhaustion.ts';
 import { Flights } from './flights.ts';
-import { type Attachment, attachmentComment, type Origin } from './identity.ts';
+import type { Attachment } from './identity.ts';
 import { type Cidr, contains, isNetworkOrBroadcast, parseAddress } from './ipv4.ts';
 import { type Labels, longestValue } from './labels.ts';
 import type { Namespaces } from './namespaces.ts';
 import type { Networks, ReadyNetwork } from './networks.ts';
+import type { Origins } from './origins.ts';
 import type { NetworkPolicy } from './policy.ts';
 import type { Releases } from './releases.ts';
 import type { Reservation, Reservations } from './reservations.ts';
@@ -53,7 +54,7 @@ export interface IpamParts {
   readonly store: Store;
   readonly turns: Turns;
   readonly namespaces: Namespaces;
-  readonly origin: Origin;
+  readonly origins: Origins;
   readonly releases: Releases;
   /** Told when something has become due. */
   readonly onDue: () => void;
@@ -73,7 +74,7 @@ export class Ipam {
    * @param signal fires when the caller is gone or out of time
    */
   async add(request: AddRequest, signal: AbortSignal): Promise<Allocation> {
-    const identity = attachmentComment(this.#parts.origin, request.attachment);
+    const identity = this.#parts.origins.identityOf(request.attachment);
     const key = JSON.stringify([request.policy, request.requested]);
     const flight = this.#flights.board(identity, key, (calledOff, land) =>
       this.#parts.turns.run(identity, async () => {
@@ -107,7 +108,7 @@ export class Ipam {
    * @throws GridError `state` if the release could be neither done nor remembered
    */
   async release(attachment: Attachment, view: string, signal: AbortSignal): Promise<'released' | 'owed'> {
-    const identity = attachmentComment(this.#parts.origin, attachment);
+    const identity = this.#parts.origins.identityOf(attachment);
     // A runtime that deletes has given up on an ADD that is still under way.
     this.#flights.callOff(identity);
     return this.#parts.turns.run(identity, async () => {
@@ -122,7 +123,7 @@ export class Ipam {
    * @throws GridError `state` if it cannot be noted
    */
   async releaseLater(attachment: Attachment, view: string): Promise<void> {
-    const identity = attachmentComment(this.#parts.origin, attachment);
+    const identity = this.#parts.origins.identityOf(attachment);
     await this.#parts.turns.run(identity, async () => {
       this.#flights.forget(identity);
       const row = this.#parts.store.get(identity) ?? this.#parts.releases.newRow(identity, attachment.network, view);
@@ -154,8 +155,8 @@ export class Ipam {
    * @throws GridError `reservation-lost` saying what the grid has instead
    */
   async check(attachment: Attachment, view: string, addresses: readonly string[], signal: AbortSignal): Promise<void> {
-    const { reservations, store, origin } = this.#parts;
-    const identity = attachmentComment(origin, attachment);
+    const { reservations, store, origins } = this.#parts;
+    const identity = origins.identityOf(attachment);
     const row = store.get(identity);
     const found = await reservations.find(identity, row?.view ?? view, signal);
     if (found.some((object) => addresses.includes(object.ipv4addr))) return;

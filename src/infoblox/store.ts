@@ -3,10 +3,11 @@
  * writes is durable when it returns. Losing the file loses no address: the identity on the grid's objects is enough to
  * find them again.
  */
-import { existsSync, mkdirSync, renameSync } from 'node:fs';
+import { existsSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import * as v from 'valibot';
+import { makeDirectory } from './directory.ts';
 import { GridError } from './errors.ts';
 
 /** Bumped with every change of the tables; `migrations[n]` leads from version n to n + 1. */
@@ -73,7 +74,7 @@ export class Store {
   static open(directory: string): { store: Store; setAside?: string } {
     const file = join(directory, 'state.db');
     try {
-      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      makeDirectory(directory, 0o700);
       try {
         return { store: new Store(openDatabase(file)) };
       } catch (error) {

@@ -10,6 +10,7 @@ import { Ipam } from '../../infoblox/ipam.ts';
 import { Labels } from '../../infoblox/labels.ts';
 import { hostNamespaces } from '../../infoblox/namespaces.ts';
 import { Networks } from '../../infoblox/networks.ts';
+import { Origins } from '../../infoblox/origins.ts';
 import { Reaper } from '../../infoblox/reaper.ts';
 import { defaultSettling, Releases } from '../../infoblox/releases.ts';
 import { Reservations } from '../../infoblox/reservations.ts';
@@ -46,7 +47,7 @@ export async function startDaemon(options: Options, log: Log, settling = default
   const file = await prepareSocket(options.socketDir, options.driverName);
   const store = openStore(options.stateDir, log);
   const now = () => Date.now();
-  const origin = { cluster: options.clusterName, node: options.nodeName };
+  const origins = new Origins(store, { cluster: options.clusterName, node: options.nodeName });
   const health = new Health({ onTrouble: (trouble) => contact.onTrouble(trouble), onWell: () => contact.onWell() });
   const metrics = await createMetrics(options, store, health);
   const transport = createTransport(createAgent(options.tls, maxConnections));
@@ -59,7 +60,9 @@ export async function startDaemon(options: Options, log: Log, settling = default
     userAgent: `infoblox-cni/${version}`,
     onOutcome: (trouble, writes) => health.report(trouble, writes),
   });
-  const labels = new Labels(options.clusterName);
+  const labels = new Labels(options.clusterName, options.labels, (name) => {
+    log.warn(`the grid does not take the attribute ${name} of --labels: it is left out`);
+  });
   const grid = new Grid(session, labels);
   const networks = new Networks(grid, labels);
   const reservations = new Reservations(grid);
@@ -69,12 +72,12 @@ export async function startDaemon(options: Options, log: Log, settling = default
   const onDue = () => upkeep.wake();
   const releases = new Releases({ reservations, exhaustion, store, settling, now, onDue, log });
   const ipam = new Ipam({
-    ...{ networks, reservations, exhaustion, labels, store, turns, namespaces, origin, releases, onDue },
+    ...{ networks, reservations, exhaustion, labels, store, turns, namespaces, origins, releases, onDue },
   });
-  const upkeep: Upkeep = new Upkeep({ releases, store, turns, reservations, origin, now, log });
+  const upkeep: Upkeep = new Upkeep({ releases, store, turns, reservations, origin: origins.present, now, log });
   const reaper = new Reaper({ ipam, store, namespaces, grace: options.reapAfter, now: () => performance.now(), log });
   const contact: Contact = new Contact({ grid, labels, view: options.networkView, health, upkeep, log });
-  const collector = new Collector({ ipam, store, turns, reservations, origin, now });
+  const collector = new Collector({ ipam, store, turns, reservations, origins, now });
   const { socketDir, driverName } = options;
   const releaseLater = (call: Call) => commands.releaseLater(call);
   const notes = new ReleaseNotes({ socketDir, driverName, releaseLater, log });

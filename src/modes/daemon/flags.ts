@@ -62,6 +62,12 @@ export const flags = {
     description: 'Name of this host, unique in its cluster; default: the host name',
   },
   'state-dir': { type: 'string', default: '/var/lib/infoblox-cni', description: 'Directory of the durable state' },
+  labels: {
+    type: 'string',
+    default: '',
+    description:
+      'Extensible attributes for all that is created, "Site=Paris,Owner=Network team"; left out where the grid does not define them',
+  },
   'add-timeout': { type: 'string', default: '30s', description: 'Time for one ADD, at most 60s' },
   'reap-after': {
     type: 'string',

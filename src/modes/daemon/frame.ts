@@ -33,7 +33,7 @@ export function parseRequest(text: string): Request {
   if (protocol !== undefined && protocol !== protocolVersion) {
     const older = protocol < protocolVersion ? 'plugin' : 'daemon';
     throw new CniError(
-      CniCode.unexpected,
+      CniCode.tryAgain,
       `the plugin (release ${release}) speaks protocol ${protocol}, the daemon protocol ${protocolVersion}`,
       `Upgrade the ${older}: install the same release of infoblox-cni as plugin and daemon, and restart the daemon.`,
     );

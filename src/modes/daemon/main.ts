@@ -23,6 +23,8 @@ async function main(args: readonly string[]): Promise<void> {
     });
   }
   if (options.wapiUsername === '') log.warn('--wapi-username is not set: the grid will refuse to serve us');
+  // What the daemon makes is for root alone; the socket's directory is given its wider mode on purpose.
+  process.umask(0o077);
   let stopping = false;
   const stop = (signal: string) => {
     if (stopping) return;

@@ -25,6 +25,8 @@ export interface Options {
   readonly prefixLength: number;
   readonly clusterName: string;
   readonly nodeName: string;
+  /** Extensible attributes by name. */
+  readonly labels: Readonly<Record<string, string>>;
   readonly stateDir: string;
   /** Milliseconds. */
   readonly addTimeout: number;
@@ -87,6 +89,11 @@ const Flags = v.object({
   'prefix-length': v.pipe(v.string(), v.regex(/^\d{1,3}$/, 'must be a whole number of bits'), v.transform(Number)),
   'cluster-name': name,
   'node-name': v.union([v.literal(''), name], name.pipe[1].message as string),
+  labels: v.pipe(
+    v.string(),
+    v.regex(/^(\s*[^=,]+=[^=,]+(,\s*[^=,]+=[^=,]+)*)?$/, 'must be a list such as "Site=Paris,Owner=Network team"'),
+    v.transform(labels),
+  ),
   'state-dir': path,
   'add-timeout': v.pipe(
     duration,
@@ -133,6 +140,7 @@ export function readOptions(values: FlagValues, env: Environment, isTerminal: bo
     prefixLength: flags['prefix-length'],
     clusterName: flags['cluster-name'],
     nodeName: flags['node-name'] || hostname(),
+    labels: flags.labels,
     stateDir: flags['state-dir'],
     addTimeout: flags['add-timeout'],
     reapAfter: flags['reap-after'],
@@ -169,6 +177,11 @@ function passwordSource(flag: string, file: string, env: Environment): () => str
       });
     }
   };
+}
+
+function labels(text: string): Record<string, string> {
+  const pairs = text === '' ? [] : text.split(',').map((pair) => pair.split('=').map((part) => part.trim()));
+  return Object.fromEntries(pairs);
 }
 
 function listenAddress(text: string): ListenAddress | undefined {

@@ -1,6 +1,7 @@
 /** The socket's place in the file system: a live daemon's is never taken, a dead one's is replaced. */
-import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
+import { makeDirectory } from '../../infoblox/directory.ts';
 import { owedDir, socketFile } from '../protocol.ts';
 
 /** The daemon cannot start; the message says why and what to do. */
@@ -14,8 +15,8 @@ export class StartError extends Error {}
 export async function prepareSocket(socketDir: string, driverName: string): Promise<string> {
   const file = socketFile(socketDir, driverName);
   try {
-    mkdirSync(socketDir, { recursive: true, mode: 0o755 });
-    mkdirSync(owedDir(socketDir, driverName), { recursive: true, mode: 0o700 });
+    makeDirectory(socketDir, 0o755);
+    makeDirectory(owedDir(socketDir, driverName), 0o700);
     if (await isAlive(file)) {
       throw new StartError(`another daemon listens at ${file}: stop it, or use another --driver-name or --socket-dir`);
     }
