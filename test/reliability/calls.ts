@@ -57,6 +57,11 @@ export class Caller {
     this.#ledger.left(this.#identity(container, options));
   }
 
+  /** True when the container lives, as far as its runtime was told. */
+  knows(container: string, options: CallOptions = {}): boolean {
+    return this.#ledger.addressOf(this.#identity(container, options)) !== undefined;
+  }
+
   /** CHECK of what the ledger says that the attachment lives on. */
   async check(container: string, options: CallOptions = {}): Promise<Outcome> {
     const address = this.#ledger.addressOf(this.#identity(container, options)) ?? '10.0.0.250';

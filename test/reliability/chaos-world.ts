@@ -1,0 +1,37 @@
+/** Two hosts whose daemons are processes, one grid between them, and a ledger of what was told. */
+import { type Grid, startGrid } from '../simulator/grid.ts';
+import { latest } from './chaos-trouble.ts';
+import { Ledger, plantStrangers } from './ledger.ts';
+import { ProcessHost } from './process-host.ts';
+
+export interface ChaosWorld {
+  readonly grid: Grid;
+  readonly ledger: Ledger;
+  readonly hosts: ReadonlyMap<string, ProcessHost>;
+  end(): Promise<void>;
+}
+
+export async function startChaosWorld(): Promise<ChaosWorld> {
+  const grid = await startGrid();
+  plantStrangers(grid);
+  const ledger = new Ledger(grid);
+  ledger.rememberStrangers();
+  // Later than any request of the run can be carried out.
+  const settling = { first: latest + 250, last: 4 * latest };
+  const hosts = new Map(
+    ['host-a', 'host-b'].map((node) => [
+      node,
+      new ProcessHost(grid, { node, settling, flags: ['--add-timeout=5s', '--log-level=warn'] }),
+    ]),
+  );
+  for (const host of hosts.values()) await host.start();
+  return {
+    grid,
+    ledger,
+    hosts,
+    async end() {
+      for (const host of hosts.values()) await host.dispose();
+      await grid.stop();
+    },
+  };
+}

@@ -1,0 +1,33 @@
+/** The chaos run, short: `make soak` runs the long one. */
+import { expect, test } from 'vitest';
+import { Chaos } from './chaos.ts';
+import { startChaosWorld } from './chaos-world.ts';
+
+const duration = 15_000;
+
+test('runtimes, daemons and the grid at their worst: nothing is lost, nothing taken twice', {
+  timeout: 120_000,
+}, async () => {
+  const seed = Number(process.env.CHAOS_SEED ?? Date.now() % 1_000_000);
+  const world = await startChaosWorld();
+  try {
+    const end = performance.now() + duration;
+    const chaos = new Chaos({
+      ...world,
+      killable: [...world.hosts.values()],
+      seed,
+      containers: 6,
+      troubleEvery: 120,
+      enough: () => performance.now() > end,
+    });
+    const { operations, kills, outcomes } = await chaos.run().catch((error) => {
+      throw new Error(`CHAOS_SEED=${seed} repeats the choices of this run`, { cause: error });
+    });
+    expect(operations).toBeGreaterThan(300);
+    expect(kills).toBeGreaterThan(2);
+    expect(outcomes.get('ADD ok')).toBeGreaterThan(100);
+    expect(outcomes.get('GC ok')).toBeGreaterThan(2);
+  } finally {
+    await world.end();
+  }
+});

@@ -1,0 +1,191 @@
+/** What a grid goes through in its life: fail-over, restarts, new passwords and certificates, and people who edit it. */
+import { copyFileSync } from 'node:fs';
+import { createServer, connect as dial, type Server, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { CniError } from '../../src/cni/errors.ts';
+import { Host, until } from '../fixture/host.ts';
+import { startGrid } from '../simulator/grid.ts';
+import { Caller } from './calls.ts';
+import { settling, startWorld, type World } from './world.ts';
+
+let world: World;
+
+beforeEach(async () => {
+  world = await startWorld();
+});
+afterEach(() => world.end());
+
+/** A second address of the same grid, as a Grid Master Candidate that was promoted has; it can be taken away. */
+async function secondAddress(port: number): Promise<{ readonly close: () => Promise<void> }> {
+  const sockets = new Set<Socket>();
+  const server: Server = createServer((socket) => {
+    const onward = dial(port, '127.0.0.1');
+    for (const end of [socket, onward]) {
+      sockets.add(end);
+      end.on('error', () => {});
+      end.on('close', () => sockets.delete(end));
+    }
+    socket.pipe(onward).pipe(socket);
+    socket.on('close', () => onward.destroy());
+    onward.on('close', () => socket.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.2', resolve));
+  return {
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        for (const socket of sockets) socket.destroy();
+      }),
+  };
+}
+
+test('when the first grid host goes away the next one serves, without an ADD that fails', async () => {
+  const { grid, ledger } = world;
+  const first = await secondAddress(grid.port);
+  const flags = ['--grid-host=127.0.0.2,127.0.0.1', '--ssl-verify=false'];
+  const host = await new Host(grid, { node: 'host-b', settling, flags }).start();
+  try {
+    const caller = new Caller(host, ledger, 'host-b');
+    expect(await caller.add('c1')).toBe('ok');
+    const before = performance.now();
+    await first.close();
+    expect(await caller.add('c2')).toBe('ok');
+    expect(await caller.del('c1')).toBe('ok');
+    expect(performance.now() - before).toBeLessThan(3_000);
+    await ledger.settled();
+  } finally {
+    await host.dispose();
+  }
+});
+
+test('a grid that restarts while forty containers start lets every one of them start', async () => {
+  const { grid, caller, ledger } = world;
+  await caller.add('c0');
+  grid.latencyMs = 20;
+  const adds = Array.from({ length: 40 }, (_, index) => caller.add(`c${index + 1}`));
+  await until('they are under way', () => grid.inFlightMax > 4);
+  await grid.pause();
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  await grid.resume();
+  grid.expireSessions();
+  expect(new Set(await Promise.all(adds))).toEqual(new Set(['ok']));
+  await ledger.settled();
+});
+
+test('a wrong password is tried once, however many containers start, so that no account is locked', async () => {
+  const { grid, caller } = world;
+  await caller.add('c0');
+  grid.password = 'another';
+  grid.expireSessions();
+  grid.clearLog();
+  const outcomes = await Promise.all(Array.from({ length: 30 }, (_, index) => caller.add(`c${index + 1}`)));
+  expect(new Set(outcomes)).toEqual(new Set([103]));
+  // One with the cookie that is no longer good for each connection, and one login.
+  expect(grid.requests.length).toBeLessThanOrEqual(9);
+  grid.clearLog();
+  await caller.add('c31');
+  expect(grid.requests).toEqual([]);
+});
+
+test('a new certificate is refused until the operator trusts it, and then taken without a restart', async () => {
+  const { grid, ledger } = world;
+  const trust = join(world.host.directory, 'grid.pem');
+  copyFileSync(grid.caFile, trust);
+  const host = await new Host(grid, { node: 'host-b', settling, flags: [`--ssl-verify=${trust}`] }).start();
+  const { port } = grid;
+  await grid.stop();
+  const renewed = await startGrid({ port });
+  try {
+    const caller = new Caller(host, ledger, 'host-b');
+    const failure = await host.add('c1', { limit: 15_000 }).catch((error) => error);
+    expect(failure).toBeInstanceOf(CniError);
+    expect(failure).toMatchObject({ code: 11, message: expect.stringContaining('certificate is not accepted') });
+    copyFileSync(renewed.caFile, trust);
+    await until('the new certificate is trusted', async () => (await caller.add('c1')) === 'ok');
+  } finally {
+    await host.dispose();
+    await renewed.stop();
+  }
+});
+
+describe('somebody edits the grid by hand', () => {
+  const reservation = (container: string) => {
+    const found = world.ledger.reservations().find(({ comment }) => comment?.includes(`container=${container} `));
+    if (found === undefined) throw new Error(`no reservation of ${container}`);
+    return found;
+  };
+
+  test('a deleted reservation: CHECK says so, ADD gives another, DEL succeeds', async () => {
+    const { grid, host, caller, ledger } = world;
+    await caller.add('c1');
+    const { ipv4addr, _ref } = reservation('c1');
+    grid.remove(_ref);
+    const prevResult = { cniVersion: '1.1.0', ips: [{ address: `${ipv4addr}/24` }] };
+    await expect(host.call('CHECK', 'c1', { config: { prevResult } })).rejects.toMatchObject({
+      code: 104,
+      message: expect.stringContaining(`${ipv4addr}`),
+    });
+    expect(await caller.add('c1')).toBe('ok');
+    grid.remove(reservation('c1')._ref);
+    expect(await caller.del('c1')).toBe('ok');
+    await ledger.settled();
+  });
+
+  test('a reservation given to something else: CHECK names the new holder, and DEL leaves it to it', async () => {
+    const { grid, host, caller, ledger } = world;
+    await caller.add('c1');
+    const { ipv4addr, _ref } = reservation('c1');
+    grid.update(_ref, { comment: 'mail server' });
+    ledger.rememberStrangers();
+    const prevResult = { cniVersion: '1.1.0', ips: [{ address: `${ipv4addr}/24` }] };
+    await expect(host.call('CHECK', 'c1', { config: { prevResult } })).rejects.toMatchObject({
+      code: 104,
+      message: expect.stringContaining('mail server'),
+    });
+    expect(await caller.del('c1')).toBe('ok');
+    await ledger.settled();
+  });
+
+  test('a reservation deleted and its address taken by another host: the stale DEL takes nothing', async () => {
+    const { grid, caller, ledger } = world;
+    await caller.add('c1');
+    grid.remove(reservation('c1')._ref);
+    ledger.left(ledger.identity('host-a', { network: 'net-1', containerId: 'c1', ifName: 'eth0' }));
+    const other = await world.another({ node: 'host-b' });
+    expect(await other.add('c2')).toBe('ok');
+    expect(await caller.del('c1')).toBe('ok');
+    await ledger.settled();
+    expect(ledger.live).toHaveLength(1);
+  });
+
+  test('a deleted network is made again for the next container', async () => {
+    const { grid, caller } = world;
+    const fresh = { ipam: { subnet: '10.5.0.0/24', gateway: '10.5.0.1' }, config: { name: 'net-5' } };
+    await caller.add('c1', fresh);
+    const network = grid.networks().find((each) => each.network === '10.5.0.0/24');
+    grid.remove(network?._ref ?? '');
+    await caller.del('c1', fresh);
+    expect(await caller.add('c2', fresh)).toBe('ok');
+  });
+});
+
+test('a host with more reservations than one answer may hold collects its dead by pages', async () => {
+  const { grid, caller, ledger } = world;
+  const wide = { ipam: { subnet: '10.30.0.0/20', gateway: '10.30.0.1' }, config: { name: 'wide' } };
+  await caller.add('alive', wide);
+  // Unknown to the daemon's state: only the list on the grid tells.
+  const identity = (index: number) =>
+    ledger.identity('host-a', { network: 'wide', containerId: `d${index}`, ifName: 'e' });
+  for (let index = 0; index < 1_050; index += 1) {
+    const ipv4addr = `func:nextavailableip:10.30.0.0/20`;
+    grid.add('fixedaddress', {
+      ipv4addr,
+      match_client: 'RESERVED',
+      mac: '00:00:00:00:00:00',
+      comment: identity(index),
+    });
+  }
+  expect(await caller.gc(['alive'], wide)).toBe('ok');
+  await ledger.settled();
+});

@@ -1,0 +1,87 @@
+/** A release that could not be done at once is done later - once, in its place, and without a burst or a spin. */
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { Store } from '../../src/infoblox/store.ts';
+import { until } from '../fixture/host.ts';
+import { pause, startWorld, type World } from './world.ts';
+
+let world: World;
+
+beforeEach(async () => {
+  world = await startWorld();
+});
+afterEach(() => world.end());
+
+const gone = () => world.ledger.reservations().length === 0;
+
+test('an ADD after an owed DEL keeps its address: the DEL is not carried out behind its back', async () => {
+  const { grid, caller, ledger } = world;
+  await caller.add('c1');
+  await grid.pause();
+  expect(await caller.del('c1')).toBe('ok');
+  await grid.resume();
+  expect(await caller.add('c1')).toBe('ok');
+  // Longer than the first pause before an owed release is tried.
+  await pause(6_000);
+  expect(ledger.brokenNow()).toEqual([]);
+  await ledger.settled();
+});
+
+test('a DEL noted by the plugin while the daemon was down does not undo the ADD that follows', async () => {
+  const { host, caller, ledger } = world;
+  await caller.add('c1');
+  await host.stop();
+  caller.leaveNote('c1');
+  await host.start();
+  expect(await caller.add('c1')).toBe('ok');
+  await pause(500);
+  await ledger.settled();
+});
+
+test('a DEL noted by the plugin while the daemon was down is settled when it starts', async () => {
+  const { host, caller } = world;
+  await caller.add('c1');
+  await host.stop();
+  caller.leaveNote('c1');
+  await host.start();
+  await until('the note is settled', gone);
+});
+
+test('a DEL that the daemon could not finish survives its restart', async () => {
+  const { grid, host, caller } = world;
+  await caller.add('c1');
+  await grid.pause();
+  await caller.del('c1');
+  await host.stop();
+  await grid.resume();
+  await host.start();
+  await until('the owed release is settled', gone);
+});
+
+test('while the grid hangs upkeep waits, and does not look at the clock a thousand times a second', async () => {
+  const { host, grid, caller } = world;
+  await caller.add('c1');
+  await host.stop();
+  caller.leaveNote('c1');
+  const disarm = grid.inject({ times: Number.POSITIVE_INFINITY, type: 'fixedaddress', effect: { kind: 'hang' } });
+  grid.clearLog();
+  await host.start();
+  await until('upkeep asks', () => grid.requests.some(({ type }) => type === 'fixedaddress'));
+  const looks = vi.spyOn(Store.prototype, 'nextDue');
+  await pause(1_000);
+  expect(looks.mock.calls.length).toBeLessThan(20);
+  looks.mockRestore();
+  disarm();
+});
+
+test('a hundred and fifty owed releases go back two at a time', async () => {
+  const { host, grid, caller } = world;
+  await Promise.all(Array.from({ length: 150 }, (_, index) => caller.add(`c${index}`)));
+  await host.stop();
+  for (let index = 0; index < 150; index += 1) caller.leaveNote(`c${index}`);
+  grid.latencyMs = 5;
+  grid.clearLog();
+  await host.start();
+  await until('all are settled', gone);
+  // Upkeep's two, and the look whether the grid answers.
+  expect(grid.inFlightMax).toBeLessThanOrEqual(4);
+});
