@@ -1,0 +1,72 @@
+import { describe, expect, test } from 'vitest';
+import { flags, parseFlags, UsageError, usage } from '../../../src/modes/daemon/flags.ts';
+
+/** The original's flags and their defaults: unit files and manifests out there depend on them. */
+const original: Record<string, string> = {
+  'grid-host': '192.168.124.200',
+  'wapi-port': '443',
+  'wapi-username': '',
+  'wapi-password': '',
+  'wapi-version': '2.3',
+  'ssl-verify': 'false',
+  'socket-dir': '/run/cni',
+  'driver-name': 'infoblox',
+  'network-view': 'default',
+  'network-container': '172.18.0.0/16',
+  'prefix-length': '24',
+};
+
+describe('a flag', () => {
+  test('of the original has its name and default', () => {
+    expect(parseFlags([])).toMatchObject(original);
+  });
+
+  test.each([
+    [['--wapi-port=8443']],
+    [['--wapi-port', '8443']],
+    [['-wapi-port=8443']],
+    [['-wapi-port', '8443']],
+    [['--wapi-port=1', '--wapi-port', '8443']],
+  ])('is taken as %j', (args) => {
+    expect(parseFlags(args)['wapi-port']).toBe('8443');
+  });
+
+  test.each(['', 'a=b', '--grid-host', '-x', 'with space', 'p$a"s\'s', 'no-help', 'é\n', '--', 'false'])(
+    'takes the value %j as it is',
+    (value) => {
+      expect(parseFlags([`--wapi-password=${value}`])['wapi-password']).toBe(value);
+      expect(parseFlags(['--wapi-password', value, '--wapi-port', '1'])).toMatchObject({
+        'wapi-password': value,
+        'wapi-port': '1',
+      });
+    },
+  );
+
+  test.each([
+    ['--grid-hots=x', 'unknown flag --grid-hots; did you mean --grid-host?'],
+    ['--wapi_port=1', 'unexpected argument "--wapi_port=1"'],
+    ['--socket=/run', 'unknown flag --socket; see --help'],
+    ['--toString=x', 'unexpected argument "--toString=x"'],
+    ['--constructor=x', 'unknown flag --constructor; see --help'],
+    ['--wapi-port', 'flag --wapi-port needs a value'],
+    ['start', 'unexpected argument "start"'],
+    ['--', 'unexpected argument "--"'],
+    ['', 'unexpected argument ""'],
+  ])('%j is refused: %s', (arg, message) => {
+    expect(() => parseFlags([arg])).toThrow(new UsageError(message));
+  });
+
+  test('asks for help or the version in any usual way', () => {
+    for (const arg of ['--help', '-help', '-h']) expect(parseFlags([arg]).help).toBe(true);
+    for (const arg of ['--version', '-version']) expect(parseFlags([arg]).version).toBe(true);
+    const quiet = parseFlags([]);
+    expect([quiet.help ?? false, quiet.version ?? false]).toEqual([false, false]);
+  });
+});
+
+test('the help names every flag with its default, and where a password may come from', () => {
+  const text = usage();
+  for (const name of Object.keys(flags)) expect(text).toContain(`  --${name}`);
+  for (const value of Object.values(original)) if (value !== '') expect(text).toContain(`(default "${value}")`);
+  expect(text).toContain('WAPI_PASSWORD');
+});

@@ -1,0 +1,160 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { parseFlags, UsageError } from '../../../src/modes/daemon/flags.ts';
+import { readOptions } from '../../../src/modes/daemon/options.ts';
+import { makeCertificate } from '../../simulator/http/certificate.ts';
+
+let directory: string;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-options-'));
+});
+afterEach(() => {
+  rmSync(directory, { recursive: true, force: true });
+});
+
+const options = (args: readonly string[] = [], env: Record<string, string> = {}, isTerminal = false) =>
+  readOptions(parseFlags(args), env, isTerminal);
+
+function file(name: string, text: string): string {
+  const path = join(directory, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+test('without any flag the daemon has the settings of the original', () => {
+  expect(options()).toMatchObject({
+    ...{ gridHosts: ['192.168.124.200'], wapiPort: 443, wapiUsername: '', wapiVersion: '2.3', tls: { verify: false } },
+    ...{ socketDir: '/run/cni', driverName: 'infoblox', networkView: 'default', networkContainer: '172.18.0.0/16' },
+    ...{ prefixLength: 24, clusterName: 'cluster-1', nodeName: hostname(), stateDir: '/var/lib/infoblox-cni' },
+    ...{ addTimeout: 30_000, reapAfter: 600_000, logLevel: 'info', logFormat: 'json' },
+  });
+});
+
+test.each([
+  [['--grid-host=a.example, 10.0.0.1,[fd00::1]'], { gridHosts: ['a.example', '10.0.0.1', '[fd00::1]'] }],
+  [['--wapi-port=8443'], { wapiPort: 8443 }],
+  [['--wapi-version=2.12.3'], { wapiVersion: '2.12.3' }],
+  [['--wapi-version=3.0'], { wapiVersion: '3.0' }],
+  [['--socket-dir=/run/cni//'], { socketDir: '/run/cni' }],
+  [['--driver-name=ibx'], { driverName: 'ibx' }],
+  [['--network-view= Kunden Süd '], { networkView: 'Kunden Süd' }],
+  [['--node-name=worker-1.example'], { nodeName: 'worker-1.example' }],
+  [['--add-timeout=1500ms'], { addTimeout: 1_500 }],
+  [['--add-timeout=1m'], { addTimeout: 60_000 }],
+  [['--reap-after=0'], { reapAfter: 0 }],
+  [['--reap-after=1.5h'], { reapAfter: 5_400_000 }],
+  [['--log-level=debug', '--log-format=text'], { logLevel: 'debug', logFormat: 'text' }],
+] as const)('%j is understood', (args, expected) => {
+  expect(options(args)).toMatchObject(expected);
+});
+
+test.each([
+  ['--grid-host=', /^--grid-host "" must not be empty$/],
+  ['--grid-host=a,,b', /^--grid-host "a,,b" must name hosts or addresses/],
+  ['--grid-host=https://grid', /must name hosts or addresses/],
+  ['--grid-host=grid:443', /must name hosts or addresses/],
+  ['--grid-host=user@grid', /must name hosts or addresses/],
+  ['--wapi-port=0', /^--wapi-port "0" must be a port number$/],
+  ['--wapi-port=65536', /must be a port number/],
+  ['--wapi-port=https', /must be a port number/],
+  ['--wapi-version=2', /must be a version such as 2\.3/],
+  ['--wapi-version=v2.5', /must be a version such as 2\.3/],
+  ['--wapi-version=2.2.2', /must be 2\.3 or above/],
+  ['--wapi-version=1.7.5', /must be 2\.3 or above/],
+  ['--socket-dir=run/cni', /must be an absolute path/],
+  ['--state-dir=', /must be an absolute path/],
+  ['--driver-name=a/b', /must consist of letters, digits/],
+  ['--driver-name=', /must consist of letters, digits/],
+  ['--cluster-name=my cluster', /must consist of letters, digits/],
+  ['--node-name=host a', /^--node-name "host a" must consist of letters, digits/],
+  ['--network-view= ', /must not be empty/],
+  ['--prefix-length=/24', /must be a whole number of bits/],
+  ['--prefix-length=31', /^--network-container, --prefix-length: prefix-length 31/],
+  ['--prefix-length=16', /a \/16 network does not fit into 172\.18\.0\.0\/16/],
+  ['--network-container=172.18.0.1/16', /has host bits set; did you mean 172\.18\.0\.0\/16\?/],
+  ['--network-container=', /neither subnet nor network-container is set/],
+  ['--add-timeout=30', /must be a duration such as 500ms, 30s or 10m/],
+  ['--add-timeout=0', /must be at least 1s/],
+  ['--add-timeout=2m', /must be at most 60s: runtimes give up then/],
+  ['--reap-after=-1s', /must be a duration/],
+  ['--log-level=trace', /must be error, warn, info or debug/],
+  ['--log-format=xml', /must be text, json or auto/],
+])('%s is refused: %s', (arg, message) => {
+  const attempt = () => options([arg]);
+  expect(attempt).toThrow(UsageError);
+  expect(attempt).toThrow(message);
+});
+
+test('a log goes as text to a terminal and as JSON elsewhere, unless told', () => {
+  expect(options([], {}, true).logFormat).toBe('text');
+  expect(options([], {}, false).logFormat).toBe('json');
+  expect(options(['--log-format=json'], {}, true).logFormat).toBe('json');
+});
+
+describe('the password', () => {
+  test('is the flag’s, before the file’s, before the environment’s, before the credential of systemd', () => {
+    const flag = '--wapi-password=one';
+    const fromFile = `--wapi-password-file=${file('password', 'two\n')}`;
+    mkdirSync(join(directory, 'credentials'));
+    writeFileSync(join(directory, 'credentials', 'wapi-password'), 'four\n');
+    const env = { WAPI_PASSWORD: 'three', CREDENTIALS_DIRECTORY: join(directory, 'credentials') };
+    expect(options([flag, fromFile], env).readPassword()).toBe('one');
+    expect(options([fromFile], env).readPassword()).toBe('two');
+    expect(options([], env).readPassword()).toBe('three');
+    expect(options([], { CREDENTIALS_DIRECTORY: env.CREDENTIALS_DIRECTORY }).readPassword()).toBe('four');
+    expect(options().readPassword()).toBe('');
+  });
+
+  test('is read anew each time; one line break at its end is not part of it', () => {
+    const path = file('password', ' pass word \r\n');
+    const { readPassword } = options([`--wapi-password-file=${path}`]);
+    expect(readPassword()).toBe(' pass word ');
+    writeFileSync(path, 'next\n\n');
+    expect(readPassword()).toBe('next\n');
+  });
+
+  test('that cannot be read is no start error, but says where it was looked for', () => {
+    const { readPassword } = options([`--wapi-password-file=${join(directory, 'absent')}`]);
+    expect(readPassword).toThrow(/^cannot read the WAPI password: ENOENT/);
+  });
+});
+
+describe('--ssl-verify', () => {
+  test('true trusts what the host trusts', () => {
+    const { verify, trusted } = options(['--ssl-verify=true']).tls;
+    expect(verify).toBe(true);
+    expect(trusted?.().length).toBeGreaterThan(50);
+  });
+
+  test('takes a file of certificates, and its renewal', async () => {
+    const [first, second] = await Promise.all([makeCertificate(), makeCertificate()]);
+    const path = file('ca.pem', first.cert);
+    const { verify, trusted } = options([`--ssl-verify=${path}`]).tls;
+    expect([verify, trusted?.()]).toEqual([true, [first.cert]]);
+    writeFileSync(path, `${first.cert}\n${second.cert}`);
+    expect(trusted?.()).toEqual([`${first.cert}\n${second.cert}`]);
+    rmSync(path);
+    expect(trusted?.()).toEqual([`${first.cert}\n${second.cert}`]);
+    await Promise.all([first.remove(), second.remove()]);
+  });
+
+  test.each([
+    ['is absent', undefined],
+    ['is empty', ''],
+    ['holds no certificate', '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n'],
+    ['holds a broken one', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'],
+  ])('refuses a file that %s: never less checking than asked for', (_, content) => {
+    const path = join(directory, 'ca.pem');
+    if (content !== undefined) writeFileSync(path, content);
+    expect(() => options([`--ssl-verify=${path}`])).toThrow(
+      /^--ssl-verify ".*ca\.pem" is neither true nor false nor a file of certificates: /,
+    );
+  });
+
+  test.each(['yes', 'TRUE', '1', '/'])('%s is none of the three', (value) => {
+    expect(() => options([`--ssl-verify=${value}`])).toThrow(UsageError);
+  });
+});
