@@ -1,33 +1,34 @@
 /** The built daemon as a service: it starts whatever the grid does, guards its socket, and leaves in good order. */
 import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { test as base, describe, expect } from 'vitest';
 import { until } from '../fixture/host.ts';
-import { type Grid, startGrid } from '../simulator/grid.ts';
+import { startGrid } from '../simulator/grid.ts';
 import { BuiltHost, failure } from './built-host.ts';
 import { DaemonProcess } from './daemon-process.ts';
 import { daemonFile, run } from './program.ts';
 
-let grid: Grid;
-let host: BuiltHost;
+/** Each test has a grid and a host of its own, so that they can run beside each other: most of the time they wait. */
+const test = base
+  .extend('grid', async ({ task: _task }, { onCleanup }) => {
+    const grid = await startGrid();
+    onCleanup(() => grid.stop());
+    return grid;
+  })
+  .extend('host', async ({ grid }, { onCleanup }) => {
+    const host = new BuiltHost(grid);
+    onCleanup(() => host.dispose());
+    return host;
+  });
 
-beforeEach(async () => {
-  grid = await startGrid();
-  host = new BuiltHost(grid);
-});
-afterEach(async () => {
-  await host.dispose();
-  await grid.stop();
-});
-
-describe('the socket', () => {
-  test('is for root alone, in a directory for all to see', async () => {
+describe.concurrent('the socket', () => {
+  test('is for root alone, in a directory for all to see', async ({ host }) => {
     await host.start();
     expect((statSync(host.socket).mode & 0o777).toString(8)).toBe('600');
     expect((statSync(host.socketDir).mode & 0o777).toString(8)).toBe('755');
   });
 
-  test('is never taken from a live daemon', async () => {
+  test('is never taken from a live daemon', async ({ grid, host }) => {
     await host.start();
     const flags = [...host.flags, `--state-dir=${join(host.directory, 'other')}`];
     const second = await run(daemonFile, flags, { WAPI_PASSWORD: grid.password });
@@ -38,7 +39,7 @@ describe('the socket', () => {
     expect(await host.add('served')).toBe('10.0.0.2');
   });
 
-  test('of a daemon that crashed is replaced', async () => {
+  test('of a daemon that crashed is replaced', async ({ host }) => {
     await host.start();
     const address = await host.add('before');
     await host.daemon.kill();
@@ -47,46 +48,46 @@ describe('the socket', () => {
     expect(await host.add('before')).toBe(address);
   });
 
-  test('is gone when the daemon has left', async () => {
+  test('is gone when the daemon has left', async ({ host }) => {
     await host.start();
     expect(await host.daemon.stop()).toBe(0);
     expect(existsSync(host.socket)).toBe(false);
   });
 });
 
-describe('what it cannot use is a start error that names the flag', () => {
-  const start = (...flags: string[]) => run(daemonFile, [...host.flags, ...flags], { WAPI_PASSWORD: grid.password });
+describe.concurrent('what it cannot use is a start error that names the flag', () => {
+  const start = (host: BuiltHost, ...flags: string[]) => run(daemonFile, [...host.flags, ...flags], {});
 
-  test.each(['--socket-dir', '--state-dir'])('%s below a regular file', async (flag) => {
+  test.for(['--socket-dir', '--state-dir'])('%s below a regular file', async (flag, { host }) => {
     const file = join(host.directory, 'file');
     writeFileSync(file, '');
-    const { exitCode, stdout, stderr } = await start(`${flag}=${file}/sub`);
+    const { exitCode, stdout, stderr } = await start(host, `${flag}=${file}/sub`);
     expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
     expect(stderr).toContain(flag);
     expect(stderr).toContain(`${file}/sub`);
     expect(stderr).not.toMatch(/^\s+at /m);
   });
 
-  test('a state directory that another daemon uses', async () => {
+  test('a state directory that another daemon uses', async ({ host }) => {
     await host.start();
-    const { exitCode, stderr } = await start('--driver-name=other');
+    const { exitCode, stderr } = await start(host, '--driver-name=other');
     expect(exitCode).toBe(1);
     expect(stderr).toContain('stop the other daemon, or give this one a --state-dir of its own');
   });
 
-  test('a directory in the place of the socket', async () => {
+  test('a directory in the place of the socket', async ({ host }) => {
     mkdirSync(host.socket, { recursive: true });
-    const { exitCode, stderr } = await start();
+    const { exitCode, stderr } = await start(host);
     expect(exitCode).toBe(1);
     expect(stderr).toContain(host.socketDir);
     rmSync(host.socket, { recursive: true });
   });
 });
 
-describe('stopping', () => {
-  test.each(['SIGTERM', 'SIGINT'] as const)(
+describe.concurrent('stopping', () => {
+  test.for(['SIGTERM', 'SIGINT'] as const)(
     '%s lets the call in flight end, then the daemon leaves',
-    async (signal) => {
+    async (signal, { grid, host }) => {
       await host.start();
       await host.add('first');
       grid.latencyMs = 1_000;
@@ -101,7 +102,7 @@ describe('stopping', () => {
     },
   );
 
-  test('a second signal changes nothing', async () => {
+  test('a second signal changes nothing', async ({ grid, host }) => {
     await host.start();
     await host.add('first');
     grid.latencyMs = 500;
@@ -115,8 +116,8 @@ describe('stopping', () => {
   });
 });
 
-describe('trouble with the grid', () => {
-  test('away at the start: it listens, says so, and serves as soon as the grid is there', async () => {
+describe.concurrent('trouble with the grid', () => {
+  test('away at the start: it listens, says so, and serves as soon as the grid is there', async ({ grid, host }) => {
     await grid.pause();
     await host.start();
     await host.daemon.says('the grid does not serve us');
@@ -133,7 +134,7 @@ describe('trouble with the grid', () => {
     expect(await host.add('c1')).toBe('10.0.0.2');
   });
 
-  test('away later: an ADD says so, and a release is made up for', async () => {
+  test('away later: an ADD says so, and a release is made up for', async ({ grid, host }) => {
     await host.start();
     await host.add('c1');
     await grid.pause();
@@ -146,7 +147,10 @@ describe('trouble with the grid', () => {
     expect(grid.fixedAddresses()[0]?.ipv4addr).toBe('10.0.0.1');
   });
 
-  test('a wrong password: it says so, does not hammer, and recovers when the file is corrected', async () => {
+  test('a wrong password: it says so, does not hammer, and recovers when the file is corrected', async ({
+    grid,
+    host,
+  }) => {
     const file = join(host.directory, 'password');
     writeFileSync(file, 'wrong-one\n');
     const flags = [...host.flags, `--wapi-password-file=${file}`];
