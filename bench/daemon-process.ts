@@ -1,0 +1,55 @@
+/** The built daemon as a process, against a grid. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { builtDaemon } from './built.ts';
+import type { GridAccess } from './remote-grid.ts';
+
+export class DaemonProcess {
+  readonly #child: ChildProcess;
+
+  private constructor(child: ChildProcess) {
+    this.#child = child;
+  }
+
+  /**
+   * Starts it; it may not listen yet when this returns.
+   * @param directory gets the socket and the log
+   */
+  static start(grid: GridAccess, directory: string, state: string): DaemonProcess {
+    const log = openSync(join(directory, 'log'), 'a');
+    const args = [
+      `--grid-host=${grid.host}`,
+      `--wapi-port=${grid.port}`,
+      `--wapi-username=${grid.username}`,
+      `--ssl-verify=${grid.caFile}`,
+      `--socket-dir=${join(directory, 'run')}`,
+      `--state-dir=${state}`,
+      '--node-name=bench',
+    ];
+    try {
+      const env = { WAPI_PASSWORD: grid.password };
+      return new DaemonProcess(spawn(builtDaemon, args, { env, cwd: '/', stdio: ['ignore', log, log] }));
+    } finally {
+      closeSync(log);
+    }
+  }
+
+  /** Megabytes (10^6) of memory that are resident. */
+  residentMegabytes(): number {
+    const status = readFileSync(`/proc/${this.#child.pid}/status`, 'utf8');
+    return (Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024) / 1e6;
+  }
+
+  /** False once it has ended. */
+  get running(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  async stop(): Promise<void> {
+    if (!this.running) return;
+    const gone = new Promise((resolve) => this.#child.once('exit', resolve));
+    this.#child.kill('SIGTERM');
+    await gone;
+  }
+}

@@ -1,0 +1,65 @@
+import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { Store } from '../../src/infoblox/store.ts';
+import { Host } from '../../test/fixture/host.ts';
+import { atMost, type Measurement, plain, type Row, type Settings } from '../figure.ts';
+import { RemoteGrid } from '../remote-grid.ts';
+import { interleave, median, timed } from '../samples.ts';
+import { stopwatch } from '../stopwatch.ts';
+
+export const durability: Measurement = {
+  name: 'durability',
+  about:
+    'the daemon in the process of the bench, its store on a real disk, every call of the store timed while warm ADDs come over ' +
+    'the socket. The calls are synchronous, so their sum is what durable state adds to an ADD; the rest is the ADD without it. ' +
+    'The disk alone: two writes of 16 KiB over a file that is there, each followed by fdatasync, as SQLite does for an ADD, in ' +
+    'turns with the ADDs. If that alone takes longer than the target, no durable state could meet it.',
+  run: measure,
+};
+
+async function measure({ quick, progress }: Settings): Promise<Row[]> {
+  const rounds = quick ? 60 : 400;
+  progress(`durability: ${rounds} ADDs with the store's time taken`);
+  const grid = await RemoteGrid.start();
+  const host = await new Host(grid.access).start();
+  const store = stopwatch(Store.prototype);
+  const file = openSync(join(host.directory, 'disk'), 'w');
+  try {
+    const config = { subnet: '10.64.0.0/15', gateway: '10.64.0.1' };
+    await host.add('first', { ipam: config });
+    let container = 0;
+    const inStore: number[] = [];
+    const add = async () => {
+      container += 1;
+      store.reset();
+      const { milliseconds } = await timed(() => host.add(`container-${container}`, { ipam: config }));
+      inStore.push(store.milliseconds());
+      return milliseconds;
+    };
+    const { adds, disk } = await interleave(rounds, {
+      adds: add,
+      disk: async () => (await timed(() => twice(file))).milliseconds,
+    });
+    const whole = median(adds);
+    return [
+      atMost('durable state in a warm ADD', median(inStore), 1, ' ms', `of ${whole.toFixed(2)} ms in all`),
+      plain('  ADD with state / without', whole / (whole - median(inStore)), ' x'),
+      plain('  the disk alone, two synced writes', median(disk), ' ms'),
+      plain('  durable state beyond the disk', median(inStore) - median(disk), ' ms'),
+    ];
+  } finally {
+    store.stop();
+    closeSync(file);
+    await host.dispose();
+    await grid.stop();
+  }
+}
+
+const block = Buffer.alloc(16_384, 1);
+
+function twice(file: number): void {
+  for (let time = 0; time < 2; time += 1) {
+    writeSync(file, block, 0, block.length, time * block.length);
+    fdatasyncSync(file);
+  }
+}

@@ -1,0 +1,46 @@
+import { statSync } from 'node:fs';
+import { type BenchHost, withHost } from '../bench-host.ts';
+import { builtPlugin } from '../built.ts';
+import { atMost, type Measurement, plain, type Row, type Settings } from '../figure.ts';
+
+const inParallel = 8;
+
+export const size: Measurement = {
+  name: 'size',
+  about:
+    'MB are 10^6 bytes. Memory is what is resident of the daemon (VmRSS), idle, before and after a thousand containers.',
+  run: measure,
+};
+
+async function measure({ quick, progress }: Settings): Promise<Row[]> {
+  const file = statSync(builtPlugin).size / 1e6;
+  return withHost({}, async (host) => {
+    await host.grid.quiet(1_000);
+    const idle = host.daemon.residentMegabytes();
+    const containers = quick ? 200 : 1000;
+    progress(`size: ${containers} ADDs and DELs`);
+    const names = Array.from({ length: containers }, () => host.newContainer());
+    await eachOf(names, (name) => host.call('ADD', name));
+    await eachOf(names, (name) => host.call('DEL', name));
+    await host.grid.quiet(1_000);
+    return [
+      atMost('size of the executable', file, 112, ' MB'),
+      plain('memory of the daemon, idle', idle, ' MB'),
+      plain(`memory after ${containers} ADD + ${containers} DEL`, host.daemon.residentMegabytes(), ' MB'),
+      ...(await leftOvers(host)),
+    ];
+  });
+}
+
+async function leftOvers(host: BenchHost): Promise<Row[]> {
+  const { addresses } = await host.grid.ask();
+  return [atMost('reservations left on the grid', addresses, 1, '', "the gateway's")];
+}
+
+async function eachOf(names: readonly string[], work: (name: string) => Promise<unknown>): Promise<void> {
+  const rest = [...names];
+  const worker = async () => {
+    for (let name = rest.pop(); name !== undefined; name = rest.pop()) await work(name);
+  };
+  await Promise.all(Array.from({ length: inParallel }, worker));
+}

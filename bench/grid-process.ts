@@ -1,0 +1,24 @@
+/** The simulated grid as a process of its own: its work shall not share an event loop with what is measured. */
+import { type Grid, startGrid } from '../test/simulator/grid.ts';
+import type { GridQuestion, GridState } from './remote-grid.ts';
+
+const grid = await startGrid();
+process.on('message', (question: GridQuestion) => process.send?.(answer(grid, question)));
+process.on('disconnect', () => grid.stop().then(() => process.exit(0)));
+process.on('SIGINT', () => {});
+const { host, port, username, password, caFile } = grid;
+process.send?.({ host, port, username, password, caFile });
+
+function answer(grid: Grid, question: GridQuestion): GridState {
+  if (question.latencyMs !== undefined) grid.latencyMs = question.latencyMs;
+  if (question.network !== undefined) grid.add('network', { network: question.network });
+  const state = {
+    requests: grid.requests.length,
+    connections: new Set(grid.requests.map((request) => request.connection)).size,
+    logins: grid.logins,
+    networks: grid.networks().map(({ network }) => network),
+    addresses: grid.fixedAddresses().length,
+  };
+  if (question.clear === true) grid.clearLog();
+  return state;
+}

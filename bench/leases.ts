@@ -1,0 +1,40 @@
+/** State files of a host that has run for long: many leases, without the hours that it takes to give them. */
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { hostPrefix } from '../src/infoblox/identity.ts';
+import { hostNamespaces } from '../src/infoblox/namespaces.ts';
+import { Store } from '../src/infoblox/store.ts';
+
+/**
+ * Fills a new state file with leases of the network that the bench uses, each with a network namespace that is there
+ * no more. One goes through the store; the rest are copies of its row in one transaction, whatever its columns are.
+ */
+export function fillState(directory: string, leases: number): void {
+  const identity = `${hostPrefix({ cluster: 'cluster-1', node: 'bench' })}network=bench container=old-0 interface=eth0`;
+  const { store } = Store.open(directory);
+  store.put({
+    identity,
+    network: 'bench',
+    view: 'default',
+    state: 'held',
+    address: '10.65.0.1',
+    netns: '/run/netns/old',
+    netnsId: '4:4026532000',
+    bootId: hostNamespaces().bootId,
+    createdAt: Date.now(),
+    attempts: 0,
+    dueAt: null,
+    suspectUntil: null,
+  });
+  store.setFact('adopted', 'yes');
+  store.close();
+  const database = new DatabaseSync(join(directory, 'state.db'));
+  const row = database.prepare('SELECT * FROM attachment').get() ?? {};
+  const others = Object.keys(row).filter((column) => column !== 'identity');
+  const copies = leases - 1;
+  database.exec(`
+    WITH RECURSIVE number(n) AS (SELECT 1 WHERE ${copies} > 0 UNION ALL SELECT n + 1 FROM number WHERE n < ${copies})
+    INSERT INTO attachment (identity, ${others.join(', ')})
+    SELECT replace(identity, '=old-0 ', '=old-' || n || ' '), ${others.join(', ')} FROM attachment, number`);
+  database.close();
+}

@@ -1,0 +1,51 @@
+/** Numbers out of repetitions: sides that take turns, so that a noisy moment falls on all of them alike. */
+
+/** One side of a comparison: does the work once and answers what it took, in milliseconds. */
+export type Side = () => number | Promise<number>;
+
+/**
+ * Measures all sides in turns, A B C, B C A, C A B, after one round that does not count.
+ * @returns the milliseconds of each side, in the order measured
+ */
+export async function interleave<Name extends string>(
+  rounds: number,
+  sides: Readonly<Record<Name, Side>>,
+): Promise<Record<Name, number[]>> {
+  const names = Object.keys(sides) as Name[];
+  const measured = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<Name, number[]>;
+  for (const name of names) await sides[name]();
+  for (let round = 0; round < rounds; round += 1) {
+    const first = round % names.length;
+    for (const name of [...names.slice(first), ...names.slice(0, first)]) measured[name].push(await sides[name]());
+  }
+  return measured;
+}
+
+export function median(values: readonly number[]): number {
+  return quantile(values, 0.5);
+}
+
+/** The middle half's width in percent of the median: how noisy the machine was. */
+export function spread(values: readonly number[]): number {
+  return (100 * (quantile(values, 0.75) - quantile(values, 0.25))) / median(values);
+}
+
+/** How many times as long one side takes as another, by their medians. */
+export function ratio(values: readonly number[], opponent: readonly number[]): number {
+  return median(values) / median(opponent);
+}
+
+/** Milliseconds that some work takes, and what it gave. */
+export async function timed<T>(work: () => T | Promise<T>): Promise<{ milliseconds: number; value: T }> {
+  const begin = process.hrtime.bigint();
+  const value = await work();
+  return { milliseconds: Number(process.hrtime.bigint() - begin) / 1e6, value };
+}
+
+function quantile(values: readonly number[], part: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = (sorted.length - 1) * part;
+  const [low, high] = [sorted[Math.floor(at)], sorted[Math.ceil(at)]];
+  if (low === undefined || high === undefined) throw new Error('no measurements');
+  return low + (high - low) * (at - Math.floor(at));
+}
