@@ -10,6 +10,10 @@ export class DaemonProcess {
 
   private constructor(child: ChildProcess) {
     this.#child = child;
+    // A bench that is interrupted takes its daemons along.
+    const kill = () => child.kill('SIGKILL');
+    process.once('exit', kill);
+    child.once('exit', () => process.off('exit', kill));
   }
 
   /**

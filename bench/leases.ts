@@ -25,6 +25,7 @@ export function fillState(directory: string, leases: number): void {
     attempts: 0,
     dueAt: null,
     suspectUntil: null,
+    doomedUntil: null,
   });
   store.setFact('adopted', 'yes');
   store.close();
