@@ -46,10 +46,16 @@ export async function exchange(
     agent: request.headers['user-agent'] ?? '',
   };
   context.arrived(record);
-  response.once('close', () => {
+  // 'finish' comes before the next request on this connection can, 'close' only later; a cut connection has no 'finish'.
+  let over = false;
+  const finished = () => {
+    if (over) return;
+    over = true;
     if (response.headersSent) record.status = response.statusCode;
     context.finished(record);
-  });
+  };
+  response.once('finish', finished);
+  response.once('close', finished);
   if (context.latencyMs() > 0) await sleep(context.latencyMs());
 
   const carryOut = () => answer(context, request, url, body, record);
