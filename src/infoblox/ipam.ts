@@ -196,12 +196,13 @@ export class Ipam {
       const given = await this.#giveAgain(before, request, signal);
       if (given !== undefined) return given;
     } else if (before !== undefined && before.view !== request.policy.view) {
-      await reservations.release(identity, before.view, signal);
+      await this.#leaveView(before, signal);
     }
     const look = namespaces.look(request.netns);
     const row: Row = {
       ...this.#parts.releases.newRow(identity, request.attachment.network, request.policy.view),
       suspectUntil: before !== undefined && releases.isSuspect(before) ? before.suspectUntil : null,
+      doomedUntil: before !== undefined && releases.isDoomed(before) ? before.doomedUntil : null,
       netns: request.netns,
       netnsId: look.kind === 'there' ? look.id : null,
       bootId: namespaces.bootId,
@@ -212,22 +213,29 @@ export class Ipam {
     try {
       const network = await networks.ensure(request.policy, signal);
       const found = maybeOnGrid ? await reservations.find(identity, network.view, signal) : [];
-      const usable = found.find((object) => fits(object.ipv4addr, network, request.requested));
-      if (found.length > 0 && usable === undefined) await reservations.release(identity, network.view, signal);
-      maybeOnGrid = usable !== undefined;
+      // What an earlier delete may remove yet is neither given nor deleted again; upkeep looks at it when that is over.
+      const doomed = releases.isDoomed(row) ? found.map((object) => object.ipv4addr) : [];
+      const usable = found.find(
+        (object) => !doomed.includes(object.ipv4addr) && fits(object.ipv4addr, network, request.requested),
+      );
+      if (found.length > doomed.length && usable === undefined) await releases.clear(row, signal);
+      maybeOnGrid = usable !== undefined || doomed.length > 0;
       const reservation = usable
         ? { address: usable.ipv4addr, suspect: found.length > 1 }
-        : await this.#reserve(identity, network, request, signal);
+        : await this.#reserve(identity, network, request, doomed, signal);
       maybeOnGrid = true;
-      const suspectUntil = reservation.suspect ? releases.suspectFromNow() : row.suspectUntil;
-      const dueAt = suspectUntil === null ? null : releases.nextLook(suspectUntil);
+      const suspectUntil = reservation.suspect ? releases.certainFrom() : row.suspectUntil;
+      const dueAt = row.doomedUntil ?? (suspectUntil === null ? null : releases.nextLook(suspectUntil));
       store.put({ ...row, state: 'held', address: reservation.address, suspectUntil, dueAt });
       if (dueAt !== null) this.#parts.onDue();
       return { address: reservation.address, network, created: true };
     } catch (error) {
       const unknown = error instanceof GridError && error.outcome === 'unknown';
-      if (maybeOnGrid || unknown || row.suspectUntil !== null) {
-        await releases.undo({ ...row, suspectUntil: unknown ? releases.suspectFromNow() : row.suspectUntil });
+      // As it is in the state: a delete may have been lost on the way.
+      const { doomedUntil } = store.get(identity) ?? row;
+      if (maybeOnGrid || unknown || row.suspectUntil !== null || doomedUntil !== null) {
+        const suspectUntil = unknown ? releases.certainFrom() : row.suspectUntil;
+        await releases.undo({ ...row, suspectUntil, doomedUntil });
       } else store.remove(identity);
       throw error;
     }
@@ -235,10 +243,11 @@ export class Ipam {
 
   /** ADD for an attachment that holds an address: the same one, if the grid still has it. */
   async #giveAgain(row: Row, request: AddRequest, signal: AbortSignal): Promise<Given | undefined> {
-    const { store, networks, reservations, namespaces } = this.#parts;
+    const { store, networks, reservations, releases, namespaces } = this.#parts;
     const network = await networks.ensure(request.policy, signal);
     const found = await reservations.find(row.identity, row.view, signal);
-    const object = found.find((candidate) => candidate.ipv4addr === row.address) ?? found[0];
+    const other = releases.isDoomed(row) ? undefined : found[0];
+    const object = found.find((candidate) => candidate.ipv4addr === row.address) ?? other;
     if (object === undefined) return undefined;
     const address = object.ipv4addr;
     if (row.view !== network.view || !fits(address, network, request.requested)) {
@@ -250,16 +259,27 @@ export class Ipam {
     }
     const look = namespaces.look(request.netns);
     const netnsId = look.kind === 'there' ? look.id : null;
-    if (row.netns !== request.netns || row.netnsId !== netnsId || row.address !== address) {
-      store.put({ ...row, address, netns: request.netns, netnsId, bootId: namespaces.bootId });
-    }
+    const { bootId } = namespaces;
+    const same = row.netns === request.netns && row.netnsId === netnsId && row.bootId === bootId;
+    if (!same || row.address !== address) store.put({ ...row, address, netns: request.netns, netnsId, bootId });
     return { address, network, created: false };
   }
 
+  /** Another view than the one in which something may still be held: that has to be given back first. */
+  async #leaveView(before: Row, signal: AbortSignal): Promise<void> {
+    const { doomed } = await this.#parts.releases.clear(before, signal);
+    if (!doomed) return;
+    throw new GridError('busy', `an earlier release in view ${before.view} is not settled yet`, {
+      cure: 'try again in two minutes',
+    });
+  }
+
+  /** @param doomed addresses that are not to be taken for the answer, though they carry the identity */
   async #reserve(
     identity: string,
     network: ReadyNetwork,
     request: AddRequest,
+    doomed: readonly string[],
     signal: AbortSignal,
   ): Promise<Reservation> {
     const { networks, reservations, labels } = this.#parts;
@@ -273,6 +293,7 @@ export class Ipam {
       identity,
       network: ready,
       name,
+      doomed,
       labels: () => labels.forAttachment(attachment, name),
       ...(requested === undefined ? {} : { requested }),
     });

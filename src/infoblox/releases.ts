@@ -2,7 +2,7 @@
  * Giving back what an attachment holds, now or later: owed in the durable state first, then removed from the grid, then
  * forgotten. Callers have the attachment's turn.
  */
-import { type GridError, hasReason } from './errors.ts';
+import { GridError, hasReason } from './errors.ts';
 import type { Exhaustion } from './exhaustion.ts';
 import { shortNetworkName } from './identity.ts';
 import type { Reservations } from './reservations.ts';
@@ -58,6 +58,7 @@ export class Releases {
       attempts: 0,
       dueAt: null,
       suspectUntil: null,
+      doomedUntil: null,
     };
   }
 
@@ -69,8 +70,7 @@ export class Releases {
   async releaseOrOwe(row: Row, signal: AbortSignal): Promise<'released' | 'owed'> {
     const unnoted = this.#note(row, upkeepDelay);
     try {
-      await this.settle({ ...row, state: 'owed' }, signal);
-      return 'released';
+      return await this.settle({ ...row, state: 'owed' }, signal);
     } catch (error) {
       // Only the row could not be removed; it names nothing on the grid any more.
       if (hasReason(error, 'state') && !this.isSuspect(row)) return 'released';
@@ -98,26 +98,60 @@ export class Releases {
     });
   }
 
-  /** Removes from the grid what an owed row stands for, and the row unless a create may still land. */
-  async settle(row: Row, signal: AbortSignal): Promise<void> {
-    const { reservations, exhaustion, store } = this.#parts;
-    await reservations.release(row.identity, row.view, signal);
+  /**
+   * Removes from the grid what an owed row stands for, and the row unless a create may still land.
+   * @returns `owed` if an earlier delete has to be waited for
+   */
+  async settle(row: Row, signal: AbortSignal): Promise<'released' | 'owed'> {
+    const { exhaustion, store } = this.#parts;
+    const { doomed } = await this.clear(row, signal);
+    if (doomed) {
+      this.#putDue({ ...row, attempts: 0, dueAt: row.doomedUntil });
+      return 'owed';
+    }
     exhaustion.released(row.view);
-    if (!this.isSuspect(row)) return store.remove(row.identity);
-    store.put({ ...row, state: 'owed', address: null, attempts: 0, dueAt: this.nextLook(row.suspectUntil) });
-    this.#parts.onDue();
+    if (this.isSuspect(row)) {
+      this.#putDue({ ...row, address: null, attempts: 0, dueAt: this.nextLook(row.suspectUntil) });
+    } else store.remove(row.identity);
+    return 'released';
   }
 
-  /** When a create whose answer is lost now must have landed or been dropped, milliseconds since 1970. */
-  suspectFromNow(): number {
+  /**
+   * Removes what the grid holds for a row, but for the object with the address `keep`. A delete is not sent again while
+   * an earlier one, whose answer was lost, may still be carried out: references are natural keys, so the later of the two
+   * could hit whoever has been given the address in between.
+   * @returns how many were removed, and whether some are left that an earlier delete may remove yet
+   */
+  async clear(row: Row, signal: AbortSignal, keep?: string): Promise<{ removed: number; doomed: boolean }> {
+    const { reservations, store } = this.#parts;
+    const { identity, view } = row;
+    if (this.isDoomed(row)) {
+      const left = await reservations.find(identity, view, signal);
+      return { removed: 0, doomed: left.some((object) => object.ipv4addr !== keep) };
+    }
+    try {
+      return { removed: await reservations.release(identity, view, signal, keep), doomed: false };
+    } catch (error) {
+      if (error instanceof GridError && error.outcome === 'unknown') {
+        store.put({ ...(store.get(identity) ?? row), doomedUntil: this.certainFrom() });
+      }
+      throw error;
+    }
+  }
+
+  /** Whether a delete whose answer was lost may still be carried out. */
+  isDoomed(row: Row): row is Row & { doomedUntil: number } {
+    return this.#isAhead(row.doomedUntil);
+  }
+
+  /** When a write whose answer is lost now must have been carried out or dropped, milliseconds since 1970. */
+  certainFrom(): number {
     return this.#parts.now() + this.#parts.settling.last;
   }
 
-  /** Whether a create whose answer was lost may still land; a time further ahead is due to a clock that was set back. */
+  /** Whether a create whose answer was lost may still land. */
   isSuspect(row: Row): row is Row & { suspectUntil: number } {
-    if (row.suspectUntil === null) return false;
-    const left = row.suspectUntil - this.#parts.now();
-    return left > 0 && left <= this.#parts.settling.last;
+    return this.#isAhead(row.suspectUntil);
   }
 
   /** When to look at the grid next for what may have landed, milliseconds since 1970. */
@@ -129,6 +163,18 @@ export class Releases {
   warn(message: string, identity: string, error: unknown): void {
     const reason = error instanceof Error ? error.message : String(error);
     this.#parts.log.warn(message, { attachment: identity, reason });
+  }
+
+  /** A time further ahead than any that is written is due to a clock that was set back. */
+  #isAhead(time: number | null): boolean {
+    if (time === null) return false;
+    const left = time - this.#parts.now();
+    return left > 0 && left <= this.#parts.settling.last;
+  }
+
+  #putDue(row: Row): void {
+    this.#parts.store.put(row);
+    this.#parts.onDue();
   }
 
   #note(row: Row, delay: number): GridError | undefined {

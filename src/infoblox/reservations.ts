@@ -21,6 +21,8 @@ export interface ReservationRequest {
   /** Shown as the object's name in the grid. */
   readonly name: string;
   readonly labels: () => Attributes;
+  /** Addresses of this identity that a lost delete may free yet: they are no answer to a lost create. */
+  readonly doomed: readonly string[];
   /** This address and no other. */
   readonly requested?: string;
 }
@@ -64,7 +66,7 @@ export class Reservations {
    * @throws GridError; its outcome is `unknown` if the grid may hold, or come to hold, something of this identity
    */
   async reserve(request: ReservationRequest, signal: AbortSignal): Promise<Reservation> {
-    const { identity, network, name, labels, requested } = request;
+    const { identity, network, name, labels, doomed, requested } = request;
     const address = requested ?? `func:nextavailableip:${network.cidr.text},${network.view}`;
     let suspect = false;
     for (let tries = 0; ; tries += 1) {
@@ -75,7 +77,7 @@ export class Reservations {
         if (!(error instanceof GridError)) throw error;
         if (error.outcome === 'unknown') {
           suspect = true;
-          const [found] = await this.#find(request, signal);
+          const found = (await this.#find(request, signal)).find(({ ipv4addr }) => !doomed.includes(ipv4addr));
           if (found !== undefined) return { address: found.ipv4addr, suspect };
         }
         const again = error.outcome === 'unknown' || (error.reason === 'conflict' && requested === undefined);

@@ -29,6 +29,7 @@ const migrations = [
    CREATE INDEX attachment_due ON attachment (dueAt) WHERE dueAt IS NOT NULL;
    CREATE INDEX attachment_network ON attachment (network);
    CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;`,
+  'ALTER TABLE attachment ADD COLUMN doomedUntil INTEGER;',
 ];
 
 const Row = v.object({
@@ -53,6 +54,11 @@ const Row = v.object({
   dueAt: v.nullable(v.number()),
   /** Milliseconds since 1970 until which a create whose answer was lost may still land on the grid. */
   suspectUntil: v.nullable(v.number()),
+  /**
+   * Milliseconds since 1970 until which a delete whose answer was lost may still be carried out: what the grid holds for
+   * this attachment beside `address` may vanish, and is neither given again nor deleted again.
+   */
+  doomedUntil: v.nullable(v.number()),
 });
 export type Row = v.InferOutput<typeof Row>;
 
@@ -139,10 +145,17 @@ export class Store {
     return Number(row?.n ?? 0);
   }
 
-  /** Turns intents of a daemon that died into owed releases; their creates may still be on their way to the grid. */
-  oweIntents(now: number, suspectUntil: number): number {
-    const sql = "UPDATE attachment SET state = 'owed', dueAt = ?, suspectUntil = ? WHERE state = 'intent'";
-    return Number(this.#run(sql, (statement) => statement.run(now, suspectUntil)).changes);
+  /**
+   * What a daemon that died left undone. Intents become owed releases, whose creates may still be on their way to the
+   * grid; of what was due already, deletes may be.
+   * @param until when both must have been carried out or dropped, milliseconds since 1970
+   * @returns the number of intents
+   */
+  oweIntents(now: number, until: number): number {
+    const doom = 'UPDATE attachment SET doomedUntil = ? WHERE dueAt IS NOT NULL';
+    this.#run(doom, (statement) => statement.run(until));
+    const owe = "UPDATE attachment SET state = 'owed', dueAt = ?, suspectUntil = ? WHERE state = 'intent'";
+    return Number(this.#run(owe, (statement) => statement.run(now, until)).changes);
   }
 
   /** A lasting fact about this file, such as that the host's reservations have been read from the grid. */
@@ -189,6 +202,7 @@ function openDatabase(file: string): DatabaseSync {
     database.exec(`PRAGMA user_version = ${migrations.length}; COMMIT`);
     const check = database.prepare('PRAGMA quick_check(1)').get()?.quick_check;
     if (check !== 'ok') throw new UnreadableState(`it is damaged: ${String(check)}`);
+    database.prepare(`SELECT ${columns.join(', ')} FROM attachment`);
     return database;
   } catch (error) {
     database.close();

@@ -101,6 +101,7 @@ export class Upkeep {
         attempts: 0,
         dueAt: null,
         suspectUntil: null,
+        doomedUntil: null,
       });
       found += 1;
     }
@@ -137,8 +138,8 @@ export class Upkeep {
       try {
         const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(attemptTimeout)]);
         if (row.state === 'owed') {
-          await this.#parts.releases.settle(row, signal);
-          this.#parts.log.info('owed release settled', { attachment: identity });
+          const outcome = await this.#parts.releases.settle(row, signal);
+          if (outcome === 'released') this.#parts.log.info('owed release settled', { attachment: identity });
         } else await this.#lookAgain(row, signal);
       } catch (error) {
         this.#postpone(row, error);
@@ -147,13 +148,14 @@ export class Upkeep {
   }
 
   async #lookAgain(row: Row, signal: AbortSignal): Promise<void> {
-    const { store, reservations, log } = this.#parts;
-    const surplus = await reservations.release(row.identity, row.view, signal, row.address ?? undefined);
-    if (surplus > 0) log.info(`removed ${surplus} surplus reservation`, { attachment: row.identity });
-    const next = this.#parts.releases.isSuspect(row)
-      ? { dueAt: this.#parts.releases.nextLook(row.suspectUntil), suspectUntil: row.suspectUntil }
+    const { store, releases, log } = this.#parts;
+    const { removed, doomed } = await releases.clear(row, signal, row.address ?? undefined);
+    if (removed > 0) log.info(`removed ${removed} surplus reservation`, { attachment: row.identity });
+    if (doomed) return store.put({ ...row, attempts: 0, dueAt: row.doomedUntil });
+    const next = releases.isSuspect(row)
+      ? { dueAt: releases.nextLook(row.suspectUntil), suspectUntil: row.suspectUntil }
       : { dueAt: null, suspectUntil: null };
-    store.put({ ...row, attempts: 0, ...next });
+    store.put({ ...row, attempts: 0, doomedUntil: null, ...next });
   }
 
   /** Nothing is ever due later than this, milliseconds since 1970. */
@@ -161,8 +163,11 @@ export class Upkeep {
     return this.#parts.now() + 2 * longestPause;
   }
 
-  #postpone(row: Row, error: unknown): void {
+  #postpone({ identity }: Row, error: unknown): void {
     const { store, now, log } = this.#parts;
+    // Read anew: the attempt may have noted that its delete was lost.
+    const row = store.get(identity);
+    if (row === undefined) return;
     const attempts = row.attempts + 1;
     const pause = Math.min(firstPause * 2 ** row.attempts, longestPause) * (0.75 + Math.random() / 2);
     store.put({ ...row, attempts, dueAt: now() + Math.round(pause) });

@@ -19,7 +19,7 @@ function row(identity: string, over: Partial<Row> = {}): Row {
   return {
     ...{ identity, network: 'net-1', view: 'default', state: 'held', address: '10.0.0.2' },
     ...{ netns: '/run/netns/a', netnsId: '4:17', bootId: 'boot-1', createdAt: 1_000 },
-    ...{ attempts: 0, dueAt: null, suspectUntil: null },
+    ...{ attempts: 0, dueAt: null, suspectUntil: null, doomedUntil: null },
     ...over,
   };
 }

@@ -2,19 +2,13 @@
 import { copyFileSync } from 'node:fs';
 import { createServer, connect as dial, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect } from 'vitest';
 import { CniError } from '../../src/cni/errors.ts';
 import { Host, until } from '../fixture/host.ts';
 import { startGrid } from '../simulator/grid.ts';
 import { Caller } from './calls.ts';
-import { settling, startWorld, type World } from './world.ts';
-
-let world: World;
-
-beforeEach(async () => {
-  world = await startWorld();
-});
-afterEach(() => world.end());
+import { settling, type World } from './world.ts';
+import { worldTest } from './world-test.ts';
 
 /** A second address of the same grid, as a Grid Master Candidate that was promoted has; it can be taken away. */
 async function secondAddress(port: number): Promise<{ readonly close: () => Promise<void> }> {
@@ -40,7 +34,7 @@ async function secondAddress(port: number): Promise<{ readonly close: () => Prom
   };
 }
 
-test('when the first grid host goes away the next one serves, without an ADD that fails', async () => {
+worldTest('when the first grid host goes away the next one serves, without an ADD that fails', async (world) => {
   const { grid, ledger } = world;
   const first = await secondAddress(grid.port);
   const flags = ['--grid-host=127.0.0.2,127.0.0.1', '--ssl-verify=false'];
@@ -59,7 +53,7 @@ test('when the first grid host goes away the next one serves, without an ADD tha
   }
 });
 
-test('a grid that restarts while forty containers start lets every one of them start', async () => {
+worldTest('a grid that restarts while forty containers start lets every one of them start', async (world) => {
   const { grid, caller, ledger } = world;
   await caller.add('c0');
   grid.latencyMs = 20;
@@ -73,53 +67,59 @@ test('a grid that restarts while forty containers start lets every one of them s
   await ledger.settled();
 });
 
-test('a wrong password is tried once, however many containers start, so that no account is locked', async () => {
-  const { grid, caller } = world;
-  await caller.add('c0');
-  grid.password = 'another';
-  grid.expireSessions();
-  grid.clearLog();
-  const outcomes = await Promise.all(Array.from({ length: 30 }, (_, index) => caller.add(`c${index + 1}`)));
-  expect(new Set(outcomes)).toEqual(new Set([103]));
-  // One with the cookie that is no longer good for each connection, and one login.
-  expect(grid.requests.length).toBeLessThanOrEqual(9);
-  grid.clearLog();
-  await caller.add('c31');
-  expect(grid.requests).toEqual([]);
-});
+worldTest(
+  'a wrong password is tried once, however many containers start, so that no account is locked',
+  async (world) => {
+    const { grid, caller } = world;
+    await caller.add('c0');
+    grid.password = 'another';
+    grid.expireSessions();
+    grid.clearLog();
+    const outcomes = await Promise.all(Array.from({ length: 30 }, (_, index) => caller.add(`c${index + 1}`)));
+    expect(new Set(outcomes)).toEqual(new Set([103]));
+    // One with the cookie that is no longer good for each connection, and one login.
+    expect(grid.requests.length).toBeLessThanOrEqual(9);
+    grid.clearLog();
+    await caller.add('c31');
+    expect(grid.requests).toEqual([]);
+  },
+);
 
-test('a new certificate is refused until the operator trusts it, and then taken without a restart', async () => {
-  const { grid, ledger } = world;
-  const trust = join(world.host.directory, 'grid.pem');
-  copyFileSync(grid.caFile, trust);
-  const host = await new Host(grid, { node: 'host-b', settling, flags: [`--ssl-verify=${trust}`] }).start();
-  const { port } = grid;
-  await grid.stop();
-  const renewed = await startGrid({ port });
-  try {
-    const caller = new Caller(host, ledger, 'host-b');
-    const failure = await host.add('c1', { limit: 15_000 }).catch((error) => error);
-    expect(failure).toBeInstanceOf(CniError);
-    expect(failure).toMatchObject({ code: 11, message: expect.stringContaining('certificate is not accepted') });
-    copyFileSync(renewed.caFile, trust);
-    await until('the new certificate is trusted', async () => (await caller.add('c1')) === 'ok');
-  } finally {
-    await host.dispose();
-    await renewed.stop();
-  }
-});
+worldTest(
+  'a new certificate is refused until the operator trusts it, and then taken without a restart',
+  async (world) => {
+    const { grid, ledger } = world;
+    const trust = join(world.host.directory, 'grid.pem');
+    copyFileSync(grid.caFile, trust);
+    const host = await new Host(grid, { node: 'host-b', settling, flags: [`--ssl-verify=${trust}`] }).start();
+    const { port } = grid;
+    await grid.stop();
+    const renewed = await startGrid({ port });
+    try {
+      const caller = new Caller(host, ledger, 'host-b');
+      const failure = await host.add('c1', { limit: 15_000 }).catch((error) => error);
+      expect(failure).toBeInstanceOf(CniError);
+      expect(failure).toMatchObject({ code: 11, message: expect.stringContaining('certificate is not accepted') });
+      copyFileSync(renewed.caFile, trust);
+      await until('the new certificate is trusted', async () => (await caller.add('c1')) === 'ok');
+    } finally {
+      await host.dispose();
+      await renewed.stop();
+    }
+  },
+);
 
 describe('somebody edits the grid by hand', () => {
-  const reservation = (container: string) => {
+  const reservation = (world: World, container: string) => {
     const found = world.ledger.reservations().find(({ comment }) => comment?.includes(`container=${container} `));
     if (found === undefined) throw new Error(`no reservation of ${container}`);
     return found;
   };
 
-  test('a deleted reservation: CHECK says so, ADD gives another, DEL succeeds', async () => {
+  worldTest('a deleted reservation: CHECK says so, ADD gives another, DEL succeeds', async (world) => {
     const { grid, host, caller, ledger } = world;
     await caller.add('c1');
-    const { ipv4addr, _ref } = reservation('c1');
+    const { ipv4addr, _ref } = reservation(world, 'c1');
     grid.remove(_ref);
     const prevResult = { cniVersion: '1.1.0', ips: [{ address: `${ipv4addr}/24` }] };
     await expect(host.call('CHECK', 'c1', { config: { prevResult } })).rejects.toMatchObject({
@@ -127,39 +127,45 @@ describe('somebody edits the grid by hand', () => {
       message: expect.stringContaining(`${ipv4addr}`),
     });
     expect(await caller.add('c1')).toBe('ok');
-    grid.remove(reservation('c1')._ref);
+    grid.remove(reservation(world, 'c1')._ref);
     expect(await caller.del('c1')).toBe('ok');
     await ledger.settled();
   });
 
-  test('a reservation given to something else: CHECK names the new holder, and DEL leaves it to it', async () => {
-    const { grid, host, caller, ledger } = world;
-    await caller.add('c1');
-    const { ipv4addr, _ref } = reservation('c1');
-    grid.update(_ref, { comment: 'mail server' });
-    ledger.rememberStrangers();
-    const prevResult = { cniVersion: '1.1.0', ips: [{ address: `${ipv4addr}/24` }] };
-    await expect(host.call('CHECK', 'c1', { config: { prevResult } })).rejects.toMatchObject({
-      code: 104,
-      message: expect.stringContaining('mail server'),
-    });
-    expect(await caller.del('c1')).toBe('ok');
-    await ledger.settled();
-  });
+  worldTest(
+    'a reservation given to something else: CHECK names the new holder, and DEL leaves it to it',
+    async (world) => {
+      const { grid, host, caller, ledger } = world;
+      await caller.add('c1');
+      const { ipv4addr, _ref } = reservation(world, 'c1');
+      grid.update(_ref, { comment: 'mail server' });
+      ledger.rememberStrangers();
+      const prevResult = { cniVersion: '1.1.0', ips: [{ address: `${ipv4addr}/24` }] };
+      await expect(host.call('CHECK', 'c1', { config: { prevResult } })).rejects.toMatchObject({
+        code: 104,
+        message: expect.stringContaining('mail server'),
+      });
+      expect(await caller.del('c1')).toBe('ok');
+      await ledger.settled();
+    },
+  );
 
-  test('a reservation deleted and its address taken by another host: the stale DEL takes nothing', async () => {
-    const { grid, caller, ledger } = world;
-    await caller.add('c1');
-    grid.remove(reservation('c1')._ref);
-    ledger.left(ledger.identity('host-a', { network: 'net-1', containerId: 'c1', ifName: 'eth0' }));
-    const other = await world.another({ node: 'host-b' });
-    expect(await other.add('c2')).toBe('ok');
-    expect(await caller.del('c1')).toBe('ok');
-    await ledger.settled();
-    expect(ledger.live).toHaveLength(1);
-  });
+  worldTest(
+    'a reservation deleted and its address taken by another host: the stale DEL takes nothing',
+    async (world) => {
+      const { grid, caller, ledger } = world;
+      await caller.add('c1');
+      grid.remove(reservation(world, 'c1')._ref);
+      ledger.left(ledger.identity('host-a', { network: 'net-1', containerId: 'c1', ifName: 'eth0' }));
+      const other = await world.another({ node: 'host-b' });
+      expect(await other.add('c2')).toBe('ok');
+      expect(await caller.del('c1')).toBe('ok');
+      await ledger.settled();
+      expect(ledger.live).toHaveLength(1);
+    },
+  );
 
-  test('a deleted network is made again for the next container', async () => {
+  worldTest('a deleted network is made again for the next container', async (world) => {
     const { grid, caller } = world;
     const fresh = { ipam: { subnet: '10.5.0.0/24', gateway: '10.5.0.1' }, config: { name: 'net-5' } };
     await caller.add('c1', fresh);
@@ -170,7 +176,7 @@ describe('somebody edits the grid by hand', () => {
   });
 });
 
-test('a host with more reservations than one answer may hold collects its dead by pages', async () => {
+worldTest('a host with more reservations than one answer may hold collects its dead by pages', async (world) => {
   const { grid, caller, ledger } = world;
   const wide = { ipam: { subnet: '10.30.0.0/20', gateway: '10.30.0.1' }, config: { name: 'wide' } };
   await caller.add('alive', wide);

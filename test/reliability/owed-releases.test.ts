@@ -1,19 +1,14 @@
 /** A release that could not be done at once is done later - once, in its place, and without a burst or a spin. */
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { describe, expect, vi } from 'vitest';
 import { Store } from '../../src/infoblox/store.ts';
 import { until } from '../fixture/host.ts';
-import { pause, startWorld, type World } from './world.ts';
+import type { Fault } from '../simulator/grid.ts';
+import { pause, type World } from './world.ts';
+import { lonelyWorldTest, worldTest } from './world-test.ts';
 
-let world: World;
+const gone = (world: World) => () => world.ledger.reservations().length === 0;
 
-beforeEach(async () => {
-  world = await startWorld();
-});
-afterEach(() => world.end());
-
-const gone = () => world.ledger.reservations().length === 0;
-
-test('an ADD after an owed DEL keeps its address: the DEL is not carried out behind its back', async () => {
+worldTest('an ADD after an owed DEL keeps its address: the DEL is not carried out behind its back', async (world) => {
   const { grid, caller, ledger } = world;
   await caller.add('c1');
   await grid.pause();
@@ -26,7 +21,7 @@ test('an ADD after an owed DEL keeps its address: the DEL is not carried out beh
   await ledger.settled();
 });
 
-test('a DEL noted by the plugin while the daemon was down does not undo the ADD that follows', async () => {
+worldTest('a DEL noted by the plugin while the daemon was down does not undo the ADD that follows', async (world) => {
   const { host, caller, ledger } = world;
   await caller.add('c1');
   await host.stop();
@@ -37,16 +32,16 @@ test('a DEL noted by the plugin while the daemon was down does not undo the ADD 
   await ledger.settled();
 });
 
-test('a DEL noted by the plugin while the daemon was down is settled when it starts', async () => {
+worldTest('a DEL noted by the plugin while the daemon was down is settled when it starts', async (world) => {
   const { host, caller } = world;
   await caller.add('c1');
   await host.stop();
   caller.leaveNote('c1');
   await host.start();
-  await until('the note is settled', gone);
+  await until('the note is settled', gone(world));
 });
 
-test('a DEL that the daemon could not finish survives its restart', async () => {
+worldTest('a DEL that the daemon could not finish survives its restart', async (world) => {
   const { grid, host, caller } = world;
   await caller.add('c1');
   await grid.pause();
@@ -54,26 +49,29 @@ test('a DEL that the daemon could not finish survives its restart', async () => 
   await host.stop();
   await grid.resume();
   await host.start();
-  await until('the owed release is settled', gone);
+  await until('the owed release is settled', gone(world));
 });
 
-test('while the grid hangs upkeep waits, and does not look at the clock a thousand times a second', async () => {
-  const { host, grid, caller } = world;
-  await caller.add('c1');
-  await host.stop();
-  caller.leaveNote('c1');
-  const disarm = grid.inject({ times: Number.POSITIVE_INFINITY, type: 'fixedaddress', effect: { kind: 'hang' } });
-  grid.clearLog();
-  await host.start();
-  await until('upkeep asks', () => grid.requests.some(({ type }) => type === 'fixedaddress'));
-  const looks = vi.spyOn(Store.prototype, 'nextDue');
-  await pause(1_000);
-  expect(looks.mock.calls.length).toBeLessThan(20);
-  looks.mockRestore();
-  disarm();
-});
+lonelyWorldTest(
+  'while the grid hangs upkeep waits, and does not look at the clock a thousand times a second',
+  async (world) => {
+    const { host, grid, caller } = world;
+    await caller.add('c1');
+    await host.stop();
+    caller.leaveNote('c1');
+    const disarm = grid.inject({ times: Number.POSITIVE_INFINITY, type: 'fixedaddress', effect: { kind: 'hang' } });
+    grid.clearLog();
+    await host.start();
+    await until('upkeep asks', () => grid.requests.some(({ type }) => type === 'fixedaddress'));
+    const looks = vi.spyOn(Store.prototype, 'nextDue');
+    await pause(1_000);
+    expect(looks.mock.calls.length).toBeLessThan(20);
+    looks.mockRestore();
+    disarm();
+  },
+);
 
-test('a hundred and fifty owed releases go back two at a time', async () => {
+worldTest('a hundred and fifty owed releases go back two at a time', async (world) => {
   const { host, grid, caller } = world;
   await Promise.all(Array.from({ length: 150 }, (_, index) => caller.add(`c${index}`)));
   await host.stop();
@@ -81,7 +79,72 @@ test('a hundred and fifty owed releases go back two at a time', async () => {
   grid.latencyMs = 5;
   grid.clearLog();
   await host.start();
-  await until('all are settled', gone);
+  await until('all are settled', gone(world));
   // Upkeep's two, and the look whether the grid answers.
   expect(grid.inFlightMax).toBeLessThanOrEqual(4);
+});
+
+describe('a delete that is carried out long after its answer was lost', () => {
+  const late = (ms: number): Fault => ({
+    method: 'DELETE',
+    type: 'fixedaddress',
+    effect: { kind: 'commit-later', ms },
+  });
+
+  worldTest(
+    'does not take the address of the same container, added again meanwhile',
+    async ({ grid, caller, ledger }) => {
+      await caller.add('c1');
+      grid.inject(late(800));
+      expect(await caller.del('c1')).toBe('ok');
+      expect(await caller.add('c1')).toBe('ok');
+      expect(await caller.add('c1')).toBe('ok');
+      await pause(1_000);
+      expect(ledger.brokenNow()).toEqual([]);
+      await ledger.settled();
+      expect(await caller.del('c1')).toBe('ok');
+      await ledger.settled();
+    },
+    { settling: { first: 200, last: 1_500 } },
+  );
+
+  worldTest(
+    'is not followed by a second delete, which could hit the next holder of the address',
+    async ({ grid, caller, ledger }) => {
+      await caller.add('c1');
+      grid.inject(late(6_500));
+      grid.clearLog();
+      expect(await caller.del('c1')).toBe('ok');
+      await until('it has been carried out', () => ledger.reservations().length === 0);
+      expect(await caller.add('c2')).toBe('ok');
+      await pause(2_500);
+      expect(grid.requests.filter(({ method }) => method === 'DELETE')).toHaveLength(1);
+      await ledger.settled();
+    },
+    { settling: { first: 200, last: 8_000 } },
+  );
+
+  worldTest(
+    'and is lost with the daemon, is waited for by the next one',
+    async ({ grid, host, caller, ledger }) => {
+      await caller.add('c1');
+      grid.inject(late(1_500));
+      await caller.del('c1');
+      await host.stop();
+      grid.clearLog();
+      await host.start();
+      expect(await caller.add('c1')).toBe('ok');
+      await pause(1_500);
+      expect(grid.requests.filter(({ method }) => method === 'DELETE')).toHaveLength(0);
+      await ledger.settled();
+    },
+    { settling: { first: 200, last: 3_000 } },
+  );
+
+  worldTest('that never was carried out is sent again when it cannot be any more', async ({ grid, caller, ledger }) => {
+    await caller.add('c1');
+    grid.inject({ method: 'DELETE', effect: { kind: 'reset' } });
+    expect(await caller.del('c1')).toBe('ok');
+    await ledger.settled();
+  });
 });

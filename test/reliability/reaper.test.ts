@@ -1,0 +1,148 @@
+/** Containers that died without a DEL, found by their network namespaces: real ones. */
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterAll, expect } from 'vitest';
+import { until } from '../fixture/host.ts';
+import { rootTest } from './root.ts';
+import { pause, startWorld, type World, type WorldOptions } from './world.ts';
+
+const why = 'network namespaces';
+const made = new Set<string>();
+let serial = 0;
+
+/** Makes a namespace and returns its path. */
+function makeNamespace(name = `infoblox-cni-test-${process.pid}-${++serial}`): string {
+  execFileSync('ip', ['netns', 'add', name]);
+  made.add(name);
+  return `/run/netns/${name}`;
+}
+
+function removeNamespace(path: string): void {
+  const name = path.slice('/run/netns/'.length);
+  execFileSync('ip', ['netns', 'del', name]);
+  made.delete(name);
+}
+
+afterAll(() => {
+  for (const name of made) execFileSync('ip', ['netns', 'del', name]);
+});
+
+function reaperTest(name: string, run: (world: World) => Promise<void>, options: WorldOptions = {}): void {
+  rootTest(name, why, async () => {
+    const world = await startWorld({ flags: ['--reap-after=500ms'], ...options });
+    try {
+      await run(world);
+    } finally {
+      await world.end();
+    }
+  });
+}
+
+const held = ({ ledger }: World) =>
+  ledger.reservations().map(({ comment }) => /container=(\S+)/.exec(comment ?? '')?.[1]);
+/** Longer than two looks and the grace period between them. */
+const longEnough = 2_500;
+
+reaperTest(
+  'a container whose namespace is gone gives its address back, one whose namespace is there keeps it',
+  async (world) => {
+    const { caller, ledger } = world;
+    const [dying, living] = [makeNamespace(), makeNamespace()];
+    await caller.add('dying', { netns: dying });
+    await caller.add('living', { netns: living });
+    removeNamespace(dying);
+    caller.dies('dying');
+    await until('the dead is found', () => !held(world).includes('dying'));
+    await pause(1_000);
+    await ledger.settled();
+    expect(held(world)).toEqual(['living']);
+  },
+);
+
+reaperTest('a container whose namespace this host never saw is left alone', async (world) => {
+  await world.caller.add('c1', { netns: '/run/netns/of-another-mount-namespace' });
+  await world.caller.add('c2', { netns: '' });
+  await pause(longEnough);
+  await world.ledger.settled();
+  expect(held(world)).toEqual(['c1', 'c2']);
+});
+
+reaperTest('another namespace under the same name is not the container that died', async (world) => {
+  const path = makeNamespace();
+  await world.caller.add('c1', { netns: path });
+  removeNamespace(path);
+  // The kernel gives inode numbers of namespaces out again at once.
+  makeNamespace();
+  makeNamespace(path.slice('/run/netns/'.length));
+  world.caller.dies('c1');
+  await until('the dead is found', () => held(world).length === 0);
+});
+
+reaperTest('a container that comes back under its name before the grace is over keeps its address', async (world) => {
+  const before = makeNamespace();
+  await world.caller.add('c1', { netns: before });
+  removeNamespace(before);
+  await world.caller.add('c1', { netns: makeNamespace() });
+  await pause(longEnough);
+  await world.ledger.settled();
+  expect(held(world)).toEqual(['c1']);
+});
+
+reaperTest(
+  '--reap-after=0 releases nothing, however dead',
+  async (world) => {
+    const path = makeNamespace();
+    await world.caller.add('c1', { netns: path });
+    removeNamespace(path);
+    await pause(longEnough);
+    expect(held(world)).toEqual(['c1']);
+  },
+  { flags: ['--reap-after=0'] },
+);
+
+reaperTest(
+  'after a reboot every namespace of before is gone, be there one of the same path and inode',
+  async (world) => {
+    const { host, caller } = world;
+    const path = makeNamespace();
+    await caller.add('c1', { netns: path });
+    await caller.add('unseen', { netns: '/nowhere' });
+    await host.stop();
+    const database = new DatabaseSync(join(host.directory, 'state', 'state.db'));
+    database.exec("UPDATE attachment SET bootId = 'of-the-boot-before'");
+    database.close();
+    await host.start();
+    caller.dies('c1');
+    await until('the dead is found', () => !held(world).includes('c1'));
+    await pause(1_000);
+    expect(held(world)).toEqual(['unseen']);
+  },
+);
+
+reaperTest('after a reboot a container that is added again under its name keeps its address', async (world) => {
+  const { host, caller } = world;
+  const path = makeNamespace();
+  await caller.add('c1', { netns: path });
+  await host.stop();
+  const database = new DatabaseSync(join(host.directory, 'state', 'state.db'));
+  database.exec("UPDATE attachment SET bootId = 'of-the-boot-before'");
+  database.close();
+  await host.start();
+  await caller.add('c1', { netns: path });
+  await pause(longEnough);
+  await world.ledger.settled();
+  expect(held(world)).toEqual(['c1']);
+});
+
+reaperTest('what dies while the grid is away goes back when the grid does', async (world) => {
+  const { caller, grid } = world;
+  const path = makeNamespace();
+  await caller.add('c1', { netns: path });
+  await grid.pause();
+  removeNamespace(path);
+  caller.dies('c1');
+  await pause(longEnough);
+  await grid.resume();
+  await until('the dead is found', () => held(world).length === 0, 25_000);
+});

@@ -1,0 +1,152 @@
+/** The durable state lost, damaged, of another release, full or in use: what is on the grid is enough to go on. */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { expect, test } from 'vitest';
+import { Host, until } from '../fixture/host.ts';
+import { rootTest } from './root.ts';
+import { pause, settling, startWorld, type World } from './world.ts';
+import { worldTest } from './world-test.ts';
+
+const stateDir = (world: World) => join(world.host.directory, 'state');
+
+/** Stops the daemon, does something to its state, starts it again, and waits until it has read the grid. */
+async function restart({ host }: World, meanwhile: () => void): Promise<void> {
+  await host.stop();
+  meanwhile();
+  host.log.length = 0;
+  await host.start();
+}
+
+/** What has to hold after the state was lost: the living keep their addresses, and can be deleted and collected. */
+async function carriesOn({ caller, ledger }: World): Promise<void> {
+  expect(await caller.add('c1')).toBe('ok');
+  expect(await caller.check('c2')).toBe('ok');
+  expect(await caller.del('c2')).toBe('ok');
+  caller.dies('c3');
+  expect(await caller.gc(['c1'])).toBe('ok');
+  await ledger.settled();
+  expect(ledger.live).toHaveLength(1);
+}
+
+async function inhabit({ caller }: World): Promise<void> {
+  for (const container of ['c1', 'c2', 'c3']) expect(await caller.add(container)).toBe('ok');
+}
+
+const damages: readonly [string, (directory: string) => void, boolean][] = [
+  ['lost', (directory) => rmSync(directory, { recursive: true }), false],
+  [
+    'overwritten with noise',
+    (directory) => writeFileSync(join(directory, 'state.db'), Buffer.alloc(9_000, 0xa5)),
+    true,
+  ],
+  ['cut off in the middle', cutOff, true],
+  ['of a newer release', ofNewerRelease, true],
+  ['a table of something else', otherTables, true],
+];
+
+function cutOff(directory: string): void {
+  rmSync(join(directory, 'state.db-wal'), { force: true });
+  writeFileSync(join(directory, 'state.db'), 'SQLite format 3\0and no more');
+}
+
+function ofNewerRelease(directory: string): void {
+  const database = new DatabaseSync(join(directory, 'state.db'));
+  database.exec('PRAGMA user_version = 99');
+  database.close();
+}
+
+function otherTables(directory: string): void {
+  const database = new DatabaseSync(join(directory, 'state.db'));
+  database.exec('DROP TABLE attachment; CREATE TABLE attachment (something TEXT)');
+  database.close();
+}
+
+for (const [what, damage, setAside] of damages) {
+  worldTest(`a state file that is ${what} is no loss: the grid tells what this host holds`, async (world) => {
+    await inhabit(world);
+    await restart(world, () => damage(stateDir(world)));
+    const aside = readdirSync(stateDir(world)).filter((name) => name.includes('unreadable'));
+    expect(aside.length > 0).toBe(setAside);
+    await carriesOn(world);
+  });
+}
+
+worldTest(
+  'a lost state with the grid away: what waits for the grid is told to wait, nothing is taken twice',
+  async (world) => {
+    const { grid, caller, ledger } = world;
+    await inhabit(world);
+    await grid.pause();
+    await restart(world, () => rmSync(stateDir(world), { recursive: true }));
+    expect(await caller.del('c3')).toBe('ok');
+    await grid.resume();
+    await until('the grid serves', async () => (await caller.status()) === 'ok');
+    await carriesOn(world);
+    await ledger.settled();
+  },
+);
+
+worldTest('a second daemon neither takes the socket nor the state of the first', async (world) => {
+  const { grid, host, caller } = world;
+  const sameSocket = new Host(grid, { settling, flags: [`--socket-dir=${host.socketDir}`] });
+  await expect(sameSocket.start()).rejects.toThrow('another daemon listens');
+  const sameState = new Host(grid, { settling, flags: [`--state-dir=${stateDir(world)}`] });
+  await expect(sameState.start()).rejects.toThrow('another daemon is using it');
+  expect(await caller.add('c1')).toBe('ok');
+  await sameSocket.dispose();
+  await sameState.dispose();
+});
+
+test('a state directory that cannot be is said at the start, with what to do', async () => {
+  const world = await startWorld();
+  writeFileSync(join(world.host.directory, 'file'), '');
+  const host = new Host(world.grid, { settling, flags: [`--state-dir=${world.host.directory}/file/state`] });
+  await expect(host.start()).rejects.toThrow(/cannot use the state file .*check that --state-dir is writable/);
+  await host.dispose();
+  await world.end();
+});
+
+rootTest(
+  'a full disk: ADD refuses and says why, DEL and GC work, and all is well when there is space',
+  'a small file system',
+  async () => {
+    const world = await startWorld();
+    const { host, grid, caller, ledger } = world;
+    await host.stop();
+    rmSync(stateDir(world), { recursive: true });
+    mkdirSync(stateDir(world));
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=512k', 'none', stateDir(world)]);
+    try {
+      await host.start();
+      await inhabit(world);
+      await until('adopted', () => host.log.some(({ message }) => message.includes('answers')));
+      await pause(200);
+      const filler = join(stateDir(world), 'filler');
+      expect(() => writeFileSync(filler, Buffer.alloc(1_000_000))).toThrow('ENOSPC');
+      await expect(host.add('c4')).rejects.toMatchObject({
+        code: 5,
+        message: expect.stringContaining('full'),
+        details: expect.stringContaining('--state-dir'),
+      });
+      expect(await caller.add('c1')).toBe('ok');
+      expect(await caller.del('c2')).toBe('ok');
+      expect(await caller.del('c2')).toBe('ok');
+      caller.dies('c3');
+      expect(await caller.gc(['c1'])).toBe('ok');
+      await ledger.settled();
+      grid.clearLog();
+      await pause(1_000);
+      expect(grid.requests.length).toBeLessThan(5);
+      rmSync(filler);
+      expect(await caller.add('c4')).toBe('ok');
+      expect(await caller.add('c2')).toBe('ok');
+      await ledger.settled();
+    } finally {
+      await host.stop();
+      execFileSync('umount', [stateDir(world)]);
+      await world.end();
+    }
+  },
+);
