@@ -210,6 +210,21 @@ describe('a requested address', () => {
   });
 });
 
+describe('a create whose answer is lost', () => {
+  test.each([
+    ['was carried out', true, ['POST fixedaddress 0']],
+    ['was not', false, ['POST fixedaddress 0', 'POST fixedaddress 201']],
+  ])('is looked for before it is repeated: it %s', async (_, commit, expected) => {
+    const { grid, host } = fixture;
+    await host.add('c0');
+    grid.clearLog();
+    grid.inject({ method: 'POST', effect: { kind: 'reset', commit } });
+    expect(await host.add('c1')).toBe('10.0.0.3');
+    expect(held(grid)).toEqual(['10.0.0.1', '10.0.0.2', '10.0.0.3']);
+    expect(writes(grid)).toEqual(expected);
+  });
+});
+
 describe('a failed ADD', () => {
   /** A host that looks soon at what may have landed late. */
   async function mistrustful() {

@@ -124,11 +124,51 @@ describe('a network that is being set up', () => {
     expect(networks()).toEqual(['172.18.0.0/24']);
   });
 
-  test('is taken over when its creator has died', async () => {
+  test('is taken over when its creator has died; of several the lowest, and the others go', async () => {
     const { grid, host } = fixture;
     grid.add('networkcontainer', { network: '172.18.0.0/16' });
-    grid.add('network', { network: '172.18.0.0/24', comment: unsealedNetworkComment('pods') });
+    for (const network of ['172.18.1.0/24', '172.18.0.0/24']) {
+      grid.add('network', { network, comment: unsealedNetworkComment('pods') });
+    }
+    // At the same time another one, whose creator lives but has lost the answer.
+    grid.inject({ method: 'POST', type: 'network', effect: { kind: 'reset', commit: true } });
+    const lost = { 'network-container': '10.8.0.0/16' };
+    const addresses = await Promise.all([host.add('c1', fromContainer()), host.add('c2', fromContainer(lost, 'lost'))]);
+    expect(addresses).toEqual(['172.18.0.1', '10.8.0.1']);
+    expect(grid.networks()).toMatchObject([
+      { network: '172.18.0.0/24', comment: 'infoblox-cni network=pods' },
+      { network: '10.8.0.0/24', comment: 'infoblox-cni network=lost' },
+    ]);
+  });
+
+  test('is made elsewhere when another host was faster', async () => {
+    const { grid, host } = fixture;
+    const body = { Error: 'x', code: 'Client.Ibap.Data.Conflict', text: 'The network already exists.' };
+    const effect = {
+      kind: 'status',
+      status: 400,
+      contentType: 'application/json',
+      body: JSON.stringify(body),
+    } as const;
+    grid.inject({ method: 'POST', type: 'network', effect });
     expect(await host.add('c1', fromContainer())).toBe('172.18.0.1');
+  });
+
+  test('is made again when it was taken for abandoned', async () => {
+    const { grid, host } = fixture;
+    grid.inject({ method: 'PUT', type: 'network', effect: { kind: 'delay', ms: 100 } });
+    const added = host.add('c1', fromContainer());
+    await until('it is being completed', () => grid.requests.some(({ method }) => method === 'PUT'));
+    grid.remove(grid.networks()[0]?._ref ?? '');
+    expect(await added).toBe('172.18.0.1');
     expect(grid.networks()).toMatchObject([{ network: '172.18.0.0/24', comment: 'infoblox-cni network=pods' }]);
+  });
+
+  test('by another host until the time of the ADD is over is an error that says so', async () => {
+    const { grid } = fixture;
+    const hasty = await fixture.another({ node: 'host-b', flags: ['--add-timeout=1s'] }).start();
+    grid.add('network', { network: '172.18.0.0/24', comment: unsealedNetworkComment('pods') });
+    expect(await errorOf(hasty.add('c1', fromContainer()))).toMatchObject({ code: 11 });
+    expect(networks()).toEqual(['172.18.0.0/24']);
   });
 });

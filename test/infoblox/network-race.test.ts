@@ -17,17 +17,25 @@ describe('16 hosts that start at once on one new name', () => {
     return Promise.all(hosts.map((host) => host.start()));
   }
 
-  async function expectOneNetwork(addresses: readonly string[]): Promise<void> {
+  async function expectOneNetwork(addresses: readonly string[], view = 'default'): Promise<void> {
     const { grid } = fixture;
     expect(new Set(addresses).size).toBe(16);
-    expect(grid.networks()).toMatchObject([{ comment: 'infoblox-cni network=pods' }]);
-    expect(held(grid).sort()).toEqual([...addresses].sort());
+    expect(grid.networks(view)).toMatchObject([{ comment: 'infoblox-cni network=pods' }]);
+    expect(held(grid, view).sort()).toEqual([...addresses].sort());
   }
 
   test('get one network and leave no stray', async () => {
     const hosts = await start();
     randomLatency();
     await expectOneNetwork(await Promise.all(hosts.map((host, n) => host.add(`c${n}`, fromContainer()))));
+  });
+
+  test('get one network in one new view', async () => {
+    const hosts = await start();
+    randomLatency();
+    const call = fromContainer({ 'network-view': 'fresh' });
+    await expectOneNetwork(await Promise.all(hosts.map((host, n) => host.add(`c${n}`, call))), 'fresh');
+    expect(fixture.grid.objects('networkview')).toHaveLength(2);
   });
 
   test('get one network also when two prefix lengths are configured among them', async () => {

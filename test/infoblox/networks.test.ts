@@ -152,6 +152,26 @@ describe('a network by subnet', () => {
     expect(await host.add('c2', { args: 'IP=10.0.0.77' })).toBe('10.0.0.77');
   });
 
+  test('whose creation was answered by nothing is looked for, and made again only if it is not there', async () => {
+    for (const commit of [true, false]) {
+      const { grid, host } = fixture;
+      const name = `net-${commit}`;
+      const subnet = commit ? '10.5.0.0/24' : '10.6.0.0/24';
+      grid.inject({ method: 'POST', type: 'network', effect: { kind: 'reset', commit } });
+      await host.add('c1', { config: { name }, ipam: { subnet, gateway: undefined } });
+      expect(grid.networks().filter(({ network }) => network === subnet)).toMatchObject([
+        { comment: networkComment(name) },
+      ]);
+    }
+  });
+
+  test('that cannot be made ready in the time of an ADD fails it, and serves the next', async () => {
+    const hasty = await fixture.another({ node: 'host-b', flags: ['--add-timeout=1s'] }).start();
+    fixture.grid.inject({ method: 'GET', type: 'network', effect: { kind: 'delay', ms: 1_200 } });
+    expect(await errorOf(hasty.add('c1'))).toMatchObject({ code: 11 });
+    expect(await hasty.add('c2')).toBe('10.0.0.2');
+  });
+
   test('without a free address is named, with how much of it is used', async () => {
     const { grid, host } = fixture;
     const ipam = { subnet: '10.0.0.0/29', gateway: '10.0.0.1' };

@@ -65,12 +65,17 @@ test('a refused connection has done nothing, names the flags, and a write is tri
 });
 
 test('the next host is asked at once when the first does not listen, and goes on being asked', async () => {
-  const wapi = session([first, '127.0.0.1']);
-  const begin = performance.now();
-  await write(wapi, 'view-1');
-  await ask(wapi);
-  expect(performance.now() - begin).toBeLessThan(140);
-  expect(grid.requests).toHaveLength(2);
+  const times: number[] = [];
+  for (let n = 0; n < 4; n += 1) {
+    const wapi = session([first, '127.0.0.1']);
+    const begin = performance.now();
+    await write(wapi, `view-${n}`);
+    times.push(performance.now() - begin);
+    await ask(wapi);
+  }
+  // A pause before the next try would take 112 ms at least, each time.
+  expect(Math.min(...times)).toBeLessThan(100);
+  expect(grid.requests.map(({ method }) => method)).toEqual(Array(4).fill(['POST', 'GET']).flat());
 });
 
 test('the first host is asked again when it has rested', async () => {
