@@ -3,7 +3,7 @@
  * writes is durable when it returns. Losing the file loses no address: the identity on the grid's objects is enough to
  * find them again.
  */
-import { existsSync, renameSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import * as v from 'valibot';
@@ -203,10 +203,30 @@ function openDatabase(file: string): DatabaseSync {
     const check = database.prepare('PRAGMA quick_check(1)').get()?.quick_check;
     if (check !== 'ok') throw new UnreadableState(`it is damaged: ${String(check)}`);
     database.prepare(`SELECT ${columns.join(', ')} FROM attachment`);
+    reserveLog(`${file}-wal`);
     return database;
   } catch (error) {
     database.close();
     throw error;
+  }
+}
+
+/** Bytes of the write-ahead log between two checkpoints: SQLite's 1000 pages of 4096 bytes and their headers. */
+const logSize = 1_100 * 4_120;
+
+/**
+ * Lets the log have its blocks in advance, where the disk has them: a commit that need not grow the file is synced in
+ * half the time. SQLite ignores what lies behind the last valid frame.
+ */
+function reserveLog(file: string): void {
+  const log = openSync(file, 'a');
+  try {
+    writeSync(log, Buffer.alloc(Math.max(logSize - fstatSync(log).size, 0)));
+    fsyncSync(log);
+  } catch {
+    // A full disk: the log grows as far as it can.
+  } finally {
+    closeSync(log);
   }
 }
 
