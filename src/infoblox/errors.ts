@@ -47,10 +47,10 @@ export type Reason =
   | 'state';
 
 /**
- * What a failed request did to the grid. `none`: certainly nothing. `unknown`: a write may have been carried out, or
- * may be carried out yet; only a look at the grid tells, and only after the request could no longer land.
+ * What a failed request did to the grid. `none`: certainly nothing. `unknown`: it is over, but whether a write was carried
+ * out only a look at the grid tells. `open`: it got no answer, so it may be carried out even after such a look.
  */
-export type Outcome = 'none' | 'unknown';
+export type Outcome = 'none' | 'unknown' | 'open';
 
 export interface GridErrorOptions {
   /** What the operator can do about it, one sentence. */
@@ -97,5 +97,5 @@ export function hasReason(error: unknown, ...reasons: readonly Reason[]): error 
 
 /** True when a create failed in a way that leaves the object possibly there: made by another, or by a lost answer. */
 export function mayExist(error: unknown): error is GridError {
-  return error instanceof GridError && (error.reason === 'conflict' || error.outcome === 'unknown');
+  return error instanceof GridError && (error.reason === 'conflict' || error.outcome !== 'none');
 }

@@ -135,10 +135,13 @@ export class Grid {
     await this.#session.update(ref, { comment }, signal);
   }
 
-  /** Deletes an object; one that is gone already is fine. */
+  /**
+   * Deletes an object; one that is gone already is fine.
+   * @throws GridError `bad-answer` for a success that is not WAPI's, the reference: something else may have answered
+   */
   async remove(ref: string, signal: AbortSignal): Promise<void> {
     try {
-      await this.#session.remove(ref, signal);
+      objects.parseAnswer(objects.Reference, await this.#session.remove(ref, signal), 'DELETE', 'unknown');
     } catch (error) {
       if (!hasReason(error, 'missing')) throw error;
     }

@@ -6,13 +6,14 @@ import { GridError, hasReason } from './errors.ts';
 import type { Exhaustion } from './exhaustion.ts';
 import { Flights } from './flights.ts';
 import type { Attachment } from './identity.ts';
-import { type Cidr, contains, isNetworkOrBroadcast, parseAddress } from './ipv4.ts';
-import { type Labels, longestValue } from './labels.ts';
+import type { Cidr } from './ipv4.ts';
+import { asGridText, type Labels } from './labels.ts';
 import type { Namespaces } from './namespaces.ts';
 import type { Networks, ReadyNetwork } from './networks.ts';
 import type { Origins } from './origins.ts';
 import type { NetworkPolicy } from './policy.ts';
 import type { Releases } from './releases.ts';
+import { fits, refuseHopeless, refuseOutside } from './requested.ts';
 import type { Reservation, Reservations } from './reservations.ts';
 import type { Row, Store } from './store.ts';
 import type { Turns } from './turns.ts';
@@ -74,6 +75,7 @@ export class Ipam {
    * @param signal fires when the caller is gone or out of time
    */
   async add(request: AddRequest, signal: AbortSignal): Promise<Allocation> {
+    refuseHopeless(request.requested, request.policy);
     const identity = this.#parts.origins.identityOf(request.attachment);
     const key = JSON.stringify([request.policy, request.requested]);
     const flight = this.#flights.board(identity, key, (calledOff, land) =>
@@ -230,7 +232,7 @@ export class Ipam {
       if (dueAt !== null) this.#parts.onDue();
       return { address: reservation.address, network, created: true };
     } catch (error) {
-      const unknown = error instanceof GridError && error.outcome === 'unknown';
+      const unknown = error instanceof GridError && error.outcome !== 'none';
       // As it is in the state: a delete may have been lost on the way.
       const { doomedUntil } = store.get(identity) ?? row;
       if (maybeOnGrid || unknown || row.suspectUntil !== null || doomedUntil !== null) {
@@ -285,10 +287,10 @@ export class Ipam {
     const { networks, reservations, labels } = this.#parts;
     const { attachment, policy, requested, workload } = request;
     if (requested !== undefined) {
-      if (!fits(requested, network, requested)) throw outside(requested, network);
+      refuseOutside(requested, network);
       await reservations.refuseUsed(requested, network, signal);
     }
-    const name = asText(workload) || asText(attachment.containerId);
+    const name = asGridText(workload) || asGridText(attachment.containerId);
     const wanted = (ready: ReadyNetwork) => ({
       identity,
       network: ready,
@@ -304,31 +306,10 @@ export class Ipam {
         throw await reservations.takenBy(requested, network, signal);
       }
       if (hasReason(error, 'no-free-address')) throw await this.#parts.exhaustion.found(network, error, signal);
-      if (!hasReason(error, 'missing') || error.outcome === 'unknown') throw error;
+      if (!hasReason(error, 'missing') || error.outcome !== 'none') throw error;
       // The network, remembered from an earlier container, has been removed: make sure of it once more.
       networks.forget(policy);
       return reservations.reserve(wanted(await networks.ensure(policy, signal)), signal);
     }
   }
-}
-
-function fits(address: string, network: ReadyNetwork, requested: string | undefined): boolean {
-  if (requested !== undefined && requested !== address) return false;
-  if (parseAddress(address) === undefined || !contains(network.cidr, address)) return false;
-  return !isNetworkOrBroadcast(network.cidr, address) && address !== network.gateway;
-}
-
-function outside(requested: string, network: ReadyNetwork): GridError {
-  const gateway = requested === network.gateway ? 'is the gateway' : 'is no address for a container';
-  return new GridError('address-unavailable', `the requested address ${requested} ${gateway} in ${network.cidr.text}`, {
-    cure: `request a host address of ${network.cidr.text}, or none to get the next free one`,
-  });
-}
-
-/** What people call a container comes from outside: one line, no space around it, short enough for the grid. */
-function asText(text: string): string {
-  return text
-    .replace(/\p{Cc}+/gu, ' ')
-    .slice(0, longestValue)
-    .trim();
 }

@@ -11,8 +11,8 @@ const cloud = { cmpType: 'CMP Type', tenant: 'Tenant ID', owned: 'Cloud API Owne
 /** The label of a network and of its addresses that holds the network's name. */
 export const networkNameLabel = 'Network Name';
 
-/** Characters of a text on the grid that are safe to send; container IDs have no limit of their own. */
-export const longestValue = 250;
+/** Characters of a text that every grid takes; container IDs have no limit of their own. */
+const longestText = 250;
 
 export type Attributes = Record<string, { value: string }>;
 
@@ -43,7 +43,7 @@ export class Labels {
   forAttachment(attachment: Attachment, vmName: string): Attributes {
     return this.#known({
       ...this.#everywhere,
-      'VM ID': attachment.containerId.slice(0, longestValue),
+      'VM ID': asGridText(attachment.containerId),
       'VM Name': vmName,
       [networkNameLabel]: attachment.network,
     });
@@ -77,4 +77,12 @@ export class Labels {
     const entries = Object.entries(labels).filter(([name]) => this.mayUse(name));
     return Object.fromEntries(entries.map(([name, value]) => [name, { value }]));
   }
+}
+
+/** A text from outside as the grid takes it: one line, no space around it, short enough. */
+export function asGridText(text: string): string {
+  return text
+    .replace(/\p{Cc}+/gu, ' ')
+    .slice(0, longestText)
+    .trim();
 }

@@ -5,7 +5,8 @@ import { GridError, type Outcome } from './errors.ts';
 /** WAPI: `"extattrs": {"Name": {"value": v}}`; a value may be a string, a number or a list of them. */
 const ExtensibleAttributes = v.record(v.string(), v.object({ value: v.unknown() }));
 
-const Reference = v.pipe(v.string(), v.regex(/^[a-z0-9_:]+\/\S+/i, 'a WAPI reference'));
+/** WAPI: a string such as `network/ZG5z...:10.0.0.0/24/default`. */
+export const Reference = v.pipe(v.string(), v.regex(/^[a-z0-9_:]+\/\S+/i, 'a WAPI reference'));
 
 export const FixedAddress = v.object({
   _ref: Reference,

@@ -17,7 +17,7 @@ export interface Settling {
   readonly last: number;
 }
 
-export const defaultSettling: Settling = { first: 10_000, last: 120_000 };
+export const defaultSettling: Settling = { first: 10_000, last: 60_000 };
 
 /** Milliseconds that upkeep leaves a release alone which is being tried at once. */
 const upkeepDelay = 5_000;
@@ -69,6 +69,8 @@ export class Releases {
    */
   async releaseOrOwe(row: Row, signal: AbortSignal): Promise<'released' | 'owed'> {
     const unnoted = this.#note(row, upkeepDelay);
+    // It waited for its turn behind an ADD, say.
+    if (signal.aborted && unnoted === undefined) return 'owed';
     try {
       return await this.settle({ ...row, state: 'owed' }, signal);
     } catch (error) {
@@ -132,7 +134,7 @@ export class Releases {
     try {
       return { removed: await reservations.release(identity, view, signal, keep), doomed: false };
     } catch (error) {
-      if (error instanceof GridError && error.outcome === 'unknown') {
+      if (error instanceof GridError && error.outcome === 'open') {
         store.put({ ...(store.get(identity) ?? row), doomedUntil: this.certainFrom() });
       }
       throw error;

@@ -63,7 +63,7 @@ export class Reservations {
   /**
    * Reserves an address in one request, and never sends it again before a look at the grid has shown that the first
    * one left nothing.
-   * @throws GridError; its outcome is `unknown` if the grid may hold, or come to hold, something of this identity
+   * @throws GridError; its outcome is not `none` if the grid may hold, or come to hold, something of this identity
    */
   async reserve(request: ReservationRequest, signal: AbortSignal): Promise<Reservation> {
     const { identity, network, name, labels, doomed, requested } = request;
@@ -75,14 +75,15 @@ export class Reservations {
         return { address: made.ipv4addr, suspect };
       } catch (error) {
         if (!(error instanceof GridError)) throw error;
-        if (error.outcome === 'unknown') {
+        const lost = error.outcome !== 'none';
+        if (lost) {
           suspect = true;
           const found = (await this.#find(request, signal)).find(({ ipv4addr }) => !doomed.includes(ipv4addr));
           if (found !== undefined) return { address: found.ipv4addr, suspect };
         }
-        const again = error.outcome === 'unknown' || (error.reason === 'conflict' && requested === undefined);
+        const again = lost || (error.reason === 'conflict' && requested === undefined);
         if (!again || tries >= furtherTries) throw suspect ? asUnknown(error) : error;
-        const pause = error.outcome === 'unknown' ? lostPause : racePause;
+        const pause = lost ? lostPause : racePause;
         await delay(pause * 2 ** tries * (0.5 + Math.random()), undefined, { signal }).catch(() => {
           throw suspect ? asUnknown(error) : error;
         });
@@ -132,5 +133,5 @@ export class Reservations {
 
 function asUnknown(error: GridError): GridError {
   const { reason, message, cure } = error;
-  return new GridError(reason, message, { outcome: 'unknown', cause: error, ...(cure === undefined ? {} : { cure }) });
+  return new GridError(reason, message, { outcome: 'open', cause: error, ...(cure === undefined ? {} : { cure }) });
 }

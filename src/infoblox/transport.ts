@@ -5,7 +5,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { createFetch } from 'ofetch';
 import { Agent, buildConnector, type Dispatcher, Headers, fetch as undiciFetch } from 'undici';
-import { GridError } from './errors.ts';
+import { GridError, type Outcome } from './errors.ts';
 import type { HttpAnswer } from './wapi-answer.ts';
 
 /** Bytes of an answer that are read at most; a page of 1000 reservations is a tenth of it. */
@@ -34,7 +34,7 @@ export interface TransportAnswer extends HttpAnswer {
 
 export interface Transport {
   /**
-   * @throws GridError `unreachable` (outcome none: nothing was sent), `bad-answer` or `timeout` (outcome unknown for
+   * @throws GridError `unreachable` (outcome none: nothing was sent), `bad-answer` or `timeout` (outcome open for
    * anything but GET)
    */
   exchange(exchange: Exchange): Promise<TransportAnswer>;
@@ -92,14 +92,14 @@ export function createTransport(dispatcher: Dispatcher): Transport {
         await turn();
         return { status: answer.status, body: answer._data ?? '', setCookie: answer.headers.getSetCookie() };
       } catch (error) {
-        throw connectionError(error, `${method} ${url}`, method === 'GET' ? 'none' : 'unknown', signal);
+        throw connectionError(error, `${method} ${url}`, method === 'GET' ? 'none' : 'open', signal);
       }
     },
     close: () => dispatcher.destroy(),
   };
 }
 
-function connectionError(error: unknown, what: string, outcome: 'none' | 'unknown', signal: AbortSignal): GridError {
+function connectionError(error: unknown, what: string, outcome: Outcome, signal: AbortSignal): GridError {
   const host = new URL(what.slice(what.indexOf(' ') + 1)).host;
   if (signal.aborted) {
     return new GridError('timeout', `the grid at ${host} did not answer in time`, { outcome, cause: error });

@@ -97,7 +97,8 @@ export class Upkeep {
         netns: null,
         netnsId: null,
         bootId: null,
-        createdAt: now(),
+        // Older than whatever this daemon will be asked: a GC that is under way may judge it.
+        createdAt: 0,
         attempts: 0,
         dueAt: null,
         suspectUntil: null,

@@ -38,8 +38,10 @@ export function readAnswer(answer: HttpAnswer, what: string, writes: boolean): u
     });
   }
   if (answer.status >= 500) {
+    // A gateway on the way gives up sooner than the grid behind it.
+    const atGateway = answer.status === 502 || answer.status === 504;
     throw new GridError('grid-fault', `${what}: the grid answered ${answer.status} ${describe(answer.body)}`, {
-      outcome,
+      outcome: writes && atGateway ? 'open' : outcome,
     });
   }
   const error = v.safeParse(ErrorBody, value);

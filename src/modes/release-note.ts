@@ -3,7 +3,7 @@
  * it. Written by the plugin process; read in daemon/release-notes.ts.
  */
 import { createHash } from 'node:crypto';
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
 import { type Call, owedDir, requestFrame } from './protocol.ts';
 
 /** A note's name: one attachment has one note, and an ADD finds it without reading others. */
@@ -18,7 +18,13 @@ export function noteName(network: string, containerId: string, ifName: string): 
  */
 export function leaveReleaseNote(socketDir: string, driverName: string, network: string, call: Call): void {
   const directory = owedDir(socketDir, driverName);
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  // Not recursive: below /proc, Node's recursive mkdir does not return.
+  for (const [path, mode] of [
+    [socketDir, 0o755],
+    [directory, 0o700],
+  ] as const) {
+    if (!existsSync(path)) mkdirSync(path, { mode });
+  }
   const name = noteName(network, call.containerId, call.ifName);
   const draft = `${directory}/.${name}.${process.pid}`;
   const file = openSync(draft, 'w', 0o600);
