@@ -108,6 +108,19 @@ test('a state directory that cannot be is said at the start, with what to do', a
   await world.end();
 });
 
+/** The log of the state has some blocks in advance: the disk is felt when they are used up. */
+async function firstRefusal({ host, caller }: World): Promise<unknown> {
+  for (let tries = 0; tries < 2_000; tries += 1) {
+    const refusal = await host.add('filling').then(
+      () => undefined,
+      (error) => error,
+    );
+    if (refusal !== undefined) return refusal;
+    await caller.del('filling');
+  }
+  return 'none';
+}
+
 rootTest(
   'a full disk: ADD refuses and says why, DEL and GC work, and all is well when there is space',
   'a small file system',
@@ -123,9 +136,7 @@ rootTest(
       await inhabit(world);
       await until('adopted', () => host.log.some(({ message }) => message.includes('answers')));
       await pause(200);
-      const filler = join(stateDir(world), 'filler');
-      expect(() => writeFileSync(filler, Buffer.alloc(1_000_000))).toThrow('ENOSPC');
-      await expect(host.add('c4')).rejects.toMatchObject({
+      expect(await firstRefusal(world)).toMatchObject({
         code: 5,
         message: expect.stringContaining('full'),
         details: expect.stringContaining('--state-dir'),
@@ -139,7 +150,7 @@ rootTest(
       grid.clearLog();
       await pause(1_000);
       expect(grid.requests.length).toBeLessThan(5);
-      rmSync(filler);
+      execFileSync('mount', ['-o', 'remount,size=16m', stateDir(world)]);
       expect(await caller.add('c4')).toBe('ok');
       expect(await caller.add('c2')).toBe('ok');
       await ledger.settled();
