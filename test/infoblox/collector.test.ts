@@ -70,6 +70,34 @@ describe('GC', () => {
     expect(held(grid)).toContain(address);
   });
 
+  test('does not take an address from an ADD that is about to repeat it', async () => {
+    const { grid, host } = fixture;
+    await host.add('c1');
+    await later();
+    grid.inject({ method: 'GET', type: 'fixedaddress', effect: { kind: 'delay', ms: 150 } });
+    grid.clearLog();
+    const added = host.add('c1');
+    await until('the ADD is at the grid', () => grid.requests.length > 0);
+    await host.call('GC', '', knowing());
+    const address = await added;
+    expect(held(grid)).toContain(address);
+  });
+
+  test('does not trust a search that finds too much', async () => {
+    const { grid, host } = fixture;
+    await host.add('c1');
+    grid.add('fixedaddress', { ipv4addr: '10.0.0.9', mac: 'aa:bb:cc:00:00:01', comment: 'printer' });
+    const result = grid.fixedAddresses();
+    await later();
+    grid.inject({
+      method: 'GET',
+      when: ({ query }) => 'comment~' in query,
+      effect: { kind: 'status', status: 200, contentType: 'application/json', body: JSON.stringify({ result }) },
+    });
+    await host.call('GC', '', knowing());
+    expect(held(grid)).toEqual(['10.0.0.1', '10.0.0.9']);
+  });
+
   test('goes on after a failure and reports it', async () => {
     const { grid, host } = fixture;
     for (const name of ['c1', 'c2', 'c3']) await host.add(name);

@@ -87,6 +87,20 @@ describe('DEL', () => {
     expect(held(grid)).toEqual(['10.0.0.1', '10.0.0.8', '10.0.0.9']);
   });
 
+  test('does not trust a search that finds too much', async () => {
+    const { grid, host } = fixture;
+    await host.add('c1');
+    grid.add('fixedaddress', { ipv4addr: '10.0.0.9', mac: 'aa:bb:cc:00:00:01', comment: 'printer' });
+    const result = grid.fixedAddresses();
+    grid.inject({
+      method: 'GET',
+      type: 'fixedaddress',
+      effect: { kind: 'status', status: 200, contentType: 'application/json', body: JSON.stringify({ result }) },
+    });
+    await host.del('c1');
+    expect(held(grid)).toEqual(['10.0.0.1', '10.0.0.9']);
+  });
+
   test('while the ADD is under way ends it and leaves nothing', async () => {
     const { grid, host } = fixture;
     await host.add('c0');

@@ -141,6 +141,21 @@ describe('a network that is being set up', () => {
     ]);
   });
 
+  test('is not removed by who yields, if it is complete by now', async () => {
+    const { grid, host } = fixture;
+    grid.add('networkcontainer', { network: '172.18.0.0/16' });
+    grid.inject({ method: 'POST', type: 'network', effect: { kind: 'delay', ms: 100 } });
+    const asked = (network: string) => grid.requests.some(({ query }) => query.network === network);
+    grid.inject({ when: ({ query }) => query.network === '172.18.1.0/24', effect: { kind: 'delay', ms: 100 } });
+    const added = host.add('c1', fromContainer());
+    await until('it is being made', () => grid.requests.some(({ method }) => method === 'POST'));
+    grid.add('network', { network: '172.18.0.0/24', comment: unsealedNetworkComment('pods') });
+    await until('it yields to the lower one', () => asked('172.18.1.0/24'));
+    const mine = grid.networks().find(({ network }) => network === '172.18.1.0/24');
+    grid.update(mine?._ref ?? '', { comment: networkComment('pods') });
+    expect(await added).toBe('172.18.1.1');
+  });
+
   test('is made elsewhere when another host was faster', async () => {
     const { grid, host } = fixture;
     const body = { Error: 'x', code: 'Client.Ibap.Data.Conflict', text: 'The network already exists.' };

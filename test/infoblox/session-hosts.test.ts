@@ -112,7 +112,7 @@ test('a write whose answer was lost is not taken to the next host', async () => 
   await answerAtFirst();
   const wapi = session([first, '127.0.0.1']);
   grid.inject({ method: 'POST', effect: { kind: 'reset', commit: true } });
-  expect(await failureOf(write(wapi, 'view-1'))).toMatchObject({ outcome: 'unknown' });
+  expect(await failureOf(write(wapi, 'view-1'))).toMatchObject({ outcome: 'open' });
   expect(grid.requests).toHaveLength(1);
   await until('the write has been carried out', () => grid.objects('networkview').length === 2);
 });

@@ -1,4 +1,5 @@
 import { createServer, connect as dial, type Server } from 'node:net';
+import { MockAgent } from 'undici';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createAgent, createTransport, type TlsOptions } from '../../src/infoblox/transport.ts';
 import { parseFlags } from '../../src/modes/daemon/flags.ts';
@@ -106,7 +107,22 @@ test('a peer that hangs up during the handshake has been sent nothing', async ()
 });
 
 test('a redirect is not followed, so that credentials stay with the grid', async () => {
-  grid.inject({ effect: { kind: 'status', status: 302, body: '' } });
-  expect(await get(tlsOf('false'), `127.0.0.1:${grid.port}`)).toBe(302);
-  expect(grid.requests).toHaveLength(1);
+  const agent = new MockAgent();
+  agent.disableNetConnect();
+  let followed = false;
+  const elsewhere = { headers: { location: 'https://elsewhere.example/' } };
+  agent.get('https://grid.example').intercept({ path: /.*/ }).reply(302, '', elsewhere);
+  agent
+    .get('https://elsewhere.example')
+    .intercept({ path: /.*/ })
+    .reply(200, () => {
+      followed = true;
+      return '[]';
+    });
+  const signal = inTime();
+  const headers = { authorization: 'Basic eDp5' };
+  const exchange = { method: 'GET', url: 'https://grid.example/wapi/v2.3/network', headers, signal } as const;
+  expect((await createTransport(agent).exchange(exchange)).status).toBe(302);
+  expect(followed).toBe(false);
+  await agent.close();
 });

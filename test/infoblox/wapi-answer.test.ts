@@ -89,7 +89,10 @@ const others: readonly (readonly [string, number, string, Reason, Outcome])[] = 
   ['404 of another server', 404, page, 'bad-answer', 'unknown'],
   ['500 with an HTML page', 500, page, 'grid-fault', 'unknown'],
   ['500 with a WAPI error', 500, refusal(data, 'internal'), 'grid-fault', 'unknown'],
-  ['502 without a body', 502, ' ', 'grid-fault', 'unknown'],
+  ['503 with an HTML page', 503, page, 'grid-fault', 'unknown'],
+  // A gateway on the way gives up sooner than the grid behind it.
+  ['502 without a body', 502, ' ', 'grid-fault', 'open'],
+  ['504 with an HTML page', 504, page, 'grid-fault', 'open'],
 ];
 
 describe.each(others)('%s', (_, status, body, reason, outcome) => {
@@ -133,6 +136,7 @@ test('errors sort into those that a retry helps, those that need the operator, a
 test('after a conflict or an unknown outcome the object may exist, else not', () => {
   expect(mayExist(new GridError('conflict', ''))).toBe(true);
   expect(mayExist(new GridError('timeout', '', { outcome: 'unknown' }))).toBe(true);
+  expect(mayExist(new GridError('timeout', '', { outcome: 'open' }))).toBe(true);
   expect(mayExist(new GridError('timeout', ''))).toBe(false);
   expect(mayExist(new Error(''))).toBe(false);
 });
