@@ -18,7 +18,7 @@ HOST_PATH := $(subst $(CURDIR)/node_modules/.bin:,,$(PATH))
 export PATH := $(CURDIR)/node_modules/.bin:$(HOST_PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup npm-packages host-packages check test build demo simulator bench install uninstall clean
+.PHONY: help setup npm-packages host-packages check test build demo simulator soak bench install uninstall clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -61,6 +61,9 @@ demo: setup build ## a container's address from a simulated grid, and back: the 
 
 simulator: npm-packages ## start the grid simulator alone, to point curl or a daemon at
 	node test/simulator/main.ts
+
+soak: npm-packages ## the long chaos run: OPERATIONS=100000, SEED=...
+	node test/reliability/soak.ts --operations $(or $(OPERATIONS),100000) $(if $(SEED),--seed $(SEED))
 
 bench: setup build ## what it costs: start-up, requests, latency
 	node bench/main.ts

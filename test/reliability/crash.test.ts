@@ -23,10 +23,15 @@ type Point = {
 
 let points = 0;
 
+/** Until the daemon has read back what it holds and does nothing more by itself. */
+function atHome({ host }: World<ProcessHost>): Promise<void> {
+  return until('the daemon has made itself at home', () => host.writes.includes('setFact adopted'));
+}
+
 /** The world before the call, with a daemon that has nothing left to do by itself. */
 async function prepared(scenario: Scenario): Promise<World<ProcessHost>> {
   const world = await startKillableWorld();
-  await until('the daemon has made itself at home', () => world.host.writes.includes('setFact'));
+  await atHome(world);
   await scenario.prepare(world);
   world.grid.clearLog();
   world.host.writes.length = 0;
@@ -90,7 +95,7 @@ describe.concurrent('killed during', () => {
 test('an ADD that dies with the daemon is undone by the next daemon, though nobody asks', async () => {
   const world = await startKillableWorld();
   try {
-    await until('the daemon has made itself at home', () => world.host.writes.includes('setFact'));
+    await atHome(world);
     await world.host.dieAt({ write: 2, moment: 'before' });
     expect(await world.caller.add('c1')).toBe('no answer');
     await world.host.died();

@@ -25,7 +25,7 @@ export interface DieAtWrite {
 /** Messages from the process: it listens; it knows when to die; the state has been written. */
 export type ProcessMessage =
   | { readonly kind: 'ready' | 'resigned' }
-  | { readonly kind: 'write'; readonly method: string };
+  | { readonly kind: 'write'; readonly what: string };
 
 let death: DieAtWrite | undefined;
 let writes = 0;
@@ -44,7 +44,7 @@ for (const method of writers) {
     writes += 1;
     dieIf('before');
     const result = original.apply(this, args);
-    say({ kind: 'write', method });
+    say({ kind: 'write', what: method === 'setFact' ? `${method} ${args[0]}` : method });
     dieIf('after');
     return result;
   };

@@ -30,7 +30,7 @@ function entry(): string {
 }
 
 export class ProcessHost extends Host {
-  /** What the daemon has written to its state since it started, by method of the store. */
+  /** What the daemon has written to its state since it started, `put` and the like. */
   readonly writes: string[] = [];
   /** Everything that the daemon's runs have logged. */
   output = '';
@@ -56,7 +56,7 @@ export class ProcessHost extends Host {
       child.once('exit', () => reject(new Error(`the daemon did not start:\n${this.output}`)));
       child.on('message', (message: ProcessMessage) => {
         if (message.kind === 'ready') resolve();
-        else if (message.kind === 'write') this.writes.push(message.method);
+        else if (message.kind === 'write') this.writes.push(message.what);
       });
     });
     return this;
