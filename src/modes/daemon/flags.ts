@@ -100,7 +100,7 @@ export function parseFlags(args: readonly string[]): FlagValues {
     if (name === undefined) throw new UsageError(`unexpected argument "${arg}"`);
     if (!isFlag(name)) throw new UsageError(`unknown flag --${name}${suggestion(name)}`);
     if (flags[name].type === 'boolean') {
-      canonical.push(`--${name}`);
+      if (value !== 'false') canonical.push(`--${name}`);
       continue;
     }
     const given = value ?? rest.shift();

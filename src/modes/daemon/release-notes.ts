@@ -20,6 +20,8 @@ export interface ReleaseNotesOptions {
 export class ReleaseNotes {
   readonly #options: ReleaseNotesOptions;
   readonly #directory: string;
+  /** Notes that were complained about already. */
+  readonly #warned = new Set<string>();
 
   constructor(options: ReleaseNotesOptions) {
     this.#options = options;
@@ -53,6 +55,7 @@ export class ReleaseNotes {
       const request = parseRequest(readFileSync(file, 'utf8'));
       await releaseLater(request.params);
       rmSync(file, { force: true });
+      this.#warned.delete(file);
       log.info('took over a release that the plugin had noted', { container: request.params.containerId });
     } catch (error) {
       if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return;
@@ -60,7 +63,10 @@ export class ReleaseNotes {
       if (error instanceof SyntaxError) {
         renameSync(file, `${file}.unreadable`);
         log.error('set a release note aside that cannot be read', { file: `${file}.unreadable`, reason });
-      } else log.warn('cannot take over a release note yet', { file, reason });
+      } else if (!this.#warned.has(file)) {
+        this.#warned.add(file);
+        log.warn('cannot take over a release note yet, will be tried again', { file, reason });
+      }
     }
   }
 }
