@@ -65,7 +65,7 @@ export class ReleaseNotes {
         log.error('set a release note aside that cannot be read', { file: `${file}.unreadable`, reason });
       } else if (!this.#warned.has(file)) {
         this.#warned.add(file);
-        log.warn('cannot take over a release note yet, will be tried again', { file, reason });
+        log.warn('cannot take over a release note yet', { file, reason });
       }
     }
   }
