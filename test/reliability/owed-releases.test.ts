@@ -1,6 +1,8 @@
 /** A release that could not be done at once is done later - once, in its place, and without a burst or a spin. */
+import { readdirSync } from 'node:fs';
 import { describe, expect, vi } from 'vitest';
 import { Store } from '../../src/infoblox/store.ts';
+import { owedDir } from '../../src/modes/protocol.ts';
 import { until } from '../fixture/host.ts';
 import type { Fault } from '../simulator/grid.ts';
 import { pause, type World } from './world.ts';
@@ -31,6 +33,19 @@ worldTest('a DEL noted by the plugin while the daemon was down does not undo the
   await pause(500);
   await ledger.settled();
 });
+
+worldTest(
+  'a DEL noted while the daemon was merely slow is taken up by the ADD that follows, before it',
+  async (world) => {
+    const { host, caller, ledger } = world;
+    await caller.add('c1');
+    caller.leaveNote('c1');
+    expect(await caller.add('c1')).toBe('ok');
+    // Nothing is left there that could undo the ADD when the daemon looks for notes the next time.
+    expect(readdirSync(owedDir(host.socketDir, 'infoblox'))).toEqual([]);
+    await ledger.settled();
+  },
+);
 
 worldTest('a DEL noted by the plugin while the daemon was down is settled when it starts', async (world) => {
   const { host, caller } = world;
