@@ -220,7 +220,10 @@ export class Ipam {
       const usable = found.find(
         (object) => !doomed.includes(object.ipv4addr) && fits(object.ipv4addr, network, request.requested),
       );
-      if (found.length > doomed.length && usable === undefined) await releases.clear(row, signal);
+      if (found.length > doomed.length && usable === undefined) {
+        await releases.clear(row, signal);
+        store.put(row);
+      }
       maybeOnGrid = usable !== undefined || doomed.length > 0;
       const reservation = usable
         ? { address: usable.ipv4addr, suspect: found.length > 1 }

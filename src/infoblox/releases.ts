@@ -94,9 +94,8 @@ export class Releases {
   /** After a failed ADD: upkeep gives back what it may have left; at once if that cannot be noted. */
   async undo(row: Row): Promise<void> {
     if (this.#note(row, 0) === undefined) return;
-    const { identity, view } = row;
-    await this.#parts.reservations.release(identity, view, AbortSignal.timeout(unnotedTimeout)).catch((error) => {
-      this.warn('cannot give back', identity, error);
+    await this.clear(row, AbortSignal.timeout(unnotedTimeout)).catch((error) => {
+      this.warn('cannot give back', row.identity, error);
     });
   }
 
@@ -121,24 +120,23 @@ export class Releases {
   /**
    * Removes what the grid holds for a row, but for the object with the address `keep`. A delete is not sent again while
    * an earlier one, whose answer was lost, may still be carried out: references are natural keys, so the later of the two
-   * could hit whoever has been given the address in between.
+   * could hit whoever has been given the address in between. So it is noted before it is sent; whoever writes the row next
+   * leaves that note out.
    * @returns how many were removed, and whether some are left that an earlier delete may remove yet
    */
   async clear(row: Row, signal: AbortSignal, keep?: string): Promise<{ removed: number; doomed: boolean }> {
-    const { reservations, store } = this.#parts;
-    const { identity, view } = row;
-    if (this.isDoomed(row)) {
-      const left = await reservations.find(identity, view, signal);
-      return { removed: 0, doomed: left.some((object) => object.ipv4addr !== keep) };
-    }
+    const { reservations } = this.#parts;
+    const found = await reservations.find(row.identity, row.view, signal);
+    const surplus = found.filter((object) => object.ipv4addr !== keep);
+    if (surplus.length === 0 || this.isDoomed(row)) return { removed: 0, doomed: surplus.length > 0 };
+    this.#noteDoom(row, this.certainFrom());
     try {
-      return { removed: await reservations.release(identity, view, signal, keep), doomed: false };
+      await reservations.remove(surplus, signal);
     } catch (error) {
-      if (error instanceof GridError && error.outcome === 'open') {
-        store.put({ ...(store.get(identity) ?? row), doomedUntil: this.certainFrom() });
-      }
+      if (!(error instanceof GridError && error.outcome === 'open')) this.#noteDoom(row, null);
       throw error;
     }
+    return { removed: surplus.length, doomed: false };
   }
 
   /** Whether a delete whose answer was lost may still be carried out. */
@@ -172,6 +170,16 @@ export class Releases {
     if (time === null) return false;
     const left = time - this.#parts.now();
     return left > 0 && left <= this.#parts.settling.last;
+  }
+
+  /** A state that cannot be written must not keep an address from being released. */
+  #noteDoom(row: Row, doomedUntil: number | null): void {
+    const { store } = this.#parts;
+    try {
+      store.put({ ...(store.get(row.identity) ?? row), doomedUntil });
+    } catch (error) {
+      if (!hasReason(error, 'state')) throw error;
+    }
   }
 
   #putDue(row: Row): void {

@@ -111,15 +111,9 @@ export class Reservations {
     );
   }
 
-  /**
-   * Removes what the grid holds for an identity, but for the object with the address `keep`. What is gone already, or
-   * is somebody else's by now, is left alone.
-   * @returns how many objects were removed
-   */
-  async release(identity: string, view: string, signal: AbortSignal, keep?: string): Promise<number> {
-    const found = (await this.find(identity, view, signal)).filter((object) => object.ipv4addr !== keep);
+  /** Removes objects that have just been found by their identity; one that is gone already is fine. */
+  async remove(found: readonly FixedAddress[], signal: AbortSignal): Promise<void> {
     for (const object of found) await this.#grid.remove(object._ref, signal);
-    return found.length;
   }
 
   async #find(request: ReservationRequest, signal: AbortSignal): Promise<FixedAddress[]> {

@@ -146,16 +146,13 @@ export class Store {
   }
 
   /**
-   * What a daemon that died left undone. Intents become owed releases, whose creates may still be on their way to the
-   * grid; of what was due already, deletes may be.
-   * @param until when both must have been carried out or dropped, milliseconds since 1970
+   * Turns intents of a daemon that died into owed releases; their creates may still be on their way to the grid.
+   * @param suspectUntil when they must have been carried out or dropped, milliseconds since 1970
    * @returns the number of intents
    */
-  oweIntents(now: number, until: number): number {
-    const doom = 'UPDATE attachment SET doomedUntil = ? WHERE dueAt IS NOT NULL';
-    this.#run(doom, (statement) => statement.run(until));
-    const owe = "UPDATE attachment SET state = 'owed', dueAt = ?, suspectUntil = ? WHERE state = 'intent'";
-    return Number(this.#run(owe, (statement) => statement.run(now, until)).changes);
+  oweIntents(now: number, suspectUntil: number): number {
+    const sql = "UPDATE attachment SET state = 'owed', dueAt = ?, suspectUntil = ? WHERE state = 'intent'";
+    return Number(this.#run(sql, (statement) => statement.run(now, suspectUntil)).changes);
   }
 
   /** A lasting fact about this file, such as that the host's reservations have been read from the grid. */
