@@ -1,4 +1,5 @@
 /** What goes wrong during a chaos run: answers of the grid, the grid as a whole, and the daemons. */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Effect, Grid } from '../simulator/grid.ts';
 import type { ProcessHost } from './process-host.ts';
 import type { Random } from './random.ts';
@@ -36,8 +37,9 @@ export interface Trouble {
 export async function makeTrouble({ every, killable, grid, random }: Trouble, signal: AbortSignal): Promise<number> {
   let kills = 0;
   const disarm: (() => void)[] = [];
-  while (!signal.aborted) {
-    await pause(every * 2 * random.next());
+  for (;;) {
+    await delay(every * 2 * random.next(), undefined, { signal }).catch(() => {});
+    if (signal.aborted) break;
     const dice = random.next();
     if (dice < 0.6) {
       disarm.push(grid.inject({ skip: random.below(4), effect: effect(random) }));

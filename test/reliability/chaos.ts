@@ -37,6 +37,8 @@ export interface ChaosResult {
 const subnet = { ipam: { subnet: '10.20.0.0/20', gateway: '10.20.0.1' }, config: { name: 'chaos' } };
 /** CHECK of a live attachment may fail because the grid is away, never because the reservation is lost. */
 const reservationLost = 104;
+/** Requests that the grid remembers at most. */
+const longestLog = 20_000;
 
 export class Chaos {
   readonly #options: ChaosOptions;
@@ -80,6 +82,7 @@ export class Chaos {
 
   /** One container after another: started in one of several ways, used, and ended in one of several ways. */
   async #live(caller: Caller, random: Random): Promise<void> {
+    const { grid, ledger } = this.#options;
     let container = '';
     while (!this.#enough) {
       // One in four comes back under its old name, as restarted containers of some runtimes do.
@@ -106,7 +109,8 @@ export class Chaos {
         }
       }
       known.delete(container);
-      this.#broken.push(...this.#options.ledger.brokenNow());
+      this.#broken.push(...ledger.brokenNow());
+      if (grid.requests.length > longestLog) grid.clearLog();
     }
   }
 
@@ -172,6 +176,8 @@ export class Chaos {
   async #count(command: string, call: Promise<Outcome>): Promise<Outcome> {
     this.#operations += 1;
     const outcome = await call;
+    // Nobody is there: a runtime does not ask a thousand times a second.
+    if (outcome === 'no answer') await pause(20);
     const key = `${command} ${outcome}`;
     this.#outcomes.set(key, (this.#outcomes.get(key) ?? 0) + 1);
     return outcome;

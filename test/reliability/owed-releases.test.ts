@@ -8,6 +8,9 @@ import type { Fault } from '../simulator/grid.ts';
 import { pause, type World } from './world.ts';
 import { lonelyWorldTest, worldTest } from './world-test.ts';
 
+// They wait for what happens later, side by side.
+vi.setConfig({ maxConcurrency: 12 });
+
 const gone = (world: World) => () => world.ledger.reservations().length === 0;
 
 worldTest('an ADD after an owed DEL keeps its address: the DEL is not carried out behind its back', async (world) => {

@@ -48,7 +48,8 @@ export class ProcessHost extends Host {
     const child = fork(entry(), [...this.flags], {
       env: { ...process.env, RELIABILITY_TEST: JSON.stringify(this.#settings), NODE_OPTIONS: '' },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      execArgv: ['--disable-warning=ExperimentalWarning'],
+      // As the executable starts its daemon.
+      execArgv: ['--optimize-for-size', '--disable-warning=ExperimentalWarning'],
     });
     this.#child = child;
     for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => this.#collectOutput(chunk));

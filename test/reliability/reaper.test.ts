@@ -2,10 +2,13 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { afterAll, expect } from 'vitest';
+import { afterAll, expect, vi } from 'vitest';
 import { until } from '../fixture/host.ts';
 import { rootTest } from './root.ts';
 import { pause, startWorld, type World, type WorldOptions } from './world.ts';
+
+// They wait for graces to pass, side by side.
+vi.setConfig({ maxConcurrency: 8 });
 
 const why = 'network namespaces';
 const made = new Set<string>();

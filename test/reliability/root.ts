@@ -1,4 +1,4 @@
-/** Tests that only root can run. In CI there is no excuse; elsewhere what is left out is said aloud. */
+/** Tests that only root can run; they run beside each other. In CI there is no excuse; elsewhere what is left out is said aloud. */
 import { test } from 'vitest';
 
 const isRoot = process.getuid?.() === 0;
@@ -7,7 +7,7 @@ const isCi = process.env.CI === 'true';
 /** @param why what root is needed for */
 export function rootTest(name: string, why: string, run: () => Promise<void>): void {
   if (isRoot || isCi) {
-    test(name, run);
+    test.concurrent(name, run);
     return;
   }
   process.stderr.write(`NOT TESTED: ${name} - needs root for ${why}\n`);
