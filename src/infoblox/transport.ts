@@ -118,10 +118,10 @@ function connectionError(error: unknown, what: string, outcome: Outcome, signal:
 
 /** Failures that happen before a request leaves, by the codes of node:net, node:dns and node:tls. */
 function notSent(code: string, message: string, host: string): { text: string; cure: string } | undefined {
-  if (/^(ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|EHOSTDOWN|UND_ERR_CONNECT_TIMEOUT|EADDRNOTAVAIL)$/.test(code)) {
-    return { text: message, cure: `check --grid-host, --wapi-port and the network path to ${host}` };
-  }
-  if (code === 'ETIMEDOUT' && message.includes('connect')) {
+  // The same codes end an established connection too, with a request on it: "read EHOSTUNREACH".
+  const connecting = message.includes('connect');
+  const unreachable = /^(ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|EHOSTDOWN|ETIMEDOUT|EADDRNOTAVAIL)$/.test(code);
+  if (code === 'UND_ERR_CONNECT_TIMEOUT' || (unreachable && connecting)) {
     return { text: message, cure: `check --grid-host, --wapi-port and the network path to ${host}` };
   }
   if (/^(ENOTFOUND|EAI_AGAIN|EAI_FAIL)$/.test(code)) {

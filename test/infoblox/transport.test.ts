@@ -126,3 +126,18 @@ test('a redirect is not followed, so that credentials stay with the grid', async
   expect(followed).toBe(false);
   await agent.close();
 });
+
+test.each([
+  ['connect EHOSTUNREACH 192.0.2.1:443', 'unreachable', 'none'],
+  ['read EHOSTUNREACH', 'bad-answer', 'open'],
+  ['write EHOSTUNREACH', 'bad-answer', 'open'],
+])('a write that ends with "%s" is %s, outcome %s', async (message, reason, outcome) => {
+  const agent = new MockAgent();
+  agent.disableNetConnect();
+  const error = Object.assign(new Error(message), { code: 'EHOSTUNREACH', syscall: message.split(' ')[0] });
+  agent.get('https://grid.example').intercept({ path: '/', method: 'POST' }).replyWithError(error);
+  const transport = createTransport(agent);
+  const exchange = { method: 'POST', url: 'https://grid.example/', headers: {}, body: {}, signal: inTime() } as const;
+  expect(await failureOf(transport.exchange(exchange))).toMatchObject({ reason, outcome });
+  await agent.close();
+});
