@@ -5,6 +5,7 @@
 import { GridError, hasReason } from './errors.ts';
 import type { Exhaustion } from './exhaustion.ts';
 import { Flights } from './flights.ts';
+import { checkHolding } from './holding-check.ts';
 import type { Attachment } from './identity.ts';
 import type { Cidr } from './ipv4.ts';
 import { asGridText, type Labels } from './labels.ts';
@@ -153,31 +154,11 @@ export class Ipam {
   }
 
   /**
-   * Whether the attachment still holds one of the addresses.
-   * @throws GridError `reservation-lost` saying what the grid has instead
+   * Makes sure that the attachment still holds one of the addresses.
+   * @throws GridError `reservation-lost`
    */
-  async check(attachment: Attachment, view: string, addresses: readonly string[], signal: AbortSignal): Promise<void> {
-    const { reservations, store, origins } = this.#parts;
-    const identity = origins.identityOf(attachment);
-    const row = store.get(identity);
-    const found = await reservations.find(identity, row?.view ?? view, signal);
-    if (found.some((object) => addresses.includes(object.ipv4addr))) return;
-    const other = found[0]?.ipv4addr;
-    const held = other === undefined ? await this.#whatHappened(row, addresses, view, signal) : `it holds ${other}`;
-    const name = `${attachment.containerId}/${attachment.ifName}`;
-    throw new GridError(
-      'reservation-lost',
-      `${name} has lost its reservation of ${addresses.join(', ')} in network ${attachment.network}: ${held}`,
-      { cure: 'restart the container to give it an address of its own' },
-    );
-  }
-
-  async #whatHappened(row: Row | undefined, addresses: readonly string[], view: string, signal: AbortSignal) {
-    const address = row?.address ?? addresses[0];
-    if (address === undefined) return 'no address is known';
-    const [holder] = await this.#parts.reservations.at(address, row?.view ?? view, signal);
-    if (holder === undefined) return `the grid has no reservation of ${address} any more`;
-    return `${address} was changed in the grid and is now "${holder.comment}"`;
+  check(attachment: Attachment, view: string, addresses: readonly string[], signal: AbortSignal): Promise<void> {
+    return checkHolding(this.#parts, attachment, view, addresses, signal);
   }
 
   /** Nobody took delivery: the address goes back, unless a later ADD has answered with it and somebody lives on it. */
