@@ -140,7 +140,7 @@ const steps = fc.commands(
 test('every sequence of calls and mishaps ends each call as the model says, and keeps the invariants', {
   timeout: 60_000,
 }, async () => {
-  const parameters = { numRuns: 60, interruptAfterTimeLimit: 10_000, markInterruptAsFailure: false };
+  const parameters = { numRuns: 60, interruptAfterTimeLimit: 7_000, markInterruptAsFailure: false };
   const property = fc.asyncProperty(steps, async (commands) => {
     const world = await startWorld();
     try {

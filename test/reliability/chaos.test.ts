@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { Chaos } from './chaos.ts';
 import { startChaosWorld } from './chaos-world.ts';
 
-const duration = 15_000;
+const duration = 12_000;
 
 test('runtimes, daemons and the grid at their worst: nothing is lost, nothing taken twice', {
   timeout: 120_000,

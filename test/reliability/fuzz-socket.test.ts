@@ -16,7 +16,7 @@ beforeAll(async () => {
 afterAll(() => world.end());
 
 /** Milliseconds for each property. */
-const budget = 3_500;
+const budget = 2_500;
 const assertion = { numRuns: 100_000, interruptAfterTimeLimit: budget, markInterruptAsFailure: false };
 
 /** Sends bytes and returns everything that comes back until the daemon hangs up. */

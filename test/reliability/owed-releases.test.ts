@@ -1,10 +1,9 @@
 /** A release that could not be done at once is done later - once, in its place, and without a burst or a spin. */
 import { readdirSync } from 'node:fs';
-import { describe, expect, vi } from 'vitest';
+import { expect, vi } from 'vitest';
 import { Store } from '../../src/infoblox/store.ts';
 import { owedDir } from '../../src/modes/protocol.ts';
 import { until } from '../fixture/host.ts';
-import type { Fault } from '../simulator/grid.ts';
 import { pause, type World } from './world.ts';
 import { lonelyWorldTest, worldTest } from './world-test.ts';
 
@@ -100,69 +99,4 @@ worldTest('a hundred and fifty owed releases go back two at a time', async (worl
   await until('all are settled', gone(world));
   // Upkeep's two, and the look whether the grid answers.
   expect(grid.inFlightMax).toBeLessThanOrEqual(4);
-});
-
-describe('a delete that is carried out long after its answer was lost', () => {
-  const late = (ms: number): Fault => ({
-    method: 'DELETE',
-    type: 'fixedaddress',
-    effect: { kind: 'commit-later', ms },
-  });
-
-  worldTest(
-    'does not take the address of the same container, added again meanwhile',
-    async ({ grid, caller, ledger }) => {
-      await caller.add('c1');
-      grid.inject(late(800));
-      expect(await caller.del('c1')).toBe('ok');
-      expect(await caller.add('c1')).toBe('ok');
-      expect(await caller.add('c1')).toBe('ok');
-      await pause(1_000);
-      expect(ledger.brokenNow()).toEqual([]);
-      await ledger.settled();
-      expect(await caller.del('c1')).toBe('ok');
-      await ledger.settled();
-    },
-    { settling: { first: 200, last: 1_500 } },
-  );
-
-  worldTest(
-    'is not followed by a second delete, which could hit the next holder of the address',
-    async ({ grid, caller, ledger }) => {
-      await caller.add('c1');
-      grid.inject(late(6_500));
-      grid.clearLog();
-      expect(await caller.del('c1')).toBe('ok');
-      await until('it has been carried out', () => ledger.reservations().length === 0);
-      expect(await caller.add('c2')).toBe('ok');
-      await pause(2_500);
-      expect(grid.requests.filter(({ method }) => method === 'DELETE')).toHaveLength(1);
-      await ledger.settled();
-    },
-    { settling: { first: 200, last: 8_000 } },
-  );
-
-  worldTest(
-    'and is lost with the daemon, is waited for by the next one',
-    async ({ grid, host, caller, ledger }) => {
-      await caller.add('c1');
-      grid.inject(late(1_500));
-      await caller.del('c1');
-      await host.stop();
-      grid.clearLog();
-      await host.start();
-      expect(await caller.add('c1')).toBe('ok');
-      await pause(1_500);
-      expect(grid.requests.filter(({ method }) => method === 'DELETE')).toHaveLength(0);
-      await ledger.settled();
-    },
-    { settling: { first: 200, last: 3_000 } },
-  );
-
-  worldTest('that never was carried out is sent again when it cannot be any more', async ({ grid, caller, ledger }) => {
-    await caller.add('c1');
-    grid.inject({ method: 'DELETE', effect: { kind: 'reset' } });
-    expect(await caller.del('c1')).toBe('ok');
-    await ledger.settled();
-  });
 });

@@ -1,0 +1,72 @@
+/**
+ * A delete whose answer was lost may be carried out long afterwards. References are natural keys: whoever has the address
+ * by then would lose it.
+ */
+import { expect } from 'vitest';
+import { until } from '../fixture/host.ts';
+import type { Fault } from '../simulator/grid.ts';
+import { pause } from './world.ts';
+import { worldTest } from './world-test.ts';
+
+const late = (ms: number): Fault => ({
+  method: 'DELETE',
+  type: 'fixedaddress',
+  effect: { kind: 'commit-later', ms },
+});
+
+worldTest(
+  'carried out after its container was added again, it takes nothing from it',
+  async ({ grid, caller, ledger }) => {
+    await caller.add('c1');
+    grid.inject(late(800));
+    expect(await caller.del('c1')).toBe('ok');
+    expect(await caller.add('c1')).toBe('ok');
+    expect(await caller.add('c1')).toBe('ok');
+    await pause(1_000);
+    expect(ledger.brokenNow()).toEqual([]);
+    await ledger.settled();
+    expect(await caller.del('c1')).toBe('ok');
+    await ledger.settled();
+  },
+  { settling: { first: 200, last: 1_500 } },
+);
+
+worldTest(
+  'it is not followed by a second one, which could hit the next holder of the address',
+  async ({ grid, caller, ledger }) => {
+    await caller.add('c1');
+    grid.inject(late(6_500));
+    grid.clearLog();
+    expect(await caller.del('c1')).toBe('ok');
+    await until('it has been carried out', () => ledger.reservations().length === 0);
+    expect(await caller.add('c2')).toBe('ok');
+    await pause(2_500);
+    expect(grid.requests.filter(({ method }) => method === 'DELETE')).toHaveLength(1);
+    await ledger.settled();
+  },
+  { settling: { first: 200, last: 8_000 } },
+);
+
+worldTest(
+  'lost with its daemon, it is waited for by the next daemon',
+  async ({ grid, host, caller, ledger }) => {
+    await caller.add('c1');
+    grid.inject(late(1_500));
+    await caller.del('c1');
+    await host.stop();
+    grid.clearLog();
+    await host.start();
+    expect(await caller.add('c1')).toBe('ok');
+    await pause(1_500);
+    expect(grid.requests.filter(({ method }) => method === 'DELETE')).toHaveLength(0);
+    await ledger.settled();
+  },
+  { settling: { first: 200, last: 3_000 } },
+);
+
+worldTest('it is sent again when the first can be carried out no more', async ({ grid, caller, ledger }) => {
+  await caller.add('c1');
+  grid.inject({ method: 'DELETE', effect: { kind: 'reset' } });
+  expect(await caller.del('c1')).toBe('ok');
+  await ledger.settled();
+});
