@@ -1,31 +1,27 @@
 /** A host whose daemon is a process of its own, to be killed as the kernel would kill it. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildSync } from 'esbuild';
 import { Host, type HostOptions } from '../fixture/host.ts';
 import type { Grid } from '../simulator/grid.ts';
 import type { DieAtWrite, ProcessMessage, ProcessSettings } from './daemon-process.ts';
 
-let bundled: string | undefined;
+let bundled: Uint8Array | undefined;
 
 /** The daemon's sources in one file, made once: it starts in half the time, and tests start it often. */
-function entry(): string {
-  if (bundled !== undefined) return bundled;
-  const directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-daemon-'));
-  process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
-  bundled = join(directory, 'daemon.mjs');
-  buildSync({
+function bundle(): Uint8Array {
+  bundled ??= buildSync({
     entryPoints: [join(import.meta.dirname, 'daemon-process.ts')],
     bundle: true,
+    write: false,
     platform: 'node',
     format: 'esm',
-    outfile: bundled,
     banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
     logLevel: 'error',
-  });
+  }).outputFiles[0]?.contents;
+  if (bundled === undefined) throw new Error('esbuild made nothing of the daemon');
   return bundled;
 }
 
@@ -45,7 +41,9 @@ export class ProcessHost extends Host {
   /** @throws with the daemon's log if it ends instead of listening */
   override async start(): Promise<this> {
     this.writes.length = 0;
-    const child = fork(entry(), [...this.flags], {
+    const entry = join(this.directory, 'daemon.mjs');
+    writeFileSync(entry, bundle());
+    const child = fork(entry, [...this.flags], {
       env: { ...process.env, RELIABILITY_TEST: JSON.stringify(this.#settings), NODE_OPTIONS: '' },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       // As the executable starts its daemon.
