@@ -51,15 +51,24 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const { flags = [], passwordFromFile = false } = options;
   writeFileSync(passwordFile(grid), grid.password);
   const source = passwordFromFile ? ['--wapi-password=', `--wapi-password-file=${passwordFile(grid)}`] : [];
-  const host = await new Host(grid, { settling, ...options, flags: [...flags, ...source] }).start();
-  return new World(grid, host, ledger);
+  return started(new World(grid, new Host(grid, { settling, ...options, flags: [...flags, ...source] }), ledger));
 }
 
 /** The daemon in a process of its own, already listening. */
 export async function startKillableWorld(options: WorldOptions = {}): Promise<World<ProcessHost>> {
   const { grid, ledger } = await startGridWithStrangers(options.grid);
-  const host = await new ProcessHost(grid, { settling, ...options }).start();
-  return new World(grid, host, ledger);
+  return started(new World(grid, new ProcessHost(grid, { settling, ...options }), ledger));
+}
+
+/** A world whose daemon does not start leaves nothing behind. */
+async function started<H extends Host>(world: World<H>): Promise<World<H>> {
+  try {
+    await world.host.start();
+    return world;
+  } catch (error) {
+    await world.end();
+    throw error;
+  }
 }
 
 async function startGridWithStrangers(options: GridOptions | undefined) {
