@@ -41,12 +41,8 @@ export class Credentials {
     return { header: `Basic ${Buffer.from(`${this.username}:${password}`).toString('base64')}`, password };
   }
 
-  /**
-   * The grid refused a login. A 403 for a password that has worked before is about one request, not about the login,
-   * and does not keep other requests from being tried.
-   */
+  /** The grid refused a login with this password. */
   refused(password: string, error: GridError): void {
-    if (error.reason !== 'credentials' || (password === this.#accepted && error.message.includes('403'))) return;
     const wait = this.#refused?.password === password ? Math.min(this.#refused.wait * 2, longestWait) : firstWait;
     this.#refused = { password, error, wait, retryAt: this.#now() + wait };
     this.#accepted = undefined;
@@ -56,5 +52,10 @@ export class Credentials {
   accepted(password: string): void {
     this.#accepted = password;
     this.#refused = undefined;
+  }
+
+  /** True if the last login was with this password, and the grid let us in. */
+  hasWorked(password: string): boolean {
+    return password === this.#accepted;
   }
 }

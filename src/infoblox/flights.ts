@@ -3,6 +3,7 @@
  * them has left, the flight is called off. Afterwards it is remembered how many callers live on what the attachment
  * holds, be it the answer of one flight or, repeated, of several.
  */
+import { abortable } from './abortable.ts';
 import { GridError } from './errors.ts';
 
 /** What an attachment holds, and how many callers were answered with it. */
@@ -39,11 +40,11 @@ export class Flight<T> {
   /** Waits for the answer as one of its callers. Rejects with GridError `timeout` if the signal fires first. */
   wait(signal: AbortSignal): Promise<T> {
     this.#callers += 1;
-    return new Promise((resolve, reject) => {
-      const abort = () => reject(new GridError('timeout', 'no address came from the grid in the time for one ADD'));
-      if (signal.aborted) abort();
-      signal.addEventListener('abort', abort, { once: true });
-      this.done.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+    if (this.#holding !== undefined) this.#holding.callers += 1;
+    return abortable(this.done, signal, () => {
+      return new GridError('timeout', 'no address came from the grid in the time for one ADD', {
+        cure: 'see the log of the daemon for what the grid does; --add-timeout sets the time',
+      });
     });
   }
 

@@ -256,7 +256,7 @@ export class Ipam {
     const { doomed } = await this.#parts.releases.clear(before, signal);
     if (!doomed) return;
     throw new GridError('busy', `an earlier release in view ${before.view} is not settled yet`, {
-      cure: 'try again in two minutes',
+      cure: 'try again in a minute',
     });
   }
 
@@ -271,6 +271,11 @@ export class Ipam {
     const { networks, reservations, labels } = this.#parts;
     const { attachment, policy, requested, workload } = request;
     if (requested !== undefined) {
+      if (doomed.includes(requested)) {
+        throw new GridError('busy', `an earlier release of ${requested} is not settled yet`, {
+          cure: 'try again in a minute',
+        });
+      }
       refuseOutside(requested, network);
       await reservations.refuseUsed(requested, network, signal);
     }

@@ -181,7 +181,7 @@ async function seal(request: NamedNetworkRequest, network: Network, signal: Abor
   }
 }
 
-/** Removes a network that is still being set up, unless it is complete by now or holds anything. */
+/** Removes a network that is still being set up, unless it is complete by now or addresses are reserved in it. */
 async function yieldNetwork(request: NamedNetworkRequest, network: Network, signal: AbortSignal): Promise<void> {
   const { grid, name, view } = request;
   const query = { network: network.network, network_view: view };

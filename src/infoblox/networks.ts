@@ -2,6 +2,7 @@
  * Makes sure that a network is there as its policy wants it - view, network, kept-back addresses - once, and remembers
  * it, so that a container costs one request. What turns out to be gone is forgotten and made sure of again.
  */
+import { abortable } from './abortable.ts';
 import { GridError, hasReason, mayExist } from './errors.ts';
 import type { Grid } from './grid.ts';
 import { gatewayComment, isAttachmentComment, namedInComment, networkComment, shortNetworkName } from './identity.ts';
@@ -51,7 +52,11 @@ export class Networks {
         () => this.#ready.delete(key),
       );
     }
-    return untilAborted(ready, signal);
+    return abortable(ready, signal, () => {
+      return new GridError('timeout', `network ${policy.name} could not be set up in the grid in time`, {
+        cure: 'see the log of the daemon for what the grid does; --add-timeout sets the time',
+      });
+    });
   }
 
   /** Something of this network was not found: look again the next time. */
@@ -172,15 +177,5 @@ function asConflict(error: unknown, cidr: Cidr, view: string): unknown {
   return new GridError('network-conflict', `cannot create ${cidr.text} in view ${view}: ${error.message}`, {
     cure: 'the grid has something else there, a network container say: choose another subnet',
     cause: error,
-  });
-}
-
-function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const late = () => new GridError('timeout', 'the network could not be set up in time');
-  if (signal.aborted) return Promise.reject(late());
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(late());
-    signal.addEventListener('abort', abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
   });
 }

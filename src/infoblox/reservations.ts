@@ -76,8 +76,9 @@ export class Reservations {
       } catch (error) {
         if (!(error instanceof GridError)) throw error;
         const lost = error.outcome !== 'none';
-        if (lost) {
-          suspect = true;
+        suspect ||= lost;
+        // A conflict after a lost answer may be with what that request has made since.
+        if (lost || (suspect && error.reason === 'conflict')) {
           const found = (await this.#find(request, signal)).find(({ ipv4addr }) => !doomed.includes(ipv4addr));
           if (found !== undefined) return { address: found.ipv4addr, suspect };
         }

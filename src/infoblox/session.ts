@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Credentials } from './credentials.ts';
 import { GridError, hasReason, isGridAway } from './errors.ts';
 import type { GridHosts } from './grid-hosts.ts';
+import { Logins, type Send } from './logins.ts';
 import { Slots } from './slots.ts';
 import type { Transport, TransportAnswer } from './transport.ts';
 import { readAnswer } from './wapi-answer.ts';
@@ -47,13 +48,12 @@ interface Request {
 export class Session {
   readonly #options: SessionOptions;
   readonly #slots = new Slots(maxConnections);
-  /** A host in this map has let us in. One object a login, so that a late refusal cannot undo the login after it. */
-  readonly #sessions = new Map<string, { cookie: string }>();
-  readonly #logins = new Map<string, Promise<void>>();
+  readonly #logins: Logins;
   #troubleSince: number | undefined;
 
   constructor(options: SessionOptions) {
     this.#options = options;
+    this.#logins = new Logins(options.credentials);
   }
 
   /**
@@ -94,8 +94,9 @@ export class Session {
 
   /** Ends the session on the grid, so that it does not linger until its idle time-out, and closes the connections. */
   async close(signal: AbortSignal): Promise<void> {
-    for (const host of this.#sessions.keys()) {
-      await this.#exchange(host, { method: 'POST', path: 'logout' }, signal).catch(() => undefined);
+    for (const host of this.#logins.hosts) {
+      const logout: Send = (headers) => this.#send(host, { method: 'POST', path: 'logout' }, headers, signal);
+      await this.#logins.exchange(host, logout, signal).catch(() => undefined);
     }
     await this.#options.transport.close();
   }
@@ -106,7 +107,7 @@ export class Session {
       const host = hosts.pick();
       const began = performance.now();
       try {
-        const value = this.#read(request, await this.#authenticated(host, request, signal));
+        const value = await this.#ask(host, request, signal);
         hosts.succeeded(host);
         this.#ended(undefined, request);
         return value;
@@ -138,89 +139,45 @@ export class Session {
   }
 
   #ended(error: GridError | undefined, request: Request): void {
+    // What was never sent tells nothing about the grid.
+    if (hasReason(error, 'busy')) return;
     const trouble = isGridAway(error) || hasReason(error, 'credentials', 'wapi-version', 'licence') ? error : undefined;
     this.#troubleSince = trouble === undefined ? undefined : (this.#troubleSince ?? performance.now());
     this.#options.onOutcome?.(trouble, writes(request));
   }
 
-  /**
-   * Lets one request log in while the others wait: a wrong password is tried once, not eight times, and the grid's
-   * audit log shows one login. If the one fails, the waiting fail with it, having sent nothing.
-   */
-  async #authenticated(host: string, request: Request, signal: AbortSignal): Promise<TransportAnswer> {
-    for (;;) {
-      const session = this.#sessions.get(host);
-      if (session !== undefined) {
-        const answer = await this.#slotted(host, request, signal);
-        // An expired or revoked session looks like a wrong password; only a login without the cookie can tell.
-        if (answer.status !== 401 && answer.status !== 403) return answer;
-        if (this.#sessions.get(host) === session) this.#sessions.delete(host);
-      }
-      if (this.#sessions.has(host)) continue;
-      const pioneer = this.#logins.get(host);
-      if (pioneer === undefined) return this.#logIn(host, request, signal);
-      await withSignal(pioneer, signal);
-    }
-  }
-
-  async #logIn(host: string, request: Request, signal: AbortSignal): Promise<TransportAnswer> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    promise.catch(() => undefined);
-    this.#logins.set(host, promise);
-    try {
-      const answer = await this.#slotted(host, request, signal);
-      if (answer.status === 401 || answer.status === 403) this.#read(request, answer);
-      if (!this.#sessions.has(host)) this.#sessions.set(host, { cookie: '' });
-      resolve();
-      return answer;
-    } catch (error) {
-      // A time-out was this caller's own; whoever waits next may have more time.
-      if (!(error instanceof GridError) || error.reason === 'timeout' || error.reason === 'busy') resolve();
-      else reject(new GridError(error.reason, error.message, error.cure === undefined ? {} : { cure: error.cure }));
-      throw error;
-    } finally {
-      this.#logins.delete(host);
-    }
-  }
-
-  async #slotted(host: string, request: Request, signal: AbortSignal): Promise<TransportAnswer> {
+  /** Has a slot, then logs in if need be: whoever waits for a slot must not decide on what it knew before. */
+  async #ask(host: string, request: Request, signal: AbortSignal): Promise<unknown> {
     try {
       await this.#slots.acquire(signal);
     } catch (error) {
-      const waiting = 'too many requests to the grid are waiting: no time left for this one';
-      throw new GridError('busy', `${describe(request)}: ${waiting}`, { cause: error });
+      throw new GridError('busy', `${describe(request)}: no time left, too many requests to the grid are waiting`, {
+        cure: 'it is tried again; if this goes on, the grid answers too slowly for the containers of this host',
+        cause: error,
+      });
     }
     try {
-      return await this.#exchange(host, request, signal);
+      const answer = await this.#logins.exchange(host, (headers) => this.#send(host, request, headers, signal), signal);
+      return readAnswer(answer, describe(request), writes(request));
     } finally {
       this.#slots.release();
     }
   }
 
-  async #exchange(host: string, request: Request, signal: AbortSignal): Promise<TransportAnswer> {
-    const { transport, credentials, port, version, userAgent } = this.#options;
-    const { header, password } = credentials.authorization();
-    const session = this.#sessions.get(host);
-    const cookie = session?.cookie;
-    const answer = await transport.exchange({
+  #send(
+    host: string,
+    request: Request,
+    headers: Record<string, string>,
+    signal: AbortSignal,
+  ): Promise<TransportAnswer> {
+    const { transport, port, version, userAgent } = this.#options;
+    return transport.exchange({
       method: request.method,
       url: `https://${host}:${port}/wapi/v${version}/${path(request)}`,
-      headers: { authorization: header, 'user-agent': userAgent, ...(cookie ? { cookie } : {}) },
+      headers: { ...headers, 'user-agent': userAgent },
       ...(request.body === undefined ? {} : { body: request.body }),
       signal: AbortSignal.any([signal, AbortSignal.timeout(requestTimeout)]),
     });
-    // WAPI: cookie `ibapauth`, its value quoted and with commas; it is sent back as it came.
-    const fresh = answer.setCookie.map((line) => /^\s*(ibapauth=(?:"[^"]*"|[^;]*))/.exec(line)?.[1]).find(Boolean);
-    if (fresh !== undefined && session !== undefined) session.cookie = fresh;
-    else if (fresh !== undefined) this.#sessions.set(host, { cookie: fresh });
-    const refused = answer.status === 401 || answer.status === 403;
-    if (!refused) credentials.accepted(password);
-    else if (!cookie) credentials.refused(password, refusalOf(answer, describe(request)));
-    return answer;
-  }
-
-  #read(request: Request, answer: TransportAnswer): unknown {
-    return readAnswer(answer, describe(request), writes(request));
   }
 }
 
@@ -233,30 +190,8 @@ function describe(request: Request): string {
   return `${request.method} ${request.path.replace(/\/.*:/, ' ')}`;
 }
 
-function refusalOf(answer: TransportAnswer, what: string): GridError {
-  try {
-    readAnswer(answer, what, false);
-  } catch (error) {
-    if (error instanceof GridError) return error;
-  }
-  return new GridError('credentials', `${what}: refused`);
-}
-
 function path(request: Request): string {
   const query = new URLSearchParams(request.query).toString().replaceAll('+', '%20');
   const path = request.path.replace(/[?#]/g, encodeURIComponent);
   return query === '' ? path : `${path}?${query}`;
-}
-
-function withSignal(promise: Promise<void>, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.reject(outOfTime());
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(outOfTime());
-    signal.addEventListener('abort', abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
-}
-
-function outOfTime(): GridError {
-  return new GridError('busy', 'no time left to wait for the login to the grid');
 }

@@ -73,13 +73,13 @@ function connectorOf({ verify, trusted }: TlsOptions): buildConnector.connector 
 
 export function createTransport(dispatcher: Dispatcher): Transport {
   // The two fetch types differ only in their copies of the DOM types.
-  const client = createFetch({ fetch: undiciFetch as never, Headers: Headers as never });
+  const client = createFetch({ fetch: fetchPlain as never, Headers: Headers as never });
   return {
     async exchange({ method, url, headers, body, signal }) {
       try {
         const answer = await client.raw<string, 'text'>(url, {
           method,
-          headers,
+          headers: { ...headers, 'accept-encoding': 'identity' },
           ...(body === undefined ? {} : { body: body as Record<string, unknown> }),
           signal,
           dispatcher: dispatcher as never,
@@ -99,10 +99,20 @@ export function createTransport(dispatcher: Dispatcher): Transport {
   };
 }
 
+/** A small answer that unpacks to a huge one would slip through the limit, which counts what comes over the wire. */
+const fetchPlain: typeof undiciFetch = async (input, init) => {
+  const answer = await undiciFetch(input, init);
+  const encoding = answer.headers.get('content-encoding') ?? 'identity';
+  if (encoding === 'identity') return answer;
+  await answer.body?.cancel();
+  throw new Error(`it answered in ${encoding}, which was not asked for`);
+};
+
 function connectionError(error: unknown, what: string, outcome: Outcome, signal: AbortSignal): GridError {
   const host = new URL(what.slice(what.indexOf(' ') + 1)).host;
+  const cure = 'it is tried again; if this goes on, check the load of the grid and the network path to it';
   if (signal.aborted) {
-    return new GridError('timeout', `the grid at ${host} did not answer in time`, { outcome, cause: error });
+    return new GridError('timeout', `the grid at ${host} did not answer in time`, { outcome, cure, cause: error });
   }
   const { code, message } = innermost(error);
   const known = notSent(code, message, host);
@@ -113,7 +123,11 @@ function connectionError(error: unknown, what: string, outcome: Outcome, signal:
     });
   }
   const text = code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE' ? `more than ${largestAnswer} bytes` : message;
-  return new GridError('bad-answer', `the connection to the grid at ${host} broke: ${text}`, { outcome, cause: error });
+  return new GridError('bad-answer', `the connection to the grid at ${host} broke: ${text}`, {
+    outcome,
+    cure,
+    cause: error,
+  });
 }
 
 /** Failures that happen before a request leaves, by the codes of node:net, node:dns and node:tls. */

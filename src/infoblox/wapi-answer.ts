@@ -33,22 +33,21 @@ export function readAnswer(answer: HttpAnswer, what: string, writes: boolean): u
     return value;
   }
   if (answer.status === 401) {
-    throw new GridError('credentials', `${what}: the grid refused the user name or password (401)`, {
-      cure: 'check --wapi-username and the password; the daemon tries again by itself',
-    });
+    throw new GridError('credentials', `${what}: the grid refused the user name or password (401)`);
   }
   if (answer.status >= 500) {
     // A gateway on the way gives up sooner than the grid behind it.
     const atGateway = answer.status === 502 || answer.status === 504;
     throw new GridError('grid-fault', `${what}: the grid answered ${answer.status} ${describe(answer.body)}`, {
       outcome: writes && atGateway ? 'open' : outcome,
+      cure: "it is tried again; if this goes on, see the grid's own logs",
     });
   }
   const error = v.safeParse(ErrorBody, value);
   if (error.success) throw refusal(what, error.output.code ?? '', error.output.text ?? error.output.Error);
   if (answer.status === 403) {
-    throw new GridError('credentials', `${what}: the grid refused this user (403)`, {
-      cure: 'the user needs API access in the grid; after several wrong passwords the grid also blocks valid users for a while',
+    throw new GridError('permission', `${what}: the grid refused this user (403)`, {
+      cure: 'give the user of --wapi-username access to this object through the API',
     });
   }
   if (/version\s+\S+\s+not supported/i.test(answer.body)) {
@@ -65,22 +64,26 @@ function refusal(what: string, code: string, text: string): GridError {
   const message = `${what}: ${text.trim()}`;
   const attribute = /(?:unknown|bad value for) extensible attribute:?\s*"?([^"]+?)"?\s*$/i.exec(text)?.[1];
   if (attribute !== undefined) return new GridError('unknown-attribute', message, { attribute });
-  if (/licen[cs]e/i.test(text)) {
-    return new GridError('licence', message, { cure: 'install the licence on the grid, or use another user' });
+  // The source of an object function, the parent of a new object and a network view are reported in three ways.
+  if (/\.NotFound$/.test(code) || /did not return any result|parent was not found/i.test(text)) {
+    return new GridError('missing', message, { cure: 'it has been removed in the grid, or the user may not see it' });
   }
-  if (/permission/i.test(text)) {
+  if (/^you (need|have no|do not have|don't have)\b.*permission/i.test(text)) {
     return new GridError('permission', message, { cure: "give the daemon's user this permission in the grid" });
   }
-  if (/read[- ]?only|master candidate|not the grid master/i.test(text)) {
-    return new GridError('read-only', message, { cure: 'name the Grid Master in --grid-host' });
+  if (/\.Conflict$/.test(code)) {
+    return new GridError('conflict', message, { cure: 'see in the grid what is there, and who made it' });
   }
   if (/can\s?not find \d+ available ip/i.test(text)) return new GridError('no-free-address', message);
   if (/can\s?not find requested number of networks/i.test(text)) return new GridError('no-free-network', message);
-  // The source of an object function, the parent of a new object and a network view are reported in three ways.
-  if (/\.NotFound$/.test(code) || /did not return any result|parent was not found/i.test(text)) {
-    return new GridError('missing', message);
+  // What is left is told apart by its words; those of names in it do not count.
+  const words = /^(invalid|unknown|field|structure|list)\b/i.test(text) ? '' : text.replace(/'[^']*'|"[^"]*"/g, '');
+  if (/\blicen[cs]e/i.test(words)) {
+    return new GridError('licence', message, { cure: 'install the licence on the grid, or use another user' });
   }
-  if (/\.Conflict$/.test(code)) return new GridError('conflict', message);
+  if (/\bread[- ]only\b|master candidate|not the grid master/i.test(words)) {
+    return new GridError('read-only', message, { cure: 'name the Grid Master in --grid-host' });
+  }
   return new GridError('rejected', message, { cure: 'the grid does not accept this request; its text says why' });
 }
 

@@ -18,7 +18,6 @@ beforeEach(() => {
 });
 
 const wrong = new GridError('credentials', 'the grid refused the user name or password (401)', { cure: 'check it' });
-const blocked = new GridError('credentials', 'the grid refused this user (403)', { cure: 'grant it' });
 const refused = () => {
   try {
     credentials.authorization();
@@ -79,20 +78,11 @@ test('once let in, nothing is refused any more', () => {
   expect(refused()).toBeUndefined();
 });
 
-test('a 403 for a password that has worked is about one request; a 401 for it is about the password', () => {
+test('a password has worked from its acceptance until another one or a refusal', () => {
+  expect(credentials.hasWorked('one')).toBe(false);
   credentials.accepted('one');
-  credentials.refused('one', blocked);
-  expect(refused()).toBeUndefined();
+  expect(credentials.hasWorked('one')).toBe(true);
+  expect(credentials.hasWorked('two')).toBe(false);
   credentials.refused('one', wrong);
-  expect(refused()).toBeDefined();
-});
-
-test('a 403 for a password that never worked counts as refused', () => {
-  credentials.refused('one', blocked);
-  expect(refused()).toBeDefined();
-});
-
-test('a refusal for want of a permission is no refusal of the password', () => {
-  credentials.refused('one', new GridError('permission', 'no'));
-  expect(refused()).toBeUndefined();
+  expect(credentials.hasWorked('one')).toBe(false);
 });

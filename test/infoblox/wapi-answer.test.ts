@@ -80,7 +80,7 @@ test('an error without code and text is told by its Error alone', () => {
 const page = '<!DOCTYPE HTML><html><head><title>401 Authorization Required</title></head></html>';
 const others: readonly (readonly [string, number, string, Reason, Outcome])[] = [
   ['401 with an HTML page', 401, page, 'credentials', 'none'],
-  ['403 with an HTML page', 403, page, 'credentials', 'none'],
+  ['403 with an HTML page', 403, page, 'permission', 'none'],
   ['a version not served', 400, 'Version 2.7 not supported', 'wapi-version', 'none'],
   ['200 with an HTML page', 200, page, 'bad-answer', 'unknown'],
   ['200 without a body', 200, '', 'bad-answer', 'unknown'],

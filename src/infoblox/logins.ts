@@ -1,0 +1,120 @@
+/**
+ * Who is logged in where. WAPI: a request with Basic credentials logs in and returns the cookie `ibapauth`; with it, a
+ * request is no login. Both are sent, so that an expired cookie costs nothing but a login.
+ */
+import { abortable } from './abortable.ts';
+import type { Credentials } from './credentials.ts';
+import { GridError, hasReason, isGridAway } from './errors.ts';
+import type { TransportAnswer } from './transport.ts';
+
+/** Sends the request with these headers. */
+export type Send = (headers: Record<string, string>) => Promise<TransportAnswer>;
+
+interface Login {
+  /** Empty if the grid gave none. */
+  cookie: string;
+}
+
+export class Logins {
+  readonly #credentials: Credentials;
+  readonly #logins = new Map<string, Login>();
+  readonly #pioneers = new Map<string, Promise<void>>();
+
+  constructor(credentials: Credentials) {
+    this.#credentials = credentials;
+  }
+
+  /** Hosts that we are logged in at. */
+  get hosts(): string[] {
+    return [...this.#logins.keys()];
+  }
+
+  /**
+   * Sends a request as a user who is logged in. One request logs in while the others wait: a wrong password is tried
+   * once, not eight times, and the grid's audit log shows one login.
+   * @throws GridError `credentials` if the login is refused, by the grid or by our memory of its refusal; else what `send`
+   * throws
+   */
+  async exchange(host: string, send: Send, signal: AbortSignal): Promise<TransportAnswer> {
+    for (;;) {
+      const login = this.#logins.get(host);
+      if (login !== undefined) {
+        const answer = await this.#sendAs(login, send);
+        if (answer.status === 403 && login.cookie !== '') {
+          // It is about this request, unless the cookie is at fault: one try without it tells.
+          const anew: Login = { cookie: '' };
+          const second = await this.#sendAs(anew, send);
+          if (isLetIn(second)) this.#logins.set(host, anew);
+          if (second.status !== 401) return second;
+        } else if (answer.status !== 401) return answer;
+        // Expired or revoked; another request may have logged in anew meanwhile.
+        if (this.#logins.get(host) === login) this.#logins.delete(host);
+        if (this.#logins.has(host)) continue;
+      }
+      const pioneer = this.#pioneers.get(host);
+      if (pioneer === undefined) return this.#logIn(host, send, signal);
+      await abortable(pioneer, signal, () => {
+        return new GridError('busy', 'no time left to wait for the login to the grid', { cure: 'it is tried again' });
+      });
+    }
+  }
+
+  async #logIn(host: string, send: Send, signal: AbortSignal): Promise<TransportAnswer> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    promise.catch(() => undefined);
+    this.#pioneers.set(host, promise);
+    try {
+      const { header, password } = this.#credentials.authorization();
+      const answer = await send({ authorization: header });
+      if (answer.status === 401 || (answer.status === 403 && !this.#credentials.hasWorked(password))) {
+        const error = refusal(host, answer.status);
+        this.#credentials.refused(password, error);
+        throw error;
+      }
+      if (isLetIn(answer)) {
+        this.#credentials.accepted(password);
+        this.#logins.set(host, { cookie: cookieOf(answer) ?? '' });
+      }
+      resolve();
+      return answer;
+    } catch (error) {
+      // A grid that is away is away for all who wait, and a refusal is one for all. Other failures are this request's own.
+      const shared = hasReason(error, 'credentials') || (isGridAway(error) && !signal.aborted);
+      if (shared)
+        reject(new GridError(error.reason, error.message, error.cure === undefined ? {} : { cure: error.cure }));
+      else resolve();
+      throw error;
+    } finally {
+      this.#pioneers.delete(host);
+    }
+  }
+
+  async #sendAs(login: Login, send: Send): Promise<TransportAnswer> {
+    const { header } = this.#credentials.authorization();
+    const { cookie } = login;
+    const answer = await send({ authorization: header, ...(cookie === '' ? {} : { cookie }) });
+    login.cookie = cookieOf(answer) ?? cookie;
+    return answer;
+  }
+}
+
+/** The value is quoted and holds commas; it is sent back as it came. */
+function cookieOf(answer: TransportAnswer): string | undefined {
+  return answer.setCookie.map((line) => /^\s*(ibapauth=(?:"[^"]*"|[^;]*))/.exec(line)?.[1]).find(Boolean);
+}
+
+/** Only what WAPI itself says shows that the password was right: not a proxy's page, nor a grid at fault. */
+function isLetIn(answer: TransportAnswer): boolean {
+  return answer.status < 500 && answer.status !== 403 && /^\s*["[{]/.test(answer.body);
+}
+
+function refusal(host: string, status: number): GridError {
+  if (status === 401) {
+    return new GridError('credentials', `the grid at ${host} refused the user name or password (401)`, {
+      cure: 'check --wapi-username and the password; the daemon tries again by itself',
+    });
+  }
+  return new GridError('credentials', `the grid at ${host} refused this user (403)`, {
+    cure: 'the user needs API access in the grid; after several wrong passwords the grid also blocks valid users for a while',
+  });
+}
