@@ -25,7 +25,8 @@ export async function checkHolding(
 ): Promise<void> {
   const identity = origins.identityOf(attachment);
   const row = store.get(identity);
-  const found = await reservations.find(identity, row?.view ?? view, signal);
+  const owed = row?.state === 'owed';
+  const found = owed ? [] : await reservations.find(identity, row?.view ?? view, signal);
   if (found.some((object) => addresses.includes(object.ipv4addr))) return;
   const other = found[0]?.ipv4addr;
   const held =
@@ -45,6 +46,7 @@ async function whatHappened(
   view: string,
   signal: AbortSignal,
 ): Promise<string> {
+  if (row?.state === 'owed') return 'it has been deleted';
   const address = row?.address ?? addresses[0];
   if (address === undefined) return 'no address is known';
   const [holder] = await reservations.at(address, row?.view ?? view, signal);

@@ -126,7 +126,10 @@ export class Releases {
    */
   async clear(row: Row, signal: AbortSignal, keep?: string): Promise<{ removed: number; doomed: boolean }> {
     const { reservations } = this.#parts;
-    const found = await reservations.find(row.identity, row.view, signal);
+    const inView = await reservations.find(row.identity, row.view, signal);
+    // Where it should be and is not, somebody was at work: the view may have another name by now.
+    const strayed = inView.length === 0 && row.address !== null;
+    const found = strayed ? await reservations.find(row.identity, undefined, signal) : inView;
     const surplus = found.filter((object) => object.ipv4addr !== keep);
     if (surplus.length === 0 || this.isDoomed(row)) return { removed: 0, doomed: surplus.length > 0 };
     this.#noteDoom(row, this.certainFrom());

@@ -40,9 +40,13 @@ export class Reservations {
     this.#grid = grid;
   }
 
-  /** What the grid holds for this identity; more than one only after an answer was lost. */
-  async find(identity: string, view: string, signal: AbortSignal): Promise<FixedAddress[]> {
-    const found = await this.#grid.findFixedAddresses({ comment: identity, network_view: view }, signal);
+  /**
+   * What the grid holds for this identity; more than one only after an answer was lost.
+   * @param view undefined: in all views
+   */
+  async find(identity: string, view: string | undefined, signal: AbortSignal): Promise<FixedAddress[]> {
+    const scope = view === undefined ? {} : { network_view: view };
+    const found = await this.#grid.findFixedAddresses({ comment: identity, ...scope }, signal);
     return found.filter((object) => object.comment === identity);
   }
 
