@@ -20,7 +20,7 @@ export function fillState(directory: string, leases: number): void {
     address: '10.65.0.1',
     netns: '/run/netns/old',
     netnsId: '4:4026532000',
-    bootId: hostNamespaces().bootId,
+    bootId: hostNamespaces().witness('').bootId,
     createdAt: Date.now(),
     attempts: 0,
     dueAt: null,

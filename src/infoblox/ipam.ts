@@ -181,14 +181,11 @@ export class Ipam {
     } else if (before !== undefined && before.view !== request.policy.view) {
       await this.#leaveView(before, signal);
     }
-    const look = namespaces.look(request.netns);
     const row: Row = {
       ...this.#parts.releases.newRow(identity, request.attachment.network, request.policy.view),
       suspectUntil: before !== undefined && releases.isSuspect(before) ? before.suspectUntil : null,
       doomedUntil: before !== undefined && releases.isDoomed(before) ? before.doomedUntil : null,
-      netns: request.netns,
-      netnsId: look.kind === 'there' ? look.id : null,
-      bootId: namespaces.bootId,
+      ...namespaces.witness(request.netns),
     };
     store.put(row);
     // Of an attachment that is new to a state that is whole, the grid can hold nothing: one request is enough.
@@ -243,11 +240,9 @@ export class Ipam {
         { cure: 'delete the attachment before adding it with another address or subnet' },
       );
     }
-    const look = namespaces.look(request.netns);
-    const netnsId = look.kind === 'there' ? look.id : null;
-    const { bootId } = namespaces;
-    const same = row.netns === request.netns && row.netnsId === netnsId && row.bootId === bootId;
-    if (!same || row.address !== address) store.put({ ...row, address, netns: request.netns, netnsId, bootId });
+    const seen = namespaces.witness(request.netns);
+    const same = row.netns === seen.netns && row.netnsId === seen.netnsId && row.bootId === seen.bootId;
+    if (!same || row.address !== address) store.put({ ...row, address, ...seen });
     return { address, network, created: false };
   }
 

@@ -1,7 +1,8 @@
 /**
  * Finds attachments that died without a DEL: rkt never repeats a failed one, a reboot loses them all. An attachment is
  * alive until proven dead: its network namespace, seen when the address was given, is gone on two looks a grace period
- * apart and once more right before the release. One that was never seen is left alone.
+ * apart and once more right before the release. One that was never seen is left alone, and so is one that this daemon,
+ * started with another view of the host, could not see any more.
  */
 import { setImmediate } from 'node:timers/promises';
 import type { Ipam } from './ipam.ts';
@@ -54,10 +55,10 @@ export class Reaper {
 
   /** One look at all attachments whose namespace was seen; releases those that have been gone for the grace period. */
   async look(): Promise<void> {
-    const { store, ipam, grace, now, log } = this.#parts;
+    const { store, ipam, namespaces, grace, now, log } = this.#parts;
     const gone: Row[] = [];
     for (const [index, row] of store.withNamespace().entries()) {
-      if (this.#isGone(row)) gone.push(row);
+      if (namespaces.isGone(row)) gone.push(row);
       // Thousands of looks in a row would keep calls waiting.
       if (index % 100 === 99) await setImmediate();
     }
@@ -70,7 +71,7 @@ export class Reaper {
         continue;
       }
       if (now() - since < grace) continue;
-      const dead = (current: Row | undefined) => current?.state === 'held' && this.#isGone(current);
+      const dead = (current: Row | undefined) => current?.state === 'held' && namespaces.isGone(current);
       const outcome = await ipam.retire(row.identity, row.view, dead, AbortSignal.timeout(15_000));
       this.#goneSince.delete(row.identity);
       if (outcome !== 'kept') {
@@ -81,13 +82,5 @@ export class Reaper {
         });
       }
     }
-  }
-
-  #isGone(row: Row): boolean {
-    if (row.netns === null || row.netnsId === null) return false;
-    const { bootId } = this.#parts.namespaces;
-    if (row.bootId !== bootId && bootId !== 'unknown') return true;
-    const look = this.#parts.namespaces.look(row.netns);
-    return look.kind === 'gone' || (look.kind === 'there' && look.id !== row.netnsId);
   }
 }

@@ -1,5 +1,7 @@
 /** Containers that died without a DEL, found by their network namespaces: real ones. */
 import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, expect, vi } from 'vitest';
@@ -148,4 +150,40 @@ reaperTest('what dies while the grid is away goes back when the grid does', asyn
   await pause(longEnough);
   await grid.resume();
   await until('the dead is found', () => held(world).length === 0, 25_000);
+});
+
+reaperTest('a daemon that starts with another view of the host releases nothing that it cannot see', async (world) => {
+  const { host, caller } = world;
+  const root = mkdtempSync(join(tmpdir(), 'infoblox-cni-view-'));
+  const [place, elsewhere] = [join(root, 'netns'), join(root, 'elsewhere')];
+  const namespace = makeNamespace();
+  const pin = (name: string) => {
+    writeFileSync(join(place, name), '');
+    execFileSync('mount', ['--bind', namespace, join(place, name)]);
+    return join(place, name);
+  };
+  mkdirSync(place);
+  try {
+    await caller.add('c1', { netns: pin('c1') });
+    await caller.add('c2', { netns: pin('c2') });
+    await host.stop();
+    // As in another mount namespace: the path leads to a directory that is not the runtime's.
+    renameSync(place, elsewhere);
+    mkdirSync(place);
+    await host.start();
+    await pause(longEnough);
+    expect(held(world)).toEqual(['c1', 'c2']);
+    await host.stop();
+    rmSync(place, { recursive: true });
+    renameSync(elsewhere, place);
+    await host.start();
+    execFileSync('umount', [join(place, 'c1')]);
+    rmSync(join(place, 'c1'));
+    caller.dies('c1');
+    await until('the dead is found', () => !held(world).includes('c1'));
+    expect(held(world)).toEqual(['c2']);
+  } finally {
+    execFileSync('umount', ['-q', '-R', join(place, 'c2')]);
+    rmSync(root, { recursive: true });
+  }
 });
