@@ -7,20 +7,14 @@
 
 /** The arguments that this plugin knows. An empty value counts as absent. */
 export interface CniArgs {
-  /** Not judged here: `requestedAddresses` does, since only ADD depends on it. */
+  /** Not judged here: `requestedAddress` does, since only ADD depends on it. */
   readonly ip?: string;
   readonly podName?: string;
-  readonly podNamespace?: string;
-  readonly podUid?: string;
-  readonly infraContainerId?: string;
 }
 
 const fieldOf = {
   IP: 'ip',
   K8S_POD_NAME: 'podName',
-  K8S_POD_NAMESPACE: 'podNamespace',
-  K8S_POD_UID: 'podUid',
-  K8S_POD_INFRA_CONTAINER_ID: 'infraContainerId',
 } as const satisfies Record<string, keyof CniArgs>;
 
 /**

@@ -17,8 +17,6 @@ export interface CallEnvironment {
   readonly ifName: string;
   /** CNI_ARGS as it came, for `parseCniArgs`. */
   readonly args: string;
-  /** CNI_PATH as it came. */
-  readonly path: string;
 }
 
 /**
@@ -61,13 +59,12 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
       `CNI ${command} needs them; the container runtime sets them.`,
     );
   }
-  const path = env.CNI_PATH ?? '';
   if (command === 'GC' || command === 'STATUS' || command === 'VERSION') {
-    return { command, containerId: '', netns: '', ifName: '', args: '', path };
+    return { command, containerId: '', netns: '', ifName: '', args: '' };
   }
   const containerId = env.CNI_CONTAINERID ?? '';
   const ifName = env.CNI_IFNAME ?? '';
   checkContainerId(containerId);
   checkInterfaceName(ifName);
-  return { command, containerId, netns: env.CNI_NETNS ?? '', ifName, args: env.CNI_ARGS ?? '', path };
+  return { command, containerId, netns: env.CNI_NETNS ?? '', ifName, args: env.CNI_ARGS ?? '' };
 }

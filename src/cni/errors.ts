@@ -6,9 +6,6 @@
 /** 0-99 belong to the specification and its reference library, from 100 on the codes are this plugin's own. */
 export const CniCode = {
   incompatibleVersion: 1,
-  unsupportedField: 2,
-  /** Tells the runtime that no clean-up is needed; never meant as "I know no such address". */
-  unknownContainer: 3,
   invalidEnvironment: 4,
   io: 5,
   decode: 6,
@@ -18,8 +15,6 @@ export const CniCode = {
   tryAgain: 11,
   /** STATUS: no ADD can be served now. */
   notAvailable: 50,
-  /** STATUS: as 50, and running containers may lose their connection. */
-  limited: 51,
   unexpected: 100,
   noFreeAddress: 101,
   networkConflict: 102,

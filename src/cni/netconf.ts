@@ -15,8 +15,6 @@ import { type CniVersion, decodeVersion, requireVersion } from './versions.ts';
 export interface Netconf {
   readonly cniVersion: CniVersion;
   readonly name: string;
-  /** The main plugin, such as "bridge"; undefined if not given. */
-  readonly type: string | undefined;
   /** The main plugin invents a gateway address for itself where `ipam` gives none. */
   readonly isGateway: boolean;
   /** As `isGateway`, and it is the default route. */
@@ -34,7 +32,6 @@ export interface Netconf {
 }
 
 const flag = v.nullish(v.boolean('true or false'), false);
-const typeName = v.nullish(v.string('a string'), '');
 const ipamSchema = v.pipe(
   jsonObject,
   v.check((ipam) => typeof ipam.type === 'string' && ipam.type !== '', 'an object with the string key "type"'),
@@ -73,7 +70,6 @@ export function parseNetconf(config: Readonly<Record<string, unknown>>, command:
   return {
     cniVersion,
     name,
-    type: read(typeName, config.type, 'type') || undefined,
     isGateway: read(flag, config.isGateway, 'isGateway') ?? false,
     isDefaultGateway: read(flag, config.isDefaultGateway, 'isDefaultGateway') ?? false,
     ipam,

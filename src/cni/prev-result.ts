@@ -8,19 +8,7 @@ import { cidrText, jsonObject } from './config-check.ts';
 export interface PrevResult {
   /** CIDR, canonical; may hold addresses of other plugins of the chain. */
   readonly addresses: readonly string[];
-  readonly interfaces: readonly PrevInterface[];
 }
-
-/** An interface that the main plugin made. Its MAC is a label at most: later plugins may have changed it. */
-export interface PrevInterface {
-  readonly name: string;
-  /** As written; '' if the main plugin did not say. */
-  readonly mac: string;
-  /** Namespace path; '' for an interface of the host. */
-  readonly sandbox: string;
-}
-
-const optionalText = v.nullish(v.string('a string'), '');
 
 const address = v.pipe(
   jsonObject,
@@ -28,10 +16,8 @@ const address = v.pipe(
   v.transform((ip) => ip.address),
 );
 
-const prevInterface = v.pipe(jsonObject, v.object({ name: optionalText, mac: optionalText, sandbox: optionalText }));
-
 export const prevResultSchema = v.pipe(
   jsonObject,
-  v.object({ ips: v.nullish(v.array(address, 'an array')), interfaces: v.nullish(v.array(prevInterface, 'an array')) }),
-  v.transform((result): PrevResult => ({ addresses: result.ips ?? [], interfaces: result.interfaces ?? [] })),
+  v.object({ ips: v.nullish(v.array(address, 'an array')) }),
+  v.transform((result): PrevResult => ({ addresses: result.ips ?? [] })),
 );

@@ -17,6 +17,7 @@ export class Flight<T> {
   readonly #controller = new AbortController();
   #callers = 0;
   #holding: Holding | undefined;
+  #deleted = false;
 
   constructor(request: string, launch: (calledOff: AbortSignal, flight: Flight<T>) => Promise<T>) {
     this.request = request;
@@ -31,6 +32,12 @@ export class Flight<T> {
     this.#controller.abort();
   }
 
+  /** Called off by a DEL, which callers are told. */
+  delete(): void {
+    this.#deleted = true;
+    this.callOff();
+  }
+
   /** The answer is what the attachment holds: whoever waits lives on it from now on. */
   land(holding: Holding): void {
     this.#holding = holding;
@@ -41,7 +48,10 @@ export class Flight<T> {
   wait(signal: AbortSignal): Promise<T> {
     this.#callers += 1;
     if (this.#holding !== undefined) this.#holding.callers += 1;
-    return abortable(this.done, signal, () => {
+    const done = this.done.catch((error) => {
+      throw this.#deleted ? new GridError('busy', 'the attachment was deleted while its ADD was under way') : error;
+    });
+    return abortable(done, signal, () => {
       return new GridError('timeout', 'no address came from the grid in the time for one ADD', {
         cure: 'see the log of the daemon for what the grid does; --add-timeout sets the time',
       });
@@ -83,9 +93,9 @@ export class Flights<T> {
     return flight;
   }
 
-  /** Calls off what flies for this identity. */
+  /** Calls off what flies for this identity, because it is to be deleted. */
   callOff(identity: string): void {
-    this.#flying.get(identity)?.callOff();
+    this.#flying.get(identity)?.delete();
   }
 
   /** True when all who were answered with what the attachment holds have left without the answer. */

@@ -4,7 +4,7 @@
  */
 import { statSync, writeSync } from 'node:fs';
 import { peekVersion, readNetworkConfig } from '../cni/call.ts';
-import { type CallEnvironment, isCommand, readEnvironment } from '../cni/environment.ts';
+import { type CallEnvironment, type Command, readEnvironment } from '../cni/environment.ts';
 import { CniCode, CniError, formatError } from '../cni/errors.ts';
 import { answerVersion, requireVersion, versionAnswer } from '../cni/versions.ts';
 import { version } from './build-info.ts';
@@ -24,15 +24,16 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export async function runPlugin(env: Environment): Promise<number> {
   let stdin: Buffer = Buffer.alloc(0);
   try {
-    if (env.CNI_COMMAND === 'VERSION') {
+    // What is wrong with the environment is told first, whatever stdin holds.
+    const environment = readEnvironment(env);
+    const { command } = environment;
+    if (command === 'VERSION') {
       stdin = await readStdin(versionStdinLimit).catch(() => stdin);
       print(versionAnswer(peekVersion(stdin)));
       return 0;
     }
-    // What is wrong with the environment is told first, whatever stdin holds.
-    const environment = readEnvironment(env);
     stdin = await readStdin(stdinLimit);
-    const result = await serve(environment, stdin, env);
+    const result = await serve(command, environment, stdin, env);
     if (result !== undefined && result !== null) print(result);
     return 0;
   } catch (error) {
@@ -41,11 +42,15 @@ export async function runPlugin(env: Environment): Promise<number> {
   }
 }
 
-async function serve(environment: CallEnvironment, stdin: Buffer, env: Environment): Promise<unknown> {
-  const { command, containerId, ifName, netns, args } = environment;
+async function serve(
+  command: Exclude<Command, 'VERSION'>,
+  environment: CallEnvironment,
+  stdin: Buffer,
+  env: Environment,
+): Promise<unknown> {
+  const { containerId, ifName, netns, args } = environment;
   const { name, config, cniVersion } = readNetworkConfig(stdin);
   requireVersion(cniVersion, command);
-  if (command === 'VERSION' || !isCommand(command)) return undefined;
   refuseOwnNamespace(environment, env);
   const { socketDir, driverName } = readIpam(config);
   const call: Call = { protocol: protocolVersion, release: version, containerId, ifName, netns, args, config };
@@ -53,13 +58,18 @@ async function serve(environment: CallEnvironment, stdin: Buffer, env: Environme
   try {
     return await callDaemon(socketFile(socketDir, driverName), command, call, limits[command]);
   } catch (error) {
-    const lost = error instanceof NoAnswer || (error instanceof CniError && error.code === CniCode.tryAgain);
-    if (command === 'DEL' && lost) return leaveNote(socketDir, driverName, name, call, error);
+    const failure = asCniError(error);
+    if (command === 'DEL' && isOurs(failure)) return leaveNote(socketDir, driverName, name, call, failure);
     if (command === 'STATUS' && error instanceof NoAnswer) {
       throw new CniError(CniCode.notAvailable, error.message, error.details);
     }
     throw error;
   }
+}
+
+/** True for a failure that the caller can do nothing about: a runtime that does not repeat its DEL must lose nothing. */
+function isOurs({ code }: CniError): boolean {
+  return code === CniCode.tryAgain || code === CniCode.io || code === CniCode.unexpected;
 }
 
 async function leaveNote(socketDir: string, driverName: string, network: string, call: Call, reason: CniError) {

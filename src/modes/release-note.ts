@@ -3,13 +3,18 @@
  * it. Written by the plugin process; read in daemon/release-notes.ts.
  */
 import { createHash } from 'node:crypto';
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { type Call, owedDir, requestFrame } from './protocol.ts';
 
 /** A note's name: one attachment has one note, and an ADD finds it without reading others. */
 export function noteName(network: string, containerId: string, ifName: string): string {
   const key = JSON.stringify([network, containerId, ifName]);
   return `${createHash('sha256').update(key).digest('hex').slice(0, 40)}.json`;
+}
+
+/** True for a file that is on its way to be a note. */
+export function isDraft(name: string): boolean {
+  return /^\..+\.json\.\d+$/.test(name);
 }
 
 /**
@@ -19,26 +24,41 @@ export function noteName(network: string, containerId: string, ifName: string): 
 export function leaveReleaseNote(socketDir: string, driverName: string, network: string, call: Call): void {
   const directory = owedDir(socketDir, driverName);
   // Not recursive: below /proc, Node's recursive mkdir does not return.
-  for (const [path, mode] of [
-    [socketDir, 0o755],
-    [directory, 0o700],
-  ] as const) {
-    if (!existsSync(path)) mkdirSync(path, { mode });
-  }
+  makeDirectory(socketDir, 0o755);
+  makeDirectory(directory, 0o700);
   const name = noteName(network, call.containerId, call.ifName);
   const draft = `${directory}/.${name}.${process.pid}`;
   const file = openSync(draft, 'w', 0o600);
   try {
-    writeSync(file, requestFrame('DEL', call));
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
+    writeWhole(file, requestFrame('DEL', call));
+    renameSync(draft, `${directory}/${name}`);
+  } catch (error) {
+    rmSync(draft, { force: true });
+    throw error;
   }
-  renameSync(draft, `${directory}/${name}`);
   const parent = openSync(directory, 'r');
   try {
     fsyncSync(parent);
   } finally {
     closeSync(parent);
+  }
+}
+
+/** Other plugins make the same directories at the same time. */
+function makeDirectory(path: string, mode: number): void {
+  try {
+    mkdirSync(path, { mode });
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+  }
+}
+
+/** A file system that is almost full takes a part of it first, and refuses the rest. */
+function writeWhole(file: number, text: string): void {
+  try {
+    writeFileSync(file, text);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
   }
 }

@@ -56,7 +56,6 @@ test('commands without an attachment ignore what stands in its variables', () =>
       netns: '',
       ifName: '',
       args: '',
-      path: '/p',
     });
   }
 });

@@ -7,7 +7,7 @@ import { validAttachments } from '../../src/cni/attachments.ts';
 import { peekVersion, readNetworkConfig } from '../../src/cni/call.ts';
 import { readEnvironment } from '../../src/cni/environment.ts';
 import { parseNetconf } from '../../src/cni/netconf.ts';
-import { requestedAddresses } from '../../src/cni/requested-addresses.ts';
+import { requestedAddress } from '../../src/cni/requested-address.ts';
 import { formatResult } from '../../src/cni/result.ts';
 import { requireVersion, supportedVersions } from '../../src/cni/versions.ts';
 import { codeOr } from './vectors.ts';
@@ -51,7 +51,7 @@ test('any network configuration, and what is made of an accepted one', () => {
   check(fc.tuple(config, command, fc.string()), ([document, which, args]) => {
     const parsed = codeOr(() => {
       const netconf = parseNetconf(document, which as 'ADD');
-      requestedAddresses(netconf, parseCniArgs(args));
+      requestedAddress(netconf, parseCniArgs(args));
       return netconf;
     });
     codeOr(() => validAttachments(document));
@@ -93,7 +93,7 @@ test('any CNI_ARGS, which never throws at all', () => {
     ),
     (text) => {
       const args = parseCniArgs(text);
-      codeOr(() => requestedAddresses({ runtimeIps: [], argsIps: [] }, args));
+      codeOr(() => requestedAddress({ runtimeIps: [], argsIps: [] }, args));
     },
   );
 });

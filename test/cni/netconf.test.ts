@@ -3,7 +3,7 @@ import type { Command } from '../../src/cni/environment.ts';
 import { CniCode, CniError } from '../../src/cni/errors.ts';
 import { parseNetconf } from '../../src/cni/netconf.ts';
 
-const minimal = { cniVersion: '1.1.0', name: 'net', type: 'bridge', ipam: { type: 'infoblox' } };
+const minimal = { cniVersion: '1.1.0', name: 'net', ipam: { type: 'infoblox' } };
 
 test('a minimal configuration asks for nothing', () => {
   expect(parseNetconf(minimal, 'ADD')).toEqual({
@@ -53,7 +53,6 @@ test('null is absent wherever the reference takes it so', () => {
   const config = {
     ...minimal,
     cniVersion: null,
-    type: null,
     isGateway: null,
     ipam: { type: 'infoblox', routes: [route] },
     runtimeConfig: { ips: null },
@@ -62,7 +61,6 @@ test('null is absent wherever the reference takes it so', () => {
   };
   expect(parseNetconf(config, 'DEL')).toMatchObject({
     cniVersion: '0.1.0',
-    type: undefined,
     isGateway: false,
     routes: [{ dst: '10.0.0.0/8' }],
     runtimeIps: [],
@@ -85,7 +83,6 @@ describe('a wrong key is named with its path, what was expected and what was fou
     [{ ipam: [] }, 'ipam: expected an object, found an array'],
     [{ ipam: {} }, 'ipam: expected an object with the string key "type"'],
     [{ ipam: { type: 7 } }, 'ipam: expected an object with the string key "type"'],
-    [{ type: 7 }, 'type: expected a string, found 7'],
     [{ isGateway: 'true' }, 'isGateway: expected true or false, found "true"'],
     [{ ipam: { type: 'x', routes: {} } }, 'ipam.routes: expected an array of routes, found an object'],
     [routes({ dst }, 'default'), 'ipam.routes[1]: expected an object, found "default"'],
@@ -135,10 +132,6 @@ describe('prevResult', () => {
   test.each<Command>(['CHECK', 'DEL'])('is read for %s', (command) => {
     expect(parseNetconf({ ...minimal, prevResult }, command).prevResult).toEqual({
       addresses: ['10.0.0.5/24', '2001:db8::5/64'],
-      interfaces: [
-        { name: 'br0', mac: '', sandbox: '' },
-        { name: 'eth0', mac: '02:00:00:00:00:01', sandbox: '/run/netns/x' },
-      ],
     });
   });
 

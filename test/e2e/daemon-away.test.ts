@@ -3,6 +3,7 @@ import { readdirSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { answerFrame } from '../../src/modes/protocol.ts';
 import { until } from '../fixture/host.ts';
 import { type Grid, startGrid } from '../simulator/grid.ts';
 import { BuiltHost, type Command, failure } from './built-host.ts';
@@ -111,6 +112,23 @@ describe('something else than a daemon', () => {
       expect(await host.call('DEL')).toMatchObject({ exitCode: 0, stdout: '' });
       expect(notes()).toHaveLength(1);
     });
+  });
+
+  const refusal = (code: number) => (socket: Socket) => {
+    socket.end(answerFrame({ error: { code, message: `failed with ${code}` } }));
+  };
+
+  test.each([5, 11, 100])('fails with %i, its own failure: DEL leaves a note', async (code) => {
+    await listen(refusal(code));
+    const call = await host.call('DEL');
+    expect(call).toMatchObject({ exitCode: 0, stdout: '', stderr: expect.stringContaining(`failed with ${code}; `) });
+    expect(notes()).toHaveLength(1);
+  });
+
+  test.each([1, 4, 6, 7])('fails with %i, the failure of its caller: DEL says so', async (code) => {
+    await listen(refusal(code));
+    expect(failure(await host.call('DEL'))).toMatchObject({ code, msg: `failed with ${code}` });
+    expect(notes).toThrow('ENOENT');
   });
 
   const limits: [Command, number, number][] = [

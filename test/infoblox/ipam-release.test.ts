@@ -105,12 +105,12 @@ describe('DEL', () => {
     const { grid, host } = fixture;
     await host.add('c0');
     grid.latencyMs = 60;
-    const added = host.add('c1').catch((error) => error);
+    const added = errorOf(host.add('c1'));
     await until('the ADD is at the grid', () =>
       grid.requests.some(({ status, method }) => status === 0 && method === 'POST'),
     );
     await host.del('c1');
-    await added;
+    expect(await added).toMatchObject({ code: 11, msg: 'the attachment was deleted while its ADD was under way' });
     await until('nothing is left', () => held(grid).length === 2);
   });
 });

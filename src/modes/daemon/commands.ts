@@ -3,9 +3,11 @@ import { parseCniArgs } from '../../cni/args.ts';
 import { validAttachments } from '../../cni/attachments.ts';
 import type { Command } from '../../cni/environment.ts';
 import { CniCode, CniError } from '../../cni/errors.ts';
+import { checkContainerId, checkInterfaceName } from '../../cni/names.ts';
 import { type Netconf, parseNetconf } from '../../cni/netconf.ts';
-import { requestedAddresses } from '../../cni/requested-addresses.ts';
+import { requestedAddress } from '../../cni/requested-address.ts';
 import { formatResult } from '../../cni/result.ts';
+import { abortable } from '../../infoblox/abortable.ts';
 import type { Collector } from '../../infoblox/collector.ts';
 import { GridError } from '../../infoblox/errors.ts';
 import type { Exhaustion } from '../../infoblox/exhaustion.ts';
@@ -64,14 +66,13 @@ export class Commands {
    */
   async run(command: ServedCommand, call: Call, gone: AbortSignal): Promise<Answer> {
     const netconf = parseNetconf(call.config, command);
-    const attachment = { network: netconf.name, containerId: call.containerId, ifName: call.ifName };
     switch (command) {
       case 'ADD':
-        return this.#add(netconf, attachment, call, gone);
+        return this.#add(netconf, attachmentOf(netconf, call), call, gone);
       case 'DEL':
-        return this.#del(netconf, attachment);
+        return this.#del(netconf, attachmentOf(netconf, call));
       case 'CHECK':
-        return this.#check(netconf, attachment);
+        return this.#check(netconf, attachmentOf(netconf, call));
       case 'GC':
         return this.#gc(netconf, call);
       case 'STATUS':
@@ -84,10 +85,14 @@ export class Commands {
     const policy = policyOf(netconf, defaults);
     this.#warnOfUnknownKeys(netconf);
     const args = parseCniArgs(call.args);
-    const requested = requestedAddress(requestedAddresses(netconf, args));
-    // An earlier DEL that no daemon took must not undo this ADD.
-    await notes.takeOf(attachment);
+    const requested = requestedAddress(netconf, args);
     const signal = AbortSignal.any([gone, AbortSignal.timeout(addTimeout)]);
+    // An earlier DEL that no daemon took must not undo this ADD.
+    await abortable(notes.takeOf(attachment), signal, () => {
+      return new GridError('timeout', 'an earlier release of this attachment was not settled in the time for one ADD', {
+        cure: 'see the log of the daemon for what the grid does; --add-timeout sets the time',
+      });
+    });
     const workload = args.podName ?? attachment.containerId;
     const request = {
       attachment,
@@ -105,8 +110,7 @@ export class Commands {
   /** A DEL that came as a note: to be done, but not now. */
   async releaseLater(call: Call): Promise<void> {
     const netconf = parseNetconf(call.config, 'DEL');
-    const attachment = { network: netconf.name, containerId: call.containerId, ifName: call.ifName };
-    await this.#parts.ipam.releaseLater(attachment, viewOf(netconf, this.#parts.defaults));
+    await this.#parts.ipam.releaseLater(attachmentOf(netconf, call), viewOf(netconf, this.#parts.defaults));
   }
 
   async #del(netconf: Netconf, attachment: Attachment): Promise<Answer> {
@@ -161,22 +165,13 @@ export class Commands {
   }
 }
 
-function requestedAddress(requested: readonly string[]): string | undefined {
-  const [first, ...more] = requested;
-  if (first === undefined) return undefined;
-  if (more.length > 0) {
-    throw new CniError(
-      CniCode.addressNotAvailable,
-      `${requested.length} addresses are requested (${requested.join(', ')}), an attachment gets one`,
-      'Request one IPv4 address.',
-    );
-  }
-  if (first.includes(':')) {
-    throw new CniError(
-      CniCode.addressNotAvailable,
-      `${first} is requested: IPv6 is not supported yet`,
-      'Request an IPv4 address.',
-    );
-  }
-  return first.replace(/\/.*/, '');
+/**
+ * What the call is about. The plugin has judged the names; but what stands in comments on the grid must not be able to
+ * pass for something else, whoever speaks to the socket.
+ * @throws CniError 4
+ */
+function attachmentOf(netconf: Netconf, { containerId, ifName }: Call): Attachment {
+  checkContainerId(containerId);
+  checkInterfaceName(ifName);
+  return { network: netconf.name, containerId, ifName };
 }

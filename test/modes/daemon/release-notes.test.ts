@@ -1,12 +1,12 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { ReleaseNotes } from '../../../src/modes/daemon/release-notes.ts';
 import { type Call, owedDir, protocolVersion } from '../../../src/modes/protocol.ts';
 import { leaveReleaseNote } from '../../../src/modes/release-note.ts';
 import { until } from '../../fixture/host.ts';
-import { held, useGridAndHost } from '../../infoblox/grid-and-host.ts';
+import { errorOf, held, useGridAndHost } from '../../infoblox/grid-and-host.ts';
 
 let socketDir: string;
 let released: string[];
@@ -65,6 +65,41 @@ describe('notes', () => {
     expect(files()).toHaveLength(1);
   });
 
+  test('are taken over once, however often they are asked for at once', async () => {
+    leave('c1');
+    leave('c2');
+    await Promise.all([notes.takeAll(), notes.takeAll()]);
+    expect(released).toHaveLength(2);
+    leave('c1');
+    await notes.takeAll();
+    expect(released).toHaveLength(3);
+  });
+
+  test('of one attachment are taken, absent or unreadable when it is asked for; else it says why not', async () => {
+    const attachment = { network: 'net-1', containerId: 'c1', ifName: 'eth0' };
+    leave('c1', { protocol: 99 });
+    await expect(notes.takeOf(attachment)).rejects.toMatchObject({ code: 11 });
+    leave('c1');
+    const good = release;
+    release = () => Promise.reject(new Error('disk full'));
+    await expect(notes.takeOf(attachment)).rejects.toMatchObject({
+      code: 11,
+      message: 'an earlier release of this attachment is noted and cannot be taken over yet: disk full',
+      details: expect.stringContaining('infoblox.owed'),
+    });
+    expect(files()).toHaveLength(1);
+    release = good;
+    await notes.takeOf(attachment);
+    expect(files()).toEqual([]);
+    await notes.takeOf(attachment);
+    leave('c1');
+    const [name = ''] = files();
+    writeFileSync(join(owedDir(socketDir, 'infoblox'), name), 'garbage');
+    await notes.takeOf(attachment);
+    expect(files()).toEqual([`${name}.unreadable`]);
+    expect(released).toEqual(['c1']);
+  });
+
   test('stay when the release cannot be noted, and are taken the next time', async () => {
     leave('c1');
     const good = release;
@@ -104,6 +139,17 @@ describe('notes', () => {
     expect(problems).toEqual([]);
   });
 
+  test('that were never finished are removed when nobody can be writing them any more', async () => {
+    leave('c1');
+    const draft = join(owedDir(socketDir, 'infoblox'), '.draft.json.17');
+    writeFileSync(draft, 'half');
+    const longAgo = Date.now() / 1000 - 61;
+    utimesSync(draft, longAgo, longAgo);
+    await notes.takeAll();
+    expect(files()).toEqual([]);
+    expect(problems).toEqual([]);
+  });
+
   test('that never were are no trouble', async () => {
     rmSync(socketDir, { recursive: true });
     await notes.takeAll();
@@ -138,5 +184,36 @@ describe('in the daemon', () => {
     const address = await host.add('c1');
     expect(readdirSync(owedDir(host.socketDir, 'infoblox'))).toEqual([]);
     expect(held(grid)).toContain(address);
+  });
+
+  test('a note that cannot be taken over yet keeps an ADD of the same attachment from being answered', async () => {
+    const { grid, host } = fixture;
+    await host.add('c1');
+    const later = call('c1', { config: host.config(), protocol: 99 });
+    leaveReleaseNote(host.socketDir, 'infoblox', 'net-1', later);
+    expect(await errorOf(host.add('c1'))).toMatchObject({
+      code: 11,
+      msg: expect.stringMatching(/is noted and cannot be taken over yet: the plugin .* speaks protocol 99/),
+    });
+    await host.add('c2');
+    expect(held(grid)).toHaveLength(3);
+  });
+
+  test('a note that waits for its turn does not hold an ADD longer than --add-timeout', async () => {
+    const { grid, another } = fixture;
+    const host = await another({ node: 'host-b', flags: ['--add-timeout=1s'] }).start();
+    await host.add('c1');
+    const notes = vi.spyOn(ReleaseNotes.prototype, 'takeOf').mockReturnValue(new Promise(() => undefined));
+    try {
+      const begin = performance.now();
+      expect(await errorOf(host.add('c1'))).toMatchObject({
+        code: 11,
+        msg: 'an earlier release of this attachment was not settled in the time for one ADD',
+      });
+      expect(performance.now() - begin).toBeLessThan(3_000);
+      expect(held(grid)).toContain('10.0.0.2');
+    } finally {
+      notes.mockRestore();
+    }
   });
 });
