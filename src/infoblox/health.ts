@@ -56,8 +56,10 @@ export class Health {
 
   /** What stands against promising service: trouble, or that the grid has not answered at all yet. */
   get obstacle(): GridError | undefined {
-    if (!this.#asked) return new GridError('timeout', 'the grid has not answered yet since the daemon started');
-    return this.trouble;
+    if (this.#asked) return this.trouble;
+    return new GridError('timeout', 'the grid has not answered yet since the daemon started', {
+      cure: 'try again in a few seconds; if this stays, check --grid-host and --wapi-port of the daemon',
+    });
   }
 
   /** True when the last good answer is too long ago to rely on. */

@@ -61,6 +61,11 @@ export function namedInComment(comment: string): string | undefined {
   return /^infoblox-cni network=(\S+)(?: \(being set up\))?$/.exec(comment)?.[1];
 }
 
+/** The network's name in the identity of an attachment, as `shortNetworkName` has it; empty for any other comment. */
+export function networkOf(comment: string): string {
+  return / network=(\S+) /.exec(comment)?.[1] ?? '';
+}
+
 /** True for the identity of some attachment, of this host or another. */
 export function isAttachmentComment(comment: string): boolean {
   return comment.startsWith('infoblox-cni cluster=');

@@ -3,34 +3,10 @@
  * writes is durable when it returns. Losing the file loses no address: the identity on the grid's objects is enough to
  * find them again.
  */
-import { closeSync, existsSync, fstatSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import * as v from 'valibot';
-import { makeDirectory } from './directory.ts';
-import { GridError } from './errors.ts';
-
-/** Bumped with every change of the tables; `migrations[n]` leads from version n to n + 1. */
-const migrations = [
-  `CREATE TABLE attachment (
-     identity TEXT PRIMARY KEY,
-     network TEXT NOT NULL,
-     view TEXT NOT NULL,
-     state TEXT NOT NULL CHECK (state IN ('intent', 'held', 'owed')),
-     address TEXT,
-     netns TEXT,
-     netnsId TEXT,
-     bootId TEXT,
-     createdAt INTEGER NOT NULL,
-     attempts INTEGER NOT NULL DEFAULT 0,
-     dueAt INTEGER,
-     suspectUntil INTEGER
-   ) STRICT, WITHOUT ROWID;
-   CREATE INDEX attachment_due ON attachment (dueAt) WHERE dueAt IS NOT NULL;
-   CREATE INDEX attachment_network ON attachment (network);
-   CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;`,
-  'ALTER TABLE attachment ADD COLUMN doomedUntil INTEGER;',
-];
+import { shortNetworkName } from './identity.ts';
+import { openStateFile, stateError } from './state-file.ts';
 
 const Row = v.object({
   /** The attachment's comment on the grid. */
@@ -43,7 +19,7 @@ const Row = v.object({
   address: v.nullable(v.string()),
   /** Path of the container's network namespace as the runtime named it. */
   netns: v.nullable(v.string()),
-  /** Device and inode of the namespace, if the daemon could see it. */
+  /** Device and inode of the namespace and of where it was seen, if the daemon could see it: see namespaces.ts. */
   netnsId: v.nullable(v.string()),
   bootId: v.nullable(v.string()),
   /** Milliseconds since 1970. */
@@ -64,6 +40,33 @@ export type Row = v.InferOutput<typeof Row>;
 
 const columns = Object.keys(Row.entries);
 
+/** Names of rows that are left out of an answer. */
+type Names = Pick<ReadonlySet<string>, 'has'>;
+const none: Names = new Set();
+
+/**
+ * A row for an attachment that this state knows nothing of: an intent that nothing is known of yet.
+ * @param network name of the network, as configured or as it stands in comments
+ * @param now milliseconds since 1970
+ */
+export function newRow(identity: string, network: string, view: string, now: number): Row {
+  return {
+    identity,
+    network: shortNetworkName(network),
+    view,
+    state: 'intent',
+    address: null,
+    netns: null,
+    netnsId: null,
+    bootId: null,
+    createdAt: now,
+    attempts: 0,
+    dueAt: null,
+    suspectUntil: null,
+    doomedUntil: null,
+  };
+}
+
 export class Store {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
@@ -78,23 +81,8 @@ export class Store {
    * @throws GridError `state` if the directory cannot be used or another daemon has it
    */
   static open(directory: string): { store: Store; setAside?: string } {
-    const file = join(directory, 'state.db');
-    try {
-      makeDirectory(directory, 0o700);
-      try {
-        return { store: new Store(openDatabase(file)) };
-      } catch (error) {
-        if (!isUnreadable(error) || !existsSync(file)) throw error;
-        const setAside = `${file}.unreadable-${Date.now()}`;
-        renameSync(file, setAside);
-        for (const suffix of ['-wal', '-shm']) {
-          if (existsSync(file + suffix)) renameSync(file + suffix, setAside + suffix);
-        }
-        return { store: new Store(openDatabase(file)), setAside };
-      }
-    } catch (error) {
-      throw stateError(error, file);
-    }
+    const { database, setAside } = openStateFile(directory, columns);
+    return { store: new Store(database), ...(setAside === undefined ? {} : { setAside }) };
   }
 
   get(identity: string): Row | undefined {
@@ -118,17 +106,31 @@ export class Store {
    * Rows that upkeep has to act on, the longest due first. What is due after `horizon` was dated by a clock that has been
    * set back since, and is due too.
    */
-  due(now: number, horizon: number, limit: number): Row[] {
-    const sql = 'SELECT * FROM attachment WHERE dueAt <= ? OR dueAt > ? ORDER BY dueAt LIMIT ?';
-    return this.#rows(sql, now, horizon, limit);
+  due(now: number, horizon: number, limit: number, except = none): Row[] {
+    const sql = 'SELECT * FROM attachment WHERE dueAt IS NOT NULL AND (dueAt <= ? OR dueAt > ?) ORDER BY dueAt';
+    return this.#run(sql, (statement) => {
+      const rows: Row[] = [];
+      for (const found of statement.iterate(now, horizon)) {
+        if (rows.length >= limit) break;
+        if (!except.has(String(found.identity))) rows.push(v.parse(Row, found));
+      }
+      return rows;
+    });
   }
 
   /** When upkeep has to act next on a row other than those, milliseconds since 1970. */
-  nextDue(except: ReadonlySet<string>): number | undefined {
-    const sql = 'SELECT identity, dueAt FROM attachment WHERE dueAt IS NOT NULL ORDER BY dueAt LIMIT ?';
-    const rows = this.#run(sql, (statement) => statement.all(except.size + 1));
-    const next = rows.find(({ identity }) => !except.has(String(identity)));
-    return typeof next?.dueAt === 'number' ? next.dueAt : undefined;
+  nextDue(except = none): number | undefined {
+    const sql = 'SELECT identity, dueAt FROM attachment WHERE dueAt IS NOT NULL ORDER BY dueAt';
+    return this.#run(sql, (statement) => {
+      for (const { identity, dueAt } of statement.iterate()) if (!except.has(String(identity))) return Number(dueAt);
+      return undefined;
+    });
+  }
+
+  /** Lets upkeep act at once on every row whose last attempt has failed, as if it were the first. */
+  hurryFailed(now: number): void {
+    const sql = 'UPDATE attachment SET dueAt = ?, attempts = 0 WHERE attempts > 0 AND dueAt IS NOT NULL';
+    this.#run(sql, (statement) => statement.run(now));
   }
 
   ofNetwork(network: string): Row[] {
@@ -185,68 +187,4 @@ export class Store {
       throw stateError(error, 'state.db');
     }
   }
-}
-
-function openDatabase(file: string): DatabaseSync {
-  const database = new DatabaseSync(file, { timeout: 0 });
-  try {
-    // The lock of the first write is kept, so two daemons never share a state directory.
-    database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
-    const version = Number(database.prepare('PRAGMA user_version').get()?.user_version);
-    if (version > migrations.length) throw new UnreadableState(`it is of a newer release (version ${version})`);
-    database.exec('BEGIN IMMEDIATE');
-    for (const [index, migration] of migrations.entries()) if (index >= version) database.exec(migration);
-    database.exec(`PRAGMA user_version = ${migrations.length}; COMMIT`);
-    const check = database.prepare('PRAGMA quick_check(1)').get()?.quick_check;
-    if (check !== 'ok') throw new UnreadableState(`it is damaged: ${String(check)}`);
-    database.prepare(`SELECT ${columns.join(', ')} FROM attachment`);
-    reserveLog(`${file}-wal`);
-    return database;
-  } catch (error) {
-    database.close();
-    throw error;
-  }
-}
-
-/** Bytes of the write-ahead log between two checkpoints: SQLite's 1000 pages of 4096 bytes and their headers. */
-const logSize = 1_100 * 4_120;
-
-/**
- * Lets the log have its blocks in advance, where the disk has them: a commit that need not grow the file is synced in
- * half the time. SQLite ignores what lies behind the last valid frame.
- */
-function reserveLog(file: string): void {
-  const log = openSync(file, 'a');
-  try {
-    writeSync(log, Buffer.alloc(Math.max(logSize - fstatSync(log).size, 0)));
-    fsyncSync(log);
-  } catch {
-    // A full disk: the log grows as far as it can.
-  } finally {
-    closeSync(log);
-  }
-}
-
-class UnreadableState extends Error {}
-
-/** SQLITE_CORRUPT 11, SQLITE_NOTADB 26, SQLITE_ERROR 1 (a table that is not as it should be). */
-function isUnreadable(error: unknown): boolean {
-  return error instanceof UnreadableState || [1, 11, 26].includes(sqliteCode(error));
-}
-
-function sqliteCode(error: unknown): number {
-  return error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : 0;
-}
-
-/** SQLITE_BUSY 5, SQLITE_LOCKED 6. */
-function stateError(error: unknown, file: string): GridError {
-  if (error instanceof GridError) return error;
-  const busy = [5, 6].includes(sqliteCode(error));
-  const text = busy ? 'another daemon is using it' : error instanceof Error ? error.message : String(error);
-  return new GridError('state', `cannot use the state file ${file}: ${text}`, {
-    cure: busy
-      ? 'stop the other daemon, or give this one a --state-dir of its own'
-      : 'check that --state-dir is writable and its disk not full',
-    cause: error,
-  });
 }

@@ -1,9 +1,10 @@
 /**
- * What has to happen without a caller: owed releases, looks for surplus objects, and, when the state file is new,
- * reading back from the grid what this host holds. Two at a time, so that a backlog never becomes a burst.
+ * What has to happen without a caller: owed releases, looks for surplus objects, and what the last run left undone. Two
+ * at a time, so that a backlog never becomes a burst.
  */
+import { Adoption } from './adoption.ts';
 import { isGridAway, isRefused } from './errors.ts';
-import { hostPrefix, type Origin } from './identity.ts';
+import type { Origin } from './identity.ts';
 import type { Releases } from './releases.ts';
 import type { Reservations } from './reservations.ts';
 import type { Row, Store } from './store.ts';
@@ -14,8 +15,12 @@ const workers = 2;
 const attemptTimeout = 15_000;
 const firstPause = 1_000;
 const longestPause = 300_000;
-/** Milliseconds between attempts while the grid is away altogether, whatever the rows say. */
+/** Milliseconds between attempts while the grid or the state is away altogether, whatever the rows say. */
 const gridPause = 5_000;
+/** Milliseconds after which a row is looked at again whose turn somebody else had. */
+const busyPause = 1_000;
+/** Milliseconds between two good news that all rows are told: a grid that comes and goes must not undo all backing off. */
+const newsPause = 30_000;
 /** Milliseconds that the timer sleeps at most, so that a clock that was set cannot stop it for long. */
 const longestSleep = 30_000;
 
@@ -37,12 +42,20 @@ export class Upkeep {
   readonly #parts: UpkeepParts;
   readonly #working = new Set<string>();
   readonly #stopping = new AbortController();
+  readonly #adoption: Adoption;
   #timer: NodeJS.Timeout | undefined;
   #pausedUntil = 0;
-  #adopting: Promise<void> | undefined;
+  #toldNewsAt = Number.NEGATIVE_INFINITY;
+  #intentsOwed = false;
 
   constructor(parts: UpkeepParts) {
     this.#parts = parts;
+    this.#adoption = new Adoption(parts);
+  }
+
+  /** Owes what the last run was about to give. Where the state cannot be written, that is done later. */
+  start(): void {
+    this.#guarded(() => this.#oweIntents());
   }
 
   /** Looks at what is due, now or as soon as it is. Called whenever something has become due. */
@@ -50,83 +63,98 @@ export class Upkeep {
     if (this.#stopping.signal.aborted) return;
     clearTimeout(this.#timer);
     if (this.#working.size >= workers) return;
-    const next = this.#parts.store.nextDue(this.#working);
-    if (next === undefined) return;
-    const wait = Math.max(next, this.#pausedUntil) - this.#parts.now();
+    let wait: number | undefined = gridPause;
+    this.#guarded(() => {
+      wait = this.#nextWait();
+    });
+    if (wait === undefined) return;
     this.#timer = setTimeout(() => this.#work(), Math.min(Math.max(wait, 0), longestSleep));
     this.#timer.unref();
   }
 
   /** The grid is back: what waited for it need not wait longer. */
   gridIsBack(): void {
+    if (this.#stopping.signal.aborted) return;
     this.#pausedUntil = 0;
-    this.adopt().catch((error) => this.#parts.log.warn('cannot read back reservations', { reason: String(error) }));
+    const { store, now } = this.#parts;
+    if (performance.now() - this.#toldNewsAt > newsPause) {
+      this.#toldNewsAt = performance.now();
+      this.#guarded(() => store.hurryFailed(now()));
+    }
+    void this.#adoption.attempt();
     this.wake();
   }
 
   /** Takes up nothing more; what is under way is cut short and tried again by the next daemon. */
   stop(): void {
     this.#stopping.abort();
+    this.#adoption.stop();
     clearTimeout(this.#timer);
   }
 
-  /**
-   * Reads this host's reservations from the grid into a new state file. Until it has succeeded, each ADD looks for its
-   * attachment on the grid first.
-   */
-  adopt(): Promise<void> {
-    if (this.#parts.store.fact('adopted') !== undefined) return Promise.resolve();
-    this.#adopting ??= this.#adopt().finally(() => {
-      this.#adopting = undefined;
-    });
-    return this.#adopting;
+  /** A state that fails is no reason to die, nor to be asked again without a pause. */
+  #guarded(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      this.#stateFails(error);
+    }
   }
 
-  async #adopt(): Promise<void> {
-    const { reservations, store, origin, turns, now, log } = this.#parts;
-    let found = 0;
-    for await (const object of reservations.list(hostPrefix(origin), undefined, AbortSignal.timeout(120_000))) {
-      const identity = object.comment;
-      if (turns.busy(identity) || store.get(identity) !== undefined) continue;
-      store.put({
-        identity,
-        network: / network=(\S+) /.exec(identity)?.[1] ?? '',
-        view: object.network_view,
-        state: 'held',
-        address: object.ipv4addr,
-        netns: null,
-        netnsId: null,
-        bootId: null,
-        // Older than whatever this daemon will be asked: a GC that is under way may judge it.
-        createdAt: 0,
-        attempts: 0,
-        dueAt: null,
-        suspectUntil: null,
-        doomedUntil: null,
-      });
-      found += 1;
-    }
-    store.setFact('adopted', new Date(now()).toISOString());
-    if (found > 0) log.info(`read ${found} reservations of this host back from the grid`);
+  #stateFails(error: unknown, details: Record<string, unknown> = {}): void {
+    const { now, log } = this.#parts;
+    const reason = error instanceof Error ? error.message : String(error);
+    if (this.#pausedUntil <= now()) log.warn('upkeep failed, will be tried again', { ...details, reason });
+    this.#pausedUntil = now() + gridPause;
+  }
+
+  #oweIntents(): void {
+    const { store, releases, now, log } = this.#parts;
+    const owed = store.oweIntents(now(), releases.certainFrom());
+    this.#intentsOwed = true;
+    if (owed > 0) log.info(`${owed} unfinished ADDs of the last run will be undone`);
+  }
+
+  /** Milliseconds until something is due; undefined if nothing ever is. */
+  #nextWait(): number | undefined {
+    const { store, turns, now } = this.#parts;
+    let busy = false;
+    const next = store.nextDue({
+      has: (identity) => {
+        if (this.#working.has(identity)) return true;
+        const isBusy = turns.busy(identity);
+        busy ||= isBusy;
+        return isBusy;
+      },
+    });
+    const times = [
+      ...(next === undefined ? [] : [next]),
+      ...(busy ? [now() + busyPause] : []),
+      ...(this.#intentsOwed ? [] : [now()]),
+    ];
+    return times.length === 0 ? undefined : Math.max(Math.min(...times), this.#pausedUntil) - now();
   }
 
   #work(): void {
-    const { store, now } = this.#parts;
-    const due = store.due(now(), this.#horizon(), workers * 2).filter((row) => !this.#working.has(row.identity));
-    for (const row of due.slice(0, workers - this.#working.size)) {
-      this.#working.add(row.identity);
-      this.#attend(row.identity)
-        .catch((error) => {
-          // The state cannot be written: the row stays due, and must not be tried again without pause.
-          this.#pausedUntil = now() + gridPause;
-          this.#parts.log.warn('upkeep failed', { attachment: row.identity, reason: String(error) });
-        })
-        .finally(() => {
-          this.#working.delete(row.identity);
-          this.wake();
-        });
-    }
+    this.#guarded(() => {
+      if (!this.#intentsOwed) this.#oweIntents();
+      const { store, turns, now } = this.#parts;
+      // Whose turn an ADD has would keep a worker for as long as that ADD takes.
+      const taken = { has: (identity: string) => this.#working.has(identity) || turns.busy(identity) };
+      for (const row of store.due(now(), this.#horizon(), workers - this.#working.size, taken)) this.#take(row);
+    });
     this.wake();
+  }
+
+  #take({ identity }: Row): void {
+    this.#working.add(identity);
+    this.#attend(identity)
+      // Here only a state that cannot be written arrives: the row stays due.
+      .catch((error) => this.#stateFails(error, { attachment: identity }))
+      .finally(() => {
+        this.#working.delete(identity);
+        this.wake();
+      });
   }
 
   /** With the attachment's turn: an ADD or DEL that came first may have changed everything. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { GridError } from '../../src/infoblox/errors.ts';
-import { type Row, Store } from '../../src/infoblox/store.ts';
+import { newRow, type Row, Store } from '../../src/infoblox/store.ts';
 
 let directory: string;
 const open: Store[] = [];
@@ -140,7 +140,7 @@ describe('a state file', () => {
     ['cannot be made', () => '/sys/infoblox-cni', /EACCES|EPERM|EROFS/],
     // Where the kernel calls a new entry absent, Node's recursive mkdir does not return.
     ['is refused as absent', () => '/proc/self/infoblox-cni', /ENOENT|EACCES|EPERM/],
-    ['cannot be written', () => '/sys', /unable to open|readonly/],
+    ['cannot be written', () => '/sys', /unable to open|readonly|EROFS/],
   ])('whose directory %s is a clear error', (_, place, text) => {
     mkdirSync(directory, { recursive: true });
     writeFileSync(join(directory, 'file'), '');
@@ -159,6 +159,31 @@ describe('a state file', () => {
 });
 
 describe('rows', () => {
+  test('that are new are intents that nothing is known of', () => {
+    expect(newRow('a', 'n'.repeat(60), 'default', 7)).toEqual({
+      ...row('a', { state: 'intent', address: null, netns: null, netnsId: null, bootId: null, createdAt: 7 }),
+      network: expect.stringMatching(/^n{23}~[0-9a-f]{16}$/),
+    });
+  });
+
+  test('that others are busy with are passed over', () => {
+    const { store } = openStore();
+    for (let n = 0; n < 9; n += 1) store.put(row(`a${n}`, { state: 'owed', dueAt: n }));
+    const busy = { has: (identity: string) => identity < 'a7' };
+    expect(store.due(100, 1_000, 1, busy).map(({ identity }) => identity)).toEqual(['a7']);
+    expect(store.nextDue(busy)).toBe(7);
+  });
+
+  test('whose last attempt failed can be made due at once, and no others', () => {
+    const { store } = openStore();
+    const doomed = row('doomed', { state: 'owed', dueAt: 900, doomedUntil: 900 });
+    store.put(row('failed', { state: 'owed', attempts: 4, dueAt: 900 }));
+    store.put(doomed);
+    store.hurryFailed(50);
+    expect(store.get('failed')).toMatchObject({ attempts: 0, dueAt: 50 });
+    expect(store.get('doomed')).toEqual(doomed);
+  });
+
   test('are due from their time on, the longest due first', () => {
     const { store } = openStore();
     store.put(row('later', { state: 'owed', dueAt: 300 }));

@@ -20,7 +20,6 @@ import { createAgent, createTransport } from '../../infoblox/transport.ts';
 import { Turns } from '../../infoblox/turns.ts';
 import { Upkeep } from '../../infoblox/upkeep.ts';
 import { version } from '../build-info.ts';
-import type { Call } from '../protocol.ts';
 import { Commands } from './commands.ts';
 import { Contact } from './contact.ts';
 import type { Log } from './log.ts';
@@ -28,7 +27,7 @@ import type { Metrics } from './metrics.ts';
 import type { Options } from './options.ts';
 import { ReleaseNotes } from './release-notes.ts';
 import { CallServer } from './server.ts';
-import { prepareSocket, protectSocket, StartError } from './socket-file.ts';
+import { makeRoom, prepareSocket, protectSocket, StartError } from './socket-file.ts';
 
 /** Milliseconds between looks for release notes, which a plugin may leave while the daemon is slow. */
 const notesPause = 15_000;
@@ -47,7 +46,7 @@ export async function startDaemon(options: Options, log: Log, settling = default
   const file = await prepareSocket(options.socketDir, options.driverName);
   const store = openStore(options.stateDir, log);
   const now = () => Date.now();
-  const origins = new Origins(store, { cluster: options.clusterName, node: options.nodeName });
+  const origins = rememberedOrigins(store, options);
   const health = new Health({ onTrouble: (trouble) => contact.onTrouble(trouble), onWell: () => contact.onWell() });
   const metrics = await createMetrics(options, store, health);
   const transport = createTransport(createAgent(options.tls, maxConnections));
@@ -72,24 +71,41 @@ export async function startDaemon(options: Options, log: Log, settling = default
   const onDue = () => upkeep.wake();
   const releases = new Releases({ reservations, exhaustion, store, settling, now, onDue, log });
   const ipam = new Ipam({
-    ...{ networks, reservations, exhaustion, labels, store, turns, namespaces, origins, releases, onDue },
+    networks,
+    reservations,
+    exhaustion,
+    labels,
+    store,
+    turns,
+    namespaces,
+    origins,
+    releases,
+    onDue,
   });
   const upkeep: Upkeep = new Upkeep({ releases, store, turns, reservations, origin: origins.present, now, log });
   const reaper = new Reaper({ ipam, store, namespaces, grace: options.reapAfter, now: () => performance.now(), log });
   const contact: Contact = new Contact({ grid, labels, view: options.networkView, health, upkeep, log });
   const collector = new Collector({ ipam, store, turns, reservations, origins, now });
-  const { socketDir, driverName } = options;
-  const releaseLater = (call: Call) => commands.releaseLater(call);
-  const notes = new ReleaseNotes({ socketDir, driverName, releaseLater, log });
-  const probe = () => contact.probe();
-  const { addTimeout } = options;
+  const notes = new ReleaseNotes({
+    socketDir: options.socketDir,
+    driverName: options.driverName,
+    releaseLater: (call) => commands.releaseLater(call),
+    log,
+  });
   const commands: Commands = new Commands({
-    ...{ ipam, collector, networks, health, exhaustion, notes, probe, log, addTimeout },
+    ipam,
+    collector,
+    networks,
+    health,
+    exhaustion,
+    notes,
     defaults: options,
+    addTimeout: options.addTimeout,
+    probe: () => contact.probe(),
+    log,
   });
 
-  const owed = store.oweIntents(now(), now() + settling.last);
-  if (owed > 0) log.info(`${owed} unfinished ADDs of the last run will be undone`);
+  upkeep.start();
   const server = new CallServer({
     run: (command, call, gone) => commands.run(command, call, gone),
     onCall: (command, code, seconds) => metrics?.call(command, code, seconds),
@@ -138,9 +154,11 @@ async function createMetrics(options: Options, store: Store, health: Health): Pr
 
 async function listen(server: CallServer, file: string) {
   try {
+    await makeRoom(file);
     await server.listen(file);
     protectSocket(file);
   } catch (error) {
+    if (error instanceof StartError) throw error;
     throw new StartError(`cannot listen at ${file}: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
@@ -154,6 +172,15 @@ function openStore(directory: string, log: Log): Store {
       });
     }
     return store;
+  } catch (error) {
+    if (hasReason(error, 'state')) throw new StartError(inOneLine(error));
+    throw error;
+  }
+}
+
+function rememberedOrigins(store: Store, { clusterName, nodeName }: Options): Origins {
+  try {
+    return new Origins(store, { cluster: clusterName, node: nodeName });
   } catch (error) {
     if (hasReason(error, 'state')) throw new StartError(inOneLine(error));
     throw error;

@@ -1,4 +1,7 @@
-/** The socket's place in the file system: a live daemon's is never taken, a dead one's is replaced. */
+/**
+ * The socket's place in the file system: a live daemon's is never taken, a dead one's is replaced. First looked at, so
+ * that a second daemon is told at once; replaced only by the daemon that has the state.
+ */
 import { chmodSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { makeDirectory } from '../../infoblox/directory.ts';
@@ -8,8 +11,8 @@ import { owedDir, socketFile } from '../protocol.ts';
 export class StartError extends Error {}
 
 /**
- * Makes the directory, and room for the socket in it.
- * @returns the socket's path, free to listen at
+ * Makes the directory and looks whether the socket's place in it may be taken.
+ * @returns the socket's path
  * @throws StartError if another daemon listens there, or the directory cannot be used
  */
 export async function prepareSocket(socketDir: string, driverName: string): Promise<string> {
@@ -17,10 +20,7 @@ export async function prepareSocket(socketDir: string, driverName: string): Prom
   try {
     makeDirectory(socketDir, 0o755);
     makeDirectory(owedDir(socketDir, driverName), 0o700);
-    if (await isAlive(file)) {
-      throw new StartError(`another daemon listens at ${file}: stop it, or use another --driver-name or --socket-dir`);
-    }
-    rmSync(file, { force: true });
+    await refuseLive(file);
     return file;
   } catch (error) {
     if (error instanceof StartError) throw error;
@@ -29,9 +29,24 @@ export async function prepareSocket(socketDir: string, driverName: string): Prom
   }
 }
 
+/**
+ * Removes what a dead daemon left in the socket's place. To be called right before listening, by the daemon that has the
+ * state: of two that start at the same instant the other one has removed nothing by then.
+ * @throws StartError if another daemon listens there by now
+ */
+export async function makeRoom(file: string): Promise<void> {
+  await refuseLive(file);
+  rmSync(file, { force: true });
+}
+
 /** Only root may call: the daemon acts with the grid's credentials for whoever does. */
 export function protectSocket(file: string): void {
   chmodSync(file, 0o600);
+}
+
+async function refuseLive(file: string): Promise<void> {
+  if (!(await isAlive(file))) return;
+  throw new StartError(`another daemon listens at ${file}: stop it, or use another --driver-name or --socket-dir`);
 }
 
 function isAlive(file: string): Promise<boolean> {

@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { prepareSocket, protectSocket, StartError } from '../../../src/modes/daemon/socket-file.ts';
+import { makeRoom, prepareSocket, protectSocket, StartError } from '../../../src/modes/daemon/socket-file.ts';
 
 let directory: string;
 let socketDir: string;
@@ -50,6 +50,7 @@ test('the socket of a live daemon is not taken', async () => {
   await expect(prepareSocket(socketDir, 'infoblox')).rejects.toThrow(
     new StartError(`another daemon listens at ${file}: stop it, or use another --driver-name or --socket-dir`),
   );
+  await expect(makeRoom(file)).rejects.toThrow(/another daemon listens/);
   expect(existsSync(file)).toBe(true);
   await expect(prepareSocket(socketDir, 'other')).resolves.toBe(join(socketDir, 'other.sock'));
 });
@@ -71,6 +72,9 @@ test.each([
   mkdirSync(socketDir, { recursive: true });
   await leave(join(socketDir, 'infoblox.sock'));
   const file = await prepareSocket(socketDir, 'infoblox');
+  // Not before the daemon has the state: another one that starts now may be the one that listens.
+  expect(existsSync(file)).toBe(true);
+  await makeRoom(file);
   expect(existsSync(file)).toBe(false);
 });
 
