@@ -32,6 +32,8 @@ export interface NamedNetworkRequest {
   readonly containers: readonly Cidr[];
   /** Bits. */
   readonly prefixLength: number;
+  /** Throws if no network must be made, only found. */
+  readonly beforeMaking?: () => void;
 }
 
 /**
@@ -132,6 +134,7 @@ async function createUnlessFull(request: NamedNetworkRequest, mine: Set<string>,
  */
 async function create(request: NamedNetworkRequest, mine: Set<string>, signal: AbortSignal): Promise<boolean> {
   const { grid, labels, name, view, containers, prefixLength } = request;
+  request.beforeMaking?.();
   await ensureView(grid, view, signal);
   for (const container of containers) {
     await ensureContainer(request, container, signal);

@@ -10,7 +10,7 @@ import { addressAt, type Cidr, overlaps, parseCidr } from './ipv4.ts';
 import { type Labels, networkNameLabel } from './labels.ts';
 import { findNamedNetworks, findOrMakeNetwork } from './network-by-name.ts';
 import type { Network } from './objects.ts';
-import { type NetworkPolicy, resolveGateway } from './policy.ts';
+import { type NetworkPolicy, refuseStrayGateway, resolveGateway } from './policy.ts';
 import { ensureView } from './views.ts';
 
 /** Milliseconds for making sure of a network; shared by all who wait for it, so not the budget of any one of them. */
@@ -75,7 +75,18 @@ export class Networks {
     const network =
       source.kind === 'subnet'
         ? await this.#ensureSubnet(name, view, source.cidr, signal)
-        : await findOrMakeNetwork({ grid: this.#grid, labels: this.#labels, name, view, ...source }, signal);
+        : await findOrMakeNetwork(
+            {
+              grid: this.#grid,
+              labels: this.#labels,
+              name,
+              view,
+              containers: source.containers,
+              prefixLength: source.prefixLength,
+              beforeMaking: () => refuseStrayGateway(policy),
+            },
+            signal,
+          );
     const cidr = parseCidr(network.network);
     if (cidr === undefined) throw new GridError('bad-answer', `the grid calls a network "${network.network}"`);
     const gateway = policy.gateway === undefined ? undefined : resolveGateway(policy.gateway, cidr);

@@ -74,6 +74,23 @@ export function resolveGateway(gateway: string, cidr: Cidr): string {
   return address;
 }
 
+/**
+ * To be asked before a network is made for a policy: one that cannot hold the gateway would be there to stay. A network
+ * that is found by its name may lie elsewhere, and is judged by `resolveGateway`.
+ * @throws GridError `invalid-policy` if the gateway lies in none of the containers
+ */
+export function refuseStrayGateway({ gateway, source }: NetworkPolicy): void {
+  if (gateway === undefined || source.kind !== 'container') return;
+  const { containers, prefixLength } = source;
+  const hostParts = { base: '0.0.0.0', prefix: prefixLength, text: `0.0.0.0/${prefixLength}` };
+  if (contains(hostParts, gateway)) return;
+  if (containers.some((container) => contains(container, gateway))) return;
+  const tried = containers.map((container) => container.text).join(', ');
+  throw new GridError('invalid-policy', `gateway ${gateway} is in none of the network containers ${tried}`, {
+    cure: 'use 0.0.0.1 for the first address of whatever network is taken, or set network-container or subnet to match',
+  });
+}
+
 function subnetSource(subnet: string): Source {
   return { kind: 'subnet', cidr: strictCidr('subnet', subnet, smallest) };
 }

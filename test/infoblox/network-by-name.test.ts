@@ -23,11 +23,22 @@ describe('a network by name', () => {
     expect(grid.networks()[0]?.network).toBe('172.18.0.0/28');
   });
 
-  test('is refused if the gateway lies outside, once it is known', async () => {
-    const { host } = fixture;
+  test('is not made for a gateway that lies in none of the containers', async () => {
+    const { grid, host } = fixture;
     expect(await errorOf(host.add('c1', fromContainer({ gateway: '10.0.0.1' })))).toMatchObject({
       code: 7,
-      msg: 'gateway 10.0.0.1 is outside the network 172.18.0.0/24',
+      msg: 'gateway 10.0.0.1 is in none of the network containers 172.18.0.0/16',
+    });
+    expect(grid.networks()).toEqual([]);
+  });
+
+  test('that is found outside the containers is used if the gateway lies in it, and refused if not', async () => {
+    const { grid, host } = fixture;
+    grid.add('network', { network: '10.77.0.0/26', comment: networkComment('pods') });
+    expect(await host.add('c1', fromContainer({ gateway: '10.77.0.1' }))).toBe('10.77.0.2');
+    expect(await errorOf(host.add('c2', fromContainer({ gateway: '10.0.0.1' })))).toMatchObject({
+      code: 7,
+      msg: 'gateway 10.0.0.1 is outside the network 10.77.0.0/26',
     });
   });
 

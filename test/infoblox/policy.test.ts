@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { GridError } from '../../src/infoblox/errors.ts';
 import { contains, isNetworkOrBroadcast, parseCidr } from '../../src/infoblox/ipv4.ts';
-import { networkPolicy, type PolicyInput, resolveGateway } from '../../src/infoblox/policy.ts';
+import { networkPolicy, type PolicyInput, refuseStrayGateway, resolveGateway } from '../../src/infoblox/policy.ts';
 
 const input: PolicyInput = {
   ...{ name: 'net-1', view: 'default', containers: '172.18.0.0/16', prefixLength: 24, keepFirst: false },
@@ -126,4 +126,11 @@ test('0.0.0.x and the full address name the same gateway', () => {
 test('the gateway of a network that is not known yet is judged when it is', () => {
   expect(policy({ gateway: '0.0.0.1' }).gateway).toBe('0.0.0.1');
   expect(policy({ gateway: '10.0.0.1' }).gateway).toBe('10.0.0.1');
+});
+
+test('a network is made only for a gateway that it may hold', () => {
+  const attempt = (gateway: string) => () => refuseStrayGateway(policy({ gateway }));
+  for (const gateway of ['0.0.0.1', '0.0.0.254', '172.18.7.1']) expect(attempt(gateway)).not.toThrow();
+  for (const gateway of ['10.0.0.1', '0.0.1.1'])
+    expect(attempt(gateway)).toThrow(/is in none of the network containers/);
 });
