@@ -29,7 +29,7 @@ test('a label that the grid does not define is left out, with a warning that nam
 
 test('labels that cannot be read are a start error', () => {
   host = new Host(
-    { host: '127.0.0.1', port: 1, username: '', password: '', caFile: 'false' },
+    { host: '127.0.0.1', port: 443, username: '', password: '', caFile: 'false' },
     { flags: ['--labels=Site'] },
   );
   return expect(host.start()).rejects.toThrow(/--labels "Site" must be a list/);

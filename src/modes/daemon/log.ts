@@ -38,6 +38,10 @@ export function createLog(level: keyof Log, format: 'text' | 'json'): Log {
 
 function inWords(details: Details): string {
   return Object.entries(details)
-    .map(([key, value]) => `${key}: ${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .map(([key, value]) => `${key}: ${typeof value === 'string' && isOneLine(value) ? value : JSON.stringify(value)}`)
     .join(', ');
+}
+
+function isOneLine(text: string): boolean {
+  return !text.includes('\n');
 }

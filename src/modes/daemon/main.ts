@@ -4,7 +4,7 @@ import { versionLine } from '../about.ts';
 import { version } from '../build-info.ts';
 import { startDaemon } from './daemon.ts';
 import { parseFlags, UsageError, usage } from './flags.ts';
-import { createLog } from './log.ts';
+import { createLog, type Log } from './log.ts';
 import { readOptions } from './options.ts';
 import { StartError } from './socket-file.ts';
 
@@ -17,6 +17,7 @@ async function main(args: readonly string[]): Promise<void> {
   if (values.version) return void process.stdout.write(`${versionLine}\n`);
   const options = readOptions(values, process.env, process.stderr.isTTY === true);
   const log = createLog(options.logLevel, options.logFormat);
+  survive(log);
   if (!options.tls.verify) {
     log.warn("the grid's certificate is not checked: whoever can intercept the connection learns the password", {
       cure: 'set --ssl-verify to true, or to a file with the certificate of the grid or its CA',
@@ -48,6 +49,20 @@ async function main(args: readonly string[]): Promise<void> {
   // Only now, so that a signal that comes while it starts ends it in good order too.
   const starting = startDaemon(options, log);
   await starting;
+}
+
+/** A log that nobody reads any more is no reason to end; a fault that nobody expected is, after a line in the log. */
+function survive(log: Log): void {
+  process.stderr.on('error', () => undefined);
+  const end = (error: unknown) => {
+    const message = error instanceof Error ? error.message : String(error);
+    log.error(`infoblox-cni-daemon ${version} ends by a fault of its own: ${message}`, {
+      stack: error instanceof Error ? error.stack : undefined,
+    });
+    process.exit(1);
+  };
+  process.on('uncaughtException', end);
+  process.on('unhandledRejection', end);
 }
 
 main(process.argv.slice(2)).catch((error) => {

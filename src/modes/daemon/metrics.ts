@@ -1,6 +1,6 @@
 /** Figures for Prometheus, served where `--metrics-listen` says. Loaded only then. */
-import { createServer } from 'node:http';
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { createServer, type ServerResponse } from 'node:http';
+import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { GridError } from '../../infoblox/errors.ts';
 import type { Transport } from '../../infoblox/transport.ts';
 import { version } from '../build-info.ts';
@@ -44,9 +44,10 @@ export class Metrics {
     this.#sources = sources;
     const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry, prefix: 'infoblox_cni_' });
-    new Counter({ name: 'infoblox_cni_build_info', help: 'Release', labelNames: ['version'], registers }).inc({
-      version,
-    });
+    new Gauge({ name: 'infoblox_cni_build_info', help: 'Release', labelNames: ['version'], registers }).set(
+      { version },
+      1,
+    );
     gauge('infoblox_cni_attachments_held', 'Attachments that hold an address', sources.held, registers);
     gauge('infoblox_cni_releases_owed', 'Releases that are still to be made on the grid', sources.owed, registers);
     const up = () => (sources.obstacle() === undefined ? 1 : 0);
@@ -81,18 +82,15 @@ export class Metrics {
   }
 
   /**
-   * Serves `/metrics`, and `/health` for probes: 200, or 503 with what is wrong.
+   * Serves `/metrics`, and `/health` for probes: 200, or 503 with what is wrong. What cannot be found out is a 500.
    * @returns what ends it
    * @throws StartError if the address cannot be listened at
    */
   async serve({ host, port }: ListenAddress): Promise<() => void> {
-    const server = createServer(async (request, response) => {
-      const obstacle = this.#sources.obstacle();
-      if (request.url === '/metrics') {
-        response.setHeader('content-type', this.#registry.contentType).end(await this.#registry.metrics());
-      } else if (request.url === '/health') {
-        response.writeHead(obstacle === undefined ? 200 : 503).end(`${obstacle?.message ?? 'ok'}\n`);
-      } else response.writeHead(404).end('try /metrics or /health\n');
+    const server = createServer((request, response) => {
+      this.#answer(request.url, response).catch((error) => {
+        response.writeHead(500).end(`${error instanceof Error ? error.message : String(error)}\n`);
+      });
     });
     await new Promise<void>((resolve, reject) => {
       server.once('error', (error) => reject(new StartError(`--metrics-listen ${host}:${port}: ${error.message}`)));
@@ -102,6 +100,16 @@ export class Metrics {
       server.close();
       server.closeAllConnections();
     };
+  }
+
+  async #answer(url: string | undefined, response: ServerResponse): Promise<void> {
+    if (url === '/metrics') {
+      const text = await this.#registry.metrics();
+      response.setHeader('content-type', this.#registry.contentType).end(text);
+    } else if (url === '/health') {
+      const obstacle = this.#sources.obstacle();
+      response.writeHead(obstacle === undefined ? 200 : 503).end(`${obstacle?.message ?? 'ok'}\n`);
+    } else response.writeHead(404).end('try /metrics or /health\n');
   }
 }
 

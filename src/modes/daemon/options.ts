@@ -6,6 +6,7 @@ import { GridError } from '../../infoblox/errors.ts';
 import { networkPolicy } from '../../infoblox/policy.ts';
 import type { TlsOptions } from '../../infoblox/transport.ts';
 import { limits } from '../protocol.ts';
+import { blockedPorts } from './blocked-ports.ts';
 import { type FlagValues, UsageError } from './flags.ts';
 import type { ListenAddress } from './metrics.ts';
 import { readTrust } from './trust.ts';
@@ -44,10 +45,8 @@ const longestAddTimeout = limits.ADD - 5_000;
 
 const text = v.pipe(v.string(), v.trim(), v.minLength(1, 'must not be empty'));
 const path = v.pipe(v.string(), v.regex(/^\//, 'must be an absolute path'));
-const name = v.pipe(
-  v.string(),
-  v.regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/, 'must consist of letters, digits, "_", "." and "-"'),
-);
+const whatNamesAre = 'must consist of letters, digits, "_", "." and "-"';
+const name = v.pipe(v.string(), v.regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/, whatNamesAre));
 const hosts = v.pipe(
   text,
   v.transform((list) => list.split(',').map((host) => host.trim())),
@@ -72,6 +71,10 @@ const Flags = v.object({
     v.transform(Number),
     v.minValue(1, 'must be a port number'),
     v.maxValue(65535, 'must be a port number'),
+    v.check(
+      (port) => !blockedPorts.has(port),
+      'cannot be used: HTTP clients refuse this port, it belongs to another protocol',
+    ),
   ),
   'wapi-username': v.string(),
   'wapi-password': v.string(),
@@ -88,7 +91,7 @@ const Flags = v.object({
   'network-container': v.string(),
   'prefix-length': v.pipe(v.string(), v.regex(/^\d{1,3}$/, 'must be a whole number of bits'), v.transform(Number)),
   'cluster-name': name,
-  'node-name': v.union([v.literal(''), name], name.pipe[1].message as string),
+  'node-name': v.union([v.literal(''), name], whatNamesAre),
   labels: v.pipe(
     v.string(),
     v.regex(/^(\s*[^=,]+=[^=,]+(,\s*[^=,]+=[^=,]+)*)?$/, 'must be a list such as "Site=Paris,Owner=Network team"'),
@@ -115,9 +118,10 @@ const Flags = v.object({
 
 /**
  * @param isTerminal whether the log goes to a terminal
+ * @param hostName names this host if --node-name does not
  * @throws UsageError naming the flag, its value and what it must be; never a secret
  */
-export function readOptions(values: FlagValues, env: Environment, isTerminal: boolean): Options {
+export function readOptions(values: FlagValues, env: Environment, isTerminal: boolean, hostName = hostname()): Options {
   const parsed = v.safeParse(Flags, values);
   if (!parsed.success) {
     const issue = parsed.issues[0];
@@ -139,7 +143,7 @@ export function readOptions(values: FlagValues, env: Environment, isTerminal: bo
     networkContainer: flags['network-container'],
     prefixLength: flags['prefix-length'],
     clusterName: flags['cluster-name'],
-    nodeName: flags['node-name'] || hostname(),
+    nodeName: flags['node-name'] || distinctive(hostName),
     labels: flags.labels,
     stateDir: flags['state-dir'],
     addTimeout: flags['add-timeout'],
@@ -148,6 +152,14 @@ export function readOptions(values: FlagValues, env: Environment, isTerminal: bo
     logLevel: flags['log-level'],
     logFormat: flags['log-format'] === 'auto' ? (isTerminal ? 'text' : 'json') : flags['log-format'],
   };
+}
+
+/** Two hosts of one name would release each other's addresses. */
+function distinctive(hostName: string): string {
+  if (hostName !== '' && !/^localhost\d?(\.localdomain\d?)?$/i.test(hostName)) return hostName;
+  throw new UsageError(
+    `--node-name is not set, and this host is called "${hostName}" as others may be; set it to a name of its own, for hosts of one name release each other's addresses`,
+  );
 }
 
 /** The fallback policy is checked at start, not when the first container needs it. */
@@ -160,11 +172,11 @@ function checkPolicy(containers: string, prefixLength: number): void {
   }
 }
 
-/** The first of flag, file, environment and systemd credential that is set; files are read anew for each request. */
+/** The first of flag, file, environment and systemd credential that is set and not empty; files are read anew for each request. */
 function passwordSource(flag: string, file: string, env: Environment): () => string {
   if (flag !== '') return () => flag;
   const credential = env.CREDENTIALS_DIRECTORY === undefined ? '' : `${env.CREDENTIALS_DIRECTORY}/wapi-password`;
-  const source = file || (env.WAPI_PASSWORD === undefined ? credential : '');
+  const source = file || (env.WAPI_PASSWORD ? '' : credential);
   if (source === '') return () => env.WAPI_PASSWORD ?? '';
   return () => {
     try {
@@ -192,7 +204,8 @@ function listenAddress(text: string): ListenAddress | undefined {
 
 function milliseconds(text: string): number {
   const unit = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }[/[a-z]+$/.exec(text)?.[0] ?? 'ms'] ?? 1;
-  return Number.parseFloat(text) * unit;
+  // Timers take no fractions.
+  return Math.round(Number.parseFloat(text) * unit);
 }
 
 function atLeast(version: string, least: readonly [number, number]): boolean {

@@ -89,10 +89,17 @@ export class CallServer {
       return { frame: answerFrame({ result: result ?? null }), ...(undelivered === undefined ? {} : { undelivered }) };
     } catch (failure) {
       const error = failure instanceof SyntaxError ? noRequest(failure) : asCniError(failure);
-      const level = request?.method === 'STATUS' ? 'debug' : 'error';
-      log[level](`${request?.method ?? 'call'} failed: ${error.message}`, { code: error.code, ...about() });
+      const unexpected = error.code === CniCode.unexpected;
+      // STATUS is asked often, and what it tells is logged when it begins.
+      const level = request?.method === 'STATUS' && !unexpected ? 'debug' : 'error';
+      const stack = unexpected && failure instanceof Error ? failure.stack : undefined;
+      log[level](`${request?.method ?? 'call'} failed: ${error.message}`, {
+        code: error.code,
+        ...about(),
+        ...(error.details === undefined ? {} : { details: error.details }),
+        ...(stack === undefined ? {} : { stack }),
+      });
       onCall?.(request?.method ?? 'none', error.code, (performance.now() - begin) / 1000);
-      if (error.code === CniCode.unexpected && failure instanceof Error) log.debug(String(failure.stack));
       const data = error.details === undefined ? {} : { data: { details: error.details } };
       return { frame: answerFrame({ error: { code: error.code, message: error.message, ...data } }) };
     }
