@@ -6,6 +6,8 @@ import type { ReadyNetwork } from './networks.ts';
 
 /** Milliseconds that a count stays good enough for an error message, and a finding for STATUS. */
 const countedFor = 60_000;
+const cure =
+  'release addresses, use a larger subnet, or shrink DHCP ranges inside it: their addresses are not given out';
 const recheckAfter = 10_000;
 /** Networks with more addresses than this are not counted: it would take many pages. */
 const largestCounted = 4094;
@@ -35,11 +37,7 @@ export class Exhaustion {
       finding = { message: await this.#describe(network, signal), countedAt: this.#now(), checkedAt: this.#now() };
       this.#findings.set(key, finding);
     }
-    return new GridError('no-free-address', finding.message, {
-      outcome: cause.outcome,
-      cause,
-      cure: 'release addresses, use a larger subnet, or shrink DHCP ranges inside it: their addresses are not given out',
-    });
+    return new GridError('no-free-address', finding.message, { outcome: cause.outcome, cause, cure });
   }
 
   /** An address of the view came back to the grid: its networks may have one again. */
@@ -48,7 +46,7 @@ export class Exhaustion {
   }
 
   /** What is known now, without asking the grid; what is old is looked at again in the background. */
-  known(network: ReadyNetwork): string | undefined {
+  known(network: ReadyNetwork): GridError | undefined {
     const key = keyOf(network);
     const finding = this.#findings.get(key);
     if (finding === undefined) return undefined;
@@ -59,7 +57,7 @@ export class Exhaustion {
         () => undefined,
       );
     }
-    return finding.message;
+    return new GridError('no-free-address', finding.message, { cure });
   }
 
   async #describe(network: ReadyNetwork, signal: AbortSignal): Promise<string> {

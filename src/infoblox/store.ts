@@ -5,6 +5,7 @@
  */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import * as v from 'valibot';
+import type { GridError } from './errors.ts';
 import { shortNetworkName } from './identity.ts';
 import { openStateFile, stateError } from './state-file.ts';
 
@@ -38,6 +39,9 @@ const Row = v.object({
 });
 export type Row = v.InferOutput<typeof Row>;
 
+/** Milliseconds that a failure stands against promising service. */
+const failureCountsFor = 30_000;
+
 const columns = Object.keys(Row.entries);
 
 /** Names of rows that are left out of an answer. */
@@ -70,6 +74,7 @@ export function newRow(identity: string, network: string, view: string, now: num
 export class Store {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
+  #failure: { readonly error: GridError; readonly at: number } | undefined;
 
   private constructor(database: DatabaseSync) {
     this.#database = database;
@@ -96,6 +101,7 @@ export class Store {
     this.#run(`INSERT OR REPLACE INTO attachment (${columns.join(', ')}) VALUES (${places})`, (statement) =>
       statement.run(Object.fromEntries(columns.map((column) => [`$${column}`, row[column as keyof Row]]))),
     );
+    this.#failure = undefined;
   }
 
   remove(identity: string): void {
@@ -167,6 +173,12 @@ export class Store {
     this.#run('INSERT OR REPLACE INTO fact VALUES (?, ?)', (statement) => statement.run(name, value));
   }
 
+  /** What kept the state from being written a moment ago. It is forgotten after a while, since only an ADD can tell. */
+  get obstacle(): GridError | undefined {
+    const failure = this.#failure;
+    return failure !== undefined && performance.now() - failure.at < failureCountsFor ? failure.error : undefined;
+  }
+
   close(): void {
     this.#database.close();
   }
@@ -184,7 +196,8 @@ export class Store {
       }
       return use(statement);
     } catch (error) {
-      throw stateError(error, 'state.db');
+      this.#failure = { error: stateError(error, 'state.db'), at: performance.now() };
+      throw this.#failure.error;
     }
   }
 }

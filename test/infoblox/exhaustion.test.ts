@@ -75,7 +75,7 @@ test('what is known is forgotten when an address of the view comes back', async 
   const full = network('10.0.0.0/30');
   await messageOf(full);
   exhaustion.released('other');
-  expect(exhaustion.known(full)).toContain('no free address');
+  expect(exhaustion.known(full)?.message).toContain('no free address');
   exhaustion.released('default');
   expect(exhaustion.known(full)).toBeUndefined();
 });
@@ -86,9 +86,9 @@ test('what is known is looked at again in the background after ten seconds', asy
   await messageOf(full);
   grid.clearLog();
   now = 10_001;
-  expect(exhaustion.known(full)).toContain('2 of 2');
+  expect(exhaustion.known(full)?.message).toContain('2 of 2');
   await until('it has looked', () => grid.requests.some(({ status }) => status === 400));
-  expect(exhaustion.known(full)).toContain('2 of 2');
+  expect(exhaustion.known(full)?.message).toContain('2 of 2');
   grid.remove(grid.fixedAddresses()[0]?._ref ?? '');
   now = 20_002;
   exhaustion.known(full);

@@ -141,6 +141,10 @@ rootTest(
         message: expect.stringContaining('full'),
         details: expect.stringContaining('--state-dir'),
       });
+      await expect(host.call('STATUS', '')).rejects.toMatchObject({
+        code: 50,
+        message: expect.stringContaining('full'),
+      });
       expect(await caller.add('c1')).toBe('ok');
       expect(await caller.del('c2')).toBe('ok');
       expect(await caller.del('c2')).toBe('ok');
@@ -153,6 +157,7 @@ rootTest(
       execFileSync('mount', ['-o', 'remount,size=16m', stateDir(world)]);
       expect(await caller.add('c4')).toBe('ok');
       expect(await caller.add('c2')).toBe('ok');
+      expect(await caller.status()).toBe('ok');
       await ledger.settled();
     } finally {
       await host.stop();

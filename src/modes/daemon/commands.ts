@@ -15,6 +15,7 @@ import type { Health } from '../../infoblox/health.ts';
 import type { Attachment } from '../../infoblox/identity.ts';
 import type { Ipam } from '../../infoblox/ipam.ts';
 import type { Networks } from '../../infoblox/networks.ts';
+import type { Store } from '../../infoblox/store.ts';
 import type { Call } from '../protocol.ts';
 import { notAvailable } from './cni-errors.ts';
 import { type PolicyDefaults, policyOf, unknownKeys, viewOf } from './ipam-keys.ts';
@@ -43,6 +44,7 @@ export interface CommandParts {
   readonly networks: Networks;
   readonly health: Health;
   readonly exhaustion: Exhaustion;
+  readonly store: Store;
   readonly notes: ReleaseNotes;
   readonly defaults: PolicyDefaults;
   /** Milliseconds. */
@@ -145,13 +147,13 @@ export class Commands {
 
   /** From what is known already: STATUS is asked often and must not wait for the grid. */
   #status(netconf: Netconf): Answer {
-    const { health, networks, exhaustion, defaults, probe } = this.#parts;
+    const { health, store, networks, exhaustion, defaults, probe } = this.#parts;
     const policy = policyOf(netconf, defaults);
     if (health.stale) probe();
-    if (health.obstacle !== undefined) throw notAvailable(health.obstacle);
     const network = networks.known(policy);
     const exhausted = network === undefined ? undefined : exhaustion.known(network);
-    if (exhausted !== undefined) throw notAvailable(new GridError('no-free-address', exhausted));
+    const obstacle = health.obstacle ?? store.obstacle ?? exhausted;
+    if (obstacle !== undefined) throw notAvailable(obstacle);
     return {};
   }
 

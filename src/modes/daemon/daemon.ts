@@ -98,6 +98,7 @@ export async function startDaemon(options: Options, log: Log, settling = default
     networks,
     health,
     exhaustion,
+    store,
     notes,
     defaults: options,
     addTimeout: options.addTimeout,

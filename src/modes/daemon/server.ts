@@ -92,7 +92,8 @@ export class CallServer {
       const unexpected = error.code === CniCode.unexpected;
       // STATUS is asked often, and what it tells is logged when it begins.
       const level = request?.method === 'STATUS' && !unexpected ? 'debug' : 'error';
-      const stack = unexpected && failure instanceof Error ? failure.stack : undefined;
+      const foreseen = failure instanceof CniError || failure instanceof SyntaxError;
+      const stack = unexpected && !foreseen && failure instanceof Error ? failure.stack : undefined;
       log[level](`${request?.method ?? 'call'} failed: ${error.message}`, {
         code: error.code,
         ...about(),
