@@ -53,12 +53,20 @@ put_once() {
   fi
 }
 
-# A plugin of that name that is not the one installed before, as the driver that this one follows, is kept beside it.
+# A plugin of that name that is not the one installed before, as the driver that this one follows, is kept beside it; what
+# was kept earlier stays.
 keep_foreign() {
   plugin=$DESTDIR$1/infoblox
   if [ ! -e "$plugin" ] || cmp -s "$plugin" "$program"; then return; fi
-  ln -f "$plugin" "$plugin.replaced"
-  say "$plugin was not put there by make install: kept as $plugin.replaced"
+  kept=$plugin.replaced
+  number=1
+  while [ -e "$kept" ] || [ -L "$kept" ]; do
+    if cmp -s "$plugin" "$kept"; then return; fi
+    number=$((number + 1))
+    kept=$plugin.replaced-$number
+  done
+  ln "$plugin" "$kept"
+  say "$plugin was not put there by make install: kept as $kept"
 }
 
 # A hard link, because runtimes and containers that see only the plugin directory could not follow a symbolic one; it costs

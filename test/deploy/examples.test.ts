@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -31,46 +31,66 @@ describe('the example network', () => {
   });
 });
 
-describe('run-daemon.sh', () => {
-  /** Runs the script with a stand-in for the daemon that prints what it was given. */
-  function runDaemon(...args: string[]) {
-    const daemon = join(work, 'infoblox-cni-daemon');
-    writeFileSync(daemon, '#!/bin/sh\nprintf "%s\\n" "$@"\n', { mode: 0o755 });
-    mkdirSync(join(work, 'etc'), { recursive: true });
-    const env = { PATH: '/usr/bin:/bin', DAEMON: daemon, CONFIG_DIR: join(work, 'etc') };
-    return spawnSync('sh', [join(deploy, 'run-daemon.sh'), ...args], { encoding: 'utf8', env });
-  }
+describe.each([
+  ['run-daemon.sh', 'infoblox-cni-daemon'],
+  ['run-docker-daemon.sh', 'docker'],
+  ['run-rkt-daemon.sh', 'rkt'],
+])('%s', (script, program) => {
   const isRoot = process.getuid?.() === 0;
-  if (!isRoot) process.stderr.write('left out: run-daemon.sh is not tried, it needs root\n');
+  if (!isRoot) process.stderr.write(`left out: ${script} is not tried, it needs root\n`);
 
-  it.runIf(isRoot)('hands its flags to the daemon, then those of the caller', () => {
-    const flags = runDaemon('--log-level=debug', '--cluster-name=two words').stdout.trim().split('\n');
-    expect(flags[0]).toBe('--grid-host=192.168.124.200');
-    expect(flags.slice(-2)).toEqual(['--log-level=debug', '--cluster-name=two words']);
-  });
+  /** Runs the script with stand-ins, for what it runs, that print their arguments, and for what makes directories. */
+  function run(args: readonly string[] = [], env: Record<string, string> = {}, as: { uid?: number } = {}) {
+    chmodSync(work, 0o755);
+    for (const name of [script, 'daemon-environment.sh']) copyFileSync(join(deploy, name), join(work, name));
+    mkdirSync(join(work, 'bin'));
+    writeFileSync(join(work, 'bin', program), '#!/bin/sh\nprintf "%s\\n" "$@"\n', { mode: 0o755 });
+    for (const name of ['mkdir', 'install']) {
+      writeFileSync(join(work, 'bin', name), '#!/bin/sh\n', { mode: 0o755 });
+    }
+    const PATH = `${join(work, 'bin')}:/usr/bin:/bin`;
+    const given = { PATH, CONFIG_DIR: join(work, 'etc'), IMAGE: 'image', ...env };
+    return spawnSync('sh', [join(work, script), ...args], { encoding: 'utf8', cwd: '/', env: given, ...as });
+  }
 
-  it.runIf(isRoot)('reads the settings that the systemd unit reads, and the password by file', () => {
+  function configure() {
     mkdirSync(join(work, 'etc'));
     writeFileSync(join(work, 'etc/daemon.env'), 'DAEMON_FLAGS="--grid-host=grid.example.com --wapi-username=cni"\n');
     writeFileSync(join(work, 'etc/wapi-password'), 'secret\n');
-    const run = runDaemon();
-    expect(run.stdout.trim().split('\n')).toEqual([
+  }
+
+  it.runIf(isRoot)('hands its flags to the daemon, then those of the caller', () => {
+    const flags = run(['--log-level=debug', '--cluster-name=two words']).stdout.trim().split('\n');
+    expect(flags.slice(-4)).toEqual([
+      '--grid-host=192.168.124.200',
+      '--wapi-username=infoblox',
+      '--log-level=debug',
+      '--cluster-name=two words',
+    ]);
+  });
+
+  it.runIf(isRoot)('reads the settings that the systemd unit reads, and the password by file', () => {
+    configure();
+    expect(run().stdout.trim().split('\n').slice(-3)).toEqual([
       '--grid-host=grid.example.com',
       '--wapi-username=cni',
       `--wapi-password-file=${join(work, 'etc/wapi-password')}`,
     ]);
   });
 
+  it.runIf(isRoot)('leaves the file alone where WAPI_PASSWORD is set', () => {
+    configure();
+    const { stdout } = run([], { WAPI_PASSWORD: 'from the environment' });
+    expect(stdout).toMatch(/--wapi-username=cni\n$/);
+    expect(stdout).not.toContain('from the environment');
+  });
+
   it('refuses to run without root', () => {
-    const script = readFileSync(join(deploy, 'run-daemon.sh'), 'utf8');
     const nobody = isRoot ? { uid: 65534 } : {};
-    const run = spawnSync('sh', ['-s'], {
-      input: script,
-      encoding: 'utf8',
-      cwd: '/',
-      env: { DAEMON: 'echo' },
-      ...nobody,
+    expect(run([], {}, nobody)).toMatchObject({
+      status: 1,
+      stdout: '',
+      stderr: expect.stringContaining('must be run as root'),
     });
-    expect(run).toMatchObject({ status: 1, stdout: '', stderr: expect.stringContaining('must be run as root') });
   });
 });

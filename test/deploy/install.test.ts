@@ -135,6 +135,18 @@ describe('make install', () => {
     expect(run.stdout).toContain('kept as');
     expect(readFileSync(at('opt/cni/bin/infoblox.replaced'), 'utf8')).toBe('the driver before');
   });
+
+  it('never overwrites what it kept earlier', () => {
+    mkdirSync(at('opt/cni/bin'), { recursive: true });
+    for (const content of ['first', 'second', 'first']) {
+      rmSync(at('opt/cni/bin/infoblox'), { force: true });
+      writeFileSync(at('opt/cni/bin/infoblox'), content);
+      expectDone(make('install'));
+    }
+    const kept = ['infoblox.replaced', 'infoblox.replaced-2'];
+    expect(filesUnder(at('opt/cni/bin'))).toEqual(['infoblox', ...kept]);
+    expect(kept.map((name) => readFileSync(at(`opt/cni/bin/${name}`), 'utf8'))).toEqual(['first', 'second']);
+  });
 });
 
 describe('make uninstall', () => {

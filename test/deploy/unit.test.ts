@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { limits } from '../../src/modes/protocol.ts';
 
 const deploy = join(import.meta.dirname, '../../deploy');
 const unit = readFileSync(join(deploy, 'systemd/infoblox-cni-daemon.service'), 'utf8');
@@ -41,6 +42,10 @@ describe('the systemd unit', () => {
     for (const harmful of ['ProtectProc', 'MountFlags', 'PrivateUsers', 'PrivatePIDs', 'MemoryDenyWriteExecute']) {
       expect(directive(harmful), harmful).toEqual([]);
     }
+  });
+
+  it('lets the longest call end before it is killed', () => {
+    expect(Number(directive('TimeoutStopSec')[0]) * 1000).toBeGreaterThan(limits.ADD);
   });
 
   it('keeps the directory of the socket over a restart', () => {

@@ -1,5 +1,7 @@
 import { createServer } from 'node:net';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { GridError } from '../../../src/infoblox/errors.ts';
+import { Store } from '../../../src/infoblox/store.ts';
 import { Host, until } from '../../fixture/host.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
 
@@ -35,6 +37,25 @@ test('a health probe is told what is wrong with the grid', async () => {
   const answer = await get('/health');
   expect(answer.status).toBe(503);
   expect(await answer.text()).toMatch(/cannot connect to the grid/);
+});
+
+test('a state that cannot be read is an answer of its own, and the daemon lives on', async () => {
+  const count = vi.spyOn(Store.prototype, 'count').mockImplementation(() => {
+    throw new GridError('state', 'cannot use the state file');
+  });
+  try {
+    const answer = await get('/metrics');
+    expect([answer.status, await answer.text()]).toEqual([500, 'cannot use the state file\n']);
+  } finally {
+    count.mockRestore();
+  }
+  expect((await get('/metrics')).status).toBe(200);
+});
+
+test('the release is a gauge, as others have it', async () => {
+  expect(await (await get('/metrics')).text()).toMatch(
+    /TYPE infoblox_cni_build_info gauge\ninfoblox_cni_build_info\{.*\} 1/,
+  );
 });
 
 test('an address in use is a clear error at start', async () => {

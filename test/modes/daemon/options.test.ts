@@ -1,7 +1,9 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { blockedPorts } from '../../../src/modes/daemon/blocked-ports.ts';
 import { parseFlags, UsageError } from '../../../src/modes/daemon/flags.ts';
 import { readOptions } from '../../../src/modes/daemon/options.ts';
 import { makeCertificate } from '../../simulator/http/certificate.ts';
@@ -44,6 +46,8 @@ test.each([
   [['--node-name=worker-1.example'], { nodeName: 'worker-1.example' }],
   [['--add-timeout=1500ms'], { addTimeout: 1_500 }],
   [['--add-timeout=1m'], { addTimeout: 60_000 }],
+  // Timers take no fractions, and 16.1 * 1000 is one.
+  [['--add-timeout=16.1s'], { addTimeout: 16_100 }],
   [['--reap-after=0'], { reapAfter: 0 }],
   [['--reap-after=1.5h'], { reapAfter: 5_400_000 }],
   [['--log-level=debug', '--log-format=text'], { logLevel: 'debug', logFormat: 'text' }],
@@ -60,6 +64,7 @@ test.each([
   ['--wapi-port=0', /^--wapi-port "0" must be a port number$/],
   ['--wapi-port=65536', /must be a port number/],
   ['--wapi-port=https', /must be a port number/],
+  ['--wapi-port=10080', /^--wapi-port "10080" cannot be used: HTTP clients refuse this port/],
   ['--wapi-version=2', /must be a version such as 2\.3/],
   ['--wapi-version=v2.5', /must be a version such as 2\.3/],
   ['--wapi-version=2.2.2', /must be 2\.3 or above/],
@@ -88,6 +93,21 @@ test.each([
   expect(attempt).toThrow(message);
 });
 
+test.each(['', 'localhost', 'localhost.localdomain', 'LOCALHOST'])(
+  'a host that is called "%s" as others may be needs --node-name',
+  (hostName) => {
+    const named = (...args: string[]) => readOptions(parseFlags(args), {}, false, hostName).nodeName;
+    expect(() => named()).toThrow(UsageError);
+    expect(() => named()).toThrow(/^--node-name is not set, and this host is called/);
+    expect(named('--node-name=worker-1')).toBe('worker-1');
+  },
+);
+
+test('the ports that are refused are those that fetch refuses', () => {
+  const { badPorts } = createRequire(import.meta.url)('undici/lib/web/fetch/constants.js');
+  expect([...blockedPorts].map(String)).toEqual(badPorts);
+});
+
 test('a log goes as text to a terminal and as JSON elsewhere, unless told', () => {
   expect(options([], {}, true).logFormat).toBe('text');
   expect(options([], {}, false).logFormat).toBe('json');
@@ -105,6 +125,7 @@ describe('the password', () => {
     expect(options([fromFile], env).readPassword()).toBe('two');
     expect(options([], env).readPassword()).toBe('three');
     expect(options([], { CREDENTIALS_DIRECTORY: env.CREDENTIALS_DIRECTORY }).readPassword()).toBe('four');
+    expect(options([], { ...env, WAPI_PASSWORD: '' }).readPassword()).toBe('four');
     expect(options().readPassword()).toBe('');
   });
 

@@ -91,12 +91,17 @@ describe('a request', () => {
       ...{ jsonrpc: '2.0', id: 1 },
       error: { code: 101, message: 'no free address', data: { details: 'use a larger subnet' } },
     });
-    expect(log[0]).toMatchObject({ level: 'error', message: 'ADD failed: no free address', details: { code: 101 } });
+    expect(log[0]).toMatchObject({ level: 'error', message: 'ADD failed: no free address' });
+    expect(log[0]?.details).toMatchObject({ code: 101, details: 'use a larger subnet' });
   });
 
   test('that fails by a fault of the program is answered, and the daemon lives on', async () => {
     run = () => Promise.reject(new TypeError('x is undefined'));
     expect(JSON.parse(await talk(requestFrame('ADD', call)))).toMatchObject({ error: { code: 100 } });
+    expect(log[0]).toMatchObject({
+      level: 'error',
+      details: { code: 100, stack: expect.stringMatching(/TypeError: x is undefined\n +at .*server\.test\.ts/) },
+    });
     run = async () => ({});
     expect(JSON.parse(await talk(requestFrame('DEL', call)))).toMatchObject({ result: null });
   });
