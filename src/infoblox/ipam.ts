@@ -6,7 +6,7 @@ import { GridError, hasReason } from './errors.ts';
 import type { Exhaustion } from './exhaustion.ts';
 import { Flights } from './flights.ts';
 import { checkHolding } from './holding-check.ts';
-import type { Attachment } from './identity.ts';
+import { type Attachment, networkOf } from './identity.ts';
 import type { Cidr } from './ipv4.ts';
 import { asGridText, type Labels } from './labels.ts';
 import type { Namespaces } from './namespaces.ts';
@@ -148,7 +148,7 @@ export class Ipam {
       const known = this.#parts.store.get(identity);
       if (!dead(known)) return 'kept';
       this.#flights.forget(identity);
-      const network = / network=(\S+) /.exec(identity)?.[1] ?? '';
+      const network = networkOf(identity);
       return this.#parts.releases.releaseOrOwe(known ?? this.#parts.releases.newRow(identity, network, view), signal);
     });
   }

@@ -4,9 +4,8 @@
  */
 import { GridError, hasReason } from './errors.ts';
 import type { Exhaustion } from './exhaustion.ts';
-import { shortNetworkName } from './identity.ts';
 import type { Reservations } from './reservations.ts';
-import type { Row, Store } from './store.ts';
+import { newRow, type Row, type Store } from './store.ts';
 
 /**
  * Milliseconds after a lost answer at which the grid is looked at again: soon, for a create that was merely slow, and
@@ -45,21 +44,7 @@ export class Releases {
 
   /** A row for an attachment that this state knows nothing of. */
   newRow(identity: string, network: string, view: string): Row {
-    return {
-      identity,
-      network: shortNetworkName(network),
-      view,
-      state: 'intent',
-      address: null,
-      netns: null,
-      netnsId: null,
-      bootId: null,
-      createdAt: this.#parts.now(),
-      attempts: 0,
-      dueAt: null,
-      suspectUntil: null,
-      doomedUntil: null,
-    };
+    return newRow(identity, network, view, this.#parts.now());
   }
 
   /**

@@ -20,6 +20,7 @@ import type { Call } from '../protocol.ts';
 import { notAvailable } from './cni-errors.ts';
 import { type PolicyDefaults, policyOf, unknownKeys, viewOf } from './ipam-keys.ts';
 import type { Log } from './log.ts';
+import { RefusedNetworks } from './refused-networks.ts';
 import type { ReleaseNotes } from './release-notes.ts';
 
 /** Milliseconds to try the grid at once on DEL; the plugin waits a little longer. After it the release is owed. */
@@ -57,6 +58,7 @@ export interface CommandParts {
 export class Commands {
   readonly #parts: CommandParts;
   readonly #warned = new Set<string>();
+  readonly #refused = new RefusedNetworks();
 
   constructor(parts: CommandParts) {
     this.#parts = parts;
@@ -103,7 +105,7 @@ export class Commands {
       workload,
       ...(requested === undefined ? {} : { requested }),
     };
-    const { address, cidr, gateway, abandon } = await ipam.add(request, signal);
+    const { address, cidr, gateway, abandon } = await this.#refused.watch(policy, ipam.add(request, signal));
     const ip = { address: `${address}/${cidr.prefix}`, ...(gateway === undefined ? {} : { gateway }) };
     const result = formatResult({ ips: [ip], routes: [...netconf.routes] }, netconf.cniVersion);
     return { result, summary: ip.address, undelivered: abandon };
@@ -152,7 +154,7 @@ export class Commands {
     if (health.stale) probe();
     const network = networks.known(policy);
     const exhausted = network === undefined ? undefined : exhaustion.known(network);
-    const obstacle = health.obstacle ?? store.obstacle ?? exhausted;
+    const obstacle = health.obstacle ?? store.obstacle ?? this.#refused.known(policy) ?? exhausted;
     if (obstacle !== undefined) throw notAvailable(obstacle);
     return {};
   }
