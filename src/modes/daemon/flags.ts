@@ -97,7 +97,11 @@ export function parseFlags(args: readonly string[]): FlagValues {
   const rest = [...args];
   for (let arg = rest.shift(); arg !== undefined; arg = rest.shift()) {
     const [, name, , value] = /^--?([a-z][a-z-]*)(=(.*))?$/s.exec(arg === '-h' ? '--help' : arg) ?? [];
-    if (name === undefined) throw new UsageError(`unexpected argument "${arg}"`);
+    // Never the value: a password may stand in it, or be the argument itself where it holds a space.
+    if (name === undefined) {
+      const text = canonical.at(-1)?.startsWith('--wapi-password=') ? '...' : arg.replace(/=.*/s, '');
+      throw new UsageError(`unexpected argument "${text}"`);
+    }
     if (!isFlag(name)) throw new UsageError(`unknown flag --${name}${suggestion(name)}`);
     if (flags[name].type === 'boolean') {
       if (value !== 'false') canonical.push(`--${name}`);

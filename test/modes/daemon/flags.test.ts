@@ -44,9 +44,9 @@ describe('a flag', () => {
 
   test.each([
     ['--grid-hots=x', 'unknown flag --grid-hots; did you mean --grid-host?'],
-    ['--wapi_port=1', 'unexpected argument "--wapi_port=1"'],
+    ['--wapi_port=1', 'unexpected argument "--wapi_port"'],
     ['--socket=/run', 'unknown flag --socket; see --help'],
-    ['--toString=x', 'unexpected argument "--toString=x"'],
+    ['--toString=x', 'unexpected argument "--toString"'],
     ['--constructor=x', 'unknown flag --constructor; see --help'],
     ['--wapi-port', 'flag --wapi-port needs a value'],
     ['start', 'unexpected argument "start"'],
@@ -70,3 +70,10 @@ test('the help names every flag with its default, and where a password may come 
   for (const value of Object.values(original)) if (value !== '') expect(text).toContain(`(default "${value}")`);
   expect(text).toContain('WAPI_PASSWORD');
 });
+
+test.each([[['--wapi_password=hunter2']], [['--WAPI-password=hunter2']], [['--wapi-password', 'hun', 'ter2']]])(
+  'a password in a wrong place is not printed: %j',
+  (args) => {
+    expect(() => parseFlags(args)).toThrow(/^(?!.*ter2).*unexpected argument/);
+  },
+);
