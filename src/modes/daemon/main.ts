@@ -46,6 +46,7 @@ async function main(args: readonly string[]): Promise<void> {
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
+  process.on('SIGHUP', stop);
   // Only now, so that a signal that comes while it starts ends it in good order too.
   const starting = startDaemon(options, log);
   await starting;
