@@ -2,13 +2,10 @@
  * What has to happen without a caller: owed releases, looks for surplus objects, and what the last run left undone. Two
  * at a time, so that a backlog never becomes a burst.
  */
-import { Adoption } from './adoption.ts';
+import { Adoption, type AdoptionParts } from './adoption.ts';
 import { isGridAway, isRefused } from './errors.ts';
-import type { Origin } from './identity.ts';
 import type { Releases } from './releases.ts';
-import type { Reservations } from './reservations.ts';
-import type { Row, Store } from './store.ts';
-import type { Turns } from './turns.ts';
+import type { Row } from './store.ts';
 
 const workers = 2;
 /** Milliseconds for one attempt. */
@@ -24,18 +21,8 @@ const newsPause = 30_000;
 /** Milliseconds that the timer sleeps at most, so that a clock that was set cannot stop it for long. */
 const longestSleep = 30_000;
 
-export interface UpkeepParts {
+export interface UpkeepParts extends AdoptionParts {
   readonly releases: Releases;
-  readonly store: Store;
-  readonly turns: Turns;
-  readonly reservations: Reservations;
-  readonly origin: Origin;
-  /** Milliseconds since 1970. */
-  readonly now: () => number;
-  readonly log: {
-    info(message: string, details?: Record<string, unknown>): void;
-    warn(message: string, details?: Record<string, unknown>): void;
-  };
 }
 
 export class Upkeep {

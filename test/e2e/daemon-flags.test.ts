@@ -106,7 +106,7 @@ describe('a wrong command line ends with status 2 and says why', () => {
     [['--grid-hots=10.0.0.1'], 'unknown flag --grid-hots; did you mean --grid-host?'],
     [['-wapi-passwort', 'x'], 'unknown flag --wapi-passwort; did you mean --wapi-password?'],
     [['--frobnicate'], 'unknown flag --frobnicate; see --help'],
-    [['10.0.0.1'], 'unexpected argument "'],
+    [['10.0.0.1'], 'unexpected argument "..."'],
     [['--grid-host'], 'flag --grid-host needs a value'],
     [['--grid-host='], '--grid-host "" must not be empty'],
     [['--grid-host=https://grid'], '--grid-host "https://grid" must name hosts or addresses'],
