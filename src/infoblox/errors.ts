@@ -78,6 +78,13 @@ export class GridError extends Error {
   }
 }
 
+/** A failure after an earlier request has left something on the grid, or may have: the grid has to be looked at. */
+export function asOpen(error: unknown): unknown {
+  if (!(error instanceof GridError)) return error;
+  const { reason, message, cure } = error;
+  return new GridError(reason, message, { outcome: 'open', cause: error, ...(cure === undefined ? {} : { cure }) });
+}
+
 const away: ReadonlySet<Reason> = new Set(['unreachable', 'timeout', 'bad-answer', 'grid-fault', 'read-only']);
 
 /** True when the grid is the trouble, not the request: the same request may succeed later. */

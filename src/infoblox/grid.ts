@@ -135,6 +135,13 @@ export class Grid {
     await this.#session.update(ref, { comment }, signal);
   }
 
+  /** Makes an object somebody else's: comment, name and all labels. */
+  async relabel(ref: string, comment: string, name: string, extattrs: Attributes, signal: AbortSignal): Promise<void> {
+    const labels = Object.keys(extattrs).length === 0 ? {} : { extattrs };
+    const answer = await this.#session.update(ref, { comment, name, ...labels }, signal);
+    objects.parseAnswer(objects.Reference, answer, 'PUT', 'unknown');
+  }
+
   /**
    * Deletes an object; one that is gone already is fine.
    * @throws GridError `bad-answer` for a success that is not WAPI's, the reference: something else may have answered

@@ -66,6 +66,12 @@ export function networkOf(comment: string): string {
   return / network=(\S+) /.exec(comment)?.[1] ?? '';
 }
 
+/** The attachment as its identity has it, values that are too long shortened. */
+export function attachmentIn(identity: string): Attachment {
+  const [, containerId = '', ifName = ''] = / container=(\S+) interface=(.+)$/.exec(identity) ?? [];
+  return { network: networkOf(identity), containerId, ifName };
+}
+
 /** True for the identity of some attachment, of this host or another. */
 export function isAttachmentComment(comment: string): boolean {
   return comment.startsWith('infoblox-cni cluster=');

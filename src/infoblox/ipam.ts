@@ -2,21 +2,22 @@
  * Gives addresses to attachments and takes them back. Three promises: no address is held by two live attachments; what
  * a caller was given stays reserved until it is released; what nobody holds goes back to the grid, now or later.
  */
-import { GridError, hasReason } from './errors.ts';
+import { GridError } from './errors.ts';
 import type { Exhaustion } from './exhaustion.ts';
 import { Flights } from './flights.ts';
 import { checkHolding } from './holding-check.ts';
 import { type Attachment, networkOf } from './identity.ts';
 import type { Cidr } from './ipv4.ts';
-import { asGridText, type Labels } from './labels.ts';
+import type { Labels } from './labels.ts';
 import type { Namespaces } from './namespaces.ts';
 import type { Networks, ReadyNetwork } from './networks.ts';
 import type { Origins } from './origins.ts';
 import type { NetworkPolicy } from './policy.ts';
 import type { Releases } from './releases.ts';
-import { fits, refuseHopeless, refuseOutside } from './requested.ts';
-import type { Reservation, Reservations } from './reservations.ts';
+import { fits, mayFit, refuseHopeless } from './requested.ts';
+import type { Reservations } from './reservations.ts';
 import type { Row, Store } from './store.ts';
+import { takeAddress } from './taking.ts';
 import type { Turns } from './turns.ts';
 
 /** Milliseconds to give back at once what nobody took delivery of. */
@@ -60,6 +61,7 @@ export interface IpamParts {
   readonly releases: Releases;
   /** Told when something has become due. */
   readonly onDue: () => void;
+  readonly log: { warn(message: string, details?: Record<string, unknown>): void };
 }
 
 export class Ipam {
@@ -205,7 +207,7 @@ export class Ipam {
       maybeOnGrid = usable !== undefined || doomed.length > 0;
       const reservation = usable
         ? { address: usable.ipv4addr, suspect: found.length > 1 }
-        : await this.#reserve(identity, network, request, doomed, signal);
+        : await takeAddress(this.#parts, { row, network, request, doomed }, signal);
       maybeOnGrid = true;
       const suspectUntil = reservation.suspect ? releases.certainFrom() : row.suspectUntil;
       const dueAt = row.doomedUntil ?? (suspectUntil === null ? null : releases.nextLook(suspectUntil));
@@ -227,16 +229,20 @@ export class Ipam {
   /** ADD for an attachment that holds an address: the same one, if the grid still has it. */
   async #giveAgain(row: Row, request: AddRequest, signal: AbortSignal): Promise<Given | undefined> {
     const { store, networks, reservations, releases, namespaces } = this.#parts;
-    const network = await networks.ensure(request.policy, signal);
+    const { policy, requested, attachment } = request;
     const found = await reservations.find(row.identity, row.view, signal);
     const other = releases.isDoomed(row) ? undefined : found[0];
-    const object = found.find((candidate) => candidate.ipv4addr === row.address) ?? other;
-    if (object === undefined) return undefined;
-    const address = object.ipv4addr;
-    if (row.view !== network.view || !fits(address, network, request.requested)) {
+    const address = (found.find((candidate) => candidate.ipv4addr === row.address) ?? other)?.ipv4addr;
+    if (address === undefined) return undefined;
+    // Judged before the network is made sure of: a refusal makes nothing.
+    const network =
+      row.view === policy.view && mayFit(address, policy, requested)
+        ? await networks.ensure(policy, signal)
+        : undefined;
+    if (network === undefined || !fits(address, network, requested)) {
       throw new GridError(
         'address-unavailable',
-        `${request.attachment.containerId}/${request.attachment.ifName} already holds ${address} in network ${request.attachment.network}`,
+        `${attachment.containerId}/${attachment.ifName} already holds ${address} in network ${attachment.network}`,
         { cure: 'delete the attachment before adding it with another address or subnet' },
       );
     }
@@ -253,47 +259,5 @@ export class Ipam {
     throw new GridError('busy', `an earlier release in view ${before.view} is not settled yet`, {
       cure: 'try again in a minute',
     });
-  }
-
-  /** @param doomed addresses that are not to be taken for the answer, though they carry the identity */
-  async #reserve(
-    identity: string,
-    network: ReadyNetwork,
-    request: AddRequest,
-    doomed: readonly string[],
-    signal: AbortSignal,
-  ): Promise<Reservation> {
-    const { networks, reservations, labels } = this.#parts;
-    const { attachment, policy, requested, workload } = request;
-    if (requested !== undefined) {
-      if (doomed.includes(requested)) {
-        throw new GridError('busy', `an earlier release of ${requested} is not settled yet`, {
-          cure: 'try again in a minute',
-        });
-      }
-      refuseOutside(requested, network);
-      await reservations.refuseUsed(requested, network, signal);
-    }
-    const name = asGridText(workload) || asGridText(attachment.containerId);
-    const wanted = (ready: ReadyNetwork) => ({
-      identity,
-      network: ready,
-      name,
-      doomed,
-      labels: () => labels.forAttachment(attachment, name),
-      ...(requested === undefined ? {} : { requested }),
-    });
-    try {
-      return await reservations.reserve(wanted(network), signal);
-    } catch (error) {
-      if (hasReason(error, 'conflict') && requested !== undefined && error.outcome === 'none') {
-        throw await reservations.takenBy(requested, network, signal);
-      }
-      if (hasReason(error, 'no-free-address')) throw await this.#parts.exhaustion.found(network, error, signal);
-      if (!hasReason(error, 'missing') || error.outcome !== 'none') throw error;
-      // The network, remembered from an earlier container, has been removed: make sure of it once more.
-      networks.forget(policy);
-      return reservations.reserve(wanted(await networks.ensure(policy, signal)), signal);
-    }
   }
 }

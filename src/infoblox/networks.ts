@@ -6,15 +6,18 @@ import { abortable } from './abortable.ts';
 import { GridError, hasReason, mayExist } from './errors.ts';
 import type { Grid } from './grid.ts';
 import { gatewayComment, isAttachmentComment, namedInComment, networkComment, shortNetworkName } from './identity.ts';
-import { addressAt, type Cidr, overlaps, parseCidr } from './ipv4.ts';
+import { type Cidr, overlaps, parseCidr } from './ipv4.ts';
 import { type Labels, networkNameLabel } from './labels.ts';
 import { findNamedNetworks, findOrMakeNetwork } from './network-by-name.ts';
 import type { Network } from './objects.ts';
-import { type NetworkPolicy, refuseStrayGateway, resolveGateway } from './policy.ts';
+import { keptBack, type NetworkPolicy, refuseStrayGateway } from './policy.ts';
 import { ensureView } from './views.ts';
 
 /** Milliseconds for making sure of a network; shared by all who wait for it, so not the budget of any one of them. */
 const budget = 25_000;
+
+/** What a reservation that is kept from containers is called in the grid. */
+export const gatewayName = 'gateway';
 
 /** A network that addresses can be taken from. */
 export interface ReadyNetwork {
@@ -23,6 +26,8 @@ export interface ReadyNetwork {
   readonly view: string;
   /** The gateway to tell containers; absent if the configuration names none. */
   readonly gateway?: string;
+  /** The address that is kept from containers, if there is one. */
+  readonly kept?: string;
 }
 
 export class Networks {
@@ -89,10 +94,15 @@ export class Networks {
           );
     const cidr = parseCidr(network.network);
     if (cidr === undefined) throw new GridError('bad-answer', `the grid calls a network "${network.network}"`);
-    const gateway = policy.gateway === undefined ? undefined : resolveGateway(policy.gateway, cidr);
-    const kept = gateway ?? (policy.keepFirst ? addressAt(cidr, 1) : undefined);
+    const kept = keptBack(policy, cidr);
     if (kept !== undefined) await this.#keepBack(kept, name, view, signal);
-    return { ref: network._ref, cidr, view, ...(gateway === undefined ? {} : { gateway }) };
+    return {
+      ref: network._ref,
+      cidr,
+      view,
+      ...(kept === undefined ? {} : { kept }),
+      ...(kept === undefined || policy.gateway === undefined ? {} : { gateway: kept }),
+    };
   }
 
   async #ensureSubnet(name: string, view: string, cidr: Cidr, signal: AbortSignal): Promise<Network> {
@@ -159,7 +169,7 @@ export class Networks {
       }
       try {
         const labels = () => this.#labels.forNetwork(name);
-        await this.#grid.createReservation(address, view, gatewayComment(name), 'gateway', labels, signal);
+        await this.#grid.createReservation(address, view, gatewayComment(name), gatewayName, labels, signal);
         return;
       } catch (error) {
         // Taken by something that is no fixed address, a host record say: taken is all that is needed.

@@ -75,6 +75,15 @@ export function resolveGateway(gateway: string, cidr: Cidr): string {
 }
 
 /**
+ * The address of a network that no container may have: the gateway, or the one that a bridge takes for itself.
+ * @throws GridError `invalid-policy` as `resolveGateway`
+ */
+export function keptBack({ gateway, keepFirst }: NetworkPolicy, cidr: Cidr): string | undefined {
+  if (gateway !== undefined) return resolveGateway(gateway, cidr);
+  return keepFirst ? addressAt(cidr, 1) : undefined;
+}
+
+/**
  * To be asked before a network is made for a policy: one that cannot hold the gateway would be there to stay. A network
  * that is found by its name may lie elsewhere, and is judged by `resolveGateway`.
  * @throws GridError `invalid-policy` if the gateway lies in none of the containers

@@ -4,7 +4,7 @@
  */
 import { GridError, hasReason } from './errors.ts';
 import type { Exhaustion } from './exhaustion.ts';
-import type { Reservations } from './reservations.ts';
+import type { Heir, Reservations } from './reservations.ts';
 import { newRow, type Row, type Store } from './store.ts';
 
 /**
@@ -125,6 +125,22 @@ export class Releases {
       throw error;
     }
     return { removed: surplus.length, doomed: false };
+  }
+
+  /**
+   * Makes an object that carries the row's identity somebody else's. Until the answer is here, what the row stands for is
+   * left alone as after a delete: a change that comes late could hit whoever has the address by then.
+   * @throws GridError; the object may still carry the row's identity
+   */
+  async passOn(row: Row, ref: string, heir: Heir, signal: AbortSignal): Promise<void> {
+    this.#noteDoom(row, this.certainFrom());
+    try {
+      await this.#parts.reservations.passOn(ref, heir, signal);
+      this.#noteDoom(row, null);
+    } catch (error) {
+      if (!(error instanceof GridError && error.outcome === 'open')) this.#noteDoom(row, null);
+      throw error;
+    }
   }
 
   /** Whether a delete whose answer was lost may still be carried out. */

@@ -3,7 +3,7 @@
  * and removed only if what is there now carries the identity.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { GridError } from './errors.ts';
+import { asOpen, GridError } from './errors.ts';
 import type { Grid } from './grid.ts';
 import type { Attributes } from './labels.ts';
 import type { ReadyNetwork } from './networks.ts';
@@ -28,9 +28,17 @@ export interface ReservationRequest {
 }
 
 export interface Reservation {
+  readonly ref: string;
   readonly address: string;
   /** True if an answer was lost on the way: a surplus object may still turn up. */
   readonly suspect: boolean;
+}
+
+/** Whom an address belongs to, as its reservation shows it. */
+export interface Heir {
+  readonly comment: string;
+  readonly name: string;
+  readonly labels: () => Attributes;
 }
 
 export class Reservations {
@@ -76,7 +84,7 @@ export class Reservations {
     for (let tries = 0; ; tries += 1) {
       try {
         const made = await this.#grid.createReservation(address, network.view, identity, name, labels, signal);
-        return { address: made.ipv4addr, suspect };
+        return { ref: made._ref, address: made.ipv4addr, suspect };
       } catch (error) {
         if (!(error instanceof GridError)) throw error;
         const lost = error.outcome !== 'none';
@@ -84,16 +92,21 @@ export class Reservations {
         // A conflict after a lost answer may be with what that request has made since.
         if (lost || (suspect && error.reason === 'conflict')) {
           const found = (await this.#find(request, signal)).find(({ ipv4addr }) => !doomed.includes(ipv4addr));
-          if (found !== undefined) return { address: found.ipv4addr, suspect };
+          if (found !== undefined) return { ref: found._ref, address: found.ipv4addr, suspect };
         }
         const again = lost || (error.reason === 'conflict' && requested === undefined);
-        if (!again || tries >= furtherTries) throw suspect ? asUnknown(error) : error;
+        if (!again || tries >= furtherTries) throw suspect ? asOpen(error) : error;
         const pause = lost ? lostPause : racePause;
         await delay(pause * 2 ** tries * (0.5 + Math.random()), undefined, { signal }).catch(() => {
-          throw suspect ? asUnknown(error) : error;
+          throw suspect ? asOpen(error) : error;
         });
       }
     }
+  }
+
+  /** Makes a reservation that has just been made or found another's. */
+  async passOn(ref: string, heir: Heir, signal: AbortSignal): Promise<void> {
+    await this.#grid.relabel(ref, heir.comment, heir.name, heir.labels(), signal);
   }
 
   /** Refuses a requested address that something else uses, be it an object that a fixed address would not exclude. */
@@ -106,14 +119,7 @@ export class Reservations {
   /** The error that says who has an address. */
   async takenBy(address: string, network: ReadyNetwork, signal: AbortSignal): Promise<GridError> {
     const [holder] = await this.at(address, network.view, signal);
-    const by = holder?.comment ? ` by "${holder.comment}"` : '';
-    return new GridError(
-      'address-unavailable',
-      `the requested address ${address} in ${network.cidr.text} is taken${by}`,
-      {
-        cure: 'request another address, or none to get the next free one',
-      },
-    );
+    return takenError(address, network, holder?.comment ?? '');
   }
 
   /** Removes objects that have just been found by their identity; one that is gone already is fine. */
@@ -125,12 +131,17 @@ export class Reservations {
     try {
       return await this.find(request.identity, request.network.view, signal);
     } catch (error) {
-      throw error instanceof GridError ? asUnknown(error) : error;
+      throw asOpen(error);
     }
   }
 }
 
-function asUnknown(error: GridError): GridError {
-  const { reason, message, cure } = error;
-  return new GridError(reason, message, { outcome: 'open', cause: error, ...(cure === undefined ? {} : { cure }) });
+/** @param holder comment of the object that has the address; may be empty */
+export function takenError(address: string, network: ReadyNetwork, holder: string): GridError {
+  const by = holder === '' ? '' : ` by "${holder}"`;
+  return new GridError(
+    'address-unavailable',
+    `the requested address ${address} in ${network.cidr.text} is taken${by}`,
+    { cure: 'request another address, or none to get the next free one' },
+  );
 }

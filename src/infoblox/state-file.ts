@@ -38,6 +38,7 @@ const migrations = [
    CREATE INDEX attachment_network ON attachment (network);
    CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;`,
   'ALTER TABLE attachment ADD COLUMN doomedUntil INTEGER;',
+  "CREATE INDEX attachment_address ON attachment (view, address) WHERE state = 'held';",
 ];
 
 /**

@@ -74,6 +74,8 @@ export function newRow(identity: string, network: string, view: string, now: num
 export class Store {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
+  /** Rows that could not be removed, though what they stand for is gone. */
+  readonly #left = new Set<string>();
   #failure: { readonly error: GridError; readonly at: number } | undefined;
 
   private constructor(database: DatabaseSync) {
@@ -102,10 +104,22 @@ export class Store {
       statement.run(Object.fromEntries(columns.map((column) => [`$${column}`, row[column as keyof Row]]))),
     );
     this.#failure = undefined;
+    this.#left.delete(row.identity);
+    for (const identity of this.#left) this.remove(identity);
   }
 
+  /** Removes a row. What cannot be removed now holds nothing any more, and is removed when the state can be written. */
   remove(identity: string): void {
+    this.#left.add(identity);
     this.#run('DELETE FROM attachment WHERE identity = ?', (statement) => statement.run(identity));
+    this.#left.delete(identity);
+  }
+
+  /** Which other attachment holds an address of a view, as far as this host knows. */
+  holder(view: string, address: string, except: string): string | undefined {
+    const sql = "SELECT identity FROM attachment WHERE state = 'held' AND view = ? AND address = ?";
+    const holders = this.#run(sql, (statement) => statement.all(view, address)).map((row) => String(row.identity));
+    return holders.find((identity) => identity !== except && !this.#left.has(identity));
   }
 
   /**

@@ -102,12 +102,13 @@ describe('a network by name', () => {
     expect(held(grid)).toEqual(['172.18.0.5']);
   });
 
-  test('is made again when it was removed from the grid', async () => {
+  test('is made again when it was removed from the grid, and what containers live on in it reserved again', async () => {
     const { grid, host } = fixture;
     await host.add('c1', fromContainer());
     grid.remove(grid.networks()[0]?._ref ?? '');
-    expect(await host.add('c2', fromContainer())).toBe('172.18.0.1');
+    expect(await host.add('c2', fromContainer())).toBe('172.18.0.2');
     expect(networks()).toEqual(['172.18.0.0/24']);
+    expect(held(grid)).toEqual(['172.18.0.1', '172.18.0.2']);
   });
 });
 

@@ -48,7 +48,8 @@ rootTest('a state of an earlier release on a full disk is refused, and whole aft
   onSmallDisk((directory) => {
     leaveState(directory);
     const database = new DatabaseSync(join(directory, 'state.db'));
-    database.exec('ALTER TABLE attachment DROP COLUMN doomedUntil; PRAGMA user_version = 1');
+    database.exec('DROP INDEX attachment_address; ALTER TABLE attachment DROP COLUMN doomedUntil');
+    database.exec('PRAGMA user_version = 1');
     database.close();
     const free = fill(directory);
     expect(refusalOf(() => Store.open(directory)).message).toContain('full');

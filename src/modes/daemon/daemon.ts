@@ -81,6 +81,7 @@ export async function startDaemon(options: Options, log: Log, settling = default
     origins,
     releases,
     onDue,
+    log,
   });
   const upkeep: Upkeep = new Upkeep({ releases, store, turns, reservations, origin: origins.present, now, log });
   const reaper = new Reaper({ ipam, store, namespaces, grace: options.reapAfter, now: () => performance.now(), log });

@@ -1,0 +1,107 @@
+/**
+ * Takes an address from the grid for an attachment that has none there. The grid may hand out what somebody still lives
+ * on: a reservation can be deleted by hand, or be lost when a Grid Master Candidate is promoted. Such an address is
+ * reserved for its holder again, and the next one is taken.
+ */
+import { asOpen, GridError, hasReason } from './errors.ts';
+import { attachmentIn, gatewayComment } from './identity.ts';
+import type { AddRequest, IpamParts } from './ipam.ts';
+import { asGridText } from './labels.ts';
+import { gatewayName, type ReadyNetwork } from './networks.ts';
+import { refuseOutside } from './requested.ts';
+import { type Heir, type Reservation, takenError } from './reservations.ts';
+import type { Row } from './store.ts';
+
+export interface Want {
+  /** The attachment's intent, which stands in the state. */
+  readonly row: Row;
+  readonly network: ReadyNetwork;
+  readonly request: AddRequest;
+  /** Addresses that are not to be taken for the answer, though they carry the identity. */
+  readonly doomed: readonly string[];
+}
+
+/**
+ * Takes the requested address, or the next free one.
+ * @throws GridError; its outcome is not `none` if the grid may hold something of this attachment
+ */
+export async function takeAddress(parts: IpamParts, want: Want, signal: AbortSignal): Promise<Reservation> {
+  if (want.request.requested !== undefined) await refuseTaken(parts, want, want.request.requested, signal);
+  let suspect = false;
+  let taken: Reservation | undefined;
+  try {
+    do {
+      taken = undefined;
+      taken = await reserve(parts, want, signal);
+      suspect ||= taken.suspect;
+    } while (await handBack(parts, want, taken, signal));
+    return { ...taken, suspect };
+  } catch (error) {
+    throw suspect || taken !== undefined ? asOpen(error) : error;
+  }
+}
+
+async function refuseTaken(parts: IpamParts, want: Want, requested: string, signal: AbortSignal): Promise<void> {
+  const { row, network, doomed } = want;
+  if (doomed.includes(requested)) {
+    throw new GridError('busy', `an earlier release of ${requested} is not settled yet`, {
+      cure: 'try again in a minute',
+    });
+  }
+  refuseOutside(requested, network);
+  const holder = parts.store.holder(network.view, requested, row.identity);
+  if (holder !== undefined) throw takenError(requested, network, holder);
+  await parts.reservations.refuseUsed(requested, network, signal);
+}
+
+async function reserve(parts: IpamParts, want: Want, signal: AbortSignal): Promise<Reservation> {
+  const { networks, reservations, labels, exhaustion } = parts;
+  const { attachment, policy, requested, workload } = want.request;
+  const name = asGridText(workload) || asGridText(attachment.containerId);
+  const wanted = (network: ReadyNetwork) => ({
+    identity: want.row.identity,
+    network,
+    name,
+    doomed: want.doomed,
+    labels: () => labels.forAttachment(attachment, name),
+    ...(requested === undefined ? {} : { requested }),
+  });
+  try {
+    return await reservations.reserve(wanted(want.network), signal);
+  } catch (error) {
+    if (hasReason(error, 'conflict') && requested !== undefined && error.outcome === 'none') {
+      throw await reservations.takenBy(requested, want.network, signal);
+    }
+    if (hasReason(error, 'no-free-address')) throw await exhaustion.found(want.network, error, signal);
+    if (!hasReason(error, 'missing') || error.outcome !== 'none') throw error;
+    // The network, remembered from an earlier container, has been removed: make sure of it once more.
+    networks.forget(policy);
+    return reservations.reserve(wanted(await networks.ensure(policy, signal)), signal);
+  }
+}
+
+/** @returns whether what was taken was somebody's, and is again */
+async function handBack(parts: IpamParts, want: Want, taken: Reservation, signal: AbortSignal): Promise<boolean> {
+  const { store, turns, releases, labels, log } = parts;
+  const { row, network, request } = want;
+  const { address } = taken;
+  const passOn = async (heir: Heir) => {
+    await releases.passOn(row, taken.ref, heir, signal);
+    log.warn(`the grid had lost the reservation of ${address}: it is reserved again`, { for: heir.comment });
+    return true;
+  };
+  if (address === network.kept) {
+    const comment = gatewayComment(request.policy.name);
+    return passOn({ comment, name: gatewayName, labels: () => labels.forNetwork(request.policy.name) });
+  }
+  const holder = store.holder(network.view, address, row.identity);
+  if (holder === undefined) return false;
+  // With the holder's turn: a DEL that is under way leaves nothing to pass on to. No two can wait for each other's turn,
+  // since whoever waits has an intent, and who is waited for holds an address.
+  return turns.run(holder, async () => {
+    if (store.holder(network.view, address, row.identity) !== holder) return false;
+    const attachment = attachmentIn(holder);
+    const name = attachment.containerId;
+    return passOn({ comment: holder, name, labels: () => labels.forAttachment(attachment, name) });
+  });
+}
