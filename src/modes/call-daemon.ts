@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { CniCode, CniError } from '../cni/errors.ts';
 import { milliseconds } from './clock.ts';
 import type { RpcError } from './protocol.ts';
-import { type Call, largestFrame, limits, requestFrame } from './protocol.ts';
+import { type Call, largestFrame, limits, requestFrame, takenFrame } from './protocol.ts';
 
 /** The daemon could not be asked, or gave no answer. Nothing else is thrown as this class. */
 export class NoAnswer extends CniError {}
@@ -15,14 +15,22 @@ const queuePause = 20;
  * Asks the daemon.
  * @param method the CNI command
  * @param limit milliseconds for everything
- * @returns the result as the daemon gave it
- * @throws NoAnswer (code 11) when there is no daemon or no answer in time; CniError when the daemon answered with one
+ * @param take passes the result, as the daemon gave it, on to the caller; if it throws, the daemon is not told that
+ * somebody has the result
+ * @throws NoAnswer (code 11) when there is no daemon or no answer in time; CniError when the daemon answered with one;
+ * what `take` throws
  */
-export async function callDaemon(file: string, method: string, call: Call, limit: number): Promise<unknown> {
+export async function callDaemon(
+  file: string,
+  method: string,
+  call: Call,
+  limit: number,
+  take: (result: unknown) => void,
+): Promise<void> {
   const end = milliseconds() + limit;
   for (;;) {
     try {
-      return await attempt(file, requestFrame(method, call), end, limit);
+      return await attempt(file, requestFrame(method, call), end, limit, take);
     } catch (error) {
       // EAGAIN: the queue of the socket is full, many containers start at once.
       const full = error instanceof NoAnswer && error.message.endsWith('(EAGAIN)');
@@ -32,12 +40,18 @@ export async function callDaemon(file: string, method: string, call: Call, limit
   }
 }
 
-function attempt(file: string, frame: string, end: number, limit: number): Promise<unknown> {
+function attempt(
+  file: string,
+  frame: string,
+  end: number,
+  limit: number,
+  take: (result: unknown) => void,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const socket = connect(file);
     const chunks: Buffer[] = [];
     let size = 0;
-    const fail = (error: CniError) => {
+    const fail = (error: unknown) => {
       clearTimeout(timer);
       socket.destroy();
       reject(error);
@@ -56,8 +70,13 @@ function attempt(file: string, frame: string, end: number, limit: number): Promi
       if (size > largestFrame) return fail(noSense(file));
       if (chunk.at(-1) !== 0x0a) return;
       clearTimeout(timer);
-      socket.end();
-      settle(Buffer.concat(chunks).toString('utf8'), file, resolve, reject);
+      try {
+        take(resultOf(Buffer.concat(chunks).toString('utf8'), file));
+      } catch (error) {
+        return fail(error);
+      }
+      // The caller has its result, whatever becomes of the daemon now.
+      socket.end(takenFrame, () => resolve());
     });
     socket.on('error', (error) => fail(connectError(error, file)));
     socket.on('close', () => {
@@ -66,11 +85,11 @@ function attempt(file: string, frame: string, end: number, limit: number): Promi
   });
 }
 
-function settle(text: string, file: string, resolve: (value: unknown) => void, reject: (error: CniError) => void) {
+function resultOf(text: string, file: string): unknown {
   const answer = parseAnswer(text);
-  if (answer === undefined) reject(noSense(file));
-  else if (answer.error === undefined) resolve(answer.result);
-  else reject(new CniError(answer.error.code, answer.error.message, answer.error.data?.details));
+  if (answer === undefined) throw noSense(file);
+  if (answer.error === undefined) return answer.result;
+  throw new CniError(answer.error.code, answer.error.message, answer.error.data?.details);
 }
 
 function parseAnswer(text: string): { result?: unknown; error?: RpcError } | undefined {

@@ -33,13 +33,23 @@ export async function runPlugin(env: Environment): Promise<number> {
       return 0;
     }
     stdin = await readStdin(stdinLimit);
-    const result = await serve(command, environment, stdin, env);
-    if (result !== undefined && result !== null) print(result);
+    await serve(command, environment, stdin, env);
     return 0;
   } catch (error) {
-    print(formatError(asCniError(error), answerVersion(peekVersion(stdin))));
-    return 1;
+    return fail(error, stdin);
   }
+}
+
+function fail(error: unknown, stdin: Buffer): number {
+  try {
+    if (error instanceof NoOutput) throw error;
+    print(formatError(asCniError(error), answerVersion(peekVersion(stdin))));
+  } catch (failure) {
+    const text = failure instanceof Error ? failure.message : String(failure);
+    const what = error instanceof NoOutput ? 'an address that was given goes back' : asCniError(error).message;
+    complain(`${text}: ${what}`);
+  }
+  return 1;
 }
 
 async function serve(
@@ -47,7 +57,7 @@ async function serve(
   environment: CallEnvironment,
   stdin: Buffer,
   env: Environment,
-): Promise<unknown> {
+): Promise<void> {
   const { containerId, ifName, netns, args } = environment;
   const { name, config, cniVersion } = readNetworkConfig(stdin);
   requireVersion(cniVersion, command);
@@ -56,7 +66,9 @@ async function serve(
   const call: Call = { protocol: protocolVersion, release: version, containerId, ifName, netns, args, config };
   const { callDaemon, NoAnswer } = await import('./call-daemon.ts');
   try {
-    return await callDaemon(socketFile(socketDir, driverName), command, call, limits[command]);
+    await callDaemon(socketFile(socketDir, driverName), command, call, limits[command], (result) => {
+      if (result !== undefined && result !== null) print(result);
+    });
   } catch (error) {
     const failure = asCniError(error);
     if (command === 'DEL' && isOurs(failure)) return leaveNote(socketDir, driverName, name, call, failure);
@@ -84,7 +96,7 @@ async function leaveNote(socketDir: string, driverName: string, network: string,
       reason.details,
     );
   }
-  process.stderr.write(`${reason.message}; the release is noted and will be made up for by the daemon\n`);
+  complain(`${reason.message}; the release is noted and will be made up for by the daemon`);
 }
 
 /** Where the daemon listens. All else under `ipam` is judged by the daemon. */
@@ -137,6 +149,18 @@ function asCniError(error: unknown): CniError {
   return new CniError(CniCode.unexpected, `unexpected failure of the plugin: ${text}`);
 }
 
+/** For people: runtimes log what comes on stderr. Nothing depends on it. */
+function complain(text: string): void {
+  try {
+    writeSync(2, `${text}\n`);
+  } catch {
+    // Nobody listens.
+  }
+}
+
+/** Nobody can be told anything on stdout. */
+class NoOutput extends Error {}
+
 /** Written in full before the process ends, also to a pipe whose reader is slow. */
 function print(document: unknown): void {
   let rest = Buffer.from(`${JSON.stringify(document)}\n`);
@@ -144,7 +168,8 @@ function print(document: unknown): void {
     try {
       rest = rest.subarray(writeSync(1, rest));
     } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) throw error;
+      const code = error instanceof Error && 'code' in error ? error.code : error;
+      if (code !== 'EAGAIN') throw new NoOutput(`cannot write to stdout (${code})`);
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
     }
   }

@@ -1,5 +1,6 @@
 /**
- * What plugin and daemon say to each other: newline-delimited JSON-RPC 2.0 on a unix socket, one request a connection.
+ * What plugin and daemon say to each other: newline-delimited JSON-RPC 2.0 on a unix socket, one request a connection,
+ * one answer, and one notification that the answer has been passed on.
  * Loaded by the plugin process: no imports.
  */
 
@@ -58,3 +59,6 @@ export function requestFrame(method: string, params: Call): string {
 export function answerFrame(answer: { readonly result: unknown } | { readonly error: RpcError }): string {
   return `${JSON.stringify({ jsonrpc: '2.0', id: 1, ...answer })}\n`;
 }
+
+/** The plugin has passed the answer on to its caller. Without it an address that was given goes back. */
+export const takenFrame = `${JSON.stringify({ jsonrpc: '2.0', method: 'taken' })}\n`;

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { until } from '../fixture/host.ts';
 import { type Grid, startGrid } from '../simulator/grid.ts';
 import { BuiltHost } from './built-host.ts';
 import { dist, pluginFile, run, type Stdin } from './program.ts';
@@ -64,6 +65,21 @@ describe('stdout carries one JSON document or nothing', () => {
     const { exitCode, stdout, stderr } = await host.call('ADD', { ipam: { subnet: 'nonsense' } });
     expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: '' });
     expect(JSON.parse(stdout)).toMatchObject({ cniVersion: '1.1.0', code: 7 });
+  });
+
+  test.each([
+    ['is full', 'exec "$0" > /dev/full', 'ENOSPC'],
+    ['has no reader', '{ "$0"; echo "exit $?" >&2; } | :', 'EPIPE'],
+  ])('a stdout that %s fails an ADD in one line, and the address goes back', async (_, script, code) => {
+    const held = () => grid.fixedAddresses().filter(({ comment }) => comment?.includes('container=unheard '));
+    const env = host.environment('ADD', { containerId: 'unheard' });
+    const stdin = { pipe: JSON.stringify(host.config()) };
+    const { exitCode, stderr } = await run('/bin/sh', ['-c', script, pluginFile], { ...env, PATH: '/bin' }, stdin);
+    const lines = stderr.trim().split('\n');
+    expect(lines[0]).toBe(`cannot write to stdout (${code}): an address that was given goes back`);
+    expect(exitCode === 1 || lines[1] === 'exit 1').toBe(true);
+    expect(grid.requests.some(({ body }) => JSON.stringify(body)?.includes('container=unheard '))).toBe(true);
+    await until('it is back', () => held().length === 0);
   });
 
   test('a socket for stdin serves as well as a pipe', async () => {

@@ -1,13 +1,13 @@
 /** The daemon's side of the socket: one request a connection, answered once, and a caller that leaves is noticed. */
 import { createServer, type Server, type Socket } from 'node:net';
 import { CniCode, CniError } from '../../cni/errors.ts';
-import { answerFrame, largestFrame } from '../protocol.ts';
+import { answerFrame, largestFrame, takenFrame } from '../protocol.ts';
 import { asCniError } from './cni-errors.ts';
 import type { Answer, ServedCommand } from './commands.ts';
 import { parseRequest, type Request } from './frame.ts';
 import type { Log } from './log.ts';
 
-/** Milliseconds for a peer to send its request, and to take its answer. */
+/** Milliseconds for a peer to send its request, and to pass its answer on. One that is stopped may yet do so. */
 const peerTimeout = 5_000;
 /** Connections that may wait to be accepted: a burst of container starts is no reason to refuse any. */
 const backlog = 4096;
@@ -139,8 +139,8 @@ function readFrame(socket: Socket): Promise<string | undefined> {
 }
 
 /**
- * Sends the answer and waits for the peer to hang up. A peer that died before reading it makes the kernel report a reset.
- * @returns false if the peer certainly has not read the answer
+ * Sends the answer and waits for the peer to say that it has passed it on.
+ * @returns false if the peer hung up or died without that
  */
 function deliver(socket: Socket, frame: string): Promise<boolean> {
   if (socket.destroyed || !socket.writable) return Promise.resolve(false);
@@ -150,8 +150,13 @@ function deliver(socket: Socket, frame: string): Promise<boolean> {
       clearTimeout(timer);
       resolve(delivered);
     };
+    let said = '';
+    socket.on('data', (chunk) => {
+      said = `${said}${chunk.toString('latin1')}`.slice(0, takenFrame.length);
+      if (said === takenFrame) end(true);
+    });
     socket.on('error', () => end(false));
-    socket.on('end', () => end(true));
+    socket.on('end', () => end(false));
     socket.on('close', () => end(false));
     socket.write(frame);
   });

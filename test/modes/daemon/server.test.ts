@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { GridError } from '../../../src/infoblox/errors.ts';
 import type { Answer } from '../../../src/modes/daemon/commands.ts';
 import { CallServer } from '../../../src/modes/daemon/server.ts';
-import { type Call, largestFrame, protocolVersion, requestFrame } from '../../../src/modes/protocol.ts';
+import { type Call, largestFrame, protocolVersion, requestFrame, takenFrame } from '../../../src/modes/protocol.ts';
 import { type LogLine, until } from '../../fixture/host.ts';
 import { held, useGridAndHost } from '../../infoblox/grid-and-host.ts';
 
@@ -43,8 +43,12 @@ afterEach(async () => {
   log.length = 0;
 });
 
-/** Sends bytes and answers all that comes back until the daemon hangs up. */
-function talk(bytes: string | Buffer, then: (socket: Socket) => void = () => undefined): Promise<string> {
+/** Sends bytes and answers all that comes back until the daemon hangs up; `last` is said to the answer. */
+function talk(
+  bytes: string | Buffer,
+  then: (socket: Socket) => void = () => undefined,
+  last = takenFrame,
+): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect(file);
     let text = '';
@@ -54,7 +58,7 @@ function talk(bytes: string | Buffer, then: (socket: Socket) => void = () => und
     });
     socket.on('data', (chunk) => {
       text += chunk;
-      if (text.endsWith('\n')) socket.end();
+      if (text.endsWith('\n')) socket.end(last);
     });
     socket.on('error', () => undefined);
     socket.on('close', () => resolve(text));
@@ -202,7 +206,7 @@ describe('a peer', () => {
     expect(noticed).toBe(true);
   });
 
-  test('that dies without reading the answer makes it undelivered too; one that reads does not', async () => {
+  test('that does not say that it has passed the answer on makes it undelivered too', async () => {
     let undelivered = 0;
     const count = async () => {
       undelivered += 1;
@@ -216,6 +220,11 @@ describe('a peer', () => {
     };
     await talk(requestFrame('ADD', call));
     expect(undelivered).toBe(0);
+    for (const last of ['', takenFrame.slice(0, -1), takenFrame.replace('taken', 'token')]) {
+      await talk(requestFrame('ADD', call), undefined, last);
+    }
+    await until('those were not delivered', () => undelivered === 3);
+    undelivered = 0;
     answered = false;
     const socket = connect(file);
     socket.pause();
