@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { Agent, request } from 'undici';
 import { expect, test } from 'vitest';
@@ -46,11 +47,28 @@ test('it starts alone, prints how to reach it, serves and stops cleanly on a sig
 });
 
 test.each([
-  [['--port', 'http'], /--port must be a whole number, not "http"/],
-  [['--port', '0', '--network', 'pods'], /Invalid network address 'pods'/],
-])('%j is refused with a reason', async (args, reason) => {
+  [['--prot', '0'], /^simulator: Unknown option '--prot'; see --help\n$/],
+  [['--port', '0', 'more'], /^simulator: Unexpected argument 'more'; see --help\n$/],
+  [['--port', '0', '--password'], /^simulator: Option '--password <value>' argument missing; see --help\n$/],
+  [['--port', 'http'], /^simulator: --port must be a whole number, not "http"; see --help\n$/],
+  [['--port', '0', '--network', 'pods'], /^simulator: --network: Invalid network address 'pods'; see --help\n$/],
+])('%j is refused with one line that names it, and status 2', async (args, line) => {
   const child = start(...args);
   const [code] = await once(child, 'close');
-  expect(code).toBe(1);
-  expect(child.output()).toMatch(reason);
+  expect(code).toBe(2);
+  expect(child.output()).toMatch(line);
+});
+
+test('a port that is in use is named, with the cure, in one line', async () => {
+  const other = createServer().listen(0, '127.0.0.1');
+  try {
+    await once(other, 'listening');
+    const { port } = other.address() as AddressInfo;
+    const child = start('--port', String(port));
+    const [code] = await once(child, 'close');
+    expect(code).toBe(1);
+    expect(child.output()).toMatch(new RegExp(`^simulator: port ${port} on 127.0.0.1 is in use: .*--port 0.*\n$`));
+  } finally {
+    other.close();
+  }
 });

@@ -1,58 +1,81 @@
 import { parseArgs } from 'node:util';
-import { defineCommand, runMain } from 'citty';
+import { type ArgsDef, defineCommand, runMain } from 'citty';
 import { WapiError } from './errors.ts';
 import { type Grid, startGrid } from './grid.ts';
 import type { RequestRecord } from './http/request-log.ts';
+
+/** Status of a wrong command line. */
+const usageStatus = 2;
+
+const flags = {
+  port: { type: 'string', default: '8443', description: 'TCP port on 127.0.0.1; 0 picks a free one' },
+  username: { type: 'string', default: 'admin', description: 'user that may log in' },
+  password: { type: 'string', default: 'infoblox', description: "that user's password" },
+  latency: { type: 'string', default: '0', description: 'milliseconds that every request takes at least' },
+  attribute: { type: 'string', description: 'defines an extensible attribute; may be repeated' },
+  network: { type: 'string', description: 'creates a network in the default view; may be repeated' },
+  'cloud-licence': { type: 'boolean', description: 'installs the cloud licence with its attributes' },
+  log: { type: 'boolean', description: 'prints every request' },
+} as const satisfies ArgsDef;
 
 const command = defineCommand({
   meta: {
     name: 'simulator',
     description: 'A simulated Infoblox grid: WAPI over HTTPS on 127.0.0.1, for tests, demos and benchmarks',
   },
-  args: {
-    port: { type: 'string', default: '8443', description: 'TCP port on 127.0.0.1; 0 picks a free one' },
-    username: { type: 'string', default: 'admin', description: 'user that may log in' },
-    password: { type: 'string', default: 'infoblox', description: "that user's password" },
-    latency: { type: 'string', default: '0', description: 'milliseconds that every request takes at least' },
-    attribute: { type: 'string', description: 'defines an extensible attribute; may be repeated' },
-    network: { type: 'string', description: 'creates a network in the default view; may be repeated' },
-    'cloud-licence': { type: 'boolean', description: 'installs the cloud licence with its attributes' },
-    log: { type: 'boolean', description: 'prints every request' },
-  },
+  args: flags,
   async run({ args, rawArgs }) {
-    const repeated = repeatedFlags(rawArgs);
+    const given = readStrictly(rawArgs);
+    const port = wholeNumber('port', args.port);
     const grid = await startGrid({
-      port: wholeNumber('port', args.port),
+      port,
       username: args.username,
       password: args.password,
       latencyMs: wholeNumber('latency', args.latency),
-      attributes: repeated.attribute,
+      attributes: given('attribute'),
       cloudLicence: args['cloud-licence'] === true,
       ...(args.log ? { onFinished: printRequest } : {}),
-    });
+    }).catch((error) => fail(1, obstacle(error, port)));
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => grid.stop());
     try {
-      for (const network of repeated.network) grid.add('network', { network });
+      for (const network of given('network')) grid.add('network', { network });
     } catch (error) {
       await grid.stop();
-      if (error instanceof WapiError) fail(error.message);
+      if (error instanceof WapiError) fail(usageStatus, `--network: ${error.message}`);
       throw error;
     }
     printWelcome(grid);
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => grid.stop());
   },
 });
 
-/** The command-line library keeps only the last of repeated flags; this keeps all. */
-function repeatedFlags(rawArgs: string[]): { attribute: string[]; network: string[] } {
-  const several = { type: 'string', multiple: true } as const;
-  const options = { attribute: several, network: several };
-  const { values } = parseArgs({ args: rawArgs, options, strict: false });
-  const texts = (list: unknown[] = []) => list.filter((value) => typeof value === 'string');
-  return { attribute: texts(values.attribute), network: texts(values.network) };
+/**
+ * The command-line library passes over flags that it does not know, and keeps only the last of repeated ones.
+ * @returns all values of a flag
+ */
+function readStrictly(args: string[]): (flag: 'attribute' | 'network') => string[] {
+  const options = Object.fromEntries(
+    Object.entries(flags).map(([name, { type }]) => [name, { type, multiple: type === 'string' }]),
+  );
+  try {
+    const { values } = parseArgs({ args, options });
+    return (flag) => [values[flag] ?? []].flat().map(String);
+  } catch (error) {
+    // The first sentence names the flag; what follows is about other programs.
+    return fail(usageStatus, error instanceof Error ? error.message.replace(/\.\s.*/s, '') : String(error));
+  }
 }
 
 function wholeNumber(flag: string, text: string): number {
-  return /^\d{1,5}$/.test(text) ? Number(text) : fail(`--${flag} must be a whole number, not "${text}"`);
+  if (/^\d{1,5}$/.test(text)) return Number(text);
+  return fail(usageStatus, `--${flag} must be a whole number, not "${text}"`);
+}
+
+/** Why it cannot start, in words for whoever started it. */
+function obstacle(error: NodeJS.ErrnoException, port: number): string {
+  if (error.code === 'EADDRINUSE') {
+    return `port ${port} on 127.0.0.1 is in use: end what uses it, or take a free one, node test/simulator/main.ts --port 0`;
+  }
+  return `cannot start: ${error.message}`;
 }
 
 function printWelcome(grid: Grid): void {
@@ -70,9 +93,9 @@ function printRequest({ at, method, path, query, status, login }: RequestRecord)
   );
 }
 
-function fail(message: string): never {
-  console.error(message);
-  process.exit(1);
+function fail(status: number, message: string): never {
+  console.error(`simulator: ${message}${status === usageStatus ? '; see --help' : ''}`);
+  process.exit(status);
 }
 
 await runMain(command);
