@@ -5,7 +5,7 @@ import * as v from 'valibot';
 import { GridError } from '../../infoblox/errors.ts';
 import { networkPolicy } from '../../infoblox/policy.ts';
 import type { TlsOptions } from '../../infoblox/transport.ts';
-import { limits } from '../protocol.ts';
+import { limits, socketFile } from '../protocol.ts';
 import { blockedPorts } from './blocked-ports.ts';
 import { type FlagValues, UsageError } from './flags.ts';
 import type { ListenAddress } from './metrics.ts';
@@ -42,6 +42,8 @@ export interface Options {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const longestAddTimeout = limits.ADD - 5_000;
+/** Bytes of a socket's path, its end not counted: unix(7), sun_path. */
+const longestSocketPath = 107;
 
 const text = v.pipe(v.string(), v.trim(), v.minLength(1, 'must not be empty'));
 const path = v.pipe(v.string(), v.regex(/^\//, 'must be an absolute path'));
@@ -130,6 +132,8 @@ export function readOptions(values: FlagValues, env: Environment, isTerminal: bo
   }
   const flags = parsed.output;
   checkPolicy(flags['network-container'], flags['prefix-length']);
+  const socketDir = flags['socket-dir'].replace(/\/+$/, '') || '/';
+  checkSocketPath(socketFile(socketDir, flags['driver-name']));
   return {
     gridHosts: flags['grid-host'],
     wapiPort: flags['wapi-port'],
@@ -137,7 +141,7 @@ export function readOptions(values: FlagValues, env: Environment, isTerminal: bo
     readPassword: passwordSource(flags['wapi-password'], flags['wapi-password-file'], env),
     wapiVersion: flags['wapi-version'],
     tls: readTrust(flags['ssl-verify']),
-    socketDir: flags['socket-dir'].replace(/\/+$/, '') || '/',
+    socketDir,
     driverName: flags['driver-name'],
     networkView: flags['network-view'],
     networkContainer: flags['network-container'],
@@ -170,6 +174,14 @@ function checkPolicy(containers: string, prefixLength: number): void {
     if (!(error instanceof GridError)) throw error;
     throw new UsageError(`--network-container, --prefix-length: ${error.message}; ${error.cure}`);
   }
+}
+
+function checkSocketPath(file: string): void {
+  const bytes = Buffer.byteLength(file);
+  if (bytes <= longestSocketPath) return;
+  throw new UsageError(
+    `--socket-dir and --driver-name make ${file}, a path of ${bytes} bytes, and that of a socket may have ${longestSocketPath}: use a shorter --socket-dir or --driver-name`,
+  );
 }
 
 /** The first of flag, file, environment and systemd credential that is set and not empty; files are read anew for each request. */

@@ -45,22 +45,27 @@ export function protectSocket(file: string): void {
 }
 
 async function refuseLive(file: string): Promise<void> {
-  if (!(await isAlive(file))) return;
-  throw new StartError(`another daemon listens at ${file}: stop it, or use another --driver-name or --socket-dir`);
+  const code = await connectErrorAt(file);
+  // Nothing or nobody there. A name in the way that is no socket is refused as well.
+  if (code === 'ENOENT' || code === 'ECONNREFUSED') return;
+  // EAGAIN: its queue is full.
+  if (code === undefined || code === 'EAGAIN') {
+    throw new StartError(`another daemon listens at ${file}: stop it, or use another --driver-name or --socket-dir`);
+  }
+  throw new StartError(
+    `cannot tell whether another daemon listens at ${file} (${code}): look what is there, or use another --driver-name or --socket-dir`,
+  );
 }
 
-function isAlive(file: string): Promise<boolean> {
+/** The code of the error that a connection there ends with; undefined if it is accepted. */
+function connectErrorAt(file: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = connect(file);
-    const end = (alive: boolean) => {
+    const end = (code?: string) => {
       socket.destroy();
-      resolve(alive);
+      resolve(code);
     };
-    socket.on('connect', () => end(true));
-    // A full queue, or a socket that we may not use, has a listener; nothing or nobody there has none.
-    socket.on('error', (error) => {
-      const code = 'code' in error ? error.code : '';
-      end(code !== 'ENOENT' && code !== 'ECONNREFUSED' && code !== 'ENOTSOCK');
-    });
+    socket.on('connect', () => end());
+    socket.on('error', (error) => end('code' in error ? String(error.code) : error.message));
   });
 }

@@ -93,6 +93,17 @@ test.each([
   expect(attempt).toThrow(message);
 });
 
+test('a socket path that is too long for the system is refused, with its length and the cure', () => {
+  const socketDir = (length: number) => `--socket-dir=/${'s'.repeat(length - '//infoblox.sock'.length)}`;
+  expect(options([socketDir(107)]).socketDir).toHaveLength(107 - '/infoblox.sock'.length);
+  expect(() => options([socketDir(108)])).toThrow(UsageError);
+  expect(() => options([socketDir(108)])).toThrow(
+    /^--socket-dir and --driver-name make \/s+\/infoblox\.sock, a path of 108 bytes, and that of a socket may have 107: use a shorter/,
+  );
+  // Bytes, not characters.
+  expect(() => options(['--socket-dir=/run/é', `--driver-name=${'d'.repeat(95)}`])).toThrow(/108 bytes/);
+});
+
 test.each(['', 'localhost', 'localhost.localdomain', 'LOCALHOST'])(
   'a host that is called "%s" as others may be needs --node-name',
   (hostName) => {

@@ -1,4 +1,14 @@
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -53,6 +63,18 @@ test('the socket of a live daemon is not taken', async () => {
   await expect(makeRoom(file)).rejects.toThrow(/another daemon listens/);
   expect(existsSync(file)).toBe(true);
   await expect(prepareSocket(socketDir, 'other')).resolves.toBe(join(socketDir, 'other.sock'));
+});
+
+test('what is in the way and cannot be asked is told as what it is, and stays', async () => {
+  mkdirSync(socketDir, { recursive: true });
+  const file = join(socketDir, 'infoblox.sock');
+  symlinkSync('infoblox.sock', file);
+  const attempt = prepareSocket(socketDir, 'infoblox');
+  await expect(attempt).rejects.toThrow(StartError);
+  await expect(attempt).rejects.toThrow(
+    /^cannot tell whether another daemon listens at \S+\/infoblox\.sock \(ELOOP\): .*--socket-dir$/,
+  );
+  expect(lstatSync(file).isSymbolicLink()).toBe(true);
 });
 
 test.each([
