@@ -93,7 +93,10 @@ export class Metrics {
       });
     });
     await new Promise<void>((resolve, reject) => {
-      server.once('error', (error) => reject(new StartError(`--metrics-listen ${host}:${port}: ${error.message}`)));
+      server.once('error', (error) => {
+        const cure = 'give --metrics-listen another port, or another address of this host';
+        reject(new StartError(`--metrics-listen ${host}:${port}: ${error.message}; ${cure}`));
+      });
       server.listen(port, host, resolve);
     });
     return () => {

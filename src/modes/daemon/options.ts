@@ -113,6 +113,7 @@ const Flags = v.object({
       'must be off, or host:port such as 127.0.0.1:9477',
     ),
     v.transform(listenAddress),
+    v.check((address) => address === undefined || address.port <= 65535, 'must have a port up to 65535'),
   ),
   'log-level': v.picklist(['error', 'warn', 'info', 'debug'], 'must be error, warn, info or debug'),
   'log-format': v.picklist(['text', 'json', 'auto'], 'must be text, json or auto'),

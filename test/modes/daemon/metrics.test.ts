@@ -58,10 +58,16 @@ test('the release is a gauge, as others have it', async () => {
   );
 });
 
-test('an address in use is a clear error at start', async () => {
-  const other = new Host(grid, { node: 'host-b', flags: [`--metrics-listen=127.0.0.1:${port}`] });
+test.each([
+  ['in use', '127.0.0.1', 'EADDRINUSE'],
+  // Reserved for documentation: no host has it.
+  ["not this host's", '192.0.2.1', 'EADDRNOTAVAIL'],
+])('an address that is %s is a start error that says what to give instead', async (_, address, code) => {
+  const other = new Host(grid, { node: 'host-b', flags: [`--metrics-listen=${address}:${port}`] });
   try {
-    await expect(other.start()).rejects.toThrow(/--metrics-listen 127\.0\.0\.1:\d+: .*EADDRINUSE/);
+    await expect(other.start()).rejects.toThrow(
+      new RegExp(`^--metrics-listen ${address}:${port}: .*${code}.*; give --metrics-listen another port, or another`),
+    );
   } finally {
     await other.dispose();
   }

@@ -85,6 +85,8 @@ test.each([
   ['--add-timeout=0', /must be at least 1s/],
   ['--add-timeout=2m', /must be at most 60s: runtimes give up then/],
   ['--reap-after=-1s', /must be a duration/],
+  ['--metrics-listen=9477', /must be off, or host:port such as 127\.0\.0\.1:9477/],
+  ['--metrics-listen=127.0.0.1:94770', /must have a port up to 65535/],
   ['--log-level=trace', /must be error, warn, info or debug/],
   ['--log-format=xml', /must be text, json or auto/],
 ])('%s is refused: %s', (arg, message) => {
