@@ -14,15 +14,17 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   realpathSync,
   renameSync,
   rmSync,
   statSync,
   symlinkSync,
+  writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
+import { constants } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -83,7 +85,9 @@ async function bundle(entry, outfile) {
     define: { __VERSION__: JSON.stringify(manifest.version), __COMMIT__: JSON.stringify(commit()) },
     metafile: true,
     logLevel: 'warning',
+    write: false, // esbuild's own process would make the stage anew that an interrupted build has just removed
   });
+  writeFileSync(outfile, result.outputFiles[0].contents);
   const inputs = Object.keys(result.metafile.inputs);
   say(`${entry}: ${inputs.length} files, ${(statSync(outfile).size / 1e3).toFixed(0)} kB`);
   return inputs;
@@ -166,28 +170,58 @@ async function inject(arch, stage, node, output) {
 
 /** Runs the executable as its users will: from an empty directory, with an empty environment. */
 function tryOut(directory) {
-  const empty = mkdtempSync(join(tmpdir(), 'infoblox-cni-try-'));
+  const empty = join(directory, 'empty');
+  mkdirSync(empty);
   const trials = [
     ['infoblox', [], { CNI_COMMAND: 'VERSION' }, /"supportedVersions"/],
     ['infoblox-cni', ['--version'], {}, /./],
     ['infoblox-cni', ['--help'], {}, /./],
     ['infoblox-cni-daemon', ['--version'], {}, /./],
   ];
-  try {
-    for (const [name, args, env, expected] of trials) {
-      const input = '{"cniVersion":"1.0.0"}';
-      const run = spawnSync(join(directory, name), args, { cwd: empty, env, input, encoding: 'utf8', timeout: 20_000 });
-      const title = [...Object.entries(env).map((pair) => pair.join('=')), name, ...args].join(' ');
-      if (run.status !== 0 || !expected.test(run.stdout)) {
-        throw new BuildError(
-          `${title}: ${run.error?.message ?? `exit ${run.status ?? run.signal}`}\n${run.stdout}${run.stderr}`,
-        );
-      }
-      say(`tried  ${title}  ->  ${run.stdout.trim().split('\n')[0]}`);
+  for (const [name, args, env, expected] of trials) {
+    const input = '{"cniVersion":"1.0.0"}';
+    const run = spawnSync(join(directory, name), args, { cwd: empty, env, input, encoding: 'utf8', timeout: 20_000 });
+    const title = [...Object.entries(env).map((pair) => pair.join('=')), name, ...args].join(' ');
+    if (run.status !== 0 || !expected.test(run.stdout)) {
+      throw new BuildError(
+        `${title}: ${run.error?.message ?? `exit ${run.status ?? run.signal}`}\n${run.stdout}${run.stderr}`,
+      );
     }
-  } finally {
-    rmSync(empty, { recursive: true });
+    say(`tried  ${title}  ->  ${run.stdout.trim().split('\n')[0]}`);
   }
+}
+
+/**
+ * Where a build is made before it is moved in. Its name holds the process ID: what a killed build has left is told from
+ * what another one is making now.
+ */
+function makeStage(outdir) {
+  for (const name of readdirSync(outdir)) {
+    const pid = /^\.build-(\d+)-/.exec(name)?.[1];
+    if (pid !== undefined && !isRunning(Number(pid))) remove(join(outdir, name));
+  }
+  const stage = mkdtempSync(join(outdir, `.build-${process.pid}-`));
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    process.once(signal, () => {
+      remove(stage);
+      console.error('build: interrupted');
+      process.exit(128 + constants.signals[signal]);
+    });
+  }
+  return stage;
+}
+
+function isRunning(pid) {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return error.code !== 'ESRCH';
+  }
+}
+
+/** Removes a directory in which a child of an interrupted build may still be writing. */
+function remove(directory) {
+  rmSync(directory, { recursive: true, force: true, maxRetries: 10 });
 }
 
 async function main() {
@@ -199,7 +233,7 @@ async function main() {
   const outdir = resolve(values.outdir ?? join(root, native ? 'dist' : `dist/${arch}`));
   mkdirSync(outdir, { recursive: true });
   // Made aside and moved in when it is known to work: a failed build leaves the last good one as it was.
-  const stage = mkdtempSync(join(outdir, '.build-'));
+  const stage = makeStage(outdir);
   try {
     const executable = join(stage, 'infoblox-cni');
     keepThePluginLean(await bundle('src/main.ts', join(stage, 'plugin.cjs')));
@@ -211,7 +245,7 @@ async function main() {
     else say(`not tried out: an ${arch} executable does not run on ${hostArch}`);
     for (const name of ['infoblox-cni', ...LINKS]) renameSync(join(stage, name), join(outdir, name));
   } finally {
-    rmSync(stage, { recursive: true });
+    remove(stage);
   }
   say(
     `${relative(process.cwd(), join(outdir, 'infoblox-cni'))}: ${megabytes(statSync(join(outdir, 'infoblox-cni')).size)}`,

@@ -1,5 +1,6 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import {
   cpSync,
   mkdirSync,
@@ -12,7 +13,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -106,4 +107,21 @@ describe('a build that must not pass', () => {
     expect(build.stderr).toContain('CNI_COMMAND=VERSION infoblox');
     expect(readdirSync(join(work, 'mute'))).toEqual([]);
   });
+});
+
+describe('a build that is broken off', () => {
+  it.each(['SIGINT', 'SIGTERM'] as const)(
+    'by %s leaves nothing of itself, nor of an earlier one that was killed',
+    async (signal) => {
+      const outdir = join(work, signal);
+      const dead = spawnSync('true').pid;
+      const others = { killed: `.build-${dead}-AbCdEf`, running: `.build-${process.pid}-AbCdEf` };
+      for (const name of Object.values(others)) mkdirSync(join(outdir, name, 'nested'), { recursive: true });
+      const build = spawn(process.execPath, [join(project, 'build.mjs'), '--outdir', outdir]);
+      build.stdout.once('data', () => build.kill(signal));
+      const [status] = await once(build, 'close');
+      expect(status).toBe(128 + constants.signals[signal]);
+      expect(readdirSync(outdir)).toEqual([others.running]);
+    },
+  );
 });
