@@ -193,3 +193,31 @@ describe('--ssl-verify', () => {
     }
   });
 });
+
+test('a password that is not there yet is warned of, costs no login, and counts as soon as its file has it', async () => {
+  const file = join(directory, 'password');
+  writeFileSync(file, '\n');
+  grid.clearLog();
+  const flags = [`--grid-host=${grid.host}`, `--wapi-port=${grid.port}`, `--wapi-username=${grid.username}`];
+  const daemon = await DaemonProcess.start([
+    ...[...flags, `--ssl-verify=${grid.caFile}`, `--wapi-password-file=${file}`, ...places, '--reap-after=0'],
+  ]);
+  try {
+    const message = `no WAPI password given: ${file} is empty`;
+    expect(daemon.lines[0]).toMatchObject({ level: 'warn', message });
+    expect(daemon.lines[0]?.cure).toMatch(/--wapi-password-file.*WAPI_PASSWORD.*systemd credential/);
+    await daemon.says(`the grid does not serve us: ${message}`);
+    const env = { CNI_COMMAND: 'ADD', CNI_CONTAINERID: 'c1', CNI_IFNAME: 'eth0', CNI_NETNS: '/run/netns/none' };
+    const socketDir = join(directory, 'run');
+    const config = { cniVersion: '1.0.0', name: 'net', ipam: { type: 'infoblox', 'socket-dir': socketDir } };
+    const add = () => run(pluginFile, [], env, { pipe: JSON.stringify(config) });
+    expect(JSON.parse((await add()).stdout)).toMatchObject({ code: 103, msg: message });
+    expect(grid.requests).toEqual([]);
+    writeFileSync(file, `${grid.password}\n`);
+    const { exitCode, stdout } = await add();
+    expect(exitCode, stdout).toBe(0);
+    expect(grid.logins).toBe(1);
+  } finally {
+    await daemon.stop();
+  }
+});

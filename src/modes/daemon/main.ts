@@ -1,11 +1,12 @@
 /** The daemon's entry: a script of its own inside the executable, compiled only in this role. */
 
+import { GridError } from '../../infoblox/errors.ts';
 import { versionLine } from '../about.ts';
 import { version } from '../build-info.ts';
 import { startDaemon } from './daemon.ts';
 import { parseFlags, UsageError, usage } from './flags.ts';
 import { createLog, type Log } from './log.ts';
-import { readOptions } from './options.ts';
+import { type Options, readOptions } from './options.ts';
 import { StartError } from './socket-file.ts';
 
 /** Exit status for a wrong command line, as Go's flag package has it. */
@@ -24,6 +25,7 @@ async function main(args: readonly string[]): Promise<void> {
     });
   }
   if (options.wapiUsername === '') log.warn('--wapi-username is not set: the grid will refuse to serve us');
+  warnOfNoPassword(options, log);
   // What the daemon makes is for root alone; the socket's directory is given its wider mode on purpose.
   process.umask(0o077);
   let stopping = false;
@@ -50,6 +52,16 @@ async function main(args: readonly string[]): Promise<void> {
   // Only now, so that a signal that comes while it starts ends it in good order too.
   const starting = startDaemon(options, log);
   await starting;
+}
+
+/** No reason not to start: it may be put into its file later. */
+function warnOfNoPassword({ readPassword }: Options, log: Log): void {
+  try {
+    readPassword();
+  } catch (error) {
+    if (!(error instanceof GridError)) throw error;
+    log.warn(error.message, { cure: error.cure });
+  }
 }
 
 /** A log that nobody reads any more is no reason to end; a fault that nobody expected is, after a line in the log. */

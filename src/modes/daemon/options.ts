@@ -15,7 +15,7 @@ export interface Options {
   readonly gridHosts: readonly string[];
   readonly wapiPort: number;
   readonly wapiUsername: string;
-  /** Reads the password from where it was said to be; called for each request. */
+  /** Reads the password from where it was said to be; called for each request. Throws GridError `credentials`. */
   readonly readPassword: () => string;
   readonly wapiVersion: string;
   readonly tls: TlsOptions;
@@ -185,23 +185,33 @@ function checkSocketPath(file: string): void {
   );
 }
 
-/** The first of flag, file, environment and systemd credential that is set and not empty; files are read anew for each request. */
+/**
+ * Flag, file, environment, systemd credential: the first that is set counts. Files are read anew for each request.
+ * @returns reads the password; throws GridError `credentials` where there is none, which is not worth a login
+ */
 function passwordSource(flag: string, file: string, env: Environment): () => string {
   if (flag !== '') return () => flag;
   const credential = env.CREDENTIALS_DIRECTORY === undefined ? '' : `${env.CREDENTIALS_DIRECTORY}/wapi-password`;
   const source = file || (env.WAPI_PASSWORD ? '' : credential);
-  if (source === '') return () => env.WAPI_PASSWORD ?? '';
   return () => {
-    try {
-      return readFileSync(source, 'utf8').replace(/\r?\n$/, '');
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new GridError('credentials', `cannot read the WAPI password: ${reason}`, {
-        cure: `put it into ${source}, readable by the daemon only`,
-        cause: error,
-      });
-    }
+    const password = source === '' ? (env.WAPI_PASSWORD ?? '') : readPasswordFile(source);
+    if (password !== '') return password;
+    throw new GridError('credentials', `no WAPI password given${source === '' ? '' : `: ${source} is empty`}`, {
+      cure: 'put it into the file of --wapi-password-file, into WAPI_PASSWORD, or into the systemd credential wapi-password',
+    });
   };
+}
+
+function readPasswordFile(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new GridError('credentials', `cannot read the WAPI password: ${reason}`, {
+      cure: `put it into ${file}, readable by the daemon only`,
+      cause: error,
+    });
+  }
 }
 
 function labels(text: string): Record<string, string> {

@@ -139,7 +139,26 @@ describe('the password', () => {
     expect(options([], env).readPassword()).toBe('three');
     expect(options([], { CREDENTIALS_DIRECTORY: env.CREDENTIALS_DIRECTORY }).readPassword()).toBe('four');
     expect(options([], { ...env, WAPI_PASSWORD: '' }).readPassword()).toBe('four');
-    expect(options().readPassword()).toBe('');
+  });
+
+  test('that is not given is no start error, but refused where it is used, with the ways to give it', () => {
+    const refusal = (args: string[], env = {}) => {
+      try {
+        return options(args, env).readPassword();
+      } catch (error) {
+        return error;
+      }
+    };
+    const cure = expect.stringMatching(/--wapi-password-file.*WAPI_PASSWORD.*systemd credential wapi-password$/);
+    const empty = file('wapi-password', '\n');
+    for (const [found, message] of [
+      [refusal([]), 'no WAPI password given'],
+      [refusal([], { WAPI_PASSWORD: '' }), 'no WAPI password given'],
+      [refusal([`--wapi-password-file=${empty}`]), `no WAPI password given: ${empty} is empty`],
+      [refusal([], { CREDENTIALS_DIRECTORY: directory }), `no WAPI password given: ${empty} is empty`],
+    ]) {
+      expect(found).toMatchObject({ name: 'GridError', reason: 'credentials', message, cure });
+    }
   });
 
   test('is read anew each time; one line break at its end is not part of it', () => {
