@@ -16,7 +16,8 @@ export class Credentials {
   #refused: { password: string; error: GridError; retryAt: number; wait: number } | undefined;
 
   /**
-   * @param readPassword called before each request, so that a changed password file counts at once
+   * @param readPassword called before each request, so that a changed password is sent with the next one. The grid looks
+   * at it when it wants a login: at once after a refusal, else when the session has ended
    * @param now milliseconds, monotonic
    */
   constructor(username: string, readPassword: () => string, now: () => number = () => performance.now()) {

@@ -177,6 +177,20 @@ test('a corrected password file counts at once', async () => {
   }
 });
 
+test('a password that changes while a session lasts is looked at by the grid when the session has ended', async () => {
+  let password = 'infoblox';
+  const wapi = session({ readPassword: () => password });
+  await ask(wapi);
+  password = 'wrong';
+  await ask(wapi);
+  expect(grid.logins).toBe(1);
+  grid.expireSessions();
+  expect(await failureOf(ask(wapi))).toMatchObject({ reason: 'credentials' });
+  password = 'infoblox';
+  await ask(wapi);
+  expect(grid.logins).toBe(2);
+});
+
 test('a password changed at the grid is asked for once, and its rotation is survived', async () => {
   let password = 'infoblox';
   const wapi = session({ readPassword: () => password });
