@@ -105,6 +105,8 @@ describe('a wrong command line ends with status 2 and says why', () => {
   test.each<[string[], string]>([
     [['--grid-hots=10.0.0.1'], 'unknown flag --grid-hots; did you mean --grid-host?'],
     [['-wapi-passwort', 'x'], 'unknown flag --wapi-passwort; did you mean --wapi-password?'],
+    [['--wapi_username=cni'], 'unknown flag --wapi_username; did you mean --wapi-username?'],
+    [['--password', 'hush-hush'], 'unknown flag --password; did you mean --wapi-password-file?'],
     [['--frobnicate'], 'unknown flag --frobnicate; see --help'],
     [['10.0.0.1'], 'unexpected argument "..."'],
     [['--grid-host'], 'flag --grid-host needs a value'],

@@ -88,6 +88,21 @@ export const flags = {
 export type FlagName = keyof typeof flags;
 export type FlagValues = Record<Exclude<FlagName, 'help' | 'version'>, string> & { help?: boolean; version?: boolean };
 
+/** What people type from habit, and the flag that they mean. */
+const habits: ReadonlyMap<string, FlagName> = new Map([
+  ['user', 'wapi-username'],
+  ['username', 'wapi-username'],
+  ['wapi-user', 'wapi-username'],
+  ['pass', 'wapi-password-file'],
+  ['password', 'wapi-password-file'],
+  ['wapi-pass', 'wapi-password-file'],
+  ['port', 'wapi-port'],
+  ['host', 'grid-host'],
+  ['grid', 'grid-host'],
+  ['server', 'grid-host'],
+  ['wapi-host', 'grid-host'],
+]);
+
 /**
  * Reads `--flag value`, `--flag=value` and the same with one dash; of a repeated flag the last counts.
  * @throws UsageError naming what is wrong, and the flag that may be meant
@@ -97,12 +112,7 @@ export function parseFlags(args: readonly string[]): FlagValues {
   const rest = [...args];
   for (let arg = rest.shift(); arg !== undefined; arg = rest.shift()) {
     const [, name, , value] = /^--?([a-z][a-z-]*)(=(.*))?$/s.exec(arg === '-h' ? '--help' : arg) ?? [];
-    // Never the value: a password may stand in it, or be the argument itself where it holds a space.
-    if (name === undefined) {
-      const text = canonical.at(-1)?.startsWith('--wapi-password=') ? '...' : arg.replace(/=.*/s, '');
-      throw new UsageError(`unexpected argument "${text}"`);
-    }
-    if (!isFlag(name)) throw new UsageError(`unknown flag --${name}${suggestion(name)}`);
+    if (name === undefined || !isFlag(name)) throw new UsageError(complaint(arg, canonical.at(-1)));
     if (flags[name].type === 'boolean') {
       if (value !== 'false') canonical.push(`--${name}`);
       continue;
@@ -134,7 +144,17 @@ function isFlag(name: string): name is FlagName {
   return Object.hasOwn(flags, name);
 }
 
-function suggestion(name: string): string {
+/** Never the value: a password may stand in it, or be the argument itself where it holds a space. */
+function complaint(arg: string, before = ''): string {
+  const name = /^--?([a-z][a-z_-]*)(?==|$)/i.exec(arg)?.[1];
+  const meant = name && meantBy(name.toLowerCase().replaceAll('_', '-'));
+  if (meant) return `unknown flag --${name}; did you mean --${meant}?`;
+  const shown = arg.replace(/=.*/s, '');
+  if (/^--[a-z-]+$/.test(shown)) return `unknown flag ${shown}; see --help`;
+  return `unexpected argument "${before.startsWith('--wapi-password=') ? '...' : shown}"`;
+}
+
+function meantBy(name: string): string | undefined {
   const nearest = Object.keys(flags).sort((one, other) => distance(name, one) - distance(name, other))[0] ?? '';
-  return distance(name, nearest) <= 3 ? `; did you mean --${nearest}?` : '; see --help';
+  return habits.get(name) ?? (distance(name, nearest) <= Math.min(3, name.length / 2) ? nearest : undefined);
 }

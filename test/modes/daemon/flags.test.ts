@@ -44,7 +44,9 @@ describe('a flag', () => {
 
   test.each([
     ['--grid-hots=x', 'unknown flag --grid-hots; did you mean --grid-host?'],
-    ['--wapi_port=1', 'unexpected argument "--wapi_port"'],
+    ['--wapi_port=1', 'unknown flag --wapi_port; did you mean --wapi-port?'],
+    ['--WAPI_USERNAME', 'unknown flag --WAPI_USERNAME; did you mean --wapi-username?'],
+    ['-wapi_user=x', 'unknown flag --wapi_user; did you mean --wapi-username?'],
     ['--socket=/run', 'unknown flag --socket; see --help'],
     ['--toString=x', 'unexpected argument "--toString"'],
     ['--constructor=x', 'unknown flag --constructor; see --help'],
@@ -54,6 +56,19 @@ describe('a flag', () => {
     ['', 'unexpected argument ""'],
   ])('%j is refused: %s', (arg, message) => {
     expect(() => parseFlags([arg])).toThrow(new UsageError(message));
+  });
+
+  test.each([
+    ['wapi-username', ['user', 'username', 'wapi-user']],
+    ['wapi-password-file', ['pass', 'password', 'wapi-pass']],
+    ['wapi-port', ['port']],
+    ['grid-host', ['host', 'grid', 'server', 'wapi-host']],
+  ])('--%s is suggested to who types %j', (meant, names) => {
+    for (const name of names) {
+      expect(() => parseFlags([`--${name}=hunter2`])).toThrow(
+        new UsageError(`unknown flag --${name}; did you mean --${meant}?`),
+      );
+    }
   });
 
   test('asks for help or the version in any usual way', () => {
@@ -71,9 +86,14 @@ test('the help names every flag with its default, and where a password may come 
   expect(text).toContain('WAPI_PASSWORD');
 });
 
-test.each([[['--wapi_password=hunter2']], [['--WAPI-password=hunter2']], [['--wapi-password', 'hun', 'ter2']]])(
-  'a password in a wrong place is not printed: %j',
-  (args) => {
-    expect(() => parseFlags(args)).toThrow(/^(?!.*ter2).*unexpected argument/);
-  },
-);
+test.each([
+  [['--wapi_password=hunter2']],
+  [['--WAPI-password=hunter2']],
+  [['--password', 'hunter2']],
+  [['--secret=hunter2']],
+  [['--wapi-password', 'hun', 'ter2']],
+  [['--wapi-password', 'hun', '-ter']],
+  [['--wapi-password', 'hun', '--Ter_2']],
+])('a password in a wrong place is not printed: %j', (args) => {
+  expect(() => parseFlags(args)).toThrow(/^(?!.*ter)(unexpected argument|unknown flag)/i);
+});
