@@ -73,7 +73,7 @@ export class Adoption {
     }
     stopping.throwIfAborted();
     store.setFact('adopted', new Date(now()).toISOString());
-    if (found > 0) log.info(`read ${found} reservations of this host back from the grid`);
+    if (found > 0) log.info(`read back from the grid what this host holds: ${found}`);
   }
 
   #tryLater(error: unknown): void {

@@ -23,6 +23,12 @@ const upkeepDelay = 5_000;
 /** Milliseconds to give back at once what cannot be noted. */
 const unnotedTimeout = 5_000;
 
+interface Cleared {
+  readonly removed: number;
+  readonly doomed: boolean;
+  readonly kept: boolean;
+}
+
 export interface ReleasesParts {
   readonly reservations: Reservations;
   readonly exhaustion: Exhaustion;
@@ -107,16 +113,17 @@ export class Releases {
    * an earlier one, whose answer was lost, may still be carried out: references are natural keys, so the later of the two
    * could hit whoever has been given the address in between. So it is noted before it is sent; whoever writes the row next
    * leaves that note out.
-   * @returns how many were removed, and whether some are left that an earlier delete may remove yet
+   * @returns how many were removed, whether some are left that an earlier delete may remove yet, and whether `keep` is there
    */
-  async clear(row: Row, signal: AbortSignal, keep?: string): Promise<{ removed: number; doomed: boolean }> {
+  async clear(row: Row, signal: AbortSignal, keep?: string): Promise<Cleared> {
     const { reservations } = this.#parts;
     const inView = await reservations.find(row.identity, row.view, signal);
     // Where it should be and is not, somebody was at work: the view may have another name by now.
     const strayed = inView.length === 0 && row.address !== null;
     const found = strayed ? await reservations.find(row.identity, undefined, signal) : inView;
     const surplus = found.filter((object) => object.ipv4addr !== keep);
-    if (surplus.length === 0 || this.isDoomed(row)) return { removed: 0, doomed: surplus.length > 0 };
+    const kept = surplus.length < found.length;
+    if (surplus.length === 0 || this.isDoomed(row)) return { removed: 0, doomed: surplus.length > 0, kept };
     this.#noteDoom(row, this.certainFrom());
     try {
       await reservations.remove(surplus, signal);
@@ -124,7 +131,7 @@ export class Releases {
       if (!(error instanceof GridError && error.outcome === 'open')) this.#noteDoom(row, null);
       throw error;
     }
-    return { removed: surplus.length, doomed: false };
+    return { removed: surplus.length, doomed: false, kept };
   }
 
   /**

@@ -5,6 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { asOpen, GridError } from './errors.ts';
 import type { Grid } from './grid.ts';
+import type { Cidr } from './ipv4.ts';
 import type { Attributes } from './labels.ts';
 import type { ReadyNetwork } from './networks.ts';
 import type { FixedAddress } from './objects.ts';
@@ -17,14 +18,14 @@ const lostPause = 250;
 
 export interface ReservationRequest {
   readonly identity: string;
-  readonly network: ReadyNetwork;
+  readonly view: string;
+  /** This address and no other, or any free one of this network. */
+  readonly wanted: string | Cidr;
   /** Shown as the object's name in the grid. */
   readonly name: string;
   readonly labels: () => Attributes;
   /** Addresses of this identity that a lost delete may free yet: they are no answer to a lost create. */
   readonly doomed: readonly string[];
-  /** This address and no other. */
-  readonly requested?: string;
 }
 
 export interface Reservation {
@@ -78,12 +79,12 @@ export class Reservations {
    * @throws GridError; its outcome is not `none` if the grid may hold, or come to hold, something of this identity
    */
   async reserve(request: ReservationRequest, signal: AbortSignal): Promise<Reservation> {
-    const { identity, network, name, labels, doomed, requested } = request;
-    const address = requested ?? `func:nextavailableip:${network.cidr.text},${network.view}`;
+    const { identity, view, wanted, name, labels, doomed } = request;
+    const address = typeof wanted === 'string' ? wanted : `func:nextavailableip:${wanted.text},${view}`;
     let suspect = false;
     for (let tries = 0; ; tries += 1) {
       try {
-        const made = await this.#grid.createReservation(address, network.view, identity, name, labels, signal);
+        const made = await this.#grid.createReservation(address, view, identity, name, labels, signal);
         return { ref: made._ref, address: made.ipv4addr, suspect };
       } catch (error) {
         if (!(error instanceof GridError)) throw error;
@@ -94,7 +95,7 @@ export class Reservations {
           const found = (await this.#find(request, signal)).find(({ ipv4addr }) => !doomed.includes(ipv4addr));
           if (found !== undefined) return { ref: found._ref, address: found.ipv4addr, suspect };
         }
-        const again = lost || (error.reason === 'conflict' && requested === undefined);
+        const again = lost || (error.reason === 'conflict' && wanted !== address);
         if (!again || tries >= furtherTries) throw suspect ? asOpen(error) : error;
         const pause = lost ? lostPause : racePause;
         await delay(pause * 2 ** tries * (0.5 + Math.random()), undefined, { signal }).catch(() => {
@@ -129,7 +130,7 @@ export class Reservations {
 
   async #find(request: ReservationRequest, signal: AbortSignal): Promise<FixedAddress[]> {
     try {
-      return await this.find(request.identity, request.network.view, signal);
+      return await this.find(request.identity, request.view, signal);
     } catch (error) {
       throw asOpen(error);
     }

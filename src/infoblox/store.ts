@@ -153,6 +153,13 @@ export class Store {
     this.#run(sql, (statement) => statement.run(now));
   }
 
+  /** Lets upkeep look at the reservations that were given after `since`, at some time between now and `last` each. */
+  lookAgain(since: number, now: number, last: number): void {
+    const sql = `UPDATE attachment SET dueAt = ? + abs(random() % ?)
+      WHERE state = 'held' AND address IS NOT NULL AND dueAt IS NULL AND createdAt > ?`;
+    this.#run(sql, (statement) => statement.run(now, Math.max(last - now, 1), since));
+  }
+
   ofNetwork(network: string): Row[] {
     return this.#rows('SELECT * FROM attachment WHERE network = ?', network);
   }

@@ -60,11 +60,11 @@ async function reserve(parts: IpamParts, want: Want, signal: AbortSignal): Promi
   const name = asGridText(workload) || asGridText(attachment.containerId);
   const wanted = (network: ReadyNetwork) => ({
     identity: want.row.identity,
-    network,
+    view: network.view,
+    wanted: requested ?? network.cidr,
     name,
     doomed: want.doomed,
     labels: () => labels.forAttachment(attachment, name),
-    ...(requested === undefined ? {} : { requested }),
   });
   try {
     return await reservations.reserve(wanted(want.network), signal);

@@ -1,10 +1,10 @@
 /**
- * What has to happen without a caller: owed releases, looks for surplus objects, and what the last run left undone. Two
- * at a time, so that a backlog never becomes a burst.
+ * What has to happen without a caller: owed releases, looks for surplus and lost objects, and what the last run left
+ * undone. Two at a time, so that a backlog never becomes a burst.
  */
 import { Adoption, type AdoptionParts } from './adoption.ts';
 import { isGridAway, isRefused } from './errors.ts';
-import type { Releases } from './releases.ts';
+import { type RestorationParts, restore } from './restoration.ts';
 import type { Row } from './store.ts';
 
 const workers = 2;
@@ -20,9 +20,13 @@ const busyPause = 1_000;
 const newsPause = 30_000;
 /** Milliseconds that the timer sleeps at most, so that a clock that was set cannot stop it for long. */
 const longestSleep = 30_000;
+/** Milliseconds before the grid's return during which it may have lost what it had confirmed: another master may serve now. */
+const lostSince = 3_600_000;
+/** Milliseconds between two such returns that are followed up. A first host that stays away makes one at every try. */
+const lookPause = 300_000;
 
-export interface UpkeepParts extends AdoptionParts {
-  readonly releases: Releases;
+export interface UpkeepParts extends AdoptionParts, RestorationParts {
+  readonly log: AdoptionParts['log'] & RestorationParts['log'];
 }
 
 export class Upkeep {
@@ -33,6 +37,7 @@ export class Upkeep {
   #timer: NodeJS.Timeout | undefined;
   #pausedUntil = 0;
   #toldNewsAt = Number.NEGATIVE_INFINITY;
+  #lookedAt = Number.NEGATIVE_INFINITY;
   #intentsOwed = false;
 
   constructor(parts: UpkeepParts) {
@@ -59,14 +64,22 @@ export class Upkeep {
     this.#timer.unref();
   }
 
-  /** The grid is back: what waited for it need not wait longer. */
-  gridIsBack(): void {
+  /**
+   * The grid answers: what waited for it need not wait longer.
+   * @param wasAway whether it had not, so that another grid master may serve now, which need not know all that was written
+   * last (WAPI: changes on the old one may be lost when a candidate is promoted)
+   */
+  gridIsBack(wasAway: boolean): void {
     if (this.#stopping.signal.aborted) return;
     this.#pausedUntil = 0;
-    const { store, now } = this.#parts;
+    const { store, releases, now } = this.#parts;
     if (performance.now() - this.#toldNewsAt > newsPause) {
       this.#toldNewsAt = performance.now();
       this.#guarded(() => store.hurryFailed(now()));
+    }
+    if (wasAway && performance.now() - this.#lookedAt > lookPause) {
+      this.#lookedAt = performance.now();
+      this.#guarded(() => store.lookAgain(now() - lostSince, now(), releases.certainFrom()));
     }
     void this.#adoption.attempt();
     this.wake();
@@ -147,7 +160,7 @@ export class Upkeep {
   /** With the attachment's turn: an ADD or DEL that came first may have changed everything. */
   #attend(identity: string): Promise<void> {
     const { store, turns, now } = this.#parts;
-    return turns.run(identity, async () => {
+    return turns.runUntilWanted(identity, async (wanted) => {
       const row = store.get(identity);
       if (row === undefined || row.dueAt === null) return;
       if (row.dueAt > now() && row.dueAt <= this.#horizon()) return;
@@ -156,8 +169,10 @@ export class Upkeep {
         if (row.state === 'owed') {
           const outcome = await this.#parts.releases.settle(row, signal);
           if (outcome === 'released') this.#parts.log.info('owed release settled', { attachment: identity });
-        } else await this.#lookAgain(row, signal);
+        } else await this.#lookAgain(row, AbortSignal.any([signal, wanted]));
       } catch (error) {
+        // It stays due: who has waited for the look to end comes first.
+        if (row.state === 'held' && wanted.aborted) return;
         this.#postpone(row, error);
       }
     });
@@ -165,9 +180,10 @@ export class Upkeep {
 
   async #lookAgain(row: Row, signal: AbortSignal): Promise<void> {
     const { store, releases, log } = this.#parts;
-    const { removed, doomed } = await releases.clear(row, signal, row.address ?? undefined);
+    const { removed, doomed, kept } = await releases.clear(row, signal, row.address ?? undefined);
     if (removed > 0) log.info(`removed ${removed} surplus reservation`, { attachment: row.identity });
     if (doomed) return store.put({ ...row, attempts: 0, dueAt: row.doomedUntil });
+    if (!kept && row.address !== null) return restore(this.#parts, row, row.address, signal);
     const next = releases.isSuspect(row)
       ? { dueAt: releases.nextLook(row.suspectUntil), suspectUntil: row.suspectUntil }
       : { dueAt: null, suspectUntil: null };
@@ -189,6 +205,10 @@ export class Upkeep {
     store.put({ ...row, attempts, dueAt: now() + Math.round(pause) });
     if (isGridAway(error) || isRefused(error)) this.#pausedUntil = now() + gridPause;
     const reason = error instanceof Error ? error.message : String(error);
-    log.warn('release still owed', { attachment: row.identity, attempts, reason });
+    log.warn(row.state === 'owed' ? 'release still owed' : 'reservation still to be looked at', {
+      attachment: row.identity,
+      attempts,
+      reason,
+    });
   }
 }

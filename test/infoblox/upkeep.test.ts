@@ -41,8 +41,9 @@ beforeEach(async () => {
     (message: string, details: LogLine['details'] = {}) => {
       log.push({ level, message, details });
     };
-  const parts = { store, now, log: { info: write('info'), warn: write('warn') } };
-  const requests = new Requests(session, new Labels('c'));
+  const labels = new Labels('c');
+  const parts = { store, now, labels, log: { info: write('info'), warn: write('warn'), error: write('error') } };
+  const requests = new Requests(session, labels);
   const reservations = new Reservations(requests);
   const exhaustion = new Exhaustion(requests);
   const onDue = () => upkeep.wake();
@@ -101,7 +102,7 @@ describe('a state that fails', () => {
     'in %s does not fail whoever brings the news that the grid is back',
     async (method) => {
       breakState(method);
-      expect(() => upkeep.gridIsBack()).not.toThrow();
+      expect(() => upkeep.gridIsBack(false)).not.toThrow();
       await until('it has been said', () => warnings().length > 0);
     },
   );
@@ -119,14 +120,14 @@ describe('a state that fails', () => {
 describe('the grid is back', () => {
   test('what had failed is done at once, whatever its pause', async () => {
     owed('c1', '10.0.0.2', { attempts: 9, dueAt: Date.now() + 300_000 });
-    upkeep.gridIsBack();
+    upkeep.gridIsBack(false);
     await until('the release is settled', () => grid.fixedAddresses().length === 0, 2_000);
   });
 
   test('once and at once again, a release that keeps failing keeps its pause', () => {
-    upkeep.gridIsBack();
+    upkeep.gridIsBack(false);
     const identity = owed('c1', '10.0.0.2', { attempts: 9, dueAt: Date.now() + 300_000 });
-    upkeep.gridIsBack();
+    upkeep.gridIsBack(false);
     expect(store.get(identity)?.attempts).toBe(9);
   });
 
@@ -134,7 +135,7 @@ describe('the grid is back', () => {
     owed('c1', '10.0.0.2');
     store.remove(identityOf('c1'));
     const disarm = refuseReading();
-    upkeep.gridIsBack();
+    upkeep.gridIsBack(false);
     await until('it has been refused', () => warnings().length > 0);
     disarm();
     expect(store.fact('adopted')).toBeUndefined();
@@ -145,10 +146,10 @@ describe('the grid is back', () => {
   test('a stopped upkeep does not try again', async () => {
     const list = vi.spyOn(Reservations.prototype, 'list');
     refuseReading();
-    upkeep.gridIsBack();
+    upkeep.gridIsBack(false);
     await until('it has been refused', () => warnings().length > 0);
     upkeep.stop();
-    upkeep.gridIsBack();
+    upkeep.gridIsBack(false);
     expect(list).toHaveBeenCalledTimes(1);
   });
 });

@@ -7,7 +7,7 @@ import { CniError } from '../../src/cni/errors.ts';
 import { Host, until } from '../fixture/host.ts';
 import { startGrid } from '../simulator/grid.ts';
 import { Caller } from './calls.ts';
-import { settling, type World } from './world.ts';
+import { pause, settling, type World } from './world.ts';
 import { worldTest } from './world-test.ts';
 
 /** A second address of the same grid, as a Grid Master Candidate that was promoted has; it can be taken away. */
@@ -51,6 +51,75 @@ worldTest('when the first grid host goes away the next one serves, without an AD
   } finally {
     await host.dispose();
   }
+});
+
+/** The grid goes away and comes back without what `lose` removes: a candidate that was promoted before it knew. */
+async function promote({ grid, host }: World, lose: () => void): Promise<void> {
+  await grid.pause();
+  host.log.length = 0;
+  host.call('CHECK', 'none', { config: { prevResult: { ips: [{ address: '10.0.0.99/24' }] } } }).catch(() => {});
+  await until('it is missed', () => host.log.some(({ message }) => message.includes('does not serve us')));
+  lose();
+  await grid.resume();
+}
+
+worldTest('what a promoted candidate does not know of is reserved again before anybody asks', async (world) => {
+  const { grid, host, caller, ledger } = world;
+  for (const container of ['c1', 'c2', 'c3']) expect(await caller.add(container)).toBe('ok');
+  await promote(world, () => {
+    for (const { _ref, comment } of ledger.reservations()) if (!comment?.includes('container=c3 ')) grid.remove(_ref);
+  });
+  grid.clearLog();
+  await until('they are back', () => ledger.brokenNow().length === 0);
+  const said = () => host.log.filter(({ message }) => message.includes('it is reserved again')).length;
+  await until('both are said to be', () => said() === 2);
+  for (const container of ['c1', 'c2', 'c3']) expect(await caller.check(container)).toBe('ok');
+  // One look each at what was given in the last hour, and one create for each that was lost.
+  expect(grid.requests.filter(({ method }) => method === 'POST')).toHaveLength(2);
+  for (const container of ['c1', 'c2', 'c3']) expect(await caller.del(container)).toBe('ok');
+  await ledger.settled();
+});
+
+worldTest('a grid that comes and goes is not asked for everything each time', async (world) => {
+  const { grid, host, ledger } = world;
+  for (let n = 0; n < 20; n += 1) await host.add(`c${n}`);
+  grid.clearLog();
+  await promote(world, () => {});
+  const looks = () => grid.requests.filter(({ query }) => query.comment?.includes(' container=c')).length;
+  await until('each is looked at', () => looks() === 20);
+  await pause(200);
+  await promote(world, () => {});
+  await until('it answers', () => host.log.some(({ message }) => message === 'the grid answers'));
+  await pause(600);
+  expect(looks()).toBe(20);
+  for (let n = 0; n < 20; n += 1) await host.del(`c${n}`);
+  await ledger.settled();
+});
+
+worldTest('a DEL does not wait for a look that nobody asked for', async (world) => {
+  const { grid, caller, ledger } = world;
+  expect(await caller.add('c1')).toBe('ok');
+  grid.clearLog();
+  const look = (query: Readonly<Record<string, string>>) => query.comment?.includes(' container=c1 ') ?? false;
+  grid.inject({ method: 'GET', when: ({ query }) => look(query), effect: { kind: 'hang' } });
+  await promote(world, () => {});
+  await until('it is looked at', () => grid.requests.some(({ query }) => look(query)));
+  expect(await caller.del('c1')).toBe('ok');
+  await ledger.settled();
+});
+
+worldTest('an address that a promoted candidate has given to somebody else is said to be lost', async (world) => {
+  const { grid, host, ledger } = world;
+  const address = await host.add('c1');
+  const holder = () => grid.fixedAddresses('default').find(({ ipv4addr }) => ipv4addr === address)?.comment;
+  await promote(world, () => {
+    for (const { _ref } of ledger.reservations()) grid.remove(_ref);
+    grid.add('fixedaddress', { ipv4addr: address, mac: '02:00:00:00:00:77', comment: 'printer' });
+  });
+  await until('it is said', () => host.log.some(({ message }) => message.includes('does not take it again')));
+  expect(holder()).toBe('printer');
+  await host.del('c1');
+  expect(holder()).toBe('printer');
 });
 
 worldTest('a grid that restarts while forty containers start lets every one of them start', async (world) => {

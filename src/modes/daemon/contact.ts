@@ -1,5 +1,5 @@
 /** Keeps in touch with the grid while nobody asks for anything: the first contact, and the way back after trouble. */
-import type { GridError } from '../../infoblox/errors.ts';
+import { type GridError, isGridAway } from '../../infoblox/errors.ts';
 import type { Grid } from '../../infoblox/grid.ts';
 import type { Health } from '../../infoblox/health.ts';
 import type { Labels } from '../../infoblox/labels.ts';
@@ -27,6 +27,7 @@ export class Contact {
   #pause = firstPause;
   #probing = false;
   #learned = false;
+  #wasAway = false;
   #stopped = false;
 
   constructor(parts: ContactParts) {
@@ -61,6 +62,7 @@ export class Contact {
 
   onTrouble(trouble: GridError): void {
     const { cure, message, reason } = trouble;
+    this.#wasAway ||= isGridAway(trouble);
     this.#parts.log.error(`the grid does not serve us: ${message}`, {
       reason,
       ...(cure === undefined ? {} : { cure }),
@@ -75,7 +77,8 @@ export class Contact {
       this.#learned = true;
       this.#learnAttributes();
     }
-    this.#parts.upkeep.gridIsBack();
+    this.#parts.upkeep.gridIsBack(this.#wasAway);
+    this.#wasAway = false;
   }
 
   #schedule(): void {

@@ -83,7 +83,16 @@ export async function startDaemon(options: Options, log: Log, settling = default
     onDue,
     log,
   });
-  const upkeep: Upkeep = new Upkeep({ releases, store, turns, reservations, origin: origins.present, now, log });
+  const upkeep: Upkeep = new Upkeep({
+    releases,
+    labels,
+    store,
+    turns,
+    reservations,
+    origin: origins.present,
+    now,
+    log,
+  });
   const reaper = new Reaper({ ipam, store, namespaces, grace: options.reapAfter, now: () => performance.now(), log });
   const contact: Contact = new Contact({ grid, labels, view: options.networkView, health, upkeep, log });
   const collector = new Collector({ ipam, store, turns, reservations, origins, now });
