@@ -49,15 +49,12 @@ const text = v.pipe(v.string(), v.trim(), v.minLength(1, 'must not be empty'));
 const path = v.pipe(v.string(), v.regex(/^\//, 'must be an absolute path'));
 const whatNamesAre = 'must consist of letters, digits, "_", "." and "-"';
 const name = v.pipe(v.string(), v.regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/, whatNamesAre));
+const whatHostsAre =
+  'must name hosts or addresses alone, separated by commas: no https://, no path, the port in --wapi-port, IPv6 addresses in brackets';
 const hosts = v.pipe(
   text,
   v.transform((list) => list.split(',').map((host) => host.trim())),
-  v.array(
-    v.pipe(
-      v.string(),
-      v.regex(/^[a-zA-Z0-9_.-]+$|^\[[0-9a-fA-F:]+\]$/, 'must name hosts or addresses, separated by commas'),
-    ),
-  ),
+  v.array(v.pipe(v.string(), v.regex(/^[a-zA-Z0-9_.-]+$|^\[[0-9a-fA-F:]+\]$/, whatHostsAre))),
 );
 const duration = v.pipe(
   v.string(),
@@ -129,7 +126,9 @@ export function readOptions(values: FlagValues, env: Environment, isTerminal: bo
   if (!parsed.success) {
     const issue = parsed.issues[0];
     const flag = String(issue.path?.[0]?.key ?? '');
-    throw new UsageError(`--${flag} ${JSON.stringify(values[flag as keyof FlagValues] ?? '')} ${issue.message}`);
+    // A URL may carry a password.
+    const shown = String(values[flag as keyof FlagValues] ?? '').replace(/:[^:@]*@/g, ':...@');
+    throw new UsageError(`--${flag} ${JSON.stringify(shown)} ${issue.message}`);
   }
   const flags = parsed.output;
   checkPolicy(flags['network-container'], flags['prefix-length']);

@@ -57,10 +57,12 @@ test.each([
 
 test.each([
   ['--grid-host=', /^--grid-host "" must not be empty$/],
-  ['--grid-host=a,,b', /^--grid-host "a,,b" must name hosts or addresses/],
-  ['--grid-host=https://grid', /must name hosts or addresses/],
-  ['--grid-host=grid:443', /must name hosts or addresses/],
-  ['--grid-host=user@grid', /must name hosts or addresses/],
+  ['--grid-host=a,,b', /^--grid-host "a,,b" must name hosts or addresses alone, separated by commas/],
+  ['--grid-host=https://grid', /must name hosts or addresses alone, .*: no https:/],
+  ['--grid-host=grid:8443', /must name hosts or addresses alone, .* the port in --wapi-port/],
+  ['--grid-host=grid/wapi', /must name hosts or addresses alone, .* no path/],
+  ['--grid-host=fd00::1', /must name hosts or addresses alone, .* IPv6 addresses in brackets/],
+  ['--grid-host=https://user:hunter2@grid', /^--grid-host "https:\/\/user:\.\.\.@grid" must name hosts/],
   ['--wapi-port=0', /^--wapi-port "0" must be a port number$/],
   ['--wapi-port=65536', /must be a port number/],
   ['--wapi-port=https', /must be a port number/],
