@@ -127,7 +127,7 @@ export function readOptions(values: FlagValues, env: Environment, isTerminal: bo
     const issue = parsed.issues[0];
     const flag = String(issue.path?.[0]?.key ?? '');
     // A URL may carry a password.
-    const shown = String(values[flag as keyof FlagValues] ?? '').replace(/:[^:@]*@/g, ':...@');
+    const shown = String(values[flag as keyof FlagValues] ?? '').replace(/:.*@/s, ':...@');
     throw new UsageError(`--${flag} ${JSON.stringify(shown)} ${issue.message}`);
   }
   const flags = parsed.output;

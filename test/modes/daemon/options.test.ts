@@ -62,7 +62,7 @@ test.each([
   ['--grid-host=grid:8443', /must name hosts or addresses alone, .* the port in --wapi-port/],
   ['--grid-host=grid/wapi', /must name hosts or addresses alone, .* no path/],
   ['--grid-host=fd00::1', /must name hosts or addresses alone, .* IPv6 addresses in brackets/],
-  ['--grid-host=https://user:hunter2@grid', /^--grid-host "https:\/\/user:\.\.\.@grid" must name hosts/],
+  ['--grid-host=https://user:hunter2@grid', /^--grid-host "https:\.\.\.@grid" must name hosts/],
   ['--wapi-port=0', /^--wapi-port "0" must be a port number$/],
   ['--wapi-port=65536', /must be a port number/],
   ['--wapi-port=https', /must be a port number/],
