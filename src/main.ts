@@ -3,7 +3,7 @@
  * nothing that the plugin does not need: the daemon is a second script inside the same executable.
  */
 import { basename } from 'node:path';
-import { aboutText, helpText, versionLine } from './modes/about.ts';
+import { aboutText, helpText, noFlagsText, versionLine } from './modes/about.ts';
 import { runPlugin } from './modes/plugin.ts';
 
 /** The daemon wins over CNI_COMMAND: a service may inherit any environment. Any other name may be a driver's name. */
@@ -30,5 +30,9 @@ async function runDaemon(): Promise<void> {
 function answerPeople(args: readonly string[]): void {
   if (args.includes('--version')) process.stdout.write(`${versionLine}\n`);
   else if (args.includes('--help') || args.includes('-h')) process.stdout.write(helpText);
-  else process.stderr.write(aboutText);
+  else if (args.length === 0) process.stderr.write(aboutText);
+  else {
+    process.stderr.write(noFlagsText);
+    process.exitCode = 2;
+  }
 }

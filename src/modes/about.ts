@@ -17,3 +17,8 @@ One executable, two roles, by the name it is called with:
 
   --version, --help     print this and leave
 `;
+
+/** For flags of the daemon given to another name. */
+export const noFlagsText = `By this name it is the plugin, which takes no flags but --version and --help.
+The daemon's role is taken by the name infoblox-cni-daemon: call it by a link of that name to this file.
+`;

@@ -142,6 +142,15 @@ describe('the name it is called by', () => {
     }
   });
 
+  test('flags of the daemon are refused, with the name that takes them', async () => {
+    for (const file of [join(dist, 'infoblox-cni'), pluginFile]) {
+      const { exitCode, stdout, stderr } = await run(file, ['--grid-host=hush-hush'], {});
+      expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
+      expect(stderr).toContain("The daemon's role is taken by the name infoblox-cni-daemon");
+      expect(stderr).not.toContain('hush-hush');
+    }
+  });
+
   test('--version and --help answer people on stdout', async () => {
     const version = await run(pluginFile, ['--version'], {}, 'null');
     expect(version).toMatchObject({ exitCode: 0, stderr: '' });
