@@ -53,7 +53,7 @@ export class Collector {
       seen.add(identity);
       try {
         const outcome = await ipam.retire(identity, where, stale, signal);
-        if (outcome !== 'kept') collected[outcome] += 1;
+        if (outcome !== undefined) collected[outcome.owed ? 'owed' : 'released'] += 1;
       } catch (error) {
         failures.push(error);
       }

@@ -7,13 +7,19 @@ import type { Attributes, Labels } from './labels.ts';
 import * as objects from './objects.ts';
 import type { Fields, Session } from './session.ts';
 
+/** What the reservation of an address that no container must have is called. */
+export const gatewayName = 'gateway';
+
 export class Grid {
   readonly #session: Session;
   readonly #labels: Labels;
+  readonly #onMade: (what: string, view: string) => void;
 
-  constructor(session: Session, labels: Labels) {
+  /** @param onMade told of everything that is made to last, whoever comes and goes: views, networks, gateways */
+  constructor(session: Session, labels: Labels, onMade: (what: string, view: string) => void = () => {}) {
     this.#session = session;
     this.#labels = labels;
+    this.#onMade = onMade;
   }
 
   /** Fixed addresses by exact criteria; empty too when the view is not there (WAPI: 404 for an unknown view). */
@@ -98,7 +104,19 @@ export class Grid {
     return this.#create('fixedaddress', objects.FixedAddress, body, objects.fixedAddressFields, labels, signal);
   }
 
-  createNetwork(
+  /** Reserves an address that no container must have. */
+  async createGateway(
+    address: string,
+    view: string,
+    comment: string,
+    labels: () => Attributes,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await this.createReservation(address, view, comment, gatewayName, labels, signal);
+    this.#onMade(`gateway ${address}`, view);
+  }
+
+  async createNetwork(
     network: string,
     view: string,
     comment: string,
@@ -106,18 +124,22 @@ export class Grid {
     signal: AbortSignal,
   ): Promise<objects.Network> {
     const body = { network, network_view: view, comment };
-    return this.#create('network', objects.Network, body, objects.networkFields, labels, signal);
+    const made = await this.#create('network', objects.Network, body, objects.networkFields, labels, signal);
+    this.#onMade(`network ${made.network}`, view);
+    return made;
   }
 
   async createContainer(network: string, view: string, signal: AbortSignal): Promise<void> {
     const body = { network, network_view: view, comment: 'infoblox-cni network container' };
     const labels = () => this.#labels.forView();
     await this.#create('networkcontainer', objects.Referenced, body, 'network', labels, signal);
+    this.#onMade(`network container ${network}`, view);
   }
 
   async createView(name: string, signal: AbortSignal): Promise<void> {
     const body = { name, comment: 'infoblox-cni' };
     await this.#create('networkview', objects.Referenced, body, 'name', () => this.#labels.forView(), signal);
+    this.#onMade(`network view ${name}`, name);
   }
 
   /** Whether a network has a free address. Only looks. */

@@ -13,7 +13,7 @@ import type { Namespaces } from './namespaces.ts';
 import type { Networks, ReadyNetwork } from './networks.ts';
 import type { Origins } from './origins.ts';
 import type { NetworkPolicy } from './policy.ts';
-import type { Releases } from './releases.ts';
+import type { Release, Releases } from './releases.ts';
 import { fits, mayFit, refuseHopeless } from './requested.ts';
 import type { Reservations } from './reservations.ts';
 import type { Row, Store } from './store.ts';
@@ -61,7 +61,10 @@ export interface IpamParts {
   readonly releases: Releases;
   /** Told when something has become due. */
   readonly onDue: () => void;
-  readonly log: { warn(message: string, details?: Record<string, unknown>): void };
+  readonly log: {
+    info(message: string, details?: Record<string, unknown>): void;
+    warn(message: string, details?: Record<string, unknown>): void;
+  };
 }
 
 export class Ipam {
@@ -112,7 +115,7 @@ export class Ipam {
    * @param signal the time to try the grid at once
    * @throws GridError `state` if the release could be neither done nor remembered
    */
-  async release(attachment: Attachment, view: string, signal: AbortSignal): Promise<'released' | 'owed'> {
+  async release(attachment: Attachment, view: string, signal: AbortSignal): Promise<Release> {
     const identity = this.#parts.origins.identityOf(attachment);
     // A runtime that deletes has given up on an ADD that is still under way.
     this.#flights.callOff(identity);
@@ -139,16 +142,17 @@ export class Ipam {
   /**
    * Releases what an identity holds, if nobody needs it any more.
    * @param dead asked when the attachment's turn has come, right before the release: does it still look dead?
+   * @returns undefined if it is kept
    */
   async retire(
     identity: string,
     view: string,
     dead: (row: Row | undefined) => boolean,
     signal: AbortSignal,
-  ): Promise<'released' | 'owed' | 'kept'> {
+  ): Promise<Release | undefined> {
     return this.#parts.turns.run(identity, async () => {
       const known = this.#parts.store.get(identity);
-      if (!dead(known)) return 'kept';
+      if (!dead(known)) return undefined;
       this.#flights.forget(identity);
       const network = networkOf(identity);
       return this.#parts.releases.releaseOrOwe(known ?? this.#parts.releases.newRow(identity, network, view), signal);
@@ -170,6 +174,7 @@ export class Ipam {
       if (row?.state !== 'held' || !this.#flights.deserted(identity)) return;
       this.#flights.forget(identity);
       await this.#parts.releases.releaseOrOwe(row, AbortSignal.timeout(giveBackTimeout));
+      this.#parts.log.info('nobody took the address: it goes back', { attachment: identity, address: row.address });
     });
   }
 

@@ -16,9 +16,6 @@ import { ensureView } from './views.ts';
 /** Milliseconds for making sure of a network; shared by all who wait for it, so not the budget of any one of them. */
 const budget = 25_000;
 
-/** What a reservation that is kept from containers is called in the grid. */
-export const gatewayName = 'gateway';
-
 /** A network that addresses can be taken from. */
 export interface ReadyNetwork {
   readonly ref: string;
@@ -169,7 +166,7 @@ export class Networks {
       }
       try {
         const labels = () => this.#labels.forNetwork(name);
-        await this.#grid.createReservation(address, view, gatewayComment(name), gatewayName, labels, signal);
+        await this.#grid.createGateway(address, view, gatewayComment(name), labels, signal);
         return;
       } catch (error) {
         // Taken by something that is no fixed address, a host record say: taken is all that is needed.

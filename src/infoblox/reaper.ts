@@ -72,15 +72,15 @@ export class Reaper {
       }
       if (now() - since < grace) continue;
       const dead = (current: Row | undefined) => current?.state === 'held' && namespaces.isGone(current);
-      const outcome = await ipam.retire(row.identity, row.view, dead, AbortSignal.timeout(15_000));
+      const release = await ipam.retire(row.identity, row.view, dead, AbortSignal.timeout(15_000));
       this.#goneSince.delete(row.identity);
-      if (outcome !== 'kept') {
-        log.info('released the address of a dead attachment', {
-          attachment: row.identity,
-          address: row.address,
-          outcome,
-        });
-      }
+      if (release === undefined) continue;
+      const outcome = release.owed ? 'owed' : 'released';
+      log.info('released the address of a dead attachment', {
+        attachment: row.identity,
+        address: row.address,
+        outcome,
+      });
     }
   }
 }

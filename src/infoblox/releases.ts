@@ -23,8 +23,17 @@ const upkeepDelay = 5_000;
 /** Milliseconds to give back at once what cannot be noted. */
 const unnotedTimeout = 5_000;
 
+/** What a release came to. */
+export interface Release {
+  /** Whether it is still to be done. */
+  readonly owed: boolean;
+  /** What has gone back, or as far as it is known will; none if nothing was held. */
+  readonly addresses: readonly string[];
+}
+
 interface Cleared {
-  readonly removed: number;
+  /** Addresses. */
+  readonly removed: readonly string[];
   readonly doomed: boolean;
   readonly kept: boolean;
 }
@@ -58,18 +67,18 @@ export class Releases {
    * @param signal the time to try at once
    * @throws GridError `state` if the release could be neither done nor noted
    */
-  async releaseOrOwe(row: Row, signal: AbortSignal): Promise<'released' | 'owed'> {
+  async releaseOrOwe(row: Row, signal: AbortSignal): Promise<Release> {
     const unnoted = this.#note(row, upkeepDelay);
     // It waited for its turn behind an ADD, say.
-    if (signal.aborted && unnoted === undefined) return 'owed';
+    if (signal.aborted && unnoted === undefined) return asOwed(row);
     try {
       return await this.settle({ ...row, state: 'owed' }, signal);
     } catch (error) {
       // Only the row could not be removed; it names nothing on the grid any more.
-      if (hasReason(error, 'state') && !this.isSuspect(row)) return 'released';
+      if (hasReason(error, 'state') && !this.isSuspect(row)) return { ...asOwed(row), owed: false };
       if (unnoted !== undefined) throw unnoted;
       this.warn('release owed, will be tried again', row.identity, error);
-      return 'owed';
+      return asOwed(row);
     }
   }
 
@@ -91,21 +100,21 @@ export class Releases {
   }
 
   /**
-   * Removes from the grid what an owed row stands for, and the row unless a create may still land.
-   * @returns `owed` if an earlier delete has to be waited for
+   * Removes from the grid what an owed row stands for, and the row unless a create may still land. It stays owed if an
+   * earlier delete has to be waited for.
    */
-  async settle(row: Row, signal: AbortSignal): Promise<'released' | 'owed'> {
+  async settle(row: Row, signal: AbortSignal): Promise<Release> {
     const { exhaustion, store } = this.#parts;
-    const { doomed } = await this.clear(row, signal);
+    const { doomed, removed } = await this.clear(row, signal);
     if (doomed) {
       this.#putDue({ ...row, attempts: 0, dueAt: row.doomedUntil });
-      return 'owed';
+      return asOwed(row);
     }
     exhaustion.released(row.view);
     if (this.isSuspect(row)) {
       this.#putDue({ ...row, address: null, attempts: 0, dueAt: this.nextLook(row.suspectUntil) });
     } else store.remove(row.identity);
-    return 'released';
+    return { owed: false, addresses: removed };
   }
 
   /**
@@ -113,7 +122,7 @@ export class Releases {
    * an earlier one, whose answer was lost, may still be carried out: references are natural keys, so the later of the two
    * could hit whoever has been given the address in between. So it is noted before it is sent; whoever writes the row next
    * leaves that note out.
-   * @returns how many were removed, whether some are left that an earlier delete may remove yet, and whether `keep` is there
+   * @returns what was removed, whether some are left that an earlier delete may remove yet, and whether `keep` is there
    */
   async clear(row: Row, signal: AbortSignal, keep?: string): Promise<Cleared> {
     const { reservations } = this.#parts;
@@ -123,7 +132,7 @@ export class Releases {
     const found = strayed ? await reservations.find(row.identity, undefined, signal) : inView;
     const surplus = found.filter((object) => object.ipv4addr !== keep);
     const kept = surplus.length < found.length;
-    if (surplus.length === 0 || this.isDoomed(row)) return { removed: 0, doomed: surplus.length > 0, kept };
+    if (surplus.length === 0 || this.isDoomed(row)) return { removed: [], doomed: surplus.length > 0, kept };
     this.#noteDoom(row, this.certainFrom());
     try {
       await reservations.remove(surplus, signal);
@@ -131,7 +140,7 @@ export class Releases {
       if (!(error instanceof GridError && error.outcome === 'open')) this.#noteDoom(row, null);
       throw error;
     }
-    return { removed: surplus.length, doomed: false, kept };
+    return { removed: surplus.map(({ ipv4addr }) => ipv4addr), doomed: false, kept };
   }
 
   /**
@@ -208,4 +217,8 @@ export class Releases {
       return error;
     }
   }
+}
+
+function asOwed({ address }: Row): Release {
+  return { owed: true, addresses: address === null ? [] : [address] };
 }

@@ -4,10 +4,11 @@
  * reserved for its holder again, and the next one is taken.
  */
 import { asOpen, GridError, hasReason } from './errors.ts';
+import { gatewayName } from './grid.ts';
 import { attachmentIn, gatewayComment } from './identity.ts';
 import type { AddRequest, IpamParts } from './ipam.ts';
 import { asGridText } from './labels.ts';
-import { gatewayName, type ReadyNetwork } from './networks.ts';
+import type { ReadyNetwork } from './networks.ts';
 import { refuseOutside } from './requested.ts';
 import { type Heir, type Reservation, takenError } from './reservations.ts';
 import type { Row } from './store.ts';

@@ -167,8 +167,8 @@ export class Upkeep {
       try {
         const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(attemptTimeout)]);
         if (row.state === 'owed') {
-          const outcome = await this.#parts.releases.settle(row, signal);
-          if (outcome === 'released') this.#parts.log.info('owed release settled', { attachment: identity });
+          const { owed, addresses } = await this.#parts.releases.settle(row, signal);
+          if (!owed) this.#parts.log.info('owed release settled', { attachment: identity, addresses });
         } else await this.#lookAgain(row, AbortSignal.any([signal, wanted]));
       } catch (error) {
         // It stays due: who has waited for the look to end comes first.
@@ -181,7 +181,7 @@ export class Upkeep {
   async #lookAgain(row: Row, signal: AbortSignal): Promise<void> {
     const { store, releases, log } = this.#parts;
     const { removed, doomed, kept } = await releases.clear(row, signal, row.address ?? undefined);
-    if (removed > 0) log.info(`removed ${removed} surplus reservation`, { attachment: row.identity });
+    if (removed.length > 0) log.info('surplus removed', { attachment: row.identity, addresses: removed });
     if (doomed) return store.put({ ...row, attempts: 0, dueAt: row.doomedUntil });
     if (!kept && row.address !== null) return restore(this.#parts, row, row.address, signal);
     const next = releases.isSuspect(row)

@@ -1,4 +1,6 @@
 /** The built daemon's log: JSON lines for machines, and the password in none of them. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -6,6 +8,7 @@ import { until } from '../fixture/host.ts';
 import { type Grid, startGrid } from '../simulator/grid.ts';
 import { BuiltHost } from './built-host.ts';
 import { DaemonProcess } from './daemon-process.ts';
+import { daemonFile } from './program.ts';
 
 const password = 'correct horse-battery:staple"7';
 
@@ -119,4 +122,28 @@ test('--log-format=text writes for people, --log-level=error writes no more than
   expect(host.daemon.log).toContain(`listens at ${host.socket}`);
   expect(host.daemon.log).not.toContain('{"time"');
   await host.daemon.stop();
+});
+
+test.each([
+  ['a disk that is full', '2>/dev/full'],
+  ['nothing', '2>&-'],
+  ['a pipe that nobody reads', '2>&1 >/dev/null | :'],
+])('a log that goes to %s keeps nobody from an address', async (_, redirection) => {
+  const script = `"$0" "$@" ${redirection}`;
+  const shell: ChildProcess = spawn('/bin/sh', ['-c', script, daemonFile, ...host.flags], {
+    env: { WAPI_PASSWORD: password },
+    stdio: 'ignore',
+    detached: true,
+  });
+  try {
+    await until('it serves', async () => (await host.call('STATUS')).exitCode === 0);
+    expect(await host.add('c1')).toBe('10.0.0.2');
+    expect((await host.call('DEL', { containerId: 'c1' })).exitCode).toBe(0);
+    expect(shell.exitCode).toBeNull();
+  } finally {
+    const ended = once(shell, 'exit');
+    // The shell's whole process group: the daemon is its child.
+    process.kill(-(shell.pid ?? 0), 'SIGTERM');
+    await ended;
+  }
 });

@@ -73,6 +73,17 @@ describe('ADD', () => {
     expect(await host.add('c1', { args: 'IP=10.0.0.9' })).toBe('10.0.0.9');
   });
 
+  test.each([
+    ['another view', { 'network-view': 'mistyped' }],
+    ['another subnet', { subnet: '10.9.0.0/24', gateway: undefined }],
+  ])('of an attachment that holds an address is refused for %s, and makes nothing', async (_, ipam) => {
+    const { grid, host } = fixture;
+    await host.add('c1');
+    grid.clearLog();
+    expect(await errorOf(host.add('c1', { ipam }))).toMatchObject({ code: 105 });
+    expect(writes(grid)).toEqual([]);
+  });
+
   test('takes an address again that was removed from the grid', async () => {
     const { grid, host } = fixture;
     await host.add('c1');

@@ -26,6 +26,11 @@ describe('DEL', () => {
     await host.del('c1');
     await host.del('never');
     expect(held(grid)).toEqual(['10.0.0.1', '10.0.0.3']);
+    expect(host.log.map(({ message }) => message).filter((message) => message.startsWith('DEL'))).toEqual([
+      'DEL: released 10.0.0.2',
+      'DEL: nothing held',
+      'DEL: nothing held',
+    ]);
   });
 
   test('of another interface or network touches nothing', async () => {

@@ -120,8 +120,9 @@ export class Commands {
   async #del(netconf: Netconf, attachment: Attachment): Promise<Answer> {
     const { ipam, defaults } = this.#parts;
     const view = viewOf(netconf, defaults);
-    const outcome = await ipam.release(attachment, view, AbortSignal.timeout(delBudget));
-    return { summary: outcome };
+    const { owed, addresses } = await ipam.release(attachment, view, AbortSignal.timeout(delBudget));
+    if (owed) return { summary: ['owed', ...addresses].join(' ') };
+    return { summary: addresses.length === 0 ? 'nothing held' : `released ${addresses.join(', ')}` };
   }
 
   async #check(netconf: Netconf, attachment: Attachment): Promise<Answer> {

@@ -62,7 +62,7 @@ export async function startDaemon(options: Options, log: Log, settling = default
   const labels = new Labels(options.clusterName, options.labels, (name) => {
     log.warn(`the grid does not take the attribute ${name} of --labels: it is left out`);
   });
-  const grid = new Grid(session, labels);
+  const grid = new Grid(session, labels, (what, view) => log.info(`made ${what} on the grid`, { view }));
   const networks = new Networks(grid, labels);
   const reservations = new Reservations(grid);
   const exhaustion = new Exhaustion(grid);

@@ -114,7 +114,7 @@ describe('a daemon', () => {
     await one.start();
     expect(one.log.find(({ level }) => level === 'error')?.message).toContain('set aside');
     expect(readdirSync(state).some((name) => name.includes('.unreadable-'))).toBe(true);
-    await until('it has read back', () => logged(one, 'read 1 reservations of this host back'));
+    await until('it has read back', () => logged(one, 'read back from the grid what this host holds: 1'));
     expect(await one.add('c1')).toBe(address);
     expect(held(grid)).toHaveLength(2);
   });
