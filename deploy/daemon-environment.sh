@@ -11,11 +11,21 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 # shellcheck source=/dev/null
 if [ -r "$CONFIG_DIR/daemon.env" ]; then . "$CONFIG_DIR/daemon.env"; fi
-# The password stays out of `ps`: from WAPI_PASSWORD, here or in daemon.env, or from the file.
+# One flag a line, in the words that systemd makes of it: quotes keep spaces in a flag, and nothing is expanded. The scripts
+# use it unquoted.
+DAEMON_FLAGS=$(printf '%s\n' "$DAEMON_FLAGS" | xargs printf '%s\n') || {
+  echo "$0: DAEMON_FLAGS in $CONFIG_DIR/daemon.env has a quote without its partner" >&2
+  exit 1
+}
+IFS='
+'
+set -f
+# The password stays out of `ps`. A flag wins over WAPI_PASSWORD, here or in daemon.env, and that over the file, as in the unit.
 if [ -n "${WAPI_PASSWORD:-}" ]; then
   export WAPI_PASSWORD
-elif [ -s "$CONFIG_DIR/wapi-password" ]; then
-  DAEMON_FLAGS="$DAEMON_FLAGS --wapi-password-file=$CONFIG_DIR/wapi-password"
+elif [ -e "$CONFIG_DIR/wapi-password" ]; then
+  DAEMON_FLAGS="--wapi-password-file=$CONFIG_DIR/wapi-password
+$DAEMON_FLAGS"
 fi
 
 # What a container of the daemon shares with the host has to be there before.

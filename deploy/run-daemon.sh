@@ -6,5 +6,5 @@ DAEMON=${DAEMON:-infoblox-cni-daemon}
 # shellcheck source=deploy/daemon-environment.sh
 . "$(dirname "$0")/daemon-environment.sh"
 
-# shellcheck disable=SC2086 # one word per flag
+# shellcheck disable=SC2086 # one flag a line
 exec "$DAEMON" $DAEMON_FLAGS "$@"

@@ -8,7 +8,7 @@ IMAGE=${IMAGE:-infoblox-cni-daemon}
 
 make_shared_directories
 # The host's network, name and processes: the daemon looks at the network namespaces of the host's containers.
-# shellcheck disable=SC2086 # one word per flag
+# shellcheck disable=SC2086 # one flag a line
 exec docker run --detach --name infoblox-cni-daemon --restart always --stop-timeout 70 \
   --network host --uts host --pid host \
   --read-only --cap-drop ALL --cap-add SYS_PTRACE --security-opt no-new-privileges \

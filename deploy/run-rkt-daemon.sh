@@ -8,7 +8,7 @@ set -eu
 
 make_shared_directories
 # The environment is handed on for WAPI_PASSWORD, which --set-env would show in the process list.
-# shellcheck disable=SC2086 # one word per flag
+# shellcheck disable=SC2086 # one flag a line
 exec rkt run --insecure-options=image --net=host --hostname="$(hostname)" --inherit-env \
   --volume run-cni,kind=host,source=/run/cni --mount volume=run-cni,target=/run/cni \
   --volume netns,kind=host,source=/run/netns,readOnly=true --mount volume=netns,target=/run/netns \

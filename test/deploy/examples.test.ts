@@ -3,6 +3,7 @@ import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { parseFlags } from '../../src/modes/daemon/flags.ts';
 
 const deploy = join(import.meta.dirname, '../../deploy');
 let work: string;
@@ -53,11 +54,17 @@ describe.each([
     return spawnSync('sh', [join(work, script), ...args], { encoding: 'utf8', cwd: '/', env: given, ...as });
   }
 
-  function configure() {
+  function configure(env = 'DAEMON_FLAGS="--grid-host=grid.example.com --wapi-username=cni"\n', password = 'secret\n') {
     mkdirSync(join(work, 'etc'));
-    writeFileSync(join(work, 'etc/daemon.env'), 'DAEMON_FLAGS="--grid-host=grid.example.com --wapi-username=cni"\n');
-    writeFileSync(join(work, 'etc/wapi-password'), 'secret\n');
+    writeFileSync(join(work, 'etc/daemon.env'), env);
+    writeFileSync(join(work, 'etc/wapi-password'), password);
   }
+
+  /** The daemon's flags, as it takes them. */
+  const flagsOf = (stdout: string) => {
+    const lines = stdout.split('\n').slice(0, -1);
+    return parseFlags(lines.slice(lines.findIndex((line) => line.startsWith('--wapi-password-file'))));
+  };
 
   it.runIf(isRoot)('hands its flags to the daemon, then those of the caller', () => {
     const flags = run(['--log-level=debug', '--cluster-name=two words']).stdout.trim().split('\n');
@@ -72,10 +79,57 @@ describe.each([
   it.runIf(isRoot)('reads the settings that the systemd unit reads, and the password by file', () => {
     configure();
     expect(run().stdout.trim().split('\n').slice(-3)).toEqual([
+      `--wapi-password-file=${join(work, 'etc/wapi-password')}`,
       '--grid-host=grid.example.com',
       '--wapi-username=cni',
-      `--wapi-password-file=${join(work, 'etc/wapi-password')}`,
     ]);
+  });
+
+  it.runIf(isRoot)('takes the settings as they are shipped', () => {
+    configure(readFileSync(join(deploy, 'systemd/daemon.env'), 'utf8'));
+    expect(flagsOf(run().stdout)).toMatchObject({ 'grid-host': '192.168.124.200', 'wapi-username': 'infoblox' });
+  });
+
+  // What systemd 257 makes of the same lines.
+  it.runIf(isRoot).each([
+    [
+      `'--labels="Site=Paris,Owner=Network team" --node-name=a'`,
+      ['--labels=Site=Paris,Owner=Network team', '--node-name=a'],
+    ],
+    [`"--labels='Owner=Network team' --node-name=a"`, ['--labels=Owner=Network team', '--node-name=a']],
+    [`"--labels=\\"Owner=Network team\\""`, ['--labels=Owner=Network team']],
+    [String.raw`'--labels=Owner=Network\ team'`, ['--labels=Owner=Network team']],
+    [
+      '\'--labels="Owner=$HOME `id`" --network-view=* --node-name=R&D;x\'',
+      ['--labels=Owner=$HOME `id`', '--network-view=*', '--node-name=R&D;x'],
+    ],
+    ['"--node-name=a \\\n  --labels=B=c"', ['--node-name=a', '--labels=B=c']],
+    ["'--node-name=a\n  --labels=B=c\n'", ['--node-name=a', '--labels=B=c']],
+    ["''", []],
+  ])('splits DAEMON_FLAGS=%s as systemd does', (value, flags) => {
+    configure(`DAEMON_FLAGS=${value}\n`);
+    const lines = run(['--log-level=debug']).stdout.trim().split('\n');
+    expect(lines.slice(lines.findIndex((line) => line.startsWith('--wapi-password-file')) + 1)).toEqual([
+      ...flags,
+      '--log-level=debug',
+    ]);
+  });
+
+  it.runIf(isRoot)('says what is wrong with a quote that nobody closes', () => {
+    configure(`DAEMON_FLAGS='--labels="Owner=Network team'\n`);
+    const { status, stdout, stderr } = run();
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(stderr).toContain(`DAEMON_FLAGS in ${join(work, 'etc/daemon.env')} has a quote without its partner`);
+  });
+
+  it.runIf(isRoot)('lets a password file that is named in the settings win, as the unit does', () => {
+    configure("DAEMON_FLAGS='--wapi-password-file=/root/other'\n");
+    expect(flagsOf(run().stdout)['wapi-password-file']).toBe('/root/other');
+  });
+
+  it.runIf(isRoot)('names the password file also while it is empty, for it may be filled later', () => {
+    configure(undefined, '');
+    expect(flagsOf(run().stdout)['wapi-password-file']).toBe(join(work, 'etc/wapi-password'));
   });
 
   it.runIf(isRoot)('leaves the file alone where WAPI_PASSWORD is set', () => {

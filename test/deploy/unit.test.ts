@@ -44,6 +44,12 @@ describe('the systemd unit', () => {
     }
   });
 
+  it('starts the daemon again whatever ends it, but for a wrong command line', () => {
+    expect(directive('Restart')).toEqual(['always']);
+    expect(directive('StartLimitIntervalSec')).toEqual(['0']);
+    expect(directive('RestartPreventExitStatus')).toEqual(['2']);
+  });
+
   it('lets the longest call end before it is killed', () => {
     expect(Number(directive('TimeoutStopSec')[0]) * 1000).toBeGreaterThan(limits.ADD);
   });
