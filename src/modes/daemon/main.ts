@@ -9,7 +9,7 @@ import { createLog, type Log } from './log.ts';
 import { type Options, readOptions } from './options.ts';
 import { StartError } from './socket-file.ts';
 
-/** Exit status for a wrong command line, as Go's flag package has it. */
+/** Exit status for a wrong command line, as Go's flag package has it; the unit does not start us again after it. */
 const usageStatus = 2;
 
 async function main(args: readonly string[]): Promise<void> {

@@ -9,6 +9,7 @@ import { limits, socketFile } from '../protocol.ts';
 import { blockedPorts } from './blocked-ports.ts';
 import { type FlagValues, UsageError } from './flags.ts';
 import type { ListenAddress } from './metrics.ts';
+import { StartError } from './socket-file.ts';
 import { readTrust } from './trust.ts';
 
 export interface Options {
@@ -119,7 +120,8 @@ const Flags = v.object({
 /**
  * @param isTerminal whether the log goes to a terminal
  * @param hostName names this host if --node-name does not
- * @throws UsageError naming the flag, its value and what it must be; never a secret
+ * @throws UsageError naming the flag, its value and what it must be; never a secret. StartError where the same flags may do
+ * at another time
  */
 export function readOptions(values: FlagValues, env: Environment, isTerminal: boolean, hostName = hostname()): Options {
   const parsed = v.safeParse(Flags, values);
@@ -158,10 +160,10 @@ export function readOptions(values: FlagValues, env: Environment, isTerminal: bo
   };
 }
 
-/** Two hosts of one name would release each other's addresses. */
+/** Two hosts of one name would release each other's addresses. No UsageError: a host may be given its name after it booted. */
 function distinctive(hostName: string): string {
   if (hostName !== '' && !/^localhost\d?(\.localdomain\d?)?$/i.test(hostName)) return hostName;
-  throw new UsageError(
+  throw new StartError(
     `--node-name is not set, and this host is called "${hostName}" as others may be; set it to a name of its own, for hosts of one name release each other's addresses`,
   );
 }

@@ -4,11 +4,12 @@ import { readFileSync } from 'node:fs';
 import { getCACertificates, rootCertificates } from 'node:tls';
 import type { TlsOptions } from '../../infoblox/transport.ts';
 import { UsageError } from './flags.ts';
+import { StartError } from './socket-file.ts';
 
 /**
  * `false`: any. `true`: what the host trusts. A file: its certificates; it is read again for new connections, so that a
  * renewed certificate needs no restart, and while it cannot be used its last good content counts.
- * @throws UsageError if the file cannot be used at start: never less checking than asked for
+ * @throws StartError if the file cannot be used at start: never less checking than asked for; UsageError if it is no path
  */
 export function readTrust(value: string): TlsOptions {
   if (value === 'false') return { verify: false };
@@ -21,7 +22,9 @@ export function readTrust(value: string): TlsOptions {
     last = readCertificates(value);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new UsageError(`--ssl-verify "${value}" is neither true nor false nor a file of certificates: ${reason}`);
+    const message = `--ssl-verify "${value}" is neither true nor false nor a file of certificates: ${reason}`;
+    // What is meant as a file may yet be put there, or be mended.
+    throw value.startsWith('/') ? new StartError(message) : new UsageError(message);
   }
   return {
     verify: true,
