@@ -5,8 +5,10 @@
 
 /** Why an operation failed. Stable: tests, logs and the table of CNI error codes go by these words. */
 export type Reason =
-  /** No connection to the grid: refused, no route, name not found, TLS not accepted. */
+  /** No connection to the grid: refused, no route, name not found, no TLS. */
   | 'unreachable'
+  /** The grid's certificate is not accepted: for the operator to mend, not for time. */
+  | 'untrusted'
   /** No answer in time. */
   | 'timeout'
   /** The time ran out before the request was sent: too many others were waiting. */
@@ -85,7 +87,14 @@ export function asOpen(error: unknown): unknown {
   return new GridError(reason, message, { outcome: 'open', cause: error, ...(cure === undefined ? {} : { cure }) });
 }
 
-const away: ReadonlySet<Reason> = new Set(['unreachable', 'timeout', 'bad-answer', 'grid-fault', 'read-only']);
+const away: ReadonlySet<Reason> = new Set([
+  'unreachable',
+  'untrusted',
+  'timeout',
+  'bad-answer',
+  'grid-fault',
+  'read-only',
+]);
 
 /** True when the grid is the trouble, not the request: the same request may succeed later. */
 export function isGridAway(error: unknown): error is GridError {

@@ -186,7 +186,9 @@ function refuseOtherName(network: Network, name: string, view: string): void {
   throw new GridError(
     'network-conflict',
     `network ${network.network} in view ${view} belongs to the network name ${labels[0] ?? inComment}, not ${name}`,
-    { cure: 'give the configuration that name or another subnet, or correct the label in the grid' },
+    {
+      cure: 'give the configuration that name or another subnet, or correct the label "Network Name" or the comment of that network in the grid',
+    },
   );
 }
 

@@ -132,7 +132,7 @@ export class Session {
     const pause = pauses[attempt];
     if (!safe || !isGridAway(error) || pause === undefined) return undefined;
     if (this.#options.hosts.hasAnother(host)) return 0;
-    if (error.reason === 'read-only') return undefined;
+    if (hasReason(error, 'read-only', 'untrusted')) return undefined;
     // A grid that has been away for a while gets one try a request: callers need their answer, not hope.
     if (performance.now() - (this.#troubleSince ?? 0) > patience) return undefined;
     return pause * (0.75 + Math.random() / 2);
@@ -158,7 +158,7 @@ export class Session {
     }
     try {
       const answer = await this.#logins.exchange(host, (headers) => this.#send(host, request, headers, signal), signal);
-      return readAnswer(answer, describe(request), writes(request));
+      return readAnswer(answer, describe(request), host, writes(request));
     } finally {
       this.#slots.release();
     }

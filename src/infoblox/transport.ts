@@ -5,7 +5,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { createFetch } from 'ofetch';
 import { Agent, buildConnector, type Dispatcher, Headers, fetch as undiciFetch } from 'undici';
-import { GridError, type Outcome } from './errors.ts';
+import { GridError, type Outcome, type Reason } from './errors.ts';
 import type { HttpAnswer } from './wapi-answer.ts';
 
 /** Bytes of an answer that are read at most; a page of 1000 reservations is a tenth of it. */
@@ -117,7 +117,7 @@ function connectionError(error: unknown, what: string, outcome: Outcome, signal:
   const { code, message } = innermost(error);
   const known = notSent(code, message, host);
   if (known !== undefined) {
-    return new GridError('unreachable', `cannot connect to the grid at ${host}: ${known.text}`, {
+    return new GridError(known.reason ?? 'unreachable', `cannot connect to the grid at ${host}: ${known.text}`, {
       cure: known.cure,
       cause: error,
     });
@@ -131,21 +131,30 @@ function connectionError(error: unknown, what: string, outcome: Outcome, signal:
 }
 
 /** Failures that happen before a request leaves, by the codes of node:net, node:dns and node:tls. */
-function notSent(code: string, message: string, host: string): { text: string; cure: string } | undefined {
+function notSent(
+  code: string,
+  message: string,
+  host: string,
+): { text: string; cure: string; reason?: Reason } | undefined {
   // The same codes end an established connection too, with a request on it: "read EHOSTUNREACH".
   const connecting = message.includes('connect');
   const unreachable = /^(ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|EHOSTDOWN|ETIMEDOUT|EADDRNOTAVAIL)$/.test(code);
-  if (code === 'UND_ERR_CONNECT_TIMEOUT' || (unreachable && connecting)) {
+  if (code === 'UND_ERR_CONNECT_TIMEOUT') {
+    const cure = `check the network path to ${host}, and whether the grid is well: it may have accepted and said nothing`;
+    return { text: `no connection within ${connectTimeout / 1000} s`, cure };
+  }
+  if (unreachable && connecting) {
     return { text: message, cure: `check --grid-host, --wapi-port and the network path to ${host}` };
   }
   if (/^(ENOTFOUND|EAI_AGAIN|EAI_FAIL)$/.test(code)) {
     return { text: message, cure: 'check the name in --grid-host and the resolver of this host' };
   }
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
-    return { text: message, cure: 'set --grid-host to a name that the certificate carries' };
+    return { reason: 'untrusted', text: message, cure: 'set --grid-host to a name that the certificate carries' };
   }
   if (/^(DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_|CERT_)/.test(code)) {
     return {
+      reason: 'untrusted',
       // Without Node's advice on its own command line, which the operator does not have.
       text: `its certificate is not accepted (${message.split(';', 1)[0]})`,
       cure: "give --ssl-verify a file with the grid's certificate or its CA",

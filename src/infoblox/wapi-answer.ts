@@ -10,6 +10,9 @@ export interface HttpAnswer {
   readonly body: string;
 }
 
+const isItAGrid =
+  'something other than the WAPI of a grid may be listening there: check --grid-host, --wapi-port and any proxy between';
+
 /** WAPI: errors are `{"Error": "<Class>: <text>", "code": "<code>", "text": "<text>"}`. */
 const ErrorBody = v.object({ Error: v.string(), code: v.optional(v.string()), text: v.optional(v.string()) });
 
@@ -17,28 +20,27 @@ const ErrorBody = v.object({ Error: v.string(), code: v.optional(v.string()), te
  * The value of a WAPI answer.
  * @param answer status and body as received
  * @param what the request in words, for messages: `POST fixedaddress`
+ * @param host who answered, for messages
  * @param writes whether the request may have changed the grid; decides the outcome of unclear answers
  * @throws GridError for everything but a 2xx answer with a JSON body
  */
-export function readAnswer(answer: HttpAnswer, what: string, writes: boolean): unknown {
+export function readAnswer(answer: HttpAnswer, what: string, host: string, writes: boolean): unknown {
   const outcome = writes ? 'unknown' : 'none';
   const value = parseJson(answer.body);
+  const answered = `${what}: the grid at ${host} answered ${answer.status} ${describe(answer.body)}`;
   if (answer.status >= 200 && answer.status < 300) {
     if (value === undefined) {
-      throw new GridError('bad-answer', `${what}: the grid answered ${answer.status} ${describe(answer.body)}`, {
-        outcome,
-        cure: 'something other than WAPI may be listening there: check --grid-host, --wapi-port and any proxy between',
-      });
+      throw new GridError('bad-answer', answered, { outcome, cure: isItAGrid });
     }
     return value;
   }
   if (answer.status === 401) {
-    throw new GridError('credentials', `${what}: the grid refused the user name or password (401)`);
+    throw new GridError('credentials', `${what}: the grid at ${host} refused the user name or password (401)`);
   }
   if (answer.status >= 500) {
     // A gateway on the way gives up sooner than the grid behind it.
     const atGateway = answer.status === 502 || answer.status === 504;
-    throw new GridError('grid-fault', `${what}: the grid answered ${answer.status} ${describe(answer.body)}`, {
+    throw new GridError('grid-fault', answered, {
       outcome: writes && atGateway ? 'open' : outcome,
       cure: "it is tried again; if this goes on, see the grid's own logs",
     });
@@ -46,7 +48,7 @@ export function readAnswer(answer: HttpAnswer, what: string, writes: boolean): u
   const error = v.safeParse(ErrorBody, value);
   if (error.success) throw refusal(what, error.output.code ?? '', error.output.text ?? error.output.Error);
   if (answer.status === 403) {
-    throw new GridError('permission', `${what}: the grid refused this user (403)`, {
+    throw new GridError('permission', `${what}: the grid at ${host} refused this user (403)`, {
       cure: 'give the user of --wapi-username access to this object through the API',
     });
   }
@@ -55,9 +57,7 @@ export function readAnswer(answer: HttpAnswer, what: string, writes: boolean): u
       cure: 'set --wapi-version to one that the grid serves',
     });
   }
-  throw new GridError('bad-answer', `${what}: the grid answered ${answer.status} ${describe(answer.body)}`, {
-    outcome,
-  });
+  throw new GridError('bad-answer', answered, { outcome, cure: isItAGrid });
 }
 
 function refusal(what: string, code: string, text: string): GridError {

@@ -1,6 +1,7 @@
 import { createServer, connect as dial, type Server } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Session } from '../../src/infoblox/session.ts';
+import { createAgent } from '../../src/infoblox/transport.ts';
 import { until } from '../fixture/host.ts';
 import { type Grid, startGrid } from '../simulator/grid.ts';
 import { ask, failureOf, inTime, openSession, write } from './session-fixture.ts';
@@ -126,4 +127,16 @@ test('with all hosts away each is tried', async () => {
 test('a name that does not resolve is called that', async () => {
   const error = await failureOf(ask(session(['grid.invalid']), inTime(1_000)));
   expect(error).toMatchObject({ reason: 'unreachable', cure: expect.stringContaining('resolver') });
+});
+
+test('a certificate that is not accepted is no reason to try again: only the operator can mend that', async () => {
+  const troubles: string[] = [];
+  const wapi = openSession({
+    port: grid.port,
+    dispatcher: createAgent({ verify: true }, 1),
+    onOutcome: (trouble) => troubles.push(trouble?.reason ?? 'none'),
+  });
+  expect(await failureOf(ask(wapi))).toMatchObject({ reason: 'untrusted' });
+  expect(troubles).toEqual(['untrusted']);
+  await wapi.close(inTime());
 });

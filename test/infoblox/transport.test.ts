@@ -46,7 +46,7 @@ test('--ssl-verify=false accepts any certificate', async () => {
 
 test('--ssl-verify=true refuses a certificate of an unknown authority and says what to do', async () => {
   expect(await failureOf(get(tlsOf('true'), `127.0.0.1:${grid.port}`))).toMatchObject({
-    reason: 'unreachable',
+    reason: 'untrusted',
     outcome: 'none',
     message: expect.stringMatching(/its certificate is not accepted \(self-signed certificate\)/),
     cure: "give --ssl-verify a file with the grid's certificate or its CA",
@@ -61,7 +61,7 @@ test('--ssl-verify with the certificate of another grid refuses', async () => {
   const other = await startGrid();
   try {
     const failure = await failureOf(get(tlsOf(other.caFile), `127.0.0.1:${grid.port}`));
-    expect(failure).toMatchObject({ reason: 'unreachable', message: expect.stringContaining('not accepted') });
+    expect(failure).toMatchObject({ reason: 'untrusted', message: expect.stringContaining('not accepted') });
   } finally {
     await other.stop();
   }
@@ -78,7 +78,7 @@ test('a certificate for another name is refused, naming the one asked for', asyn
     }),
   );
   expect(await failureOf(get(tlsOf(grid.caFile), `127.0.0.2:${grid.port}`))).toMatchObject({
-    reason: 'unreachable',
+    reason: 'untrusted',
     outcome: 'none',
     message: expect.stringMatching(/127\.0\.0\.2 is not in the cert's list/),
     cure: 'set --grid-host to a name that the certificate carries',

@@ -12,7 +12,7 @@ import { readAnswer } from '../../src/infoblox/wapi-answer.ts';
 
 function failure(status: number, body: string, writes = true): GridError {
   try {
-    readAnswer({ status, body }, 'POST fixedaddress', writes);
+    readAnswer({ status, body }, 'POST fixedaddress', 'grid.example', writes);
   } catch (error) {
     if (error instanceof GridError) return error;
   }
@@ -104,7 +104,7 @@ describe.each(others)('%s', (_, status, body, reason, outcome) => {
 
 test('what came instead of JSON is told in few words', () => {
   expect(failure(200, page).message).toBe(
-    'POST fixedaddress: the grid answered 200 with an HTML page, "401 Authorization Required"',
+    'POST fixedaddress: the grid at grid.example answered 200 with an HTML page, "401 Authorization Required"',
   );
   expect(failure(200, '<html>').message).toMatch(/with an HTML page$/);
   expect(failure(500, 'x'.repeat(1_000)).message.length).toBeLessThan(200);
@@ -115,7 +115,7 @@ test.each([
   ['[]', []],
   ['{\n    "result": []\n}', { result: [] }],
 ])('%s is a value', (body, value) => {
-  expect(readAnswer({ status: 200, body }, 'GET', false)).toEqual(value);
+  expect(readAnswer({ status: 200, body }, 'GET', 'grid.example', false)).toEqual(value);
 });
 
 test('errors sort into those that a retry helps, those that need the operator, and the rest', () => {
@@ -123,9 +123,9 @@ test('errors sort into those that a retry helps, those that need the operator, a
     const error = new GridError(reason, 'text');
     return isGridAway(error) ? 'retry' : isRefused(error) ? 'operator' : 'rest';
   };
-  expect(['unreachable', 'timeout', 'bad-answer', 'grid-fault', 'read-only'].map((r) => sorted(r as Reason))).toEqual(
-    Array(5).fill('retry'),
-  );
+  expect(
+    ['unreachable', 'untrusted', 'timeout', 'bad-answer', 'grid-fault', 'read-only'].map((r) => sorted(r as Reason)),
+  ).toEqual(Array(6).fill('retry'));
   expect(['credentials', 'permission', 'licence', 'wapi-version'].map((r) => sorted(r as Reason))).toEqual(
     Array(4).fill('operator'),
   );

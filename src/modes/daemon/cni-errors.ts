@@ -4,6 +4,7 @@ import { GridError, type Reason } from '../../infoblox/errors.ts';
 
 const codes: Readonly<Record<Reason, number>> = {
   unreachable: CniCode.tryAgain,
+  untrusted: CniCode.tryAgain,
   timeout: CniCode.tryAgain,
   busy: CniCode.tryAgain,
   'bad-answer': CniCode.tryAgain,

@@ -6,6 +6,7 @@ import { asCniError, notAvailable } from '../../../src/modes/daemon/cni-errors.t
 /** What each cause means to a runtime. A reason that is missing here does not compile. */
 const table: Record<Reason, number> = {
   unreachable: 11,
+  untrusted: 11,
   timeout: 11,
   busy: 11,
   'bad-answer': 11,
