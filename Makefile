@@ -70,6 +70,8 @@ bench: setup build ## what it costs: start-up, requests, latency
 
 install: ## install on this host, or below DESTDIR; builds only if nothing is built
 	@test -x $(DIST)/infoblox-cni || $(MAKE) build
+	@version=$$($(DIST)/infoblox-cni --version 2>/dev/null) || version='a build that does not run on this machine'; \
+	  echo "install: $$version, from $(DIST)"
 	@DESTDIR='$(DESTDIR)' DIST='$(DIST)' BINDIR='$(BINDIR)' CNI_BIN_DIR='$(CNI_BIN_DIR)' RKT_PLUGIN_DIR='$(RKT_PLUGIN_DIR)' \
 	  SYSTEMD_DIR='$(SYSTEMD_DIR)' CONFIG_DIR='$(CONFIG_DIR)' sh deploy/install.sh install
 

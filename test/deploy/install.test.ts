@@ -81,6 +81,16 @@ describe('make install', () => {
     expect(realpathSync(at('usr/local/bin/infoblox-cni-daemon'))).toBe(realpathSync(at('usr/local/bin/infoblox-cni')));
   });
 
+  it.each([
+    ['#!/bin/sh\necho "infoblox-cni 1.2.3 (abc123)"\n', 'install: infoblox-cni 1.2.3 (abc123), from '],
+    ['\x7fELF of another machine', 'install: a build that does not run on this machine, from '],
+  ])('says first what it installs: %j', (program, line) => {
+    writeFileSync(join(work, 'dist/infoblox-cni'), program);
+    const run = make('install');
+    expectDone(run);
+    expect(run.stdout.split('\n')[0]).toBe(`${line}${join(work, 'dist')}`);
+  });
+
   it('makes the plugin a regular file of its own directory that costs no space', () => {
     expectDone(make('install'));
     expect(lstatSync(at('opt/cni/bin/infoblox')).isFile()).toBe(true);
