@@ -185,7 +185,7 @@ describe('--ssl-verify', () => {
     try {
       await daemon.says('the grid does not serve us');
       const trouble = daemon.lines.find(({ message }) => message.includes('does not serve us'));
-      expect(trouble).toMatchObject({ level: 'error', reason: 'unreachable' });
+      expect(trouble).toMatchObject({ level: 'error', reason: 'untrusted' });
       expect(trouble?.cure).toContain('--ssl-verify');
     } finally {
       await daemon.stop();
