@@ -212,7 +212,7 @@ export class Ipam {
       maybeOnGrid = usable !== undefined || doomed.length > 0;
       const reservation = usable
         ? { address: usable.ipv4addr, suspect: found.length > 1 }
-        : await takeAddress(this.#parts, { row, network, request, doomed }, signal);
+        : await takeAddress(this.#parts, { row, network, request, doomed, ...former(before, network) }, signal);
       maybeOnGrid = true;
       const suspectUntil = reservation.suspect ? releases.certainFrom() : row.suspectUntil;
       const dueAt = row.doomedUntil ?? (suspectUntil === null ? null : releases.nextLook(suspectUntil));
@@ -265,4 +265,10 @@ export class Ipam {
       cure: 'try again in a minute',
     });
   }
+}
+
+/** What the attachment held, if it can be given again. */
+function former(before: Row | undefined, network: ReadyNetwork): { former?: string } {
+  if (before?.state !== 'held' || before.address === null || before.view !== network.view) return {};
+  return fits(before.address, network, undefined) ? { former: before.address } : {};
 }

@@ -7,6 +7,7 @@ import { asOpen, GridError, hasReason } from './errors.ts';
 import { gatewayName } from './grid.ts';
 import { attachmentIn, gatewayComment } from './identity.ts';
 import type { AddRequest, IpamParts } from './ipam.ts';
+import type { Cidr } from './ipv4.ts';
 import { asGridText } from './labels.ts';
 import type { ReadyNetwork } from './networks.ts';
 import { refuseOutside } from './requested.ts';
@@ -18,22 +19,25 @@ export interface Want {
   readonly row: Row;
   readonly network: ReadyNetwork;
   readonly request: AddRequest;
+  /** What the attachment held before the grid lost it: it may live on it. */
+  readonly former?: string;
   /** Addresses that are not to be taken for the answer, though they carry the identity. */
   readonly doomed: readonly string[];
 }
 
 /**
- * Takes the requested address, or the next free one.
+ * Takes the requested address, or the former one if it is free, or the next free one.
  * @throws GridError; its outcome is not `none` if the grid may hold something of this attachment
  */
 export async function takeAddress(parts: IpamParts, want: Want, signal: AbortSignal): Promise<Reservation> {
-  if (want.request.requested !== undefined) await refuseTaken(parts, want, want.request.requested, signal);
+  const { requested } = want.request;
+  if (requested !== undefined) await refuseTaken(parts, want, requested, signal);
   let suspect = false;
   let taken: Reservation | undefined;
   try {
     do {
       taken = undefined;
-      taken = await reserve(parts, want, signal);
+      taken = await reserve(parts, want, requested ?? want.former ?? want.network.cidr, signal);
       suspect ||= taken.suspect;
     } while (await handBack(parts, want, taken, signal));
     return { ...taken, suspect };
@@ -55,29 +59,30 @@ async function refuseTaken(parts: IpamParts, want: Want, requested: string, sign
   await parts.reservations.refuseUsed(requested, network, signal);
 }
 
-async function reserve(parts: IpamParts, want: Want, signal: AbortSignal): Promise<Reservation> {
+async function reserve(parts: IpamParts, want: Want, wanted: string | Cidr, signal: AbortSignal): Promise<Reservation> {
   const { networks, reservations, labels, exhaustion } = parts;
   const { attachment, policy, requested, workload } = want.request;
   const name = asGridText(workload) || asGridText(attachment.containerId);
-  const wanted = (network: ReadyNetwork) => ({
+  const ask = (network: ReadyNetwork) => ({
     identity: want.row.identity,
     view: network.view,
-    wanted: requested ?? network.cidr,
+    wanted: typeof wanted === 'string' ? wanted : network.cidr,
     name,
     doomed: want.doomed,
     labels: () => labels.forAttachment(attachment, name),
   });
   try {
-    return await reservations.reserve(wanted(want.network), signal);
+    return await reservations.reserve(ask(want.network), signal);
   } catch (error) {
-    if (hasReason(error, 'conflict') && requested !== undefined && error.outcome === 'none') {
-      throw await reservations.takenBy(requested, want.network, signal);
+    if (hasReason(error, 'conflict') && error.outcome === 'none') {
+      if (requested !== undefined) throw await reservations.takenBy(requested, want.network, signal);
+      if (typeof wanted === 'string') return reserve(parts, want, want.network.cidr, signal);
     }
     if (hasReason(error, 'no-free-address')) throw await exhaustion.found(want.network, error, signal);
     if (!hasReason(error, 'missing') || error.outcome !== 'none') throw error;
     // The network, remembered from an earlier container, has been removed: make sure of it once more.
     networks.forget(policy);
-    return reservations.reserve(wanted(await networks.ensure(policy, signal)), signal);
+    return reservations.reserve(ask(await networks.ensure(policy, signal)), signal);
   }
 }
 

@@ -20,6 +20,7 @@ export class Ledger {
   readonly #live = new Map<string, string>();
   /** Attachments whose last ADD or DEL got no answer: they may hold an address, until a later call decides. */
   readonly #unsure = new Set<string>();
+  readonly #robbed = new Set<string>();
   readonly #strangers = new Map<string, string>();
   readonly #broken: string[] = [];
 
@@ -39,7 +40,7 @@ export class Ledger {
       this.#broken.push(`(a) ${address} was told to ${identity} while ${other} lives on it`);
     }
     const before = this.#live.get(identity);
-    if (before !== undefined && before !== address) {
+    if (before !== undefined && before !== address && !this.#robbed.delete(identity)) {
       this.#broken.push(`(b) ${identity} lives on ${before} and was told ${address} by a repeated ADD`);
     }
     this.#live.set(identity, address);
@@ -60,6 +61,11 @@ export class Ledger {
   leaving(identity: string): void {
     this.#live.delete(identity);
     this.#unsure.add(identity);
+  }
+
+  /** Somebody has removed its reservation by hand: until it is reserved again, (b) is out of our hands. (a) is not. */
+  robbed(identity: string): void {
+    this.#robbed.add(identity);
   }
 
   /** A DEL has succeeded, or a release note was left. */
@@ -86,7 +92,7 @@ export class Ledger {
   brokenNow(): string[] {
     const held = new Set(this.#grid.fixedAddresses().map((object) => `${object.ipv4addr} ${object.comment}`));
     const lost = this.live
-      .filter(({ identity, address }) => !held.has(`${address} ${identity}`))
+      .filter(({ identity, address }) => !held.has(`${address} ${identity}`) && !this.#robbed.has(identity))
       .map(({ identity, address }) => `(b) ${address} was told to ${identity} and is not reserved for it`);
     return [...this.#broken, ...lost, ...this.#touchedStrangers()];
   }
