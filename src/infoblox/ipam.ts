@@ -210,9 +210,9 @@ export class Ipam {
         store.put(row);
       }
       maybeOnGrid = usable !== undefined || doomed.length > 0;
-      const reservation = usable
-        ? { address: usable.ipv4addr, suspect: found.length > 1 }
-        : await takeAddress(this.#parts, { row, network, request, doomed, ...former(before, network) }, signal);
+      const there = usable && { ref: usable._ref, address: usable.ipv4addr, suspect: found.length > 1 };
+      const want = { row, network, request, doomed, there, former: former(before, network) };
+      const reservation = await takeAddress(this.#parts, want, signal);
       maybeOnGrid = true;
       const suspectUntil = reservation.suspect ? releases.certainFrom() : row.suspectUntil;
       const dueAt = row.doomedUntil ?? (suspectUntil === null ? null : releases.nextLook(suspectUntil));
@@ -236,9 +236,11 @@ export class Ipam {
     const { store, networks, reservations, releases, namespaces } = this.#parts;
     const { policy, requested, attachment } = request;
     const found = await reservations.find(row.identity, row.view, signal);
-    const other = releases.isDoomed(row) ? undefined : found[0];
-    const address = (found.find((candidate) => candidate.ipv4addr === row.address) ?? other)?.ipv4addr;
-    if (address === undefined) return undefined;
+    const others = releases.isDoomed(row) ? [] : found.map(({ ipv4addr }) => ipv4addr);
+    const address = found.some(({ ipv4addr }) => ipv4addr === row.address)
+      ? row.address
+      : others.find((other) => store.holder(row.view, other, row.identity) === undefined);
+    if (address === undefined || address === null) return undefined;
     // Judged before the network is made sure of: a refusal makes nothing.
     const network =
       row.view === policy.view && mayFit(address, policy, requested)
@@ -268,7 +270,7 @@ export class Ipam {
 }
 
 /** What the attachment held, if it can be given again. */
-function former(before: Row | undefined, network: ReadyNetwork): { former?: string } {
-  if (before?.state !== 'held' || before.address === null || before.view !== network.view) return {};
-  return fits(before.address, network, undefined) ? { former: before.address } : {};
+function former(before: Row | undefined, network: ReadyNetwork): string | undefined {
+  if (before?.state !== 'held' || before.address === null || before.view !== network.view) return undefined;
+  return fits(before.address, network, undefined) ? before.address : undefined;
 }

@@ -20,27 +20,29 @@ export interface Want {
   readonly network: ReadyNetwork;
   readonly request: AddRequest;
   /** What the attachment held before the grid lost it: it may live on it. */
-  readonly former?: string;
+  readonly former: string | undefined;
+  /** What an earlier ADD of the attachment has taken, and nobody was told. */
+  readonly there: Reservation | undefined;
   /** Addresses that are not to be taken for the answer, though they carry the identity. */
   readonly doomed: readonly string[];
 }
 
 /**
- * Takes the requested address, or the former one if it is free, or the next free one.
+ * What is there; else the requested address, or the former one if it is free, or the next free one.
  * @throws GridError; its outcome is not `none` if the grid may hold something of this attachment
  */
 export async function takeAddress(parts: IpamParts, want: Want, signal: AbortSignal): Promise<Reservation> {
   const { requested } = want.request;
-  if (requested !== undefined) await refuseTaken(parts, want, requested, signal);
+  if (requested !== undefined && want.there === undefined) await refuseTaken(parts, want, requested, signal);
   let suspect = false;
-  let taken: Reservation | undefined;
+  let taken = want.there;
   try {
-    do {
-      taken = undefined;
-      taken = await reserve(parts, want, requested ?? want.former ?? want.network.cidr, signal);
+    for (;;) {
+      taken ??= await reserve(parts, want, requested ?? want.former ?? want.network.cidr, signal);
       suspect ||= taken.suspect;
-    } while (await handBack(parts, want, taken, signal));
-    return { ...taken, suspect };
+      if (!(await handBack(parts, want, taken, signal))) return { ...taken, suspect };
+      taken = undefined;
+    }
   } catch (error) {
     throw suspect || taken !== undefined ? asOpen(error) : error;
   }

@@ -55,6 +55,21 @@ export const scenarios: readonly Scenario[] = [
     afterwards: ({ caller }) => caller.add('c1'),
   },
   {
+    name: 'an ADD that is handed what another container lives on, tried again',
+    prepare: async (world) => {
+      await addAll(world, 'c0', 'c1');
+      const { grid, ledger } = world;
+      const lost = ledger.reservations().find(({ comment }) => comment?.includes(' container=c0 '));
+      grid.remove(lost?._ref ?? '');
+      ledger.robbed(lost?.comment ?? '');
+    },
+    act: ({ caller }) => caller.add('c2'),
+    afterwards: async ({ caller }) => {
+      const outcome = await caller.add('c2');
+      return outcome === 'ok' ? caller.add('c3') : outcome;
+    },
+  },
+  {
     name: 'a DEL, whose plugin leaves a note',
     prepare: (world) => addAll(world, 'c0', 'c1'),
     act: ({ caller }) => caller.del('c1'),
