@@ -1,6 +1,8 @@
 /**
  * Who is logged in where. WAPI: a request with Basic credentials logs in and returns the cookie `ibapauth`; with it, a
- * request is no login. Both are sent, so that an expired cookie costs nothing but a login.
+ * request is no login. After a pause, in which the cookie may have expired, one request carries both, so that this costs
+ * nothing but a login. All others carry the cookie alone: a password that has changed on the grid meanwhile is tried by
+ * one request, not by all that are under way.
  */
 import { abortable } from './abortable.ts';
 import type { Credentials } from './credentials.ts';
@@ -10,18 +12,25 @@ import type { TransportAnswer } from './transport.ts';
 /** Sends the request with these headers. */
 export type Send = (headers: Record<string, string>) => Promise<TransportAnswer>;
 
+/** Milliseconds without a request after which the cookie may have expired (WAPI: the time-out is 10 minutes as a rule). */
+const idle = 60_000;
+
 interface Login {
   /** Empty if the grid gave none. */
   cookie: string;
+  usedAt: number;
 }
 
 export class Logins {
   readonly #credentials: Credentials;
   readonly #logins = new Map<string, Login>();
+  readonly #now: () => number;
   readonly #pioneers = new Map<string, Promise<void>>();
 
-  constructor(credentials: Credentials) {
+  /** @param now milliseconds, monotonic */
+  constructor(credentials: Credentials, now: () => number = () => performance.now()) {
     this.#credentials = credentials;
+    this.#now = now;
   }
 
   /** Hosts that we are logged in at. */
@@ -38,11 +47,11 @@ export class Logins {
   async exchange(host: string, send: Send, signal: AbortSignal): Promise<TransportAnswer> {
     for (;;) {
       const login = this.#logins.get(host);
-      if (login !== undefined) {
+      if (login !== undefined && (login.cookie === '' || this.#now() - login.usedAt < idle)) {
         const answer = await this.#sendAs(login, send);
         if (answer.status === 403 && login.cookie !== '') {
           // It is about this request, unless the cookie is at fault: one try without it tells.
-          const anew: Login = { cookie: '' };
+          const anew: Login = { cookie: '', usedAt: this.#now() };
           const second = await this.#sendAs(anew, send);
           if (isLetIn(second)) this.#logins.set(host, anew);
           if (second.status !== 401) return second;
@@ -65,7 +74,13 @@ export class Logins {
     this.#pioneers.set(host, promise);
     try {
       const { header, password } = this.#credentials.authorization();
-      const answer = await send({ authorization: header });
+      const cookie = this.#logins.get(host)?.cookie;
+      let answer = await send({ authorization: header, ...(cookie === undefined ? {} : { cookie }) });
+      // The cookie may be at fault: once more without it.
+      if (cookie !== undefined && (answer.status === 401 || answer.status === 403)) {
+        this.#logins.delete(host);
+        answer = await send({ authorization: header });
+      }
       if (answer.status === 401 || (answer.status === 403 && !this.#credentials.hasWorked(password))) {
         const error = refusal(host, answer.status);
         this.#credentials.refused(password, error);
@@ -73,7 +88,7 @@ export class Logins {
       }
       if (isLetIn(answer)) {
         this.#credentials.accepted(password);
-        this.#logins.set(host, { cookie: cookieOf(answer) ?? '' });
+        this.#logins.set(host, { cookie: cookieOf(answer) ?? cookie ?? '', usedAt: this.#now() });
       }
       resolve();
       return answer;
@@ -92,8 +107,9 @@ export class Logins {
   async #sendAs(login: Login, send: Send): Promise<TransportAnswer> {
     const { header } = this.#credentials.authorization();
     const { cookie } = login;
-    const answer = await send({ authorization: header, ...(cookie === '' ? {} : { cookie }) });
+    const answer = await send(cookie === '' ? { authorization: header } : { cookie });
     login.cookie = cookieOf(answer) ?? cookie;
+    login.usedAt = this.#now();
     return answer;
   }
 }

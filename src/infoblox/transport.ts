@@ -152,7 +152,11 @@ function notSent(
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
     return { reason: 'untrusted', text: message, cure: 'set --grid-host to a name that the certificate carries' };
   }
-  if (/^(DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_|CERT_)/.test(code)) {
+  if (/^CERT_(HAS_EXPIRED|NOT_YET_VALID)$/.test(code)) {
+    const cure = 'renew the certificate on the grid, or set the clock of this host';
+    return { reason: 'untrusted', text: `its certificate is not accepted (${message})`, cure };
+  }
+  if (/^(DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|CERT_|INVALID_|PATH_LENGTH_|HOSTNAME_MISMATCH)/.test(code)) {
     return {
       reason: 'untrusted',
       // Without Node's advice on its own command line, which the operator does not have.

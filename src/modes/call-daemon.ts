@@ -130,5 +130,12 @@ function connectError(error: Error, file: string): NoAnswer {
       'Start it: systemctl start infoblox-cni-daemon. Its --socket-dir and --driver-name must match "socket-dir" and "type" in the network configuration.',
     );
   }
+  if (code === 'EINVAL') {
+    return new NoAnswer(
+      CniCode.tryAgain,
+      `the path of the daemon's socket is longer than the system allows: ${file}`,
+      'Use a shorter "socket-dir" or "type" in the network configuration, and the same --socket-dir and --driver-name of the daemon.',
+    );
+  }
   return new NoAnswer(CniCode.tryAgain, `cannot reach infoblox-cni-daemon at ${file} (${code})`, restartCure);
 }

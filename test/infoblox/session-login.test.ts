@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Headers, MockAgent } from 'undici';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { Credentials } from '../../src/infoblox/credentials.ts';
+import { Logins } from '../../src/infoblox/logins.ts';
 import type { Session } from '../../src/infoblox/session.ts';
 import { parseFlags } from '../../src/modes/daemon/flags.ts';
 import { readOptions } from '../../src/modes/daemon/options.ts';
@@ -50,7 +52,7 @@ test('at most 8 requests are in flight, however many callers there are', async (
   expect(grid.connections).toBeLessThanOrEqual(8);
 });
 
-test('the first request carries Basic, the later ones Basic and the cookie as the grid wrote it', async () => {
+test('the first request carries Basic, the later ones the cookie as the grid wrote it', async () => {
   const agent = new MockAgent();
   agent.disableNetConnect();
   const sent: Headers[] = [];
@@ -71,7 +73,7 @@ test('the first request carries Basic, the later ones Basic and the cookie as th
   await ask(wapi);
   await ask(wapi);
   const basic = `Basic ${Buffer.from('admin:infoblox').toString('base64')}`;
-  expect(sent.map((headers) => headers.get('authorization'))).toEqual([basic, basic]);
+  expect(sent.map((headers) => headers.get('authorization'))).toEqual([basic, null]);
   expect(sent.map((headers) => headers.get('cookie'))).toEqual([null, cookie]);
   await agent.close();
 });
@@ -191,6 +193,24 @@ test('a password that changes while a session lasts is looked at by the grid whe
   expect(grid.logins).toBe(2);
 });
 
+test('after a pause one request carries Basic and the cookie, so that an expired session costs nothing but a login', async () => {
+  let now = 0;
+  const logins = new Logins(new Credentials('admin', () => 'infoblox'), () => now);
+  const answers = new Map([['first', 'ibapauth="one"']]);
+  const sent: string[] = [];
+  const send = (name: string) => async (headers: Record<string, string>) => {
+    sent.push(`${name}: ${Object.keys(headers).join(' and ')}`);
+    return { status: 200, body: '{}', setCookie: [answers.get(name) ?? []].flat() };
+  };
+  const ask = (name: string) => logins.exchange('grid.example', send(name), inTime());
+  await ask('first');
+  now += 59_999;
+  await ask('second');
+  now += 60_000;
+  await Promise.all([ask('third'), ask('fourth')]);
+  expect(sent).toEqual(['first: authorization', 'second: cookie', 'third: authorization and cookie', 'fourth: cookie']);
+});
+
 test('a password changed at the grid is asked for once, and its rotation is survived', async () => {
   let password = 'infoblox';
   const wapi = session({ readPassword: () => password });
@@ -199,8 +219,9 @@ test('a password changed at the grid is asked for once, and its rotation is surv
   grid.expireSessions();
   grid.clearLog();
   await Promise.all(Array.from({ length: 8 }, () => failureOf(ask(wapi))));
-  // Each may have met the end of the session; only one of them has shown the old password without a cookie.
   expect(await failureOf(ask(wapi))).toMatchObject({ reason: 'credentials' });
+  // Each may have met the end of the session; only one of them has shown the old password.
+  expect(grid.wrongPasswords).toBe(1);
   const refused = grid.requests.length;
   expect(refused).toBeLessThanOrEqual(9);
   password = 'rotated';

@@ -114,7 +114,7 @@ describe('an address whose reservation was deleted by hand, or lost with a grid 
 
   test('is not taken for another’s because a late create of that one has landed on it', async () => {
     const [first, second] = [await host.add('c1'), await host.add('c2')];
-    const comment = grid.fixedAddresses().find(({ ipv4addr }) => ipv4addr === second)?.comment;
+    const comment = grid.fixedAddresses().find(({ ipv4addr }) => ipv4addr === second)?.comment ?? '';
     lose(first);
     lose(second);
     grid.add('fixedaddress', { ipv4addr: first, match_client: 'RESERVED', mac: '00:00:00:00:00:00', comment });

@@ -56,6 +56,7 @@ export interface Grid {
   /** TLS connections accepted. */
   readonly connections: number;
   readonly logins: number;
+  readonly wrongPasswords: number;
   /** The most requests that were in work at once. */
   readonly inFlightMax: number;
   clearLog(): void;
@@ -145,6 +146,10 @@ class SimulatedGrid extends GridContents implements Grid {
     return this.#sessions.logins;
   }
 
+  get wrongPasswords(): number {
+    return this.#sessions.wrongPasswords;
+  }
+
   get password(): string {
     return this.#sessions.password;
   }
@@ -169,6 +174,7 @@ class SimulatedGrid extends GridContents implements Grid {
     this.requests.length = 0;
     this.inFlightMax = this.#inFlight;
     this.#sessions.logins = 0;
+    this.#sessions.wrongPasswords = 0;
     this.#connectionsBefore = this.#server.accepted;
   }
 

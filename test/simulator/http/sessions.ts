@@ -21,6 +21,8 @@ export class Sessions {
   readonly #idleSeconds: number;
   password: string;
   logins = 0;
+  /** What a grid that locks accounts counts. */
+  wrongPasswords = 0;
 
   constructor(username: string, password: string, idleSeconds: number) {
     this.#username = username;
@@ -43,7 +45,11 @@ export class Sessions {
       }
       this.#sessions.delete(signature);
     }
-    if (!this.#isBasicRight(headers.authorization)) return undefined;
+    if (headers.authorization === undefined) return undefined;
+    if (!this.#isBasicRight(headers.authorization)) {
+      this.wrongPasswords++;
+      return undefined;
+    }
     this.logins++;
     const fresh = { createdAt: now, usedAt: now };
     const id = randomBytes(20).toString('hex');
@@ -60,7 +66,7 @@ export class Sessions {
     this.#sessions.clear();
   }
 
-  #isBasicRight(authorization = ''): boolean {
+  #isBasicRight(authorization: string): boolean {
     const given = Buffer.from(/^Basic (\S+)$/i.exec(authorization)?.[1] ?? '', 'base64');
     const right = Buffer.from(`${this.#username}:${this.password}`);
     return given.length === right.length && timingSafeEqual(given, right);
