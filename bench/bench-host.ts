@@ -70,7 +70,7 @@ export class BenchHost {
   }
 
   /** What the plugin would ask, asked by this process: the daemon's own part. */
-  call(command: CniCommand, containerId: string, more: Record<string, unknown> = {}): Promise<void> {
+  async call(command: CniCommand, containerId: string, more: Record<string, unknown> = {}): Promise<unknown> {
     const socket = socketFile(join(this.directory, 'run'), 'infoblox');
     const config = this.config(more);
     const call = {
@@ -82,7 +82,11 @@ export class BenchHost {
       args: '',
       config,
     };
-    return callDaemon(socket, command, call, limits[command], () => undefined);
+    let answer: unknown;
+    await callDaemon(socket, command, call, limits[command], (result) => {
+      answer = result;
+    });
+    return answer;
   }
 
   /** Waits until the daemon says that it can serve. @returns milliseconds since `begin` until it gave any answer at all */

@@ -75,8 +75,10 @@ function attempt(
       } catch (error) {
         return fail(error);
       }
-      // The caller has its result, whatever becomes of the daemon now.
-      socket.end(takenFrame, () => resolve());
+      // Written at once, without a turn of the event loop: the process may end now. The caller has its result, whatever
+      // becomes of the daemon.
+      socket.end(takenFrame);
+      resolve();
     });
     socket.on('error', (error) => fail(connectError(error, file)));
     socket.on('close', () => {
