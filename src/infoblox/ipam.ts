@@ -3,35 +3,24 @@
  * a caller was given stays reserved until it is released; what nobody holds goes back to the grid, now or later.
  */
 import { GridError } from './errors.ts';
-import type { Exhaustion } from './exhaustion.ts';
 import { Flights } from './flights.ts';
 import { checkHolding } from './holding-check.ts';
 import { type Attachment, networkOf } from './identity.ts';
 import type { Cidr } from './ipv4.ts';
-import type { Labels } from './labels.ts';
 import type { Namespaces } from './namespaces.ts';
-import type { Networks, ReadyNetwork } from './networks.ts';
+import type { ReadyNetwork } from './networks.ts';
 import type { Origins } from './origins.ts';
-import type { NetworkPolicy } from './policy.ts';
-import type { Release, Releases } from './releases.ts';
+import type { Release } from './releases.ts';
 import { fits, mayFit, refuseHopeless } from './requested.ts';
-import type { Reservations } from './reservations.ts';
-import type { Row, Store } from './store.ts';
-import { takeAddress } from './taking.ts';
-import type { Turns } from './turns.ts';
+import type { Row } from './store.ts';
+import { type AddressRequest, type TakingParts, takeAddress } from './taking.ts';
 
 /** Milliseconds to give back at once what nobody took delivery of. */
 const giveBackTimeout = 5_000;
 
-export interface AddRequest {
-  readonly attachment: Attachment;
-  readonly policy: NetworkPolicy;
-  /** This address and no other. */
-  readonly requested?: string;
+export interface AddRequest extends AddressRequest {
   /** Path of the container's network namespace. */
   readonly netns: string;
-  /** What people call the container: a label. */
-  readonly workload: string;
 }
 
 export interface Allocation {
@@ -49,22 +38,12 @@ interface Given {
   readonly created: boolean;
 }
 
-export interface IpamParts {
-  readonly networks: Networks;
-  readonly reservations: Reservations;
-  readonly exhaustion: Exhaustion;
-  readonly labels: Labels;
-  readonly store: Store;
-  readonly turns: Turns;
+export interface IpamParts extends TakingParts {
   readonly namespaces: Namespaces;
   readonly origins: Origins;
-  readonly releases: Releases;
   /** Told when something has become due. */
   readonly onDue: () => void;
-  readonly log: {
-    info(message: string, details?: Record<string, unknown>): void;
-    warn(message: string, details?: Record<string, unknown>): void;
-  };
+  readonly log: TakingParts['log'] & { info(message: string, details?: Record<string, unknown>): void };
 }
 
 export class Ipam {

@@ -4,21 +4,44 @@
  * reserved for its holder again, and the next one is taken.
  */
 import { asOpen, GridError, hasReason } from './errors.ts';
+import type { Exhaustion } from './exhaustion.ts';
 import { gatewayName } from './grid.ts';
-import { attachmentIn, gatewayComment } from './identity.ts';
-import type { AddRequest, IpamParts } from './ipam.ts';
+import { type Attachment, attachmentIn, gatewayComment } from './identity.ts';
 import type { Cidr } from './ipv4.ts';
-import { asGridText } from './labels.ts';
-import type { ReadyNetwork } from './networks.ts';
+import { asGridText, type Labels } from './labels.ts';
+import type { Networks, ReadyNetwork } from './networks.ts';
+import type { NetworkPolicy } from './policy.ts';
+import type { Releases } from './releases.ts';
 import { refuseOutside } from './requested.ts';
-import { type Heir, type Reservation, takenError } from './reservations.ts';
-import type { Row } from './store.ts';
+import { type Heir, type Reservation, type Reservations, takenError } from './reservations.ts';
+import type { Row, Store } from './store.ts';
+import type { Turns } from './turns.ts';
+
+export interface AddressRequest {
+  readonly attachment: Attachment;
+  readonly policy: NetworkPolicy;
+  /** This address and no other. */
+  readonly requested?: string;
+  /** What people call the container: a label. */
+  readonly workload: string;
+}
+
+export interface TakingParts {
+  readonly networks: Networks;
+  readonly reservations: Reservations;
+  readonly exhaustion: Exhaustion;
+  readonly labels: Labels;
+  readonly store: Store;
+  readonly turns: Turns;
+  readonly releases: Releases;
+  readonly log: { warn(message: string, details?: Record<string, unknown>): void };
+}
 
 export interface Want {
   /** The attachment's intent, which stands in the state. */
   readonly row: Row;
   readonly network: ReadyNetwork;
-  readonly request: AddRequest;
+  readonly request: AddressRequest;
   /** What the attachment held before the grid lost it: it may live on it. */
   readonly former: string | undefined;
   /** What an earlier ADD of the attachment has taken, and nobody was told. */
@@ -31,7 +54,7 @@ export interface Want {
  * What is there; else the requested address, or the former one if it is free, or the next free one.
  * @throws GridError; its outcome is not `none` if the grid may hold something of this attachment
  */
-export async function takeAddress(parts: IpamParts, want: Want, signal: AbortSignal): Promise<Reservation> {
+export async function takeAddress(parts: TakingParts, want: Want, signal: AbortSignal): Promise<Reservation> {
   const { requested } = want.request;
   if (requested !== undefined && want.there === undefined) await refuseTaken(parts, want, requested, signal);
   let suspect = false;
@@ -48,7 +71,7 @@ export async function takeAddress(parts: IpamParts, want: Want, signal: AbortSig
   }
 }
 
-async function refuseTaken(parts: IpamParts, want: Want, requested: string, signal: AbortSignal): Promise<void> {
+async function refuseTaken(parts: TakingParts, want: Want, requested: string, signal: AbortSignal): Promise<void> {
   const { row, network, doomed } = want;
   if (doomed.includes(requested)) {
     throw new GridError('busy', `an earlier release of ${requested} is not settled yet`, {
@@ -61,7 +84,12 @@ async function refuseTaken(parts: IpamParts, want: Want, requested: string, sign
   await parts.reservations.refuseUsed(requested, network, signal);
 }
 
-async function reserve(parts: IpamParts, want: Want, wanted: string | Cidr, signal: AbortSignal): Promise<Reservation> {
+async function reserve(
+  parts: TakingParts,
+  want: Want,
+  wanted: string | Cidr,
+  signal: AbortSignal,
+): Promise<Reservation> {
   const { networks, reservations, labels, exhaustion } = parts;
   const { attachment, policy, requested, workload } = want.request;
   const name = asGridText(workload) || asGridText(attachment.containerId);
@@ -89,7 +117,7 @@ async function reserve(parts: IpamParts, want: Want, wanted: string | Cidr, sign
 }
 
 /** @returns whether what was taken was somebody's, and is again */
-async function handBack(parts: IpamParts, want: Want, taken: Reservation, signal: AbortSignal): Promise<boolean> {
+async function handBack(parts: TakingParts, want: Want, taken: Reservation, signal: AbortSignal): Promise<boolean> {
   const { store, turns, releases, labels, log } = parts;
   const { row, network, request } = want;
   const { address } = taken;
