@@ -12,6 +12,7 @@ import type { ReadyNetwork } from './networks.ts';
 import type { Origins } from './origins.ts';
 import type { Release } from './releases.ts';
 import { fits, mayFit, refuseHopeless } from './requested.ts';
+import { type RestorationParts, restore } from './restoration.ts';
 import type { Row } from './store.ts';
 import { type AddressRequest, type TakingParts, takeAddress } from './taking.ts';
 
@@ -41,9 +42,7 @@ interface Given {
 export interface IpamParts extends TakingParts {
   readonly namespaces: Namespaces;
   readonly origins: Origins;
-  /** Told when something has become due. */
-  readonly onDue: () => void;
-  readonly log: TakingParts['log'] & { info(message: string, details?: Record<string, unknown>): void };
+  readonly log: RestorationParts['log'] & { info(message: string, details?: Record<string, unknown>): void };
 }
 
 export class Ipam {
@@ -92,7 +91,7 @@ export class Ipam {
    * Takes the attachment's address back. Returns when that is done or durably owed; nothing to release is success.
    * @param view where to look if this daemon does not know the attachment
    * @param signal the time to try the grid at once
-   * @throws GridError `state` if the release could be neither done nor remembered
+   * @throws GridError `state` if the release could not be remembered, be it done or not
    */
   async release(attachment: Attachment, view: string, signal: AbortSignal): Promise<Release> {
     const identity = this.#parts.origins.identityOf(attachment);
@@ -101,7 +100,10 @@ export class Ipam {
     return this.#parts.turns.run(identity, async () => {
       this.#flights.forget(identity);
       const row = this.#parts.store.get(identity) ?? this.#parts.releases.newRow(identity, attachment.network, view);
-      return this.#parts.releases.releaseOrOwe(row, signal);
+      const release = await this.#parts.releases.releaseOrOwe(row, signal);
+      // The next daemon would take the row for a container that lives; a release note of the plugin will correct it.
+      if (release.unrecorded !== undefined) throw release.unrecorded;
+      return release;
     });
   }
 
@@ -219,6 +221,7 @@ export class Ipam {
     const address = found.some(({ ipv4addr }) => ipv4addr === row.address)
       ? row.address
       : others.find((other) => store.holder(row.view, other, row.identity) === undefined);
+    if (found.length === 0) return this.#restore(row, request, signal);
     if (address === undefined || address === null) return undefined;
     // Judged before the network is made sure of: a refusal makes nothing.
     const network =
@@ -236,6 +239,27 @@ export class Ipam {
     const same = row.netns === seen.netns && row.netnsId === seen.netnsId && row.bootId === seen.bootId;
     if (!same || row.address !== address) store.put({ ...row, address, ...seen });
     return { address, network, created: false };
+  }
+
+  /**
+   * Reserves what the attachment lives on and the grid has lost. Its row stays, so that nobody else is given it meanwhile.
+   * @returns undefined if the grid does not take it again, or if it is not what is asked for
+   */
+  async #restore(row: Row, { policy, requested, netns }: AddRequest, signal: AbortSignal): Promise<Given | undefined> {
+    const { store, networks, namespaces, onDue } = this.#parts;
+    const { address } = row;
+    if (address === null || row.view !== policy.view || !mayFit(address, policy, requested)) return undefined;
+    for (let tries = 0; ; tries += 1) {
+      const network = await networks.ensure(policy, signal);
+      if (!fits(address, network, requested)) return undefined;
+      const refusal = await restore(this.#parts, row, address, signal).finally(onDue);
+      if (refusal === undefined) {
+        store.put({ ...(store.get(row.identity) ?? row), ...namespaces.witness(netns) });
+        return { address, network, created: false };
+      }
+      if (refusal.reason !== 'missing' || tries > 0) return undefined;
+      networks.forget(policy);
+    }
   }
 
   /** Another view than the one in which something may still be held: that has to be given back first. */

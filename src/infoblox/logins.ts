@@ -47,7 +47,10 @@ export class Logins {
   async exchange(host: string, send: Send, signal: AbortSignal): Promise<TransportAnswer> {
     for (;;) {
       const login = this.#logins.get(host);
-      if (login !== undefined && (login.cookie === '' || this.#now() - login.usedAt < idle)) {
+      if (
+        login !== undefined &&
+        (login.cookie === '' || this.#now() - login.usedAt < idle || this.#pioneers.has(host))
+      ) {
         const answer = await this.#sendAs(login, send);
         if (answer.status === 403 && login.cookie !== '') {
           // It is about this request, unless the cookie is at fault: one try without it tells.

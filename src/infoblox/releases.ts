@@ -29,6 +29,8 @@ export interface Release {
   readonly owed: boolean;
   /** What has gone back, or as far as it is known will; none if nothing was held. */
   readonly addresses: readonly string[];
+  /** Done, but the state could not be told: it has the attachment as held until it can be written. */
+  readonly unrecorded?: GridError;
 }
 
 interface Cleared {
@@ -75,7 +77,9 @@ export class Releases {
       return await this.settle({ ...row, state: 'owed' }, signal);
     } catch (error) {
       // Only the row could not be removed; it names nothing on the grid any more.
-      if (hasReason(error, 'state') && !this.isSuspect(row)) return { ...asOwed(row), owed: false };
+      if (hasReason(error, 'state') && !this.isSuspect(row)) {
+        return { ...asOwed(row), owed: false, ...(unnoted === undefined ? {} : { unrecorded: unnoted }) };
+      }
       if (unnoted !== undefined) throw unnoted;
       this.warn('release owed, will be tried again', row.identity, error);
       return asOwed(row);
@@ -146,15 +150,15 @@ export class Releases {
   /**
    * Makes an object that carries the row's identity somebody else's. Until the answer is here, what the row stands for is
    * left alone as after a delete: a change that comes late could hit whoever has the address by then.
-   * @throws GridError; the object may still carry the row's identity
+   * @throws GridError; the object may still carry the row's identity. `state` if that cannot be noted
    */
   async passOn(row: Row, ref: string, heir: Heir, signal: AbortSignal): Promise<void> {
-    this.#noteDoom(row, this.certainFrom());
+    this.#parts.store.put({ ...row, doomedUntil: this.certainFrom() });
     try {
       await this.#parts.reservations.passOn(ref, heir, signal);
-      this.#noteDoom(row, null);
+      this.#noteDoom(row, row.doomedUntil);
     } catch (error) {
-      if (!(error instanceof GridError && error.outcome === 'open')) this.#noteDoom(row, null);
+      if (!(error instanceof GridError && error.outcome === 'open')) this.#noteDoom(row, row.doomedUntil);
       throw error;
     }
   }

@@ -105,6 +105,14 @@ export class Store {
     );
     this.#failure = undefined;
     this.#left.delete(row.identity);
+    try {
+      this.#removeLeft();
+    } catch {
+      // This row stands; those are tried again with the next.
+    }
+  }
+
+  #removeLeft(): void {
     for (const identity of this.#left) this.remove(identity);
   }
 
@@ -127,7 +135,8 @@ export class Store {
    * set back since, and is due too.
    */
   due(now: number, horizon: number, limit: number, except = none): Row[] {
-    const sql = 'SELECT * FROM attachment WHERE dueAt IS NOT NULL AND (dueAt <= ? OR dueAt > ?) ORDER BY dueAt';
+    const sql =
+      "SELECT * FROM attachment WHERE dueAt IS NOT NULL AND (dueAt <= ? OR dueAt > ?) ORDER BY state = 'held', dueAt";
     return this.#run(sql, (statement) => {
       const rows: Row[] = [];
       for (const found of statement.iterate(now, horizon)) {
@@ -155,6 +164,7 @@ export class Store {
 
   /** Lets upkeep look at the reservations that were given after `since`, at some time between now and `last` each. */
   lookAgain(since: number, now: number, last: number): void {
+    this.#removeLeft();
     const sql = `UPDATE attachment SET dueAt = ? + abs(random() % ?)
       WHERE state = 'held' AND address IS NOT NULL AND dueAt IS NULL AND createdAt > ?`;
     this.#run(sql, (statement) => statement.run(now, Math.max(last - now, 1), since));

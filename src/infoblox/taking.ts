@@ -34,6 +34,8 @@ export interface TakingParts {
   readonly store: Store;
   readonly turns: Turns;
   readonly releases: Releases;
+  /** Told when something has become due. */
+  readonly onDue: () => void;
   readonly log: { warn(message: string, details?: Record<string, unknown>): void };
 }
 
@@ -132,10 +134,15 @@ async function handBack(parts: TakingParts, want: Want, taken: Reservation, sign
   }
   const holder = store.holder(network.view, address, row.identity);
   if (holder === undefined) return false;
-  // With the holder's turn: a DEL that is under way leaves nothing to pass on to. No two can wait for each other's turn,
-  // since whoever waits has an intent, and who is waited for holds an address.
+  // With the holder's turn: a DEL that is under way leaves nothing to pass on to. No two can wait for each other's turn:
+  // whoever waits has an intent since before, and who is waited for held an address when the wait began.
   return turns.run(holder, async () => {
-    if (store.holder(network.view, address, row.identity) !== holder) return false;
+    const heir = store.get(holder);
+    if (heir === undefined || store.holder(network.view, address, row.identity) !== holder) return false;
+    // A change that comes late must not outlive a DEL that comes meanwhile.
+    const suspectUntil = releases.certainFrom();
+    store.put({ ...heir, suspectUntil, dueAt: releases.nextLook(suspectUntil) });
+    parts.onDue();
     const attachment = attachmentIn(holder);
     const name = attachment.containerId;
     return passOn({ comment: holder, name, labels: () => labels.forAttachment(attachment, name) });

@@ -37,6 +37,7 @@ export class Turns {
 
   /** True while an operation of this key runs or waits. */
   busy(key: string): boolean {
-    return this.#last.has(key);
+    const yielding = this.#yielding.get(key);
+    return this.#last.has(key) && (yielding === undefined || yielding.signal.aborted);
   }
 }

@@ -22,11 +22,11 @@ const newsPause = 30_000;
 const longestSleep = 30_000;
 /** Milliseconds before the grid's return during which it may have lost what it had confirmed: another master may serve now. */
 const lostSince = 3_600_000;
-/** Milliseconds between two such returns that are followed up. A first host that stays away makes one at every try. */
+/** Milliseconds between two rounds of looks. A first host that stays away makes such a return at every try. */
 const lookPause = 300_000;
 
 export interface UpkeepParts extends AdoptionParts, RestorationParts {
-  readonly log: AdoptionParts['log'] & RestorationParts['log'];
+  readonly log: AdoptionParts['log'] & { error(message: string, details?: Record<string, unknown>): void };
 }
 
 export class Upkeep {
@@ -37,7 +37,8 @@ export class Upkeep {
   #timer: NodeJS.Timeout | undefined;
   #pausedUntil = 0;
   #toldNewsAt = Number.NEGATIVE_INFINITY;
-  #lookedAt = Number.NEGATIVE_INFINITY;
+  /** When the last round of looks has begun, or the next one will. */
+  #lookAt = Number.NEGATIVE_INFINITY;
   #intentsOwed = false;
 
   constructor(parts: UpkeepParts) {
@@ -77,9 +78,11 @@ export class Upkeep {
       this.#toldNewsAt = performance.now();
       this.#guarded(() => store.hurryFailed(now()));
     }
-    if (wasAway && performance.now() - this.#lookedAt > lookPause) {
-      this.#lookedAt = performance.now();
-      this.#guarded(() => store.lookAgain(now() - lostSince, now(), releases.certainFrom()));
+    if (wasAway) {
+      const at = performance.now();
+      if (this.#lookAt <= at) this.#lookAt = Math.max(at, this.#lookAt + lookPause);
+      const wait = Math.round(this.#lookAt - at);
+      this.#guarded(() => store.lookAgain(now() - lostSince, now() + wait, releases.certainFrom() + wait));
     }
     void this.#adoption.attempt();
     this.wake();
@@ -183,7 +186,14 @@ export class Upkeep {
     const { removed, doomed, kept } = await releases.clear(row, signal, row.address ?? undefined);
     if (removed.length > 0) log.info('surplus removed', { attachment: row.identity, addresses: removed });
     if (doomed) return store.put({ ...row, attempts: 0, dueAt: row.doomedUntil });
-    if (!kept && row.address !== null) return restore(this.#parts, row, row.address, signal);
+    if (!kept && row.address !== null) {
+      const refusal = await restore(this.#parts, row, row.address, signal);
+      if (refusal === undefined) return;
+      log.error(`the grid has lost the reservation of ${row.address}, and does not take it again: ${refusal.message}`, {
+        for: row.identity,
+        cure: 'restart this container, so that it gets an address of its own',
+      });
+    }
     const next = releases.isSuspect(row)
       ? { dueAt: releases.nextLook(row.suspectUntil), suspectUntil: row.suspectUntil }
       : { dueAt: null, suspectUntil: null };

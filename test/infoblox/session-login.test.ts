@@ -211,6 +211,19 @@ test('after a pause one request carries Basic and the cookie, so that an expired
   expect(sent).toEqual(['first: authorization', 'second: cookie', 'third: authorization and cookie', 'fourth: cookie']);
 });
 
+test('a slow request after a pause does not hold up the others', async () => {
+  let now = 0;
+  const logins = new Logins(new Credentials('admin', () => 'infoblox'), () => now);
+  const answer = { status: 200, body: '{}', setCookie: ['ibapauth="one"'] };
+  await logins.exchange('grid.example', async () => answer, inTime());
+  now += 60_000;
+  const slow = Promise.withResolvers<typeof answer>();
+  const first = logins.exchange('grid.example', () => slow.promise, inTime());
+  await logins.exchange('grid.example', async () => answer, inTime());
+  slow.resolve(answer);
+  await first;
+});
+
 test('a password changed at the grid is asked for once, and its rotation is survived', async () => {
   let password = 'infoblox';
   const wapi = session({ readPassword: () => password });

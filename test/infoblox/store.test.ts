@@ -184,7 +184,7 @@ describe('rows', () => {
     expect(store.get('doomed')).toEqual(doomed);
   });
 
-  test('are due from their time on, the longest due first', () => {
+  test('are due from their time on, what is owed before what is only looked at, the longest due first', () => {
     const { store } = openStore();
     store.put(row('later', { state: 'owed', dueAt: 300 }));
     store.put(row('second', { state: 'owed', dueAt: 200 }));
@@ -192,11 +192,29 @@ describe('rows', () => {
     store.put(row('never'));
     const due = (now: number, limit = 10) => store.due(now, 1_000, limit).map(({ identity }) => identity);
     expect(due(99)).toEqual([]);
-    expect(due(200)).toEqual(['first', 'second']);
-    expect(due(300, 2)).toEqual(['first', 'second']);
+    expect(due(200)).toEqual(['second', 'first']);
+    expect(due(300, 2)).toEqual(['second', 'later']);
+    expect(due(300)).toEqual(['second', 'later', 'first']);
     expect(store.nextDue(new Set())).toBe(100);
     expect(store.nextDue(new Set(['first']))).toBe(200);
     expect(store.nextDue(new Set(['first', 'second', 'later']))).toBeUndefined();
+  });
+
+  test('that cannot be removed are no reason to refuse another, hold nothing, and go when they can', () => {
+    openStore().store.close();
+    const file = join(directory, 'state.db');
+    const change = (sql: string) => {
+      const database = new DatabaseSync(file);
+      database.exec(sql);
+      database.close();
+    };
+    change("CREATE TRIGGER full BEFORE DELETE ON attachment BEGIN SELECT RAISE(FAIL, 'disk is full'); END");
+    const { store } = openStore();
+    store.put(row('a', { address: '10.0.0.2' }));
+    expect(() => store.remove('a')).toThrow('full');
+    expect(() => store.put(row('b', { address: '10.0.0.3' }))).not.toThrow();
+    expect([store.get('a')?.state, store.holder('default', '10.0.0.2', 'c')]).toEqual(['held', undefined]);
+    expect(store.holder('default', '10.0.0.3', 'c')).toBe('b');
   });
 
   test('dated beyond the horizon, by a clock set back since, are due too', () => {

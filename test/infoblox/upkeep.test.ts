@@ -131,6 +131,18 @@ describe('the grid is back', () => {
     expect(store.get(identity)?.attempts).toBe(9);
   });
 
+  test('what was given lately is looked at; after a second time soon after, a while later', async () => {
+    const identity = owed('c1', '10.0.0.2', { state: 'held', createdAt: Date.now(), dueAt: null });
+    const dueIn = () => (store.get(identity)?.dueAt ?? Number.NaN) - Date.now();
+    upkeep.gridIsBack(true);
+    expect(dueIn()).toBeLessThan(defaultSettling.last);
+    const row = store.get(identity);
+    if (row !== undefined) store.put({ ...row, dueAt: null });
+    upkeep.gridIsBack(true);
+    expect(dueIn()).toBeGreaterThan(240_000);
+    expect(dueIn()).toBeLessThan(360_000 + defaultSettling.last);
+  });
+
   test('reading back what this host holds is tried until it succeeds', async () => {
     owed('c1', '10.0.0.2');
     store.remove(identityOf('c1'));

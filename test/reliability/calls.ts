@@ -9,6 +9,9 @@ import type { Ledger } from './ledger.ts';
 /** How a call ended: `ok`, the code of the error, or no answer at all. */
 export type Outcome = 'ok' | 'no answer' | number;
 
+/** What the caller of a DEL can do nothing about: state, "try again", a fault of the daemon. */
+const noted: ReadonlySet<number> = new Set([5, 11, 100]);
+
 export class Caller {
   readonly host: Host;
   readonly node: string;
@@ -45,7 +48,10 @@ export class Caller {
         this.leaveNote(container, options);
         return 'no answer';
       }
-      return outcomeOf(error);
+      const outcome = outcomeOf(error);
+      if (typeof outcome !== 'number' || !noted.has(outcome)) return outcome;
+      this.leaveNote(container, options);
+      return 'ok';
     }
   }
 

@@ -80,9 +80,9 @@ function fill(directory: string): void {
   database.exec('BEGIN');
   const row = database.prepare(
     `INSERT INTO attachment (identity, network, view, state, address, netns, netnsId, bootId, createdAt)
-     VALUES (?, 'net-1', 'default', 'held', '10.0.0.2', '/run/netns/x', '4:1', 'boot', 0)`,
+     VALUES (?, 'net-1', 'default', 'held', ?, '/run/netns/x', '4:1', 'boot', 0)`,
   );
-  for (let index = 0; index < 10_000; index += 1) row.run(`lease ${index}`);
+  for (let index = 0; index < 10_000; index += 1) row.run(`lease ${index}`, `10.9.${index >> 8}.${index & 255}`);
   database.exec("INSERT INTO fact VALUES ('adopted', 'long ago'); COMMIT");
   database.close();
 }

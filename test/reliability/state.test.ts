@@ -121,18 +121,46 @@ async function firstRefusal({ host, caller }: World): Promise<unknown> {
   return 'none';
 }
 
+/** A world whose state lies on a small file system; `free` makes it larger. */
+async function onSmallDisk(run: (world: World, free: () => void) => Promise<void>): Promise<void> {
+  const world = await startWorld();
+  const { host } = world;
+  await host.stop();
+  rmSync(stateDir(world), { recursive: true });
+  mkdirSync(stateDir(world));
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=512k', 'none', stateDir(world)]);
+  try {
+    await host.start();
+    await run(world, () => execFileSync('mount', ['-o', 'remount,size=16m', stateDir(world)]));
+  } finally {
+    await host.stop();
+    execFileSync('umount', [stateDir(world)]);
+    await world.end();
+  }
+}
+
+rootTest('what was deleted on a full disk is not taken for alive after a restart', 'a small file system', () =>
+  onSmallDisk(async (world, free) => {
+    const { host, caller, ledger } = world;
+    expect(await caller.add('c1')).toBe('ok');
+    await pause(200);
+    await firstRefusal(world);
+    expect(await caller.del('c1')).toBe('ok');
+    expect(ledger.reservations().filter(({ comment }) => comment?.includes('=c1 '))).toEqual([]);
+    await host.stop();
+    free();
+    await host.start();
+    expect(await caller.add('c2')).toBe('ok');
+    await ledger.settled();
+  }),
+);
+
 rootTest(
   'a full disk: ADD refuses and says why, DEL and GC work, and all is well when there is space',
   'a small file system',
-  async () => {
-    const world = await startWorld();
-    const { host, grid, caller, ledger } = world;
-    await host.stop();
-    rmSync(stateDir(world), { recursive: true });
-    mkdirSync(stateDir(world));
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=512k', 'none', stateDir(world)]);
-    try {
-      await host.start();
+  () =>
+    onSmallDisk(async (world, free) => {
+      const { host, grid, caller, ledger } = world;
       await inhabit(world);
       await until('adopted', () => host.log.some(({ message }) => message.includes('answers')));
       await pause(200);
@@ -154,15 +182,10 @@ rootTest(
       grid.clearLog();
       await pause(1_000);
       expect(grid.requests.length).toBeLessThan(5);
-      execFileSync('mount', ['-o', 'remount,size=16m', stateDir(world)]);
+      free();
       expect(await caller.add('c4')).toBe('ok');
       expect(await caller.add('c2')).toBe('ok');
       expect(await caller.status()).toBe('ok');
       await ledger.settled();
-    } finally {
-      await host.stop();
-      execFileSync('umount', [stateDir(world)]);
-      await world.end();
-    }
-  },
+    }),
 );
