@@ -10,7 +10,7 @@ import type { CallOptions } from '../fixture/host.ts';
 import { until } from '../fixture/host.ts';
 import type { Effect } from '../simulator/grid.ts';
 import type { Ledger } from './ledger.ts';
-import { startWorld, type World } from './world.ts';
+import { pause, startWorld, type World } from './world.ts';
 
 /**
  * What the model knows of an attachment that was added: does the grid still have its reservation? One that was removed by
@@ -48,6 +48,9 @@ function step(
 }
 
 const always = () => true;
+
+const hasReadBack = ({ query, status }: World['grid']['requests'][number]) =>
+  query['comment~'] !== undefined && status === 200;
 
 const nothingLost = (model: Model) => ![...model.values()].includes('lost');
 
@@ -96,6 +99,9 @@ const removedByHand = (name: Name): Step =>
     (model) => model.get(name) === 'held',
     async (model, world) => {
       const { grid, ledger } = world;
+      // What only the grid knows of, its removal makes unknown.
+      await until('it has been read back', () => grid.requests.some(hasReadBack));
+      await pause(20);
       const object = ledger.reservations().find(({ comment }) => comment === identity(ledger, name));
       grid.remove(object?._ref ?? '');
       ledger.robbed(identity(ledger, name));
@@ -110,8 +116,12 @@ const restart = (): Step =>
   });
 
 const loseState = (): Step =>
-  // With state and reservation lost, nobody can know that an address is lived on.
-  step('restart without the state', nothingLost, async (_, { host }) => {
+  // With state and reservation lost, nobody can know that an address is lived on; with state and answer lost, which of two
+  // reservations is.
+  step('restart without the state', nothingLost, async (_, { host, grid, ledger }) => {
+    await pause(50);
+    await ledger.settled();
+    grid.clearLog();
     await host.stop();
     rmSync(join(host.directory, 'state'), { recursive: true });
     host.log.length = 0;
