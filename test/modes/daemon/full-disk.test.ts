@@ -5,29 +5,33 @@ import { fill, onSmallDisk } from '../../infoblox/small-disk.ts';
 import { rootTest } from '../../reliability/root.ts';
 import { startGrid } from '../../simulator/grid.ts';
 
-rootTest('a daemon starts on a full disk: ADD refuses and says why, DEL works', 'a small file system', () =>
-  onSmallDisk(async (directory) => {
-    const grid = await startGrid();
-    const host = new Host(grid, { flags: [`--state-dir=${directory}`] });
-    try {
-      await host.start();
-      await host.add('c1');
-      await until('it has read the grid', () => host.log.some(({ message }) => message === 'the grid answers'));
-      await host.stop();
-      const free = fill(directory);
-      await host.start();
-      expect(await errorOf(host.add('c2'))).toMatchObject({
-        code: 5,
-        msg: expect.stringContaining('full'),
-        details: expect.stringContaining('--state-dir'),
-      });
-      await host.del('c1');
-      expect(held(grid)).toEqual(['10.0.0.1']);
-      free();
-      expect(await host.add('c2')).toBe('10.0.0.2');
-    } finally {
-      await host.dispose().catch(() => undefined);
-      await grid.stop();
-    }
-  }),
+rootTest(
+  'a daemon starts on a full disk: ADD refuses and says why, DEL gives the address back and says that it cannot note it',
+  'a small file system',
+  () =>
+    onSmallDisk(async (directory) => {
+      const grid = await startGrid();
+      const host = new Host(grid, { flags: [`--state-dir=${directory}`] });
+      try {
+        await host.start();
+        await host.add('c1');
+        await until('it has read the grid', () => host.log.some(({ message }) => message === 'the grid answers'));
+        await host.stop();
+        const free = fill(directory);
+        await host.start();
+        expect(await errorOf(host.add('c2'))).toMatchObject({
+          code: 5,
+          msg: expect.stringContaining('full'),
+          details: expect.stringContaining('--state-dir'),
+        });
+        // Done, but not noted: the plugin is told, so that it leaves a note, and succeeds.
+        expect(await errorOf(host.del('c1'))).toMatchObject({ code: 5 });
+        expect(held(grid)).toEqual(['10.0.0.1']);
+        free();
+        expect(await host.add('c2')).toBe('10.0.0.2');
+      } finally {
+        await host.dispose().catch(() => undefined);
+        await grid.stop();
+      }
+    }),
 );
