@@ -28,6 +28,8 @@ async function runDaemon(): Promise<void> {
 }
 
 function answerPeople(args: readonly string[]): void {
+  // Nobody can be told: a reader that has left, a full disk.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => process.exit(1));
   if (args.includes('--version')) process.stdout.write(`${versionLine}\n`);
   else if (args.includes('--help') || args.includes('-h')) process.stdout.write(helpText);
   else if (args.length === 0) process.stderr.write(aboutText);

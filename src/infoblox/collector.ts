@@ -20,6 +20,7 @@ export interface CollectorParts {
 export interface Collected {
   released: number;
   owed: number;
+  readonly addresses: string[];
 }
 
 export class Collector {
@@ -45,7 +46,7 @@ export class Collector {
     const startedAt = now();
     const keep = new Set(valid.flatMap((attachment) => origins.identitiesOf({ ...attachment, network })));
     const stale = (row: Row | undefined) => row === undefined || (row.state === 'held' && row.createdAt < startedAt);
-    const collected: Collected = { released: 0, owed: 0 };
+    const collected: Collected = { released: 0, owed: 0, addresses: [] };
     const failures: unknown[] = [];
     const seen = new Set<string>();
     const retire = async (identity: string, where: string) => {
@@ -53,7 +54,9 @@ export class Collector {
       seen.add(identity);
       try {
         const outcome = await ipam.retire(identity, where, stale, signal);
-        if (outcome !== undefined) collected[outcome.owed ? 'owed' : 'released'] += 1;
+        if (outcome === undefined) return;
+        collected[outcome.owed ? 'owed' : 'released'] += 1;
+        collected.addresses.push(...outcome.addresses);
       } catch (error) {
         failures.push(error);
       }

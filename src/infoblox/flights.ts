@@ -52,6 +52,8 @@ export class Flight<T> {
       throw this.#deleted ? new GridError('busy', 'the attachment was deleted while its ADD was under way') : error;
     });
     return abortable(done, signal, () => {
+      const inTime = signal.reason instanceof Error && signal.reason.name !== 'TimeoutError';
+      if (inTime) return new GridError('timeout', 'the caller left before it had its answer');
       return new GridError('timeout', 'no address came from the grid in the time for one ADD', {
         cure: 'see the log of the daemon for what the grid does; --add-timeout sets the time',
       });

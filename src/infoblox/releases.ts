@@ -29,6 +29,8 @@ export interface Release {
   readonly owed: boolean;
   /** What has gone back, or as far as it is known will; none if nothing was held. */
   readonly addresses: readonly string[];
+  /** What was given, and was not there any more, or no longer marked as the attachment's. */
+  readonly missed?: string;
   /** Done, but the state could not be told: it has the attachment as held until it can be written. */
   readonly unrecorded?: GridError;
 }
@@ -118,7 +120,8 @@ export class Releases {
     if (this.isSuspect(row)) {
       this.#putDue({ ...row, address: null, attempts: 0, dueAt: this.nextLook(row.suspectUntil) });
     } else store.remove(row.identity);
-    return { owed: false, addresses: removed };
+    const missed = removed.length === 0 && row.address !== null ? { missed: row.address } : {};
+    return { owed: false, addresses: removed, ...missed };
   }
 
   /**

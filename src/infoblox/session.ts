@@ -35,6 +35,8 @@ export interface SessionOptions {
   readonly userAgent: string;
   /** Told how each request ended: undefined when the grid answered as a grid should, be it with a refusal. */
   readonly onOutcome?: (trouble: GridError | undefined, writes: boolean) => void;
+  /** Told when another host of the grid serves than before. */
+  readonly onSwitch?: (from: string, to: string) => void;
 }
 
 interface Request {
@@ -50,6 +52,7 @@ export class Session {
   readonly #slots = new Slots(maxConnections);
   readonly #logins: Logins;
   #troubleSince: number | undefined;
+  #serving: string | undefined;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -110,13 +113,15 @@ export class Session {
         const value = await this.#ask(host, request, signal);
         hosts.succeeded(host);
         this.#ended(undefined, request);
+        this.#served(host);
         return value;
       } catch (error) {
         if (!(error instanceof GridError)) throw error;
         // A caller who leaves early proves nothing about the grid.
         if (!signal.aborted || performance.now() - began > telling) {
           if (isGridAway(error)) hosts.failed(host);
-          this.#ended(error, request);
+          // One host is not the grid, as long as another may serve.
+          if (!isGridAway(error) || !hosts.hasAnother(host)) this.#ended(error, request);
         }
         const pause = this.#pauseAfter(error, attempt, host, request.method === 'GET' || error.outcome === 'none');
         if (pause === undefined || signal.aborted) throw error;
@@ -136,6 +141,12 @@ export class Session {
     // A grid that has been away for a while gets one try a request: callers need their answer, not hope.
     if (performance.now() - (this.#troubleSince ?? 0) > patience) return undefined;
     return pause * (0.75 + Math.random() / 2);
+  }
+
+  #served(host: string): void {
+    const before = this.#serving;
+    this.#serving = host;
+    if (before !== undefined && before !== host) this.#options.onSwitch?.(before, host);
   }
 
   #ended(error: GridError | undefined, request: Request): void {

@@ -41,6 +41,12 @@ const migrations = [
   "CREATE INDEX attachment_address ON attachment (view, address) WHERE state = 'held';",
 ];
 
+/** A file that could not be used: where it is now, and why. */
+export interface SetAside {
+  readonly file: string;
+  readonly reason: string;
+}
+
 /**
  * Opens `state.db` in the directory, made if absent.
  * @param columns what the table of attachments must have
@@ -50,7 +56,7 @@ const migrations = [
 export function openStateFile(
   directory: string,
   columns: readonly string[],
-): { database: DatabaseSync; setAside?: string } {
+): { database: DatabaseSync; setAside?: SetAside } {
   const file = join(directory, 'state.db');
   try {
     makeDirectory(directory, 0o700);
@@ -65,7 +71,8 @@ export function openStateFile(
       for (const suffix of ['-wal', '-shm']) {
         if (existsSync(file + suffix)) renameSync(file + suffix, setAside + suffix);
       }
-      return { database: openDatabase(file, columns), setAside };
+      const reason = error instanceof Error ? error.message : String(error);
+      return { database: openDatabase(file, columns), setAside: { file: setAside, reason } };
     }
   } catch (error) {
     throw stateError(error, file);

@@ -7,7 +7,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import * as v from 'valibot';
 import type { GridError } from './errors.ts';
 import { shortNetworkName } from './identity.ts';
-import { openStateFile, stateError } from './state-file.ts';
+import { openStateFile, type SetAside, stateError } from './state-file.ts';
 
 const Row = v.object({
   /** The attachment's comment on the grid. */
@@ -87,7 +87,7 @@ export class Store {
    * @returns the store and, if a file was set aside, where it is now
    * @throws GridError `state` if the directory cannot be used or another daemon has it
    */
-  static open(directory: string): { store: Store; setAside?: string } {
+  static open(directory: string): { store: Store; setAside?: SetAside } {
     const { database, setAside } = openStateFile(directory, columns);
     return { store: new Store(database), ...(setAside === undefined ? {} : { setAside }) };
   }

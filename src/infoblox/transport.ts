@@ -165,7 +165,8 @@ function notSent(
     };
   }
   if (/^(ERR_SSL_|EPROTO)/.test(code) || /before secure TLS connection/.test(message)) {
-    return { text: `no TLS connection (${message})`, cure: 'check that --wapi-port is the HTTPS port of the grid' };
+    const reason = /SSL routines:[^:]*:([^:]+)/.exec(message)?.[1] ?? message;
+    return { text: `no TLS connection (${reason})`, cure: 'check that --wapi-port is the HTTPS port of the grid' };
   }
   return undefined;
 }

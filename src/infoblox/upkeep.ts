@@ -171,7 +171,11 @@ export class Upkeep {
         const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(attemptTimeout)]);
         if (row.state === 'owed') {
           const { owed, addresses } = await this.#parts.releases.settle(row, signal);
-          if (!owed) this.#parts.log.info('owed release settled', { attachment: identity, addresses });
+          const about = { attachment: identity };
+          if (addresses.length > 0 && !owed) this.#parts.log.info('owed release settled', { ...about, addresses });
+          else if (store.get(identity) === undefined) {
+            this.#parts.log.info('owed release settled: the grid has nothing of it', about);
+          }
         } else await this.#lookAgain(row, AbortSignal.any([signal, wanted]));
       } catch (error) {
         // It stays due: who has waited for the look to end comes first.

@@ -82,6 +82,11 @@ describe('stdout carries one JSON document or nothing', () => {
     await until('it is back', () => held().length === 0);
   });
 
+  test.each(['--help', '--version'])('%s to a full disk fails without a word of Node', async (flag) => {
+    const { exitCode, stderr } = await run('/bin/sh', ['-c', `exec "$0" ${flag} > /dev/full`, pluginFile], {});
+    expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: '' });
+  });
+
   test('a socket for stdin serves as well as a pipe', async () => {
     const call = [pluginFile, [], host.environment('ADD', { containerId: 'socket' })] as const;
     const { exitCode, stdout } = await run(...call, { socket: JSON.stringify(host.config()) });

@@ -33,6 +33,15 @@ describe('DEL', () => {
     ]);
   });
 
+  test('of what somebody else has by now leaves it alone, and names it', async () => {
+    const { grid, host } = fixture;
+    const address = await host.add('c1');
+    grid.update(grid.fixedAddresses()[1]?._ref ?? '', { comment: 'mine now' });
+    await host.del('c1');
+    expect(held(grid)).toContain(address);
+    expect(host.log.at(-1)?.message).toBe(`DEL: ${address} was removed or changed in the grid`);
+  });
+
   test('of another interface or network touches nothing', async () => {
     const { grid, host } = fixture;
     await host.add('c1');

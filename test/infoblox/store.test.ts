@@ -128,8 +128,8 @@ describe('a state file', () => {
     mkdirSync(directory, { recursive: true });
     spoil();
     const { store, setAside } = openStore();
-    expect(setAside).toMatch(/state\.db\.unreadable-\d+$/);
-    expect(existsSync(setAside ?? '')).toBe(true);
+    expect(setAside?.file).toMatch(/state\.db\.unreadable-\d+$/);
+    expect(existsSync(setAside?.file ?? '')).toBe(true);
     expect(store.count('held')).toBe(0);
     store.put(row('a'));
     expect(store.get('a')).toEqual(row('a'));

@@ -48,6 +48,11 @@ worldTest('when the first grid host goes away the next one serves, without an AD
     expect(await caller.del('c1')).toBe('ok');
     expect(performance.now() - before).toBeLessThan(3_000);
     await ledger.settled();
+    const warnings = host.log.filter(({ level }) => level === 'warn' || level === 'error');
+    expect(warnings.map(({ message }) => message)).toContain(
+      'the grid is served by 127.0.0.1 now, no longer by 127.0.0.2',
+    );
+    expect(warnings.filter(({ message }) => message.includes('does not serve us'))).toEqual([]);
   } finally {
     await host.dispose();
   }

@@ -50,6 +50,9 @@ test('an ADD whose caller leaves while the grid is asked leaves nothing', async 
   await addUnfinished('c1');
   await world.ledger.settled();
   expect(ours()).toEqual([]);
+  const said = () => world.host.log.filter(({ message }) => message.startsWith('ADD failed'));
+  await until('it is said', () => said().length > 0);
+  expect(said()[0]?.message).toBe('ADD failed: the caller left before it had its answer');
 });
 
 test('however many repeated ADDs die unread, the first caller keeps its address', async () => {

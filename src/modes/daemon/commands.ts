@@ -27,6 +27,8 @@ import type { ReleaseNotes } from './release-notes.ts';
 const delBudget = 3_500;
 const checkBudget = 12_000;
 const gcBudget = 55_000;
+/** Addresses that a line of the log names at most. */
+const mostNamed = 50;
 
 export type ServedCommand = Exclude<Command, 'VERSION'>;
 
@@ -120,9 +122,10 @@ export class Commands {
   async #del(netconf: Netconf, attachment: Attachment): Promise<Answer> {
     const { ipam, defaults } = this.#parts;
     const view = viewOf(netconf, defaults);
-    const { owed, addresses } = await ipam.release(attachment, view, AbortSignal.timeout(delBudget));
+    const { owed, addresses, missed } = await ipam.release(attachment, view, AbortSignal.timeout(delBudget));
     if (owed) return { summary: ['owed', ...addresses].join(' ') };
-    return { summary: addresses.length === 0 ? 'nothing held' : `released ${addresses.join(', ')}` };
+    if (addresses.length > 0) return { summary: `released ${addresses.join(', ')}` };
+    return { summary: missed === undefined ? 'nothing held' : `${missed} was removed or changed in the grid` };
   }
 
   async #check(netconf: Netconf, attachment: Attachment): Promise<Answer> {
@@ -144,8 +147,10 @@ export class Commands {
     const valid = validAttachments(call.config);
     if (valid === undefined) return { summary: 'no list of valid attachments: nothing to do' };
     const view = viewOf(netconf, defaults);
-    const { released, owed } = await collector.collect(netconf.name, view, valid, AbortSignal.timeout(gcBudget));
-    return { summary: `${released} released, ${owed} owed` };
+    const signal = AbortSignal.timeout(gcBudget);
+    const { released, owed, addresses } = await collector.collect(netconf.name, view, valid, signal);
+    const named = addresses.slice(0, mostNamed).join(', ') + (addresses.length > mostNamed ? ', ...' : '');
+    return { summary: `${released} released, ${owed} owed${named === '' ? '' : `: ${named}`}` };
   }
 
   /** From what is known already: STATUS is asked often and must not wait for the grid. */

@@ -58,6 +58,10 @@ export async function startDaemon(options: Options, log: Log, settling = default
     version: options.wapiVersion,
     userAgent: `infoblox-cni/${version}`,
     onOutcome: (trouble, writes) => health.report(trouble, writes),
+    onSwitch: (from, to) => {
+      log.warn(`the grid is served by ${to} now, no longer by ${from}`);
+      upkeep.gridIsBack(true);
+    },
   });
   const labels = new Labels(options.clusterName, options.labels, (name) => {
     log.warn(`the grid does not take the attribute ${name} of --labels: it is left out`);
@@ -178,8 +182,9 @@ function openStore(directory: string, log: Log): Store {
   try {
     const { store, setAside } = Store.open(directory);
     if (setAside !== undefined) {
-      log.error('the state file cannot be read and was set aside; reservations will be read back from the grid', {
-        file: setAside,
+      log.error('the state file cannot be used and was set aside; reservations will be read back from the grid', {
+        ...setAside,
+        cure: 'nothing has to be done; releases that were owed are in that file, GC makes up for them',
       });
     }
     return store;

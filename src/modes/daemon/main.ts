@@ -13,6 +13,8 @@ import { StartError } from './socket-file.ts';
 const usageStatus = 2;
 
 async function main(args: readonly string[]): Promise<void> {
+  // Only --help and --version write there.
+  process.stdout.on('error', () => process.exit(1));
   const values = parseFlags(args);
   if (values.help) return void process.stdout.write(usage());
   if (values.version) return void process.stdout.write(`${versionLine}\n`);
