@@ -123,8 +123,8 @@ describe.each([
   });
 
   it.runIf(isRoot)('lets a password file that is named in the settings win, as the unit does', () => {
-    configure("DAEMON_FLAGS='--wapi-password-file=/root/other'\n");
-    expect(flagsOf(run().stdout)['wapi-password-file']).toBe('/root/other');
+    configure("DAEMON_FLAGS='--wapi-password-file=/etc/infoblox-cni/other'\n");
+    expect(flagsOf(run().stdout)['wapi-password-file']).toBe('/etc/infoblox-cni/other');
   });
 
   it.runIf(isRoot)('names the password file also while it is empty, for it may be filled later', () => {

@@ -7,7 +7,7 @@ import { CniError } from '../../src/cni/errors.ts';
 import { Host, until } from '../fixture/host.ts';
 import { startGrid } from '../simulator/grid.ts';
 import { Caller } from './calls.ts';
-import { pause, settling, type World } from './world.ts';
+import { pause, promote, settling, type World } from './world.ts';
 import { worldTest } from './world-test.ts';
 
 /** A second address of the same grid, as a Grid Master Candidate that was promoted has; it can be taken away. */
@@ -57,16 +57,6 @@ worldTest('when the first grid host goes away the next one serves, without an AD
     await host.dispose();
   }
 });
-
-/** The grid goes away and comes back without what `lose` removes: a candidate that was promoted before it knew. */
-async function promote({ grid, host }: World, lose: () => void): Promise<void> {
-  await grid.pause();
-  host.log.length = 0;
-  host.call('CHECK', 'none', { config: { prevResult: { ips: [{ address: '10.0.0.99/24' }] } } }).catch(() => {});
-  await until('it is missed', () => host.log.some(({ message }) => message.includes('does not serve us')));
-  lose();
-  await grid.resume();
-}
 
 worldTest('what a promoted candidate does not know of is reserved again before anybody asks', async (world) => {
   const { grid, host, caller, ledger } = world;

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Host, until } from '../fixture/host.ts';
 import { failureOf } from '../infoblox/session-fixture.ts';
 import { type Grid, startGrid } from '../simulator/grid.ts';
-import { pause } from './world.ts';
+import { pause, promote } from './world.ts';
 
 let grid: Grid;
 let host: Host;
@@ -33,16 +33,6 @@ const onlyTheGateway = { '10.0.0.1': undefined };
 const objectAt = (address: string) => grid.fixedAddresses().find(({ ipv4addr }) => ipv4addr === address);
 const lose = (address: string) => grid.remove(objectAt(address)?._ref ?? '');
 const isLook = (query: Readonly<Record<string, string>>) => query.comment?.includes(' container=c1 ') ?? false;
-
-/** The grid goes away and comes back without what `lost` removes. */
-async function promote(lost: () => void): Promise<void> {
-  await grid.pause();
-  host.log.length = 0;
-  host.call('CHECK', 'none', { config: { prevResult: { ips: [{ address: '10.0.0.99/24' }] } } }).catch(() => {});
-  await until('it is missed', () => host.log.some(({ message }) => message.includes('does not serve us')));
-  lost();
-  await grid.resume();
-}
 
 describe('passing an address back to who lives on it', () => {
   test('does not reserve it for good for one that was deleted meanwhile', async () => {
@@ -126,7 +116,7 @@ describe('after a fail-over', () => {
   test('a late create of what is reserved again is looked for when its container is gone', async () => {
     const first = await host.add('c1');
     grid.inject({ method: 'POST', type: 'fixedaddress', effect: { kind: 'commit-later', ms: 900 } });
-    await promote(() => lose(first));
+    await promote({ grid, host }, () => lose(first));
     await until('reserved again', () => host.log.some(({ message }) => message.includes('reserved again')));
     await host.del('c1');
     await pause(1_000);
@@ -142,7 +132,7 @@ describe('after a fail-over', () => {
       return true;
     };
     grid.inject({ method: 'POST', type: 'fixedaddress', when: plant, effect: { kind: 'reset' } });
-    await promote(() => lose(first));
+    await promote({ grid, host }, () => lose(first));
     await until('it is settled', () => holders()[first] === 'c1' && holders()['10.0.0.77'] === undefined);
     expect(Object.keys(holders())).toHaveLength(2);
   });
@@ -151,7 +141,7 @@ describe('after a fail-over', () => {
     await host.add('c1');
     grid.clearLog();
     grid.inject({ method: 'GET', when: ({ query }) => isLook(query), effect: { kind: 'hang' } });
-    await promote(() => {});
+    await promote({ grid, host }, () => {});
     await until('it is looked at', () => grid.requests.some(({ query }) => isLook(query)));
     await host.call('GC', '', { config: { 'cni.dev/valid-attachments': [] } });
     expect(holders()).toEqual(onlyTheGateway);

@@ -1,7 +1,7 @@
 /** What every test here starts from: a grid with strangers' objects in it, a host, and a ledger of what was told. */
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { Host, type HostOptions } from '../fixture/host.ts';
+import { Host, type HostOptions, until } from '../fixture/host.ts';
 import { type Grid, type GridOptions, startGrid } from '../simulator/grid.ts';
 import { Caller } from './calls.ts';
 import { Ledger, plantStrangers } from './ledger.ts';
@@ -86,4 +86,15 @@ export function passwordFile(grid: Grid): string {
 
 export function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+/** The grid goes away and comes back without what `lose` removes: a candidate that was promoted before it knew. */
+export async function promote({ grid, host }: Pick<World, 'grid' | 'host'>, lose: () => void): Promise<void> {
+  await grid.pause();
+  host.log.length = 0;
+  // A daemon that asks nothing misses nothing.
+  host.call('CHECK', 'none', { config: { prevResult: { ips: [{ address: '10.0.0.99/24' }] } } }).catch(() => {});
+  await until('it is missed', () => host.log.some(({ message }) => message.includes('does not serve us')));
+  lose();
+  await grid.resume();
 }
