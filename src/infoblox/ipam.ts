@@ -217,11 +217,11 @@ export class Ipam {
     const { store, networks, reservations, releases, namespaces } = this.#parts;
     const { policy, requested, attachment } = request;
     const found = await reservations.find(row.identity, row.view, signal);
+    if (found.length === 0) return this.#restore(row, request, signal);
     const others = releases.isDoomed(row) ? [] : found.map(({ ipv4addr }) => ipv4addr);
     const address = found.some(({ ipv4addr }) => ipv4addr === row.address)
       ? row.address
       : others.find((other) => store.holder(row.view, other, row.identity) === undefined);
-    if (found.length === 0) return this.#restore(row, request, signal);
     if (address === undefined || address === null) return undefined;
     // Judged before the network is made sure of: a refusal makes nothing.
     const network =

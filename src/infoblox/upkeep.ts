@@ -22,7 +22,7 @@ const newsPause = 30_000;
 const longestSleep = 30_000;
 /** Milliseconds before the grid's return during which it may have lost what it had confirmed: another master may serve now. */
 const lostSince = 3_600_000;
-/** Milliseconds between two rounds of looks. A first host that stays away makes such a return at every try. */
+/** Milliseconds between two rounds of looks. A grid that comes and goes makes many. */
 const lookPause = 300_000;
 
 export interface UpkeepParts extends AdoptionParts, RestorationParts {
