@@ -1,0 +1,106 @@
+/**
+ * What is wrong at the moment, in one place: STATUS, `/health`, metrics and the log all read it here. A condition is
+ * raised by whoever meets it and cleared by whoever sees that it is over; one that nobody can see ending lapses by itself.
+ */
+import type { GridError } from './errors.ts';
+
+export type ConditionKind =
+  /** The grid does not answer, or refuses this user. */
+  | 'grid-unavailable'
+  /** The grid does not take writes. Only a write can show that it does again. */
+  | 'grid-read-only'
+  /** The durable state cannot be written. Only an ADD can show that it can again. */
+  | 'state-not-writable'
+  /** The grid refuses what a network configuration asks for. Only an ADD can show that it does not any more. */
+  | 'network-refused'
+  /** A network has no free address. */
+  | 'network-full';
+
+export interface Condition {
+  readonly kind: ConditionKind;
+  /** What it is about, where there can be several: a network. Empty otherwise. */
+  readonly subject: string;
+  /** Says what, why and what to do. */
+  readonly error: GridError;
+  /** Milliseconds since 1970. */
+  readonly since: number;
+}
+
+/** Told when a condition begins, changes its reason, or ends. */
+export interface ConditionListener {
+  raised?(condition: Condition): void;
+  cleared?(condition: Condition): void;
+}
+
+interface Entry {
+  condition: Condition;
+  /** Milliseconds, monotonic; infinite for one that has to be cleared. */
+  lapsesAt: number;
+}
+
+/** Clocks in milliseconds: one that is read by people, one that nobody can set. */
+export interface Clocks {
+  readonly wall: () => number;
+  readonly monotonic: () => number;
+}
+
+const hostClocks: Clocks = { wall: () => Date.now(), monotonic: () => performance.now() };
+
+export class Conditions {
+  readonly #clocks: Clocks;
+  readonly #entries = new Map<string, Entry>();
+  readonly #listeners = new Set<ConditionListener>();
+
+  constructor(clocks: Clocks = hostClocks) {
+    this.#clocks = clocks;
+  }
+
+  subscribe(listener: ConditionListener): void {
+    this.#listeners.add(listener);
+  }
+
+  /**
+   * Something is wrong. Raised again it goes on; `since` stays as long as the reason is the same.
+   * @param lasts milliseconds after which it lapses; infinite if it does not
+   */
+  raise(kind: ConditionKind, error: GridError, { subject = '', lasts = Number.POSITIVE_INFINITY } = {}): void {
+    const key = keyOf(kind, subject);
+    const before = this.#standing(key)?.condition;
+    const goesOn = before?.error.reason === error.reason;
+    const condition = { kind, subject, error, since: goesOn ? before.since : this.#clocks.wall() };
+    this.#entries.set(key, { condition, lapsesAt: this.#clocks.monotonic() + lasts });
+    if (!goesOn) for (const listener of this.#listeners) listener.raised?.(condition);
+  }
+
+  /** It is over. Nothing happens if it was not known. */
+  clear(kind: ConditionKind, subject = ''): void {
+    const key = keyOf(kind, subject);
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return;
+    this.#entries.delete(key);
+    for (const listener of this.#listeners) listener.cleared?.(entry.condition);
+  }
+
+  /** The condition, if it stands now. */
+  find(kind: ConditionKind, subject = ''): Condition | undefined {
+    return this.#standing(keyOf(kind, subject))?.condition;
+  }
+
+  /** All that stand now, the oldest first. */
+  all(): Condition[] {
+    const standing = [...this.#entries.keys()].flatMap((key) => this.#standing(key)?.condition ?? []);
+    return standing.sort((one, other) => one.since - other.since);
+  }
+
+  #standing(key: string): Entry | undefined {
+    const entry = this.#entries.get(key);
+    if (entry === undefined || entry.lapsesAt > this.#clocks.monotonic()) return entry;
+    this.#entries.delete(key);
+    for (const listener of this.#listeners) listener.cleared?.(entry.condition);
+    return undefined;
+  }
+}
+
+function keyOf(kind: ConditionKind, subject: string): string {
+  return `${kind} ${subject}`;
+}

@@ -1,0 +1,192 @@
+/**
+ * A lease is one address on the grid that this host answers for: the only durable thing here. It changes by the named
+ * transitions below and by nothing else. They are pure; the store applies them by read-change-write in one step.
+ *
+ *   (none) --begin--> pending --bind--> bound --startRelease--> releasing --forget--> (none)
+ *                        \________________startRelease______________/
+ *
+ * Beside the phase stands doubt: a create or a delete was sent and its answer was lost, so it may still be carried out.
+ */
+
+/** `pending`: an ADD has begun, nobody was told anything. `bound`: an attachment was told. `releasing`: nobody needs it. */
+export type Phase = 'pending' | 'bound' | 'releasing';
+
+/** How the network namespace of a container was identified when it was given its address: see sandbox.ts. */
+export interface SandboxIdentity {
+  /** Path as the runtime named it. */
+  readonly netns: string | null;
+  readonly netnsId: string | null;
+  readonly bootId: string | null;
+}
+
+export interface Lease extends SandboxIdentity {
+  /** The comment of the object on the grid. */
+  readonly mark: string;
+  /** Network name as it stands in marks. */
+  readonly network: string;
+  /** Network view. */
+  readonly view: string;
+  readonly phase: Phase;
+  /** What the attachment was told; null if nobody was told anything. */
+  readonly address: string | null;
+  /** Milliseconds since 1970; 0 for one that was imported. */
+  readonly createdAt: number;
+  /** Milliseconds since 1970 until which a create whose answer was lost may still be carried out; null: no doubt. */
+  readonly createInDoubtUntil: number | null;
+  /** The same for a delete. */
+  readonly deleteInDoubtUntil: number | null;
+  /** Milliseconds since 1970 at which the reconciler has to look at it; null: it need not. */
+  readonly dueAt: number | null;
+  /** Attempts of the reconciler that have failed since the last one that did not. */
+  readonly attempts: number;
+}
+
+/** How long a write whose answer was lost is held for possible, in milliseconds. */
+export interface DoubtWindow {
+  /** The first re-check, for a write that was merely slow. */
+  readonly recheck: number;
+  /** When even a grid that was stuck must have carried it out or dropped it. */
+  readonly end: number;
+}
+
+export const defaultDoubtWindow: DoubtWindow = { recheck: 10_000, end: 60_000 };
+
+/** When a transition happens. */
+export interface Moment {
+  /** Milliseconds since 1970. */
+  readonly now: number;
+  readonly window: DoubtWindow;
+}
+
+/** What `begin` is told. */
+export interface Beginning {
+  readonly mark: string;
+  readonly network: string;
+  readonly view: string;
+  readonly sandbox: SandboxIdentity;
+}
+
+const noSandbox: SandboxIdentity = { netns: null, netnsId: null, bootId: null };
+
+/** An ADD takes an address: before the first write to the grid. Doubt of the lease that it replaces is carried over. */
+export function begin(previous: Lease | undefined, beginning: Beginning, moment: Moment): Lease {
+  const doubt = doubtOf(previous, moment);
+  return {
+    ...fresh(beginning.mark, beginning.network, beginning.view, moment.now),
+    ...beginning.sandbox,
+    phase: 'pending',
+    createInDoubtUntil: doubt.create,
+    deleteInDoubtUntil: doubt.delete,
+  };
+}
+
+/** The address that the attachment is going to be told, before it is told. */
+export function bind(lease: Lease, address: string, moment: Moment): Lease {
+  return scheduled({ ...lease, phase: 'bound', address, attempts: 0 }, moment);
+}
+
+/** The grid has an object of this host that the state knows nothing of: whoever was told its address may live on it. */
+export function imported(mark: string, network: string, view: string, address: string): Lease {
+  // Older than whatever this daemon will be asked: a GC that is under way may judge it.
+  return { ...fresh(mark, network, view, 0), phase: 'bound', address };
+}
+
+/**
+ * Nobody needs it any more: before DEL answers.
+ * @param at when the reconciler is to take it up, milliseconds since 1970
+ */
+export function startRelease(lease: Lease, at: number): Lease {
+  return { ...lease, phase: 'releasing', attempts: 0, dueAt: at };
+}
+
+/** A lease for something that may be on the grid and that the state knows nothing of, to be released. */
+export function unknownToRelease(mark: string, network: string, view: string, moment: Moment): Lease {
+  return startRelease(fresh(mark, network, view, moment.now), moment.now);
+}
+
+/** A create is about to be sent whose answer nobody may wait for, or one got no answer. */
+export function createInDoubt(lease: Lease, moment: Moment): Lease {
+  const doubtful = { ...lease, createInDoubtUntil: moment.now + moment.window.end };
+  return lease.phase === 'pending' ? doubtful : scheduled(doubtful, moment);
+}
+
+/** A delete is about to be sent: until its answer is here, it may be carried out at any time. */
+export function deleteInDoubt(lease: Lease, moment: Moment): Lease {
+  return { ...lease, deleteInDoubtUntil: moment.now + moment.window.end };
+}
+
+/** The delete was answered, or certainly never sent. */
+export function deleteAnswered(lease: Lease): Lease {
+  return { ...lease, deleteInDoubtUntil: null };
+}
+
+/**
+ * A look has shown no surplus: a delete in doubt has been carried out. A create in doubt is looked for again when it has
+ * had its time.
+ */
+export function settle(lease: Lease, moment: Moment): Lease {
+  const { create } = doubtOf(lease, moment);
+  return scheduled({ ...lease, attempts: 0, createInDoubtUntil: create, deleteInDoubtUntil: null }, moment);
+}
+
+/** To be looked at again at a known time, milliseconds since 1970. */
+export function recheck(lease: Lease, at: number): Lease {
+  return { ...lease, attempts: 0, dueAt: at };
+}
+
+/** An attempt of the reconciler has failed: to be tried again at a known time, milliseconds since 1970. */
+export function postpone(lease: Lease, at: number): Lease {
+  return { ...lease, attempts: lease.attempts + 1, dueAt: at };
+}
+
+/** The same attachment asks again from what may be another sandbox. */
+export function moveSandbox(lease: Lease, sandbox: SandboxIdentity): Lease {
+  return { ...lease, ...sandbox };
+}
+
+/** What is in doubt at a moment. */
+export interface Doubt {
+  readonly create: number | null;
+  readonly delete: number | null;
+}
+
+/**
+ * The doubt that is not over. An end further ahead than any that is ever written comes from a clock that was set back
+ * since: it is over.
+ */
+export function doubtOf(lease: Lease | undefined, { now, window }: Moment): Doubt {
+  const standing = (until: number | null | undefined) =>
+    until != null && until > now && until - now <= window.end ? until : null;
+  return { create: standing(lease?.createInDoubtUntil), delete: standing(lease?.deleteInDoubtUntil) };
+}
+
+/** When to look next for what a create in doubt may have left, milliseconds since 1970: soon once, then at its end. */
+export function nextRecheck(until: number, { now, window }: Moment): number {
+  const first = until - window.end + window.recheck;
+  return now < first ? first : until;
+}
+
+function fresh(mark: string, network: string, view: string, createdAt: number): Lease {
+  return {
+    ...noSandbox,
+    mark,
+    network,
+    view,
+    phase: 'pending',
+    address: null,
+    createdAt,
+    createInDoubtUntil: null,
+    deleteInDoubtUntil: null,
+    dueAt: null,
+    attempts: 0,
+  };
+}
+
+function scheduled(lease: Lease, moment: Moment): Lease {
+  const doubt = doubtOf(lease, moment);
+  const times = [
+    ...(doubt.delete === null ? [] : [doubt.delete]),
+    ...(doubt.create === null ? [] : [nextRecheck(doubt.create, moment)]),
+  ];
+  return { ...lease, dueAt: times.length === 0 ? null : Math.min(...times) };
+}

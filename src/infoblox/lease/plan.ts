@@ -1,0 +1,159 @@
+/**
+ * What to do about a lease: the one place where it is decided. ADD, DEL, CHECK, the reconciler, import, re-creation after
+ * a fail-over, GC and the reaper all look at the grid, ask `plan`, and carry out the answer; they differ only in who asks
+ * and how long they may take. The table is in docs/architecture.md, too, written from here.
+ */
+import { type Doubt, doubtOf, type Lease, type Moment, nextRecheck } from './lease.ts';
+
+/** An object on the grid that carries the mark of the lease. */
+export interface Found {
+  readonly ref: string;
+  readonly address: string;
+  readonly view: string;
+}
+
+/** A look at the grid. */
+export interface Look {
+  /** All objects that carry the mark, in the view of the lease or, if there is none, in any. */
+  readonly found: readonly Found[];
+  /** Whether the grid host that answered is known to accept writes. Another one may lag behind. */
+  readonly proven: boolean;
+  /** For a pending lease: whether an address is what the ADD asks for. */
+  readonly fits?: (address: string) => boolean;
+}
+
+/** The phase, or `none` for an object whose lease this state does not have. */
+export type PhaseOrNone = Lease['phase'] | 'none';
+
+/**
+ * What the grid shows of a lease. `wanted` is the object that should be there: for a bound lease the one at its address,
+ * for a pending one an address that fits, for a releasing one none. `surplus` is all else that carries the mark.
+ */
+export type Seen = 'nothing' | 'nothing, unproven' | 'wanted' | 'wanted and surplus' | 'surplus' | 'in another view';
+
+export type DoubtKind = 'none' | 'create' | 'delete' | 'both';
+
+export type StepKind = 'nothing' | 'create' | 'recreate' | 'adopt' | 'remove' | 'look again' | 'forget' | 'refuse';
+
+export type Step =
+  | { readonly kind: 'nothing' | 'create' | 'recreate' | 'forget' }
+  | { readonly kind: 'adopt'; readonly object: Found; readonly surplus: readonly Found[] }
+  | { readonly kind: 'remove'; readonly objects: readonly Found[] }
+  /** `at`: milliseconds since 1970. */
+  | { readonly kind: 'look again'; readonly at: number }
+  /** Somebody has moved it: a person has to decide. */
+  | { readonly kind: 'refuse'; readonly object: Found };
+
+/** One rule of the table. Every combination of phase, seen and doubt is matched by exactly one. */
+export interface Rule {
+  readonly phase: PhaseOrNone;
+  readonly seen: readonly Seen[];
+  readonly doubt: readonly DoubtKind[];
+  readonly step: StepKind;
+  readonly because: string;
+}
+
+const nowhere: readonly Seen[] = ['nothing', 'nothing, unproven'];
+const somewhere: readonly Seen[] = ['wanted', 'wanted and surplus', 'surplus', 'in another view'];
+const any: readonly DoubtKind[] = ['none', 'create', 'delete', 'both'];
+const noDelete: readonly DoubtKind[] = ['none', 'create'];
+const noCreate: readonly DoubtKind[] = ['none', 'delete'];
+const aDelete: readonly DoubtKind[] = ['delete', 'both'];
+const aCreate: readonly DoubtKind[] = ['create', 'both'];
+
+/** Milliseconds after which a look that a lagging host may have answered is repeated. */
+export const proofPause = 5_000;
+
+// biome-ignore format: a table reads as a table
+export const table: readonly Rule[] = [
+  { phase: 'none', seen: nowhere, doubt: any, step: 'nothing', because: 'there is nothing to answer for' },
+  { phase: 'none', seen: somewhere, doubt: any, step: 'adopt', because: 'whoever was told this address may live on it' },
+
+  { phase: 'pending', seen: nowhere, doubt: any, step: 'create', because: 'nothing is there; what a create in doubt may still leave is looked for after the ADD' },
+  { phase: 'pending', seen: ['wanted', 'wanted and surplus'], doubt: noDelete, step: 'adopt', because: 'an earlier attempt took it, and nobody was told' },
+  { phase: 'pending', seen: ['wanted', 'wanted and surplus', 'surplus'], doubt: aDelete, step: 'create', because: 'the delete may still be carried out, so nobody is told this address and no second delete is sent' },
+  { phase: 'pending', seen: ['surplus'], doubt: noDelete, step: 'remove', because: 'an earlier attempt took what this ADD does not ask for' },
+  { phase: 'pending', seen: ['in another view'], doubt: any, step: 'refuse', because: 'the view was renamed or the object moved; a second reservation would be one too many' },
+
+  { phase: 'bound', seen: ['wanted'], doubt: noCreate, step: 'nothing', because: 'the grid shows what it should' },
+  { phase: 'bound', seen: ['wanted'], doubt: aCreate, step: 'look again', because: 'the create may still leave a surplus object' },
+  { phase: 'bound', seen: ['wanted and surplus', 'surplus'], doubt: noDelete, step: 'remove', because: 'the answer to a create was lost, and its object has turned up' },
+  { phase: 'bound', seen: ['wanted and surplus'], doubt: aDelete, step: 'look again', because: 'the delete may still remove the surplus; a second one could hit a later owner of that address' },
+  { phase: 'bound', seen: ['nothing'], doubt: any, step: 'recreate', because: 'a live attachment has lost its reservation' },
+  { phase: 'bound', seen: ['surplus'], doubt: aDelete, step: 'recreate', because: 'a live attachment has lost its reservation; the delete may still remove the surplus' },
+  { phase: 'bound', seen: ['nothing, unproven'], doubt: any, step: 'look again', because: 'a host that does not accept writes may lag behind' },
+  { phase: 'bound', seen: ['in another view'], doubt: any, step: 'refuse', because: 'the view was renamed or the object moved; the address is still reserved' },
+
+  { phase: 'releasing', seen: ['nothing'], doubt: noCreate, step: 'forget', because: 'nothing is left, and nothing can come any more' },
+  { phase: 'releasing', seen: ['nothing'], doubt: aCreate, step: 'look again', because: 'the create may still be carried out' },
+  { phase: 'releasing', seen: ['nothing, unproven'], doubt: any, step: 'look again', because: 'a host that does not accept writes may lag behind' },
+  { phase: 'releasing', seen: somewhere, doubt: noDelete, step: 'remove', because: 'nobody needs it any more' },
+  { phase: 'releasing', seen: somewhere, doubt: aDelete, step: 'look again', because: 'one delete is on its way; a second one could hit a later owner of the address' },
+];
+
+/**
+ * Decides what to do about a lease.
+ * @param lease as the state has it now; undefined for objects whose lease this state does not have
+ * @returns one step. After `remove` the grid is looked at again
+ */
+export function plan(lease: Lease | undefined, look: Look, moment: Moment): Step {
+  const doubt = doubtOf(lease, moment);
+  const sight = sightOf(lease, look);
+  const kinds = { phase: lease?.phase ?? 'none', seen: sight.seen, doubt: kindOf(doubt) } as const;
+  const { step } = ruleFor(kinds.phase, kinds.seen, kinds.doubt);
+  switch (step) {
+    case 'adopt':
+    case 'refuse': {
+      const [object, ...rest] = [...sight.wanted, ...sight.surplus];
+      if (object === undefined) throw new Error(`nothing to ${step}`);
+      return step === 'adopt' ? { kind: step, object, surplus: rest } : { kind: step, object };
+    }
+    case 'remove':
+      return { kind: step, objects: sight.surplus };
+    case 'look again':
+      return { kind: step, at: nextLook(sight, doubt, moment) };
+    default:
+      return { kind: step };
+  }
+}
+
+/** The one rule for a combination. */
+export function ruleFor(phase: PhaseOrNone, seen: Seen, doubt: DoubtKind): Rule {
+  const rule = table.find((row) => row.phase === phase && row.seen.includes(seen) && row.doubt.includes(doubt));
+  if (rule === undefined) throw new Error(`no rule for ${phase}, ${seen}, doubt ${doubt}`);
+  return rule;
+}
+
+interface Sight {
+  readonly seen: Seen;
+  readonly wanted: readonly Found[];
+  readonly surplus: readonly Found[];
+}
+
+/** Sorts what was found into what should be there and what should not. */
+function sightOf(lease: Lease | undefined, { found, proven, fits = () => true }: Look): Sight {
+  if (found.length === 0) return { seen: proven ? 'nothing' : 'nothing, unproven', wanted: [], surplus: [] };
+  const isWanted = (object: Found) => {
+    if (lease === undefined || lease.phase === 'releasing') return lease === undefined;
+    return lease.phase === 'bound' ? object.address === lease.address : fits(object.address);
+  };
+  const here = found.filter(({ view }) => lease === undefined || lease.phase === 'releasing' || view === lease.view);
+  if (here.length === 0) return { seen: 'in another view', wanted: [], surplus: found };
+  const [wanted] = here.filter(isWanted);
+  const surplus = here.filter((object) => object !== wanted);
+  if (wanted === undefined) return { seen: 'surplus', wanted: [], surplus };
+  return { seen: surplus.length > 0 ? 'wanted and surplus' : 'wanted', wanted: [wanted], surplus };
+}
+
+function kindOf(doubt: Doubt): DoubtKind {
+  if (doubt.create !== null && doubt.delete !== null) return 'both';
+  if (doubt.create !== null) return 'create';
+  return doubt.delete === null ? 'none' : 'delete';
+}
+
+/** A delete in doubt is waited for to its end; a create in doubt is looked for once before that. */
+function nextLook({ seen, surplus }: Sight, doubt: Doubt, moment: Moment): number {
+  if (surplus.length > 0 && doubt.delete !== null) return doubt.delete;
+  if (seen !== 'nothing, unproven' && doubt.create !== null) return nextRecheck(doubt.create, moment);
+  return moment.now + proofPause;
+}

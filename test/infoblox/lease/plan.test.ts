@@ -1,0 +1,169 @@
+import { describe, expect, test } from 'vitest';
+import {
+  begin,
+  bind,
+  createInDoubt,
+  deleteInDoubt,
+  type Lease,
+  startRelease,
+} from '../../../src/infoblox/lease/lease.ts';
+import {
+  type DoubtKind,
+  type Found,
+  type Look,
+  type PhaseOrNone,
+  plan,
+  ruleFor,
+  type Seen,
+  table,
+} from '../../../src/infoblox/lease/plan.ts';
+
+/** Every cell, written out: what the code decides is compared with what a person decided here. */
+const cells = `
+none                | none       create     delete     both
+nothing             | nothing    nothing    nothing    nothing
+nothing, unproven   | nothing    nothing    nothing    nothing
+wanted              | adopt      adopt      adopt      adopt
+wanted and surplus  | adopt      adopt      adopt      adopt
+surplus             | adopt      adopt      adopt      adopt
+in another view     | adopt      adopt      adopt      adopt
+
+pending             | none       create     delete     both
+nothing             | create     create     create     create
+nothing, unproven   | create     create     create     create
+wanted              | adopt      adopt      create     create
+wanted and surplus  | adopt      adopt      create     create
+surplus             | remove     remove     create     create
+in another view     | refuse     refuse     refuse     refuse
+
+bound               | none       create     delete     both
+nothing             | recreate   recreate   recreate   recreate
+nothing, unproven   | look-again look-again look-again look-again
+wanted              | nothing    look-again nothing    look-again
+wanted and surplus  | remove     remove     look-again look-again
+surplus             | remove     remove     recreate   recreate
+in another view     | refuse     refuse     refuse     refuse
+
+releasing           | none       create     delete     both
+nothing             | forget     look-again forget     look-again
+nothing, unproven   | look-again look-again look-again look-again
+wanted              | remove     remove     look-again look-again
+wanted and surplus  | remove     remove     look-again look-again
+surplus             | remove     remove     look-again look-again
+in another view     | remove     remove     look-again look-again
+`;
+
+const written = cells
+  .trim()
+  .split('\n\n')
+  .flatMap((block) => {
+    const [head = '', ...lines] = block.split('\n');
+    const [phase = '', doubts = ''] = head.split('|').map((part) => part.trim());
+    return lines.flatMap((line) => {
+      const [seen = '', steps = ''] = line.split('|').map((part) => part.trim());
+      return doubts.split(/ +/).map((doubt, index) => {
+        const step = (steps.split(/ +/)[index] ?? '').replace('-', ' ');
+        return { phase: phase as PhaseOrNone, seen: seen as Seen, doubt: doubt as DoubtKind, step };
+      });
+    });
+  });
+
+const window = { recheck: 10_000, end: 60_000 };
+const now = 1_700_000_000_000;
+const moment = { now, window };
+const mark = 'mark of c1';
+const mine: Found = { ref: 'fixedaddress/a:10.0.0.2/default', address: '10.0.0.2', view: 'default' };
+const other: Found = { ref: 'fixedaddress/b:10.0.0.9/default', address: '10.0.0.9', view: 'default' };
+const moved: Found = { ...mine, view: 'renamed' };
+
+describe('the table', () => {
+  test('is written out in full here: 96 cells', () => expect(written).toHaveLength(96));
+
+  test.each(written)('$phase, $seen, doubt $doubt: $step', ({ phase, seen, doubt, step }) => {
+    expect(ruleFor(phase, seen, doubt).step).toBe(step);
+  });
+
+  test('has exactly one rule for each cell, and no rule for none', () => {
+    const matching = ({ phase, seen, doubt }: (typeof written)[number]) =>
+      table.filter((rule) => rule.phase === phase && rule.seen.includes(seen) && rule.doubt.includes(doubt));
+    expect(written.map((cell) => matching(cell).length)).toEqual(written.map(() => 1));
+    expect(new Set(written.flatMap(matching)).size).toBe(table.length);
+  });
+
+  test('gives a reason for each rule', () => expect(table.filter(({ because }) => because === '')).toEqual([]));
+});
+
+/** A lease as it comes to be, and a look as it is made: what `plan` makes of them is the cell of the table. */
+function leaseOf(phase: PhaseOrNone, doubt: DoubtKind): Lease | undefined {
+  if (phase === 'none') return undefined;
+  const sandbox = { netns: null, netnsId: null, bootId: null };
+  let lease = begin(undefined, { mark, network: 'net-1', view: 'default', sandbox }, moment);
+  if (phase !== 'pending') lease = bind(lease, mine.address, moment);
+  if (phase === 'releasing') lease = startRelease(lease, now);
+  if (doubt === 'create' || doubt === 'both') lease = createInDoubt(lease, moment);
+  if (doubt === 'delete' || doubt === 'both') lease = deleteInDoubt(lease, moment);
+  return lease;
+}
+
+function lookOf(seen: Seen): Look {
+  const found = {
+    nothing: [],
+    'nothing, unproven': [],
+    wanted: [mine],
+    'wanted and surplus': [other, mine],
+    surplus: [other],
+    'in another view': [moved],
+  }[seen];
+  return { found, proven: seen !== 'nothing, unproven', fits: (address) => address === mine.address };
+}
+
+describe('plan', () => {
+  // An object without a lease is wanted wherever it is; of a releasing lease nothing is wanted: these looks cannot be told apart.
+  test.each(written.filter(({ phase, doubt }) => phase !== 'none' || doubt === 'none'))(
+    'of a $phase lease that sees $seen with doubt $doubt: $step',
+    ({ phase, seen, doubt, step }) => expect(plan(leaseOf(phase, doubt), lookOf(seen), moment).kind).toBe(step),
+  );
+
+  test('removes the surplus and nothing else', () => {
+    expect(plan(leaseOf('bound', 'none'), lookOf('wanted and surplus'), moment)).toEqual({
+      kind: 'remove',
+      objects: [other],
+    });
+  });
+
+  test('removes all that a released lease has, in whatever view', () => {
+    const look = { found: [mine, other, moved], proven: true };
+    expect(plan(leaseOf('releasing', 'none'), look, moment)).toEqual({ kind: 'remove', objects: [mine, other, moved] });
+  });
+
+  test('adopts the object that fits, and names the others', () => {
+    const step = plan(leaseOf('pending', 'none'), lookOf('wanted and surplus'), moment);
+    expect(step).toEqual({ kind: 'adopt', object: mine, surplus: [other] });
+  });
+
+  test('names where the object is now that it refuses to touch', () => {
+    const look = lookOf('in another view');
+    expect(plan(leaseOf('bound', 'none'), look, moment)).toEqual({ kind: 'refuse', object: moved });
+  });
+
+  test('looks for a create in doubt soon, and once more when the doubt ends', () => {
+    const lease = leaseOf('releasing', 'create');
+    const at = (later: number) => plan(lease, lookOf('nothing'), { now: now + later, window });
+    expect(at(0)).toEqual({ kind: 'look again', at: now + window.recheck });
+    expect(at(window.recheck)).toEqual({ kind: 'look again', at: now + window.end });
+    expect(at(window.end)).toEqual({ kind: 'forget' });
+  });
+
+  test('waits for a delete in doubt until it must have been carried out or dropped', () => {
+    const lease = leaseOf('releasing', 'delete');
+    const at = (later: number) => plan(lease, lookOf('wanted'), { now: now + later, window });
+    expect(at(1)).toEqual({ kind: 'look again', at: now + window.end });
+    expect(at(window.end)).toEqual({ kind: 'remove', objects: [mine] });
+  });
+
+  test('holds no doubt for longer than one window, whatever a clock that was set back says', () => {
+    expect(plan(leaseOf('releasing', 'delete'), lookOf('wanted'), { now: now - 3_600_000, window }).kind).toBe(
+      'remove',
+    );
+  });
+});
