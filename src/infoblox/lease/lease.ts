@@ -115,9 +115,12 @@ export function deleteInDoubt(lease: Lease, moment: Moment): Lease {
   return { ...lease, deleteInDoubtUntil: moment.now + moment.window.end };
 }
 
-/** The delete was answered, or certainly never sent. */
-export function deleteAnswered(lease: Lease): Lease {
-  return { ...lease, deleteInDoubtUntil: null };
+/**
+ * The delete was answered, or certainly never sent: only what was in doubt before it still is.
+ * @param before the lease before `deleteInDoubt`
+ */
+export function deleteAnswered(lease: Lease, before: Lease): Lease {
+  return { ...lease, deleteInDoubtUntil: before.deleteInDoubtUntil };
 }
 
 /**

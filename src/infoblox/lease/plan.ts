@@ -10,6 +10,10 @@ export interface Found {
   readonly ref: string;
   readonly address: string;
   readonly view: string;
+  /** Made by this attempt: no delete that is in doubt was sent for it. */
+  readonly fresh?: boolean;
+  /** Set if the address is not for this attachment, but in use by another one of this host or kept back as gateway. */
+  readonly owner?: string;
 }
 
 /** A look at the grid. */
@@ -27,13 +31,30 @@ export type PhaseOrNone = Lease['phase'] | 'none';
 
 /**
  * What the grid shows of a lease. `wanted` is the object that should be there: for a bound lease the one at its address,
- * for a pending one an address that fits, for a releasing one none. `surplus` is all else that carries the mark.
+ * for a pending one an address that fits and that no delete in doubt can remove, for a releasing one none. `surplus` is
+ * all else that carries the mark. What only an unproven look shows is not known at all.
  */
-export type Seen = 'nothing' | 'nothing, unproven' | 'wanted' | 'wanted and surplus' | 'surplus' | 'in another view';
+export type Seen =
+  | 'nothing'
+  | 'wanted'
+  | 'wanted and surplus'
+  | 'surplus'
+  | 'the address of another'
+  | 'in another view'
+  | 'unproven';
 
 export type DoubtKind = 'none' | 'create' | 'delete' | 'both';
 
-export type StepKind = 'nothing' | 'create' | 'recreate' | 'adopt' | 'remove' | 'look again' | 'forget' | 'refuse';
+export type StepKind =
+  | 'nothing'
+  | 'create'
+  | 'recreate'
+  | 'adopt'
+  | 'reassign'
+  | 'remove'
+  | 'look again'
+  | 'forget'
+  | 'refuse';
 
 export type Step =
   | { readonly kind: 'nothing' | 'create' | 'recreate' | 'forget' }
@@ -41,6 +62,8 @@ export type Step =
   | { readonly kind: 'remove'; readonly objects: readonly Found[] }
   /** `at`: milliseconds since 1970. */
   | { readonly kind: 'look again'; readonly at: number }
+  /** To be given the mark of its owner. */
+  | { readonly kind: 'reassign'; readonly object: Found & { readonly owner: string } }
   /** Somebody has moved it: a person has to decide. */
   | { readonly kind: 'refuse'; readonly object: Found };
 
@@ -53,42 +76,41 @@ export interface Rule {
   readonly because: string;
 }
 
-const nowhere: readonly Seen[] = ['nothing', 'nothing, unproven'];
-const somewhere: readonly Seen[] = ['wanted', 'wanted and surplus', 'surplus', 'in another view'];
 const any: readonly DoubtKind[] = ['none', 'create', 'delete', 'both'];
 const noDelete: readonly DoubtKind[] = ['none', 'create'];
 const noCreate: readonly DoubtKind[] = ['none', 'delete'];
 const aDelete: readonly DoubtKind[] = ['delete', 'both'];
 const aCreate: readonly DoubtKind[] = ['create', 'both'];
-
-/** Milliseconds after which a look that a lagging host may have answered is repeated. */
-export const proofPause = 5_000;
+const some: readonly Seen[] = ['wanted', 'wanted and surplus', 'surplus', 'the address of another', 'in another view'];
 
 // biome-ignore format: a table reads as a table
 export const table: readonly Rule[] = [
-  { phase: 'none', seen: nowhere, doubt: any, step: 'nothing', because: 'there is nothing to answer for' },
-  { phase: 'none', seen: somewhere, doubt: any, step: 'adopt', because: 'whoever was told this address may live on it' },
+  { phase: 'none', seen: ['nothing', 'unproven'], doubt: any, step: 'nothing', because: 'there is nothing to answer for, as far as is known' },
+  { phase: 'none', seen: some, doubt: any, step: 'adopt', because: 'whoever was told this address may live on it' },
 
-  { phase: 'pending', seen: nowhere, doubt: any, step: 'create', because: 'nothing is there; what a create in doubt may still leave is looked for after the ADD' },
-  { phase: 'pending', seen: ['wanted', 'wanted and surplus'], doubt: noDelete, step: 'adopt', because: 'an earlier attempt took it, and nobody was told' },
-  { phase: 'pending', seen: ['wanted', 'wanted and surplus', 'surplus'], doubt: aDelete, step: 'create', because: 'the delete may still be carried out, so nobody is told this address and no second delete is sent' },
-  { phase: 'pending', seen: ['surplus'], doubt: noDelete, step: 'remove', because: 'an earlier attempt took what this ADD does not ask for' },
+  { phase: 'pending', seen: ['nothing', 'unproven'], doubt: any, step: 'create', because: 'nothing is there to use; what a create in doubt may still leave is looked for after the ADD' },
+  { phase: 'pending', seen: ['wanted', 'wanted and surplus'], doubt: any, step: 'adopt', because: 'this attempt or an earlier one took it, and nobody was told' },
+  { phase: 'pending', seen: ['surplus'], doubt: noDelete, step: 'remove', because: 'it is not what the ADD asks for' },
+  { phase: 'pending', seen: ['surplus'], doubt: aDelete, step: 'create', because: 'the delete may still remove it, so nobody is told its address, and no second delete is sent' },
+  { phase: 'pending', seen: ['the address of another'], doubt: any, step: 'reassign', because: 'the reservation of a live attachment, or of the gateway, was lost, and the grid gave its address away' },
   { phase: 'pending', seen: ['in another view'], doubt: any, step: 'refuse', because: 'the view was renamed or the object moved; a second reservation would be one too many' },
 
+  { phase: 'bound', seen: ['nothing'], doubt: any, step: 'recreate', because: 'a live attachment has lost its reservation' },
   { phase: 'bound', seen: ['wanted'], doubt: noCreate, step: 'nothing', because: 'the grid shows what it should' },
   { phase: 'bound', seen: ['wanted'], doubt: aCreate, step: 'look again', because: 'the create may still leave a surplus object' },
   { phase: 'bound', seen: ['wanted and surplus', 'surplus'], doubt: noDelete, step: 'remove', because: 'the answer to a create was lost, and its object has turned up' },
   { phase: 'bound', seen: ['wanted and surplus'], doubt: aDelete, step: 'look again', because: 'the delete may still remove the surplus; a second one could hit a later owner of that address' },
-  { phase: 'bound', seen: ['nothing'], doubt: any, step: 'recreate', because: 'a live attachment has lost its reservation' },
   { phase: 'bound', seen: ['surplus'], doubt: aDelete, step: 'recreate', because: 'a live attachment has lost its reservation; the delete may still remove the surplus' },
-  { phase: 'bound', seen: ['nothing, unproven'], doubt: any, step: 'look again', because: 'a host that does not accept writes may lag behind' },
+  { phase: 'bound', seen: ['the address of another'], doubt: any, step: 'reassign', because: 'the answer to a create was lost, and what it took is the address of another attachment' },
   { phase: 'bound', seen: ['in another view'], doubt: any, step: 'refuse', because: 'the view was renamed or the object moved; the address is still reserved' },
+  { phase: 'bound', seen: ['unproven'], doubt: any, step: 'look again', because: 'a host that does not accept writes may lag behind' },
 
   { phase: 'releasing', seen: ['nothing'], doubt: noCreate, step: 'forget', because: 'nothing is left, and nothing can come any more' },
   { phase: 'releasing', seen: ['nothing'], doubt: aCreate, step: 'look again', because: 'the create may still be carried out' },
-  { phase: 'releasing', seen: ['nothing, unproven'], doubt: any, step: 'look again', because: 'a host that does not accept writes may lag behind' },
-  { phase: 'releasing', seen: somewhere, doubt: noDelete, step: 'remove', because: 'nobody needs it any more' },
-  { phase: 'releasing', seen: somewhere, doubt: aDelete, step: 'look again', because: 'one delete is on its way; a second one could hit a later owner of the address' },
+  { phase: 'releasing', seen: ['wanted', 'wanted and surplus', 'surplus', 'in another view'], doubt: noDelete, step: 'remove', because: 'nobody needs it any more' },
+  { phase: 'releasing', seen: ['wanted', 'wanted and surplus', 'surplus', 'in another view'], doubt: aDelete, step: 'look again', because: 'one delete is on its way; a second one could hit a later owner of the address' },
+  { phase: 'releasing', seen: ['the address of another'], doubt: any, step: 'reassign', because: 'removing it would take the address from the attachment that uses it' },
+  { phase: 'releasing', seen: ['unproven'], doubt: any, step: 'look again', because: 'a host that does not accept writes may lag behind; a delete could hit a later owner of the address' },
 ];
 
 /**
@@ -98,7 +120,7 @@ export const table: readonly Rule[] = [
  */
 export function plan(lease: Lease | undefined, look: Look, moment: Moment): Step {
   const doubt = doubtOf(lease, moment);
-  const sight = sightOf(lease, look);
+  const sight = sightOf(lease, look, doubt);
   const kinds = { phase: lease?.phase ?? 'none', seen: sight.seen, doubt: kindOf(doubt) } as const;
   const { step } = ruleFor(kinds.phase, kinds.seen, kinds.doubt);
   switch (step) {
@@ -108,6 +130,9 @@ export function plan(lease: Lease | undefined, look: Look, moment: Moment): Step
       if (object === undefined) throw new Error(`nothing to ${step}`);
       return step === 'adopt' ? { kind: step, object, surplus: rest } : { kind: step, object };
     }
+    case 'reassign':
+      if (sight.another === undefined) throw new Error('nothing to reassign');
+      return { kind: step, object: sight.another };
     case 'remove':
       return { kind: step, objects: sight.surplus };
     case 'look again':
@@ -128,21 +153,33 @@ interface Sight {
   readonly seen: Seen;
   readonly wanted: readonly Found[];
   readonly surplus: readonly Found[];
+  /** Of the surplus, what can be reassigned now. */
+  readonly another?: Found & { readonly owner: string };
 }
 
 /** Sorts what was found into what should be there and what should not. */
-function sightOf(lease: Lease | undefined, { found, proven, fits = () => true }: Look): Sight {
-  if (found.length === 0) return { seen: proven ? 'nothing' : 'nothing, unproven', wanted: [], surplus: [] };
+function sightOf(lease: Lease | undefined, { found, proven, fits = () => true }: Look, doubt: Doubt): Sight {
+  if (!proven) return { seen: 'unproven', wanted: [], surplus: [] };
+  if (found.length === 0) return { seen: 'nothing', wanted: [], surplus: [] };
+  const isSafe = ({ fresh }: Found) => fresh === true || doubt.delete === null;
   const isWanted = (object: Found) => {
-    if (lease === undefined || lease.phase === 'releasing') return lease === undefined;
-    return lease.phase === 'bound' ? object.address === lease.address : fits(object.address);
+    if (lease === undefined) return true;
+    if (lease.phase === 'bound') return object.address === lease.address;
+    return lease.phase === 'pending' && !isAnothers(object) && isSafe(object) && fits(object.address);
   };
-  const here = found.filter(({ view }) => lease === undefined || lease.phase === 'releasing' || view === lease.view);
-  if (here.length === 0) return { seen: 'in another view', wanted: [], surplus: found };
-  const [wanted] = here.filter(isWanted);
-  const surplus = here.filter((object) => object !== wanted);
-  if (wanted === undefined) return { seen: 'surplus', wanted: [], surplus };
-  return { seen: surplus.length > 0 ? 'wanted and surplus' : 'wanted', wanted: [wanted], surplus };
+  const anywhere = lease === undefined || lease.phase === 'releasing';
+  const here = found.filter(({ view }) => anywhere || view === lease.view);
+  const wanted = here.filter(isWanted).slice(0, 1);
+  const surplus = here.filter((object) => !wanted.includes(object));
+  if (here.length === 0) return { seen: 'in another view', wanted, surplus: found };
+  const another = surplus.filter(isAnothers).find(isSafe);
+  if (another !== undefined) return { seen: 'the address of another', wanted, surplus, another };
+  if (wanted.length === 0) return { seen: 'surplus', wanted, surplus };
+  return { seen: surplus.length > 0 ? 'wanted and surplus' : 'wanted', wanted, surplus };
+}
+
+function isAnothers(object: Found): object is Found & { readonly owner: string } {
+  return object.owner !== undefined;
 }
 
 function kindOf(doubt: Doubt): DoubtKind {
@@ -151,9 +188,9 @@ function kindOf(doubt: Doubt): DoubtKind {
   return doubt.delete === null ? 'none' : 'delete';
 }
 
-/** A delete in doubt is waited for to its end; a create in doubt is looked for once before that. */
+/** A delete in doubt is waited for to its end; a create in doubt, and a host that lags, are looked at before that. */
 function nextLook({ seen, surplus }: Sight, doubt: Doubt, moment: Moment): number {
   if (surplus.length > 0 && doubt.delete !== null) return doubt.delete;
-  if (seen !== 'nothing, unproven' && doubt.create !== null) return nextRecheck(doubt.create, moment);
-  return moment.now + proofPause;
+  if (seen !== 'unproven' && doubt.create !== null) return nextRecheck(doubt.create, moment);
+  return moment.now + moment.window.recheck;
 }
