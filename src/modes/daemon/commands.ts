@@ -7,6 +7,7 @@ import { checkContainerId, checkInterfaceName } from '../../cni/names.ts';
 import { type Netconf, parseNetconf } from '../../cni/netconf.ts';
 import { requestedAddress } from '../../cni/requested-address.ts';
 import { formatResult } from '../../cni/result.ts';
+import { withNextHop } from '../../cni/route.ts';
 import { abortable } from '../../infoblox/abortable.ts';
 import type { Collector } from '../../infoblox/collector.ts';
 import { GridError } from '../../infoblox/errors.ts';
@@ -109,7 +110,7 @@ export class Commands {
     };
     const { address, cidr, gateway, abandon } = await this.#refused.watch(policy, ipam.add(request, signal));
     const ip = { address: `${address}/${cidr.prefix}`, ...(gateway === undefined ? {} : { gateway }) };
-    const result = formatResult({ ips: [ip], routes: [...netconf.routes] }, netconf.cniVersion);
+    const result = formatResult({ ips: [ip], routes: withNextHop(netconf.routes, gateway) }, netconf.cniVersion);
     return { result, summary: ip.address, undelivered: abandon };
   }
 
