@@ -39,6 +39,9 @@ const Row = v.object({
 });
 export type Row = v.InferOutput<typeof Row>;
 
+/** `createdAt` of what was read from the grid: older than whatever this daemon is asked. */
+export const importedAt = 0;
+
 /** Milliseconds that a failure stands against promising service. */
 const failureCountsFor = 30_000;
 
@@ -95,6 +98,12 @@ export class Store {
   get(identity: string): Row | undefined {
     const row = this.#run('SELECT * FROM attachment WHERE identity = ?', (statement) => statement.get(identity));
     return row === undefined ? undefined : v.parse(Row, row);
+  }
+
+  /** Whether there is a row of an identity that begins with `prefix`. */
+  hasAny(prefix: string): boolean {
+    const sql = 'SELECT 1 FROM attachment WHERE identity >= ?1 AND identity < ?1 || char(1114111) LIMIT 1';
+    return this.#run(sql, (statement) => statement.get(prefix)) !== undefined;
   }
 
   /** Writes a row, in place of one of the same identity. */

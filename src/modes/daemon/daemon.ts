@@ -99,7 +99,7 @@ export async function startDaemon(options: Options, log: Log, settling = default
   });
   const reaper = new Reaper({ ipam, store, namespaces, grace: options.reapAfter, now: () => performance.now(), log });
   const contact: Contact = new Contact({ grid, labels, view: options.networkView, health, upkeep, log });
-  const collector = new Collector({ ipam, store, turns, reservations, origins, now });
+  const collector = new Collector({ ipam, store, turns, reservations, origins });
   const notes = new ReleaseNotes({
     socketDir: options.socketDir,
     driverName: options.driverName,
