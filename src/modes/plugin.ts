@@ -127,9 +127,13 @@ function readIpam(config: Readonly<Record<string, unknown>>): { socketDir: strin
   return { socketDir, driverName: type };
 }
 
-/** A call for the caller's own namespace would plumb the host; the reference refuses it with code 8 unless told. */
+/**
+ * An ADD for the caller's own namespace would plumb the host; the reference refuses it with code 8 unless told. It
+ * refuses a DEL, too, but a DEL for `/proc/PID/ns/net` finds the host's namespace there once the PID is another process:
+ * it has an address to release like any other.
+ */
 function refuseOwnNamespace({ command, netns }: CallEnvironment, env: Environment): void {
-  if ((command !== 'ADD' && command !== 'DEL') || /^(1|true)$/i.test(env.CNI_NETNS_OVERRIDE ?? '')) return;
+  if (command !== 'ADD' || /^(1|true)$/i.test(env.CNI_NETNS_OVERRIDE ?? '')) return;
   try {
     const [own, given] = [statSync('/proc/self/ns/net'), statSync(netns)];
     if (own.ino !== given.ino || own.dev !== given.dev) return;
