@@ -77,7 +77,7 @@ export const flags = {
   'metrics-listen': {
     type: 'string',
     default: 'off',
-    description: 'Serve /metrics (Prometheus) and /health at this address, 127.0.0.1:9477 say',
+    description: 'Serve /metrics (Prometheus) and /health at this address, host:port; ":9477" is 127.0.0.1:9477',
   },
   'log-level': { type: 'string', default: 'info', description: 'error, warn, info or debug' },
   'log-format': { type: 'string', default: 'auto', description: 'text, json, or auto: text on a terminal' },

@@ -3,11 +3,14 @@ import { createServer, type ServerResponse } from 'node:http';
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { GridError } from '../../infoblox/errors.ts';
 import type { Transport } from '../../infoblox/transport.ts';
-import { version } from '../build-info.ts';
+import { commit, version } from '../build-info.ts';
 import { StartError } from './socket-file.ts';
 
 /** Seconds: a call takes one WAPI request in the steady state, and as long as `--add-timeout` at worst. */
 const buckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+
+/** Milliseconds and connections that clients of this listener get: they may be anybody who reaches the address. */
+const clients = { request: 5_000, idle: 10_000, connections: 32 };
 
 /** What is asked when somebody scrapes. */
 export interface MetricsSources {
@@ -44,8 +47,8 @@ export class Metrics {
     this.#sources = sources;
     const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry, prefix: 'infoblox_cni_' });
-    new Gauge({ name: 'infoblox_cni_build_info', help: 'Release', labelNames: ['version'], registers }).set(
-      { version },
+    new Gauge({ name: 'infoblox_cni_build_info', help: 'Release', labelNames: ['version', 'commit'], registers }).set(
+      { version, commit },
       1,
     );
     gauge('infoblox_cni_attachments_held', 'Attachments that hold an address', sources.held, registers);
@@ -87,11 +90,19 @@ export class Metrics {
    * @throws StartError if the address cannot be listened at
    */
   async serve({ host, port }: ListenAddress): Promise<() => void> {
-    const server = createServer((request, response) => {
+    const limits = {
+      headersTimeout: clients.request,
+      requestTimeout: clients.request,
+      keepAliveTimeout: clients.idle,
+      connectionsCheckingInterval: 1_000,
+    };
+    const server = createServer(limits, (request, response) => {
       this.#answer(request.url, response).catch((error) => {
         response.writeHead(500).end(`${error instanceof Error ? error.message : String(error)}\n`);
       });
     });
+    server.timeout = clients.idle; // also for one that does not read its answer
+    server.maxConnections = clients.connections;
     await new Promise<void>((resolve, reject) => {
       server.once('error', (error) => {
         const cure = 'give --metrics-listen another port, or another address of this host';
