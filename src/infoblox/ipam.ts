@@ -9,9 +9,11 @@ import { type Attachment, networkOf } from './identity.ts';
 import type { Cidr } from './ipv4.ts';
 import type { Namespaces } from './namespaces.ts';
 import type { ReadyNetwork } from './networks.ts';
+import type { FixedAddress } from './objects.ts';
 import type { Origins } from './origins.ts';
 import type { Release } from './releases.ts';
 import { fits, mayFit, refuseHopeless } from './requested.ts';
+import type { Reservation } from './reservations.ts';
 import { type RestorationParts, restore } from './restoration.ts';
 import type { Row } from './store.ts';
 import { type AddressRequest, type TakingParts, takeAddress } from './taking.ts';
@@ -30,6 +32,12 @@ export interface Allocation {
   readonly gateway?: string;
   /** The caller went away without the answer: if no other caller of the same ADD has it, the address goes back. */
   abandon(): Promise<void>;
+}
+
+/** An ADD under way. */
+interface AddUnderWay extends AddRequest {
+  /** To be told what it is waiting for. */
+  readonly delayedBy: (why: GridError) => void;
 }
 
 interface Given {
@@ -62,9 +70,9 @@ export class Ipam {
     refuseHopeless(request.requested, request.policy);
     const identity = this.#parts.origins.identityOf(request.attachment);
     const key = JSON.stringify([request.policy, request.requested]);
-    const flight = this.#flights.board(identity, key, (calledOff, land) =>
+    const flight = this.#flights.board(identity, key, (calledOff, land, delayedBy) =>
       this.#parts.turns.run(identity, async () => {
-        const given = await this.#give(identity, request, calledOff);
+        const given = await this.#give(identity, { ...request, delayedBy }, calledOff);
         land(given.created);
         return given;
       }),
@@ -159,7 +167,7 @@ export class Ipam {
     });
   }
 
-  async #give(identity: string, request: AddRequest, signal: AbortSignal): Promise<Given> {
+  async #give(identity: string, request: AddUnderWay, signal: AbortSignal): Promise<Given> {
     const { store, networks, reservations, releases, namespaces } = this.#parts;
     if (signal.aborted) throw new GridError('timeout', 'the caller left before its turn came');
     const before = store.get(identity);
@@ -191,8 +199,9 @@ export class Ipam {
         store.put(row);
       }
       maybeOnGrid = usable !== undefined || doomed.length > 0;
-      const there = usable && { ref: usable._ref, address: usable.ipv4addr, suspect: found.length > 1 };
-      const want = { row, network, request, doomed, there, former: former(before, network) };
+      const there = usable && asReservation(usable, network, found.length > 1);
+      const { delayedBy } = request;
+      const want = { row, network, request, doomed, there, former: former(before, network), delayedBy };
       const reservation = await takeAddress(this.#parts, want, signal);
       maybeOnGrid = true;
       const suspectUntil = reservation.suspect ? releases.certainFrom() : row.suspectUntil;
@@ -270,6 +279,11 @@ export class Ipam {
       cure: 'try again in a minute',
     });
   }
+}
+
+/** What has been found on the grid, as if it had just been made. */
+function asReservation(found: FixedAddress, network: ReadyNetwork, suspect: boolean): Reservation {
+  return { ref: found._ref, address: found.ipv4addr, view: found.network_view, wanted: network.cidr, suspect };
 }
 
 /** What the attachment held, if it can be given again. */

@@ -9,12 +9,16 @@ import type { Cidr } from './ipv4.ts';
 import type { Attributes } from './labels.ts';
 import type { ReadyNetwork } from './networks.ts';
 import type { FixedAddress } from './objects.ts';
+import { fits } from './requested.ts';
 
-/** Times that a create is sent again: after another host took the same next address, or an answer was lost. */
+/** Times that a create is sent again after an answer was lost. */
 const furtherTries = 4;
-/** Milliseconds before the next try, doubled each time: after losing a race to another host, after a lost answer. */
-const racePause = 5;
+/** Milliseconds before the next try after a lost answer, doubled each time. */
 const lostPause = 250;
+/** As `lostPause`, after another host took the same next address. */
+const collisionPause = 5;
+/** What these pauses grow to. */
+const longestPause = 4_000;
 
 export interface ReservationRequest {
   readonly identity: string;
@@ -26,11 +30,16 @@ export interface ReservationRequest {
   readonly labels: () => Attributes;
   /** Addresses of this identity that a lost delete may free yet: they are no answer to a lost create. */
   readonly doomed: readonly string[];
+  /** Told each time that another host took the same next address; the argument is what to say if time runs out. */
+  readonly onCollision?: (collision: GridError) => void;
 }
 
 export interface Reservation {
   readonly ref: string;
   readonly address: string;
+  readonly view: string;
+  /** What the grid was asked for, this address or any of this network; its answer may be another one. */
+  readonly wanted: string | Cidr;
   /** True if an answer was lost on the way: a surplus object may still turn up. */
   readonly suspect: boolean;
 }
@@ -75,31 +84,40 @@ export class Reservations {
 
   /**
    * Reserves an address in one request, and never sends it again before a look at the grid has shown that the first
-   * one left nothing.
+   * one left nothing. Two clients that ask for the next free address at once may get the same one, and one of them a
+   * conflict (WAPI): that one asks again until it is out of time.
+   * @returns what the grid answered, which the caller has to compare with what was wanted
    * @throws GridError; its outcome is not `none` if the grid may hold, or come to hold, something of this identity
    */
   async reserve(request: ReservationRequest, signal: AbortSignal): Promise<Reservation> {
-    const { identity, view, wanted, name, labels, doomed } = request;
+    const { identity, view, wanted, name, labels } = request;
     const address = typeof wanted === 'string' ? wanted : `func:nextavailableip:${wanted.text},${view}`;
     let suspect = false;
-    for (let tries = 0; ; tries += 1) {
+    let losses = 0;
+    let collisions = 0;
+    for (;;) {
       try {
         const made = await this.#grid.createReservation(address, view, identity, name, labels, signal);
-        return { ref: made._ref, address: made.ipv4addr, suspect };
+        return { ref: made._ref, address: made.ipv4addr, view: made.network_view, wanted, suspect };
       } catch (error) {
         if (!(error instanceof GridError)) throw error;
-        const lost = error.outcome !== 'none';
-        suspect ||= lost;
+        const isLost = error.outcome !== 'none';
+        suspect ||= isLost;
         // A conflict after a lost answer may be with what that request has made since.
-        if (lost || (suspect && error.reason === 'conflict')) {
-          const found = (await this.#find(request, signal)).find(({ ipv4addr }) => !doomed.includes(ipv4addr));
-          if (found !== undefined) return { ref: found._ref, address: found.ipv4addr, suspect };
+        if (isLost || (suspect && error.reason === 'conflict')) {
+          const found = (await this.#find(request, signal)).find((object) => isAnswer(object, request));
+          if (found !== undefined) return { ref: found._ref, address: found.ipv4addr, view, wanted, suspect };
         }
-        const again = lost || (error.reason === 'conflict' && wanted !== address);
-        if (!again || tries >= furtherTries) throw suspect ? asOpen(error) : error;
-        const pause = lost ? lostPause : racePause;
-        await delay(pause * 2 ** tries * (0.5 + Math.random()), undefined, { signal }).catch(() => {
-          throw suspect ? asOpen(error) : error;
+        const failed = (why: GridError) => (suspect ? asOpen(why) : why);
+        const isCollision = !isLost && error.reason === 'conflict' && typeof wanted !== 'string';
+        if (!isCollision && (!isLost || losses >= furtherTries)) throw failed(error);
+        const why = isCollision ? collisionError(wanted, view, error) : error;
+        if (isCollision) request.onCollision?.(why);
+        const pause = isCollision ? collisionPause * 2 ** collisions : lostPause * 2 ** losses;
+        if (isCollision) collisions += 1;
+        else losses += 1;
+        await delay(Math.min(pause, longestPause) * (0.5 + Math.random()), undefined, { signal }).catch(() => {
+          throw failed(why);
         });
       }
     }
@@ -135,6 +153,21 @@ export class Reservations {
       throw asOpen(error);
     }
   }
+}
+
+/** Whether an object of this identity is what a lost create was to make, and not what an earlier one left. */
+function isAnswer({ ipv4addr }: FixedAddress, { wanted, doomed }: ReservationRequest): boolean {
+  if (doomed.includes(ipv4addr)) return false;
+  return typeof wanted === 'string' ? ipv4addr === wanted : fits(ipv4addr, { cidr: wanted }, undefined);
+}
+
+function collisionError(network: Cidr, view: string, cause: GridError): GridError {
+  const name = `network ${network.text} (view ${view})`;
+  return new GridError(
+    'busy',
+    `no address of ${name} could be reserved in time: other hosts are taking addresses of it at the same moment`,
+    { cure: 'try again; if this goes on, start fewer containers at once, or raise --add-timeout', cause },
+  );
 }
 
 /** @param holder comment of the object that has the address; may be empty */

@@ -50,6 +50,8 @@ export interface Want {
   readonly there: Reservation | undefined;
   /** Addresses that are not to be taken for the answer, though they carry the identity. */
   readonly doomed: readonly string[];
+  /** To be told what taking an address is waiting for. */
+  readonly delayedBy: (why: GridError) => void;
 }
 
 /**
@@ -101,6 +103,7 @@ async function reserve(
     wanted: typeof wanted === 'string' ? wanted : network.cidr,
     name,
     doomed: want.doomed,
+    onCollision: want.delayedBy,
     labels: () => labels.forAttachment(attachment, name),
   });
   try {
