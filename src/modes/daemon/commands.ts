@@ -51,6 +51,8 @@ export interface CommandParts {
   readonly store: Store;
   readonly notes: ReleaseNotes;
   readonly defaults: PolicyDefaults;
+  /** Stands in the details of STATUS while the grid's certificate is not verified. */
+  readonly unverified?: string;
   /** Milliseconds. */
   readonly addTimeout: number;
   /** Asks the grid something in the background, so that health is known. */
@@ -156,13 +158,13 @@ export class Commands {
 
   /** From what is known already: STATUS is asked often and must not wait for the grid. */
   #status(netconf: Netconf): Answer {
-    const { health, store, networks, exhaustion, defaults, probe } = this.#parts;
+    const { health, store, networks, exhaustion, defaults, probe, unverified } = this.#parts;
     const policy = policyOf(netconf, defaults);
     if (health.stale) probe();
     const network = networks.known(policy);
     const exhausted = network === undefined ? undefined : exhaustion.known(network);
     const obstacle = health.obstacle ?? store.obstacle ?? this.#refused.known(policy) ?? exhausted;
-    if (obstacle !== undefined) throw notAvailable(obstacle);
+    if (obstacle !== undefined) throw notAvailable(obstacle, unverified);
     return {};
   }
 

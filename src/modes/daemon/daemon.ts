@@ -28,6 +28,7 @@ import type { Options } from './options.ts';
 import { ReleaseNotes } from './release-notes.ts';
 import { CallServer } from './server.ts';
 import { makeRoom, prepareSocket, protectSocket, StartError } from './socket-file.ts';
+import { unverifiedNotice, warnOfUnverified } from './unverified.ts';
 
 /** Milliseconds between looks for release notes, which a plugin may leave while the daemon is slow. */
 const notesPause = 15_000;
@@ -43,13 +44,19 @@ export interface Daemon {
  * @throws StartError when it cannot listen or keep its state
  */
 export async function startDaemon(options: Options, log: Log, settling = defaultSettling): Promise<Daemon> {
+  const unverified = unverifiedNotice(options.tls);
+  const stopWarning = unverified === undefined ? undefined : warnOfUnverified(log);
   const file = await prepareSocket(options.socketDir, options.driverName);
   const store = openStore(options.stateDir, log);
   const now = () => Date.now();
   const origins = rememberedOrigins(store, options);
   const health = new Health({ onTrouble: (trouble) => contact.onTrouble(trouble), onWell: () => contact.onWell() });
-  const metrics = await createMetrics(options, store, health);
-  const transport = createTransport(createAgent(options.tls, maxConnections));
+  const metrics = await createMetrics(options, { store, health, unverified });
+  const transport = createTransport(
+    createAgent(options.tls, maxConnections, (host, key) => {
+      log.info('a grid host is seen for the first time; its public key is trusted from now on', { host, key });
+    }),
+  );
   const session = new Session({
     transport: metrics?.watch(transport) ?? transport,
     hosts: new GridHosts(options.gridHosts),
@@ -115,6 +122,7 @@ export async function startDaemon(options: Options, log: Log, settling = default
     store,
     notes,
     defaults: options,
+    ...(unverified === undefined ? {} : { unverified }),
     addTimeout: options.addTimeout,
     probe: () => contact.probe(),
     log,
@@ -148,6 +156,7 @@ export async function startDaemon(options: Options, log: Log, settling = default
       upkeep.stop();
       reaper.stop();
       contact.stop();
+      stopWarning?.();
       stopMetrics?.();
       await server.close();
       await turns.idle();
@@ -157,13 +166,20 @@ export async function startDaemon(options: Options, log: Log, settling = default
   };
 }
 
-async function createMetrics(options: Options, store: Store, health: Health): Promise<Metrics | undefined> {
+interface Watched {
+  readonly store: Store;
+  readonly health: Health;
+  readonly unverified: string | undefined;
+}
+
+async function createMetrics(options: Options, { store, health, unverified }: Watched): Promise<Metrics | undefined> {
   if (options.metricsListen === undefined) return undefined;
   const { Metrics } = await import('./metrics.ts');
   return new Metrics({
     held: () => store.count('held'),
     owed: () => store.count('owed'),
     obstacle: () => health.obstacle,
+    unverified,
   });
 }
 

@@ -28,7 +28,8 @@ export const flags = {
   'ssl-verify': {
     type: 'string',
     default: 'false',
-    description: "Check the grid's certificate: true, false, or a file of certificates to trust",
+    description:
+      "Check the grid's certificate: true, false, pin (the key that it was first seen with), or a file of certificates to trust",
   },
   'socket-dir': {
     type: 'string',

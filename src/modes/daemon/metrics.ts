@@ -18,6 +18,8 @@ export interface MetricsSources {
   readonly owed: () => number;
   /** What keeps the grid from serving requests; undefined when it does. */
   readonly obstacle: () => GridError | undefined;
+  /** Said by probes while the grid's certificate is not verified. */
+  readonly unverified: string | undefined;
 }
 
 export interface ListenAddress {
@@ -54,6 +56,12 @@ export class Metrics {
     gauge('infoblox_cni_attachments_held', 'Attachments that hold an address', sources.held, registers);
     gauge('infoblox_cni_releases_owed', 'Releases that are still to be made on the grid', sources.owed, registers);
     const up = () => (sources.obstacle() === undefined ? 1 : 0);
+    gauge(
+      'infoblox_cni_grid_certificate_verified',
+      "1 if the grid's certificate or public key is checked, 0 with --ssl-verify=false",
+      () => (sources.unverified === undefined ? 1 : 0),
+      registers,
+    );
     gauge('infoblox_cni_grid_up', '1 if the grid serves requests, as the last ones showed', up, registers);
   }
 
@@ -122,7 +130,8 @@ export class Metrics {
       response.setHeader('content-type', this.#registry.contentType).end(text);
     } else if (url === '/health') {
       const obstacle = this.#sources.obstacle();
-      response.writeHead(obstacle === undefined ? 200 : 503).end(`${obstacle?.message ?? 'ok'}\n`);
+      const lines = [obstacle?.message ?? 'ok', this.#sources.unverified ?? []].flat();
+      response.writeHead(obstacle === undefined ? 200 : 503).end(`${lines.join('\n')}\n`);
     } else response.writeHead(404).end('try /metrics or /health\n');
   }
 }

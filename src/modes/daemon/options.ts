@@ -142,7 +142,7 @@ export function readOptions(values: FlagValues, env: Environment, isTerminal: bo
     wapiUsername: flags['wapi-username'],
     readPassword: passwordSource(flags['wapi-password'], flags['wapi-password-file'], env),
     wapiVersion: flags['wapi-version'],
-    tls: readTrust(flags['ssl-verify']),
+    tls: readTrust(flags['ssl-verify'], flags['state-dir']),
     socketDir,
     driverName: flags['driver-name'],
     networkView: flags['network-view'],

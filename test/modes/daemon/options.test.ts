@@ -210,7 +210,7 @@ describe('--ssl-verify', () => {
     if (content !== undefined) writeFileSync(path, content);
     expect(() => options([`--ssl-verify=${path}`])).toThrow(StartError);
     expect(() => options([`--ssl-verify=${path}`])).toThrow(
-      /^--ssl-verify ".*ca\.pem" is neither true nor false nor a file of certificates: /,
+      /^--ssl-verify ".*ca\.pem" is neither true, false nor pin, nor a file of certificates: /,
     );
   });
 
