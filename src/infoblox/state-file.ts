@@ -39,6 +39,8 @@ const migrations = [
    CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;`,
   'ALTER TABLE attachment ADD COLUMN doomedUntil INTEGER;',
   "CREATE INDEX attachment_address ON attachment (view, address) WHERE state = 'held';",
+  `DROP INDEX attachment_due;
+   CREATE INDEX attachment_due ON attachment (state, dueAt) WHERE dueAt IS NOT NULL;`,
 ];
 
 /** A file that could not be used: where it is now, and why. */
