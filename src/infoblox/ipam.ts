@@ -17,6 +17,7 @@ import type { Reservation } from './reservations.ts';
 import { type RestorationParts, restore } from './restoration.ts';
 import type { Row } from './store.ts';
 import { type AddressRequest, type TakingParts, takeAddress } from './taking.ts';
+import { describeAltered, movedError, type Trace, trace } from './trace.ts';
 
 /** Milliseconds to give back at once what nobody took delivery of. */
 const giveBackTimeout = 5_000;
@@ -222,11 +223,14 @@ export class Ipam {
   }
 
   /** ADD for an attachment that holds an address: the same one, if the grid still has it. */
-  async #giveAgain(row: Row, request: AddRequest, signal: AbortSignal): Promise<Given | undefined> {
+  async #giveAgain(before: Row, request: AddRequest, signal: AbortSignal): Promise<Given | undefined> {
     const { store, networks, reservations, releases, namespaces } = this.#parts;
     const { policy, requested, attachment } = request;
-    const found = await reservations.find(row.identity, row.view, signal);
-    if (found.length === 0) return this.#restore(row, request, signal);
+    const inView = await reservations.find(before.identity, before.view, signal);
+    const became = inView.length > 0 ? undefined : await this.#trace(before, request, signal);
+    if (became?.kind === 'gone') return this.#restore(before, request, signal);
+    const found = became?.found ?? inView;
+    const row = became === undefined ? before : { ...before, view: became.view };
     const others = releases.isDoomed(row) ? [] : found.map(({ ipv4addr }) => ipv4addr);
     const address = found.some(({ ipv4addr }) => ipv4addr === row.address)
       ? row.address
@@ -246,8 +250,31 @@ export class Ipam {
     }
     const seen = namespaces.witness(request.netns);
     const same = row.netns === seen.netns && row.netnsId === seen.netnsId && row.bootId === seen.bootId;
-    if (!same || row.address !== address) store.put({ ...row, address, ...seen });
+    if (!same || row.address !== address || row.view !== before.view) store.put({ ...row, address, ...seen });
     return { address, network, created: false };
+  }
+
+  /**
+   * What became of a reservation that is not in its view. One that moved to the view which the configuration names by now
+   * is as good as found.
+   * @throws GridError `network-conflict` if it is in another view, `address-unavailable` if somebody has altered it
+   */
+  async #trace(
+    { identity, view, address }: Row,
+    { attachment, policy }: AddRequest,
+    signal: AbortSignal,
+  ): Promise<Exclude<Trace, { kind: 'altered' }>> {
+    if (address === null) return { kind: 'gone' };
+    const lost = { mark: identity, view, address };
+    const became = await trace(this.#parts.reservations, lost, signal);
+    const who = `${attachment.containerId}/${attachment.ifName}`;
+    if (became.kind === 'moved' && ![view, policy.view].includes(became.view)) throw movedError(who, lost, became.view);
+    if (became.kind !== 'altered') return became;
+    throw new GridError(
+      'address-unavailable',
+      `${who} holds ${address} in network ${attachment.network}, and that ${describeAltered(became.object)}`,
+      { cure: `make it a reservation with the comment "${identity}" again, or delete the attachment before adding it` },
+    );
   }
 
   /**

@@ -4,11 +4,12 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { asOpen, GridError } from './errors.ts';
-import type { Grid } from './grid.ts';
+import { beginsWith, type Grid } from './grid.ts';
+import { parseMark } from './identity.ts';
 import type { Cidr } from './ipv4.ts';
 import type { Attributes } from './labels.ts';
 import type { ReadyNetwork } from './networks.ts';
-import type { FixedAddress } from './objects.ts';
+import { type FixedAddress, isReservation } from './objects.ts';
 import { fits } from './requested.ts';
 
 /** Times that a create is sent again after an answer was lost. */
@@ -19,6 +20,8 @@ const lostPause = 250;
 const collisionPause = 5;
 /** What these pauses grow to. */
 const longestPause = 4_000;
+/** Altered objects that are remembered as reported; after that many the reports start anew. */
+const mostReported = 1_000;
 
 export interface ReservationRequest {
   readonly identity: string;
@@ -53,33 +56,55 @@ export interface Heir {
 
 export class Reservations {
   readonly #grid: Grid;
+  readonly #onAltered: (object: FixedAddress) => void;
+  readonly #reported = new Set<string>();
 
-  constructor(grid: Grid) {
+  /** @param onAltered told once of each object that somebody has altered: it was ours, and is left alone */
+  constructor(grid: Grid, onAltered: (object: FixedAddress) => void = () => {}) {
     this.#grid = grid;
+    this.#onAltered = onAltered;
   }
 
   /**
-   * What the grid holds for this identity; more than one only after an answer was lost.
+   * What the grid holds for this identity; more than one only after an answer was lost. Only reservations with this
+   * comment and nothing more: what somebody has altered is left out.
    * @param view undefined: in all views
    */
   async find(identity: string, view: string | undefined, signal: AbortSignal): Promise<FixedAddress[]> {
-    const scope = view === undefined ? {} : { network_view: view };
-    const found = await this.#grid.findFixedAddresses({ comment: identity, ...scope }, signal);
-    return found.filter((object) => object.comment === identity);
+    const found = await this.#grid.findFixedAddresses({ comment: identity, ...scope(view) }, signal);
+    return found.filter((object) => object.comment === identity && this.#asMade(object, isReservation(object)));
   }
 
-  /** What the grid holds at an address, whosever it is. */
-  at(address: string, view: string, signal: AbortSignal): Promise<FixedAddress[]> {
-    return this.#grid.findFixedAddresses({ ipv4addr: address, network_view: view }, signal);
+  /**
+   * What the grid holds at an address, whosever it is.
+   * @param view undefined: in all views
+   */
+  at(address: string, view: string | undefined, signal: AbortSignal): Promise<FixedAddress[]> {
+    return this.#grid.findFixedAddresses({ ipv4addr: address, ...scope(view) }, signal);
   }
 
-  /** Reservations of all identities that begin with `prefix`, in one view or, without it, in all. */
+  /** Reservations whose comment is a mark that begins with `prefix`, in one view or, without it, in all. */
   async *list(prefix: string, view: string | undefined, signal: AbortSignal): AsyncGenerator<FixedAddress> {
-    const expression = `^${prefix.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`;
-    const query = { 'comment~': expression, ...(view === undefined ? {} : { network_view: view }) };
+    const query = { 'comment~': beginsWith(prefix), ...scope(view) };
     for await (const object of this.#grid.listFixedAddresses(query, signal)) {
-      if (object.comment.startsWith(prefix)) yield object;
+      if (!object.comment.startsWith(prefix)) continue;
+      const asMade = parseMark(object.comment) !== undefined && isReservation(object);
+      if (this.#asMade(object, asMade)) yield object;
     }
+  }
+
+  /** Reports an object that was ours and was altered. */
+  reportAltered(object: FixedAddress): void {
+    const key = JSON.stringify([object.network_view, object.ipv4addr, object.comment, object.mac]);
+    if (this.#reported.has(key)) return;
+    if (this.#reported.size >= mostReported) this.#reported.clear();
+    this.#reported.add(key);
+    this.#onAltered(object);
+  }
+
+  #asMade(object: FixedAddress, asMade: boolean): boolean {
+    if (!asMade) this.reportAltered(object);
+    return asMade;
   }
 
   /**
@@ -168,6 +193,10 @@ function collisionError(network: Cidr, view: string, cause: GridError): GridErro
     `no address of ${name} could be reserved in time: other hosts are taking addresses of it at the same moment`,
     { cure: 'try again; if this goes on, start fewer containers at once, or raise --add-timeout', cause },
   );
+}
+
+function scope(view: string | undefined): Record<string, string> {
+  return view === undefined ? {} : { network_view: view };
 }
 
 /** @param holder comment of the object that has the address; may be empty */

@@ -125,10 +125,12 @@ export class Commands {
   async #del(netconf: Netconf, attachment: Attachment): Promise<Answer> {
     const { ipam, defaults } = this.#parts;
     const view = viewOf(netconf, defaults);
-    const { owed, addresses, missed } = await ipam.release(attachment, view, AbortSignal.timeout(delBudget));
+    const { owed, addresses, missed, altered } = await ipam.release(attachment, view, AbortSignal.timeout(delBudget));
     if (owed) return { summary: ['owed', ...addresses].join(' ') };
     if (addresses.length > 0) return { summary: `released ${addresses.join(', ')}` };
-    return { summary: missed === undefined ? 'nothing held' : `${missed} was removed or changed in the grid` };
+    if (missed === undefined) return { summary: 'nothing held' };
+    if (altered !== undefined) return { summary: `${missed} is left alone: it ${altered}` };
+    return { summary: `${missed} was removed or changed in the grid` };
   }
 
   async #check(netconf: Netconf, attachment: Attachment): Promise<Answer> {

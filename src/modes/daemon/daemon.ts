@@ -75,7 +75,12 @@ export async function startDaemon(options: Options, log: Log, settling = default
   });
   const grid = new Grid(session, labels, (what, view) => log.info(`made ${what} on the grid`, { view }));
   const networks = new Networks(grid, labels);
-  const reservations = new Reservations(grid);
+  const reservations = new Reservations(grid, ({ ipv4addr, network_view, comment, mac, match_client }) =>
+    log.warn('a reservation with the mark of this host was altered on the grid: it is left alone', {
+      ...{ address: ipv4addr, view: network_view, comment, mac, match_client },
+      cure: 'let its comment be the mark alone again, or delete it when its container is gone',
+    }),
+  );
   const exhaustion = new Exhaustion(grid);
   const turns = new Turns();
   const namespaces = hostNamespaces();
