@@ -17,6 +17,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { makeDirectory } from './directory.ts';
 import { GridError } from './errors.ts';
+import { UntrustedPath } from './trusted-path.ts';
 
 /** Bumped with every change of the tables; `migrations[n]` leads from version n to n + 1. */
 const migrations = [
@@ -145,5 +146,7 @@ export function stateError(error: unknown, file: string): GridError {
   if (busy) cure = 'stop the other daemon, or give this one a --state-dir of its own';
   if (readOnly)
     cure = 'the daemon cannot run on a read-only file system: mount it writable, or set another --state-dir';
+  if (error instanceof UntrustedPath)
+    cure = `run ${error.hint}, or set --state-dir to a directory that only root can change`;
   return new GridError('state', `cannot use the state file ${file}: ${text}`, { cure, cause: error });
 }

@@ -9,6 +9,7 @@ import { CniCode, CniError, formatError } from '../cni/errors.ts';
 import { answerVersion, requireVersion, versionAnswer } from '../cni/versions.ts';
 import { version } from './build-info.ts';
 import { type Call, defaultSocketDir, limits, protocolVersion, socketFile } from './protocol.ts';
+import { refuseForeignSocket } from './socket-trust.ts';
 import { readStdin } from './stdin.ts';
 
 /** Milliseconds for stdin: callers write it before or while they start us. */
@@ -63,6 +64,7 @@ async function serve(
   requireVersion(cniVersion, command);
   refuseOwnNamespace(environment, env);
   const { socketDir, driverName } = readIpam(config);
+  refuseForeignSocket(socketFile(socketDir, driverName));
   const call: Call = { protocol: protocolVersion, release: version, containerId, ifName, netns, args, config };
   const { callDaemon, NoAnswer } = await import('./call-daemon.ts');
   try {
