@@ -159,6 +159,8 @@ async function inject(arch, stage, node, output) {
     seaConfig: {
       main: '../plugin.cjs',
       assets: { 'daemon.cjs': '../daemon.cjs' },
+      // SIGUSR1 would open Node's inspector, through which any local user runs code as root; OPENSSL_CONF would load code.
+      execArgv: ['--disable-sigusr1', '--openssl-config=/dev/null'],
       execArgvExtension: 'none', // a NODE_OPTIONS in a runtime's environment must not alter the plugin
       disableExperimentalSEAWarning: true,
       useCodeCache: false,

@@ -15,8 +15,8 @@ export type CniCommand = 'ADD' | 'DEL' | 'CHECK' | 'GC' | 'STATUS';
 const subnet = '10.64.0.0/15';
 
 export interface HostSettings {
-  /** Prepares the state directory before the daemon starts. */
-  readonly prepare?: (stateDirectory: string) => void;
+  /** Prepares the state directory, and what the grid holds, before the daemon starts. */
+  readonly prepare?: (stateDirectory: string, grid: RemoteGrid) => void | Promise<void>;
   /** Where the state directory is made, if not beside the socket. */
   readonly stateIn?: string;
 }
@@ -129,7 +129,7 @@ export async function withHost<T>(settings: HostSettings, use: (host: BenchHost)
   let host: BenchHost | undefined;
   try {
     mkdirSync(state, { recursive: true, mode: 0o700 });
-    settings.prepare?.(state);
+    await settings.prepare?.(state, grid);
     host = new BenchHost(grid, directory, state);
     await host.ready();
     return await use(host);

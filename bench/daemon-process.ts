@@ -45,6 +45,17 @@ export class DaemonProcess {
     return (Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024) / 1e6;
   }
 
+  /** Seconds of processor time that it has used, in the kernel and out of it. */
+  cpuSeconds(): number {
+    const stat = readFileSync(`/proc/${this.#child.pid}/stat`, 'utf8');
+    // proc(5): utime and stime are fields 14 and 15, in ticks of 10 ms; field 2 may hold spaces.
+    const [user, system] = stat
+      .slice(stat.lastIndexOf(')') + 2)
+      .split(' ')
+      .slice(11, 13);
+    return (Number(user) + Number(system)) / 100;
+  }
+
   /** False once it has ended. */
   get running(): boolean {
     return this.#child.exitCode === null && this.#child.signalCode === null;

@@ -12,6 +12,10 @@ process.send?.({ host, port, username, password, caFile });
 function answer(grid: Grid, question: GridQuestion): GridState {
   if (question.latencyMs !== undefined) grid.latencyMs = question.latencyMs;
   if (question.network !== undefined) grid.add('network', { network: question.network });
+  for (const [index, comment] of (question.reservations ?? []).entries()) {
+    const ipv4addr = `10.65.${1 + (index >> 8)}.${index & 255}`;
+    grid.add('fixedaddress', { ipv4addr, mac: '00:00:00:00:00:00', match_client: 'RESERVED', comment });
+  }
   const state = {
     requests: grid.requests.length,
     connections: new Set(grid.requests.map((request) => request.connection)).size,

@@ -3,29 +3,27 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { hostPrefix } from '../src/infoblox/identity.ts';
 import { hostNamespaces } from '../src/infoblox/namespaces.ts';
-import { Store } from '../src/infoblox/store.ts';
+import { newRow, type Row, Store } from '../src/infoblox/store.ts';
+
+/** The identity of lease `n`. */
+export function leaseIdentity(n: number): string {
+  return `${hostPrefix({ cluster: 'cluster-1', node: 'bench' })}network=bench container=old-${n} interface=eth0`;
+}
 
 /**
  * Fills a new state file with leases of the network that the bench uses, each with a network namespace that is there
  * no more. One goes through the store; the rest are copies of its row in one transaction, whatever its columns are.
+ * @param over what the rows have instead
  */
-export function fillState(directory: string, leases: number): void {
-  const identity = `${hostPrefix({ cluster: 'cluster-1', node: 'bench' })}network=bench container=old-0 interface=eth0`;
+export function fillState(directory: string, leases: number, over: Partial<Row> = {}): void {
   const { store } = Store.open(directory);
   store.put({
-    identity,
-    network: 'bench',
-    view: 'default',
+    ...newRow(leaseIdentity(0), 'bench', 'default', Date.now()),
     state: 'held',
     address: '10.65.0.1',
-    netns: '/run/netns/old',
+    ...hostNamespaces().witness('/run/netns/old'),
     netnsId: '4:4026532000',
-    bootId: hostNamespaces().witness('').bootId,
-    createdAt: Date.now(),
-    attempts: 0,
-    dueAt: null,
-    suspectUntil: null,
-    doomedUntil: null,
+    ...over,
   });
   store.setFact('adopted', 'yes');
   store.close();

@@ -10,6 +10,7 @@ import { durability } from './figures/durability.ts';
 import { hostLocal } from './figures/host-local.ts';
 import { latency } from './figures/latency.ts';
 import { manyLeases } from './figures/many-leases.ts';
+import { owedReleases } from './figures/owed-releases.ts';
 import { requests } from './figures/requests.ts';
 import { size } from './figures/size.ts';
 import { startUp } from './figures/start-up.ts';
@@ -23,6 +24,7 @@ const measurements: readonly Measurement[] = [
   size,
   durability,
   manyLeases,
+  owedReleases,
   hostLocal,
 ];
 

@@ -15,6 +15,8 @@ export interface GridQuestion {
   readonly latencyMs?: number;
   /** A network to create in the default view. */
   readonly network?: string;
+  /** Reservations to create in 10.65.0.0/16, one with each comment. */
+  readonly reservations?: readonly string[];
   /** Forget the requests so far. */
   readonly clear?: boolean;
 }

@@ -31,7 +31,9 @@ export function checkNetworkName(value: string): void {
 }
 
 /**
- * Judges CNI_IFNAME by the kernel's rules. Characters that mean something to a shell are legal.
+ * Judges CNI_IFNAME: what the specification forbids (SPEC section 2 "Parameters"), what the kernel refuses
+ * (`dev_valid_name` in net/core/dev.c), and what cannot be told apart in a comment on the grid. Characters that mean
+ * something to a shell are legal.
  * @throws CniError 4
  */
 export function checkInterfaceName(value: string): void {
@@ -46,9 +48,15 @@ export function checkInterfaceName(value: string): void {
 }
 
 function interfaceNameFault(value: string): string | undefined {
-  if (Buffer.byteLength(value) > maxInterfaceNameBytes) return `has at most ${maxInterfaceNameBytes} bytes`;
+  const bytes = Buffer.from(value);
+  if (bytes.length > maxInterfaceNameBytes) return `has at most ${maxInterfaceNameBytes} bytes`;
   if (value === '.' || value === '..') return 'cannot be "." or ".."';
   if (/[/:\p{White_Space}]/u.test(value)) return 'holds no "/", no ":" and no white space';
+  if (/\p{Control}/u.test(value)) return 'holds no control characters';
+  // Node decodes the environment as UTF-8 and puts U+FFFD for each byte that is none: two such names would be one.
+  if (!value.isWellFormed() || value.includes('\u{FFFD}')) return 'must be valid UTF-8';
+  // The kernel takes this byte for a space (lib/ctype.c), also within a character such as "\u{E0}".
+  if (bytes.includes(0xa0)) return 'holds no character with the byte A0 in UTF-8, which the kernel refuses';
   return value === '' ? 'cannot be empty' : undefined;
 }
 

@@ -25,6 +25,8 @@ export interface Netconf {
   readonly routes: readonly Route[];
   /** `runtimeConfig.ips`, as written; empty if absent. */
   readonly runtimeIps: readonly string[];
+  /** `runtimeConfig.ipRanges`, as written; empty if absent. */
+  readonly runtimeIpRanges: readonly unknown[];
   /** `args.cni.ips`, as written; empty if absent. */
   readonly argsIps: readonly string[];
   /** Undefined if absent, and on ADD, where an IPAM plugin must ignore it. */
@@ -38,7 +40,8 @@ const ipamSchema = v.pipe(
 );
 const routesSchema = v.nullish(v.array(routeSchema, 'an array of routes'));
 const ipsSchema = v.nullish(v.array(requestedAddressText, 'an array of addresses'));
-const runtimeConfigSchema = v.nullish(v.pipe(jsonObject, v.object({ ips: ipsSchema })));
+const ipRangesSchema = v.nullish(v.array(v.unknown(), 'an array of address ranges'));
+const runtimeConfigSchema = v.nullish(v.pipe(jsonObject, v.object({ ips: ipsSchema, ipRanges: ipRangesSchema })));
 const argsSchema = v.nullish(
   v.pipe(jsonObject, v.object({ cni: v.nullish(v.pipe(jsonObject, v.object({ ips: ipsSchema }))) })),
 );
@@ -67,6 +70,7 @@ export function parseNetconf(config: Readonly<Record<string, unknown>>, command:
     }
   }
 
+  const runtimeConfig = read(runtimeConfigSchema, config.runtimeConfig, 'runtimeConfig');
   return {
     cniVersion,
     name,
@@ -74,7 +78,8 @@ export function parseNetconf(config: Readonly<Record<string, unknown>>, command:
     isDefaultGateway: read(flag, config.isDefaultGateway, 'isDefaultGateway') ?? false,
     ipam,
     routes: read(routesSchema, ipam.routes, 'ipam.routes') ?? [],
-    runtimeIps: read(runtimeConfigSchema, config.runtimeConfig, 'runtimeConfig')?.ips ?? [],
+    runtimeIps: runtimeConfig?.ips ?? [],
+    runtimeIpRanges: runtimeConfig?.ipRanges ?? [],
     argsIps: read(argsSchema, config.args, 'args')?.cni?.ips ?? [],
     prevResult:
       command === 'ADD' ? undefined : (read(v.nullish(prevResultSchema), config.prevResult, 'prevResult') ?? undefined),

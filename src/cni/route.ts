@@ -1,11 +1,12 @@
 /** A route as the network configuration gives it and as a result returns it (SPEC section 5 "ADD Success"). */
 import * as v from 'valibot';
+import { parseAddress, parseCidr } from './address.ts';
 import { addressText, cidrText, jsonObject } from './config-check.ts';
 
 export interface Route {
   /** CIDR; host bits are kept as written. */
   readonly dst: string;
-  /** Next hop. Without it the main plugin takes the gateway of the route's family. */
+  /** Next hop. Without it the route gets the network's gateway, if there is one: see `withNextHop`. */
   readonly gw?: string;
   /** Bytes; 0 is the same as absent. */
   readonly mtu?: number;
@@ -46,6 +47,24 @@ export const routeSchema = v.pipe(
   }),
   v.transform(toRoute),
 );
+
+/** rtnetlink(7) RT_SCOPE_LINK: destinations on the link itself have this scope or a narrower one, and no next hop. */
+const linkScope = 253;
+
+/**
+ * Names the gateway as the next hop of each route of its family that has none. It is what the reference main plugins
+ * install for such a route (plugins, pkg/ipam ConfigureIface); but their CHECK compares the `gw` that the result names
+ * (pkg/ip ValidateExpectedRoute), so that a route without one is never found again.
+ * @param gateway bare address; undefined leaves the routes as they are
+ */
+export function withNextHop(routes: readonly Route[], gateway: string | undefined): Route[] {
+  const family = gateway === undefined ? undefined : parseAddress(gateway)?.family;
+  if (gateway === undefined || family === undefined) return [...routes];
+  return routes.map((route) => {
+    const onLink = route.scope !== undefined && route.scope >= linkScope;
+    return route.gw || onLink || parseCidr(route.dst)?.family !== family ? route : { ...route, gw: gateway };
+  });
+}
 
 function nextHopHint(found: unknown): string {
   const withPrefix = typeof found === 'string' && found.includes('/');

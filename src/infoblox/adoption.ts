@@ -2,9 +2,10 @@
  * Reads this host's reservations from the grid into a new state file, tried until it succeeds. Until then each ADD looks
  * for its attachment on the grid first.
  */
+import { setImmediate } from 'node:timers/promises';
 import { hostPrefix, networkOf, type Origin } from './identity.ts';
 import type { Reservations } from './reservations.ts';
-import { newRow, type Store } from './store.ts';
+import { importedAt, newRow, type Store } from './store.ts';
 import type { Turns } from './turns.ts';
 
 /** Milliseconds for one attempt. */
@@ -12,6 +13,8 @@ const attemptTimeout = 120_000;
 /** Milliseconds between attempts: soon at first, then seldom. */
 const firstPause = 1_000;
 const longestPause = 300_000;
+/** Rows that are written between two turns of the event loop: each waits for the disk, and calls wait for them. */
+const rowsAtATime = 20;
 
 export interface AdoptionParts {
   readonly store: Store;
@@ -68,8 +71,9 @@ export class Adoption {
       const { comment: identity, network_view: view, ipv4addr: address } = object;
       if (turns.busy(identity) || store.get(identity) !== undefined) continue;
       // Older than whatever this daemon will be asked: a GC that is under way may judge it.
-      store.put({ ...newRow(identity, networkOf(identity), view, 0), state: 'held', address });
+      store.put({ ...newRow(identity, networkOf(identity), view, importedAt), state: 'held', address });
       found += 1;
+      if (found % rowsAtATime === 0) await setImmediate();
     }
     stopping.throwIfAborted();
     store.setFact('adopted', new Date(now()).toISOString());

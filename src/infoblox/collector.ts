@@ -3,7 +3,7 @@ import { type Attachment, networkPrefix, shortNetworkName } from './identity.ts'
 import type { Ipam } from './ipam.ts';
 import type { Origins } from './origins.ts';
 import type { Reservations } from './reservations.ts';
-import type { Row, Store } from './store.ts';
+import { importedAt, type Row, type Store } from './store.ts';
 import type { Turns } from './turns.ts';
 
 export interface CollectorParts {
@@ -12,8 +12,6 @@ export interface CollectorParts {
   readonly turns: Turns;
   readonly reservations: Reservations;
   readonly origins: Origins;
-  /** Milliseconds since 1970. */
-  readonly now: () => number;
 }
 
 /** What a collection did. */
@@ -31,8 +29,8 @@ export class Collector {
   }
 
   /**
-   * Releases this host's reservations of a network but for those of the valid attachments. What is younger than the
-   * call, or under way, is not judged by a list that cannot know it. Goes on after a failure.
+   * Releases this host's reservations of a network but for those of the valid attachments. What has been given since the
+   * call, or is under way, is not judged by a list that cannot know it. Goes on after a failure.
    * @param view where to look on the grid for what the state does not know
    * @throws the first failure, after everything else has been tried
    */
@@ -42,10 +40,10 @@ export class Collector {
     valid: readonly Omit<Attachment, 'network'>[],
     signal: AbortSignal,
   ): Promise<Collected> {
-    const { ipam, store, turns, origins, now } = this.#parts;
-    const startedAt = now();
+    const { ipam, store, turns, origins, reservations } = this.#parts;
     const keep = new Set(valid.flatMap((attachment) => origins.identitiesOf({ ...attachment, network })));
-    const stale = (row: Row | undefined) => row === undefined || (row.state === 'held' && row.createdAt < startedAt);
+    const known = new Map(store.ofNetwork(shortNetworkName(network)).map((row) => [row.identity, row]));
+    const stale = (identity: string) => (row: Row | undefined) => canJudge(known.get(identity), row);
     const collected: Collected = { released: 0, owed: 0, addresses: [] };
     const failures: unknown[] = [];
     const seen = new Set<string>();
@@ -53,7 +51,7 @@ export class Collector {
       if (keep.has(identity) || seen.has(identity) || turns.busy(identity)) return;
       seen.add(identity);
       try {
-        const outcome = await ipam.retire(identity, where, stale, signal);
+        const outcome = await ipam.retire(identity, where, stale(identity), signal);
         if (outcome === undefined) return;
         collected[outcome.owed ? 'owed' : 'released'] += 1;
         collected.addresses.push(...outcome.addresses);
@@ -61,14 +59,12 @@ export class Collector {
         failures.push(error);
       }
     };
-    for (const row of store.ofNetwork(shortNetworkName(network))) {
-      if (stale(row)) await retire(row.identity, row.view);
+    for (const row of known.values()) {
+      if (row.state === 'held') await retire(row.identity, row.view);
     }
     try {
-      for (const origin of origins.all) {
-        for await (const object of this.#parts.reservations.list(networkPrefix(origin, network), view, signal)) {
-          await retire(object.comment, object.network_view);
-        }
+      for await (const object of reservations.list(networkPrefix(origins.present, network), view, signal)) {
+        await retire(object.comment, object.network_view);
       }
     } catch (error) {
       failures.push(error);
@@ -76,4 +72,16 @@ export class Collector {
     if (failures.length > 0) throw failures[0];
     return collected;
   }
+}
+
+/**
+ * Whether a list of valid attachments can judge what the state has of an attachment: nothing, what it had when the list
+ * came, or what has been read from the grid since, which is older. Not by the clock, which may be set.
+ */
+function canJudge(before: Row | undefined, row: Row | undefined): boolean {
+  if (row === undefined) return true;
+  if (row.state !== 'held') return false;
+  return before === undefined
+    ? row.createdAt === importedAt
+    : before.state === 'held' && before.createdAt === row.createdAt;
 }

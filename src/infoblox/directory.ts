@@ -1,16 +1,29 @@
 import { chmodSync, existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { refuseUntrusted, refuseUntrustedWay } from './trusted-path.ts';
 
 /**
- * Makes a directory and what is missing above it; one that exists is left as it is. Step by step, for Node's recursive
- * mkdir does not return where the kernel refuses an entry as absent, below /proc say.
+ * Makes a directory and what is missing above it; one that exists is left as it is. When this returns, nobody but root
+ * and the user of this process can change the way to it or what is in it. Nothing is made where that is not so.
  * @param mode permissions of a directory that is made, whatever the umask
- * @throws the error of the file system
+ * @throws UntrustedPath, or the error of the file system
  */
 export function makeDirectory(path: string, mode: number): void {
-  if (existsSync(path)) return;
+  if (!existsSync(path)) makeMissing(path, mode);
+  refuseUntrusted(path);
+}
+
+/** Step by step, for Node's recursive mkdir does not return where the kernel refuses an entry as absent, below /proc say. */
+function makeMissing(path: string, mode: number): void {
   const parent = dirname(path);
-  if (parent !== path) makeDirectory(parent, 0o755);
-  mkdirSync(path);
+  if (parent !== path && !existsSync(parent)) makeMissing(parent, 0o755);
+  refuseUntrustedWay(parent);
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    // Another process made it at the same time; who owns it is looked at next.
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return;
+    throw error;
+  }
   chmodSync(path, mode);
 }

@@ -18,6 +18,7 @@ export class Flight<T> {
   #callers = 0;
   #holding: Holding | undefined;
   #deleted = false;
+  #delay: GridError | undefined;
 
   constructor(request: string, launch: (calledOff: AbortSignal, flight: Flight<T>) => Promise<T>) {
     this.request = request;
@@ -38,13 +39,21 @@ export class Flight<T> {
     this.callOff();
   }
 
+  /** Notes what the flight is waiting for: its callers are told so when their time is up. */
+  delayedBy(why: GridError): void {
+    this.#delay = why;
+  }
+
   /** The answer is what the attachment holds: whoever waits lives on it from now on. */
   land(holding: Holding): void {
     this.#holding = holding;
     holding.callers += this.#callers;
   }
 
-  /** Waits for the answer as one of its callers. Rejects with GridError `timeout` if the signal fires first. */
+  /**
+   * Waits for the answer as one of its callers. Rejects with what the flight is delayed by, or with GridError `timeout`,
+   * if the signal fires first.
+   */
   wait(signal: AbortSignal): Promise<T> {
     this.#callers += 1;
     if (this.#holding !== undefined) this.#holding.callers += 1;
@@ -54,9 +63,10 @@ export class Flight<T> {
     return abortable(done, signal, () => {
       const inTime = signal.reason instanceof Error && signal.reason.name !== 'TimeoutError';
       if (inTime) return new GridError('timeout', 'the caller left before it had its answer');
-      return new GridError('timeout', 'no address came from the grid in the time for one ADD', {
+      const late = new GridError('timeout', 'no address came from the grid in the time for one ADD', {
         cure: 'see the log of the daemon for what the grid does; --add-timeout sets the time',
       });
+      return this.#delay ?? late;
     });
   }
 
@@ -75,17 +85,21 @@ export class Flights<T> {
   /**
    * The flight of this identity that does what `request` says, or a new one.
    * @param launch is given `land`, to be called as soon as the attachment holds the answer and before anything else can
-   * happen to it: `anew` if it did not hold it before
+   * happen to it: `anew` if it did not hold it before; and `delayedBy`, to be told what it is waiting for
    */
   board(
     identity: string,
     request: string,
-    launch: (calledOff: AbortSignal, land: (anew: boolean) => void) => Promise<T>,
+    launch: (calledOff: AbortSignal, land: (anew: boolean) => void, delayedBy: (why: GridError) => void) => Promise<T>,
   ): Flight<T> {
     const current = this.#flying.get(identity);
     if (current !== undefined && current.request === request && !current.calledOff) return current;
     const flight = new Flight<T>(request, (calledOff, self) =>
-      launch(calledOff, (anew) => this.#land(identity, self, anew)),
+      launch(
+        calledOff,
+        (anew) => this.#land(identity, self, anew),
+        (why) => self.delayedBy(why),
+      ),
     );
     this.#flying.set(identity, flight);
     const leaveAir = () => {

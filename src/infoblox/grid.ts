@@ -10,6 +10,11 @@ import type { Fields, Session } from './session.ts';
 /** What the reservation of an address that no container must have is called. */
 export const gatewayName = 'gateway';
 
+/** A search expression for texts that begin with `prefix`: the part of the syntax that every dialect has. */
+export function beginsWith(prefix: string): string {
+  return `^${prefix.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`;
+}
+
 export class Grid {
   readonly #session: Session;
   readonly #labels: Labels;
@@ -97,7 +102,7 @@ export class Grid {
       ipv4addr: address,
       network_view: view,
       match_client: 'RESERVED',
-      mac: '00:00:00:00:00:00',
+      mac: objects.zeroMac,
       comment,
       name,
     };

@@ -3,7 +3,8 @@ import { GridError } from './errors.ts';
 import type { Attachment } from './identity.ts';
 import type { Origins } from './origins.ts';
 import type { Reservations } from './reservations.ts';
-import type { Row, Store } from './store.ts';
+import type { Store } from './store.ts';
+import { describeAltered, movedError, trace } from './trace.ts';
 
 export interface HoldingCheckParts {
   readonly reservations: Reservations;
@@ -14,7 +15,7 @@ export interface HoldingCheckParts {
 /**
  * Makes sure that the attachment still holds one of the addresses.
  * @param view where to look if this daemon does not know the attachment
- * @throws GridError `reservation-lost` saying what the grid has instead
+ * @throws GridError `reservation-lost` saying what the grid has instead; `network-conflict` if its view was renamed
  */
 export async function checkHolding(
   { reservations, store, origins }: HoldingCheckParts,
@@ -23,33 +24,35 @@ export async function checkHolding(
   addresses: readonly string[],
   signal: AbortSignal,
 ): Promise<void> {
-  const identity = origins.identityOf(attachment);
-  const row = store.get(identity);
-  const owed = row?.state === 'owed';
-  const found = owed ? [] : await reservations.find(identity, row?.view ?? view, signal);
+  const mark = origins.identityOf(attachment);
+  const row = store.get(mark);
+  const where = row?.view ?? view;
+  const found = row?.state === 'owed' ? [] : await reservations.find(mark, where, signal);
   if (found.some((object) => addresses.includes(object.ipv4addr))) return;
-  const other = found[0]?.ipv4addr;
-  const held =
-    other === undefined ? await whatHappened(reservations, row, addresses, view, signal) : `it holds ${other}`;
   const name = `${attachment.containerId}/${attachment.ifName}`;
-  throw new GridError(
-    'reservation-lost',
-    `${name} has lost its reservation of ${addresses.join(', ')} in network ${attachment.network}: ${held}`,
-    { cure: 'restart the container to give it an address of its own' },
-  );
-}
-
-async function whatHappened(
-  reservations: Reservations,
-  row: Row | undefined,
-  addresses: readonly string[],
-  view: string,
-  signal: AbortSignal,
-): Promise<string> {
-  if (row?.state === 'owed') return 'it has been deleted';
+  const lost = (reason: string) =>
+    new GridError(
+      'reservation-lost',
+      `${name} has lost its reservation of ${addresses.join(', ')} in network ${attachment.network}: ${reason}`,
+      { cure: 'restart the container to give it an address of its own' },
+    );
+  if (row?.state === 'owed') throw lost('it has been deleted');
+  if (found[0] !== undefined) throw lost(`it holds ${found[0].ipv4addr}`);
   const address = row?.address ?? addresses[0];
-  if (address === undefined) return 'no address is known';
-  const [holder] = await reservations.at(address, row?.view ?? view, signal);
-  if (holder === undefined) return `the grid has no reservation of ${address} any more`;
-  return `${address} was changed in the grid and is now "${holder.comment}"`;
+  if (address === undefined) throw lost('no address is known');
+  const what = { mark, view: where, address };
+  const became = await trace(reservations, what, signal);
+  if (became.kind === 'altered') throw lost(`${address} ${describeAltered(became.object)}`);
+  if (became.kind === 'gone') {
+    throw lost(
+      became.holder === undefined
+        ? `the grid has no reservation of ${address} any more`
+        : `${address} ${describeAltered(became.holder)}`,
+    );
+  }
+  // Renamed, and the configuration follows: where it says, the reservation is.
+  if (![view, where].includes(became.view)) throw movedError(name, what, became.view);
+  if (!became.found.some((object) => addresses.includes(object.ipv4addr))) {
+    throw lost(`it holds ${became.found[0]?.ipv4addr}`);
+  }
 }

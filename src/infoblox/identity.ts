@@ -18,13 +18,17 @@ export interface Origin {
   readonly node: string;
 }
 
-/** WAPI: a comment holds 256 characters. The longest values that together stay below it. */
+/** WAPI: characters that a comment holds. */
+const longestComment = 256;
+/** Bytes of an interface's name: the kernel's IFNAMSIZ less the terminating zero. */
+const longestInterface = 15;
+/** The longest values that together stay below it. */
 const longest = { cluster: 32, node: 47, network: 40, containerId: 64 };
 
 /**
  * The identity of an attachment: one line, the same for the same attachment at all times, at most 256 characters.
- * Values that are too long are cut and made unique again by a hash, so the line cannot always be read back: compare it,
- * do not parse it.
+ * Values that are too long are cut and made unique again by a hash, so what `parseMark` reads back is not always what
+ * went in: compare marks, not what they say.
  */
 export function attachmentComment(origin: Origin, attachment: Attachment): string {
   const { network, containerId, ifName } = attachment;
@@ -56,23 +60,48 @@ export function gatewayComment(name: string): string {
   return `infoblox-cni gateway of network=${shorten(name, longest.network)}`;
 }
 
-/** The network's name as `networkComment` writes it, for a comment that we wrote; undefined for any other. */
+/**
+ * The network's name as `networkComment` writes it, for a comment that we wrote; undefined for any other. People may add to
+ * it (" - Paris"): nothing is ever deleted for this mark alone.
+ */
 export function namedInComment(comment: string): string | undefined {
-  return /^infoblox-cni network=(\S+)(?: \(being set up\))?$/.exec(comment)?.[1];
+  return /^infoblox-cni network=([a-zA-Z0-9_.~-]+)(?: |$)/.exec(comment)?.[1];
 }
 
-/** The network's name in the identity of an attachment, as `shortNetworkName` has it; empty for any other comment. */
+/** The grammar of an attachment's mark: a whole line, from its first character to its last. */
+const markPattern =
+  /^infoblox-cni cluster=(\S+) node=(\S+) network=(\S+) container=(\S+) interface=([^/:\p{White_Space}]+)$/u;
+
+/** What the mark of an attachment says; values that were too long are as they stand there, shortened. */
+export interface Mark {
+  readonly origin: Origin;
+  readonly attachment: Attachment;
+}
+
+/**
+ * Reads the mark of an attachment, of this host or another. A comment that only begins like one, and goes on with
+ * something else, is none.
+ */
+export function parseMark(comment: string): Mark | undefined {
+  if (comment.length > longestComment) return undefined;
+  const [, cluster, node, network, containerId, ifName] = markPattern.exec(comment) ?? [];
+  if (!cluster || !node || !network || !containerId || !ifName) return undefined;
+  if (Buffer.byteLength(ifName) > longestInterface) return undefined;
+  const mark = { origin: { cluster, node }, attachment: { network, containerId, ifName } };
+  return attachmentComment(mark.origin, mark.attachment) === comment ? mark : undefined;
+}
+
+/** The network's name in the mark of an attachment, as `shortNetworkName` has it; empty for any other comment. */
 export function networkOf(comment: string): string {
-  return / network=(\S+) /.exec(comment)?.[1] ?? '';
+  return attachmentIn(comment).network;
 }
 
-/** The attachment as its identity has it, values that are too long shortened. */
-export function attachmentIn(identity: string): Attachment {
-  const [, containerId = '', ifName = ''] = / container=(\S+) interface=(.+)$/.exec(identity) ?? [];
-  return { network: networkOf(identity), containerId, ifName };
+/** The attachment as its mark has it, values that are too long shortened. */
+export function attachmentIn(comment: string): Attachment {
+  return parseMark(comment)?.attachment ?? { network: '', containerId: '', ifName: '' };
 }
 
-/** True for the identity of some attachment, of this host or another. */
+/** True for a comment that is, or begins like, the mark of some attachment, of this host or another. */
 export function isAttachmentComment(comment: string): boolean {
   return comment.startsWith('infoblox-cni cluster=');
 }

@@ -9,12 +9,15 @@ import { type Attachment, networkOf } from './identity.ts';
 import type { Cidr } from './ipv4.ts';
 import type { Namespaces } from './namespaces.ts';
 import type { ReadyNetwork } from './networks.ts';
+import type { FixedAddress } from './objects.ts';
 import type { Origins } from './origins.ts';
 import type { Release } from './releases.ts';
 import { fits, mayFit, refuseHopeless } from './requested.ts';
+import type { Reservation } from './reservations.ts';
 import { type RestorationParts, restore } from './restoration.ts';
 import type { Row } from './store.ts';
 import { type AddressRequest, type TakingParts, takeAddress } from './taking.ts';
+import { describeAltered, movedError, type Trace, trace } from './trace.ts';
 
 /** Milliseconds to give back at once what nobody took delivery of. */
 const giveBackTimeout = 5_000;
@@ -30,6 +33,12 @@ export interface Allocation {
   readonly gateway?: string;
   /** The caller went away without the answer: if no other caller of the same ADD has it, the address goes back. */
   abandon(): Promise<void>;
+}
+
+/** An ADD under way. */
+interface AddUnderWay extends AddRequest {
+  /** To be told what it is waiting for. */
+  readonly delayedBy: (why: GridError) => void;
 }
 
 interface Given {
@@ -62,9 +71,9 @@ export class Ipam {
     refuseHopeless(request.requested, request.policy);
     const identity = this.#parts.origins.identityOf(request.attachment);
     const key = JSON.stringify([request.policy, request.requested]);
-    const flight = this.#flights.board(identity, key, (calledOff, land) =>
+    const flight = this.#flights.board(identity, key, (calledOff, land, delayedBy) =>
       this.#parts.turns.run(identity, async () => {
-        const given = await this.#give(identity, request, calledOff);
+        const given = await this.#give(identity, { ...request, delayedBy }, calledOff);
         land(given.created);
         return given;
       }),
@@ -159,7 +168,7 @@ export class Ipam {
     });
   }
 
-  async #give(identity: string, request: AddRequest, signal: AbortSignal): Promise<Given> {
+  async #give(identity: string, request: AddUnderWay, signal: AbortSignal): Promise<Given> {
     const { store, networks, reservations, releases, namespaces } = this.#parts;
     if (signal.aborted) throw new GridError('timeout', 'the caller left before its turn came');
     const before = store.get(identity);
@@ -191,8 +200,9 @@ export class Ipam {
         store.put(row);
       }
       maybeOnGrid = usable !== undefined || doomed.length > 0;
-      const there = usable && { ref: usable._ref, address: usable.ipv4addr, suspect: found.length > 1 };
-      const want = { row, network, request, doomed, there, former: former(before, network) };
+      const there = usable && asReservation(usable, network, found.length > 1);
+      const { delayedBy } = request;
+      const want = { row, network, request, doomed, there, former: former(before, network), delayedBy };
       const reservation = await takeAddress(this.#parts, want, signal);
       maybeOnGrid = true;
       const suspectUntil = reservation.suspect ? releases.certainFrom() : row.suspectUntil;
@@ -213,11 +223,14 @@ export class Ipam {
   }
 
   /** ADD for an attachment that holds an address: the same one, if the grid still has it. */
-  async #giveAgain(row: Row, request: AddRequest, signal: AbortSignal): Promise<Given | undefined> {
+  async #giveAgain(before: Row, request: AddRequest, signal: AbortSignal): Promise<Given | undefined> {
     const { store, networks, reservations, releases, namespaces } = this.#parts;
     const { policy, requested, attachment } = request;
-    const found = await reservations.find(row.identity, row.view, signal);
-    if (found.length === 0) return this.#restore(row, request, signal);
+    const inView = await reservations.find(before.identity, before.view, signal);
+    const became = inView.length > 0 ? undefined : await this.#trace(before, request, signal);
+    if (became?.kind === 'gone') return this.#restore(before, request, signal);
+    const found = became?.found ?? inView;
+    const row = became === undefined ? before : { ...before, view: became.view };
     const others = releases.isDoomed(row) ? [] : found.map(({ ipv4addr }) => ipv4addr);
     const address = found.some(({ ipv4addr }) => ipv4addr === row.address)
       ? row.address
@@ -237,8 +250,31 @@ export class Ipam {
     }
     const seen = namespaces.witness(request.netns);
     const same = row.netns === seen.netns && row.netnsId === seen.netnsId && row.bootId === seen.bootId;
-    if (!same || row.address !== address) store.put({ ...row, address, ...seen });
+    if (!same || row.address !== address || row.view !== before.view) store.put({ ...row, address, ...seen });
     return { address, network, created: false };
+  }
+
+  /**
+   * What became of a reservation that is not in its view. One that moved to the view which the configuration names by now
+   * is as good as found.
+   * @throws GridError `network-conflict` if it is in another view, `address-unavailable` if somebody has altered it
+   */
+  async #trace(
+    { identity, view, address }: Row,
+    { attachment, policy }: AddRequest,
+    signal: AbortSignal,
+  ): Promise<Exclude<Trace, { kind: 'altered' }>> {
+    if (address === null) return { kind: 'gone' };
+    const lost = { mark: identity, view, address };
+    const became = await trace(this.#parts.reservations, lost, signal);
+    const who = `${attachment.containerId}/${attachment.ifName}`;
+    if (became.kind === 'moved' && ![view, policy.view].includes(became.view)) throw movedError(who, lost, became.view);
+    if (became.kind !== 'altered') return became;
+    throw new GridError(
+      'address-unavailable',
+      `${who} holds ${address} in network ${attachment.network}, and that ${describeAltered(became.object)}`,
+      { cure: `make it a reservation with the comment "${identity}" again, or delete the attachment before adding it` },
+    );
   }
 
   /**
@@ -270,6 +306,11 @@ export class Ipam {
       cure: 'try again in a minute',
     });
   }
+}
+
+/** What has been found on the grid, as if it had just been made. */
+function asReservation(found: FixedAddress, network: ReadyNetwork, suspect: boolean): Reservation {
+  return { ref: found._ref, address: found.ipv4addr, view: found.network_view, wanted: network.cidr, suspect };
 }
 
 /** What the attachment held, if it can be given again. */

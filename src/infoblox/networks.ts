@@ -91,6 +91,9 @@ export class Networks {
           );
     const cidr = parseCidr(network.network);
     if (cidr === undefined) throw new GridError('bad-answer', `the grid calls a network "${network.network}"`);
+    if (source.kind === 'subnet' && cidr.text !== source.cidr.text) {
+      throw new GridError('bad-answer', `the grid answered ${cidr.text}, asked for network ${source.cidr.text}`);
+    }
     const kept = keptBack(policy, cidr);
     if (kept !== undefined) await this.#keepBack(kept, name, view, signal);
     return {

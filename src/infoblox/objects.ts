@@ -13,10 +13,20 @@ export const FixedAddress = v.object({
   ipv4addr: v.pipe(v.string(), v.ipv4('an IPv4 address')),
   network_view: v.optional(v.string(), 'default'),
   comment: v.optional(v.string(), ''),
+  mac: v.optional(v.string(), ''),
+  match_client: v.optional(v.string(), ''),
 });
 export type FixedAddress = v.InferOutput<typeof FixedAddress>;
 /** `_return_fields` for FixedAddress. */
-export const fixedAddressFields = 'ipv4addr,network_view,comment';
+export const fixedAddressFields = 'ipv4addr,network_view,comment,mac,match_client';
+
+/** WAPI: the MAC address of a reservation, which no client has. */
+export const zeroMac = '00:00:00:00:00:00';
+
+/** True for a reservation, the only kind of fixed address that we make: a client could get any other kind by DHCP. */
+export function isReservation({ match_client, mac }: FixedAddress): boolean {
+  return match_client === 'RESERVED' && (mac === zeroMac || mac === '');
+}
 
 export const Network = v.object({
   _ref: Reference,

@@ -1,30 +1,32 @@
 /**
  * The names under which this host gives addresses. A host may be renamed while containers run on it: what it gave under
- * an earlier name is still found, as long as the state file remembers that name.
+ * an earlier name is still found, as long as the state has a row of it. Beyond those rows an earlier name means nothing:
+ * another machine may have it by now, so nothing is looked for on the grid by it.
  */
 import * as v from 'valibot';
-import { type Attachment, attachmentComment, type Origin } from './identity.ts';
+import { type Attachment, attachmentComment, hostPrefix, type Origin } from './identity.ts';
 import type { Store } from './store.ts';
 
 const Remembered = v.array(v.object({ cluster: v.string(), node: v.string() }));
 const fact = 'origins';
 
 export class Origins {
-  /** The present one first. */
-  readonly all: readonly [Origin, ...Origin[]];
+  readonly present: Origin;
+  readonly #former: readonly Origin[];
   readonly #store: Store;
 
-  /** Remembers `present` in the store. */
+  /** Remembers `present` in the store, and forgets the earlier names that no row has. */
   constructor(store: Store, present: Origin) {
     this.#store = store;
-    const former = recall(store).filter((origin) => !same(origin, present));
-    this.all = [present, ...former];
+    this.present = present;
+    this.#former = recall(store).filter((origin) => !same(origin, present));
     const text = JSON.stringify(this.all);
     if (store.fact(fact) !== text) store.setFact(fact, text);
   }
 
-  get present(): Origin {
-    return this.all[0];
+  /** The present name, and after it the earlier ones under which this host still has rows. */
+  get all(): readonly [Origin, ...Origin[]] {
+    return [this.present, ...this.#former.filter((origin) => this.#store.hasAny(hostPrefix(origin)))];
   }
 
   /** The identity under which the attachment is known here; under the present name if it is not known at all. */

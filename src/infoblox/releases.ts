@@ -4,8 +4,10 @@
  */
 import { GridError, hasReason } from './errors.ts';
 import type { Exhaustion } from './exhaustion.ts';
+import type { FixedAddress } from './objects.ts';
 import type { Heir, Reservations } from './reservations.ts';
 import { newRow, type Row, type Store } from './store.ts';
+import { describeAltered, trace } from './trace.ts';
 
 /**
  * Milliseconds after a lost answer at which the grid is looked at again: soon, for a create that was merely slow, and
@@ -31,6 +33,8 @@ export interface Release {
   readonly addresses: readonly string[];
   /** What was given, and was not there any more, or no longer marked as the attachment's. */
   readonly missed?: string;
+  /** What became of the missed one, if it was altered and so is left alone. */
+  readonly altered?: string;
   /** Done, but the state could not be told: it has the attachment as held until it can be written. */
   readonly unrecorded?: GridError;
 }
@@ -40,6 +44,8 @@ interface Cleared {
   readonly removed: readonly string[];
   readonly doomed: boolean;
   readonly kept: boolean;
+  /** What stands at the row's address, and was altered by somebody: it is left alone. */
+  readonly altered?: FixedAddress;
 }
 
 export interface ReleasesParts {
@@ -111,7 +117,7 @@ export class Releases {
    */
   async settle(row: Row, signal: AbortSignal): Promise<Release> {
     const { exhaustion, store } = this.#parts;
-    const { doomed, removed } = await this.clear(row, signal);
+    const { doomed, removed, altered } = await this.clear(row, signal);
     if (doomed) {
       this.#putDue({ ...row, attempts: 0, dueAt: row.doomedUntil });
       return asOwed(row);
@@ -121,7 +127,10 @@ export class Releases {
       this.#putDue({ ...row, address: null, attempts: 0, dueAt: this.nextLook(row.suspectUntil) });
     } else store.remove(row.identity);
     const missed = removed.length === 0 && row.address !== null ? { missed: row.address } : {};
-    return { owed: false, addresses: removed, ...missed };
+    return {
+      ...{ owed: false, addresses: removed, ...missed },
+      ...(altered === undefined ? {} : { altered: describeAltered(altered) }),
+    };
   }
 
   /**
@@ -134,9 +143,13 @@ export class Releases {
   async clear(row: Row, signal: AbortSignal, keep?: string): Promise<Cleared> {
     const { reservations } = this.#parts;
     const inView = await reservations.find(row.identity, row.view, signal);
-    // Where it should be and is not, somebody was at work: the view may have another name by now.
-    const strayed = inView.length === 0 && row.address !== null;
-    const found = strayed ? await reservations.find(row.identity, undefined, signal) : inView;
+    // Where it should be and is not, somebody was at work.
+    const became =
+      inView.length === 0 && row.address !== null
+        ? await trace(reservations, { mark: row.identity, view: row.view, address: row.address }, signal)
+        : undefined;
+    if (became?.kind === 'altered') return { removed: [], doomed: false, kept: false, altered: became.object };
+    const found = became?.kind === 'moved' ? became.found : inView;
     const surplus = found.filter((object) => object.ipv4addr !== keep);
     const kept = surplus.length < found.length;
     if (surplus.length === 0 || this.isDoomed(row)) return { removed: [], doomed: surplus.length > 0, kept };

@@ -4,17 +4,24 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { asOpen, GridError } from './errors.ts';
-import type { Grid } from './grid.ts';
+import { beginsWith, type Grid } from './grid.ts';
+import { parseMark } from './identity.ts';
 import type { Cidr } from './ipv4.ts';
 import type { Attributes } from './labels.ts';
 import type { ReadyNetwork } from './networks.ts';
-import type { FixedAddress } from './objects.ts';
+import { type FixedAddress, isReservation } from './objects.ts';
+import { fits } from './requested.ts';
 
-/** Times that a create is sent again: after another host took the same next address, or an answer was lost. */
+/** Times that a create is sent again after an answer was lost. */
 const furtherTries = 4;
-/** Milliseconds before the next try, doubled each time: after losing a race to another host, after a lost answer. */
-const racePause = 5;
+/** Milliseconds before the next try after a lost answer, doubled each time. */
 const lostPause = 250;
+/** As `lostPause`, after another host took the same next address. */
+const collisionPause = 5;
+/** What these pauses grow to. */
+const longestPause = 4_000;
+/** Altered objects that are remembered as reported; after that many the reports start anew. */
+const mostReported = 1_000;
 
 export interface ReservationRequest {
   readonly identity: string;
@@ -26,11 +33,16 @@ export interface ReservationRequest {
   readonly labels: () => Attributes;
   /** Addresses of this identity that a lost delete may free yet: they are no answer to a lost create. */
   readonly doomed: readonly string[];
+  /** Told each time that another host took the same next address; the argument is what to say if time runs out. */
+  readonly onCollision?: (collision: GridError) => void;
 }
 
 export interface Reservation {
   readonly ref: string;
   readonly address: string;
+  readonly view: string;
+  /** What the grid was asked for, this address or any of this network; its answer may be another one. */
+  readonly wanted: string | Cidr;
   /** True if an answer was lost on the way: a surplus object may still turn up. */
   readonly suspect: boolean;
 }
@@ -44,62 +56,93 @@ export interface Heir {
 
 export class Reservations {
   readonly #grid: Grid;
+  readonly #onAltered: (object: FixedAddress) => void;
+  readonly #reported = new Set<string>();
 
-  constructor(grid: Grid) {
+  /** @param onAltered told once of each object that somebody has altered: it was ours, and is left alone */
+  constructor(grid: Grid, onAltered: (object: FixedAddress) => void = () => {}) {
     this.#grid = grid;
+    this.#onAltered = onAltered;
   }
 
   /**
-   * What the grid holds for this identity; more than one only after an answer was lost.
+   * What the grid holds for this identity; more than one only after an answer was lost. Only reservations with this
+   * comment and nothing more: what somebody has altered is left out.
    * @param view undefined: in all views
    */
   async find(identity: string, view: string | undefined, signal: AbortSignal): Promise<FixedAddress[]> {
-    const scope = view === undefined ? {} : { network_view: view };
-    const found = await this.#grid.findFixedAddresses({ comment: identity, ...scope }, signal);
-    return found.filter((object) => object.comment === identity);
+    const found = await this.#grid.findFixedAddresses({ comment: identity, ...scope(view) }, signal);
+    return found.filter((object) => object.comment === identity && this.#asMade(object, isReservation(object)));
   }
 
-  /** What the grid holds at an address, whosever it is. */
-  at(address: string, view: string, signal: AbortSignal): Promise<FixedAddress[]> {
-    return this.#grid.findFixedAddresses({ ipv4addr: address, network_view: view }, signal);
+  /**
+   * What the grid holds at an address, whosever it is.
+   * @param view undefined: in all views
+   */
+  at(address: string, view: string | undefined, signal: AbortSignal): Promise<FixedAddress[]> {
+    return this.#grid.findFixedAddresses({ ipv4addr: address, ...scope(view) }, signal);
   }
 
-  /** Reservations of all identities that begin with `prefix`, in one view or, without it, in all. */
+  /** Reservations whose comment is a mark that begins with `prefix`, in one view or, without it, in all. */
   async *list(prefix: string, view: string | undefined, signal: AbortSignal): AsyncGenerator<FixedAddress> {
-    const expression = `^${prefix.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`;
-    const query = { 'comment~': expression, ...(view === undefined ? {} : { network_view: view }) };
+    const query = { 'comment~': beginsWith(prefix), ...scope(view) };
     for await (const object of this.#grid.listFixedAddresses(query, signal)) {
-      if (object.comment.startsWith(prefix)) yield object;
+      if (!object.comment.startsWith(prefix)) continue;
+      const asMade = parseMark(object.comment) !== undefined && isReservation(object);
+      if (this.#asMade(object, asMade)) yield object;
     }
+  }
+
+  /** Reports an object that was ours and was altered. */
+  reportAltered(object: FixedAddress): void {
+    const key = JSON.stringify([object.network_view, object.ipv4addr, object.comment, object.mac]);
+    if (this.#reported.has(key)) return;
+    if (this.#reported.size >= mostReported) this.#reported.clear();
+    this.#reported.add(key);
+    this.#onAltered(object);
+  }
+
+  #asMade(object: FixedAddress, asMade: boolean): boolean {
+    if (!asMade) this.reportAltered(object);
+    return asMade;
   }
 
   /**
    * Reserves an address in one request, and never sends it again before a look at the grid has shown that the first
-   * one left nothing.
+   * one left nothing. Two clients that ask for the next free address at once may get the same one, and one of them a
+   * conflict (WAPI): that one asks again until it is out of time.
+   * @returns what the grid answered, which the caller has to compare with what was wanted
    * @throws GridError; its outcome is not `none` if the grid may hold, or come to hold, something of this identity
    */
   async reserve(request: ReservationRequest, signal: AbortSignal): Promise<Reservation> {
-    const { identity, view, wanted, name, labels, doomed } = request;
+    const { identity, view, wanted, name, labels } = request;
     const address = typeof wanted === 'string' ? wanted : `func:nextavailableip:${wanted.text},${view}`;
     let suspect = false;
-    for (let tries = 0; ; tries += 1) {
+    let losses = 0;
+    let collisions = 0;
+    for (;;) {
       try {
         const made = await this.#grid.createReservation(address, view, identity, name, labels, signal);
-        return { ref: made._ref, address: made.ipv4addr, suspect };
+        return { ref: made._ref, address: made.ipv4addr, view: made.network_view, wanted, suspect };
       } catch (error) {
         if (!(error instanceof GridError)) throw error;
-        const lost = error.outcome !== 'none';
-        suspect ||= lost;
+        const isLost = error.outcome !== 'none';
+        suspect ||= isLost;
         // A conflict after a lost answer may be with what that request has made since.
-        if (lost || (suspect && error.reason === 'conflict')) {
-          const found = (await this.#find(request, signal)).find(({ ipv4addr }) => !doomed.includes(ipv4addr));
-          if (found !== undefined) return { ref: found._ref, address: found.ipv4addr, suspect };
+        if (isLost || (suspect && error.reason === 'conflict')) {
+          const found = (await this.#find(request, signal)).find((object) => isAnswer(object, request));
+          if (found !== undefined) return { ref: found._ref, address: found.ipv4addr, view, wanted, suspect };
         }
-        const again = lost || (error.reason === 'conflict' && wanted !== address);
-        if (!again || tries >= furtherTries) throw suspect ? asOpen(error) : error;
-        const pause = lost ? lostPause : racePause;
-        await delay(pause * 2 ** tries * (0.5 + Math.random()), undefined, { signal }).catch(() => {
-          throw suspect ? asOpen(error) : error;
+        const failed = (why: GridError) => (suspect ? asOpen(why) : why);
+        const isCollision = !isLost && error.reason === 'conflict' && typeof wanted !== 'string';
+        if (!isCollision && (!isLost || losses >= furtherTries)) throw failed(error);
+        const why = isCollision ? collisionError(wanted, view, error) : error;
+        if (isCollision) request.onCollision?.(why);
+        const pause = isCollision ? collisionPause * 2 ** collisions : lostPause * 2 ** losses;
+        if (isCollision) collisions += 1;
+        else losses += 1;
+        await delay(Math.min(pause, longestPause) * (0.5 + Math.random()), undefined, { signal }).catch(() => {
+          throw failed(why);
         });
       }
     }
@@ -135,6 +178,25 @@ export class Reservations {
       throw asOpen(error);
     }
   }
+}
+
+/** Whether an object of this identity is what a lost create was to make, and not what an earlier one left. */
+function isAnswer({ ipv4addr }: FixedAddress, { wanted, doomed }: ReservationRequest): boolean {
+  if (doomed.includes(ipv4addr)) return false;
+  return typeof wanted === 'string' ? ipv4addr === wanted : fits(ipv4addr, { cidr: wanted }, undefined);
+}
+
+function collisionError(network: Cidr, view: string, cause: GridError): GridError {
+  const name = `network ${network.text} (view ${view})`;
+  return new GridError(
+    'busy',
+    `no address of ${name} could be reserved in time: other hosts are taking addresses of it at the same moment`,
+    { cure: 'try again; if this goes on, start fewer containers at once, or raise --add-timeout', cause },
+  );
+}
+
+function scope(view: string | undefined): Record<string, string> {
+  return view === undefined ? {} : { network_view: view };
 }
 
 /** @param holder comment of the object that has the address; may be empty */

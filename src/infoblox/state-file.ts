@@ -17,6 +17,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { makeDirectory } from './directory.ts';
 import { GridError } from './errors.ts';
+import { UntrustedPath } from './trusted-path.ts';
 
 /** Bumped with every change of the tables; `migrations[n]` leads from version n to n + 1. */
 const migrations = [
@@ -39,6 +40,8 @@ const migrations = [
    CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;`,
   'ALTER TABLE attachment ADD COLUMN doomedUntil INTEGER;',
   "CREATE INDEX attachment_address ON attachment (view, address) WHERE state = 'held';",
+  `DROP INDEX attachment_due;
+   CREATE INDEX attachment_due ON attachment (state, dueAt) WHERE dueAt IS NOT NULL;`,
 ];
 
 /** A file that could not be used: where it is now, and why. */
@@ -143,5 +146,7 @@ export function stateError(error: unknown, file: string): GridError {
   if (busy) cure = 'stop the other daemon, or give this one a --state-dir of its own';
   if (readOnly)
     cure = 'the daemon cannot run on a read-only file system: mount it writable, or set another --state-dir';
+  if (error instanceof UntrustedPath)
+    cure = `run ${error.hint}, or set --state-dir to a directory that only root can change`;
   return new GridError('state', `cannot use the state file ${file}: ${text}`, { cure, cause: error });
 }

@@ -39,8 +39,14 @@ const Row = v.object({
 });
 export type Row = v.InferOutput<typeof Row>;
 
+/** `createdAt` of what was read from the grid: older than whatever this daemon is asked. */
+export const importedAt = 0;
+
 /** Milliseconds that a failure stands against promising service. */
 const failureCountsFor = 30_000;
+
+/** States in which a row can be due, the most urgent first. */
+const dueStates: readonly Row['state'][] = ['owed', 'held'];
 
 const columns = Object.keys(Row.entries);
 
@@ -97,6 +103,12 @@ export class Store {
     return row === undefined ? undefined : v.parse(Row, row);
   }
 
+  /** Whether there is a row of an identity that begins with `prefix`. */
+  hasAny(prefix: string): boolean {
+    const sql = 'SELECT 1 FROM attachment WHERE identity >= ?1 AND identity < ?1 || char(1114111) LIMIT 1';
+    return this.#run(sql, (statement) => statement.get(prefix)) !== undefined;
+  }
+
   /** Writes a row, in place of one of the same identity. */
   put(row: Row): void {
     const places = columns.map((column) => `$${column}`).join(', ');
@@ -131,29 +143,40 @@ export class Store {
   }
 
   /**
-   * Rows that upkeep has to act on, the longest due first. What is due after `horizon` was dated by a clock that has been
-   * set back since, and is due too.
+   * Rows that upkeep has to act on: what is owed before what is only looked at, the longest due first. What is due after
+   * `horizon` was dated by a clock that has been set back since, and is due too. Reads no more rows than it returns, but
+   * for those of `except`.
    */
   due(now: number, horizon: number, limit: number, except = none): Row[] {
-    const sql =
-      "SELECT * FROM attachment WHERE dueAt IS NOT NULL AND (dueAt <= ? OR dueAt > ?) ORDER BY state = 'held', dueAt";
-    return this.#run(sql, (statement) => {
-      const rows: Row[] = [];
-      for (const found of statement.iterate(now, horizon)) {
-        if (rows.length >= limit) break;
-        if (!except.has(String(found.identity))) rows.push(v.parse(Row, found));
+    const rows: Row[] = [];
+    for (const state of dueStates) {
+      for (const [condition, time] of [['dueAt <= ?', now] as const, ['dueAt > ?', horizon] as const]) {
+        const sql = `SELECT * FROM attachment WHERE state = ? AND dueAt IS NOT NULL AND ${condition} ORDER BY dueAt`;
+        this.#run(sql, (statement) => {
+          if (rows.length >= limit) return;
+          for (const row of statement.iterate(state, time)) {
+            if (!except.has(String(row.identity))) rows.push(v.parse(Row, row));
+            if (rows.length >= limit) return;
+          }
+        });
       }
-      return rows;
-    });
+    }
+    return rows;
   }
 
   /** When upkeep has to act next on a row other than those, milliseconds since 1970. */
   nextDue(except = none): number | undefined {
-    const sql = 'SELECT identity, dueAt FROM attachment WHERE dueAt IS NOT NULL ORDER BY dueAt';
-    return this.#run(sql, (statement) => {
-      for (const { identity, dueAt } of statement.iterate()) if (!except.has(String(identity))) return Number(dueAt);
-      return undefined;
-    });
+    const sql = 'SELECT identity, dueAt FROM attachment WHERE state = ? AND dueAt IS NOT NULL ORDER BY dueAt';
+    const times = dueStates.map((state) =>
+      this.#run(sql, (statement) => {
+        for (const { identity, dueAt } of statement.iterate(state)) {
+          if (!except.has(String(identity))) return Number(dueAt);
+        }
+        return Number.POSITIVE_INFINITY;
+      }),
+    );
+    const next = Math.min(...times);
+    return Number.isFinite(next) ? next : undefined;
   }
 
   /** Lets upkeep act at once on every row whose last attempt has failed, as if it were the first. */

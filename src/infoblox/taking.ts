@@ -12,7 +12,7 @@ import { asGridText, type Labels } from './labels.ts';
 import type { Networks, ReadyNetwork } from './networks.ts';
 import type { NetworkPolicy } from './policy.ts';
 import type { Releases } from './releases.ts';
-import { refuseOutside } from './requested.ts';
+import { misfit, refuseOutside } from './requested.ts';
 import { type Heir, type Reservation, type Reservations, takenError } from './reservations.ts';
 import type { Row, Store } from './store.ts';
 import type { Turns } from './turns.ts';
@@ -50,27 +50,48 @@ export interface Want {
   readonly there: Reservation | undefined;
   /** Addresses that are not to be taken for the answer, though they carry the identity. */
   readonly doomed: readonly string[];
+  /** To be told what taking an address is waiting for. */
+  readonly delayedBy: (why: GridError) => void;
 }
 
 /**
- * What is there; else the requested address, or the former one if it is free, or the next free one.
+ * What is there; else the requested address, or the former one if it is free, or the next free one. An answer of the
+ * grid that makes no sense ends it: what was reserved goes back.
  * @throws GridError; its outcome is not `none` if the grid may hold something of this attachment
  */
 export async function takeAddress(parts: TakingParts, want: Want, signal: AbortSignal): Promise<Reservation> {
   const { requested } = want.request;
   if (requested !== undefined && want.there === undefined) await refuseTaken(parts, want, requested, signal);
+  const handedBack = new Set<string>();
   let suspect = false;
   let taken = want.there;
   try {
     for (;;) {
       taken ??= await reserve(parts, want, requested ?? want.former ?? want.network.cidr, signal);
       suspect ||= taken.suspect;
+      const wrong = handedBack.has(taken.address) ? 'for the second time' : misfit(taken, want.network.view);
+      if (wrong !== undefined) throw await refuseAnswer(parts, want, { taken, wrong }, signal);
       if (!(await handBack(parts, want, taken, signal))) return { ...taken, suspect };
+      handedBack.add(taken.address);
       taken = undefined;
     }
   } catch (error) {
     throw suspect || taken !== undefined ? asOpen(error) : error;
   }
+}
+
+/** Removes what the grid has reserved under the attachment's mark, wherever that is. @returns what to say */
+async function refuseAnswer(
+  { releases }: TakingParts,
+  { row }: Want,
+  { taken, wrong }: { readonly taken: Reservation; readonly wrong: string },
+  signal: AbortSignal,
+): Promise<GridError> {
+  const { address, view } = taken;
+  await releases.clear({ ...row, view, address }, signal);
+  return new GridError('bad-answer', `the grid reserved ${address}, ${wrong}`, {
+    cure: 'something other than a grid may be answering: check --grid-host, --ssl-verify and any proxy between',
+  });
 }
 
 async function refuseTaken(parts: TakingParts, want: Want, requested: string, signal: AbortSignal): Promise<void> {
@@ -101,6 +122,7 @@ async function reserve(
     wanted: typeof wanted === 'string' ? wanted : network.cidr,
     name,
     doomed: want.doomed,
+    onCollision: want.delayedBy,
     labels: () => labels.forAttachment(attachment, name),
   });
   try {
@@ -120,11 +142,15 @@ async function reserve(
 
 /** @returns whether what was taken was somebody's, and is again */
 async function handBack(parts: TakingParts, want: Want, taken: Reservation, signal: AbortSignal): Promise<boolean> {
-  const { store, turns, releases, labels, log } = parts;
+  const { store, turns, releases, reservations, labels, log } = parts;
   const { row, network, request } = want;
   const { address } = taken;
   const passOn = async (heir: Heir) => {
-    await releases.passOn(row, taken.ref, heir, signal);
+    // Only what is there, whatever the answer was: an object elsewhere must not be made the gateway's or another's.
+    const found = await reservations.find(row.identity, network.view, signal);
+    const object = found.find(({ ipv4addr }) => ipv4addr === address);
+    if (object === undefined) throw await refuseAnswer(parts, want, { taken, wrong: 'and does not have it' }, signal);
+    await releases.passOn(row, object._ref, heir, signal);
     log.warn(`the grid had lost the reservation of ${address}: it is reserved again`, { for: heir.comment });
     return true;
   };

@@ -6,6 +6,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { createFetch } from 'ofetch';
 import { Agent, buildConnector, type Dispatcher, Headers, fetch as undiciFetch } from 'undici';
 import { GridError, type Outcome, type Reason } from './errors.ts';
+import { checkingKeys, type KeyCheck, type OnFirstKey } from './peer-key.ts';
 import type { HttpAnswer } from './wapi-answer.ts';
 
 /** Bytes of an answer that are read at most; a page of 1000 reservations is a tenth of it. */
@@ -18,6 +19,8 @@ export interface TlsOptions {
   readonly verify: boolean;
   /** PEM certificates to trust when `verify` is true; asked for each new connection, as they may be replaced. */
   readonly trusted?: () => readonly string[];
+  /** Judges the public key of a grid host that was just connected to, before anything is sent to it. */
+  readonly checkKey?: KeyCheck;
 }
 
 export interface Exchange {
@@ -42,19 +45,19 @@ export interface Transport {
 }
 
 /** An agent with at most `connections` kept-alive connections a host. */
-export function createAgent(tls: TlsOptions, connections: number): Agent {
+export function createAgent(tls: TlsOptions, connections: number, onFirstKey: OnFirstKey = () => undefined): Agent {
   return new Agent({
     connections,
     pipelining: 1,
     // Only as long as no server hint says less; reuse saves a TLS handshake and a login in the grid's audit log.
     keepAliveTimeout: 60_000,
     maxResponseSize: largestAnswer,
-    connect: connectorOf(tls),
+    connect: checkingKeys(connectorOf(tls), tls.checkKey, onFirstKey),
   });
 }
 
 /** One connector as long as the trusted certificates stay the same, so that TLS sessions can be resumed. */
-function connectorOf({ verify, trusted }: TlsOptions): buildConnector.connector {
+function connectorOf({ verify, trusted, checkKey }: TlsOptions): buildConnector.connector {
   let ca: readonly string[] | undefined;
   let connector: buildConnector.connector | undefined;
   return (options, callback) => {
@@ -64,6 +67,8 @@ function connectorOf({ verify, trusted }: TlsOptions): buildConnector.connector 
       connector = buildConnector({
         timeout: connectTimeout,
         rejectUnauthorized: verify,
+        // A resumed TLS session shows no certificate.
+        ...(checkKey === undefined ? {} : { maxCachedSessions: 0 }),
         ...(ca === undefined ? {} : { ca: [...ca] }),
       });
     }
@@ -114,7 +119,9 @@ function connectionError(error: unknown, what: string, outcome: Outcome, signal:
   if (signal.aborted) {
     return new GridError('timeout', `the grid at ${host} did not answer in time`, { outcome, cure, cause: error });
   }
-  const { code, message } = innermost(error);
+  const cause = innermost(error);
+  if (cause instanceof GridError) return cause;
+  const { code, message } = described(cause);
   const known = notSent(code, message, host);
   if (known !== undefined) {
     return new GridError(known.reason ?? 'unreachable', `cannot connect to the grid at ${host}: ${known.text}`, {
@@ -172,13 +179,17 @@ function notSent(
 }
 
 /** ofetch wraps undici's TypeError, which wraps the cause, which may be an AggregateError of several addresses. */
-function innermost(error: unknown): { code: string; message: string } {
+function innermost(error: unknown): unknown {
   let current = error;
   for (;;) {
     if (current instanceof AggregateError && current.errors.length > 0) current = current.errors[0];
-    else if (current instanceof Error && current.cause instanceof Error) current = current.cause;
-    else break;
+    else if (current instanceof Error && !(current instanceof GridError) && current.cause instanceof Error) {
+      current = current.cause;
+    } else return current;
   }
+}
+
+function described(current: unknown): { code: string; message: string } {
   const code = current instanceof Error && 'code' in current ? String(current.code) : '';
   return { code, message: current instanceof Error ? current.message || code : String(current) };
 }

@@ -187,10 +187,10 @@ export class Upkeep {
 
   async #lookAgain(row: Row, signal: AbortSignal): Promise<void> {
     const { store, releases, log } = this.#parts;
-    const { removed, doomed, kept } = await releases.clear(row, signal, row.address ?? undefined);
+    const { removed, doomed, kept, altered } = await releases.clear(row, signal, row.address ?? undefined);
     if (removed.length > 0) log.info('surplus removed', { attachment: row.identity, addresses: removed });
     if (doomed) return store.put({ ...row, attempts: 0, dueAt: row.doomedUntil });
-    if (!kept && row.address !== null) {
+    if (!kept && altered === undefined && row.address !== null) {
       const refusal = await restore(this.#parts, row, row.address, signal);
       if (refusal === undefined) return;
       log.error(`the grid has lost the reservation of ${row.address}, and does not take it again: ${refusal.message}`, {

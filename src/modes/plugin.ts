@@ -9,6 +9,7 @@ import { CniCode, CniError, formatError } from '../cni/errors.ts';
 import { answerVersion, requireVersion, versionAnswer } from '../cni/versions.ts';
 import { version } from './build-info.ts';
 import { type Call, defaultSocketDir, limits, protocolVersion, socketFile } from './protocol.ts';
+import { refuseForeignSocket } from './socket-trust.ts';
 import { readStdin } from './stdin.ts';
 
 /** Milliseconds for stdin: callers write it before or while they start us. */
@@ -63,6 +64,7 @@ async function serve(
   requireVersion(cniVersion, command);
   refuseOwnNamespace(environment, env);
   const { socketDir, driverName } = readIpam(config);
+  refuseForeignSocket(socketFile(socketDir, driverName));
   const call: Call = { protocol: protocolVersion, release: version, containerId, ifName, netns, args, config };
   const { callDaemon, NoAnswer } = await import('./call-daemon.ts');
   try {
@@ -127,9 +129,13 @@ function readIpam(config: Readonly<Record<string, unknown>>): { socketDir: strin
   return { socketDir, driverName: type };
 }
 
-/** A call for the caller's own namespace would plumb the host; the reference refuses it with code 8 unless told. */
+/**
+ * An ADD for the caller's own namespace would plumb the host; the reference refuses it with code 8 unless told. It
+ * refuses a DEL, too, but a DEL for `/proc/PID/ns/net` finds the host's namespace there once the PID is another process:
+ * it has an address to release like any other.
+ */
 function refuseOwnNamespace({ command, netns }: CallEnvironment, env: Environment): void {
-  if ((command !== 'ADD' && command !== 'DEL') || /^(1|true)$/i.test(env.CNI_NETNS_OVERRIDE ?? '')) return;
+  if (command !== 'ADD' || /^(1|true)$/i.test(env.CNI_NETNS_OVERRIDE ?? '')) return;
   try {
     const [own, given] = [statSync('/proc/self/ns/net'), statSync(netns)];
     if (own.ino !== given.ino || own.dev !== given.dev) return;

@@ -2,8 +2,10 @@
  * A DEL that no daemon took is left as a note beside the socket, so that it is not lost: the daemon settles and removes
  * it. Written by the plugin process; read in daemon/release-notes.ts.
  */
-import { createHash } from 'node:crypto';
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash, randomBytes } from 'node:crypto';
+import { closeSync, constants, fsyncSync, openSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { makeDirectory } from '../infoblox/directory.ts';
 import { type Call, owedDir, requestFrame } from './protocol.ts';
 
 /** A note's name: one attachment has one note, and an ADD finds it without reading others. */
@@ -14,21 +16,23 @@ export function noteName(network: string, containerId: string, ifName: string): 
 
 /** True for a file that is on its way to be a note. */
 export function isDraft(name: string): boolean {
-  return /^\..+\.json\.\d+$/.test(name);
+  return /^\..+\.json\.[0-9a-f]+$/.test(name);
 }
 
 /**
  * Leaves the note: complete and on disk when this returns, or not there at all.
- * @throws the error of the file system
+ * @throws UntrustedPath if others than root could change what is written there; the error of the file system
  */
 export function leaveReleaseNote(socketDir: string, driverName: string, network: string, call: Call): void {
   const directory = owedDir(socketDir, driverName);
-  // Not recursive: below /proc, Node's recursive mkdir does not return.
+  // A mistyped directory is an error, not a place that nobody looks at: only its last part is made.
+  statSync(dirname(socketDir));
   makeDirectory(socketDir, 0o755);
   makeDirectory(directory, 0o700);
   const name = noteName(network, call.containerId, call.ifName);
-  const draft = `${directory}/.${name}.${process.pid}`;
-  const file = openSync(draft, 'w', 0o600);
+  const draft = `${directory}/.${name}.${randomBytes(8).toString('hex')}`;
+  const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
+  const file = openSync(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
   try {
     writeWhole(file, requestFrame('DEL', call));
     renameSync(draft, `${directory}/${name}`);
@@ -41,15 +45,6 @@ export function leaveReleaseNote(socketDir: string, driverName: string, network:
     fsyncSync(parent);
   } finally {
     closeSync(parent);
-  }
-}
-
-/** Other plugins make the same directories at the same time. */
-function makeDirectory(path: string, mode: number): void {
-  try {
-    mkdirSync(path, { mode });
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
   }
 }
 

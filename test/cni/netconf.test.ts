@@ -12,6 +12,7 @@ test('a minimal configuration asks for nothing', () => {
     isDefaultGateway: false,
     routes: [],
     runtimeIps: [],
+    runtimeIpRanges: [],
     argsIps: [],
     prevResult: undefined,
   });
@@ -43,6 +44,7 @@ test('a full configuration is read whole, addresses in canonical form', () => {
     ipam: config.ipam,
     routes: [{ dst: '0.0.0.0/0' }, { ...route, dst: '2001:db8::/48', gw: '2001:db8::fe' }],
     runtimeIps: ['10.0.0.5/24'],
+    runtimeIpRanges: [],
     argsIps: ['2001:DB8::5'],
     prevResult: undefined,
   });

@@ -44,6 +44,20 @@ describe('the systemd unit', () => {
     }
   });
 
+  it('keeps variables of Node and OpenSSL away from the daemon, all those that act on the executable', () => {
+    const unset = directive('UnsetEnvironment').flatMap((names) => names.split(' '));
+    for (const name of [
+      'NODE_OPTIONS',
+      'NODE_V8_COVERAGE',
+      'NODE_COMPILE_CACHE',
+      'NODE_EXTRA_CA_CERTS',
+      'OPENSSL_CONF',
+    ]) {
+      expect(unset, name).toContain(name);
+    }
+    for (const name of unset) expect(name).toMatch(/^(NODE|OPENSSL)_[A-Z0-9_]+$/);
+  });
+
   it('starts the daemon again whatever ends it, but for a wrong command line', () => {
     expect(directive('Restart')).toEqual(['always']);
     expect(directive('StartLimitIntervalSec')).toEqual(['0']);

@@ -53,13 +53,13 @@ describe.each([
 test('other unknown keys under ipam are ignored, with one warning in the log; at the top level without', async () => {
   const call = {
     config: { keyOfAnotherPlugin: 1 },
-    ipam: { 'network-view': 'unknown keys', dataDir: '/x', ranges: [] },
+    ipam: { 'network-view': 'unknown keys', dataDir: '/x', resolvConf: '/y' },
   };
   await host.add('unknown-1', call);
   await host.add('unknown-2', call);
   const warnings = host.daemon.lines.filter(({ message }) => message.startsWith('ignoring the unknown key'));
   expect(warnings.map(({ level, message, network }) => [level, message, network])).toEqual([
     ['warn', 'ignoring the unknown key ipam.dataDir', 'net-1'],
-    ['warn', 'ignoring the unknown key ipam.ranges', 'net-1'],
+    ['warn', 'ignoring the unknown key ipam.resolvConf', 'net-1'],
   ]);
 });

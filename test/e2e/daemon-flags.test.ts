@@ -119,7 +119,7 @@ describe('a wrong command line ends with status 2 and says why', () => {
     [['--wapi-version=2.2'], '--wapi-version "2.2" must be 2.3 or above'],
     [['--wapi-version=v2.3'], '--wapi-version "v2.3" must be a version such as 2.3'],
     [['--ssl-verify='], '--ssl-verify "" must not be empty'],
-    [['--ssl-verify=yes'], '--ssl-verify "yes" is neither true nor false nor a file of certificates'],
+    [['--ssl-verify=yes'], '--ssl-verify "yes" is neither true, false nor pin, nor a file of certificates'],
     [['--socket-dir=run'], '--socket-dir "run" must be an absolute path'],
     [['--state-dir='], '--state-dir "" must be an absolute path'],
     [['--driver-name=a/b'], '--driver-name "a/b" must consist of letters, digits'],
@@ -160,7 +160,7 @@ describe('a wrong command line ends with status 2 and says why', () => {
       else writeFileSync(file, content);
       const { exitCode, stderr } = await run(daemonFile, [...places, `--ssl-verify=${file}`], {});
       expect({ exitCode }).toEqual({ exitCode: 1 });
-      expect(stderr).toContain(`--ssl-verify "${file}" is neither true nor false nor a file of certificates: `);
+      expect(stderr).toContain(`--ssl-verify "${file}" is neither true, false nor pin, nor a file of certificates: `);
     },
   );
 });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { until } from '../fixture/host.ts';
 import { type Grid, startGrid } from '../simulator/grid.ts';
-import { BuiltHost } from './built-host.ts';
+import { BuiltHost, failure } from './built-host.ts';
 import { dist, pluginFile, run, type Stdin } from './program.ts';
 
 let grid: Grid;
@@ -99,6 +99,39 @@ describe('stdout carries one JSON document or nothing', () => {
     expect(exitCode).toBe(1);
     expect(JSON.parse(stdout)).toMatchObject({ code: 5, msg: 'stdin did not end within 5 s' });
     expect(milliseconds).toBeLessThan(6_500);
+  });
+});
+
+describe('an interface name that cannot be told from another on the grid', () => {
+  test.each([
+    ['is not UTF-8', 'eth\\377'],
+    ['is not UTF-8 either, and reads the same', 'eth\\376'],
+    ['has a control character', 'a\\001b'],
+  ])('is refused with 4 by ADD, DEL and CHECK: it %s', async (_, name) => {
+    for (const command of ['ADD', 'DEL', 'CHECK'] as const) {
+      const env = { ...host.environment(command, { containerId: 'named' }), PATH: '/usr/bin:/bin' };
+      // Node can only hand on what is UTF-8.
+      const script = `CNI_IFNAME="$(printf '${name}')" exec "$0"`;
+      const call = await run('/bin/sh', ['-c', script, pluginFile], env, { pipe: JSON.stringify(host.config()) });
+      expect(failure(call)).toMatchObject({ code: 4, msg: expect.stringMatching(/^invalid CNI_IFNAME "/) });
+    }
+    expect(grid.fixedAddresses().filter(({ comment }) => comment?.includes('container=named '))).toEqual([]);
+  });
+});
+
+describe('a CNI_NETNS that is the network namespace of the host by now', () => {
+  const netns = `/proc/${process.pid}/ns/net`;
+
+  test('is refused by ADD with 8', async () => {
+    expect(failure(await host.call('ADD', { containerId: 'plumbing', netns }))).toMatchObject({ code: 8 });
+  });
+
+  test('is no reason for DEL to keep the address: the PID is another process since', async () => {
+    const reserved = () => grid.fixedAddresses().filter(({ comment }) => comment?.includes('container=reused '));
+    await host.add('reused');
+    expect(reserved()).toHaveLength(1);
+    expect(await host.call('DEL', { containerId: 'reused', netns })).toMatchObject({ exitCode: 0, stdout: '' });
+    expect(reserved()).toEqual([]);
   });
 });
 

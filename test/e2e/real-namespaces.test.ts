@@ -37,12 +37,12 @@ type Netconf = MainNetconf;
 
 let networks = 0;
 
-/** A network of its own for each test, 10.N.0.0/24. The reference finds a route again in CHECK only if it has a `gw`. */
+/** A network of its own for each test, 10.N.0.0/24. */
 function netconf(cniVersion: string | undefined, main: Netconf, ipam: Json = {}) {
   networks += 1;
   const subnet = `10.${networks}.0.0/24`;
   const gateway = `10.${networks}.0.1`;
-  const routes = [{ dst: '172.18.0.0/24', gw: gateway }];
+  const routes = [{ dst: '172.18.0.0/24' }];
   const usual = { type: 'infoblox', 'socket-dir': host.socketDir, subnet, gateway, routes };
   const conf: Netconf = { name: `net-${networks}`, ...main, ipam: { ...usual, ...ipam } };
   return { conf: cniVersion === undefined ? conf : { cniVersion, ...conf }, subnet, gateway };
@@ -93,6 +93,32 @@ describe.skipIf(leftOut)('a container comes and goes', () => {
   });
 });
 
+describe.skipIf(leftOut)(
+  'the example of the original’s documentation, whose route has no next hop, passes CHECK',
+  () => {
+    const ipam = () => ({
+      ...{ type: 'infoblox', 'socket-dir': host.socketDir, 'network-view': 'priv-view' },
+      ...{ subnet: '172.18.1.0/24', gateway: '172.18.1.1', routes: [{ dst: '172.18.0.0/24' }] },
+    });
+
+    test.each([
+      ['bridge', () => ({ type: 'bridge', bridge: 'br0', isGateway: true })],
+      ['macvlan', () => ({ type: 'macvlan', master: lab.addMaster() })],
+      ['ptp', () => ({ type: 'ptp' })],
+      ['host-device', () => ({ type: 'host-device', device: lab.addMaster() })],
+    ])('through %s, in the newest version that it takes', async (type, main) => {
+      const container = lab.addContainer();
+      const { supportedVersions } = JSON.parse(await succeed('VERSION', container, { type }));
+      const conf = { cniVersion: supportedVersions.at(-1), name: 'net-1', ...main(), ipam: ipam() };
+      const prevResult = JSON.parse(await succeed('ADD', container, conf));
+      expect(lab.routes(container)).toContain('172.18.0.0/24 via 172.18.1.1');
+      await succeed('CHECK', container, { ...conf, prevResult });
+      await succeed('DEL', container, { ...conf, prevResult });
+      expect(grid.fixedAddresses('priv-view').map(({ ipv4addr }) => ipv4addr)).toEqual(['172.18.1.1']);
+    });
+  },
+);
+
 describe.skipIf(leftOut)('through the real bridge', () => {
   const bridge = { type: 'bridge', bridge: 'br0', isGateway: true };
 
@@ -101,7 +127,8 @@ describe.skipIf(leftOut)('through the real bridge', () => {
     const { conf, gateway } = netconf(undefined, bridge, { routes });
     const container = lab.addContainer();
     const result = JSON.parse(await succeed('ADD', container, conf));
-    expect(result.ip4).toEqual({ ip: expect.stringMatching(/^10\.\d+\.0\.2\/24$/), gateway, routes });
+    const told = [{ dst: '172.18.0.0/24', gw: gateway }];
+    expect(result.ip4).toEqual({ ip: expect.stringMatching(/^10\.\d+\.0\.2\/24$/), gateway, routes: told });
     expect(result).not.toHaveProperty('ips');
     expect(lab.routes(container)).toContain(`172.18.0.0/24 via ${gateway}`);
     await succeed('DEL', container, conf);

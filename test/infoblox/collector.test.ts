@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { until } from '../fixture/host.ts';
 import { errorOf, held, useGridAndHost } from './grid-and-host.ts';
 
@@ -96,6 +96,30 @@ describe('GC', () => {
     });
     await host.call('GC', '', knowing());
     expect(held(grid)).toEqual(['10.0.0.1', '10.0.0.9']);
+  });
+
+  test('releases what was given while the clock of the host was ahead', async () => {
+    const { grid, host } = fixture;
+    const tomorrow = Date.now() + 86_400_000;
+    const clock = vi.spyOn(Date, 'now').mockReturnValue(tomorrow);
+    await host.add('c1').finally(() => clock.mockRestore());
+    await host.add('c2');
+    await host.call('GC', '', knowing('c2'));
+    expect(held(grid)).toEqual(['10.0.0.1', '10.0.0.3']);
+  });
+
+  test('leaves alone what an ADD that was under way when it came has been given since', async () => {
+    const { grid, host } = fixture;
+    await host.add('c0');
+    grid.inject({ method: 'POST', effect: { kind: 'delay', ms: 100 } });
+    grid.inject({ method: 'GET', when: ({ query }) => 'comment~' in query, effect: { kind: 'delay', ms: 500 } });
+    const isCreate = ({ status, method }: { status?: number; method: string }) => !status && method === 'POST';
+    const added = host.add('c1');
+    await until('the ADD is at the grid', () => grid.requests.some(isCreate));
+    const collected = host.call('GC', '', knowing('c0'));
+    const address = await added;
+    await collected;
+    expect(held(grid)).toContain(address);
   });
 
   test('goes on after a failure and reports it', async () => {

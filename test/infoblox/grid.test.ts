@@ -79,8 +79,8 @@ test('a prefix means itself, not a pattern', async () => {
       mac: '00:00:00:00:00:00',
       comment,
     });
-  reserve(1, 'infoblox-cni cluster=a.b node=n network=x');
-  reserve(2, 'infoblox-cni cluster=axb node=n network=x');
+  reserve(1, 'infoblox-cni cluster=a.b node=n network=x container=c interface=eth0');
+  reserve(2, 'infoblox-cni cluster=axb node=n network=x container=c interface=eth0');
   const list = new Reservations(requests).list('infoblox-cni cluster=a.b node=n ', 'default', inTime());
   expect(await countOf(list)).toBe(1);
 });

@@ -8,6 +8,7 @@ import {
   namedInComment,
   networkComment,
   networkPrefix,
+  parseMark,
   shortNetworkName,
   unsealedNetworkComment,
 } from '../../src/infoblox/identity.ts';
@@ -112,15 +113,53 @@ test('only identities of attachments look like such', () => {
   }
 });
 
-test('the name of a network can be read from its comment, complete or not, and from no other comment', () => {
+test('a mark is read back as it was written, but for what was too long', () => {
+  fc.assert(
+    fc.property(whole, (one) => {
+      const comment = attachmentComment(one.origin, one.attachment);
+      const mark = parseMark(comment);
+      expect(mark && attachmentComment(mark.origin, mark.attachment)).toBe(comment);
+      expect(mark?.attachment.ifName).toBe(one.attachment.ifName);
+      if (comment.includes('~')) return;
+      expect(mark).toEqual(one);
+    }),
+  );
+});
+
+test('a mark ends where it ends: a comment that begins or goes on otherwise is none', () => {
+  const mark = attachmentComment(origin, attachment);
+  expect(parseMark(mark)).toEqual({ origin, attachment });
+  const others = [
+    ...[' (ticket 4711, do not touch)', ' ', '\n', ' interface=eth1', '\u00a0x', '/24', ':'].map((tail) => mark + tail),
+    ...['x', ' ', 'was: '].map((head) => head + mark),
+    mark.replace('eth0', 'sixteen-letters-x'),
+    mark.replace('c1', 'c'.repeat(65)),
+    mark.replace('cluster=cluster-1 ', ''),
+    mark.replace('net-1', ''),
+    mark.toUpperCase(),
+    mark.repeat(1_000),
+    hostPrefix(origin),
+    ...[networkComment('a'), unsealedNetworkComment('a'), gatewayComment('a'), '', 'router'],
+  ];
+  for (const comment of others) expect({ comment, mark: parseMark(comment) }).toEqual({ comment, mark: undefined });
+});
+
+test('the name of a network can be read from its comment, complete or not and whatever people add, and from no other', () => {
   fc.assert(
     fc.property(name, (network) => {
       expect(namedInComment(networkComment(network))).toBe(shortNetworkName(network));
       expect(namedInComment(unsealedNetworkComment(network))).toBe(shortNetworkName(network));
+      expect(namedInComment(`${networkComment(network)} - Paris`)).toBe(shortNetworkName(network));
       expect(networkComment(network)).not.toBe(unsealedNetworkComment(network));
     }),
   );
-  for (const comment of ['', 'office', gatewayComment('a'), `${networkComment('a')} (moved)`]) {
+  for (const comment of [
+    '',
+    'office',
+    gatewayComment('a'),
+    `${networkComment('a')}, moved`,
+    ` ${networkComment('a')}`,
+  ]) {
     expect(namedInComment(comment)).toBeUndefined();
   }
 });

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 
 export async function onSmallDisk(run: (directory: string) => void | Promise<void>): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-disk-'));
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'none', directory]);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m,mode=0755', 'none', directory]);
   try {
     await run(directory);
   } finally {

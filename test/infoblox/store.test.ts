@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writ
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { GridError } from '../../src/infoblox/errors.ts';
 import { newRow, type Row, Store } from '../../src/infoblox/store.ts';
 
@@ -247,6 +247,26 @@ describe('rows', () => {
     expect(store.get('a')).toMatchObject({ state: 'owed', dueAt: 50, suspectUntil: 120 });
     expect(store.get('b')).toEqual(row('b'));
     expect([store.count('held'), store.count('owed'), store.count('intent')]).toEqual([1, 1, 0]);
+  });
+
+  test('are found to be due at a cost that does not grow with their number', () => {
+    const prepare = vi.spyOn(DatabaseSync.prototype, 'prepare');
+    const { store } = openStore();
+    prepare.mockClear();
+    const due = ['a', 'b', 'c'].map((name, n) => row(name, { state: 'owed', dueAt: n }));
+    for (const each of due) store.put(each);
+    const statements = prepare.mock.calls.length;
+    expect(store.due(100, 1_000, 2)).toEqual(due.slice(0, 2));
+    expect(store.nextDue()).toBe(0);
+    expect(store.hasAny('b')).toBe(true);
+    const queries = prepare.mock.calls.slice(statements).map(([sql]) => sql);
+    prepare.mockRestore();
+    store.close();
+    const database = new DatabaseSync(join(directory, 'state.db'));
+    const steps = queries.flatMap((sql) => database.prepare(`EXPLAIN QUERY PLAN ${sql}`).all());
+    database.close();
+    expect(queries.length).toBeGreaterThan(2);
+    for (const { detail } of steps) expect(detail).toMatch(/ USING (COVERING INDEX|INDEX|PRIMARY KEY) /);
   });
 
   test('of 10,000 attachments are opened, read and changed fast', () => {

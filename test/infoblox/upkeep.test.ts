@@ -155,6 +155,20 @@ describe('the grid is back', () => {
     expect(store.get(identityOf('c1'))).toMatchObject({ state: 'held', address: '10.0.0.2', network: 'net-1' });
   });
 
+  test('reading back what this host holds lets calls in between, however much it is', async () => {
+    for (let n = 2; n < 250; n += 1) owed(`c${n}`, `10.0.0.${n}`);
+    for (let n = 2; n < 250; n += 1) store.remove(identityOf(`c${n}`));
+    const put = vi.spyOn(store, 'put');
+    const rowsAtATime: number[] = [];
+    const watch = setInterval(() => rowsAtATime.push(put.mock.calls.splice(0).length), 0);
+    upkeep.gridIsBack(false);
+    await until('all are read back', () => store.fact('adopted') !== undefined);
+    clearInterval(watch);
+    rowsAtATime.push(put.mock.calls.length);
+    expect(store.count('held')).toBe(248);
+    expect(Math.max(...rowsAtATime)).toBeLessThanOrEqual(50);
+  });
+
   test('a stopped upkeep does not try again', async () => {
     const list = vi.spyOn(Reservations.prototype, 'list');
     refuseReading();

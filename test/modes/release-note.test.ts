@@ -60,7 +60,7 @@ rootTest(
   'a small file system',
   async () => {
     const small = fs.mkdtempSync(join(tmpdir(), 'infoblox-cni-small-'));
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'small', small]);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k,mode=0755', 'small', small]);
     try {
       leave(small);
       expect(() => leave(small, 'x'.repeat(100_000))).toThrow('ENOSPC');

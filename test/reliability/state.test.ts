@@ -128,7 +128,7 @@ async function onSmallDisk(run: (world: World, free: () => void) => Promise<void
   await host.stop();
   rmSync(stateDir(world), { recursive: true });
   mkdirSync(stateDir(world));
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=512k', 'none', stateDir(world)]);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=512k,mode=0755', 'none', stateDir(world)]);
   try {
     await host.start();
     await run(world, () => execFileSync('mount', ['-o', 'remount,size=16m', stateDir(world)]));

@@ -54,6 +54,24 @@ test('a fault can look at the request, go on for ever and be called off', async 
   expect(await poison()).toBe(200);
 });
 
+test('a look before the insert lets somebody else come in between', async () => {
+  const { client, grid } = fixture;
+  grid.inject({ method: 'POST', times: 2, effect: { kind: 'look-first', ms: 20 } });
+  const next = reservation('func:nextavailableip:10.0.0.0/24');
+  const answers = await Promise.all([client.create('fixedaddress', next), client.create('fixedaddress', next)]);
+  expect(answers.map(({ status }) => status).sort()).toEqual([201, 400]);
+  expect(grid.fixedAddresses().map(({ ipv4addr }) => ipv4addr)).toEqual(['10.0.0.1']);
+});
+
+test('an altered answer does not say what the grid has', async () => {
+  const { client, grid } = fixture;
+  const answer = (body: string) => body.replace('10.0.0.1/', '10.0.0.9/');
+  grid.inject({ method: 'POST', effect: { kind: 'alter', answer } });
+  const { status, text } = await client.create('fixedaddress', reservation('10.0.0.1'));
+  expect({ status, says: /:(.*)\/default/.exec(text)?.[1] }).toEqual({ status: 201, says: '10.0.0.9' });
+  expect(grid.fixedAddresses().map(({ ipv4addr }) => ipv4addr)).toEqual(['10.0.0.1']);
+});
+
 test('a late commit happens after the connection was cut', async () => {
   expect(await createUnder({ kind: 'commit-later', ms: 30 })).toEqual({ seen: 'failed: ECONNRESET', committed: false });
   await vi.waitFor(() => expect(fixture.grid.fixedAddresses()).toHaveLength(1));

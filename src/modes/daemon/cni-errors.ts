@@ -35,7 +35,8 @@ export function asCniError(error: unknown): CniError {
   return new CniError(CniCode.unexpected, `unexpected failure of the daemon: ${text}`, "see the daemon's log");
 }
 
-/** For STATUS: what keeps the next ADD from being served. */
-export function notAvailable(error: GridError): CniError {
-  return new CniError(CniCode.notAvailable, error.message, error.cure);
+/** For STATUS: what keeps the next ADD from being served. @param notice stands behind the details */
+export function notAvailable(error: GridError, notice?: string): CniError {
+  const details = [error.cure ?? [], notice ?? []].flat().join('; ');
+  return new CniError(CniCode.notAvailable, error.message, details === '' ? undefined : details);
 }

@@ -7,6 +7,7 @@ import { checkContainerId, checkInterfaceName } from '../../cni/names.ts';
 import { type Netconf, parseNetconf } from '../../cni/netconf.ts';
 import { requestedAddress } from '../../cni/requested-address.ts';
 import { formatResult } from '../../cni/result.ts';
+import { withNextHop } from '../../cni/route.ts';
 import { abortable } from '../../infoblox/abortable.ts';
 import type { Collector } from '../../infoblox/collector.ts';
 import { GridError } from '../../infoblox/errors.ts';
@@ -50,6 +51,8 @@ export interface CommandParts {
   readonly store: Store;
   readonly notes: ReleaseNotes;
   readonly defaults: PolicyDefaults;
+  /** Stands in the details of STATUS while the grid's certificate is not verified. */
+  readonly unverified?: string;
   /** Milliseconds. */
   readonly addTimeout: number;
   /** Asks the grid something in the background, so that health is known. */
@@ -109,7 +112,7 @@ export class Commands {
     };
     const { address, cidr, gateway, abandon } = await this.#refused.watch(policy, ipam.add(request, signal));
     const ip = { address: `${address}/${cidr.prefix}`, ...(gateway === undefined ? {} : { gateway }) };
-    const result = formatResult({ ips: [ip], routes: [...netconf.routes] }, netconf.cniVersion);
+    const result = formatResult({ ips: [ip], routes: withNextHop(netconf.routes, gateway) }, netconf.cniVersion);
     return { result, summary: ip.address, undelivered: abandon };
   }
 
@@ -122,10 +125,12 @@ export class Commands {
   async #del(netconf: Netconf, attachment: Attachment): Promise<Answer> {
     const { ipam, defaults } = this.#parts;
     const view = viewOf(netconf, defaults);
-    const { owed, addresses, missed } = await ipam.release(attachment, view, AbortSignal.timeout(delBudget));
+    const { owed, addresses, missed, altered } = await ipam.release(attachment, view, AbortSignal.timeout(delBudget));
     if (owed) return { summary: ['owed', ...addresses].join(' ') };
     if (addresses.length > 0) return { summary: `released ${addresses.join(', ')}` };
-    return { summary: missed === undefined ? 'nothing held' : `${missed} was removed or changed in the grid` };
+    if (missed === undefined) return { summary: 'nothing held' };
+    if (altered !== undefined) return { summary: `${missed} is left alone: it ${altered}` };
+    return { summary: `${missed} was removed or changed in the grid` };
   }
 
   async #check(netconf: Netconf, attachment: Attachment): Promise<Answer> {
@@ -155,13 +160,13 @@ export class Commands {
 
   /** From what is known already: STATUS is asked often and must not wait for the grid. */
   #status(netconf: Netconf): Answer {
-    const { health, store, networks, exhaustion, defaults, probe } = this.#parts;
+    const { health, store, networks, exhaustion, defaults, probe, unverified } = this.#parts;
     const policy = policyOf(netconf, defaults);
     if (health.stale) probe();
     const network = networks.known(policy);
     const exhausted = network === undefined ? undefined : exhaustion.known(network);
     const obstacle = health.obstacle ?? store.obstacle ?? this.#refused.known(policy) ?? exhausted;
-    if (obstacle !== undefined) throw notAvailable(obstacle);
+    if (obstacle !== undefined) throw notAvailable(obstacle, unverified);
     return {};
   }
 

@@ -28,6 +28,7 @@ import type { Options } from './options.ts';
 import { ReleaseNotes } from './release-notes.ts';
 import { CallServer } from './server.ts';
 import { makeRoom, prepareSocket, protectSocket, StartError } from './socket-file.ts';
+import { unverifiedNotice, warnOfUnverified } from './unverified.ts';
 
 /** Milliseconds between looks for release notes, which a plugin may leave while the daemon is slow. */
 const notesPause = 15_000;
@@ -43,13 +44,19 @@ export interface Daemon {
  * @throws StartError when it cannot listen or keep its state
  */
 export async function startDaemon(options: Options, log: Log, settling = defaultSettling): Promise<Daemon> {
+  const unverified = unverifiedNotice(options.tls);
+  const stopWarning = unverified === undefined ? undefined : warnOfUnverified(log);
   const file = await prepareSocket(options.socketDir, options.driverName);
   const store = openStore(options.stateDir, log);
   const now = () => Date.now();
   const origins = rememberedOrigins(store, options);
   const health = new Health({ onTrouble: (trouble) => contact.onTrouble(trouble), onWell: () => contact.onWell() });
-  const metrics = await createMetrics(options, store, health);
-  const transport = createTransport(createAgent(options.tls, maxConnections));
+  const metrics = await createMetrics(options, { store, health, unverified });
+  const transport = createTransport(
+    createAgent(options.tls, maxConnections, (host, key) => {
+      log.info('a grid host is seen for the first time; its public key is trusted from now on', { host, key });
+    }),
+  );
   const session = new Session({
     transport: metrics?.watch(transport) ?? transport,
     hosts: new GridHosts(options.gridHosts),
@@ -68,7 +75,12 @@ export async function startDaemon(options: Options, log: Log, settling = default
   });
   const grid = new Grid(session, labels, (what, view) => log.info(`made ${what} on the grid`, { view }));
   const networks = new Networks(grid, labels);
-  const reservations = new Reservations(grid);
+  const reservations = new Reservations(grid, ({ ipv4addr, network_view, comment, mac, match_client }) =>
+    log.warn('a reservation with the mark of this host was altered on the grid: it is left alone', {
+      ...{ address: ipv4addr, view: network_view, comment, mac, match_client },
+      cure: 'let its comment be the mark alone again, or delete it when its container is gone',
+    }),
+  );
   const exhaustion = new Exhaustion(grid);
   const turns = new Turns();
   const namespaces = hostNamespaces();
@@ -99,7 +111,7 @@ export async function startDaemon(options: Options, log: Log, settling = default
   });
   const reaper = new Reaper({ ipam, store, namespaces, grace: options.reapAfter, now: () => performance.now(), log });
   const contact: Contact = new Contact({ grid, labels, view: options.networkView, health, upkeep, log });
-  const collector = new Collector({ ipam, store, turns, reservations, origins, now });
+  const collector = new Collector({ ipam, store, turns, reservations, origins });
   const notes = new ReleaseNotes({
     socketDir: options.socketDir,
     driverName: options.driverName,
@@ -115,6 +127,7 @@ export async function startDaemon(options: Options, log: Log, settling = default
     store,
     notes,
     defaults: options,
+    ...(unverified === undefined ? {} : { unverified }),
     addTimeout: options.addTimeout,
     probe: () => contact.probe(),
     log,
@@ -148,6 +161,7 @@ export async function startDaemon(options: Options, log: Log, settling = default
       upkeep.stop();
       reaper.stop();
       contact.stop();
+      stopWarning?.();
       stopMetrics?.();
       await server.close();
       await turns.idle();
@@ -157,13 +171,20 @@ export async function startDaemon(options: Options, log: Log, settling = default
   };
 }
 
-async function createMetrics(options: Options, store: Store, health: Health): Promise<Metrics | undefined> {
+interface Watched {
+  readonly store: Store;
+  readonly health: Health;
+  readonly unverified: string | undefined;
+}
+
+async function createMetrics(options: Options, { store, health, unverified }: Watched): Promise<Metrics | undefined> {
   if (options.metricsListen === undefined) return undefined;
   const { Metrics } = await import('./metrics.ts');
   return new Metrics({
     held: () => store.count('held'),
     owed: () => store.count('owed'),
     obstacle: () => health.obstacle,
+    unverified,
   });
 }
 

@@ -28,7 +28,8 @@ export const flags = {
   'ssl-verify': {
     type: 'string',
     default: 'false',
-    description: "Check the grid's certificate: true, false, or a file of certificates to trust",
+    description:
+      "Check the grid's certificate: true, false, pin (the key that it was first seen with), or a file of certificates to trust",
   },
   'socket-dir': {
     type: 'string',
@@ -77,7 +78,7 @@ export const flags = {
   'metrics-listen': {
     type: 'string',
     default: 'off',
-    description: 'Serve /metrics (Prometheus) and /health at this address, 127.0.0.1:9477 say',
+    description: 'Serve /metrics (Prometheus) and /health at this address, host:port; ":9477" is 127.0.0.1:9477',
   },
   'log-level': { type: 'string', default: 'info', description: 'error, warn, info or debug' },
   'log-format': { type: 'string', default: 'auto', description: 'text, json, or auto: text on a terminal' },

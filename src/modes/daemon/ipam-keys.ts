@@ -5,6 +5,7 @@ import { checkConfig } from '../../cni/config-check.ts';
 import { CniCode, CniError } from '../../cni/errors.ts';
 import type { Netconf } from '../../cni/netconf.ts';
 import { type NetworkPolicy, networkPolicy } from '../../infoblox/policy.ts';
+import { foreignKey, plainKey } from './foreign-keys.ts';
 
 /** What the flags say where the network configuration says nothing. */
 export interface PolicyDefaults {
@@ -28,18 +29,17 @@ const known = [...Object.keys(Keys.entries), 'type', 'routes', 'socket-dir'];
 
 /**
  * The address policy that a network configuration asks for.
- * @throws CniError 7 for keys of the wrong type or that look like a typo; GridError `invalid-policy`
+ * @throws CniError 7 for keys of the wrong type, keys that look like a typo, and keys and ranges that would have to be
+ * ignored although they say where addresses come from; GridError `invalid-policy`
  */
 export function policyOf(netconf: Netconf, defaults: PolicyDefaults): NetworkPolicy {
-  for (const key of unknownKeys(netconf)) {
-    const meant = known.find((candidate) => looksLike(key, candidate));
-    if (meant !== undefined) {
-      throw new CniError(
-        CniCode.invalidConfig,
-        `unknown key ipam.${key} in the network configuration; did you mean ipam.${meant}?`,
-        'Correct or remove the key: ignoring it could silently change where addresses come from.',
-      );
-    }
+  for (const key of unknownKeys(netconf)) refuseMisleading(key);
+  if (netconf.runtimeIpRanges.length > 0) {
+    throw new CniError(
+      CniCode.invalidConfig,
+      'runtimeConfig.ipRanges in the network configuration is not supported',
+      'Remove the capability "ipRanges" from the network configuration and name the network in ipam.subnet.',
+    );
   }
   const keys = checkConfig(Keys, netconf.ipam, 'ipam');
   return networkPolicy({
@@ -64,8 +64,26 @@ export function unknownKeys(netconf: Netconf): string[] {
   return Object.keys(netconf.ipam).filter((key) => !known.includes(key));
 }
 
+/** @throws CniError 7 for an unknown key that, ignored, would let addresses come from somewhere else */
+function refuseMisleading(key: string): void {
+  const foreign = foreignKey(key);
+  if (foreign !== undefined && 'unsupported' in foreign) {
+    throw new CniError(
+      CniCode.invalidConfig,
+      `ipam.${key} in the network configuration: ${foreign.unsupported}`,
+      `Remove the key. ${foreign.instead}`,
+    );
+  }
+  const meant = foreign?.meant ?? known.find((candidate) => looksLike(key, candidate));
+  if (meant === undefined) return;
+  throw new CniError(
+    CniCode.invalidConfig,
+    `unknown key ipam.${key} in the network configuration; did you mean ipam.${meant}?`,
+    'Correct or remove the key: ignoring it could silently change where addresses come from.',
+  );
+}
+
 function looksLike(key: string, candidate: string): boolean {
-  const plain = (name: string) => name.toLowerCase().replace(/[-_ .]/g, '');
   const allowed = candidate.length > 4 ? 2 : 1;
-  return distance(plain(key), plain(candidate)) <= allowed;
+  return distance(plainKey(key), plainKey(candidate)) <= allowed;
 }

@@ -1,5 +1,7 @@
 /** The daemon's log: people's text on a terminal, one JSON object a line otherwise. Details never hold secrets. */
+import { fstatSync } from 'node:fs';
 import { createConsola, LogLevels } from 'consola';
+import { printable } from './printable.ts';
 
 export type Details = Readonly<Record<string, unknown>>;
 
@@ -10,38 +12,51 @@ export interface Log {
   debug(message: string, details?: Details): void;
 }
 
-export function createLog(level: keyof Log, format: 'text' | 'json'): Log {
+/** Priorities of syslog, which the journal reads in front of a line (sd-daemon(3)). */
+const priorities: Readonly<Record<keyof Log, string>> = { error: '<3>', warn: '<4>', info: '<6>', debug: '<7>' };
+
+/** @param toJournal whether each line begins with its priority, for `journalctl -p err` */
+export function createLog(level: keyof Log, format: 'text' | 'json', toJournal = false): Log {
   const consola = createConsola({
     level: LogLevels[level],
-    stdout: process.stderr,
-    stderr: process.stderr,
     throttle: 0,
-    ...(format === 'json'
-      ? {
-          reporters: [
-            {
-              log: ({ date, type, args: [message, details] }) => {
-                const line = { time: date.toISOString(), level: type, message, ...(details as Details | undefined) };
-                process.stderr.write(`${JSON.stringify(line)}\n`);
-              },
-            },
-          ],
-        }
-      : {}),
+    reporters: [
+      {
+        log: ({ date, type, args: [message, details] }) => {
+          const line = format === 'json' ? inJson : inWords;
+          const priority = toJournal ? priorities[type as keyof Log] : '';
+          process.stderr.write(`${priority}${line(date, type, message, (details ?? {}) as Details)}\n`);
+        },
+      },
+    ],
   });
-  const write = (type: keyof Log) => (message: string, details?: Details) => {
-    if (format === 'json') consola[type](message, details);
-    else consola[type](details === undefined ? message : `${message} (${inWords(details)})`);
-  };
+  const write = (type: keyof Log) => (message: string, details?: Details) => consola[type](message, details);
   return { error: write('error'), warn: write('warn'), info: write('info'), debug: write('debug') };
 }
 
-function inWords(details: Details): string {
-  return Object.entries(details)
-    .map(([key, value]) => `${key}: ${typeof value === 'string' && isOneLine(value) ? value : JSON.stringify(value)}`)
-    .join(', ');
+/**
+ * Whether a stream is the journal's: systemd names it in JOURNAL_STREAM, which children of the service inherit, too
+ * (systemd.exec(5)).
+ * @param fd descriptor of the stream that the log is written to
+ */
+export function isJournal(env: Readonly<Record<string, string | undefined>>, fd = 2): boolean {
+  if (env.JOURNAL_STREAM === undefined) return false;
+  try {
+    const { dev, ino } = fstatSync(fd, { bigint: true });
+    return env.JOURNAL_STREAM === `${dev}:${ino}`;
+  } catch {
+    return false; // no stderr at all
+  }
 }
 
-function isOneLine(text: string): boolean {
-  return !text.includes('\n');
+function inJson(date: Date, level: string, message: string, details: Details): string {
+  return printable(JSON.stringify({ time: date.toISOString(), level, message, ...details }));
+}
+
+function inWords(date: Date, level: string, message: string, details: Details): string {
+  const words = Object.entries(details)
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => `${key}: ${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .join(', ');
+  return printable(`${date.toISOString()} ${level.padEnd(5)} ${message}${words === '' ? '' : ` (${words})`}`);
 }

@@ -21,11 +21,6 @@ async function main(args: readonly string[]): Promise<void> {
   const options = readOptions(values, process.env, process.stderr.isTTY === true);
   const log = createLog(options.logLevel, options.logFormat);
   survive(log);
-  if (!options.tls.verify) {
-    log.warn("the grid's certificate is not checked: whoever can intercept the connection learns the password", {
-      cure: 'set --ssl-verify to true, or to a file with the certificate of the grid or its CA',
-    });
-  }
   if (options.wapiUsername === '') log.warn('--wapi-username is not set: the grid will refuse to serve us');
   warnOfNoPassword(options, log);
   // What the daemon makes is for root alone; the socket's directory is given its wider mode on purpose.

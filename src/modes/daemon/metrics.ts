@@ -3,11 +3,14 @@ import { createServer, type ServerResponse } from 'node:http';
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { GridError } from '../../infoblox/errors.ts';
 import type { Transport } from '../../infoblox/transport.ts';
-import { version } from '../build-info.ts';
+import { commit, version } from '../build-info.ts';
 import { StartError } from './socket-file.ts';
 
 /** Seconds: a call takes one WAPI request in the steady state, and as long as `--add-timeout` at worst. */
 const buckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+
+/** Milliseconds and connections that clients of this listener get: they may be anybody who reaches the address. */
+const clients = { request: 5_000, idle: 10_000, connections: 32 };
 
 /** What is asked when somebody scrapes. */
 export interface MetricsSources {
@@ -15,6 +18,8 @@ export interface MetricsSources {
   readonly owed: () => number;
   /** What keeps the grid from serving requests; undefined when it does. */
   readonly obstacle: () => GridError | undefined;
+  /** Said by probes while the grid's certificate is not verified. */
+  readonly unverified: string | undefined;
 }
 
 export interface ListenAddress {
@@ -44,13 +49,19 @@ export class Metrics {
     this.#sources = sources;
     const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry, prefix: 'infoblox_cni_' });
-    new Gauge({ name: 'infoblox_cni_build_info', help: 'Release', labelNames: ['version'], registers }).set(
-      { version },
+    new Gauge({ name: 'infoblox_cni_build_info', help: 'Release', labelNames: ['version', 'commit'], registers }).set(
+      { version, commit },
       1,
     );
     gauge('infoblox_cni_attachments_held', 'Attachments that hold an address', sources.held, registers);
     gauge('infoblox_cni_releases_owed', 'Releases that are still to be made on the grid', sources.owed, registers);
     const up = () => (sources.obstacle() === undefined ? 1 : 0);
+    gauge(
+      'infoblox_cni_grid_certificate_verified',
+      "1 if the grid's certificate or public key is checked, 0 with --ssl-verify=false",
+      () => (sources.unverified === undefined ? 1 : 0),
+      registers,
+    );
     gauge('infoblox_cni_grid_up', '1 if the grid serves requests, as the last ones showed', up, registers);
   }
 
@@ -87,11 +98,19 @@ export class Metrics {
    * @throws StartError if the address cannot be listened at
    */
   async serve({ host, port }: ListenAddress): Promise<() => void> {
-    const server = createServer((request, response) => {
+    const limits = {
+      headersTimeout: clients.request,
+      requestTimeout: clients.request,
+      keepAliveTimeout: clients.idle,
+      connectionsCheckingInterval: 1_000,
+    };
+    const server = createServer(limits, (request, response) => {
       this.#answer(request.url, response).catch((error) => {
         response.writeHead(500).end(`${error instanceof Error ? error.message : String(error)}\n`);
       });
     });
+    server.timeout = clients.idle; // also for one that does not read its answer
+    server.maxConnections = clients.connections;
     await new Promise<void>((resolve, reject) => {
       server.once('error', (error) => {
         const cure = 'give --metrics-listen another port, or another address of this host';
@@ -111,7 +130,8 @@ export class Metrics {
       response.setHeader('content-type', this.#registry.contentType).end(text);
     } else if (url === '/health') {
       const obstacle = this.#sources.obstacle();
-      response.writeHead(obstacle === undefined ? 200 : 503).end(`${obstacle?.message ?? 'ok'}\n`);
+      const lines = [obstacle?.message ?? 'ok', this.#sources.unverified ?? []].flat();
+      response.writeHead(obstacle === undefined ? 200 : 503).end(`${lines.join('\n')}\n`);
     } else response.writeHead(404).end('try /metrics or /health\n');
   }
 }

@@ -142,7 +142,7 @@ export function readOptions(values: FlagValues, env: Environment, isTerminal: bo
     wapiUsername: flags['wapi-username'],
     readPassword: passwordSource(flags['wapi-password'], flags['wapi-password-file'], env),
     wapiVersion: flags['wapi-version'],
-    tls: readTrust(flags['ssl-verify']),
+    tls: readTrust(flags['ssl-verify'], flags['state-dir']),
     socketDir,
     driverName: flags['driver-name'],
     networkView: flags['network-view'],
@@ -220,10 +220,11 @@ function labels(text: string): Record<string, string> {
   return Object.fromEntries(pairs);
 }
 
+/** A bare port is the host's own: figures for everybody have to be asked for by an address. */
 function listenAddress(text: string): ListenAddress | undefined {
   if (text === 'off') return undefined;
   const colon = text.lastIndexOf(':');
-  return { host: text.slice(0, colon).replace(/[[\]]/g, '') || '0.0.0.0', port: Number(text.slice(colon + 1)) };
+  return { host: text.slice(0, colon).replace(/[[\]]/g, '') || '127.0.0.1', port: Number(text.slice(colon + 1)) };
 }
 
 function milliseconds(text: string): number {

@@ -2,13 +2,16 @@
  * Takes over the releases that plugins noted while no daemon took them (written in ../release-note.ts). A note is
  * removed when its release is owed in the durable state, and not before.
  */
-import { readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { lstatSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
 import { CniCode, CniError } from '../../cni/errors.ts';
 import type { Attachment } from '../../infoblox/identity.ts';
+import { refuseUntrusted, UntrustedPath } from '../../infoblox/trusted-path.ts';
 import { type Call, owedDir } from '../protocol.ts';
 import { isDraft, noteName } from '../release-note.ts';
 import { parseRequest } from './frame.ts';
 import type { Log } from './log.ts';
+import { NoNote, readNote } from './note-file.ts';
 
 /** Milliseconds after which nobody is writing a note any more. */
 const longestWriting = 60_000;
@@ -24,7 +27,7 @@ export interface ReleaseNotesOptions {
 export class ReleaseNotes {
   readonly #options: ReleaseNotesOptions;
   readonly #directory: string;
-  /** Notes that were complained about already. */
+  /** Notes that were complained about already; the directory itself as an empty name. */
   readonly #warned = new Set<string>();
   #taking: Promise<void> | undefined;
 
@@ -47,6 +50,7 @@ export class ReleaseNotes {
    */
   async takeOf(attachment: Attachment): Promise<void> {
     try {
+      refuseUntrusted(this.#directory);
       await this.#take(noteName(attachment.network, attachment.containerId, attachment.ifName));
     } catch (error) {
       throw new CniError(
@@ -58,10 +62,13 @@ export class ReleaseNotes {
   }
 
   async #takeAll(): Promise<void> {
+    if (!this.#isTrusted()) return;
     const files = this.#files();
     for (const name of files.filter(isDraft)) this.#removeIfOld(name);
     for (const name of files.filter((one) => one.endsWith('.json') && !one.startsWith('.'))) {
       try {
+        // Thousands may lie there after an outage: calls come in between.
+        await setImmediate();
         await this.#take(name);
       } catch (error) {
         if (this.#warned.has(name)) continue;
@@ -69,6 +76,27 @@ export class ReleaseNotes {
         const file = `${this.#directory}/${name}`;
         this.#options.log.warn('cannot take over a release note yet', { file, reason: reasonOf(error) });
       }
+    }
+  }
+
+  /** Looked at each time: what others can write to is neither read nor tidied up. */
+  #isTrusted(): boolean {
+    try {
+      refuseUntrusted(this.#directory);
+      this.#warned.delete('');
+      return true;
+    } catch (error) {
+      if (!(error instanceof UntrustedPath)) throw error;
+      if (!this.#warned.has('')) {
+        this.#warned.add('');
+        const { message: reason, hint } = error;
+        this.#options.log.error('release notes are not read: others can write where they are', {
+          directory: this.#directory,
+          reason,
+          cure: hint,
+        });
+      }
+      return false;
     }
   }
 
@@ -81,20 +109,11 @@ export class ReleaseNotes {
     }
   }
 
-  #read(file: string): string | undefined {
-    try {
-      return readFileSync(file, 'utf8');
-    } catch (error) {
-      if (isAbsent(error)) return undefined;
-      throw error;
-    }
-  }
-
   /** The plugin that wrote it was killed. */
   #removeIfOld(draft: string): void {
     const file = `${this.#directory}/${draft}`;
     try {
-      if (Date.now() - statSync(file).mtimeMs > longestWriting) rmSync(file);
+      if (Date.now() - lstatSync(file).mtimeMs > longestWriting) rmSync(file);
     } catch (error) {
       if (!isAbsent(error))
         this.#options.log.warn('cannot remove half a release note', { file, reason: reasonOf(error) });
@@ -105,16 +124,16 @@ export class ReleaseNotes {
   async #take(name: string): Promise<void> {
     const { log, releaseLater } = this.#options;
     const file = `${this.#directory}/${name}`;
-    const text = this.#read(file);
-    if (text === undefined) return;
     try {
+      const text = readNote(file);
+      if (text === undefined) return;
       const request = parseRequest(text);
       await releaseLater(request.params);
       rmSync(file, { force: true });
       this.#warned.delete(name);
       log.info('took over a release that the plugin had noted', { container: request.params.containerId });
     } catch (error) {
-      if (!(error instanceof SyntaxError)) throw error;
+      if (!(error instanceof SyntaxError || error instanceof NoNote)) throw error;
       renameSync(file, `${file}.unreadable`);
       log.error('set a release note aside that cannot be read', {
         file: `${file}.unreadable`,

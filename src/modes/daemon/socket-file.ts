@@ -5,6 +5,7 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { makeDirectory } from '../../infoblox/directory.ts';
+import { UntrustedPath } from '../../infoblox/trusted-path.ts';
 import { owedDir, socketFile } from '../protocol.ts';
 
 /** The daemon cannot start; the message says why and what to do. */
@@ -19,11 +20,18 @@ export async function prepareSocket(socketDir: string, driverName: string): Prom
   const file = socketFile(socketDir, driverName);
   try {
     makeDirectory(socketDir, 0o755);
-    makeDirectory(owedDir(socketDir, driverName), 0o700);
+    const notes = owedDir(socketDir, driverName);
+    makeDirectory(notes, 0o700);
+    // They hold network configurations.
+    chmodSync(notes, 0o700);
     await refuseLive(file);
     return file;
   } catch (error) {
     if (error instanceof StartError) throw error;
+    if (error instanceof UntrustedPath) {
+      const way = `run ${error.hint}, or use a directory that only root can change`;
+      throw new StartError(`cannot use --socket-dir ${socketDir}: ${error.message}: ${way}`);
+    }
     const reason = error instanceof Error ? error.message : String(error);
     throw new StartError(`cannot use --socket-dir ${socketDir}: ${reason}`);
   }

@@ -1,18 +1,22 @@
 /** Which certificates of the grid are accepted: `--ssl-verify`. */
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { getCACertificates, rootCertificates } from 'node:tls';
 import type { TlsOptions } from '../../infoblox/transport.ts';
 import { UsageError } from './flags.ts';
+import { knownKeys } from './known-keys.ts';
 import { StartError } from './socket-file.ts';
 
 /**
- * `false`: any. `true`: what the host trusts. A file: its certificates; it is read again for new connections, so that a
+ * `false`: any. `true`: what the host trusts. `pin`: any at first, then only those with its public key. A file: its certificates; it is read again for new connections, so that a
  * renewed certificate needs no restart, and while it cannot be used its last good content counts.
+ * @param stateDir where public keys are remembered
  * @throws StartError if the file cannot be used at start: never less checking than asked for; UsageError if it is no path
  */
-export function readTrust(value: string): TlsOptions {
+export function readTrust(value: string, stateDir: string): TlsOptions {
   if (value === 'false') return { verify: false };
+  if (value === 'pin') return { verify: false, checkKey: knownKeys(join(stateDir, 'grid-keys')) };
   if (value === 'true') {
     const known = [...new Set([...rootCertificates, ...getCACertificates('system')])];
     return { verify: true, trusted: () => known };
@@ -22,7 +26,7 @@ export function readTrust(value: string): TlsOptions {
     last = readCertificates(value);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    const message = `--ssl-verify "${value}" is neither true nor false nor a file of certificates: ${reason}`;
+    const message = `--ssl-verify "${value}" is neither true, false nor pin, nor a file of certificates: ${reason}`;
     // What is meant as a file may yet be put there, or be mended.
     throw value.startsWith('/') ? new StartError(message) : new UsageError(message);
   }

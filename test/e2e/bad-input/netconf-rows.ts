@@ -76,6 +76,13 @@ export const keys: Row[] = [
     msg: new RegExp(`ipam\\.${typo} .*did you mean ipam\\.${meant}\\?`),
     details: 'Correct or remove the key',
   })),
+  {
+    title: 'rangeStart, which is host-local’s',
+    call: { ipam: { rangeStart: '10.0.0.10' } },
+    code: 7,
+    msg: 'ipam.rangeStart in the network configuration: address ranges are not supported',
+    details: 'Remove the key',
+  },
   ...Object.entries({
     subnet: [5, {}, ['10.0.0.0/24'], ''],
     gateway: [1, ''],

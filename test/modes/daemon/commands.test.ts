@@ -12,6 +12,8 @@ describe.each(['ADD', 'DEL', 'CHECK'] as const)('%s', (command) => {
     ['', 'eth0', 'invalid CNI_CONTAINERID ""'],
     ['../../etc', 'eth0', 'invalid CNI_CONTAINERID "../../etc"'],
     ['c1', 'eth0 y', 'invalid CNI_IFNAME "eth0 y"'],
+    ['c1', 'eth\u{FFFD}', 'invalid CNI_IFNAME "eth\u{FFFD}"'],
+    ['c1', 'a\u{1}b', 'invalid CNI_IFNAME "a\\u0001b"'],
     ['c1', 'longer-than-a-name-is', 'invalid CNI_IFNAME "longer-than-a-name-is"'],
   ])('of %j, interface %j, is refused', async (containerId, ifName, msg) => {
     const { grid, host } = fixture;

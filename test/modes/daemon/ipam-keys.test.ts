@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { parseNetconf } from '../../../src/cni/netconf.ts';
 import { policyOf, unknownKeys, viewOf } from '../../../src/modes/daemon/ipam-keys.ts';
-import { errorOf, useGridAndHost } from '../../infoblox/grid-and-host.ts';
+import { errorOf, held, useGridAndHost } from '../../infoblox/grid-and-host.ts';
 
 const defaults = { networkView: 'of-the-flags', networkContainer: '172.18.0.0/16', prefixLength: 24 };
 
@@ -47,8 +47,46 @@ describe('a key under ipam', () => {
   });
 
   test.each([
-    ...['dns', 'ranges', 'rangeStart', 'rangeEnd', 'dataDir', 'resolvConf', 'name', 'tag', 'mtu', 'vlan', 'view'],
-    ...['prefix', 'range', 'hosts', 'comment', 'network', 'labels', 'x-notes', '_comment', 'addresses'],
+    ['view', 'network-view'],
+    ['netview', 'network-view'],
+    ['View', 'network-view'],
+    ['prefix', 'prefix-length'],
+    ['prefix-len', 'prefix-length'],
+    ['prefixLen', 'prefix-length'],
+    ['cidr', 'subnet'],
+    ['network', 'subnet'],
+    ['range', 'subnet'],
+    ['container', 'network-container'],
+    ['gw', 'gateway'],
+  ])('%s, a habit from elsewhere, is refused and %s named', (key, meant) => {
+    expect(() => policy({ [key]: 'x' })).toThrow(
+      expect.objectContaining({
+        code: 7,
+        message: `unknown key ipam.${key} in the network configuration; did you mean ipam.${meant}?`,
+      }),
+    );
+  });
+
+  test.each([
+    ['ranges', 'address ranges are not supported', 'ipam.subnet'],
+    ['rangeStart', 'address ranges are not supported', 'ipam.subnet'],
+    ['rangeEnd', 'address ranges are not supported', 'ipam.subnet'],
+    ['range_end', 'address ranges are not supported', 'ipam.subnet'],
+    ['exclude', 'address ranges are not supported', 'ipam.subnet'],
+    ['addresses', 'addresses cannot be pinned in the network configuration', 'the capability "ips"'],
+  ])('%s is refused, for no key of ours does that', (key, reason, instead) => {
+    expect(() => policy({ [key]: [] })).toThrow(
+      expect.objectContaining({
+        code: 7,
+        message: `ipam.${key} in the network configuration: ${reason}`,
+        details: expect.stringContaining(instead),
+      }),
+    );
+  });
+
+  test.each([
+    ...['dns', 'dataDir', 'resolvConf', 'name', 'tag', 'mtu', 'vlan'],
+    ...['hosts', 'comment', 'labels', 'x-notes', '_comment'],
   ])('%s means nothing here and is let pass', (key) => {
     expect(policy({ [key]: 'x' }).source).toMatchObject({ kind: 'container' });
     expect(unknownKeys(netconf({ [key]: 'x' }))).toEqual([key]);
@@ -71,6 +109,25 @@ describe('a key under ipam', () => {
     [{ subnet: 1, gateway: 2 }, /ipam\.subnet: .*; ipam\.gateway: /],
   ])('of a wrong type is refused: %j', (ipam, message) => {
     expect(() => policy(ipam)).toThrow(expect.objectContaining({ code: 7, message: expect.stringMatching(message) }));
+  });
+});
+
+describe('address ranges of the runtime', () => {
+  const ipRanges = [[{ subnet: '10.1.0.0/24' }]];
+
+  test('are refused, for the container would get an address from somewhere else', () => {
+    expect(() => policy({}, { runtimeConfig: { ipRanges } })).toThrow(
+      expect.objectContaining({
+        code: 7,
+        message: 'runtimeConfig.ipRanges in the network configuration is not supported',
+        details: expect.stringContaining('Remove the capability "ipRanges"'),
+      }),
+    );
+    expect(() => policy({}, { runtimeConfig: { ipRanges: '10.1.0.0/24' } })).toThrow(/ipRanges: expected an array/);
+  });
+
+  test.each([{}, { ipRanges: null }, { ipRanges: [] }])('are no matter where there are none: %j', (runtimeConfig) => {
+    expect(policy({}, { runtimeConfig }).source).toMatchObject({ kind: 'container' });
   });
 });
 
@@ -131,5 +188,18 @@ describe('in the daemon', () => {
       { level: 'warn', message: 'ignoring the unknown key ipam.resolvConf', details: { network: 'net-1' } },
     ]);
     expect(await errorOf(host.add('c3', { ipam: { subnett: '10.0.0.0/24' } }))).toMatchObject({ code: 7 });
+  });
+
+  test.each([
+    ['a key that is refused on ADD', { ipam: { rangeStart: '10.0.0.10', view: 'v' } }],
+    ['ranges of the runtime', { config: { runtimeConfig: { ipRanges: [[{ subnet: '10.1.0.0/24' }]] } } }],
+  ])('%s does not keep DEL and GC from releasing what was given before', async (_what, edited) => {
+    const { grid, host } = fixture;
+    const given = [await host.add('c1'), await host.add('c2')];
+    expect(await errorOf(host.add('c3', edited))).toMatchObject({ code: 7 });
+    await host.del('c1', edited);
+    const nobody = { 'cni.dev/valid-attachments': [] };
+    await host.call('GC', '', { ...edited, config: { ...('config' in edited ? edited.config : {}), ...nobody } });
+    for (const address of given) expect(held(grid)).not.toContain(address);
   });
 });

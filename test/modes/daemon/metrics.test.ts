@@ -1,4 +1,5 @@
-import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { GridError } from '../../../src/infoblox/errors.ts';
 import { Store } from '../../../src/infoblox/store.ts';
@@ -52,9 +53,42 @@ test('a state that cannot be read is an answer of its own, and the daemon lives 
   expect((await get('/metrics')).status).toBe(200);
 });
 
+test('a client that sends its request by the drop is cut off, and others are served meanwhile', async () => {
+  const slow = connect(port, '127.0.0.1');
+  const closed = once(slow.resume(), 'close');
+  slow.write('GET /metrics HTTP/1.1\r\nX-Slow: ');
+  const drops = setInterval(() => slow.write('x'), 100);
+  try {
+    expect((await get('/metrics')).status).toBe(200);
+    const begin = performance.now();
+    await closed;
+    expect(performance.now() - begin).toBeLessThan(8_000);
+  } finally {
+    clearInterval(drops);
+    slow.destroy();
+  }
+}, 20_000);
+
+test('a client that keeps its connection without using it is cut off', async () => {
+  const idle = connect(port, '127.0.0.1');
+  try {
+    await once(idle.resume(), 'close');
+  } finally {
+    idle.destroy();
+  }
+}, 20_000);
+
+test('connections beyond the limit are closed at once, and the daemon serves again when they have left', async () => {
+  const crowd = Array.from({ length: 32 }, () => connect(port, '127.0.0.1'));
+  await Promise.all(crowd.map((socket) => once(socket, 'connect')));
+  await expect(get('/metrics')).rejects.toThrow();
+  for (const socket of crowd) socket.destroy();
+  await until('it serves again', async () => (await get('/metrics').catch(() => undefined))?.status === 200);
+});
+
 test('the release is a gauge, as others have it', async () => {
   expect(await (await get('/metrics')).text()).toMatch(
-    /TYPE infoblox_cni_build_info gauge\ninfoblox_cni_build_info\{.*\} 1/,
+    /TYPE infoblox_cni_build_info gauge\ninfoblox_cni_build_info\{version="\S+",commit="\S+"\} 1/,
   );
 });
 

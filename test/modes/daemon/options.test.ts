@@ -51,6 +51,9 @@ test.each([
   [['--add-timeout=16.1s'], { addTimeout: 16_100 }],
   [['--reap-after=0'], { reapAfter: 0 }],
   [['--reap-after=1.5h'], { reapAfter: 5_400_000 }],
+  [['--metrics-listen=:9477'], { metricsListen: { host: '127.0.0.1', port: 9477 } }],
+  [['--metrics-listen=0.0.0.0:9477'], { metricsListen: { host: '0.0.0.0', port: 9477 } }],
+  [['--metrics-listen=[::]:9477'], { metricsListen: { host: '::', port: 9477 } }],
   [['--log-level=debug', '--log-format=text'], { logLevel: 'debug', logFormat: 'text' }],
 ] as const)('%j is understood', (args, expected) => {
   expect(options(args)).toMatchObject(expected);
@@ -207,7 +210,7 @@ describe('--ssl-verify', () => {
     if (content !== undefined) writeFileSync(path, content);
     expect(() => options([`--ssl-verify=${path}`])).toThrow(StartError);
     expect(() => options([`--ssl-verify=${path}`])).toThrow(
-      /^--ssl-verify ".*ca\.pem" is neither true nor false nor a file of certificates: /,
+      /^--ssl-verify ".*ca\.pem" is neither true, false nor pin, nor a file of certificates: /,
     );
   });
 

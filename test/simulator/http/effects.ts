@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { htmlPage } from '../errors.ts';
 import type { Effect } from './faults.ts';
 import { type HttpAnswer, send } from './http-answer.ts';
@@ -10,6 +11,8 @@ export interface Victim {
   readonly response: ServerResponse;
   /** Authenticates and executes the request; the answer may be thrown away. */
   readonly carryOut: () => HttpAnswer;
+  /** Replaces next-available functions in the body by what they find now. */
+  readonly lookUp: () => void;
   readonly reset: () => void;
   readonly later: (ms: number, run: () => void) => void;
 }
@@ -25,6 +28,14 @@ export async function applyEffect(effect: Exclude<Effect, { kind: 'delay' }>, vi
       const page = htmlPage(effect.status, 'Error', 'The server could not complete the request.');
       const { body = page.body, contentType = page.contentType } = effect;
       return send(response, { status: effect.status, contentType, body });
+    }
+    case 'look-first':
+      victim.lookUp();
+      await sleep(effect.ms);
+      return send(response, carryOut());
+    case 'alter': {
+      const answer = carryOut();
+      return send(response, { ...answer, body: effect.answer(answer.body) });
     }
     case 'html': {
       const page = htmlPage(effect.status ?? 200, 'Infoblox', 'Please log in.');

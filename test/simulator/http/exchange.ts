@@ -31,7 +31,7 @@ export async function exchange(
   response: ServerResponse,
   connection: number,
 ): Promise<void> {
-  const body = await readBody(request);
+  let body = await readBody(request);
   const url = new URL(request.url ?? '/', 'https://127.0.0.1');
   const record: OpenRecord = {
     at: Date.now(),
@@ -62,7 +62,18 @@ export async function exchange(
   const effect = context.faults.take(record);
   if (effect?.kind === 'delay') await sleep(effect.ms);
   if (!effect || effect.kind === 'delay') send(response, carryOut());
-  else await applyEffect(effect, { response, carryOut, reset: () => context.reset(request), later: context.later });
+  else {
+    const lookUp = () => {
+      body = context.service.lookUp(record.type, body);
+    };
+    await applyEffect(effect, {
+      response,
+      carryOut,
+      lookUp,
+      reset: () => context.reset(request),
+      later: context.later,
+    });
+  }
 }
 
 function answer(

@@ -1,10 +1,11 @@
-import { dataError, notFoundError, protocolError, unsupportedVersion } from '../errors.ts';
+import { dataError, notFoundError, protocolError, unsupportedVersion, WapiError } from '../errors.ts';
 import { requireCloudAttributes } from '../rules/attributes.ts';
 import { isTypeName, OBJECT_TYPES, type Operation } from '../schema/object-types.ts';
 import type { Database } from '../store/database.ts';
 import type { GridObject, Json, TypeName, Values } from '../store/grid-objects.ts';
 import { decodeReference, referenceOf } from '../store/reference.ts';
 import { objectWithKey } from './address-status.ts';
+import { resolveAllocations } from './allocation.ts';
 import { type Arguments, isOn, parseArguments, refuseOthers, returnFields, wantsFields } from './arguments.ts';
 import { callFunction } from './grid-functions.ts';
 import { createObject, removeObject, updateObject } from './operations.ts';
@@ -70,6 +71,18 @@ export class WapiService {
     if (args.options.has('_function')) return this.#call(request, type, args);
     const answer = this.#dispatch(request, type, args);
     return isOn(args, '_return_as_object') && method !== 'GET' ? { ...answer, json: { result: answer.json } } : answer;
+  }
+
+  /** A body in which what next-available functions find now stands in their place; unchanged if they find nothing. */
+  lookUp(type: string, body: string): string {
+    if (!isTypeName(type) || body === '') return body;
+    try {
+      return JSON.stringify(resolveAllocations(this.#db, type, JSON.parse(body)));
+    } catch (error) {
+      // The answer to the request itself will say so.
+      if (error instanceof WapiError) return body;
+      throw error;
+    }
   }
 
   #dispatch(request: WapiRequest, type: TypeName, args: Arguments): WapiAnswer {

@@ -1,0 +1,97 @@
+/**
+ * Who can change what a path leads to. Whoever can write to a directory can exchange the names in it for symbolic links,
+ * between any look and the use that follows; then root's process reads and overwrites what that user chooses. Node has no
+ * openat(2), so the whole way is judged, from / on: if root alone can change each part of it, a look stays true.
+ */
+import { lstatSync, readlinkSync, type Stats } from 'node:fs';
+
+/** Others than root, or the user of this process, can change what a path leads to. */
+export class UntrustedPath extends Error {
+  /** What to do about it. */
+  readonly hint: string;
+
+  constructor(message: string, hint: string) {
+    super(message);
+    this.hint = hint;
+  }
+}
+
+/** Links on one way: the kernel follows 40, path_resolution(7). */
+const mostLinks = 40;
+const sticky = 0o1000;
+const writableByOthers = 0o022;
+
+/**
+ * Refuses a path of which others could change any part. Symbolic links are judged and followed. Where the path ends, or
+ * where the part of it that exists ends, nobody else may write at all; so what is absent can be made by root alone.
+ * @throws UntrustedPath
+ */
+export function refuseUntrusted(path: string): void {
+  const end = refuseUntrustedWay(path);
+  const entry = look(end);
+  if (entry !== undefined && (entry.mode & writableByOthers) !== 0) throw writable(end, entry);
+}
+
+/**
+ * The same, but a directory that others can write to will do if its sticky bit is set: what is root's in it stays so.
+ * @returns the last part that exists, links resolved
+ * @throws UntrustedPath
+ */
+export function refuseUntrustedWay(path: string): string {
+  const parts = (path.startsWith('/') ? path : `${process.cwd()}/${path}`).split('/');
+  let links = 0;
+  let at = '';
+  judge('/');
+  for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
+    if (part === '' || part === '.') continue;
+    if (part === '..') {
+      at = at.slice(0, at.lastIndexOf('/'));
+      continue;
+    }
+    const next = `${at}/${part}`;
+    const entry = judge(next);
+    // Absent, or not to be looked at: whoever uses the path gets that error.
+    if (entry === undefined) break;
+    if (!entry.isSymbolicLink()) {
+      at = next;
+      continue;
+    }
+    links += 1;
+    if (links > mostLinks) break;
+    const target = readlinkSync(next);
+    if (target.startsWith('/')) at = '';
+    parts.unshift(...target.split('/'));
+  }
+  return at === '' ? '/' : at;
+}
+
+/** True for what root, or the user of this process, owns. */
+export function isOurs({ uid }: Stats): boolean {
+  return uid === 0 || uid === process.geteuid?.();
+}
+
+function judge(path: string): Stats | undefined {
+  const entry = look(path);
+  if (entry === undefined) return undefined;
+  if (!isOurs(entry)) {
+    const command = entry.isSymbolicLink() ? 'chown -h root' : 'chown root';
+    throw new UntrustedPath(`${path} belongs to uid ${entry.uid}, not to root`, `${command} ${path}`);
+  }
+  // The mode of a link means nothing.
+  const open = !entry.isSymbolicLink() && (entry.mode & writableByOthers) !== 0;
+  if (open && !(entry.isDirectory() && (entry.mode & sticky) !== 0)) throw writable(path, entry);
+  return entry;
+}
+
+function writable(path: string, { mode }: Stats): UntrustedPath {
+  const octal = (mode & 0o7777).toString(8).padStart(4, '0');
+  return new UntrustedPath(`${path} is writable by others than root (mode ${octal})`, `chmod go-w ${path}`);
+}
+
+function look(path: string): Stats | undefined {
+  try {
+    return lstatSync(path);
+  } catch {
+    return undefined;
+  }
+}

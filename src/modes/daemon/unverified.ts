@@ -1,0 +1,23 @@
+/** What is said, and where, for as long as any certificate of the grid is accepted: `--ssl-verify=false`. */
+import type { TlsOptions } from '../../infoblox/transport.ts';
+import type { Log } from './log.ts';
+
+/** Milliseconds. */
+const day = 24 * 60 * 60 * 1000;
+
+/** One clause for details and probes; undefined if the grid's identity is checked. */
+export function unverifiedNotice({ verify, checkKey }: TlsOptions): string | undefined {
+  return verify || checkKey !== undefined ? undefined : "the grid's certificate is not verified (--ssl-verify=false)";
+}
+
+/** Warns now and every day, as a warning at the start is soon rotated away. @returns what ends it */
+export function warnOfUnverified(log: Log): () => void {
+  const warn = () =>
+    log.warn("the grid's certificate is not checked: whoever can intercept the connection learns the password", {
+      cure: 'set --ssl-verify to pin, to true, or to a file with the certificate of the grid or its CA',
+    });
+  warn();
+  const timer = setInterval(warn, day);
+  timer.unref();
+  return () => clearInterval(timer);
+}
