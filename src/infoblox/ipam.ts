@@ -264,7 +264,6 @@ export class Ipam {
     { attachment, policy }: AddRequest,
     signal: AbortSignal,
   ): Promise<Exclude<Trace, { kind: 'altered' }>> {
-    if (address === null) return { kind: 'gone' };
     const lost = { mark: identity, view, address };
     const became = await trace(this.#parts.reservations, lost, signal);
     const who = `${attachment.containerId}/${attachment.ifName}`;

@@ -82,6 +82,7 @@ export class Store {
   readonly #statements = new Map<string, StatementSync>();
   /** Rows that could not be removed, though what they stand for is gone. */
   readonly #left = new Set<string>();
+  readonly #watchers = new Set<Set<string>>();
   #failure: { readonly error: GridError; readonly at: number } | undefined;
 
   private constructor(database: DatabaseSync) {
@@ -130,9 +131,17 @@ export class Store {
 
   /** Removes a row. What cannot be removed now holds nothing any more, and is removed when the state can be written. */
   remove(identity: string): void {
+    for (const removed of this.#watchers) removed.add(identity);
     this.#left.add(identity);
     this.#run('DELETE FROM attachment WHERE identity = ?', (statement) => statement.run(identity));
     this.#left.delete(identity);
+  }
+
+  /** Collects the identities of rows that are removed from now on until `end`: for who reads what was true before that. */
+  watchRemovals(): { readonly removed: ReadonlySet<string>; readonly end: () => void } {
+    const removed = new Set<string>();
+    this.#watchers.add(removed);
+    return { removed, end: () => this.#watchers.delete(removed) };
   }
 
   /** Which other attachment holds an address of a view, as far as this host knows. */
