@@ -1,6 +1,6 @@
 #!/bin/sh
 # Puts the executable on a host and takes it away again: what `make install` and `make uninstall` run.
-# Needs a built executable in DIST, nothing else: no npm, no Node.
+# Needs a build in DIST, nothing else: no npm, no Node.
 set -eu
 
 DESTDIR=${DESTDIR:-}
@@ -9,10 +9,12 @@ BINDIR=${BINDIR:-/usr/local/bin}
 CNI_BIN_DIR=${CNI_BIN_DIR:-/opt/cni/bin}
 RKT_PLUGIN_DIR=${RKT_PLUGIN_DIR:-}
 SYSTEMD_DIR=${SYSTEMD_DIR:-/usr/local/lib/systemd/system}
+DOC_DIR=${DOC_DIR:-/usr/local/share/doc/infoblox-cni}
 CONFIG_DIR=${CONFIG_DIR:-/etc/infoblox-cni}
 deploy=$(dirname "$0")
 service=infoblox-cni-daemon.service
 program=$DESTDIR$BINDIR/infoblox-cni
+licences=$DESTDIR$DOC_DIR/THIRD-PARTY-LICENSES
 
 pending=
 trap 'rm -f "$pending"' EXIT
@@ -80,10 +82,12 @@ put_plugin() {
 }
 
 install_all() {
-  install -d -m 0755 "$DESTDIR$BINDIR" "$DESTDIR$SYSTEMD_DIR" "$DESTDIR$CONFIG_DIR" "$DESTDIR$CONFIG_DIR/netconf"
+  install -d -m 0755 "$DESTDIR$BINDIR" "$DESTDIR$SYSTEMD_DIR" "$DESTDIR$DOC_DIR" "$DESTDIR$CONFIG_DIR" "$DESTDIR$CONFIG_DIR/netconf"
   for directory in $(plugin_directories); do keep_foreign "$directory"; done
   put 0755 "$DIST/infoblox-cni" "$program"
   say "$program"
+  put 0644 "$DIST/THIRD-PARTY-LICENSES" "$licences"
+  say "$licences"
   ln -sfn infoblox-cni "$DESTDIR$BINDIR/infoblox-cni-daemon"
   say "$DESTDIR$BINDIR/infoblox-cni-daemon"
   for directory in $(plugin_directories); do put_plugin "$directory"; done
@@ -124,11 +128,12 @@ uninstall_all() {
       say "$plugin is not the file that make install put there, and stays"
     fi
   done
-  for file in "$DESTDIR$BINDIR/infoblox-cni-daemon" "$program" "$DESTDIR$SYSTEMD_DIR/$service"; do
+  for file in "$DESTDIR$BINDIR/infoblox-cni-daemon" "$program" "$DESTDIR$SYSTEMD_DIR/$service" "$licences"; do
     if [ ! -e "$file" ] && [ ! -L "$file" ]; then continue; fi
     rm "$file"
     say "removed $file"
   done
+  rmdir "$DESTDIR$DOC_DIR" 2>/dev/null || true
   say "left as they are: configuration in $DESTDIR$CONFIG_DIR, state in $DESTDIR/var/lib/infoblox-cni," \
     "and what the grid holds. Network configurations that name this plugin will fail from now on."
 }

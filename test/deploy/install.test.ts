@@ -46,6 +46,7 @@ function build(program: string) {
   mkdirSync(join(work, 'dist'), { recursive: true });
   copyFileSync(realpathSync(program), join(work, 'dist/infoblox-cni'));
   chmodSync(join(work, 'dist/infoblox-cni'), 0o755);
+  writeFileSync(join(work, 'dist/THIRD-PARTY-LICENSES'), 'the licences\n');
 }
 
 const at = (path: string) => join(host, path);
@@ -74,7 +75,9 @@ describe('make install', () => {
       'usr/local/bin/infoblox-cni',
       'usr/local/bin/infoblox-cni-daemon',
       'usr/local/lib/systemd/system/infoblox-cni-daemon.service',
+      'usr/local/share/doc/infoblox-cni/THIRD-PARTY-LICENSES',
     ]);
+    expect(readFileSync(at('usr/local/share/doc/infoblox-cni/THIRD-PARTY-LICENSES'), 'utf8')).toBe('the licences\n');
     expect(statSync(at('usr/local/bin/infoblox-cni')).mode & 0o777).toBe(0o755);
     expect(statSync(at('etc/infoblox-cni/wapi-password'))).toMatchObject({ size: 0 });
     expect(statSync(at('etc/infoblox-cni/wapi-password')).mode & 0o777).toBe(0o600);
@@ -168,6 +171,7 @@ describe('make uninstall', () => {
     expect(run.stdout).toContain('configuration in');
     expect(filesUnder(host).filter((file) => !file.startsWith('etc/infoblox-cni/'))).toEqual([]);
     expect(existsSync(at('etc/infoblox-cni/daemon.env'))).toBe(true);
+    expect(existsSync(at('usr/local/share/doc/infoblox-cni'))).toBe(false);
   });
 
   it('leaves a plugin that it did not install', () => {
