@@ -136,6 +136,7 @@ export async function startDaemon(options: Options, log: Log, settling = default
   upkeep.start();
   const server = new CallServer({
     run: (command, call, gone) => commands.run(command, call, gone),
+    longest: (command) => commands.longest(command),
     onCall: (command, code, seconds) => metrics?.call(command, code, seconds),
     log,
   });
