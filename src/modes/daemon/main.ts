@@ -22,7 +22,7 @@ async function main(args: readonly string[]): Promise<void> {
   const log = createLog(options.logLevel, options.logFormat);
   survive(log);
   if (options.wapiUsername === '') log.warn('--wapi-username is not set: the grid will refuse to serve us');
-  warnOfNoPassword(options, log);
+  warnOfPassword(options, log);
   // What the daemon makes is for root alone; the socket's directory is given its wider mode on purpose.
   process.umask(0o077);
   let stopping = false;
@@ -52,7 +52,9 @@ async function main(args: readonly string[]): Promise<void> {
 }
 
 /** No reason not to start: it may be put into its file later. */
-function warnOfNoPassword({ readPassword }: Options, log: Log): void {
+function warnOfPassword({ readPassword, passwordExposure }: Options, log: Log): void {
+  const exposure = passwordExposure();
+  if (exposure !== undefined) log.warn(exposure.message, { cure: exposure.cure });
   try {
     readPassword();
   } catch (error) {

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { getCACertificates, rootCertificates } from 'node:tls';
 import type { TlsOptions } from '../../infoblox/transport.ts';
+import { refuseUntrusted, UntrustedPath } from '../../infoblox/trusted-path.ts';
 import { UsageError } from './flags.ts';
 import { knownKeys } from './known-keys.ts';
 import { StartError } from './socket-file.ts';
@@ -25,6 +26,9 @@ export function readTrust(value: string, stateDir: string): TlsOptions {
   try {
     last = readCertificates(value);
   } catch (error) {
+    if (error instanceof UntrustedPath) {
+      throw new StartError(`cannot trust --ssl-verify ${value}: ${error.message}: run ${error.hint}`);
+    }
     const reason = error instanceof Error ? error.message : String(error);
     const message = `--ssl-verify "${value}" is neither true, false nor pin, nor a file of certificates: ${reason}`;
     // What is meant as a file may yet be put there, or be mended.
@@ -44,6 +48,7 @@ export function readTrust(value: string, stateDir: string): TlsOptions {
 }
 
 function readCertificates(file: string): string {
+  refuseUntrusted(file);
   const pem = readFileSync(file, 'utf8');
   const certificates = pem.match(/-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----/gs);
   if (certificates === null) throw new Error('it holds no PEM certificate');
