@@ -107,6 +107,33 @@ describe('make install', () => {
     expect(unit).toContain('\nExecStart=/usr/bin/infoblox-cni-daemon $DAEMON_FLAGS\n');
   });
 
+  it('lets only root read the settings, which may hold a password, also those of an earlier release', () => {
+    const settings = at('etc/infoblox-cni/daemon.env');
+    const mode = () => statSync(settings).mode & 0o777;
+    expectDone(make('install'));
+    expect(mode()).toBe(0o600);
+    chmodSync(settings, 0o644);
+    expectDone(make('install'));
+    expect(mode()).toBe(0o640);
+  });
+
+  it.each([
+    ['252 (252.39-1~deb12u1)', ['old-systemd.conf']],
+    ['257 (257.13-1)', []],
+  ])('lets a child process notify a systemd that hands over no connection: %s', (version, dropIns) => {
+    const installWith = (one: string) => {
+      writeFileSync(join(work, 'bin/systemctl'), `#!/bin/sh\necho 'systemd ${one}'\n`, { mode: 0o755 });
+      expectDone(make('install'));
+    };
+    installWith('252 (252.39-1~deb12u1)');
+    installWith(version);
+    const directory = at('usr/local/lib/systemd/system/infoblox-cni-daemon.service.d');
+    expect(filesUnder(directory)).toEqual(dropIns);
+    for (const name of dropIns) expect(readFileSync(join(directory, name), 'utf8')).toContain('NotifyAccess=all');
+    expectDone(make('uninstall'));
+    expect(existsSync(directory)).toBe(false);
+  });
+
   it("serves rkt's plugin directory where it exists, or where it is named", () => {
     mkdirSync(at('usr/lib/rkt/plugins/net'), { recursive: true });
     expectDone(make('install'));

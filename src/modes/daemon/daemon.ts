@@ -19,7 +19,7 @@ import { Store } from '../../infoblox/store.ts';
 import { createAgent, createTransport } from '../../infoblox/transport.ts';
 import { Turns } from '../../infoblox/turns.ts';
 import { Upkeep } from '../../infoblox/upkeep.ts';
-import { version } from '../build-info.ts';
+import { commit, version } from '../build-info.ts';
 import { Commands } from './commands.ts';
 import { Contact } from './contact.ts';
 import type { Log } from './log.ts';
@@ -143,6 +143,7 @@ export async function startDaemon(options: Options, log: Log, settling = default
   const stopMetrics = options.metricsListen && (await metrics?.serve(options.metricsListen));
   await listen(server, file);
   log.info(`infoblox-cni-daemon ${version} listens at ${file}`, {
+    commit,
     grid: options.gridHosts.join(','),
     node: options.nodeName,
     held: store.count('held'),

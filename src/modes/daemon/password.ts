@@ -12,17 +12,24 @@ export interface Password {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+/** systemd copies the file at the start of the service, to a place that is of no use to the operator. */
+const credentialCure =
+  'put the password, alone on a line, into /etc/infoblox-cni/wapi-password, then: systemctl restart infoblox-cni-daemon';
+
 /** Flag, file, environment, systemd credential: the first that is set counts. Files are read anew each time. */
 export function passwordSource(flag: string, file: string, env: Environment): Password {
   if (flag !== '') return { read: () => flag, exposure: () => undefined };
   const credential = env.CREDENTIALS_DIRECTORY === undefined ? '' : `${env.CREDENTIALS_DIRECTORY}/wapi-password`;
   const source = file || (env.WAPI_PASSWORD ? '' : credential);
+  const cure = source !== '' && source === credential ? credentialCure : undefined;
   return {
     read: () => {
-      const password = source === '' ? (env.WAPI_PASSWORD ?? '') : readPasswordFile(source);
+      const password = source === '' ? (env.WAPI_PASSWORD ?? '') : readPasswordFile(source, cure);
       if (password !== '') return password;
       throw new GridError('credentials', `no WAPI password given${source === '' ? '' : `: ${source} is empty`}`, {
-        cure: 'put it into the file of --wapi-password-file, into WAPI_PASSWORD, or into the systemd credential wapi-password',
+        cure:
+          cure ??
+          'put it into the file of --wapi-password-file, into WAPI_PASSWORD, or into the systemd credential wapi-password',
       });
     },
     exposure: () => (source === '' ? undefined : exposureOf(source)),
@@ -30,17 +37,14 @@ export function passwordSource(flag: string, file: string, env: Environment): Pa
 }
 
 /** Who can write the file chooses what the grid is told, and so whether this host is served. */
-function readPasswordFile(file: string): string {
+function readPasswordFile(file: string, cure = `put it into ${file}, readable by the daemon only`): string {
   try {
     refuseUntrusted(file);
     return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new GridError('credentials', `cannot read the WAPI password: ${reason}`, {
-      cure:
-        error instanceof UntrustedPath
-          ? `run ${error.hint}, or put it where only root can write`
-          : `put it into ${file}, readable by the daemon only`,
+      cure: error instanceof UntrustedPath ? `run ${error.hint}, or put it where only root can write` : cure,
       cause: error,
     });
   }

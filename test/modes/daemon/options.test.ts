@@ -156,15 +156,26 @@ describe('the password', () => {
       }
     };
     const cure = expect.stringMatching(/--wapi-password-file.*WAPI_PASSWORD.*systemd credential wapi-password$/);
+    // What systemd made of the file at the start is not what the operator can write to.
+    const unitCure = expect.stringMatching(
+      /into \/etc\/infoblox-cni\/wapi-password, then: systemctl restart infoblox-cni-daemon$/,
+    );
     const empty = file('wapi-password', '\n');
     for (const [found, message] of [
       [refusal([]), 'no WAPI password given'],
       [refusal([], { WAPI_PASSWORD: '' }), 'no WAPI password given'],
       [refusal([`--wapi-password-file=${empty}`]), `no WAPI password given: ${empty} is empty`],
-      [refusal([], { CREDENTIALS_DIRECTORY: directory }), `no WAPI password given: ${empty} is empty`],
     ]) {
       expect(found).toMatchObject({ name: 'GridError', reason: 'credentials', message, cure });
     }
+    expect(refusal([], { CREDENTIALS_DIRECTORY: directory })).toMatchObject({
+      ...{ name: 'GridError', reason: 'credentials', message: `no WAPI password given: ${empty} is empty` },
+      cure: unitCure,
+    });
+    expect(refusal([], { CREDENTIALS_DIRECTORY: '/nonexistent' })).toMatchObject({
+      reason: 'credentials',
+      cure: unitCure,
+    });
   });
 
   test('is read anew each time; one line break at its end is not part of it', () => {
@@ -273,6 +284,17 @@ describe('--ssl-verify', () => {
     chmodSync(path, 0o666);
     expect(trusted?.()).toEqual([cert]);
     await Promise.all([remove(), forged.remove()]);
+  });
+
+  test('says why a file cannot be read that the operator sees', async () => {
+    const refusal = (path: string) => () => options([`--ssl-verify=${path}`]);
+    expect(refusal('/root/absent.pem')).toThrow(/no such file.*; its systemd unit hides \/home, \/root and \/tmp/);
+    const { cert, remove } = await makeCertificate();
+    await remove();
+    const der = join(directory, 'ca.der');
+    writeFileSync(der, Buffer.from(cert.replace(/-----[^-]*-----/g, ''), 'base64'));
+    expect(refusal(der)).toThrow(/: it is DER: convert it with openssl x509/);
+    expect(refusal(directory)).toThrow(/: EISDIR: illegal operation on a directory/);
   });
 
   test.each(['yes', 'TRUE', '1'])('%s is none of the three', (value) => {
