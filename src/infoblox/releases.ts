@@ -39,7 +39,8 @@ export interface Release {
   readonly unrecorded?: GridError;
 }
 
-interface Cleared {
+/** What was removed for a row. */
+export interface Cleared {
   /** Addresses. */
   readonly removed: readonly string[];
   readonly doomed: boolean;

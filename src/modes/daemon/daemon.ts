@@ -4,7 +4,7 @@ import { Credentials } from '../../infoblox/credentials.ts';
 import { type GridError, hasReason } from '../../infoblox/errors.ts';
 import { Exhaustion } from '../../infoblox/exhaustion.ts';
 import { Grid } from '../../infoblox/grid.ts';
-import { GridHosts } from '../../infoblox/grid-hosts.ts';
+import { GridHosts, type WriterMemory } from '../../infoblox/grid-hosts.ts';
 import { Health } from '../../infoblox/health.ts';
 import { Ipam } from '../../infoblox/ipam.ts';
 import { Labels } from '../../infoblox/labels.ts';
@@ -59,7 +59,7 @@ export async function startDaemon(options: Options, log: Log, settling = default
   );
   const session = new Session({
     transport: metrics?.watch(transport) ?? transport,
-    hosts: new GridHosts(options.gridHosts),
+    hosts: new GridHosts(options.gridHosts, undefined, writerMemory(store)),
     credentials: new Credentials(options.wapiUsername, options.readPassword),
     port: options.wapiPort,
     version: options.wapiVersion,
@@ -215,6 +215,20 @@ function openStore(directory: string, log: Log): Store {
     if (hasReason(error, 'state')) throw new StartError(inOneLine(error));
     throw error;
   }
+}
+
+/** The host that accepts writes, in the state. If that cannot be written, it is known until the daemon ends. */
+function writerMemory(store: Store): WriterMemory {
+  return {
+    remembered: store.fact('writer'),
+    remember: (host) => {
+      try {
+        store.setFact('writer', host);
+      } catch (error) {
+        if (!hasReason(error, 'state')) throw error;
+      }
+    },
+  };
 }
 
 function rememberedOrigins(store: Store, { clusterName, nodeName }: Options): Origins {
