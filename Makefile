@@ -4,6 +4,7 @@ ARCH ?= $(HOST_ARCH)
 DESTDIR ?=
 PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
+DOC_DIR ?= $(PREFIX)/share/doc/infoblox-cni
 SYSTEMD_DIR ?= $(PREFIX)/lib/systemd/system
 CNI_BIN_DIR ?= /opt/cni/bin
 CONFIG_DIR = /etc/infoblox-cni
@@ -22,7 +23,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(HOST_PATH)
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
-	@echo '  Variables: ARCH=x64|arm64 (build, install), DESTDIR, PREFIX, CNI_BIN_DIR, RKT_PLUGIN_DIR, SYSTEMD_DIR (install, uninstall)'
+	@echo '  Variables: ARCH=x64|arm64 (build, install), DESTDIR, PREFIX, CNI_BIN_DIR, RKT_PLUGIN_DIR, SYSTEMD_DIR, DOC_DIR (install, uninstall)'
 
 setup: npm-packages host-packages ## fetch the toolchain: npm packages, and as root the Debian packages that tests use
 
@@ -53,7 +54,7 @@ check: npm-packages ## format, lint, types, import directions
 test: setup check build ## set up, check, build, run every test
 	npm run --silent test
 
-build: setup ## build dist/infoblox-cni with its links (ARCH=arm64: dist/arm64/)
+build: setup ## build dist/infoblox-cni with its links, licences and SBOM (ARCH=arm64: dist/arm64/)
 	node build.mjs --arch $(ARCH)
 
 demo: setup build ## a container's address from a simulated grid, and back: the whole way
@@ -69,15 +70,15 @@ bench: setup build ## what it costs: start-up, requests, latency
 	node bench/main.ts
 
 install: ## install on this host, or below DESTDIR; builds only if nothing is built
-	@test -x $(DIST)/infoblox-cni || $(MAKE) build
+	@test -x $(DIST)/infoblox-cni && test -f $(DIST)/THIRD-PARTY-LICENSES || $(MAKE) build
 	@version=$$($(DIST)/infoblox-cni --version 2>/dev/null) || version='a build that does not run on this machine'; \
 	  echo "install: $$version, from $(DIST)"
 	@DESTDIR='$(DESTDIR)' DIST='$(DIST)' BINDIR='$(BINDIR)' CNI_BIN_DIR='$(CNI_BIN_DIR)' RKT_PLUGIN_DIR='$(RKT_PLUGIN_DIR)' \
-	  SYSTEMD_DIR='$(SYSTEMD_DIR)' CONFIG_DIR='$(CONFIG_DIR)' sh deploy/install.sh install
+	  SYSTEMD_DIR='$(SYSTEMD_DIR)' DOC_DIR='$(DOC_DIR)' CONFIG_DIR='$(CONFIG_DIR)' sh deploy/install.sh install
 
 uninstall: ## remove what install put there; configuration and state stay
 	@DESTDIR='$(DESTDIR)' BINDIR='$(BINDIR)' CNI_BIN_DIR='$(CNI_BIN_DIR)' RKT_PLUGIN_DIR='$(RKT_PLUGIN_DIR)' \
-	  SYSTEMD_DIR='$(SYSTEMD_DIR)' CONFIG_DIR='$(CONFIG_DIR)' sh deploy/install.sh uninstall
+	  SYSTEMD_DIR='$(SYSTEMD_DIR)' DOC_DIR='$(DOC_DIR)' CONFIG_DIR='$(CONFIG_DIR)' sh deploy/install.sh uninstall
 
 clean: ## remove what was built and fetched, node_modules excepted
 	rm -rf dist coverage .cache

@@ -4,6 +4,8 @@
  *
  *   node build.mjs [--arch x64|arm64] [--outdir DIR]
  *
+ * Beside it: THIRD-PARTY-LICENSES, which it also holds for --licenses, and an SBOM, infoblox-cni.cdx.json.
+ *
  * Equal sources, commit and strip give equal bytes: no code cache, no snapshot, no date, no path of the building machine.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -28,6 +30,7 @@ import { constants } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { LicenceError, licenceTexts, makeSbom } from './build-licences.mjs';
 
 const root = dirname(fileURLToPath(import.meta.url));
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
@@ -36,6 +39,9 @@ const nodeVersion = manifest.optionalDependencies[`node-linux-${hostArch}`];
 
 /** The links that give the executable its other two names. */
 const LINKS = ['infoblox', 'infoblox-cni-daemon'];
+/** What goes beside the executable. */
+const LICENCES = 'THIRD-PARTY-LICENSES';
+const SBOM = 'infoblox-cni.cdx.json';
 const STRIP = { x64: 'x86_64-linux-gnu-strip', arm64: 'aarch64-linux-gnu-strip' };
 
 class BuildError extends Error {}
@@ -69,7 +75,7 @@ function commit() {
   return run.status === 0 ? run.stdout.trim() : 'unknown';
 }
 
-/** Bundles one script into the stage; returns the files that went into it. */
+/** Bundles one script into the stage; returns esbuild's account of what went into it. */
 async function bundle(entry, outfile) {
   const { build } = await import('esbuild');
   if (!existsSync(join(root, entry))) throw new BuildError(`${entry} is missing`);
@@ -88,14 +94,16 @@ async function bundle(entry, outfile) {
     write: false, // esbuild's own process would make the stage anew that an interrupted build has just removed
   });
   writeFileSync(outfile, result.outputFiles[0].contents);
-  const inputs = Object.keys(result.metafile.inputs);
-  say(`${entry}: ${inputs.length} files, ${(statSync(outfile).size / 1e3).toFixed(0)} kB`);
-  return inputs;
+  const files = Object.keys(result.metafile.inputs).length;
+  say(`${entry}: ${files} files, ${(statSync(outfile).size / 1e3).toFixed(0)} kB`);
+  return result.metafile;
 }
 
 /** Every byte in the plugin's script is paid for at each container start: no library, nothing of the daemon. */
-function keepThePluginLean(inputs) {
-  const foreign = inputs.filter((file) => file.includes('node_modules/') || file.startsWith('src/modes/daemon/'));
+function keepThePluginLean({ inputs }) {
+  const foreign = Object.keys(inputs).filter(
+    (file) => file.includes('node_modules/') || file.startsWith('src/modes/daemon/'),
+  );
   if (foreign.length > 0) {
     throw new BuildError(
       `the plugin's script must hold no library and nothing of the daemon, but has:\n  ${foreign.join('\n  ')}`,
@@ -103,11 +111,11 @@ function keepThePluginLean(inputs) {
   }
 }
 
-/** The pinned Node for the target: from node_modules, or from npm, checked against the lock file. */
+/** The directory of the pinned Node for the target: from node_modules, or from npm, checked against the lock file. */
 function nodeFor(arch) {
   const name = `node-linux-${arch}`;
-  const installed = join(root, 'node_modules', name, 'bin', 'node');
-  if (existsSync(installed)) return installed;
+  const installed = join(root, 'node_modules', name);
+  if (existsSync(join(installed, 'bin', 'node'))) return installed;
   const cache = join(root, '.cache');
   const version = manifest.optionalDependencies[name];
   const archive = join(cache, `${name}-${version}.tgz`);
@@ -125,13 +133,13 @@ function nodeFor(arch) {
   }
   const target = join(cache, `${name}-${version}`);
   mkdirSync(target, { recursive: true });
-  execFileSync('tar', ['-xzf', archive, '-C', target, '--strip-components=1', 'package/bin/node']);
-  return join(target, 'bin', 'node');
+  execFileSync('tar', ['-xzf', archive, '-C', target, '--strip-components=1', 'package/bin/node', 'package/LICENSE']);
+  return target;
 }
 
 /** Copies Node and strips the copy. Only before the injection: afterwards strip would ruin the executable. */
-function strippedCopy(arch, target) {
-  copyFileSync(nodeFor(arch), target);
+function strippedCopy(arch, node, target) {
+  copyFileSync(node, target);
   chmodSync(target, 0o755);
   const before = statSync(target).size;
   const tool = arch === hostArch ? 'strip' : STRIP[arch];
@@ -158,7 +166,7 @@ async function inject(arch, stage, node, output) {
     targets: [{ platform: 'linux', arch, nodeRange: `node${nodeVersion}`, output }],
     seaConfig: {
       main: '../plugin.cjs',
-      assets: { 'daemon.cjs': '../daemon.cjs' },
+      assets: { 'daemon.cjs': '../daemon.cjs', [LICENCES]: `../${LICENCES}` },
       // SIGUSR1 would open Node's inspector, through which any local user runs code as root; OPENSSL_CONF would load code.
       execArgv: ['--disable-sigusr1', '--openssl-config=/dev/null'],
       execArgvExtension: 'none', // a NODE_OPTIONS in a runtime's environment must not alter the plugin
@@ -178,6 +186,7 @@ function tryOut(directory) {
     ['infoblox', [], { CNI_COMMAND: 'VERSION' }, /"supportedVersions"/],
     ['infoblox-cni', ['--version'], {}, /./],
     ['infoblox-cni', ['--help'], {}, /./],
+    ['infoblox-cni', ['--licenses'], {}, /./],
     ['infoblox-cni-daemon', ['--version'], {}, /./],
   ];
   for (const [name, args, env, expected] of trials) {
@@ -238,14 +247,21 @@ async function main() {
   const stage = makeStage(outdir);
   try {
     const executable = join(stage, 'infoblox-cni');
-    keepThePluginLean(await bundle('src/main.ts', join(stage, 'plugin.cjs')));
-    await bundle('src/modes/daemon/main.ts', join(stage, 'daemon.cjs'));
-    strippedCopy(arch, join(stage, 'node'));
+    const plugin = await bundle('src/main.ts', join(stage, 'plugin.cjs'));
+    keepThePluginLean(plugin);
+    const daemon = await bundle('src/modes/daemon/main.ts', join(stage, 'daemon.cjs'));
+    const nodeDirectory = nodeFor(arch);
+    const node = { version: nodeVersion, licence: join(nodeDirectory, 'LICENSE') };
+    const sbom = makeSbom({ root, stage, node, metafiles: { 'plugin.cjs': plugin, 'daemon.cjs': daemon } });
+    writeFileSync(join(stage, SBOM), `${JSON.stringify(sbom, null, 2)}\n`);
+    writeFileSync(join(stage, LICENCES), licenceTexts(sbom));
+    say(`${SBOM}, ${LICENCES}: ${sbom.components.map(({ name }) => name).join(', ')}`);
+    strippedCopy(arch, join(nodeDirectory, 'bin', 'node'), join(stage, 'node'));
     await inject(arch, stage, join(stage, 'node'), executable);
     for (const link of LINKS) symlinkSync('infoblox-cni', join(stage, link));
     if (native) tryOut(stage);
     else say(`not tried out: an ${arch} executable does not run on ${hostArch}`);
-    for (const name of ['infoblox-cni', ...LINKS]) renameSync(join(stage, name), join(outdir, name));
+    for (const name of ['infoblox-cni', ...LINKS, LICENCES, SBOM]) renameSync(join(stage, name), join(outdir, name));
   } finally {
     remove(stage);
   }
@@ -255,6 +271,8 @@ async function main() {
 }
 
 main().catch((error) => {
-  console.error(`build failed: ${error instanceof BuildError ? error.message : error.stack}`);
+  console.error(
+    `build failed: ${error instanceof BuildError || error instanceof LicenceError ? error.message : error.stack}`,
+  );
   process.exitCode = 1;
 });

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Puts the executable on a host and takes it away again: what `make install` and `make uninstall` run.
-# Needs a built executable in DIST, nothing else: no npm, no Node.
+# Needs a build in DIST, nothing else: no npm, no Node.
 set -eu
 
 DESTDIR=${DESTDIR:-}
@@ -9,10 +9,12 @@ BINDIR=${BINDIR:-/usr/local/bin}
 CNI_BIN_DIR=${CNI_BIN_DIR:-/opt/cni/bin}
 RKT_PLUGIN_DIR=${RKT_PLUGIN_DIR:-}
 SYSTEMD_DIR=${SYSTEMD_DIR:-/usr/local/lib/systemd/system}
+DOC_DIR=${DOC_DIR:-/usr/local/share/doc/infoblox-cni}
 CONFIG_DIR=${CONFIG_DIR:-/etc/infoblox-cni}
 deploy=$(dirname "$0")
 service=infoblox-cni-daemon.service
 program=$DESTDIR$BINDIR/infoblox-cni
+licences=$DESTDIR$DOC_DIR/THIRD-PARTY-LICENSES
 
 pending=
 trap 'rm -f "$pending"' EXIT
@@ -47,6 +49,8 @@ put() {
 put_once() {
   if [ -e "$3" ]; then
     say "$3 exists and stays as it is"
+    # daemon.env may hold a password, and earlier releases let all read it.
+    if [ "$1" = 0600 ]; then chmod o-rwx "$3"; fi
   else
     put "$@"
     say "$3"
@@ -79,11 +83,26 @@ put_plugin() {
   say "$DESTDIR$1/infoblox"
 }
 
+# put_drop_in FILE: only where the unit's OpenFile= is not known, the daemon needs a child process to notify systemd.
+put_drop_in() {
+  version=$(systemctl --version 2>/dev/null | sed -n '1s/^systemd \([0-9]*\).*/\1/p')
+  rm -f "$1"
+  if [ "${version:-253}" -ge 253 ]; then return; fi
+  install -d -m 0755 "${1%/*}"
+  pending=$1.new.$$
+  printf '[Service]\nNotifyAccess=all\n' >"$pending"
+  chmod 0644 "$pending"
+  move_in "$1"
+  say "$1: systemd $version knows no OpenFile="
+}
+
 install_all() {
-  install -d -m 0755 "$DESTDIR$BINDIR" "$DESTDIR$SYSTEMD_DIR" "$DESTDIR$CONFIG_DIR" "$DESTDIR$CONFIG_DIR/netconf"
+  install -d -m 0755 "$DESTDIR$BINDIR" "$DESTDIR$SYSTEMD_DIR" "$DESTDIR$DOC_DIR" "$DESTDIR$CONFIG_DIR" "$DESTDIR$CONFIG_DIR/netconf"
   for directory in $(plugin_directories); do keep_foreign "$directory"; done
   put 0755 "$DIST/infoblox-cni" "$program"
   say "$program"
+  put 0644 "$DIST/THIRD-PARTY-LICENSES" "$licences"
+  say "$licences"
   ln -sfn infoblox-cni "$DESTDIR$BINDIR/infoblox-cni-daemon"
   say "$DESTDIR$BINDIR/infoblox-cni-daemon"
   for directory in $(plugin_directories); do put_plugin "$directory"; done
@@ -94,8 +113,9 @@ install_all() {
   chmod 0644 "$pending"
   move_in "$unit"
   say "$unit"
+  put_drop_in "$unit.d/old-systemd.conf"
 
-  put_once 0644 "$deploy/systemd/daemon.env" "$DESTDIR$CONFIG_DIR/daemon.env"
+  put_once 0600 "$deploy/systemd/daemon.env" "$DESTDIR$CONFIG_DIR/daemon.env"
   put_once 0600 /dev/null "$DESTDIR$CONFIG_DIR/wapi-password"
   for example in "$deploy"/netconf/*; do
     put_once 0644 "$example" "$DESTDIR$CONFIG_DIR/netconf/${example##*/}"
@@ -124,11 +144,14 @@ uninstall_all() {
       say "$plugin is not the file that make install put there, and stays"
     fi
   done
-  for file in "$DESTDIR$BINDIR/infoblox-cni-daemon" "$program" "$DESTDIR$SYSTEMD_DIR/$service"; do
+  unit=$DESTDIR$SYSTEMD_DIR/$service
+  for file in "$DESTDIR$BINDIR/infoblox-cni-daemon" "$program" "$unit" "$unit.d/old-systemd.conf" "$licences"; do
     if [ ! -e "$file" ] && [ ! -L "$file" ]; then continue; fi
     rm "$file"
     say "removed $file"
   done
+  rmdir "$DESTDIR$DOC_DIR" 2>/dev/null || true
+  rmdir "$unit.d" 2>/dev/null || true
   say "left as they are: configuration in $DESTDIR$CONFIG_DIR, state in $DESTDIR/var/lib/infoblox-cni," \
     "and what the grid holds. Network configurations that name this plugin will fail from now on."
 }

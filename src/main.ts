@@ -27,10 +27,17 @@ async function runDaemon(): Promise<void> {
   run(createRequire(process.execPath), script, script.exports);
 }
 
+/** An asset of the executable, so that the texts go wherever it goes. */
+async function printLicences(): Promise<void> {
+  const { getAsset } = await import('node:sea');
+  process.stdout.write(getAsset('THIRD-PARTY-LICENSES', 'utf8'));
+}
+
 function answerPeople(args: readonly string[]): void {
   // Nobody can be told: a reader that has left, a full disk.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => process.exit(1));
   if (args.includes('--version')) process.stdout.write(`${versionLine}\n`);
+  else if (args.includes('--licenses')) void printLicences();
   else if (args.includes('--help') || args.includes('-h')) process.stdout.write(helpText);
   else if (args.length === 0) process.stderr.write(aboutText);
   else {

@@ -62,6 +62,16 @@ export class Adoption {
   }
 
   async #adopt(): Promise<void> {
+    const { removed, end } = this.#parts.store.watchRemovals();
+    try {
+      await this.#readBack(removed);
+    } finally {
+      end();
+    }
+  }
+
+  /** @param released what has been released since: a page that was read before shows it still */
+  async #readBack(released: ReadonlySet<string>): Promise<void> {
     const { reservations, store, origin, turns, now, log } = this.#parts;
     const stopping = this.#stopping.signal;
     let found = 0;
@@ -69,7 +79,7 @@ export class Adoption {
     for await (const object of reservations.list(hostPrefix(origin), undefined, signal)) {
       stopping.throwIfAborted();
       const { comment: identity, network_view: view, ipv4addr: address } = object;
-      if (turns.busy(identity) || store.get(identity) !== undefined) continue;
+      if (turns.busy(identity) || released.has(identity) || store.get(identity) !== undefined) continue;
       // Older than whatever this daemon will be asked: a GC that is under way may judge it.
       store.put({ ...newRow(identity, networkOf(identity), view, importedAt), state: 'held', address });
       found += 1;

@@ -19,6 +19,8 @@ export type Reason =
   | 'grid-fault'
   /** The grid does not take writes now: a Grid Master Candidate, or maintenance. */
   | 'read-only'
+  /** Not found, but only a host was asked that may lack what the Grid Master has. */
+  | 'unconfirmed'
   /** User name or password refused. */
   | 'credentials'
   /** The user may not do this. */

@@ -1,6 +1,13 @@
 /** Milliseconds that a host which failed is left alone when another one can be asked. */
 const rest = 15_000;
 
+/** Where it is remembered which host accepts writes, so that a restart in the middle of a fail-over does not forget it. */
+export interface WriterMemory {
+  /** The host, `''` for none, undefined if nothing is remembered. */
+  readonly remembered: string | undefined;
+  readonly remember: (host: string) => void;
+}
+
 /**
  * The grid's members in the operator's order: the first that is well is asked, and the first of all again as soon as
  * it has rested. A fail-over to a promoted Grid Master Candidate, and the way back, need nobody.
@@ -9,12 +16,36 @@ export class GridHosts {
   readonly #hosts: readonly string[];
   readonly #failedAt = new Map<string, number>();
   readonly #now: () => number;
+  readonly #remember: (host: string) => void;
+  #writer: string | undefined;
 
   /** @param now milliseconds, monotonic */
-  constructor(hosts: readonly string[], now: () => number = () => performance.now()) {
+  constructor(hosts: readonly string[], now: () => number = () => performance.now(), memory?: WriterMemory) {
     if (hosts.length === 0) throw new Error('at least one grid host is needed');
     this.#hosts = hosts;
     this.#now = now;
+    this.#remember = memory?.remember ?? (() => {});
+    const remembered = memory?.remembered;
+    if (remembered === '') return;
+    this.#writer = hosts.find((host) => host === remembered) ?? hosts[0];
+  }
+
+  /**
+   * The host that accepts writes: the one that accepted the last of ours, so that it has all of them; before any, the
+   * first of the operator's list. Undefined once that one has refused a write as read-only. A Grid Master Candidate, which
+   * serves reads, may lack what the master has just confirmed (WAPI section 10), so it cannot say that something is not there.
+   */
+  get writer(): string | undefined {
+    return this.#writer;
+  }
+
+  acceptedWrite(host: string): void {
+    this.#setWriter(host);
+  }
+
+  /** As read-only. */
+  refusedWrite(host: string): void {
+    if (host === this.#writer) this.#setWriter(undefined);
   }
 
   /** The host to ask next: the first that is well, else the one whose failure is longest ago. */
@@ -35,5 +66,11 @@ export class GridHosts {
 
   succeeded(host: string): void {
     this.#failedAt.delete(host);
+  }
+
+  #setWriter(host: string | undefined): void {
+    if (host === this.#writer) return;
+    this.#writer = host;
+    this.#remember(host ?? '');
   }
 }

@@ -15,14 +15,18 @@ export function beginsWith(prefix: string): string {
   return `^${prefix.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`;
 }
 
+type Searches = Pick<Session, 'search'>;
+
 export class Grid {
   readonly #session: Session;
+  readonly #confirmed: Searches;
   readonly #labels: Labels;
   readonly #onMade: (what: string, view: string) => void;
 
   /** @param onMade told of everything that is made to last, whoever comes and goes: views, networks, gateways */
   constructor(session: Session, labels: Labels, onMade: (what: string, view: string) => void = () => {}) {
     this.#session = session;
+    this.#confirmed = { search: (...search) => session.searchConfirmed(...search) };
     this.#labels = labels;
     this.#onMade = onMade;
   }
@@ -30,6 +34,14 @@ export class Grid {
   /** Fixed addresses by exact criteria; empty too when the view is not there (WAPI: 404 for an unknown view). */
   findFixedAddresses(query: Record<string, string>, signal: AbortSignal): Promise<objects.FixedAddress[]> {
     return this.#find('fixedaddress', objects.FixedAddress, query, objects.fixedAddressFields, signal);
+  }
+
+  /**
+   * As `findFixedAddresses`, but that there is none is believed only of a host that accepts writes.
+   * @throws GridError `unconfirmed`
+   */
+  findFixedAddressesConfirmed(query: Record<string, string>, signal: AbortSignal): Promise<objects.FixedAddress[]> {
+    return this.#find('fixedaddress', objects.FixedAddress, query, objects.fixedAddressFields, signal, this.#confirmed);
   }
 
   /** All fixed addresses that match, however many; page by page. */
@@ -187,9 +199,10 @@ export class Grid {
     query: Record<string, string>,
     fields: string,
     signal: AbortSignal,
+    session: Searches = this.#session,
   ) {
     const found = [];
-    for await (const object of this.#list(type, schema, query, fields, signal)) found.push(object);
+    for await (const object of this.#list(type, schema, query, fields, signal, session)) found.push(object);
     return found;
   }
 
@@ -199,11 +212,12 @@ export class Grid {
     query: Record<string, string>,
     fields: string,
     signal: AbortSignal,
+    session: Searches = this.#session,
   ) {
     let next: string | undefined;
     do {
       try {
-        const answer = await this.#session.search(type, query, fields, next, signal);
+        const answer = await session.search(type, query, fields, next, signal);
         const page = objects.parseAnswer(objects.page(schema), answer, `GET ${type}`);
         yield* page.result;
         next = page.next_page_id;

@@ -2,7 +2,7 @@
  * Gives addresses to attachments and takes them back. Three promises: no address is held by two live attachments; what
  * a caller was given stays reserved until it is released; what nobody holds goes back to the grid, now or later.
  */
-import { GridError } from './errors.ts';
+import { GridError, hasReason } from './errors.ts';
 import { Flights } from './flights.ts';
 import { checkHolding } from './holding-check.ts';
 import { type Attachment, networkOf } from './identity.ts';
@@ -169,7 +169,7 @@ export class Ipam {
   }
 
   async #give(identity: string, request: AddUnderWay, signal: AbortSignal): Promise<Given> {
-    const { store, networks, reservations, releases, namespaces } = this.#parts;
+    const { store, networks, releases, namespaces } = this.#parts;
     if (signal.aborted) throw new GridError('timeout', 'the caller left before its turn came');
     const before = store.get(identity);
     if (before?.state === 'held') {
@@ -189,7 +189,7 @@ export class Ipam {
     let maybeOnGrid = before !== undefined || store.fact('adopted') === undefined;
     try {
       const network = await networks.ensure(request.policy, signal);
-      const found = maybeOnGrid ? await reservations.find(identity, network.view, signal) : [];
+      const { found, sure } = maybeOnGrid ? await this.#look(row, network.view, signal) : { found: [], sure: true };
       // What an earlier delete may remove yet is neither given nor deleted again; upkeep looks at it when that is over.
       const doomed = releases.isDoomed(row) ? found.map((object) => object.ipv4addr) : [];
       const usable = found.find(
@@ -199,13 +199,13 @@ export class Ipam {
         await releases.clear(row, signal);
         store.put(row);
       }
-      maybeOnGrid = usable !== undefined || doomed.length > 0;
+      maybeOnGrid = usable !== undefined || doomed.length > 0 || !sure;
       const there = usable && asReservation(usable, network, found.length > 1);
       const { delayedBy } = request;
       const want = { row, network, request, doomed, there, former: former(before, network), delayedBy };
       const reservation = await takeAddress(this.#parts, want, signal);
       maybeOnGrid = true;
-      const suspectUntil = reservation.suspect ? releases.certainFrom() : row.suspectUntil;
+      const suspectUntil = reservation.suspect || !sure ? releases.certainFrom() : row.suspectUntil;
       const dueAt = row.doomedUntil ?? (suspectUntil === null ? null : releases.nextLook(suspectUntil));
       store.put({ ...row, state: 'held', address: reservation.address, suspectUntil, dueAt });
       if (dueAt !== null) this.#parts.onDue();
@@ -222,12 +222,36 @@ export class Ipam {
     }
   }
 
+  /**
+   * What an earlier ADD has left. Not sure if only a host was asked that may lack it: the create that follows goes to one
+   * that accepts writes, and later looks find what it has duplicated.
+   */
+  async #look(row: Row, view: string, signal: AbortSignal): Promise<{ found: FixedAddress[]; sure: boolean }> {
+    try {
+      return { found: await this.#parts.reservations.find(row.identity, view, signal), sure: true };
+    } catch (error) {
+      // What an earlier delete may hit yet must not be taken, and nobody can say what that is.
+      if (!hasReason(error, 'unconfirmed') || this.#parts.releases.isDoomed(row)) throw error;
+      return { found: [], sure: false };
+    }
+  }
+
   /** ADD for an attachment that holds an address: the same one, if the grid still has it. */
   async #giveAgain(before: Row, request: AddRequest, signal: AbortSignal): Promise<Given | undefined> {
     const { store, networks, reservations, releases, namespaces } = this.#parts;
     const { policy, requested, attachment } = request;
-    const inView = await reservations.find(before.identity, before.view, signal);
-    const became = inView.length > 0 ? undefined : await this.#trace(before, request, signal);
+    let inView: FixedAddress[];
+    let became: Exclude<Trace, { kind: 'altered' }> | undefined;
+    try {
+      inView = await reservations.find(before.identity, before.view, signal);
+      became = inView.length > 0 ? undefined : await this.#trace(before, request, signal);
+    } catch (error) {
+      if (!hasReason(error, 'unconfirmed')) throw error;
+      // A create tells what no look can: if it is there after all, the grid refuses it.
+      const given = await this.#restore(before, request, signal);
+      if (given === undefined) throw error;
+      return given;
+    }
     if (became?.kind === 'gone') return this.#restore(before, request, signal);
     const found = became?.found ?? inView;
     const row = became === undefined ? before : { ...before, view: became.view };
@@ -264,7 +288,6 @@ export class Ipam {
     { attachment, policy }: AddRequest,
     signal: AbortSignal,
   ): Promise<Exclude<Trace, { kind: 'altered' }>> {
-    if (address === null) return { kind: 'gone' };
     const lost = { mark: identity, view, address };
     const became = await trace(this.#parts.reservations, lost, signal);
     const who = `${attachment.containerId}/${attachment.ifName}`;

@@ -85,7 +85,7 @@ export class Logins {
         answer = await send({ authorization: header });
       }
       if (answer.status === 401 || (answer.status === 403 && !this.#credentials.hasWorked(password))) {
-        const error = refusal(host, answer.status);
+        const error = refusal(host, answer.status, this.#credentials.username);
         this.#credentials.refused(password, error);
         throw error;
       }
@@ -127,13 +127,14 @@ function isLetIn(answer: TransportAnswer): boolean {
   return answer.status < 500 && answer.status !== 403 && /^\s*["[{]/.test(answer.body);
 }
 
-function refusal(host: string, status: number): GridError {
+function refusal(host: string, status: number, username: string): GridError {
+  const user = JSON.stringify(username);
   if (status === 401) {
-    return new GridError('credentials', `the grid at ${host} refused the user name or password (401)`, {
+    return new GridError('credentials', `the grid at ${host} refused the user name or password of ${user} (401)`, {
       cure: 'check --wapi-username and the password; the daemon tries again by itself',
     });
   }
-  return new GridError('credentials', `the grid at ${host} refused this user (403)`, {
+  return new GridError('credentials', `the grid at ${host} refused the user ${user} (403)`, {
     cure: 'the user needs API access in the grid; after several wrong passwords the grid also blocks valid users for a while',
   });
 }

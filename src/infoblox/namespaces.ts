@@ -1,6 +1,8 @@
-/** Whether a container still lives, as far as its network namespace tells: the one witness that needs no runtime. */
+/** Looks at network namespaces of containers: the one witness of a container's end that needs no runtime. */
 import { lstatSync, readFileSync, readlinkSync, statfsSync, statSync } from 'node:fs';
+import { uptime } from 'node:os';
 import { dirname, normalize } from 'node:path';
+import { type Boot, fateOf, type PathState, type ProcessState, type Seen } from './liveness.ts';
 
 /** What is remembered of a namespace when its container is given an address. */
 export interface Witness {
@@ -11,64 +13,90 @@ export interface Witness {
    * was seen: only who sees that very place again can tell from an absent path that the namespace is gone.
    */
   readonly netnsId: string | null;
-  /** Changes with every boot of the host; no namespace survives one. */
+  /** For `/proc/PID/ns/net`: when the process started, in clock ticks since the boot. */
+  readonly processStart: number | null;
   readonly bootId: string;
+  /** Seconds since 1970. */
+  readonly bootedAt: number;
 }
 
 export interface Namespaces {
+  /** The boot under which it looks. */
+  boot(): Pick<Witness, 'bootId' | 'bootedAt'>;
   /** Never throws: what is unclear is not seen. */
   witness(path: string): Witness;
   /** True only if it is proven that the namespace is there no more. Never throws. */
   isGone(witness: { readonly [K in keyof Witness]: Witness[K] | null }): boolean;
 }
 
-type Look = { readonly kind: 'there'; readonly id: string } | { readonly kind: 'gone' | 'unknown' };
-
 /** Magic number of the file system that holds namespaces (linux/magic.h, NSFS_MAGIC). */
 const nsfs = 0x6e736673;
 const via = ' via ';
+/** Stands for a boot ID that could not be read. */
+const unknownBoot = 'unknown';
 
-export function hostNamespaces(): Namespaces {
-  const bootId = readBootId();
+/** @param bootId names this boot of the host; from the kernel but in tests */
+export function hostNamespaces(bootId: string = readBootId()): Namespaces {
+  const boot = () => ({ bootId, bootedAt: Math.round(Date.now() / 1000 - uptime()) });
   return {
+    boot,
     witness(path) {
-      const look = lookAt(path);
-      if (look.kind !== 'there') return { netns: path, netnsId: null, bootId: bootId ?? 'unknown' };
-      const place = leadsElsewhere(path) ? undefined : placeOf(path);
-      const netnsId = place === undefined ? look.id : look.id + via + place;
-      return { netns: path, netnsId, bootId: bootId ?? 'unknown' };
+      const at = lookAt(path);
+      if (at.kind !== 'namespace') return { netns: path, netnsId: null, processStart: null, ...boot() };
+      const place = placeOf(path);
+      const process = processAt(path);
+      const processStart = typeof process === 'object' ? process.start : null;
+      return { netns: path, netnsId: place === undefined ? at.id : at.id + via + place, processStart, ...boot() };
     },
-    isGone({ netns, netnsId, bootId: seenIn }) {
+    isGone({ netns, netnsId, processStart, ...recorded }) {
       if (netns === null || netnsId === null) return false;
-      if (bootId !== undefined && seenIn !== null && seenIn !== 'unknown' && seenIn !== bootId) return true;
-      const [id, place] = netnsId.split(via);
-      if (place === undefined || place !== placeOf(netns)) return false;
-      const look = lookAt(netns);
-      return look.kind === 'gone' || (look.kind === 'there' && look.id !== id);
+      const [id = '', place] = netnsId.split(via);
+      const seen = see(netns, bootOf(boot()));
+      return fateOf({ id, place, boot: bootOf(recorded), processStart: processStart ?? undefined }, seen) === 'gone';
     },
   };
 }
 
-/** An absent path, or a file that is no namespace any more, is `gone`, if this is still the place to look for it. */
-function lookAt(path: string): Look {
-  if (!path.startsWith('/')) return { kind: 'unknown' };
+function bootOf({ bootId, bootedAt }: { bootId: string | null; bootedAt: number | null }): Boot {
+  return { id: bootId === unknownBoot ? undefined : (bootId ?? undefined), at: bootedAt ?? undefined };
+}
+
+function see(path: string, boot: Boot): Seen {
+  const process = processAt(path);
+  return { at: lookAt(path), place: directoryOf(path), boot, ...(process === undefined ? {} : { process }) };
+}
+
+function lookAt(path: string): PathState {
+  if (!path.startsWith('/')) return { kind: 'unclear' };
   try {
     const id = identify(path);
-    return statfsSync(path).type === nsfs ? { kind: 'there', id } : { kind: 'gone' };
+    return statfsSync(path).type === nsfs ? { kind: 'namespace', id } : { kind: 'other' };
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : '';
-    return { kind: code === 'ENOENT' || code === 'ESRCH' ? 'gone' : 'unknown' };
+    return { kind: isAbsence(error) ? 'absent' : 'unclear' };
   }
 }
 
 /**
- * What has to be the same for the path to mean the same: the directory that holds it, which stays what it is when it
- * becomes a mount point of itself; for a process, the PID namespace whose numbers /proc shows.
- * @returns undefined if that cannot be seen
+ * The place through which a namespace is seen. None for a symbolic link, nor for what a process has open or mounted: that
+ * may go out of sight while the place stays.
  */
 function placeOf(path: string): string | undefined {
   try {
-    if (!/^\/proc\/\d+\//.test(normalize(path))) return identify(dirname(path));
+    if (processOf(path) === undefined && (isInProcess(path) || lstatSync(path).isSymbolicLink())) return undefined;
+    return directoryOf(path);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The directory that holds the path, which stays what it is when it becomes a mount point of itself; for a process, the
+ * PID namespace whose numbers /proc shows.
+ * @returns undefined if that cannot be seen
+ */
+function directoryOf(path: string): string | undefined {
+  try {
+    if (processOf(path) === undefined) return identify(dirname(path));
     // Another PID namespace's /proc says nothing about ours; and where processes are hidden, the first one is too.
     if (readlinkSync('/proc/self') !== String(process.pid)) return undefined;
     statSync('/proc/1');
@@ -78,14 +106,30 @@ function placeOf(path: string): string | undefined {
   }
 }
 
-/** True for a symbolic link: what lies behind it may go out of sight while the link's own place stays. */
-function leadsElsewhere(path: string): boolean {
-  if (/^\/proc\/\d+\//.test(normalize(path))) return false;
+/** The process whose namespace a path means: `/proc/PID/ns/net`, or that of one of its threads. */
+function processOf(path: string): string | undefined {
+  return /^\/proc\/(\d+)\/(?:task\/\d+\/)?ns\/net$/.exec(normalize(path))?.[1];
+}
+
+function isInProcess(path: string): boolean {
+  return /^\/proc\/\d+\//.test(normalize(path));
+}
+
+function processAt(path: string): ProcessState | undefined {
+  const pid = processOf(path);
+  if (pid === undefined) return undefined;
   try {
-    return lstatSync(path).isSymbolicLink();
-  } catch {
-    return true;
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    // proc(5): starttime is field 22; field 2, the command in parentheses, may hold spaces and parentheses.
+    const start = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
+    return Number.isSafeInteger(start) ? { start } : 'unclear';
+  } catch (error) {
+    return isAbsence(error) ? 'absent' : 'unclear';
   }
+}
+
+function isAbsence(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ESRCH');
 }
 
 function identify(path: string): string {
@@ -93,10 +137,10 @@ function identify(path: string): string {
   return `${dev}:${ino}`;
 }
 
-function readBootId(): string | undefined {
+function readBootId(): string {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   } catch {
-    return undefined;
+    return unknownBoot;
   }
 }

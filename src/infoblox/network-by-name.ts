@@ -12,8 +12,8 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { GridError, hasReason, mayExist } from './errors.ts';
-import type { Grid } from './grid.ts';
-import { networkComment, unsealedNetworkComment } from './identity.ts';
+import { beginsWith, type Grid } from './grid.ts';
+import { namedInComment, networkComment, shortNetworkName, unsealedNetworkComment } from './identity.ts';
 import { type Cidr, parseCidr } from './ipv4.ts';
 import { type Labels, networkNameLabel } from './labels.ts';
 import type { Network } from './objects.ts';
@@ -48,11 +48,12 @@ export async function findOrMakeNetwork(request: NamedNetworkRequest, signal: Ab
   let waitingSince = performance.now();
   let seen = '';
   for (;;) {
-    const { complete, beingSetUp } = await look(request, signal);
+    const { complete, beingSetUp } = await findNamedNetworks(request, signal);
+    const [found] = complete;
     const own = beingSetUp.find((network) => mine.has(network.network));
-    if (complete !== undefined) {
+    if (found !== undefined) {
       for (const network of beingSetUp) if (mine.has(network.network)) await yieldNetwork(request, network, signal);
-      return complete;
+      return found;
     }
     if (own !== undefined && beingSetUp.length === 1) {
       const sealed = await seal(request, own, signal);
@@ -85,34 +86,43 @@ export async function findOrMakeNetwork(request: NamedNetworkRequest, signal: Ab
 }
 
 /** Networks that carry the name, in our comment or in the label that administrators and the original driver use. */
+export interface NamedNetworks {
+  /** The lowest address first. */
+  readonly complete: readonly Network[];
+  /** Marked as such and nothing more; the lowest address first. */
+  readonly beingSetUp: readonly Network[];
+}
+
+/** Looks for them. What people have added to our comment does not matter: the search is by its beginning. */
 export async function findNamedNetworks(
-  grid: Grid,
-  labels: Labels,
-  name: string,
-  view: string,
+  { grid, labels, name, view }: Pick<NamedNetworkRequest, 'grid' | 'labels' | 'name' | 'view'>,
   signal: AbortSignal,
-): Promise<Network[]> {
-  const found = await grid.findNetworks({ comment: networkComment(name), network_view: view }, signal);
-  if (!labels.mayUse(networkNameLabel)) return found;
+): Promise<NamedNetworks> {
+  const unsealed = unsealedNetworkComment(name);
+  const query = { 'comment~': beginsWith(networkComment(name)), network_view: view };
+  const marked = (await grid.findNetworks(query, signal)).filter(
+    ({ comment }) => namedInComment(comment) === shortNetworkName(name),
+  );
+  // A network that is completed between the two searches shows up in both lists, never in none.
+  const labelled = await findLabelled(grid, labels, name, view, signal);
+  const complete = new Map(
+    [...marked, ...labelled].filter(({ comment }) => comment !== unsealed).map((network) => [network._ref, network]),
+  );
+  return {
+    complete: [...complete.values()].sort(byAddress),
+    beingSetUp: marked.filter(({ comment }) => comment === unsealed).sort(byAddress),
+  };
+}
+
+async function findLabelled(grid: Grid, labels: Labels, name: string, view: string, signal: AbortSignal) {
+  if (!labels.mayUse(networkNameLabel)) return [];
   try {
-    const labelled = await grid.findNetworks({ [`*${networkNameLabel}`]: name, network_view: view }, signal);
-    const known = new Set(found.map((network) => network._ref));
-    return [...found, ...labelled.filter((network) => !known.has(network._ref))];
+    return await grid.findNetworks({ [`*${networkNameLabel}`]: name, network_view: view }, signal);
   } catch (error) {
     if (!hasReason(error, 'unknown-attribute')) throw error;
     labels.refuse(networkNameLabel);
-    return found;
+    return [];
   }
-}
-
-async function look(request: NamedNetworkRequest, signal: AbortSignal) {
-  const { grid, labels, name, view } = request;
-  const unsealed = unsealedNetworkComment(name);
-  // In this order a network that is completed in between shows up in both lists, never in none.
-  const beingSetUp = await grid.findNetworks({ comment: unsealed, network_view: view }, signal);
-  const named = await findNamedNetworks(grid, labels, name, view, signal);
-  const complete = named.filter((network) => network.comment !== unsealed).sort(byAddress)[0];
-  return { complete, beingSetUp: beingSetUp.sort(byAddress) };
 }
 
 /** As `create`; a container that others fill for this moment, with networks of this name, is not exhausted. */
@@ -121,8 +131,8 @@ async function createUnlessFull(request: NamedNetworkRequest, mine: Set<string>,
     return await create(request, mine, signal);
   } catch (error) {
     if (!hasReason(error, 'no-free-network')) throw error;
-    const { complete, beingSetUp } = await look(request, signal);
-    if (complete === undefined && beingSetUp.length === 0) throw error;
+    const { complete, beingSetUp } = await findNamedNetworks(request, signal);
+    if (complete.length === 0 && beingSetUp.length === 0) throw error;
     return true;
   }
 }

@@ -127,9 +127,9 @@ export class Networks {
 
   /** Two networks of one name and different subnets are a mistake in one of the configurations. */
   async #refuseOtherNetworkOfName(name: string, view: string, cidr: Cidr, signal: AbortSignal): Promise<void> {
-    const named = await findNamedNetworks(this.#grid, this.#labels, name, view, signal);
-    const other = named.find((network) => network.network !== cidr.text);
-    if (other === undefined || named.some((network) => network.network === cidr.text)) return;
+    const { complete } = await findNamedNetworks({ grid: this.#grid, labels: this.#labels, name, view }, signal);
+    const [other] = complete;
+    if (other === undefined || complete.some((network) => network.network === cidr.text)) return;
     throw new GridError('network-conflict', `network ${name} is ${other.network} in view ${view}, not ${cidr.text}`, {
       cure: 'give the configuration another name, or the subnet that the grid has for this one',
     });

@@ -56,6 +56,8 @@ export class Reaper {
   /** One look at all attachments whose namespace was seen; releases those that have been gone for the grace period. */
   async look(): Promise<void> {
     const { store, ipam, namespaces, grace, now, log } = this.#parts;
+    const { bootId, bootedAt } = namespaces.boot();
+    store.dateBoot(bootId, bootedAt);
     const gone: Row[] = [];
     for (const [index, row] of store.withNamespace().entries()) {
       if (namespaces.isGone(row)) gone.push(row);

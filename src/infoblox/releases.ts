@@ -39,7 +39,8 @@ export interface Release {
   readonly unrecorded?: GridError;
 }
 
-interface Cleared {
+/** What was removed for a row. */
+export interface Cleared {
   /** Addresses. */
   readonly removed: readonly string[];
   readonly doomed: boolean;
@@ -141,11 +142,12 @@ export class Releases {
    * @returns what was removed, whether some are left that an earlier delete may remove yet, and whether `keep` is there
    */
   async clear(row: Row, signal: AbortSignal, keep?: string): Promise<Cleared> {
-    const { reservations } = this.#parts;
+    const { reservations, store } = this.#parts;
     const inView = await reservations.find(row.identity, row.view, signal);
-    // Where it should be and is not, somebody was at work.
+    // Where it should be and is not, somebody was at work. A state that is not whole does not know where it should be.
+    const mayBeElsewhere = row.address !== null || store.fact('adopted') === undefined;
     const became =
-      inView.length === 0 && row.address !== null
+      inView.length === 0 && mayBeElsewhere
         ? await trace(reservations, { mark: row.identity, view: row.view, address: row.address }, signal)
         : undefined;
     if (became?.kind === 'altered') return { removed: [], doomed: false, kept: false, altered: became.object };

@@ -69,9 +69,10 @@ export class Reservations {
    * What the grid holds for this identity; more than one only after an answer was lost. Only reservations with this
    * comment and nothing more: what somebody has altered is left out.
    * @param view undefined: in all views
+   * @throws GridError `unconfirmed` if only a host was asked that may lack what the Grid Master has
    */
   async find(identity: string, view: string | undefined, signal: AbortSignal): Promise<FixedAddress[]> {
-    const found = await this.#grid.findFixedAddresses({ comment: identity, ...scope(view) }, signal);
+    const found = await this.#grid.findFixedAddressesConfirmed({ comment: identity, ...scope(view) }, signal);
     return found.filter((object) => object.comment === identity && this.#asMade(object, isReservation(object)));
   }
 

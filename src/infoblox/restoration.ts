@@ -14,14 +14,27 @@ export interface RestorationParts {
   readonly log: { warn(message: string, details?: Record<string, unknown>): void };
 }
 
+/** As `reserveAgain`, for an attachment that lives on the address: the log says so. */
+export async function restore(
+  parts: RestorationParts,
+  row: Row,
+  address: string,
+  signal: AbortSignal,
+): Promise<GridError | undefined> {
+  const refusal = await reserveAgain(parts, row, address, signal);
+  if (refusal !== undefined) return refusal;
+  parts.log.warn(`the grid had lost the reservation of ${address}: it is reserved again`, { for: row.identity });
+  return undefined;
+}
+
 /**
- * To be called with the attachment's turn, after a look has shown that the grid has nothing of it. The row stays held, and
- * suspect, to be looked at later for what a lost answer may have left.
+ * To be called with the attachment's turn, after a look that has found nothing of it on the grid. The row stays what it is,
+ * and suspect, to be looked at later for what a lost answer may have left.
  * @returns why the grid does not take it again; undefined if it is reserved
  * @throws GridError if it has to be tried again
  */
-export async function restore(
-  { reservations, releases, store, labels, log }: RestorationParts,
+export async function reserveAgain(
+  { reservations, releases, store, labels }: Omit<RestorationParts, 'log'>,
   row: Row,
   address: string,
   signal: AbortSignal,
@@ -43,6 +56,5 @@ export async function restore(
   }
   // A late create of an earlier ADD, which the next look removes.
   if (made.address !== address) throw new GridError('busy', `${made.address} is in the place of ${address}`);
-  log.warn(`the grid had lost the reservation of ${address}: it is reserved again`, { for: identity });
   return undefined;
 }

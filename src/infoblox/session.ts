@@ -45,6 +45,8 @@ interface Request {
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly body?: Fields;
+  /** That the object is not there is believed only of a host that accepts writes. */
+  readonly confirmed?: true;
 }
 
 export class Session {
@@ -70,9 +72,22 @@ export class Session {
     page: string | undefined,
     signal: AbortSignal,
   ): Promise<unknown> {
-    const paging = { _paging: '1', _return_as_object: '1', _max_results: '1000' };
-    const search = { ...query, _return_fields: fields, ...paging, ...(page === undefined ? {} : { _page_id: page }) };
-    return this.#request({ method: 'GET', path: type, query: search }, signal);
+    return this.#request(searchRequest(type, query, fields, page), signal);
+  }
+
+  /**
+   * As `search`, but that nothing is there is believed only of the host that accepts writes, which is asked if another one
+   * says so.
+   * @throws GridError `unconfirmed` if it cannot be asked
+   */
+  searchConfirmed(
+    type: string,
+    query: Readonly<Record<string, string>>,
+    fields: string,
+    page: string | undefined,
+    signal: AbortSignal,
+  ): Promise<unknown> {
+    return this.#request({ ...searchRequest(type, query, fields, page), confirmed: true }, signal);
   }
 
   /** Creates an object and returns the fields asked for. Never repeated after it may have reached the grid. */
@@ -82,12 +97,12 @@ export class Session {
 
   /** Changes the given fields of an object. */
   update(ref: string, body: Fields, signal: AbortSignal): Promise<unknown> {
-    return this.#request({ method: 'PUT', path: ref, body }, signal);
+    return this.#request({ method: 'PUT', path: ref, body, confirmed: true }, signal);
   }
 
   /** Deletes an object. */
   remove(ref: string, signal: AbortSignal): Promise<unknown> {
-    return this.#request({ method: 'DELETE', path: ref }, signal);
+    return this.#request({ method: 'DELETE', path: ref, confirmed: true }, signal);
   }
 
   /** Calls a function of an object that only looks, such as `next_available_network`. */
@@ -112,16 +127,23 @@ export class Session {
       try {
         const value = await this.#ask(host, request, signal);
         hosts.succeeded(host);
+        if (writes(request)) hosts.acceptedWrite(host);
         this.#ended(undefined, request);
         this.#served(host);
-        return value;
+        if (!request.confirmed || host === hosts.writer || !foundNothing(value)) return value;
+        // Not awaited here: its failure is not this host's.
+        return this.#confirm(request, host, signal);
       } catch (error) {
         if (!(error instanceof GridError)) throw error;
+        if (hasReason(error, 'read-only')) hosts.refusedWrite(host);
+        if (hasReason(error, 'missing') && request.confirmed && host !== hosts.writer) {
+          return this.#confirm(request, host, signal);
+        }
         // A caller who leaves early proves nothing about the grid.
         if (!signal.aborted || performance.now() - began > telling) {
           if (isGridAway(error)) hosts.failed(host);
           // One host is not the grid, as long as another may serve.
-          if (!isGridAway(error) || !hosts.hasAnother(host)) this.#ended(error, request);
+          if (!isGridAway(error) || !this.#hasAnother(error, host)) this.#ended(error, request);
         }
         const pause = this.#pauseAfter(error, attempt, host, request.method === 'GET' || error.outcome === 'none');
         if (pause === undefined || signal.aborted) throw error;
@@ -132,15 +154,49 @@ export class Session {
     }
   }
 
+  /** Asks the host that accepts writes for what another one has not found. */
+  async #confirm(request: Request, host: string, signal: AbortSignal): Promise<unknown> {
+    const { hosts } = this.#options;
+    const { writer } = hosts;
+    let cause: unknown;
+    if (writer !== undefined) {
+      try {
+        const value = await this.#ask(writer, request, signal);
+        hosts.succeeded(writer);
+        return value;
+      } catch (error) {
+        if (isGridAway(error) && !signal.aborted) hosts.failed(writer);
+        if (hasReason(error, 'read-only')) hosts.refusedWrite(writer);
+        // Nothing to confirm: it is not there, or a write may have been carried out.
+        if (hasReason(error, 'missing') || (error instanceof GridError && error.outcome !== 'none')) throw error;
+        cause = error;
+      }
+    }
+    const other = writer === undefined ? 'no host is known to' : `${writer}, which does, cannot be asked`;
+    throw new GridError(
+      'unconfirmed',
+      `${describe(request)}: not found at ${host}, which is not known to accept writes and may lack the latest; ${other}`,
+      { cause, cure: 'it is tried again; see why the Grid Master does not answer, and name it first in --grid-host' },
+    );
+  }
+
   /** Milliseconds until the request may be tried again, or undefined if it may not. */
   #pauseAfter(error: GridError, attempt: number, host: string, safe: boolean): number | undefined {
     const pause = pauses[attempt];
     if (!safe || !isGridAway(error) || pause === undefined) return undefined;
-    if (this.#options.hosts.hasAnother(host)) return 0;
+    if (this.#hasAnother(error, host)) return 0;
     if (hasReason(error, 'read-only', 'untrusted')) return undefined;
     // A grid that has been away for a while gets one try a request: callers need their answer, not hope.
     if (performance.now() - (this.#troubleSince ?? 0) > patience) return undefined;
     return pause * (0.75 + Math.random() / 2);
+  }
+
+  /** True when another host may do what this one could not. */
+  #hasAnother(error: GridError, host: string): boolean {
+    const { hosts } = this.#options;
+    if (hosts.hasAnother(host)) return true;
+    // The one that accepts writes has failed a moment ago, but no other can do this.
+    return hasReason(error, 'read-only') && hosts.writer !== undefined && hosts.writer !== host;
   }
 
   #served(host: string): void {
@@ -190,6 +246,21 @@ export class Session {
       signal: AbortSignal.any([signal, AbortSignal.timeout(requestTimeout)]),
     });
   }
+}
+
+function searchRequest(
+  type: string,
+  query: Readonly<Record<string, string>>,
+  fields: string,
+  page: string | undefined,
+): Request {
+  const paging = { _paging: '1', _return_as_object: '1', _max_results: '1000' };
+  const search = { ...query, _return_fields: fields, ...paging, ...(page === undefined ? {} : { _page_id: page }) };
+  return { method: 'GET', path: type, query: search };
+}
+
+function foundNothing(value: unknown): boolean {
+  return value instanceof Object && 'result' in value && Array.isArray(value.result) && value.result.length === 0;
 }
 
 /** Functions that we call only look. */

@@ -42,6 +42,8 @@ const migrations = [
   "CREATE INDEX attachment_address ON attachment (view, address) WHERE state = 'held';",
   `DROP INDEX attachment_due;
    CREATE INDEX attachment_due ON attachment (state, dueAt) WHERE dueAt IS NOT NULL;`,
+  `ALTER TABLE attachment ADD COLUMN processStart INTEGER;
+   ALTER TABLE attachment ADD COLUMN bootedAt INTEGER;`,
 ];
 
 /** A file that could not be used: where it is now, and why. */

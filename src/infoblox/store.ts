@@ -22,7 +22,11 @@ const Row = v.object({
   netns: v.nullable(v.string()),
   /** Device and inode of the namespace and of where it was seen, if the daemon could see it: see namespaces.ts. */
   netnsId: v.nullable(v.string()),
+  /** Start of the process whose namespace it is, clock ticks since the boot. */
+  processStart: v.nullable(v.number()),
   bootId: v.nullable(v.string()),
+  /** Seconds since 1970; the boot ID alone proves no reboot: see liveness.ts. */
+  bootedAt: v.nullable(v.number()),
   /** Milliseconds since 1970. */
   createdAt: v.number(),
   /** Failed attempts to give it back. */
@@ -68,7 +72,9 @@ export function newRow(identity: string, network: string, view: string, now: num
     address: null,
     netns: null,
     netnsId: null,
+    processStart: null,
     bootId: null,
+    bootedAt: null,
     createdAt: now,
     attempts: 0,
     dueAt: null,
@@ -82,6 +88,7 @@ export class Store {
   readonly #statements = new Map<string, StatementSync>();
   /** Rows that could not be removed, though what they stand for is gone. */
   readonly #left = new Set<string>();
+  readonly #watchers = new Set<Set<string>>();
   #failure: { readonly error: GridError; readonly at: number } | undefined;
 
   private constructor(database: DatabaseSync) {
@@ -130,9 +137,17 @@ export class Store {
 
   /** Removes a row. What cannot be removed now holds nothing any more, and is removed when the state can be written. */
   remove(identity: string): void {
+    for (const removed of this.#watchers) removed.add(identity);
     this.#left.add(identity);
     this.#run('DELETE FROM attachment WHERE identity = ?', (statement) => statement.run(identity));
     this.#left.delete(identity);
+  }
+
+  /** Collects the identities of rows that are removed from now on until `end`: for who reads what was true before that. */
+  watchRemovals(): { readonly removed: ReadonlySet<string>; readonly end: () => void } {
+    const removed = new Set<string>();
+    this.#watchers.add(removed);
+    return { removed, end: () => this.#watchers.delete(removed) };
   }
 
   /** Which other attachment holds an address of a view, as far as this host knows. */
@@ -200,6 +215,12 @@ export class Store {
   /** Held rows whose network namespace was seen. */
   withNamespace(): Row[] {
     return this.#rows("SELECT * FROM attachment WHERE state = 'held' AND netnsId IS NOT NULL");
+  }
+
+  /** Completes rows of this boot that an earlier release has written, with the time of the boot. */
+  dateBoot(bootId: string, bootedAt: number): void {
+    const sql = 'UPDATE attachment SET bootedAt = ? WHERE bootId = ? AND bootedAt IS NULL';
+    this.#run(sql, (statement) => statement.run(bootedAt, bootId));
   }
 
   count(state: Row['state']): number {

@@ -9,7 +9,8 @@ export interface Lost {
   /** Its comment. */
   readonly mark: string;
   readonly view: string;
-  readonly address: string;
+  /** Null if it is not known, as after the state was lost. */
+  readonly address: string | null;
 }
 
 export type Trace =
@@ -25,6 +26,7 @@ export async function trace(reservations: Reservations, lost: Lost, signal: Abor
   const found = await reservations.find(lost.mark, undefined, signal);
   const [first] = found;
   if (first !== undefined) return { kind: 'moved', view: first.network_view, found };
+  if (lost.address === null) return { kind: 'gone' };
   const outcome = judge(lost, await reservations.at(lost.address, undefined, signal));
   if (outcome.kind === 'altered') reservations.reportAltered(outcome.object);
   return outcome;
@@ -54,7 +56,7 @@ export function describeAltered(object: FixedAddress): string {
 export function movedError(who: string, lost: Lost, view: string): GridError {
   return new GridError(
     'network-conflict',
-    `${who} holds ${lost.address} in network view ${view}, not ${lost.view}: the view has been renamed`,
+    `${who} holds ${lost.address ?? 'its address'} in network view ${view}, not ${lost.view}: the view has been renamed`,
     { cure: `set network-view to ${view}, or rename the view back to ${lost.view}` },
   );
 }

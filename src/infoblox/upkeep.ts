@@ -3,8 +3,9 @@
  * undone. Two at a time, so that a backlog never becomes a burst.
  */
 import { Adoption, type AdoptionParts } from './adoption.ts';
-import { isGridAway, isRefused } from './errors.ts';
-import { type RestorationParts, restore } from './restoration.ts';
+import { hasReason, isGridAway, isRefused } from './errors.ts';
+import type { Cleared, Release } from './releases.ts';
+import { type RestorationParts, reserveAgain, restore } from './restoration.ts';
 import type { Row } from './store.ts';
 
 const workers = 2;
@@ -170,7 +171,7 @@ export class Upkeep {
       try {
         const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(attemptTimeout)]);
         if (row.state === 'owed') {
-          const { owed, addresses } = await this.#parts.releases.settle(row, signal);
+          const { owed, addresses } = await this.#settle(row, signal);
           const about = { attachment: identity };
           if (addresses.length > 0 && !owed) this.#parts.log.info('owed release settled', { ...about, addresses });
           else if (store.get(identity) === undefined) {
@@ -185,9 +186,35 @@ export class Upkeep {
     });
   }
 
+  /**
+   * Where no host is known to accept writes, a look that finds nothing does not end a release. So what is to be released is
+   * reserved again first: a host that accepts that is the one to ask from now on.
+   */
+  async #settle(row: Row, signal: AbortSignal): Promise<Release> {
+    const { store, releases } = this.#parts;
+    const { identity, view, address } = row;
+    try {
+      return await releases.settle(row, signal);
+    } catch (error) {
+      if (!hasReason(error, 'unconfirmed') || address === null || releases.isDoomed(row)) throw error;
+      if (store.holder(view, address, identity) !== undefined) throw error;
+      if ((await reserveAgain(this.#parts, row, address, signal)) !== undefined) throw error;
+      return releases.settle(store.get(identity) ?? row, signal);
+    }
+  }
+
   async #lookAgain(row: Row, signal: AbortSignal): Promise<void> {
     const { store, releases, log } = this.#parts;
-    const { removed, doomed, kept, altered } = await releases.clear(row, signal, row.address ?? undefined);
+    let cleared: Cleared;
+    try {
+      cleared = await releases.clear(row, signal, row.address ?? undefined);
+    } catch (error) {
+      if (!hasReason(error, 'unconfirmed') || row.address === null) throw error;
+      // A create tells what no look can: if it is there after all, the grid refuses it.
+      if ((await restore(this.#parts, row, row.address, signal)) !== undefined) throw error;
+      return;
+    }
+    const { removed, doomed, kept, altered } = cleared;
     if (removed.length > 0) log.info('surplus removed', { attachment: row.identity, addresses: removed });
     if (doomed) return store.put({ ...row, attempts: 0, dueAt: row.doomedUntil });
     if (!kept && altered === undefined && row.address !== null) {

@@ -16,9 +16,10 @@ One executable, two roles, by the name it is called with:
   infoblox-cni-daemon   the host service that allocates from the Infoblox grid. Try infoblox-cni-daemon --help.
 
   --version, --help     print this and leave
+  --licenses            print the licences of the software that it contains
 `;
 
 /** For flags of the daemon given to another name. */
-export const noFlagsText = `By this name it is the plugin, which takes no flags but --version and --help.
+export const noFlagsText = `By this name it is the plugin, which takes no flags but --version, --help and --licenses.
 The daemon's role is taken by the name infoblox-cni-daemon: call it by a link of that name to this file.
 `;

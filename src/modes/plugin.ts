@@ -2,13 +2,23 @@
  * The plugin's role: environment and stdin in, the daemon asked, one JSON document or nothing out (SPEC section 2).
  * Loaded for every container operation, so it loads sockets and hashes only where it needs them.
  */
-import { statSync, writeSync } from 'node:fs';
+import { existsSync, statSync, writeSync } from 'node:fs';
 import { peekVersion, readNetworkConfig } from '../cni/call.ts';
 import { type CallEnvironment, type Command, readEnvironment } from '../cni/environment.ts';
 import { CniCode, CniError, formatError } from '../cni/errors.ts';
 import { answerVersion, requireVersion, versionAnswer } from '../cni/versions.ts';
 import { version } from './build-info.ts';
-import { type Call, defaultSocketDir, limits, protocolVersion, socketFile } from './protocol.ts';
+import { mustBeRoot, rootHint } from './permission.ts';
+import {
+  type Call,
+  defaultSocketDir,
+  largestConfig,
+  largestGcConfig,
+  limits,
+  newCallId,
+  protocolVersion,
+  socketFile,
+} from './protocol.ts';
 import { refuseForeignSocket } from './socket-trust.ts';
 import { readStdin } from './stdin.ts';
 
@@ -29,11 +39,11 @@ export async function runPlugin(env: Environment): Promise<number> {
     const environment = readEnvironment(env);
     const { command } = environment;
     if (command === 'VERSION') {
-      stdin = await readStdin(versionStdinLimit).catch(() => stdin);
+      stdin = await readStdin(versionStdinLimit, largestConfig).catch(() => stdin);
       print(versionAnswer(peekVersion(stdin)));
       return 0;
     }
-    stdin = await readStdin(stdinLimit);
+    stdin = await readStdin(stdinLimit, command === 'GC' ? largestGcConfig : largestConfig);
     await serve(command, environment, stdin, env);
     return 0;
   } catch (error) {
@@ -64,11 +74,13 @@ async function serve(
   requireVersion(cniVersion, command);
   refuseOwnNamespace(environment, env);
   const { socketDir, driverName } = readIpam(config);
-  refuseForeignSocket(socketFile(socketDir, driverName));
-  const call: Call = { protocol: protocolVersion, release: version, containerId, ifName, netns, args, config };
+  const file = socketFile(socketDir, driverName);
+  refuseForeignSocket(file);
+  const callId = newCallId();
+  const call: Call = { protocol: protocolVersion, release: version, callId, containerId, ifName, netns, args, config };
   const { callDaemon, NoAnswer } = await import('./call-daemon.ts');
   try {
-    await callDaemon(socketFile(socketDir, driverName), command, call, limits[command], (result) => {
+    await callDaemon({ file, method: command, call, limit: limits[command] }, (result) => {
       if (result !== undefined && result !== null) print(result);
     });
   } catch (error) {
@@ -88,6 +100,7 @@ function isOurs({ code }: CniError): boolean {
 
 async function leaveNote(socketDir: string, driverName: string, network: string, call: Call, reason: CniError) {
   const { leaveReleaseNote } = await import('./release-note.ts');
+  const isNew = !existsSync(socketDir);
   try {
     leaveReleaseNote(socketDir, driverName, network, call);
   } catch (error) {
@@ -98,7 +111,10 @@ async function leaveNote(socketDir: string, driverName: string, network: string,
       reason.details,
     );
   }
-  complain(`${reason.message}; the release is noted and will be made up for by the daemon`);
+  const fate = isNew
+    ? `release recorded, but ${socketDir} did not exist: no daemon reads it there unless that is its --socket-dir`
+    : 'release recorded; the daemon will retry it';
+  complain(`${reason.message}; ${fate}`);
 }
 
 /** Where the daemon listens. All else under `ipam` is judged by the daemon. */
@@ -151,6 +167,8 @@ function refuseOwnNamespace({ command, netns }: CallEnvironment, env: Environmen
 
 function asCniError(error: unknown): CniError {
   if (error instanceof CniError) return error;
+  const refusal = error instanceof Error && 'code' in error ? mustBeRoot(error.code) : undefined;
+  if (refusal !== undefined) return new CniError(CniCode.tryAgain, refusal, rootHint);
   const text = error instanceof Error ? error.message : String(error);
   return new CniError(CniCode.unexpected, `unexpected failure of the plugin: ${text}`);
 }

@@ -1,6 +1,6 @@
 /**
- * What plugin and daemon say to each other: newline-delimited JSON-RPC 2.0 on a unix socket, one request a connection,
- * one answer, and one notification that the answer has been passed on.
+ * What plugin and daemon say to each other: newline-delimited JSON-RPC 2.0 on a unix socket. One request a connection; the
+ * daemon accepts it at once, answers it later, and is told that the answer has been passed on.
  * Loaded by the plugin process: no imports.
  */
 
@@ -9,22 +9,38 @@ export const protocolVersion = 1;
 
 export const defaultSocketDir = '/run/cni';
 
-/** Bytes of a request, and of what the plugin takes on stdin. */
-export const largestConfig = 1024 * 1024;
+const mebibyte = 1024 * 1024;
+
+/** Bytes of a network configuration on stdin. */
+export const largestConfig = mebibyte;
+/** The same for GC: about 170,000 attachments, since libcni names each of them under two keys. */
+export const largestGcConfig = 16 * mebibyte;
 /** Bytes of a frame: the configuration, escaped, and the environment. */
 export const largestFrame = 2 * largestConfig + 64 * 1024;
+/** The same for GC, whose list holds nothing that grows when it is written anew. */
+export const largestGcFrame = largestGcConfig + 64 * 1024;
 
 /**
- * Milliseconds after which the plugin ends a call by itself, whatever the daemon does. `connect` is part of each. The
- * longest that the daemon may be told to take for an ADD stays below its limit.
+ * Milliseconds after which the plugin ends a call by itself, whatever the daemon does. The longest that the daemon may be
+ * told to take for an ADD stays below its limit.
  */
-export const limits = { connect: 900, ADD: 65_000, DEL: 4_500, CHECK: 15_000, GC: 60_000, STATUS: 5_000 };
+export const limits = { ADD: 65_000, DEL: 4_500, CHECK: 15_000, GC: 60_000, STATUS: 5_000 };
+
+/** Milliseconds for a daemon to accept a call: one that works does so at once, however slow the grid is. */
+export const acceptLimit = 3_000;
+/** Milliseconds that a plugin waits for the answer beyond the time that the daemon has said it will take at most. */
+export const answerGrace = 5_000;
 
 /** A JSON-RPC request; its method is the CNI command. */
 export interface Call {
   readonly protocol: number;
   /** Release of the plugin, for messages. */
   readonly release: string;
+  /**
+   * Hexadecimal digits that no other call has. A plugin that sends them understands `accepted`; one of an earlier release
+   * sends none.
+   */
+  readonly callId?: string | undefined;
   readonly containerId: string;
   readonly ifName: string;
   readonly netns: string;
@@ -41,6 +57,12 @@ export interface RpcError {
   readonly data?: { readonly details?: string };
 }
 
+/** Unique enough: V8 seeds this from the system's entropy, and loading node:crypto would cost a start of the plugin more. */
+export function newCallId(): string {
+  const half = () => Math.random().toString(16).slice(2);
+  return half() + half();
+}
+
 export function socketFile(socketDir: string, driverName: string): string {
   return `${socketDir}/${driverName}.sock`;
 }
@@ -52,7 +74,22 @@ export function owedDir(socketDir: string, driverName: string): string {
 
 /** One request, ready to send. */
 export function requestFrame(method: string, params: Call): string {
-  return `${JSON.stringify({ jsonrpc: '2.0', id: 1, method, params })}\n`;
+  return `${requestStart(method)}${JSON.stringify(params)}}\n`;
+}
+
+/** How every request of a GC begins: known before it is whole, so that only a GC may send a large one. */
+export const gcRequestStart = requestStart('GC');
+
+function requestStart(method: string): string {
+  return `{"jsonrpc":"2.0","id":1,"method":${JSON.stringify(method)},"params":`;
+}
+
+/**
+ * The daemon has read the request and works on it.
+ * @param milliseconds that it will take at most
+ */
+export function acceptedFrame(milliseconds: number): string {
+  return `${JSON.stringify({ jsonrpc: '2.0', method: 'accepted', params: { milliseconds } })}\n`;
 }
 
 /** One answer, ready to send. */

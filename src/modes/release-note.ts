@@ -2,10 +2,11 @@
  * A DEL that no daemon took is left as a note beside the socket, so that it is not lost: the daemon settles and removes
  * it. Written by the plugin process; read in daemon/release-notes.ts.
  */
-import { createHash, randomBytes } from 'node:crypto';
-import { closeSync, constants, fsyncSync, openSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { makeDirectory } from '../infoblox/directory.ts';
+import { writeDurably } from '../infoblox/durable-file.ts';
 import { type Call, owedDir, requestFrame } from './protocol.ts';
 
 /** A note's name: one attachment has one note, and an ADD finds it without reading others. */
@@ -29,31 +30,5 @@ export function leaveReleaseNote(socketDir: string, driverName: string, network:
   statSync(dirname(socketDir));
   makeDirectory(socketDir, 0o755);
   makeDirectory(directory, 0o700);
-  const name = noteName(network, call.containerId, call.ifName);
-  const draft = `${directory}/.${name}.${randomBytes(8).toString('hex')}`;
-  const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
-  const file = openSync(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
-  try {
-    writeWhole(file, requestFrame('DEL', call));
-    renameSync(draft, `${directory}/${name}`);
-  } catch (error) {
-    rmSync(draft, { force: true });
-    throw error;
-  }
-  const parent = openSync(directory, 'r');
-  try {
-    fsyncSync(parent);
-  } finally {
-    closeSync(parent);
-  }
-}
-
-/** A file system that is almost full takes a part of it first, and refuses the rest. */
-function writeWhole(file: number, text: string): void {
-  try {
-    writeFileSync(file, text);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
+  writeDurably(directory, noteName(network, call.containerId, call.ifName), requestFrame('DEL', call));
 }

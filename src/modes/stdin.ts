@@ -2,23 +2,23 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { CniCode, CniError } from '../cni/errors.ts';
 import { milliseconds } from './clock.ts';
-import { largestConfig } from './protocol.ts';
 
 const pollPause = 2;
 
 /**
  * @param limit milliseconds
- * @throws CniError 5 when it does not end in time or holds more than 1 MiB
+ * @param largest bytes
+ * @throws CniError 5 when it does not end in time or holds more
  */
-export async function readStdin(limit: number): Promise<Buffer> {
-  return fstatSync(0).isSocket() ? readSocket(limit) : readFile(limit);
+export async function readStdin(limit: number, largest: number): Promise<Buffer> {
+  return fstatSync(0).isSocket() ? readSocket(limit, largest) : readFile(limit, largest);
 }
 
 /**
  * Opened anew as non-blocking, so that a caller who never closes it cannot keep us: a blocking read would keep even
  * process.exit waiting.
  */
-async function readFile(limit: number): Promise<Buffer> {
+async function readFile(limit: number, largest: number): Promise<Buffer> {
   const fd = openSync('/proc/self/fd/0', constants.O_RDONLY | constants.O_NONBLOCK);
   const end = milliseconds() + limit;
   const chunks: Buffer[] = [];
@@ -34,7 +34,7 @@ async function readFile(limit: number): Promise<Buffer> {
         continue;
       }
       size += length;
-      if (size > largestConfig) throw tooLarge();
+      if (size > largest) throw tooLarge(largest);
       chunks.push(chunk.subarray(0, length));
     }
   } finally {
@@ -51,7 +51,7 @@ function readAvailable(fd: number, chunk: Buffer): number | undefined {
   }
 }
 
-async function readSocket(limit: number): Promise<Buffer> {
+async function readSocket(limit: number, largest: number): Promise<Buffer> {
   const { Socket } = await import('node:net');
   const socket = new Socket({ fd: 0, readable: true, writable: false });
   const chunks: Buffer[] = [];
@@ -60,7 +60,7 @@ async function readSocket(limit: number): Promise<Buffer> {
     const timer = setTimeout(() => socket.destroy(late(limit)), limit);
     socket.on('data', (chunk) => {
       size += chunk.length;
-      if (size > largestConfig) socket.destroy(tooLarge());
+      if (size > largest) socket.destroy(tooLarge(largest));
       chunks.push(chunk);
     });
     socket.on('end', () => resolve(Buffer.concat(chunks)));
@@ -77,10 +77,10 @@ function late(limit: number): CniError {
   );
 }
 
-function tooLarge(): CniError {
+function tooLarge(largest: number): CniError {
   return new CniError(
     CniCode.io,
-    `the network configuration on stdin is larger than ${largestConfig / 1024 / 1024} MiB`,
+    `the network configuration on stdin is larger than ${largest / 1024 / 1024} MiB`,
     'Shorten it; a network configuration is a few kilobytes.',
   );
 }

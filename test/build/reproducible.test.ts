@@ -15,6 +15,7 @@ import {
 } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { build as esbuild } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const project = join(import.meta.dirname, '../..');
@@ -41,7 +42,14 @@ function sha256(file: string): string {
 /** The project in another place, without its sources. */
 function copyOfProject(): string {
   const root = mkdtempSync(join(work, 'project-'));
-  for (const file of ['build.mjs', 'package.json', 'package-lock.json', 'tsconfig.json'])
+  for (const file of [
+    'build.mjs',
+    'build-licences.mjs',
+    'package.json',
+    'package-lock.json',
+    'tsconfig.json',
+    'LICENSE',
+  ])
     cpSync(join(project, file), join(root, file));
   symlinkSync(join(project, 'node_modules'), join(root, 'node_modules'));
   return root;
@@ -59,7 +67,8 @@ describe('two builds of one commit', () => {
     ];
     for (const build of builds) expect(build, build.stderr).toMatchObject({ status: 0 });
 
-    expect(sha256(join(two, 'infoblox-cni'))).toBe(sha256(join(one, 'infoblox-cni')));
+    for (const file of ['infoblox-cni', 'THIRD-PARTY-LICENSES', 'infoblox-cni.cdx.json'])
+      expect(sha256(join(two, file)), file).toBe(sha256(join(one, file)));
     expect(statSync(join(one, 'infoblox-cni')).mode & 0o777).toBe(0o755);
     expect(readlinkSync(join(one, 'infoblox'))).toBe('infoblox-cni');
     expect(readlinkSync(join(one, 'infoblox-cni-daemon'))).toBe('infoblox-cni');
@@ -75,6 +84,46 @@ describe('two builds of one commit', () => {
       expect(stdout).toContain(version);
       expect(stdout).toContain('abc123');
     }
+  });
+});
+
+describe('what ships with the executable', () => {
+  /** The packages that esbuild puts into the daemon's script, found without the help of the build. */
+  async function bundled(): Promise<string[]> {
+    const entryPoints = [join(project, 'src/modes/daemon/main.ts')];
+    const options = { bundle: true, write: false, metafile: true, platform: 'node', preserveSymlinks: true } as const;
+    const { metafile } = await esbuild({ ...options, entryPoints, absWorkingDir: project });
+    const files = Object.values(metafile.outputs).flatMap(({ inputs }) => Object.keys(inputs));
+    const names = files.flatMap((file) => /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(file)?.[1] ?? []);
+    return [...new Set(names)].sort();
+  }
+
+  it('is a list of components (CycloneDX) that has each bundled package, and Node', async () => {
+    const sbom = JSON.parse(readFileSync(join(work, 'one/infoblox-cni.cdx.json'), 'utf8'));
+    expect(sbom).toMatchObject({ bomFormat: 'CycloneDX', specVersion: '1.6' });
+    const packages = await bundled();
+    expect(packages).toContain('undici');
+    const names: string[] = sbom.components.map(({ group, name }: { group?: string; name: string }) =>
+      group === undefined ? name : `${group}/${name}`,
+    );
+    expect(names.sort()).toEqual([...packages, 'node'].sort());
+    expect(sbom.components).toContainEqual(
+      expect.objectContaining({ name: 'node', version: process.versions.node, type: 'platform' }),
+    );
+  });
+
+  it('are the licence texts of each of them, in a file and in the executable itself', async () => {
+    const texts = readFileSync(join(work, 'one/THIRD-PARTY-LICENSES'), 'utf8');
+    for (const name of await bundled()) {
+      const { version } = JSON.parse(readFileSync(join(project, 'node_modules', name, 'package.json'), 'utf8'));
+      const directory = join(project, 'node_modules', name);
+      const file = readdirSync(directory).find((entry) => /^licen[cs]e/i.test(entry)) ?? '';
+      expect(texts, name).toContain(`\n${name} ${version} (`);
+      expect(texts, name).toContain(readFileSync(join(directory, file), 'utf8').trim());
+    }
+    expect(texts).toContain('Node.js is licensed for use as follows');
+    const { stdout, stderr } = spawnSync(join(work, 'one/infoblox-cni'), ['--licenses'], { encoding: 'utf8', env: {} });
+    expect({ stdout, stderr }).toEqual({ stdout: texts, stderr: '' });
   });
 });
 
@@ -98,6 +147,18 @@ describe('a build that must not pass', () => {
     const build = run(projectWith(`import './modes/daemon/main.ts';`, 'process.exitCode = 0;'));
     expect(build.status).toBe(1);
     expect(build.stderr).toContain('src/modes/daemon/main.ts');
+  });
+
+  it('fails when a bundled package has no licence text, and names it', () => {
+    const script = projectWith(`process.stdout.write('hello');`, `import { nothing } from 'unlicensed'; nothing();`);
+    const unlicensed = join(script, '../src/modes/daemon/node_modules/unlicensed');
+    mkdirSync(unlicensed, { recursive: true });
+    writeFileSync(join(unlicensed, 'package.json'), '{"name":"unlicensed","version":"1.2.3","license":"MIT"}');
+    writeFileSync(join(unlicensed, 'index.js'), 'exports.nothing = () => console.log();');
+    const build = run(script, '--outdir', join(work, 'unlicensed'));
+    expect(build.status).toBe(1);
+    expect(build.stderr).toContain('bundled without a licence text, so it cannot be shipped: unlicensed@1.2.3');
+    expect(readdirSync(join(work, 'unlicensed'))).toEqual([]);
   });
 
   it('fails when the executable does not answer VERSION, and leaves nothing in dist', { timeout: 60_000 }, () => {

@@ -139,6 +139,11 @@ describe.each([
     expect(stdout).not.toContain('from the environment');
   });
 
+  it('turns no check of the runtime off', () => {
+    const commands = readFileSync(join(deploy, script), 'utf8').replace(/^#.*/gm, '');
+    expect(commands).not.toContain('insecure');
+  });
+
   it('refuses to run without root', () => {
     const nobody = isRoot ? { uid: 65534 } : {};
     expect(run([], {}, nobody)).toMatchObject({

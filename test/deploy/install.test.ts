@@ -46,6 +46,7 @@ function build(program: string) {
   mkdirSync(join(work, 'dist'), { recursive: true });
   copyFileSync(realpathSync(program), join(work, 'dist/infoblox-cni'));
   chmodSync(join(work, 'dist/infoblox-cni'), 0o755);
+  writeFileSync(join(work, 'dist/THIRD-PARTY-LICENSES'), 'the licences\n');
 }
 
 const at = (path: string) => join(host, path);
@@ -74,7 +75,9 @@ describe('make install', () => {
       'usr/local/bin/infoblox-cni',
       'usr/local/bin/infoblox-cni-daemon',
       'usr/local/lib/systemd/system/infoblox-cni-daemon.service',
+      'usr/local/share/doc/infoblox-cni/THIRD-PARTY-LICENSES',
     ]);
+    expect(readFileSync(at('usr/local/share/doc/infoblox-cni/THIRD-PARTY-LICENSES'), 'utf8')).toBe('the licences\n');
     expect(statSync(at('usr/local/bin/infoblox-cni')).mode & 0o777).toBe(0o755);
     expect(statSync(at('etc/infoblox-cni/wapi-password'))).toMatchObject({ size: 0 });
     expect(statSync(at('etc/infoblox-cni/wapi-password')).mode & 0o777).toBe(0o600);
@@ -102,6 +105,33 @@ describe('make install', () => {
     expect(existsSync(at('usr/lib/cni/infoblox'))).toBe(true);
     const unit = readFileSync(at('etc/systemd/system/infoblox-cni-daemon.service'), 'utf8');
     expect(unit).toContain('\nExecStart=/usr/bin/infoblox-cni-daemon $DAEMON_FLAGS\n');
+  });
+
+  it('lets only root read the settings, which may hold a password, also those of an earlier release', () => {
+    const settings = at('etc/infoblox-cni/daemon.env');
+    const mode = () => statSync(settings).mode & 0o777;
+    expectDone(make('install'));
+    expect(mode()).toBe(0o600);
+    chmodSync(settings, 0o644);
+    expectDone(make('install'));
+    expect(mode()).toBe(0o640);
+  });
+
+  it.each([
+    ['252 (252.39-1~deb12u1)', ['old-systemd.conf']],
+    ['257 (257.13-1)', []],
+  ])('lets a child process notify a systemd that hands over no connection: %s', (version, dropIns) => {
+    const installWith = (one: string) => {
+      writeFileSync(join(work, 'bin/systemctl'), `#!/bin/sh\necho 'systemd ${one}'\n`, { mode: 0o755 });
+      expectDone(make('install'));
+    };
+    installWith('252 (252.39-1~deb12u1)');
+    installWith(version);
+    const directory = at('usr/local/lib/systemd/system/infoblox-cni-daemon.service.d');
+    expect(filesUnder(directory)).toEqual(dropIns);
+    for (const name of dropIns) expect(readFileSync(join(directory, name), 'utf8')).toContain('NotifyAccess=all');
+    expectDone(make('uninstall'));
+    expect(existsSync(directory)).toBe(false);
   });
 
   it("serves rkt's plugin directory where it exists, or where it is named", () => {
@@ -168,6 +198,7 @@ describe('make uninstall', () => {
     expect(run.stdout).toContain('configuration in');
     expect(filesUnder(host).filter((file) => !file.startsWith('etc/infoblox-cni/'))).toEqual([]);
     expect(existsSync(at('etc/infoblox-cni/daemon.env'))).toBe(true);
+    expect(existsSync(at('usr/local/share/doc/infoblox-cni'))).toBe(false);
   });
 
   it('leaves a plugin that it did not install', () => {

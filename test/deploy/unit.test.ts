@@ -31,6 +31,26 @@ describe('the systemd unit', () => {
     }
   });
 
+  it.skipIf(leftOut)('exposes no more than 1.5 by systemd-analyze security', () => {
+    const file = join(deploy, 'systemd/infoblox-cni-daemon.service');
+    const run = spawnSync('systemd-analyze', ['security', '--offline=true', '--threshold=15', file], {
+      encoding: 'utf8',
+    });
+    expect(run.stdout).toContain('Overall exposure level');
+    expect(run.status, run.stdout).toBe(0);
+  });
+
+  it('writes the memory of the daemon, which holds the password, to no disk', () => {
+    expect(directive('LimitCORE')).toEqual(['0']);
+    expect(directive('MemorySwapMax')).toEqual(['0']);
+  });
+
+  it('is started when the daemon says so, and ended when it says nothing for a minute', () => {
+    expect(directive('Type')).toEqual(['notify']);
+    expect(directive('OpenFile')).toEqual(['/run/systemd/notify:notify']);
+    expect(Number(directive('WatchdogSec')[0])).toBeLessThanOrEqual(60);
+  });
+
   it('hands the password over as a credential, never through the environment', () => {
     expect(directive('LoadCredential')).toEqual(['wapi-password:/etc/infoblox-cni/wapi-password']);
     expect(directive('Environment')).toEqual([]);
@@ -38,10 +58,18 @@ describe('the systemd unit', () => {
   });
 
   it('leaves the daemon able to see network namespaces and to compile its code', () => {
-    expect(directive('CapabilityBoundingSet')).toEqual(['CAP_SYS_PTRACE']);
-    for (const harmful of ['ProtectProc', 'MountFlags', 'PrivateUsers', 'PrivatePIDs', 'MemoryDenyWriteExecute']) {
+    for (const harmful of ['MountFlags', 'PrivatePIDs', 'PrivateNetwork', 'MemoryDenyWriteExecute', 'ProcSubset']) {
       expect(directive(harmful), harmful).toEqual([]);
     }
+    for (const hidden of [...directive('InaccessiblePaths'), ...directive('TemporaryFileSystem')]) {
+      expect(hidden).not.toMatch(/\/run/);
+    }
+  });
+
+  it('leaves the daemon no capability, and no sight of other processes', () => {
+    expect(directive('CapabilityBoundingSet')).toEqual(['']);
+    expect(directive('ProtectProc')).toEqual(['invisible']);
+    expect(directive('PrivateUsers')).toEqual(['yes']);
   });
 
   it('keeps variables of Node and OpenSSL away from the daemon, all those that act on the executable', () => {

@@ -1,5 +1,5 @@
 /** The built daemon's command line: the original's flags in every spelling, and a clear word about every wrong one. */
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -187,6 +187,18 @@ describe('--ssl-verify', () => {
       const trouble = daemon.lines.find(({ message }) => message.includes('does not serve us'));
       expect(trouble).toMatchObject({ level: 'error', reason: 'untrusted' });
       expect(trouble?.cure).toContain('--ssl-verify');
+    } finally {
+      await daemon.stop();
+    }
+  });
+
+  test('pin remembers the key of the grid in the state directory, and is not warned of', async () => {
+    const daemon = await DaemonProcess.start([...flags('pin'), '--ssl-verify=pin'], { WAPI_PASSWORD: grid.password });
+    try {
+      await daemon.says('the grid answers');
+      expect(daemon.log).not.toContain('is not checked');
+      const file = join(directory, 'pin/state/grid-keys', `${grid.host}:${grid.port}`);
+      expect(readFileSync(file, 'utf8')).toMatch(/^sha256\/\/[A-Za-z0-9+/]{43}=\n$/);
     } finally {
       await daemon.stop();
     }

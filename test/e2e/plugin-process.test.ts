@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { until } from '../fixture/host.ts';
+import { rootTest } from '../reliability/root.ts';
 import { type Grid, startGrid } from '../simulator/grid.ts';
 import { BuiltHost, failure } from './built-host.ts';
 import { dist, pluginFile, run, type Stdin } from './program.ts';
@@ -133,6 +134,21 @@ describe('a CNI_NETNS that is the network namespace of the host by now', () => {
     expect(await host.call('DEL', { containerId: 'reused', netns })).toMatchObject({ exitCode: 0, stdout: '' });
     expect(reserved()).toEqual([]);
   });
+});
+
+rootTest('a plugin that is not run as root says so', 'another user', async () => {
+  const args = ['--reuid=65534', '--regid=65534', '--clear-groups', pluginFile];
+  const call = (command: 'ADD' | 'DEL' | 'STATUS', stdin: 'pipe' | 'socket') =>
+    run('/usr/bin/setpriv', args, host.environment(command), { [stdin]: JSON.stringify(host.config()) } as Stdin);
+  // A pipe of root's it cannot even read.
+  for (const stdin of ['pipe', 'socket'] as const) {
+    const msg = expect.stringContaining('must run as root (this is uid 65534)');
+    for (const command of ['ADD', 'DEL'] as const) {
+      expect(failure(await call(command, stdin))).toMatchObject({ code: 11, msg });
+    }
+  }
+  const status = await call('STATUS', 'socket');
+  expect(failure(status)).toMatchObject({ code: 50, msg: expect.stringContaining('must run as root') });
 });
 
 describe('the environment of a runtime changes nothing', () => {

@@ -1,4 +1,4 @@
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { GridHosts } from '../../src/infoblox/grid-hosts.ts';
 
 let now: number;
@@ -53,6 +53,46 @@ test('one host alone has no other', () => {
   alone.failed('a');
   expect(alone.pick()).toBe('a');
   expect(alone.hasAnother('a')).toBe(false);
+});
+
+describe('the host that accepts writes', () => {
+  test('is the first of the list until another one has accepted one', () => {
+    expect(hosts.writer).toBe('a');
+    hosts.failed('a');
+    hosts.succeeded('b');
+    expect(hosts.writer).toBe('a');
+    hosts.acceptedWrite('b');
+    expect(hosts.writer).toBe('b');
+    hosts.succeeded('a');
+    expect(hosts.writer).toBe('b');
+  });
+
+  test('is none that has refused one, until one is accepted', () => {
+    hosts.refusedWrite('b');
+    expect(hosts.writer).toBe('a');
+    hosts.refusedWrite('a');
+    expect(hosts.writer).toBeUndefined();
+    hosts.acceptedWrite('a');
+    expect(hosts.writer).toBe('a');
+  });
+
+  test.each([
+    [undefined, 'a'],
+    ['b', 'b'],
+    ['', undefined],
+    ['no longer in the list', 'a'],
+  ])('after a restart that remembers %j is %j', (remembered, writer) => {
+    expect(new GridHosts(['a', 'b'], () => now, { remembered, remember: () => {} }).writer).toBe(writer);
+  });
+
+  test('is remembered when it changes', () => {
+    const told: string[] = [];
+    const remember = (host: string) => told.push(host);
+    const remembering = new GridHosts(['a', 'b'], () => now, { remembered: undefined, remember });
+    for (const host of ['a', 'b', 'b']) remembering.acceptedWrite(host);
+    remembering.refusedWrite('b');
+    expect(told).toEqual(['b', '']);
+  });
 });
 
 test('no host at all is an error of the program', () => {

@@ -56,6 +56,27 @@ describe('a network by name', () => {
     expect(writes(grid)).toEqual(['POST fixedaddress 201']);
   });
 
+  test('is found though somebody has added to its comment, and the grid has no label', async () => {
+    const { grid, host } = fixture;
+    grid.remove(grid.objects('extensibleattributedef')[0]?._ref ?? '');
+    await host.add('c0', fromContainer({}, 'pods-2'));
+    await host.add('c1', fromContainer());
+    const made = grid.networks().find(({ comment }) => comment === networkComment('pods'));
+    grid.update(made?._ref ?? '', { comment: `${networkComment('pods')} - Paris` });
+    await host.stop();
+    await host.start();
+    expect(await host.add('c2', fromContainer())).toBe('172.18.1.2');
+    expect(grid.networks()).toMatchObject([
+      { network: '172.18.0.0/24', comment: 'infoblox-cni network=pods-2' },
+      { network: '172.18.1.0/24', comment: 'infoblox-cni network=pods - Paris' },
+    ]);
+    const ipam = { subnet: '10.1.0.0/24', gateway: undefined };
+    expect(await errorOf(host.add('c3', { config: { name: 'pods' }, ipam }))).toMatchObject({
+      code: 102,
+      msg: 'network pods is 172.18.1.0/24 in view default, not 10.1.0.0/24',
+    });
+  });
+
   test('is the lowest if there are several', async () => {
     const { grid, host } = fixture;
     grid.add('network', { network: '10.100.0.0/24', extattrs: { 'Network Name': { value: 'pods' } } });
@@ -166,6 +187,16 @@ describe('a network that is being set up', () => {
     const mine = grid.networks().find(({ network }) => network === '172.18.1.0/24');
     grid.update(mine?._ref ?? '', { comment: networkComment('pods') });
     expect(await added).toBe('172.18.1.1');
+  });
+
+  test('is removed by nobody once somebody has written to its comment', async () => {
+    const { grid, host } = fixture;
+    grid.add('networkcontainer', { network: '172.18.0.0/16' });
+    const comment = `${unsealedNetworkComment('pods')} - whose is this?`;
+    grid.add('network', { network: '172.18.1.0/24', comment });
+    grid.add('network', { network: '172.18.0.0/24', comment: unsealedNetworkComment('pods') });
+    expect(await host.add('c1', fromContainer())).toBe('172.18.1.1');
+    expect(networks()).toEqual(['172.18.1.0/24', '172.18.0.0/24']);
   });
 
   test('is made elsewhere when another host was faster', async () => {

@@ -18,7 +18,8 @@ function openStore(at = directory) {
 function row(identity: string, over: Partial<Row> = {}): Row {
   return {
     ...{ identity, network: 'net-1', view: 'default', state: 'held', address: '10.0.0.2' },
-    ...{ netns: '/run/netns/a', netnsId: '4:17', bootId: 'boot-1', createdAt: 1_000 },
+    ...{ netns: '/run/netns/a', netnsId: '4:17', processStart: 9, bootId: 'boot-1', bootedAt: 8 },
+    ...{ createdAt: 1_000 },
     ...{ attempts: 0, dueAt: null, suspectUntil: null, doomedUntil: null },
     ...over,
   };
@@ -69,6 +70,20 @@ describe('a state file', () => {
     expect([again.store.get('a'), again.store.get('b'), again.store.get('c')]).toEqual([full, empty, undefined]);
     expect(again.store.fact('adopted')).toBe('yes');
     expect(again.store.fact('other')).toBeUndefined();
+  });
+
+  test('that an earlier release has left is brought up to this one, its rows as they were', () => {
+    const { store } = openStore();
+    store.put(row('a', { state: 'owed', dueAt: 5 }));
+    store.close();
+    const database = new DatabaseSync(join(directory, 'state.db'));
+    database.exec(`ALTER TABLE attachment DROP COLUMN processStart; ALTER TABLE attachment DROP COLUMN bootedAt;
+      DROP INDEX attachment_due; CREATE INDEX attachment_due ON attachment (dueAt) WHERE dueAt IS NOT NULL;
+      PRAGMA user_version = 3`);
+    database.close();
+    const again = openStore();
+    expect(again.setAside).toBeUndefined();
+    expect(again.store.get('a')).toEqual(row('a', { state: 'owed', dueAt: 5, processStart: null, bootedAt: null }));
   });
 
   test('has one row an identity: the last that was put', () => {
@@ -161,7 +176,8 @@ describe('a state file', () => {
 describe('rows', () => {
   test('that are new are intents that nothing is known of', () => {
     expect(newRow('a', 'n'.repeat(60), 'default', 7)).toEqual({
-      ...row('a', { state: 'intent', address: null, netns: null, netnsId: null, bootId: null, createdAt: 7 }),
+      ...row('a', { state: 'intent', address: null, createdAt: 7 }),
+      ...{ netns: null, netnsId: null, processStart: null, bootId: null, bootedAt: null },
       network: expect.stringMatching(/^n{23}~[0-9a-f]{16}$/),
     });
   });
@@ -237,6 +253,16 @@ describe('rows', () => {
     store.put(row('c', { state: 'owed' }));
     expect(store.ofNetwork('net-1').map(({ identity }) => identity)).toEqual(['a', 'c']);
     expect(store.withNamespace().map(({ identity }) => identity)).toEqual(['a']);
+  });
+
+  test('of an earlier release are dated by this boot, if they are of it', () => {
+    const { store } = openStore();
+    store.put(row('of this boot', { bootedAt: null }));
+    store.put(row('dated', { bootedAt: 7 }));
+    store.put(row('of another boot', { bootId: 'boot-0', bootedAt: null }));
+    store.dateBoot('boot-1', 99);
+    const dates = ['of this boot', 'dated', 'of another boot'].map((identity) => store.get(identity)?.bootedAt);
+    expect(dates).toEqual([99, 7, null]);
   });
 
   test('that were being given when the daemon died are owed, and mistrusted for a while', () => {

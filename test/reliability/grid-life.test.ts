@@ -1,42 +1,19 @@
 /** What a grid goes through in its life: fail-over, restarts, new passwords and certificates, and people who edit it. */
 import { copyFileSync } from 'node:fs';
-import { createServer, connect as dial, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect } from 'vitest';
 import { CniError } from '../../src/cni/errors.ts';
 import { Host, until } from '../fixture/host.ts';
 import { startGrid } from '../simulator/grid.ts';
 import { Caller } from './calls.ts';
+import { relayed } from './candidate.ts';
 import { pause, promote, settling, type World } from './world.ts';
 import { worldTest } from './world-test.ts';
 
-/** A second address of the same grid, as a Grid Master Candidate that was promoted has; it can be taken away. */
-async function secondAddress(port: number): Promise<{ readonly close: () => Promise<void> }> {
-  const sockets = new Set<Socket>();
-  const server: Server = createServer((socket) => {
-    const onward = dial(port, '127.0.0.1');
-    for (const end of [socket, onward]) {
-      sockets.add(end);
-      end.on('error', () => {});
-      end.on('close', () => sockets.delete(end));
-    }
-    socket.pipe(onward).pipe(socket);
-    socket.on('close', () => onward.destroy());
-    onward.on('close', () => socket.destroy());
-  });
-  await new Promise<void>((resolve) => server.listen(port, '127.0.0.2', resolve));
-  return {
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        for (const socket of sockets) socket.destroy();
-      }),
-  };
-}
-
 worldTest('when the first grid host goes away the next one serves, without an ADD that fails', async (world) => {
   const { grid, ledger } = world;
-  const first = await secondAddress(grid.port);
+  // A second address of the same grid, which can be taken away.
+  const first = await relayed(grid.port, grid.port);
   const flags = ['--grid-host=127.0.0.2,127.0.0.1', '--ssl-verify=false'];
   const host = await new Host(grid, { node: 'host-b', settling, flags }).start();
   try {

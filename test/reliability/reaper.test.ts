@@ -1,6 +1,16 @@
 /** Containers that died without a DEL, found by their network namespaces: real ones. */
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -76,10 +86,13 @@ reaperTest('a container whose namespace this host never saw is left alone', asyn
 reaperTest('another namespace under the same name is not the container that died', async (world) => {
   const path = makeNamespace();
   await world.caller.add('c1', { netns: path });
+  const { ino } = statSync(path);
   removeNamespace(path);
-  // The kernel gives inode numbers of namespaces out again at once.
-  makeNamespace();
-  makeNamespace(path.slice('/run/netns/'.length));
+  // The kernel gives inode numbers of namespaces out again at once, here or to a test beside this one.
+  while (statSync(makeNamespace(path.slice('/run/netns/'.length))).ino === ino) {
+    removeNamespace(path);
+    makeNamespace();
+  }
   world.caller.dies('c1');
   await until('the dead is found', () => held(world).length === 0);
 });
@@ -106,35 +119,92 @@ reaperTest(
   { flags: ['--reap-after=0'] },
 );
 
+/** What the state looks like to a daemon of another boot. */
+async function reboot({ host }: World, change = "bootId = 'of-the-boot-before', bootedAt = bootedAt - 300") {
+  await host.stop();
+  const database = new DatabaseSync(join(host.directory, 'state', 'state.db'));
+  database.exec(`UPDATE attachment SET ${change}`);
+  database.close();
+  await host.start();
+}
+
+reaperTest('after a reboot what is not there any more is gone, wherever it was seen', async (world) => {
+  const root = mkdtempSync(join(tmpdir(), 'infoblox-cni-boot-'));
+  const namespace = makeNamespace();
+  const path = join(root, 'netns', 'c1');
+  mkdirSync(join(root, 'netns'));
+  writeFileSync(path, '');
+  execFileSync('mount', ['--bind', namespace, path]);
+  try {
+    await world.caller.add('c1', { netns: path });
+    await world.caller.add('unseen', { netns: '/nowhere' });
+  } finally {
+    execFileSync('umount', [path]);
+    rmSync(root, { recursive: true });
+  }
+  await pause(longEnough);
+  expect(held(world)).toEqual(['c1', 'unseen']);
+  await reboot(world);
+  world.caller.dies('c1');
+  await until('the dead is found', () => !held(world).includes('c1'));
+  await pause(1_000);
+  expect(held(world)).toEqual(['unseen']);
+});
+
 reaperTest(
-  'after a reboot every namespace of before is gone, be there one of the same path and inode',
+  'another boot ID, or what looks like a reboot, is no death where the namespace is still there',
   async (world) => {
-    const { host, caller } = world;
-    const path = makeNamespace();
-    await caller.add('c1', { netns: path });
-    await caller.add('unseen', { netns: '/nowhere' });
-    await host.stop();
-    const database = new DatabaseSync(join(host.directory, 'state', 'state.db'));
-    database.exec("UPDATE attachment SET bootId = 'of-the-boot-before'");
-    database.close();
-    await host.start();
-    caller.dies('c1');
-    await until('the dead is found', () => !held(world).includes('c1'));
-    await pause(1_000);
-    expect(held(world)).toEqual(['unseen']);
+    const [one, other] = [makeNamespace(), makeNamespace()];
+    await world.caller.add('c1', { netns: one });
+    await world.caller.add('c2', { netns: other });
+    await reboot(world, "bootId = 'of-another-start-of-the-container'");
+    await pause(longEnough);
+    await reboot(world);
+    await pause(longEnough);
+    await world.ledger.settled();
+    expect(held(world)).toEqual(['c1', 'c2']);
   },
 );
 
-reaperTest('after a reboot a container that is added again under its name keeps its address', async (world) => {
-  const { host, caller } = world;
+reaperTest('a name whose mount this host does not see is no death; the absence of the name is', async (world) => {
   const path = makeNamespace();
-  await caller.add('c1', { netns: path });
-  await host.stop();
-  const database = new DatabaseSync(join(host.directory, 'state', 'state.db'));
-  database.exec("UPDATE attachment SET bootId = 'of-the-boot-before'");
-  database.close();
-  await host.start();
-  await caller.add('c1', { netns: path });
+  await world.caller.add('c1', { netns: path });
+  execFileSync('umount', [path]);
+  await pause(longEnough);
+  await world.ledger.settled();
+  expect(held(world)).toEqual(['c1']);
+  removeNamespace(path);
+  world.caller.dies('c1');
+  await until('the dead is found', () => held(world).length === 0);
+});
+
+reaperTest('a process that moves to another namespace is no death of the one it leaves; its end is', async (world) => {
+  const moves = `sleep 60 & read go; exec nsenter --net=/proc/${process.pid}/ns/net sleep 60`;
+  const child = spawn('unshare', ['--net', 'sh', '-c', moves], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
+  const path = `/proc/${child.pid}/ns/net`;
+  const [own, ended] = [readlinkSync('/proc/self/ns/net'), once(child, 'exit')];
+  try {
+    await until('it is in a namespace of its own', () => readlinkSync(path) !== own);
+    await world.caller.add('c1', { netns: path });
+    child.stdin.end('go\n');
+    await until('it has moved', () => readlinkSync(path) === own);
+    await pause(longEnough);
+    await world.ledger.settled();
+    expect(held(world)).toEqual(['c1']);
+    child.kill('SIGKILL');
+    await ended;
+    world.caller.dies('c1');
+    await until('the dead is found', () => held(world).length === 0);
+  } finally {
+    process.kill(-(child.pid ?? 0), 'SIGKILL');
+  }
+});
+
+reaperTest('after a reboot a container that is added again under its name keeps its address', async (world) => {
+  const path = makeNamespace();
+  await world.caller.add('c1', { netns: path });
+  await reboot(world);
+  await world.caller.add('c1', { netns: path });
   await pause(longEnough);
   await world.ledger.settled();
   expect(held(world)).toEqual(['c1']);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
 import { Host, until } from '../fixture/host.ts';
+import type { RequestRecord } from '../simulator/grid.ts';
 import { rootTest } from './root.ts';
 import { pause, settling, startWorld, type World } from './world.ts';
 import { worldTest } from './world-test.ts';
@@ -87,6 +88,32 @@ worldTest(
     await ledger.settled();
   },
 );
+
+worldTest('a DEL that comes while the state is being read back from the grid leaves no phantom', async (world) => {
+  const { grid, host, caller, ledger } = world;
+  await inhabit(world);
+  const address = ledger.live[0]?.address;
+  const isImport = ({ query }: RequestRecord) => 'comment~' in query;
+  grid.inject({ method: 'GET', when: isImport, effect: { kind: 'answer-late', ms: 400 } });
+  grid.clearLog();
+  await restart(world, () => rmSync(stateDir(world), { recursive: true }));
+  await until('the grid is read', () => grid.requests.some(isImport));
+  expect(await caller.del('c1')).toBe('ok');
+  await until('it has been read back', () => host.log.some(({ message }) => message.startsWith('read back')));
+  expect(host.log).toContainEqual(expect.objectContaining({ message: expect.stringMatching(/holds: 2$/) }));
+  expect(await caller.add('c4')).toBe('ok');
+  expect(ledger.live.at(-1)?.address).toBe(address);
+  await ledger.settled();
+});
+
+worldTest('a DEL without the state finds the address in whatever view it is', async (world) => {
+  const { grid, host } = world;
+  await host.add('c1', { ipam: { 'network-view': 'theirs' } });
+  grid.inject({ method: 'GET', when: ({ query }) => 'comment~' in query, effect: { kind: 'answer-late', ms: 400 } });
+  await restart(world, () => rmSync(stateDir(world), { recursive: true }));
+  await host.del('c1');
+  expect(grid.fixedAddresses('theirs').filter(({ comment }) => comment?.includes('container=c1 '))).toHaveLength(1);
+});
 
 worldTest('a second daemon neither takes the socket nor the state of the first', async (world) => {
   const { grid, host, caller } = world;

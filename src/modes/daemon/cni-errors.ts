@@ -10,6 +10,7 @@ const codes: Readonly<Record<Reason, number>> = {
   'bad-answer': CniCode.tryAgain,
   'grid-fault': CniCode.tryAgain,
   'read-only': CniCode.tryAgain,
+  unconfirmed: CniCode.tryAgain,
   credentials: CniCode.credentials,
   permission: CniCode.credentials,
   licence: CniCode.credentials,

@@ -24,10 +24,11 @@ import type { Log } from './log.ts';
 import { RefusedNetworks } from './refused-networks.ts';
 import type { ReleaseNotes } from './release-notes.ts';
 
-/** Milliseconds to try the grid at once on DEL; the plugin waits a little longer. After it the release is owed. */
-const delBudget = 3_500;
-const checkBudget = 12_000;
-const gcBudget = 55_000;
+/**
+ * Milliseconds that the commands may take; the plugin waits a little longer. ADD has --add-timeout. After a DEL's time the
+ * release is owed. STATUS asks nobody.
+ */
+const budgets = { DEL: 3_500, CHECK: 12_000, GC: 55_000, STATUS: 0 };
 /** Addresses that a line of the log names at most. */
 const mostNamed = 50;
 
@@ -67,6 +68,11 @@ export class Commands {
 
   constructor(parts: CommandParts) {
     this.#parts = parts;
+  }
+
+  /** Milliseconds that a command takes at most. */
+  longest(command: ServedCommand): number {
+    return command === 'ADD' ? this.#parts.addTimeout : budgets[command];
   }
 
   /**
@@ -125,7 +131,7 @@ export class Commands {
   async #del(netconf: Netconf, attachment: Attachment): Promise<Answer> {
     const { ipam, defaults } = this.#parts;
     const view = viewOf(netconf, defaults);
-    const { owed, addresses, missed, altered } = await ipam.release(attachment, view, AbortSignal.timeout(delBudget));
+    const { owed, addresses, missed, altered } = await ipam.release(attachment, view, AbortSignal.timeout(budgets.DEL));
     if (owed) return { summary: ['owed', ...addresses].join(' ') };
     if (addresses.length > 0) return { summary: `released ${addresses.join(', ')}` };
     if (missed === undefined) return { summary: 'nothing held' };
@@ -143,7 +149,7 @@ export class Commands {
     }
     const addresses = netconf.prevResult.addresses.map((address) => address.replace(/\/.*/, ''));
     const view = viewOf(netconf, this.#parts.defaults);
-    await this.#parts.ipam.check(attachment, view, addresses, AbortSignal.timeout(checkBudget));
+    await this.#parts.ipam.check(attachment, view, addresses, AbortSignal.timeout(budgets.CHECK));
     return {};
   }
 
@@ -152,7 +158,7 @@ export class Commands {
     const valid = validAttachments(call.config);
     if (valid === undefined) return { summary: 'no list of valid attachments: nothing to do' };
     const view = viewOf(netconf, defaults);
-    const signal = AbortSignal.timeout(gcBudget);
+    const signal = AbortSignal.timeout(budgets.GC);
     const { released, owed, addresses } = await collector.collect(netconf.name, view, valid, signal);
     const named = addresses.slice(0, mostNamed).join(', ') + (addresses.length > mostNamed ? ', ...' : '');
     return { summary: `${released} released, ${owed} owed${named === '' ? '' : `: ${named}`}` };

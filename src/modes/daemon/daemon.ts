@@ -4,7 +4,7 @@ import { Credentials } from '../../infoblox/credentials.ts';
 import { type GridError, hasReason } from '../../infoblox/errors.ts';
 import { Exhaustion } from '../../infoblox/exhaustion.ts';
 import { Grid } from '../../infoblox/grid.ts';
-import { GridHosts } from '../../infoblox/grid-hosts.ts';
+import { GridHosts, type WriterMemory } from '../../infoblox/grid-hosts.ts';
 import { Health } from '../../infoblox/health.ts';
 import { Ipam } from '../../infoblox/ipam.ts';
 import { Labels } from '../../infoblox/labels.ts';
@@ -19,7 +19,7 @@ import { Store } from '../../infoblox/store.ts';
 import { createAgent, createTransport } from '../../infoblox/transport.ts';
 import { Turns } from '../../infoblox/turns.ts';
 import { Upkeep } from '../../infoblox/upkeep.ts';
-import { version } from '../build-info.ts';
+import { commit, version } from '../build-info.ts';
 import { Commands } from './commands.ts';
 import { Contact } from './contact.ts';
 import type { Log } from './log.ts';
@@ -59,7 +59,7 @@ export async function startDaemon(options: Options, log: Log, settling = default
   );
   const session = new Session({
     transport: metrics?.watch(transport) ?? transport,
-    hosts: new GridHosts(options.gridHosts),
+    hosts: new GridHosts(options.gridHosts, undefined, writerMemory(store)),
     credentials: new Credentials(options.wapiUsername, options.readPassword),
     port: options.wapiPort,
     version: options.wapiVersion,
@@ -136,12 +136,14 @@ export async function startDaemon(options: Options, log: Log, settling = default
   upkeep.start();
   const server = new CallServer({
     run: (command, call, gone) => commands.run(command, call, gone),
+    longest: (command) => commands.longest(command),
     onCall: (command, code, seconds) => metrics?.call(command, code, seconds),
     log,
   });
   const stopMetrics = options.metricsListen && (await metrics?.serve(options.metricsListen));
   await listen(server, file);
   log.info(`infoblox-cni-daemon ${version} listens at ${file}`, {
+    commit,
     grid: options.gridHosts.join(','),
     node: options.nodeName,
     held: store.count('held'),
@@ -213,6 +215,20 @@ function openStore(directory: string, log: Log): Store {
     if (hasReason(error, 'state')) throw new StartError(inOneLine(error));
     throw error;
   }
+}
+
+/** The host that accepts writes, in the state. If that cannot be written, it is known until the daemon ends. */
+function writerMemory(store: Store): WriterMemory {
+  return {
+    remembered: store.fact('writer'),
+    remember: (host) => {
+      try {
+        store.setFact('writer', host);
+      } catch (error) {
+        if (!hasReason(error, 'state')) throw error;
+      }
+    },
+  };
 }
 
 function rememberedOrigins(store: Store, { clusterName, nodeName }: Options): Origins {

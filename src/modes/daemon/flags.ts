@@ -5,6 +5,11 @@ import { defaultSocketDir } from '../protocol.ts';
 
 export class UsageError extends Error {}
 
+export const defaultStateDir = '/var/lib/infoblox-cni';
+
+/** As the first argument: checks flags and files, and leaves. */
+export const checkCommand = 'check-config';
+
 /** Flags of the original first, with its spelling and defaults. */
 export const flags = {
   'grid-host': {
@@ -62,7 +67,7 @@ export const flags = {
     default: '',
     description: 'Name of this host, unique in its cluster; default: the host name',
   },
-  'state-dir': { type: 'string', default: '/var/lib/infoblox-cni', description: 'Directory of the durable state' },
+  'state-dir': { type: 'string', default: defaultStateDir, description: 'Directory of the durable state' },
   labels: {
     type: 'string',
     default: '',
@@ -120,6 +125,7 @@ export function parseFlags(args: readonly string[]): FlagValues {
     }
     const given = value ?? rest.shift();
     if (given === undefined) throw new UsageError(`flag --${name} needs a value`);
+    refuseSwallowed(name, given);
     canonical.push(`--${name}=${given}`);
   }
   return parseArgs(canonical, flags) as unknown as FlagValues;
@@ -135,6 +141,7 @@ export function usage(): string {
   return `infoblox-cni-daemon: allocates container addresses from an Infoblox grid for the CNI plugin "infoblox"
 
 Usage: infoblox-cni-daemon [flags]
+       infoblox-cni-daemon ${checkCommand} [flags]    checks flags and the files that they name, and leaves
 
 ${lines.join('')}
 The password may also come from the environment variable WAPI_PASSWORD or the systemd credential "wapi-password".
@@ -145,6 +152,22 @@ function isFlag(name: string): name is FlagName {
   return Object.hasOwn(flags, name);
 }
 
+/** Where systemd and the scripts split DAEMON_FLAGS into words. */
+const quoting =
+  'in /etc/infoblox-cni/daemon.env, put double quotes around a value with spaces, and single quotes around all of DAEMON_FLAGS';
+
+/**
+ * systemd takes a quote that is never closed without a word, and all flags after it as one value.
+ * @throws UsageError naming both flags, never the value
+ */
+function refuseSwallowed(name: FlagName, value: string): void {
+  const swallowed = [...value.matchAll(/\s--?([a-z][a-z-]*)(?==|\s|$)/g)].find(
+    ([, other]) => other && isFlag(other),
+  )?.[1];
+  if (swallowed === undefined) return;
+  throw new UsageError(`the value of --${name} holds the flag --${swallowed}: a quote is missing; ${quoting}`);
+}
+
 /** Never the value: a password may stand in it, or be the argument itself where it holds a space. */
 function complaint(arg: string, before = ''): string {
   const name = /^--?([a-z][a-z_-]*)(?==|$)/i.exec(arg)?.[1];
@@ -152,7 +175,9 @@ function complaint(arg: string, before = ''): string {
   if (meant) return `unknown flag --${name}; did you mean --${meant}?`;
   const shown = arg.replace(/=.*/s, '');
   if (/^--[a-z-]+$/.test(shown)) return `unknown flag ${shown}; see --help`;
-  return `unexpected argument "${before.startsWith('--wapi-password=') ? '...' : shown}"`;
+  const argument = before.startsWith('--wapi-password=') ? '...' : shown;
+  // After a flag it is the rest of a value with spaces, most likely.
+  return `unexpected argument "${argument}"${before === '' ? '' : `; if a quote is missing: ${quoting}`}`;
 }
 
 function meantBy(name: string): string | undefined {

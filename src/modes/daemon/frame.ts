@@ -10,6 +10,7 @@ const Request = v.object({
   params: v.object({
     protocol: v.number(),
     release: v.string(),
+    callId: v.optional(v.pipe(v.string(), v.regex(/^[0-9a-f]{8,32}$/))),
     containerId: v.string(),
     ifName: v.string(),
     netns: v.string(),

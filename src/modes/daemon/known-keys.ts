@@ -2,21 +2,22 @@
  * Trust on first use, `--ssl-verify=pin`: the public key that each grid host had when it was first seen is remembered in a
  * file of its own, and another one is refused. Keys are written as curl's `--pinnedpubkey` takes them.
  */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeDirectory } from '../../infoblox/directory.ts';
+import { writeDurably } from '../../infoblox/durable-file.ts';
 import { GridError } from '../../infoblox/errors.ts';
 import type { KeyCheck } from '../../infoblox/peer-key.ts';
 
 /**
- * @param directory holds a file for each grid host; made when the first key is remembered
+ * @param directory holds a file for each grid host; made if absent
  * @returns a check that is done before anything is sent to the grid. It reads the file each time, so that a key which was
  * accepted by hand counts without a restart.
  */
 export function knownKeys(directory: string): KeyCheck {
   return (host, key) => {
     const file = join(directory, host);
-    const known = readKeys(file, host);
+    const known = readKeys(directory, host);
     if (known === undefined) {
       remember(directory, host, key);
       return 'first seen';
@@ -29,10 +30,11 @@ export function knownKeys(directory: string): KeyCheck {
   };
 }
 
-/** The keys in a file, one a line; undefined if there is no file yet. */
-function readKeys(file: string, host: string): string[] | undefined {
+/** The keys in a file, one a line; undefined if there is no file yet. Nobody but root may say whom to trust. */
+function readKeys(directory: string, host: string): string[] | undefined {
   try {
-    const lines = readFileSync(file, 'utf8').split('\n');
+    makeDirectory(directory, 0o700);
+    const lines = readFileSync(join(directory, host), 'utf8').split('\n');
     return lines.map((line) => line.trim()).filter((line) => line !== '');
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
@@ -40,35 +42,12 @@ function readKeys(file: string, host: string): string[] | undefined {
   }
 }
 
-/** Durable and complete before the key counts: a half-written file would lock the grid out, a lost one let anybody in. */
+/** Durable before the key counts: one that is lost again would let anybody in. */
 function remember(directory: string, host: string, key: string): void {
   try {
-    makeDirectory(directory, 0o700);
-    const draft = join(directory, `.${host}.new`);
-    writeDurably(draft, `${key}\n`);
-    renameSync(draft, join(directory, host));
-    syncDirectory(directory);
+    writeDurably(directory, host, `${key}\n`);
   } catch (error) {
     throw unusable(`cannot remember the public key of the grid at ${host}`, error);
-  }
-}
-
-function writeDurably(file: string, text: string): void {
-  const descriptor = openSync(file, 'w', 0o600);
-  try {
-    writeSync(descriptor, text);
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
-}
-
-function syncDirectory(directory: string): void {
-  const descriptor = openSync(directory, 'r');
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
   }
 }
 

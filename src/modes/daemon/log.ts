@@ -12,11 +12,18 @@ export interface Log {
   debug(message: string, details?: Details): void;
 }
 
+export type Level = keyof Log;
+
 /** Priorities of syslog, which the journal reads in front of a line (sd-daemon(3)). */
-const priorities: Readonly<Record<keyof Log, string>> = { error: '<3>', warn: '<4>', info: '<6>', debug: '<7>' };
+const priorities: Readonly<Record<Level, string>> = { error: '<3>', warn: '<4>', info: '<6>', debug: '<7>' };
+
+/** One line as the journal takes it, if that is where stderr goes: for what is said before there is a log. */
+export function inJournal(level: Level, text: string): string {
+  return `${isJournal(process.env) ? priorities[level] : ''}${printable(text)}\n`;
+}
 
 /** @param toJournal whether each line begins with its priority, for `journalctl -p err` */
-export function createLog(level: keyof Log, format: 'text' | 'json', toJournal = false): Log {
+export function createLog(level: Level, format: 'text' | 'json', toJournal = false): Log {
   const consola = createConsola({
     level: LogLevels[level],
     throttle: 0,
@@ -24,13 +31,13 @@ export function createLog(level: keyof Log, format: 'text' | 'json', toJournal =
       {
         log: ({ date, type, args: [message, details] }) => {
           const line = format === 'json' ? inJson : inWords;
-          const priority = toJournal ? priorities[type as keyof Log] : '';
+          const priority = toJournal ? priorities[type as Level] : '';
           process.stderr.write(`${priority}${line(date, type, message, (details ?? {}) as Details)}\n`);
         },
       },
     ],
   });
-  const write = (type: keyof Log) => (message: string, details?: Details) => consola[type](message, details);
+  const write = (type: Level) => (message: string, details?: Details) => consola[type](message, details);
   return { error: write('error'), warn: write('warn'), info: write('info'), debug: write('debug') };
 }
 

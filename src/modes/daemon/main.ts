@@ -2,11 +2,14 @@
 
 import { GridError } from '../../infoblox/errors.ts';
 import { versionLine } from '../about.ts';
-import { version } from '../build-info.ts';
+import { commit, version } from '../build-info.ts';
 import { startDaemon } from './daemon.ts';
-import { parseFlags, UsageError, usage } from './flags.ts';
-import { createLog, type Log } from './log.ts';
+import { checkCommand, parseFlags, UsageError, usage } from './flags.ts';
+import { createLog, inJournal, isJournal, type Log } from './log.ts';
 import { type Options, readOptions } from './options.ts';
+import { processTitle } from './process-title.ts';
+import { refuseOtherUsers } from './root.ts';
+import { notifyReady } from './service-manager.ts';
 import { StartError } from './socket-file.ts';
 
 /** Exit status for a wrong command line, as Go's flag package has it; the unit does not start us again after it. */
@@ -15,14 +18,18 @@ const usageStatus = 2;
 async function main(args: readonly string[]): Promise<void> {
   // Only --help and --version write there.
   process.stdout.on('error', () => process.exit(1));
-  const values = parseFlags(args);
+  process.title = processTitle(args);
+  const checkOnly = args[0] === checkCommand;
+  const values = parseFlags(checkOnly ? args.slice(1) : args);
   if (values.help) return void process.stdout.write(usage());
   if (values.version) return void process.stdout.write(`${versionLine}\n`);
   const options = readOptions(values, process.env, process.stderr.isTTY === true);
-  const log = createLog(options.logLevel, options.logFormat);
+  refuseOtherUsers(options, process.getuid?.());
+  const log = createLog(options.logLevel, options.logFormat, isJournal(process.env));
   survive(log);
+  if (checkOnly) return void process.stdout.write('configuration accepted\n');
   if (options.wapiUsername === '') log.warn('--wapi-username is not set: the grid will refuse to serve us');
-  warnOfNoPassword(options, log);
+  warnOfPassword(options, log);
   // What the daemon makes is for root alone; the socket's directory is given its wider mode on purpose.
   process.umask(0o077);
   let stopping = false;
@@ -49,10 +56,13 @@ async function main(args: readonly string[]): Promise<void> {
   // Only now, so that a signal that comes while it starts ends it in good order too.
   const starting = startDaemon(options, log);
   await starting;
+  notifyReady(process.env, log);
 }
 
 /** No reason not to start: it may be put into its file later. */
-function warnOfNoPassword({ readPassword }: Options, log: Log): void {
+function warnOfPassword({ readPassword, passwordExposure }: Options, log: Log): void {
+  const exposure = passwordExposure();
+  if (exposure !== undefined) log.warn(exposure.message, { cure: exposure.cure });
   try {
     readPassword();
   } catch (error) {
@@ -67,6 +77,7 @@ function survive(log: Log): void {
   const end = (error: unknown) => {
     const message = error instanceof Error ? error.message : String(error);
     log.error(`infoblox-cni-daemon ${version} ends by a fault of its own: ${message}`, {
+      commit,
       stack: error instanceof Error ? error.stack : undefined,
     });
     process.exit(1);
@@ -77,10 +88,11 @@ function survive(log: Log): void {
 
 main(process.argv.slice(2)).catch((error) => {
   if (error instanceof UsageError) {
-    process.stderr.write(`infoblox-cni-daemon: ${error.message}\nTry infoblox-cni-daemon --help.\n`);
+    process.stderr.write(inJournal('error', `infoblox-cni-daemon: ${error.message}`));
+    process.stderr.write(inJournal('info', 'Try infoblox-cni-daemon --help.'));
     process.exit(usageStatus);
   }
   const text = error instanceof StartError ? error.message : `cannot start: ${error?.stack ?? error}`;
-  process.stderr.write(`infoblox-cni-daemon: ${text}\n`);
+  process.stderr.write(inJournal('error', `infoblox-cni-daemon: ${text}`));
   process.exit(1);
 });

@@ -1,5 +1,4 @@
 /** The daemon's settings, checked: flags, environment and the files that they name. */
-import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import * as v from 'valibot';
 import { GridError } from '../../infoblox/errors.ts';
@@ -9,6 +8,7 @@ import { limits, socketFile } from '../protocol.ts';
 import { blockedPorts } from './blocked-ports.ts';
 import { type FlagValues, UsageError } from './flags.ts';
 import type { ListenAddress } from './metrics.ts';
+import { type Password, passwordSource } from './password.ts';
 import { StartError } from './socket-file.ts';
 import { readTrust } from './trust.ts';
 
@@ -17,7 +17,8 @@ export interface Options {
   readonly wapiPort: number;
   readonly wapiUsername: string;
   /** Reads the password from where it was said to be; called for each request. Throws GridError `credentials`. */
-  readonly readPassword: () => string;
+  readonly readPassword: Password['read'];
+  readonly passwordExposure: Password['exposure'];
   readonly wapiVersion: string;
   readonly tls: TlsOptions;
   readonly socketDir: string;
@@ -136,11 +137,13 @@ export function readOptions(values: FlagValues, env: Environment, isTerminal: bo
   checkPolicy(flags['network-container'], flags['prefix-length']);
   const socketDir = flags['socket-dir'].replace(/\/+$/, '') || '/';
   checkSocketPath(socketFile(socketDir, flags['driver-name']));
+  const password = passwordSource(flags['wapi-password'], flags['wapi-password-file'], env);
   return {
     gridHosts: flags['grid-host'],
     wapiPort: flags['wapi-port'],
     wapiUsername: flags['wapi-username'],
-    readPassword: passwordSource(flags['wapi-password'], flags['wapi-password-file'], env),
+    readPassword: password.read,
+    passwordExposure: password.exposure,
     wapiVersion: flags['wapi-version'],
     tls: readTrust(flags['ssl-verify'], flags['state-dir']),
     socketDir,
@@ -184,35 +187,6 @@ function checkSocketPath(file: string): void {
   throw new UsageError(
     `--socket-dir and --driver-name make ${file}, a path of ${bytes} bytes, and that of a socket may have ${longestSocketPath}: use a shorter --socket-dir or --driver-name`,
   );
-}
-
-/**
- * Flag, file, environment, systemd credential: the first that is set counts. Files are read anew for each request.
- * @returns reads the password; throws GridError `credentials` where there is none, which is not worth a login
- */
-function passwordSource(flag: string, file: string, env: Environment): () => string {
-  if (flag !== '') return () => flag;
-  const credential = env.CREDENTIALS_DIRECTORY === undefined ? '' : `${env.CREDENTIALS_DIRECTORY}/wapi-password`;
-  const source = file || (env.WAPI_PASSWORD ? '' : credential);
-  return () => {
-    const password = source === '' ? (env.WAPI_PASSWORD ?? '') : readPasswordFile(source);
-    if (password !== '') return password;
-    throw new GridError('credentials', `no WAPI password given${source === '' ? '' : `: ${source} is empty`}`, {
-      cure: 'put it into the file of --wapi-password-file, into WAPI_PASSWORD, or into the systemd credential wapi-password',
-    });
-  };
-}
-
-function readPasswordFile(file: string): string {
-  try {
-    return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new GridError('credentials', `cannot read the WAPI password: ${reason}`, {
-      cure: `put it into ${file}, readable by the daemon only`,
-      cause: error,
-    });
-  }
 }
 
 function labels(text: string): Record<string, string> {

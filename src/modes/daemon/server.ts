@@ -1,28 +1,46 @@
-/** The daemon's side of the socket: one request a connection, answered once, and a caller that leaves is noticed. */
+/**
+ * The daemon's side of the socket: one request a connection, accepted at once and answered once, and a caller that leaves
+ * is noticed.
+ */
 import { createServer, type Server, type Socket } from 'node:net';
 import { CniCode, CniError } from '../../cni/errors.ts';
-import { answerFrame, largestFrame, takenFrame } from '../protocol.ts';
+import { acceptedFrame, answerFrame, takenFrame } from '../protocol.ts';
 import { asCniError } from './cni-errors.ts';
 import type { Answer, ServedCommand } from './commands.ts';
 import { parseRequest, type Request } from './frame.ts';
+import { type Frame, FrameReader } from './frame-reader.ts';
 import type { Log } from './log.ts';
 
-/** Milliseconds for a peer to send its request, and to pass its answer on. One that is stopped may yet do so. */
-const peerTimeout = 5_000;
+/** Milliseconds for a peer to pass its answer on. One that is stopped may yet do so. */
+const deliveryTimeout = 5_000;
 /** Connections that may wait to be accepted: a burst of container starts is no reason to refuse any. */
 const backlog = 4096;
 
 export interface ServerOptions {
   readonly run: (command: ServedCommand, call: Request['params'], gone: AbortSignal) => Promise<Answer>;
+  /** Milliseconds that a command takes at most, which the caller is told. */
+  readonly longest: (command: ServedCommand) => number;
   /** Told how each call ended: CNI error code, 0 for success. */
   readonly onCall?: (command: string, code: number, seconds: number) => void;
   readonly log: Log;
 }
 
+interface Outgoing {
+  readonly frame: string;
+  readonly undelivered?: () => Promise<void>;
+}
+
+const busy = new CniError(
+  CniCode.tryAgain,
+  'the list of another GC is being worked on, and both together would be too much at a time',
+  'Try again when that GC has ended.',
+);
+
 export class CallServer {
   readonly #options: ServerOptions;
   readonly #server: Server;
   readonly #calls = new Set<Promise<void>>();
+  readonly #frames = new FrameReader();
 
   constructor(options: ServerOptions) {
     this.#options = options;
@@ -51,9 +69,9 @@ export class CallServer {
     socket.on('error', () => gone.abort());
     socket.on('close', () => gone.abort());
     try {
-      const text = await readFrame(socket);
-      if (text === undefined) return;
-      const { frame, undelivered } = await this.#answer(text, gone.signal);
+      const received = await this.#frames.read(socket);
+      if (received === undefined) return;
+      const { frame, undelivered } = await this.#answer(received, socket, gone.signal);
       if (await deliver(socket, frame)) return;
       await undelivered?.();
     } catch (error) {
@@ -65,8 +83,8 @@ export class CallServer {
     }
   }
 
-  async #answer(text: string, gone: AbortSignal): Promise<{ frame: string; undelivered?: () => Promise<void> }> {
-    const { run, log, onCall } = this.#options;
+  async #answer(received: Exclude<Frame, undefined>, socket: Socket, gone: AbortSignal): Promise<Outgoing> {
+    const { run, log, onCall, longest } = this.#options;
     const begin = performance.now();
     let request: Request | undefined;
     const about = () => ({
@@ -81,7 +99,10 @@ export class CallServer {
       milliseconds: Math.round(performance.now() - begin),
     });
     try {
-      request = parseRequest(text);
+      if (received === 'busy') throw busy;
+      request = parseRequest(received.text);
+      // A plugin of an earlier release would take it for the answer.
+      if (request.params.callId !== undefined) socket.write(acceptedFrame(longest(request.method)));
       const { result, summary, undelivered } = await run(request.method, request.params, gone);
       const level = request.method === 'ADD' || request.method === 'DEL' || request.method === 'GC' ? 'info' : 'debug';
       log[level](summary === undefined ? request.method : `${request.method}: ${summary}`, about());
@@ -103,6 +124,8 @@ export class CallServer {
       onCall?.(request?.method ?? 'none', error.code, (performance.now() - begin) / 1000);
       const data = error.details === undefined ? {} : { data: { details: error.details } };
       return { frame: answerFrame({ error: { code: error.code, message: error.message, ...data } }) };
+    } finally {
+      if (received !== 'busy') received.release();
     }
   }
 }
@@ -115,29 +138,6 @@ function noRequest(error: SyntaxError): CniError {
   );
 }
 
-/** The first line that the peer sends; undefined if it sends none in time, too much, or leaves. */
-function readFrame(socket: Socket): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    const end = (text: string | undefined) => {
-      clearTimeout(timer);
-      socket.removeListener('data', take);
-      socket.resume();
-      resolve(text);
-    };
-    const timer = setTimeout(() => end(undefined), peerTimeout);
-    const take = (chunk: Buffer) => {
-      size += chunk.length;
-      if (size > largestFrame) return end(undefined);
-      chunks.push(chunk);
-      if (chunk.includes(0x0a)) end(Buffer.concat(chunks).toString('utf8').split('\n', 1)[0] ?? '');
-    };
-    socket.on('data', take);
-    socket.on('close', () => end(undefined));
-  });
-}
-
 /**
  * Sends the answer and waits for the peer to say that it has passed it on.
  * @returns false if the peer hung up or died without that
@@ -145,7 +145,7 @@ function readFrame(socket: Socket): Promise<string | undefined> {
 function deliver(socket: Socket, frame: string): Promise<boolean> {
   if (socket.destroyed || !socket.writable) return Promise.resolve(false);
   return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(true), peerTimeout);
+    const timer = setTimeout(() => resolve(true), deliveryTimeout);
     const end = (delivered: boolean) => {
       clearTimeout(timer);
       resolve(delivered);

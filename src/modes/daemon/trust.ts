@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { getCACertificates, rootCertificates } from 'node:tls';
 import type { TlsOptions } from '../../infoblox/transport.ts';
+import { refuseUntrusted, UntrustedPath } from '../../infoblox/trusted-path.ts';
 import { UsageError } from './flags.ts';
 import { knownKeys } from './known-keys.ts';
 import { StartError } from './socket-file.ts';
@@ -25,7 +26,10 @@ export function readTrust(value: string, stateDir: string): TlsOptions {
   try {
     last = readCertificates(value);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    if (error instanceof UntrustedPath) {
+      throw new StartError(`cannot trust --ssl-verify ${value}: ${error.message}: run ${error.hint}`);
+    }
+    const reason = whyUnreadable(value, error);
     const message = `--ssl-verify "${value}" is neither true, false nor pin, nor a file of certificates: ${reason}`;
     // What is meant as a file may yet be put there, or be mended.
     throw value.startsWith('/') ? new StartError(message) : new UsageError(message);
@@ -43,8 +47,27 @@ export function readTrust(value: string, stateDir: string): TlsOptions {
   };
 }
 
+/** First byte of a certificate in binary form. */
+const derSequence = 0x30;
+
+/** What the service does not see of the host, and may not read, is not plain from the error of the file system. */
+function whyUnreadable(file: string, error: unknown): string {
+  const reason = error instanceof Error ? error.message : String(error);
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'ENOENT' && /^\/(home|root|tmp|var\/tmp)\//.test(file)) {
+    return `${reason}; its systemd unit hides /home, /root and /tmp from the daemon: put the file into /etc/infoblox-cni`;
+  }
+  if (code === 'EACCES') return `${reason}; the daemon has no capabilities: give the file and its directories to root`;
+  return reason;
+}
+
 function readCertificates(file: string): string {
-  const pem = readFileSync(file, 'utf8');
+  refuseUntrusted(file);
+  const content = readFileSync(file);
+  if (content[0] === derSequence) {
+    throw new Error(`it is DER: convert it with openssl x509 -inform der -in ${file} -out FILE.pem`);
+  }
+  const pem = content.toString('utf8');
   const certificates = pem.match(/-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----/gs);
   if (certificates === null) throw new Error('it holds no PEM certificate');
   // A context takes a certificate that it cannot read without a word.

@@ -12,6 +12,7 @@ const table: Record<Reason, number> = {
   'bad-answer': 11,
   'grid-fault': 11,
   'read-only': 11,
+  unconfirmed: 11,
   credentials: 103,
   permission: 103,
   licence: 103,

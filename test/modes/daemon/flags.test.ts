@@ -79,6 +79,30 @@ describe('a flag', () => {
   });
 });
 
+test.each([
+  // What systemd makes of a quote that is never closed: one value of all the rest.
+  [
+    ['--labels=Site=Paris,Owner=Network team --network-view=x --node-name=a'],
+    'the value of --labels holds the flag --network-view: a quote is missing; ',
+  ],
+  [
+    ['--grid-host', 'grid -wapi-port 8443'],
+    'the value of --grid-host holds the flag --wapi-port: a quote is missing; ',
+  ],
+  [['--labels=Owner=Network', 'team --node-name=a'], 'unexpected argument "team --node-name"; if a quote is missing: '],
+  [['--labels=Owner=Network', 'team'], 'unexpected argument "team"; if a quote is missing: '],
+])('a missing quote in DAEMON_FLAGS is named: %j', (args, message) => {
+  const cure =
+    'in /etc/infoblox-cni/daemon.env, put double quotes around a value with spaces, and single quotes around all of DAEMON_FLAGS';
+  expect(() => parseFlags(args)).toThrow(new UsageError(message + cure));
+});
+
+test('spaces and dashes in a value are no flag', () => {
+  expect(parseFlags(['--labels=Note=a - b --c -x,Site=--grid-hosts']).labels).toBe(
+    'Note=a - b --c -x,Site=--grid-hosts',
+  );
+});
+
 test('the help names every flag with its default, and where a password may come from', () => {
   const text = usage();
   for (const name of Object.keys(flags)) expect(text).toContain(`  --${name}`);

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,7 +23,7 @@ const options = (args: readonly string[] = [], env: Record<string, string> = {},
 
 function file(name: string, text: string): string {
   const path = join(directory, name);
-  writeFileSync(path, text);
+  writeFileSync(path, text, { mode: 0o600 });
   return path;
 }
 
@@ -138,7 +138,7 @@ describe('the password', () => {
     const flag = '--wapi-password=one';
     const fromFile = `--wapi-password-file=${file('password', 'two\n')}`;
     mkdirSync(join(directory, 'credentials'));
-    writeFileSync(join(directory, 'credentials', 'wapi-password'), 'four\n');
+    writeFileSync(join(directory, 'credentials', 'wapi-password'), 'four\n', { mode: 0o600 });
     const env = { WAPI_PASSWORD: 'three', CREDENTIALS_DIRECTORY: join(directory, 'credentials') };
     expect(options([flag, fromFile], env).readPassword()).toBe('one');
     expect(options([fromFile], env).readPassword()).toBe('two');
@@ -156,15 +156,26 @@ describe('the password', () => {
       }
     };
     const cure = expect.stringMatching(/--wapi-password-file.*WAPI_PASSWORD.*systemd credential wapi-password$/);
+    // What systemd made of the file at the start is not what the operator can write to.
+    const unitCure = expect.stringMatching(
+      /into \/etc\/infoblox-cni\/wapi-password, then: systemctl restart infoblox-cni-daemon$/,
+    );
     const empty = file('wapi-password', '\n');
     for (const [found, message] of [
       [refusal([]), 'no WAPI password given'],
       [refusal([], { WAPI_PASSWORD: '' }), 'no WAPI password given'],
       [refusal([`--wapi-password-file=${empty}`]), `no WAPI password given: ${empty} is empty`],
-      [refusal([], { CREDENTIALS_DIRECTORY: directory }), `no WAPI password given: ${empty} is empty`],
     ]) {
       expect(found).toMatchObject({ name: 'GridError', reason: 'credentials', message, cure });
     }
+    expect(refusal([], { CREDENTIALS_DIRECTORY: directory })).toMatchObject({
+      ...{ name: 'GridError', reason: 'credentials', message: `no WAPI password given: ${empty} is empty` },
+      cure: unitCure,
+    });
+    expect(refusal([], { CREDENTIALS_DIRECTORY: '/nonexistent' })).toMatchObject({
+      reason: 'credentials',
+      cure: unitCure,
+    });
   });
 
   test('is read anew each time; one line break at its end is not part of it', () => {
@@ -173,6 +184,49 @@ describe('the password', () => {
     expect(readPassword()).toBe(' pass word ');
     writeFileSync(path, 'next\n\n');
     expect(readPassword()).toBe('next\n');
+  });
+
+  test('in a file that others can write to is not read: they would choose what the grid is told', () => {
+    const path = file('password', 'secret\n');
+    const { readPassword } = options([`--wapi-password-file=${path}`]);
+    for (const [spoiled, mode, shown] of [
+      [path, 0o620, '0620'],
+      [path, 0o602, '0602'],
+      [directory, 0o770, '0770'],
+    ] as const) {
+      const before = statSync(spoiled).mode;
+      chmodSync(spoiled, mode);
+      expect(readPassword).toThrow(
+        expect.objectContaining({
+          reason: 'credentials',
+          message: `cannot read the WAPI password: ${spoiled} is writable by others than root (mode ${shown})`,
+          cure: `run chmod go-w ${spoiled}, or put it where only root can write`,
+        }),
+      );
+      chmodSync(spoiled, before);
+    }
+    expect(readPassword()).toBe('secret');
+  });
+
+  test('in a file that others can read is read, and told as exposed; the group of root is root', () => {
+    const path = file('password', 'secret\n');
+    const { readPassword, passwordExposure } = options([`--wapi-password-file=${path}`]);
+    const seen = [0o644, 0o604, 0o640, 0o600].map((mode) => {
+      chmodSync(path, mode);
+      expect(readPassword()).toBe('secret');
+      return passwordExposure()?.message;
+    });
+    const by = (reader: string, mode: string) => `the WAPI password in ${path} can be read by ${reader} (mode ${mode})`;
+    const group = statSync(path).gid;
+    expect(seen).toEqual([
+      by('everybody', '0644'),
+      by('everybody', '0604'),
+      group === 0 ? undefined : by(`group ${group}`, '0640'),
+      undefined,
+    ]);
+    for (const args of [['--wapi-password=one'], [`--wapi-password-file=${join(directory, 'absent')}`], []]) {
+      expect(options(args).passwordExposure()).toBeUndefined();
+    }
   });
 
   test('that cannot be read is no start error, but says where it was looked for', () => {
@@ -212,6 +266,35 @@ describe('--ssl-verify', () => {
     expect(() => options([`--ssl-verify=${path}`])).toThrow(
       /^--ssl-verify ".*ca\.pem" is neither true, false nor pin, nor a file of certificates: /,
     );
+  });
+
+  test('refuses a file that others can write to: they would choose whom the daemon trusts', async () => {
+    const { cert, remove } = await makeCertificate();
+    const path = file('ca.pem', cert);
+    chmodSync(path, 0o666);
+    expect(() => options([`--ssl-verify=${path}`])).toThrow(
+      new StartError(
+        `cannot trust --ssl-verify ${path}: ${path} is writable by others than root (mode 0666): run chmod go-w ${path}`,
+      ),
+    );
+    chmodSync(path, 0o644);
+    const { trusted } = options([`--ssl-verify=${path}`]).tls;
+    const forged = await makeCertificate();
+    writeFileSync(path, forged.cert);
+    chmodSync(path, 0o666);
+    expect(trusted?.()).toEqual([cert]);
+    await Promise.all([remove(), forged.remove()]);
+  });
+
+  test('says why a file cannot be read that the operator sees', async () => {
+    const refusal = (path: string) => () => options([`--ssl-verify=${path}`]);
+    expect(refusal('/root/absent.pem')).toThrow(/no such file.*; its systemd unit hides \/home, \/root and \/tmp/);
+    const { cert, remove } = await makeCertificate();
+    await remove();
+    const der = join(directory, 'ca.der');
+    writeFileSync(der, Buffer.from(cert.replace(/-----[^-]*-----/g, ''), 'base64'));
+    expect(refusal(der)).toThrow(/: it is DER: convert it with openssl x509/);
+    expect(refusal(directory)).toThrow(/: EISDIR: illegal operation on a directory/);
   });
 
   test.each(['yes', 'TRUE', '1'])('%s is none of the three', (value) => {

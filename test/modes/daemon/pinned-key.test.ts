@@ -1,7 +1,7 @@
 /** `--ssl-verify=pin` against real HTTPS servers with keys of their own: trust on first use, and nobody else after it. */
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createServer } from 'node:tls';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -152,6 +152,7 @@ test.each([
     },
     'cannot read the known public key',
   ],
+  ['in a directory that others can write to', (file: string) => chmodSync(join(file, '..'), 0o777), 'grid-keys'],
 ])('a file %s lets nobody in: it would be a way around the check', async (_what, spoil, msg) => {
   await host.add('c1');
   await grid.pause();

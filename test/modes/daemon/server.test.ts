@@ -6,7 +6,18 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { GridError } from '../../../src/infoblox/errors.ts';
 import type { Answer } from '../../../src/modes/daemon/commands.ts';
 import { CallServer } from '../../../src/modes/daemon/server.ts';
-import { type Call, largestFrame, protocolVersion, requestFrame, takenFrame } from '../../../src/modes/protocol.ts';
+import {
+  acceptedFrame,
+  type Call,
+  largestConfig,
+  largestFrame,
+  largestGcConfig,
+  largestGcFrame,
+  newCallId,
+  protocolVersion,
+  requestFrame,
+  takenFrame,
+} from '../../../src/modes/protocol.ts';
 import { type LogLine, until } from '../../fixture/host.ts';
 import { held, useGridAndHost } from '../../infoblox/grid-and-host.ts';
 
@@ -33,6 +44,7 @@ beforeEach(async () => {
   run = async () => ({ result: { cniVersion: '1.1.0' }, summary: '10.0.0.2/24' });
   server = new CallServer({
     run: (_, __, gone) => run(gone),
+    longest: () => 12_345,
     log: { error: write('error'), warn: write('warn'), info: write('info'), debug: write('debug') },
   });
   await server.listen(file);
@@ -131,6 +143,78 @@ describe('a request', () => {
     expect(JSON.parse(await answer)).toMatchObject({ result: 'late' });
     await closed;
     expect(await talk(requestFrame('ADD', call))).toBe('');
+  });
+});
+
+describe('a call', () => {
+  test('is accepted at once, with the time that it takes at most, and answered when it is done', async () => {
+    const gate = Promise.withResolvers<void>();
+    run = async () => {
+      await gate.promise;
+      return { result: 'late' };
+    };
+    const socket = connect(file);
+    let text = '';
+    socket.on('data', (chunk) => {
+      text += chunk;
+    });
+    socket.write(requestFrame('ADD', { ...call, callId: newCallId() }));
+    await until('it is accepted', () => text.endsWith('\n'));
+    expect(JSON.parse(text)).toEqual({ jsonrpc: '2.0', method: 'accepted', params: { milliseconds: 12_345 } });
+    gate.resolve();
+    await until('it is answered', () => text.length > acceptedFrame(12_345).length);
+    expect(JSON.parse(text.slice(acceptedFrame(12_345).length))).toMatchObject({ result: 'late' });
+    socket.end(takenFrame);
+  });
+
+  test('of another protocol is not accepted: the answer says which side to upgrade', async () => {
+    const text = await talk(requestFrame('ADD', { ...call, callId: newCallId(), protocol: 99 }));
+    expect(JSON.parse(text)).toMatchObject({ error: { code: 11 } });
+  });
+
+  test('of a plugin that has no call ID, of an earlier release, is answered in one line as ever', async () => {
+    const text = await talk(requestFrame('ADD', call));
+    expect(text.split('\n')).toHaveLength(2);
+    expect(JSON.parse(text)).toMatchObject({ result: {} });
+  });
+});
+
+describe('a request of more than an ordinary size', () => {
+  const withPadding = (bytes: number) => ({ ...call, config: { name: 'net-1', padding: 'x'.repeat(bytes) } });
+
+  test('is served for GC up to 16 MiB, and cut off for every other command', async () => {
+    expect(JSON.parse(await talk(requestFrame('GC', withPadding(largestGcConfig))))).toMatchObject({ result: {} });
+    for (const method of ['ADD', 'DEL', 'CHECK', 'STATUS']) {
+      expect(await talk(requestFrame(method, withPadding(2 * largestConfig + 128 * 1024))), method).toBe('');
+    }
+    expect(await talk(requestFrame('GC', withPadding(largestGcFrame)))).toBe('');
+  });
+
+  test('is told to come again while another one is under way; ordinary ones are served meanwhile', async () => {
+    const gate = Promise.withResolvers<void>();
+    let isRunning = false;
+    run = async () => {
+      isRunning = true;
+      await gate.promise;
+      return { result: 'first' };
+    };
+    const large = requestFrame('GC', withPadding(4 * largestConfig));
+    const first = talk(large);
+    await until('the first one runs', () => isRunning);
+    run = async () => ({ result: 'other' });
+    expect(JSON.parse(await talk(large))).toMatchObject({
+      error: { code: 11, message: expect.stringMatching(/^the list of another GC/) },
+    });
+    expect(JSON.parse(await talk(requestFrame('GC', call)))).toMatchObject({ result: 'other' });
+    gate.resolve();
+    expect(JSON.parse(await first)).toMatchObject({ result: 'first' });
+    expect(JSON.parse(await talk(large))).toMatchObject({ result: 'other' });
+  });
+
+  test('that is never finished gives way to others when its time is over', async () => {
+    const large = requestFrame('GC', withPadding(4 * largestConfig));
+    expect(await talk(large.slice(0, -10))).toBe('');
+    expect(JSON.parse(await talk(large))).toMatchObject({ result: {} });
   });
 });
 

@@ -33,6 +33,11 @@ export async function applyEffect(effect: Exclude<Effect, { kind: 'delay' }>, vi
       victim.lookUp();
       await sleep(effect.ms);
       return send(response, carryOut());
+    case 'answer-late': {
+      const answer = carryOut();
+      await sleep(effect.ms);
+      return send(response, answer);
+    }
     case 'alter': {
       const answer = carryOut();
       return send(response, { ...answer, body: effect.answer(answer.body) });

@@ -4,7 +4,8 @@ import type { RequestRecord } from './request-log.ts';
  * What happens instead of a good answer. `commit` says whether the request is carried out all the same (default: no);
  * `truncate` always carries it out, `commit-later` does so `ms` after the connection was cut or left hanging. `look-first`
  * looks up next-available addresses and networks `ms` before the insert, so that others can come in between (WAPI: the
- * first to save wins, the others may get an error); `alter` carries the request out and changes the answer.
+ * first to save wins, the others may get an error); `alter` carries the request out and changes the answer; `answer-late`
+ * carries it out at once and answers after `ms`: what it says may not be true any more.
  */
 export type Effect =
   | { readonly kind: 'delay'; readonly ms: number }
@@ -16,6 +17,7 @@ export type Effect =
       readonly commit?: boolean;
     }
   | { readonly kind: 'look-first'; readonly ms: number }
+  | { readonly kind: 'answer-late'; readonly ms: number }
   | { readonly kind: 'alter'; readonly answer: (body: string) => string }
   | { readonly kind: 'html'; readonly status?: number; readonly commit?: boolean }
   | { readonly kind: 'reset'; readonly commit?: boolean }

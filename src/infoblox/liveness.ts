@@ -1,0 +1,69 @@
+/**
+ * Whether the network namespace of a container still exists: a pure decision over what was recorded when the container
+ * got its address and what is seen now. Only what proves the end counts: an address that is taken from a living container
+ * is worse than one that a dead container keeps.
+ */
+
+export type Fate = 'alive' | 'gone' | 'unknown';
+
+/** One run of the host's kernel. */
+export interface Boot {
+  /**
+   * From /proc/sys/kernel/random/boot_id. No proof of a reboot: systemd-nspawn, and with it rkt's stage 1, show each
+   * container another one at each start.
+   */
+  readonly id: string | undefined;
+  /** Seconds since 1970. Moves when the clock is set: no proof of a reboot either. */
+  readonly at: number | undefined;
+}
+
+export interface Recorded {
+  /** Device and inode of the namespace. */
+  readonly id: string;
+  /** Through which place it was seen; see `Seen`. Undefined if that says nothing. */
+  readonly place: string | undefined;
+  readonly boot: Boot;
+  /** When the process started whose namespace it is, in clock ticks since the boot; undefined if not known. */
+  readonly processStart: number | undefined;
+}
+
+export interface Seen {
+  readonly at: PathState;
+  /** What has to be the same for the path to mean the same: a directory, or the PID namespace of /proc. */
+  readonly place: string | undefined;
+  readonly boot: Boot;
+  /** For `/proc/PID/ns/net` only. */
+  readonly process?: ProcessState;
+}
+
+export type PathState =
+  | { readonly kind: 'namespace'; readonly id: string }
+  /** Something else is there: a mount point whose mount is gone, or is not visible from here. */
+  | { readonly kind: 'other' | 'absent' | 'unclear' };
+
+export type ProcessState = { readonly start: number } | 'absent' | 'unclear';
+
+/** Seconds by which the boot time of one and the same boot may seem to differ: it is computed from two clocks. */
+const bootTolerance = 10;
+
+/** Decides whether a recorded namespace still exists. */
+export function fateOf(recorded: Recorded, seen: Seen): Fate {
+  if (seen.at.kind === 'namespace' && seen.at.id === recorded.id) return 'alive';
+  if (isAnotherBoot(recorded.boot, seen.boot)) return 'gone';
+  if (recorded.place === undefined || recorded.place !== seen.place) return 'unknown';
+  if (seen.process !== undefined) return hasEnded(seen.process, recorded.processStart) ? 'gone' : 'unknown';
+  return seen.at.kind === 'absent' || seen.at.kind === 'namespace' ? 'gone' : 'unknown';
+}
+
+/** Both signs of a reboot are needed, since each of them comes without one. */
+function isAnotherBoot(before: Boot, now: Boot): boolean {
+  if (before.id === undefined || now.id === undefined || before.id === now.id) return false;
+  if (before.at === undefined || now.at === undefined) return false;
+  return Math.abs(now.at - before.at) > bootTolerance;
+}
+
+/** A process that is there may have moved to another namespace and left children in the old one. */
+function hasEnded(state: ProcessState, start: number | undefined): boolean {
+  if (state === 'absent') return true;
+  return state !== 'unclear' && start !== undefined && state.start !== start;
+}

@@ -1,0 +1,61 @@
+/** GC of a host with tens of thousands of containers: libcni names each of them under two keys. */
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { largestConfig, largestGcConfig } from '../../src/modes/protocol.ts';
+import { type Grid, startGrid } from '../simulator/grid.ts';
+import { BuiltHost, failure } from './built-host.ts';
+
+let grid: Grid;
+let host: BuiltHost;
+
+beforeAll(async () => {
+  grid = await startGrid();
+  host = await new BuiltHost(grid).start();
+});
+afterAll(async () => {
+  await host?.dispose();
+  await grid?.stop();
+});
+
+/** A list of attachments as long as fits: both keys, and 64 digits for each container. */
+function configOf(bytes: number): Record<string, unknown> {
+  const entry = (index: number) => ({ containerID: index.toString(16).padStart(64, '0'), ifname: 'eth0' });
+  const count = Math.floor((bytes - 2_000) / 2 / (JSON.stringify(entry(0)).length + 1));
+  const list = [
+    { containerID: 'alive', ifname: 'eth0' },
+    ...Array.from({ length: count - 1 }, (_, index) => entry(index)),
+  ];
+  return { 'cni.dev/valid-attachments': list, 'cni.dev/attachments': list };
+}
+
+/** The most memory that the daemon has had, in MiB. */
+function peakMemory(): number {
+  const status = readFileSync(`/proc/${host.daemon.pid}/status`, 'utf8');
+  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024;
+}
+
+test('a list of 16 MiB is read, what is not in it is released, and the daemon stays within its memory', async () => {
+  await host.add('alive');
+  await host.add('dead');
+  const config = configOf(largestGcConfig);
+  expect(await host.call('GC', { config })).toMatchObject({ exitCode: 0, stdout: '', stderr: '' });
+  const comments = grid.fixedAddresses().map(({ comment }) => comment);
+  expect(comments.filter((comment) => comment?.includes('container=alive '))).toHaveLength(1);
+  expect(comments.filter((comment) => comment?.includes('container=dead '))).toHaveLength(0);
+  // Several at once: one is worked on, the others are told to come again.
+  const calls = await Promise.all(Array.from({ length: 6 }, () => host.call('GC', { config })));
+  const codes = calls.map((call) => (call.exitCode === 0 ? 0 : failure(call).code));
+  expect(codes).toContain(0);
+  expect(codes.filter((code) => code !== 0 && code !== 11)).toEqual([]);
+  // MemoryMax of the unit is 512 MiB.
+  expect(peakMemory()).toBeLessThan(400);
+});
+
+test('more than 16 MiB is refused, and more than 1 MiB for every other command', async () => {
+  const { code, msg } = failure(await host.call('GC', { config: { padding: 'x'.repeat(largestGcConfig) } }));
+  expect({ code, msg }).toEqual({ code: 5, msg: 'the network configuration on stdin is larger than 16 MiB' });
+  for (const command of ['ADD', 'DEL', 'CHECK', 'STATUS'] as const) {
+    const refusal = failure(await host.call(command, { config: { padding: 'x'.repeat(largestConfig) } }));
+    expect(refusal).toMatchObject({ code: 5, msg: 'the network configuration on stdin is larger than 1 MiB' });
+  }
+});

@@ -1,0 +1,155 @@
+/** A Grid Master Candidate that lacks the latest changes answers while the master does not: nothing is concluded from that. */
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Host, until } from '../fixture/host.ts';
+import { errorOf, held } from '../infoblox/grid-and-host.ts';
+import { type Grid, startGrid } from '../simulator/grid.ts';
+import { type Candidate, candidateHost, startCandidate } from './candidate.ts';
+
+let master: Grid;
+let candidate: Candidate;
+let host: Host;
+
+const flags = [`--grid-host=127.0.0.1,${candidateHost}`, '--ssl-verify=false'];
+const settling = { first: 100, last: 400 };
+
+beforeEach(async () => {
+  master = await startGrid();
+  candidate = await startCandidate(master);
+  host = await new Host(master, { settling, flags }).start();
+  await host.add('c0');
+  candidate.catchUp();
+});
+afterEach(async () => {
+  await host.dispose();
+  await candidate.stop();
+  await master.stop();
+});
+
+const reserved = { match_client: 'RESERVED', mac: '00:00:00:00:00:00' };
+const told = (address: string) => ({ config: { prevResult: { ips: [{ address: `${address}/24` }] } } });
+const logged = (text: string) => host.log.filter(({ message }) => message.includes(text));
+/** The container that each address is reserved for. */
+const holders = (grid: Grid) =>
+  Object.fromEntries(
+    grid.fixedAddresses().map(({ ipv4addr, comment = '' }) => [ipv4addr, /container=(\S+)/.exec(comment)?.[1]]),
+  );
+/** The master drops a connection; it is well again at once. */
+const dropOne = () => master.inject({ effect: { kind: 'reset' } });
+
+describe('one dropped connection to the master', () => {
+  test('does not make a DEL forget an address that the candidate does not know', async () => {
+    await host.add('c1');
+    dropOne();
+    await host.del('c1');
+    expect(held(master)).toEqual(['10.0.0.1', '10.0.0.2']);
+    expect(candidate.grid.requests.length).toBeGreaterThan(0);
+  });
+
+  test('does not make CHECK report a reservation as lost', async () => {
+    const address = await host.add('c1');
+    dropOne();
+    await host.call('CHECK', 'c1', told(address));
+    expect(candidate.grid.requests.length).toBeGreaterThan(0);
+  });
+
+  test('does not make a repeated ADD give another address', async () => {
+    const address = await host.add('c1');
+    dropOne();
+    expect(await host.add('c1')).toBe(address);
+    expect(held(master)).toEqual(['10.0.0.1', '10.0.0.2', address]);
+  });
+
+  test('does not make an ADD fail because the candidate refuses writes', async () => {
+    master.inject({ method: 'GET', effect: { kind: 'reset' } });
+    expect(await errorOf(host.call('CHECK', 'none', told('10.0.0.9')))).toMatchObject({ code: 104 });
+    expect(await host.add('c1')).toBe('10.0.0.3');
+  });
+
+  test('does not make a delete believe the candidate that the object is gone', async () => {
+    const address = await host.add('c1');
+    const { comment = '' } = master.fixedAddresses().find(({ ipv4addr }) => ipv4addr === address) ?? {};
+    candidate.grid.add('fixedaddress', { ...reserved, ipv4addr: address, comment });
+    const text = 'Reference not found';
+    const body = JSON.stringify({ Error: `AdmConDataNotFoundError: ${text}`, code: 'Client.Ibap.Data.NotFound', text });
+    const missing = { kind: 'status', status: 404, contentType: 'application/json', body } as const;
+    candidate.grid.inject({ method: 'DELETE', effect: missing });
+    dropOne();
+    await host.del('c1');
+    expect(candidate.grid.requests.map(({ method, status }) => `${method} ${status}`)).toContain('DELETE 404');
+    expect(held(master)).toEqual(['10.0.0.1', '10.0.0.2']);
+  });
+});
+
+describe('while the master is away', () => {
+  test('a DEL stays owed until it answers again, and CHECK says to try again', async () => {
+    const address = await host.add('c1');
+    await host.add('c2');
+    await master.pause();
+    expect(await errorOf(host.call('CHECK', 'c1', told(address)))).toMatchObject({
+      code: 11,
+      msg: expect.stringContaining(`not found at ${candidateHost}`),
+    });
+    await host.del('c1');
+    expect(logged('DEL: owed')).toHaveLength(1);
+    await master.resume();
+    await until('it has gone back', () => holders(master)[address] === undefined);
+    expect(Object.keys(holders(master))).toEqual(['10.0.0.1', '10.0.0.2', '10.0.0.4']);
+  });
+
+  test('a failed ADD is not forgotten because the candidate has nothing of it', async () => {
+    master.inject({ method: 'POST', effect: { kind: 'commit-later', ms: 50 } });
+    const add = errorOf(host.add('c1'));
+    await until('it is there', () => held(master).length === 3);
+    await master.pause();
+    expect(await add).toMatchObject({ code: 11 });
+    // Longer than a late create may take: the last look has been.
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    await master.resume();
+    await until('it has gone back', () => held(master).length === 2);
+  });
+});
+
+describe('a candidate that is promoted in the place of a master that is gone for good', () => {
+  test('gives back what it does not know of, though nobody starts a container', async () => {
+    await host.add('c1');
+    await master.pause();
+    await host.del('c1');
+    candidate.promote();
+    await until('nothing is owed', () => logged('owed release settled').length === 1, 20_000);
+    expect(Object.values(holders(candidate.grid))).not.toContain('c1');
+  });
+
+  test('gives a container that asks again the address it lives on', async () => {
+    const address = await host.add('c1');
+    await master.pause();
+    candidate.promote();
+    expect(await host.add('c1')).toBe(address);
+    expect(holders(candidate.grid)[address]).toBe('c1');
+  });
+
+  test('serves a host that has lost its state', async () => {
+    await master.pause();
+    candidate.promote();
+    const fresh = await new Host(master, { settling, flags, node: 'host-b' }).start();
+    try {
+      const address = await fresh.add('c1');
+      expect(holders(candidate.grid)[address]).toBe('c1');
+      await fresh.del('c1');
+      expect(Object.values(holders(candidate.grid))).not.toContain('c1');
+    } finally {
+      await fresh.dispose();
+    }
+  });
+
+  test('is still the one to believe after a restart of the daemon, when the old master is back', async () => {
+    await master.pause();
+    candidate.promote();
+    await host.add('c1');
+    await host.stop();
+    master.readOnly = true;
+    await master.resume();
+    await host.start();
+    await host.del('c1');
+    expect(Object.values(holders(candidate.grid))).not.toContain('c1');
+  });
+});
