@@ -16,7 +16,9 @@ export interface SandboxIdentity {
   /** Path as the runtime named it. */
   readonly netns: string | null;
   readonly netnsId: string | null;
+  readonly processStart: number | null;
   readonly bootId: string | null;
+  readonly bootedAt: number | null;
 }
 
 export interface Lease extends SandboxIdentity {
@@ -66,7 +68,7 @@ export interface Beginning {
   readonly sandbox: SandboxIdentity;
 }
 
-const noSandbox: SandboxIdentity = { netns: null, netnsId: null, bootId: null };
+const noSandbox: SandboxIdentity = { netns: null, netnsId: null, processStart: null, bootId: null, bootedAt: null };
 
 /** An ADD takes an address: before the first write to the grid. Doubt of the lease that it replaces is carried over. */
 export function begin(previous: Lease | undefined, beginning: Beginning, moment: Moment): Lease {
@@ -77,12 +79,23 @@ export function begin(previous: Lease | undefined, beginning: Beginning, moment:
     phase: 'pending',
     createInDoubtUntil: doubt.create,
     deleteInDoubtUntil: doubt.delete,
+    // No ADD takes that long: whoever began this one has died, or could not write its end.
+    dueAt: moment.now + moment.window.end,
   };
 }
 
-/** The address that the attachment is going to be told, before it is told. */
+/**
+ * The address that the attachment is going to be told, before it is told. A lease that is being released by now stays so:
+ * a DEL came first.
+ */
 export function bind(lease: Lease, address: string, moment: Moment): Lease {
+  if (lease.phase === 'releasing') return lease;
   return scheduled({ ...lease, phase: 'bound', address, attempts: 0 }, moment);
+}
+
+/** The reservation has moved with its view, which was renamed. */
+export function followView(lease: Lease, view: string): Lease {
+  return { ...lease, view };
 }
 
 /** The grid has an object of this host that the state knows nothing of: whoever was told its address may live on it. */
@@ -104,10 +117,10 @@ export function unknownToRelease(mark: string, network: string, view: string, mo
   return startRelease(fresh(mark, network, view, moment.now), moment.now);
 }
 
-/** A create is about to be sent whose answer nobody may wait for, or one got no answer. */
+/** A create is about to be sent for an attachment that is live, or one got no answer. */
 export function createInDoubt(lease: Lease, moment: Moment): Lease {
   const doubtful = { ...lease, createInDoubtUntil: moment.now + moment.window.end };
-  return lease.phase === 'pending' ? doubtful : scheduled(doubtful, moment);
+  return lease.phase === 'bound' ? scheduled(doubtful, moment) : doubtful;
 }
 
 /** A delete is about to be sent: until its answer is here, it may be carried out at any time. */
@@ -125,9 +138,10 @@ export function deleteAnswered(lease: Lease, before: Lease): Lease {
 
 /**
  * A look has shown no surplus: a delete in doubt has been carried out. A create in doubt is looked for again when it has
- * had its time.
+ * had its time. Of no effect on a lease that is being released by now.
  */
 export function settle(lease: Lease, moment: Moment): Lease {
+  if (lease.phase !== 'bound') return lease;
   const { create } = doubtOf(lease, moment);
   return scheduled({ ...lease, attempts: 0, createInDoubtUntil: create, deleteInDoubtUntil: null }, moment);
 }

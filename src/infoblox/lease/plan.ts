@@ -16,12 +16,19 @@ export interface Found {
   readonly owner?: string;
 }
 
+/**
+ * Who answered. A Grid Master Candidate may lag behind the master, so what a look shows counts only if the host is known
+ * to accept writes; such a host may be away, or none may be known at all.
+ */
+export type Confirmation = 'confirmed' | 'unconfirmed' | 'no writer known';
+
 /** A look at the grid. */
 export interface Look {
   /** All objects that carry the mark, in the view of the lease or, if there is none, in any. */
   readonly found: readonly Found[];
-  /** Whether the grid host that answered is known to accept writes. Another one may lag behind. */
-  readonly proven: boolean;
+  readonly confirmation: Confirmation;
+  /** Set if nothing carries the mark, but the object at the address of the lease did: what it is now, in words. */
+  readonly altered?: string;
   /** For a pending lease: whether an address is what the ADD asks for. */
   readonly fits?: (address: string) => boolean;
 }
@@ -32,7 +39,7 @@ export type PhaseOrNone = Lease['phase'] | 'none';
 /**
  * What the grid shows of a lease. `wanted` is the object that should be there: for a bound lease the one at its address,
  * for a pending one an address that fits and that no delete in doubt can remove, for a releasing one none. `surplus` is
- * all else that carries the mark. What only an unproven look shows is not known at all.
+ * all else that carries the mark. `altered` is an object whose comment somebody has changed.
  */
 export type Seen =
   | 'nothing'
@@ -41,7 +48,8 @@ export type Seen =
   | 'surplus'
   | 'the address of another'
   | 'in another view'
-  | 'unproven';
+  | 'altered'
+  | Exclude<Confirmation, 'confirmed'>;
 
 export type DoubtKind = 'none' | 'create' | 'delete' | 'both';
 
@@ -64,8 +72,8 @@ export type Step =
   | { readonly kind: 'look again'; readonly at: number }
   /** To be given the mark of its owner. */
   | { readonly kind: 'reassign'; readonly object: Found & { readonly owner: string } }
-  /** Somebody has moved it: a person has to decide. */
-  | { readonly kind: 'refuse'; readonly object: Found };
+  /** Somebody has moved or altered it: a person has to decide. */
+  | { readonly kind: 'refuse'; readonly moved?: Found; readonly altered?: string };
 
 /** One rule of the table. Every combination of phase, seen and doubt is matched by exactly one. */
 export interface Rule {
@@ -85,10 +93,10 @@ const some: readonly Seen[] = ['wanted', 'wanted and surplus', 'surplus', 'the a
 
 // biome-ignore format: a table reads as a table
 export const table: readonly Rule[] = [
-  { phase: 'none', seen: ['nothing', 'unproven'], doubt: any, step: 'nothing', because: 'there is nothing to answer for, as far as is known' },
+  { phase: 'none', seen: ['nothing', 'altered', 'unconfirmed', 'no writer known'], doubt: any, step: 'nothing', because: 'there is nothing to answer for, as far as is known' },
   { phase: 'none', seen: some, doubt: any, step: 'adopt', because: 'whoever was told this address may live on it' },
 
-  { phase: 'pending', seen: ['nothing', 'unproven'], doubt: any, step: 'create', because: 'nothing is there to use; what a create in doubt may still leave is looked for after the ADD' },
+  { phase: 'pending', seen: ['nothing', 'altered', 'unconfirmed', 'no writer known'], doubt: any, step: 'create', because: 'nothing is there to use; what a create in doubt may still leave is looked for after the ADD' },
   { phase: 'pending', seen: ['wanted', 'wanted and surplus'], doubt: any, step: 'adopt', because: 'this attempt or an earlier one took it, and nobody was told' },
   { phase: 'pending', seen: ['surplus'], doubt: noDelete, step: 'remove', because: 'it is not what the ADD asks for' },
   { phase: 'pending', seen: ['surplus'], doubt: aDelete, step: 'create', because: 'the delete may still remove it, so nobody is told its address, and no second delete is sent' },
@@ -103,14 +111,18 @@ export const table: readonly Rule[] = [
   { phase: 'bound', seen: ['surplus'], doubt: aDelete, step: 'recreate', because: 'a live attachment has lost its reservation; the delete may still remove the surplus' },
   { phase: 'bound', seen: ['the address of another'], doubt: any, step: 'reassign', because: 'the answer to a create was lost, and what it took is the address of another attachment' },
   { phase: 'bound', seen: ['in another view'], doubt: any, step: 'refuse', because: 'the view was renamed or the object moved; the address is still reserved' },
-  { phase: 'bound', seen: ['unproven'], doubt: any, step: 'look again', because: 'a host that does not accept writes may lag behind' },
+  { phase: 'bound', seen: ['altered'], doubt: any, step: 'refuse', because: 'somebody has changed it on purpose; the address is still taken' },
+  { phase: 'bound', seen: ['unconfirmed'], doubt: any, step: 'look again', because: 'a host that does not accept writes may lag behind' },
+  { phase: 'bound', seen: ['no writer known'], doubt: any, step: 'recreate', because: 'a create tells what no look can: the grid refuses it if the object is there' },
 
-  { phase: 'releasing', seen: ['nothing'], doubt: noCreate, step: 'forget', because: 'nothing is left, and nothing can come any more' },
-  { phase: 'releasing', seen: ['nothing'], doubt: aCreate, step: 'look again', because: 'the create may still be carried out' },
+  { phase: 'releasing', seen: ['nothing', 'altered'], doubt: noCreate, step: 'forget', because: 'nothing is left that carries the mark, and nothing can come any more' },
+  { phase: 'releasing', seen: ['nothing', 'altered'], doubt: aCreate, step: 'look again', because: 'the create may still be carried out' },
   { phase: 'releasing', seen: ['wanted', 'wanted and surplus', 'surplus', 'in another view'], doubt: noDelete, step: 'remove', because: 'nobody needs it any more' },
   { phase: 'releasing', seen: ['wanted', 'wanted and surplus', 'surplus', 'in another view'], doubt: aDelete, step: 'look again', because: 'one delete is on its way; a second one could hit a later owner of the address' },
   { phase: 'releasing', seen: ['the address of another'], doubt: any, step: 'reassign', because: 'removing it would take the address from the attachment that uses it' },
-  { phase: 'releasing', seen: ['unproven'], doubt: any, step: 'look again', because: 'a host that does not accept writes may lag behind; a delete could hit a later owner of the address' },
+  { phase: 'releasing', seen: ['unconfirmed'], doubt: any, step: 'look again', because: 'a host that does not accept writes may lag behind; a delete could hit a later owner of the address' },
+  { phase: 'releasing', seen: ['no writer known'], doubt: noDelete, step: 'recreate', because: 'a host that accepts it is the one to ask from now on; what it makes is removed next' },
+  { phase: 'releasing', seen: ['no writer known'], doubt: aDelete, step: 'look again', because: 'the delete may still be carried out' },
 ];
 
 /**
@@ -124,11 +136,15 @@ export function plan(lease: Lease | undefined, look: Look, moment: Moment): Step
   const kinds = { phase: lease?.phase ?? 'none', seen: sight.seen, doubt: kindOf(doubt) } as const;
   const { step } = ruleFor(kinds.phase, kinds.seen, kinds.doubt);
   switch (step) {
-    case 'adopt':
+    case 'adopt': {
+      const [object, ...surplus] = [...sight.wanted, ...sight.surplus];
+      if (object === undefined) throw new Error('nothing to adopt');
+      return { kind: step, object, surplus };
+    }
     case 'refuse': {
-      const [object, ...rest] = [...sight.wanted, ...sight.surplus];
-      if (object === undefined) throw new Error(`nothing to ${step}`);
-      return step === 'adopt' ? { kind: step, object, surplus: rest } : { kind: step, object };
+      const [moved] = sight.surplus;
+      const { altered } = look;
+      return { kind: step, ...(moved === undefined ? {} : { moved }), ...(altered === undefined ? {} : { altered }) };
     }
     case 'reassign':
       if (sight.another === undefined) throw new Error('nothing to reassign');
@@ -158,9 +174,10 @@ interface Sight {
 }
 
 /** Sorts what was found into what should be there and what should not. */
-function sightOf(lease: Lease | undefined, { found, proven, fits = () => true }: Look, doubt: Doubt): Sight {
-  if (!proven) return { seen: 'unproven', wanted: [], surplus: [] };
-  if (found.length === 0) return { seen: 'nothing', wanted: [], surplus: [] };
+function sightOf(lease: Lease | undefined, look: Look, doubt: Doubt): Sight {
+  const { found, confirmation, altered, fits = () => true } = look;
+  if (confirmation !== 'confirmed') return { ...empty, seen: withoutProof(lease, confirmation) };
+  if (found.length === 0) return { ...empty, seen: altered === undefined ? 'nothing' : 'altered' };
   const isSafe = ({ fresh }: Found) => fresh === true || doubt.delete === null;
   const isWanted = (object: Found) => {
     if (lease === undefined) return true;
@@ -178,6 +195,13 @@ function sightOf(lease: Lease | undefined, { found, proven, fits = () => true }:
   return { seen: surplus.length > 0 ? 'wanted and surplus' : 'wanted', wanted, surplus };
 }
 
+const empty = { wanted: [], surplus: [] } as const;
+
+/** Without an address there is nothing to create, by which a host could show that it accepts writes. */
+function withoutProof(lease: Lease | undefined, confirmation: Exclude<Confirmation, 'confirmed'>): Seen {
+  return lease?.address === null && lease.phase !== 'pending' ? 'unconfirmed' : confirmation;
+}
+
 function isAnothers(object: Found): object is Found & { readonly owner: string } {
   return object.owner !== undefined;
 }
@@ -191,6 +215,6 @@ function kindOf(doubt: Doubt): DoubtKind {
 /** A delete in doubt is waited for to its end; a create in doubt, and a host that lags, are looked at before that. */
 function nextLook({ seen, surplus }: Sight, doubt: Doubt, moment: Moment): number {
   if (surplus.length > 0 && doubt.delete !== null) return doubt.delete;
-  if (seen !== 'unproven' && doubt.create !== null) return nextRecheck(doubt.create, moment);
+  if (seen !== 'unconfirmed' && doubt.create !== null) return nextRecheck(doubt.create, moment);
   return moment.now + moment.window.recheck;
 }

@@ -25,7 +25,7 @@ const window = { recheck: 10, end: 60 };
 const addresses = ['.2', '.3', '.4', '.5'] as const;
 const containers = ['c1', 'c2', 'c3'] as const;
 type Container = (typeof containers)[number];
-const sandbox = { netns: null, netnsId: null, bootId: null };
+const sandbox = { netns: null, netnsId: null, processStart: null, bootId: null, bootedAt: null };
 
 interface LateWrite {
   readonly kind: 'create' | 'delete' | 'reassign';
@@ -253,7 +253,8 @@ class World {
         fresh: address === this.#made,
         ...this.#owner(mark, address),
       }));
-    return { found, proven: !how.lagging, fits: (address: string) => address === (how.wanted ?? address) };
+    const confirmation = how.lagging ? ('unconfirmed' as const) : ('confirmed' as const);
+    return { found, confirmation, fits: (address: string) => address === (how.wanted ?? address) };
   }
 
   #owner(mark: string, address: string): { owner?: string } {

@@ -27,7 +27,9 @@ wanted and surplus     | adopt      adopt      adopt      adopt
 surplus                | adopt      adopt      adopt      adopt
 the address of another | adopt      adopt      adopt      adopt
 in another view        | adopt      adopt      adopt      adopt
-unproven               | nothing    nothing    nothing    nothing
+altered                | nothing    nothing    nothing    nothing
+unconfirmed            | nothing    nothing    nothing    nothing
+no writer known        | nothing    nothing    nothing    nothing
 
 pending                | none       create     delete     both
 nothing                | create     create     create     create
@@ -36,7 +38,9 @@ wanted and surplus     | adopt      adopt      adopt      adopt
 surplus                | remove     remove     create     create
 the address of another | reassign   reassign   reassign   reassign
 in another view        | refuse     refuse     refuse     refuse
-unproven               | create     create     create     create
+altered                | create     create     create     create
+unconfirmed            | create     create     create     create
+no writer known        | create     create     create     create
 
 bound                  | none       create     delete     both
 nothing                | recreate   recreate   recreate   recreate
@@ -45,7 +49,9 @@ wanted and surplus     | remove     remove     look-again look-again
 surplus                | remove     remove     recreate   recreate
 the address of another | reassign   reassign   reassign   reassign
 in another view        | refuse     refuse     refuse     refuse
-unproven               | look-again look-again look-again look-again
+altered                | refuse     refuse     refuse     refuse
+unconfirmed            | look-again look-again look-again look-again
+no writer known        | recreate   recreate   recreate   recreate
 
 releasing              | none       create     delete     both
 nothing                | forget     look-again forget     look-again
@@ -54,7 +60,9 @@ wanted and surplus     | remove     remove     look-again look-again
 surplus                | remove     remove     look-again look-again
 the address of another | reassign   reassign   reassign   reassign
 in another view        | remove     remove     look-again look-again
-unproven               | look-again look-again look-again look-again
+altered                | forget     look-again forget     look-again
+unconfirmed            | look-again look-again look-again look-again
+no writer known        | recreate   recreate   look-again look-again
 `;
 
 const written = cells
@@ -81,7 +89,7 @@ const other: Found = { ref: 'fixedaddress/b:10.0.0.9/default', address: '10.0.0.
 const moved: Found = { ...mine, view: 'renamed' };
 
 describe('the table', () => {
-  test('is written out in full here: 112 cells', () => expect(written).toHaveLength(112));
+  test('is written out in full here: 144 cells', () => expect(written).toHaveLength(144));
 
   test.each(written)('$phase, $seen, doubt $doubt: $step', ({ phase, seen, doubt, step }) => {
     expect(ruleFor(phase, seen, doubt).step).toBe(step);
@@ -100,7 +108,7 @@ describe('the table', () => {
 /** A lease as it comes to be, and a look as it is made: what `plan` makes of them is the cell of the table. */
 function leaseOf(phase: PhaseOrNone, doubt: DoubtKind): Lease | undefined {
   if (phase === 'none') return undefined;
-  const sandbox = { netns: null, netnsId: null, bootId: null };
+  const sandbox = { netns: null, netnsId: null, processStart: null, bootId: null, bootedAt: null };
   let lease = begin(undefined, { mark, network: 'net-1', view: 'default', sandbox }, moment);
   if (phase !== 'pending') lease = bind(lease, mine.address, moment);
   if (phase === 'releasing') lease = startRelease(lease, now);
@@ -113,14 +121,21 @@ function lookOf(seen: Seen): Look {
   const fresh = { fresh: true };
   const found = {
     nothing: [],
-    unproven: [other],
+    altered: [],
+    unconfirmed: [other],
+    'no writer known': [other],
     wanted: [{ ...mine, ...fresh }],
     'wanted and surplus': [other, { ...mine, ...fresh }],
     'the address of another': [{ ...other, ...fresh, owner: 'mark of c2' }],
     surplus: [other],
     'in another view': [moved],
   }[seen];
-  return { found, proven: seen !== 'unproven', fits: (address) => address === mine.address };
+  return {
+    found,
+    confirmation: seen === 'unconfirmed' || seen === 'no writer known' ? seen : 'confirmed',
+    ...(seen === 'altered' ? { altered: 'is a printer by now' } : {}),
+    fits: (address) => address === mine.address,
+  };
 }
 
 describe('plan', () => {
@@ -138,7 +153,7 @@ describe('plan', () => {
   });
 
   test('removes all that a released lease has, in whatever view', () => {
-    const look = { found: [mine, other, moved], proven: true };
+    const look = { found: [mine, other, moved], confirmation: 'confirmed' } as const;
     expect(plan(leaseOf('releasing', 'none'), look, moment)).toEqual({ kind: 'remove', objects: [mine, other, moved] });
   });
 
@@ -149,7 +164,7 @@ describe('plan', () => {
 
   test('names where the object is now that it refuses to touch', () => {
     const look = lookOf('in another view');
-    expect(plan(leaseOf('bound', 'none'), look, moment)).toEqual({ kind: 'refuse', object: moved });
+    expect(plan(leaseOf('bound', 'none'), look, moment)).toEqual({ kind: 'refuse', moved });
   });
 
   test('looks for a create in doubt soon, and once more when the doubt ends', () => {
