@@ -20,6 +20,7 @@ import { createAgent, createTransport } from '../../infoblox/transport.ts';
 import { Turns } from '../../infoblox/turns.ts';
 import { Upkeep } from '../../infoblox/upkeep.ts';
 import { commit, version } from '../build-info.ts';
+import { callFields } from './call-fields.ts';
 import { Commands } from './commands.ts';
 import { Contact } from './contact.ts';
 import type { Log } from './log.ts';
@@ -136,6 +137,7 @@ export async function startDaemon(options: Options, log: Log, settling = default
   upkeep.start();
   const server = new CallServer({
     run: (command, call, gone) => commands.run(command, call, gone),
+    describe: (request) => callFields(request, options.networkView),
     longest: (command) => commands.longest(command),
     onCall: (command, code, seconds) => metrics?.call(command, code, seconds),
     log,
