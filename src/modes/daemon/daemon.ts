@@ -6,13 +6,15 @@ import { Exhaustion } from '../../infoblox/exhaustion.ts';
 import { Grid } from '../../infoblox/grid.ts';
 import { GridHosts, type WriterMemory } from '../../infoblox/grid-hosts.ts';
 import { Health } from '../../infoblox/health.ts';
+import { hostPrefix, type Origin } from '../../infoblox/identity.ts';
 import { Ipam } from '../../infoblox/ipam.ts';
 import { Labels } from '../../infoblox/labels.ts';
+import { type Machine, type Owner, readMachine } from '../../infoblox/machine.ts';
 import { hostNamespaces } from '../../infoblox/namespaces.ts';
 import { Networks } from '../../infoblox/networks.ts';
 import { Origins } from '../../infoblox/origins.ts';
 import { Reaper } from '../../infoblox/reaper.ts';
-import { defaultSettling, Releases } from '../../infoblox/releases.ts';
+import { defaultSettling, Releases, type Settling } from '../../infoblox/releases.ts';
 import { Reservations } from '../../infoblox/reservations.ts';
 import { maxConnections, Session } from '../../infoblox/session.ts';
 import { Store } from '../../infoblox/store.ts';
@@ -39,18 +41,26 @@ export interface Daemon {
   stop(): Promise<void>;
 }
 
+/** What surrounds the daemon; other than the default only in tests. */
+export interface Surroundings {
+  /** How long to mistrust a lost answer. */
+  readonly settling?: Settling | undefined;
+  readonly machine?: Machine | undefined;
+}
+
 /**
  * Starts the daemon: it listens when this returns, whether or not the grid can be reached.
- * @param settling how long to mistrust a lost answer; other than the default only in tests
  * @throws StartError when it cannot listen or keep its state
  */
-export async function startDaemon(options: Options, log: Log, settling = defaultSettling): Promise<Daemon> {
+export async function startDaemon(options: Options, log: Log, surroundings: Surroundings = {}): Promise<Daemon> {
+  const { settling = defaultSettling, machine = readMachine() } = surroundings;
   const unverified = unverifiedNotice(options.tls);
   const stopWarning = unverified === undefined ? undefined : warnOfUnverified(log);
   const file = await prepareSocket(options.socketDir, options.driverName);
-  const store = openStore(options.stateDir, log);
+  const origin = { cluster: options.clusterName, node: options.nodeName };
+  const store = openStore(options.stateDir, { ...machine, name: hostPrefix(origin).trim() }, log);
   const now = () => Date.now();
-  const origins = rememberedOrigins(store, options);
+  const origins = rememberedOrigins(store, origin);
   const health = new Health({ onTrouble: (trouble) => contact.onTrouble(trouble), onWell: () => contact.onWell() });
   const metrics = await createMetrics(options, { store, health, unverified });
   const transport = createTransport(
@@ -203,13 +213,15 @@ async function listen(server: CallServer, file: string) {
   }
 }
 
-function openStore(directory: string, log: Log): Store {
+function openStore(directory: string, owner: Owner, log: Log): Store {
   try {
-    const { store, setAside } = Store.open(directory);
+    const { store, setAside } = Store.open(directory, owner);
     if (setAside !== undefined) {
-      log.error('the state file cannot be used and was set aside; reservations will be read back from the grid', {
-        ...setAside,
-        cure: 'nothing has to be done; releases that were owed are in that file, GC makes up for them',
+      const { file, reason, foreign } = setAside;
+      const what = foreign ? 'is of another machine' : 'cannot be used';
+      log.error(`the state file ${what} and was set aside; reservations will be read back from the grid`, {
+        ...{ file, reason },
+        cure: `nothing has to be done${foreign ? ' on a copy of a host' : ''}; releases that were owed are in that file, GC makes up for them`,
       });
     }
     return store;
@@ -233,9 +245,9 @@ function writerMemory(store: Store): WriterMemory {
   };
 }
 
-function rememberedOrigins(store: Store, { clusterName, nodeName }: Options): Origins {
+function rememberedOrigins(store: Store, origin: Origin): Origins {
   try {
-    return new Origins(store, { cluster: clusterName, node: nodeName });
+    return new Origins(store, origin);
   } catch (error) {
     if (hasReason(error, 'state')) throw new StartError(inOneLine(error));
     throw error;
