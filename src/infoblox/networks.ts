@@ -140,21 +140,19 @@ export class Networks {
    * created when the other is there.
    */
   async #refuseOverlap(cidr: Cidr, view: string, signal: AbortSignal): Promise<void> {
-    const outer = await this.#grid.findNetworks({ contains_address: cidr.base, network_view: view }, signal);
-    const octets = cidr.base.split('.').slice(0, Math.floor(cidr.prefix / 8));
-    const inside = octets.length === 0 ? {} : { 'network~': `^${octets.join('\\.')}\\.` };
-    const neighbours = [...outer];
-    for await (const network of this.#grid.listNetworks({ ...inside, network_view: view }, signal)) {
-      neighbours.push(network);
-    }
-    for (const { network } of neighbours) {
+    const refuse = (network: string) => {
       const other = parseCidr(network);
       if (other !== undefined && other.text !== cidr.text && overlaps(other, cidr)) {
         throw new GridError('network-conflict', `${cidr.text} overlaps the network ${network} in view ${view}`, {
           cure: `use ${network}, or a subnet of its own`,
         });
       }
-    }
+    };
+    const outer = await this.#grid.findNetworks({ contains_address: cidr.base, network_view: view }, signal);
+    for (const { network } of outer) refuse(network);
+    const octets = cidr.base.split('.').slice(0, Math.floor(cidr.prefix / 8));
+    const inside = octets.length === 0 ? {} : { 'network~': `^${octets.join('\\.')}\\.` };
+    for await (const network of this.#grid.listNetworks({ ...inside, network_view: view }, signal)) refuse(network);
   }
 
   /** Reserves an address that nobody must be given: the gateway, or the one that a bridge takes for itself. */
