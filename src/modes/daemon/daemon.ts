@@ -31,12 +31,15 @@ import type { Options } from './options.ts';
 import { ReleaseNotes } from './release-notes.ts';
 import { CallServer } from './server.ts';
 import { makeRoom, prepareSocket, protectSocket, StartError } from './socket-file.ts';
+import { SocketWatch } from './socket-watch.ts';
 import { unverifiedNotice, warnOfUnverified } from './unverified.ts';
 
 /** Milliseconds between looks for release notes, which a plugin may leave while the daemon is slow. */
 const notesPause = 15_000;
 
 export interface Daemon {
+  /** Resolves if the daemon can be of no use any more, with the reason; to be stopped then. */
+  readonly lost: Promise<StartError>;
   /** Takes no more calls, lets those in flight end, and leaves the grid. */
   stop(): Promise<void>;
 }
@@ -168,10 +171,18 @@ export async function startDaemon(options: Options, log: Log, surroundings: Surr
     notes.takeAll().catch((error) => log.warn('cannot read release notes', { reason: String(error) }));
   void takeNotes();
   const timer = setInterval(takeNotes, notesPause);
+  const { promise: lost, resolve: onLost } = Promise.withResolvers<StartError>();
+  const listenAgain = async () => {
+    await prepareSocket(options.socketDir, options.driverName);
+    await listen(server, file);
+  };
+  const socketWatch = new SocketWatch({ file, listenAgain, onLost, log });
 
   return {
+    lost,
     async stop() {
       clearInterval(timer);
+      await socketWatch.stop();
       upkeep.stop();
       reaper.stop();
       contact.stop();

@@ -52,7 +52,10 @@ export class CallServer {
     });
   }
 
+  /** Listens; again if it did already, while calls in flight go on: the file may have been removed. */
   async listen(file: string): Promise<void> {
+    // Removes what is at the path where it listened.
+    if (this.#server.listening) this.#server.close();
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
       this.#server.listen({ path: file, backlog }, resolve);
