@@ -13,6 +13,13 @@ import type { Fields, Session } from './session.ts';
 /** What the reservation of an address that no container must have is called. */
 export const gatewayName = 'gateway';
 
+/** What was made on the grid. */
+export interface Made {
+  readonly kind: 'network view' | 'network container' | 'network' | 'gateway';
+  readonly name: string;
+  readonly view: string;
+}
+
 /** A search expression for texts that begin with `prefix`: the part of the syntax that every dialect has. */
 export function beginsWith(prefix: string): string {
   return `^${prefix.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`;
@@ -22,10 +29,10 @@ export class Grid {
   readonly #session: Session;
   readonly #confirmed: Searches;
   readonly #labels: Labels;
-  readonly #onMade: (what: string, view: string) => void;
+  readonly #onMade: (made: Made) => void;
 
-  /** @param onMade told of everything that is made to last, whoever comes and goes: views, networks, gateways */
-  constructor(session: Session, labels: Labels, onMade: (what: string, view: string) => void = () => {}) {
+  /** @param onMade told of everything that is made to last, whoever comes and goes */
+  constructor(session: Session, labels: Labels, onMade: (made: Made) => void = () => {}) {
     this.#session = session;
     this.#confirmed = { search: (...search) => session.searchConfirmed(...search) };
     this.#labels = labels;
@@ -132,7 +139,7 @@ export class Grid {
     signal: AbortSignal,
   ): Promise<void> {
     await this.createReservation(address, view, comment, gatewayName, labels, signal);
-    this.#onMade(`gateway ${address}`, view);
+    this.#onMade({ kind: 'gateway', name: address, view });
   }
 
   async createNetwork(
@@ -144,7 +151,7 @@ export class Grid {
   ): Promise<objects.Network> {
     const body = { network, network_view: view, comment };
     const made = await this.#create('network', objects.Network, body, objects.networkFields, labels, signal);
-    this.#onMade(`network ${made.network}`, view);
+    this.#onMade({ kind: 'network', name: made.network, view });
     return made;
   }
 
@@ -152,14 +159,14 @@ export class Grid {
     const body = { network, network_view: view, comment: 'infoblox-cni network container' };
     const labels = () => this.#labels.forView();
     await this.#create('networkcontainer', objects.referenced('networkcontainer'), body, 'network', labels, signal);
-    this.#onMade(`network container ${network}`, view);
+    this.#onMade({ kind: 'network container', name: network, view });
   }
 
   async createView(name: string, signal: AbortSignal): Promise<void> {
     const body = { name, comment: 'infoblox-cni' };
     const labels = () => this.#labels.forView();
     await this.#create('networkview', objects.referenced('networkview'), body, 'name', labels, signal);
-    this.#onMade(`network view ${name}`, name);
+    this.#onMade({ kind: 'network view', name, view: name });
   }
 
   /** Whether a network has a free address. Only looks. */

@@ -211,6 +211,12 @@ export class Store {
     this.#run(sql, (statement) => statement.run(now, Math.max(last - now, 1), since));
   }
 
+  /** Some of the held rows of a view. */
+  heldIn(view: string, limit: number): Row[] {
+    const sql = "SELECT * FROM attachment WHERE state = 'held' AND view = ? AND address IS NOT NULL LIMIT ?";
+    return this.#rows(sql, view, limit);
+  }
+
   ofNetwork(network: string): Row[] {
     return this.#rows('SELECT * FROM attachment WHERE network = ?', network);
   }

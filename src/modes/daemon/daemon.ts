@@ -15,6 +15,7 @@ import { Networks } from '../../infoblox/networks.ts';
 import { Origins } from '../../infoblox/origins.ts';
 import { Reaper } from '../../infoblox/reaper.ts';
 import { defaultSettling, Releases, type Settling } from '../../infoblox/releases.ts';
+import { RenamedViews } from '../../infoblox/renamed-views.ts';
 import { Reservations } from '../../infoblox/reservations.ts';
 import { maxConnections, Session } from '../../infoblox/session.ts';
 import { Store } from '../../infoblox/store.ts';
@@ -87,8 +88,12 @@ export async function startDaemon(options: Options, log: Log, surroundings: Surr
   const labels = new Labels(options.clusterName, options.labels, (name) => {
     log.warn(`the grid does not take the attribute ${name} of --labels: it is left out`);
   });
-  const grid = new Grid(session, labels, (what, view) => log.info(`made ${what} on the grid`, { view }));
-  const networks = new Networks(grid, labels);
+  const grid = new Grid(session, labels, ({ kind, name, view }) => {
+    const message = `made ${kind} ${name} on the grid`;
+    if (kind !== 'network view') return log.info(message, { view });
+    return log.warn(message, { view, cure: 'if it is not meant to be: correct network-view, and remove the view' });
+  });
+  const networks = new Networks(grid, labels, new RenamedViews({ grid, store, origins }));
   const reservations = new Reservations(grid, ({ ipv4addr, network_view, comment, mac, match_client }) =>
     log.warn('a reservation with the mark of this host was altered on the grid: it is left alone', {
       ...{ address: ipv4addr, view: network_view, comment, mac, match_client },
