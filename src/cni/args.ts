@@ -10,11 +10,13 @@ export interface CniArgs {
   /** Not judged here: `requestedAddress` does, since only ADD depends on it. */
   readonly ip?: string;
   readonly podName?: string;
+  readonly podNamespace?: string;
 }
 
 const fieldOf = {
   IP: 'ip',
   K8S_POD_NAME: 'podName',
+  K8S_POD_NAMESPACE: 'podNamespace',
 } as const satisfies Record<string, keyof CniArgs>;
 
 /**

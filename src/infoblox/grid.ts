@@ -2,29 +2,37 @@
  * The requests that the address policy needs, typed: searches, creates with labels, deletes. One method is one kind of
  * request; no policy and no memory here but which labels the grid takes.
  */
+import type { GenericSchema, InferOutput } from 'valibot';
 import { type GridError, hasReason } from './errors.ts';
 import type { Attributes, Labels } from './labels.ts';
 import * as objects from './objects.ts';
+import { exactSearch, listSearch, type Searches, searchPages } from './paged-search.ts';
+import { referenceTo, typeOf } from './references.ts';
 import type { Fields, Session } from './session.ts';
 
 /** What the reservation of an address that no container must have is called. */
 export const gatewayName = 'gateway';
+
+/** What was made on the grid. */
+export interface Made {
+  readonly kind: 'network view' | 'network container' | 'network' | 'gateway';
+  readonly name: string;
+  readonly view: string;
+}
 
 /** A search expression for texts that begin with `prefix`: the part of the syntax that every dialect has. */
 export function beginsWith(prefix: string): string {
   return `^${prefix.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`;
 }
 
-type Searches = Pick<Session, 'search'>;
-
 export class Grid {
   readonly #session: Session;
   readonly #confirmed: Searches;
   readonly #labels: Labels;
-  readonly #onMade: (what: string, view: string) => void;
+  readonly #onMade: (made: Made) => void;
 
-  /** @param onMade told of everything that is made to last, whoever comes and goes: views, networks, gateways */
-  constructor(session: Session, labels: Labels, onMade: (what: string, view: string) => void = () => {}) {
+  /** @param onMade told of everything that is made to last, whoever comes and goes */
+  constructor(session: Session, labels: Labels, onMade: (made: Made) => void = () => {}) {
     this.#session = session;
     this.#confirmed = { search: (...search) => session.searchConfirmed(...search) };
     this.#labels = labels;
@@ -53,13 +61,14 @@ export class Grid {
     return this.#find('network', objects.Network, query, objects.networkFields, signal);
   }
 
-  async *listNetworks(query: Record<string, string>, signal: AbortSignal): AsyncGenerator<objects.Network> {
-    yield* this.#list('network', objects.Network, query, objects.networkFields, signal);
+  /** CIDRs of all networks that match, page by page; without their attributes, which may be many. */
+  async *listNetworks(query: Record<string, string>, signal: AbortSignal): AsyncGenerator<string> {
+    for await (const { network } of this.#list('network', objects.Network, query, 'network', signal)) yield network;
   }
 
   /** References of objects of a type, to see whether one exists. */
   async findReferences(type: string, query: Record<string, string>, signal: AbortSignal): Promise<string[]> {
-    const found = await this.#find(type, objects.Referenced, query, 'comment', signal);
+    const found = await this.#find(type, objects.referenced(type), query, 'comment', signal);
     return found.map((object) => object._ref);
   }
 
@@ -130,7 +139,7 @@ export class Grid {
     signal: AbortSignal,
   ): Promise<void> {
     await this.createReservation(address, view, comment, gatewayName, labels, signal);
-    this.#onMade(`gateway ${address}`, view);
+    this.#onMade({ kind: 'gateway', name: address, view });
   }
 
   async createNetwork(
@@ -142,21 +151,22 @@ export class Grid {
   ): Promise<objects.Network> {
     const body = { network, network_view: view, comment };
     const made = await this.#create('network', objects.Network, body, objects.networkFields, labels, signal);
-    this.#onMade(`network ${made.network}`, view);
+    this.#onMade({ kind: 'network', name: made.network, view });
     return made;
   }
 
   async createContainer(network: string, view: string, signal: AbortSignal): Promise<void> {
     const body = { network, network_view: view, comment: 'infoblox-cni network container' };
     const labels = () => this.#labels.forView();
-    await this.#create('networkcontainer', objects.Referenced, body, 'network', labels, signal);
-    this.#onMade(`network container ${network}`, view);
+    await this.#create('networkcontainer', objects.referenced('networkcontainer'), body, 'network', labels, signal);
+    this.#onMade({ kind: 'network container', name: network, view });
   }
 
   async createView(name: string, signal: AbortSignal): Promise<void> {
     const body = { name, comment: 'infoblox-cni' };
-    await this.#create('networkview', objects.Referenced, body, 'name', () => this.#labels.forView(), signal);
-    this.#onMade(`network view ${name}`, name);
+    const labels = () => this.#labels.forView();
+    await this.#create('networkview', objects.referenced('networkview'), body, 'name', labels, signal);
+    this.#onMade({ kind: 'network view', name, view: name });
   }
 
   /** Whether a network has a free address. Only looks. */
@@ -178,7 +188,7 @@ export class Grid {
   async relabel(ref: string, comment: string, name: string, extattrs: Attributes, signal: AbortSignal): Promise<void> {
     const labels = Object.keys(extattrs).length === 0 ? {} : { extattrs };
     const answer = await this.#session.update(ref, { comment, name, ...labels }, signal);
-    objects.parseAnswer(objects.Reference, answer, 'PUT', 'unknown');
+    objects.parseAnswer(referenceTo(typeOf(ref)), answer, 'PUT', 'unknown');
   }
 
   /**
@@ -187,50 +197,39 @@ export class Grid {
    */
   async remove(ref: string, signal: AbortSignal): Promise<void> {
     try {
-      objects.parseAnswer(objects.Reference, await this.#session.remove(ref, signal), 'DELETE', 'unknown');
+      const answer = await this.#session.remove(ref, signal);
+      objects.parseAnswer(referenceTo(typeOf(ref)), answer, 'DELETE', 'unknown');
     } catch (error) {
       if (!hasReason(error, 'missing')) throw error;
     }
   }
 
-  async #find<const S extends Parameters<typeof objects.page>[0]>(
+  async #find<const S extends GenericSchema>(
     type: string,
     schema: S,
     query: Record<string, string>,
     fields: string,
     signal: AbortSignal,
     session: Searches = this.#session,
-  ) {
+  ): Promise<InferOutput<S>[]> {
     const found = [];
-    for await (const object of this.#list(type, schema, query, fields, signal, session)) found.push(object);
+    const search = { type, schema, query, fields, limits: exactSearch };
+    for await (const object of searchPages(session, search, signal)) found.push(object);
     return found;
   }
 
-  async *#list<const S extends Parameters<typeof objects.page>[0]>(
+  #list<const S extends GenericSchema>(
     type: string,
     schema: S,
     query: Record<string, string>,
     fields: string,
     signal: AbortSignal,
-    session: Searches = this.#session,
-  ) {
-    let next: string | undefined;
-    do {
-      try {
-        const answer = await session.search(type, query, fields, next, signal);
-        const page = objects.parseAnswer(objects.page(schema), answer, `GET ${type}`);
-        yield* page.result;
-        next = page.next_page_id;
-      } catch (error) {
-        // An unknown view is answered like a missing object, and holds nothing; a lost page is no end of the list.
-        if (next === undefined && hasReason(error, 'missing')) return;
-        throw error;
-      }
-    } while (next !== undefined);
+  ): AsyncGenerator<InferOutput<S>> {
+    return searchPages(this.#session, { type, schema, query, fields, limits: listSearch }, signal);
   }
 
   /** Creates with labels; an attribute that the grid refuses is left out from then on (nothing was committed). */
-  async #create<const S extends Parameters<typeof objects.parseAnswer>[0]>(
+  async #create<const S extends GenericSchema>(
     type: string,
     schema: S,
     body: Fields,
@@ -253,7 +252,7 @@ export class Grid {
   #forgetLabel(error: unknown, sent: Attributes): error is GridError {
     if (!hasReason(error, 'unknown-attribute')) return false;
     const name = error.attribute;
-    if (name === undefined || !(name in sent)) return false;
+    if (name === undefined || !Object.hasOwn(sent, name)) return false;
     this.#labels.refuse(name);
     return true;
   }

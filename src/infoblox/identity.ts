@@ -45,6 +45,13 @@ export function networkPrefix(origin: Origin, network: string): string {
   return `${hostPrefix(origin)}network=${shorten(network, longest.network)} `;
 }
 
+/** A search expression for the marks of all attachments of a cluster to one network, on whatever host. */
+export function clusterPattern({ cluster }: Origin, network: string): string {
+  const literal = (text: string) => text.replaceAll('.', '\\.');
+  const [ofCluster, ofNetwork] = [shorten(cluster, longest.cluster), shorten(network, longest.network)].map(literal);
+  return `^infoblox-cni cluster=${ofCluster} node=[^ ]* network=${ofNetwork} container=`;
+}
+
 /** The comment of a network that we created for a network name. The same on all hosts, which share the network. */
 export function networkComment(name: string): string {
   return `infoblox-cni network=${shorten(name, longest.network)}`;

@@ -269,7 +269,12 @@ export class Ipam {
       throw new GridError(
         'address-unavailable',
         `${attachment.containerId}/${attachment.ifName} already holds ${address} in network ${attachment.network}`,
-        { cure: 'delete the attachment before adding it with another address or subnet' },
+        {
+          cure:
+            row.view === policy.view
+              ? 'delete the attachment before adding it with another address or subnet'
+              : `it is in network view ${row.view}: name that one, or delete the attachment before adding it in another`,
+        },
       );
     }
     const seen = namespaces.witness(request.netns);

@@ -124,7 +124,7 @@ function cookieOf(answer: TransportAnswer): string | undefined {
 
 /** Only what WAPI itself says shows that the password was right: not a proxy's page, nor a grid at fault. */
 function isLetIn(answer: TransportAnswer): boolean {
-  return answer.status < 500 && answer.status !== 403 && /^\s*["[{]/.test(answer.body);
+  return answer.status < 500 && answer.status !== 403 && /^\s*["[{]/.test(answer.body.slice(0, 100));
 }
 
 function refusal(host: string, status: number, username: string): GridError {

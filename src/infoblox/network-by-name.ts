@@ -32,8 +32,8 @@ export interface NamedNetworkRequest {
   readonly containers: readonly Cidr[];
   /** Bits. */
   readonly prefixLength: number;
-  /** Throws if no network must be made, only found. */
-  readonly beforeMaking?: () => void;
+  /** Throws, or rejects, if no network must be made, only found. */
+  readonly beforeMaking?: () => Promise<void>;
 }
 
 /**
@@ -144,7 +144,7 @@ async function createUnlessFull(request: NamedNetworkRequest, mine: Set<string>,
  */
 async function create(request: NamedNetworkRequest, mine: Set<string>, signal: AbortSignal): Promise<boolean> {
   const { grid, labels, name, view, containers, prefixLength } = request;
-  request.beforeMaking?.();
+  await request.beforeMaking?.();
   await ensureView(grid, view, signal);
   for (const container of containers) {
     await ensureContainer(request, container, signal);

@@ -11,6 +11,7 @@ import { type Labels, networkNameLabel } from './labels.ts';
 import { findNamedNetworks, findOrMakeNetwork } from './network-by-name.ts';
 import type { Network } from './objects.ts';
 import { keptBack, type NetworkPolicy, refuseStrayGateway } from './policy.ts';
+import type { Making, RenamedViews } from './renamed-views.ts';
 import { ensureView } from './views.ts';
 
 /** Milliseconds for making sure of a network; shared by all who wait for it, so not the budget of any one of them. */
@@ -30,12 +31,15 @@ export interface ReadyNetwork {
 export class Networks {
   readonly #grid: Grid;
   readonly #labels: Labels;
+  readonly #renamedViews: RenamedViews;
+  readonly #usedViews = new Set<string>();
   readonly #ready = new Map<string, Promise<ReadyNetwork>>();
   readonly #known = new Map<string, ReadyNetwork>();
 
-  constructor(grid: Grid, labels: Labels) {
+  constructor(grid: Grid, labels: Labels, renamedViews: RenamedViews) {
     this.#grid = grid;
     this.#labels = labels;
+    this.#renamedViews = renamedViews;
   }
 
   /**
@@ -74,9 +78,10 @@ export class Networks {
 
   async #make(policy: NetworkPolicy, signal: AbortSignal): Promise<ReadyNetwork> {
     const { name, view, source } = policy;
+    const making = { name, view, source, usedBefore: this.#usedViews.has(view) };
     const network =
       source.kind === 'subnet'
-        ? await this.#ensureSubnet(name, view, source.cidr, signal)
+        ? await this.#ensureSubnet(making, source.cidr, signal)
         : await findOrMakeNetwork(
             {
               grid: this.#grid,
@@ -85,7 +90,10 @@ export class Networks {
               view,
               containers: source.containers,
               prefixLength: source.prefixLength,
-              beforeMaking: () => refuseStrayGateway(policy),
+              beforeMaking: async () => {
+                refuseStrayGateway(policy);
+                await this.#renamedViews.refuse(making, signal);
+              },
             },
             signal,
           );
@@ -94,6 +102,7 @@ export class Networks {
     if (source.kind === 'subnet' && cidr.text !== source.cidr.text) {
       throw new GridError('bad-answer', `the grid answered ${cidr.text}, asked for network ${source.cidr.text}`);
     }
+    this.#usedViews.add(view);
     const kept = keptBack(policy, cidr);
     if (kept !== undefined) await this.#keepBack(kept, name, view, signal);
     return {
@@ -105,7 +114,8 @@ export class Networks {
     };
   }
 
-  async #ensureSubnet(name: string, view: string, cidr: Cidr, signal: AbortSignal): Promise<Network> {
+  async #ensureSubnet(making: Making, cidr: Cidr, signal: AbortSignal): Promise<Network> {
+    const { name, view } = making;
     await this.#refuseOtherNetworkOfName(name, view, cidr, signal);
     for (let tries = 0; ; tries += 1) {
       const [found] = await this.#grid.findNetworks({ network: cidr.text, network_view: view }, signal);
@@ -113,6 +123,7 @@ export class Networks {
         refuseOtherName(found, name, view);
         return found;
       }
+      await this.#renamedViews.refuse(making, signal);
       await ensureView(this.#grid, view, signal);
       await this.#refuseOverlap(cidr, view, signal);
       try {
@@ -140,21 +151,19 @@ export class Networks {
    * created when the other is there.
    */
   async #refuseOverlap(cidr: Cidr, view: string, signal: AbortSignal): Promise<void> {
-    const outer = await this.#grid.findNetworks({ contains_address: cidr.base, network_view: view }, signal);
-    const octets = cidr.base.split('.').slice(0, Math.floor(cidr.prefix / 8));
-    const inside = octets.length === 0 ? {} : { 'network~': `^${octets.join('\\.')}\\.` };
-    const neighbours = [...outer];
-    for await (const network of this.#grid.listNetworks({ ...inside, network_view: view }, signal)) {
-      neighbours.push(network);
-    }
-    for (const { network } of neighbours) {
+    const refuse = (network: string) => {
       const other = parseCidr(network);
       if (other !== undefined && other.text !== cidr.text && overlaps(other, cidr)) {
         throw new GridError('network-conflict', `${cidr.text} overlaps the network ${network} in view ${view}`, {
           cure: `use ${network}, or a subnet of its own`,
         });
       }
-    }
+    };
+    const outer = await this.#grid.findNetworks({ contains_address: cidr.base, network_view: view }, signal);
+    for (const { network } of outer) refuse(network);
+    const octets = cidr.base.split('.').slice(0, Math.floor(cidr.prefix / 8));
+    const inside = octets.length === 0 ? {} : { 'network~': `^${octets.join('\\.')}\\.` };
+    for await (const network of this.#grid.listNetworks({ ...inside, network_view: view }, signal)) refuse(network);
   }
 
   /** Reserves an address that nobody must be given: the gateway, or the one that a bridge takes for itself. */

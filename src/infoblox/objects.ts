@@ -1,20 +1,35 @@
 /** The grid's objects as we read them. Everything that comes from WAPI enters through these schemas. */
 import * as v from 'valibot';
 import { GridError, type Outcome } from './errors.ts';
+import { networkNameLabel } from './labels.ts';
+import { referenceTo } from './references.ts';
 
-/** WAPI: `"extattrs": {"Name": {"value": v}}`; a value may be a string, a number or a list of them. */
-const ExtensibleAttributes = v.record(v.string(), v.object({ value: v.unknown() }));
+/** Results that one page of a search has at most: what is asked for as `_max_results`. */
+export const pageSize = 1000;
 
-/** WAPI: a string such as `network/ZG5z...:10.0.0.0/24/default`. */
-export const Reference = v.pipe(v.string(), v.regex(/^[a-z0-9_:]+\/\S+/i, 'a WAPI reference'));
+/** Characters of a name, of a comment (WAPI: 256 at most) and of a text that is neither, each with room to spare. */
+const longestText = 1024;
+/** Characters of a page's ID, which has to fit into the URL of the next request. */
+const longestPageId = 4096;
+
+const text = v.pipe(v.string(), v.maxLength(longestText, `at most ${longestText} characters`));
+const values = v.union([text, v.number(), v.boolean()]);
+
+/**
+ * WAPI: `"extattrs": {"Name": {"value": v}}`; a value may be a string, a number or a list of them. Only the label that
+ * networks are told apart by is read, so that a network's other attributes can be whatever they are.
+ */
+const ExtensibleAttributes = v.object({
+  [networkNameLabel]: v.optional(v.object({ value: v.union([values, v.pipe(v.array(values), v.maxLength(100))]) })),
+});
 
 export const FixedAddress = v.object({
-  _ref: Reference,
-  ipv4addr: v.pipe(v.string(), v.ipv4('an IPv4 address')),
-  network_view: v.optional(v.string(), 'default'),
-  comment: v.optional(v.string(), ''),
-  mac: v.optional(v.string(), ''),
-  match_client: v.optional(v.string(), ''),
+  _ref: referenceTo('fixedaddress'),
+  ipv4addr: v.pipe(v.string(), v.maxLength(15, 'an IPv4 address'), v.ipv4('an IPv4 address')),
+  network_view: v.optional(text, 'default'),
+  comment: v.optional(text, ''),
+  mac: v.optional(text, ''),
+  match_client: v.optional(text, ''),
 });
 export type FixedAddress = v.InferOutput<typeof FixedAddress>;
 /** `_return_fields` for FixedAddress. */
@@ -29,23 +44,37 @@ export function isReservation({ match_client, mac }: FixedAddress): boolean {
 }
 
 export const Network = v.object({
-  _ref: Reference,
-  network: v.string(),
-  comment: v.optional(v.string(), ''),
+  _ref: referenceTo('network'),
+  network: text,
+  comment: v.optional(text, ''),
   extattrs: v.optional(ExtensibleAttributes, {}),
 });
 export type Network = v.InferOutput<typeof Network>;
 /** `_return_fields` for Network. */
 export const networkFields = 'network,comment,extattrs';
 
-export const Referenced = v.object({ _ref: Reference });
-export const IPv4Address = v.object({ status: v.string(), types: v.optional(v.array(v.string()), []) });
-export const AttributeDefinition = v.object({ name: v.string() });
-export const NextAddresses = v.object({ ips: v.array(v.string()) });
+/** An object of which nothing counts but that it is there. */
+export function referenced(type: string) {
+  return v.object({ _ref: referenceTo(type) });
+}
+export const IPv4Address = v.object({
+  status: text,
+  types: v.optional(v.pipe(v.array(text), v.maxLength(100)), []),
+});
+export const AttributeDefinition = v.object({ name: text });
+export const NextAddresses = v.object({ ips: v.pipe(v.array(text), v.maxLength(100)) });
 
 /** One page of a paged search. */
 export function page<const S extends v.GenericSchema>(item: S) {
-  return v.object({ result: v.array(item), next_page_id: v.optional(v.string()) });
+  // Before the array is gone through: nothing is made of a list that is too long.
+  const few = v.check(
+    (list: unknown) => !Array.isArray(list) || list.length <= pageSize,
+    `at most ${pageSize} results`,
+  );
+  return v.object({
+    result: v.pipe(v.unknown(), few, v.array(item)),
+    next_page_id: v.optional(v.pipe(v.string(), v.maxLength(longestPageId, `at most ${longestPageId} characters`))),
+  });
 }
 
 /**
@@ -60,16 +89,14 @@ export function parseAnswer<const S extends v.GenericSchema>(
   what: string,
   outcome: Outcome = 'none',
 ): v.InferOutput<S> {
-  const parsed = v.safeParse(schema, value);
+  // One thing that is wrong is enough: to list all of an answer's faults may take more memory than there is.
+  const parsed = v.safeParse(schema, value, { abortEarly: true, abortPipeEarly: true });
   if (parsed.success) return parsed.output;
   const issue = parsed.issues[0];
   const path = v.getDotPath(issue) ?? 'the answer';
-  throw new GridError(
-    'bad-answer',
-    `${what}: ${path} is ${issue.received}, expected ${issue.expected ?? issue.message}`,
-    {
-      outcome,
-      cure: 'the grid answers in a form that this release does not know',
-    },
-  );
+  const expected = issue.kind === 'validation' ? issue.message : issue.expected;
+  throw new GridError('bad-answer', `${what}: ${path} is ${issue.received}, expected ${expected}`, {
+    outcome,
+    cure: 'the grid answers in a form that this release does not know',
+  });
 }

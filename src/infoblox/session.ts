@@ -7,6 +7,8 @@ import type { Credentials } from './credentials.ts';
 import { GridError, hasReason, isGridAway } from './errors.ts';
 import type { GridHosts } from './grid-hosts.ts';
 import { Logins, type Send } from './logins.ts';
+import { pageSize } from './objects.ts';
+import { inWords, urlPath } from './references.ts';
 import { Slots } from './slots.ts';
 import type { Transport, TransportAnswer } from './transport.ts';
 import { readAnswer } from './wapi-answer.ts';
@@ -62,7 +64,7 @@ export class Session {
   }
 
   /**
-   * Searches objects of a type; `query` uses WAPI's search modifiers. Answers one page of at most 1000 results: pass
+   * Searches objects of a type; `query` uses WAPI's search modifiers. Answers one page of at most `pageSize` results: pass
    * back its `next_page_id` as `page` until there is none. (Unpaged searches fail when more than 1000 match.)
    */
   search(
@@ -243,6 +245,8 @@ export class Session {
       url: `https://${host}:${port}/wapi/v${version}/${path(request)}`,
       headers: { ...headers, 'user-agent': userAgent },
       ...(request.body === undefined ? {} : { body: request.body }),
+      // All that is read is read by searches.
+      lists: request.method === 'GET',
       signal: AbortSignal.any([signal, AbortSignal.timeout(requestTimeout)]),
     });
   }
@@ -254,7 +258,7 @@ function searchRequest(
   fields: string,
   page: string | undefined,
 ): Request {
-  const paging = { _paging: '1', _return_as_object: '1', _max_results: '1000' };
+  const paging = { _paging: '1', _return_as_object: '1', _max_results: String(pageSize) };
   const search = { ...query, _return_fields: fields, ...paging, ...(page === undefined ? {} : { _page_id: page }) };
   return { method: 'GET', path: type, query: search };
 }
@@ -268,12 +272,11 @@ function writes(request: Request): boolean {
   return request.method !== 'GET' && request.query?._function === undefined;
 }
 
-function describe(request: Request): string {
-  return `${request.method} ${request.path.replace(/\/.*:/, ' ')}`;
+function describe({ method, path }: Request): string {
+  return `${method} ${inWords(path)}`;
 }
 
-function path(request: Request): string {
-  const query = new URLSearchParams(request.query).toString().replaceAll('+', '%20');
-  const path = request.path.replace(/[?#]/g, encodeURIComponent);
-  return query === '' ? path : `${path}?${query}`;
+function path({ path, query }: Request): string {
+  const search = new URLSearchParams(query).toString().replaceAll('+', '%20');
+  return search === '' ? urlPath(path) : `${urlPath(path)}?${search}`;
 }

@@ -1,6 +1,6 @@
 /**
  * The file of the durable state: opened under a lock that the daemon keeps, brought up to this release, set aside if it
- * cannot be read. A file that is up to date is opened without a write, so that a full disk is no reason not to start.
+ * cannot be read or is another machine's. A file that is up to date is opened without a write, so that a full disk is no reason not to start.
  */
 import {
   accessSync,
@@ -17,6 +17,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { makeDirectory } from './directory.ts';
 import { GridError } from './errors.ts';
+import { type Owner, ownerText, parseOwner, strangerOf } from './machine.ts';
 import { UntrustedPath } from './trusted-path.ts';
 
 /** Bumped with every change of the tables; `migrations[n]` leads from version n to n + 1. */
@@ -50,17 +51,25 @@ const migrations = [
 export interface SetAside {
   readonly file: string;
   readonly reason: string;
+  /** True for a file that is in order, but belongs to another machine. */
+  readonly foreign: boolean;
+}
+
+export interface StateFileOptions {
+  /** What the table of attachments must have. */
+  readonly columns: readonly string[];
+  /** Whose the file has to be; it may be anybody's if this is left out. */
+  readonly owner?: Owner | undefined;
 }
 
 /**
  * Opens `state.db` in the directory, made if absent.
- * @param columns what the table of attachments must have
  * @returns the database and, if a file was set aside, where it is now
  * @throws GridError `state` if the directory cannot be used or another daemon has it
  */
 export function openStateFile(
   directory: string,
-  columns: readonly string[],
+  options: StateFileOptions,
 ): { database: DatabaseSync; setAside?: SetAside } {
   const file = join(directory, 'state.db');
   try {
@@ -68,23 +77,24 @@ export function openStateFile(
     // SQLite would call a read-only file system an input/output error.
     accessSync(existsSync(file) ? file : directory, constants.W_OK);
     try {
-      return { database: openDatabase(file, columns) };
+      return { database: openDatabase(file, options) };
     } catch (error) {
       if (!isUnreadable(error) || !existsSync(file)) throw error;
-      const setAside = `${file}.unreadable-${Date.now()}`;
+      const foreign = error instanceof ForeignState;
+      const setAside = `${file}.${foreign ? 'foreign' : 'unreadable'}-${Date.now()}`;
       renameSync(file, setAside);
       for (const suffix of ['-wal', '-shm']) {
         if (existsSync(file + suffix)) renameSync(file + suffix, setAside + suffix);
       }
       const reason = error instanceof Error ? error.message : String(error);
-      return { database: openDatabase(file, columns), setAside: { file: setAside, reason } };
+      return { database: openDatabase(file, options), setAside: { file: setAside, reason, foreign } };
     }
   } catch (error) {
     throw stateError(error, file);
   }
 }
 
-function openDatabase(file: string, columns: readonly string[]): DatabaseSync {
+function openDatabase(file: string, { columns, owner }: StateFileOptions): DatabaseSync {
   const database = new DatabaseSync(file, { timeout: 0 });
   try {
     // The lock of the first read, exclusive with these two, is kept: two daemons never share a state directory.
@@ -98,6 +108,7 @@ function openDatabase(file: string, columns: readonly string[]): DatabaseSync {
     const check = database.prepare('PRAGMA quick_check(1)').get()?.quick_check;
     if (check !== 'ok') throw new UnreadableState(`it is damaged: ${String(check)}`);
     database.prepare(`SELECT ${columns.join(', ')} FROM attachment`);
+    if (owner !== undefined) claim(database, owner);
     reserveLog(`${file}-wal`);
     return database;
   } catch (error) {
@@ -126,7 +137,18 @@ function reserveLog(file: string): void {
   }
 }
 
+/** Refuses a file of another machine; one that nobody has claimed yet becomes the owner's. */
+function claim(database: DatabaseSync, owner: Owner): void {
+  const before = database.prepare("SELECT value FROM fact WHERE name = 'owner'").get()?.value;
+  const recorded = typeof before === 'string' ? parseOwner(before) : undefined;
+  const stranger = recorded && strangerOf(recorded, owner);
+  if (stranger !== undefined) throw new ForeignState(stranger);
+  const now = ownerText(recorded, owner);
+  if (now !== before) database.prepare("INSERT OR REPLACE INTO fact VALUES ('owner', ?)").run(now);
+}
+
 class UnreadableState extends Error {}
+class ForeignState extends UnreadableState {}
 
 /** SQLITE_CORRUPT 11, SQLITE_NOTADB 26, SQLITE_ERROR 1 (a table that is not as it should be). */
 function isUnreadable(error: unknown): boolean {

@@ -7,6 +7,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import * as v from 'valibot';
 import type { GridError } from './errors.ts';
 import { shortNetworkName } from './identity.ts';
+import type { Owner } from './machine.ts';
 import { openStateFile, type SetAside, stateError } from './state-file.ts';
 
 const Row = v.object({
@@ -96,12 +97,14 @@ export class Store {
   }
 
   /**
-   * Opens `state.db` in the directory, made if absent. A file that is damaged or of a newer release is set aside.
+   * Opens `state.db` in the directory, made if absent. A file that is damaged, of a newer release or another machine's is set
+   * aside.
+   * @param owner whose it has to be, if that matters
    * @returns the store and, if a file was set aside, where it is now
    * @throws GridError `state` if the directory cannot be used or another daemon has it
    */
-  static open(directory: string): { store: Store; setAside?: SetAside } {
-    const { database, setAside } = openStateFile(directory, columns);
+  static open(directory: string, owner?: Owner): { store: Store; setAside?: SetAside } {
+    const { database, setAside } = openStateFile(directory, { columns, owner });
     return { store: new Store(database), ...(setAside === undefined ? {} : { setAside }) };
   }
 
@@ -206,6 +209,12 @@ export class Store {
     const sql = `UPDATE attachment SET dueAt = ? + abs(random() % ?)
       WHERE state = 'held' AND address IS NOT NULL AND dueAt IS NULL AND createdAt > ?`;
     this.#run(sql, (statement) => statement.run(now, Math.max(last - now, 1), since));
+  }
+
+  /** Some of the held rows of a view. */
+  heldIn(view: string, limit: number): Row[] {
+    const sql = "SELECT * FROM attachment WHERE state = 'held' AND view = ? AND address IS NOT NULL LIMIT ?";
+    return this.#rows(sql, view, limit);
   }
 
   ofNetwork(network: string): Row[] {

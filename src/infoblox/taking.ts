@@ -15,6 +15,7 @@ import type { Releases } from './releases.ts';
 import { misfit, refuseOutside } from './requested.ts';
 import { type Heir, type Reservation, type Reservations, takenError } from './reservations.ts';
 import type { Row, Store } from './store.ts';
+import { movedError } from './trace.ts';
 import type { Turns } from './turns.ts';
 
 export interface AddressRequest {
@@ -165,11 +166,17 @@ async function handBack(parts: TakingParts, want: Want, taken: Reservation, sign
   return turns.run(holder, async () => {
     const heir = store.get(holder);
     if (heir === undefined || store.holder(network.view, address, row.identity) !== holder) return false;
+    const attachment = attachmentIn(holder);
+    const who = `${attachment.containerId}/${attachment.ifName}`;
+    const held = await reservations.find(holder, undefined, signal);
+    const moved = held.find((object) => object.network_view !== network.view);
+    if (moved !== undefined) {
+      throw movedError(who, { mark: holder, view: network.view, address }, moved.network_view);
+    }
     // A change that comes late must not outlive a DEL that comes meanwhile.
     const suspectUntil = releases.certainFrom();
     store.put({ ...heir, suspectUntil, dueAt: releases.nextLook(suspectUntil) });
     parts.onDue();
-    const attachment = attachmentIn(holder);
     const name = attachment.containerId;
     return passOn({ comment: holder, name, labels: () => labels.forAttachment(attachment, name) });
   });

@@ -9,8 +9,10 @@ import { GridError, type Outcome, type Reason } from './errors.ts';
 import { checkingKeys, type KeyCheck, type OnFirstKey } from './peer-key.ts';
 import type { HttpAnswer } from './wapi-answer.ts';
 
-/** Bytes of an answer that are read at most; a page of 1000 reservations is a tenth of it. */
-const largestAnswer = 8 * 1024 * 1024;
+/** Bytes of a list that are read at most; a page of 1000 reservations has half a megabyte. */
+const largestList = 2 * 1024 * 1024;
+/** Bytes of any other answer that are read at most: one object, a reference, a refusal, the page of a proxy. */
+const largestAnswer = 256 * 1024;
 /** Milliseconds to set up a connection. A grid that needs longer is treated as away. */
 const connectTimeout = 4_000;
 
@@ -28,6 +30,8 @@ export interface Exchange {
   readonly url: string;
   readonly headers: Record<string, string>;
   readonly body?: unknown;
+  /** Whether the answer, if it is a good one, is a list. */
+  readonly lists?: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -51,7 +55,8 @@ export function createAgent(tls: TlsOptions, connections: number, onFirstKey: On
     pipelining: 1,
     // Only as long as no server hint says less; reuse saves a TLS handshake and a login in the grid's audit log.
     keepAliveTimeout: 60_000,
-    maxResponseSize: largestAnswer,
+    // WAPI is HTTP/1.1 (WAPI: Apache). HTTP/2 would put all requests on one connection, which one lost packet stops.
+    allowH2: false,
     connect: checkingKeys(connectorOf(tls), tls.checkKey, onFirstKey),
   });
 }
@@ -66,6 +71,7 @@ function connectorOf({ verify, trusted, checkKey }: TlsOptions): buildConnector.
       ca = now;
       connector = buildConnector({
         timeout: connectTimeout,
+        allowH2: false,
         rejectUnauthorized: verify,
         // A resumed TLS session shows no certificate.
         ...(checkKey === undefined ? {} : { maxCachedSessions: 0 }),
@@ -80,22 +86,23 @@ export function createTransport(dispatcher: Dispatcher): Transport {
   // The two fetch types differ only in their copies of the DOM types.
   const client = createFetch({ fetch: fetchPlain as never, Headers: Headers as never });
   return {
-    async exchange({ method, url, headers, body, signal }) {
+    async exchange({ method, url, headers, body, lists = false, signal }) {
       try {
-        const answer = await client.raw<string, 'text'>(url, {
+        const answer = await client.raw<unknown, 'stream'>(url, {
           method,
           headers: { ...headers, 'accept-encoding': 'identity' },
           ...(body === undefined ? {} : { body: body as Record<string, unknown> }),
           signal,
           dispatcher: dispatcher as never,
-          responseType: 'text',
+          responseType: 'stream',
           redirect: 'manual',
           retry: false,
           ignoreResponseError: true,
         });
+        const text = await read(answer.body, lists && answer.ok ? largestList : largestAnswer);
         // undici frees the connection one turn after the body ends; who asks again before that opens a second one.
         await turn();
-        return { status: answer.status, body: answer._data ?? '', setCookie: answer.headers.getSetCookie() };
+        return { status: answer.status, body: text, setCookie: answer.headers.getSetCookie() };
       } catch (error) {
         throw connectionError(error, `${method} ${url}`, method === 'GET' ? 'none' : 'open', signal);
       }
@@ -113,6 +120,27 @@ const fetchPlain: typeof undiciFetch = async (input, init) => {
   throw new Error(`it answered in ${encoding}, which was not asked for`);
 };
 
+/**
+ * Reads a body as UTF-8 into one buffer, so that a body in millions of pieces costs no more than one in a few.
+ * @throws Error if it has more than `most` bytes; the connection is given up then
+ */
+async function read(body: ReadableStream<Uint8Array> | null, most: number): Promise<string> {
+  let bytes = Buffer.allocUnsafe(0);
+  let length = 0;
+  for await (const piece of body ?? []) {
+    const end = length + piece.length;
+    if (end > most) throw new Error(`more than ${most} bytes`);
+    if (end > bytes.length) {
+      const larger = Buffer.allocUnsafe(Math.min(most, Math.max(end, 2 * bytes.length)));
+      bytes.copy(larger, 0, 0, length);
+      bytes = larger;
+    }
+    bytes.set(piece, length);
+    length = end;
+  }
+  return new TextDecoder().decode(bytes.subarray(0, length));
+}
+
 function connectionError(error: unknown, what: string, outcome: Outcome, signal: AbortSignal): GridError {
   const host = new URL(what.slice(what.indexOf(' ') + 1)).host;
   const cure = 'it is tried again; if this goes on, check the load of the grid and the network path to it';
@@ -129,8 +157,7 @@ function connectionError(error: unknown, what: string, outcome: Outcome, signal:
       cause: error,
     });
   }
-  const text = code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE' ? `more than ${largestAnswer} bytes` : message;
-  return new GridError('bad-answer', `the connection to the grid at ${host} broke: ${text}`, {
+  return new GridError('bad-answer', `the connection to the grid at ${host} broke: ${message}`, {
     outcome,
     cure,
     cause: error,

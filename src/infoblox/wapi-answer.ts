@@ -10,6 +10,9 @@ export interface HttpAnswer {
   readonly body: string;
 }
 
+/** Characters of a text from the grid that are looked at and shown; WAPI's own are below 300. */
+const longestText = 1_000;
+
 const isItAGrid =
   'something other than the WAPI of a grid may be listening there: check --grid-host, --wapi-port and any proxy between';
 
@@ -45,24 +48,35 @@ export function readAnswer(answer: HttpAnswer, what: string, host: string, write
       cure: "it is tried again; if this goes on, see the grid's own logs",
     });
   }
-  const error = v.safeParse(ErrorBody, value);
-  if (error.success) throw refusal(what, error.output.code ?? '', error.output.text ?? error.output.Error);
+  const error = v.safeParse(ErrorBody, value, { abortEarly: true });
+  if (error.success) {
+    const { code = '', text, Error: whole } = error.output;
+    throw refusal(what, beginning(code), beginning(text ?? whole));
+  }
   if (answer.status === 403) {
     throw new GridError('permission', `${what}: the grid at ${host} refused this user (403)`, {
       cure: 'give the user of --wapi-username access to this object through the API',
     });
   }
-  if (/version\s+\S+\s+not supported/i.test(answer.body)) {
-    throw new GridError('wapi-version', `${what}: ${answer.body.trim().slice(0, 200)}`, {
+  const text = beginning(answer.body);
+  if (/\bversion \S{1,20} not supported/i.test(text)) {
+    throw new GridError('wapi-version', `${what}: ${text.slice(0, 200)}`, {
       cure: 'set --wapi-version to one that the grid serves',
     });
   }
   throw new GridError('bad-answer', answered, { outcome, cure: isItAGrid });
 }
 
+/** What is looked at of a text from the grid: patterns see no more than this, so that none of them can take long. */
+function beginning(text: string): string {
+  return text.trim().slice(0, longestText).trimEnd();
+}
+
 function refusal(what: string, code: string, text: string): GridError {
-  const message = `${what}: ${text.trim()}`;
-  const attribute = /(?:unknown|bad value for) extensible attribute:?\s*"?([^"]+?)"?\s*$/i.exec(text)?.[1];
+  const message = `${what}: ${text}`;
+  const attribute = /\b(?:unknown|bad value for) extensible attribute:?\s{0,3}"?([^"\s][^"]{0,127})"?$/i.exec(
+    text,
+  )?.[1];
   if (attribute !== undefined) return new GridError('unknown-attribute', message, { attribute });
   // The source of an object function, the parent of a new object and a network view are reported in three ways.
   if (/\.NotFound$/.test(code) || /did not return any result|parent was not found/i.test(text)) {
@@ -96,7 +110,7 @@ function parseJson(body: string): unknown {
 }
 
 function describe(body: string): string {
-  const text = body.trim();
+  const text = beginning(body);
   if (text === '') return 'with an empty body';
   if (/^<(!doctype|html)/i.test(text)) {
     const title = /<title>([^<]*)<\/title>/i.exec(text)?.[1]?.trim();

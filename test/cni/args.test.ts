@@ -53,6 +53,7 @@ function known(values: Record<string, unknown>): CniArgs {
   const fields = {
     ip: values.IP,
     podName: values.K8S_POD_NAME,
+    podNamespace: values.K8S_POD_NAMESPACE,
   };
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }

@@ -48,6 +48,25 @@ describe.concurrent('the socket', () => {
     expect(await host.add('before')).toBe(address);
   });
 
+  test('comes back where somebody has removed its directory', async ({ host }) => {
+    await host.start();
+    rmSync(host.socketDir, { recursive: true });
+    await host.daemon.says('listening again');
+    expect(await host.add('served')).toBe('10.0.0.2');
+    expect(await host.daemon.stop()).toBe(0);
+    expect(existsSync(host.socket)).toBe(false);
+  });
+
+  test('that cannot come back ends the daemon, so that the service manager starts it anew', async ({ host }) => {
+    await host.start();
+    rmSync(host.socketDir, { recursive: true });
+    // As a read-only /run would: nothing can be made there.
+    writeFileSync(host.socketDir, '');
+    await host.daemon.says('has stopped', 30_000);
+    expect(host.daemon.log).toContain(`can serve no longer: cannot use --socket-dir ${host.socketDir}: `);
+    expect(await host.daemon.stop()).toBe(1);
+  });
+
   test('is gone when the daemon has left', async ({ host }) => {
     await host.start();
     expect(await host.daemon.stop()).toBe(0);

@@ -81,11 +81,17 @@ describe('the password is neither in the log nor in the process list', () => {
     }
   });
 
-  test('given by --wapi-password it is in the process list, as of old, but not in the log', async () => {
+  test('given by --wapi-password: it is overwritten when the daemon has started, which is known by its name', async () => {
     const daemon = await DaemonProcess.start([...host.flags, `--wapi-password=${password}`, '--log-level=debug']);
     try {
       await daemon.says('the grid answers');
-      for (const trace of traces) expect(daemon.log).not.toContain(trace);
+      const cmdline = readFileSync(`/proc/${daemon.pid}/cmdline`, 'utf8');
+      for (const trace of traces) {
+        expect(daemon.log).not.toContain(trace);
+        expect(cmdline).not.toContain(trace);
+      }
+      expect(cmdline).toMatch(/^infoblox-cni-daemon --grid-host=.* --wapi-password=\.\.\. --log-level=debug\0*$/);
+      expect(readFileSync(`/proc/${daemon.pid}/comm`, 'utf8')).toBe('infoblox-cni-da\n');
     } finally {
       await daemon.stop();
     }
@@ -94,7 +100,7 @@ describe('the password is neither in the log nor in the process list', () => {
 
 test('where stderr is no terminal, every line is a JSON object with time, level and message', async () => {
   await host.start();
-  await host.add('c1', { ipam: { nonsense: 1 } });
+  await host.add('c1', { ipam: { nonsense: 1 }, args: 'K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-1' });
   await host.call('ADD', { ipam: { subnet: 'nonsense' } });
   await host.call('DEL');
   await host.daemon.stop();
@@ -105,15 +111,41 @@ test('where stderr is no terminal, every line is a JSON object with time, level 
   const call = {
     command: 'ADD',
     network: 'net-1',
+    view: 'default',
     container: 'c1',
     interface: 'eth0',
     milliseconds: expect.any(Number),
   };
   expect(host.daemon.lines).toContainEqual(
-    expect.objectContaining({ ...call, level: 'info', message: 'ADD: 10.0.0.2/24' }),
+    expect.objectContaining({
+      ...call,
+      ...{ level: 'info', message: 'ADD: 10.0.0.2/24', address: '10.0.0.2', pod: 'web-1', namespace: 'shop' },
+    }),
   );
   expect(host.daemon.lines).toContainEqual(expect.objectContaining({ ...call, level: 'error', code: 7 }));
-  expect(host.daemon.lines).toContainEqual(expect.objectContaining({ command: 'DEL', container: 'c1', level: 'info' }));
+  expect(host.daemon.lines).toContainEqual(
+    expect.objectContaining({ command: 'DEL', container: 'c1', level: 'info', address: '10.0.0.2' }),
+  );
+  expect(host.daemon.lines).toContainEqual(
+    expect.objectContaining({ message: expect.stringContaining('listens at'), commit: expect.any(String) }),
+  );
+});
+
+test('a name or a text of the grid cannot forge a line of the log', async () => {
+  await host.start(['--log-format=text']);
+  const forged = 'x\n2026-01-01T00:00:00.000Z info  ADD: 10.0.0.77/24\u001b]0;owned\u0007\u202e';
+  await host.call('ADD', { config: { name: 'net-1' }, args: `K8S_POD_NAME=${forged}` });
+  const body = JSON.stringify({ Error: `AdmConProtoError: ${forged}`, code: 'Client.Ibap.Proto', text: forged });
+  grid.inject({ method: 'POST', effect: { kind: 'status', status: 400, body, contentType: 'application/json' } });
+  await host.call('ADD', { containerId: 'c2' });
+  await host.daemon.stop();
+  expect(host.daemon.log).toContain(
+    'x\\n2026-01-01T00:00:00.000Z info  ADD: 10.0.0.77/24\\u001b]0;owned\\u0007\\u202e',
+  );
+  for (const line of host.daemon.log.trimEnd().split('\n')) {
+    expect(line).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z (error|warn |info ) [^\p{Cc}\p{Cf}]+$/u);
+    expect(line).not.toMatch(/^2026-01-01/);
+  }
 });
 
 test('--log-format=text writes for people, --log-level=error writes no more than that', async () => {

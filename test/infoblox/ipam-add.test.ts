@@ -17,6 +17,20 @@ describe('ADD', () => {
     });
   });
 
+  test.each([
+    ['K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-1', 'shop/web-1'],
+    ['K8S_POD_NAME=web-1;K8S_POD_NAMESPACE=', 'web-1'],
+    ['K8S_POD_NAMESPACE=shop', 'c1'],
+    [`K8S_POD_NAMESPACE=shop;K8S_POD_NAME=${'w'.repeat(300)}`, `shop/${'w'.repeat(245)}`],
+  ])('shows people whose the reservation is: %s', async (args, name) => {
+    const { grid, host } = fixture;
+    await host.call('ADD', 'c1', { args });
+    expect(grid.fixedAddresses()[1]).toMatchObject({ name, comment: identity });
+    // Nothing is decided by it.
+    await host.call('DEL', 'c1');
+    expect(held(grid)).toHaveLength(1);
+  });
+
   test('is answered in the version of the caller, with the routes of the configuration', async () => {
     const routes = [{ dst: '0.0.0.0/0' }, { dst: '192.168.0.0/16', gw: '10.0.0.7' }];
     const document = await fixture.host.call('ADD', 'c1', { config: { cniVersion: '0.2.0' }, ipam: { routes } });

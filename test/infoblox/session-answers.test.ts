@@ -30,7 +30,7 @@ const broken: readonly (readonly [string, Effect, Reason, Outcome, RegExp])[] = 
     /the connection to the grid at 127\.0\.0\.1:\d+ broke/,
   ],
   ['an empty answer', { kind: 'empty' }, 'bad-answer', 'unknown', /answered 200 with an empty body/],
-  ['9 MiB', { kind: 'oversize', bytes: 9 * 1024 * 1024 }, 'bad-answer', 'open', /broke: more than 8388608 bytes/],
+  ['9 MiB', { kind: 'oversize', bytes: 9 * 1024 * 1024 }, 'bad-answer', 'open', /broke: more than 262144 bytes/],
   ['500', { kind: 'status', status: 500 }, 'grid-fault', 'unknown', /answered 500 with an HTML page/],
   [
     '503 without a body',

@@ -61,5 +61,5 @@ process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
 
 const { settling } = JSON.parse(process.env.RELIABILITY_TEST ?? '') as ProcessSettings;
 const options = readOptions(parseFlags(process.argv.slice(2)), process.env, false);
-await startDaemon(options, createLog(options.logLevel, options.logFormat), settling);
+await startDaemon(options, createLog(options.logLevel, options.logFormat), { settling });
 say({ kind: 'ready' });

@@ -98,12 +98,12 @@ export class ProcessHost extends Host {
     await super.stop();
   }
 
-  /** Resident memory in bytes and open file descriptors of the daemon. */
-  usage(): { readonly rss: number; readonly descriptors: number } {
+  /** Resident memory in bytes, now and at most since the start, and open file descriptors of the daemon. */
+  usage(): { readonly rss: number; readonly peak: number; readonly descriptors: number } {
     const pid = this.#child?.pid;
     const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-    const kib = Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]);
-    return { rss: kib * 1024, descriptors: readdirSync(`/proc/${pid}/fd`).length };
+    const bytes = (field: string) => Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) * 1024;
+    return { rss: bytes('VmRSS'), peak: bytes('VmHWM'), descriptors: readdirSync(`/proc/${pid}/fd`).length };
   }
 
   #collectOutput(chunk: Buffer): void {

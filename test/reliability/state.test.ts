@@ -1,11 +1,12 @@
 /** The durable state lost, damaged, of another release, full or in use: what is on the grid is enough to go on. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
 import { Host, until } from '../fixture/host.ts';
 import type { RequestRecord } from '../simulator/grid.ts';
+import { Caller } from './calls.ts';
 import { rootTest } from './root.ts';
 import { pause, settling, startWorld, type World } from './world.ts';
 import { worldTest } from './world-test.ts';
@@ -73,6 +74,72 @@ for (const [what, damage, setAside] of damages) {
     await carriesOn(world);
   });
 }
+
+/** What reading the DMI and the machine ID gives on this machine and on another. */
+const machine = { installation: 'of-the-original', hardware: 'of-the-original' };
+const otherMachine = { installation: 'of-the-clone', hardware: 'of-the-clone' };
+
+/** The state of the world's host on a clone, whose namespaces are none of those that it knows. */
+function cloneState(world: World, to: string): void {
+  cpSync(stateDir(world), to, { recursive: true });
+  const database = new DatabaseSync(join(to, 'state.db'));
+  database.exec("UPDATE attachment SET netns = '/proc/4194999/ns/net', bootId = 'of-the-original', bootedAt = 1");
+  database.exec("UPDATE attachment SET netnsId = '4:1'");
+  database.close();
+}
+
+worldTest(
+  'a clone of a host leaves alone what the original holds, though it has its state',
+  async (world) => {
+    await inhabit(world);
+    await world.host.stop();
+    const flags = ['--reap-after=500ms'];
+    const clone = new Host(world.grid, { settling, flags, node: 'clone', machine: otherMachine });
+    cloneState(world, join(clone.directory, 'state'));
+    await world.host.start();
+    try {
+      await clone.start();
+      const notice = clone.log.find(({ message }) => message.includes('is of another machine and was set aside'));
+      expect(notice?.details).toMatchObject({
+        reason: expect.stringContaining('DMI'),
+        file: expect.stringContaining('foreign'),
+      });
+      const caller = new Caller(clone, world.ledger, 'clone');
+      expect(await caller.add('c9')).toBe('ok');
+      await pause(2_500);
+      expect(await caller.gc(['c9'])).toBe('ok');
+      await world.ledger.settled();
+      expect(world.ledger.live).toHaveLength(4);
+      await clone.stop();
+      clone.log.length = 0;
+      await clone.start();
+      expect(clone.log.filter(({ message }) => message.includes('set aside'))).toEqual([]);
+    } finally {
+      await clone.dispose();
+    }
+  },
+  { machine },
+);
+
+worldTest(
+  "a state of a release that did not write down whose it was is kept, and is this host's from then on",
+  async (world) => {
+    await inhabit(world);
+    await restart(world, () => {
+      const database = new DatabaseSync(join(stateDir(world), 'state.db'));
+      database.exec("DELETE FROM fact WHERE name = 'owner'");
+      database.close();
+    });
+    expect(world.host.log.filter(({ message }) => message.includes('set aside'))).toEqual([]);
+    await carriesOn(world);
+    await world.host.stop();
+    const moved = new Host(world.grid, { settling, flags: [`--state-dir=${stateDir(world)}`], machine: otherMachine });
+    await moved.start();
+    expect(moved.log.some(({ message }) => message.includes('is of another machine'))).toBe(true);
+    await moved.dispose();
+  },
+  { machine },
+);
 
 worldTest(
   'a lost state with the grid away: what waits for the grid is told to wait, nothing is taken twice',

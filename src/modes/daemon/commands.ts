@@ -18,6 +18,7 @@ import type { Ipam } from '../../infoblox/ipam.ts';
 import type { Networks } from '../../infoblox/networks.ts';
 import type { Store } from '../../infoblox/store.ts';
 import type { Call } from '../protocol.ts';
+import { workloadOf } from './call-fields.ts';
 import { notAvailable } from './cni-errors.ts';
 import { type PolicyDefaults, policyOf, unknownKeys, viewOf } from './ipam-keys.ts';
 import type { Log } from './log.ts';
@@ -39,6 +40,8 @@ export interface Answer {
   readonly result?: unknown;
   /** What happened, for the log. */
   readonly summary?: string;
+  /** The address that it is about, several separated by commas, for the log. */
+  readonly address?: string;
   /** To be called if the caller went away without the answer. */
   readonly undelivered?: () => Promise<void>;
 }
@@ -108,18 +111,17 @@ export class Commands {
         cure: 'see the log of the daemon for what the grid does; --add-timeout sets the time',
       });
     });
-    const workload = args.podName ?? attachment.containerId;
     const request = {
       attachment,
       policy,
       netns: call.netns,
-      workload,
+      workload: workloadOf(call.args, attachment.containerId),
       ...(requested === undefined ? {} : { requested }),
     };
     const { address, cidr, gateway, abandon } = await this.#refused.watch(policy, ipam.add(request, signal));
     const ip = { address: `${address}/${cidr.prefix}`, ...(gateway === undefined ? {} : { gateway }) };
     const result = formatResult({ ips: [ip], routes: withNextHop(netconf.routes, gateway) }, netconf.cniVersion);
-    return { result, summary: ip.address, undelivered: abandon };
+    return { result, summary: ip.address, address, undelivered: abandon };
   }
 
   /** A DEL that came as a note: to be done, but not now. */
@@ -132,8 +134,9 @@ export class Commands {
     const { ipam, defaults } = this.#parts;
     const view = viewOf(netconf, defaults);
     const { owed, addresses, missed, altered } = await ipam.release(attachment, view, AbortSignal.timeout(budgets.DEL));
-    if (owed) return { summary: ['owed', ...addresses].join(' ') };
-    if (addresses.length > 0) return { summary: `released ${addresses.join(', ')}` };
+    const about = addresses.length === 0 ? {} : { address: addresses.join(', ') };
+    if (owed) return { summary: ['owed', ...addresses].join(' '), ...about };
+    if (addresses.length > 0) return { summary: `released ${addresses.join(', ')}`, ...about };
     if (missed === undefined) return { summary: 'nothing held' };
     if (altered !== undefined) return { summary: `${missed} is left alone: it ${altered}` };
     return { summary: `${missed} was removed or changed in the grid` };

@@ -6,13 +6,16 @@ import { Exhaustion } from '../../infoblox/exhaustion.ts';
 import { Grid } from '../../infoblox/grid.ts';
 import { GridHosts, type WriterMemory } from '../../infoblox/grid-hosts.ts';
 import { Health } from '../../infoblox/health.ts';
+import { hostPrefix, type Origin } from '../../infoblox/identity.ts';
 import { Ipam } from '../../infoblox/ipam.ts';
 import { Labels } from '../../infoblox/labels.ts';
+import { type Machine, type Owner, readMachine } from '../../infoblox/machine.ts';
 import { hostNamespaces } from '../../infoblox/namespaces.ts';
 import { Networks } from '../../infoblox/networks.ts';
 import { Origins } from '../../infoblox/origins.ts';
 import { Reaper } from '../../infoblox/reaper.ts';
-import { defaultSettling, Releases } from '../../infoblox/releases.ts';
+import { defaultSettling, Releases, type Settling } from '../../infoblox/releases.ts';
+import { RenamedViews } from '../../infoblox/renamed-views.ts';
 import { Reservations } from '../../infoblox/reservations.ts';
 import { maxConnections, Session } from '../../infoblox/session.ts';
 import { Store } from '../../infoblox/store.ts';
@@ -20,6 +23,7 @@ import { createAgent, createTransport } from '../../infoblox/transport.ts';
 import { Turns } from '../../infoblox/turns.ts';
 import { Upkeep } from '../../infoblox/upkeep.ts';
 import { commit, version } from '../build-info.ts';
+import { callFields } from './call-fields.ts';
 import { Commands } from './commands.ts';
 import { Contact } from './contact.ts';
 import type { Log } from './log.ts';
@@ -28,28 +32,39 @@ import type { Options } from './options.ts';
 import { ReleaseNotes } from './release-notes.ts';
 import { CallServer } from './server.ts';
 import { makeRoom, prepareSocket, protectSocket, StartError } from './socket-file.ts';
+import { SocketWatch } from './socket-watch.ts';
 import { unverifiedNotice, warnOfUnverified } from './unverified.ts';
 
 /** Milliseconds between looks for release notes, which a plugin may leave while the daemon is slow. */
 const notesPause = 15_000;
 
 export interface Daemon {
+  /** Resolves if the daemon can be of no use any more, with the reason; to be stopped then. */
+  readonly lost: Promise<StartError>;
   /** Takes no more calls, lets those in flight end, and leaves the grid. */
   stop(): Promise<void>;
 }
 
+/** What surrounds the daemon; other than the default only in tests. */
+export interface Surroundings {
+  /** How long to mistrust a lost answer. */
+  readonly settling?: Settling | undefined;
+  readonly machine?: Machine | undefined;
+}
+
 /**
  * Starts the daemon: it listens when this returns, whether or not the grid can be reached.
- * @param settling how long to mistrust a lost answer; other than the default only in tests
  * @throws StartError when it cannot listen or keep its state
  */
-export async function startDaemon(options: Options, log: Log, settling = defaultSettling): Promise<Daemon> {
+export async function startDaemon(options: Options, log: Log, surroundings: Surroundings = {}): Promise<Daemon> {
+  const { settling = defaultSettling, machine = readMachine() } = surroundings;
   const unverified = unverifiedNotice(options.tls);
   const stopWarning = unverified === undefined ? undefined : warnOfUnverified(log);
   const file = await prepareSocket(options.socketDir, options.driverName);
-  const store = openStore(options.stateDir, log);
+  const origin = { cluster: options.clusterName, node: options.nodeName };
+  const store = openStore(options.stateDir, { ...machine, name: hostPrefix(origin).trim() }, log);
   const now = () => Date.now();
-  const origins = rememberedOrigins(store, options);
+  const origins = rememberedOrigins(store, origin);
   const health = new Health({ onTrouble: (trouble) => contact.onTrouble(trouble), onWell: () => contact.onWell() });
   const metrics = await createMetrics(options, { store, health, unverified });
   const transport = createTransport(
@@ -73,8 +88,12 @@ export async function startDaemon(options: Options, log: Log, settling = default
   const labels = new Labels(options.clusterName, options.labels, (name) => {
     log.warn(`the grid does not take the attribute ${name} of --labels: it is left out`);
   });
-  const grid = new Grid(session, labels, (what, view) => log.info(`made ${what} on the grid`, { view }));
-  const networks = new Networks(grid, labels);
+  const grid = new Grid(session, labels, ({ kind, name, view }) => {
+    const message = `made ${kind} ${name} on the grid`;
+    if (kind !== 'network view') return log.info(message, { view });
+    return log.warn(message, { view, cure: 'if it is not meant to be: correct network-view, and remove the view' });
+  });
+  const networks = new Networks(grid, labels, new RenamedViews({ grid, store, origins }));
   const reservations = new Reservations(grid, ({ ipv4addr, network_view, comment, mac, match_client }) =>
     log.warn('a reservation with the mark of this host was altered on the grid: it is left alone', {
       ...{ address: ipv4addr, view: network_view, comment, mac, match_client },
@@ -136,6 +155,7 @@ export async function startDaemon(options: Options, log: Log, settling = default
   upkeep.start();
   const server = new CallServer({
     run: (command, call, gone) => commands.run(command, call, gone),
+    describe: (request) => callFields(request, options.networkView),
     longest: (command) => commands.longest(command),
     onCall: (command, code, seconds) => metrics?.call(command, code, seconds),
     log,
@@ -156,10 +176,18 @@ export async function startDaemon(options: Options, log: Log, settling = default
     notes.takeAll().catch((error) => log.warn('cannot read release notes', { reason: String(error) }));
   void takeNotes();
   const timer = setInterval(takeNotes, notesPause);
+  const { promise: lost, resolve: onLost } = Promise.withResolvers<StartError>();
+  const listenAgain = async () => {
+    await prepareSocket(options.socketDir, options.driverName);
+    await listen(server, file);
+  };
+  const socketWatch = new SocketWatch({ file, listenAgain, onLost, log });
 
   return {
+    lost,
     async stop() {
       clearInterval(timer);
+      await socketWatch.stop();
       upkeep.stop();
       reaper.stop();
       contact.stop();
@@ -201,13 +229,15 @@ async function listen(server: CallServer, file: string) {
   }
 }
 
-function openStore(directory: string, log: Log): Store {
+function openStore(directory: string, owner: Owner, log: Log): Store {
   try {
-    const { store, setAside } = Store.open(directory);
+    const { store, setAside } = Store.open(directory, owner);
     if (setAside !== undefined) {
-      log.error('the state file cannot be used and was set aside; reservations will be read back from the grid', {
-        ...setAside,
-        cure: 'nothing has to be done; releases that were owed are in that file, GC makes up for them',
+      const { file, reason, foreign } = setAside;
+      const what = foreign ? 'is of another machine' : 'cannot be used';
+      log.error(`the state file ${what} and was set aside; reservations will be read back from the grid`, {
+        ...{ file, reason },
+        cure: `nothing has to be done${foreign ? ' on a copy of a host' : ''}; releases that were owed are in that file, GC makes up for them`,
       });
     }
     return store;
@@ -231,9 +261,9 @@ function writerMemory(store: Store): WriterMemory {
   };
 }
 
-function rememberedOrigins(store: Store, { clusterName, nodeName }: Options): Origins {
+function rememberedOrigins(store: Store, origin: Origin): Origins {
   try {
-    return new Origins(store, { cluster: clusterName, node: nodeName });
+    return new Origins(store, origin);
   } catch (error) {
     if (hasReason(error, 'state')) throw new StartError(inOneLine(error));
     throw error;

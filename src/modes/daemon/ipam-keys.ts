@@ -54,7 +54,7 @@ export function policyOf(netconf: Netconf, defaults: PolicyDefaults): NetworkPol
 }
 
 /** The network view alone, for calls that must work with a configuration that has been spoilt since ADD. */
-export function viewOf(netconf: Netconf, defaults: PolicyDefaults): string {
+export function viewOf(netconf: Pick<Netconf, 'ipam'>, defaults: Pick<PolicyDefaults, 'networkView'>): string {
   const view = v.safeParse(viewName, netconf.ipam['network-view']);
   return (view.success ? view.output : undefined) ?? defaults.networkView;
 }

@@ -33,6 +33,7 @@ async function main(args: readonly string[]): Promise<void> {
   // What the daemon makes is for root alone; the socket's directory is given its wider mode on purpose.
   process.umask(0o077);
   let stopping = false;
+  let status = 0;
   const stop = (signal: string) => {
     if (stopping) return;
     stopping = true;
@@ -42,7 +43,7 @@ async function main(args: readonly string[]): Promise<void> {
       .then(
         () => {
           log.info(`infoblox-cni-daemon ${version} has stopped`);
-          process.exit(0);
+          process.exit(status);
         },
         (error) => {
           log.error(`cannot stop cleanly: ${String(error)}`);
@@ -55,8 +56,14 @@ async function main(args: readonly string[]): Promise<void> {
   process.on('SIGHUP', stop);
   // Only now, so that a signal that comes while it starts ends it in good order too.
   const starting = startDaemon(options, log);
-  await starting;
+  const { lost } = await starting;
   notifyReady(process.env, log);
+  // A service manager starts it anew, with directories of its own.
+  void lost.then((error) => {
+    log.error(`infoblox-cni-daemon ${version} can serve no longer: ${error.message}`);
+    status = 1;
+    stop('ending');
+  });
 }
 
 /** No reason not to start: it may be put into its file later. */

@@ -95,8 +95,8 @@ const Flags = v.object({
   'node-name': v.union([v.literal(''), name], whatNamesAre),
   labels: v.pipe(
     v.string(),
-    v.regex(/^(\s*[^=,]+=[^=,]+(,\s*[^=,]+=[^=,]+)*)?$/, 'must be a list such as "Site=Paris,Owner=Network team"'),
-    v.transform(labels),
+    v.check((text) => labels(text) !== undefined, 'must be a list such as "Site=Paris,Owner=Network team"'),
+    v.transform((text) => labels(text) ?? {}),
   ),
   'state-dir': path,
   'add-timeout': v.pipe(
@@ -130,12 +130,12 @@ export function readOptions(values: FlagValues, env: Environment, isTerminal: bo
     const issue = parsed.issues[0];
     const flag = String(issue.path?.[0]?.key ?? '');
     // A URL may carry a password.
-    const shown = String(values[flag as keyof FlagValues] ?? '').replace(/:.*@/s, ':...@');
+    const shown = withoutPassword(String(values[flag as keyof FlagValues] ?? ''));
     throw new UsageError(`--${flag} ${JSON.stringify(shown)} ${issue.message}`);
   }
   const flags = parsed.output;
   checkPolicy(flags['network-container'], flags['prefix-length']);
-  const socketDir = flags['socket-dir'].replace(/\/+$/, '') || '/';
+  const socketDir = flags['socket-dir'].replace(/(?<!\/)\/+$/, '') || '/';
   checkSocketPath(socketFile(socketDir, flags['driver-name']));
   const password = passwordSource(flags['wapi-password'], flags['wapi-password-file'], env);
   return {
@@ -161,6 +161,12 @@ export function readOptions(values: FlagValues, env: Environment, isTerminal: bo
     logLevel: flags['log-level'],
     logFormat: flags['log-format'] === 'auto' ? (isTerminal ? 'text' : 'json') : flags['log-format'],
   };
+}
+
+/** A URL's user part: what stands between the first colon and the last at sign. */
+function withoutPassword(text: string): string {
+  const [colon, at] = [text.indexOf(':'), text.lastIndexOf('@')];
+  return colon < 0 || at < colon ? text : `${text.slice(0, colon)}:...${text.slice(at)}`;
 }
 
 /** Two hosts of one name would release each other's addresses. No UsageError: a host may be given its name after it booted. */
@@ -189,9 +195,10 @@ function checkSocketPath(file: string): void {
   );
 }
 
-function labels(text: string): Record<string, string> {
+/** Names and values of `--labels`; undefined if one of the pairs is none. */
+function labels(text: string): Record<string, string> | undefined {
   const pairs = text === '' ? [] : text.split(',').map((pair) => pair.split('=').map((part) => part.trim()));
-  return Object.fromEntries(pairs);
+  return pairs.every((pair) => pair.length === 2 && !pair.includes('')) ? Object.fromEntries(pairs) : undefined;
 }
 
 /** A bare port is the host's own: figures for everybody have to be asked for by an address. */
@@ -202,7 +209,7 @@ function listenAddress(text: string): ListenAddress | undefined {
 }
 
 function milliseconds(text: string): number {
-  const unit = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }[/[a-z]+$/.exec(text)?.[0] ?? 'ms'] ?? 1;
+  const unit = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }[/^[\d.]*(ms|[smh])$/.exec(text)?.[1] ?? 'ms'] ?? 1;
   // Timers take no fractions.
   return Math.round(Number.parseFloat(text) * unit);
 }

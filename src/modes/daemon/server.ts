@@ -9,7 +9,7 @@ import { asCniError } from './cni-errors.ts';
 import type { Answer, ServedCommand } from './commands.ts';
 import { parseRequest, type Request } from './frame.ts';
 import { type Frame, FrameReader } from './frame-reader.ts';
-import type { Log } from './log.ts';
+import type { Details, Log } from './log.ts';
 
 /** Milliseconds for a peer to pass its answer on. One that is stopped may yet do so. */
 const deliveryTimeout = 5_000;
@@ -20,6 +20,8 @@ export interface ServerOptions {
   readonly run: (command: ServedCommand, call: Request['params'], gone: AbortSignal) => Promise<Answer>;
   /** Milliseconds that a command takes at most, which the caller is told. */
   readonly longest: (command: ServedCommand) => number;
+  /** Fields of the log that say what a call is about. */
+  readonly describe: (request: Request) => Details;
   /** Told how each call ended: CNI error code, 0 for success. */
   readonly onCall?: (command: string, code: number, seconds: number) => void;
   readonly log: Log;
@@ -50,7 +52,10 @@ export class CallServer {
     });
   }
 
+  /** Listens; again if it did already, while calls in flight go on: the file may have been removed. */
   async listen(file: string): Promise<void> {
+    // Removes what is at the path where it listened.
+    if (this.#server.listening) this.#server.close();
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
       this.#server.listen({ path: file, backlog }, resolve);
@@ -84,18 +89,11 @@ export class CallServer {
   }
 
   async #answer(received: Exclude<Frame, undefined>, socket: Socket, gone: AbortSignal): Promise<Outgoing> {
-    const { run, log, onCall, longest } = this.#options;
+    const { run, log, onCall, longest, describe } = this.#options;
     const begin = performance.now();
     let request: Request | undefined;
     const about = () => ({
-      ...(request === undefined
-        ? {}
-        : {
-            command: request.method,
-            network: request.params.config.name,
-            container: request.params.containerId,
-            interface: request.params.ifName,
-          }),
+      ...(request === undefined ? {} : describe(request)),
       milliseconds: Math.round(performance.now() - begin),
     });
     try {
@@ -103,9 +101,12 @@ export class CallServer {
       request = parseRequest(received.text);
       // A plugin of an earlier release would take it for the answer.
       if (request.params.callId !== undefined) socket.write(acceptedFrame(longest(request.method)));
-      const { result, summary, undelivered } = await run(request.method, request.params, gone);
+      const { result, summary, address, undelivered } = await run(request.method, request.params, gone);
       const level = request.method === 'ADD' || request.method === 'DEL' || request.method === 'GC' ? 'info' : 'debug';
-      log[level](summary === undefined ? request.method : `${request.method}: ${summary}`, about());
+      log[level](summary === undefined ? request.method : `${request.method}: ${summary}`, {
+        ...about(),
+        ...(address === undefined ? {} : { address }),
+      });
       onCall?.(request.method, 0, (performance.now() - begin) / 1000);
       return { frame: answerFrame({ result: result ?? null }), ...(undelivered === undefined ? {} : { undelivered }) };
     } catch (failure) {

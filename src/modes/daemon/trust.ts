@@ -9,6 +9,8 @@ import { UsageError } from './flags.ts';
 import { knownKeys } from './known-keys.ts';
 import { StartError } from './socket-file.ts';
 
+const beginning = '-----BEGIN CERTIFICATE-----';
+
 /**
  * `false`: any. `true`: what the host trusts. `pin`: any at first, then only those with its public key. A file: its certificates; it is read again for new connections, so that a
  * renewed certificate needs no restart, and while it cannot be used its last good content counts.
@@ -68,9 +70,9 @@ function readCertificates(file: string): string {
     throw new Error(`it is DER: convert it with openssl x509 -inform der -in ${file} -out FILE.pem`);
   }
   const pem = content.toString('utf8');
-  const certificates = pem.match(/-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----/gs);
-  if (certificates === null) throw new Error('it holds no PEM certificate');
+  const [, ...certificates] = pem.split(beginning);
+  if (certificates.length === 0) throw new Error('it holds no PEM certificate');
   // A context takes a certificate that it cannot read without a word.
-  for (const certificate of certificates) new X509Certificate(certificate);
+  for (const certificate of certificates) new X509Certificate(`${beginning}${certificate}`);
   return pem;
 }

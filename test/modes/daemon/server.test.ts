@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { GridError } from '../../../src/infoblox/errors.ts';
+import { callFields } from '../../../src/modes/daemon/call-fields.ts';
 import type { Answer } from '../../../src/modes/daemon/commands.ts';
 import { CallServer } from '../../../src/modes/daemon/server.ts';
 import {
@@ -41,9 +42,10 @@ function write(level: string) {
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-server-'));
   file = join(directory, 'infoblox.sock');
-  run = async () => ({ result: { cniVersion: '1.1.0' }, summary: '10.0.0.2/24' });
+  run = async () => ({ result: { cniVersion: '1.1.0' }, summary: '10.0.0.2/24', address: '10.0.0.2' });
   server = new CallServer({
     run: (_, __, gone) => run(gone),
+    describe: (request) => callFields(request, 'default'),
     longest: () => 12_345,
     log: { error: write('error'), warn: write('warn'), info: write('info'), debug: write('debug') },
   });
@@ -87,7 +89,8 @@ describe('a request', () => {
         level: 'info',
         message: 'ADD: 10.0.0.2/24',
         details: {
-          ...{ command: 'ADD', network: 'net-1', container: 'c1', interface: 'eth0' },
+          ...{ command: 'ADD', network: 'net-1', view: 'default', container: 'c1', interface: 'eth0' },
+          address: '10.0.0.2',
           milliseconds: expect.any(Number),
         },
       },
