@@ -1,0 +1,140 @@
+/**
+ * The writes that a step of the plan asks for, each with its doubt: noted durably before the write is sent, taken back only
+ * when its answer is here. Callers hold the lock of the lease.
+ */
+import { GridError, hasReason } from '../errors.ts';
+import { type Grid, gatewayName } from '../grid.ts';
+import { attachmentIn, isAttachmentComment } from '../identity.ts';
+import { asGridText, type Labels } from '../labels.ts';
+import type { KeyedMutex } from '../concurrency/keyed-mutex.ts';
+import type { Log } from '../log.ts';
+import { createInDoubt, deleteAnswered, deleteInDoubt, type Lease, type Moment } from './lease.ts';
+import type { Found, Look } from './plan.ts';
+import type { LeaseStore } from './store.ts';
+
+export interface ActDeps {
+  readonly wapi: Grid;
+  readonly store: LeaseStore;
+  readonly attributes: Labels;
+  readonly locks: KeyedMutex;
+  readonly moment: () => Moment;
+  readonly log: Log;
+}
+
+/**
+ * Removes objects that a look has just shown.
+ * @returns the lease without the doubt of these deletes. That is not written yet, so that forgetting the lease, which
+ * comes next as a rule, costs no further write
+ * @throws GridError; unless its outcome is `open` nothing is in doubt
+ */
+export async function remove(
+  { wapi, store, moment }: ActDeps,
+  lease: Lease,
+  objects: readonly Found[],
+  signal: AbortSignal,
+): Promise<Lease> {
+  apply(store, lease.mark, (current) => deleteInDoubt(current, moment()));
+  try {
+    for (const { ref } of objects) await wapi.remove(ref, signal);
+  } catch (error) {
+    if (!isOpen(error)) apply(store, lease.mark, (current) => deleteAnswered(current, lease));
+    throw error;
+  }
+  return deleteAnswered(store.get(lease.mark) ?? lease, lease);
+}
+
+/**
+ * Reserves the address of a lease that the grid has lost, or of which no look can tell.
+ * @returns why the grid does not take it; undefined if it is reserved
+ * @throws GridError if it has to be tried again
+ */
+export async function recreate(
+  { wapi, store, attributes, moment }: ActDeps,
+  lease: Lease & { readonly address: string },
+  signal: AbortSignal,
+): Promise<GridError | undefined> {
+  const { mark, view, address } = lease;
+  const attachment = attachmentIn(mark);
+  const name = asGridText(attachment.containerId);
+  // Noted first: a create that comes late must not outlive a DEL that comes meanwhile.
+  apply(store, mark, (current) => createInDoubt(current, moment()));
+  try {
+    const labels = () => attributes.forAttachment(attachment, name);
+    const made = await wapi.createReservation(address, view, mark, name, labels, signal);
+    if (made.ipv4addr === address && made.network_view === view) return undefined;
+    throw new GridError('bad-answer', `the grid reserved ${made.ipv4addr}, asked for ${address}`, { outcome: 'unknown' });
+  } catch (error) {
+    if (hasReason(error, 'conflict', 'missing', 'rejected') && error.outcome === 'none') return error;
+    throw error;
+  }
+}
+
+/**
+ * Gives an object the mark of the attachment, or of the gateway, that its address belongs to. In place: between a delete and
+ * a create another host could take the address. With the lock of the new owner: a DEL under way leaves nothing to give. No
+ * two can wait for each other: whoever waits has a lease without an address, and who is waited for has one.
+ * @returns false if the owner has released it by now
+ */
+export async function reassign(
+  deps: ActDeps,
+  lease: Lease,
+  object: Found & { readonly owner: string },
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { store, attributes, locks, moment, log } = deps;
+  const { owner } = object;
+  if (!isAttachmentComment(owner)) {
+    const { network } = attachmentIn(lease.mark);
+    await relabel(deps, lease, { object, name: gatewayName, labels: attributes.forNetwork(network) }, signal);
+  } else {
+    const given = await locks.run(owner, async () => {
+      const heir = store.get(owner);
+      if (heir?.phase !== 'bound' || heir.address !== object.address) return false;
+      apply(store, owner, (current) => createInDoubt(current, moment()));
+      const attachment = attachmentIn(owner);
+      const name = asGridText(attachment.containerId);
+      await relabel(deps, lease, { object, name, labels: attributes.forAttachment(attachment, name) }, signal);
+      return true;
+    });
+    if (!given) return false;
+  }
+  log.warn('re-created a reservation that the grid had lost', { attachment: owner, address: object.address });
+  return true;
+}
+
+interface Relabel {
+  readonly object: Found & { readonly owner: string };
+  readonly name: string;
+  readonly labels: Record<string, { value: string }>;
+}
+
+async function relabel(
+  { wapi, store, moment }: ActDeps,
+  lease: Lease,
+  { object, name, labels }: Relabel,
+  signal: AbortSignal,
+): Promise<void> {
+  apply(store, lease.mark, (current) => deleteInDoubt(current, moment()));
+  try {
+    await wapi.relabel(object.ref, object.owner, name, labels, signal);
+  } catch (error) {
+    if (!isOpen(error)) apply(store, lease.mark, (current) => deleteAnswered(current, lease));
+    throw error;
+  }
+  apply(store, lease.mark, (current) => deleteAnswered(current, lease));
+}
+
+/** A look less what has just been removed or reassigned: a host that carried that out is one that accepts writes. */
+export function without(look: Look, objects: readonly Found[]): Look {
+  return { ...look, found: look.found.filter((object) => !objects.includes(object)), confirmation: 'confirmed' };
+}
+
+/** A lease that has gone meanwhile stays gone. */
+export function apply(store: LeaseStore, mark: string, transition: (lease: Lease) => Lease | undefined): Lease | undefined {
+  return store.apply(mark, (lease) => (lease === undefined ? undefined : transition(lease)));
+}
+
+/** A write that may still be carried out. */
+export function isOpen(error: unknown): boolean {
+  return error instanceof GridError && error.outcome === 'open';
+}

@@ -1,0 +1,221 @@
+/** Gives addresses to attachments: one ADD, from the first write to the state to the answer. */
+import { abortable } from '../concurrency/abortable.ts';
+import { SingleFlight } from '../concurrency/single-flight.ts';
+import { GridError, hasReason } from '../errors.ts';
+import type { Cidr } from '../ipv4.ts';
+import type { FormerNames } from './former-names.ts';
+import { mayFit, refuseHopeless, fits } from '../requested.ts';
+import { apply } from './act.ts';
+import { deletedError, refusal } from './address-errors.ts';
+import type { Deliveries } from './deliveries.ts';
+import { begin, followView, type Lease, moveSandbox, type SandboxIdentity, startRelease } from './lease.ts';
+import { type Look, plan } from './plan.ts';
+import { reconcileLocked } from './reconcile.ts';
+import type { Sandboxes } from './sandbox.ts';
+import { type AddressRequest, AddressTaking, type TakeDeps, type Taken } from './take-address.ts';
+
+export interface AddRequest extends AddressRequest {
+  /** Path of the container's network namespace. */
+  readonly netns: string;
+}
+
+export interface Allocation {
+  readonly address: string;
+  readonly view: string;
+  readonly cidr: Cidr;
+  readonly gateway?: string;
+  /** The caller went away without the answer: if no other caller of the attachment has it, the address is released. */
+  undelivered(): void;
+}
+
+export interface AllocateDeps extends TakeDeps {
+  readonly names: FormerNames;
+  readonly sandboxes: Sandboxes;
+  readonly deliveries: Deliveries;
+}
+
+export class Allocator {
+  readonly #deps: AllocateDeps;
+  readonly #flights = new SingleFlight<Taken>();
+  /** What an ADD under way is waiting for, by mark. */
+  readonly #delays = new Map<string, GridError>();
+
+  constructor(deps: AllocateDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Gives the attachment its address; the same one if it has one already. Callers that ask for the same at once share the
+   * work; when the last of them has left, what it took is released.
+   * @param signal fires when the caller is gone or out of time
+   * @throws GridError
+   */
+  async add(request: AddRequest, signal: AbortSignal): Promise<Allocation> {
+    refuseHopeless(request.requested, request.spec);
+    const mark = this.#deps.names.markOf(request.attachment);
+    const delivery = this.#deps.deliveries.expect(mark);
+    const variant = JSON.stringify([request.spec, request.requested]);
+    const share = this.#flights.join(mark, variant, (aborted) =>
+      this.#deps.locks.run(mark, () => this.#give(mark, request, aborted)).finally(() => this.#delays.delete(mark)),
+    );
+    const undelivered = () => {
+      if (delivery.failed()) this.#releaseUndelivered(mark);
+    };
+    try {
+      const { address, network } = await abortable(share.result, signal, () => this.#outOfTime(mark, signal));
+      return {
+        address,
+        view: network.view,
+        cidr: network.cidr,
+        ...(network.gateway === undefined ? {} : { gateway: network.gateway }),
+        undelivered,
+      };
+    } catch (error) {
+      share.leave();
+      // The work may end well all the same: then its address is needed by nobody.
+      share.result.then(undelivered, undelivered);
+      throw error;
+    }
+  }
+
+  /** Ends an ADD under way: a runtime that deletes has given up on it. */
+  abort(mark: string): void {
+    this.#flights.abort(mark, deletedError());
+  }
+
+  /** True while an ADD is under way for the attachment: what others know of it may be older. */
+  isAdding(mark: string): boolean {
+    return this.#flights.underWay(mark);
+  }
+
+  #outOfTime(mark: string, { reason }: AbortSignal): GridError {
+    if (!(reason instanceof Error && reason.name === 'TimeoutError')) {
+      return new GridError('timeout', 'the caller left before it had its answer');
+    }
+    return (
+      this.#delays.get(mark) ??
+      new GridError('timeout', 'no address came from the grid in the time for one ADD', {
+        cure: 'see the log of the daemon for what the grid does; --add-timeout sets the time',
+      })
+    );
+  }
+
+  #releaseUndelivered(mark: string): void {
+    const { store, moment, log } = this.#deps;
+    try {
+      const lease = store.get(mark);
+      if (lease?.phase !== 'bound') return;
+      store.apply(mark, (current) => (current?.phase === 'bound' ? startRelease(current, moment().now) : current));
+      log.info('caller disconnected before the result was delivered; releasing', {
+        attachment: mark,
+        address: lease.address,
+      });
+    } catch (error) {
+      log.warn('cannot release what was not delivered', { attachment: mark, reason: String(error) });
+    }
+  }
+
+  async #give(mark: string, request: AddRequest, signal: AbortSignal): Promise<Taken> {
+    if (signal.aborted) throw signal.reason instanceof GridError ? signal.reason : left();
+    const { store, deliveries } = this.#deps;
+    const known = store.get(mark);
+    if (known?.phase === 'bound') {
+      const taken = await this.#giveAgain(known, request, signal);
+      if (taken.anew) deliveries.taken(mark);
+      return taken;
+    }
+    const taken = await this.#giveAnew(mark, known, request, signal);
+    deliveries.taken(mark);
+    return taken;
+  }
+
+  async #giveAnew(mark: string, known: Lease | undefined, request: AddRequest, signal: AbortSignal): Promise<Taken> {
+    const { store, sandboxes, moment, networks } = this.#deps;
+    const { attachment, spec } = request;
+    // Another view than the one in which something may still be reserved: that has to be released first.
+    if (known !== undefined && known.view !== spec.view) await this.#leaveView(known, signal);
+    const sandbox = sandboxes.identify(request.netns);
+    const beginning = { mark, network: attachment.network, view: spec.view, sandbox };
+    store.apply(mark, (lease) => begin(lease, beginning, moment()));
+    // Of an attachment that is new to a state that is whole, the grid can hold nothing: one request is enough.
+    const mayBeOnGrid = known !== undefined || store.fact('adopted') === undefined;
+    let taking: AddressTaking | undefined;
+    try {
+      const network = await networks.ensure(spec, signal);
+      const delayedBy = (why: GridError) => this.#delays.set(mark, why);
+      taking = new AddressTaking(this.#deps, { ...request, mark, sandbox, mayBeOnGrid, delayedBy }, network);
+      return await taking.run(signal);
+    } catch (error) {
+      this.#giveUp(mark, taking?.mayBeOnGrid ?? mayBeOnGrid);
+      throw error;
+    }
+  }
+
+  /** A failed ADD leaves nothing: what it may have on the grid is released. */
+  #giveUp(mark: string, mayBeOnGrid: boolean): void {
+    const { store, moment, log } = this.#deps;
+    try {
+      store.apply(mark, (lease) => {
+        if (lease?.phase !== 'pending') return lease;
+        const doubtful = lease.createInDoubtUntil !== null || lease.deleteInDoubtUntil !== null;
+        return mayBeOnGrid || doubtful ? startRelease(lease, moment().now) : undefined;
+      });
+    } catch (error) {
+      // It stays pending, and the reconciler takes it for what it is when it is due.
+      if (!hasReason(error, 'state')) throw error;
+      log.warn('cannot note that an ADD has failed', { attachment: mark, reason: error.message });
+    }
+  }
+
+  /** ADD for an attachment that has an address: the same one, reserved again if the grid has lost it. */
+  async #giveAgain(lease: Lease, request: AddRequest, signal: AbortSignal): Promise<Taken> {
+    const { store, networks, sandboxes, observer } = this.#deps;
+    const { mark } = lease;
+    const { spec, requested } = request;
+    // Looked at before the network is made sure of: a view that was renamed must not be made again.
+    const look = await observer.look(lease, signal);
+    const { view, address } = this.#whereItIs(lease, look, request);
+    if (address === null || view !== spec.view || !mayFit(address, spec, requested)) throw held(lease, request);
+    const network = await networks.ensure(spec, signal);
+    if (!fits(address, network, requested)) throw held(lease, request);
+    const sandbox = sandboxes.identify(request.netns);
+    const delayedBy = (why: GridError) => this.#delays.set(mark, why);
+    const want = { ...request, mark, sandbox, mayBeOnGrid: true, delayedBy };
+    const taken = await new AddressTaking(this.#deps, want, network).run(signal, look);
+    if (!isSame(store.get(mark), sandbox)) apply(store, mark, (current) => moveSandbox(current, sandbox));
+    return taken;
+  }
+
+  /** The lease; in the view that the configuration names, if its reservation has moved there with a renamed view. */
+  #whereItIs(lease: Lease, look: Look, { attachment, spec }: AddRequest): Lease {
+    const { store, moment } = this.#deps;
+    const step = plan(lease, look, moment());
+    if (step.kind !== 'refuse') return lease;
+    if (step.moved?.view !== spec.view) throw refusal(lease, step, attachment);
+    return apply(store, lease.mark, (current) => followView(current, spec.view)) ?? lease;
+  }
+
+  async #leaveView(known: Lease, signal: AbortSignal): Promise<void> {
+    await reconcileLocked(this.#deps, known.mark, signal);
+    if (this.#deps.store.get(known.mark) === undefined) return;
+    throw new GridError('busy', `an earlier release in view ${known.view} is not settled yet`, {
+      cure: 'try again in a minute',
+    });
+  }
+}
+
+function isSame(lease: Lease | undefined, sandbox: SandboxIdentity): boolean {
+  return lease?.netns === sandbox.netns && lease.netnsId === sandbox.netnsId && lease.bootId === sandbox.bootId;
+}
+
+function held({ address }: Lease, { attachment }: AddRequest): GridError {
+  return new GridError(
+    'address-unavailable',
+    `${attachment.containerId}/${attachment.ifName} already holds ${address} in network ${attachment.network}`,
+    { cure: 'delete the attachment before adding it with another address or subnet' },
+  );
+}
+
+function left(): GridError {
+  return new GridError('timeout', 'the caller left before its turn came');
+}

@@ -1,0 +1,99 @@
+/** Looks at the grid: what carries a mark, and what became of a reservation that is not where it should be. */
+import { beginsWith, type Grid } from '../grid.ts';
+import { parseMark } from '../identity.ts';
+import type { Log } from '../log.ts';
+import { type FixedAddress, isReservation } from '../objects.ts';
+import type { Lease } from './lease.ts';
+import type { Found, Look } from './plan.ts';
+import type { LeaseStore } from './store.ts';
+
+/** Altered objects that are remembered as reported; after that many the reports start anew. */
+const mostReported = 1_000;
+
+export interface ObserverDeps {
+  readonly wapi: Grid;
+  readonly store: Pick<LeaseStore, 'boundAt'>;
+  readonly log: Pick<Log, 'warn'>;
+}
+
+export class Observer {
+  readonly #deps: ObserverDeps;
+  readonly #reported = new Set<string>();
+
+  constructor(deps: ObserverDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Looks for what a lease has on the grid: by its mark in its view and, if nothing is there that should be, in all views
+   * and at its address. One request as a rule, three at most.
+   * @throws GridError if the grid cannot be asked
+   */
+  async look(lease: Lease, signal: AbortSignal): Promise<Look> {
+    const { mark, view, address } = lease;
+    const here = await this.#find({ comment: mark, network_view: view }, mark, signal);
+    if (here.found.length > 0 || here.confirmation !== 'confirmed' || (address === null && lease.phase !== 'pending')) {
+      return here;
+    }
+    const anywhere = await this.#find({ comment: mark }, mark, signal);
+    if (anywhere.found.length > 0 || address === null) return anywhere;
+    const altered = (await this.at(address, undefined, signal)).find((object) => wasMarked(object, mark));
+    if (altered === undefined) return anywhere;
+    this.#report(altered);
+    return { ...anywhere, altered: describe(altered) };
+  }
+
+  /** What the grid has at an address, whosever it is. @param view undefined: in all views */
+  at(address: string, view: string | undefined, signal: AbortSignal): Promise<FixedAddress[]> {
+    return this.#deps.wapi.findFixedAddresses({ ipv4addr: address, ...scope(view) }, signal);
+  }
+
+  /** Reservations whose comment is a mark that begins with `prefix`, in one view or, without it, in all. */
+  async *list(prefix: string, view: string | undefined, signal: AbortSignal): AsyncGenerator<FixedAddress> {
+    const query = { 'comment~': beginsWith(prefix), ...scope(view) };
+    for await (const object of this.#deps.wapi.listFixedAddresses(query, signal)) {
+      if (!object.comment.startsWith(prefix)) continue;
+      if (parseMark(object.comment) !== undefined && isReservation(object)) yield object;
+      else this.#report(object);
+    }
+  }
+
+  async #find(query: Record<string, string>, mark: string, signal: AbortSignal): Promise<Look> {
+    const { found, confirmation } = await this.#deps.wapi.lookUpFixedAddresses(query, signal);
+    const marked = found.filter((object) => object.comment === mark);
+    for (const object of marked) if (!isReservation(object)) this.#report(object);
+    return { found: marked.filter(isReservation).map((object) => this.#found(object, mark)), confirmation };
+  }
+
+  #found({ _ref: ref, ipv4addr: address, network_view: view }: FixedAddress, mark: string): Found {
+    const owner = this.#deps.store.boundAt(view, address, mark)?.mark;
+    return { ref, address, view, ...(owner === undefined ? {} : { owner }) };
+  }
+
+  #report(object: FixedAddress): void {
+    const { network_view: view, ipv4addr: address, comment, mac, match_client } = object;
+    const key = JSON.stringify([view, address, comment, mac]);
+    if (this.#reported.has(key)) return;
+    if (this.#reported.size >= mostReported) this.#reported.clear();
+    this.#reported.add(key);
+    this.#deps.log.warn('a reservation with the mark of this host was altered on the grid: it is left alone', {
+      ...{ address, view, comment, mac, match_client },
+      hint: 'let its comment be the mark alone again, or delete it when its container is gone',
+    });
+  }
+}
+
+/** What an object is now that is not as it was made, in words that follow its address. */
+export function describe(object: FixedAddress): string {
+  const { comment, mac, match_client } = object;
+  if (isReservation(object)) return `was changed in the grid and is now "${comment}"`;
+  return `was changed in the grid and is no reservation any more (match_client ${match_client}, MAC ${mac}): "${comment}"`;
+}
+
+function wasMarked({ comment }: FixedAddress, mark: string): boolean {
+  return comment === mark || (comment.startsWith(mark) && parseMark(comment) === undefined);
+}
+
+function scope(view: string | undefined): Record<string, string> {
+  return view === undefined ? {} : { network_view: view };
+}

@@ -1,0 +1,130 @@
+/**
+ * Brings one lease and the grid together: look, ask `plan`, carry out its step, until there is nothing more to do now. The
+ * same from whatever state, for the first time and for the repair.
+ */
+import { GridError } from '../errors.ts';
+import { type ActDeps, apply, recreate, reassign, remove, without } from './act.ts';
+import { createInDoubt, deleteAnswered, type Lease, recheck, settle, startRelease } from './lease.ts';
+import type { Observer } from './observe.ts';
+import { type Look, plan, type Step } from './plan.ts';
+import type { LeaseStore } from './store.ts';
+
+/** Steps for one lease at most; a grid that answers sensibly needs three. */
+const mostSteps = 8;
+
+export interface ReconcileDeps extends ActDeps {
+  readonly store: LeaseStore;
+  readonly observer: Observer;
+  /** Told when an address of a view has gone back to the grid. */
+  readonly onReleased: (view: string) => void;
+}
+
+/**
+ * Reconciles one lease. Takes its lock.
+ * @throws GridError if the grid or the state could not do its part; the lease is due still
+ */
+export function reconcile(deps: ReconcileDeps, mark: string, signal: AbortSignal): Promise<void> {
+  return deps.locks.run(mark, () => reconcileLocked(deps, mark, signal));
+}
+
+/** As `reconcile`, for a caller that holds the lock. */
+export async function reconcileLocked(deps: ReconcileDeps, mark: string, signal: AbortSignal): Promise<void> {
+  const { store, observer, moment } = deps;
+  const removed: string[] = [];
+  let look: Look | undefined;
+  for (let steps = 0; steps < mostSteps; steps += 1) {
+    const known = store.get(mark);
+    if (known === undefined) return;
+    if (known.phase === 'pending') {
+      // The lock is here, so no ADD is under way: it died, or could not write its end.
+      apply(store, mark, (lease) => startRelease(createInDoubt(lease, moment()), moment().now));
+      continue;
+    }
+    look ??= await observer.look(known, signal);
+    // Read again: a DEL may have come during the look.
+    const lease = store.get(mark);
+    if (lease === undefined || lease.phase === 'pending') continue;
+    const step = plan(lease, look, moment());
+    if (step.kind === 'remove') {
+      const after = await remove(deps, lease, step.objects, signal);
+      removed.push(...step.objects.map(({ address }) => address));
+      look = without(look, step.objects);
+      if (plan(after, look, moment()).kind === 'forget') return forget(deps, after, { look, removed });
+      apply(store, mark, (current) => deleteAnswered(current, lease));
+      if (lease.phase === 'bound') deps.log.info('removed surplus reservations', { attachment: mark, addresses: removed });
+      continue;
+    }
+    if (step.kind === 'reassign') {
+      look = (await reassign(deps, lease, step.object, signal)) ? without(look, [step.object]) : undefined;
+      continue;
+    }
+    if (step.kind === 'recreate' && (await reserveAgain(deps, lease, signal)) === 'look') {
+      look = undefined;
+      continue;
+    }
+    return conclude(deps, lease, step, { look, removed });
+  }
+  throw new GridError('bad-answer', `the grid shows something else at each look for ${mark}`);
+}
+
+interface Outcome {
+  readonly look: Look;
+  readonly removed: readonly string[];
+}
+
+/** The steps that need no write to the grid. */
+function conclude(deps: ReconcileDeps, lease: Lease, step: Step, outcome: Outcome): void {
+  const { store, moment, log } = deps;
+  const { mark } = lease;
+  switch (step.kind) {
+    case 'look again':
+      apply(store, mark, (current) => recheck(current, step.at));
+      return;
+    case 'forget':
+      return forget(deps, lease, outcome);
+    case 'refuse':
+      log.error('the reservation of a live attachment was moved or altered on the grid: it is left alone', {
+        ...{ attachment: mark, address: lease.address, view: step.moved?.view, now: step.altered },
+        hint: 'undo the change, or delete the container',
+      });
+      break;
+    default:
+      break;
+  }
+  apply(store, mark, (current) => settle(current, moment()));
+}
+
+function forget(deps: ReconcileDeps, lease: Lease, { look, removed }: Outcome): void {
+  const { store, log, onReleased } = deps;
+  const { mark, address, view } = lease;
+  store.apply(mark, (current) => (current?.phase === 'releasing' ? undefined : current));
+  onReleased(view);
+  const fields = { attachment: mark, view, addresses: removed };
+  if (removed.length > 0) log.info('released', fields);
+  else if (address !== null) {
+    log.info('nothing to release: the reservation was removed or changed in the grid', {
+      ...fields,
+      ...{ address, now: look.altered },
+    });
+  } else log.debug('nothing to release', fields);
+}
+
+/** @returns `look` if the grid has to be looked at now, `done` if that has time */
+async function reserveAgain(deps: ReconcileDeps, lease: Lease, signal: AbortSignal): Promise<'look' | 'done'> {
+  const { log } = deps;
+  const { mark, address, phase } = lease;
+  if (address === null) throw new GridError('unconfirmed', `no host is known to accept writes, to ask for ${mark}`);
+  const refusal = await recreate(deps, { ...lease, address }, signal);
+  if (phase === 'releasing') {
+    if (refusal !== undefined) throw refusal;
+    return 'look';
+  }
+  if (refusal === undefined) log.warn('re-created a reservation that the grid had lost', { attachment: mark, address });
+  else {
+    log.error('the grid has lost the reservation of a live attachment and does not take it again', {
+      ...{ attachment: mark, address, reason: refusal.message },
+      hint: 'restart this container, so that it gets an address of its own',
+    });
+  }
+  return 'done';
+}

@@ -1,0 +1,323 @@
+/**
+ * Takes an address from the grid for a pending lease: what an earlier attempt has left; else the requested address, or the
+ * next free one. Looks, asks `plan`, carries out the step, like everybody; what is its own are the creates, and how often
+ * they are tried.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { GridError, hasReason } from '../errors.ts';
+import type { Exhaustion } from '../exhaustion.ts';
+import { type Attachment, gatewayComment } from '../identity.ts';
+import { asGridText } from '../labels.ts';
+import type { Networks, ReadyNetwork } from '../networks.ts';
+import type { NetworkPolicy } from '../policy.ts';
+import { fits, misfit, refuseOutside } from '../requested.ts';
+import { pauseBefore } from '../concurrency/backoff.ts';
+import { collisionError, deletedError, nonsenseError, refusal, takenError } from './address-errors.ts';
+import { apply, recreate, reassign, remove, without } from './act.ts';
+import { begin, bind, createInDoubt, deleteAnswered, type Lease, type SandboxIdentity } from './lease.ts';
+import { type Found, type Look, plan } from './plan.ts';
+import { reconcile, type ReconcileDeps } from './reconcile.ts';
+import type { SqliteLeaseStore } from './store.ts';
+
+/** Creates that are sent again after an answer was lost. */
+const mostLosses = 4;
+const lostPause = { first: 250, longest: 4_000 };
+/** After another host took the same next address (WAPI: two clients that ask at once may get the same one). */
+const collisionPause = { first: 5, longest: 4_000 };
+
+export interface AddressRequest {
+  readonly attachment: Attachment;
+  readonly spec: NetworkPolicy;
+  /** This address and no other. */
+  readonly requested?: string;
+  /** What people call the container. */
+  readonly workload: string;
+}
+
+export interface TakeDeps extends ReconcileDeps {
+  readonly store: SqliteLeaseStore;
+  readonly networks: Networks;
+  readonly exhaustion: Exhaustion;
+}
+
+export interface Want extends AddressRequest {
+  readonly mark: string;
+  readonly sandbox: SandboxIdentity;
+  /** False if the grid can hold nothing of the attachment yet: then one request is enough. */
+  readonly mayBeOnGrid: boolean;
+  /** Told what taking the address is waiting for. */
+  readonly delayedBy: (why: GridError) => void;
+}
+
+export interface Taken {
+  readonly address: string;
+  readonly network: ReadyNetwork;
+  /** False if the attachment had it before. */
+  readonly anew: boolean;
+}
+
+export class AddressTaking {
+  readonly #deps: TakeDeps;
+  readonly #want: Want;
+  readonly #reassigned = new Set<string>();
+  #network: ReadyNetwork;
+  /** What a create of this attempt has made. */
+  #made: Found | undefined;
+  /** What to say when what the grid has reserved, and should not have, is removed again. */
+  #wrong: GridError | undefined;
+  #losses = 0;
+  #collisions = 0;
+  #checkedRequest = false;
+  #networkMadeAgain = false;
+  #hasWaited = false;
+  /** Whether the grid may hold something of the attachment. */
+  mayBeOnGrid: boolean;
+
+  constructor(deps: TakeDeps, want: Want, network: ReadyNetwork) {
+    this.#deps = deps;
+    this.#want = want;
+    this.#network = network;
+    this.mayBeOnGrid = want.mayBeOnGrid;
+  }
+
+  /**
+   * Takes the address and binds the lease to it.
+   * @param first what the grid has shown already
+   * @throws GridError; the lease is as it was, with what is in doubt
+   */
+  async run(signal: AbortSignal, first?: Look): Promise<Taken> {
+    const { store, observer, moment } = this.#deps;
+    const { mark } = this.#want;
+    let look: Look | undefined = this.mayBeOnGrid ? first : { found: [], confirmation: 'confirmed' };
+    for (;;) {
+      if (signal.aborted) throw asError(signal.reason);
+      look ??= await observer.look(this.#lease(), signal);
+      const lease = this.#lease();
+      const step = plan(lease, this.#judged(look), moment());
+      this.mayBeOnGrid ||= look.found.length > 0 || look.confirmation !== 'confirmed';
+      switch (step.kind) {
+        case 'create':
+          if (this.#wrong !== undefined) throw this.#wrong;
+          look = await this.#create(lease, look, signal);
+          break;
+        case 'adopt': {
+          const doubtful = step.surplus.length > 0 || look.confirmation !== 'confirmed' || this.#losses > 0;
+          const bound = apply(store, mark, (current) =>
+            bind(doubtful ? createInDoubt(current, moment()) : current, step.object.address, moment()),
+          );
+          if (bound?.phase !== 'bound') throw deletedError();
+          return { address: step.object.address, network: this.#network, anew: true };
+        }
+        case 'recreate':
+          look = await this.#recreate(lease, signal);
+          break;
+        case 'reassign':
+          look = await this.#reassign(lease, step.object, look, signal);
+          break;
+        case 'remove':
+          await remove(this.#deps, lease, step.objects, signal);
+          apply(store, mark, (current) => deleteAnswered(current, lease));
+          look = without(look, step.objects);
+          break;
+        case 'refuse':
+          throw refusal(lease, step, this.#want.attachment);
+        default:
+          return this.#again(lease, look);
+      }
+    }
+  }
+
+  #lease(): Lease {
+    const lease = this.#deps.store.get(this.#want.mark);
+    if (lease === undefined || lease.phase === 'releasing') throw deletedError();
+    return lease;
+  }
+
+  /** The look, with what only this ADD knows. */
+  #judged(look: Look): Look {
+    const { requested, spec } = this.#want;
+    const network = this.#network;
+    const found = look.found.map((object) => ({
+      ...object,
+      ...(object.ref === this.#made?.ref ? { fresh: true } : {}),
+      ...(object.address === network.kept && object.view === network.view ? { owner: gatewayComment(spec.name) } : {}),
+    }));
+    return { ...look, found, fits: (address) => this.#wrong === undefined && fits(address, network, requested) };
+  }
+
+  /** A bound lease whose address is there. */
+  #again({ address, phase }: Lease, look: Look): Taken {
+    if (phase === 'bound' && address !== null && look.found.some((object) => object.address === address)) {
+      return { address, network: this.#network, anew: false };
+    }
+    throw new GridError('unconfirmed', 'no host that accepts writes could be asked for the address of this attachment', {
+      cure: 'try again; see why the Grid Master does not answer, and name it first in --grid-host',
+    });
+  }
+
+  /** @returns what the grid shows then; undefined if it has to be looked at */
+  async #create(lease: Lease, look: Look, signal: AbortSignal): Promise<Look | undefined> {
+    const { wapi, attributes } = this.#deps;
+    const { mark, attachment, workload, requested } = this.#want;
+    if (requested !== undefined) await this.#checkRequest(lease, look, signal);
+    const { cidr, view } = this.#network;
+    const wanted = requested ?? cidr;
+    const asked = typeof wanted === 'string' ? wanted : `func:nextavailableip:${wanted.text},${view}`;
+    const name = asGridText(workload) || asGridText(attachment.containerId);
+    const labels = () => attributes.forAttachment(attachment, name);
+    try {
+      const made = await wapi.createReservation(asked, view, mark, name, labels, signal);
+      this.mayBeOnGrid = true;
+      const answer = { address: made.ipv4addr, view: made.network_view };
+      const wrong = this.#reassigned.has(answer.address) ? 'for the second time' : misfit({ ...answer, wanted }, view);
+      if (wrong !== undefined) this.#wrong = nonsenseError(answer.address, wrong);
+      this.#made = { ref: made._ref, ...answer };
+      return { found: [...look.found, await this.#owned(this.#made)], confirmation: 'confirmed' };
+    } catch (error) {
+      if (!(error instanceof GridError)) throw error;
+      return this.#afterFailure(error, look, signal);
+    }
+  }
+
+  async #owned(object: Found): Promise<Found> {
+    const owner = this.#deps.store.boundAt(object.view, object.address, this.#want.mark)?.mark;
+    return owner === undefined ? object : { ...object, owner };
+  }
+
+  async #afterFailure(error: GridError, look: Look, signal: AbortSignal): Promise<Look | undefined> {
+    const { store, moment, networks, exhaustion } = this.#deps;
+    const { mark, requested, spec, delayedBy } = this.#want;
+    const network = this.#network;
+    if (error.outcome !== 'none') {
+      this.mayBeOnGrid = true;
+      apply(store, mark, (lease) => createInDoubt(lease, moment()));
+      if (this.#losses >= mostLosses) throw error;
+      await pause(pauseBefore(this.#losses, lostPause), error, signal);
+      this.#losses += 1;
+      return undefined;
+    }
+    if (error.reason === 'conflict') {
+      // A conflict after a lost answer may be with what that request has made since.
+      if (requested !== undefined && this.#losses === 0) throw await this.#takenBy(requested, signal);
+      if (requested !== undefined) {
+        const now = await this.#deps.observer.look(this.#lease(), signal);
+        if (now.found.length === 0) throw await this.#takenBy(requested, signal);
+        return now;
+      }
+      const why = collisionError(network, error);
+      delayedBy(why);
+      await pause(pauseBefore(this.#collisions, collisionPause), why, signal);
+      this.#collisions += 1;
+      return this.#losses > 0 ? undefined : look;
+    }
+    if (error.reason === 'no-free-address') {
+      if (await this.#waitForReleases(signal)) return look;
+      throw await exhaustion.found(network, error, signal);
+    }
+    if (error.reason !== 'missing' || this.#networkMadeAgain) throw error;
+    // The network, remembered from an earlier container, has been removed: make sure of it once more.
+    this.#networkMadeAgain = true;
+    networks.forget(spec);
+    this.#network = await networks.ensure(spec, signal);
+    return look;
+  }
+
+  /** A requested address has to be free, be it in use by an object that a fixed address would not exclude. */
+  async #checkRequest(lease: Lease, look: Look, signal: AbortSignal): Promise<void> {
+    const { requested = '', mark } = this.#want;
+    const { store, wapi, moment } = this.#deps;
+    if (this.#checkedRequest) return;
+    this.#checkedRequest = true;
+    const { view } = this.#network;
+    refuseOutside(requested, this.#network);
+    if (look.found.some(({ address }) => address === requested) && (lease.deleteInDoubtUntil ?? 0) > moment().now) {
+      throw new GridError('busy', `an earlier release of ${requested} may still be carried out`, {
+        cure: 'try again in a minute',
+      });
+    }
+    const owner = store.boundAt(view, requested, mark);
+    if (owner !== undefined) throw takenError(requested, this.#network, owner.mark);
+    await this.#waitForReleases(signal, requested);
+    if ((await wapi.addressStatus(requested, view, signal)) === 'USED') throw await this.#takenBy(requested, signal);
+  }
+
+  /**
+   * Addresses of the network that this host is still giving back: they are released now.
+   * @returns whether there were any; once only
+   */
+  async #waitForReleases(signal: AbortSignal, address?: string): Promise<boolean> {
+    if (address === undefined && this.#hasWaited) return false;
+    if (address === undefined) this.#hasWaited = true;
+    const { cidr, view } = this.#network;
+    const inNetwork = this.#deps.store
+      .releasing(view)
+      .filter((lease) => lease.mark !== this.#want.mark && lease.address !== null)
+      .filter((lease) => (address === undefined ? fits(lease.address ?? '', { cidr }, undefined) : lease.address === address));
+    for (const { mark } of inNetwork) {
+      try {
+        await reconcile(this.#deps, mark, signal);
+        if (address === undefined && this.#deps.store.get(mark) === undefined) return true;
+      } catch (error) {
+        if (!(error instanceof GridError)) throw error;
+      }
+    }
+    return inNetwork.length > 0;
+  }
+
+  /** The grid has lost what a live attachment was told. @returns as `#create` */
+  async #recreate(lease: Lease, signal: AbortSignal): Promise<Look | undefined> {
+    const { store, moment, networks, log } = this.#deps;
+    const { mark, spec, sandbox } = this.#want;
+    if (lease.address === null) throw deletedError();
+    try {
+      const refusal = await recreate(this.#deps, { ...lease, address: lease.address }, signal);
+      if (refusal === undefined) {
+        log.warn('re-created a reservation that the grid had lost', { attachment: mark, address: lease.address });
+        return undefined;
+      }
+      if (refusal.reason === 'missing' && !this.#networkMadeAgain) {
+        this.#networkMadeAgain = true;
+        networks.forget(spec);
+        this.#network = await networks.ensure(spec, signal);
+        return undefined;
+      }
+    } catch (error) {
+      if (!(error instanceof GridError) || error.outcome === 'none' || this.#losses >= mostLosses) throw error;
+      await pause(pauseBefore(this.#losses, lostPause), error, signal);
+      this.#losses += 1;
+      return undefined;
+    }
+    // Somebody else has the address by now: the attachment gets another one.
+    this.mayBeOnGrid = true;
+    const beginning = { mark, network: lease.network, view: lease.view, sandbox };
+    store.apply(mark, (current) => (current?.phase === 'releasing' ? current : begin(current, beginning, moment())));
+    return undefined;
+  }
+
+  async #reassign(
+    lease: Lease,
+    object: Found & { readonly owner: string },
+    look: Look,
+    signal: AbortSignal,
+  ): Promise<Look | undefined> {
+    if (!(await reassign(this.#deps, lease, object, signal))) return undefined;
+    this.#reassigned.add(object.address);
+    this.#made = undefined;
+    return without(look, look.found.filter(({ ref }) => ref === object.ref));
+  }
+
+  async #takenBy(address: string, signal: AbortSignal): Promise<GridError> {
+    const [holder] = await this.#deps.observer.at(address, this.#network.view, signal);
+    return takenError(address, this.#network, holder?.comment ?? '');
+  }
+}
+
+async function pause(milliseconds: number, why: GridError, signal: AbortSignal): Promise<void> {
+  await delay(milliseconds, undefined, { signal }).catch(() => {
+    throw why;
+  });
+}
+
+function asError(reason: unknown): Error {
+  return reason instanceof GridError ? reason : new GridError('timeout', 'the caller left before its turn came');
+}
