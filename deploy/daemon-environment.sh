@@ -9,6 +9,8 @@ if [ "$(id -u)" -ne 0 ]; then
   echo "$0: must be run as root" >&2
   exit 1
 fi
+# The daemon's memory holds the password.
+ulimit -c 0
 # shellcheck source=/dev/null
 if [ -r "$CONFIG_DIR/daemon.env" ]; then . "$CONFIG_DIR/daemon.env"; fi
 # One flag a line, in the words that systemd makes of it: quotes keep spaces in a flag, and nothing is expanded. The scripts

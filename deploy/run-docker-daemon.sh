@@ -11,7 +11,7 @@ make_shared_directories
 # shellcheck disable=SC2086 # one flag a line
 exec docker run --detach --name infoblox-cni-daemon --restart always --stop-timeout 70 \
   --network host --uts host --pid host \
-  --read-only --cap-drop ALL --cap-add SYS_PTRACE --security-opt no-new-privileges \
+  --read-only --cap-drop ALL --cap-add SYS_PTRACE --security-opt no-new-privileges --ulimit core=0 \
   --volume /run/cni:/run/cni \
   --volume /run/netns:/run/netns:ro,rslave \
   --volume /var/lib/infoblox-cni:/var/lib/infoblox-cni \

@@ -76,7 +76,7 @@ export class Adoption {
     const stopping = this.#stopping.signal;
     let found = 0;
     const signal = AbortSignal.any([stopping, AbortSignal.timeout(attemptTimeout)]);
-    for await (const object of reservations.list(hostPrefix(origin), undefined, signal)) {
+    for await (const object of reservations.list(hostPrefix(origin), undefined, signal, 'answer')) {
       stopping.throwIfAborted();
       const { comment: identity, network_view: view, ipv4addr: address } = object;
       if (turns.busy(identity) || released.has(identity) || store.get(identity) !== undefined) continue;

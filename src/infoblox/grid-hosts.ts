@@ -48,10 +48,14 @@ export class GridHosts {
     if (host === this.#writer) this.#setWriter(undefined);
   }
 
-  /** The host to ask next: the first that is well, else the one whose failure is longest ago. */
-  pick(): string {
+  /**
+   * The host to ask next: the first that is well, else the one whose failure is longest ago.
+   * @param preferred to be asked before all others if it is well
+   */
+  pick(preferred?: string): string {
     const age = (host: string) => this.#now() - (this.#failedAt.get(host) ?? Number.NEGATIVE_INFINITY);
-    const well = this.#hosts.find((host) => age(host) >= rest);
+    const hosts = preferred === undefined ? this.#hosts : [preferred, ...this.#hosts];
+    const well = hosts.find((host) => age(host) >= rest);
     return well ?? this.#hosts.reduce((oldest, host) => (age(host) > age(oldest) ? host : oldest));
   }
 

@@ -8,7 +8,7 @@ import type { Attributes, Labels } from './labels.ts';
 import * as objects from './objects.ts';
 import { exactSearch, listSearch, type Searches, searchPages } from './paged-search.ts';
 import { referenceTo, typeOf } from './references.ts';
-import type { Fields, Session } from './session.ts';
+import type { Confirmation, Fields, Session } from './session.ts';
 
 /** What the reservation of an address that no container must have is called. */
 export const gatewayName = 'gateway';
@@ -27,38 +27,42 @@ export function beginsWith(prefix: string): string {
 
 export class Grid {
   readonly #session: Session;
-  readonly #confirmed: Searches;
   readonly #labels: Labels;
   readonly #onMade: (made: Made) => void;
 
   /** @param onMade told of everything that is made to last, whoever comes and goes */
   constructor(session: Session, labels: Labels, onMade: (made: Made) => void = () => {}) {
     this.#session = session;
-    this.#confirmed = { search: (...search) => session.searchConfirmed(...search) };
     this.#labels = labels;
     this.#onMade = onMade;
   }
 
-  /** Fixed addresses by exact criteria; empty too when the view is not there (WAPI: 404 for an unknown view). */
-  findFixedAddresses(query: Record<string, string>, signal: AbortSignal): Promise<objects.FixedAddress[]> {
-    return this.#find('fixedaddress', objects.FixedAddress, query, objects.fixedAddressFields, signal);
-  }
-
   /**
-   * As `findFixedAddresses`, but that there is none is believed only of a host that accepts writes.
-   * @throws GridError `unconfirmed`
+   * Fixed addresses by exact criteria; empty too when the view is not there (WAPI: 404 for an unknown view).
+   * @throws GridError `unconfirmed` if what is to be confirmed cannot be
    */
-  findFixedAddressesConfirmed(query: Record<string, string>, signal: AbortSignal): Promise<objects.FixedAddress[]> {
-    return this.#find('fixedaddress', objects.FixedAddress, query, objects.fixedAddressFields, signal, this.#confirmed);
+  findFixedAddresses(
+    query: Record<string, string>,
+    signal: AbortSignal,
+    confirm?: Confirmation,
+  ): Promise<objects.FixedAddress[]> {
+    const session = this.#searches(confirm);
+    return this.#find('fixedaddress', objects.FixedAddress, query, objects.fixedAddressFields, signal, session);
   }
 
   /** All fixed addresses that match, however many; page by page. */
-  async *listFixedAddresses(query: Record<string, string>, signal: AbortSignal): AsyncGenerator<objects.FixedAddress> {
-    yield* this.#list('fixedaddress', objects.FixedAddress, query, objects.fixedAddressFields, signal);
+  async *listFixedAddresses(
+    query: Record<string, string>,
+    signal: AbortSignal,
+    confirm?: Confirmation,
+  ): AsyncGenerator<objects.FixedAddress> {
+    const session = this.#searches(confirm);
+    yield* this.#list('fixedaddress', objects.FixedAddress, query, objects.fixedAddressFields, signal, session);
   }
 
-  findNetworks(query: Record<string, string>, signal: AbortSignal): Promise<objects.Network[]> {
-    return this.#find('network', objects.Network, query, objects.networkFields, signal);
+  findNetworks(query: Record<string, string>, signal: AbortSignal, confirm?: Confirmation): Promise<objects.Network[]> {
+    const session = this.#searches(confirm);
+    return this.#find('network', objects.Network, query, objects.networkFields, signal, session);
   }
 
   /** CIDRs of all networks that match, page by page; without their attributes, which may be many. */
@@ -204,6 +208,10 @@ export class Grid {
     }
   }
 
+  #searches(confirm: Confirmation | undefined): Searches {
+    return confirm === undefined ? this.#session : this.#session.confirming(confirm);
+  }
+
   async #find<const S extends GenericSchema>(
     type: string,
     schema: S,
@@ -224,8 +232,9 @@ export class Grid {
     query: Record<string, string>,
     fields: string,
     signal: AbortSignal,
+    session: Searches = this.#session,
   ): AsyncGenerator<InferOutput<S>> {
-    return searchPages(this.#session, { type, schema, query, fields, limits: listSearch }, signal);
+    return searchPages(session, { type, schema, query, fields, limits: listSearch }, signal);
   }
 
   /** Creates with labels; an attribute that the grid refuses is left out from then on (nothing was committed). */

@@ -223,12 +223,12 @@ export class Ipam {
   }
 
   /**
-   * What an earlier ADD has left. Not sure if only a host was asked that may lack it: the create that follows goes to one
-   * that accepts writes, and later looks find what it has duplicated.
+   * What an earlier ADD has left. Not sure if only a host was asked that may lack it, or show what is gone: the create that
+   * follows goes to one that accepts writes, and later looks find what it has duplicated.
    */
   async #look(row: Row, view: string, signal: AbortSignal): Promise<{ found: FixedAddress[]; sure: boolean }> {
     try {
-      return { found: await this.#parts.reservations.find(row.identity, view, signal), sure: true };
+      return { found: await this.#parts.reservations.find(row.identity, view, signal, 'answer'), sure: true };
     } catch (error) {
       // What an earlier delete may hit yet must not be taken, and nobody can say what that is.
       if (!hasReason(error, 'unconfirmed') || this.#parts.releases.isDoomed(row)) throw error;

@@ -198,9 +198,10 @@ async function seal(request: NamedNetworkRequest, network: Network, signal: Abor
 async function yieldNetwork(request: NamedNetworkRequest, network: Network, signal: AbortSignal): Promise<void> {
   const { grid, name, view } = request;
   const query = { network: network.network, network_view: view };
-  const [now] = await grid.findNetworks(query, signal);
+  // A Grid Master Candidate may not know yet that it is complete, or in use.
+  const [now] = await grid.findNetworks(query, signal, 'answer');
   if (now === undefined || now.comment !== unsealedNetworkComment(name)) return;
-  if ((await grid.findFixedAddresses(query, signal)).length > 0) return;
+  if ((await grid.findFixedAddresses(query, signal, 'answer')).length > 0) return;
   await grid.remove(now._ref, signal);
 }
 

@@ -11,6 +11,7 @@ import type { Attributes } from './labels.ts';
 import type { ReadyNetwork } from './networks.ts';
 import { type FixedAddress, isReservation } from './objects.ts';
 import { fits } from './requested.ts';
+import type { Confirmation } from './session.ts';
 
 /** Times that a create is sent again after an answer was lost. */
 const furtherTries = 4;
@@ -69,10 +70,16 @@ export class Reservations {
    * What the grid holds for this identity; more than one only after an answer was lost. Only reservations with this
    * comment and nothing more: what somebody has altered is left out.
    * @param view undefined: in all views
+   * @param confirm `answer`: what is found is confirmed, too, not only that nothing is there
    * @throws GridError `unconfirmed` if only a host was asked that may lack what the Grid Master has
    */
-  async find(identity: string, view: string | undefined, signal: AbortSignal): Promise<FixedAddress[]> {
-    const found = await this.#grid.findFixedAddressesConfirmed({ comment: identity, ...scope(view) }, signal);
+  async find(
+    identity: string,
+    view: string | undefined,
+    signal: AbortSignal,
+    confirm: Confirmation = 'absence',
+  ): Promise<FixedAddress[]> {
+    const found = await this.#grid.findFixedAddresses({ comment: identity, ...scope(view) }, signal, confirm);
     return found.filter((object) => object.comment === identity && this.#asMade(object, isReservation(object)));
   }
 
@@ -84,10 +91,19 @@ export class Reservations {
     return this.#grid.findFixedAddresses({ ipv4addr: address, ...scope(view) }, signal);
   }
 
-  /** Reservations whose comment is a mark that begins with `prefix`, in one view or, without it, in all. */
-  async *list(prefix: string, view: string | undefined, signal: AbortSignal): AsyncGenerator<FixedAddress> {
+  /**
+   * Reservations whose comment is a mark that begins with `prefix`, in one view or, without it, in all.
+   * @param confirm `answer`: none may be missing
+   * @throws GridError `unconfirmed` if only a host was asked that may lack what the Grid Master has
+   */
+  async *list(
+    prefix: string,
+    view: string | undefined,
+    signal: AbortSignal,
+    confirm?: Confirmation,
+  ): AsyncGenerator<FixedAddress> {
     const query = { 'comment~': beginsWith(prefix), ...scope(view) };
-    for await (const object of this.#grid.listFixedAddresses(query, signal)) {
+    for await (const object of this.#grid.listFixedAddresses(query, signal, confirm)) {
       if (!object.comment.startsWith(prefix)) continue;
       const asMade = parseMark(object.comment) !== undefined && isReservation(object);
       if (this.#asMade(object, asMade)) yield object;

@@ -1,6 +1,6 @@
 /** Reserves again what an attachment lives on and the grid has lost. */
 import { GridError, hasReason } from './errors.ts';
-import { attachmentIn } from './identity.ts';
+import { attachmentIn, parseMark } from './identity.ts';
 import type { Labels } from './labels.ts';
 import type { Releases } from './releases.ts';
 import type { Reservation, Reservations } from './reservations.ts';
@@ -23,8 +23,16 @@ export async function restore(
 ): Promise<GridError | undefined> {
   const refusal = await reserveAgain(parts, row, address, signal);
   if (refusal !== undefined) return refusal;
-  parts.log.warn(`the grid had lost the reservation of ${address}: it is reserved again`, { for: row.identity });
+  warnOfLoss(parts.log, address, row.identity);
   return undefined;
+}
+
+/** Says that a reservation was missing on the grid and is there again. */
+export function warnOfLoss(log: RestorationParts['log'], address: string, mark: string): void {
+  const cure =
+    'nothing while its container lives; if it was deleted because that is gone, send a DEL for the container';
+  const details = parseMark(mark) === undefined ? {} : { cure };
+  log.warn(`the grid had lost the reservation of ${address}: it is reserved again`, { for: mark, ...details });
 }
 
 /**

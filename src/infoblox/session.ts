@@ -41,14 +41,16 @@ export interface SessionOptions {
   readonly onSwitch?: (from: string, to: string) => void;
 }
 
+/** What is believed only of the host that accepts writes: that an object is not there, or the whole answer. */
+export type Confirmation = 'absence' | 'answer';
+
 interface Request {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** Object type or reference. */
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly body?: Fields;
-  /** That the object is not there is believed only of a host that accepts writes. */
-  readonly confirmed?: true;
+  readonly confirm?: Confirmation;
 }
 
 export class Session {
@@ -78,18 +80,15 @@ export class Session {
   }
 
   /**
-   * As `search`, but that nothing is there is believed only of the host that accepts writes, which is asked if another one
-   * says so.
-   * @throws GridError `unconfirmed` if it cannot be asked
+   * Searches of which what `confirm` says is believed only of the host that accepts writes; it is asked if another one has
+   * answered.
+   * @throws GridError `unconfirmed`, when searching, if it cannot be asked
    */
-  searchConfirmed(
-    type: string,
-    query: Readonly<Record<string, string>>,
-    fields: string,
-    page: string | undefined,
-    signal: AbortSignal,
-  ): Promise<unknown> {
-    return this.#request({ ...searchRequest(type, query, fields, page), confirmed: true }, signal);
+  confirming(confirm: Confirmation): Pick<Session, 'search'> {
+    return {
+      search: (type, query, fields, page, signal) =>
+        this.#request({ ...searchRequest(type, query, fields, page), confirm }, signal),
+    };
   }
 
   /** Creates an object and returns the fields asked for. Never repeated after it may have reached the grid. */
@@ -99,12 +98,12 @@ export class Session {
 
   /** Changes the given fields of an object. */
   update(ref: string, body: Fields, signal: AbortSignal): Promise<unknown> {
-    return this.#request({ method: 'PUT', path: ref, body, confirmed: true }, signal);
+    return this.#request({ method: 'PUT', path: ref, body, confirm: 'absence' }, signal);
   }
 
   /** Deletes an object. */
   remove(ref: string, signal: AbortSignal): Promise<unknown> {
-    return this.#request({ method: 'DELETE', path: ref, confirmed: true }, signal);
+    return this.#request({ method: 'DELETE', path: ref, confirm: 'absence' }, signal);
   }
 
   /** Calls a function of an object that only looks, such as `next_available_network`. */
@@ -124,7 +123,7 @@ export class Session {
   async #request(request: Request, signal: AbortSignal): Promise<unknown> {
     const { hosts } = this.#options;
     for (let attempt = 0; ; attempt += 1) {
-      const host = hosts.pick();
+      const host = hosts.pick(request.confirm === 'answer' ? hosts.writer : undefined);
       const began = performance.now();
       try {
         const value = await this.#ask(host, request, signal);
@@ -132,13 +131,14 @@ export class Session {
         if (writes(request)) hosts.acceptedWrite(host);
         this.#ended(undefined, request);
         this.#served(host);
-        if (!request.confirmed || host === hosts.writer || !foundNothing(value)) return value;
+        if (request.confirm === undefined || host === hosts.writer) return value;
+        if (request.confirm === 'absence' && !foundNothing(value)) return value;
         // Not awaited here: its failure is not this host's.
         return this.#confirm(request, host, signal);
       } catch (error) {
         if (!(error instanceof GridError)) throw error;
         if (hasReason(error, 'read-only')) hosts.refusedWrite(host);
-        if (hasReason(error, 'missing') && request.confirmed && host !== hosts.writer) {
+        if (hasReason(error, 'missing') && request.confirm !== undefined && host !== hosts.writer) {
           return this.#confirm(request, host, signal);
         }
         // A caller who leaves early proves nothing about the grid.
@@ -156,7 +156,7 @@ export class Session {
     }
   }
 
-  /** Asks the host that accepts writes for what another one has not found. */
+  /** Asks the host that accepts writes what another one has answered. */
   async #confirm(request: Request, host: string, signal: AbortSignal): Promise<unknown> {
     const { hosts } = this.#options;
     const { writer } = hosts;
@@ -177,7 +177,7 @@ export class Session {
     const other = writer === undefined ? 'no host is known to' : `${writer}, which does, cannot be asked`;
     throw new GridError(
       'unconfirmed',
-      `${describe(request)}: not found at ${host}, which is not known to accept writes and may lack the latest; ${other}`,
+      `${describe(request)}: ${host} is not known to accept writes and may lack what was written last; ${other}`,
       { cause, cure: 'it is tried again; see why the Grid Master does not answer, and name it first in --grid-host' },
     );
   }

@@ -14,6 +14,7 @@ import type { NetworkPolicy } from './policy.ts';
 import type { Releases } from './releases.ts';
 import { misfit, refuseOutside } from './requested.ts';
 import { type Heir, type Reservation, type Reservations, takenError } from './reservations.ts';
+import { warnOfLoss } from './restoration.ts';
 import type { Row, Store } from './store.ts';
 import { movedError } from './trace.ts';
 import type { Turns } from './turns.ts';
@@ -152,7 +153,7 @@ async function handBack(parts: TakingParts, want: Want, taken: Reservation, sign
     const object = found.find(({ ipv4addr }) => ipv4addr === address);
     if (object === undefined) throw await refuseAnswer(parts, want, { taken, wrong: 'and does not have it' }, signal);
     await releases.passOn(row, object._ref, heir, signal);
-    log.warn(`the grid had lost the reservation of ${address}: it is reserved again`, { for: heir.comment });
+    warnOfLoss(log, address, heir.comment);
     return true;
   };
   if (address === network.kept) {

@@ -139,6 +139,17 @@ describe.each([
     expect(stdout).not.toContain('from the environment');
   });
 
+  it.runIf(isRoot)('leaves the daemon no core dumps, which would hold the password', () => {
+    run();
+    const limits = 'ulimit -c unlimited; exec sh "$0"';
+    writeFileSync(join(work, 'bin', program), '#!/bin/sh\nulimit -c\nprintf "%s\\n" "$@"\n', { mode: 0o755 });
+    const env = { PATH: `${join(work, 'bin')}:/usr/bin:/bin`, CONFIG_DIR: join(work, 'etc'), IMAGE: 'image' };
+    const { stdout } = spawnSync('sh', ['-c', limits, join(work, script)], { encoding: 'utf8', cwd: '/', env });
+    expect(stdout.split('\n')[0]).toBe('0');
+    // Docker's daemon starts it, with limits of its own.
+    if (program === 'docker') expect(stdout).toContain('--ulimit\ncore=0\n');
+  });
+
   it('turns no check of the runtime off', () => {
     const commands = readFileSync(join(deploy, script), 'utf8').replace(/^#.*/gm, '');
     expect(commands).not.toContain('insecure');

@@ -38,6 +38,12 @@ test('when all have failed, the one whose failure is longest ago is asked', () =
   expect(hosts.pick()).toBe('b');
 });
 
+test('a preferred host is asked before all others if it is well', () => {
+  expect(hosts.pick('b')).toBe('b');
+  hosts.failed('b');
+  expect(hosts.pick('b')).toBe('a');
+});
+
 test('another host is well until it has failed too', () => {
   hosts.failed('a');
   expect(hosts.hasAnother('a')).toBe(true);

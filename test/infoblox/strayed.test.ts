@@ -57,6 +57,25 @@ describe('an address whose reservation was deleted by hand, or lost with a grid 
     expect(Object.keys(holders())).toEqual(['10.0.0.1']);
   });
 
+  test('of a container that is gone goes back by a DEL, as the log says, and by nothing else', async () => {
+    const first = await host.add('dead');
+    lose(first);
+    expect(await host.add('c2')).not.toBe(first);
+    expect(holders()[first]).toBe('dead');
+    expect(host.log).toContainEqual(
+      expect.objectContaining({ details: expect.objectContaining({ cure: expect.stringContaining('send a DEL') }) }),
+    );
+    lose(first);
+    expect(await host.add('dead')).toBe(first);
+    lose(first);
+    // As docs/operations.md has it: no namespace, and of the configuration only what names network and daemon.
+    const entry = { cniVersion: '1.0.0', name: 'net-1', type: 'bridge', ipam: { type: 'infoblox' } };
+    await host.del('dead', { netns: '', config: entry });
+    expect(host.log.at(-1)?.message).toBe(`DEL: ${first} was removed or changed in the grid`);
+    expect(await host.add('c3')).toBe(first);
+    expect(holders()[first]).toBe('c3');
+  });
+
   test('is known after a restart too', async () => {
     const first = await host.add('c1');
     await host.stop();

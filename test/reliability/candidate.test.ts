@@ -80,6 +80,58 @@ describe('one dropped connection to the master', () => {
   });
 });
 
+describe('what the candidate shows', () => {
+  test('is not taken for all that a host holds which has lost its state', async () => {
+    const address = await host.add('c1');
+    await host.stop();
+    await master.pause();
+    const twin = await new Host(master, { settling, flags }).start();
+    try {
+      await until('the candidate is asked', () => candidate.grid.requests.length >= 3);
+      await master.resume();
+      expect(await twin.add('c1')).toBe(address);
+      expect(held(master)).toEqual(['10.0.0.1', '10.0.0.2', address]);
+    } finally {
+      await twin.dispose();
+    }
+  });
+
+  test('is not given to a container if the master has it no longer', async () => {
+    const patient = await new Host(master, { settling: { first: 5_000, last: 9_000 }, flags, node: 'host-b' }).start();
+    try {
+      await patient.add('c9');
+      master.inject({ method: 'POST', effect: { kind: 'reset' } });
+      const stop = master.inject({ method: 'GET', times: 99, effect: { kind: 'status', status: 400 } });
+      expect(await errorOf(patient.add('c1'))).toMatchObject({ code: 11 });
+      stop();
+      const comment = 'infoblox-cni cluster=cluster-1 node=host-b network=net-1 container=c1 interface=eth0';
+      candidate.grid.add('fixedaddress', { ...reserved, ipv4addr: '10.0.0.99', comment });
+      dropOne();
+      const address = await patient.add('c1');
+      expect(held(master)).toContain(address);
+    } finally {
+      await patient.dispose();
+    }
+  });
+
+  test('is no reason to remove a network that another host has set up', async () => {
+    const pending = 'infoblox-cni network=pods (being set up)';
+    for (const grid of [master, candidate.grid]) grid.add('networkcontainer', { network: '172.18.0.0/16' });
+    for (const network of ['172.18.0.0/24', '172.18.1.0/24']) {
+      candidate.grid.add('network', { network, comment: pending });
+      const complete = network === '172.18.1.0/24' ? 'infoblox-cni network=pods' : pending;
+      master.add('network', { network, comment: complete });
+    }
+    master.add('fixedaddress', { ...reserved, ipv4addr: '172.18.1.7', comment: 'a container of another host' });
+    // Only the candidate answers which networks have the name.
+    const when = ({ query }: { query: Readonly<Record<string, string>> }) => query.network === undefined;
+    const times = Number.POSITIVE_INFINITY;
+    master.inject({ method: 'GET', type: 'network', when, times, effect: { kind: 'reset' } });
+    await host.call('ADD', 'c1', { config: { name: 'pods' }, ipam: { subnet: undefined, gateway: undefined } });
+    expect(held(master)).toContain('172.18.1.7');
+  });
+});
+
 describe('while the master is away', () => {
   test('a DEL stays owed until it answers again, and CHECK says to try again', async () => {
     const address = await host.add('c1');
@@ -87,7 +139,7 @@ describe('while the master is away', () => {
     await master.pause();
     expect(await errorOf(host.call('CHECK', 'c1', told(address)))).toMatchObject({
       code: 11,
-      msg: expect.stringContaining(`not found at ${candidateHost}`),
+      msg: expect.stringContaining(`${candidateHost} is not known to accept writes`),
     });
     await host.del('c1');
     expect(logged('DEL: owed')).toHaveLength(1);
