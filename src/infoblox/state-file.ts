@@ -18,6 +18,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { makeDirectory } from './directory.ts';
 import { GridError } from './errors.ts';
 import { type Owner, ownerText, parseOwner, strangerOf } from './machine.ts';
+import { lockDirectory, StatePlace } from './state-place.ts';
 import { UntrustedPath } from './trusted-path.ts';
 
 /** Bumped with every change of the tables; `migrations[n]` leads from version n to n + 1. */
@@ -62,35 +63,45 @@ export interface StateFileOptions {
   readonly owner?: Owner | undefined;
 }
 
+export interface StateFile {
+  readonly database: DatabaseSync;
+  readonly place: StatePlace;
+  readonly setAside?: SetAside;
+}
+
 /**
  * Opens `state.db` in the directory, made if absent.
- * @returns the database and, if a file was set aside, where it is now
  * @throws GridError `state` if the directory cannot be used or another daemon has it
  */
-export function openStateFile(
-  directory: string,
-  options: StateFileOptions,
-): { database: DatabaseSync; setAside?: SetAside } {
+export function openStateFile(directory: string, options: StateFileOptions): StateFile {
   const file = join(directory, 'state.db');
+  let lock: DatabaseSync | undefined;
   try {
     makeDirectory(directory, 0o700);
     // SQLite would call a read-only file system an input/output error.
     accessSync(existsSync(file) ? file : directory, constants.W_OK);
-    try {
-      return { database: openDatabase(file, options) };
-    } catch (error) {
-      if (!isUnreadable(error) || !existsSync(file)) throw error;
-      const foreign = error instanceof ForeignState;
-      const setAside = `${file}.${foreign ? 'foreign' : 'unreadable'}-${Date.now()}`;
-      renameSync(file, setAside);
-      for (const suffix of ['-wal', '-shm']) {
-        if (existsSync(file + suffix)) renameSync(file + suffix, setAside + suffix);
-      }
-      const reason = error instanceof Error ? error.message : String(error);
-      return { database: openDatabase(file, options), setAside: { file: setAside, reason, foreign } };
-    }
+    lock = lockDirectory(directory);
+    const opened = openOrSetAside(file, options);
+    return { ...opened, place: new StatePlace(file, lock) };
   } catch (error) {
+    lock?.close();
     throw stateError(error, file);
+  }
+}
+
+function openOrSetAside(file: string, options: StateFileOptions): Omit<StateFile, 'place'> {
+  try {
+    return { database: openDatabase(file, options) };
+  } catch (error) {
+    if (!isUnreadable(error) || !existsSync(file)) throw error;
+    const foreign = error instanceof ForeignState;
+    const setAside = `${file}.${foreign ? 'foreign' : 'unreadable'}-${Date.now()}`;
+    renameSync(file, setAside);
+    for (const suffix of ['-wal', '-shm']) {
+      if (existsSync(file + suffix)) renameSync(file + suffix, setAside + suffix);
+    }
+    const reason = error instanceof Error ? error.message : String(error);
+    return { database: openDatabase(file, options), setAside: { file: setAside, reason, foreign } };
   }
 }
 

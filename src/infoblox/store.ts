@@ -5,10 +5,11 @@
  */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import * as v from 'valibot';
-import type { GridError } from './errors.ts';
+import { GridError } from './errors.ts';
 import { shortNetworkName } from './identity.ts';
 import type { Owner } from './machine.ts';
-import { openStateFile, type SetAside, stateError } from './state-file.ts';
+import { openStateFile, type SetAside, type StateFile, stateError } from './state-file.ts';
+import type { StatePlace } from './state-place.ts';
 
 const Row = v.object({
   /** The attachment's comment on the grid. */
@@ -86,14 +87,16 @@ export function newRow(identity: string, network: string, view: string, now: num
 
 export class Store {
   readonly #database: DatabaseSync;
+  readonly #place: StatePlace;
   readonly #statements = new Map<string, StatementSync>();
   /** Rows that could not be removed, though what they stand for is gone. */
   readonly #left = new Set<string>();
   readonly #watchers = new Set<Set<string>>();
   #failure: { readonly error: GridError; readonly at: number } | undefined;
 
-  private constructor(database: DatabaseSync) {
+  private constructor({ database, place }: Pick<StateFile, 'database' | 'place'>) {
     this.#database = database;
+    this.#place = place;
   }
 
   /**
@@ -104,8 +107,8 @@ export class Store {
    * @throws GridError `state` if the directory cannot be used or another daemon has it
    */
   static open(directory: string, owner?: Owner): { store: Store; setAside?: SetAside } {
-    const { database, setAside } = openStateFile(directory, { columns, owner });
-    return { store: new Store(database), ...(setAside === undefined ? {} : { setAside }) };
+    const { setAside, ...file } = openStateFile(directory, { columns, owner });
+    return { store: new Store(file), ...(setAside === undefined ? {} : { setAside }) };
   }
 
   get(identity: string): Row | undefined {
@@ -263,8 +266,17 @@ export class Store {
     return failure !== undefined && performance.now() - failure.at < failureCountsFor ? failure.error : undefined;
   }
 
+  /** That the file was removed or replaced, so that nothing that is written lasts; undefined if it is in its place. */
+  get loss(): GridError | undefined {
+    if (!this.#place.isLost()) return undefined;
+    return new GridError('state', `the state file ${this.#place.file} was removed or replaced while it was in use`, {
+      cure: 'start the daemon again, as its service does: it reads back from the grid what this host holds',
+    });
+  }
+
   close(): void {
     this.#database.close();
+    this.#place.release();
   }
 
   #rows(sql: string, ...values: (string | number)[]): Row[] {

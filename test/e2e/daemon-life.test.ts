@@ -1,5 +1,5 @@
 /** The built daemon as a service: it starts whatever the grid does, guards its socket, and leaves in good order. */
-import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test as base, describe, expect } from 'vitest';
 import { until } from '../fixture/host.ts';
@@ -100,6 +100,34 @@ describe.concurrent('what it cannot use is a start error that names the flag', (
     expect(exitCode).toBe(1);
     expect(stderr).toContain(host.socketDir);
     rmSync(host.socket, { recursive: true });
+  });
+});
+
+describe.concurrent('a state that is removed while the daemon runs', () => {
+  test('is noticed: the daemon says so, ends, and the next one knows what this host holds', async ({ host }) => {
+    await host.start();
+    const address = await host.add('c1');
+    for (const name of readdirSync(host.stateDir)) if (name.startsWith('state.db')) rmSync(join(host.stateDir, name));
+    const second = await run(daemonFile, [...host.flags, '--driver-name=other'], {});
+    expect(second).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('another daemon is using it') });
+    await host.daemon.says('has stopped', 60_000);
+    expect(await host.daemon.stop()).toBe(1);
+    const message = expect.stringMatching(
+      /state\.db was removed or replaced while it was in use - start the daemon again/,
+    );
+    expect(host.daemon.lines.find(({ level }) => level === 'error')).toMatchObject({ message });
+    await host.start();
+    await host.daemon.says('read back from the grid');
+    expect(await host.add('c1')).toBe(address);
+  });
+
+  test('and replaced by another, with all of its directory, is noticed too', async ({ host }) => {
+    await host.start();
+    rmSync(host.stateDir, { recursive: true });
+    mkdirSync(host.stateDir, { mode: 0o700 });
+    writeFileSync(join(host.stateDir, 'state.db'), '');
+    await host.daemon.says('was removed or replaced', 60_000);
+    expect(await host.daemon.stop()).toBe(1);
   });
 });
 

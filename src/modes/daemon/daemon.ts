@@ -38,6 +38,9 @@ import { unverifiedNotice, warnOfUnverified } from './unverified.ts';
 /** Milliseconds between looks for release notes, which a plugin may leave while the daemon is slow. */
 const notesPause = 15_000;
 
+/** Milliseconds between looks whether the state file is still in its place. */
+const statePause = 5_000;
+
 export interface Daemon {
   /** Resolves if the daemon can be of no use any more, with the reason; to be stopped then. */
   readonly lost: Promise<StartError>;
@@ -182,11 +185,16 @@ export async function startDaemon(options: Options, log: Log, surroundings: Surr
     await listen(server, file);
   };
   const socketWatch = new SocketWatch({ file, listenAgain, onLost, log });
+  const stateTimer = setInterval(() => {
+    const { loss } = store;
+    if (loss !== undefined) onLost(new StartError(inOneLine(loss)));
+  }, statePause);
 
   return {
     lost,
     async stop() {
       clearInterval(timer);
+      clearInterval(stateTimer);
       await socketWatch.stop();
       upkeep.stop();
       reaper.stop();
