@@ -21,7 +21,7 @@ export function refusal(
 }
 
 /** The error for an attachment whose reservation is in another view than its lease. @param who names the attachment */
-function movedError(who: string, lease: Lease, moved: Found): GridError {
+export function movedError(who: string, lease: Lease, moved: Found): GridError {
   return new GridError(
     'network-conflict',
     `${who} holds ${moved.address} in network view ${moved.view}, not ${lease.view}: the view has been renamed`,

@@ -1,0 +1,79 @@
+/** CNI CHECK: does an attachment still have what its caller was told? Only looks. */
+import { GridError } from '../errors.ts';
+import { type Attachment, shortNetworkName } from '../identity.ts';
+import { movedError } from './address-errors.ts';
+import type { FormerNames } from './former-names.ts';
+import { imported, type Lease, type Moment } from './lease.ts';
+import { describe, type Observer } from './observe.ts';
+import { type Look, plan } from './plan.ts';
+import type { LeaseStore } from './store.ts';
+
+export interface CheckDeps {
+  readonly store: LeaseStore;
+  readonly observer: Observer;
+  readonly names: FormerNames;
+  readonly moment: () => Moment;
+}
+
+/** What the caller was told. */
+export interface CheckRequest {
+  readonly attachment: Attachment;
+  /** The view of the configuration. */
+  readonly view: string;
+  /** Without prefix length. */
+  readonly addresses: readonly string[];
+}
+
+/**
+ * Makes sure that the attachment has one of the addresses.
+ * @throws GridError `reservation-lost` saying what the grid has instead; `network-conflict` if its view was renamed;
+ * `unconfirmed` if only a host was asked that may lag behind
+ */
+export async function checkLease(deps: CheckDeps, request: CheckRequest, signal: AbortSignal): Promise<void> {
+  const { store, observer, names, moment } = deps;
+  const { attachment, view, addresses } = request;
+  const mark = names.markOf(attachment);
+  const known = store.get(mark);
+  if (known?.phase === 'releasing') throw lost(request, 'it has been deleted');
+  const [told = null] = addresses;
+  const lease = known?.phase === 'bound' ? known : imported(mark, shortNetworkName(attachment.network), view, told ?? '');
+  const look = await observer.look(lease, signal);
+  const has = ({ found }: Look) => found.find(({ address }) => addresses.includes(address));
+  const there = has(look);
+  const step = plan(lease, look, moment());
+  if (step.kind === 'refuse') {
+    if (step.altered !== undefined) throw lost(request, `${lease.address} ${step.altered}`);
+    // Renamed, and the configuration follows: where it says, the reservation is.
+    const { moved } = step;
+    if (moved !== undefined && moved.view !== view) throw movedError(whoOf(attachment), lease, moved);
+  }
+  if (there !== undefined) return;
+  if (look.confirmation !== 'confirmed') {
+    throw new GridError('unconfirmed', `no host that accepts writes could be asked for ${whoOf(attachment)}`, {
+      cure: 'try again; see why the Grid Master does not answer, and name it first in --grid-host',
+    });
+  }
+  const [other] = look.found;
+  if (other !== undefined) throw lost(request, `it holds ${other.address}`);
+  throw lost(request, await whatIsThere(observer, lease, signal));
+}
+
+async function whatIsThere(observer: Observer, { address, view }: Lease, signal: AbortSignal): Promise<string> {
+  if (!address) return 'no address is known';
+  const [holder] = await observer.at(address, view, signal);
+  return holder === undefined
+    ? `the grid has no reservation of ${address} any more`
+    : `${address} ${describe(holder)}`;
+}
+
+function lost({ attachment, addresses }: CheckRequest, reason: string): GridError {
+  return new GridError(
+    'reservation-lost',
+    `${whoOf(attachment)} has lost its reservation of ${addresses.join(', ')} in network ${attachment.network}: ${reason}`,
+    { cure: 'restart the container to give it an address of its own' },
+  );
+}
+
+function whoOf({ containerId, ifName }: Attachment): string {
+  return `${containerId}/${ifName}`;
+}

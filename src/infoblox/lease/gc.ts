@@ -1,0 +1,92 @@
+/** CNI GC: releases what this host has reserved in a network and the runtime no longer knows. */
+import { GridError } from '../errors.ts';
+import { type Attachment, networkOf, networkPrefix, shortNetworkName } from '../identity.ts';
+import type { Allocator } from './allocate.ts';
+import type { FormerNames } from './former-names.ts';
+import type { Lease } from './lease.ts';
+import { reconcile } from './reconcile.ts';
+import { type ReleaseDeps, releaseIfDead, startReleaseOf } from './release.ts';
+import type { SqliteLeaseStore } from './store.ts';
+
+export interface GcDeps extends ReleaseDeps {
+  readonly store: SqliteLeaseStore;
+  readonly allocator: Allocator;
+  readonly names: FormerNames;
+}
+
+/** What the runtime says. */
+export interface GcRequest {
+  /** Name of the network. */
+  readonly network: string;
+  /** Where to look on the grid for what the state does not know. */
+  readonly view: string;
+  readonly valid: readonly Omit<Attachment, 'network'>[];
+}
+
+export interface GcResult {
+  /** Addresses that have gone back. */
+  readonly released: readonly string[];
+  /** Those whose release the reconciler retries. */
+  readonly owed: readonly string[];
+}
+
+/**
+ * Releases the leases of a network but for those of the valid attachments. What was given since the call, or is being
+ * given, is not judged by a list that cannot know it. Goes on after a failure.
+ * @throws the first failure, after everything else has been tried
+ */
+export async function collectGarbage(
+  deps: GcDeps,
+  { network, view, valid }: GcRequest,
+  signal: AbortSignal,
+): Promise<GcResult> {
+  const { store, names, observer, allocator } = deps;
+  const keep = new Set(valid.flatMap((attachment) => names.marksOf({ ...attachment, network })));
+  const known = new Map(store.ofNetwork(shortNetworkName(network)).map((lease) => [lease.mark, lease]));
+  const result = { released: [] as string[], owed: [] as string[] };
+  const failures: unknown[] = [];
+  const collect = async (mark: string, start: () => Lease | undefined) => {
+    if (keep.has(mark) || allocator.isAdding(mark)) return;
+    keep.add(mark);
+    try {
+      const lease = start();
+      if (lease === undefined) return;
+      const done = await isReleased(deps, mark, signal);
+      if (lease.address !== null) result[done ? 'released' : 'owed'].push(lease.address);
+    } catch (error) {
+      failures.push(error);
+    }
+  };
+  for (const { mark, createdAt } of known.values()) {
+    await collect(mark, () => releaseIfDead(deps, mark, (lease) => lease.createdAt === createdAt));
+  }
+  try {
+    for await (const object of observer.list(networkPrefix(names.present, network), view, signal)) {
+      const { comment: mark, network_view: where, ipv4addr: address } = object;
+      await collect(mark, () => collectUnknown(deps, { mark, view: where, address }));
+    }
+  } catch (error) {
+    failures.push(error);
+  }
+  if (failures.length > 0) throw failures[0];
+  return result;
+}
+
+/** An object of this host that the state does not know, or has imported since the call came: older than the list. */
+function collectUnknown(
+  deps: GcDeps,
+  { mark, view, address }: { readonly mark: string; readonly view: string; readonly address: string },
+): Lease | undefined {
+  if (deps.store.get(mark) !== undefined) return releaseIfDead(deps, mark, ({ createdAt }) => createdAt === 0);
+  return { ...startReleaseOf(deps, { mark, network: networkOf(mark), view }), address };
+}
+
+/** @returns false if the reconciler has to try again */
+async function isReleased(deps: GcDeps, mark: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    await reconcile(deps, mark, signal);
+  } catch (error) {
+    if (!(error instanceof GridError)) throw error;
+  }
+  return deps.store.get(mark) === undefined;
+}

@@ -1,0 +1,107 @@
+/**
+ * Imports this host's reservations from the grid after the state was lost: whoever was told their addresses may live on
+ * them. Tried until it succeeds; until then each ADD looks for its attachment on the grid first.
+ */
+import { setImmediate } from 'node:timers/promises';
+import { type Backoff, pauseBefore } from '../concurrency/backoff.ts';
+import { hostPrefix, networkOf, type Origin } from '../identity.ts';
+import type { Log } from '../log.ts';
+import type { Allocator } from './allocate.ts';
+import { imported, type Moment } from './lease.ts';
+import type { Observer } from './observe.ts';
+import { plan } from './plan.ts';
+import type { SqliteLeaseStore } from './store.ts';
+
+/** Milliseconds for one attempt. */
+const attemptTimeout = 120_000;
+const retry: Backoff = { first: 1_000, longest: 300_000 };
+/** Leases that are written between two turns of the event loop: each waits for the disk, and calls wait for them. */
+const leasesAtATime = 20;
+/** The fact of the state that says that it is whole. */
+const fact = 'adopted';
+
+export interface ImportDeps {
+  readonly store: SqliteLeaseStore;
+  readonly observer: Observer;
+  readonly allocator: Allocator;
+  readonly origin: Origin;
+  readonly moment: () => Moment;
+  readonly log: Log;
+}
+
+export class Import {
+  readonly #deps: ImportDeps;
+  readonly #stopping = new AbortController();
+  #timer: NodeJS.Timeout | undefined;
+  #attempts = 0;
+  #underWay = false;
+
+  constructor(deps: ImportDeps) {
+    this.#deps = deps;
+  }
+
+  /** Tries now, and later again if that fails. Nothing happens if the state is whole or an attempt is under way. */
+  async attempt(): Promise<void> {
+    if (this.#underWay || this.#stopping.signal.aborted) return;
+    clearTimeout(this.#timer);
+    this.#underWay = true;
+    try {
+      if (this.#deps.store.fact(fact) === undefined) await this.#import();
+    } catch (error) {
+      this.#tryLater(error);
+    } finally {
+      this.#underWay = false;
+    }
+  }
+
+  stop(): void {
+    this.#stopping.abort();
+    clearTimeout(this.#timer);
+  }
+
+  async #import(): Promise<void> {
+    const { observer, store, origin, moment, log } = this.#deps;
+    const stopping = this.#stopping.signal;
+    const signal = AbortSignal.any([stopping, AbortSignal.timeout(attemptTimeout)]);
+    // A page that was read before shows what has been released since.
+    const { forgotten, end } = store.watchForgotten();
+    let count = 0;
+    try {
+      for await (const object of observer.list(hostPrefix(origin), undefined, signal)) {
+        stopping.throwIfAborted();
+        if (forgotten.has(object.comment)) continue;
+        if (this.#adopt(object.comment, { ref: object._ref, view: object.network_view, address: object.ipv4addr })) {
+          count += 1;
+        }
+        if (count % leasesAtATime === leasesAtATime - 1) await setImmediate();
+      }
+      stopping.throwIfAborted();
+      store.setFact(fact, new Date(moment().now).toISOString());
+    } finally {
+      end();
+    }
+    if (count > 0) log.info('imported the reservations of this host from the grid', { count });
+  }
+
+  #adopt(mark: string, object: { readonly ref: string; readonly view: string; readonly address: string }): boolean {
+    const { store, allocator, moment } = this.#deps;
+    if (allocator.isAdding(mark) || store.get(mark) !== undefined) return false;
+    const step = plan(undefined, { found: [object], confirmation: 'confirmed' }, moment());
+    if (step.kind !== 'adopt') return false;
+    const { view, address } = step.object;
+    store.apply(mark, (lease) => lease ?? imported(mark, networkOf(mark), view, address));
+    return true;
+  }
+
+  #tryLater(error: unknown): void {
+    if (this.#stopping.signal.aborted) return;
+    const pause = pauseBefore(this.#attempts, retry);
+    this.#attempts += 1;
+    this.#deps.log.warn('cannot import the reservations of this host from the grid; will retry', {
+      reason: error instanceof Error ? error.message : String(error),
+      seconds: Math.ceil(pause / 1000),
+    });
+    this.#timer = setTimeout(() => void this.attempt(), pause);
+    this.#timer.unref();
+  }
+}
