@@ -1,11 +1,14 @@
 /** The shipped unit under a real systemd: started when the socket answers, watched, and able to do its work in its sandbox. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { until } from '../fixture/host.ts';
 import { SystemdLab } from './systemd-lab.ts';
 
 const service = 'infoblox-cni-daemon';
 /** Where nobody listens: none of this needs a grid. */
-const flags = '--grid-host=127.0.0.1 --wapi-port=4443 --wapi-username=admin --node-name=lab --log-format=text';
+const flags =
+  '--grid-host=127.0.0.1 --wapi-port=4443 --wapi-username=admin --node-name=lab --log-format=text --add-timeout=1s';
 const patience = 30_000;
 
 const lab = await SystemdLab.start();
@@ -23,14 +26,17 @@ describe.skipIf(lab === undefined)('the service', { timeout: 60_000 }, () => {
   });
 
   /** What the plugin says; code 50 is the daemon's word for a grid that is away. */
-  function status(): { code: number } {
+  const status = () => call('STATUS');
+
+  function call(command: string, netns = ''): { code: number } {
     const config = {
       cniVersion: '1.1.0',
       name: 'net-1',
       type: 'bridge',
       ipam: { type: 'infoblox', subnet: '10.0.0.0/24' },
     };
-    const env = { CNI_COMMAND: 'STATUS', CNI_PATH: '/usr/local/bin' };
+    const attachment = { CNI_CONTAINERID: 'c1', CNI_IFNAME: 'eth0', CNI_NETNS: netns };
+    const env = { CNI_COMMAND: command, CNI_PATH: '/usr/local/bin', ...attachment };
     return JSON.parse(lab?.run(['/usr/local/bin/infoblox'], env, JSON.stringify(config)).stdout ?? '');
   }
 
@@ -73,6 +79,25 @@ describe.skipIf(lab === undefined)('the service', { timeout: 60_000 }, () => {
       await until('it is there', () => lab.run(look).stdout.trim() === 'nsfs', patience);
     } finally {
       lab.run(['ip', 'netns', 'del', 'later']);
+    }
+  });
+
+  test('sees the namespaces of other processes with the drop-in of docs/operations.md, and not without', () => {
+    const hidden = 'cannot see the network namespace of a container';
+    const container = lab.run(['sh', '-c', 'unshare --net sleep 300 > /dev/null 2>&1 & echo $!']).stdout.trim();
+    try {
+      lab.systemctl('start', service);
+      expect(call('ADD', `/proc/${container}/ns/net`)).toMatchObject({ code: 11 });
+      expect(lab.log).toContain(hidden);
+      const page = readFileSync(join(import.meta.dirname, '../../docs/operations.md'), 'utf8');
+      lab.configure(/## Runtimes that name \/proc.*?```\n\[Service\]\n(.*?)```/s.exec(page)?.[1] ?? '');
+      expect(lab.systemctl('restart', service).status).toBe(0);
+      lab.forget();
+      expect(call('ADD', `/proc/${container}/ns/net`)).toMatchObject({ code: 11 });
+      expect(lab.log).toContain('ADD failed');
+      expect(lab.log).not.toContain(hidden);
+    } finally {
+      lab.run(['kill', container]);
     }
   });
 
