@@ -41,6 +41,7 @@ host-packages:
 	test -x /usr/lib/cni/bridge || test -x /opt/cni/bin/bridge || missing="$$missing containernetworking-plugins"; \
 	command -v ip >/dev/null || missing="$$missing iproute2"; \
 	command -v strip >/dev/null || missing="$$missing binutils"; \
+	test -x /lib/systemd/systemd || missing="$$missing systemd"; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  echo "setup: apt-get install$$missing"; \

@@ -74,11 +74,13 @@ export class Adoption {
   async #readBack(released: ReadonlySet<string>): Promise<void> {
     const { reservations, store, origin, turns, now, log } = this.#parts;
     const stopping = this.#stopping.signal;
-    let found = 0;
     const signal = AbortSignal.any([stopping, AbortSignal.timeout(attemptTimeout)]);
-    for await (const object of reservations.list(hostPrefix(origin), undefined, signal, 'answer')) {
+    const listed = [];
+    for await (const object of reservations.list(hostPrefix(origin), undefined, signal, 'answer')) listed.push(object);
+    // Not before the list has come to its end: one without an end must not fill the state, attempt by attempt.
+    let found = 0;
+    for (const { comment: identity, network_view: view, ipv4addr: address } of listed) {
       stopping.throwIfAborted();
-      const { comment: identity, network_view: view, ipv4addr: address } = object;
       if (turns.busy(identity) || released.has(identity) || store.get(identity) !== undefined) continue;
       // Older than whatever this daemon will be asked: a GC that is under way may judge it.
       store.put({ ...newRow(identity, networkOf(identity), view, importedAt), state: 'held', address });

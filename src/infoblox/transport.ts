@@ -13,6 +13,8 @@ import type { HttpAnswer } from './wapi-answer.ts';
 const largestList = 2 * 1024 * 1024;
 /** Bytes of any other answer that are read at most: one object, a reference, a refusal, the page of a proxy. */
 const largestAnswer = 256 * 1024;
+/** Characters of an error's text that are shown: one of TLS may list all names of a certificate. */
+const longestReason = 300;
 /** Milliseconds to set up a connection. A grid that needs longer is treated as away. */
 const connectTimeout = 4_000;
 
@@ -218,5 +220,6 @@ function innermost(error: unknown): unknown {
 
 function described(current: unknown): { code: string; message: string } {
   const code = current instanceof Error && 'code' in current ? String(current.code) : '';
-  return { code, message: current instanceof Error ? current.message || code : String(current) };
+  const message = current instanceof Error ? current.message || code : String(current);
+  return { code, message: message.slice(0, longestReason) };
 }

@@ -35,8 +35,12 @@ describe.each([
   test.each(rows)('$title', async ({ prepare, call, code, msg, details }) => {
     views += 1;
     const view = `view ${views}`;
-    const other = (options: CallOptions = {}) =>
-      host.add(`other-${views}`, { ...options, ipam: { 'network-view': view, ...options.ipam } });
+    const others: CallOptions[] = [];
+    const other = (options: CallOptions = {}) => {
+      const usual = { containerId: `other-${views}`, ipam: { 'network-view': view, ...options.ipam } };
+      others.push({ ...options, ...usual });
+      return host.add(usual.containerId, { ...options, ...usual });
+    };
     await prepare?.({ grid, other, view });
     const before = contents();
     // A view named in the row itself is what the row is about.
@@ -47,6 +51,8 @@ describe.each([
     expect(answer.stderr).toBe('');
     expect(error).toMatchObject({ code, msg: expect.stringMatching(msg), details: expect.stringMatching(details) });
     expect(contents()).toEqual(before);
+    // What the host keeps in one view would pass for that view under a new name in the next row.
+    for (const options of others) await host.call('DEL', options);
   });
 });
 

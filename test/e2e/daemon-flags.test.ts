@@ -219,7 +219,7 @@ describe('--ssl-verify', () => {
 
 test('a password that is not there yet is warned of, costs no login, and counts as soon as its file has it', async () => {
   const file = join(directory, 'password');
-  writeFileSync(file, '\n');
+  writeFileSync(file, '\n', { mode: 0o600 });
   grid.clearLog();
   const flags = [`--grid-host=${grid.host}`, `--wapi-port=${grid.port}`, `--wapi-username=${grid.username}`];
   const daemon = await DaemonProcess.start([

@@ -141,3 +141,17 @@ test.each([
   expect(await failureOf(transport.exchange(exchange))).toMatchObject({ reason, outcome });
   await agent.close();
 });
+
+test('an error whose text has no end is told in few words', async () => {
+  const agent = new MockAgent();
+  agent.disableNetConnect();
+  agent
+    .get('https://grid.example')
+    .intercept({ path: '/' })
+    .replyWithError(new Error('DNS:x, '.repeat(100_000)));
+  const exchange = { method: 'GET', url: 'https://grid.example/', headers: {}, signal: inTime() } as const;
+  const failure = (await failureOf(createTransport(agent).exchange(exchange))) as Error;
+  expect(failure.message).toMatch(/broke: DNS:x/);
+  expect(failure.message.length).toBeLessThan(500);
+  await agent.close();
+});

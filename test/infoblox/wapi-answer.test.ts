@@ -70,6 +70,19 @@ test.each([
   expect(failure(400, refusal(protocol, text)).attribute).toBe(attribute);
 });
 
+test.each([
+  ['a long text', 400, refusal(protocol, `Unknown extensible attribute: ${'x'.repeat(100_000)}`), 'rejected'],
+  ['spaces before a text', 400, refusal(protocol, `${' '.repeat(100_000)}You have no permission`), 'permission'],
+  ['spaces within a text', 400, refusal(protocol, `Unknown extensible attribute${' '.repeat(100_000)}x"x`), 'rejected'],
+  ['a long page', 400, `<html>${'<title>'.repeat(20_000)}`, 'bad-answer'],
+])('%s is read in no time and told in few words', (_, status, body, reason) => {
+  const began = performance.now();
+  const error = failure(status, body);
+  expect(performance.now() - began).toBeLessThan(500);
+  expect(error.reason).toBe(reason);
+  expect(error.message.length).toBeLessThan(1_100);
+});
+
 test('an error without code and text is told by its Error alone', () => {
   expect(failure(400, '{"Error": "AdmConProtoError: broken"}')).toMatchObject({
     reason: 'rejected',

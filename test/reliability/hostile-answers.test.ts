@@ -2,6 +2,8 @@
  * Answers that are made to hurt, over HTTPS to a daemon in a process of its own: whoever is between host and grid can
  * send them, as certificates are not checked by default. The daemon goes on to answer, stays small, and touches nothing.
  */
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { until } from '../fixture/host.ts';
 import type { Effect } from '../simulator/grid.ts';
@@ -90,5 +92,26 @@ describe('the daemon stays small', () => {
     expect(performance.now() - began).toBeLessThan(10_000);
     expect(world.grid.requests.length).toBeLessThan(100);
     expect(world.host.usage().peak).toBeLessThan(mostMemory);
+  });
+
+  test('a list without an end of what this host is said to hold: none of it gets into the state', async () => {
+    const { host, grid } = world;
+    const mark = grid.fixedAddresses().find(({ comment }) => comment?.includes('container=c1 '))?.comment ?? '';
+    const objects = Array.from({ length: 1000 }, (_, i) => ({
+      _ref: `fixedaddress/ZG5zLmZpeGVkX2FkZHJlc3M${i}:10.9.0.1/default`,
+      ...{ ipv4addr: '10.9.0.1', network_view: 'default', comment: mark.replace('container=c1', `container=x${i}`) },
+      ...{ mac: '00:00:00:00:00:00', match_client: 'RESERVED' },
+    }));
+    await host.kill();
+    rmSync(join(host.directory, 'state'), { recursive: true });
+    const endless = listed(objects, { next_page_id: 'abc' });
+    const disarm = grid.inject({ method: 'GET', type: 'fixedaddress', times: 99_999, effect: endless });
+    await host.start();
+    await until('the import gives up', () => host.output.includes('more than 50 pages of results'), 20_000);
+    expect(host.writes.filter((what) => what === 'put')).toEqual([]);
+    expect(host.usage().peak).toBeLessThan(mostMemory);
+    disarm();
+    await until('the import succeeds', () => host.writes.includes('setFact adopted'), 20_000);
+    expect(host.writes.filter((what) => what === 'put')).toHaveLength(1);
   });
 });

@@ -33,6 +33,7 @@ import { ReleaseNotes } from './release-notes.ts';
 import { CallServer } from './server.ts';
 import { makeRoom, prepareSocket, protectSocket, StartError } from './socket-file.ts';
 import { SocketWatch } from './socket-watch.ts';
+import { warnOfUnseen } from './unseen-namespaces.ts';
 import { unverifiedNotice, warnOfUnverified } from './unverified.ts';
 
 /** Milliseconds between looks for release notes, which a plugin may leave while the daemon is slow. */
@@ -105,7 +106,7 @@ export async function startDaemon(options: Options, log: Log, surroundings: Surr
   );
   const exhaustion = new Exhaustion(grid);
   const turns = new Turns();
-  const namespaces = hostNamespaces();
+  const namespaces = warnOfUnseen(hostNamespaces(), log);
   const onDue = () => upkeep.wake();
   const releases = new Releases({ reservations, exhaustion, store, settling, now, onDue, log });
   const ipam = new Ipam({

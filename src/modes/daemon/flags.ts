@@ -22,7 +22,7 @@ export const flags = {
   'wapi-password': {
     type: 'string',
     default: '',
-    description: 'WAPI password; shows in the process list, prefer the next',
+    description: 'WAPI password; shows in the process list while the daemon starts, prefer the next',
   },
   'wapi-password-file': {
     type: 'string',

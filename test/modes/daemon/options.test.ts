@@ -54,6 +54,7 @@ test.each([
   [['--metrics-listen=:9477'], { metricsListen: { host: '127.0.0.1', port: 9477 } }],
   [['--metrics-listen=0.0.0.0:9477'], { metricsListen: { host: '0.0.0.0', port: 9477 } }],
   [['--metrics-listen=[::]:9477'], { metricsListen: { host: '::', port: 9477 } }],
+  [['--labels=Site=Paris, Owner = Network team '], { labels: { Site: 'Paris', Owner: 'Network team' } }],
   [['--log-level=debug', '--log-format=text'], { logLevel: 'debug', logFormat: 'text' }],
 ] as const)('%j is understood', (args, expected) => {
   expect(options(args)).toMatchObject(expected);
@@ -93,6 +94,11 @@ test.each([
   ['--reap-after=-1s', /must be a duration/],
   ['--metrics-listen=9477', /must be off, or host:port such as 127\.0\.0\.1:9477/],
   ['--metrics-listen=127.0.0.1:94770', /must have a port up to 65535/],
+  ['--labels=Site=', /^--labels "Site=" must be a list such as "Site=Paris,Owner=Network team"$/],
+  ['--labels= =Paris', /^--labels " =Paris" must be a list/],
+  ['--labels=Site=Paris,', /^--labels "Site=Paris," must be a list/],
+  ['--labels=Site=Paris=Texas', /must be a list/],
+  [`--labels=${'\tSite=Paris,\t'.repeat(30)}=`, /must be a list/],
   ['--log-level=trace', /must be error, warn, info or debug/],
   ['--log-format=xml', /must be text, json or auto/],
 ])('%s is refused: %s', (arg, message) => {

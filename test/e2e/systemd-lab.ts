@@ -1,0 +1,151 @@
+/**
+ * A systemd of the test's own, in namespaces of its own, that runs the shipped unit with the built daemon: notification,
+ * watchdog and sandbox are the real ones. It needs root, a cgroup2 file system, and the Debian package systemd.
+ */
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { until } from '../fixture/host.ts';
+import { dist, requireBuilt } from './program.ts';
+
+const manager = '/lib/systemd/systemd';
+const service = 'infoblox-cni-daemon.service';
+const unitFile = join(import.meta.dirname, '../../deploy/systemd', service);
+/** Targets that systemd wants to know, with nothing in them. */
+const targets = ['default', 'sysinit', 'basic', 'shutdown', 'network', 'exit'];
+
+export class SystemdLab {
+  readonly directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-systemd-'));
+  readonly #units = join(this.directory, 'units');
+  readonly #cgroup: string;
+  readonly #child: ChildProcess;
+
+  private constructor(cgroupRoot: string) {
+    requireBuilt();
+    this.#cgroup = mkdtempSync(join(cgroupRoot, 'infoblox-cni-'));
+    mkdirSync(this.#units);
+    for (const name of targets) this.#write(`${name}.target`, '[Unit]\nDefaultDependencies=no\n');
+    this.#write(service, readFileSync(unitFile, 'utf8').replaceAll('/etc/infoblox-cni/', `${this.directory}/`));
+    this.dropIn('lab', '[Unit]\nDefaultDependencies=no\n', `[Service]\nStandardError=append:${this.directory}/log\n`);
+    writeFileSync(join(this.directory, 'boot'), this.#bootScript());
+    const script = `echo $$ > ${this.#cgroup}/cgroup.procs && exec unshare --pid --fork --kill-child --mount --uts --ipc --net --cgroup --mount-proc /bin/sh ${this.directory}/boot`;
+    this.#child = spawn('/bin/sh', ['-c', script], { stdio: 'ignore' });
+  }
+
+  /** @returns undefined where this machine does not allow it; the reason is printed */
+  static async start(): Promise<SystemdLab | undefined> {
+    const leaveOut = (reason: string) =>
+      void process.stderr.write(`left out: the unit is not run by a real systemd, ${reason}\n`);
+    if (process.getuid?.() !== 0) return leaveOut('that needs root');
+    if (spawnSync(manager, ['--version']).status !== 0) return leaveOut('this host has none (Debian: systemd)');
+    const cgroupRoot = /^\S+ (\S+) cgroup2 rw/m.exec(readFileSync('/proc/mounts', 'utf8'))?.[1];
+    if (cgroupRoot === undefined) return leaveOut('this host has no cgroup2 file system that can be written to');
+    let lab: SystemdLab | undefined;
+    try {
+      lab = new SystemdLab(cgroupRoot);
+      const started = lab;
+      await until('systemd runs', () => started.systemctl('is-system-running', '--quiet').status === 0, 10_000);
+      return lab;
+    } catch (error) {
+      await lab?.stop();
+      return leaveOut(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  /** Adds settings to the unit; they count after `systemctl daemon-reload`, which this runs. */
+  configure(settings: string): void {
+    this.dropIn('test', `[Service]\n${settings}\n`);
+    this.systemctl('daemon-reload');
+  }
+
+  dropIn(name: string, ...sections: string[]): void {
+    mkdirSync(join(this.#units, `${service}.d`), { recursive: true });
+    this.#write(`${service}.d/${name}.conf`, sections.join(''));
+  }
+
+  /** Writes what `make install` makes in /etc/infoblox-cni. */
+  settings(flags: string, password: string): void {
+    writeFileSync(join(this.directory, 'daemon.env'), `DAEMON_FLAGS='${flags}'\n`);
+    writeFileSync(join(this.directory, 'wapi-password'), password, { mode: 0o600 });
+  }
+
+  systemctl(...args: string[]) {
+    return this.run(['systemctl', ...args]);
+  }
+
+  /** A property of the service. */
+  property(name: string): string {
+    return this.systemctl('show', service, '--value', '-p', name).stdout.trim();
+  }
+
+  /** Runs a program where this systemd runs. */
+  run(command: readonly string[], env: Readonly<Record<string, string>> = {}, input = '') {
+    const inside = ['-t', String(this.#manager()), '-p', '-m', '-u', '-i', '-n', '-C', '--', ...command];
+    const PATH = '/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/bin';
+    return spawnSync('nsenter', inside, { encoding: 'utf8', input, timeout: 60_000, env: { PATH, ...env } });
+  }
+
+  /** What the daemon has said since `forget`. */
+  get log(): string {
+    return readFileSync(join(this.directory, 'log'), 'utf8');
+  }
+
+  forget(): void {
+    writeFileSync(join(this.directory, 'log'), '');
+  }
+
+  async stop(): Promise<void> {
+    const { pid } = this.#child;
+    if (pid !== undefined && this.#child.exitCode === null) {
+      const ended = new Promise((resolve) => this.#child.once('exit', resolve));
+      const systemd = this.#manager();
+      if (systemd !== undefined) process.kill(systemd, 'SIGKILL');
+      else this.#child.kill('SIGKILL');
+      await ended;
+    }
+    await until('its control groups are empty', () => this.#removeGroups(this.#cgroup), 10_000);
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  /** Process ID of systemd, the only child of `unshare`. */
+  #manager(): number | undefined {
+    const { pid } = this.#child;
+    const children = execFileSync('cat', [`/proc/${pid}/task/${pid}/children`], { encoding: 'utf8' });
+    return children.trim() === '' ? undefined : Number(children.trim().split(' ')[0]);
+  }
+
+  #removeGroups(group: string): boolean {
+    try {
+      for (const entry of readdirSync(group, { withFileTypes: true })) {
+        if (entry.isDirectory()) this.#removeGroups(join(group, entry.name));
+      }
+      rmdirSync(group);
+      return true;
+    } catch {
+      return false; // a process is still ending
+    }
+  }
+
+  #write(name: string, text: string): void {
+    writeFileSync(join(this.#units, name), text);
+  }
+
+  /** What systemd and the service find is theirs alone, but for the host's programs; the executable is where the unit says. */
+  #bootScript(): string {
+    return `set -e
+mount --make-rprivate /
+mount --make-rshared /
+for place in /run /var/lib /usr/local/bin; do mount -t tmpfs -o mode=0755 tmpfs $place; done
+mkdir -p /run/netns
+umount -R -l /sys/fs/cgroup
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+touch /usr/local/bin/infoblox-cni
+mount --bind ${dist}/infoblox-cni /usr/local/bin/infoblox-cni
+ln -s infoblox-cni /usr/local/bin/infoblox-cni-daemon
+ln -s infoblox-cni /usr/local/bin/infoblox
+export container=test SYSTEMD_UNIT_PATH=${this.#units}
+exec ${manager} --system --unit=default.target --log-target=null --show-status=no
+`;
+  }
+}
