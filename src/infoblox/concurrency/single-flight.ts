@@ -1,5 +1,15 @@
 /** Concurrent identical calls share one piece of work, which ends early when all of its callers have left. */
 
+/** The work as whoever does it sees it. */
+export interface Flight {
+  /** Fires when the last caller has left, or when it is aborted. */
+  readonly signal: AbortSignal;
+  /** IDs of all callers that have joined so far, also of those that have left. */
+  readonly callers: ReadonlySet<string | undefined>;
+  /** From now on nobody joins any more: what callers there are is about to be written down. */
+  seal(): void;
+}
+
 /** One caller's share of the work. */
 export interface Share<T> {
   /** Resolves as the work does. */
@@ -8,31 +18,40 @@ export interface Share<T> {
   leave(): void;
 }
 
-interface Flight<T> {
+interface Entry<T> extends Flight {
   readonly variant: string;
   readonly controller: AbortController;
-  readonly result: Promise<T>;
-  callers: number;
+  readonly callers: Set<string | undefined>;
+  result: Promise<T>;
+  isSealed: boolean;
+  waiting: number;
 }
 
 export class SingleFlight<T> {
-  readonly #flights = new Map<string, Flight<T>>();
+  readonly #flights = new Map<string, Entry<T>>();
 
   /**
    * Joins the work under way for this key, or starts it.
-   * @param variant calls for one key that differ in it do not share: the later one starts work of its own
-   * @param work its signal fires when the last caller has left, or when `abort` is called
+   * @param call `variant`: calls for one key that differ in it do not share, the later one starts work of its own;
+   * `caller`: its ID
    */
-  join(key: string, variant: string, work: (signal: AbortSignal) => Promise<T>): Share<T> {
+  join(
+    key: string,
+    call: { readonly variant: string; readonly caller: string | undefined },
+    work: (flight: Flight) => Promise<T>,
+  ): Share<T> {
+    const { variant, caller } = call;
     const current = this.#flights.get(key);
-    const shared = current !== undefined && current.variant === variant && !current.controller.signal.aborted;
-    const flight = shared ? current : this.#start(key, variant, work);
-    flight.callers += 1;
+    const canShare = current?.variant === variant && !current.isSealed && !current.signal.aborted;
+    const flight = canShare ? current : this.#create(variant);
+    flight.callers.add(caller);
+    flight.waiting += 1;
+    if (!canShare) this.#start(key, flight, work);
     return {
       result: flight.result,
       leave: () => {
-        flight.callers -= 1;
-        if (flight.callers === 0) flight.controller.abort();
+        flight.waiting -= 1;
+        if (flight.waiting === 0) flight.controller.abort();
       },
     };
   }
@@ -47,15 +66,29 @@ export class SingleFlight<T> {
     this.#flights.get(key)?.controller.abort(reason);
   }
 
-  #start(key: string, variant: string, work: (signal: AbortSignal) => Promise<T>): Flight<T> {
+  #create(variant: string): Entry<T> {
     const controller = new AbortController();
-    const result = work(controller.signal);
-    const flight = { variant, controller, result, callers: 0 };
+    const entry: Entry<T> = {
+      variant,
+      controller,
+      signal: controller.signal,
+      callers: new Set<string | undefined>(),
+      result: new Promise<T>(() => {}),
+      isSealed: false,
+      waiting: 0,
+      seal: () => {
+        entry.isSealed = true;
+      },
+    };
+    return entry;
+  }
+
+  #start(key: string, flight: Entry<T>, work: (flight: Flight) => Promise<T>): void {
     this.#flights.set(key, flight);
+    flight.result = work(flight);
     const end = () => {
       if (this.#flights.get(key) === flight) this.#flights.delete(key);
     };
-    result.then(end, end);
-    return flight;
+    flight.result.then(end, end);
   }
 }

@@ -2,11 +2,12 @@
  * The writes that a step of the plan asks for, each with its doubt: noted durably before the write is sent, taken back only
  * when its answer is here. Callers hold the lock of the lease.
  */
+
+import type { KeyedMutex } from '../concurrency/keyed-mutex.ts';
 import { GridError, hasReason } from '../errors.ts';
 import { type Grid, gatewayName } from '../grid.ts';
 import { attachmentIn, isAttachmentComment } from '../identity.ts';
 import { asGridText, type Labels } from '../labels.ts';
-import type { KeyedMutex } from '../concurrency/keyed-mutex.ts';
 import type { Log } from '../log.ts';
 import { createInDoubt, deleteAnswered, deleteInDoubt, type Lease, type Moment } from './lease.ts';
 import type { Found, Look } from './plan.ts';
@@ -62,7 +63,9 @@ export async function recreate(
     const labels = () => attributes.forAttachment(attachment, name);
     const made = await wapi.createReservation(address, view, mark, name, labels, signal);
     if (made.ipv4addr === address && made.network_view === view) return undefined;
-    throw new GridError('bad-answer', `the grid reserved ${made.ipv4addr}, asked for ${address}`, { outcome: 'unknown' });
+    throw new GridError('bad-answer', `the grid reserved ${made.ipv4addr}, asked for ${address}`, {
+      outcome: 'unknown',
+    });
   } catch (error) {
     if (hasReason(error, 'conflict', 'missing', 'rejected') && error.outcome === 'none') return error;
     throw error;
@@ -130,7 +133,11 @@ export function without(look: Look, objects: readonly Found[]): Look {
 }
 
 /** A lease that has gone meanwhile stays gone. */
-export function apply(store: LeaseStore, mark: string, transition: (lease: Lease) => Lease | undefined): Lease | undefined {
+export function apply(
+  store: LeaseStore,
+  mark: string,
+  transition: (lease: Lease) => Lease | undefined,
+): Lease | undefined {
   return store.apply(mark, (lease) => (lease === undefined ? undefined : transition(lease)));
 }
 

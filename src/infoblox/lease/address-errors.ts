@@ -56,4 +56,3 @@ export function nonsenseError(address: string, wrong: string): GridError {
 export function deletedError(): GridError {
   return new GridError('busy', 'the attachment was deleted while its ADD was under way');
 }
-

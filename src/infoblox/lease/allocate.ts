@@ -1,14 +1,21 @@
 /** Gives addresses to attachments: one ADD, from the first write to the state to the answer. */
 import { abortable } from '../concurrency/abortable.ts';
-import { SingleFlight } from '../concurrency/single-flight.ts';
+import { type Flight, SingleFlight } from '../concurrency/single-flight.ts';
 import { GridError, hasReason } from '../errors.ts';
 import type { Cidr } from '../ipv4.ts';
-import type { FormerNames } from './former-names.ts';
-import { mayFit, refuseHopeless, fits } from '../requested.ts';
+import { fits, mayFit, refuseHopeless } from '../requested.ts';
 import { apply } from './act.ts';
 import { deletedError, refusal } from './address-errors.ts';
-import type { Deliveries } from './deliveries.ts';
-import { begin, followView, type Lease, moveSandbox, type SandboxIdentity, startRelease } from './lease.ts';
+import type { FormerNames } from './former-names.ts';
+import {
+  begin,
+  followView,
+  type Lease,
+  moveSandbox,
+  notAnswered,
+  type SandboxIdentity,
+  startRelease,
+} from './lease.ts';
 import { type Look, plan } from './plan.ts';
 import { reconcileLocked } from './reconcile.ts';
 import type { Sandboxes } from './sandbox.ts';
@@ -17,6 +24,8 @@ import { type AddressRequest, AddressTaking, type TakeDeps, type Taken } from '.
 export interface AddRequest extends AddressRequest {
   /** Path of the container's network namespace. */
   readonly netns: string;
+  /** Names this call, so that its caller can say later that it got no answer. */
+  readonly callId?: string | undefined;
 }
 
 export interface Allocation {
@@ -31,7 +40,6 @@ export interface Allocation {
 export interface AllocateDeps extends TakeDeps {
   readonly names: FormerNames;
   readonly sandboxes: Sandboxes;
-  readonly deliveries: Deliveries;
 }
 
 export class Allocator {
@@ -53,14 +61,12 @@ export class Allocator {
   async add(request: AddRequest, signal: AbortSignal): Promise<Allocation> {
     refuseHopeless(request.requested, request.spec);
     const mark = this.#deps.names.markOf(request.attachment);
-    const delivery = this.#deps.deliveries.expect(mark);
+    const { callId: caller } = request;
     const variant = JSON.stringify([request.spec, request.requested]);
-    const share = this.#flights.join(mark, variant, (aborted) =>
-      this.#deps.locks.run(mark, () => this.#give(mark, request, aborted)).finally(() => this.#delays.delete(mark)),
+    const share = this.#flights.join(mark, { variant, caller }, (flight) =>
+      this.#deps.locks.run(mark, () => this.#give(mark, request, flight)).finally(() => this.#delays.delete(mark)),
     );
-    const undelivered = () => {
-      if (delivery.failed()) this.#releaseUndelivered(mark);
-    };
+    const undelivered = () => this.notAnswered(mark, caller);
     try {
       const { address, network } = await abortable(share.result, signal, () => this.#outOfTime(mark, signal));
       return {
@@ -72,9 +78,29 @@ export class Allocator {
       };
     } catch (error) {
       share.leave();
-      // The work may end well all the same: then its address is needed by nobody.
+      // The work may end well all the same.
       share.result.then(undelivered, undelivered);
       throw error;
+    }
+  }
+
+  /**
+   * The caller of an ADD got no answer: what the attachment has is released, unless another ADD was, or may have been,
+   * answered with it. What cannot be noted is said in the log only.
+   */
+  notAnswered(mark: string, caller: string | undefined): void {
+    const { store, moment, log } = this.#deps;
+    if (caller === undefined) return;
+    try {
+      const before = store.get(mark)?.phase;
+      const lease = apply(store, mark, (current) => notAnswered(current, caller, moment()));
+      if (before !== 'bound' || lease?.phase !== 'releasing') return;
+      log.info('caller disconnected before the result was delivered; releasing', {
+        attachment: mark,
+        address: lease.address,
+      });
+    } catch (error) {
+      log.warn('cannot note that a result was not delivered', { attachment: mark, reason: String(error) });
     }
   }
 
@@ -100,42 +126,23 @@ export class Allocator {
     );
   }
 
-  #releaseUndelivered(mark: string): void {
-    const { store, moment, log } = this.#deps;
-    try {
-      const lease = store.get(mark);
-      if (lease?.phase !== 'bound') return;
-      store.apply(mark, (current) => (current?.phase === 'bound' ? startRelease(current, moment().now) : current));
-      log.info('caller disconnected before the result was delivered; releasing', {
-        attachment: mark,
-        address: lease.address,
-      });
-    } catch (error) {
-      log.warn('cannot release what was not delivered', { attachment: mark, reason: String(error) });
-    }
-  }
-
-  async #give(mark: string, request: AddRequest, signal: AbortSignal): Promise<Taken> {
+  async #give(mark: string, request: AddRequest, flight: Flight): Promise<Taken> {
+    const { signal } = flight;
     if (signal.aborted) throw signal.reason instanceof GridError ? signal.reason : left();
-    const { store, deliveries } = this.#deps;
-    const known = store.get(mark);
-    if (known?.phase === 'bound') {
-      const taken = await this.#giveAgain(known, request, signal);
-      if (taken.anew) deliveries.taken(mark);
-      return taken;
-    }
-    const taken = await this.#giveAnew(mark, known, request, signal);
-    deliveries.taken(mark);
-    return taken;
+    const known = this.#deps.store.get(mark);
+    return known?.phase === 'bound'
+      ? this.#giveAgain(known, request, flight)
+      : this.#giveAnew(mark, known, request, flight);
   }
 
-  async #giveAnew(mark: string, known: Lease | undefined, request: AddRequest, signal: AbortSignal): Promise<Taken> {
+  async #giveAnew(mark: string, known: Lease | undefined, request: AddRequest, flight: Flight): Promise<Taken> {
+    const { signal } = flight;
     const { store, sandboxes, moment, networks } = this.#deps;
     const { attachment, spec } = request;
     // Another view than the one in which something may still be reserved: that has to be released first.
     if (known !== undefined && known.view !== spec.view) await this.#leaveView(known, signal);
     const sandbox = sandboxes.identify(request.netns);
-    const beginning = { mark, network: attachment.network, view: spec.view, sandbox };
+    const beginning = { mark, network: attachment.network, view: spec.view, sandbox, callers: flight.callers };
     store.apply(mark, (lease) => begin(lease, beginning, moment()));
     // Of an attachment that is new to a state that is whole, the grid can hold nothing: one request is enough.
     const mayBeOnGrid = known !== undefined || store.fact('adopted') === undefined;
@@ -143,7 +150,7 @@ export class Allocator {
     try {
       const network = await networks.ensure(spec, signal);
       const delayedBy = (why: GridError) => this.#delays.set(mark, why);
-      taking = new AddressTaking(this.#deps, { ...request, mark, sandbox, mayBeOnGrid, delayedBy }, network);
+      taking = new AddressTaking(this.#deps, { ...request, mark, sandbox, flight, mayBeOnGrid, delayedBy }, network);
       return await taking.run(signal);
     } catch (error) {
       this.#giveUp(mark, taking?.mayBeOnGrid ?? mayBeOnGrid);
@@ -168,9 +175,10 @@ export class Allocator {
   }
 
   /** ADD for an attachment that has an address: the same one, reserved again if the grid has lost it. */
-  async #giveAgain(lease: Lease, request: AddRequest, signal: AbortSignal): Promise<Taken> {
+  async #giveAgain(lease: Lease, request: AddRequest, flight: Flight): Promise<Taken> {
     const { store, networks, sandboxes, observer } = this.#deps;
     const { mark } = lease;
+    const { signal } = flight;
     const { spec, requested } = request;
     // Looked at before the network is made sure of: a view that was renamed must not be made again.
     const look = await observer.look(lease, signal);
@@ -180,7 +188,7 @@ export class Allocator {
     if (!fits(address, network, requested)) throw held(lease, request);
     const sandbox = sandboxes.identify(request.netns);
     const delayedBy = (why: GridError) => this.#delays.set(mark, why);
-    const want = { ...request, mark, sandbox, mayBeOnGrid: true, delayedBy };
+    const want = { ...request, mark, sandbox, flight, mayBeOnGrid: true, delayedBy };
     const taken = await new AddressTaking(this.#deps, want, network).run(signal, look);
     if (!isSame(store.get(mark), sandbox)) apply(store, mark, (current) => moveSandbox(current, sandbox));
     return taken;

@@ -36,7 +36,8 @@ export async function checkLease(deps: CheckDeps, request: CheckRequest, signal:
   const known = store.get(mark);
   if (known?.phase === 'releasing') throw lost(request, 'it has been deleted');
   const [told = null] = addresses;
-  const lease = known?.phase === 'bound' ? known : imported(mark, shortNetworkName(attachment.network), view, told ?? '');
+  const lease =
+    known?.phase === 'bound' ? known : imported(mark, shortNetworkName(attachment.network), view, told ?? '');
   const look = await observer.look(lease, signal);
   const has = ({ found }: Look) => found.find(({ address }) => addresses.includes(address));
   const there = has(look);
@@ -61,9 +62,7 @@ export async function checkLease(deps: CheckDeps, request: CheckRequest, signal:
 async function whatIsThere(observer: Observer, { address, view }: Lease, signal: AbortSignal): Promise<string> {
   if (!address) return 'no address is known';
   const [holder] = await observer.at(address, view, signal);
-  return holder === undefined
-    ? `the grid has no reservation of ${address} any more`
-    : `${address} ${describe(holder)}`;
+  return holder === undefined ? `the grid has no reservation of ${address} any more` : `${address} ${describe(holder)}`;
 }
 
 function lost({ attachment, addresses }: CheckRequest, reason: string): GridError {

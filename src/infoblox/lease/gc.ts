@@ -4,11 +4,11 @@ import { type Attachment, networkOf, networkPrefix, shortNetworkName } from '../
 import type { Allocator } from './allocate.ts';
 import type { FormerNames } from './former-names.ts';
 import type { Lease } from './lease.ts';
-import { reconcile } from './reconcile.ts';
-import { type ReleaseDeps, releaseIfDead, startReleaseOf } from './release.ts';
+import { type ReconcileDeps, reconcile } from './reconcile.ts';
+import { releaseIfDead, startReleaseOf } from './release.ts';
 import type { SqliteLeaseStore } from './store.ts';
 
-export interface GcDeps extends ReleaseDeps {
+export interface GcDeps extends ReconcileDeps {
   readonly store: SqliteLeaseStore;
   readonly allocator: Allocator;
   readonly names: FormerNames;

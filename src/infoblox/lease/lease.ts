@@ -31,6 +31,11 @@ export interface Lease extends SandboxIdentity {
   readonly phase: Phase;
   /** What the attachment was told; null if nobody was told anything. */
   readonly address: string | null;
+  /**
+   * IDs of the ADDs that were, or may have been, answered with it, with spaces in between. When the last of them turns out
+   * not to have been, nobody needs it. Null: not known, as for one that was imported.
+   */
+  readonly callers: string | null;
   /** Milliseconds since 1970; 0 for one that was imported. */
   readonly createdAt: number;
   /** Milliseconds since 1970 until which a create whose answer was lost may still be carried out; null: no doubt. */
@@ -66,6 +71,8 @@ export interface Beginning {
   readonly network: string;
   readonly view: string;
   readonly sandbox: SandboxIdentity;
+  /** IDs of the ADDs that wait for it; undefined for that of a plugin that has none. */
+  readonly callers: Iterable<string | undefined>;
 }
 
 const noSandbox: SandboxIdentity = { netns: null, netnsId: null, processStart: null, bootId: null, bootedAt: null };
@@ -77,6 +84,8 @@ export function begin(previous: Lease | undefined, beginning: Beginning, moment:
     ...fresh(beginning.mark, beginning.network, beginning.view, moment.now),
     ...beginning.sandbox,
     phase: 'pending',
+    // Whoever was told an address before may live on it still, though the grid has lost it.
+    callers: withCallers(previous?.phase === 'bound' ? previous.callers : '', beginning.callers),
     createInDoubtUntil: doubt.create,
     deleteInDoubtUntil: doubt.delete,
     // No ADD takes that long: whoever began this one has died, or could not write its end.
@@ -91,6 +100,24 @@ export function begin(previous: Lease | undefined, beginning: Beginning, moment:
 export function bind(lease: Lease, address: string, moment: Moment): Lease {
   if (lease.phase === 'releasing') return lease;
   return scheduled({ ...lease, phase: 'bound', address, attempts: 0 }, moment);
+}
+
+/** Further ADDs are going to be answered with it. */
+export function answer(lease: Lease, callers: Iterable<string | undefined>): Lease {
+  const all = withCallers(lease.callers, callers);
+  return all === lease.callers ? lease : { ...lease, callers: all };
+}
+
+/**
+ * An ADD was not answered: its caller left, or says so. If nobody else was, the lease is released. The order in which
+ * callers come and say so does not matter.
+ */
+export function notAnswered(lease: Lease, caller: string, { now }: Moment): Lease {
+  if (lease.callers === null || lease.phase === 'releasing') return lease;
+  const others = split(lease.callers).filter((one) => one !== caller);
+  if (others.length === split(lease.callers).length) return lease;
+  const left = { ...lease, callers: others.join(' ') };
+  return others.length === 0 ? startRelease(left, now) : left;
 }
 
 /** The reservation has moved with its view, which was renamed. */
@@ -183,6 +210,23 @@ export function nextRecheck(until: number, { now, window }: Moment): number {
   return now < first ? first : until;
 }
 
+/** More repeated ADDs of one attachment than any runtime makes: no longer kept count of. */
+const mostCallers = 16;
+
+function withCallers(callers: string | null, more: Iterable<string | undefined>): string | null {
+  if (callers === null) return null;
+  const all = new Set(split(callers));
+  for (const id of more) {
+    if (id === undefined) return null;
+    all.add(id);
+  }
+  return all.size > mostCallers ? null : [...all].join(' ');
+}
+
+function split(callers: string): string[] {
+  return callers === '' ? [] : callers.split(' ');
+}
+
 function fresh(mark: string, network: string, view: string, createdAt: number): Lease {
   return {
     ...noSandbox,
@@ -191,6 +235,7 @@ function fresh(mark: string, network: string, view: string, createdAt: number): 
     view,
     phase: 'pending',
     address: null,
+    callers: null,
     createdAt,
     createInDoubtUntil: null,
     deleteInDoubtUntil: null,

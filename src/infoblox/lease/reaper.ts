@@ -6,7 +6,8 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import type { Lease } from './lease.ts';
-import { type ReleaseDeps, releaseIfDead } from './release.ts';
+import type { ReconcileDeps } from './reconcile.ts';
+import { releaseIfDead } from './release.ts';
 import type { Sandboxes } from './sandbox.ts';
 import type { SqliteLeaseStore } from './store.ts';
 
@@ -15,7 +16,7 @@ const shortestPause = 500;
 /** Leases that are looked at between two turns of the event loop. */
 const leasesAtATime = 100;
 
-export interface ReaperDeps extends ReleaseDeps {
+export interface ReaperDeps extends ReconcileDeps {
   readonly store: SqliteLeaseStore;
   readonly sandboxes: Sandboxes;
   /** Milliseconds between the two looks. */

@@ -3,7 +3,7 @@
  * same from whatever state, for the first time and for the repair.
  */
 import { GridError } from '../errors.ts';
-import { type ActDeps, apply, recreate, reassign, remove, without } from './act.ts';
+import { type ActDeps, apply, reassign, recreate, remove, without } from './act.ts';
 import { createInDoubt, deleteAnswered, type Lease, recheck, settle, startRelease } from './lease.ts';
 import type { Observer } from './observe.ts';
 import { type Look, plan, type Step } from './plan.ts';
@@ -51,7 +51,8 @@ export async function reconcileLocked(deps: ReconcileDeps, mark: string, signal:
       look = without(look, step.objects);
       if (plan(after, look, moment()).kind === 'forget') return forget(deps, after, { look, removed });
       apply(store, mark, (current) => deleteAnswered(current, lease));
-      if (lease.phase === 'bound') deps.log.info('removed surplus reservations', { attachment: mark, addresses: removed });
+      if (lease.phase === 'bound')
+        deps.log.info('removed surplus reservations', { attachment: mark, addresses: removed });
       continue;
     }
     if (step.kind === 'reassign') {

@@ -4,14 +4,9 @@
  */
 import { hasReason } from '../errors.ts';
 import { remove } from './act.ts';
-import type { Deliveries } from './deliveries.ts';
 import { type Lease, startRelease, unknownToRelease } from './lease.ts';
 import { plan } from './plan.ts';
 import type { ReconcileDeps } from './reconcile.ts';
-
-export interface ReleaseDeps extends ReconcileDeps {
-  readonly deliveries: Deliveries;
-}
 
 /** What is to be released: a mark, and where to look if the state does not know it. */
 export interface Release {
@@ -26,9 +21,8 @@ export interface Release {
  * @returns the lease; its address is null if nobody was told one
  * @throws GridError `state` if that cannot be noted
  */
-export function startReleaseOf(deps: ReleaseDeps, { mark, network, view }: Release): Lease {
-  const { store, deliveries, moment } = deps;
-  deliveries.forget(mark);
+export function startReleaseOf(deps: ReconcileDeps, { mark, network, view }: Release): Lease {
+  const { store, moment } = deps;
   const end = (lease: Lease | undefined) => {
     if (lease === undefined) return unknownToRelease(mark, network, view, moment());
     return lease.phase === 'releasing' ? lease : startRelease(lease, moment().now);
@@ -42,11 +36,10 @@ export function startReleaseOf(deps: ReleaseDeps, { mark, network, view }: Relea
  * @returns the lease; undefined if it is kept
  * @throws GridError `state` if that cannot be noted
  */
-export function releaseIfDead(deps: ReleaseDeps, mark: string, dead: (lease: Lease) => boolean): Lease | undefined {
-  const { store, deliveries, moment } = deps;
+export function releaseIfDead(deps: ReconcileDeps, mark: string, dead: (lease: Lease) => boolean): Lease | undefined {
+  const { store, moment } = deps;
   const lease = store.get(mark);
   if (lease?.phase !== 'bound' || !dead(lease)) return undefined;
-  deliveries.forget(mark);
   return store.apply(mark, (current) => current && startRelease(current, moment().now));
 }
 
@@ -54,7 +47,7 @@ export function releaseIfDead(deps: ReleaseDeps, mark: string, dead: (lease: Lea
  * Removes what an attachment has at once, for a release that cannot be noted: a full disk must not keep an address.
  * @throws GridError if the grid could not be asked or did not do it
  */
-export async function releaseUnnoted(deps: ReleaseDeps, release: Release, signal: AbortSignal): Promise<void> {
+export async function releaseUnnoted(deps: ReconcileDeps, release: Release, signal: AbortSignal): Promise<void> {
   const { store, observer, moment } = deps;
   const known = store.get(release.mark);
   const lease = startRelease(known ?? unknownToRelease(release.mark, release.network, release.view, moment()), 0);
@@ -66,7 +59,7 @@ export async function releaseUnnoted(deps: ReleaseDeps, release: Release, signal
 }
 
 /** A store that need not be written: what fails to be noted there is not. */
-function unwritable(store: ReleaseDeps['store']): ReleaseDeps['store'] {
+function unwritable(store: ReconcileDeps['store']): ReconcileDeps['store'] {
   return {
     get: (mark) => store.get(mark),
     boundAt: (view, address, except) => store.boundAt(view, address, except),

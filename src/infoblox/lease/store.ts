@@ -24,6 +24,7 @@ const StoredLease = v.object({
   processStart: nullableNumber,
   bootId: nullableText,
   bootedAt: nullableNumber,
+  callers: nullableText,
   createdAt: v.number(),
   createInDoubtUntil: nullableNumber,
   deleteInDoubtUntil: nullableNumber,
@@ -67,6 +68,7 @@ export class SqliteLeaseStore implements LeaseStore {
   readonly #conditions: Conditions;
   readonly #statements = new Map<string, StatementSync>();
   readonly #listeners = new Set<() => void>();
+  readonly #watchers = new Set<Set<string>>();
 
   private constructor(database: DatabaseSync, conditions: Conditions) {
     this.#database = database;
@@ -97,8 +99,10 @@ export class SqliteLeaseStore implements LeaseStore {
     const before = this.get(mark);
     const after = transition(before);
     if (after === before) return before;
-    if (after === undefined) this.#run('DELETE FROM lease WHERE mark = ?', (statement) => statement.run(mark));
-    else this.#put(after);
+    if (after === undefined) {
+      this.#run('DELETE FROM lease WHERE mark = ?', (statement) => statement.run(mark));
+      for (const watcher of this.#watchers) watcher.add(mark);
+    } else this.#put(after);
     this.#conditions.clear('state-not-writable');
     if (after?.dueAt != null) this.#notify();
     return after;
@@ -107,6 +111,13 @@ export class SqliteLeaseStore implements LeaseStore {
   boundAt(view: string, address: string, except: string): Lease | undefined {
     const sql = "SELECT * FROM lease WHERE phase = 'bound' AND view = ? AND address = ? AND mark <> ?";
     return this.#all(sql, view, address, except)[0];
+  }
+
+  /** Marks of the leases that are forgotten from now on, until `end`. */
+  watchForgotten(): { readonly forgotten: ReadonlySet<string>; end(): void } {
+    const forgotten = new Set<string>();
+    this.#watchers.add(forgotten);
+    return { forgotten, end: () => this.#watchers.delete(forgotten) };
   }
 
   /** Whether there is a lease whose mark begins with `prefix`. */
@@ -167,6 +178,17 @@ export class SqliteLeaseStore implements LeaseStore {
   /** @param network name as it stands in marks */
   ofNetwork(network: string): Lease[] {
     return this.#all('SELECT * FROM lease WHERE network = ?', network);
+  }
+
+  /** Bound leases in a view, any of them. */
+  boundIn(view: string, limit: number): Lease[] {
+    return this.#all("SELECT * FROM lease WHERE phase = 'bound' AND view = ? LIMIT ?", view, limit);
+  }
+
+  /** Completes leases of this boot that an earlier release has written. @param bootedAt seconds since 1970 */
+  dateBoot(bootId: string, bootedAt: number): void {
+    const sql = 'UPDATE lease SET bootedAt = ? WHERE bootId = ? AND bootedAt IS NULL';
+    this.#run(sql, (statement) => statement.run(bootedAt, bootId));
   }
 
   /** What is being given back in a view, the oldest first. */

@@ -4,6 +4,8 @@
  * they are tried.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { pauseBefore } from '../concurrency/backoff.ts';
+import type { Flight } from '../concurrency/single-flight.ts';
 import { GridError, hasReason } from '../errors.ts';
 import type { Exhaustion } from '../exhaustion.ts';
 import { type Attachment, gatewayComment } from '../identity.ts';
@@ -11,12 +13,11 @@ import { asGridText } from '../labels.ts';
 import type { Networks, ReadyNetwork } from '../networks.ts';
 import type { NetworkPolicy } from '../policy.ts';
 import { fits, misfit, refuseOutside } from '../requested.ts';
-import { pauseBefore } from '../concurrency/backoff.ts';
+import { apply, reassign, recreate, remove, without } from './act.ts';
 import { collisionError, deletedError, nonsenseError, refusal, takenError } from './address-errors.ts';
-import { apply, recreate, reassign, remove, without } from './act.ts';
-import { begin, bind, createInDoubt, deleteAnswered, type Lease, type SandboxIdentity } from './lease.ts';
+import { answer, begin, bind, createInDoubt, deleteAnswered, type Lease, type SandboxIdentity } from './lease.ts';
 import { type Found, type Look, plan } from './plan.ts';
-import { reconcile, type ReconcileDeps } from './reconcile.ts';
+import { type ReconcileDeps, reconcile } from './reconcile.ts';
 import type { SqliteLeaseStore } from './store.ts';
 
 /** Creates that are sent again after an answer was lost. */
@@ -43,6 +44,7 @@ export interface TakeDeps extends ReconcileDeps {
 export interface Want extends AddressRequest {
   readonly mark: string;
   readonly sandbox: SandboxIdentity;
+  readonly flight: Flight;
   /** False if the grid can hold nothing of the attachment yet: then one request is enough. */
   readonly mayBeOnGrid: boolean;
   /** Told what taking the address is waiting for. */
@@ -52,8 +54,6 @@ export interface Want extends AddressRequest {
 export interface Taken {
   readonly address: string;
   readonly network: ReadyNetwork;
-  /** False if the attachment had it before. */
-  readonly anew: boolean;
 }
 
 export class AddressTaking {
@@ -102,11 +102,13 @@ export class AddressTaking {
           break;
         case 'adopt': {
           const doubtful = step.surplus.length > 0 || look.confirmation !== 'confirmed' || this.#losses > 0;
-          const bound = apply(store, mark, (current) =>
-            bind(doubtful ? createInDoubt(current, moment()) : current, step.object.address, moment()),
-          );
+          this.#want.flight.seal();
+          const bound = apply(store, mark, (current) => {
+            const told = answer(current, this.#want.flight.callers);
+            return bind(doubtful ? createInDoubt(told, moment()) : told, step.object.address, moment());
+          });
           if (bound?.phase !== 'bound') throw deletedError();
-          return { address: step.object.address, network: this.#network, anew: true };
+          return { address: step.object.address, network: this.#network };
         }
         case 'recreate':
           look = await this.#recreate(lease, signal);
@@ -147,12 +149,19 @@ export class AddressTaking {
 
   /** A bound lease whose address is there. */
   #again({ address, phase }: Lease, look: Look): Taken {
+    const { mark, flight } = this.#want;
     if (phase === 'bound' && address !== null && look.found.some((object) => object.address === address)) {
-      return { address, network: this.#network, anew: false };
+      flight.seal();
+      apply(this.#deps.store, mark, (current) => answer(current, flight.callers));
+      return { address, network: this.#network };
     }
-    throw new GridError('unconfirmed', 'no host that accepts writes could be asked for the address of this attachment', {
-      cure: 'try again; see why the Grid Master does not answer, and name it first in --grid-host',
-    });
+    throw new GridError(
+      'unconfirmed',
+      'no host that accepts writes could be asked for the address of this attachment',
+      {
+        cure: 'try again; see why the Grid Master does not answer, and name it first in --grid-host',
+      },
+    );
   }
 
   /** @returns what the grid shows then; undefined if it has to be looked at */
@@ -252,7 +261,9 @@ export class AddressTaking {
     const inNetwork = this.#deps.store
       .releasing(view)
       .filter((lease) => lease.mark !== this.#want.mark && lease.address !== null)
-      .filter((lease) => (address === undefined ? fits(lease.address ?? '', { cidr }, undefined) : lease.address === address));
+      .filter((lease) =>
+        address === undefined ? fits(lease.address ?? '', { cidr }, undefined) : lease.address === address,
+      );
     for (const { mark } of inNetwork) {
       try {
         await reconcile(this.#deps, mark, signal);
@@ -267,7 +278,7 @@ export class AddressTaking {
   /** The grid has lost what a live attachment was told. @returns as `#create` */
   async #recreate(lease: Lease, signal: AbortSignal): Promise<Look | undefined> {
     const { store, moment, networks, log } = this.#deps;
-    const { mark, spec, sandbox } = this.#want;
+    const { mark, spec, sandbox, flight } = this.#want;
     if (lease.address === null) throw deletedError();
     try {
       const refusal = await recreate(this.#deps, { ...lease, address: lease.address }, signal);
@@ -289,7 +300,7 @@ export class AddressTaking {
     }
     // Somebody else has the address by now: the attachment gets another one.
     this.mayBeOnGrid = true;
-    const beginning = { mark, network: lease.network, view: lease.view, sandbox };
+    const beginning = { mark, network: lease.network, view: lease.view, sandbox, callers: flight.callers };
     store.apply(mark, (current) => (current?.phase === 'releasing' ? current : begin(current, beginning, moment())));
     return undefined;
   }
@@ -303,7 +314,10 @@ export class AddressTaking {
     if (!(await reassign(this.#deps, lease, object, signal))) return undefined;
     this.#reassigned.add(object.address);
     this.#made = undefined;
-    return without(look, look.found.filter(({ ref }) => ref === object.ref));
+    return without(
+      look,
+      look.found.filter(({ ref }) => ref === object.ref),
+    );
   }
 
   async #takenBy(address: string, signal: AbortSignal): Promise<GridError> {

@@ -74,7 +74,9 @@ class World {
     if (this.state.get(mark)?.phase === 'bound' && wanted !== undefined) return;
     try {
       const start = (lease: Lease | undefined) =>
-        lease?.phase === 'bound' ? lease : begin(lease, { mark, network: 'n', view: 'v', sandbox }, this.moment);
+        lease?.phase === 'bound'
+          ? lease
+          : begin(lease, { mark, network: 'n', view: 'v', sandbox, callers: ['call'] }, this.moment);
       const address = this.#bring(mark, { endings, wanted, lagging: false }, start);
       if (address !== undefined) this.told.set(mark, address);
     } catch (error) {
@@ -88,7 +90,7 @@ class World {
   dieDuringAdd(mark: string, ending: Ending): void {
     const known = this.state.get(mark);
     if (known?.phase === 'bound') return;
-    const lease = begin(known, { mark, network: 'n', view: 'v', sandbox }, this.moment);
+    const lease = begin(known, { mark, network: 'n', view: 'v', sandbox, callers: ['call'] }, this.moment);
     this.state.set(mark, lease);
     if (plan(lease, this.#look(mark, {}), this.moment).kind === 'create') {
       try {
