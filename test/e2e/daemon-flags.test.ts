@@ -1,5 +1,5 @@
 /** The built daemon's command line: the original's flags in every spelling, and a clear word about every wrong one. */
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -64,6 +64,32 @@ describe.each(spellings)('written as %s', (name, spell) => {
     } finally {
       expect(await daemon.stop()).toBe(0);
     }
+  });
+});
+
+test('check-config says whether the daemon would start with these flags, and leaves everything as it is', async () => {
+  const check = (...args: string[]) => run(daemonFile, ['check-config', ...places, ...args], {});
+  expect(await check('--node-name=a')).toMatchObject({ exitCode: 0, stdout: 'configuration accepted\n', stderr: '' });
+  const typo = await check('--grid-hots=x');
+  expect([typo.exitCode, typo.stdout]).toEqual([2, '']);
+  expect(typo.stderr).toContain('did you mean --grid-host?');
+  const noFile = await check('--node-name=a', '--ssl-verify=/nonexistent/ca.pem');
+  expect([noFile.exitCode, noFile.stdout]).toEqual([1, '']);
+  expect(noFile.stderr).toMatch(/--ssl-verify .*no such file/);
+  for (const place of places) expect(existsSync(place.replace(/^.*=/, ''))).toBe(false);
+});
+
+test.runIf(process.getuid?.() === 0)('another user than root is told so at once', async () => {
+  // The executable may lie where nobody else may look.
+  const program = join(directory, 'infoblox-cni-daemon');
+  copyFileSync(daemonFile, program);
+  chmodSync(directory, 0o755);
+  const { exitCode, stderr } = await run('/usr/bin/setpriv', ['--reuid=65534', '--clear-groups', program], {});
+  expect({ exitCode, stderr }).toEqual({
+    exitCode: 1,
+    stderr: expect.stringMatching(
+      /^infoblox-cni-daemon: must run as root \(this is uid 65534\); only to try it out, set /,
+    ),
   });
 });
 

@@ -1,7 +1,7 @@
 /** The built daemon's log: JSON lines for machines, and the password in none of them. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { until } from '../fixture/host.ts';
@@ -154,6 +154,31 @@ test('--log-format=text writes for people, --log-level=error writes no more than
   expect(host.daemon.log).toContain(`listens at ${host.socket}`);
   expect(host.daemon.log).not.toContain('{"time"');
   await host.daemon.stop();
+});
+
+test('under systemd each line has its priority, so that journalctl -p err shows errors alone', async () => {
+  const file = join(host.directory, 'journal');
+  const journal = openSync(file, 'a');
+  try {
+    const { dev, ino } = fstatSync(journal, { bigint: true });
+    // What systemd sets where stderr is the journal's.
+    const env = { WAPI_PASSWORD: password, JOURNAL_STREAM: `${dev}:${ino}` };
+    const start = (...args: string[]) => spawn(daemonFile, args, { env, stdio: ['ignore', 'ignore', journal] });
+    const daemon = start(...host.flags, '--ssl-verify=false');
+    await until('it listens', () => readFileSync(file, 'utf8').includes('listens at'));
+    const stopped = once(daemon, 'exit');
+    daemon.kill('SIGTERM');
+    await stopped;
+    await once(start(...host.flags, '--ssl-verify=/nonexistent'), 'exit');
+    const lines = readFileSync(file, 'utf8').trimEnd().split('\n');
+    const priority = (text: string) => lines.find((line) => line.includes(text))?.slice(0, 3);
+    for (const line of lines) expect(line).toMatch(/^<[3467]>/);
+    expect(priority('certificate is not checked')).toBe('<4>');
+    expect(priority('listens at')).toBe('<6>');
+    expect(priority('neither true')).toBe('<3>');
+  } finally {
+    closeSync(journal);
+  }
 });
 
 test.each([
