@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { callDaemon } from '../src/modes/call-daemon.ts';
+import { callDaemon } from '../src/modes/plugin/daemon-client.ts';
 import { limits, newCallId, protocolVersion, socketFile } from '../src/modes/protocol.ts';
 import { builtPlugin } from './built.ts';
 import { DaemonProcess } from './daemon-process.ts';

@@ -1,8 +1,8 @@
 /** State files of a host that has run for long: many leases, without the hours that it takes to give them. */
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { hostPrefix } from '../src/infoblox/identity.ts';
-import { hostNamespaces } from '../src/infoblox/namespaces.ts';
+import { hostPrefix } from '../src/infoblox/mark.ts';
+import { hostNamespaces } from '../src/infoblox/lease/sandbox.ts';
 import { newRow, type Row, Store } from '../src/infoblox/store.ts';
 
 /** The identity of lease `n`. */

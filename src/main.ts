@@ -4,7 +4,7 @@
  */
 import { basename } from 'node:path';
 import { aboutText, helpText, noFlagsText, versionLine } from './modes/about.ts';
-import { runPlugin } from './modes/plugin.ts';
+import { runPlugin } from './modes/plugin/plugin.ts';
 
 /** The daemon wins over CNI_COMMAND: a service may inherit any environment. Any other name may be a driver's name. */
 if (basename(process.argv0) === 'infoblox-cni-daemon') void runDaemon();

@@ -3,7 +3,7 @@
  * for its attachment on the grid first.
  */
 import { setImmediate } from 'node:timers/promises';
-import { hostPrefix, networkOf, type Origin } from './identity.ts';
+import { hostPrefix, networkOf, type Origin } from './mark.ts';
 import type { Reservations } from './reservations.ts';
 import { importedAt, newRow, type Store } from './store.ts';
 import type { Turns } from './turns.ts';

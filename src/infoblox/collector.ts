@@ -1,7 +1,7 @@
 /** Garbage collection: what this host holds in a network and the runtime no longer knows goes back. */
-import { type Attachment, networkPrefix, shortNetworkName } from './identity.ts';
+import { type Attachment, networkPrefix, shortNetworkName } from './mark.ts';
 import type { Ipam } from './ipam.ts';
-import type { Origins } from './origins.ts';
+import type { Origins } from './lease/former-names.ts';
 import type { Reservations } from './reservations.ts';
 import { importedAt, type Row, type Store } from './store.ts';
 import type { Turns } from './turns.ts';

@@ -3,7 +3,7 @@
  * them has left, the flight is called off. Afterwards it is remembered how many callers live on what the attachment
  * holds, be it the answer of one flight or, repeated, of several.
  */
-import { abortable } from './abortable.ts';
+import { abortable } from './concurrency/abortable.ts';
 import { GridError } from './errors.ts';
 
 /** What an attachment holds, and how many callers were answered with it. */

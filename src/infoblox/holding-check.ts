@@ -1,7 +1,7 @@
 /** CHECK: does an attachment still hold what its caller was told? Only looks. */
 import { GridError } from './errors.ts';
-import type { Attachment } from './identity.ts';
-import type { Origins } from './origins.ts';
+import type { Attachment } from './mark.ts';
+import type { Origins } from './lease/former-names.ts';
 import type { Reservations } from './reservations.ts';
 import type { Store } from './store.ts';
 import { describeAltered, movedError, trace } from './trace.ts';

@@ -6,7 +6,7 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import type { Ipam } from './ipam.ts';
-import type { Namespaces } from './namespaces.ts';
+import type { Namespaces } from './lease/sandbox.ts';
 import type { Row, Store } from './store.ts';
 
 const longestPause = 60_000;

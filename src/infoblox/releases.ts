@@ -3,8 +3,8 @@
  * forgotten. Callers have the attachment's turn.
  */
 import { GridError, hasReason } from './errors.ts';
-import type { Exhaustion } from './exhaustion.ts';
-import type { FixedAddress } from './objects.ts';
+import type { Exhaustion } from './network/exhaustion.ts';
+import type { FixedAddress } from './wapi/schemas.ts';
 import type { Heir, Reservations } from './reservations.ts';
 import { newRow, type Row, type Store } from './store.ts';
 import { describeAltered, trace } from './trace.ts';

@@ -4,14 +4,14 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { asOpen, GridError } from './errors.ts';
-import { beginsWith, type Grid } from './grid.ts';
-import { parseMark } from './identity.ts';
-import type { Cidr } from './ipv4.ts';
-import type { Attributes } from './labels.ts';
-import type { ReadyNetwork } from './networks.ts';
-import { type FixedAddress, isReservation } from './objects.ts';
-import { fits } from './requested.ts';
-import type { Confirmation } from './session.ts';
+import { beginsWith, type Grid } from './wapi/client.ts';
+import { parseMark } from './mark.ts';
+import type { Cidr } from './address.ts';
+import type { Attributes } from './attributes.ts';
+import type { ReadyNetwork } from './network/networks.ts';
+import { type FixedAddress, isReservation } from './wapi/schemas.ts';
+import { fits } from './network/fit.ts';
+import type { Confirmation } from './wapi/session.ts';
 
 /** Times that a create is sent again after an answer was lost. */
 const furtherTries = 4;

@@ -1,7 +1,7 @@
 /** Reserves again what an attachment lives on and the grid has lost. */
 import { GridError, hasReason } from './errors.ts';
-import { attachmentIn, parseMark } from './identity.ts';
-import type { Labels } from './labels.ts';
+import { attachmentIn, parseMark } from './mark.ts';
+import type { Labels } from './attributes.ts';
 import type { Releases } from './releases.ts';
 import type { Reservation, Reservations } from './reservations.ts';
 import type { Row, Store } from './store.ts';

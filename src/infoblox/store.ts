@@ -6,9 +6,9 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import * as v from 'valibot';
 import { GridError } from './errors.ts';
-import { shortNetworkName } from './identity.ts';
-import type { Owner } from './machine.ts';
-import { openStateFile, type SetAside, type StateFile, stateError } from './state-file.ts';
+import { shortNetworkName } from './mark.ts';
+import type { Owner } from './host/machine.ts';
+import { openStateFile, type SetAside, type StateFile, stateError } from './lease/state-file.ts';
 import type { StatePlace } from './state-place.ts';
 
 const Row = v.object({

@@ -4,15 +4,15 @@
  * reserved for its holder again, and the next one is taken.
  */
 import { asOpen, GridError, hasReason } from './errors.ts';
-import type { Exhaustion } from './exhaustion.ts';
-import { gatewayName } from './grid.ts';
-import { type Attachment, attachmentIn, gatewayComment } from './identity.ts';
-import type { Cidr } from './ipv4.ts';
-import { asGridText, type Labels } from './labels.ts';
-import type { Networks, ReadyNetwork } from './networks.ts';
-import type { NetworkPolicy } from './policy.ts';
+import type { Exhaustion } from './network/exhaustion.ts';
+import { gatewayName } from './wapi/client.ts';
+import { type Attachment, attachmentIn, gatewayComment } from './mark.ts';
+import type { Cidr } from './address.ts';
+import { asGridText, type Labels } from './attributes.ts';
+import type { Networks, ReadyNetwork } from './network/networks.ts';
+import type { NetworkPolicy } from './network/spec.ts';
 import type { Releases } from './releases.ts';
-import { misfit, refuseOutside } from './requested.ts';
+import { misfit, refuseOutside } from './network/fit.ts';
 import { type Heir, type Reservation, type Reservations, takenError } from './reservations.ts';
 import { warnOfLoss } from './restoration.ts';
 import type { Row, Store } from './store.ts';

@@ -1,7 +1,7 @@
 /** What became of a reservation that is not where it was left: moved with its view, altered by somebody, or gone. */
 import { GridError } from './errors.ts';
-import { parseMark } from './identity.ts';
-import { type FixedAddress, isReservation } from './objects.ts';
+import { parseMark } from './mark.ts';
+import { type FixedAddress, isReservation } from './wapi/schemas.ts';
 import type { Reservations } from './reservations.ts';
 
 /** A reservation that a search in its view does not find. */

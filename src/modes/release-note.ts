@@ -5,8 +5,8 @@
 import { createHash } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { makeDirectory } from '../infoblox/directory.ts';
-import { writeDurably } from '../infoblox/durable-file.ts';
+import { makeDirectory } from '../infoblox/host/directory.ts';
+import { writeDurably } from '../infoblox/host/durable-file.ts';
 import { type Call, owedDir, requestFrame } from './protocol.ts';
 
 /** Name of a DEL's note: one attachment has one note, and an ADD finds it without reading others. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { FixedAddress } from '../../src/infoblox/objects.ts';
+import type { FixedAddress } from '../../src/infoblox/wapi/schemas.ts';
 import { judge } from '../../src/infoblox/trace.ts';
 
 const mark = 'infoblox-cni cluster=a node=b network=n container=c interface=eth0';

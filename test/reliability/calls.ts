@@ -1,6 +1,6 @@
 /** Calls that keep the ledger: what a caller asked, what it was told, and what it may believe afterwards. */
 import { CniError } from '../../src/cni/errors.ts';
-import { NoAnswer } from '../../src/modes/call-daemon.ts';
+import { NoAnswer } from '../../src/modes/plugin/daemon-client.ts';
 import { limits, protocolVersion } from '../../src/modes/protocol.ts';
 import { leaveReleaseNote, leaveUnansweredNote } from '../../src/modes/release-note.ts';
 import type { CallOptions, Host } from '../fixture/host.ts';

@@ -5,9 +5,9 @@
  */
 import { Store } from '../../src/infoblox/store.ts';
 import { startDaemon } from '../../src/modes/daemon/daemon.ts';
-import { parseFlags } from '../../src/modes/daemon/flags.ts';
-import { createLog } from '../../src/modes/daemon/log.ts';
-import { readOptions } from '../../src/modes/daemon/options.ts';
+import { parseFlags } from '../../src/modes/daemon/config/flags.ts';
+import { createLog } from '../../src/modes/daemon/log/log.ts';
+import { readOptions } from '../../src/modes/daemon/config/options.ts';
 
 /** What a test says to the process, in the environment variable RELIABILITY_TEST as JSON. */
 export interface ProcessSettings {

@@ -2,7 +2,7 @@
  * What callers were told, and the four invariants that follow from it. The ledger is the only witness of a test: it knows
  * nothing of how the daemon works, only which attachments live and what they were answered.
  */
-import { type Attachment, attachmentComment } from '../../src/infoblox/identity.ts';
+import { type Attachment, attachmentComment } from '../../src/infoblox/mark.ts';
 import { until } from '../fixture/host.ts';
 import type { FixedAddressSnapshot, Grid } from '../simulator/grid.ts';
 

@@ -4,7 +4,7 @@
  */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Host, until } from '../fixture/host.ts';
-import { failureOf } from '../infoblox/session-fixture.ts';
+import { failureOf } from '../infoblox/wapi/session-fixture.ts';
 import { type Grid, startGrid } from '../simulator/grid.ts';
 import { pause, promote } from './world.ts';
 

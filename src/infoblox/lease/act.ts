@@ -5,9 +5,9 @@
 
 import type { KeyedMutex } from '../concurrency/keyed-mutex.ts';
 import { GridError, hasReason } from '../errors.ts';
-import { type Grid, gatewayName } from '../grid.ts';
-import { attachmentIn, isAttachmentComment } from '../identity.ts';
-import { asGridText, type Labels } from '../labels.ts';
+import { type Grid, gatewayName } from '../wapi/client.ts';
+import { attachmentIn, isAttachmentComment } from '../mark.ts';
+import { asGridText, type Labels } from '../attributes.ts';
 import type { Log } from '../log.ts';
 import { createInDoubt, deleteAnswered, deleteInDoubt, type Lease, type Moment } from './lease.ts';
 import type { Found, Look } from './plan.ts';

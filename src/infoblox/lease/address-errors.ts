@@ -1,7 +1,7 @@
 /** What an ADD says when it cannot give an address. */
 import { GridError } from '../errors.ts';
-import type { Attachment } from '../identity.ts';
-import type { ReadyNetwork } from '../networks.ts';
+import type { Attachment } from '../mark.ts';
+import type { ReadyNetwork } from '../network/networks.ts';
 import type { Lease } from './lease.ts';
 import type { Found } from './plan.ts';
 

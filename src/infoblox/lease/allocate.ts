@@ -2,8 +2,8 @@
 import { abortable } from '../concurrency/abortable.ts';
 import { type Flight, SingleFlight } from '../concurrency/single-flight.ts';
 import { GridError, hasReason } from '../errors.ts';
-import type { Cidr } from '../ipv4.ts';
-import { fits, mayFit, refuseHopeless } from '../requested.ts';
+import type { Cidr } from '../address.ts';
+import { fits, mayFit, refuseHopeless } from '../network/fit.ts';
 import { apply } from './act.ts';
 import { deletedError, refusal } from './address-errors.ts';
 import type { FormerNames } from './former-names.ts';

@@ -1,6 +1,6 @@
 /** CNI CHECK: does an attachment still have what its caller was told? Only looks. */
 import { GridError } from '../errors.ts';
-import { type Attachment, shortNetworkName } from '../identity.ts';
+import { type Attachment, shortNetworkName } from '../mark.ts';
 import { movedError } from './address-errors.ts';
 import type { FormerNames } from './former-names.ts';
 import { imported, type Lease, type Moment } from './lease.ts';

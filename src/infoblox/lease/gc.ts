@@ -1,6 +1,6 @@
 /** CNI GC: releases what this host has reserved in a network and the runtime no longer knows. */
 import { GridError } from '../errors.ts';
-import { type Attachment, networkOf, networkPrefix, shortNetworkName } from '../identity.ts';
+import { type Attachment, networkOf, networkPrefix, shortNetworkName } from '../mark.ts';
 import type { Allocator } from './allocate.ts';
 import type { FormerNames } from './former-names.ts';
 import type { Lease } from './lease.ts';

@@ -4,7 +4,7 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import { type Backoff, pauseBefore } from '../concurrency/backoff.ts';
-import { hostPrefix, networkOf, type Origin } from '../identity.ts';
+import { hostPrefix, networkOf, type Origin } from '../mark.ts';
 import type { Log } from '../log.ts';
 import type { Allocator } from './allocate.ts';
 import { imported, type Moment } from './lease.ts';

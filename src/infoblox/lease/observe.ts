@@ -1,8 +1,8 @@
 /** Looks at the grid: what carries a mark, and what became of a reservation that is not where it should be. */
-import { beginsWith, type Grid } from '../grid.ts';
-import { parseMark } from '../identity.ts';
+import { beginsWith, type Grid } from '../wapi/client.ts';
+import { parseMark } from '../mark.ts';
 import type { Log } from '../log.ts';
-import { type FixedAddress, isReservation } from '../objects.ts';
+import { type FixedAddress, isReservation } from '../wapi/schemas.ts';
 import type { Lease } from './lease.ts';
 import type { Found, Look } from './plan.ts';
 import type { LeaseStore } from './store.ts';

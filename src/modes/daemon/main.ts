@@ -4,13 +4,13 @@ import { GridError } from '../../infoblox/errors.ts';
 import { versionLine } from '../about.ts';
 import { commit, version } from '../build-info.ts';
 import { startDaemon } from './daemon.ts';
-import { checkCommand, parseFlags, UsageError, usage } from './flags.ts';
-import { createLog, inJournal, isJournal, type Log } from './log.ts';
-import { type Options, readOptions } from './options.ts';
-import { processTitle } from './process-title.ts';
-import { refuseOtherUsers } from './root.ts';
-import { notifyReady } from './service-manager.ts';
-import { StartError } from './socket-file.ts';
+import { checkCommand, parseFlags, UsageError, usage } from './config/flags.ts';
+import { createLog, inJournal, isJournal, type Log } from './log/log.ts';
+import { type Options, readOptions } from './config/options.ts';
+import { processTitle } from './process/process-title.ts';
+import { refuseOtherUsers } from './process/root.ts';
+import { notifyReady } from './process/service-manager.ts';
+import { StartError } from './rpc/socket-file.ts';
 
 /** Exit status for a wrong command line, as Go's flag package has it; the unit does not start us again after it. */
 const usageStatus = 2;

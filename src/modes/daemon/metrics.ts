@@ -2,9 +2,9 @@
 import { createServer, type ServerResponse } from 'node:http';
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { GridError } from '../../infoblox/errors.ts';
-import type { Transport } from '../../infoblox/transport.ts';
+import type { Transport } from '../../infoblox/wapi/transport.ts';
 import { commit, version } from '../build-info.ts';
-import { StartError } from './socket-file.ts';
+import { StartError } from './rpc/socket-file.ts';
 
 /** Seconds: a call takes one WAPI request in the steady state, and as long as `--add-timeout` at worst. */
 const buckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];

@@ -2,9 +2,9 @@ import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startDaemon } from '../../../src/modes/daemon/daemon.ts';
-import { parseFlags } from '../../../src/modes/daemon/flags.ts';
-import { readOptions } from '../../../src/modes/daemon/options.ts';
-import { StartError } from '../../../src/modes/daemon/socket-file.ts';
+import { parseFlags } from '../../../src/modes/daemon/config/flags.ts';
+import { readOptions } from '../../../src/modes/daemon/config/options.ts';
+import { StartError } from '../../../src/modes/daemon/rpc/socket-file.ts';
 import { Host, until } from '../../fixture/host.ts';
 import { errorOf, held } from '../../infoblox/grid-and-host.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';

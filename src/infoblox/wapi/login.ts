@@ -1,0 +1,140 @@
+/**
+ * Who is logged in where. WAPI: a request with Basic credentials logs in and returns the cookie `ibapauth`; with it, a
+ * request is no login. After a pause, in which the cookie may have expired, one request carries both, so that this costs
+ * nothing but a login. All others carry the cookie alone: a password that has changed on the grid meanwhile is tried by
+ * one request, not by all that are under way.
+ */
+import { abortable } from '../concurrency/abortable.ts';
+import type { Credentials } from './credentials.ts';
+import { GridError, hasReason, isGridAway } from '../errors.ts';
+import type { TransportAnswer } from './transport.ts';
+
+/** Sends the request with these headers. */
+export type Send = (headers: Record<string, string>) => Promise<TransportAnswer>;
+
+/** Milliseconds without a request after which the cookie may have expired (WAPI: the time-out is 10 minutes as a rule). */
+const idle = 60_000;
+
+interface Login {
+  /** Empty if the grid gave none. */
+  cookie: string;
+  usedAt: number;
+}
+
+export class Logins {
+  readonly #credentials: Credentials;
+  readonly #logins = new Map<string, Login>();
+  readonly #now: () => number;
+  readonly #pioneers = new Map<string, Promise<void>>();
+
+  /** @param now milliseconds, monotonic */
+  constructor(credentials: Credentials, now: () => number = () => performance.now()) {
+    this.#credentials = credentials;
+    this.#now = now;
+  }
+
+  /** Hosts that we are logged in at. */
+  get hosts(): string[] {
+    return [...this.#logins.keys()];
+  }
+
+  /**
+   * Sends a request as a user who is logged in. One request logs in while the others wait: a wrong password is tried
+   * once, not eight times, and the grid's audit log shows one login.
+   * @throws GridError `credentials` if the login is refused, by the grid or by our memory of its refusal; else what `send`
+   * throws
+   */
+  async exchange(host: string, send: Send, signal: AbortSignal): Promise<TransportAnswer> {
+    for (;;) {
+      const login = this.#logins.get(host);
+      if (
+        login !== undefined &&
+        (login.cookie === '' || this.#now() - login.usedAt < idle || this.#pioneers.has(host))
+      ) {
+        const answer = await this.#sendAs(login, send);
+        if (answer.status === 403 && login.cookie !== '') {
+          // It is about this request, unless the cookie is at fault: one try without it tells.
+          const anew: Login = { cookie: '', usedAt: this.#now() };
+          const second = await this.#sendAs(anew, send);
+          if (isLetIn(second)) this.#logins.set(host, anew);
+          if (second.status !== 401) return second;
+        } else if (answer.status !== 401) return answer;
+        // Expired or revoked; another request may have logged in anew meanwhile.
+        if (this.#logins.get(host) === login) this.#logins.delete(host);
+        if (this.#logins.has(host)) continue;
+      }
+      const pioneer = this.#pioneers.get(host);
+      if (pioneer === undefined) return this.#logIn(host, send, signal);
+      await abortable(pioneer, signal, () => {
+        return new GridError('busy', 'no time left to wait for the login to the grid', { cure: 'it is tried again' });
+      });
+    }
+  }
+
+  async #logIn(host: string, send: Send, signal: AbortSignal): Promise<TransportAnswer> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    promise.catch(() => undefined);
+    this.#pioneers.set(host, promise);
+    try {
+      const { header, password } = this.#credentials.authorization();
+      const cookie = this.#logins.get(host)?.cookie;
+      let answer = await send({ authorization: header, ...(cookie === undefined ? {} : { cookie }) });
+      // The cookie may be at fault: once more without it.
+      if (cookie !== undefined && (answer.status === 401 || answer.status === 403)) {
+        this.#logins.delete(host);
+        answer = await send({ authorization: header });
+      }
+      if (answer.status === 401 || (answer.status === 403 && !this.#credentials.hasWorked(password))) {
+        const error = refusal(host, answer.status, this.#credentials.username);
+        this.#credentials.refused(password, error);
+        throw error;
+      }
+      if (isLetIn(answer)) {
+        this.#credentials.accepted(password);
+        this.#logins.set(host, { cookie: cookieOf(answer) ?? cookie ?? '', usedAt: this.#now() });
+      }
+      resolve();
+      return answer;
+    } catch (error) {
+      // A grid that is away is away for all who wait, and a refusal is one for all. Other failures are this request's own.
+      const shared = hasReason(error, 'credentials') || (isGridAway(error) && !signal.aborted);
+      if (shared)
+        reject(new GridError(error.reason, error.message, error.cure === undefined ? {} : { cure: error.cure }));
+      else resolve();
+      throw error;
+    } finally {
+      this.#pioneers.delete(host);
+    }
+  }
+
+  async #sendAs(login: Login, send: Send): Promise<TransportAnswer> {
+    const { header } = this.#credentials.authorization();
+    const { cookie } = login;
+    const answer = await send(cookie === '' ? { authorization: header } : { cookie });
+    login.cookie = cookieOf(answer) ?? cookie;
+    login.usedAt = this.#now();
+    return answer;
+  }
+}
+
+/** The value is quoted and holds commas; it is sent back as it came. */
+function cookieOf(answer: TransportAnswer): string | undefined {
+  return answer.setCookie.map((line) => /^\s*(ibapauth=(?:"[^"]*"|[^;]*))/.exec(line)?.[1]).find(Boolean);
+}
+
+/** Only what WAPI itself says shows that the password was right: not a proxy's page, nor a grid at fault. */
+function isLetIn(answer: TransportAnswer): boolean {
+  return answer.status < 500 && answer.status !== 403 && /^\s*["[{]/.test(answer.body.slice(0, 100));
+}
+
+function refusal(host: string, status: number, username: string): GridError {
+  const user = JSON.stringify(username);
+  if (status === 401) {
+    return new GridError('credentials', `the grid at ${host} refused the user name or password of ${user} (401)`, {
+      cure: 'check --wapi-username and the password; the daemon tries again by itself',
+    });
+  }
+  return new GridError('credentials', `the grid at ${host} refused the user ${user} (403)`, {
+    cure: 'the user needs API access in the grid; after several wrong passwords the grid also blocks valid users for a while',
+  });
+}

@@ -1,0 +1,64 @@
+/** One search of the grid, page by page, that comes to an end even if the grid's list does not. */
+import type { GenericSchema, InferOutput } from 'valibot';
+import { GridError, hasReason } from '../errors.ts';
+import { page, parseAnswer } from './schemas.ts';
+import type { Session } from './session.ts';
+
+export type Searches = Pick<Session, 'search'>;
+
+export interface SearchLimits {
+  /** Pages of at most 1000 results. */
+  readonly pages: number;
+  /** Milliseconds of waiting for the grid, all pages together. */
+  readonly waiting: number;
+}
+
+/** For exact criteria, whose few results are kept in memory. */
+export const exactSearch: SearchLimits = { pages: 3, waiting: 60_000 };
+/** For lists of what a host or a view holds, whose results are looked at one by one. */
+export const listSearch: SearchLimits = { pages: 50, waiting: 60_000 };
+
+export interface Search<S extends GenericSchema> {
+  /** Object type. */
+  readonly type: string;
+  readonly schema: S;
+  /** Criteria, in WAPI's search modifiers. */
+  readonly query: Readonly<Record<string, string>>;
+  /** `_return_fields`. */
+  readonly fields: string;
+  readonly limits: SearchLimits;
+}
+
+/**
+ * Yields the results of a search, page by page.
+ * @throws GridError `bad-answer` if a page is none, or one too many; `timeout` if the pages take too long; what the session throws
+ */
+export async function* searchPages<const S extends GenericSchema>(
+  session: Searches,
+  { type, schema, query, fields, limits }: Search<S>,
+  signal: AbortSignal,
+): AsyncGenerator<InferOutput<S>> {
+  let left = limits.waiting;
+  let next: string | undefined;
+  for (let pages = 0; pages < limits.pages; pages += 1) {
+    const began = performance.now();
+    const time = AbortSignal.timeout(Math.max(Math.ceil(left), 0));
+    const answer = await session.search(type, query, fields, next, AbortSignal.any([signal, time])).catch((error) => {
+      // An unknown view is answered like a missing object, and holds nothing; a lost page is no end of the list.
+      if (next === undefined && hasReason(error, 'missing')) return { result: [] };
+      if (!time.aborted || signal.aborted) throw error;
+      throw new GridError('timeout', `GET ${type}: the search took more than ${limits.waiting / 1000} s in all`, {
+        cure: 'see whether the grid is overloaded; one that sends page after page without an end is at fault itself',
+        cause: error,
+      });
+    });
+    left -= performance.now() - began;
+    const { result, next_page_id } = parseAnswer(page(schema), answer, `GET ${type}`);
+    yield* result;
+    next = next_page_id;
+    if (next === undefined) return;
+  }
+  throw new GridError('bad-answer', `GET ${type}: the search has more than ${limits.pages} pages of results`, {
+    cure: 'a grid that sends page after page without an end is at fault, or is none: check --grid-host and any proxy between',
+  });
+}

@@ -1,0 +1,102 @@
+/** The grid's objects as we read them. Everything that comes from WAPI enters through these schemas. */
+import * as v from 'valibot';
+import { GridError, type Outcome } from '../errors.ts';
+import { networkNameLabel } from '../attributes.ts';
+import { referenceTo } from './reference.ts';
+
+/** Results that one page of a search has at most: what is asked for as `_max_results`. */
+export const pageSize = 1000;
+
+/** Characters of a name, of a comment (WAPI: 256 at most) and of a text that is neither, each with room to spare. */
+const longestText = 1024;
+/** Characters of a page's ID, which has to fit into the URL of the next request. */
+const longestPageId = 4096;
+
+const text = v.pipe(v.string(), v.maxLength(longestText, `at most ${longestText} characters`));
+const values = v.union([text, v.number(), v.boolean()]);
+
+/**
+ * WAPI: `"extattrs": {"Name": {"value": v}}`; a value may be a string, a number or a list of them. Only the label that
+ * networks are told apart by is read, so that a network's other attributes can be whatever they are.
+ */
+const ExtensibleAttributes = v.object({
+  [networkNameLabel]: v.optional(v.object({ value: v.union([values, v.pipe(v.array(values), v.maxLength(100))]) })),
+});
+
+export const FixedAddress = v.object({
+  _ref: referenceTo('fixedaddress'),
+  ipv4addr: v.pipe(v.string(), v.maxLength(15, 'an IPv4 address'), v.ipv4('an IPv4 address')),
+  network_view: v.optional(text, 'default'),
+  comment: v.optional(text, ''),
+  mac: v.optional(text, ''),
+  match_client: v.optional(text, ''),
+});
+export type FixedAddress = v.InferOutput<typeof FixedAddress>;
+/** `_return_fields` for FixedAddress. */
+export const fixedAddressFields = 'ipv4addr,network_view,comment,mac,match_client';
+
+/** WAPI: the MAC address of a reservation, which no client has. */
+export const zeroMac = '00:00:00:00:00:00';
+
+/** True for a reservation, the only kind of fixed address that we make: a client could get any other kind by DHCP. */
+export function isReservation({ match_client, mac }: FixedAddress): boolean {
+  return match_client === 'RESERVED' && (mac === zeroMac || mac === '');
+}
+
+export const Network = v.object({
+  _ref: referenceTo('network'),
+  network: text,
+  comment: v.optional(text, ''),
+  extattrs: v.optional(ExtensibleAttributes, {}),
+});
+export type Network = v.InferOutput<typeof Network>;
+/** `_return_fields` for Network. */
+export const networkFields = 'network,comment,extattrs';
+
+/** An object of which nothing counts but that it is there. */
+export function referenced(type: string) {
+  return v.object({ _ref: referenceTo(type) });
+}
+export const IPv4Address = v.object({
+  status: text,
+  types: v.optional(v.pipe(v.array(text), v.maxLength(100)), []),
+});
+export const AttributeDefinition = v.object({ name: text });
+export const NextAddresses = v.object({ ips: v.pipe(v.array(text), v.maxLength(100)) });
+
+/** One page of a paged search. */
+export function page<const S extends v.GenericSchema>(item: S) {
+  // Before the array is gone through: nothing is made of a list that is too long.
+  const few = v.check(
+    (list: unknown) => !Array.isArray(list) || list.length <= pageSize,
+    `at most ${pageSize} results`,
+  );
+  return v.object({
+    result: v.pipe(v.unknown(), few, v.array(item)),
+    next_page_id: v.optional(v.pipe(v.string(), v.maxLength(longestPageId, `at most ${longestPageId} characters`))),
+  });
+}
+
+/**
+ * Checks an answer against its schema.
+ * @param what the request in words, for the message
+ * @param outcome `unknown` if the request was a write, which the grid carried out or not
+ * @throws GridError `bad-answer` naming the first field that is not as expected
+ */
+export function parseAnswer<const S extends v.GenericSchema>(
+  schema: S,
+  value: unknown,
+  what: string,
+  outcome: Outcome = 'none',
+): v.InferOutput<S> {
+  // One thing that is wrong is enough: to list all of an answer's faults may take more memory than there is.
+  const parsed = v.safeParse(schema, value, { abortEarly: true, abortPipeEarly: true });
+  if (parsed.success) return parsed.output;
+  const issue = parsed.issues[0];
+  const path = v.getDotPath(issue) ?? 'the answer';
+  const expected = issue.kind === 'validation' ? issue.message : issue.expected;
+  throw new GridError('bad-answer', `${what}: ${path} is ${issue.received}, expected ${expected}`, {
+    outcome,
+    cure: 'the grid answers in a form that this release does not know',
+  });
+}

@@ -1,0 +1,61 @@
+/**
+ * Trust on first use, `--ssl-verify=pin`: the public key that each grid host had when it was first seen is remembered in a
+ * file of its own, and another one is refused. Keys are written as curl's `--pinnedpubkey` takes them.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { makeDirectory } from '../../../infoblox/host/directory.ts';
+import { writeDurably } from '../../../infoblox/host/durable-file.ts';
+import { GridError } from '../../../infoblox/errors.ts';
+import type { KeyCheck } from '../../../infoblox/wapi/peer-key.ts';
+
+/**
+ * @param directory holds a file for each grid host; made if absent
+ * @returns a check that is done before anything is sent to the grid. It reads the file each time, so that a key which was
+ * accepted by hand counts without a restart.
+ */
+export function knownKeys(directory: string): KeyCheck {
+  return (host, key) => {
+    const file = join(directory, host);
+    const known = readKeys(directory, host);
+    if (known === undefined) {
+      remember(directory, host, key);
+      return 'first seen';
+    }
+    if (known.includes(key)) return 'known';
+    const was = known.length === 0 ? `${file} names no key` : `known: ${known.join(', ')}`;
+    throw new GridError('untrusted', `the grid at ${host} has another public key than it had: ${key}; ${was}`, {
+      cure: `if its certificate was renewed, remove ${file} and the key that it shows next is trusted; if not, somebody intercepts the connection`,
+    });
+  };
+}
+
+/** The keys in a file, one a line; undefined if there is no file yet. Nobody but root may say whom to trust. */
+function readKeys(directory: string, host: string): string[] | undefined {
+  try {
+    makeDirectory(directory, 0o700);
+    const lines = readFileSync(join(directory, host), 'utf8').split('\n');
+    return lines.map((line) => line.trim()).filter((line) => line !== '');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw unusable(`cannot read the known public key of the grid at ${host}`, error);
+  }
+}
+
+/** Durable before the key counts: one that is lost again would let anybody in. */
+function remember(directory: string, host: string, key: string): void {
+  try {
+    writeDurably(directory, host, `${key}\n`);
+  } catch (error) {
+    throw unusable(`cannot remember the public key of the grid at ${host}`, error);
+  }
+}
+
+/** A key that cannot be compared or kept is not trusted: the next one would pass for the first. */
+function unusable(what: string, error: unknown): GridError {
+  const reason = error instanceof Error ? error.message : String(error);
+  return new GridError('untrusted', `${what}: ${reason}`, {
+    cure: 'look at --state-dir: disk full, read-only, permissions?',
+    cause: error,
+  });
+}

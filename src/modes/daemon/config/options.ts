@@ -1,0 +1,220 @@
+/** The daemon's settings, checked: flags, environment and the files that they name. */
+import { hostname } from 'node:os';
+import * as v from 'valibot';
+import { GridError } from '../../../infoblox/errors.ts';
+import { networkPolicy } from '../../../infoblox/network/spec.ts';
+import type { TlsOptions } from '../../../infoblox/wapi/transport.ts';
+import { limits, socketFile } from '../../protocol.ts';
+import { blockedPorts } from './blocked-ports.ts';
+import { type FlagValues, UsageError } from './flags.ts';
+import type { ListenAddress } from '../metrics.ts';
+import { type Password, passwordSource } from './password.ts';
+import { StartError } from '../rpc/socket-file.ts';
+import { readTrust } from './trust.ts';
+
+export interface Options {
+  readonly gridHosts: readonly string[];
+  readonly wapiPort: number;
+  readonly wapiUsername: string;
+  /** Reads the password from where it was said to be; called for each request. Throws GridError `credentials`. */
+  readonly readPassword: Password['read'];
+  readonly passwordExposure: Password['exposure'];
+  readonly wapiVersion: string;
+  readonly tls: TlsOptions;
+  readonly socketDir: string;
+  readonly driverName: string;
+  readonly networkView: string;
+  readonly networkContainer: string;
+  readonly prefixLength: number;
+  readonly clusterName: string;
+  readonly nodeName: string;
+  /** Extensible attributes by name. */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly stateDir: string;
+  /** Milliseconds. */
+  readonly addTimeout: number;
+  /** Milliseconds; 0: never. */
+  readonly reapAfter: number;
+  /** Undefined: metrics are not served. */
+  readonly metricsListen: ListenAddress | undefined;
+  readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
+  readonly logFormat: 'text' | 'json';
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const longestAddTimeout = limits.ADD - 5_000;
+/** Bytes of a socket's path, its end not counted: unix(7), sun_path. */
+const longestSocketPath = 107;
+
+const text = v.pipe(v.string(), v.trim(), v.minLength(1, 'must not be empty'));
+const path = v.pipe(v.string(), v.regex(/^\//, 'must be an absolute path'));
+const whatNamesAre = 'must consist of letters, digits, "_", "." and "-"';
+const name = v.pipe(v.string(), v.regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/, whatNamesAre));
+const whatHostsAre =
+  'must name hosts or addresses alone, separated by commas: no https://, no path, the port in --wapi-port, IPv6 addresses in brackets';
+const hosts = v.pipe(
+  text,
+  v.transform((list) => list.split(',').map((host) => host.trim())),
+  v.array(v.pipe(v.string(), v.regex(/^[a-zA-Z0-9_.-]+$|^\[[0-9a-fA-F:]+\]$/, whatHostsAre))),
+);
+const duration = v.pipe(
+  v.string(),
+  v.regex(/^(0|\d+(\.\d+)?(ms|s|m|h))$/, 'must be a duration such as 500ms, 30s or 10m'),
+  v.transform(milliseconds),
+);
+
+const Flags = v.object({
+  'grid-host': hosts,
+  'wapi-port': v.pipe(
+    v.string(),
+    v.regex(/^\d{1,5}$/, 'must be a port number'),
+    v.transform(Number),
+    v.minValue(1, 'must be a port number'),
+    v.maxValue(65535, 'must be a port number'),
+    v.check(
+      (port) => !blockedPorts.has(port),
+      'cannot be used: HTTP clients refuse this port, it belongs to another protocol',
+    ),
+  ),
+  'wapi-username': v.string(),
+  'wapi-password': v.string(),
+  'wapi-password-file': v.string(),
+  'wapi-version': v.pipe(
+    v.string(),
+    v.regex(/^\d{1,2}\.\d{1,2}(\.\d{1,2})*$/, 'must be a version such as 2.3'),
+    v.check((version) => atLeast(version, [2, 3]), 'must be 2.3 or above'),
+  ),
+  'ssl-verify': text,
+  'socket-dir': path,
+  'driver-name': name,
+  'network-view': text,
+  'network-container': v.string(),
+  'prefix-length': v.pipe(v.string(), v.regex(/^\d{1,3}$/, 'must be a whole number of bits'), v.transform(Number)),
+  'cluster-name': name,
+  'node-name': v.union([v.literal(''), name], whatNamesAre),
+  labels: v.pipe(
+    v.string(),
+    v.check((text) => labels(text) !== undefined, 'must be a list such as "Site=Paris,Owner=Network team"'),
+    v.transform((text) => labels(text) ?? {}),
+  ),
+  'state-dir': path,
+  'add-timeout': v.pipe(
+    duration,
+    v.minValue(1_000, 'must be at least 1s'),
+    v.maxValue(longestAddTimeout, `must be at most ${longestAddTimeout / 1000}s: runtimes give up then`),
+  ),
+  'reap-after': duration,
+  'metrics-listen': v.pipe(
+    v.string(),
+    v.regex(
+      /^(off|\[[0-9a-fA-F:]+\]:\d{1,5}|[a-zA-Z0-9_.-]*:\d{1,5})$/,
+      'must be off, or host:port such as 127.0.0.1:9477',
+    ),
+    v.transform(listenAddress),
+    v.check((address) => address === undefined || address.port <= 65535, 'must have a port up to 65535'),
+  ),
+  'log-level': v.picklist(['error', 'warn', 'info', 'debug'], 'must be error, warn, info or debug'),
+  'log-format': v.picklist(['text', 'json', 'auto'], 'must be text, json or auto'),
+});
+
+/**
+ * @param isTerminal whether the log goes to a terminal
+ * @param hostName names this host if --node-name does not
+ * @throws UsageError naming the flag, its value and what it must be; never a secret. StartError where the same flags may do
+ * at another time
+ */
+export function readOptions(values: FlagValues, env: Environment, isTerminal: boolean, hostName = hostname()): Options {
+  const parsed = v.safeParse(Flags, values);
+  if (!parsed.success) {
+    const issue = parsed.issues[0];
+    const flag = String(issue.path?.[0]?.key ?? '');
+    // A URL may carry a password.
+    const shown = withoutPassword(String(values[flag as keyof FlagValues] ?? ''));
+    throw new UsageError(`--${flag} ${JSON.stringify(shown)} ${issue.message}`);
+  }
+  const flags = parsed.output;
+  checkPolicy(flags['network-container'], flags['prefix-length']);
+  const socketDir = flags['socket-dir'].replace(/(?<!\/)\/+$/, '') || '/';
+  checkSocketPath(socketFile(socketDir, flags['driver-name']));
+  const password = passwordSource(flags['wapi-password'], flags['wapi-password-file'], env);
+  return {
+    gridHosts: flags['grid-host'],
+    wapiPort: flags['wapi-port'],
+    wapiUsername: flags['wapi-username'],
+    readPassword: password.read,
+    passwordExposure: password.exposure,
+    wapiVersion: flags['wapi-version'],
+    tls: readTrust(flags['ssl-verify'], flags['state-dir']),
+    socketDir,
+    driverName: flags['driver-name'],
+    networkView: flags['network-view'],
+    networkContainer: flags['network-container'],
+    prefixLength: flags['prefix-length'],
+    clusterName: flags['cluster-name'],
+    nodeName: flags['node-name'] || distinctive(hostName),
+    labels: flags.labels,
+    stateDir: flags['state-dir'],
+    addTimeout: flags['add-timeout'],
+    reapAfter: flags['reap-after'],
+    metricsListen: flags['metrics-listen'],
+    logLevel: flags['log-level'],
+    logFormat: flags['log-format'] === 'auto' ? (isTerminal ? 'text' : 'json') : flags['log-format'],
+  };
+}
+
+/** A URL's user part: what stands between the first colon and the last at sign. */
+function withoutPassword(text: string): string {
+  const [colon, at] = [text.indexOf(':'), text.lastIndexOf('@')];
+  return colon < 0 || at < colon ? text : `${text.slice(0, colon)}:...${text.slice(at)}`;
+}
+
+/** Two hosts of one name would release each other's addresses. No UsageError: a host may be given its name after it booted. */
+function distinctive(hostName: string): string {
+  if (hostName !== '' && !/^localhost\d?(\.localdomain\d?)?$/i.test(hostName)) return hostName;
+  throw new StartError(
+    `--node-name is not set, and this host is called "${hostName}" as others may be; set it to a name of its own, for hosts of one name release each other's addresses`,
+  );
+}
+
+/** The fallback policy is checked at start, not when the first container needs it. */
+function checkPolicy(containers: string, prefixLength: number): void {
+  try {
+    networkPolicy({ name: 'default', view: 'default', containers, prefixLength, keepFirst: false });
+  } catch (error) {
+    if (!(error instanceof GridError)) throw error;
+    throw new UsageError(`--network-container, --prefix-length: ${error.message}; ${error.cure}`);
+  }
+}
+
+function checkSocketPath(file: string): void {
+  const bytes = Buffer.byteLength(file);
+  if (bytes <= longestSocketPath) return;
+  throw new UsageError(
+    `--socket-dir and --driver-name make ${file}, a path of ${bytes} bytes, and that of a socket may have ${longestSocketPath}: use a shorter --socket-dir or --driver-name`,
+  );
+}
+
+/** Names and values of `--labels`; undefined if one of the pairs is none. */
+function labels(text: string): Record<string, string> | undefined {
+  const pairs = text === '' ? [] : text.split(',').map((pair) => pair.split('=').map((part) => part.trim()));
+  return pairs.every((pair) => pair.length === 2 && !pair.includes('')) ? Object.fromEntries(pairs) : undefined;
+}
+
+/** A bare port is the host's own: figures for everybody have to be asked for by an address. */
+function listenAddress(text: string): ListenAddress | undefined {
+  if (text === 'off') return undefined;
+  const colon = text.lastIndexOf(':');
+  return { host: text.slice(0, colon).replace(/[[\]]/g, '') || '127.0.0.1', port: Number(text.slice(colon + 1)) };
+}
+
+function milliseconds(text: string): number {
+  const unit = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }[/^[\d.]*(ms|[smh])$/.exec(text)?.[1] ?? 'ms'] ?? 1;
+  // Timers take no fractions.
+  return Math.round(Number.parseFloat(text) * unit);
+}
+
+function atLeast(version: string, least: readonly [number, number]): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  return major > least[0] || (major === least[0] && minor >= least[1]);
+}

@@ -1,0 +1,78 @@
+/** Which certificates of the grid are accepted: `--ssl-verify`. */
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { getCACertificates, rootCertificates } from 'node:tls';
+import type { TlsOptions } from '../../../infoblox/wapi/transport.ts';
+import { refuseUntrusted, UntrustedPath } from '../../../infoblox/host/trusted-path.ts';
+import { UsageError } from './flags.ts';
+import { knownKeys } from './known-keys.ts';
+import { StartError } from '../rpc/socket-file.ts';
+
+const beginning = '-----BEGIN CERTIFICATE-----';
+
+/**
+ * `false`: any. `true`: what the host trusts. `pin`: any at first, then only those with its public key. A file: its certificates; it is read again for new connections, so that a
+ * renewed certificate needs no restart, and while it cannot be used its last good content counts.
+ * @param stateDir where public keys are remembered
+ * @throws StartError if the file cannot be used at start: never less checking than asked for; UsageError if it is no path
+ */
+export function readTrust(value: string, stateDir: string): TlsOptions {
+  if (value === 'false') return { verify: false };
+  if (value === 'pin') return { verify: false, checkKey: knownKeys(join(stateDir, 'grid-keys')) };
+  if (value === 'true') {
+    const known = [...new Set([...rootCertificates, ...getCACertificates('system')])];
+    return { verify: true, trusted: () => known };
+  }
+  let last: string;
+  try {
+    last = readCertificates(value);
+  } catch (error) {
+    if (error instanceof UntrustedPath) {
+      throw new StartError(`cannot trust --ssl-verify ${value}: ${error.message}: run ${error.hint}`);
+    }
+    const reason = whyUnreadable(value, error);
+    const message = `--ssl-verify "${value}" is neither true, false nor pin, nor a file of certificates: ${reason}`;
+    // What is meant as a file may yet be put there, or be mended.
+    throw value.startsWith('/') ? new StartError(message) : new UsageError(message);
+  }
+  return {
+    verify: true,
+    trusted: () => {
+      try {
+        last = readCertificates(value);
+      } catch {
+        // Kept: being replaced at this moment, most likely.
+      }
+      return [last];
+    },
+  };
+}
+
+/** First byte of a certificate in binary form. */
+const derSequence = 0x30;
+
+/** What the service does not see of the host, and may not read, is not plain from the error of the file system. */
+function whyUnreadable(file: string, error: unknown): string {
+  const reason = error instanceof Error ? error.message : String(error);
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'ENOENT' && /^\/(home|root|tmp|var\/tmp)\//.test(file)) {
+    return `${reason}; its systemd unit hides /home, /root and /tmp from the daemon: put the file into /etc/infoblox-cni`;
+  }
+  if (code === 'EACCES') return `${reason}; the daemon has no capabilities: give the file and its directories to root`;
+  return reason;
+}
+
+function readCertificates(file: string): string {
+  refuseUntrusted(file);
+  const content = readFileSync(file);
+  if (content[0] === derSequence) {
+    throw new Error(`it is DER: convert it with openssl x509 -inform der -in ${file} -out FILE.pem`);
+  }
+  const pem = content.toString('utf8');
+  const [, ...certificates] = pem.split(beginning);
+  if (certificates.length === 0) throw new Error('it holds no PEM certificate');
+  // A context takes a certificate that it cannot read without a word.
+  for (const certificate of certificates) new X509Certificate(`${beginning}${certificate}`);
+  return pem;
+}

@@ -1,0 +1,100 @@
+/** Keeps in touch with the grid while nobody asks for anything: the first contact, and the way back after trouble. */
+import { type GridError, isGridAway } from '../../infoblox/errors.ts';
+import type { Grid } from '../../infoblox/wapi/client.ts';
+import type { Health } from '../../infoblox/health.ts';
+import type { Labels } from '../../infoblox/attributes.ts';
+import type { Upkeep } from '../../infoblox/upkeep.ts';
+import type { Log } from './log/log.ts';
+
+const probeTimeout = 15_000;
+/** Milliseconds between probes while the grid is away: soon at first, then seldom. */
+const firstPause = 1_000;
+const longestPause = 30_000;
+
+export interface ContactParts {
+  readonly grid: Grid;
+  readonly labels: Labels;
+  /** A probe looks for this network view. */
+  readonly view: string;
+  readonly health: Health;
+  readonly upkeep: Upkeep;
+  readonly log: Log;
+}
+
+export class Contact {
+  readonly #parts: ContactParts;
+  #timer: NodeJS.Timeout | undefined;
+  #pause = firstPause;
+  #probing = false;
+  #learned = false;
+  #wasAway = false;
+  #stopped = false;
+
+  constructor(parts: ContactParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    this.probe();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  /** Asks the grid something cheap, to learn whether it answers. */
+  probe(): void {
+    if (this.#probing || this.#stopped) return;
+    this.#probing = true;
+    const { grid, view } = this.#parts;
+    grid
+      .findReferences('networkview', { name: view }, AbortSignal.timeout(probeTimeout))
+      .then(
+        () => undefined,
+        () => undefined,
+      )
+      .finally(() => {
+        this.#probing = false;
+        this.#schedule();
+      });
+  }
+
+  onTrouble(trouble: GridError): void {
+    const { cure, message, reason } = trouble;
+    this.#wasAway ||= isGridAway(trouble);
+    this.#parts.log.error(`the grid does not serve us: ${message}`, {
+      reason,
+      ...(cure === undefined ? {} : { cure }),
+    });
+    this.#schedule();
+  }
+
+  onWell(): void {
+    this.#pause = firstPause;
+    this.#parts.log.info('the grid answers');
+    if (!this.#learned) {
+      this.#learned = true;
+      this.#learnAttributes();
+    }
+    this.#parts.upkeep.gridIsBack(this.#wasAway);
+    this.#wasAway = false;
+  }
+
+  #schedule(): void {
+    if (this.#parts.health.trouble === undefined || this.#stopped) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.probe(), this.#pause * (0.75 + Math.random() / 2));
+    this.#timer.unref();
+    this.#pause = Math.min(this.#pause * 2, longestPause);
+  }
+
+  /** Spares creates that the grid would refuse for an undefined attribute; not needed, as such refusals teach the same. */
+  #learnAttributes(): void {
+    const { grid, labels, log } = this.#parts;
+    grid.attributeNames(AbortSignal.timeout(probeTimeout)).then(
+      (names) => labels.learn(names),
+      (error) => log.debug('cannot read the attribute definitions', { reason: String(error) }),
+    );
+  }
+}

@@ -1,0 +1,43 @@
+/** The one table from what went wrong to the error code that a container runtime sees (SPEC section 5 "Error"). */
+import { CniCode, CniError } from '../../../cni/errors.ts';
+import { GridError, type Reason } from '../../../infoblox/errors.ts';
+
+const codes: Readonly<Record<Reason, number>> = {
+  unreachable: CniCode.tryAgain,
+  untrusted: CniCode.tryAgain,
+  timeout: CniCode.tryAgain,
+  busy: CniCode.tryAgain,
+  'bad-answer': CniCode.tryAgain,
+  'grid-fault': CniCode.tryAgain,
+  'read-only': CniCode.tryAgain,
+  unconfirmed: CniCode.tryAgain,
+  credentials: CniCode.credentials,
+  permission: CniCode.credentials,
+  licence: CniCode.credentials,
+  'wapi-version': CniCode.credentials,
+  'unknown-attribute': CniCode.unexpected,
+  missing: CniCode.unexpected,
+  rejected: CniCode.unexpected,
+  conflict: CniCode.networkConflict,
+  'network-conflict': CniCode.networkConflict,
+  'no-free-address': CniCode.noFreeAddress,
+  'no-free-network': CniCode.noFreeAddress,
+  'address-unavailable': CniCode.addressNotAvailable,
+  'reservation-lost': CniCode.reservationLost,
+  'invalid-policy': CniCode.invalidConfig,
+  state: CniCode.io,
+};
+
+/** Any failure as the error that the runtime is told. */
+export function asCniError(error: unknown): CniError {
+  if (error instanceof CniError) return error;
+  if (error instanceof GridError) return new CniError(codes[error.reason], error.message, error.cure);
+  const text = error instanceof Error ? error.message : String(error);
+  return new CniError(CniCode.unexpected, `unexpected failure of the daemon: ${text}`, "see the daemon's log");
+}
+
+/** For STATUS: what keeps the next ADD from being served. @param notice stands behind the details */
+export function notAvailable(error: GridError, notice?: string): CniError {
+  const details = [error.cure ?? [], notice ?? []].flat().join('; ');
+  return new CniError(CniCode.notAvailable, error.message, details === '' ? undefined : details);
+}

@@ -1,0 +1,89 @@
+/** The keys under `ipam` that are this driver's own, and what they make of the daemon's policy. */
+import { distance } from 'fastest-levenshtein';
+import * as v from 'valibot';
+import { checkConfig } from '../../../cni/config-check.ts';
+import { CniCode, CniError } from '../../../cni/errors.ts';
+import type { Netconf } from '../../../cni/netconf.ts';
+import { type NetworkPolicy, networkPolicy } from '../../../infoblox/network/spec.ts';
+import { foreignKey, plainKey } from './foreign-keys.ts';
+
+/** What the flags say where the network configuration says nothing. */
+export interface PolicyDefaults {
+  readonly networkView: string;
+  readonly networkContainer: string;
+  readonly prefixLength: number;
+}
+
+const text = (expected: string) => v.nullish(v.pipe(v.string(expected), v.nonEmpty(expected)));
+const viewName = text('the name of a network view');
+
+const Keys = v.object({
+  subnet: text('a network such as "172.18.1.0/24"'),
+  gateway: text('an address such as "172.18.1.1"'),
+  'network-view': viewName,
+  'network-container': text('one or more networks such as "172.18.0.0/16", separated by commas'),
+  'prefix-length': v.nullish(v.pipe(v.number('a number such as 24'), v.integer('a number such as 24'))),
+});
+
+const known = [...Object.keys(Keys.entries), 'type', 'routes', 'socket-dir'];
+
+/**
+ * The address policy that a network configuration asks for.
+ * @throws CniError 7 for keys of the wrong type, keys that look like a typo, and keys and ranges that would have to be
+ * ignored although they say where addresses come from; GridError `invalid-policy`
+ */
+export function policyOf(netconf: Netconf, defaults: PolicyDefaults): NetworkPolicy {
+  for (const key of unknownKeys(netconf)) refuseMisleading(key);
+  if (netconf.runtimeIpRanges.length > 0) {
+    throw new CniError(
+      CniCode.invalidConfig,
+      'runtimeConfig.ipRanges in the network configuration is not supported',
+      'Remove the capability "ipRanges" from the network configuration and name the network in ipam.subnet.',
+    );
+  }
+  const keys = checkConfig(Keys, netconf.ipam, 'ipam');
+  return networkPolicy({
+    name: netconf.name,
+    view: keys['network-view'] ?? defaults.networkView,
+    containers: keys['network-container'] ?? defaults.networkContainer,
+    prefixLength: keys['prefix-length'] ?? defaults.prefixLength,
+    keepFirst: keys.gateway == null && (netconf.isGateway || netconf.isDefaultGateway),
+    ...(keys.subnet == null ? {} : { subnet: keys.subnet }),
+    ...(keys.gateway == null ? {} : { gateway: keys.gateway }),
+  });
+}
+
+/** The network view alone, for calls that must work with a configuration that has been spoilt since ADD. */
+export function viewOf(netconf: Pick<Netconf, 'ipam'>, defaults: Pick<PolicyDefaults, 'networkView'>): string {
+  const view = v.safeParse(viewName, netconf.ipam['network-view']);
+  return (view.success ? view.output : undefined) ?? defaults.networkView;
+}
+
+/** Keys under `ipam` that mean nothing here. */
+export function unknownKeys(netconf: Netconf): string[] {
+  return Object.keys(netconf.ipam).filter((key) => !known.includes(key));
+}
+
+/** @throws CniError 7 for an unknown key that, ignored, would let addresses come from somewhere else */
+function refuseMisleading(key: string): void {
+  const foreign = foreignKey(key);
+  if (foreign !== undefined && 'unsupported' in foreign) {
+    throw new CniError(
+      CniCode.invalidConfig,
+      `ipam.${key} in the network configuration: ${foreign.unsupported}`,
+      `Remove the key. ${foreign.instead}`,
+    );
+  }
+  const meant = foreign?.meant ?? known.find((candidate) => looksLike(key, candidate));
+  if (meant === undefined) return;
+  throw new CniError(
+    CniCode.invalidConfig,
+    `unknown key ipam.${key} in the network configuration; did you mean ipam.${meant}?`,
+    'Correct or remove the key: ignoring it could silently change where addresses come from.',
+  );
+}
+
+function looksLike(key: string, candidate: string): boolean {
+  const allowed = candidate.length > 4 ? 2 : 1;
+  return distance(plainKey(key), plainKey(candidate)) <= allowed;
+}

@@ -1,0 +1,44 @@
+/** A release note as a file: read only if it is one, and never waited for. */
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { isOurs } from '../../../infoblox/host/trusted-path.ts';
+import { largestFrame } from '../../protocol.ts';
+
+/** What bears a note's name is no note that a plugin of root's has left. */
+export class NoNote extends Error {}
+
+/**
+ * Reads a note: a regular file of root's, with one name, no longer than a request may be. Links are not followed, and a
+ * pipe is not waited for.
+ * @returns its text; undefined if there is none
+ * @throws NoNote saying what it is instead; the error of the file system
+ */
+export function readNote(file: string): string | undefined {
+  const descriptor = open(file);
+  if (descriptor === undefined) return undefined;
+  try {
+    const entry = fstatSync(descriptor);
+    if (!entry.isFile()) throw new NoNote('it is no regular file');
+    if (!isOurs(entry)) throw new NoNote(`it belongs to uid ${entry.uid}, not to root`);
+    if (entry.nlink !== 1) throw new NoNote(`it has ${entry.nlink} names`);
+    if ((entry.mode & 0o022) !== 0) throw new NoNote('it is writable by others than root');
+    if (entry.size > largestFrame)
+      throw new NoNote(`it has ${entry.size} bytes, and a request at most ${largestFrame}`);
+    const bytes = Buffer.alloc(entry.size);
+    return bytes.toString('utf8', 0, readSync(descriptor, bytes));
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function open(file: string): number | undefined {
+  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
+  try {
+    return openSync(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'ENOENT') return undefined;
+    if (code === 'ELOOP') throw new NoNote('it is a symbolic link');
+    if (code === 'ENXIO') throw new NoNote('it is a socket');
+    throw error;
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * Takes over what plugins noted while no daemon answered them (written in ../release-note.ts): releases, and ADDs without
+ * an answer. A note is removed when what it says stands in the durable state, and not before.
+ */
+import { lstatSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
+import { CniCode, CniError } from '../../../cni/errors.ts';
+import type { Attachment } from '../../../infoblox/mark.ts';
+import { refuseUntrusted, UntrustedPath } from '../../../infoblox/host/trusted-path.ts';
+import { type Call, owedDir } from '../../protocol.ts';
+import { isDraft, isNote, noteName } from '../../release-note.ts';
+import { parseRequest } from './frame.ts';
+import type { Log } from '../log/log.ts';
+import { NoNote, readNote } from './note-file.ts';
+
+/** Milliseconds after which nobody is writing a note any more. */
+const longestWriting = 60_000;
+
+export interface ReleaseNotesOptions {
+  readonly socketDir: string;
+  readonly driverName: string;
+  /** Notes a DEL durably, so that it will be done. */
+  readonly releaseLater: (call: Call) => Promise<void>;
+  /** Notes durably that the caller of an ADD got no answer. */
+  readonly unanswered: (call: Call) => Promise<void>;
+  readonly log: Log;
+}
+
+export class ReleaseNotes {
+  readonly #options: ReleaseNotesOptions;
+  readonly #directory: string;
+  /** Notes that were complained about already; the directory itself as an empty name. */
+  readonly #warned = new Set<string>();
+  #taking: Promise<void> | undefined;
+
+  constructor(options: ReleaseNotesOptions) {
+    this.#options = options;
+    this.#directory = owedDir(options.socketDir, options.driverName);
+  }
+
+  /** All notes that are there now. Asked again while it is at it, it does not begin anew. */
+  takeAll(): Promise<void> {
+    this.#taking ??= this.#takeAll().finally(() => {
+      this.#taking = undefined;
+    });
+    return this.#taking;
+  }
+
+  /**
+   * The note of one attachment: when this returns there is none, or what there is cannot be read and never will be.
+   * @throws CniError 11 if there is one that cannot be taken over, and would undo later what is done now
+   */
+  async takeOf(attachment: Attachment): Promise<void> {
+    try {
+      refuseUntrusted(this.#directory);
+      await this.#take(noteName(attachment.network, attachment.containerId, attachment.ifName));
+    } catch (error) {
+      throw new CniError(
+        CniCode.tryAgain,
+        `an earlier release of this attachment is noted and cannot be taken over yet: ${reasonOf(error)}`,
+        `The note is in ${this.#directory}.`,
+      );
+    }
+  }
+
+  async #takeAll(): Promise<void> {
+    if (!this.#isTrusted()) return;
+    const files = this.#files();
+    for (const name of files.filter(isDraft)) this.#removeIfOld(name);
+    for (const name of files.filter(isNote)) {
+      try {
+        // Thousands may lie there after an outage: calls come in between.
+        await setImmediate();
+        await this.#take(name);
+      } catch (error) {
+        if (this.#warned.has(name)) continue;
+        this.#warned.add(name);
+        const file = `${this.#directory}/${name}`;
+        this.#options.log.warn('cannot take over a release note yet', { file, reason: reasonOf(error) });
+      }
+    }
+  }
+
+  /** Looked at each time: what others can write to is neither read nor tidied up. */
+  #isTrusted(): boolean {
+    try {
+      refuseUntrusted(this.#directory);
+      this.#warned.delete('');
+      return true;
+    } catch (error) {
+      if (!(error instanceof UntrustedPath)) throw error;
+      if (!this.#warned.has('')) {
+        this.#warned.add('');
+        const { message: reason, hint } = error;
+        this.#options.log.error('release notes are not read: others can write where they are', {
+          directory: this.#directory,
+          reason,
+          cure: hint,
+        });
+      }
+      return false;
+    }
+  }
+
+  #files(): string[] {
+    try {
+      return readdirSync(this.#directory);
+    } catch (error) {
+      if (isAbsent(error)) return [];
+      throw error;
+    }
+  }
+
+  /** The plugin that wrote it was killed. */
+  #removeIfOld(draft: string): void {
+    const file = `${this.#directory}/${draft}`;
+    try {
+      if (Date.now() - lstatSync(file).mtimeMs > longestWriting) rmSync(file);
+    } catch (error) {
+      if (!isAbsent(error))
+        this.#options.log.warn('cannot remove half a release note', { file, reason: reasonOf(error) });
+    }
+  }
+
+  /** Returns when the note is taken, absent or set aside; throws if it is still there. */
+  async #take(name: string): Promise<void> {
+    const { log, releaseLater, unanswered } = this.#options;
+    const file = `${this.#directory}/${name}`;
+    try {
+      const text = readNote(file);
+      if (text === undefined) return;
+      const request = parseRequest(text);
+      const isDel = request.method === 'DEL';
+      await (isDel ? releaseLater : unanswered)(request.params);
+      rmSync(file, { force: true });
+      this.#warned.delete(name);
+      const what = isDel ? 'took over a release that the plugin had noted' : 'took over the note of an unanswered ADD';
+      log[isDel ? 'info' : 'debug'](what, { container: request.params.containerId });
+    } catch (error) {
+      if (!(error instanceof SyntaxError || error instanceof NoNote)) throw error;
+      renameSync(file, `${file}.unreadable`);
+      log.error('set a release note aside that cannot be read', {
+        file: `${file}.unreadable`,
+        reason: reasonOf(error),
+      });
+    }
+  }
+}
+
+function isAbsent(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

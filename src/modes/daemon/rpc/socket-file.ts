@@ -1,0 +1,79 @@
+/**
+ * The socket's place in the file system: a live daemon's is never taken, a dead one's is replaced. First looked at, so
+ * that a second daemon is told at once; replaced only by the daemon that has the state.
+ */
+import { chmodSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import { makeDirectory } from '../../../infoblox/host/directory.ts';
+import { UntrustedPath } from '../../../infoblox/host/trusted-path.ts';
+import { owedDir, socketFile } from '../../protocol.ts';
+
+/** The daemon cannot start; the message says why and what to do. */
+export class StartError extends Error {}
+
+/**
+ * Makes the directory and looks whether the socket's place in it may be taken.
+ * @returns the socket's path
+ * @throws StartError if another daemon listens there, or the directory cannot be used
+ */
+export async function prepareSocket(socketDir: string, driverName: string): Promise<string> {
+  const file = socketFile(socketDir, driverName);
+  try {
+    makeDirectory(socketDir, 0o755);
+    const notes = owedDir(socketDir, driverName);
+    makeDirectory(notes, 0o700);
+    // They hold network configurations.
+    chmodSync(notes, 0o700);
+    await refuseLive(file);
+    return file;
+  } catch (error) {
+    if (error instanceof StartError) throw error;
+    if (error instanceof UntrustedPath) {
+      const way = `run ${error.hint}, or use a directory that only root can change`;
+      throw new StartError(`cannot use --socket-dir ${socketDir}: ${error.message}: ${way}`);
+    }
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new StartError(`cannot use --socket-dir ${socketDir}: ${reason}`);
+  }
+}
+
+/**
+ * Removes what a dead daemon left in the socket's place. To be called right before listening, by the daemon that has the
+ * state: of two that start at the same instant the other one has removed nothing by then.
+ * @throws StartError if another daemon listens there by now
+ */
+export async function makeRoom(file: string): Promise<void> {
+  await refuseLive(file);
+  rmSync(file, { force: true });
+}
+
+/** Only root may call: the daemon acts with the grid's credentials for whoever does. */
+export function protectSocket(file: string): void {
+  chmodSync(file, 0o600);
+}
+
+async function refuseLive(file: string): Promise<void> {
+  const code = await connectErrorAt(file);
+  // Nothing or nobody there. A name in the way that is no socket is refused as well.
+  if (code === 'ENOENT' || code === 'ECONNREFUSED') return;
+  // EAGAIN: its queue is full.
+  if (code === undefined || code === 'EAGAIN') {
+    throw new StartError(`another daemon listens at ${file}: stop it, or use another --driver-name or --socket-dir`);
+  }
+  throw new StartError(
+    `cannot tell whether another daemon listens at ${file} (${code}): look what is there, or use another --driver-name or --socket-dir`,
+  );
+}
+
+/** The code of the error that a connection there ends with; undefined if it is accepted. */
+function connectErrorAt(file: string): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect(file);
+    const end = (code?: string) => {
+      socket.destroy();
+      resolve(code);
+    };
+    socket.on('connect', () => end());
+    socket.on('error', (error) => end('code' in error ? String(error.code) : error.message));
+  });
+}

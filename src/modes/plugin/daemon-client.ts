@@ -1,0 +1,226 @@
+/** The plugin's side of the socket: one call, one answer, and an end to the wait. */
+import { connect, type Socket } from 'node:net';
+import { CniCode, CniError } from '../../cni/errors.ts';
+import { milliseconds } from './clock.ts';
+import { mustBeRoot, rootHint } from './permission.ts';
+import {
+  acceptLimit,
+  answerGrace,
+  type Call,
+  largestFrame,
+  type RpcError,
+  requestFrame,
+  takenFrame,
+} from '../protocol.ts';
+
+/** The daemon could not be asked, or gave no answer: code 11. Nothing else is thrown as this class. */
+export class NoAnswer extends CniError {
+  /** Whether the request was sent, so that the daemon may have carried it out. */
+  readonly asked: boolean;
+
+  constructor(asked: boolean, message: string, details: string) {
+    super(CniCode.tryAgain, message, details);
+    this.asked = asked;
+  }
+}
+
+export interface DaemonCall {
+  /** Path of the socket. */
+  readonly file: string;
+  /** The CNI command. */
+  readonly method: string;
+  readonly call: Call;
+  /** Milliseconds for everything. */
+  readonly limit: number;
+}
+
+/** Milliseconds that an ADD waits for a daemon that is being restarted. Other commands lose nothing by an error or a note. */
+const restartPatience = 2_000;
+/** Milliseconds between two attempts. */
+const retryPause = 20;
+
+/** No daemon has accepted the call: nothing listens, or what did has gone. The code is that of the system call. */
+class NotAccepted extends Error {
+  readonly code: string;
+
+  constructor(code: string) {
+    super(code);
+    this.code = code;
+  }
+}
+
+/**
+ * Asks the daemon.
+ * @param take passes the result, as the daemon gave it, on to the caller; if it throws, the daemon is not told that
+ * somebody has the result
+ * @throws NoAnswer when there is no daemon or no answer in time; CniError when the daemon answered with one; what `take`
+ * throws
+ */
+export async function callDaemon(request: DaemonCall, take: (result: unknown) => void): Promise<void> {
+  const { file, method, limit } = request;
+  const begin = milliseconds();
+  let asked = false;
+  for (;;) {
+    try {
+      const socket = await connectTo(file);
+      asked = true;
+      return await exchange(socket, request, begin + limit, take);
+    } catch (error) {
+      if (!(error instanceof NotAccepted)) throw error;
+      const patience = patienceWith(error.code, method);
+      if (milliseconds() + retryPause > begin + patience) throw notReached(error.code, file, asked);
+      await new Promise((resolve) => setTimeout(resolve, retryPause));
+    }
+  }
+}
+
+/** Milliseconds to go on trying. EAGAIN: the queue of the socket is full, many containers start at once. */
+function patienceWith(code: string, method: string): number {
+  if (code === 'EAGAIN') return acceptLimit;
+  return method === 'ADD' && (isAbsent(code) || code === 'ECONNRESET') ? restartPatience : 0;
+}
+
+function connectTo(file: string): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(file);
+    const fail = (error: NodeJS.ErrnoException) => reject(new NotAccepted(error.code ?? error.message));
+    socket.once('error', fail);
+    socket.once('connect', () => {
+      socket.off('error', fail);
+      resolve(socket);
+    });
+  });
+}
+
+function exchange(
+  socket: Socket,
+  { file, method, call, limit }: DaemonCall,
+  end: number,
+  take: (result: unknown) => void,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let received = Buffer.alloc(0);
+    let isAccepted = false;
+    const fail = (error: unknown) => {
+      clearTimeout(timer);
+      socket.destroy();
+      reject(error);
+    };
+    const failAfter = (wait: number, error: NoAnswer) => setTimeout(fail, Math.min(wait, end - milliseconds()), error);
+    let timer = failAfter(acceptLimit, notAccepted(file));
+    const isDone = (line: string) => {
+      const message = parseMessage(line);
+      if (message === undefined) throw noSense(file);
+      clearTimeout(timer);
+      if ('accepted' in message) {
+        isAccepted = true;
+        const wait = message.accepted + answerGrace;
+        timer = failAfter(wait, late(file, Math.min(wait, limit)));
+        return false;
+      }
+      take(resultOf(message));
+      // Written at once, without a turn of the event loop: the process may end now. The caller has its result, whatever
+      // becomes of the daemon.
+      socket.end(takenFrame);
+      return true;
+    };
+    socket.on('data', (chunk) => {
+      received = Buffer.concat([received, chunk]);
+      if (received.length > largestFrame) return fail(noSense(file));
+      try {
+        for (let at = received.indexOf(0x0a); at >= 0; at = received.indexOf(0x0a)) {
+          if (isDone(received.toString('utf8', 0, at))) return resolve();
+          received = received.subarray(at + 1);
+        }
+      } catch (error) {
+        fail(error);
+      }
+    });
+    // What it is follows from the end of the connection, which comes next.
+    socket.on('error', () => undefined);
+    socket.on('close', () => fail(isAccepted ? ended(file) : new NotAccepted('ECONNRESET')));
+    socket.write(requestFrame(method, call));
+  });
+}
+
+type Message = { readonly accepted: number } | { readonly result: unknown } | { readonly error: RpcError };
+
+function resultOf(message: Exclude<Message, { accepted: number }>): unknown {
+  if ('result' in message) return message.result;
+  const { code, message: text, data } = message.error;
+  throw new CniError(code, text, data?.details);
+}
+
+function parseMessage(text: string): Message | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value !== 'object' || value === null) return undefined;
+    if ('method' in value) return value.method === 'accepted' && 'params' in value ? accepted(value.params) : undefined;
+    if ('result' in value) return { result: value.result };
+    if (!('error' in value) || typeof value.error !== 'object' || value.error === null) return undefined;
+    const { code, message, data } = value.error as Record<string, unknown>;
+    if (typeof code !== 'number' || typeof message !== 'string') return undefined;
+    const details = typeof data === 'object' && data !== null && 'details' in data ? data.details : undefined;
+    return { error: { code, message, ...(typeof details === 'string' ? { data: { details } } : {}) } };
+  } catch {
+    return undefined;
+  }
+}
+
+function accepted(params: unknown): Message | undefined {
+  if (typeof params !== 'object' || params === null || !('milliseconds' in params)) return undefined;
+  return typeof params.milliseconds === 'number' ? { accepted: params.milliseconds } : undefined;
+}
+
+const logHint = 'See its log: journalctl -u infoblox-cni-daemon.';
+
+function notAccepted(file: string): NoAnswer {
+  return new NoAnswer(
+    true,
+    `the daemon at ${file} did not accept the call within ${acceptLimit / 1000} s`,
+    `It hangs, or is of an earlier release than the plugin: systemctl restart infoblox-cni-daemon. ${logHint}`,
+  );
+}
+
+function late(file: string, wait: number): NoAnswer {
+  const details = `It was given ${wait / 1000} s. ${logHint}`;
+  return new NoAnswer(true, `the daemon at ${file} did not answer in time`, details);
+}
+
+function noSense(file: string): NoAnswer {
+  return new NoAnswer(
+    true,
+    `what answers at ${file} is not a compatible infoblox-cni-daemon`,
+    'Install plugin and daemon from the same release and restart the daemon.',
+  );
+}
+
+function isAbsent(code: string): boolean {
+  return code === 'ENOENT' || code === 'ECONNREFUSED';
+}
+
+function ended(file: string): NoAnswer {
+  return new NoAnswer(true, `the daemon at ${file} ended the connection without an answer`, logHint);
+}
+
+/** @param asked whether an earlier attempt has sent the request */
+function notReached(code: string, file: string, asked: boolean): NoAnswer {
+  if (code === 'ECONNRESET') return ended(file);
+  if (isAbsent(code)) {
+    return new NoAnswer(
+      asked,
+      `infoblox-cni-daemon is not running: nothing listens at ${file}`,
+      'Start it: systemctl start infoblox-cni-daemon. Its --socket-dir and --driver-name must match "socket-dir" and "type" in the network configuration.',
+    );
+  }
+  if (code === 'EINVAL') {
+    return new NoAnswer(
+      asked,
+      `the path of the daemon's socket is longer than the system allows: ${file}`,
+      'Use a shorter "socket-dir" or "type" in the network configuration, and the same --socket-dir and --driver-name of the daemon.',
+    );
+  }
+  const refusal = mustBeRoot(code);
+  if (refusal !== undefined) return new NoAnswer(asked, `cannot connect to ${file}: ${refusal}`, rootHint);
+  return new NoAnswer(asked, `cannot reach infoblox-cni-daemon at ${file} (${code})`, logHint);
+}

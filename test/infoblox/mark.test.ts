@@ -1,0 +1,165 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import {
+  attachmentComment,
+  gatewayComment,
+  hostPrefix,
+  isAttachmentComment,
+  namedInComment,
+  networkComment,
+  networkPrefix,
+  parseMark,
+  shortNetworkName,
+  unsealedNetworkComment,
+} from '../../src/infoblox/mark.ts';
+
+const letters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'.split('');
+const more = [...letters, '_', '.', '-'];
+/** A name as the specification and the flags allow it, short or very long. */
+const name = fc
+  .tuple(fc.constantFrom(...letters), fc.string({ unit: fc.constantFrom(...more), maxLength: 300 }))
+  .map((parts) => parts.join(''));
+const ifName = fc.string({ unit: fc.constantFrom(...letters), minLength: 1, maxLength: 15 });
+const whole = fc.record({
+  origin: fc.record({ cluster: name, node: name }),
+  attachment: fc.record({ network: name, containerId: name, ifName }),
+});
+
+const origin = { cluster: 'cluster-1', node: 'host-a' };
+const attachment = { network: 'net-1', containerId: 'c1', ifName: 'eth0' };
+
+test('an identity is one line that an administrator can read', () => {
+  expect(attachmentComment(origin, attachment)).toBe(
+    'infoblox-cni cluster=cluster-1 node=host-a network=net-1 container=c1 interface=eth0',
+  );
+});
+
+test('an identity has at most 256 characters, however long its parts are', () => {
+  const long = 'x'.repeat(300);
+  const longest = attachmentComment(
+    { cluster: long, node: long },
+    { network: long, containerId: long, ifName: 'x'.repeat(15) },
+  );
+  expect(longest.length).toBeLessThanOrEqual(256);
+  fc.assert(
+    fc.property(whole, (one) => {
+      const comment = attachmentComment(one.origin, one.attachment);
+      expect(comment.length).toBeLessThanOrEqual(256);
+      expect(comment).toBe(comment.trim());
+      expect(attachmentComment(structuredClone(one.origin), structuredClone(one.attachment))).toBe(comment);
+    }),
+  );
+});
+
+test('a container ID of 64 characters, as runtimes make them, stands there whole', () => {
+  const containerId = '0123456789abcdef'.repeat(4);
+  expect(attachmentComment(origin, { ...attachment, containerId })).toContain(`container=${containerId} `);
+});
+
+test('two attachments have one identity only if they are the same', () => {
+  fc.assert(
+    fc.property(whole, whole, (one, other) => {
+      const same = JSON.stringify(one) === JSON.stringify(other);
+      const equal = attachmentComment(one.origin, one.attachment) === attachmentComment(other.origin, other.attachment);
+      expect(equal).toBe(same);
+    }),
+  );
+});
+
+test('long values that differ in one character only differ in their identities', () => {
+  const parts = fc.constantFrom('cluster', 'node', 'network', 'containerId');
+  fc.assert(
+    fc.property(parts, fc.integer({ min: 30, max: 300 }), fc.nat({ max: 299 }), (part, length, at) => {
+      const value = 'a'.repeat(length);
+      const changed = `${value.slice(0, at % length)}b${value.slice((at % length) + 1)}`;
+      const identity = (text: string) =>
+        attachmentComment({ ...origin, [part]: text }, { ...attachment, [part]: text });
+      expect(identity(value)).not.toBe(identity(changed));
+    }),
+  );
+});
+
+test('a shortened value equals no value that was short enough', () => {
+  fc.assert(
+    fc.property(name, (value) => {
+      const short = shortNetworkName(value);
+      expect(short.length).toBeLessThanOrEqual(40);
+      expect(short.includes('~')).toBe(short !== value);
+      expect(shortNetworkName(short)).toBe(short);
+    }),
+  );
+});
+
+test('the prefixes of host and network begin the identities of their attachments and of no others', () => {
+  fc.assert(
+    fc.property(whole, whole, (one, other) => {
+      const comment = attachmentComment(one.origin, one.attachment);
+      expect(comment.startsWith(hostPrefix(one.origin))).toBe(true);
+      expect(comment.startsWith(networkPrefix(one.origin, one.attachment.network))).toBe(true);
+      const sameHost = JSON.stringify(one.origin) === JSON.stringify(other.origin);
+      expect(comment.startsWith(hostPrefix(other.origin))).toBe(sameHost);
+    }),
+  );
+  expect(hostPrefix({ cluster: 'cluster-1', node: 'host-ab' }).startsWith(hostPrefix(origin))).toBe(false);
+  expect(
+    attachmentComment(origin, { ...attachment, network: 'net-10' }).startsWith(networkPrefix(origin, 'net-1')),
+  ).toBe(false);
+});
+
+test('only identities of attachments look like such', () => {
+  expect(isAttachmentComment(attachmentComment(origin, attachment))).toBe(true);
+  for (const comment of [networkComment('a'), unsealedNetworkComment('a'), gatewayComment('a'), '', 'router']) {
+    expect(isAttachmentComment(comment)).toBe(false);
+  }
+});
+
+test('a mark is read back as it was written, but for what was too long', () => {
+  fc.assert(
+    fc.property(whole, (one) => {
+      const comment = attachmentComment(one.origin, one.attachment);
+      const mark = parseMark(comment);
+      expect(mark && attachmentComment(mark.origin, mark.attachment)).toBe(comment);
+      expect(mark?.attachment.ifName).toBe(one.attachment.ifName);
+      if (comment.includes('~')) return;
+      expect(mark).toEqual(one);
+    }),
+  );
+});
+
+test('a mark ends where it ends: a comment that begins or goes on otherwise is none', () => {
+  const mark = attachmentComment(origin, attachment);
+  expect(parseMark(mark)).toEqual({ origin, attachment });
+  const others = [
+    ...[' (ticket 4711, do not touch)', ' ', '\n', ' interface=eth1', '\u00a0x', '/24', ':'].map((tail) => mark + tail),
+    ...['x', ' ', 'was: '].map((head) => head + mark),
+    mark.replace('eth0', 'sixteen-letters-x'),
+    mark.replace('c1', 'c'.repeat(65)),
+    mark.replace('cluster=cluster-1 ', ''),
+    mark.replace('net-1', ''),
+    mark.toUpperCase(),
+    mark.repeat(1_000),
+    hostPrefix(origin),
+    ...[networkComment('a'), unsealedNetworkComment('a'), gatewayComment('a'), '', 'router'],
+  ];
+  for (const comment of others) expect({ comment, mark: parseMark(comment) }).toEqual({ comment, mark: undefined });
+});
+
+test('the name of a network can be read from its comment, complete or not and whatever people add, and from no other', () => {
+  fc.assert(
+    fc.property(name, (network) => {
+      expect(namedInComment(networkComment(network))).toBe(shortNetworkName(network));
+      expect(namedInComment(unsealedNetworkComment(network))).toBe(shortNetworkName(network));
+      expect(namedInComment(`${networkComment(network)} - Paris`)).toBe(shortNetworkName(network));
+      expect(networkComment(network)).not.toBe(unsealedNetworkComment(network));
+    }),
+  );
+  for (const comment of [
+    '',
+    'office',
+    gatewayComment('a'),
+    `${networkComment('a')}, moved`,
+    ` ${networkComment('a')}`,
+  ]) {
+    expect(namedInComment(comment)).toBeUndefined();
+  }
+});

@@ -1,0 +1,97 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { GridError } from '../../../src/infoblox/errors.ts';
+import { Exhaustion } from '../../../src/infoblox/network/exhaustion.ts';
+import { Grid as Requests } from '../../../src/infoblox/wapi/client.ts';
+import { parseCidr } from '../../../src/infoblox/address.ts';
+import { Labels } from '../../../src/infoblox/attributes.ts';
+import type { ReadyNetwork } from '../../../src/infoblox/network/networks.ts';
+import type { Session } from '../../../src/infoblox/wapi/session.ts';
+import { until } from '../../fixture/host.ts';
+import { type Grid, startGrid } from '../../simulator/grid.ts';
+import { inTime, openSession } from '../wapi/session-fixture.ts';
+
+let grid: Grid;
+let session: Session;
+let exhaustion: Exhaustion;
+let now: number;
+
+beforeEach(async () => {
+  now = 0;
+  grid = await startGrid();
+  session = openSession({ port: grid.port });
+  exhaustion = new Exhaustion(new Requests(session, new Labels('c')), () => now);
+});
+afterEach(async () => {
+  await session.close(inTime());
+  await grid.stop();
+});
+
+function network(text: string): ReadyNetwork {
+  const ref = grid.add('network', { network: text });
+  const cidr = parseCidr(text);
+  if (cidr === undefined) throw new Error('no network');
+  return { ref, cidr, view: 'default' };
+}
+
+function fill(...addresses: readonly string[]): void {
+  for (const ipv4addr of addresses) {
+    grid.add('fixedaddress', { ipv4addr, match_client: 'RESERVED', mac: '00:00:00:00:00:00' });
+  }
+}
+
+const refusal = new GridError('no-free-address', 'Cannot find 1 available IP address(es) in this network.');
+const messageOf = async (full: ReadyNetwork) => (await exhaustion.found(full, refusal, inTime())).message;
+
+test('a full network is counted once a minute, however many ask', async () => {
+  const full = network('10.0.0.0/30');
+  fill('10.0.0.1', '10.0.0.2');
+  expect(await messageOf(full)).toBe('no free address in 10.0.0.0/30 (view default): 2 of 2 are used');
+  grid.clearLog();
+  await messageOf(full);
+  expect(grid.requests).toHaveLength(0);
+  now = 60_001;
+  await messageOf(full);
+  expect(grid.requests).toHaveLength(1);
+});
+
+test('a large network is not counted, and neither is one that may not be read', async () => {
+  const large = network('10.0.0.0/16');
+  grid.clearLog();
+  expect(await messageOf(large)).toBe('no free address in 10.0.0.0/16 (view default), which has 65534 addresses');
+  expect(grid.requests).toHaveLength(0);
+  const small = network('10.9.0.0/30');
+  grid.inject({ effect: { kind: 'status', status: 400, body: 'no' }, times: 99 });
+  const error = await exhaustion.found(small, refusal, inTime(300));
+  expect(error.message).toBe('no free address in 10.9.0.0/30 (view default), which has 2 addresses');
+});
+
+test('the error keeps what is known of the outcome, and says what to do', async () => {
+  const error = await exhaustion.found(network('10.0.0.0/30'), refusal, inTime());
+  expect(error).toMatchObject({ reason: 'no-free-address', outcome: 'none', cause: refusal });
+  expect(error.cure).toContain('DHCP ranges');
+});
+
+test('what is known is forgotten when an address of the view comes back', async () => {
+  const full = network('10.0.0.0/30');
+  await messageOf(full);
+  exhaustion.released('other');
+  expect(exhaustion.known(full)?.message).toContain('no free address');
+  exhaustion.released('default');
+  expect(exhaustion.known(full)).toBeUndefined();
+});
+
+test('what is known is looked at again in the background after ten seconds', async () => {
+  const full = network('10.0.0.0/30');
+  fill('10.0.0.1', '10.0.0.2');
+  await messageOf(full);
+  grid.clearLog();
+  now = 10_001;
+  expect(exhaustion.known(full)?.message).toContain('2 of 2');
+  await until('it has looked', () => grid.requests.some(({ status }) => status === 400));
+  expect(exhaustion.known(full)?.message).toContain('2 of 2');
+  grid.remove(grid.fixedAddresses()[0]?._ref ?? '');
+  now = 20_002;
+  exhaustion.known(full);
+  await until('it is no longer known as full', () => exhaustion.known(full) === undefined);
+  expect(grid.requests).toHaveLength(2);
+});

@@ -1,0 +1,232 @@
+import { describe, expect, test } from 'vitest';
+import { networkComment, unsealedNetworkComment } from '../../../src/infoblox/mark.ts';
+import { until } from '../../fixture/host.ts';
+import { errorOf, fromContainer, held, useGridAndHost, writes } from '../grid-and-host.ts';
+
+const fixture = useGridAndHost({ attributes: ['Network Name'] });
+
+const networks = () => fixture.grid.networks().map(({ network }) => network);
+
+describe('a network by name', () => {
+  test('is taken from the container of the flags, which is made, view and all', async () => {
+    const { grid, host } = fixture;
+    expect(await host.add('c1', fromContainer({ 'network-view': 'priv-view' }))).toBe('172.18.0.1');
+    expect(grid.objects('networkcontainer')).toMatchObject([{ network: '172.18.0.0/16', network_view: 'priv-view' }]);
+    expect(grid.networks()).toMatchObject([
+      { network: '172.18.0.0/24', network_view: 'priv-view', comment: 'infoblox-cni network=pods' },
+    ]);
+  });
+
+  test('has its gateway by host part', async () => {
+    const { grid, host } = fixture;
+    expect(await host.add('c1', fromContainer({ gateway: '0.0.0.1', 'prefix-length': 28 }))).toBe('172.18.0.2');
+    expect(grid.networks()[0]?.network).toBe('172.18.0.0/28');
+  });
+
+  test('is not made for a gateway that lies in none of the containers', async () => {
+    const { grid, host } = fixture;
+    expect(await errorOf(host.add('c1', fromContainer({ gateway: '10.0.0.1' })))).toMatchObject({
+      code: 7,
+      msg: 'gateway 10.0.0.1 is in none of the network containers 172.18.0.0/16',
+    });
+    expect(grid.networks()).toEqual([]);
+  });
+
+  test('that is found outside the containers is used if the gateway lies in it, and refused if not', async () => {
+    const { grid, host } = fixture;
+    grid.add('network', { network: '10.77.0.0/26', comment: networkComment('pods') });
+    expect(await host.add('c1', fromContainer({ gateway: '10.77.0.1' }))).toBe('10.77.0.2');
+    expect(await errorOf(host.add('c2', fromContainer({ gateway: '10.0.0.1' })))).toMatchObject({
+      code: 7,
+      msg: 'gateway 10.0.0.1 is outside the network 10.77.0.0/26',
+    });
+  });
+
+  test('is found by its name, wherever it lies and however large it is', async () => {
+    const { grid, host } = fixture;
+    grid.add('network', { network: '10.77.0.0/26', comment: networkComment('pods') });
+    expect(await host.add('c1', fromContainer())).toBe('10.77.0.1');
+    expect(writes(grid)).toEqual(['POST fixedaddress 201']);
+  });
+
+  test('is found by its label, as administrators and the original driver write it', async () => {
+    const { grid, host } = fixture;
+    grid.add('network', { network: '10.77.0.0/26', extattrs: { 'Network Name': { value: 'pods' } } });
+    expect(await host.add('c1', fromContainer())).toBe('10.77.0.1');
+    expect(writes(grid)).toEqual(['POST fixedaddress 201']);
+  });
+
+  test('is found though somebody has added to its comment, and the grid has no label', async () => {
+    const { grid, host } = fixture;
+    grid.remove(grid.objects('extensibleattributedef')[0]?._ref ?? '');
+    await host.add('c0', fromContainer({}, 'pods-2'));
+    await host.add('c1', fromContainer());
+    const made = grid.networks().find(({ comment }) => comment === networkComment('pods'));
+    grid.update(made?._ref ?? '', { comment: `${networkComment('pods')} - Paris` });
+    await host.stop();
+    await host.start();
+    expect(await host.add('c2', fromContainer())).toBe('172.18.1.2');
+    expect(grid.networks()).toMatchObject([
+      { network: '172.18.0.0/24', comment: 'infoblox-cni network=pods-2' },
+      { network: '172.18.1.0/24', comment: 'infoblox-cni network=pods - Paris' },
+    ]);
+    const ipam = { subnet: '10.1.0.0/24', gateway: undefined };
+    expect(await errorOf(host.add('c3', { config: { name: 'pods' }, ipam }))).toMatchObject({
+      code: 102,
+      msg: 'network pods is 172.18.1.0/24 in view default, not 10.1.0.0/24',
+    });
+  });
+
+  test('is the lowest if there are several', async () => {
+    const { grid, host } = fixture;
+    grid.add('network', { network: '10.100.0.0/24', extattrs: { 'Network Name': { value: 'pods' } } });
+    grid.add('network', { network: '10.9.0.0/24', comment: networkComment('pods') });
+    expect(await host.add('c1', fromContainer())).toBe('10.9.0.1');
+  });
+
+  test('comes from the first container that has room', async () => {
+    const { grid, host } = fixture;
+    const containers = { 'network-container': '10.8.0.0/24, 10.9.0.0/16', 'prefix-length': 25 };
+    for (const name of ['a', 'b', 'c']) await host.add(name, fromContainer(containers, name));
+    expect(networks()).toEqual(['10.8.0.0/25', '10.8.0.128/25', '10.9.0.0/25']);
+    expect(grid.objects('networkcontainer').map(({ network }) => network)).toEqual(['10.8.0.0/24', '10.9.0.0/16']);
+  });
+
+  test('cannot be had when all containers are full, which are named', async () => {
+    const { host } = fixture;
+    const containers = { 'network-container': '10.8.0.0/24,10.9.0.0/24', 'prefix-length': 25 };
+    for (const name of ['a', 'b', 'c', 'd']) await host.add(name, fromContainer(containers, name));
+    expect(await errorOf(host.add('e', fromContainer(containers, 'e')))).toMatchObject({
+      code: 101,
+      msg: 'no free /25 network for e in 10.8.0.0/24, 10.9.0.0/24 (view default)',
+      details: expect.stringContaining('prefix-length'),
+    });
+    expect(networks()).toHaveLength(4);
+  });
+
+  test('steps around what administrators have in the container', async () => {
+    const { grid, host } = fixture;
+    grid.add('networkcontainer', { network: '172.18.0.0/16', comment: 'for pods' });
+    grid.add('network', { network: '172.18.0.0/25' });
+    expect(await host.add('c1', fromContainer())).toBe('172.18.1.1');
+    expect(grid.objects('networkcontainer')[0]?.comment).toBe('for pods');
+  });
+
+  test('is not carved out of a network that somebody uses', async () => {
+    const { grid, host } = fixture;
+    grid.add('network', { network: '172.18.0.0/16' });
+    grid.add('fixedaddress', { ipv4addr: '172.18.0.5', mac: 'aa:bb:cc:00:00:01' });
+    expect(await errorOf(host.add('c1', fromContainer()))).toMatchObject({
+      code: 102,
+      msg: '172.18.0.0/16 in view default is not a network container',
+    });
+    expect(held(grid)).toEqual(['172.18.0.5']);
+  });
+
+  test('is made again when it was removed from the grid, and what containers live on in it reserved again', async () => {
+    const { grid, host } = fixture;
+    await host.add('c1', fromContainer());
+    grid.remove(grid.networks()[0]?._ref ?? '');
+    expect(await host.add('c2', fromContainer())).toBe('172.18.0.2');
+    expect(networks()).toEqual(['172.18.0.0/24']);
+    expect(held(grid)).toEqual(['172.18.0.1', '172.18.0.2']);
+  });
+});
+
+test('networks of two sizes that are made at once in one container do not take each other’s place', async () => {
+  const { grid, host } = fixture;
+  await host.add('c0', fromContainer({}, 'first'));
+  const small = (body: unknown) => typeof body === 'object' && JSON.stringify(body).includes('network=small');
+  grid.inject({ method: 'POST', type: 'network', when: ({ body }) => small(body), effect: { kind: 'delay', ms: 300 } });
+  const late = host.add('c1', fromContainer({ 'prefix-length': 26 }, 'small'));
+  await until('the small network is on its way', () => grid.requests.some(({ body }) => small(body)));
+  const address = await host.add('c2', fromContainer({}, 'large'));
+  await late;
+  expect(held(grid)).toContain(address);
+  expect(networks().sort()).toEqual(['172.18.0.0/24', '172.18.1.0/24', '172.18.2.0/26']);
+});
+
+describe('a network that is being set up', () => {
+  test('is waited for, and used when it is complete', async () => {
+    const { grid, host } = fixture;
+    grid.add('networkcontainer', { network: '172.18.0.0/16' });
+    const unsealed = grid.add('network', { network: '172.18.0.0/24', comment: unsealedNetworkComment('pods') });
+    const added = host.add('c1', fromContainer());
+    setTimeout(() => grid.update(unsealed, { comment: networkComment('pods') }), 200);
+    expect(await added).toBe('172.18.0.1');
+    expect(networks()).toEqual(['172.18.0.0/24']);
+  });
+
+  test('is taken over when its creator has died; of several the lowest, and the others go', async () => {
+    const { grid, host } = fixture;
+    grid.add('networkcontainer', { network: '172.18.0.0/16' });
+    for (const network of ['172.18.1.0/24', '172.18.0.0/24']) {
+      grid.add('network', { network, comment: unsealedNetworkComment('pods') });
+    }
+    // At the same time another one, whose creator lives but has lost the answer.
+    grid.inject({ method: 'POST', type: 'network', effect: { kind: 'reset', commit: true } });
+    const lost = { 'network-container': '10.8.0.0/16' };
+    const addresses = await Promise.all([host.add('c1', fromContainer()), host.add('c2', fromContainer(lost, 'lost'))]);
+    expect(addresses).toEqual(['172.18.0.1', '10.8.0.1']);
+    expect(grid.networks()).toMatchObject([
+      { network: '172.18.0.0/24', comment: 'infoblox-cni network=pods' },
+      { network: '10.8.0.0/24', comment: 'infoblox-cni network=lost' },
+    ]);
+  });
+
+  test('is not removed by who yields, if it is complete by now', async () => {
+    const { grid, host } = fixture;
+    grid.add('networkcontainer', { network: '172.18.0.0/16' });
+    grid.inject({ method: 'POST', type: 'network', effect: { kind: 'delay', ms: 100 } });
+    const asked = (network: string) => grid.requests.some(({ query }) => query.network === network);
+    grid.inject({ when: ({ query }) => query.network === '172.18.1.0/24', effect: { kind: 'delay', ms: 100 } });
+    const added = host.add('c1', fromContainer());
+    await until('it is being made', () => grid.requests.some(({ method }) => method === 'POST'));
+    grid.add('network', { network: '172.18.0.0/24', comment: unsealedNetworkComment('pods') });
+    await until('it yields to the lower one', () => asked('172.18.1.0/24'));
+    const mine = grid.networks().find(({ network }) => network === '172.18.1.0/24');
+    grid.update(mine?._ref ?? '', { comment: networkComment('pods') });
+    expect(await added).toBe('172.18.1.1');
+  });
+
+  test('is removed by nobody once somebody has written to its comment', async () => {
+    const { grid, host } = fixture;
+    grid.add('networkcontainer', { network: '172.18.0.0/16' });
+    const comment = `${unsealedNetworkComment('pods')} - whose is this?`;
+    grid.add('network', { network: '172.18.1.0/24', comment });
+    grid.add('network', { network: '172.18.0.0/24', comment: unsealedNetworkComment('pods') });
+    expect(await host.add('c1', fromContainer())).toBe('172.18.1.1');
+    expect(networks()).toEqual(['172.18.1.0/24', '172.18.0.0/24']);
+  });
+
+  test('is made elsewhere when another host was faster', async () => {
+    const { grid, host } = fixture;
+    const body = { Error: 'x', code: 'Client.Ibap.Data.Conflict', text: 'The network already exists.' };
+    const effect = {
+      kind: 'status',
+      status: 400,
+      contentType: 'application/json',
+      body: JSON.stringify(body),
+    } as const;
+    grid.inject({ method: 'POST', type: 'network', effect });
+    expect(await host.add('c1', fromContainer())).toBe('172.18.0.1');
+  });
+
+  test('is made again when it was taken for abandoned', async () => {
+    const { grid, host } = fixture;
+    grid.inject({ method: 'PUT', type: 'network', effect: { kind: 'delay', ms: 100 } });
+    const added = host.add('c1', fromContainer());
+    await until('it is being completed', () => grid.requests.some(({ method }) => method === 'PUT'));
+    grid.remove(grid.networks()[0]?._ref ?? '');
+    expect(await added).toBe('172.18.0.1');
+    expect(grid.networks()).toMatchObject([{ network: '172.18.0.0/24', comment: 'infoblox-cni network=pods' }]);
+  });
+
+  test('by another host until the time of the ADD is over is an error that says so', async () => {
+    const { grid } = fixture;
+    const hasty = await fixture.another({ node: 'host-b', flags: ['--add-timeout=1s'] }).start();
+    grid.add('network', { network: '172.18.0.0/24', comment: unsealedNetworkComment('pods') });
+    expect(await errorOf(hasty.add('c1', fromContainer()))).toMatchObject({ code: 11 });
+    expect(networks()).toEqual(['172.18.0.0/24']);
+  });
+});

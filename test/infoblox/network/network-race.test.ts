@@ -1,0 +1,59 @@
+import { describe, expect, test } from 'vitest';
+import type { Host } from '../../fixture/host.ts';
+import { fromContainer, held, useGridAndHost } from '../grid-and-host.ts';
+
+const fixture = useGridAndHost();
+
+describe('16 hosts that start at once on one new name', () => {
+  /** Each request takes its own time, so that the hosts meet in every order. */
+  function randomLatency(): void {
+    for (let n = 0; n < 3_000; n += 1) {
+      fixture.grid.inject({ effect: { kind: 'delay', ms: Math.floor(Math.random() * 25) } });
+    }
+  }
+
+  async function start(flags: (n: number) => readonly string[] = () => []): Promise<Host[]> {
+    const hosts = Array.from({ length: 16 }, (_, n) => fixture.another({ node: `node-${n}`, flags: flags(n) }));
+    return Promise.all(hosts.map((host) => host.start()));
+  }
+
+  async function expectOneNetwork(addresses: readonly string[], view = 'default'): Promise<void> {
+    const { grid } = fixture;
+    expect(new Set(addresses).size).toBe(16);
+    expect(grid.networks(view)).toMatchObject([{ comment: 'infoblox-cni network=pods' }]);
+    expect(held(grid, view).sort()).toEqual([...addresses].sort());
+  }
+
+  test('get one network and leave no stray', async () => {
+    const hosts = await start();
+    randomLatency();
+    await expectOneNetwork(await Promise.all(hosts.map((host, n) => host.add(`c${n}`, fromContainer()))));
+  });
+
+  test('get one network in one new view', async () => {
+    const hosts = await start();
+    randomLatency();
+    const call = fromContainer({ 'network-view': 'fresh' });
+    await expectOneNetwork(await Promise.all(hosts.map((host, n) => host.add(`c${n}`, call))), 'fresh');
+    expect(fixture.grid.objects('networkview')).toHaveLength(2);
+  });
+
+  test('get one network also when two prefix lengths are configured among them', async () => {
+    const hosts = await start((n) => [`--prefix-length=${n % 2 === 0 ? 24 : 26}`]);
+    randomLatency();
+    await expectOneNetwork(await Promise.all(hosts.map((host, n) => host.add(`c${n}`, fromContainer()))));
+  });
+
+  test('get one network also when their lists of containers begin differently', async () => {
+    const containers = (n: number) => (n % 2 === 0 ? '10.8.0.0/16,10.9.0.0/16' : '10.9.0.0/16,10.8.0.0/16');
+    const hosts = await start((n) => [`--network-container=${containers(n)}`]);
+    randomLatency();
+    await expectOneNetwork(await Promise.all(hosts.map((host, n) => host.add(`c${n}`, fromContainer()))));
+  });
+
+  test('get one network also from a container that has room for no more than two', async () => {
+    const hosts = await start(() => ['--network-container=10.8.0.0/24', '--prefix-length=25']);
+    randomLatency();
+    await expectOneNetwork(await Promise.all(hosts.map((host, n) => host.add(`c${n}`, fromContainer()))));
+  });
+});

@@ -1,0 +1,143 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { Grid as Requests } from '../../../src/infoblox/wapi/client.ts';
+import { Labels } from '../../../src/infoblox/attributes.ts';
+import { Reservations } from '../../../src/infoblox/reservations.ts';
+import type { Session } from '../../../src/infoblox/wapi/session.ts';
+import { type Grid, startGrid } from '../../simulator/grid.ts';
+import { failureOf, inTime, openSession } from './session-fixture.ts';
+
+let grid: Grid;
+let session: Session;
+let requests: Requests;
+
+beforeEach(async () => {
+  grid = await startGrid();
+  session = openSession({ port: grid.port });
+  requests = new Requests(session, new Labels('cluster-1'));
+});
+afterEach(async () => {
+  await session.close(inTime());
+  await grid.stop();
+});
+
+/** Reservations of one host in a network of 2046 addresses. */
+function fill(count: number): void {
+  grid.add('network', { network: '10.0.0.0/21' });
+  for (let n = 1; n <= count; n += 1) {
+    grid.add('fixedaddress', {
+      ...{ ipv4addr: `10.0.${Math.floor(n / 256)}.${n % 256}`, match_client: 'RESERVED', mac: '00:00:00:00:00:00' },
+      comment: `infoblox-cni cluster=cluster-1 node=host-a network=n container=c${n} interface=eth0`,
+    });
+  }
+}
+
+async function countOf(list: AsyncIterable<unknown>): Promise<number> {
+  let count = 0;
+  for await (const _ of list) count += 1;
+  return count;
+}
+
+test('a search that matches more than 1000 objects is read page by page', async () => {
+  fill(1_500);
+  const prefix = 'infoblox-cni cluster=cluster-1 node=host-a ';
+  expect(await countOf(new Reservations(requests).list(prefix, undefined, inTime()))).toBe(1_500);
+  expect(grid.requests.map(({ query }) => [query._max_results, '_page_id' in query])).toEqual([
+    ['1000', false],
+    ['1000', true],
+  ]);
+});
+
+test('a list of exactly 1000 is complete', async () => {
+  fill(1_000);
+  expect(await countOf(requests.listFixedAddresses({ network_view: 'default' }, inTime()))).toBe(1_000);
+});
+
+test('a page that is lost is an error, not the end of the list', async () => {
+  fill(1_200);
+  grid.inject({
+    method: 'GET',
+    when: ({ query }) => '_page_id' in query,
+    effect: {
+      ...{ kind: 'status', status: 404, contentType: 'application/json' },
+      body: '{"Error": "x", "code": "Client.Ibap.Data.NotFound", "text": "page not found"}',
+    },
+  });
+  expect(await failureOf(countOf(requests.listFixedAddresses({}, inTime())))).toMatchObject({ reason: 'missing' });
+});
+
+test('used addresses are counted over all pages, but for the network’s own two', async () => {
+  fill(1_100);
+  expect(await requests.usedAddresses('10.0.0.0/21', 'default', inTime())).toBe(1_100);
+});
+
+test('a prefix means itself, not a pattern', async () => {
+  grid.add('network', { network: '10.0.0.0/24' });
+  const reserve = (last: number, comment: string) =>
+    grid.add('fixedaddress', {
+      ipv4addr: `10.0.0.${last}`,
+      match_client: 'RESERVED',
+      mac: '00:00:00:00:00:00',
+      comment,
+    });
+  reserve(1, 'infoblox-cni cluster=a.b node=n network=x container=c interface=eth0');
+  reserve(2, 'infoblox-cni cluster=axb node=n network=x container=c interface=eth0');
+  const list = new Reservations(requests).list('infoblox-cni cluster=a.b node=n ', 'default', inTime());
+  expect(await countOf(list)).toBe(1);
+});
+
+test('an unknown view holds nothing', async () => {
+  expect(await requests.findFixedAddresses({ network_view: 'nowhere' }, inTime())).toEqual([]);
+});
+
+test('removing what is gone is fine; removing what is no reference is an error', async () => {
+  grid.add('network', { network: '10.0.0.0/24' });
+  const ref = grid.networks()[0]?._ref ?? '';
+  await requests.remove(ref, inTime());
+  await requests.remove(ref, inTime());
+  expect(await failureOf(requests.remove('network/!', inTime()))).toMatchObject({ reason: 'rejected' });
+});
+
+test('an answer in another form than WAPI’s is refused, naming the field; after a write its outcome is unknown', async () => {
+  const answer = (body: unknown) =>
+    grid.inject({
+      effect: { kind: 'status', status: 200, contentType: 'application/json', body: JSON.stringify(body) },
+    });
+  answer({ result: [{ _ref: 'fixedaddress/x:y', ipv4addr: '10.0.0.999' }] });
+  expect(await failureOf(requests.findFixedAddresses({}, inTime()))).toMatchObject({
+    reason: 'bad-answer',
+    outcome: 'none',
+    message: expect.stringContaining('GET fixedaddress: result.0.ipv4addr is "10.0.0.999"'),
+    cure: expect.stringContaining('form that this release does not know'),
+  });
+  answer([]);
+  expect(await failureOf(requests.findNetworks({}, inTime()))).toMatchObject({ reason: 'bad-answer' });
+  answer('fixedaddress/x:y');
+  const created = requests.createReservation('10.0.0.1', 'default', 'c', 'n', () => ({}), inTime());
+  expect(await failureOf(created)).toMatchObject({ reason: 'bad-answer', outcome: 'unknown' });
+});
+
+test('a network says whether it has a free address, without taking it', async () => {
+  grid.add('network', { network: '10.0.0.0/30' });
+  const ref = grid.networks()[0]?._ref ?? '';
+  expect(await requests.hasFreeAddress(ref, inTime())).toBe(true);
+  for (const last of [1, 2]) {
+    grid.add('fixedaddress', { ipv4addr: `10.0.0.${last}`, mac: `aa:bb:cc:00:00:0${last}` });
+  }
+  expect(await requests.hasFreeAddress(ref, inTime())).toBe(false);
+  expect(await failureOf(requests.hasFreeAddress(ref.replace('/', '/x'), inTime()))).toMatchObject({
+    reason: expect.stringMatching(/rejected|missing/),
+  });
+});
+
+test('the status of an address is unknown to users who may not read it', async () => {
+  grid.add('network', { network: '10.0.0.0/24' });
+  expect(await requests.addressStatus('10.0.0.9', 'default', inTime())).toBe('UNUSED');
+  grid.inject({
+    type: 'ipv4address',
+    effect: {
+      ...{ kind: 'status', status: 400, contentType: 'application/json' },
+      body: '{"Error": "x", "code": "Client.Ibap.Data", "text": "You need to have Read permission for the object"}',
+    },
+  });
+  expect(await requests.addressStatus('10.0.0.9', 'default', inTime())).toBeUndefined();
+});

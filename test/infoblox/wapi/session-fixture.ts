@@ -1,0 +1,56 @@
+/** A WAPI session for tests, to a simulated grid or to undici's MockAgent. */
+import type { Dispatcher } from 'undici';
+import { Credentials } from '../../../src/infoblox/wapi/credentials.ts';
+import type { GridError } from '../../../src/infoblox/errors.ts';
+import { GridHosts } from '../../../src/infoblox/wapi/hosts.ts';
+import { maxConnections, Session } from '../../../src/infoblox/wapi/session.ts';
+import { createAgent, createTransport } from '../../../src/infoblox/wapi/transport.ts';
+
+export interface SessionSetup {
+  readonly hosts?: readonly string[];
+  readonly port: number;
+  readonly username?: string;
+  readonly readPassword?: () => string;
+  readonly version?: string;
+  readonly dispatcher?: Dispatcher;
+  /** Milliseconds, monotonic; for the hosts and the credentials. */
+  readonly now?: () => number;
+  readonly onOutcome?: (trouble: GridError | undefined) => void;
+}
+
+/** A session with the settings of a daemon that does not check certificates. */
+export function openSession(setup: SessionSetup): Session {
+  const { hosts = ['127.0.0.1'], port, username = 'admin', readPassword = () => 'infoblox', version = '2.3' } = setup;
+  return new Session({
+    transport: createTransport(setup.dispatcher ?? createAgent({ verify: false }, maxConnections)),
+    hosts: new GridHosts(hosts, setup.now),
+    credentials: new Credentials(username, readPassword, setup.now),
+    port,
+    version,
+    userAgent: 'infoblox-cni/test',
+    ...(setup.onOutcome === undefined ? {} : { onOutcome: setup.onOutcome }),
+  });
+}
+
+/** A caller's patience. */
+export const inTime = (milliseconds = 10_000): AbortSignal => AbortSignal.timeout(milliseconds);
+
+/** The cheapest request: one that finds nothing. */
+export function ask(session: Session, signal: AbortSignal = inTime()): Promise<unknown> {
+  return session.search('networkview', { name: 'none' }, 'name', undefined, signal);
+}
+
+/** A write that leaves a trace to be counted. */
+export function write(session: Session, name: string, signal: AbortSignal = inTime()): Promise<unknown> {
+  return session.create('networkview', { name, comment: 'test' }, 'name', signal);
+}
+
+/** The error that a promise ends with; fails if it ends well. */
+export async function failureOf(promise: Promise<unknown>): Promise<unknown> {
+  try {
+    await promise;
+  } catch (error) {
+    return error;
+  }
+  throw new Error('expected a failure');
+}

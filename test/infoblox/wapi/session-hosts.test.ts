@@ -1,0 +1,142 @@
+import { createServer, connect as dial, type Server } from 'node:net';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Session } from '../../../src/infoblox/wapi/session.ts';
+import { createAgent } from '../../../src/infoblox/wapi/transport.ts';
+import { until } from '../../fixture/host.ts';
+import { type Grid, startGrid } from '../../simulator/grid.ts';
+import { ask, failureOf, inTime, openSession, write } from './session-fixture.ts';
+
+/** Another loopback address, at which nothing listens unless a test says so. */
+const first = '127.0.0.2';
+
+let grid: Grid;
+let relay: Server | undefined;
+const open: Session[] = [];
+let now: number;
+
+function session(hosts: readonly string[] = ['127.0.0.1']): Session {
+  const made = openSession({ port: grid.port, hosts, now: () => now });
+  open.push(made);
+  return made;
+}
+
+/** Makes the grid answer at `first` too, and counts the connections that come that way. */
+async function answerAtFirst(): Promise<{ connections: () => number }> {
+  let count = 0;
+  relay = createServer((socket) => {
+    count += 1;
+    const onward = dial(grid.port, '127.0.0.1');
+    socket.on('error', () => onward.destroy());
+    onward.on('error', () => socket.destroy());
+    socket.pipe(onward).pipe(socket);
+  });
+  await new Promise<void>((resolve) => relay?.listen(grid.port, first, resolve));
+  return { connections: () => count };
+}
+
+beforeEach(async () => {
+  now = 0;
+  grid = await startGrid();
+});
+afterEach(async () => {
+  for (const made of open.splice(0)) await made.close(inTime(1000));
+  relay?.close();
+  relay = undefined;
+  await grid.stop();
+});
+
+test('a refused connection has done nothing, names the flags, and a write is tried again until the grid is there', async () => {
+  const wapi = session();
+  await grid.pause();
+  expect(await failureOf(write(wapi, 'view-0', inTime(100)))).toMatchObject({
+    reason: 'unreachable',
+    outcome: 'none',
+    message: expect.stringMatching(/^cannot connect to the grid at 127\.0\.0\.1:\d+: connect ECONNREFUSED/),
+    cure: expect.stringContaining('--grid-host, --wapi-port'),
+  });
+  let done = false;
+  const waiting = write(wapi, 'view-1').finally(() => {
+    done = true;
+  });
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  expect(done).toBe(false);
+  await grid.resume();
+  await waiting;
+  expect(grid.objects('networkview')).toHaveLength(2);
+});
+
+test('the next host is asked at once when the first does not listen, and goes on being asked', async () => {
+  const times: number[] = [];
+  for (let n = 0; n < 4; n += 1) {
+    const wapi = session([first, '127.0.0.1']);
+    const begin = performance.now();
+    await write(wapi, `view-${n}`);
+    times.push(performance.now() - begin);
+    await ask(wapi);
+  }
+  // A pause before the next try would take 112 ms at least, each time.
+  expect(Math.min(...times)).toBeLessThan(100);
+  expect(grid.requests.map(({ method }) => method)).toEqual(Array(4).fill(['POST', 'GET']).flat());
+});
+
+test('the first host is asked again when it has rested', async () => {
+  const wapi = session([first, '127.0.0.1']);
+  await ask(wapi);
+  const { connections } = await answerAtFirst();
+  now = 14_999;
+  await ask(wapi);
+  expect(connections()).toBe(0);
+  now = 15_000;
+  await ask(wapi);
+  await ask(wapi);
+  expect(connections()).toBe(1);
+  expect(grid.logins).toBe(2);
+});
+
+test('a write goes to the next host when the first only reads', async () => {
+  await answerAtFirst();
+  const wapi = session([first, '127.0.0.1']);
+  grid.inject({
+    method: 'POST',
+    effect: {
+      kind: 'status',
+      status: 400,
+      contentType: 'application/json',
+      body: JSON.stringify({ Error: 'AdmConDataError', code: 'Client.Ibap.Data', text: 'The grid is read-only' }),
+    },
+  });
+  await write(wapi, 'view-1');
+  expect(grid.requests.map(({ status }) => status)).toEqual([400, 201]);
+});
+
+test('a write whose answer was lost is not taken to the next host', async () => {
+  await answerAtFirst();
+  const wapi = session([first, '127.0.0.1']);
+  grid.inject({ method: 'POST', effect: { kind: 'reset', commit: true } });
+  expect(await failureOf(write(wapi, 'view-1'))).toMatchObject({ outcome: 'open' });
+  expect(grid.requests).toHaveLength(1);
+  await until('the write has been carried out', () => grid.objects('networkview').length === 2);
+});
+
+test('with all hosts away each is tried', async () => {
+  const wapi = session([first, '127.0.0.3']);
+  const error = await failureOf(ask(wapi, inTime(200)));
+  expect(error).toMatchObject({ reason: 'unreachable', outcome: 'none' });
+});
+
+test('a name that does not resolve is called that', async () => {
+  const error = await failureOf(ask(session(['grid.invalid']), inTime(1_000)));
+  expect(error).toMatchObject({ reason: 'unreachable', cure: expect.stringContaining('resolver') });
+});
+
+test('a certificate that is not accepted is no reason to try again: only the operator can mend that', async () => {
+  const troubles: string[] = [];
+  const wapi = openSession({
+    port: grid.port,
+    dispatcher: createAgent({ verify: true }, 1),
+    onOutcome: (trouble) => troubles.push(trouble?.reason ?? 'none'),
+  });
+  expect(await failureOf(ask(wapi))).toMatchObject({ reason: 'untrusted' });
+  expect(troubles).toEqual(['untrusted']);
+  await wapi.close(inTime());
+});

@@ -1,0 +1,83 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { CniError } from '../../../../src/cni/errors.ts';
+import { parseRequest } from '../../../../src/modes/daemon/rpc/frame.ts';
+import { type Call, protocolVersion, requestFrame } from '../../../../src/modes/protocol.ts';
+
+const call: Call = {
+  ...{
+    protocol: protocolVersion,
+    release: '1.2.3',
+    containerId: 'c1',
+    ifName: 'eth0',
+    netns: '/run/netns/a',
+    args: '',
+  },
+  config: { name: 'net-1', ipam: { type: 'infoblox' } },
+};
+
+test('what the plugin sends is read as it was meant', () => {
+  for (const method of ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS'] as const) {
+    const frame = requestFrame(method, call);
+    expect(frame.indexOf('\n')).toBe(frame.length - 1);
+    expect(parseRequest(frame)).toMatchObject({ method, params: call });
+  }
+});
+
+test.each([
+  [protocolVersion + 1, 'Upgrade the daemon: '],
+  [protocolVersion - 1, 'Upgrade the plugin: '],
+])('a plugin of protocol %i is told which side to upgrade, whatever else is in its request', (protocol, cure) => {
+  const text = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'NEW', params: { protocol, release: '9.9.9' } });
+  expect(() => parseRequest(text)).toThrow(CniError);
+  expect(() => parseRequest(text)).toThrow(
+    expect.objectContaining({
+      message: `the plugin (release 9.9.9) speaks protocol ${protocol}, the daemon protocol ${protocolVersion}`,
+      details: expect.stringContaining(cure),
+    }),
+  );
+});
+
+test.each([
+  ['', /JSON/],
+  ['garbage', /JSON/],
+  ['{"jsonrpc":"2.0"', /JSON/],
+  ['null', /no request of the plugin/],
+  ['[]', /no request of the plugin/],
+  ['{}', /no request of the plugin: (jsonrpc|it) is/],
+  [requestFrame('ADD', call).replace('"2.0"', '"1.0"'), /jsonrpc is "1\.0"/],
+  [requestFrame('VERSION', call), /method is "VERSION"/],
+  [requestFrame('toString', call), /method is "toString"/],
+  [
+    JSON.stringify({ ...JSON.parse(requestFrame('ADD', call)), params: { ...call, containerId: 7 } }),
+    /params\.containerId is 7/,
+  ],
+  [
+    JSON.stringify({ ...JSON.parse(requestFrame('ADD', call)), params: { ...call, config: null } }),
+    /params\.config is null/,
+  ],
+  [
+    JSON.stringify({ ...JSON.parse(requestFrame('ADD', call)), params: { ...call, protocol: '1' } }),
+    /params\.protocol is "1"/,
+  ],
+])('%s is no request', (text, message) => {
+  expect(() => parseRequest(text)).toThrow(SyntaxError);
+  expect(() => parseRequest(text)).toThrow(message);
+});
+
+test('any text is a request, or refused as none', () => {
+  const text = fc.oneof(
+    fc.string(),
+    fc.json(),
+    fc.string().map((rest) => requestFrame('ADD', call).slice(0, -30) + rest),
+  );
+  fc.assert(
+    fc.property(text, (any) => {
+      try {
+        expect(parseRequest(any).params.protocol).toBe(protocolVersion);
+      } catch (error) {
+        expect(error instanceof SyntaxError || error instanceof CniError).toBe(true);
+      }
+    }),
+  );
+});
