@@ -52,7 +52,7 @@ export class Collector {
       seen.add(identity);
       try {
         const outcome = await ipam.retire(identity, where, stale(identity), signal);
-        if (outcome === undefined) return;
+        if (outcome === undefined || outcome.altered !== undefined) return;
         collected[outcome.owed ? 'owed' : 'released'] += 1;
         collected.addresses.push(...outcome.addresses);
       } catch (error) {
@@ -64,7 +64,11 @@ export class Collector {
     }
     try {
       for await (const object of reservations.list(networkPrefix(origins.present, network), view, signal)) {
-        await retire(object.comment, object.network_view);
+        // Somebody's address under a mark that nobody here knows: text was added to the holder's mark, say.
+        const { comment, network_view, ipv4addr } = object;
+        if (known.get(comment) === undefined && store.holder(network_view, ipv4addr, comment) !== undefined) {
+          reservations.reportAltered(object);
+        } else await retire(comment, network_view);
       }
     } catch (error) {
       failures.push(error);

@@ -109,6 +109,16 @@ describe.each([
   });
 });
 
+test('a mark that somebody has added to without a space is still no reason to take the address of a valid container', async () => {
+  const { grid, host } = fixture;
+  const address = await host.add('c1');
+  alter(address, { comment: `${mark},Paris` });
+  await later();
+  await host.call('GC', '', knowing('c1'));
+  expect(held(grid)).toEqual(['10.0.0.1', address]);
+  expect(reports(host)).toHaveLength(1);
+});
+
 test('a copy of a reservation that somebody made for a device of his own is nobody’s but his', async () => {
   const { grid, host } = fixture;
   const address = await host.add('c1');
