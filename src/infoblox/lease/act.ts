@@ -3,12 +3,12 @@
  * when its answer is here. Callers hold the lock of the lease.
  */
 
+import { asGridText, type Labels } from '../attributes.ts';
 import type { KeyedMutex } from '../concurrency/keyed-mutex.ts';
 import { GridError, hasReason } from '../errors.ts';
-import { type Grid, gatewayName } from '../wapi/client.ts';
-import { attachmentIn, isAttachmentComment } from '../mark.ts';
-import { asGridText, type Labels } from '../attributes.ts';
 import type { Log } from '../log.ts';
+import { attachmentIn, isAttachmentComment } from '../mark.ts';
+import { type Grid, gatewayName } from '../wapi/client.ts';
 import { createInDoubt, deleteAnswered, deleteInDoubt, type Lease, type Moment } from './lease.ts';
 import type { Found, Look } from './plan.ts';
 import type { LeaseStore } from './store.ts';

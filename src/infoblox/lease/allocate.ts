@@ -1,8 +1,9 @@
 /** Gives addresses to attachments: one ADD, from the first write to the state to the answer. */
+
+import type { Cidr } from '../address.ts';
 import { abortable } from '../concurrency/abortable.ts';
 import { type Flight, SingleFlight } from '../concurrency/single-flight.ts';
 import { GridError, hasReason } from '../errors.ts';
-import type { Cidr } from '../address.ts';
 import { fits, mayFit, refuseHopeless } from '../network/fit.ts';
 import { apply } from './act.ts';
 import { deletedError, refusal } from './address-errors.ts';
@@ -66,7 +67,7 @@ export class Allocator {
     const share = this.#flights.join(mark, { variant, caller }, (flight) =>
       this.#deps.locks.run(mark, () => this.#give(mark, request, flight)).finally(() => this.#delays.delete(mark)),
     );
-    const undelivered = () => this.notAnswered(mark, caller);
+    const undelivered = () => this.#undelivered(mark, caller);
     try {
       const { address, network } = await abortable(share.result, signal, () => this.#outOfTime(mark, signal));
       return {
@@ -86,21 +87,28 @@ export class Allocator {
 
   /**
    * The caller of an ADD got no answer: what the attachment has is released, unless another ADD was, or may have been,
-   * answered with it. What cannot be noted is said in the log only.
+   * answered with it.
+   * @throws GridError `state` if that cannot be noted
    */
   notAnswered(mark: string, caller: string | undefined): void {
     const { store, moment, log } = this.#deps;
     if (caller === undefined) return;
+    const before = store.get(mark)?.phase;
+    const lease = apply(store, mark, (current) => notAnswered(current, caller, moment()));
+    if (before !== 'bound' || lease?.phase !== 'releasing') return;
+    log.info('caller disconnected before the result was delivered; releasing', {
+      attachment: mark,
+      address: lease.address,
+    });
+  }
+
+  #undelivered(mark: string, caller: string | undefined): void {
     try {
-      const before = store.get(mark)?.phase;
-      const lease = apply(store, mark, (current) => notAnswered(current, caller, moment()));
-      if (before !== 'bound' || lease?.phase !== 'releasing') return;
-      log.info('caller disconnected before the result was delivered; releasing', {
-        attachment: mark,
-        address: lease.address,
-      });
+      this.notAnswered(mark, caller);
     } catch (error) {
-      log.warn('cannot note that a result was not delivered', { attachment: mark, reason: String(error) });
+      // The plugin's note says the same, and is taken when the state can be written.
+      if (!hasReason(error, 'state')) throw error;
+      this.#deps.log.warn('cannot note that a result was not delivered', { attachment: mark, reason: error.message });
     }
   }
 
@@ -145,7 +153,7 @@ export class Allocator {
     const beginning = { mark, network: attachment.network, view: spec.view, sandbox, callers: flight.callers };
     store.apply(mark, (lease) => begin(lease, beginning, moment()));
     // Of an attachment that is new to a state that is whole, the grid can hold nothing: one request is enough.
-    const mayBeOnGrid = known !== undefined || store.fact('adopted') === undefined;
+    const mayBeOnGrid = known !== undefined || !store.isWhole;
     let taking: AddressTaking | undefined;
     try {
       const network = await networks.ensure(spec, signal);

@@ -63,7 +63,9 @@ export async function collectGarbage(
   try {
     for await (const object of observer.list(networkPrefix(names.present, network), view, signal)) {
       const { comment: mark, network_view: where, ipv4addr: address } = object;
-      await collect(mark, () => collectUnknown(deps, { mark, view: where, address }));
+      // The address of a live attachment under a mark that nobody here knows: somebody has changed it.
+      if (store.get(mark) === undefined && store.boundAt(where, address, mark) !== undefined) observer.report(object);
+      else await collect(mark, () => collectUnknown(deps, { mark, view: where, address }));
     }
   } catch (error) {
     failures.push(error);

@@ -4,8 +4,8 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import { type Backoff, pauseBefore } from '../concurrency/backoff.ts';
-import { hostPrefix, networkOf, type Origin } from '../mark.ts';
 import type { Log } from '../log.ts';
+import { hostPrefix, networkOf, type Origin } from '../mark.ts';
 import type { Allocator } from './allocate.ts';
 import { imported, type Moment } from './lease.ts';
 import type { Observer } from './observe.ts';
@@ -17,8 +17,6 @@ const attemptTimeout = 120_000;
 const retry: Backoff = { first: 1_000, longest: 300_000 };
 /** Leases that are written between two turns of the event loop: each waits for the disk, and calls wait for them. */
 const leasesAtATime = 20;
-/** The fact of the state that says that it is whole. */
-const fact = 'adopted';
 
 export interface ImportDeps {
   readonly store: SqliteLeaseStore;
@@ -46,7 +44,7 @@ export class Import {
     clearTimeout(this.#timer);
     this.#underWay = true;
     try {
-      if (this.#deps.store.fact(fact) === undefined) await this.#import();
+      if (!this.#deps.store.isWhole) await this.#import();
     } catch (error) {
       this.#tryLater(error);
     } finally {
@@ -76,7 +74,7 @@ export class Import {
         if (count % leasesAtATime === leasesAtATime - 1) await setImmediate();
       }
       stopping.throwIfAborted();
-      store.setFact(fact, new Date(moment().now).toISOString());
+      store.setWhole(moment().now);
     } finally {
       end();
     }

@@ -11,13 +11,19 @@
 /** `pending`: an ADD has begun, nobody was told anything. `bound`: an attachment was told. `releasing`: nobody needs it. */
 export type Phase = 'pending' | 'bound' | 'releasing';
 
-/** How the network namespace of a container was identified when it was given its address: see sandbox.ts. */
+/** What is remembered of a container's network namespace when it is given its address: see sandbox.ts. */
 export interface SandboxIdentity {
-  /** Path as the runtime named it. */
+  /** Its path, as the runtime named it. */
   readonly netns: string | null;
+  /**
+   * Null if it cannot be seen from here. Else its device and inode, and after ` via ` those of the place through which it
+   * was seen: only who sees that very place again can tell from an absent path that the namespace is gone.
+   */
   readonly netnsId: string | null;
+  /** For `/proc/PID/ns/net`: when the process started, in clock ticks since the boot. */
   readonly processStart: number | null;
   readonly bootId: string | null;
+  /** Seconds since 1970. */
   readonly bootedAt: number | null;
 }
 

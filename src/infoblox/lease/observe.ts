@@ -1,7 +1,8 @@
 /** Looks at the grid: what carries a mark, and what became of a reservation that is not where it should be. */
-import { beginsWith, type Grid } from '../wapi/client.ts';
-import { parseMark } from '../mark.ts';
+
 import type { Log } from '../log.ts';
+import { parseMark } from '../mark.ts';
+import { beginsWith, type Grid } from '../wapi/client.ts';
 import { type FixedAddress, isReservation } from '../wapi/schemas.ts';
 import type { Lease } from './lease.ts';
 import type { Found, Look } from './plan.ts';
@@ -12,7 +13,7 @@ const mostReported = 1_000;
 
 export interface ObserverDeps {
   readonly wapi: Grid;
-  readonly store: Pick<LeaseStore, 'boundAt'>;
+  readonly store: Pick<LeaseStore, 'boundAt' | 'isWhole'>;
   readonly log: Pick<Log, 'warn'>;
 }
 
@@ -32,14 +33,16 @@ export class Observer {
   async look(lease: Lease, signal: AbortSignal): Promise<Look> {
     const { mark, view, address } = lease;
     const here = await this.#find({ comment: mark, network_view: view }, mark, signal);
-    if (here.found.length > 0 || here.confirmation !== 'confirmed' || (address === null && lease.phase !== 'pending')) {
+    if (here.found.length > 0 || here.confirmation !== 'confirmed') {
       return here;
     }
+    // Of an attachment that a whole state knows nothing of, nothing can be anywhere else.
+    if (address === null && lease.phase !== 'pending' && this.#deps.store.isWhole) return here;
     const anywhere = await this.#find({ comment: mark }, mark, signal);
     if (anywhere.found.length > 0 || address === null) return anywhere;
     const altered = (await this.at(address, undefined, signal)).find((object) => wasMarked(object, mark));
     if (altered === undefined) return anywhere;
-    this.#report(altered);
+    this.report(altered);
     return { ...anywhere, altered: describe(altered) };
   }
 
@@ -48,20 +51,23 @@ export class Observer {
     return this.#deps.wapi.findFixedAddresses({ ipv4addr: address, ...scope(view) }, signal);
   }
 
-  /** Reservations whose comment is a mark that begins with `prefix`, in one view or, without it, in all. */
+  /**
+   * Reservations whose comment is a mark that begins with `prefix`, in one view or, without it, in all.
+   * @throws GridError `unconfirmed` if only a host could be asked that may lag behind
+   */
   async *list(prefix: string, view: string | undefined, signal: AbortSignal): AsyncGenerator<FixedAddress> {
     const query = { 'comment~': beginsWith(prefix), ...scope(view) };
-    for await (const object of this.#deps.wapi.listFixedAddresses(query, signal)) {
+    for await (const object of this.#deps.wapi.listFixedAddresses(query, signal, 'answer')) {
       if (!object.comment.startsWith(prefix)) continue;
       if (parseMark(object.comment) !== undefined && isReservation(object)) yield object;
-      else this.#report(object);
+      else this.report(object);
     }
   }
 
   async #find(query: Record<string, string>, mark: string, signal: AbortSignal): Promise<Look> {
     const { found, confirmation } = await this.#deps.wapi.lookUpFixedAddresses(query, signal);
     const marked = found.filter((object) => object.comment === mark);
-    for (const object of marked) if (!isReservation(object)) this.#report(object);
+    for (const object of marked) if (!isReservation(object)) this.report(object);
     return { found: marked.filter(isReservation).map((object) => this.#found(object, mark)), confirmation };
   }
 
@@ -70,7 +76,8 @@ export class Observer {
     return { ref, address, view, ...(owner === undefined ? {} : { owner }) };
   }
 
-  #report(object: FixedAddress): void {
+  /** Says once that an object was ours and was altered. */
+  report(object: FixedAddress): void {
     const { network_view: view, ipv4addr: address, comment, mac, match_client } = object;
     const key = JSON.stringify([view, address, comment, mac]);
     if (this.#reported.has(key)) return;

@@ -49,7 +49,10 @@ export async function reconcileLocked(deps: ReconcileDeps, mark: string, signal:
       const after = await remove(deps, lease, step.objects, signal);
       removed.push(...step.objects.map(({ address }) => address));
       look = without(look, step.objects);
-      if (plan(after, look, moment()).kind === 'forget') return forget(deps, after, { look, removed });
+      if (plan(after, look, moment()).kind === 'forget') {
+        forget(deps, after, { look, removed });
+        return;
+      }
       apply(store, mark, (current) => deleteAnswered(current, lease));
       if (lease.phase === 'bound')
         deps.log.info('removed surplus reservations', { attachment: mark, addresses: removed });
@@ -63,7 +66,8 @@ export async function reconcileLocked(deps: ReconcileDeps, mark: string, signal:
       look = undefined;
       continue;
     }
-    return conclude(deps, lease, step, { look, removed });
+    conclude(deps, lease, step, { look, removed });
+    return;
   }
   throw new GridError('bad-answer', `the grid shows something else at each look for ${mark}`);
 }
@@ -82,7 +86,8 @@ function conclude(deps: ReconcileDeps, lease: Lease, step: Step, outcome: Outcom
       apply(store, mark, (current) => recheck(current, step.at));
       return;
     case 'forget':
-      return forget(deps, lease, outcome);
+      forget(deps, lease, outcome);
+      return;
     case 'refuse':
       log.error('the reservation of a live attachment was moved or altered on the grid: it is left alone', {
         ...{ attachment: mark, address: lease.address, view: step.moved?.view, now: step.altered },

@@ -3,10 +3,49 @@
  * grid.
  */
 import { hasReason } from '../errors.ts';
+import { type Attachment, shortNetworkName } from '../mark.ts';
 import { remove } from './act.ts';
+import type { Allocator } from './allocate.ts';
+import type { FormerNames } from './former-names.ts';
 import { type Lease, startRelease, unknownToRelease } from './lease.ts';
 import { plan } from './plan.ts';
 import type { ReconcileDeps } from './reconcile.ts';
+
+export interface ReleaserDeps extends ReconcileDeps {
+  readonly names: FormerNames;
+  readonly allocator: Allocator;
+}
+
+/** DEL. */
+export class Releaser {
+  readonly #deps: ReleaserDeps;
+
+  constructor(deps: ReleaserDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Releases whatever an attachment has. An ADD under way ends: the runtime has given up on it.
+   * @param view where to look if the state does not know the attachment
+   * @returns the lease; its address is null if nobody was told one
+   * @throws GridError `state` if that cannot be noted; then it has been tried on the grid once
+   */
+  async release(attachment: Attachment, view: string, signal: AbortSignal): Promise<Lease> {
+    const { names, allocator, log } = this.#deps;
+    const mark = names.markOf(attachment);
+    allocator.abort(mark);
+    const release = { mark, network: shortNetworkName(attachment.network), view };
+    try {
+      return startReleaseOf(this.#deps, release);
+    } catch (error) {
+      if (!hasReason(error, 'state')) throw error;
+      await releaseUnnoted(this.#deps, release, signal).catch((failure) => {
+        log.warn('cannot release at once what cannot be noted', { attachment: mark, reason: String(failure) });
+      });
+      throw error;
+    }
+  }
+}
 
 /** What is to be released: a mark, and where to look if the state does not know it. */
 export interface Release {
@@ -47,7 +86,7 @@ export function releaseIfDead(deps: ReconcileDeps, mark: string, dead: (lease: L
  * Removes what an attachment has at once, for a release that cannot be noted: a full disk must not keep an address.
  * @throws GridError if the grid could not be asked or did not do it
  */
-export async function releaseUnnoted(deps: ReconcileDeps, release: Release, signal: AbortSignal): Promise<void> {
+async function releaseUnnoted(deps: ReconcileDeps, release: Release, signal: AbortSignal): Promise<void> {
   const { store, observer, moment } = deps;
   const known = store.get(release.mark);
   const lease = startRelease(known ?? unknownToRelease(release.mark, release.network, release.view, moment()), 0);
@@ -61,6 +100,7 @@ export async function releaseUnnoted(deps: ReconcileDeps, release: Release, sign
 /** A store that need not be written: what fails to be noted there is not. */
 function unwritable(store: ReconcileDeps['store']): ReconcileDeps['store'] {
   return {
+    isWhole: store.isWhole,
     get: (mark) => store.get(mark),
     boundAt: (view, address, except) => store.boundAt(view, address, except),
     apply: (mark, transition) => {

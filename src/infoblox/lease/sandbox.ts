@@ -2,31 +2,16 @@
 import { lstatSync, readFileSync, readlinkSync, statfsSync, statSync } from 'node:fs';
 import { uptime } from 'node:os';
 import { dirname, normalize } from 'node:path';
+import type { SandboxIdentity } from './lease.ts';
 import { type Boot, fateOf, type PathState, type ProcessState, type Seen } from './liveness.ts';
 
-/** What is remembered of a namespace when its container is given an address. */
-export interface Witness {
-  /** Its path, as the runtime named it. */
-  readonly netns: string;
-  /**
-   * Null if it cannot be seen from here. Else its device and inode, and after ` via ` those of the place through which it
-   * was seen: only who sees that very place again can tell from an absent path that the namespace is gone.
-   */
-  readonly netnsId: string | null;
-  /** For `/proc/PID/ns/net`: when the process started, in clock ticks since the boot. */
-  readonly processStart: number | null;
-  readonly bootId: string;
-  /** Seconds since 1970. */
-  readonly bootedAt: number;
-}
-
-export interface Namespaces {
+export interface Sandboxes {
   /** The boot under which it looks. */
-  boot(): Pick<Witness, 'bootId' | 'bootedAt'>;
+  boot(): { readonly bootId: string; readonly bootedAt: number };
   /** Never throws: what is unclear is not seen. */
-  witness(path: string): Witness;
+  identify(path: string): SandboxIdentity;
   /** True only if it is proven that the namespace is there no more. Never throws. */
-  isGone(witness: { readonly [K in keyof Witness]: Witness[K] | null }): boolean;
+  isGone(identity: SandboxIdentity): boolean;
 }
 
 /** Magic number of the file system that holds namespaces (linux/magic.h, NSFS_MAGIC). */
@@ -36,11 +21,11 @@ const via = ' via ';
 const unknownBoot = 'unknown';
 
 /** @param bootId names this boot of the host; from the kernel but in tests */
-export function hostNamespaces(bootId: string = readBootId()): Namespaces {
+export function hostSandboxes(bootId: string = readBootId()): Sandboxes {
   const boot = () => ({ bootId, bootedAt: Math.round(Date.now() / 1000 - uptime()) });
   return {
     boot,
-    witness(path) {
+    identify(path) {
       const at = lookAt(path);
       if (at.kind !== 'namespace') return { netns: path, netnsId: null, processStart: null, ...boot() };
       const place = placeOf(path);

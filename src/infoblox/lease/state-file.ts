@@ -15,11 +15,11 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { makeDirectory } from '../host/directory.ts';
 import { GridError } from '../errors.ts';
+import { makeDirectory } from '../host/directory.ts';
 import { type Owner, ownerText, parseOwner, strangerOf } from '../host/machine.ts';
-import { lockDirectory, StatePlace } from '../state-place.ts';
 import { UntrustedPath } from '../host/trusted-path.ts';
+import { lockDirectory, StatePlace } from './state-place.ts';
 
 /** Bumped with every change of the tables; `migrations[n]` leads from version n to n + 1. */
 const migrations = [
@@ -47,6 +47,32 @@ const migrations = [
   `ALTER TABLE attachment ADD COLUMN processStart INTEGER;
    ALTER TABLE attachment ADD COLUMN bootedAt INTEGER;`,
   'ALTER TABLE attachment ADD COLUMN callers TEXT;',
+  `CREATE TABLE lease (
+     mark TEXT PRIMARY KEY,
+     network TEXT NOT NULL,
+     view TEXT NOT NULL,
+     phase TEXT NOT NULL CHECK (phase IN ('pending', 'bound', 'releasing')),
+     address TEXT,
+     netns TEXT,
+     netnsId TEXT,
+     processStart INTEGER,
+     bootId TEXT,
+     bootedAt INTEGER,
+     callers TEXT,
+     createdAt INTEGER NOT NULL,
+     createInDoubtUntil INTEGER,
+     deleteInDoubtUntil INTEGER,
+     dueAt INTEGER,
+     attempts INTEGER NOT NULL DEFAULT 0
+   ) STRICT, WITHOUT ROWID;
+   INSERT INTO lease SELECT identity, network, view,
+     CASE state WHEN 'intent' THEN 'pending' WHEN 'held' THEN 'bound' ELSE 'releasing' END,
+     address, netns, netnsId, processStart, bootId, bootedAt, callers, createdAt, suspectUntil, doomedUntil, dueAt, attempts
+     FROM attachment;
+   DROP TABLE attachment;
+   CREATE INDEX lease_due ON lease (phase, dueAt) WHERE dueAt IS NOT NULL;
+   CREATE INDEX lease_network ON lease (network);
+   CREATE INDEX lease_address ON lease (view, address, phase);`,
 ];
 
 /** A file that could not be used: where it is now, and why. */
@@ -58,7 +84,7 @@ export interface SetAside {
 }
 
 export interface StateFileOptions {
-  /** What the table of attachments must have. */
+  /** What the table of leases must have. */
   readonly columns: readonly string[];
   /** Whose the file has to be; it may be anybody's if this is left out. */
   readonly owner?: Owner | undefined;
@@ -119,7 +145,7 @@ function openDatabase(file: string, { columns, owner }: StateFileOptions): Datab
     }
     const check = database.prepare('PRAGMA quick_check(1)').get()?.quick_check;
     if (check !== 'ok') throw new UnreadableState(`it is damaged: ${String(check)}`);
-    database.prepare(`SELECT ${columns.join(', ')} FROM attachment`);
+    database.prepare(`SELECT ${columns.join(', ')} FROM lease`);
     if (owner !== undefined) claim(database, owner);
     reserveLog(`${file}-wal`);
     return database;

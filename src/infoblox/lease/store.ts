@@ -6,9 +6,11 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import * as v from 'valibot';
 import type { Conditions } from '../conditions.ts';
-import type { GridError } from '../errors.ts';
+import { GridError } from '../errors.ts';
+import type { Owner } from '../host/machine.ts';
 import type { Lease, Phase } from './lease.ts';
-import { openStateFile, type SetAside, stateError } from './state-file.ts';
+import { openStateFile, type SetAside, type StateFile, stateError } from './state-file.ts';
+import type { StatePlace } from './state-place.ts';
 
 const nullableText = v.nullable(v.string());
 const nullableNumber = v.nullable(v.number());
@@ -40,6 +42,9 @@ const failureLasts = 30_000;
 /** Phases in which a lease can be due, the most urgent first. */
 const dueOrder: readonly Phase[] = ['releasing', 'pending', 'bound'];
 
+/** The fact that says that the state is whole. */
+const wholeFact = 'adopted';
+
 /** Marks that are left out of an answer. */
 export type Except = Pick<ReadonlySet<string>, 'has'>;
 const nobody: Except = new Set();
@@ -59,30 +64,40 @@ export interface LeaseStore {
   get(mark: string): Lease | undefined;
   /** Applies a transition to the lease as it is now. @returns the lease as it is then. @throws GridError `state` */
   apply(mark: string, transition: Transition): Lease | undefined;
+  /** False until what this host has on the grid has been imported into a new state. */
+  readonly isWhole: boolean;
   /** The bound lease of another mark at an address of a view. */
   boundAt(view: string, address: string, except: string): Lease | undefined;
 }
 
 export class SqliteLeaseStore implements LeaseStore {
   readonly #database: DatabaseSync;
+  readonly #place: StatePlace;
   readonly #conditions: Conditions;
   readonly #statements = new Map<string, StatementSync>();
   readonly #listeners = new Set<() => void>();
   readonly #watchers = new Set<Set<string>>();
 
-  private constructor(database: DatabaseSync, conditions: Conditions) {
+  private constructor({ database, place }: Pick<StateFile, 'database' | 'place'>, conditions: Conditions) {
     this.#database = database;
+    this.#place = place;
     this.#conditions = conditions;
   }
 
   /**
-   * Opens `state.db` in the directory, made if absent. A file that is damaged or of a newer release is set aside.
+   * Opens `state.db` in the directory, made if absent. A file that is damaged, of a newer release or another machine's is set
+   * aside.
+   * @param owner whose it has to be, if that matters
    * @returns the store and, if a file was set aside, where it is now
    * @throws GridError `state` if the directory cannot be used or another daemon has it
    */
-  static open(directory: string, conditions: Conditions): { store: SqliteLeaseStore; setAside?: SetAside } {
-    const { database, setAside } = openStateFile(directory, columns);
-    return { store: new SqliteLeaseStore(database, conditions), ...(setAside === undefined ? {} : { setAside }) };
+  static open(
+    directory: string,
+    conditions: Conditions,
+    owner?: Owner,
+  ): { store: SqliteLeaseStore; setAside?: SetAside } {
+    const { setAside, ...file } = openStateFile(directory, { columns, owner });
+    return { store: new SqliteLeaseStore(file, conditions), ...(setAside === undefined ? {} : { setAside }) };
   }
 
   /** @param listener told after each change that makes a lease due at some time */
@@ -118,6 +133,15 @@ export class SqliteLeaseStore implements LeaseStore {
     const forgotten = new Set<string>();
     this.#watchers.add(forgotten);
     return { forgotten, end: () => this.#watchers.delete(forgotten) };
+  }
+
+  get isWhole(): boolean {
+    return this.fact(wholeFact) !== undefined;
+  }
+
+  /** @param at when the import has ended, milliseconds since 1970 */
+  setWhole(at: number): void {
+    this.setFact(wholeFact, new Date(at).toISOString());
   }
 
   /** Whether there is a lease whose mark begins with `prefix`. */
@@ -221,8 +245,17 @@ export class SqliteLeaseStore implements LeaseStore {
     this.#run('INSERT OR REPLACE INTO fact VALUES (?, ?)', (statement) => statement.run(name, value));
   }
 
+  /** That the file was removed or replaced, so that nothing that is written lasts; undefined if it is in its place. */
+  get loss(): GridError | undefined {
+    if (!this.#place.isLost()) return undefined;
+    return new GridError('state', `the state file ${this.#place.file} was removed or replaced while it was in use`, {
+      cure: 'restart the daemon: it imports what this host has from the grid; put back no copy of the file',
+    });
+  }
+
   close(): void {
     this.#database.close();
+    this.#place.release();
   }
 
   #put(lease: Lease): void {

@@ -4,15 +4,15 @@
  * they are tried.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { asGridText } from '../attributes.ts';
 import { pauseBefore } from '../concurrency/backoff.ts';
 import type { Flight } from '../concurrency/single-flight.ts';
-import { GridError, hasReason } from '../errors.ts';
-import type { Exhaustion } from '../network/exhaustion.ts';
+import { GridError } from '../errors.ts';
 import { type Attachment, gatewayComment } from '../mark.ts';
-import { asGridText } from '../attributes.ts';
+import type { Exhaustion } from '../network/exhaustion.ts';
+import { fits, misfit, refuseOutside } from '../network/fit.ts';
 import type { Networks, ReadyNetwork } from '../network/networks.ts';
 import type { NetworkPolicy } from '../network/spec.ts';
-import { fits, misfit, refuseOutside } from '../network/fit.ts';
 import { apply, reassign, recreate, remove, without } from './act.ts';
 import { collisionError, deletedError, nonsenseError, refusal, takenError } from './address-errors.ts';
 import { answer, begin, bind, createInDoubt, deleteAnswered, type Lease, type SandboxIdentity } from './lease.ts';

@@ -1,7 +1,8 @@
 /** What is known of networks that have no free address: for errors that say how full, and for an honest STATUS. */
+
+import { hostCount } from '../address.ts';
 import { GridError } from '../errors.ts';
 import type { Grid } from '../wapi/client.ts';
-import { hostCount } from '../address.ts';
 import type { ReadyNetwork } from './networks.ts';
 
 /** Milliseconds that a count stays good enough for an error message, and a finding for STATUS. */

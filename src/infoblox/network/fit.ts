@@ -1,6 +1,7 @@
 /** Which addresses of a network an attachment may have, and which it may ask for. */
-import { GridError } from '../errors.ts';
+
 import { type Cidr, contains, isNetworkOrBroadcast, parseAddress } from '../address.ts';
+import { GridError } from '../errors.ts';
 import { keptBack, type NetworkPolicy } from './spec.ts';
 
 interface Room {

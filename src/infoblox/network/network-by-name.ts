@@ -11,11 +11,11 @@
  * Nobody takes addresses from a network that is not complete, so yielding deletes nothing that is in use.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { GridError, hasReason, mayExist } from '../errors.ts';
-import { beginsWith, type Grid } from '../wapi/client.ts';
-import { namedInComment, networkComment, shortNetworkName, unsealedNetworkComment } from '../mark.ts';
 import { type Cidr, parseCidr } from '../address.ts';
 import { type Labels, networkNameLabel } from '../attributes.ts';
+import { GridError, hasReason, mayExist } from '../errors.ts';
+import { namedInComment, networkComment, shortNetworkName, unsealedNetworkComment } from '../mark.ts';
+import { beginsWith, type Grid } from '../wapi/client.ts';
 import type { Network } from '../wapi/schemas.ts';
 import { ensureView } from './views.ts';
 

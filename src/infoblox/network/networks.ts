@@ -2,16 +2,17 @@
  * Makes sure that a network is there as its policy wants it - view, network, kept-back addresses - once, and remembers
  * it, so that a container costs one request. What turns out to be gone is forgotten and made sure of again.
  */
-import { abortable } from '../concurrency/abortable.ts';
-import { GridError, hasReason, mayExist } from '../errors.ts';
-import type { Grid } from '../wapi/client.ts';
-import { gatewayComment, isAttachmentComment, namedInComment, networkComment, shortNetworkName } from '../mark.ts';
+
 import { type Cidr, overlaps, parseCidr } from '../address.ts';
 import { type Labels, networkNameLabel } from '../attributes.ts';
-import { findNamedNetworks, findOrMakeNetwork } from './network-by-name.ts';
+import { abortable } from '../concurrency/abortable.ts';
+import { GridError, hasReason, mayExist } from '../errors.ts';
+import { gatewayComment, isAttachmentComment, namedInComment, networkComment, shortNetworkName } from '../mark.ts';
+import type { Grid } from '../wapi/client.ts';
 import type { Network } from '../wapi/schemas.ts';
-import { keptBack, type NetworkPolicy, refuseStrayGateway } from './spec.ts';
+import { findNamedNetworks, findOrMakeNetwork } from './network-by-name.ts';
 import type { Making, RenamedViews } from './renamed-views.ts';
+import { keptBack, type NetworkPolicy, refuseStrayGateway } from './spec.ts';
 import { ensureView } from './views.ts';
 
 /** Milliseconds for making sure of a network; shared by all who wait for it, so not the budget of any one of them. */

@@ -2,14 +2,13 @@
  * Keeps networks from being made in a view that is absent only because somebody has renamed it: containers live on
  * addresses in it, and a new network in a new view of the old name would give them out a second time.
  */
-import { GridError } from '../errors.ts';
-import { beginsWith, type Grid } from '../wapi/client.ts';
-import { clusterPattern, networkPrefix, parseMark } from '../mark.ts';
+
 import { contains } from '../address.ts';
+import { GridError } from '../errors.ts';
+import { clusterPattern, networkPrefix, type Origin, parseMark } from '../mark.ts';
+import { beginsWith, type Grid } from '../wapi/client.ts';
 import type { FixedAddress } from '../wapi/schemas.ts';
-import type { Origins } from '../lease/former-names.ts';
 import type { NetworkPolicy } from './spec.ts';
-import type { Store } from '../store.ts';
 
 /** Reservations of this host that are looked for: one may have been deleted by hand, not all. */
 const samples = 3;
@@ -27,8 +26,9 @@ export interface Making {
 
 export interface RenamedViewsParts {
   readonly grid: Grid;
-  readonly store: Store;
-  readonly origins: Origins;
+  /** Some of the marks that this host has in a view. */
+  readonly marksIn: (view: string, limit: number) => readonly string[];
+  readonly host: Origin;
 }
 
 export class RenamedViews {
@@ -58,9 +58,9 @@ export class RenamedViews {
 
   /** What the state knows to be in this view, and the grid has in another one. */
   async #ofThisView({ view }: Making, signal: AbortSignal): Promise<FixedAddress | undefined> {
-    for (const { identity } of this.#parts.store.heldIn(view, samples)) {
-      const found = await this.#parts.grid.findFixedAddresses({ comment: identity }, signal);
-      const moved = found.find((object) => object.comment === identity && object.network_view !== view);
+    for (const mark of this.#parts.marksIn(view, samples)) {
+      const found = await this.#parts.grid.findFixedAddresses({ comment: mark }, signal);
+      const moved = found.find((object) => object.comment === mark && object.network_view !== view);
       if (moved !== undefined) return moved;
     }
     return undefined;
@@ -69,7 +69,7 @@ export class RenamedViews {
   /** What the grid has of this network in another view: the state may be new, or the view that of other hosts. */
   async #ofThisNetwork(making: Making, signal: AbortSignal): Promise<FixedAddress | undefined> {
     const { name, view, source, usedBefore } = making;
-    const origin = this.#parts.origins.present;
+    const origin = this.#parts.host;
     const expression = usedBefore ? clusterPattern(origin, name) : beginsWith(networkPrefix(origin, name));
     const [within, place] =
       source.kind === 'subnet' ? [[source.cidr], { network: source.cidr.text }] : [source.containers, {}];

@@ -1,6 +1,7 @@
 /** Where the addresses of a network come from: what a network configuration asks for, checked and made canonical. */
-import { GridError } from '../errors.ts';
+
 import { addressAt, type Cidr, contains, hostPart, isNetworkOrBroadcast, parseAddress, parseCidr } from '../address.ts';
+import { GridError } from '../errors.ts';
 
 /** A network of fixed place, or one of a given size to be taken from containers. */
 export type Source =

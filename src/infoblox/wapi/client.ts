@@ -3,11 +3,11 @@
  * request; no policy and no memory here but which labels the grid takes.
  */
 import type { GenericSchema, InferOutput } from 'valibot';
-import { type GridError, hasReason } from '../errors.ts';
 import type { Attributes, Labels } from '../attributes.ts';
-import * as objects from './schemas.ts';
+import { type GridError, hasReason } from '../errors.ts';
 import { exactSearch, listSearch, type Searches, searchPages } from './paged-search.ts';
 import { referenceTo, typeOf } from './reference.ts';
+import * as objects from './schemas.ts';
 import type { Confirmation, Fields, Session } from './session.ts';
 
 /** What the reservation of an address that no container must have is called. */
@@ -48,6 +48,23 @@ export class Grid {
   ): Promise<objects.FixedAddress[]> {
     const session = this.#searches(confirm);
     return this.#find('fixedaddress', objects.FixedAddress, query, objects.fixedAddressFields, signal, session);
+  }
+
+  /**
+   * Fixed addresses by exact criteria, and what that is worth: `confirmed` by a host that is known to accept writes, or only
+   * what another one shows.
+   */
+  async lookUpFixedAddresses(
+    query: Record<string, string>,
+    signal: AbortSignal,
+  ): Promise<{ found: objects.FixedAddress[]; confirmation: 'confirmed' | 'unconfirmed' | 'no writer known' }> {
+    try {
+      return { found: await this.findFixedAddresses(query, signal, 'answer'), confirmation: 'confirmed' };
+    } catch (error) {
+      if (!hasReason(error, 'unconfirmed')) throw error;
+      const confirmation = this.#session.knowsWriter ? 'unconfirmed' : 'no writer known';
+      return { found: await this.findFixedAddresses(query, signal), confirmation };
+    }
   }
 
   /** All fixed addresses that match, however many; page by page. */

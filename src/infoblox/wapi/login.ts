@@ -5,8 +5,8 @@
  * one request, not by all that are under way.
  */
 import { abortable } from '../concurrency/abortable.ts';
-import type { Credentials } from './credentials.ts';
 import { GridError, hasReason, isGridAway } from '../errors.ts';
+import type { Credentials } from './credentials.ts';
 import type { TransportAnswer } from './transport.ts';
 
 /** Sends the request with these headers. */

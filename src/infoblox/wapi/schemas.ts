@@ -1,7 +1,7 @@
 /** The grid's objects as we read them. Everything that comes from WAPI enters through these schemas. */
 import * as v from 'valibot';
-import { GridError, type Outcome } from '../errors.ts';
 import { networkNameLabel } from '../attributes.ts';
+import { GridError, type Outcome } from '../errors.ts';
 import { referenceTo } from './reference.ts';
 
 /** Results that one page of a search has at most: what is asked for as `_max_results`. */

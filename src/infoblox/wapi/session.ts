@@ -3,15 +3,15 @@
  * requests at once. Reads are repeated when the grid stumbles; a write is repeated only when it certainly never left.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Credentials } from './credentials.ts';
+import { Slots } from '../concurrency/semaphore.ts';
 import { GridError, hasReason, isGridAway } from '../errors.ts';
+import { readAnswer } from './answer.ts';
+import type { Credentials } from './credentials.ts';
 import type { GridHosts } from './hosts.ts';
 import { Logins, type Send } from './login.ts';
-import { pageSize } from './schemas.ts';
 import { inWords, urlPath } from './reference.ts';
-import { Slots } from '../concurrency/semaphore.ts';
+import { pageSize } from './schemas.ts';
 import type { Transport, TransportAnswer } from './transport.ts';
-import { readAnswer } from './answer.ts';
 
 /** Requests in flight at most, and so connections: a grid master is a small machine with many guests. */
 export const maxConnections = 8;
@@ -89,6 +89,11 @@ export class Session {
       search: (type, query, fields, page, signal) =>
         this.#request({ ...searchRequest(type, query, fields, page), confirm }, signal),
     };
+  }
+
+  /** Whether a host is known to accept writes. */
+  get knowsWriter(): boolean {
+    return this.#options.hosts.writer !== undefined;
   }
 
   /** Creates an object and returns the fields asked for. Never repeated after it may have reached the grid. */

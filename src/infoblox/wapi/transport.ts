@@ -6,8 +6,8 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { createFetch } from 'ofetch';
 import { Agent, buildConnector, type Dispatcher, Headers, fetch as undiciFetch } from 'undici';
 import { GridError, type Outcome, type Reason } from '../errors.ts';
-import { checkingKeys, type KeyCheck, type OnFirstKey } from './peer-key.ts';
 import type { HttpAnswer } from './answer.ts';
+import { checkingKeys, type KeyCheck, type OnFirstKey } from './peer-key.ts';
 
 /** Bytes of a list that are read at most; a page of 1000 reservations has half a megabyte. */
 const largestList = 2 * 1024 * 1024;

@@ -1,39 +1,42 @@
 /** Puts the daemon together from its options, and takes it down again in the right order. */
-import { Collector } from '../../infoblox/collector.ts';
-import { Credentials } from '../../infoblox/wapi/credentials.ts';
-import { type GridError, hasReason } from '../../infoblox/errors.ts';
-import { Exhaustion } from '../../infoblox/network/exhaustion.ts';
-import { Grid } from '../../infoblox/wapi/client.ts';
-import { GridHosts, type WriterMemory } from '../../infoblox/wapi/hosts.ts';
-import { Health } from '../../infoblox/health.ts';
-import { hostPrefix, type Origin } from '../../infoblox/mark.ts';
-import { Ipam } from '../../infoblox/ipam.ts';
+
 import { Labels } from '../../infoblox/attributes.ts';
+import { KeyedMutex } from '../../infoblox/concurrency/keyed-mutex.ts';
+import { Conditions } from '../../infoblox/conditions.ts';
+import { type GridError, hasReason } from '../../infoblox/errors.ts';
+import { Health } from '../../infoblox/health.ts';
 import { type Machine, type Owner, readMachine } from '../../infoblox/host/machine.ts';
-import { hostNamespaces } from '../../infoblox/lease/sandbox.ts';
+import { Allocator } from '../../infoblox/lease/allocate.ts';
+import { FormerNames } from '../../infoblox/lease/former-names.ts';
+import { Import } from '../../infoblox/lease/import.ts';
+import { type DoubtWindow, defaultDoubtWindow } from '../../infoblox/lease/lease.ts';
+import { Observer } from '../../infoblox/lease/observe.ts';
+import { Reaper } from '../../infoblox/lease/reaper.ts';
+import { Reconciler } from '../../infoblox/lease/reconciler.ts';
+import { Releaser } from '../../infoblox/lease/release.ts';
+import { hostSandboxes } from '../../infoblox/lease/sandbox.ts';
+import { SqliteLeaseStore } from '../../infoblox/lease/store.ts';
+import { hostPrefix, type Origin } from '../../infoblox/mark.ts';
+import { Exhaustion } from '../../infoblox/network/exhaustion.ts';
 import { Networks } from '../../infoblox/network/networks.ts';
-import { Origins } from '../../infoblox/lease/former-names.ts';
-import { Reaper } from '../../infoblox/reaper.ts';
-import { defaultSettling, Releases, type Settling } from '../../infoblox/releases.ts';
 import { RenamedViews } from '../../infoblox/network/renamed-views.ts';
-import { Reservations } from '../../infoblox/reservations.ts';
+import { Grid } from '../../infoblox/wapi/client.ts';
+import { Credentials } from '../../infoblox/wapi/credentials.ts';
+import { GridHosts, type WriterMemory } from '../../infoblox/wapi/hosts.ts';
 import { maxConnections, Session } from '../../infoblox/wapi/session.ts';
-import { Store } from '../../infoblox/store.ts';
 import { createAgent, createTransport } from '../../infoblox/wapi/transport.ts';
-import { Turns } from '../../infoblox/turns.ts';
-import { Upkeep } from '../../infoblox/upkeep.ts';
 import { commit, version } from '../build-info.ts';
-import { callFields } from './rpc/call-fields.ts';
-import { Commands } from './handlers/commands.ts';
+import type { Options } from './config/options.ts';
 import { Contact } from './grid-monitor.ts';
+import { Commands } from './handlers/commands.ts';
 import type { Log } from './log/log.ts';
 import type { Metrics } from './metrics.ts';
-import type { Options } from './config/options.ts';
+import { warnOfUnseen } from './process/unseen-namespaces.ts';
+import { callFields } from './rpc/call-fields.ts';
 import { ReleaseNotes } from './rpc/release-notes.ts';
 import { CallServer } from './rpc/server.ts';
 import { makeRoom, prepareSocket, protectSocket, StartError } from './rpc/socket-file.ts';
 import { SocketWatch } from './rpc/socket-watch.ts';
-import { warnOfUnseen } from './process/unseen-namespaces.ts';
 import { unverifiedNotice, warnOfUnverified } from './unverified.ts';
 
 /** Milliseconds between looks for release notes, which a plugin may leave while the daemon is slow. */
@@ -51,8 +54,8 @@ export interface Daemon {
 
 /** What surrounds the daemon; other than the default only in tests. */
 export interface Surroundings {
-  /** How long to mistrust a lost answer. */
-  readonly settling?: Settling | undefined;
+  /** How long a write whose answer was lost is held for possible. */
+  readonly doubtWindow?: DoubtWindow | undefined;
   readonly machine?: Machine | undefined;
 }
 
@@ -61,14 +64,19 @@ export interface Surroundings {
  * @throws StartError when it cannot listen or keep its state
  */
 export async function startDaemon(options: Options, log: Log, surroundings: Surroundings = {}): Promise<Daemon> {
-  const { settling = defaultSettling, machine = readMachine() } = surroundings;
+  const { doubtWindow: window = defaultDoubtWindow, machine = readMachine() } = surroundings;
   const unverified = unverifiedNotice(options.tls);
   const stopWarning = unverified === undefined ? undefined : warnOfUnverified(log);
   const file = await prepareSocket(options.socketDir, options.driverName);
   const origin = { cluster: options.clusterName, node: options.nodeName };
-  const store = openStore(options.stateDir, { ...machine, name: hostPrefix(origin).trim() }, log);
-  const now = () => Date.now();
-  const origins = rememberedOrigins(store, origin);
+  const conditions = new Conditions();
+  const store = openStore(options.stateDir, {
+    conditions,
+    owner: { ...machine, name: hostPrefix(origin).trim() },
+    log,
+  });
+  const moment = () => ({ now: Date.now(), window });
+  const names = formerNames(store, origin);
   const health = new Health({ onTrouble: (trouble) => contact.onTrouble(trouble), onWell: () => contact.onWell() });
   const metrics = await createMetrics(options, { store, health, unverified });
   const transport = createTransport(
@@ -86,7 +94,7 @@ export async function startDaemon(options: Options, log: Log, surroundings: Surr
     onOutcome: (trouble, writes) => health.report(trouble, writes),
     onSwitch: (from, to) => {
       log.warn(`the grid is served by ${to} now, no longer by ${from}`);
-      upkeep.gridIsBack(true);
+      reconciler.gridIsBack(true);
     },
   });
   const labels = new Labels(options.clusterName, options.labels, (name) => {
@@ -97,58 +105,40 @@ export async function startDaemon(options: Options, log: Log, surroundings: Surr
     if (kind !== 'network view') return log.info(message, { view });
     return log.warn(message, { view, cure: 'if it is not meant to be: correct network-view, and remove the view' });
   });
-  const networks = new Networks(grid, labels, new RenamedViews({ grid, store, origins }));
-  const reservations = new Reservations(grid, ({ ipv4addr, network_view, comment, mac, match_client }) =>
-    log.warn('a reservation with the mark of this host was altered on the grid: it is left alone', {
-      ...{ address: ipv4addr, view: network_view, comment, mac, match_client },
-      cure: 'let its comment be the mark alone again, or delete it when its container is gone',
-    }),
-  );
+  const marksIn = (view: string, limit: number) => store.boundIn(view, limit).map(({ mark }) => mark);
+  const networks = new Networks(grid, labels, new RenamedViews({ grid, marksIn, host: origin }));
   const exhaustion = new Exhaustion(grid);
-  const turns = new Turns();
-  const namespaces = warnOfUnseen(hostNamespaces(), log);
-  const onDue = () => upkeep.wake();
-  const releases = new Releases({ reservations, exhaustion, store, settling, now, onDue, log });
-  const ipam = new Ipam({
-    networks,
-    reservations,
-    exhaustion,
-    labels,
-    store,
-    turns,
-    namespaces,
-    origins,
-    releases,
-    onDue,
-    log,
+  const observer = new Observer({ wapi: grid, store, log });
+  const sandboxes = warnOfUnseen(hostSandboxes(), log);
+  const locks = new KeyedMutex();
+  const onReleased = (view: string) => exhaustion.released(view);
+  const deps = { wapi: grid, store, observer, attributes: labels, locks, moment, onReleased, log };
+  const allocator = new Allocator({ ...deps, networks, exhaustion, names, sandboxes });
+  const releaser = new Releaser({ ...deps, allocator, names });
+  const reconciler: Reconciler = new Reconciler(deps);
+  const importer = new Import({ store, observer, allocator, origin, moment, log });
+  const reaper = new Reaper({
+    ...deps,
+    sandboxes,
+    grace: options.reapAfter,
+    monotonic: () => performance.now(),
   });
-  const upkeep: Upkeep = new Upkeep({
-    releases,
-    labels,
-    store,
-    turns,
-    reservations,
-    origin: origins.present,
-    now,
-    log,
-  });
-  const reaper = new Reaper({ ipam, store, namespaces, grace: options.reapAfter, now: () => performance.now(), log });
-  const contact: Contact = new Contact({ grid, labels, view: options.networkView, health, upkeep, log });
-  const collector = new Collector({ ipam, store, turns, reservations, origins });
+  const contact: Contact = new Contact({ grid, labels, view: options.networkView, health, reconciler, importer, log });
   const notes = new ReleaseNotes({
     socketDir: options.socketDir,
     driverName: options.driverName,
-    releaseLater: (call) => commands.releaseLater(call),
-    unanswered: (call) => commands.unanswered(call),
+    released: (call) => commands.takeRelease(call),
+    notAnswered: (call) => commands.takeNotAnswered(call),
     log,
   });
   const commands: Commands = new Commands({
-    ipam,
-    collector,
+    leases: { ...deps, allocator, names },
+    allocator,
+    releaser,
     networks,
     health,
+    conditions,
     exhaustion,
-    store,
     notes,
     defaults: options,
     ...(unverified === undefined ? {} : { unverified }),
@@ -157,7 +147,7 @@ export async function startDaemon(options: Options, log: Log, surroundings: Surr
     log,
   });
 
-  upkeep.start();
+  reconciler.start();
   const server = new CallServer({
     run: (command, call, gone) => commands.run(command, call, gone),
     describe: (request) => callFields(request, options.networkView),
@@ -171,11 +161,10 @@ export async function startDaemon(options: Options, log: Log, surroundings: Surr
     commit,
     grid: options.gridHosts.join(','),
     node: options.nodeName,
-    held: store.count('held'),
-    owed: store.count('owed'),
+    held: store.count('bound'),
+    owed: store.count('releasing'),
   });
   contact.start();
-  upkeep.wake();
   if (options.reapAfter > 0) reaper.start();
   const takeNotes = () =>
     notes.takeAll().catch((error) => log.warn('cannot read release notes', { reason: String(error) }));
@@ -198,13 +187,14 @@ export async function startDaemon(options: Options, log: Log, surroundings: Surr
       clearInterval(timer);
       clearInterval(stateTimer);
       await socketWatch.stop();
-      upkeep.stop();
+      reconciler.stop();
+      importer.stop();
       reaper.stop();
       contact.stop();
       stopWarning?.();
       stopMetrics?.();
       await server.close();
-      await turns.idle();
+      await locks.idle();
       await session.close(AbortSignal.timeout(2_000));
       store.close();
     },
@@ -212,7 +202,7 @@ export async function startDaemon(options: Options, log: Log, surroundings: Surr
 }
 
 interface Watched {
-  readonly store: Store;
+  readonly store: SqliteLeaseStore;
   readonly health: Health;
   readonly unverified: string | undefined;
 }
@@ -221,8 +211,8 @@ async function createMetrics(options: Options, { store, health, unverified }: Wa
   if (options.metricsListen === undefined) return undefined;
   const { Metrics } = await import('./metrics.ts');
   return new Metrics({
-    held: () => store.count('held'),
-    owed: () => store.count('owed'),
+    held: () => store.count('bound'),
+    owed: () => store.count('releasing'),
     obstacle: () => health.obstacle,
     unverified,
   });
@@ -239,9 +229,15 @@ async function listen(server: CallServer, file: string) {
   }
 }
 
-function openStore(directory: string, owner: Owner, log: Log): Store {
+interface StoreOptions {
+  readonly conditions: Conditions;
+  readonly owner: Owner;
+  readonly log: Log;
+}
+
+function openStore(directory: string, { conditions, owner, log }: StoreOptions): SqliteLeaseStore {
   try {
-    const { store, setAside } = Store.open(directory, owner);
+    const { store, setAside } = SqliteLeaseStore.open(directory, conditions, owner);
     if (setAside !== undefined) {
       const { file, reason, foreign } = setAside;
       const what = foreign ? 'is of another machine' : 'cannot be used';
@@ -258,7 +254,7 @@ function openStore(directory: string, owner: Owner, log: Log): Store {
 }
 
 /** The host that accepts writes, in the state. If that cannot be written, it is known until the daemon ends. */
-function writerMemory(store: Store): WriterMemory {
+function writerMemory(store: SqliteLeaseStore): WriterMemory {
   return {
     remembered: store.fact('writer'),
     remember: (host) => {
@@ -271,9 +267,9 @@ function writerMemory(store: Store): WriterMemory {
   };
 }
 
-function rememberedOrigins(store: Store, origin: Origin): Origins {
+function formerNames(store: SqliteLeaseStore, origin: Origin): FormerNames {
   try {
-    return new Origins(store, origin);
+    return new FormerNames(store, origin);
   } catch (error) {
     if (hasReason(error, 'state')) throw new StartError(inOneLine(error));
     throw error;

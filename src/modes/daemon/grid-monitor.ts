@@ -1,9 +1,11 @@
 /** Keeps in touch with the grid while nobody asks for anything: the first contact, and the way back after trouble. */
-import { type GridError, isGridAway } from '../../infoblox/errors.ts';
-import type { Grid } from '../../infoblox/wapi/client.ts';
-import type { Health } from '../../infoblox/health.ts';
+
 import type { Labels } from '../../infoblox/attributes.ts';
-import type { Upkeep } from '../../infoblox/upkeep.ts';
+import { type GridError, isGridAway } from '../../infoblox/errors.ts';
+import type { Health } from '../../infoblox/health.ts';
+import type { Import } from '../../infoblox/lease/import.ts';
+import type { Reconciler } from '../../infoblox/lease/reconciler.ts';
+import type { Grid } from '../../infoblox/wapi/client.ts';
 import type { Log } from './log/log.ts';
 
 const probeTimeout = 15_000;
@@ -17,7 +19,8 @@ export interface ContactParts {
   /** A probe looks for this network view. */
   readonly view: string;
   readonly health: Health;
-  readonly upkeep: Upkeep;
+  readonly reconciler: Reconciler;
+  readonly importer: Import;
   readonly log: Log;
 }
 
@@ -77,7 +80,9 @@ export class Contact {
       this.#learned = true;
       this.#learnAttributes();
     }
-    this.#parts.upkeep.gridIsBack(this.#wasAway);
+    const { reconciler, importer } = this.#parts;
+    reconciler.gridIsBack(this.#wasAway);
+    void importer.attempt();
     this.#wasAway = false;
   }
 

@@ -3,10 +3,10 @@
 import { GridError } from '../../infoblox/errors.ts';
 import { versionLine } from '../about.ts';
 import { commit, version } from '../build-info.ts';
-import { startDaemon } from './daemon.ts';
 import { checkCommand, parseFlags, UsageError, usage } from './config/flags.ts';
-import { createLog, inJournal, isJournal, type Log } from './log/log.ts';
 import { type Options, readOptions } from './config/options.ts';
+import { startDaemon } from './daemon.ts';
+import { createLog, inJournal, isJournal, type Log } from './log/log.ts';
 import { processTitle } from './process/process-title.ts';
 import { refuseOtherUsers } from './process/root.ts';
 import { notifyReady } from './process/service-manager.ts';

@@ -1,8 +1,6 @@
 /** The plugin's side of the socket: one call, one answer, and an end to the wait. */
 import { connect, type Socket } from 'node:net';
 import { CniCode, CniError } from '../../cni/errors.ts';
-import { milliseconds } from './clock.ts';
-import { mustBeRoot, rootHint } from './permission.ts';
 import {
   acceptLimit,
   answerGrace,
@@ -12,6 +10,8 @@ import {
   requestFrame,
   takenFrame,
 } from '../protocol.ts';
+import { milliseconds } from './clock.ts';
+import { mustBeRoot, rootHint } from './permission.ts';
 
 /** The daemon could not be asked, or gave no answer: code 11. Nothing else is thrown as this class. */
 export class NoAnswer extends CniError {

@@ -8,7 +8,6 @@ import { type CallEnvironment, type Command, readEnvironment } from '../../cni/e
 import { CniCode, CniError, formatError } from '../../cni/errors.ts';
 import { answerVersion, requireVersion, versionAnswer } from '../../cni/versions.ts';
 import { version } from '../build-info.ts';
-import { mustBeRoot, rootHint } from './permission.ts';
 import {
   type Call,
   defaultSocketDir,
@@ -19,6 +18,7 @@ import {
   protocolVersion,
   socketFile,
 } from '../protocol.ts';
+import { mustBeRoot, rootHint } from './permission.ts';
 import { refuseForeignSocket } from './socket-trust.ts';
 import { readStdin } from './stdin.ts';
 

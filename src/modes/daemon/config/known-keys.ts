@@ -4,9 +4,9 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { GridError } from '../../../infoblox/errors.ts';
 import { makeDirectory } from '../../../infoblox/host/directory.ts';
 import { writeDurably } from '../../../infoblox/host/durable-file.ts';
-import { GridError } from '../../../infoblox/errors.ts';
 import type { KeyCheck } from '../../../infoblox/wapi/peer-key.ts';
 
 /**

@@ -5,11 +5,11 @@ import { GridError } from '../../../infoblox/errors.ts';
 import { networkPolicy } from '../../../infoblox/network/spec.ts';
 import type { TlsOptions } from '../../../infoblox/wapi/transport.ts';
 import { limits, socketFile } from '../../protocol.ts';
+import type { ListenAddress } from '../metrics.ts';
+import { StartError } from '../rpc/socket-file.ts';
 import { blockedPorts } from './blocked-ports.ts';
 import { type FlagValues, UsageError } from './flags.ts';
-import type { ListenAddress } from '../metrics.ts';
 import { type Password, passwordSource } from './password.ts';
-import { StartError } from '../rpc/socket-file.ts';
 import { readTrust } from './trust.ts';
 
 export interface Options {

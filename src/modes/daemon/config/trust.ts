@@ -3,11 +3,11 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { getCACertificates, rootCertificates } from 'node:tls';
-import type { TlsOptions } from '../../../infoblox/wapi/transport.ts';
 import { refuseUntrusted, UntrustedPath } from '../../../infoblox/host/trusted-path.ts';
+import type { TlsOptions } from '../../../infoblox/wapi/transport.ts';
+import { StartError } from '../rpc/socket-file.ts';
 import { UsageError } from './flags.ts';
 import { knownKeys } from './known-keys.ts';
-import { StartError } from '../rpc/socket-file.ts';
 
 const beginning = '-----BEGIN CERTIFICATE-----';
 

@@ -9,21 +9,23 @@ import { requestedAddress } from '../../../cni/requested-address.ts';
 import { formatResult } from '../../../cni/result.ts';
 import { withNextHop } from '../../../cni/route.ts';
 import { abortable } from '../../../infoblox/concurrency/abortable.ts';
-import type { Collector } from '../../../infoblox/collector.ts';
+import type { Conditions } from '../../../infoblox/conditions.ts';
 import { GridError } from '../../../infoblox/errors.ts';
-import type { Exhaustion } from '../../../infoblox/network/exhaustion.ts';
 import type { Health } from '../../../infoblox/health.ts';
+import type { Allocator } from '../../../infoblox/lease/allocate.ts';
+import { checkLease } from '../../../infoblox/lease/check.ts';
+import { collectGarbage, type GcDeps } from '../../../infoblox/lease/gc.ts';
+import type { Releaser } from '../../../infoblox/lease/release.ts';
 import type { Attachment } from '../../../infoblox/mark.ts';
-import type { Ipam } from '../../../infoblox/ipam.ts';
+import type { Exhaustion } from '../../../infoblox/network/exhaustion.ts';
 import type { Networks } from '../../../infoblox/network/networks.ts';
-import type { Store } from '../../../infoblox/store.ts';
 import type { Call } from '../../protocol.ts';
+import type { Log } from '../log/log.ts';
 import { workloadOf } from '../rpc/call-fields.ts';
+import type { ReleaseNotes } from '../rpc/release-notes.ts';
 import { notAvailable } from './cni-errors.ts';
 import { type PolicyDefaults, policyOf, unknownKeys, viewOf } from './ipam-keys.ts';
-import type { Log } from '../log/log.ts';
 import { RefusedNetworks } from './refused-networks.ts';
-import type { ReleaseNotes } from '../rpc/release-notes.ts';
 
 /**
  * Milliseconds that the commands may take; the plugin waits a little longer. ADD has --add-timeout. After a DEL's time the
@@ -43,16 +45,18 @@ export interface Answer {
   /** The address that it is about, several separated by commas, for the log. */
   readonly address?: string;
   /** To be called if the caller went away without the answer. */
-  readonly undelivered?: () => Promise<void>;
+  readonly undelivered?: () => void;
 }
 
 export interface CommandParts {
-  readonly ipam: Ipam;
-  readonly collector: Collector;
+  /** For CHECK and GC. */
+  readonly leases: GcDeps;
+  readonly allocator: Allocator;
+  readonly releaser: Releaser;
   readonly networks: Networks;
   readonly health: Health;
   readonly exhaustion: Exhaustion;
-  readonly store: Store;
+  readonly conditions: Conditions;
   readonly notes: ReleaseNotes;
   readonly defaults: PolicyDefaults;
   /** Stands in the details of STATUS while the grid's certificate is not verified. */
@@ -99,7 +103,7 @@ export class Commands {
   }
 
   async #add(netconf: Netconf, attachment: Attachment, call: Call, gone: AbortSignal): Promise<Answer> {
-    const { ipam, defaults, addTimeout, notes } = this.#parts;
+    const { allocator, defaults, addTimeout, notes } = this.#parts;
     const policy = policyOf(netconf, defaults);
     this.#warnOfUnknownKeys(netconf);
     const args = parseCniArgs(call.args);
@@ -113,41 +117,36 @@ export class Commands {
     });
     const request = {
       attachment,
-      policy,
+      spec: policy,
       netns: call.netns,
       callId: call.callId,
       workload: workloadOf(call.args, attachment.containerId),
       ...(requested === undefined ? {} : { requested }),
     };
-    const { address, cidr, gateway, abandon } = await this.#refused.watch(policy, ipam.add(request, signal));
+    const { address, cidr, gateway, undelivered } = await this.#refused.watch(policy, allocator.add(request, signal));
     const ip = { address: `${address}/${cidr.prefix}`, ...(gateway === undefined ? {} : { gateway }) };
     const result = formatResult({ ips: [ip], routes: withNextHop(netconf.routes, gateway) }, netconf.cniVersion);
-    return { result, summary: ip.address, address, undelivered: abandon };
+    return { result, summary: ip.address, address, undelivered };
   }
 
-  /** A DEL that came as a note: to be done, but not now. */
-  async releaseLater(call: Call): Promise<void> {
+  /** A DEL that came as a note. */
+  async takeRelease(call: Call): Promise<void> {
     const netconf = parseNetconf(call.config, 'DEL');
-    await this.#parts.ipam.releaseLater(attachmentOf(netconf, call), viewOf(netconf, this.#parts.defaults));
+    await this.#del(netconf, attachmentOf(netconf, call));
   }
 
-  /** An ADD whose plugin got no answer, which came as a note. */
-  async unanswered(call: Call): Promise<void> {
-    if (call.callId === undefined) return;
+  /** An ADD whose plugin got no answer, which came as a note. @throws GridError `state` if that cannot be noted */
+  takeNotAnswered(call: Call): void {
     const netconf = parseNetconf(call.config, 'DEL');
-    await this.#parts.ipam.unanswered(attachmentOf(netconf, call), call.callId);
+    const { allocator, leases } = this.#parts;
+    allocator.notAnswered(leases.names.markOf(attachmentOf(netconf, call)), call.callId);
   }
 
   async #del(netconf: Netconf, attachment: Attachment): Promise<Answer> {
-    const { ipam, defaults } = this.#parts;
+    const { releaser, defaults } = this.#parts;
     const view = viewOf(netconf, defaults);
-    const { owed, addresses, missed, altered } = await ipam.release(attachment, view, AbortSignal.timeout(budgets.DEL));
-    const about = addresses.length === 0 ? {} : { address: addresses.join(', ') };
-    if (owed) return { summary: ['owed', ...addresses].join(' '), ...about };
-    if (addresses.length > 0) return { summary: `released ${addresses.join(', ')}`, ...about };
-    if (missed === undefined) return { summary: 'nothing held' };
-    if (altered !== undefined) return { summary: `${missed} is left alone: it ${altered}` };
-    return { summary: `${missed} was removed or changed in the grid` };
+    const { address } = await releaser.release(attachment, view, AbortSignal.timeout(budgets.DEL));
+    return address === null ? { summary: 'nothing held' } : { summary: `releasing ${address}`, address };
   }
 
   async #check(netconf: Netconf, attachment: Attachment): Promise<Answer> {
@@ -160,29 +159,31 @@ export class Commands {
     }
     const addresses = netconf.prevResult.addresses.map((address) => address.replace(/\/.*/, ''));
     const view = viewOf(netconf, this.#parts.defaults);
-    await this.#parts.ipam.check(attachment, view, addresses, AbortSignal.timeout(budgets.CHECK));
+    await checkLease(this.#parts.leases, { attachment, view, addresses }, AbortSignal.timeout(budgets.CHECK));
     return {};
   }
 
   async #gc(netconf: Netconf, call: Call): Promise<Answer> {
-    const { collector, defaults } = this.#parts;
+    const { leases, defaults } = this.#parts;
     const valid = validAttachments(call.config);
     if (valid === undefined) return { summary: 'no list of valid attachments: nothing to do' };
     const view = viewOf(netconf, defaults);
     const signal = AbortSignal.timeout(budgets.GC);
-    const { released, owed, addresses } = await collector.collect(netconf.name, view, valid, signal);
+    const { released, owed } = await collectGarbage(leases, { network: netconf.name, view, valid }, signal);
+    const addresses = [...released, ...owed];
     const named = addresses.slice(0, mostNamed).join(', ') + (addresses.length > mostNamed ? ', ...' : '');
-    return { summary: `${released} released, ${owed} owed${named === '' ? '' : `: ${named}`}` };
+    return { summary: `${released.length} released, ${owed.length} owed${named === '' ? '' : `: ${named}`}` };
   }
 
   /** From what is known already: STATUS is asked often and must not wait for the grid. */
   #status(netconf: Netconf): Answer {
-    const { health, store, networks, exhaustion, defaults, probe, unverified } = this.#parts;
+    const { health, conditions, networks, exhaustion, defaults, probe, unverified } = this.#parts;
     const policy = policyOf(netconf, defaults);
     if (health.stale) probe();
     const network = networks.known(policy);
     const exhausted = network === undefined ? undefined : exhaustion.known(network);
-    const obstacle = health.obstacle ?? store.obstacle ?? this.#refused.known(policy) ?? exhausted;
+    const obstacle =
+      health.obstacle ?? conditions.find('state-not-writable')?.error ?? this.#refused.known(policy) ?? exhausted;
     if (obstacle !== undefined) throw notAvailable(obstacle, unverified);
     return {};
   }

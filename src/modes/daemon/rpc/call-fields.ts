@@ -1,8 +1,8 @@
 /** What the log says of each call, so that it can be found by any of its names. */
 import { parseCniArgs } from '../../../cni/args.ts';
-import type { Request } from './frame.ts';
 import { viewOf } from '../handlers/ipam-keys.ts';
 import type { Details } from '../log/log.ts';
+import type { Request } from './frame.ts';
 
 /** Characters of a Kubernetes name; others may send what they like. */
 const longestName = 253;

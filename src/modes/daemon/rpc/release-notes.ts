@@ -5,12 +5,12 @@
 import { lstatSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { CniCode, CniError } from '../../../cni/errors.ts';
-import type { Attachment } from '../../../infoblox/mark.ts';
 import { refuseUntrusted, UntrustedPath } from '../../../infoblox/host/trusted-path.ts';
+import type { Attachment } from '../../../infoblox/mark.ts';
 import { type Call, owedDir } from '../../protocol.ts';
 import { isDraft, isNote, noteName } from '../../release-note.ts';
-import { parseRequest } from './frame.ts';
 import type { Log } from '../log/log.ts';
+import { parseRequest } from './frame.ts';
 import { NoNote, readNote } from './note-file.ts';
 
 /** Milliseconds after which nobody is writing a note any more. */
@@ -20,9 +20,9 @@ export interface ReleaseNotesOptions {
   readonly socketDir: string;
   readonly driverName: string;
   /** Notes a DEL durably, so that it will be done. */
-  readonly releaseLater: (call: Call) => Promise<void>;
+  readonly released: (call: Call) => Promise<void>;
   /** Notes durably that the caller of an ADD got no answer. */
-  readonly unanswered: (call: Call) => Promise<void>;
+  readonly notAnswered: (call: Call) => void;
   readonly log: Log;
 }
 
@@ -124,14 +124,14 @@ export class ReleaseNotes {
 
   /** Returns when the note is taken, absent or set aside; throws if it is still there. */
   async #take(name: string): Promise<void> {
-    const { log, releaseLater, unanswered } = this.#options;
+    const { log, released, notAnswered } = this.#options;
     const file = `${this.#directory}/${name}`;
     try {
       const text = readNote(file);
       if (text === undefined) return;
       const request = parseRequest(text);
       const isDel = request.method === 'DEL';
-      await (isDel ? releaseLater : unanswered)(request.params);
+      await (isDel ? released : notAnswered)(request.params);
       rmSync(file, { force: true });
       this.#warned.delete(name);
       const what = isDel ? 'took over a release that the plugin had noted' : 'took over the note of an unanswered ADD';

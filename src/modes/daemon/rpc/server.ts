@@ -7,9 +7,9 @@ import { CniCode, CniError } from '../../../cni/errors.ts';
 import { acceptedFrame, answerFrame, takenFrame } from '../../protocol.ts';
 import { asCniError } from '../handlers/cni-errors.ts';
 import type { Answer, ServedCommand } from '../handlers/commands.ts';
+import type { Details, Log } from '../log/log.ts';
 import { parseRequest, type Request } from './frame.ts';
 import { type Frame, FrameReader } from './frame-reader.ts';
-import type { Details, Log } from '../log/log.ts';
 
 /** Milliseconds for a peer to pass its answer on. One that is stopped may yet do so. */
 const deliveryTimeout = 5_000;
@@ -29,7 +29,7 @@ export interface ServerOptions {
 
 interface Outgoing {
   readonly frame: string;
-  readonly undelivered?: () => Promise<void>;
+  readonly undelivered?: () => void;
 }
 
 const busy = new CniError(
@@ -78,7 +78,7 @@ export class CallServer {
       if (received === undefined) return;
       const { frame, undelivered } = await this.#answer(received, socket, gone.signal);
       if (await deliver(socket, frame)) return;
-      await undelivered?.();
+      undelivered?.();
     } catch (error) {
       this.#options.log.error('call failed', {
         reason: error instanceof Error ? (error.stack ?? error.message) : error,
