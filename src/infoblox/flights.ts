@@ -11,22 +11,52 @@ interface Holding {
   callers: number;
 }
 
-export class Flight<T> {
+/** A flight as whoever carries it out sees it. */
+export interface Course {
+  /** Fires when nobody waits for it any more. */
+  readonly calledOff: AbortSignal;
+  /** IDs of all callers that have shared it so far, also of those that have left. */
+  readonly callers: ReadonlySet<string | undefined>;
+  /** Notes what it is waiting for: its callers are told so when their time is up. */
+  delayedBy(why: GridError): void;
+  /**
+   * The answer is what the attachment holds, and stands in the state: whoever waits lives on it from now on, and nobody
+   * joins any more. To be called before anything else can happen to the attachment.
+   * @param anew whether it did not hold it before
+   */
+  land(anew: boolean): void;
+}
+
+export class Flight<T> implements Course {
   readonly request: string;
   readonly done: Promise<T>;
   readonly #controller = new AbortController();
-  #callers = 0;
+  readonly callers = new Set<string | undefined>();
+  readonly #holdingOf: (anew: boolean) => Holding | undefined;
+  #waiting = 0;
   #holding: Holding | undefined;
+  #landed = false;
   #deleted = false;
   #delay: GridError | undefined;
 
-  constructor(request: string, launch: (calledOff: AbortSignal, flight: Flight<T>) => Promise<T>) {
+  /** @param holdingOf what the attachment holds when the flight has landed */
+  constructor(
+    request: string,
+    holdingOf: (anew: boolean) => Holding | undefined,
+    launch: (course: Course) => Promise<T>,
+  ) {
     this.request = request;
-    this.done = launch(this.#controller.signal, this);
+    this.#holdingOf = holdingOf;
+    this.done = launch(this);
   }
 
-  get calledOff(): boolean {
-    return this.#controller.signal.aborted;
+  get calledOff(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Whether a caller may still share it. */
+  get isOpen(): boolean {
+    return !this.#landed && !this.calledOff.aborted;
   }
 
   callOff(): void {
@@ -39,24 +69,22 @@ export class Flight<T> {
     this.callOff();
   }
 
-  /** Notes what the flight is waiting for: its callers are told so when their time is up. */
   delayedBy(why: GridError): void {
     this.#delay = why;
   }
 
-  /** The answer is what the attachment holds: whoever waits lives on it from now on. */
-  land(holding: Holding): void {
-    this.#holding = holding;
-    holding.callers += this.#callers;
+  land(anew: boolean): void {
+    this.#landed = true;
+    this.#holding = this.#holdingOf(anew);
+    if (this.#holding !== undefined) this.#holding.callers += this.#waiting;
   }
 
   /**
-   * Waits for the answer as one of its callers. Rejects with what the flight is delayed by, or with GridError `timeout`,
+   * Waits for the answer as one of its callers, from the moment of boarding on. Rejects with what the flight is delayed by, or with GridError `timeout`,
    * if the signal fires first.
    */
   wait(signal: AbortSignal): Promise<T> {
-    this.#callers += 1;
-    if (this.#holding !== undefined) this.#holding.callers += 1;
+    this.#waiting += 1;
     const done = this.done.catch((error) => {
       throw this.#deleted ? new GridError('busy', 'the attachment was deleted while its ADD was under way') : error;
     });
@@ -72,9 +100,9 @@ export class Flight<T> {
 
   /** One caller has left without the answer. */
   leave(): void {
-    this.#callers -= 1;
+    this.#waiting -= 1;
     if (this.#holding !== undefined) this.#holding.callers -= 1;
-    if (this.#callers <= 0) this.callOff();
+    if (this.#waiting <= 0) this.callOff();
   }
 }
 
@@ -84,23 +112,21 @@ export class Flights<T> {
 
   /**
    * The flight of this identity that does what `request` says, or a new one.
-   * @param launch is given `land`, to be called as soon as the attachment holds the answer and before anything else can
-   * happen to it: `anew` if it did not hold it before; and `delayedBy`, to be told what it is waiting for
+   * @param caller ID of the ADD that boards
    */
   board(
     identity: string,
     request: string,
-    launch: (calledOff: AbortSignal, land: (anew: boolean) => void, delayedBy: (why: GridError) => void) => Promise<T>,
+    caller: string | undefined,
+    launch: (course: Course) => Promise<T>,
   ): Flight<T> {
     const current = this.#flying.get(identity);
-    if (current !== undefined && current.request === request && !current.calledOff) return current;
-    const flight = new Flight<T>(request, (calledOff, self) =>
-      launch(
-        calledOff,
-        (anew) => this.#land(identity, self, anew),
-        (why) => self.delayedBy(why),
-      ),
-    );
+    if (current !== undefined && current.request === request && current.isOpen) {
+      current.callers.add(caller);
+      return current;
+    }
+    const flight = new Flight<T>(request, (anew) => this.#holdingOf(identity, anew), launch);
+    flight.callers.add(caller);
     this.#flying.set(identity, flight);
     const leaveAir = () => {
       if (this.#flying.get(identity) === flight) this.#flying.delete(identity);
@@ -125,10 +151,9 @@ export class Flights<T> {
     this.#holdings.delete(identity);
   }
 
-  #land(identity: string, flight: Flight<T>, anew: boolean): void {
+  /** What was held before this daemon started has callers that nobody counted. */
+  #holdingOf(identity: string, anew: boolean): Holding | undefined {
     if (anew) this.#holdings.set(identity, { callers: 0 });
-    // What was held before this daemon started has callers that nobody counted.
-    const holding = this.#holdings.get(identity);
-    if (holding !== undefined) flight.land(holding);
+    return this.#holdings.get(identity);
   }
 }

@@ -2,8 +2,10 @@
  * Gives addresses to attachments and takes them back. Three promises: no address is held by two live attachments; what
  * a caller was given stays reserved until it is released; what nobody holds goes back to the grid, now or later.
  */
+import { isDeepStrictEqual } from 'node:util';
+import { withCallers, withoutCaller } from './callers.ts';
 import { GridError, hasReason } from './errors.ts';
-import { Flights } from './flights.ts';
+import { type Course, Flights } from './flights.ts';
 import { checkHolding } from './holding-check.ts';
 import { type Attachment, networkOf } from './identity.ts';
 import type { Cidr } from './ipv4.ts';
@@ -25,6 +27,8 @@ const giveBackTimeout = 5_000;
 export interface AddRequest extends AddressRequest {
   /** Path of the container's network namespace. */
   readonly netns: string;
+  /** Names this call, so that its caller can say later that it got no answer. */
+  readonly callId?: string | undefined;
 }
 
 export interface Allocation {
@@ -37,15 +41,12 @@ export interface Allocation {
 
 /** An ADD under way. */
 interface AddUnderWay extends AddRequest {
-  /** To be told what it is waiting for. */
-  readonly delayedBy: (why: GridError) => void;
+  readonly course: Course;
 }
 
 interface Given {
   readonly address: string;
   readonly network: ReadyNetwork;
-  /** False if the attachment held the address before, so that an earlier caller may be living on it too. */
-  readonly created: boolean;
 }
 
 export interface IpamParts extends TakingParts {
@@ -71,12 +72,8 @@ export class Ipam {
     refuseHopeless(request.requested, request.policy);
     const identity = this.#parts.origins.identityOf(request.attachment);
     const key = JSON.stringify([request.policy, request.requested]);
-    const flight = this.#flights.board(identity, key, (calledOff, land, delayedBy) =>
-      this.#parts.turns.run(identity, async () => {
-        const given = await this.#give(identity, { ...request, delayedBy }, calledOff);
-        land(given.created);
-        return given;
-      }),
+    const flight = this.#flights.board(identity, key, request.callId, (course) =>
+      this.#parts.turns.run(identity, () => this.#give(identity, { ...request, course }, course.calledOff)),
     );
     const abandon = async () => {
       flight.leave();
@@ -126,6 +123,26 @@ export class Ipam {
       this.#flights.forget(identity);
       const row = this.#parts.store.get(identity) ?? this.#parts.releases.newRow(identity, attachment.network, view);
       this.#parts.releases.owe(row);
+    });
+  }
+
+  /**
+   * The caller of an ADD got no answer: what the attachment holds is to be given back, unless another ADD was, or may have
+   * been, answered with it.
+   * @throws GridError `state` if that cannot be noted
+   */
+  async unanswered(attachment: Attachment, callId: string): Promise<void> {
+    const { origins, turns, store, releases, log } = this.#parts;
+    const identity = origins.identityOf(attachment);
+    await turns.run(identity, async () => {
+      const row = store.get(identity);
+      if (row === undefined || row.state === 'owed') return;
+      const callers = withoutCaller(row.callers, callId);
+      if (callers === row.callers) return;
+      if (callers !== '') return store.put({ ...row, callers });
+      this.#flights.forget(identity);
+      releases.owe({ ...row, callers });
+      log.info('caller got no answer: releasing', { attachment: identity, address: row.address });
     });
   }
 
@@ -182,6 +199,8 @@ export class Ipam {
       ...this.#parts.releases.newRow(identity, request.attachment.network, request.policy.view),
       suspectUntil: before !== undefined && releases.isSuspect(before) ? before.suspectUntil : null,
       doomedUntil: before !== undefined && releases.isDoomed(before) ? before.doomedUntil : null,
+      // Whoever was told an address before may live on it still, though the grid has lost it.
+      callers: withCallers(before?.state === 'held' ? before.callers : '', request.course.callers),
       ...namespaces.witness(request.netns),
     };
     store.put(row);
@@ -201,15 +220,17 @@ export class Ipam {
       }
       maybeOnGrid = usable !== undefined || doomed.length > 0 || !sure;
       const there = usable && asReservation(usable, network, found.length > 1);
-      const { delayedBy } = request;
+      const delayedBy = (why: GridError) => request.course.delayedBy(why);
       const want = { row, network, request, doomed, there, former: former(before, network), delayedBy };
       const reservation = await takeAddress(this.#parts, want, signal);
       maybeOnGrid = true;
       const suspectUntil = reservation.suspect || !sure ? releases.certainFrom() : row.suspectUntil;
       const dueAt = row.doomedUntil ?? (suspectUntil === null ? null : releases.nextLook(suspectUntil));
-      store.put({ ...row, state: 'held', address: reservation.address, suspectUntil, dueAt });
+      const callers = withCallers(row.callers, request.course.callers);
+      store.put({ ...row, state: 'held', address: reservation.address, suspectUntil, dueAt, callers });
+      request.course.land(true);
       if (dueAt !== null) this.#parts.onDue();
-      return { address: reservation.address, network, created: true };
+      return { address: reservation.address, network };
     } catch (error) {
       const unknown = error instanceof GridError && error.outcome !== 'none';
       // As it is in the state: a delete may have been lost on the way.
@@ -237,7 +258,7 @@ export class Ipam {
   }
 
   /** ADD for an attachment that holds an address: the same one, if the grid still has it. */
-  async #giveAgain(before: Row, request: AddRequest, signal: AbortSignal): Promise<Given | undefined> {
+  async #giveAgain(before: Row, request: AddUnderWay, signal: AbortSignal): Promise<Given | undefined> {
     const { store, networks, reservations, releases, namespaces } = this.#parts;
     const { policy, requested, attachment } = request;
     let inView: FixedAddress[];
@@ -277,10 +298,11 @@ export class Ipam {
         },
       );
     }
-    const seen = namespaces.witness(request.netns);
-    const same = row.netns === seen.netns && row.netnsId === seen.netnsId && row.bootId === seen.bootId;
-    if (!same || row.address !== address || row.view !== before.view) store.put({ ...row, address, ...seen });
-    return { address, network, created: false };
+    const callers = withCallers(row.callers, request.course.callers);
+    const next: Row = { ...row, address, callers, ...namespaces.witness(request.netns) };
+    if (!isDeepStrictEqual(next, before)) store.put(next);
+    request.course.land(false);
+    return { address, network };
   }
 
   /**
@@ -309,7 +331,8 @@ export class Ipam {
    * Reserves what the attachment lives on and the grid has lost. Its row stays, so that nobody else is given it meanwhile.
    * @returns undefined if the grid does not take it again, or if it is not what is asked for
    */
-  async #restore(row: Row, { policy, requested, netns }: AddRequest, signal: AbortSignal): Promise<Given | undefined> {
+  async #restore(row: Row, request: AddUnderWay, signal: AbortSignal): Promise<Given | undefined> {
+    const { policy, requested, netns, course } = request;
     const { store, networks, namespaces, onDue } = this.#parts;
     const { address } = row;
     if (address === null || row.view !== policy.view || !mayFit(address, policy, requested)) return undefined;
@@ -318,8 +341,10 @@ export class Ipam {
       if (!fits(address, network, requested)) return undefined;
       const refusal = await restore(this.#parts, row, address, signal).finally(onDue);
       if (refusal === undefined) {
-        store.put({ ...(store.get(row.identity) ?? row), ...namespaces.witness(netns) });
-        return { address, network, created: false };
+        const callers = withCallers(row.callers, course.callers);
+        store.put({ ...(store.get(row.identity) ?? row), callers, ...namespaces.witness(netns) });
+        course.land(false);
+        return { address, network };
       }
       if (refusal.reason !== 'missing' || tries > 0) return undefined;
       networks.forget(policy);

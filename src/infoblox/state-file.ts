@@ -46,6 +46,7 @@ const migrations = [
    CREATE INDEX attachment_due ON attachment (state, dueAt) WHERE dueAt IS NOT NULL;`,
   `ALTER TABLE attachment ADD COLUMN processStart INTEGER;
    ALTER TABLE attachment ADD COLUMN bootedAt INTEGER;`,
+  'ALTER TABLE attachment ADD COLUMN callers TEXT;',
 ];
 
 /** A file that could not be used: where it is now, and why. */

@@ -42,6 +42,8 @@ const Row = v.object({
    * this attachment beside `address` may vanish, and is neither given again nor deleted again.
    */
   doomedUntil: v.nullable(v.number()),
+  /** Which ADDs may have been answered with what is held: see callers.ts. */
+  callers: v.nullable(v.string()),
 });
 export type Row = v.InferOutput<typeof Row>;
 
@@ -82,6 +84,7 @@ export function newRow(identity: string, network: string, view: string, now: num
     dueAt: null,
     suspectUntil: null,
     doomedUntil: null,
+    callers: null,
   };
 }
 

@@ -77,7 +77,7 @@ async function serve(
   const file = socketFile(socketDir, driverName);
   refuseForeignSocket(file);
   const callId = newCallId();
-  const call: Call = { protocol: protocolVersion, release: version, callId, containerId, ifName, netns, args, config };
+  const call = { protocol: protocolVersion, release: version, callId, containerId, ifName, netns, args, config };
   const { callDaemon, NoAnswer } = await import('./call-daemon.ts');
   try {
     await callDaemon({ file, method: command, call, limit: limits[command] }, (result) => {
@@ -86,6 +86,8 @@ async function serve(
   } catch (error) {
     const failure = asCniError(error);
     if (command === 'DEL' && isOurs(failure)) return leaveNote(socketDir, driverName, name, call, failure);
+    const hasAnswer = error instanceof NoAnswer ? !error.asked : error instanceof CniError;
+    if (command === 'ADD' && !hasAnswer) await leaveUnanswered(socketDir, driverName, call);
     if (command === 'STATUS' && error instanceof NoAnswer) {
       throw new CniError(CniCode.notAvailable, error.message, error.details);
     }
@@ -115,6 +117,17 @@ async function leaveNote(socketDir: string, driverName: string, network: string,
     ? `release recorded, but ${socketDir} did not exist: no daemon reads it there unless that is its --socket-dir`
     : 'release recorded; the daemon will retry it';
   complain(`${reason.message}; ${fate}`);
+}
+
+/** The daemon may have reserved an address that nobody was told. A runtime need not say so: rkt forgets a failed ADD. */
+async function leaveUnanswered(socketDir: string, driverName: string, call: Call & { callId: string }): Promise<void> {
+  const { leaveUnansweredNote } = await import('./release-note.ts');
+  try {
+    leaveUnansweredNote(socketDir, driverName, call);
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    complain(`cannot record that this ADD got no answer: ${text}`);
+  }
 }
 
 /** Where the daemon listens. All else under `ipam` is judged by the daemon. */

@@ -1,5 +1,5 @@
 /** Whatever is or is not at the daemon's socket, every command ends in time, and no release is lost. */
-import { readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -106,6 +106,25 @@ describe('no daemon', () => {
   });
 });
 
+test('a daemon that is stopped for longer than the plugin waits leaves nothing of the ADD when it goes on', async () => {
+  await host.start();
+  await host.daemon.says('the grid answers');
+  process.kill(host.daemon.pid, 'SIGSTOP');
+  try {
+    expect(failure(await host.call('ADD', { containerId: 'late' }))).toMatchObject({ code: 11 });
+    expect(failure(await host.call('ADD', { containerId: 'late' }))).toMatchObject({ code: 11 });
+  } finally {
+    process.kill(host.daemon.pid, 'SIGCONT');
+  }
+  await host.add('after');
+  await host.daemon.stop();
+  await host.start();
+  const left = () => grid.fixedAddresses().filter(({ comment }) => comment?.includes('container=late '));
+  const isRead = () => !readdirSync(join(host.socketDir, 'infoblox.owed')).some((one) => one.endsWith('.unanswered'));
+  await until('nothing is left of it', () => isRead() && left().length === 0);
+  expect((await host.call('DEL', { containerId: 'after' })).exitCode).toBe(0);
+});
+
 describe('something else than a daemon', () => {
   let fake: FakeDaemon;
   const listen = async (serve: (socket: Socket) => void) => {
@@ -138,6 +157,31 @@ describe('something else than a daemon', () => {
       expect(await host.call('DEL')).toMatchObject({ exitCode: 0, stdout: '' });
       expect(notes()).toHaveLength(1);
     });
+  });
+
+  test('takes an ADD and ends: the plugin leaves word that nobody was told, and nothing where it was not asked', async () => {
+    const unanswered = () =>
+      readdirSync(join(host.socketDir, 'infoblox.owed')).filter((one) => one.endsWith('.unanswered'));
+    expect(failure(await host.call('ADD'))).toMatchObject({
+      code: 11,
+      msg: expect.stringContaining('nothing listens'),
+    });
+    expect(unanswered).toThrow('ENOENT');
+    await listen((socket) => socket.end(acceptedFrame(1_000)));
+    const { code, msg } = failure(await host.call('ADD'));
+    expect({ code, msg }).toEqual({
+      code: 11,
+      msg: `the daemon at ${host.socket} ended the connection without an answer`,
+    });
+    const [name = ''] = unanswered();
+    expect(JSON.parse(readFileSync(join(host.socketDir, 'infoblox.owed', name), 'utf8'))).toMatchObject({
+      method: 'ADD',
+      params: { callId: name.replace('.unanswered', ''), containerId: 'c1', ifName: 'eth0' },
+    });
+    await fake.stop();
+    await listen(refusal(11));
+    expect(failure(await host.call('ADD'))).toMatchObject({ code: 11 });
+    expect(unanswered()).toHaveLength(1);
   });
 
   const refusal = (code: number) => (socket: Socket) => {

@@ -49,7 +49,8 @@ rootTest('a state of an earlier release on a full disk is refused, and whole aft
     leaveState(directory);
     const database = new DatabaseSync(join(directory, 'state.db'));
     database.exec('DROP INDEX attachment_address; ALTER TABLE attachment DROP COLUMN doomedUntil');
-    for (const column of ['processStart', 'bootedAt']) database.exec(`ALTER TABLE attachment DROP COLUMN ${column}`);
+    for (const column of ['processStart', 'bootedAt', 'callers'])
+      database.exec(`ALTER TABLE attachment DROP COLUMN ${column}`);
     database.exec('PRAGMA user_version = 1');
     database.close();
     const free = fill(directory);

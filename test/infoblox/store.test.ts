@@ -20,7 +20,7 @@ function row(identity: string, over: Partial<Row> = {}): Row {
     ...{ identity, network: 'net-1', view: 'default', state: 'held', address: '10.0.0.2' },
     ...{ netns: '/run/netns/a', netnsId: '4:17', processStart: 9, bootId: 'boot-1', bootedAt: 8 },
     ...{ createdAt: 1_000 },
-    ...{ attempts: 0, dueAt: null, suspectUntil: null, doomedUntil: null },
+    ...{ attempts: 0, dueAt: null, suspectUntil: null, doomedUntil: null, callers: null },
     ...over,
   };
 }
@@ -57,7 +57,7 @@ describe('a state file', () => {
 
   test('keeps rows and facts when it is closed and opened again', () => {
     const { store } = openStore();
-    const full = row('a', { state: 'owed', dueAt: 5, suspectUntil: 7, attempts: 3 });
+    const full = row('a', { state: 'owed', dueAt: 5, suspectUntil: 7, attempts: 3, callers: 'a1 b2' });
     const empty = row('b', { state: 'intent', address: null, netns: null, netnsId: null, bootId: null });
     store.put(full);
     store.put(empty);
@@ -78,6 +78,7 @@ describe('a state file', () => {
     store.close();
     const database = new DatabaseSync(join(directory, 'state.db'));
     database.exec(`ALTER TABLE attachment DROP COLUMN processStart; ALTER TABLE attachment DROP COLUMN bootedAt;
+      ALTER TABLE attachment DROP COLUMN callers;
       DROP INDEX attachment_due; CREATE INDEX attachment_due ON attachment (dueAt) WHERE dueAt IS NOT NULL;
       PRAGMA user_version = 3`);
     database.close();

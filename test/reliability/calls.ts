@@ -2,7 +2,7 @@
 import { CniError } from '../../src/cni/errors.ts';
 import { NoAnswer } from '../../src/modes/call-daemon.ts';
 import { limits, protocolVersion } from '../../src/modes/protocol.ts';
-import { leaveReleaseNote } from '../../src/modes/release-note.ts';
+import { leaveReleaseNote, leaveUnansweredNote } from '../../src/modes/release-note.ts';
 import type { CallOptions, Host } from '../fixture/host.ts';
 import type { Ledger } from './ledger.ts';
 
@@ -23,14 +23,16 @@ export class Caller {
     this.#ledger = ledger;
   }
 
+  /** ADD as the plugin does it: a call that gets no answer leaves a note, so that nothing is left of it. */
   async add(container: string, options: CallOptions = {}): Promise<Outcome> {
     const identity = this.#identity(container, options);
+    const call = this.host.callOf(container, options);
     try {
-      this.#ledger.told(identity, await this.host.add(container, options));
+      this.#ledger.told(identity, await this.host.add(container, { ...options, callId: call.callId }));
       return 'ok';
     } catch (error) {
-      if (error instanceof NoAnswer) this.#ledger.unanswered(identity);
-      else this.#ledger.refused(identity);
+      if (error instanceof NoAnswer && error.asked) leaveUnansweredNote(this.host.socketDir, 'infoblox', call);
+      this.#ledger.refused(identity);
       return outcomeOf(error);
     }
   }

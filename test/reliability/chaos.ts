@@ -3,7 +3,7 @@
  * that nothing is lost and nothing taken twice. A seed repeats the choices, though not the timing.
  */
 import { connect } from 'node:net';
-import { protocolVersion, requestFrame } from '../../src/modes/protocol.ts';
+import { requestFrame } from '../../src/modes/protocol.ts';
 import type { Grid } from '../simulator/grid.ts';
 import { Caller, type Outcome } from './calls.ts';
 import { makeTrouble } from './chaos-trouble.ts';
@@ -141,8 +141,7 @@ export class Chaos {
     const socket = connect(host.socket);
     socket.on('error', () => {});
     socket.pause();
-    const call = { protocol: protocolVersion, release: 'test', containerId, ifName: 'eth0', netns: '/none', args: '' };
-    socket.write(requestFrame('ADD', { ...call, config: host.config(subnet) }));
+    socket.write(requestFrame('ADD', host.callOf(containerId, { ...subnet, netns: '/none' })));
     await pause(milliseconds);
     socket.destroy();
   }

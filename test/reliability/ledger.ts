@@ -18,7 +18,7 @@ export class Ledger {
   readonly #grid: Grid;
   readonly #cluster: string;
   readonly #live = new Map<string, string>();
-  /** Attachments whose last ADD or DEL got no answer: they may hold an address, until a later call decides. */
+  /** Attachments whose last DEL got no answer: they may hold an address, until a later call decides. */
   readonly #unsure = new Set<string>();
   readonly #robbed = new Set<string>();
   readonly #strangers = new Map<string, string>();
@@ -47,14 +47,9 @@ export class Ledger {
     this.#unsure.delete(identity);
   }
 
-  /** An ADD was answered with an error: the attachment does not live, unless it did before. */
+  /** An ADD was answered with an error, or not at all and its plugin has left a note: the attachment does not live, unless it did before. */
   refused(identity: string): void {
     if (!this.#live.has(identity)) this.#unsure.delete(identity);
-  }
-
-  /** An ADD got no answer: nobody knows whether the attachment holds an address. */
-  unanswered(identity: string): void {
-    if (!this.#live.has(identity)) this.#unsure.add(identity);
   }
 
   /** A DEL begins: from now on the attachment claims nothing, and until the DEL has succeeded nothing is sure. */

@@ -115,6 +115,7 @@ export class Commands {
       attachment,
       policy,
       netns: call.netns,
+      callId: call.callId,
       workload: workloadOf(call.args, attachment.containerId),
       ...(requested === undefined ? {} : { requested }),
     };
@@ -128,6 +129,13 @@ export class Commands {
   async releaseLater(call: Call): Promise<void> {
     const netconf = parseNetconf(call.config, 'DEL');
     await this.#parts.ipam.releaseLater(attachmentOf(netconf, call), viewOf(netconf, this.#parts.defaults));
+  }
+
+  /** An ADD whose plugin got no answer, which came as a note. */
+  async unanswered(call: Call): Promise<void> {
+    if (call.callId === undefined) return;
+    const netconf = parseNetconf(call.config, 'DEL');
+    await this.#parts.ipam.unanswered(attachmentOf(netconf, call), call.callId);
   }
 
   async #del(netconf: Netconf, attachment: Attachment): Promise<Answer> {

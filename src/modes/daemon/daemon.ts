@@ -139,6 +139,7 @@ export async function startDaemon(options: Options, log: Log, surroundings: Surr
     socketDir: options.socketDir,
     driverName: options.driverName,
     releaseLater: (call) => commands.releaseLater(call),
+    unanswered: (call) => commands.unanswered(call),
     log,
   });
   const commands: Commands = new Commands({

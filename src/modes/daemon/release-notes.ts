@@ -1,6 +1,6 @@
 /**
- * Takes over the releases that plugins noted while no daemon took them (written in ../release-note.ts). A note is
- * removed when its release is owed in the durable state, and not before.
+ * Takes over what plugins noted while no daemon answered them (written in ../release-note.ts): releases, and ADDs without
+ * an answer. A note is removed when what it says stands in the durable state, and not before.
  */
 import { lstatSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
@@ -8,7 +8,7 @@ import { CniCode, CniError } from '../../cni/errors.ts';
 import type { Attachment } from '../../infoblox/identity.ts';
 import { refuseUntrusted, UntrustedPath } from '../../infoblox/trusted-path.ts';
 import { type Call, owedDir } from '../protocol.ts';
-import { isDraft, noteName } from '../release-note.ts';
+import { isDraft, isNote, noteName } from '../release-note.ts';
 import { parseRequest } from './frame.ts';
 import type { Log } from './log.ts';
 import { NoNote, readNote } from './note-file.ts';
@@ -21,6 +21,8 @@ export interface ReleaseNotesOptions {
   readonly driverName: string;
   /** Notes a DEL durably, so that it will be done. */
   readonly releaseLater: (call: Call) => Promise<void>;
+  /** Notes durably that the caller of an ADD got no answer. */
+  readonly unanswered: (call: Call) => Promise<void>;
   readonly log: Log;
 }
 
@@ -65,7 +67,7 @@ export class ReleaseNotes {
     if (!this.#isTrusted()) return;
     const files = this.#files();
     for (const name of files.filter(isDraft)) this.#removeIfOld(name);
-    for (const name of files.filter((one) => one.endsWith('.json') && !one.startsWith('.'))) {
+    for (const name of files.filter(isNote)) {
       try {
         // Thousands may lie there after an outage: calls come in between.
         await setImmediate();
@@ -122,16 +124,18 @@ export class ReleaseNotes {
 
   /** Returns when the note is taken, absent or set aside; throws if it is still there. */
   async #take(name: string): Promise<void> {
-    const { log, releaseLater } = this.#options;
+    const { log, releaseLater, unanswered } = this.#options;
     const file = `${this.#directory}/${name}`;
     try {
       const text = readNote(file);
       if (text === undefined) return;
       const request = parseRequest(text);
-      await releaseLater(request.params);
+      const isDel = request.method === 'DEL';
+      await (isDel ? releaseLater : unanswered)(request.params);
       rmSync(file, { force: true });
       this.#warned.delete(name);
-      log.info('took over a release that the plugin had noted', { container: request.params.containerId });
+      const what = isDel ? 'took over a release that the plugin had noted' : 'took over the note of an unanswered ADD';
+      log[isDel ? 'info' : 'debug'](what, { container: request.params.containerId });
     } catch (error) {
       if (!(error instanceof SyntaxError || error instanceof NoNote)) throw error;
       renameSync(file, `${file}.unreadable`);

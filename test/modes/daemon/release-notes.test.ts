@@ -22,12 +22,13 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Details } from '../../../src/modes/daemon/log.ts';
 import { ReleaseNotes } from '../../../src/modes/daemon/release-notes.ts';
 import { type Call, owedDir, protocolVersion } from '../../../src/modes/protocol.ts';
-import { leaveReleaseNote, noteName } from '../../../src/modes/release-note.ts';
+import { leaveReleaseNote, leaveUnansweredNote, noteName } from '../../../src/modes/release-note.ts';
 import { until } from '../../fixture/host.ts';
 import { errorOf, held, useGridAndHost } from '../../infoblox/grid-and-host.ts';
 
 let socketDir: string;
 let released: string[];
+let unanswered: string[];
 let problems: string[];
 let reasons: unknown[];
 let release: (call: Call) => Promise<void>;
@@ -48,6 +49,7 @@ const files = () => readdirSync(owedDir(socketDir, 'infoblox'));
 beforeEach(() => {
   socketDir = mkdtempSync(join(tmpdir(), 'infoblox-cni-notes-'));
   released = [];
+  unanswered = [];
   problems = [];
   reasons = [];
   release = async ({ containerId }) => {
@@ -59,6 +61,9 @@ beforeEach(() => {
   };
   notes = new ReleaseNotes({
     ...{ socketDir, driverName: 'infoblox', releaseLater: (one) => release(one) },
+    unanswered: async ({ callId = '' }) => {
+      unanswered.push(callId);
+    },
     log: { error: complain, warn: complain, info: () => undefined, debug: () => undefined },
   });
 });
@@ -74,6 +79,16 @@ describe('notes', () => {
     expect(files()).toHaveLength(2);
     await notes.takeAll();
     expect(released.sort()).toEqual(['c1', 'c2']);
+    expect(files()).toEqual([]);
+  });
+
+  test('of ADDs without an answer are taken over as such, one for each call, and never instead of a DEL', async () => {
+    leave('c1');
+    for (const callId of ['a1a1a1a1', 'b2b2b2b2'])
+      leaveUnansweredNote(socketDir, 'infoblox', { ...call('c1'), callId });
+    expect(files()).toHaveLength(3);
+    await notes.takeAll();
+    expect([released, unanswered.sort()]).toEqual([['c1'], ['a1a1a1a1', 'b2b2b2b2']]);
     expect(files()).toEqual([]);
   });
 

@@ -1,0 +1,45 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { withCallers, withoutCaller } from '../../src/infoblox/callers.ts';
+
+test.each([
+  ['nobody and one', '', ['a1'], 'a1'],
+  ['one and two others', 'a1', ['b2', 'c3'], 'a1 b2 c3'],
+  ['one that is there already', 'a1 b2', ['a1'], 'a1 b2'],
+  ['a plugin that has no ID', 'a1', [undefined], null],
+  ['what is not known', null, ['a1'], null],
+])('%s', (_, callers, ids, expected) => {
+  expect(withCallers(callers, ids)).toBe(expected);
+});
+
+test.each([
+  ['the only one leaves nobody', 'a1', 'a1', ''],
+  ['one of two leaves the other', 'a1 b2', 'a1', 'b2'],
+  ['a stranger leaves all', 'a1 b2', 'c3', 'a1 b2'],
+  ['who is part of another name is a stranger', 'a1b2', 'a1', 'a1b2'],
+  ['what is not known stays so', null, 'a1', null],
+])('%s', (_, callers, id, expected) => {
+  expect(withoutCaller(callers, id)).toBe(expected);
+});
+
+test('whoever has an answer is never forgotten, in whatever order callers come and say that they have none', () => {
+  const id = fc.constantFrom('a1', 'b2', 'c3', 'd4');
+  const step = fc.record({ id, comes: fc.boolean() });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
+      let callers: string | null = '';
+      for (const { id: one, comes } of steps) {
+        callers = comes ? withCallers(callers, [one]) : withoutCaller(callers, one);
+        expect(callers?.split(' ').includes(one)).toBe(comes);
+      }
+      const last = new Map(steps.map((one) => [one.id, one.comes]));
+      const living = [...last].filter(([, comes]) => comes).map(([one]) => one);
+      expect(callers === '' ? [] : callers?.split(' ').sort()).toEqual(living.sort());
+    }),
+  );
+});
+
+test('more callers than are counted are never said to be nobody', () => {
+  const ids = Array.from({ length: 17 }, (_, index) => `${index}a`);
+  expect(withCallers('', ids)).toBeNull();
+});
