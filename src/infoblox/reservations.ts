@@ -167,7 +167,7 @@ export class Reservations {
 
   /** Makes a reservation that has just been made or found another's. */
   async passOn(ref: string, heir: Heir, signal: AbortSignal): Promise<void> {
-    await this.#grid.relabel(ref, heir.comment, heir.name, heir.labels(), signal);
+    await this.#grid.relabel(ref, heir, signal);
   }
 
   /** Refuses a requested address that something else uses, be it an object that a fixed address would not exclude. */
