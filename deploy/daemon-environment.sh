@@ -32,6 +32,7 @@ fi
 
 # What a container of the daemon shares with the host has to be there before.
 make_shared_directories() {
-  mkdir -p /run/cni /run/netns "$CONFIG_DIR"
+  # Whatever the umask: the daemon refuses a directory that others can write to.
+  mkdir -p -m 0755 /run/cni /run/netns "$CONFIG_DIR"
   install -d -m 0700 /var/lib/infoblox-cni
 }

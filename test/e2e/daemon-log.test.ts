@@ -1,7 +1,7 @@
 /** The built daemon's log: JSON lines for machines, and the password in none of them. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, closeSync, fstatSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { until } from '../fixture/host.ts';
@@ -78,6 +78,23 @@ describe('the password is neither in the log nor in the process list', () => {
       expect(daemon.log).toContain('"level":"debug"');
     } finally {
       expect(await daemon.stop()).toBe(0);
+    }
+  });
+
+  test('and a file of it that everybody can read is warned of, with the command that mends it', async () => {
+    writeFileSync(file('readable'), `${password}\n`);
+    chmodSync(file('readable'), 0o644);
+    const daemon = await DaemonProcess.start([...host.flags, `--wapi-password-file=${file('readable')}`]);
+    try {
+      expect(daemon.lines).toContainEqual(
+        expect.objectContaining({
+          level: 'warn',
+          message: `the WAPI password in ${file('readable')} can be read by everybody (mode 0644)`,
+          cure: `chmod 0600 ${file('readable')}`,
+        }),
+      );
+    } finally {
+      await daemon.stop();
     }
   });
 

@@ -95,11 +95,12 @@ describe('the daemon stays small', () => {
   });
 
   test('a list without an end of what this host is said to hold: none of it gets into the state', async () => {
-    const { host, grid } = world;
-    const mark = grid.fixedAddresses().find(({ comment }) => comment?.includes('container=c1 '))?.comment ?? '';
+    const { host, grid, ledger } = world;
+    const markOf = (containerId: string) =>
+      ledger.identity('host-a', { network: 'net-1', containerId, ifName: 'eth0' });
     const objects = Array.from({ length: 1000 }, (_, i) => ({
       _ref: `fixedaddress/ZG5zLmZpeGVkX2FkZHJlc3M${i}:10.9.0.1/default`,
-      ...{ ipv4addr: '10.9.0.1', network_view: 'default', comment: mark.replace('container=c1', `container=x${i}`) },
+      ...{ ipv4addr: '10.9.0.1', network_view: 'default', comment: markOf(`x${i}`) },
       ...{ mac: '00:00:00:00:00:00', match_client: 'RESERVED' },
     }));
     await host.kill();

@@ -206,10 +206,13 @@ export class Grid {
   }
 
   /** Makes an object somebody else's: comment, name and all labels. */
-  async relabel(ref: string, comment: string, name: string, extattrs: Attributes, signal: AbortSignal): Promise<void> {
-    const labels = Object.keys(extattrs).length === 0 ? {} : { extattrs };
-    const answer = await this.#session.update(ref, { comment, name, ...labels }, signal);
-    objects.parseAnswer(referenceTo(typeOf(ref)), answer, 'PUT', 'unknown');
+  async relabel(
+    ref: string,
+    { comment, name, labels }: { readonly comment: string; readonly name: string; readonly labels: () => Attributes },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const send = (extattrs: Fields) => this.#session.update(ref, { comment, name, ...extattrs }, signal);
+    objects.parseAnswer(referenceTo(typeOf(ref)), await this.#withLabels(labels, send), 'PUT', 'unknown');
   }
 
   /**
@@ -254,7 +257,6 @@ export class Grid {
     return searchPages(session, { type, schema, query, fields, limits: listSearch }, signal);
   }
 
-  /** Creates with labels; an attribute that the grid refuses is left out from then on (nothing was committed). */
   async #create<const S extends GenericSchema>(
     type: string,
     schema: S,
@@ -263,12 +265,16 @@ export class Grid {
     labels: () => Attributes,
     signal: AbortSignal,
   ) {
+    const send = (extattrs: Fields) => this.#session.create(type, { ...body, ...extattrs }, fields, signal);
+    return objects.parseAnswer(schema, await this.#withLabels(labels, send), `POST ${type}`, 'unknown');
+  }
+
+  /** Sends with labels; an attribute that the grid refuses is left out from then on (nothing was committed). */
+  async #withLabels<T>(labels: () => Attributes, send: (extattrs: Fields) => Promise<T>): Promise<T> {
     for (;;) {
       const extattrs = labels();
       try {
-        const labelled = Object.keys(extattrs).length === 0 ? body : { ...body, extattrs };
-        const answer = await this.#session.create(type, labelled, fields, signal);
-        return objects.parseAnswer(schema, answer, `POST ${type}`, 'unknown');
+        return await send(Object.keys(extattrs).length === 0 ? {} : { extattrs });
       } catch (error) {
         if (!this.#forgetLabel(error, extattrs)) throw error;
       }

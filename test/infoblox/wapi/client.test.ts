@@ -47,6 +47,17 @@ test('a search that matches more than 1000 objects is read page by page', async 
   ]);
 });
 
+test('an object is made another’s also where the grid does not define our attributes', async () => {
+  fill(1);
+  const [object] = grid.fixedAddresses();
+  const labels = new Labels('cluster-1');
+  requests = new Requests(session, labels);
+  const attachment = { network: 'n', containerId: 'c2', ifName: 'eth0' };
+  const heir = { comment: 'mark of c2', name: 'c2', labels: () => labels.forAttachment(attachment, 'c2') };
+  await requests.relabel(object?._ref ?? '', heir, inTime());
+  expect(grid.fixedAddresses()).toMatchObject([{ comment: 'mark of c2', name: 'c2' }]);
+});
+
 test('a list of exactly 1000 is complete', async () => {
   fill(1_000);
   expect(await countOf(requests.listFixedAddresses({ network_view: 'default' }, inTime()))).toBe(1_000);

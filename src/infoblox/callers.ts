@@ -1,0 +1,34 @@
+/**
+ * Who may live on what an attachment holds: the IDs of the ADDs that were, or may have been, answered with it. A caller
+ * that got no answer says so, and its ID is struck out; when none is left, nobody lives on the address. The order in
+ * which callers come and say so does not matter.
+ */
+
+/** IDs with spaces between them, as the state has them; '' for nobody; null for "not known, leave it alone". */
+export type Callers = string | null;
+
+/** More repeated ADDs of one attachment than any runtime makes: no longer kept count of. */
+const most = 16;
+
+/** @param ids IDs of ADDs; undefined for that of a plugin that has none */
+export function withCallers(callers: Callers, ids: Iterable<string | undefined>): Callers {
+  if (callers === null) return null;
+  const all = new Set(split(callers));
+  for (const id of ids) {
+    if (id === undefined) return null;
+    all.add(id);
+  }
+  return all.size > most ? null : [...all].join(' ');
+}
+
+/** @returns `callers` itself if the ADD is none of them */
+export function withoutCaller(callers: Callers, id: string): Callers {
+  if (callers === null) return null;
+  return split(callers)
+    .filter((one) => one !== id)
+    .join(' ');
+}
+
+function split(callers: string): string[] {
+  return callers === '' ? [] : callers.split(' ');
+}
