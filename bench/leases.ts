@@ -2,8 +2,8 @@
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { hostPrefix } from '../src/infoblox/mark.ts';
-import { hostNamespaces } from '../src/infoblox/lease/sandbox.ts';
-import { newRow, type Row, Store } from '../src/infoblox/store.ts';
+import { hostSandboxes } from '../src/infoblox/lease/sandbox.ts';
+import { newRow, type Row, SqliteLeaseStore } from '../src/infoblox/lease/store.ts';
 
 /** The identity of lease `n`. */
 export function leaseIdentity(n: number): string {
@@ -16,12 +16,12 @@ export function leaseIdentity(n: number): string {
  * @param over what the rows have instead
  */
 export function fillState(directory: string, leases: number, over: Partial<Row> = {}): void {
-  const { store } = Store.open(directory);
+  const { store } = SqliteLeaseStore.open(directory, new Conditions());
   store.put({
     ...newRow(leaseIdentity(0), 'bench', 'default', Date.now()),
     state: 'held',
     address: '10.65.0.1',
-    ...hostNamespaces().witness('/run/netns/old'),
+    ...hostSandboxes().identify('/run/netns/old'),
     netnsId: '4:4026532000',
     ...over,
   });

@@ -1,6 +1,6 @@
 import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { Store } from '../../src/infoblox/store.ts';
+import { SqliteLeaseStore } from '../../src/infoblox/lease/store.ts';
 import { Host } from '../../test/fixture/host.ts';
 import { atMost, type Measurement, plain, type Row, type Settings } from '../figure.ts';
 import { RemoteGrid } from '../remote-grid.ts';
@@ -22,7 +22,7 @@ async function measure({ quick, progress }: Settings): Promise<Row[]> {
   progress(`durability: ${rounds} ADDs with the store's time taken`);
   const grid = await RemoteGrid.start();
   const host = await new Host(grid.access).start();
-  const store = stopwatch(Store.prototype);
+  const store = stopwatch(SqliteLeaseStore.prototype);
   const file = openSync(join(host.directory, 'disk'), 'w');
   try {
     const config = { subnet: '10.64.0.0/15', gateway: '10.64.0.1' };

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { FixedAddress } from '../../src/infoblox/wapi/schemas.ts';
 import { judge } from '../../src/infoblox/trace.ts';
+import type { FixedAddress } from '../../src/infoblox/wapi/schemas.ts';
 
 const mark = 'infoblox-cni cluster=a node=b network=n container=c interface=eth0';
 const lost = { mark, view: 'here', address: '10.0.0.2' };

@@ -10,12 +10,12 @@ let candidate: Candidate;
 let host: Host;
 
 const flags = [`--grid-host=127.0.0.1,${candidateHost}`, '--ssl-verify=false'];
-const settling = { first: 100, last: 400 };
+const doubtWindow = { recheck: 100, end: 400 };
 
 beforeEach(async () => {
   master = await startGrid();
   candidate = await startCandidate(master);
-  host = await new Host(master, { settling, flags }).start();
+  host = await new Host(master, { doubtWindow, flags }).start();
   await host.add('c0');
   candidate.catchUp();
 });
@@ -85,7 +85,7 @@ describe('what the candidate shows', () => {
     const address = await host.add('c1');
     await host.stop();
     await master.pause();
-    const twin = await new Host(master, { settling, flags }).start();
+    const twin = await new Host(master, { doubtWindow, flags }).start();
     try {
       await until('the candidate is asked', () => candidate.grid.requests.length >= 3);
       await master.resume();
@@ -97,7 +97,11 @@ describe('what the candidate shows', () => {
   });
 
   test('is not given to a container if the master has it no longer', async () => {
-    const patient = await new Host(master, { settling: { first: 5_000, last: 9_000 }, flags, node: 'host-b' }).start();
+    const patient = await new Host(master, {
+      doubtWindow: { recheck: 5_000, end: 9_000 },
+      flags,
+      node: 'host-b',
+    }).start();
     try {
       await patient.add('c9');
       master.inject({ method: 'POST', effect: { kind: 'reset' } });
@@ -182,7 +186,7 @@ describe('a candidate that is promoted in the place of a master that is gone for
   test('serves a host that has lost its state', async () => {
     await master.pause();
     candidate.promote();
-    const fresh = await new Host(master, { settling, flags, node: 'host-b' }).start();
+    const fresh = await new Host(master, { doubtWindow, flags, node: 'host-b' }).start();
     try {
       const address = await fresh.add('c1');
       expect(holders(candidate.grid)[address]).toBe('c1');

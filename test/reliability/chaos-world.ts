@@ -17,11 +17,11 @@ export async function startChaosWorld(): Promise<ChaosWorld> {
   const ledger = new Ledger(grid);
   ledger.rememberStrangers();
   // Later than any request of the run can be carried out.
-  const settling = { first: latest + 250, last: 4 * latest };
+  const doubtWindow = { recheck: latest + 250, end: 4 * latest };
   const hosts = new Map(
     ['host-a', 'host-b'].map((node) => [
       node,
-      new ProcessHost(grid, { node, settling, flags: ['--add-timeout=5s', '--log-level=warn'] }),
+      new ProcessHost(grid, { node, doubtWindow, flags: ['--add-timeout=5s', '--log-level=warn'] }),
     ]),
   );
   for (const host of hosts.values()) await host.start();

@@ -1,18 +1,19 @@
 /**
  * The daemon as a process of its own that tests can kill: the sources as they are, run by the pinned Node. Differs from
- * the real entry in three ways that only tests need: a shortened settling, a ready line, and a death at a chosen write
+ * the real entry in three ways that only tests need: a shortened doubtWindow, a ready line, and a death at a chosen write
  * to the durable state.
  */
-import { Store } from '../../src/infoblox/store.ts';
-import { startDaemon } from '../../src/modes/daemon/daemon.ts';
+import type { DoubtWindow } from '../../src/infoblox/lease/lease.ts';
+import { SqliteLeaseStore } from '../../src/infoblox/lease/store.ts';
 import { parseFlags } from '../../src/modes/daemon/config/flags.ts';
-import { createLog } from '../../src/modes/daemon/log/log.ts';
 import { readOptions } from '../../src/modes/daemon/config/options.ts';
+import { startDaemon } from '../../src/modes/daemon/daemon.ts';
+import { createLog } from '../../src/modes/daemon/log/log.ts';
 
 /** What a test says to the process, in the environment variable RELIABILITY_TEST as JSON. */
 export interface ProcessSettings {
   /** Milliseconds. */
-  readonly settling: { readonly first: number; readonly last: number };
+  readonly doubtWindow: DoubtWindow;
 }
 
 /** Message from the test to the process, over the channel of child_process.fork. */
@@ -37,10 +38,10 @@ function dieIf(moment: DieAtWrite['moment']): void {
   if (death?.write === writes && death.moment === moment) process.kill(process.pid, 'SIGKILL');
 }
 
-const writers = ['put', 'remove', 'setFact', 'oweIntents'] as const;
+const writers = ['apply', 'setFact'] as const;
 for (const method of writers) {
-  const original = Store.prototype[method] as (...args: unknown[]) => unknown;
-  const counted = function (this: Store, ...args: unknown[]): unknown {
+  const original = SqliteLeaseStore.prototype[method] as (...args: unknown[]) => unknown;
+  const counted = function (this: SqliteLeaseStore, ...args: unknown[]): unknown {
     writes += 1;
     dieIf('before');
     const result = original.apply(this, args);
@@ -48,7 +49,7 @@ for (const method of writers) {
     dieIf('after');
     return result;
   };
-  Object.defineProperty(Store.prototype, method, { value: counted });
+  Object.defineProperty(SqliteLeaseStore.prototype, method, { value: counted });
 }
 
 process.on('message', (message: DieAtWrite) => {
@@ -59,7 +60,7 @@ process.on('message', (message: DieAtWrite) => {
 // A test that ends without killing its processes leaves none behind.
 process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
 
-const { settling } = JSON.parse(process.env.RELIABILITY_TEST ?? '') as ProcessSettings;
+const { doubtWindow } = JSON.parse(process.env.RELIABILITY_TEST ?? '') as ProcessSettings;
 const options = readOptions(parseFlags(process.argv.slice(2)), process.env, false);
-await startDaemon(options, createLog(options.logLevel, options.logFormat), { settling });
+await startDaemon(options, createLog(options.logLevel, options.logFormat), { doubtWindow });
 say({ kind: 'ready' });

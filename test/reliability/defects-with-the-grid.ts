@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 import { expect } from 'vitest';
 import { Host, until } from '../fixture/host.ts';
 import type { GridOptions } from '../simulator/grid.ts';
-import { settling, type World } from './world.ts';
+import { doubtWindow, type World } from './world.ts';
 
 export interface Defect {
   readonly original: string;
@@ -242,7 +242,7 @@ export const gridDefects: readonly Defect[] = [
     ours: 'once',
     async run({ grid }) {
       grid.clearLog();
-      const host = await new Host(grid, { node: 'host-b', settling, flags: ['--wapi-password=wrong'] }).start();
+      const host = await new Host(grid, { node: 'host-b', doubtWindow, flags: ['--wapi-password=wrong'] }).start();
       await until('it is refused', () => host.log.some(({ level }) => level === 'error'));
       await expect(host.add('c1')).rejects.toMatchObject({ code: 103 });
       expect(grid.requests.filter(({ status }) => status === 401)).toHaveLength(1);

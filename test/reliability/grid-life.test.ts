@@ -7,7 +7,7 @@ import { Host, until } from '../fixture/host.ts';
 import { startGrid } from '../simulator/grid.ts';
 import { Caller } from './calls.ts';
 import { relayed } from './candidate.ts';
-import { pause, promote, settling, type World } from './world.ts';
+import { doubtWindow, pause, promote, type World } from './world.ts';
 import { worldTest } from './world-test.ts';
 
 worldTest('when the first grid host goes away the next one serves, without an ADD that fails', async (world) => {
@@ -15,7 +15,7 @@ worldTest('when the first grid host goes away the next one serves, without an AD
   // A second address of the same grid, which can be taken away.
   const first = await relayed(grid.port, grid.port);
   const flags = ['--grid-host=127.0.0.2,127.0.0.1', '--ssl-verify=false'];
-  const host = await new Host(grid, { node: 'host-b', settling, flags }).start();
+  const host = await new Host(grid, { node: 'host-b', doubtWindow, flags }).start();
   try {
     const caller = new Caller(host, ledger, 'host-b');
     expect(await caller.add('c1')).toBe('ok');
@@ -132,7 +132,7 @@ worldTest(
     const { grid, ledger } = world;
     const trust = join(world.host.directory, 'grid.pem');
     copyFileSync(grid.caFile, trust);
-    const host = await new Host(grid, { node: 'host-b', settling, flags: [`--ssl-verify=${trust}`] }).start();
+    const host = await new Host(grid, { node: 'host-b', doubtWindow, flags: [`--ssl-verify=${trust}`] }).start();
     const { port } = grid;
     await grid.stop();
     const renewed = await startGrid({ port });

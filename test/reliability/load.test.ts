@@ -3,7 +3,6 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect } from 'vitest';
-import { Store } from '../../src/infoblox/store.ts';
 import type { Outcome } from './calls.ts';
 import { pause, type World } from './world.ts';
 import { lonelyWorldTest } from './world-test.ts';
@@ -75,7 +74,7 @@ lonelyWorldTest(
 /** Ten thousand leases in the state, as after years on a large host; their reservations need not be on the grid. */
 function fill(directory: string): void {
   mkdirSync(directory, { recursive: true });
-  Store.open(directory).store.close();
+  SqliteLeaseStore.open(directory, new Conditions()).store.close();
   const database = new DatabaseSync(join(directory, 'state.db'));
   database.exec('BEGIN');
   const row = database.prepare(

@@ -28,7 +28,7 @@ worldTest(
     expect(await caller.del('c1')).toBe('ok');
     await ledger.settled();
   },
-  { settling: { first: 200, last: 1_500 } },
+  { doubtWindow: { recheck: 200, end: 1_500 } },
 );
 
 worldTest(
@@ -44,7 +44,7 @@ worldTest(
     expect(grid.requests.filter(({ method }) => method === 'DELETE')).toHaveLength(1);
     await ledger.settled();
   },
-  { settling: { first: 200, last: 8_000 } },
+  { doubtWindow: { recheck: 200, end: 8_000 } },
 );
 
 worldTest(
@@ -61,7 +61,7 @@ worldTest(
     expect(grid.requests.filter(({ method }) => method === 'DELETE')).toHaveLength(0);
     await ledger.settled();
   },
-  { settling: { first: 200, last: 3_000 } },
+  { doubtWindow: { recheck: 200, end: 3_000 } },
 );
 
 worldTest('it is sent again when the first can be carried out no more', async ({ grid, caller, ledger }) => {

@@ -12,7 +12,7 @@ let grid: Grid;
 let host: Host;
 
 async function startHost(last: number): Promise<void> {
-  host = await new Host(grid, { settling: { first: 100, last } }).start();
+  host = await new Host(grid, { doubtWindow: { recheck: 100, end: last } }).start();
 }
 
 beforeEach(async () => {

@@ -1,7 +1,6 @@
 /** A release that could not be done at once is done later - once, in its place, and without a burst or a spin. */
 import { readdirSync } from 'node:fs';
 import { expect, vi } from 'vitest';
-import { Store } from '../../src/infoblox/store.ts';
 import { owedDir } from '../../src/modes/protocol.ts';
 import { until } from '../fixture/host.ts';
 import { pause, type World } from './world.ts';
@@ -80,7 +79,7 @@ lonelyWorldTest(
     grid.clearLog();
     await host.start();
     await until('upkeep asks', () => grid.requests.some(({ type }) => type === 'fixedaddress'));
-    const looks = vi.spyOn(Store.prototype, 'nextDue');
+    const looks = vi.spyOn(SqliteLeaseStore.prototype, 'nextDue');
     await pause(1_000);
     expect(looks.mock.calls.length).toBeLessThan(20);
     looks.mockRestore();

@@ -35,7 +35,7 @@ export class ProcessHost extends Host {
 
   constructor(grid: Pick<Grid, 'host' | 'port' | 'username' | 'password' | 'caFile'>, options: HostOptions = {}) {
     super(grid, options);
-    this.#settings = { settling: options.settling ?? { first: 100, last: 300 } };
+    this.#settings = { doubtWindow: options.doubtWindow ?? { recheck: 100, end: 300 } };
   }
 
   /** @throws with the daemon's log if it ends instead of listening */

@@ -8,7 +8,7 @@ import { Host, until } from '../fixture/host.ts';
 import type { RequestRecord } from '../simulator/grid.ts';
 import { Caller } from './calls.ts';
 import { rootTest } from './root.ts';
-import { pause, settling, startWorld, type World } from './world.ts';
+import { doubtWindow, pause, startWorld, type World } from './world.ts';
 import { worldTest } from './world-test.ts';
 
 const stateDir = (world: World) => join(world.host.directory, 'state');
@@ -94,7 +94,7 @@ worldTest(
     await inhabit(world);
     await world.host.stop();
     const flags = ['--reap-after=500ms'];
-    const clone = new Host(world.grid, { settling, flags, node: 'clone', machine: otherMachine });
+    const clone = new Host(world.grid, { doubtWindow, flags, node: 'clone', machine: otherMachine });
     cloneState(world, join(clone.directory, 'state'));
     await world.host.start();
     try {
@@ -133,7 +133,11 @@ worldTest(
     expect(world.host.log.filter(({ message }) => message.includes('set aside'))).toEqual([]);
     await carriesOn(world);
     await world.host.stop();
-    const moved = new Host(world.grid, { settling, flags: [`--state-dir=${stateDir(world)}`], machine: otherMachine });
+    const moved = new Host(world.grid, {
+      doubtWindow,
+      flags: [`--state-dir=${stateDir(world)}`],
+      machine: otherMachine,
+    });
     await moved.start();
     expect(moved.log.some(({ message }) => message.includes('is of another machine'))).toBe(true);
     await moved.dispose();
@@ -184,9 +188,9 @@ worldTest('a DEL without the state finds the address in whatever view it is', as
 
 worldTest('a second daemon neither takes the socket nor the state of the first', async (world) => {
   const { grid, host, caller } = world;
-  const sameSocket = new Host(grid, { settling, flags: [`--socket-dir=${host.socketDir}`] });
+  const sameSocket = new Host(grid, { doubtWindow, flags: [`--socket-dir=${host.socketDir}`] });
   await expect(sameSocket.start()).rejects.toThrow('another daemon listens');
-  const sameState = new Host(grid, { settling, flags: [`--state-dir=${stateDir(world)}`] });
+  const sameState = new Host(grid, { doubtWindow, flags: [`--state-dir=${stateDir(world)}`] });
   await expect(sameState.start()).rejects.toThrow('another daemon is using it');
   expect(await caller.add('c1')).toBe('ok');
   await sameSocket.dispose();
@@ -196,7 +200,7 @@ worldTest('a second daemon neither takes the socket nor the state of the first',
 test('a state directory that cannot be is said at the start, with what to do', async () => {
   const world = await startWorld();
   writeFileSync(join(world.host.directory, 'file'), '');
-  const host = new Host(world.grid, { settling, flags: [`--state-dir=${world.host.directory}/file/state`] });
+  const host = new Host(world.grid, { doubtWindow, flags: [`--state-dir=${world.host.directory}/file/state`] });
   await expect(host.start()).rejects.toThrow(/cannot use the state file .*check that --state-dir is writable/);
   await host.dispose();
   await world.end();

@@ -8,7 +8,7 @@ import { Ledger, plantStrangers } from './ledger.ts';
 import { ProcessHost } from './process-host.ts';
 
 /** Milliseconds; short, so that what a lost answer may leave is looked for soon. */
-export const settling = { first: 100, last: 400 };
+export const doubtWindow = { recheck: 100, end: 400 };
 
 export interface WorldOptions extends HostOptions {
   readonly grid?: GridOptions;
@@ -33,7 +33,7 @@ export class World<H extends Host = Host> {
 
   /** A further host, in this process, with a daemon and an identity of its own. */
   async another(options: HostOptions & { readonly node: string }): Promise<Caller> {
-    const host = new Host(this.grid, { settling, ...options });
+    const host = new Host(this.grid, { doubtWindow, ...options });
     this.#hosts.push(host);
     await host.start();
     return new Caller(host, this.ledger, options.node);
@@ -51,13 +51,13 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const { flags = [], passwordFromFile = false } = options;
   writeFileSync(passwordFile(grid), grid.password);
   const source = passwordFromFile ? ['--wapi-password=', `--wapi-password-file=${passwordFile(grid)}`] : [];
-  return started(new World(grid, new Host(grid, { settling, ...options, flags: [...flags, ...source] }), ledger));
+  return started(new World(grid, new Host(grid, { doubtWindow, ...options, flags: [...flags, ...source] }), ledger));
 }
 
 /** The daemon in a process of its own, already listening. */
 export async function startKillableWorld(options: WorldOptions = {}): Promise<World<ProcessHost>> {
   const { grid, ledger } = await startGridWithStrangers(options.grid);
-  return started(new World(grid, new ProcessHost(grid, { settling, ...options }), ledger));
+  return started(new World(grid, new ProcessHost(grid, { doubtWindow, ...options }), ledger));
 }
 
 /** A world whose daemon does not start leaves nothing behind. */

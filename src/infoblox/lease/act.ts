@@ -88,7 +88,7 @@ export async function reassign(
   const { owner } = object;
   if (!isAttachmentComment(owner)) {
     const { network } = attachmentIn(lease.mark);
-    await relabel(deps, lease, { object, name: gatewayName, labels: attributes.forNetwork(network) }, signal);
+    await relabel(deps, lease, { object, name: gatewayName, labels: () => attributes.forNetwork(network) }, signal);
   } else {
     const given = await locks.run(owner, async () => {
       const heir = store.get(owner);
@@ -96,7 +96,8 @@ export async function reassign(
       apply(store, owner, (current) => createInDoubt(current, moment()));
       const attachment = attachmentIn(owner);
       const name = asGridText(attachment.containerId);
-      await relabel(deps, lease, { object, name, labels: attributes.forAttachment(attachment, name) }, signal);
+      const labels = () => attributes.forAttachment(attachment, name);
+      await relabel(deps, lease, { object, name, labels }, signal);
       return true;
     });
     if (!given) return false;
@@ -108,7 +109,7 @@ export async function reassign(
 interface Relabel {
   readonly object: Found & { readonly owner: string };
   readonly name: string;
-  readonly labels: Record<string, { value: string }>;
+  readonly labels: () => Record<string, { value: string }>;
 }
 
 async function relabel(
@@ -119,7 +120,7 @@ async function relabel(
 ): Promise<void> {
   apply(store, lease.mark, (current) => deleteInDoubt(current, moment()));
   try {
-    await wapi.relabel(object.ref, object.owner, name, labels, signal);
+    await wapi.relabel(object.ref, { comment: object.owner, name, labels }, signal);
   } catch (error) {
     if (!isOpen(error)) apply(store, lease.mark, (current) => deleteAnswered(current, lease));
     throw error;

@@ -7,6 +7,7 @@
  *
  * Beside the phase stands doubt: a create or a delete was sent and its answer was lost, so it may still be carried out.
  */
+import { type Callers, withCallers, withoutCaller } from './callers.ts';
 
 /** `pending`: an ADD has begun, nobody was told anything. `bound`: an attachment was told. `releasing`: nobody needs it. */
 export type Phase = 'pending' | 'bound' | 'releasing';
@@ -37,11 +38,8 @@ export interface Lease extends SandboxIdentity {
   readonly phase: Phase;
   /** What the attachment was told; null if nobody was told anything. */
   readonly address: string | null;
-  /**
-   * IDs of the ADDs that were, or may have been, answered with it, with spaces in between. When the last of them turns out
-   * not to have been, nobody needs it. Null: not known, as for one that was imported.
-   */
-  readonly callers: string | null;
+  /** Which ADDs were, or may have been, answered with it; null for one that was imported. */
+  readonly callers: Callers;
   /** Milliseconds since 1970; 0 for one that was imported. */
   readonly createdAt: number;
   /** Milliseconds since 1970 until which a create whose answer was lost may still be carried out; null: no doubt. */
@@ -119,11 +117,11 @@ export function answer(lease: Lease, callers: Iterable<string | undefined>): Lea
  * callers come and say so does not matter.
  */
 export function notAnswered(lease: Lease, caller: string, { now }: Moment): Lease {
-  if (lease.callers === null || lease.phase === 'releasing') return lease;
-  const others = split(lease.callers).filter((one) => one !== caller);
-  if (others.length === split(lease.callers).length) return lease;
-  const left = { ...lease, callers: others.join(' ') };
-  return others.length === 0 ? startRelease(left, now) : left;
+  if (lease.phase === 'releasing') return lease;
+  const callers = withoutCaller(lease.callers, caller);
+  if (callers === lease.callers) return lease;
+  const left = { ...lease, callers };
+  return callers === '' ? startRelease(left, now) : left;
 }
 
 /** The reservation has moved with its view, which was renamed. */
@@ -214,23 +212,6 @@ export function doubtOf(lease: Lease | undefined, { now, window }: Moment): Doub
 export function nextRecheck(until: number, { now, window }: Moment): number {
   const first = until - window.end + window.recheck;
   return now < first ? first : until;
-}
-
-/** More repeated ADDs of one attachment than any runtime makes: no longer kept count of. */
-const mostCallers = 16;
-
-function withCallers(callers: string | null, more: Iterable<string | undefined>): string | null {
-  if (callers === null) return null;
-  const all = new Set(split(callers));
-  for (const id of more) {
-    if (id === undefined) return null;
-    all.add(id);
-  }
-  return all.size > mostCallers ? null : [...all].join(' ');
-}
-
-function split(callers: string): string[] {
-  return callers === '' ? [] : callers.split(' ');
 }
 
 function fresh(mark: string, network: string, view: string, createdAt: number): Lease {

@@ -261,8 +261,8 @@ describe('a create whose answer is lost', () => {
 describe('a failed ADD', () => {
   /** A host that looks soon at what may have landed late. */
   async function mistrustful() {
-    const settling = { first: 50, last: 400 };
-    const host = await fixture.another({ node: 'host-b', settling, flags: ['--add-timeout=1s'] }).start();
+    const doubtWindow = { recheck: 50, end: 400 };
+    const host = await fixture.another({ node: 'host-b', doubtWindow, flags: ['--add-timeout=1s'] }).start();
     await host.add('c0');
     return host;
   }

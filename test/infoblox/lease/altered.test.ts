@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { type Host, until } from '../../fixture/host.ts';
 import { errorOf, held, useGridAndHost, writes } from '../grid-and-host.ts';
 
-const fixture = useGridAndHost({}, { settling: { first: 100, last: 400 } });
+const fixture = useGridAndHost({}, { doubtWindow: { recheck: 100, end: 400 } });
 
 const note = ' (ticket 4711, do not touch)';
 const mark = 'infoblox-cni cluster=cluster-1 node=host-a network=net-1 container=c1 interface=eth0';

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { until } from '../../fixture/host.ts';
 import { errorOf, held, useGridAndHost, writes } from '../grid-and-host.ts';
 
-const fixture = useGridAndHost({}, { settling: { first: 50, last: 400 } });
+const fixture = useGridAndHost({}, { doubtWindow: { recheck: 50, end: 400 } });
 
 beforeEach(async () => {
   await fixture.host.add('c0');
@@ -93,7 +93,7 @@ test('a grid that loses the gateway’s reservation time and again is told once 
 
 test('a requested address is not replaced by what an earlier ADD has reserved late', async () => {
   const { grid } = fixture;
-  const host = await fixture.another({ node: 'host-b', settling: { first: 1_000, last: 2_000 } }).start();
+  const host = await fixture.another({ node: 'host-b', doubtWindow: { recheck: 1_000, end: 2_000 } }).start();
   // It learns which attributes the grid takes: a late create is not sent again without them.
   await host.add('c9');
   await host.del('c9');

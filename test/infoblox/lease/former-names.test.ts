@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { Origins } from '../../../src/infoblox/lease/former-names.ts';
-import { Store } from '../../../src/infoblox/store.ts';
+import { FormerNames } from '../../../src/infoblox/lease/former-names.ts';
 import { Host } from '../../fixture/host.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
 
@@ -77,18 +76,18 @@ test('a former name is forgotten with the last reservation that was given under 
   await rename();
   await host.stop();
   const directory = join(host.directory, 'state');
-  const { store } = Store.open(directory);
+  const { store } = SqliteLeaseStore.open(directory, new Conditions());
   const present = { cluster: 'cluster-1', node: 'new-name' };
   const former = { cluster: 'cluster-1', node: 'old-name' };
-  const origins = new Origins(store, present);
+  const origins = new FormerNames(store, present);
   const identities = ['c1', 'c2'].map((containerId) =>
-    origins.identityOf({ network: 'net-1', containerId, ifName: 'eth0' }),
+    origins.markOf({ network: 'net-1', containerId, ifName: 'eth0' }),
   );
   expect(identities).toEqual([expect.stringContaining('node=old-name '), expect.stringContaining('node=old-name ')]);
   store.remove(identities[0] ?? '');
   expect(origins.all).toEqual([present, former]);
   store.remove(identities[1] ?? '');
   expect(origins.all).toEqual([present]);
-  expect(new Origins(store, { cluster: 'cluster-1', node: 'third-name' }).all).toHaveLength(1);
+  expect(new FormerNames(store, { cluster: 'cluster-1', node: 'third-name' }).all).toHaveLength(1);
   store.close();
 });

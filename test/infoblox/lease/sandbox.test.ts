@@ -11,9 +11,9 @@ import {
 import { tmpdir, uptime } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { hostNamespaces } from '../../../src/infoblox/lease/sandbox.ts';
+import { hostSandboxes } from '../../../src/infoblox/lease/sandbox.ts';
 
-const namespaces = hostNamespaces();
+const namespaces = hostSandboxes();
 const own = `/proc/${process.pid}/ns/net`;
 /** A process ID above the largest that the kernel gives. */
 const nobody = '/proc/4194999/ns/net';
@@ -28,7 +28,7 @@ afterEach(() => {
 
 const idOf = (path: string) => `${statSync(path).dev}:${statSync(path).ino}`;
 const { bootId, bootedAt } = namespaces.boot();
-const ownStart = namespaces.witness(own).processStart ?? 0;
+const ownStart = namespaces.identify(own).processStart ?? 0;
 /** A namespace as it was seen at some path through some place. */
 const seen = (netns: string, place?: string, processStart: number | null = null) => ({
   ...{ netns, processStart, bootId, bootedAt },
@@ -37,45 +37,45 @@ const seen = (netns: string, place?: string, processStart: number | null = null)
 
 describe('the witness', () => {
   test('knows a namespace by device and inode, the same by each path, and by the place where it was seen', () => {
-    const { netnsId } = namespaces.witness(own);
+    const { netnsId } = namespaces.identify(own);
     expect(netnsId).toBe(`${idOf(own)} via ${idOf('/proc/self/ns/pid')}`);
-    expect(namespaces.witness('/proc/self/ns/net').netnsId?.split(' ')[0]).toBe(idOf(own));
-    expect(namespaces.witness('/proc/self/ns/mnt').netnsId?.split(' ')[0]).not.toBe(idOf(own));
+    expect(namespaces.identify('/proc/self/ns/net').netnsId?.split(' ')[0]).toBe(idOf(own));
+    expect(namespaces.identify('/proc/self/ns/mnt').netnsId?.split(' ')[0]).not.toBe(idOf(own));
   });
 
   test('knows the boot of the host, by its ID and its time', () => {
     expect(bootId).toBe(readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim());
     const btime = /^btime (\d+)$/m.exec(readFileSync('/proc/stat', 'utf8'))?.[1];
     expect(Math.abs(bootedAt - Number(btime))).toBeLessThan(5);
-    expect(namespaces.witness(own)).toMatchObject({ bootId, bootedAt: expect.closeTo(bootedAt, -1) });
+    expect(namespaces.identify(own)).toMatchObject({ bootId, bootedAt: expect.closeTo(bootedAt, -1) });
   });
 
   test('knows when the process started whose namespace it is', () => {
     const ticks = 100;
-    const { processStart } = namespaces.witness(own);
+    const { processStart } = namespaces.identify(own);
     expect(Math.abs((processStart ?? 0) / ticks - (uptime() - process.uptime()))).toBeLessThan(5);
-    expect(namespaces.witness(`/proc/${process.pid}/task/${process.pid}/ns/net`)).toMatchObject({ processStart });
-    expect(namespaces.witness('/proc/self/ns/net').processStart).toBeNull();
+    expect(namespaces.identify(`/proc/${process.pid}/task/${process.pid}/ns/net`)).toMatchObject({ processStart });
+    expect(namespaces.identify('/proc/self/ns/net').processStart).toBeNull();
   });
 
   test('has seen nothing where there is no namespace, or none that can be seen from here', () => {
     writeFileSync(join(directory, 'file'), '');
     const absent = [join(directory, 'file'), join(directory, 'absent'), nobody];
     for (const netns of [...absent, '', 'relative/path', '/proc/self/ns/net/inside', `/${'x'.repeat(5_000)}`]) {
-      expect(namespaces.witness(netns)).toMatchObject({ netns, netnsId: null, processStart: null, bootId });
+      expect(namespaces.identify(netns)).toMatchObject({ netns, netnsId: null, processStart: null, bootId });
     }
   });
 
   test('does not vouch for what lies behind a link: it may be out of sight where the link is not', () => {
     symlinkSync(own, join(directory, 'link'));
-    expect(namespaces.witness(join(directory, 'link')).netnsId).toBe(idOf(own));
-    expect(namespaces.witness(`/proc/${process.pid}/root/proc/self/ns/net`).netnsId).toBe(idOf(own));
+    expect(namespaces.identify(join(directory, 'link')).netnsId).toBe(idOf(own));
+    expect(namespaces.identify(`/proc/${process.pid}/root/proc/self/ns/net`).netnsId).toBe(idOf(own));
   });
 });
 
 describe('gone', () => {
   test('is not what is there', () => {
-    expect(namespaces.isGone(namespaces.witness(own))).toBe(false);
+    expect(namespaces.isGone(namespaces.identify(own))).toBe(false);
   });
 
   test('is what is absent where it was seen, and a process that has ended', () => {
@@ -123,14 +123,14 @@ describe('gone', () => {
     const before = { bootId: 'of-the-boot-before', bootedAt: bootedAt - 300 };
     expect(namespaces.isGone({ ...seen(own, '4:1'), ...before })).toBe(true);
     expect(namespaces.isGone({ ...seen(own), ...before })).toBe(true);
-    expect(namespaces.isGone({ ...namespaces.witness(own), ...before })).toBe(false);
+    expect(namespaces.isGone({ ...namespaces.identify(own), ...before })).toBe(false);
     expect(namespaces.isGone({ ...seen(own), ...before, bootId: 'unknown' })).toBe(false);
     expect(namespaces.isGone({ ...seen(own), ...before, bootedAt: null })).toBe(false);
   });
 
   test('is not what is out of sight only since the host, or the container of the daemon, has another boot ID', () => {
-    const restarted = hostNamespaces('of-this-start-of-the-container');
-    expect(restarted.isGone(namespaces.witness(own))).toBe(false);
+    const restarted = hostSandboxes('of-this-start-of-the-container');
+    expect(restarted.isGone(namespaces.identify(own))).toBe(false);
     expect(restarted.isGone(seen(own, '4:1'))).toBe(false);
   });
 });

@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect } from 'vitest';
 import { GridError } from '../../../src/infoblox/errors.ts';
-import { newRow, Store } from '../../../src/infoblox/store.ts';
+import { newRow, SqliteLeaseStore } from '../../../src/infoblox/lease/store.ts';
 import { rootTest } from '../../reliability/root.ts';
 import { fill, onSmallDisk } from './small-disk.ts';
 
 /** A state with one row, as a daemon leaves it that has ended. */
 function leaveState(directory: string): void {
-  const { store } = Store.open(directory);
+  const { store } = SqliteLeaseStore.open(directory, new Conditions());
   store.put({ ...newRow('a', 'net-1', 'default', 1), state: 'held' });
   store.close();
 }
@@ -30,14 +30,14 @@ rootTest('a state on a full disk is opened, read, and held against a second daem
   onSmallDisk((directory) => {
     leaveState(directory);
     const free = fill(directory);
-    const { store } = Store.open(directory);
+    const { store } = SqliteLeaseStore.open(directory, new Conditions());
     expect(store.get('a')?.state).toBe('held');
     expect(store.oweIntents(1, 1)).toBe(0);
     expect(refusalOf(() => store.put(newRow('b', 'net-1', 'default', 1)))).toMatchObject({
       reason: 'state',
       message: expect.stringContaining('full'),
     });
-    expect(refusalOf(() => Store.open(directory)).message).toContain('another daemon is using it');
+    expect(refusalOf(() => SqliteLeaseStore.open(directory, new Conditions())).message).toContain('another daemon is using it');
     free();
     store.put(newRow('b', 'net-1', 'default', 1));
     store.close();
@@ -54,9 +54,9 @@ rootTest('a state of an earlier release on a full disk is refused, and whole aft
     database.exec('PRAGMA user_version = 1');
     database.close();
     const free = fill(directory);
-    expect(refusalOf(() => Store.open(directory)).message).toContain('full');
+    expect(refusalOf(() => SqliteLeaseStore.open(directory, new Conditions())).message).toContain('full');
     free();
-    const { store, setAside } = Store.open(directory);
+    const { store, setAside } = SqliteLeaseStore.open(directory, new Conditions());
     expect([setAside, store.get('a')?.state]).toEqual([undefined, 'held']);
     store.close();
   }),
@@ -68,7 +68,7 @@ rootTest('a read-only file system is named as such', 'a small file system', () =
     mkdirSync(join(directory, 'empty'));
     execFileSync('mount', ['-o', 'remount,ro', directory]);
     for (const place of [directory, join(directory, 'empty'), join(directory, 'absent')]) {
-      expect(refusalOf(() => Store.open(place))).toMatchObject({
+      expect(refusalOf(() => SqliteLeaseStore.open(place, new Conditions()))).toMatchObject({
         reason: 'state',
         message: expect.stringContaining('read-only file system'),
         cure: expect.stringContaining('mount it writable'),

@@ -9,7 +9,7 @@ let host: Host;
 
 beforeEach(async () => {
   grid = await startGrid();
-  host = await new Host(grid, { settling: { first: 100, last: 400 } }).start();
+  host = await new Host(grid, { doubtWindow: { recheck: 100, end: 400 } }).start();
 });
 afterEach(async () => {
   await host.dispose();

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { GridError } from '../../../src/infoblox/errors.ts';
-import { Exhaustion } from '../../../src/infoblox/network/exhaustion.ts';
-import { Grid as Requests } from '../../../src/infoblox/wapi/client.ts';
 import { parseCidr } from '../../../src/infoblox/address.ts';
 import { Labels } from '../../../src/infoblox/attributes.ts';
+import { GridError } from '../../../src/infoblox/errors.ts';
+import { Exhaustion } from '../../../src/infoblox/network/exhaustion.ts';
 import type { ReadyNetwork } from '../../../src/infoblox/network/networks.ts';
+import { Grid as Requests } from '../../../src/infoblox/wapi/client.ts';
 import type { Session } from '../../../src/infoblox/wapi/session.ts';
 import { until } from '../../fixture/host.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { until } from '../../fixture/host.ts';
 import { errorOf, fromContainer, held, useGridAndHost, writes } from '../grid-and-host.ts';
 
-const fixture = useGridAndHost({}, { settling: { first: 100, last: 400 } });
+const fixture = useGridAndHost({}, { doubtWindow: { recheck: 100, end: 400 } });
 
 const before = { ipam: { 'network-view': 'before' } };
 const after = { ipam: { 'network-view': 'after' } };

@@ -1,8 +1,13 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { GridError } from '../../../src/infoblox/errors.ts';
 import { contains, isNetworkOrBroadcast, parseCidr } from '../../../src/infoblox/address.ts';
-import { networkPolicy, type PolicyInput, refuseStrayGateway, resolveGateway } from '../../../src/infoblox/network/spec.ts';
+import { GridError } from '../../../src/infoblox/errors.ts';
+import {
+  networkPolicy,
+  type PolicyInput,
+  refuseStrayGateway,
+  resolveGateway,
+} from '../../../src/infoblox/network/spec.ts';
 
 const input: PolicyInput = {
   ...{ name: 'net-1', view: 'default', containers: '172.18.0.0/16', prefixLength: 24, keepFirst: false },

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { Grid as Requests } from '../../../src/infoblox/wapi/client.ts';
 import { Labels } from '../../../src/infoblox/attributes.ts';
 import { Reservations } from '../../../src/infoblox/reservations.ts';
+import { Grid as Requests } from '../../../src/infoblox/wapi/client.ts';
 import type { Session } from '../../../src/infoblox/wapi/session.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
 import { failureOf, inTime, openSession } from './session-fixture.ts';

@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from 'vitest';
-import { Credentials } from '../../../src/infoblox/wapi/credentials.ts';
 import { GridError } from '../../../src/infoblox/errors.ts';
+import { Credentials } from '../../../src/infoblox/wapi/credentials.ts';
 
 const minute = 60_000;
 let now: number;

@@ -1,9 +1,9 @@
 import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { startDaemon } from '../../../src/modes/daemon/daemon.ts';
 import { parseFlags } from '../../../src/modes/daemon/config/flags.ts';
 import { readOptions } from '../../../src/modes/daemon/config/options.ts';
+import { startDaemon } from '../../../src/modes/daemon/daemon.ts';
 import { StartError } from '../../../src/modes/daemon/rpc/socket-file.ts';
 import { Host, until } from '../../fixture/host.ts';
 import { errorOf, held } from '../../infoblox/grid-and-host.ts';

@@ -2,7 +2,6 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { GridError } from '../../../src/infoblox/errors.ts';
-import { Store } from '../../../src/infoblox/store.ts';
 import { Host, until } from '../../fixture/host.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
 
@@ -41,7 +40,7 @@ test('a health probe is told what is wrong with the grid', async () => {
 });
 
 test('a state that cannot be read is an answer of its own, and the daemon lives on', async () => {
-  const count = vi.spyOn(Store.prototype, 'count').mockImplementation(() => {
+  const count = vi.spyOn(SqliteLeaseStore.prototype, 'count').mockImplementation(() => {
     throw new GridError('state', 'cannot use the state file');
   });
   try {

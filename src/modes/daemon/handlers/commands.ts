@@ -142,13 +142,6 @@ export class Commands {
     allocator.notAnswered(leases.names.markOf(attachmentOf(netconf, call)), call.callId);
   }
 
-  /** An ADD whose plugin got no answer, which came as a note. */
-  async unanswered(call: Call): Promise<void> {
-    if (call.callId === undefined) return;
-    const netconf = parseNetconf(call.config, 'DEL');
-    await this.#parts.ipam.unanswered(attachmentOf(netconf, call), call.callId);
-  }
-
   async #del(netconf: Netconf, attachment: Attachment): Promise<Answer> {
     const { releaser, defaults } = this.#parts;
     const view = viewOf(netconf, defaults);

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { GridError } from '../../../../src/infoblox/errors.ts';
-import { callFields } from '../../../../src/modes/daemon/rpc/call-fields.ts';
 import type { Answer } from '../../../../src/modes/daemon/handlers/commands.ts';
+import { callFields } from '../../../../src/modes/daemon/rpc/call-fields.ts';
 import { CallServer } from '../../../../src/modes/daemon/rpc/server.ts';
 import {
   acceptedFrame,

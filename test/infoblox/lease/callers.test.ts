@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { withCallers, withoutCaller } from '../../src/infoblox/callers.ts';
+import { withCallers, withoutCaller } from '../../../src/infoblox/lease/callers.ts';
 
 test.each([
   ['nobody and one', '', ['a1'], 'a1'],
