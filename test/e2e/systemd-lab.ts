@@ -1,13 +1,13 @@
 /**
- * A systemd of the test's own, in namespaces of its own, that runs the shipped unit with the built daemon: notification,
+ * A systemd of the test's own, in namespaces of its own but for the network, that runs the shipped unit with the built daemon: notification,
  * watchdog and sandbox are the real ones. It needs root, a cgroup2 file system, and the Debian package systemd.
  */
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { until } from '../fixture/host.ts';
-import { dist, requireBuilt } from './program.ts';
+import { dist, type Run, requireBuilt, run } from './program.ts';
 
 const manager = '/lib/systemd/systemd';
 const service = 'infoblox-cni-daemon.service';
@@ -21,15 +21,15 @@ export class SystemdLab {
   readonly #cgroup: string;
   readonly #child: ChildProcess;
 
-  private constructor(cgroupRoot: string) {
-    requireBuilt();
-    this.#cgroup = mkdtempSync(join(cgroupRoot, 'infoblox-cni-'));
+  /** @param cgroup an empty control group of its own */
+  private constructor(cgroup: string) {
+    this.#cgroup = cgroup;
     mkdirSync(this.#units);
     for (const name of targets) this.#write(`${name}.target`, '[Unit]\nDefaultDependencies=no\n');
     this.#write(service, readFileSync(unitFile, 'utf8').replaceAll('/etc/infoblox-cni/', `${this.directory}/`));
     this.dropIn('lab', '[Unit]\nDefaultDependencies=no\n', `[Service]\nStandardError=append:${this.directory}/log\n`);
     writeFileSync(join(this.directory, 'boot'), this.#bootScript());
-    const script = `echo $$ > ${this.#cgroup}/cgroup.procs && exec unshare --pid --fork --kill-child --mount --uts --ipc --net --cgroup --mount-proc /bin/sh ${this.directory}/boot`;
+    const script = `echo $$ > ${this.#cgroup}/cgroup.procs && exec unshare --pid --fork --kill-child --mount --uts --ipc --cgroup --mount-proc /bin/sh ${this.directory}/boot`;
     this.#child = spawn('/bin/sh', ['-c', script], { stdio: 'ignore' });
   }
 
@@ -43,9 +43,11 @@ export class SystemdLab {
     if (cgroupRoot === undefined) return leaveOut('this host has no cgroup2 file system that can be written to');
     let lab: SystemdLab | undefined;
     try {
-      lab = new SystemdLab(cgroupRoot);
+      requireBuilt();
+      lab = new SystemdLab(mkdtempSync(join(cgroupRoot, 'infoblox-cni-')));
       const started = lab;
-      await until('systemd runs', () => started.systemctl('is-system-running', '--quiet').status === 0, 10_000);
+      const isRunning = async () => (await started.systemctl('is-system-running', '--quiet')).exitCode === 0;
+      await until('systemd runs', isRunning, 10_000);
       return lab;
     } catch (error) {
       await lab?.stop();
@@ -54,9 +56,9 @@ export class SystemdLab {
   }
 
   /** Adds settings to the unit; they count after `systemctl daemon-reload`, which this runs. */
-  configure(settings: string): void {
+  async configure(settings: string): Promise<void> {
     this.dropIn('test', `[Service]\n${settings}\n`);
-    this.systemctl('daemon-reload');
+    await this.systemctl('daemon-reload');
   }
 
   dropIn(name: string, ...sections: string[]): void {
@@ -70,20 +72,20 @@ export class SystemdLab {
     writeFileSync(join(this.directory, 'wapi-password'), password, { mode: 0o600 });
   }
 
-  systemctl(...args: string[]) {
+  systemctl(...args: string[]): Promise<Run> {
     return this.run(['systemctl', ...args]);
   }
 
   /** A property of the service. */
-  property(name: string): string {
-    return this.systemctl('show', service, '--value', '-p', name).stdout.trim();
+  async property(name: string): Promise<string> {
+    return (await this.systemctl('show', service, '--value', '-p', name)).stdout.trim();
   }
 
   /** Runs a program where this systemd runs. */
-  run(command: readonly string[], env: Readonly<Record<string, string>> = {}, input = '') {
-    const inside = ['-t', String(this.#manager()), '-p', '-m', '-u', '-i', '-n', '-C', '--', ...command];
+  run(command: readonly string[], env: Readonly<Record<string, string>> = {}, stdin = ''): Promise<Run> {
+    const inside = ['-t', String(this.#manager()), '-p', '-m', '-u', '-i', '-C', '--', ...command];
     const PATH = '/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/bin';
-    return spawnSync('nsenter', inside, { encoding: 'utf8', input, timeout: 60_000, env: { PATH, ...env } });
+    return run('/usr/bin/nsenter', inside, { PATH, ...env }, { pipe: stdin }, 60_000);
   }
 
   /** What the daemon has said since `forget`. */
@@ -111,7 +113,7 @@ export class SystemdLab {
   /** Process ID of systemd, the only child of `unshare`. */
   #manager(): number | undefined {
     const { pid } = this.#child;
-    const children = execFileSync('cat', [`/proc/${pid}/task/${pid}/children`], { encoding: 'utf8' });
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
     return children.trim() === '' ? undefined : Number(children.trim().split(' ')[0]);
   }
 

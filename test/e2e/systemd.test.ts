@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { until } from '../fixture/host.ts';
+import { startGrid } from '../simulator/grid.ts';
 import { SystemdLab } from './systemd-lab.ts';
 
 const service = 'infoblox-cni-daemon';
@@ -17,56 +18,75 @@ afterAll(() => lab?.stop());
 describe.skipIf(lab === undefined)('the service', { timeout: 60_000 }, () => {
   if (lab === undefined) return;
 
-  beforeEach(() => {
-    lab.systemctl('stop', service);
-    lab.systemctl('reset-failed', service);
+  beforeEach(async () => {
+    await lab.systemctl('stop', service);
+    await lab.systemctl('reset-failed', service);
     lab.settings(flags, 'secret');
-    lab.configure('');
+    await lab.configure('');
     lab.forget();
   });
 
-  /** What the plugin says; code 50 is the daemon's word for a grid that is away. */
+  /** What the plugin prints; code 50 is the daemon's word for a grid that is away. */
   const status = () => call('STATUS');
 
-  function call(command: string, netns = ''): { code: number } {
-    const config = {
-      cniVersion: '1.1.0',
-      name: 'net-1',
-      type: 'bridge',
-      ipam: { type: 'infoblox', subnet: '10.0.0.0/24' },
-    };
+  async function call(command: string, netns = ''): Promise<unknown> {
+    const ipam = { type: 'infoblox', subnet: '10.0.0.0/24', gateway: '10.0.0.1' };
+    const config = { cniVersion: '1.1.0', name: 'net-1', type: 'bridge', ipam };
     const attachment = { CNI_CONTAINERID: 'c1', CNI_IFNAME: 'eth0', CNI_NETNS: netns };
     const env = { CNI_COMMAND: command, CNI_PATH: '/usr/local/bin', ...attachment };
-    return JSON.parse(lab?.run(['/usr/local/bin/infoblox'], env, JSON.stringify(config)).stdout ?? '');
+    const printed = (await lab?.run(['/usr/local/bin/infoblox'], env, JSON.stringify(config)))?.stdout;
+    return printed ? JSON.parse(printed) : undefined;
   }
 
-  test('counts as started when its socket answers', () => {
-    expect(lab.systemctl('start', service).status).toBe(0);
-    expect(status()).toMatchObject({ code: 50 });
-    expect(lab.property('ActiveState')).toBe('active');
-    expect(lab.property('NRestarts')).toBe('0');
+  test('counts as started when its socket answers', async () => {
+    expect((await lab.systemctl('start', service)).exitCode).toBe(0);
+    expect(await status()).toMatchObject({ code: 50 });
+    expect(await lab.property('ActiveState')).toBe('active');
+    expect(await lab.property('NRestarts')).toBe('0');
   });
 
-  test('has its password as a credential, no capability, and names its file when it is empty', () => {
-    lab.systemctl('start', service);
+  test('gives addresses and takes them back with all that the sandbox forbids, also after a restart', async () => {
+    const grid = await startGrid();
+    try {
+      const here = `--grid-host=${grid.host} --wapi-port=${grid.port} --wapi-username=${grid.username} --node-name=lab`;
+      lab.settings(`${here} --metrics-listen=:0`, grid.password);
+      await lab.systemctl('start', service);
+      const netns = '/run/netns/c1';
+      await lab.run(['ip', 'netns', 'add', 'c1']);
+      const given = { ips: [{ address: '10.0.0.2/24', gateway: '10.0.0.1' }] };
+      expect(await call('ADD', netns)).toMatchObject(given);
+      expect((await lab.systemctl('restart', service)).exitCode).toBe(0);
+      expect(await call('ADD', netns)).toMatchObject(given);
+      expect(await call('DEL', netns)).toBeUndefined();
+      expect(grid.fixedAddresses().map(({ ipv4addr }) => ipv4addr)).toEqual(['10.0.0.1']);
+      expect(lab.log).not.toMatch(/ error /);
+    } finally {
+      await lab.run(['ip', 'netns', 'del', 'c1']);
+      await lab.systemctl('stop', service);
+      await grid.stop();
+    }
+  });
+
+  test('has its password as a credential, no capability, and names its file when it is empty', async () => {
+    await lab.systemctl('start', service);
     expect(lab.log).not.toContain('WAPI password');
-    const state = lab.run(['cat', `/proc/${lab.property('MainPID')}/status`]).stdout;
+    const state = (await lab.run(['cat', `/proc/${await lab.property('MainPID')}/status`])).stdout;
     expect(state).toMatch(/^CapBnd:\t0+$/m);
     expect(state).toMatch(/^CapEff:\t0+$/m);
     expect(state).toMatch(/^Seccomp:\t2$/m);
     lab.settings(flags, '');
-    expect(lab.systemctl('restart', service).status).toBe(0);
+    expect((await lab.systemctl('restart', service)).exitCode).toBe(0);
     expect(lab.log).toMatch(/no WAPI password given: .*into \S+\/wapi-password, then: systemctl restart/);
   });
 
   test('sees a network namespace that the host makes after its start', async () => {
-    lab.systemctl('start', service);
-    expect(lab.run(['ip', 'netns', 'add', 'later'])).toMatchObject({ status: 0 });
+    await lab.systemctl('start', service);
+    expect(await lab.run(['ip', 'netns', 'add', 'later'])).toMatchObject({ exitCode: 0 });
     try {
       const look = [
         'nsenter',
         '-t',
-        lab.property('MainPID'),
+        await lab.property('MainPID'),
         '-m',
         '-U',
         '--',
@@ -76,72 +96,73 @@ describe.skipIf(lab === undefined)('the service', { timeout: 60_000 }, () => {
         '%T',
         '/run/netns/later',
       ];
-      await until('it is there', () => lab.run(look).stdout.trim() === 'nsfs', patience);
+      await until('it is there', async () => (await lab.run(look)).stdout.trim() === 'nsfs', patience);
     } finally {
-      lab.run(['ip', 'netns', 'del', 'later']);
+      await lab.run(['ip', 'netns', 'del', 'later']);
     }
   });
 
-  test('sees the namespaces of other processes with the drop-in of docs/operations.md, and not without', () => {
+  test('sees the namespaces of other processes with the drop-in of docs/operations.md, and not without', async () => {
     const hidden = 'cannot see the network namespace of a container';
-    const container = lab.run(['sh', '-c', 'unshare --net sleep 300 > /dev/null 2>&1 & echo $!']).stdout.trim();
+    const sleeper = await lab.run(['sh', '-c', 'unshare --net sleep 300 > /dev/null 2>&1 & echo $!']);
+    const container = sleeper.stdout.trim();
     try {
-      lab.systemctl('start', service);
-      expect(call('ADD', `/proc/${container}/ns/net`)).toMatchObject({ code: 11 });
+      await lab.systemctl('start', service);
+      expect(await call('ADD', `/proc/${container}/ns/net`)).toMatchObject({ code: 11 });
       expect(lab.log).toContain(hidden);
       const page = readFileSync(join(import.meta.dirname, '../../docs/operations.md'), 'utf8');
-      lab.configure(/## Runtimes that name \/proc.*?```\n\[Service\]\n(.*?)```/s.exec(page)?.[1] ?? '');
-      expect(lab.systemctl('restart', service).status).toBe(0);
+      await lab.configure(/## Runtimes that name \/proc.*?```\n\[Service\]\n(.*?)```/s.exec(page)?.[1] ?? '');
+      expect((await lab.systemctl('restart', service)).exitCode).toBe(0);
       lab.forget();
-      expect(call('ADD', `/proc/${container}/ns/net`)).toMatchObject({ code: 11 });
+      expect(await call('ADD', `/proc/${container}/ns/net`)).toMatchObject({ code: 11 });
       expect(lab.log).toContain('ADD failed');
       expect(lab.log).not.toContain(hidden);
     } finally {
-      lab.run(['kill', container]);
+      await lab.run(['kill', container]);
     }
   });
 
   test('is ended and started again when its event loop stands still, and left alone while it turns', async () => {
-    lab.configure('WatchdogSec=3\nRestartSec=100ms');
-    lab.systemctl('start', service);
-    const first = lab.property('MainPID');
+    await lab.configure('WatchdogSec=3\nRestartSec=100ms');
+    await lab.systemctl('start', service);
+    const first = await lab.property('MainPID');
     const signs = new Set<string>();
     await until(
       'it has shown life four times',
-      () => signs.add(lab.property('WatchdogTimestampMonotonic')).size >= 4,
+      async () => signs.add(await lab.property('WatchdogTimestampMonotonic')).size >= 4,
       patience,
     );
-    expect([lab.property('MainPID'), lab.property('NRestarts')]).toEqual([first, '0']);
+    expect([await lab.property('MainPID'), await lab.property('NRestarts')]).toEqual([first, '0']);
     // A process that is stopped turns no event loop.
-    lab.run(['kill', '-STOP', first]);
-    await until('it was started again', () => lab.property('NRestarts') === '1', patience);
-    await until('the new one serves', () => lab.property('ActiveState') === 'active', patience);
-    expect(lab.property('MainPID')).not.toBe(first);
-    expect(status()).toMatchObject({ code: 50 });
+    await lab.run(['kill', '-STOP', first]);
+    await until('it was started again', async () => (await lab.property('NRestarts')) === '1', patience);
+    await until('the new one serves', async () => (await lab.property('ActiveState')) === 'active', patience);
+    expect(await lab.property('MainPID')).not.toBe(first);
+    expect(await status()).toMatchObject({ code: 50 });
   });
 
   test('fails to restart with a wrong flag, says why, and is not tried again', async () => {
-    lab.systemctl('start', service);
+    await lab.systemctl('start', service);
     lab.settings(`${flags} --grid-hots=x`, 'secret');
-    lab.configure('RestartSec=100ms');
-    expect(lab.systemctl('restart', service).status).not.toBe(0);
+    await lab.configure('RestartSec=100ms');
+    expect((await lab.systemctl('restart', service)).exitCode).not.toBe(0);
     expect(lab.log).toContain('unknown flag --grid-hots; did you mean --grid-host?');
-    expect(lab.property('ActiveState')).toBe('failed');
-    expect(lab.property('NRestarts')).toBe('0');
+    expect(await lab.property('ActiveState')).toBe('failed');
+    expect(await lab.property('NRestarts')).toBe('0');
   });
 
   test('fails to restart without its file of certificates, says why, and starts by itself when that is mended', async () => {
     lab.settings(`${flags} --ssl-verify=/run/ca.pem`, 'secret');
-    lab.configure('RestartSec=100ms');
-    expect(lab.systemctl('restart', service).status).not.toBe(0);
+    await lab.configure('RestartSec=100ms');
+    expect((await lab.systemctl('restart', service)).exitCode).not.toBe(0);
     expect(lab.log).toMatch(/--ssl-verify .*no such file/);
     lab.settings(flags, 'secret');
-    await until('it serves', () => lab.property('ActiveState') === 'active', patience);
+    await until('it serves', async () => (await lab.property('ActiveState')) === 'active', patience);
   });
 
-  test('is also started by a systemd that knows no OpenFile=, through systemd-notify', () => {
-    lab.configure('OpenFile=\nNotifyAccess=all');
-    expect(lab.systemctl('start', service).status).toBe(0);
-    expect(status()).toMatchObject({ code: 50 });
+  test('is also started by a systemd that knows no OpenFile=, through systemd-notify', async () => {
+    await lab.configure('OpenFile=\nNotifyAccess=all');
+    expect((await lab.systemctl('start', service)).exitCode).toBe(0);
+    expect(await status()).toMatchObject({ code: 50 });
   });
 });
