@@ -1,9 +1,9 @@
 /** State files of a host that has run for long: many leases, without the hours that it takes to give them. */
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { hostPrefix } from '../src/infoblox/mark.ts';
 import { hostSandboxes } from '../src/infoblox/lease/sandbox.ts';
 import { newRow, type Row, SqliteLeaseStore } from '../src/infoblox/lease/store.ts';
+import { hostPrefix } from '../src/infoblox/mark.ts';
 
 /** The identity of lease `n`. */
 export function leaseIdentity(n: number): string {

@@ -9,14 +9,14 @@ import type { Attachment } from './mark.ts';
 const cloud = { cmpType: 'CMP Type', tenant: 'Tenant ID', owned: 'Cloud API Owned' } as const;
 
 /** The label of a network and of its addresses that holds the network's name. */
-export const networkNameLabel = 'Network Name';
+export const networkNameAttribute = 'Network Name';
 
 /** Characters of a text that every grid takes; container IDs have no limit of their own. */
 const longestText = 250;
 
 export type Attributes = Record<string, { value: string }>;
 
-export class Labels {
+export class ExtensibleAttributes {
   readonly #own: ReadonlySet<string>;
   readonly #onLost: (name: string) => void;
   readonly #everywhere: Readonly<Record<string, string>>;
@@ -34,22 +34,22 @@ export class Labels {
     this.#everywhere = { [cloud.tenant]: tenant, [cloud.cmpType]: 'CNI', [cloud.owned]: 'True', ...own };
   }
 
-  /** Labels of a network or a gateway reservation. */
+  /** ExtensibleAttributes of a network or a gateway reservation. */
   forNetwork(network: string): Attributes {
-    return this.#known({ ...this.#everywhere, [networkNameLabel]: network });
+    return this.#known({ ...this.#everywhere, [networkNameAttribute]: network });
   }
 
-  /** Labels of a container's reservation. */
+  /** ExtensibleAttributes of a container's reservation. */
   forAttachment(attachment: Attachment, vmName: string): Attributes {
     return this.#known({
       ...this.#everywhere,
       'VM ID': asGridText(attachment.containerId),
       'VM Name': vmName,
-      [networkNameLabel]: attachment.network,
+      [networkNameAttribute]: attachment.network,
     });
   }
 
-  /** Labels of a network view. */
+  /** ExtensibleAttributes of a network view. */
   forView(): Attributes {
     return this.#known(this.#everywhere);
   }

@@ -40,7 +40,7 @@ export type Reason =
   | 'no-free-address'
   | 'no-free-network'
   /** The network configuration asks for something impossible. */
-  | 'invalid-policy'
+  | 'invalid-spec'
   /** The network exists, but is somebody else's or another one than asked for. */
   | 'network-conflict'
   /** The requested address is outside the network or taken. */
@@ -58,17 +58,17 @@ export type Outcome = 'none' | 'unknown' | 'open';
 
 export interface GridErrorOptions {
   /** What the operator can do about it, one sentence. */
-  readonly cure?: string;
+  readonly hint?: string;
   readonly outcome?: Outcome;
   /** For `unknown-attribute`: the attribute's name. */
   readonly attribute?: string;
   readonly cause?: unknown;
 }
 
-/** The one error of src/infoblox. `message` says what failed and names the thing; `cure` what to do. */
+/** The one error of src/infoblox. `message` says what failed and names the thing; `hint` what to do. */
 export class GridError extends Error {
   readonly reason: Reason;
-  readonly cure: string | undefined;
+  readonly hint: string | undefined;
   readonly outcome: Outcome;
   readonly attribute: string | undefined;
 
@@ -76,7 +76,7 @@ export class GridError extends Error {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'GridError';
     this.reason = reason;
-    this.cure = options.cure;
+    this.hint = options.hint;
     this.outcome = options.outcome ?? 'none';
     this.attribute = options.attribute;
   }
@@ -85,8 +85,8 @@ export class GridError extends Error {
 /** A failure after an earlier request has left something on the grid, or may have: the grid has to be looked at. */
 export function asOpen(error: unknown): unknown {
   if (!(error instanceof GridError)) return error;
-  const { reason, message, cure } = error;
-  return new GridError(reason, message, { outcome: 'open', cause: error, ...(cure === undefined ? {} : { cure }) });
+  const { reason, message, hint } = error;
+  return new GridError(reason, message, { outcome: 'open', cause: error, ...(hint === undefined ? {} : { hint }) });
 }
 
 const away: ReadonlySet<Reason> = new Set([

@@ -58,7 +58,7 @@ export class Health {
   get obstacle(): GridError | undefined {
     if (this.#asked) return this.trouble;
     return new GridError('timeout', 'the grid has not answered yet since the daemon started', {
-      cure: 'try again in a few seconds; if this stays, check --grid-host and --wapi-port of the daemon',
+      hint: 'try again in a few seconds; if this stays, check --grid-host and --wapi-port of the daemon',
     });
   }
 

@@ -30,7 +30,7 @@ const longest = { cluster: 32, node: 47, network: 40, containerId: 64 };
  * Values that are too long are cut and made unique again by a hash, so what `parseMark` reads back is not always what
  * went in: compare marks, not what they say.
  */
-export function attachmentComment(origin: Origin, attachment: Attachment): string {
+export function attachmentMark(origin: Origin, attachment: Attachment): string {
   const { network, containerId, ifName } = attachment;
   return `${networkPrefix(origin, network)}container=${shorten(containerId, longest.containerId)} interface=${ifName}`;
 }
@@ -53,22 +53,22 @@ export function clusterPattern({ cluster }: Origin, network: string): string {
 }
 
 /** The comment of a network that we created for a network name. The same on all hosts, which share the network. */
-export function networkComment(name: string): string {
+export function networkMark(name: string): string {
   return `infoblox-cni network=${shorten(name, longest.network)}`;
 }
 
 /** The comment of such a network until its creator has made sure that it is the only one of that name. */
-export function unsealedNetworkComment(name: string): string {
-  return `${networkComment(name)} (being set up)`;
+export function pendingNetworkMark(name: string): string {
+  return `${networkMark(name)} (being set up)`;
 }
 
 /** The comment of a reservation that only keeps an address from being given to a container. */
-export function gatewayComment(name: string): string {
+export function gatewayMark(name: string): string {
   return `infoblox-cni gateway of network=${shorten(name, longest.network)}`;
 }
 
 /**
- * The network's name as `networkComment` writes it, for a comment that we wrote; undefined for any other. People may add to
+ * The network's name as `networkMark` writes it, for a comment that we wrote; undefined for any other. People may add to
  * it (" - Paris"): nothing is ever deleted for this mark alone.
  */
 export function namedInComment(comment: string): string | undefined {
@@ -95,7 +95,7 @@ export function parseMark(comment: string): Mark | undefined {
   if (!cluster || !node || !network || !containerId || !ifName) return undefined;
   if (Buffer.byteLength(ifName) > longestInterface) return undefined;
   const mark = { origin: { cluster, node }, attachment: { network, containerId, ifName } };
-  return attachmentComment(mark.origin, mark.attachment) === comment ? mark : undefined;
+  return attachmentMark(mark.origin, mark.attachment) === comment ? mark : undefined;
 }
 
 /** The network's name in the mark of an attachment, as `shortNetworkName` has it; empty for any other comment. */
@@ -109,7 +109,7 @@ export function attachmentIn(comment: string): Attachment {
 }
 
 /** True for a comment that is, or begins like, the mark of some attachment, of this host or another. */
-export function isAttachmentComment(comment: string): boolean {
+export function isAttachmentMark(comment: string): boolean {
   return comment.startsWith('infoblox-cni cluster=');
 }
 

@@ -1,4 +1,4 @@
-/** Bad input gets one clear error that names the thing and the cure, and the grid holds afterwards what it held before. */
+/** Bad input gets one clear error that names the thing and the hint, and the grid holds afterwards what it held before. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Grid, startGrid } from '../simulator/grid.ts';
 import { onTheGrid, requested } from './bad-input/grid-rows.ts';

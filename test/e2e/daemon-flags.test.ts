@@ -212,7 +212,7 @@ describe('--ssl-verify', () => {
       await daemon.says('the grid does not serve us');
       const trouble = daemon.lines.find(({ message }) => message.includes('does not serve us'));
       expect(trouble).toMatchObject({ level: 'error', reason: 'untrusted' });
-      expect(trouble?.cure).toContain('--ssl-verify');
+      expect(trouble?.hint).toContain('--ssl-verify');
     } finally {
       await daemon.stop();
     }
@@ -254,7 +254,7 @@ test('a password that is not there yet is warned of, costs no login, and counts 
   try {
     const message = `no WAPI password given: ${file} is empty`;
     expect(daemon.lines[0]).toMatchObject({ level: 'warn', message });
-    expect(daemon.lines[0]?.cure).toMatch(/--wapi-password-file.*WAPI_PASSWORD.*systemd credential/);
+    expect(daemon.lines[0]?.hint).toMatch(/--wapi-password-file.*WAPI_PASSWORD.*systemd credential/);
     await daemon.says(`the grid does not serve us: ${message}`);
     const env = { CNI_COMMAND: 'ADD', CNI_CONTAINERID: 'c1', CNI_IFNAME: 'eth0', CNI_NETNS: '/run/netns/none' };
     const socketDir = join(directory, 'run');

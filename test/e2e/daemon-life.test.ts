@@ -168,7 +168,7 @@ describe.concurrent('trouble with the grid', () => {
     await grid.pause();
     await host.start();
     await host.daemon.says('the grid does not serve us');
-    const trouble = { reason: 'unreachable', cure: expect.stringContaining('--grid-host') };
+    const trouble = { reason: 'unreachable', hint: expect.stringContaining('--grid-host') };
     expect(host.daemon.lines.find(({ level }) => level === 'error')).toMatchObject(trouble);
     const { code, msg, details } = failure(await host.call('ADD'));
     expect({ code, msg }).toMatchObject({ code: 11, msg: expect.stringContaining(`${grid.host}`) });

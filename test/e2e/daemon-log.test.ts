@@ -90,7 +90,7 @@ describe('the password is neither in the log nor in the process list', () => {
         expect.objectContaining({
           level: 'warn',
           message: `the WAPI password in ${file('readable')} can be read by everybody (mode 0644)`,
-          cure: `chmod 0600 ${file('readable')}`,
+          hint: `chmod 0600 ${file('readable')}`,
         }),
       );
     } finally {

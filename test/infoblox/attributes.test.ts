@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { Labels } from '../../src/infoblox/attributes.ts';
+import { ExtensibleAttributes } from '../../src/infoblox/attributes.ts';
 import { Host, until } from '../fixture/host.ts';
 import { type Grid, type GridOptions, startGrid } from '../simulator/grid.ts';
 import { fromContainer } from './grid-and-host.ts';
@@ -134,20 +134,20 @@ test('an attribute that is removed from the grid later is learned from the refus
 
 describe('labels', () => {
   test('are sent until the grid says which it defines', () => {
-    const labels = new Labels('blue');
+    const labels = new ExtensibleAttributes('blue');
     expect(Object.keys(labels.forNetwork('n'))).toEqual(['Tenant ID', 'CMP Type', 'Cloud API Owned', 'Network Name']);
     labels.learn(['CMP Type']);
     expect(labels.forNetwork('n')).toEqual({ 'CMP Type': { value: 'CNI' } });
   });
 
   test('do not believe an empty list of definitions, which rights may have emptied', () => {
-    const labels = new Labels('blue');
+    const labels = new ExtensibleAttributes('blue');
     labels.learn([]);
     expect(labels.forView()['Tenant ID']).toEqual({ value: 'blue' });
   });
 
   test('leave out what was refused, whatever the definitions say', () => {
-    const labels = new Labels('blue');
+    const labels = new ExtensibleAttributes('blue');
     labels.refuse('Tenant ID');
     labels.learn(['Tenant ID', 'CMP Type']);
     expect(Object.keys(labels.forView())).toEqual(['CMP Type']);

@@ -17,7 +17,7 @@ const trouble = (reason: Reason) => new GridError(reason, reason);
 test('before the first answer nothing can be promised, though no trouble is known', () => {
   expect(health.trouble).toBeUndefined();
   expect(health.obstacle?.message).toContain('has not answered yet');
-  expect(health.obstacle?.cure).toContain('--grid-host');
+  expect(health.obstacle?.hint).toContain('--grid-host');
   health.report(undefined, false);
   expect(health.obstacle).toBeUndefined();
 });

@@ -1,16 +1,16 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
-  attachmentComment,
-  gatewayComment,
+  attachmentMark,
+  gatewayMark,
   hostPrefix,
-  isAttachmentComment,
+  isAttachmentMark,
   namedInComment,
-  networkComment,
+  networkMark,
   networkPrefix,
   parseMark,
+  pendingNetworkMark,
   shortNetworkName,
-  unsealedNetworkComment,
 } from '../../src/infoblox/mark.ts';
 
 const letters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'.split('');
@@ -29,38 +29,38 @@ const origin = { cluster: 'cluster-1', node: 'host-a' };
 const attachment = { network: 'net-1', containerId: 'c1', ifName: 'eth0' };
 
 test('an identity is one line that an administrator can read', () => {
-  expect(attachmentComment(origin, attachment)).toBe(
+  expect(attachmentMark(origin, attachment)).toBe(
     'infoblox-cni cluster=cluster-1 node=host-a network=net-1 container=c1 interface=eth0',
   );
 });
 
 test('an identity has at most 256 characters, however long its parts are', () => {
   const long = 'x'.repeat(300);
-  const longest = attachmentComment(
+  const longest = attachmentMark(
     { cluster: long, node: long },
     { network: long, containerId: long, ifName: 'x'.repeat(15) },
   );
   expect(longest.length).toBeLessThanOrEqual(256);
   fc.assert(
     fc.property(whole, (one) => {
-      const comment = attachmentComment(one.origin, one.attachment);
+      const comment = attachmentMark(one.origin, one.attachment);
       expect(comment.length).toBeLessThanOrEqual(256);
       expect(comment).toBe(comment.trim());
-      expect(attachmentComment(structuredClone(one.origin), structuredClone(one.attachment))).toBe(comment);
+      expect(attachmentMark(structuredClone(one.origin), structuredClone(one.attachment))).toBe(comment);
     }),
   );
 });
 
 test('a container ID of 64 characters, as runtimes make them, stands there whole', () => {
   const containerId = '0123456789abcdef'.repeat(4);
-  expect(attachmentComment(origin, { ...attachment, containerId })).toContain(`container=${containerId} `);
+  expect(attachmentMark(origin, { ...attachment, containerId })).toContain(`container=${containerId} `);
 });
 
 test('two attachments have one identity only if they are the same', () => {
   fc.assert(
     fc.property(whole, whole, (one, other) => {
       const same = JSON.stringify(one) === JSON.stringify(other);
-      const equal = attachmentComment(one.origin, one.attachment) === attachmentComment(other.origin, other.attachment);
+      const equal = attachmentMark(one.origin, one.attachment) === attachmentMark(other.origin, other.attachment);
       expect(equal).toBe(same);
     }),
   );
@@ -72,8 +72,7 @@ test('long values that differ in one character only differ in their identities',
     fc.property(parts, fc.integer({ min: 30, max: 300 }), fc.nat({ max: 299 }), (part, length, at) => {
       const value = 'a'.repeat(length);
       const changed = `${value.slice(0, at % length)}b${value.slice((at % length) + 1)}`;
-      const identity = (text: string) =>
-        attachmentComment({ ...origin, [part]: text }, { ...attachment, [part]: text });
+      const identity = (text: string) => attachmentMark({ ...origin, [part]: text }, { ...attachment, [part]: text });
       expect(identity(value)).not.toBe(identity(changed));
     }),
   );
@@ -93,7 +92,7 @@ test('a shortened value equals no value that was short enough', () => {
 test('the prefixes of host and network begin the identities of their attachments and of no others', () => {
   fc.assert(
     fc.property(whole, whole, (one, other) => {
-      const comment = attachmentComment(one.origin, one.attachment);
+      const comment = attachmentMark(one.origin, one.attachment);
       expect(comment.startsWith(hostPrefix(one.origin))).toBe(true);
       expect(comment.startsWith(networkPrefix(one.origin, one.attachment.network))).toBe(true);
       const sameHost = JSON.stringify(one.origin) === JSON.stringify(other.origin);
@@ -101,24 +100,24 @@ test('the prefixes of host and network begin the identities of their attachments
     }),
   );
   expect(hostPrefix({ cluster: 'cluster-1', node: 'host-ab' }).startsWith(hostPrefix(origin))).toBe(false);
-  expect(
-    attachmentComment(origin, { ...attachment, network: 'net-10' }).startsWith(networkPrefix(origin, 'net-1')),
-  ).toBe(false);
+  expect(attachmentMark(origin, { ...attachment, network: 'net-10' }).startsWith(networkPrefix(origin, 'net-1'))).toBe(
+    false,
+  );
 });
 
 test('only identities of attachments look like such', () => {
-  expect(isAttachmentComment(attachmentComment(origin, attachment))).toBe(true);
-  for (const comment of [networkComment('a'), unsealedNetworkComment('a'), gatewayComment('a'), '', 'router']) {
-    expect(isAttachmentComment(comment)).toBe(false);
+  expect(isAttachmentMark(attachmentMark(origin, attachment))).toBe(true);
+  for (const comment of [networkMark('a'), pendingNetworkMark('a'), gatewayMark('a'), '', 'router']) {
+    expect(isAttachmentMark(comment)).toBe(false);
   }
 });
 
 test('a mark is read back as it was written, but for what was too long', () => {
   fc.assert(
     fc.property(whole, (one) => {
-      const comment = attachmentComment(one.origin, one.attachment);
+      const comment = attachmentMark(one.origin, one.attachment);
       const mark = parseMark(comment);
-      expect(mark && attachmentComment(mark.origin, mark.attachment)).toBe(comment);
+      expect(mark && attachmentMark(mark.origin, mark.attachment)).toBe(comment);
       expect(mark?.attachment.ifName).toBe(one.attachment.ifName);
       if (comment.includes('~')) return;
       expect(mark).toEqual(one);
@@ -127,7 +126,7 @@ test('a mark is read back as it was written, but for what was too long', () => {
 });
 
 test('a mark ends where it ends: a comment that begins or goes on otherwise is none', () => {
-  const mark = attachmentComment(origin, attachment);
+  const mark = attachmentMark(origin, attachment);
   expect(parseMark(mark)).toEqual({ origin, attachment });
   const others = [
     ...[' (ticket 4711, do not touch)', ' ', '\n', ' interface=eth1', '\u00a0x', '/24', ':'].map((tail) => mark + tail),
@@ -139,7 +138,7 @@ test('a mark ends where it ends: a comment that begins or goes on otherwise is n
     mark.toUpperCase(),
     mark.repeat(1_000),
     hostPrefix(origin),
-    ...[networkComment('a'), unsealedNetworkComment('a'), gatewayComment('a'), '', 'router'],
+    ...[networkMark('a'), pendingNetworkMark('a'), gatewayMark('a'), '', 'router'],
   ];
   for (const comment of others) expect({ comment, mark: parseMark(comment) }).toEqual({ comment, mark: undefined });
 });
@@ -147,19 +146,13 @@ test('a mark ends where it ends: a comment that begins or goes on otherwise is n
 test('the name of a network can be read from its comment, complete or not and whatever people add, and from no other', () => {
   fc.assert(
     fc.property(name, (network) => {
-      expect(namedInComment(networkComment(network))).toBe(shortNetworkName(network));
-      expect(namedInComment(unsealedNetworkComment(network))).toBe(shortNetworkName(network));
-      expect(namedInComment(`${networkComment(network)} - Paris`)).toBe(shortNetworkName(network));
-      expect(networkComment(network)).not.toBe(unsealedNetworkComment(network));
+      expect(namedInComment(networkMark(network))).toBe(shortNetworkName(network));
+      expect(namedInComment(pendingNetworkMark(network))).toBe(shortNetworkName(network));
+      expect(namedInComment(`${networkMark(network)} - Paris`)).toBe(shortNetworkName(network));
+      expect(networkMark(network)).not.toBe(pendingNetworkMark(network));
     }),
   );
-  for (const comment of [
-    '',
-    'office',
-    gatewayComment('a'),
-    `${networkComment('a')}, moved`,
-    ` ${networkComment('a')}`,
-  ]) {
+  for (const comment of ['', 'office', gatewayMark('a'), `${networkMark('a')}, moved`, ` ${networkMark('a')}`]) {
     expect(namedInComment(comment)).toBeUndefined();
   }
 });

@@ -4,7 +4,7 @@
  * do, and the invariants hold. How many requests and writes there are is counted first, so no point is left out.
  */
 import { afterAll, describe, expect, test, vi } from 'vitest';
-import { Slots } from '../../src/infoblox/concurrency/semaphore.ts';
+import { Semaphore } from '../../src/infoblox/concurrency/semaphore.ts';
 import { until } from '../fixture/host.ts';
 import { type Scenario, scenarios } from './crash-scenarios.ts';
 import type { ProcessHost } from './process-host.ts';
@@ -12,7 +12,7 @@ import { startKillableWorld, type World } from './world.ts';
 
 // Points wait for processes to start and answers to settle: several at a time, whatever scenario they belong to.
 vi.setConfig({ maxConcurrency: scenarios.length });
-const running = new Slots(4);
+const running = new Semaphore(4);
 
 /** Where the daemon dies. */
 type Point = {

@@ -1,6 +1,6 @@
 /** Every fault of the table meets every command; the answers are those of the table, and the invariants hold afterwards. */
 import { describe, expect, test, vi } from 'vitest';
-import { Slots } from '../../src/infoblox/concurrency/semaphore.ts';
+import { Semaphore } from '../../src/infoblox/concurrency/semaphore.ts';
 import type { Outcome } from './calls.ts';
 import { type FaultRow, faults } from './fault-matrix.ts';
 import { pause, startWorld, type World } from './world.ts';
@@ -40,7 +40,7 @@ async function statusSoon(world: World, expected: Outcome): Promise<Outcome> {
 // Rows wait for time-outs most of the time: many may do so at once.
 vi.setConfig({ maxConcurrency: 10 });
 
-const settingUp = new Slots(4);
+const settingUp = new Semaphore(4);
 
 /** A world with a container that stays and one that leaves. Setting up takes the processor, so few at a time. */
 async function inhabitedWorld(): Promise<World> {

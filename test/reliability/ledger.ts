@@ -2,7 +2,7 @@
  * What callers were told, and the four invariants that follow from it. The ledger is the only witness of a test: it knows
  * nothing of how the daemon works, only which attachments live and what they were answered.
  */
-import { type Attachment, attachmentComment } from '../../src/infoblox/mark.ts';
+import { type Attachment, attachmentMark } from '../../src/infoblox/mark.ts';
 import { until } from '../fixture/host.ts';
 import type { FixedAddressSnapshot, Grid } from '../simulator/grid.ts';
 
@@ -30,7 +30,7 @@ export class Ledger {
   }
 
   identity(node: string, attachment: Attachment): string {
-    return attachmentComment({ cluster: this.#cluster, node }, attachment);
+    return attachmentMark({ cluster: this.#cluster, node }, attachment);
   }
 
   /** An ADD was answered with an address. Two live attachments with one address are noticed here and now. */

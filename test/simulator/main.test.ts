@@ -59,7 +59,7 @@ test.each([
   expect(child.output()).toMatch(line);
 });
 
-test('a port that is in use is named, with the cure, in one line', async () => {
+test('a port that is in use is named, with the hint, in one line', async () => {
   const other = createServer().listen(0, '127.0.0.1');
   try {
     await once(other, 'listening');

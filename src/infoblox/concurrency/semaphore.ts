@@ -2,7 +2,7 @@
  * At most `size` requests to the grid at once; the rest wait in the order they came. Kept apart from the HTTP pool
  * so that a request whose time ran out while it waited is known never to have been sent.
  */
-export class Slots {
+export class Semaphore {
   readonly #size: number;
   readonly #waiting = new Set<() => void>();
   #taken = 0;

@@ -3,20 +3,20 @@
  * when its answer is here. Callers hold the lock of the lease.
  */
 
-import { asGridText, type Labels } from '../attributes.ts';
+import { asGridText, type ExtensibleAttributes } from '../attributes.ts';
 import type { KeyedMutex } from '../concurrency/keyed-mutex.ts';
 import { GridError, hasReason } from '../errors.ts';
 import type { Log } from '../log.ts';
-import { attachmentIn, isAttachmentComment } from '../mark.ts';
-import { type Grid, gatewayName } from '../wapi/client.ts';
+import { attachmentIn, isAttachmentMark } from '../mark.ts';
+import { gatewayName, type WapiClient } from '../wapi/client.ts';
 import { createInDoubt, deleteAnswered, deleteInDoubt, type Lease, type Moment } from './lease.ts';
 import type { Found, Look } from './plan.ts';
 import type { LeaseStore } from './store.ts';
 
 export interface ActDeps {
-  readonly wapi: Grid;
+  readonly wapi: WapiClient;
   readonly store: LeaseStore;
-  readonly attributes: Labels;
+  readonly attributes: ExtensibleAttributes;
   readonly locks: KeyedMutex;
   readonly moment: () => Moment;
   readonly log: Log;
@@ -86,7 +86,7 @@ export async function reassign(
 ): Promise<boolean> {
   const { store, attributes, locks, moment, log } = deps;
   const { owner } = object;
-  if (!isAttachmentComment(owner)) {
+  if (!isAttachmentMark(owner)) {
     const { network } = attachmentIn(lease.mark);
     await relabel(deps, lease, { object, name: gatewayName, labels: () => attributes.forNetwork(network) }, signal);
   } else {

@@ -16,7 +16,7 @@ export function refusal(
   return new GridError(
     'address-unavailable',
     `${who} holds ${lease.address} in network ${attachment.network}, and that ${altered}`,
-    { cure: `make it a reservation with the comment "${lease.mark}" again, or delete the attachment before adding it` },
+    { hint: `make it a reservation with the comment "${lease.mark}" again, or delete the attachment before adding it` },
   );
 }
 
@@ -25,7 +25,7 @@ export function movedError(who: string, lease: Lease, moved: Found): GridError {
   return new GridError(
     'network-conflict',
     `${who} holds ${moved.address} in network view ${moved.view}, not ${lease.view}: the view has been renamed`,
-    { cure: `set network-view to ${moved.view}, or rename the view back to ${lease.view}` },
+    { hint: `set network-view to ${moved.view}, or rename the view back to ${lease.view}` },
   );
 }
 
@@ -35,7 +35,7 @@ export function takenError(address: string, network: ReadyNetwork, holder: strin
   return new GridError(
     'address-unavailable',
     `the requested address ${address} in ${network.cidr.text} is taken${by}`,
-    { cure: 'request another address, or none to get the next free one' },
+    { hint: 'request another address, or none to get the next free one' },
   );
 }
 
@@ -43,13 +43,13 @@ export function collisionError({ cidr, view }: ReadyNetwork, cause: GridError): 
   return new GridError(
     'busy',
     `no address of network ${cidr.text} (view ${view}) could be reserved in time: other hosts are taking addresses of it at the same moment`,
-    { cure: 'try again; if this goes on, start fewer containers at once, or raise --add-timeout', cause },
+    { hint: 'try again; if this goes on, start fewer containers at once, or raise --add-timeout', cause },
   );
 }
 
 export function nonsenseError(address: string, wrong: string): GridError {
   return new GridError('bad-answer', `the grid reserved ${address}, ${wrong}`, {
-    cure: 'something other than a grid may be answering: check --grid-host, --ssl-verify and any proxy between',
+    hint: 'something other than a grid may be answering: check --grid-host, --ssl-verify and any proxy between',
   });
 }
 

@@ -129,7 +129,7 @@ export class Allocator {
     return (
       this.#delays.get(mark) ??
       new GridError('timeout', 'no address came from the grid in the time for one ADD', {
-        cure: 'see the log of the daemon for what the grid does; --add-timeout sets the time',
+        hint: 'see the log of the daemon for what the grid does; --add-timeout sets the time',
       })
     );
   }
@@ -215,7 +215,7 @@ export class Allocator {
     await reconcileLocked(this.#deps, known.mark, signal);
     if (this.#deps.store.get(known.mark) === undefined) return;
     throw new GridError('busy', `an earlier release in view ${known.view} is not settled yet`, {
-      cure: 'try again in a minute',
+      hint: 'try again in a minute',
     });
   }
 }
@@ -228,7 +228,7 @@ function held({ address }: Lease, { attachment }: AddRequest): GridError {
   return new GridError(
     'address-unavailable',
     `${attachment.containerId}/${attachment.ifName} already holds ${address} in network ${attachment.network}`,
-    { cure: 'delete the attachment before adding it with another address or subnet' },
+    { hint: 'delete the attachment before adding it with another address or subnet' },
   );
 }
 

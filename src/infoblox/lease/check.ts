@@ -51,7 +51,7 @@ export async function checkLease(deps: CheckDeps, request: CheckRequest, signal:
   if (there !== undefined) return;
   if (look.confirmation !== 'confirmed') {
     throw new GridError('unconfirmed', `no host that accepts writes could be asked for ${whoOf(attachment)}`, {
-      cure: 'try again; see why the Grid Master does not answer, and name it first in --grid-host',
+      hint: 'try again; see why the Grid Master does not answer, and name it first in --grid-host',
     });
   }
   const [other] = look.found;
@@ -69,7 +69,7 @@ function lost({ attachment, addresses }: CheckRequest, reason: string): GridErro
   return new GridError(
     'reservation-lost',
     `${whoOf(attachment)} has lost its reservation of ${addresses.join(', ')} in network ${attachment.network}: ${reason}`,
-    { cure: 'restart the container to give it an address of its own' },
+    { hint: 'restart the container to give it an address of its own' },
   );
 }
 

@@ -4,7 +4,7 @@
  * another machine may have it by now, so nothing is looked for on the grid by it.
  */
 import * as v from 'valibot';
-import { type Attachment, attachmentComment, hostPrefix, type Origin } from '../mark.ts';
+import { type Attachment, attachmentMark, hostPrefix, type Origin } from '../mark.ts';
 import type { SqliteLeaseStore } from './store.ts';
 
 const Remembered = v.array(v.object({ cluster: v.string(), node: v.string() }));
@@ -39,7 +39,7 @@ export class FormerNames {
   /** All marks that the attachment may have, the present name's first. */
   marksOf(attachment: Attachment): [string, ...string[]] {
     const [present, ...former] = this.all;
-    const mark = (origin: Origin) => attachmentComment(origin, attachment);
+    const mark = (origin: Origin) => attachmentMark(origin, attachment);
     return [mark(present), ...former.map(mark)];
   }
 }

@@ -2,7 +2,7 @@
 
 import type { Log } from '../log.ts';
 import { parseMark } from '../mark.ts';
-import { beginsWith, type Grid } from '../wapi/client.ts';
+import { beginsWith, type WapiClient } from '../wapi/client.ts';
 import { type FixedAddress, isReservation } from '../wapi/schemas.ts';
 import type { Lease } from './lease.ts';
 import type { Found, Look } from './plan.ts';
@@ -12,7 +12,7 @@ import type { LeaseStore } from './store.ts';
 const mostReported = 1_000;
 
 export interface ObserverDeps {
-  readonly wapi: Grid;
+  readonly wapi: WapiClient;
   readonly store: Pick<LeaseStore, 'boundAt' | 'isWhole'>;
   readonly log: Pick<Log, 'warn'>;
 }

@@ -204,11 +204,11 @@ export function stateError(error: unknown, file: string): GridError {
   const busy = [5, 6].includes(sqliteCode(error));
   const readOnly = error instanceof Error && 'code' in error && error.code === 'EROFS';
   const text = busy ? 'another daemon is using it' : error instanceof Error ? error.message : String(error);
-  let cure = 'check that --state-dir is writable and its disk not full';
-  if (busy) cure = 'stop the other daemon, or give this one a --state-dir of its own';
+  let hint = 'check that --state-dir is writable and its disk not full';
+  if (busy) hint = 'stop the other daemon, or give this one a --state-dir of its own';
   if (readOnly)
-    cure = 'the daemon cannot run on a read-only file system: mount it writable, or set another --state-dir';
+    hint = 'the daemon cannot run on a read-only file system: mount it writable, or set another --state-dir';
   if (error instanceof UntrustedPath)
-    cure = `run ${error.hint}, or set --state-dir to a directory that only root can change`;
-  return new GridError('state', `cannot use the state file ${file}: ${text}`, { cure, cause: error });
+    hint = `run ${error.hint}, or set --state-dir to a directory that only root can change`;
+  return new GridError('state', `cannot use the state file ${file}: ${text}`, { hint, cause: error });
 }

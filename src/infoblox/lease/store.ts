@@ -249,7 +249,7 @@ export class SqliteLeaseStore implements LeaseStore {
   get loss(): GridError | undefined {
     if (!this.#place.isLost()) return undefined;
     return new GridError('state', `the state file ${this.#place.file} was removed or replaced while it was in use`, {
-      cure: 'restart the daemon: it imports what this host has from the grid; put back no copy of the file',
+      hint: 'restart the daemon: it imports what this host has from the grid; put back no copy of the file',
     });
   }
 

@@ -8,11 +8,11 @@ import { asGridText } from '../attributes.ts';
 import { pauseBefore } from '../concurrency/backoff.ts';
 import type { Flight } from '../concurrency/single-flight.ts';
 import { GridError } from '../errors.ts';
-import { type Attachment, gatewayComment } from '../mark.ts';
+import { type Attachment, gatewayMark } from '../mark.ts';
 import type { Exhaustion } from '../network/exhaustion.ts';
 import { fits, misfit, refuseOutside } from '../network/fit.ts';
 import type { Networks, ReadyNetwork } from '../network/networks.ts';
-import type { NetworkPolicy } from '../network/spec.ts';
+import type { NetworkSpec } from '../network/spec.ts';
 import { apply, reassign, recreate, remove, without } from './act.ts';
 import { collisionError, deletedError, nonsenseError, refusal, takenError } from './address-errors.ts';
 import { answer, begin, bind, createInDoubt, deleteAnswered, type Lease, type SandboxIdentity } from './lease.ts';
@@ -28,7 +28,7 @@ const collisionPause = { first: 5, longest: 4_000 };
 
 export interface AddressRequest {
   readonly attachment: Attachment;
-  readonly spec: NetworkPolicy;
+  readonly spec: NetworkSpec;
   /** This address and no other. */
   readonly requested?: string;
   /** What people call the container. */
@@ -142,7 +142,7 @@ export class AddressTaking {
     const found = look.found.map((object) => ({
       ...object,
       ...(object.ref === this.#made?.ref ? { fresh: true } : {}),
-      ...(object.address === network.kept && object.view === network.view ? { owner: gatewayComment(spec.name) } : {}),
+      ...(object.address === network.kept && object.view === network.view ? { owner: gatewayMark(spec.name) } : {}),
     }));
     return { ...look, found, fits: (address) => this.#wrong === undefined && fits(address, network, requested) };
   }
@@ -159,7 +159,7 @@ export class AddressTaking {
       'unconfirmed',
       'no host that accepts writes could be asked for the address of this attachment',
       {
-        cure: 'try again; see why the Grid Master does not answer, and name it first in --grid-host',
+        hint: 'try again; see why the Grid Master does not answer, and name it first in --grid-host',
       },
     );
   }
@@ -241,7 +241,7 @@ export class AddressTaking {
     refuseOutside(requested, this.#network);
     if (look.found.some(({ address }) => address === requested) && (lease.deleteInDoubtUntil ?? 0) > moment().now) {
       throw new GridError('busy', `an earlier release of ${requested} may still be carried out`, {
-        cure: 'try again in a minute',
+        hint: 'try again in a minute',
       });
     }
     const owner = store.boundAt(view, requested, mark);

@@ -2,12 +2,12 @@
 
 import { hostCount } from '../address.ts';
 import { GridError } from '../errors.ts';
-import type { Grid } from '../wapi/client.ts';
+import type { WapiClient } from '../wapi/client.ts';
 import type { ReadyNetwork } from './networks.ts';
 
 /** Milliseconds that a count stays good enough for an error message, and a finding for STATUS. */
 const countedFor = 60_000;
-const cure =
+const hint =
   'release addresses, use a larger subnet, or shrink DHCP ranges inside it: their addresses are not given out';
 const recheckAfter = 10_000;
 /** Networks with more addresses than this are not counted: it would take many pages. */
@@ -20,13 +20,13 @@ interface Finding {
 }
 
 export class Exhaustion {
-  readonly #grid: Grid;
+  readonly #wapi: WapiClient;
   readonly #now: () => number;
   readonly #findings = new Map<string, Finding>();
 
   /** @param now milliseconds, monotonic */
-  constructor(grid: Grid, now: () => number = () => performance.now()) {
-    this.#grid = grid;
+  constructor(grid: WapiClient, now: () => number = () => performance.now()) {
+    this.#wapi = grid;
     this.#now = now;
   }
 
@@ -38,7 +38,7 @@ export class Exhaustion {
       finding = { message: await this.#describe(network, signal), countedAt: this.#now(), checkedAt: this.#now() };
       this.#findings.set(key, finding);
     }
-    return new GridError('no-free-address', finding.message, { outcome: cause.outcome, cause, cure });
+    return new GridError('no-free-address', finding.message, { outcome: cause.outcome, cause, hint });
   }
 
   /** An address of the view came back to the grid: its networks may have one again. */
@@ -53,19 +53,19 @@ export class Exhaustion {
     if (finding === undefined) return undefined;
     if (this.#now() - finding.checkedAt > recheckAfter) {
       finding.checkedAt = this.#now();
-      this.#grid.hasFreeAddress(network.ref, AbortSignal.timeout(5_000)).then(
+      this.#wapi.hasFreeAddress(network.ref, AbortSignal.timeout(5_000)).then(
         (free) => (free ? this.#findings.delete(key) : undefined),
         () => undefined,
       );
     }
-    return new GridError('no-free-address', finding.message, { cure });
+    return new GridError('no-free-address', finding.message, { hint });
   }
 
   async #describe(network: ReadyNetwork, signal: AbortSignal): Promise<string> {
     const total = hostCount(network.cidr);
     const name = `no free address in ${network.cidr.text} (view ${network.view})`;
     if (total > largestCounted) return `${name}, which has ${total} addresses`;
-    const used = await this.#grid.usedAddresses(network.cidr.text, network.view, signal).catch(() => undefined);
+    const used = await this.#wapi.usedAddresses(network.cidr.text, network.view, signal).catch(() => undefined);
     return used === undefined ? `${name}, which has ${total} addresses` : `${name}: ${used} of ${total} are used`;
   }
 }

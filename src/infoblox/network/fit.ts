@@ -2,7 +2,7 @@
 
 import { type Cidr, contains, isNetworkOrBroadcast, parseAddress } from '../address.ts';
 import { GridError } from '../errors.ts';
-import { keptBack, type NetworkPolicy } from './spec.ts';
+import { keptBack, type NetworkSpec } from './spec.ts';
 
 interface Room {
   readonly cidr: Cidr;
@@ -40,23 +40,23 @@ export function refuseOutside(requested: string, room: Room): void {
   if (fits(requested, room, requested)) return;
   const what = requested === room.kept ? 'is the gateway' : 'is no address for a container';
   throw new GridError('address-unavailable', `the requested address ${requested} ${what} in ${room.cidr.text}`, {
-    cure: `request a host address of ${room.cidr.text}, or none to get the next free one`,
+    hint: `request a host address of ${room.cidr.text}, or none to get the next free one`,
   });
 }
 
 /** As `refuseOutside`, as far as the policy alone tells: before anything is made on the grid. */
-export function refuseHopeless(requested: string | undefined, policy: NetworkPolicy): void {
-  if (requested === undefined || policy.source.kind !== 'subnet') return;
-  refuseOutside(requested, roomOf(policy, policy.source.cidr));
+export function refuseHopeless(requested: string | undefined, spec: NetworkSpec): void {
+  if (requested === undefined || spec.source.kind !== 'subnet') return;
+  refuseOutside(requested, roomOf(spec, spec.source.cidr));
 }
 
 /** As `fits`, as far as the policy alone tells. */
-export function mayFit(address: string, policy: NetworkPolicy, requested: string | undefined): boolean {
-  if (policy.source.kind !== 'subnet') return requested === undefined || requested === address;
-  return fits(address, roomOf(policy, policy.source.cidr), requested);
+export function mayFit(address: string, spec: NetworkSpec, requested: string | undefined): boolean {
+  if (spec.source.kind !== 'subnet') return requested === undefined || requested === address;
+  return fits(address, roomOf(spec, spec.source.cidr), requested);
 }
 
-function roomOf(policy: NetworkPolicy, cidr: Cidr): Room {
-  const kept = keptBack(policy, cidr);
+function roomOf(spec: NetworkSpec, cidr: Cidr): Room {
+  const kept = keptBack(spec, cidr);
   return kept === undefined ? { cidr } : { cidr, kept };
 }

@@ -12,10 +12,10 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Cidr, parseCidr } from '../address.ts';
-import { type Labels, networkNameLabel } from '../attributes.ts';
+import { type ExtensibleAttributes, networkNameAttribute } from '../attributes.ts';
 import { GridError, hasReason, mayExist } from '../errors.ts';
-import { namedInComment, networkComment, shortNetworkName, unsealedNetworkComment } from '../mark.ts';
-import { beginsWith, type Grid } from '../wapi/client.ts';
+import { namedInComment, networkMark, pendingNetworkMark, shortNetworkName } from '../mark.ts';
+import { beginsWith, type WapiClient } from '../wapi/client.ts';
 import type { Network } from '../wapi/schemas.ts';
 import { ensureView } from './views.ts';
 
@@ -25,8 +25,8 @@ const firstPause = 40;
 const longestPause = 800;
 
 export interface NamedNetworkRequest {
-  readonly grid: Grid;
-  readonly labels: Labels;
+  readonly grid: WapiClient;
+  readonly labels: ExtensibleAttributes;
   readonly name: string;
   readonly view: string;
   readonly containers: readonly Cidr[];
@@ -98,8 +98,8 @@ export async function findNamedNetworks(
   { grid, labels, name, view }: Pick<NamedNetworkRequest, 'grid' | 'labels' | 'name' | 'view'>,
   signal: AbortSignal,
 ): Promise<NamedNetworks> {
-  const unsealed = unsealedNetworkComment(name);
-  const query = { 'comment~': beginsWith(networkComment(name)), network_view: view };
+  const unsealed = pendingNetworkMark(name);
+  const query = { 'comment~': beginsWith(networkMark(name)), network_view: view };
   const marked = (await grid.findNetworks(query, signal)).filter(
     ({ comment }) => namedInComment(comment) === shortNetworkName(name),
   );
@@ -114,13 +114,19 @@ export async function findNamedNetworks(
   };
 }
 
-async function findLabelled(grid: Grid, labels: Labels, name: string, view: string, signal: AbortSignal) {
-  if (!labels.mayUse(networkNameLabel)) return [];
+async function findLabelled(
+  grid: WapiClient,
+  labels: ExtensibleAttributes,
+  name: string,
+  view: string,
+  signal: AbortSignal,
+) {
+  if (!labels.mayUse(networkNameAttribute)) return [];
   try {
-    return await grid.findNetworks({ [`*${networkNameLabel}`]: name, network_view: view }, signal);
+    return await grid.findNetworks({ [`*${networkNameAttribute}`]: name, network_view: view }, signal);
   } catch (error) {
     if (!hasReason(error, 'unknown-attribute')) throw error;
-    labels.refuse(networkNameLabel);
+    labels.refuse(networkNameAttribute);
     return [];
   }
 }
@@ -151,7 +157,7 @@ async function create(request: NamedNetworkRequest, mine: Set<string>, signal: A
     try {
       const next = `func:nextavailablenetwork:${container.text},${view},${prefixLength}`;
       const labelled = () => labels.forNetwork(name);
-      const made = await grid.createNetwork(next, view, unsealedNetworkComment(name), labelled, signal);
+      const made = await grid.createNetwork(next, view, pendingNetworkMark(name), labelled, signal);
       mine.add(made.network);
       return true;
     } catch (error) {
@@ -163,7 +169,7 @@ async function create(request: NamedNetworkRequest, mine: Set<string>, signal: A
   }
   const tried = containers.map((container) => container.text).join(', ');
   throw new GridError('no-free-network', `no free /${prefixLength} network for ${name} in ${tried} (view ${view})`, {
-    cure: 'add a container to network-container, choose a longer prefix-length, or remove networks that are not used',
+    hint: 'add a container to network-container, choose a longer prefix-length, or remove networks that are not used',
   });
 }
 
@@ -178,13 +184,13 @@ async function ensureContainer(request: NamedNetworkRequest, container: Cidr, si
   }
   if ((await grid.findReferences('networkcontainer', query, signal)).length > 0) return;
   throw new GridError('network-conflict', `${container.text} in view ${view} is not a network container`, {
-    cure: 'name a network container in network-container, or use its network as subnet',
+    hint: 'name a network container in network-container, or use its network as subnet',
   });
 }
 
 /** Undefined if the network is gone: it took so long that another host took it for abandoned. */
 async function seal(request: NamedNetworkRequest, network: Network, signal: AbortSignal): Promise<Network | undefined> {
-  const comment = networkComment(request.name);
+  const comment = networkMark(request.name);
   try {
     await request.grid.setComment(network._ref, comment, signal);
     return { ...network, comment };
@@ -200,7 +206,7 @@ async function yieldNetwork(request: NamedNetworkRequest, network: Network, sign
   const query = { network: network.network, network_view: view };
   // A Grid Master Candidate may not know yet that it is complete, or in use.
   const [now] = await grid.findNetworks(query, signal, 'answer');
-  if (now === undefined || now.comment !== unsealedNetworkComment(name)) return;
+  if (now === undefined || now.comment !== pendingNetworkMark(name)) return;
   if ((await grid.findFixedAddresses(query, signal, 'answer')).length > 0) return;
   await grid.remove(now._ref, signal);
 }

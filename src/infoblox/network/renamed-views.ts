@@ -6,9 +6,9 @@
 import { contains } from '../address.ts';
 import { GridError } from '../errors.ts';
 import { clusterPattern, networkPrefix, type Origin, parseMark } from '../mark.ts';
-import { beginsWith, type Grid } from '../wapi/client.ts';
+import { beginsWith, type WapiClient } from '../wapi/client.ts';
 import type { FixedAddress } from '../wapi/schemas.ts';
-import type { NetworkPolicy } from './spec.ts';
+import type { NetworkSpec } from './spec.ts';
 
 /** Reservations of this host that are looked for: one may have been deleted by hand, not all. */
 const samples = 3;
@@ -19,23 +19,23 @@ export interface Making {
   readonly name: string;
   readonly view: string;
   /** The network itself, or where it will be taken from. */
-  readonly source: NetworkPolicy['source'];
+  readonly source: NetworkSpec['source'];
   /** Whether this daemon has used the view before: then what other hosts have in another one counts, too. */
   readonly usedBefore: boolean;
 }
 
-export interface RenamedViewsParts {
-  readonly grid: Grid;
+export interface RenamedViewsDeps {
+  readonly grid: WapiClient;
   /** Some of the marks that this host has in a view. */
   readonly marksIn: (view: string, limit: number) => readonly string[];
   readonly host: Origin;
 }
 
 export class RenamedViews {
-  readonly #parts: RenamedViewsParts;
+  readonly #deps: RenamedViewsDeps;
 
-  constructor(parts: RenamedViewsParts) {
-    this.#parts = parts;
+  constructor(parts: RenamedViewsDeps) {
+    this.#deps = parts;
   }
 
   /**
@@ -51,15 +51,15 @@ export class RenamedViews {
       'network-conflict',
       `network view ${making.view} has been renamed to ${network_view}, it seems: ${ipv4addr} is reserved there, "${comment}"`,
       {
-        cure: `set network-view to ${network_view}, or rename the view back; if ${making.view} is meant to be another view, make the network in it by hand`,
+        hint: `set network-view to ${network_view}, or rename the view back; if ${making.view} is meant to be another view, make the network in it by hand`,
       },
     );
   }
 
   /** What the state knows to be in this view, and the grid has in another one. */
   async #ofThisView({ view }: Making, signal: AbortSignal): Promise<FixedAddress | undefined> {
-    for (const mark of this.#parts.marksIn(view, samples)) {
-      const found = await this.#parts.grid.findFixedAddresses({ comment: mark }, signal);
+    for (const mark of this.#deps.marksIn(view, samples)) {
+      const found = await this.#deps.grid.findFixedAddresses({ comment: mark }, signal);
       const moved = found.find((object) => object.comment === mark && object.network_view !== view);
       if (moved !== undefined) return moved;
     }
@@ -69,11 +69,11 @@ export class RenamedViews {
   /** What the grid has of this network in another view: the state may be new, or the view that of other hosts. */
   async #ofThisNetwork(making: Making, signal: AbortSignal): Promise<FixedAddress | undefined> {
     const { name, view, source, usedBefore } = making;
-    const origin = this.#parts.host;
+    const origin = this.#deps.host;
     const expression = usedBefore ? clusterPattern(origin, name) : beginsWith(networkPrefix(origin, name));
     const [within, place] =
       source.kind === 'subnet' ? [[source.cidr], { network: source.cidr.text }] : [source.containers, {}];
-    for await (const object of this.#parts.grid.listFixedAddresses({ 'comment~': expression, ...place }, signal)) {
+    for await (const object of this.#deps.grid.listFixedAddresses({ 'comment~': expression, ...place }, signal)) {
       if (object.network_view === view || parseMark(object.comment) === undefined) continue;
       if (within.some((cidr) => contains(cidr, object.ipv4addr))) return object;
     }

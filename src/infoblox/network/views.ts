@@ -1,8 +1,8 @@
 import { mayExist } from '../errors.ts';
-import type { Grid } from '../wapi/client.ts';
+import type { WapiClient } from '../wapi/client.ts';
 
 /** Makes a network view if it is absent. */
-export async function ensureView(grid: Grid, view: string, signal: AbortSignal): Promise<void> {
+export async function ensureView(grid: WapiClient, view: string, signal: AbortSignal): Promise<void> {
   const found = await grid.findReferences('networkview', { name: view }, signal);
   if (found.length > 0) return;
   try {

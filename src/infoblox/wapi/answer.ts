@@ -33,7 +33,7 @@ export function readAnswer(answer: HttpAnswer, what: string, host: string, write
   const answered = `${what}: the grid at ${host} answered ${answer.status} ${describe(answer.body)}`;
   if (answer.status >= 200 && answer.status < 300) {
     if (value === undefined) {
-      throw new GridError('bad-answer', answered, { outcome, cure: isItAGrid });
+      throw new GridError('bad-answer', answered, { outcome, hint: isItAGrid });
     }
     return value;
   }
@@ -45,7 +45,7 @@ export function readAnswer(answer: HttpAnswer, what: string, host: string, write
     const atGateway = answer.status === 502 || answer.status === 504;
     throw new GridError('grid-fault', answered, {
       outcome: writes && atGateway ? 'open' : outcome,
-      cure: "it is tried again; if this goes on, see the grid's own logs",
+      hint: "it is tried again; if this goes on, see the grid's own logs",
     });
   }
   const error = v.safeParse(ErrorBody, value, { abortEarly: true });
@@ -55,16 +55,16 @@ export function readAnswer(answer: HttpAnswer, what: string, host: string, write
   }
   if (answer.status === 403) {
     throw new GridError('permission', `${what}: the grid at ${host} refused this user (403)`, {
-      cure: 'give the user of --wapi-username access to this object through the API',
+      hint: 'give the user of --wapi-username access to this object through the API',
     });
   }
   const text = beginning(answer.body);
   if (/\bversion \S{1,20} not supported/i.test(text)) {
     throw new GridError('wapi-version', `${what}: ${text.slice(0, 200)}`, {
-      cure: 'set --wapi-version to one that the grid serves',
+      hint: 'set --wapi-version to one that the grid serves',
     });
   }
-  throw new GridError('bad-answer', answered, { outcome, cure: isItAGrid });
+  throw new GridError('bad-answer', answered, { outcome, hint: isItAGrid });
 }
 
 /** What is looked at of a text from the grid: patterns see no more than this, so that none of them can take long. */
@@ -80,25 +80,25 @@ function refusal(what: string, code: string, text: string): GridError {
   if (attribute !== undefined) return new GridError('unknown-attribute', message, { attribute });
   // The source of an object function, the parent of a new object and a network view are reported in three ways.
   if (/\.NotFound$/.test(code) || /did not return any result|parent was not found/i.test(text)) {
-    return new GridError('missing', message, { cure: 'it has been removed in the grid, or the user may not see it' });
+    return new GridError('missing', message, { hint: 'it has been removed in the grid, or the user may not see it' });
   }
   if (/^you (need|have no|do not have|don't have)\b.*permission/i.test(text)) {
-    return new GridError('permission', message, { cure: "give the daemon's user this permission in the grid" });
+    return new GridError('permission', message, { hint: "give the daemon's user this permission in the grid" });
   }
   if (/\.Conflict$/.test(code)) {
-    return new GridError('conflict', message, { cure: 'see in the grid what is there, and who made it' });
+    return new GridError('conflict', message, { hint: 'see in the grid what is there, and who made it' });
   }
   if (/can\s?not find \d+ available ip/i.test(text)) return new GridError('no-free-address', message);
   if (/can\s?not find requested number of networks/i.test(text)) return new GridError('no-free-network', message);
   // What is left is told apart by its words; those of names in it do not count.
   const words = /^(invalid|unknown|field|structure|list)\b/i.test(text) ? '' : text.replace(/'[^']*'|"[^"]*"/g, '');
   if (/\blicen[cs]e/i.test(words)) {
-    return new GridError('licence', message, { cure: 'install the licence on the grid, or use another user' });
+    return new GridError('licence', message, { hint: 'install the licence on the grid, or use another user' });
   }
   if (/\bread[- ]only\b|master candidate|not the grid master/i.test(words)) {
-    return new GridError('read-only', message, { cure: 'name the Grid Master in --grid-host' });
+    return new GridError('read-only', message, { hint: 'name the Grid Master in --grid-host' });
   }
-  return new GridError('rejected', message, { cure: 'the grid does not accept this request; its text says why' });
+  return new GridError('rejected', message, { hint: 'the grid does not accept this request; its text says why' });
 }
 
 function parseJson(body: string): unknown {

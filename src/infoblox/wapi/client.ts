@@ -3,7 +3,7 @@
  * request; no policy and no memory here but which labels the grid takes.
  */
 import type { GenericSchema, InferOutput } from 'valibot';
-import type { Attributes, Labels } from '../attributes.ts';
+import type { Attributes, ExtensibleAttributes } from '../attributes.ts';
 import { type GridError, hasReason } from '../errors.ts';
 import { exactSearch, listSearch, type Searches, searchPages } from './paged-search.ts';
 import { referenceTo, typeOf } from './reference.ts';
@@ -25,13 +25,13 @@ export function beginsWith(prefix: string): string {
   return `^${prefix.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`;
 }
 
-export class Grid {
+export class WapiClient {
   readonly #session: Session;
-  readonly #labels: Labels;
+  readonly #labels: ExtensibleAttributes;
   readonly #onMade: (made: Made) => void;
 
   /** @param onMade told of everything that is made to last, whoever comes and goes */
-  constructor(session: Session, labels: Labels, onMade: (made: Made) => void = () => {}) {
+  constructor(session: Session, labels: ExtensibleAttributes, onMade: (made: Made) => void = () => {}) {
     this.#session = session;
     this.#labels = labels;
     this.#onMade = onMade;

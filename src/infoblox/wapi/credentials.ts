@@ -36,7 +36,7 @@ export class Credentials {
     if (refused !== undefined && refused.password === password && this.#now() < refused.retryAt) {
       const seconds = Math.ceil((refused.retryAt - this.#now()) / 1000);
       throw new GridError(refused.error.reason, refused.error.message, {
-        cure: `${refused.error.cure}; next attempt in ${seconds} s, or as soon as the password changes`,
+        hint: `${refused.error.hint}; next attempt in ${seconds} s, or as soon as the password changes`,
       });
     }
     return { header: `Basic ${Buffer.from(`${this.username}:${password}`).toString('base64')}`, password };

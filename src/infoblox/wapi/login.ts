@@ -66,7 +66,7 @@ export class Logins {
       const pioneer = this.#pioneers.get(host);
       if (pioneer === undefined) return this.#logIn(host, send, signal);
       await abortable(pioneer, signal, () => {
-        return new GridError('busy', 'no time left to wait for the login to the grid', { cure: 'it is tried again' });
+        return new GridError('busy', 'no time left to wait for the login to the grid', { hint: 'it is tried again' });
       });
     }
   }
@@ -99,7 +99,7 @@ export class Logins {
       // A grid that is away is away for all who wait, and a refusal is one for all. Other failures are this request's own.
       const shared = hasReason(error, 'credentials') || (isGridAway(error) && !signal.aborted);
       if (shared)
-        reject(new GridError(error.reason, error.message, error.cure === undefined ? {} : { cure: error.cure }));
+        reject(new GridError(error.reason, error.message, error.hint === undefined ? {} : { hint: error.hint }));
       else resolve();
       throw error;
     } finally {
@@ -131,10 +131,10 @@ function refusal(host: string, status: number, username: string): GridError {
   const user = JSON.stringify(username);
   if (status === 401) {
     return new GridError('credentials', `the grid at ${host} refused the user name or password of ${user} (401)`, {
-      cure: 'check --wapi-username and the password; the daemon tries again by itself',
+      hint: 'check --wapi-username and the password; the daemon tries again by itself',
     });
   }
   return new GridError('credentials', `the grid at ${host} refused the user ${user} (403)`, {
-    cure: 'the user needs API access in the grid; after several wrong passwords the grid also blocks valid users for a while',
+    hint: 'the user needs API access in the grid; after several wrong passwords the grid also blocks valid users for a while',
   });
 }

@@ -48,7 +48,7 @@ export async function* searchPages<const S extends GenericSchema>(
       if (next === undefined && hasReason(error, 'missing')) return { result: [] };
       if (!time.aborted || signal.aborted) throw error;
       throw new GridError('timeout', `GET ${type}: the search took more than ${limits.waiting / 1000} s in all`, {
-        cure: 'see whether the grid is overloaded; one that sends page after page without an end is at fault itself',
+        hint: 'see whether the grid is overloaded; one that sends page after page without an end is at fault itself',
         cause: error,
       });
     });
@@ -59,6 +59,6 @@ export async function* searchPages<const S extends GenericSchema>(
     if (next === undefined) return;
   }
   throw new GridError('bad-answer', `GET ${type}: the search has more than ${limits.pages} pages of results`, {
-    cure: 'a grid that sends page after page without an end is at fault, or is none: check --grid-host and any proxy between',
+    hint: 'a grid that sends page after page without an end is at fault, or is none: check --grid-host and any proxy between',
   });
 }

@@ -1,6 +1,6 @@
 /** The grid's objects as we read them. Everything that comes from WAPI enters through these schemas. */
 import * as v from 'valibot';
-import { networkNameLabel } from '../attributes.ts';
+import { networkNameAttribute } from '../attributes.ts';
 import { GridError, type Outcome } from '../errors.ts';
 import { referenceTo } from './reference.ts';
 
@@ -20,7 +20,7 @@ const values = v.union([text, v.number(), v.boolean()]);
  * networks are told apart by is read, so that a network's other attributes can be whatever they are.
  */
 const ExtensibleAttributes = v.object({
-  [networkNameLabel]: v.optional(v.object({ value: v.union([values, v.pipe(v.array(values), v.maxLength(100))]) })),
+  [networkNameAttribute]: v.optional(v.object({ value: v.union([values, v.pipe(v.array(values), v.maxLength(100))]) })),
 });
 
 export const FixedAddress = v.object({
@@ -97,6 +97,6 @@ export function parseAnswer<const S extends v.GenericSchema>(
   const expected = issue.kind === 'validation' ? issue.message : issue.expected;
   throw new GridError('bad-answer', `${what}: ${path} is ${issue.received}, expected ${expected}`, {
     outcome,
-    cure: 'the grid answers in a form that this release does not know',
+    hint: 'the grid answers in a form that this release does not know',
   });
 }

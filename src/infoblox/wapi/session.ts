@@ -3,7 +3,7 @@
  * requests at once. Reads are repeated when the grid stumbles; a write is repeated only when it certainly never left.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { Slots } from '../concurrency/semaphore.ts';
+import { Semaphore } from '../concurrency/semaphore.ts';
 import { GridError, hasReason, isGridAway } from '../errors.ts';
 import { readAnswer } from './answer.ts';
 import type { Credentials } from './credentials.ts';
@@ -55,7 +55,7 @@ interface Request {
 
 export class Session {
   readonly #options: SessionOptions;
-  readonly #slots = new Slots(maxConnections);
+  readonly #slots = new Semaphore(maxConnections);
   readonly #logins: Logins;
   #troubleSince: number | undefined;
   #serving: string | undefined;
@@ -183,7 +183,7 @@ export class Session {
     throw new GridError(
       'unconfirmed',
       `${describe(request)}: ${host} is not known to accept writes and may lack what was written last; ${other}`,
-      { cause, cure: 'it is tried again; see why the Grid Master does not answer, and name it first in --grid-host' },
+      { cause, hint: 'it is tried again; see why the Grid Master does not answer, and name it first in --grid-host' },
     );
   }
 
@@ -226,7 +226,7 @@ export class Session {
       await this.#slots.acquire(signal);
     } catch (error) {
       throw new GridError('busy', `${describe(request)}: no time left, too many requests to the grid are waiting`, {
-        cure: 'it is tried again; if this goes on, the grid answers too slowly for the containers of this host',
+        hint: 'it is tried again; if this goes on, the grid answers too slowly for the containers of this host',
         cause: error,
       });
     }

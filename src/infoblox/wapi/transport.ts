@@ -145,9 +145,9 @@ async function read(body: ReadableStream<Uint8Array> | null, most: number): Prom
 
 function connectionError(error: unknown, what: string, outcome: Outcome, signal: AbortSignal): GridError {
   const host = new URL(what.slice(what.indexOf(' ') + 1)).host;
-  const cure = 'it is tried again; if this goes on, check the load of the grid and the network path to it';
+  const hint = 'it is tried again; if this goes on, check the load of the grid and the network path to it';
   if (signal.aborted) {
-    return new GridError('timeout', `the grid at ${host} did not answer in time`, { outcome, cure, cause: error });
+    return new GridError('timeout', `the grid at ${host} did not answer in time`, { outcome, hint, cause: error });
   }
   const cause = innermost(error);
   if (cause instanceof GridError) return cause;
@@ -155,13 +155,13 @@ function connectionError(error: unknown, what: string, outcome: Outcome, signal:
   const known = notSent(code, message, host);
   if (known !== undefined) {
     return new GridError(known.reason ?? 'unreachable', `cannot connect to the grid at ${host}: ${known.text}`, {
-      cure: known.cure,
+      hint: known.hint,
       cause: error,
     });
   }
   return new GridError('bad-answer', `the connection to the grid at ${host} broke: ${message}`, {
     outcome,
-    cure,
+    hint,
     cause: error,
   });
 }
@@ -171,38 +171,38 @@ function notSent(
   code: string,
   message: string,
   host: string,
-): { text: string; cure: string; reason?: Reason } | undefined {
+): { text: string; hint: string; reason?: Reason } | undefined {
   // The same codes end an established connection too, with a request on it: "read EHOSTUNREACH".
   const connecting = message.includes('connect');
   const unreachable = /^(ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|EHOSTDOWN|ETIMEDOUT|EADDRNOTAVAIL)$/.test(code);
   if (code === 'UND_ERR_CONNECT_TIMEOUT') {
-    const cure = `check the network path to ${host}, and whether the grid is well: it may have accepted and said nothing`;
-    return { text: `no connection within ${connectTimeout / 1000} s`, cure };
+    const hint = `check the network path to ${host}, and whether the grid is well: it may have accepted and said nothing`;
+    return { text: `no connection within ${connectTimeout / 1000} s`, hint };
   }
   if (unreachable && connecting) {
-    return { text: message, cure: `check --grid-host, --wapi-port and the network path to ${host}` };
+    return { text: message, hint: `check --grid-host, --wapi-port and the network path to ${host}` };
   }
   if (/^(ENOTFOUND|EAI_AGAIN|EAI_FAIL)$/.test(code)) {
-    return { text: message, cure: 'check the name in --grid-host and the resolver of this host' };
+    return { text: message, hint: 'check the name in --grid-host and the resolver of this host' };
   }
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
-    return { reason: 'untrusted', text: message, cure: 'set --grid-host to a name that the certificate carries' };
+    return { reason: 'untrusted', text: message, hint: 'set --grid-host to a name that the certificate carries' };
   }
   if (/^CERT_(HAS_EXPIRED|NOT_YET_VALID)$/.test(code)) {
-    const cure = 'renew the certificate on the grid, or set the clock of this host';
-    return { reason: 'untrusted', text: `its certificate is not accepted (${message})`, cure };
+    const hint = 'renew the certificate on the grid, or set the clock of this host';
+    return { reason: 'untrusted', text: `its certificate is not accepted (${message})`, hint };
   }
   if (/^(DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|CERT_|INVALID_|PATH_LENGTH_|HOSTNAME_MISMATCH)/.test(code)) {
     return {
       reason: 'untrusted',
       // Without Node's advice on its own command line, which the operator does not have.
       text: `its certificate is not accepted (${message.split(';', 1)[0]})`,
-      cure: "give --ssl-verify a file with the grid's certificate or its CA",
+      hint: "give --ssl-verify a file with the grid's certificate or its CA",
     };
   }
   if (/^(ERR_SSL_|EPROTO)/.test(code) || /before secure TLS connection/.test(message)) {
     const reason = /SSL routines:[^:]*:([^:]+)/.exec(message)?.[1] ?? message;
-    return { text: `no TLS connection (${reason})`, cure: 'check that --wapi-port is the HTTPS port of the grid' };
+    return { text: `no TLS connection (${reason})`, hint: 'check that --wapi-port is the HTTPS port of the grid' };
   }
   return undefined;
 }

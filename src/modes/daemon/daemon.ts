@@ -1,6 +1,6 @@
 /** Puts the daemon together from its options, and takes it down again in the right order. */
 
-import { Labels } from '../../infoblox/attributes.ts';
+import { ExtensibleAttributes } from '../../infoblox/attributes.ts';
 import { KeyedMutex } from '../../infoblox/concurrency/keyed-mutex.ts';
 import { Conditions } from '../../infoblox/conditions.ts';
 import { type GridError, hasReason } from '../../infoblox/errors.ts';
@@ -20,14 +20,14 @@ import { hostPrefix, type Origin } from '../../infoblox/mark.ts';
 import { Exhaustion } from '../../infoblox/network/exhaustion.ts';
 import { Networks } from '../../infoblox/network/networks.ts';
 import { RenamedViews } from '../../infoblox/network/renamed-views.ts';
-import { Grid } from '../../infoblox/wapi/client.ts';
+import { WapiClient } from '../../infoblox/wapi/client.ts';
 import { Credentials } from '../../infoblox/wapi/credentials.ts';
 import { GridHosts, type WriterMemory } from '../../infoblox/wapi/hosts.ts';
 import { maxConnections, Session } from '../../infoblox/wapi/session.ts';
 import { createAgent, createTransport } from '../../infoblox/wapi/transport.ts';
 import { commit, version } from '../build-info.ts';
 import type { Options } from './config/options.ts';
-import { Contact } from './grid-monitor.ts';
+import { GridMonitor } from './grid-monitor.ts';
 import { Commands } from './handlers/commands.ts';
 import type { Log } from './log/log.ts';
 import type { Metrics } from './metrics.ts';
@@ -97,13 +97,13 @@ export async function startDaemon(options: Options, log: Log, surroundings: Surr
       reconciler.gridIsBack(true);
     },
   });
-  const labels = new Labels(options.clusterName, options.labels, (name) => {
+  const labels = new ExtensibleAttributes(options.clusterName, options.labels, (name) => {
     log.warn(`the grid does not take the attribute ${name} of --labels: it is left out`);
   });
-  const grid = new Grid(session, labels, ({ kind, name, view }) => {
+  const grid = new WapiClient(session, labels, ({ kind, name, view }) => {
     const message = `made ${kind} ${name} on the grid`;
     if (kind !== 'network view') return log.info(message, { view });
-    return log.warn(message, { view, cure: 'if it is not meant to be: correct network-view, and remove the view' });
+    return log.warn(message, { view, hint: 'if it is not meant to be: correct network-view, and remove the view' });
   });
   const marksIn = (view: string, limit: number) => store.boundIn(view, limit).map(({ mark }) => mark);
   const networks = new Networks(grid, labels, new RenamedViews({ grid, marksIn, host: origin }));
@@ -123,7 +123,15 @@ export async function startDaemon(options: Options, log: Log, surroundings: Surr
     grace: options.reapAfter,
     monotonic: () => performance.now(),
   });
-  const contact: Contact = new Contact({ grid, labels, view: options.networkView, health, reconciler, importer, log });
+  const contact: GridMonitor = new GridMonitor({
+    grid,
+    labels,
+    view: options.networkView,
+    health,
+    reconciler,
+    importer,
+    log,
+  });
   const notes = new ReleaseNotes({
     socketDir: options.socketDir,
     driverName: options.driverName,
@@ -243,7 +251,7 @@ function openStore(directory: string, { conditions, owner, log }: StoreOptions):
       const what = foreign ? 'is of another machine' : 'cannot be used';
       log.error(`the state file ${what} and was set aside; reservations will be read back from the grid`, {
         ...{ file, reason },
-        cure: `nothing has to be done${foreign ? ' on a copy of a host' : ''}; releases that were owed are in that file, GC makes up for them`,
+        hint: `nothing has to be done${foreign ? ' on a copy of a host' : ''}; releases that were owed are in that file, GC makes up for them`,
       });
     }
     return store;
@@ -277,5 +285,5 @@ function formerNames(store: SqliteLeaseStore, origin: Origin): FormerNames {
 }
 
 function inOneLine(error: GridError): string {
-  return error.cure === undefined ? error.message : `${error.message} - ${error.cure}`;
+  return error.hint === undefined ? error.message : `${error.message} - ${error.hint}`;
 }

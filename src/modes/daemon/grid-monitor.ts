@@ -1,11 +1,11 @@
 /** Keeps in touch with the grid while nobody asks for anything: the first contact, and the way back after trouble. */
 
-import type { Labels } from '../../infoblox/attributes.ts';
+import type { ExtensibleAttributes } from '../../infoblox/attributes.ts';
 import { type GridError, isGridAway } from '../../infoblox/errors.ts';
 import type { Health } from '../../infoblox/health.ts';
 import type { Import } from '../../infoblox/lease/import.ts';
 import type { Reconciler } from '../../infoblox/lease/reconciler.ts';
-import type { Grid } from '../../infoblox/wapi/client.ts';
+import type { WapiClient } from '../../infoblox/wapi/client.ts';
 import type { Log } from './log/log.ts';
 
 const probeTimeout = 15_000;
@@ -13,9 +13,9 @@ const probeTimeout = 15_000;
 const firstPause = 1_000;
 const longestPause = 30_000;
 
-export interface ContactParts {
-  readonly grid: Grid;
-  readonly labels: Labels;
+export interface GridMonitorDeps {
+  readonly grid: WapiClient;
+  readonly labels: ExtensibleAttributes;
   /** A probe looks for this network view. */
   readonly view: string;
   readonly health: Health;
@@ -24,8 +24,8 @@ export interface ContactParts {
   readonly log: Log;
 }
 
-export class Contact {
-  readonly #parts: ContactParts;
+export class GridMonitor {
+  readonly #deps: GridMonitorDeps;
   #timer: NodeJS.Timeout | undefined;
   #pause = firstPause;
   #probing = false;
@@ -33,8 +33,8 @@ export class Contact {
   #wasAway = false;
   #stopped = false;
 
-  constructor(parts: ContactParts) {
-    this.#parts = parts;
+  constructor(parts: GridMonitorDeps) {
+    this.#deps = parts;
   }
 
   start(): void {
@@ -50,7 +50,7 @@ export class Contact {
   probe(): void {
     if (this.#probing || this.#stopped) return;
     this.#probing = true;
-    const { grid, view } = this.#parts;
+    const { grid, view } = this.#deps;
     grid
       .findReferences('networkview', { name: view }, AbortSignal.timeout(probeTimeout))
       .then(
@@ -64,30 +64,30 @@ export class Contact {
   }
 
   onTrouble(trouble: GridError): void {
-    const { cure, message, reason } = trouble;
+    const { hint, message, reason } = trouble;
     this.#wasAway ||= isGridAway(trouble);
-    this.#parts.log.error(`the grid does not serve us: ${message}`, {
+    this.#deps.log.error(`the grid does not serve us: ${message}`, {
       reason,
-      ...(cure === undefined ? {} : { cure }),
+      ...(hint === undefined ? {} : { hint }),
     });
     this.#schedule();
   }
 
   onWell(): void {
     this.#pause = firstPause;
-    this.#parts.log.info('the grid answers');
+    this.#deps.log.info('the grid answers');
     if (!this.#learned) {
       this.#learned = true;
       this.#learnAttributes();
     }
-    const { reconciler, importer } = this.#parts;
+    const { reconciler, importer } = this.#deps;
     reconciler.gridIsBack(this.#wasAway);
     void importer.attempt();
     this.#wasAway = false;
   }
 
   #schedule(): void {
-    if (this.#parts.health.trouble === undefined || this.#stopped) return;
+    if (this.#deps.health.trouble === undefined || this.#stopped) return;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.probe(), this.#pause * (0.75 + Math.random() / 2));
     this.#timer.unref();
@@ -96,7 +96,7 @@ export class Contact {
 
   /** Spares creates that the grid would refuse for an undefined attribute; not needed, as such refusals teach the same. */
   #learnAttributes(): void {
-    const { grid, labels, log } = this.#parts;
+    const { grid, labels, log } = this.#deps;
     grid.attributeNames(AbortSignal.timeout(probeTimeout)).then(
       (names) => labels.learn(names),
       (error) => log.debug('cannot read the attribute definitions', { reason: String(error) }),

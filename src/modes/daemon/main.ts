@@ -69,12 +69,12 @@ async function main(args: readonly string[]): Promise<void> {
 /** No reason not to start: it may be put into its file later. */
 function warnOfPassword({ readPassword, passwordExposure }: Options, log: Log): void {
   const exposure = passwordExposure();
-  if (exposure !== undefined) log.warn(exposure.message, { cure: exposure.cure });
+  if (exposure !== undefined) log.warn(exposure.message, { hint: exposure.hint });
   try {
     readPassword();
   } catch (error) {
     if (!(error instanceof GridError)) throw error;
-    log.warn(error.message, { cure: error.cure });
+    log.warn(error.message, { hint: error.hint });
   }
 }
 

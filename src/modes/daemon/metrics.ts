@@ -113,8 +113,8 @@ export class Metrics {
     server.maxConnections = clients.connections;
     await new Promise<void>((resolve, reject) => {
       server.once('error', (error) => {
-        const cure = 'give --metrics-listen another port, or another address of this host';
-        reject(new StartError(`--metrics-listen ${host}:${port}: ${error.message}; ${cure}`));
+        const hint = 'give --metrics-listen another port, or another address of this host';
+        reject(new StartError(`--metrics-listen ${host}:${port}: ${error.message}; ${hint}`));
       });
       server.listen(port, host, resolve);
     });

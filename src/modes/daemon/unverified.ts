@@ -14,7 +14,7 @@ export function unverifiedNotice({ verify, checkKey }: TlsOptions): string | und
 export function warnOfUnverified(log: Log): () => void {
   const warn = () =>
     log.warn("the grid's certificate is not checked: whoever can intercept the connection learns the password", {
-      cure: 'set --ssl-verify to pin, to true, or to a file with the certificate of the grid or its CA',
+      hint: 'set --ssl-verify to pin, to true, or to a file with the certificate of the grid or its CA',
     });
   warn();
   const timer = setInterval(warn, day);

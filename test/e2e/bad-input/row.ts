@@ -18,6 +18,6 @@ export interface Row {
   readonly code: number;
   /** Names the thing. */
   readonly msg: string | RegExp;
-  /** Names the cure. */
+  /** Names the hint. */
   readonly details: string | RegExp;
 }

@@ -1,13 +1,13 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { Slots } from '../../../src/infoblox/concurrency/semaphore.ts';
+import { Semaphore } from '../../../src/infoblox/concurrency/semaphore.ts';
 import { Turns } from '../../../src/infoblox/turns.ts';
 
 describe('slots', () => {
   const never = new AbortController().signal;
 
   test('go to those who wait in the order they came', async () => {
-    const slots = new Slots(2);
+    const slots = new Semaphore(2);
     const order: string[] = [];
     const use = async (name: string) => {
       await slots.acquire(never);
@@ -25,7 +25,7 @@ describe('slots', () => {
   });
 
   test('are not given to who has left the line', async () => {
-    const slots = new Slots(1);
+    const slots = new Semaphore(1);
     await slots.acquire(never);
     const impatient = new AbortController();
     const left = slots.acquire(impatient.signal);
@@ -39,7 +39,7 @@ describe('slots', () => {
   });
 
   test('are not given to who comes too late', async () => {
-    const slots = new Slots(1);
+    const slots = new Semaphore(1);
     await expect(slots.acquire(AbortSignal.abort(new Error('late')))).rejects.toThrow('late');
     await slots.acquire(never);
   });

@@ -2,23 +2,22 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { Labels } from '../../../src/infoblox/attributes.ts';
-import { attachmentComment } from '../../../src/infoblox/mark.ts';
+import { ExtensibleAttributes } from '../../../src/infoblox/attributes.ts';
+import { attachmentMark } from '../../../src/infoblox/mark.ts';
 import { Exhaustion } from '../../../src/infoblox/network/exhaustion.ts';
 import { defaultSettling, Releases } from '../../../src/infoblox/releases.ts';
 import { Reservations } from '../../../src/infoblox/reservations.ts';
 import { newRow, type Row, Store } from '../../../src/infoblox/store.ts';
 import { Turns } from '../../../src/infoblox/turns.ts';
 import { Upkeep } from '../../../src/infoblox/upkeep.ts';
-import { Grid as Requests } from '../../../src/infoblox/wapi/client.ts';
+import { WapiClient as Requests } from '../../../src/infoblox/wapi/client.ts';
 import type { Session } from '../../../src/infoblox/wapi/session.ts';
 import { type LogLine, until } from '../../fixture/host.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
 import { inTime, openSession } from '../wapi/session-fixture.ts';
 
 const origin = { cluster: 'cluster-1', node: 'host-a' };
-const identityOf = (containerId: string) =>
-  attachmentComment(origin, { network: 'net-1', containerId, ifName: 'eth0' });
+const identityOf = (containerId: string) => attachmentMark(origin, { network: 'net-1', containerId, ifName: 'eth0' });
 
 let directory: string;
 let grid: Grid;
@@ -41,7 +40,7 @@ beforeEach(async () => {
     (message: string, details: LogLine['details'] = {}) => {
       log.push({ level, message, details });
     };
-  const labels = new Labels('c');
+  const labels = new ExtensibleAttributes('c');
   const parts = { store, now, labels, log: { info: write('info'), warn: write('warn'), error: write('error') } };
   const requests = new Requests(session, labels);
   const reservations = new Reservations(requests);

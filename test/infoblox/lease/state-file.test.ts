@@ -37,7 +37,9 @@ rootTest('a state on a full disk is opened, read, and held against a second daem
       reason: 'state',
       message: expect.stringContaining('full'),
     });
-    expect(refusalOf(() => SqliteLeaseStore.open(directory, new Conditions())).message).toContain('another daemon is using it');
+    expect(refusalOf(() => SqliteLeaseStore.open(directory, new Conditions())).message).toContain(
+      'another daemon is using it',
+    );
     free();
     store.put(newRow('b', 'net-1', 'default', 1));
     store.close();
@@ -71,7 +73,7 @@ rootTest('a read-only file system is named as such', 'a small file system', () =
       expect(refusalOf(() => SqliteLeaseStore.open(place, new Conditions()))).toMatchObject({
         reason: 'state',
         message: expect.stringContaining('read-only file system'),
-        cure: expect.stringContaining('mount it writable'),
+        hint: expect.stringContaining('mount it writable'),
       });
     }
   }),

@@ -101,7 +101,7 @@ describe('a state file', () => {
     expect(refusalOf(directory)).toMatchObject({
       reason: 'state',
       message: expect.stringMatching(/state\.db: another daemon is using it$/),
-      cure: expect.stringContaining('--state-dir of its own'),
+      hint: expect.stringContaining('--state-dir of its own'),
     });
     expect(store.get('a')).toEqual(row('a'));
     store.close();
@@ -163,7 +163,7 @@ describe('a state file', () => {
     expect(refusalOf(place())).toMatchObject({
       reason: 'state',
       message: expect.stringMatching(text),
-      cure: 'check that --state-dir is writable and its disk not full',
+      hint: 'check that --state-dir is writable and its disk not full',
     });
   });
 

@@ -63,7 +63,7 @@ describe('an address whose reservation was deleted by hand, or lost with a grid 
     expect(await host.add('c2')).not.toBe(first);
     expect(holders()[first]).toBe('dead');
     expect(host.log).toContainEqual(
-      expect.objectContaining({ details: expect.objectContaining({ cure: expect.stringContaining('send a DEL') }) }),
+      expect.objectContaining({ details: expect.objectContaining({ hint: expect.stringContaining('send a DEL') }) }),
     );
     lose(first);
     expect(await host.add('dead')).toBe(first);

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { parseCidr } from '../../../src/infoblox/address.ts';
-import { Labels } from '../../../src/infoblox/attributes.ts';
+import { ExtensibleAttributes } from '../../../src/infoblox/attributes.ts';
 import { GridError } from '../../../src/infoblox/errors.ts';
 import { Exhaustion } from '../../../src/infoblox/network/exhaustion.ts';
 import type { ReadyNetwork } from '../../../src/infoblox/network/networks.ts';
-import { Grid as Requests } from '../../../src/infoblox/wapi/client.ts';
+import { WapiClient as Requests } from '../../../src/infoblox/wapi/client.ts';
 import type { Session } from '../../../src/infoblox/wapi/session.ts';
 import { until } from '../../fixture/host.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
@@ -19,7 +19,7 @@ beforeEach(async () => {
   now = 0;
   grid = await startGrid();
   session = openSession({ port: grid.port });
-  exhaustion = new Exhaustion(new Requests(session, new Labels('c')), () => now);
+  exhaustion = new Exhaustion(new Requests(session, new ExtensibleAttributes('c')), () => now);
 });
 afterEach(async () => {
   await session.close(inTime());
@@ -68,7 +68,7 @@ test('a large network is not counted, and neither is one that may not be read', 
 test('the error keeps what is known of the outcome, and says what to do', async () => {
   const error = await exhaustion.found(network('10.0.0.0/30'), refusal, inTime());
   expect(error).toMatchObject({ reason: 'no-free-address', outcome: 'none', cause: refusal });
-  expect(error.cure).toContain('DHCP ranges');
+  expect(error.hint).toContain('DHCP ranges');
 });
 
 test('what is known is forgotten when an address of the view comes back', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { networkComment, unsealedNetworkComment } from '../../../src/infoblox/mark.ts';
+import { networkMark, pendingNetworkMark } from '../../../src/infoblox/mark.ts';
 import { until } from '../../fixture/host.ts';
 import { errorOf, fromContainer, held, useGridAndHost, writes } from '../grid-and-host.ts';
 
@@ -34,7 +34,7 @@ describe('a network by name', () => {
 
   test('that is found outside the containers is used if the gateway lies in it, and refused if not', async () => {
     const { grid, host } = fixture;
-    grid.add('network', { network: '10.77.0.0/26', comment: networkComment('pods') });
+    grid.add('network', { network: '10.77.0.0/26', comment: networkMark('pods') });
     expect(await host.add('c1', fromContainer({ gateway: '10.77.0.1' }))).toBe('10.77.0.2');
     expect(await errorOf(host.add('c2', fromContainer({ gateway: '10.0.0.1' })))).toMatchObject({
       code: 7,
@@ -44,7 +44,7 @@ describe('a network by name', () => {
 
   test('is found by its name, wherever it lies and however large it is', async () => {
     const { grid, host } = fixture;
-    grid.add('network', { network: '10.77.0.0/26', comment: networkComment('pods') });
+    grid.add('network', { network: '10.77.0.0/26', comment: networkMark('pods') });
     expect(await host.add('c1', fromContainer())).toBe('10.77.0.1');
     expect(writes(grid)).toEqual(['POST fixedaddress 201']);
   });
@@ -61,8 +61,8 @@ describe('a network by name', () => {
     grid.remove(grid.objects('extensibleattributedef')[0]?._ref ?? '');
     await host.add('c0', fromContainer({}, 'pods-2'));
     await host.add('c1', fromContainer());
-    const made = grid.networks().find(({ comment }) => comment === networkComment('pods'));
-    grid.update(made?._ref ?? '', { comment: `${networkComment('pods')} - Paris` });
+    const made = grid.networks().find(({ comment }) => comment === networkMark('pods'));
+    grid.update(made?._ref ?? '', { comment: `${networkMark('pods')} - Paris` });
     await host.stop();
     await host.start();
     expect(await host.add('c2', fromContainer())).toBe('172.18.1.2');
@@ -80,7 +80,7 @@ describe('a network by name', () => {
   test('is the lowest if there are several', async () => {
     const { grid, host } = fixture;
     grid.add('network', { network: '10.100.0.0/24', extattrs: { 'Network Name': { value: 'pods' } } });
-    grid.add('network', { network: '10.9.0.0/24', comment: networkComment('pods') });
+    grid.add('network', { network: '10.9.0.0/24', comment: networkMark('pods') });
     expect(await host.add('c1', fromContainer())).toBe('10.9.0.1');
   });
 
@@ -150,9 +150,9 @@ describe('a network that is being set up', () => {
   test('is waited for, and used when it is complete', async () => {
     const { grid, host } = fixture;
     grid.add('networkcontainer', { network: '172.18.0.0/16' });
-    const unsealed = grid.add('network', { network: '172.18.0.0/24', comment: unsealedNetworkComment('pods') });
+    const unsealed = grid.add('network', { network: '172.18.0.0/24', comment: pendingNetworkMark('pods') });
     const added = host.add('c1', fromContainer());
-    setTimeout(() => grid.update(unsealed, { comment: networkComment('pods') }), 200);
+    setTimeout(() => grid.update(unsealed, { comment: networkMark('pods') }), 200);
     expect(await added).toBe('172.18.0.1');
     expect(networks()).toEqual(['172.18.0.0/24']);
   });
@@ -161,7 +161,7 @@ describe('a network that is being set up', () => {
     const { grid, host } = fixture;
     grid.add('networkcontainer', { network: '172.18.0.0/16' });
     for (const network of ['172.18.1.0/24', '172.18.0.0/24']) {
-      grid.add('network', { network, comment: unsealedNetworkComment('pods') });
+      grid.add('network', { network, comment: pendingNetworkMark('pods') });
     }
     // At the same time another one, whose creator lives but has lost the answer.
     grid.inject({ method: 'POST', type: 'network', effect: { kind: 'reset', commit: true } });
@@ -182,19 +182,19 @@ describe('a network that is being set up', () => {
     grid.inject({ when: ({ query }) => query.network === '172.18.1.0/24', effect: { kind: 'delay', ms: 100 } });
     const added = host.add('c1', fromContainer());
     await until('it is being made', () => grid.requests.some(({ method }) => method === 'POST'));
-    grid.add('network', { network: '172.18.0.0/24', comment: unsealedNetworkComment('pods') });
+    grid.add('network', { network: '172.18.0.0/24', comment: pendingNetworkMark('pods') });
     await until('it yields to the lower one', () => asked('172.18.1.0/24'));
     const mine = grid.networks().find(({ network }) => network === '172.18.1.0/24');
-    grid.update(mine?._ref ?? '', { comment: networkComment('pods') });
+    grid.update(mine?._ref ?? '', { comment: networkMark('pods') });
     expect(await added).toBe('172.18.1.1');
   });
 
   test('is removed by nobody once somebody has written to its comment', async () => {
     const { grid, host } = fixture;
     grid.add('networkcontainer', { network: '172.18.0.0/16' });
-    const comment = `${unsealedNetworkComment('pods')} - whose is this?`;
+    const comment = `${pendingNetworkMark('pods')} - whose is this?`;
     grid.add('network', { network: '172.18.1.0/24', comment });
-    grid.add('network', { network: '172.18.0.0/24', comment: unsealedNetworkComment('pods') });
+    grid.add('network', { network: '172.18.0.0/24', comment: pendingNetworkMark('pods') });
     expect(await host.add('c1', fromContainer())).toBe('172.18.1.1');
     expect(networks()).toEqual(['172.18.1.0/24', '172.18.0.0/24']);
   });
@@ -225,7 +225,7 @@ describe('a network that is being set up', () => {
   test('by another host until the time of the ADD is over is an error that says so', async () => {
     const { grid } = fixture;
     const hasty = await fixture.another({ node: 'host-b', flags: ['--add-timeout=1s'] }).start();
-    grid.add('network', { network: '172.18.0.0/24', comment: unsealedNetworkComment('pods') });
+    grid.add('network', { network: '172.18.0.0/24', comment: pendingNetworkMark('pods') });
     expect(await errorOf(hasty.add('c1', fromContainer()))).toMatchObject({ code: 11 });
     expect(networks()).toEqual(['172.18.0.0/24']);
   });

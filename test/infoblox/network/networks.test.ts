@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { attachmentComment, networkComment } from '../../../src/infoblox/mark.ts';
+import { attachmentMark, networkMark } from '../../../src/infoblox/mark.ts';
 import type { AddDocument } from '../../fixture/host.ts';
 import { errorOf, held, useGridAndHost, writes } from '../grid-and-host.ts';
 
@@ -68,7 +68,7 @@ describe('a network by subnet', () => {
 
   test('made for another name is refused, with or without the label', async () => {
     const { grid, host } = fixture;
-    grid.add('network', { network: '10.0.0.0/24', comment: networkComment('net-0') });
+    grid.add('network', { network: '10.0.0.0/24', comment: networkMark('net-0') });
     expect(await errorOf(host.add('c1'))).toMatchObject({
       code: 102,
       msg: expect.stringContaining('net-0, not net-1'),
@@ -166,7 +166,7 @@ describe('a network by subnet', () => {
       grid.inject({ method: 'POST', type: 'network', effect: { kind: 'reset', commit } });
       await host.add('c1', { config: { name }, ipam: { subnet, gateway: undefined } });
       expect(grid.networks().filter(({ network }) => network === subnet)).toMatchObject([
-        { comment: networkComment(name) },
+        { comment: networkMark(name) },
       ]);
     }
   });
@@ -242,7 +242,7 @@ describe('the gateway', () => {
 
   test('that a container holds is refused, naming the container', async () => {
     const { grid, host } = fixture;
-    const comment = attachmentComment(origin, { network: 'net-1', containerId: 'c7', ifName: 'eth0' });
+    const comment = attachmentMark(origin, { network: 'net-1', containerId: 'c7', ifName: 'eth0' });
     grid.add('network', { network: '10.0.0.0/24' });
     grid.add('fixedaddress', { ipv4addr: '10.0.0.1', mac: '00:00:00:00:00:00', match_client: 'RESERVED', comment });
     expect(await errorOf(host.add('c1'))).toMatchObject({

@@ -164,7 +164,7 @@ describe('a network view that is named for the first time', () => {
     expect(host.log).toContainEqual({
       level: 'warn',
       message: 'made network view before on the grid',
-      details: { view: 'before', cure: expect.stringContaining('correct network-view') },
+      details: { view: 'before', hint: expect.stringContaining('correct network-view') },
     });
   });
 

@@ -2,24 +2,19 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { contains, isNetworkOrBroadcast, parseCidr } from '../../../src/infoblox/address.ts';
 import { GridError } from '../../../src/infoblox/errors.ts';
-import {
-  networkPolicy,
-  type PolicyInput,
-  refuseStrayGateway,
-  resolveGateway,
-} from '../../../src/infoblox/network/spec.ts';
+import { networkSpec, refuseStrayGateway, resolveGateway, type SpecInput } from '../../../src/infoblox/network/spec.ts';
 
-const input: PolicyInput = {
+const input: SpecInput = {
   ...{ name: 'net-1', view: 'default', containers: '172.18.0.0/16', prefixLength: 24, keepFirst: false },
 };
-const policy = (over: Partial<PolicyInput>) => networkPolicy({ ...input, ...over });
+const policy = (over: Partial<SpecInput>) => networkSpec({ ...input, ...over });
 
-function refusal(over: Partial<PolicyInput>): { message: string; cure: string } {
+function refusal(over: Partial<SpecInput>): { message: string; hint: string } {
   try {
     policy(over);
   } catch (error) {
-    if (error instanceof GridError && error.reason === 'invalid-policy') {
-      return { message: error.message, cure: error.cure ?? '' };
+    if (error instanceof GridError && error.reason === 'invalid-spec') {
+      return { message: error.message, hint: error.hint ?? '' };
     }
     throw error;
   }
@@ -94,11 +89,11 @@ test.each([
     'gateway 0.0.0.0 is the network or broadcast address of 10.0.0.0/24',
     /host address/,
   ],
-] as const)('%j is refused: %s', (over, message, cure) => {
+] as const)('%j is refused: %s', (over, message, hint) => {
   const refused = refusal(over);
   expect(refused.message).toBe(message);
-  if (typeof cure === 'string') expect(refused.cure).toBe(cure);
-  else expect(refused.cure).toMatch(cure);
+  if (typeof hint === 'string') expect(refused.hint).toBe(hint);
+  else expect(refused.hint).toMatch(hint);
 });
 
 test('a network that its container holds is accepted, one of the container’s own size is not', () => {

@@ -138,7 +138,7 @@ describe('a search', () => {
     expect(error).toMatchObject({
       reason: 'bad-answer',
       message: 'GET fixedaddress: the search has more than 20 pages of results',
-      cure: expect.stringContaining('page after page'),
+      hint: expect.stringContaining('page after page'),
     });
   });
 

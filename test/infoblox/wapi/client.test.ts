@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { Labels } from '../../../src/infoblox/attributes.ts';
+import { ExtensibleAttributes } from '../../../src/infoblox/attributes.ts';
 import { Reservations } from '../../../src/infoblox/reservations.ts';
-import { Grid as Requests } from '../../../src/infoblox/wapi/client.ts';
+import { WapiClient as Requests } from '../../../src/infoblox/wapi/client.ts';
 import type { Session } from '../../../src/infoblox/wapi/session.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
 import { failureOf, inTime, openSession } from './session-fixture.ts';
@@ -13,7 +13,7 @@ let requests: Requests;
 beforeEach(async () => {
   grid = await startGrid();
   session = openSession({ port: grid.port });
-  requests = new Requests(session, new Labels('cluster-1'));
+  requests = new Requests(session, new ExtensibleAttributes('cluster-1'));
 });
 afterEach(async () => {
   await session.close(inTime());
@@ -50,7 +50,7 @@ test('a search that matches more than 1000 objects is read page by page', async 
 test('an object is made another’s also where the grid does not define our attributes', async () => {
   fill(1);
   const [object] = grid.fixedAddresses();
-  const labels = new Labels('cluster-1');
+  const labels = new ExtensibleAttributes('cluster-1');
   requests = new Requests(session, labels);
   const attachment = { network: 'n', containerId: 'c2', ifName: 'eth0' };
   const heir = { comment: 'mark of c2', name: 'c2', labels: () => labels.forAttachment(attachment, 'c2') };
@@ -118,7 +118,7 @@ test('an answer in another form than WAPI’s is refused, naming the field; afte
     reason: 'bad-answer',
     outcome: 'none',
     message: expect.stringContaining('GET fixedaddress: result.0.ipv4addr is "10.0.0.999"'),
-    cure: expect.stringContaining('form that this release does not know'),
+    hint: expect.stringContaining('form that this release does not know'),
   });
   answer([]);
   expect(await failureOf(requests.findNetworks({}, inTime()))).toMatchObject({ reason: 'bad-answer' });

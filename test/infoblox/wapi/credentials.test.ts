@@ -17,7 +17,7 @@ beforeEach(() => {
   );
 });
 
-const wrong = new GridError('credentials', 'the grid refused the user name or password (401)', { cure: 'check it' });
+const wrong = new GridError('credentials', 'the grid refused the user name or password (401)', { hint: 'check it' });
 const refused = () => {
   try {
     credentials.authorization();
@@ -49,7 +49,7 @@ test('the refusal says when the next attempt comes, and nothing of the password'
   expect(refused()).toMatchObject({
     reason: 'credentials',
     message: wrong.message,
-    cure: 'check it; next attempt in 30 s, or as soon as the password changes',
+    hint: 'check it; next attempt in 30 s, or as soon as the password changes',
   });
 });
 

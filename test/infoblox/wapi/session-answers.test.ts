@@ -104,7 +104,7 @@ test('a grid that only reads is told apart', async () => {
   grid.readOnly = true;
   expect(await failureOf(write(session, 'view-1'))).toMatchObject({
     reason: 'read-only',
-    cure: 'name the Grid Master in --grid-host',
+    hint: 'name the Grid Master in --grid-host',
   });
 });
 
@@ -114,7 +114,7 @@ test('a WAPI version that the grid does not serve is named with the flag', async
     reason: 'wapi-version',
     outcome: 'none',
     message: 'GET networkview: Version 9.9 not supported',
-    cure: 'set --wapi-version to one that the grid serves',
+    hint: 'set --wapi-version to one that the grid serves',
   });
   await late.close(inTime());
 });
@@ -132,8 +132,8 @@ test('no error holds the credentials, whatever the grid answers', async () => {
     });
     const error = await failureOf(write(made, 'view-1'));
     expect(error).toBeInstanceOf(GridError);
-    const { message, cure, cause } = error as GridError;
-    const told = [message, cure, cause instanceof Error ? cause.message : ''].join();
+    const { message, hint, cause } = error as GridError;
+    const told = [message, hint, cause instanceof Error ? cause.message : ''].join();
     for (const text of secret) expect(told).not.toContain(text);
   }
   await agent.close();

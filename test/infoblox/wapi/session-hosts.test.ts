@@ -52,7 +52,7 @@ test('a refused connection has done nothing, names the flags, and a write is tri
     reason: 'unreachable',
     outcome: 'none',
     message: expect.stringMatching(/^cannot connect to the grid at 127\.0\.0\.1:\d+: connect ECONNREFUSED/),
-    cure: expect.stringContaining('--grid-host, --wapi-port'),
+    hint: expect.stringContaining('--grid-host, --wapi-port'),
   });
   let done = false;
   const waiting = write(wapi, 'view-1').finally(() => {
@@ -126,7 +126,7 @@ test('with all hosts away each is tried', async () => {
 
 test('a name that does not resolve is called that', async () => {
   const error = await failureOf(ask(session(['grid.invalid']), inTime(1_000)));
-  expect(error).toMatchObject({ reason: 'unreachable', cure: expect.stringContaining('resolver') });
+  expect(error).toMatchObject({ reason: 'unreachable', hint: expect.stringContaining('resolver') });
 });
 
 test('a certificate that is not accepted is no reason to try again: only the operator can mend that', async () => {

@@ -141,7 +141,7 @@ test('a wrong password is tried once, however many callers there are, and then r
   expect(await failureOf(write(wapi, 'view-1'))).toMatchObject({
     reason: 'credentials',
     message: expect.stringContaining('refused the user name or password of "admin" (401)'),
-    cure: expect.stringMatching(/--wapi-username.*next attempt in \d+ s, or as soon as the password changes/),
+    hint: expect.stringMatching(/--wapi-username.*next attempt in \d+ s, or as soon as the password changes/),
   });
   expect(grid.requests).toHaveLength(1);
 });

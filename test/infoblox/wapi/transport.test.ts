@@ -49,7 +49,7 @@ test('--ssl-verify=true refuses a certificate of an unknown authority and says w
     reason: 'untrusted',
     outcome: 'none',
     message: expect.stringMatching(/its certificate is not accepted \(self-signed certificate\)/),
-    cure: "give --ssl-verify a file with the grid's certificate or its CA",
+    hint: "give --ssl-verify a file with the grid's certificate or its CA",
   });
 });
 
@@ -81,7 +81,7 @@ test('a certificate for another name is refused, naming the one asked for', asyn
     reason: 'untrusted',
     outcome: 'none',
     message: expect.stringMatching(/127\.0\.0\.2 is not in the cert's list/),
-    cure: 'set --grid-host to a name that the certificate carries',
+    hint: 'set --grid-host to a name that the certificate carries',
   });
 });
 
@@ -93,7 +93,7 @@ test('a port that does not speak TLS is called that', async () => {
   expect(await failureOf(get(tlsOf('false'), `127.0.0.1:${port}`))).toMatchObject({
     reason: 'unreachable',
     message: expect.stringContaining('no TLS connection'),
-    cure: 'check that --wapi-port is the HTTPS port of the grid',
+    hint: 'check that --wapi-port is the HTTPS port of the grid',
   });
 });
 

@@ -25,7 +25,7 @@ export function knownKeys(directory: string): KeyCheck {
     if (known.includes(key)) return 'known';
     const was = known.length === 0 ? `${file} names no key` : `known: ${known.join(', ')}`;
     throw new GridError('untrusted', `the grid at ${host} has another public key than it had: ${key}; ${was}`, {
-      cure: `if its certificate was renewed, remove ${file} and the key that it shows next is trusted; if not, somebody intercepts the connection`,
+      hint: `if its certificate was renewed, remove ${file} and the key that it shows next is trusted; if not, somebody intercepts the connection`,
     });
   };
 }
@@ -55,7 +55,7 @@ function remember(directory: string, host: string, key: string): void {
 function unusable(what: string, error: unknown): GridError {
   const reason = error instanceof Error ? error.message : String(error);
   return new GridError('untrusted', `${what}: ${reason}`, {
-    cure: 'look at --state-dir: disk full, read-only, permissions?',
+    hint: 'look at --state-dir: disk full, read-only, permissions?',
     cause: error,
   });
 }

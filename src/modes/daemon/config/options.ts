@@ -2,7 +2,7 @@
 import { hostname } from 'node:os';
 import * as v from 'valibot';
 import { GridError } from '../../../infoblox/errors.ts';
-import { networkPolicy } from '../../../infoblox/network/spec.ts';
+import { networkSpec } from '../../../infoblox/network/spec.ts';
 import type { TlsOptions } from '../../../infoblox/wapi/transport.ts';
 import { limits, socketFile } from '../../protocol.ts';
 import type { ListenAddress } from '../metrics.ts';
@@ -180,10 +180,10 @@ function distinctive(hostName: string): string {
 /** The fallback policy is checked at start, not when the first container needs it. */
 function checkPolicy(containers: string, prefixLength: number): void {
   try {
-    networkPolicy({ name: 'default', view: 'default', containers, prefixLength, keepFirst: false });
+    networkSpec({ name: 'default', view: 'default', containers, prefixLength, keepFirst: false });
   } catch (error) {
     if (!(error instanceof GridError)) throw error;
-    throw new UsageError(`--network-container, --prefix-length: ${error.message}; ${error.cure}`);
+    throw new UsageError(`--network-container, --prefix-length: ${error.message}; ${error.hint}`);
   }
 }
 

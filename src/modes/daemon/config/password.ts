@@ -7,13 +7,13 @@ export interface Password {
   /** Reads it; called for each request. Throws GridError `credentials` where there is none, which is not worth a login. */
   readonly read: () => string;
   /** Why others than root can read it, with what to do; undefined if they cannot, or there is none. */
-  readonly exposure: () => { readonly message: string; readonly cure: string } | undefined;
+  readonly exposure: () => { readonly message: string; readonly hint: string } | undefined;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** systemd copies the file at the start of the service, to a place that is of no use to the operator. */
-const credentialCure =
+const credentialHint =
   'put the password, alone on a line, into /etc/infoblox-cni/wapi-password, then: systemctl restart infoblox-cni-daemon';
 
 /** Flag, file, environment, systemd credential: the first that is set counts. Files are read anew each time. */
@@ -21,14 +21,14 @@ export function passwordSource(flag: string, file: string, env: Environment): Pa
   if (flag !== '') return { read: () => flag, exposure: () => undefined };
   const credential = env.CREDENTIALS_DIRECTORY === undefined ? '' : `${env.CREDENTIALS_DIRECTORY}/wapi-password`;
   const source = file || (env.WAPI_PASSWORD ? '' : credential);
-  const cure = source !== '' && source === credential ? credentialCure : undefined;
+  const hint = source !== '' && source === credential ? credentialHint : undefined;
   return {
     read: () => {
-      const password = source === '' ? (env.WAPI_PASSWORD ?? '') : readPasswordFile(source, cure);
+      const password = source === '' ? (env.WAPI_PASSWORD ?? '') : readPasswordFile(source, hint);
       if (password !== '') return password;
       throw new GridError('credentials', `no WAPI password given${source === '' ? '' : `: ${source} is empty`}`, {
-        cure:
-          cure ??
+        hint:
+          hint ??
           'put it into the file of --wapi-password-file, into WAPI_PASSWORD, or into the systemd credential wapi-password',
       });
     },
@@ -37,21 +37,21 @@ export function passwordSource(flag: string, file: string, env: Environment): Pa
 }
 
 /** Who can write the file chooses what the grid is told, and so whether this host is served. */
-function readPasswordFile(file: string, cure = `put it into ${file}, readable by the daemon only`): string {
+function readPasswordFile(file: string, hint = `put it into ${file}, readable by the daemon only`): string {
   try {
     refuseUntrusted(file);
     return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new GridError('credentials', `cannot read the WAPI password: ${reason}`, {
-      cure: error instanceof UntrustedPath ? `run ${error.hint}, or put it where only root can write` : cure,
+      hint: error instanceof UntrustedPath ? `run ${error.hint}, or put it where only root can write` : hint,
       cause: error,
     });
   }
 }
 
 /** The group of root is taken for root: systemd opens credentials to it. */
-function exposureOf(file: string): { message: string; cure: string } | undefined {
+function exposureOf(file: string): { message: string; hint: string } | undefined {
   try {
     const { mode, gid } = statSync(file);
     const reader = (mode & 0o004) !== 0 ? 'everybody' : (mode & 0o040) !== 0 && gid !== 0 ? `group ${gid}` : undefined;
@@ -59,7 +59,7 @@ function exposureOf(file: string): { message: string; cure: string } | undefined
     const octal = (mode & 0o7777).toString(8).padStart(4, '0');
     return {
       message: `the WAPI password in ${file} can be read by ${reader} (mode ${octal})`,
-      cure: `chmod 0600 ${file}`,
+      hint: `chmod 0600 ${file}`,
     };
   } catch {
     return undefined;

@@ -24,20 +24,20 @@ const codes: Readonly<Record<Reason, number>> = {
   'no-free-network': CniCode.noFreeAddress,
   'address-unavailable': CniCode.addressNotAvailable,
   'reservation-lost': CniCode.reservationLost,
-  'invalid-policy': CniCode.invalidConfig,
+  'invalid-spec': CniCode.invalidConfig,
   state: CniCode.io,
 };
 
 /** Any failure as the error that the runtime is told. */
 export function asCniError(error: unknown): CniError {
   if (error instanceof CniError) return error;
-  if (error instanceof GridError) return new CniError(codes[error.reason], error.message, error.cure);
+  if (error instanceof GridError) return new CniError(codes[error.reason], error.message, error.hint);
   const text = error instanceof Error ? error.message : String(error);
   return new CniError(CniCode.unexpected, `unexpected failure of the daemon: ${text}`, "see the daemon's log");
 }
 
 /** For STATUS: what keeps the next ADD from being served. @param notice stands behind the details */
 export function notAvailable(error: GridError, notice?: string): CniError {
-  const details = [error.cure ?? [], notice ?? []].flat().join('; ');
+  const details = [error.hint ?? [], notice ?? []].flat().join('; ');
   return new CniError(CniCode.notAvailable, error.message, details === '' ? undefined : details);
 }

@@ -24,7 +24,7 @@ import type { Log } from '../log/log.ts';
 import { workloadOf } from '../rpc/call-fields.ts';
 import type { ReleaseNotes } from '../rpc/release-notes.ts';
 import { notAvailable } from './cni-errors.ts';
-import { type PolicyDefaults, policyOf, unknownKeys, viewOf } from './ipam-keys.ts';
+import { type SpecDefaults, specOf, unknownKeys, viewOf } from './ipam-keys.ts';
 import { RefusedNetworks } from './refused-networks.ts';
 
 /**
@@ -48,7 +48,7 @@ export interface Answer {
   readonly undelivered?: () => void;
 }
 
-export interface CommandParts {
+export interface CommandDeps {
   /** For CHECK and GC. */
   readonly leases: GcDeps;
   readonly allocator: Allocator;
@@ -58,7 +58,7 @@ export interface CommandParts {
   readonly exhaustion: Exhaustion;
   readonly conditions: Conditions;
   readonly notes: ReleaseNotes;
-  readonly defaults: PolicyDefaults;
+  readonly defaults: SpecDefaults;
   /** Stands in the details of STATUS while the grid's certificate is not verified. */
   readonly unverified?: string;
   /** Milliseconds. */
@@ -69,17 +69,17 @@ export interface CommandParts {
 }
 
 export class Commands {
-  readonly #parts: CommandParts;
+  readonly #deps: CommandDeps;
   readonly #warned = new Set<string>();
   readonly #refused = new RefusedNetworks();
 
-  constructor(parts: CommandParts) {
-    this.#parts = parts;
+  constructor(parts: CommandDeps) {
+    this.#deps = parts;
   }
 
   /** Milliseconds that a command takes at most. */
   longest(command: ServedCommand): number {
-    return command === 'ADD' ? this.#parts.addTimeout : budgets[command];
+    return command === 'ADD' ? this.#deps.addTimeout : budgets[command];
   }
 
   /**
@@ -103,8 +103,8 @@ export class Commands {
   }
 
   async #add(netconf: Netconf, attachment: Attachment, call: Call, gone: AbortSignal): Promise<Answer> {
-    const { allocator, defaults, addTimeout, notes } = this.#parts;
-    const policy = policyOf(netconf, defaults);
+    const { allocator, defaults, addTimeout, notes } = this.#deps;
+    const spec = specOf(netconf, defaults);
     this.#warnOfUnknownKeys(netconf);
     const args = parseCniArgs(call.args);
     const requested = requestedAddress(netconf, args);
@@ -112,18 +112,18 @@ export class Commands {
     // An earlier DEL that no daemon took must not undo this ADD.
     await abortable(notes.takeOf(attachment), signal, () => {
       return new GridError('timeout', 'an earlier release of this attachment was not settled in the time for one ADD', {
-        cure: 'see the log of the daemon for what the grid does; --add-timeout sets the time',
+        hint: 'see the log of the daemon for what the grid does; --add-timeout sets the time',
       });
     });
     const request = {
       attachment,
-      spec: policy,
+      spec: spec,
       netns: call.netns,
       callId: call.callId,
       workload: workloadOf(call.args, attachment.containerId),
       ...(requested === undefined ? {} : { requested }),
     };
-    const { address, cidr, gateway, undelivered } = await this.#refused.watch(policy, allocator.add(request, signal));
+    const { address, cidr, gateway, undelivered } = await this.#refused.watch(spec, allocator.add(request, signal));
     const ip = { address: `${address}/${cidr.prefix}`, ...(gateway === undefined ? {} : { gateway }) };
     const result = formatResult({ ips: [ip], routes: withNextHop(netconf.routes, gateway) }, netconf.cniVersion);
     return { result, summary: ip.address, address, undelivered };
@@ -138,12 +138,12 @@ export class Commands {
   /** An ADD whose plugin got no answer, which came as a note. @throws GridError `state` if that cannot be noted */
   takeNotAnswered(call: Call): void {
     const netconf = parseNetconf(call.config, 'DEL');
-    const { allocator, leases } = this.#parts;
+    const { allocator, leases } = this.#deps;
     allocator.notAnswered(leases.names.markOf(attachmentOf(netconf, call)), call.callId);
   }
 
   async #del(netconf: Netconf, attachment: Attachment): Promise<Answer> {
-    const { releaser, defaults } = this.#parts;
+    const { releaser, defaults } = this.#deps;
     const view = viewOf(netconf, defaults);
     const { address } = await releaser.release(attachment, view, AbortSignal.timeout(budgets.DEL));
     return address === null ? { summary: 'nothing held' } : { summary: `releasing ${address}`, address };
@@ -158,13 +158,13 @@ export class Commands {
       );
     }
     const addresses = netconf.prevResult.addresses.map((address) => address.replace(/\/.*/, ''));
-    const view = viewOf(netconf, this.#parts.defaults);
-    await checkLease(this.#parts.leases, { attachment, view, addresses }, AbortSignal.timeout(budgets.CHECK));
+    const view = viewOf(netconf, this.#deps.defaults);
+    await checkLease(this.#deps.leases, { attachment, view, addresses }, AbortSignal.timeout(budgets.CHECK));
     return {};
   }
 
   async #gc(netconf: Netconf, call: Call): Promise<Answer> {
-    const { leases, defaults } = this.#parts;
+    const { leases, defaults } = this.#deps;
     const valid = validAttachments(call.config);
     if (valid === undefined) return { summary: 'no list of valid attachments: nothing to do' };
     const view = viewOf(netconf, defaults);
@@ -177,13 +177,13 @@ export class Commands {
 
   /** From what is known already: STATUS is asked often and must not wait for the grid. */
   #status(netconf: Netconf): Answer {
-    const { health, conditions, networks, exhaustion, defaults, probe, unverified } = this.#parts;
-    const policy = policyOf(netconf, defaults);
+    const { health, conditions, networks, exhaustion, defaults, probe, unverified } = this.#deps;
+    const spec = specOf(netconf, defaults);
     if (health.stale) probe();
-    const network = networks.known(policy);
+    const network = networks.known(spec);
     const exhausted = network === undefined ? undefined : exhaustion.known(network);
     const obstacle =
-      health.obstacle ?? conditions.find('state-not-writable')?.error ?? this.#refused.known(policy) ?? exhausted;
+      health.obstacle ?? conditions.find('state-not-writable')?.error ?? this.#refused.known(spec) ?? exhausted;
     if (obstacle !== undefined) throw notAvailable(obstacle, unverified);
     return {};
   }
@@ -193,7 +193,7 @@ export class Commands {
       const once = `${netconf.name} ${key}`;
       if (this.#warned.has(once)) continue;
       this.#warned.add(once);
-      this.#parts.log.warn(`ignoring the unknown key ipam.${key}`, { network: netconf.name });
+      this.#deps.log.warn(`ignoring the unknown key ipam.${key}`, { network: netconf.name });
     }
   }
 }

@@ -4,11 +4,11 @@ import * as v from 'valibot';
 import { checkConfig } from '../../../cni/config-check.ts';
 import { CniCode, CniError } from '../../../cni/errors.ts';
 import type { Netconf } from '../../../cni/netconf.ts';
-import { type NetworkPolicy, networkPolicy } from '../../../infoblox/network/spec.ts';
+import { type NetworkSpec, networkSpec } from '../../../infoblox/network/spec.ts';
 import { foreignKey, plainKey } from './foreign-keys.ts';
 
 /** What the flags say where the network configuration says nothing. */
-export interface PolicyDefaults {
+export interface SpecDefaults {
   readonly networkView: string;
   readonly networkContainer: string;
   readonly prefixLength: number;
@@ -30,9 +30,9 @@ const known = [...Object.keys(Keys.entries), 'type', 'routes', 'socket-dir'];
 /**
  * The address policy that a network configuration asks for.
  * @throws CniError 7 for keys of the wrong type, keys that look like a typo, and keys and ranges that would have to be
- * ignored although they say where addresses come from; GridError `invalid-policy`
+ * ignored although they say where addresses come from; GridError `invalid-spec`
  */
-export function policyOf(netconf: Netconf, defaults: PolicyDefaults): NetworkPolicy {
+export function specOf(netconf: Netconf, defaults: SpecDefaults): NetworkSpec {
   for (const key of unknownKeys(netconf)) refuseMisleading(key);
   if (netconf.runtimeIpRanges.length > 0) {
     throw new CniError(
@@ -42,7 +42,7 @@ export function policyOf(netconf: Netconf, defaults: PolicyDefaults): NetworkPol
     );
   }
   const keys = checkConfig(Keys, netconf.ipam, 'ipam');
-  return networkPolicy({
+  return networkSpec({
     name: netconf.name,
     view: keys['network-view'] ?? defaults.networkView,
     containers: keys['network-container'] ?? defaults.networkContainer,
@@ -54,7 +54,7 @@ export function policyOf(netconf: Netconf, defaults: PolicyDefaults): NetworkPol
 }
 
 /** The network view alone, for calls that must work with a configuration that has been spoilt since ADD. */
-export function viewOf(netconf: Pick<Netconf, 'ipam'>, defaults: Pick<PolicyDefaults, 'networkView'>): string {
+export function viewOf(netconf: Pick<Netconf, 'ipam'>, defaults: Pick<SpecDefaults, 'networkView'>): string {
   const view = v.safeParse(viewName, netconf.ipam['network-view']);
   return (view.success ? view.output : undefined) ?? defaults.networkView;
 }

@@ -1,6 +1,6 @@
 /** Networks whose last ADD the grid refused for a reason that meets the next one too: STATUS tells it. */
 import { type GridError, hasReason } from '../../../infoblox/errors.ts';
-import type { NetworkPolicy } from '../../../infoblox/network/spec.ts';
+import type { NetworkSpec } from '../../../infoblox/network/spec.ts';
 
 /** Milliseconds that a refusal counts, since only an ADD can tell that it is over. */
 const countsFor = 60_000;
@@ -15,8 +15,8 @@ export class RefusedNetworks {
   }
 
   /** Watches an ADD. */
-  async watch<T>(policy: NetworkPolicy, add: Promise<T>): Promise<T> {
-    const key = JSON.stringify(policy);
+  async watch<T>(spec: NetworkSpec, add: Promise<T>): Promise<T> {
+    const key = JSON.stringify(spec);
     try {
       const answer = await add;
       this.#refusals.delete(key);
@@ -30,8 +30,8 @@ export class RefusedNetworks {
   }
 
   /** Why the next ADD is likely to be refused, if that is known. */
-  known(policy: NetworkPolicy): GridError | undefined {
-    const refusal = this.#refusals.get(JSON.stringify(policy));
+  known(spec: NetworkSpec): GridError | undefined {
+    const refusal = this.#refusals.get(JSON.stringify(spec));
     return refusal !== undefined && this.#now() - refusal.at < countsFor ? refusal.error : undefined;
   }
 }

@@ -95,7 +95,7 @@ export class ReleaseNotes {
         this.#options.log.error('release notes are not read: others can write where they are', {
           directory: this.#directory,
           reason,
-          cure: hint,
+          hint: hint,
         });
       }
       return false;

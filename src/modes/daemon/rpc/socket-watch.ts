@@ -58,7 +58,7 @@ export class SocketWatch {
       this.#attempts = 0;
       log.warn('the socket was removed or replaced; listening again', {
         file,
-        cure: 'find out who removes it; release notes that lay beside it are lost, GC makes up for them',
+        hint: 'find out who removes it; release notes that lay beside it are lost, GC makes up for them',
       });
     } catch (error) {
       if (!(error instanceof StartError)) throw error;

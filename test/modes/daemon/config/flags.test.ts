@@ -92,9 +92,9 @@ test.each([
   [['--labels=Owner=Network', 'team --node-name=a'], 'unexpected argument "team --node-name"; if a quote is missing: '],
   [['--labels=Owner=Network', 'team'], 'unexpected argument "team"; if a quote is missing: '],
 ])('a missing quote in DAEMON_FLAGS is named: %j', (args, message) => {
-  const cure =
+  const hint =
     'in /etc/infoblox-cni/daemon.env, put double quotes around a value with spaces, and single quotes around all of DAEMON_FLAGS';
-  expect(() => parseFlags(args)).toThrow(new UsageError(message + cure));
+  expect(() => parseFlags(args)).toThrow(new UsageError(message + hint));
 });
 
 test('spaces and dashes in a value are no flag', () => {

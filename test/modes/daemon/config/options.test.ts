@@ -107,7 +107,7 @@ test.each([
   expect(attempt).toThrow(message);
 });
 
-test('a socket path that is too long for the system is refused, with its length and the cure', () => {
+test('a socket path that is too long for the system is refused, with its length and the hint', () => {
   const socketDir = (length: number) => `--socket-dir=/${'s'.repeat(length - '//infoblox.sock'.length)}`;
   expect(options([socketDir(107)]).socketDir).toHaveLength(107 - '/infoblox.sock'.length);
   expect(() => options([socketDir(108)])).toThrow(UsageError);
@@ -161,9 +161,9 @@ describe('the password', () => {
         return error;
       }
     };
-    const cure = expect.stringMatching(/--wapi-password-file.*WAPI_PASSWORD.*systemd credential wapi-password$/);
+    const hint = expect.stringMatching(/--wapi-password-file.*WAPI_PASSWORD.*systemd credential wapi-password$/);
     // What systemd made of the file at the start is not what the operator can write to.
-    const unitCure = expect.stringMatching(
+    const unitHint = expect.stringMatching(
       /into \/etc\/infoblox-cni\/wapi-password, then: systemctl restart infoblox-cni-daemon$/,
     );
     const empty = file('wapi-password', '\n');
@@ -172,15 +172,15 @@ describe('the password', () => {
       [refusal([], { WAPI_PASSWORD: '' }), 'no WAPI password given'],
       [refusal([`--wapi-password-file=${empty}`]), `no WAPI password given: ${empty} is empty`],
     ]) {
-      expect(found).toMatchObject({ name: 'GridError', reason: 'credentials', message, cure });
+      expect(found).toMatchObject({ name: 'GridError', reason: 'credentials', message, hint });
     }
     expect(refusal([], { CREDENTIALS_DIRECTORY: directory })).toMatchObject({
       ...{ name: 'GridError', reason: 'credentials', message: `no WAPI password given: ${empty} is empty` },
-      cure: unitCure,
+      hint: unitHint,
     });
     expect(refusal([], { CREDENTIALS_DIRECTORY: '/nonexistent' })).toMatchObject({
       reason: 'credentials',
-      cure: unitCure,
+      hint: unitHint,
     });
   });
 
@@ -206,7 +206,7 @@ describe('the password', () => {
         expect.objectContaining({
           reason: 'credentials',
           message: `cannot read the WAPI password: ${spoiled} is writable by others than root (mode ${shown})`,
-          cure: `run chmod go-w ${spoiled}, or put it where only root can write`,
+          hint: `run chmod go-w ${spoiled}, or put it where only root can write`,
         }),
       );
       chmodSync(spoiled, before);

@@ -26,12 +26,12 @@ const table: Record<Reason, number> = {
   'no-free-network': 101,
   'address-unavailable': 105,
   'reservation-lost': 104,
-  'invalid-policy': 7,
+  'invalid-spec': 7,
   state: 5,
 };
 
 test.each(Object.entries(table))('%s is error %i', (reason, code) => {
-  const error = asCniError(new GridError(reason as Reason, 'what failed', { cure: 'what to do' }));
+  const error = asCniError(new GridError(reason as Reason, 'what failed', { hint: 'what to do' }));
   expect(error).toMatchObject({ code, message: 'what failed', details: 'what to do' });
 });
 
@@ -49,7 +49,7 @@ test.each([[new TypeError('x is not a function')], ['x is not a function']])('%s
 });
 
 test('whatever keeps the next ADD from being served is 50 for STATUS', () => {
-  expect(notAvailable(new GridError('credentials', 'refused', { cure: 'check' }))).toMatchObject({
+  expect(notAvailable(new GridError('credentials', 'refused', { hint: 'check' }))).toMatchObject({
     ...{ code: 50, message: 'refused', details: 'check' },
   });
 });

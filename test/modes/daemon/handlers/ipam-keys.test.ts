@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { parseNetconf } from '../../../../src/cni/netconf.ts';
-import { policyOf, unknownKeys, viewOf } from '../../../../src/modes/daemon/handlers/ipam-keys.ts';
+import { specOf, unknownKeys, viewOf } from '../../../../src/modes/daemon/handlers/ipam-keys.ts';
 import { errorOf, held, useGridAndHost } from '../../../infoblox/grid-and-host.ts';
 
 const defaults = { networkView: 'of-the-flags', networkContainer: '172.18.0.0/16', prefixLength: 24 };
@@ -10,8 +10,7 @@ const netconf = (ipam: Record<string, unknown>, more: Record<string, unknown> = 
     { cniVersion: '1.1.0', name: 'net-1', type: 'bridge', ipam: { type: 'infoblox', ...ipam }, ...more },
     'ADD',
   );
-const policy = (ipam: Record<string, unknown>, more?: Record<string, unknown>) =>
-  policyOf(netconf(ipam, more), defaults);
+const policy = (ipam: Record<string, unknown>, more?: Record<string, unknown>) => specOf(netconf(ipam, more), defaults);
 
 describe('a key under ipam', () => {
   test.each([

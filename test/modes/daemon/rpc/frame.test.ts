@@ -27,13 +27,13 @@ test('what the plugin sends is read as it was meant', () => {
 test.each([
   [protocolVersion + 1, 'Upgrade the daemon: '],
   [protocolVersion - 1, 'Upgrade the plugin: '],
-])('a plugin of protocol %i is told which side to upgrade, whatever else is in its request', (protocol, cure) => {
+])('a plugin of protocol %i is told which side to upgrade, whatever else is in its request', (protocol, hint) => {
   const text = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'NEW', params: { protocol, release: '9.9.9' } });
   expect(() => parseRequest(text)).toThrow(CniError);
   expect(() => parseRequest(text)).toThrow(
     expect.objectContaining({
       message: `the plugin (release 9.9.9) speaks protocol ${protocol}, the daemon protocol ${protocolVersion}`,
-      details: expect.stringContaining(cure),
+      details: expect.stringContaining(hint),
     }),
   );
 });

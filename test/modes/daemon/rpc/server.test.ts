@@ -105,7 +105,7 @@ describe('a request', () => {
   });
 
   test('that fails is answered with the error of CNI and logged with its code', async () => {
-    run = () => Promise.reject(new GridError('no-free-address', 'no free address', { cure: 'use a larger subnet' }));
+    run = () => Promise.reject(new GridError('no-free-address', 'no free address', { hint: 'use a larger subnet' }));
     expect(JSON.parse(await talk(requestFrame('ADD', call)))).toEqual({
       ...{ jsonrpc: '2.0', id: 1 },
       error: { code: 101, message: 'no free address', data: { details: 'use a larger subnet' } },
