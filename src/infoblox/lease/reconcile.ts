@@ -84,6 +84,7 @@ function conclude(deps: ReconcileDeps, lease: Lease, step: Step, outcome: Outcom
   switch (step.kind) {
     case 'look again':
       apply(store, mark, (current) => recheck(current, step.at));
+      log.debug('look again', { attachment: mark, at: new Date(step.at).toISOString() });
       return;
     case 'forget':
       forget(deps, lease, outcome);
