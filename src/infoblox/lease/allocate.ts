@@ -162,7 +162,8 @@ export class Allocator {
       return await taking.run(signal);
     } catch (error) {
       this.#giveUp(mark, taking?.mayBeOnGrid ?? mayBeOnGrid);
-      throw error;
+      // A request that was cut short by a DEL says that it got no answer.
+      throw signal.reason instanceof GridError ? signal.reason : error;
     }
   }
 
