@@ -2,34 +2,24 @@
  * Gives addresses to attachments and takes them back. Three promises: no address is held by two live attachments; what
  * a caller was given stays reserved until it is released; what nobody holds goes back to the grid, now or later.
  */
-import { isDeepStrictEqual } from 'node:util';
 import { withCallers, withoutCaller } from './callers.ts';
 import { GridError, hasReason } from './errors.ts';
-import { type Course, Flights } from './flights.ts';
+import { Flights } from './flights.ts';
 import { checkHolding } from './holding-check.ts';
 import { type Attachment, networkOf } from './identity.ts';
 import type { Cidr } from './ipv4.ts';
-import type { Namespaces } from './namespaces.ts';
 import type { ReadyNetwork } from './networks.ts';
 import type { FixedAddress } from './objects.ts';
 import type { Origins } from './origins.ts';
 import type { Release } from './releases.ts';
-import { fits, mayFit, refuseHopeless } from './requested.ts';
+import { type AddRequest, type AddUnderWay, type Given, giveAgain, type RepeatedAddParts } from './repeated-add.ts';
+import { fits, refuseHopeless } from './requested.ts';
 import type { Reservation } from './reservations.ts';
-import { type RestorationParts, restore } from './restoration.ts';
 import type { Row } from './store.ts';
-import { type AddressRequest, type TakingParts, takeAddress } from './taking.ts';
-import { describeAltered, movedError, type Trace, trace } from './trace.ts';
+import { takeAddress } from './taking.ts';
 
 /** Milliseconds to give back at once what nobody took delivery of. */
 const giveBackTimeout = 5_000;
-
-export interface AddRequest extends AddressRequest {
-  /** Path of the container's network namespace. */
-  readonly netns: string;
-  /** Names this call, so that its caller can say later that it got no answer. */
-  readonly callId?: string | undefined;
-}
 
 export interface Allocation {
   readonly address: string;
@@ -39,20 +29,9 @@ export interface Allocation {
   abandon(): Promise<void>;
 }
 
-/** An ADD under way. */
-interface AddUnderWay extends AddRequest {
-  readonly course: Course;
-}
-
-interface Given {
-  readonly address: string;
-  readonly network: ReadyNetwork;
-}
-
-export interface IpamParts extends TakingParts {
-  readonly namespaces: Namespaces;
+export interface IpamParts extends RepeatedAddParts {
   readonly origins: Origins;
-  readonly log: RestorationParts['log'] & { info(message: string, details?: Record<string, unknown>): void };
+  readonly log: RepeatedAddParts['log'] & { info(message: string, details?: Record<string, unknown>): void };
 }
 
 export class Ipam {
@@ -190,7 +169,7 @@ export class Ipam {
     if (signal.aborted) throw new GridError('timeout', 'the caller left before its turn came');
     const before = store.get(identity);
     if (before?.state === 'held') {
-      const given = await this.#giveAgain(before, request, signal);
+      const given = await giveAgain(this.#parts, { before, request }, signal);
       if (given !== undefined) return given;
     } else if (before !== undefined && before.view !== request.policy.view) {
       await this.#leaveView(before, signal);
@@ -254,100 +233,6 @@ export class Ipam {
       // What an earlier delete may hit yet must not be taken, and nobody can say what that is.
       if (!hasReason(error, 'unconfirmed') || this.#parts.releases.isDoomed(row)) throw error;
       return { found: [], sure: false };
-    }
-  }
-
-  /** ADD for an attachment that holds an address: the same one, if the grid still has it. */
-  async #giveAgain(before: Row, request: AddUnderWay, signal: AbortSignal): Promise<Given | undefined> {
-    const { store, networks, reservations, releases, namespaces } = this.#parts;
-    const { policy, requested, attachment } = request;
-    let inView: FixedAddress[];
-    let became: Exclude<Trace, { kind: 'altered' }> | undefined;
-    try {
-      inView = await reservations.find(before.identity, before.view, signal);
-      became = inView.length > 0 ? undefined : await this.#trace(before, request, signal);
-    } catch (error) {
-      if (!hasReason(error, 'unconfirmed')) throw error;
-      // A create tells what no look can: if it is there after all, the grid refuses it.
-      const given = await this.#restore(before, request, signal);
-      if (given === undefined) throw error;
-      return given;
-    }
-    if (became?.kind === 'gone') return this.#restore(before, request, signal);
-    const found = became?.found ?? inView;
-    const row = became === undefined ? before : { ...before, view: became.view };
-    const others = releases.isDoomed(row) ? [] : found.map(({ ipv4addr }) => ipv4addr);
-    const address = found.some(({ ipv4addr }) => ipv4addr === row.address)
-      ? row.address
-      : others.find((other) => store.holder(row.view, other, row.identity) === undefined);
-    if (address === undefined || address === null) return undefined;
-    // Judged before the network is made sure of: a refusal makes nothing.
-    const network =
-      row.view === policy.view && mayFit(address, policy, requested)
-        ? await networks.ensure(policy, signal)
-        : undefined;
-    if (network === undefined || !fits(address, network, requested)) {
-      throw new GridError(
-        'address-unavailable',
-        `${attachment.containerId}/${attachment.ifName} already holds ${address} in network ${attachment.network}`,
-        {
-          cure:
-            row.view === policy.view
-              ? 'delete the attachment before adding it with another address or subnet'
-              : `it is in network view ${row.view}: name that one, or delete the attachment before adding it in another`,
-        },
-      );
-    }
-    const callers = withCallers(row.callers, request.course.callers);
-    const next: Row = { ...row, address, callers, ...namespaces.witness(request.netns) };
-    if (!isDeepStrictEqual(next, before)) store.put(next);
-    request.course.land(false);
-    return { address, network };
-  }
-
-  /**
-   * What became of a reservation that is not in its view. One that moved to the view which the configuration names by now
-   * is as good as found.
-   * @throws GridError `network-conflict` if it is in another view, `address-unavailable` if somebody has altered it
-   */
-  async #trace(
-    { identity, view, address }: Row,
-    { attachment, policy }: AddRequest,
-    signal: AbortSignal,
-  ): Promise<Exclude<Trace, { kind: 'altered' }>> {
-    const lost = { mark: identity, view, address };
-    const became = await trace(this.#parts.reservations, lost, signal);
-    const who = `${attachment.containerId}/${attachment.ifName}`;
-    if (became.kind === 'moved' && ![view, policy.view].includes(became.view)) throw movedError(who, lost, became.view);
-    if (became.kind !== 'altered') return became;
-    throw new GridError(
-      'address-unavailable',
-      `${who} holds ${address} in network ${attachment.network}, and that ${describeAltered(became.object)}`,
-      { cure: `make it a reservation with the comment "${identity}" again, or delete the attachment before adding it` },
-    );
-  }
-
-  /**
-   * Reserves what the attachment lives on and the grid has lost. Its row stays, so that nobody else is given it meanwhile.
-   * @returns undefined if the grid does not take it again, or if it is not what is asked for
-   */
-  async #restore(row: Row, request: AddUnderWay, signal: AbortSignal): Promise<Given | undefined> {
-    const { policy, requested, netns, course } = request;
-    const { store, networks, namespaces, onDue } = this.#parts;
-    const { address } = row;
-    if (address === null || row.view !== policy.view || !mayFit(address, policy, requested)) return undefined;
-    for (let tries = 0; ; tries += 1) {
-      const network = await networks.ensure(policy, signal);
-      if (!fits(address, network, requested)) return undefined;
-      const refusal = await restore(this.#parts, row, address, signal).finally(onDue);
-      if (refusal === undefined) {
-        const callers = withCallers(row.callers, course.callers);
-        store.put({ ...(store.get(row.identity) ?? row), callers, ...namespaces.witness(netns) });
-        course.land(false);
-        return { address, network };
-      }
-      if (refusal.reason !== 'missing' || tries > 0) return undefined;
-      networks.forget(policy);
     }
   }
 
