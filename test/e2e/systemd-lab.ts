@@ -138,6 +138,7 @@ export class SystemdLab {
     return `set -e
 mount --make-rprivate /
 mount --make-rshared /
+for place in $(grep -o ' /run/[^ ]* ' /proc/mounts); do umount -l $place 2>/dev/null || true; done
 for place in /run /var/lib /usr/local/bin; do mount -t tmpfs -o mode=0755 tmpfs $place; done
 mkdir -p /run/netns
 umount -R -l /sys/fs/cgroup

@@ -141,6 +141,26 @@ describe.skipIf(lab === undefined)('the service', { timeout: 60_000 }, () => {
     expect(await status()).toMatchObject({ code: 50 });
   });
 
+  test('serves again when somebody has removed the directory of its socket, which it cannot make itself', async () => {
+    await lab.configure('RestartSec=100ms');
+    await lab.systemctl('start', service);
+    const first = await lab.property('MainPID');
+    expect(await lab.run(['rm', '-r', '/run/cni'])).toMatchObject({ exitCode: 0 });
+    await until('it was started again', async () => (await lab.property('NRestarts')) === '1', patience);
+    await until('it serves', async () => (await lab.property('ActiveState')) === 'active', patience);
+    expect(await lab.property('MainPID')).not.toBe(first);
+    expect(await status()).toMatchObject({ code: 50 });
+  });
+
+  test('can write to its state and the directory of its socket, and nowhere else', async () => {
+    await lab.systemctl('start', service);
+    const mounts = (await lab.run(['cat', `/proc/${await lab.property('MainPID')}/mounts`])).stdout;
+    const writable = mounts.split('\n').flatMap((line) => /^\S+ (\S+) \S+ rw\b/.exec(line)?.[1] ?? []);
+    const kernel = /^\/(proc|sys|dev)(\/|$)/;
+    const own = ['/run/cni', '/tmp', '/var/lib/infoblox-cni', '/var/tmp'];
+    expect(writable.filter((place) => !kernel.test(place)).sort()).toEqual(own);
+  });
+
   test('fails to restart with a wrong flag, says why, and is not tried again', async () => {
     await lab.systemctl('start', service);
     lab.settings(`${flags} --grid-hots=x`, 'secret');

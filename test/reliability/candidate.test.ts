@@ -96,6 +96,14 @@ describe('what the candidate shows', () => {
     }
   });
 
+  test('does not make CHECK say that a container holds what it held before', async () => {
+    const address = await host.add('c1');
+    const { comment = '' } = master.fixedAddresses().find(({ ipv4addr }) => ipv4addr === address) ?? {};
+    candidate.grid.add('fixedaddress', { ...reserved, ipv4addr: '10.0.0.99', comment });
+    dropOne();
+    await host.call('CHECK', 'c1', told(address));
+  });
+
   test('is not given to a container if the master has it no longer', async () => {
     const patient = await new Host(master, {
       doubtWindow: { recheck: 5_000, end: 9_000 },
