@@ -5,7 +5,7 @@ export interface Flight {
   /** Fires when the last caller has left, or when it is aborted. */
   readonly signal: AbortSignal;
   /** IDs of all callers that have joined so far, also of those that have left. */
-  readonly callers: ReadonlySet<string | undefined>;
+  readonly callers: ReadonlySet<string>;
   /** From now on nobody joins any more: what callers there are is about to be written down. */
   seal(): void;
 }
@@ -21,7 +21,7 @@ export interface Share<T> {
 interface Entry<T> extends Flight {
   readonly variant: string;
   readonly controller: AbortController;
-  readonly callers: Set<string | undefined>;
+  readonly callers: Set<string>;
   result: Promise<T>;
   isSealed: boolean;
   waiting: number;
@@ -37,7 +37,7 @@ export class SingleFlight<T> {
    */
   join(
     key: string,
-    call: { readonly variant: string; readonly caller: string | undefined },
+    call: { readonly variant: string; readonly caller: string },
     work: (flight: Flight) => Promise<T>,
   ): Share<T> {
     const { variant, caller } = call;
@@ -72,7 +72,7 @@ export class SingleFlight<T> {
       variant,
       controller,
       signal: controller.signal,
-      callers: new Set<string | undefined>(),
+      callers: new Set<string>(),
       result: new Promise<T>(() => {}),
       isSealed: false,
       waiting: 0,

@@ -130,7 +130,8 @@ async function relabel(
 
 /** A look less what has just been removed or reassigned: a host that carried that out is one that accepts writes. */
 export function without(look: Look, objects: readonly Found[]): Look {
-  return { ...look, found: look.found.filter((object) => !objects.includes(object)), confirmation: 'confirmed' };
+  const { unconfirmed: _, ...rest } = look;
+  return { ...rest, found: look.found.filter((object) => !objects.includes(object)) };
 }
 
 /** A lease that has gone meanwhile stays gone. */

@@ -1,5 +1,6 @@
 /** Gives addresses to attachments: one ADD, from the first write to the state to the answer. */
 
+import { randomUUID } from 'node:crypto';
 import type { Cidr } from '../address.ts';
 import { abortable } from '../concurrency/abortable.ts';
 import { type Flight, SingleFlight } from '../concurrency/single-flight.ts';
@@ -62,7 +63,8 @@ export class Allocator {
   async add(request: AddRequest, signal: AbortSignal): Promise<Allocation> {
     refuseHopeless(request.requested, request.spec);
     const mark = this.#deps.names.markOf(request.attachment);
-    const { callId: caller } = request;
+    // A plugin of an earlier release has no ID, and never says that it got no answer.
+    const caller = request.callId ?? randomUUID();
     const variant = JSON.stringify([request.spec, request.requested]);
     const share = this.#flights.join(mark, { variant, caller }, (flight) =>
       this.#deps.locks.run(mark, () => this.#give(mark, request, flight)).finally(() => this.#delays.delete(mark)),
@@ -90,9 +92,8 @@ export class Allocator {
    * answered with it.
    * @throws GridError `state` if that cannot be noted
    */
-  notAnswered(mark: string, caller: string | undefined): void {
+  notAnswered(mark: string, caller: string): void {
     const { store, moment, log } = this.#deps;
-    if (caller === undefined) return;
     const before = store.get(mark)?.phase;
     const lease = apply(store, mark, (current) => notAnswered(current, caller, moment()));
     if (before !== 'bound' || lease?.phase !== 'releasing') return;
@@ -102,7 +103,7 @@ export class Allocator {
     });
   }
 
-  #undelivered(mark: string, caller: string | undefined): void {
+  #undelivered(mark: string, caller: string): void {
     try {
       this.notAnswered(mark, caller);
     } catch (error) {

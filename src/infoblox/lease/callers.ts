@@ -10,14 +10,11 @@ export type Callers = string | null;
 /** More repeated ADDs of one attachment than any runtime makes: no longer kept count of. */
 const most = 16;
 
-/** @param ids IDs of ADDs; undefined for that of a plugin that has none */
-export function withCallers(callers: Callers, ids: Iterable<string | undefined>): Callers {
+/** @param ids IDs of ADDs */
+export function withCallers(callers: Callers, ids: Iterable<string>): Callers {
   if (callers === null) return null;
   const all = new Set(split(callers));
-  for (const id of ids) {
-    if (id === undefined) return null;
-    all.add(id);
-  }
+  for (const id of ids) all.add(id);
   return all.size > most ? null : [...all].join(' ');
 }
 

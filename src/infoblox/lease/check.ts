@@ -49,11 +49,7 @@ export async function checkLease(deps: CheckDeps, request: CheckRequest, signal:
     if (moved !== undefined && moved.view !== view) throw movedError(whoOf(attachment), lease, moved);
   }
   if (there !== undefined) return;
-  if (look.confirmation !== 'confirmed') {
-    throw new GridError('unconfirmed', `no host that accepts writes could be asked for ${whoOf(attachment)}`, {
-      hint: 'try again; see why the Grid Master does not answer, and name it first in --grid-host',
-    });
-  }
+  if (look.unconfirmed !== undefined) throw look.unconfirmed;
   const [other] = look.found;
   if (other !== undefined) throw lost(request, `it holds ${other.address}`);
   throw lost(request, await whatIsThere(observer, lease, signal));

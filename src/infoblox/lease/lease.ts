@@ -75,8 +75,8 @@ export interface Beginning {
   readonly network: string;
   readonly view: string;
   readonly sandbox: SandboxIdentity;
-  /** IDs of the ADDs that wait for it; undefined for that of a plugin that has none. */
-  readonly callers: Iterable<string | undefined>;
+  /** IDs of the ADDs that wait for it. */
+  readonly callers: Iterable<string>;
 }
 
 const noSandbox: SandboxIdentity = { netns: null, netnsId: null, processStart: null, bootId: null, bootedAt: null };
@@ -107,7 +107,7 @@ export function bind(lease: Lease, address: string, moment: Moment): Lease {
 }
 
 /** Further ADDs are going to be answered with it. */
-export function answer(lease: Lease, callers: Iterable<string | undefined>): Lease {
+export function answer(lease: Lease, callers: Iterable<string>): Lease {
   const all = withCallers(lease.callers, callers);
   return all === lease.callers ? lease : { ...lease, callers: all };
 }

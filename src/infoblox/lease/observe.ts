@@ -33,7 +33,7 @@ export class Observer {
   async look(lease: Lease, signal: AbortSignal): Promise<Look> {
     const { mark, view, address } = lease;
     const here = await this.#find({ comment: mark, network_view: view }, mark, signal);
-    if (here.found.length > 0 || here.confirmation !== 'confirmed') {
+    if (here.found.length > 0 || here.unconfirmed !== undefined) {
       return here;
     }
     // Of an attachment that a whole state knows nothing of, nothing can be anywhere else.
@@ -65,10 +65,10 @@ export class Observer {
   }
 
   async #find(query: Record<string, string>, mark: string, signal: AbortSignal): Promise<Look> {
-    const { found, confirmation } = await this.#deps.wapi.lookUpFixedAddresses(query, signal);
+    const { found, ...rest } = await this.#deps.wapi.lookUpFixedAddresses(query, signal);
     const marked = found.filter((object) => object.comment === mark);
     for (const object of marked) if (!isReservation(object)) this.report(object);
-    return { found: marked.filter(isReservation).map((object) => this.#found(object, mark)), confirmation };
+    return { found: marked.filter(isReservation).map((object) => this.#found(object, mark)), ...rest };
   }
 
   #found({ _ref: ref, ipv4addr: address, network_view: view }: FixedAddress, mark: string): Found {

@@ -3,6 +3,7 @@
  * a fail-over, GC and the reaper all look at the grid, ask `plan`, and carry out the answer; they differ only in who asks
  * and how long they may take. The table is in docs/architecture.md, too, written from here.
  */
+import type { GridError } from '../errors.ts';
 import { type Doubt, doubtOf, type Lease, type Moment, nextRecheck } from './lease.ts';
 
 /** An object on the grid that carries the mark of the lease. */
@@ -16,17 +17,15 @@ export interface Found {
   readonly owner?: string;
 }
 
-/**
- * Who answered. A Grid Master Candidate may lag behind the master, so what a look shows counts only if the host is known
- * to accept writes; such a host may be away, or none may be known at all.
- */
-export type Confirmation = 'confirmed' | 'unconfirmed' | 'no writer known';
-
 /** A look at the grid. */
 export interface Look {
   /** All objects that carry the mark, in the view of the lease or, if there is none, in any. */
   readonly found: readonly Found[];
-  readonly confirmation: Confirmation;
+  /**
+   * Set if no host that is known to accept writes could be asked: why. Another one, a Grid Master Candidate, may lag behind
+   * the master, so what it shows is no proof of anything.
+   */
+  readonly unconfirmed?: GridError;
   /** Set if nothing carries the mark, but the object at the address of the lease did: what it is now, in words. */
   readonly altered?: string;
   /** For a pending lease: whether an address is what the ADD asks for. */
@@ -40,6 +39,7 @@ export type PhaseOrNone = Lease['phase'] | 'none';
  * What the grid shows of a lease. `wanted` is the object that should be there: for a bound lease the one at its address,
  * for a pending one an address that fits and that no delete in doubt can remove, for a releasing one none. `surplus` is
  * all else that carries the mark. `altered` is an object whose comment somebody has changed.
+ * What is unconfirmed is told apart only where it is what a bound lease wants.
  */
 export type Seen =
   | 'nothing'
@@ -49,7 +49,8 @@ export type Seen =
   | 'the address of another'
   | 'in another view'
   | 'altered'
-  | Exclude<Confirmation, 'confirmed'>;
+  | 'wanted, unconfirmed'
+  | 'unconfirmed';
 
 export type DoubtKind = 'none' | 'create' | 'delete' | 'both';
 
@@ -93,10 +94,12 @@ const some: readonly Seen[] = ['wanted', 'wanted and surplus', 'surplus', 'the a
 
 // biome-ignore format: a table reads as a table
 export const table: readonly Rule[] = [
-  { phase: 'none', seen: ['nothing', 'altered', 'unconfirmed', 'no writer known'], doubt: any, step: 'nothing', because: 'there is nothing to answer for, as far as is known' },
+  { phase: 'none', seen: ['nothing', 'altered', 'wanted, unconfirmed', 'unconfirmed'], doubt: any, step: 'nothing', because: 'there is nothing to answer for, as far as is known' },
   { phase: 'none', seen: some, doubt: any, step: 'adopt', because: 'whoever was told this address may live on it' },
 
-  { phase: 'pending', seen: ['nothing', 'altered', 'unconfirmed', 'no writer known'], doubt: any, step: 'create', because: 'nothing is there to use; what a create in doubt may still leave is looked for after the ADD' },
+  { phase: 'pending', seen: ['nothing', 'altered'], doubt: any, step: 'create', because: 'nothing is there to use; what a create in doubt may still leave is looked for after the ADD' },
+  { phase: 'pending', seen: ['wanted, unconfirmed', 'unconfirmed'], doubt: noCreate, step: 'create', because: 'the create goes to a host that accepts writes; what it duplicates is looked for after the ADD' },
+  { phase: 'pending', seen: ['wanted, unconfirmed', 'unconfirmed'], doubt: aCreate, step: 'look again', because: 'whether the create was carried out only a host that accepts writes can tell' },
   { phase: 'pending', seen: ['wanted', 'wanted and surplus'], doubt: any, step: 'adopt', because: 'this attempt or an earlier one took it, and nobody was told' },
   { phase: 'pending', seen: ['surplus'], doubt: noDelete, step: 'remove', because: 'it is not what the ADD asks for' },
   { phase: 'pending', seen: ['surplus'], doubt: aDelete, step: 'create', because: 'the delete may still remove it, so nobody is told its address, and no second delete is sent' },
@@ -112,17 +115,16 @@ export const table: readonly Rule[] = [
   { phase: 'bound', seen: ['the address of another'], doubt: any, step: 'reassign', because: 'the answer to a create was lost, and what it took is the address of another attachment' },
   { phase: 'bound', seen: ['in another view'], doubt: any, step: 'refuse', because: 'the view was renamed or the object moved; the address is still reserved' },
   { phase: 'bound', seen: ['altered'], doubt: any, step: 'refuse', because: 'somebody has changed it on purpose; the address is still taken' },
-  { phase: 'bound', seen: ['unconfirmed'], doubt: any, step: 'look again', because: 'a host that does not accept writes may lag behind' },
-  { phase: 'bound', seen: ['no writer known'], doubt: any, step: 'recreate', because: 'a create tells what no look can: the grid refuses it if the object is there' },
+  { phase: 'bound', seen: ['wanted, unconfirmed'], doubt: any, step: 'look again', because: 'a host that does not accept writes may lag behind; the attachment may be told the address once more' },
+  { phase: 'bound', seen: ['unconfirmed'], doubt: any, step: 'recreate', because: 'a create tells what no look can: the grid refuses it if the object is there, and a host that takes it is the one to ask from now on' },
 
   { phase: 'releasing', seen: ['nothing', 'altered'], doubt: noCreate, step: 'forget', because: 'nothing is left that carries the mark, and nothing can come any more' },
   { phase: 'releasing', seen: ['nothing', 'altered'], doubt: aCreate, step: 'look again', because: 'the create may still be carried out' },
   { phase: 'releasing', seen: ['wanted', 'wanted and surplus', 'surplus', 'in another view'], doubt: noDelete, step: 'remove', because: 'nobody needs it any more' },
   { phase: 'releasing', seen: ['wanted', 'wanted and surplus', 'surplus', 'in another view'], doubt: aDelete, step: 'look again', because: 'one delete is on its way; a second one could hit a later owner of the address' },
   { phase: 'releasing', seen: ['the address of another'], doubt: any, step: 'reassign', because: 'removing it would take the address from the attachment that uses it' },
-  { phase: 'releasing', seen: ['unconfirmed'], doubt: any, step: 'look again', because: 'a host that does not accept writes may lag behind; a delete could hit a later owner of the address' },
-  { phase: 'releasing', seen: ['no writer known'], doubt: noDelete, step: 'recreate', because: 'a host that accepts it is the one to ask from now on; what it makes is removed next' },
-  { phase: 'releasing', seen: ['no writer known'], doubt: aDelete, step: 'look again', because: 'the delete may still be carried out' },
+  { phase: 'releasing', seen: ['wanted, unconfirmed', 'unconfirmed'], doubt: noDelete, step: 'recreate', because: 'as for a bound lease; what it makes is removed next, by a host that accepts writes' },
+  { phase: 'releasing', seen: ['wanted, unconfirmed', 'unconfirmed'], doubt: aDelete, step: 'look again', because: 'the delete may still be carried out; another host may lag behind' },
 ];
 
 /**
@@ -134,7 +136,9 @@ export function plan(lease: Lease | undefined, look: Look, moment: Moment): Step
   const doubt = doubtOf(lease, moment);
   const sight = sightOf(lease, look, doubt);
   const kinds = { phase: lease?.phase ?? 'none', seen: sight.seen, doubt: kindOf(doubt) } as const;
-  const { step } = ruleFor(kinds.phase, kinds.seen, kinds.doubt);
+  const rule = ruleFor(kinds.phase, kinds.seen, kinds.doubt);
+  // Where nobody was told an address there is none to ask for.
+  const step = rule.step === 'recreate' && lease?.address == null ? 'look again' : rule.step;
   switch (step) {
     case 'adopt': {
       const [object, ...surplus] = [...sight.wanted, ...sight.surplus];
@@ -175,8 +179,11 @@ interface Sight {
 
 /** Sorts what was found into what should be there and what should not. */
 function sightOf(lease: Lease | undefined, look: Look, doubt: Doubt): Sight {
-  const { found, confirmation, altered, fits = () => true } = look;
-  if (confirmation !== 'confirmed') return { ...empty, seen: withoutProof(lease, confirmation) };
+  const { found, unconfirmed, altered, fits = () => true } = look;
+  if (unconfirmed !== undefined) {
+    const isThere = lease?.phase === 'bound' && found.some(({ address }) => address === lease.address);
+    return { ...empty, seen: isThere ? 'wanted, unconfirmed' : 'unconfirmed' };
+  }
   if (found.length === 0) return { ...empty, seen: altered === undefined ? 'nothing' : 'altered' };
   const isSafe = ({ fresh }: Found) => fresh === true || doubt.delete === null;
   const isWanted = (object: Found) => {
@@ -197,11 +204,6 @@ function sightOf(lease: Lease | undefined, look: Look, doubt: Doubt): Sight {
 
 const empty = { wanted: [], surplus: [] } as const;
 
-/** Without an address there is nothing to create, by which a host could show that it accepts writes. */
-function withoutProof(lease: Lease | undefined, confirmation: Exclude<Confirmation, 'confirmed'>): Seen {
-  return lease?.address === null && lease.phase !== 'pending' ? 'unconfirmed' : confirmation;
-}
-
 function isAnothers(object: Found): object is Found & { readonly owner: string } {
   return object.owner !== undefined;
 }
@@ -215,6 +217,6 @@ function kindOf(doubt: Doubt): DoubtKind {
 /** A delete in doubt is waited for to its end; a create in doubt, and a host that lags, are looked at before that. */
 function nextLook({ seen, surplus }: Sight, doubt: Doubt, moment: Moment): number {
   if (surplus.length > 0 && doubt.delete !== null) return doubt.delete;
-  if (seen !== 'unconfirmed' && doubt.create !== null) return nextRecheck(doubt.create, moment);
+  if (!seen.endsWith('unconfirmed') && doubt.create !== null) return nextRecheck(doubt.create, moment);
   return moment.now + moment.window.recheck;
 }

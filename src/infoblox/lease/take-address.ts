@@ -88,20 +88,20 @@ export class AddressTaking {
   async run(signal: AbortSignal, first?: Look): Promise<Taken> {
     const { store, observer, moment } = this.#deps;
     const { mark } = this.#want;
-    let look: Look | undefined = this.mayBeOnGrid ? first : { found: [], confirmation: 'confirmed' };
+    let look: Look | undefined = this.mayBeOnGrid ? first : { found: [] };
     for (;;) {
       if (signal.aborted) throw asError(signal.reason);
       look ??= await observer.look(this.#lease(), signal);
       const lease = this.#lease();
       const step = plan(lease, this.#judged(look), moment());
-      this.mayBeOnGrid ||= look.found.length > 0 || look.confirmation !== 'confirmed';
+      this.mayBeOnGrid ||= look.found.length > 0 || look.unconfirmed !== undefined;
       switch (step.kind) {
         case 'create':
           if (this.#wrong !== undefined) throw this.#wrong;
           look = await this.#create(lease, look, signal);
           break;
         case 'adopt': {
-          const doubtful = step.surplus.length > 0 || look.confirmation !== 'confirmed' || this.#losses > 0;
+          const doubtful = step.surplus.length > 0 || look.unconfirmed !== undefined || this.#losses > 0;
           this.#want.flight.seal();
           const bound = apply(store, mark, (current) => {
             const told = answer(current, this.#want.flight.callers);
@@ -155,12 +155,9 @@ export class AddressTaking {
       apply(this.#deps.store, mark, (current) => answer(current, flight.callers));
       return { address, network: this.#network };
     }
-    throw new GridError(
-      'unconfirmed',
-      'no host that accepts writes could be asked for the address of this attachment',
-      {
-        hint: 'try again; see why the Grid Master does not answer, and name it first in --grid-host',
-      },
+    throw (
+      look.unconfirmed ??
+      new GridError('bad-answer', `the grid shows something else at each look for ${mark}`, { hint: 'try again' })
     );
   }
 
@@ -181,7 +178,7 @@ export class AddressTaking {
       const wrong = this.#reassigned.has(answer.address) ? 'for the second time' : misfit({ ...answer, wanted }, view);
       if (wrong !== undefined) this.#wrong = nonsenseError(answer.address, wrong);
       this.#made = { ref: made._ref, ...answer };
-      return { found: [...look.found, await this.#owned(this.#made)], confirmation: 'confirmed' };
+      return { found: [...look.found, await this.#owned(this.#made)] };
     } catch (error) {
       if (!(error instanceof GridError)) throw error;
       return this.#afterFailure(error, look, signal);

@@ -51,19 +51,17 @@ export class WapiClient {
   }
 
   /**
-   * Fixed addresses by exact criteria, and what that is worth: `confirmed` by a host that is known to accept writes, or only
-   * what another one shows.
+   * Fixed addresses by exact criteria; `unconfirmed` says why, if no host that is known to accept writes could be asked.
    */
   async lookUpFixedAddresses(
     query: Record<string, string>,
     signal: AbortSignal,
-  ): Promise<{ found: objects.FixedAddress[]; confirmation: 'confirmed' | 'unconfirmed' | 'no writer known' }> {
+  ): Promise<{ found: objects.FixedAddress[]; unconfirmed?: GridError }> {
     try {
-      return { found: await this.findFixedAddresses(query, signal, 'answer'), confirmation: 'confirmed' };
+      return { found: await this.findFixedAddresses(query, signal, 'answer') };
     } catch (error) {
       if (!hasReason(error, 'unconfirmed')) throw error;
-      const confirmation = this.#session.knowsWriter ? 'unconfirmed' : 'no writer known';
-      return { found: await this.findFixedAddresses(query, signal), confirmation };
+      return { found: await this.findFixedAddresses(query, signal), unconfirmed: error };
     }
   }
 

@@ -91,11 +91,6 @@ export class Session {
     };
   }
 
-  /** Whether a host is known to accept writes. */
-  get knowsWriter(): boolean {
-    return this.#options.hosts.writer !== undefined;
-  }
-
   /** Creates an object and returns the fields asked for. Never repeated after it may have reached the grid. */
   create(type: string, body: Fields, fields: string, signal: AbortSignal): Promise<unknown> {
     return this.#request({ method: 'POST', path: type, query: { _return_fields: fields }, body }, signal);

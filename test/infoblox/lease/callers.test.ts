@@ -6,7 +6,6 @@ test.each([
   ['nobody and one', '', ['a1'], 'a1'],
   ['one and two others', 'a1', ['b2', 'c3'], 'a1 b2 c3'],
   ['one that is there already', 'a1 b2', ['a1'], 'a1 b2'],
-  ['a plugin that has no ID', 'a1', [undefined], null],
   ['what is not known', null, ['a1'], null],
 ])('%s', (_, callers, ids, expected) => {
   expect(withCallers(callers, ids)).toBe(expected);

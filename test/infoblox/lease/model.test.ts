@@ -5,6 +5,7 @@
  */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { GridError } from '../../../src/infoblox/errors.ts';
 import {
   begin,
   bind,
@@ -42,7 +43,7 @@ interface How {
   readonly endings: Ending[];
   readonly wanted: string | undefined;
   /** It looks at a grid host that lags behind. */
-  readonly lagging: boolean;
+  lagging: boolean;
 }
 
 class LostAnswer extends Error {}
@@ -209,7 +210,8 @@ class World {
       case 'recreate':
         put(createInDoubt(lease, this.moment));
         this.#create(mark, lease.address ?? undefined, ending());
-        return true;
+        how.lagging = false;
+        return lease.phase === 'bound';
       case 'adopt':
         put(
           bind(step.surplus.length > 0 ? createInDoubt(lease, this.moment) : lease, step.object.address, this.moment),
@@ -255,8 +257,12 @@ class World {
         fresh: address === this.#made,
         ...this.#owner(mark, address),
       }));
-    const confirmation = how.lagging ? ('unconfirmed' as const) : ('confirmed' as const);
-    return { found, confirmation, fits: (address: string) => address === (how.wanted ?? address) };
+    const unconfirmed = new GridError('unconfirmed', 'the master is away');
+    return {
+      found,
+      ...(how.lagging ? { unconfirmed } : {}),
+      fits: (address: string) => address === (how.wanted ?? address),
+    };
   }
 
   #owner(mark: string, address: string): { owner?: string } {

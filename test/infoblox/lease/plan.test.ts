@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { GridError } from '../../../src/infoblox/errors.ts';
 import {
   begin,
   bind,
@@ -28,8 +29,8 @@ surplus                | adopt      adopt      adopt      adopt
 the address of another | adopt      adopt      adopt      adopt
 in another view        | adopt      adopt      adopt      adopt
 altered                | nothing    nothing    nothing    nothing
+wanted, unconfirmed    | nothing    nothing    nothing    nothing
 unconfirmed            | nothing    nothing    nothing    nothing
-no writer known        | nothing    nothing    nothing    nothing
 
 pending                | none       create     delete     both
 nothing                | create     create     create     create
@@ -39,8 +40,8 @@ surplus                | remove     remove     create     create
 the address of another | reassign   reassign   reassign   reassign
 in another view        | refuse     refuse     refuse     refuse
 altered                | create     create     create     create
-unconfirmed            | create     create     create     create
-no writer known        | create     create     create     create
+wanted, unconfirmed    | create     look-again create     look-again
+unconfirmed            | create     look-again create     look-again
 
 bound                  | none       create     delete     both
 nothing                | recreate   recreate   recreate   recreate
@@ -50,8 +51,8 @@ surplus                | remove     remove     recreate   recreate
 the address of another | reassign   reassign   reassign   reassign
 in another view        | refuse     refuse     refuse     refuse
 altered                | refuse     refuse     refuse     refuse
-unconfirmed            | look-again look-again look-again look-again
-no writer known        | recreate   recreate   recreate   recreate
+wanted, unconfirmed    | look-again look-again look-again look-again
+unconfirmed            | recreate   recreate   recreate   recreate
 
 releasing              | none       create     delete     both
 nothing                | forget     look-again forget     look-again
@@ -61,8 +62,8 @@ surplus                | remove     remove     look-again look-again
 the address of another | reassign   reassign   reassign   reassign
 in another view        | remove     remove     look-again look-again
 altered                | forget     look-again forget     look-again
-unconfirmed            | look-again look-again look-again look-again
-no writer known        | recreate   recreate   look-again look-again
+wanted, unconfirmed    | recreate   recreate   look-again look-again
+unconfirmed            | recreate   recreate   look-again look-again
 `;
 
 const written = cells
@@ -122,8 +123,8 @@ function lookOf(seen: Seen): Look {
   const found = {
     nothing: [],
     altered: [],
+    'wanted, unconfirmed': [mine],
     unconfirmed: [other],
-    'no writer known': [other],
     wanted: [{ ...mine, ...fresh }],
     'wanted and surplus': [other, { ...mine, ...fresh }],
     'the address of another': [{ ...other, ...fresh, owner: 'mark of c2' }],
@@ -132,7 +133,7 @@ function lookOf(seen: Seen): Look {
   }[seen];
   return {
     found,
-    confirmation: seen === 'unconfirmed' || seen === 'no writer known' ? seen : 'confirmed',
+    ...(seen.endsWith('unconfirmed') ? { unconfirmed: new GridError('unconfirmed', 'the master is away') } : {}),
     ...(seen === 'altered' ? { altered: 'is a printer by now' } : {}),
     fits: (address) => address === mine.address,
   };
@@ -153,7 +154,7 @@ describe('plan', () => {
   });
 
   test('removes all that a released lease has, in whatever view', () => {
-    const look = { found: [mine, other, moved], confirmation: 'confirmed' } as const;
+    const look = { found: [mine, other, moved] };
     expect(plan(leaseOf('releasing', 'none'), look, moment)).toEqual({ kind: 'remove', objects: [mine, other, moved] });
   });
 

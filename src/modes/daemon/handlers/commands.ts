@@ -139,7 +139,7 @@ export class Commands {
   takeNotAnswered(call: Call): void {
     const netconf = parseNetconf(call.config, 'DEL');
     const { allocator, leases } = this.#deps;
-    allocator.notAnswered(leases.names.markOf(attachmentOf(netconf, call)), call.callId);
+    if (call.callId !== undefined) allocator.notAnswered(leases.names.markOf(attachmentOf(netconf, call)), call.callId);
   }
 
   async #del(netconf: Netconf, attachment: Attachment): Promise<Answer> {
