@@ -62,7 +62,7 @@ export async function reconcileLocked(deps: ReconcileDeps, mark: string, signal:
       look = (await reassign(deps, lease, step.object, signal)) ? without(look, [step.object]) : undefined;
       continue;
     }
-    if (step.kind === 'recreate' && (await reserveAgain(deps, lease, signal)) === 'look') {
+    if (step.kind === 'recreate' && (await reserveAgain(deps, lease, look, signal)) === 'look') {
       look = undefined;
       continue;
     }
@@ -117,11 +117,18 @@ function forget(deps: ReconcileDeps, lease: Lease, { look, removed }: Outcome): 
 }
 
 /** @returns `look` if the grid has to be looked at now, `done` if that has time */
-async function reserveAgain(deps: ReconcileDeps, lease: Lease, signal: AbortSignal): Promise<'look' | 'done'> {
+async function reserveAgain(
+  deps: ReconcileDeps,
+  lease: Lease,
+  { unconfirmed }: Look,
+  signal: AbortSignal,
+): Promise<'look' | 'done'> {
   const { log } = deps;
   const { mark, address, phase } = lease;
-  if (address === null) throw new GridError('unconfirmed', `no host is known to accept writes, to ask for ${mark}`);
+  if (address === null) throw new Error(`nothing to reserve for ${mark}`);
   const refusal = await recreate(deps, { ...lease, address }, signal);
+  // It is there, or somebody else's: the host that says so accepts writes, and can be asked what it is.
+  if (unconfirmed !== undefined && refusal?.reason === 'conflict') return 'look';
   if (phase === 'releasing') {
     if (refusal !== undefined) throw refusal;
     return 'look';

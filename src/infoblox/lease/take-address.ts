@@ -111,7 +111,7 @@ export class AddressTaking {
           return { address: step.object.address, network: this.#network };
         }
         case 'recreate':
-          look = await this.#recreate(lease, signal);
+          look = await this.#recreate(lease, look, signal);
           break;
         case 'reassign':
           look = await this.#reassign(lease, step.object, look, signal);
@@ -123,8 +123,12 @@ export class AddressTaking {
           break;
         case 'refuse':
           throw refusal(lease, step, this.#want.attachment);
-        default:
-          return this.#again(lease, look);
+        default: {
+          const again = this.#again(lease, look);
+          if (again !== undefined) return again;
+          await this.#waitForProof(look, signal);
+          look = undefined;
+        }
       }
     }
   }
@@ -148,17 +152,23 @@ export class AddressTaking {
   }
 
   /** A bound lease whose address is there. */
-  #again({ address, phase }: Lease, look: Look): Taken {
+  #again({ address, phase }: Lease, look: Look): Taken | undefined {
     const { mark, flight } = this.#want;
     if (phase === 'bound' && address !== null && look.found.some((object) => object.address === address)) {
       flight.seal();
       apply(this.#deps.store, mark, (current) => answer(current, flight.callers));
       return { address, network: this.#network };
     }
-    throw (
-      look.unconfirmed ??
-      new GridError('bad-answer', `the grid shows something else at each look for ${mark}`, { hint: 'try again' })
-    );
+    return undefined;
+  }
+
+  /** Whether a create was carried out nobody could say: a moment later somebody may. */
+  async #waitForProof({ unconfirmed }: Look, signal: AbortSignal): Promise<void> {
+    const { mark } = this.#want;
+    const why = unconfirmed ?? new GridError('bad-answer', `the grid shows something else at each look for ${mark}`);
+    if (this.#losses >= mostLosses) throw why;
+    await pause(pauseBefore(this.#losses, lostPause), why, signal);
+    this.#losses += 1;
   }
 
   /** @returns what the grid shows then; undefined if it has to be looked at */
@@ -273,7 +283,7 @@ export class AddressTaking {
   }
 
   /** The grid has lost what a live attachment was told. @returns as `#create` */
-  async #recreate(lease: Lease, signal: AbortSignal): Promise<Look | undefined> {
+  async #recreate(lease: Lease, { unconfirmed }: Look, signal: AbortSignal): Promise<Look | undefined> {
     const { store, moment, networks, log } = this.#deps;
     const { mark, spec, sandbox, flight } = this.#want;
     if (lease.address === null) throw deletedError();
@@ -283,6 +293,8 @@ export class AddressTaking {
         log.warn('re-created a reservation that the grid had lost', { attachment: mark, address: lease.address });
         return undefined;
       }
+      // It is there, or somebody else's: the host that says so accepts writes, and can be asked what it is.
+      if (unconfirmed !== undefined && refusal.reason === 'conflict') return undefined;
       if (refusal.reason === 'missing' && !this.#networkMadeAgain) {
         this.#networkMadeAgain = true;
         networks.forget(spec);

@@ -138,6 +138,8 @@ export class Session {
       } catch (error) {
         if (!(error instanceof GridError)) throw error;
         if (hasReason(error, 'read-only')) hosts.refusedWrite(host);
+        // A host that does not accept writes refuses them before it looks what they collide with.
+        if (hasReason(error, 'conflict') && writes(request)) hosts.acceptedWrite(host);
         if (hasReason(error, 'missing') && request.confirm !== undefined && host !== hosts.writer) {
           return this.#confirm(request, host, signal);
         }
