@@ -1,3 +1,4 @@
+import { startRelease } from '../../src/infoblox/lease/lease.ts';
 import { type BenchHost, withHost } from '../bench-host.ts';
 import { atMost, type Measurement, plain, type Row, type Settings } from '../figure.ts';
 import { fillState, leaseIdentity } from '../leases.ts';
@@ -42,7 +43,7 @@ async function measure({ quick, progress }: Settings): Promise<Row[]> {
 
 function withBacklog<T>(releases: number, use: (host: BenchHost) => Promise<T>): Promise<T> {
   const prepare = async (directory: string, grid: RemoteGrid) => {
-    fillState(directory, releases, { state: 'owed', dueAt: Date.now() });
+    fillState(directory, releases, (lease) => startRelease(lease, Date.now()));
     const reservations = Array.from({ length: releases }, (_, n) => leaseIdentity(n));
     await grid.ask({ network: '10.64.0.0/15', reservations });
   };
