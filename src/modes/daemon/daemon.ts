@@ -57,6 +57,8 @@ export interface Surroundings {
   /** How long a write whose answer was lost is held for possible. */
   readonly doubtWindow?: DoubtWindow | undefined;
   readonly machine?: Machine | undefined;
+  /** Makes the store that the daemon uses of the one that it has opened. */
+  readonly wrapStore?: ((store: SqliteLeaseStore) => SqliteLeaseStore) | undefined;
 }
 
 /**
@@ -64,17 +66,14 @@ export interface Surroundings {
  * @throws StartError when it cannot listen or keep its state
  */
 export async function startDaemon(options: Options, log: Log, surroundings: Surroundings = {}): Promise<Daemon> {
-  const { doubtWindow: window = defaultDoubtWindow, machine = readMachine() } = surroundings;
+  const { doubtWindow: window = defaultDoubtWindow, machine = readMachine(), wrapStore = same } = surroundings;
   const unverified = unverifiedNotice(options.tls);
   const stopWarning = unverified === undefined ? undefined : warnOfUnverified(log);
   const file = await prepareSocket(options.socketDir, options.driverName);
   const origin = { cluster: options.clusterName, node: options.nodeName };
   const conditions = new Conditions();
-  const store = openStore(options.stateDir, {
-    conditions,
-    owner: { ...machine, name: hostPrefix(origin).trim() },
-    log,
-  });
+  const owner = { ...machine, name: hostPrefix(origin).trim() };
+  const store = wrapStore(openStore(options.stateDir, { conditions, owner, log }));
   const moment = () => ({ now: Date.now(), window });
   const names = formerNames(store, origin);
   const health = new Health({ onTrouble: (trouble) => contact.onTrouble(trouble), onWell: () => contact.onWell() });
@@ -235,6 +234,10 @@ async function listen(server: CallServer, file: string) {
     if (error instanceof StartError) throw error;
     throw new StartError(`cannot listen at ${file}: ${error instanceof Error ? error.message : String(error)}`);
   }
+}
+
+function same(store: SqliteLeaseStore): SqliteLeaseStore {
+  return store;
 }
 
 interface StoreOptions {
