@@ -7,8 +7,8 @@ import { hostSandboxes } from '../src/infoblox/lease/sandbox.ts';
 import { SqliteLeaseStore } from '../src/infoblox/lease/store.ts';
 import { hostPrefix } from '../src/infoblox/mark.ts';
 
-/** The identity of lease `n`. */
-export function leaseIdentity(n: number): string {
+/** The mark of lease `n`. */
+export function leaseMark(n: number): string {
   return `${hostPrefix({ cluster: 'cluster-1', node: 'bench' })}network=bench container=old-${n} interface=eth0`;
 }
 
@@ -19,7 +19,7 @@ export function leaseIdentity(n: number): string {
  */
 export function fillState(directory: string, leases: number, change = (lease: Lease) => lease): void {
   const { store } = SqliteLeaseStore.open(directory, new Conditions());
-  const mark = leaseIdentity(0);
+  const mark = leaseMark(0);
   const sandbox = { ...hostSandboxes().identify('/run/netns/old'), netnsId: '4:4026532000' };
   const beginning = { mark, network: 'bench', view: 'default', sandbox, callers: [] };
   const moment = { now: Date.now(), window: defaultDoubtWindow };
