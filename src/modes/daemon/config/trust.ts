@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { getCACertificates, rootCertificates } from 'node:tls';
 import { isErrno } from '../../../infoblox/host/errno.ts';
 import { refuseUntrusted, UntrustedPath } from '../../../infoblox/host/trusted-path.ts';
-import type { TlsOptions } from '../../../infoblox/wapi/transport.ts';
+import type { TlsOptions } from '../../../infoblox/wapi/agent.ts';
 import { StartError } from '../rpc/socket-file.ts';
 import { UsageError } from './flags.ts';
 import { knownKeys } from './known-keys.ts';
