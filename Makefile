@@ -6,7 +6,8 @@ PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
 DOC_DIR ?= $(PREFIX)/share/doc/infoblox-cni
 SYSTEMD_DIR ?= $(PREFIX)/lib/systemd/system
-CNI_BIN_DIR ?= /opt/cni/bin
+# Directory of CNI plugins; unset, those that hold bridge are served, else /opt/cni/bin.
+CNI_BIN_DIR ?=
 CONFIG_DIR = /etc/infoblox-cni
 # rkt's directory of plugins; unset, it is served only where it exists already.
 RKT_PLUGIN_DIR ?=

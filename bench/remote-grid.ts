@@ -63,6 +63,11 @@ export class RemoteGrid {
     }
   }
 
+  /** Waits until it holds no more than so many addresses: DELs are answered before they are carried out. */
+  async drained(addresses: number): Promise<void> {
+    while ((await this.ask()).addresses > addresses) await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+
   async stop(): Promise<void> {
     const gone = new Promise((resolve) => this.#process.once('exit', resolve));
     this.#process.disconnect();

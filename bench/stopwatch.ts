@@ -1,44 +1,39 @@
-/** Takes the time of everything that the objects of a class do, without the class knowing. */
+/** Takes the time of everything that an object does, without the object knowing. */
 
-type Method = (this: unknown, ...args: unknown[]) => unknown;
-
-export interface Stopwatch {
-  /** Milliseconds spent in synchronous methods since the last `reset`. */
+export interface Stopwatch<T> {
+  /** Does what the object does. */
+  readonly timed: T;
+  /** Milliseconds spent in its synchronous methods since the last `reset`. */
   milliseconds(): number;
   reset(): void;
-  /** Gives the class its own methods back. */
-  stop(): void;
 }
 
-/** @param prototype of the class; calls of one method by another count once */
-export function stopwatch(prototype: object): Stopwatch {
+/** @param object whose calls of its own methods count once */
+export function stopwatch<T extends object>(object: T): Stopwatch<T> {
   let spent = 0n;
   let depth = 0;
-  const own = Object.entries(Object.getOwnPropertyDescriptors(prototype)).filter(
-    ([name, { value }]) => name !== 'constructor' && typeof value === 'function',
-  );
-  for (const [name, descriptor] of own) {
-    const method = descriptor.value as Method;
-    const watched: Method = function (...args) {
-      if (depth > 0) return method.apply(this, args);
-      const begin = process.hrtime.bigint();
-      depth += 1;
-      try {
-        return method.apply(this, args);
-      } finally {
-        depth -= 1;
-        spent += process.hrtime.bigint() - begin;
-      }
-    };
-    Object.defineProperty(prototype, name, { ...descriptor, value: watched });
-  }
+  const timed = new Proxy(object, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== 'function') return value;
+      return (...args: unknown[]) => {
+        if (depth > 0) return Reflect.apply(value, target, args);
+        const begin = process.hrtime.bigint();
+        depth += 1;
+        try {
+          return Reflect.apply(value, target, args);
+        } finally {
+          depth -= 1;
+          spent += process.hrtime.bigint() - begin;
+        }
+      };
+    },
+  });
   return {
+    timed,
     milliseconds: () => Number(spent) / 1e6,
     reset() {
       spent = 0n;
-    },
-    stop() {
-      for (const [name, descriptor] of own) Object.defineProperty(prototype, name, descriptor);
     },
   };
 }

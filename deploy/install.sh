@@ -6,7 +6,8 @@ set -eu
 DESTDIR=${DESTDIR:-}
 DIST=${DIST:-dist}
 BINDIR=${BINDIR:-/usr/local/bin}
-CNI_BIN_DIR=${CNI_BIN_DIR:-/opt/cni/bin}
+# Empty: wherever this host has its main plugins.
+CNI_BIN_DIR=${CNI_BIN_DIR:-}
 RKT_PLUGIN_DIR=${RKT_PLUGIN_DIR:-}
 SYSTEMD_DIR=${SYSTEMD_DIR:-/usr/local/lib/systemd/system}
 DOC_DIR=${DOC_DIR:-/usr/local/share/doc/infoblox-cni}
@@ -21,9 +22,23 @@ trap 'rm -f "$pending"' EXIT
 
 say() { echo "$action: $*"; }
 
-# Each plugin directory that is served, one a line.
+# Where distributions and the CNI project put main plugins.
+usual_directories='/opt/cni/bin /usr/lib/cni /usr/libexec/cni'
+
+# find_plugin NAME: each usual directory that holds it, one a line.
+find_plugin() {
+  for directory in $usual_directories; do
+    if [ -e "$DESTDIR$directory/$1" ]; then echo "$directory"; fi
+  done
+}
+
+# Each plugin directory that is served, one a line: by default those that hold bridge, or our plugin from an earlier install.
 plugin_directories() {
-  echo "$CNI_BIN_DIR"
+  if [ -n "$CNI_BIN_DIR" ]; then
+    echo "$CNI_BIN_DIR"
+  else
+    { find_plugin bridge; find_plugin infoblox; } | sort -u
+  fi
   if [ -n "$RKT_PLUGIN_DIR" ]; then
     echo "$RKT_PLUGIN_DIR"
   elif [ -d "$DESTDIR/usr/lib/rkt/plugins/net" ]; then
@@ -96,7 +111,15 @@ put_drop_in() {
   say "$1: systemd $version knows no OpenFile="
 }
 
+# Without a main plugin on this host nobody can tell where its runtime looks.
+choose_plugin_directory() {
+  if [ -n "$CNI_BIN_DIR" ] || [ -n "$(find_plugin bridge)" ]; then return; fi
+  if [ -z "$(find_plugin infoblox)" ]; then CNI_BIN_DIR=/opt/cni/bin; fi
+  say "no bridge plugin in $usual_directories: if the runtime looks elsewhere, set CNI_BIN_DIR"
+}
+
 install_all() {
+  choose_plugin_directory
   install -d -m 0755 "$DESTDIR$BINDIR" "$DESTDIR$SYSTEMD_DIR" "$DESTDIR$DOC_DIR" "$DESTDIR$CONFIG_DIR" "$DESTDIR$CONFIG_DIR/netconf"
   for directory in $(plugin_directories); do keep_foreign "$directory"; done
   put 0755 "$DIST/infoblox-cni" "$program"

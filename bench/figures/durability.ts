@@ -1,11 +1,11 @@
 import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { SqliteLeaseStore } from '../../src/infoblox/lease/store.ts';
+import type { SqliteLeaseStore } from '../../src/infoblox/lease/store.ts';
 import { Host } from '../../test/fixture/host.ts';
 import { atMost, type Measurement, plain, type Row, type Settings } from '../figure.ts';
 import { RemoteGrid } from '../remote-grid.ts';
 import { interleave, median, timed } from '../samples.ts';
-import { stopwatch } from '../stopwatch.ts';
+import { type Stopwatch, stopwatch } from '../stopwatch.ts';
 
 export const durability: Measurement = {
   name: 'durability',
@@ -21,8 +21,12 @@ async function measure({ quick, progress }: Settings): Promise<Row[]> {
   const rounds = quick ? 60 : 400;
   progress(`durability: ${rounds} ADDs with the store's time taken`);
   const grid = await RemoteGrid.start();
-  const host = await new Host(grid.access).start();
-  const store = stopwatch(SqliteLeaseStore.prototype);
+  let watch: Stopwatch<SqliteLeaseStore> | undefined;
+  const wrapStore = (store: SqliteLeaseStore) => {
+    watch = stopwatch(store);
+    return watch.timed;
+  };
+  const host = await new Host(grid.access, { wrapStore }).start();
   const file = openSync(join(host.directory, 'disk'), 'w');
   try {
     const config = { subnet: '10.64.0.0/15', gateway: '10.64.0.1' };
@@ -31,9 +35,9 @@ async function measure({ quick, progress }: Settings): Promise<Row[]> {
     const inStore: number[] = [];
     const add = async () => {
       container += 1;
-      store.reset();
+      watch?.reset();
       const { milliseconds } = await timed(() => host.add(`container-${container}`, { ipam: config }));
-      inStore.push(store.milliseconds());
+      inStore.push(watch?.milliseconds() ?? Number.NaN);
       return milliseconds;
     };
     const { adds, disk } = await interleave(rounds, {
@@ -48,7 +52,6 @@ async function measure({ quick, progress }: Settings): Promise<Row[]> {
       plain('  durable state beyond the disk', median(inStore) - median(disk), ' ms'),
     ];
   } finally {
-    store.stop();
     closeSync(file);
     await host.dispose();
     await grid.stop();

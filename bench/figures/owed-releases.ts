@@ -1,6 +1,7 @@
+import { startRelease } from '../../src/infoblox/lease/lease.ts';
 import { type BenchHost, withHost } from '../bench-host.ts';
 import { atMost, type Measurement, plain, type Row, type Settings } from '../figure.ts';
-import { fillState, leaseIdentity } from '../leases.ts';
+import { fillState, leaseMark } from '../leases.ts';
 import type { RemoteGrid } from '../remote-grid.ts';
 
 const many = 10_000;
@@ -42,8 +43,8 @@ async function measure({ quick, progress }: Settings): Promise<Row[]> {
 
 function withBacklog<T>(releases: number, use: (host: BenchHost) => Promise<T>): Promise<T> {
   const prepare = async (directory: string, grid: RemoteGrid) => {
-    fillState(directory, releases, { state: 'owed', dueAt: Date.now() });
-    const reservations = Array.from({ length: releases }, (_, n) => leaseIdentity(n));
+    fillState(directory, releases, (lease) => startRelease(lease, Date.now()));
+    const reservations = Array.from({ length: releases }, (_, n) => leaseMark(n));
     await grid.ask({ network: '10.64.0.0/15', reservations });
   };
   return withHost({ prepare }, use);
@@ -62,11 +63,13 @@ async function settle({ grid, daemon }: BenchHost, releases: number): Promise<Co
   }
 }
 
-/** @returns milliseconds of the daemon's processor time for a DEL */
+/** @returns milliseconds of the daemon's processor time for a DEL and the release that follows */
 async function takeBack(host: BenchHost): Promise<number> {
   const names = Array.from({ length: dels }, () => host.newContainer());
   for (const name of names) await host.call('ADD', name);
   const before = host.daemon.cpuSeconds();
   for (const name of names) await host.call('DEL', name);
+  // Only the gateway's is left.
+  await host.grid.drained(1);
   return ((host.daemon.cpuSeconds() - before) * 1000) / dels;
 }

@@ -22,6 +22,7 @@ async function measure({ quick, progress }: Settings): Promise<Row[]> {
     const names = Array.from({ length: containers }, () => host.newContainer());
     await eachOf(names, (name) => host.call('ADD', name));
     await eachOf(names, (name) => host.call('DEL', name));
+    await host.grid.drained(1);
     await host.grid.quiet(1_000);
     return [
       atMost('size of the executable', file, 112, ' MB'),

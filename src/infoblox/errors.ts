@@ -82,13 +82,6 @@ export class GridError extends Error {
   }
 }
 
-/** A failure after an earlier request has left something on the grid, or may have: the grid has to be looked at. */
-export function asOpen(error: unknown): unknown {
-  if (!(error instanceof GridError)) return error;
-  const { reason, message, hint } = error;
-  return new GridError(reason, message, { outcome: 'open', cause: error, ...(hint === undefined ? {} : { hint }) });
-}
-
 const away: ReadonlySet<Reason> = new Set([
   'unreachable',
   'untrusted',

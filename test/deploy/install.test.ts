@@ -134,6 +134,38 @@ describe('make install', () => {
     expect(existsSync(directory)).toBe(false);
   });
 
+  it('puts the plugin beside bridge, wherever the host has that', () => {
+    mkdirSync(at('usr/lib/cni'), { recursive: true });
+    writeFileSync(at('usr/lib/cni/bridge'), '');
+    const run = make('install');
+    expectDone(run);
+    expect(run.stdout).not.toContain('CNI_BIN_DIR');
+    expect(filesUnder(at('usr/lib/cni'))).toEqual(['bridge', 'infoblox']);
+    expect(existsSync(at('opt/cni'))).toBe(false);
+    expectDone(make('uninstall'));
+    expect(filesUnder(at('usr/lib/cni'))).toEqual(['bridge']);
+  });
+
+  it('replaces a plugin of an earlier install also where no bridge is', () => {
+    expectDone(make('install', 'CNI_BIN_DIR=/opt/cni/bin'));
+    mkdirSync(at('usr/lib/cni'), { recursive: true });
+    writeFileSync(at('usr/lib/cni/bridge'), '');
+    build('/bin/true');
+    expectDone(make('install'));
+    const inode = (path: string) => statSync(at(path)).ino;
+    expect(inode('opt/cni/bin/infoblox')).toBe(inode('usr/local/bin/infoblox-cni'));
+    expect(inode('usr/lib/cni/infoblox')).toBe(inode('usr/local/bin/infoblox-cni'));
+  });
+
+  it('says so where no bridge tells where plugins are looked for', () => {
+    const run = make('install');
+    expectDone(run);
+    expect(run.stdout).toContain(
+      'no bridge plugin in /opt/cni/bin /usr/lib/cni /usr/libexec/cni: if the runtime looks',
+    );
+    expect(existsSync(at('opt/cni/bin/infoblox'))).toBe(true);
+  });
+
   it("serves rkt's plugin directory where it exists, or where it is named", () => {
     mkdirSync(at('usr/lib/rkt/plugins/net'), { recursive: true });
     expectDone(make('install'));

@@ -4,11 +4,12 @@
  * to the durable state.
  */
 import type { DoubtWindow } from '../../src/infoblox/lease/lease.ts';
-import { SqliteLeaseStore } from '../../src/infoblox/lease/store.ts';
+import type { SqliteLeaseStore } from '../../src/infoblox/lease/store.ts';
 import { parseFlags } from '../../src/modes/daemon/config/flags.ts';
 import { readOptions } from '../../src/modes/daemon/config/options.ts';
 import { startDaemon } from '../../src/modes/daemon/daemon.ts';
 import { createLog } from '../../src/modes/daemon/log/log.ts';
+import { intercept } from '../infoblox/lease/intercept.ts';
 
 /** What a test says to the process, in the environment variable RELIABILITY_TEST as JSON. */
 export interface ProcessSettings {
@@ -38,19 +39,18 @@ function dieIf(moment: DieAtWrite['moment']): void {
   if (death?.write === writes && death.moment === moment) process.kill(process.pid, 'SIGKILL');
 }
 
-const writers = ['apply', 'setFact'] as const;
-for (const method of writers) {
-  const original = SqliteLeaseStore.prototype[method] as (...args: unknown[]) => unknown;
-  const counted = function (this: SqliteLeaseStore, ...args: unknown[]): unknown {
+const isWrite = (method: string) => method === 'apply' || method === 'setFact';
+
+const wrapStore = (store: SqliteLeaseStore) =>
+  intercept(store, (method, [name], run) => {
+    if (!isWrite(method)) return run();
     writes += 1;
     dieIf('before');
-    const result = original.apply(this, args);
-    say({ kind: 'write', what: method === 'setFact' ? `${method} ${args[0]}` : method });
+    const result = run();
+    say({ kind: 'write', what: method === 'setFact' ? `${method} ${name}` : method });
     dieIf('after');
     return result;
-  };
-  Object.defineProperty(SqliteLeaseStore.prototype, method, { value: counted });
-}
+  });
 
 process.on('message', (message: DieAtWrite) => {
   writes = 0;
@@ -62,5 +62,5 @@ process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
 
 const { doubtWindow } = JSON.parse(process.env.RELIABILITY_TEST ?? '') as ProcessSettings;
 const options = readOptions(parseFlags(process.argv.slice(2)), process.env, false);
-await startDaemon(options, createLog(options.logLevel, options.logFormat), { doubtWindow });
+await startDaemon(options, createLog(options.logLevel, options.logFormat), { doubtWindow, wrapStore });
 say({ kind: 'ready' });

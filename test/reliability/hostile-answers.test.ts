@@ -109,10 +109,10 @@ describe('the daemon stays small', () => {
     const disarm = grid.inject({ method: 'GET', type: 'fixedaddress', times: 99_999, effect: endless });
     await host.start();
     await until('the import gives up', () => host.output.includes('more than 50 pages of results'), 20_000);
-    expect(host.writes.filter((what) => what === 'put')).toEqual([]);
+    expect(host.writes.filter((what) => what === 'apply')).toEqual([]);
     expect(host.usage().peak).toBeLessThan(mostMemory);
     disarm();
     await until('the import succeeds', () => host.writes.includes('setFact adopted'), 20_000);
-    expect(host.writes.filter((what) => what === 'put')).toHaveLength(1);
+    expect(host.writes.filter((what) => what === 'apply')).toHaveLength(1);
   });
 });

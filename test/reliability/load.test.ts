@@ -3,6 +3,8 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect } from 'vitest';
+import { Conditions } from '../../src/infoblox/conditions.ts';
+import { SqliteLeaseStore } from '../../src/infoblox/lease/store.ts';
 import type { Outcome } from './calls.ts';
 import { pause, type World } from './world.ts';
 import { lonelyWorldTest } from './world-test.ts';
@@ -78,8 +80,8 @@ function fill(directory: string): void {
   const database = new DatabaseSync(join(directory, 'state.db'));
   database.exec('BEGIN');
   const row = database.prepare(
-    `INSERT INTO attachment (identity, network, view, state, address, netns, netnsId, bootId, createdAt)
-     VALUES (?, 'net-1', 'default', 'held', ?, '/run/netns/x', '4:1', 'boot', 0)`,
+    `INSERT INTO lease (mark, network, view, phase, address, netns, netnsId, bootId, createdAt)
+     VALUES (?, 'net-1', 'default', 'bound', ?, '/run/netns/x', '4:1', 'boot', 0)`,
   );
   for (let index = 0; index < 10_000; index += 1) row.run(`lease ${index}`, `10.9.${index >> 8}.${index & 255}`);
   database.exec("INSERT INTO fact VALUES ('adopted', 'long ago'); COMMIT");

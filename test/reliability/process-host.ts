@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildSync } from 'esbuild';
-import { Host, type HostOptions } from '../fixture/host.ts';
+import { type CallOptions, Host, type HostOptions } from '../fixture/host.ts';
 import type { Grid } from '../simulator/grid.ts';
 import type { DieAtWrite, ProcessMessage, ProcessSettings } from './daemon-process.ts';
 
@@ -26,7 +26,7 @@ function bundle(): Uint8Array {
 }
 
 export class ProcessHost extends Host {
-  /** What the daemon has written to its state since it started, `put` and the like. */
+  /** What the daemon has written to its state since it started: `apply`, and `setFact` with the name of the fact. */
   readonly writes: string[] = [];
   /** Everything that the daemon's runs have logged. */
   output = '';
@@ -91,6 +91,11 @@ export class ProcessHost extends Host {
   /** Starts the next daemon on the same state and socket in this process: as good a successor, and sooner there. */
   async startHere(): Promise<void> {
     await super.start();
+  }
+
+  /** DEL. Does not wait for the release: nobody sees what the daemon does after its answer. */
+  override async del(containerId: string, options: CallOptions = {}): Promise<void> {
+    await this.call('DEL', containerId, options);
   }
 
   override async stop(): Promise<void> {

@@ -1,5 +1,6 @@
 import { chmodSync, existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { isErrno } from './errno.ts';
 import { refuseUntrusted, refuseUntrustedWay } from './trusted-path.ts';
 
 /**
@@ -22,7 +23,7 @@ function makeMissing(path: string, mode: number): void {
     mkdirSync(path);
   } catch (error) {
     // Another process made it at the same time; who owns it is looked at next.
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return;
+    if (isErrno(error, 'EEXIST')) return;
     throw error;
   }
   chmodSync(path, mode);

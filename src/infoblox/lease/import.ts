@@ -21,7 +21,7 @@ const leasesAtATime = 20;
 export interface ImportDeps {
   readonly store: SqliteLeaseStore;
   readonly observer: Observer;
-  readonly allocator: Allocator;
+  readonly allocator: Pick<Allocator, 'isAdding'>;
   readonly origin: Origin;
   readonly moment: () => Moment;
   readonly log: Log;

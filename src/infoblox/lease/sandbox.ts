@@ -2,6 +2,7 @@
 import { lstatSync, readFileSync, readlinkSync, statfsSync, statSync } from 'node:fs';
 import { uptime } from 'node:os';
 import { dirname, normalize } from 'node:path';
+import { isErrno } from '../host/errno.ts';
 import type { SandboxIdentity } from './lease.ts';
 import { type Boot, fateOf, type PathState, type ProcessState, type Seen } from './liveness.ts';
 
@@ -57,7 +58,7 @@ function lookAt(path: string): PathState {
     const id = identify(path);
     return statfsSync(path).type === nsfs ? { kind: 'namespace', id } : { kind: 'other' };
   } catch (error) {
-    return { kind: isAbsence(error) ? 'absent' : 'unclear' };
+    return { kind: isErrno(error, 'ENOENT', 'ESRCH') ? 'absent' : 'unclear' };
   }
 }
 
@@ -109,12 +110,8 @@ function processAt(path: string): ProcessState | undefined {
     const start = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
     return Number.isSafeInteger(start) ? { start } : 'unclear';
   } catch (error) {
-    return isAbsence(error) ? 'absent' : 'unclear';
+    return isErrno(error, 'ENOENT', 'ESRCH') ? 'absent' : 'unclear';
   }
-}
-
-function isAbsence(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ESRCH');
 }
 
 function identify(path: string): string {

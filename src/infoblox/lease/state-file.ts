@@ -17,6 +17,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { GridError } from '../errors.ts';
 import { makeDirectory } from '../host/directory.ts';
+import { isErrno } from '../host/errno.ts';
 import { type Owner, ownerText, parseOwner, strangerOf } from '../host/machine.ts';
 import { UntrustedPath } from '../host/trusted-path.ts';
 import { lockDirectory, StatePlace } from './state-place.ts';
@@ -202,11 +203,10 @@ export function stateError(error: unknown, file: string): GridError {
   if (error instanceof GridError) return error;
   // SQLITE_BUSY 5, SQLITE_LOCKED 6.
   const busy = [5, 6].includes(sqliteCode(error));
-  const readOnly = error instanceof Error && 'code' in error && error.code === 'EROFS';
   const text = busy ? 'another daemon is using it' : error instanceof Error ? error.message : String(error);
   let hint = 'check that --state-dir is writable and its disk not full';
   if (busy) hint = 'stop the other daemon, or give this one a --state-dir of its own';
-  if (readOnly)
+  if (isErrno(error, 'EROFS'))
     hint = 'the daemon cannot run on a read-only file system: mount it writable, or set another --state-dir';
   if (error instanceof UntrustedPath)
     hint = `run ${error.hint}, or set --state-dir to a directory that only root can change`;

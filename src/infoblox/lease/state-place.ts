@@ -2,6 +2,7 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { isErrno } from '../host/errno.ts';
 
 /**
  * Locks the directory until the database that this returns is closed. The lock of `state.db` would go with that file, and
@@ -37,7 +38,7 @@ export class StatePlace {
     try {
       return identify(this.file) !== this.#id;
     } catch (error) {
-      return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
+      return isErrno(error, 'ENOENT', 'ENOTDIR');
     }
   }
 

@@ -20,11 +20,12 @@ import { hostPrefix, type Origin } from '../../infoblox/mark.ts';
 import { Exhaustion } from '../../infoblox/network/exhaustion.ts';
 import { Networks } from '../../infoblox/network/networks.ts';
 import { RenamedViews } from '../../infoblox/network/renamed-views.ts';
+import { createAgent } from '../../infoblox/wapi/agent.ts';
 import { WapiClient } from '../../infoblox/wapi/client.ts';
 import { Credentials } from '../../infoblox/wapi/credentials.ts';
 import { GridHosts, type WriterMemory } from '../../infoblox/wapi/hosts.ts';
 import { maxConnections, Session } from '../../infoblox/wapi/session.ts';
-import { createAgent, createTransport } from '../../infoblox/wapi/transport.ts';
+import { createTransport } from '../../infoblox/wapi/transport.ts';
 import { commit, version } from '../build-info.ts';
 import type { Options } from './config/options.ts';
 import { GridMonitor } from './grid-monitor.ts';
@@ -57,6 +58,8 @@ export interface Surroundings {
   /** How long a write whose answer was lost is held for possible. */
   readonly doubtWindow?: DoubtWindow | undefined;
   readonly machine?: Machine | undefined;
+  /** Makes the store that the daemon uses of the one that it has opened. */
+  readonly wrapStore?: ((store: SqliteLeaseStore) => SqliteLeaseStore) | undefined;
 }
 
 /**
@@ -64,17 +67,14 @@ export interface Surroundings {
  * @throws StartError when it cannot listen or keep its state
  */
 export async function startDaemon(options: Options, log: Log, surroundings: Surroundings = {}): Promise<Daemon> {
-  const { doubtWindow: window = defaultDoubtWindow, machine = readMachine() } = surroundings;
+  const { doubtWindow: window = defaultDoubtWindow, machine = readMachine(), wrapStore = same } = surroundings;
   const unverified = unverifiedNotice(options.tls);
   const stopWarning = unverified === undefined ? undefined : warnOfUnverified(log);
   const file = await prepareSocket(options.socketDir, options.driverName);
   const origin = { cluster: options.clusterName, node: options.nodeName };
   const conditions = new Conditions();
-  const store = openStore(options.stateDir, {
-    conditions,
-    owner: { ...machine, name: hostPrefix(origin).trim() },
-    log,
-  });
+  const owner = { ...machine, name: hostPrefix(origin).trim() };
+  const store = wrapStore(openStore(options.stateDir, { conditions, owner, log }));
   const moment = () => ({ now: Date.now(), window });
   const names = formerNames(store, origin);
   const health = new Health({ onTrouble: (trouble) => contact.onTrouble(trouble), onWell: () => contact.onWell() });
@@ -235,6 +235,10 @@ async function listen(server: CallServer, file: string) {
     if (error instanceof StartError) throw error;
     throw new StartError(`cannot listen at ${file}: ${error instanceof Error ? error.message : String(error)}`);
   }
+}
+
+function same(store: SqliteLeaseStore): SqliteLeaseStore {
+  return store;
 }
 
 interface StoreOptions {

@@ -1,6 +1,6 @@
 /** Keeps in touch with the grid while nobody asks for anything: the first contact, and the way back after trouble. */
-
 import type { ExtensibleAttributes } from '../../infoblox/attributes.ts';
+import { pauseBefore } from '../../infoblox/concurrency/backoff.ts';
 import { type GridError, isGridAway } from '../../infoblox/errors.ts';
 import type { Health } from '../../infoblox/health.ts';
 import type { Import } from '../../infoblox/lease/import.ts';
@@ -9,9 +9,8 @@ import type { WapiClient } from '../../infoblox/wapi/client.ts';
 import type { Log } from './log/log.ts';
 
 const probeTimeout = 15_000;
-/** Milliseconds between probes while the grid is away: soon at first, then seldom. */
-const firstPause = 1_000;
-const longestPause = 30_000;
+/** Between probes while the grid is away: soon at first, then seldom. */
+const probePause = { first: 1_000, longest: 30_000 };
 
 export interface GridMonitorDeps {
   readonly grid: WapiClient;
@@ -27,7 +26,7 @@ export interface GridMonitorDeps {
 export class GridMonitor {
   readonly #deps: GridMonitorDeps;
   #timer: NodeJS.Timeout | undefined;
-  #pause = firstPause;
+  #probes = 0;
   #probing = false;
   #learned = false;
   #wasAway = false;
@@ -74,7 +73,7 @@ export class GridMonitor {
   }
 
   onWell(): void {
-    this.#pause = firstPause;
+    this.#probes = 0;
     this.#deps.log.info('the grid answers');
     if (!this.#learned) {
       this.#learned = true;
@@ -89,9 +88,9 @@ export class GridMonitor {
   #schedule(): void {
     if (this.#deps.health.trouble === undefined || this.#stopped) return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.probe(), this.#pause * (0.75 + Math.random() / 2));
+    this.#timer = setTimeout(() => this.probe(), pauseBefore(this.#probes, probePause));
     this.#timer.unref();
-    this.#pause = Math.min(this.#pause * 2, longestPause);
+    this.#probes += 1;
   }
 
   /** Spares creates that the grid would refuse for an undefined attribute; not needed, as such refusals teach the same. */

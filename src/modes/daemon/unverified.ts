@@ -1,5 +1,5 @@
 /** What is said, and where, for as long as any certificate of the grid is accepted: `--ssl-verify=false`. */
-import type { TlsOptions } from '../../infoblox/wapi/transport.ts';
+import type { TlsOptions } from '../../infoblox/wapi/agent.ts';
 import type { Log } from './log/log.ts';
 
 /** Milliseconds. */

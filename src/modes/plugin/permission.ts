@@ -5,7 +5,7 @@
  * @param code of the error of the system call
  * @returns undefined if it failed for another reason than the user of this process
  */
-export function mustBeRoot(code: unknown): string | undefined {
+export function mustBeRoot(code: string | undefined): string | undefined {
   const uid = process.getuid?.() ?? 0;
   return uid !== 0 && (code === 'EACCES' || code === 'EPERM') ? `must run as root (this is uid ${uid})` : undefined;
 }

@@ -7,6 +7,7 @@ import { peekVersion, readNetworkConfig } from '../../cni/call.ts';
 import { type CallEnvironment, type Command, readEnvironment } from '../../cni/environment.ts';
 import { CniCode, CniError, formatError } from '../../cni/errors.ts';
 import { answerVersion, requireVersion, versionAnswer } from '../../cni/versions.ts';
+import { errnoOf, isErrno } from '../../infoblox/host/errno.ts';
 import { version } from '../build-info.ts';
 import {
   type Call,
@@ -180,7 +181,7 @@ function refuseOwnNamespace({ command, netns }: CallEnvironment, env: Environmen
 
 function asCniError(error: unknown): CniError {
   if (error instanceof CniError) return error;
-  const refusal = error instanceof Error && 'code' in error ? mustBeRoot(error.code) : undefined;
+  const refusal = mustBeRoot(errnoOf(error));
   if (refusal !== undefined) return new CniError(CniCode.tryAgain, refusal, rootHint);
   const text = error instanceof Error ? error.message : String(error);
   return new CniError(CniCode.unexpected, `unexpected failure of the plugin: ${text}`);
@@ -205,8 +206,7 @@ function print(document: unknown): void {
     try {
       rest = rest.subarray(writeSync(1, rest));
     } catch (error) {
-      const code = error instanceof Error && 'code' in error ? error.code : error;
-      if (code !== 'EAGAIN') throw new NoOutput(`cannot write to stdout (${code})`);
+      if (!isErrno(error, 'EAGAIN')) throw new NoOutput(`cannot write to stdout (${errnoOf(error) ?? error})`);
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
     }
   }

@@ -1,6 +1,7 @@
 /** Reads stdin to its end within a time limit, at no cost when the caller has written it already. */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { CniCode, CniError } from '../../cni/errors.ts';
+import { isErrno } from '../../infoblox/host/errno.ts';
 import { milliseconds } from './clock.ts';
 
 const pollPause = 2;
@@ -46,7 +47,7 @@ function readAvailable(fd: number, chunk: Buffer): number | undefined {
   try {
     return readSync(fd, chunk);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EAGAIN') return undefined;
+    if (isErrno(error, 'EAGAIN')) return undefined;
     throw error;
   }
 }

@@ -1,8 +1,11 @@
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { Conditions } from '../../../src/infoblox/conditions.ts';
 import { FormerNames } from '../../../src/infoblox/lease/former-names.ts';
+import { SqliteLeaseStore } from '../../../src/infoblox/lease/store.ts';
 import { Host } from '../../fixture/host.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
+import { drop } from './a-lease.ts';
 
 /** Configuration of a GC whose runtime knows no attachment. */
 const knowingNone = { ifName: '', config: { 'cni.dev/valid-attachments': [] } };
@@ -79,15 +82,13 @@ test('a former name is forgotten with the last reservation that was given under 
   const { store } = SqliteLeaseStore.open(directory, new Conditions());
   const present = { cluster: 'cluster-1', node: 'new-name' };
   const former = { cluster: 'cluster-1', node: 'old-name' };
-  const origins = new FormerNames(store, present);
-  const identities = ['c1', 'c2'].map((containerId) =>
-    origins.markOf({ network: 'net-1', containerId, ifName: 'eth0' }),
-  );
-  expect(identities).toEqual([expect.stringContaining('node=old-name '), expect.stringContaining('node=old-name ')]);
-  store.remove(identities[0] ?? '');
-  expect(origins.all).toEqual([present, former]);
-  store.remove(identities[1] ?? '');
-  expect(origins.all).toEqual([present]);
+  const names = new FormerNames(store, present);
+  const marks = ['c1', 'c2'].map((containerId) => names.markOf({ network: 'net-1', containerId, ifName: 'eth0' }));
+  expect(marks).toEqual([expect.stringContaining('node=old-name '), expect.stringContaining('node=old-name ')]);
+  drop(store, marks[0] ?? '');
+  expect(names.all).toEqual([present, former]);
+  drop(store, marks[1] ?? '');
+  expect(names.all).toEqual([present]);
   expect(new FormerNames(store, { cluster: 'cluster-1', node: 'third-name' }).all).toHaveLength(1);
   store.close();
 });

@@ -3,26 +3,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { Conditions } from '../../../src/infoblox/conditions.ts';
 import { GridError } from '../../../src/infoblox/errors.ts';
-import { newRow, type Row, Store } from '../../../src/infoblox/store.ts';
+import { SqliteLeaseStore } from '../../../src/infoblox/lease/store.ts';
+import { aLease, drop, put } from './a-lease.ts';
 
 let directory: string;
-const open: Store[] = [];
+let conditions: Conditions;
+const open: SqliteLeaseStore[] = [];
 
 function openStore(at = directory) {
-  const opened = Store.open(at);
+  const opened = SqliteLeaseStore.open(at, conditions);
   open.push(opened.store);
   return opened;
-}
-
-function row(identity: string, over: Partial<Row> = {}): Row {
-  return {
-    ...{ identity, network: 'net-1', view: 'default', state: 'held', address: '10.0.0.2' },
-    ...{ netns: '/run/netns/a', netnsId: '4:17', processStart: 9, bootId: 'boot-1', bootedAt: 8 },
-    ...{ createdAt: 1_000 },
-    ...{ attempts: 0, dueAt: null, suspectUntil: null, doomedUntil: null, callers: null },
-    ...over,
-  };
 }
 
 function refusalOf(at: string): GridError {
@@ -35,6 +28,7 @@ function refusalOf(at: string): GridError {
 }
 
 beforeEach(() => {
+  conditions = new Conditions();
   directory = join(mkdtempSync(join(tmpdir(), 'infoblox-cni-store-')), 'state');
 });
 afterEach(() => {
@@ -55,14 +49,14 @@ describe('a state file', () => {
     expect(readdirSync(directory)).toContain('state.db');
   });
 
-  test('keeps rows and facts when it is closed and opened again', () => {
+  test('keeps leases and facts when it is closed and opened again', () => {
     const { store } = openStore();
-    const full = row('a', { state: 'owed', dueAt: 5, suspectUntil: 7, attempts: 3, callers: 'a1 b2' });
-    const empty = row('b', { state: 'intent', address: null, netns: null, netnsId: null, bootId: null });
-    store.put(full);
-    store.put(empty);
-    store.put(row('c'));
-    store.remove('c');
+    const full = aLease('a', { phase: 'releasing', dueAt: 5, createInDoubtUntil: 7, attempts: 3, callers: 'a1 b2' });
+    const empty = aLease('b', { phase: 'pending', address: null, netns: null, netnsId: null, bootId: null });
+    put(store, full);
+    put(store, empty);
+    put(store, aLease('c'));
+    drop(store, 'c');
     store.setFact('adopted', 'yes');
     store.close();
     const again = openStore();
@@ -72,40 +66,25 @@ describe('a state file', () => {
     expect(again.store.fact('other')).toBeUndefined();
   });
 
-  test('that an earlier release has left is brought up to this one, its rows as they were', () => {
+  test('has one lease a mark: the last that was written', () => {
     const { store } = openStore();
-    store.put(row('a', { state: 'owed', dueAt: 5 }));
-    store.close();
-    const database = new DatabaseSync(join(directory, 'state.db'));
-    database.exec(`ALTER TABLE attachment DROP COLUMN processStart; ALTER TABLE attachment DROP COLUMN bootedAt;
-      ALTER TABLE attachment DROP COLUMN callers;
-      DROP INDEX attachment_due; CREATE INDEX attachment_due ON attachment (dueAt) WHERE dueAt IS NOT NULL;
-      PRAGMA user_version = 3`);
-    database.close();
-    const again = openStore();
-    expect(again.setAside).toBeUndefined();
-    expect(again.store.get('a')).toEqual(row('a', { state: 'owed', dueAt: 5, processStart: null, bootedAt: null }));
-  });
-
-  test('has one row an identity: the last that was put', () => {
-    const { store } = openStore();
-    store.put(row('a'));
-    store.put(row('a', { address: '10.0.0.3' }));
+    put(store, aLease('a'));
+    put(store, aLease('a', { address: '10.0.0.3' }));
     expect(store.get('a')?.address).toBe('10.0.0.3');
-    expect(store.count('held')).toBe(1);
+    expect(store.count('bound')).toBe(1);
   });
 
   test('is held by one daemon: a second is refused and told what to do', () => {
     const { store } = openStore();
-    store.put(row('a'));
+    put(store, aLease('a'));
     expect(refusalOf(directory)).toMatchObject({
       reason: 'state',
       message: expect.stringMatching(/state\.db: another daemon is using it$/),
       hint: expect.stringContaining('--state-dir of its own'),
     });
-    expect(store.get('a')).toEqual(row('a'));
+    expect(store.get('a')).toEqual(aLease('a'));
     store.close();
-    expect(openStore().store.get('a')).toEqual(row('a'));
+    expect(openStore().store.get('a')).toEqual(aLease('a'));
   });
 
   test.each([
@@ -113,8 +92,8 @@ describe('a state file', () => {
     [
       'is damaged in the middle',
       () => {
-        const { store } = Store.open(directory);
-        for (let n = 0; n < 500; n += 1) store.put(row(`a${n}`));
+        const { store } = SqliteLeaseStore.open(directory, conditions);
+        for (let n = 0; n < 500; n += 1) put(store, aLease(`a${n}`));
         store.close();
         const file = join(directory, 'state.db');
         const { size } = statSync(file);
@@ -126,7 +105,7 @@ describe('a state file', () => {
     [
       'is of a newer release',
       () => {
-        Store.open(directory).store.close();
+        SqliteLeaseStore.open(directory, conditions).store.close();
         const database = new DatabaseSync(join(directory, 'state.db'));
         database.exec('PRAGMA user_version = 99');
         database.close();
@@ -136,7 +115,7 @@ describe('a state file', () => {
       'has other tables',
       () => {
         const database = new DatabaseSync(join(directory, 'state.db'));
-        database.exec('CREATE TABLE attachment (x TEXT)');
+        database.exec('CREATE TABLE lease (x TEXT)');
         database.close();
       },
     ],
@@ -146,9 +125,9 @@ describe('a state file', () => {
     const { store, setAside } = openStore();
     expect(setAside?.file).toMatch(/state\.db\.unreadable-\d+$/);
     expect(existsSync(setAside?.file ?? '')).toBe(true);
-    expect(store.count('held')).toBe(0);
-    store.put(row('a'));
-    expect(store.get('a')).toEqual(row('a'));
+    expect(store.count('bound')).toBe(0);
+    put(store, aLease('a'));
+    expect(store.get('a')).toEqual(aLease('a'));
   });
 
   test.each([
@@ -170,44 +149,86 @@ describe('a state file', () => {
   test('that fails in use is an error of the state, naming the file', () => {
     const { store } = openStore();
     store.close();
-    expect(() => store.put(row('a'))).toThrow(/^cannot use the state file/);
+    expect(() => put(store, aLease('a'))).toThrow(/^cannot use the state file/);
   });
 });
 
-describe('rows', () => {
-  test('that are new are intents that nothing is known of', () => {
-    expect(newRow('a', 'n'.repeat(60), 'default', 7)).toEqual({
-      ...row('a', { state: 'intent', address: null, createdAt: 7 }),
-      ...{ netns: null, netnsId: null, processStart: null, bootId: null, bootedAt: null },
-      network: expect.stringMatching(/^n{23}~[0-9a-f]{16}$/),
+describe('leases', () => {
+  test('are changed by a transition of what is there then, and are durable when that returns', () => {
+    const { store } = openStore();
+    expect(store.apply('a', (lease) => (lease === undefined ? aLease('a') : lease))).toEqual(aLease('a'));
+    expect(store.apply('a', (lease) => lease && { ...lease, attempts: lease.attempts + 1 })?.attempts).toBe(1);
+    expect(store.apply('a', (lease) => lease && { ...lease, address: '10.0.0.3' })).toMatchObject({ attempts: 1 });
+    expect(store.apply('a', () => undefined)).toBeUndefined();
+    expect([store.get('a'), store.apply('a', (lease) => lease)]).toEqual([undefined, undefined]);
+  });
+
+  test('that a transition leaves as they are cost no write', () => {
+    const { store } = openStore();
+    put(store, aLease('a', { dueAt: 5 }));
+    let told = 0;
+    store.subscribe(() => {
+      told += 1;
     });
+    store.apply('a', (lease) => lease);
+    expect(told).toBe(0);
+    store.apply('a', (lease) => lease && { ...lease, dueAt: 6 });
+    store.apply('a', (lease) => lease && { ...lease, dueAt: null });
+    expect(told).toBe(1);
+  });
+
+  test('that are forgotten are named to whoever watches', () => {
+    const { store } = openStore();
+    put(store, aLease('before'));
+    put(store, aLease('during'));
+    drop(store, 'before');
+    const { forgotten, end } = store.watchForgotten();
+    drop(store, 'during');
+    drop(store, 'never there');
+    end();
+    put(store, aLease('after'));
+    drop(store, 'after');
+    expect([...forgotten]).toEqual(['during']);
+  });
+
+  test('given since a time are made due, spread over a while; others are not', () => {
+    const { store } = openStore();
+    put(store, aLease('old', { createdAt: 10 }));
+    put(store, aLease('new', { createdAt: 20 }));
+    put(store, aLease('due already', { createdAt: 20, dueAt: 3 }));
+    put(store, aLease('going', { createdAt: 20, phase: 'releasing' }));
+    store.recheckSince(10, 100, 50);
+    const [old, due, going] = ['old', 'due already', 'going'].map((mark) => store.get(mark)?.dueAt);
+    expect([old, due, going]).toEqual([null, 3, null]);
+    expect(store.get('new')?.dueAt).toBeGreaterThanOrEqual(100);
+    expect(store.get('new')?.dueAt).toBeLessThan(150);
   });
 
   test('that others are busy with are passed over', () => {
     const { store } = openStore();
-    for (let n = 0; n < 9; n += 1) store.put(row(`a${n}`, { state: 'owed', dueAt: n }));
-    const busy = { has: (identity: string) => identity < 'a7' };
-    expect(store.due(100, 1_000, 1, busy).map(({ identity }) => identity)).toEqual(['a7']);
+    for (let n = 0; n < 9; n += 1) put(store, aLease(`a${n}`, { phase: 'releasing', dueAt: n }));
+    const busy = { has: (mark: string) => mark < 'a7' };
+    expect(store.due({ now: 100, horizon: 1_000 }, 1, busy).map(({ mark }) => mark)).toEqual(['a7']);
     expect(store.nextDue(busy)).toBe(7);
   });
 
   test('whose last attempt failed can be made due at once, and no others', () => {
     const { store } = openStore();
-    const doomed = row('doomed', { state: 'owed', dueAt: 900, doomedUntil: 900 });
-    store.put(row('failed', { state: 'owed', attempts: 4, dueAt: 900 }));
-    store.put(doomed);
+    const doubtful = aLease('doubtful', { phase: 'releasing', dueAt: 900, deleteInDoubtUntil: 900 });
+    put(store, aLease('failed', { phase: 'releasing', attempts: 4, dueAt: 900 }));
+    put(store, doubtful);
     store.hurryFailed(50);
     expect(store.get('failed')).toMatchObject({ attempts: 0, dueAt: 50 });
-    expect(store.get('doomed')).toEqual(doomed);
+    expect(store.get('doubtful')).toEqual(doubtful);
   });
 
   test('are due from their time on, what is owed before what is only looked at, the longest due first', () => {
     const { store } = openStore();
-    store.put(row('later', { state: 'owed', dueAt: 300 }));
-    store.put(row('second', { state: 'owed', dueAt: 200 }));
-    store.put(row('first', { dueAt: 100, suspectUntil: 500 }));
-    store.put(row('never'));
-    const due = (now: number, limit = 10) => store.due(now, 1_000, limit).map(({ identity }) => identity);
+    put(store, aLease('later', { phase: 'releasing', dueAt: 300 }));
+    put(store, aLease('second', { phase: 'releasing', dueAt: 200 }));
+    put(store, aLease('first', { dueAt: 100, createInDoubtUntil: 500 }));
+    put(store, aLease('never'));
+    const due = (now: number, limit = 10) => store.due({ now: now, horizon: 1_000 }, limit).map(({ mark }) => mark);
     expect(due(99)).toEqual([]);
     expect(due(200)).toEqual(['second', 'first']);
     expect(due(300, 2)).toEqual(['second', 'later']);
@@ -217,73 +238,109 @@ describe('rows', () => {
     expect(store.nextDue(new Set(['first', 'second', 'later']))).toBeUndefined();
   });
 
-  test('that cannot be removed are no reason to refuse another, hold nothing, and go when they can', () => {
+  test('that cannot be forgotten are no reason to refuse another, hold nothing, and go when they can', () => {
     openStore().store.close();
-    const file = join(directory, 'state.db');
     const change = (sql: string) => {
-      const database = new DatabaseSync(file);
+      const database = new DatabaseSync(join(directory, 'state.db'));
       database.exec(sql);
       database.close();
     };
-    change("CREATE TRIGGER full BEFORE DELETE ON attachment BEGIN SELECT RAISE(FAIL, 'disk is full'); END");
+    change("CREATE TRIGGER full BEFORE DELETE ON lease BEGIN SELECT RAISE(FAIL, 'disk is full'); END");
     const { store } = openStore();
-    store.put(row('a', { address: '10.0.0.2' }));
-    expect(() => store.remove('a')).toThrow('full');
-    expect(() => store.put(row('b', { address: '10.0.0.3' }))).not.toThrow();
-    expect([store.get('a')?.state, store.holder('default', '10.0.0.2', 'c')]).toEqual(['held', undefined]);
-    expect(store.holder('default', '10.0.0.3', 'c')).toBe('b');
+    put(store, aLease('a', { phase: 'releasing', dueAt: 1 }));
+    expect(() => drop(store, 'a')).toThrow('full');
+    expect(() => put(store, aLease('b', { address: '10.0.0.3' }))).not.toThrow();
+    expect([store.get('a')?.phase, store.boundAt('default', '10.0.0.2', 'c')]).toEqual(['releasing', undefined]);
+    expect(store.boundAt('default', '10.0.0.3', 'c')?.mark).toBe('b');
+    expect(store.due({ now: 1, horizon: 1_000 }, 10).map(({ mark }) => mark)).toEqual(['a']);
+    store.close();
+    change('DROP TRIGGER full');
+    const again = openStore();
+    drop(again.store, 'a');
+    expect(again.store.get('a')).toBeUndefined();
+  });
+
+  test('that cannot be written are a condition until one can be', () => {
+    openStore().store.close();
+    const database = new DatabaseSync(join(directory, 'state.db'));
+    database.exec(`CREATE TRIGGER full BEFORE INSERT ON lease WHEN new.mark = 'a'
+      BEGIN SELECT RAISE(FAIL, 'disk is full'); END`);
+    database.close();
+    const { store } = openStore();
+    expect(() => put(store, aLease('a'))).toThrow('full');
+    expect(conditions.find('state-not-writable')?.error).toMatchObject({
+      reason: 'state',
+      message: expect.stringContaining('full'),
+    });
+    put(store, aLease('b'));
+    expect(conditions.all()).toEqual([]);
+  });
+
+  test('at an address are found by view, whatever is pending or going there', () => {
+    const { store } = openStore();
+    put(store, aLease('bound'));
+    put(store, aLease('going', { phase: 'releasing' }));
+    put(store, aLease('elsewhere', { view: 'other' }));
+    expect(store.boundAt('default', '10.0.0.2', 'nobody')?.mark).toBe('bound');
+    expect(store.boundAt('default', '10.0.0.2', 'bound')).toBeUndefined();
+    expect(store.boundAt('other', '10.0.0.2', 'bound')?.mark).toBe('elsewhere');
+    expect(store.boundAt('default', '10.0.0.3', 'nobody')).toBeUndefined();
   });
 
   test('dated beyond the horizon, by a clock set back since, are due too', () => {
     const { store } = openStore();
-    store.put(row('a', { state: 'owed', dueAt: 5_000 }));
-    expect(store.due(100, 1_000, 10)).toHaveLength(1);
-    expect(store.due(100, 5_000, 10)).toHaveLength(0);
+    put(store, aLease('a', { phase: 'releasing', dueAt: 5_000 }));
+    expect(store.due({ now: 100, horizon: 1_000 }, 10)).toHaveLength(1);
+    expect(store.due({ now: 100, horizon: 5_000 }, 10)).toHaveLength(0);
   });
 
   test('none of which is due have no next time', () => {
     const { store } = openStore();
-    store.put(row('a'));
+    put(store, aLease('a'));
     expect(store.nextDue(new Set())).toBeUndefined();
   });
 
-  test('are found by network and by having a namespace', () => {
+  test('are found by network and by having a sandbox that was seen', () => {
     const { store } = openStore();
-    store.put(row('a'));
-    store.put(row('b', { network: 'net-2', netnsId: null }));
-    store.put(row('c', { state: 'owed' }));
-    expect(store.ofNetwork('net-1').map(({ identity }) => identity)).toEqual(['a', 'c']);
-    expect(store.withNamespace().map(({ identity }) => identity)).toEqual(['a']);
+    put(store, aLease('a'));
+    put(store, aLease('b', { network: 'net-2', netnsId: null }));
+    put(store, aLease('c', { phase: 'releasing' }));
+    expect(store.ofNetwork('net-1').map(({ mark }) => mark)).toEqual(['a', 'c']);
+    expect(store.withSandbox().map(({ mark }) => mark)).toEqual(['a']);
   });
 
   test('of an earlier release are dated by this boot, if they are of it', () => {
     const { store } = openStore();
-    store.put(row('of this boot', { bootedAt: null }));
-    store.put(row('dated', { bootedAt: 7 }));
-    store.put(row('of another boot', { bootId: 'boot-0', bootedAt: null }));
+    put(store, aLease('of this boot', { bootedAt: null }));
+    put(store, aLease('dated', { bootedAt: 7 }));
+    put(store, aLease('of another boot', { bootId: 'boot-0', bootedAt: null }));
     store.dateBoot('boot-1', 99);
-    const dates = ['of this boot', 'dated', 'of another boot'].map((identity) => store.get(identity)?.bootedAt);
+    const dates = ['of this boot', 'dated', 'of another boot'].map((mark) => store.get(mark)?.bootedAt);
     expect(dates).toEqual([99, 7, null]);
   });
 
-  test('that were being given when the daemon died are owed, and mistrusted for a while', () => {
+  test('are found and counted by phase', () => {
     const { store } = openStore();
-    store.put(row('a', { state: 'intent', address: null }));
-    store.put(row('b'));
-    expect(store.oweIntents(50, 120)).toBe(1);
-    expect(store.get('a')).toMatchObject({ state: 'owed', dueAt: 50, suspectUntil: 120 });
-    expect(store.get('b')).toEqual(row('b'));
-    expect([store.count('held'), store.count('owed'), store.count('intent')]).toEqual([1, 1, 0]);
+    put(store, aLease('a', { phase: 'pending', address: null }));
+    put(store, aLease('b'));
+    put(store, aLease('c', { phase: 'releasing', dueAt: 9 }));
+    put(store, aLease('d', { phase: 'releasing', dueAt: 5 }));
+    put(store, aLease('e', { phase: 'releasing', view: 'other' }));
+    expect(store.pending().map(({ mark }) => mark)).toEqual(['a']);
+    expect(store.boundIn('default', 10).map(({ mark }) => mark)).toEqual(['b']);
+    expect(store.boundIn('default', 0)).toEqual([]);
+    expect(store.releasing('default').map(({ mark }) => mark)).toEqual(['d', 'c']);
+    expect([store.count('bound'), store.count('releasing'), store.count('pending')]).toEqual([1, 3, 1]);
   });
 
   test('are found to be due at a cost that does not grow with their number', () => {
     const prepare = vi.spyOn(DatabaseSync.prototype, 'prepare');
     const { store } = openStore();
     prepare.mockClear();
-    const due = ['a', 'b', 'c'].map((name, n) => row(name, { state: 'owed', dueAt: n }));
-    for (const each of due) store.put(each);
+    const due = ['a', 'b', 'c'].map((name, n) => aLease(name, { phase: 'releasing', dueAt: n }));
+    for (const each of due) put(store, each);
     const statements = prepare.mock.calls.length;
-    expect(store.due(100, 1_000, 2)).toEqual(due.slice(0, 2));
+    expect(store.due({ now: 100, horizon: 1_000 }, 2)).toEqual(due.slice(0, 2));
     expect(store.nextDue()).toBe(0);
     expect(store.hasAny('b')).toBe(true);
     const queries = prepare.mock.calls.slice(statements).map(([sql]) => sql);
@@ -296,18 +353,18 @@ describe('rows', () => {
     for (const { detail } of steps) expect(detail).toMatch(/ USING (COVERING INDEX|INDEX|PRIMARY KEY) /);
   });
 
-  test('of 10,000 attachments are opened, read and changed fast', () => {
+  test('of 10,000 containers are opened, read and changed fast', () => {
     openStore().store.close();
     const database = new DatabaseSync(join(directory, 'state.db'));
-    const names = Object.keys(row('a'));
+    const names = Object.keys(aLease('a'));
     const insert = database.prepare(
-      `INSERT INTO attachment (${names.join(', ')}) VALUES (${names.map((name) => `$${name}`).join(', ')})`,
+      `INSERT INTO lease (${names.join(', ')}) VALUES (${names.map((name) => `$${name}`).join(', ')})`,
     );
     database.exec('BEGIN');
     for (let n = 0; n < 10_000; n += 1) {
       insert.run(
         Object.fromEntries(
-          Object.entries(row(`attachment ${n}`, { dueAt: n % 100 ? null : n })).map(([name, value]) => [
+          Object.entries(aLease(`lease ${n}`, { dueAt: n % 100 ? null : n })).map(([name, value]) => [
             `$${name}`,
             value,
           ]),
@@ -319,14 +376,14 @@ describe('rows', () => {
 
     const begin = performance.now();
     const { store } = openStore();
-    for (let n = 0; n < 10_000; n += 1) store.get(`attachment ${n}`);
+    for (let n = 0; n < 10_000; n += 1) store.get(`lease ${n}`);
     for (let n = 0; n < 200; n += 1) {
-      store.put(row(`attachment ${n}`, { address: '10.0.0.9' }));
-      store.due(1_000, 100_000, 4);
+      put(store, aLease(`lease ${n}`, { address: '10.0.0.9' }));
+      store.due({ now: 1_000, horizon: 100_000 }, 4);
       store.nextDue(new Set());
     }
     expect(store.ofNetwork('net-1')).toHaveLength(10_000);
-    expect(store.withNamespace()).toHaveLength(10_000);
+    expect(store.withSandbox()).toHaveLength(10_000);
     // A wide margin: a durable write takes 0.15 ms on an ordinary disk, a read less.
     expect(performance.now() - begin).toBeLessThan(5_000);
   });

@@ -1,19 +1,19 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ExtensibleAttributes } from '../../../src/infoblox/attributes.ts';
-import { Reservations } from '../../../src/infoblox/reservations.ts';
-import { WapiClient as Requests } from '../../../src/infoblox/wapi/client.ts';
+import { Observer } from '../../../src/infoblox/lease/observe.ts';
+import { WapiClient } from '../../../src/infoblox/wapi/client.ts';
 import type { Session } from '../../../src/infoblox/wapi/session.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
 import { failureOf, inTime, openSession } from './session-fixture.ts';
 
 let grid: Grid;
 let session: Session;
-let requests: Requests;
+let wapi: WapiClient;
 
 beforeEach(async () => {
   grid = await startGrid();
   session = openSession({ port: grid.port });
-  requests = new Requests(session, new ExtensibleAttributes('cluster-1'));
+  wapi = new WapiClient(session, new ExtensibleAttributes('cluster-1'));
 });
 afterEach(async () => {
   await session.close(inTime());
@@ -31,6 +31,12 @@ function fill(count: number): void {
   }
 }
 
+/** Those of a host, as the import asks for them. */
+function reservations(prefix: string, view: string | undefined, signal: AbortSignal) {
+  const store = { boundAt: () => undefined, isWhole: true };
+  return new Observer({ wapi, store, log: { warn: () => undefined } }).list(prefix, view, signal);
+}
+
 async function countOf(list: AsyncIterable<unknown>): Promise<number> {
   let count = 0;
   for await (const _ of list) count += 1;
@@ -40,7 +46,7 @@ async function countOf(list: AsyncIterable<unknown>): Promise<number> {
 test('a search that matches more than 1000 objects is read page by page', async () => {
   fill(1_500);
   const prefix = 'infoblox-cni cluster=cluster-1 node=host-a ';
-  expect(await countOf(new Reservations(requests).list(prefix, undefined, inTime()))).toBe(1_500);
+  expect(await countOf(reservations(prefix, undefined, inTime()))).toBe(1_500);
   expect(grid.requests.map(({ query }) => [query._max_results, '_page_id' in query])).toEqual([
     ['1000', false],
     ['1000', true],
@@ -51,16 +57,16 @@ test('an object is made another’s also where the grid does not define our attr
   fill(1);
   const [object] = grid.fixedAddresses();
   const labels = new ExtensibleAttributes('cluster-1');
-  requests = new Requests(session, labels);
+  wapi = new WapiClient(session, labels);
   const attachment = { network: 'n', containerId: 'c2', ifName: 'eth0' };
   const heir = { comment: 'mark of c2', name: 'c2', labels: () => labels.forAttachment(attachment, 'c2') };
-  await requests.relabel(object?._ref ?? '', heir, inTime());
+  await wapi.relabel(object?._ref ?? '', heir, inTime());
   expect(grid.fixedAddresses()).toMatchObject([{ comment: 'mark of c2', name: 'c2' }]);
 });
 
 test('a list of exactly 1000 is complete', async () => {
   fill(1_000);
-  expect(await countOf(requests.listFixedAddresses({ network_view: 'default' }, inTime()))).toBe(1_000);
+  expect(await countOf(wapi.listFixedAddresses({ network_view: 'default' }, inTime()))).toBe(1_000);
 });
 
 test('a page that is lost is an error, not the end of the list', async () => {
@@ -73,12 +79,12 @@ test('a page that is lost is an error, not the end of the list', async () => {
       body: '{"Error": "x", "code": "Client.Ibap.Data.NotFound", "text": "page not found"}',
     },
   });
-  expect(await failureOf(countOf(requests.listFixedAddresses({}, inTime())))).toMatchObject({ reason: 'missing' });
+  expect(await failureOf(countOf(wapi.listFixedAddresses({}, inTime())))).toMatchObject({ reason: 'missing' });
 });
 
 test('used addresses are counted over all pages, but for the network’s own two', async () => {
   fill(1_100);
-  expect(await requests.usedAddresses('10.0.0.0/21', 'default', inTime())).toBe(1_100);
+  expect(await wapi.usedAddresses('10.0.0.0/21', 'default', inTime())).toBe(1_100);
 });
 
 test('a prefix means itself, not a pattern', async () => {
@@ -92,20 +98,20 @@ test('a prefix means itself, not a pattern', async () => {
     });
   reserve(1, 'infoblox-cni cluster=a.b node=n network=x container=c interface=eth0');
   reserve(2, 'infoblox-cni cluster=axb node=n network=x container=c interface=eth0');
-  const list = new Reservations(requests).list('infoblox-cni cluster=a.b node=n ', 'default', inTime());
+  const list = reservations('infoblox-cni cluster=a.b node=n ', 'default', inTime());
   expect(await countOf(list)).toBe(1);
 });
 
 test('an unknown view holds nothing', async () => {
-  expect(await requests.findFixedAddresses({ network_view: 'nowhere' }, inTime())).toEqual([]);
+  expect(await wapi.findFixedAddresses({ network_view: 'nowhere' }, inTime())).toEqual([]);
 });
 
 test('removing what is gone is fine; removing what is no reference is an error', async () => {
   grid.add('network', { network: '10.0.0.0/24' });
   const ref = grid.networks()[0]?._ref ?? '';
-  await requests.remove(ref, inTime());
-  await requests.remove(ref, inTime());
-  expect(await failureOf(requests.remove('network/!', inTime()))).toMatchObject({ reason: 'rejected' });
+  await wapi.remove(ref, inTime());
+  await wapi.remove(ref, inTime());
+  expect(await failureOf(wapi.remove('network/!', inTime()))).toMatchObject({ reason: 'rejected' });
 });
 
 test('an answer in another form than WAPI’s is refused, naming the field; after a write its outcome is unknown', async () => {
@@ -114,35 +120,35 @@ test('an answer in another form than WAPI’s is refused, naming the field; afte
       effect: { kind: 'status', status: 200, contentType: 'application/json', body: JSON.stringify(body) },
     });
   answer({ result: [{ _ref: 'fixedaddress/x:y', ipv4addr: '10.0.0.999' }] });
-  expect(await failureOf(requests.findFixedAddresses({}, inTime()))).toMatchObject({
+  expect(await failureOf(wapi.findFixedAddresses({}, inTime()))).toMatchObject({
     reason: 'bad-answer',
     outcome: 'none',
     message: expect.stringContaining('GET fixedaddress: result.0.ipv4addr is "10.0.0.999"'),
     hint: expect.stringContaining('form that this release does not know'),
   });
   answer([]);
-  expect(await failureOf(requests.findNetworks({}, inTime()))).toMatchObject({ reason: 'bad-answer' });
+  expect(await failureOf(wapi.findNetworks({}, inTime()))).toMatchObject({ reason: 'bad-answer' });
   answer('fixedaddress/x:y');
-  const created = requests.createReservation('10.0.0.1', 'default', 'c', 'n', () => ({}), inTime());
+  const created = wapi.createReservation('10.0.0.1', 'default', 'c', 'n', () => ({}), inTime());
   expect(await failureOf(created)).toMatchObject({ reason: 'bad-answer', outcome: 'unknown' });
 });
 
 test('a network says whether it has a free address, without taking it', async () => {
   grid.add('network', { network: '10.0.0.0/30' });
   const ref = grid.networks()[0]?._ref ?? '';
-  expect(await requests.hasFreeAddress(ref, inTime())).toBe(true);
+  expect(await wapi.hasFreeAddress(ref, inTime())).toBe(true);
   for (const last of [1, 2]) {
     grid.add('fixedaddress', { ipv4addr: `10.0.0.${last}`, mac: `aa:bb:cc:00:00:0${last}` });
   }
-  expect(await requests.hasFreeAddress(ref, inTime())).toBe(false);
-  expect(await failureOf(requests.hasFreeAddress(ref.replace('/', '/x'), inTime()))).toMatchObject({
+  expect(await wapi.hasFreeAddress(ref, inTime())).toBe(false);
+  expect(await failureOf(wapi.hasFreeAddress(ref.replace('/', '/x'), inTime()))).toMatchObject({
     reason: expect.stringMatching(/rejected|missing/),
   });
 });
 
 test('the status of an address is unknown to users who may not read it', async () => {
   grid.add('network', { network: '10.0.0.0/24' });
-  expect(await requests.addressStatus('10.0.0.9', 'default', inTime())).toBe('UNUSED');
+  expect(await wapi.addressStatus('10.0.0.9', 'default', inTime())).toBe('UNUSED');
   grid.inject({
     type: 'ipv4address',
     effect: {
@@ -150,5 +156,5 @@ test('the status of an address is unknown to users who may not read it', async (
       body: '{"Error": "x", "code": "Client.Ibap.Data", "text": "You need to have Read permission for the object"}',
     },
   });
-  expect(await requests.addressStatus('10.0.0.9', 'default', inTime())).toBeUndefined();
+  expect(await wapi.addressStatus('10.0.0.9', 'default', inTime())).toBeUndefined();
 });

@@ -1,10 +1,11 @@
 /** A WAPI session for tests, to a simulated grid or to undici's MockAgent. */
 import type { Dispatcher } from 'undici';
 import type { GridError } from '../../../src/infoblox/errors.ts';
+import { createAgent } from '../../../src/infoblox/wapi/agent.ts';
 import { Credentials } from '../../../src/infoblox/wapi/credentials.ts';
 import { GridHosts } from '../../../src/infoblox/wapi/hosts.ts';
 import { maxConnections, Session } from '../../../src/infoblox/wapi/session.ts';
-import { createAgent, createTransport } from '../../../src/infoblox/wapi/transport.ts';
+import { createTransport } from '../../../src/infoblox/wapi/transport.ts';
 
 export interface SessionSetup {
   readonly hosts?: readonly string[];

@@ -1,7 +1,7 @@
 import { createServer, connect as dial, type Server } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createAgent } from '../../../src/infoblox/wapi/agent.ts';
 import type { Session } from '../../../src/infoblox/wapi/session.ts';
-import { createAgent } from '../../../src/infoblox/wapi/transport.ts';
 import { until } from '../../fixture/host.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
 import { ask, failureOf, inTime, openSession, write } from './session-fixture.ts';

@@ -1,7 +1,9 @@
 import { createServer, connect as dial, type Server } from 'node:net';
 import { MockAgent } from 'undici';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { createAgent, createTransport, type TlsOptions } from '../../../src/infoblox/wapi/transport.ts';
+import { createAgent, type TlsOptions } from '../../../src/infoblox/wapi/agent.ts';
+import { NotConnected } from '../../../src/infoblox/wapi/connection-error.ts';
+import { createTransport } from '../../../src/infoblox/wapi/transport.ts';
 import { parseFlags } from '../../../src/modes/daemon/config/flags.ts';
 import { readOptions } from '../../../src/modes/daemon/config/options.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
@@ -134,7 +136,9 @@ test.each([
 ])('a write that ends with "%s" is %s, outcome %s', async (message, reason, outcome) => {
   const agent = new MockAgent();
   agent.disableNetConnect();
-  const error = Object.assign(new Error(message), { code: 'EHOSTUNREACH', syscall: message.split(' ')[0] });
+  const broken = Object.assign(new Error(message), { code: 'EHOSTUNREACH', syscall: message.split(' ')[0] });
+  // What our agent makes of an error while it connects.
+  const error = broken.syscall === 'connect' ? new NotConnected(broken) : broken;
   agent.get('https://grid.example').intercept({ path: '/', method: 'POST' }).replyWithError(error);
   const transport = createTransport(agent);
   const exchange = { method: 'POST', url: 'https://grid.example/', headers: {}, body: {}, signal: inTime() } as const;

@@ -1,18 +1,29 @@
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { GridError } from '../../../src/infoblox/errors.ts';
+import type { SqliteLeaseStore } from '../../../src/infoblox/lease/store.ts';
 import { Host, until } from '../../fixture/host.ts';
+import { intercept } from '../../infoblox/lease/intercept.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
 
 let grid: Grid;
 let host: Host;
 let port: number;
+/** Whether the state cannot be read. */
+let isBroken: boolean;
+
+const wrapStore = (store: SqliteLeaseStore) =>
+  intercept(store, (method, _, run) => {
+    if (isBroken && method === 'count') throw new GridError('state', 'cannot use the state file');
+    return run();
+  });
 
 beforeEach(async () => {
   grid = await startGrid();
   port = await freePort();
-  host = await new Host(grid, { flags: [`--metrics-listen=127.0.0.1:${port}`] }).start();
+  isBroken = false;
+  host = await new Host(grid, { flags: [`--metrics-listen=127.0.0.1:${port}`], wrapStore }).start();
 });
 afterEach(async () => {
   await host.dispose();
@@ -40,15 +51,10 @@ test('a health probe is told what is wrong with the grid', async () => {
 });
 
 test('a state that cannot be read is an answer of its own, and the daemon lives on', async () => {
-  const count = vi.spyOn(SqliteLeaseStore.prototype, 'count').mockImplementation(() => {
-    throw new GridError('state', 'cannot use the state file');
-  });
-  try {
-    const answer = await get('/metrics');
-    expect([answer.status, await answer.text()]).toEqual([500, 'cannot use the state file\n']);
-  } finally {
-    count.mockRestore();
-  }
+  isBroken = true;
+  const answer = await get('/metrics');
+  expect([answer.status, await answer.text()]).toEqual([500, 'cannot use the state file\n']);
+  isBroken = false;
   expect((await get('/metrics')).status).toBe(200);
 });
 

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { GridError } from '../../../infoblox/errors.ts';
 import { makeDirectory } from '../../../infoblox/host/directory.ts';
 import { writeDurably } from '../../../infoblox/host/durable-file.ts';
+import { isErrno } from '../../../infoblox/host/errno.ts';
 import type { KeyCheck } from '../../../infoblox/wapi/peer-key.ts';
 
 /**
@@ -37,7 +38,7 @@ function readKeys(directory: string, host: string): string[] | undefined {
     const lines = readFileSync(join(directory, host), 'utf8').split('\n');
     return lines.map((line) => line.trim()).filter((line) => line !== '');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    if (isErrno(error, 'ENOENT')) return undefined;
     throw unusable(`cannot read the known public key of the grid at ${host}`, error);
   }
 }

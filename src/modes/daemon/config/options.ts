@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import * as v from 'valibot';
 import { GridError } from '../../../infoblox/errors.ts';
 import { networkSpec } from '../../../infoblox/network/spec.ts';
-import type { TlsOptions } from '../../../infoblox/wapi/transport.ts';
+import type { TlsOptions } from '../../../infoblox/wapi/agent.ts';
 import { limits, socketFile } from '../../protocol.ts';
 import type { ListenAddress } from '../metrics.ts';
 import { StartError } from '../rpc/socket-file.ts';

@@ -3,8 +3,9 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { getCACertificates, rootCertificates } from 'node:tls';
+import { isErrno } from '../../../infoblox/host/errno.ts';
 import { refuseUntrusted, UntrustedPath } from '../../../infoblox/host/trusted-path.ts';
-import type { TlsOptions } from '../../../infoblox/wapi/transport.ts';
+import type { TlsOptions } from '../../../infoblox/wapi/agent.ts';
 import { StartError } from '../rpc/socket-file.ts';
 import { UsageError } from './flags.ts';
 import { knownKeys } from './known-keys.ts';
@@ -55,11 +56,12 @@ const derSequence = 0x30;
 /** What the service does not see of the host, and may not read, is not plain from the error of the file system. */
 function whyUnreadable(file: string, error: unknown): string {
   const reason = error instanceof Error ? error.message : String(error);
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (code === 'ENOENT' && /^\/(home|root|tmp|var\/tmp)\//.test(file)) {
+  if (isErrno(error, 'ENOENT') && /^\/(home|root|tmp|var\/tmp)\//.test(file)) {
     return `${reason}; its systemd unit hides /home, /root and /tmp from the daemon: put the file into /etc/infoblox-cni`;
   }
-  if (code === 'EACCES') return `${reason}; the daemon has no capabilities: give the file and its directories to root`;
+  if (isErrno(error, 'EACCES')) {
+    return `${reason}; the daemon has no capabilities: give the file and its directories to root`;
+  }
   return reason;
 }
 

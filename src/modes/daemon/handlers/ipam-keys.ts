@@ -25,7 +25,8 @@ const Keys = v.object({
   'prefix-length': v.nullish(v.pipe(v.number('a number such as 24'), v.integer('a number such as 24'))),
 });
 
-const known = [...Object.keys(Keys.entries), 'type', 'routes', 'socket-dir'];
+/** All keys that mean something under `ipam`. */
+export const knownKeys: readonly string[] = [...Object.keys(Keys.entries), 'type', 'routes', 'socket-dir'];
 
 /**
  * The address policy that a network configuration asks for.
@@ -61,7 +62,7 @@ export function viewOf(netconf: Pick<Netconf, 'ipam'>, defaults: Pick<SpecDefaul
 
 /** Keys under `ipam` that mean nothing here. */
 export function unknownKeys(netconf: Netconf): string[] {
-  return Object.keys(netconf.ipam).filter((key) => !known.includes(key));
+  return Object.keys(netconf.ipam).filter((key) => !knownKeys.includes(key));
 }
 
 /** @throws CniError 7 for an unknown key that, ignored, would let addresses come from somewhere else */
@@ -74,7 +75,7 @@ function refuseMisleading(key: string): void {
       `Remove the key. ${foreign.instead}`,
     );
   }
-  const meant = foreign?.meant ?? known.find((candidate) => looksLike(key, candidate));
+  const meant = foreign?.meant ?? knownKeys.find((candidate) => looksLike(key, candidate));
   if (meant === undefined) return;
   throw new CniError(
     CniCode.invalidConfig,

@@ -1,5 +1,6 @@
 /** A release note as a file: read only if it is one, and never waited for. */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { isErrno } from '../../../infoblox/host/errno.ts';
 import { isOurs } from '../../../infoblox/host/trusted-path.ts';
 import { largestFrame } from '../../protocol.ts';
 
@@ -35,10 +36,9 @@ function open(file: string): number | undefined {
   try {
     return openSync(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    if (code === 'ENOENT') return undefined;
-    if (code === 'ELOOP') throw new NoNote('it is a symbolic link');
-    if (code === 'ENXIO') throw new NoNote('it is a socket');
+    if (isErrno(error, 'ENOENT')) return undefined;
+    if (isErrno(error, 'ELOOP')) throw new NoNote('it is a symbolic link');
+    if (isErrno(error, 'ENXIO')) throw new NoNote('it is a socket');
     throw error;
   }
 }

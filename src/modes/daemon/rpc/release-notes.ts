@@ -5,6 +5,7 @@
 import { lstatSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { CniCode, CniError } from '../../../cni/errors.ts';
+import { isErrno } from '../../../infoblox/host/errno.ts';
 import { refuseUntrusted, UntrustedPath } from '../../../infoblox/host/trusted-path.ts';
 import type { Attachment } from '../../../infoblox/mark.ts';
 import { type Call, owedDir } from '../../protocol.ts';
@@ -106,7 +107,7 @@ export class ReleaseNotes {
     try {
       return readdirSync(this.#directory);
     } catch (error) {
-      if (isAbsent(error)) return [];
+      if (isErrno(error, 'ENOENT')) return [];
       throw error;
     }
   }
@@ -117,7 +118,7 @@ export class ReleaseNotes {
     try {
       if (Date.now() - lstatSync(file).mtimeMs > longestWriting) rmSync(file);
     } catch (error) {
-      if (!isAbsent(error))
+      if (!isErrno(error, 'ENOENT'))
         this.#options.log.warn('cannot remove half a release note', { file, reason: reasonOf(error) });
     }
   }
@@ -145,10 +146,6 @@ export class ReleaseNotes {
       });
     }
   }
-}
-
-function isAbsent(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }
 
 function reasonOf(error: unknown): string {

@@ -5,6 +5,7 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { makeDirectory } from '../../../infoblox/host/directory.ts';
+import { errnoOf } from '../../../infoblox/host/errno.ts';
 import { UntrustedPath } from '../../../infoblox/host/trusted-path.ts';
 import { owedDir, socketFile } from '../../protocol.ts';
 
@@ -74,6 +75,6 @@ function connectErrorAt(file: string): Promise<string | undefined> {
       resolve(code);
     };
     socket.on('connect', () => end());
-    socket.on('error', (error) => end('code' in error ? String(error.code) : error.message));
+    socket.on('error', (error) => end(errnoOf(error) ?? error.message));
   });
 }

@@ -60,10 +60,9 @@ beforeEach(() => {
     reasons.push(details.reason);
   };
   notes = new ReleaseNotes({
-    ...{ socketDir, driverName: 'infoblox', releaseLater: (one) => release(one) },
-    unanswered: async ({ callId = '' }) => {
-      unanswered.push(callId);
-    },
+    ...{ socketDir, driverName: 'infoblox' },
+    released: (one) => release(one),
+    notAnswered: ({ callId = '' }) => void unanswered.push(callId),
     log: { error: complain, warn: complain, info: () => undefined, debug: () => undefined },
   });
 });

@@ -1,0 +1,30 @@
+/** Leases for tests, and what puts them into a store. */
+import type { Lease, Moment, SandboxIdentity } from '../../../src/infoblox/lease/lease.ts';
+import type { LeaseStore } from '../../../src/infoblox/lease/store.ts';
+
+export const window = { recheck: 10_000, end: 60_000 };
+export const noon: Moment = { now: 1_700_000_000_000, window };
+export const sandbox: SandboxIdentity = {
+  ...{ netns: '/run/netns/a', netnsId: '4:17', processStart: 9, bootId: 'boot-1', bootedAt: 8 },
+};
+
+/** A bound lease without doubt. */
+export function aLease(mark: string, over: Partial<Lease> = {}): Lease {
+  return {
+    ...{ mark, network: 'net-1', view: 'default', phase: 'bound', address: '10.0.0.2' },
+    ...sandbox,
+    ...{ callers: null, createdAt: 1_000, createInDoubtUntil: null, deleteInDoubtUntil: null },
+    ...{ dueAt: null, attempts: 0 },
+    ...over,
+  };
+}
+
+/** Writes a lease whatever the store has had. */
+export function put(store: LeaseStore, lease: Lease): void {
+  store.apply(lease.mark, () => lease);
+}
+
+/** As if it had been forgotten. */
+export function drop(store: LeaseStore, mark: string): void {
+  store.apply(mark, () => undefined);
+}

@@ -1,0 +1,95 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { Import } from '../../../src/infoblox/lease/import.ts';
+import { until } from '../../fixture/host.ts';
+import { aLease, drop, put } from './a-lease.ts';
+import { type LeaseFixture, markOf, origin, useLeases } from './lease-fixture.ts';
+
+const fixture = useLeases();
+const adding = new Set<string>();
+let leases: LeaseFixture;
+let importer: Import;
+
+beforeEach(() => {
+  leases = fixture();
+  adding.clear();
+  importer = new Import({ ...leases.deps, origin, allocator: { isAdding: (mark) => adding.has(mark) } });
+});
+// Before the fixture ends.
+afterEach(() => importer.stop());
+
+/** Lets the grid refuse to list reservations. @returns what ends that */
+const refuseReading = () => {
+  const body = JSON.stringify({ Error: 'x', code: 'Client.Ibap.Proto', text: 'no' });
+  const effect = { kind: 'status', status: 400, contentType: 'application/json', body } as const;
+  return leases.grid.inject({ times: 99, type: 'fixedaddress', effect });
+};
+const isRefused = () => until('it has been refused', () => leases.warnings.length > 0);
+
+test('what this host has is bound: whoever was told may live on it', async () => {
+  leases.reserve('c1', '10.0.0.2');
+  leases.reserve('c2', '10.0.0.3', { comment: markOf('c2').replace('host-a', 'host-ab') });
+  await importer.attempt();
+  expect(leases.store.isWhole).toBe(true);
+  expect(leases.store.get(markOf('c1'))).toMatchObject({ phase: 'bound', address: '10.0.0.2', network: 'net-1' });
+  expect(leases.store.count('bound')).toBe(1);
+  expect(leases.log).toMatchObject([
+    { message: 'imported the reservations of this host from the grid', details: { count: 1 } },
+  ]);
+});
+
+test('what is known, is being given, or was released meanwhile is left as it is', async () => {
+  const { store, grid } = leases;
+  for (const [index, name] of ['known', 'adding', 'released'].entries()) leases.reserve(name, `10.0.0.${index + 2}`);
+  const known = aLease(markOf('known'), { phase: 'releasing', dueAt: 9 });
+  put(store, known);
+  adding.add(markOf('adding'));
+  put(store, aLease(markOf('released'), { phase: 'releasing' }));
+  grid.inject({ method: 'GET', type: 'fixedaddress', effect: { kind: 'delay', ms: 100 } });
+  const attempt = importer.attempt();
+  await until('the grid is asked', () => grid.requests.some(({ type }) => type === 'fixedaddress'));
+  drop(store, markOf('released'));
+  await attempt;
+  expect(store.isWhole).toBe(true);
+  expect(store.ofNetwork('net-1')).toEqual([known]);
+});
+
+test('is tried until it succeeds', async () => {
+  leases.reserve('c1', '10.0.0.2');
+  const disarm = refuseReading();
+  await importer.attempt();
+  await isRefused();
+  disarm();
+  expect(leases.store.fact('adopted')).toBeUndefined();
+  await until('it has succeeded', () => leases.store.fact('adopted') !== undefined);
+  expect(leases.store.get(markOf('c1'))).toMatchObject({ phase: 'bound', address: '10.0.0.2', network: 'net-1' });
+});
+
+test('a state that cannot be read fails nobody, and is tried again', async () => {
+  leases.broken.add('fact');
+  leases.broken.add('isWhole');
+  await expect(importer.attempt()).resolves.toBeUndefined();
+});
+
+test('lets calls in between, however much it is', async () => {
+  const { store, calls } = leases;
+  for (let n = 2; n < 250; n += 1) leases.reserve(`c${n}`, `10.0.0.${n}`);
+  const writesAtATime: number[] = [];
+  const count = () => calls.splice(0).filter((method) => method === 'apply').length;
+  const watch = setInterval(() => writesAtATime.push(count()), 0);
+  await importer.attempt();
+  clearInterval(watch);
+  writesAtATime.push(count());
+  expect(store.count('bound')).toBe(248);
+  expect(Math.max(...writesAtATime)).toBeLessThanOrEqual(50);
+});
+
+test('is not tried again once it was stopped', async () => {
+  refuseReading();
+  await importer.attempt();
+  await isRefused();
+  importer.stop();
+  await importer.attempt();
+  // Longer than the first pause.
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  expect(leases.grid.requests.filter(({ query }) => 'comment~' in query)).toHaveLength(1);
+});

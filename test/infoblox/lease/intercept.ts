@@ -1,0 +1,16 @@
+/** A store that tests watch or let fail, in the place of the one that the daemon has opened. */
+import type { SqliteLeaseStore } from '../../../src/infoblox/lease/store.ts';
+
+/** Told of each call of a method before it is made; makes it, or does not. */
+export type Interceptor = (method: string, args: readonly unknown[], run: () => unknown) => unknown;
+
+/** A store that does what another one does, every call of it by way of the interceptor. */
+export function intercept(store: SqliteLeaseStore, interceptor: Interceptor): SqliteLeaseStore {
+  return new Proxy(store, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== 'function') return value;
+      return (...args: unknown[]) => interceptor(String(name), args, () => Reflect.apply(value, target, args));
+    },
+  });
+}

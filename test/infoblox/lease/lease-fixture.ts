@@ -1,0 +1,104 @@
+/** What works on leases, put together over a simulated grid and a state of its own, fresh for every test of a file. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach } from 'vitest';
+import { ExtensibleAttributes } from '../../../src/infoblox/attributes.ts';
+import { KeyedMutex } from '../../../src/infoblox/concurrency/keyed-mutex.ts';
+import { Conditions } from '../../../src/infoblox/conditions.ts';
+import { defaultDoubtWindow, type Lease } from '../../../src/infoblox/lease/lease.ts';
+import { Observer } from '../../../src/infoblox/lease/observe.ts';
+import type { ReconcilerDeps } from '../../../src/infoblox/lease/reconciler.ts';
+import { SqliteLeaseStore } from '../../../src/infoblox/lease/store.ts';
+import { attachmentMark, type Origin } from '../../../src/infoblox/mark.ts';
+import { WapiClient } from '../../../src/infoblox/wapi/client.ts';
+import type { Session } from '../../../src/infoblox/wapi/session.ts';
+import type { LogLine } from '../../fixture/host.ts';
+import { type Grid, startGrid } from '../../simulator/grid.ts';
+import { inTime, openSession } from '../wapi/session-fixture.ts';
+import { aLease, put } from './a-lease.ts';
+import { intercept } from './intercept.ts';
+
+export const origin: Origin = { cluster: 'cluster-1', node: 'host-a' };
+
+/** The mark of a container of the host. */
+export const markOf = (containerId: string) =>
+  attachmentMark(origin, { network: 'net-1', containerId, ifName: 'eth0' });
+
+export class LeaseFixture {
+  readonly log: LogLine[] = [];
+  /** Methods of the store that fail. */
+  readonly broken = new Set<string>();
+  /** Methods of the store that have been called, in order. */
+  readonly calls: string[] = [];
+  readonly grid: Grid;
+  readonly store: SqliteLeaseStore;
+  readonly deps: ReconcilerDeps;
+  readonly #session: Session;
+  readonly #directory: string;
+
+  constructor(grid: Grid) {
+    this.grid = grid;
+    this.#directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-leases-'));
+    this.#session = openSession({ port: grid.port });
+    this.store = intercept(SqliteLeaseStore.open(this.#directory, new Conditions()).store, (method, _, run) => {
+      this.calls.push(method);
+      if (this.broken.has(method)) throw new Error('disk I/O error');
+      return run();
+    });
+    const attributes = new ExtensibleAttributes('c');
+    const wapi = new WapiClient(this.#session, attributes);
+    const write =
+      (level: string) =>
+      (message: string, details: LogLine['details'] = {}) => {
+        this.log.push({ level, message, details });
+      };
+    const log = { error: write('error'), warn: write('warn'), info: write('info'), debug: write('debug') };
+    const observer = new Observer({ wapi, store: this.store, log });
+    this.deps = {
+      ...{ store: this.store, wapi, attributes, observer, log, locks: new KeyedMutex() },
+      moment: () => ({ now: Date.now(), window: defaultDoubtWindow }),
+      onReleased: () => undefined,
+    };
+  }
+
+  async end(): Promise<void> {
+    this.broken.clear();
+    await this.deps.locks.idle();
+    await this.#session.close(inTime());
+    this.store.close();
+    await this.grid.stop();
+    rmSync(this.#directory, { recursive: true });
+  }
+
+  /** A reservation on the grid with the mark of a container. */
+  reserve(containerId: string, address: string, over: Record<string, string> = {}): void {
+    this.grid.add('fixedaddress', {
+      ...{ ipv4addr: address, match_client: 'RESERVED', mac: '00:00:00:00:00:00', comment: markOf(containerId) },
+      ...over,
+    });
+  }
+
+  /** A container's lease that is being released, with its reservation. @returns its mark */
+  releasing(containerId: string, address: string, over: Partial<Lease> = {}): string {
+    const mark = markOf(containerId);
+    this.reserve(containerId, address);
+    put(this.store, aLease(mark, { phase: 'releasing', address, dueAt: Date.now(), ...over }));
+    return mark;
+  }
+
+  get warnings(): string[] {
+    return this.log.filter(({ level }) => level === 'warn').map(({ message }) => message);
+  }
+}
+
+/** @returns what gives the fixture of the test under way */
+export function useLeases(): () => LeaseFixture {
+  let fixture: LeaseFixture;
+  beforeEach(async () => {
+    fixture = new LeaseFixture(await startGrid());
+    fixture.grid.add('network', { network: '10.0.0.0/24' });
+  });
+  afterEach(() => fixture.end());
+  return () => fixture;
+}

@@ -1,0 +1,261 @@
+import { describe, expect, test } from 'vitest';
+import {
+  answer,
+  begin,
+  bind,
+  createInDoubt,
+  deleteAnswered,
+  deleteInDoubt,
+  doubtOf,
+  followView,
+  imported,
+  type Lease,
+  moveSandbox,
+  nextRecheck,
+  notAnswered,
+  type Phase,
+  postpone,
+  recheck,
+  settle,
+  startRelease,
+  unknownToRelease,
+} from '../../../src/infoblox/lease/lease.ts';
+import { aLease, noon, sandbox, window } from './a-lease.ts';
+
+const { now } = noon;
+const elsewhere = { netns: '/run/netns/b', netnsId: '4:18', processStart: 3, bootId: 'boot-2', bootedAt: 5 };
+const noSandbox = { netns: null, netnsId: null, processStart: null, bootId: null, bootedAt: null };
+const beginning = { mark: 'a', network: 'net-1', view: 'default', sandbox: elsewhere, callers: ['new'] };
+const phases: readonly Phase[] = ['pending', 'bound', 'releasing'];
+
+/** A lease of a phase with a history: doubt of both kinds, callers, failed attempts. */
+function historic(phase: Phase): Lease {
+  return aLease('a', {
+    ...{ phase, address: phase === 'pending' ? null : '10.0.0.2', callers: 'one two', attempts: 3, dueAt: 7 },
+    ...{ createInDoubtUntil: now + 5_000, deleteInDoubtUntil: now + 6_000 },
+  });
+}
+
+type Change = (lease: Lease) => Lease;
+type Expected = Partial<Lease> | 'the same';
+
+/** What each transition changes of a lease in each phase; all else stays. */
+const transitions: readonly [string, Change, Record<Phase, Expected>][] = [
+  [
+    'begin',
+    (lease) => begin(lease, beginning, noon),
+    {
+      pending: { ...elsewhere, callers: 'new', createdAt: now, attempts: 0, dueAt: now + window.end },
+      bound: {
+        ...{ ...elsewhere, phase: 'pending', address: null, callers: 'one two new', createdAt: now, attempts: 0 },
+        dueAt: now + window.end,
+      },
+      releasing: {
+        ...{ ...elsewhere, phase: 'pending', address: null, callers: 'new', createdAt: now, attempts: 0 },
+        dueAt: now + window.end,
+      },
+    },
+  ],
+  [
+    'bind',
+    (lease) => bind(lease, '10.0.0.9', noon),
+    {
+      // The re-check of the create comes first: 5,000 ms before its end is past that, so at its end.
+      pending: { phase: 'bound', address: '10.0.0.9', attempts: 0, dueAt: now + 5_000 },
+      bound: { address: '10.0.0.9', attempts: 0, dueAt: now + 5_000 },
+      releasing: 'the same',
+    },
+  ],
+  [
+    'answer',
+    (lease) => answer(lease, ['two', 'three']),
+    {
+      pending: { callers: 'one two three' },
+      bound: { callers: 'one two three' },
+      releasing: { callers: 'one two three' },
+    },
+  ],
+  [
+    'notAnswered of one of two',
+    (lease) => notAnswered(lease, 'two', noon),
+    { pending: { callers: 'one' }, bound: { callers: 'one' }, releasing: 'the same' },
+  ],
+  [
+    'notAnswered of the last',
+    (lease) => notAnswered({ ...lease, callers: 'one' }, 'one', noon),
+    {
+      pending: { callers: '', phase: 'releasing', attempts: 0, dueAt: now },
+      bound: { callers: '', phase: 'releasing', attempts: 0, dueAt: now },
+      releasing: { callers: 'one' },
+    },
+  ],
+  [
+    'notAnswered of nobody known',
+    (lease) => notAnswered(lease, 'three', noon),
+    { pending: 'the same', bound: 'the same', releasing: 'the same' },
+  ],
+  [
+    'followView',
+    (lease) => followView(lease, 'renamed'),
+    { pending: { view: 'renamed' }, bound: { view: 'renamed' }, releasing: { view: 'renamed' } },
+  ],
+  [
+    'startRelease',
+    (lease) => startRelease(lease, 42),
+    {
+      pending: { phase: 'releasing', attempts: 0, dueAt: 42 },
+      bound: { phase: 'releasing', attempts: 0, dueAt: 42 },
+      releasing: { attempts: 0, dueAt: 42 },
+    },
+  ],
+  [
+    'createInDoubt',
+    (lease) => createInDoubt(lease, noon),
+    {
+      pending: { createInDoubtUntil: now + window.end },
+      // The end of the delete, 6,000 ms away, comes before the re-check of the create.
+      bound: { createInDoubtUntil: now + window.end, dueAt: now + 6_000 },
+      releasing: { createInDoubtUntil: now + window.end },
+    },
+  ],
+  [
+    'deleteInDoubt',
+    (lease) => deleteInDoubt(lease, noon),
+    {
+      pending: { deleteInDoubtUntil: now + window.end },
+      bound: { deleteInDoubtUntil: now + window.end },
+      releasing: { deleteInDoubtUntil: now + window.end },
+    },
+  ],
+  [
+    'deleteAnswered',
+    (lease) => deleteAnswered(deleteInDoubt(lease, noon), lease),
+    { pending: {}, bound: {}, releasing: {} },
+  ],
+  [
+    'settle',
+    (lease) => settle(lease, noon),
+    {
+      pending: 'the same',
+      bound: { attempts: 0, deleteInDoubtUntil: null, dueAt: now + 5_000 },
+      releasing: 'the same',
+    },
+  ],
+  [
+    'recheck',
+    (lease) => recheck(lease, 42),
+    { pending: { attempts: 0, dueAt: 42 }, bound: { attempts: 0, dueAt: 42 }, releasing: { attempts: 0, dueAt: 42 } },
+  ],
+  [
+    'postpone',
+    (lease) => postpone(lease, 42),
+    { pending: { attempts: 4, dueAt: 42 }, bound: { attempts: 4, dueAt: 42 }, releasing: { attempts: 4, dueAt: 42 } },
+  ],
+  [
+    'moveSandbox',
+    (lease) => moveSandbox(lease, elsewhere),
+    { pending: elsewhere, bound: elsewhere, releasing: elsewhere },
+  ],
+];
+
+const cells = transitions.flatMap(([name, change, expected]) =>
+  phases.map((phase) => ({ name, phase, change, expected: expected[phase] })),
+);
+
+describe('a transition', () => {
+  test.each(cells)('$name of a $phase lease', ({ name, phase, change, expected }) => {
+    const before = historic(phase);
+    const after = change(before);
+    if (expected === 'the same') expect(after).toBe(before);
+    else expect(after).toEqual({ ...before, ...expected });
+    expect(before, `${name} changes no copy that somebody has`).toEqual(historic(phase));
+  });
+});
+
+describe('begin', () => {
+  test('of an attachment that is not known has no doubt, and is looked at if its ADD never ends', () => {
+    expect(begin(undefined, beginning, noon)).toEqual({
+      ...{ ...aLease('a'), ...elsewhere, phase: 'pending', address: null, callers: 'new' },
+      ...{ createdAt: now, dueAt: now + window.end },
+    });
+  });
+
+  test('carries over doubt that stands, and none that is over', () => {
+    const doubtful = aLease('a', { createInDoubtUntil: now - 1, deleteInDoubtUntil: now + 1 });
+    expect(begin(doubtful, beginning, noon)).toMatchObject({ createInDoubtUntil: null, deleteInDoubtUntil: now + 1 });
+  });
+
+  test('keeps those in mind who were told the address that the grid has lost, and only those', () => {
+    const callers = (phase: Phase) => begin(aLease('a', { phase, callers: 'one' }), beginning, noon).callers;
+    expect(phases.map(callers)).toEqual(['new', 'one new', 'new']);
+    expect(begin(aLease('a', { callers: null }), beginning, noon).callers).toBeNull();
+  });
+
+  test('for a plugin that names no call is left alone by whoever says that he got no answer', () => {
+    const lease = bind(begin(undefined, { ...beginning, callers: [undefined] }, noon), '10.0.0.2', noon);
+    expect(notAnswered(lease, 'new', noon)).toBe(lease);
+  });
+});
+
+test('a lease that is imported is bound, older than any call, and nothing of its sandbox is known', () => {
+  expect(imported('a', 'net-1', 'default', '10.0.0.2')).toEqual({
+    ...{ ...aLease('a'), ...noSandbox, createdAt: 0 },
+  });
+});
+
+test('a release of what is not known looks at once, and tells nobody an address', () => {
+  expect(unknownToRelease('a', 'net-1', 'default', noon)).toEqual({
+    ...{ ...aLease('a'), ...noSandbox, phase: 'releasing', address: null, createdAt: now, dueAt: now },
+  });
+});
+
+describe('a bound lease is looked at again', () => {
+  const bound = (over: Partial<Lease>) => settle(aLease('a', { ...over }), noon).dueAt;
+
+  test('never, if nothing is in doubt', () => expect(bound({ dueAt: 5 })).toBeNull());
+
+  test('soon after a create in doubt was sent, and at the end of the doubt', () => {
+    const createInDoubtUntil = now + window.end;
+    expect(bound({ createInDoubtUntil })).toBe(now + window.recheck);
+    expect(settle(aLease('a', { createInDoubtUntil }), { now: now + window.recheck, window }).dueAt).toBe(
+      createInDoubtUntil,
+    );
+  });
+
+  test('when a delete in doubt ends, at its binding; a look without surplus ends that doubt', () => {
+    const doubtful = aLease('a', { phase: 'pending', deleteInDoubtUntil: now + window.end });
+    expect(bind(doubtful, '10.0.0.2', noon).dueAt).toBe(now + window.end);
+    expect(bound({ deleteInDoubtUntil: now + window.end })).toBeNull();
+  });
+});
+
+describe('doubt', () => {
+  const lease = aLease('a', { createInDoubtUntil: now, deleteInDoubtUntil: now + 1 });
+
+  test('ends at its end', () => expect(doubtOf(lease, noon)).toEqual({ create: null, delete: now + 1 }));
+
+  test('of no lease is none', () => expect(doubtOf(undefined, noon)).toEqual({ create: null, delete: null }));
+
+  test('that ends later than any that is written comes from a clock that was set back, and is over', () => {
+    const written = deleteInDoubt(createInDoubt(aLease('a'), noon), noon);
+    expect(doubtOf(written, noon)).toEqual({ create: now + window.end, delete: now + window.end });
+    expect(doubtOf(written, { now: now - 1, window })).toEqual({ create: null, delete: null });
+    const settled = settle(written, { now: now - 3_600_000, window });
+    expect(settled).toMatchObject({ createInDoubtUntil: null, deleteInDoubtUntil: null, dueAt: null });
+    expect(begin(written, beginning, { now: now - 3_600_000, window })).toMatchObject({
+      ...{ createInDoubtUntil: null, deleteInDoubtUntil: null },
+    });
+  });
+
+  test('is looked into once soon, and then at its end', () => {
+    const until = now + window.end;
+    const at = (later: number) => nextRecheck(until, { now: now + later, window }) - now;
+    expect([at(0), at(window.recheck - 1), at(window.recheck), at(window.end - 1)]).toEqual([
+      ...[window.recheck, window.recheck, window.end, window.end],
+    ]);
+  });
+});
+
+test('the sandbox of a lease is what its ADD has seen', () => {
+  expect(begin(undefined, { ...beginning, sandbox }, noon)).toMatchObject(sandbox);
+});
