@@ -1,14 +1,14 @@
 /** CNI GC: releases what this host has reserved in a network and the runtime no longer knows. */
-import { GridError } from '../errors.ts';
+import { GridError, hasReason } from '../errors.ts';
 import { type Attachment, networkOf, networkPrefix, shortNetworkName } from '../mark.ts';
 import type { Allocator } from './allocate.ts';
 import type { FormerNames } from './former-names.ts';
-import type { Lease } from './lease.ts';
-import { type ReconcileDeps, reconcile } from './reconcile.ts';
-import { releaseIfDead, startReleaseOf } from './release.ts';
+import { reconcile } from './reconcile.ts';
+import { type Release, releaseIfDead, startReleaseOf } from './start-release.ts';
 import type { SqliteLeaseStore } from './store.ts';
+import { releaseUnnoted, type UnnotedDeps } from './unnoted.ts';
 
-export interface GcDeps extends ReconcileDeps {
+export interface GcDeps extends UnnotedDeps {
   readonly store: SqliteLeaseStore;
   readonly allocator: Allocator;
   readonly names: FormerNames;
@@ -45,27 +45,29 @@ export async function collectGarbage(
   const known = new Map(store.ofNetwork(shortNetworkName(network)).map((lease) => [lease.mark, lease]));
   const result = { released: [] as string[], owed: [] as string[] };
   const failures: unknown[] = [];
-  const collect = async (mark: string, start: () => Lease | undefined) => {
+  const collect = async (release: Release & { readonly address: string | null }, start: () => boolean) => {
+    const { mark, address } = release;
     if (keep.has(mark) || allocator.isAdding(mark)) return;
     keep.add(mark);
     try {
-      const lease = start();
-      if (lease === undefined) return;
-      const done = await isReleased(deps, mark, signal);
-      if (lease.address !== null) result[done ? 'released' : 'owed'].push(lease.address);
+      const isReleased = await startAndFinish(deps, release, start, signal);
+      if (isReleased !== undefined && address !== null) result[isReleased ? 'released' : 'owed'].push(address);
     } catch (error) {
       failures.push(error);
     }
   };
-  for (const { mark, createdAt } of known.values()) {
-    await collect(mark, () => releaseIfDead(deps, mark, (lease) => lease.createdAt === createdAt));
+  for (const lease of known.values()) {
+    await collect(lease, () => releaseIfDead(deps, lease.mark, ({ createdAt }) => createdAt === lease.createdAt));
   }
   try {
-    for await (const object of observer.list(networkPrefix(names.present, network), view, signal)) {
+    for await (const object of observer.list(networkPrefix(names.present, network), { view }, signal)) {
       const { comment: mark, network_view: where, ipv4addr: address } = object;
       // The address of a live attachment under a mark that nobody here knows: somebody has changed it.
       if (store.get(mark) === undefined && store.boundAt(where, address, mark) !== undefined) observer.report(object);
-      else await collect(mark, () => collectUnknown(deps, { mark, view: where, address }));
+      else {
+        const release = { mark, network: networkOf(mark), view: where, address };
+        await collect(release, () => startUnknown(deps, release));
+      }
     }
   } catch (error) {
     failures.push(error);
@@ -75,20 +77,29 @@ export async function collectGarbage(
 }
 
 /** An object of this host that the state does not know, or has imported since the call came: older than the list. */
-function collectUnknown(
-  deps: GcDeps,
-  { mark, view, address }: { readonly mark: string; readonly view: string; readonly address: string },
-): Lease | undefined {
+function startUnknown(deps: GcDeps, release: Release): boolean {
+  const { mark } = release;
   if (deps.store.get(mark) !== undefined) return releaseIfDead(deps, mark, ({ createdAt }) => createdAt === 0);
-  return { ...startReleaseOf(deps, { mark, network: networkOf(mark), view }), address };
+  startReleaseOf(deps, release);
+  return true;
 }
 
-/** @returns false if the reconciler has to try again */
-async function isReleased(deps: GcDeps, mark: string, signal: AbortSignal): Promise<boolean> {
+/** @returns undefined if it is kept, false if the reconciler has to try again */
+async function startAndFinish(
+  deps: GcDeps,
+  release: Release,
+  start: () => boolean,
+  signal: AbortSignal,
+): Promise<boolean | undefined> {
   try {
-    await reconcile(deps, mark, signal);
+    if (!start()) return undefined;
   } catch (error) {
-    if (!(error instanceof GridError)) throw error;
+    if (!hasReason(error, 'state')) throw error;
+    await releaseUnnoted(deps, release, signal);
+    return true;
   }
-  return deps.store.get(mark) === undefined;
+  await reconcile(deps, release.mark, signal).catch((error) => {
+    if (!(error instanceof GridError)) throw error;
+  });
+  return deps.store.get(release.mark) === undefined;
 }

@@ -65,7 +65,7 @@ export class Import {
     const { forgotten, end } = store.watchForgotten();
     let count = 0;
     try {
-      for await (const object of observer.list(hostPrefix(origin), undefined, signal)) {
+      for await (const object of observer.list(hostPrefix(origin), { confirm: 'answer' }, signal)) {
         stopping.throwIfAborted();
         if (forgotten.has(object.comment)) continue;
         if (this.#adopt(object.comment, { ref: object._ref, view: object.network_view, address: object.ipv4addr })) {

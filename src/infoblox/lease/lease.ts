@@ -144,7 +144,10 @@ export function startRelease(lease: Lease, at: number): Lease {
 }
 
 /** A lease for something that may be on the grid and that the state knows nothing of, to be released. */
-export function unknownToRelease(mark: string, network: string, view: string, moment: Moment): Lease {
+export function unknownToRelease(
+  { mark, network, view }: { readonly mark: string; readonly network: string; readonly view: string },
+  moment: Moment,
+): Lease {
   return startRelease(fresh(mark, network, view, moment.now), moment.now);
 }
 

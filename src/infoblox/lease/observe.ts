@@ -37,7 +37,8 @@ export class Observer {
       return here;
     }
     // Of an attachment that a whole state knows nothing of, nothing can be anywhere else.
-    if (address === null && lease.phase !== 'pending' && this.#deps.store.isWhole) return here;
+    const isKnown = this.#deps.store.isWhole && lease.createInDoubtUntil === null;
+    if (address === null && lease.phase !== 'pending' && isKnown) return here;
     const anywhere = await this.#find({ comment: mark }, mark, signal);
     if (anywhere.found.length > 0 || address === null) return anywhere;
     const altered = (await this.at(address, undefined, signal)).find((object) => wasMarked(object, mark));
@@ -52,12 +53,17 @@ export class Observer {
   }
 
   /**
-   * Reservations whose comment is a mark that begins with `prefix`, in one view or, without it, in all.
-   * @throws GridError `unconfirmed` if only a host could be asked that may lag behind
+   * Reservations whose comment is a mark that begins with `prefix`.
+   * @param where `view`: undefined for all; `confirm`: `answer` if none may be missing
+   * @throws GridError `unconfirmed` if that is wanted and only a host could be asked that may lag behind
    */
-  async *list(prefix: string, view: string | undefined, signal: AbortSignal): AsyncGenerator<FixedAddress> {
+  async *list(
+    prefix: string,
+    { view, confirm }: { readonly view?: string; readonly confirm?: 'answer' },
+    signal: AbortSignal,
+  ): AsyncGenerator<FixedAddress> {
     const query = { 'comment~': beginsWith(prefix), ...scope(view) };
-    for await (const object of this.#deps.wapi.listFixedAddresses(query, signal, 'answer')) {
+    for await (const object of this.#deps.wapi.listFixedAddresses(query, signal, confirm)) {
       if (!object.comment.startsWith(prefix)) continue;
       if (parseMark(object.comment) !== undefined && isReservation(object)) yield object;
       else this.report(object);

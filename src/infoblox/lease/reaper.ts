@@ -7,8 +7,8 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Lease } from './lease.ts';
 import type { ReconcileDeps } from './reconcile.ts';
-import { releaseIfDead } from './release.ts';
 import type { Sandboxes } from './sandbox.ts';
+import { releaseIfDead } from './start-release.ts';
 import type { SqliteLeaseStore } from './store.ts';
 
 const longestPause = 60_000;
@@ -61,13 +61,13 @@ export class Reaper {
     const gone = await this.#gone();
     const marks = new Set(gone.map(({ mark }) => mark));
     for (const mark of this.#goneSince.keys()) if (!marks.has(mark)) this.#goneSince.delete(mark);
-    for (const { mark } of gone) {
+    for (const { mark, address } of gone) {
       const since = this.#goneSince.get(mark);
       if (since === undefined) this.#goneSince.set(mark, monotonic());
       if (since === undefined || monotonic() - since < grace) continue;
       this.#goneSince.delete(mark);
-      const lease = releaseIfDead(this.#deps, mark, (current) => sandboxes.isGone(current));
-      if (lease !== undefined) log.info('sandbox is gone; releasing', { attachment: mark, address: lease.address });
+      const isReleasing = releaseIfDead(this.#deps, mark, (current) => sandboxes.isGone(current));
+      if (isReleasing) log.info('sandbox is gone; releasing', { attachment: mark, address });
     }
   }
 

@@ -7,6 +7,7 @@ import { isGridAway, isRefused } from '../errors.ts';
 import { apply } from './act.ts';
 import { createInDoubt, postpone, startRelease } from './lease.ts';
 import { type ReconcileDeps, reconcile } from './reconcile.ts';
+import { type Release, startReleaseOf } from './start-release.ts';
 import type { SqliteLeaseStore } from './store.ts';
 
 const workers = 3;
@@ -42,6 +43,8 @@ export class Reconciler {
   /** When the last round of re-checks began, or the next one will; monotonic milliseconds. */
   #recheckAt = Number.NEGATIVE_INFINITY;
   #abandonedReleased = false;
+  /** Releases that could not be noted, by mark. */
+  readonly #unnoted = new Map<string, Release>();
 
   constructor(deps: ReconcilerDeps) {
     this.#deps = deps;
@@ -73,6 +76,12 @@ export class Reconciler {
       const wait = Math.round(this.#recheckAt - at);
       this.#guarded(() => store.recheckSince(now - failoverLoss, now + wait, window.end));
     }
+    this.#wake();
+  }
+
+  /** Notes a release as soon as the state can be written again. */
+  noteLater(release: Release): void {
+    this.#unnoted.set(release.mark, release);
     this.#wake();
   }
 
@@ -111,6 +120,7 @@ export class Reconciler {
       ...(next === undefined ? [] : [next]),
       ...(busy ? [now + busyPause] : []),
       ...(this.#abandonedReleased ? [] : [now]),
+      ...(this.#unnoted.size === 0 ? [] : [now + outagePause]),
     ];
     return times.length === 0 ? undefined : Math.max(Math.min(...times), this.#pausedUntil) - now;
   }
@@ -118,6 +128,10 @@ export class Reconciler {
   #work(): void {
     this.#guarded(() => {
       if (!this.#abandonedReleased) this.#releaseAbandoned();
+      for (const [mark, release] of this.#unnoted) {
+        startReleaseOf(this.#deps, release);
+        this.#unnoted.delete(mark);
+      }
       const { store, moment } = this.#deps;
       const { now } = moment();
       const due = { now, horizon: now + 2 * retry.longest };

@@ -13,6 +13,7 @@ import type { Exhaustion } from '../network/exhaustion.ts';
 import { fits, misfit, refuseOutside } from '../network/fit.ts';
 import type { Networks, ReadyNetwork } from '../network/networks.ts';
 import type { NetworkSpec } from '../network/spec.ts';
+import type { FixedAddress } from '../wapi/schemas.ts';
 import { apply, reassign, recreate, remove, without } from './act.ts';
 import { collisionError, deletedError, nonsenseError, refusal, takenError } from './address-errors.ts';
 import { answer, begin, bind, createInDoubt, deleteAnswered, type Lease, type SandboxIdentity } from './lease.ts';
@@ -63,8 +64,6 @@ export class AddressTaking {
   #network: ReadyNetwork;
   /** What a create of this attempt has made. */
   #made: Found | undefined;
-  /** What to say when what the grid has reserved, and should not have, is removed again. */
-  #wrong: GridError | undefined;
   #losses = 0;
   #collisions = 0;
   #checkedRequest = false;
@@ -97,7 +96,6 @@ export class AddressTaking {
       this.mayBeOnGrid ||= look.found.length > 0 || look.unconfirmed !== undefined;
       switch (step.kind) {
         case 'create':
-          if (this.#wrong !== undefined) throw this.#wrong;
           look = await this.#create(lease, look, signal);
           break;
         case 'adopt': {
@@ -148,7 +146,7 @@ export class AddressTaking {
       ...(object.ref === this.#made?.ref ? { fresh: true } : {}),
       ...(object.address === network.kept && object.view === network.view ? { owner: gatewayMark(spec.name) } : {}),
     }));
-    return { ...look, found, fits: (address) => this.#wrong === undefined && fits(address, network, requested) };
+    return { ...look, found, fits: (address) => fits(address, network, requested) };
   }
 
   /** A bound lease whose address is there. */
@@ -181,23 +179,35 @@ export class AddressTaking {
     const asked = typeof wanted === 'string' ? wanted : `func:nextavailableip:${wanted.text},${view}`;
     const name = asGridText(workload) || asGridText(attachment.containerId);
     const labels = () => attributes.forAttachment(attachment, name);
+    let made: FixedAddress;
     try {
-      const made = await wapi.createReservation(asked, view, mark, name, labels, signal);
-      this.mayBeOnGrid = true;
-      const answer = { address: made.ipv4addr, view: made.network_view };
-      const wrong = this.#reassigned.has(answer.address) ? 'for the second time' : misfit({ ...answer, wanted }, view);
-      if (wrong !== undefined) this.#wrong = nonsenseError(answer.address, wrong);
-      this.#made = { ref: made._ref, ...answer };
-      return { found: [...look.found, await this.#owned(this.#made)] };
+      made = await wapi.createReservation(asked, view, mark, name, labels, signal);
     } catch (error) {
       if (!(error instanceof GridError)) throw error;
       return this.#afterFailure(error, look, signal);
     }
+    this.mayBeOnGrid = true;
+    const answer = { address: made.ipv4addr, view: made.network_view };
+    this.#made = { ref: made._ref, ...answer };
+    const wrong = this.#reassigned.has(answer.address) ? 'for the second time' : misfit({ ...answer, wanted }, view);
+    if (wrong !== undefined) throw this.#nonsense(wrong);
+    if (!this.#isAnothers(this.#made)) return { found: [...look.found, this.#made] };
+    // Only what is there is made another's, whatever the answer was.
+    const there = await this.#deps.observer.look(this.#lease(), signal);
+    if (!there.found.some(({ address }) => address === answer.address)) throw this.#nonsense('and does not have it');
+    return there;
   }
 
-  async #owned(object: Found): Promise<Found> {
-    const owner = this.#deps.store.boundAt(object.view, object.address, this.#want.mark)?.mark;
-    return owner === undefined ? object : { ...object, owner };
+  #isAnothers({ address, view }: Found): boolean {
+    const { store } = this.#deps;
+    return address === this.#network.kept || store.boundAt(view, address, this.#want.mark) !== undefined;
+  }
+
+  /** What was reserved, wherever that is, is looked for and released. */
+  #nonsense(wrong: string): GridError {
+    const { store, moment } = this.#deps;
+    apply(store, this.#want.mark, (lease) => createInDoubt(lease, moment()));
+    return nonsenseError(this.#made?.address ?? '', wrong);
   }
 
   async #afterFailure(error: GridError, look: Look, signal: AbortSignal): Promise<Look | undefined> {

@@ -114,8 +114,8 @@ export async function startDaemon(options: Options, log: Log, surroundings: Surr
   const onReleased = (view: string) => exhaustion.released(view);
   const deps = { wapi: grid, store, observer, attributes: labels, locks, moment, onReleased, log };
   const allocator = new Allocator({ ...deps, networks, exhaustion, names, sandboxes });
-  const releaser = new Releaser({ ...deps, allocator, names });
   const reconciler: Reconciler = new Reconciler(deps);
+  const releaser = new Releaser({ ...deps, allocator, names, reconciler });
   const importer = new Import({ store, observer, allocator, origin, moment, log });
   const reaper = new Reaper({
     ...deps,
@@ -140,7 +140,7 @@ export async function startDaemon(options: Options, log: Log, surroundings: Surr
     log,
   });
   const commands: Commands = new Commands({
-    leases: { ...deps, allocator, names },
+    leases: { ...deps, allocator, names, reconciler },
     allocator,
     releaser,
     networks,

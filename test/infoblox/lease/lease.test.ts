@@ -190,11 +190,6 @@ describe('begin', () => {
     expect(phases.map(callers)).toEqual(['new', 'one new', 'new']);
     expect(begin(aLease('a', { callers: null }), beginning, noon).callers).toBeNull();
   });
-
-  test('for a plugin that names no call is left alone by whoever says that he got no answer', () => {
-    const lease = bind(begin(undefined, { ...beginning, callers: [undefined] }, noon), '10.0.0.2', noon);
-    expect(notAnswered(lease, 'new', noon)).toBe(lease);
-  });
 });
 
 test('a lease that is imported is bound, older than any call, and nothing of its sandbox is known', () => {
@@ -204,7 +199,7 @@ test('a lease that is imported is bound, older than any call, and nothing of its
 });
 
 test('a release of what is not known looks at once, and tells nobody an address', () => {
-  expect(unknownToRelease('a', 'net-1', 'default', noon)).toEqual({
+  expect(unknownToRelease({ mark: 'a', network: 'net-1', view: 'default' }, noon)).toEqual({
     ...{ ...aLease('a'), ...noSandbox, phase: 'releasing', address: null, createdAt: now, dueAt: now },
   });
 });

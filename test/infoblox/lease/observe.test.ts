@@ -51,8 +51,8 @@ describe('a reservation that is not where it was left', () => {
   ];
   test.each(table)('%s', async (_, make, kind) => {
     make();
-    const { found, confirmation, altered } = await look();
-    expect([found, confirmation]).toEqual([[], 'confirmed']);
+    const { found, unconfirmed, altered } = await look();
+    expect([found, unconfirmed]).toEqual([[], undefined]);
     expect(altered === undefined ? 'gone' : 'altered').toBe(kind);
     expect(leases.warnings).toHaveLength(kind === 'altered' ? 1 : 0);
   });

@@ -34,7 +34,11 @@ function fill(count: number): void {
 /** Those of a host, as the import asks for them. */
 function reservations(prefix: string, view: string | undefined, signal: AbortSignal) {
   const store = { boundAt: () => undefined, isWhole: true };
-  return new Observer({ wapi, store, log: { warn: () => undefined } }).list(prefix, view, signal);
+  return new Observer({ wapi, store, log: { warn: () => undefined } }).list(
+    prefix,
+    view === undefined ? {} : { view },
+    signal,
+  );
 }
 
 async function countOf(list: AsyncIterable<unknown>): Promise<number> {

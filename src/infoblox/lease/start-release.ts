@@ -1,0 +1,47 @@
+/** The end of a lease, noted durably. What it has on the grid the reconciler removes. */
+import { type Lease, type Moment, startRelease, unknownToRelease } from './lease.ts';
+import type { LeaseStore } from './store.ts';
+
+export interface StartReleaseDeps {
+  readonly store: LeaseStore;
+  readonly moment: () => Moment;
+}
+
+/** What is to be released: a mark, and where to look if the state does not know it. */
+export interface Release {
+  readonly mark: string;
+  /** Network name as it stands in marks. */
+  readonly network: string;
+  readonly view: string;
+}
+
+/**
+ * Releases whatever an attachment has, be it known to the state or not.
+ * @returns the lease; its address is null if nobody was told one
+ * @throws GridError `state` if that cannot be noted
+ */
+export function startReleaseOf(deps: StartReleaseDeps, release: Release): Lease {
+  const { store, moment } = deps;
+  const end = (lease: Lease | undefined) => {
+    if (lease === undefined) return unknownToRelease(release, moment());
+    return lease.phase === 'releasing' ? lease : startRelease(lease, moment().now);
+  };
+  return store.apply(release.mark, end) ?? unknownToRelease(release, moment());
+}
+
+/**
+ * Releases a lease if it is bound and still looks dead.
+ * @param dead asked with the lease as it is now
+ * @returns false if it is kept
+ * @throws GridError `state` if that cannot be noted
+ */
+export function releaseIfDead(
+  { store, moment }: StartReleaseDeps,
+  mark: string,
+  dead: (lease: Lease) => boolean,
+): boolean {
+  const lease = store.get(mark);
+  if (lease?.phase !== 'bound' || !dead(lease)) return false;
+  store.apply(mark, (current) => current && startRelease(current, moment().now));
+  return true;
+}
