@@ -1,16 +1,17 @@
 /** The daemon's entry: a script of its own inside the executable, compiled only in this role. */
 
 import { GridError } from '../../infoblox/errors.ts';
+import type { Log } from '../../infoblox/log.ts';
 import { versionLine } from '../about.ts';
 import { commit, version } from '../build-info.ts';
 import { checkCommand, parseFlags, UsageError, usage } from './config/flags.ts';
 import { type Options, readOptions } from './config/options.ts';
 import { startDaemon } from './daemon.ts';
-import { createLog, inJournal, isJournal, type Log } from './log/log.ts';
+import { createLog, inJournal, isJournal } from './log/log.ts';
 import { processTitle } from './process/process-title.ts';
 import { refuseOtherUsers } from './process/root.ts';
 import { notifyReady } from './process/service-manager.ts';
-import { StartError } from './rpc/socket-file.ts';
+import { StartError } from './start-error.ts';
 
 /** Exit status for a wrong command line, as Go's flag package has it; the unit does not start us again after it. */
 const usageStatus = 2;

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parseFlags } from '../../../src/modes/daemon/config/flags.ts';
 import { readOptions } from '../../../src/modes/daemon/config/options.ts';
 import { startDaemon } from '../../../src/modes/daemon/daemon.ts';
-import { StartError } from '../../../src/modes/daemon/rpc/socket-file.ts';
+import { StartError } from '../../../src/modes/daemon/start-error.ts';
 import { Host, until } from '../../fixture/host.ts';
 import { errorOf, held } from '../../infoblox/grid-and-host.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';

@@ -19,7 +19,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { Details } from '../../../../src/modes/daemon/log/log.ts';
+import type { Fields } from '../../../../src/infoblox/log.ts';
 import { ReleaseNotes } from '../../../../src/modes/daemon/rpc/release-notes.ts';
 import { type Call, owedDir, protocolVersion } from '../../../../src/modes/protocol.ts';
 import { leaveReleaseNote, leaveUnansweredNote, noteName } from '../../../../src/modes/release-note.ts';
@@ -55,7 +55,7 @@ beforeEach(() => {
   release = async ({ containerId }) => {
     released.push(containerId);
   };
-  const complain = (message: string, details: Details = {}) => {
+  const complain = (message: string, details: Fields = {}) => {
     problems.push(message);
     reasons.push(details.reason);
   };

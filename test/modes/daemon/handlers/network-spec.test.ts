@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { parseNetconf } from '../../../../src/cni/netconf.ts';
-import { specOf, unknownKeys, viewOf } from '../../../../src/modes/daemon/handlers/ipam-keys.ts';
+import { specOf, unknownKeys, viewOf } from '../../../../src/modes/daemon/handlers/network-spec.ts';
 import { errorOf, held, useGridAndHost } from '../../../infoblox/grid-and-host.ts';
 
 const defaults = { networkView: 'of-the-flags', networkContainer: '172.18.0.0/16', prefixLength: 24 };
