@@ -121,9 +121,8 @@ export async function startDaemon(options: Options, log: Log, surroundings: Surr
     recordUnanswered: (call) => recordUnanswered({ allocator, names }, call),
     log,
   });
-  const settleNote = notes.takeOf.bind(notes);
   const handlers = {
-    ADD: addHandler({ allocator, conditions, settleNote, defaults, addTimeout, log }),
+    ADD: addHandler({ allocator, conditions, notes, defaults, addTimeout, log }),
     DEL: delHandler(del),
     CHECK: checkHandler({ store, observer, names, moment, defaults }),
     GC: gcHandler({ ...leaseDeps, allocator, names, defaults }),

@@ -12,6 +12,7 @@ import type { FormerNames } from '../../../infoblox/lease/former-names.ts';
 import type { Log } from '../../../infoblox/log.ts';
 import type { Attachment } from '../../../infoblox/mark.ts';
 import type { Call } from '../../protocol.ts';
+import type { ReleaseNotes } from '../rpc/release-notes.ts';
 import { attachmentOf } from './attachment.ts';
 import { workloadOf } from './call-fields.ts';
 import type { Answer, Handler } from './handler.ts';
@@ -23,8 +24,7 @@ const refusalLasts = 60_000;
 export interface AddDeps {
   readonly allocator: Allocator;
   readonly conditions: Conditions;
-  /** Settles the release of this attachment that a plugin has recorded, so that it does not undo the ADD. */
-  readonly settleNote: (attachment: Attachment) => Promise<void>;
+  readonly notes: Pick<ReleaseNotes, 'takeOf'>;
   readonly defaults: SpecDefaults;
   /** Milliseconds. */
   readonly addTimeout: number;
@@ -54,7 +54,8 @@ interface CheckedCall {
 async function add(deps: AddDeps, { netconf, attachment, call }: CheckedCall, signal: AbortSignal): Promise<Answer> {
   const spec = specOf(netconf, deps.defaults);
   const requested = requestedAddress(netconf, parseCniArgs(call.args));
-  await abortable(deps.settleNote(attachment), signal, () => {
+  // A release of this attachment that a plugin has recorded must not undo the ADD.
+  await abortable(deps.notes.takeOf(attachment), signal, () => {
     return new GridError('timeout', 'an earlier release of this attachment was not settled in the time for one ADD', {
       hint: 'see the log of the daemon for what the grid does; --add-timeout sets the time',
     });
