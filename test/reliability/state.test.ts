@@ -140,7 +140,7 @@ worldTest(
       machine: otherMachine,
     });
     await moved.start();
-    expect(moved.log.some(({ message }) => message.includes('is of another machine'))).toBe(true);
+    expect(moved.log.some(({ message }) => message.includes('state file set aside'))).toBe(true);
     await moved.dispose();
   },
   { machine },
