@@ -5,6 +5,8 @@
 import type { GridError } from './errors.ts';
 
 export type ConditionKind =
+  /** The grid has not been heard of yet since the start. */
+  | 'grid-not-seen'
   /** The grid does not answer, or refuses this user. */
   | 'grid-unavailable'
   /** The grid does not take writes. Only a write can show that it does again. */
@@ -26,10 +28,13 @@ export interface Condition {
   readonly since: number;
 }
 
+/** How a condition ended: somebody saw it end, or it was not met again in its time. */
+export type End = 'seen' | 'lapsed';
+
 /** Told when a condition begins, changes its reason, or ends. */
 export interface ConditionListener {
   raised?(condition: Condition): void;
-  cleared?(condition: Condition): void;
+  cleared?(condition: Condition, end: End): void;
 }
 
 interface Entry {
@@ -77,8 +82,7 @@ export class Conditions {
     const key = keyOf(kind, subject);
     const entry = this.#entries.get(key);
     if (entry === undefined) return;
-    this.#entries.delete(key);
-    for (const listener of this.#listeners) listener.cleared?.(entry.condition);
+    this.#end(key, entry, 'seen');
   }
 
   /** The condition, if it stands now. */
@@ -95,9 +99,13 @@ export class Conditions {
   #standing(key: string): Entry | undefined {
     const entry = this.#entries.get(key);
     if (entry === undefined || entry.lapsesAt > this.#clocks.monotonic()) return entry;
-    this.#entries.delete(key);
-    for (const listener of this.#listeners) listener.cleared?.(entry.condition);
+    this.#end(key, entry, 'lapsed');
     return undefined;
+  }
+
+  #end(key: string, { condition }: Entry, end: End): void {
+    this.#entries.delete(key);
+    for (const listener of this.#listeners) listener.cleared?.(condition, end);
   }
 }
 

@@ -38,7 +38,7 @@ async function demo(): Promise<void> {
   cleanUp.push(() => host.dispose());
   show(`$ infoblox-cni-daemon ${host.flags.join(' \\\n    ')}`);
   await host.start();
-  await host.daemon.says('the grid answers');
+  await host.daemon.says('grid available');
   for (const { level, message } of host.daemon.lines) show(`${level}: ${message}`);
 
   step('The network configuration: the example of the original driver, for "type": "bridge".');

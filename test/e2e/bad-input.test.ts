@@ -63,9 +63,9 @@ test('other unknown keys under ipam are ignored, with one warning in the log; at
   };
   await host.add('unknown-1', call);
   await host.add('unknown-2', call);
-  const warnings = host.daemon.lines.filter(({ message }) => message.startsWith('ignoring the unknown key'));
-  expect(warnings.map(({ level, message, network }) => [level, message, network])).toEqual([
-    ['warn', 'ignoring the unknown key ipam.dataDir', 'net-1'],
-    ['warn', 'ignoring the unknown key ipam.resolvConf', 'net-1'],
+  const warnings = host.daemon.lines.filter(({ message }) => message === 'unknown ipam key ignored');
+  expect(warnings.map(({ level, key, network }) => [level, key, network])).toEqual([
+    ['warn', 'dataDir', 'net-1'],
+    ['warn', 'resolvConf', 'net-1'],
   ]);
 });

@@ -108,7 +108,7 @@ describe('no daemon', () => {
 
 test('a daemon that is stopped for longer than the plugin waits leaves nothing of the ADD when it goes on', async () => {
   await host.start();
-  await host.daemon.says('the grid answers');
+  await host.daemon.says('grid available');
   process.kill(host.daemon.pid, 'SIGSTOP');
   try {
     expect(failure(await host.call('ADD', { containerId: 'late' }))).toMatchObject({ code: 11 });

@@ -62,8 +62,9 @@ describe.concurrent('the socket', () => {
     rmSync(host.socketDir, { recursive: true });
     // As a read-only /run would: nothing can be made there.
     writeFileSync(host.socketDir, '');
-    await host.daemon.says('has stopped', 30_000);
-    expect(host.daemon.log).toContain(`can serve no longer: cannot use --socket-dir ${host.socketDir}: `);
+    await host.daemon.says('"stopped"', 30_000);
+    const lost = host.daemon.lines.find(({ message }) => message === 'daemon of no use any more, exiting');
+    expect(lost?.error).toContain(`cannot use --socket-dir ${host.socketDir}: `);
     expect(await host.daemon.stop()).toBe(1);
   });
 
@@ -110,14 +111,12 @@ describe.concurrent('a state that is removed while the daemon runs', () => {
     for (const name of readdirSync(host.stateDir)) if (name.startsWith('state.db')) rmSync(join(host.stateDir, name));
     const second = await run(daemonFile, [...host.flags, '--driver-name=other'], {});
     expect(second).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('another daemon is using it') });
-    await host.daemon.says('has stopped', 60_000);
+    await host.daemon.says('"stopped"', 60_000);
     expect(await host.daemon.stop()).toBe(1);
-    const message = expect.stringMatching(
-      /state\.db was removed or replaced while it was in use - start the daemon again/,
-    );
-    expect(host.daemon.lines.find(({ level }) => level === 'error')).toMatchObject({ message });
+    const error = expect.stringMatching(/state\.db was removed or replaced while it was in use - restart the daemon/);
+    expect(host.daemon.lines.find(({ level }) => level === 'error')).toMatchObject({ error });
     await host.start();
-    await host.daemon.says('read back from the grid');
+    await host.daemon.says('imported the reservations');
     expect(await host.add('c1')).toBe(address);
   });
 
@@ -167,7 +166,7 @@ describe.concurrent('trouble with the grid', () => {
   test('away at the start: it listens, says so, and serves as soon as the grid is there', async ({ grid, host }) => {
     await grid.pause();
     await host.start();
-    await host.daemon.says('the grid does not serve us');
+    await host.daemon.says('grid unavailable');
     const trouble = { reason: 'unreachable', hint: expect.stringContaining('--grid-host') };
     expect(host.daemon.lines.find(({ level }) => level === 'error')).toMatchObject(trouble);
     const { code, msg, details } = failure(await host.call('ADD'));
@@ -176,7 +175,7 @@ describe.concurrent('trouble with the grid', () => {
     expect(failure(await host.call('STATUS')).code).toBe(50);
 
     await grid.resume();
-    await host.daemon.says('the grid answers');
+    await host.daemon.says('grid available');
     expect(await host.call('STATUS')).toMatchObject({ exitCode: 0, stdout: '' });
     expect(await host.add('c1')).toBe('10.0.0.2');
   });
@@ -211,7 +210,7 @@ describe.concurrent('trouble with the grid', () => {
       }
       expect(grid.requests.filter(({ status }) => status === 401)).toHaveLength(1);
       writeFileSync(file, `${grid.password}\n`);
-      await daemon.says('the grid answers');
+      await daemon.says('grid available');
       expect(await host.add('c1')).toBe('10.0.0.2');
       expect(daemon.log).not.toContain('wrong-one');
     } finally {

@@ -101,7 +101,7 @@ describe('the password is neither in the log nor in the process list', () => {
   test('given by --wapi-password: it is overwritten when the daemon has started, which is known by its name', async () => {
     const daemon = await DaemonProcess.start([...host.flags, `--wapi-password=${password}`, '--log-level=debug']);
     try {
-      await daemon.says('the grid answers');
+      await daemon.says('grid available');
       const cmdline = readFileSync(`/proc/${daemon.pid}/cmdline`, 'utf8');
       for (const trace of traces) {
         expect(daemon.log).not.toContain(trace);
@@ -136,7 +136,7 @@ test('where stderr is no terminal, every line is a JSON object with time, level 
   expect(host.daemon.lines).toContainEqual(
     expect.objectContaining({
       ...call,
-      ...{ level: 'info', message: 'ADD: 10.0.0.2/24', address: '10.0.0.2', pod: 'web-1', namespace: 'shop' },
+      ...{ level: 'info', message: 'ADD', address: '10.0.0.2', subnet: '10.0.0.0/24', pod: 'web-1', namespace: 'shop' },
     }),
   );
   expect(host.daemon.lines).toContainEqual(expect.objectContaining({ ...call, level: 'error', code: 7 }));
@@ -144,7 +144,7 @@ test('where stderr is no terminal, every line is a JSON object with time, level 
     expect.objectContaining({ command: 'DEL', container: 'c1', level: 'info', address: '10.0.0.2' }),
   );
   expect(host.daemon.lines).toContainEqual(
-    expect.objectContaining({ message: expect.stringContaining('listens at'), commit: expect.any(String) }),
+    expect.objectContaining({ message: expect.stringContaining('listening'), commit: expect.any(String) }),
   );
 });
 
@@ -168,7 +168,7 @@ test('a name or a text of the grid cannot forge a line of the log', async () => 
 test('--log-format=text writes for people, --log-level=error writes no more than that', async () => {
   await host.start(['--log-format=text', '--log-level=info']);
   await host.add('c1');
-  expect(host.daemon.log).toContain(`listens at ${host.socket}`);
+  expect(host.daemon.log).toContain(`listening (socket: ${host.socket}`);
   expect(host.daemon.log).not.toContain('{"time"');
   await host.daemon.stop();
 });
@@ -182,7 +182,7 @@ test('under systemd each line has its priority, so that journalctl -p err shows 
     const env = { WAPI_PASSWORD: password, JOURNAL_STREAM: `${dev}:${ino}` };
     const start = (...args: string[]) => spawn(daemonFile, args, { env, stdio: ['ignore', 'ignore', journal] });
     const daemon = start(...host.flags, '--ssl-verify=false');
-    await until('it listens', () => readFileSync(file, 'utf8').includes('listens at'));
+    await until('it listens', () => readFileSync(file, 'utf8').includes('listening'));
     const stopped = once(daemon, 'exit');
     daemon.kill('SIGTERM');
     await stopped;
@@ -191,7 +191,7 @@ test('under systemd each line has its priority, so that journalctl -p err shows 
     const priority = (text: string) => lines.find((line) => line.includes(text))?.slice(0, 3);
     for (const line of lines) expect(line).toMatch(/^<[3467]>/);
     expect(priority('certificate is not checked')).toBe('<4>');
-    expect(priority('listens at')).toBe('<6>');
+    expect(priority('listening')).toBe('<6>');
     expect(priority('neither true')).toBe('<3>');
   } finally {
     closeSync(journal);

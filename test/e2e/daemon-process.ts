@@ -41,7 +41,7 @@ export class DaemonProcess {
   static async start(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<DaemonProcess> {
     const daemon = new DaemonProcess(args, env);
     try {
-      await daemon.says('listens at');
+      await daemon.says('listening');
       return daemon;
     } catch (error) {
       await daemon.kill();

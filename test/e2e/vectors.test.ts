@@ -18,7 +18,7 @@ beforeAll(async () => {
   grid.add('network', { network: '10.9.0.0/24' });
   for (const taken of ['10.9.0.2', '10.9.0.3', '10.9.0.4']) grid.add('fixedaddress', { ipv4addr: taken, mac: zeroMac });
   host = await new BuiltHost(grid).start();
-  await host.daemon.says('the grid answers');
+  await host.daemon.says('grid available');
 });
 afterAll(async () => {
   await host?.dispose();

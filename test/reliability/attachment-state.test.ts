@@ -126,7 +126,7 @@ const loseState = (): Step =>
     rmSync(join(host.directory, 'state'), { recursive: true });
     host.log.length = 0;
     await host.start();
-    await until('the grid is known', () => host.log.some(({ message }) => message === 'the grid answers'));
+    await until('the grid is known', () => host.log.some(({ message }) => message === 'grid available'));
   });
 
 const disarm = new WeakMap<World['grid'], () => void>();

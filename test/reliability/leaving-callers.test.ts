@@ -52,7 +52,10 @@ test('an ADD whose caller leaves while the grid is asked leaves nothing', async 
   expect(ours()).toEqual([]);
   const said = () => world.host.log.filter(({ message }) => message.startsWith('ADD failed'));
   await until('it is said', () => said().length > 0);
-  expect(said()[0]?.message).toBe('ADD failed: the caller left before it had its answer');
+  expect(said()[0]).toMatchObject({
+    message: 'ADD failed',
+    details: { error: 'the caller left before it had its answer' },
+  });
 });
 
 test('however many repeated ADDs die unread, the first caller keeps its address', async () => {

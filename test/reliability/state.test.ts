@@ -99,8 +99,9 @@ worldTest(
     await world.host.start();
     try {
       await clone.start();
-      const notice = clone.log.find(({ message }) => message.includes('is of another machine and was set aside'));
+      const notice = clone.log.find(({ message }) => message.includes('state file set aside'));
       expect(notice?.details).toMatchObject({
+        foreign: true,
         reason: expect.stringContaining('DMI'),
         file: expect.stringContaining('foreign'),
       });
@@ -139,7 +140,7 @@ worldTest(
       machine: otherMachine,
     });
     await moved.start();
-    expect(moved.log.some(({ message }) => message.includes('is of another machine'))).toBe(true);
+    expect(moved.log.some(({ message }) => message.includes('state file set aside'))).toBe(true);
     await moved.dispose();
   },
   { machine },

@@ -94,7 +94,7 @@ export async function promote({ grid, host }: Pick<World, 'grid' | 'host'>, lose
   host.log.length = 0;
   // A daemon that asks nothing misses nothing.
   host.call('CHECK', 'none', { config: { prevResult: { ips: [{ address: '10.0.0.99/24' }] } } }).catch(() => {});
-  await until('it is missed', () => host.log.some(({ message }) => message.includes('does not serve us')));
+  await until('it is missed', () => host.log.some(({ message }) => message.includes('grid unavailable')));
   lose();
   await grid.resume();
 }

@@ -1,23 +1,26 @@
-/** Keeps in touch with the grid while nobody asks for anything: the first contact, and the way back after trouble. */
+/** Knows whether the grid answers while nobody asks for anything: asks first, and again while there is trouble. */
 import type { ExtensibleAttributes } from '../../infoblox/attributes.ts';
-import { pauseBefore } from '../../infoblox/concurrency/backoff.ts';
-import { type GridError, isGridAway } from '../../infoblox/errors.ts';
-import type { Health } from '../../infoblox/health.ts';
+import { type Backoff, pauseBefore } from '../../infoblox/concurrency/backoff.ts';
+import type { Conditions } from '../../infoblox/conditions.ts';
+import { isGridAway } from '../../infoblox/errors.ts';
 import type { Import } from '../../infoblox/lease/import.ts';
 import type { Reconciler } from '../../infoblox/lease/reconciler.ts';
+import type { Log } from '../../infoblox/log.ts';
 import type { WapiClient } from '../../infoblox/wapi/client.ts';
-import type { Log } from './log/log.ts';
+import { type GridState, gridConditions, gridTrouble } from '../../infoblox/wapi/grid-state.ts';
 
+/** Milliseconds for a probe. */
 const probeTimeout = 15_000;
-/** Between probes while the grid is away: soon at first, then seldom. */
-const probePause = { first: 1_000, longest: 30_000 };
+/** Between probes while there is trouble: soon at first, then seldom. */
+const probing: Backoff = { first: 1_000, longest: 30_000 };
 
 export interface GridMonitorDeps {
-  readonly grid: WapiClient;
-  readonly labels: ExtensibleAttributes;
+  readonly wapi: WapiClient;
+  readonly attributes: ExtensibleAttributes;
   /** A probe looks for this network view. */
   readonly view: string;
-  readonly health: Health;
+  readonly conditions: Conditions;
+  readonly gridState: GridState;
   readonly reconciler: Reconciler;
   readonly importer: Import;
   readonly log: Log;
@@ -27,17 +30,44 @@ export class GridMonitor {
   readonly #deps: GridMonitorDeps;
   #timer: NodeJS.Timeout | undefined;
   #probes = 0;
-  #probing = false;
-  #learned = false;
+  #isProbing = false;
+  #knowsAttributes = false;
   #wasAway = false;
   #stopped = false;
 
-  constructor(parts: GridMonitorDeps) {
-    this.#deps = parts;
+  constructor(deps: GridMonitorDeps) {
+    this.#deps = deps;
+    const { conditions, gridState, reconciler } = deps;
+    gridState.onSwitch(() => reconciler.gridIsBack(true));
+    conditions.subscribe({
+      raised: ({ kind, error }) => {
+        if (!gridConditions.includes(kind)) return;
+        this.#wasAway ||= isGridAway(error);
+        this.#schedule();
+      },
+      cleared: ({ kind }, end) => {
+        if (gridConditions.includes(kind) && end === 'seen' && gridTrouble(conditions) === undefined) this.#isBack();
+      },
+    });
   }
 
-  start(): void {
-    this.probe();
+  /** Asks the grid something cheap, to learn whether it answers. */
+  probe(): void {
+    if (this.#isProbing || this.#stopped) return;
+    this.#isProbing = true;
+    const { wapi, view } = this.#deps;
+    wapi
+      .findReferences('networkview', { name: view }, AbortSignal.timeout(probeTimeout))
+      .catch(() => undefined) // the session has reported it
+      .finally(() => {
+        this.#isProbing = false;
+        this.#schedule();
+      });
+  }
+
+  /** Probes in the background if the last good answer is too old to rely on. */
+  refresh(): void {
+    if (this.#deps.gridState.isStale) this.probe();
   }
 
   stop(): void {
@@ -45,40 +75,9 @@ export class GridMonitor {
     clearTimeout(this.#timer);
   }
 
-  /** Asks the grid something cheap, to learn whether it answers. */
-  probe(): void {
-    if (this.#probing || this.#stopped) return;
-    this.#probing = true;
-    const { grid, view } = this.#deps;
-    grid
-      .findReferences('networkview', { name: view }, AbortSignal.timeout(probeTimeout))
-      .then(
-        () => undefined,
-        () => undefined,
-      )
-      .finally(() => {
-        this.#probing = false;
-        this.#schedule();
-      });
-  }
-
-  onTrouble(trouble: GridError): void {
-    const { hint, message, reason } = trouble;
-    this.#wasAway ||= isGridAway(trouble);
-    this.#deps.log.error(`the grid does not serve us: ${message}`, {
-      reason,
-      ...(hint === undefined ? {} : { hint }),
-    });
-    this.#schedule();
-  }
-
-  onWell(): void {
+  #isBack(): void {
     this.#probes = 0;
-    this.#deps.log.info('the grid answers');
-    if (!this.#learned) {
-      this.#learned = true;
-      this.#learnAttributes();
-    }
+    this.#learnAttributes();
     const { reconciler, importer } = this.#deps;
     reconciler.gridIsBack(this.#wasAway);
     void importer.attempt();
@@ -86,18 +85,20 @@ export class GridMonitor {
   }
 
   #schedule(): void {
-    if (this.#deps.health.trouble === undefined || this.#stopped) return;
+    if (gridTrouble(this.#deps.conditions) === undefined || this.#stopped) return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.probe(), pauseBefore(this.#probes, probePause));
+    this.#timer = setTimeout(() => this.probe(), pauseBefore(this.#probes, probing));
     this.#timer.unref();
     this.#probes += 1;
   }
 
-  /** Spares creates that the grid would refuse for an undefined attribute; not needed, as such refusals teach the same. */
+  /** Spares creates that the grid would refuse for an undefined attribute; such refusals teach the same. */
   #learnAttributes(): void {
-    const { grid, labels, log } = this.#deps;
-    grid.attributeNames(AbortSignal.timeout(probeTimeout)).then(
-      (names) => labels.learn(names),
+    if (this.#knowsAttributes) return;
+    this.#knowsAttributes = true;
+    const { wapi, attributes, log } = this.#deps;
+    wapi.attributeNames(AbortSignal.timeout(probeTimeout)).then(
+      (names) => attributes.learn(names),
       (error) => log.debug('cannot read the attribute definitions', { reason: String(error) }),
     );
   }

@@ -1,16 +1,17 @@
 /** The daemon's entry: a script of its own inside the executable, compiled only in this role. */
 
 import { GridError } from '../../infoblox/errors.ts';
+import type { Log } from '../../infoblox/log.ts';
 import { versionLine } from '../about.ts';
 import { commit, version } from '../build-info.ts';
 import { checkCommand, parseFlags, UsageError, usage } from './config/flags.ts';
 import { type Options, readOptions } from './config/options.ts';
 import { startDaemon } from './daemon.ts';
-import { createLog, inJournal, isJournal, type Log } from './log/log.ts';
+import { createLog, inJournal, isJournal } from './log/log.ts';
 import { processTitle } from './process/process-title.ts';
 import { refuseOtherUsers } from './process/root.ts';
 import { notifyReady } from './process/service-manager.ts';
-import { StartError } from './rpc/socket-file.ts';
+import { StartError } from './start-error.ts';
 
 /** Exit status for a wrong command line, as Go's flag package has it; the unit does not start us again after it. */
 const usageStatus = 2;
@@ -26,48 +27,44 @@ async function main(args: readonly string[]): Promise<void> {
   const options = readOptions(values, process.env, process.stderr.isTTY === true);
   refuseOtherUsers(options, process.getuid?.());
   const log = createLog(options.logLevel, options.logFormat, isJournal(process.env));
-  survive(log);
+  exitOnInternalError(log);
   if (checkOnly) return void process.stdout.write('configuration accepted\n');
-  if (options.wapiUsername === '') log.warn('--wapi-username is not set: the grid will refuse to serve us');
-  warnOfPassword(options, log);
+  warnOfCredentials(options, log);
   // What the daemon makes is for root alone; the socket's directory is given its wider mode on purpose.
   process.umask(0o077);
-  let stopping = false;
-  let status = 0;
-  const stop = (signal: string) => {
-    if (stopping) return;
-    stopping = true;
-    log.info(`${signal}: finishing the calls in flight`);
-    starting
-      .then((daemon) => daemon.stop())
-      .then(
-        () => {
-          log.info(`infoblox-cni-daemon ${version} has stopped`);
-          process.exit(status);
-        },
-        (error) => {
-          log.error(`cannot stop cleanly: ${String(error)}`);
-          process.exit(1);
-        },
-      );
-  };
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
-  process.on('SIGHUP', stop);
-  // Only now, so that a signal that comes while it starts ends it in good order too.
-  const starting = startDaemon(options, log);
-  const { lost } = await starting;
-  notifyReady(process.env, log);
-  // A service manager starts it anew, with directories of its own.
-  void lost.then((error) => {
-    log.error(`infoblox-cni-daemon ${version} can serve no longer: ${error.message}`);
-    status = 1;
-    stop('ending');
-  });
+  await run(options, log);
 }
 
-/** No reason not to start: it may be put into its file later. */
-function warnOfPassword({ readPassword, passwordExposure }: Options, log: Log): void {
+/** Runs the daemon until a signal or a loss ends it. @throws StartError */
+async function run(options: Options, log: Log): Promise<void> {
+  const starting = startDaemon(options, log);
+  let stopping = false;
+  const stop = async (why: Readonly<Record<string, string>>, status: number) => {
+    if (stopping) return;
+    stopping = true;
+    log.info('stopping: finishing the calls in flight', why);
+    try {
+      await (await starting).stop();
+      log.info('stopped', { version });
+      process.exit(status);
+    } catch (error) {
+      log.error('cannot stop cleanly', { error: String(error) });
+      process.exit(1);
+    }
+  };
+  // In the same turn, so that a signal that comes while it starts ends it in good order too.
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => void stop({ signal }, 0));
+  const { lost } = await starting;
+  notifyReady(process.env, log);
+  const error = await lost;
+  // A service manager starts it anew, with directories of its own.
+  log.error('daemon of no use any more, exiting', { version, error: error.message });
+  await stop({ reason: 'lost' }, 1);
+}
+
+/** No reason not to start: a password may be put into its file later. */
+function warnOfCredentials({ wapiUsername, readPassword, passwordExposure }: Options, log: Log): void {
+  if (wapiUsername === '') log.warn('--wapi-username is not set: the grid will refuse every request');
   const exposure = passwordExposure();
   if (exposure !== undefined) log.warn(exposure.message, { hint: exposure.hint });
   try {
@@ -78,15 +75,12 @@ function warnOfPassword({ readPassword, passwordExposure }: Options, log: Log): 
   }
 }
 
-/** A log that nobody reads any more is no reason to end; a fault that nobody expected is, after a line in the log. */
-function survive(log: Log): void {
+function exitOnInternalError(log: Log): void {
+  // Ignore EPIPE and ENOSPC: addresses matter more than the log.
   process.stderr.on('error', () => undefined);
   const end = (error: unknown) => {
-    const message = error instanceof Error ? error.message : String(error);
-    log.error(`infoblox-cni-daemon ${version} ends by a fault of its own: ${message}`, {
-      commit,
-      stack: error instanceof Error ? error.stack : undefined,
-    });
+    const { message, stack } = error instanceof Error ? error : { message: String(error), stack: undefined };
+    log.error('internal error, exiting', { error: message, version, commit, stack });
     process.exit(1);
   };
   process.on('uncaughtException', end);

@@ -4,7 +4,7 @@ import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { GridError } from '../../infoblox/errors.ts';
 import type { Transport } from '../../infoblox/wapi/transport.ts';
 import { commit, version } from '../build-info.ts';
-import { StartError } from './rpc/socket-file.ts';
+import { StartError } from './start-error.ts';
 
 /** Seconds: a call takes one WAPI request in the steady state, and as long as `--add-timeout` at worst. */
 const buckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
@@ -16,8 +16,8 @@ const clients = { request: 5_000, idle: 10_000, connections: 32 };
 export interface MetricsSources {
   readonly held: () => number;
   readonly owed: () => number;
-  /** What keeps the grid from serving requests; undefined when it does. */
-  readonly obstacle: () => GridError | undefined;
+  /** What keeps the grid from serving requests; undefined when nothing is known to. */
+  readonly gridTrouble: () => GridError | undefined;
   /** Said by probes while the grid's certificate is not verified. */
   readonly unverified: string | undefined;
 }
@@ -55,7 +55,7 @@ export class Metrics {
     );
     gauge('infoblox_cni_attachments_held', 'Attachments that hold an address', sources.held, registers);
     gauge('infoblox_cni_releases_owed', 'Releases that are still to be made on the grid', sources.owed, registers);
-    const up = () => (sources.obstacle() === undefined ? 1 : 0);
+    const up = () => (sources.gridTrouble() === undefined ? 1 : 0);
     gauge(
       'infoblox_cni_grid_certificate_verified',
       "1 if the grid's certificate or public key is checked, 0 with --ssl-verify=false",
@@ -129,9 +129,9 @@ export class Metrics {
       const text = await this.#registry.metrics();
       response.setHeader('content-type', this.#registry.contentType).end(text);
     } else if (url === '/health') {
-      const obstacle = this.#sources.obstacle();
-      const lines = [obstacle?.message ?? 'ok', this.#sources.unverified ?? []].flat();
-      response.writeHead(obstacle === undefined ? 200 : 503).end(`${lines.join('\n')}\n`);
+      const trouble = this.#sources.gridTrouble();
+      const lines = [trouble?.message ?? 'ok', this.#sources.unverified ?? []].flat();
+      response.writeHead(trouble === undefined ? 200 : 503).end(`${lines.join('\n')}\n`);
     } else response.writeHead(404).end('try /metrics or /health\n');
   }
 }

@@ -1,6 +1,6 @@
 /** What is said, and where, for as long as any certificate of the grid is accepted: `--ssl-verify=false`. */
+import type { Log } from '../../infoblox/log.ts';
 import type { TlsOptions } from '../../infoblox/wapi/agent.ts';
-import type { Log } from './log/log.ts';
 
 /** Milliseconds. */
 const day = 24 * 60 * 60 * 1000;

@@ -100,7 +100,7 @@ describe.each([
     alter(address, change);
     await grid.pause();
     await errorOf(host.call('CHECK', 'c1', withResult(address)));
-    await until('the grid is missed', () => host.log.some(({ message }) => message.includes('does not serve us')));
+    await until('the grid is missed', () => host.log.some(({ message }) => message.includes('grid unavailable')));
     grid.clearLog();
     await grid.resume();
     await until('it is reported', () => reports(host).length > 0);

@@ -151,7 +151,7 @@ describe('STATUS', () => {
     const host = fixture.another({ node: 'host-b', flags: ['--wapi-password=wrong'] });
     await host.start();
     await until('the refusal', () => grid.requests.some(({ status }) => status === 401));
-    await until('the daemon knows', () => host.log.some(({ message }) => message.includes('does not serve us')));
+    await until('the daemon knows', () => host.log.some(({ message }) => message.includes('grid unavailable')));
     expect(await errorOf(host.call('STATUS', ''))).toMatchObject({
       code: 50,
       msg: expect.stringContaining('refused the user name or password'),

@@ -21,10 +21,12 @@ describe('a network by subnet', () => {
     ]);
     expect(held(grid, 'priv-view')).toEqual(['10.0.0.1', '10.0.0.2']);
     await host.add('c2', { ipam: { 'network-view': 'priv-view' } });
-    expect(host.log.filter(({ message }) => message.startsWith('made ')).map(({ message }) => message)).toEqual([
-      'made network view priv-view on the grid',
-      'made network 10.0.0.0/24 on the grid',
-      'made gateway 10.0.0.1 on the grid',
+    expect(
+      host.log.filter(({ message }) => message === 'created on the grid').map(({ details }) => details),
+    ).toMatchObject([
+      { kind: 'network view', name: 'priv-view' },
+      { kind: 'network', name: '10.0.0.0/24', view: 'priv-view' },
+      { kind: 'gateway', name: '10.0.0.1', view: 'priv-view' },
     ]);
   });
 

@@ -139,7 +139,7 @@ describe('a renamed network view', () => {
     rename();
     await grid.pause();
     await errorOf(host.call('CHECK', 'c1', { ...before, ...withResult(address) }));
-    await until('the grid is missed', () => host.log.some(({ message }) => message.includes('does not serve us')));
+    await until('the grid is missed', () => host.log.some(({ message }) => message.includes('grid unavailable')));
     grid.clearLog();
     await grid.resume();
     const isLook = ({ query, status }: (typeof grid.requests)[number]) =>
@@ -163,8 +163,13 @@ describe('a network view that is named for the first time', () => {
     await host.add('c1', before);
     expect(host.log).toContainEqual({
       level: 'warn',
-      message: 'made network view before on the grid',
-      details: { view: 'before', hint: expect.stringContaining('correct network-view') },
+      message: 'created on the grid',
+      details: {
+        kind: 'network view',
+        name: 'before',
+        view: 'before',
+        hint: expect.stringContaining('correct network-view'),
+      },
     });
   });
 

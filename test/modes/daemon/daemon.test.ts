@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parseFlags } from '../../../src/modes/daemon/config/flags.ts';
 import { readOptions } from '../../../src/modes/daemon/config/options.ts';
 import { startDaemon } from '../../../src/modes/daemon/daemon.ts';
-import { StartError } from '../../../src/modes/daemon/rpc/socket-file.ts';
+import { StartError } from '../../../src/modes/daemon/start-error.ts';
 import { Host, until } from '../../fixture/host.ts';
 import { errorOf, held } from '../../infoblox/grid-and-host.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
@@ -41,17 +41,22 @@ describe('a daemon', () => {
     expect(statSync(one.socket).mode & 0o777).toBe(0o600);
     expect(one.log[0]).toMatchObject({
       level: 'info',
-      message: expect.stringContaining(`listens at ${one.socket}`),
-      details: { grid: '127.0.0.1', node: 'host-a', held: 0, owed: 0 },
+      message: 'listening',
+      details: { socket: one.socket, grid: '127.0.0.1', node: 'host-a', held: 0, owed: 0 },
     });
   });
 
   test('starts with the grid away, says so, and serves as soon as it is back', async () => {
     await grid.pause();
     const one = await host().start();
-    await until('it has said so', () => logged(one, 'the grid does not serve us: cannot connect'));
+    await until('it has said so', () => logged(one, 'grid unavailable'));
+    expect(one.log.find(({ message }) => message === 'grid unavailable')?.details).toMatchObject({
+      reason: 'unreachable',
+      error: expect.stringContaining('cannot connect'),
+      hint: expect.any(String),
+    });
     await grid.resume();
-    await until('it has noticed', () => logged(one, 'the grid answers'));
+    await until('it has noticed', () => logged(one, 'grid available'));
     expect(await one.add('c1')).toBe('10.0.0.2');
   });
 
@@ -60,14 +65,14 @@ describe('a daemon', () => {
     writeFileSync(file, 'wrong');
     const one = host('--wapi-password=', `--wapi-password-file=${file}`);
     await one.start();
-    await until('it has said so', () => logged(one, 'the grid does not serve us'));
+    await until('it has said so', () => logged(one, 'grid unavailable'));
     const failures = await Promise.all(['c1', 'c2', 'c3'].map((name) => errorOf(one.add(name))));
     for (const failure of failures)
       expect(failure).toMatchObject({ code: 103, details: expect.stringMatching(/next attempt in/) });
     expect(grid.requests.map(({ status }) => status)).toEqual([401]);
     writeFileSync(file, 'infoblox\n');
     expect(await one.add('c1')).toBe('10.0.0.2');
-    expect(logged(one, 'the grid answers')).toBe(true);
+    expect(logged(one, 'grid available')).toBe(true);
     expect(JSON.stringify(one.log)).not.toMatch(/wrong|"infoblox"/);
   });
 
@@ -114,7 +119,7 @@ describe('a daemon', () => {
     await one.start();
     expect(one.log.find(({ level }) => level === 'error')?.message).toContain('set aside');
     expect(readdirSync(state).some((name) => name.includes('.unreadable-'))).toBe(true);
-    await until('it has read back', () => logged(one, 'read back from the grid what this host holds: 1'));
+    await until('it has read back', () => logged(one, 'imported the reservations of this host'));
     expect(await one.add('c1')).toBe(address);
     expect(held(grid)).toHaveLength(2);
   });

@@ -15,7 +15,7 @@ rootTest(
       try {
         await host.start();
         await host.add('c1');
-        await until('it has read the grid', () => host.log.some(({ message }) => message === 'the grid answers'));
+        await until('it has read the grid', () => host.log.some(({ message }) => message === 'grid available'));
         await host.stop();
         const free = fill(directory);
         await host.start();

@@ -25,7 +25,7 @@ beforeEach(async () => {
   child.stderr?.setEncoding('utf8').on('data', (text) => {
     log += text;
   });
-  await until('it listens', () => log.includes('listens at'));
+  await until('it listens', () => log.includes('listening'));
 });
 afterEach(async () => {
   if (child.exitCode === null && child.signalCode === null) {
@@ -52,7 +52,8 @@ test('a fault of its own is one line of the log before it leaves with status 1',
   expect(await exit).toEqual([1, null]);
   expect(JSON.parse(log.trimEnd().split('\n').at(-1) ?? '')).toMatchObject({
     level: 'error',
-    message: expect.stringMatching(/^infoblox-cni-daemon \S+ ends by a fault of its own: a fault$/),
+    message: 'internal error, exiting',
+    error: 'a fault',
     stack: expect.stringContaining('Error: a fault\n'),
   });
 });

@@ -6,7 +6,7 @@ import { networkSpec } from '../../../infoblox/network/spec.ts';
 import type { TlsOptions } from '../../../infoblox/wapi/agent.ts';
 import { limits, socketFile } from '../../protocol.ts';
 import type { ListenAddress } from '../metrics.ts';
-import { StartError } from '../rpc/socket-file.ts';
+import { StartError } from '../start-error.ts';
 import { blockedPorts } from './blocked-ports.ts';
 import { type FlagValues, UsageError } from './flags.ts';
 import { type Password, passwordSource } from './password.ts';

@@ -6,7 +6,7 @@ import { getCACertificates, rootCertificates } from 'node:tls';
 import { isErrno } from '../../../infoblox/host/errno.ts';
 import { refuseUntrusted, UntrustedPath } from '../../../infoblox/host/trusted-path.ts';
 import type { TlsOptions } from '../../../infoblox/wapi/agent.ts';
-import { StartError } from '../rpc/socket-file.ts';
+import { StartError } from '../start-error.ts';
 import { UsageError } from './flags.ts';
 import { knownKeys } from './known-keys.ts';
 

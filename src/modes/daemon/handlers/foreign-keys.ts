@@ -1,4 +1,5 @@
 /** Keys that people write under `ipam` from habit, out of other IPAM plugins or of a guess, and what to write instead. */
+import { plainSpelling } from '../config/spelling.ts';
 
 /** What to say about such a key: our key for it, or why there is none and what to do. */
 export type ForeignKey = { readonly meant: string } | { readonly unsupported: string; readonly instead: string };
@@ -37,10 +38,5 @@ const foreignKeys: ReadonlyMap<string, ForeignKey> = new Map<string, ForeignKey>
 
 /** Looks up a key that is none of ours. */
 export function foreignKey(key: string): ForeignKey | undefined {
-  return foreignKeys.get(plainKey(key));
-}
-
-/** A key without case and separators, so that spellings of one key compare equal. */
-export function plainKey(key: string): string {
-  return key.toLowerCase().replace(/[-_ .]/g, '');
+  return foreignKeys.get(plainSpelling(key));
 }

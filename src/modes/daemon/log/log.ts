@@ -1,48 +1,43 @@
-/** The daemon's log: people's text on a terminal, one JSON object a line otherwise. Details never hold secrets. */
+/** The daemon's log: text for people on a terminal, one JSON object a line otherwise. Fields never hold secrets. */
 import { fstatSync } from 'node:fs';
 import { createConsola, LogLevels } from 'consola';
+import type { Fields, Log } from '../../../infoblox/log.ts';
 import { printable } from './printable.ts';
-
-export type Details = Readonly<Record<string, unknown>>;
-
-export interface Log {
-  error(message: string, details?: Details): void;
-  warn(message: string, details?: Details): void;
-  info(message: string, details?: Details): void;
-  debug(message: string, details?: Details): void;
-}
 
 export type Level = keyof Log;
 
 /** Priorities of syslog, which the journal reads in front of a line (sd-daemon(3)). */
 const priorities: Readonly<Record<Level, string>> = { error: '<3>', warn: '<4>', info: '<6>', debug: '<7>' };
 
-/** One line as the journal takes it, if that is where stderr goes: for what is said before there is a log. */
+/** Formats a line as the journal takes it, if that is where stderr goes: for what is said before there is a log. */
 export function inJournal(level: Level, text: string): string {
   return `${isJournal(process.env) ? priorities[level] : ''}${printable(text)}\n`;
 }
 
-/** @param toJournal whether each line begins with its priority, for `journalctl -p err` */
+/**
+ * Makes a log that writes to stderr.
+ * @param toJournal whether each line begins with its priority, for `journalctl -p err`
+ */
 export function createLog(level: Level, format: 'text' | 'json', toJournal = false): Log {
   const consola = createConsola({
     level: LogLevels[level],
     throttle: 0,
     reporters: [
       {
-        log: ({ date, type, args: [message, details] }) => {
+        log: ({ date, type, args: [message, fields] }) => {
           const line = format === 'json' ? inJson : inWords;
           const priority = toJournal ? priorities[type as Level] : '';
-          process.stderr.write(`${priority}${line(date, type, message, (details ?? {}) as Details)}\n`);
+          process.stderr.write(`${priority}${line(date, type, message, (fields ?? {}) as Fields)}\n`);
         },
       },
     ],
   });
-  const write = (type: Level) => (message: string, details?: Details) => consola[type](message, details);
+  const write = (type: Level) => (message: string, fields?: Fields) => consola[type](message, fields);
   return { error: write('error'), warn: write('warn'), info: write('info'), debug: write('debug') };
 }
 
 /**
- * Whether a stream is the journal's: systemd names it in JOURNAL_STREAM, which children of the service inherit, too
+ * Tells whether a stream is the journal's: systemd names it in JOURNAL_STREAM, which children of the service inherit, too
  * (systemd.exec(5)).
  * @param fd descriptor of the stream that the log is written to
  */
@@ -56,12 +51,12 @@ export function isJournal(env: Readonly<Record<string, string | undefined>>, fd 
   }
 }
 
-function inJson(date: Date, level: string, message: string, details: Details): string {
-  return printable(JSON.stringify({ time: date.toISOString(), level, message, ...details }));
+function inJson(date: Date, level: string, message: string, fields: Fields): string {
+  return printable(JSON.stringify({ time: date.toISOString(), level, message, ...fields }));
 }
 
-function inWords(date: Date, level: string, message: string, details: Details): string {
-  const words = Object.entries(details)
+function inWords(date: Date, level: string, message: string, fields: Fields): string {
+  const words = Object.entries(fields)
     .filter(([, value]) => value !== undefined)
     .map(([key, value]) => `${key}: ${typeof value === 'string' ? value : JSON.stringify(value)}`)
     .join(', ');

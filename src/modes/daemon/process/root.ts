@@ -1,6 +1,6 @@
 import { defaultSocketDir } from '../../protocol.ts';
 import { defaultStateDir } from '../config/flags.ts';
-import { StartError } from '../rpc/socket-file.ts';
+import { StartError } from '../start-error.ts';
 
 /**
  * The daemon looks at other users' network namespaces and answers root's plugins, so it is root. Another user may try it

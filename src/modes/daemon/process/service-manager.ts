@@ -1,7 +1,7 @@
 /** What systemd is told, if it started the daemon: that it serves, and that its event loop turns (sd_notify(3)). */
 import { spawn } from 'node:child_process';
 import { write } from 'node:fs';
-import type { Log } from '../log/log.ts';
+import type { Log } from '../../../infoblox/log.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 type Send = (message: string, onFailure: (reason: string) => void) => void;

@@ -1,5 +1,5 @@
 import type { Sandboxes } from '../../../infoblox/lease/sandbox.ts';
-import type { Log } from '../log/log.ts';
+import type { Log } from '../../../infoblox/log.ts';
 
 /**
  * The same look at namespaces, but the first one under /proc that this process is not allowed to see is warned of: the

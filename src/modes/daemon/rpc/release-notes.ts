@@ -1,42 +1,59 @@
 /**
- * Takes over what plugins noted while no daemon answered them (written in ../release-note.ts): releases, and ADDs without
- * an answer. A note is removed when what it says stands in the durable state, and not before.
+ * Takes over what plugins recorded while no daemon answered them: releases, and ADDs without an answer. A note is removed
+ * when what it says stands in the durable state, and not before.
  */
 import { lstatSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { CniCode, CniError } from '../../../cni/errors.ts';
 import { isErrno } from '../../../infoblox/host/errno.ts';
 import { refuseUntrusted, UntrustedPath } from '../../../infoblox/host/trusted-path.ts';
+import type { Log } from '../../../infoblox/log.ts';
 import type { Attachment } from '../../../infoblox/mark.ts';
 import { type Call, owedDir } from '../../protocol.ts';
 import { isDraft, isNote, noteName } from '../../release-note.ts';
-import type { Log } from '../log/log.ts';
 import { parseRequest } from './frame.ts';
 import { NoNote, readNote } from './note-file.ts';
 
+/** Milliseconds between looks for notes, which a plugin may leave while the daemon is slow. */
+const pause = 15_000;
 /** Milliseconds after which nobody is writing a note any more. */
 const longestWriting = 60_000;
 
-export interface ReleaseNotesOptions {
+export interface ReleaseNotesDeps {
   readonly socketDir: string;
   readonly driverName: string;
-  /** Notes a DEL durably, so that it will be done. */
-  readonly released: (call: Call) => Promise<void>;
-  /** Notes durably that the caller of an ADD got no answer. */
-  readonly notAnswered: (call: Call) => void;
+  /** Records a DEL durably, so that it will be carried out. */
+  readonly release: (call: Call) => Promise<unknown>;
+  /** Records durably that the caller of an ADD got no answer. */
+  readonly recordUnanswered: (call: Call) => void;
   readonly log: Log;
 }
 
 export class ReleaseNotes {
-  readonly #options: ReleaseNotesOptions;
+  readonly #deps: ReleaseNotesDeps;
   readonly #directory: string;
   /** Notes that were complained about already; the directory itself as an empty name. */
   readonly #warned = new Set<string>();
+  #timer: NodeJS.Timeout | undefined;
   #taking: Promise<void> | undefined;
 
-  constructor(options: ReleaseNotesOptions) {
-    this.#options = options;
-    this.#directory = owedDir(options.socketDir, options.driverName);
+  constructor(deps: ReleaseNotesDeps) {
+    this.#deps = deps;
+    this.#directory = owedDir(deps.socketDir, deps.driverName);
+  }
+
+  /** Takes all notes over, now and from time to time. */
+  start(): void {
+    const take = () =>
+      this.takeAll().catch((error) =>
+        this.#deps.log.warn('cannot read release notes', { directory: this.#directory, reason: reasonOf(error) }),
+      );
+    void take();
+    this.#timer = setInterval(take, pause);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
   }
 
   /** All notes that are there now. Asked again while it is at it, it does not begin anew. */
@@ -58,7 +75,7 @@ export class ReleaseNotes {
     } catch (error) {
       throw new CniError(
         CniCode.tryAgain,
-        `an earlier release of this attachment is noted and cannot be taken over yet: ${reasonOf(error)}`,
+        `cannot take over the recorded release of this attachment: ${reasonOf(error)}`,
         `The note is in ${this.#directory}.`,
       );
     }
@@ -77,7 +94,7 @@ export class ReleaseNotes {
         if (this.#warned.has(name)) continue;
         this.#warned.add(name);
         const file = `${this.#directory}/${name}`;
-        this.#options.log.warn('cannot take over a release note yet', { file, reason: reasonOf(error) });
+        this.#deps.log.warn('cannot take over a release note; will retry', { file, reason: reasonOf(error) });
       }
     }
   }
@@ -93,10 +110,10 @@ export class ReleaseNotes {
       if (!this.#warned.has('')) {
         this.#warned.add('');
         const { message: reason, hint } = error;
-        this.#options.log.error('release notes are not read: others can write where they are', {
+        this.#deps.log.error('release notes ignored: others than root can write to their directory', {
           directory: this.#directory,
           reason,
-          hint: hint,
+          hint,
         });
       }
       return false;
@@ -119,28 +136,28 @@ export class ReleaseNotes {
       if (Date.now() - lstatSync(file).mtimeMs > longestWriting) rmSync(file);
     } catch (error) {
       if (!isErrno(error, 'ENOENT'))
-        this.#options.log.warn('cannot remove half a release note', { file, reason: reasonOf(error) });
+        this.#deps.log.warn('cannot remove an unfinished release note', { file, reason: reasonOf(error) });
     }
   }
 
   /** Returns when the note is taken, absent or set aside; throws if it is still there. */
   async #take(name: string): Promise<void> {
-    const { log, released, notAnswered } = this.#options;
+    const { log, release, recordUnanswered } = this.#deps;
     const file = `${this.#directory}/${name}`;
     try {
       const text = readNote(file);
       if (text === undefined) return;
       const request = parseRequest(text);
       const isDel = request.method === 'DEL';
-      await (isDel ? released : notAnswered)(request.params);
+      await (isDel ? release : recordUnanswered)(request.params);
       rmSync(file, { force: true });
       this.#warned.delete(name);
-      const what = isDel ? 'took over a release that the plugin had noted' : 'took over the note of an unanswered ADD';
+      const what = isDel ? 'recorded release taken over' : 'note of an unanswered ADD taken over';
       log[isDel ? 'info' : 'debug'](what, { container: request.params.containerId });
     } catch (error) {
       if (!(error instanceof SyntaxError || error instanceof NoNote)) throw error;
       renameSync(file, `${file}.unreadable`);
-      log.error('set a release note aside that cannot be read', {
+      log.error('unreadable release note set aside', {
         file: `${file}.unreadable`,
         reason: reasonOf(error),
       });

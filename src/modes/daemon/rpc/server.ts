@@ -4,10 +4,10 @@
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import { CniCode, CniError } from '../../../cni/errors.ts';
+import type { Fields, Log } from '../../../infoblox/log.ts';
 import { acceptedFrame, answerFrame, takenFrame } from '../../protocol.ts';
 import { asCniError } from '../handlers/cni-errors.ts';
-import type { Answer, ServedCommand } from '../handlers/commands.ts';
-import type { Details, Log } from '../log/log.ts';
+import type { Answer, Handlers } from '../handlers/handler.ts';
 import { parseRequest, type Request } from './frame.ts';
 import { type Frame, FrameReader } from './frame-reader.ts';
 
@@ -16,12 +16,10 @@ const deliveryTimeout = 5_000;
 /** Connections that may wait to be accepted: a burst of container starts is no reason to refuse any. */
 const backlog = 4096;
 
-export interface ServerOptions {
-  readonly run: (command: ServedCommand, call: Request['params'], gone: AbortSignal) => Promise<Answer>;
-  /** Milliseconds that a command takes at most, which the caller is told. */
-  readonly longest: (command: ServedCommand) => number;
+export interface ServerDeps {
+  readonly handlers: Handlers;
   /** Fields of the log that say what a call is about. */
-  readonly describe: (request: Request) => Details;
+  readonly describe: (request: Request) => Fields;
   /** Told how each call ended: CNI error code, 0 for success. */
   readonly onCall?: (command: string, code: number, seconds: number) => void;
   readonly log: Log;
@@ -29,7 +27,7 @@ export interface ServerOptions {
 
 interface Outgoing {
   readonly frame: string;
-  readonly undelivered?: () => void;
+  readonly undelivered?: (() => void) | undefined;
 }
 
 const busy = new CniError(
@@ -39,13 +37,13 @@ const busy = new CniError(
 );
 
 export class CallServer {
-  readonly #options: ServerOptions;
+  readonly #deps: ServerDeps;
   readonly #server: Server;
   readonly #calls = new Set<Promise<void>>();
   readonly #frames = new FrameReader();
 
-  constructor(options: ServerOptions) {
-    this.#options = options;
+  constructor(deps: ServerDeps) {
+    this.#deps = deps;
     this.#server = createServer({ allowHalfOpen: false }, (socket) => {
       const call = this.#serve(socket).finally(() => this.#calls.delete(call));
       this.#calls.add(call);
@@ -70,7 +68,7 @@ export class CallServer {
 
   async #serve(socket: Socket): Promise<void> {
     const gone = new AbortController();
-    // A peer that breaks off is no trouble of ours; `gone` tells whoever works for it.
+    // A peer that breaks off is no failure; `gone` tells the handler.
     socket.on('error', () => gone.abort());
     socket.on('close', () => gone.abort());
     try {
@@ -80,55 +78,71 @@ export class CallServer {
       if (await deliver(socket, frame)) return;
       undelivered?.();
     } catch (error) {
-      this.#options.log.error('call failed', {
-        reason: error instanceof Error ? (error.stack ?? error.message) : error,
-      });
+      this.#deps.log.error('call failed', { error: error instanceof Error ? (error.stack ?? error.message) : error });
     } finally {
       socket.destroy();
     }
   }
 
   async #answer(received: Exclude<Frame, undefined>, socket: Socket, gone: AbortSignal): Promise<Outgoing> {
-    const { run, log, onCall, longest, describe } = this.#options;
-    const begin = performance.now();
+    const began = performance.now();
     let request: Request | undefined;
-    const about = () => ({
-      ...(request === undefined ? {} : describe(request)),
-      milliseconds: Math.round(performance.now() - begin),
-    });
     try {
       if (received === 'busy') throw busy;
       request = parseRequest(received.text);
+      const { method, params } = request;
+      const handler = this.#deps.handlers[method];
       // A plugin of an earlier release would take it for the answer.
-      if (request.params.callId !== undefined) socket.write(acceptedFrame(longest(request.method)));
-      const { result, summary, address, undelivered } = await run(request.method, request.params, gone);
-      const level = request.method === 'ADD' || request.method === 'DEL' || request.method === 'GC' ? 'info' : 'debug';
-      log[level](summary === undefined ? request.method : `${request.method}: ${summary}`, {
-        ...about(),
-        ...(address === undefined ? {} : { address }),
-      });
-      onCall?.(request.method, 0, (performance.now() - begin) / 1000);
-      return { frame: answerFrame({ result: result ?? null }), ...(undelivered === undefined ? {} : { undelivered }) };
+      if (params.callId !== undefined) socket.write(acceptedFrame(handler.longest));
+      const answer = await handler.run(params, gone);
+      this.#logSuccess(request, answer, began);
+      return { frame: answerFrame({ result: answer.result ?? null }), undelivered: answer.undelivered };
     } catch (failure) {
       const error = failure instanceof SyntaxError ? noRequest(failure) : asCniError(failure);
-      const unexpected = error.code === CniCode.unexpected;
-      // STATUS is asked often, and what it tells is logged when it begins.
-      const level = request?.method === 'STATUS' && !unexpected ? 'debug' : 'error';
-      const foreseen = failure instanceof CniError || failure instanceof SyntaxError;
-      const stack = unexpected && !foreseen && failure instanceof Error ? failure.stack : undefined;
-      log[level](`${request?.method ?? 'call'} failed: ${error.message}`, {
-        code: error.code,
-        ...about(),
-        ...(error.details === undefined ? {} : { details: error.details }),
-        ...(stack === undefined ? {} : { stack }),
-      });
-      onCall?.(request?.method ?? 'none', error.code, (performance.now() - begin) / 1000);
+      this.#logFailure(request, error, { failure, began });
       const data = error.details === undefined ? {} : { data: { details: error.details } };
       return { frame: answerFrame({ error: { code: error.code, message: error.message, ...data } }) };
     } finally {
       if (received !== 'busy') received.release();
     }
   }
+
+  #logSuccess(request: Request, { fields }: Answer, began: number): void {
+    const { method } = request;
+    const changes = method === 'ADD' || method === 'DEL' || method === 'GC';
+    this.#deps.log[changes ? 'info' : 'debug'](method, { ...this.#about(request, began), ...fields });
+    this.#deps.onCall?.(method, 0, secondsSince(began));
+  }
+
+  #logFailure(
+    request: Request | undefined,
+    { code, message, details }: CniError,
+    { failure, began }: { readonly failure: unknown; readonly began: number },
+  ): void {
+    const unexpected = code === CniCode.unexpected;
+    const isForeseen = failure instanceof CniError || failure instanceof SyntaxError;
+    const stack = unexpected && !isForeseen && failure instanceof Error ? failure.stack : undefined;
+    // STATUS is asked often, and the condition that it reports is logged when it begins.
+    const level = request?.method === 'STATUS' && !unexpected ? 'debug' : 'error';
+    this.#deps.log[level](`${request?.method ?? 'call'} failed`, {
+      code,
+      error: message,
+      ...this.#about(request, began),
+      ...(details === undefined ? {} : { details }),
+      ...(stack === undefined ? {} : { stack }),
+    });
+    this.#deps.onCall?.(request?.method ?? 'none', code, secondsSince(began));
+  }
+
+  #about(request: Request | undefined, began: number): Fields {
+    const described = request === undefined ? {} : this.#deps.describe(request);
+    return { ...described, milliseconds: Math.round(performance.now() - began) };
+  }
+}
+
+/** @param began milliseconds, monotonic */
+function secondsSince(began: number): number {
+  return (performance.now() - began) / 1000;
 }
 
 function noRequest(error: SyntaxError): CniError {

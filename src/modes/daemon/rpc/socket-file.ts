@@ -8,9 +8,7 @@ import { makeDirectory } from '../../../infoblox/host/directory.ts';
 import { errnoOf } from '../../../infoblox/host/errno.ts';
 import { UntrustedPath } from '../../../infoblox/host/trusted-path.ts';
 import { owedDir, socketFile } from '../../protocol.ts';
-
-/** The daemon cannot start; the message says why and what to do. */
-export class StartError extends Error {}
+import { StartError } from '../start-error.ts';
 
 /**
  * Makes the directory and looks whether the socket's place in it may be taken.

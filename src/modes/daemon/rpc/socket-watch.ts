@@ -3,8 +3,8 @@
  * that nobody can reach, and that nothing tells of it: the kernel keeps the socket open.
  */
 import { lstatSync } from 'node:fs';
-import type { Log } from '../log/log.ts';
-import { StartError } from './socket-file.ts';
+import type { Log } from '../../../infoblox/log.ts';
+import { StartError } from '../start-error.ts';
 
 /** Milliseconds between two looks. */
 const pause = 5_000;

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { blockedPorts } from '../../../../src/modes/daemon/config/blocked-ports.ts';
 import { parseFlags, UsageError } from '../../../../src/modes/daemon/config/flags.ts';
 import { readOptions } from '../../../../src/modes/daemon/config/options.ts';
-import { StartError } from '../../../../src/modes/daemon/rpc/socket-file.ts';
+import { StartError } from '../../../../src/modes/daemon/start-error.ts';
 import { makeCertificate } from '../../../simulator/http/certificate.ts';
 
 let directory: string;

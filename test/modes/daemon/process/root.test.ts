@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { refuseOtherUsers } from '../../../../src/modes/daemon/process/root.ts';
-import { StartError } from '../../../../src/modes/daemon/rpc/socket-file.ts';
+import { StartError } from '../../../../src/modes/daemon/start-error.ts';
 
 const usual = { socketDir: '/run/cni', stateDir: '/var/lib/infoblox-cni' };
 const own = { socketDir: '/home/u/run', stateDir: '/home/u/state' };

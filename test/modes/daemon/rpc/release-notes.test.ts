@@ -19,7 +19,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { Details } from '../../../../src/modes/daemon/log/log.ts';
+import type { Fields } from '../../../../src/infoblox/log.ts';
 import { ReleaseNotes } from '../../../../src/modes/daemon/rpc/release-notes.ts';
 import { type Call, owedDir, protocolVersion } from '../../../../src/modes/protocol.ts';
 import { leaveReleaseNote, leaveUnansweredNote, noteName } from '../../../../src/modes/release-note.ts';
@@ -55,14 +55,14 @@ beforeEach(() => {
   release = async ({ containerId }) => {
     released.push(containerId);
   };
-  const complain = (message: string, details: Details = {}) => {
+  const complain = (message: string, details: Fields = {}) => {
     problems.push(message);
     reasons.push(details.reason);
   };
   notes = new ReleaseNotes({
     ...{ socketDir, driverName: 'infoblox' },
-    released: (one) => release(one),
-    notAnswered: ({ callId = '' }) => void unanswered.push(callId),
+    release: (one) => release(one),
+    recordUnanswered: ({ callId = '' }) => void unanswered.push(callId),
     log: { error: complain, warn: complain, info: () => undefined, debug: () => undefined },
   });
 });
@@ -119,7 +119,7 @@ describe('notes', () => {
     release = () => Promise.reject(new Error('disk full'));
     await expect(notes.takeOf(attachment)).rejects.toMatchObject({
       code: 11,
-      message: 'an earlier release of this attachment is noted and cannot be taken over yet: disk full',
+      message: 'cannot take over the recorded release of this attachment: disk full',
       details: expect.stringContaining('infoblox.owed'),
     });
     expect(files()).toHaveLength(1);
@@ -141,7 +141,7 @@ describe('notes', () => {
     release = () => Promise.reject(new Error('disk full'));
     await notes.takeAll();
     expect(files()).toHaveLength(1);
-    expect(problems).toEqual(['cannot take over a release note yet']);
+    expect(problems).toEqual(['cannot take over a release note; will retry']);
     release = good;
     await notes.takeAll();
     expect(released).toEqual(['c1']);
@@ -156,7 +156,7 @@ describe('notes', () => {
     await notes.takeAll();
     expect(released).toEqual(['c2']);
     expect(files()).toEqual([`${name}.unreadable`]);
-    expect(problems).toEqual(['set a release note aside that cannot be read']);
+    expect(problems).toEqual(['unreadable release note set aside']);
   });
 
   test('of another protocol stay, for the release that understands them', async () => {
@@ -261,7 +261,7 @@ describe.skipIf(!isRoot)('what is no note of root’s', () => {
     await notes.takeAll();
     expect(released).toEqual(['c2']);
     expect(files()).toEqual([`${noteName('net-1', 'c1', 'eth0')}.unreadable`]);
-    expect(problems).toEqual(['set a release note aside that cannot be read']);
+    expect(problems).toEqual(['unreadable release note set aside']);
     expect(reasons).toEqual([expect.stringContaining(reason)]);
   });
 
@@ -280,7 +280,7 @@ describe.skipIf(!isRoot)('what is no note of root’s', () => {
     }
     expect(before()).toEqual(found);
     expect(released).toEqual([]);
-    expect(problems).toEqual(['release notes are not read: others can write where they are']);
+    expect(problems).toEqual(['release notes ignored: others than root can write to their directory']);
     chmodSync(place(), 0o700);
     chownSync(place(), 0, 0);
     await notes.takeAll();
@@ -330,7 +330,9 @@ describe('in the daemon', () => {
     leaveReleaseNote(host.socketDir, 'infoblox', 'net-1', later);
     expect(await errorOf(host.add('c1'))).toMatchObject({
       code: 11,
-      msg: expect.stringMatching(/is noted and cannot be taken over yet: the plugin .* speaks protocol 99/),
+      msg: expect.stringMatching(
+        /^cannot take over the recorded release of this attachment: the plugin .* speaks protocol 99/,
+      ),
     });
     await host.add('c2');
     expect(held(grid)).toHaveLength(3);

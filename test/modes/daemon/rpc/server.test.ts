@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { GridError } from '../../../../src/infoblox/errors.ts';
-import type { Answer } from '../../../../src/modes/daemon/handlers/commands.ts';
-import { callFields } from '../../../../src/modes/daemon/rpc/call-fields.ts';
+import { callFields } from '../../../../src/modes/daemon/handlers/call-fields.ts';
+import type { Answer, Handler } from '../../../../src/modes/daemon/handlers/handler.ts';
 import { CallServer } from '../../../../src/modes/daemon/rpc/server.ts';
 import {
   acceptedFrame,
@@ -42,11 +42,11 @@ function write(level: string) {
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-server-'));
   file = join(directory, 'infoblox.sock');
-  run = async () => ({ result: { cniVersion: '1.1.0' }, summary: '10.0.0.2/24', address: '10.0.0.2' });
+  run = async () => ({ result: { cniVersion: '1.1.0' }, fields: { address: '10.0.0.2' } });
+  const handler: Handler = { longest: 12_345, run: (_, gone) => run(gone) };
   server = new CallServer({
-    run: (_, __, gone) => run(gone),
+    handlers: { ADD: handler, DEL: handler, CHECK: handler, GC: handler, STATUS: handler },
     describe: (request) => callFields(request, 'default'),
-    longest: () => 12_345,
     log: { error: write('error'), warn: write('warn'), info: write('info'), debug: write('debug') },
   });
   await server.listen(file);
@@ -87,7 +87,7 @@ describe('a request', () => {
     expect(log).toEqual([
       {
         level: 'info',
-        message: 'ADD: 10.0.0.2/24',
+        message: 'ADD',
         details: {
           ...{ command: 'ADD', network: 'net-1', view: 'default', container: 'c1', interface: 'eth0' },
           address: '10.0.0.2',
@@ -110,8 +110,8 @@ describe('a request', () => {
       ...{ jsonrpc: '2.0', id: 1 },
       error: { code: 101, message: 'no free address', data: { details: 'use a larger subnet' } },
     });
-    expect(log[0]).toMatchObject({ level: 'error', message: 'ADD failed: no free address' });
-    expect(log[0]?.details).toMatchObject({ code: 101, details: 'use a larger subnet' });
+    expect(log[0]).toMatchObject({ level: 'error', message: 'ADD failed' });
+    expect(log[0]?.details).toMatchObject({ code: 101, error: 'no free address', details: 'use a larger subnet' });
   });
 
   test('that fails by a fault of the program is answered, and the daemon lives on', async () => {
@@ -337,7 +337,9 @@ describe('on the grid', () => {
     socket.pause();
     socket.write(requestFrame('ADD', request));
     await until('the address is reserved', () => held(grid).length === 3);
-    await until('it is given', () => host.log.some(({ message }) => message === 'ADD: 10.0.0.3/24'));
+    await until('it is given', () =>
+      host.log.some(({ message, details }) => message === 'ADD' && details.address === '10.0.0.3'),
+    );
     socket.destroy();
     await until('the address has gone back', () => held(grid).length === 2);
   });

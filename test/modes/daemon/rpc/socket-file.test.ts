@@ -13,7 +13,8 @@ import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { makeRoom, prepareSocket, protectSocket, StartError } from '../../../../src/modes/daemon/rpc/socket-file.ts';
+import { makeRoom, prepareSocket, protectSocket } from '../../../../src/modes/daemon/rpc/socket-file.ts';
+import { StartError } from '../../../../src/modes/daemon/start-error.ts';
 
 let directory: string;
 let socketDir: string;

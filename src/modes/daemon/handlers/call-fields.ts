@@ -1,17 +1,17 @@
 /** What the log says of each call, so that it can be found by any of its names. */
 import { parseCniArgs } from '../../../cni/args.ts';
-import { viewOf } from '../handlers/ipam-keys.ts';
-import type { Details } from '../log/log.ts';
-import type { Request } from './frame.ts';
+import type { Fields } from '../../../infoblox/log.ts';
+import type { Request } from '../rpc/frame.ts';
+import { viewOf } from './network-spec.ts';
 
 /** Characters of a Kubernetes name; others may send what they like. */
 const longestName = 253;
 
 /**
- * Fields of the line that ends a call, also of one that was refused: nothing of it is judged here. Never throws.
+ * Makes the fields of the line that ends a call, also of one that was refused: nothing of it is judged here. Never throws.
  * @param networkView where the network configuration names none
  */
-export function callFields({ method, params }: Request, networkView: string): Details {
+export function callFields({ method, params }: Request, networkView: string): Fields {
   const { config, containerId, ifName, args } = params;
   const { podName, podNamespace } = parseCniArgs(args);
   const ipam = typeof config.ipam === 'object' && config.ipam !== null ? config.ipam : {};
@@ -27,7 +27,7 @@ export function callFields({ method, params }: Request, networkView: string): De
 }
 
 /**
- * What a container is called on the grid, for people: nothing is decided by it.
+ * Says what a container is called on the grid, for people: nothing is decided by it.
  * @param args CNI_ARGS
  */
 export function workloadOf(args: string, containerId: string): string {

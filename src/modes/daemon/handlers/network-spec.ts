@@ -1,11 +1,11 @@
-/** The keys under `ipam` that are this driver's own, and what they make of the daemon's policy. */
-import { distance } from 'fastest-levenshtein';
+/** What a network configuration asks for: this driver's own keys under `ipam`, and the flags for what they leave out. */
 import * as v from 'valibot';
 import { checkConfig } from '../../../cni/config-check.ts';
 import { CniCode, CniError } from '../../../cni/errors.ts';
 import type { Netconf } from '../../../cni/netconf.ts';
 import { type NetworkSpec, networkSpec } from '../../../infoblox/network/spec.ts';
-import { foreignKey, plainKey } from './foreign-keys.ts';
+import { nearest } from '../config/spelling.ts';
+import { foreignKey } from './foreign-keys.ts';
 
 /** What the flags say where the network configuration says nothing. */
 export interface SpecDefaults {
@@ -29,7 +29,7 @@ const Keys = v.object({
 export const knownKeys: readonly string[] = [...Object.keys(Keys.entries), 'type', 'routes', 'socket-dir'];
 
 /**
- * The address policy that a network configuration asks for.
+ * Reads the network spec of a network configuration.
  * @throws CniError 7 for keys of the wrong type, keys that look like a typo, and keys and ranges that would have to be
  * ignored although they say where addresses come from; GridError `invalid-spec`
  */
@@ -54,13 +54,18 @@ export function specOf(netconf: Netconf, defaults: SpecDefaults): NetworkSpec {
   });
 }
 
-/** The network view alone, for calls that must work with a configuration that has been spoilt since ADD. */
+/** Names one spec among all: equal for equal specs. */
+export function specKey(spec: NetworkSpec): string {
+  return JSON.stringify(spec);
+}
+
+/** Reads the network view alone, for calls that must work though the configuration was spoilt since ADD. */
 export function viewOf(netconf: Pick<Netconf, 'ipam'>, defaults: Pick<SpecDefaults, 'networkView'>): string {
   const view = v.safeParse(viewName, netconf.ipam['network-view']);
   return (view.success ? view.output : undefined) ?? defaults.networkView;
 }
 
-/** Keys under `ipam` that mean nothing here. */
+/** Lists the keys under `ipam` that mean nothing here. */
 export function unknownKeys(netconf: Netconf): string[] {
   return Object.keys(netconf.ipam).filter((key) => !knownKeys.includes(key));
 }
@@ -75,16 +80,11 @@ function refuseMisleading(key: string): void {
       `Remove the key. ${foreign.instead}`,
     );
   }
-  const meant = foreign?.meant ?? knownKeys.find((candidate) => looksLike(key, candidate));
+  const meant = foreign?.meant ?? nearest(key, knownKeys);
   if (meant === undefined) return;
   throw new CniError(
     CniCode.invalidConfig,
     `unknown key ipam.${key} in the network configuration; did you mean ipam.${meant}?`,
     'Correct or remove the key: ignoring it could silently change where addresses come from.',
   );
-}
-
-function looksLike(key: string, candidate: string): boolean {
-  const allowed = candidate.length > 4 ? 2 : 1;
-  return distance(plainKey(key), plainKey(candidate)) <= allowed;
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { parseNetconf } from '../../../../src/cni/netconf.ts';
-import { specOf, unknownKeys, viewOf } from '../../../../src/modes/daemon/handlers/ipam-keys.ts';
+import { specOf, unknownKeys, viewOf } from '../../../../src/modes/daemon/handlers/network-spec.ts';
 import { errorOf, held, useGridAndHost } from '../../../infoblox/grid-and-host.ts';
 
 const defaults = { networkView: 'of-the-flags', networkContainer: '172.18.0.0/16', prefixLength: 24 };
@@ -183,8 +183,8 @@ describe('in the daemon', () => {
     const { host } = fixture;
     await host.add('c1', { ipam: { resolvConf: '/etc/resolv.conf' } });
     await host.add('c2', { ipam: { resolvConf: '/etc/resolv.conf' } });
-    expect(host.log.filter(({ message }) => message.includes('unknown key'))).toEqual([
-      { level: 'warn', message: 'ignoring the unknown key ipam.resolvConf', details: { network: 'net-1' } },
+    expect(host.log.filter(({ message }) => message.includes('unknown ipam key'))).toEqual([
+      { level: 'warn', message: 'unknown ipam key ignored', details: { network: 'net-1', key: 'resolvConf' } },
     ]);
     expect(await errorOf(host.add('c3', { ipam: { subnett: '10.0.0.0/24' } }))).toMatchObject({ code: 7 });
   });

@@ -1,0 +1,71 @@
+/** What the ends of requests say about the grid: they raise and clear the conditions of the grid. */
+import type { Condition, ConditionKind, Conditions } from '../conditions.ts';
+import { GridError, hasReason } from '../errors.ts';
+
+/** Milliseconds after which a good answer is too old to rely on. */
+const freshFor = 60_000;
+/** Milliseconds that a refused write counts: no read can show that the grid accepts writes again. */
+const readOnlyLasts = 60_000;
+
+/** The conditions of the grid, the most telling first. */
+export const gridConditions: readonly ConditionKind[] = ['grid-unavailable', 'grid-read-only', 'grid-not-seen'];
+
+/** Finds what keeps the grid from serving requests. @returns undefined when nothing is known to */
+export function gridTrouble(conditions: Conditions): Condition | undefined {
+  for (const kind of gridConditions) {
+    const condition = conditions.find(kind);
+    if (condition !== undefined) return condition;
+  }
+  return undefined;
+}
+
+export class GridState {
+  readonly #conditions: Conditions;
+  readonly #now: () => number;
+  readonly #switchListeners = new Set<() => void>();
+  #goodAt = Number.NEGATIVE_INFINITY;
+
+  /** @param now milliseconds, monotonic */
+  constructor(conditions: Conditions, now: () => number = () => performance.now()) {
+    this.#conditions = conditions;
+    this.#now = now;
+    const error = new GridError('timeout', 'the grid has not answered yet since the daemon started', {
+      hint: 'try again in a few seconds; if this stays, check --grid-host and --wapi-port of the daemon',
+    });
+    conditions.raise('grid-not-seen', error);
+  }
+
+  /**
+   * A request has ended.
+   * @param trouble undefined for a proper answer
+   * @param writes whether the request was one that changes the grid
+   */
+  report(trouble: GridError | undefined, writes: boolean): void {
+    const conditions = this.#conditions;
+    if (hasReason(trouble, 'read-only', 'licence')) {
+      conditions.raise('grid-read-only', trouble, { lasts: readOnlyLasts });
+    } else if (trouble !== undefined) conditions.raise('grid-unavailable', trouble);
+    else {
+      this.#goodAt = this.#now();
+      conditions.clear('grid-unavailable');
+      if (writes) conditions.clear('grid-read-only');
+    }
+    // Last: whoever waits for the first answer then finds out how it was.
+    conditions.clear('grid-not-seen');
+  }
+
+  /** Another host of the grid serves than before. */
+  switched(): void {
+    for (const listener of this.#switchListeners) listener();
+  }
+
+  /** @param listener told after each switch to another host of the grid */
+  onSwitch(listener: () => void): void {
+    this.#switchListeners.add(listener);
+  }
+
+  /** True when the last good answer is too long ago to rely on. */
+  get isStale(): boolean {
+    return this.#now() - this.#goodAt > freshFor;
+  }
+}

@@ -1,0 +1,116 @@
+/** ADD: gives an attachment its address. */
+import { parseCniArgs } from '../../../cni/args.ts';
+import { type Netconf, parseNetconf } from '../../../cni/netconf.ts';
+import { requestedAddress } from '../../../cni/requested-address.ts';
+import { formatResult } from '../../../cni/result.ts';
+import { withNextHop } from '../../../cni/route.ts';
+import { abortable } from '../../../infoblox/concurrency/abortable.ts';
+import type { Conditions } from '../../../infoblox/conditions.ts';
+import { GridError, hasReason } from '../../../infoblox/errors.ts';
+import type { AddRequest, Allocation, Allocator } from '../../../infoblox/lease/allocate.ts';
+import type { FormerNames } from '../../../infoblox/lease/former-names.ts';
+import type { Log } from '../../../infoblox/log.ts';
+import type { Attachment } from '../../../infoblox/mark.ts';
+import type { Call } from '../../protocol.ts';
+import type { ReleaseNotes } from '../rpc/release-notes.ts';
+import { attachmentOf } from './attachment.ts';
+import { workloadOf } from './call-fields.ts';
+import type { Answer, Handler } from './handler.ts';
+import { type SpecDefaults, specKey, specOf, unknownKeys } from './network-spec.ts';
+
+/** Milliseconds that a refusal counts: only another ADD can show that it is over. */
+const refusalLasts = 60_000;
+
+export interface AddDeps {
+  readonly allocator: Allocator;
+  readonly conditions: Conditions;
+  readonly notes: Pick<ReleaseNotes, 'takeOf'>;
+  readonly defaults: SpecDefaults;
+  /** Milliseconds. */
+  readonly addTimeout: number;
+  readonly log: Log;
+}
+
+/** Makes the handler of ADD. */
+export function addHandler(deps: AddDeps): Handler {
+  const warned = new Set<string>();
+  return {
+    longest: deps.addTimeout,
+    async run(call, gone) {
+      const netconf = parseNetconf(call.config, 'ADD');
+      const attachment = attachmentOf(netconf, call);
+      warnOfUnknownKeys(netconf, warned, deps.log);
+      return add(deps, { netconf, attachment, call }, AbortSignal.any([gone, AbortSignal.timeout(deps.addTimeout)]));
+    },
+  };
+}
+
+interface CheckedCall {
+  readonly netconf: Netconf;
+  readonly attachment: Attachment;
+  readonly call: Call;
+}
+
+async function add(deps: AddDeps, { netconf, attachment, call }: CheckedCall, signal: AbortSignal): Promise<Answer> {
+  const spec = specOf(netconf, deps.defaults);
+  const requested = requestedAddress(netconf, parseCniArgs(call.args));
+  // A release of this attachment that a plugin has recorded must not undo the ADD.
+  await abortable(deps.notes.takeOf(attachment), signal, () => {
+    return new GridError('timeout', 'an earlier release of this attachment was not settled in the time for one ADD', {
+      hint: 'see the log of the daemon for what the grid does; --add-timeout sets the time',
+    });
+  });
+  const request = {
+    attachment,
+    spec,
+    netns: call.netns,
+    callId: call.callId,
+    workload: workloadOf(call.args, attachment.containerId),
+    ...(requested === undefined ? {} : { requested }),
+  };
+  const { address, cidr, gateway, undelivered } = await allocate(deps, request, signal);
+  const ip = { address: `${address}/${cidr.prefix}`, ...(gateway === undefined ? {} : { gateway }) };
+  const result = formatResult({ ips: [ip], routes: withNextHop(netconf.routes, gateway) }, netconf.cniVersion);
+  return { result, fields: { address, subnet: cidr.text }, undelivered };
+}
+
+/** A refusal that the next ADD of this network would meet as well is a condition, for STATUS to report. */
+async function allocate(
+  { allocator, conditions }: AddDeps,
+  request: AddRequest,
+  signal: AbortSignal,
+): Promise<Allocation> {
+  const subject = specKey(request.spec);
+  try {
+    const allocation = await allocator.add(request, signal);
+    conditions.clear('network-refused', subject);
+    return allocation;
+  } catch (error) {
+    if (hasReason(error, 'permission', 'network-conflict', 'no-free-network')) {
+      conditions.raise('network-refused', error, { subject, lasts: refusalLasts });
+    }
+    throw error;
+  }
+}
+
+function warnOfUnknownKeys(netconf: Netconf, warned: Set<string>, log: Log): void {
+  for (const key of unknownKeys(netconf)) {
+    const once = `${netconf.name} ${key}`;
+    if (warned.has(once)) continue;
+    warned.add(once);
+    log.warn('unknown ipam key ignored', { network: netconf.name, key });
+  }
+}
+
+/**
+ * Notes durably that the plugin of an ADD got no answer, as its note says.
+ * @throws CniError if the call is none; GridError `state` if that cannot be noted
+ */
+export function recordUnanswered(
+  { allocator, names }: { readonly allocator: Allocator; readonly names: FormerNames },
+  call: Call,
+): void {
+  // As for DEL: the configuration may have been edited since.
+  const netconf = parseNetconf(call.config, 'DEL');
+  if (call.callId !== undefined) allocator.notAnswered(names.markOf(attachmentOf(netconf, call)), call.callId);
+}

@@ -1,0 +1,27 @@
+/** What the daemon does for a CNI command. The socket server looks the handler of a call up in a table and runs it. */
+import type { Command } from '../../../cni/environment.ts';
+import type { Fields } from '../../../infoblox/log.ts';
+import type { Call } from '../../protocol.ts';
+
+export type ServedCommand = Exclude<Command, 'VERSION'>;
+
+export interface Answer {
+  /** The document for the plugin's stdout, if there is one. */
+  readonly result?: unknown;
+  /** What happened: fields of the line that the log has for each call. */
+  readonly fields?: Fields;
+  /** To be called if the caller went away without the answer. */
+  readonly undelivered?: () => void;
+}
+
+export interface Handler {
+  /** Milliseconds that it takes at most; the caller is told. */
+  readonly longest: number;
+  /**
+   * @param gone fires when the caller has closed the connection
+   * @throws CniError or GridError
+   */
+  run(call: Call, gone: AbortSignal): Promise<Answer>;
+}
+
+export type Handlers = Readonly<Record<ServedCommand, Handler>>;

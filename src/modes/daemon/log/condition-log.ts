@@ -1,0 +1,42 @@
+/** The log of conditions: one line when one begins or changes its reason, one when it ends. */
+import type { Condition, ConditionKind, Conditions } from '../../../infoblox/conditions.ts';
+import type { Log } from '../../../infoblox/log.ts';
+import { gridConditions, gridTrouble } from '../../../infoblox/wapi/grid-state.ts';
+
+interface Texts {
+  readonly level: 'error' | 'warn';
+  readonly begins: string;
+  readonly ends: string;
+}
+
+/** That the grid has not been seen yet is no news. */
+const texts: Readonly<Record<Exclude<ConditionKind, 'grid-not-seen'>, Texts>> = {
+  'grid-unavailable': { level: 'error', begins: 'grid unavailable', ends: 'grid available' },
+  'grid-read-only': { level: 'error', begins: 'grid refuses writes', ends: 'grid available' },
+  'state-not-writable': { level: 'error', begins: 'state not writable', ends: 'state writable' },
+  'network-refused': { level: 'warn', begins: 'network refused', ends: 'network accepted' },
+  'network-full': { level: 'warn', begins: 'network full', ends: 'network has free addresses' },
+};
+
+/** Writes a line to the log whenever a condition begins, changes its reason, or ends. */
+export function logConditions(conditions: Conditions, log: Log): void {
+  conditions.subscribe({
+    raised: ({ kind, error: { reason, message, hint } }) => {
+      if (kind === 'grid-not-seen') return;
+      const { level, begins } = texts[kind];
+      log[level](begins, { reason, error: message, ...(hint === undefined ? {} : { hint }) });
+    },
+    cleared: (condition, end) => {
+      const { kind } = condition;
+      if (end === 'lapsed') return log.info('condition not met again', { condition: kind, ...ofWhat(condition) });
+      // One line for the grid, when all is well.
+      if (gridConditions.includes(kind) && gridTrouble(conditions) !== undefined) return;
+      log.info(kind === 'grid-not-seen' ? 'grid available' : texts[kind].ends, ofWhat(condition));
+    },
+  });
+}
+
+/** What it was about, where the kind does not say. */
+function ofWhat({ kind, error }: Condition): { readonly was?: string } {
+  return kind.startsWith('network') ? { was: error.message } : {};
+}

@@ -1,0 +1,84 @@
+/** The daemon's durable state: opened at the start, and watched, since whoever is root can remove its file. */
+import type { Conditions } from '../../infoblox/conditions.ts';
+import { type GridError, hasReason } from '../../infoblox/errors.ts';
+import type { Owner } from '../../infoblox/host/machine.ts';
+import { FormerNames } from '../../infoblox/lease/former-names.ts';
+import { SqliteLeaseStore } from '../../infoblox/lease/store.ts';
+import type { Log } from '../../infoblox/log.ts';
+import type { Origin } from '../../infoblox/mark.ts';
+import type { WriterMemory } from '../../infoblox/wapi/hosts.ts';
+import { StartError } from './start-error.ts';
+
+/** Milliseconds between looks whether the state file is still in its place. */
+const pause = 5_000;
+
+export interface StateDeps {
+  readonly conditions: Conditions;
+  /** Whose the file has to be. */
+  readonly owner: Owner;
+  readonly log: Log;
+}
+
+/**
+ * Opens the store of leases in a directory.
+ * @throws StartError if the directory cannot be used or another daemon has it
+ */
+export function openStore(directory: string, { conditions, owner, log }: StateDeps): SqliteLeaseStore {
+  const { store, setAside } = orStartError(() => SqliteLeaseStore.open(directory, conditions, owner));
+  if (setAside !== undefined) {
+    const { file, reason, foreign } = setAside;
+    log.error('state file set aside; importing the reservations of this host from the grid', {
+      ...{ file, reason, foreign },
+      hint: 'nothing has to be done; GC releases what was still to be released according to that file',
+    });
+  }
+  return store;
+}
+
+/**
+ * Reads the names that this host had before.
+ * @throws StartError if the state cannot be used
+ */
+export function readFormerNames(store: SqliteLeaseStore, origin: Origin): FormerNames {
+  return orStartError(() => new FormerNames(store, origin));
+}
+
+/** Remembers in the state which grid host accepts writes; only until the daemon ends if the state cannot be written. */
+export function writerMemory(store: SqliteLeaseStore): WriterMemory {
+  return {
+    remembered: store.fact('writer'),
+    remember: (host) => {
+      try {
+        store.setFact('writer', host);
+      } catch (error) {
+        if (!hasReason(error, 'state')) throw error;
+      }
+    },
+  };
+}
+
+/**
+ * Looks from time to time whether the state file is still in its place.
+ * @param onLost told that nothing that is written lasts any more
+ * @returns what ends it
+ */
+export function watchState(store: SqliteLeaseStore, onLost: (error: StartError) => void): () => void {
+  const timer = setInterval(() => {
+    const { loss } = store;
+    if (loss !== undefined) onLost(new StartError(inOneLine(loss)));
+  }, pause);
+  return () => clearInterval(timer);
+}
+
+function orStartError<T>(action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    if (hasReason(error, 'state')) throw new StartError(inOneLine(error));
+    throw error;
+  }
+}
+
+function inOneLine(error: GridError): string {
+  return error.hint === undefined ? error.message : `${error.message} - ${error.hint}`;
+}
