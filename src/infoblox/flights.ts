@@ -9,6 +9,8 @@ import { GridError } from './errors.ts';
 /** What an attachment holds, and how many callers were answered with it. */
 interface Holding {
   callers: number;
+  /** IDs of those that are known to have the answer. */
+  readonly told: Set<string>;
 }
 
 /** A flight as whoever carries it out sees it. */
@@ -17,6 +19,8 @@ export interface Course {
   readonly calledOff: AbortSignal;
   /** IDs of all callers that have shared it so far, also of those that have left. */
   readonly callers: ReadonlySet<string | undefined>;
+  /** IDs of the callers that are known to have been told what the attachment holds. */
+  readonly told: ReadonlySet<string>;
   /** Notes what it is waiting for: its callers are told so when their time is up. */
   delayedBy(why: GridError): void;
   /**
@@ -27,31 +31,37 @@ export interface Course {
   land(anew: boolean): void;
 }
 
+/** What one attachment holds; nothing is known of what was held before this daemon started. */
+interface Holdings {
+  current(): Holding | undefined;
+  /** It holds something else from now on. */
+  begin(): Holding;
+}
+
 export class Flight<T> implements Course {
   readonly request: string;
   readonly done: Promise<T>;
   readonly #controller = new AbortController();
   readonly callers = new Set<string | undefined>();
-  readonly #holdingOf: (anew: boolean) => Holding | undefined;
+  readonly #holdings: Holdings;
   #waiting = 0;
   #holding: Holding | undefined;
   #landed = false;
   #deleted = false;
   #delay: GridError | undefined;
 
-  /** @param holdingOf what the attachment holds when the flight has landed */
-  constructor(
-    request: string,
-    holdingOf: (anew: boolean) => Holding | undefined,
-    launch: (course: Course) => Promise<T>,
-  ) {
+  constructor(request: string, holdings: Holdings, launch: (course: Course) => Promise<T>) {
     this.request = request;
-    this.#holdingOf = holdingOf;
+    this.#holdings = holdings;
     this.done = launch(this);
   }
 
   get calledOff(): AbortSignal {
     return this.#controller.signal;
+  }
+
+  get told(): ReadonlySet<string> {
+    return this.#holdings.current()?.told ?? new Set();
   }
 
   /** Whether a caller may still share it. */
@@ -75,7 +85,7 @@ export class Flight<T> implements Course {
 
   land(anew: boolean): void {
     this.#landed = true;
-    this.#holding = this.#holdingOf(anew);
+    this.#holding = anew ? this.#holdings.begin() : this.#holdings.current();
     if (this.#holding !== undefined) this.#holding.callers += this.#waiting;
   }
 
@@ -125,7 +135,11 @@ export class Flights<T> {
       current.callers.add(caller);
       return current;
     }
-    const flight = new Flight<T>(request, (anew) => this.#holdingOf(identity, anew), launch);
+    const holdings = {
+      current: () => this.#holdings.get(identity),
+      begin: () => this.#begin(identity),
+    };
+    const flight = new Flight<T>(request, holdings, launch);
     flight.callers.add(caller);
     this.#flying.set(identity, flight);
     const leaveAir = () => {
@@ -146,14 +160,19 @@ export class Flights<T> {
     return holding !== undefined && holding.callers <= 0;
   }
 
+  /** A caller has its answer: it will never say that it got none. */
+  confirm(identity: string, caller: string | undefined): void {
+    if (caller !== undefined) this.#holdings.get(identity)?.told.add(caller);
+  }
+
   /** The attachment holds nothing any more. */
   forget(identity: string): void {
     this.#holdings.delete(identity);
   }
 
-  /** What was held before this daemon started has callers that nobody counted. */
-  #holdingOf(identity: string, anew: boolean): Holding | undefined {
-    if (anew) this.#holdings.set(identity, { callers: 0 });
-    return this.#holdings.get(identity);
+  #begin(identity: string): Holding {
+    const holding = { callers: 0, told: new Set<string>() };
+    this.#holdings.set(identity, holding);
+    return holding;
   }
 }

@@ -25,6 +25,8 @@ export interface Allocation {
   readonly address: string;
   readonly cidr: Cidr;
   readonly gateway?: string;
+  /** The caller has the answer. */
+  delivered(): void;
   /** The caller went away without the answer: if no other caller of the same ADD has it, the address goes back. */
   abandon(): Promise<void>;
 }
@@ -68,6 +70,7 @@ export class Ipam {
       address: given.address,
       cidr: given.network.cidr,
       ...(given.network.gateway === undefined ? {} : { gateway: given.network.gateway }),
+      delivered: () => this.#flights.confirm(identity, request.callId),
       abandon,
     };
   }

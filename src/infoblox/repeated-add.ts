@@ -1,6 +1,6 @@
 /** ADD of an attachment that holds an address already: it lives on it, and gets it again. */
 import { isDeepStrictEqual } from 'node:util';
-import { withCallers } from './callers.ts';
+import { joinedBy } from './callers.ts';
 import { GridError, hasReason } from './errors.ts';
 import type { Course } from './flights.ts';
 import type { Namespaces } from './namespaces.ts';
@@ -88,7 +88,7 @@ export async function giveAgain(
       },
     );
   }
-  const callers = withCallers(row.callers, request.course.callers);
+  const callers = joinedBy(row.callers, request.course.callers, request.course.told);
   const next: Row = { ...row, address, callers, ...namespaces.witness(request.netns) };
   if (!isDeepStrictEqual(next, before)) store.put(next);
   request.course.land(false);
@@ -135,7 +135,7 @@ async function restoreFor(
     if (!fits(address, network, requested)) return undefined;
     const refusal = await restore(parts, row, address, signal).finally(onDue);
     if (refusal === undefined) {
-      const callers = withCallers(row.callers, course.callers);
+      const callers = joinedBy(row.callers, course.callers, course.told);
       store.put({ ...(store.get(row.identity) ?? row), callers, ...namespaces.witness(netns) });
       course.land(false);
       return { address, network };

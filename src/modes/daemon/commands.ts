@@ -42,6 +42,8 @@ export interface Answer {
   readonly summary?: string;
   /** The address that it is about, several separated by commas, for the log. */
   readonly address?: string;
+  /** To be called when the caller has the answer. */
+  readonly delivered?: () => void;
   /** To be called if the caller went away without the answer. */
   readonly undelivered?: () => Promise<void>;
 }
@@ -119,10 +121,10 @@ export class Commands {
       workload: workloadOf(call.args, attachment.containerId),
       ...(requested === undefined ? {} : { requested }),
     };
-    const { address, cidr, gateway, abandon } = await this.#refused.watch(policy, ipam.add(request, signal));
+    const { address, cidr, gateway, delivered, abandon } = await this.#refused.watch(policy, ipam.add(request, signal));
     const ip = { address: `${address}/${cidr.prefix}`, ...(gateway === undefined ? {} : { gateway }) };
     const result = formatResult({ ips: [ip], routes: withNextHop(netconf.routes, gateway) }, netconf.cniVersion);
-    return { result, summary: ip.address, address, undelivered: abandon };
+    return { result, summary: ip.address, address, delivered, undelivered: abandon };
   }
 
   /** A DEL that came as a note: to be done, but not now. */

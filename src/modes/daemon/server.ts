@@ -29,7 +29,8 @@ export interface ServerOptions {
 
 interface Outgoing {
   readonly frame: string;
-  readonly undelivered?: () => Promise<void>;
+  readonly delivered?: (() => void) | undefined;
+  readonly undelivered?: (() => Promise<void>) | undefined;
 }
 
 const busy = new CniError(
@@ -76,9 +77,10 @@ export class CallServer {
     try {
       const received = await this.#frames.read(socket);
       if (received === undefined) return;
-      const { frame, undelivered } = await this.#answer(received, socket, gone.signal);
-      if (await deliver(socket, frame)) return;
-      await undelivered?.();
+      const { frame, delivered, undelivered } = await this.#answer(received, socket, gone.signal);
+      const fate = await deliver(socket, frame);
+      if (fate === 'taken') delivered?.();
+      if (fate === 'left') await undelivered?.();
     } catch (error) {
       this.#options.log.error('call failed', {
         reason: error instanceof Error ? (error.stack ?? error.message) : error,
@@ -101,14 +103,14 @@ export class CallServer {
       request = parseRequest(received.text);
       // A plugin of an earlier release would take it for the answer.
       if (request.params.callId !== undefined) socket.write(acceptedFrame(longest(request.method)));
-      const { result, summary, address, undelivered } = await run(request.method, request.params, gone);
+      const { result, summary, address, delivered, undelivered } = await run(request.method, request.params, gone);
       const level = request.method === 'ADD' || request.method === 'DEL' || request.method === 'GC' ? 'info' : 'debug';
       log[level](summary === undefined ? request.method : `${request.method}: ${summary}`, {
         ...about(),
         ...(address === undefined ? {} : { address }),
       });
       onCall?.(request.method, 0, (performance.now() - begin) / 1000);
-      return { frame: answerFrame({ result: result ?? null }), ...(undelivered === undefined ? {} : { undelivered }) };
+      return { frame: answerFrame({ result: result ?? null }), delivered, undelivered };
     } catch (failure) {
       const error = failure instanceof SyntaxError ? noRequest(failure) : asCniError(failure);
       const unexpected = error.code === CniCode.unexpected;
@@ -139,26 +141,24 @@ function noRequest(error: SyntaxError): CniError {
   );
 }
 
-/**
- * Sends the answer and waits for the peer to say that it has passed it on.
- * @returns false if the peer hung up or died without that
- */
-function deliver(socket: Socket, frame: string): Promise<boolean> {
-  if (socket.destroyed || !socket.writable) return Promise.resolve(false);
+/** What became of an answer: passed on, perhaps to be passed on by a peer that is stopped, or lost with the peer. */
+type Fate = 'taken' | 'unknown' | 'left';
+
+/** Sends the answer and waits for the peer to say that it has passed it on, to hang up without that, or to die. */
+function deliver(socket: Socket, frame: string): Promise<Fate> {
+  if (socket.destroyed || !socket.writable) return Promise.resolve('left');
   return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(true), deliveryTimeout);
-    const end = (delivered: boolean) => {
+    const end = (fate: Fate) => {
       clearTimeout(timer);
-      resolve(delivered);
+      resolve(fate);
     };
+    const timer = setTimeout(end, deliveryTimeout, 'unknown');
     let said = '';
     socket.on('data', (chunk) => {
       said = `${said}${chunk.toString('latin1')}`.slice(0, takenFrame.length);
-      if (said === takenFrame) end(true);
+      if (said === takenFrame) end('taken');
     });
-    socket.on('error', () => end(false));
-    socket.on('end', () => end(false));
-    socket.on('close', () => end(false));
+    for (const event of ['error', 'end', 'close']) socket.on(event, () => end('left'));
     socket.write(frame);
   });
 }
