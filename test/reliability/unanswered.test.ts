@@ -75,15 +75,36 @@ test('a daemon is killed when the address is taken and nobody was told: the next
   await until('it has gone back', () => reserved().length === 0);
 });
 
-test('a repeated ADD that gets no answer takes nothing from the container that lives by the first', async () => {
-  expect(await world.caller.add('c1')).toBe('ok');
-  // It says that it may be answered with the same address, before it is.
-  await world.host.dieAt({ write: 1, moment: 'after' });
-  expect(await world.caller.add('c1')).toBe('no answer');
-  await world.host.died();
-  await notesTaken();
-  await expectHeld();
-});
+test.each([
+  [
+    'which knows that the first has its answer',
+    async () => {
+      const when = () => {
+        void world.host.kill();
+        return true;
+      };
+      world.grid.inject({ when, effect: { kind: 'hang', commit: false } });
+    },
+  ],
+  [
+    'of a later start, which writes down that there may be two',
+    async () => {
+      await world.host.kill();
+      await world.host.start();
+      await world.host.dieAt({ write: 1, moment: 'after' });
+    },
+  ],
+])(
+  'a repeated ADD that gets no answer takes nothing from the container that lives by the first: a daemon %s',
+  async (_, arrange) => {
+    expect(await world.caller.add('c1')).toBe('ok');
+    await arrange();
+    expect(await world.caller.add('c1')).toBe('no answer');
+    await world.host.died();
+    await notesTaken();
+    await expectHeld();
+  },
+);
 
 test('a note that comes late takes nothing from a later ADD that was answered', async () => {
   const first = await killedWhenBound();

@@ -23,6 +23,10 @@ import { reconcileLocked } from './reconcile.ts';
 import type { Sandboxes } from './sandbox.ts';
 import { type AddressRequest, AddressTaking, type TakeDeps, type Taken } from './take-address.ts';
 
+/** Attachments of which it is known who was told their address. */
+const mostTold = 10_000;
+const nobody: ReadonlySet<string> = new Set();
+
 export interface AddRequest extends AddressRequest {
   /** Path of the container's network namespace. */
   readonly netns: string;
@@ -35,6 +39,8 @@ export interface Allocation {
   readonly view: string;
   readonly cidr: Cidr;
   readonly gateway?: string;
+  /** The caller has the answer. */
+  delivered(): void;
   /** The caller went away without the answer: if no other caller of the attachment has it, the address is released. */
   undelivered(): void;
 }
@@ -49,6 +55,9 @@ export class Allocator {
   readonly #flights = new SingleFlight<Taken>();
   /** What an ADD under way is waiting for, by mark. */
   readonly #delays = new Map<string, GridError>();
+
+  /** The last ADD of each attachment that is known to have its answer. What is not known here costs a write of the state. */
+  readonly #told = new Map<string, ReadonlySet<string>>();
 
   constructor(deps: AllocateDeps) {
     this.#deps = deps;
@@ -69,6 +78,7 @@ export class Allocator {
     const share = this.#flights.join(mark, { variant, caller }, (flight) =>
       this.#deps.locks.run(mark, () => this.#give(mark, request, flight)).finally(() => this.#delays.delete(mark)),
     );
+    const delivered = () => this.#recordDelivery(mark, caller);
     const undelivered = () => this.#undelivered(mark, caller);
     try {
       const { address, network } = await abortable(share.result, signal, () => this.#outOfTime(mark, signal));
@@ -77,6 +87,7 @@ export class Allocator {
         view: network.view,
         cidr: network.cidr,
         ...(network.gateway === undefined ? {} : { gateway: network.gateway }),
+        delivered,
         undelivered,
       };
     } catch (error) {
@@ -101,6 +112,11 @@ export class Allocator {
       attachment: mark,
       address: lease.address,
     });
+  }
+
+  #recordDelivery(mark: string, caller: string): void {
+    if (this.#told.size >= mostTold) this.#told.clear();
+    this.#told.set(mark, new Set([caller]));
   }
 
   #undelivered(mark: string, caller: string): void {
@@ -159,7 +175,11 @@ export class Allocator {
     try {
       const network = await networks.ensure(spec, signal);
       const delayedBy = (why: GridError) => this.#delays.set(mark, why);
-      taking = new AddressTaking(this.#deps, { ...request, mark, sandbox, flight, mayBeOnGrid, delayedBy }, network);
+      taking = new AddressTaking(
+        this.#deps,
+        { ...request, mark, sandbox, flight, told: nobody, mayBeOnGrid, delayedBy },
+        network,
+      );
       return await taking.run(signal);
     } catch (error) {
       this.#giveUp(mark, taking?.mayBeOnGrid ?? mayBeOnGrid);
@@ -198,7 +218,8 @@ export class Allocator {
     if (!fits(address, network, requested)) throw held(lease, request);
     const sandbox = sandboxes.identify(request.netns);
     const delayedBy = (why: GridError) => this.#delays.set(mark, why);
-    const want = { ...request, mark, sandbox, flight, mayBeOnGrid: true, delayedBy };
+    const told = this.#told.get(mark) ?? nobody;
+    const want = { ...request, mark, sandbox, flight, told, mayBeOnGrid: true, delayedBy };
     const taken = await new AddressTaking(this.#deps, want, network).run(signal, look);
     if (!isSame(store.get(mark), sandbox)) apply(store, mark, (current) => moveSandbox(current, sandbox));
     return taken;

@@ -26,6 +26,16 @@ export function withoutCaller(callers: Callers, id: string): Callers {
     .join(' ');
 }
 
+/**
+ * As `withCallers`, for callers that are answered with what was held before. If one that is written down is known to have
+ * its answer, it will never be struck out, and nobody else need be written down: a full disk is no reason to refuse them.
+ * @param told IDs of ADDs that are known to have their answer
+ */
+export function joinedBy(callers: Callers, ids: Iterable<string>, told: ReadonlySet<string>): Callers {
+  if (callers !== null && split(callers).some((id) => told.has(id))) return callers;
+  return withCallers(callers, ids);
+}
+
 function split(callers: string): string[] {
   return callers === '' ? [] : callers.split(' ');
 }

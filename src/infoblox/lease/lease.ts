@@ -7,7 +7,7 @@
  *
  * Beside the phase stands doubt: a create or a delete was sent and its answer was lost, so it may still be carried out.
  */
-import { type Callers, withCallers, withoutCaller } from './callers.ts';
+import { type Callers, joinedBy, withCallers, withoutCaller } from './callers.ts';
 
 /** `pending`: an ADD has begun, nobody was told anything. `bound`: an attachment was told. `releasing`: nobody needs it. */
 export type Phase = 'pending' | 'bound' | 'releasing';
@@ -106,9 +106,12 @@ export function bind(lease: Lease, address: string, moment: Moment): Lease {
   return scheduled({ ...lease, phase: 'bound', address, attempts: 0 }, moment);
 }
 
-/** Further ADDs are going to be answered with it. */
-export function answer(lease: Lease, callers: Iterable<string>): Lease {
-  const all = withCallers(lease.callers, callers);
+/**
+ * Further ADDs are going to be answered with it.
+ * @param told IDs of ADDs that are known to have their answer: with one of them among its callers the lease needs no other
+ */
+export function answer(lease: Lease, callers: Iterable<string>, told: ReadonlySet<string> = new Set()): Lease {
+  const all = joinedBy(lease.callers, callers, told);
   return all === lease.callers ? lease : { ...lease, callers: all };
 }
 

@@ -46,6 +46,8 @@ export interface Want extends AddressRequest {
   readonly mark: string;
   readonly sandbox: SandboxIdentity;
   readonly flight: Flight;
+  /** IDs of the ADDs that are known to have been told its address. */
+  readonly told: ReadonlySet<string>;
   /** False if the grid can hold nothing of the attachment yet: then one request is enough. */
   readonly mayBeOnGrid: boolean;
   /** Told what taking the address is waiting for. */
@@ -151,10 +153,10 @@ export class AddressTaking {
 
   /** A bound lease whose address is there. */
   #again({ address, phase }: Lease, look: Look): Taken | undefined {
-    const { mark, flight } = this.#want;
+    const { mark, flight, told } = this.#want;
     if (phase === 'bound' && address !== null && look.found.some((object) => object.address === address)) {
       flight.seal();
-      apply(this.#deps.store, mark, (current) => answer(current, flight.callers));
+      apply(this.#deps.store, mark, (current) => answer(current, flight.callers, told));
       return { address, network: this.#network };
     }
     return undefined;

@@ -68,10 +68,10 @@ async function add(deps: AddDeps, { netconf, attachment, call }: CheckedCall, si
     workload: workloadOf(call.args, attachment.containerId),
     ...(requested === undefined ? {} : { requested }),
   };
-  const { address, cidr, gateway, undelivered } = await allocate(deps, request, signal);
+  const { address, cidr, gateway, delivered, undelivered } = await allocate(deps, request, signal);
   const ip = { address: `${address}/${cidr.prefix}`, ...(gateway === undefined ? {} : { gateway }) };
   const result = formatResult({ ips: [ip], routes: withNextHop(netconf.routes, gateway) }, netconf.cniVersion);
-  return { result, fields: { address, subnet: cidr.text }, undelivered };
+  return { result, fields: { address, subnet: cidr.text }, delivered, undelivered };
 }
 
 /** A refusal that the next ADD of this network would meet as well is a condition, for STATUS to report. */

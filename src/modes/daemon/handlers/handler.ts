@@ -10,6 +10,8 @@ export interface Answer {
   readonly result?: unknown;
   /** What happened: fields of the line that the log has for each call. */
   readonly fields?: Fields;
+  /** To be called when the caller has passed the result on. */
+  readonly delivered?: () => void;
   /** To be called if the caller went away without the answer. */
   readonly undelivered?: () => void;
 }

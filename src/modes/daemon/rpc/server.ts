@@ -27,6 +27,7 @@ export interface ServerDeps {
 
 interface Outgoing {
   readonly frame: string;
+  readonly delivered?: (() => void) | undefined;
   readonly undelivered?: (() => void) | undefined;
 }
 
@@ -74,9 +75,10 @@ export class CallServer {
     try {
       const received = await this.#frames.read(socket);
       if (received === undefined) return;
-      const { frame, undelivered } = await this.#answer(received, socket, gone.signal);
-      if (await deliver(socket, frame)) return;
-      undelivered?.();
+      const { frame, delivered, undelivered } = await this.#answer(received, socket, gone.signal);
+      const fate = await deliver(socket, frame);
+      if (fate === 'taken') delivered?.();
+      if (fate === 'left') undelivered?.();
     } catch (error) {
       this.#deps.log.error('call failed', { error: error instanceof Error ? (error.stack ?? error.message) : error });
     } finally {
@@ -96,7 +98,8 @@ export class CallServer {
       if (params.callId !== undefined) socket.write(acceptedFrame(handler.longest));
       const answer = await handler.run(params, gone);
       this.#logSuccess(request, answer, began);
-      return { frame: answerFrame({ result: answer.result ?? null }), undelivered: answer.undelivered };
+      const { result, delivered, undelivered } = answer;
+      return { frame: answerFrame({ result: result ?? null }), delivered, undelivered };
     } catch (failure) {
       const error = failure instanceof SyntaxError ? noRequest(failure) : asCniError(failure);
       this.#logFailure(request, error, { failure, began });
@@ -153,26 +156,24 @@ function noRequest(error: SyntaxError): CniError {
   );
 }
 
-/**
- * Sends the answer and waits for the peer to say that it has passed it on.
- * @returns false if the peer hung up or died without that
- */
-function deliver(socket: Socket, frame: string): Promise<boolean> {
-  if (socket.destroyed || !socket.writable) return Promise.resolve(false);
+/** What became of an answer: passed on, perhaps to be passed on by a peer that is stopped, or lost with the peer. */
+type Fate = 'taken' | 'unknown' | 'left';
+
+/** Sends the answer and waits for the peer to say that it has passed it on, to hang up without that, or to die. */
+function deliver(socket: Socket, frame: string): Promise<Fate> {
+  if (socket.destroyed || !socket.writable) return Promise.resolve('left');
   return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(true), deliveryTimeout);
-    const end = (delivered: boolean) => {
+    const end = (fate: Fate) => {
       clearTimeout(timer);
-      resolve(delivered);
+      resolve(fate);
     };
+    const timer = setTimeout(end, deliveryTimeout, 'unknown');
     let said = '';
     socket.on('data', (chunk) => {
       said = `${said}${chunk.toString('latin1')}`.slice(0, takenFrame.length);
-      if (said === takenFrame) end(true);
+      if (said === takenFrame) end('taken');
     });
-    socket.on('error', () => end(false));
-    socket.on('end', () => end(false));
-    socket.on('close', () => end(false));
+    for (const event of ['error', 'end', 'close']) socket.on(event, () => end('left'));
     socket.write(frame);
   });
 }
