@@ -224,11 +224,16 @@ function isSame(lease: Lease | undefined, sandbox: SandboxIdentity): boolean {
   return lease?.netns === sandbox.netns && lease.netnsId === sandbox.netnsId && lease.bootId === sandbox.bootId;
 }
 
-function held({ address }: Lease, { attachment }: AddRequest): GridError {
+function held({ address, view }: Lease, { attachment, spec }: AddRequest): GridError {
   return new GridError(
     'address-unavailable',
     `${attachment.containerId}/${attachment.ifName} already holds ${address} in network ${attachment.network}`,
-    { hint: 'delete the attachment before adding it with another address or subnet' },
+    {
+      hint:
+        view === spec.view
+          ? 'delete the attachment before adding it with another address or subnet'
+          : `it is in network view ${view}: name that one, or delete the attachment before adding it in another`,
+    },
   );
 }
 
