@@ -5,6 +5,7 @@ import { abortable } from '../concurrency/abortable.ts';
 import { type Flight, SingleFlight } from '../concurrency/single-flight.ts';
 import { GridError, hasReason } from '../errors.ts';
 import { fits, mayFit, refuseHopeless } from '../network/fit.ts';
+import { specKey } from '../network/spec.ts';
 import { apply } from './act.ts';
 import { deletedError, refusal } from './address-errors.ts';
 import type { FormerNames } from './former-names.ts';
@@ -63,7 +64,7 @@ export class Allocator {
     refuseHopeless(request.requested, request.spec);
     const mark = this.#deps.names.markOf(request.attachment);
     const { callId: caller } = request;
-    const variant = JSON.stringify([request.spec, request.requested]);
+    const variant = JSON.stringify([specKey(request.spec), request.requested]);
     const share = this.#flights.join(mark, { variant, caller }, (flight) =>
       this.#deps.locks.run(mark, () => this.#give(mark, request, flight)).finally(() => this.#delays.delete(mark)),
     );
