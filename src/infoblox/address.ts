@@ -1,4 +1,7 @@
-/** IPv4 networks as the address policy needs them. Parsing is strict: four decimal parts, no leading zeros. */
+/**
+ * IPv4 addresses and networks in CIDR form, the only parser and the only arithmetic of them here. Parsing is strict: four
+ * decimal parts, no leading zeros.
+ */
 import ipaddr from 'ipaddr.js';
 
 export interface Cidr {
@@ -10,12 +13,15 @@ export interface Cidr {
   readonly text: string;
 }
 
-/** The address in canonical form, or undefined if the text is none. */
+/** Reads an address. @returns it in canonical form, undefined if the text is none */
 export function parseAddress(text: string): string | undefined {
   return ipaddr.IPv4.isValidFourPartDecimal(text) && !/(^|\.)0\d/.test(text) ? text : undefined;
 }
 
-/** A network in CIDR form; `hostBits` holds the text of the network meant if host bits are set. */
+/**
+ * Reads a network in CIDR form.
+ * @returns undefined if the text is none; `hostBits` is the text of the network that was meant, if host bits are set
+ */
 export function parseCidr(text: string): (Cidr & { hostBits?: string }) | undefined {
   const match = /^([0-9.]+)\/(0|[1-9]\d?)$/.exec(text);
   const address = match?.[1] === undefined ? undefined : parseAddress(match[1]);
@@ -26,37 +32,42 @@ export function parseCidr(text: string): (Cidr & { hostBits?: string }) | undefi
   return base === address ? cidr : { ...cidr, hostBits: `${base}/${prefix}` };
 }
 
-/** True if the address lies in the network. */
+/** Tells whether the address lies in the network. */
 export function contains(cidr: Cidr, address: string): boolean {
   return ipaddr.IPv4.parse(address).match(ipaddr.IPv4.parse(cidr.base), cidr.prefix);
 }
 
-/** True if the two networks share an address. */
+/** Tells whether the two networks share an address. */
 export function overlaps(one: Cidr, other: Cidr): boolean {
   return one.prefix <= other.prefix ? contains(one, other.base) : contains(other, one.base);
 }
 
-/** True for the network's own address and its broadcast address, which no host may have. */
+/** Tells whether an address is the network's own or its broadcast address, which no host may have. */
 export function isNetworkOrBroadcast(cidr: Cidr, address: string): boolean {
   if (cidr.prefix >= 31) return false;
   return address === cidr.base || address === ipaddr.IPv4.broadcastAddressFromCIDR(cidr.text).toString();
 }
 
-/** The address that is `offset` above the network's first. */
+/** Computes the address that is `offset` above the network's first. */
 export function addressAt(cidr: Cidr, offset: number): string {
   const value = toNumber(cidr.base) + offset;
   return [24, 16, 8, 0].map((shift) => Math.floor(value / 2 ** shift) % 256).join('.');
 }
 
-/** For an address with all network bits zero (`0.0.0.1` in a /24): the host part, else undefined. */
+/** Computes the host part of an address whose network bits are all zero, `0.0.0.1` in a /24; undefined for any other. */
 export function hostPart(cidr: Cidr, address: string): number | undefined {
   const value = toNumber(address);
   return value < 2 ** (32 - cidr.prefix) ? value : undefined;
 }
 
-/** The number of addresses that hosts may have. */
+/** Counts the addresses of a network that hosts may have. */
 export function hostCount(cidr: Cidr): number {
   return cidr.prefix >= 31 ? 2 ** (32 - cidr.prefix) : 2 ** (32 - cidr.prefix) - 2;
+}
+
+/** Orders two addresses by their value, for `sort`. */
+export function compareAddresses(one: string, other: string): number {
+  return toNumber(one) - toNumber(other);
 }
 
 function toNumber(address: string): number {

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
   addressAt,
+  compareAddresses,
   contains,
   hostCount,
   hostPart,
@@ -103,4 +104,14 @@ test('the host part of 0.0.0.x leads to the address x above the first', () => {
 test('an address with network bits is no host part', () => {
   expect(hostPart(cidr('10.0.0.0/24'), '0.0.1.0')).toBeUndefined();
   expect(hostPart(cidr('10.0.0.0/24'), '10.0.0.1')).toBeUndefined();
+});
+
+test('addresses are ordered by their value', () => {
+  const sorted = ['9.255.255.255', '10.0.0.9', '10.0.0.10', '10.100.0.0', '172.18.0.0'];
+  expect([...sorted].reverse().sort(compareAddresses)).toEqual(sorted);
+  fc.assert(
+    fc.property(number, number, (one, other) => {
+      expect(Math.sign(compareAddresses(text(one), text(other)))).toBe(Math.sign(one - other));
+    }),
+  );
 });

@@ -61,7 +61,7 @@ function ofNewerRelease(directory: string): void {
 
 function otherTables(directory: string): void {
   const database = new DatabaseSync(join(directory, 'state.db'));
-  database.exec('DROP TABLE attachment; CREATE TABLE attachment (something TEXT)');
+  database.exec('DROP TABLE lease; CREATE TABLE lease (something TEXT)');
   database.close();
 }
 
@@ -83,8 +83,8 @@ const otherMachine = { installation: 'of-the-clone', hardware: 'of-the-clone' };
 function cloneState(world: World, to: string): void {
   cpSync(stateDir(world), to, { recursive: true });
   const database = new DatabaseSync(join(to, 'state.db'));
-  database.exec("UPDATE attachment SET netns = '/proc/4194999/ns/net', bootId = 'of-the-original', bootedAt = 1");
-  database.exec("UPDATE attachment SET netnsId = '4:1'");
+  database.exec("UPDATE lease SET netns = '/proc/4194999/ns/net', bootId = 'of-the-original', bootedAt = 1");
+  database.exec("UPDATE lease SET netnsId = '4:1'");
   database.close();
 }
 

@@ -6,6 +6,7 @@ import { abortable } from '../concurrency/abortable.ts';
 import { type Flight, SingleFlight } from '../concurrency/single-flight.ts';
 import { GridError, hasReason } from '../errors.ts';
 import { fits, mayFit, refuseHopeless } from '../network/fit.ts';
+import { specKey } from '../network/spec.ts';
 import { apply } from './act.ts';
 import { deletedError, refusal } from './address-errors.ts';
 import type { FormerNames } from './former-names.ts';
@@ -74,7 +75,7 @@ export class Allocator {
     const mark = this.#deps.names.markOf(request.attachment);
     // A plugin of an earlier release has no ID, and never says that it got no answer.
     const caller = request.callId ?? randomUUID();
-    const variant = JSON.stringify([request.spec, request.requested]);
+    const variant = JSON.stringify([specKey(request.spec), request.requested]);
     const share = this.#flights.join(mark, { variant, caller }, (flight) =>
       this.#deps.locks.run(mark, () => this.#give(mark, request, flight)).finally(() => this.#delays.delete(mark)),
     );
@@ -247,11 +248,16 @@ function isSame(lease: Lease | undefined, sandbox: SandboxIdentity): boolean {
   return lease?.netns === sandbox.netns && lease.netnsId === sandbox.netnsId && lease.bootId === sandbox.bootId;
 }
 
-function held({ address }: Lease, { attachment }: AddRequest): GridError {
+function held({ address, view }: Lease, { attachment, spec }: AddRequest): GridError {
   return new GridError(
     'address-unavailable',
     `${attachment.containerId}/${attachment.ifName} already holds ${address} in network ${attachment.network}`,
-    { hint: 'delete the attachment before adding it with another address or subnet' },
+    {
+      hint:
+        view === spec.view
+          ? 'delete the attachment before adding it with another address or subnet'
+          : `it is in network view ${view}: name that one, or delete the attachment before adding it in another`,
+    },
   );
 }
 

@@ -1,15 +1,16 @@
-/** Which addresses of a network an attachment may have, and which it may ask for. */
+/** Which addresses of a network a container may have, and which it may ask for. */
 
 import { type Cidr, contains, isNetworkOrBroadcast, parseAddress } from '../address.ts';
 import { GridError } from '../errors.ts';
-import { keptBack, type NetworkSpec } from './spec.ts';
+import { keptBack } from './gateway.ts';
+import type { NetworkSpec } from './spec.ts';
 
 interface Room {
   readonly cidr: Cidr;
   readonly kept?: string;
 }
 
-/** True if a container may have the address, and it is the requested one if one is requested. */
+/** Tells whether a container may have the address, and it is the requested one if one is requested. */
 export function fits(address: string, room: Room, requested: string | undefined): boolean {
   if (requested !== undefined && requested !== address) return false;
   if (parseAddress(address) === undefined || !contains(room.cidr, address)) return false;
@@ -35,7 +36,7 @@ export function misfit({ address, view: answered, wanted }: Answer, view: string
   return fits(address, { cidr: wanted }, undefined) ? undefined : `which is no host address of ${wanted.text}`;
 }
 
-/** @throws GridError `address-unavailable` if no container of the network can have the requested address */
+/** Refuses a request for an address that no container of the network can have. @throws GridError `address-unavailable` */
 export function refuseOutside(requested: string, room: Room): void {
   if (fits(requested, room, requested)) return;
   const what = requested === room.kept ? 'is the gateway' : 'is no address for a container';
@@ -44,16 +45,16 @@ export function refuseOutside(requested: string, room: Room): void {
   });
 }
 
-/** As `refuseOutside`, as far as the policy alone tells: before anything is made on the grid. */
+/** As `refuseOutside`, as far as the spec alone tells: before anything is created on the grid. */
 export function refuseHopeless(requested: string | undefined, spec: NetworkSpec): void {
-  if (requested === undefined || spec.source.kind !== 'subnet') return;
-  refuseOutside(requested, roomOf(spec, spec.source.cidr));
+  if (requested === undefined || spec.place.kind !== 'subnet') return;
+  refuseOutside(requested, roomOf(spec, spec.place.cidr));
 }
 
-/** As `fits`, as far as the policy alone tells. */
+/** As `fits`, as far as the spec alone tells. */
 export function mayFit(address: string, spec: NetworkSpec, requested: string | undefined): boolean {
-  if (spec.source.kind !== 'subnet') return requested === undefined || requested === address;
-  return fits(address, roomOf(spec, spec.source.cidr), requested);
+  if (spec.place.kind !== 'subnet') return requested === undefined || requested === address;
+  return fits(address, roomOf(spec, spec.place.cidr), requested);
 }
 
 function roomOf(spec: NetworkSpec, cidr: Cidr): Room {

@@ -3,219 +3,179 @@
  * them start at the same instant.
  *
  * The grid has no lock, so agreement is made of two facts: a network's CIDR is unique in its view, and reads see every
- * write that was answered before. A creator marks its network as being set up, then looks at all networks of the name:
+ * write that was answered before. A creator marks its network as pending, then looks at all networks of the name:
  *  - one that is complete is there: use it, remove mine;
- *  - mine is the only one: complete it (of two creators each looks after its own create, so at most one sees itself
- *    alone);
- *  - others are being set up too: the one with the lowest address waits for them to yield, all others yield.
- * Nobody takes addresses from a network that is not complete, so yielding deletes nothing that is in use.
+ *  - mine is the only one: confirm it (of two creators each looks after its own create, so at most one sees itself alone);
+ *  - others are pending too: the one with the lowest address waits for them to yield, all others yield.
+ * Nobody takes addresses from a pending network, so yielding deletes nothing that is in use.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Cidr, parseCidr } from '../address.ts';
-import { type ExtensibleAttributes, networkNameAttribute } from '../attributes.ts';
-import { GridError, hasReason, mayExist } from '../errors.ts';
-import { namedInComment, networkMark, pendingNetworkMark, shortNetworkName } from '../mark.ts';
-import { beginsWith, type WapiClient } from '../wapi/client.ts';
+import { GridError, hasReason } from '../errors.ts';
+import { gatewayMark, networkMark, pendingNetworkMark } from '../mark.ts';
 import type { Network } from '../wapi/schemas.ts';
-import { ensureView } from './views.ts';
+import { findNamedNetworks, type NamedNetworks } from './named-networks.ts';
+import {
+  type ContainerSpec,
+  type CreateDeps,
+  createNextNetwork,
+  type NextNetworkDeps,
+  readSurroundings,
+} from './next-network.ts';
 
-/** Milliseconds after which a network that is still being set up belongs to a creator that died. */
+/** Milliseconds without any change after which the pending networks of a name belong to creators that died. */
 const abandonedAfter = 8_000;
+/** Milliseconds between looks while others are at work. */
 const firstPause = 40;
 const longestPause = 800;
 
-export interface NamedNetworkRequest {
-  readonly grid: WapiClient;
-  readonly labels: ExtensibleAttributes;
-  readonly name: string;
-  readonly view: string;
-  readonly containers: readonly Cidr[];
-  /** Bits. */
-  readonly prefixLength: number;
-  /** Throws, or rejects, if no network must be made, only found. */
-  readonly beforeMaking?: () => Promise<void>;
+export interface AgreedNetwork {
+  readonly network: Network;
+  /** It is ours to confirm; until then no address must be taken from it. */
+  readonly isPending: boolean;
 }
 
 /**
- * The network of that name, found or made.
- * @throws GridError `no-free-network` when all containers are full, or what the grid answered
+ * Finds or creates the network of a name that all hosts agree on.
+ * @throws GridError `timeout` if another host does not finish; else as `createNextNetwork`
  */
-export async function findOrMakeNetwork(request: NamedNetworkRequest, signal: AbortSignal): Promise<Network> {
-  const { name, view } = request;
+export async function agreeOnNetwork(
+  deps: NextNetworkDeps,
+  spec: ContainerSpec,
+  signal: AbortSignal,
+): Promise<AgreedNetwork> {
+  const { name, view } = spec;
   /** CIDRs that this call has created and not yielded. */
   const mine = new Set<string>();
-  let pause = firstPause;
-  let waitingSince = performance.now();
-  let seen = '';
+  const waiting = new Waiting();
+  // A host without leases in the view will probably have to create the network: what that needs is read beside the look.
+  let early = deps.views.hasLeases(view) ? undefined : readSurroundings(deps, spec, signal).catch(() => undefined);
   for (;;) {
-    const { complete, beingSetUp } = await findNamedNetworks(request, signal);
-    const [found] = complete;
-    const own = beingSetUp.find((network) => mine.has(network.network));
-    if (found !== undefined) {
-      for (const network of beingSetUp) if (mine.has(network.network)) await yieldNetwork(request, network, signal);
-      return found;
-    }
-    if (own !== undefined && beingSetUp.length === 1) {
-      const sealed = await seal(request, own, signal);
-      if (sealed !== undefined) return sealed;
-      continue;
-    }
-    if (own !== undefined && beingSetUp[0] !== own) {
-      await yieldNetwork(request, own, signal);
+    const named = await findNamedNetworks({ ...deps, name, view }, signal);
+    const step = nextStep(named, mine, waiting.isOver(named.pending));
+    for (const network of step.surplus) {
+      await yieldNetwork(deps, { network, name, view }, signal);
       // Another host may create its network in the same place.
-      mine.delete(own.network);
-      continue;
+      mine.delete(network.network);
     }
-    if (beingSetUp.length === 0 && (await createUnlessFull(request, mine, signal))) continue;
-    // Others are at work: wait for them as long as something changes.
-    const state = beingSetUp.map((network) => network.network).join();
-    if (state !== seen) {
-      seen = state;
-      waitingSince = performance.now();
-    } else if (performance.now() - waitingSince > abandonedAfter) {
-      const [lowest, ...rest] = beingSetUp;
-      for (const network of rest) await yieldNetwork(request, network, signal);
-      const sealed = lowest === undefined ? undefined : await seal(request, lowest, signal);
-      if (sealed !== undefined) return sealed;
+    switch (step.kind) {
+      case 'use':
+      case 'confirm':
+        return { network: step.network, isPending: step.kind === 'confirm' };
+      case 'create': {
+        const created = await createUnlessFull({ ...deps, known: await early }, spec, signal);
+        early = undefined;
+        if (created === undefined) break;
+        mine.add(created);
+        continue;
+      }
+      case 'look':
+        continue;
     }
-    await delay(pause * (0.75 + Math.random() / 2), undefined, { signal }).catch(() => {
-      throw new GridError('timeout', `network ${name} in view ${view} is still being set up by another host`);
+    early = undefined;
+    await waiting.pause(signal).catch(() => {
+      throw new GridError('timeout', `network ${name} in view ${view} is still being set up by another host`, {
+        hint: 'see the logs of the other hosts that use this network name; --add-timeout sets the time',
+      });
     });
-    pause = Math.min(pause * 1.6, longestPause);
   }
 }
 
-/** Networks that carry the name, in our comment or in the label that administrators and the original driver use. */
-export interface NamedNetworks {
-  /** The lowest address first. */
-  readonly complete: readonly Network[];
-  /** Marked as such and nothing more; the lowest address first. */
-  readonly beingSetUp: readonly Network[];
-}
+/** What a look at the networks of a name calls for, once `surplus` has been yielded. */
+export type AgreementStep = { readonly surplus: readonly Network[] } & (
+  | { readonly kind: 'use' | 'confirm'; readonly network: Network }
+  | { readonly kind: 'create' | 'look' | 'wait' }
+);
 
-/** Looks for them. What people have added to our comment does not matter: the search is by its beginning. */
-export async function findNamedNetworks(
-  { grid, labels, name, view }: Pick<NamedNetworkRequest, 'grid' | 'labels' | 'name' | 'view'>,
-  signal: AbortSignal,
-): Promise<NamedNetworks> {
-  const unsealed = pendingNetworkMark(name);
-  const query = { 'comment~': beginsWith(networkMark(name)), network_view: view };
-  const marked = (await grid.findNetworks(query, signal)).filter(
-    ({ comment }) => namedInComment(comment) === shortNetworkName(name),
-  );
-  // A network that is completed between the two searches shows up in both lists, never in none.
-  const labelled = await findLabelled(grid, labels, name, view, signal);
-  const complete = new Map(
-    [...marked, ...labelled].filter(({ comment }) => comment !== unsealed).map((network) => [network._ref, network]),
-  );
-  return {
-    complete: [...complete.values()].sort(byAddress),
-    beingSetUp: marked.filter(({ comment }) => comment === unsealed).sort(byAddress),
-  };
-}
-
-async function findLabelled(
-  grid: WapiClient,
-  labels: ExtensibleAttributes,
-  name: string,
-  view: string,
-  signal: AbortSignal,
-) {
-  if (!labels.mayUse(networkNameAttribute)) return [];
-  try {
-    return await grid.findNetworks({ [`*${networkNameAttribute}`]: name, network_view: view }, signal);
-  } catch (error) {
-    if (!hasReason(error, 'unknown-attribute')) throw error;
-    labels.refuse(networkNameAttribute);
-    return [];
-  }
-}
-
-/** As `create`; a container that others fill for this moment, with networks of this name, is not exhausted. */
-async function createUnlessFull(request: NamedNetworkRequest, mine: Set<string>, signal: AbortSignal) {
-  try {
-    return await create(request, mine, signal);
-  } catch (error) {
-    if (!hasReason(error, 'no-free-network')) throw error;
-    const { complete, beingSetUp } = await findNamedNetworks(request, signal);
-    if (complete.length === 0 && beingSetUp.length === 0) throw error;
-    return true;
-  }
+/**
+ * Decides what to do next about the network of a name.
+ * @param mine CIDRs of pending networks that this host has created
+ * @param abandoned nothing has changed for so long that the creators of what is pending must be dead
+ */
+export function nextStep(
+  { complete, pending }: NamedNetworks,
+  mine: ReadonlySet<string>,
+  abandoned: boolean,
+): AgreementStep {
+  const [found] = complete;
+  const [lowest, ...others] = pending;
+  const own = pending.find(({ network }) => mine.has(network));
+  if (found !== undefined)
+    return { kind: 'use', network: found, surplus: pending.filter((one) => mine.has(one.network)) };
+  if (lowest === undefined) return { kind: 'create', surplus: [] };
+  if (own === lowest && others.length === 0) return { kind: 'confirm', network: own, surplus: [] };
+  if (own !== undefined && own !== lowest) return { kind: 'look', surplus: [own] };
+  return abandoned ? { kind: 'confirm', network: lowest, surplus: others } : { kind: 'wait', surplus: [] };
 }
 
 /**
- * Creates the next free network of the first container that has one. The grid looks for it and creates it in one
- * request: between two, another one could be put there, and a network that gets one inside itself loses its addresses.
- * @returns false when it is not known whether there is one now
+ * Confirms a pending network as the one of its name.
+ * @returns false if it is gone: this took so long that another host took it for abandoned
+ * @throws GridError
  */
-async function create(request: NamedNetworkRequest, mine: Set<string>, signal: AbortSignal): Promise<boolean> {
-  const { grid, labels, name, view, containers, prefixLength } = request;
-  await request.beforeMaking?.();
-  await ensureView(grid, view, signal);
-  for (const container of containers) {
-    await ensureContainer(request, container, signal);
-    try {
-      const next = `func:nextavailablenetwork:${container.text},${view},${prefixLength}`;
-      const labelled = () => labels.forNetwork(name);
-      const made = await grid.createNetwork(next, view, pendingNetworkMark(name), labelled, signal);
-      mine.add(made.network);
-      return true;
-    } catch (error) {
-      if (hasReason(error, 'no-free-network')) continue;
-      // Another host was faster, or the answer was lost: the next look tells.
-      if (!mayExist(error)) throw error;
-      return false;
-    }
-  }
-  const tried = containers.map((container) => container.text).join(', ');
-  throw new GridError('no-free-network', `no free /${prefixLength} network for ${name} in ${tried} (view ${view})`, {
-    hint: 'add a container to network-container, choose a longer prefix-length, or remove networks that are not used',
-  });
-}
-
-async function ensureContainer(request: NamedNetworkRequest, container: Cidr, signal: AbortSignal): Promise<void> {
-  const { grid, view } = request;
-  const query = { network: container.text, network_view: view };
-  if ((await grid.findReferences('networkcontainer', query, signal)).length > 0) return;
+export async function confirmNetwork(
+  { wapi }: Pick<NextNetworkDeps, 'wapi'>,
+  { network, name }: { readonly network: Network; readonly name: string },
+  signal: AbortSignal,
+): Promise<boolean> {
   try {
-    await grid.createContainer(container.text, view, signal);
+    await wapi.setComment(network._ref, networkMark(name), signal);
+    return true;
   } catch (error) {
-    if (!mayExist(error)) throw error;
-  }
-  if ((await grid.findReferences('networkcontainer', query, signal)).length > 0) return;
-  throw new GridError('network-conflict', `${container.text} in view ${view} is not a network container`, {
-    hint: 'name a network container in network-container, or use its network as subnet',
-  });
-}
-
-/** Undefined if the network is gone: it took so long that another host took it for abandoned. */
-async function seal(request: NamedNetworkRequest, network: Network, signal: AbortSignal): Promise<Network | undefined> {
-  const comment = networkMark(request.name);
-  try {
-    await request.grid.setComment(network._ref, comment, signal);
-    return { ...network, comment };
-  } catch (error) {
-    if (hasReason(error, 'missing')) return undefined;
+    if (hasReason(error, 'missing')) return false;
     throw error;
   }
 }
 
-/** Removes a network that is still being set up, unless it is complete by now or addresses are reserved in it. */
-async function yieldNetwork(request: NamedNetworkRequest, network: Network, signal: AbortSignal): Promise<void> {
-  const { grid, name, view } = request;
-  const query = { network: network.network, network_view: view };
-  // A Grid Master Candidate may not know yet that it is complete, or in use.
-  const [now] = await grid.findNetworks(query, signal, 'answer');
-  if (now === undefined || now.comment !== pendingNetworkMark(name)) return;
-  if ((await grid.findFixedAddresses(query, signal, 'answer')).length > 0) return;
-  await grid.remove(now._ref, signal);
+/** As `createNextNetwork`; a container that others fill for this moment, with networks of this name, is not exhausted. */
+async function createUnlessFull(
+  deps: CreateDeps,
+  spec: ContainerSpec,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  try {
+    return await createNextNetwork(deps, spec, signal);
+  } catch (error) {
+    if (!hasReason(error, 'no-free-network')) throw error;
+    const { complete, pending } = await findNamedNetworks({ ...deps, ...spec }, signal);
+    if (complete.length === 0 && pending.length === 0) throw error;
+    return undefined;
+  }
 }
 
-function byAddress(one: Network, other: Network): number {
-  const key = (network: Network) =>
-    parseCidr(network.network)
-      ?.base.split('.')
-      .map((part) => part.padStart(3, '0'))
-      .join('.') ?? '';
-  return key(one) < key(other) ? -1 : 1;
+/** Removes a pending network, unless it is complete by now or addresses are reserved in it for anything but its gateway. */
+async function yieldNetwork(
+  { wapi }: Pick<NextNetworkDeps, 'wapi'>,
+  { network, name, view }: { readonly network: Network; readonly name: string; readonly view: string },
+  signal: AbortSignal,
+): Promise<void> {
+  const query = { network: network.network, network_view: view };
+  // A Grid Master Candidate may not know yet that it is complete, or in use.
+  const [now] = await wapi.findNetworks(query, signal, 'answer');
+  if (now === undefined || now.comment !== pendingNetworkMark(name)) return;
+  const reserved = await wapi.findFixedAddresses(query, signal, 'answer');
+  if (reserved.some(({ comment }) => comment !== gatewayMark(name))) return;
+  await wapi.remove(now._ref, signal);
+}
+
+/** Waiting for other hosts, as long as something changes. */
+class Waiting {
+  #pause = firstPause;
+  #since = performance.now();
+  #seen = '';
+
+  /** Notes what is pending now. @returns true if that has been the same for too long */
+  isOver(pending: readonly Network[]): boolean {
+    const state = pending.map(({ network }) => network).join();
+    if (state !== this.#seen) {
+      this.#seen = state;
+      this.#since = performance.now();
+    }
+    return performance.now() - this.#since > abandonedAfter;
+  }
+
+  /** @throws AbortError if the signal fires */
+  async pause(signal: AbortSignal): Promise<void> {
+    await delay(this.#pause * (0.75 + Math.random() / 2), undefined, { signal });
+    this.#pause = Math.min(this.#pause * 1.6, longestPause);
+  }
 }

@@ -1,19 +1,17 @@
 /**
- * Makes sure that a network is there as its policy wants it - view, network, kept-back addresses - once, and remembers
- * it, so that a container costs one request. What turns out to be gone is forgotten and made sure of again.
+ * Makes sure that a network is there as its spec wants it - view, network, gateway - once, and remembers it, so that a
+ * container costs one request. What turns out to be gone is forgotten and made sure of again.
  */
 
-import { type Cidr, overlaps, parseCidr } from '../address.ts';
-import { type ExtensibleAttributes, networkNameAttribute } from '../attributes.ts';
+import { type Cidr, parseCidr } from '../address.ts';
 import { abortable } from '../concurrency/abortable.ts';
-import { GridError, hasReason, mayExist } from '../errors.ts';
-import { gatewayMark, isAttachmentMark, namedInComment, networkMark, shortNetworkName } from '../mark.ts';
-import type { WapiClient } from '../wapi/client.ts';
+import { GridError } from '../errors.ts';
 import type { Network } from '../wapi/schemas.ts';
-import { findNamedNetworks, findOrMakeNetwork } from './network-by-name.ts';
-import type { Making, RenamedViews } from './renamed-views.ts';
-import { keptBack, type NetworkSpec, refuseStrayGateway } from './spec.ts';
-import { ensureView } from './views.ts';
+import { keptBack, reserveGateway } from './gateway.ts';
+import { agreeOnNetwork, confirmNetwork } from './network-by-name.ts';
+import type { ContainerSpec } from './next-network.ts';
+import { type NetworkSpec, specKey } from './spec.ts';
+import { findOrCreateSubnet, type SubnetDeps, type SubnetSpec } from './subnet.ts';
 
 /** Milliseconds for making sure of a network; shared by all who wait for it, so not the budget of any one of them. */
 const budget = 25_000;
@@ -30,29 +28,24 @@ export interface ReadyNetwork {
 }
 
 export class Networks {
-  readonly #wapi: WapiClient;
-  readonly #labels: ExtensibleAttributes;
-  readonly #renamedViews: RenamedViews;
-  readonly #usedViews = new Set<string>();
+  readonly #deps: SubnetDeps;
   readonly #ready = new Map<string, Promise<ReadyNetwork>>();
   readonly #known = new Map<string, ReadyNetwork>();
 
-  constructor(grid: WapiClient, labels: ExtensibleAttributes, renamedViews: RenamedViews) {
-    this.#wapi = grid;
-    this.#labels = labels;
-    this.#renamedViews = renamedViews;
+  constructor(deps: SubnetDeps) {
+    this.#deps = deps;
   }
 
   /**
-   * The network of a policy, made if absent. Callers that come while it is being made share the work and its result;
-   * a failure is not remembered.
-   * @throws GridError `network-conflict`, `no-free-network`, `invalid-spec`, or what the grid answered
+   * Finds the network of a spec, or creates it. Callers that come meanwhile share the work and its result; a failure is
+   * not remembered.
+   * @throws GridError `network-conflict`, `no-free-network`, `invalid-spec`, `timeout`, or what the grid answered
    */
   ensure(spec: NetworkSpec, signal: AbortSignal): Promise<ReadyNetwork> {
-    const key = JSON.stringify(spec);
+    const key = specKey(spec);
     let ready = this.#ready.get(key);
     if (ready === undefined) {
-      ready = this.#make(spec, AbortSignal.timeout(budget));
+      ready = this.#prepare(spec, AbortSignal.timeout(budget));
       this.#ready.set(key, ready);
       ready.then(
         (network) => this.#known.set(key, network),
@@ -66,149 +59,63 @@ export class Networks {
     });
   }
 
-  /** Something of this network was not found: look again the next time. */
+  /** Forgets a network of which something was not found: it is looked for again the next time. */
   forget(spec: NetworkSpec): void {
-    this.#ready.delete(JSON.stringify(spec));
-    this.#known.delete(JSON.stringify(spec));
+    this.#ready.delete(specKey(spec));
+    this.#known.delete(specKey(spec));
   }
 
-  /** The network of a policy, if it is known without asking the grid. */
+  /** Returns the network of a spec if it is known, without asking the grid. */
   known(spec: NetworkSpec): ReadyNetwork | undefined {
-    return this.#known.get(JSON.stringify(spec));
+    return this.#known.get(specKey(spec));
   }
 
-  async #make(spec: NetworkSpec, signal: AbortSignal): Promise<ReadyNetwork> {
-    const { name, view, source } = spec;
-    const making = { name, view, source, usedBefore: this.#usedViews.has(view) };
-    const network =
-      source.kind === 'subnet'
-        ? await this.#ensureSubnet(making, source.cidr, signal)
-        : await findOrMakeNetwork(
-            {
-              grid: this.#wapi,
-              labels: this.#labels,
-              name,
-              view,
-              containers: source.containers,
-              prefixLength: source.prefixLength,
-              beforeMaking: async () => {
-                refuseStrayGateway(spec);
-                await this.#renamedViews.refuse(making, signal);
-              },
-            },
-            signal,
-          );
-    const cidr = parseCidr(network.network);
-    if (cidr === undefined) throw new GridError('bad-answer', `the grid calls a network "${network.network}"`);
-    if (source.kind === 'subnet' && cidr.text !== source.cidr.text) {
-      throw new GridError('bad-answer', `the grid answered ${cidr.text}, asked for network ${source.cidr.text}`);
+  #prepare({ place, ...spec }: NetworkSpec, signal: AbortSignal): Promise<ReadyNetwork> {
+    return place.kind === 'subnet'
+      ? this.#prepareSubnet({ ...spec, place }, signal)
+      : this.#prepareByName({ ...spec, place }, signal);
+  }
+
+  async #prepareSubnet(spec: SubnetSpec, signal: AbortSignal): Promise<ReadyNetwork> {
+    const { network, isNew } = await findOrCreateSubnet(this.#deps, spec, signal);
+    if (network.network !== spec.place.cidr.text) {
+      const asked = spec.place.cidr.text;
+      throw new GridError('bad-answer', `the grid answered ${network.network}, asked for network ${asked}`);
     }
-    this.#usedViews.add(view);
-    const kept = keptBack(spec, cidr);
-    if (kept !== undefined) await this.#keepBack(kept, name, view, signal);
-    return {
-      ref: network._ref,
-      cidr,
-      view,
-      ...(kept === undefined ? {} : { kept }),
-      ...(kept === undefined || spec.gateway === undefined ? {} : { gateway: kept }),
-    };
-  }
-
-  async #ensureSubnet(making: Making, cidr: Cidr, signal: AbortSignal): Promise<Network> {
-    const { name, view } = making;
-    await this.#refuseOtherNetworkOfName(name, view, cidr, signal);
-    for (let tries = 0; ; tries += 1) {
-      const [found] = await this.#wapi.findNetworks({ network: cidr.text, network_view: view }, signal);
-      if (found !== undefined) {
-        refuseOtherName(found, name, view);
-        return found;
-      }
-      await this.#renamedViews.refuse(making, signal);
-      await ensureView(this.#wapi, view, signal);
-      await this.#refuseOverlap(cidr, view, signal);
-      try {
-        const labels = () => this.#labels.forNetwork(name);
-        return await this.#wapi.createNetwork(cidr.text, view, networkMark(name), labels, signal);
-      } catch (error) {
-        // Another host was faster, or the answer was lost: the network itself tells.
-        if (!mayExist(error) || tries > 0) throw asConflict(error, cidr, view);
-      }
-    }
-  }
-
-  /** Two networks of one name and different subnets are a mistake in one of the configurations. */
-  async #refuseOtherNetworkOfName(name: string, view: string, cidr: Cidr, signal: AbortSignal): Promise<void> {
-    const { complete } = await findNamedNetworks({ grid: this.#wapi, labels: this.#labels, name, view }, signal);
-    const [other] = complete;
-    if (other === undefined || complete.some((network) => network.network === cidr.text)) return;
-    throw new GridError('network-conflict', `network ${name} is ${other.network} in view ${view}, not ${cidr.text}`, {
-      hint: 'give the configuration another name, or the subnet that the grid has for this one',
-    });
+    return this.#keepGateway(spec, { network, isNew }, signal);
   }
 
   /**
-   * A network inside a network turns the outer one into a container, and its reservations are gone (WAPI); so neither is
-   * created when the other is there.
+   * A network that has to be confirmed gets its gateway at the same time: nobody takes an address from it before either
+   * has been carried out but who has reserved the gateway himself, or was configured without one.
    */
-  async #refuseOverlap(cidr: Cidr, view: string, signal: AbortSignal): Promise<void> {
-    const refuse = (network: string) => {
-      const other = parseCidr(network);
-      if (other !== undefined && other.text !== cidr.text && overlaps(other, cidr)) {
-        throw new GridError('network-conflict', `${cidr.text} overlaps the network ${network} in view ${view}`, {
-          hint: `use ${network}, or a subnet of its own`,
-        });
-      }
-    };
-    const outer = await this.#wapi.findNetworks({ contains_address: cidr.base, network_view: view }, signal);
-    for (const { network } of outer) refuse(network);
-    const octets = cidr.base.split('.').slice(0, Math.floor(cidr.prefix / 8));
-    const inside = octets.length === 0 ? {} : { 'network~': `^${octets.join('\\.')}\\.` };
-    for await (const network of this.#wapi.listNetworks({ ...inside, network_view: view }, signal)) refuse(network);
-  }
-
-  /** Reserves an address that nobody must be given: the gateway, or the one that a bridge takes for itself. */
-  async #keepBack(address: string, name: string, view: string, signal: AbortSignal): Promise<void> {
-    for (let tries = 0; ; tries += 1) {
-      const [holder] = await this.#wapi.findFixedAddresses({ ipv4addr: address, network_view: view }, signal);
-      if (holder !== undefined) {
-        if (!isAttachmentMark(holder.comment)) return;
-        throw new GridError('network-conflict', `gateway ${address} of network ${name} is held by a container`, {
-          hint: `choose another gateway, or stop that container: ${holder.comment}`,
-        });
-      }
-      try {
-        const labels = () => this.#labels.forNetwork(name);
-        await this.#wapi.createGateway(address, view, gatewayMark(name), labels, signal);
-        return;
-      } catch (error) {
-        // Taken by something that is no fixed address, a host record say: taken is all that is needed.
-        if (tries > 0 && hasReason(error, 'conflict')) return;
-        if (tries > 0 || !mayExist(error)) throw error;
-      }
+  async #prepareByName(spec: ContainerSpec, signal: AbortSignal): Promise<ReadyNetwork> {
+    for (;;) {
+      const { network, isPending } = await agreeOnNetwork(this.#deps, spec, signal);
+      const ready = this.#keepGateway(spec, { network, isNew: isPending }, signal);
+      if (!isPending) return ready;
+      const [confirmation] = await Promise.allSettled([
+        confirmNetwork(this.#deps, { network, name: spec.name }, signal),
+        ready,
+      ]);
+      if (confirmation.status === 'rejected') throw confirmation.reason;
+      if (confirmation.value) return ready;
     }
   }
-}
 
-function refuseOtherName(network: Network, name: string, view: string): void {
-  const label = network.extattrs[networkNameAttribute]?.value;
-  const labels = label === undefined ? [] : [label].flat().map(String);
-  const inComment = namedInComment(network.comment);
-  const mine = labels.includes(name) || (labels.length === 0 && (inComment ?? '') === shortNetworkName(name));
-  if (mine || (labels.length === 0 && inComment === undefined)) return;
-  throw new GridError(
-    'network-conflict',
-    `network ${network.network} in view ${view} belongs to the network name ${labels[0] ?? inComment}, not ${name}`,
-    {
-      hint: 'give the configuration that name or another subnet, or correct the label "Network Name" or the comment of that network in the grid',
-    },
-  );
-}
-
-function asConflict(error: unknown, cidr: Cidr, view: string): unknown {
-  if (!hasReason(error, 'conflict')) return error;
-  return new GridError('network-conflict', `cannot create ${cidr.text} in view ${view}: ${error.message}`, {
-    hint: 'the grid has something else there, a network container say: choose another subnet',
-    cause: error,
-  });
+  async #keepGateway(
+    spec: NetworkSpec,
+    { network, isNew }: { readonly network: Network; readonly isNew: boolean },
+    signal: AbortSignal,
+  ): Promise<ReadyNetwork> {
+    const { name, view } = spec;
+    const cidr = parseCidr(network.network);
+    if (cidr === undefined) throw new GridError('bad-answer', `the grid calls a network "${network.network}"`);
+    this.#deps.views.noteUsed(view);
+    const ready = { ref: network._ref, cidr, view };
+    const address = keptBack(spec, cidr);
+    if (address === undefined) return ready;
+    await reserveGateway({ ...this.#deps, address, view, name, isNetworkNew: isNew }, signal);
+    return { ...ready, kept: address, ...(spec.gateway === undefined ? {} : { gateway: address }) };
+  }
 }

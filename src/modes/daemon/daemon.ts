@@ -16,7 +16,7 @@ import type { Log } from '../../infoblox/log.ts';
 import { hostPrefix } from '../../infoblox/mark.ts';
 import { Exhaustion } from '../../infoblox/network/exhaustion.ts';
 import { Networks } from '../../infoblox/network/networks.ts';
-import { RenamedViews } from '../../infoblox/network/renamed-views.ts';
+import { NetworkViews } from '../../infoblox/network/views.ts';
 import { GridState, gridTrouble } from '../../infoblox/wapi/grid-state.ts';
 import { commit, version } from '../build-info.ts';
 import type { Options } from './config/options.ts';
@@ -91,8 +91,9 @@ export async function startDaemon(options: Options, log: Log, surroundings: Surr
 
   // Networks and leases.
   const marksIn = (view: string, limit: number) => store.boundIn(view, limit).map(({ mark }) => mark);
-  const networks = new Networks(wapi, attributes, new RenamedViews({ grid: wapi, marksIn, host: origin }));
-  const exhaustion = new Exhaustion(wapi);
+  const views = new NetworkViews({ wapi, marksIn, host: origin });
+  const networks = new Networks({ wapi, attributes, views });
+  const exhaustion = new Exhaustion(wapi, conditions);
   const moment = () => ({ now: Date.now(), window });
   const observer = new Observer({ wapi, store, log });
   const sandboxes = warnOfUnseen(hostSandboxes(), log);

@@ -1,10 +1,11 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { parseCidr } from '../../../src/infoblox/address.ts';
 import { ExtensibleAttributes } from '../../../src/infoblox/attributes.ts';
+import { Conditions } from '../../../src/infoblox/conditions.ts';
 import { GridError } from '../../../src/infoblox/errors.ts';
 import { Exhaustion } from '../../../src/infoblox/network/exhaustion.ts';
 import type { ReadyNetwork } from '../../../src/infoblox/network/networks.ts';
-import { WapiClient as Requests } from '../../../src/infoblox/wapi/client.ts';
+import { WapiClient } from '../../../src/infoblox/wapi/client.ts';
 import type { Session } from '../../../src/infoblox/wapi/session.ts';
 import { until } from '../../fixture/host.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
@@ -13,13 +14,15 @@ import { inTime, openSession } from '../wapi/session-fixture.ts';
 let grid: Grid;
 let session: Session;
 let exhaustion: Exhaustion;
+let conditions: Conditions;
 let now: number;
 
 beforeEach(async () => {
   now = 0;
   grid = await startGrid();
   session = openSession({ port: grid.port });
-  exhaustion = new Exhaustion(new Requests(session, new ExtensibleAttributes('c')), () => now);
+  conditions = new Conditions({ wall: () => 1_700_000_000_000 + now, monotonic: () => now });
+  exhaustion = new Exhaustion(new WapiClient(session, new ExtensibleAttributes('c')), conditions, () => now);
 });
 afterEach(async () => {
   await session.close(inTime());

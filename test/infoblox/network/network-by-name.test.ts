@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { networkMark, pendingNetworkMark } from '../../../src/infoblox/mark.ts';
+import { gatewayMark, networkMark, pendingNetworkMark } from '../../../src/infoblox/mark.ts';
+import { nextStep } from '../../../src/infoblox/network/network-by-name.ts';
 import { until } from '../../fixture/host.ts';
 import { errorOf, fromContainer, held, useGridAndHost, writes } from '../grid-and-host.ts';
 
@@ -49,14 +50,14 @@ describe('a network by name', () => {
     expect(writes(grid)).toEqual(['POST fixedaddress 201']);
   });
 
-  test('is found by its label, as administrators and the original driver write it', async () => {
+  test('is found by its attribute, as administrators and the original driver write it', async () => {
     const { grid, host } = fixture;
     grid.add('network', { network: '10.77.0.0/26', extattrs: { 'Network Name': { value: 'pods' } } });
     expect(await host.add('c1', fromContainer())).toBe('10.77.0.1');
     expect(writes(grid)).toEqual(['POST fixedaddress 201']);
   });
 
-  test('is found though somebody has added to its comment, and the grid has no label', async () => {
+  test('is found though somebody has added to its comment, and the grid has no attribute', async () => {
     const { grid, host } = fixture;
     grid.remove(grid.objects('extensibleattributedef')[0]?._ref ?? '');
     await host.add('c0', fromContainer({}, 'pods-2'));
@@ -146,13 +147,37 @@ test('networks of two sizes that are made at once in one container do not take e
   expect(networks().sort()).toEqual(['172.18.0.0/24', '172.18.1.0/24', '172.18.2.0/26']);
 });
 
+describe('what a look at the networks of a name calls for', () => {
+  const network = (cidr: string) => ({ _ref: `network/${cidr}`, network: cidr, comment: '', extattrs: {} });
+  const [a, b, c] = ['10.0.0.0/24', '10.0.1.0/24', '10.0.2.0/24'].map(network) as [Named, Named, Named];
+  type Named = ReturnType<typeof network>;
+
+  test.each([
+    ['nothing is there', [], [], [], false, { kind: 'create', surplus: [] }],
+    ['nothing, for a long time', [], [], [], true, { kind: 'create', surplus: [] }],
+    ['one is complete', [a], [], [], false, { kind: 'use', network: a, surplus: [] }],
+    ['one is complete, and mine is pending', [a], [b], [b], false, { kind: 'use', network: a, surplus: [b] }],
+    ['one is complete, and another’s is pending', [a], [b], [], true, { kind: 'use', network: a, surplus: [] }],
+    ['mine alone is pending', [], [a], [a], false, { kind: 'confirm', network: a, surplus: [] }],
+    ['mine is the lowest of several', [], [a, b], [a], false, { kind: 'wait', surplus: [] }],
+    ['mine is not the lowest', [], [a, b], [b], false, { kind: 'look', surplus: [b] }],
+    ['another’s is pending', [], [a], [], false, { kind: 'wait', surplus: [] }],
+    ['another’s has been pending for long', [], [a], [], true, { kind: 'confirm', network: a, surplus: [] }],
+    ['several have been for long', [], [a, b, c], [], true, { kind: 'confirm', network: a, surplus: [b, c] }],
+    ['mine the lowest of them', [], [a, b], [a], true, { kind: 'confirm', network: a, surplus: [b] }],
+  ] as const)('%s', (_, complete, pending, mine, abandoned, step) => {
+    const cidrs = new Set(mine.map((one) => one.network));
+    expect(nextStep({ complete, pending }, cidrs, abandoned)).toEqual(step);
+  });
+});
+
 describe('a network that is being set up', () => {
   test('is waited for, and used when it is complete', async () => {
     const { grid, host } = fixture;
     grid.add('networkcontainer', { network: '172.18.0.0/16' });
-    const unsealed = grid.add('network', { network: '172.18.0.0/24', comment: pendingNetworkMark('pods') });
+    const pending = grid.add('network', { network: '172.18.0.0/24', comment: pendingNetworkMark('pods') });
     const added = host.add('c1', fromContainer());
-    setTimeout(() => grid.update(unsealed, { comment: networkMark('pods') }), 200);
+    setTimeout(() => grid.update(pending, { comment: networkMark('pods') }), 200);
     expect(await added).toBe('172.18.0.1');
     expect(networks()).toEqual(['172.18.0.0/24']);
   });
@@ -172,6 +197,29 @@ describe('a network that is being set up', () => {
       { network: '172.18.0.0/24', comment: 'infoblox-cni network=pods' },
       { network: '10.8.0.0/24', comment: 'infoblox-cni network=lost' },
     ]);
+  });
+
+  test('and had its gateway reserved already is taken over, or goes with it', async () => {
+    const { grid, host } = fixture;
+    grid.add('networkcontainer', { network: '172.18.0.0/16' });
+    const reserved = { match_client: 'RESERVED', mac: '00:00:00:00:00:00', comment: gatewayMark('pods') };
+    for (const n of [1, 0]) {
+      grid.add('network', { network: `172.18.${n}.0/24`, comment: pendingNetworkMark('pods') });
+      grid.add('fixedaddress', { ipv4addr: `172.18.${n}.1`, ...reserved });
+    }
+    expect(await host.add('c1', fromContainer({ gateway: '0.0.0.1' }))).toBe('172.18.0.2');
+    expect(networks()).toEqual(['172.18.0.0/24']);
+    expect(held(grid)).toEqual(['172.18.0.1', '172.18.0.2']);
+  });
+
+  test('gets its gateway in the next place, too, if it was taken for abandoned', async () => {
+    const { grid, host } = fixture;
+    grid.inject({ method: 'PUT', type: 'network', effect: { kind: 'delay', ms: 100 } });
+    const added = host.add('c1', fromContainer({ gateway: '0.0.0.1' }));
+    await until('it is being completed', () => held(grid).length === 1);
+    grid.remove(grid.networks()[0]?._ref ?? '');
+    expect(await added).toBe('172.18.0.2');
+    expect(held(grid)).toEqual(['172.18.0.1', '172.18.0.2']);
   });
 
   test('is not removed by who yields, if it is complete by now', async () => {

@@ -46,7 +46,7 @@ describe('a network by subnet', () => {
     expect(grid.networks()).toMatchObject([{ comment: 'office, 2nd floor', extattrs: {} }]);
   });
 
-  test('of an administrator that is labelled with the name is used, also when the label is a list', async () => {
+  test('of an administrator that has the name as an attribute is used, also when that is a list', async () => {
     const { grid, host } = fixture;
     const definition = grid.objects('extensibleattributedef')[0]?._ref ?? '';
     grid.update(definition, { flags: 'V' });
@@ -57,18 +57,18 @@ describe('a network by subnet', () => {
     expect(await host.add('c1')).toBe('10.0.0.2');
   });
 
-  test('labelled with another name is refused, both names told', async () => {
+  test('that has another name as an attribute is refused, both names told', async () => {
     const { grid, host } = fixture;
     grid.add('network', { network: '10.0.0.0/24', extattrs: { 'Network Name': { value: 'net-0' } } });
     expect(await errorOf(host.add('c1'))).toMatchObject({
       code: 102,
       msg: 'network 10.0.0.0/24 in view default belongs to the network name net-0, not net-1',
-      details: expect.stringContaining('correct the label'),
+      details: expect.stringContaining('correct the extensible attribute "Network Name"'),
     });
     expect(held(grid)).toEqual([]);
   });
 
-  test('made for another name is refused, with or without the label', async () => {
+  test('made for another name is refused, with or without the attribute', async () => {
     const { grid, host } = fixture;
     grid.add('network', { network: '10.0.0.0/24', comment: networkMark('net-0') });
     expect(await errorOf(host.add('c1'))).toMatchObject({

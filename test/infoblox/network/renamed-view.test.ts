@@ -87,7 +87,9 @@ describe('a renamed network view', () => {
     rmSync(join(host.directory, 'state'), { recursive: true });
     await host.start();
     expect(await errorOf(host.add('c2', before))).toMatchObject(refusal);
-    await until('the state is read back', () => host.log.some(({ message }) => message.startsWith('read back')));
+    await until('the state is read back', () =>
+      host.log.some(({ message }) => message.startsWith('imported the reservations')),
+    );
     expect(await errorOf(host.add('c2', before))).toMatchObject(refusal);
     expect(await errorOf(host.add('c1', before))).toMatchObject({
       code: 105,
@@ -155,6 +157,22 @@ describe('a renamed network view', () => {
     expect(held(grid, 'after')).toEqual(['10.0.0.1']);
     expect(writes(grid).filter((line) => line.startsWith('POST fixedaddress'))).toEqual([]);
   }
+});
+
+describe('a network view that is there', () => {
+  test('gets the network though this host has addresses of the same network in another view', async () => {
+    const { grid, host } = fixture;
+    await host.add('c1', before);
+    await host.add('c2', fromContainer(before.ipam));
+    grid.add('networkview', { name: 'after' });
+    expect(await host.add('c3', after)).toBe('10.0.0.2');
+    expect(await host.add('c4', fromContainer(after.ipam))).toBe('172.18.0.1');
+    expect(held(grid, 'before')).toEqual(['10.0.0.1', '10.0.0.2', '172.18.0.1']);
+    expect(held(grid, 'after')).toEqual(['10.0.0.1', '10.0.0.2', '172.18.0.1']);
+    await host.del('c1', before);
+    await until('it is released', () => held(grid, 'before').length === 2);
+    expect(held(grid, 'after')).toHaveLength(3);
+  });
 });
 
 describe('a network view that is named for the first time', () => {

@@ -2,16 +2,17 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { contains, isNetworkOrBroadcast, parseCidr } from '../../../src/infoblox/address.ts';
 import { GridError } from '../../../src/infoblox/errors.ts';
-import { networkSpec, refuseStrayGateway, resolveGateway, type SpecInput } from '../../../src/infoblox/network/spec.ts';
+import { refuseStrayGateway, resolveGateway } from '../../../src/infoblox/network/gateway.ts';
+import { networkSpec, type SpecInput, specKey } from '../../../src/infoblox/network/spec.ts';
 
 const input: SpecInput = {
   ...{ name: 'net-1', view: 'default', containers: '172.18.0.0/16', prefixLength: 24, keepFirst: false },
 };
-const policy = (over: Partial<SpecInput>) => networkSpec({ ...input, ...over });
+const spec = (over: Partial<SpecInput>) => networkSpec({ ...input, ...over });
 
 function refusal(over: Partial<SpecInput>): { message: string; hint: string } {
   try {
-    policy(over);
+    spec(over);
   } catch (error) {
     if (error instanceof GridError && error.reason === 'invalid-spec') {
       return { message: error.message, hint: error.hint ?? '' };
@@ -22,12 +23,12 @@ function refusal(over: Partial<SpecInput>): { message: string; hint: string } {
 }
 
 test('subnet wins over the containers', () => {
-  expect(policy({ subnet: '10.0.0.0/24' }).source).toMatchObject({ kind: 'subnet', cidr: { text: '10.0.0.0/24' } });
+  expect(spec({ subnet: '10.0.0.0/24' }).place).toMatchObject({ kind: 'subnet', cidr: { text: '10.0.0.0/24' } });
 });
 
 test('containers keep their order, whatever the spaces', () => {
-  const { source } = policy({ containers: ' 10.9.0.0/16,10.8.0.0/16 , ' });
-  expect(source).toMatchObject({
+  const { place } = spec({ containers: ' 10.9.0.0/16,10.8.0.0/16 , ' });
+  expect(place).toMatchObject({
     kind: 'container',
     containers: [{ text: '10.9.0.0/16' }, { text: '10.8.0.0/16' }],
     prefixLength: 24,
@@ -100,11 +101,28 @@ test('a network that its container holds is accepted, one of the container’s o
   const lengths = fc.tuple(fc.integer({ min: 1, max: 30 }), fc.integer({ min: 1, max: 30 }));
   fc.assert(
     fc.property(lengths, ([container, prefixLength]) => {
-      const make = () => policy({ containers: `128.0.0.0/${container}`, prefixLength });
-      if (prefixLength > container) expect(make().source.kind).toBe('container');
+      const make = () => spec({ containers: `128.0.0.0/${container}`, prefixLength });
+      if (prefixLength > container) expect(make().place.kind).toBe('container');
       else expect(make).toThrow('does not fit');
     }),
   );
+});
+
+test('two specs have one key exactly if they ask for the same', () => {
+  const asked: Partial<SpecInput>[] = [
+    {},
+    { name: 'net-2' },
+    { view: 'other' },
+    { subnet: '172.18.0.0/16' },
+    { subnet: '172.18.0.0/24' },
+    { containers: '172.18.0.0/16,172.19.0.0/16' },
+    { containers: '172.19.0.0/16,172.18.0.0/16' },
+    { prefixLength: 25 },
+    { gateway: '0.0.0.1' },
+    { keepFirst: true },
+  ];
+  expect(new Set(asked.map((over) => specKey(spec(over)))).size).toBe(asked.length);
+  expect(specKey(spec({ containers: ' 172.18.0.0/16, ' }))).toBe(specKey(spec({})));
 });
 
 test('0.0.0.x and the full address name the same gateway', () => {
@@ -124,12 +142,12 @@ test('0.0.0.x and the full address name the same gateway', () => {
 });
 
 test('the gateway of a network that is not known yet is judged when it is', () => {
-  expect(policy({ gateway: '0.0.0.1' }).gateway).toBe('0.0.0.1');
-  expect(policy({ gateway: '10.0.0.1' }).gateway).toBe('10.0.0.1');
+  expect(spec({ gateway: '0.0.0.1' }).gateway).toBe('0.0.0.1');
+  expect(spec({ gateway: '10.0.0.1' }).gateway).toBe('10.0.0.1');
 });
 
 test('a network is made only for a gateway that it may hold', () => {
-  const attempt = (gateway: string) => () => refuseStrayGateway(policy({ gateway }));
+  const attempt = (gateway: string) => () => refuseStrayGateway(spec({ gateway }));
   for (const gateway of ['0.0.0.1', '0.0.0.254', '172.18.7.1']) expect(attempt(gateway)).not.toThrow();
   for (const gateway of ['10.0.0.1', '0.0.1.1'])
     expect(attempt(gateway)).toThrow(/is in none of the network containers/);

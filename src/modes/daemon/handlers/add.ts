@@ -11,12 +11,13 @@ import type { AddRequest, Allocation, Allocator } from '../../../infoblox/lease/
 import type { FormerNames } from '../../../infoblox/lease/former-names.ts';
 import type { Log } from '../../../infoblox/log.ts';
 import type { Attachment } from '../../../infoblox/mark.ts';
+import { specKey } from '../../../infoblox/network/spec.ts';
 import type { Call } from '../../protocol.ts';
 import type { ReleaseNotes } from '../rpc/release-notes.ts';
 import { attachmentOf } from './attachment.ts';
 import { workloadOf } from './call-fields.ts';
 import type { Answer, Handler } from './handler.ts';
-import { type SpecDefaults, specKey, specOf, unknownKeys } from './network-spec.ts';
+import { type SpecDefaults, specOf, unknownKeys } from './network-spec.ts';
 
 /** Milliseconds that a refusal counts: only another ADD can show that it is over. */
 const refusalLasts = 60_000;

@@ -54,11 +54,6 @@ export function specOf(netconf: Netconf, defaults: SpecDefaults): NetworkSpec {
   });
 }
 
-/** Names one spec among all: equal for equal specs. */
-export function specKey(spec: NetworkSpec): string {
-  return JSON.stringify(spec);
-}
-
 /** Reads the network view alone, for calls that must work though the configuration was spoilt since ADD. */
 export function viewOf(netconf: Pick<Netconf, 'ipam'>, defaults: Pick<SpecDefaults, 'networkView'>): string {
   const view = v.safeParse(viewName, netconf.ipam['network-view']);

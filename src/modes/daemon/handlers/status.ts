@@ -4,12 +4,12 @@ import type { Conditions } from '../../../infoblox/conditions.ts';
 import type { GridError } from '../../../infoblox/errors.ts';
 import type { Exhaustion } from '../../../infoblox/network/exhaustion.ts';
 import type { Networks } from '../../../infoblox/network/networks.ts';
-import type { NetworkSpec } from '../../../infoblox/network/spec.ts';
+import { type NetworkSpec, specKey } from '../../../infoblox/network/spec.ts';
 import { gridTrouble } from '../../../infoblox/wapi/grid-state.ts';
 import type { GridMonitor } from '../grid-monitor.ts';
 import { notAvailable } from './cni-errors.ts';
 import type { Handler } from './handler.ts';
-import { type SpecDefaults, specKey, specOf } from './network-spec.ts';
+import { type SpecDefaults, specOf } from './network-spec.ts';
 
 export interface StatusDeps {
   readonly conditions: Conditions;

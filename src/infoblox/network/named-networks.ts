@@ -1,0 +1,63 @@
+/** The networks that carry a network name, complete or still being set up. */
+
+import { compareAddresses, parseCidr } from '../address.ts';
+import { type ExtensibleAttributes, networkNameAttribute } from '../attributes.ts';
+import { hasReason } from '../errors.ts';
+import { namedInComment, networkMark, pendingNetworkMark, shortNetworkName } from '../mark.ts';
+import { beginsWith, type WapiClient } from '../wapi/client.ts';
+import type { Network } from '../wapi/schemas.ts';
+
+export interface NamedNetworksQuery {
+  readonly wapi: WapiClient;
+  readonly attributes: ExtensibleAttributes;
+  readonly name: string;
+  readonly view: string;
+}
+
+export interface NamedNetworks {
+  /** The lowest address first. */
+  readonly complete: readonly Network[];
+  /** Created for the name and not confirmed yet; the lowest address first. */
+  readonly pending: readonly Network[];
+}
+
+/**
+ * Looks for the networks of a name in one view: by our comment, and by the extensible attribute that administrators and
+ * the original driver write. What people have added to the comment does not matter: the search is by its beginning.
+ * A network that is confirmed between the two searches shows up in both lists, never in none, whichever comes first: the
+ * search by comment finds it before and after.
+ */
+export async function findNamedNetworks(query: NamedNetworksQuery, signal: AbortSignal): Promise<NamedNetworks> {
+  const [marked, attributed] = await Promise.all([findMarked(query, signal), findAttributed(query, signal)]);
+  const pendingMark = pendingNetworkMark(query.name);
+  const complete = [...marked, ...attributed].filter(({ comment }) => comment !== pendingMark);
+  return {
+    complete: [...new Map(complete.map((network) => [network._ref, network])).values()].sort(byAddress),
+    pending: marked.filter(({ comment }) => comment === pendingMark).sort(byAddress),
+  };
+}
+
+async function findMarked({ wapi, name, view }: NamedNetworksQuery, signal: AbortSignal): Promise<Network[]> {
+  const found = await wapi.findNetworks({ 'comment~': beginsWith(networkMark(name)), network_view: view }, signal);
+  return found.filter(({ comment }) => namedInComment(comment) === shortNetworkName(name));
+}
+
+async function findAttributed(
+  { wapi, attributes, name, view }: NamedNetworksQuery,
+  signal: AbortSignal,
+): Promise<Network[]> {
+  if (!attributes.mayUse(networkNameAttribute)) return [];
+  try {
+    return await wapi.findNetworks({ [`*${networkNameAttribute}`]: name, network_view: view }, signal);
+  } catch (error) {
+    // A search by an attribute that is not defined is refused (wapi.md section 8).
+    if (!hasReason(error, 'unknown-attribute')) throw error;
+    attributes.refuse(networkNameAttribute);
+    return [];
+  }
+}
+
+function byAddress(one: Network, other: Network): number {
+  const base = ({ network }: Network) => parseCidr(network)?.base ?? '0.0.0.0';
+  return compareAddresses(base(one), base(other));
+}

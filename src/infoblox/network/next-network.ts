@@ -1,0 +1,126 @@
+/** The next free network of some network containers, created as pending for a name. */
+
+import type { Cidr } from '../address.ts';
+import type { ExtensibleAttributes } from '../attributes.ts';
+import { GridError, hasReason, mayExist } from '../errors.ts';
+import { pendingNetworkMark } from '../mark.ts';
+import type { WapiClient } from '../wapi/client.ts';
+import { refuseStrayGateway } from './gateway.ts';
+import type { NetworkPlace, NetworkSpec } from './spec.ts';
+import type { NetworkViews } from './views.ts';
+
+/** A spec whose network is taken from containers. */
+export interface ContainerSpec extends NetworkSpec {
+  readonly place: Extract<NetworkPlace, { kind: 'container' }>;
+}
+
+export interface NextNetworkDeps {
+  readonly wapi: WapiClient;
+  readonly attributes: ExtensibleAttributes;
+  readonly views: NetworkViews;
+}
+
+/** What has to be there before a network can be created. */
+export interface Surroundings {
+  readonly viewExists: boolean;
+  /** The first container only: the others are looked for when those before them are full. */
+  readonly containerExists: boolean;
+}
+
+export interface CreateDeps extends NextNetworkDeps {
+  /** What was read already. */
+  readonly known?: Surroundings | undefined;
+}
+
+/** Reads whether the view and the first container exist, side by side. @throws GridError */
+export async function readSurroundings(
+  { wapi, views }: NextNetworkDeps,
+  { view, place }: ContainerSpec,
+  signal: AbortSignal,
+): Promise<Surroundings> {
+  const [viewExists, containerExists] = await Promise.all([
+    views.exists(view, signal),
+    hasFirstContainer(wapi, { view, place }, signal),
+  ]);
+  return { viewExists, containerExists };
+}
+
+/**
+ * Creates the next free network of the first container that has one. The grid looks for it and creates it in one request:
+ * between two, another one could be put there, and a network that gets one inside itself becomes a container and loses its
+ * addresses (DOC9 "Adding IPv4 Networks", wapi.md section 5).
+ * @returns the CIDR; undefined when it is not known whether there is one now
+ * @throws GridError `no-free-network` if all containers are full; `network-conflict` if the view was renamed or a container
+ * is none; `invalid-spec` if no network of them can hold the gateway
+ */
+export async function createNextNetwork(
+  deps: CreateDeps,
+  spec: ContainerSpec,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const { wapi, attributes, views, known } = deps;
+  const { name, view, place } = spec;
+  const { containers, prefixLength } = place;
+  refuseStrayGateway(spec);
+  const [viewExists, firstExists] = await Promise.all([
+    views.refuseRenamed(spec, signal, known?.viewExists),
+    known?.containerExists ?? hasFirstContainer(wapi, spec, signal),
+  ]);
+  if (!viewExists) await views.create(view, signal);
+  for (const [index, container] of containers.entries()) {
+    const exists = index === 0 ? firstExists : await hasContainer(wapi, { container, view }, signal);
+    if (!exists) await createContainer(wapi, { container, view }, signal);
+    try {
+      const next = `func:nextavailablenetwork:${container.text},${view},${prefixLength}`;
+      const labels = () => attributes.forNetwork(name);
+      return (await wapi.createNetwork(next, view, pendingNetworkMark(name), labels, signal)).network;
+    } catch (error) {
+      if (hasReason(error, 'no-free-network')) continue;
+      // Another host was faster, or the answer was lost: the next look tells.
+      if (!mayExist(error)) throw error;
+      return undefined;
+    }
+  }
+  const tried = containers.map((container) => container.text).join(', ');
+  throw new GridError('no-free-network', `no free /${prefixLength} network for ${name} in ${tried} (view ${view})`, {
+    hint: 'add a container to network-container, choose a longer prefix-length, or remove networks that are not used',
+  });
+}
+
+interface ContainerInView {
+  readonly container: Cidr;
+  readonly view: string;
+}
+
+async function hasFirstContainer(
+  wapi: WapiClient,
+  { view, place }: Pick<ContainerSpec, 'view' | 'place'>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const [container] = place.containers;
+  return container !== undefined && hasContainer(wapi, { container, view }, signal);
+}
+
+async function hasContainer(
+  wapi: WapiClient,
+  { container, view }: ContainerInView,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const query = { network: container.text, network_view: view };
+  return (await wapi.findReferences('networkcontainer', query, signal)).length > 0;
+}
+
+/** @throws GridError `network-conflict` if something that is no network container has its place */
+async function createContainer(wapi: WapiClient, wanted: ContainerInView, signal: AbortSignal): Promise<void> {
+  const { container, view } = wanted;
+  try {
+    await wapi.createContainer(container.text, view, signal);
+  } catch (error) {
+    if (!mayExist(error)) throw error;
+    if (await hasContainer(wapi, wanted, signal)) return;
+    throw new GridError('network-conflict', `${container.text} in view ${view} is not a network container`, {
+      hint: 'name a network container in network-container, or use its network as subnet',
+      cause: error,
+    });
+  }
+}

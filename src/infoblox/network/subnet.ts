@@ -1,0 +1,126 @@
+/** The network of a configured subnet: found, or created where nothing overlaps it. */
+
+import { type Cidr, overlaps, parseCidr } from '../address.ts';
+import { type ExtensibleAttributes, networkNameAttribute } from '../attributes.ts';
+import { GridError, hasReason, mayExist } from '../errors.ts';
+import { namedInComment, networkMark, shortNetworkName } from '../mark.ts';
+import type { WapiClient } from '../wapi/client.ts';
+import type { Network } from '../wapi/schemas.ts';
+import { findNamedNetworks } from './named-networks.ts';
+import type { NetworkPlace, NetworkSpec } from './spec.ts';
+import type { NetworkViews } from './views.ts';
+
+/** A spec whose network is a subnet. */
+export interface SubnetSpec extends NetworkSpec {
+  readonly place: Extract<NetworkPlace, { kind: 'subnet' }>;
+}
+
+export interface SubnetDeps {
+  readonly wapi: WapiClient;
+  readonly attributes: ExtensibleAttributes;
+  readonly views: NetworkViews;
+}
+
+export interface SubnetNetwork {
+  readonly network: Network;
+  /** This call has created it. */
+  readonly isNew: boolean;
+}
+
+/**
+ * Finds or creates the network of a subnet. All reads that decide about a write come before it; those that do not need each
+ * other's answer run side by side.
+ * @throws GridError `network-conflict` if the name or the place is another network's, or the view was renamed; else what
+ * the grid answered
+ */
+export async function findOrCreateSubnet(
+  deps: SubnetDeps,
+  spec: SubnetSpec,
+  signal: AbortSignal,
+): Promise<SubnetNetwork> {
+  const { wapi, attributes, views } = deps;
+  const { name, view } = spec;
+  const { cidr } = spec.place;
+  const find = () => wapi.findNetworks({ network: cidr.text, network_view: view }, signal);
+  const [{ complete }, first] = await Promise.all([findNamedNetworks({ ...deps, name, view }, signal), find()]);
+  refuseOtherNetwork(complete, spec);
+  for (let tries = 0; ; tries += 1) {
+    const [found] = tries === 0 ? first : await find();
+    if (found !== undefined) {
+      refuseOtherName(found, spec);
+      return { network: found, isNew: false };
+    }
+    const [viewExists] = await Promise.all([views.refuseRenamed(spec, signal), refuseOverlap(wapi, spec, signal)]);
+    if (!viewExists) await views.create(view, signal);
+    try {
+      const labels = () => attributes.forNetwork(name);
+      const network = await wapi.createNetwork(cidr.text, view, networkMark(name), labels, signal);
+      return { network, isNew: true };
+    } catch (error) {
+      // Another host was faster, or the answer was lost: the network itself tells.
+      if (!mayExist(error) || tries > 0) throw asConflict(error, spec);
+    }
+  }
+}
+
+/** Two networks of one name and different subnets are a mistake in one of the configurations. */
+function refuseOtherNetwork(named: readonly Network[], { name, view, place }: SubnetSpec): void {
+  const { text } = place.cidr;
+  const [other] = named;
+  if (other === undefined || named.some(({ network }) => network === text)) return;
+  throw new GridError('network-conflict', `network ${name} is ${other.network} in view ${view}, not ${text}`, {
+    hint: 'give the configuration another name, or the subnet that the grid has for this one',
+  });
+}
+
+/** A network that carries no name, in attribute or comment, is an administrator's, and may be used. */
+function refuseOtherName(network: Network, { name, view }: SubnetSpec): void {
+  const attribute = network.extattrs[networkNameAttribute]?.value;
+  const inAttribute = attribute === undefined ? [] : [attribute].flat().map(String);
+  const inComment = namedInComment(network.comment);
+  const isOurs = inAttribute.length > 0 ? inAttribute.includes(name) : inComment === shortNetworkName(name);
+  if (isOurs || (inAttribute.length === 0 && inComment === undefined)) return;
+  throw new GridError(
+    'network-conflict',
+    `network ${network.network} in view ${view} belongs to the network name ${inAttribute[0] ?? inComment}, not ${name}`,
+    {
+      hint: `give the configuration that name or another subnet, or correct the extensible attribute "${networkNameAttribute}" or the comment of that network in the grid`,
+    },
+  );
+}
+
+/**
+ * A network inside a network turns the outer one into a container, and its reservations are gone (DOC9 "Adding IPv4
+ * Networks", wapi.md section 5); so neither is created when the other is there.
+ */
+async function refuseOverlap(wapi: WapiClient, { view, place }: SubnetSpec, signal: AbortSignal): Promise<void> {
+  const { cidr } = place;
+  const outer = async () => {
+    const query = { contains_address: cidr.base, network_view: view };
+    for (const { network } of await wapi.findNetworks(query, signal)) refuseIfOverlapping(network, cidr, view);
+  };
+  const inner = async () => {
+    const octets = cidr.base.split('.').slice(0, Math.floor(cidr.prefix / 8));
+    const inside = octets.length === 0 ? {} : { 'network~': `^${octets.join('\\.')}\\.` };
+    for await (const network of wapi.listNetworks({ ...inside, network_view: view }, signal)) {
+      refuseIfOverlapping(network, cidr, view);
+    }
+  };
+  await Promise.all([outer(), inner()]);
+}
+
+function refuseIfOverlapping(network: string, cidr: Cidr, view: string): void {
+  const other = parseCidr(network);
+  if (other === undefined || other.text === cidr.text || !overlaps(other, cidr)) return;
+  throw new GridError('network-conflict', `${cidr.text} overlaps the network ${network} in view ${view}`, {
+    hint: `use ${network}, or a subnet of its own`,
+  });
+}
+
+function asConflict(error: unknown, { view, place }: SubnetSpec): unknown {
+  if (!hasReason(error, 'conflict')) return error;
+  return new GridError('network-conflict', `cannot create ${place.cidr.text} in view ${view}: ${error.message}`, {
+    hint: 'the grid has something else there, a network container say: choose another subnet',
+    cause: error,
+  });
+}
