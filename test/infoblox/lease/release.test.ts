@@ -27,7 +27,7 @@ describe('DEL', () => {
     await host.del('never');
     expect(held(grid)).toEqual(['10.0.0.1', '10.0.0.3']);
     expect(host.log.map(({ message }) => message).filter((message) => message.startsWith('DEL'))).toEqual([
-      'DEL: released 10.0.0.2',
+      'DEL: releasing 10.0.0.2',
       'DEL: nothing held',
       'DEL: nothing held',
     ]);
@@ -39,7 +39,10 @@ describe('DEL', () => {
     grid.update(grid.fixedAddresses()[1]?._ref ?? '', { comment: 'mine now' });
     await host.del('c1');
     expect(held(grid)).toContain(address);
-    expect(host.log.at(-1)?.message).toBe(`DEL: ${address} was removed or changed in the grid`);
+    expect(host.log.at(-1)).toMatchObject({
+      message: 'nothing to release: the reservation was removed or changed in the grid',
+      details: { address },
+    });
   });
 
   test('of another interface or network touches nothing', async () => {

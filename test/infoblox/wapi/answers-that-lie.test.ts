@@ -43,7 +43,7 @@ describe('a reference that leads elsewhere', () => {
     await host.del('c1');
     expect(writes(grid)).toEqual([]);
     disarm();
-    await host.del('c1');
+    await until('it is released', () => writes(grid).length > 0);
     expect(writes(grid)).toEqual(['DELETE fixedaddress 200']);
     expect(grid.fixedAddresses().map((object) => object.comment)).not.toContain(comment);
   });
