@@ -11,6 +11,7 @@ import { searchPages } from '../../../src/infoblox/wapi/paged-search.ts';
 import { referenceTo, urlPath } from '../../../src/infoblox/wapi/reference.ts';
 import { FixedAddress } from '../../../src/infoblox/wapi/schemas.ts';
 import { createTransport } from '../../../src/infoblox/wapi/transport.ts';
+import { until } from '../../fixture/host.ts';
 import { type Certificate, makeCertificate } from '../../simulator/http/certificate.ts';
 import { useGridAndHost, writes } from '../grid-and-host.ts';
 import { failureOf, inTime, openSession } from './session-fixture.ts';
