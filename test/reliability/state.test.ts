@@ -171,7 +171,7 @@ worldTest('a DEL that comes while the state is being read back from the grid lea
   await restart(world, () => rmSync(stateDir(world), { recursive: true }));
   await until('the grid is read', () => grid.requests.some(isImport));
   expect(await caller.del('c1')).toBe('ok');
-  await until('it has been read back', () => host.log.some(({ message }) => message.startsWith('read back')));
+  await until('it has been imported', () => host.log.some(({ message }) => message.startsWith('imported')));
   expect(host.log).toContainEqual(expect.objectContaining({ message: expect.stringMatching(/holds: 2$/) }));
   expect(await caller.add('c4')).toBe('ok');
   expect(ledger.live.at(-1)?.address).toBe(address);

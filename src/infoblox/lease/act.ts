@@ -9,7 +9,7 @@ import { GridError, hasReason } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { attachmentIn, isAttachmentMark } from '../mark.ts';
 import { gatewayName, type WapiClient } from '../wapi/client.ts';
-import { createInDoubt, deleteAnswered, deleteInDoubt, type Lease, type Moment } from './lease.ts';
+import { createInDoubt, createRefused, deleteAnswered, deleteInDoubt, type Lease, type Moment } from './lease.ts';
 import type { Found, Look } from './plan.ts';
 import type { LeaseStore } from './store.ts';
 
@@ -67,8 +67,9 @@ export async function recreate(
       outcome: 'unknown',
     });
   } catch (error) {
-    if (hasReason(error, 'conflict', 'missing', 'rejected') && error.outcome === 'none') return error;
-    throw error;
+    if (!hasReason(error, 'conflict', 'missing', 'rejected') || error.outcome !== 'none') throw error;
+    apply(store, mark, (current) => createRefused(current, lease));
+    return error;
   }
 }
 
@@ -102,7 +103,7 @@ export async function reassign(
     });
     if (!given) return false;
   }
-  log.warn('re-created a reservation that the grid had lost', { attachment: owner, address: object.address });
+  warnOfLoss(log, owner, object.address);
   return true;
 }
 
@@ -128,10 +129,21 @@ async function relabel(
   apply(store, lease.mark, (current) => deleteAnswered(current, lease));
 }
 
+/** Says that a reservation was missing on the grid and is there again. */
+export function warnOfLoss(log: Log, mark: string, address: string): void {
+  const hint =
+    'nothing while its container lives; if it was deleted because that is gone, send a DEL for the container';
+  log.warn('re-created a reservation that the grid had lost', {
+    ...{ attachment: mark, address },
+    ...(isAttachmentMark(mark) ? { hint } : {}),
+  });
+}
+
 /** A look less what has just been removed or reassigned: a host that carried that out is one that accepts writes. */
 export function without(look: Look, objects: readonly Found[]): Look {
+  const gone = new Set(objects.map(({ ref }) => ref));
   const { unconfirmed: _, ...rest } = look;
-  return { ...rest, found: look.found.filter((object) => !objects.includes(object)) };
+  return { ...rest, found: look.found.filter(({ ref }) => !gone.has(ref)) };
 }
 
 /** A lease that has gone meanwhile stays gone. */

@@ -5,6 +5,7 @@ import type { Cidr } from '../address.ts';
 import { abortable } from '../concurrency/abortable.ts';
 import { type Flight, SingleFlight } from '../concurrency/single-flight.ts';
 import { GridError, hasReason } from '../errors.ts';
+import { shortNetworkName } from '../mark.ts';
 import { fits, mayFit, refuseHopeless } from '../network/fit.ts';
 import { specKey } from '../network/spec.ts';
 import { apply } from './act.ts';
@@ -168,19 +169,17 @@ export class Allocator {
     // Another view than the one in which something may still be reserved: that has to be released first.
     if (known !== undefined && known.view !== spec.view) await this.#leaveView(known, signal);
     const sandbox = sandboxes.identify(request.netns);
-    const beginning = { mark, network: attachment.network, view: spec.view, sandbox, callers: flight.callers };
+    const network = shortNetworkName(attachment.network);
+    const beginning = { mark, network, view: spec.view, sandbox, callers: flight.callers };
     store.apply(mark, (lease) => begin(lease, beginning, moment()));
     // Of an attachment that is new to a state that is whole, the grid can hold nothing: one request is enough.
     const mayBeOnGrid = known !== undefined || !store.isWhole;
     let taking: AddressTaking | undefined;
     try {
-      const network = await networks.ensure(spec, signal);
+      const ready = await networks.ensure(spec, signal);
       const delayedBy = (why: GridError) => this.#delays.set(mark, why);
-      taking = new AddressTaking(
-        this.#deps,
-        { ...request, mark, sandbox, flight, told: nobody, mayBeOnGrid, delayedBy },
-        network,
-      );
+      const want = { ...request, mark, sandbox, flight, told: nobody, mayBeOnGrid, delayedBy };
+      taking = new AddressTaking(this.#deps, want, ready);
       return await taking.run(signal);
     } catch (error) {
       this.#giveUp(mark, taking?.mayBeOnGrid ?? mayBeOnGrid);

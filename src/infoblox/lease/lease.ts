@@ -160,6 +160,14 @@ export function createInDoubt(lease: Lease, moment: Moment): Lease {
   return lease.phase === 'bound' ? scheduled(doubtful, moment) : doubtful;
 }
 
+/**
+ * The create was refused: only what was in doubt before it still is.
+ * @param before the lease before `createInDoubt`
+ */
+export function createRefused(lease: Lease, before: Lease): Lease {
+  return { ...lease, createInDoubtUntil: before.createInDoubtUntil };
+}
+
 /** A delete is about to be sent: until its answer is here, it may be carried out at any time. */
 export function deleteInDoubt(lease: Lease, moment: Moment): Lease {
   return { ...lease, deleteInDoubtUntil: moment.now + moment.window.end };
@@ -181,6 +189,11 @@ export function settle(lease: Lease, moment: Moment): Lease {
   if (lease.phase !== 'bound') return lease;
   const { create } = doubtOf(lease, moment);
   return scheduled({ ...lease, attempts: 0, createInDoubtUntil: create, deleteInDoubtUntil: null }, moment);
+}
+
+/** An attempt of the reconciler has ended without a look that could end the doubt: looked at again when that is over. */
+export function keepDoubt(lease: Lease, moment: Moment): Lease {
+  return lease.phase === 'bound' ? scheduled({ ...lease, attempts: 0 }, moment) : lease;
 }
 
 /** To be looked at again at a known time, milliseconds since 1970. */

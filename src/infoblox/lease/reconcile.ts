@@ -3,8 +3,8 @@
  * same from whatever state, for the first time and for the repair.
  */
 import { GridError } from '../errors.ts';
-import { type ActDeps, apply, reassign, recreate, remove, without } from './act.ts';
-import { createInDoubt, deleteAnswered, type Lease, recheck, settle, startRelease } from './lease.ts';
+import { type ActDeps, apply, reassign, recreate, remove, warnOfLoss, without } from './act.ts';
+import { createInDoubt, deleteAnswered, keepDoubt, type Lease, recheck, settle, startRelease } from './lease.ts';
 import type { Observer } from './observe.ts';
 import { type Look, plan, type Step } from './plan.ts';
 import type { LeaseStore } from './store.ts';
@@ -89,6 +89,9 @@ function conclude(deps: ReconcileDeps, lease: Lease, step: Step, outcome: Outcom
     case 'forget':
       forget(deps, lease, outcome);
       return;
+    case 'recreate':
+      apply(store, mark, (current) => keepDoubt(current, moment()));
+      return;
     case 'refuse':
       log.error('the reservation of a live attachment was moved or altered on the grid: it is left alone', {
         ...{ attachment: mark, address: lease.address, view: step.moved?.view, now: step.altered },
@@ -133,7 +136,7 @@ async function reserveAgain(
     if (refusal !== undefined) throw refusal;
     return 'look';
   }
-  if (refusal === undefined) log.warn('re-created a reservation that the grid had lost', { attachment: mark, address });
+  if (refusal === undefined) warnOfLoss(log, mark, address);
   else {
     log.error('the grid has lost the reservation of a live attachment and does not take it again', {
       ...{ attachment: mark, address, reason: refusal.message },

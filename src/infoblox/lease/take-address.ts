@@ -14,7 +14,7 @@ import { fits, misfit, refuseOutside } from '../network/fit.ts';
 import type { Networks, ReadyNetwork } from '../network/networks.ts';
 import type { NetworkSpec } from '../network/spec.ts';
 import type { FixedAddress } from '../wapi/schemas.ts';
-import { apply, reassign, recreate, remove, without } from './act.ts';
+import { apply, reassign, recreate, remove, warnOfLoss, without } from './act.ts';
 import { collisionError, deletedError, nonsenseError, refusal, takenError } from './address-errors.ts';
 import { answer, begin, bind, createInDoubt, deleteAnswered, type Lease, type SandboxIdentity } from './lease.ts';
 import { type Found, type Look, plan } from './plan.ts';
@@ -302,7 +302,7 @@ export class AddressTaking {
     try {
       const refusal = await recreate(this.#deps, { ...lease, address: lease.address }, signal);
       if (refusal === undefined) {
-        log.warn('re-created a reservation that the grid had lost', { attachment: mark, address: lease.address });
+        warnOfLoss(log, mark, lease.address);
         return undefined;
       }
       // It is there, or somebody else's: the host that says so accepts writes, and can be asked what it is.

@@ -27,7 +27,7 @@ describe('ADD', () => {
     await host.call('ADD', 'c1', { args });
     expect(grid.fixedAddresses()[1]).toMatchObject({ name, comment: identity });
     // Nothing is decided by it.
-    await host.call('DEL', 'c1');
+    await host.del('c1');
     expect(held(grid)).toHaveLength(1);
   });
 

@@ -57,6 +57,15 @@ describe('GC', () => {
     expect(held(grid)).toEqual(['10.0.0.1', '10.0.0.3']);
   });
 
+  test('releases what was given in a network whose name is too long for a mark', async () => {
+    const { grid, host } = fixture;
+    const config = { name: 'n'.repeat(60) };
+    await host.add('c1', { config });
+    await later();
+    await host.call('GC', '', { config: { ...config, ...knowing().config } });
+    expect(held(grid)).toEqual(['10.0.0.1']);
+  });
+
   test('does not take the address of an ADD under way', async () => {
     const { grid, host } = fixture;
     await host.add('c0');

@@ -4,11 +4,13 @@ import {
   begin,
   bind,
   createInDoubt,
+  createRefused,
   deleteAnswered,
   deleteInDoubt,
   doubtOf,
   followView,
   imported,
+  keepDoubt,
   type Lease,
   moveSandbox,
   nextRecheck,
@@ -119,6 +121,11 @@ const transitions: readonly [string, Change, Record<Phase, Expected>][] = [
     },
   ],
   [
+    'createRefused',
+    (lease) => createRefused({ ...lease, createInDoubtUntil: now + window.end }, lease),
+    { pending: {}, bound: {}, releasing: {} },
+  ],
+  [
     'deleteInDoubt',
     (lease) => deleteInDoubt(lease, noon),
     {
@@ -140,6 +147,11 @@ const transitions: readonly [string, Change, Record<Phase, Expected>][] = [
       bound: { attempts: 0, deleteInDoubtUntil: null, dueAt: now + 5_000 },
       releasing: 'the same',
     },
+  ],
+  [
+    'keepDoubt',
+    (lease) => keepDoubt(lease, noon),
+    { pending: 'the same', bound: { attempts: 0, dueAt: now + 5_000 }, releasing: 'the same' },
   ],
   [
     'recheck',

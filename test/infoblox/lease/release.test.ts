@@ -26,11 +26,8 @@ describe('DEL', () => {
     await host.del('c1');
     await host.del('never');
     expect(held(grid)).toEqual(['10.0.0.1', '10.0.0.3']);
-    expect(host.log.map(({ message }) => message).filter((message) => message.startsWith('DEL'))).toEqual([
-      'DEL: released 10.0.0.2',
-      'DEL: nothing held',
-      'DEL: nothing held',
-    ]);
+    const told = host.log.filter(({ message }) => message === 'DEL').map(({ details }) => details.address);
+    expect(told).toEqual(['10.0.0.2', 'none', 'none']);
   });
 
   test('of what somebody else has by now leaves it alone, and names it', async () => {
@@ -39,7 +36,10 @@ describe('DEL', () => {
     grid.update(grid.fixedAddresses()[1]?._ref ?? '', { comment: 'mine now' });
     await host.del('c1');
     expect(held(grid)).toContain(address);
-    expect(host.log.at(-1)?.message).toBe(`DEL: ${address} was removed or changed in the grid`);
+    expect(host.log.at(-1)).toMatchObject({
+      message: 'nothing to release: the reservation was removed or changed in the grid',
+      details: { address },
+    });
   });
 
   test('of another interface or network touches nothing', async () => {

@@ -11,6 +11,7 @@ import { searchPages } from '../../../src/infoblox/wapi/paged-search.ts';
 import { referenceTo, urlPath } from '../../../src/infoblox/wapi/reference.ts';
 import { FixedAddress } from '../../../src/infoblox/wapi/schemas.ts';
 import { createTransport } from '../../../src/infoblox/wapi/transport.ts';
+import { until } from '../../fixture/host.ts';
 import { type Certificate, makeCertificate } from '../../simulator/http/certificate.ts';
 import { useGridAndHost, writes } from '../grid-and-host.ts';
 import { failureOf, inTime, openSession } from './session-fixture.ts';
@@ -43,7 +44,7 @@ describe('a reference that leads elsewhere', () => {
     await host.del('c1');
     expect(writes(grid)).toEqual([]);
     disarm();
-    await host.del('c1');
+    await until('it is released', () => writes(grid).length > 0);
     expect(writes(grid)).toEqual(['DELETE fixedaddress 200']);
     expect(grid.fixedAddresses().map((object) => object.comment)).not.toContain(comment);
   });

@@ -124,7 +124,7 @@ describe('words in names', () => {
     await host.del('c1');
     expect(await failureOf(host.add('c1', { args: 'IP=10.0.0.77' }))).toMatchObject({
       code: 11,
-      message: 'an earlier release of 10.0.0.77 is not settled yet',
+      message: 'an earlier release of 10.0.0.77 may still be carried out',
     });
   });
 

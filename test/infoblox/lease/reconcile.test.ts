@@ -1,0 +1,67 @@
+import { beforeEach, expect, test } from 'vitest';
+import { deleteInDoubt } from '../../../src/infoblox/lease/lease.ts';
+import { reconcile } from '../../../src/infoblox/lease/reconcile.ts';
+import { inTime } from '../wapi/session-fixture.ts';
+import { aLease, put } from './a-lease.ts';
+import { type LeaseFixture, markOf, useLeases } from './lease-fixture.ts';
+
+const fixture = useLeases();
+const mark = markOf('c1');
+let leases: LeaseFixture;
+
+beforeEach(() => {
+  leases = fixture();
+});
+
+const reconciled = async () => {
+  await reconcile(leases.deps, mark, inTime());
+  return leases.store.get(mark);
+};
+const requests = (method: string) => leases.grid.requests.filter((request) => request.method === method).length;
+const onTheGrid = () => leases.grid.fixedAddresses().map(({ ipv4addr, comment }) => [ipv4addr, comment]);
+
+test('a live attachment whose address somebody else has by now is a line in the log, once', async () => {
+  leases.grid.add('fixedaddress', { ipv4addr: '10.0.0.2', mac: '02:00:00:00:00:01', comment: 'printer' });
+  put(leases.store, aLease(mark, { dueAt: 1 }));
+  expect(await reconciled()).toEqual(aLease(mark));
+  expect(leases.log).toMatchObject([
+    {
+      level: 'error',
+      message: 'the grid has lost the reservation of a live attachment and does not take it again',
+      details: { attachment: mark, address: '10.0.0.2', hint: expect.stringContaining('restart this container') },
+    },
+  ]);
+});
+
+test('a live attachment that has lost its reservation gets it back, and is looked at again', async () => {
+  put(leases.store, aLease(mark, { dueAt: 1, attempts: 2 }));
+  const { now, window } = leases.deps.moment();
+  const lease = await reconciled();
+  expect(onTheGrid()).toEqual([['10.0.0.2', mark]]);
+  expect(lease).toMatchObject({ phase: 'bound', attempts: 0 });
+  expect(lease?.createInDoubtUntil).toBeGreaterThanOrEqual(now + window.end);
+  expect(lease?.dueAt).toBeGreaterThanOrEqual(now + window.recheck);
+  expect(leases.warnings).toEqual(['re-created a reservation that the grid had lost']);
+});
+
+test('a delete in doubt is not sent again because a reservation was re-created meanwhile', async () => {
+  leases.reserve('c1', '10.0.0.9');
+  const doubtful = deleteInDoubt(aLease(mark, { dueAt: 1 }), leases.deps.moment());
+  put(leases.store, doubtful);
+  expect(await reconciled()).toMatchObject({ deleteInDoubtUntil: doubtful.deleteInDoubtUntil });
+  expect(onTheGrid().map(([address]) => address)).toEqual(['10.0.0.9', '10.0.0.2']);
+  await reconciled();
+  expect(requests('DELETE')).toBe(0);
+});
+
+test('all that carries the mark of a released lease goes, in one look', async () => {
+  leases.reserve('c1', '10.0.0.2');
+  leases.reserve('c1', '10.0.0.3');
+  put(leases.store, aLease(mark, { phase: 'releasing', dueAt: 1 }));
+  expect(await reconciled()).toBeUndefined();
+  expect(onTheGrid()).toEqual([]);
+  expect([requests('GET'), requests('DELETE')]).toEqual([1, 2]);
+  expect(leases.log).toMatchObject([
+    { level: 'info', message: 'released', details: { attachment: mark, addresses: ['10.0.0.2', '10.0.0.3'] } },
+  ]);
+});
