@@ -3,7 +3,7 @@ import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { parseFlags } from '../../src/modes/daemon/config/flags.ts';
+import { parseFlags } from '../../src/modes/daemon/config/command-line.ts';
 
 const deploy = join(import.meta.dirname, '../../deploy');
 let work: string;

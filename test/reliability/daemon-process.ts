@@ -5,7 +5,7 @@
  */
 import type { DoubtWindow } from '../../src/infoblox/lease/lease.ts';
 import type { SqliteLeaseStore } from '../../src/infoblox/lease/store.ts';
-import { parseFlags } from '../../src/modes/daemon/config/flags.ts';
+import { parseFlags } from '../../src/modes/daemon/config/command-line.ts';
 import { readOptions } from '../../src/modes/daemon/config/options.ts';
 import { startDaemon } from '../../src/modes/daemon/daemon.ts';
 import { createLog } from '../../src/modes/daemon/log/log.ts';

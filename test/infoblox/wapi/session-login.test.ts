@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Credentials } from '../../../src/infoblox/wapi/credentials.ts';
 import { Logins } from '../../../src/infoblox/wapi/login.ts';
 import type { Session } from '../../../src/infoblox/wapi/session.ts';
-import { parseFlags } from '../../../src/modes/daemon/config/flags.ts';
+import { parseFlags } from '../../../src/modes/daemon/config/command-line.ts';
 import { readOptions } from '../../../src/modes/daemon/config/options.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
 import { ask, failureOf, inTime, openSession, write } from './session-fixture.ts';

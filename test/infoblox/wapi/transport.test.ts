@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createAgent, type TlsOptions } from '../../../src/infoblox/wapi/agent.ts';
 import { NotConnected } from '../../../src/infoblox/wapi/connection-error.ts';
 import { createTransport } from '../../../src/infoblox/wapi/transport.ts';
-import { parseFlags } from '../../../src/modes/daemon/config/flags.ts';
+import { parseFlags } from '../../../src/modes/daemon/config/command-line.ts';
 import { readOptions } from '../../../src/modes/daemon/config/options.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
 import { failureOf, inTime } from './session-fixture.ts';

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { parseFlags } from '../../../src/modes/daemon/config/flags.ts';
+import { parseFlags } from '../../../src/modes/daemon/config/command-line.ts';
 import { readOptions } from '../../../src/modes/daemon/config/options.ts';
 import { startDaemon } from '../../../src/modes/daemon/daemon.ts';
 import { StartError } from '../../../src/modes/daemon/start-error.ts';

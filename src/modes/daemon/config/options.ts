@@ -8,7 +8,7 @@ import { limits, socketFile } from '../../protocol.ts';
 import type { ListenAddress } from '../metrics.ts';
 import { StartError } from '../start-error.ts';
 import { blockedPorts } from './blocked-ports.ts';
-import { type FlagValues, UsageError } from './flags.ts';
+import { type FlagValues, UsageError } from './command-line.ts';
 import { type Password, passwordSource } from './password.ts';
 import { readTrust } from './trust.ts';
 

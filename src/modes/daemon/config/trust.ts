@@ -7,7 +7,7 @@ import { isErrno } from '../../../infoblox/host/errno.ts';
 import { refuseUntrusted, UntrustedPath } from '../../../infoblox/host/trusted-path.ts';
 import type { TlsOptions } from '../../../infoblox/wapi/agent.ts';
 import { StartError } from '../start-error.ts';
-import { UsageError } from './flags.ts';
+import { UsageError } from './command-line.ts';
 import { knownKeys } from './known-keys.ts';
 
 const beginning = '-----BEGIN CERTIFICATE-----';

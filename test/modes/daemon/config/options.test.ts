@@ -4,7 +4,7 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { blockedPorts } from '../../../../src/modes/daemon/config/blocked-ports.ts';
-import { parseFlags, UsageError } from '../../../../src/modes/daemon/config/flags.ts';
+import { parseFlags, UsageError } from '../../../../src/modes/daemon/config/command-line.ts';
 import { readOptions } from '../../../../src/modes/daemon/config/options.ts';
 import { StartError } from '../../../../src/modes/daemon/start-error.ts';
 import { makeCertificate } from '../../../simulator/http/certificate.ts';

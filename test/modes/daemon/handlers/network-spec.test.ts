@@ -87,7 +87,7 @@ describe('a key under ipam', () => {
     ...['dns', 'dataDir', 'resolvConf', 'name', 'tag', 'mtu', 'vlan'],
     ...['hosts', 'comment', 'labels', 'x-notes', '_comment'],
   ])('%s means nothing here and is let pass', (key) => {
-    expect(policy({ [key]: 'x' }).source).toMatchObject({ kind: 'container' });
+    expect(policy({ [key]: 'x' }).place).toMatchObject({ kind: 'container' });
     expect(unknownKeys(netconf({ [key]: 'x' }))).toEqual([key]);
   });
 
@@ -126,7 +126,7 @@ describe('address ranges of the runtime', () => {
   });
 
   test.each([{}, { ipRanges: null }, { ipRanges: [] }])('are no matter where there are none: %j', (runtimeConfig) => {
-    expect(policy({}, { runtimeConfig }).source).toMatchObject({ kind: 'container' });
+    expect(policy({}, { runtimeConfig }).place).toMatchObject({ kind: 'container' });
   });
 });
 
@@ -134,7 +134,7 @@ describe('the policy', () => {
   test('is the flags’ where the configuration says nothing, or null', () => {
     const fallback = {
       ...{ name: 'net-1', view: 'of-the-flags', keepFirst: false },
-      source: {
+      place: {
         kind: 'container',
         containers: [{ base: '172.18.0.0', prefix: 16, text: '172.18.0.0/16' }],
         prefixLength: 24,
@@ -148,10 +148,10 @@ describe('the policy', () => {
   test('is the configuration’s where it says something', () => {
     expect(policy({ 'network-view': 'v', 'network-container': '10.0.0.0/8', 'prefix-length': 20 })).toMatchObject({
       view: 'v',
-      source: { containers: [{ text: '10.0.0.0/8' }], prefixLength: 20 },
+      place: { containers: [{ text: '10.0.0.0/8' }], prefixLength: 20 },
     });
     expect(policy({ subnet: '10.0.0.0/24', gateway: '0.0.0.1' })).toMatchObject({
-      source: { kind: 'subnet' },
+      place: { kind: 'subnet' },
       gateway: '0.0.0.1',
     });
   });

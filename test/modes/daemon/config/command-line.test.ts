@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { flags, parseFlags, UsageError, usage } from '../../../../src/modes/daemon/config/flags.ts';
+import { parseFlags, UsageError } from '../../../../src/modes/daemon/config/command-line.ts';
+import { flags } from '../../../../src/modes/daemon/config/flags.ts';
+import { usage } from '../../../../src/modes/daemon/config/help.ts';
 
 /** The original's flags and their defaults: unit files and manifests out there depend on them. */
 const original: Record<string, string> = {
@@ -17,6 +19,15 @@ const original: Record<string, string> = {
 };
 
 describe('a flag', () => {
+  test('takes a value that looks like a switch of citty as it is', () => {
+    expect(parseFlags(['--wapi-password', '--no-help', '--wapi-port', '1'])).toMatchObject({
+      'wapi-password': '--no-help',
+      'wapi-port': '1',
+    });
+    expect(() => parseFlags(['--no-labels'])).toThrow(UsageError);
+    expect(() => parseFlags(['--wapiPort=1'])).toThrow(UsageError);
+  });
+
   test('of the original has its name and default', () => {
     expect(parseFlags([])).toMatchObject(original);
   });
@@ -108,6 +119,14 @@ test('the help names every flag with its default, and where a password may come 
   for (const name of Object.keys(flags)) expect(text).toContain(`  --${name}`);
   for (const value of Object.values(original)) if (value !== '') expect(text).toContain(`(default "${value}")`);
   expect(text).toContain('WAPI_PASSWORD');
+  expect(text.match(/^[A-Z].*:$/gm)).toEqual([
+    'Infoblox grid:',
+    'IPAM driver:',
+    'Address policy, where the network configuration says nothing:',
+    'State:',
+    'Observability:',
+    'Other:',
+  ]);
 });
 
 test.each([

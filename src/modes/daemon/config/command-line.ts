@@ -1,0 +1,86 @@
+/** The daemon's command line, taken as Go programs take theirs, for the original was one. */
+import { type ParsedArgs, parseArgs } from 'citty';
+import { type FlagName, flags } from './flags.ts';
+import { nearest, plainSpelling } from './spelling.ts';
+
+/** The command line is wrong; the message names the flag and never a value that may be a secret. */
+export class UsageError extends Error {}
+
+/** As the first argument: checks flags and files, and leaves. */
+export const checkCommand = 'check-config';
+
+export type FlagValues = ParsedArgs<typeof flags>;
+
+/** What people type from habit, in plain spelling, and the flag that they mean. */
+const habits: ReadonlyMap<string, FlagName> = new Map([
+  ['user', 'wapi-username'],
+  ['username', 'wapi-username'],
+  ['wapiuser', 'wapi-username'],
+  ['pass', 'wapi-password-file'],
+  ['password', 'wapi-password-file'],
+  ['wapipass', 'wapi-password-file'],
+  ['port', 'wapi-port'],
+  ['host', 'grid-host'],
+  ['grid', 'grid-host'],
+  ['server', 'grid-host'],
+  ['wapihost', 'grid-host'],
+]);
+
+/**
+ * Reads `--flag value`, `--flag=value` and the same with one dash; of a repeated flag the last counts.
+ * @throws UsageError naming what is wrong, and the flag that may be meant
+ */
+export function parseFlags(args: readonly string[]): FlagValues {
+  return parseArgs<typeof flags>(checked(args), flags);
+}
+
+/**
+ * Checks the arguments and joins each flag with its value. Left alone with them, citty would take `-wapi-port` for nine short
+ * flags, drop a value that begins with `--no-`, and say nothing of unknown flags, stray words and missing values.
+ * @throws UsageError
+ */
+function checked(args: readonly string[]): string[] {
+  const joined: string[] = [];
+  const rest = [...args];
+  for (let arg = rest.shift(); arg !== undefined; arg = rest.shift()) {
+    const [, name = '', , value] = /^--?([a-z][a-z-]*)(=(.*))?$/s.exec(arg === '-h' ? '--help' : arg) ?? [];
+    if (!isFlag(name)) throw new UsageError(complaint(arg, joined.at(-1)));
+    const given = value ?? (flags[name].type === 'boolean' ? 'true' : rest.shift());
+    if (given === undefined) throw new UsageError(`flag --${name} needs a value`);
+    refuseSwallowed(name, given);
+    joined.push(`--${name}=${given}`);
+  }
+  return joined;
+}
+
+function isFlag(name: string): name is FlagName {
+  return Object.hasOwn(flags, name);
+}
+
+/** Where systemd and the scripts split DAEMON_FLAGS into words. */
+const quoting =
+  'in /etc/infoblox-cni/daemon.env, put double quotes around a value with spaces, and single quotes around all of DAEMON_FLAGS';
+
+/**
+ * Refuses a value that holds another flag: systemd takes a quote that is never closed, and all flags after it, as one value.
+ * @throws UsageError naming both flags, never the value
+ */
+function refuseSwallowed(name: FlagName, value: string): void {
+  const swallowed = [...value.matchAll(/\s--?([a-z][a-z-]*)(?==|\s|$)/g)].find(
+    ([, other]) => other && isFlag(other),
+  )?.[1];
+  if (swallowed === undefined) return;
+  throw new UsageError(`the value of --${name} holds the flag --${swallowed}: a quote is missing; ${quoting}`);
+}
+
+/** Never the value: a password may stand in it, or be the argument itself where it holds a space. */
+function complaint(arg: string, before = ''): string {
+  const name = /^--?([a-z][a-z_-]*)(?==|$)/i.exec(arg)?.[1];
+  const meant = name && (habits.get(plainSpelling(name)) ?? nearest(name, Object.keys(flags)));
+  if (meant) return `unknown flag --${name}; did you mean --${meant}?`;
+  const shown = arg.replace(/=.*/s, '');
+  if (/^--[a-z-]+$/.test(shown)) return `unknown flag ${shown}; see --help`;
+  const argument = before.startsWith('--wapi-password=') ? '...' : shown;
+  // After a flag it is the rest of a value with spaces, most likely.
+  return `unexpected argument "${argument}"${before === '' ? '' : `; if a quote is missing: ${quoting}`}`;
+}
