@@ -1,0 +1,128 @@
+/**
+ * The documentation is followed to the letter: each block of commands runs, in the order of its page, on a throwaway host
+ * with the built executable and a simulated grid. A block that cannot run says why: `<!-- not run: REASON -->`.
+ */
+import { describe, expect, test } from 'vitest';
+import { requireBuilt } from '../e2e/program.ts';
+import { type Block, blocksOf, pages } from './pages.ts';
+import { hostObstacle, runOnThrowawayHost } from './throwaway-host.ts';
+
+/** In CI everything is there, so the tests run there and fail rather than being left out. */
+const obstacle = hostObstacle();
+const leftOut = obstacle !== undefined && process.env.CI === undefined;
+if (leftOut) process.stderr.write(`left out: the commands of the documentation: ${obstacle}\n`);
+
+const documented = pages.filter((page) => page === 'README.md' || page.startsWith('docs/'));
+const languages = ['sh', 'console', 'json', 'ini', 'text', 'mermaid'];
+
+/** What is run in the place of a command: a build is there already, and make would look for a toolchain first. */
+const substitutions: readonly (readonly [RegExp, string])[] = [
+  [/\bmake simulator\b/g, 'node test/simulator/main.ts'],
+  [/\bmake demo\b/g, 'node test/demo/main.ts'],
+];
+
+/** Waits for a command to succeed, 10 seconds at most. */
+const waitFor = `wait_for() { for _ in $(seq 100); do if eval "$1" >/dev/null 2>&1; then return; fi; sleep 0.1; done; echo "waited in vain for $1"; exit 1; }`;
+
+/** A host as the pages assume it: installed, with a daemon that serves, and a grid named grid.example.com. */
+const serving = `
+install -d /etc/infoblox-cni && (umask 077; echo secret >/etc/infoblox-cni/wapi-password)
+echo "DAEMON_FLAGS='--grid-host=grid.example.com --wapi-username=cni'" >/etc/infoblox-cni/daemon.env
+install -d /opt/cni/bin && ln -s "$PROJECT/dist/infoblox" /opt/cni/bin/infoblox
+node test/simulator/main.ts --port 443 --username cni --password secret --attribute 'Tenant ID' >simulator.log 2>&1 &
+wait_for 'curl -sk https://grid.example.com/'
+infoblox-cni-daemon --grid-host=grid.example.com --wapi-username=cni --wapi-password-file=/etc/infoblox-cni/wapi-password \\
+  --ssl-verify=pin --node-name=host-7 --metrics-listen=127.0.0.1:9477 >daemon.log 2>&1 &
+wait_for 'test -S /run/cni/infoblox.sock'
+`;
+
+/** What a page takes for granted: a container of this host, and the reservations of a host that is gone. */
+const before: Readonly<Record<string, string>> = {
+  'docs/operations.md': `
+echo '{"cniVersion":"1.0.0","name":"net-1","type":"bridge","ipam":{"type":"infoblox","subnet":"172.18.1.0/24"}}' >net-1.json
+CNI_COMMAND=ADD CNI_CONTAINERID=4f1c CNI_IFNAME=eth0 CNI_NETNS=/run/netns/4f1c CNI_PATH=/opt/cni/bin /opt/cni/bin/infoblox <net-1.json
+CNI_COMMAND=DEL CNI_CONTAINERID=other CNI_IFNAME=eth0 CNI_PATH=/opt/cni/bin /opt/cni/bin/infoblox <net-1.json
+echo 'machine grid.example.com login cni password secret' >~/.netrc-grid
+for id in 77ab 77ac; do
+  echo '{"ipv4addr":"func:nextavailableip:172.18.1.0/24","mac":"00:00:00:00:00:00","comment":"infoblox-cni cluster=cluster-1 node=host-9 network=net-1 container='$id' interface=eth0"}' |
+    curl -sSk --netrc-file ~/.netrc-grid -H 'content-type: application/json' -d @- https://grid.example.com/wapi/v2.3/fixedaddress
+done
+`,
+};
+
+const mark = '\u0001';
+
+/** A console block: after each `$ ` a command, then what it prints; `...` stands for whatever is left out. */
+function steps({ text }: Block): { command: string; output: string }[] {
+  return text
+    .split(/^\$ /m)
+    .slice(1)
+    .map((step) => {
+      const [, command = '', output = ''] = /^((?:.*\\\n)*.*)\n?([\s\S]*)$/.exec(step) ?? [];
+      return { command, output };
+    });
+}
+
+function scriptOf(block: Block, index: number): string {
+  const until = /^background: until (.*)$/.exec(block.comment ?? '')?.[1];
+  const text = substitutions.reduce((all, [command, substitute]) => all.replace(command, substitute), block.text);
+  if (until !== undefined) return `{\n${text}\n} >background.${index} 2>&1 &\nwait_for ${quoted(until)}\n`;
+  if (block.language === 'sh') return `${text}\n`;
+  return `set +e\n${steps({ ...block, text })
+    .map(({ command }) => `${command}\nprintf '${mark}output\\n'\n`)
+    .join('')}set -e\n`;
+}
+
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/** What a command may print. */
+function pattern(output: string): RegExp {
+  const parts = output
+    .trim()
+    .split('...')
+    .map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/\s+/g, '\\s+'));
+  return new RegExp(`^\\s*${parts.join('[\\s\\S]*?')}\\s*$`);
+}
+
+test('every block says what it is', () => {
+  for (const { page, line, language } of documented.flatMap(blocksOf)) {
+    expect(languages, `${page}:${line}`).toContain(language);
+  }
+});
+
+describe.skipIf(leftOut)('the commands run', () => {
+  const runnable = documented
+    .map((page) => {
+      const commands = blocksOf(page).filter(({ language }) => language === 'sh' || language === 'console');
+      return { page, blocks: commands.filter(({ comment = '' }) => !/^not run: \w/.test(comment)) };
+    })
+    .filter(({ blocks }) => blocks.length > 0);
+
+  test.each(runnable)('of $page', { timeout: 90_000 }, ({ page, blocks }) => {
+    requireBuilt();
+    const bare = page === 'README.md' || page === 'docs/install.md';
+    const script = [
+      waitFor,
+      bare ? '' : serving,
+      before[page] ?? '',
+      ...blocks.map((block, index) => `printf '${mark}${index}\\n'\n${scriptOf(block, index)}`),
+      `printf '${mark}end\\n'`,
+    ].join('\n');
+    const { status, output } = runOnThrowawayHost(script, 80_000);
+    const reached = [...output.matchAll(new RegExp(`${mark}(\\d+)\\n`, 'g'))].at(-1)?.[1];
+    const last = reached === undefined ? 'the preparation' : `${page}:${blocks[Number(reached)]?.line}`;
+    expect(output.endsWith(`${mark}end\n`), `status ${status} at ${last}:\n${output.slice(-4_000)}`).toBe(true);
+    for (const [index, block] of blocks.entries()) {
+      if (block.language !== 'console') continue;
+      const [, own = ''] =
+        new RegExp(`${mark}${index}\\n([\\s\\S]*?)${mark}(?:${index + 1}|end)\\n`).exec(output) ?? [];
+      expect(steps(block), `${page}:${block.line} has no "$ "`).not.toEqual([]);
+      const printed = own.split(`${mark}output\n`);
+      for (const [at, step] of steps(block).entries()) {
+        expect(printed[at]?.trim(), `${page}:${block.line}: ${step.command}`).toMatch(pattern(step.output));
+      }
+    }
+  });
+});

@@ -1,0 +1,40 @@
+/** The tables that operators go by say what the code does. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { CniCode } from '../../src/cni/errors.ts';
+import { flags } from '../../src/modes/daemon/config/flags.ts';
+import { knownKeys } from '../../src/modes/daemon/handlers/ipam-keys.ts';
+import { project, tableAfter } from './pages.ts';
+
+/** What stands in backquotes in a cell. */
+function quoted(cell: string | undefined): string[] {
+  return [...(cell ?? '').matchAll(/`([^`]+)`/g)].map(([, text = '']) => text);
+}
+
+test('docs/configuration.md names every flag with its default', () => {
+  const documented = tableAfter('docs/configuration.md', '## Flags of the daemon').map(([flag, standard]) => [
+    quoted(flag)[0],
+    quoted(standard)[0] ?? '',
+  ]);
+  const taken = Object.entries(flags).map(([name, flag]) => [`--${name}`, 'default' in flag ? flag.default : '']);
+  expect(documented).toEqual(taken);
+});
+
+test('docs/configuration.md names every key under ipam', () => {
+  const documented = tableAfter('docs/configuration.md', '## Keys under `ipam`').flatMap(([key]) => quoted(key));
+  expect([...documented].sort()).toEqual([...knownKeys].sort());
+});
+
+test('docs/troubleshooting.md names every error code', () => {
+  const codes = tableAfter('docs/troubleshooting.md', '## Error codes').map(([code]) => Number(code));
+  // 999 is the main plugin's.
+  expect(codes).toEqual([...Object.values(CniCode), 999].sort((one, other) => one - other));
+});
+
+test('docs/operations.md names every metric of the driver', () => {
+  const documented = tableAfter('docs/operations.md', '## Metrics').flatMap(([metric]) => quoted(metric));
+  const source = readFileSync(join(project, 'src/modes/daemon/metrics.ts'), 'utf8');
+  const own = [...source.matchAll(/'(infoblox_cni_\w*[a-z])'/g)].map(([, name]) => name);
+  expect([...documented].sort()).toEqual([...new Set(own)].sort());
+});

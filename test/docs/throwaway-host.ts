@@ -1,0 +1,71 @@
+/**
+ * A host to follow the documentation on: mounts, network and processes of its own, so that commands run word for word,
+ * with /etc, /opt, /run, /usr/local and /var/lib as the pages name them, and nothing is left behind.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { project } from './pages.ts';
+
+/** Directories that the host has to itself. */
+const own = ['etc', 'opt', 'usr/local', 'var/lib'];
+
+const unshare = ['--mount', '--propagation', 'private', '--net', '--pid', '--fork', '--kill-child', '--mount-proc'];
+
+/** Why there can be no such host here; undefined if there can. */
+export function hostObstacle(): string | undefined {
+  if (process.getuid?.() !== 0) return 'not root, and namespaces need root';
+  const hidden = own.find((directory) => project.startsWith(`/${directory}/`));
+  if (hidden !== undefined) return `the project is in /${hidden}, which the host has to itself`;
+  const tried = spawnSync('unshare', [...unshare, 'true'], { encoding: 'utf8' });
+  return tried.status === 0 ? undefined : `no namespaces: ${tried.error?.message ?? tried.stderr.trim()}`;
+}
+
+export interface HostRun {
+  readonly status: number | null;
+  /** stdout and stderr. */
+  readonly output: string;
+}
+
+/**
+ * Runs a bash script on a host of its own, in a directory that looks like the source tree and can be written to.
+ * @param patience milliseconds after which it is killed
+ */
+export function runOnThrowawayHost(script: string, patience: number): HostRun {
+  const directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-docs-'));
+  try {
+    const { status, stdout } = spawnSync('unshare', [...unshare, 'bash', '-c', `${boot}\n${script}`], {
+      encoding: 'utf8',
+      env: { ...process.env, LANG: 'C.UTF-8', ROOM: directory, PROJECT: project },
+      timeout: patience,
+      killSignal: 'SIGKILL',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    return { status, output: stdout };
+  } finally {
+    rmdirSync(directory);
+  }
+}
+
+/** What has to be there before the script; the tmpfs goes with the namespace. */
+const boot = `
+set -e
+exec 2>&1
+mount -t tmpfs -o mode=0755 tmpfs "$ROOM"
+mkdir -p "$ROOM/etc" "$ROOM/opt" "$ROOM/usr/local/bin" "$ROOM/var/lib" "$ROOM/home" "$ROOM/project"
+cp -a /etc/. "$ROOM/etc"
+for directory in ${own.join(' ')}; do mount --bind "$ROOM/$directory" "/$directory"; done
+if [ -d /usr/lib/cni ]; then
+  mkdir "$ROOM/plugins" "$ROOM/main-plugins"
+  mount --bind /usr/lib/cni "$ROOM/main-plugins"
+  ln -s "$ROOM/main-plugins"/* "$ROOM/plugins"
+  mount --bind "$ROOM/plugins" /usr/lib/cni
+fi
+mount -t tmpfs -o mode=0755 tmpfs /run
+ip link set lo up
+echo '127.0.0.1 grid.example.com gm.example.com' >>/etc/hosts
+ln -s "$PROJECT"/* "$ROOM/project"
+export HOME="$ROOM/home" PATH="$PROJECT/dist:$PROJECT/node_modules/.bin:$PATH"
+cd "$ROOM/project"
+`;
