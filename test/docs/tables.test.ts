@@ -1,10 +1,10 @@
 /** The tables that operators go by say what the code does. */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { CniCode } from '../../src/cni/errors.ts';
 import { flags } from '../../src/modes/daemon/config/flags.ts';
-import { knownKeys } from '../../src/modes/daemon/handlers/ipam-keys.ts';
+import { ipamKeys } from '../../src/modes/daemon/handlers/network-spec.ts';
 import { project, tableAfter } from './pages.ts';
 
 /** What stands in backquotes in a cell. */
@@ -23,13 +23,24 @@ test('docs/configuration.md names every flag with its default', () => {
 
 test('docs/configuration.md names every key under ipam', () => {
   const documented = tableAfter('docs/configuration.md', '## Keys under `ipam`').flatMap(([key]) => quoted(key));
-  expect([...documented].sort()).toEqual([...knownKeys].sort());
+  expect([...documented].sort()).toEqual([...ipamKeys].sort());
 });
 
 test('docs/troubleshooting.md names every error code', () => {
   const codes = tableAfter('docs/troubleshooting.md', '## Error codes').map(([code]) => Number(code));
   // 999 is the main plugin's.
   expect(codes).toEqual([...Object.values(CniCode), 999].sort((one, other) => one - other));
+});
+
+test('docs/operations.md quotes lines of the log that the daemon writes', () => {
+  const sources = readdirSync(join(project, 'src'), { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('.ts'),
+  );
+  const source = sources.map((name) => readFileSync(join(project, 'src', name), 'utf8')).join('\n');
+  for (const [line] of tableAfter('docs/operations.md', '## Lines to watch')) {
+    const [message = ''] = quoted(line);
+    expect(source, message).toContain(message);
+  }
 });
 
 test('docs/operations.md names every metric of the driver', () => {

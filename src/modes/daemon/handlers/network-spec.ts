@@ -26,7 +26,7 @@ const Keys = v.object({
 });
 
 /** All keys that mean something under `ipam`. */
-export const knownKeys: readonly string[] = [...Object.keys(Keys.entries), 'type', 'routes', 'socket-dir'];
+export const ipamKeys: readonly string[] = [...Object.keys(Keys.entries), 'type', 'routes', 'socket-dir'];
 
 /**
  * Reads the network spec of a network configuration.
@@ -62,7 +62,7 @@ export function viewOf(netconf: Pick<Netconf, 'ipam'>, defaults: Pick<SpecDefaul
 
 /** Lists the keys under `ipam` that mean nothing here. */
 export function unknownKeys(netconf: Netconf): string[] {
-  return Object.keys(netconf.ipam).filter((key) => !knownKeys.includes(key));
+  return Object.keys(netconf.ipam).filter((key) => !ipamKeys.includes(key));
 }
 
 /** @throws CniError 7 for an unknown key that, ignored, would let addresses come from somewhere else */
@@ -75,7 +75,7 @@ function refuseMisleading(key: string): void {
       `Remove the key. ${foreign.instead}`,
     );
   }
-  const meant = foreign?.meant ?? nearest(key, knownKeys);
+  const meant = foreign?.meant ?? nearest(key, ipamKeys);
   if (meant === undefined) return;
   throw new CniError(
     CniCode.invalidConfig,
