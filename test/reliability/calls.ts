@@ -1,8 +1,8 @@
 /** Calls that keep the ledger: what a caller asked, what it was told, and what it may believe afterwards. */
 import { CniError } from '../../src/cni/errors.ts';
 import { NoAnswer } from '../../src/modes/plugin/daemon-client.ts';
+import { leaveReleaseNote, leaveUnansweredNote } from '../../src/modes/plugin/leave-note.ts';
 import { limits, protocolVersion } from '../../src/modes/protocol.ts';
-import { leaveReleaseNote, leaveUnansweredNote } from '../../src/modes/release-note.ts';
 import type { CallOptions, Host } from '../fixture/host.ts';
 import type { Ledger } from './ledger.ts';
 
@@ -31,7 +31,8 @@ export class Caller {
       this.#ledger.told(identity, await this.host.add(container, { ...options, callId: call.callId }));
       return 'ok';
     } catch (error) {
-      if (error instanceof NoAnswer && error.asked) leaveUnansweredNote(this.host.socketDir, 'infoblox', call);
+      if (error instanceof NoAnswer && error.asked)
+        leaveUnansweredNote({ socketDir: this.host.socketDir, driverName: 'infoblox' }, call);
       this.#ledger.refused(identity);
       return outcomeOf(error);
     }
@@ -61,7 +62,7 @@ export class Caller {
     const config = this.host.config(options);
     const { ifName = 'eth0', netns = '', args = '' } = options;
     const call = { protocol: protocolVersion, release: 'test', containerId: container, ifName, netns, args, config };
-    leaveReleaseNote(this.host.socketDir, 'infoblox', String(config.name), call);
+    leaveReleaseNote({ socketDir: this.host.socketDir, driverName: 'infoblox' }, String(config.name), call);
     this.#ledger.left(this.#identity(container, options));
   }
 

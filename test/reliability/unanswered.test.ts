@@ -6,8 +6,8 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { leaveUnansweredNote } from '../../src/modes/plugin/leave-note.ts';
 import { newCallId, owedDir } from '../../src/modes/protocol.ts';
-import { leaveUnansweredNote } from '../../src/modes/release-note.ts';
 import { until } from '../fixture/host.ts';
 import type { ProcessHost } from './process-host.ts';
 import { startKillableWorld, type World } from './world.ts';
@@ -38,7 +38,7 @@ async function killedWhenBound(write: { write: number; moment: 'after' } = whenB
 }
 
 function leaveNote(callId: string): void {
-  leaveUnansweredNote(world.host.socketDir, 'infoblox', world.host.callOf('c1', { callId }));
+  leaveUnansweredNote({ socketDir: world.host.socketDir, driverName: 'infoblox' }, world.host.callOf('c1', { callId }));
 }
 
 /** The next daemon has taken over all notes that are there. */

@@ -64,7 +64,7 @@ export async function callDaemon(request: DaemonCall, take: (result: unknown) =>
     try {
       const socket = await connectTo(file);
       asked = true;
-      return await exchange(socket, request, begin + limit, take);
+      return await exchange(socket, { ...request, end: begin + limit }, take);
     } catch (error) {
       if (!(error instanceof NotAccepted)) throw error;
       const patience = patienceWith(error.code, method);
@@ -92,10 +92,10 @@ function connectTo(file: string): Promise<Socket> {
   });
 }
 
+/** @param request with `end`, in milliseconds of `clock.ts`: when everything is over */
 function exchange(
   socket: Socket,
-  { file, method, call, limit }: DaemonCall,
-  end: number,
+  { file, method, call, limit, end }: DaemonCall & { readonly end: number },
   take: (result: unknown) => void,
 ): Promise<void> {
   return new Promise((resolve, reject) => {

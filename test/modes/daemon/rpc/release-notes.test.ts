@@ -21,8 +21,9 @@ import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Fields } from '../../../../src/infoblox/log.ts';
 import { ReleaseNotes } from '../../../../src/modes/daemon/rpc/release-notes.ts';
+import { leaveReleaseNote, leaveUnansweredNote } from '../../../../src/modes/plugin/leave-note.ts';
 import { type Call, owedDir, protocolVersion } from '../../../../src/modes/protocol.ts';
-import { leaveReleaseNote, leaveUnansweredNote, noteName } from '../../../../src/modes/release-note.ts';
+import { noteName } from '../../../../src/modes/release-note.ts';
 import { until } from '../../../fixture/host.ts';
 import { errorOf, held, useGridAndHost } from '../../../infoblox/grid-and-host.ts';
 
@@ -43,7 +44,7 @@ function call(containerId: string, over: Partial<Call> = {}): Call {
 }
 
 const leave = (containerId: string, over: Partial<Call> = {}) =>
-  leaveReleaseNote(socketDir, 'infoblox', 'net-1', call(containerId, over));
+  leaveReleaseNote({ socketDir, driverName: 'infoblox' }, 'net-1', call(containerId, over));
 const files = () => readdirSync(owedDir(socketDir, 'infoblox'));
 
 beforeEach(() => {
@@ -84,7 +85,7 @@ describe('notes', () => {
   test('of ADDs without an answer are taken over as such, one for each call, and never instead of a DEL', async () => {
     leave('c1');
     for (const callId of ['a1a1a1a1', 'b2b2b2b2'])
-      leaveUnansweredNote(socketDir, 'infoblox', { ...call('c1'), callId });
+      leaveUnansweredNote({ socketDir, driverName: 'infoblox' }, { ...call('c1'), callId });
     expect(files()).toHaveLength(3);
     await notes.takeAll();
     expect([released, unanswered.sort()]).toEqual([['c1'], ['a1a1a1a1', 'b2b2b2b2']]);
@@ -308,7 +309,11 @@ describe('in the daemon', () => {
     await host.add('c1');
     await host.add('c2');
     await host.stop();
-    leaveReleaseNote(host.socketDir, 'infoblox', 'net-1', call('c1', { config: host.config() }));
+    leaveReleaseNote(
+      { socketDir: host.socketDir, driverName: 'infoblox' },
+      'net-1',
+      call('c1', { config: host.config() }),
+    );
     await host.start();
     await until('the address has gone back', () => held(grid).length === 2);
     expect(held(grid)).toEqual(['10.0.0.1', '10.0.0.3']);
@@ -317,7 +322,11 @@ describe('in the daemon', () => {
   test('a note is settled before an ADD of the same attachment, so that it cannot undo it', async () => {
     const { grid, host } = fixture;
     await host.add('c1');
-    leaveReleaseNote(host.socketDir, 'infoblox', 'net-1', call('c1', { config: host.config() }));
+    leaveReleaseNote(
+      { socketDir: host.socketDir, driverName: 'infoblox' },
+      'net-1',
+      call('c1', { config: host.config() }),
+    );
     const address = await host.add('c1');
     expect(readdirSync(owedDir(host.socketDir, 'infoblox'))).toEqual([]);
     expect(held(grid)).toContain(address);
@@ -327,7 +336,7 @@ describe('in the daemon', () => {
     const { grid, host } = fixture;
     await host.add('c1');
     const later = call('c1', { config: host.config(), protocol: 99 });
-    leaveReleaseNote(host.socketDir, 'infoblox', 'net-1', later);
+    leaveReleaseNote({ socketDir: host.socketDir, driverName: 'infoblox' }, 'net-1', later);
     expect(await errorOf(host.add('c1'))).toMatchObject({
       code: 11,
       msg: expect.stringMatching(

@@ -3,9 +3,10 @@ import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { type Call, owedDir, protocolVersion } from '../../src/modes/protocol.ts';
-import { isDraft, leaveReleaseNote, noteName } from '../../src/modes/release-note.ts';
-import { rootTest } from '../reliability/root.ts';
+import { leaveReleaseNote } from '../../../src/modes/plugin/leave-note.ts';
+import { type Call, owedDir, protocolVersion } from '../../../src/modes/protocol.ts';
+import { isDraft, noteName } from '../../../src/modes/release-note.ts';
+import { rootTest } from '../../reliability/root.ts';
 
 vi.mock(import('node:fs'), async (original) => {
   const real = await original();
@@ -27,7 +28,8 @@ const call = (padding = ''): Call => ({
   ...{ protocol: protocolVersion, release: 'test', containerId: 'c1', ifName: 'eth0', netns: '', args: '' },
   config: { name: 'net-1', padding },
 });
-const leave = (socketDir: string, padding = '') => leaveReleaseNote(socketDir, 'infoblox', 'net-1', call(padding));
+const leave = (socketDir: string, padding = '') =>
+  leaveReleaseNote({ socketDir, driverName: 'infoblox' }, 'net-1', call(padding));
 const notes = (socketDir: string) => fs.readdirSync(owedDir(socketDir, 'infoblox'));
 
 test('a note is there, whole and under its name', () => {
