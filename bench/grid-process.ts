@@ -1,5 +1,6 @@
 /** The simulated grid as a process of its own: its work shall not share an event loop with what is measured. */
 import { type Grid, startGrid } from '../test/simulator/grid.ts';
+import { roundTrips } from '../test/simulator/round-trips.ts';
 import type { GridQuestion, GridState } from './remote-grid.ts';
 
 const grid = await startGrid();
@@ -18,6 +19,7 @@ function answer(grid: Grid, question: GridQuestion): GridState {
   }
   const state = {
     requests: grid.requests.length,
+    roundTrips: roundTrips(grid.requests, grid.latencyMs),
     connections: new Set(grid.requests.map((request) => request.connection)).size,
     logins: grid.logins,
     networks: grid.networks().map(({ network }) => network),

@@ -23,6 +23,8 @@ export interface GridQuestion {
 
 export interface GridState {
   readonly requests: number;
+  /** The most of these requests that were made one after another, at the latency that is set now. */
+  readonly roundTrips: number;
   /** TLS connections that carried these requests; none carries more than one at a time. */
   readonly connections: number;
   readonly logins: number;

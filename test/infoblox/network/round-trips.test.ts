@@ -2,23 +2,13 @@
 import { describe, expect, test } from 'vitest';
 import { networkMark } from '../../../src/infoblox/mark.ts';
 import { type CallOptions, until } from '../../fixture/host.ts';
-import type { RequestRecord } from '../../simulator/grid.ts';
+import { roundTrips } from '../../simulator/round-trips.ts';
 import { fromContainer, useGridAndHost } from '../grid-and-host.ts';
 
 const fixture = useGridAndHost({ attributes: ['Network Name'] });
 
 /** Milliseconds that every request takes: far more than what the host needs between two of them. */
-const latency = 150;
-
-/** The longest chain of requests each of which was sent after the one before it had been answered. */
-function roundTrips(requests: readonly RequestRecord[]): number {
-  const depths: number[] = [];
-  for (const [index, { at }] of requests.entries()) {
-    const before = depths.filter((_, other) => (requests[other]?.at ?? 0) + latency <= at + 1);
-    depths[index] = 1 + Math.max(0, ...before);
-  }
-  return Math.max(0, ...depths);
-}
+const latency = 200;
 
 const answered = () => fixture.grid.requests.filter(({ status }) => status > 0).length;
 
@@ -35,7 +25,7 @@ async function costOf(call: CallOptions): Promise<{ roundTrips: number; requests
   await host.add('c1', call);
   grid.latencyMs = 0;
   expect(grid.inFlightMax).toBeLessThanOrEqual(8);
-  return { roundTrips: roundTrips(grid.requests), requests: grid.requests.length };
+  return { roundTrips: roundTrips(grid.requests, latency), requests: grid.requests.length };
 }
 
 const subnet = (ipam: Record<string, unknown> = {}): CallOptions => ({ ipam });
@@ -44,7 +34,8 @@ const hostPart = { gateway: '0.0.0.1' };
 const container = () => fixture.grid.add('networkcontainer', { network: '172.18.0.0/16' });
 const nothing = () => undefined;
 
-describe('the first ADD of a network', () => {
+// A machine under load may send late what does not have to wait: it is counted too high then.
+describe('the first ADD of a network', { retry: 2 }, () => {
   test.each([
     ['by subnet, with a gateway', subnet(), nothing, { roundTrips: 5, requests: 10 }],
     ['by subnet, without a gateway', subnet(noGateway), nothing, { roundTrips: 4, requests: 9 }],
@@ -71,7 +62,7 @@ describe('the first ADD of a network', () => {
   });
 });
 
-describe('the first ADD of a host to a network that is there', () => {
+describe('the first ADD of a host to a network that is there', { retry: 2 }, () => {
   test('by subnet', async () => {
     fixture.grid.add('network', { network: '10.0.0.0/24', comment: networkMark('net-1') });
     expect(await costOf(subnet())).toEqual({ roundTrips: 4, requests: 6 });
