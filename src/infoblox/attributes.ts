@@ -1,19 +1,21 @@
 /**
- * Extensible attributes that describe our objects to the grid's administrators: those that the original driver wrote,
- * and those that the operator configures. They are labels on top of the identity in the comment. A grid without the
- * cloud licence does not define the former, so what is not defined is left out; a cloud API user must send the cloud
- * ones and may not be able to read the definitions.
+ * Extensible attributes that describe our objects to the grid's administrators: those that the original driver wrote, and
+ * those of --labels. They come on top of the mark in the comment, and nothing depends on them. A grid refuses one that it
+ * does not define (wapi.md section 8), and without the cloud licence it does not define the former (DOC9 "Extensible
+ * Attributes for Cloud Objects"), so what is not defined is left out. A cloud API user must send the cloud ones (DOC9
+ * "Supported Cloud API Objects"), and may not be able to read the definitions.
  */
 import type { Attachment } from './mark.ts';
 
 const cloud = { cmpType: 'CMP Type', tenant: 'Tenant ID', owned: 'Cloud API Owned' } as const;
 
-/** The label of a network and of its addresses that holds the network's name. */
+/** The attribute of a network and of its addresses that holds the network's name. */
 export const networkNameAttribute = 'Network Name';
 
 /** Characters of a text that every grid takes; container IDs have no limit of their own. */
 const longestText = 250;
 
+/** As WAPI writes them, under `extattrs`. */
 export type Attributes = Record<string, { value: string }>;
 
 export class ExtensibleAttributes {
@@ -25,7 +27,7 @@ export class ExtensibleAttributes {
 
   /**
    * @param tenant value of `Tenant ID`: the cluster's name
-   * @param own labels that the operator wants on everything that is created
+   * @param own what the operator wants on everything that is created
    * @param onLost told when the grid turns out not to take one of those
    */
   constructor(tenant: string, own: Readonly<Record<string, string>> = {}, onLost: (name: string) => void = () => {}) {
@@ -34,12 +36,12 @@ export class ExtensibleAttributes {
     this.#everywhere = { [cloud.tenant]: tenant, [cloud.cmpType]: 'CNI', [cloud.owned]: 'True', ...own };
   }
 
-  /** ExtensibleAttributes of a network or a gateway reservation. */
+  /** Returns those of a network or a gateway's reservation. */
   forNetwork(network: string): Attributes {
     return this.#known({ ...this.#everywhere, [networkNameAttribute]: network });
   }
 
-  /** ExtensibleAttributes of a container's reservation. */
+  /** Returns those of a container's reservation. @param vmName what people call the container */
   forAttachment(attachment: Attachment, vmName: string): Attributes {
     return this.#known({
       ...this.#everywhere,
@@ -49,37 +51,40 @@ export class ExtensibleAttributes {
     });
   }
 
-  /** ExtensibleAttributes of a network view. */
+  /** Returns those of a network view or a network container. */
   forView(): Attributes {
     return this.#known(this.#everywhere);
   }
 
-  /** Whether searching by `name` makes sense: a grid refuses to search by what it does not define. */
+  /** Tells whether `name` can be sent or searched by: a grid refuses both for what it does not define. */
   mayUse(name: string): boolean {
     return this.#defined?.has(name) ?? !this.#undefined.has(name);
   }
 
-  /** The grid has refused this attribute: it is not sent again. */
+  /** Notes that the grid has refused this attribute: it is not sent again. */
   refuse(name: string): void {
     if (this.#own.has(name) && this.mayUse(name)) this.#onLost(name);
     this.#undefined.add(name);
     if (this.#defined?.has(name)) this.#defined = new Set([...this.#defined].filter((other) => other !== name));
   }
 
-  /** The definitions, when the grid let us read them; an empty list tells nothing, as rights may have emptied it. */
+  /** Notes what the grid defines. An empty list tells nothing, as rights may have emptied it. */
   learn(names: readonly string[]): void {
     if (names.length === 0) return;
     for (const name of this.#own) if (!names.includes(name)) this.refuse(name);
     this.#defined = new Set(names.filter((name) => !this.#undefined.has(name)));
   }
 
-  #known(labels: Readonly<Record<string, string>>): Attributes {
-    const entries = Object.entries(labels).filter(([name]) => this.mayUse(name));
+  #known(values: Readonly<Record<string, string>>): Attributes {
+    const entries = Object.entries(values).filter(([name]) => this.mayUse(name));
     return Object.fromEntries(entries.map(([name, value]) => [name, { value }]));
   }
 }
 
-/** A text from outside as the grid takes it: one line, no space around it, short enough. */
+/**
+ * Writes a text from outside as the grid takes it: one line, short enough, and without space around it, which WAPI refuses
+ * (wapi.md section 4).
+ */
 export function asGridText(text: string): string {
   return text
     .replace(/\p{Cc}+/gu, ' ')

@@ -1,10 +1,10 @@
 /**
- * The mark that says whose an object on the grid is. It stands in the object's `comment`: readable to a DDI
- * administrator, found by an exact search, and there on every grid without attribute definition or licence.
+ * The mark that says whose an object on the grid is. It is the object's `comment`: readable to a DDI administrator, found by
+ * an exact search, and there on every grid without attribute definition or licence. Its format is a contract.
  */
 import { createHash } from 'node:crypto';
 
-/** What an address is given to. Never the hardware address: in most runtimes it is unknown, wrong or shared. */
+/** Whom an address is given to. Never the hardware address: in most runtimes it is unknown, wrong or shared. */
 export interface Attachment {
   /** `name` of the network configuration. */
   readonly network: string;
@@ -12,13 +12,13 @@ export interface Attachment {
   readonly ifName: string;
 }
 
-/** Which daemon gave it. */
+/** Which host gave it. */
 export interface Origin {
   readonly cluster: string;
   readonly node: string;
 }
 
-/** WAPI: characters that a comment holds. */
+/** Characters that a comment holds (NIOS; longer ones are refused). */
 const longestComment = 256;
 /** Bytes of an interface's name: the kernel's IFNAMSIZ less the terminating zero. */
 const longestInterface = 15;
@@ -26,7 +26,7 @@ const longestInterface = 15;
 const longest = { cluster: 32, node: 47, network: 40, containerId: 64 };
 
 /**
- * The identity of an attachment: one line, the same for the same attachment at all times, at most 256 characters.
+ * Writes the mark of an attachment: one line, the same for the same attachment at all times, at most 256 characters.
  * Values that are too long are cut and made unique again by a hash, so what `parseMark` reads back is not always what
  * went in: compare marks, not what they say.
  */
@@ -35,41 +35,44 @@ export function attachmentMark(origin: Origin, attachment: Attachment): string {
   return `${networkPrefix(origin, network)}container=${shorten(containerId, longest.containerId)} interface=${ifName}`;
 }
 
-/** What the identities of all attachments of one host have in front. */
+/** Writes what the marks of all attachments of one host begin with. */
 export function hostPrefix(origin: Origin): string {
   return `infoblox-cni cluster=${shorten(origin.cluster, longest.cluster)} node=${shorten(origin.node, longest.node)} `;
 }
 
-/** What the identities of all attachments of one host to one network have in front. */
+/** Writes what the marks of all attachments of one host to one network begin with. */
 export function networkPrefix(origin: Origin, network: string): string {
   return `${hostPrefix(origin)}network=${shorten(network, longest.network)} `;
 }
 
-/** A search expression for the marks of all attachments of a cluster to one network, on whatever host. */
+/**
+ * Writes a regular expression for the marks of all attachments of a cluster to one network, on whatever host, for the search
+ * modifier `~` (wapi.md section 3). Of what names may hold, only the dot means something there.
+ */
 export function clusterPattern({ cluster }: Origin, network: string): string {
   const literal = (text: string) => text.replaceAll('.', '\\.');
   const [ofCluster, ofNetwork] = [shorten(cluster, longest.cluster), shorten(network, longest.network)].map(literal);
   return `^infoblox-cni cluster=${ofCluster} node=[^ ]* network=${ofNetwork} container=`;
 }
 
-/** The comment of a network that we created for a network name. The same on all hosts, which share the network. */
+/** Writes the comment of a network that was created for a network name: the same on all hosts, which share the network. */
 export function networkMark(name: string): string {
   return `infoblox-cni network=${shorten(name, longest.network)}`;
 }
 
-/** The comment of such a network until its creator has made sure that it is the only one of that name. */
+/** Writes the comment of such a network while it is pending: until its creator knows that it is the only one of the name. */
 export function pendingNetworkMark(name: string): string {
   return `${networkMark(name)} (being set up)`;
 }
 
-/** The comment of a reservation that only keeps an address from being given to a container. */
+/** Writes the comment of a reservation that only keeps an address from being given to a container. */
 export function gatewayMark(name: string): string {
   return `infoblox-cni gateway of network=${shorten(name, longest.network)}`;
 }
 
 /**
- * The network's name as `networkMark` writes it, for a comment that we wrote; undefined for any other. People may add to
- * it (" - Paris"): nothing is ever deleted for this mark alone.
+ * Reads the network's name from the comment of a network, as `networkMark` writes it; undefined for a comment that is not
+ * ours. People may add to it (" - Paris"): nothing is ever deleted for this mark alone.
  */
 export function namedInComment(comment: string): string | undefined {
   return /^infoblox-cni network=([a-zA-Z0-9_.~-]+)(?: |$)/.exec(comment)?.[1];
@@ -98,22 +101,22 @@ export function parseMark(comment: string): Mark | undefined {
   return attachmentMark(mark.origin, mark.attachment) === comment ? mark : undefined;
 }
 
-/** The network's name in the mark of an attachment, as `shortNetworkName` has it; empty for any other comment. */
+/** Reads the network's name from the mark of an attachment, as `shortNetworkName` has it; empty for any other comment. */
 export function networkOf(comment: string): string {
   return attachmentIn(comment).network;
 }
 
-/** The attachment as its mark has it, values that are too long shortened. */
+/** Reads the attachment from its mark, values that are too long shortened; its parts are empty for any other comment. */
 export function attachmentIn(comment: string): Attachment {
   return parseMark(comment)?.attachment ?? { network: '', containerId: '', ifName: '' };
 }
 
-/** True for a comment that is, or begins like, the mark of some attachment, of this host or another. */
+/** Tells whether a comment is, or begins like, the mark of some attachment, of this host or another. */
 export function isAttachmentMark(comment: string): boolean {
   return comment.startsWith('infoblox-cni cluster=');
 }
 
-/** `name` as it stands in comments. */
+/** Writes a network's name as it stands in comments. */
 export function shortNetworkName(name: string): string {
   return shorten(name, longest.network);
 }

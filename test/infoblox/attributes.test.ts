@@ -34,7 +34,7 @@ const restricted = (name: string, value: string) => (grid: Grid) => {
   grid.add('extensibleattributedef', { name, type: 'ENUM', list_values: [{ value }] });
 };
 
-/** A grid, and the labels that a container's address and its network get there. */
+/** A grid, and the attributes that a container's address and its network get there. */
 const cases: readonly Case[] = [
   ['no attribute is defined', {}, nothing, {}, {}],
   [
@@ -67,7 +67,7 @@ const cases: readonly Case[] = [
     { 'Network Name': 'net-1' },
   ],
   [
-    'the label of networks takes other values only',
+    'the attribute that names networks takes other values only',
     { attributes: ['VM Name'] },
     restricted('Network Name', 'x'),
     { 'VM Name': 'web-1' },
@@ -79,7 +79,7 @@ describe.each(cases)('when %s', (_, options, prepare, ofAddress, ofNetwork) => {
   const values = (extattrs: Record<string, { value: unknown }> = {}) =>
     Object.fromEntries(Object.entries(extattrs).map(([name, { value }]) => [name, value]));
 
-  test('address and network carry the labels that the grid takes, and a further ADD costs one request', async () => {
+  test('address and network carry the attributes that the grid takes, and a further ADD costs one request', async () => {
     const { grid, host } = await start(options, prepare);
     const args = 'K8S_POD_NAME=web-1';
     const address = await host.add('c1', { args });
@@ -132,27 +132,32 @@ test('an attribute that is removed from the grid later is learned from the refus
   expect(grid.requests).toHaveLength(1);
 });
 
-describe('labels', () => {
+describe('extensible attributes', () => {
   test('are sent until the grid says which it defines', () => {
-    const labels = new ExtensibleAttributes('blue');
-    expect(Object.keys(labels.forNetwork('n'))).toEqual(['Tenant ID', 'CMP Type', 'Cloud API Owned', 'Network Name']);
-    labels.learn(['CMP Type']);
-    expect(labels.forNetwork('n')).toEqual({ 'CMP Type': { value: 'CNI' } });
+    const attributes = new ExtensibleAttributes('blue');
+    expect(Object.keys(attributes.forNetwork('n'))).toEqual([
+      'Tenant ID',
+      'CMP Type',
+      'Cloud API Owned',
+      'Network Name',
+    ]);
+    attributes.learn(['CMP Type']);
+    expect(attributes.forNetwork('n')).toEqual({ 'CMP Type': { value: 'CNI' } });
   });
 
   test('do not believe an empty list of definitions, which rights may have emptied', () => {
-    const labels = new ExtensibleAttributes('blue');
-    labels.learn([]);
-    expect(labels.forView()['Tenant ID']).toEqual({ value: 'blue' });
+    const attributes = new ExtensibleAttributes('blue');
+    attributes.learn([]);
+    expect(attributes.forView()['Tenant ID']).toEqual({ value: 'blue' });
   });
 
   test('leave out what was refused, whatever the definitions say', () => {
-    const labels = new ExtensibleAttributes('blue');
-    labels.refuse('Tenant ID');
-    labels.learn(['Tenant ID', 'CMP Type']);
-    expect(Object.keys(labels.forView())).toEqual(['CMP Type']);
-    labels.refuse('CMP Type');
-    expect(labels.forView()).toEqual({});
-    expect(labels.mayUse('CMP Type')).toBe(false);
+    const attributes = new ExtensibleAttributes('blue');
+    attributes.refuse('Tenant ID');
+    attributes.learn(['Tenant ID', 'CMP Type']);
+    expect(Object.keys(attributes.forView())).toEqual(['CMP Type']);
+    attributes.refuse('CMP Type');
+    expect(attributes.forView()).toEqual({});
+    expect(attributes.mayUse('CMP Type')).toBe(false);
   });
 });

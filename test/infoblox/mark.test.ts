@@ -28,13 +28,13 @@ const whole = fc.record({
 const origin = { cluster: 'cluster-1', node: 'host-a' };
 const attachment = { network: 'net-1', containerId: 'c1', ifName: 'eth0' };
 
-test('an identity is one line that an administrator can read', () => {
+test('a mark is one line that an administrator can read', () => {
   expect(attachmentMark(origin, attachment)).toBe(
     'infoblox-cni cluster=cluster-1 node=host-a network=net-1 container=c1 interface=eth0',
   );
 });
 
-test('an identity has at most 256 characters, however long its parts are', () => {
+test('a mark has at most 256 characters, however long its parts are', () => {
   const long = 'x'.repeat(300);
   const longest = attachmentMark(
     { cluster: long, node: long },
@@ -56,7 +56,7 @@ test('a container ID of 64 characters, as runtimes make them, stands there whole
   expect(attachmentMark(origin, { ...attachment, containerId })).toContain(`container=${containerId} `);
 });
 
-test('two attachments have one identity only if they are the same', () => {
+test('two attachments have one mark only if they are the same', () => {
   fc.assert(
     fc.property(whole, whole, (one, other) => {
       const same = JSON.stringify(one) === JSON.stringify(other);
@@ -66,14 +66,14 @@ test('two attachments have one identity only if they are the same', () => {
   );
 });
 
-test('long values that differ in one character only differ in their identities', () => {
+test('long values that differ in one character only differ in their marks', () => {
   const parts = fc.constantFrom('cluster', 'node', 'network', 'containerId');
   fc.assert(
     fc.property(parts, fc.integer({ min: 30, max: 300 }), fc.nat({ max: 299 }), (part, length, at) => {
       const value = 'a'.repeat(length);
       const changed = `${value.slice(0, at % length)}b${value.slice((at % length) + 1)}`;
-      const identity = (text: string) => attachmentMark({ ...origin, [part]: text }, { ...attachment, [part]: text });
-      expect(identity(value)).not.toBe(identity(changed));
+      const mark = (text: string) => attachmentMark({ ...origin, [part]: text }, { ...attachment, [part]: text });
+      expect(mark(value)).not.toBe(mark(changed));
     }),
   );
 });
@@ -89,7 +89,7 @@ test('a shortened value equals no value that was short enough', () => {
   );
 });
 
-test('the prefixes of host and network begin the identities of their attachments and of no others', () => {
+test('the prefixes of host and network begin the marks of their attachments and of no others', () => {
   fc.assert(
     fc.property(whole, whole, (one, other) => {
       const comment = attachmentMark(one.origin, one.attachment);
@@ -105,7 +105,7 @@ test('the prefixes of host and network begin the identities of their attachments
   );
 });
 
-test('only identities of attachments look like such', () => {
+test('only marks of attachments look like such', () => {
   expect(isAttachmentMark(attachmentMark(origin, attachment))).toBe(true);
   for (const comment of [networkMark('a'), pendingNetworkMark('a'), gatewayMark('a'), '', 'router']) {
     expect(isAttachmentMark(comment)).toBe(false);

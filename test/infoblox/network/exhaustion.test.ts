@@ -98,3 +98,20 @@ test('what is known is looked at again in the background after ten seconds', asy
   await until('it is no longer known as full', () => exhaustion.known(full) === undefined);
   expect(grid.requests).toHaveLength(2);
 });
+
+test('a full network is a condition, which nobody needs to clear if it is not asked for any more', async () => {
+  const full = network('10.0.0.0/30');
+  fill('10.0.0.1', '10.0.0.2');
+  const message = await messageOf(full);
+  expect(conditions.all()).toMatchObject([
+    { kind: 'network-full', subject: '10.0.0.0/30 (view default)', error: { message }, since: 1_700_000_000_000 },
+  ]);
+  now = 599_999;
+  expect(exhaustion.known(full)?.message).toBe(message);
+  await until('it is full still', () => grid.requests.some(({ status }) => status === 400));
+  now = 1_199_998;
+  await until('that counts anew', () => exhaustion.known(full) !== undefined);
+  now = 9_999_999;
+  expect(exhaustion.known(full)).toBeUndefined();
+  expect(conditions.all()).toEqual([]);
+});
