@@ -24,6 +24,7 @@ export class ExtensibleAttributes {
   readonly #everywhere: Readonly<Record<string, string>>;
   readonly #undefined = new Set<string>();
   #defined: ReadonlySet<string> | undefined;
+  #listIsEmpty = false;
 
   /**
    * @param tenant value of `Tenant ID`: the cluster's name
@@ -68,9 +69,20 @@ export class ExtensibleAttributes {
     if (this.#defined?.has(name)) this.#defined = new Set([...this.#defined].filter((other) => other !== name));
   }
 
-  /** Notes what the grid defines. An empty list tells nothing, as rights may have emptied it. */
+  /**
+   * Notes that the grid does not know an attribute that was searched by. If the list of definitions was empty, too, that was
+   * no matter of rights: nothing is defined, and to be told so for one attribute after another would cost a request each.
+   * What the operator wants is tried all the same.
+   */
+  refuseSearch(name: string): void {
+    this.refuse(name);
+    if (this.#listIsEmpty) this.#defined ??= new Set([...this.#own].filter((own) => !this.#undefined.has(own)));
+  }
+
+  /** Notes what the grid defines. An empty list alone tells nothing, as rights may have emptied it. */
   learn(names: readonly string[]): void {
-    if (names.length === 0) return;
+    this.#listIsEmpty = names.length === 0;
+    if (this.#listIsEmpty) return;
     for (const name of this.#own) if (!names.includes(name)) this.refuse(name);
     this.#defined = new Set(names.filter((name) => !this.#undefined.has(name)));
   }

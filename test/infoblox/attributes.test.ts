@@ -160,4 +160,14 @@ describe('extensible attributes', () => {
     expect(attributes.forView()).toEqual({});
     expect(attributes.mayUse('CMP Type')).toBe(false);
   });
+
+  test('believe an empty list if the grid does not know what is searched by either, but try what the operator wants', () => {
+    const attributes = new ExtensibleAttributes('blue', { Site: 'Paris' });
+    attributes.learn([]);
+    attributes.refuseSearch('Network Name');
+    expect(Object.keys(attributes.forNetwork('n'))).toEqual(['Site']);
+    const unread = new ExtensibleAttributes('blue');
+    unread.refuseSearch('Network Name');
+    expect(Object.keys(unread.forNetwork('n'))).toEqual(['Tenant ID', 'CMP Type', 'Cloud API Owned']);
+  });
 });

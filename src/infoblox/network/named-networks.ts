@@ -52,7 +52,7 @@ async function findAttributed(
   } catch (error) {
     // A search by an attribute that is not defined is refused (wapi.md section 8).
     if (!hasReason(error, 'unknown-attribute')) throw error;
-    attributes.refuse(networkNameAttribute);
+    attributes.refuseSearch(networkNameAttribute);
     return [];
   }
 }

@@ -62,6 +62,21 @@ describe('the first ADD of a network', { retry: 2 }, () => {
   });
 });
 
+test('on a grid that defines no extensible attribute, the first ADD is told so once, not for each', async () => {
+  const { grid } = fixture;
+  for (const { _ref } of grid.objects('extensibleattributedef')) grid.remove(_ref);
+  const bare = await fixture.another({ node: 'host-b' }).start();
+  await until('the definitions are read', () => {
+    return grid.requests.filter(({ type, status }) => type === 'extensibleattributedef' && status > 0).length >= 2;
+  });
+  await started();
+  grid.clearLog();
+  await bare.add('c1');
+  expect(grid.requests.filter(({ status }) => status === 400).map(({ method, type }) => `${method} ${type}`)).toEqual([
+    'GET network',
+  ]);
+});
+
 describe('the first ADD of a host to a network that is there', { retry: 2 }, () => {
   test('by subnet', async () => {
     fixture.grid.add('network', { network: '10.0.0.0/24', comment: networkMark('net-1') });
