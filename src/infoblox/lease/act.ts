@@ -8,7 +8,7 @@ import type { KeyedMutex } from '../concurrency/keyed-mutex.ts';
 import { GridError, hasReason } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { attachmentIn, isAttachmentMark } from '../mark.ts';
-import { gatewayName, type WapiClient } from '../wapi/client.ts';
+import type { WapiClient } from '../wapi/client.ts';
 import { createInDoubt, createRefused, deleteAnswered, deleteInDoubt, type Lease, type Moment } from './lease.ts';
 import type { Found, Look } from './plan.ts';
 import type { LeaseStore } from './store.ts';
@@ -71,62 +71,6 @@ export async function recreate(
     apply(store, mark, (current) => createRefused(current, lease));
     return error;
   }
-}
-
-/**
- * Gives an object the mark of the attachment, or of the gateway, that its address belongs to. In place: between a delete and
- * a create another host could take the address. With the lock of the new owner: a DEL under way leaves nothing to give. No
- * two can wait for each other: whoever waits has a lease without an address, and who is waited for has one.
- * @returns false if the owner has released it by now
- */
-export async function reassign(
-  deps: ActDeps,
-  lease: Lease,
-  object: Found & { readonly owner: string },
-  signal: AbortSignal,
-): Promise<boolean> {
-  const { store, attributes, locks, moment, log } = deps;
-  const { owner } = object;
-  if (!isAttachmentMark(owner)) {
-    const { network } = attachmentIn(lease.mark);
-    await relabel(deps, lease, { object, name: gatewayName, labels: () => attributes.forNetwork(network) }, signal);
-  } else {
-    const given = await locks.run(owner, async () => {
-      const heir = store.get(owner);
-      if (heir?.phase !== 'bound' || heir.address !== object.address) return false;
-      apply(store, owner, (current) => createInDoubt(current, moment()));
-      const attachment = attachmentIn(owner);
-      const name = asGridText(attachment.containerId);
-      const labels = () => attributes.forAttachment(attachment, name);
-      await relabel(deps, lease, { object, name, labels }, signal);
-      return true;
-    });
-    if (!given) return false;
-  }
-  warnOfLoss(log, owner, object.address);
-  return true;
-}
-
-interface Relabel {
-  readonly object: Found & { readonly owner: string };
-  readonly name: string;
-  readonly labels: () => Record<string, { value: string }>;
-}
-
-async function relabel(
-  { wapi, store, moment }: ActDeps,
-  lease: Lease,
-  { object, name, labels }: Relabel,
-  signal: AbortSignal,
-): Promise<void> {
-  apply(store, lease.mark, (current) => deleteInDoubt(current, moment()));
-  try {
-    await wapi.relabel(object.ref, { comment: object.owner, name, labels }, signal);
-  } catch (error) {
-    if (!isOpen(error)) apply(store, lease.mark, (current) => deleteAnswered(current, lease));
-    throw error;
-  }
-  apply(store, lease.mark, (current) => deleteAnswered(current, lease));
 }
 
 /** Says that a reservation was missing on the grid and is there again. */

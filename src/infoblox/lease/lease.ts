@@ -196,6 +196,11 @@ export function keepDoubt(lease: Lease, moment: Moment): Lease {
   return lease.phase === 'bound' ? scheduled({ ...lease, attempts: 0 }, moment) : lease;
 }
 
+/** What was to be released has been removed from the grid; only what is in doubt may still turn up. */
+export function emptied(lease: Lease): Lease {
+  return lease.phase === 'releasing' ? { ...lease, address: null } : lease;
+}
+
 /** To be looked at again at a known time, milliseconds since 1970. */
 export function recheck(lease: Lease, at: number): Lease {
   return { ...lease, attempts: 0, dueAt: at };

@@ -3,10 +3,20 @@
  * same from whatever state, for the first time and for the repair.
  */
 import { GridError } from '../errors.ts';
-import { type ActDeps, apply, reassign, recreate, remove, warnOfLoss, without } from './act.ts';
-import { createInDoubt, deleteAnswered, keepDoubt, type Lease, recheck, settle, startRelease } from './lease.ts';
+import { type ActDeps, apply, recreate, remove, warnOfLoss, without } from './act.ts';
+import {
+  createInDoubt,
+  deleteAnswered,
+  emptied,
+  keepDoubt,
+  type Lease,
+  recheck,
+  settle,
+  startRelease,
+} from './lease.ts';
 import type { Observer } from './observe.ts';
 import { type Look, plan, type Step } from './plan.ts';
+import { afterReassign, reassign } from './reassign.ts';
 import type { LeaseStore } from './store.ts';
 
 /** Steps for one lease at most; a grid that answers sensibly needs three. */
@@ -53,13 +63,14 @@ export async function reconcileLocked(deps: ReconcileDeps, mark: string, signal:
         forget(deps, after, { look, removed });
         return;
       }
-      apply(store, mark, (current) => deleteAnswered(current, lease));
-      if (lease.phase === 'bound')
-        deps.log.info('removed surplus reservations', { attachment: mark, addresses: removed });
+      apply(store, mark, (current) => emptied(deleteAnswered(current, lease)));
+      deps.log.info(lease.phase === 'bound' ? 'removed surplus reservations' : 'released', {
+        ...{ attachment: mark, view: lease.view, addresses: removed },
+      });
       continue;
     }
     if (step.kind === 'reassign') {
-      look = (await reassign(deps, lease, step.object, signal)) ? without(look, [step.object]) : undefined;
+      look = afterReassign(look, step.object, await reassign(deps, lease, step.object, signal));
       continue;
     }
     if (step.kind === 'recreate' && (await reserveAgain(deps, lease, look, signal)) === 'look') {
@@ -104,19 +115,17 @@ function conclude(deps: ReconcileDeps, lease: Lease, step: Step, outcome: Outcom
   apply(store, mark, (current) => settle(current, moment()));
 }
 
-function forget(deps: ReconcileDeps, lease: Lease, { look, removed }: Outcome): void {
+function forget(deps: ReconcileDeps, { mark, address, view }: Lease, { look, removed }: Outcome): void {
   const { store, log, onReleased } = deps;
-  const { mark, address, view } = lease;
   store.apply(mark, (current) => (current?.phase === 'releasing' ? undefined : current));
   onReleased(view);
-  const fields = { attachment: mark, view, addresses: removed };
-  if (removed.length > 0) log.info('released', fields);
-  else if (address !== null) {
-    log.info('nothing to release: the reservation was removed or changed in the grid', {
-      ...fields,
-      ...{ address, now: look.altered },
-    });
-  } else log.debug('nothing to release', fields);
+  const attachment = { attachment: mark, view };
+  if (removed.length > 0) log.info('released', { ...attachment, addresses: removed });
+  else if (address === null) log.debug('nothing to release', attachment);
+  else {
+    const fields = { ...attachment, address, ...(look.altered === undefined ? {} : { now: look.altered }) };
+    log.info('nothing to release: the reservation was removed or changed in the grid', fields);
+  }
 }
 
 /** @returns `look` if the grid has to be looked at now, `done` if that has time */

@@ -14,10 +14,11 @@ import { fits, misfit, refuseOutside } from '../network/fit.ts';
 import type { Networks, ReadyNetwork } from '../network/networks.ts';
 import type { NetworkSpec } from '../network/spec.ts';
 import type { FixedAddress } from '../wapi/schemas.ts';
-import { apply, reassign, recreate, remove, warnOfLoss, without } from './act.ts';
+import { apply, recreate, remove, warnOfLoss, without } from './act.ts';
 import { collisionError, deletedError, nonsenseError, refusal, takenError } from './address-errors.ts';
 import { answer, begin, bind, createInDoubt, deleteAnswered, type Lease, type SandboxIdentity } from './lease.ts';
 import { type Found, type Look, plan } from './plan.ts';
+import { type Another, afterReassign, reassign } from './reassign.ts';
 import { type ReconcileDeps, reconcile } from './reconcile.ts';
 import type { SqliteLeaseStore } from './store.ts';
 
@@ -326,19 +327,10 @@ export class AddressTaking {
     return undefined;
   }
 
-  async #reassign(
-    lease: Lease,
-    object: Found & { readonly owner: string },
-    look: Look,
-    signal: AbortSignal,
-  ): Promise<Look | undefined> {
-    if (!(await reassign(this.#deps, lease, object, signal))) return undefined;
-    this.#reassigned.add(object.address);
-    this.#made = undefined;
-    return without(
-      look,
-      look.found.filter(({ ref }) => ref === object.ref),
-    );
+  async #reassign(lease: Lease, object: Another, look: Look, signal: AbortSignal): Promise<Look> {
+    const left = await reassign(this.#deps, lease, object, signal);
+    if (left === undefined) this.#reassigned.add(object.address);
+    return afterReassign(look, object, left);
   }
 
   async #takenBy(address: string, signal: AbortSignal): Promise<GridError> {

@@ -1,0 +1,98 @@
+/**
+ * Gives an object the mark of the attachment, or of the gateway, that its address belongs to. In place: between a delete and a
+ * create another host could take the address.
+ */
+import { asGridText } from '../attributes.ts';
+import { GridError } from '../errors.ts';
+import { attachmentIn, isAttachmentMark } from '../mark.ts';
+import { gatewayName } from '../wapi/client.ts';
+import { type ActDeps, apply, isOpen, warnOfLoss } from './act.ts';
+import { movedError } from './address-errors.ts';
+import { createInDoubt, deleteAnswered, deleteInDoubt, type Lease } from './lease.ts';
+import type { Observer } from './observe.ts';
+import { type Found, type Look, plan } from './plan.ts';
+
+export interface ReassignDeps extends ActDeps {
+  readonly observer: Observer;
+}
+
+/** An object at the address of another attachment, or of the gateway. */
+export type Another = Found & { readonly owner: string };
+
+/**
+ * Carries the step `reassign` out. With the lock of the owner: a release under way leaves nothing to give. A pending or
+ * releasing lease may wait for it, for nobody waits for those; a bound one may not, and tries again later.
+ * @returns the object without its owner if that has no need of it: it released the address, or has it in another view
+ * @throws GridError `network-conflict` for a pending lease, if the view of the owner was renamed
+ */
+export async function reassign(
+  deps: ReassignDeps,
+  lease: Lease,
+  object: Another,
+  signal: AbortSignal,
+): Promise<Found | undefined> {
+  const { attributes, locks } = deps;
+  const { owner } = object;
+  if (!isAttachmentMark(owner)) {
+    const { network } = attachmentIn(lease.mark);
+    await relabel(deps, lease, { object, name: gatewayName, labels: () => attributes.forNetwork(network) }, signal);
+    return undefined;
+  }
+  if (lease.phase === 'bound' && locks.busy(owner)) {
+    throw new GridError('busy', `${object.address} belongs to ${owner}, whose lease is being worked on`);
+  }
+  return locks.run(owner, () => reassignTo(deps, lease, object, signal));
+}
+
+async function reassignTo(
+  deps: ReassignDeps,
+  lease: Lease,
+  object: Another,
+  signal: AbortSignal,
+): Promise<Found | undefined> {
+  const { store, attributes, moment, observer } = deps;
+  const { owner, ...ownerless } = object;
+  const heir = store.get(owner);
+  if (heir?.phase !== 'bound' || heir.address !== object.address) return ownerless;
+  const attachment = attachmentIn(owner);
+  const step = plan(heir, await observer.look(heir, signal), moment());
+  if (step.kind === 'refuse' && step.moved !== undefined) {
+    const who = `${attachment.containerId}/${attachment.ifName}`;
+    if (lease.phase === 'pending') throw movedError(who, heir, step.moved);
+    return ownerless;
+  }
+  apply(store, owner, (current) => createInDoubt(current, moment()));
+  const name = asGridText(attachment.containerId);
+  await relabel(deps, lease, { object, name, labels: () => attributes.forAttachment(attachment, name) }, signal);
+  return undefined;
+}
+
+interface Relabel {
+  readonly object: Another;
+  readonly name: string;
+  readonly labels: () => Record<string, { value: string }>;
+}
+
+async function relabel(
+  { wapi, store, moment, log }: ActDeps,
+  lease: Lease,
+  { object, name, labels }: Relabel,
+  signal: AbortSignal,
+): Promise<void> {
+  apply(store, lease.mark, (current) => deleteInDoubt(current, moment()));
+  try {
+    await wapi.relabel(object.ref, { comment: object.owner, name, labels }, signal);
+  } catch (error) {
+    if (!isOpen(error)) apply(store, lease.mark, (current) => deleteAnswered(current, lease));
+    throw error;
+  }
+  apply(store, lease.mark, (current) => deleteAnswered(current, lease));
+  warnOfLoss(log, object.owner, object.address);
+}
+
+/** A look after `reassign`: without the object, or with it as nobody else's. */
+export function afterReassign(look: Look, object: Found, left: Found | undefined): Look {
+  const { unconfirmed: _, ...rest } = look;
+  const others = look.found.filter(({ ref }) => ref !== object.ref);
+  return { ...rest, found: left === undefined ? others : [...others, left] };
+}
