@@ -41,6 +41,8 @@ host-packages:
 	@missing=; \
 	test -x /usr/lib/cni/bridge || test -x /opt/cni/bin/bridge || missing="$$missing containernetworking-plugins"; \
 	command -v ip >/dev/null || missing="$$missing iproute2"; \
+	command -v curl >/dev/null || missing="$$missing curl"; \
+	command -v openssl >/dev/null || missing="$$missing openssl"; \
 	command -v strip >/dev/null || missing="$$missing binutils"; \
 	test -x /lib/systemd/systemd || missing="$$missing systemd"; \
 	if [ -z "$$missing" ]; then exit 0; fi; \

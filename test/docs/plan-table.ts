@@ -9,7 +9,7 @@ const end = '<!-- plan: end -->';
 
 function row({ phase, seen, doubt, step, because }: Rule): string {
   const doubts = doubt.length === 4 ? 'any' : doubt.join(', ');
-  return `| ${phase} | ${seen.join(', ')} | ${doubts} | **${step}** | ${because} |`;
+  return `| ${phase} | ${seen.join('; ')} | ${doubts} | **${step}** | ${because} |`;
 }
 
 /** The rules as a Markdown table. */

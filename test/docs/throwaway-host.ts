@@ -3,13 +3,17 @@
  * with /etc, /opt, /run, /usr/local and /var/lib as the pages name them, and nothing is left behind.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmdirSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { project } from './pages.ts';
 
 /** Directories that the host has to itself. */
 const own = ['etc', 'opt', 'usr/local', 'var/lib'];
+
+/** What the pages, and the host, are made with. */
+const programs = ['bash', 'unshare', 'ip', 'curl', 'openssl'];
+const mainPlugins = '/usr/lib/cni';
 
 const unshare = ['--mount', '--propagation', 'private', '--net', '--pid', '--fork', '--kill-child', '--mount-proc'];
 
@@ -18,6 +22,9 @@ export function hostObstacle(): string | undefined {
   if (process.getuid?.() !== 0) return 'not root, and namespaces need root';
   const hidden = own.find((directory) => project.startsWith(`/${directory}/`));
   if (hidden !== undefined) return `the project is in /${hidden}, which the host has to itself`;
+  const missing = programs.find((program) => spawnSync('which', [program]).status !== 0);
+  if (missing !== undefined) return `no ${missing}`;
+  if (!existsSync(`${mainPlugins}/bridge`)) return `no bridge in ${mainPlugins}, where the pages have it`;
   const tried = spawnSync('unshare', [...unshare, 'true'], { encoding: 'utf8' });
   return tried.status === 0 ? undefined : `no namespaces: ${tried.error?.message ?? tried.stderr.trim()}`;
 }
@@ -56,12 +63,10 @@ mount -t tmpfs -o mode=0755 tmpfs "$ROOM"
 mkdir -p "$ROOM/etc" "$ROOM/opt" "$ROOM/usr/local/bin" "$ROOM/var/lib" "$ROOM/home" "$ROOM/project"
 cp -a /etc/. "$ROOM/etc"
 for directory in ${own.join(' ')}; do mount --bind "$ROOM/$directory" "/$directory"; done
-if [ -d /usr/lib/cni ]; then
-  mkdir "$ROOM/plugins" "$ROOM/main-plugins"
-  mount --bind /usr/lib/cni "$ROOM/main-plugins"
-  ln -s "$ROOM/main-plugins"/* "$ROOM/plugins"
-  mount --bind "$ROOM/plugins" /usr/lib/cni
-fi
+mkdir "$ROOM/plugins" "$ROOM/main-plugins"
+mount --bind ${mainPlugins} "$ROOM/main-plugins"
+ln -s "$ROOM/main-plugins"/* "$ROOM/plugins"
+mount --bind "$ROOM/plugins" ${mainPlugins}
 mount -t tmpfs -o mode=0755 tmpfs /run
 ip link set lo up
 echo '127.0.0.1 grid.example.com gm.example.com' >>/etc/hosts
