@@ -111,7 +111,7 @@ describe.skipIf(lab === undefined)('the service', { timeout: 60_000 }, () => {
       expect(await call('ADD', `/proc/${container}/ns/net`)).toMatchObject({ code: 11 });
       expect(lab.log).toContain(hidden);
       const page = readFileSync(join(import.meta.dirname, '../../docs/operations.md'), 'utf8');
-      await lab.configure(/## Runtimes that name \/proc.*?```\n\[Service\]\n(.*?)```/s.exec(page)?.[1] ?? '');
+      await lab.configure(/## Runtimes that name \/proc.*?```ini\n\[Service\]\n(.*?)```/s.exec(page)?.[1] ?? '');
       expect((await lab.systemctl('restart', service)).exitCode).toBe(0);
       lab.forget();
       expect(await call('ADD', `/proc/${container}/ns/net`)).toMatchObject({ code: 11 });
