@@ -1,6 +1,6 @@
 /**
- * Which role am I? The only file that knows both. This script is on the path of every container start, so it loads
- * nothing that the plugin does not need: the daemon is a second script inside the same executable.
+ * Chooses the role: the only file that knows both. This script runs at every container start, so it loads nothing that the
+ * plugin does not need: the daemon is a second script inside the same executable.
  */
 import { basename } from 'node:path';
 import { aboutText, helpText, noFlagsText, versionLine } from './modes/about.ts';
@@ -34,7 +34,7 @@ async function printLicences(): Promise<void> {
 }
 
 function answerPeople(args: readonly string[]): void {
-  // Nobody can be told: a reader that has left, a full disk.
+  // Ignore EPIPE and ENOSPC: there is nowhere left to report to.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => process.exit(1));
   if (args.includes('--version')) process.stdout.write(`${versionLine}\n`);
   else if (args.includes('--licenses')) void printLicences();

@@ -1,6 +1,6 @@
 /**
  * What plugin and daemon say to each other: newline-delimited JSON-RPC 2.0 on a unix socket. One request a connection; the
- * daemon accepts it at once, answers it later, and is told that the answer has been passed on.
+ * daemon accepts it at once and answers it later; the plugin confirms that it has passed the answer on.
  * Loaded by the plugin process: no imports.
  */
 
@@ -21,8 +21,8 @@ export const largestFrame = 2 * largestConfig + 64 * 1024;
 export const largestGcFrame = largestGcConfig + 64 * 1024;
 
 /**
- * Milliseconds after which the plugin ends a call by itself, whatever the daemon does. The longest that the daemon may be
- * told to take for an ADD stays below its limit.
+ * Milliseconds after which the plugin ends a call by itself, whatever the daemon does. The highest --add-timeout stays below
+ * the limit of ADD.
  */
 export const limits = { ADD: 65_000, DEL: 4_500, CHECK: 15_000, GC: 60_000, STATUS: 5_000 };
 
@@ -57,22 +57,23 @@ export interface RpcError {
   readonly data?: { readonly details?: string };
 }
 
-/** Unique enough: V8 seeds this from the system's entropy, and loading node:crypto would cost a start of the plugin more. */
+/** Makes the ID of a call. V8 seeds this from the system's entropy; loading node:crypto would cost a start of the plugin more. */
 export function newCallId(): string {
   const half = () => Math.random().toString(16).slice(2);
   return half() + half();
 }
 
+/** Returns the path of the socket. */
 export function socketFile(socketDir: string, driverName: string): string {
   return `${socketDir}/${driverName}.sock`;
 }
 
-/** Where plugins leave the releases that no daemon took. */
+/** Returns the directory in which plugins record the calls that no daemon answered. */
 export function owedDir(socketDir: string, driverName: string): string {
   return `${socketDir}/${driverName}.owed`;
 }
 
-/** One request, ready to send. */
+/** Makes a request, ready to send. */
 export function requestFrame(method: string, params: Call): string {
   return `${requestStart(method)}${JSON.stringify(params)}}\n`;
 }
@@ -85,17 +86,17 @@ function requestStart(method: string): string {
 }
 
 /**
- * The daemon has read the request and works on it.
+ * Makes the message that the daemon has read the request and works on it.
  * @param milliseconds that it will take at most
  */
 export function acceptedFrame(milliseconds: number): string {
   return `${JSON.stringify({ jsonrpc: '2.0', method: 'accepted', params: { milliseconds } })}\n`;
 }
 
-/** One answer, ready to send. */
+/** Makes an answer, ready to send. */
 export function answerFrame(answer: { readonly result: unknown } | { readonly error: RpcError }): string {
   return `${JSON.stringify({ jsonrpc: '2.0', id: 1, ...answer })}\n`;
 }
 
-/** The plugin has passed the answer on to its caller. Without it an address that was given goes back. */
+/** The plugin has passed the answer on to its caller. Without it the daemon releases the address. */
 export const takenFrame = `${JSON.stringify({ jsonrpc: '2.0', method: 'taken' })}\n`;

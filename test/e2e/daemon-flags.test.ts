@@ -253,7 +253,7 @@ test('a password that is not there yet is warned of, costs no login, and counts 
   ]);
   try {
     const message = `no WAPI password given: ${file} is empty`;
-    expect(daemon.lines[0]).toMatchObject({ level: 'warn', message });
+    expect(daemon.lines[0]).toMatchObject({ level: 'warn', message: 'no WAPI password', error: message });
     expect(daemon.lines[0]?.hint).toMatch(/--wapi-password-file.*WAPI_PASSWORD.*systemd credential/);
     await daemon.says('grid unavailable');
     expect(daemon.lines.find((line) => line.message === 'grid unavailable')).toMatchObject({ error: message });

@@ -34,7 +34,7 @@ describe.concurrent('the socket', () => {
     const second = await run(daemonFile, flags, { WAPI_PASSWORD: grid.password });
     expect(second.exitCode).toBe(1);
     expect(second.stderr).toContain(
-      `another daemon listens at ${host.socket}: stop it, or use another --driver-name or --socket-dir`,
+      `another daemon listens at ${host.socket}. Stop it, or use another --driver-name or --socket-dir.`,
     );
     expect(await host.add('served')).toBe('10.0.0.2');
   });
@@ -63,7 +63,7 @@ describe.concurrent('the socket', () => {
     // As a read-only /run would: nothing can be made there.
     writeFileSync(host.socketDir, '');
     await host.daemon.says('"stopped"', 30_000);
-    const lost = host.daemon.lines.find(({ message }) => message === 'daemon of no use any more, exiting');
+    const lost = host.daemon.lines.find(({ message }) => message === 'cannot serve any more, exiting');
     expect(lost?.error).toContain(`cannot use --socket-dir ${host.socketDir}: `);
     expect(await host.daemon.stop()).toBe(1);
   });
@@ -113,7 +113,7 @@ describe.concurrent('a state that is removed while the daemon runs', () => {
     expect(second).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('another daemon is using it') });
     await host.daemon.says('"stopped"', 60_000);
     expect(await host.daemon.stop()).toBe(1);
-    const error = expect.stringMatching(/state\.db was removed or replaced while it was in use - restart the daemon/);
+    const error = expect.stringMatching(/state\.db was removed or replaced while it was in use\. Restart the daemon/);
     expect(host.daemon.lines.find(({ level }) => level === 'error')).toMatchObject({ error });
     await host.start();
     await host.daemon.says('imported the reservations');

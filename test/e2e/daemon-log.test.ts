@@ -89,7 +89,8 @@ describe('the password is neither in the log nor in the process list', () => {
       expect(daemon.lines).toContainEqual(
         expect.objectContaining({
           level: 'warn',
-          message: `the WAPI password in ${file('readable')} can be read by everybody (mode 0644)`,
+          ...{ message: 'the WAPI password can be read by others than root', file: file('readable') },
+          ...{ readers: 'everybody', mode: '0644' },
           hint: `chmod 0600 ${file('readable')}`,
         }),
       );

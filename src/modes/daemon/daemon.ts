@@ -40,7 +40,7 @@ import { openStore, readFormerNames, watchState, writerMemory } from './state.ts
 import { unverifiedNotice, warnOfUnverified } from './unverified.ts';
 
 export interface Daemon {
-  /** Resolves if the daemon can be of no use any more, with the reason; to be stopped then. */
+  /** Resolves, with the reason, when the daemon cannot serve any more; to be stopped then. */
   readonly lost: Promise<StartError>;
   /** Takes no more calls, lets those in flight end, and leaves the grid. */
   stop(): Promise<void>;
@@ -48,10 +48,10 @@ export interface Daemon {
 
 /** What surrounds the daemon; other than the default only in tests. */
 export interface Surroundings {
-  /** How long a write whose answer was lost is held for possible. */
+  /** How long a write whose answer was lost counts as in doubt. */
   readonly doubtWindow?: DoubtWindow | undefined;
   readonly machine?: Machine | undefined;
-  /** Makes the store that the daemon uses of the one that it has opened. */
+  /** Wraps the store that the daemon has opened. */
   readonly wrapStore?: ((store: SqliteLeaseStore) => SqliteLeaseStore) | undefined;
 }
 
@@ -78,8 +78,8 @@ export async function startDaemon(options: Options, log: Log, surroundings: Surr
   const store = wrapStore?.(opened) ?? opened;
   const names = readFormerNames(store, origin);
   const metrics = await createMetrics(options, {
-    held: () => store.count('bound'),
-    owed: () => store.count('releasing'),
+    bound: () => store.count('bound'),
+    releasing: () => store.count('releasing'),
     gridTrouble: () => gridTrouble(conditions)?.error,
     unverified,
   });
@@ -142,8 +142,8 @@ export async function startDaemon(options: Options, log: Log, surroundings: Surr
   const socketWatch = await listen({ server, file, options, onLost, log });
   log.info('listening', {
     ...{ socket: file, version, commit, grid: options.gridHosts.join(','), node: options.nodeName },
-    held: store.count('bound'),
-    owed: store.count('releasing'),
+    bound: store.count('bound'),
+    releasing: store.count('releasing'),
   });
   monitor.probe();
   if (options.reapAfter > 0) reaper.start();

@@ -1,5 +1,4 @@
 /** The daemon's entry: a script of its own inside the executable, compiled only in this role. */
-
 import { GridError } from '../../infoblox/errors.ts';
 import type { Log } from '../../infoblox/log.ts';
 import { versionLine } from '../about.ts';
@@ -14,7 +13,7 @@ import { refuseOtherUsers } from './process/root.ts';
 import { notifyReady } from './process/service-manager.ts';
 import { StartError } from './start-error.ts';
 
-/** Exit status for a wrong command line, as Go's flag package has it; the unit does not start us again after it. */
+/** Exit status for a wrong command line, as of Go's flag package; the systemd unit does not restart the daemon after it. */
 const usageStatus = 2;
 
 async function main(args: readonly string[]): Promise<void> {
@@ -59,7 +58,7 @@ async function run(options: Options, log: Log): Promise<void> {
   notifyReady(process.env, log);
   const error = await lost;
   // A service manager starts it anew, with directories of its own.
-  log.error('daemon of no use any more, exiting', { version, error: error.message });
+  log.error('cannot serve any more, exiting', { version, error: error.message });
   await stop({ reason: 'lost' }, 1);
 }
 
@@ -67,12 +66,12 @@ async function run(options: Options, log: Log): Promise<void> {
 function warnOfCredentials({ wapiUsername, readPassword, passwordExposure }: Options, log: Log): void {
   if (wapiUsername === '') log.warn('--wapi-username is not set: the grid will refuse every request');
   const exposure = passwordExposure();
-  if (exposure !== undefined) log.warn(exposure.message, { hint: exposure.hint });
+  if (exposure !== undefined) log.warn('the WAPI password can be read by others than root', { ...exposure });
   try {
     readPassword();
   } catch (error) {
     if (!(error instanceof GridError)) throw error;
-    log.warn(error.message, { hint: error.hint });
+    log.warn('no WAPI password', { error: error.message, hint: error.hint });
   }
 }
 

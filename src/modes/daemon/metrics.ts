@@ -9,16 +9,17 @@ import { StartError } from './start-error.ts';
 /** Seconds: a call takes one WAPI request in the steady state, and as long as `--add-timeout` at worst. */
 const buckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
-/** Milliseconds and connections that clients of this listener get: they may be anybody who reaches the address. */
+/** Limits of a client, in milliseconds, and of all: it may be anybody who reaches the address. */
 const clients = { request: 5_000, idle: 10_000, connections: 32 };
 
-/** What is asked when somebody scrapes. */
+/** What is read at each scrape. */
 export interface MetricsSources {
-  readonly held: () => number;
-  readonly owed: () => number;
+  /** Leases by phase. */
+  readonly bound: () => number;
+  readonly releasing: () => number;
   /** What keeps the grid from serving requests; undefined when nothing is known to. */
   readonly gridTrouble: () => GridError | undefined;
-  /** Said by probes while the grid's certificate is not verified. */
+  /** A line of `/health` while the grid's certificate is not verified. */
   readonly unverified: string | undefined;
 }
 
@@ -53,8 +54,8 @@ export class Metrics {
       { version, commit },
       1,
     );
-    gauge('infoblox_cni_attachments_held', 'Attachments that hold an address', sources.held, registers);
-    gauge('infoblox_cni_releases_owed', 'Releases that are still to be made on the grid', sources.owed, registers);
+    gauge('infoblox_cni_attachments_held', 'Attachments that hold an address', sources.bound, registers);
+    gauge('infoblox_cni_releases_owed', 'Releases that are still to be made on the grid', sources.releasing, registers);
     const up = () => (sources.gridTrouble() === undefined ? 1 : 0);
     gauge(
       'infoblox_cni_grid_certificate_verified',
@@ -65,12 +66,15 @@ export class Metrics {
     gauge('infoblox_cni_grid_up', '1 if the grid serves requests, as the last ones showed', up, registers);
   }
 
-  /** A call of the plugin has ended. @param code CNI error code, 0 for success */
+  /**
+   * Counts a call of the plugin that has ended.
+   * @param code CNI error code, 0 for success
+   */
   call(command: string, code: number, seconds: number): void {
     this.#calls.observe({ command, code }, seconds);
   }
 
-  /** The same transport, its exchanges counted. */
+  /** Returns the same transport, its exchanges counted. */
   watch(transport: Transport): Transport {
     return {
       exchange: async (exchange) => {
@@ -93,7 +97,7 @@ export class Metrics {
   }
 
   /**
-   * Serves `/metrics`, and `/health` for probes: 200, or 503 with what is wrong. What cannot be found out is a 500.
+   * Serves `/metrics`, and `/health` for probes: 200, or 503 with the reason; 500 if the state cannot be read.
    * @returns what ends it
    * @throws StartError if the address cannot be listened at
    */
@@ -113,8 +117,8 @@ export class Metrics {
     server.maxConnections = clients.connections;
     await new Promise<void>((resolve, reject) => {
       server.once('error', (error) => {
-        const hint = 'give --metrics-listen another port, or another address of this host';
-        reject(new StartError(`--metrics-listen ${host}:${port}: ${error.message}; ${hint}`));
+        const fix = 'give --metrics-listen another port, or another address of this host';
+        reject(new StartError(`cannot serve metrics at --metrics-listen ${host}:${port}: ${error.message}`, fix));
       });
       server.listen(port, host, resolve);
     });

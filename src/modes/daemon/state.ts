@@ -1,6 +1,6 @@
-/** The daemon's durable state: opened at the start, and watched, since whoever is root can remove its file. */
+/** The daemon's durable state: opened at the start, and watched, since root can remove its file. */
 import type { Conditions } from '../../infoblox/conditions.ts';
-import { type GridError, hasReason } from '../../infoblox/errors.ts';
+import { hasReason } from '../../infoblox/errors.ts';
 import type { Owner } from '../../infoblox/host/machine.ts';
 import { FormerNames } from '../../infoblox/lease/former-names.ts';
 import { SqliteLeaseStore } from '../../infoblox/lease/store.ts';
@@ -59,13 +59,13 @@ export function writerMemory(store: SqliteLeaseStore): WriterMemory {
 
 /**
  * Looks from time to time whether the state file is still in its place.
- * @param onLost told that nothing that is written lasts any more
+ * @param onLost called when it is not: nothing that is written lasts any more
  * @returns what ends it
  */
 export function watchState(store: SqliteLeaseStore, onLost: (error: StartError) => void): () => void {
   const timer = setInterval(() => {
     const { loss } = store;
-    if (loss !== undefined) onLost(new StartError(inOneLine(loss)));
+    if (loss !== undefined) onLost(new StartError(loss.message, loss.hint));
   }, pause);
   return () => clearInterval(timer);
 }
@@ -74,11 +74,7 @@ function orStartError<T>(action: () => T): T {
   try {
     return action();
   } catch (error) {
-    if (hasReason(error, 'state')) throw new StartError(inOneLine(error));
+    if (hasReason(error, 'state')) throw new StartError(error.message, error.hint);
     throw error;
   }
-}
-
-function inOneLine(error: GridError): string {
-  return error.hint === undefined ? error.message : `${error.message} - ${error.hint}`;
 }

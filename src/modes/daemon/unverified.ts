@@ -1,11 +1,11 @@
-/** What is said, and where, for as long as any certificate of the grid is accepted: `--ssl-verify=false`. */
+/** The warnings for as long as any certificate of the grid is accepted: `--ssl-verify=false`. */
 import type { Log } from '../../infoblox/log.ts';
 import type { TlsOptions } from '../../infoblox/wapi/agent.ts';
 
 /** Milliseconds. */
 const day = 24 * 60 * 60 * 1000;
 
-/** One clause for details and probes; undefined if the grid's identity is checked. */
+/** Returns a clause for the details of STATUS and for `/health`; undefined if the grid's certificate or key is checked. */
 export function unverifiedNotice({ verify, checkKey }: TlsOptions): string | undefined {
   return verify || checkKey !== undefined ? undefined : "the grid's certificate is not verified (--ssl-verify=false)";
 }

@@ -51,8 +51,7 @@ class NotAccepted extends Error {
 
 /**
  * Asks the daemon.
- * @param take passes the result, as the daemon gave it, on to the caller; if it throws, the daemon is not told that
- * somebody has the result
+ * @param take passes the result, as the daemon gave it, on to the caller; if it throws, nothing is confirmed to the daemon
  * @throws NoAnswer when there is no daemon or no answer in time; CniError when the daemon answered with one; what `take`
  * throws
  */
@@ -110,7 +109,7 @@ function exchange(
     let timer = failAfter(acceptLimit, notAccepted(file));
     const isDone = (line: string) => {
       const message = parseMessage(line);
-      if (message === undefined) throw noSense(file);
+      if (message === undefined) throw incompatible(file);
       clearTimeout(timer);
       if ('accepted' in message) {
         isAccepted = true;
@@ -119,14 +118,13 @@ function exchange(
         return false;
       }
       take(resultOf(message));
-      // Written at once, without a turn of the event loop: the process may end now. The caller has its result, whatever
-      // becomes of the daemon.
+      // Written at once, without a turn of the event loop: the process may end now.
       socket.end(takenFrame);
       return true;
     };
     socket.on('data', (chunk) => {
       received = Buffer.concat([received, chunk]);
-      if (received.length > largestFrame) return fail(noSense(file));
+      if (received.length > largestFrame) return fail(incompatible(file));
       try {
         for (let at = received.indexOf(0x0a); at >= 0; at = received.indexOf(0x0a)) {
           if (isDone(received.toString('utf8', 0, at))) return resolve();
@@ -136,7 +134,7 @@ function exchange(
         fail(error);
       }
     });
-    // What it is follows from the end of the connection, which comes next.
+    // Ignored: 'close' follows and decides.
     socket.on('error', () => undefined);
     socket.on('close', () => fail(isAccepted ? ended(file) : new NotAccepted('ECONNRESET')));
     socket.write(requestFrame(method, call));
@@ -187,7 +185,7 @@ function late(file: string, wait: number): NoAnswer {
   return new NoAnswer(true, `the daemon at ${file} did not answer in time`, details);
 }
 
-function noSense(file: string): NoAnswer {
+function incompatible(file: string): NoAnswer {
   return new NoAnswer(
     true,
     `what answers at ${file} is not a compatible infoblox-cni-daemon`,

@@ -42,7 +42,7 @@ describe('a daemon', () => {
     expect(one.log[0]).toMatchObject({
       level: 'info',
       message: 'listening',
-      details: { socket: one.socket, grid: '127.0.0.1', node: 'host-a', held: 0, owed: 0 },
+      details: { socket: one.socket, grid: '127.0.0.1', node: 'host-a', bound: 0, releasing: 0 },
     });
   });
 
@@ -100,7 +100,7 @@ describe('a daemon', () => {
     const one = await host().start();
     const attempt = start(one, `--socket-dir=${join(one.directory, 'other')}`);
     await expect(attempt).rejects.toThrow(StartError);
-    await expect(attempt).rejects.toThrow(/state\.db: another daemon is using it - .*--state-dir of its own/);
+    await expect(attempt).rejects.toThrow(/state\.db: another daemon is using it\. .*--state-dir of its own\.$/);
     expect(await one.add('c1')).toBe('10.0.0.2');
   });
 

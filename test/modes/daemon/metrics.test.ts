@@ -105,7 +105,9 @@ test.each([
   const other = new Host(grid, { node: 'host-b', flags: [`--metrics-listen=${address}:${port}`] });
   try {
     await expect(other.start()).rejects.toThrow(
-      new RegExp(`^--metrics-listen ${address}:${port}: .*${code}.*; give --metrics-listen another port, or another`),
+      new RegExp(
+        `^cannot serve metrics at --metrics-listen ${address}:${port}: .*${code}.*\\. Give --metrics-listen another port, or another`,
+      ),
     );
   } finally {
     await other.dispose();

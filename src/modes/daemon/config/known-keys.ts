@@ -11,6 +11,7 @@ import { isErrno } from '../../../infoblox/host/errno.ts';
 import type { KeyCheck } from '../../../infoblox/wapi/peer-key.ts';
 
 /**
+ * Makes the check of public keys.
  * @param directory holds a file for each grid host; made if absent
  * @returns a check that is done before anything is sent to the grid. It reads the file each time, so that a key which was
  * accepted by hand counts without a restart.
@@ -26,12 +27,12 @@ export function knownKeys(directory: string): KeyCheck {
     if (known.includes(key)) return 'known';
     const was = known.length === 0 ? `${file} names no key` : `known: ${known.join(', ')}`;
     throw new GridError('untrusted', `the grid at ${host} has another public key than it had: ${key}; ${was}`, {
-      hint: `if its certificate was renewed, remove ${file} and the key that it shows next is trusted; if not, somebody intercepts the connection`,
+      hint: `if its certificate was renewed, remove ${file}, and the next key that it shows is trusted; if not, the connection is being intercepted`,
     });
   };
 }
 
-/** The keys in a file, one a line; undefined if there is no file yet. Nobody but root may say whom to trust. */
+/** Reads the keys of a file, one a line; undefined if there is no file yet. Only root may say which keys to trust. */
 function readKeys(directory: string, host: string): string[] | undefined {
   try {
     makeDirectory(directory, 0o700);

@@ -119,6 +119,7 @@ const Flags = v.object({
 });
 
 /**
+ * Checks the flags and reads the files that they name.
  * @param isTerminal whether the log goes to a terminal
  * @param hostName names this host if --node-name does not
  * @throws UsageError naming the flag, its value and what it must be; never a secret. StartError where the same flags may do
@@ -134,7 +135,7 @@ export function readOptions(values: FlagValues, env: Environment, isTerminal: bo
     throw new UsageError(`--${flag} ${JSON.stringify(shown)} ${issue.message}`);
   }
   const flags = parsed.output;
-  checkPolicy(flags['network-container'], flags['prefix-length']);
+  checkSpecDefaults(flags['network-container'], flags['prefix-length']);
   const socketDir = flags['socket-dir'].replace(/(?<!\/)\/+$/, '') || '/';
   checkSocketPath(socketFile(socketDir, flags['driver-name']));
   const password = passwordSource(flags['wapi-password'], flags['wapi-password-file'], env);
@@ -169,16 +170,17 @@ function withoutPassword(text: string): string {
   return colon < 0 || at < colon ? text : `${text.slice(0, colon)}:...${text.slice(at)}`;
 }
 
-/** Two hosts of one name would release each other's addresses. No UsageError: a host may be given its name after it booted. */
+/** No UsageError: a host may be given its name after it has booted. */
 function distinctive(hostName: string): string {
   if (hostName !== '' && !/^localhost\d?(\.localdomain\d?)?$/i.test(hostName)) return hostName;
   throw new StartError(
-    `--node-name is not set, and this host is called "${hostName}" as others may be; set it to a name of its own, for hosts of one name release each other's addresses`,
+    `--node-name is not set, and this host is called "${hostName}" as others may be`,
+    "set it to a name of its own: hosts of one name release each other's addresses",
   );
 }
 
-/** The fallback policy is checked at start, not when the first container needs it. */
-function checkPolicy(containers: string, prefixLength: number): void {
+/** Checks the flags' network spec at the start, not when the first container needs it. */
+function checkSpecDefaults(containers: string, prefixLength: number): void {
   try {
     networkSpec({ name: 'default', view: 'default', containers, prefixLength, keepFirst: false });
   } catch (error) {
@@ -201,7 +203,7 @@ function labels(text: string): Record<string, string> | undefined {
   return pairs.every((pair) => pair.length === 2 && !pair.includes('')) ? Object.fromEntries(pairs) : undefined;
 }
 
-/** A bare port is the host's own: figures for everybody have to be asked for by an address. */
+/** A bare port is served to the host alone: metrics for everybody have to be asked for by an address. */
 function listenAddress(text: string): ListenAddress | undefined {
   if (text === 'off') return undefined;
   const colon = text.lastIndexOf(':');

@@ -3,11 +3,19 @@ import { readFileSync, statSync } from 'node:fs';
 import { GridError } from '../../../infoblox/errors.ts';
 import { refuseUntrusted, UntrustedPath } from '../../../infoblox/host/trusted-path.ts';
 
+export interface Exposure {
+  readonly file: string;
+  readonly readers: string;
+  /** In octal. */
+  readonly mode: string;
+  readonly hint: string;
+}
+
 export interface Password {
   /** Reads it; called for each request. Throws GridError `credentials` where there is none, which is not worth a login. */
   readonly read: () => string;
-  /** Why others than root can read it, with what to do; undefined if they cannot, or there is none. */
-  readonly exposure: () => { readonly message: string; readonly hint: string } | undefined;
+  /** Who else than root can read it; undefined if others cannot, or there is none. */
+  readonly exposure: () => Exposure | undefined;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -16,7 +24,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 const credentialHint =
   'put the password, alone on a line, into /etc/infoblox-cni/wapi-password, then: systemctl restart infoblox-cni-daemon';
 
-/** Flag, file, environment, systemd credential: the first that is set counts. Files are read anew each time. */
+/** Finds where the password comes from: flag, file, environment, systemd credential; the first that is set. */
 export function passwordSource(flag: string, file: string, env: Environment): Password {
   if (flag !== '') return { read: () => flag, exposure: () => undefined };
   const credential = env.CREDENTIALS_DIRECTORY === undefined ? '' : `${env.CREDENTIALS_DIRECTORY}/wapi-password`;
@@ -36,7 +44,7 @@ export function passwordSource(flag: string, file: string, env: Environment): Pa
   };
 }
 
-/** Who can write the file chooses what the grid is told, and so whether this host is served. */
+/** Refuses a file that others can write: they would choose the password. */
 function readPasswordFile(file: string, hint = `put it into ${file}, readable by the daemon only`): string {
   try {
     refuseUntrusted(file);
@@ -50,17 +58,14 @@ function readPasswordFile(file: string, hint = `put it into ${file}, readable by
   }
 }
 
-/** The group of root is taken for root: systemd opens credentials to it. */
-function exposureOf(file: string): { message: string; hint: string } | undefined {
+/** The group of root counts as root: systemd lets it read credentials. */
+function exposureOf(file: string): Exposure | undefined {
   try {
     const { mode, gid } = statSync(file);
-    const reader = (mode & 0o004) !== 0 ? 'everybody' : (mode & 0o040) !== 0 && gid !== 0 ? `group ${gid}` : undefined;
-    if (reader === undefined) return undefined;
+    const readers = (mode & 0o004) !== 0 ? 'everybody' : (mode & 0o040) !== 0 && gid !== 0 ? `group ${gid}` : undefined;
+    if (readers === undefined) return undefined;
     const octal = (mode & 0o7777).toString(8).padStart(4, '0');
-    return {
-      message: `the WAPI password in ${file} can be read by ${reader} (mode ${octal})`,
-      hint: `chmod 0600 ${file}`,
-    };
+    return { file, readers, mode: octal, hint: `chmod 0600 ${file}` };
   } catch {
     return undefined;
   }

@@ -13,8 +13,9 @@ import { knownKeys } from './known-keys.ts';
 const beginning = '-----BEGIN CERTIFICATE-----';
 
 /**
- * `false`: any. `true`: what the host trusts. `pin`: any at first, then only those with its public key. A file: its certificates; it is read again for new connections, so that a
- * renewed certificate needs no restart, and while it cannot be used its last good content counts.
+ * Reads `--ssl-verify`. `false`: any certificate. `true`: what the host trusts. `pin`: any at first, then only those with its
+ * public key. A file: its certificates; it is read again for new connections, so that a renewed certificate needs no restart,
+ * and while it cannot be used its last good content counts.
  * @param stateDir where public keys are remembered
  * @throws StartError if the file cannot be used at start: never less checking than asked for; UsageError if it is no path
  */
@@ -30,11 +31,11 @@ export function readTrust(value: string, stateDir: string): TlsOptions {
     last = readCertificates(value);
   } catch (error) {
     if (error instanceof UntrustedPath) {
-      throw new StartError(`cannot trust --ssl-verify ${value}: ${error.message}: run ${error.hint}`);
+      throw new StartError(`cannot trust --ssl-verify ${value}: ${error.message}`, `run ${error.hint}`);
     }
     const reason = whyUnreadable(value, error);
     const message = `--ssl-verify "${value}" is neither true, false nor pin, nor a file of certificates: ${reason}`;
-    // What is meant as a file may yet be put there, or be mended.
+    // A file may yet be put there, or be corrected.
     throw value.startsWith('/') ? new StartError(message) : new UsageError(message);
   }
   return {
@@ -53,7 +54,7 @@ export function readTrust(value: string, stateDir: string): TlsOptions {
 /** First byte of a certificate in binary form. */
 const derSequence = 0x30;
 
-/** What the service does not see of the host, and may not read, is not plain from the error of the file system. */
+/** Adds what the error of the file system does not say: which files the systemd unit keeps from the daemon. */
 function whyUnreadable(file: string, error: unknown): string {
   const reason = error instanceof Error ? error.message : String(error);
   if (isErrno(error, 'ENOENT') && /^\/(home|root|tmp|var\/tmp)\//.test(file)) {
@@ -74,7 +75,7 @@ function readCertificates(file: string): string {
   const pem = content.toString('utf8');
   const [, ...certificates] = pem.split(beginning);
   if (certificates.length === 0) throw new Error('it holds no PEM certificate');
-  // A context takes a certificate that it cannot read without a word.
+  // A TLS context ignores a certificate that it cannot read.
   for (const certificate of certificates) new X509Certificate(`${beginning}${certificate}`);
   return pem;
 }

@@ -4,8 +4,8 @@ import type { Attachment } from '../../../infoblox/mark.ts';
 import type { Call } from '../../protocol.ts';
 
 /**
- * Says which attachment a call is about. The plugin has judged the names already; but whoever speaks to the
- * socket must not be able to write a mark on the grid that passes for another one.
+ * Says which attachment a call is about. The plugin has judged the names already; but a caller of the socket must not be able
+ * to write a mark on the grid that passes for another one.
  * @throws CniError 4 for a name that no runtime may use
  */
 export function attachmentOf({ name }: Netconf, { containerId, ifName }: Call): Attachment {

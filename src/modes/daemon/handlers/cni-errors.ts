@@ -28,7 +28,7 @@ const codes: Readonly<Record<Reason, number>> = {
   state: CniCode.io,
 };
 
-/** Any failure as the error that the runtime is told. */
+/** Makes the error that the runtime gets of any failure. */
 export function asCniError(error: unknown): CniError {
   if (error instanceof CniError) return error;
   if (error instanceof GridError) return new CniError(codes[error.reason], error.message, error.hint);
@@ -36,7 +36,11 @@ export function asCniError(error: unknown): CniError {
   return new CniError(CniCode.unexpected, `unexpected failure of the daemon: ${text}`, "see the daemon's log");
 }
 
-/** For STATUS: what keeps the next ADD from being served. @param notice stands behind the details */
+/**
+ * Makes the error of STATUS.
+ * @param error what keeps the next ADD from being served
+ * @param notice added to the details
+ */
 export function notAvailable(error: GridError, notice?: string): CniError {
   const details = [error.hint ?? [], notice ?? []].flat().join('; ');
   return new CniError(CniCode.notAvailable, error.message, details === '' ? undefined : details);

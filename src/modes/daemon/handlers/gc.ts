@@ -25,7 +25,7 @@ export function gcHandler(deps: GcDeps): Handler {
       const request = { network: netconf.name, view: viewOf(netconf, deps.defaults), valid };
       const { released, owed } = await collectGarbage(deps, request, AbortSignal.timeout(longest));
       const addresses = listed([...released, ...owed]);
-      return { fields: { released: released.length, owed: owed.length, ...addresses } };
+      return { fields: { released: released.length, releasing: owed.length, ...addresses } };
     },
   };
 }

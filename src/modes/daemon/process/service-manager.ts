@@ -1,4 +1,4 @@
-/** What systemd is told, if it started the daemon: that it serves, and that its event loop turns (sd_notify(3)). */
+/** Notifies systemd, if it started the daemon: that it serves, and that its event loop runs (sd_notify(3)). */
 import { spawn } from 'node:child_process';
 import { write } from 'node:fs';
 import type { Log } from '../../../infoblox/log.ts';
@@ -14,8 +14,8 @@ const firstDescriptor = 3;
 const signsOfLife = 3;
 
 /**
- * Says that the daemon serves. From then on a stuck event loop ends it, if the unit has `WatchdogSec=`. Does nothing where
- * no service manager waits for word.
+ * Notifies systemd that the daemon serves. From then on a stuck event loop ends it, if the unit has `WatchdogSec=`. Does
+ * nothing where no service manager waits for a notification.
  */
 export function notifyReady(env: Environment, log: Log): void {
   if (env.NOTIFY_SOCKET === undefined) return;
@@ -23,7 +23,7 @@ export function notifyReady(env: Environment, log: Log): void {
   const onFailure = (reason: string) => {
     if (failed) return;
     failed = true;
-    log.error('cannot notify systemd, which will take the daemon for stuck', {
+    log.error('cannot notify systemd, which will end the daemon as stuck', {
       reason,
       hint: 'the unit needs OpenFile=/run/systemd/notify:notify, or the program systemd-notify and NotifyAccess=all',
     });

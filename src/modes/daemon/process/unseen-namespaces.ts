@@ -2,17 +2,17 @@ import type { Sandboxes } from '../../../infoblox/lease/sandbox.ts';
 import type { Log } from '../../../infoblox/log.ts';
 
 /**
- * The same look at namespaces, but the first one under /proc that this process is not allowed to see is warned of: the
- * systemd unit hides them, and the container would be found dead by DEL and GC alone.
+ * Adds a warning to the look at namespaces, for the first one under /proc that this process may not see: the systemd unit hides
+ * them, and without DEL or GC the address of such a container would never be released.
  */
 export function warnOfUnseen(sandboxes: Sandboxes, log: Log): Sandboxes {
   let warned = false;
   return {
     boot: sandboxes.boot,
-    isGone: (identity) => sandboxes.isGone(identity),
+    isGone: (sandbox) => sandboxes.isGone(sandbox),
     identify(path) {
-      const identity = sandboxes.identify(path);
-      if (!warned && identity.netnsId === null && path.startsWith('/proc/')) {
+      const sandbox = sandboxes.identify(path);
+      if (!warned && sandbox.netnsId === null && path.startsWith('/proc/')) {
         warned = true;
         log.warn(
           'cannot see the network namespace of a container: if it ends without DEL, only GC releases its address',
@@ -22,7 +22,7 @@ export function warnOfUnseen(sandboxes: Sandboxes, log: Log): Sandboxes {
           },
         );
       }
-      return identity;
+      return sandbox;
     },
   };
 }

@@ -1,6 +1,6 @@
 /**
- * The socket's place in the file system: a live daemon's is never taken, a dead one's is replaced. First looked at, so
- * that a second daemon is told at once; replaced only by the daemon that has the state.
+ * The socket's place in the file system: a live daemon's is never taken, a dead one's is replaced. It is looked at first, so
+ * that a second daemon fails at once, and replaced only by the daemon that has the state.
  */
 import { chmodSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -11,7 +11,7 @@ import { owedDir, socketFile } from '../../protocol.ts';
 import { StartError } from '../start-error.ts';
 
 /**
- * Makes the directory and looks whether the socket's place in it may be taken.
+ * Makes the directory and makes sure that the socket's place in it may be taken.
  * @returns the socket's path
  * @throws StartError if another daemon listens there, or the directory cannot be used
  */
@@ -28,8 +28,8 @@ export async function prepareSocket(socketDir: string, driverName: string): Prom
   } catch (error) {
     if (error instanceof StartError) throw error;
     if (error instanceof UntrustedPath) {
-      const way = `run ${error.hint}, or use a directory that only root can change`;
-      throw new StartError(`cannot use --socket-dir ${socketDir}: ${error.message}: ${way}`);
+      const fix = `run ${error.hint}, or use a directory that only root can change`;
+      throw new StartError(`cannot use --socket-dir ${socketDir}: ${error.message}`, fix);
     }
     const reason = error instanceof Error ? error.message : String(error);
     throw new StartError(`cannot use --socket-dir ${socketDir}: ${reason}`);
@@ -46,25 +46,28 @@ export async function makeRoom(file: string): Promise<void> {
   rmSync(file, { force: true });
 }
 
-/** Only root may call: the daemon acts with the grid's credentials for whoever does. */
+/** Lets only root call: the daemon acts with the grid's credentials for its callers. */
 export function protectSocket(file: string): void {
   chmodSync(file, 0o600);
 }
 
+const elsewhere = 'use another --driver-name or --socket-dir';
+
 async function refuseLive(file: string): Promise<void> {
   const code = await connectErrorAt(file);
-  // Nothing or nobody there. A name in the way that is no socket is refused as well.
+  // Nothing there, or no listener. ECONNREFUSED also stands for a file that is no socket.
   if (code === 'ENOENT' || code === 'ECONNREFUSED') return;
   // EAGAIN: its queue is full.
   if (code === undefined || code === 'EAGAIN') {
-    throw new StartError(`another daemon listens at ${file}: stop it, or use another --driver-name or --socket-dir`);
+    throw new StartError(`another daemon listens at ${file}`, `stop it, or ${elsewhere}`);
   }
   throw new StartError(
-    `cannot tell whether another daemon listens at ${file} (${code}): look what is there, or use another --driver-name or --socket-dir`,
+    `cannot tell whether another daemon listens at ${file} (${code})`,
+    `look what is there, or ${elsewhere}`,
   );
 }
 
-/** The code of the error that a connection there ends with; undefined if it is accepted. */
+/** Returns the code of the error that a connection there ends with; undefined if it is accepted. */
 function connectErrorAt(file: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = connect(file);

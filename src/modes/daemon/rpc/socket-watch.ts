@@ -1,6 +1,6 @@
 /**
- * Keeps the socket in its place while the daemon runs. Who removes its directory, a clean-up of /run say, leaves a daemon
- * that nobody can reach, and that nothing tells of it: the kernel keeps the socket open.
+ * Keeps the socket in its place while the daemon runs. When its directory is removed, by a clean-up of /run say, plugins cannot
+ * reach the daemon any more, and the daemon would not notice: the kernel keeps the socket open.
  */
 import { lstatSync } from 'node:fs';
 import type { Log } from '../../../infoblox/log.ts';
@@ -8,7 +8,7 @@ import { StartError } from '../start-error.ts';
 
 /** Milliseconds between two looks. */
 const pause = 5_000;
-/** Attempts to listen again before the daemon is of no use any more. */
+/** Attempts to listen again before the daemon gives up. */
 const mostAttempts = 3;
 
 export interface SocketWatchOptions {
@@ -16,7 +16,7 @@ export interface SocketWatchOptions {
   readonly file: string;
   /** Makes what is missing and listens again; throws StartError. */
   readonly listenAgain: () => Promise<void>;
-  /** Told once that listening again is impossible. */
+  /** Called once, when listening again is impossible. */
   readonly onLost: (error: StartError) => void;
   readonly log: Log;
 }
@@ -31,7 +31,7 @@ export class SocketWatch {
   /** To be made when the daemon listens. */
   constructor(options: SocketWatchOptions) {
     this.#options = options;
-    this.#socket = identity(options.file);
+    this.#socket = socketId(options.file);
     this.#timer = setInterval(() => this.look(), pause);
   }
 
@@ -51,14 +51,14 @@ export class SocketWatch {
 
   async #look(): Promise<void> {
     const { file, listenAgain, onLost, log } = this.#options;
-    if (this.#attempts >= mostAttempts || identity(file) === this.#socket) return;
+    if (this.#attempts >= mostAttempts || socketId(file) === this.#socket) return;
     try {
       await listenAgain();
-      this.#socket = identity(file);
+      this.#socket = socketId(file);
       this.#attempts = 0;
       log.warn('the socket was removed or replaced; listening again', {
         file,
-        hint: 'find out who removes it; release notes that lay beside it are lost, GC makes up for them',
+        hint: 'find out what removes it; release notes beside it are lost, and GC releases their addresses',
       });
     } catch (error) {
       if (!(error instanceof StartError)) throw error;
@@ -73,8 +73,8 @@ export class SocketWatch {
   }
 }
 
-/** Tells one socket from another one of that name; inodes are used again. Undefined if there is none. */
-function identity(file: string): string | undefined {
+/** Tells one socket from another of that name; inodes are reused. Undefined if there is none. */
+function socketId(file: string): string | undefined {
   try {
     const entry = lstatSync(file, { bigint: true });
     return entry.isSocket() ? `${entry.dev} ${entry.ino} ${entry.birthtimeNs}` : undefined;

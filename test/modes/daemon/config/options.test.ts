@@ -220,9 +220,9 @@ describe('the password', () => {
     const seen = [0o644, 0o604, 0o640, 0o600].map((mode) => {
       chmodSync(path, mode);
       expect(readPassword()).toBe('secret');
-      return passwordExposure()?.message;
+      return passwordExposure();
     });
-    const by = (reader: string, mode: string) => `the WAPI password in ${path} can be read by ${reader} (mode ${mode})`;
+    const by = (readers: string, mode: string) => ({ file: path, readers, mode, hint: `chmod 0600 ${path}` });
     const group = statSync(path).gid;
     expect(seen).toEqual([
       by('everybody', '0644'),
@@ -280,7 +280,8 @@ describe('--ssl-verify', () => {
     chmodSync(path, 0o666);
     expect(() => options([`--ssl-verify=${path}`])).toThrow(
       new StartError(
-        `cannot trust --ssl-verify ${path}: ${path} is writable by others than root (mode 0666): run chmod go-w ${path}`,
+        `cannot trust --ssl-verify ${path}: ${path} is writable by others than root (mode 0666)`,
+        `run chmod go-w ${path}`,
       ),
     );
     chmodSync(path, 0o644);

@@ -8,7 +8,7 @@ const own = { socketDir: '/home/u/run', stateDir: '/home/u/state' };
 test('another user than root is told so, with his number and how to try the daemon all the same', () => {
   for (const places of [usual, { ...usual, socketDir: own.socketDir }, { ...usual, stateDir: own.stateDir }]) {
     expect(() => refuseOtherUsers(places, 1000)).toThrow(StartError);
-    expect(() => refuseOtherUsers(places, 1000)).toThrow(/^must run as root \(this is uid 1000\); .*--socket-dir/);
+    expect(() => refuseOtherUsers(places, 1000)).toThrow(/^must run as root \(this is uid 1000\)\. .*--socket-dir/);
   }
 });
 

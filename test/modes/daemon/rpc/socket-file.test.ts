@@ -59,7 +59,7 @@ test('the socket of a live daemon is not taken', async () => {
   const file = await prepareSocket(socketDir, 'infoblox');
   await listen(file);
   await expect(prepareSocket(socketDir, 'infoblox')).rejects.toThrow(
-    new StartError(`another daemon listens at ${file}: stop it, or use another --driver-name or --socket-dir`),
+    new Error(`another daemon listens at ${file}. Stop it, or use another --driver-name or --socket-dir.`),
   );
   await expect(makeRoom(file)).rejects.toThrow(/another daemon listens/);
   expect(existsSync(file)).toBe(true);
@@ -73,7 +73,7 @@ test('what is in the way and cannot be asked is told as what it is, and stays', 
   const attempt = prepareSocket(socketDir, 'infoblox');
   await expect(attempt).rejects.toThrow(StartError);
   await expect(attempt).rejects.toThrow(
-    /^cannot tell whether another daemon listens at \S+\/infoblox\.sock \(ELOOP\): .*--socket-dir$/,
+    /^cannot tell whether another daemon listens at \S+\/infoblox\.sock \(ELOOP\)\. .*--socket-dir\.$/,
   );
   expect(lstatSync(file).isSymbolicLink()).toBe(true);
 });
