@@ -62,7 +62,7 @@ test('another key is refused with both and the way to accept it, which counts wi
   const refused = {
     code: 11,
     msg: `the grid at 127.0.0.1:${grid.port} has another public key than it had: ${now}; known: ${was}`,
-    details: expect.stringContaining(`remove ${keyFile()} and the key that it shows next is trusted`),
+    details: expect.stringContaining(`remove ${keyFile()}, and the next key that it shows is trusted`),
   };
   expect(await errorOf(host.add('c2'))).toEqual(refused);
   await host.stop();
