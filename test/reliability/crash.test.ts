@@ -8,7 +8,7 @@ import { Semaphore } from '../../src/infoblox/concurrency/semaphore.ts';
 import { until } from '../fixture/host.ts';
 import { type Scenario, scenarios } from './crash-scenarios.ts';
 import type { ProcessHost } from './process-host.ts';
-import { startKillableWorld, type World } from './world.ts';
+import { pause, startKillableWorld, type World } from './world.ts';
 
 // Points wait for processes to start and answers to settle: several at a time, whatever scenario they belong to.
 vi.setConfig({ maxConcurrency: scenarios.length });
@@ -25,7 +25,18 @@ let points = 0;
 
 /** Until the daemon has read back what it holds and does nothing more by itself. */
 function atHome({ host }: World<ProcessHost>): Promise<void> {
-  return until('the daemon has made itself at home', () => host.writes.includes('setFact adopted'));
+  return until('the daemon has made itself at home', () => host.writes.includes('setWhole'));
+}
+
+/** Until the daemon has done what follows from its answer: a DEL is carried out after it. */
+async function atRest({ grid, host, ledger }: World<ProcessHost>): Promise<void> {
+  await ledger.settled();
+  for (let before = -1; ; ) {
+    const done = grid.requests.length + host.writes.length;
+    if (done === before) return;
+    before = done;
+    await pause(200);
+  }
 }
 
 /** The world before the call, with a daemon that has nothing left to do by itself. */
@@ -43,6 +54,7 @@ async function pointsOf(scenario: Scenario): Promise<Point[]> {
   const world = await prepared(scenario);
   try {
     expect(await scenario.act(world)).toBe('ok');
+    await atRest(world);
     const counts = { request: world.grid.requests.length, write: world.host.writes.length };
     return (['request', 'write'] as const).flatMap((at) =>
       Array.from({ length: counts[at] }, (_, index) => index + 1).flatMap((number) =>

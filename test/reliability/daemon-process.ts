@@ -4,7 +4,7 @@
  * to the durable state.
  */
 import type { DoubtWindow } from '../../src/infoblox/lease/lease.ts';
-import type { SqliteLeaseStore } from '../../src/infoblox/lease/store.ts';
+import type { SqliteLeaseStore, Transition } from '../../src/infoblox/lease/store.ts';
 import { parseFlags } from '../../src/modes/daemon/config/command-line.ts';
 import { readOptions } from '../../src/modes/daemon/config/options.ts';
 import { startDaemon } from '../../src/modes/daemon/daemon.ts';
@@ -39,16 +39,37 @@ function dieIf(moment: DieAtWrite['moment']): void {
   if (death?.write === writes && death.moment === moment) process.kill(process.pid, 'SIGKILL');
 }
 
-const isWrite = (method: string) => method === 'apply' || method === 'setFact';
+function beforeWrite(): void {
+  writes += 1;
+  dieIf('before');
+}
+
+function afterWrite(what: string): void {
+  say({ kind: 'write', what });
+  dieIf('after');
+}
+
+/** A transition that leaves a lease as it is writes nothing. */
+function apply(mark: unknown, transition: Transition, run: (args: readonly unknown[]) => unknown): unknown {
+  let isWritten = false;
+  const watched: Transition = (lease) => {
+    const next = transition(lease);
+    isWritten = next !== lease;
+    if (isWritten) beforeWrite();
+    return next;
+  };
+  const result = run([mark, watched]);
+  if (isWritten) afterWrite('apply');
+  return result;
+}
 
 const wrapStore = (store: SqliteLeaseStore) =>
-  intercept(store, (method, [name], run) => {
-    if (!isWrite(method)) return run();
-    writes += 1;
-    dieIf('before');
+  intercept(store, (method, args, run) => {
+    if (method === 'apply') return apply(args[0], args[1] as Transition, run);
+    if (method !== 'setFact' && method !== 'setWhole') return run();
+    beforeWrite();
     const result = run();
-    say({ kind: 'write', what: method === 'setFact' ? `${method} ${name}` : method });
-    dieIf('after');
+    afterWrite(method === 'setFact' ? `${method} ${args[0]}` : method);
     return result;
   });
 

@@ -112,7 +112,7 @@ describe('the daemon stays small', () => {
     expect(host.writes.filter((what) => what === 'apply')).toEqual([]);
     expect(host.usage().peak).toBeLessThan(mostMemory);
     disarm();
-    await until('the import succeeds', () => host.writes.includes('setFact adopted'), 20_000);
+    await until('the import succeeds', () => host.writes.includes('setWhole'), 20_000);
     expect(host.writes.filter((what) => what === 'apply')).toHaveLength(1);
   });
 });

@@ -26,7 +26,7 @@ function bundle(): Uint8Array {
 }
 
 export class ProcessHost extends Host {
-  /** What the daemon has written to its state since it started: `apply`, and `setFact` with the name of the fact. */
+  /** What the daemon has written to its state since it started: `apply`, `setWhole`, `setFact NAME`. */
   readonly writes: string[] = [];
   /** Everything that the daemon's runs have logged. */
   output = '';

@@ -16,7 +16,7 @@ let world: World<ProcessHost>;
 
 beforeEach(async () => {
   world = await startKillableWorld();
-  await until('the daemon has made itself at home', () => world.host.writes.includes('setFact adopted'));
+  await until('the daemon has made itself at home', () => world.host.writes.includes('setWhole'));
 });
 afterEach(() => world.end());
 

@@ -6,6 +6,7 @@ import { setImmediate } from 'node:timers/promises';
 import { type Backoff, pauseBefore } from '../concurrency/backoff.ts';
 import type { Log } from '../log.ts';
 import { hostPrefix, networkOf, type Origin } from '../mark.ts';
+import type { FixedAddress } from '../wapi/schemas.ts';
 import type { Allocator } from './allocate.ts';
 import { imported, type Moment } from './lease.ts';
 import type { Observer } from './observe.ts';
@@ -65,13 +66,14 @@ export class Import {
     const { forgotten, end } = store.watchForgotten();
     let count = 0;
     try {
-      for await (const object of observer.list(hostPrefix(origin), { confirm: 'answer' }, signal)) {
+      // Not before the list has come to its end: one without an end must not fill the state, attempt by attempt.
+      const objects: FixedAddress[] = [];
+      for await (const object of observer.list(hostPrefix(origin), { confirm: 'answer' }, signal)) objects.push(object);
+      for (const { comment: mark, _ref: ref, network_view: view, ipv4addr: address } of objects) {
         stopping.throwIfAborted();
-        if (forgotten.has(object.comment)) continue;
-        if (this.#adopt(object.comment, { ref: object._ref, view: object.network_view, address: object.ipv4addr })) {
-          count += 1;
-        }
-        if (count % leasesAtATime === leasesAtATime - 1) await setImmediate();
+        if (forgotten.has(mark) || !this.#adopt(mark, { ref, view, address })) continue;
+        count += 1;
+        if (count % leasesAtATime === 0) await setImmediate();
       }
       stopping.throwIfAborted();
       store.setWhole(moment().now);
