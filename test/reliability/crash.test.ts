@@ -97,7 +97,7 @@ async function crash(scenario: Scenario, point: Point): Promise<void> {
 }
 
 describe.concurrent('killed during', () => {
-  test.each(scenarios)('$name', { timeout: 60_000 }, async (scenario) => {
+  test.each(scenarios)('$name', { timeout: 120_000 }, async (scenario) => {
     const all = await pointsOf(scenario);
     points += all.length;
     await Promise.all(all.map((point) => crash(scenario, point)));
