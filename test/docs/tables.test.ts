@@ -39,7 +39,7 @@ test('docs/operations.md quotes lines of the log that the daemon writes', () => 
   const source = sources.map((name) => readFileSync(join(project, 'src', name), 'utf8')).join('\n');
   for (const [line] of tableAfter('docs/operations.md', '## Lines to watch')) {
     const [message = ''] = quoted(line);
-    expect(source, message).toContain(message);
+    expect(source.includes(message), message).toBe(true);
   }
 });
 
