@@ -154,7 +154,7 @@ describe('while the master is away', () => {
       msg: expect.stringContaining(`${candidateHost} is not known to accept writes`),
     });
     await host.del('c1');
-    expect(logged('DEL: releasing 10.0.0.3')).toHaveLength(1);
+    expect(logged('DEL')).toHaveLength(1);
     await master.resume();
     await until('it has gone back', () => holders(master)[address] === undefined);
     expect(Object.keys(holders(master))).toEqual(['10.0.0.1', '10.0.0.2', '10.0.0.4']);
@@ -179,7 +179,7 @@ describe('a candidate that is promoted in the place of a master that is gone for
     await master.pause();
     await host.del('c1');
     candidate.promote();
-    await until('nothing is owed', () => logged('released').length === 1, 20_000);
+    await until('nothing is owed', () => logged('release').length === 1, 20_000);
     expect(Object.values(holders(candidate.grid))).not.toContain('c1');
   });
 
