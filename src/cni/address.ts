@@ -23,7 +23,10 @@ export interface Cidr {
   readonly text: string;
 }
 
-/** @returns undefined if `text` is not a bare IPv4 or IPv6 address. */
+/**
+ * Reads a bare IPv4 or IPv6 address.
+ * @returns undefined if `text` is none
+ */
 export function parseAddress(text: string): Address | undefined {
   const kind = isIP(text);
   if (kind === 4) return { family: 4, text };
@@ -34,7 +37,10 @@ export function parseAddress(text: string): Address | undefined {
     : { family: 6, text: address.toRFC5952String() };
 }
 
-/** @returns undefined if `text` is not an address with a prefix length, such as 10.20.0.5/24. */
+/**
+ * Reads an address with a prefix length, such as 10.20.0.5/24.
+ * @returns undefined if `text` is none
+ */
 export function parseCidr(text: string): Cidr | undefined {
   const [, host = '', digits = ''] = /^([^/]*)\/(0|[1-9]\d{0,2})$/.exec(text) ?? [];
   const address = parseAddress(host);

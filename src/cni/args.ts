@@ -1,8 +1,8 @@
 /**
  * CNI_ARGS: `K=V;K2=V2` (SPEC section 2 "Parameters", CONVENTIONS "CNI_ARGS"). Used by the daemon only.
  *
- * More lenient than the reference: unknown keys are ignored with or without IgnoreUnknown, and so is a pair that is
- * none. Nothing in here decides about an address but IP, and refusing a container over a stray argument harms it.
+ * More lenient than the reference: unknown keys are ignored with or without IgnoreUnknown, and so is a malformed
+ * pair. Only IP decides about an address; a container shall not fail over any other argument.
  */
 
 /** The arguments that this plugin knows. An empty value counts as absent. */

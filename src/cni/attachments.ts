@@ -10,7 +10,7 @@ export interface ValidAttachment {
   readonly ifName: string;
 }
 
-/** The second is what spec-v1.1.0 first called it; the reference client sends both. */
+/** The second is the first name in spec-v1.1.0; the reference client sends both. */
 const keys = ['cni.dev/valid-attachments', 'cni.dev/attachments'] as const;
 
 const name = v.pipe(
@@ -28,9 +28,8 @@ const listSchema = v.nullable(v.array(attachment, 'an array of attachments'));
  * Reads the attachments that are still valid on the network of this configuration.
  *
  * Neither key: the caller had no list, and nothing may be released. `[]`: no attachment is valid any more. `null` is
- * read as `[]`: it is how Go prints a list that nothing was added to, and CRI-O sends it when the last pod has left the
- * network. The specification does not say; releasing is what that caller means, and what is released is still only
- * what this host holds on this network.
+ * read as `[]`: Go prints an empty list so, and CRI-O sends it when the last pod has left the network. The specification does
+ * not say; that caller means it, and only leases of this host on this network are released.
  *
  * @returns undefined if there is no list
  * @throws CniError 7 if an entry is not readable. Entries are never skipped: one that is not understood may stand for a

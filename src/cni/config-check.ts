@@ -9,7 +9,7 @@ import { CniCode, CniError } from './errors.ts';
 
 type Schema<Output> = v.GenericSchema<unknown, Output>;
 
-/** More faults than this are not listed: who sees them starts with the first anyway. */
+/** Faults that are listed at most. */
 const maxFaults = 3;
 const maxFoundLength = 60;
 
@@ -23,7 +23,10 @@ export const addressText = v.pipe(
   v.transform((text) => parseAddress(text)?.text ?? text),
 );
 
-/** An address with prefix length, re-printed in canonical form; `expected` describes it to who wrote something else. */
+/**
+ * Makes the schema of an address with prefix length, re-printed in canonical form.
+ * @param expected describes it in the error
+ */
 export const cidrText = (expected = 'an address with prefix length such as 10.0.0.5/24') =>
   v.pipe(
     v.string(expected),
@@ -37,7 +40,7 @@ export const requestedAddressText = v.pipe(
   v.check((text) => isRequestableAddress(text), 'an address such as 10.0.0.5 or 10.0.0.5/24'),
 );
 
-/** True for a bare address or one with a prefix length. */
+/** Tells whether a text is a bare address or one with a prefix length. */
 export function isRequestableAddress(text: string): boolean {
   return parseAddress(text) !== undefined || parseCidr(text) !== undefined;
 }

@@ -20,8 +20,8 @@ export interface CallEnvironment {
 }
 
 /**
- * What each command cannot do without. CNI_PATH is the specification's: the reference wants it always, but a plugin
- * that calls no other one has no use for it, and refusing the call would help nobody.
+ * What each command cannot do without. The reference always wants CNI_PATH; this plugin calls no other one,
+ * so it requires it only where the specification does.
  */
 const required: Record<Command, readonly string[]> = {
   ADD: ['CNI_CONTAINERID', 'CNI_NETNS', 'CNI_IFNAME'],
@@ -32,7 +32,7 @@ const required: Record<Command, readonly string[]> = {
   VERSION: [],
 };
 
-/** Commands are case-sensitive. */
+/** Tells whether a value is a command; case matters. */
 export function isCommand(value: string | undefined): value is Command {
   return (commands as readonly (string | undefined)[]).includes(value);
 }

@@ -27,8 +27,8 @@ export const CniCode = {
 } as const;
 
 /**
- * A failure as its caller shall see it. `message` says what failed and names the thing: main plugins may pass on
- * only this text. `details` says what to do about it. Neither may hold a secret.
+ * A failure as the caller of the plugin sees it. `message` names the thing and the reason: main plugins may pass on only this
+ * text. `details` names the fix. Neither may hold a secret.
  */
 export class CniError extends Error {
   override readonly name = 'CniError';
@@ -52,7 +52,7 @@ export interface ErrorDocument {
 }
 
 /**
- * The error object for stdout (SPEC section 5 "Error").
+ * Makes the error object for stdout (SPEC section 5 "Error").
  * @param cniVersion the version of the call; `answerVersion` finds one when the call could not be read.
  */
 export function formatError(error: CniError, cniVersion: string): ErrorDocument {

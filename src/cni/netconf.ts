@@ -86,7 +86,7 @@ export function parseNetconf(config: Readonly<Record<string, unknown>>, command:
   };
 }
 
-/** Without `ipam.type` no main plugin can have called us: somebody runs the plugin by hand, or names it in `type`. */
+/** Without `ipam.type` no main plugin can have called this one: it was run by hand, or named in `type`. */
 function requireIpam(value: unknown): Netconf['ipam'] {
   if (value === undefined || value === null) {
     throw new CniError(

@@ -1,5 +1,5 @@
 /**
- * Which address a caller asks for by name (CONVENTIONS "ips", "args"). The most explicit source wins: the capability
+ * The address that a caller requests (CONVENTIONS "ips", "args"). The most explicit source wins: the capability
  * `ips`, then `args`, then CNI_ARGS. They are alternatives, where the reference's host-local adds them up. Daemon only.
  */
 import type { CniArgs } from './args.ts';
@@ -8,6 +8,7 @@ import { CniCode, CniError } from './errors.ts';
 import type { Netconf } from './netconf.ts';
 
 /**
+ * Finds the address that a caller requests.
  * @returns the IPv4 address without prefix length; undefined if the caller asks for none
  * @throws CniError 4 if IP= of CNI_ARGS is the source and is no address; 105 if what is asked for cannot be had: more
  * than one address, or one of IPv6

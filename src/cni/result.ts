@@ -30,7 +30,7 @@ export interface AddResult {
 type JsonObject = Record<string, unknown>;
 
 /**
- * The document for stdout in the version asked for. Addresses are re-printed in canonical form. As in the reference:
+ * Makes the document for stdout in the version of the call. Addresses are re-printed in canonical form. As in the reference:
  * up to 0.2.0 the first address of each family and the routes of its family remain, with `dst` and `gw` only; route
  * attributes are passed on from 0.3.0 on; `dns` is always there below 1.0.0, if only as `{}`.
  *
@@ -119,6 +119,6 @@ function unprintable(reason: string): CniError {
   return new CniError(
     CniCode.unexpected,
     `the result of ADD cannot be printed: ${reason}`,
-    'This is a fault of the plugin; please report it with its log.',
+    'This is a bug of infoblox-cni; please report it with the log of the daemon.',
   );
 }

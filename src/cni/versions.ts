@@ -19,12 +19,12 @@ const firstVersion: Partial<Record<Command, CniVersion>> = { CHECK: '0.4.0', GC:
 /** One to three numbers, as the reference reads a version that it has to compare. */
 const versionNumber = /^[+-]?\d+(\.[+-]?\d+){0,2}$/;
 
-/** Exact membership: "1.0" and "v1.0.0" are not versions of the protocol. */
+/** Tells whether this plugin speaks a version. "1.0" and "v1.0.0" are not versions of the protocol. */
 export function isSupported(version: string): version is CniVersion {
   return (supportedVersions as readonly string[]).includes(version);
 }
 
-/** True if `version` is `than` or younger. */
+/** Tells whether `version` is `than` or younger. */
 export function isAtLeast(version: CniVersion, than: CniVersion): boolean {
   return supportedVersions.indexOf(version) >= supportedVersions.indexOf(than);
 }
@@ -77,15 +77,15 @@ export function requireVersion(version: string, command: Command): CniVersion {
 }
 
 /**
- * The version to label an answer with when the call's own may be missing or unknown: the caller's if it is a
- * supported one, else the newest.
+ * Chooses the version of an answer when that of the call may be missing or unknown: the caller's if it is supported, else the
+ * newest.
  */
 export function answerVersion(callerVersion: string | undefined): CniVersion {
   return callerVersion !== undefined && isSupported(callerVersion) ? callerVersion : currentVersion;
 }
 
 /**
- * The answer to VERSION (SPEC section 2 "VERSION"). The specification wants the caller's version back. A caller that
+ * Makes the answer to VERSION (SPEC section 2 "VERSION"). The specification wants the caller's version back. A caller that
  * names none gets the newest, as from the reference: it cannot be one of 0.1.0, which had no VERSION.
  */
 export function versionAnswer(callerVersion: string | undefined): {

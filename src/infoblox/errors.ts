@@ -1,13 +1,13 @@
 /**
- * What can go wrong between an address policy and the grid, as values. One class and one stable reason per failure;
- * what each reason means to a container runtime is decided elsewhere (modes/daemon/cni-errors.ts).
+ * What can go wrong between this host and the grid, as values: one class, and one stable reason for each failure. What a
+ * reason means to a container runtime is decided elsewhere.
  */
 
 /** Why an operation failed. Stable: tests, logs and the table of CNI error codes go by these words. */
 export type Reason =
   /** No connection to the grid: refused, no route, name not found, no TLS. */
   | 'unreachable'
-  /** The grid's certificate is not accepted: for the operator to mend, not for time. */
+  /** The grid's certificate or key is not accepted: only the operator can mend that. */
   | 'untrusted'
   /** No answer in time. */
   | 'timeout'
@@ -65,7 +65,7 @@ export interface GridErrorOptions {
   readonly cause?: unknown;
 }
 
-/** The one error of src/infoblox. `message` says what failed and names the thing; `hint` what to do. */
+/** The one error of src/infoblox. `message` is `what: why`; `hint` says in one sentence what to do. */
 export class GridError extends Error {
   readonly reason: Reason;
   readonly hint: string | undefined;
@@ -91,22 +91,22 @@ const away: ReadonlySet<Reason> = new Set([
   'read-only',
 ]);
 
-/** True when the grid is the trouble, not the request: the same request may succeed later. */
+/** Tells whether the grid is the trouble, not the request: the same request may succeed later. */
 export function isGridAway(error: unknown): error is GridError {
   return error instanceof GridError && away.has(error.reason);
 }
 
-/** True when the grid refuses this user: no request can succeed until the operator has done something. */
+/** Tells whether the grid refuses this user: no request can succeed until the operator has done something. */
 export function isRefused(error: unknown): error is GridError {
   return error instanceof GridError && ['credentials', 'permission', 'licence', 'wapi-version'].includes(error.reason);
 }
 
-/** True when `error` is a GridError of one of the given reasons. */
+/** Tells whether `error` is a GridError of one of the given reasons. */
 export function hasReason(error: unknown, ...reasons: readonly Reason[]): error is GridError {
   return error instanceof GridError && reasons.includes(error.reason);
 }
 
-/** True when a create failed in a way that leaves the object possibly there: made by another, or by a lost answer. */
+/** Tells whether a create failed in a way that leaves the object possibly there: made by another, or by a lost answer. */
 export function mayExist(error: unknown): error is GridError {
   return error instanceof GridError && (error.reason === 'conflict' || error.outcome !== 'none');
 }

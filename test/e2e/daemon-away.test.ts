@@ -102,7 +102,7 @@ describe('no daemon', () => {
   test('DEL fails where even a note cannot be left, so that the runtime tries again', async () => {
     writeFileSync(join(host.directory, 'file'), '');
     const call = await host.call('DEL', { ipam: { 'socket-dir': join(host.directory, 'file', 'run') } });
-    expect(failure(call)).toMatchObject({ code: 11, msg: expect.stringContaining('cannot be noted for later') });
+    expect(failure(call)).toMatchObject({ code: 11, msg: expect.stringContaining('cannot be recorded for later') });
   });
 });
 

@@ -88,7 +88,7 @@ test.runIf(process.getuid?.() === 0)('another user than root is told so at once'
   expect({ exitCode, stderr }).toEqual({
     exitCode: 1,
     stderr: expect.stringMatching(
-      /^infoblox-cni-daemon: must run as root \(this is uid 65534\); only to try it out, set /,
+      /^infoblox-cni-daemon: must run as root \(this is uid 65534\)\. Only to try it out: set /,
     ),
   });
 });

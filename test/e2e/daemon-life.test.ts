@@ -92,7 +92,7 @@ describe.concurrent('what it cannot use is a start error that names the flag', (
     await host.start();
     const { exitCode, stderr } = await start(host, '--driver-name=other');
     expect(exitCode).toBe(1);
-    expect(stderr).toContain('stop the other daemon, or give this one a --state-dir of its own');
+    expect(stderr).toContain('Stop the other daemon, or give this one a --state-dir of its own');
   });
 
   test('a directory in the place of the socket', async ({ host }) => {
@@ -144,7 +144,7 @@ describe.concurrent('stopping', () => {
       const { exitCode, stdout } = await call;
       expect(exitCode, stdout).toBe(0);
       expect(JSON.parse(stdout).ips).toEqual([{ address: '10.0.0.3/24', gateway: '10.0.0.1' }]);
-      expect(host.daemon.log).toContain('has stopped');
+      expect(host.daemon.log).toContain('"stopped"');
     },
   );
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type Condition, Conditions } from '../../src/infoblox/conditions.ts';
+import { Conditions } from '../../src/infoblox/conditions.ts';
 import { GridError } from '../../src/infoblox/errors.ts';
 
 let time = 0;
@@ -11,8 +11,10 @@ function watched(): { conditions: Conditions; events: string[] } {
   time = 0;
   const conditions = new Conditions(clocks);
   const events: string[] = [];
-  const note = (what: string) => (condition: Condition) => events.push(`${what} ${condition.error.reason}`);
-  conditions.subscribe({ raised: note('raised'), cleared: note('cleared') });
+  conditions.subscribe({
+    raised: ({ error }) => events.push(`raised ${error.reason}`),
+    cleared: ({ error }, end) => events.push(`${end === 'seen' ? 'cleared' : 'lapsed'} ${error.reason}`),
+  });
   return { conditions, events };
 }
 
@@ -49,7 +51,7 @@ describe('a condition', () => {
     time = 119_000;
     expect(conditions.find('network-full', '10.0.0.0/24')).toBeUndefined();
     expect(conditions.all()).toEqual([]);
-    expect(events).toEqual(['raised no-free-address', 'cleared no-free-address']);
+    expect(events).toEqual(['raised no-free-address', 'lapsed no-free-address']);
   });
 
   test('of one network says nothing about another', () => {

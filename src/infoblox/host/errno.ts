@@ -1,14 +1,14 @@
 /** Errors of the operating system, told apart by their codes (errno(3)); imports nothing, for the plugin reads it at each start. */
 
 /**
- * This function returns the code of an error of Node's, `ENOENT` say.
+ * Returns the code of an error of Node's, `ENOENT` say.
  * @returns undefined for anything that carries none
  */
 export function errnoOf(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
-/** This function tells whether an error carries one of the given codes. */
+/** Tells whether an error carries one of the given codes. */
 export function isErrno(error: unknown, ...codes: readonly string[]): boolean {
   const code = errnoOf(error);
   return code !== undefined && codes.includes(code);

@@ -61,7 +61,8 @@ export async function recreate(
   apply(store, mark, (current) => createInDoubt(current, moment()));
   try {
     const labels = () => attributes.forAttachment(attachment, name);
-    const made = await wapi.createReservation(address, view, mark, name, labels, signal);
+    const reservation = { address, view, comment: mark, name, attributes: labels };
+    const made = await wapi.createReservation(reservation, signal);
     if (made.ipv4addr === address && made.network_view === view) return undefined;
     throw new GridError('bad-answer', `the grid reserved ${made.ipv4addr}, asked for ${address}`, {
       outcome: 'unknown',

@@ -2,7 +2,8 @@
 
 import type { Log } from '../log.ts';
 import { parseMark } from '../mark.ts';
-import { beginsWith, type WapiClient } from '../wapi/client.ts';
+import type { WapiClient } from '../wapi/client.ts';
+import { beginsWith } from '../wapi/paged-search.ts';
 import { type FixedAddress, isReservation } from '../wapi/schemas.ts';
 import type { Lease } from './lease.ts';
 import type { Found, Look } from './plan.ts';

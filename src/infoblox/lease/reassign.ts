@@ -81,7 +81,7 @@ async function relabel(
 ): Promise<void> {
   apply(store, lease.mark, (current) => deleteInDoubt(current, moment()));
   try {
-    await wapi.relabel(object.ref, { comment: object.owner, name, labels }, signal);
+    await wapi.relabel(object.ref, { comment: object.owner, name, attributes: labels }, signal);
   } catch (error) {
     if (!isOpen(error)) apply(store, lease.mark, (current) => deleteAnswered(current, lease));
     throw error;

@@ -184,7 +184,8 @@ export class AddressTaking {
     const labels = () => attributes.forAttachment(attachment, name);
     let made: FixedAddress;
     try {
-      made = await wapi.createReservation(asked, view, mark, name, labels, signal);
+      const reservation = { address: asked, view, comment: mark, name, attributes: labels };
+      made = await wapi.createReservation(reservation, signal);
     } catch (error) {
       if (!(error instanceof GridError)) throw error;
       return this.#afterFailure(error, look, signal);

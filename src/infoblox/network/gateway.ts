@@ -82,7 +82,8 @@ export async function reserveGateway(reservation: GatewayReservation, signal: Ab
       }
     }
     try {
-      await wapi.createGateway(address, view, gatewayMark(name), () => attributes.forNetwork(name), signal);
+      const described = { comment: gatewayMark(name), attributes: () => attributes.forNetwork(name) };
+      await wapi.createGateway({ address, view, ...described }, signal);
       return;
     } catch (error) {
       // Taken by something that is no fixed address, a host record say: taken is all that is needed.

@@ -4,7 +4,8 @@ import { compareAddresses, parseCidr } from '../address.ts';
 import { type ExtensibleAttributes, networkNameAttribute } from '../attributes.ts';
 import { hasReason } from '../errors.ts';
 import { namedInComment, networkMark, pendingNetworkMark, shortNetworkName } from '../mark.ts';
-import { beginsWith, type WapiClient } from '../wapi/client.ts';
+import type { WapiClient } from '../wapi/client.ts';
+import { beginsWith } from '../wapi/paged-search.ts';
 import type { Network } from '../wapi/schemas.ts';
 
 export interface NamedNetworksQuery {

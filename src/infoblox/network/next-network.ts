@@ -72,8 +72,8 @@ export async function createNextNetwork(
     if (!exists) await createContainer(wapi, { container, view }, signal);
     try {
       const next = `func:nextavailablenetwork:${container.text},${view},${prefixLength}`;
-      const labels = () => attributes.forNetwork(name);
-      return (await wapi.createNetwork(next, view, pendingNetworkMark(name), labels, signal)).network;
+      const described = { comment: pendingNetworkMark(name), attributes: () => attributes.forNetwork(name) };
+      return (await wapi.createNetwork({ network: next, view, ...described }, signal)).network;
     } catch (error) {
       if (hasReason(error, 'no-free-network')) continue;
       // Another host was faster, or the answer was lost: the next look tells.

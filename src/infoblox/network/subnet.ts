@@ -53,8 +53,8 @@ export async function findOrCreateSubnet(
     const [viewExists] = await Promise.all([views.refuseRenamed(spec, signal), refuseOverlap(wapi, spec, signal)]);
     if (!viewExists) await views.create(view, signal);
     try {
-      const labels = () => attributes.forNetwork(name);
-      const network = await wapi.createNetwork(cidr.text, view, networkMark(name), labels, signal);
+      const described = { comment: networkMark(name), attributes: () => attributes.forNetwork(name) };
+      const network = await wapi.createNetwork({ network: cidr.text, view, ...described }, signal);
       return { network, isNew: true };
     } catch (error) {
       // Another host was faster, or the answer was lost: the network itself tells.

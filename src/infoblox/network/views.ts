@@ -6,7 +6,8 @@
 import { contains } from '../address.ts';
 import { GridError, mayExist } from '../errors.ts';
 import { clusterPattern, networkPrefix, type Origin, parseMark } from '../mark.ts';
-import { beginsWith, type WapiClient } from '../wapi/client.ts';
+import type { WapiClient } from '../wapi/client.ts';
+import { beginsWith } from '../wapi/paged-search.ts';
 import type { FixedAddress } from '../wapi/schemas.ts';
 import type { NetworkSpec } from './spec.ts';
 

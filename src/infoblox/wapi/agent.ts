@@ -13,7 +13,7 @@ export interface TlsOptions {
   readonly checkKey?: KeyCheck;
 }
 
-/** This function makes an agent with at most `connections` kept-alive connections a host. */
+/** Makes an agent with at most `connections` kept-alive connections a host. */
 export function createAgent(tls: TlsOptions, connections: number, onFirstKey: OnFirstKey = () => undefined): Agent {
   return new Agent({
     connections,

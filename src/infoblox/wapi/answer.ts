@@ -1,6 +1,7 @@
 /**
- * Turns an HTTP answer of the grid into a value or a GridError. WAPI's conflicts are 400, never 409; only `code` is
- * stable across releases, the texts are matched loosely and only to tell apart what shares a code.
+ * Turns an HTTP answer of the grid into a value or a GridError. Conflicts are 400, never 409. Only `code` is stable across
+ * releases; texts are matched loosely, and only to tell apart what shares a code. They are those of
+ * appliances with NIOS 8.2 (vindyavk/vvk_automation_public, WAPI_Test_Reports) unless another source is named.
  */
 import * as v from 'valibot';
 import { GridError } from '../errors.ts';
@@ -10,30 +11,36 @@ export interface HttpAnswer {
   readonly body: string;
 }
 
+export interface AnsweredRequest {
+  /** In words, for messages: `POST fixedaddress`. */
+  readonly what: string;
+  /** Who answered. */
+  readonly host: string;
+  /** Whether it may have changed the grid; decides the outcome of unclear answers. */
+  readonly writes: boolean;
+}
+
 /** Characters of a text from the grid that are looked at and shown; WAPI's own are below 300. */
 const longestText = 1_000;
 
-const isItAGrid =
+const notWapiHint =
   'something other than the WAPI of a grid may be listening there: check --grid-host, --wapi-port and any proxy between';
 
-/** WAPI: errors are `{"Error": "<Class>: <text>", "code": "<code>", "text": "<text>"}`. */
+/** `{"Error": "<Class>: <text>", "code": "<code>", "text": "<text>"}` */
 const ErrorBody = v.object({ Error: v.string(), code: v.optional(v.string()), text: v.optional(v.string()) });
 
 /**
- * The value of a WAPI answer.
+ * Reads the value of a WAPI answer.
  * @param answer status and body as received
- * @param what the request in words, for messages: `POST fixedaddress`
- * @param host who answered, for messages
- * @param writes whether the request may have changed the grid; decides the outcome of unclear answers
  * @throws GridError for everything but a 2xx answer with a JSON body
  */
-export function readAnswer(answer: HttpAnswer, what: string, host: string, writes: boolean): unknown {
+export function readAnswer(answer: HttpAnswer, { what, host, writes }: AnsweredRequest): unknown {
   const outcome = writes ? 'unknown' : 'none';
   const value = parseJson(answer.body);
   const answered = `${what}: the grid at ${host} answered ${answer.status} ${describe(answer.body)}`;
   if (answer.status >= 200 && answer.status < 300) {
     if (value === undefined) {
-      throw new GridError('bad-answer', answered, { outcome, hint: isItAGrid });
+      throw new GridError('bad-answer', answered, { outcome, hint: notWapiHint });
     }
     return value;
   }
@@ -45,7 +52,7 @@ export function readAnswer(answer: HttpAnswer, what: string, host: string, write
     const atGateway = answer.status === 502 || answer.status === 504;
     throw new GridError('grid-fault', answered, {
       outcome: writes && atGateway ? 'open' : outcome,
-      hint: "it is tried again; if this goes on, see the grid's own logs",
+      hint: "if this goes on, see the grid's own logs; the daemon tries again",
     });
   }
   const error = v.safeParse(ErrorBody, value, { abortEarly: true });
@@ -54,20 +61,22 @@ export function readAnswer(answer: HttpAnswer, what: string, host: string, write
     throw refusal(what, beginning(code), beginning(text ?? whole));
   }
   if (answer.status === 403) {
+    // An HTML page of the web server (external-dns, issue 3234).
     throw new GridError('permission', `${what}: the grid at ${host} refused this user (403)`, {
       hint: 'give the user of --wapi-username access to this object through the API',
     });
   }
   const text = beginning(answer.body);
+  // Plain text (scoulomb/myDNS, notes on errors).
   if (/\bversion \S{1,20} not supported/i.test(text)) {
     throw new GridError('wapi-version', `${what}: ${text.slice(0, 200)}`, {
       hint: 'set --wapi-version to one that the grid serves',
     });
   }
-  throw new GridError('bad-answer', answered, { outcome, hint: isItAGrid });
+  throw new GridError('bad-answer', answered, { outcome, hint: notWapiHint });
 }
 
-/** What is looked at of a text from the grid: patterns see no more than this, so that none of them can take long. */
+/** Patterns see no more of a text from the grid than this, so that none of them can take long. */
 function beginning(text: string): string {
   return text.trim().slice(0, longestText).trimEnd();
 }
@@ -78,19 +87,21 @@ function refusal(what: string, code: string, text: string): GridError {
     text,
   )?.[1];
   if (attribute !== undefined) return new GridError('unknown-attribute', message, { attribute });
-  // The source of an object function, the parent of a new object and a network view are reported in three ways.
+  // A network view or an object; the source of an object function (terraform-provider-infoblox, issue 498); the parent.
   if (/\.NotFound$/.test(code) || /did not return any result|parent was not found/i.test(text)) {
     return new GridError('missing', message, { hint: 'it has been removed in the grid, or the user may not see it' });
   }
+  // The code is that of other refusals, too (terraform-provider-infoblox, issue 241).
   if (/^you (need|have no|do not have|don't have)\b.*permission/i.test(text)) {
     return new GridError('permission', message, { hint: "give the daemon's user this permission in the grid" });
   }
   if (/\.Conflict$/.test(code)) {
     return new GridError('conflict', message, { hint: 'see in the grid what is there, and who made it' });
   }
+  // smart_proxy_dhcp_infoblox, issue 6; infoblox-ansible, issue 156.
   if (/can\s?not find \d+ available ip/i.test(text)) return new GridError('no-free-address', message);
   if (/can\s?not find requested number of networks/i.test(text)) return new GridError('no-free-network', message);
-  // What is left is told apart by its words; those of names in it do not count.
+  // No sample of these two was found: they are told by their words, but for those of names in them.
   const words = /^(invalid|unknown|field|structure|list)\b/i.test(text) ? '' : text.replace(/'[^']*'|"[^"]*"/g, '');
   if (/\blicen[cs]e/i.test(words)) {
     return new GridError('licence', message, { hint: 'install the licence on the grid, or use another user' });

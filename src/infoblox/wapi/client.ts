@@ -1,17 +1,42 @@
 /**
- * The requests that the address policy needs, typed: searches, creates with labels, deletes. One method is one kind of
- * request; no policy and no memory here but which labels the grid takes.
+ * The requests that the driver makes, typed: searches, creates with extensible attributes, deletes. One method is one kind
+ * of request; the only memory here is which attributes the grid does not take. All throw GridError as the session does, and
+ * `bad-answer` for an answer in a form that WAPI does not have.
  */
 import type { GenericSchema, InferOutput } from 'valibot';
 import type { Attributes, ExtensibleAttributes } from '../attributes.ts';
 import { type GridError, hasReason } from '../errors.ts';
-import { exactSearch, listSearch, type Searches, searchPages } from './paged-search.ts';
+import { exactSearch, listSearch, type Search, searchPages } from './paged-search.ts';
 import { referenceTo, typeOf } from './reference.ts';
+import type { Confirmation, Fields } from './request.ts';
 import * as objects from './schemas.ts';
-import type { Confirmation, Fields, Session } from './session.ts';
+import type { Session } from './session.ts';
 
 /** What the reservation of an address that no container must have is called. */
 export const gatewayName = 'gateway';
+
+/** Criteria in WAPI's search modifiers: `f` exact, `f~` a regular expression, `*Name` an extensible attribute. */
+export type Query = Record<string, string>;
+
+/** What is said of an object beside its address. */
+export interface Description {
+  readonly comment: string;
+  /** Asked for again after the grid has refused an attribute. */
+  readonly attributes: () => Attributes;
+}
+
+export interface NewReservation extends Description {
+  /** The address, or `func:nextavailableip:…`. */
+  readonly address: string;
+  readonly view: string;
+  readonly name: string;
+}
+
+export interface NewNetwork extends Description {
+  /** The CIDR, or `func:nextavailablenetwork:…`. */
+  readonly network: string;
+  readonly view: string;
+}
 
 /** What was made on the grid. */
 export interface Made {
@@ -20,41 +45,33 @@ export interface Made {
   readonly view: string;
 }
 
-/** A search expression for texts that begin with `prefix`: the part of the syntax that every dialect has. */
-export function beginsWith(prefix: string): string {
-  return `^${prefix.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`;
-}
+interface Kind<S extends GenericSchema> extends Pick<Search<S>, 'type' | 'schema' | 'fields'> {}
 
 export class WapiClient {
   readonly #session: Session;
-  readonly #labels: ExtensibleAttributes;
+  readonly #attributes: ExtensibleAttributes;
   readonly #onMade: (made: Made) => void;
 
   /** @param onMade told of everything that is made to last, whoever comes and goes */
-  constructor(session: Session, labels: ExtensibleAttributes, onMade: (made: Made) => void = () => {}) {
+  constructor(session: Session, attributes: ExtensibleAttributes, onMade: (made: Made) => void = () => {}) {
     this.#session = session;
-    this.#labels = labels;
+    this.#attributes = attributes;
     this.#onMade = onMade;
   }
 
   /**
-   * Fixed addresses by exact criteria; empty too when the view is not there (WAPI: 404 for an unknown view).
+   * Finds fixed addresses by exact criteria; none when the view is not there.
    * @throws GridError `unconfirmed` if what is to be confirmed cannot be
    */
-  findFixedAddresses(
-    query: Record<string, string>,
-    signal: AbortSignal,
-    confirm?: Confirmation,
-  ): Promise<objects.FixedAddress[]> {
-    const session = this.#searches(confirm);
-    return this.#find('fixedaddress', objects.FixedAddress, query, objects.fixedAddressFields, signal, session);
+  findFixedAddresses(query: Query, signal: AbortSignal, confirm?: Confirmation): Promise<objects.FixedAddress[]> {
+    return this.#find(objects.fixedAddress, { query, confirm }, signal);
   }
 
   /**
-   * Fixed addresses by exact criteria; `unconfirmed` says why, if no host that is known to accept writes could be asked.
+   * Finds fixed addresses by exact criteria; `unconfirmed` says why, if no host that is known to accept writes could be asked.
    */
   async lookUpFixedAddresses(
-    query: Record<string, string>,
+    query: Query,
     signal: AbortSignal,
   ): Promise<{ found: objects.FixedAddress[]; unconfirmed?: GridError }> {
     try {
@@ -65,37 +82,32 @@ export class WapiClient {
     }
   }
 
-  /** All fixed addresses that match, however many; page by page. */
-  async *listFixedAddresses(
-    query: Record<string, string>,
-    signal: AbortSignal,
-    confirm?: Confirmation,
-  ): AsyncGenerator<objects.FixedAddress> {
-    const session = this.#searches(confirm);
-    yield* this.#list('fixedaddress', objects.FixedAddress, query, objects.fixedAddressFields, signal, session);
+  /** Yields all fixed addresses that match, however many; page by page. */
+  listFixedAddresses(query: Query, signal: AbortSignal, confirm?: Confirmation): AsyncGenerator<objects.FixedAddress> {
+    return this.#list(objects.fixedAddress, { query, confirm }, signal);
   }
 
-  findNetworks(query: Record<string, string>, signal: AbortSignal, confirm?: Confirmation): Promise<objects.Network[]> {
-    const session = this.#searches(confirm);
-    return this.#find('network', objects.Network, query, objects.networkFields, signal, session);
+  /** Finds networks by exact criteria; none when the view is not there. */
+  findNetworks(query: Query, signal: AbortSignal, confirm?: Confirmation): Promise<objects.Network[]> {
+    return this.#find(objects.network, { query, confirm }, signal);
   }
 
-  /** CIDRs of all networks that match, page by page; without their attributes, which may be many. */
-  async *listNetworks(query: Record<string, string>, signal: AbortSignal): AsyncGenerator<string> {
-    for await (const { network } of this.#list('network', objects.Network, query, 'network', signal)) yield network;
+  /** Yields the CIDRs of all networks that match, page by page. */
+  async *listNetworks(query: Query, signal: AbortSignal): AsyncGenerator<string> {
+    for await (const { network } of this.#list(objects.networkCidr, { query }, signal)) yield network;
   }
 
-  /** References of objects of a type, to see whether one exists. */
-  async findReferences(type: string, query: Record<string, string>, signal: AbortSignal): Promise<string[]> {
-    const found = await this.#find(type, objects.referenced(type), query, 'comment', signal);
+  /** Finds the references of objects of a type, to see whether one exists. */
+  async findReferences(type: string, query: Query, signal: AbortSignal): Promise<string[]> {
+    const found = await this.#find(objects.anyOf(type, 'comment'), { query }, signal);
     return found.map((object) => object._ref);
   }
 
-  /** What the grid itself thinks of an address: `USED` also for what is no fixed address. Undefined if it will not say. */
+  /** Asks what the grid itself thinks of an address: `USED` also for what is no fixed address. Undefined if it will not say. */
   async addressStatus(address: string, view: string, signal: AbortSignal): Promise<string | undefined> {
     const query = { ip_address: address, network_view: view };
     try {
-      const found = await this.#find('ipv4address', objects.IPv4Address, query, 'status,types', signal);
+      const found = await this.#find(objects.ipv4Address, { query }, signal);
       return found[0]?.status;
     } catch (error) {
       // Users with restricted rights may not read this type; the create decides then.
@@ -104,95 +116,76 @@ export class WapiClient {
     }
   }
 
-  /** How many host addresses of a network the grid calls used, by whatever object. */
+  /** Counts the host addresses of a network that the grid calls used, by whatever object. */
   async usedAddresses(network: string, view: string, signal: AbortSignal): Promise<number> {
     const query = { network, network_view: view, status: 'USED' };
     let used = 0;
-    for await (const { types } of this.#list('ipv4address', objects.IPv4Address, query, 'status,types', signal)) {
+    for await (const { types } of this.#list(objects.ipv4Address, { query }, signal)) {
+      // These two read as used, too (WAPI documentation, "ipv4address").
       if (!types.includes('NETWORK') && !types.includes('BROADCAST')) used += 1;
     }
     return used;
   }
 
-  /** Names of the extensible attributes that the grid defines. */
+  /** Lists the names of the extensible attributes that the grid defines. */
   async attributeNames(signal: AbortSignal): Promise<string[]> {
     const names: string[] = [];
-    for await (const { name } of this.#list(
-      'extensibleattributedef',
-      objects.AttributeDefinition,
-      {},
-      'name',
-      signal,
-    )) {
-      names.push(name);
-    }
+    for await (const { name } of this.#list(objects.attributeDefinition, { query: {} }, signal)) names.push(name);
     return names;
   }
 
-  /** Reserves an address: WAPI knows a reservation as a fixed address with the zero MAC, matched by RESERVED. */
-  createReservation(
-    address: string,
-    view: string,
-    comment: string,
-    name: string,
-    labels: () => Attributes,
-    signal: AbortSignal,
-  ): Promise<objects.FixedAddress> {
-    const body = {
-      ipv4addr: address,
-      network_view: view,
-      match_client: 'RESERVED',
-      mac: objects.zeroMac,
-      comment,
-      name,
-    };
-    return this.#create('fixedaddress', objects.FixedAddress, body, objects.fixedAddressFields, labels, signal);
+  /**
+   * Reserves an address: a reservation is a fixed address with the zero MAC, matched by RESERVED (NIOS 9.0 documentation,
+   * "Configuring IPv4 Reservations").
+   * @throws GridError `no-free-address`, `conflict`, `missing` for a network that is not there
+   */
+  createReservation(reservation: NewReservation, signal: AbortSignal): Promise<objects.FixedAddress> {
+    const { address, view, comment, name, attributes } = reservation;
+    const what = { ipv4addr: address, network_view: view, match_client: 'RESERVED', mac: objects.zeroMac };
+    return this.#create(objects.fixedAddress, { body: { ...what, comment, name }, attributes }, signal);
   }
 
   /** Reserves an address that no container must have. */
-  async createGateway(
-    address: string,
-    view: string,
-    comment: string,
-    labels: () => Attributes,
-    signal: AbortSignal,
-  ): Promise<void> {
-    await this.createReservation(address, view, comment, gatewayName, labels, signal);
-    this.#onMade({ kind: 'gateway', name: address, view });
+  async createGateway(gateway: Omit<NewReservation, 'name'>, signal: AbortSignal): Promise<void> {
+    await this.createReservation({ ...gateway, name: gatewayName }, signal);
+    this.#onMade({ kind: 'gateway', name: gateway.address, view: gateway.view });
   }
 
+  /** Creates a network. @throws GridError `no-free-network`, `conflict`, `missing` for a container that is not there */
   async createNetwork(
-    network: string,
-    view: string,
-    comment: string,
-    labels: () => Attributes,
+    { network, view, comment, attributes }: NewNetwork,
     signal: AbortSignal,
   ): Promise<objects.Network> {
     const body = { network, network_view: view, comment };
-    const made = await this.#create('network', objects.Network, body, objects.networkFields, labels, signal);
+    const made = await this.#create(objects.network, { body, attributes }, signal);
     this.#onMade({ kind: 'network', name: made.network, view });
     return made;
   }
 
   async createContainer(network: string, view: string, signal: AbortSignal): Promise<void> {
     const body = { network, network_view: view, comment: 'infoblox-cni network container' };
-    const labels = () => this.#labels.forView();
-    await this.#create('networkcontainer', objects.referenced('networkcontainer'), body, 'network', labels, signal);
+    const attributes = () => this.#attributes.forView();
+    await this.#create(objects.anyOf('networkcontainer', 'network'), { body, attributes }, signal);
     this.#onMade({ kind: 'network container', name: network, view });
   }
 
   async createView(name: string, signal: AbortSignal): Promise<void> {
     const body = { name, comment: 'infoblox-cni' };
-    const labels = () => this.#labels.forView();
-    await this.#create('networkview', objects.referenced('networkview'), body, 'name', labels, signal);
+    const attributes = () => this.#attributes.forView();
+    await this.#create(objects.anyOf('networkview', 'name'), { body, attributes }, signal);
     this.#onMade({ kind: 'network view', name, view: name });
   }
 
-  /** Whether a network has a free address. Only looks. */
+  /**
+   * Tells whether a network has a free address. Only looks: what is free is decided by the grid, ranges and exclusions
+   * included (NIOS 9.0 documentation, "Configuring the Next Available Network or IP Address").
+   */
   async hasFreeAddress(networkRef: string, signal: AbortSignal): Promise<boolean> {
+    const what = 'next_available_ip';
+    const request = { method: 'POST', path: networkRef, query: { _function: what }, body: { num: 1 } } as const;
     try {
-      const answer = await this.#session.call(networkRef, 'next_available_ip', { num: 1 }, signal);
-      return objects.parseAnswer(objects.NextAddresses, answer, 'next_available_ip').ips.length > 0;
+      const answer = await this.#session.request(request, signal);
+      return objects.parseAnswer(objects.NextAddresses, answer, { what }).ips.length > 0;
     } catch (error) {
       if (hasReason(error, 'no-free-address')) return false;
       throw error;
@@ -200,17 +193,18 @@ export class WapiClient {
   }
 
   async setComment(ref: string, comment: string, signal: AbortSignal): Promise<void> {
-    await this.#session.update(ref, { comment }, signal);
+    await this.#update(ref, { comment }, signal);
   }
 
-  /** Makes an object somebody else's: comment, name and all labels. */
+  /** Makes an object somebody else's: replaces comment, name and all extensible attributes. */
   async relabel(
     ref: string,
-    { comment, name, labels }: { readonly comment: string; readonly name: string; readonly labels: () => Attributes },
+    { comment, name, attributes }: Description & { readonly name: string },
     signal: AbortSignal,
   ): Promise<void> {
-    const send = (extattrs: Fields) => this.#session.update(ref, { comment, name, ...extattrs }, signal);
-    objects.parseAnswer(referenceTo(typeOf(ref)), await this.#withLabels(labels, send), 'PUT', 'unknown');
+    const send = (extattrs: Fields) => this.#update(ref, { comment, name, ...extattrs }, signal);
+    const answer = await this.#withAttributes(attributes, send);
+    objects.parseAnswer(referenceTo(typeOf(ref)), answer, { what: 'PUT', outcome: 'unknown' });
   }
 
   /**
@@ -219,71 +213,58 @@ export class WapiClient {
    */
   async remove(ref: string, signal: AbortSignal): Promise<void> {
     try {
-      const answer = await this.#session.remove(ref, signal);
-      objects.parseAnswer(referenceTo(typeOf(ref)), answer, 'DELETE', 'unknown');
+      const answer = await this.#session.request({ method: 'DELETE', path: ref, confirm: 'absence' }, signal);
+      objects.parseAnswer(referenceTo(typeOf(ref)), answer, { what: 'DELETE', outcome: 'unknown' });
     } catch (error) {
       if (!hasReason(error, 'missing')) throw error;
     }
   }
 
-  #searches(confirm: Confirmation | undefined): Searches {
-    return confirm === undefined ? this.#session : this.#session.confirming(confirm);
+  #update(ref: string, body: Fields, signal: AbortSignal): Promise<unknown> {
+    return this.#session.request({ method: 'PUT', path: ref, body, confirm: 'absence' }, signal);
   }
 
   async #find<const S extends GenericSchema>(
-    type: string,
-    schema: S,
-    query: Record<string, string>,
-    fields: string,
+    kind: Kind<S>,
+    search: Pick<Search<S>, 'query' | 'confirm'>,
     signal: AbortSignal,
-    session: Searches = this.#session,
   ): Promise<InferOutput<S>[]> {
     const found = [];
-    const search = { type, schema, query, fields, limits: exactSearch };
-    for await (const object of searchPages(session, search, signal)) found.push(object);
+    const pages = searchPages(this.#session, { ...kind, ...search, limits: exactSearch }, signal);
+    for await (const object of pages) found.push(object);
     return found;
   }
 
   #list<const S extends GenericSchema>(
-    type: string,
-    schema: S,
-    query: Record<string, string>,
-    fields: string,
+    kind: Kind<S>,
+    search: Pick<Search<S>, 'query' | 'confirm'>,
     signal: AbortSignal,
-    session: Searches = this.#session,
   ): AsyncGenerator<InferOutput<S>> {
-    return searchPages(session, { type, schema, query, fields, limits: listSearch }, signal);
+    return searchPages(this.#session, { ...kind, ...search, limits: listSearch }, signal);
   }
 
   async #create<const S extends GenericSchema>(
-    type: string,
-    schema: S,
-    body: Fields,
-    fields: string,
-    labels: () => Attributes,
+    { type, schema, fields }: Kind<S>,
+    { body, attributes }: { readonly body: Fields; readonly attributes: () => Attributes },
     signal: AbortSignal,
-  ) {
-    const send = (extattrs: Fields) => this.#session.create(type, { ...body, ...extattrs }, fields, signal);
-    return objects.parseAnswer(schema, await this.#withLabels(labels, send), `POST ${type}`, 'unknown');
+  ): Promise<InferOutput<S>> {
+    const request = { method: 'POST', path: type, query: { _return_fields: fields } } as const;
+    const send = (extattrs: Fields) => this.#session.request({ ...request, body: { ...body, ...extattrs } }, signal);
+    const answer = await this.#withAttributes(attributes, send);
+    return objects.parseAnswer(schema, answer, { what: `POST ${type}`, outcome: 'unknown' });
   }
 
-  /** Sends with labels; an attribute that the grid refuses is left out from then on (nothing was committed). */
-  async #withLabels<T>(labels: () => Attributes, send: (extattrs: Fields) => Promise<T>): Promise<T> {
+  /** Sends with attributes; one that the grid refuses is left out from then on. Nothing was committed by then. */
+  async #withAttributes<T>(attributes: () => Attributes, send: (extattrs: Fields) => Promise<T>): Promise<T> {
     for (;;) {
-      const extattrs = labels();
+      const extattrs = attributes();
       try {
         return await send(Object.keys(extattrs).length === 0 ? {} : { extattrs });
       } catch (error) {
-        if (!this.#forgetLabel(error, extattrs)) throw error;
+        const refused = hasReason(error, 'unknown-attribute') ? error.attribute : undefined;
+        if (refused === undefined || !Object.hasOwn(extattrs, refused)) throw error;
+        this.#attributes.refuse(refused);
       }
     }
-  }
-
-  #forgetLabel(error: unknown, sent: Attributes): error is GridError {
-    if (!hasReason(error, 'unknown-attribute')) return false;
-    const name = error.attribute;
-    if (name === undefined || !Object.hasOwn(sent, name)) return false;
-    this.#labels.refuse(name);
-    return true;
   }
 }

@@ -24,7 +24,7 @@ export interface FailedExchange {
 }
 
 /**
- * This function turns what fetch rejected with into a GridError.
+ * Turns what fetch rejected with into a GridError.
  * @returns `unreachable` or `untrusted` (nothing was sent), `timeout` or `bad-answer` (outcome open for a write)
  */
 export function connectionError(error: unknown, { host, writes, late }: FailedExchange): GridError {

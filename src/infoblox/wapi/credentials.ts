@@ -1,19 +1,20 @@
+/** User name and password for the grid, and what is remembered of their refusal. */
+import { pauseBefore } from '../concurrency/backoff.ts';
 import { GridError } from '../errors.ts';
 
-/** Milliseconds before a refused password is tried again: once a minute at first, to stay clear of account lock-out. */
-const firstWait = 60_000;
-const longestWait = 900_000;
-
 /**
- * User name and password for the grid, and the memory of their refusal: a wrong password is not hammered, since grids
- * lock accounts after a few attempts (WAPI: 5 in 5 minutes), and block other users of the same client too.
+ * Before a refused password is tried again. Never sooner, so without spread: an account is locked after 5 attempts in 5
+ * minutes (NIOS 9.0 documentation, "Configuring Account Lockout for Admin Groups").
  */
+const refusalPause = { first: 60_000, longest: 900_000, spread: 0 };
+
+/** A wrong password is not hammered: grids also block other users of the same client then (scoulomb/myDNS, notes on errors). */
 export class Credentials {
   readonly username: string;
   readonly #readPassword: () => string;
   readonly #now: () => number;
   #accepted: string | undefined;
-  #refused: { password: string; error: GridError; retryAt: number; wait: number } | undefined;
+  #refused: { password: string; error: GridError; retryAt: number; refusals: number } | undefined;
 
   /**
    * @param readPassword called before each request, so that a changed password is sent with the next one. The grid looks
@@ -27,7 +28,7 @@ export class Credentials {
   }
 
   /**
-   * The value of the `Authorization` header.
+   * Returns the value of the `Authorization` header, and the password in it.
    * @throws GridError `credentials` while this very password is known to be refused, or when it cannot be read
    */
   authorization(): { header: string; password: string } {
@@ -44,8 +45,9 @@ export class Credentials {
 
   /** The grid refused a login with this password. */
   refused(password: string, error: GridError): void {
-    const wait = this.#refused?.password === password ? Math.min(this.#refused.wait * 2, longestWait) : firstWait;
-    this.#refused = { password, error, wait, retryAt: this.#now() + wait };
+    const before = this.#refused?.password === password ? this.#refused.refusals : 0;
+    const retryAt = this.#now() + pauseBefore(before, refusalPause);
+    this.#refused = { password, error, retryAt, refusals: before + 1 };
     this.#accepted = undefined;
   }
 
@@ -55,7 +57,7 @@ export class Credentials {
     this.#refused = undefined;
   }
 
-  /** True if the last login was with this password, and the grid let us in. */
+  /** Tells whether the last login was with this password, and the grid let us in. */
   hasWorked(password: string): boolean {
     return password === this.#accepted;
   }

@@ -36,11 +36,11 @@ export class GridState {
   }
 
   /**
-   * A request has ended.
+   * Notes how a request ended.
    * @param trouble undefined for a proper answer
-   * @param writes whether the request was one that changes the grid
+   * @param request whether it was one that changes the grid
    */
-  report(trouble: GridError | undefined, writes: boolean): void {
+  report(trouble: GridError | undefined, { writes }: { readonly writes: boolean }): void {
     const conditions = this.#conditions;
     if (hasReason(trouble, 'read-only', 'licence')) {
       conditions.raise('grid-read-only', trouble, { lasts: readOnlyLasts });
@@ -50,11 +50,11 @@ export class GridState {
       conditions.clear('grid-unavailable');
       if (writes) conditions.clear('grid-read-only');
     }
-    // Last: whoever waits for the first answer then finds out how it was.
+    // Last, so that a listener finds what the first answer was.
     conditions.clear('grid-not-seen');
   }
 
-  /** Another host of the grid serves than before. */
+  /** Notes that another host of the grid serves than before. */
   switched(): void {
     for (const listener of this.#switchListeners) listener();
   }

@@ -1,5 +1,7 @@
+/** Which of the grid's hosts is asked next, and which of them accepts writes. */
+
 /** Milliseconds that a host which failed is left alone when another one can be asked. */
-const rest = 15_000;
+const restTime = 15_000;
 
 /** Where it is remembered which host accepts writes, so that a restart in the middle of a fail-over does not forget it. */
 export interface WriterMemory {
@@ -33,17 +35,18 @@ export class GridHosts {
   /**
    * The host that accepts writes: the one that accepted the last of ours, so that it has all of them; before any, the
    * first of the operator's list. Undefined once that one has refused a write as read-only. A Grid Master Candidate, which
-   * serves reads, may lack what the master has just confirmed (WAPI section 10), so it cannot say that something is not there.
+   * serves reads, may lack what the master has just confirmed (NIOS 9.0 documentation, "Promoting a Grid Master Candidate").
    */
   get writer(): string | undefined {
     return this.#writer;
   }
 
+  /** The host has carried out a write. */
   acceptedWrite(host: string): void {
     this.#setWriter(host);
   }
 
-  /** As read-only. */
+  /** The host has refused a write as read-only. */
   refusedWrite(host: string): void {
     if (host === this.#writer) this.#setWriter(undefined);
   }
@@ -55,19 +58,27 @@ export class GridHosts {
   pick(preferred?: string): string {
     const age = (host: string) => this.#now() - (this.#failedAt.get(host) ?? Number.NEGATIVE_INFINITY);
     const hosts = preferred === undefined ? this.#hosts : [preferred, ...this.#hosts];
-    const well = hosts.find((host) => age(host) >= rest);
+    const well = hosts.find((host) => age(host) >= restTime);
     return well ?? this.#hosts.reduce((oldest, host) => (age(host) > age(oldest) ? host : oldest));
   }
 
-  /** True when another host than `host` is well, so that trying again at once makes sense. */
-  hasAnother(host: string): boolean {
-    return this.#hosts.some((other) => other !== host && this.#now() - (this.#failedAt.get(other) ?? -rest) >= rest);
+  /**
+   * Tells whether another host than `host` may do what that one could not, so that trying again at once makes sense.
+   * @param forWrite for what `host` refused as read-only: the writer is asked even if it failed a moment ago, as no other can
+   */
+  hasAnother(host: string, { forWrite = false } = {}): boolean {
+    if (forWrite && this.#writer !== undefined && this.#writer !== host) return true;
+    return this.#hosts.some(
+      (other) => other !== host && this.#now() - (this.#failedAt.get(other) ?? -restTime) >= restTime,
+    );
   }
 
+  /** The host did not answer, or not as a grid. */
   failed(host: string): void {
     this.#failedAt.set(host, this.#now());
   }
 
+  /** The host has answered. */
   succeeded(host: string): void {
     this.#failedAt.delete(host);
   }

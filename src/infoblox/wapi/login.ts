@@ -1,8 +1,8 @@
 /**
- * Who is logged in where. WAPI: a request with Basic credentials logs in and returns the cookie `ibapauth`; with it, a
- * request is no login. After a pause, in which the cookie may have expired, one request carries both, so that this costs
- * nothing but a login. All others carry the cookie alone: a password that has changed on the grid meanwhile is tried by
- * one request, not by all that are under way.
+ * Who is logged in where. A request with Basic credentials logs in and returns the cookie `ibapauth`; with it, a request is
+ * no login (WAPI documentation, "Authentication"). After a pause, in which the cookie may have expired, one request carries
+ * both, so that this costs nothing but a login. All others carry the cookie alone: a password that has changed on the grid
+ * meanwhile is tried by one request, not by all that are under way.
  */
 import { abortable } from '../concurrency/abortable.ts';
 import { GridError, hasReason, isGridAway } from '../errors.ts';
@@ -12,12 +12,16 @@ import type { TransportAnswer } from './transport.ts';
 /** Sends the request with these headers. */
 export type Send = (headers: Record<string, string>) => Promise<TransportAnswer>;
 
-/** Milliseconds without a request after which the cookie may have expired (WAPI: the time-out is 10 minutes as a rule). */
-const idle = 60_000;
+/**
+ * Milliseconds without a request after which the cookie may have expired: the shortest Session Timeout; 600 s are usual
+ * (NIOS 9.0 documentation, "Managing Security Operations").
+ */
+const idleLimit = 60_000;
 
 interface Login {
   /** Empty if the grid gave none. */
   cookie: string;
+  /** Milliseconds, monotonic. */
   usedAt: number;
 }
 
@@ -25,7 +29,8 @@ export class Logins {
   readonly #credentials: Credentials;
   readonly #logins = new Map<string, Login>();
   readonly #now: () => number;
-  readonly #pioneers = new Map<string, Promise<void>>();
+  /** Logins under way. */
+  readonly #loggingIn = new Map<string, Promise<void>>();
 
   /** @param now milliseconds, monotonic */
   constructor(credentials: Credentials, now: () => number = () => performance.now()) {
@@ -33,7 +38,7 @@ export class Logins {
     this.#now = now;
   }
 
-  /** Hosts that we are logged in at. */
+  /** Lists the hosts with a login. */
   get hosts(): string[] {
     return [...this.#logins.keys()];
   }
@@ -47,64 +52,76 @@ export class Logins {
   async exchange(host: string, send: Send, signal: AbortSignal): Promise<TransportAnswer> {
     for (;;) {
       const login = this.#logins.get(host);
-      if (
-        login !== undefined &&
-        (login.cookie === '' || this.#now() - login.usedAt < idle || this.#pioneers.has(host))
-      ) {
-        const answer = await this.#sendAs(login, send);
-        if (answer.status === 403 && login.cookie !== '') {
-          // It is about this request, unless the cookie is at fault: one try without it tells.
-          const anew: Login = { cookie: '', usedAt: this.#now() };
-          const second = await this.#sendAs(anew, send);
-          if (isLetIn(second)) this.#logins.set(host, anew);
-          if (second.status !== 401) return second;
-        } else if (answer.status !== 401) return answer;
+      if (login !== undefined && this.#isUsable(host, login)) {
+        const answer = await this.#exchangeAs(login, host, send);
+        if (answer.status !== 401) return answer;
         // Expired or revoked; another request may have logged in anew meanwhile.
         if (this.#logins.get(host) === login) this.#logins.delete(host);
         if (this.#logins.has(host)) continue;
       }
-      const pioneer = this.#pioneers.get(host);
-      if (pioneer === undefined) return this.#logIn(host, send, signal);
-      await abortable(pioneer, signal, () => {
-        return new GridError('busy', 'no time left to wait for the login to the grid', { hint: 'it is tried again' });
+      const loggingIn = this.#loggingIn.get(host);
+      if (loggingIn === undefined) return this.#logIn(host, send, signal);
+      await abortable(loggingIn, signal, () => {
+        const hint = 'if this goes on, see why the grid answers so slowly; the daemon tries again';
+        return new GridError('busy', `cannot log in to the grid at ${host}: no time left to wait for its answer`, {
+          hint,
+        });
       });
     }
+  }
+
+  #isUsable(host: string, { cookie, usedAt }: Login): boolean {
+    return cookie === '' || this.#now() - usedAt < idleLimit || this.#loggingIn.has(host);
+  }
+
+  /** A 403 is about this request, unless the cookie is at fault (Posh-IBWAPI, issue 68): one try without it tells. */
+  async #exchangeAs(login: Login, host: string, send: Send): Promise<TransportAnswer> {
+    const answer = await this.#sendAs(login, send);
+    if (answer.status !== 403 || login.cookie === '') return answer;
+    const anew: Login = { cookie: '', usedAt: this.#now() };
+    const second = await this.#sendAs(anew, send);
+    if (isLetIn(second)) this.#logins.set(host, anew);
+    return second;
   }
 
   async #logIn(host: string, send: Send, signal: AbortSignal): Promise<TransportAnswer> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     promise.catch(() => undefined);
-    this.#pioneers.set(host, promise);
+    this.#loggingIn.set(host, promise);
     try {
-      const { header, password } = this.#credentials.authorization();
-      const cookie = this.#logins.get(host)?.cookie;
-      let answer = await send({ authorization: header, ...(cookie === undefined ? {} : { cookie }) });
-      // The cookie may be at fault: once more without it.
-      if (cookie !== undefined && (answer.status === 401 || answer.status === 403)) {
-        this.#logins.delete(host);
-        answer = await send({ authorization: header });
-      }
-      if (answer.status === 401 || (answer.status === 403 && !this.#credentials.hasWorked(password))) {
-        const error = refusal(host, answer.status, this.#credentials.username);
-        this.#credentials.refused(password, error);
-        throw error;
-      }
-      if (isLetIn(answer)) {
-        this.#credentials.accepted(password);
-        this.#logins.set(host, { cookie: cookieOf(answer) ?? cookie ?? '', usedAt: this.#now() });
-      }
+      const answer = await this.#sendWithPassword(host, send);
       resolve();
       return answer;
     } catch (error) {
       // A grid that is away is away for all who wait, and a refusal is one for all. Other failures are this request's own.
-      const shared = hasReason(error, 'credentials') || (isGridAway(error) && !signal.aborted);
-      if (shared)
-        reject(new GridError(error.reason, error.message, error.hint === undefined ? {} : { hint: error.hint }));
+      const isShared = hasReason(error, 'credentials') || (isGridAway(error) && !signal.aborted);
+      if (isShared) reject(withoutOutcome(error));
       else resolve();
       throw error;
     } finally {
-      this.#pioneers.delete(host);
+      this.#loggingIn.delete(host);
     }
+  }
+
+  async #sendWithPassword(host: string, send: Send): Promise<TransportAnswer> {
+    const { header, password } = this.#credentials.authorization();
+    const cookie = this.#logins.get(host)?.cookie;
+    let answer = await send({ authorization: header, ...(cookie === undefined ? {} : { cookie }) });
+    // The cookie may be at fault: once more without it.
+    if (cookie !== undefined && (answer.status === 401 || answer.status === 403)) {
+      this.#logins.delete(host);
+      answer = await send({ authorization: header });
+    }
+    if (answer.status === 401 || (answer.status === 403 && !this.#credentials.hasWorked(password))) {
+      const error = refusal(host, answer.status, this.#credentials.username);
+      this.#credentials.refused(password, error);
+      throw error;
+    }
+    if (isLetIn(answer)) {
+      this.#credentials.accepted(password);
+      this.#logins.set(host, { cookie: cookieOf(answer) ?? cookie ?? '', usedAt: this.#now() });
+    }
+    return answer;
   }
 
   async #sendAs(login: Login, send: Send): Promise<TransportAnswer> {
@@ -117,7 +134,12 @@ export class Logins {
   }
 }
 
-/** The value is quoted and holds commas; it is sent back as it came. */
+/** The error for requests that have waited: theirs were never sent. */
+function withoutOutcome({ reason, message, hint }: GridError): GridError {
+  return new GridError(reason, message, hint === undefined ? {} : { hint });
+}
+
+/** The value is quoted and holds commas (infoblox-client, connector.py); it is sent back as it came. */
 function cookieOf(answer: TransportAnswer): string | undefined {
   return answer.setCookie.map((line) => /^\s*(ibapauth=(?:"[^"]*"|[^;]*))/.exec(line)?.[1]).find(Boolean);
 }
@@ -127,6 +149,7 @@ function isLetIn(answer: TransportAnswer): boolean {
   return answer.status < 500 && answer.status !== 403 && /^\s*["[{]/.test(answer.body.slice(0, 100));
 }
 
+/** 401 and 403 come as HTML pages of the web server (scoulomb/myDNS, notes on errors and content types). */
 function refusal(host: string, status: number, username: string): GridError {
   const user = JSON.stringify(username);
   if (status === 401) {

@@ -1,10 +1,9 @@
 /** One search of the grid, page by page, that comes to an end even if the grid's list does not. */
 import type { GenericSchema, InferOutput } from 'valibot';
 import { GridError, hasReason } from '../errors.ts';
+import { type PageRequest, searchRequest } from './request.ts';
 import { page, parseAnswer } from './schemas.ts';
 import type { Session } from './session.ts';
-
-export type Searches = Pick<Session, 'search'>;
 
 export interface SearchLimits {
   /** Pages of at most 1000 results. */
@@ -18,15 +17,14 @@ export const exactSearch: SearchLimits = { pages: 3, waiting: 60_000 };
 /** For lists of what a host or a view holds, whose results are looked at one by one. */
 export const listSearch: SearchLimits = { pages: 50, waiting: 60_000 };
 
-export interface Search<S extends GenericSchema> {
-  /** Object type. */
-  readonly type: string;
+export interface Search<S extends GenericSchema> extends Omit<PageRequest, 'page'> {
   readonly schema: S;
-  /** Criteria, in WAPI's search modifiers. */
-  readonly query: Readonly<Record<string, string>>;
-  /** `_return_fields`. */
-  readonly fields: string;
   readonly limits: SearchLimits;
+}
+
+/** Makes a search expression for texts that begin with `prefix`: the part of the syntax that every dialect has. */
+export function beginsWith(prefix: string): string {
+  return `^${prefix.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`;
 }
 
 /**
@@ -34,31 +32,33 @@ export interface Search<S extends GenericSchema> {
  * @throws GridError `bad-answer` if a page is none, or one too many; `timeout` if the pages take too long; what the session throws
  */
 export async function* searchPages<const S extends GenericSchema>(
-  session: Searches,
-  { type, schema, query, fields, limits }: Search<S>,
+  session: Pick<Session, 'request'>,
+  { schema, limits, ...request }: Search<S>,
   signal: AbortSignal,
 ): AsyncGenerator<InferOutput<S>> {
+  const what = `GET ${request.type}`;
   let left = limits.waiting;
   let next: string | undefined;
   for (let pages = 0; pages < limits.pages; pages += 1) {
     const began = performance.now();
     const time = AbortSignal.timeout(Math.max(Math.ceil(left), 0));
-    const answer = await session.search(type, query, fields, next, AbortSignal.any([signal, time])).catch((error) => {
-      // An unknown view is answered like a missing object, and holds nothing; a lost page is no end of the list.
+    const either = AbortSignal.any([signal, time]);
+    const answer = await session.request(searchRequest({ ...request, page: next }), either).catch((error) => {
+      // An unknown view is answered with 404 (terraform-provider-infoblox, issue 188) and holds nothing; a lost page is no end.
       if (next === undefined && hasReason(error, 'missing')) return { result: [] };
       if (!time.aborted || signal.aborted) throw error;
-      throw new GridError('timeout', `GET ${type}: the search took more than ${limits.waiting / 1000} s in all`, {
+      throw new GridError('timeout', `${what}: the search took more than ${limits.waiting / 1000} s in all`, {
         hint: 'see whether the grid is overloaded; one that sends page after page without an end is at fault itself',
         cause: error,
       });
     });
     left -= performance.now() - began;
-    const { result, next_page_id } = parseAnswer(page(schema), answer, `GET ${type}`);
+    const { result, next_page_id } = parseAnswer(page(schema), answer, { what });
     yield* result;
     next = next_page_id;
     if (next === undefined) return;
   }
-  throw new GridError('bad-answer', `GET ${type}: the search has more than ${limits.pages} pages of results`, {
+  throw new GridError('bad-answer', `${what}: the search has more than ${limits.pages} pages of results`, {
     hint: 'a grid that sends page after page without an end is at fault, or is none: check --grid-host and any proxy between',
   });
 }

@@ -1,13 +1,13 @@
 /**
- * References to objects of the grid: `network/ZG5z...:10.0.0.0/24/default` (WAPI: `type/key:name`). They come from the
- * grid and become parts of URLs, in which `..` would lead to other objects than those that were asked for.
+ * References to objects of the grid: `network/ZG5z...:10.0.0.0/24/default` (`type/key:name`, WAPI documentation, object
+ * pages). They come from the grid and become parts of URLs, in which `..` would lead to other objects than those that were asked for.
  */
 import * as v from 'valibot';
 
 /** Characters of a reference at most: a base64 key and a percent-encoded name have room. */
 const longest = 2048;
 
-/** The schema of a reference to an object of this type, and to no other. */
+/** Makes the schema of a reference to an object of this type, and to no other. */
 export function referenceTo(type: string) {
   return v.pipe(
     v.string(),
@@ -16,17 +16,17 @@ export function referenceTo(type: string) {
   );
 }
 
-/** The type of the object that a reference is to. */
+/** Gives the type of the object that a reference is to. */
 export function typeOf(reference: string): string {
   return reference.slice(0, reference.indexOf('/'));
 }
 
-/** An object type or a reference as a URL's path; names come percent-encoded (WAPI: `%20`, `%3A`), so that `%` stays. */
+/** Gives an object type or a reference as a URL's path; names in it come percent-encoded (`%20`, `%3A`), so `%` stays. */
 export function urlPath(typeOrReference: string): string {
   return typeOrReference.replace(/[^\w.~:@/%!$&'()*+,;=-]/gu, (character) => encodeURIComponent(character));
 }
 
-/** For people: the type and the name without the key, `fixedaddress 10.0.0.5/default`. */
+/** Names an object for people, without the key: `fixedaddress 10.0.0.5/default`. */
 export function inWords(typeOrReference: string): string {
   const slash = typeOrReference.indexOf('/');
   if (slash < 0) return typeOrReference;

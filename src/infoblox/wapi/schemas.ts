@@ -1,4 +1,7 @@
-/** The grid's objects as we read them. Everything that comes from WAPI enters through these schemas. */
+/**
+ * The grid's objects as they are read: everything that comes from WAPI enters through these schemas. Beside each stand its
+ * object type and the fields that are asked for. Field names: WAPI documentation, the page of each object.
+ */
 import * as v from 'valibot';
 import { networkNameAttribute } from '../attributes.ts';
 import { GridError, type Outcome } from '../errors.ts';
@@ -7,7 +10,7 @@ import { referenceTo } from './reference.ts';
 /** Results that one page of a search has at most: what is asked for as `_max_results`. */
 export const pageSize = 1000;
 
-/** Characters of a name, of a comment (WAPI: 256 at most) and of a text that is neither, each with room to spare. */
+/** Characters of a name, of a comment (256 at most) and of a text that is neither, each with room to spare. */
 const longestText = 1024;
 /** Characters of a page's ID, which has to fit into the URL of the next request. */
 const longestPageId = 4096;
@@ -16,8 +19,8 @@ const text = v.pipe(v.string(), v.maxLength(longestText, `at most ${longestText}
 const values = v.union([text, v.number(), v.boolean()]);
 
 /**
- * WAPI: `"extattrs": {"Name": {"value": v}}`; a value may be a string, a number or a list of them. Only the label that
- * networks are told apart by is read, so that a network's other attributes can be whatever they are.
+ * `{"Name": {"value": v}}`, where a value may be a string, a number or a list of them (WAPI documentation,
+ * "extattrsearch"). Only the attribute that networks are told apart by is read, so that the others can be whatever they are.
  */
 const ExtensibleAttributes = v.object({
   [networkNameAttribute]: v.optional(v.object({ value: v.union([values, v.pipe(v.array(values), v.maxLength(100))]) })),
@@ -32,13 +35,16 @@ export const FixedAddress = v.object({
   match_client: v.optional(text, ''),
 });
 export type FixedAddress = v.InferOutput<typeof FixedAddress>;
-/** `_return_fields` for FixedAddress. */
-export const fixedAddressFields = 'ipv4addr,network_view,comment,mac,match_client';
+export const fixedAddress = {
+  type: 'fixedaddress',
+  schema: FixedAddress,
+  fields: 'ipv4addr,network_view,comment,mac,match_client',
+} as const;
 
-/** WAPI: the MAC address of a reservation, which no client has. */
+/** The MAC address of a reservation, which no client has (NIOS 9.0 documentation, "Configuring IPv4 Reservations"). */
 export const zeroMac = '00:00:00:00:00:00';
 
-/** True for a reservation, the only kind of fixed address that we make: a client could get any other kind by DHCP. */
+/** Tells whether it is a reservation, the only kind of fixed address that we make: a client could get any other kind by DHCP. */
 export function isReservation({ match_client, mac }: FixedAddress): boolean {
   return match_client === 'RESERVED' && (mac === zeroMac || mac === '');
 }
@@ -50,21 +56,35 @@ export const Network = v.object({
   extattrs: v.optional(ExtensibleAttributes, {}),
 });
 export type Network = v.InferOutput<typeof Network>;
-/** `_return_fields` for Network. */
-export const networkFields = 'network,comment,extattrs';
+export const network = { type: 'network', schema: Network, fields: 'network,comment,extattrs' } as const;
 
-/** An object of which nothing counts but that it is there. */
-export function referenced(type: string) {
-  return v.object({ _ref: referenceTo(type) });
+/** CIDRs of networks, without their attributes, which may be many. */
+export const networkCidr = { ...network, fields: 'network' } as const;
+
+/**
+ * Makes the kind of an object of which nothing counts but that it is there.
+ * @param fields any that objects of the type have
+ */
+export function anyOf(type: string, fields: string) {
+  return { type, schema: v.object({ _ref: referenceTo(type) }), fields };
 }
-export const IPv4Address = v.object({
+
+const IPv4Address = v.object({
   status: text,
   types: v.optional(v.pipe(v.array(text), v.maxLength(100)), []),
 });
-export const AttributeDefinition = v.object({ name: text });
+export const ipv4Address = { type: 'ipv4address', schema: IPv4Address, fields: 'status,types' } as const;
+
+const AttributeDefinition = v.object({ name: text });
+export const attributeDefinition = {
+  type: 'extensibleattributedef',
+  schema: AttributeDefinition,
+  fields: 'name',
+} as const;
+
 export const NextAddresses = v.object({ ips: v.pipe(v.array(text), v.maxLength(100)) });
 
-/** One page of a paged search. */
+/** Makes the schema of one page of a paged search. */
 export function page<const S extends v.GenericSchema>(item: S) {
   // Before the array is gone through: nothing is made of a list that is too long.
   const few = v.check(
@@ -79,15 +99,13 @@ export function page<const S extends v.GenericSchema>(item: S) {
 
 /**
  * Checks an answer against its schema.
- * @param what the request in words, for the message
- * @param outcome `unknown` if the request was a write, which the grid carried out or not
+ * @param request `what`: in words, for the message; `outcome`: `unknown` for a write, which the grid carried out or not
  * @throws GridError `bad-answer` naming the first field that is not as expected
  */
 export function parseAnswer<const S extends v.GenericSchema>(
   schema: S,
   value: unknown,
-  what: string,
-  outcome: Outcome = 'none',
+  { what, outcome = 'none' }: { readonly what: string; readonly outcome?: Outcome },
 ): v.InferOutput<S> {
   // One thing that is wrong is enough: to list all of an answer's faults may take more memory than there is.
   const parsed = v.safeParse(schema, value, { abortEarly: true, abortPipeEarly: true });

@@ -1,31 +1,23 @@
 /**
- * A WAPI session: one user, the grid's hosts in order, one login kept alive by the `ibapauth` cookie, at most eight
- * requests at once. Reads are repeated when the grid stumbles; a write is repeated only when it certainly never left.
+ * One user's WAPI session: which host is asked, who is logged in there, how many requests are in flight, what is sent again.
+ * Reads are repeated when the grid stumbles; a write is repeated only when it certainly did nothing.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { Semaphore } from '../concurrency/semaphore.ts';
 import { GridError, hasReason, isGridAway } from '../errors.ts';
 import { readAnswer } from './answer.ts';
+import { needsConfirmation, unconfirmed } from './confirmation.ts';
 import type { Credentials } from './credentials.ts';
 import type { GridHosts } from './hosts.ts';
 import { Logins, type Send } from './login.ts';
-import { inWords, urlPath } from './reference.ts';
-import { pageSize } from './schemas.ts';
+import { describe, pathOf, type Request, writes } from './request.ts';
+import { type FailedAttempt, retryDecision } from './retry.ts';
 import type { Transport, TransportAnswer } from './transport.ts';
 
 /** Requests in flight at most, and so connections: a grid master is a small machine with many guests. */
 export const maxConnections = 8;
-/** Milliseconds for one request when its caller has more time left: slow grids take 10 s and more. */
+/** Milliseconds for one request when its caller has more time left: slow grids take 10 s (infoblox-client, issue 272). */
 const requestTimeout = 15_000;
-/** Milliseconds before each further try; together they outlast an HA fail-over (WAPI: 4-5 s). */
-const pauses = [150, 400, 900, 1800, 3000];
-
-/** Milliseconds without an answer that are evidence against the grid also when the caller gives up then. */
-const telling = 3_000;
-/** Milliseconds of trouble during which requests are repeated; after it each gets one try until the grid is back. */
-const patience = 10_000;
-
-export type Fields = Record<string, unknown>;
 
 export interface SessionOptions {
   readonly transport: Transport;
@@ -41,22 +33,25 @@ export interface SessionOptions {
   readonly onSwitch?: (from: string, to: string) => void;
 }
 
-/** What is believed only of the host that accepts writes: that an object is not there, or the whole answer. */
-export type Confirmation = 'absence' | 'answer';
-
-interface Request {
-  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
-  /** Object type or reference. */
-  readonly path: string;
-  readonly query?: Readonly<Record<string, string>>;
-  readonly body?: Fields;
-  readonly confirm?: Confirmation;
+/** How one attempt ended: with an error or a value. */
+interface Attempt {
+  readonly value?: unknown;
+  readonly error?: GridError;
 }
 
+interface Sending {
+  readonly request: Request;
+  readonly headers: Record<string, string>;
+}
+
+type Failure = Omit<FailedAttempt, 'otherHost' | 'troubleFor'>;
+
+/** All methods throw GridError: what `readAnswer`, `connectionError` and the login make of a failure, or `busy`. */
 export class Session {
   readonly #options: SessionOptions;
-  readonly #slots = new Semaphore(maxConnections);
+  readonly #requestLimit = new Semaphore(maxConnections);
   readonly #logins: Logins;
+  /** Monotonic, milliseconds. */
   #troubleSince: number | undefined;
   #serving: string | undefined;
 
@@ -66,185 +61,118 @@ export class Session {
   }
 
   /**
-   * Searches objects of a type; `query` uses WAPI's search modifiers. Answers one page of at most `pageSize` results: pass
-   * back its `next_page_id` as `page` until there is none. (Unpaged searches fail when more than 1000 match.)
+   * Sends a request and returns the value of its answer. A write is never repeated after it may have reached the grid.
+   * @throws GridError `unconfirmed` if the host that accepts writes has to confirm the answer and cannot be asked
    */
-  search(
-    type: string,
-    query: Readonly<Record<string, string>>,
-    fields: string,
-    page: string | undefined,
-    signal: AbortSignal,
-  ): Promise<unknown> {
-    return this.#request(searchRequest(type, query, fields, page), signal);
-  }
-
-  /**
-   * Searches of which what `confirm` says is believed only of the host that accepts writes; it is asked if another one has
-   * answered.
-   * @throws GridError `unconfirmed`, when searching, if it cannot be asked
-   */
-  confirming(confirm: Confirmation): Pick<Session, 'search'> {
-    return {
-      search: (type, query, fields, page, signal) =>
-        this.#request({ ...searchRequest(type, query, fields, page), confirm }, signal),
-    };
-  }
-
-  /** Creates an object and returns the fields asked for. Never repeated after it may have reached the grid. */
-  create(type: string, body: Fields, fields: string, signal: AbortSignal): Promise<unknown> {
-    return this.#request({ method: 'POST', path: type, query: { _return_fields: fields }, body }, signal);
-  }
-
-  /** Changes the given fields of an object. */
-  update(ref: string, body: Fields, signal: AbortSignal): Promise<unknown> {
-    return this.#request({ method: 'PUT', path: ref, body, confirm: 'absence' }, signal);
-  }
-
-  /** Deletes an object. */
-  remove(ref: string, signal: AbortSignal): Promise<unknown> {
-    return this.#request({ method: 'DELETE', path: ref, confirm: 'absence' }, signal);
-  }
-
-  /** Calls a function of an object that only looks, such as `next_available_network`. */
-  call(ref: string, name: string, body: Fields, signal: AbortSignal): Promise<unknown> {
-    return this.#request({ method: 'POST', path: ref, query: { _function: name }, body }, signal);
+  async request(request: Request, signal: AbortSignal): Promise<unknown> {
+    const { hosts } = this.#options;
+    for (let attempt = 0; ; attempt += 1) {
+      const host = hosts.pick(request.confirm === 'answer' ? hosts.writer : undefined);
+      const began = performance.now();
+      const { value, error } = await this.#attempt(host, request, signal);
+      if (error === undefined) this.#succeeded(host, request);
+      if (needsConfirmation(request, { host, writer: hosts.writer }, error ?? value)) {
+        return this.#confirm(request, host, signal);
+      }
+      if (error === undefined) return value;
+      const pause = this.#failed(host, request, {
+        error,
+        attempt,
+        took: performance.now() - began,
+        callerLeft: signal.aborted,
+      });
+      if (pause === undefined) throw error;
+      await delay(pause, undefined, { signal }).catch(() => {
+        throw error;
+      });
+    }
   }
 
   /** Ends the session on the grid, so that it does not linger until its idle time-out, and closes the connections. */
   async close(signal: AbortSignal): Promise<void> {
     for (const host of this.#logins.hosts) {
-      const logout: Send = (headers) => this.#send(host, { method: 'POST', path: 'logout' }, headers, signal);
+      const logout: Send = (headers) =>
+        this.#send(host, { request: { method: 'POST', path: 'logout' }, headers }, signal);
       await this.#logins.exchange(host, logout, signal).catch(() => undefined);
     }
     await this.#options.transport.close();
-  }
-
-  async #request(request: Request, signal: AbortSignal): Promise<unknown> {
-    const { hosts } = this.#options;
-    for (let attempt = 0; ; attempt += 1) {
-      const host = hosts.pick(request.confirm === 'answer' ? hosts.writer : undefined);
-      const began = performance.now();
-      try {
-        const value = await this.#ask(host, request, signal);
-        hosts.succeeded(host);
-        if (writes(request)) hosts.acceptedWrite(host);
-        this.#ended(undefined, request);
-        this.#served(host);
-        if (request.confirm === undefined || host === hosts.writer) return value;
-        if (request.confirm === 'absence' && !foundNothing(value)) return value;
-        // Not awaited here: its failure is not this host's.
-        return this.#confirm(request, host, signal);
-      } catch (error) {
-        if (!(error instanceof GridError)) throw error;
-        if (hasReason(error, 'read-only')) hosts.refusedWrite(host);
-        // A host that does not accept writes refuses them before it looks what they collide with.
-        if (hasReason(error, 'conflict') && writes(request)) hosts.acceptedWrite(host);
-        if (hasReason(error, 'missing') && request.confirm !== undefined && host !== hosts.writer) {
-          return this.#confirm(request, host, signal);
-        }
-        // A caller who leaves early proves nothing about the grid.
-        if (!signal.aborted || performance.now() - began > telling) {
-          if (isGridAway(error)) hosts.failed(host);
-          // One host is not the grid, as long as another may serve.
-          if (!isGridAway(error) || !this.#hasAnother(error, host)) this.#ended(error, request);
-        }
-        const pause = this.#pauseAfter(error, attempt, host, request.method === 'GET' || error.outcome === 'none');
-        if (pause === undefined || signal.aborted) throw error;
-        await delay(pause, undefined, { signal }).catch(() => {
-          throw error;
-        });
-      }
-    }
   }
 
   /** Asks the host that accepts writes what another one has answered. */
   async #confirm(request: Request, host: string, signal: AbortSignal): Promise<unknown> {
     const { hosts } = this.#options;
     const { writer } = hosts;
-    let cause: unknown;
-    if (writer !== undefined) {
-      try {
-        const value = await this.#ask(writer, request, signal);
-        hosts.succeeded(writer);
-        return value;
-      } catch (error) {
-        if (isGridAway(error) && !signal.aborted) hosts.failed(writer);
-        if (hasReason(error, 'read-only')) hosts.refusedWrite(writer);
-        // Nothing to confirm: it is not there, or a write may have been carried out.
-        if (hasReason(error, 'missing') || (error instanceof GridError && error.outcome !== 'none')) throw error;
-        cause = error;
-      }
+    if (writer === undefined) throw unconfirmed(request, { host, writer }, undefined);
+    const { value, error } = await this.#attempt(writer, request, signal);
+    if (error === undefined) {
+      hosts.succeeded(writer);
+      return value;
     }
-    const other = writer === undefined ? 'no host is known to' : `${writer}, which does, cannot be asked`;
-    throw new GridError(
-      'unconfirmed',
-      `${describe(request)}: ${host} is not known to accept writes and may lack what was written last; ${other}`,
-      { cause, hint: 'it is tried again; see why the Grid Master does not answer, and name it first in --grid-host' },
-    );
+    if (isGridAway(error) && !signal.aborted) hosts.failed(writer);
+    // Nothing to confirm: it is not there, or a write may have been carried out.
+    if (error.outcome !== 'none' || hasReason(error, 'missing')) throw error;
+    throw unconfirmed(request, { host, writer }, error);
   }
 
-  /** Milliseconds until the request may be tried again, or undefined if it may not. */
-  #pauseAfter(error: GridError, attempt: number, host: string, safe: boolean): number | undefined {
-    const pause = pauses[attempt];
-    if (!safe || !isGridAway(error) || pause === undefined) return undefined;
-    if (this.#hasAnother(error, host)) return 0;
-    if (hasReason(error, 'read-only', 'untrusted')) return undefined;
-    // A grid that has been away for a while gets one try a request: callers need their answer, not hope.
-    if (performance.now() - (this.#troubleSince ?? 0) > patience) return undefined;
-    return pause * (0.75 + Math.random() / 2);
-  }
-
-  /** True when another host may do what this one could not. */
-  #hasAnother(error: GridError, host: string): boolean {
-    const { hosts } = this.#options;
-    if (hosts.hasAnother(host)) return true;
-    // The one that accepts writes has failed a moment ago, but no other can do this.
-    return hasReason(error, 'read-only') && hosts.writer !== undefined && hosts.writer !== host;
-  }
-
-  #served(host: string): void {
+  #succeeded(host: string, request: Request): void {
+    const { hosts, onSwitch } = this.#options;
+    hosts.succeeded(host);
+    if (writes(request)) hosts.acceptedWrite(host);
+    this.#report(undefined, request);
     const before = this.#serving;
     this.#serving = host;
-    if (before !== undefined && before !== host) this.#options.onSwitch?.(before, host);
+    if (before !== undefined && before !== host) onSwitch?.(before, host);
   }
 
-  #ended(error: GridError | undefined, request: Request): void {
-    // What was never sent tells nothing about the grid.
-    if (hasReason(error, 'busy')) return;
-    const trouble = isGridAway(error) || hasReason(error, 'credentials', 'wapi-version', 'licence') ? error : undefined;
+  /** Notes what a failure says. @returns milliseconds until the request is sent again; undefined: it is not */
+  #failed(host: string, request: Request, failed: Failure): number | undefined {
+    const { hosts } = this.#options;
+    const { error } = failed;
+    const otherHost = hosts.hasAnother(host, { forWrite: hasReason(error, 'read-only') });
+    const troubleFor = this.#troubleSince === undefined ? 0 : performance.now() - this.#troubleSince;
+    const { hostFailed, grid, pause } = retryDecision({ ...failed, otherHost, troubleFor });
+    if (hostFailed) hosts.failed(host);
+    if (grid !== undefined) this.#report(grid === 'well' ? undefined : error, request);
+    return pause;
+  }
+
+  #noteWriter(host: string, request: Request, error: GridError): void {
+    const { hosts } = this.#options;
+    if (hasReason(error, 'read-only')) hosts.refusedWrite(host);
+    // A host that does not accept writes refuses them before it looks what they collide with.
+    if (hasReason(error, 'conflict') && writes(request)) hosts.acceptedWrite(host);
+  }
+
+  #report(trouble: GridError | undefined, request: Request): void {
     this.#troubleSince = trouble === undefined ? undefined : (this.#troubleSince ?? performance.now());
     this.#options.onOutcome?.(trouble, writes(request));
   }
 
-  /** Has a slot, then logs in if need be: whoever waits for a slot must not decide on what it knew before. */
-  async #ask(host: string, request: Request, signal: AbortSignal): Promise<unknown> {
+  /** Sends a request once. A request within the limit logs in if need be: one that waited must not act on what was known before. */
+  async #attempt(host: string, request: Request, signal: AbortSignal): Promise<Attempt> {
     try {
-      await this.#slots.acquire(signal);
-    } catch (error) {
-      throw new GridError('busy', `${describe(request)}: no time left, too many requests to the grid are waiting`, {
-        hint: 'it is tried again; if this goes on, the grid answers too slowly for the containers of this host',
-        cause: error,
-      });
+      await this.#requestLimit.acquire(signal);
+    } catch (cause) {
+      return { error: busy(request, cause) };
     }
     try {
-      const answer = await this.#logins.exchange(host, (headers) => this.#send(host, request, headers, signal), signal);
-      return readAnswer(answer, describe(request), host, writes(request));
+      const send: Send = (headers) => this.#send(host, { request, headers }, signal);
+      const answer = await this.#logins.exchange(host, send, signal);
+      return { value: readAnswer(answer, { what: describe(request), host, writes: writes(request) }) };
+    } catch (error) {
+      if (!(error instanceof GridError)) throw error;
+      this.#noteWriter(host, request, error);
+      return { error };
     } finally {
-      this.#slots.release();
+      this.#requestLimit.release();
     }
   }
 
-  #send(
-    host: string,
-    request: Request,
-    headers: Record<string, string>,
-    signal: AbortSignal,
-  ): Promise<TransportAnswer> {
+  #send(host: string, { request, headers }: Sending, signal: AbortSignal): Promise<TransportAnswer> {
     const { transport, port, version, userAgent } = this.#options;
     return transport.exchange({
       method: request.method,
-      url: `https://${host}:${port}/wapi/v${version}/${path(request)}`,
+      url: `https://${host}:${port}/wapi/v${version}/${pathOf(request)}`,
       headers: { ...headers, 'user-agent': userAgent },
       ...(request.body === undefined ? {} : { body: request.body }),
       // All that is read is read by searches.
@@ -254,31 +182,9 @@ export class Session {
   }
 }
 
-function searchRequest(
-  type: string,
-  query: Readonly<Record<string, string>>,
-  fields: string,
-  page: string | undefined,
-): Request {
-  const paging = { _paging: '1', _return_as_object: '1', _max_results: String(pageSize) };
-  const search = { ...query, _return_fields: fields, ...paging, ...(page === undefined ? {} : { _page_id: page }) };
-  return { method: 'GET', path: type, query: search };
-}
-
-function foundNothing(value: unknown): boolean {
-  return value instanceof Object && 'result' in value && Array.isArray(value.result) && value.result.length === 0;
-}
-
-/** Functions that we call only look. */
-function writes(request: Request): boolean {
-  return request.method !== 'GET' && request.query?._function === undefined;
-}
-
-function describe({ method, path }: Request): string {
-  return `${method} ${inWords(path)}`;
-}
-
-function path({ path, query }: Request): string {
-  const search = new URLSearchParams(query).toString().replaceAll('+', '%20');
-  return search === '' ? urlPath(path) : `${urlPath(path)}?${search}`;
+function busy(request: Request, cause: unknown): GridError {
+  return new GridError('busy', `${describe(request)}: no time left, too many requests to the grid are waiting`, {
+    hint: 'if this goes on, the grid answers too slowly for the containers of this host; the daemon tries again',
+    cause,
+  });
 }

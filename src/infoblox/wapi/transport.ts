@@ -31,7 +31,7 @@ export interface Transport {
   close(): Promise<void>;
 }
 
-/** This function makes a transport over the connections of a dispatcher: an agent's, or those of undici's MockAgent in tests. */
+/** Makes a transport over the connections of a dispatcher: an agent's, or those of undici's MockAgent in tests. */
 export function createTransport(dispatcher: Dispatcher): Transport {
   const client = createFetch({
     fetch: fetchThrough(dispatcher),

@@ -33,7 +33,7 @@ export function openSession({ options, memory, gridState, metrics, log }: Sessio
     port: options.wapiPort,
     version: options.wapiVersion,
     userAgent: `infoblox-cni/${version}`,
-    onOutcome: (trouble, writes) => gridState.report(trouble, writes),
+    onOutcome: (trouble, writes) => gridState.report(trouble, { writes }),
     onSwitch: (from, to) => {
       log.warn('another grid host serves', { from, to });
       gridState.switched();

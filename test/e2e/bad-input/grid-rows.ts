@@ -57,7 +57,7 @@ export const onTheGrid: Row[] = [
     call: {},
     code: 102,
     msg: /10\.0\.0\.0\/24 .*belongs to the network name theirs, not net-1/,
-    details: 'label',
+    details: 'extensible attribute',
   },
   {
     title: 'the subnet lies inside an existing network',

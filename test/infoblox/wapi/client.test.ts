@@ -63,7 +63,7 @@ test('an object is made another’s also where the grid does not define our attr
   const labels = new ExtensibleAttributes('cluster-1');
   wapi = new WapiClient(session, labels);
   const attachment = { network: 'n', containerId: 'c2', ifName: 'eth0' };
-  const heir = { comment: 'mark of c2', name: 'c2', labels: () => labels.forAttachment(attachment, 'c2') };
+  const heir = { comment: 'mark of c2', name: 'c2', attributes: () => labels.forAttachment(attachment, 'c2') };
   await wapi.relabel(object?._ref ?? '', heir, inTime());
   expect(grid.fixedAddresses()).toMatchObject([{ comment: 'mark of c2', name: 'c2' }]);
 });
@@ -133,7 +133,8 @@ test('an answer in another form than WAPI’s is refused, naming the field; afte
   answer([]);
   expect(await failureOf(wapi.findNetworks({}, inTime()))).toMatchObject({ reason: 'bad-answer' });
   answer('fixedaddress/x:y');
-  const created = wapi.createReservation('10.0.0.1', 'default', 'c', 'n', () => ({}), inTime());
+  const reservation = { address: '10.0.0.1', view: 'default', comment: 'c', name: 'n', attributes: () => ({}) };
+  const created = wapi.createReservation(reservation, inTime());
   expect(await failureOf(created)).toMatchObject({ reason: 'bad-answer', outcome: 'unknown' });
 });
 

@@ -27,19 +27,19 @@ test('before the first answer nothing can be promised', () => {
     message: expect.stringContaining('has not answered yet'),
     hint: expect.stringContaining('--grid-host'),
   });
-  state.report(undefined, false);
+  state.report(undefined, { writes: false });
   expect(gridTrouble(conditions)).toBeUndefined();
 });
 
 test('a first request that fails says more than that nothing is known', () => {
-  state.report(trouble('timeout'), false);
+  state.report(trouble('timeout'), { writes: false });
   expect(gridTrouble(conditions)?.kind).toBe('grid-unavailable');
   expect(events).toEqual(['timeout', 'no longer grid-not-seen']);
 });
 
 test('good news and bad are told once, until they change', () => {
   for (const reason of [undefined, undefined, 'unreachable', 'unreachable', 'credentials', undefined] as const) {
-    state.report(reason === undefined ? undefined : trouble(reason), false);
+    state.report(reason === undefined ? undefined : trouble(reason), { writes: false });
   }
   expect(events).toEqual(['no longer grid-not-seen', 'unreachable', 'credentials', 'no longer grid-unavailable']);
   expect(gridTrouble(conditions)).toBeUndefined();
@@ -47,7 +47,7 @@ test('good news and bad are told once, until they change', () => {
 
 test('good news get old after a minute', () => {
   expect(state.isStale).toBe(true);
-  state.report(undefined, false);
+  state.report(undefined, { writes: false });
   now = 60_000;
   expect(state.isStale).toBe(false);
   now = 60_001;
@@ -55,12 +55,12 @@ test('good news get old after a minute', () => {
 });
 
 test('a refused write stays trouble although reads go well, until a write goes well or a minute has passed', () => {
-  state.report(trouble('read-only'), true);
-  state.report(undefined, false);
+  state.report(trouble('read-only'), { writes: true });
+  state.report(undefined, { writes: false });
   expect(gridTrouble(conditions)?.error.reason).toBe('read-only');
-  state.report(undefined, true);
+  state.report(undefined, { writes: true });
   expect(gridTrouble(conditions)).toBeUndefined();
-  state.report(trouble('licence'), true);
+  state.report(trouble('licence'), { writes: true });
   now = 60_000;
   expect(gridTrouble(conditions)).toBeUndefined();
 });

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { GridError, type Outcome, type Reason } from '../../../src/infoblox/errors.ts';
 import type { Session } from '../../../src/infoblox/wapi/session.ts';
 import { type Effect, type Grid, startGrid } from '../../simulator/grid.ts';
-import { ask, failureOf, inTime, openSession, write } from './session-fixture.ts';
+import { ask, create, failureOf, inTime, openSession, write } from './session-fixture.ts';
 
 let grid: Grid;
 let session: Session;
@@ -72,7 +72,13 @@ test('a look by a function call is no write: it is asked again', async () => {
   grid.add('networkcontainer', { network: '10.0.0.0/16' });
   const ref = String(grid.objects('networkcontainer')[0]?._ref);
   grid.inject({ method: 'POST', effect: { kind: 'status', status: 500 } });
-  const answer = session.call(ref, 'next_available_network', { cidr: 24, num: 1 }, inTime());
+  const call = {
+    method: 'POST',
+    path: ref,
+    query: { _function: 'next_available_network' },
+    body: { cidr: 24, num: 1 },
+  } as const;
+  const answer = session.request(call, inTime());
   await expect(answer).resolves.toEqual({ networks: ['10.0.0.0/24'] });
 });
 
@@ -95,7 +101,7 @@ test('a request that never got its turn has certainly done nothing', async () =>
 });
 
 test('a refusal by the grid is no trouble with the grid and is not repeated', async () => {
-  const error = await failureOf(session.create('networkview', { comment: 'no name' }, 'name', inTime()));
+  const error = await failureOf(create(session, 'networkview', { comment: 'no name' }));
   expect(error).toMatchObject({ reason: 'rejected', outcome: 'none' });
   expect(grid.requests).toHaveLength(1);
 });
@@ -147,7 +153,7 @@ test('how each request ended is reported: trouble, and its end', async () => {
   });
   grid.inject({ effect: { kind: 'status', status: 500 } });
   await ask(made);
-  await failureOf(made.create('network', { network: 'nonsense' }, 'network', inTime()));
+  await failureOf(create(made, 'network', { network: 'nonsense' }));
   expect(reports).toEqual(['grid-fault', undefined, undefined]);
   await made.close(inTime());
 });

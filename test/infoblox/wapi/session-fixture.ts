@@ -4,6 +4,7 @@ import type { GridError } from '../../../src/infoblox/errors.ts';
 import { createAgent } from '../../../src/infoblox/wapi/agent.ts';
 import { Credentials } from '../../../src/infoblox/wapi/credentials.ts';
 import { GridHosts } from '../../../src/infoblox/wapi/hosts.ts';
+import { type Fields, searchRequest } from '../../../src/infoblox/wapi/request.ts';
 import { maxConnections, Session } from '../../../src/infoblox/wapi/session.ts';
 import { createTransport } from '../../../src/infoblox/wapi/transport.ts';
 
@@ -38,12 +39,17 @@ export const inTime = (milliseconds = 10_000): AbortSignal => AbortSignal.timeou
 
 /** The cheapest request: one that finds nothing. */
 export function ask(session: Session, signal: AbortSignal = inTime()): Promise<unknown> {
-  return session.search('networkview', { name: 'none' }, 'name', undefined, signal);
+  return session.request(searchRequest({ type: 'networkview', query: { name: 'none' }, fields: 'name' }), signal);
 }
 
 /** A write that leaves a trace to be counted. */
 export function write(session: Session, name: string, signal: AbortSignal = inTime()): Promise<unknown> {
-  return session.create('networkview', { name, comment: 'test' }, 'name', signal);
+  return create(session, 'networkview', { name, comment: 'test' }, signal);
+}
+
+/** Creates an object. */
+export function create(session: Session, type: string, body: Fields, signal: AbortSignal = inTime()): Promise<unknown> {
+  return session.request({ method: 'POST', path: type, query: { _return_fields: 'comment' }, body }, signal);
 }
 
 /** The error that a promise ends with; fails if it ends well. */

@@ -2,6 +2,7 @@
 import { createServer } from 'node:https';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { searchRequest } from '../../../src/infoblox/wapi/request.ts';
 import { Host, until } from '../../fixture/host.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
 import { makeCertificate } from '../../simulator/http/certificate.ts';
@@ -27,7 +28,9 @@ test('a 403 for one request leaves the session and all other requests alone', as
     effect: { kind: 'status', status: 403, body: page, contentType: 'text/html' },
   });
   const forbidden = Array.from({ length: 10 }, () =>
-    failureOf(session.search('networkview', { name: 'forbidden' }, 'name', undefined, inTime())),
+    failureOf(
+      session.request(searchRequest({ type: 'networkview', query: { name: 'forbidden' }, fields: 'name' }), inTime()),
+    ),
   );
   const others = Array.from({ length: 30 }, () => ask(session));
   for (const error of await Promise.all(forbidden)) expect(error).toMatchObject({ reason: 'permission' });

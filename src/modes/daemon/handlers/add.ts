@@ -11,7 +11,7 @@ import type { AddRequest, Allocation, Allocator } from '../../../infoblox/lease/
 import type { FormerNames } from '../../../infoblox/lease/former-names.ts';
 import type { Log } from '../../../infoblox/log.ts';
 import type { Attachment } from '../../../infoblox/mark.ts';
-import { specKey } from '../../../infoblox/network/spec.ts';
+import { type NetworkSpec, specKey } from '../../../infoblox/network/spec.ts';
 import type { Call } from '../../protocol.ts';
 import type { ReleaseNotes } from '../rpc/release-notes.ts';
 import { attachmentOf } from './attachment.ts';
@@ -40,8 +40,10 @@ export function addHandler(deps: AddDeps): Handler {
     async run(call, gone) {
       const netconf = parseNetconf(call.config, 'ADD');
       const attachment = attachmentOf(netconf, call);
+      const spec = specOf(netconf, deps.defaults);
       warnOfUnknownKeys(netconf, warned, deps.log);
-      return add(deps, { netconf, attachment, call }, AbortSignal.any([gone, AbortSignal.timeout(deps.addTimeout)]));
+      const signal = AbortSignal.any([gone, AbortSignal.timeout(deps.addTimeout)]);
+      return add(deps, { netconf, attachment, spec, call }, signal);
     },
   };
 }
@@ -49,11 +51,12 @@ export function addHandler(deps: AddDeps): Handler {
 interface CheckedCall {
   readonly netconf: Netconf;
   readonly attachment: Attachment;
+  readonly spec: NetworkSpec;
   readonly call: Call;
 }
 
-async function add(deps: AddDeps, { netconf, attachment, call }: CheckedCall, signal: AbortSignal): Promise<Answer> {
-  const spec = specOf(netconf, deps.defaults);
+async function add(deps: AddDeps, checked: CheckedCall, signal: AbortSignal): Promise<Answer> {
+  const { netconf, attachment, spec, call } = checked;
   const requested = requestedAddress(netconf, parseCniArgs(call.args));
   // A release of this attachment that a plugin has recorded must not undo the ADD.
   await abortable(deps.notes.takeOf(attachment), signal, () => {

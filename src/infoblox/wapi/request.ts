@@ -1,0 +1,57 @@
+/** One WAPI request as plain data, and what follows from it: its path, its name for people, whether it may change the grid. */
+import { inWords, urlPath } from './reference.ts';
+import { pageSize } from './schemas.ts';
+
+export type Fields = Record<string, unknown>;
+
+/** What is believed only of the host that accepts writes: that an object is not there, or the whole answer. */
+export type Confirmation = 'absence' | 'answer';
+
+export interface Request {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  /** Object type or reference. */
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly body?: Fields;
+  readonly confirm?: Confirmation | undefined;
+}
+
+/** One page of a search. */
+export interface PageRequest {
+  /** Object type. */
+  readonly type: string;
+  /** Criteria, in WAPI's search modifiers. */
+  readonly query: Readonly<Record<string, string>>;
+  /** `_return_fields`. */
+  readonly fields: string;
+  /** `next_page_id` of the page before; undefined for the first. */
+  readonly page?: string | undefined;
+  readonly confirm?: Confirmation | undefined;
+}
+
+/**
+ * Makes the request for one page of at most `pageSize` results. Unpaged searches fail when more than 1000 match
+ * (infoblox-client, issue 62), and paging needs `_return_as_object` (infoblox-client, connector.py).
+ */
+export function searchRequest({ type, query, fields, page, confirm }: PageRequest): Request {
+  const paging = { _paging: '1', _return_as_object: '1', _max_results: String(pageSize) };
+  const search = { ...query, _return_fields: fields, ...paging, ...(page === undefined ? {} : { _page_id: page }) };
+  return { method: 'GET', path: type, query: search, confirm };
+}
+
+/** Tells whether a request may change the grid. The functions that we call only look. */
+export function writes({ method, query }: Request): boolean {
+  return method !== 'GET' && query?._function === undefined;
+}
+
+/** Says what is requested, for people: `DELETE fixedaddress 10.0.0.5/default`. */
+export function describe({ method, path }: Request): string {
+  return `${method} ${inWords(path)}`;
+}
+
+/** Gives path and query as they stand in a URL after the version. */
+export function pathOf({ path, query }: Request): string {
+  // WAPI reads `+` in a query as itself (infoblox-client, connector.py quotes it too).
+  const search = new URLSearchParams(query).toString().replaceAll('+', '%20');
+  return search === '' ? urlPath(path) : `${urlPath(path)}?${search}`;
+}

@@ -1,0 +1,60 @@
+/** What a failed attempt says about the host and about the grid, and whether the request is sent again. Pure: the session acts. */
+import { pauseBefore } from '../concurrency/backoff.ts';
+import { type GridError, hasReason, isGridAway } from '../errors.ts';
+
+/** Milliseconds without an answer that are evidence against the grid also when the caller gives up then. */
+const evidenceWindow = 3_000;
+/** Milliseconds of trouble during which requests are repeated; after it each gets one try until the grid is back. */
+const patience = 10_000;
+/** Before each further try; together they outlast a fail-over of 4-5 s (NIOS 9.0 documentation, "About HA Failover"). */
+const retryPause = { first: 200, longest: 3_000 };
+const mostRetries = 5;
+
+export interface FailedAttempt {
+  readonly error: GridError;
+  /** 0 for the first. */
+  readonly attempt: number;
+  /** Milliseconds that it took. */
+  readonly took: number;
+  /** Whether the caller waits no longer. */
+  readonly callerLeft: boolean;
+  /** Whether another host may do what this one could not. */
+  readonly otherHost: boolean;
+  /** Milliseconds for which the grid has been in trouble; 0 if it was well. */
+  readonly troubleFor: number;
+}
+
+export interface RetryDecision {
+  /** The host is left alone for a while, if there is another. */
+  readonly hostFailed: boolean;
+  /** What the attempt says about the grid; undefined: nothing. A refusal is an answer: the grid is well. */
+  readonly grid: 'in trouble' | 'well' | undefined;
+  /** Milliseconds until the request is sent again; undefined: it is not. */
+  readonly pause: number | undefined;
+}
+
+/** Decides what follows from an attempt that has failed. */
+export function retryDecision(failed: FailedAttempt): RetryDecision {
+  const { error, took, callerLeft, otherHost } = failed;
+  // A caller who leaves early proves nothing about the grid.
+  const isEvidence = !callerLeft || took > evidenceWindow;
+  const away = isGridAway(error);
+  // One host is not the grid, as long as another may serve. What was never sent tells nothing.
+  const concernsGrid = isEvidence && !(away && otherHost) && error.reason !== 'busy';
+  const inTrouble = away || hasReason(error, 'credentials', 'wapi-version', 'licence');
+  return {
+    hostFailed: isEvidence && away,
+    grid: concernsGrid ? (inTrouble ? 'in trouble' : 'well') : undefined,
+    pause: callerLeft ? undefined : pauseAfter(failed),
+  };
+}
+
+function pauseAfter({ error, attempt, otherHost, troubleFor }: FailedAttempt): number | undefined {
+  // A write is repeated only if it certainly did nothing; a read never does anything.
+  if (!isGridAway(error) || error.outcome !== 'none' || attempt >= mostRetries) return undefined;
+  if (otherHost) return 0;
+  // Only the operator can mend these.
+  if (hasReason(error, 'read-only', 'untrusted')) return undefined;
+  // A grid that has been away for a while gets one try a request: callers need their answer, not hope.
+  return troubleFor > patience ? undefined : pauseBefore(attempt, retryPause);
+}

@@ -1,0 +1,74 @@
+import { describe, expect, test } from 'vitest';
+import { GridError, type Reason } from '../../../src/infoblox/errors.ts';
+import { type FailedAttempt, retryDecision } from '../../../src/infoblox/wapi/retry.ts';
+
+/** A first attempt that failed at once, with a caller who waits, a grid that was well and no other host. */
+function judge(reason: Reason, more: Partial<FailedAttempt> & { outcome?: GridError['outcome'] } = {}) {
+  const { outcome = 'none', ...failed } = more;
+  const error = new GridError(reason, 'why', { outcome });
+  return retryDecision({ error, attempt: 0, took: 0, callerLeft: false, otherHost: false, troubleFor: 0, ...failed });
+}
+
+/** What follows: is the host at fault, what of the grid, and is the request sent again: at once, after a pause, or not. */
+function decision({ hostFailed, grid, pause }: ReturnType<typeof retryDecision>): string {
+  const again = pause === undefined ? 'not again' : pause === 0 ? 'at once' : 'after a pause';
+  return [hostFailed ? 'host failed' : 'host well', `grid ${grid ?? 'unknown'}`, again].join(', ');
+}
+
+const failed = 'host failed, grid in trouble';
+
+describe.each<[Reason, string, string]>([
+  ['unreachable', `${failed}, after a pause`, 'host failed, grid unknown, at once'],
+  ['timeout', `${failed}, after a pause`, 'host failed, grid unknown, at once'],
+  ['bad-answer', `${failed}, after a pause`, 'host failed, grid unknown, at once'],
+  ['grid-fault', `${failed}, after a pause`, 'host failed, grid unknown, at once'],
+  ['read-only', `${failed}, not again`, 'host failed, grid unknown, at once'],
+  ['untrusted', `${failed}, not again`, 'host failed, grid unknown, at once'],
+  ['credentials', 'host well, grid in trouble, not again', 'host well, grid in trouble, not again'],
+  ['wapi-version', 'host well, grid in trouble, not again', 'host well, grid in trouble, not again'],
+  ['licence', 'host well, grid in trouble, not again', 'host well, grid in trouble, not again'],
+  ['permission', 'host well, grid well, not again', 'host well, grid well, not again'],
+  ['conflict', 'host well, grid well, not again', 'host well, grid well, not again'],
+  ['missing', 'host well, grid well, not again', 'host well, grid well, not again'],
+  ['rejected', 'host well, grid well, not again', 'host well, grid well, not again'],
+  ['no-free-address', 'host well, grid well, not again', 'host well, grid well, not again'],
+  ['busy', 'host well, grid unknown, not again', 'host well, grid unknown, not again'],
+])('%s', (reason, alone, withAnother) => {
+  test(`of the only host: ${alone}`, () => {
+    expect(decision(judge(reason))).toBe(alone);
+  });
+
+  test(`of one of several: ${withAnother}`, () => {
+    expect(decision(judge(reason, { otherHost: true }))).toBe(withAnother);
+  });
+
+  test('with a caller who left at once: nothing is known, and nothing sent again', () => {
+    expect(decision(judge(reason, { callerLeft: true, took: 3_000 }))).toBe('host well, grid unknown, not again');
+  });
+
+  test('that may have done something is not sent again, also where another host would serve', () => {
+    for (const outcome of ['unknown', 'open'] as const) {
+      expect(judge(reason, { outcome }).pause).toBeUndefined();
+      expect(judge(reason, { outcome, otherHost: true }).pause).toBeUndefined();
+    }
+  });
+});
+
+test('a caller who left after three seconds without an answer has shown that the grid is in trouble', () => {
+  expect(decision(judge('timeout', { callerLeft: true, took: 3_001 }))).toBe(`${failed}, not again`);
+});
+
+test('a grid that has been in trouble for more than ten seconds gets one try a request, but each of its hosts', () => {
+  expect(judge('unreachable', { troubleFor: 10_000 }).pause).toBeGreaterThan(0);
+  expect(judge('unreachable', { troubleFor: 10_001 }).pause).toBeUndefined();
+  expect(judge('unreachable', { troubleFor: 10_001, otherHost: true }).pause).toBe(0);
+});
+
+test('five retries, with pauses that double up to three seconds, a quarter more or less', () => {
+  for (const [attempt, pause] of [200, 400, 800, 1_600, 3_000].entries()) {
+    expect(judge('unreachable', { attempt }).pause).toBeGreaterThanOrEqual(0.75 * pause);
+    expect(judge('unreachable', { attempt }).pause).toBeLessThanOrEqual(1.25 * pause);
+  }
+  expect(judge('unreachable', { attempt: 5 }).pause).toBeUndefined();
+  expect(judge('unreachable', { attempt: 5, otherHost: true }).pause).toBeUndefined();
+});
