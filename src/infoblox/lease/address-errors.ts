@@ -56,3 +56,7 @@ export function nonsenseError(address: string, wrong: string): GridError {
 export function deletedError(): GridError {
   return new GridError('busy', 'the attachment was deleted while its ADD was under way');
 }
+
+export function leftError(): GridError {
+  return new GridError('timeout', 'the caller left before its turn came');
+}

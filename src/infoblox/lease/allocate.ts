@@ -9,7 +9,7 @@ import { shortNetworkName } from '../mark.ts';
 import { fits, mayFit, refuseHopeless } from '../network/fit.ts';
 import { specKey } from '../network/spec.ts';
 import { apply } from './act.ts';
-import { deletedError, refusal } from './address-errors.ts';
+import { deletedError, leftError, refusal } from './address-errors.ts';
 import type { FormerNames } from './former-names.ts';
 import {
   begin,
@@ -23,7 +23,8 @@ import {
 import { type Look, plan } from './plan.ts';
 import { reconcileLocked } from './reconcile.ts';
 import type { Sandboxes } from './sandbox.ts';
-import { type AddressRequest, AddressTaking, type TakeDeps, type Taken } from './take-address.ts';
+import { AddressTaking, type Taken } from './take-address.ts';
+import type { AddressRequest, TakeDeps } from './want.ts';
 
 /** Attachments of which it is known who was told their address. */
 const mostTold = 10_000;
@@ -155,7 +156,7 @@ export class Allocator {
 
   async #give(mark: string, request: AddRequest, flight: Flight): Promise<Taken> {
     const { signal } = flight;
-    if (signal.aborted) throw signal.reason instanceof GridError ? signal.reason : left();
+    if (signal.aborted) throw signal.reason instanceof GridError ? signal.reason : leftError();
     const known = this.#deps.store.get(mark);
     return known?.phase === 'bound'
       ? this.#giveAgain(known, request, flight)
@@ -258,8 +259,4 @@ function held({ address, view }: Lease, { attachment, spec }: AddRequest): GridE
           : `it is in network view ${view}: name that one, or delete the attachment before adding it in another`,
     },
   );
-}
-
-function left(): GridError {
-  return new GridError('timeout', 'the caller left before its turn came');
 }

@@ -1,59 +1,18 @@
 /**
- * Takes an address from the grid for a pending lease: what an earlier attempt has left; else the requested address, or the
- * next free one. Looks, asks `plan`, carries out the step, like everybody; what is its own are the creates, and how often
- * they are tried.
+ * Takes an address from the grid for one ADD: what an earlier attempt has left; else the requested address, or the next
+ * free one. Looks, asks `plan`, carries out the step, as everybody does; its own are only the creates.
  */
-import { setTimeout as delay } from 'node:timers/promises';
-import { asGridText } from '../attributes.ts';
-import { pauseBefore } from '../concurrency/backoff.ts';
-import type { Flight } from '../concurrency/single-flight.ts';
 import { GridError } from '../errors.ts';
-import { type Attachment, gatewayMark } from '../mark.ts';
-import type { Exhaustion } from '../network/exhaustion.ts';
-import { fits, misfit, refuseOutside } from '../network/fit.ts';
-import type { Networks, ReadyNetwork } from '../network/networks.ts';
-import type { NetworkSpec } from '../network/spec.ts';
-import type { FixedAddress } from '../wapi/schemas.ts';
+import { gatewayMark } from '../mark.ts';
+import { fits } from '../network/fit.ts';
+import type { ReadyNetwork } from '../network/networks.ts';
 import { apply, recreate, remove, warnOfLoss, without } from './act.ts';
-import { collisionError, deletedError, nonsenseError, refusal, takenError } from './address-errors.ts';
-import { answer, begin, bind, createInDoubt, deleteAnswered, type Lease, type SandboxIdentity } from './lease.ts';
-import { type Found, type Look, plan } from './plan.ts';
-import { type Another, afterReassign, reassign } from './reassign.ts';
-import { type ReconcileDeps, reconcile } from './reconcile.ts';
-import type { SqliteLeaseStore } from './store.ts';
-
-/** Creates that are sent again after an answer was lost. */
-const mostLosses = 4;
-const lostPause = { first: 250, longest: 4_000 };
-/** After another host took the same next address (WAPI: two clients that ask at once may get the same one). */
-const collisionPause = { first: 5, longest: 4_000 };
-
-export interface AddressRequest {
-  readonly attachment: Attachment;
-  readonly spec: NetworkSpec;
-  /** This address and no other. */
-  readonly requested?: string;
-  /** What people call the container. */
-  readonly workload: string;
-}
-
-export interface TakeDeps extends ReconcileDeps {
-  readonly store: SqliteLeaseStore;
-  readonly networks: Networks;
-  readonly exhaustion: Exhaustion;
-}
-
-export interface Want extends AddressRequest {
-  readonly mark: string;
-  readonly sandbox: SandboxIdentity;
-  readonly flight: Flight;
-  /** IDs of the ADDs that are known to have been told its address. */
-  readonly told: ReadonlySet<string>;
-  /** False if the grid can hold nothing of the attachment yet: then one request is enough. */
-  readonly mayBeOnGrid: boolean;
-  /** Told what taking the address is waiting for. */
-  readonly delayedBy: (why: GridError) => void;
-}
+import { deletedError, leftError, refusal } from './address-errors.ts';
+import { AddressCreation } from './create-address.ts';
+import { answer, begin, bind, createInDoubt, deleteAnswered, type Lease } from './lease.ts';
+import { type Found, type Look, plan, type Step } from './plan.ts';
+import { afterReassign, reassign } from './reassign.ts';
+import type { TakeDeps, Want } from './want.ts';
 
 export interface Taken {
   readonly address: string;
@@ -63,23 +22,21 @@ export interface Taken {
 export class AddressTaking {
   readonly #deps: TakeDeps;
   readonly #want: Want;
-  readonly #reassigned = new Set<string>();
-  #network: ReadyNetwork;
-  /** What a create of this attempt has made. */
-  #made: Found | undefined;
-  #losses = 0;
-  #collisions = 0;
-  #checkedRequest = false;
-  #networkMadeAgain = false;
-  #hasWaited = false;
-  /** Whether the grid may hold something of the attachment. */
-  mayBeOnGrid: boolean;
+  readonly #creation: AddressCreation;
+  #mayBeOnGrid: boolean;
+  /** Whether a look could not be confirmed, so that the grid may hold more than was seen. */
+  #isUnconfirmed = false;
 
   constructor(deps: TakeDeps, want: Want, network: ReadyNetwork) {
     this.#deps = deps;
     this.#want = want;
-    this.#network = network;
-    this.mayBeOnGrid = want.mayBeOnGrid;
+    this.#creation = new AddressCreation(deps, want, network);
+    this.#mayBeOnGrid = want.mayBeOnGrid;
+  }
+
+  /** Whether the grid may hold something of the attachment. */
+  get mayBeOnGrid(): boolean {
+    return this.#mayBeOnGrid || this.#creation.isDoubtful || this.#creation.made !== undefined;
   }
 
   /**
@@ -88,52 +45,22 @@ export class AddressTaking {
    * @throws GridError; the lease is as it was, with what is in doubt
    */
   async run(signal: AbortSignal, first?: Look): Promise<Taken> {
-    const { store, observer, moment } = this.#deps;
-    const { mark } = this.#want;
-    let look: Look | undefined = this.mayBeOnGrid ? first : { found: [] };
+    const { observer, moment } = this.#deps;
+    let look: Look | undefined = this.#mayBeOnGrid ? first : { found: [] };
     for (;;) {
-      if (signal.aborted) throw asError(signal.reason);
+      if (signal.aborted) throw signal.reason instanceof GridError ? signal.reason : leftError();
       look ??= await observer.look(this.#lease(), signal);
+      this.#mayBeOnGrid ||= look.found.length > 0 || look.unconfirmed !== undefined;
+      this.#isUnconfirmed ||= look.unconfirmed !== undefined;
       const lease = this.#lease();
       const step = plan(lease, this.#judged(look), moment());
-      this.mayBeOnGrid ||= look.found.length > 0 || look.unconfirmed !== undefined;
-      switch (step.kind) {
-        case 'create':
-          look = await this.#create(lease, look, signal);
-          break;
-        case 'adopt': {
-          const doubtful = step.surplus.length > 0 || look.unconfirmed !== undefined || this.#losses > 0;
-          this.#want.flight.seal();
-          const bound = apply(store, mark, (current) => {
-            const told = answer(current, this.#want.flight.callers);
-            return bind(doubtful ? createInDoubt(told, moment()) : told, step.object.address, moment());
-          });
-          if (bound?.phase !== 'bound') throw deletedError();
-          return { address: step.object.address, network: this.#network };
-        }
-        case 'recreate':
-          look = await this.#recreate(lease, look, signal);
-          break;
-        case 'reassign':
-          look = await this.#reassign(lease, step.object, look, signal);
-          break;
-        case 'remove':
-          await remove(this.#deps, lease, step.objects, signal);
-          apply(store, mark, (current) => deleteAnswered(current, lease));
-          look = without(look, step.objects);
-          break;
-        case 'refuse':
-          throw refusal(lease, step, this.#want.attachment);
-        default: {
-          const again = this.#again(lease, look);
-          if (again !== undefined) return again;
-          await this.#waitForProof(look, signal);
-          look = undefined;
-        }
-      }
+      const taken = this.#conclude(lease, look, step);
+      if (taken !== undefined) return taken;
+      look = await this.#act(lease, look, step, signal);
     }
   }
 
+  /** The lease, unless a DEL has come. */
   #lease(): Lease {
     const lease = this.#deps.store.get(this.#want.mark);
     if (lease === undefined || lease.phase === 'releasing') throw deletedError();
@@ -143,209 +70,88 @@ export class AddressTaking {
   /** The look, with what only this ADD knows. */
   #judged(look: Look): Look {
     const { requested, spec } = this.#want;
-    const network = this.#network;
+    const { network, made } = this.#creation;
     const found = look.found.map((object) => ({
       ...object,
-      ...(object.ref === this.#made?.ref ? { fresh: true } : {}),
+      ...(object.ref === made?.ref ? { fresh: true } : {}),
       ...(object.address === network.kept && object.view === network.view ? { owner: gatewayMark(spec.name) } : {}),
     }));
     return { ...look, found, fits: (address) => fits(address, network, requested) };
   }
 
-  /** A bound lease whose address is there. */
-  #again({ address, phase }: Lease, look: Look): Taken | undefined {
+  /** The address, if there is nothing more to do for it. */
+  #conclude(lease: Lease, { found }: Look, step: Step): Taken | undefined {
     const { mark, flight, told } = this.#want;
-    if (phase === 'bound' && address !== null && look.found.some((object) => object.address === address)) {
-      flight.seal();
-      apply(this.#deps.store, mark, (current) => answer(current, flight.callers, told));
-      return { address, network: this.#network };
-    }
-    return undefined;
+    const { store } = this.#deps;
+    const { network } = this.#creation;
+    if (step.kind === 'adopt') return this.#bind(step.object, step.surplus.length > 0);
+    const { address, phase } = lease;
+    if (step.kind !== 'nothing' && step.kind !== 'look again') return undefined;
+    if (phase !== 'bound' || address === null || !found.some((object) => object.address === address)) return undefined;
+    flight.seal();
+    apply(store, mark, (current) => answer(current, flight.callers, told));
+    return { address, network };
   }
 
-  /** Whether a create was carried out nobody could say: a moment later somebody may. */
-  async #waitForProof({ unconfirmed }: Look, signal: AbortSignal): Promise<void> {
-    const { mark } = this.#want;
-    const why = unconfirmed ?? new GridError('bad-answer', `the grid shows something else at each look for ${mark}`);
-    if (this.#losses >= mostLosses) throw why;
-    await pause(pauseBefore(this.#losses, lostPause), why, signal);
-    this.#losses += 1;
+  #bind({ address }: Found, hasSurplus: boolean): Taken {
+    const { store, moment } = this.#deps;
+    const { mark, flight } = this.#want;
+    const isDoubtful = hasSurplus || this.#isUnconfirmed || this.#creation.isDoubtful;
+    flight.seal();
+    const bound = apply(store, mark, (current) => {
+      const answered = answer(current, flight.callers);
+      return bind(isDoubtful ? createInDoubt(answered, moment()) : answered, address, moment());
+    });
+    if (bound?.phase !== 'bound') throw deletedError();
+    return { address, network: this.#creation.network };
   }
 
   /** @returns what the grid shows then; undefined if it has to be looked at */
-  async #create(lease: Lease, look: Look, signal: AbortSignal): Promise<Look | undefined> {
-    const { wapi, attributes } = this.#deps;
-    const { mark, attachment, workload, requested } = this.#want;
-    if (requested !== undefined) await this.#checkRequest(lease, look, signal);
-    const { cidr, view } = this.#network;
-    const wanted = requested ?? cidr;
-    const asked = typeof wanted === 'string' ? wanted : `func:nextavailableip:${wanted.text},${view}`;
-    const name = asGridText(workload) || asGridText(attachment.containerId);
-    const labels = () => attributes.forAttachment(attachment, name);
-    let made: FixedAddress;
-    try {
-      const reservation = { address: asked, view, comment: mark, name, attributes: labels };
-      made = await wapi.createReservation(reservation, signal);
-    } catch (error) {
-      if (!(error instanceof GridError)) throw error;
-      return this.#afterFailure(error, look, signal);
-    }
-    this.mayBeOnGrid = true;
-    const answer = { address: made.ipv4addr, view: made.network_view };
-    this.#made = { ref: made._ref, ...answer };
-    const wrong = this.#reassigned.has(answer.address) ? 'for the second time' : misfit({ ...answer, wanted }, view);
-    if (wrong !== undefined) throw this.#nonsense(wrong);
-    if (!this.#isAnothers(this.#made)) return { found: [...look.found, this.#made] };
-    // Only what is there is made another's, whatever the answer was.
-    const there = await this.#deps.observer.look(this.#lease(), signal);
-    if (!there.found.some(({ address }) => address === answer.address)) throw this.#nonsense('and does not have it');
-    return there;
-  }
-
-  #isAnothers({ address, view }: Found): boolean {
-    const { store } = this.#deps;
-    return address === this.#network.kept || store.boundAt(view, address, this.#want.mark) !== undefined;
-  }
-
-  /** What was reserved, wherever that is, is looked for and released. */
-  #nonsense(wrong: string): GridError {
-    const { store, moment } = this.#deps;
-    apply(store, this.#want.mark, (lease) => createInDoubt(lease, moment()));
-    return nonsenseError(this.#made?.address ?? '', wrong);
-  }
-
-  async #afterFailure(error: GridError, look: Look, signal: AbortSignal): Promise<Look | undefined> {
-    const { store, moment, networks, exhaustion } = this.#deps;
-    const { mark, requested, spec, delayedBy } = this.#want;
-    const network = this.#network;
-    if (error.outcome !== 'none') {
-      this.mayBeOnGrid = true;
-      apply(store, mark, (lease) => createInDoubt(lease, moment()));
-      if (this.#losses >= mostLosses) throw error;
-      await pause(pauseBefore(this.#losses, lostPause), error, signal);
-      this.#losses += 1;
-      return undefined;
-    }
-    if (error.reason === 'conflict') {
-      // A conflict after a lost answer may be with what that request has made since.
-      if (requested !== undefined && this.#losses === 0) throw await this.#takenBy(requested, signal);
-      if (requested !== undefined) {
-        const now = await this.#deps.observer.look(this.#lease(), signal);
-        if (now.found.length === 0) throw await this.#takenBy(requested, signal);
-        return now;
+  async #act(lease: Lease, look: Look, step: Step, signal: AbortSignal): Promise<Look | undefined> {
+    switch (step.kind) {
+      case 'create':
+        return this.#creation.create(lease, look, signal);
+      case 'recreate':
+        return this.#recreate(lease, look, signal);
+      case 'reassign': {
+        const left = await reassign(this.#deps, lease, step.object, signal);
+        if (left === undefined) this.#creation.reassigned(step.object.address);
+        return afterReassign(look, step.object, left);
       }
-      const why = collisionError(network, error);
-      delayedBy(why);
-      await pause(pauseBefore(this.#collisions, collisionPause), why, signal);
-      this.#collisions += 1;
-      return this.#losses > 0 ? undefined : look;
-    }
-    if (error.reason === 'no-free-address') {
-      if (await this.#waitForReleases(signal)) return look;
-      throw await exhaustion.found(network, error, signal);
-    }
-    if (error.reason !== 'missing' || this.#networkMadeAgain) throw error;
-    // The network, remembered from an earlier container, has been removed: make sure of it once more.
-    this.#networkMadeAgain = true;
-    networks.forget(spec);
-    this.#network = await networks.ensure(spec, signal);
-    return look;
-  }
-
-  /** A requested address has to be free, be it in use by an object that a fixed address would not exclude. */
-  async #checkRequest(lease: Lease, look: Look, signal: AbortSignal): Promise<void> {
-    const { requested = '', mark } = this.#want;
-    const { store, wapi, moment } = this.#deps;
-    if (this.#checkedRequest) return;
-    this.#checkedRequest = true;
-    const { view } = this.#network;
-    refuseOutside(requested, this.#network);
-    if (look.found.some(({ address }) => address === requested) && (lease.deleteInDoubtUntil ?? 0) > moment().now) {
-      throw new GridError('busy', `an earlier release of ${requested} may still be carried out`, {
-        hint: 'try again in a minute',
-      });
-    }
-    const owner = store.boundAt(view, requested, mark);
-    if (owner !== undefined) throw takenError(requested, this.#network, owner.mark);
-    await this.#waitForReleases(signal, requested);
-    if ((await wapi.addressStatus(requested, view, signal)) === 'USED') throw await this.#takenBy(requested, signal);
-  }
-
-  /**
-   * Addresses of the network that this host is still giving back: they are released now.
-   * @returns whether there were any; once only
-   */
-  async #waitForReleases(signal: AbortSignal, address?: string): Promise<boolean> {
-    if (address === undefined && this.#hasWaited) return false;
-    if (address === undefined) this.#hasWaited = true;
-    const { cidr, view } = this.#network;
-    const inNetwork = this.#deps.store
-      .releasing(view)
-      .filter((lease) => lease.mark !== this.#want.mark && lease.address !== null)
-      .filter((lease) =>
-        address === undefined ? fits(lease.address ?? '', { cidr }, undefined) : lease.address === address,
-      );
-    for (const { mark } of inNetwork) {
-      try {
-        await reconcile(this.#deps, mark, signal);
-        if (address === undefined && this.#deps.store.get(mark) === undefined) return true;
-      } catch (error) {
-        if (!(error instanceof GridError)) throw error;
-      }
-    }
-    return inNetwork.length > 0;
-  }
-
-  /** The grid has lost what a live attachment was told. @returns as `#create` */
-  async #recreate(lease: Lease, { unconfirmed }: Look, signal: AbortSignal): Promise<Look | undefined> {
-    const { store, moment, networks, log } = this.#deps;
-    const { mark, spec, sandbox, flight } = this.#want;
-    if (lease.address === null) throw deletedError();
-    try {
-      const refusal = await recreate(this.#deps, { ...lease, address: lease.address }, signal);
-      if (refusal === undefined) {
-        warnOfLoss(log, mark, lease.address);
+      case 'remove':
+        await remove(this.#deps, lease, step.objects, signal);
+        apply(this.#deps.store, lease.mark, (current) => deleteAnswered(current, lease));
+        return without(look, step.objects);
+      case 'refuse':
+        throw refusal(lease, step, this.#want.attachment);
+      default: {
+        // Nobody could say whether a create was carried out: a moment later somebody may.
+        const nobody = new GridError('bad-answer', `the grid shows something else at each look for ${lease.mark}`);
+        await this.#creation.waitAfterLoss(look.unconfirmed ?? nobody, signal);
         return undefined;
       }
-      // It is there, or somebody else's: the host that says so accepts writes, and can be asked what it is.
-      if (unconfirmed !== undefined && refusal.reason === 'conflict') return undefined;
-      if (refusal.reason === 'missing' && !this.#networkMadeAgain) {
-        this.#networkMadeAgain = true;
-        networks.forget(spec);
-        this.#network = await networks.ensure(spec, signal);
-        return undefined;
-      }
-    } catch (error) {
-      if (!(error instanceof GridError) || error.outcome === 'none' || this.#losses >= mostLosses) throw error;
-      await pause(pauseBefore(this.#losses, lostPause), error, signal);
-      this.#losses += 1;
-      return undefined;
     }
-    // Somebody else has the address by now: the attachment gets another one.
-    this.mayBeOnGrid = true;
-    const beginning = { mark, network: lease.network, view: lease.view, sandbox, callers: flight.callers };
-    store.apply(mark, (current) => (current?.phase === 'releasing' ? current : begin(current, beginning, moment())));
-    return undefined;
   }
 
-  async #reassign(lease: Lease, object: Another, look: Look, signal: AbortSignal): Promise<Look> {
-    const left = await reassign(this.#deps, lease, object, signal);
-    if (left === undefined) this.#reassigned.add(object.address);
-    return afterReassign(look, object, left);
+  /** The grid has lost what a live attachment was told: it gets that again, or another one if somebody else has it. */
+  async #recreate(lease: Lease, { unconfirmed }: Look, signal: AbortSignal): Promise<undefined> {
+    const { store, moment, log } = this.#deps;
+    const { mark, sandbox, flight } = this.#want;
+    const { address, network, view } = lease;
+    if (address === null) throw new Error(`a bound lease without an address: ${mark}`);
+    let why: GridError | undefined;
+    try {
+      why = await recreate(this.#deps, { ...lease, address }, signal);
+    } catch (error) {
+      if (!(error instanceof GridError) || error.outcome === 'none') throw error;
+      return void (await this.#creation.waitAfterLoss(error, signal));
+    }
+    if (why === undefined) return void warnOfLoss(log, mark, address);
+    // It is there, or somebody else's: the host that says so accepts writes, and can be asked what it is.
+    if (unconfirmed !== undefined && why.reason === 'conflict') return;
+    if (why.reason === 'missing' && (await this.#creation.makeNetworkAgain(signal))) return;
+    this.#mayBeOnGrid = true;
+    const beginning = { mark, network, view, sandbox, callers: flight.callers };
+    store.apply(mark, (current) => (current?.phase === 'bound' ? begin(current, beginning, moment()) : current));
   }
-
-  async #takenBy(address: string, signal: AbortSignal): Promise<GridError> {
-    const [holder] = await this.#deps.observer.at(address, this.#network.view, signal);
-    return takenError(address, this.#network, holder?.comment ?? '');
-  }
-}
-
-async function pause(milliseconds: number, why: GridError, signal: AbortSignal): Promise<void> {
-  await delay(milliseconds, undefined, { signal }).catch(() => {
-    throw why;
-  });
-}
-
-function asError(reason: unknown): Error {
-  return reason instanceof GridError ? reason : new GridError('timeout', 'the caller left before its turn came');
 }
