@@ -11,7 +11,7 @@ export class Semaphore {
     this.#size = size;
   }
 
-  /** Waits for a slot. Rejects with the signal's reason if that fires first. Every success must be followed by `release`. */
+  /** Waits for leave to go on, which `release` gives back. @throws the signal's reason if that fires first */
   async acquire(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     if (this.#taken < this.#size) {
@@ -32,7 +32,7 @@ export class Semaphore {
     });
   }
 
-  /** Gives a slot back, straight to the one who waits longest. */
+  /** Lets the one go on who waits longest. */
   release(): void {
     const [next] = this.#waiting;
     if (next === undefined) {

@@ -51,7 +51,7 @@ export async function agreeOnNetwork(
   let early = deps.views.hasLeases(view) ? undefined : readSurroundings(deps, spec, signal).catch(() => undefined);
   for (;;) {
     const named = await findNamedNetworks({ ...deps, name, view }, signal);
-    const step = nextStep(named, mine, waiting.isOver(named.pending));
+    const step = nextStep(named, { mine, abandoned: waiting.hasStalled(named.pending) });
     for (const network of step.surplus) {
       await yieldNetwork(deps, { network, name, view }, signal);
       // Another host may create its network in the same place.
@@ -88,13 +88,12 @@ export type AgreementStep = { readonly surplus: readonly Network[] } & (
 
 /**
  * Decides what to do next about the network of a name.
- * @param mine CIDRs of pending networks that this host has created
- * @param abandoned nothing has changed for so long that the creators of what is pending must be dead
+ * @param known.mine CIDRs of pending networks that this host has created
+ * @param known.abandoned nothing has changed for so long that the creators of what is pending must be dead
  */
 export function nextStep(
   { complete, pending }: NamedNetworks,
-  mine: ReadonlySet<string>,
-  abandoned: boolean,
+  { mine, abandoned }: { readonly mine: ReadonlySet<string>; readonly abandoned: boolean },
 ): AgreementStep {
   const [found] = complete;
   const [lowest, ...others] = pending;
@@ -164,7 +163,7 @@ class Waiting {
   #seen = '';
 
   /** Notes what is pending now. @returns true if that has been the same for too long */
-  isOver(pending: readonly Network[]): boolean {
+  hasStalled(pending: readonly Network[]): boolean {
     const state = pending.map(({ network }) => network).join();
     if (state !== this.#seen) {
       this.#seen = state;

@@ -86,8 +86,9 @@ export class Networks {
   }
 
   /**
-   * A network that has to be confirmed gets its gateway at the same time: nobody takes an address from it before either
-   * has been carried out but who has reserved the gateway himself, or was configured without one.
+   * A network that has to be confirmed gets its gateway reserved at the same time. Who finds it confirmed before that has
+   * been carried out reserves the same gateway before taking an address; who is configured without one may take that very
+   * address, and then this reservation collides with it and is refused.
    */
   async #prepareByName(spec: ContainerSpec, signal: AbortSignal): Promise<ReadyNetwork> {
     for (;;) {

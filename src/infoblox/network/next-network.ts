@@ -63,7 +63,7 @@ export async function createNextNetwork(
   const { containers, prefixLength } = place;
   refuseStrayGateway(spec);
   const [viewExists, firstExists] = await Promise.all([
-    views.refuseRenamed(spec, signal, known?.viewExists),
+    views.refuseRenamed(spec, signal, known),
     known?.containerExists ?? hasFirstContainer(wapi, spec, signal),
   ]);
   if (!viewExists) await views.create(view, signal);

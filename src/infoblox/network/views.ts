@@ -48,16 +48,20 @@ export class NetworkViews {
    * Refuses a network that is about to be created in a renamed view. Two things tell: a lease that this host has in the
    * view is reserved in another one, even though a view of that name may be there again; and, if the view is absent,
    * containers of this network have addresses in another one. The reads run side by side.
-   * @param known whether the view exists, if that was read already
+   * @param known.viewExists if that was read already
    * @returns whether the view exists
    * @throws GridError `network-conflict` naming the other view
    */
-  async refuseRenamed(spec: NetworkSpec, signal: AbortSignal, known?: boolean): Promise<boolean> {
+  async refuseRenamed(
+    spec: NetworkSpec,
+    signal: AbortSignal,
+    known: { readonly viewExists?: boolean } = {},
+  ): Promise<boolean> {
     const { view } = spec;
     const [exists, ofLease, ofNetwork] = await Promise.all([
-      known ?? this.exists(view, signal),
+      known.viewExists ?? this.exists(view, signal),
       this.#leaseElsewhere(view, signal),
-      known === true ? undefined : this.#networkElsewhere(spec, signal),
+      known.viewExists === true ? undefined : this.#networkElsewhere(spec, signal),
     ]);
     const elsewhere = ofLease ?? (exists ? undefined : ofNetwork);
     if (elsewhere === undefined) return exists;

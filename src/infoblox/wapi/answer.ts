@@ -4,7 +4,7 @@
  * appliances with NIOS 8.2 (vindyavk/vvk_automation_public, WAPI_Test_Reports) unless another source is named.
  */
 import * as v from 'valibot';
-import { GridError } from '../errors.ts';
+import { GridError, type Reason } from '../errors.ts';
 
 export interface HttpAnswer {
   readonly status: number;
@@ -39,10 +39,8 @@ export function readAnswer(answer: HttpAnswer, { what, host, writes }: AnsweredR
   const value = parseJson(answer.body);
   const answered = `${what}: the grid at ${host} answered ${answer.status} ${describe(answer.body)}`;
   if (answer.status >= 200 && answer.status < 300) {
-    if (value === undefined) {
-      throw new GridError('bad-answer', answered, { outcome, hint: notWapiHint });
-    }
-    return value;
+    if (value !== undefined) return value;
+    throw new GridError('bad-answer', answered, { outcome, hint: notWapiHint });
   }
   if (answer.status === 401) {
     throw new GridError('credentials', `${what}: the grid at ${host} refused the user name or password (401)`);
@@ -81,35 +79,52 @@ function beginning(text: string): string {
   return text.trim().slice(0, longestText).trimEnd();
 }
 
+interface Refusal {
+  readonly reason: Reason;
+  readonly code?: RegExp;
+  readonly text?: RegExp;
+  /** Matches the text without the names that it quotes. */
+  readonly words?: RegExp;
+  readonly hint?: string;
+}
+
+const rejected: Refusal = { reason: 'rejected', hint: 'the grid does not accept this request; its text says why' };
+
+/** The first that fits counts, by its code, its text or its words. */
+const refusals: readonly Refusal[] = [
+  {
+    // A view or an object; the source of an object function (terraform-provider-infoblox, issue 498); the parent.
+    ...{ reason: 'missing', code: /\.NotFound$/, text: /did not return any result|parent was not found/i },
+    hint: 'it has been removed in the grid, or the user may not see it',
+  },
+  {
+    // Also terraform-provider-infoblox, issue 241.
+    ...{ reason: 'permission', text: /^you (need|have no|do not have|don't have)\b.*permission/i },
+    hint: "give the daemon's user this permission in the grid",
+  },
+  { reason: 'conflict', code: /\.Conflict$/, hint: 'see in the grid what is there, and who made it' },
+  // smart_proxy_dhcp_infoblox, issue 6; infoblox-ansible, issue 156.
+  { reason: 'no-free-address', text: /can\s?not find \d+ available ip/i },
+  { reason: 'no-free-network', text: /can\s?not find requested number of networks/i },
+  { ...rejected, text: /^(invalid|unknown|field|structure|list)\b/i },
+  // No sample of the next two was found.
+  { reason: 'licence', words: /\blicen[cs]e/i, hint: 'install the licence on the grid, or use another user' },
+  {
+    ...{ reason: 'read-only', words: /\bread[- ]only\b|master candidate|not the grid master/i },
+    hint: 'name the Grid Master in --grid-host',
+  },
+];
+
 function refusal(what: string, code: string, text: string): GridError {
   const message = `${what}: ${text}`;
   const attribute = /\b(?:unknown|bad value for) extensible attribute:?\s{0,3}"?([^"\s][^"]{0,127})"?$/i.exec(
     text,
   )?.[1];
   if (attribute !== undefined) return new GridError('unknown-attribute', message, { attribute });
-  // A network view or an object; the source of an object function (terraform-provider-infoblox, issue 498); the parent.
-  if (/\.NotFound$/.test(code) || /did not return any result|parent was not found/i.test(text)) {
-    return new GridError('missing', message, { hint: 'it has been removed in the grid, or the user may not see it' });
-  }
-  // The code is that of other refusals, too (terraform-provider-infoblox, issue 241).
-  if (/^you (need|have no|do not have|don't have)\b.*permission/i.test(text)) {
-    return new GridError('permission', message, { hint: "give the daemon's user this permission in the grid" });
-  }
-  if (/\.Conflict$/.test(code)) {
-    return new GridError('conflict', message, { hint: 'see in the grid what is there, and who made it' });
-  }
-  // smart_proxy_dhcp_infoblox, issue 6; infoblox-ansible, issue 156.
-  if (/can\s?not find \d+ available ip/i.test(text)) return new GridError('no-free-address', message);
-  if (/can\s?not find requested number of networks/i.test(text)) return new GridError('no-free-network', message);
-  // No sample of these two was found: they are told by their words, but for those of names in them.
-  const words = /^(invalid|unknown|field|structure|list)\b/i.test(text) ? '' : text.replace(/'[^']*'|"[^"]*"/g, '');
-  if (/\blicen[cs]e/i.test(words)) {
-    return new GridError('licence', message, { hint: 'install the licence on the grid, or use another user' });
-  }
-  if (/\bread[- ]only\b|master candidate|not the grid master/i.test(words)) {
-    return new GridError('read-only', message, { hint: 'name the Grid Master in --grid-host' });
-  }
-  return new GridError('rejected', message, { hint: 'the grid does not accept this request; its text says why' });
+  const words = text.replace(/'[^']*'|"[^"]*"/g, '');
+  const fits = (row: Refusal) => row.code?.test(code) || row.text?.test(text) || row.words?.test(words);
+  const { reason, hint } = refusals.find(fits) ?? rejected;
+  return new GridError(reason, message, hint === undefined ? {} : { hint });
 }
 
 function parseJson(body: string): unknown {

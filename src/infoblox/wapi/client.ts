@@ -45,7 +45,8 @@ export interface Made {
   readonly view: string;
 }
 
-interface Kind<S extends GenericSchema> extends Pick<Search<S>, 'type' | 'schema' | 'fields'> {}
+type Kind<S extends GenericSchema> = Pick<Search<S>, 'type' | 'schema' | 'fields'>;
+type Criteria = Pick<Search<never>, 'query' | 'confirm'> & Partial<Pick<Search<never>, 'limits'>>;
 
 export class WapiClient {
   readonly #session: Session;
@@ -99,16 +100,14 @@ export class WapiClient {
 
   /** Finds the references of objects of a type, to see whether one exists. */
   async findReferences(type: string, query: Query, signal: AbortSignal): Promise<string[]> {
-    const found = await this.#find(objects.anyOf(type, 'comment'), { query }, signal);
-    return found.map((object) => object._ref);
+    return (await this.#find(objects.anyOf(type, 'comment'), { query }, signal)).map(({ _ref }) => _ref);
   }
 
   /** Asks what the grid itself thinks of an address: `USED` also for what is no fixed address. Undefined if it will not say. */
   async addressStatus(address: string, view: string, signal: AbortSignal): Promise<string | undefined> {
     const query = { ip_address: address, network_view: view };
     try {
-      const found = await this.#find(objects.ipv4Address, { query }, signal);
-      return found[0]?.status;
+      return (await this.#find(objects.ipv4Address, { query }, signal))[0]?.status;
     } catch (error) {
       // Users with restricted rights may not read this type; the create decides then.
       if (hasReason(error, 'permission', 'rejected')) return undefined;
@@ -202,8 +201,9 @@ export class WapiClient {
     { comment, name, attributes }: Description & { readonly name: string },
     signal: AbortSignal,
   ): Promise<void> {
-    const send = (extattrs: Fields) => this.#update(ref, { comment, name, ...extattrs }, signal);
-    const answer = await this.#withAttributes(attributes, send);
+    const answer = await this.#withAttributes(attributes, (extattrs) =>
+      this.#update(ref, { comment, name, ...extattrs }, signal),
+    );
     objects.parseAnswer(referenceTo(typeOf(ref)), answer, { what: 'PUT', outcome: 'unknown' });
   }
 
@@ -224,30 +224,21 @@ export class WapiClient {
     return this.#session.request({ method: 'PUT', path: ref, body, confirm: 'absence' }, signal);
   }
 
-  async #find<const S extends GenericSchema>(
-    kind: Kind<S>,
-    search: Pick<Search<S>, 'query' | 'confirm'>,
-    signal: AbortSignal,
-  ): Promise<InferOutput<S>[]> {
-    const found = [];
-    const pages = searchPages(this.#session, { ...kind, ...search, limits: exactSearch }, signal);
-    for await (const object of pages) found.push(object);
+  async #find<const S extends GenericSchema>(kind: Kind<S>, criteria: Criteria, signal: AbortSignal) {
+    const found: InferOutput<S>[] = [];
+    for await (const object of this.#list(kind, { ...criteria, limits: exactSearch }, signal)) found.push(object);
     return found;
   }
 
-  #list<const S extends GenericSchema>(
-    kind: Kind<S>,
-    search: Pick<Search<S>, 'query' | 'confirm'>,
-    signal: AbortSignal,
-  ): AsyncGenerator<InferOutput<S>> {
-    return searchPages(this.#session, { ...kind, ...search, limits: listSearch }, signal);
+  #list<const S extends GenericSchema>(kind: Kind<S>, criteria: Criteria, signal: AbortSignal) {
+    return searchPages(this.#session, { limits: listSearch, ...kind, ...criteria }, signal);
   }
 
   async #create<const S extends GenericSchema>(
     { type, schema, fields }: Kind<S>,
     { body, attributes }: { readonly body: Fields; readonly attributes: () => Attributes },
     signal: AbortSignal,
-  ): Promise<InferOutput<S>> {
+  ) {
     const request = { method: 'POST', path: type, query: { _return_fields: fields } } as const;
     const send = (extattrs: Fields) => this.#session.request({ ...request, body: { ...body, ...extattrs } }, signal);
     const answer = await this.#withAttributes(attributes, send);

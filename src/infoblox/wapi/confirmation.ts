@@ -6,9 +6,10 @@
 import { GridError } from '../errors.ts';
 import { describe, type Request } from './request.ts';
 
-/** Who has answered, and who is known to accept writes. */
 export interface Answerer {
+  /** Who has answered. */
   readonly host: string;
+  /** Who is known to accept writes. */
   readonly writer: string | undefined;
 }
 

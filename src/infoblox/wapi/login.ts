@@ -1,6 +1,6 @@
 /**
  * Who is logged in where. A request with Basic credentials logs in and returns the cookie `ibapauth`; with it, a request is
- * no login (WAPI documentation, "Authentication"). After a pause, in which the cookie may have expired, one request carries
+ * no login (WAPI documentation, index page). After a pause, in which the cookie may have expired, one request carries
  * both, so that this costs nothing but a login. All others carry the cookie alone: a password that has changed on the grid
  * meanwhile is tried by one request, not by all that are under way.
  */
@@ -95,7 +95,8 @@ export class Logins {
     } catch (error) {
       // A grid that is away is away for all who wait, and a refusal is one for all. Other failures are this request's own.
       const isShared = hasReason(error, 'credentials') || (isGridAway(error) && !signal.aborted);
-      if (isShared) reject(withoutOutcome(error));
+      if (isShared)
+        reject(new GridError(error.reason, error.message, error.hint === undefined ? {} : { hint: error.hint }));
       else resolve();
       throw error;
     } finally {
@@ -132,11 +133,6 @@ export class Logins {
     login.usedAt = this.#now();
     return answer;
   }
-}
-
-/** The error for requests that have waited: theirs were never sent. */
-function withoutOutcome({ reason, message, hint }: GridError): GridError {
-  return new GridError(reason, message, hint === undefined ? {} : { hint });
 }
 
 /** The value is quoted and holds commas (infoblox-client, connector.py); it is sent back as it came. */

@@ -12,7 +12,7 @@ import type { GridHosts } from './hosts.ts';
 import { Logins, type Send } from './login.ts';
 import { describe, pathOf, type Request, writes } from './request.ts';
 import { type FailedAttempt, retryDecision } from './retry.ts';
-import type { Transport, TransportAnswer } from './transport.ts';
+import type { Transport } from './transport.ts';
 
 /** Requests in flight at most, and so connections: a grid master is a small machine with many guests. */
 export const maxConnections = 8;
@@ -37,11 +37,6 @@ export interface SessionOptions {
 interface Attempt {
   readonly value?: unknown;
   readonly error?: GridError;
-}
-
-interface Sending {
-  readonly request: Request;
-  readonly headers: Record<string, string>;
 }
 
 type Failure = Omit<FailedAttempt, 'otherHost' | 'troubleFor'>;
@@ -75,12 +70,8 @@ export class Session {
         return this.#confirm(request, host, signal);
       }
       if (error === undefined) return value;
-      const pause = this.#failed(host, request, {
-        error,
-        attempt,
-        took: performance.now() - began,
-        callerLeft: signal.aborted,
-      });
+      const took = performance.now() - began;
+      const pause = this.#failed(host, request, { error, attempt, took, callerLeft: signal.aborted });
       if (pause === undefined) throw error;
       await delay(pause, undefined, { signal }).catch(() => {
         throw error;
@@ -91,8 +82,7 @@ export class Session {
   /** Ends the session on the grid, so that it does not linger until its idle time-out, and closes the connections. */
   async close(signal: AbortSignal): Promise<void> {
     for (const host of this.#logins.hosts) {
-      const logout: Send = (headers) =>
-        this.#send(host, { request: { method: 'POST', path: 'logout' }, headers }, signal);
+      const logout = this.#sender(host, { method: 'POST', path: 'logout' }, signal);
       await this.#logins.exchange(host, logout, signal).catch(() => undefined);
     }
     await this.#options.transport.close();
@@ -156,8 +146,7 @@ export class Session {
       return { error: busy(request, cause) };
     }
     try {
-      const send: Send = (headers) => this.#send(host, { request, headers }, signal);
-      const answer = await this.#logins.exchange(host, send, signal);
+      const answer = await this.#logins.exchange(host, this.#sender(host, request, signal), signal);
       return { value: readAnswer(answer, { what: describe(request), host, writes: writes(request) }) };
     } catch (error) {
       if (!(error instanceof GridError)) throw error;
@@ -168,17 +157,16 @@ export class Session {
     }
   }
 
-  #send(host: string, { request, headers }: Sending, signal: AbortSignal): Promise<TransportAnswer> {
+  #sender(host: string, request: Request, signal: AbortSignal): Send {
     const { transport, port, version, userAgent } = this.#options;
-    return transport.exchange({
-      method: request.method,
-      url: `https://${host}:${port}/wapi/v${version}/${pathOf(request)}`,
-      headers: { ...headers, 'user-agent': userAgent },
-      ...(request.body === undefined ? {} : { body: request.body }),
-      // All that is read is read by searches.
-      lists: request.method === 'GET',
-      signal: AbortSignal.any([signal, AbortSignal.timeout(requestTimeout)]),
-    });
+    const url = `https://${host}:${port}/wapi/v${version}/${pathOf(request)}`;
+    const { method, body } = request;
+    // All that is read is read by searches.
+    const exchange = { method, url, lists: method === 'GET', ...(body === undefined ? {} : { body }) };
+    return (headers) => {
+      const either = AbortSignal.any([signal, AbortSignal.timeout(requestTimeout)]);
+      return transport.exchange({ ...exchange, headers: { ...headers, 'user-agent': userAgent }, signal: either });
+    };
   }
 }
 

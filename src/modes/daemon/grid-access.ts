@@ -1,10 +1,11 @@
-/** The way to the grid: connections, session and typed requests, with a line in the log for what they change. */
-import type { ExtensibleAttributes } from '../../infoblox/attributes.ts';
+/** The way to the grid: connections, session, typed requests, and what their ends say about the grid. */
+import { ExtensibleAttributes } from '../../infoblox/attributes.ts';
+import type { Conditions } from '../../infoblox/conditions.ts';
 import type { Log } from '../../infoblox/log.ts';
 import { createAgent } from '../../infoblox/wapi/agent.ts';
 import { WapiClient } from '../../infoblox/wapi/client.ts';
 import { Credentials } from '../../infoblox/wapi/credentials.ts';
-import type { GridState } from '../../infoblox/wapi/grid-state.ts';
+import { GridState } from '../../infoblox/wapi/grid-state.ts';
 import { GridHosts, type WriterMemory } from '../../infoblox/wapi/hosts.ts';
 import { maxConnections, Session } from '../../infoblox/wapi/session.ts';
 import { createTransport } from '../../infoblox/wapi/transport.ts';
@@ -12,16 +13,38 @@ import { version } from '../build-info.ts';
 import type { Options } from './config/options.ts';
 import type { Metrics } from './metrics.ts';
 
-export interface SessionDeps {
-  readonly options: Options;
-  readonly memory: WriterMemory;
+export interface GridAccess {
   readonly gridState: GridState;
+  readonly session: Session;
+  readonly attributes: ExtensibleAttributes;
+  readonly wapi: WapiClient;
+}
+
+export interface GridAccessDeps {
+  readonly options: Options;
+  readonly conditions: Conditions;
+  readonly memory: WriterMemory;
   readonly metrics: Metrics | undefined;
   readonly log: Log;
 }
 
-/** Sets up the session; connects to nothing yet. */
-export function openSession({ options, memory, gridState, metrics, log }: SessionDeps): Session {
+/** Builds what requests to the grid need; connects to nothing yet. */
+export function buildGridAccess(deps: GridAccessDeps): GridAccess {
+  const { options, conditions, log } = deps;
+  const gridState = new GridState(conditions);
+  const session = openSession(deps, gridState);
+  const attributes = new ExtensibleAttributes(options.clusterName, options.labels, (name) => {
+    log.warn('extensible attribute left out: the grid does not accept it', { name });
+  });
+  const wapi = new WapiClient(session, attributes, ({ kind, name, view }) => {
+    if (kind !== 'network view') return log.info('created on the grid', { kind, name, view });
+    const hint = 'if it is not meant to be: correct network-view, and remove the view';
+    log.warn('created on the grid', { kind, name, view, hint });
+  });
+  return { gridState, session, attributes, wapi };
+}
+
+function openSession({ options, memory, metrics, log }: GridAccessDeps, gridState: GridState): Session {
   const agent = createAgent(options.tls, maxConnections, (host, key) => {
     log.info('grid host seen for the first time; trusting its public key from now on', { host, key });
   });
@@ -38,14 +61,5 @@ export function openSession({ options, memory, gridState, metrics, log }: Sessio
       log.warn('another grid host serves', { from, to });
       gridState.switched();
     },
-  });
-}
-
-/** Makes the client of a session, which logs the networks and views that it creates. */
-export function createClient(session: Session, attributes: ExtensibleAttributes, log: Log): WapiClient {
-  return new WapiClient(session, attributes, ({ kind, name, view }) => {
-    if (kind !== 'network view') return log.info('created on the grid', { kind, name, view });
-    const hint = 'if it is not meant to be: correct network-view, and remove the view';
-    log.warn('created on the grid', { kind, name, view, hint });
   });
 }

@@ -78,6 +78,15 @@ describe('a network by name', () => {
     });
   });
 
+  test('is found by a user who may not read views and containers', async () => {
+    const { grid, host } = fixture;
+    grid.add('network', { network: '10.77.0.0/26', comment: networkMark('pods') });
+    await until('the first contact', () => grid.requests.filter(({ status }) => status > 0).length >= 3);
+    const refused = { kind: 'status', status: 403, body: '<html>Forbidden</html>' } as const;
+    for (const type of ['networkview', 'networkcontainer']) grid.inject({ type, effect: refused, times: 99 });
+    expect(await host.add('c1', fromContainer())).toBe('10.77.0.1');
+  });
+
   test('is the lowest if there are several', async () => {
     const { grid, host } = fixture;
     grid.add('network', { network: '10.100.0.0/24', extattrs: { 'Network Name': { value: 'pods' } } });
@@ -166,8 +175,8 @@ describe('what a look at the networks of a name calls for', () => {
     ['several have been for long', [], [a, b, c], [], true, { kind: 'confirm', network: a, surplus: [b, c] }],
     ['mine the lowest of them', [], [a, b], [a], true, { kind: 'confirm', network: a, surplus: [b] }],
   ] as const)('%s', (_, complete, pending, mine, abandoned, step) => {
-    const cidrs = new Set(mine.map((one) => one.network));
-    expect(nextStep({ complete, pending }, cidrs, abandoned)).toEqual(step);
+    const known = { mine: new Set(mine.map((one) => one.network)), abandoned };
+    expect(nextStep({ complete, pending }, known)).toEqual(step);
   });
 });
 

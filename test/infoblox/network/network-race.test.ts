@@ -30,6 +30,16 @@ describe('16 hosts that start at once on one new name', () => {
     await expectOneNetwork(await Promise.all(hosts.map((host, n) => host.add(`c${n}`, fromContainer()))));
   });
 
+  test('get one network and one gateway', async () => {
+    const hosts = await start();
+    randomLatency();
+    const call = fromContainer({ gateway: '0.0.0.1' });
+    const addresses = await Promise.all(hosts.map((host, n) => host.add(`c${n}`, call)));
+    expect(new Set(addresses).size).toBe(16);
+    expect(fixture.grid.networks()).toMatchObject([{ network: '172.18.0.0/24', comment: 'infoblox-cni network=pods' }]);
+    expect(held(fixture.grid).sort()).toEqual(['172.18.0.1', ...addresses].sort());
+  });
+
   test('get one network in one new view', async () => {
     const hosts = await start();
     randomLatency();

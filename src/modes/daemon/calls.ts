@@ -1,0 +1,57 @@
+/** The calls of plugins: the socket server with a handler for each command, and the notes of calls that got no answer. */
+import type { Conditions } from '../../infoblox/conditions.ts';
+import type { Log } from '../../infoblox/log.ts';
+import type { Options } from './config/options.ts';
+import type { GridMonitor } from './grid-monitor.ts';
+import { addHandler, recordUnanswered } from './handlers/add.ts';
+import { callFields } from './handlers/call-fields.ts';
+import { checkHandler } from './handlers/check.ts';
+import { delHandler, releaseCall } from './handlers/del.ts';
+import { gcHandler } from './handlers/gc.ts';
+import { statusHandler } from './handlers/status.ts';
+import type { Leases } from './leases.ts';
+import type { Metrics } from './metrics.ts';
+import { ReleaseNotes } from './rpc/release-notes.ts';
+import { CallServer } from './rpc/server.ts';
+
+export interface CallsDeps {
+  readonly options: Options;
+  readonly conditions: Conditions;
+  readonly leases: Leases;
+  readonly monitor: GridMonitor;
+  readonly metrics: Metrics | undefined;
+  /** Stands in the details of STATUS while the grid's certificate is not verified. */
+  readonly unverified: string | undefined;
+  readonly log: Log;
+}
+
+/** Builds what serves calls; it does not listen yet. */
+export function buildCalls({ options, conditions, leases, monitor, metrics, unverified, log }: CallsDeps): {
+  readonly server: CallServer;
+  readonly notes: ReleaseNotes;
+} {
+  const { socketDir, driverName, addTimeout, networkView } = options;
+  const defaults = options;
+  const { networks, exhaustion, allocator } = leases;
+  const del = { releaser: leases.releaser, defaults };
+  const notes = new ReleaseNotes({
+    socketDir,
+    driverName,
+    release: (call) => releaseCall(del, call),
+    recordUnanswered: (call) => recordUnanswered(leases, call),
+    log,
+  });
+  const server = new CallServer({
+    handlers: {
+      ADD: addHandler({ allocator, conditions, notes, defaults, addTimeout, log }),
+      DEL: delHandler(del),
+      CHECK: checkHandler({ ...leases, defaults }),
+      GC: gcHandler({ ...leases, defaults }),
+      STATUS: statusHandler({ conditions, monitor, networks, exhaustion, defaults, unverified }),
+    },
+    describe: (request) => callFields(request, networkView),
+    onCall: (command, code, seconds) => metrics?.call(command, code, seconds),
+    log,
+  });
+  return { server, notes };
+}

@@ -1,0 +1,57 @@
+/** Networks and leases: who gives, releases and looks after addresses. */
+import { KeyedMutex } from '../../infoblox/concurrency/keyed-mutex.ts';
+import type { Conditions } from '../../infoblox/conditions.ts';
+import { Allocator } from '../../infoblox/lease/allocate.ts';
+import type { FormerNames } from '../../infoblox/lease/former-names.ts';
+import { Import } from '../../infoblox/lease/import.ts';
+import type { DoubtWindow } from '../../infoblox/lease/lease.ts';
+import { Observer } from '../../infoblox/lease/observe.ts';
+import { Reaper } from '../../infoblox/lease/reaper.ts';
+import { Reconciler } from '../../infoblox/lease/reconciler.ts';
+import { Releaser } from '../../infoblox/lease/release.ts';
+import { hostSandboxes } from '../../infoblox/lease/sandbox.ts';
+import type { SqliteLeaseStore } from '../../infoblox/lease/store.ts';
+import type { Log } from '../../infoblox/log.ts';
+import type { Origin } from '../../infoblox/mark.ts';
+import { Exhaustion } from '../../infoblox/network/exhaustion.ts';
+import { Networks } from '../../infoblox/network/networks.ts';
+import { NetworkViews } from '../../infoblox/network/views.ts';
+import type { Options } from './config/options.ts';
+import type { GridAccess } from './grid-access.ts';
+import { warnOfUnseen } from './process/unseen-namespaces.ts';
+
+export type Leases = ReturnType<typeof buildLeases>;
+
+export interface LeasesDeps {
+  readonly options: Pick<Options, 'reapAfter'>;
+  readonly origin: Origin;
+  readonly conditions: Conditions;
+  readonly store: SqliteLeaseStore;
+  readonly names: FormerNames;
+  readonly grid: GridAccess;
+  /** How long a write whose answer was lost counts as in doubt. */
+  readonly window: DoubtWindow;
+  readonly log: Log;
+}
+
+/** Builds what works on leases; nothing runs yet. */
+export function buildLeases({ options, origin, conditions, store, names, grid, window, log }: LeasesDeps) {
+  const { wapi, attributes } = grid;
+  const marksIn = (view: string, limit: number) => store.boundIn(view, limit).map(({ mark }) => mark);
+  const views = new NetworkViews({ wapi, marksIn, host: origin });
+  const networks = new Networks({ wapi, attributes, views });
+  const exhaustion = new Exhaustion(wapi, conditions);
+  const moment = () => ({ now: Date.now(), window });
+  const observer = new Observer({ wapi, store, log });
+  const sandboxes = warnOfUnseen(hostSandboxes(), log);
+  const locks = new KeyedMutex();
+  const onReleased = (view: string) => exhaustion.released(view);
+  const deps = { wapi, store, observer, attributes, locks, moment, onReleased, log };
+  const allocator = new Allocator({ ...deps, networks, exhaustion, names, sandboxes });
+  const reconciler = new Reconciler(deps);
+  const releaser = new Releaser({ ...deps, allocator, names, reconciler });
+  const importer = new Import({ store, observer, allocator, origin, moment, log });
+  const monotonic = () => performance.now();
+  const reaper = new Reaper({ ...deps, sandboxes, grace: options.reapAfter, monotonic });
+  return { ...deps, names, networks, exhaustion, allocator, reconciler, releaser, importer, reaper };
+}
