@@ -54,7 +54,7 @@ async function leaseOf(): Promise<unknown> {
   await world.host.stop();
   const database = new DatabaseSync(join(world.host.directory, 'state', 'state.db'));
   try {
-    return database.prepare("SELECT state, address FROM attachment WHERE identity LIKE '% container=c1 %'").get();
+    return database.prepare("SELECT phase, address FROM lease WHERE mark LIKE '% container=c1 %'").get();
   } finally {
     database.close();
   }
@@ -62,7 +62,7 @@ async function leaseOf(): Promise<unknown> {
 
 /** c1 has its address, in the state and on the grid. */
 async function expectHeld(): Promise<void> {
-  expect(await leaseOf()).toMatchObject({ state: 'held', address: '10.0.0.2' });
+  expect(await leaseOf()).toMatchObject({ phase: 'bound', address: '10.0.0.2' });
   expect(reserved().map(({ ipv4addr }) => ipv4addr)).toEqual(['10.0.0.2']);
 }
 
@@ -160,7 +160,7 @@ test('what a daemon of an earlier release has given is not released by the word 
   await world.host.add('c1', { callId });
   await world.host.stop();
   const database = new DatabaseSync(join(world.host.directory, 'state', 'state.db'));
-  database.exec('UPDATE attachment SET callers = NULL');
+  database.exec('UPDATE lease SET callers = NULL');
   database.close();
   leaveNote(callId);
   await notesTaken();

@@ -34,11 +34,11 @@ export async function remove(
   objects: readonly Found[],
   signal: AbortSignal,
 ): Promise<Lease> {
-  apply(store, lease.mark, (current) => deleteInDoubt(current, moment()));
+  applyIfPossible(store, lease.mark, (current) => deleteInDoubt(current, moment()));
   try {
     for (const { ref } of objects) await wapi.remove(ref, signal);
   } catch (error) {
-    if (!isOpen(error)) apply(store, lease.mark, (current) => deleteAnswered(current, lease));
+    if (!isOpen(error)) applyIfPossible(store, lease.mark, (current) => deleteAnswered(current, lease));
     throw error;
   }
   return deleteAnswered(store.get(lease.mark) ?? lease, lease);
@@ -98,6 +98,15 @@ export function apply(
   transition: (lease: Lease) => Lease | undefined,
 ): Lease | undefined {
   return store.apply(mark, (lease) => (lease === undefined ? undefined : transition(lease)));
+}
+
+/** A state that cannot be written must not keep an address from being released. */
+function applyIfPossible(store: LeaseStore, mark: string, transition: (lease: Lease) => Lease): void {
+  try {
+    apply(store, mark, transition);
+  } catch (error) {
+    if (!hasReason(error, 'state')) throw error;
+  }
 }
 
 /** A write that may still be carried out. */

@@ -13,6 +13,7 @@ import { deletedError, leftError, refusal } from './address-errors.ts';
 import type { FormerNames } from './former-names.ts';
 import {
   begin,
+  doubtOf,
   followView,
   type Lease,
   moveSandbox,
@@ -24,8 +25,11 @@ import { type Look, plan } from './plan.ts';
 import { reconcileLocked } from './reconcile.ts';
 import type { Sandboxes } from './sandbox.ts';
 import { AddressTaking, type Taken } from './take-address.ts';
+import { releaseUnnoted, type UnnotedDeps } from './unnoted.ts';
 import type { AddressRequest, TakeDeps } from './want.ts';
 
+/** Milliseconds to release at once what a failed ADD has left and the state cannot note. */
+const unnotedTimeout = 5_000;
 /** Attachments of which it is known who was told their address. */
 const mostTold = 10_000;
 const nobody: ReadonlySet<string> = new Set();
@@ -49,6 +53,7 @@ export interface Allocation {
 }
 
 export interface AllocateDeps extends TakeDeps {
+  readonly reconciler: UnnotedDeps['reconciler'];
   readonly names: FormerNames;
   readonly sandboxes: Sandboxes;
 }
@@ -183,25 +188,28 @@ export class Allocator {
       taking = new AddressTaking(this.#deps, want, ready);
       return await taking.run(signal);
     } catch (error) {
-      this.#giveUp(mark, taking?.mayBeOnGrid ?? mayBeOnGrid);
+      await this.#giveUp(mark, taking?.mayBeOnGrid ?? mayBeOnGrid);
       // A request that was cut short by a DEL says that it got no answer.
       throw signal.reason instanceof GridError ? signal.reason : error;
     }
   }
 
   /** A failed ADD leaves nothing: what it may have on the grid is released. */
-  #giveUp(mark: string, mayBeOnGrid: boolean): void {
+  async #giveUp(mark: string, mayBeOnGrid: boolean): Promise<void> {
     const { store, moment, log } = this.#deps;
+    const lease = store.get(mark);
     try {
-      store.apply(mark, (lease) => {
-        if (lease?.phase !== 'pending') return lease;
-        const doubtful = lease.createInDoubtUntil !== null || lease.deleteInDoubtUntil !== null;
-        return mayBeOnGrid || doubtful ? startRelease(lease, moment().now) : undefined;
+      store.apply(mark, (current) => {
+        if (current?.phase !== 'pending') return current;
+        const { create, delete: deleted } = doubtOf(current, moment());
+        const isEmpty = !mayBeOnGrid && create === null && deleted === null;
+        return isEmpty ? undefined : startRelease(current, moment().now);
       });
     } catch (error) {
-      // It stays pending, and the reconciler takes it for what it is when it is due.
-      if (!hasReason(error, 'state')) throw error;
-      log.warn('cannot note that an ADD has failed', { attachment: mark, reason: error.message });
+      if (!hasReason(error, 'state') || lease === undefined) throw error;
+      await releaseUnnoted(this.#deps, lease, AbortSignal.timeout(unnotedTimeout)).catch((failure) => {
+        log.warn('cannot release at once what cannot be noted', { attachment: mark, reason: String(failure) });
+      });
     }
   }
 

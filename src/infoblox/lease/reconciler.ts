@@ -53,7 +53,11 @@ export class Reconciler {
   /** Begins with what the last run left pending. From now on it wakes by itself when a lease becomes due. */
   start(): void {
     this.#guarded(() => this.#releaseAbandoned());
-    this.#deps.store.subscribe(() => this.#wake());
+    this.#deps.store.subscribe(() => {
+      // Before anybody asks who has an address.
+      this.#guarded(() => this.#noteUnnoted());
+      this.#wake();
+    });
     this.#wake();
   }
 
@@ -128,10 +132,7 @@ export class Reconciler {
   #work(): void {
     this.#guarded(() => {
       if (!this.#abandonedReleased) this.#releaseAbandoned();
-      for (const [mark, release] of this.#unnoted) {
-        startReleaseOf(this.#deps, release);
-        this.#unnoted.delete(mark);
-      }
+      this.#noteUnnoted();
       const { store, moment } = this.#deps;
       const { now } = moment();
       const due = { now, horizon: now + 2 * retry.longest };
@@ -155,6 +156,19 @@ export class Reconciler {
         this.#working.delete(mark);
         this.#wake();
       });
+  }
+
+  #noteUnnoted(): void {
+    for (const [mark, release] of this.#unnoted) {
+      // First, for the write tells this again.
+      this.#unnoted.delete(mark);
+      try {
+        startReleaseOf(this.#deps, release);
+      } catch (error) {
+        this.#unnoted.set(mark, release);
+        throw error;
+      }
+    }
   }
 
   #postpone(mark: string, error: unknown): void {

@@ -1,12 +1,10 @@
 /** Releases that cannot be noted: a full disk must not keep an address. */
-import { hasReason } from '../errors.ts';
 import { remove } from './act.ts';
 import { startRelease, unknownToRelease } from './lease.ts';
 import { plan } from './plan.ts';
 import type { ReconcileDeps } from './reconcile.ts';
 import type { Reconciler } from './reconciler.ts';
 import type { Release } from './start-release.ts';
-import type { LeaseStore } from './store.ts';
 
 export interface UnnotedDeps extends ReconcileDeps {
   readonly reconciler: Pick<Reconciler, 'noteLater'>;
@@ -22,22 +20,5 @@ export async function releaseUnnoted(deps: UnnotedDeps, release: Release, signal
   const known = store.get(release.mark);
   const lease = startRelease(known ?? unknownToRelease(release, moment()), moment().now);
   const step = plan(lease, await observer.look(lease, signal), moment());
-  if (step.kind === 'remove') await remove({ ...deps, store: writtenIfPossible(store) }, lease, step.objects, signal);
-}
-
-/** A store in which what cannot be written is left as it was. */
-function writtenIfPossible(store: LeaseStore): LeaseStore {
-  return {
-    isWhole: store.isWhole,
-    get: (mark) => store.get(mark),
-    boundAt: (view, address, except) => store.boundAt(view, address, except),
-    apply: (mark, transition) => {
-      try {
-        return store.apply(mark, transition);
-      } catch (error) {
-        if (!hasReason(error, 'state')) throw error;
-        return store.get(mark);
-      }
-    },
-  };
+  if (step.kind === 'remove') await remove(deps, lease, step.objects, signal);
 }

@@ -47,8 +47,8 @@ export function buildLeases({ options, origin, conditions, store, names, grid, w
   const locks = new KeyedMutex();
   const onReleased = (view: string) => exhaustion.released(view);
   const deps = { wapi, store, observer, attributes, locks, moment, onReleased, log };
-  const allocator = new Allocator({ ...deps, networks, exhaustion, names, sandboxes });
   const reconciler = new Reconciler(deps);
+  const allocator = new Allocator({ ...deps, networks, exhaustion, names, sandboxes, reconciler });
   const releaser = new Releaser({ ...deps, allocator, names, reconciler });
   const importer = new Import({ store, observer, allocator, origin, moment, log });
   const monotonic = () => performance.now();
