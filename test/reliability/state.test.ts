@@ -204,7 +204,7 @@ test('a state directory that cannot be is said at the start, with what to do', a
   const world = await startWorld();
   writeFileSync(join(world.host.directory, 'file'), '');
   const host = new Host(world.grid, { doubtWindow, flags: [`--state-dir=${world.host.directory}/file/state`] });
-  await expect(host.start()).rejects.toThrow(/cannot use the state file .*check that --state-dir is writable/);
+  await expect(host.start()).rejects.toThrow(/cannot use the state file .*Check that --state-dir is writable/);
   await host.dispose();
   await world.end();
 });
