@@ -1,5 +1,6 @@
 /** Bad input gets one clear error that names the thing and the hint, and the grid holds afterwards what it held before. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { until } from '../fixture/host.ts';
 import { type Grid, startGrid } from '../simulator/grid.ts';
 import { onTheGrid, requested } from './bad-input/grid-rows.ts';
 import { envelope, keys, policy } from './bad-input/netconf-rows.ts';
@@ -53,6 +54,7 @@ describe.each([
     expect(contents()).toEqual(before);
     // What the host keeps in one view would pass for that view under a new name in the next row.
     for (const options of others) await host.call('DEL', options);
+    await until('they are released', () => !contents().some((object) => object.includes(`container=other-${views} `)));
   });
 });
 

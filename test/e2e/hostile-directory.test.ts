@@ -96,7 +96,7 @@ hostileTest('a DEL without a daemon follows no link to where its note should be'
   lchownSync(link, nobody, nobody);
   expect(failure(await host.call('DEL'))).toMatchObject({
     code: 11,
-    msg: expect.stringContaining(`cannot be noted for later: ${link} belongs to uid 65534`),
+    msg: expect.stringContaining(`cannot be recorded for later: ${link} belongs to uid 65534`),
   });
 });
 
@@ -110,7 +110,7 @@ hostileTest(
     for (const path of [host.socketDir, notes]) chownSync(path, nobody, nobody);
     const start = DaemonProcess.start(host.flags, { WAPI_PASSWORD: 'infoblox' });
     await expect(start).rejects.toThrow(
-      `cannot use --socket-dir ${host.socketDir}: ${host.socketDir} belongs to uid 65534, not to root: run chown root ${host.socketDir}`,
+      `cannot use --socket-dir ${host.socketDir}: ${host.socketDir} belongs to uid 65534, not to root. Run chown root ${host.socketDir}`,
     );
     expect(readdirSync(notes)).toEqual([note('c1')]);
     expect(lstatSync(host.socket).isSymbolicLink()).toBe(true);

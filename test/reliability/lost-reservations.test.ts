@@ -114,12 +114,15 @@ describe('an ADD of a container that lives on an address which the grid has lost
 
 describe('after a fail-over', () => {
   test('a late create of what is reserved again is looked for when its container is gone', async () => {
+    await host.dispose();
+    await startHost(4_000);
     const first = await host.add('c1');
-    grid.inject({ method: 'POST', type: 'fixedaddress', effect: { kind: 'commit-later', ms: 900 } });
+    // Later than the reconciler's second attempt.
+    grid.inject({ method: 'POST', type: 'fixedaddress', effect: { kind: 'commit-later', ms: 3_000 } });
     await promote({ grid, host }, () => lose(first));
-    await until('reserved again', () => host.log.some(({ message }) => message.includes('reserved again')));
+    await until('re-created', () => host.log.some(({ message }) => message.startsWith('re-created')));
     await host.del('c1');
-    await pause(1_000);
+    await until('the late one has landed', () => holders()[first] === 'c1');
     await until('nothing is left', () => Object.keys(holders()).length === 1);
   });
 

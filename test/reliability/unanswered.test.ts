@@ -20,7 +20,7 @@ beforeEach(async () => {
 });
 afterEach(() => world.end());
 
-/** The writes of an ADD: the intent, then the lease. */
+/** The writes of an ADD: that it begins, then that it is bound. */
 const whenBound = { write: 2, moment: 'after' } as const;
 
 const reserved = (container = 'c1') =>
@@ -61,7 +61,7 @@ async function leaseOf(): Promise<unknown> {
 }
 
 /** c1 has its address, in the state and on the grid. */
-async function expectHeld(): Promise<void> {
+async function expectBound(): Promise<void> {
   expect(await leaseOf()).toMatchObject({ phase: 'bound', address: '10.0.0.2' });
   expect(reserved().map(({ ipv4addr }) => ipv4addr)).toEqual(['10.0.0.2']);
 }
@@ -102,7 +102,7 @@ test.each([
     expect(await world.caller.add('c1')).toBe('no answer');
     await world.host.died();
     await notesTaken();
-    await expectHeld();
+    await expectBound();
   },
 );
 
@@ -112,7 +112,7 @@ test('a note that comes late takes nothing from a later ADD that was answered', 
   expect(await world.caller.add('c1')).toBe('ok');
   leaveNote(first);
   await notesTaken();
-  await expectHeld();
+  await expectBound();
 });
 
 test.each([
@@ -126,7 +126,7 @@ test.each([
   const [before = '', last = ''] = ordered([first, second]);
   leaveNote(before);
   await notesTaken();
-  await expectHeld();
+  await expectBound();
   leaveNote(last);
   await notesTaken();
   await until('it has gone back', () => reserved().length === 0);
@@ -139,7 +139,7 @@ test('of two that ask at once and share the answer, one that got none takes noth
   // As if the answer had not reached it.
   leaveNote(untold);
   await notesTaken();
-  await expectHeld();
+  await expectBound();
   leaveNote(told);
   await notesTaken();
   await until('it has gone back', () => reserved().length === 0);
@@ -164,5 +164,5 @@ test('what a daemon of an earlier release has given is not released by the word 
   database.close();
   leaveNote(callId);
   await notesTaken();
-  await expectHeld();
+  await expectBound();
 });

@@ -14,13 +14,9 @@ import { GridError, hasReason } from '../errors.ts';
 import { gatewayMark, networkMark, pendingNetworkMark } from '../mark.ts';
 import type { Network } from '../wapi/schemas.ts';
 import { findNamedNetworks, type NamedNetworks } from './named-networks.ts';
-import {
-  type ContainerSpec,
-  type CreateDeps,
-  createNextNetwork,
-  type NextNetworkDeps,
-  readSurroundings,
-} from './next-network.ts';
+import { type CreateDeps, createNextNetwork, readSurroundings } from './next-network.ts';
+import type { SpecOf } from './spec.ts';
+import type { NetworkDeps } from './views.ts';
 
 /** Milliseconds without any change after which the pending networks of a name belong to creators that died. */
 const abandonedAfter = 8_000;
@@ -39,8 +35,8 @@ export interface AgreedNetwork {
  * @throws GridError `timeout` if another host does not finish; else as `createNextNetwork`
  */
 export async function agreeOnNetwork(
-  deps: NextNetworkDeps,
-  spec: ContainerSpec,
+  deps: NetworkDeps,
+  spec: SpecOf<'container'>,
   signal: AbortSignal,
 ): Promise<AgreedNetwork> {
   const { name, view } = spec;
@@ -112,7 +108,7 @@ export function nextStep(
  * @throws GridError
  */
 export async function confirmNetwork(
-  { wapi }: Pick<NextNetworkDeps, 'wapi'>,
+  { wapi }: Pick<NetworkDeps, 'wapi'>,
   { network, name }: { readonly network: Network; readonly name: string },
   signal: AbortSignal,
 ): Promise<boolean> {
@@ -128,7 +124,7 @@ export async function confirmNetwork(
 /** As `createNextNetwork`; a container that others fill for this moment, with networks of this name, is not exhausted. */
 async function createUnlessFull(
   deps: CreateDeps,
-  spec: ContainerSpec,
+  spec: SpecOf<'container'>,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   try {
@@ -143,7 +139,7 @@ async function createUnlessFull(
 
 /** Removes a pending network, unless it is complete by now or addresses are reserved in it for anything but its gateway. */
 async function yieldNetwork(
-  { wapi }: Pick<NextNetworkDeps, 'wapi'>,
+  { wapi }: Pick<NetworkDeps, 'wapi'>,
   { network, name, view }: { readonly network: Network; readonly name: string; readonly view: string },
   signal: AbortSignal,
 ): Promise<void> {

@@ -9,9 +9,9 @@ import { GridError } from '../errors.ts';
 import type { Network } from '../wapi/schemas.ts';
 import { keptBack, reserveGateway } from './gateway.ts';
 import { agreeOnNetwork, confirmNetwork } from './network-by-name.ts';
-import type { ContainerSpec } from './next-network.ts';
-import { type NetworkSpec, specKey } from './spec.ts';
-import { findOrCreateSubnet, type SubnetDeps, type SubnetSpec } from './subnet.ts';
+import { type NetworkSpec, type SpecOf, specKey } from './spec.ts';
+import { findOrCreateSubnet } from './subnet.ts';
+import type { NetworkDeps } from './views.ts';
 
 /** Milliseconds for making sure of a network; shared by all who wait for it, so not the budget of any one of them. */
 const budget = 25_000;
@@ -28,11 +28,11 @@ export interface ReadyNetwork {
 }
 
 export class Networks {
-  readonly #deps: SubnetDeps;
+  readonly #deps: NetworkDeps;
   readonly #ready = new Map<string, Promise<ReadyNetwork>>();
   readonly #known = new Map<string, ReadyNetwork>();
 
-  constructor(deps: SubnetDeps) {
+  constructor(deps: NetworkDeps) {
     this.#deps = deps;
   }
 
@@ -76,7 +76,7 @@ export class Networks {
       : this.#prepareByName({ ...spec, place }, signal);
   }
 
-  async #prepareSubnet(spec: SubnetSpec, signal: AbortSignal): Promise<ReadyNetwork> {
+  async #prepareSubnet(spec: SpecOf<'subnet'>, signal: AbortSignal): Promise<ReadyNetwork> {
     const { network, isNew } = await findOrCreateSubnet(this.#deps, spec, signal);
     if (network.network !== spec.place.cidr.text) {
       const asked = spec.place.cidr.text;
@@ -90,7 +90,7 @@ export class Networks {
    * been carried out reserves the same gateway before taking an address; who is configured without one may take that very
    * address, and then this reservation collides with it and is refused.
    */
-  async #prepareByName(spec: ContainerSpec, signal: AbortSignal): Promise<ReadyNetwork> {
+  async #prepareByName(spec: SpecOf<'container'>, signal: AbortSignal): Promise<ReadyNetwork> {
     for (;;) {
       const { network, isPending } = await agreeOnNetwork(this.#deps, spec, signal);
       const ready = this.#keepGateway(spec, { network, isNew: isPending }, signal);

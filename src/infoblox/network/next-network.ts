@@ -1,24 +1,12 @@
 /** The next free network of some network containers, created as pending for a name. */
 
 import type { Cidr } from '../address.ts';
-import type { ExtensibleAttributes } from '../attributes.ts';
 import { GridError, hasReason, mayExist } from '../errors.ts';
 import { pendingNetworkMark } from '../mark.ts';
 import type { WapiClient } from '../wapi/client.ts';
 import { refuseStrayGateway } from './gateway.ts';
-import type { NetworkPlace, NetworkSpec } from './spec.ts';
-import type { NetworkViews } from './views.ts';
-
-/** A spec whose network is taken from containers. */
-export interface ContainerSpec extends NetworkSpec {
-  readonly place: Extract<NetworkPlace, { kind: 'container' }>;
-}
-
-export interface NextNetworkDeps {
-  readonly wapi: WapiClient;
-  readonly attributes: ExtensibleAttributes;
-  readonly views: NetworkViews;
-}
+import type { SpecOf } from './spec.ts';
+import type { NetworkDeps } from './views.ts';
 
 /** What has to be there before a network can be created. */
 export interface Surroundings {
@@ -27,15 +15,15 @@ export interface Surroundings {
   readonly containerExists: boolean;
 }
 
-export interface CreateDeps extends NextNetworkDeps {
+export interface CreateDeps extends NetworkDeps {
   /** What was read already. */
   readonly known?: Surroundings | undefined;
 }
 
 /** Reads whether the view and the first container exist, side by side. @throws GridError */
 export async function readSurroundings(
-  { wapi, views }: NextNetworkDeps,
-  { view, place }: ContainerSpec,
+  { wapi, views }: NetworkDeps,
+  { view, place }: SpecOf<'container'>,
   signal: AbortSignal,
 ): Promise<Surroundings> {
   const [viewExists, containerExists] = await Promise.all([
@@ -55,7 +43,7 @@ export async function readSurroundings(
  */
 export async function createNextNetwork(
   deps: CreateDeps,
-  spec: ContainerSpec,
+  spec: SpecOf<'container'>,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const { wapi, attributes, views, known } = deps;
@@ -94,7 +82,7 @@ interface ContainerInView {
 
 async function hasFirstContainer(
   wapi: WapiClient,
-  { view, place }: Pick<ContainerSpec, 'view' | 'place'>,
+  { view, place }: Pick<SpecOf<'container'>, 'view' | 'place'>,
   signal: AbortSignal,
 ): Promise<boolean> {
   const [container] = place.containers;

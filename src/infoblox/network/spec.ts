@@ -26,6 +26,11 @@ export interface NetworkSpec {
   readonly keepFirst: boolean;
 }
 
+/** A spec whose network lies in a place of one kind. */
+export type SpecOf<Kind extends NetworkPlace['kind']> = NetworkSpec & {
+  readonly place: Extract<NetworkPlace, { readonly kind: Kind }>;
+};
+
 /** The same as it comes from the network configuration and, for what that leaves out, from the daemon's flags. */
 export interface SpecInput {
   readonly name: string;

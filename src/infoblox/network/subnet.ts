@@ -1,25 +1,14 @@
 /** The network of a configured subnet: found, or created where nothing overlaps it. */
 
 import { type Cidr, overlaps, parseCidr } from '../address.ts';
-import { type ExtensibleAttributes, networkNameAttribute } from '../attributes.ts';
+import { networkNameAttribute } from '../attributes.ts';
 import { GridError, hasReason, mayExist } from '../errors.ts';
 import { namedInComment, networkMark, shortNetworkName } from '../mark.ts';
 import type { WapiClient } from '../wapi/client.ts';
 import type { Network } from '../wapi/schemas.ts';
 import { findNamedNetworks } from './named-networks.ts';
-import type { NetworkPlace, NetworkSpec } from './spec.ts';
-import type { NetworkViews } from './views.ts';
-
-/** A spec whose network is a subnet. */
-export interface SubnetSpec extends NetworkSpec {
-  readonly place: Extract<NetworkPlace, { kind: 'subnet' }>;
-}
-
-export interface SubnetDeps {
-  readonly wapi: WapiClient;
-  readonly attributes: ExtensibleAttributes;
-  readonly views: NetworkViews;
-}
+import type { SpecOf } from './spec.ts';
+import type { NetworkDeps } from './views.ts';
 
 export interface SubnetNetwork {
   readonly network: Network;
@@ -34,8 +23,8 @@ export interface SubnetNetwork {
  * the grid answered
  */
 export async function findOrCreateSubnet(
-  deps: SubnetDeps,
-  spec: SubnetSpec,
+  deps: NetworkDeps,
+  spec: SpecOf<'subnet'>,
   signal: AbortSignal,
 ): Promise<SubnetNetwork> {
   const { wapi, attributes, views } = deps;
@@ -64,7 +53,7 @@ export async function findOrCreateSubnet(
 }
 
 /** Two networks of one name and different subnets are a mistake in one of the configurations. */
-function refuseOtherNetwork(named: readonly Network[], { name, view, place }: SubnetSpec): void {
+function refuseOtherNetwork(named: readonly Network[], { name, view, place }: SpecOf<'subnet'>): void {
   const { text } = place.cidr;
   const [other] = named;
   if (other === undefined || named.some(({ network }) => network === text)) return;
@@ -74,7 +63,7 @@ function refuseOtherNetwork(named: readonly Network[], { name, view, place }: Su
 }
 
 /** A network that carries no name, in attribute or comment, is an administrator's, and may be used. */
-function refuseOtherName(network: Network, { name, view }: SubnetSpec): void {
+function refuseOtherName(network: Network, { name, view }: SpecOf<'subnet'>): void {
   const attribute = network.extattrs[networkNameAttribute]?.value;
   const inAttribute = attribute === undefined ? [] : [attribute].flat().map(String);
   const inComment = namedInComment(network.comment);
@@ -93,7 +82,7 @@ function refuseOtherName(network: Network, { name, view }: SubnetSpec): void {
  * A network inside a network turns the outer one into a container, and its reservations are gone (DOC9 "Adding IPv4
  * Networks", wapi.md section 5); so neither is created when the other is there.
  */
-async function refuseOverlap(wapi: WapiClient, { view, place }: SubnetSpec, signal: AbortSignal): Promise<void> {
+async function refuseOverlap(wapi: WapiClient, { view, place }: SpecOf<'subnet'>, signal: AbortSignal): Promise<void> {
   const { cidr } = place;
   const outer = async () => {
     const query = { contains_address: cidr.base, network_view: view };
@@ -117,7 +106,7 @@ function refuseIfOverlapping(network: string, cidr: Cidr, view: string): void {
   });
 }
 
-function asConflict(error: unknown, { view, place }: SubnetSpec): unknown {
+function asConflict(error: unknown, { view, place }: SpecOf<'subnet'>): unknown {
   if (!hasReason(error, 'conflict')) return error;
   return new GridError('network-conflict', `cannot create ${place.cidr.text} in view ${view}: ${error.message}`, {
     hint: 'the grid has something else there, a network container say: choose another subnet',

@@ -4,6 +4,7 @@
  */
 
 import { contains } from '../address.ts';
+import type { ExtensibleAttributes } from '../attributes.ts';
 import { GridError, mayExist } from '../errors.ts';
 import { clusterPattern, networkPrefix, type Origin, parseMark } from '../mark.ts';
 import type { WapiClient } from '../wapi/client.ts';
@@ -19,6 +20,13 @@ export interface NetworkViewsDeps {
   /** Some of the marks of this host's leases in a view, at most `limit`. */
   readonly marksIn: (view: string, limit: number) => readonly string[];
   readonly host: Origin;
+}
+
+/** What finding and creating networks needs. */
+export interface NetworkDeps {
+  readonly wapi: WapiClient;
+  readonly attributes: ExtensibleAttributes;
+  readonly views: NetworkViews;
 }
 
 export class NetworkViews {

@@ -6,9 +6,6 @@ import { nearest, plainSpelling } from './spelling.ts';
 /** The command line is wrong; the message names the flag and never a value that may be a secret. */
 export class UsageError extends Error {}
 
-/** As the first argument: checks flags and files, and leaves. */
-export const checkCommand = 'check-config';
-
 export type FlagValues = ParsedArgs<typeof flags>;
 
 /** What people type from habit, in plain spelling, and the flag that they mean. */

@@ -1,6 +1,9 @@
-/** The daemon's flags, in the groups of `--help`. Names and defaults of the original's are its own. */
+/** The daemon's flags: their names, defaults and texts, in the groups of `--help`. Those of the original keep its names and defaults. */
 import type { ArgsDef } from 'citty';
 import { defaultSocketDir } from '../../protocol.ts';
+
+/** As the first argument: checks flags and files, and leaves. */
+export const checkCommand = 'check-config';
 
 export const defaultStateDir = '/var/lib/infoblox-cni';
 
@@ -100,7 +103,7 @@ const about = {
 } as const satisfies ArgsDef;
 
 /** By the heading of each group. */
-export const flagGroups: Readonly<Record<string, ArgsDef>> = {
+const groups: Readonly<Record<string, ArgsDef>> = {
   'Infoblox grid': grid,
   'IPAM driver': driver,
   'Address policy, where the network configuration says nothing': policy,
@@ -112,3 +115,23 @@ export const flagGroups: Readonly<Record<string, ArgsDef>> = {
 export const flags = { ...grid, ...driver, ...policy, ...state, ...observability, ...about } as const satisfies ArgsDef;
 
 export type FlagName = keyof typeof flags;
+
+/** Makes the text of `--help`. */
+export function usage(): string {
+  const sections = Object.entries(groups).map(([title, flags]) => {
+    const lines = Object.entries(flags).map(([name, { type, description, default: standard }]) => {
+      const value = type === 'string' ? ' string' : '';
+      const shown = standard === undefined || standard === '' ? '' : ` (default "${standard}")`;
+      return `  --${name}${value}\n        ${description}${shown}\n`;
+    });
+    return `${title}:\n${lines.join('')}`;
+  });
+  return `infoblox-cni-daemon: allocates container addresses from an Infoblox grid for the CNI plugin "infoblox"
+
+Usage: infoblox-cni-daemon [flags]
+       infoblox-cni-daemon ${checkCommand} [flags]    checks flags and the files that they name, and leaves
+
+${sections.join('\n')}
+The password may also come from the environment variable WAPI_PASSWORD or the systemd credential "wapi-password".
+`;
+}

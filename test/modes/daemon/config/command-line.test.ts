@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { parseFlags, UsageError } from '../../../../src/modes/daemon/config/command-line.ts';
-import { flags } from '../../../../src/modes/daemon/config/flags.ts';
-import { usage } from '../../../../src/modes/daemon/config/help.ts';
+import { flags, usage } from '../../../../src/modes/daemon/config/flags.ts';
 
 /** The original's flags and their defaults: unit files and manifests out there depend on them. */
 const original: Record<string, string> = {
