@@ -1,4 +1,4 @@
-/** Errors of the operating system, told apart by their codes (errno(3)); imports nothing, for the plugin reads it at each start. */
+/** Errors as they are caught: their codes (errno(3)) and texts. Imports nothing, for the plugin reads it at each start. */
 
 /**
  * Returns the code of an error of Node's, `ENOENT` say.
@@ -12,4 +12,9 @@ export function errnoOf(error: unknown): string | undefined {
 export function isErrno(error: unknown, ...codes: readonly string[]): boolean {
   const code = errnoOf(error);
   return code !== undefined && codes.includes(code);
+}
+
+/** This function returns the text of whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -3,6 +3,7 @@ import type { ExtensibleAttributes } from '../../infoblox/attributes.ts';
 import { type Backoff, pauseBefore } from '../../infoblox/concurrency/backoff.ts';
 import type { Conditions } from '../../infoblox/conditions.ts';
 import { isGridAway } from '../../infoblox/errors.ts';
+import { messageOf } from '../../infoblox/host/errno.ts';
 import type { Import } from '../../infoblox/lease/import.ts';
 import type { Reconciler } from '../../infoblox/lease/reconciler.ts';
 import type { Log } from '../../infoblox/log.ts';
@@ -99,7 +100,7 @@ export class GridMonitor {
     const { wapi, attributes, log } = this.#deps;
     wapi.attributeNames(AbortSignal.timeout(probeTimeout)).then(
       (names) => attributes.learn(names),
-      (error) => log.debug('cannot read the attribute definitions', { reason: String(error) }),
+      (error) => log.debug('cannot read the attribute definitions', { reason: messageOf(error) }),
     );
   }
 }

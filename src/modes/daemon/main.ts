@@ -1,5 +1,6 @@
 /** The daemon's entry: a script of its own inside the executable, compiled only in this role. */
 import { GridError } from '../../infoblox/errors.ts';
+import { messageOf } from '../../infoblox/host/errno.ts';
 import type { Log } from '../../infoblox/log.ts';
 import { versionLine } from '../about.ts';
 import { commit, version } from '../build-info.ts';
@@ -48,7 +49,7 @@ async function run(options: Options, log: Log): Promise<void> {
       log.info('stopped', { version });
       process.exit(status);
     } catch (error) {
-      log.error('cannot stop cleanly', { error: String(error) });
+      log.error('cannot stop cleanly', { error: messageOf(error) });
       process.exit(1);
     }
   };
@@ -79,8 +80,8 @@ function exitOnInternalError(log: Log): void {
   // Ignore EPIPE and ENOSPC: addresses matter more than the log.
   process.stderr.on('error', () => undefined);
   const end = (error: unknown) => {
-    const { message, stack } = error instanceof Error ? error : { message: String(error), stack: undefined };
-    log.error('internal error, exiting', { error: message, version, commit, stack });
+    const stack = error instanceof Error ? error.stack : undefined;
+    log.error('internal error, exiting', { error: messageOf(error), version, commit, stack });
     process.exit(1);
   };
   process.on('uncaughtException', end);

@@ -1,7 +1,9 @@
 /** Figures for Prometheus, served where `--metrics-listen` says. Loaded only then. */
+
 import { createServer, type ServerResponse } from 'node:http';
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { GridError } from '../../infoblox/errors.ts';
+import { messageOf } from '../../infoblox/host/errno.ts';
 import type { Transport } from '../../infoblox/wapi/transport.ts';
 import { commit, version } from '../build-info.ts';
 import { StartError } from './start-error.ts';
@@ -110,7 +112,7 @@ export class Metrics {
     };
     const server = createServer(limits, (request, response) => {
       this.#answer(request.url, response).catch((error) => {
-        response.writeHead(500).end(`${error instanceof Error ? error.message : String(error)}\n`);
+        response.writeHead(500).end(`${messageOf(error)}\n`);
       });
     });
     server.timeout = clients.idle; // also for one that does not read its answer

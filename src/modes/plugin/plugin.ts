@@ -7,7 +7,7 @@ import { peekVersion, readNetworkConfig } from '../../cni/call.ts';
 import { type CallEnvironment, type Command, readEnvironment } from '../../cni/environment.ts';
 import { CniCode, CniError, formatError } from '../../cni/errors.ts';
 import { answerVersion, requireVersion, versionAnswer } from '../../cni/versions.ts';
-import { errnoOf } from '../../infoblox/host/errno.ts';
+import { errnoOf, messageOf } from '../../infoblox/host/errno.ts';
 import { version } from '../build-info.ts';
 import {
   type Call,
@@ -59,7 +59,7 @@ function fail(error: unknown, stdin: Buffer): number {
     if (error instanceof NoOutput) throw error;
     print(formatError(asCniError(error), answerVersion(peekVersion(stdin))));
   } catch (failure) {
-    const text = failure instanceof Error ? failure.message : String(failure);
+    const text = messageOf(failure);
     const what = error instanceof NoOutput ? 'the daemon releases what it has allocated' : asCniError(error).message;
     complain(`${text}: ${what}`);
   }
@@ -107,7 +107,7 @@ async function recordRelease(place: DaemonPlace, network: string, call: Call, re
   try {
     leaveReleaseNote(place, network, call);
   } catch (error) {
-    const text = error instanceof Error ? error.message : String(error);
+    const text = messageOf(error);
     throw new CniError(
       CniCode.tryAgain,
       `${reason.message}; and the release cannot be recorded for later: ${text}`,
@@ -126,7 +126,7 @@ async function recordUnanswered(place: DaemonPlace, call: Call & { callId: strin
   try {
     leaveUnansweredNote(place, call);
   } catch (error) {
-    const text = error instanceof Error ? error.message : String(error);
+    const text = messageOf(error);
     complain(`cannot record that this ADD got no answer: ${text}`);
   }
 }
@@ -135,6 +135,6 @@ function asCniError(error: unknown): CniError {
   if (error instanceof CniError) return error;
   const refusal = mustBeRoot(errnoOf(error));
   if (refusal !== undefined) return new CniError(CniCode.tryAgain, refusal, rootHint);
-  const text = error instanceof Error ? error.message : String(error);
+  const text = messageOf(error);
   return new CniError(CniCode.unexpected, `unexpected failure of the plugin: ${text}`);
 }

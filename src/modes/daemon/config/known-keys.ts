@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { GridError } from '../../../infoblox/errors.ts';
 import { makeDirectory } from '../../../infoblox/host/directory.ts';
 import { writeDurably } from '../../../infoblox/host/durable-file.ts';
-import { isErrno } from '../../../infoblox/host/errno.ts';
+import { isErrno, messageOf } from '../../../infoblox/host/errno.ts';
 import type { KeyCheck } from '../../../infoblox/wapi/peer-key.ts';
 
 /**
@@ -55,7 +55,7 @@ function remember(directory: string, host: string, key: string): void {
 
 /** A key that cannot be compared or kept is not trusted: the next one would pass for the first. */
 function unusable(what: string, error: unknown): GridError {
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = messageOf(error);
   return new GridError('untrusted', `${what}: ${reason}`, {
     hint: 'look at --state-dir: disk full, read-only, permissions?',
     cause: error,

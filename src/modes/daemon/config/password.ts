@@ -1,6 +1,8 @@
 /** Where the grid's password comes from, and who else can get at it there. */
+
 import { readFileSync, statSync } from 'node:fs';
 import { GridError } from '../../../infoblox/errors.ts';
+import { messageOf } from '../../../infoblox/host/errno.ts';
 import { refuseUntrusted, UntrustedPath } from '../../../infoblox/host/trusted-path.ts';
 
 export interface Exposure {
@@ -50,7 +52,7 @@ function readPasswordFile(file: string, hint = `put it into ${file}, readable by
     refuseUntrusted(file);
     return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new GridError('credentials', `cannot read the WAPI password: ${reason}`, {
       hint: error instanceof UntrustedPath ? `run ${error.hint}, or put it where only root can write` : hint,
       cause: error,

@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { getCACertificates, rootCertificates } from 'node:tls';
-import { isErrno } from '../../../infoblox/host/errno.ts';
+import { isErrno, messageOf } from '../../../infoblox/host/errno.ts';
 import { refuseUntrusted, UntrustedPath } from '../../../infoblox/host/trusted-path.ts';
 import type { TlsOptions } from '../../../infoblox/wapi/agent.ts';
 import { StartError } from '../start-error.ts';
@@ -56,7 +56,7 @@ const derSequence = 0x30;
 
 /** Adds what the error of the file system does not say: which files the systemd unit keeps from the daemon. */
 function whyUnreadable(file: string, error: unknown): string {
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = messageOf(error);
   if (isErrno(error, 'ENOENT') && /^\/(home|root|tmp|var\/tmp)\//.test(file)) {
     return `${reason}; its systemd unit hides /home, /root and /tmp from the daemon: put the file into /etc/infoblox-cni`;
   }

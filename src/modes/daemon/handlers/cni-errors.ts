@@ -1,6 +1,8 @@
 /** The one table from what went wrong to the error code that a container runtime sees (SPEC section 5 "Error"). */
+
 import { CniCode, CniError } from '../../../cni/errors.ts';
 import { GridError, type Reason } from '../../../infoblox/errors.ts';
+import { messageOf } from '../../../infoblox/host/errno.ts';
 
 const codes: Readonly<Record<Reason, number>> = {
   unreachable: CniCode.tryAgain,
@@ -32,7 +34,7 @@ const codes: Readonly<Record<Reason, number>> = {
 export function asCniError(error: unknown): CniError {
   if (error instanceof CniError) return error;
   if (error instanceof GridError) return new CniError(codes[error.reason], error.message, error.hint);
-  const text = error instanceof Error ? error.message : String(error);
+  const text = messageOf(error);
   return new CniError(CniCode.unexpected, `unexpected failure of the daemon: ${text}`, "see the daemon's log");
 }
 

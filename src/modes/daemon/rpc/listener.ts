@@ -1,4 +1,5 @@
 /** The daemon's place on the socket: taken at the start, kept while it runs. */
+import { messageOf } from '../../../infoblox/host/errno.ts';
 import type { Log } from '../../../infoblox/log.ts';
 import type { Options } from '../config/options.ts';
 import { StartError } from '../start-error.ts';
@@ -36,6 +37,6 @@ async function listenAt(server: CallServer, file: string): Promise<void> {
     protectSocket(file);
   } catch (error) {
     if (error instanceof StartError) throw error;
-    throw new StartError(`cannot listen at ${file}: ${error instanceof Error ? error.message : String(error)}`);
+    throw new StartError(`cannot listen at ${file}: ${messageOf(error)}`);
   }
 }

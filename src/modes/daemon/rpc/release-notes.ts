@@ -5,7 +5,7 @@
 import { lstatSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { CniCode, CniError } from '../../../cni/errors.ts';
-import { isErrno } from '../../../infoblox/host/errno.ts';
+import { isErrno, messageOf } from '../../../infoblox/host/errno.ts';
 import { refuseUntrusted, UntrustedPath } from '../../../infoblox/host/trusted-path.ts';
 import type { Log } from '../../../infoblox/log.ts';
 import type { Attachment } from '../../../infoblox/mark.ts';
@@ -46,7 +46,7 @@ export class ReleaseNotes {
   start(): void {
     const take = () =>
       this.takeAll().catch((error) =>
-        this.#deps.log.warn('cannot read release notes', { directory: this.#directory, reason: reasonOf(error) }),
+        this.#deps.log.warn('cannot read release notes', { directory: this.#directory, reason: messageOf(error) }),
       );
     void take();
     this.#timer = setInterval(take, pause);
@@ -75,7 +75,7 @@ export class ReleaseNotes {
     } catch (error) {
       throw new CniError(
         CniCode.tryAgain,
-        `cannot take over the recorded release of this attachment: ${reasonOf(error)}`,
+        `cannot take over the recorded release of this attachment: ${messageOf(error)}`,
         `The note is in ${this.#directory}.`,
       );
     }
@@ -94,7 +94,7 @@ export class ReleaseNotes {
         if (this.#warned.has(name)) continue;
         this.#warned.add(name);
         const file = `${this.#directory}/${name}`;
-        this.#deps.log.warn('cannot take over a release note; will retry', { file, reason: reasonOf(error) });
+        this.#deps.log.warn('cannot take over a release note; will retry', { file, reason: messageOf(error) });
       }
     }
   }
@@ -136,7 +136,7 @@ export class ReleaseNotes {
       if (Date.now() - lstatSync(file).mtimeMs > longestWriting) rmSync(file);
     } catch (error) {
       if (!isErrno(error, 'ENOENT'))
-        this.#deps.log.warn('cannot remove an unfinished release note', { file, reason: reasonOf(error) });
+        this.#deps.log.warn('cannot remove an unfinished release note', { file, reason: messageOf(error) });
     }
   }
 
@@ -159,12 +159,8 @@ export class ReleaseNotes {
       renameSync(file, `${file}.unreadable`);
       log.error('unreadable release note set aside', {
         file: `${file}.unreadable`,
-        reason: reasonOf(error),
+        reason: messageOf(error),
       });
     }
   }
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

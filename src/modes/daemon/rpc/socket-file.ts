@@ -5,7 +5,7 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { makeDirectory } from '../../../infoblox/host/directory.ts';
-import { errnoOf } from '../../../infoblox/host/errno.ts';
+import { errnoOf, messageOf } from '../../../infoblox/host/errno.ts';
 import { UntrustedPath } from '../../../infoblox/host/trusted-path.ts';
 import { owedDir, socketFile } from '../../protocol.ts';
 import { StartError } from '../start-error.ts';
@@ -31,7 +31,7 @@ export async function prepareSocket(socketDir: string, driverName: string): Prom
       const fix = `run ${error.hint}, or use a directory that only root can change`;
       throw new StartError(`cannot use --socket-dir ${socketDir}: ${error.message}`, fix);
     }
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new StartError(`cannot use --socket-dir ${socketDir}: ${reason}`);
   }
 }
