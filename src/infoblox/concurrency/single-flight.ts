@@ -1,13 +1,13 @@
 /** Concurrent identical calls share one piece of work, which ends early when all of its callers have left. */
 
 /** The work as whoever does it sees it. */
-export interface Flight {
+export interface SharedWork {
   /** Fires when the last caller has left, or when it is aborted. */
   readonly signal: AbortSignal;
   /** IDs of all callers that have joined so far, also of those that have left. */
   readonly callers: ReadonlySet<string>;
   /** From now on nobody joins any more: what callers there are is about to be written down. */
-  seal(): void;
+  close(): void;
 }
 
 /** One caller's share of the work. */
@@ -18,17 +18,18 @@ export interface Share<T> {
   leave(): void;
 }
 
-interface Entry<T> extends Flight {
+interface Entry<T> extends SharedWork {
   readonly variant: string;
   readonly controller: AbortController;
   readonly callers: Set<string>;
   result: Promise<T>;
-  isSealed: boolean;
+  isClosed: boolean;
   waiting: number;
 }
 
 export class SingleFlight<T> {
-  readonly #flights = new Map<string, Entry<T>>();
+  /** More than one for a key only while variants of its call are under way. */
+  readonly #entries = new Map<string, Set<Entry<T>>>();
 
   /**
    * Joins the work under way for this key, or starts it.
@@ -38,57 +39,62 @@ export class SingleFlight<T> {
   join(
     key: string,
     call: { readonly variant: string; readonly caller: string },
-    work: (flight: Flight) => Promise<T>,
+    work: (shared: SharedWork) => Promise<T>,
   ): Share<T> {
     const { variant, caller } = call;
-    const current = this.#flights.get(key);
-    const canShare = current?.variant === variant && !current.isSealed && !current.signal.aborted;
-    const flight = canShare ? current : this.#create(variant);
-    flight.callers.add(caller);
-    flight.waiting += 1;
-    if (!canShare) this.#start(key, flight, work);
+    const current = [...this.#of(key)].find((one) => one.variant === variant && !one.isClosed && !one.signal.aborted);
+    const entry = current ?? newEntry<T>(variant);
+    entry.callers.add(caller);
+    entry.waiting += 1;
+    if (current === undefined) this.#start(key, entry, work);
     return {
-      result: flight.result,
+      result: entry.result,
       leave: () => {
-        flight.waiting -= 1;
-        if (flight.waiting === 0) flight.controller.abort();
+        entry.waiting -= 1;
+        if (entry.waiting === 0) entry.controller.abort();
       },
     };
   }
 
   /** True while work for this key is under way. */
   underWay(key: string): boolean {
-    return this.#flights.has(key);
+    return this.#entries.has(key);
   }
 
-  /** Aborts the work for this key, for the given reason. */
+  /** Aborts all work for this key, for the given reason. */
   abort(key: string, reason: Error): void {
-    this.#flights.get(key)?.controller.abort(reason);
+    for (const { controller } of this.#of(key)) controller.abort(reason);
   }
 
-  #create(variant: string): Entry<T> {
-    const controller = new AbortController();
-    const entry: Entry<T> = {
-      variant,
-      controller,
-      signal: controller.signal,
-      callers: new Set<string>(),
-      result: new Promise<T>(() => {}),
-      isSealed: false,
-      waiting: 0,
-      seal: () => {
-        entry.isSealed = true;
-      },
-    };
-    return entry;
+  #of(key: string): ReadonlySet<Entry<T>> {
+    return this.#entries.get(key) ?? new Set();
   }
 
-  #start(key: string, flight: Entry<T>, work: (flight: Flight) => Promise<T>): void {
-    this.#flights.set(key, flight);
-    flight.result = work(flight);
+  #start(key: string, entry: Entry<T>, work: (shared: SharedWork) => Promise<T>): void {
+    const entries = this.#entries.get(key) ?? new Set();
+    this.#entries.set(key, entries.add(entry));
+    entry.result = work(entry);
     const end = () => {
-      if (this.#flights.get(key) === flight) this.#flights.delete(key);
+      entries.delete(entry);
+      if (entries.size === 0) this.#entries.delete(key);
     };
-    flight.result.then(end, end);
+    entry.result.then(end, end);
   }
+}
+
+function newEntry<T>(variant: string): Entry<T> {
+  const controller = new AbortController();
+  const entry: Entry<T> = {
+    variant,
+    controller,
+    signal: controller.signal,
+    callers: new Set<string>(),
+    result: new Promise<T>(() => {}),
+    isClosed: false,
+    waiting: 0,
+    close: () => {
+      entry.isClosed = true;
+    },
+  };
+  return entry;
 }

@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Cidr } from '../address.ts';
 import { abortable } from '../concurrency/abortable.ts';
-import { type Flight, SingleFlight } from '../concurrency/single-flight.ts';
+import { type SharedWork, SingleFlight } from '../concurrency/single-flight.ts';
 import { GridError, hasReason } from '../errors.ts';
 import { shortNetworkName } from '../mark.ts';
 import { fits, mayFit, refuseHopeless } from '../network/fit.ts';
@@ -60,7 +60,7 @@ export interface AllocateDeps extends TakeDeps {
 
 export class Allocator {
   readonly #deps: AllocateDeps;
-  readonly #flights = new SingleFlight<Taken>();
+  readonly #adds = new SingleFlight<Taken>();
   /** What an ADD under way is waiting for, by mark. */
   readonly #delays = new Map<string, GridError>();
 
@@ -83,8 +83,8 @@ export class Allocator {
     // A plugin of an earlier release has no ID, and never says that it got no answer.
     const caller = request.callId ?? randomUUID();
     const variant = JSON.stringify([specKey(request.spec), request.requested]);
-    const share = this.#flights.join(mark, { variant, caller }, (flight) =>
-      this.#deps.locks.run(mark, () => this.#give(mark, request, flight)).finally(() => this.#delays.delete(mark)),
+    const share = this.#adds.join(mark, { variant, caller }, (work) =>
+      this.#deps.locks.run(mark, () => this.#give(mark, request, work)).finally(() => this.#delays.delete(mark)),
     );
     const delivered = () => this.#recordDelivery(mark, caller);
     const undelivered = () => this.#undelivered(mark, caller);
@@ -139,12 +139,12 @@ export class Allocator {
 
   /** Ends an ADD under way: a runtime that deletes has given up on it. */
   abort(mark: string): void {
-    this.#flights.abort(mark, deletedError());
+    this.#adds.abort(mark, deletedError());
   }
 
   /** True while an ADD is under way for the attachment: what others know of it may be older. */
   isAdding(mark: string): boolean {
-    return this.#flights.underWay(mark);
+    return this.#adds.underWay(mark);
   }
 
   #outOfTime(mark: string, { reason }: AbortSignal): GridError {
@@ -159,24 +159,24 @@ export class Allocator {
     );
   }
 
-  async #give(mark: string, request: AddRequest, flight: Flight): Promise<Taken> {
-    const { signal } = flight;
+  async #give(mark: string, request: AddRequest, work: SharedWork): Promise<Taken> {
+    const { signal } = work;
     if (signal.aborted) throw signal.reason instanceof GridError ? signal.reason : leftError();
     const known = this.#deps.store.get(mark);
     return known?.phase === 'bound'
-      ? this.#giveAgain(known, request, flight)
-      : this.#giveAnew(mark, known, request, flight);
+      ? this.#giveAgain(known, request, work)
+      : this.#giveAnew(mark, known, request, work);
   }
 
-  async #giveAnew(mark: string, known: Lease | undefined, request: AddRequest, flight: Flight): Promise<Taken> {
-    const { signal } = flight;
+  async #giveAnew(mark: string, known: Lease | undefined, request: AddRequest, work: SharedWork): Promise<Taken> {
+    const { signal } = work;
     const { store, sandboxes, moment, networks } = this.#deps;
     const { attachment, spec } = request;
     // Another view than the one in which something may still be reserved: that has to be released first.
     if (known !== undefined && known.view !== spec.view) await this.#leaveView(known, signal);
     const sandbox = sandboxes.identify(request.netns);
     const network = shortNetworkName(attachment.network);
-    const beginning = { mark, network, view: spec.view, sandbox, callers: flight.callers };
+    const beginning = { mark, network, view: spec.view, sandbox, callers: work.callers };
     store.apply(mark, (lease) => begin(lease, beginning, moment()));
     // Of an attachment that is new to a state that is whole, the grid can hold nothing: one request is enough.
     const mayBeOnGrid = known !== undefined || !store.isWhole;
@@ -184,7 +184,7 @@ export class Allocator {
     try {
       const ready = await networks.ensure(spec, signal);
       const delayedBy = (why: GridError) => this.#delays.set(mark, why);
-      const want = { ...request, mark, sandbox, flight, told: nobody, mayBeOnGrid, delayedBy };
+      const want = { ...request, mark, sandbox, work, told: nobody, mayBeOnGrid, delayedBy };
       taking = new AddressTaking(this.#deps, want, ready);
       return await taking.run(signal);
     } catch (error) {
@@ -214,10 +214,10 @@ export class Allocator {
   }
 
   /** ADD for an attachment that has an address: the same one, reserved again if the grid has lost it. */
-  async #giveAgain(lease: Lease, request: AddRequest, flight: Flight): Promise<Taken> {
+  async #giveAgain(lease: Lease, request: AddRequest, work: SharedWork): Promise<Taken> {
     const { store, networks, sandboxes, observer } = this.#deps;
     const { mark } = lease;
-    const { signal } = flight;
+    const { signal } = work;
     const { spec, requested } = request;
     // Looked at before the network is made sure of: a view that was renamed must not be made again.
     const look = await observer.look(lease, signal);
@@ -228,7 +228,7 @@ export class Allocator {
     const sandbox = sandboxes.identify(request.netns);
     const delayedBy = (why: GridError) => this.#delays.set(mark, why);
     const told = this.#told.get(mark) ?? nobody;
-    const want = { ...request, mark, sandbox, flight, told, mayBeOnGrid: true, delayedBy };
+    const want = { ...request, mark, sandbox, work, told, mayBeOnGrid: true, delayedBy };
     const taken = await new AddressTaking(this.#deps, want, network).run(signal, look);
     if (!isSame(store.get(mark), sandbox)) apply(store, mark, (current) => moveSandbox(current, sandbox));
     return taken;

@@ -52,13 +52,13 @@ async function reassignTo(
 ): Promise<Found | undefined> {
   const { store, attributes, moment, observer } = deps;
   const { owner, ...ownerless } = object;
-  const heir = store.get(owner);
-  if (heir?.phase !== 'bound' || heir.address !== object.address) return ownerless;
+  const newOwner = store.get(owner);
+  if (newOwner?.phase !== 'bound' || newOwner.address !== object.address) return ownerless;
   const attachment = attachmentIn(owner);
-  const step = plan(heir, await observer.look(heir, signal), moment());
+  const step = plan(newOwner, await observer.look(newOwner, signal), moment());
   if (step.kind === 'refuse' && step.moved !== undefined) {
     const who = `${attachment.containerId}/${attachment.ifName}`;
-    if (lease.phase === 'pending') throw movedError(who, heir, step.moved);
+    if (lease.phase === 'pending') throw movedError(who, newOwner, step.moved);
     return ownerless;
   }
   apply(store, owner, (current) => createInDoubt(current, moment()));

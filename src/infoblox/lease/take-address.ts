@@ -81,25 +81,25 @@ export class AddressTaking {
 
   /** The address, if there is nothing more to do for it. */
   #conclude(lease: Lease, { found }: Look, step: Step): Taken | undefined {
-    const { mark, flight, told } = this.#want;
+    const { mark, work, told } = this.#want;
     const { store } = this.#deps;
     const { network } = this.#creation;
     if (step.kind === 'adopt') return this.#bind(step.object, step.surplus.length > 0);
     const { address, phase } = lease;
     if (step.kind !== 'nothing' && step.kind !== 'look again') return undefined;
     if (phase !== 'bound' || address === null || !found.some((object) => object.address === address)) return undefined;
-    flight.seal();
-    apply(store, mark, (current) => answer(current, flight.callers, told));
+    work.close();
+    apply(store, mark, (current) => answer(current, work.callers, told));
     return { address, network };
   }
 
   #bind({ address }: Found, hasSurplus: boolean): Taken {
     const { store, moment } = this.#deps;
-    const { mark, flight } = this.#want;
+    const { mark, work } = this.#want;
     const isDoubtful = hasSurplus || this.#isUnconfirmed || this.#creation.isDoubtful;
-    flight.seal();
+    work.close();
     const bound = apply(store, mark, (current) => {
-      const answered = answer(current, flight.callers);
+      const answered = answer(current, work.callers);
       return bind(isDoubtful ? createInDoubt(answered, moment()) : answered, address, moment());
     });
     if (bound?.phase !== 'bound') throw deletedError();
@@ -136,7 +136,7 @@ export class AddressTaking {
   /** The grid has lost what a live attachment was told: it gets that again, or another one if somebody else has it. */
   async #recreate(lease: Lease, { unconfirmed }: Look, signal: AbortSignal): Promise<undefined> {
     const { store, moment, log } = this.#deps;
-    const { mark, sandbox, flight } = this.#want;
+    const { mark, sandbox, work } = this.#want;
     const { address, network, view } = lease;
     if (address === null) throw new Error(`a bound lease without an address: ${mark}`);
     let why: GridError | undefined;
@@ -151,7 +151,7 @@ export class AddressTaking {
     if (unconfirmed !== undefined && why.reason === 'conflict') return;
     if (why.reason === 'missing' && (await this.#creation.makeNetworkAgain(signal))) return;
     this.#mayBeOnGrid = true;
-    const beginning = { mark, network, view, sandbox, callers: flight.callers };
+    const beginning = { mark, network, view, sandbox, callers: work.callers };
     store.apply(mark, (current) => (current?.phase === 'bound' ? begin(current, beginning, moment()) : current));
   }
 }

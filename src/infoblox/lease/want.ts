@@ -1,5 +1,5 @@
 /** What one ADD asks for, as the files that take an address for it share it. */
-import type { Flight } from '../concurrency/single-flight.ts';
+import type { SharedWork } from '../concurrency/single-flight.ts';
 import type { GridError } from '../errors.ts';
 import type { Attachment } from '../mark.ts';
 import type { Exhaustion } from '../network/exhaustion.ts';
@@ -21,7 +21,7 @@ export interface AddressRequest {
 export interface Want extends AddressRequest {
   readonly mark: string;
   readonly sandbox: SandboxIdentity;
-  readonly flight: Flight;
+  readonly work: SharedWork;
   /** IDs of the ADDs that are known to have been told its address. */
   readonly told: ReadonlySet<string>;
   /** False if the grid can hold nothing of the attachment yet: then one request is enough. */

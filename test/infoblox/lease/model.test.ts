@@ -226,8 +226,8 @@ class World {
         return false;
       case 'reassign': {
         const { address, owner } = step.object;
-        const heir = this.state.get(owner);
-        if (heir !== undefined) this.state.set(owner, createInDoubt(heir, this.moment));
+        const newOwner = this.state.get(owner);
+        if (newOwner !== undefined) this.state.set(owner, createInDoubt(newOwner, this.moment));
         put(deleteInDoubt(lease, this.moment));
         this.#reassign(mark, address, owner, ending());
         put(deleteAnswered(this.state.get(mark) ?? lease, lease));
