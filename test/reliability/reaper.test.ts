@@ -123,7 +123,7 @@ reaperTest(
 async function reboot({ host }: World, change = "bootId = 'of-the-boot-before', bootedAt = bootedAt - 300") {
   await host.stop();
   const database = new DatabaseSync(join(host.directory, 'state', 'state.db'));
-  database.exec(`UPDATE attachment SET ${change}`);
+  database.exec(`UPDATE lease SET ${change}`);
   database.close();
   await host.start();
 }
