@@ -18,7 +18,10 @@ import type { TakeDeps, Want } from './want.ts';
 /** Creates that are sent again after an answer was lost. */
 const mostLosses = 4;
 const lostPause: Backoff = { first: 250, longest: 4_000 };
-/** After another host took the same next address: two clients that ask at once may get the same one (NIOS documentation). */
+/**
+ * After another host took the same next address: two clients that ask at once may get the same one (NIOS 9.0 documentation,
+ * "Configuring the Next Available Network or IP Address").
+ */
 const collisionPause: Backoff = { first: 5, longest: 4_000 };
 
 export class AddressCreation {

@@ -1,31 +1,10 @@
 /** The address of a network that no container must be given: its gateway, or the one that a bridge takes for itself. */
-
-import { addressAt, type Cidr, contains, hostPart, isNetworkOrBroadcast } from '../address.ts';
+import { addressAt, type Cidr, contains } from '../address.ts';
 import type { ExtensibleAttributes } from '../attributes.ts';
 import { GridError, hasReason, mayExist } from '../errors.ts';
 import { gatewayMark, isAttachmentMark } from '../mark.ts';
 import type { WapiClient } from '../wapi/client.ts';
-import type { NetworkSpec } from './spec.ts';
-
-/**
- * Computes the gateway's address in a network: as given, or host part x of the network for `0.0.0.x`.
- * @throws GridError `invalid-spec` if it lies outside the network or is no host's address
- */
-export function resolveGateway(gateway: string, cidr: Cidr): string {
-  const part = hostPart(cidr, gateway);
-  const address = part === undefined || cidr.base === '0.0.0.0' ? gateway : addressAt(cidr, part);
-  if (!contains(cidr, address)) {
-    throw new GridError('invalid-spec', `gateway ${gateway} is outside the network ${cidr.text}`, {
-      hint: `choose an address of ${cidr.text}, or 0.0.0.x for host part x of it`,
-    });
-  }
-  if (isNetworkOrBroadcast(cidr, address)) {
-    throw new GridError('invalid-spec', `gateway ${gateway} is the network or broadcast address of ${cidr.text}`, {
-      hint: `choose a host address of ${cidr.text}`,
-    });
-  }
-  return address;
-}
+import { type NetworkSpec, resolveGateway } from './spec.ts';
 
 /**
  * Computes the address of a network that no container may have; undefined if there is none.
@@ -66,7 +45,7 @@ export interface GatewayReservation {
 
 /**
  * Reserves the address, unless it is taken by anything but a container. Whoever gave it to a container meanwhile, the
- * create collides with that reservation: an address has one in its view (wapi.md section 4).
+ * create collides with that reservation: an address has one in its view (400, Client.Ibap.Data.Conflict).
  * @throws GridError `network-conflict` if a container has it, or what the grid answered
  */
 export async function reserveGateway(reservation: GatewayReservation, signal: AbortSignal): Promise<void> {

@@ -1,8 +1,7 @@
 /** Where addresses come from, as a network configuration asks for it: checked, and in one form. */
 
-import { type Cidr, parseAddress, parseCidr } from '../address.ts';
+import { addressAt, type Cidr, contains, hostPart, isNetworkOrBroadcast, parseAddress, parseCidr } from '../address.ts';
 import { GridError } from '../errors.ts';
-import { resolveGateway } from './gateway.ts';
 
 /** Where a network lies: at a fixed place, or wherever one of a given size is free in one of some network containers. */
 export type NetworkPlace =
@@ -127,4 +126,24 @@ function noIpv6(what: string): GridError {
   return new GridError('invalid-spec', `${what}: IPv6 networks are not supported yet`, {
     hint: 'use an IPv4 network',
   });
+}
+
+/**
+ * Computes the gateway's address in a network: as given, or host part x of the network for `0.0.0.x`.
+ * @throws GridError `invalid-spec` if it lies outside the network or is no host's address
+ */
+export function resolveGateway(gateway: string, cidr: Cidr): string {
+  const part = hostPart(cidr, gateway);
+  const address = part === undefined || cidr.base === '0.0.0.0' ? gateway : addressAt(cidr, part);
+  if (!contains(cidr, address)) {
+    throw new GridError('invalid-spec', `gateway ${gateway} is outside the network ${cidr.text}`, {
+      hint: `choose an address of ${cidr.text}, or 0.0.0.x for host part x of it`,
+    });
+  }
+  if (isNetworkOrBroadcast(cidr, address)) {
+    throw new GridError('invalid-spec', `gateway ${gateway} is the network or broadcast address of ${cidr.text}`, {
+      hint: `choose a host address of ${cidr.text}`,
+    });
+  }
+  return address;
 }
