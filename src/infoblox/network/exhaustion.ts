@@ -17,7 +17,7 @@ const recheckAfter = 10_000;
 const lasts = 600_000;
 /** Networks with more addresses than this are not counted: it would take many pages. */
 const largestCounted = 4094;
-/** Ranges are skipped by next-available (DOC9 "Configuring the Next Available Network or IP Address"). */
+/** Ranges are skipped by next-available (NIOS 9.0 documentation, "Configuring the Next Available Network or IP Address"). */
 const hint =
   'release addresses, use a larger subnet, or shrink DHCP ranges inside it: their addresses are not given out';
 

@@ -36,7 +36,7 @@ export async function readSurroundings(
 /**
  * Creates the next free network of the first container that has one. The grid looks for it and creates it in one request:
  * between two, another one could be put there, and a network that gets one inside itself becomes a container and loses its
- * addresses (DOC9 "Adding IPv4 Networks", wapi.md section 5).
+ * addresses (NIOS 9.0 documentation, "Adding IPv4 Networks").
  * @returns the CIDR; undefined when it is not known whether there is one now
  * @throws GridError `no-free-network` if all containers are full; `network-conflict` if the view was renamed or a container
  * is none; `invalid-spec` if no network of them can hold the gateway
