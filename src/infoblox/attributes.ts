@@ -1,9 +1,9 @@
 /**
  * Extensible attributes that describe our objects to the grid's administrators: those that the original driver wrote, and
  * those of --labels. They come on top of the mark in the comment, and nothing depends on them. A grid refuses one that it
- * does not define (WAPI documentation, "extattrsearch"), and without the cloud licence it does not define the former (NIOS
- * 9.0 documentation, "Extensible Attributes for Cloud Objects"), so what is not defined is left out. A cloud API user must
- * send the cloud ones ("Supported Cloud API Objects" there), and may not be able to read the definitions.
+ * does not define (scoulomb/myDNS, notes on errors), and without the cloud licence it does not define the former (NIOS 9.0
+ * documentation, "Extensible Attributes for Cloud Objects"), so what is not defined is left out. A cloud API user must send
+ * the cloud ones ("Supported Cloud API Objects"), and may not be able to read the definitions.
  */
 import type { Attachment } from './mark.ts';
 
@@ -95,7 +95,7 @@ export class ExtensibleAttributes {
 
 /**
  * Writes a text from outside as the grid takes it: one line, short enough, and without space around it, which WAPI refuses
- * (400, "Invalid value").
+ * (vindyavk/vvk_automation_public, WAPI_Test_Reports).
  */
 export function asGridText(text: string): string {
   return text

@@ -47,7 +47,7 @@ export function networkPrefix(origin: Origin, network: string): string {
 
 /**
  * Writes a regular expression for the marks of all attachments of a cluster to one network, on whatever host, for the search
- * modifier `~` (WAPI documentation, search arguments). Of what names may hold, only the dot means something there.
+ * modifier `~` (WAPI documentation, object pages). Of what names may hold, only the dot means something there.
  */
 export function clusterPattern({ cluster }: Origin, network: string): string {
   const literal = (text: string) => text.replaceAll('.', '\\.');

@@ -21,8 +21,8 @@ const substitutions: readonly (readonly [RegExp, string])[] = [
   [/\bmake demo\b/g, 'node test/demo/main.ts'],
 ];
 
-/** Waits for a command to succeed, 10 seconds at most. */
-const waitFor = `wait_for() { for _ in $(seq 100); do if eval "$1" >/dev/null 2>&1; then return; fi; sleep 0.1; done; echo "waited in vain for $1"; exit 1; }`;
+/** Waits for a command to succeed, 30 seconds at most. */
+const waitFor = `wait_for() { for _ in $(seq 300); do if eval "$1" >/dev/null 2>&1; then return; fi; sleep 0.1; done; echo "waited in vain for $1"; exit 1; }`;
 
 /** A host as the pages assume it: installed, with a daemon that serves, and a grid named grid.example.com. */
 const serving = `

@@ -5,6 +5,9 @@ import { type Grid, startGrid } from '../simulator/grid.ts';
 import { BuiltHost } from './built-host.ts';
 import { type Container, kernelHas, labObstacle, type MainNetconf, NetworkLab } from './network-lab.ts';
 
+/** The daemon answers DEL before it asks the grid. */
+const release = { timeout: 10_000 };
+
 /** In CI everything is there, so the tests run there and fail rather than being left out. */
 const obstacle = labObstacle();
 const leftOut = obstacle !== undefined && process.env.CI === undefined;
@@ -87,7 +90,7 @@ describe.skipIf(leftOut)('a container comes and goes', () => {
     const withResult: Netconf = checked ? { ...conf, prevResult: result } : conf;
     if (checked) await succeed('CHECK', container, withResult);
     await succeed('DEL', container, withResult);
-    expect(reserved(subnet)).toEqual([]);
+    await expect.poll(() => reserved(subnet), release).toEqual([]);
     expect(() => lab.addresses(container, 'eth0')).toThrow('does not exist');
     await succeed('DEL', container, conf);
   });
@@ -114,7 +117,9 @@ describe.skipIf(leftOut)(
       expect(lab.routes(container)).toContain('172.18.0.0/24 via 172.18.1.1');
       await succeed('CHECK', container, { ...conf, prevResult });
       await succeed('DEL', container, { ...conf, prevResult });
-      expect(grid.fixedAddresses('priv-view').map(({ ipv4addr }) => ipv4addr)).toEqual(['172.18.1.1']);
+      await expect
+        .poll(() => grid.fixedAddresses('priv-view').map(({ ipv4addr }) => ipv4addr), release)
+        .toEqual(['172.18.1.1']);
     });
   },
 );
@@ -154,9 +159,9 @@ describe.skipIf(leftOut)('through the real bridge', () => {
     const [second] = lab.addresses(container, 'eth1');
     expect(first).not.toBe(second);
     await succeed('DEL', container, conf, 'eth0');
-    expect(reserved(subnet).map((address) => `${address}/24`)).toEqual([second]);
+    await expect.poll(() => reserved(subnet).map((address) => `${address}/24`), release).toEqual([second]);
     await succeed('DEL', container, conf, 'eth1');
-    expect(reserved(subnet)).toEqual([]);
+    await expect.poll(() => reserved(subnet), release).toEqual([]);
   });
 
   test('DEL gives the address back where the namespace is gone, or CNI_NETNS empty', async () => {
@@ -167,9 +172,9 @@ describe.skipIf(leftOut)('through the real bridge', () => {
     expect(reserved(subnet)).toHaveLength(2);
     lab.removeContainer(gone);
     await succeed('DEL', gone, conf);
-    expect(reserved(subnet)).toHaveLength(1);
+    await expect.poll(() => reserved(subnet), release).toHaveLength(1);
     await succeed('DEL', { ...forgotten, netns: '' }, conf);
-    expect(reserved(subnet)).toEqual([]);
+    await expect.poll(() => reserved(subnet), release).toEqual([]);
   });
 
   test('without a gateway in the configuration, the address that the bridge takes is given to nobody', async () => {
@@ -213,7 +218,7 @@ describe.skipIf(leftOut)('two containers with one hardware address keep two addr
     const [kept = ''] = lab.addresses(other, 'eth0');
     expect(lab.addresses(one, 'eth0')).not.toEqual([kept]);
     await succeed('DEL', one, conf);
-    expect(reserved(subnet).map((address) => `${address}/24`)).toEqual([kept]);
+    await expect.poll(() => reserved(subnet).map((address) => `${address}/24`), release).toEqual([kept]);
     await succeed('DEL', other, conf);
     await until('both are given back', () => reserved(subnet).length === 0);
   }

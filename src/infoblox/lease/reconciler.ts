@@ -22,7 +22,10 @@ const busyPause = 1_000;
 const hurryPause = 30_000;
 /** Milliseconds that the timer sleeps at most, so that a clock that was set cannot stop it for long. */
 const longestSleep = 30_000;
-/** Milliseconds before a fail-over in which the new master may have lost what the old one had confirmed (WAPI section 10). */
+/**
+ * Milliseconds before a fail-over in which the new master may have lost what the old one had confirmed (NIOS 9.0
+ * documentation, "Promoting a Grid Master Candidate").
+ */
 const failoverLoss = 3_600_000;
 /** Milliseconds between two rounds of re-checks after fail-overs. A grid that comes and goes makes many. */
 const recheckPause = 300_000;

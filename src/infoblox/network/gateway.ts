@@ -45,7 +45,7 @@ export interface GatewayReservation {
 
 /**
  * Reserves the address, unless it is taken by anything but a container. Whoever gave it to a container meanwhile, the
- * create collides with that reservation: an address has one in its view (400, Client.Ibap.Data.Conflict).
+ * create collides with that reservation: an address has one in its view.
  * @throws GridError `network-conflict` if a container has it, or what the grid answered
  */
 export async function reserveGateway(reservation: GatewayReservation, signal: AbortSignal): Promise<void> {

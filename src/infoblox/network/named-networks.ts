@@ -51,7 +51,7 @@ async function findAttributed(
   try {
     return await wapi.findNetworks({ [`*${networkNameAttribute}`]: name, network_view: view }, signal);
   } catch (error) {
-    // A search by an attribute that is not defined is refused (WAPI documentation, "extattrsearch").
+    // A search by an attribute that is not defined is refused (scoulomb/myDNS, notes on errors).
     if (!hasReason(error, 'unknown-attribute')) throw error;
     attributes.refuseSearch(networkNameAttribute);
     return [];

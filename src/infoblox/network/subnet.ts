@@ -79,8 +79,8 @@ function refuseOtherName(network: Network, { name, view }: SpecOf<'subnet'>): vo
 }
 
 /**
- * A network inside a network turns the outer one into a container, and its reservations are gone (NIOS 9.0 documentation,
- * "Adding IPv4 Networks"); so neither is created when the other is there.
+ * A network inside a network turns the outer one into a container, and its reservations are gone (NIOS 9.0
+ * documentation, "Adding IPv4 Networks"); so neither is created when the other is there.
  */
 async function refuseOverlap(wapi: WapiClient, { view, place }: SpecOf<'subnet'>, signal: AbortSignal): Promise<void> {
   const { cidr } = place;

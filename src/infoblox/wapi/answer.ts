@@ -1,7 +1,7 @@
 /**
  * Turns an HTTP answer of the grid into a value or a GridError. Conflicts are 400, never 409. Only `code` is stable across
- * releases; texts are matched loosely, and only to tell apart what shares a code. They are those of
- * appliances with NIOS 8.2 (vindyavk/vvk_automation_public, WAPI_Test_Reports) unless another source is named.
+ * releases; texts are matched loosely, and only to tell apart what shares a code. They are those of appliances with NIOS 8.2
+ * (vindyavk/vvk_automation_public, WAPI_Test_Reports) unless another source is named.
  */
 import * as v from 'valibot';
 import { GridError, type Reason } from '../errors.ts';

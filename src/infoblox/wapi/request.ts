@@ -51,7 +51,7 @@ export function describe({ method, path }: Request): string {
 
 /** Gives path and query as they stand in a URL after the version. */
 export function pathOf({ path, query }: Request): string {
-  // WAPI reads `+` in a query as itself (infoblox-client, connector.py quotes it too).
+  // A space as %20, which nothing on the way can take for a plus.
   const search = new URLSearchParams(query).toString().replaceAll('+', '%20');
   return search === '' ? urlPath(path) : `${urlPath(path)}?${search}`;
 }

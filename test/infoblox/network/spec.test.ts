@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { contains, isNetworkOrBroadcast, parseCidr } from '../../../src/infoblox/address.ts';
 import { GridError } from '../../../src/infoblox/errors.ts';
-import { refuseStrayGateway, resolveGateway } from '../../../src/infoblox/network/gateway.ts';
-import { networkSpec, type SpecInput, specKey } from '../../../src/infoblox/network/spec.ts';
+import { refuseStrayGateway } from '../../../src/infoblox/network/gateway.ts';
+import { networkSpec, resolveGateway, type SpecInput, specKey } from '../../../src/infoblox/network/spec.ts';
 
 const input: SpecInput = {
   ...{ name: 'net-1', view: 'default', containers: '172.18.0.0/16', prefixLength: 24, keepFirst: false },
