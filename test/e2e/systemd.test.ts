@@ -58,6 +58,7 @@ describe.skipIf(lab === undefined)('the service', { timeout: 60_000 }, () => {
       expect((await lab.systemctl('restart', service)).exitCode).toBe(0);
       expect(await call('ADD', netns)).toMatchObject(given);
       expect(await call('DEL', netns)).toBeUndefined();
+      await until('it is given back', () => grid.fixedAddresses().length === 1);
       expect(grid.fixedAddresses().map(({ ipv4addr }) => ipv4addr)).toEqual(['10.0.0.1']);
       expect(lab.log).not.toMatch(/ error /);
     } finally {
