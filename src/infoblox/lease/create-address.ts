@@ -1,6 +1,6 @@
 /**
- * The creates of one ADD: what is asked of the grid, how its answer is judged, and how often it is tried. A create that may
- * have been carried out is never sent again before a look has shown what it left.
+ * What one ADD knows of its creates: what to ask the grid for, how its answer is judged, and how often it is tried. A create
+ * that may have been carried out is never sent again before a look has shown what it left.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { asGridText } from '../attributes.ts';
@@ -8,6 +8,8 @@ import { type Backoff, pauseBefore } from '../concurrency/backoff.ts';
 import { GridError } from '../errors.ts';
 import { misfit, refuseOutside } from '../network/fit.ts';
 import type { ReadyNetwork } from '../network/networks.ts';
+import type { NewReservation } from '../wapi/client.ts';
+import type { FixedAddress } from '../wapi/schemas.ts';
 import { apply } from './act.ts';
 import { collisionError, nonsenseError, takenError } from './address-errors.ts';
 import { createInDoubt, doubtOf, type Lease } from './lease.ts';
@@ -64,27 +66,22 @@ export class AddressCreation {
   }
 
   /**
-   * Asks the grid for the requested address, or for the next free one.
-   * @returns what the grid shows then; undefined if it has to be looked at
-   * @throws GridError if there is none to be had, or the answer makes no sense
+   * Says what to ask the grid for: the requested address, or the next free one.
+   * @throws GridError `address-unavailable` or `busy` if the requested address cannot be had
    */
-  async create(lease: Lease, look: Look, signal: AbortSignal): Promise<Look | undefined> {
-    const { wapi, attributes } = this.#deps;
+  async request(lease: Lease, look: Look, signal: AbortSignal): Promise<NewReservation> {
+    const { attributes } = this.#deps;
     const { mark, attachment, workload, requested } = this.#want;
     if (requested !== undefined) await this.#checkRequest(requested, lease, look, signal);
     const { cidr, view } = this.#network;
-    const address = requested ?? `func:nextavailableip:${cidr.text},${view}`;
     const name = asGridText(workload) || asGridText(attachment.containerId);
-    const values = () => attributes.forAttachment(attachment, name);
-    try {
-      const request = { address, view, comment: mark, name, attributes: values };
-      const made = await wapi.createReservation(request, signal);
-      this.#made = { ref: made._ref, address: made.ipv4addr, view: made.network_view };
-    } catch (error) {
-      if (!(error instanceof GridError)) throw error;
-      return this.#afterFailure(error, look, signal);
-    }
-    return this.#judge(this.#made, look, signal);
+    return {
+      address: requested ?? `func:nextavailableip:${cidr.text},${view}`,
+      view,
+      comment: mark,
+      name,
+      attributes: () => attributes.forAttachment(attachment, name),
+    };
   }
 
   /** Waits a moment after an answer was lost, or one that nobody could confirm. @throws `why` when it was enough */
@@ -105,11 +102,21 @@ export class AddressCreation {
     return true;
   }
 
-  /** Compares the answer with what was asked for. What does not fit is looked for, wherever it is, and released. */
-  async #judge(made: Found, look: Look, signal: AbortSignal): Promise<Look> {
+  /**
+   * Compares the grid's answer with what was asked for. What does not fit is looked for, wherever it is, and released.
+   * @returns what the grid shows then
+   * @throws GridError `bad-answer` if it makes no sense
+   */
+  async afterAnswer(
+    { _ref: ref, ipv4addr, network_view }: FixedAddress,
+    look: Look,
+    signal: AbortSignal,
+  ): Promise<Look> {
     const { store, observer } = this.#deps;
     const { mark, requested } = this.#want;
     const { cidr, view, kept } = this.#network;
+    const made = { ref, address: ipv4addr, view: network_view };
+    this.#made = made;
     const again = this.#reassigned.has(made.address) ? 'for the second time' : undefined;
     const wrong = again ?? misfit({ ...made, wanted: requested ?? cidr }, view);
     if (wrong !== undefined) throw this.#nonsense(made, wrong);
@@ -124,13 +131,12 @@ export class AddressCreation {
     throw this.#nonsense(made, 'and does not have it');
   }
 
-  #nonsense({ address }: Found, wrong: string): GridError {
-    const { store, moment } = this.#deps;
-    apply(store, this.#want.mark, (lease) => createInDoubt(lease, moment()));
-    return nonsenseError(address, wrong);
-  }
-
-  async #afterFailure(error: GridError, look: Look, signal: AbortSignal): Promise<Look | undefined> {
+  /**
+   * Decides whether the create is sent again.
+   * @returns what the grid shows then; undefined if it has to be looked at
+   * @throws GridError if it is not
+   */
+  async afterFailure(error: GridError, look: Look, signal: AbortSignal): Promise<Look | undefined> {
     const { store, moment, exhaustion } = this.#deps;
     const { mark, requested } = this.#want;
     if (error.outcome !== 'none') {
@@ -149,6 +155,12 @@ export class AddressCreation {
     }
     if (error.reason === 'missing' && (await this.makeNetworkAgain(signal))) return look;
     throw error;
+  }
+
+  #nonsense({ address }: Found, wrong: string): GridError {
+    const { store, moment } = this.#deps;
+    apply(store, this.#want.mark, (lease) => createInDoubt(lease, moment()));
+    return nonsenseError(address, wrong);
   }
 
   async #afterCollision(error: GridError, look: Look, signal: AbortSignal): Promise<Look | undefined> {

@@ -6,6 +6,7 @@ import { GridError } from '../errors.ts';
 import { gatewayMark } from '../mark.ts';
 import { fits } from '../network/fit.ts';
 import type { ReadyNetwork } from '../network/networks.ts';
+import type { FixedAddress } from '../wapi/schemas.ts';
 import { apply, recreate, remove, warnOfLoss, without } from './act.ts';
 import { deletedError, leftError, refusal } from './address-errors.ts';
 import { AddressCreation } from './create-address.ts';
@@ -110,7 +111,7 @@ export class AddressTaking {
   async #act(lease: Lease, look: Look, step: Step, signal: AbortSignal): Promise<Look | undefined> {
     switch (step.kind) {
       case 'create':
-        return this.#creation.create(lease, look, signal);
+        return this.#create(lease, look, signal);
       case 'recreate':
         return this.#recreate(lease, look, signal);
       case 'reassign': {
@@ -131,6 +132,18 @@ export class AddressTaking {
         return undefined;
       }
     }
+  }
+
+  async #create(lease: Lease, look: Look, signal: AbortSignal): Promise<Look | undefined> {
+    const request = await this.#creation.request(lease, look, signal);
+    let made: FixedAddress;
+    try {
+      made = await this.#deps.wapi.createReservation(request, signal);
+    } catch (error) {
+      if (!(error instanceof GridError)) throw error;
+      return this.#creation.afterFailure(error, look, signal);
+    }
+    return this.#creation.afterAnswer(made, look, signal);
   }
 
   /** The grid has lost what a live attachment was told: it gets that again, or another one if somebody else has it. */
