@@ -82,23 +82,14 @@ export class GridError extends Error {
   }
 }
 
-const away: ReadonlySet<Reason> = new Set([
-  'unreachable',
-  'untrusted',
-  'timeout',
-  'bad-answer',
-  'grid-fault',
-  'read-only',
-]);
-
 /** Tells whether the grid is the trouble, not the request: the same request may succeed later. */
 export function isGridAway(error: unknown): error is GridError {
-  return error instanceof GridError && away.has(error.reason);
+  return hasReason(error, 'unreachable', 'untrusted', 'timeout', 'bad-answer', 'grid-fault', 'read-only');
 }
 
 /** Tells whether the grid refuses this user: no request can succeed until the operator has done something. */
 export function isRefused(error: unknown): error is GridError {
-  return error instanceof GridError && ['credentials', 'permission', 'licence', 'wapi-version'].includes(error.reason);
+  return hasReason(error, 'credentials', 'permission', 'licence', 'wapi-version');
 }
 
 /** Tells whether `error` is a GridError of one of the given reasons. */

@@ -94,12 +94,15 @@ const rejected: Refusal = { reason: 'rejected', hint: 'the grid does not accept 
 const refusals: readonly Refusal[] = [
   {
     // A view or an object; the source of an object function (terraform-provider-infoblox, issue 498); the parent.
-    ...{ reason: 'missing', code: /\.NotFound$/, text: /did not return any result|parent was not found/i },
+    reason: 'missing',
+    code: /\.NotFound$/,
+    text: /did not return any result|parent was not found/i,
     hint: 'it has been removed in the grid, or the user may not see it',
   },
   {
     // Also terraform-provider-infoblox, issue 241.
-    ...{ reason: 'permission', text: /^you (need|have no|do not have|don't have)\b.*permission/i },
+    reason: 'permission',
+    text: /^you (need|have no|do not have|don't have)\b.*permission/i,
     hint: "give the daemon's user this permission in the grid",
   },
   { reason: 'conflict', code: /\.Conflict$/, hint: 'see in the grid what is there, and who made it' },
@@ -110,7 +113,8 @@ const refusals: readonly Refusal[] = [
   // No sample of the next two was found.
   { reason: 'licence', words: /\blicen[cs]e/i, hint: 'install the licence on the grid, or use another user' },
   {
-    ...{ reason: 'read-only', words: /\bread[- ]only\b|master candidate|not the grid master/i },
+    reason: 'read-only',
+    words: /\bread[- ]only\b|master candidate|not the grid master/i,
     hint: 'name the Grid Master in --grid-host',
   },
 ];

@@ -11,6 +11,7 @@ import { referenceTo, typeOf } from './reference.ts';
 import type { Confirmation, Fields } from './request.ts';
 import * as objects from './schemas.ts';
 import type { Session } from './session.ts';
+import { withAttributes } from './with-attributes.ts';
 
 /** What the reservation of an address that no container must have is called. */
 export const gatewayName = 'gateway';
@@ -201,7 +202,7 @@ export class WapiClient {
     { comment, name, attributes }: Description & { readonly name: string },
     signal: AbortSignal,
   ): Promise<void> {
-    const answer = await this.#withAttributes(attributes, (extattrs) =>
+    const answer = await withAttributes(this.#attributes, attributes, (extattrs) =>
       this.#update(ref, { comment, name, ...extattrs }, signal),
     );
     objects.parseAnswer(referenceTo(typeOf(ref)), answer, { what: 'PUT', outcome: 'unknown' });
@@ -241,21 +242,7 @@ export class WapiClient {
   ) {
     const request = { method: 'POST', path: type, query: { _return_fields: fields } } as const;
     const send = (extattrs: Fields) => this.#session.request({ ...request, body: { ...body, ...extattrs } }, signal);
-    const answer = await this.#withAttributes(attributes, send);
+    const answer = await withAttributes(this.#attributes, attributes, send);
     return objects.parseAnswer(schema, answer, { what: `POST ${type}`, outcome: 'unknown' });
-  }
-
-  /** Sends with attributes; one that the grid refuses is left out from then on. Nothing was committed by then. */
-  async #withAttributes<T>(attributes: () => Attributes, send: (extattrs: Fields) => Promise<T>): Promise<T> {
-    for (;;) {
-      const extattrs = attributes();
-      try {
-        return await send(Object.keys(extattrs).length === 0 ? {} : { extattrs });
-      } catch (error) {
-        const refused = hasReason(error, 'unknown-attribute') ? error.attribute : undefined;
-        if (refused === undefined || !Object.hasOwn(extattrs, refused)) throw error;
-        this.#attributes.refuse(refused);
-      }
-    }
   }
 }

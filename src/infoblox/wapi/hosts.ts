@@ -56,10 +56,9 @@ export class GridHosts {
    * @param preferred to be asked before all others if it is well
    */
   pick(preferred?: string): string {
-    const age = (host: string) => this.#now() - (this.#failedAt.get(host) ?? Number.NEGATIVE_INFINITY);
     const hosts = preferred === undefined ? this.#hosts : [preferred, ...this.#hosts];
-    const well = hosts.find((host) => age(host) >= restTime);
-    return well ?? this.#hosts.reduce((oldest, host) => (age(host) > age(oldest) ? host : oldest));
+    const well = hosts.find((host) => this.#rested(host) >= restTime);
+    return well ?? this.#hosts.reduce((best, host) => (this.#rested(host) > this.#rested(best) ? host : best));
   }
 
   /**
@@ -68,9 +67,7 @@ export class GridHosts {
    */
   hasAnother(host: string, { forWrite = false } = {}): boolean {
     if (forWrite && this.#writer !== undefined && this.#writer !== host) return true;
-    return this.#hosts.some(
-      (other) => other !== host && this.#now() - (this.#failedAt.get(other) ?? -restTime) >= restTime,
-    );
+    return this.#hosts.some((other) => other !== host && this.#rested(other) >= restTime);
   }
 
   /** The host did not answer, or not as a grid. */
@@ -81,6 +78,11 @@ export class GridHosts {
   /** The host has answered. */
   succeeded(host: string): void {
     this.#failedAt.delete(host);
+  }
+
+  /** Milliseconds since the host failed; infinite if it did not. */
+  #rested(host: string): number {
+    return this.#now() - (this.#failedAt.get(host) ?? Number.NEGATIVE_INFINITY);
   }
 
   #setWriter(host: string | undefined): void {
