@@ -10,6 +10,7 @@
  * Nobody takes addresses from a pending network, so yielding deletes nothing that is in use.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { pauseBefore } from '../concurrency/backoff.ts';
 import { GridError, hasReason } from '../errors.ts';
 import { gatewayMark, networkMark, pendingNetworkMark } from '../mark.ts';
 import type { Network } from '../wapi/schemas.ts';
@@ -20,9 +21,8 @@ import type { NetworkDeps } from './views.ts';
 
 /** Milliseconds without any change after which the pending networks of a name belong to creators that died. */
 const abandonedAfter = 8_000;
-/** Milliseconds between looks while others are at work. */
-const firstPause = 40;
-const longestPause = 800;
+/** Between looks while others are at work. */
+const lookPause = { first: 40, longest: 800 };
 
 export interface AgreedNetwork {
   readonly network: Network;
@@ -154,7 +154,7 @@ async function yieldNetwork(
 
 /** Waiting for other hosts, as long as something changes. */
 class Waiting {
-  #pause = firstPause;
+  #looks = 0;
   #since = performance.now();
   #seen = '';
 
@@ -170,7 +170,7 @@ class Waiting {
 
   /** @throws AbortError if the signal fires */
   async pause(signal: AbortSignal): Promise<void> {
-    await delay(this.#pause * (0.75 + Math.random() / 2), undefined, { signal });
-    this.#pause = Math.min(this.#pause * 1.6, longestPause);
+    await delay(pauseBefore(this.#looks, lookPause), undefined, { signal });
+    this.#looks += 1;
   }
 }

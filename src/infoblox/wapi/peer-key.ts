@@ -6,6 +6,7 @@ import type { buildConnector } from 'undici';
 import { GridError } from '../errors.ts';
 
 /**
+ * Judges the key of a host.
  * @param host `name:port`
  * @param key SHA-256 of the public key (SPKI), `sha256//BASE64`
  * @throws GridError `untrusted`
@@ -39,7 +40,10 @@ export function checkingKeys(
 
 function publicKeyOf(socket: Socket, host: string): string {
   const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
-  if (certificate === undefined) throw new GridError('untrusted', `the grid at ${host} shows no certificate`);
+  if (certificate === undefined) {
+    const hint = 'check --grid-host and --wapi-port, and what answers there';
+    throw new GridError('untrusted', `the grid at ${host} shows no certificate`, { hint });
+  }
   const spki = certificate.publicKey.export({ type: 'spki', format: 'der' });
   return `sha256//${createHash('sha256').update(spki).digest('base64')}`;
 }
