@@ -112,7 +112,7 @@ export class AddressCreation {
     look: Look,
     signal: AbortSignal,
   ): Promise<Look> {
-    const { store, observer } = this.#deps;
+    const { store, observer, exhaustion } = this.#deps;
     const { mark, requested } = this.#want;
     const { cidr, view, kept } = this.#network;
     const made = { ref, address: ipv4addr, view: network_view };
@@ -120,6 +120,7 @@ export class AddressCreation {
     const again = this.#reassigned.has(made.address) ? 'for the second time' : undefined;
     const wrong = again ?? misfit({ ...made, wanted: requested ?? cidr }, view);
     if (wrong !== undefined) throw this.#nonsense(made, wrong);
+    if (requested === undefined) exhaustion.obtained(this.#network);
     // What only an unconfirmed look has shown does not count.
     const before = look.unconfirmed === undefined ? look.found : [];
     if (made.address !== kept && store.boundAt(view, made.address, mark) === undefined) {

@@ -64,6 +64,11 @@ export class Exhaustion {
     }
   }
 
+  /** Notes that the grid had an address to give: the network is not full any more. */
+  obtained(network: ReadyNetwork): void {
+    this.#clear(subjectOf(network));
+  }
+
   /** Tells whether a network is full, without asking the grid; what is old is checked in the background. */
   known(network: ReadyNetwork): GridError | undefined {
     const subject = subjectOf(network);

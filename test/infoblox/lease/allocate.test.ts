@@ -44,6 +44,18 @@ describe('ADD', () => {
     });
   });
 
+  test('of a network that was full ends that condition when it gets an address that others gave back', async () => {
+    const { grid, host } = fixture;
+    const ipam = { subnet: '10.0.8.0/30', gateway: '10.0.8.1' };
+    grid.add('network', { network: ipam.subnet });
+    const taken = grid.add('fixedaddress', { ipv4addr: '10.0.8.2', mac: '02:00:00:00:00:01' });
+    expect(await errorOf(host.call('ADD', 'c1', { ipam }))).toMatchObject({ code: 101 });
+    expect(await errorOf(host.call('STATUS', '', { ipam }))).toMatchObject({ code: 50 });
+    grid.remove(taken);
+    expect(await host.call('ADD', 'c1', { ipam })).toMatchObject({ ips: [{ address: '10.0.8.2/30' }] });
+    await host.call('STATUS', '', { ipam });
+  });
+
   test('again gives the same address and reserves nothing', async () => {
     const { grid, host } = fixture;
     const first = await host.add('c1');
