@@ -25,7 +25,7 @@ import { type Look, plan } from './plan.ts';
 import { reconcileLocked } from './reconcile.ts';
 import type { Sandboxes } from './sandbox.ts';
 import { AddressTaking, type Taken } from './take-address.ts';
-import { releaseUnnoted, type UnnotedDeps } from './unnoted.ts';
+import { releaseUnnotedLocked, type UnnotedDeps } from './unnoted.ts';
 import type { AddressRequest, TakeDeps } from './want.ts';
 
 /** Milliseconds to release at once what a failed ADD has left and the state cannot note. */
@@ -162,6 +162,7 @@ export class Allocator {
   async #give(mark: string, request: AddRequest, work: SharedWork): Promise<Taken> {
     const { signal } = work;
     if (signal.aborted) throw signal.reason instanceof GridError ? signal.reason : leftError();
+    this.#deps.reconciler.noteNow(mark);
     const known = this.#deps.store.get(mark);
     return known?.phase === 'bound'
       ? this.#giveAgain(known, request, work)
@@ -207,7 +208,7 @@ export class Allocator {
       });
     } catch (error) {
       if (!hasReason(error, 'state') || lease === undefined) throw error;
-      await releaseUnnoted(this.#deps, lease, AbortSignal.timeout(unnotedTimeout)).catch((failure) => {
+      await releaseUnnotedLocked(this.#deps, lease, AbortSignal.timeout(unnotedTimeout)).catch((failure) => {
         log.warn('cannot release at once what cannot be noted', { attachment: mark, reason: String(failure) });
       });
     }

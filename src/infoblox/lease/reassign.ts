@@ -20,10 +20,11 @@ export interface ReassignDeps extends ActDeps {
 export type Another = Found & { readonly owner: string };
 
 /**
- * Carries the step `reassign` out. With the lock of the owner: a release under way leaves nothing to give. A pending or
- * releasing lease may wait for it, for nobody waits for those; a bound one may not, and tries again later.
+ * Carries the step `reassign` out. With the lock of the owner: a release under way leaves nothing to give. Only a pending
+ * lease waits for it. The owner may be pending by then, and wait for a lease that is being released, but for no pending one.
  * @returns the object without its owner if that has no need of it: it released the address, or has it in another view
- * @throws GridError `network-conflict` for a pending lease, if the view of the owner was renamed
+ * @throws GridError `busy` if the owner is being worked on and is not waited for; `network-conflict` for a pending lease, if
+ * the view of the owner was renamed
  */
 export async function reassign(
   deps: ReassignDeps,
@@ -38,7 +39,7 @@ export async function reassign(
     await relabel(deps, lease, { object, name: gatewayName, labels: () => attributes.forNetwork(network) }, signal);
     return undefined;
   }
-  if (lease.phase === 'bound' && locks.busy(owner)) {
+  if (lease.phase !== 'pending' && locks.busy(owner)) {
     throw new GridError('busy', `${object.address} belongs to ${owner}, whose lease is being worked on`);
   }
   return locks.run(owner, () => reassignTo(deps, lease, object, signal));

@@ -58,7 +58,7 @@ export class Reconciler {
     this.#guarded(() => this.#releaseAbandoned());
     this.#deps.store.subscribe(() => {
       // Before anybody asks who has an address.
-      this.#guarded(() => this.#noteUnnoted());
+      this.#guarded(() => this.#note([...this.#unnoted.values()]));
       this.#wake();
     });
     this.#wake();
@@ -90,6 +90,15 @@ export class Reconciler {
   noteLater(release: Release): void {
     this.#unnoted.set(release.mark, release);
     this.#wake();
+  }
+
+  /**
+   * Notes a release of an attachment that could not be noted, if there is one: later it would undo what is done now.
+   * @throws GridError `state` if it cannot be noted still
+   */
+  noteNow(mark: string): void {
+    const release = this.#unnoted.get(mark);
+    if (release !== undefined) this.#note([release]);
   }
 
   /** Takes up nothing more; what is under way is cut short and tried again by the next daemon. */
@@ -135,7 +144,7 @@ export class Reconciler {
   #work(): void {
     this.#guarded(() => {
       if (!this.#abandonedReleased) this.#releaseAbandoned();
-      this.#noteUnnoted();
+      this.#note([...this.#unnoted.values()]);
       const { store, moment } = this.#deps;
       const { now } = moment();
       const due = { now, horizon: now + 2 * retry.longest };
@@ -161,16 +170,16 @@ export class Reconciler {
       });
   }
 
-  #noteUnnoted(): void {
-    for (const [mark, release] of this.#unnoted) {
-      // First, for the write tells this again.
-      this.#unnoted.delete(mark);
-      try {
-        startReleaseOf(this.#deps, release);
-      } catch (error) {
-        this.#unnoted.set(mark, release);
-        throw error;
+  #note(releases: Release[]): void {
+    // First, for each write tells this again.
+    for (const { mark } of releases) this.#unnoted.delete(mark);
+    try {
+      for (let [next] = releases; next !== undefined; [next] = releases) {
+        startReleaseOf(this.#deps, next);
+        releases.shift();
       }
+    } finally {
+      for (const left of releases) this.#unnoted.set(left.mark, left);
     }
   }
 

@@ -1,4 +1,6 @@
 /** Releases that cannot be noted: a full disk must not keep an address. */
+import { abortable } from '../concurrency/abortable.ts';
+import { GridError } from '../errors.ts';
 import { remove } from './act.ts';
 import { startRelease, unknownToRelease } from './lease.ts';
 import { plan } from './plan.ts';
@@ -7,14 +9,23 @@ import type { Reconciler } from './reconciler.ts';
 import type { Release } from './start-release.ts';
 
 export interface UnnotedDeps extends ReconcileDeps {
-  readonly reconciler: Pick<Reconciler, 'noteLater'>;
+  readonly reconciler: Pick<Reconciler, 'noteLater' | 'noteNow'>;
 }
 
 /**
- * Removes what an attachment has on the grid now, and notes that when the state can be written again.
+ * Removes what an attachment has on the grid now, and notes that when the state can be written again. Takes the lock of the
+ * lease: whoever has it may be deleting the same.
  * @throws GridError if the grid could not be asked or did not do it
  */
-export async function releaseUnnoted(deps: UnnotedDeps, release: Release, signal: AbortSignal): Promise<void> {
+export function releaseUnnoted(deps: UnnotedDeps, release: Release, signal: AbortSignal): Promise<void> {
+  // Before the wait for the lock, which may be longer than the signal allows.
+  deps.reconciler.noteLater(release);
+  const released = deps.locks.run(release.mark, () => releaseUnnotedLocked(deps, release, signal));
+  return abortable(released, signal, () => new GridError('busy', `the lease of ${release.mark} is being worked on`));
+}
+
+/** As `releaseUnnoted`, for a caller that holds the lock. */
+export async function releaseUnnotedLocked(deps: UnnotedDeps, release: Release, signal: AbortSignal): Promise<void> {
   const { store, observer, moment, reconciler } = deps;
   reconciler.noteLater(release);
   const known = store.get(release.mark);

@@ -65,3 +65,18 @@ test('all that carries the mark of a released lease goes, in one look', async ()
     { level: 'info', message: 'released', details: { attachment: mark, addresses: ['10.0.0.2', '10.0.0.3'] } },
   ]);
 });
+
+test('a release does not wait for the lease whose address it has: an ADD of that one may wait for the release', async () => {
+  const owner = markOf('c2');
+  put(leases.store, aLease(owner, { address: '10.0.0.9' }));
+  leases.releasing('c1', '10.0.0.2');
+  leases.grid.remove(leases.grid.fixedAddresses()[0]?._ref ?? '');
+  leases.reserve('c1', '10.0.0.9');
+  const gate = Promise.withResolvers<void>();
+  const held = leases.deps.locks.run(owner, () => gate.promise);
+  await expect(reconciled()).rejects.toMatchObject({ reason: 'busy' });
+  gate.resolve();
+  await held;
+  expect(await reconciled()).toBeUndefined();
+  expect(onTheGrid()).toEqual([['10.0.0.9', owner]]);
+});
