@@ -7,7 +7,7 @@ const evidenceWindow = 3_000;
 /** Milliseconds of trouble during which requests are repeated; after it each gets one try until the grid is back. */
 const patience = 10_000;
 /** Before each further try; together they outlast a fail-over of 4-5 s (NIOS 9.0 documentation, "About HA Failover"). */
-const retryPause = { first: 200, longest: 3_000 };
+const retryPause = { first: 250, longest: 3_000 };
 const mostRetries = 5;
 
 export interface FailedAttempt {
