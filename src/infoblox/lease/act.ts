@@ -1,6 +1,7 @@
 /**
  * The writes that a step of the plan asks for, each with its doubt: noted durably before the write is sent, taken back only
- * when its answer is here. Callers hold the lock of the lease.
+ * when its answer is here, counted anew when the answer is lost, for the write may have waited to be sent. Callers hold the
+ * lock of the lease.
  */
 
 import { asGridText, type ExtensibleAttributes } from '../attributes.ts';
@@ -38,10 +39,16 @@ export async function remove(
   try {
     for (const { ref } of objects) await wapi.remove(ref, signal);
   } catch (error) {
-    if (!isOpen(error)) applyIfPossible(store, lease.mark, (current) => deleteAnswered(current, lease));
+    endDelete({ store, moment }, lease, error);
     throw error;
   }
   return deleteAnswered(store.get(lease.mark) ?? lease, lease);
+}
+
+/** Notes that a delete, or a change that takes an object from a lease, has failed. @param before the lease before it */
+export function endDelete({ store, moment }: Pick<ActDeps, 'store' | 'moment'>, before: Lease, error: unknown): void {
+  const end = (lease: Lease) => (isOpen(error) ? deleteInDoubt(lease, moment()) : deleteAnswered(lease, before));
+  applyIfPossible(store, before.mark, end);
 }
 
 /**
@@ -68,6 +75,7 @@ export async function recreate(
       outcome: 'unknown',
     });
   } catch (error) {
+    if (isOpen(error)) applyIfPossible(store, mark, (current) => createInDoubt(current, moment()));
     if (!hasReason(error, 'conflict', 'missing', 'rejected') || error.outcome !== 'none') throw error;
     apply(store, mark, (current) => createRefused(current, lease));
     return error;
@@ -100,8 +108,8 @@ export function apply(
   return store.apply(mark, (lease) => (lease === undefined ? undefined : transition(lease)));
 }
 
-/** A state that cannot be written must not keep an address from being released. */
-function applyIfPossible(store: LeaseStore, mark: string, transition: (lease: Lease) => Lease): void {
+/** A state that cannot be written must not keep an address from being released, nor hide why a write failed. */
+export function applyIfPossible(store: LeaseStore, mark: string, transition: (lease: Lease) => Lease): void {
   try {
     apply(store, mark, transition);
   } catch (error) {

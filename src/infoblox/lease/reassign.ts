@@ -6,7 +6,7 @@ import { asGridText } from '../attributes.ts';
 import { GridError } from '../errors.ts';
 import { attachmentIn, isAttachmentMark } from '../mark.ts';
 import { gatewayName } from '../wapi/client.ts';
-import { type ActDeps, apply, isOpen, warnOfLoss } from './act.ts';
+import { type ActDeps, apply, applyIfPossible, endDelete, isOpen, warnOfLoss } from './act.ts';
 import { movedError } from './address-errors.ts';
 import { createInDoubt, deleteAnswered, deleteInDoubt, type Lease } from './lease.ts';
 import type { Observer } from './observe.ts';
@@ -84,7 +84,9 @@ async function relabel(
   try {
     await wapi.relabel(object.ref, { comment: object.owner, name, attributes: labels }, signal);
   } catch (error) {
-    if (!isOpen(error)) apply(store, lease.mark, (current) => deleteAnswered(current, lease));
+    endDelete({ store, moment }, lease, error);
+    // It has become, or will become, the owner's.
+    if (isOpen(error)) applyIfPossible(store, object.owner, (current) => createInDoubt(current, moment()));
     throw error;
   }
   apply(store, lease.mark, (current) => deleteAnswered(current, lease));

@@ -80,3 +80,29 @@ test('a release does not wait for the lease whose address it has: an ADD of that
   expect(await reconciled()).toBeUndefined();
   expect(onTheGrid()).toEqual([['10.0.0.9', owner]]);
 });
+
+test.each([
+  ['a delete', 'DELETE', { phase: 'releasing' }, '10.0.0.2', 'deleteInDoubtUntil'],
+  ['a create', 'POST', { phase: 'bound' }, undefined, 'createInDoubtUntil'],
+  ['a reassignment', 'PUT', { phase: 'releasing' }, '10.0.0.9', 'deleteInDoubtUntil'],
+] as const)(
+  '%s is in doubt from when its answer is lost, however long it waited before it was sent',
+  async (...row) => {
+    const [, method, over, there, doubt] = row;
+    const owner = markOf('c2');
+    put(leases.store, aLease(owner, { address: '10.0.0.9' }));
+    put(leases.store, aLease(mark, { ...over, dueAt: 1 }));
+    if (there !== undefined) leases.reserve('c1', there);
+    let now = Date.now();
+    const when = () => {
+      now += 40_000;
+      return true;
+    };
+    leases.grid.inject({ method, when, effect: { kind: 'reset' } });
+    const moment = () => ({ ...leases.deps.moment(), now });
+    const { end } = moment().window;
+    await expect(reconcile({ ...leases.deps, moment }, mark, inTime())).rejects.toMatchObject({ outcome: 'open' });
+    expect(leases.store.get(mark)?.[doubt]).toBe(now + end);
+    if (method === 'PUT') expect(leases.store.get(owner)?.createInDoubtUntil).toBe(now + end);
+  },
+);
