@@ -83,7 +83,8 @@ const noSandbox: SandboxIdentity = { netns: null, netnsId: null, processStart: n
 
 /** An ADD takes an address: before the first write to the grid. Doubt of the lease that it replaces is carried over. */
 export function begin(previous: Lease | undefined, beginning: Beginning, moment: Moment): Lease {
-  const doubt = doubtOf(previous, moment);
+  // One that is pending still was cut off, and has ended nowhere.
+  const doubt = doubtOf(previous?.phase === 'pending' ? createInDoubt(previous, moment) : previous, moment);
   return {
     ...fresh(beginning.mark, beginning.network, beginning.view, moment.now),
     ...beginning.sandbox,
@@ -117,14 +118,14 @@ export function answer(lease: Lease, callers: Iterable<string>, told: ReadonlySe
 
 /**
  * An ADD was not answered: its caller left, or says so. If nobody else was, the lease is released. The order in which
- * callers come and say so does not matter.
+ * callers come and say so does not matter. A pending lease is left to its ADD: others may have joined it since.
  */
 export function notAnswered(lease: Lease, caller: string, { now }: Moment): Lease {
   if (lease.phase === 'releasing') return lease;
   const callers = withoutCaller(lease.callers, caller);
   if (callers === lease.callers) return lease;
   const left = { ...lease, callers };
-  return callers === '' ? startRelease(left, now) : left;
+  return callers === '' && lease.phase === 'bound' ? startRelease(left, now) : left;
 }
 
 /** The reservation has moved with its view, which was renamed. */
@@ -144,6 +145,14 @@ export function imported(mark: string, network: string, view: string, address: s
  */
 export function startRelease(lease: Lease, at: number): Lease {
   return { ...lease, phase: 'releasing', attempts: 0, dueAt: at };
+}
+
+/**
+ * As `startRelease`, for who does not know how far an ADD has come that is under way or was cut off: its create may still be
+ * carried out.
+ */
+export function abandon(lease: Lease, moment: Moment): Lease {
+  return startRelease(lease.phase === 'pending' ? createInDoubt(lease, moment) : lease, moment.now);
 }
 
 /** A lease for something that may be on the grid and that the state knows nothing of, to be released. */

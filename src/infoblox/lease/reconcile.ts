@@ -4,16 +4,7 @@
  */
 import { GridError } from '../errors.ts';
 import { type ActDeps, apply, recreate, remove, warnOfLoss, without } from './act.ts';
-import {
-  createInDoubt,
-  deleteAnswered,
-  emptied,
-  keepDoubt,
-  type Lease,
-  recheck,
-  settle,
-  startRelease,
-} from './lease.ts';
+import { abandon, deleteAnswered, emptied, keepDoubt, type Lease, recheck, settle } from './lease.ts';
 import type { Observer } from './observe.ts';
 import { type Look, plan, type Step } from './plan.ts';
 import { afterReassign, reassign } from './reassign.ts';
@@ -47,7 +38,7 @@ export async function reconcileLocked(deps: ReconcileDeps, mark: string, signal:
     if (known === undefined) return;
     if (known.phase === 'pending') {
       // The lock is here, so no ADD is under way: it died, or could not write its end.
-      apply(store, mark, (lease) => startRelease(createInDoubt(lease, moment()), moment().now));
+      apply(store, mark, (lease) => abandon(lease, moment()));
       continue;
     }
     look ??= await observer.look(known, signal);

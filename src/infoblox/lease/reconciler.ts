@@ -5,7 +5,7 @@
 import { type Backoff, pauseBefore } from '../concurrency/backoff.ts';
 import { isGridAway, isRefused } from '../errors.ts';
 import { apply } from './act.ts';
-import { createInDoubt, postpone, startRelease } from './lease.ts';
+import { abandon, postpone } from './lease.ts';
 import { type ReconcileDeps, reconcile } from './reconcile.ts';
 import { type Release, startReleaseOf } from './start-release.ts';
 import type { SqliteLeaseStore } from './store.ts';
@@ -200,11 +200,10 @@ export class Reconciler {
 
   /** ADDs of a daemon that died: their creates may still be on their way to the grid. */
   #releaseAbandoned(): void {
-    const { store, moment, log } = this.#deps;
-    const abandoned = store.pending();
-    for (const { mark } of abandoned) {
-      apply(store, mark, (lease) => startRelease(createInDoubt(lease, moment()), moment().now));
-    }
+    const { store, locks, moment, log } = this.#deps;
+    // By now this daemon may have begun ADDs of its own, if the state could not be written at the start.
+    const abandoned = store.pending().filter(({ mark }) => !locks.busy(mark));
+    for (const { mark } of abandoned) apply(store, mark, (lease) => abandon(lease, moment()));
     this.#abandonedReleased = true;
     if (abandoned.length > 0) log.info('releasing unfinished ADDs of the last run', { count: abandoned.length });
   }

@@ -1,5 +1,5 @@
 /** The end of a lease, noted durably. What it has on the grid the reconciler removes. */
-import { type Lease, type Moment, startRelease, unknownToRelease } from './lease.ts';
+import { abandon, type Lease, type Moment, startRelease, unknownToRelease } from './lease.ts';
 import type { LeaseStore } from './store.ts';
 
 export interface StartReleaseDeps {
@@ -24,7 +24,7 @@ export function startReleaseOf(deps: StartReleaseDeps, release: Release): Lease 
   const { store, moment } = deps;
   const end = (lease: Lease | undefined) => {
     if (lease === undefined) return unknownToRelease(release, moment());
-    return lease.phase === 'releasing' ? lease : startRelease(lease, moment().now);
+    return lease.phase === 'releasing' ? lease : abandon(lease, moment());
   };
   return store.apply(release.mark, end) ?? unknownToRelease(release, moment());
 }

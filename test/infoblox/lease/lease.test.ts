@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import {
+  abandon,
   answer,
   begin,
   bind,
@@ -47,7 +48,11 @@ const transitions: readonly [string, Change, Record<Phase, Expected>][] = [
     'begin',
     (lease) => begin(lease, beginning, noon),
     {
-      pending: { ...elsewhere, callers: 'new', createdAt: now, attempts: 0, dueAt: now + window.end },
+      pending: {
+        ...{ ...elsewhere, callers: 'new', createdAt: now, attempts: 0, dueAt: now + window.end },
+        // What was cut off may have sent a create a moment ago.
+        createInDoubtUntil: now + window.end,
+      },
       bound: {
         ...{ ...elsewhere, phase: 'pending', address: null, callers: 'one two new', createdAt: now, attempts: 0 },
         dueAt: now + window.end,
@@ -86,7 +91,7 @@ const transitions: readonly [string, Change, Record<Phase, Expected>][] = [
     'notAnswered of the last',
     (lease) => notAnswered({ ...lease, callers: 'one' }, 'one', noon),
     {
-      pending: { callers: '', phase: 'releasing', attempts: 0, dueAt: now },
+      pending: { callers: '' },
       bound: { callers: '', phase: 'releasing', attempts: 0, dueAt: now },
       releasing: { callers: 'one' },
     },
@@ -108,6 +113,15 @@ const transitions: readonly [string, Change, Record<Phase, Expected>][] = [
       pending: { phase: 'releasing', attempts: 0, dueAt: 42 },
       bound: { phase: 'releasing', attempts: 0, dueAt: 42 },
       releasing: { attempts: 0, dueAt: 42 },
+    },
+  ],
+  [
+    'abandon',
+    (lease) => abandon(lease, noon),
+    {
+      pending: { phase: 'releasing', attempts: 0, dueAt: now, createInDoubtUntil: now + window.end },
+      bound: { phase: 'releasing', attempts: 0, dueAt: now },
+      releasing: { attempts: 0, dueAt: now },
     },
   ],
   [

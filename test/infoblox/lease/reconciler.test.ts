@@ -38,12 +38,18 @@ describe('a state that fails', () => {
     },
   );
 
-  test('at the start keeps unfinished ADDs for later', async () => {
+  test('at the start keeps unfinished ADDs for later, and ends none that has begun since', async () => {
     put(leases.store, aLease(markOf('c1'), { phase: 'pending', address: null }));
     leases.broken.add('pending');
     expect(() => reconciler.start()).not.toThrow();
+    const gate = Promise.withResolvers<void>();
+    const adding = leases.deps.locks.run(markOf('c2'), () => gate.promise);
+    put(leases.store, aLease(markOf('c2'), { phase: 'pending', address: null }));
     leases.broken.clear();
-    await until('they are released', () => leases.store.count('pending') === 0);
+    await until('they are released', () => leases.store.get(markOf('c1'))?.phase !== 'pending');
+    expect(leases.store.get(markOf('c2'))?.phase).toBe('pending');
+    gate.resolve();
+    await adding;
   });
 });
 
