@@ -343,6 +343,7 @@ describe('leases', () => {
     expect(store.due({ now: 100, horizon: 1_000 }, 2)).toEqual(due.slice(0, 2));
     expect(store.nextDue()).toBe(0);
     expect(store.hasAny('b')).toBe(true);
+    expect(store.releasing('default')).toEqual(due);
     const queries = prepare.mock.calls.slice(statements).map(([sql]) => sql);
     prepare.mockRestore();
     store.close();
