@@ -43,19 +43,11 @@ export class CniError extends Error {
   }
 }
 
-/** The document for stdout, `details` left out when there are none. */
-export interface ErrorDocument {
-  readonly cniVersion: string;
-  readonly code: number;
-  readonly msg: string;
-  readonly details?: string;
-}
-
 /**
- * Makes the error object for stdout (SPEC section 5 "Error").
+ * Makes the error object for stdout (SPEC section 5 "Error"), `details` left out when there are none.
  * @param cniVersion the version of the call; `answerVersion` finds one when the call could not be read.
  */
-export function formatError(error: CniError, cniVersion: string): ErrorDocument {
+export function formatError(error: CniError, cniVersion: string): Record<string, unknown> {
   const document = { cniVersion, code: error.code, msg: error.message };
   return error.details ? { ...document, details: error.details } : document;
 }

@@ -58,7 +58,7 @@ export type Outcome = 'none' | 'unknown' | 'open';
 
 export interface GridErrorOptions {
   /** What the operator can do about it, one sentence. */
-  readonly hint?: string;
+  readonly hint?: string | undefined;
   readonly outcome?: Outcome;
   /** For `unknown-attribute`: the attribute's name. */
   readonly attribute?: string;

@@ -7,7 +7,7 @@ import type { NetworkSpec } from './spec.ts';
 
 interface Room {
   readonly cidr: Cidr;
-  readonly kept?: string;
+  readonly kept?: string | undefined;
 }
 
 /** Tells whether a container may have the address, and it is the requested one if one is requested. */
@@ -48,16 +48,13 @@ export function refuseOutside(requested: string, room: Room): void {
 /** As `refuseOutside`, as far as the spec alone tells: before anything is created on the grid. */
 export function refuseHopeless(requested: string | undefined, spec: NetworkSpec): void {
   if (requested === undefined || spec.place.kind !== 'subnet') return;
-  refuseOutside(requested, roomOf(spec, spec.place.cidr));
+  const { cidr } = spec.place;
+  refuseOutside(requested, { cidr, kept: keptBack(spec, cidr) });
 }
 
 /** As `fits`, as far as the spec alone tells. */
 export function mayFit(address: string, spec: NetworkSpec, requested: string | undefined): boolean {
   if (spec.place.kind !== 'subnet') return requested === undefined || requested === address;
-  return fits(address, roomOf(spec, spec.place.cidr), requested);
-}
-
-function roomOf(spec: NetworkSpec, cidr: Cidr): Room {
-  const kept = keptBack(spec, cidr);
-  return kept === undefined ? { cidr } : { cidr, kept };
+  const { cidr } = spec.place;
+  return fits(address, { cidr, kept: keptBack(spec, cidr) }, requested);
 }

@@ -128,7 +128,7 @@ function refusal(what: string, code: string, text: string): GridError {
   const words = text.replace(/'[^']*'|"[^"]*"/g, '');
   const fits = (row: Refusal) => row.code?.test(code) || row.text?.test(text) || row.words?.test(words);
   const { reason, hint } = refusals.find(fits) ?? rejected;
-  return new GridError(reason, message, hint === undefined ? {} : { hint });
+  return new GridError(reason, message, { hint });
 }
 
 function parseJson(body: string): unknown {

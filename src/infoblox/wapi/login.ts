@@ -95,8 +95,7 @@ export class Logins {
     } catch (error) {
       // A grid that is away is away for all who wait, and a refusal is one for all. Other failures are this request's own.
       const isShared = hasReason(error, 'credentials') || (isGridAway(error) && !signal.aborted);
-      if (isShared)
-        reject(new GridError(error.reason, error.message, error.hint === undefined ? {} : { hint: error.hint }));
+      if (isShared) reject(new GridError(error.reason, error.message, { hint: error.hint }));
       else resolve();
       throw error;
     } finally {

@@ -7,95 +7,53 @@ export const checkCommand = 'check-config';
 
 export const defaultStateDir = '/var/lib/infoblox-cni';
 
+/** A flag with a value, as all are but two; the default `''` is not shown. */
+const text = (standard: string, description: string) => ({ type: 'string', default: standard, description }) as const;
+
 const grid = {
-  'grid-host': {
-    type: 'string',
-    default: '192.168.124.200',
-    description: 'Grid host; several, comma-separated, are tried in order',
-  },
-  'wapi-port': { type: 'string', default: '443', description: 'WAPI port' },
-  'wapi-username': { type: 'string', default: '', description: 'WAPI user name' },
-  'wapi-password': {
-    type: 'string',
-    default: '',
-    description: 'WAPI password; shows in the process list while the daemon starts, prefer the next',
-  },
-  'wapi-password-file': {
-    type: 'string',
-    default: '',
-    description: 'File with the WAPI password, read again when it changes',
-  },
-  'wapi-version': { type: 'string', default: '2.3', description: 'WAPI version, 2.3 or above' },
-  'ssl-verify': {
-    type: 'string',
-    default: 'false',
-    description:
-      "Check the grid's certificate: true, false, pin (the key that it was first seen with), or a file of certificates to trust",
-  },
-  labels: {
-    type: 'string',
-    default: '',
-    description:
-      'Extensible attributes for all that is created, "Site=Paris,Owner=Network team"; left out where the grid does not define them',
-  },
-} as const satisfies ArgsDef;
+  'grid-host': text('192.168.124.200', 'Grid host; several, comma-separated, are tried in order'),
+  'wapi-port': text('443', 'WAPI port'),
+  'wapi-username': text('', 'WAPI user name'),
+  'wapi-password': text('', 'WAPI password; shows in the process list while the daemon starts, prefer the next'),
+  'wapi-password-file': text('', 'File with the WAPI password, read again when it changes'),
+  'wapi-version': text('2.3', 'WAPI version, 2.3 or above'),
+  'ssl-verify': text(
+    'false',
+    "Check the grid's certificate: true, false, pin (the key that it was first seen with), or a file of certificates to trust",
+  ),
+  labels: text(
+    '',
+    'Extensible attributes for all that is created, "Site=Paris,Owner=Network team"; left out where the grid does not define them',
+  ),
+} satisfies ArgsDef;
 
 const driver = {
-  'socket-dir': {
-    type: 'string',
-    default: defaultSocketDir,
-    description: 'Directory of the socket that plugins connect to',
-  },
-  'driver-name': {
-    type: 'string',
-    default: 'infoblox',
-    description: 'Name of the socket file, and of the plugin ("type" in the network configuration)',
-  },
-  'cluster-name': {
-    type: 'string',
-    default: 'cluster-1',
-    description: 'Cluster of this host: part of the mark of its reservations',
-  },
-  'node-name': {
-    type: 'string',
-    default: '',
-    description: 'Name of this host, unique in its cluster; default: the host name',
-  },
-  'add-timeout': { type: 'string', default: '30s', description: 'Time for one ADD, at most 60s' },
-  'reap-after': {
-    type: 'string',
-    default: '10m',
-    description: 'Release addresses whose network namespace has been gone for this long; 0: never',
-  },
-} as const satisfies ArgsDef;
+  'socket-dir': text(defaultSocketDir, 'Directory of the socket that plugins connect to'),
+  'driver-name': text('infoblox', 'Name of the socket file, and of the plugin ("type" in the network configuration)'),
+  'cluster-name': text('cluster-1', 'Cluster of this host: part of the mark of its reservations'),
+  'node-name': text('', 'Name of this host, unique in its cluster; default: the host name'),
+  'add-timeout': text('30s', 'Time for one ADD, at most 60s'),
+  'reap-after': text('10m', 'Release addresses whose network namespace has been gone for this long; 0: never'),
+} satisfies ArgsDef;
 
 const policy = {
-  'network-view': {
-    type: 'string',
-    default: 'default',
-    description: 'Network view, where the network configuration names none',
-  },
-  'network-container': {
-    type: 'string',
-    default: '172.18.0.0/16',
-    description: 'Networks without "subnet" are allocated from these, comma-separated',
-  },
-  'prefix-length': { type: 'string', default: '24', description: 'Prefix length of such networks' },
-} as const satisfies ArgsDef;
+  'network-view': text('default', 'Network view, where the network configuration names none'),
+  'network-container': text('172.18.0.0/16', 'Networks without "subnet" are allocated from these, comma-separated'),
+  'prefix-length': text('24', 'Prefix length of such networks'),
+} satisfies ArgsDef;
 
 const state = {
-  'state-dir': { type: 'string', default: defaultStateDir, description: 'Directory of the durable state' },
-} as const satisfies ArgsDef;
+  'state-dir': text(defaultStateDir, 'Directory of the durable state'),
+} satisfies ArgsDef;
 
 const observability = {
-  'metrics-listen': {
-    type: 'string',
-    default: 'off',
-    description: 'Serve /metrics (Prometheus) and /health at this address, host:port; ":9477" is 127.0.0.1:9477',
-  },
-  'log-level': { type: 'string', default: 'info', description: 'error, warn, info or debug' },
-  'log-format': { type: 'string', default: 'auto', description: 'text, json, or auto: text on a terminal' },
-} as const satisfies ArgsDef;
+  'metrics-listen': text(
+    'off',
+    'Serve /metrics (Prometheus) and /health at this address, host:port; ":9477" is 127.0.0.1:9477',
+  ),
+  'log-level': text('info', 'error, warn, info or debug'),
+  'log-format': text('auto', 'text, json, or auto: text on a terminal'),
+} satisfies ArgsDef;
 
 const about = {
   help: { type: 'boolean', alias: 'h', description: 'Show this help' },
@@ -112,7 +70,7 @@ const groups: Readonly<Record<string, ArgsDef>> = {
   Other: about,
 };
 
-export const flags = { ...grid, ...driver, ...policy, ...state, ...observability, ...about } as const satisfies ArgsDef;
+export const flags = { ...grid, ...driver, ...policy, ...state, ...observability, ...about } satisfies ArgsDef;
 
 export type FlagName = keyof typeof flags;
 

@@ -21,8 +21,8 @@ export function callFields({ method, params }: Request, networkView: string): Fi
     view: viewOf({ ipam: { type: '', ...ipam } }, { networkView }),
     container: containerId,
     interface: ifName,
-    ...(podName === undefined ? {} : { pod: podName.slice(0, longestName) }),
-    ...(podNamespace === undefined ? {} : { namespace: podNamespace.slice(0, longestName) }),
+    pod: podName?.slice(0, longestName),
+    namespace: podNamespace?.slice(0, longestName),
   };
 }
 

@@ -1,7 +1,7 @@
 /** CHECK: does the attachment still have what its ADD was answered with? */
 import { CniCode, CniError } from '../../../cni/errors.ts';
 import { parseNetconf } from '../../../cni/netconf.ts';
-import { checkLease, type CheckDeps as LeaseCheckDeps } from '../../../infoblox/lease/check.ts';
+import { type CheckDeps, checkLease } from '../../../infoblox/lease/check.ts';
 import { attachmentOf } from './attachment.ts';
 import type { Handler } from './handler.ts';
 import { type SpecDefaults, viewOf } from './network-spec.ts';
@@ -9,12 +9,8 @@ import { type SpecDefaults, viewOf } from './network-spec.ts';
 /** Milliseconds. */
 const longest = 12_000;
 
-export interface CheckDeps extends LeaseCheckDeps {
-  readonly defaults: SpecDefaults;
-}
-
 /** Makes the handler of CHECK. */
-export function checkHandler(deps: CheckDeps): Handler {
+export function checkHandler(deps: CheckDeps & { readonly defaults: SpecDefaults }): Handler {
   return {
     longest,
     async run(call) {

@@ -1,7 +1,7 @@
 /** GC: releases what the runtime no longer knows. */
 import { validAttachments } from '../../../cni/attachments.ts';
 import { parseNetconf } from '../../../cni/netconf.ts';
-import { collectGarbage, type GcDeps as LeaseGcDeps } from '../../../infoblox/lease/gc.ts';
+import { collectGarbage, type GcDeps } from '../../../infoblox/lease/gc.ts';
 import type { Handler } from './handler.ts';
 import { type SpecDefaults, viewOf } from './network-spec.ts';
 
@@ -10,12 +10,8 @@ const longest = 55_000;
 /** Addresses that a line of the log names at most. */
 const mostNamed = 50;
 
-export interface GcDeps extends LeaseGcDeps {
-  readonly defaults: SpecDefaults;
-}
-
 /** Makes the handler of GC. */
-export function gcHandler(deps: GcDeps): Handler {
+export function gcHandler(deps: GcDeps & { readonly defaults: SpecDefaults }): Handler {
   return {
     longest,
     async run(call) {

@@ -24,7 +24,7 @@ export function logConditions(conditions: Conditions, log: Log): void {
     raised: ({ kind, error: { reason, message, hint } }) => {
       if (kind === 'grid-not-seen') return;
       const { level, begins } = texts[kind];
-      log[level](begins, { reason, error: message, ...(hint === undefined ? {} : { hint }) });
+      log[level](begins, { reason, error: message, hint });
     },
     cleared: (condition, end) => {
       const { kind } = condition;

@@ -8,8 +8,7 @@ import type { Log } from '../../../infoblox/log.ts';
 export function warnOfUnseen(sandboxes: Sandboxes, log: Log): Sandboxes {
   let warned = false;
   return {
-    boot: sandboxes.boot,
-    isGone: (sandbox) => sandboxes.isGone(sandbox),
+    ...sandboxes,
     identify(path) {
       const sandbox = sandboxes.identify(path);
       if (!warned && sandbox.netnsId === null && path.startsWith('/proc/')) {

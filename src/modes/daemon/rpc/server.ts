@@ -131,8 +131,8 @@ export class CallServer {
       code,
       error: message,
       ...this.#about(request, began),
-      ...(details === undefined ? {} : { details }),
-      ...(stack === undefined ? {} : { stack }),
+      details,
+      stack,
     });
     this.#deps.onCall?.(request?.method ?? 'none', code, secondsSince(began));
   }
