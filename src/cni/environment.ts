@@ -42,7 +42,7 @@ export function isCommand(value: string | undefined): value is Command {
  * neither read nor judged where the command has no attachment: callers fill them with dummies then.
  * @throws CniError 4 if the command is unknown, variables are missing (all named in one message) or hold what they must not.
  */
-export function readEnvironment(env: Readonly<Record<string, string | undefined>>): CallEnvironment {
+export function readEnvironment(env: NodeJS.ProcessEnv): CallEnvironment {
   const command = env.CNI_COMMAND;
   if (!isCommand(command)) {
     throw new CniError(

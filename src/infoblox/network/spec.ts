@@ -52,7 +52,8 @@ const longestPrefix = 30;
  */
 export function networkSpec(input: SpecInput): NetworkSpec {
   const { name, view, gateway, keepFirst } = input;
-  const place = input.subnet === undefined ? containerPlace(input) : subnetPlace(input.subnet);
+  const place: NetworkPlace =
+    input.subnet === undefined ? containerPlace(input) : { kind: 'subnet', cidr: strictCidr('subnet', input.subnet) };
   if (gateway === undefined) return { name, view, place, keepFirst };
   if (gateway.includes(':')) throw noIpv6(`gateway ${gateway}`);
   if (parseAddress(gateway) === undefined) {
@@ -69,10 +70,6 @@ export function specKey({ name, view, place, gateway, keepFirst }: NetworkSpec):
   const where =
     place.kind === 'subnet' ? [place.cidr.text] : [place.containers.map(({ text }) => text), place.prefixLength];
   return JSON.stringify([name, view, ...where, gateway ?? null, keepFirst]);
-}
-
-function subnetPlace(subnet: string): NetworkPlace {
-  return { kind: 'subnet', cidr: strictCidr('subnet', subnet) };
 }
 
 function containerPlace(input: SpecInput): NetworkPlace {

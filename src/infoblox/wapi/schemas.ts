@@ -26,7 +26,13 @@ const ExtensibleAttributes = v.object({
   [networkNameAttribute]: v.optional(v.object({ value: v.union([values, v.pipe(v.array(values), v.maxLength(100))]) })),
 });
 
-export const FixedAddress = v.object({
+/** Puts together an object type, the schema of its objects, and the fields that are asked for: those of the schema. */
+function kindOf<const Entries extends v.ObjectEntries>(type: string, entries: Entries) {
+  const fields = Object.keys(entries).filter((name) => name !== '_ref');
+  return { type, schema: v.object(entries), fields: fields.join() };
+}
+
+export const fixedAddress = kindOf('fixedaddress', {
   _ref: referenceTo('fixedaddress'),
   ipv4addr: v.pipe(v.string(), v.maxLength(15, 'an IPv4 address'), v.ipv4('an IPv4 address')),
   network_view: v.optional(text, 'default'),
@@ -34,12 +40,7 @@ export const FixedAddress = v.object({
   mac: v.optional(text, ''),
   match_client: v.optional(text, ''),
 });
-export type FixedAddress = v.InferOutput<typeof FixedAddress>;
-export const fixedAddress = {
-  type: 'fixedaddress',
-  schema: FixedAddress,
-  fields: 'ipv4addr,network_view,comment,mac,match_client',
-} as const;
+export type FixedAddress = v.InferOutput<typeof fixedAddress.schema>;
 
 /** The MAC address of a reservation, which no client has (NIOS 9.0 documentation, "Configuring IPv4 Reservations"). */
 export const zeroMac = '00:00:00:00:00:00';
@@ -49,17 +50,16 @@ export function isReservation({ match_client, mac }: FixedAddress): boolean {
   return match_client === 'RESERVED' && (mac === zeroMac || mac === '');
 }
 
-export const Network = v.object({
+export const network = kindOf('network', {
   _ref: referenceTo('network'),
   network: text,
   comment: v.optional(text, ''),
   extattrs: v.optional(ExtensibleAttributes, {}),
 });
-export type Network = v.InferOutput<typeof Network>;
-export const network = { type: 'network', schema: Network, fields: 'network,comment,extattrs' } as const;
+export type Network = v.InferOutput<typeof network.schema>;
 
 /** CIDRs of networks, without their attributes, which may be many. */
-export const networkCidr = { ...network, fields: 'network' } as const;
+export const networkCidr = { ...network, fields: 'network' };
 
 /**
  * Makes the kind of an object of which nothing counts but that it is there.
@@ -69,18 +69,12 @@ export function anyOf(type: string, fields: string) {
   return { type, schema: v.object({ _ref: referenceTo(type) }), fields };
 }
 
-const IPv4Address = v.object({
+export const ipv4Address = kindOf('ipv4address', {
   status: text,
   types: v.optional(v.pipe(v.array(text), v.maxLength(100)), []),
 });
-export const ipv4Address = { type: 'ipv4address', schema: IPv4Address, fields: 'status,types' } as const;
 
-const AttributeDefinition = v.object({ name: text });
-export const attributeDefinition = {
-  type: 'extensibleattributedef',
-  schema: AttributeDefinition,
-  fields: 'name',
-} as const;
+export const attributeDefinition = kindOf('extensibleattributedef', { name: text });
 
 export const NextAddresses = v.object({ ips: v.pipe(v.array(text), v.maxLength(100)) });
 

@@ -8,10 +8,7 @@ import { CniCode, CniError } from '../../cni/errors.ts';
  * it has an address to release like any other.
  * @throws CniError 8, unless CNI_NETNS_OVERRIDE is set
  */
-export function refuseOwnNamespace(
-  { command, netns }: CallEnvironment,
-  env: Readonly<Record<string, string | undefined>>,
-): void {
+export function refuseOwnNamespace({ command, netns }: CallEnvironment, env: NodeJS.ProcessEnv): void {
   if (command !== 'ADD' || /^(1|true)$/i.test(env.CNI_NETNS_OVERRIDE ?? '')) return;
   try {
     const [own, given] = [statSync('/proc/self/ns/net'), statSync(netns)];

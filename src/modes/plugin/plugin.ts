@@ -29,13 +29,11 @@ import { readStdin } from './stdin.ts';
 const stdinLimit = 5_000;
 const versionStdinLimit = 1_000;
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
 /**
  * Serves one call.
  * @returns the exit status; what belongs on stdout has been written
  */
-export async function runPlugin(env: Environment): Promise<number> {
+export async function runPlugin(env: NodeJS.ProcessEnv): Promise<number> {
   let stdin: Buffer = Buffer.alloc(0);
   try {
     // An error of the environment is reported first, whatever stdin holds.
@@ -68,7 +66,7 @@ function fail(error: unknown, stdin: Buffer): number {
 
 type ServedEnvironment = CallEnvironment & { readonly command: Exclude<Command, 'VERSION'> };
 
-async function serve(environment: ServedEnvironment, stdin: Buffer, env: Environment): Promise<void> {
+async function serve(environment: ServedEnvironment, stdin: Buffer, env: NodeJS.ProcessEnv): Promise<void> {
   const { command, containerId, ifName, netns, args } = environment;
   const { name, config, cniVersion } = readNetworkConfig(stdin);
   requireVersion(cniVersion, command);

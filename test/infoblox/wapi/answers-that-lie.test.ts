@@ -9,7 +9,7 @@ import { type GridError, hasReason } from '../../../src/infoblox/errors.ts';
 import { createAgent } from '../../../src/infoblox/wapi/agent.ts';
 import { searchPages } from '../../../src/infoblox/wapi/paged-search.ts';
 import { referenceTo, urlPath } from '../../../src/infoblox/wapi/reference.ts';
-import { FixedAddress } from '../../../src/infoblox/wapi/schemas.ts';
+import { fixedAddress } from '../../../src/infoblox/wapi/schemas.ts';
 import { createTransport } from '../../../src/infoblox/wapi/transport.ts';
 import { until } from '../../fixture/host.ts';
 import { type Certificate, makeCertificate } from '../../simulator/http/certificate.ts';
@@ -114,7 +114,7 @@ describe('a search', () => {
   const search = (limits: { pages: number; waiting: number }) => {
     const { grid } = onTheGrid;
     const session = openSession({ port: grid.port });
-    const what = { type: 'fixedaddress', schema: FixedAddress, query: {}, fields: 'ipv4addr', limits };
+    const what = { ...fixedAddress, query: {}, fields: 'ipv4addr', limits };
     return { session, results: searchPages(session, what, inTime()) };
   };
   const object = { _ref: 'fixedaddress/ZG5z:10.0.0.2/default', ipv4addr: '10.0.0.2' };

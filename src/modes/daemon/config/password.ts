@@ -5,29 +5,19 @@ import { GridError } from '../../../infoblox/errors.ts';
 import { messageOf } from '../../../infoblox/host/errno.ts';
 import { refuseUntrusted, UntrustedPath } from '../../../infoblox/host/trusted-path.ts';
 
-export interface Exposure {
-  readonly file: string;
-  readonly readers: string;
-  /** In octal. */
-  readonly mode: string;
-  readonly hint: string;
-}
-
 export interface Password {
   /** Reads it; called for each request. Throws GridError `credentials` where there is none, which is not worth a login. */
   readonly read: () => string;
   /** Who else than root can read it; undefined if others cannot, or there is none. */
-  readonly exposure: () => Exposure | undefined;
+  readonly exposure: () => ReturnType<typeof exposureOf>;
 }
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /** systemd copies the file at the start of the service, to a place that is of no use to the operator. */
 const credentialHint =
   'put the password, alone on a line, into /etc/infoblox-cni/wapi-password, then: systemctl restart infoblox-cni-daemon';
 
 /** Finds where the password comes from: flag, file, environment, systemd credential; the first that is set. */
-export function passwordSource(flag: string, file: string, env: Environment): Password {
+export function passwordSource(flag: string, file: string, env: NodeJS.ProcessEnv): Password {
   if (flag !== '') return { read: () => flag, exposure: () => undefined };
   const credential = env.CREDENTIALS_DIRECTORY === undefined ? '' : `${env.CREDENTIALS_DIRECTORY}/wapi-password`;
   const source = file || (env.WAPI_PASSWORD ? '' : credential);
@@ -61,7 +51,7 @@ function readPasswordFile(file: string, hint = `put it into ${file}, readable by
 }
 
 /** The group of root counts as root: systemd lets it read credentials. */
-function exposureOf(file: string): Exposure | undefined {
+function exposureOf(file: string) {
   try {
     const { mode, gid } = statSync(file);
     const readers = (mode & 0o004) !== 0 ? 'everybody' : (mode & 0o040) !== 0 && gid !== 0 ? `group ${gid}` : undefined;

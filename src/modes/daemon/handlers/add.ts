@@ -10,13 +10,12 @@ import { GridError, hasReason } from '../../../infoblox/errors.ts';
 import type { AddRequest, Allocation, Allocator } from '../../../infoblox/lease/allocate.ts';
 import type { FormerNames } from '../../../infoblox/lease/former-names.ts';
 import type { Log } from '../../../infoblox/log.ts';
-import type { Attachment } from '../../../infoblox/mark.ts';
-import { type NetworkSpec, specKey } from '../../../infoblox/network/spec.ts';
+import { specKey } from '../../../infoblox/network/spec.ts';
 import type { Call } from '../../protocol.ts';
 import type { ReleaseNotes } from '../rpc/release-notes.ts';
 import { attachmentOf } from './attachment.ts';
 import { workloadOf } from './call-fields.ts';
-import type { Answer, Handler } from './handler.ts';
+import type { Handler } from './handler.ts';
 import { type SpecDefaults, specOf, unknownKeys } from './network-spec.ts';
 
 /** Milliseconds that a refusal counts: only another ADD can show that it is over. */
@@ -42,40 +41,30 @@ export function addHandler(deps: AddDeps): Handler {
       const attachment = attachmentOf(netconf, call);
       const spec = specOf(netconf, deps.defaults);
       warnOfUnknownKeys(netconf, warned, deps.log);
+      const requested = requestedAddress(netconf, parseCniArgs(call.args));
       const signal = AbortSignal.any([gone, AbortSignal.timeout(deps.addTimeout)]);
-      return add(deps, { netconf, attachment, spec, call }, signal);
+      // A release of this attachment that a plugin has recorded must not undo the ADD.
+      await abortable(deps.notes.takeOf(attachment), signal, unsettled);
+      const request = {
+        attachment,
+        spec,
+        netns: call.netns,
+        callId: call.callId,
+        workload: workloadOf(call.args, attachment.containerId),
+        ...(requested === undefined ? {} : { requested }),
+      };
+      const { address, cidr, gateway, delivered, undelivered } = await allocate(deps, request, signal);
+      const ip = { address: `${address}/${cidr.prefix}`, ...(gateway === undefined ? {} : { gateway }) };
+      const result = formatResult({ ips: [ip], routes: withNextHop(netconf.routes, gateway) }, netconf.cniVersion);
+      return { result, fields: { address, subnet: cidr.text }, delivered, undelivered };
     },
   };
 }
 
-interface CheckedCall {
-  readonly netconf: Netconf;
-  readonly attachment: Attachment;
-  readonly spec: NetworkSpec;
-  readonly call: Call;
-}
-
-async function add(deps: AddDeps, checked: CheckedCall, signal: AbortSignal): Promise<Answer> {
-  const { netconf, attachment, spec, call } = checked;
-  const requested = requestedAddress(netconf, parseCniArgs(call.args));
-  // A release of this attachment that a plugin has recorded must not undo the ADD.
-  await abortable(deps.notes.takeOf(attachment), signal, () => {
-    return new GridError('timeout', 'an earlier release of this attachment was not settled in the time for one ADD', {
-      hint: 'see the log of the daemon for what the grid does; --add-timeout sets the time',
-    });
+function unsettled(): GridError {
+  return new GridError('timeout', 'an earlier release of this attachment was not settled in the time for one ADD', {
+    hint: 'see the log of the daemon for what the grid does; --add-timeout sets the time',
   });
-  const request = {
-    attachment,
-    spec,
-    netns: call.netns,
-    callId: call.callId,
-    workload: workloadOf(call.args, attachment.containerId),
-    ...(requested === undefined ? {} : { requested }),
-  };
-  const { address, cidr, gateway, delivered, undelivered } = await allocate(deps, request, signal);
-  const ip = { address: `${address}/${cidr.prefix}`, ...(gateway === undefined ? {} : { gateway }) };
-  const result = formatResult({ ips: [ip], routes: withNextHop(netconf.routes, gateway) }, netconf.cniVersion);
-  return { result, fields: { address, subnet: cidr.text }, delivered, undelivered };
 }
 
 /** A refusal that the next ADD of this network would meet as well is a condition, for STATUS to report. */

@@ -41,7 +41,7 @@ export function createLog(level: Level, format: 'text' | 'json', toJournal = fal
  * (systemd.exec(5)).
  * @param fd descriptor of the stream that the log is written to
  */
-export function isJournal(env: Readonly<Record<string, string | undefined>>, fd = 2): boolean {
+export function isJournal(env: NodeJS.ProcessEnv, fd = 2): boolean {
   if (env.JOURNAL_STREAM === undefined) return false;
   try {
     const { dev, ino } = fstatSync(fd, { bigint: true });
