@@ -1,7 +1,7 @@
 /**
- * The writes that a step of the plan asks for, each with its doubt: noted durably before the write is sent, taken back only
- * when its answer is here, counted anew when the answer is lost, for the write may have waited to be sent. Callers hold the
- * lock of the lease.
+ * The writes that the steps `remove` and `recreate` ask for, each with its doubt: noted durably before the write is sent,
+ * taken back only when its answer is here, counted anew when the answer is lost, for the write may have waited to be sent.
+ * `create` is in take-address.ts, `reassign` in reassign.ts. Callers hold the lock of the lease.
  */
 
 import { asGridText, type ExtensibleAttributes } from '../attributes.ts';
@@ -67,9 +67,8 @@ export async function recreate(
   // Noted first: a create that comes late must not outlive a DEL that comes meanwhile.
   apply(store, mark, (current) => createInDoubt(current, moment()));
   try {
-    const labels = () => attributes.forAttachment(attachment, name);
-    const reservation = { address, view, comment: mark, name, attributes: labels };
-    const made = await wapi.createReservation(reservation, signal);
+    const described = { comment: mark, name, attributes: () => attributes.forAttachment(attachment, name) };
+    const made = await wapi.createReservation({ address, view, ...described }, signal);
     if (made.ipv4addr === address && made.network_view === view) return undefined;
     throw new GridError('bad-answer', `the grid reserved ${made.ipv4addr}, asked for ${address}`, {
       outcome: 'unknown',
@@ -99,7 +98,7 @@ export function without(look: Look, objects: readonly Found[]): Look {
   return { ...rest, found: look.found.filter(({ ref }) => !gone.has(ref)) };
 }
 
-/** A lease that has gone meanwhile stays gone. */
+/** Applies a transition to a lease, as `store.apply` does, if there is one: one that has gone meanwhile stays gone. */
 export function apply(
   store: LeaseStore,
   mark: string,
@@ -108,7 +107,7 @@ export function apply(
   return store.apply(mark, (lease) => (lease === undefined ? undefined : transition(lease)));
 }
 
-/** A state that cannot be written must not keep an address from being released, nor hide why a write failed. */
+/** As `apply`; but a state that cannot be written must not keep an address from being released, nor hide why a write failed. */
 export function applyIfPossible(store: LeaseStore, mark: string, transition: (lease: Lease) => Lease): void {
   try {
     apply(store, mark, transition);
@@ -117,7 +116,7 @@ export function applyIfPossible(store: LeaseStore, mark: string, transition: (le
   }
 }
 
-/** A write that may still be carried out. */
+/** Tells whether the error leaves a write that may still be carried out. */
 export function isOpen(error: unknown): boolean {
   return error instanceof GridError && error.outcome === 'open';
 }

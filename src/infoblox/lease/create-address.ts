@@ -55,7 +55,7 @@ export class AddressCreation {
     return this.#made;
   }
 
-  /** Whether a create got no answer, or the grid may hold something that no host could confirm. */
+  /** Whether a create got no answer, or no host could tell whether one was carried out. */
   get isDoubtful(): boolean {
     return this.#losses > 0;
   }
@@ -66,10 +66,10 @@ export class AddressCreation {
   }
 
   /**
-   * Says what to ask the grid for: the requested address, or the next free one.
+   * Says what to ask the grid for: the requested address, once it is known to be free, or the next free one.
    * @throws GridError `address-unavailable` or `busy` if the requested address cannot be had
    */
-  async request(lease: Lease, look: Look, signal: AbortSignal): Promise<NewReservation> {
+  async prepare(lease: Lease, look: Look, signal: AbortSignal): Promise<NewReservation> {
     const { attributes } = this.#deps;
     const { mark, attachment, workload, requested } = this.#want;
     if (requested !== undefined) await this.#checkRequest(requested, lease, look, signal);
@@ -182,7 +182,10 @@ export class AddressCreation {
     throw await this.#takenBy(requested, signal);
   }
 
-  /** A requested address has to be free, be it in use by an object that a fixed address would not exclude. */
+  /**
+   * Makes sure, once, that the requested address is free; also of objects that a fixed address would not exclude, and after a
+   * release of it that this host still has under way.
+   */
   async #checkRequest(requested: string, lease: Lease, look: Look, signal: AbortSignal): Promise<void> {
     if (this.#isRequestChecked) return;
     this.#isRequestChecked = true;

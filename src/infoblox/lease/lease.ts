@@ -5,6 +5,9 @@
  *   (none) --begin--> pending --bind--> bound --startRelease--> releasing --forget--> (none)
  *                        \________________startRelease______________/
  *
+ * `begin` also replaces a lease that is releasing, when an ADD comes before the release is carried out, and a bound one whose
+ * address is lost for good. `imported` makes a bound lease of what the grid has, after the state was lost.
+ *
  * Beside the phase stands doubt: a create or a delete was sent and its answer was lost, so it may still be carried out.
  */
 import { type Callers, joinedBy, withCallers, withoutCaller } from './callers.ts';
@@ -36,9 +39,9 @@ export interface Lease extends SandboxIdentity {
   /** Network view. */
   readonly view: string;
   readonly phase: Phase;
-  /** What the attachment was told; null if nobody was told anything. */
+  /** What the attachment was told; null if nobody was told anything, or it has been removed from the grid since. */
   readonly address: string | null;
-  /** Which ADDs were, or may have been, answered with it; null for one that was imported. */
+  /** Which ADDs were, or may have been, answered with it; null if that is not known, as for an imported one. */
   readonly callers: Callers;
   /** Milliseconds since 1970; 0 for one that was imported. */
   readonly createdAt: number;
@@ -86,14 +89,14 @@ export function begin(previous: Lease | undefined, beginning: Beginning, moment:
   // One that is pending still was cut off, and has ended nowhere.
   const doubt = doubtOf(previous?.phase === 'pending' ? createInDoubt(previous, moment) : previous, moment);
   return {
-    ...fresh(beginning.mark, beginning.network, beginning.view, moment.now),
+    ...newLease(beginning.mark, beginning.network, beginning.view, moment.now),
     ...beginning.sandbox,
     phase: 'pending',
     // Whoever was told an address before may live on it still, though the grid has lost it.
     callers: withCallers(previous?.phase === 'bound' ? previous.callers : '', beginning.callers),
     createInDoubtUntil: doubt.create,
     deleteInDoubtUntil: doubt.delete,
-    // No ADD takes that long: whoever began this one has died, or could not write its end.
+    // If it is pending then and no ADD has its lock, the one that began it has died, or could not write its end.
     dueAt: moment.now + moment.window.end,
   };
 }
@@ -108,7 +111,7 @@ export function bind(lease: Lease, address: string, moment: Moment): Lease {
 }
 
 /**
- * Further ADDs are going to be answered with it.
+ * Further ADDs are going to be answered with it: they are written down before they are.
  * @param told IDs of ADDs that are known to have their answer: with one of them among its callers the lease needs no other
  */
 export function answer(lease: Lease, callers: Iterable<string>, told: ReadonlySet<string> = new Set()): Lease {
@@ -136,7 +139,7 @@ export function followView(lease: Lease, view: string): Lease {
 /** The grid has an object of this host that the state knows nothing of: whoever was told its address may live on it. */
 export function imported(mark: string, network: string, view: string, address: string): Lease {
   // Older than whatever this daemon will be asked: a GC that is under way may judge it.
-  return { ...fresh(mark, network, view, 0), phase: 'bound', address };
+  return { ...newLease(mark, network, view, 0), phase: 'bound', address };
 }
 
 /**
@@ -160,7 +163,7 @@ export function unknownToRelease(
   { mark, network, view }: { readonly mark: string; readonly network: string; readonly view: string },
   moment: Moment,
 ): Lease {
-  return startRelease(fresh(mark, network, view, moment.now), moment.now);
+  return startRelease(newLease(mark, network, view, moment.now), moment.now);
 }
 
 /** A create is about to be sent for an attachment that is live, or one got no answer. */
@@ -191,8 +194,8 @@ export function deleteAnswered(lease: Lease, before: Lease): Lease {
 }
 
 /**
- * A look has shown no surplus: a delete in doubt has been carried out. A create in doubt is looked for again when it has
- * had its time. Of no effect on a lease that is being released by now.
+ * A look has shown no surplus, or nothing at all where the lease says: a delete in doubt has been carried out. A create in
+ * doubt is looked for again when it has had its time. Of no effect on a lease that is being released by now.
  */
 export function settle(lease: Lease, moment: Moment): Lease {
   if (lease.phase !== 'bound') return lease;
@@ -247,7 +250,7 @@ export function nextRecheck(until: number, { now, window }: Moment): number {
   return now < first ? first : until;
 }
 
-function fresh(mark: string, network: string, view: string, createdAt: number): Lease {
+function newLease(mark: string, network: string, view: string, createdAt: number): Lease {
   return {
     ...noSandbox,
     mark,

@@ -34,9 +34,7 @@ export class Observer {
   async look(lease: Lease, signal: AbortSignal): Promise<Look> {
     const { mark, view, address } = lease;
     const here = await this.#find({ comment: mark, network_view: view }, mark, signal);
-    if (here.found.length > 0 || here.unconfirmed !== undefined) {
-      return here;
-    }
+    if (here.found.length > 0 || here.unconfirmed !== undefined) return here;
     // Of an attachment that a whole state knows nothing of, nothing can be anywhere else.
     const isKnown = this.#deps.store.isWhole && lease.createInDoubtUntil === null;
     if (address === null && lease.phase !== 'pending' && isKnown) return here;

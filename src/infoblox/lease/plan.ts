@@ -1,7 +1,7 @@
 /**
- * What to do about a lease: the one place where it is decided. ADD, DEL, CHECK, the reconciler, import, re-creation after
- * a fail-over, GC and the reaper all look at the grid, ask `plan`, and carry out the answer; they differ only in who asks
- * and how long they may take. The table is in docs/architecture.md, too, written from here.
+ * What to do about a lease: the one place where it is decided. Whoever writes to the grid for a lease looks at it, asks
+ * `plan`, and carries out the step; CHECK and the import only look and ask. They differ in who asks and how long they may
+ * take. The table is in docs/architecture.md, too, written from here.
  */
 import type { GridError } from '../errors.ts';
 import { type Doubt, doubtOf, type Lease, type Moment, nextRecheck } from './lease.ts';
@@ -11,7 +11,7 @@ export interface Found {
   readonly ref: string;
   readonly address: string;
   readonly view: string;
-  /** Made by this attempt: no delete that is in doubt was sent for it. */
+  /** Made by the ADD under way: no delete that is in doubt was sent for it. */
   readonly fresh?: boolean;
   /** Set if the address is not for this attachment, but in use by another one of this host or kept back as gateway. */
   readonly owner?: string;
@@ -38,7 +38,7 @@ export type PhaseOrNone = Lease['phase'] | 'none';
 /**
  * What the grid shows of a lease. `wanted` is the object that should be there: for a bound lease the one at its address,
  * for a pending one an address that fits and that no delete in doubt can remove, for a releasing one none. `surplus` is
- * all else that carries the mark. `altered` is an object whose comment somebody has changed.
+ * all else that carries the mark. `altered`: nothing carries it, but an object that did was changed by somebody.
  * What is unconfirmed is told apart only where it is what a bound lease wants.
  */
 export type Seen =
@@ -85,44 +85,50 @@ export interface Rule {
   readonly because: string;
 }
 
-const any: readonly DoubtKind[] = ['none', 'create', 'delete', 'both'];
+const anyDoubt: readonly DoubtKind[] = ['none', 'create', 'delete', 'both'];
 const noDelete: readonly DoubtKind[] = ['none', 'create'];
 const noCreate: readonly DoubtKind[] = ['none', 'delete'];
 const aDelete: readonly DoubtKind[] = ['delete', 'both'];
 const aCreate: readonly DoubtKind[] = ['create', 'both'];
-const some: readonly Seen[] = ['wanted', 'wanted and surplus', 'surplus', 'the address of another', 'in another view'];
+const anyObject: readonly Seen[] = [
+  'wanted',
+  'wanted and surplus',
+  'surplus',
+  'the address of another',
+  'in another view',
+];
 
 // biome-ignore format: a table reads as a table
 export const table: readonly Rule[] = [
-  { phase: 'none', seen: ['nothing', 'altered', 'wanted, unconfirmed', 'unconfirmed'], doubt: any, step: 'nothing', because: 'there is nothing to answer for, as far as is known' },
-  { phase: 'none', seen: some, doubt: any, step: 'adopt', because: 'whoever was told this address may live on it' },
+  { phase: 'none', seen: ['nothing', 'altered', 'wanted, unconfirmed', 'unconfirmed'], doubt: anyDoubt, step: 'nothing', because: 'there is nothing to answer for, as far as is known' },
+  { phase: 'none', seen: anyObject, doubt: anyDoubt, step: 'adopt', because: 'whoever was told this address may live on it' },
 
-  { phase: 'pending', seen: ['nothing', 'altered'], doubt: any, step: 'create', because: 'nothing is there to use; what a create in doubt may still leave is looked for after the ADD' },
+  { phase: 'pending', seen: ['nothing', 'altered'], doubt: anyDoubt, step: 'create', because: 'nothing is there to use; what a create in doubt may still leave is looked for after the ADD' },
   { phase: 'pending', seen: ['wanted, unconfirmed', 'unconfirmed'], doubt: noCreate, step: 'create', because: 'the create goes to a host that accepts writes; what it duplicates is looked for after the ADD' },
   { phase: 'pending', seen: ['wanted, unconfirmed', 'unconfirmed'], doubt: aCreate, step: 'look again', because: 'whether the create was carried out only a host that accepts writes can tell' },
-  { phase: 'pending', seen: ['wanted', 'wanted and surplus'], doubt: any, step: 'adopt', because: 'this attempt or an earlier one took it, and nobody was told' },
+  { phase: 'pending', seen: ['wanted', 'wanted and surplus'], doubt: anyDoubt, step: 'adopt', because: 'this attempt or an earlier one took it, and nobody was told' },
   { phase: 'pending', seen: ['surplus'], doubt: noDelete, step: 'remove', because: 'it is not what the ADD asks for' },
   { phase: 'pending', seen: ['surplus'], doubt: aDelete, step: 'create', because: 'the delete may still remove it, so nobody is told its address, and no second delete is sent' },
-  { phase: 'pending', seen: ['the address of another'], doubt: any, step: 'reassign', because: 'the reservation of a live attachment, or of the gateway, was lost, and the grid gave its address away' },
-  { phase: 'pending', seen: ['in another view'], doubt: any, step: 'refuse', because: 'the view was renamed or the object moved; a second reservation would be one too many' },
+  { phase: 'pending', seen: ['the address of another'], doubt: anyDoubt, step: 'reassign', because: 'the reservation of a live attachment, or of the gateway, was lost, and the grid gave its address away' },
+  { phase: 'pending', seen: ['in another view'], doubt: anyDoubt, step: 'refuse', because: 'the view was renamed or the object moved; a second reservation would be one too many' },
 
-  { phase: 'bound', seen: ['nothing'], doubt: any, step: 'recreate', because: 'a live attachment has lost its reservation' },
+  { phase: 'bound', seen: ['nothing'], doubt: anyDoubt, step: 'recreate', because: 'a live attachment has lost its reservation' },
   { phase: 'bound', seen: ['wanted'], doubt: noCreate, step: 'nothing', because: 'the grid shows what it should' },
   { phase: 'bound', seen: ['wanted'], doubt: aCreate, step: 'look again', because: 'the create may still leave a surplus object' },
   { phase: 'bound', seen: ['wanted and surplus', 'surplus'], doubt: noDelete, step: 'remove', because: 'the answer to a create was lost, and its object has turned up' },
   { phase: 'bound', seen: ['wanted and surplus'], doubt: aDelete, step: 'look again', because: 'the delete may still remove the surplus; a second one could hit a later owner of that address' },
   { phase: 'bound', seen: ['surplus'], doubt: aDelete, step: 'recreate', because: 'a live attachment has lost its reservation; the delete may still remove the surplus' },
-  { phase: 'bound', seen: ['the address of another'], doubt: any, step: 'reassign', because: 'the answer to a create was lost, and what it took is the address of another attachment' },
-  { phase: 'bound', seen: ['in another view'], doubt: any, step: 'refuse', because: 'the view was renamed or the object moved; the address is still reserved' },
-  { phase: 'bound', seen: ['altered'], doubt: any, step: 'refuse', because: 'somebody has changed it on purpose; the address is still taken' },
-  { phase: 'bound', seen: ['wanted, unconfirmed'], doubt: any, step: 'look again', because: 'a host that does not accept writes may lag behind; the attachment may be told the address once more' },
-  { phase: 'bound', seen: ['unconfirmed'], doubt: any, step: 'recreate', because: 'a create tells what no look can: the grid refuses it if the object is there, and a host that takes it is the one to ask from now on' },
+  { phase: 'bound', seen: ['the address of another'], doubt: anyDoubt, step: 'reassign', because: 'the answer to a create was lost, and what it took is the address of another attachment' },
+  { phase: 'bound', seen: ['in another view'], doubt: anyDoubt, step: 'refuse', because: 'the view was renamed or the object moved; the address is still reserved' },
+  { phase: 'bound', seen: ['altered'], doubt: anyDoubt, step: 'refuse', because: 'somebody has changed it on purpose; the address is still taken' },
+  { phase: 'bound', seen: ['wanted, unconfirmed'], doubt: anyDoubt, step: 'look again', because: 'a host that does not accept writes may lag behind; the attachment may be told the address once more' },
+  { phase: 'bound', seen: ['unconfirmed'], doubt: anyDoubt, step: 'recreate', because: 'a create tells what no look can: the grid refuses it if the object is there, and a host that takes it is the one to ask from now on' },
 
   { phase: 'releasing', seen: ['nothing', 'altered'], doubt: noCreate, step: 'forget', because: 'nothing is left that carries the mark, and nothing can come any more' },
   { phase: 'releasing', seen: ['nothing', 'altered'], doubt: aCreate, step: 'look again', because: 'the create may still be carried out' },
   { phase: 'releasing', seen: ['wanted', 'wanted and surplus', 'surplus', 'in another view'], doubt: noDelete, step: 'remove', because: 'nobody needs it any more' },
   { phase: 'releasing', seen: ['wanted', 'wanted and surplus', 'surplus', 'in another view'], doubt: aDelete, step: 'look again', because: 'one delete is on its way; a second one could hit a later owner of the address' },
-  { phase: 'releasing', seen: ['the address of another'], doubt: any, step: 'reassign', because: 'removing it would take the address from the attachment that uses it' },
+  { phase: 'releasing', seen: ['the address of another'], doubt: anyDoubt, step: 'reassign', because: 'removing it would take the address from the attachment that uses it' },
   { phase: 'releasing', seen: ['wanted, unconfirmed', 'unconfirmed'], doubt: noDelete, step: 'recreate', because: 'as for a bound lease; what it makes is removed next, by a host that accepts writes' },
   { phase: 'releasing', seen: ['wanted, unconfirmed', 'unconfirmed'], doubt: aDelete, step: 'look again', because: 'the delete may still be carried out; another host may lag behind' },
 ];

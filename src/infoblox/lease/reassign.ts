@@ -36,7 +36,12 @@ export async function reassign(
   const { owner } = object;
   if (!isAttachmentMark(owner)) {
     const { network } = attachmentIn(lease.mark);
-    await relabel(deps, lease, { object, name: gatewayName, labels: () => attributes.forNetwork(network) }, signal);
+    await relabel(
+      deps,
+      lease,
+      { object, name: gatewayName, newAttributes: () => attributes.forNetwork(network) },
+      signal,
+    );
     return undefined;
   }
   if (lease.phase !== 'pending' && locks.busy(owner)) {
@@ -64,25 +69,26 @@ async function reassignTo(
   }
   apply(store, owner, (current) => createInDoubt(current, moment()));
   const name = asGridText(attachment.containerId);
-  await relabel(deps, lease, { object, name, labels: () => attributes.forAttachment(attachment, name) }, signal);
+  const newAttributes = () => attributes.forAttachment(attachment, name);
+  await relabel(deps, lease, { object, name, newAttributes }, signal);
   return undefined;
 }
 
 interface Relabel {
   readonly object: Another;
   readonly name: string;
-  readonly labels: () => Record<string, { value: string }>;
+  readonly newAttributes: () => Record<string, { value: string }>;
 }
 
 async function relabel(
   { wapi, store, moment, log }: ActDeps,
   lease: Lease,
-  { object, name, labels }: Relabel,
+  { object, name, newAttributes }: Relabel,
   signal: AbortSignal,
 ): Promise<void> {
   apply(store, lease.mark, (current) => deleteInDoubt(current, moment()));
   try {
-    await wapi.relabel(object.ref, { comment: object.owner, name, attributes: labels }, signal);
+    await wapi.relabel(object.ref, { comment: object.owner, name, attributes: newAttributes }, signal);
   } catch (error) {
     endDelete({ store, moment }, lease, error);
     // It has become, or will become, the owner's.

@@ -79,7 +79,7 @@ interface Outcome {
   readonly removed: readonly string[];
 }
 
-/** The steps that need no write to the grid. */
+/** Writes down what the last step has led to: one that needs no write to the grid, or a re-creation. */
 function conclude(deps: ReconcileDeps, lease: Lease, step: Step, outcome: Outcome): void {
   const { store, moment, log } = deps;
   const { mark } = lease;

@@ -1,7 +1,7 @@
 /**
- * The leases of this host, durably. A change is a named transition, applied by read-change-write in one step, so that
- * nobody writes back a copy that has become stale. Every method that writes is durable when it returns. Losing the file loses no address:
- * the marks on the grid are enough to find them again.
+ * The leases of this host, durably. A change is a named transition, applied by read-change-write without an `await`, so that
+ * nobody writes back a copy that has become stale; no other process has the file. Every method that writes is durable when
+ * it returns. Losing the file loses no address: the marks on the grid are enough to find them again.
  */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import * as v from 'valibot';
@@ -42,12 +42,12 @@ const failureLasts = 30_000;
 /** Phases in which a lease can be due, the most urgent first. */
 const dueOrder: readonly Phase[] = ['releasing', 'pending', 'bound'];
 
-/** The fact that says that the state is whole. */
+/** The fact that says that the state is whole. Earlier releases called the import adoption. */
 const wholeFact = 'adopted';
 
 /** Marks that are left out of an answer. */
 export type Except = Pick<ReadonlySet<string>, 'has'>;
-const nobody: Except = new Set();
+const noMarks: Except = new Set();
 
 /** When the reconciler is to act on leases: times in milliseconds since 1970. */
 export interface Due {
@@ -154,7 +154,7 @@ export class SqliteLeaseStore implements LeaseStore {
    * Leases that the reconciler has to act on: what is to be released first, then by the time at which they were due. Reads no
    * more of them than it returns, but for those of `except`.
    */
-  due({ now, horizon }: Due, limit: number, except = nobody): Lease[] {
+  due({ now, horizon }: Due, limit: number, except = noMarks): Lease[] {
     const leases: Lease[] = [];
     for (const phase of dueOrder) {
       for (const [condition, time] of [['dueAt <= ?', now] as const, ['dueAt > ?', horizon] as const]) {
@@ -172,7 +172,7 @@ export class SqliteLeaseStore implements LeaseStore {
   }
 
   /** When the reconciler has to act next, milliseconds since 1970; undefined: never. */
-  nextDue(except = nobody): number | undefined {
+  nextDue(except = noMarks): number | undefined {
     const sql = 'SELECT mark, dueAt FROM lease WHERE phase = ? AND dueAt IS NOT NULL ORDER BY dueAt';
     const times = dueOrder.map((phase) =>
       this.#run(sql, (statement) => {

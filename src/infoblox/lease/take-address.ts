@@ -43,7 +43,7 @@ export class AddressTaking {
   /**
    * Takes the address and binds the lease to it.
    * @param first what the grid has shown already
-   * @throws GridError; the lease is as it was, with what is in doubt
+   * @throws GridError; the lease is pending or bound still, with what is in doubt: the caller gives a pending one up
    */
   async run(signal: AbortSignal, first?: Look): Promise<Taken> {
     const { observer, moment } = this.#deps;
@@ -80,7 +80,7 @@ export class AddressTaking {
     return { ...look, found, fits: (address) => fits(address, network, requested) };
   }
 
-  /** The address, if there is nothing more to do for it. */
+  /** Binds the lease, or joins its callers if it is bound. @returns the address; undefined if there is more to do */
   #conclude(lease: Lease, { found }: Look, step: Step): Taken | undefined {
     const { mark, work, told } = this.#want;
     const { store } = this.#deps;
@@ -126,16 +126,16 @@ export class AddressTaking {
       case 'refuse':
         throw refusal(lease, step, this.#want.attachment);
       default: {
-        // Nobody could say whether a create was carried out: a moment later somebody may.
-        const nobody = new GridError('bad-answer', `the grid shows something else at each look for ${lease.mark}`);
-        await this.#creation.waitAfterLoss(look.unconfirmed ?? nobody, signal);
+        // No host could say whether a create was carried out: a moment later one may.
+        const unsettled = new GridError('bad-answer', `the grid shows something else at each look for ${lease.mark}`);
+        await this.#creation.waitAfterLoss(look.unconfirmed ?? unsettled, signal);
         return undefined;
       }
     }
   }
 
   async #create(lease: Lease, look: Look, signal: AbortSignal): Promise<Look | undefined> {
-    const request = await this.#creation.request(lease, look, signal);
+    const request = await this.#creation.prepare(lease, look, signal);
     let made: FixedAddress;
     try {
       made = await this.#deps.wapi.createReservation(request, signal);

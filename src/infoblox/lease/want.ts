@@ -1,4 +1,4 @@
-/** What one ADD asks for, as the files that take an address for it share it. */
+/** What one ADD wants, and what it takes an address with: shared by the files that do so. */
 import type { SharedWork } from '../concurrency/single-flight.ts';
 import type { GridError } from '../errors.ts';
 import type { Attachment } from '../mark.ts';

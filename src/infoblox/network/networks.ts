@@ -1,6 +1,6 @@
 /**
- * Makes sure that a network is there as its spec wants it - view, network, gateway - once, and remembers it, so that a
- * container costs one request. What turns out to be gone is forgotten and made sure of again.
+ * Finds or creates what a spec asks for - view, network, gateway - once, and remembers it, so that a further container costs
+ * one request. What turns out to be gone is forgotten, and found or created again.
  */
 
 import { type Cidr, parseCidr } from '../address.ts';

@@ -1,4 +1,4 @@
-/** Networks and leases: who gives, releases and looks after addresses. */
+/** Builds what works on networks and leases: the allocator (ADD), the releaser (DEL), reconciler, import and reaper. */
 import { KeyedMutex } from '../../infoblox/concurrency/keyed-mutex.ts';
 import type { Conditions } from '../../infoblox/conditions.ts';
 import { Allocator } from '../../infoblox/lease/allocate.ts';

@@ -1,3 +1,4 @@
+/** From the names in a call to the attachment that it is about. */
 import { checkContainerId, checkInterfaceName } from '../../../cni/names.ts';
 import type { Netconf } from '../../../cni/netconf.ts';
 import type { Attachment } from '../../../infoblox/mark.ts';

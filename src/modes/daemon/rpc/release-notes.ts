@@ -56,7 +56,7 @@ export class ReleaseNotes {
     clearInterval(this.#timer);
   }
 
-  /** All notes that are there now. Asked again while it is at it, it does not begin anew. */
+  /** Takes over all notes that are there now. Called again meanwhile, it joins what is under way. */
   takeAll(): Promise<void> {
     this.#taking ??= this.#takeAll().finally(() => {
       this.#taking = undefined;
@@ -65,7 +65,7 @@ export class ReleaseNotes {
   }
 
   /**
-   * The note of one attachment: when this returns there is none, or what there is cannot be read and never will be.
+   * Takes over the release note of one attachment: when this returns there is none any more; an unreadable one is set aside.
    * @throws CniError 11 if there is one that cannot be taken over, and would undo later what is done now
    */
   async takeOf(attachment: Attachment): Promise<void> {

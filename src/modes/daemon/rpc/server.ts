@@ -76,9 +76,9 @@ export class CallServer {
       const received = await this.#frames.read(socket);
       if (received === undefined) return;
       const { frame, delivered, undelivered } = await this.#answer(received, socket, gone.signal);
-      const fate = await deliver(socket, frame);
-      if (fate === 'taken') delivered?.();
-      if (fate === 'left') undelivered?.();
+      const delivery = await deliver(socket, frame);
+      if (delivery === 'taken') delivered?.();
+      if (delivery === 'left') undelivered?.();
     } catch (error) {
       this.#deps.log.error('call failed', { error: error instanceof Error ? (error.stack ?? error.message) : error });
     } finally {
@@ -156,16 +156,16 @@ function noRequest(error: SyntaxError): CniError {
   );
 }
 
-/** What became of an answer: passed on, perhaps to be passed on by a peer that is stopped, or lost with the peer. */
-type Fate = 'taken' | 'unknown' | 'left';
+/** What became of an answer: passed on; perhaps passed on later, by a peer that is stopped; or lost with the peer. */
+type Delivery = 'taken' | 'unknown' | 'left';
 
 /** Sends the answer and waits for the peer to say that it has passed it on, to hang up without that, or to die. */
-function deliver(socket: Socket, frame: string): Promise<Fate> {
+function deliver(socket: Socket, frame: string): Promise<Delivery> {
   if (socket.destroyed || !socket.writable) return Promise.resolve('left');
   return new Promise((resolve) => {
-    const end = (fate: Fate) => {
+    const end = (delivery: Delivery) => {
       clearTimeout(timer);
-      resolve(fate);
+      resolve(delivery);
     };
     const timer = setTimeout(end, deliveryTimeout, 'unknown');
     let said = '';
