@@ -115,7 +115,7 @@ put_drop_in() {
 choose_plugin_directory() {
   if [ -n "$CNI_BIN_DIR" ] || [ -n "$(find_plugin bridge)" ]; then return; fi
   if [ -z "$(find_plugin infoblox)" ]; then CNI_BIN_DIR=/opt/cni/bin; fi
-  say "no bridge plugin in $usual_directories: if the runtime looks elsewhere, set CNI_BIN_DIR"
+  say "no bridge plugin in $usual_directories${DESTDIR:+ below $DESTDIR}: if the runtime looks elsewhere, set CNI_BIN_DIR"
 }
 
 install_all() {

@@ -15,11 +15,12 @@ One executable, two roles, by the name it is called with:
                         Install it (or a link to it) in the CNI plugin directory and set "ipam": {"type": "infoblox"}.
   infoblox-cni-daemon   the host service that allocates from the Infoblox grid. Try infoblox-cni-daemon --help.
 
-  --version, --help     print this and leave
+  --help                print this
+  --version             print the version
   --licenses            print the licences of the software that it contains
 `;
 
 /** For flags of the daemon given to another name. */
-export const noFlagsText = `By this name it is the plugin, which takes no flags but --version, --help and --licenses.
-The daemon's role is taken by the name infoblox-cni-daemon: call it by a link of that name to this file.
+export const noFlagsText = `Called by this name, it is the plugin, which takes no flags but --version, --help and --licenses.
+To run the daemon, call it as infoblox-cni-daemon: a link of that name to this file.
 `;

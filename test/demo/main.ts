@@ -33,7 +33,7 @@ async function demo(): Promise<void> {
   cleanUp.push(() => grid.stop());
   show(`WAPI at ${grid.url}/wapi/v2.3/, user ${grid.username}`);
 
-  step('The daemon, the one who knows the password and talks to the grid:');
+  step('The daemon, which knows the password and talks to the grid:');
   const host = new BuiltHost(grid);
   cleanUp.push(() => host.dispose());
   show(`$ infoblox-cni-daemon ${host.flags.join(' \\\n    ')}`);
@@ -65,7 +65,7 @@ async function demo(): Promise<void> {
   show(result);
   const spent = requestsOfDaemon(grid) - before;
   show(
-    `It took ${added.milliseconds} ms and ${spent} WAPI requests: this first one made view, network and gateway, too.`,
+    `It took ${added.milliseconds} ms and ${spent} WAPI requests: the first ADD also creates view, network and gateway.`,
   );
 
   if (lab) {

@@ -161,7 +161,7 @@ describe('make install', () => {
     const run = make('install');
     expectDone(run);
     expect(run.stdout).toContain(
-      'no bridge plugin in /opt/cni/bin /usr/lib/cni /usr/libexec/cni: if the runtime looks',
+      `no bridge plugin in /opt/cni/bin /usr/lib/cni /usr/libexec/cni below ${host}: if the runtime looks`,
     );
     expect(existsSync(at('opt/cni/bin/infoblox'))).toBe(true);
   });

@@ -76,6 +76,9 @@ test('check-config says whether the daemon would start with these flags, and lea
   const noFile = await check('--node-name=a', '--ssl-verify=/nonexistent/ca.pem');
   expect([noFile.exitCode, noFile.stdout]).toEqual([1, '']);
   expect(noFile.stderr).toMatch(/--ssl-verify .*no such file/);
+  const noPassword = await check('--node-name=a', '--wapi-password-file=/nonexistent/password');
+  expect([noPassword.exitCode, noPassword.stdout]).toEqual([1, '']);
+  expect(noPassword.stderr).toMatch(/cannot read the WAPI password: .*no such file.*\. Put it into /);
   for (const place of places) expect(existsSync(place.replace(/^.*=/, ''))).toBe(false);
 });
 
@@ -133,7 +136,7 @@ describe('a wrong command line ends with status 2 and says why', () => {
     [['-wapi-passwort', 'x'], 'unknown flag --wapi-passwort; did you mean --wapi-password?'],
     [['--wapi_username=cni'], 'unknown flag --wapi_username; did you mean --wapi-username?'],
     [['--password', 'hush-hush'], 'unknown flag --password; did you mean --wapi-password-file?'],
-    [['--frobnicate'], 'unknown flag --frobnicate; see --help'],
+    [['--frobnicate'], 'unknown flag --frobnicate'],
     [['10.0.0.1'], 'unexpected argument "..."'],
     [['--grid-host'], 'flag --grid-host needs a value'],
     [['--grid-host='], '--grid-host "" must not be empty'],

@@ -200,7 +200,7 @@ describe('the name it is called by', () => {
     for (const file of [join(dist, 'infoblox-cni'), pluginFile]) {
       const { exitCode, stdout, stderr } = await run(file, ['--grid-host=hush-hush'], {});
       expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
-      expect(stderr).toContain("The daemon's role is taken by the name infoblox-cni-daemon");
+      expect(stderr).toContain('To run the daemon, call it as infoblox-cni-daemon');
       expect(stderr).not.toContain('hush-hush');
     }
   });

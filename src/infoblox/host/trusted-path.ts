@@ -85,7 +85,12 @@ function judge(path: string): Stats | undefined {
 
 function writable(path: string, { mode }: Stats): UntrustedPath {
   const octal = (mode & 0o7777).toString(8).padStart(4, '0');
-  return new UntrustedPath(`${path} is writable by others than root (mode ${octal})`, `chmod go-w ${path}`);
+  // With a sticky bit it is meant for everybody, as /tmp is: nobody may be told to close it.
+  const hint =
+    (mode & sticky) === 0
+      ? `chmod go-w ${path}`
+      : `install -d -m 0700 ${path}/infoblox-cni and name that directory instead`;
+  return new UntrustedPath(`${path} is writable by others than root (mode ${octal})`, hint);
 }
 
 function look(path: string): Stats | undefined {

@@ -29,7 +29,10 @@ async function main(args: readonly string[]): Promise<void> {
   refuseOtherUsers(options, process.getuid?.());
   const log = createLog(options.logLevel, options.logFormat, isJournal(process.env));
   exitOnInternalError(log);
-  if (checkOnly) return void process.stdout.write('configuration accepted\n');
+  if (checkOnly) {
+    if (values['wapi-password-file'] !== '') requirePassword(options);
+    return void process.stdout.write('configuration accepted\n');
+  }
   warnOfCredentials(options, log);
   // What the daemon makes is for root alone; the socket's directory is given its wider mode on purpose.
   process.umask(0o077);
@@ -73,6 +76,15 @@ function warnOfCredentials({ wapiUsername, readPassword, passwordExposure }: Opt
   } catch (error) {
     if (!(error instanceof GridError)) throw error;
     log.warn('no WAPI password', { error: error.message, hint: error.hint });
+  }
+}
+
+/** For whoever checks: the daemon itself starts without a password, and waits for it. @throws StartError */
+function requirePassword({ readPassword }: Options): void {
+  try {
+    readPassword();
+  } catch (error) {
+    throw error instanceof GridError ? new StartError(error.message, error.hint) : error;
   }
 }
 

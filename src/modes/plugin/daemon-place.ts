@@ -13,12 +13,14 @@ export interface DaemonPlace {
  * @throws CniError 7
  */
 export function daemonPlace(config: Readonly<Record<string, unknown>>): DaemonPlace {
-  const { ipam } = config;
+  const { ipam, plugins } = config;
   if (typeof ipam !== 'object' || ipam === null || Array.isArray(ipam)) {
     throw new CniError(
       CniCode.invalidConfig,
       'the network configuration has no "ipam" object',
-      'Add "ipam": {"type": "infoblox", "subnet": "..."} to it.',
+      Array.isArray(plugins)
+        ? 'It is a list. A plugin gets one entry of "plugins", with "name" and "cniVersion" of the list.'
+        : 'Add "ipam": {"type": "infoblox", "subnet": "..."} to it.',
     );
   }
   const { type, 'socket-dir': socketDir = defaultSocketDir } = ipam as Record<string, unknown>;

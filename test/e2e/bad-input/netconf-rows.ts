@@ -41,6 +41,13 @@ export const envelope: Row[] = [
   { title: 'cniVersion a number', call: { config: { cniVersion: 1 } }, code: 6, msg: 'cniVersion', details: /./ },
   { title: 'cniVersion unknown', call: { config: { cniVersion: '3.0.0' } }, code: 1, msg: '3.0.0', details: '1.1.0' },
   { title: 'no ipam', call: { stdin: netconf({ ipam: undefined }) }, code: 7, msg: 'no "ipam"', details: '"ipam"' },
+  {
+    title: 'a list of plugins',
+    call: { stdin: netconf({ ipam: undefined, plugins: [] }) },
+    code: 7,
+    msg: 'no "ipam"',
+    details: 'one entry of "plugins"',
+  },
   { title: 'ipam a string', call: { stdin: netconf({ ipam: 'infoblox' }) }, code: 7, msg: 'ipam', details: '"ipam"' },
   {
     title: 'ipam without type',

@@ -87,6 +87,8 @@ trustTest('under a sticky directory only what is there and root’s is trusted',
   refuseUntrusted(join(shared, 'ours/absent'));
   // Anybody could make it between this look and its use.
   for (const path of ['', 'absent', 'theirs']) expect(() => refuseUntrusted(join(shared, path))).toThrow(UntrustedPath);
+  // Nobody is told to close /tmp.
+  expect(refusal(shared).hint).toBe(`install -d -m 0700 ${shared}/infoblox-cni and name that directory instead`);
 });
 
 trustTest('a link is followed if root made it, and never for anybody else', (base) => {

@@ -1,6 +1,6 @@
 /** The daemon's command line, taken as Go programs take theirs, for the original was one. */
 import { type ParsedArgs, parseArgs } from 'citty';
-import { type FlagName, flags } from './flags.ts';
+import { checkCommand, type FlagName, flags } from './flags.ts';
 import { nearest, plainSpelling } from './spelling.ts';
 
 /** The command line is wrong; the message names the flag and never a value that may be a secret. */
@@ -76,7 +76,8 @@ function complaint(arg: string, before = ''): string {
   const meant = name && (habits.get(plainSpelling(name)) ?? nearest(name, Object.keys(flags)));
   if (meant) return `unknown flag --${name}; did you mean --${meant}?`;
   const shown = arg.replace(/=.*/s, '');
-  if (/^--[a-z-]+$/.test(shown)) return `unknown flag ${shown}; see --help`;
+  if (/^--[a-z-]+$/.test(shown)) return `unknown flag ${shown}`;
+  if (arg === checkCommand) return `${checkCommand} must come before all flags`;
   const argument = before.startsWith('--wapi-password=') ? '...' : shown;
   // After a flag it is the rest of a value with spaces, most likely.
   return `unexpected argument "${argument}"${before === '' ? '' : `; if a quote is missing: ${quoting}`}`;

@@ -2,7 +2,7 @@
 import type { ArgsDef } from 'citty';
 import { defaultSocketDir } from '../../protocol.ts';
 
-/** As the first argument: checks flags and files, and leaves. */
+/** As the first argument: checks flags and files, and exits. */
 export const checkCommand = 'check-config';
 
 export const defaultStateDir = '/var/lib/infoblox-cni';
@@ -87,7 +87,7 @@ export function usage(): string {
   return `infoblox-cni-daemon: allocates container addresses from an Infoblox grid for the CNI plugin "infoblox"
 
 Usage: infoblox-cni-daemon [flags]
-       infoblox-cni-daemon ${checkCommand} [flags]    checks flags and the files that they name, and leaves
+       infoblox-cni-daemon ${checkCommand} [flags]    checks the flags and the files that they name, and exits
 
 ${sections.join('\n')}
 The password may also come from the environment variable WAPI_PASSWORD or the systemd credential "wapi-password".
