@@ -6,7 +6,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { GridError } from '../../../src/infoblox/errors.ts';
+import { without } from '../../../src/infoblox/lease/act.ts';
 import {
+  abandon,
   begin,
   bind,
   createInDoubt,
@@ -17,7 +19,8 @@ import {
   settle,
   startRelease,
 } from '../../../src/infoblox/lease/lease.ts';
-import { type Found, plan, type Step } from '../../../src/infoblox/lease/plan.ts';
+import { type Found, type Look, plan, type Step } from '../../../src/infoblox/lease/plan.ts';
+import { afterReassign } from '../../../src/infoblox/lease/reassign.ts';
 
 /** How a write ends: answered; carried out or dropped without an answer; on its way for a while without an answer. */
 type Ending = 'answered' | 'done, answer lost' | 'dropped, answer lost' | 'late';
@@ -41,13 +44,20 @@ interface LateWrite {
 interface How {
   /** Of its writes, in order; those that are not named are answered. */
   readonly endings: Ending[];
-  readonly wanted: string | undefined;
+  /** Set for an ADD: the address that it asks for, or `any`. */
+  readonly wanted?: string | undefined;
   /** It looks at a grid host that lags behind. */
   lagging: boolean;
+  /** An ADD has seen that the grid may hold more than it was shown. */
+  doubtful?: boolean;
 }
 
 class LostAnswer extends Error {}
 class NoFreeAddress extends Error {}
+class Deleted extends Error {}
+/** What ends an attempt: it is tried again later. */
+const failures = [LostAnswer, NoFreeAddress, Deleted];
+const isFailure = (error: unknown) => failures.some((kind) => error instanceof kind);
 
 class World {
   now = 1_000;
@@ -62,26 +72,33 @@ class World {
   readonly faults: string[] = [];
   /** What a grid host that lags behind still shows. */
   #past = new Map<string, string>();
-  /** What the round under way has made. */
-  #made: string | undefined;
+  /** What happens while a write is under way: before it is carried out, or before its answer is here. */
+  #meanwhile: { awaits: number; readonly happen: (world: World) => void } | undefined;
 
   get moment() {
     return { now: this.now, window };
   }
 
-  /** @param wanted an address that the attachment asks for, or undefined for any */
-  add(mark: string, endings: Ending[], wanted?: string): void {
+  /** Something comes in between: `awaits` counts the places where an attempt waits for the grid. */
+  during(awaits: number, happen: (world: World) => void, attempt: () => void): void {
+    this.#meanwhile = { awaits, happen };
+    attempt();
+    this.#meanwhile = undefined;
+  }
+
+  /** @param wanted an address that the attachment asks for, or `any` */
+  add(mark: string, endings: Ending[], { wanted = 'any', lagging = false } = {}): void {
     // An attachment that has an address keeps it; a runtime that wants another one deletes it first.
-    if (this.state.get(mark)?.phase === 'bound' && wanted !== undefined) return;
+    if (this.state.get(mark)?.phase === 'bound' && wanted !== 'any') return;
     try {
       const start = (lease: Lease | undefined) =>
         lease?.phase === 'bound'
           ? lease
           : begin(lease, { mark, network: 'n', view: 'v', sandbox, callers: ['call'] }, this.moment);
-      const address = this.#bring(mark, { endings, wanted, lagging: false }, start);
+      const address = this.#bring(mark, { endings, wanted, lagging }, start);
       if (address !== undefined) this.told.set(mark, address);
     } catch (error) {
-      if (!(error instanceof LostAnswer || error instanceof NoFreeAddress)) throw error;
+      if (!isFailure(error)) throw error;
       const lease = this.state.get(mark);
       if (lease?.phase === 'pending') this.state.set(mark, startRelease(lease, this.now));
     }
@@ -95,28 +112,28 @@ class World {
     this.state.set(mark, lease);
     if (plan(lease, this.#look(mark, {}), this.moment).kind === 'create') {
       try {
-        this.#create(mark, undefined, ending);
+        this.#create(mark, 'any', ending);
       } catch {
         // Nobody is there to learn of it.
       }
     }
-    this.state.set(mark, startRelease(createInDoubt(lease, this.moment), this.now));
+    this.state.set(mark, abandon(lease, this.moment));
   }
 
   del(mark: string): void {
     this.told.delete(mark);
     this.robbed.delete(mark);
     const lease = this.state.get(mark);
-    if (lease !== undefined) this.state.set(mark, startRelease(lease, this.now));
+    if (lease !== undefined && lease.phase !== 'releasing') this.state.set(mark, abandon(lease, this.moment));
   }
 
   reconcile(endings: Ending[], lagging = false): void {
     for (const [mark, lease] of this.state) {
       if (lease.dueAt === null || lease.dueAt > this.now) continue;
       try {
-        this.#bring(mark, { endings, wanted: undefined, lagging }, (found) => found);
+        this.#bring(mark, { endings, lagging }, (found) => found);
       } catch (error) {
-        if (!(error instanceof LostAnswer || error instanceof NoFreeAddress)) throw error;
+        if (!isFailure(error)) throw error;
         const left = this.state.get(mark);
         if (left !== undefined) this.state.set(mark, recheck(left, this.now + 1));
       }
@@ -126,7 +143,7 @@ class World {
   deliver(index: number): void {
     const [write] = this.late.splice(index % Math.max(this.late.length, 1), 1);
     if (write === undefined || write.deadline < this.now) return;
-    if (write.kind === 'create') this.#take(write.mark, write.address);
+    if (write.kind === 'create') this.#take(write.mark, write.address ?? 'any');
     else if (write.kind === 'delete') this.#remove(write.mark, write.address ?? '');
     else this.#change(write.mark, write.address ?? '', write.owner ?? '');
   }
@@ -149,7 +166,7 @@ class World {
   }
 
   otherHostTakes(): void {
-    this.#take('another host', undefined);
+    this.#take('another host', 'any');
   }
 
   otherHostGivesBack(): void {
@@ -182,87 +199,113 @@ class World {
     const first = start(this.state.get(mark));
     if (first === undefined) return undefined;
     this.state.set(mark, first);
-    this.#made = undefined;
+    let look: Look | undefined;
     for (let turn = 0; turn < 12; turn += 1) {
+      look ??= this.#look(mark, how);
       const lease = this.state.get(mark);
       if (lease === undefined) return undefined;
-      const step = plan(lease, this.#look(mark, how), this.moment);
-      if (this.#act(lease, step, how)) return this.state.get(mark)?.address ?? undefined;
+      if (how.wanted !== undefined && lease.phase === 'releasing') throw new Deleted();
+      how.doubtful ||= look.unconfirmed !== undefined;
+      const next = this.#act(lease, look, { step: plan(lease, look, this.moment), how });
+      if (next === 'done') return this.state.get(mark)?.address ?? undefined;
+      look = next === 'look' ? undefined : next;
     }
     throw new LostAnswer();
   }
 
-  /** @returns true when there is nothing more to do now */
-  #act(lease: Lease, step: Step, how: How): boolean {
+  /** @returns what the grid shows then, as far as is known; `look` if it has to be looked at */
+  #act(lease: Lease, look: Look, { step, how }: { readonly step: Step; readonly how: How }): Look | 'look' | 'done' {
     const { mark } = lease;
-    const put = (next: Lease) => this.state.set(mark, next);
+    const apply = (transition: (current: Lease) => Lease) => this.#apply(mark, transition);
     const ending = () => how.endings.shift() ?? 'answered';
     switch (step.kind) {
       case 'create':
         try {
-          this.#made = this.#create(mark, how.wanted, ending());
-          return false;
+          const address = this.#create(mark, how.wanted ?? 'any', ending());
+          const before = look.unconfirmed === undefined ? look.found : [];
+          return this.#fitting({ found: [...before, { ...this.#found(mark, address), fresh: true }] }, how);
         } catch (error) {
-          if (error instanceof LostAnswer) put(createInDoubt(lease, this.moment));
-          else throw error;
-          return false;
+          if (!(error instanceof LostAnswer)) throw error;
+          apply((current) => createInDoubt(current, this.moment));
+          how.doubtful = true;
+          return 'look';
         }
       case 'recreate':
-        put(createInDoubt(lease, this.moment));
-        this.#create(mark, lease.address ?? undefined, ending());
+        apply((current) => createInDoubt(current, this.moment));
+        this.#create(mark, lease.address ?? 'any', ending());
         how.lagging = false;
-        return lease.phase === 'bound';
-      case 'adopt':
-        put(
-          bind(step.surplus.length > 0 ? createInDoubt(lease, this.moment) : lease, step.object.address, this.moment),
+        return lease.phase === 'bound' && how.wanted === undefined ? 'done' : 'look';
+      case 'adopt': {
+        const isDoubtful = step.surplus.length > 0 || how.doubtful === true;
+        apply((current) =>
+          bind(isDoubtful ? createInDoubt(current, this.moment) : current, step.object.address, this.moment),
         );
-        return true;
+        return 'done';
+      }
       case 'remove':
-        for (const { address } of step.objects) {
-          put(deleteInDoubt(this.state.get(mark) ?? lease, this.moment));
-          this.#delete(mark, address, ending());
-          put(deleteAnswered(this.state.get(mark) ?? lease, lease));
-        }
-        return false;
+        apply((current) => deleteInDoubt(current, this.moment));
+        for (const { address } of step.objects) this.#delete(mark, address, ending());
+        apply((current) => deleteAnswered(current, lease));
+        return without(look, step.objects);
       case 'reassign': {
-        const { address, owner } = step.object;
+        const { owner, ...object } = step.object;
+        // The owner's lock is waited for.
+        this.#await();
         const newOwner = this.state.get(owner);
-        if (newOwner !== undefined) this.state.set(owner, createInDoubt(newOwner, this.moment));
-        put(deleteInDoubt(lease, this.moment));
-        this.#reassign(mark, address, owner, ending());
-        put(deleteAnswered(this.state.get(mark) ?? lease, lease));
-        return false;
+        if (newOwner?.phase !== 'bound' || newOwner.address !== object.address) {
+          return afterReassign(look, step.object, object);
+        }
+        this.#apply(owner, (current) => createInDoubt(current, this.moment));
+        apply((current) => deleteInDoubt(current, this.moment));
+        this.#reassign(mark, object.address, owner, ending());
+        apply((current) => deleteAnswered(current, lease));
+        return afterReassign(look, step.object, undefined);
       }
       case 'look again':
-        put(recheck(lease, step.at));
-        return true;
+        // An ADD waits a moment only; what a bound lease has been told it is told again.
+        if (how.wanted !== undefined && lease.phase === 'pending') throw new LostAnswer();
+        apply((current) => recheck(current, step.at));
+        return 'done';
       case 'forget':
         this.state.delete(mark);
-        return true;
+        return 'done';
       case 'nothing':
-        put(settle(lease, this.moment));
-        return true;
+        apply((current) => settle(current, this.moment));
+        return 'done';
       case 'refuse':
         throw new Error('there is one view here');
     }
   }
 
-  #look(mark: string, how: { readonly wanted?: string | undefined; readonly lagging?: boolean }) {
-    const found: Found[] = [...(how.lagging ? this.#past : this.grid)]
-      .filter(([, owner]) => owner === mark)
-      .map(([address]) => ({
-        ref: `ref ${address}`,
-        address,
-        view: 'v',
-        fresh: address === this.#made,
-        ...this.#owner(mark, address),
-      }));
+  #apply(mark: string, transition: (lease: Lease) => Lease): void {
+    const lease = this.state.get(mark);
+    if (lease !== undefined) this.state.set(mark, transition(lease));
+  }
+
+  /** The grid is being waited for. */
+  #await(): void {
+    if (this.#meanwhile === undefined) return;
+    this.#meanwhile.awaits -= 1;
+    if (this.#meanwhile.awaits >= 0) return;
+    const { happen } = this.#meanwhile;
+    this.#meanwhile = undefined;
+    happen(this);
+  }
+
+  #look(mark: string, how: Partial<How>): Look {
+    this.#await();
+    const shown = how.lagging ? this.#past : this.grid;
+    const found = [...shown].filter(([, one]) => one === mark).map(([address]) => this.#found(mark, address));
     const unconfirmed = new GridError('unconfirmed', 'the master is away');
-    return {
-      found,
-      ...(how.lagging ? { unconfirmed } : {}),
-      fits: (address: string) => address === (how.wanted ?? address),
-    };
+    return this.#fitting({ found, ...(how.lagging ? { unconfirmed } : {}) }, how);
+  }
+
+  #fitting(look: Look, { wanted = 'any' }: Partial<How>): Look {
+    return { ...look, fits: (address) => wanted === 'any' || address === wanted };
+  }
+
+  #found(mark: string, address: string): Found {
+    return { ref: `ref ${address}`, address, view: 'v', ...this.#owner(mark, address) };
   }
 
   #owner(mark: string, address: string): { owner?: string } {
@@ -271,9 +314,11 @@ class World {
   }
 
   #reassign(mark: string, address: string, owner: string, ending: Ending): void {
+    this.#await();
     if (ending === 'late') this.late.push({ kind: 'reassign', mark, address, owner, deadline: this.now + window.end });
     if (ending === 'dropped, answer lost' || ending === 'late') throw new LostAnswer();
     this.#change(mark, address, owner);
+    this.#await();
     if (ending !== 'answered') throw new LostAnswer();
   }
 
@@ -284,24 +329,28 @@ class World {
     this.grid.set(address, owner);
   }
 
-  #create(mark: string, wanted: string | undefined, ending: Ending): string {
+  #create(mark: string, wanted: string, ending: Ending): string {
+    this.#await();
     if (ending === 'late') this.late.push({ kind: 'create', mark, address: wanted, deadline: this.now + window.end });
     if (ending === 'dropped, answer lost' || ending === 'late') throw new LostAnswer();
     const address = this.#take(mark, wanted);
     if (address === undefined) throw new NoFreeAddress();
+    this.#await();
     if (ending !== 'answered') throw new LostAnswer();
     return address;
   }
 
   #delete(mark: string, address: string, ending: Ending): void {
+    this.#await();
     if (ending === 'late') this.late.push({ kind: 'delete', mark, address, deadline: this.now + window.end });
     if (ending === 'dropped, answer lost' || ending === 'late') throw new LostAnswer();
     this.#remove(mark, address);
+    this.#await();
     if (ending !== 'answered') throw new LostAnswer();
   }
 
-  #take(mark: string, wanted: string | undefined): string | undefined {
-    const address = addresses.find((one) => !this.grid.has(one) && (wanted === undefined || one === wanted));
+  #take(mark: string, wanted: string): string | undefined {
+    const address = addresses.find((one) => !this.grid.has(one) && (wanted === 'any' || one === wanted));
     if (address !== undefined) this.grid.set(address, mark);
     return address;
   }
@@ -320,26 +369,44 @@ const endings = fc.array(ending, { maxLength: 3 });
 type Happening = (world: World) => void;
 const named = (text: string, happening: Happening) => Object.assign(happening, { toString: () => text });
 
-const happening: fc.Arbitrary<Happening> = fc.oneof(
-  fc.tuple(container, endings).map(([c, e]) => named(`ADD ${c} [${e}]`, (world) => world.add(c, [...e]))),
-  fc.tuple(container, endings).map(([c, e]) => named(`ADD ${c} [${e}]`, (world) => world.add(c, [...e]))),
+const adds = (text: string, c: Container, e: Ending[], options = {}) =>
+  named(text, (world) => world.add(c, [...e], options));
+
+/** What comes from outside, at any time. */
+const event: fc.Arbitrary<Happening> = fc.oneof(
+  container.map((c: Container) => named(`DEL ${c}`, (world) => world.del(c))),
+  fc.nat(5).map((index) => named(`late write ${index} lands`, (world) => world.deliver(index))),
+  fc.constant(named('another host takes an address', (world) => world.otherHostTakes())),
+  fc.constant(named('another host gives one back', (world) => world.otherHostGivesBack())),
+);
+
+/** What this host does, and waits for the grid meanwhile. */
+const attempt: fc.Arbitrary<Happening> = fc.oneof(
+  { weight: 2, arbitrary: fc.tuple(container, endings).map(([c, e]) => adds(`ADD ${c} [${e}]`, c, e)) },
   fc
     .tuple(container, endings, fc.constantFrom(...addresses))
-    .map(([c, e, a]) => named(`ADD ${c} with ${a} [${e}]`, (world) => world.add(c, [...e], a))),
-  container.map((c: Container) => named(`${c} removed by hand`, (world) => world.removeByHand(c))),
+    .map(([c, e, wanted]) => adds(`ADD ${c} with ${wanted} [${e}]`, c, e, { wanted })),
+  fc.tuple(container, endings).map(([c, e]) => adds(`ADD ${c} through a lagging host [${e}]`, c, e, { lagging: true })),
+  { weight: 2, arbitrary: endings.map((e) => named(`reconcile [${e}]`, (world) => world.reconcile([...e]))) },
   endings.map((e) => named(`reconcile through a lagging host [${e}]`, (world) => world.reconcile([...e], true))),
+);
+
+const happening: fc.Arbitrary<Happening> = fc.oneof(
+  { weight: 6, arbitrary: attempt },
+  { weight: 4, arbitrary: event },
+  {
+    weight: 4,
+    arbitrary: fc
+      .tuple(attempt, event, fc.nat(6))
+      .map(([a, e, n]) => named(`${a}; at its wait ${n}: ${e}`, (world) => world.during(n, e, () => a(world)))),
+  },
+  container.map((c: Container) => named(`${c} removed by hand`, (world) => world.removeByHand(c))),
   fc.constant(named('a host lags behind from now on', (world) => world.lag())),
-  container.map((c: Container) => named(`DEL ${c}`, (world) => world.del(c))),
   fc.tuple(container, ending).map(([c, e]) =>
     named(`killed in ADD ${c} [${e}]`, (world) => {
       if (!world.told.has(c)) world.dieDuringAdd(c, e);
     }),
   ),
-  endings.map((e) => named(`reconcile [${e}]`, (world) => world.reconcile([...e]))),
-  endings.map((e) => named(`reconcile [${e}]`, (world) => world.reconcile([...e]))),
-  fc.nat(5).map((index) => named(`late write ${index} lands`, (world) => world.deliver(index))),
-  fc.constant(named('another host takes an address', (world) => world.otherHostTakes())),
-  fc.constant(named('another host gives one back', (world) => world.otherHostGivesBack())),
   fc.constantFrom(1, 9, 30, 61).map((ms) => named(`${ms} ms pass`, (world) => world.pass(ms))),
 );
 
