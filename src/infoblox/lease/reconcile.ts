@@ -54,7 +54,12 @@ export async function reconcileLocked(deps: ReconcileDeps, mark: string, signal:
         forget(deps, after, { look, removed });
         return;
       }
-      apply(store, mark, (current) => emptied(deleteAnswered(current, lease)));
+      // A DEL that has come meanwhile has its object still to remove.
+      const isEmpty = look.found.length === 0;
+      apply(store, mark, (current) => {
+        const answered = deleteAnswered(current, lease);
+        return isEmpty ? emptied(answered) : answered;
+      });
       deps.log.info(lease.phase === 'bound' ? 'removed surplus reservations' : 'released', {
         ...{ attachment: mark, view: lease.view, addresses: removed },
       });

@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest';
-import { deleteInDoubt } from '../../../src/infoblox/lease/lease.ts';
+import { deleteInDoubt, startRelease } from '../../../src/infoblox/lease/lease.ts';
 import { reconcile } from '../../../src/infoblox/lease/reconcile.ts';
 import { inTime } from '../wapi/session-fixture.ts';
 import { aLease, put } from './a-lease.ts';
@@ -106,3 +106,18 @@ test.each([
     if (method === 'PUT') expect(leases.store.get(owner)?.createInDoubtUntil).toBe(now + end);
   },
 );
+
+test('a release that comes while a surplus goes still knows the address that it has to give back', async () => {
+  leases.reserve('c1', '10.0.0.2');
+  leases.reserve('c1', '10.0.0.3');
+  put(leases.store, aLease(mark, { dueAt: 1 }));
+  const when = () => {
+    leases.store.apply(mark, (lease) => lease && startRelease(lease, 1));
+    return true;
+  };
+  leases.grid.inject({ method: 'DELETE', when, effect: { kind: 'delay', ms: 0 } });
+  leases.grid.inject({ method: 'DELETE', effect: { kind: 'reset' } });
+  await expect(reconciled()).rejects.toMatchObject({ outcome: 'open' });
+  expect(onTheGrid().map(([address]) => address)).toEqual(['10.0.0.2']);
+  expect(leases.store.get(mark)).toMatchObject({ phase: 'releasing', address: '10.0.0.2' });
+});
