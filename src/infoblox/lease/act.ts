@@ -91,11 +91,10 @@ export function warnOfLoss(log: Log, mark: string, address: string): void {
   });
 }
 
-/** A look less what has just been removed or reassigned: a host that carried that out is one that accepts writes. */
+/** A look less what has just been removed. */
 export function without(look: Look, objects: readonly Found[]): Look {
   const gone = new Set(objects.map(({ ref }) => ref));
-  const { unconfirmed: _, ...rest } = look;
-  return { ...rest, found: look.found.filter(({ ref }) => !gone.has(ref)) };
+  return { ...look, found: look.found.filter(({ ref }) => !gone.has(ref)) };
 }
 
 /** Applies a transition to a lease, as `store.apply` does, if there is one: one that has gone meanwhile stays gone. */

@@ -6,7 +6,7 @@ import { asGridText } from '../attributes.ts';
 import { GridError } from '../errors.ts';
 import { attachmentIn, isAttachmentMark } from '../mark.ts';
 import { gatewayName } from '../wapi/client.ts';
-import { type ActDeps, apply, applyIfPossible, endDelete, isOpen, warnOfLoss } from './act.ts';
+import { type ActDeps, apply, applyIfPossible, endDelete, isOpen, warnOfLoss, without } from './act.ts';
 import { movedError } from './address-errors.ts';
 import { createInDoubt, deleteAnswered, deleteInDoubt, type Lease } from './lease.ts';
 import type { Observer } from './observe.ts';
@@ -101,7 +101,6 @@ async function relabel(
 
 /** A look after `reassign`: without the object, or with it as nobody else's. */
 export function afterReassign(look: Look, object: Found, left: Found | undefined): Look {
-  const { unconfirmed: _, ...rest } = look;
-  const others = look.found.filter(({ ref }) => ref !== object.ref);
-  return { ...rest, found: left === undefined ? others : [...others, left] };
+  const others = without(look, [object]).found;
+  return { ...look, found: left === undefined ? others : [...others, left] };
 }
