@@ -16,23 +16,23 @@ const maxFoundLength = 60;
 /** A JSON object; an array is none. */
 export const jsonObject = v.custom<Record<string, unknown>>(isJsonObject, 'an object');
 
+/** Makes the schema of what `parse` can read, re-printed in canonical form. */
+const reprinted = (parse: (text: string) => { readonly text: string } | undefined, expected: string) =>
+  v.pipe(
+    v.string(expected),
+    v.check((text) => parse(text) !== undefined, expected),
+    v.transform((text) => parse(text)?.text ?? text),
+  );
+
 /** A bare address, re-printed in canonical form. */
-export const addressText = v.pipe(
-  v.string('an address such as 10.0.0.1'),
-  v.check((text) => parseAddress(text) !== undefined, 'an address such as 10.0.0.1'),
-  v.transform((text) => parseAddress(text)?.text ?? text),
-);
+export const addressText = reprinted(parseAddress, 'an address such as 10.0.0.1');
 
 /**
  * Makes the schema of an address with prefix length, re-printed in canonical form.
  * @param expected describes it in the error
  */
 export const cidrText = (expected = 'an address with prefix length such as 10.0.0.5/24') =>
-  v.pipe(
-    v.string(expected),
-    v.check((text) => parseCidr(text) !== undefined, expected),
-    v.transform((text) => parseCidr(text)?.text ?? text),
-  );
+  reprinted(parseCidr, expected);
 
 /** An address with or without prefix length, kept as written. */
 export const requestedAddressText = v.pipe(

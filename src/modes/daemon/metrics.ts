@@ -56,16 +56,24 @@ export class Metrics {
       { version, commit },
       1,
     );
-    gauge('infoblox_cni_attachments_held', 'Attachments that hold an address', sources.bound, registers);
-    gauge('infoblox_cni_releases_owed', 'Releases that are still to be made on the grid', sources.releasing, registers);
-    const up = () => (sources.gridTrouble() === undefined ? 1 : 0);
+    const gauge = (name: string, help: string, value: () => number) =>
+      new Gauge({
+        name,
+        help,
+        registers,
+        collect() {
+          this.set(value());
+        },
+      });
+    gauge('infoblox_cni_attachments_held', 'Attachments that hold an address', sources.bound);
+    gauge('infoblox_cni_releases_owed', 'Releases that are still to be made on the grid', sources.releasing);
     gauge(
       'infoblox_cni_grid_certificate_verified',
       "1 if the grid's certificate or public key is checked, 0 with --ssl-verify=false",
       () => (sources.unverified === undefined ? 1 : 0),
-      registers,
     );
-    gauge('infoblox_cni_grid_up', '1 if the grid serves requests, as the last ones showed', up, registers);
+    const up = () => (sources.gridTrouble() === undefined ? 1 : 0);
+    gauge('infoblox_cni_grid_up', '1 if the grid serves requests, as the last ones showed', up);
   }
 
   /**
@@ -140,15 +148,4 @@ export class Metrics {
       response.writeHead(trouble === undefined ? 200 : 503).end(`${lines.join('\n')}\n`);
     } else response.writeHead(404).end('try /metrics or /health\n');
   }
-}
-
-function gauge(name: string, help: string, value: () => number, registers: Registry[]): void {
-  new Gauge({
-    name,
-    help,
-    registers,
-    collect() {
-      this.set(value());
-    },
-  });
 }

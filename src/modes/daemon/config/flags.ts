@@ -56,7 +56,7 @@ const observability = {
 } satisfies ArgsDef;
 
 const about = {
-  help: { type: 'boolean', alias: 'h', description: 'Show this help' },
+  help: { type: 'boolean', description: 'Show this help' },
   version: { type: 'boolean', description: 'Show the version' },
 } as const satisfies ArgsDef;
 
