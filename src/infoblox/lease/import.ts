@@ -4,6 +4,7 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import { type Backoff, pauseBefore } from '../concurrency/backoff.ts';
+import { messageOf } from '../host/errno.ts';
 import type { Log } from '../log.ts';
 import { hostPrefix, networkOf, type Origin } from '../mark.ts';
 import type { FixedAddress } from '../wapi/schemas.ts';
@@ -98,7 +99,7 @@ export class Import {
     const pause = pauseBefore(this.#attempts, retry);
     this.#attempts += 1;
     this.#deps.log.warn('cannot import the reservations of this host from the grid; will retry', {
-      reason: error instanceof Error ? error.message : String(error),
+      reason: messageOf(error),
       seconds: Math.ceil(pause / 1000),
     });
     this.#timer = setTimeout(() => void this.attempt(), pause);

@@ -4,6 +4,7 @@
  */
 import { type Backoff, pauseBefore } from '../concurrency/backoff.ts';
 import { isGridAway, isRefused } from '../errors.ts';
+import { messageOf } from '../host/errno.ts';
 import { apply } from './act.ts';
 import { abandon, postpone } from './lease.ts';
 import { type ReconcileDeps, reconcile } from './reconcile.ts';
@@ -194,7 +195,7 @@ export class Reconciler {
       attachment: mark,
       address: lease.address,
       attempts: lease.attempts,
-      reason: error instanceof Error ? error.message : String(error),
+      reason: messageOf(error),
     });
   }
 
@@ -215,7 +216,7 @@ export class Reconciler {
     } catch (error) {
       const { moment, log } = this.#deps;
       const { now } = moment();
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       if (this.#pausedUntil <= now) log.warn('the reconciler cannot use the state; will retry', { reason });
       this.#pausedUntil = now + outagePause;
     }

@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { GridError } from '../errors.ts';
 import { makeDirectory } from '../host/directory.ts';
-import { isErrno } from '../host/errno.ts';
+import { isErrno, messageOf } from '../host/errno.ts';
 import { type Owner, ownerText, parseOwner, strangerOf } from '../host/machine.ts';
 import { UntrustedPath } from '../host/trusted-path.ts';
 import { lockDirectory, StatePlace } from './state-place.ts';
@@ -128,7 +128,7 @@ function openOrSetAside(file: string, options: StateFileOptions): Omit<StateFile
     for (const suffix of ['-wal', '-shm']) {
       if (existsSync(file + suffix)) renameSync(file + suffix, setAside + suffix);
     }
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     return { database: openDatabase(file, options), setAside: { file: setAside, reason, foreign } };
   }
 }
@@ -203,7 +203,7 @@ export function stateError(error: unknown, file: string): GridError {
   if (error instanceof GridError) return error;
   // SQLITE_BUSY 5, SQLITE_LOCKED 6.
   const busy = [5, 6].includes(sqliteCode(error));
-  const text = busy ? 'another daemon is using it' : error instanceof Error ? error.message : String(error);
+  const text = busy ? 'another daemon is using it' : messageOf(error);
   let hint = 'check that --state-dir is writable and its disk not full';
   if (busy) hint = 'stop the other daemon, or give this one a --state-dir of its own';
   if (isErrno(error, 'EROFS'))
