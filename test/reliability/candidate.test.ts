@@ -145,7 +145,7 @@ describe('what the candidate shows', () => {
 });
 
 describe('while the master is away', () => {
-  test('a DEL stays owed until it answers again, and CHECK says to try again', async () => {
+  test('a release is retried until it answers again, and CHECK says to try again', async () => {
     const address = await host.add('c1');
     await host.add('c2');
     await master.pause();
@@ -179,7 +179,7 @@ describe('a candidate that is promoted in the place of a master that is gone for
     await master.pause();
     await host.del('c1');
     candidate.promote();
-    await until('nothing is owed', () => logged('release').length === 1, 20_000);
+    await until('nothing is left to release', () => logged('release').length === 1, 20_000);
     expect(Object.values(holders(candidate.grid))).not.toContain('c1');
   });
 

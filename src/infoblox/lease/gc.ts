@@ -27,7 +27,7 @@ export interface GcResult {
   /** Addresses that have gone back. */
   readonly released: readonly string[];
   /** Those whose release the reconciler retries. */
-  readonly owed: readonly string[];
+  readonly releasing: readonly string[];
 }
 
 /**
@@ -43,7 +43,7 @@ export async function collectGarbage(
   const { store, names, observer, allocator } = deps;
   const keep = new Set(valid.flatMap((attachment) => names.marksOf({ ...attachment, network })));
   const known = new Map(store.ofNetwork(shortNetworkName(network)).map((lease) => [lease.mark, lease]));
-  const result = { released: [] as string[], owed: [] as string[] };
+  const result = { released: [] as string[], releasing: [] as string[] };
   const failures: unknown[] = [];
   const collect = async (release: Release & { readonly address: string | null }, start: () => boolean) => {
     const { mark, address } = release;
@@ -51,7 +51,7 @@ export async function collectGarbage(
     keep.add(mark);
     try {
       const isReleased = await startAndFinish(deps, release, start, signal);
-      if (isReleased !== undefined && address !== null) result[isReleased ? 'released' : 'owed'].push(address);
+      if (isReleased !== undefined && address !== null) result[isReleased ? 'released' : 'releasing'].push(address);
     } catch (error) {
       failures.push(error);
     }

@@ -222,7 +222,7 @@ describe('leases', () => {
     expect(store.get('doubtful')).toEqual(doubtful);
   });
 
-  test('are due from their time on, what is owed before what is only looked at, the longest due first', () => {
+  test('are due from their time on, releases before re-checks, the longest due first', () => {
     const { store } = openStore();
     put(store, aLease('later', { phase: 'releasing', dueAt: 300 }));
     put(store, aLease('second', { phase: 'releasing', dueAt: 200 }));

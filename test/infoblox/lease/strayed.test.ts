@@ -25,7 +25,7 @@ test('a network view that was renamed by hand does not keep an address from bein
   expect(grid.fixedAddresses('after').map(({ ipv4addr }) => ipv4addr)).toEqual(['10.0.0.1']);
 });
 
-test('CHECK of a container whose DEL is still owed says that it has been deleted', async () => {
+test('CHECK of a container whose release is under way says that it has been deleted', async () => {
   const address = await host.add('c1');
   await grid.pause();
   await host.del('c1');

@@ -19,9 +19,9 @@ export function gcHandler(deps: GcDeps & { readonly defaults: SpecDefaults }): H
       const valid = validAttachments(call.config);
       if (valid === undefined) return { fields: { skipped: 'no list of valid attachments' } };
       const request = { network: netconf.name, view: viewOf(netconf, deps.defaults), valid };
-      const { released, owed } = await collectGarbage(deps, request, AbortSignal.timeout(longest));
-      const addresses = listed([...released, ...owed]);
-      return { fields: { released: released.length, releasing: owed.length, ...addresses } };
+      const { released, releasing } = await collectGarbage(deps, request, AbortSignal.timeout(longest));
+      const addresses = listed([...released, ...releasing]);
+      return { fields: { released: released.length, releasing: releasing.length, ...addresses } };
     },
   };
 }

@@ -73,8 +73,8 @@ test('only the very stream that systemd names is the journal', () => {
 });
 
 test('text has the message and the details in words', () => {
-  createLog('info', 'text').warn('release owed', { attachment: 'a b', attempts: 3 });
-  expect(written).toContain('release owed (attachment: a b, attempts: 3)');
+  createLog('info', 'text').warn('release failed', { attachment: 'a b', attempts: 3 });
+  expect(written).toContain('release failed (attachment: a b, attempts: 3)');
   expect(() => JSON.parse(written)).toThrow();
 });
 
