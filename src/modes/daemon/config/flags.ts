@@ -14,7 +14,10 @@ const grid = {
   'grid-host': text('192.168.124.200', 'Grid host; several, comma-separated, are tried in order'),
   'wapi-port': text('443', 'WAPI port'),
   'wapi-username': text('', 'WAPI user name'),
-  'wapi-password': text('', 'WAPI password; shows in the process list while the daemon starts, prefer the next'),
+  'wapi-password': text(
+    '',
+    'WAPI password; visible in the process list while the daemon starts: prefer --wapi-password-file',
+  ),
   'wapi-password-file': text('', 'File with the WAPI password, read again when it changes'),
   'wapi-version': text('2.3', 'WAPI version, 2.3 or above'),
   'ssl-verify': text(
