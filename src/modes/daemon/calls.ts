@@ -26,10 +26,7 @@ export interface CallsDeps {
 }
 
 /** Builds what serves calls; it does not listen yet. */
-export function buildCalls({ options, conditions, leases, monitor, metrics, unverified, log }: CallsDeps): {
-  readonly server: CallServer;
-  readonly notes: ReleaseNotes;
-} {
+export function buildCalls({ options, conditions, leases, monitor, metrics, unverified, log }: CallsDeps) {
   const { socketDir, driverName, addTimeout, networkView } = options;
   const defaults = options;
   const { networks, exhaustion, allocator } = leases;

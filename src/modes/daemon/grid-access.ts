@@ -13,12 +13,7 @@ import { version } from '../build-info.ts';
 import type { Options } from './config/options.ts';
 import type { Metrics } from './metrics.ts';
 
-export interface GridAccess {
-  readonly gridState: GridState;
-  readonly session: Session;
-  readonly attributes: ExtensibleAttributes;
-  readonly wapi: WapiClient;
-}
+export type GridAccess = ReturnType<typeof buildGridAccess>;
 
 export interface GridAccessDeps {
   readonly options: Options;
@@ -29,7 +24,7 @@ export interface GridAccessDeps {
 }
 
 /** Builds what requests to the grid need; connects to nothing yet. */
-export function buildGridAccess(deps: GridAccessDeps): GridAccess {
+export function buildGridAccess(deps: GridAccessDeps) {
   const { options, conditions, log } = deps;
   const gridState = new GridState(conditions);
   const session = openSession(deps, gridState);

@@ -3,43 +3,15 @@ import { hostname } from 'node:os';
 import * as v from 'valibot';
 import { GridError } from '../../../infoblox/errors.ts';
 import { networkSpec } from '../../../infoblox/network/spec.ts';
-import type { TlsOptions } from '../../../infoblox/wapi/agent.ts';
 import { limits, socketFile } from '../../protocol.ts';
 import type { ListenAddress } from '../metrics.ts';
 import { StartError } from '../start-error.ts';
 import { blockedPorts } from './blocked-ports.ts';
 import { type FlagValues, UsageError } from './command-line.ts';
-import { type Password, passwordSource } from './password.ts';
+import { passwordSource } from './password.ts';
 import { readTrust } from './trust.ts';
 
-export interface Options {
-  readonly gridHosts: readonly string[];
-  readonly wapiPort: number;
-  readonly wapiUsername: string;
-  /** Reads the password from where it was said to be; called for each request. Throws GridError `credentials`. */
-  readonly readPassword: Password['read'];
-  readonly passwordExposure: Password['exposure'];
-  readonly wapiVersion: string;
-  readonly tls: TlsOptions;
-  readonly socketDir: string;
-  readonly driverName: string;
-  readonly networkView: string;
-  readonly networkContainer: string;
-  readonly prefixLength: number;
-  readonly clusterName: string;
-  readonly nodeName: string;
-  /** Extensible attributes by name. */
-  readonly labels: Readonly<Record<string, string>>;
-  readonly stateDir: string;
-  /** Milliseconds. */
-  readonly addTimeout: number;
-  /** Milliseconds; 0: never. */
-  readonly reapAfter: number;
-  /** Undefined: metrics are not served. */
-  readonly metricsListen: ListenAddress | undefined;
-  readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
-  readonly logFormat: 'text' | 'json';
-}
+export type Options = Readonly<ReturnType<typeof readOptions>>;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -125,7 +97,7 @@ const Flags = v.object({
  * @throws UsageError naming the flag, its value and what it must be; never a secret. StartError where the same flags may do
  * at another time
  */
-export function readOptions(values: FlagValues, env: Environment, isTerminal: boolean, hostName = hostname()): Options {
+export function readOptions(values: FlagValues, env: Environment, isTerminal: boolean, hostName = hostname()) {
   const parsed = v.safeParse(Flags, values);
   if (!parsed.success) {
     const issue = parsed.issues[0];
@@ -154,10 +126,14 @@ export function readOptions(values: FlagValues, env: Environment, isTerminal: bo
     prefixLength: flags['prefix-length'],
     clusterName: flags['cluster-name'],
     nodeName: flags['node-name'] || distinctive(hostName),
+    /** Extensible attributes by name. */
     labels: flags.labels,
     stateDir: flags['state-dir'],
+    /** Milliseconds. */
     addTimeout: flags['add-timeout'],
+    /** Milliseconds; 0: never. */
     reapAfter: flags['reap-after'],
+    /** Undefined: metrics are not served. */
     metricsListen: flags['metrics-listen'],
     logLevel: flags['log-level'],
     logFormat: flags['log-format'] === 'auto' ? (isTerminal ? 'text' : 'json') : flags['log-format'],
