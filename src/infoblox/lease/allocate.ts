@@ -12,6 +12,7 @@ import { apply } from './act.ts';
 import { deletedError, leftError, refusal } from './address-errors.ts';
 import type { FormerNames } from './former-names.ts';
 import {
+  abandon,
   begin,
   doubtOf,
   followView,
@@ -189,14 +190,17 @@ export class Allocator {
       taking = new AddressTaking(this.#deps, want, ready);
       return await taking.run(signal);
     } catch (error) {
-      await this.#giveUp(mark, taking?.mayBeOnGrid ?? mayBeOnGrid);
+      await this.#giveUp(mark, taking ?? { mayBeOnGrid, isDoubtful: false });
       // A request that was cut short by a DEL says that it got no answer.
       throw signal.reason instanceof GridError ? signal.reason : error;
     }
   }
 
   /** A failed ADD leaves nothing: what it may have on the grid is released. */
-  async #giveUp(mark: string, mayBeOnGrid: boolean): Promise<void> {
+  async #giveUp(
+    mark: string,
+    { mayBeOnGrid, isDoubtful }: Pick<AddressTaking, 'mayBeOnGrid' | 'isDoubtful'>,
+  ): Promise<void> {
     const { store, moment, log } = this.#deps;
     const lease = store.get(mark);
     try {
@@ -204,7 +208,8 @@ export class Allocator {
         if (current?.phase !== 'pending') return current;
         const { create, delete: deleted } = doubtOf(current, moment());
         const isEmpty = !mayBeOnGrid && create === null && deleted === null;
-        return isEmpty ? undefined : startRelease(current, moment().now);
+        if (isEmpty) return undefined;
+        return isDoubtful ? abandon(current, moment()) : startRelease(current, moment().now);
       });
     } catch (error) {
       if (!hasReason(error, 'state') || lease === undefined) throw error;

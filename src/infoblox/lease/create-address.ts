@@ -34,6 +34,7 @@ export class AddressCreation {
   #network: ReadyNetwork;
   #made: Found | undefined;
   #losses = 0;
+  #isDoubtful = false;
   #collisions = 0;
   #isRequestChecked = false;
   #isNetworkMadeAgain = false;
@@ -57,7 +58,7 @@ export class AddressCreation {
 
   /** Whether a create got no answer, or no host could tell whether one was carried out. */
   get isDoubtful(): boolean {
-    return this.#losses > 0;
+    return this.#isDoubtful;
   }
 
   /** An address of another attachment was made its own again: the grid must not answer with it a second time. */
@@ -86,6 +87,7 @@ export class AddressCreation {
 
   /** Waits a moment after an answer was lost, or one that nobody could confirm. @throws `why` when it was enough */
   async waitAfterLoss(why: GridError, signal: AbortSignal): Promise<void> {
+    this.#isDoubtful = true;
     if (this.#losses >= mostLosses) throw why;
     await pause(pauseBefore(this.#losses, lostPause), why, signal);
     this.#losses += 1;
@@ -141,6 +143,8 @@ export class AddressCreation {
     const { store, moment, exhaustion } = this.#deps;
     const { mark, requested } = this.#want;
     if (error.outcome !== 'none') {
+      // Also if that cannot be noted.
+      this.#isDoubtful = true;
       apply(store, mark, (lease) => createInDoubt(lease, moment()));
       await this.waitAfterLoss(error, signal);
       return undefined;

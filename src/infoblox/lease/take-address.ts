@@ -40,6 +40,11 @@ export class AddressTaking {
     return this.#mayBeOnGrid || this.#creation.isDoubtful || this.#creation.made !== undefined;
   }
 
+  /** Whether a create may still be carried out, though the lease may not say so. */
+  get isDoubtful(): boolean {
+    return this.#creation.isDoubtful;
+  }
+
   /**
    * Takes the address and binds the lease to it.
    * @param first what the grid has shown already

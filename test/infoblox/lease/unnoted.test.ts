@@ -72,3 +72,19 @@ test('a DEL during an ADD sends no second delete for what the ADD removes', asyn
   await added;
   expect(writes(grid)).toEqual(['DELETE fixedaddress 200']);
 });
+
+test.each([
+  ['at once', { kind: 'reset', commit: true }],
+  ['late', { kind: 'commit-later', ms: 200 }],
+] as const)(
+  'a create without an answer, carried out %s, is released though its doubt could not be noted',
+  async (...row) => {
+    const [, effect] = row;
+    grid.inject({ method: 'POST', type: 'fixedaddress', effect });
+    fails = (attempt) => attempt === 2;
+    await errorOf(host.add('c1'));
+    await until('it is carried out', () => writes(grid).length > 0);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await until('it is released', () => held(grid).length === 2, 2_000);
+  },
+);
