@@ -10,37 +10,33 @@ import type { Lease } from './lease.ts';
 import { type Release, startReleaseOf } from './start-release.ts';
 import { releaseUnnoted, type UnnotedDeps } from './unnoted.ts';
 
-export interface ReleaserDeps extends UnnotedDeps {
+export interface ReleaseDeps extends UnnotedDeps {
   readonly names: FormerNames;
   readonly allocator: Allocator;
 }
 
-export class Releaser {
-  readonly #deps: ReleaserDeps;
-
-  constructor(deps: ReleaserDeps) {
-    this.#deps = deps;
-  }
-
-  /**
-   * Releases whatever an attachment has. An ADD under way ends: the runtime has given up on it.
-   * @param view where to look if the state does not know the attachment
-   * @returns the lease; its address is null if nobody was told one
-   * @throws GridError `state` if that cannot be noted; then it has been tried on the grid once
-   */
-  async release(attachment: Attachment, view: string, signal: AbortSignal): Promise<Lease> {
-    const { names, allocator, log } = this.#deps;
-    const mark = names.markOf(attachment);
-    allocator.abort(mark);
-    const release: Release = { mark, network: shortNetworkName(attachment.network), view };
-    try {
-      return startReleaseOf(this.#deps, release);
-    } catch (error) {
-      if (!hasReason(error, 'state')) throw error;
-      await releaseUnnoted(this.#deps, release, signal).catch((failure) => {
-        log.warn('cannot release at once what cannot be noted', { attachment: mark, reason: String(failure) });
-      });
-      throw error;
-    }
+/**
+ * Releases whatever an attachment has. An ADD under way ends: the runtime has given up on it.
+ * @param request `view`: where to look if the state does not know the attachment
+ * @returns the lease; its address is null if nobody was told one
+ * @throws GridError `state` if that cannot be noted; then it has been tried on the grid once
+ */
+export async function releaseAttachment(
+  deps: ReleaseDeps,
+  { attachment, view }: { readonly attachment: Attachment; readonly view: string },
+  signal: AbortSignal,
+): Promise<Lease> {
+  const { names, allocator, log } = deps;
+  const mark = names.markOf(attachment);
+  allocator.abort(mark);
+  const release: Release = { mark, network: shortNetworkName(attachment.network), view };
+  try {
+    return startReleaseOf(deps, release);
+  } catch (error) {
+    if (!hasReason(error, 'state')) throw error;
+    await releaseUnnoted(deps, release, signal).catch((failure) => {
+      log.warn('cannot release at once what cannot be noted', { attachment: mark, reason: String(failure) });
+    });
+    throw error;
   }
 }

@@ -30,7 +30,7 @@ export function buildCalls({ options, conditions, leases, monitor, metrics, unve
   const { socketDir, driverName, addTimeout, networkView } = options;
   const defaults = options;
   const { networks, exhaustion, allocator } = leases;
-  const del = { releaser: leases.releaser, defaults };
+  const del = { ...leases, defaults };
   const notes = new ReleaseNotes({
     socketDir,
     driverName,

@@ -1,4 +1,4 @@
-/** Builds what works on networks and leases: the allocator (ADD), the releaser (DEL), reconciler, import and reaper. */
+/** Builds what works on networks and leases: the allocator (ADD), reconciler, import and reaper. */
 import { KeyedMutex } from '../../infoblox/concurrency/keyed-mutex.ts';
 import type { Conditions } from '../../infoblox/conditions.ts';
 import { Allocator } from '../../infoblox/lease/allocate.ts';
@@ -8,7 +8,6 @@ import type { DoubtWindow } from '../../infoblox/lease/lease.ts';
 import { Observer } from '../../infoblox/lease/observe.ts';
 import { Reaper } from '../../infoblox/lease/reaper.ts';
 import { Reconciler } from '../../infoblox/lease/reconciler.ts';
-import { Releaser } from '../../infoblox/lease/release.ts';
 import { hostSandboxes } from '../../infoblox/lease/sandbox.ts';
 import type { SqliteLeaseStore } from '../../infoblox/lease/store.ts';
 import type { Log } from '../../infoblox/log.ts';
@@ -49,9 +48,8 @@ export function buildLeases({ options, origin, conditions, store, names, grid, w
   const deps = { wapi, store, observer, attributes, locks, moment, onReleased, log };
   const reconciler = new Reconciler(deps);
   const allocator = new Allocator({ ...deps, networks, exhaustion, names, sandboxes, reconciler });
-  const releaser = new Releaser({ ...deps, allocator, names, reconciler });
   const importer = new Import({ store, observer, allocator, origin, moment, log });
   const monotonic = () => performance.now();
   const reaper = new Reaper({ ...deps, sandboxes, grace: options.reapAfter, monotonic });
-  return { ...deps, names, networks, exhaustion, allocator, reconciler, releaser, importer, reaper };
+  return { ...deps, names, networks, exhaustion, allocator, reconciler, importer, reaper };
 }

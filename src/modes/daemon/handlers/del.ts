@@ -1,6 +1,6 @@
 /** DEL: records that an attachment needs its address no more. The reconciler asks the grid afterwards. */
 import { parseNetconf } from '../../../cni/netconf.ts';
-import type { Releaser } from '../../../infoblox/lease/release.ts';
+import { type ReleaseDeps, releaseAttachment } from '../../../infoblox/lease/release.ts';
 import type { Call } from '../../protocol.ts';
 import { attachmentOf } from './attachment.ts';
 import type { Answer, Handler } from './handler.ts';
@@ -9,10 +9,7 @@ import { type SpecDefaults, viewOf } from './network-spec.ts';
 /** Milliseconds: the time for the grid if the state cannot be written. */
 const longest = 3_500;
 
-export interface DelDeps {
-  readonly releaser: Releaser;
-  readonly defaults: SpecDefaults;
-}
+type DelDeps = ReleaseDeps & { readonly defaults: SpecDefaults };
 
 /** Makes the handler of DEL. */
 export function delHandler(deps: DelDeps): Handler {
@@ -23,9 +20,10 @@ export function delHandler(deps: DelDeps): Handler {
  * Carries out a DEL, be it a call or the note of one.
  * @throws CniError if the call is none; GridError `state` if the release cannot be recorded
  */
-export async function releaseCall({ releaser, defaults }: DelDeps, call: Call): Promise<Answer> {
+export async function releaseCall(deps: DelDeps, call: Call): Promise<Answer> {
   const netconf = parseNetconf(call.config, 'DEL');
   const attachment = attachmentOf(netconf, call);
-  const { address } = await releaser.release(attachment, viewOf(netconf, defaults), AbortSignal.timeout(longest));
+  const view = viewOf(netconf, deps.defaults);
+  const { address } = await releaseAttachment(deps, { attachment, view }, AbortSignal.timeout(longest));
   return { fields: { address: address ?? 'none' } };
 }
