@@ -2,6 +2,7 @@
 import { GridError } from '../errors.ts';
 import { fits } from '../network/fit.ts';
 import type { ReadyNetwork } from '../network/networks.ts';
+import { doubtOf } from './lease.ts';
 import { reconcile } from './reconcile.ts';
 import type { TakeDeps, Want } from './want.ts';
 
@@ -29,10 +30,12 @@ export class ReleasesFirst {
    * @returns false if there is none that has not been tried for this ADD
    */
   async oneOf({ view, cidr }: ReadyNetwork, signal: AbortSignal): Promise<boolean> {
-    const { store, locks } = this.#deps;
+    const { store, locks, moment } = this.#deps;
     const untried = store
       .releasing(view)
-      .filter(({ mark, address }) => !this.#tried.has(mark) && address !== null && fits(address, { cidr }, undefined));
+      .filter(({ mark, address }) => !this.#tried.has(mark) && address !== null && fits(address, { cidr }, undefined))
+      // After a delete without an answer there is nothing to do but wait for longer than an ADD has.
+      .filter((lease) => locks.busy(lease.mark) || doubtOf(lease, moment()).delete === null);
     // One that nobody works on yet: ADDs that wait at once each carry out another.
     const next = untried.find(({ mark }) => !locks.busy(mark)) ?? untried[0];
     if (next === undefined) return false;

@@ -67,6 +67,18 @@ describe('while a release is under way', () => {
     expect(await errorOf(host.add('c3', { ipam }))).toMatchObject({ code: 101 });
   });
 
+  test('an ADD that finds the network full asks for no release that waits for a lost delete', async () => {
+    const { grid, host } = fixture;
+    const ipam = { subnet: '10.0.7.0/29', gateway: '10.0.7.1' };
+    const containers = ['c1', 'c2', 'c3', 'c4', 'c5'];
+    for (const container of containers) await host.add(container, { ipam });
+    grid.inject({ method: 'DELETE', times: containers.length, effect: { kind: 'reset' } });
+    for (const container of containers) await host.del(container, { ipam });
+    grid.clearLog();
+    expect(await errorOf(host.add('c6', { ipam }))).toMatchObject({ code: 101 });
+    expect(grid.requests.filter(({ type, method }) => type === 'fixedaddress' && method === 'GET')).toEqual([]);
+  });
+
   test('a second DEL changes nothing: one delete is sent', async () => {
     const { grid, host } = fixture;
     await host.add('c1');
