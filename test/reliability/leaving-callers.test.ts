@@ -12,8 +12,8 @@ beforeEach(async () => {
 });
 afterEach(() => world.end());
 
-/** An ADD by a caller that is killed when the daemon has sent the answer and nobody has read it. */
-async function addUnread(containerId: string): Promise<void> {
+/** An ADD by a caller that is killed when the daemon has sent the answer and nobody has read it: after `beforeIt`. */
+async function addUnread(containerId: string, beforeIt = async () => {}): Promise<void> {
   const { host } = world;
   const answers = () => host.log.filter(({ message }) => message.startsWith('ADD')).length;
   const before = answers();
@@ -22,6 +22,7 @@ async function addUnread(containerId: string): Promise<void> {
   const call = { protocol: protocolVersion, release: 'test', containerId, ifName: 'eth0', netns: '/none', args: '' };
   socket.write(requestFrame('ADD', { ...call, config: host.config() }));
   await until('the daemon has answered', () => answers() > before);
+  await beforeIt();
   socket.destroy();
 }
 
@@ -71,6 +72,19 @@ test('if the first caller dies and a repeated ADD is read, the address stays', a
   await pause(100);
   await world.ledger.settled();
   expect(ours()).toHaveLength(1);
+});
+
+test('if the first caller dies while a repeated ADD asks the grid, that one gets the address', async () => {
+  const { grid, host } = world;
+  let again: Promise<string> | undefined;
+  await addUnread('c1', async () => {
+    grid.latencyMs = 300;
+    grid.clearLog();
+    again = host.add('c1');
+    await until('the grid is asked', () => grid.requests.length > 0);
+  });
+  expect(await again).toBe(ours()[0]?.ipv4addr);
+  await world.caller.check('c1');
 });
 
 test('a caller that leaves is no evidence against the grid: STATUS stays good', async () => {

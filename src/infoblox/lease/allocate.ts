@@ -13,6 +13,7 @@ import { deletedError, leftError, refusal } from './address-errors.ts';
 import type { FormerNames } from './former-names.ts';
 import {
   abandon,
+  answer,
   begin,
   doubtOf,
   followView,
@@ -225,6 +226,9 @@ export class Allocator {
     const { mark } = lease;
     const { signal } = work;
     const { spec, requested } = request;
+    const told = this.#told.get(mark) ?? nobody;
+    // Before the first wait: the lease must not be released because a caller leaves who is not the last one any more.
+    apply(store, mark, (current) => answer(current, work.callers, told));
     // Looked at before the network is made sure of: a view that was renamed must not be made again.
     const look = await observer.look(lease, signal);
     const { view, address } = this.#whereItIs(lease, look, request);
@@ -233,7 +237,6 @@ export class Allocator {
     if (!fits(address, network, requested)) throw held(lease, request);
     const sandbox = sandboxes.identify(request.netns);
     const delayedBy = (why: GridError) => this.#delays.set(mark, why);
-    const told = this.#told.get(mark) ?? nobody;
     const want = { ...request, mark, sandbox, work, told, mayBeOnGrid: true, delayedBy };
     const taken = await new AddressTaking(this.#deps, want, network).run(signal, look);
     if (!isSame(store.get(mark), sandbox)) apply(store, mark, (current) => moveSandbox(current, sandbox));
