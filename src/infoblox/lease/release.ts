@@ -18,7 +18,7 @@ export interface ReleaseDeps extends UnnotedDeps {
 /**
  * Releases whatever an attachment has. An ADD under way ends: the runtime has given up on it.
  * @param request `view`: where to look if the state does not know the attachment
- * @returns the lease; its address is null if nobody was told one
+ * @returns the lease; its address is null if nobody was told one, or it has gone back already
  * @throws GridError `state` if that cannot be noted; then it has been tried on the grid once
  */
 export async function releaseAttachment(

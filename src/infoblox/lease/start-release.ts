@@ -17,7 +17,7 @@ export interface Release {
 
 /**
  * Releases whatever an attachment has, be it known to the state or not.
- * @returns the lease; its address is null if nobody was told one
+ * @returns the lease; its address is null if nobody was told one, or it has gone back already
  * @throws GridError `state` if that cannot be noted
  */
 export function startReleaseOf(deps: StartReleaseDeps, release: Release): Lease {
