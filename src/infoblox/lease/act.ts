@@ -35,7 +35,7 @@ export async function remove(
   objects: readonly Found[],
   signal: AbortSignal,
 ): Promise<Lease> {
-  applyIfPossible(store, lease.mark, (current) => deleteInDoubt(current, moment()));
+  apply(store, lease.mark, (current) => deleteInDoubt(current, moment()));
   try {
     for (const { ref } of objects) await wapi.remove(ref, signal);
   } catch (error) {
@@ -106,7 +106,7 @@ export function apply(
   return store.apply(mark, (lease) => (lease === undefined ? undefined : transition(lease)));
 }
 
-/** As `apply`; but a state that cannot be written must not keep an address from being released, nor hide why a write failed. */
+/** As `apply`; but a state that cannot be written must not hide why a write failed. What was noted before it stands. */
 export function applyIfPossible(store: LeaseStore, mark: string, transition: (lease: Lease) => Lease): void {
   try {
     apply(store, mark, transition);

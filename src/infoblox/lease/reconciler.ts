@@ -8,7 +8,7 @@ import { messageOf } from '../host/errno.ts';
 import { apply } from './act.ts';
 import { abandon, postpone } from './lease.ts';
 import { type ReconcileDeps, reconcile } from './reconcile.ts';
-import { type Release, startReleaseOf } from './start-release.ts';
+import { startReleaseOf, type UnnotedRelease } from './start-release.ts';
 import type { SqliteLeaseStore } from './store.ts';
 
 const workers = 3;
@@ -48,7 +48,7 @@ export class Reconciler {
   #recheckAt = Number.NEGATIVE_INFINITY;
   #abandonedReleased = false;
   /** Releases that could not be noted, by mark. */
-  readonly #unnoted = new Map<string, Release>();
+  readonly #unnoted = new Map<string, UnnotedRelease>();
 
   constructor(deps: ReconcilerDeps) {
     this.#deps = deps;
@@ -87,10 +87,15 @@ export class Reconciler {
     this.#wake();
   }
 
-  /** Notes a release as soon as the state can be written again. */
-  noteLater(release: Release): void {
-    this.#unnoted.set(release.mark, release);
+  /**
+   * Notes a release as soon as the state can be written again.
+   * @returns it, with what is known of a delete that an earlier attempt has sent
+   */
+  noteLater(release: UnnotedRelease): UnnotedRelease {
+    const unnoted = { ...this.#unnoted.get(release.mark), ...release };
+    this.#unnoted.set(release.mark, unnoted);
     this.#wake();
+    return unnoted;
   }
 
   /**
@@ -171,7 +176,7 @@ export class Reconciler {
       });
   }
 
-  #note(releases: Release[]): void {
+  #note(releases: UnnotedRelease[]): void {
     // First, for each write tells this again.
     for (const { mark } of releases) this.#unnoted.delete(mark);
     try {

@@ -1,5 +1,5 @@
 /** The end of a lease, noted durably. What it has on the grid the reconciler removes. */
-import { abandon, type Lease, type Moment, startRelease, unknownToRelease } from './lease.ts';
+import { abandon, deleteInDoubt, type Lease, type Moment, startRelease, unknownToRelease } from './lease.ts';
 import type { LeaseStore } from './store.ts';
 
 export interface StartReleaseDeps {
@@ -15,18 +15,27 @@ export interface Release {
   readonly view: string;
 }
 
+/** A release that could not be noted when it should have been. */
+export interface UnnotedRelease extends Release {
+  /** When the answer to a delete that was sent for it was lost. */
+  readonly deleteLost?: Moment;
+}
+
 /**
  * Releases whatever an attachment has, be it known to the state or not.
  * @returns the lease; its address is null if nobody was told one, or it has gone back already
  * @throws GridError `state` if that cannot be noted
  */
-export function startReleaseOf(deps: StartReleaseDeps, release: Release): Lease {
-  const { store, moment } = deps;
-  const end = (lease: Lease | undefined) => {
-    if (lease === undefined) return unknownToRelease(release, moment());
-    return lease.phase === 'releasing' ? lease : abandon(lease, moment());
-  };
-  return store.apply(release.mark, end) ?? unknownToRelease(release, moment());
+export function startReleaseOf({ store, moment }: StartReleaseDeps, release: UnnotedRelease): Lease {
+  const end = (lease: Lease | undefined) => released(lease, release, moment());
+  return store.apply(release.mark, end) ?? end(undefined);
+}
+
+/** What becomes of a lease, or of an attachment without one, when it is released. */
+export function released(lease: Lease | undefined, release: UnnotedRelease, moment: Moment): Lease {
+  const known = lease ?? unknownToRelease(release, moment);
+  const ended = known.phase === 'releasing' ? known : abandon(known, moment);
+  return release.deleteLost === undefined ? ended : deleteInDoubt(ended, release.deleteLost);
 }
 
 /**

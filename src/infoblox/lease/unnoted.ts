@@ -1,12 +1,11 @@
 /** Releases that cannot be noted: a full disk must not keep an address. */
 import { abortable } from '../concurrency/abortable.ts';
 import { GridError } from '../errors.ts';
-import { remove } from './act.ts';
-import { startRelease, unknownToRelease } from './lease.ts';
+import { isOpen } from './act.ts';
 import { plan } from './plan.ts';
 import type { ReconcileDeps } from './reconcile.ts';
 import type { Reconciler } from './reconciler.ts';
-import type { Release } from './start-release.ts';
+import { type Release, released } from './start-release.ts';
 
 export interface UnnotedDeps extends ReconcileDeps {
   readonly reconciler: Pick<Reconciler, 'noteLater' | 'noteNow'>;
@@ -26,10 +25,17 @@ export function releaseUnnoted(deps: UnnotedDeps, release: Release, signal: Abor
 
 /** As `releaseUnnoted`, for a caller that holds the lock. */
 export async function releaseUnnotedLocked(deps: UnnotedDeps, release: Release, signal: AbortSignal): Promise<void> {
-  const { store, observer, moment, reconciler } = deps;
-  reconciler.noteLater(release);
-  const known = store.get(release.mark);
-  const lease = startRelease(known ?? unknownToRelease(release, moment()), moment().now);
+  const { wapi, store, observer, moment, reconciler } = deps;
+  const { mark, network, view } = release;
+  const unnoted = reconciler.noteLater({ mark, network, view });
+  const lease = released(store.get(mark), unnoted, moment());
   const step = plan(lease, await observer.look(lease, signal), moment());
-  if (step.kind === 'remove') await remove(deps, lease, step.objects, signal);
+  if (step.kind !== 'remove') return;
+  try {
+    for (const { ref } of step.objects) await wapi.remove(ref, signal);
+  } catch (error) {
+    // Until the state can be written only memory knows it: a second delete could hit whoever has the address by then.
+    if (isOpen(error)) reconciler.noteLater({ mark, network, view, deleteLost: moment() });
+    throw error;
+  }
 }

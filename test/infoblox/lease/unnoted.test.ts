@@ -88,3 +88,31 @@ test.each([
     await until('it is released', () => held(grid).length === 2, 2_000);
   },
 );
+
+test.each([
+  ['before the release can be noted', () => true, 5],
+  ['when only the release could be noted', (attempt: number) => attempt > 1 && attempt < 5, undefined],
+] as const)('a delete that is carried out late is not sent again: the state fails %s', async (...row) => {
+  const [, failing, code] = row;
+  await host.dispose();
+  host = await new Host(grid, { wrapStore, doubtWindow: { recheck: 100, end: 9_000 } }).start();
+  const lost = await host.add('c1');
+  attempts = 0;
+  fails = failing;
+  grid.clearLog();
+  grid.inject({ method: 'DELETE', type: 'fixedaddress', effect: { kind: 'commit-later', ms: 1_000 } });
+  const deleted = host.call('DEL', 'c1');
+  if (code === undefined) await deleted;
+  else {
+    expect(await errorOf(deleted)).toMatchObject({ code });
+    // Nor by a DEL again, noted or not.
+    expect(await errorOf(host.call('DEL', 'c1'))).toMatchObject({ code });
+    fails = () => false;
+    await host.call('DEL', 'c1');
+  }
+  await until('it is carried out', () => !held(grid).includes(lost), 15_000);
+  expect(await host.add('c2')).toBe(lost);
+  await new Promise((resolve) => setTimeout(resolve, 2_500));
+  expect(writes(grid)).toEqual(['DELETE fixedaddress 0', 'POST fixedaddress 201']);
+  expect(held(grid)).toContain(lost);
+});
