@@ -5,10 +5,9 @@
  */
 import * as v from 'valibot';
 import { networkName } from './call.ts';
-import { checkConfig, jsonObject, requestedAddressText } from './config-check.ts';
+import { checkConfig, cidrText, jsonObject, requestedAddressText } from './config-check.ts';
 import type { Command } from './environment.ts';
 import { CniCode, CniError } from './errors.ts';
-import { type PrevResult, prevResultSchema } from './prev-result.ts';
 import { type Route, routeSchema } from './route.ts';
 import { type CniVersion, decodeVersion, requireVersion } from './versions.ts';
 
@@ -29,8 +28,12 @@ export interface Netconf {
   readonly runtimeIpRanges: readonly unknown[];
   /** `args.cni.ips`, as written; empty if absent. */
   readonly argsIps: readonly string[];
-  /** Undefined if absent, and on ADD, where an IPAM plugin must ignore it. */
-  readonly prevResult: PrevResult | undefined;
+  /**
+   * The main plugin's final result of the ADD, which comes back with CHECK and DEL from 0.4.0 on (SPEC section 2 "CHECK",
+   * "DEL"): its CIDRs, canonical, also those of other plugins of the chain. Undefined if absent, and on ADD, where an IPAM
+   * plugin must ignore it.
+   */
+  readonly prevResult: { readonly addresses: readonly string[] } | undefined;
 }
 
 const flag = v.nullish(v.boolean('true or false'), false);
@@ -44,6 +47,14 @@ const ipRangesSchema = v.nullish(v.array(v.unknown(), 'an array of address range
 const runtimeConfigSchema = v.nullish(v.pipe(jsonObject, v.object({ ips: ipsSchema, ipRanges: ipRangesSchema })));
 const argsSchema = v.nullish(
   v.pipe(jsonObject, v.object({ cni: v.nullish(v.pipe(jsonObject, v.object({ ips: ipsSchema }))) })),
+);
+const resultIpSchema = v.pipe(jsonObject, v.object({ address: cidrText() }));
+const prevResultSchema = v.nullish(
+  v.pipe(
+    jsonObject,
+    v.object({ ips: v.nullish(v.array(resultIpSchema, 'an array'), []) }),
+    v.transform(({ ips }) => ({ addresses: ips.map(({ address }) => address) })),
+  ),
 );
 
 /**
@@ -81,8 +92,7 @@ export function parseNetconf(config: Readonly<Record<string, unknown>>, command:
     runtimeIps: runtimeConfig?.ips ?? [],
     runtimeIpRanges: runtimeConfig?.ipRanges ?? [],
     argsIps: read(argsSchema, config.args, 'args')?.cni?.ips ?? [],
-    prevResult:
-      command === 'ADD' ? undefined : (read(v.nullish(prevResultSchema), config.prevResult, 'prevResult') ?? undefined),
+    prevResult: command === 'ADD' ? undefined : (read(prevResultSchema, config.prevResult, 'prevResult') ?? undefined),
   };
 }
 

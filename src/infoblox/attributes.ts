@@ -5,6 +5,7 @@
  * documentation, "Extensible Attributes for Cloud Objects"), so what is not defined is left out. A cloud API user must send
  * the cloud ones ("Supported Cloud API Objects"), and may not be able to read the definitions.
  */
+import { hasReason } from './errors.ts';
 import type { Attachment } from './mark.ts';
 
 const cloud = { cmpType: 'CMP Type', tenant: 'Tenant ID', owned: 'Cloud API Owned' } as const;
@@ -55,6 +56,27 @@ export class ExtensibleAttributes {
   /** Returns those of a network view or a network container. */
   forView(): Attributes {
     return this.#known(this.#everywhere);
+  }
+
+  /**
+   * Sends a write with attributes. One that the grid refuses is left out from then on; nothing was committed by then.
+   * @param attributes asked for again after each refusal
+   * @throws GridError what `send` throws
+   */
+  async sendWith<T>(
+    attributes: () => Attributes,
+    send: (extattrs: { readonly extattrs?: Attributes }) => Promise<T>,
+  ): Promise<T> {
+    for (;;) {
+      const extattrs = attributes();
+      try {
+        return await send(Object.keys(extattrs).length === 0 ? {} : { extattrs });
+      } catch (error) {
+        const refused = hasReason(error, 'unknown-attribute') ? error.attribute : undefined;
+        if (refused === undefined || !Object.hasOwn(extattrs, refused)) throw error;
+        this.refuse(refused);
+      }
+    }
   }
 
   /** Tells whether `name` can be sent or searched by: a grid refuses both for what it does not define. */

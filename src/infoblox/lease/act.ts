@@ -99,7 +99,7 @@ export function without(look: Look, objects: readonly Found[]): Look {
 
 /** Applies a transition to a lease, as `store.apply` does, if there is one: one that has gone meanwhile stays gone. */
 export function apply(
-  store: LeaseStore,
+  store: Pick<LeaseStore, 'apply'>,
   mark: string,
   transition: (lease: Lease) => Lease | undefined,
 ): Lease | undefined {

@@ -10,6 +10,7 @@ import { fits, mayFit, refuseHopeless } from '../network/fit.ts';
 import { specKey } from '../network/spec.ts';
 import { apply } from './act.ts';
 import { deletedError, leftError, refusal } from './address-errors.ts';
+import { type Deliveries, noCallers } from './deliveries.ts';
 import type { FormerNames } from './former-names.ts';
 import {
   abandon,
@@ -19,7 +20,6 @@ import {
   followView,
   type Lease,
   moveSandbox,
-  notAnswered,
   type SandboxIdentity,
   startRelease,
 } from './lease.ts';
@@ -32,9 +32,6 @@ import type { AddressRequest, TakeDeps } from './want.ts';
 
 /** Milliseconds to release at once what a failed ADD has left and the state cannot note. */
 const unnotedTimeout = 5_000;
-/** Attachments of which it is known who was told their address. */
-const mostTold = 10_000;
-const nobody: ReadonlySet<string> = new Set();
 
 export interface AddRequest extends AddressRequest {
   /** Path of the container's network namespace. */
@@ -58,6 +55,7 @@ export interface AllocateDeps extends TakeDeps {
   readonly reconciler: UnnotedDeps['reconciler'];
   readonly names: FormerNames;
   readonly sandboxes: Sandboxes;
+  readonly deliveries: Deliveries;
 }
 
 export class Allocator {
@@ -65,9 +63,6 @@ export class Allocator {
   readonly #adds = new SingleFlight<Taken>();
   /** What an ADD under way is waiting for, by mark. */
   readonly #delays = new Map<string, GridError>();
-
-  /** The last ADD of each attachment that is known to have its answer. What is not known here costs a write of the state. */
-  readonly #told = new Map<string, ReadonlySet<string>>();
 
   constructor(deps: AllocateDeps) {
     this.#deps = deps;
@@ -88,8 +83,9 @@ export class Allocator {
     const share = this.#adds.join(mark, { variant, caller }, (work) =>
       this.#deps.locks.run(mark, () => this.#give(mark, request, work)).finally(() => this.#delays.delete(mark)),
     );
-    const delivered = () => this.#recordDelivery(mark, caller);
-    const undelivered = () => this.#undelivered(mark, caller);
+    const { deliveries } = this.#deps;
+    const delivered = () => deliveries.delivered(mark, caller);
+    const undelivered = () => deliveries.undelivered(mark, caller);
     try {
       const { address, network } = await abortable(share.result, signal, () => this.#outOfTime(mark, signal));
       return {
@@ -105,37 +101,6 @@ export class Allocator {
       // The work may end well all the same.
       share.result.then(undelivered, undelivered);
       throw error;
-    }
-  }
-
-  /**
-   * The caller of an ADD got no answer: what the attachment has is released, unless another ADD was, or may have been,
-   * answered with it.
-   * @throws GridError `state` if that cannot be noted
-   */
-  notAnswered(mark: string, caller: string): void {
-    const { store, moment, log } = this.#deps;
-    const before = store.get(mark)?.phase;
-    const lease = apply(store, mark, (current) => notAnswered(current, caller, moment()));
-    if (before !== 'bound' || lease?.phase !== 'releasing') return;
-    log.info('caller disconnected before the result was delivered; releasing', {
-      attachment: mark,
-      address: lease.address,
-    });
-  }
-
-  #recordDelivery(mark: string, caller: string): void {
-    if (this.#told.size >= mostTold) this.#told.clear();
-    this.#told.set(mark, new Set([caller]));
-  }
-
-  #undelivered(mark: string, caller: string): void {
-    try {
-      this.notAnswered(mark, caller);
-    } catch (error) {
-      // The plugin's note says the same, and is taken when the state can be written.
-      if (!hasReason(error, 'state')) throw error;
-      this.#deps.log.warn('cannot note that a result was not delivered', { attachment: mark, reason: error.message });
     }
   }
 
@@ -187,7 +152,7 @@ export class Allocator {
     try {
       const ready = await networks.ensure(spec, signal);
       const delayedBy = (why: GridError) => this.#delays.set(mark, why);
-      const want = { ...request, mark, sandbox, work, told: nobody, mayBeOnGrid, delayedBy };
+      const want = { ...request, mark, sandbox, work, told: noCallers, mayBeOnGrid, delayedBy };
       taking = new AddressTaking(this.#deps, want, ready);
       return await taking.run(signal);
     } catch (error) {
@@ -226,7 +191,7 @@ export class Allocator {
     const { mark } = lease;
     const { signal } = work;
     const { spec, requested } = request;
-    const told = this.#told.get(mark) ?? nobody;
+    const told = this.#deps.deliveries.told(mark);
     // Before the first wait: the lease must not be released because a caller leaves who is not the last one any more.
     apply(store, mark, (current) => answer(current, work.callers, told));
     // Looked at before the network is made sure of: a view that was renamed must not be made again.

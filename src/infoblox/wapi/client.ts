@@ -11,7 +11,6 @@ import { referenceTo, typeOf } from './reference.ts';
 import type { Confirmation, Fields } from './request.ts';
 import * as objects from './schemas.ts';
 import type { Session } from './session.ts';
-import { withAttributes } from './with-attributes.ts';
 
 /** What the reservation of an address that no container must have is called. */
 export const gatewayName = 'gateway';
@@ -202,7 +201,7 @@ export class WapiClient {
     { comment, name, attributes }: Description & { readonly name: string },
     signal: AbortSignal,
   ): Promise<void> {
-    const answer = await withAttributes(this.#attributes, attributes, (extattrs) =>
+    const answer = await this.#attributes.sendWith(attributes, (extattrs) =>
       this.#update(ref, { comment, name, ...extattrs }, signal),
     );
     objects.parseAnswer(referenceTo(typeOf(ref)), answer, { what: 'PUT', outcome: 'unknown' });
@@ -242,7 +241,7 @@ export class WapiClient {
   ) {
     const request = { method: 'POST', path: type, query: { _return_fields: fields } } as const;
     const send = (extattrs: Fields) => this.#session.request({ ...request, body: { ...body, ...extattrs } }, signal);
-    const answer = await withAttributes(this.#attributes, attributes, send);
+    const answer = await this.#attributes.sendWith(attributes, send);
     return objects.parseAnswer(schema, answer, { what: `POST ${type}`, outcome: 'unknown' });
   }
 }

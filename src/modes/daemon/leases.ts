@@ -2,6 +2,7 @@
 import { KeyedMutex } from '../../infoblox/concurrency/keyed-mutex.ts';
 import type { Conditions } from '../../infoblox/conditions.ts';
 import { Allocator } from '../../infoblox/lease/allocate.ts';
+import { Deliveries } from '../../infoblox/lease/deliveries.ts';
 import type { FormerNames } from '../../infoblox/lease/former-names.ts';
 import { Import } from '../../infoblox/lease/import.ts';
 import type { DoubtWindow } from '../../infoblox/lease/lease.ts';
@@ -47,9 +48,10 @@ export function buildLeases({ options, origin, conditions, store, names, grid, w
   const onReleased = (view: string) => exhaustion.released(view);
   const deps = { wapi, store, observer, attributes, locks, moment, onReleased, log };
   const reconciler = new Reconciler(deps);
-  const allocator = new Allocator({ ...deps, networks, exhaustion, names, sandboxes, reconciler });
+  const deliveries = new Deliveries(deps);
+  const allocator = new Allocator({ ...deps, networks, exhaustion, names, sandboxes, deliveries, reconciler });
   const importer = new Import({ store, observer, allocator, origin, moment, log });
   const monotonic = () => performance.now();
   const reaper = new Reaper({ ...deps, sandboxes, grace: options.reapAfter, monotonic });
-  return { ...deps, names, networks, exhaustion, allocator, reconciler, importer, reaper };
+  return { ...deps, names, networks, exhaustion, deliveries, allocator, reconciler, importer, reaper };
 }

@@ -8,6 +8,7 @@ import { abortable } from '../../../infoblox/concurrency/abortable.ts';
 import type { Conditions } from '../../../infoblox/conditions.ts';
 import { GridError, hasReason } from '../../../infoblox/errors.ts';
 import type { AddRequest, Allocation, Allocator } from '../../../infoblox/lease/allocate.ts';
+import type { Deliveries } from '../../../infoblox/lease/deliveries.ts';
 import type { FormerNames } from '../../../infoblox/lease/former-names.ts';
 import type { Log } from '../../../infoblox/log.ts';
 import { specKey } from '../../../infoblox/network/spec.ts';
@@ -100,10 +101,10 @@ function warnOfUnknownKeys(netconf: Netconf, warned: Set<string>, log: Log): voi
  * @throws CniError if the call is none; GridError `state` if that cannot be noted
  */
 export function recordUnanswered(
-  { allocator, names }: { readonly allocator: Allocator; readonly names: FormerNames },
+  { deliveries, names }: { readonly deliveries: Deliveries; readonly names: FormerNames },
   call: Call,
 ): void {
   // As for DEL: the configuration may have been edited since.
   const netconf = parseNetconf(call.config, 'DEL');
-  if (call.callId !== undefined) allocator.notAnswered(names.markOf(attachmentOf(netconf, call)), call.callId);
+  if (call.callId !== undefined) deliveries.notAnswered(names.markOf(attachmentOf(netconf, call)), call.callId);
 }
