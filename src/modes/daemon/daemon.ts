@@ -14,8 +14,8 @@ import { GridMonitor } from './grid-monitor.ts';
 import { buildLeases } from './leases.ts';
 import { logConditions } from './log/condition-log.ts';
 import type { Metrics, MetricsSources } from './metrics.ts';
-import { listen } from './rpc/listener.ts';
 import { prepareSocket } from './rpc/socket-file.ts';
+import { listen } from './rpc/socket-watch.ts';
 import type { StartError } from './start-error.ts';
 import { openStore, readFormerNames, watchState, writerMemory } from './state.ts';
 import { unverifiedNotice, warnOfUnverified } from './unverified.ts';
@@ -50,7 +50,7 @@ export async function startDaemon(options: Options, log: Log, surroundings: Surr
   leases.reconciler.start();
   const stopMetrics = options.metricsListen && (await metrics?.serve(options.metricsListen));
   const { promise: lost, resolve: onLost } = Promise.withResolvers<StartError>();
-  const socketWatch = await listen({ server, file, options, onLost, log });
+  const socketWatch = await listen(server, options, { file, onLost, log });
   log.info('listening', {
     ...{ socket: file, version, commit, grid: options.gridHosts.join(','), node: options.nodeName },
     bound: store.count('bound'),

@@ -1,5 +1,4 @@
 /** Figures for Prometheus, served where `--metrics-listen` says. Loaded only then. */
-
 import { createServer, type ServerResponse } from 'node:http';
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { GridError } from '../../infoblox/errors.ts';
