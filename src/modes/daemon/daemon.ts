@@ -5,7 +5,6 @@ import { type DoubtWindow, defaultDoubtWindow } from '../../infoblox/lease/lease
 import type { SqliteLeaseStore } from '../../infoblox/lease/store.ts';
 import type { Log } from '../../infoblox/log.ts';
 import { hostPrefix } from '../../infoblox/mark.ts';
-import { gridTrouble } from '../../infoblox/wapi/grid-state.ts';
 import { commit, version } from '../build-info.ts';
 import { buildCalls } from './calls.ts';
 import type { Options } from './config/options.ts';
@@ -95,12 +94,7 @@ async function build(
   const opened = openStore(options.stateDir, { conditions, owner, log });
   const store = wrapStore?.(opened) ?? opened;
   const names = readFormerNames(store, origin);
-  const metrics = await createMetrics(options, {
-    bound: () => store.count('bound'),
-    releasing: () => store.count('releasing'),
-    gridTrouble: () => gridTrouble(conditions)?.error,
-    unverified,
-  });
+  const metrics = await createMetrics(options, { store, conditions, unverified });
   const grid = buildGridAccess({ options, conditions, memory: writerMemory(store), metrics, log });
   const leases = buildLeases({ options, origin, conditions, store, names, grid, window, log });
   const monitor = new GridMonitor({ ...grid, ...leases, view: options.networkView, conditions, log });
