@@ -16,10 +16,11 @@ const original = { least: 611, most: 813, firstRequests: 14, del: 205 };
 export const latency: Measurement = {
   name: 'latency',
   about:
-    `whole processes while each WAPI request takes ${latencyMs} ms, in turns with an empty Node process and with VERSION, which ` +
-    'asks nobody; the first ADD of a network over the socket. Figures of the original driver were measured once, on the same simulator: 6 to 8 requests or ' +
-    `${original.least} to ${original.most} ms for an ADD, ${original.firstRequests} requests one after another for the first of a ` +
-    `network with gateway and MAC, ${original.del} ms for a DEL. Requests that wait for no other's answer count as one round trip.`,
+    `whole processes while each WAPI request takes ${latencyMs} ms, in turns with an empty Node process and with VERSION, ` +
+    'which asks nobody; the first ADD of a network over the socket. The original driver was measured once, on the same ' +
+    `simulator: 6 to 8 requests or ${original.least} to ${original.most} ms for an ADD, ${original.firstRequests} requests one ` +
+    `after another for the first of a network with gateway and MAC, ${original.del} ms for a DEL. Requests that wait for no ` +
+    "other's answer count as one round trip.",
   run: measure,
 };
 
