@@ -40,10 +40,9 @@ export interface Surroundings {
  * @throws StartError when it cannot listen or keep its state
  */
 export async function startDaemon(options: Options, log: Log, surroundings: Surroundings = {}): Promise<Daemon> {
-  const unverified = unverifiedNotice(options.tls);
-  const stopWarning = unverified === undefined ? undefined : warnOfUnverified(log);
+  const stopWarning = unverifiedNotice(options.tls) === undefined ? undefined : warnOfUnverified(log);
   const file = await prepareSocket(options.socketDir, options.driverName);
-  const parts = await build(options, log, { ...surroundings, unverified });
+  const parts = await build(options, log, surroundings);
   const { store, session, leases, monitor, server, notes, metrics } = parts;
 
   leases.reconciler.start();
@@ -81,12 +80,9 @@ export async function startDaemon(options: Options, log: Log, surroundings: Surr
 }
 
 /** Builds the parts, each after those that it needs. Nothing runs yet; the state is open. */
-async function build(
-  options: Options,
-  log: Log,
-  surroundings: Surroundings & { readonly unverified: string | undefined },
-) {
-  const { doubtWindow: window = defaultDoubtWindow, machine = readMachine(), wrapStore, unverified } = surroundings;
+async function build(options: Options, log: Log, surroundings: Surroundings) {
+  const { doubtWindow: window = defaultDoubtWindow, machine = readMachine(), wrapStore } = surroundings;
+  const unverified = unverifiedNotice(options.tls);
   const origin = { cluster: options.clusterName, node: options.nodeName };
   const owner = { ...machine, name: hostPrefix(origin).trim() };
   const conditions = new Conditions();
