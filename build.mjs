@@ -75,8 +75,14 @@ function commit() {
   return run.status === 0 ? run.stdout.trim() : 'unknown';
 }
 
+/**
+ * V8 keeps the text of the daemon's script while it runs, in twice its size if a comment has one letter that is not ASCII.
+ * The licences that comments name are in a file of their own.
+ */
+const COMPACT = { minifyWhitespace: true, legalComments: 'none' };
+
 /** Bundles one script into the stage; returns esbuild's account of what went into it. */
-async function bundle(entry, outfile) {
+async function bundle(entry, outfile, options = {}) {
   const { build } = await import('esbuild');
   if (!existsSync(join(root, entry))) throw new BuildError(`${entry} is missing`);
   const result = await build({
@@ -91,6 +97,7 @@ async function bundle(entry, outfile) {
     define: { __VERSION__: JSON.stringify(manifest.version), __COMMIT__: JSON.stringify(commit()) },
     metafile: true,
     logLevel: 'warning',
+    ...options,
     write: false, // esbuild's own process would make the stage anew that an interrupted build has just removed
   });
   writeFileSync(outfile, result.outputFiles[0].contents);
@@ -254,7 +261,7 @@ async function main() {
     const executable = join(stage, 'infoblox-cni');
     const plugin = await bundle('src/main.ts', join(stage, 'plugin.cjs'));
     keepThePluginLean(plugin);
-    const daemon = await bundle('src/modes/daemon/main.ts', join(stage, 'daemon.cjs'));
+    const daemon = await bundle('src/modes/daemon/main.ts', join(stage, 'daemon.cjs'), COMPACT);
     const nodeDirectory = nodeFor(arch);
     const node = { version: nodeVersion, licence: join(nodeDirectory, 'LICENSE') };
     const sbom = makeSbom({ root, stage, node, metafiles: { 'plugin.cjs': plugin, 'daemon.cjs': daemon } });

@@ -41,8 +41,17 @@ export class DaemonProcess {
 
   /** Megabytes (10^6) of memory that are resident. */
   residentMegabytes(): number {
+    return (this.#kibibytes('VmRSS') * 1024) / 1e6;
+  }
+
+  /** Mebibytes (2^20) that are its own: resident memory without the pages of its executable, which the plugins share. */
+  anonymousMebibytes(): number {
+    return this.#kibibytes('RssAnon') / 1024;
+  }
+
+  #kibibytes(field: string): number {
     const status = readFileSync(`/proc/${this.#child.pid}/status`, 'utf8');
-    return (Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024) / 1e6;
+    return Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]);
   }
 
   /** Seconds of processor time that it has used, in the kernel and out of it. */

@@ -1,4 +1,5 @@
 /** What the benchmark prints: figures with their targets, and whether these are met. */
+import { quantile } from './samples.ts';
 
 export interface Row {
   readonly figure: string;
@@ -51,6 +52,16 @@ export function exactly(figure: string, value: number, wanted: number, detail = 
 /** A figure without a target. */
 export function plain(figure: string, value: number, unit: string, detail = ''): Row {
   return { figure, target: '', measured: withDetail(`${decimal(value)}${unit}`, detail), value };
+}
+
+/**
+ * A figure without a target, as the median of many and what one in twenty and one in a hundred exceed.
+ * @param milliseconds of each repetition
+ */
+export function percentiles(figure: string, milliseconds: readonly number[]): Row {
+  const measured = [0.5, 0.95, 0.99].map((part) => quantile(milliseconds, part).toFixed(0)).join(', ');
+  const detail = `p50, p95, p99 of ${milliseconds.length}`;
+  return { figure, target: '', measured: withDetail(`${measured} ms`, detail), value: quantile(milliseconds, 0.5) };
 }
 
 /** Three digits that count: 1.08, 24.3, 812. */

@@ -42,7 +42,12 @@ export async function timed<T>(work: () => T | Promise<T>): Promise<{ millisecon
   return { milliseconds: Number(process.hrtime.bigint() - begin) / 1e6, value };
 }
 
-function quantile(values: readonly number[], part: number): number {
+/**
+ * The value below which a part of them lies, between two of them in proportion.
+ * @param part 0.5 for the median, 0.99 for what one in a hundred exceeds
+ * @throws Error without values
+ */
+export function quantile(values: readonly number[], part: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   const at = (sorted.length - 1) * part;
   const [low, high] = [sorted[Math.floor(at)], sorted[Math.ceil(at)]];

@@ -5,6 +5,8 @@ export interface Stopwatch<T> {
   readonly timed: T;
   /** Milliseconds spent in its synchronous methods since the last `reset`. */
   milliseconds(): number;
+  /** How often a method was called since then. */
+  calls(name: keyof T): number;
   reset(): void;
 }
 
@@ -12,6 +14,7 @@ export interface Stopwatch<T> {
 export function stopwatch<T extends object>(object: T): Stopwatch<T> {
   let spent = 0n;
   let depth = 0;
+  const calls = new Map<PropertyKey, number>();
   const timed = new Proxy(object, {
     get(target, name) {
       const value: unknown = Reflect.get(target, name, target);
@@ -20,6 +23,7 @@ export function stopwatch<T extends object>(object: T): Stopwatch<T> {
         if (depth > 0) return Reflect.apply(value, target, args);
         const begin = process.hrtime.bigint();
         depth += 1;
+        calls.set(name, (calls.get(name) ?? 0) + 1);
         try {
           return Reflect.apply(value, target, args);
         } finally {
@@ -32,8 +36,10 @@ export function stopwatch<T extends object>(object: T): Stopwatch<T> {
   return {
     timed,
     milliseconds: () => Number(spent) / 1e6,
+    calls: (name) => calls.get(name) ?? 0,
     reset() {
       spent = 0n;
+      calls.clear();
     },
   };
 }

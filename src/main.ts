@@ -5,6 +5,7 @@
 import { basename } from 'node:path';
 import { aboutText, helpText, noFlagsText, versionLine } from './modes/about.ts';
 import { runPlugin } from './modes/plugin/plugin.ts';
+import { daemonFlags } from './modes/v8-flags.ts';
 
 /** The daemon wins over CNI_COMMAND: a service may inherit any environment. Any other name may be a driver's name. */
 if (basename(process.argv0) === 'infoblox-cni-daemon') void runDaemon();
@@ -19,8 +20,7 @@ async function runDaemon(): Promise<void> {
     import('node:module'),
     import('node:v8'),
   ]);
-  // A host service that mostly waits: a third of the memory is worth a tenth of a millisecond a call.
-  setFlagsFromString('--optimize-for-size');
+  for (const flag of daemonFlags) setFlagsFromString(flag);
   const source = getAsset('daemon.cjs', 'utf8');
   const run = compileFunction(source, ['require', 'module', 'exports'], { filename: 'daemon.cjs' });
   const script = { exports: {} };

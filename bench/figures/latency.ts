@@ -1,60 +1,118 @@
 import { type BenchHost, withHost } from '../bench-host.ts';
-import { atMost, type Measurement, plain, type Row, type Settings } from '../figure.ts';
-import { interleave, median } from '../samples.ts';
+import { atMost, exactly, type Measurement, percentiles, plain, type Row, type Settings } from '../figure.ts';
+import { interleave, median, ratio, timed } from '../samples.ts';
 import { run } from '../whole-process.ts';
 
 const latencyMs = 100;
 /** Round trips, one after another, of an ADD that has to create its network; and milliseconds for them. */
 const mostRoundTrips = 6;
 const longestFirst = 700;
+/** So long takes a request while it is seen whether a DEL waits for any. */
+const slowMs = 1_000;
+
+/** The original driver, measured on the same simulator: milliseconds at 100 ms a request. */
+const original = { least: 611, most: 813, firstRequests: 14, del: 205 };
 
 export const latency: Measurement = {
   name: 'latency',
   about:
-    `ADD as a whole process while each WAPI request takes ${latencyMs} ms, against ${latencyMs} ms plus an empty Node process ` +
-    'measured in turns. The original driver makes 6 to 8 requests: 611 to 813 ms. The first ADD of a network, which creates it, ' +
-    "is the daemon's part alone; requests that wait for no other's answer count as one round trip.",
+    `whole processes while each WAPI request takes ${latencyMs} ms, in turns with an empty Node process and with VERSION, ` +
+    'which asks nobody; the first ADD of a network over the socket. The original driver was measured once, on the same ' +
+    `simulator: 6 to 8 requests or ${original.least} to ${original.most} ms for an ADD, ${original.firstRequests} requests one ` +
+    `after another for the first of a network with gateway and MAC, ${original.del} ms for a DEL. Requests that wait for no ` +
+    "other's answer count as one round trip.",
   run: measure,
 };
 
-async function measure({ quick, progress }: Settings): Promise<Row[]> {
+async function measure(settings: Settings): Promise<Row[]> {
   return withHost({}, async (host) => {
     await host.grid.quiet();
     await host.grid.ask({ latencyMs });
-    progress(`latency: first ADDs at ${latencyMs} ms a request`);
-    const first = [
-      ...(await firstAdd(host, 'network from a new container', { gateway: '0.0.0.1' })),
-      ...(await firstAdd(host, 'network by subnet, in a new view', {
-        ...{ subnet: '10.80.0.0/24', gateway: '10.80.0.1', 'network-view': 'first-add' },
-      })),
-    ];
-    await host.call('ADD', 'first');
-    const rounds = quick ? 12 : 50;
-    progress(`latency: ${rounds} rounds at ${latencyMs} ms a request`);
-    const { add, node } = await interleave(rounds, {
-      add: () => run(host.plugin('ADD')).milliseconds,
-      node: () => run({ file: process.execPath, args: ['--eval', ''] }).milliseconds,
-    });
-    const least = latencyMs + median(node);
-    const detail = `${median(add).toFixed(0)} to ${least.toFixed(0)} ms`;
     return [
-      atMost(`ADD at ${latencyMs} ms a request / least possible`, median(add) / least, 1.5, ' x', detail),
-      plain('  original (611 to 813 ms) / ours', 611 / median(add), ' x', `to ${(813 / median(add)).toFixed(1)} x`),
-      ...first,
+      ...(await firstAdds(host, settings)),
+      ...(await steady(host, settings)),
+      ...(await delWaitsForNothing(host)),
     ];
   });
 }
 
-/** The ADD that creates a network of the given keys, its gateway, and what else it needs. */
-async function firstAdd(host: BenchHost, name: string, keys: Record<string, unknown>): Promise<Row[]> {
+async function steady(host: BenchHost, { quick, progress }: Settings): Promise<Row[]> {
+  const rounds = quick ? 12 : 100;
+  progress(`latency: ${rounds} rounds at ${latencyMs} ms a request`);
+  const added: Record<string, string>[] = [];
+  const add = () => {
+    const program = host.plugin('ADD');
+    added.push({ ...program.env });
+    return run(program).milliseconds;
+  };
+  const del = () => run({ ...host.plugin('DEL'), env: { ...added.shift(), CNI_COMMAND: 'DEL' } }).milliseconds;
+  add();
+  const took = await interleave(rounds, {
+    add,
+    del,
+    version: () => run(host.plugin('VERSION')).milliseconds,
+    node: () => run({ file: process.execPath, args: ['--eval', ''] }).milliseconds,
+  });
+  const least = latencyMs + median(took.node);
+  const usual = median(took.add);
+  return [
+    atMost('ADD / least possible', usual / least, 1.5, ' x', `${usual.toFixed(0)} to ${least.toFixed(0)} ms`),
+    percentiles('  ADD', took.add),
+    plain('  original / ours', original.least / usual, ' x', `to ${(original.most / usual).toFixed(1)} x`),
+    atMost('DEL / VERSION', ratio(took.del, took.version), 1.5, ' x', 'what the socket and one synced write add'),
+    percentiles('  DEL', took.del),
+    plain(`  original (${original.del} ms) / ours`, original.del / median(took.del), ' x'),
+  ];
+}
+
+/** ADDs, over the socket, that each create a network with its view or from a container, its gateway, and what else it needs. */
+async function firstAdds(host: BenchHost, { quick, progress }: Settings): Promise<Row[]> {
+  const networks = quick ? 4 : 30;
+  progress(`latency: ${networks} first ADDs at ${latencyMs} ms a request`);
+  const container = await firstAdd(host, 'from-a-container', { gateway: '0.0.0.1' });
+  const bySubnet: FirstAdd[] = [];
+  for (let n = 0; n < networks; n += 1) {
+    const keys = { subnet: `10.80.${n}.0/24`, gateway: `10.80.${n}.1`, 'network-view': `view-${n}` };
+    bySubnet.push(await firstAdd(host, `by-subnet-${n}`, keys));
+  }
+  const most = Math.max(...bySubnet.map(({ roundTrips }) => roundTrips));
+  const times = bySubnet.map(({ milliseconds }) => milliseconds);
+  const name = 'first ADD of a network';
+  const least = original.firstRequests * latencyMs;
+  return [
+    atMost(`${name} from a container, round trips`, container.roundTrips, mostRoundTrips, '', container.detail),
+    atMost(`${name} by subnet in a new view, round trips`, most, mostRoundTrips, '', 'the most of all'),
+    atMost('  at the median', median(times), longestFirst, ' ms'),
+    percentiles('  first ADD', times),
+    plain(
+      `  original (${original.firstRequests} requests) / ours`,
+      least / median(times),
+      ' x',
+      `at least ${least} ms`,
+    ),
+  ];
+}
+
+interface FirstAdd {
+  readonly roundTrips: number;
+  readonly detail: string;
+  readonly milliseconds: number;
+}
+
+async function firstAdd(host: BenchHost, name: string, keys: Record<string, unknown>): Promise<FirstAdd> {
   await host.grid.ask({ clear: true });
   const ipam = { type: 'infoblox', ...keys };
-  const began = performance.now();
-  await host.call('ADD', host.newContainer(), { name: name.replace(/\W+/g, '-'), ipam });
-  const milliseconds = performance.now() - began;
+  const { milliseconds } = await timed(() => host.call('ADD', host.newContainer(), { name, ipam }));
   const { roundTrips, requests } = await host.grid.ask();
-  return [
-    atMost(`first ADD of a ${name}, round trips`, roundTrips, mostRoundTrips, '', `${requests} requests`),
-    atMost(`  at ${latencyMs} ms a request`, milliseconds, longestFirst, ' ms'),
-  ];
+  return { roundTrips, detail: `${requests} requests`, milliseconds };
+}
+
+async function delWaitsForNothing(host: BenchHost): Promise<Row[]> {
+  await host.grid.ask({ latencyMs: 0 });
+  const name = host.newContainer();
+  await host.call('ADD', name);
+  await host.grid.ask({ latencyMs: slowMs });
+  const { milliseconds } = await timed(() => host.call('DEL', name));
+  await host.grid.ask({ latencyMs: 0 });
+  return [exactly('requests that a DEL waits for', Math.floor(milliseconds / slowMs), 0)];
 }

@@ -152,7 +152,7 @@ export class AddressCreation {
     if (error.reason === 'conflict') {
       return requested === undefined
         ? this.#afterCollision(error, look, signal)
-        : this.#afterConflict(requested, signal);
+        : this.#afterConflict(requested, error, signal);
     }
     if (error.reason === 'no-free-address') {
       if (await this.#releases.oneOf(this.#network, signal)) return look;
@@ -177,13 +177,10 @@ export class AddressCreation {
     return this.isDoubtful ? undefined : look;
   }
 
-  async #afterConflict(requested: string, signal: AbortSignal): Promise<Look> {
-    const { store, observer } = this.#deps;
-    if (this.isDoubtful) {
-      const look = await observer.look(leaseOf(store, this.#want.mark), signal);
-      if (look.found.length > 0) return look;
-    }
-    throw await this.#takenBy(requested, signal);
+  async #afterConflict(requested: string, error: GridError, signal: AbortSignal): Promise<undefined> {
+    const taken = await this.#takenByAnother(requested, signal);
+    if (taken !== undefined) throw taken;
+    await this.waitAfterLoss(error, signal);
   }
 
   /**
@@ -206,12 +203,14 @@ export class AddressCreation {
     if (owner !== undefined) throw takenError(requested, network, owner.mark);
     await this.#releases.ofAddress(requested, network, signal);
     const status = await wapi.addressStatus(requested, network.view, signal);
-    if (status === 'USED') throw await this.#takenBy(requested, signal);
+    const taken = status === 'USED' ? await this.#takenByAnother(requested, signal) : undefined;
+    if (taken !== undefined) throw taken;
   }
 
-  async #takenBy(address: string, signal: AbortSignal): Promise<GridError> {
+  /** @returns undefined if it is this attachment's: a create whose answer was lost has been carried out since */
+  async #takenByAnother(address: string, signal: AbortSignal): Promise<GridError | undefined> {
     const [holder] = await this.#deps.observer.at(address, this.#network.view, signal);
-    return takenError(address, this.#network, holder?.comment ?? '');
+    return holder?.comment === this.#want.mark ? undefined : takenError(address, this.#network, holder?.comment ?? '');
   }
 }
 

@@ -2,7 +2,6 @@
  * What is known of networks that have no free address: for errors that say how full, and for an honest STATUS. What stands is
  * a condition `network-full` with the CIDR and the view as its subject; kept here is only when it was counted and checked.
  */
-
 import { hostCount } from '../address.ts';
 import type { Conditions } from '../conditions.ts';
 import { GridError } from '../errors.ts';

@@ -1,5 +1,4 @@
 /** Which addresses of a network a container may have, and which it may ask for. */
-
 import { type Cidr, contains, isNetworkOrBroadcast, parseAddress } from '../address.ts';
 import { GridError } from '../errors.ts';
 import { keptBack } from './gateway.ts';

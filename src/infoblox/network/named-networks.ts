@@ -1,5 +1,4 @@
 /** The networks that carry a network name, complete or still being set up. */
-
 import { compareAddresses, parseCidr } from '../address.ts';
 import { type ExtensibleAttributes, networkNameAttribute } from '../attributes.ts';
 import { hasReason } from '../errors.ts';

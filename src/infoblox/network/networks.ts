@@ -2,7 +2,6 @@
  * Finds or creates what a spec asks for - view, network, gateway - once, and remembers it, so that a further container costs
  * one request. What turns out to be gone is forgotten, and found or created again.
  */
-
 import { type Cidr, parseCidr } from '../address.ts';
 import { abortable } from '../concurrency/abortable.ts';
 import { GridError } from '../errors.ts';

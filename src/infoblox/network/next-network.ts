@@ -1,5 +1,4 @@
 /** The next free network of some network containers, created as pending for a name. */
-
 import type { Cidr } from '../address.ts';
 import { GridError, hasReason, mayExist } from '../errors.ts';
 import { pendingNetworkMark } from '../mark.ts';

@@ -1,5 +1,4 @@
 /** Where addresses come from, as a network configuration asks for it: checked, and in one form. */
-
 import { addressAt, type Cidr, contains, hostPart, isNetworkOrBroadcast, parseAddress, parseCidr } from '../address.ts';
 import { GridError } from '../errors.ts';
 

@@ -1,5 +1,4 @@
 /** The network of a configured subnet: found, or created where nothing overlaps it. */
-
 import { type Cidr, overlaps, parseCidr } from '../address.ts';
 import { networkNameAttribute } from '../attributes.ts';
 import { GridError, hasReason, mayExist } from '../errors.ts';

@@ -2,7 +2,6 @@
  * Network views, created when they are absent, unless they are absent only because somebody has renamed them: containers
  * live on addresses in such a view, and a network in a new view of the old name would give them out a second time.
  */
-
 import { contains } from '../address.ts';
 import type { ExtensibleAttributes } from '../attributes.ts';
 import { GridError, mayExist } from '../errors.ts';

@@ -5,7 +5,6 @@ import { type DoubtWindow, defaultDoubtWindow } from '../../infoblox/lease/lease
 import type { SqliteLeaseStore } from '../../infoblox/lease/store.ts';
 import type { Log } from '../../infoblox/log.ts';
 import { hostPrefix } from '../../infoblox/mark.ts';
-import { gridTrouble } from '../../infoblox/wapi/grid-state.ts';
 import { commit, version } from '../build-info.ts';
 import { buildCalls } from './calls.ts';
 import type { Options } from './config/options.ts';
@@ -14,8 +13,8 @@ import { GridMonitor } from './grid-monitor.ts';
 import { buildLeases } from './leases.ts';
 import { logConditions } from './log/condition-log.ts';
 import type { Metrics, MetricsSources } from './metrics.ts';
-import { listen } from './rpc/listener.ts';
 import { prepareSocket } from './rpc/socket-file.ts';
+import { listen } from './rpc/socket-watch.ts';
 import type { StartError } from './start-error.ts';
 import { openStore, readFormerNames, watchState, writerMemory } from './state.ts';
 import { unverifiedNotice, warnOfUnverified } from './unverified.ts';
@@ -41,16 +40,15 @@ export interface Surroundings {
  * @throws StartError when it cannot listen or keep its state
  */
 export async function startDaemon(options: Options, log: Log, surroundings: Surroundings = {}): Promise<Daemon> {
-  const unverified = unverifiedNotice(options.tls);
-  const stopWarning = unverified === undefined ? undefined : warnOfUnverified(log);
+  const stopWarning = unverifiedNotice(options.tls) === undefined ? undefined : warnOfUnverified(log);
   const file = await prepareSocket(options.socketDir, options.driverName);
-  const parts = await build(options, log, { ...surroundings, unverified });
+  const parts = await build(options, log, surroundings);
   const { store, session, leases, monitor, server, notes, metrics } = parts;
 
   leases.reconciler.start();
   const stopMetrics = options.metricsListen && (await metrics?.serve(options.metricsListen));
   const { promise: lost, resolve: onLost } = Promise.withResolvers<StartError>();
-  const socketWatch = await listen({ server, file, options, onLost, log });
+  const socketWatch = await listen(server, options, { file, onLost, log });
   log.info('listening', {
     ...{ socket: file, version, commit, grid: options.gridHosts.join(','), node: options.nodeName },
     bound: store.count('bound'),
@@ -82,12 +80,9 @@ export async function startDaemon(options: Options, log: Log, surroundings: Surr
 }
 
 /** Builds the parts, each after those that it needs. Nothing runs yet; the state is open. */
-async function build(
-  options: Options,
-  log: Log,
-  surroundings: Surroundings & { readonly unverified: string | undefined },
-) {
-  const { doubtWindow: window = defaultDoubtWindow, machine = readMachine(), wrapStore, unverified } = surroundings;
+async function build(options: Options, log: Log, surroundings: Surroundings) {
+  const { doubtWindow: window = defaultDoubtWindow, machine = readMachine(), wrapStore } = surroundings;
+  const unverified = unverifiedNotice(options.tls);
   const origin = { cluster: options.clusterName, node: options.nodeName };
   const owner = { ...machine, name: hostPrefix(origin).trim() };
   const conditions = new Conditions();
@@ -95,12 +90,7 @@ async function build(
   const opened = openStore(options.stateDir, { conditions, owner, log });
   const store = wrapStore?.(opened) ?? opened;
   const names = readFormerNames(store, origin);
-  const metrics = await createMetrics(options, {
-    bound: () => store.count('bound'),
-    releasing: () => store.count('releasing'),
-    gridTrouble: () => gridTrouble(conditions)?.error,
-    unverified,
-  });
+  const metrics = await createMetrics(options, { store, conditions, unverified });
   const grid = buildGridAccess({ options, conditions, memory: writerMemory(store), metrics, log });
   const leases = buildLeases({ options, origin, conditions, store, names, grid, window, log });
   const monitor = new GridMonitor({ ...grid, ...leases, view: options.networkView, conditions, log });

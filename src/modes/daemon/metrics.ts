@@ -1,9 +1,11 @@
 /** Figures for Prometheus, served where `--metrics-listen` says. Loaded only then. */
-
 import { createServer, type ServerResponse } from 'node:http';
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Conditions } from '../../infoblox/conditions.ts';
 import { GridError } from '../../infoblox/errors.ts';
 import { messageOf } from '../../infoblox/host/errno.ts';
+import type { SqliteLeaseStore } from '../../infoblox/lease/store.ts';
+import { gridTrouble } from '../../infoblox/wapi/grid-state.ts';
 import type { Transport } from '../../infoblox/wapi/transport.ts';
 import { commit, version } from '../build-info.ts';
 import { StartError } from './start-error.ts';
@@ -16,11 +18,8 @@ const clients = { request: 5_000, idle: 10_000, connections: 32 };
 
 /** What is read at each scrape. */
 export interface MetricsSources {
-  /** Leases by phase. */
-  readonly bound: () => number;
-  readonly releasing: () => number;
-  /** What keeps the grid from serving requests; undefined when nothing is known to. */
-  readonly gridTrouble: () => GridError | undefined;
+  readonly store: Pick<SqliteLeaseStore, 'count'>;
+  readonly conditions: Conditions;
   /** A line of `/health` while the grid's certificate is not verified. */
   readonly unverified: string | undefined;
 }
@@ -65,14 +64,16 @@ export class Metrics {
           this.set(value());
         },
       });
-    gauge('infoblox_cni_attachments_held', 'Attachments that hold an address', sources.bound);
-    gauge('infoblox_cni_releases_owed', 'Releases that are still to be made on the grid', sources.releasing);
+    gauge('infoblox_cni_attachments_held', 'Attachments that hold an address', () => sources.store.count('bound'));
+    gauge('infoblox_cni_releases_owed', 'Releases that are still to be made on the grid', () =>
+      sources.store.count('releasing'),
+    );
     gauge(
       'infoblox_cni_grid_certificate_verified',
       "1 if the grid's certificate or public key is checked, 0 with --ssl-verify=false",
       () => (sources.unverified === undefined ? 1 : 0),
     );
-    const up = () => (sources.gridTrouble() === undefined ? 1 : 0);
+    const up = () => (gridTrouble(sources.conditions) === undefined ? 1 : 0);
     gauge('infoblox_cni_grid_up', '1 if the grid serves requests, as the last ones showed', up);
   }
 
@@ -143,8 +144,9 @@ export class Metrics {
       const text = await this.#registry.metrics();
       response.setHeader('content-type', this.#registry.contentType).end(text);
     } else if (url === '/health') {
-      const trouble = this.#sources.gridTrouble();
-      const lines = [trouble?.message ?? 'ok', this.#sources.unverified ?? []].flat();
+      const { conditions, unverified } = this.#sources;
+      const trouble = gridTrouble(conditions)?.error;
+      const lines = [trouble?.message ?? 'ok', unverified ?? []].flat();
       response.writeHead(trouble === undefined ? 200 : 503).end(`${lines.join('\n')}\n`);
     } else response.writeHead(404).end('try /metrics or /health\n');
   }

@@ -106,3 +106,28 @@ test('a requested address is not replaced by what an earlier ADD has reserved la
   expect(await host.add('c1', { args: 'IP=10.0.0.9' })).toBe('10.0.0.9');
   await until('the late one has gone back', () => held(grid).join() === '10.0.0.1,10.0.0.2,10.0.0.9');
 });
+
+test.each([
+  ['the look and the request', 'ipv4address'],
+  ['the question for its status and the create', 'fixedaddress'],
+])('a requested address that an earlier ADD of the attachment takes between %s is its own', async (_, type) => {
+  const { grid } = fixture;
+  const host = await fixture.another({ node: 'host-b' }).start();
+  await host.add('c9');
+  const requested = { args: 'IP=10.0.0.9' };
+  grid.inject({ method: 'POST', type: 'fixedaddress', effect: { kind: 'reset' } });
+  expect(await errorOf(host.call('ADD', 'c1', { ...requested, limit: 100 }))).toMatchObject({ code: 11 });
+  const comment = grid.fixedAddresses().find((object) => object.comment?.includes('container=c9'))?.comment;
+  const late = () => {
+    grid.add('fixedaddress', {
+      ...{ ipv4addr: '10.0.0.9', match_client: 'RESERVED', mac: '00:00:00:00:00:00' },
+      comment: comment?.replace('container=c9', 'container=c1') ?? '',
+    });
+  };
+  const when = () => {
+    late();
+    return true;
+  };
+  grid.inject({ method: type === 'ipv4address' ? 'GET' : 'POST', type, when, effect: { kind: 'delay', ms: 0 } });
+  expect(await host.add('c1', requested)).toBe('10.0.0.9');
+});

@@ -13,8 +13,6 @@ import { readTrust } from './trust.ts';
 
 export type Options = Readonly<ReturnType<typeof readOptions>>;
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
 const longestAddTimeout = limits.ADD - 5_000;
 /** Bytes of a socket's path, its end not counted: unix(7), sun_path. */
 const longestSocketPath = 107;
@@ -97,7 +95,7 @@ const Flags = v.object({
  * @throws UsageError naming the flag, its value and what it must be; never a secret. StartError where the same flags may do
  * at another time
  */
-export function readOptions(values: FlagValues, env: Environment, isTerminal: boolean, hostName = hostname()) {
+export function readOptions(values: FlagValues, env: NodeJS.ProcessEnv, isTerminal: boolean, hostName = hostname()) {
   const parsed = v.safeParse(Flags, values);
   if (!parsed.success) {
     const issue = parsed.issues[0];

@@ -1,5 +1,4 @@
 /** Where the grid's password comes from, and who else can get at it there. */
-
 import { readFileSync, statSync } from 'node:fs';
 import { GridError } from '../../../infoblox/errors.ts';
 import { messageOf } from '../../../infoblox/host/errno.ts';

@@ -1,10 +1,14 @@
 /**
- * Keeps the socket in its place while the daemon runs. When its directory is removed, by a clean-up of /run say, plugins cannot
- * reach the daemon any more, and the daemon would not notice: the kernel keeps the socket open.
+ * The daemon's place on the socket: taken at the start, kept while it runs. When its directory is removed, by a clean-up of /run
+ * say, plugins cannot reach the daemon any more, and the daemon would not notice: the kernel keeps the socket open.
  */
 import { lstatSync } from 'node:fs';
+import { messageOf } from '../../../infoblox/host/errno.ts';
 import type { Log } from '../../../infoblox/log.ts';
+import type { Options } from '../config/options.ts';
 import { StartError } from '../start-error.ts';
+import type { CallServer } from './server.ts';
+import { makeRoom, prepareSocket, protectSocket } from './socket-file.ts';
 
 /** Milliseconds between two looks. */
 const pause = 5_000;
@@ -12,13 +16,44 @@ const pause = 5_000;
 const mostAttempts = 3;
 
 export interface SocketWatchOptions {
-  /** The socket's path. */
+  /** The socket's path, as `prepareSocket` said. */
   readonly file: string;
   /** Makes what is missing and listens again; throws StartError. */
   readonly listenAgain: () => Promise<void>;
   /** Called once, when listening again is impossible. */
   readonly onLost: (error: StartError) => void;
   readonly log: Log;
+}
+
+/**
+ * Listens, and again whenever the socket was removed.
+ * @param server takes the calls
+ * @returns the watch, to be stopped
+ * @throws StartError if it cannot listen
+ */
+export async function listen(
+  server: CallServer,
+  { socketDir, driverName }: Pick<Options, 'socketDir' | 'driverName'>,
+  watch: Omit<SocketWatchOptions, 'listenAgain'>,
+): Promise<SocketWatch> {
+  const { file } = watch;
+  await listenAt(server, file);
+  const listenAgain = async () => {
+    await prepareSocket(socketDir, driverName);
+    await listenAt(server, file);
+  };
+  return new SocketWatch({ ...watch, listenAgain });
+}
+
+async function listenAt(server: CallServer, file: string): Promise<void> {
+  try {
+    await makeRoom(file);
+    await server.listen(file);
+    protectSocket(file);
+  } catch (error) {
+    if (error instanceof StartError) throw error;
+    throw new StartError(`cannot listen at ${file}: ${messageOf(error)}`);
+  }
 }
 
 export class SocketWatch {
