@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { isErrno } from './errno.ts';
 import { refuseUntrusted, refuseUntrustedWay } from './trusted-path.ts';
@@ -11,6 +11,7 @@ import { refuseUntrusted, refuseUntrustedWay } from './trusted-path.ts';
  */
 export function makeDirectory(path: string, mode: number): void {
   if (!existsSync(path)) makeMissing(path, mode);
+  if (!statSync(path).isDirectory()) throw new Error(`${path} is not a directory`);
   refuseUntrusted(path);
 }
 

@@ -13,6 +13,7 @@ import type { WapiClient } from '../wapi/client.ts';
 import { createInDoubt, createRefused, deleteAnswered, deleteInDoubt, type Lease, type Moment } from './lease.ts';
 import type { Found, Look } from './plan.ts';
 import type { LeaseStore } from './store.ts';
+import type { UnnotedReleases } from './unnoted-releases.ts';
 
 export interface ActDeps {
   readonly wapi: WapiClient;
@@ -21,6 +22,7 @@ export interface ActDeps {
   readonly locks: KeyedMutex;
   readonly moment: () => Moment;
   readonly log: Log;
+  readonly unnoted: Pick<UnnotedReleases, 'add' | 'note'>;
 }
 
 /**
@@ -30,19 +32,35 @@ export interface ActDeps {
  * @throws GridError; unless its outcome is `open` nothing is in doubt
  */
 export async function remove(
-  { wapi, store, moment }: ActDeps,
+  { wapi, store, moment, unnoted }: ActDeps,
   lease: Lease,
   objects: readonly Found[],
   signal: AbortSignal,
 ): Promise<Lease> {
-  apply(store, lease.mark, (current) => deleteInDoubt(current, moment()));
+  const isMarked = markDelete({ store, moment }, lease);
   try {
     for (const { ref } of objects) await wapi.remove(ref, signal);
   } catch (error) {
     endDelete({ store, moment }, lease, error);
+    if (!isMarked && isOpen(error)) unnoted.add({ ...lease, deleteLost: moment() });
     throw error;
   }
   return deleteAnswered(store.get(lease.mark) ?? lease, lease);
+}
+
+/**
+ * Marks the delete that comes next as one in doubt.
+ * @returns false if the state cannot take that: a full disk must not keep an address that nobody needs
+ * @throws GridError `state` if it cannot, and the lease is needed
+ */
+function markDelete({ store, moment }: Pick<ActDeps, 'store' | 'moment'>, { mark, phase }: Lease): boolean {
+  try {
+    apply(store, mark, (current) => deleteInDoubt(current, moment()));
+    return true;
+  } catch (error) {
+    if (!hasReason(error, 'state') || phase !== 'releasing') throw error;
+    return false;
+  }
 }
 
 /** Notes that a delete, or a change that takes an object from a lease, has failed. @param before the lease before it */

@@ -129,7 +129,7 @@ export class Allocator {
   async #give(mark: string, request: AddRequest, work: SharedWork): Promise<Taken> {
     const { signal } = work;
     if (signal.aborted) throw signal.reason instanceof GridError ? signal.reason : leftError();
-    this.#deps.reconciler.noteNow(mark);
+    this.#deps.unnoted.note(mark);
     const known = this.#deps.store.get(mark);
     return known?.phase === 'bound'
       ? this.#giveAgain(known, request, work)

@@ -30,7 +30,8 @@ export function reconcile(deps: ReconcileDeps, mark: string, signal: AbortSignal
 
 /** As `reconcile`, for a caller that holds the lock. */
 export async function reconcileLocked(deps: ReconcileDeps, mark: string, signal: AbortSignal): Promise<void> {
-  const { store, observer, moment } = deps;
+  const { store, observer, moment, unnoted } = deps;
+  unnoted.note(mark);
   const removed: string[] = [];
   let look: Look | undefined;
   for (let steps = 0; steps < mostSteps; steps += 1) {

@@ -8,8 +8,8 @@ import { messageOf } from '../host/errno.ts';
 import { apply } from './act.ts';
 import { abandon, postpone } from './lease.ts';
 import { type ReconcileDeps, reconcile } from './reconcile.ts';
-import { startReleaseOf, type UnnotedRelease } from './start-release.ts';
 import type { SqliteLeaseStore } from './store.ts';
+import type { UnnotedRelease, UnnotedReleases } from './unnoted-releases.ts';
 
 const workers = 3;
 /** Milliseconds for one attempt. */
@@ -33,6 +33,7 @@ const recheckPause = 300_000;
 
 export interface ReconcilerDeps extends ReconcileDeps {
   readonly store: SqliteLeaseStore;
+  readonly unnoted: UnnotedReleases;
 }
 
 export class Reconciler {
@@ -47,8 +48,6 @@ export class Reconciler {
   /** When the last round of re-checks began, or the next one will; monotonic milliseconds. */
   #recheckAt = Number.NEGATIVE_INFINITY;
   #abandonedReleased = false;
-  /** Releases that could not be noted, by mark. */
-  readonly #unnoted = new Map<string, UnnotedRelease>();
 
   constructor(deps: ReconcilerDeps) {
     this.#deps = deps;
@@ -59,7 +58,7 @@ export class Reconciler {
     this.#guarded(() => this.#releaseAbandoned());
     this.#deps.store.subscribe(() => {
       // Before anybody asks who has an address.
-      this.#guarded(() => this.#note([...this.#unnoted.values()]));
+      this.#guarded(() => this.#deps.unnoted.noteAll());
       this.#wake();
     });
     this.#wake();
@@ -89,22 +88,12 @@ export class Reconciler {
 
   /**
    * Notes a release as soon as the state can be written again.
-   * @returns it, with what is known of a delete that an earlier attempt has sent
+   * @returns it, with what is known of a delete that was sent for it before
    */
   noteLater(release: UnnotedRelease): UnnotedRelease {
-    const unnoted = { ...this.#unnoted.get(release.mark), ...release };
-    this.#unnoted.set(release.mark, unnoted);
+    const unnoted = this.#deps.unnoted.add(release);
     this.#wake();
     return unnoted;
-  }
-
-  /**
-   * Notes a release of an attachment that could not be noted, if there is one: later it would undo what is done now.
-   * @throws GridError `state` if it cannot be noted still
-   */
-  noteNow(mark: string): void {
-    const release = this.#unnoted.get(mark);
-    if (release !== undefined) this.#note([release]);
   }
 
   /** Takes up nothing more; what is under way is cut short and tried again by the next daemon. */
@@ -128,7 +117,7 @@ export class Reconciler {
 
   /** Milliseconds until something is due; undefined if nothing ever is. */
   #nextWait(): number | undefined {
-    const { store, moment } = this.#deps;
+    const { store, moment, unnoted } = this.#deps;
     const { now } = moment();
     let busy = false;
     const next = store.nextDue({
@@ -142,7 +131,7 @@ export class Reconciler {
       ...(next === undefined ? [] : [next]),
       ...(busy ? [now + busyPause] : []),
       ...(this.#abandonedReleased ? [] : [now]),
-      ...(this.#unnoted.size === 0 ? [] : [now + outagePause]),
+      ...(unnoted.size === 0 ? [] : [now + outagePause]),
     ];
     return times.length === 0 ? undefined : Math.max(Math.min(...times), this.#pausedUntil) - now;
   }
@@ -150,8 +139,8 @@ export class Reconciler {
   #work(): void {
     this.#guarded(() => {
       if (!this.#abandonedReleased) this.#releaseAbandoned();
-      this.#note([...this.#unnoted.values()]);
-      const { store, moment } = this.#deps;
+      const { store, moment, unnoted } = this.#deps;
+      unnoted.noteAll();
       const { now } = moment();
       const due = { now, horizon: now + 2 * retry.longest };
       const except = { has: (mark: string) => this.#isTaken(mark) };
@@ -174,19 +163,6 @@ export class Reconciler {
         this.#working.delete(mark);
         this.#wake();
       });
-  }
-
-  #note(releases: UnnotedRelease[]): void {
-    // First, for each write tells this again.
-    for (const { mark } of releases) this.#unnoted.delete(mark);
-    try {
-      for (let [next] = releases; next !== undefined; [next] = releases) {
-        startReleaseOf(this.#deps, next);
-        releases.shift();
-      }
-    } finally {
-      for (const left of releases) this.#unnoted.set(left.mark, left);
-    }
   }
 
   #postpone(mark: string, error: unknown): void {

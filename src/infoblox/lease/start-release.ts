@@ -1,6 +1,7 @@
 /** The end of a lease, noted durably. What it has on the grid the reconciler removes. */
 import { abandon, deleteInDoubt, type Lease, type Moment, startRelease, unknownToRelease } from './lease.ts';
 import type { LeaseStore } from './store.ts';
+import type { UnnotedRelease } from './unnoted-releases.ts';
 
 export interface StartReleaseDeps {
   readonly store: LeaseStore;
@@ -13,12 +14,6 @@ export interface Release {
   /** Network name as it stands in marks. */
   readonly network: string;
   readonly view: string;
-}
-
-/** A release that could not be noted when it should have been. */
-export interface UnnotedRelease extends Release {
-  /** When the answer to a delete that was sent for it was lost. */
-  readonly deleteLost?: Moment;
 }
 
 /**

@@ -8,7 +8,7 @@ import type { Reconciler } from './reconciler.ts';
 import { type Release, released } from './start-release.ts';
 
 export interface UnnotedDeps extends ReconcileDeps {
-  readonly reconciler: Pick<Reconciler, 'noteLater' | 'noteNow'>;
+  readonly reconciler: Pick<Reconciler, 'noteLater'>;
 }
 
 /**
@@ -26,16 +26,15 @@ export function releaseUnnoted(deps: UnnotedDeps, release: Release, signal: Abor
 /** As `releaseUnnoted`, for a caller that holds the lock. */
 export async function releaseUnnotedLocked(deps: UnnotedDeps, release: Release, signal: AbortSignal): Promise<void> {
   const { wapi, store, observer, moment, reconciler } = deps;
-  const { mark, network, view } = release;
-  const unnoted = reconciler.noteLater({ mark, network, view });
-  const lease = released(store.get(mark), unnoted, moment());
+  const unnoted = reconciler.noteLater(release);
+  const lease = released(store.get(release.mark), unnoted, moment());
   const step = plan(lease, await observer.look(lease, signal), moment());
   if (step.kind !== 'remove') return;
   try {
     for (const { ref } of step.objects) await wapi.remove(ref, signal);
   } catch (error) {
     // Until the state can be written only memory knows it: a second delete could hit whoever has the address by then.
-    if (isOpen(error)) reconciler.noteLater({ mark, network, view, deleteLost: moment() });
+    if (isOpen(error)) reconciler.noteLater({ ...release, deleteLost: moment() });
     throw error;
   }
 }

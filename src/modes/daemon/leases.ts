@@ -11,6 +11,7 @@ import { Reaper } from '../../infoblox/lease/reaper.ts';
 import { Reconciler } from '../../infoblox/lease/reconciler.ts';
 import { hostSandboxes } from '../../infoblox/lease/sandbox.ts';
 import type { SqliteLeaseStore } from '../../infoblox/lease/store.ts';
+import { UnnotedReleases } from '../../infoblox/lease/unnoted-releases.ts';
 import type { Log } from '../../infoblox/log.ts';
 import type { Origin } from '../../infoblox/mark.ts';
 import { Exhaustion } from '../../infoblox/network/exhaustion.ts';
@@ -46,7 +47,8 @@ export function buildLeases({ options, origin, conditions, store, names, grid, w
   const sandboxes = warnOfUnseen(hostSandboxes(), log);
   const locks = new KeyedMutex();
   const onReleased = (view: string) => exhaustion.released(view);
-  const deps = { wapi, store, observer, attributes, locks, moment, onReleased, log };
+  const unnoted = new UnnotedReleases({ store, moment });
+  const deps = { wapi, store, observer, attributes, locks, moment, unnoted, onReleased, log };
   const reconciler = new Reconciler(deps);
   const deliveries = new Deliveries(deps);
   const allocator = new Allocator({ ...deps, networks, exhaustion, names, sandboxes, deliveries, reconciler });

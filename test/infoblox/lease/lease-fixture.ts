@@ -10,6 +10,7 @@ import { defaultDoubtWindow, type Lease } from '../../../src/infoblox/lease/leas
 import { Observer } from '../../../src/infoblox/lease/observe.ts';
 import type { ReconcilerDeps } from '../../../src/infoblox/lease/reconciler.ts';
 import { SqliteLeaseStore } from '../../../src/infoblox/lease/store.ts';
+import { UnnotedReleases } from '../../../src/infoblox/lease/unnoted-releases.ts';
 import { attachmentMark, type Origin } from '../../../src/infoblox/mark.ts';
 import { WapiClient } from '../../../src/infoblox/wapi/client.ts';
 import type { Session } from '../../../src/infoblox/wapi/session.ts';
@@ -55,9 +56,11 @@ export class LeaseFixture {
       };
     const log = { error: write('error'), warn: write('warn'), info: write('info'), debug: write('debug') };
     const observer = new Observer({ wapi, store: this.store, log });
+    const moment = () => ({ now: Date.now(), window: defaultDoubtWindow });
     this.deps = {
       ...{ store: this.store, wapi, attributes, observer, log, locks: new KeyedMutex() },
-      moment: () => ({ now: Date.now(), window: defaultDoubtWindow }),
+      moment,
+      unnoted: new UnnotedReleases({ store: this.store, moment }),
       onReleased: () => undefined,
     };
   }
