@@ -11,8 +11,8 @@ import { refuseUntrusted, refuseUntrustedWay } from './trusted-path.ts';
  */
 export function makeDirectory(path: string, mode: number): void {
   if (!existsSync(path)) makeMissing(path, mode);
-  if (!statSync(path).isDirectory()) throw new Error(`${path} is not a directory`);
   refuseUntrusted(path);
+  if (!statSync(path).isDirectory()) throw new Error(`${path} is not a directory`);
 }
 
 /** Step by step, for Node's recursive mkdir does not return where the kernel refuses an entry as absent, below /proc say. */
