@@ -73,7 +73,9 @@ describe('while a release is under way', () => {
     const containers = ['c1', 'c2', 'c3', 'c4', 'c5'];
     for (const container of containers) await host.add(container, { ipam });
     grid.inject({ method: 'DELETE', times: containers.length, effect: { kind: 'reset' } });
-    for (const container of containers) await host.del(container, { ipam });
+    for (const container of containers) await del(container, ipam);
+    const waiting = () => host.log.filter(({ message }) => message === 'look again').length;
+    await until('the reconciler, too, waits for each of them', () => waiting() === containers.length, 30_000);
     grid.clearLog();
     expect(await errorOf(host.add('c6', { ipam }))).toMatchObject({ code: 101 });
     expect(grid.requests.filter(({ type, method }) => type === 'fixedaddress' && method === 'GET')).toEqual([]);
