@@ -82,6 +82,6 @@ process.on('message', (message: DieAtWrite) => {
 process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
 
 const { doubtWindow } = JSON.parse(process.env.RELIABILITY_TEST ?? '') as ProcessSettings;
-const options = readOptions(parseFlags(process.argv.slice(2)), process.env, false);
+const options = readOptions(parseFlags(process.argv.slice(2)), process.env, { isTerminal: false });
 await startDaemon(options, createLog(options.logLevel, options.logFormat), { doubtWindow, wrapStore });
 say({ kind: 'ready' });

@@ -33,8 +33,7 @@ export interface ActDeps {
  */
 export async function remove(
   { wapi, store, moment, unnoted }: ActDeps,
-  lease: Lease,
-  objects: readonly Found[],
+  { lease, objects }: { readonly lease: Lease; readonly objects: readonly Found[] },
   signal: AbortSignal,
 ): Promise<Lease> {
   const isMarked = markDelete({ store, moment }, lease);

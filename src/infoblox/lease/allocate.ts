@@ -131,14 +131,13 @@ export class Allocator {
     if (signal.aborted) throw signal.reason instanceof GridError ? signal.reason : leftError();
     this.#deps.unnoted.note(mark);
     const known = this.#deps.store.get(mark);
-    return known?.phase === 'bound'
-      ? this.#giveAgain(known, request, work)
-      : this.#giveAnew(mark, known, request, work);
+    return known?.phase === 'bound' ? this.#giveAgain(known, request, work) : this.#giveAnew(mark, request, work);
   }
 
-  async #giveAnew(mark: string, known: Lease | undefined, request: AddRequest, work: SharedWork): Promise<Taken> {
+  async #giveAnew(mark: string, request: AddRequest, work: SharedWork): Promise<Taken> {
     const { signal } = work;
     const { store, sandboxes, moment, networks } = this.#deps;
+    const known = store.get(mark);
     const { attachment, spec } = request;
     // Another view than the one in which something may still be reserved: that has to be released first.
     if (known !== undefined && known.view !== spec.view) await this.#leaveView(known, signal);

@@ -37,7 +37,9 @@ export async function checkLease(deps: CheckDeps, request: CheckRequest, signal:
   if (known?.phase === 'releasing') throw lost(request, 'it has been deleted');
   const [told = null] = addresses;
   const lease =
-    known?.phase === 'bound' ? known : imported(mark, shortNetworkName(attachment.network), view, told ?? '');
+    known?.phase === 'bound'
+      ? known
+      : imported({ mark, network: shortNetworkName(attachment.network), view }, told ?? '');
   const look = await observer.look(lease, signal);
   const has = ({ found }: Look) => found.find(({ address }) => addresses.includes(address));
   const there = has(look);

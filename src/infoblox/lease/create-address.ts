@@ -73,7 +73,7 @@ export class AddressCreation {
   async prepare(lease: Lease, look: Look, signal: AbortSignal): Promise<NewReservation> {
     const { attributes } = this.#deps;
     const { mark, attachment, workload, requested } = this.#want;
-    if (requested !== undefined) await this.#checkRequest(requested, lease, look, signal);
+    if (requested !== undefined) await this.#checkRequest(requested, { lease, look }, signal);
     const { cidr, view } = this.#network;
     const name = asGridText(workload) || asGridText(attachment.containerId);
     return {
@@ -187,7 +187,11 @@ export class AddressCreation {
    * Makes sure, once, that the requested address is free; also of objects that a fixed address would not exclude, and after a
    * release of it that this host still has under way.
    */
-  async #checkRequest(requested: string, lease: Lease, look: Look, signal: AbortSignal): Promise<void> {
+  async #checkRequest(
+    requested: string,
+    { lease, look }: { lease: Lease; look: Look },
+    signal: AbortSignal,
+  ): Promise<void> {
     if (this.#isRequestChecked) return;
     this.#isRequestChecked = true;
     const { store, wapi, moment } = this.#deps;

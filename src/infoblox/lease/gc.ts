@@ -50,7 +50,7 @@ export async function collectGarbage(
     if (keep.has(mark) || allocator.isAdding(mark)) return;
     keep.add(mark);
     try {
-      const isReleased = await startAndFinish(deps, release, start, signal);
+      const isReleased = await startAndFinish(deps, { release, start }, signal);
       if (isReleased !== undefined && address !== null) result[isReleased ? 'released' : 'releasing'].push(address);
     } catch (error) {
       failures.push(error);
@@ -87,8 +87,7 @@ function startUnknown(deps: GcDeps, release: Release): boolean {
 /** @returns undefined if it is kept, false if the reconciler has to try again */
 async function startAndFinish(
   deps: GcDeps,
-  release: Release,
-  start: () => boolean,
+  { release, start }: { readonly release: Release; readonly start: () => boolean },
   signal: AbortSignal,
 ): Promise<boolean | undefined> {
   try {

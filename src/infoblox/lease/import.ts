@@ -90,7 +90,7 @@ export class Import {
     const step = plan(undefined, { found: [object] }, moment());
     if (step.kind !== 'adopt') return false;
     const { view, address } = step.object;
-    store.apply(mark, (lease) => lease ?? imported(mark, networkOf(mark), view, address));
+    store.apply(mark, (lease) => lease ?? imported({ mark, network: networkOf(mark), view }, address));
     return true;
   }
 

@@ -31,13 +31,16 @@ export interface SandboxIdentity {
   readonly bootedAt: number | null;
 }
 
-export interface Lease extends SandboxIdentity {
+export interface LeaseIdentity {
   /** The comment of the object on the grid. */
   readonly mark: string;
   /** Network name as it stands in marks. */
   readonly network: string;
-  /** Network view. */
+  /** Network view in which the grid has, or may have, its objects. */
   readonly view: string;
+}
+
+export interface Lease extends LeaseIdentity, SandboxIdentity {
   readonly phase: Phase;
   /** What the attachment was told; null if nobody was told anything, or it has been removed from the grid since. */
   readonly address: string | null;
@@ -73,10 +76,7 @@ export interface Moment {
 }
 
 /** What `begin` is told. */
-export interface Beginning {
-  readonly mark: string;
-  readonly network: string;
-  readonly view: string;
+export interface Beginning extends LeaseIdentity {
   readonly sandbox: SandboxIdentity;
   /** IDs of the ADDs that wait for it. */
   readonly callers: Iterable<string>;
@@ -89,7 +89,7 @@ export function begin(previous: Lease | undefined, beginning: Beginning, moment:
   // One that is pending still was cut off, and has ended nowhere.
   const doubt = doubtOf(previous?.phase === 'pending' ? createInDoubt(previous, moment) : previous, moment);
   return {
-    ...newLease(beginning.mark, beginning.network, beginning.view, moment.now),
+    ...newLease(beginning, moment.now),
     ...beginning.sandbox,
     phase: 'pending',
     // Whoever was told an address before may live on it still, though the grid has lost it.
@@ -137,9 +137,9 @@ export function followView(lease: Lease, view: string): Lease {
 }
 
 /** The grid has an object of this host that the state knows nothing of: whoever was told its address may live on it. */
-export function imported(mark: string, network: string, view: string, address: string): Lease {
+export function imported(identity: LeaseIdentity, address: string): Lease {
   // Older than whatever this daemon will be asked: a GC that is under way may judge it.
-  return { ...newLease(mark, network, view, 0), phase: 'bound', address };
+  return { ...newLease(identity, 0), phase: 'bound', address };
 }
 
 /**
@@ -159,11 +159,8 @@ export function abandon(lease: Lease, moment: Moment): Lease {
 }
 
 /** A lease for something that may be on the grid and that the state knows nothing of, to be released. */
-export function unknownToRelease(
-  { mark, network, view }: { readonly mark: string; readonly network: string; readonly view: string },
-  moment: Moment,
-): Lease {
-  return startRelease(newLease(mark, network, view, moment.now), moment.now);
+export function unknownToRelease(identity: LeaseIdentity, moment: Moment): Lease {
+  return startRelease(newLease(identity, moment.now), moment.now);
 }
 
 /** A create is about to be sent for an attachment that is live, or one got no answer. */
@@ -250,7 +247,7 @@ export function nextRecheck(until: number, { now, window }: Moment): number {
   return now < first ? first : until;
 }
 
-function newLease(mark: string, network: string, view: string, createdAt: number): Lease {
+function newLease({ mark, network, view }: LeaseIdentity, createdAt: number): Lease {
   return {
     ...noSandbox,
     mark,

@@ -19,6 +19,12 @@ export interface ReassignDeps extends ActDeps {
 /** An object at the address of another attachment, or of the gateway. */
 export type Another = Found & { readonly owner: string };
 
+export interface Reassignment {
+  /** Whose mark the object has. */
+  readonly lease: Lease;
+  readonly object: Another;
+}
+
 /**
  * Carries the step `reassign` out. With the lock of the owner: a release under way leaves nothing to give. Only a pending
  * lease waits for it. The owner may be pending by then, and wait for a lease that is being released, but for no pending one.
@@ -28,32 +34,26 @@ export type Another = Found & { readonly owner: string };
  */
 export async function reassign(
   deps: ReassignDeps,
-  lease: Lease,
-  object: Another,
+  { lease, object }: Reassignment,
   signal: AbortSignal,
 ): Promise<Found | undefined> {
   const { attributes, locks } = deps;
   const { owner } = object;
   if (!isAttachmentMark(owner)) {
     const { network } = attachmentIn(lease.mark);
-    await relabel(
-      deps,
-      lease,
-      { object, name: gatewayName, newAttributes: () => attributes.forNetwork(network) },
-      signal,
-    );
+    const newAttributes = () => attributes.forNetwork(network);
+    await relabel(deps, { lease, object, name: gatewayName, newAttributes }, signal);
     return undefined;
   }
   if (lease.phase !== 'pending' && locks.busy(owner)) {
     throw new GridError('busy', `${object.address} belongs to ${owner}, whose lease is being worked on`);
   }
-  return locks.run(owner, () => reassignTo(deps, lease, object, signal));
+  return locks.run(owner, () => reassignTo(deps, { lease, object }, signal));
 }
 
 async function reassignTo(
   deps: ReassignDeps,
-  lease: Lease,
-  object: Another,
+  { lease, object }: Reassignment,
   signal: AbortSignal,
 ): Promise<Found | undefined> {
   const { store, attributes, moment, observer } = deps;
@@ -70,20 +70,18 @@ async function reassignTo(
   apply(store, owner, (current) => createInDoubt(current, moment()));
   const name = asGridText(attachment.containerId);
   const newAttributes = () => attributes.forAttachment(attachment, name);
-  await relabel(deps, lease, { object, name, newAttributes }, signal);
+  await relabel(deps, { lease, object, name, newAttributes }, signal);
   return undefined;
 }
 
-interface Relabel {
-  readonly object: Another;
+interface Relabel extends Reassignment {
   readonly name: string;
   readonly newAttributes: () => Record<string, { value: string }>;
 }
 
 async function relabel(
   { wapi, store, moment, log }: ActDeps,
-  lease: Lease,
-  { object, name, newAttributes }: Relabel,
+  { lease, object, name, newAttributes }: Relabel,
   signal: AbortSignal,
 ): Promise<void> {
   apply(store, lease.mark, (current) => deleteInDoubt(current, moment()));

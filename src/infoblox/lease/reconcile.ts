@@ -48,7 +48,7 @@ export async function reconcileLocked(deps: ReconcileDeps, mark: string, signal:
     if (lease === undefined || lease.phase === 'pending') continue;
     const step = plan(lease, look, moment());
     if (step.kind === 'remove') {
-      const after = await remove(deps, lease, step.objects, signal);
+      const after = await remove(deps, { lease, objects: step.objects }, signal);
       removed.push(...step.objects.map(({ address }) => address));
       look = without(look, step.objects);
       if (plan(after, look, moment()).kind === 'forget') {
@@ -67,14 +67,14 @@ export async function reconcileLocked(deps: ReconcileDeps, mark: string, signal:
       continue;
     }
     if (step.kind === 'reassign') {
-      look = afterReassign(look, step.object, await reassign(deps, lease, step.object, signal));
+      look = afterReassign(look, step.object, await reassign(deps, { lease, object: step.object }, signal));
       continue;
     }
-    if (step.kind === 'recreate' && (await reserveAgain(deps, lease, look, signal)) === 'look') {
+    if (step.kind === 'recreate' && (await reserveAgain(deps, { lease, look }, signal)) === 'look') {
       look = undefined;
       continue;
     }
-    conclude(deps, lease, step, { look, removed });
+    conclude(deps, lease, { step, look, removed });
     return;
   }
   throw new GridError('bad-answer', `the grid shows something else at each look for ${mark}`);
@@ -86,7 +86,7 @@ interface Outcome {
 }
 
 /** Writes down what the last step has led to: one that needs no write to the grid, or a re-creation. */
-function conclude(deps: ReconcileDeps, lease: Lease, step: Step, outcome: Outcome): void {
+function conclude(deps: ReconcileDeps, lease: Lease, { step, ...outcome }: Outcome & { readonly step: Step }): void {
   const { store, moment, log } = deps;
   const { mark } = lease;
   switch (step.kind) {
@@ -128,8 +128,7 @@ function forget(deps: ReconcileDeps, { mark, address, view }: Lease, { look, rem
 /** @returns `look` if the grid has to be looked at now, `done` if that has time */
 async function reserveAgain(
   deps: ReconcileDeps,
-  lease: Lease,
-  { unconfirmed }: Look,
+  { lease, look }: { readonly lease: Lease; readonly look: Look },
   signal: AbortSignal,
 ): Promise<'look' | 'done'> {
   const { log } = deps;
@@ -137,7 +136,7 @@ async function reserveAgain(
   if (address === null) throw new Error(`nothing to reserve for ${mark}`);
   const refusal = await recreate(deps, { ...lease, address }, signal);
   // It is there, or somebody else's: the host that says so accepts writes, and can be asked what it is.
-  if (unconfirmed !== undefined && refusal?.reason === 'conflict') return 'look';
+  if (look.unconfirmed !== undefined && refusal?.reason === 'conflict') return 'look';
   if (phase === 'releasing') {
     if (refusal !== undefined) throw refusal;
     return 'look';

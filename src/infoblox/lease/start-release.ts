@@ -1,5 +1,13 @@
 /** The end of a lease, noted durably. What it has on the grid the reconciler removes. */
-import { abandon, deleteInDoubt, type Lease, type Moment, startRelease, unknownToRelease } from './lease.ts';
+import {
+  abandon,
+  deleteInDoubt,
+  type Lease,
+  type LeaseIdentity,
+  type Moment,
+  startRelease,
+  unknownToRelease,
+} from './lease.ts';
 import type { LeaseStore } from './store.ts';
 import type { UnnotedRelease } from './unnoted-releases.ts';
 
@@ -9,12 +17,7 @@ export interface StartReleaseDeps {
 }
 
 /** What is to be released: a mark, and where to look if the state does not know it. */
-export interface Release {
-  readonly mark: string;
-  /** Network name as it stands in marks. */
-  readonly network: string;
-  readonly view: string;
-}
+export type Release = LeaseIdentity;
 
 /**
  * Releases whatever an attachment has, be it known to the state or not.

@@ -62,7 +62,7 @@ export class AddressTaking {
       const step = plan(lease, this.#judged(look), moment());
       const taken = this.#conclude(lease, look, step);
       if (taken !== undefined) return taken;
-      look = await this.#act(lease, look, step, signal);
+      look = await this.#act(step, { lease, look }, signal);
     }
   }
 
@@ -113,19 +113,23 @@ export class AddressTaking {
   }
 
   /** @returns what the grid shows then; undefined if it has to be looked at */
-  async #act(lease: Lease, look: Look, step: Step, signal: AbortSignal): Promise<Look | undefined> {
+  async #act(
+    step: Step,
+    { lease, look }: { lease: Lease; look: Look },
+    signal: AbortSignal,
+  ): Promise<Look | undefined> {
     switch (step.kind) {
       case 'create':
         return this.#create(lease, look, signal);
       case 'recreate':
         return this.#recreate(lease, look, signal);
       case 'reassign': {
-        const left = await reassign(this.#deps, lease, step.object, signal);
+        const left = await reassign(this.#deps, { lease, object: step.object }, signal);
         if (left === undefined) this.#creation.reassigned(step.object.address);
         return afterReassign(look, step.object, left);
       }
       case 'remove':
-        await remove(this.#deps, lease, step.objects, signal);
+        await remove(this.#deps, { lease, objects: step.objects }, signal);
         apply(this.#deps.store, lease.mark, (current) => deleteAnswered(current, lease));
         return without(look, step.objects);
       case 'refuse':

@@ -25,7 +25,7 @@ async function main(args: readonly string[]): Promise<void> {
   const values = parseFlags(checkOnly ? args.slice(1) : args);
   if (values.help) return void process.stdout.write(usage());
   if (values.version) return void process.stdout.write(`${versionLine}\n`);
-  const options = readOptions(values, process.env, process.stderr.isTTY === true);
+  const options = readOptions(values, process.env, { isTerminal: process.stderr.isTTY === true });
   refuseOtherUsers(options, process.getuid?.());
   const log = createLog(options.logLevel, options.logFormat, isJournal(process.env));
   exitOnInternalError(log);

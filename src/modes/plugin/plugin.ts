@@ -83,7 +83,7 @@ async function serve(environment: ServedEnvironment, stdin: Buffer, env: NodeJS.
     });
   } catch (error) {
     const failure = asCniError(error);
-    if (command === 'DEL' && isOurs(failure)) return recordRelease(place, name, call, failure);
+    if (command === 'DEL' && isOurs(failure)) return recordRelease(place, { network: name, call }, failure);
     const hasAnswer = error instanceof NoAnswer ? !error.asked : error instanceof CniError;
     if (command === 'ADD' && !hasAnswer) await recordUnanswered(place, call);
     if (command === 'STATUS' && error instanceof NoAnswer) {
@@ -98,7 +98,11 @@ function isOurs({ code }: CniError): boolean {
   return code === CniCode.tryAgain || code === CniCode.io || code === CniCode.unexpected;
 }
 
-async function recordRelease(place: DaemonPlace, network: string, call: Call, reason: CniError): Promise<void> {
+async function recordRelease(
+  place: DaemonPlace,
+  { network, call }: { readonly network: string; readonly call: Call },
+  reason: CniError,
+): Promise<void> {
   const { leaveReleaseNote } = await import('./leave-note.ts');
   const { socketDir } = place;
   const isNew = !existsSync(socketDir);

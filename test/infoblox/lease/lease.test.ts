@@ -219,7 +219,7 @@ describe('begin', () => {
 });
 
 test('a lease that is imported is bound, older than any call, and nothing of its sandbox is known', () => {
-  expect(imported('a', 'net-1', 'default', '10.0.0.2')).toEqual({
+  expect(imported({ mark: 'a', network: 'net-1', view: 'default' }, '10.0.0.2')).toEqual({
     ...{ ...aLease('a'), ...noSandbox, createdAt: 0 },
   });
 });

@@ -163,7 +163,7 @@ test('a corrected password file counts at once', async () => {
   try {
     const file = join(directory, 'password');
     writeFileSync(file, 'wrong\n');
-    const { readPassword } = readOptions(parseFlags([`--wapi-password-file=${file}`]), {}, false);
+    const { readPassword } = readOptions(parseFlags([`--wapi-password-file=${file}`]), {}, { isTerminal: false });
     const wapi = session({ readPassword });
     await failureOf(ask(wapi));
     writeFileSync(file, 'infoblox\n');

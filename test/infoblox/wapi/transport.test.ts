@@ -21,7 +21,7 @@ afterEach(async () => {
 });
 
 function tlsOf(flag: string): TlsOptions {
-  return readOptions(parseFlags([`--ssl-verify=${flag}`]), {}, false).tls;
+  return readOptions(parseFlags([`--ssl-verify=${flag}`]), {}, { isTerminal: false }).tls;
 }
 
 async function get(tls: TlsOptions, authority: string): Promise<number> {

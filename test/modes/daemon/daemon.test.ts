@@ -22,7 +22,7 @@ function host(...flags: string[]): Host {
 const start = (of: Host, ...flags: string[]) => {
   const quiet = () => undefined;
   const log = { error: quiet, warn: quiet, info: quiet, debug: quiet };
-  return startDaemon(readOptions(parseFlags([...of.flags, ...flags]), {}, false), log);
+  return startDaemon(readOptions(parseFlags([...of.flags, ...flags]), {}, { isTerminal: false }), log);
 };
 
 const logged = (of: Host, text: string) => of.log.some(({ message }) => message.includes(text));

@@ -95,7 +95,11 @@ const Flags = v.object({
  * @throws UsageError naming the flag, its value and what it must be; never a secret. StartError where the same flags may do
  * at another time
  */
-export function readOptions(values: FlagValues, env: NodeJS.ProcessEnv, isTerminal: boolean, hostName = hostname()) {
+export function readOptions(
+  values: FlagValues,
+  env: NodeJS.ProcessEnv,
+  { isTerminal, hostName = hostname() }: { readonly isTerminal: boolean; readonly hostName?: string },
+) {
   const parsed = v.safeParse(Flags, values);
   if (!parsed.success) {
     const issue = parsed.issues[0];

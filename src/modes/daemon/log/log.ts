@@ -27,7 +27,9 @@ export function createLog(level: Level, format: 'text' | 'json', toJournal = fal
         log: ({ date, type, args: [message, fields] }) => {
           const line = format === 'json' ? inJson : inWords;
           const priority = toJournal ? priorities[type as Level] : '';
-          process.stderr.write(`${priority}${line(date, type, message, (fields ?? {}) as Fields)}\n`);
+          process.stderr.write(
+            `${priority}${line({ date, level: type, message, fields: (fields ?? {}) as Fields })}\n`,
+          );
         },
       },
     ],
@@ -51,11 +53,18 @@ export function isJournal(env: NodeJS.ProcessEnv, fd = 2): boolean {
   }
 }
 
-function inJson(date: Date, level: string, message: string, fields: Fields): string {
+interface LogLine {
+  readonly date: Date;
+  readonly level: string;
+  readonly message: string;
+  readonly fields: Fields;
+}
+
+function inJson({ date, level, message, fields }: LogLine): string {
   return printable(JSON.stringify({ time: date.toISOString(), level, message, ...fields }));
 }
 
-function inWords(date: Date, level: string, message: string, fields: Fields): string {
+function inWords({ date, level, message, fields }: LogLine): string {
   const words = Object.entries(fields)
     .filter(([, value]) => value !== undefined)
     .map(([key, value]) => `${key}: ${typeof value === 'string' ? value : JSON.stringify(value)}`)

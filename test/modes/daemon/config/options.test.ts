@@ -19,7 +19,7 @@ afterEach(() => {
 });
 
 const options = (args: readonly string[] = [], env: Record<string, string> = {}, isTerminal = false) =>
-  readOptions(parseFlags(args), env, isTerminal);
+  readOptions(parseFlags(args), env, { isTerminal });
 
 function file(name: string, text: string): string {
   const path = join(directory, name);
@@ -121,7 +121,7 @@ test('a socket path that is too long for the system is refused, with its length 
 test.each(['', 'localhost', 'localhost.localdomain', 'LOCALHOST'])(
   'a host that is called "%s" as others may be needs --node-name',
   (hostName) => {
-    const named = (...args: string[]) => readOptions(parseFlags(args), {}, false, hostName).nodeName;
+    const named = (...args: string[]) => readOptions(parseFlags(args), {}, { isTerminal: false, hostName }).nodeName;
     expect(() => named()).toThrow(StartError);
     expect(() => named()).toThrow(/^--node-name is not set, and this host is called/);
     expect(named('--node-name=worker-1')).toBe('worker-1');
