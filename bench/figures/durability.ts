@@ -1,6 +1,6 @@
 import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import type { SqliteLeaseStore } from '../../src/infoblox/lease/store.ts';
+import type { SqliteLeaseStore } from '../../src/infoblox/lease/state/store.ts';
 import { Host } from '../../test/fixture/host.ts';
 import { atMost, exactly, type Measurement, plain, type Row, type Settings } from '../figure.ts';
 import { RemoteGrid } from '../remote-grid.ts';

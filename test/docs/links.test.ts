@@ -19,7 +19,9 @@ describe.each(pages)('%s', (page) => {
 
   test('names tests and source files that exist', () => {
     // A name alone is one of the folder that the page is about.
-    const folders = ['.', 'deploy', 'test/reliability', 'src/infoblox/lease'];
+    const lease = 'src/infoblox/lease';
+    const rooms = ['add', 'release', 'sandbox', 'state'].map((room) => `${lease}/${room}`);
+    const folders = ['.', 'deploy', 'test/reliability', lease, ...rooms];
     for (const [, name = ''] of prose.matchAll(/`([\w./-]+\.(?:ts|mjs|sh))`/g)) {
       const found = folders.some((folder) => existsSync(join(project, folder, name)));
       expect(found, `\`${name}\` in ${page}`).toBe(true);

@@ -4,7 +4,7 @@
  * to the durable state.
  */
 import type { DoubtWindow } from '../../src/infoblox/lease/lease.ts';
-import type { SqliteLeaseStore, Transition } from '../../src/infoblox/lease/store.ts';
+import type { SqliteLeaseStore, Transition } from '../../src/infoblox/lease/state/store.ts';
 import { parseFlags } from '../../src/modes/daemon/config/command-line.ts';
 import { readOptions } from '../../src/modes/daemon/config/options.ts';
 import { startDaemon } from '../../src/modes/daemon/daemon.ts';

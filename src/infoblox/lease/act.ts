@@ -12,8 +12,8 @@ import { attachmentIn, isAttachmentMark } from '../mark.ts';
 import type { WapiClient } from '../wapi/client.ts';
 import { createInDoubt, createRefused, deleteAnswered, deleteInDoubt, type Lease, type Moment } from './lease.ts';
 import type { Found, Look } from './plan.ts';
-import type { LeaseStore } from './store.ts';
-import type { UnnotedReleases } from './unnoted-releases.ts';
+import type { UnnotedReleases } from './release/unnoted-releases.ts';
+import type { LeaseStore } from './state/store.ts';
 
 export interface ActDeps {
   readonly wapi: WapiClient;

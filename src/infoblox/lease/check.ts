@@ -1,12 +1,12 @@
 /** CNI CHECK: does an attachment still have what its caller was told? Only looks. */
 import { GridError } from '../errors.ts';
 import { type Attachment, shortNetworkName } from '../mark.ts';
-import { movedError } from './address-errors.ts';
+import { movedError } from './add/address-errors.ts';
 import type { FormerNames } from './former-names.ts';
 import { imported, type Lease, type Moment } from './lease.ts';
 import { describe, type Observer } from './observe.ts';
 import { type Look, plan } from './plan.ts';
-import type { LeaseStore } from './store.ts';
+import type { LeaseStore } from './state/store.ts';
 
 export interface CheckDeps {
   readonly store: LeaseStore;

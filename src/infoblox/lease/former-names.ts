@@ -5,7 +5,7 @@
  */
 import * as v from 'valibot';
 import { type Attachment, attachmentMark, hostPrefix, type Origin } from '../mark.ts';
-import type { SqliteLeaseStore } from './store.ts';
+import type { SqliteLeaseStore } from './state/store.ts';
 
 const Remembered = v.array(v.object({ cluster: v.string(), node: v.string() }));
 const fact = 'origins';

@@ -1,12 +1,12 @@
 /** CNI GC: releases what this host has reserved in a network and the runtime no longer knows. */
 import { GridError, hasReason } from '../errors.ts';
 import { type Attachment, networkOf, networkPrefix, shortNetworkName } from '../mark.ts';
-import type { Allocator } from './allocate.ts';
+import type { Allocator } from './add/allocate.ts';
 import type { FormerNames } from './former-names.ts';
-import { reconcile } from './reconcile.ts';
-import { type Release, releaseIfDead, startReleaseOf } from './start-release.ts';
-import type { SqliteLeaseStore } from './store.ts';
-import { releaseUnnoted, type UnnotedDeps } from './unnoted.ts';
+import { reconcile } from './release/reconcile.ts';
+import { type Release, releaseIfDead, startReleaseOf } from './release/start-release.ts';
+import { releaseUnnoted, type UnnotedDeps } from './release/unnoted.ts';
+import type { SqliteLeaseStore } from './state/store.ts';
 
 export interface GcDeps extends UnnotedDeps {
   readonly store: SqliteLeaseStore;

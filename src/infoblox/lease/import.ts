@@ -8,11 +8,11 @@ import { messageOf } from '../host/errno.ts';
 import type { Log } from '../log.ts';
 import { hostPrefix, networkOf, type Origin } from '../mark.ts';
 import type { FixedAddress } from '../wapi/schemas.ts';
-import type { Allocator } from './allocate.ts';
+import type { Allocator } from './add/allocate.ts';
 import { imported, type Moment } from './lease.ts';
 import type { Observer } from './observe.ts';
 import { plan } from './plan.ts';
-import type { SqliteLeaseStore } from './store.ts';
+import type { SqliteLeaseStore } from './state/store.ts';
 
 /** Milliseconds for one attempt. */
 const attemptTimeout = 120_000;

@@ -6,8 +6,8 @@
  */
 import { abortable } from '../concurrency/abortable.ts';
 import { GridError, hasReason, isGridAway } from '../errors.ts';
+import type { TransportAnswer } from './connection/transport.ts';
 import type { Credentials } from './credentials.ts';
-import type { TransportAnswer } from './transport.ts';
 
 /** Sends the request with these headers. */
 export type Send = (headers: Record<string, string>) => Promise<TransportAnswer>;

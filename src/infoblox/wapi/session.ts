@@ -7,12 +7,12 @@ import { Semaphore } from '../concurrency/semaphore.ts';
 import { GridError, hasReason, isGridAway } from '../errors.ts';
 import { readAnswer } from './answer.ts';
 import { needsConfirmation, unconfirmed } from './confirmation.ts';
+import type { GridHosts } from './connection/hosts.ts';
+import type { Transport } from './connection/transport.ts';
 import type { Credentials } from './credentials.ts';
-import type { GridHosts } from './hosts.ts';
 import { Logins, type Send } from './login.ts';
 import { describe, pathOf, type Request, writes } from './request.ts';
 import { type FailedAttempt, retryDecision } from './retry.ts';
-import type { Transport } from './transport.ts';
 
 /** Requests in flight at most, and so connections: a grid master is a small machine with many guests. */
 export const maxConnections = 8;

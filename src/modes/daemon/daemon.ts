@@ -2,7 +2,7 @@
 import { Conditions } from '../../infoblox/conditions.ts';
 import { type Machine, readMachine } from '../../infoblox/host/machine.ts';
 import { type DoubtWindow, defaultDoubtWindow } from '../../infoblox/lease/lease.ts';
-import type { SqliteLeaseStore } from '../../infoblox/lease/store.ts';
+import type { SqliteLeaseStore } from '../../infoblox/lease/state/store.ts';
 import type { Log } from '../../infoblox/log.ts';
 import { hostPrefix } from '../../infoblox/mark.ts';
 import { commit, version } from '../build-info.ts';

@@ -2,13 +2,13 @@
 import { ExtensibleAttributes } from '../../infoblox/attributes.ts';
 import type { Conditions } from '../../infoblox/conditions.ts';
 import type { Log } from '../../infoblox/log.ts';
-import { createAgent } from '../../infoblox/wapi/agent.ts';
 import { WapiClient } from '../../infoblox/wapi/client.ts';
+import { createAgent } from '../../infoblox/wapi/connection/agent.ts';
+import { GridHosts, type WriterMemory } from '../../infoblox/wapi/connection/hosts.ts';
+import { createTransport } from '../../infoblox/wapi/connection/transport.ts';
 import { Credentials } from '../../infoblox/wapi/credentials.ts';
 import { GridState } from '../../infoblox/wapi/grid-state.ts';
-import { GridHosts, type WriterMemory } from '../../infoblox/wapi/hosts.ts';
 import { maxConnections, Session } from '../../infoblox/wapi/session.ts';
-import { createTransport } from '../../infoblox/wapi/transport.ts';
 import { version } from '../build-info.ts';
 import type { Options } from './config/options.ts';
 import type { Metrics } from './metrics.ts';

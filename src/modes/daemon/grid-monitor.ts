@@ -5,7 +5,7 @@ import type { Conditions } from '../../infoblox/conditions.ts';
 import { isGridAway } from '../../infoblox/errors.ts';
 import { messageOf } from '../../infoblox/host/errno.ts';
 import type { Import } from '../../infoblox/lease/import.ts';
-import type { Reconciler } from '../../infoblox/lease/reconciler.ts';
+import type { Reconciler } from '../../infoblox/lease/release/reconciler.ts';
 import type { Log } from '../../infoblox/log.ts';
 import type { WapiClient } from '../../infoblox/wapi/client.ts';
 import { type GridState, gridConditions, gridTrouble } from '../../infoblox/wapi/grid-state.ts';

@@ -1,17 +1,17 @@
 /** Builds what works on networks and leases: the allocator (ADD), reconciler, import and reaper. */
 import { KeyedMutex } from '../../infoblox/concurrency/keyed-mutex.ts';
 import type { Conditions } from '../../infoblox/conditions.ts';
-import { Allocator } from '../../infoblox/lease/allocate.ts';
-import { Deliveries } from '../../infoblox/lease/deliveries.ts';
+import { Allocator } from '../../infoblox/lease/add/allocate.ts';
+import { Deliveries } from '../../infoblox/lease/add/deliveries.ts';
 import type { FormerNames } from '../../infoblox/lease/former-names.ts';
 import { Import } from '../../infoblox/lease/import.ts';
 import type { DoubtWindow } from '../../infoblox/lease/lease.ts';
 import { Observer } from '../../infoblox/lease/observe.ts';
-import { Reaper } from '../../infoblox/lease/reaper.ts';
-import { Reconciler } from '../../infoblox/lease/reconciler.ts';
-import { hostSandboxes } from '../../infoblox/lease/sandbox.ts';
-import type { SqliteLeaseStore } from '../../infoblox/lease/store.ts';
-import { UnnotedReleases } from '../../infoblox/lease/unnoted-releases.ts';
+import { Reconciler } from '../../infoblox/lease/release/reconciler.ts';
+import { UnnotedReleases } from '../../infoblox/lease/release/unnoted-releases.ts';
+import { Reaper } from '../../infoblox/lease/sandbox/reaper.ts';
+import { hostSandboxes } from '../../infoblox/lease/sandbox/sandbox.ts';
+import type { SqliteLeaseStore } from '../../infoblox/lease/state/store.ts';
 import type { Log } from '../../infoblox/log.ts';
 import type { Origin } from '../../infoblox/mark.ts';
 import { Exhaustion } from '../../infoblox/network/exhaustion.ts';

@@ -4,9 +4,9 @@ import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Conditions } from '../../infoblox/conditions.ts';
 import { GridError } from '../../infoblox/errors.ts';
 import { messageOf } from '../../infoblox/host/errno.ts';
-import type { SqliteLeaseStore } from '../../infoblox/lease/store.ts';
+import type { SqliteLeaseStore } from '../../infoblox/lease/state/store.ts';
+import type { Transport } from '../../infoblox/wapi/connection/transport.ts';
 import { gridTrouble } from '../../infoblox/wapi/grid-state.ts';
-import type { Transport } from '../../infoblox/wapi/transport.ts';
 import { commit, version } from '../build-info.ts';
 import { StartError } from './start-error.ts';
 

@@ -3,10 +3,10 @@ import type { Conditions } from '../../infoblox/conditions.ts';
 import { hasReason } from '../../infoblox/errors.ts';
 import type { Owner } from '../../infoblox/host/machine.ts';
 import { FormerNames } from '../../infoblox/lease/former-names.ts';
-import { SqliteLeaseStore } from '../../infoblox/lease/store.ts';
+import { SqliteLeaseStore } from '../../infoblox/lease/state/store.ts';
 import type { Log } from '../../infoblox/log.ts';
 import type { Origin } from '../../infoblox/mark.ts';
-import type { WriterMemory } from '../../infoblox/wapi/hosts.ts';
+import type { WriterMemory } from '../../infoblox/wapi/connection/hosts.ts';
 import { StartError } from './start-error.ts';
 
 /** Milliseconds between looks whether the state file is still in its place. */

@@ -1,6 +1,6 @@
 /** The warnings for as long as any certificate of the grid is accepted: `--ssl-verify=false`. */
 import type { Log } from '../../infoblox/log.ts';
-import type { TlsOptions } from '../../infoblox/wapi/agent.ts';
+import type { TlsOptions } from '../../infoblox/wapi/connection/agent.ts';
 
 /** Milliseconds. */
 const day = 24 * 60 * 60 * 1000;

@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { GridError } from '../../../src/infoblox/errors.ts';
 import { without } from '../../../src/infoblox/lease/act.ts';
+import { afterReassign } from '../../../src/infoblox/lease/add/reassign.ts';
 import {
   abandon,
   begin,
@@ -20,7 +21,6 @@ import {
   startRelease,
 } from '../../../src/infoblox/lease/lease.ts';
 import { type Found, type Look, plan, type Step } from '../../../src/infoblox/lease/plan.ts';
-import { afterReassign } from '../../../src/infoblox/lease/reassign.ts';
 
 /** How a write ends: answered; carried out or dropped without an answer; on its way for a while without an answer. */
 type Ending = 'answered' | 'done, answer lost' | 'dropped, answer lost' | 'late';

@@ -1,12 +1,12 @@
 /** A WAPI session for tests, to a simulated grid or to undici's MockAgent. */
 import type { Dispatcher } from 'undici';
 import type { GridError } from '../../../src/infoblox/errors.ts';
-import { createAgent } from '../../../src/infoblox/wapi/agent.ts';
+import { createAgent } from '../../../src/infoblox/wapi/connection/agent.ts';
+import { GridHosts } from '../../../src/infoblox/wapi/connection/hosts.ts';
+import { createTransport } from '../../../src/infoblox/wapi/connection/transport.ts';
 import { Credentials } from '../../../src/infoblox/wapi/credentials.ts';
-import { GridHosts } from '../../../src/infoblox/wapi/hosts.ts';
 import { type Fields, searchRequest } from '../../../src/infoblox/wapi/request.ts';
 import { maxConnections, Session } from '../../../src/infoblox/wapi/session.ts';
-import { createTransport } from '../../../src/infoblox/wapi/transport.ts';
 
 export interface SessionSetup {
   readonly hosts?: readonly string[];

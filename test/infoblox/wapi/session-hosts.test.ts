@@ -1,6 +1,6 @@
 import { createServer, connect as dial, type Server } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { createAgent } from '../../../src/infoblox/wapi/agent.ts';
+import { createAgent } from '../../../src/infoblox/wapi/connection/agent.ts';
 import type { Session } from '../../../src/infoblox/wapi/session.ts';
 import { until } from '../../fixture/host.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { GridError } from '../../../src/infoblox/errors.ts';
-import type { SqliteLeaseStore } from '../../../src/infoblox/lease/store.ts';
+import type { SqliteLeaseStore } from '../../../src/infoblox/lease/state/store.ts';
 import { Host, until } from '../../fixture/host.ts';
 import { intercept } from '../../infoblox/lease/intercept.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';

@@ -8,7 +8,7 @@ import { GridError } from '../../../infoblox/errors.ts';
 import { makeDirectory } from '../../../infoblox/host/directory.ts';
 import { writeDurably } from '../../../infoblox/host/durable-file.ts';
 import { isErrno, messageOf } from '../../../infoblox/host/errno.ts';
-import type { KeyCheck } from '../../../infoblox/wapi/peer-key.ts';
+import type { KeyCheck } from '../../../infoblox/wapi/connection/peer-key.ts';
 
 /**
  * Makes the check of public keys.

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { getCACertificates, rootCertificates } from 'node:tls';
 import { isErrno, messageOf } from '../../../infoblox/host/errno.ts';
 import { refuseUntrusted, UntrustedPath } from '../../../infoblox/host/trusted-path.ts';
-import type { TlsOptions } from '../../../infoblox/wapi/agent.ts';
+import type { TlsOptions } from '../../../infoblox/wapi/connection/agent.ts';
 import { StartError } from '../start-error.ts';
 import { UsageError } from './command-line.ts';
 import { knownKeys } from './known-keys.ts';

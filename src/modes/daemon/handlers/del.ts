@@ -1,6 +1,6 @@
 /** DEL: records that an attachment needs its address no more. The reconciler asks the grid afterwards. */
 import { parseNetconf } from '../../../cni/netconf.ts';
-import { type ReleaseDeps, releaseAttachment } from '../../../infoblox/lease/release.ts';
+import { type ReleaseDeps, releaseAttachment } from '../../../infoblox/lease/release/release.ts';
 import type { Call } from '../../protocol.ts';
 import { attachmentOf } from './attachment.ts';
 import type { Answer, Handler } from './handler.ts';

@@ -1,4 +1,4 @@
-import type { Sandboxes } from '../../../infoblox/lease/sandbox.ts';
+import type { Sandboxes } from '../../../infoblox/lease/sandbox/sandbox.ts';
 import type { Log } from '../../../infoblox/log.ts';
 
 /**

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { hostSandboxes } from '../../../../src/infoblox/lease/sandbox.ts';
+import { hostSandboxes } from '../../../../src/infoblox/lease/sandbox/sandbox.ts';
 import { warnOfUnseen } from '../../../../src/modes/daemon/process/unseen-namespaces.ts';
 
 test('a namespace under /proc that is hidden from the daemon is warned of once, any other is not', () => {

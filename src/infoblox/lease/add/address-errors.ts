@@ -1,0 +1,62 @@
+/** What an ADD says when it cannot give an address. */
+import { GridError } from '../../errors.ts';
+import type { Attachment } from '../../mark.ts';
+import type { ReadyNetwork } from '../../network/networks.ts';
+import type { Lease } from '../lease.ts';
+import type { Found } from '../plan.ts';
+
+/** The reservation of an attachment was moved or altered: a person has to decide. */
+export function refusal(
+  lease: Lease,
+  { moved, altered }: { readonly moved?: Found; readonly altered?: string },
+  attachment: Attachment,
+): GridError {
+  const who = `${attachment.containerId}/${attachment.ifName}`;
+  if (moved !== undefined) return movedError(who, lease, moved);
+  return new GridError(
+    'address-unavailable',
+    `${who} holds ${lease.address} in network ${attachment.network}, and that ${altered}`,
+    { hint: `make it a reservation with the comment "${lease.mark}" again, or delete the attachment before adding it` },
+  );
+}
+
+/** The error for an attachment whose reservation is in another view than its lease. @param who names the attachment */
+export function movedError(who: string, lease: Lease, moved: Found): GridError {
+  return new GridError(
+    'network-conflict',
+    `${who} holds ${moved.address} in network view ${moved.view}, not ${lease.view}: the view has been renamed`,
+    { hint: `set network-view to ${moved.view}, or rename the view back to ${lease.view}` },
+  );
+}
+
+/** @param holder comment of the object that has the address; may be empty */
+export function takenError(address: string, network: ReadyNetwork, holder: string): GridError {
+  const by = holder === '' ? '' : ` by "${holder}"`;
+  return new GridError(
+    'address-unavailable',
+    `the requested address ${address} in ${network.cidr.text} is taken${by}`,
+    { hint: 'request another address, or none to get the next free one' },
+  );
+}
+
+export function collisionError({ cidr, view }: ReadyNetwork, cause: GridError): GridError {
+  return new GridError(
+    'busy',
+    `no address of network ${cidr.text} (view ${view}) could be reserved in time: other hosts are taking addresses of it at the same moment`,
+    { hint: 'try again; if this goes on, start fewer containers at once, or raise --add-timeout', cause },
+  );
+}
+
+export function nonsenseError(address: string, wrong: string): GridError {
+  return new GridError('bad-answer', `the grid reserved ${address}, ${wrong}`, {
+    hint: 'something other than a grid may be answering: check --grid-host, --ssl-verify and any proxy between',
+  });
+}
+
+export function deletedError(): GridError {
+  return new GridError('busy', 'the attachment was deleted while its ADD was under way');
+}
+
+export function leftError(): GridError {
+  return new GridError('timeout', 'the caller left before its turn came');
+}

@@ -1,0 +1,243 @@
+/** Gives addresses to attachments: one ADD, from the first write to the state to the answer. */
+
+import { randomUUID } from 'node:crypto';
+import type { Cidr } from '../../address.ts';
+import { abortable } from '../../concurrency/abortable.ts';
+import { type SharedWork, SingleFlight } from '../../concurrency/single-flight.ts';
+import { GridError, hasReason } from '../../errors.ts';
+import { shortNetworkName } from '../../mark.ts';
+import { fits, mayFit, refuseHopeless } from '../../network/fit.ts';
+import { specKey } from '../../network/spec.ts';
+import { apply } from '../act.ts';
+import type { FormerNames } from '../former-names.ts';
+import {
+  abandon,
+  answer,
+  begin,
+  doubtOf,
+  followView,
+  type Lease,
+  moveSandbox,
+  type SandboxIdentity,
+  startRelease,
+} from '../lease.ts';
+import { type Look, plan } from '../plan.ts';
+import { reconcileLocked } from '../release/reconcile.ts';
+import { releaseUnnotedLocked, type UnnotedDeps } from '../release/unnoted.ts';
+import type { Sandboxes } from '../sandbox/sandbox.ts';
+import { deletedError, leftError, refusal } from './address-errors.ts';
+import { type Deliveries, noCallers } from './deliveries.ts';
+import { AddressTaking, type Taken } from './take-address.ts';
+import type { AddressRequest, TakeDeps } from './want.ts';
+
+/** Milliseconds to release at once what a failed ADD has left and the state cannot note. */
+const unnotedTimeout = 5_000;
+
+export interface AddRequest extends AddressRequest {
+  /** Path of the container's network namespace. */
+  readonly netns: string;
+  /** Names this call, so that its caller can say later that it got no answer. */
+  readonly callId?: string | undefined;
+}
+
+export interface Allocation {
+  readonly address: string;
+  readonly view: string;
+  readonly cidr: Cidr;
+  readonly gateway?: string;
+  /** The caller has the answer. */
+  delivered(): void;
+  /** The caller went away without the answer: if no other caller of the attachment has it, the address is released. */
+  undelivered(): void;
+}
+
+export interface AllocateDeps extends TakeDeps {
+  readonly reconciler: UnnotedDeps['reconciler'];
+  readonly names: FormerNames;
+  readonly sandboxes: Sandboxes;
+  readonly deliveries: Deliveries;
+}
+
+export class Allocator {
+  readonly #deps: AllocateDeps;
+  readonly #adds = new SingleFlight<Taken>();
+  /** What an ADD under way is waiting for, by mark. */
+  readonly #delays = new Map<string, GridError>();
+
+  constructor(deps: AllocateDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Gives the attachment its address; the same one if it has one already. Callers that ask for the same at once share the
+   * work; when the last of them has left, what it took is released.
+   * @param signal fires when the caller is gone or out of time
+   * @throws GridError
+   */
+  async add(request: AddRequest, signal: AbortSignal): Promise<Allocation> {
+    refuseHopeless(request.requested, request.spec);
+    const mark = this.#deps.names.markOf(request.attachment);
+    // A plugin of an earlier release has no ID, and never says that it got no answer.
+    const caller = request.callId ?? randomUUID();
+    const variant = JSON.stringify([specKey(request.spec), request.requested]);
+    const share = this.#adds.join(mark, { variant, caller }, (work) =>
+      this.#deps.locks.run(mark, () => this.#give(mark, request, work)).finally(() => this.#delays.delete(mark)),
+    );
+    const { deliveries } = this.#deps;
+    const delivered = () => deliveries.delivered(mark, caller);
+    const undelivered = () => deliveries.undelivered(mark, caller);
+    try {
+      const { address, network } = await abortable(share.result, signal, () => this.#outOfTime(mark, signal));
+      return {
+        address,
+        view: network.view,
+        cidr: network.cidr,
+        ...(network.gateway === undefined ? {} : { gateway: network.gateway }),
+        delivered,
+        undelivered,
+      };
+    } catch (error) {
+      share.leave();
+      // The work may end well all the same.
+      share.result.then(undelivered, undelivered);
+      throw error;
+    }
+  }
+
+  /** Ends an ADD under way: a runtime that deletes has given up on it. */
+  abort(mark: string): void {
+    this.#adds.abort(mark, deletedError());
+  }
+
+  /** True while an ADD is under way for the attachment: what others know of it may be older. */
+  isAdding(mark: string): boolean {
+    return this.#adds.underWay(mark);
+  }
+
+  #outOfTime(mark: string, { reason }: AbortSignal): GridError {
+    if (!(reason instanceof Error && reason.name === 'TimeoutError')) {
+      return new GridError('timeout', 'the caller left before it had its answer');
+    }
+    return (
+      this.#delays.get(mark) ??
+      new GridError('timeout', 'no address came from the grid in the time for one ADD', {
+        hint: 'see the log of the daemon for what the grid does; --add-timeout sets the time',
+      })
+    );
+  }
+
+  async #give(mark: string, request: AddRequest, work: SharedWork): Promise<Taken> {
+    const { signal } = work;
+    if (signal.aborted) throw signal.reason instanceof GridError ? signal.reason : leftError();
+    this.#deps.unnoted.note(mark);
+    const known = this.#deps.store.get(mark);
+    return known?.phase === 'bound' ? this.#giveAgain(known, request, work) : this.#giveAnew(mark, request, work);
+  }
+
+  async #giveAnew(mark: string, request: AddRequest, work: SharedWork): Promise<Taken> {
+    const { signal } = work;
+    const { store, sandboxes, moment, networks } = this.#deps;
+    const known = store.get(mark);
+    const { attachment, spec } = request;
+    // Another view than the one in which something may still be reserved: that has to be released first.
+    if (known !== undefined && known.view !== spec.view) await this.#leaveView(known, signal);
+    const sandbox = sandboxes.identify(request.netns);
+    const network = shortNetworkName(attachment.network);
+    const beginning = { mark, network, view: spec.view, sandbox, callers: work.callers };
+    store.apply(mark, (lease) => begin(lease, beginning, moment()));
+    // Of an attachment that is new to a state that is whole, the grid can hold nothing: one request is enough.
+    const mayBeOnGrid = known !== undefined || !store.isWhole;
+    let taking: AddressTaking | undefined;
+    try {
+      const ready = await networks.ensure(spec, signal);
+      const delayedBy = (why: GridError) => this.#delays.set(mark, why);
+      const want = { ...request, mark, sandbox, work, told: noCallers, mayBeOnGrid, delayedBy };
+      taking = new AddressTaking(this.#deps, want, ready);
+      return await taking.run(signal);
+    } catch (error) {
+      await this.#giveUp(mark, taking ?? { mayBeOnGrid, isDoubtful: false });
+      // A request that was cut short by a DEL says that it got no answer.
+      throw signal.reason instanceof GridError ? signal.reason : error;
+    }
+  }
+
+  /** A failed ADD leaves nothing: what it may have on the grid is released. */
+  async #giveUp(
+    mark: string,
+    { mayBeOnGrid, isDoubtful }: Pick<AddressTaking, 'mayBeOnGrid' | 'isDoubtful'>,
+  ): Promise<void> {
+    const { store, moment, log } = this.#deps;
+    const lease = store.get(mark);
+    try {
+      store.apply(mark, (current) => {
+        if (current?.phase !== 'pending') return current;
+        const { create, delete: deleted } = doubtOf(current, moment());
+        const isEmpty = !mayBeOnGrid && create === null && deleted === null;
+        if (isEmpty) return undefined;
+        return isDoubtful ? abandon(current, moment()) : startRelease(current, moment().now);
+      });
+    } catch (error) {
+      if (!hasReason(error, 'state') || lease === undefined) throw error;
+      await releaseUnnotedLocked(this.#deps, lease, AbortSignal.timeout(unnotedTimeout)).catch((failure) => {
+        log.warn('cannot release at once what cannot be noted', { attachment: mark, reason: String(failure) });
+      });
+    }
+  }
+
+  /** ADD for an attachment that has an address: the same one, reserved again if the grid has lost it. */
+  async #giveAgain(lease: Lease, request: AddRequest, work: SharedWork): Promise<Taken> {
+    const { store, networks, sandboxes, observer } = this.#deps;
+    const { mark } = lease;
+    const { signal } = work;
+    const { spec, requested } = request;
+    const told = this.#deps.deliveries.told(mark);
+    // Before the first wait: the lease must not be released because a caller leaves who is not the last one any more.
+    apply(store, mark, (current) => answer(current, work.callers, told));
+    // Looked at before the network is made sure of: a view that was renamed must not be made again.
+    const look = await observer.look(lease, signal);
+    const { view, address } = this.#whereItIs(lease, look, request);
+    if (address === null || view !== spec.view || !mayFit(address, spec, requested)) throw held(lease, request);
+    const network = await networks.ensure(spec, signal);
+    if (!fits(address, network, requested)) throw held(lease, request);
+    const sandbox = sandboxes.identify(request.netns);
+    const delayedBy = (why: GridError) => this.#delays.set(mark, why);
+    const want = { ...request, mark, sandbox, work, told, mayBeOnGrid: true, delayedBy };
+    const taken = await new AddressTaking(this.#deps, want, network).run(signal, look);
+    if (!isSame(store.get(mark), sandbox)) apply(store, mark, (current) => moveSandbox(current, sandbox));
+    return taken;
+  }
+
+  /** The lease; in the view that the configuration names, if its reservation has moved there with a renamed view. */
+  #whereItIs(lease: Lease, look: Look, { attachment, spec }: AddRequest): Lease {
+    const { store, moment } = this.#deps;
+    const step = plan(lease, look, moment());
+    if (step.kind !== 'refuse') return lease;
+    if (step.moved?.view !== spec.view) throw refusal(lease, step, attachment);
+    return apply(store, lease.mark, (current) => followView(current, spec.view)) ?? lease;
+  }
+
+  async #leaveView(known: Lease, signal: AbortSignal): Promise<void> {
+    await reconcileLocked(this.#deps, known.mark, signal);
+    if (this.#deps.store.get(known.mark) === undefined) return;
+    throw new GridError('busy', `an earlier release in view ${known.view} is not settled yet`, {
+      hint: 'try again in a minute',
+    });
+  }
+}
+
+function isSame(lease: Lease | undefined, sandbox: SandboxIdentity): boolean {
+  return lease?.netns === sandbox.netns && lease.netnsId === sandbox.netnsId && lease.bootId === sandbox.bootId;
+}
+
+function held({ address, view }: Lease, { attachment, spec }: AddRequest): GridError {
+  return new GridError(
+    'address-unavailable',
+    `${attachment.containerId}/${attachment.ifName} already holds ${address} in network ${attachment.network}`,
+    {
+      hint:
+        view === spec.view
+          ? 'delete the attachment before adding it with another address or subnet'
+          : `it is in network view ${view}: name that one, or delete the attachment before adding it in another`,
+    },
+  );
+}

@@ -1,0 +1,231 @@
+/**
+ * What one ADD knows of its creates: what to ask the grid for, how its answer is judged, and how often it is tried. A create
+ * that may have been carried out is never sent again before a look has shown what it left.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { asGridText } from '../../attributes.ts';
+import { type Backoff, pauseBefore } from '../../concurrency/backoff.ts';
+import { GridError } from '../../errors.ts';
+import { misfit, refuseOutside } from '../../network/fit.ts';
+import type { ReadyNetwork } from '../../network/networks.ts';
+import type { NewReservation } from '../../wapi/client.ts';
+import type { FixedAddress } from '../../wapi/schemas.ts';
+import { apply } from '../act.ts';
+import { createInDoubt, doubtOf, type Lease } from '../lease.ts';
+import type { Found, Look } from '../plan.ts';
+import { collisionError, nonsenseError, takenError } from './address-errors.ts';
+import { ReleasesFirst } from './releases-first.ts';
+import type { TakeDeps, Want } from './want.ts';
+
+/** Creates that are sent again after an answer was lost. */
+const mostLosses = 4;
+const lostPause: Backoff = { first: 250, longest: 4_000 };
+/**
+ * After another host took the same next address: two clients that ask at once may get the same one (NIOS 9.0 documentation,
+ * "Configuring the Next Available Network or IP Address").
+ */
+const collisionPause: Backoff = { first: 5, longest: 4_000 };
+
+export class AddressCreation {
+  readonly #deps: TakeDeps;
+  readonly #want: Want;
+  readonly #releases: ReleasesFirst;
+  readonly #reassigned = new Set<string>();
+  #network: ReadyNetwork;
+  #made: Found | undefined;
+  #losses = 0;
+  #isDoubtful = false;
+  #collisions = 0;
+  #isRequestChecked = false;
+  #isNetworkMadeAgain = false;
+
+  constructor(deps: TakeDeps, want: Want, network: ReadyNetwork) {
+    this.#deps = deps;
+    this.#want = want;
+    this.#network = network;
+    this.#releases = new ReleasesFirst(deps, want);
+  }
+
+  /** The network that addresses are taken from. It may be made anew on the way. */
+  get network(): ReadyNetwork {
+    return this.#network;
+  }
+
+  /** What the last create has made; undefined if none was answered. */
+  get made(): Found | undefined {
+    return this.#made;
+  }
+
+  /** Whether a create got no answer, or no host could tell whether one was carried out. */
+  get isDoubtful(): boolean {
+    return this.#isDoubtful;
+  }
+
+  /** An address of another attachment was made its own again: the grid must not answer with it a second time. */
+  reassigned(address: string): void {
+    this.#reassigned.add(address);
+  }
+
+  /**
+   * Says what to ask the grid for: the requested address, once it is known to be free, or the next free one.
+   * @throws GridError `address-unavailable` or `busy` if the requested address cannot be had
+   */
+  async prepare(lease: Lease, look: Look, signal: AbortSignal): Promise<NewReservation> {
+    const { attributes } = this.#deps;
+    const { mark, attachment, workload, requested } = this.#want;
+    if (requested !== undefined) await this.#checkRequest(requested, { lease, look }, signal);
+    const { cidr, view } = this.#network;
+    const name = asGridText(workload) || asGridText(attachment.containerId);
+    return {
+      address: requested ?? `func:nextavailableip:${cidr.text},${view}`,
+      view,
+      comment: mark,
+      name,
+      attributes: () => attributes.forAttachment(attachment, name),
+    };
+  }
+
+  /** Waits a moment after an answer was lost, or one that nobody could confirm. @throws `why` when it was enough */
+  async waitAfterLoss(why: GridError, signal: AbortSignal): Promise<void> {
+    this.#isDoubtful = true;
+    if (this.#losses >= mostLosses) throw why;
+    await pause(pauseBefore(this.#losses, lostPause), why, signal);
+    this.#losses += 1;
+  }
+
+  /** Makes sure once more of a network that turned out to be gone. @returns false if that has been done already */
+  async makeNetworkAgain(signal: AbortSignal): Promise<boolean> {
+    if (this.#isNetworkMadeAgain) return false;
+    const { networks } = this.#deps;
+    const { spec } = this.#want;
+    this.#isNetworkMadeAgain = true;
+    networks.forget(spec);
+    this.#network = await networks.ensure(spec, signal);
+    return true;
+  }
+
+  /**
+   * Compares the grid's answer with what was asked for. What does not fit is looked for, wherever it is, and released.
+   * @returns what the grid shows then
+   * @throws GridError `bad-answer` if it makes no sense
+   */
+  async afterAnswer(
+    { _ref: ref, ipv4addr, network_view }: FixedAddress,
+    look: Look,
+    signal: AbortSignal,
+  ): Promise<Look> {
+    const { store, observer, exhaustion } = this.#deps;
+    const { mark, requested } = this.#want;
+    const { cidr, view, kept } = this.#network;
+    const made = { ref, address: ipv4addr, view: network_view };
+    this.#made = made;
+    const again = this.#reassigned.has(made.address) ? 'for the second time' : undefined;
+    const wrong = again ?? misfit({ ...made, wanted: requested ?? cidr }, view);
+    if (wrong !== undefined) throw this.#nonsense(made, wrong);
+    if (requested === undefined) exhaustion.obtained(this.#network);
+    // What only an unconfirmed look has shown does not count.
+    const before = look.unconfirmed === undefined ? look.found : [];
+    if (made.address !== kept && store.boundAt(view, made.address, mark) === undefined) {
+      return { found: [...before, made] };
+    }
+    // Only what is there is made another's, whatever the answer was.
+    const there = await observer.look(leaseOf(store, mark), signal);
+    if (there.found.some(({ address }) => address === made.address)) return there;
+    throw this.#nonsense(made, 'and does not have it');
+  }
+
+  /**
+   * Decides whether the create is sent again.
+   * @returns what the grid shows then; undefined if it has to be looked at
+   * @throws GridError if it is not
+   */
+  async afterFailure(error: GridError, look: Look, signal: AbortSignal): Promise<Look | undefined> {
+    const { store, moment, exhaustion } = this.#deps;
+    const { mark, requested } = this.#want;
+    if (error.outcome !== 'none') {
+      // Also if that cannot be noted.
+      this.#isDoubtful = true;
+      apply(store, mark, (lease) => createInDoubt(lease, moment()));
+      await this.waitAfterLoss(error, signal);
+      return undefined;
+    }
+    if (error.reason === 'conflict') {
+      return requested === undefined
+        ? this.#afterCollision(error, look, signal)
+        : this.#afterConflict(requested, error, signal);
+    }
+    if (error.reason === 'no-free-address') {
+      if (await this.#releases.oneOf(this.#network, signal)) return look;
+      throw await exhaustion.found(this.#network, error, signal);
+    }
+    if (error.reason === 'missing' && (await this.makeNetworkAgain(signal))) return look;
+    throw error;
+  }
+
+  #nonsense({ address }: Found, wrong: string): GridError {
+    const { store, moment } = this.#deps;
+    apply(store, this.#want.mark, (lease) => createInDoubt(lease, moment()));
+    return nonsenseError(address, wrong);
+  }
+
+  async #afterCollision(error: GridError, look: Look, signal: AbortSignal): Promise<Look | undefined> {
+    const why = collisionError(this.#network, error);
+    this.#want.delayedBy(why);
+    await pause(pauseBefore(this.#collisions, collisionPause), why, signal);
+    this.#collisions += 1;
+    // The conflict may be with what an earlier create, whose answer was lost, has made since.
+    return this.isDoubtful ? undefined : look;
+  }
+
+  async #afterConflict(requested: string, error: GridError, signal: AbortSignal): Promise<undefined> {
+    const taken = await this.#takenByAnother(requested, signal);
+    if (taken !== undefined) throw taken;
+    await this.waitAfterLoss(error, signal);
+  }
+
+  /**
+   * Makes sure, once, that the requested address is free; also of objects that a fixed address would not exclude, and after a
+   * release of it that this host still has under way.
+   */
+  async #checkRequest(
+    requested: string,
+    { lease, look }: { lease: Lease; look: Look },
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (this.#isRequestChecked) return;
+    this.#isRequestChecked = true;
+    const { store, wapi, moment } = this.#deps;
+    const network = this.#network;
+    refuseOutside(requested, network);
+    const isThere = look.found.some(({ address }) => address === requested);
+    if (isThere && doubtOf(lease, moment()).delete !== null) {
+      throw new GridError('busy', `an earlier release of ${requested} may still be carried out`, {
+        hint: 'try again in a minute',
+      });
+    }
+    const owner = store.boundAt(network.view, requested, lease.mark);
+    if (owner !== undefined) throw takenError(requested, network, owner.mark);
+    await this.#releases.ofAddress(requested, network, signal);
+    const status = await wapi.addressStatus(requested, network.view, signal);
+    const taken = status === 'USED' ? await this.#takenByAnother(requested, signal) : undefined;
+    if (taken !== undefined) throw taken;
+  }
+
+  /** @returns undefined if it is this attachment's: a create whose answer was lost has been carried out since */
+  async #takenByAnother(address: string, signal: AbortSignal): Promise<GridError | undefined> {
+    const [holder] = await this.#deps.observer.at(address, this.#network.view, signal);
+    return holder?.comment === this.#want.mark ? undefined : takenError(address, this.#network, holder?.comment ?? '');
+  }
+}
+
+function leaseOf(store: TakeDeps['store'], mark: string): Lease {
+  const lease = store.get(mark);
+  if (lease === undefined) throw new Error(`the lease of ${mark} is gone while its ADD is under way`);
+  return lease;
+}
+
+async function pause(milliseconds: number, why: GridError, signal: AbortSignal): Promise<void> {
+  await delay(milliseconds, undefined, { signal }).catch(() => {
+    throw why;
+  });
+}

@@ -1,0 +1,65 @@
+/** Which callers of ADDs have their answer. One that got none gives the address back, unless another one may live on it. */
+import { hasReason } from '../../errors.ts';
+import type { Log } from '../../log.ts';
+import { apply } from '../act.ts';
+import { type Moment, notAnswered } from '../lease.ts';
+import type { LeaseStore } from '../state/store.ts';
+
+/** Attachments of which it is known who was told their address. */
+const mostTold = 10_000;
+
+export const noCallers: ReadonlySet<string> = new Set();
+
+export interface DeliveriesDeps {
+  readonly store: Pick<LeaseStore, 'get' | 'apply'>;
+  readonly moment: () => Moment;
+  readonly log: Pick<Log, 'info' | 'warn'>;
+}
+
+export class Deliveries {
+  readonly #deps: DeliveriesDeps;
+  /** The last ADD of each attachment that is known to have its answer. What is not known here costs a write of the state. */
+  readonly #told = new Map<string, ReadonlySet<string>>();
+
+  constructor(deps: DeliveriesDeps) {
+    this.#deps = deps;
+  }
+
+  /** IDs of the ADDs of an attachment that are known to have their answer. */
+  told(mark: string): ReadonlySet<string> {
+    return this.#told.get(mark) ?? noCallers;
+  }
+
+  /** The caller has its answer. */
+  delivered(mark: string, caller: string): void {
+    if (this.#told.size >= mostTold) this.#told.clear();
+    this.#told.set(mark, new Set([caller]));
+  }
+
+  /** The caller went away without its answer. As `notAnswered`, but a state that cannot be written is a line in the log. */
+  undelivered(mark: string, caller: string): void {
+    try {
+      this.notAnswered(mark, caller);
+    } catch (error) {
+      // The plugin's note says the same, and is taken when the state can be written.
+      if (!hasReason(error, 'state')) throw error;
+      this.#deps.log.warn('cannot note that a result was not delivered', { attachment: mark, reason: error.message });
+    }
+  }
+
+  /**
+   * The caller of an ADD got no answer: what the attachment has is released, unless another ADD was, or may have been,
+   * answered with it.
+   * @throws GridError `state` if that cannot be noted
+   */
+  notAnswered(mark: string, caller: string): void {
+    const { store, moment, log } = this.#deps;
+    const before = store.get(mark)?.phase;
+    const lease = apply(store, mark, (current) => notAnswered(current, caller, moment()));
+    if (before !== 'bound' || lease?.phase !== 'releasing') return;
+    log.info('caller disconnected before the result was delivered; releasing', {
+      attachment: mark,
+      address: lease.address,
+    });
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * Gives an object the mark of the attachment, or of the gateway, that its address belongs to. In place: between a delete and a
+ * create another host could take the address.
+ */
+import { asGridText } from '../../attributes.ts';
+import { GridError } from '../../errors.ts';
+import { attachmentIn, isAttachmentMark } from '../../mark.ts';
+import { gatewayName } from '../../wapi/client.ts';
+import { type ActDeps, apply, applyIfPossible, endDelete, isOpen, warnOfLoss, without } from '../act.ts';
+import { createInDoubt, deleteAnswered, deleteInDoubt, type Lease } from '../lease.ts';
+import type { Observer } from '../observe.ts';
+import { type Found, type Look, plan } from '../plan.ts';
+import { movedError } from './address-errors.ts';
+
+export interface ReassignDeps extends ActDeps {
+  readonly observer: Observer;
+}
+
+/** An object at the address of another attachment, or of the gateway. */
+export type Another = Found & { readonly owner: string };
+
+export interface Reassignment {
+  /** Whose mark the object has. */
+  readonly lease: Lease;
+  readonly object: Another;
+}
+
+/**
+ * Carries the step `reassign` out. With the lock of the owner: a release under way leaves nothing to give. Only a pending
+ * lease waits for it. The owner may be pending by then, and wait for a lease that is being released, but for no pending one.
+ * @returns the object without its owner if that has no need of it: it released the address, or has it in another view
+ * @throws GridError `busy` if the owner is being worked on and is not waited for; `network-conflict` for a pending lease, if
+ * the view of the owner was renamed
+ */
+export async function reassign(
+  deps: ReassignDeps,
+  { lease, object }: Reassignment,
+  signal: AbortSignal,
+): Promise<Found | undefined> {
+  const { attributes, locks } = deps;
+  const { owner } = object;
+  if (!isAttachmentMark(owner)) {
+    const { network } = attachmentIn(lease.mark);
+    const newAttributes = () => attributes.forNetwork(network);
+    await relabel(deps, { lease, object, name: gatewayName, newAttributes }, signal);
+    return undefined;
+  }
+  if (lease.phase !== 'pending' && locks.busy(owner)) {
+    throw new GridError('busy', `${object.address} belongs to ${owner}, whose lease is being worked on`);
+  }
+  return locks.run(owner, () => reassignTo(deps, { lease, object }, signal));
+}
+
+async function reassignTo(
+  deps: ReassignDeps,
+  { lease, object }: Reassignment,
+  signal: AbortSignal,
+): Promise<Found | undefined> {
+  const { store, attributes, moment, observer } = deps;
+  const { owner, ...ownerless } = object;
+  const newOwner = store.get(owner);
+  if (newOwner?.phase !== 'bound' || newOwner.address !== object.address) return ownerless;
+  const attachment = attachmentIn(owner);
+  const step = plan(newOwner, await observer.look(newOwner, signal), moment());
+  if (step.kind === 'refuse' && step.moved !== undefined) {
+    const who = `${attachment.containerId}/${attachment.ifName}`;
+    if (lease.phase === 'pending') throw movedError(who, newOwner, step.moved);
+    return ownerless;
+  }
+  apply(store, owner, (current) => createInDoubt(current, moment()));
+  const name = asGridText(attachment.containerId);
+  const newAttributes = () => attributes.forAttachment(attachment, name);
+  await relabel(deps, { lease, object, name, newAttributes }, signal);
+  return undefined;
+}
+
+interface Relabel extends Reassignment {
+  readonly name: string;
+  readonly newAttributes: () => Record<string, { value: string }>;
+}
+
+async function relabel(
+  { wapi, store, moment, log }: ActDeps,
+  { lease, object, name, newAttributes }: Relabel,
+  signal: AbortSignal,
+): Promise<void> {
+  apply(store, lease.mark, (current) => deleteInDoubt(current, moment()));
+  try {
+    await wapi.relabel(object.ref, { comment: object.owner, name, attributes: newAttributes }, signal);
+  } catch (error) {
+    endDelete({ store, moment }, lease, error);
+    // It has become, or will become, the owner's.
+    if (isOpen(error)) applyIfPossible(store, object.owner, (current) => createInDoubt(current, moment()));
+    throw error;
+  }
+  apply(store, lease.mark, (current) => deleteAnswered(current, lease));
+  warnOfLoss(log, object.owner, object.address);
+}
+
+/** A look after `reassign`: without the object, or with it as nobody else's. */
+export function afterReassign(look: Look, object: Found, left: Found | undefined): Look {
+  const others = without(look, [object]).found;
+  return { ...look, found: left === undefined ? others : [...others, left] };
+}

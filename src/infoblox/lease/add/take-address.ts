@@ -1,0 +1,179 @@
+/**
+ * Takes an address from the grid for one ADD: what an earlier attempt has left; else the requested address, or the next
+ * free one. Looks, asks `plan`, carries out the step, as everybody does; its own are only the creates.
+ */
+import { GridError } from '../../errors.ts';
+import { gatewayMark } from '../../mark.ts';
+import { fits } from '../../network/fit.ts';
+import type { ReadyNetwork } from '../../network/networks.ts';
+import type { FixedAddress } from '../../wapi/schemas.ts';
+import { apply, recreate, remove, warnOfLoss, without } from '../act.ts';
+import { answer, begin, bind, createInDoubt, deleteAnswered, type Lease } from '../lease.ts';
+import { type Found, type Look, plan, type Step } from '../plan.ts';
+import { deletedError, leftError, refusal } from './address-errors.ts';
+import { AddressCreation } from './create-address.ts';
+import { afterReassign, reassign } from './reassign.ts';
+import type { TakeDeps, Want } from './want.ts';
+
+export interface Taken {
+  readonly address: string;
+  readonly network: ReadyNetwork;
+}
+
+export class AddressTaking {
+  readonly #deps: TakeDeps;
+  readonly #want: Want;
+  readonly #creation: AddressCreation;
+  #mayBeOnGrid: boolean;
+  /** Whether a look could not be confirmed, so that the grid may hold more than was seen. */
+  #isUnconfirmed = false;
+
+  constructor(deps: TakeDeps, want: Want, network: ReadyNetwork) {
+    this.#deps = deps;
+    this.#want = want;
+    this.#creation = new AddressCreation(deps, want, network);
+    this.#mayBeOnGrid = want.mayBeOnGrid;
+  }
+
+  /** Whether the grid may hold something of the attachment. */
+  get mayBeOnGrid(): boolean {
+    return this.#mayBeOnGrid || this.#creation.isDoubtful || this.#creation.made !== undefined;
+  }
+
+  /** Whether a create may still be carried out, though the lease may not say so. */
+  get isDoubtful(): boolean {
+    return this.#creation.isDoubtful;
+  }
+
+  /**
+   * Takes the address and binds the lease to it.
+   * @param first what the grid has shown already
+   * @throws GridError; the lease is pending or bound still, with what is in doubt: the caller gives a pending one up
+   */
+  async run(signal: AbortSignal, first?: Look): Promise<Taken> {
+    const { observer, moment } = this.#deps;
+    let look: Look | undefined = this.#mayBeOnGrid ? first : { found: [] };
+    for (;;) {
+      if (signal.aborted) throw signal.reason instanceof GridError ? signal.reason : leftError();
+      look ??= await observer.look(this.#lease(), signal);
+      this.#mayBeOnGrid ||= look.found.length > 0 || look.unconfirmed !== undefined;
+      this.#isUnconfirmed ||= look.unconfirmed !== undefined;
+      const lease = this.#lease();
+      const step = plan(lease, this.#judged(look), moment());
+      const taken = this.#conclude(lease, look, step);
+      if (taken !== undefined) return taken;
+      look = await this.#act(step, { lease, look }, signal);
+    }
+  }
+
+  /** The lease, unless a DEL has come. */
+  #lease(): Lease {
+    const lease = this.#deps.store.get(this.#want.mark);
+    if (lease === undefined || lease.phase === 'releasing') throw deletedError();
+    return lease;
+  }
+
+  /** The look, with what only this ADD knows. */
+  #judged(look: Look): Look {
+    const { requested, spec } = this.#want;
+    const { network, made } = this.#creation;
+    const found = look.found.map((object) => ({
+      ...object,
+      ...(object.ref === made?.ref ? { fresh: true } : {}),
+      ...(object.address === network.kept && object.view === network.view ? { owner: gatewayMark(spec.name) } : {}),
+    }));
+    return { ...look, found, fits: (address) => fits(address, network, requested) };
+  }
+
+  /** Binds the lease, or joins its callers if it is bound. @returns the address; undefined if there is more to do */
+  #conclude(lease: Lease, { found }: Look, step: Step): Taken | undefined {
+    const { mark, work, told } = this.#want;
+    const { store } = this.#deps;
+    const { network } = this.#creation;
+    if (step.kind === 'adopt') return this.#bind(step.object, step.surplus.length > 0);
+    const { address, phase } = lease;
+    if (step.kind !== 'nothing' && step.kind !== 'look again') return undefined;
+    if (phase !== 'bound' || address === null || !found.some((object) => object.address === address)) return undefined;
+    work.close();
+    apply(store, mark, (current) => answer(current, work.callers, told));
+    return { address, network };
+  }
+
+  #bind({ address }: Found, hasSurplus: boolean): Taken {
+    const { store, moment } = this.#deps;
+    const { mark, work } = this.#want;
+    const isDoubtful = hasSurplus || this.#isUnconfirmed || this.#creation.isDoubtful;
+    work.close();
+    const bound = apply(store, mark, (current) => {
+      const answered = answer(current, work.callers);
+      return bind(isDoubtful ? createInDoubt(answered, moment()) : answered, address, moment());
+    });
+    if (bound?.phase !== 'bound') throw deletedError();
+    return { address, network: this.#creation.network };
+  }
+
+  /** @returns what the grid shows then; undefined if it has to be looked at */
+  async #act(
+    step: Step,
+    { lease, look }: { lease: Lease; look: Look },
+    signal: AbortSignal,
+  ): Promise<Look | undefined> {
+    switch (step.kind) {
+      case 'create':
+        return this.#create(lease, look, signal);
+      case 'recreate':
+        return this.#recreate(lease, look, signal);
+      case 'reassign': {
+        const left = await reassign(this.#deps, { lease, object: step.object }, signal);
+        if (left === undefined) this.#creation.reassigned(step.object.address);
+        return afterReassign(look, step.object, left);
+      }
+      case 'remove':
+        await remove(this.#deps, { lease, objects: step.objects }, signal);
+        apply(this.#deps.store, lease.mark, (current) => deleteAnswered(current, lease));
+        return without(look, step.objects);
+      case 'refuse':
+        throw refusal(lease, step, this.#want.attachment);
+      default: {
+        // No host could say whether a create was carried out: a moment later one may.
+        const unsettled = new GridError('bad-answer', `the grid shows something else at each look for ${lease.mark}`);
+        await this.#creation.waitAfterLoss(look.unconfirmed ?? unsettled, signal);
+        return undefined;
+      }
+    }
+  }
+
+  async #create(lease: Lease, look: Look, signal: AbortSignal): Promise<Look | undefined> {
+    const request = await this.#creation.prepare(lease, look, signal);
+    let made: FixedAddress;
+    try {
+      made = await this.#deps.wapi.createReservation(request, signal);
+    } catch (error) {
+      if (!(error instanceof GridError)) throw error;
+      return this.#creation.afterFailure(error, look, signal);
+    }
+    return this.#creation.afterAnswer(made, look, signal);
+  }
+
+  /** The grid has lost what a live attachment was told: it gets that again, or another one if somebody else has it. */
+  async #recreate(lease: Lease, { unconfirmed }: Look, signal: AbortSignal): Promise<undefined> {
+    const { store, moment, log } = this.#deps;
+    const { mark, sandbox, work } = this.#want;
+    const { address, network, view } = lease;
+    if (address === null) throw new Error(`a bound lease without an address: ${mark}`);
+    let why: GridError | undefined;
+    try {
+      why = await recreate(this.#deps, { ...lease, address }, signal);
+    } catch (error) {
+      if (!(error instanceof GridError) || error.outcome === 'none') throw error;
+      return void (await this.#creation.waitAfterLoss(error, signal));
+    }
+    if (why === undefined) return void warnOfLoss(log, mark, address);
+    // It is there, or somebody else's: the host that says so accepts writes, and can be asked what it is.
+    if (unconfirmed !== undefined && why.reason === 'conflict') return;
+    if (why.reason === 'missing' && (await this.#creation.makeNetworkAgain(signal))) return;
+    this.#mayBeOnGrid = true;
+    const beginning = { mark, network, view, sandbox, callers: work.callers };
+    store.apply(mark, (current) => (current?.phase === 'bound' ? begin(current, beginning, moment()) : current));
+  }
+}

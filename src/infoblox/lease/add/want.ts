@@ -1,0 +1,37 @@
+/** What one ADD wants, and what it takes an address with: shared by the files that do so. */
+import type { SharedWork } from '../../concurrency/single-flight.ts';
+import type { GridError } from '../../errors.ts';
+import type { Attachment } from '../../mark.ts';
+import type { Exhaustion } from '../../network/exhaustion.ts';
+import type { Networks } from '../../network/networks.ts';
+import type { NetworkSpec } from '../../network/spec.ts';
+import type { SandboxIdentity } from '../lease.ts';
+import type { ReconcileDeps } from '../release/reconcile.ts';
+import type { SqliteLeaseStore } from '../state/store.ts';
+
+export interface AddressRequest {
+  readonly attachment: Attachment;
+  readonly spec: NetworkSpec;
+  /** This address and no other. */
+  readonly requested?: string;
+  /** What people call the container. */
+  readonly workload: string;
+}
+
+export interface Want extends AddressRequest {
+  readonly mark: string;
+  readonly sandbox: SandboxIdentity;
+  readonly work: SharedWork;
+  /** IDs of the ADDs that are known to have been told its address. */
+  readonly told: ReadonlySet<string>;
+  /** False if the grid can hold nothing of the attachment yet: then one request is enough. */
+  readonly mayBeOnGrid: boolean;
+  /** Told what taking the address is waiting for. */
+  readonly delayedBy: (why: GridError) => void;
+}
+
+export interface TakeDeps extends ReconcileDeps {
+  readonly store: SqliteLeaseStore;
+  readonly networks: Networks;
+  readonly exhaustion: Exhaustion;
+}

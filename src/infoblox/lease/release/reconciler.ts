@@ -1,0 +1,205 @@
+/**
+ * Works in the background on the leases that are due: releases, re-checks, and what the last run left undone. A few at a
+ * time, so that a backlog never becomes a burst on the grid.
+ */
+import { type Backoff, pauseBefore } from '../../concurrency/backoff.ts';
+import { isGridAway, isRefused } from '../../errors.ts';
+import { messageOf } from '../../host/errno.ts';
+import { apply } from '../act.ts';
+import { abandon, postpone } from '../lease.ts';
+import type { SqliteLeaseStore } from '../state/store.ts';
+import { type ReconcileDeps, reconcile } from './reconcile.ts';
+import type { UnnotedRelease, UnnotedReleases } from './unnoted-releases.ts';
+
+const workers = 3;
+/** Milliseconds for one attempt. */
+const attemptTimeout = 15_000;
+const retry: Backoff = { first: 1_000, longest: 300_000 };
+/** Milliseconds between attempts while the grid or the state fails altogether, whatever the leases say. */
+const outagePause = 5_000;
+/** Milliseconds after which a lease is tried again whose lock somebody else had. */
+const busyPause = 1_000;
+/** Milliseconds between two rounds of retries because the grid is back: one that comes and goes must not undo all backoff. */
+const hurryPause = 30_000;
+/** Milliseconds that the timer sleeps at most, so that a clock that was set cannot stop it for long. */
+const longestSleep = 30_000;
+/**
+ * Milliseconds before a fail-over in which the new master may have lost what the old one had confirmed (NIOS 9.0
+ * documentation, "Promoting a Grid Master Candidate").
+ */
+const failoverLoss = 3_600_000;
+/** Milliseconds between two rounds of re-checks after fail-overs. A grid that comes and goes makes many. */
+const recheckPause = 300_000;
+
+export interface ReconcilerDeps extends ReconcileDeps {
+  readonly store: SqliteLeaseStore;
+  readonly unnoted: UnnotedReleases;
+}
+
+export class Reconciler {
+  readonly #deps: ReconcilerDeps;
+  readonly #working = new Set<string>();
+  readonly #stopping = new AbortController();
+  #timer: NodeJS.Timeout | undefined;
+  /** Milliseconds since 1970. */
+  #pausedUntil = 0;
+  /** Monotonic milliseconds. */
+  #hurriedAt = Number.NEGATIVE_INFINITY;
+  /** When the last round of re-checks began, or the next one will; monotonic milliseconds. */
+  #recheckAt = Number.NEGATIVE_INFINITY;
+  #abandonedReleased = false;
+
+  constructor(deps: ReconcilerDeps) {
+    this.#deps = deps;
+  }
+
+  /** Begins with what the last run left pending. From now on it wakes by itself when a lease becomes due. */
+  start(): void {
+    this.#guarded(() => this.#releaseAbandoned());
+    this.#deps.store.subscribe(() => {
+      // Before anybody asks who has an address.
+      this.#guarded(() => this.#deps.unnoted.noteAll());
+      this.#wake();
+    });
+    this.#wake();
+  }
+
+  /**
+   * The grid answers again: what waited for it need not wait longer.
+   * @param afterFailover whether another grid host may serve now, which need not know all that was written last
+   */
+  gridIsBack(afterFailover: boolean): void {
+    if (this.#stopping.signal.aborted) return;
+    this.#pausedUntil = 0;
+    const { store, moment } = this.#deps;
+    const { now, window } = moment();
+    const at = performance.now();
+    if (at - this.#hurriedAt > hurryPause) {
+      this.#hurriedAt = at;
+      this.#guarded(() => store.hurryFailed(now));
+    }
+    if (afterFailover) {
+      if (this.#recheckAt <= at) this.#recheckAt = Math.max(at, this.#recheckAt + recheckPause);
+      const wait = Math.round(this.#recheckAt - at);
+      this.#guarded(() => store.recheckSince(now - failoverLoss, now + wait, window.end));
+    }
+    this.#wake();
+  }
+
+  /**
+   * Notes a release as soon as the state can be written again.
+   * @returns it, with what is known of a delete that was sent for it before
+   */
+  noteLater(release: UnnotedRelease): UnnotedRelease {
+    const unnoted = this.#deps.unnoted.add(release);
+    this.#wake();
+    return unnoted;
+  }
+
+  /** Takes up nothing more; what is under way is cut short and tried again by the next daemon. */
+  stop(): void {
+    this.#stopping.abort();
+    clearTimeout(this.#timer);
+  }
+
+  #wake(): void {
+    if (this.#stopping.signal.aborted) return;
+    clearTimeout(this.#timer);
+    if (this.#working.size >= workers) return;
+    let wait: number | undefined = outagePause;
+    this.#guarded(() => {
+      wait = this.#nextWait();
+    });
+    if (wait === undefined) return;
+    this.#timer = setTimeout(() => this.#work(), Math.min(Math.max(wait, 0), longestSleep));
+    this.#timer.unref();
+  }
+
+  /** Milliseconds until something is due; undefined if nothing ever is. */
+  #nextWait(): number | undefined {
+    const { store, moment, unnoted } = this.#deps;
+    const { now } = moment();
+    let busy = false;
+    const next = store.nextDue({
+      has: (mark) => {
+        const taken = this.#isTaken(mark);
+        busy ||= taken && !this.#working.has(mark);
+        return taken;
+      },
+    });
+    const times = [
+      ...(next === undefined ? [] : [next]),
+      ...(busy ? [now + busyPause] : []),
+      ...(this.#abandonedReleased ? [] : [now]),
+      ...(unnoted.size === 0 ? [] : [now + outagePause]),
+    ];
+    return times.length === 0 ? undefined : Math.max(Math.min(...times), this.#pausedUntil) - now;
+  }
+
+  #work(): void {
+    this.#guarded(() => {
+      if (!this.#abandonedReleased) this.#releaseAbandoned();
+      const { store, moment, unnoted } = this.#deps;
+      unnoted.noteAll();
+      const { now } = moment();
+      const due = { now, horizon: now + 2 * retry.longest };
+      const except = { has: (mark: string) => this.#isTaken(mark) };
+      for (const { mark } of store.due(due, workers - this.#working.size, except)) this.#take(mark);
+    });
+    this.#wake();
+  }
+
+  /** Whose lock an ADD has would keep a worker for as long as that ADD takes. */
+  #isTaken(mark: string): boolean {
+    return this.#working.has(mark) || this.#deps.locks.busy(mark);
+  }
+
+  #take(mark: string): void {
+    this.#working.add(mark);
+    const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(attemptTimeout)]);
+    reconcile(this.#deps, mark, signal)
+      .catch((error) => this.#guarded(() => this.#postpone(mark, error)))
+      .finally(() => {
+        this.#working.delete(mark);
+        this.#wake();
+      });
+  }
+
+  #postpone(mark: string, error: unknown): void {
+    if (this.#stopping.signal.aborted) return;
+    const { store, moment, log } = this.#deps;
+    const { now } = moment();
+    const lease = apply(store, mark, (current) => postpone(current, now + pauseBefore(current.attempts, retry)));
+    if (isGridAway(error) || isRefused(error)) this.#pausedUntil = now + outagePause;
+    if (lease === undefined) return;
+    log.warn(lease.phase === 'releasing' ? 'release failed; will retry' : 're-check failed; will retry', {
+      attachment: mark,
+      address: lease.address,
+      attempts: lease.attempts,
+      reason: messageOf(error),
+    });
+  }
+
+  /** ADDs of a daemon that died: their creates may still be on their way to the grid. */
+  #releaseAbandoned(): void {
+    const { store, locks, moment, log } = this.#deps;
+    // By now this daemon may have begun ADDs of its own, if the state could not be written at the start.
+    const abandoned = store.pending().filter(({ mark }) => !locks.busy(mark));
+    for (const { mark } of abandoned) apply(store, mark, (lease) => abandon(lease, moment()));
+    this.#abandonedReleased = true;
+    if (abandoned.length > 0) log.info('releasing unfinished ADDs of the last run', { count: abandoned.length });
+  }
+
+  /** A state that fails is no reason to end, nor to be asked again without a pause. */
+  #guarded(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      const { moment, log } = this.#deps;
+      const { now } = moment();
+      const reason = messageOf(error);
+      if (this.#pausedUntil <= now) log.warn('the reconciler cannot use the state; will retry', { reason });
+      this.#pausedUntil = now + outagePause;
+    }
+  }
+}

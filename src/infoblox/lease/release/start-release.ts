@@ -1,0 +1,54 @@
+/** The end of a lease, noted durably. What it has on the grid the reconciler removes. */
+import {
+  abandon,
+  deleteInDoubt,
+  type Lease,
+  type LeaseIdentity,
+  type Moment,
+  startRelease,
+  unknownToRelease,
+} from '../lease.ts';
+import type { LeaseStore } from '../state/store.ts';
+import type { UnnotedRelease } from './unnoted-releases.ts';
+
+export interface StartReleaseDeps {
+  readonly store: LeaseStore;
+  readonly moment: () => Moment;
+}
+
+/** What is to be released: a mark, and where to look if the state does not know it. */
+export type Release = LeaseIdentity;
+
+/**
+ * Releases whatever an attachment has, be it known to the state or not.
+ * @returns the lease; its address is null if nobody was told one, or it has gone back already
+ * @throws GridError `state` if that cannot be noted
+ */
+export function startReleaseOf({ store, moment }: StartReleaseDeps, release: UnnotedRelease): Lease {
+  const end = (lease: Lease | undefined) => released(lease, release, moment());
+  return store.apply(release.mark, end) ?? end(undefined);
+}
+
+/** What becomes of a lease, or of an attachment without one, when it is released. */
+export function released(lease: Lease | undefined, release: UnnotedRelease, moment: Moment): Lease {
+  const known = lease ?? unknownToRelease(release, moment);
+  const ended = known.phase === 'releasing' ? known : abandon(known, moment);
+  return release.deleteLost === undefined ? ended : deleteInDoubt(ended, release.deleteLost);
+}
+
+/**
+ * Releases a lease if it is bound and still looks dead.
+ * @param dead asked with the lease as it is now
+ * @returns false if it is kept
+ * @throws GridError `state` if that cannot be noted
+ */
+export function releaseIfDead(
+  { store, moment }: StartReleaseDeps,
+  mark: string,
+  dead: (lease: Lease) => boolean,
+): boolean {
+  const lease = store.get(mark);
+  if (lease?.phase !== 'bound' || !dead(lease)) return false;
+  store.apply(mark, (current) => current && startRelease(current, moment().now));
+  return true;
+}

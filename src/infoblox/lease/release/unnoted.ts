@@ -1,0 +1,40 @@
+/** Releases that cannot be noted: a full disk must not keep an address. */
+import { abortable } from '../../concurrency/abortable.ts';
+import { GridError } from '../../errors.ts';
+import { isOpen } from '../act.ts';
+import { plan } from '../plan.ts';
+import type { ReconcileDeps } from './reconcile.ts';
+import type { Reconciler } from './reconciler.ts';
+import { type Release, released } from './start-release.ts';
+
+export interface UnnotedDeps extends ReconcileDeps {
+  readonly reconciler: Pick<Reconciler, 'noteLater'>;
+}
+
+/**
+ * Removes what an attachment has on the grid now, and notes that when the state can be written again. Takes the lock of the
+ * lease: whoever has it may be deleting the same.
+ * @throws GridError if the grid could not be asked or did not do it
+ */
+export function releaseUnnoted(deps: UnnotedDeps, release: Release, signal: AbortSignal): Promise<void> {
+  // Before the wait for the lock, which may be longer than the signal allows.
+  deps.reconciler.noteLater(release);
+  const released = deps.locks.run(release.mark, () => releaseUnnotedLocked(deps, release, signal));
+  return abortable(released, signal, () => new GridError('busy', `the lease of ${release.mark} is being worked on`));
+}
+
+/** As `releaseUnnoted`, for a caller that holds the lock. */
+export async function releaseUnnotedLocked(deps: UnnotedDeps, release: Release, signal: AbortSignal): Promise<void> {
+  const { wapi, store, observer, moment, reconciler } = deps;
+  const unnoted = reconciler.noteLater(release);
+  const lease = released(store.get(release.mark), unnoted, moment());
+  const step = plan(lease, await observer.look(lease, signal), moment());
+  if (step.kind !== 'remove') return;
+  try {
+    for (const { ref } of step.objects) await wapi.remove(ref, signal);
+  } catch (error) {
+    // Until the state can be written only memory knows it: a second delete could hit whoever has the address by then.
+    if (isOpen(error)) reconciler.noteLater({ ...release, deleteLost: moment() });
+    throw error;
+  }
+}

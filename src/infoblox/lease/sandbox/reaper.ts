@@ -1,0 +1,83 @@
+/**
+ * Finds attachments that died without a DEL: rkt never repeats a failed one, a reboot loses them all. An attachment is
+ * alive until proven dead: its network namespace, seen when the address was given, is gone on two looks a grace period
+ * apart. One that was never seen is left alone, and so is one that this daemon, started with another view of the host,
+ * could not see any more.
+ */
+import { setImmediate } from 'node:timers/promises';
+import type { Lease } from '../lease.ts';
+import type { ReconcileDeps } from '../release/reconcile.ts';
+import { releaseIfDead } from '../release/start-release.ts';
+import type { SqliteLeaseStore } from '../state/store.ts';
+import type { Sandboxes } from './sandbox.ts';
+
+const longestPause = 60_000;
+const shortestPause = 500;
+/** Leases that are looked at between two turns of the event loop. */
+const leasesAtATime = 100;
+
+export interface ReaperDeps extends ReconcileDeps {
+  readonly store: SqliteLeaseStore;
+  readonly sandboxes: Sandboxes;
+  /** Milliseconds between the two looks. */
+  readonly grace: number;
+  /** Milliseconds, monotonic. */
+  readonly monotonic: () => number;
+}
+
+export class Reaper {
+  readonly #deps: ReaperDeps;
+  /** When a sandbox was first seen to be gone, by mark. */
+  readonly #goneSince = new Map<string, number>();
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  constructor(deps: ReaperDeps) {
+    this.#deps = deps;
+  }
+
+  /** Looks from time to time until stopped. */
+  start(): void {
+    if (this.#stopped) return;
+    const pause = Math.max(Math.min(this.#deps.grace / 2, longestPause), shortestPause);
+    this.#timer = setTimeout(() => {
+      this.look()
+        .catch((error) => this.#deps.log.warn('cannot look for dead attachments', { reason: String(error) }))
+        .finally(() => this.start());
+    }, pause);
+    this.#timer.unref();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  /** Looks once at all sandboxes that were seen; releases the leases of those that have been gone for the grace period. */
+  async look(): Promise<void> {
+    const { store, sandboxes, grace, monotonic, log } = this.#deps;
+    const { bootId, bootedAt } = sandboxes.boot();
+    store.dateBoot(bootId, bootedAt);
+    const gone = await this.#gone();
+    const marks = new Set(gone.map(({ mark }) => mark));
+    for (const mark of this.#goneSince.keys()) if (!marks.has(mark)) this.#goneSince.delete(mark);
+    for (const { mark, address } of gone) {
+      const since = this.#goneSince.get(mark);
+      if (since === undefined) this.#goneSince.set(mark, monotonic());
+      if (since === undefined || monotonic() - since < grace) continue;
+      this.#goneSince.delete(mark);
+      const isReleasing = releaseIfDead(this.#deps, mark, (current) => sandboxes.isGone(current));
+      if (isReleasing) log.info('sandbox is gone; releasing', { attachment: mark, address });
+    }
+  }
+
+  async #gone(): Promise<Lease[]> {
+    const { store, sandboxes } = this.#deps;
+    const gone: Lease[] = [];
+    for (const [index, lease] of store.withSandbox().entries()) {
+      if (sandboxes.isGone(lease)) gone.push(lease);
+      if (index % leasesAtATime === leasesAtATime - 1) await setImmediate();
+    }
+    return gone;
+  }
+}

@@ -1,0 +1,128 @@
+/** Looks at network namespaces of containers: the one witness of a container's end that needs no runtime. */
+import { lstatSync, readFileSync, readlinkSync, statfsSync, statSync } from 'node:fs';
+import { uptime } from 'node:os';
+import { dirname, normalize } from 'node:path';
+import { isErrno } from '../../host/errno.ts';
+import type { SandboxIdentity } from '../lease.ts';
+import { type Boot, fateOf, type PathState, type ProcessState, type Seen } from './liveness.ts';
+
+export interface Sandboxes {
+  /** The boot under which it looks. */
+  boot(): { readonly bootId: string; readonly bootedAt: number };
+  /** Never throws: what is unclear is not seen. */
+  identify(path: string): SandboxIdentity;
+  /** True only if it is proven that the namespace is there no more. Never throws. */
+  isGone(identity: SandboxIdentity): boolean;
+}
+
+/** Magic number of the file system that holds namespaces (linux/magic.h, NSFS_MAGIC). */
+const nsfs = 0x6e736673;
+const via = ' via ';
+/** Stands for a boot ID that could not be read. */
+const unknownBoot = 'unknown';
+
+/** @param bootId names this boot of the host; from the kernel but in tests */
+export function hostSandboxes(bootId: string = readBootId()): Sandboxes {
+  const boot = () => ({ bootId, bootedAt: Math.round(Date.now() / 1000 - uptime()) });
+  return {
+    boot,
+    identify(path) {
+      const at = lookAt(path);
+      if (at.kind !== 'namespace') return { netns: path, netnsId: null, processStart: null, ...boot() };
+      const place = placeOf(path);
+      const process = processAt(path);
+      const processStart = typeof process === 'object' ? process.start : null;
+      return { netns: path, netnsId: place === undefined ? at.id : at.id + via + place, processStart, ...boot() };
+    },
+    isGone({ netns, netnsId, processStart, ...recorded }) {
+      if (netns === null || netnsId === null) return false;
+      const [id = '', place] = netnsId.split(via);
+      const seen = see(netns, bootOf(boot()));
+      return fateOf({ id, place, boot: bootOf(recorded), processStart: processStart ?? undefined }, seen) === 'gone';
+    },
+  };
+}
+
+function bootOf({ bootId, bootedAt }: { bootId: string | null; bootedAt: number | null }): Boot {
+  return { id: bootId === unknownBoot ? undefined : (bootId ?? undefined), at: bootedAt ?? undefined };
+}
+
+function see(path: string, boot: Boot): Seen {
+  const process = processAt(path);
+  return { at: lookAt(path), place: directoryOf(path), boot, ...(process === undefined ? {} : { process }) };
+}
+
+function lookAt(path: string): PathState {
+  if (!path.startsWith('/')) return { kind: 'unclear' };
+  try {
+    const id = identify(path);
+    return statfsSync(path).type === nsfs ? { kind: 'namespace', id } : { kind: 'other' };
+  } catch (error) {
+    return { kind: isErrno(error, 'ENOENT', 'ESRCH') ? 'absent' : 'unclear' };
+  }
+}
+
+/**
+ * The place through which a namespace is seen. None for a symbolic link, nor for what a process has open or mounted: that
+ * may go out of sight while the place stays.
+ */
+function placeOf(path: string): string | undefined {
+  try {
+    if (processOf(path) === undefined && (isInProcess(path) || lstatSync(path).isSymbolicLink())) return undefined;
+    return directoryOf(path);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The directory that holds the path, which stays what it is when it becomes a mount point of itself; for a process, the
+ * PID namespace whose numbers /proc shows.
+ * @returns undefined if that cannot be seen
+ */
+function directoryOf(path: string): string | undefined {
+  try {
+    if (processOf(path) === undefined) return identify(dirname(path));
+    // Another PID namespace's /proc says nothing about ours; and where processes are hidden, the first one is too.
+    if (readlinkSync('/proc/self') !== String(process.pid)) return undefined;
+    statSync('/proc/1');
+    return identify('/proc/self/ns/pid');
+  } catch {
+    return undefined;
+  }
+}
+
+/** The process whose namespace a path means: `/proc/PID/ns/net`, or that of one of its threads. */
+function processOf(path: string): string | undefined {
+  return /^\/proc\/(\d+)\/(?:task\/\d+\/)?ns\/net$/.exec(normalize(path))?.[1];
+}
+
+function isInProcess(path: string): boolean {
+  return /^\/proc\/\d+\//.test(normalize(path));
+}
+
+function processAt(path: string): ProcessState | undefined {
+  const pid = processOf(path);
+  if (pid === undefined) return undefined;
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    // proc(5): starttime is field 22; field 2, the command in parentheses, may hold spaces and parentheses.
+    const start = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
+    return Number.isSafeInteger(start) ? { start } : 'unclear';
+  } catch (error) {
+    return isErrno(error, 'ENOENT', 'ESRCH') ? 'absent' : 'unclear';
+  }
+}
+
+function identify(path: string): string {
+  const { dev, ino } = statSync(path, { bigint: true });
+  return `${dev}:${ino}`;
+}
+
+function readBootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch {
+    return unknownBoot;
+  }
+}

@@ -1,0 +1,214 @@
+/**
+ * The file of the durable state: opened under a lock that the daemon keeps, brought up to this release, set aside if it
+ * cannot be read or is another machine's. A file that is up to date is opened without a write, so that a full disk is no reason not to start.
+ */
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  renameSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { GridError } from '../../errors.ts';
+import { makeDirectory } from '../../host/directory.ts';
+import { isErrno, messageOf } from '../../host/errno.ts';
+import { type Owner, ownerText, parseOwner, strangerOf } from '../../host/machine.ts';
+import { UntrustedPath } from '../../host/trusted-path.ts';
+import { lockDirectory, StatePlace } from './state-place.ts';
+
+/** Bumped with every change of the tables; `migrations[n]` leads from version n to n + 1. */
+const migrations = [
+  `CREATE TABLE attachment (
+     identity TEXT PRIMARY KEY,
+     network TEXT NOT NULL,
+     view TEXT NOT NULL,
+     state TEXT NOT NULL CHECK (state IN ('intent', 'held', 'owed')),
+     address TEXT,
+     netns TEXT,
+     netnsId TEXT,
+     bootId TEXT,
+     createdAt INTEGER NOT NULL,
+     attempts INTEGER NOT NULL DEFAULT 0,
+     dueAt INTEGER,
+     suspectUntil INTEGER
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX attachment_due ON attachment (dueAt) WHERE dueAt IS NOT NULL;
+   CREATE INDEX attachment_network ON attachment (network);
+   CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;`,
+  'ALTER TABLE attachment ADD COLUMN doomedUntil INTEGER;',
+  "CREATE INDEX attachment_address ON attachment (view, address) WHERE state = 'held';",
+  `DROP INDEX attachment_due;
+   CREATE INDEX attachment_due ON attachment (state, dueAt) WHERE dueAt IS NOT NULL;`,
+  `ALTER TABLE attachment ADD COLUMN processStart INTEGER;
+   ALTER TABLE attachment ADD COLUMN bootedAt INTEGER;`,
+  'ALTER TABLE attachment ADD COLUMN callers TEXT;',
+  `CREATE TABLE lease (
+     mark TEXT PRIMARY KEY,
+     network TEXT NOT NULL,
+     view TEXT NOT NULL,
+     phase TEXT NOT NULL CHECK (phase IN ('pending', 'bound', 'releasing')),
+     address TEXT,
+     netns TEXT,
+     netnsId TEXT,
+     processStart INTEGER,
+     bootId TEXT,
+     bootedAt INTEGER,
+     callers TEXT,
+     createdAt INTEGER NOT NULL,
+     createInDoubtUntil INTEGER,
+     deleteInDoubtUntil INTEGER,
+     dueAt INTEGER,
+     attempts INTEGER NOT NULL DEFAULT 0
+   ) STRICT, WITHOUT ROWID;
+   INSERT INTO lease SELECT identity, network, view,
+     CASE state WHEN 'intent' THEN 'pending' WHEN 'held' THEN 'bound' ELSE 'releasing' END,
+     address, netns, netnsId, processStart, bootId, bootedAt, callers, createdAt, suspectUntil, doomedUntil, dueAt, attempts
+     FROM attachment;
+   DROP TABLE attachment;
+   CREATE INDEX lease_due ON lease (phase, dueAt) WHERE dueAt IS NOT NULL;
+   CREATE INDEX lease_network ON lease (network);
+   CREATE INDEX lease_address ON lease (view, address, phase);`,
+];
+
+/** A file that could not be used: where it is now, and why. */
+export interface SetAside {
+  readonly file: string;
+  readonly reason: string;
+  /** True for a file that is in order, but belongs to another machine. */
+  readonly foreign: boolean;
+}
+
+export interface StateFileOptions {
+  /** What the table of leases must have. */
+  readonly columns: readonly string[];
+  /** Whose the file has to be; it may be anybody's if this is left out. */
+  readonly owner?: Owner | undefined;
+}
+
+export interface StateFile {
+  readonly database: DatabaseSync;
+  readonly place: StatePlace;
+  readonly setAside?: SetAside;
+}
+
+/**
+ * Opens `state.db` in the directory, made if absent.
+ * @throws GridError `state` if the directory cannot be used or another daemon has it
+ */
+export function openStateFile(directory: string, options: StateFileOptions): StateFile {
+  const file = join(directory, 'state.db');
+  let lock: DatabaseSync | undefined;
+  try {
+    makeDirectory(directory, 0o700);
+    // SQLite would call a read-only file system an input/output error.
+    accessSync(existsSync(file) ? file : directory, constants.W_OK);
+    lock = lockDirectory(directory);
+    const opened = openOrSetAside(file, options);
+    return { ...opened, place: new StatePlace(file, lock) };
+  } catch (error) {
+    lock?.close();
+    throw stateError(error, file);
+  }
+}
+
+function openOrSetAside(file: string, options: StateFileOptions): Omit<StateFile, 'place'> {
+  try {
+    return { database: openDatabase(file, options) };
+  } catch (error) {
+    if (!isUnreadable(error) || !existsSync(file)) throw error;
+    const foreign = error instanceof ForeignState;
+    const setAside = `${file}.${foreign ? 'foreign' : 'unreadable'}-${Date.now()}`;
+    renameSync(file, setAside);
+    for (const suffix of ['-wal', '-shm']) {
+      if (existsSync(file + suffix)) renameSync(file + suffix, setAside + suffix);
+    }
+    const reason = messageOf(error);
+    return { database: openDatabase(file, options), setAside: { file: setAside, reason, foreign } };
+  }
+}
+
+function openDatabase(file: string, { columns, owner }: StateFileOptions): DatabaseSync {
+  const database = new DatabaseSync(file, { timeout: 0 });
+  try {
+    // The lock of the first read, exclusive with these two, is kept: two daemons never share a state directory.
+    database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
+    const version = Number(database.prepare('PRAGMA user_version').get()?.user_version);
+    if (version > migrations.length) throw new UnreadableState(`it is of a newer release (version ${version})`);
+    if (version < migrations.length) {
+      const steps = migrations.slice(version).join('\n');
+      database.exec(`BEGIN IMMEDIATE; ${steps} PRAGMA user_version = ${migrations.length}; COMMIT`);
+    }
+    const check = database.prepare('PRAGMA quick_check(1)').get()?.quick_check;
+    if (check !== 'ok') throw new UnreadableState(`it is damaged: ${String(check)}`);
+    database.prepare(`SELECT ${columns.join(', ')} FROM lease`);
+    if (owner !== undefined) claim(database, owner);
+    reserveLog(`${file}-wal`);
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+/** Bytes of the write-ahead log between two checkpoints: SQLite's 1000 pages of 4096 bytes and their headers. */
+const logSize = 1_100 * 4_120;
+
+/**
+ * Lets the log have its blocks in advance, where the disk has them: a commit that need not grow the file is synced in
+ * half the time. SQLite ignores what lies behind the last valid frame.
+ */
+function reserveLog(file: string): void {
+  let log: number | undefined;
+  try {
+    log = openSync(file, 'a');
+    writeSync(log, Buffer.alloc(Math.max(logSize - fstatSync(log).size, 0)));
+    fsyncSync(log);
+  } catch {
+    // A full disk: the log grows as far as it can.
+  } finally {
+    if (log !== undefined) closeSync(log);
+  }
+}
+
+/** Refuses a file of another machine; one that nobody has claimed yet becomes the owner's. */
+function claim(database: DatabaseSync, owner: Owner): void {
+  const before = database.prepare("SELECT value FROM fact WHERE name = 'owner'").get()?.value;
+  const recorded = typeof before === 'string' ? parseOwner(before) : undefined;
+  const stranger = recorded && strangerOf(recorded, owner);
+  if (stranger !== undefined) throw new ForeignState(stranger);
+  const now = ownerText(recorded, owner);
+  if (now !== before) database.prepare("INSERT OR REPLACE INTO fact VALUES ('owner', ?)").run(now);
+}
+
+class UnreadableState extends Error {}
+class ForeignState extends UnreadableState {}
+
+/** SQLITE_CORRUPT 11, SQLITE_NOTADB 26, SQLITE_ERROR 1 (a table that is not as it should be). */
+function isUnreadable(error: unknown): boolean {
+  return error instanceof UnreadableState || [1, 11, 26].includes(sqliteCode(error));
+}
+
+function sqliteCode(error: unknown): number {
+  return error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : 0;
+}
+
+/** Whatever the state failed with, as the one error that callers know. */
+export function stateError(error: unknown, file: string): GridError {
+  if (error instanceof GridError) return error;
+  // SQLITE_BUSY 5, SQLITE_LOCKED 6.
+  const busy = [5, 6].includes(sqliteCode(error));
+  const text = busy ? 'another daemon is using it' : messageOf(error);
+  let hint = 'check that --state-dir is writable and its disk not full';
+  if (busy) hint = 'stop the other daemon, or give this one a --state-dir of its own';
+  if (isErrno(error, 'EROFS'))
+    hint = 'the daemon cannot run on a read-only file system: mount it writable, or set another --state-dir';
+  if (error instanceof UntrustedPath)
+    hint = `run ${error.hint}, or set --state-dir to a directory that only root can change`;
+  return new GridError('state', `cannot use the state file ${file}: ${text}`, { hint, cause: error });
+}

@@ -1,0 +1,57 @@
+/** Connections to the grid's hosts: how many, how long they are kept, and whose certificate or key is accepted. */
+import { Agent, buildConnector } from 'undici';
+import { GridError } from '../../errors.ts';
+import { connectTimeout, NotConnected } from './connection-error.ts';
+import { checkingKeys, type KeyCheck, type OnFirstKey } from './peer-key.ts';
+
+export interface TlsOptions {
+  /** Check the grid's certificate. False accepts any, as grids come with a self-signed one. */
+  readonly verify: boolean;
+  /** PEM certificates to trust when `verify` is true; asked for each new connection, as they may be replaced. */
+  readonly trusted?: () => readonly string[];
+  /** Judges the public key of a grid host that was just connected to, before anything is sent to it. */
+  readonly checkKey?: KeyCheck;
+}
+
+/** Makes an agent with at most `connections` kept-alive connections a host. */
+export function createAgent(tls: TlsOptions, connections: number, onFirstKey: OnFirstKey = () => undefined): Agent {
+  return new Agent({
+    connections,
+    pipelining: 1,
+    // Milliseconds, unless the server says less; reuse saves a TLS handshake and a login in the grid's audit log.
+    keepAliveTimeout: 60_000,
+    // WAPI is served by Apache over HTTP/1.1. HTTP/2 would put all requests on one connection, which one lost packet stops.
+    allowH2: false,
+    connect: sayingSo(checkingKeys(connectorOf(tls), tls.checkKey, onFirstKey)),
+  });
+}
+
+/** One connector as long as the trusted certificates stay the same, so that TLS sessions can be resumed. */
+function connectorOf({ verify, trusted, checkKey }: TlsOptions): buildConnector.connector {
+  let ca: readonly string[] | undefined;
+  let connector: buildConnector.connector | undefined;
+  return (options, callback) => {
+    const now = trusted?.();
+    if (connector === undefined || now?.join() !== ca?.join()) {
+      ca = now;
+      connector = buildConnector({
+        timeout: connectTimeout,
+        allowH2: false,
+        rejectUnauthorized: verify,
+        // A resumed TLS session shows no certificate.
+        ...(checkKey === undefined ? {} : { maxCachedSessions: 0 }),
+        ...(ca === undefined ? {} : { ca: [...ca] }),
+      });
+    }
+    connector(options, callback);
+  };
+}
+
+/** What fails here has sent no request, whatever its code: the same codes also end a connection with a request on it. */
+function sayingSo(connector: buildConnector.connector): buildConnector.connector {
+  return (options, callback) =>
+    connector(options, (...[error, socket]) => {
+      if (error === null) callback(null, socket);
+      else callback(error instanceof GridError ? error : new NotConnected(error), null);
+    });
+}

@@ -1,0 +1,89 @@
+/** What a failed exchange means: whether a request can have reached the grid, why it failed and what to do about it. */
+import { GridError, type Reason } from '../../errors.ts';
+import { errnoOf } from '../../host/errno.ts';
+
+/** Milliseconds to set up a connection. A grid that needs longer is treated as away. */
+export const connectTimeout = 4_000;
+/** Characters of an error's text that are shown: one of TLS may list all names of a certificate. */
+const longestReason = 300;
+
+/** No connection could be set up, so that nothing was sent. */
+export class NotConnected extends Error {
+  constructor(cause: Error) {
+    super('not connected', { cause });
+  }
+}
+
+export interface FailedExchange {
+  /** `name:port` */
+  readonly host: string;
+  /** Whether the request may change the grid. */
+  readonly writes: boolean;
+  /** Whether its time had run out. */
+  readonly late: boolean;
+}
+
+/**
+ * Turns what fetch rejected with into a GridError.
+ * @returns `unreachable` or `untrusted` (nothing was sent), `timeout` or `bad-answer` (outcome open for a write)
+ */
+export function connectionError(error: unknown, { host, writes, late }: FailedExchange): GridError {
+  const outcome = writes ? 'open' : 'none';
+  const hint = 'the daemon tries again; if this goes on, check the load of the grid and the network path to it';
+  if (late)
+    return new GridError('timeout', `the grid at ${host} did not answer in time`, { outcome, hint, cause: error });
+  const causes = causesOf(error);
+  const judged = causes.find((cause) => cause instanceof GridError);
+  if (judged !== undefined) return judged;
+  const root = causes.at(-1);
+  if (causes.some((cause) => cause instanceof NotConnected)) {
+    const { reason = 'unreachable', text = textOf(root), ...rest } = whyNotConnected(root, host);
+    return new GridError(reason, `cannot connect to the grid at ${host}: ${text}`, { hint: rest.hint, cause: error });
+  }
+  const message = `the connection to the grid at ${host} broke: ${textOf(root)}`;
+  return new GridError('bad-answer', message, { outcome, hint, cause: error });
+}
+
+/** By the codes of node:net, node:dns and node:tls (X509_V_ERR_* of OpenSSL), and of undici. */
+function whyNotConnected(error: unknown, host: string): { reason?: Reason; text?: string; hint: string } {
+  const code = errnoOf(error) ?? '';
+  if (code === 'UND_ERR_CONNECT_TIMEOUT') {
+    const hint = `check the network path to ${host}, and whether the grid is well: it may have accepted and said nothing`;
+    return { text: `no connection within ${connectTimeout / 1000} s`, hint };
+  }
+  if (/^(ENOTFOUND|EAI_AGAIN|EAI_FAIL)$/.test(code)) {
+    return { hint: 'check the name in --grid-host and the resolver of this host' };
+  }
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
+    return { reason: 'untrusted', hint: 'set --grid-host to a name that the certificate carries' };
+  }
+  if (/^CERT_(HAS_EXPIRED|NOT_YET_VALID)$/.test(code)) {
+    const hint = 'renew the certificate on the grid, or set the clock of this host';
+    return { reason: 'untrusted', text: `its certificate is not accepted (${textOf(error)})`, hint };
+  }
+  if (/^(DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|CERT_|INVALID_|PATH_LENGTH_|HOSTNAME_MISMATCH)/.test(code)) {
+    return {
+      reason: 'untrusted',
+      // Without Node's advice on its own command line, which the operator does not have.
+      text: `its certificate is not accepted (${textOf(error).split(';', 1)[0]})`,
+      hint: "give --ssl-verify a file with the grid's certificate or its CA",
+    };
+  }
+  // A peer that does not speak TLS says something else, or hangs up.
+  if (/^(ERR_SSL_|EPROTO|ECONNRESET)/.test(code)) {
+    const reason = error instanceof Error && 'reason' in error ? error.reason : textOf(error);
+    return { text: `no TLS connection (${reason})`, hint: 'check that --wapi-port is the HTTPS port of the grid' };
+  }
+  return { hint: `check --grid-host, --wapi-port and the network path to ${host}` };
+}
+
+/** ofetch wraps undici's TypeError, which wraps the cause, which may be an AggregateError of several addresses. */
+function causesOf(error: unknown): unknown[] {
+  const inner = error instanceof AggregateError ? error.errors[0] : error instanceof Error ? error.cause : undefined;
+  return inner instanceof Error ? [error, ...causesOf(inner)] : [error];
+}
+
+function textOf(error: unknown): string {
+  const text = error instanceof Error ? error.message || errnoOf(error) : undefined;
+  return (text ?? String(error)).slice(0, longestReason);
+}

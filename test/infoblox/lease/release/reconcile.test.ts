@@ -1,0 +1,123 @@
+import { beforeEach, expect, test } from 'vitest';
+import { deleteInDoubt, startRelease } from '../../../../src/infoblox/lease/lease.ts';
+import { reconcile } from '../../../../src/infoblox/lease/release/reconcile.ts';
+import { inTime } from '../../wapi/session-fixture.ts';
+import { aLease, put } from '../a-lease.ts';
+import { type LeaseFixture, markOf, useLeases } from '../lease-fixture.ts';
+
+const fixture = useLeases();
+const mark = markOf('c1');
+let leases: LeaseFixture;
+
+beforeEach(() => {
+  leases = fixture();
+});
+
+const reconciled = async () => {
+  await reconcile(leases.deps, mark, inTime());
+  return leases.store.get(mark);
+};
+const requests = (method: string) => leases.grid.requests.filter((request) => request.method === method).length;
+const onTheGrid = () => leases.grid.fixedAddresses().map(({ ipv4addr, comment }) => [ipv4addr, comment]);
+
+test('a live attachment whose address somebody else has by now is a line in the log, once', async () => {
+  leases.grid.add('fixedaddress', { ipv4addr: '10.0.0.2', mac: '02:00:00:00:00:01', comment: 'printer' });
+  put(leases.store, aLease(mark, { dueAt: 1 }));
+  expect(await reconciled()).toEqual(aLease(mark));
+  expect(leases.log).toMatchObject([
+    {
+      level: 'error',
+      message: 'the grid has lost the reservation of a live attachment and does not take it again',
+      details: { attachment: mark, address: '10.0.0.2', hint: expect.stringContaining('restart this container') },
+    },
+  ]);
+});
+
+test('a live attachment that has lost its reservation gets it back, and is looked at again', async () => {
+  put(leases.store, aLease(mark, { dueAt: 1, attempts: 2 }));
+  const { now, window } = leases.deps.moment();
+  const lease = await reconciled();
+  expect(onTheGrid()).toEqual([['10.0.0.2', mark]]);
+  expect(lease).toMatchObject({ phase: 'bound', attempts: 0 });
+  expect(lease?.createInDoubtUntil).toBeGreaterThanOrEqual(now + window.end);
+  expect(lease?.dueAt).toBeGreaterThanOrEqual(now + window.recheck);
+  expect(leases.warnings).toEqual(['re-created a reservation that the grid had lost']);
+});
+
+test('a delete in doubt is not sent again because a reservation was re-created meanwhile', async () => {
+  leases.reserve('c1', '10.0.0.9');
+  const doubtful = deleteInDoubt(aLease(mark, { dueAt: 1 }), leases.deps.moment());
+  put(leases.store, doubtful);
+  expect(await reconciled()).toMatchObject({ deleteInDoubtUntil: doubtful.deleteInDoubtUntil });
+  expect(onTheGrid().map(([address]) => address)).toEqual(['10.0.0.9', '10.0.0.2']);
+  await reconciled();
+  expect(requests('DELETE')).toBe(0);
+});
+
+test('all that carries the mark of a released lease goes, in one look', async () => {
+  leases.reserve('c1', '10.0.0.2');
+  leases.reserve('c1', '10.0.0.3');
+  put(leases.store, aLease(mark, { phase: 'releasing', dueAt: 1 }));
+  expect(await reconciled()).toBeUndefined();
+  expect(onTheGrid()).toEqual([]);
+  expect([requests('GET'), requests('DELETE')]).toEqual([1, 2]);
+  expect(leases.log).toMatchObject([
+    { level: 'info', message: 'released', details: { attachment: mark, addresses: ['10.0.0.2', '10.0.0.3'] } },
+  ]);
+});
+
+test('a release does not wait for the lease whose address it has: an ADD of that one may wait for the release', async () => {
+  const owner = markOf('c2');
+  put(leases.store, aLease(owner, { address: '10.0.0.9' }));
+  leases.releasing('c1', '10.0.0.2');
+  leases.grid.remove(leases.grid.fixedAddresses()[0]?._ref ?? '');
+  leases.reserve('c1', '10.0.0.9');
+  const gate = Promise.withResolvers<void>();
+  const held = leases.deps.locks.run(owner, () => gate.promise);
+  await expect(reconciled()).rejects.toMatchObject({ reason: 'busy' });
+  gate.resolve();
+  await held;
+  expect(await reconciled()).toBeUndefined();
+  expect(onTheGrid()).toEqual([['10.0.0.9', owner]]);
+});
+
+test.each([
+  ['a delete', 'DELETE', { phase: 'releasing' }, '10.0.0.2', 'deleteInDoubtUntil'],
+  ['a create', 'POST', { phase: 'bound' }, undefined, 'createInDoubtUntil'],
+  ['a reassignment', 'PUT', { phase: 'releasing' }, '10.0.0.9', 'deleteInDoubtUntil'],
+] as const)(
+  '%s is in doubt from when its answer is lost, however long it waited before it was sent',
+  async (...row) => {
+    const [, method, over, there, doubt] = row;
+    const owner = markOf('c2');
+    put(leases.store, aLease(owner, { address: '10.0.0.9' }));
+    put(leases.store, aLease(mark, { ...over, dueAt: 1 }));
+    if (there !== undefined) leases.reserve('c1', there);
+    let now = Date.now();
+    const when = () => {
+      now += 40_000;
+      return true;
+    };
+    leases.grid.inject({ method, when, effect: { kind: 'reset' } });
+    const moment = () => ({ ...leases.deps.moment(), now });
+    const { end } = moment().window;
+    await expect(reconcile({ ...leases.deps, moment }, mark, inTime())).rejects.toMatchObject({ outcome: 'open' });
+    expect(leases.store.get(mark)?.[doubt]).toBe(now + end);
+    if (method === 'PUT') expect(leases.store.get(owner)?.createInDoubtUntil).toBe(now + end);
+  },
+);
+
+test('a release that comes while a surplus goes still knows the address that it has to give back', async () => {
+  leases.reserve('c1', '10.0.0.2');
+  leases.reserve('c1', '10.0.0.3');
+  put(leases.store, aLease(mark, { dueAt: 1 }));
+  const when = () => {
+    leases.store.apply(mark, (lease) => lease && startRelease(lease, 1));
+    return true;
+  };
+  leases.grid.inject({ method: 'DELETE', when, effect: { kind: 'delay', ms: 0 } });
+  leases.grid.inject({ method: 'DELETE', effect: { kind: 'reset' } });
+  await expect(reconciled()).rejects.toMatchObject({ outcome: 'open' });
+  expect(onTheGrid().map(([address]) => address)).toEqual(['10.0.0.2']);
+  expect(leases.store.get(mark)).toMatchObject({ phase: 'releasing', address: '10.0.0.2' });
+});

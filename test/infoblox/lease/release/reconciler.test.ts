@@ -1,0 +1,115 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { defaultDoubtWindow } from '../../../../src/infoblox/lease/lease.ts';
+import { Reconciler } from '../../../../src/infoblox/lease/release/reconciler.ts';
+import { until } from '../../../fixture/host.ts';
+import { aLease, put } from '../a-lease.ts';
+import { type LeaseFixture, markOf, useLeases } from '../lease-fixture.ts';
+
+const fixture = useLeases();
+let leases: LeaseFixture;
+let reconciler: Reconciler;
+
+beforeEach(() => {
+  leases = fixture();
+  reconciler = new Reconciler(leases.deps);
+});
+// Before the fixture ends.
+afterEach(() => reconciler.stop());
+
+const allReleased = () => until('all is released', () => leases.grid.fixedAddresses().length === 0);
+
+describe('a state that fails', () => {
+  test('while the reconciler looks for what is due is a warning, and the reconciler goes on', async () => {
+    leases.broken.add('due');
+    reconciler.start();
+    leases.releasing('c1', '10.0.0.2');
+    await until('it has tried', () => leases.warnings.length > 0);
+    leases.broken.clear();
+    expect(leases.warnings).toEqual(['the reconciler cannot use the state; will retry']);
+    await allReleased();
+  });
+
+  test.each(['nextDue', 'hurryFailed', 'recheckSince'] as const)(
+    'in %s does not fail whoever brings the news that the grid is back',
+    async (method) => {
+      leases.broken.add(method);
+      expect(() => reconciler.gridIsBack(true)).not.toThrow();
+      await until('it has been said', () => leases.warnings.length > 0);
+    },
+  );
+
+  test('at the start keeps unfinished ADDs for later, and ends none that has begun since', async () => {
+    put(leases.store, aLease(markOf('c1'), { phase: 'pending', address: null }));
+    leases.broken.add('pending');
+    expect(() => reconciler.start()).not.toThrow();
+    const gate = Promise.withResolvers<void>();
+    const adding = leases.deps.locks.run(markOf('c2'), () => gate.promise);
+    put(leases.store, aLease(markOf('c2'), { phase: 'pending', address: null }));
+    leases.broken.clear();
+    await until('they are released', () => leases.store.get(markOf('c1'))?.phase !== 'pending');
+    expect(leases.store.get(markOf('c2'))?.phase).toBe('pending');
+    gate.resolve();
+    await adding;
+  });
+});
+
+test('an ADD that the last run has begun is released, and its create held for possible', async () => {
+  put(leases.store, aLease(markOf('c1'), { phase: 'pending', address: null }));
+  put(leases.store, aLease(markOf('c2')));
+  const begun = Date.now();
+  reconciler.start();
+  const lease = leases.store.get(markOf('c1'));
+  expect(lease?.phase).toBe('releasing');
+  expect(lease?.createInDoubtUntil).toBeGreaterThanOrEqual(begun + defaultDoubtWindow.end);
+  expect(leases.store.get(markOf('c2'))).toEqual(aLease(markOf('c2')));
+});
+
+describe('the grid is back', () => {
+  test('what had failed is done at once, whatever its pause', async () => {
+    leases.releasing('c1', '10.0.0.2', { attempts: 9, dueAt: Date.now() + 300_000 });
+    reconciler.gridIsBack(false);
+    await until('the release is settled', () => leases.grid.fixedAddresses().length === 0, 2_000);
+  });
+
+  test('once and at once again, a release that keeps failing keeps its pause', () => {
+    reconciler.gridIsBack(false);
+    const mark = leases.releasing('c1', '10.0.0.2', { attempts: 9, dueAt: Date.now() + 300_000 });
+    reconciler.gridIsBack(false);
+    expect(leases.store.get(mark)?.attempts).toBe(9);
+  });
+
+  test('what was given lately is looked at; after a second time soon after, a while later', async () => {
+    const mark = leases.releasing('c1', '10.0.0.2', { phase: 'bound', createdAt: Date.now(), dueAt: null });
+    const dueIn = () => (leases.store.get(mark)?.dueAt ?? Number.NaN) - Date.now();
+    reconciler.gridIsBack(true);
+    expect(dueIn()).toBeLessThan(defaultDoubtWindow.end);
+    leases.store.apply(mark, (lease) => lease && { ...lease, dueAt: null });
+    reconciler.gridIsBack(true);
+    expect(dueIn()).toBeGreaterThan(240_000);
+    expect(dueIn()).toBeLessThan(360_000 + defaultDoubtWindow.end);
+  });
+});
+
+test('a lease whose lock an ADD has does not keep the others waiting, and is attended to after it', async () => {
+  const { deps, grid } = leases;
+  const gate = Promise.withResolvers<void>();
+  const taken = ['c1', 'c2', 'c3', 'c4', 'c5'].map((name, index) =>
+    leases.releasing(name, `10.0.0.${index + 2}`, { dueAt: index }),
+  );
+  const adds = taken.map((mark) => deps.locks.run(mark, () => gate.promise));
+  leases.releasing('c9', '10.0.0.9');
+  reconciler.start();
+  await until('the free one is released', () => grid.fixedAddresses().length === taken.length, 2_000);
+  gate.resolve();
+  await Promise.all(adds);
+  await allReleased();
+});
+
+test('a reconciler that was stopped takes nothing up', async () => {
+  reconciler.start();
+  reconciler.stop();
+  leases.releasing('c1', '10.0.0.2');
+  reconciler.gridIsBack(true);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(leases.grid.requests).toEqual([]);
+});

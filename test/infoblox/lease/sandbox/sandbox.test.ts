@@ -1,0 +1,136 @@
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir, uptime } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { hostSandboxes } from '../../../../src/infoblox/lease/sandbox/sandbox.ts';
+
+const namespaces = hostSandboxes();
+const own = `/proc/${process.pid}/ns/net`;
+/** A process ID above the largest that the kernel gives. */
+const nobody = '/proc/4194999/ns/net';
+let directory: string;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-netns-'));
+});
+afterEach(() => {
+  rmSync(directory, { recursive: true });
+});
+
+const idOf = (path: string) => `${statSync(path).dev}:${statSync(path).ino}`;
+const { bootId, bootedAt } = namespaces.boot();
+const ownStart = namespaces.identify(own).processStart ?? 0;
+/** A namespace as it was seen at some path through some place. */
+const seen = (netns: string, place?: string, processStart: number | null = null) => ({
+  ...{ netns, processStart, bootId, bootedAt },
+  netnsId: place === undefined ? '4:17' : `4:17 via ${place}`,
+});
+
+describe('the witness', () => {
+  test('knows a namespace by device and inode, the same by each path, and by the place where it was seen', () => {
+    const { netnsId } = namespaces.identify(own);
+    expect(netnsId).toBe(`${idOf(own)} via ${idOf('/proc/self/ns/pid')}`);
+    expect(namespaces.identify('/proc/self/ns/net').netnsId?.split(' ')[0]).toBe(idOf(own));
+    expect(namespaces.identify('/proc/self/ns/mnt').netnsId?.split(' ')[0]).not.toBe(idOf(own));
+  });
+
+  test('knows the boot of the host, by its ID and its time', () => {
+    expect(bootId).toBe(readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim());
+    const btime = /^btime (\d+)$/m.exec(readFileSync('/proc/stat', 'utf8'))?.[1];
+    expect(Math.abs(bootedAt - Number(btime))).toBeLessThan(5);
+    expect(namespaces.identify(own)).toMatchObject({ bootId, bootedAt: expect.closeTo(bootedAt, -1) });
+  });
+
+  test('knows when the process started whose namespace it is', () => {
+    const ticks = 100;
+    const { processStart } = namespaces.identify(own);
+    expect(Math.abs((processStart ?? 0) / ticks - (uptime() - process.uptime()))).toBeLessThan(5);
+    expect(namespaces.identify(`/proc/${process.pid}/task/${process.pid}/ns/net`)).toMatchObject({ processStart });
+    expect(namespaces.identify('/proc/self/ns/net').processStart).toBeNull();
+  });
+
+  test('has seen nothing where there is no namespace, or none that can be seen from here', () => {
+    writeFileSync(join(directory, 'file'), '');
+    const absent = [join(directory, 'file'), join(directory, 'absent'), nobody];
+    for (const netns of [...absent, '', 'relative/path', '/proc/self/ns/net/inside', `/${'x'.repeat(5_000)}`]) {
+      expect(namespaces.identify(netns)).toMatchObject({ netns, netnsId: null, processStart: null, bootId });
+    }
+  });
+
+  test('does not vouch for what lies behind a link: it may be out of sight where the link is not', () => {
+    symlinkSync(own, join(directory, 'link'));
+    expect(namespaces.identify(join(directory, 'link')).netnsId).toBe(idOf(own));
+    expect(namespaces.identify(`/proc/${process.pid}/root/proc/self/ns/net`).netnsId).toBe(idOf(own));
+  });
+});
+
+describe('gone', () => {
+  test('is not what is there', () => {
+    expect(namespaces.isGone(namespaces.identify(own))).toBe(false);
+  });
+
+  test('is what is absent where it was seen, and a process that has ended', () => {
+    expect(namespaces.isGone(seen(join(directory, 'absent'), idOf(directory)))).toBe(true);
+    expect(namespaces.isGone(seen(nobody, idOf('/proc/self/ns/pid')))).toBe(true);
+    expect(namespaces.isGone(seen(own, idOf('/proc/self/ns/pid'), ownStart - 1))).toBe(true);
+  });
+
+  test('is not what is no namespace any more: its mount may be out of sight', () => {
+    writeFileSync(join(directory, 'unmounted'), '');
+    expect(namespaces.isGone(seen(join(directory, 'unmounted'), idOf(directory)))).toBe(false);
+  });
+
+  test('is not the namespace of a process that has moved to another one', () => {
+    expect(namespaces.isGone(seen(own, idOf('/proc/self/ns/pid'), ownStart))).toBe(false);
+    expect(namespaces.isGone(seen(own, idOf('/proc/self/ns/pid')))).toBe(false);
+  });
+
+  test('is not what was seen in a directory that is not the one of this path any more', () => {
+    const place = join(directory, 'netns');
+    mkdirSync(place);
+    const witness = seen(join(place, 'x'), idOf(place));
+    expect(namespaces.isGone(witness)).toBe(true);
+    renameSync(place, join(directory, 'out-of-sight'));
+    expect(namespaces.isGone(witness)).toBe(false);
+    mkdirSync(place);
+    expect(namespaces.isGone(witness)).toBe(false);
+  });
+
+  test('is not a process of another PID namespace, be there one of its number in this one or not', () => {
+    expect(namespaces.isGone(seen(nobody, '4:1'))).toBe(false);
+    expect(namespaces.isGone(seen(own, '4:1', ownStart - 1))).toBe(false);
+  });
+
+  test('is not what was seen by a release that did not note where, nor what was never seen', () => {
+    expect(namespaces.isGone(seen(join(directory, 'absent')))).toBe(false);
+    expect(namespaces.isGone({ ...seen(nobody, idOf('/proc/self/ns/pid')), netnsId: null })).toBe(false);
+  });
+
+  test('is not what cannot be looked at', () => {
+    expect(namespaces.isGone(seen('/proc/self/ns/net/inside', idOf('/proc/self/ns/net')))).toBe(false);
+  });
+
+  test('is what was seen before the host booted and is not there now, wherever that was', () => {
+    const before = { bootId: 'of-the-boot-before', bootedAt: bootedAt - 300 };
+    expect(namespaces.isGone({ ...seen(own, '4:1'), ...before })).toBe(true);
+    expect(namespaces.isGone({ ...seen(own), ...before })).toBe(true);
+    expect(namespaces.isGone({ ...namespaces.identify(own), ...before })).toBe(false);
+    expect(namespaces.isGone({ ...seen(own), ...before, bootId: 'unknown' })).toBe(false);
+    expect(namespaces.isGone({ ...seen(own), ...before, bootedAt: null })).toBe(false);
+  });
+
+  test('is not what is out of sight only since the host, or the container of the daemon, has another boot ID', () => {
+    const restarted = hostSandboxes('of-this-start-of-the-container');
+    expect(restarted.isGone(namespaces.identify(own))).toBe(false);
+    expect(restarted.isGone(seen(own, '4:1'))).toBe(false);
+  });
+});
