@@ -2,7 +2,8 @@
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Conditions } from '../src/infoblox/conditions.ts';
-import { begin, bind, defaultDoubtWindow, type Lease } from '../src/infoblox/lease/lease.ts';
+import { defaultDoubtWindow } from '../src/infoblox/lease/doubt.ts';
+import { begin, bind, type Lease } from '../src/infoblox/lease/lease.ts';
 import { hostSandboxes } from '../src/infoblox/lease/sandbox/sandbox.ts';
 import { SqliteLeaseStore } from '../src/infoblox/lease/state/store.ts';
 import { hostPrefix } from '../src/infoblox/mark.ts';

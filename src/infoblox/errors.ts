@@ -27,7 +27,7 @@ export type Reason =
   | 'permission'
   /** The grid lacks the licence for this. */
   | 'licence'
-  /** The grid does not serve the WAPI version asked for. */
+  /** The grid does not have the WAPI version asked for. */
   | 'wapi-version'
   /** An extensible attribute that the grid does not define, or a value it does not take. */
   | 'unknown-attribute'

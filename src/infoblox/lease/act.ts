@@ -10,10 +10,11 @@ import { GridError, hasReason } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { attachmentIn, isAttachmentMark } from '../mark.ts';
 import type { WapiClient } from '../wapi/client.ts';
-import { createInDoubt, createRefused, deleteAnswered, deleteInDoubt, type Lease, type Moment } from './lease.ts';
+import type { Moment } from './doubt.ts';
+import { createInDoubt, createRefused, deleteAnswered, deleteInDoubt, type Lease } from './lease.ts';
+import type { LeaseStore } from './lease-store.ts';
 import type { Found, Look } from './plan.ts';
 import type { UnnotedReleases } from './release/unnoted-releases.ts';
-import type { LeaseStore } from './state/store.ts';
 
 export interface ActDeps {
   readonly wapi: WapiClient;

@@ -2,11 +2,12 @@
 import { GridError } from '../errors.ts';
 import { type Attachment, shortNetworkName } from '../mark.ts';
 import { movedError } from './add/address-errors.ts';
+import type { Moment } from './doubt.ts';
 import type { FormerNames } from './former-names.ts';
-import { imported, type Lease, type Moment } from './lease.ts';
+import { imported, type Lease } from './lease.ts';
+import type { LeaseStore } from './lease-store.ts';
 import { describe, type Observer } from './observe.ts';
 import { type Look, plan } from './plan.ts';
-import type { LeaseStore } from './state/store.ts';
 
 export interface CheckDeps {
   readonly store: LeaseStore;

@@ -11,6 +11,7 @@
  * Beside the phase stands doubt: a create or a delete was sent and its answer was lost, so it may still be carried out.
  */
 import { type Callers, joinedBy, withCallers, withoutCaller } from './callers.ts';
+import { type Doubtful, doubtOf, type Moment, nextRecheck } from './doubt.ts';
 
 /** `pending`: an ADD has begun, nobody was told anything. `bound`: an attachment was told. `releasing`: nobody needs it. */
 export type Phase = 'pending' | 'bound' | 'releasing';
@@ -40,7 +41,7 @@ export interface LeaseIdentity {
   readonly view: string;
 }
 
-export interface Lease extends LeaseIdentity, SandboxIdentity {
+export interface Lease extends LeaseIdentity, SandboxIdentity, Doubtful {
   readonly phase: Phase;
   /** What the attachment was told; null if nobody was told anything, or it has been removed from the grid since. */
   readonly address: string | null;
@@ -48,31 +49,10 @@ export interface Lease extends LeaseIdentity, SandboxIdentity {
   readonly callers: Callers;
   /** Milliseconds since 1970; 0 for one that was imported. */
   readonly createdAt: number;
-  /** Milliseconds since 1970 until which a create whose answer was lost may still be carried out; null: no doubt. */
-  readonly createInDoubtUntil: number | null;
-  /** The same for a delete. */
-  readonly deleteInDoubtUntil: number | null;
   /** Milliseconds since 1970 at which the reconciler has to look at it; null: it need not. */
   readonly dueAt: number | null;
   /** Attempts of the reconciler that have failed since the last one that did not. */
   readonly attempts: number;
-}
-
-/** How long a write whose answer was lost is held for possible, in milliseconds. */
-export interface DoubtWindow {
-  /** The first re-check, for a write that was merely slow. */
-  readonly recheck: number;
-  /** When even a grid that was stuck must have carried it out or dropped it. */
-  readonly end: number;
-}
-
-export const defaultDoubtWindow: DoubtWindow = { recheck: 10_000, end: 60_000 };
-
-/** When a transition happens. */
-export interface Moment {
-  /** Milliseconds since 1970. */
-  readonly now: number;
-  readonly window: DoubtWindow;
 }
 
 /** What `begin` is told. */
@@ -223,28 +203,6 @@ export function postpone(lease: Lease, at: number): Lease {
 /** The same attachment asks again from what may be another sandbox. */
 export function moveSandbox(lease: Lease, sandbox: SandboxIdentity): Lease {
   return { ...lease, ...sandbox };
-}
-
-/** What is in doubt at a moment. */
-export interface Doubt {
-  readonly create: number | null;
-  readonly delete: number | null;
-}
-
-/**
- * The doubt that is not over. An end further ahead than any that is ever written comes from a clock that was set back
- * since: it is over.
- */
-export function doubtOf(lease: Lease | undefined, { now, window }: Moment): Doubt {
-  const standing = (until: number | null | undefined) =>
-    until != null && until > now && until - now <= window.end ? until : null;
-  return { create: standing(lease?.createInDoubtUntil), delete: standing(lease?.deleteInDoubtUntil) };
-}
-
-/** When to look next for what a create in doubt may have left, milliseconds since 1970: soon once, then at its end. */
-export function nextRecheck(until: number, { now, window }: Moment): number {
-  const first = until - window.end + window.recheck;
-  return now < first ? first : until;
 }
 
 function newLease({ mark, network, view }: LeaseIdentity, createdAt: number): Lease {

@@ -6,8 +6,8 @@ import type { WapiClient } from '../wapi/client.ts';
 import { beginsWith } from '../wapi/paged-search.ts';
 import { type FixedAddress, isReservation } from '../wapi/schemas.ts';
 import type { Lease } from './lease.ts';
+import type { LeaseStore } from './lease-store.ts';
 import type { Found, Look } from './plan.ts';
-import type { LeaseStore } from './state/store.ts';
 
 /** Altered objects that are remembered as reported; after that many the reports start anew. */
 const mostReported = 1_000;

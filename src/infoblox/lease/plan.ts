@@ -4,7 +4,8 @@
  * take. The table is in docs/architecture.md, too, written from here.
  */
 import type { GridError } from '../errors.ts';
-import { type Doubt, doubtOf, type Lease, type Moment, nextRecheck } from './lease.ts';
+import { type Doubt, doubtOf, type Moment, nextRecheck } from './doubt.ts';
+import type { Lease } from './lease.ts';
 
 /** An object on the grid that carries the mark of the lease. */
 export interface Found {

@@ -1,7 +1,7 @@
 /** Builds the daemon from its options, and takes it down again in good order. */
 import { Conditions } from '../../infoblox/conditions.ts';
 import { type Machine, readMachine } from '../../infoblox/host/machine.ts';
-import { type DoubtWindow, defaultDoubtWindow } from '../../infoblox/lease/lease.ts';
+import { type DoubtWindow, defaultDoubtWindow } from '../../infoblox/lease/doubt.ts';
 import type { SqliteLeaseStore } from '../../infoblox/lease/state/store.ts';
 import type { Log } from '../../infoblox/log.ts';
 import { hostPrefix } from '../../infoblox/mark.ts';

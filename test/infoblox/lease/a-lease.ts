@@ -1,6 +1,8 @@
 /** Leases for tests, and what puts them into a store. */
-import type { Lease, Moment, SandboxIdentity } from '../../../src/infoblox/lease/lease.ts';
-import type { LeaseStore } from '../../../src/infoblox/lease/state/store.ts';
+
+import type { Moment } from '../../../src/infoblox/lease/doubt.ts';
+import type { Lease, SandboxIdentity } from '../../../src/infoblox/lease/lease.ts';
+import type { LeaseStore } from '../../../src/infoblox/lease/lease-store.ts';
 
 export const window = { recheck: 10_000, end: 60_000 };
 export const noon: Moment = { now: 1_700_000_000_000, window };

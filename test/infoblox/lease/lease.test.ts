@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { doubtOf, nextRecheck } from '../../../src/infoblox/lease/doubt.ts';
 import {
   abandon,
   answer,
@@ -8,13 +9,11 @@ import {
   createRefused,
   deleteAnswered,
   deleteInDoubt,
-  doubtOf,
   followView,
   imported,
   keepDoubt,
   type Lease,
   moveSandbox,
-  nextRecheck,
   notAnswered,
   type Phase,
   postpone,

@@ -9,12 +9,12 @@ import { shortNetworkName } from '../../mark.ts';
 import { fits, mayFit, refuseHopeless } from '../../network/fit.ts';
 import { specKey } from '../../network/spec.ts';
 import { apply } from '../act.ts';
+import { doubtOf } from '../doubt.ts';
 import type { FormerNames } from '../former-names.ts';
 import {
   abandon,
   answer,
   begin,
-  doubtOf,
   followView,
   type Lease,
   moveSandbox,

@@ -2,8 +2,9 @@
 import { hasReason } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { apply } from '../act.ts';
-import { type Moment, notAnswered } from '../lease.ts';
-import type { LeaseStore } from '../state/store.ts';
+import type { Moment } from '../doubt.ts';
+import { notAnswered } from '../lease.ts';
+import type { LeaseStore } from '../lease-store.ts';
 
 /** Attachments of which it is known who was told their address. */
 const mostTold = 10_000;

@@ -2,7 +2,7 @@
 import { GridError } from '../../errors.ts';
 import { fits } from '../../network/fit.ts';
 import type { ReadyNetwork } from '../../network/networks.ts';
-import { doubtOf } from '../lease.ts';
+import { doubtOf } from '../doubt.ts';
 import { reconcile } from '../release/reconcile.ts';
 import type { TakeDeps, Want } from './want.ts';
 

@@ -6,9 +6,9 @@ import { GridError } from '../../errors.ts';
 import { type ActDeps, apply, recreate, remove, warnOfLoss, without } from '../act.ts';
 import { afterReassign, reassign } from '../add/reassign.ts';
 import { abandon, deleteAnswered, emptied, keepDoubt, type Lease, recheck, settle } from '../lease.ts';
+import type { LeaseStore } from '../lease-store.ts';
 import type { Observer } from '../observe.ts';
 import { type Look, plan, type Step } from '../plan.ts';
-import type { LeaseStore } from '../state/store.ts';
 
 /** Steps for one lease at most; a grid that answers sensibly needs three. */
 const mostSteps = 8;

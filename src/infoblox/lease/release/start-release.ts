@@ -1,14 +1,8 @@
 /** The end of a lease, noted durably. What it has on the grid the reconciler removes. */
-import {
-  abandon,
-  deleteInDoubt,
-  type Lease,
-  type LeaseIdentity,
-  type Moment,
-  startRelease,
-  unknownToRelease,
-} from '../lease.ts';
-import type { LeaseStore } from '../state/store.ts';
+
+import type { Moment } from '../doubt.ts';
+import { abandon, deleteInDoubt, type Lease, type LeaseIdentity, startRelease, unknownToRelease } from '../lease.ts';
+import type { LeaseStore } from '../lease-store.ts';
 import type { UnnotedRelease } from './unnoted-releases.ts';
 
 export interface StartReleaseDeps {

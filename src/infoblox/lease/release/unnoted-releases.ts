@@ -1,5 +1,5 @@
 /** Releases that the state could not take: kept in memory, and noted when it can be written. */
-import type { Moment } from '../lease.ts';
+import type { Moment } from '../doubt.ts';
 import { type Release, type StartReleaseDeps, startReleaseOf } from './start-release.ts';
 
 export interface UnnotedRelease extends Release {

@@ -9,32 +9,10 @@ import type { Conditions } from '../../conditions.ts';
 import { GridError } from '../../errors.ts';
 import type { Owner } from '../../host/machine.ts';
 import type { Lease, Phase } from '../lease.ts';
+import type { LeaseStore, Transition } from '../lease-store.ts';
 import { openStateFile, type SetAside, type StateFile, stateError } from './state-file.ts';
 import type { StatePlace } from './state-place.ts';
-
-const nullableText = v.nullable(v.string());
-const nullableNumber = v.nullable(v.number());
-
-const StoredLease = v.object({
-  mark: v.string(),
-  network: v.string(),
-  view: v.string(),
-  phase: v.picklist(['pending', 'bound', 'releasing']),
-  address: nullableText,
-  netns: nullableText,
-  netnsId: nullableText,
-  processStart: nullableNumber,
-  bootId: nullableText,
-  bootedAt: nullableNumber,
-  callers: nullableText,
-  createdAt: v.number(),
-  createInDoubtUntil: nullableNumber,
-  deleteInDoubtUntil: nullableNumber,
-  dueAt: nullableNumber,
-  attempts: v.number(),
-});
-
-const columns = Object.keys(StoredLease.entries);
+import { columns, StoredLease } from './stored-lease.ts';
 
 /** Milliseconds that a failed write counts, since only the next one can show that the state can be written again. */
 const failureLasts = 30_000;
@@ -54,20 +32,6 @@ export interface Due {
   readonly now: number;
   /** What is due later than this was dated by a clock that has been set back since, and is due too. */
   readonly horizon: number;
-}
-
-/** A change of a lease. From and to undefined: there is none. */
-export type Transition = (lease: Lease | undefined) => Lease | undefined;
-
-/** What everybody who works on leases needs of the state; a database in the daemon, a map in tests. */
-export interface LeaseStore {
-  get(mark: string): Lease | undefined;
-  /** Applies a transition to the lease as it is now. @returns the lease as it is then. @throws GridError `state` */
-  apply(mark: string, transition: Transition): Lease | undefined;
-  /** False until what this host has on the grid has been imported into a new state. */
-  readonly isWhole: boolean;
-  /** The bound lease of another mark at an address of a view. */
-  boundAt(view: string, address: string, except: string): Lease | undefined;
 }
 
 export class SqliteLeaseStore implements LeaseStore {

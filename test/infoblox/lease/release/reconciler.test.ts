@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { defaultDoubtWindow } from '../../../../src/infoblox/lease/lease.ts';
+import { defaultDoubtWindow } from '../../../../src/infoblox/lease/doubt.ts';
 import { Reconciler } from '../../../../src/infoblox/lease/release/reconciler.ts';
 import { until } from '../../../fixture/host.ts';
 import { aLease, put } from '../a-lease.ts';

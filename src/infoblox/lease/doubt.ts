@@ -1,0 +1,51 @@
+/**
+ * Doubt: a create or a delete was sent and its answer was lost, so it may still be carried out. It stands for a known time, after
+ * which a look at the grid tells.
+ */
+
+/** What a lease remembers of it. */
+export interface Doubtful {
+  /** Milliseconds since 1970 until which a create whose answer was lost may still be carried out; null: no doubt. */
+  readonly createInDoubtUntil: number | null;
+  /** The same for a delete. */
+  readonly deleteInDoubtUntil: number | null;
+}
+
+/** How long a write whose answer was lost is held for possible, in milliseconds. */
+export interface DoubtWindow {
+  /** The first re-check, for a write that was merely slow. */
+  readonly recheck: number;
+  /** When even a grid that was stuck must have carried it out or dropped it. */
+  readonly end: number;
+}
+
+export const defaultDoubtWindow: DoubtWindow = { recheck: 10_000, end: 60_000 };
+
+/** When a transition happens. */
+export interface Moment {
+  /** Milliseconds since 1970. */
+  readonly now: number;
+  readonly window: DoubtWindow;
+}
+
+/** What is in doubt at a moment. */
+export interface Doubt {
+  readonly create: number | null;
+  readonly delete: number | null;
+}
+
+/**
+ * The doubt that is not over. An end further ahead than any that is ever written comes from a clock that was set back
+ * since: it is over.
+ */
+export function doubtOf(lease: Doubtful | undefined, { now, window }: Moment): Doubt {
+  const standing = (until: number | null | undefined) =>
+    until != null && until > now && until - now <= window.end ? until : null;
+  return { create: standing(lease?.createInDoubtUntil), delete: standing(lease?.deleteInDoubtUntil) };
+}
+
+/** When to look next for what a create in doubt may have left, milliseconds since 1970: soon once, then at its end. */
+export function nextRecheck(until: number, { now, window }: Moment): number {
+  const first = until - window.end + window.recheck;
+  return now < first ? first : until;
+}
