@@ -3,7 +3,6 @@
  * taken back only when its answer is here, counted anew when the answer is lost, for the write may have waited to be sent.
  * `create` is in take-address.ts, `reassign` in reassign.ts. Callers hold the lock of the lease.
  */
-
 import { asGridText, type ExtensibleAttributes } from '../attributes.ts';
 import type { KeyedMutex } from '../concurrency/keyed-mutex.ts';
 import { GridError, hasReason } from '../errors.ts';

@@ -1,5 +1,4 @@
 /** Looks at the grid: what carries a mark, and what became of a reservation that is not where it should be. */
-
 import type { Log } from '../log.ts';
 import { parseMark } from '../mark.ts';
 import type { WapiClient } from '../wapi/client.ts';

@@ -1,5 +1,4 @@
 /** Gives addresses to attachments: one ADD, from the first write to the state to the answer. */
-
 import { randomUUID } from 'node:crypto';
 import type { Cidr } from '../../address.ts';
 import { abortable } from '../../concurrency/abortable.ts';

@@ -9,7 +9,8 @@ import { apply } from '../act.ts';
 import { abandon, postpone } from '../lease.ts';
 import type { SqliteLeaseStore } from '../state/store.ts';
 import { type ReconcileDeps, reconcile } from './reconcile.ts';
-import type { UnnotedRelease, UnnotedReleases } from './unnoted-releases.ts';
+import type { UnnotedRelease } from './start-release.ts';
+import type { UnnotedReleases } from './unnoted-releases.ts';
 
 const workers = 3;
 /** Milliseconds for one attempt. */

@@ -1,9 +1,7 @@
 /** The end of a lease, noted durably. What it has on the grid the reconciler removes. */
-
 import type { Moment } from '../doubt.ts';
 import { abandon, deleteInDoubt, type Lease, type LeaseIdentity, startRelease, unknownToRelease } from '../lease.ts';
 import type { LeaseStore } from '../lease-store.ts';
-import type { UnnotedRelease } from './unnoted-releases.ts';
 
 export interface StartReleaseDeps {
   readonly store: LeaseStore;
@@ -12,6 +10,12 @@ export interface StartReleaseDeps {
 
 /** What is to be released: a mark, and where to look if the state does not know it. */
 export type Release = LeaseIdentity;
+
+/** One that the state could not take when it began. */
+export interface UnnotedRelease extends Release {
+  /** When the answer to a delete that was sent for it was lost. */
+  readonly deleteLost?: Moment;
+}
 
 /**
  * Releases whatever an attachment has, be it known to the state or not.

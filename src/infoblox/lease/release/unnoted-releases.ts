@@ -1,11 +1,5 @@
 /** Releases that the state could not take: kept in memory, and noted when it can be written. */
-import type { Moment } from '../doubt.ts';
-import { type Release, type StartReleaseDeps, startReleaseOf } from './start-release.ts';
-
-export interface UnnotedRelease extends Release {
-  /** When the answer to a delete that was sent for it was lost. */
-  readonly deleteLost?: Moment;
-}
+import { type StartReleaseDeps, startReleaseOf, type UnnotedRelease } from './start-release.ts';
 
 export class UnnotedReleases {
   readonly #deps: StartReleaseDeps;
