@@ -12,6 +12,11 @@ export interface Attachment {
   readonly ifName: string;
 }
 
+/** Names an attachment in messages. */
+export function whoOf({ containerId, ifName }: Attachment): string {
+  return `${containerId}/${ifName}`;
+}
+
 /** Which host gave it. */
 export interface Origin {
   readonly cluster: string;

@@ -1,6 +1,6 @@
 /** CNI CHECK: does an attachment still have what its caller was told? Only looks. */
 import { GridError } from '../errors.ts';
-import { type Attachment, shortNetworkName } from '../mark.ts';
+import { type Attachment, shortNetworkName, whoOf } from '../mark.ts';
 import { movedError } from './add/address-errors.ts';
 import type { Moment } from './doubt.ts';
 import type { FormerNames } from './former-names.ts';
@@ -70,8 +70,4 @@ function lost({ attachment, addresses }: CheckRequest, reason: string): GridErro
     `${whoOf(attachment)} has lost its reservation of ${addresses.join(', ')} in network ${attachment.network}: ${reason}`,
     { hint: 'restart the container to give it an address of its own' },
   );
-}
-
-function whoOf({ containerId, ifName }: Attachment): string {
-  return `${containerId}/${ifName}`;
 }

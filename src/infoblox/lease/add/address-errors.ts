@@ -1,6 +1,6 @@
 /** What an ADD says when it cannot give an address. */
 import { GridError } from '../../errors.ts';
-import type { Attachment } from '../../mark.ts';
+import { type Attachment, whoOf } from '../../mark.ts';
 import type { ReadyNetwork } from '../../network/networks.ts';
 import type { Lease } from '../lease.ts';
 import type { Found } from '../plan.ts';
@@ -11,7 +11,7 @@ export function refusal(
   { moved, altered }: { readonly moved?: Found; readonly altered?: string },
   attachment: Attachment,
 ): GridError {
-  const who = `${attachment.containerId}/${attachment.ifName}`;
+  const who = whoOf(attachment);
   if (moved !== undefined) return movedError(who, lease, moved);
   return new GridError(
     'address-unavailable',

@@ -4,7 +4,7 @@ import type { Cidr } from '../../address.ts';
 import { abortable } from '../../concurrency/abortable.ts';
 import { type SharedWork, SingleFlight } from '../../concurrency/single-flight.ts';
 import { GridError, hasReason } from '../../errors.ts';
-import { shortNetworkName } from '../../mark.ts';
+import { shortNetworkName, whoOf } from '../../mark.ts';
 import { fits, mayFit, refuseHopeless } from '../../network/fit.ts';
 import { specKey } from '../../network/spec.ts';
 import { apply } from '../act.ts';
@@ -22,7 +22,7 @@ import {
 } from '../lease.ts';
 import { type Look, plan } from '../plan.ts';
 import { reconcileLocked } from '../release/reconcile.ts';
-import { releaseUnnotedLocked, type UnnotedDeps } from '../release/unnoted.ts';
+import { releaseUnnotedLocked, type UnnotedDeps, warnUnreleased } from '../release/unnoted.ts';
 import type { Sandboxes } from '../sandbox/sandbox.ts';
 import { deletedError, leftError, refusal } from './address-errors.ts';
 import { type Deliveries, noCallers } from './deliveries.ts';
@@ -177,9 +177,8 @@ export class Allocator {
       });
     } catch (error) {
       if (!hasReason(error, 'state') || lease === undefined) throw error;
-      await releaseUnnotedLocked(this.#deps, lease, AbortSignal.timeout(unnotedTimeout)).catch((failure) => {
-        log.warn('cannot release at once what cannot be noted', { attachment: mark, reason: String(failure) });
-      });
+      const released = releaseUnnotedLocked(this.#deps, lease, AbortSignal.timeout(unnotedTimeout));
+      await released.catch(warnUnreleased(log, mark));
     }
   }
 
@@ -231,7 +230,7 @@ function isSame(lease: Lease | undefined, sandbox: SandboxIdentity): boolean {
 function held({ address, view }: Lease, { attachment, spec }: AddRequest): GridError {
   return new GridError(
     'address-unavailable',
-    `${attachment.containerId}/${attachment.ifName} already holds ${address} in network ${attachment.network}`,
+    `${whoOf(attachment)} already holds ${address} in network ${attachment.network}`,
     {
       hint:
         view === spec.view

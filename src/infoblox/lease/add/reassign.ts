@@ -4,7 +4,7 @@
  */
 import { asGridText } from '../../attributes.ts';
 import { GridError } from '../../errors.ts';
-import { attachmentIn, isAttachmentMark } from '../../mark.ts';
+import { attachmentIn, isAttachmentMark, whoOf } from '../../mark.ts';
 import { gatewayName } from '../../wapi/client.ts';
 import { type ActDeps, apply, applyIfPossible, endDelete, isOpen, warnOfLoss, without } from '../act.ts';
 import { createInDoubt, deleteAnswered, deleteInDoubt, type Lease } from '../lease.ts';
@@ -63,8 +63,7 @@ async function reassignTo(
   const attachment = attachmentIn(owner);
   const step = plan(newOwner, await observer.look(newOwner, signal), moment());
   if (step.kind === 'refuse' && step.moved !== undefined) {
-    const who = `${attachment.containerId}/${attachment.ifName}`;
-    if (lease.phase === 'pending') throw movedError(who, newOwner, step.moved);
+    if (lease.phase === 'pending') throw movedError(whoOf(attachment), newOwner, step.moved);
     return ownerless;
   }
   apply(store, owner, (current) => createInDoubt(current, moment()));

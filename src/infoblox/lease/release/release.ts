@@ -8,7 +8,7 @@ import type { Allocator } from '../add/allocate.ts';
 import type { FormerNames } from '../former-names.ts';
 import type { Lease } from '../lease.ts';
 import { type Release, startReleaseOf } from './start-release.ts';
-import { releaseUnnoted, type UnnotedDeps } from './unnoted.ts';
+import { releaseUnnoted, type UnnotedDeps, warnUnreleased } from './unnoted.ts';
 
 export interface ReleaseDeps extends UnnotedDeps {
   readonly names: FormerNames;
@@ -34,9 +34,7 @@ export async function releaseAttachment(
     return startReleaseOf(deps, release);
   } catch (error) {
     if (!hasReason(error, 'state')) throw error;
-    await releaseUnnoted(deps, release, signal).catch((failure) => {
-      log.warn('cannot release at once what cannot be noted', { attachment: mark, reason: String(failure) });
-    });
+    await releaseUnnoted(deps, release, signal).catch(warnUnreleased(log, mark));
     throw error;
   }
 }

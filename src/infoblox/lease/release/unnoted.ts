@@ -1,6 +1,7 @@
 /** Releases that cannot be noted: a full disk must not keep an address. */
 import { abortable } from '../../concurrency/abortable.ts';
 import { GridError } from '../../errors.ts';
+import type { Log } from '../../log.ts';
 import { isOpen } from '../act.ts';
 import { plan } from '../plan.ts';
 import type { ReconcileDeps } from './reconcile.ts';
@@ -21,6 +22,13 @@ export function releaseUnnoted(deps: UnnotedDeps, release: Release, signal: Abor
   deps.reconciler.noteLater(release);
   const released = deps.locks.run(release.mark, () => releaseUnnotedLocked(deps, release, signal));
   return abortable(released, signal, () => new GridError('busy', `the lease of ${release.mark} is being worked on`));
+}
+
+/** Makes what handles a failure of it where another error is already the answer. */
+export function warnUnreleased(log: Log, mark: string): (failure: unknown) => void {
+  return (failure) => {
+    log.warn('cannot release at once what cannot be noted', { attachment: mark, reason: String(failure) });
+  };
 }
 
 /** As `releaseUnnoted`, for a caller that holds the lock. */

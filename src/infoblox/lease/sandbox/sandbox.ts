@@ -3,6 +3,7 @@ import { lstatSync, readFileSync, readlinkSync, statfsSync, statSync } from 'nod
 import { uptime } from 'node:os';
 import { dirname, normalize } from 'node:path';
 import { isErrno } from '../../host/errno.ts';
+import { fileIdentity } from '../../host/file-identity.ts';
 import type { SandboxIdentity } from '../lease.ts';
 import { type Boot, fateOf, type PathState, type ProcessState, type Seen } from './liveness.ts';
 
@@ -55,7 +56,7 @@ function see(path: string, boot: Boot): Seen {
 function lookAt(path: string): PathState {
   if (!path.startsWith('/')) return { kind: 'unclear' };
   try {
-    const id = identify(path);
+    const id = fileIdentity(path);
     return statfsSync(path).type === nsfs ? { kind: 'namespace', id } : { kind: 'other' };
   } catch (error) {
     return { kind: isErrno(error, 'ENOENT', 'ESRCH') ? 'absent' : 'unclear' };
@@ -82,11 +83,11 @@ function placeOf(path: string): string | undefined {
  */
 function directoryOf(path: string): string | undefined {
   try {
-    if (processOf(path) === undefined) return identify(dirname(path));
+    if (processOf(path) === undefined) return fileIdentity(dirname(path));
     // Another PID namespace's /proc says nothing about ours; and where processes are hidden, the first one is too.
     if (readlinkSync('/proc/self') !== String(process.pid)) return undefined;
     statSync('/proc/1');
-    return identify('/proc/self/ns/pid');
+    return fileIdentity('/proc/self/ns/pid');
   } catch {
     return undefined;
   }
@@ -112,11 +113,6 @@ function processAt(path: string): ProcessState | undefined {
   } catch (error) {
     return isErrno(error, 'ENOENT', 'ESRCH') ? 'absent' : 'unclear';
   }
-}
-
-function identify(path: string): string {
-  const { dev, ino } = statSync(path, { bigint: true });
-  return `${dev}:${ino}`;
 }
 
 function readBootId(): string {

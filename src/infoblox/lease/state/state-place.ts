@@ -1,8 +1,8 @@
 /** The place of the state file: kept from other daemons, and watched, since whoever is root can remove what is open. */
-import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { isErrno } from '../../host/errno.ts';
+import { fileIdentity } from '../../host/file-identity.ts';
 
 /**
  * Locks the directory until the database that this returns is closed. The lock of `state.db` would go with that file, and
@@ -29,14 +29,14 @@ export class StatePlace {
   /** To be made when the file has been opened. */
   constructor(file: string, lock: DatabaseSync) {
     this.file = file;
-    this.#id = identify(file);
+    this.#id = fileIdentity(file);
     this.#lock = lock;
   }
 
   /** True if the path leads to another file by now, or to none: what is written is lost with this process. */
   isLost(): boolean {
     try {
-      return identify(this.file) !== this.#id;
+      return fileIdentity(this.file) !== this.#id;
     } catch (error) {
       return isErrno(error, 'ENOENT', 'ENOTDIR');
     }
@@ -46,9 +46,4 @@ export class StatePlace {
   release(): void {
     this.#lock.close();
   }
-}
-
-function identify(file: string): string {
-  const { dev, ino } = statSync(file, { bigint: true });
-  return `${dev}:${ino}`;
 }
