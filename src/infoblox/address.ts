@@ -60,11 +60,6 @@ export function hostPart(cidr: Cidr, address: string): number | undefined {
   return value < 2 ** (32 - cidr.prefix) ? value : undefined;
 }
 
-/** Counts the addresses of a network that hosts may have. */
-export function hostCount(cidr: Cidr): number {
-  return cidr.prefix >= 31 ? 2 ** (32 - cidr.prefix) : 2 ** (32 - cidr.prefix) - 2;
-}
-
 /** Orders two addresses by their value, for `sort`. */
 export function compareAddresses(one: string, other: string): number {
   return toNumber(one) - toNumber(other);

@@ -115,17 +115,6 @@ export class WapiClient {
     }
   }
 
-  /** Counts the host addresses of a network that the grid calls used, by whatever object. */
-  async usedAddresses(network: string, view: string, signal: AbortSignal): Promise<number> {
-    const query = { network, network_view: view, status: 'USED' };
-    let used = 0;
-    for await (const { types } of this.#list(objects.ipv4Address, { query }, signal)) {
-      // These two read as used, too (WAPI documentation, "ipv4address").
-      if (!types.includes('NETWORK') && !types.includes('BROADCAST')) used += 1;
-    }
-    return used;
-  }
-
   /** Lists the names of the extensible attributes that the grid defines. */
   async attributeNames(signal: AbortSignal): Promise<string[]> {
     const names: string[] = [];

@@ -69,10 +69,7 @@ export function anyOf(type: string, fields: string) {
   return { type, schema: v.object({ _ref: referenceTo(type) }), fields };
 }
 
-export const ipv4Address = kindOf('ipv4address', {
-  status: text,
-  types: v.optional(v.pipe(v.array(text), v.maxLength(100)), []),
-});
+export const ipv4Address = kindOf('ipv4address', { status: text });
 
 export const attributeDefinition = kindOf('extensibleattributedef', { name: text });
 

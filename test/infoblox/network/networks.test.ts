@@ -180,14 +180,14 @@ describe('a network by subnet', () => {
     expect(await hasty.add('c2')).toBe('10.0.0.2');
   });
 
-  test('without a free address is named, with how much of it is used', async () => {
+  test('without a free address is named', async () => {
     const { grid, host } = fixture;
     const ipam = { subnet: '10.0.0.0/29', gateway: '10.0.0.1' };
     grid.add('network', { network: '10.0.0.0/29' });
     grid.add('record:host', { name: 'printer', configure_for_dns: false, ipv4addrs: [{ ipv4addr: '10.0.0.2' }] });
     for (let n = 3; n < 7; n += 1) await host.add(`c${n}`, { ipam });
     const error = await errorOf(host.add('c9', { ipam }));
-    expect(error).toMatchObject({ code: 101, msg: 'no free address in 10.0.0.0/29 (view default): 6 of 6 are used' });
+    expect(error).toMatchObject({ code: 101, msg: 'no free address in 10.0.0.0/29 (view default)' });
     await host.del('c3', { ipam });
     expect(await host.add('c9', { ipam })).toBe('10.0.0.3');
   });

@@ -86,11 +86,6 @@ test('a page that is lost is an error, not the end of the list', async () => {
   expect(await failureOf(countOf(wapi.listFixedAddresses({}, inTime())))).toMatchObject({ reason: 'missing' });
 });
 
-test('used addresses are counted over all pages, but for the network’s own two', async () => {
-  fill(1_100);
-  expect(await wapi.usedAddresses('10.0.0.0/21', 'default', inTime())).toBe(1_100);
-});
-
 test('a prefix means itself, not a pattern', async () => {
   grid.add('network', { network: '10.0.0.0/24' });
   const reserve = (last: number, comment: string) =>

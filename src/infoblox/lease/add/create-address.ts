@@ -157,7 +157,7 @@ export class AddressCreation {
     }
     if (error.reason === 'no-free-address') {
       if (await this.#releases.oneOf(this.#network, signal)) return look;
-      throw await exhaustion.found(this.#network, error, signal);
+      throw exhaustion.found(this.#network, error);
     }
     if (error.reason === 'missing' && (await this.makeNetworkAgain(signal))) return look;
     throw error;
