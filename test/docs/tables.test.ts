@@ -45,7 +45,7 @@ test('docs/operations.md quotes lines of the log that the daemon writes', () => 
 
 test('docs/operations.md names every metric of the driver', () => {
   const documented = tableAfter('docs/operations.md', '## Metrics').flatMap(([metric]) => quoted(metric));
-  const source = readFileSync(join(project, 'src/modes/daemon/metrics.ts'), 'utf8');
+  const source = readFileSync(join(project, 'src/modes/daemon/metrics/metrics.ts'), 'utf8');
   const own = [...source.matchAll(/'(infoblox_cni_\w*[a-z])'/g)].map(([, name]) => name);
   expect([...documented].sort()).toEqual([...new Set(own)].sort());
 });

@@ -10,7 +10,7 @@ import { delHandler, releaseCall } from './handlers/del.ts';
 import { gcHandler } from './handlers/gc.ts';
 import { statusHandler } from './handlers/status.ts';
 import type { Leases } from './leases.ts';
-import type { Metrics } from './metrics.ts';
+import type { Metrics } from './metrics/metrics.ts';
 import { ReleaseNotes } from './rpc/release-notes.ts';
 import { CallServer } from './rpc/server.ts';
 

@@ -12,7 +12,7 @@ import { buildGridAccess } from './grid-access.ts';
 import { GridMonitor } from './grid-monitor.ts';
 import { buildLeases } from './leases.ts';
 import { logConditions } from './log/condition-log.ts';
-import type { Metrics, MetricsSources } from './metrics.ts';
+import type { Metrics, MetricsSources } from './metrics/metrics.ts';
 import { prepareSocket } from './rpc/socket-file.ts';
 import { listen } from './rpc/socket-watch.ts';
 import type { StartError } from './start-error.ts';
@@ -101,6 +101,6 @@ async function build(options: Options, log: Log, surroundings: Surroundings) {
 /** Loads the library of metrics only where they are served. */
 async function createMetrics(options: Options, sources: MetricsSources): Promise<Metrics | undefined> {
   if (options.metricsListen === undefined) return undefined;
-  const { Metrics } = await import('./metrics.ts');
+  const { Metrics } = await import('./metrics/metrics.ts');
   return new Metrics(sources);
 }

@@ -11,7 +11,7 @@ import { GridState } from '../../infoblox/wapi/grid-state.ts';
 import { maxConnections, Session } from '../../infoblox/wapi/session.ts';
 import { version } from '../build-info.ts';
 import type { Options } from './config/options.ts';
-import type { Metrics } from './metrics.ts';
+import type { Metrics } from './metrics/metrics.ts';
 
 export type GridAccess = ReturnType<typeof buildGridAccess>;
 

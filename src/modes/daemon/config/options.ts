@@ -4,7 +4,7 @@ import * as v from 'valibot';
 import { GridError } from '../../../infoblox/errors.ts';
 import { networkSpec } from '../../../infoblox/network/spec.ts';
 import { limits, socketFile } from '../../protocol.ts';
-import type { ListenAddress } from '../metrics.ts';
+import type { ListenAddress } from '../metrics/listener.ts';
 import { StartError } from '../start-error.ts';
 import { blockedPorts } from './blocked-ports.ts';
 import { type FlagValues, UsageError } from './command-line.ts';

@@ -1,20 +1,16 @@
 /** Figures for Prometheus, served where `--metrics-listen` says. Loaded only then. */
-import { createServer, type ServerResponse } from 'node:http';
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { Conditions } from '../../infoblox/conditions.ts';
-import { GridError } from '../../infoblox/errors.ts';
-import { messageOf } from '../../infoblox/host/errno.ts';
-import type { SqliteLeaseStore } from '../../infoblox/lease/state/store.ts';
-import type { Transport } from '../../infoblox/wapi/connection/transport.ts';
-import { gridTrouble } from '../../infoblox/wapi/grid-state.ts';
-import { commit, version } from '../build-info.ts';
-import { StartError } from './start-error.ts';
+import type { Conditions } from '../../../infoblox/conditions.ts';
+import { GridError } from '../../../infoblox/errors.ts';
+import type { SqliteLeaseStore } from '../../../infoblox/lease/state/store.ts';
+import type { Transport } from '../../../infoblox/wapi/connection/transport.ts';
+import { gridTrouble } from '../../../infoblox/wapi/grid-state.ts';
+import { commit, version } from '../../build-info.ts';
+import { type ListenAddress, type Page, servePages } from './listener.ts';
+import { probes } from './probes.ts';
 
 /** Seconds: a call takes one WAPI request in the steady state, and as long as `--add-timeout` at worst. */
 const buckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
-
-/** Limits of a client, in milliseconds, and of all: it may be anybody who reaches the address. */
-const clients = { request: 5_000, idle: 10_000, connections: 32 };
 
 /** What is read at each scrape. */
 export interface MetricsSources {
@@ -22,11 +18,6 @@ export interface MetricsSources {
   readonly conditions: Conditions;
   /** A line of `/health` while the grid's certificate is not verified. */
   readonly unverified: string | undefined;
-}
-
-export interface ListenAddress {
-  readonly host: string;
-  readonly port: number;
 }
 
 export class Metrics {
@@ -108,46 +99,15 @@ export class Metrics {
   }
 
   /**
-   * Serves `/metrics`, and `/health` for probes: 200, or 503 with the reason; 500 if the state cannot be read.
+   * Serves the figures and the answers to probes.
    * @returns what ends it
    * @throws StartError if the address cannot be listened at
    */
-  async serve({ host, port }: ListenAddress): Promise<() => void> {
-    const limits = {
-      headersTimeout: clients.request,
-      requestTimeout: clients.request,
-      keepAliveTimeout: clients.idle,
-      connectionsCheckingInterval: 1_000,
-    };
-    const server = createServer(limits, (request, response) => {
-      this.#answer(request.url, response).catch((error) => {
-        response.writeHead(500).end(`${messageOf(error)}\n`);
-      });
-    });
-    server.timeout = clients.idle; // also for one that does not read its answer
-    server.maxConnections = clients.connections;
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', (error) => {
-        const fix = 'give --metrics-listen another port, or another address of this host';
-        reject(new StartError(`cannot serve metrics at --metrics-listen ${host}:${port}: ${error.message}`, fix));
-      });
-      server.listen(port, host, resolve);
-    });
-    return () => {
-      server.close();
-      server.closeAllConnections();
-    };
+  serve(address: ListenAddress): Promise<() => void> {
+    return servePages(address, { '/metrics': () => this.#figures(), ...probes(this.#sources) });
   }
 
-  async #answer(url: string | undefined, response: ServerResponse): Promise<void> {
-    if (url === '/metrics') {
-      const text = await this.#registry.metrics();
-      response.setHeader('content-type', this.#registry.contentType).end(text);
-    } else if (url === '/health') {
-      const { conditions, unverified } = this.#sources;
-      const trouble = gridTrouble(conditions)?.error;
-      const lines = [trouble?.message ?? 'ok', unverified ?? []].flat();
-      response.writeHead(trouble === undefined ? 200 : 503).end(`${lines.join('\n')}\n`);
-    } else response.writeHead(404).end('try /metrics or /health\n');
+  async #figures(): Promise<Page> {
+    return { type: this.#registry.contentType, text: await this.#registry.metrics() };
   }
 }

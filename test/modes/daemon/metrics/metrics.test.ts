@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { GridError } from '../../../src/infoblox/errors.ts';
-import type { SqliteLeaseStore } from '../../../src/infoblox/lease/state/store.ts';
-import { Host, until } from '../../fixture/host.ts';
-import { intercept } from '../../infoblox/lease/intercept.ts';
-import { type Grid, startGrid } from '../../simulator/grid.ts';
+import { GridError } from '../../../../src/infoblox/errors.ts';
+import type { SqliteLeaseStore } from '../../../../src/infoblox/lease/state/store.ts';
+import { Host, until } from '../../../fixture/host.ts';
+import { intercept } from '../../../infoblox/lease/intercept.ts';
+import { type Grid, startGrid } from '../../../simulator/grid.ts';
 
 let grid: Grid;
 let host: Host;
@@ -48,6 +48,16 @@ test('a health probe is told what is wrong with the grid', async () => {
   const answer = await get('/health');
   expect(answer.status).toBe(503);
   expect(await answer.text()).toMatch(/cannot connect to the grid/);
+});
+
+test('while the grid is away the daemon lives and is not ready, whatever the query of the probe', async () => {
+  await until('the grid is well', async () => (await get('/readyz?verbose')).status === 200);
+  await grid.pause();
+  await host.add('c1').catch(() => undefined);
+  expect((await get('/livez')).status).toBe(200);
+  const answer = await get('/readyz?verbose');
+  expect([answer.status, await answer.text()]).toEqual([503, expect.stringContaining('cannot connect to the grid')]);
+  expect((await get('/nothing')).status).toBe(404);
 });
 
 test('a state that cannot be read is an answer of its own, and the daemon lives on', async () => {
