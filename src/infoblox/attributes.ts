@@ -5,10 +5,10 @@
  * documentation, "Extensible Attributes for Cloud Objects"), so what is not defined is left out. A cloud API user must send
  * the cloud ones ("Supported Cloud API Objects"), and may not be able to read the definitions.
  */
-import { hasReason } from './errors.ts';
 import type { Attachment } from './mark.ts';
 
 const cloud = { cmpType: 'CMP Type', tenant: 'Tenant ID', owned: 'Cloud API Owned' } as const;
+const vm = { id: 'VM ID', name: 'VM Name' } as const;
 
 /** The attribute of a network and of its addresses that holds the network's name. */
 export const networkNameAttribute = 'Network Name';
@@ -16,15 +16,24 @@ export const networkNameAttribute = 'Network Name';
 /** Characters of a text that every grid takes; container IDs have no limit of their own. */
 const longestText = 250;
 
-/** As WAPI writes them, under `extattrs`. */
-export type Attributes = Record<string, { value: string }>;
+/** Attributes by name. */
+export type Attributes = Readonly<Record<string, string>>;
+
+/** Returns those of a network or a gateway's reservation. */
+export function ofNetwork(network: string): Attributes {
+  return { [networkNameAttribute]: network };
+}
+
+/** Returns those of a container's reservation. @param vmName what people call the container */
+export function ofAttachment({ containerId, network }: Attachment, vmName: string): Attributes {
+  return { [vm.id]: asGridText(containerId), [vm.name]: vmName, ...ofNetwork(network) };
+}
 
 export class ExtensibleAttributes {
-  readonly #own: ReadonlySet<string>;
+  readonly #own: Attributes;
   readonly #onLost: (name: string) => void;
-  readonly #everywhere: Readonly<Record<string, string>>;
-  readonly #undefined = new Set<string>();
-  #defined: ReadonlySet<string> | undefined;
+  readonly #everywhere: Attributes;
+  readonly #refused = new Set<string>();
   #listIsEmpty = false;
 
   /**
@@ -32,63 +41,27 @@ export class ExtensibleAttributes {
    * @param own what the operator wants on everything that is created
    * @param onLost told when the grid turns out not to take one of those
    */
-  constructor(tenant: string, own: Readonly<Record<string, string>> = {}, onLost: (name: string) => void = () => {}) {
-    this.#own = new Set(Object.keys(own));
+  constructor(tenant: string, own: Attributes = {}, onLost: (name: string) => void = () => {}) {
+    this.#own = own;
     this.#onLost = onLost;
     this.#everywhere = { [cloud.tenant]: tenant, [cloud.cmpType]: 'CNI', [cloud.owned]: 'True', ...own };
   }
 
-  /** Returns those of a network or a gateway's reservation. */
-  forNetwork(network: string): Attributes {
-    return this.#known({ ...this.#everywhere, [networkNameAttribute]: network });
-  }
-
-  /** Returns those of a container's reservation. @param vmName what people call the container */
-  forAttachment(attachment: Attachment, vmName: string): Attributes {
-    return this.#known({
-      ...this.#everywhere,
-      'VM ID': asGridText(attachment.containerId),
-      'VM Name': vmName,
-      [networkNameAttribute]: attachment.network,
-    });
-  }
-
-  /** Returns those of a network view or a network container. */
-  forView(): Attributes {
-    return this.#known(this.#everywhere);
-  }
-
-  /**
-   * Sends a write with attributes. One that the grid refuses is left out from then on; nothing was committed by then.
-   * @param attributes asked for again after each refusal
-   * @throws GridError what `send` throws
-   */
-  async sendWith<T>(
-    attributes: () => Attributes,
-    send: (extattrs: { readonly extattrs?: Attributes }) => Promise<T>,
-  ): Promise<T> {
-    for (;;) {
-      const extattrs = attributes();
-      try {
-        return await send(Object.keys(extattrs).length === 0 ? {} : { extattrs });
-      } catch (error) {
-        const refused = hasReason(error, 'unknown-attribute') ? error.attribute : undefined;
-        if (refused === undefined || !Object.hasOwn(extattrs, refused)) throw error;
-        this.refuse(refused);
-      }
-    }
+  /** Returns what the grid takes of these and of what everything gets, as WAPI writes it under `extattrs`. */
+  taken(attributes: Attributes): Record<string, { value: string }> {
+    const entries = Object.entries({ ...this.#everywhere, ...attributes }).filter(([name]) => this.mayUse(name));
+    return Object.fromEntries(entries.map(([name, value]) => [name, { value }]));
   }
 
   /** Tells whether `name` can be sent or searched by: a grid refuses both for what it does not define. */
   mayUse(name: string): boolean {
-    return this.#defined?.has(name) ?? !this.#undefined.has(name);
+    return !this.#refused.has(name);
   }
 
   /** Notes that the grid has refused this attribute: it is not sent again. */
   refuse(name: string): void {
-    if (this.#own.has(name) && this.mayUse(name)) this.#onLost(name);
-    this.#undefined.add(name);
-    if (this.#defined?.has(name)) this.#defined = new Set([...this.#defined].filter((other) => other !== name));
+    if (Object.hasOwn(this.#own, name) && this.mayUse(name)) this.#onLost(name);
+    this.#refused.add(name);
   }
 
   /**
@@ -98,20 +71,18 @@ export class ExtensibleAttributes {
    */
   refuseSearch(name: string): void {
     this.refuse(name);
-    if (this.#listIsEmpty) this.#defined ??= new Set([...this.#own].filter((own) => !this.#undefined.has(own)));
+    if (this.#listIsEmpty) this.#refuseAllBut(Object.keys(this.#own));
   }
 
   /** Notes what the grid defines. An empty list alone tells nothing, as rights may have emptied it. */
   learn(names: readonly string[]): void {
     this.#listIsEmpty = names.length === 0;
-    if (this.#listIsEmpty) return;
-    for (const name of this.#own) if (!names.includes(name)) this.refuse(name);
-    this.#defined = new Set(names.filter((name) => !this.#undefined.has(name)));
+    if (!this.#listIsEmpty) this.#refuseAllBut(names);
   }
 
-  #known(values: Readonly<Record<string, string>>): Attributes {
-    const entries = Object.entries(values).filter(([name]) => this.mayUse(name));
-    return Object.fromEntries(entries.map(([name, value]) => [name, { value }]));
+  #refuseAllBut(names: readonly string[]): void {
+    const ours = [...Object.keys(this.#everywhere), ...Object.values(vm), networkNameAttribute];
+    for (const name of ours) if (!names.includes(name)) this.refuse(name);
   }
 }
 

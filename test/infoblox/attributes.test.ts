@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { ExtensibleAttributes } from '../../src/infoblox/attributes.ts';
+import { ExtensibleAttributes, ofNetwork } from '../../src/infoblox/attributes.ts';
 import { Host, until } from '../fixture/host.ts';
 import { type Grid, type GridOptions, startGrid } from '../simulator/grid.ts';
 import { fromContainer } from './grid-and-host.ts';
@@ -135,29 +135,29 @@ test('an attribute that is removed from the grid later is learned from the refus
 describe('extensible attributes', () => {
   test('are sent until the grid says which it defines', () => {
     const attributes = new ExtensibleAttributes('blue');
-    expect(Object.keys(attributes.forNetwork('n'))).toEqual([
+    expect(Object.keys(attributes.taken(ofNetwork('n')))).toEqual([
       'Tenant ID',
       'CMP Type',
       'Cloud API Owned',
       'Network Name',
     ]);
     attributes.learn(['CMP Type']);
-    expect(attributes.forNetwork('n')).toEqual({ 'CMP Type': { value: 'CNI' } });
+    expect(attributes.taken(ofNetwork('n'))).toEqual({ 'CMP Type': { value: 'CNI' } });
   });
 
   test('do not believe an empty list of definitions, which rights may have emptied', () => {
     const attributes = new ExtensibleAttributes('blue');
     attributes.learn([]);
-    expect(attributes.forView()['Tenant ID']).toEqual({ value: 'blue' });
+    expect(attributes.taken({})['Tenant ID']).toEqual({ value: 'blue' });
   });
 
   test('leave out what was refused, whatever the definitions say', () => {
     const attributes = new ExtensibleAttributes('blue');
     attributes.refuse('Tenant ID');
     attributes.learn(['Tenant ID', 'CMP Type']);
-    expect(Object.keys(attributes.forView())).toEqual(['CMP Type']);
+    expect(Object.keys(attributes.taken({}))).toEqual(['CMP Type']);
     attributes.refuse('CMP Type');
-    expect(attributes.forView()).toEqual({});
+    expect(attributes.taken({})).toEqual({});
     expect(attributes.mayUse('CMP Type')).toBe(false);
   });
 
@@ -165,9 +165,9 @@ describe('extensible attributes', () => {
     const attributes = new ExtensibleAttributes('blue', { Site: 'Paris' });
     attributes.learn([]);
     attributes.refuseSearch('Network Name');
-    expect(Object.keys(attributes.forNetwork('n'))).toEqual(['Site']);
+    expect(Object.keys(attributes.taken(ofNetwork('n')))).toEqual(['Site']);
     const unread = new ExtensibleAttributes('blue');
     unread.refuseSearch('Network Name');
-    expect(Object.keys(unread.forNetwork('n'))).toEqual(['Tenant ID', 'CMP Type', 'Cloud API Owned']);
+    expect(Object.keys(unread.taken(ofNetwork('n')))).toEqual(['Tenant ID', 'CMP Type', 'Cloud API Owned']);
   });
 });

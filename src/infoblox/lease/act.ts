@@ -3,7 +3,7 @@
  * taken back only when its answer is here, counted anew when the answer is lost, for the write may have waited to be sent.
  * `create` is in take-address.ts, `reassign` in reassign.ts. Callers hold the lock of the lease.
  */
-import { asGridText, type ExtensibleAttributes } from '../attributes.ts';
+import { asGridText, ofAttachment } from '../attributes.ts';
 import type { KeyedMutex } from '../concurrency/keyed-mutex.ts';
 import { GridError, hasReason } from '../errors.ts';
 import type { Log } from '../log.ts';
@@ -18,7 +18,6 @@ import type { UnnotedReleases } from './release/unnoted-releases.ts';
 export interface ActDeps {
   readonly wapi: WapiClient;
   readonly store: LeaseStore;
-  readonly attributes: ExtensibleAttributes;
   readonly locks: KeyedMutex;
   readonly moment: () => Moment;
   readonly log: Log;
@@ -74,7 +73,7 @@ export function endDelete({ store, moment }: Pick<ActDeps, 'store' | 'moment'>, 
  * @throws GridError if it has to be tried again
  */
 export async function recreate(
-  { wapi, store, attributes, moment }: ActDeps,
+  { wapi, store, moment }: ActDeps,
   lease: Lease & { readonly address: string },
   signal: AbortSignal,
 ): Promise<GridError | undefined> {
@@ -84,7 +83,7 @@ export async function recreate(
   // Noted first: a create that comes late must not outlive a DEL that comes meanwhile.
   apply(store, mark, (current) => createInDoubt(current, moment()));
   try {
-    const described = { comment: mark, name, attributes: () => attributes.forAttachment(attachment, name) };
+    const described = { comment: mark, name, attributes: ofAttachment(attachment, name) };
     const made = await wapi.createReservation({ address, view, ...described }, signal);
     if (made.ipv4addr === address && made.network_view === view) return undefined;
     throw new GridError('bad-answer', `the grid reserved ${made.ipv4addr}, asked for ${address}`, {

@@ -1,8 +1,7 @@
 /** The address of a network that no container must be given: its gateway, or the one that a bridge takes for itself. */
 import { addressAt, type Cidr, contains } from '../address.ts';
-import type { ExtensibleAttributes } from '../attributes.ts';
 import { GridError, hasReason, mayExist } from '../errors.ts';
-import { gatewayMark, isAttachmentMark } from '../mark.ts';
+import { isAttachmentMark } from '../mark.ts';
 import type { WapiClient } from '../wapi/client.ts';
 import { type NetworkSpec, resolveGateway } from './spec.ts';
 
@@ -34,7 +33,6 @@ export function refuseStrayGateway({ gateway, place }: Pick<NetworkSpec, 'gatewa
 
 export interface GatewayReservation {
   readonly wapi: WapiClient;
-  readonly attributes: ExtensibleAttributes;
   readonly address: string;
   readonly view: string;
   /** The network's name. */
@@ -49,7 +47,7 @@ export interface GatewayReservation {
  * @throws GridError `network-conflict` if a container has it, or what the grid answered
  */
 export async function reserveGateway(reservation: GatewayReservation, signal: AbortSignal): Promise<void> {
-  const { wapi, attributes, address, view, name, isNetworkNew } = reservation;
+  const { wapi, address, view, name, isNetworkNew } = reservation;
   for (let tries = 0; ; tries += 1) {
     if (!isNetworkNew || tries > 0) {
       const [holder] = await wapi.findFixedAddresses({ ipv4addr: address, network_view: view }, signal);
@@ -61,9 +59,7 @@ export async function reserveGateway(reservation: GatewayReservation, signal: Ab
       }
     }
     try {
-      const described = { comment: gatewayMark(name), attributes: () => attributes.forNetwork(name) };
-      await wapi.createGateway({ address, view, ...described }, signal);
-      return;
+      return await wapi.createGateway({ address, view, network: name }, signal);
     } catch (error) {
       // Taken by something that is no fixed address, a host record say: taken is all that is needed.
       if (tries > 0 && hasReason(error, 'conflict')) return;

@@ -1,18 +1,10 @@
 /** The networks that carry a network name, complete or still being set up. */
 import { compareAddresses, parseCidr } from '../address.ts';
-import { type ExtensibleAttributes, networkNameAttribute } from '../attributes.ts';
-import { hasReason } from '../errors.ts';
 import { namedInComment, networkMark, pendingNetworkMark, shortNetworkName } from '../mark.ts';
 import type { WapiClient } from '../wapi/client.ts';
 import { beginsWith } from '../wapi/paged-search.ts';
 import type { Network } from '../wapi/schemas.ts';
-
-export interface NamedNetworksQuery {
-  readonly wapi: WapiClient;
-  readonly attributes: ExtensibleAttributes;
-  readonly name: string;
-  readonly view: string;
-}
+import type { NetworkSpec } from './spec.ts';
 
 export interface NamedNetworks {
   /** The lowest address first. */
@@ -27,34 +19,22 @@ export interface NamedNetworks {
  * A network that is confirmed between the two searches shows up in both lists, never in none, whichever comes first: the
  * search by comment finds it before and after.
  */
-export async function findNamedNetworks(query: NamedNetworksQuery, signal: AbortSignal): Promise<NamedNetworks> {
-  const [marked, attributed] = await Promise.all([findMarked(query, signal), findAttributed(query, signal)]);
-  const pendingMark = pendingNetworkMark(query.name);
+export async function findNamedNetworks(
+  wapi: WapiClient,
+  { name, view }: Pick<NetworkSpec, 'name' | 'view'>,
+  signal: AbortSignal,
+): Promise<NamedNetworks> {
+  const [commented, attributed] = await Promise.all([
+    wapi.findNetworks({ 'comment~': beginsWith(networkMark(name)), network_view: view }, signal),
+    wapi.findNetworksNamed(name, view, signal),
+  ]);
+  const marked = commented.filter(({ comment }) => namedInComment(comment) === shortNetworkName(name));
+  const pendingMark = pendingNetworkMark(name);
   const complete = [...marked, ...attributed].filter(({ comment }) => comment !== pendingMark);
   return {
     complete: [...new Map(complete.map((network) => [network._ref, network])).values()].sort(byAddress),
     pending: marked.filter(({ comment }) => comment === pendingMark).sort(byAddress),
   };
-}
-
-async function findMarked({ wapi, name, view }: NamedNetworksQuery, signal: AbortSignal): Promise<Network[]> {
-  const found = await wapi.findNetworks({ 'comment~': beginsWith(networkMark(name)), network_view: view }, signal);
-  return found.filter(({ comment }) => namedInComment(comment) === shortNetworkName(name));
-}
-
-async function findAttributed(
-  { wapi, attributes, name, view }: NamedNetworksQuery,
-  signal: AbortSignal,
-): Promise<Network[]> {
-  if (!attributes.mayUse(networkNameAttribute)) return [];
-  try {
-    return await wapi.findNetworks({ [`*${networkNameAttribute}`]: name, network_view: view }, signal);
-  } catch (error) {
-    // A search by an attribute that is not defined is refused (scoulomb/myDNS, notes on errors).
-    if (!hasReason(error, 'unknown-attribute')) throw error;
-    attributes.refuseSearch(networkNameAttribute);
-    return [];
-  }
 }
 
 function byAddress(one: Network, other: Network): number {

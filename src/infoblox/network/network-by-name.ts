@@ -46,7 +46,7 @@ export async function agreeOnNetwork(
   // A host without leases in the view will probably have to create the network: what that needs is read beside the look.
   let early = deps.views.hasLeases(view) ? undefined : readSurroundings(deps, spec, signal).catch(() => undefined);
   for (;;) {
-    const named = await findNamedNetworks({ ...deps, name, view }, signal);
+    const named = await findNamedNetworks(deps.wapi, spec, signal);
     const step = nextStep(named, { mine, abandoned: waiting.hasStalled(named.pending) });
     for (const network of step.surplus) {
       await yieldNetwork(deps, { network, name, view }, signal);
@@ -131,7 +131,7 @@ async function createUnlessFull(
     return await createNextNetwork(deps, spec, signal);
   } catch (error) {
     if (!hasReason(error, 'no-free-network')) throw error;
-    const { complete, pending } = await findNamedNetworks({ ...deps, ...spec }, signal);
+    const { complete, pending } = await findNamedNetworks(deps.wapi, spec, signal);
     if (complete.length === 0 && pending.length === 0) throw error;
     return undefined;
   }

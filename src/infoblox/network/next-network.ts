@@ -45,7 +45,7 @@ export async function createNextNetwork(
   spec: SpecOf<'container'>,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  const { wapi, attributes, views, known } = deps;
+  const { wapi, views, known } = deps;
   const { name, view, place } = spec;
   const { containers, prefixLength } = place;
   refuseStrayGateway(spec);
@@ -59,8 +59,8 @@ export async function createNextNetwork(
     if (!exists) await createContainer(wapi, { container, view }, signal);
     try {
       const next = `func:nextavailablenetwork:${container.text},${view},${prefixLength}`;
-      const described = { comment: pendingNetworkMark(name), attributes: () => attributes.forNetwork(name) };
-      return (await wapi.createNetwork({ network: next, view, ...described }, signal)).network;
+      const wanted = { network: next, view, comment: pendingNetworkMark(name), name };
+      return (await wapi.createNetwork(wanted, signal)).network;
     } catch (error) {
       if (hasReason(error, 'no-free-network')) continue;
       // Another host was faster, or the answer was lost: the next look tells.

@@ -26,11 +26,11 @@ export async function findOrCreateSubnet(
   spec: SpecOf<'subnet'>,
   signal: AbortSignal,
 ): Promise<SubnetNetwork> {
-  const { wapi, attributes, views } = deps;
+  const { wapi, views } = deps;
   const { name, view } = spec;
   const { cidr } = spec.place;
   const find = () => wapi.findNetworks({ network: cidr.text, network_view: view }, signal);
-  const [{ complete }, first] = await Promise.all([findNamedNetworks({ ...deps, name, view }, signal), find()]);
+  const [{ complete }, first] = await Promise.all([findNamedNetworks(wapi, spec, signal), find()]);
   refuseOtherNetwork(complete, spec);
   for (let tries = 0; ; tries += 1) {
     const [found] = tries === 0 ? first : await find();
@@ -41,8 +41,8 @@ export async function findOrCreateSubnet(
     const [viewExists] = await Promise.all([views.refuseRenamed(spec, signal), refuseOverlap(wapi, spec, signal)]);
     if (!viewExists) await views.create(view, signal);
     try {
-      const described = { comment: networkMark(name), attributes: () => attributes.forNetwork(name) };
-      const network = await wapi.createNetwork({ network: cidr.text, view, ...described }, signal);
+      const wanted = { network: cidr.text, view, comment: networkMark(name), name };
+      const network = await wapi.createNetwork(wanted, signal);
       return { network, isNew: true };
     } catch (error) {
       // Another host was faster, or the answer was lost: the network itself tells.

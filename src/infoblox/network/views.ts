@@ -3,7 +3,6 @@
  * live on addresses in such a view, and a network in a new view of the old name would give them out a second time.
  */
 import { contains } from '../address.ts';
-import type { ExtensibleAttributes } from '../attributes.ts';
 import { GridError, mayExist } from '../errors.ts';
 import { clusterPattern, networkPrefix, type Origin, parseMark } from '../mark.ts';
 import type { WapiClient } from '../wapi/client.ts';
@@ -24,7 +23,6 @@ export interface NetworkViewsDeps {
 /** What finding and creating networks needs. */
 export interface NetworkDeps {
   readonly wapi: WapiClient;
-  readonly attributes: ExtensibleAttributes;
   readonly views: NetworkViews;
 }
 

@@ -1,14 +1,14 @@
 /**
  * The requests that the driver makes, typed: searches, creates with extensible attributes, deletes. One method is one kind
- * of request; the only memory here is which attributes the grid does not take. All throw GridError as the session does, and
- * `bad-answer` for an answer in a form that WAPI does not have.
+ * of request. All throw GridError as the session does, and `bad-answer` for an answer in a form that WAPI does not have.
  */
 import type { GenericSchema, InferOutput } from 'valibot';
-import type { Attributes, ExtensibleAttributes } from '../attributes.ts';
+import { type Attributes, type ExtensibleAttributes, networkNameAttribute, ofNetwork } from '../attributes.ts';
 import { type GridError, hasReason } from '../errors.ts';
+import { gatewayMark } from '../mark.ts';
 import { exactSearch, listSearch, type Search, searchPages } from './paged-search.ts';
 import { referenceTo, typeOf } from './reference.ts';
-import type { Confirmation, Fields } from './request.ts';
+import type { Confirmation, Fields, Request } from './request.ts';
 import * as objects from './schemas.ts';
 import type { Session } from './session.ts';
 
@@ -18,24 +18,26 @@ export const gatewayName = 'gateway';
 /** Criteria in WAPI's search modifiers: `f` exact, `f~` a regular expression, `*Name` an extensible attribute. */
 export type Query = Record<string, string>;
 
-/** What is said of an object beside its address. */
+/** What is said of a reservation beside its address. */
 export interface Description {
   readonly comment: string;
-  /** Asked for again after the grid has refused an attribute. */
-  readonly attributes: () => Attributes;
+  readonly name: string;
+  readonly attributes: Attributes;
 }
 
 export interface NewReservation extends Description {
   /** The address, or `func:nextavailableip:…`. */
   readonly address: string;
   readonly view: string;
-  readonly name: string;
 }
 
-export interface NewNetwork extends Description {
+export interface NewNetwork {
   /** The CIDR, or `func:nextavailablenetwork:…`. */
   readonly network: string;
   readonly view: string;
+  readonly comment: string;
+  /** What the network is called. */
+  readonly name: string;
 }
 
 /** What was made on the grid. */
@@ -93,6 +95,19 @@ export class WapiClient {
     return this.#find(objects.network, { query, confirm }, signal);
   }
 
+  /** Finds the networks that carry a name in their extensible attribute; none where the grid does not define it. */
+  async findNetworksNamed(name: string, view: string, signal: AbortSignal): Promise<objects.Network[]> {
+    if (!this.#attributes.mayUse(networkNameAttribute)) return [];
+    try {
+      return await this.findNetworks({ [`*${networkNameAttribute}`]: name, network_view: view }, signal);
+    } catch (error) {
+      // A search by an attribute that is not defined is refused (scoulomb/myDNS, notes on errors).
+      if (!hasReason(error, 'unknown-attribute')) throw error;
+      this.#attributes.refuseSearch(networkNameAttribute);
+      return [];
+    }
+  }
+
   /** Yields the CIDRs of all networks that match, page by page. */
   async *listNetworks(query: Query, signal: AbortSignal): AsyncGenerator<string> {
     for await (const { network } of this.#list(objects.networkCidr, { query }, signal)) yield network;
@@ -115,11 +130,11 @@ export class WapiClient {
     }
   }
 
-  /** Lists the names of the extensible attributes that the grid defines. */
-  async attributeNames(signal: AbortSignal): Promise<string[]> {
+  /** Learns which extensible attributes the grid defines. Spares creates that it would refuse; such refusals teach the same. */
+  async learnAttributes(signal: AbortSignal): Promise<void> {
     const names: string[] = [];
     for await (const { name } of this.#list(objects.attributeDefinition, { query: {} }, signal)) names.push(name);
-    return names;
+    this.#attributes.learn(names);
   }
 
   /**
@@ -133,34 +148,33 @@ export class WapiClient {
     return this.#create(objects.fixedAddress, { body: { ...what, comment, name }, attributes }, signal);
   }
 
-  /** Reserves an address that no container must have. */
-  async createGateway(gateway: Omit<NewReservation, 'name'>, signal: AbortSignal): Promise<void> {
-    await this.createReservation({ ...gateway, name: gatewayName }, signal);
-    this.#onMade({ kind: 'gateway', name: gateway.address, view: gateway.view });
+  /** Reserves an address of a network that no container must have. */
+  async createGateway(
+    { address, view, network }: { readonly address: string; readonly view: string; readonly network: string },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const described = { comment: gatewayMark(network), name: gatewayName, attributes: ofNetwork(network) };
+    await this.createReservation({ address, view, ...described }, signal);
+    this.#onMade({ kind: 'gateway', name: address, view });
   }
 
   /** Creates a network. @throws GridError `no-free-network`, `conflict`, `missing` for a container that is not there */
-  async createNetwork(
-    { network, view, comment, attributes }: NewNetwork,
-    signal: AbortSignal,
-  ): Promise<objects.Network> {
+  async createNetwork({ network, view, comment, name }: NewNetwork, signal: AbortSignal): Promise<objects.Network> {
     const body = { network, network_view: view, comment };
-    const made = await this.#create(objects.network, { body, attributes }, signal);
+    const made = await this.#create(objects.network, { body, attributes: ofNetwork(name) }, signal);
     this.#onMade({ kind: 'network', name: made.network, view });
     return made;
   }
 
   async createContainer(network: string, view: string, signal: AbortSignal): Promise<void> {
     const body = { network, network_view: view, comment: 'infoblox-cni network container' };
-    const attributes = () => this.#attributes.forView();
-    await this.#create(objects.anyOf('networkcontainer', 'network'), { body, attributes }, signal);
+    await this.#create(objects.anyOf('networkcontainer', 'network'), { body }, signal);
     this.#onMade({ kind: 'network container', name: network, view });
   }
 
   async createView(name: string, signal: AbortSignal): Promise<void> {
     const body = { name, comment: 'infoblox-cni' };
-    const attributes = () => this.#attributes.forView();
-    await this.#create(objects.anyOf('networkview', 'name'), { body, attributes }, signal);
+    await this.#create(objects.anyOf('networkview', 'name'), { body }, signal);
     this.#onMade({ kind: 'network view', name, view: name });
   }
 
@@ -181,18 +195,13 @@ export class WapiClient {
   }
 
   async setComment(ref: string, comment: string, signal: AbortSignal): Promise<void> {
-    await this.#update(ref, { comment }, signal);
+    await this.#session.request({ method: 'PUT', path: ref, body: { comment }, confirm: 'absence' }, signal);
   }
 
   /** Makes an object somebody else's: replaces comment, name and all extensible attributes. */
-  async relabel(
-    ref: string,
-    { comment, name, attributes }: Description & { readonly name: string },
-    signal: AbortSignal,
-  ): Promise<void> {
-    const answer = await this.#attributes.sendWith(attributes, (extattrs) =>
-      this.#update(ref, { comment, name, ...extattrs }, signal),
-    );
+  async relabel(ref: string, { comment, name, attributes }: Description, signal: AbortSignal): Promise<void> {
+    const request = { method: 'PUT', path: ref, body: { comment, name }, confirm: 'absence' } as const;
+    const answer = await this.#send(request, attributes, signal);
     objects.parseAnswer(referenceTo(typeOf(ref)), answer, { what: 'PUT', outcome: 'unknown' });
   }
 
@@ -209,10 +218,6 @@ export class WapiClient {
     }
   }
 
-  #update(ref: string, body: Fields, signal: AbortSignal): Promise<unknown> {
-    return this.#session.request({ method: 'PUT', path: ref, body, confirm: 'absence' }, signal);
-  }
-
   async #find<const S extends GenericSchema>(kind: Kind<S>, criteria: Criteria, signal: AbortSignal) {
     const found: InferOutput<S>[] = [];
     for await (const object of this.#list(kind, { ...criteria, limits: exactSearch }, signal)) found.push(object);
@@ -225,12 +230,26 @@ export class WapiClient {
 
   async #create<const S extends GenericSchema>(
     { type, schema, fields }: Kind<S>,
-    { body, attributes }: { readonly body: Fields; readonly attributes: () => Attributes },
+    { body, attributes = {} }: { readonly body: Fields; readonly attributes?: Attributes },
     signal: AbortSignal,
   ) {
-    const request = { method: 'POST', path: type, query: { _return_fields: fields } } as const;
-    const send = (extattrs: Fields) => this.#session.request({ ...request, body: { ...body, ...extattrs } }, signal);
-    const answer = await this.#attributes.sendWith(attributes, send);
+    const request = { method: 'POST', path: type, query: { _return_fields: fields }, body } as const;
+    const answer = await this.#send(request, attributes, signal);
     return objects.parseAnswer(schema, answer, { what: `POST ${type}`, outcome: 'unknown' });
+  }
+
+  /** Sends a write with attributes. One that the grid refuses is left out from then on; nothing was committed by then. */
+  async #send(request: Request, attributes: Attributes, signal: AbortSignal): Promise<unknown> {
+    for (;;) {
+      const extattrs = this.#attributes.taken(attributes);
+      const body = { ...request.body, ...(Object.keys(extattrs).length === 0 ? {} : { extattrs }) };
+      try {
+        return await this.#session.request({ ...request, body }, signal);
+      } catch (error) {
+        const refused = hasReason(error, 'unknown-attribute') ? error.attribute : undefined;
+        if (refused === undefined || !Object.hasOwn(extattrs, refused)) throw error;
+        this.#attributes.refuse(refused);
+      }
+    }
   }
 }

@@ -36,7 +36,7 @@ export function buildGridAccess(deps: GridAccessDeps) {
     const hint = 'if it is not meant to be: correct network-view, and remove the view';
     log.warn('created on the grid', { kind, name, view, hint });
   });
-  return { gridState, session, attributes, wapi };
+  return { gridState, session, wapi };
 }
 
 function openSession({ options, memory, metrics, log }: GridAccessDeps, gridState: GridState): Session {

@@ -1,5 +1,4 @@
 /** Knows whether the grid answers while nobody asks for anything: asks first, and again while there is trouble. */
-import type { ExtensibleAttributes } from '../../infoblox/attributes.ts';
 import { type Backoff, pauseBefore } from '../../infoblox/concurrency/backoff.ts';
 import type { Conditions } from '../../infoblox/conditions.ts';
 import { isGridAway } from '../../infoblox/errors.ts';
@@ -17,7 +16,6 @@ const probing: Backoff = { first: 1_000, longest: 30_000 };
 
 export interface GridMonitorDeps {
   readonly wapi: WapiClient;
-  readonly attributes: ExtensibleAttributes;
   /** A probe looks for this network view. */
   readonly view: string;
   readonly conditions: Conditions;
@@ -93,14 +91,12 @@ export class GridMonitor {
     this.#probes += 1;
   }
 
-  /** Spares creates that the grid would refuse for an undefined attribute; such refusals teach the same. */
   #learnAttributes(): void {
     if (this.#knowsAttributes) return;
     this.#knowsAttributes = true;
-    const { wapi, attributes, log } = this.#deps;
-    wapi.attributeNames(AbortSignal.timeout(probeTimeout)).then(
-      (names) => attributes.learn(names),
-      (error) => log.debug('cannot read the attribute definitions', { reason: messageOf(error) }),
-    );
+    const { wapi, log } = this.#deps;
+    wapi.learnAttributes(AbortSignal.timeout(probeTimeout)).catch((error) => {
+      log.debug('cannot read the attribute definitions', { reason: messageOf(error) });
+    });
   }
 }

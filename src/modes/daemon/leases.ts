@@ -37,10 +37,10 @@ export interface LeasesDeps {
 
 /** Builds what works on leases; nothing runs yet. */
 export function buildLeases({ options, origin, conditions, store, names, grid, window, log }: LeasesDeps) {
-  const { wapi, attributes } = grid;
+  const { wapi } = grid;
   const marksIn = (view: string, limit: number) => store.boundIn(view, limit).map(({ mark }) => mark);
   const views = new NetworkViews({ wapi, marksIn, host: origin });
-  const networks = new Networks({ wapi, attributes, views });
+  const networks = new Networks({ wapi, views });
   const exhaustion = new Exhaustion(wapi, conditions);
   const moment = () => ({ now: Date.now(), window });
   const observer = new Observer({ wapi, store, log });
@@ -48,7 +48,7 @@ export function buildLeases({ options, origin, conditions, store, names, grid, w
   const locks = new KeyedMutex();
   const onReleased = (view: string) => exhaustion.released(view);
   const unnoted = new UnnotedReleases({ store, moment });
-  const deps = { wapi, store, observer, attributes, locks, moment, unnoted, onReleased, log };
+  const deps = { wapi, store, observer, locks, moment, unnoted, onReleased, log };
   const reconciler = new Reconciler(deps);
   const deliveries = new Deliveries(deps);
   const allocator = new Allocator({ ...deps, networks, exhaustion, names, sandboxes, deliveries, reconciler });

@@ -48,8 +48,7 @@ export class LeaseFixture {
       if (this.broken.has(method)) throw new Error('disk I/O error');
       return run();
     });
-    const attributes = new ExtensibleAttributes('c');
-    const wapi = new WapiClient(this.#session, attributes);
+    const wapi = new WapiClient(this.#session, new ExtensibleAttributes('c'));
     const write =
       (level: string) =>
       (message: string, details: LogLine['details'] = {}) => {
@@ -59,7 +58,7 @@ export class LeaseFixture {
     const observer = new Observer({ wapi, store: this.store, log });
     const moment = () => ({ now: Date.now(), window: defaultDoubtWindow });
     this.deps = {
-      ...{ store: this.store, wapi, attributes, observer, log, locks: new KeyedMutex() },
+      ...{ store: this.store, wapi, observer, log, locks: new KeyedMutex() },
       moment,
       unnoted: new UnnotedReleases({ store: this.store, moment }),
       onReleased: () => undefined,

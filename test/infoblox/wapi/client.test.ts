@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { ExtensibleAttributes } from '../../../src/infoblox/attributes.ts';
+import { ExtensibleAttributes, ofAttachment } from '../../../src/infoblox/attributes.ts';
 import { Observer } from '../../../src/infoblox/lease/observe.ts';
 import { WapiClient } from '../../../src/infoblox/wapi/client.ts';
 import type { Session } from '../../../src/infoblox/wapi/session.ts';
@@ -60,10 +60,8 @@ test('a search that matches more than 1000 objects is read page by page', async 
 test('an object is made another’s also where the grid does not define our attributes', async () => {
   fill(1);
   const [object] = grid.fixedAddresses();
-  const labels = new ExtensibleAttributes('cluster-1');
-  wapi = new WapiClient(session, labels);
   const attachment = { network: 'n', containerId: 'c2', ifName: 'eth0' };
-  const heir = { comment: 'mark of c2', name: 'c2', attributes: () => labels.forAttachment(attachment, 'c2') };
+  const heir = { comment: 'mark of c2', name: 'c2', attributes: ofAttachment(attachment, 'c2') };
   await wapi.relabel(object?._ref ?? '', heir, inTime());
   expect(grid.fixedAddresses()).toMatchObject([{ comment: 'mark of c2', name: 'c2' }]);
 });
@@ -128,7 +126,7 @@ test('an answer in another form than WAPI’s is refused, naming the field; afte
   answer([]);
   expect(await failureOf(wapi.findNetworks({}, inTime()))).toMatchObject({ reason: 'bad-answer' });
   answer('fixedaddress/x:y');
-  const reservation = { address: '10.0.0.1', view: 'default', comment: 'c', name: 'n', attributes: () => ({}) };
+  const reservation = { address: '10.0.0.1', view: 'default', comment: 'c', name: 'n', attributes: {} };
   const created = wapi.createReservation(reservation, inTime());
   expect(await failureOf(created)).toMatchObject({ reason: 'bad-answer', outcome: 'unknown' });
 });

@@ -3,7 +3,7 @@
  * that may have been carried out is never sent again before a look has shown what it left.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { asGridText } from '../../attributes.ts';
+import { asGridText, ofAttachment } from '../../attributes.ts';
 import { type Backoff, pauseBefore } from '../../concurrency/backoff.ts';
 import { GridError } from '../../errors.ts';
 import { misfit, refuseOutside } from '../../network/fit.ts';
@@ -72,7 +72,6 @@ export class AddressCreation {
    * @throws GridError `address-unavailable` or `busy` if the requested address cannot be had
    */
   async prepare(lease: Lease, look: Look, signal: AbortSignal): Promise<NewReservation> {
-    const { attributes } = this.#deps;
     const { mark, attachment, workload, requested } = this.#want;
     if (requested !== undefined) await this.#checkRequest(requested, { lease, look }, signal);
     const { cidr, view } = this.#network;
@@ -82,7 +81,7 @@ export class AddressCreation {
       view,
       comment: mark,
       name,
-      attributes: () => attributes.forAttachment(attachment, name),
+      attributes: ofAttachment(attachment, name),
     };
   }
 

@@ -2,7 +2,7 @@
  * Gives an object the mark of the attachment, or of the gateway, that its address belongs to. In place: between a delete and a
  * create another host could take the address.
  */
-import { asGridText } from '../../attributes.ts';
+import { type Attributes, asGridText, ofAttachment, ofNetwork } from '../../attributes.ts';
 import { GridError } from '../../errors.ts';
 import { attachmentIn, isAttachmentMark, whoOf } from '../../mark.ts';
 import { gatewayName } from '../../wapi/client.ts';
@@ -37,12 +37,11 @@ export async function reassign(
   { lease, object }: Reassignment,
   signal: AbortSignal,
 ): Promise<Found | undefined> {
-  const { attributes, locks } = deps;
+  const { locks } = deps;
   const { owner } = object;
   if (!isAttachmentMark(owner)) {
     const { network } = attachmentIn(lease.mark);
-    const newAttributes = () => attributes.forNetwork(network);
-    await relabel(deps, { lease, object, name: gatewayName, newAttributes }, signal);
+    await relabel(deps, { lease, object, name: gatewayName, attributes: ofNetwork(network) }, signal);
     return undefined;
   }
   if (lease.phase !== 'pending' && locks.busy(owner)) {
@@ -56,7 +55,7 @@ async function reassignTo(
   { lease, object }: Reassignment,
   signal: AbortSignal,
 ): Promise<Found | undefined> {
-  const { store, attributes, moment, observer } = deps;
+  const { store, moment, observer } = deps;
   const { owner, ...ownerless } = object;
   const newOwner = store.get(owner);
   if (newOwner?.phase !== 'bound' || newOwner.address !== object.address) return ownerless;
@@ -68,24 +67,23 @@ async function reassignTo(
   }
   apply(store, owner, (current) => createInDoubt(current, moment()));
   const name = asGridText(attachment.containerId);
-  const newAttributes = () => attributes.forAttachment(attachment, name);
-  await relabel(deps, { lease, object, name, newAttributes }, signal);
+  await relabel(deps, { lease, object, name, attributes: ofAttachment(attachment, name) }, signal);
   return undefined;
 }
 
 interface Relabel extends Reassignment {
   readonly name: string;
-  readonly newAttributes: () => Record<string, { value: string }>;
+  readonly attributes: Attributes;
 }
 
 async function relabel(
   { wapi, store, moment, log }: ActDeps,
-  { lease, object, name, newAttributes }: Relabel,
+  { lease, object, name, attributes }: Relabel,
   signal: AbortSignal,
 ): Promise<void> {
   apply(store, lease.mark, (current) => deleteInDoubt(current, moment()));
   try {
-    await wapi.relabel(object.ref, { comment: object.owner, name, attributes: newAttributes }, signal);
+    await wapi.relabel(object.ref, { comment: object.owner, name, attributes }, signal);
   } catch (error) {
     endDelete({ store, moment }, lease, error);
     // It has become, or will become, the owner's.
