@@ -4,8 +4,7 @@
  * to the durable state.
  */
 import type { DoubtWindow } from '../../src/infoblox/lease/doubt.ts';
-import type { Transition } from '../../src/infoblox/lease/lease-store.ts';
-import type { SqliteLeaseStore } from '../../src/infoblox/lease/state/store.ts';
+import type { SqliteLeaseStore, Transition } from '../../src/infoblox/lease/state/store.ts';
 import { parseFlags } from '../../src/modes/daemon/config/command-line.ts';
 import { readOptions } from '../../src/modes/daemon/config/options.ts';
 import { startDaemon } from '../../src/modes/daemon/daemon.ts';

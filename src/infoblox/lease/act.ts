@@ -4,25 +4,13 @@
  * `create` is in take-address.ts, `reassign` in reassign.ts. Callers hold the lock of the lease.
  */
 import { asGridText, ofAttachment } from '../attributes.ts';
-import type { KeyedMutex } from '../concurrency/keyed-mutex.ts';
 import { GridError, hasReason } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { attachmentIn, isAttachmentMark } from '../mark.ts';
-import type { WapiClient } from '../wapi/client.ts';
-import type { Moment } from './doubt.ts';
+import type { LeaseDeps } from './deps.ts';
 import { createInDoubt, createRefused, deleteAnswered, deleteInDoubt, type Lease } from './lease.ts';
-import type { LeaseStore } from './lease-store.ts';
 import type { Found, Look } from './plan.ts';
-import type { UnnotedReleases } from './release/unnoted-releases.ts';
-
-export interface ActDeps {
-  readonly wapi: WapiClient;
-  readonly store: LeaseStore;
-  readonly locks: KeyedMutex;
-  readonly moment: () => Moment;
-  readonly log: Log;
-  readonly unnoted: Pick<UnnotedReleases, 'add' | 'note'>;
-}
+import type { SqliteLeaseStore } from './state/store.ts';
 
 /**
  * Removes objects that a look has just shown.
@@ -31,7 +19,7 @@ export interface ActDeps {
  * @throws GridError; unless its outcome is `open` nothing is in doubt
  */
 export async function remove(
-  { wapi, store, moment, unnoted }: ActDeps,
+  { wapi, store, moment, unnoted }: LeaseDeps,
   { lease, objects }: { readonly lease: Lease; readonly objects: readonly Found[] },
   signal: AbortSignal,
 ): Promise<Lease> {
@@ -51,7 +39,7 @@ export async function remove(
  * @returns false if the state cannot take that: a full disk must not keep an address that nobody needs
  * @throws GridError `state` if it cannot, and the lease is needed
  */
-function markDelete({ store, moment }: Pick<ActDeps, 'store' | 'moment'>, { mark, phase }: Lease): boolean {
+function markDelete({ store, moment }: Pick<LeaseDeps, 'store' | 'moment'>, { mark, phase }: Lease): boolean {
   try {
     apply(store, mark, (current) => deleteInDoubt(current, moment()));
     return true;
@@ -62,7 +50,7 @@ function markDelete({ store, moment }: Pick<ActDeps, 'store' | 'moment'>, { mark
 }
 
 /** Notes that a delete, or a change that takes an object from a lease, has failed. @param before the lease before it */
-export function endDelete({ store, moment }: Pick<ActDeps, 'store' | 'moment'>, before: Lease, error: unknown): void {
+export function endDelete({ store, moment }: Pick<LeaseDeps, 'store' | 'moment'>, before: Lease, error: unknown): void {
   const end = (lease: Lease) => (isOpen(error) ? deleteInDoubt(lease, moment()) : deleteAnswered(lease, before));
   applyIfPossible(store, before.mark, end);
 }
@@ -73,7 +61,7 @@ export function endDelete({ store, moment }: Pick<ActDeps, 'store' | 'moment'>, 
  * @throws GridError if it has to be tried again
  */
 export async function recreate(
-  { wapi, store, moment }: ActDeps,
+  { wapi, store, moment }: LeaseDeps,
   lease: Lease & { readonly address: string },
   signal: AbortSignal,
 ): Promise<GridError | undefined> {
@@ -115,7 +103,7 @@ export function without(look: Look, objects: readonly Found[]): Look {
 
 /** Applies a transition to a lease, as `store.apply` does, if there is one: one that has gone meanwhile stays gone. */
 export function apply(
-  store: Pick<LeaseStore, 'apply'>,
+  store: Pick<SqliteLeaseStore, 'apply'>,
   mark: string,
   transition: (lease: Lease) => Lease | undefined,
 ): Lease | undefined {
@@ -123,7 +111,7 @@ export function apply(
 }
 
 /** As `apply`; but a state that cannot be written must not hide why a write failed. What was noted before it stands. */
-export function applyIfPossible(store: LeaseStore, mark: string, transition: (lease: Lease) => Lease): void {
+export function applyIfPossible(store: SqliteLeaseStore, mark: string, transition: (lease: Lease) => Lease): void {
   try {
     apply(store, mark, transition);
   } catch (error) {

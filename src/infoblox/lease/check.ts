@@ -2,19 +2,10 @@
 import { GridError } from '../errors.ts';
 import { type Attachment, shortNetworkName, whoOf } from '../mark.ts';
 import { movedError } from './add/address-errors.ts';
-import type { Moment } from './doubt.ts';
-import type { FormerNames } from './former-names.ts';
+import type { LeaseDeps } from './deps.ts';
 import { imported, type Lease } from './lease.ts';
-import type { LeaseStore } from './lease-store.ts';
 import { describe, type Observer } from './observe.ts';
 import { type Look, plan } from './plan.ts';
-
-export interface CheckDeps {
-  readonly store: LeaseStore;
-  readonly observer: Observer;
-  readonly names: FormerNames;
-  readonly moment: () => Moment;
-}
 
 /** What the caller was told. */
 export interface CheckRequest {
@@ -30,7 +21,7 @@ export interface CheckRequest {
  * @throws GridError `reservation-lost` saying what the grid has instead; `network-conflict` if its view was renamed;
  * `unconfirmed` if only a host was asked that may lag behind
  */
-export async function checkLease(deps: CheckDeps, request: CheckRequest, signal: AbortSignal): Promise<void> {
+export async function checkLease(deps: LeaseDeps, request: CheckRequest, signal: AbortSignal): Promise<void> {
   const { store, observer, names, moment } = deps;
   const { attachment, view, addresses } = request;
   const mark = names.markOf(attachment);

@@ -2,16 +2,13 @@
 import { GridError, hasReason } from '../errors.ts';
 import { type Attachment, networkOf, networkPrefix, shortNetworkName } from '../mark.ts';
 import type { Allocator } from './add/allocate.ts';
-import type { FormerNames } from './former-names.ts';
+import type { LeaseDeps } from './deps.ts';
 import { reconcile } from './release/reconcile.ts';
 import { type Release, releaseIfDead, startReleaseOf } from './release/start-release.ts';
-import { releaseUnnoted, type UnnotedDeps } from './release/unnoted.ts';
-import type { SqliteLeaseStore } from './state/store.ts';
+import { releaseUnnoted } from './release/unnoted.ts';
 
-export interface GcDeps extends UnnotedDeps {
-  readonly store: SqliteLeaseStore;
+export interface GcDeps extends LeaseDeps {
   readonly allocator: Allocator;
-  readonly names: FormerNames;
 }
 
 /** What the runtime says. */

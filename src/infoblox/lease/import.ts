@@ -5,15 +5,12 @@
 import { setImmediate } from 'node:timers/promises';
 import { type Backoff, pauseBefore } from '../concurrency/backoff.ts';
 import { messageOf } from '../host/errno.ts';
-import type { Log } from '../log.ts';
-import { hostPrefix, networkOf, type Origin } from '../mark.ts';
+import { hostPrefix, networkOf } from '../mark.ts';
 import type { FixedAddress } from '../wapi/schemas.ts';
 import type { Allocator } from './add/allocate.ts';
-import type { Moment } from './doubt.ts';
+import type { LeaseDeps } from './deps.ts';
 import { imported } from './lease.ts';
-import type { Observer } from './observe.ts';
 import { plan } from './plan.ts';
-import type { SqliteLeaseStore } from './state/store.ts';
 
 /** Milliseconds for one attempt. */
 const attemptTimeout = 120_000;
@@ -21,13 +18,8 @@ const retry: Backoff = { first: 1_000, longest: 300_000 };
 /** Leases that are written between two turns of the event loop: each waits for the disk, and calls wait for them. */
 const leasesAtATime = 20;
 
-export interface ImportDeps {
-  readonly store: SqliteLeaseStore;
-  readonly observer: Observer;
+export interface ImportDeps extends Pick<LeaseDeps, 'store' | 'observer' | 'names' | 'moment' | 'log'> {
   readonly allocator: Pick<Allocator, 'isAdding'>;
-  readonly origin: Origin;
-  readonly moment: () => Moment;
-  readonly log: Log;
 }
 
 export class Import {
@@ -61,7 +53,7 @@ export class Import {
   }
 
   async #import(): Promise<void> {
-    const { observer, store, origin, moment, log } = this.#deps;
+    const { observer, store, names, moment, log } = this.#deps;
     const stopping = this.#stopping.signal;
     const signal = AbortSignal.any([stopping, AbortSignal.timeout(attemptTimeout)]);
     // A page that was read before shows what has been released since.
@@ -70,7 +62,8 @@ export class Import {
     try {
       // Not before the list has come to its end: one without an end must not fill the state, attempt by attempt.
       const objects: FixedAddress[] = [];
-      for await (const object of observer.list(hostPrefix(origin), { confirm: 'answer' }, signal)) objects.push(object);
+      for await (const object of observer.list(hostPrefix(names.present), { confirm: 'answer' }, signal))
+        objects.push(object);
       for (const { comment: mark, _ref: ref, network_view: view, ipv4addr: address } of objects) {
         stopping.throwIfAborted();
         if (forgotten.has(mark) || !this.#adopt(mark, { ref, view, address })) continue;

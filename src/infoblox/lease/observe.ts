@@ -5,15 +5,16 @@ import type { WapiClient } from '../wapi/client.ts';
 import { beginsWith } from '../wapi/paged-search.ts';
 import { type FixedAddress, isReservation } from '../wapi/schemas.ts';
 import type { Lease } from './lease.ts';
-import type { LeaseStore } from './lease-store.ts';
 import type { Found, Look } from './plan.ts';
+import type { SqliteLeaseStore } from './state/store.ts';
 
 /** Altered objects that are remembered as reported; after that many the reports start anew. */
 const mostReported = 1_000;
 
+/** What it needs, which is there before all others that work on leases. */
 export interface ObserverDeps {
   readonly wapi: WapiClient;
-  readonly store: Pick<LeaseStore, 'boundAt' | 'isWhole'>;
+  readonly store: Pick<SqliteLeaseStore, 'boundAt' | 'isWhole'>;
   readonly log: Pick<Log, 'warn'>;
 }
 

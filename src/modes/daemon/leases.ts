@@ -40,20 +40,28 @@ export function buildLeases({ options, origin, conditions, store, names, grid, w
   const { wapi } = grid;
   const marksIn = (view: string, limit: number) => store.boundIn(view, limit).map(({ mark }) => mark);
   const views = new NetworkViews({ wapi, marksIn, host: origin });
-  const networks = new Networks({ wapi, views });
-  const exhaustion = new Exhaustion(wapi, conditions);
   const moment = () => ({ now: Date.now(), window });
-  const observer = new Observer({ wapi, store, log });
-  const sandboxes = warnOfUnseen(hostSandboxes(), log);
-  const locks = new KeyedMutex();
-  const onReleased = (view: string) => exhaustion.released(view);
-  const unnoted = new UnnotedReleases({ store, moment });
-  const deps = { wapi, store, observer, locks, moment, unnoted, onReleased, log };
-  const reconciler = new Reconciler(deps);
-  const deliveries = new Deliveries(deps);
-  const allocator = new Allocator({ ...deps, networks, exhaustion, names, sandboxes, deliveries, reconciler });
-  const importer = new Import({ store, observer, allocator, origin, moment, log });
-  const monotonic = () => performance.now();
-  const reaper = new Reaper({ ...deps, sandboxes, grace: options.reapAfter, monotonic });
-  return { ...deps, names, networks, exhaustion, deliveries, allocator, reconciler, importer, reaper };
+  const deps = {
+    wapi,
+    networks: new Networks({ wapi, views }),
+    exhaustion: new Exhaustion(wapi, conditions),
+    store,
+    unnoted: new UnnotedReleases({ store, moment }),
+    names,
+    observer: new Observer({ wapi, store, log }),
+    sandboxes: warnOfUnseen(hostSandboxes(), log),
+    deliveries: new Deliveries({ store, moment, log }),
+    locks: new KeyedMutex(),
+    moment,
+    log,
+  };
+  const allocator = new Allocator(deps);
+  const importer = new Import({ ...deps, allocator });
+  return {
+    ...deps,
+    allocator,
+    reconciler: new Reconciler(deps),
+    importer,
+    reaper: new Reaper(deps, options.reapAfter),
+  };
 }

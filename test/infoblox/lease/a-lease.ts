@@ -2,7 +2,7 @@
 
 import type { Moment } from '../../../src/infoblox/lease/doubt.ts';
 import type { Lease, SandboxIdentity } from '../../../src/infoblox/lease/lease.ts';
-import type { LeaseStore } from '../../../src/infoblox/lease/lease-store.ts';
+import type { SqliteLeaseStore } from '../../../src/infoblox/lease/state/store.ts';
 
 export const window = { recheck: 10_000, end: 60_000 };
 export const noon: Moment = { now: 1_700_000_000_000, window };
@@ -22,11 +22,11 @@ export function aLease(mark: string, over: Partial<Lease> = {}): Lease {
 }
 
 /** Writes a lease whatever the store has had. */
-export function put(store: LeaseStore, lease: Lease): void {
+export function put(store: SqliteLeaseStore, lease: Lease): void {
   store.apply(lease.mark, () => lease);
 }
 
 /** As if it had been forgotten. */
-export function drop(store: LeaseStore, mark: string): void {
+export function drop(store: SqliteLeaseStore, mark: string): void {
   store.apply(mark, () => undefined);
 }

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Import } from '../../../src/infoblox/lease/import.ts';
 import { until } from '../../fixture/host.ts';
 import { aLease, drop, put } from './a-lease.ts';
-import { type LeaseFixture, markOf, origin, useLeases } from './lease-fixture.ts';
+import { type LeaseFixture, markOf, useLeases } from './lease-fixture.ts';
 
 const fixture = useLeases();
 const adding = new Set<string>();
@@ -12,7 +12,7 @@ let importer: Import;
 beforeEach(() => {
   leases = fixture();
   adding.clear();
-  importer = new Import({ ...leases.deps, origin, allocator: { isAdding: (mark) => adding.has(mark) } });
+  importer = new Import({ ...leases.deps, allocator: { isAdding: (mark) => adding.has(mark) } });
 });
 // Before the fixture ends.
 afterEach(() => importer.stop());

@@ -6,13 +6,19 @@ import { afterEach, beforeEach } from 'vitest';
 import { ExtensibleAttributes } from '../../../src/infoblox/attributes.ts';
 import { KeyedMutex } from '../../../src/infoblox/concurrency/keyed-mutex.ts';
 import { Conditions } from '../../../src/infoblox/conditions.ts';
+import { Deliveries } from '../../../src/infoblox/lease/add/deliveries.ts';
+import type { LeaseDeps } from '../../../src/infoblox/lease/deps.ts';
 import { defaultDoubtWindow } from '../../../src/infoblox/lease/doubt.ts';
+import { FormerNames } from '../../../src/infoblox/lease/former-names.ts';
 import type { Lease } from '../../../src/infoblox/lease/lease.ts';
 import { Observer } from '../../../src/infoblox/lease/observe.ts';
-import type { ReconcilerDeps } from '../../../src/infoblox/lease/release/reconciler.ts';
 import { UnnotedReleases } from '../../../src/infoblox/lease/release/unnoted-releases.ts';
+import { hostSandboxes } from '../../../src/infoblox/lease/sandbox/sandbox.ts';
 import { SqliteLeaseStore } from '../../../src/infoblox/lease/state/store.ts';
 import { attachmentMark, type Origin } from '../../../src/infoblox/mark.ts';
+import { Exhaustion } from '../../../src/infoblox/network/exhaustion.ts';
+import { Networks } from '../../../src/infoblox/network/networks.ts';
+import { NetworkViews } from '../../../src/infoblox/network/views.ts';
 import { WapiClient } from '../../../src/infoblox/wapi/client.ts';
 import type { Session } from '../../../src/infoblox/wapi/session.ts';
 import type { LogLine } from '../../fixture/host.ts';
@@ -35,7 +41,7 @@ export class LeaseFixture {
   readonly calls: string[] = [];
   readonly grid: Grid;
   readonly store: SqliteLeaseStore;
-  readonly deps: ReconcilerDeps;
+  readonly deps: LeaseDeps;
   readonly #session: Session;
   readonly #directory: string;
 
@@ -55,13 +61,17 @@ export class LeaseFixture {
         this.log.push({ level, message, details });
       };
     const log = { error: write('error'), warn: write('warn'), info: write('info'), debug: write('debug') };
-    const observer = new Observer({ wapi, store: this.store, log });
+    const { store } = this;
     const moment = () => ({ now: Date.now(), window: defaultDoubtWindow });
     this.deps = {
-      ...{ store: this.store, wapi, observer, log, locks: new KeyedMutex() },
-      moment,
-      unnoted: new UnnotedReleases({ store: this.store, moment }),
-      onReleased: () => undefined,
+      ...{ wapi, store, log, moment, locks: new KeyedMutex() },
+      networks: new Networks({ wapi, views: new NetworkViews({ wapi, marksIn: () => [], host: origin }) }),
+      exhaustion: new Exhaustion(wapi, new Conditions()),
+      unnoted: new UnnotedReleases({ store, moment }),
+      names: new FormerNames(store, origin),
+      observer: new Observer({ wapi, store, log }),
+      sandboxes: hostSandboxes(),
+      deliveries: new Deliveries({ store, moment, log }),
     };
   }
 

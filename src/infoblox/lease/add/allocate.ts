@@ -8,8 +8,8 @@ import { shortNetworkName, whoOf } from '../../mark.ts';
 import { fits, mayFit, refuseHopeless } from '../../network/fit.ts';
 import { specKey } from '../../network/spec.ts';
 import { apply } from '../act.ts';
+import type { LeaseDeps } from '../deps.ts';
 import { doubtOf } from '../doubt.ts';
-import type { FormerNames } from '../former-names.ts';
 import {
   abandon,
   answer,
@@ -22,12 +22,11 @@ import {
 } from '../lease.ts';
 import { type Look, plan } from '../plan.ts';
 import { reconcileLocked } from '../release/reconcile.ts';
-import { releaseUnnotedLocked, type UnnotedDeps, warnUnreleased } from '../release/unnoted.ts';
-import type { Sandboxes } from '../sandbox/sandbox.ts';
+import { releaseUnnotedLocked, warnUnreleased } from '../release/unnoted.ts';
 import { deletedError, leftError, refusal } from './address-errors.ts';
-import { type Deliveries, noCallers } from './deliveries.ts';
+import { noCallers } from './deliveries.ts';
 import { AddressTaking, type Taken } from './take-address.ts';
-import type { AddressRequest, TakeDeps } from './want.ts';
+import type { AddressRequest } from './want.ts';
 
 /** Milliseconds to release at once what a failed ADD has left and the state cannot note. */
 const unnotedTimeout = 5_000;
@@ -50,20 +49,13 @@ export interface Allocation {
   undelivered(): void;
 }
 
-export interface AllocateDeps extends TakeDeps {
-  readonly reconciler: UnnotedDeps['reconciler'];
-  readonly names: FormerNames;
-  readonly sandboxes: Sandboxes;
-  readonly deliveries: Deliveries;
-}
-
 export class Allocator {
-  readonly #deps: AllocateDeps;
+  readonly #deps: LeaseDeps;
   readonly #adds = new SingleFlight<Taken>();
   /** What an ADD under way is waiting for, by mark. */
   readonly #delays = new Map<string, GridError>();
 
-  constructor(deps: AllocateDeps) {
+  constructor(deps: LeaseDeps) {
     this.#deps = deps;
   }
 

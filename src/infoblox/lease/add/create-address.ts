@@ -11,12 +11,13 @@ import type { ReadyNetwork } from '../../network/networks.ts';
 import type { NewReservation } from '../../wapi/client.ts';
 import type { FixedAddress } from '../../wapi/schemas.ts';
 import { apply } from '../act.ts';
+import type { LeaseDeps } from '../deps.ts';
 import { doubtOf } from '../doubt.ts';
 import { createInDoubt, type Lease } from '../lease.ts';
 import type { Found, Look } from '../plan.ts';
 import { collisionError, nonsenseError, takenError } from './address-errors.ts';
 import { ReleasesFirst } from './releases-first.ts';
-import type { TakeDeps, Want } from './want.ts';
+import type { Want } from './want.ts';
 
 /** Creates that are sent again after an answer was lost. */
 const mostLosses = 4;
@@ -28,7 +29,7 @@ const lostPause: Backoff = { first: 250, longest: 4_000 };
 const collisionPause: Backoff = { first: 5, longest: 4_000 };
 
 export class AddressCreation {
-  readonly #deps: TakeDeps;
+  readonly #deps: LeaseDeps;
   readonly #want: Want;
   readonly #releases: ReleasesFirst;
   readonly #reassigned = new Set<string>();
@@ -40,7 +41,7 @@ export class AddressCreation {
   #isRequestChecked = false;
   #isNetworkMadeAgain = false;
 
-  constructor(deps: TakeDeps, want: Want, network: ReadyNetwork) {
+  constructor(deps: LeaseDeps, want: Want, network: ReadyNetwork) {
     this.#deps = deps;
     this.#want = want;
     this.#network = network;
@@ -218,7 +219,7 @@ export class AddressCreation {
   }
 }
 
-function leaseOf(store: TakeDeps['store'], mark: string): Lease {
+function leaseOf(store: LeaseDeps['store'], mark: string): Lease {
   const lease = store.get(mark);
   if (lease === undefined) throw new Error(`the lease of ${mark} is gone while its ADD is under way`);
   return lease;

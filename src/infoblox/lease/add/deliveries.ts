@@ -1,28 +1,20 @@
 /** Which callers of ADDs have their answer. One that got none gives the address back, unless another one may live on it. */
 import { hasReason } from '../../errors.ts';
-import type { Log } from '../../log.ts';
 import { apply } from '../act.ts';
-import type { Moment } from '../doubt.ts';
+import type { LeaseDeps } from '../deps.ts';
 import { notAnswered } from '../lease.ts';
-import type { LeaseStore } from '../lease-store.ts';
 
 /** Attachments of which it is known who was told their address. */
 const mostTold = 10_000;
 
 export const noCallers: ReadonlySet<string> = new Set();
 
-export interface DeliveriesDeps {
-  readonly store: Pick<LeaseStore, 'get' | 'apply'>;
-  readonly moment: () => Moment;
-  readonly log: Pick<Log, 'info' | 'warn'>;
-}
-
 export class Deliveries {
-  readonly #deps: DeliveriesDeps;
+  readonly #deps: Pick<LeaseDeps, 'store' | 'moment' | 'log'>;
   /** The last ADD of each attachment that is known to have its answer. What is not known here costs a write of the state. */
   readonly #told = new Map<string, ReadonlySet<string>>();
 
-  constructor(deps: DeliveriesDeps) {
+  constructor(deps: Pick<LeaseDeps, 'store' | 'moment' | 'log'>) {
     this.#deps = deps;
   }
 

@@ -6,15 +6,11 @@ import { type Attributes, asGridText, ofAttachment, ofNetwork } from '../../attr
 import { GridError } from '../../errors.ts';
 import { attachmentIn, isAttachmentMark, whoOf } from '../../mark.ts';
 import { gatewayName } from '../../wapi/client.ts';
-import { type ActDeps, apply, applyIfPossible, endDelete, isOpen, warnOfLoss, without } from '../act.ts';
+import { apply, applyIfPossible, endDelete, isOpen, warnOfLoss, without } from '../act.ts';
+import type { LeaseDeps } from '../deps.ts';
 import { createInDoubt, deleteAnswered, deleteInDoubt, type Lease } from '../lease.ts';
-import type { Observer } from '../observe.ts';
 import { type Found, type Look, plan } from '../plan.ts';
 import { movedError } from './address-errors.ts';
-
-export interface ReassignDeps extends ActDeps {
-  readonly observer: Observer;
-}
 
 /** An object at the address of another attachment, or of the gateway. */
 export type Another = Found & { readonly owner: string };
@@ -33,7 +29,7 @@ export interface Reassignment {
  * the view of the owner was renamed
  */
 export async function reassign(
-  deps: ReassignDeps,
+  deps: LeaseDeps,
   { lease, object }: Reassignment,
   signal: AbortSignal,
 ): Promise<Found | undefined> {
@@ -51,7 +47,7 @@ export async function reassign(
 }
 
 async function reassignTo(
-  deps: ReassignDeps,
+  deps: LeaseDeps,
   { lease, object }: Reassignment,
   signal: AbortSignal,
 ): Promise<Found | undefined> {
@@ -77,7 +73,7 @@ interface Relabel extends Reassignment {
 }
 
 async function relabel(
-  { wapi, store, moment, log }: ActDeps,
+  { wapi, store, moment, log }: LeaseDeps,
   { lease, object, name, attributes }: Relabel,
   signal: AbortSignal,
 ): Promise<void> {

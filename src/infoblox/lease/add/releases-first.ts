@@ -2,16 +2,17 @@
 import { GridError } from '../../errors.ts';
 import { fits } from '../../network/fit.ts';
 import type { ReadyNetwork } from '../../network/networks.ts';
+import type { LeaseDeps } from '../deps.ts';
 import { doubtOf } from '../doubt.ts';
 import { reconcile } from '../release/reconcile.ts';
-import type { TakeDeps, Want } from './want.ts';
+import type { Want } from './want.ts';
 
 export class ReleasesFirst {
-  readonly #deps: TakeDeps;
+  readonly #deps: LeaseDeps;
   readonly #want: Want;
   readonly #tried = new Set<string>();
 
-  constructor(deps: TakeDeps, want: Want) {
+  constructor(deps: LeaseDeps, want: Want) {
     this.#deps = deps;
     this.#want = want;
   }

@@ -8,12 +8,13 @@ import { fits } from '../../network/fit.ts';
 import type { ReadyNetwork } from '../../network/networks.ts';
 import type { FixedAddress } from '../../wapi/schemas.ts';
 import { apply, recreate, remove, warnOfLoss, without } from '../act.ts';
+import type { LeaseDeps } from '../deps.ts';
 import { answer, begin, bind, createInDoubt, deleteAnswered, type Lease } from '../lease.ts';
 import { type Found, type Look, plan, type Step } from '../plan.ts';
 import { deletedError, leftError, refusal } from './address-errors.ts';
 import { AddressCreation } from './create-address.ts';
 import { afterReassign, reassign } from './reassign.ts';
-import type { TakeDeps, Want } from './want.ts';
+import type { Want } from './want.ts';
 
 export interface Taken {
   readonly address: string;
@@ -21,14 +22,14 @@ export interface Taken {
 }
 
 export class AddressTaking {
-  readonly #deps: TakeDeps;
+  readonly #deps: LeaseDeps;
   readonly #want: Want;
   readonly #creation: AddressCreation;
   #mayBeOnGrid: boolean;
   /** Whether a look could not be confirmed, so that the grid may hold more than was seen. */
   #isUnconfirmed = false;
 
-  constructor(deps: TakeDeps, want: Want, network: ReadyNetwork) {
+  constructor(deps: LeaseDeps, want: Want, network: ReadyNetwork) {
     this.#deps = deps;
     this.#want = want;
     this.#creation = new AddressCreation(deps, want, network);

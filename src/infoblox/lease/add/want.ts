@@ -1,13 +1,9 @@
-/** What one ADD wants, and what it takes an address with: shared by the files that do so. */
+/** What one ADD wants: shared by the files that take its address. */
 import type { SharedWork } from '../../concurrency/single-flight.ts';
 import type { GridError } from '../../errors.ts';
 import type { Attachment } from '../../mark.ts';
-import type { Exhaustion } from '../../network/exhaustion.ts';
-import type { Networks } from '../../network/networks.ts';
 import type { NetworkSpec } from '../../network/spec.ts';
 import type { SandboxIdentity } from '../lease.ts';
-import type { ReconcileDeps } from '../release/reconcile.ts';
-import type { SqliteLeaseStore } from '../state/store.ts';
 
 export interface AddressRequest {
   readonly attachment: Attachment;
@@ -28,10 +24,4 @@ export interface Want extends AddressRequest {
   readonly mayBeOnGrid: boolean;
   /** Told what taking the address is waiting for. */
   readonly delayedBy: (why: GridError) => void;
-}
-
-export interface TakeDeps extends ReconcileDeps {
-  readonly store: SqliteLeaseStore;
-  readonly networks: Networks;
-  readonly exhaustion: Exhaustion;
 }

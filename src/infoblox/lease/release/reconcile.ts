@@ -3,33 +3,25 @@
  * same from whatever state, for the first time and for the repair.
  */
 import { GridError } from '../../errors.ts';
-import { type ActDeps, apply, recreate, remove, warnOfLoss, without } from '../act.ts';
+import { apply, recreate, remove, warnOfLoss, without } from '../act.ts';
 import { afterReassign, reassign } from '../add/reassign.ts';
+import type { LeaseDeps } from '../deps.ts';
 import { abandon, deleteAnswered, emptied, keepDoubt, type Lease, recheck, settle } from '../lease.ts';
-import type { LeaseStore } from '../lease-store.ts';
-import type { Observer } from '../observe.ts';
 import { type Look, plan, type Step } from '../plan.ts';
 
 /** Steps for one lease at most; a grid that answers sensibly needs three. */
 const mostSteps = 8;
 
-export interface ReconcileDeps extends ActDeps {
-  readonly store: LeaseStore;
-  readonly observer: Observer;
-  /** Told when an address of a view has gone back to the grid. */
-  readonly onReleased: (view: string) => void;
-}
-
 /**
  * Reconciles one lease. Takes its lock.
  * @throws GridError if the grid or the state could not do its part; the lease is due still
  */
-export function reconcile(deps: ReconcileDeps, mark: string, signal: AbortSignal): Promise<void> {
+export function reconcile(deps: LeaseDeps, mark: string, signal: AbortSignal): Promise<void> {
   return deps.locks.run(mark, () => reconcileLocked(deps, mark, signal));
 }
 
 /** As `reconcile`, for a caller that holds the lock. */
-export async function reconcileLocked(deps: ReconcileDeps, mark: string, signal: AbortSignal): Promise<void> {
+export async function reconcileLocked(deps: LeaseDeps, mark: string, signal: AbortSignal): Promise<void> {
   const { store, observer, moment, unnoted } = deps;
   unnoted.note(mark);
   const removed: string[] = [];
@@ -86,7 +78,7 @@ interface Outcome {
 }
 
 /** Writes down what the last step has led to: one that needs no write to the grid, or a re-creation. */
-function conclude(deps: ReconcileDeps, lease: Lease, { step, ...outcome }: Outcome & { readonly step: Step }): void {
+function conclude(deps: LeaseDeps, lease: Lease, { step, ...outcome }: Outcome & { readonly step: Step }): void {
   const { store, moment, log } = deps;
   const { mark } = lease;
   switch (step.kind) {
@@ -112,10 +104,10 @@ function conclude(deps: ReconcileDeps, lease: Lease, { step, ...outcome }: Outco
   apply(store, mark, (current) => settle(current, moment()));
 }
 
-function forget(deps: ReconcileDeps, { mark, address, view }: Lease, { look, removed }: Outcome): void {
-  const { store, log, onReleased } = deps;
+function forget(deps: LeaseDeps, { mark, address, view }: Lease, { look, removed }: Outcome): void {
+  const { store, log, exhaustion } = deps;
   store.apply(mark, (current) => (current?.phase === 'releasing' ? undefined : current));
-  onReleased(view);
+  exhaustion.released(view);
   const attachment = { attachment: mark, view };
   if (removed.length > 0) log.info('released', { ...attachment, addresses: removed });
   else if (address === null) log.debug('nothing to release', attachment);
@@ -127,7 +119,7 @@ function forget(deps: ReconcileDeps, { mark, address, view }: Lease, { look, rem
 
 /** @returns `look` if the grid has to be looked at now, `done` if that has time */
 async function reserveAgain(
-  deps: ReconcileDeps,
+  deps: LeaseDeps,
   { lease, look }: { readonly lease: Lease; readonly look: Look },
   signal: AbortSignal,
 ): Promise<'look' | 'done'> {

@@ -6,11 +6,9 @@ import { type Backoff, pauseBefore } from '../../concurrency/backoff.ts';
 import { isGridAway, isRefused } from '../../errors.ts';
 import { messageOf } from '../../host/errno.ts';
 import { apply } from '../act.ts';
+import type { LeaseDeps } from '../deps.ts';
 import { abandon, postpone } from '../lease.ts';
-import type { SqliteLeaseStore } from '../state/store.ts';
-import { type ReconcileDeps, reconcile } from './reconcile.ts';
-import type { UnnotedRelease } from './start-release.ts';
-import type { UnnotedReleases } from './unnoted-releases.ts';
+import { reconcile } from './reconcile.ts';
 
 const workers = 3;
 /** Milliseconds for one attempt. */
@@ -32,13 +30,8 @@ const failoverLoss = 3_600_000;
 /** Milliseconds between two rounds of re-checks after fail-overs. A grid that comes and goes makes many. */
 const recheckPause = 300_000;
 
-export interface ReconcilerDeps extends ReconcileDeps {
-  readonly store: SqliteLeaseStore;
-  readonly unnoted: UnnotedReleases;
-}
-
 export class Reconciler {
-  readonly #deps: ReconcilerDeps;
+  readonly #deps: LeaseDeps;
   readonly #working = new Set<string>();
   readonly #stopping = new AbortController();
   #timer: NodeJS.Timeout | undefined;
@@ -50,13 +43,14 @@ export class Reconciler {
   #recheckAt = Number.NEGATIVE_INFINITY;
   #abandonedReleased = false;
 
-  constructor(deps: ReconcilerDeps) {
+  constructor(deps: LeaseDeps) {
     this.#deps = deps;
   }
 
   /** Begins with what the last run left pending. From now on it wakes by itself when a lease becomes due. */
   start(): void {
     this.#guarded(() => this.#releaseAbandoned());
+    this.#deps.unnoted.subscribe(() => this.#wake());
     this.#deps.store.subscribe(() => {
       // Before anybody asks who has an address.
       this.#guarded(() => this.#deps.unnoted.noteAll());
@@ -85,16 +79,6 @@ export class Reconciler {
       this.#guarded(() => store.recheckSince(now - failoverLoss, now + wait, window.end));
     }
     this.#wake();
-  }
-
-  /**
-   * Notes a release as soon as the state can be written again.
-   * @returns it, with what is known of a delete that was sent for it before
-   */
-  noteLater(release: UnnotedRelease): UnnotedRelease {
-    const unnoted = this.#deps.unnoted.add(release);
-    this.#wake();
-    return unnoted;
   }
 
   /** Takes up nothing more; what is under way is cut short and tried again by the next daemon. */

@@ -5,13 +5,12 @@
 import { hasReason } from '../../errors.ts';
 import { type Attachment, shortNetworkName } from '../../mark.ts';
 import type { Allocator } from '../add/allocate.ts';
-import type { FormerNames } from '../former-names.ts';
+import type { LeaseDeps } from '../deps.ts';
 import type { Lease } from '../lease.ts';
 import { type Release, startReleaseOf } from './start-release.ts';
-import { releaseUnnoted, type UnnotedDeps, warnUnreleased } from './unnoted.ts';
+import { releaseUnnoted, warnUnreleased } from './unnoted.ts';
 
-export interface ReleaseDeps extends UnnotedDeps {
-  readonly names: FormerNames;
+export interface ReleaseDeps extends LeaseDeps {
   readonly allocator: Allocator;
 }
 

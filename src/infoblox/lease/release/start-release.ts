@@ -1,12 +1,9 @@
 /** The end of a lease, noted durably. What it has on the grid the reconciler removes. */
+import type { LeaseDeps } from '../deps.ts';
 import type { Moment } from '../doubt.ts';
 import { abandon, deleteInDoubt, type Lease, type LeaseIdentity, startRelease, unknownToRelease } from '../lease.ts';
-import type { LeaseStore } from '../lease-store.ts';
 
-export interface StartReleaseDeps {
-  readonly store: LeaseStore;
-  readonly moment: () => Moment;
-}
+export type StartReleaseDeps = Pick<LeaseDeps, 'store' | 'moment'>;
 
 /** What is to be released: a mark, and where to look if the state does not know it. */
 export type Release = LeaseIdentity;

@@ -4,6 +4,7 @@ import { type StartReleaseDeps, startReleaseOf, type UnnotedRelease } from './st
 export class UnnotedReleases {
   readonly #deps: StartReleaseDeps;
   readonly #releases = new Map<string, UnnotedRelease>();
+  readonly #listeners = new Set<() => void>();
   #isNoting = false;
 
   constructor(deps: StartReleaseDeps) {
@@ -14,11 +15,17 @@ export class UnnotedReleases {
     return this.#releases.size;
   }
 
+  /** @param listener told of each release that is added */
+  subscribe(listener: () => void): void {
+    this.#listeners.add(listener);
+  }
+
   /** @returns the release, with what is known of a delete that was sent for it before */
   add({ mark, network, view, deleteLost }: UnnotedRelease): UnnotedRelease {
     const lost = deleteLost ?? this.#releases.get(mark)?.deleteLost;
     const release = { mark, network, view, ...(lost === undefined ? {} : { deleteLost: lost }) };
     this.#releases.set(mark, release);
+    for (const listener of this.#listeners) listener();
     return release;
   }
 

@@ -5,41 +5,33 @@
  * could not see any more.
  */
 import { setImmediate } from 'node:timers/promises';
+import type { LeaseDeps } from '../deps.ts';
 import type { Lease } from '../lease.ts';
-import type { ReconcileDeps } from '../release/reconcile.ts';
 import { releaseIfDead } from '../release/start-release.ts';
-import type { SqliteLeaseStore } from '../state/store.ts';
-import type { Sandboxes } from './sandbox.ts';
 
 const longestPause = 60_000;
 const shortestPause = 500;
 /** Leases that are looked at between two turns of the event loop. */
 const leasesAtATime = 100;
 
-export interface ReaperDeps extends ReconcileDeps {
-  readonly store: SqliteLeaseStore;
-  readonly sandboxes: Sandboxes;
-  /** Milliseconds between the two looks. */
-  readonly grace: number;
-  /** Milliseconds, monotonic. */
-  readonly monotonic: () => number;
-}
-
 export class Reaper {
-  readonly #deps: ReaperDeps;
+  readonly #deps: LeaseDeps;
+  readonly #grace: number;
   /** When a sandbox was first seen to be gone, by mark. */
   readonly #goneSince = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
-  constructor(deps: ReaperDeps) {
+  /** @param grace milliseconds between the two looks */
+  constructor(deps: LeaseDeps, grace: number) {
     this.#deps = deps;
+    this.#grace = grace;
   }
 
   /** Looks from time to time until stopped. */
   start(): void {
     if (this.#stopped) return;
-    const pause = Math.max(Math.min(this.#deps.grace / 2, longestPause), shortestPause);
+    const pause = Math.max(Math.min(this.#grace / 2, longestPause), shortestPause);
     this.#timer = setTimeout(() => {
       this.look()
         .catch((error) => this.#deps.log.warn('cannot look for dead attachments', { reason: String(error) }))
@@ -55,7 +47,8 @@ export class Reaper {
 
   /** Looks once at all sandboxes that were seen; releases the leases of those that have been gone for the grace period. */
   async look(): Promise<void> {
-    const { store, sandboxes, grace, monotonic, log } = this.#deps;
+    const { store, sandboxes, log } = this.#deps;
+    const now = performance.now();
     const { bootId, bootedAt } = sandboxes.boot();
     store.dateBoot(bootId, bootedAt);
     const gone = await this.#gone();
@@ -63,8 +56,8 @@ export class Reaper {
     for (const mark of this.#goneSince.keys()) if (!marks.has(mark)) this.#goneSince.delete(mark);
     for (const { mark, address } of gone) {
       const since = this.#goneSince.get(mark);
-      if (since === undefined) this.#goneSince.set(mark, monotonic());
-      if (since === undefined || monotonic() - since < grace) continue;
+      if (since === undefined) this.#goneSince.set(mark, now);
+      if (since === undefined || now - since < this.#grace) continue;
       this.#goneSince.delete(mark);
       const isReleasing = releaseIfDead(this.#deps, mark, (current) => sandboxes.isGone(current));
       if (isReleasing) log.info('sandbox is gone; releasing', { attachment: mark, address });

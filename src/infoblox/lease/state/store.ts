@@ -9,7 +9,6 @@ import type { Conditions } from '../../conditions.ts';
 import { GridError } from '../../errors.ts';
 import type { Owner } from '../../host/machine.ts';
 import type { Lease, Phase } from '../lease.ts';
-import type { LeaseStore, Transition } from '../lease-store.ts';
 import { openStateFile, type SetAside, type StateFile, stateError } from './state-file.ts';
 import type { StatePlace } from './state-place.ts';
 import { columns, StoredLease } from './stored-lease.ts';
@@ -34,7 +33,10 @@ export interface Due {
   readonly horizon: number;
 }
 
-export class SqliteLeaseStore implements LeaseStore {
+/** A change of a lease. From and to undefined: there is none. */
+export type Transition = (lease: Lease | undefined) => Lease | undefined;
+
+export class SqliteLeaseStore {
   readonly #database: DatabaseSync;
   readonly #place: StatePlace;
   readonly #conditions: Conditions;
@@ -74,6 +76,7 @@ export class SqliteLeaseStore implements LeaseStore {
     return row === undefined ? undefined : v.parse(StoredLease, row);
   }
 
+  /** Applies a transition to the lease as it is now. @returns the lease as it is then. @throws GridError `state` */
   apply(mark: string, transition: Transition): Lease | undefined {
     const before = this.get(mark);
     const after = transition(before);
@@ -87,6 +90,7 @@ export class SqliteLeaseStore implements LeaseStore {
     return after;
   }
 
+  /** The bound lease of another mark at an address of a view. */
   boundAt(view: string, address: string, except: string): Lease | undefined {
     const sql = "SELECT * FROM lease WHERE phase = 'bound' AND view = ? AND address = ? AND mark <> ?";
     return this.#all(sql, view, address, except)[0];
@@ -99,6 +103,7 @@ export class SqliteLeaseStore implements LeaseStore {
     return { forgotten, end: () => this.#watchers.delete(forgotten) };
   }
 
+  /** False until what this host has on the grid has been imported into a new state. */
   get isWhole(): boolean {
     return this.fact(wholeFact) !== undefined;
   }

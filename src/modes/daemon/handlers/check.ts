@@ -1,7 +1,8 @@
 /** CHECK: does the attachment still have what its ADD was answered with? */
 import { CniCode, CniError } from '../../../cni/errors.ts';
 import { parseNetconf } from '../../../cni/netconf.ts';
-import { type CheckDeps, checkLease } from '../../../infoblox/lease/check.ts';
+import { checkLease } from '../../../infoblox/lease/check.ts';
+import type { LeaseDeps } from '../../../infoblox/lease/deps.ts';
 import { attachmentOf } from './attachment.ts';
 import type { Handler } from './handler.ts';
 import { type SpecDefaults, viewOf } from './network-spec.ts';
@@ -10,7 +11,7 @@ import { type SpecDefaults, viewOf } from './network-spec.ts';
 const longest = 12_000;
 
 /** Makes the handler of CHECK. */
-export function checkHandler(deps: CheckDeps & { readonly defaults: SpecDefaults }): Handler {
+export function checkHandler(deps: LeaseDeps & { readonly defaults: SpecDefaults }): Handler {
   return {
     longest,
     async run(call) {

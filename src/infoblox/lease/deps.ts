@@ -1,0 +1,29 @@
+/** What everybody who works on leases needs. Built once for the daemon, each part after those that it needs. */
+import type { KeyedMutex } from '../concurrency/keyed-mutex.ts';
+import type { Log } from '../log.ts';
+import type { Exhaustion } from '../network/exhaustion.ts';
+import type { Networks } from '../network/networks.ts';
+import type { WapiClient } from '../wapi/client.ts';
+import type { Deliveries } from './add/deliveries.ts';
+import type { Moment } from './doubt.ts';
+import type { FormerNames } from './former-names.ts';
+import type { Observer } from './observe.ts';
+import type { UnnotedReleases } from './release/unnoted-releases.ts';
+import type { Sandboxes } from './sandbox/sandbox.ts';
+import type { SqliteLeaseStore } from './state/store.ts';
+
+export interface LeaseDeps {
+  readonly wapi: WapiClient;
+  readonly networks: Networks;
+  readonly exhaustion: Exhaustion;
+  readonly store: SqliteLeaseStore;
+  readonly unnoted: UnnotedReleases;
+  readonly names: FormerNames;
+  readonly observer: Observer;
+  readonly sandboxes: Sandboxes;
+  readonly deliveries: Deliveries;
+  /** One for each lease, by its mark. */
+  readonly locks: KeyedMutex;
+  readonly moment: () => Moment;
+  readonly log: Log;
+}
