@@ -48,6 +48,11 @@ export function isNetworkOrBroadcast(cidr: Cidr, address: string): boolean {
   return address === cidr.base || address === ipaddr.IPv4.broadcastAddressFromCIDR(cidr.text).toString();
 }
 
+/** Counts the addresses that hosts can have: all but the network's own and its broadcast address. */
+export function hostCount({ prefix }: Cidr): number {
+  return prefix >= 31 ? 2 ** (32 - prefix) : 2 ** (32 - prefix) - 2;
+}
+
 /** Computes the address that is `offset` above the network's first. */
 export function addressAt(cidr: Cidr, offset: number): string {
   const value = toNumber(cidr.base) + offset;

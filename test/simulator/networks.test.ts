@@ -56,6 +56,18 @@ test('a network inside a network turns the parent into a container, whose old re
   expect(child.rows.map(({ network }) => network)).toEqual(['10.0.1.0/24']);
 });
 
+test('a network says in tenths of a percent how full it is, whatever holds its addresses; that cannot be searched', async () => {
+  const { client, grid } = fixture;
+  grid.add('network', { network: '10.0.0.0/28' });
+  grid.add('fixedaddress', reservation('10.0.0.1'));
+  grid.add('record:host', { name: 'h', configure_for_dns: false, ipv4addrs: [{ ipv4addr: '10.0.0.2' }] });
+  const query = { contains_address: '10.0.0.9', network_view: 'default', _return_fields: 'network,utilization' };
+  const { rows } = await client.get('network', query);
+  // Two of fourteen.
+  expect(rows).toEqual([{ _ref: expect.any(String), network: '10.0.0.0/28', utilization: 143 }]);
+  expect((await client.get('network', { utilization: '143' })).error).toBe('400 Field is not searchable: utilization');
+});
+
 test('deleting a network deletes its fixed addresses and ranges', async () => {
   const { client, grid } = fixture;
   const reference = grid.add('network', { network: '10.0.0.0/24' });

@@ -49,6 +49,8 @@ export interface Lease extends LeaseIdentity, SandboxIdentity, Doubtful {
   readonly callers: Callers;
   /** Milliseconds since 1970; 0 for one that was imported. */
   readonly createdAt: number;
+  /** Since when nobody needs it, milliseconds since 1970; null unless it is releasing, or if an earlier release began that. */
+  readonly releasedAt: number | null;
   /** Milliseconds since 1970 at which the reconciler has to look at it; null: it need not. */
   readonly dueAt: number | null;
   /** Attempts of the reconciler that have failed since the last one that did not. */
@@ -124,10 +126,10 @@ export function imported(identity: LeaseIdentity, address: string): Lease {
 
 /**
  * Nobody needs it any more: before DEL answers.
- * @param at when the reconciler is to take it up, milliseconds since 1970
+ * @param at when that is, and the reconciler is to take it up, milliseconds since 1970
  */
 export function startRelease(lease: Lease, at: number): Lease {
-  return { ...lease, phase: 'releasing', attempts: 0, dueAt: at };
+  return { ...lease, phase: 'releasing', releasedAt: lease.releasedAt ?? at, attempts: 0, dueAt: at };
 }
 
 /**
@@ -215,6 +217,7 @@ function newLease({ mark, network, view }: LeaseIdentity, createdAt: number): Le
     address: null,
     callers: null,
     createdAt,
+    releasedAt: null,
     createInDoubtUntil: null,
     deleteInDoubtUntil: null,
     dueAt: null,

@@ -44,10 +44,16 @@ export class Exhaustion {
 
   /** Notes that an address of the view came back to the grid: its networks may have one again. */
   released(view: string): void {
-    for (const { kind, subject } of this.#conditions.all()) {
+    for (const network of this.full) if (network.view === view) this.#clear(network.subject);
+  }
+
+  /** The networks that are known to be full. */
+  get full(): { readonly network: string; readonly view: string; readonly subject: string }[] {
+    return this.#conditions.all().flatMap(({ kind, subject }) => {
       // No CIDR contains a space.
-      if (kind === 'network-full' && subject.slice(subject.indexOf(' ')) === ` (view ${view})`) this.#clear(subject);
-    }
+      const [, network, view] = /^(\S+) \(view (.*)\)$/.exec(kind === 'network-full' ? subject : '') ?? [];
+      return network === undefined || view === undefined ? [] : [{ network, view, subject }];
+    });
   }
 
   /** Notes that the grid had an address to give: the network is not full any more. */

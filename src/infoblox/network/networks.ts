@@ -26,10 +26,16 @@ export interface ReadyNetwork {
   readonly kept?: string;
 }
 
+/** A network that is known, and the name by which configurations ask for it. */
+export interface KnownNetwork {
+  readonly name: string;
+  readonly network: ReadyNetwork;
+}
+
 export class Networks {
   readonly #deps: NetworkDeps;
   readonly #ready = new Map<string, Promise<ReadyNetwork>>();
-  readonly #known = new Map<string, ReadyNetwork>();
+  readonly #known = new Map<string, KnownNetwork>();
 
   constructor(deps: NetworkDeps) {
     this.#deps = deps;
@@ -47,7 +53,7 @@ export class Networks {
       ready = this.#prepare(spec, AbortSignal.timeout(budget));
       this.#ready.set(key, ready);
       ready.then(
-        (network) => this.#known.set(key, network),
+        (network) => this.#known.set(key, { name: spec.name, network }),
         () => this.#ready.delete(key),
       );
     }
@@ -66,7 +72,12 @@ export class Networks {
 
   /** Returns the network of a spec if it is known, without asking the grid. */
   known(spec: NetworkSpec): ReadyNetwork | undefined {
-    return this.#known.get(specKey(spec));
+    return this.#known.get(specKey(spec))?.network;
+  }
+
+  /** All networks that are known. */
+  all(): KnownNetwork[] {
+    return [...this.#known.values()];
   }
 
   #prepare({ place, ...spec }: NetworkSpec, signal: AbortSignal): Promise<ReadyNetwork> {

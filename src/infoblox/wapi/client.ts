@@ -113,6 +113,14 @@ export class WapiClient {
     for await (const { network } of this.#list(objects.networkCidr, { query }, signal)) yield network;
   }
 
+  /** Finds networks with how full they are, by exact criteria. */
+  findUtilization(
+    query: Query,
+    signal: AbortSignal,
+  ): Promise<{ readonly network: string; readonly utilization: number }[]> {
+    return this.#find(objects.networkUtilization, { query }, signal);
+  }
+
   /** Finds the references of objects of a type, to see whether one exists. */
   async findReferences(type: string, query: Query, signal: AbortSignal): Promise<string[]> {
     return (await this.#find(objects.anyOf(type, 'comment'), { query }, signal)).map(({ _ref }) => _ref);

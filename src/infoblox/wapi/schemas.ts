@@ -58,6 +58,16 @@ export const network = kindOf('network', {
 });
 export type Network = v.InferOutput<typeof network.schema>;
 
+/**
+ * How full networks are: tenths of a percent of their addresses, as of the grid's last count. The documentation says
+ * "percentage"; clients that use it divide by ten.
+ */
+export const networkUtilization = kindOf('network', {
+  _ref: referenceTo('network'),
+  network: text,
+  utilization: v.pipe(v.number(), v.minValue(0)),
+});
+
 /** CIDRs of networks, without their attributes, which may be many. */
 export const networkCidr = { ...network, fields: 'network' };
 

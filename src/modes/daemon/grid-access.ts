@@ -1,4 +1,5 @@
 /** The way to the grid: connections, session, typed requests, and what their ends say about the grid. */
+import type { X509Certificate } from 'node:crypto';
 import { ExtensibleAttributes } from '../../infoblox/attributes.ts';
 import type { Conditions } from '../../infoblox/conditions.ts';
 import type { Log } from '../../infoblox/log.ts';
@@ -27,7 +28,8 @@ export interface GridAccessDeps {
 export function buildGridAccess(deps: GridAccessDeps) {
   const { options, conditions, log } = deps;
   const gridState = new GridState(conditions);
-  const session = openSession(deps, gridState);
+  const certificates = new Map<string, X509Certificate>();
+  const session = openSession(deps, { gridState, certificates });
   const attributes = new ExtensibleAttributes(options.clusterName, options.labels, (name) => {
     log.warn('extensible attribute left out: the grid does not accept it', { name });
   });
@@ -36,12 +38,22 @@ export function buildGridAccess(deps: GridAccessDeps) {
     const hint = 'if it is not meant to be: correct network-view, and remove the view';
     log.warn('created on the grid', { kind, name, view, hint });
   });
-  return { gridState, session, wapi };
+  return { gridState, session, wapi, certificates };
 }
 
-function openSession({ options, memory, metrics, log }: GridAccessDeps, gridState: GridState): Session {
-  const agent = createAgent(options.tls, maxConnections, (host, key) => {
-    log.info('grid host seen for the first time; trusting its public key from now on', { host, key });
+/** Where it is noted what the grid's answers, and its hosts, show. */
+interface Noted {
+  readonly gridState: GridState;
+  /** The last that each host has shown. */
+  readonly certificates: Map<string, X509Certificate>;
+}
+
+function openSession({ options, memory, metrics, log }: GridAccessDeps, { gridState, certificates }: Noted): Session {
+  const agent = createAgent(options.tls, maxConnections, {
+    onFirstKey: (host, key) => {
+      log.info('grid host seen for the first time; trusting its public key from now on', { host, key });
+    },
+    onCertificate: (host, certificate) => certificates.set(host, certificate),
   });
   const transport = createTransport(agent);
   return new Session({

@@ -15,7 +15,7 @@ export function aLease(mark: string, over: Partial<Lease> = {}): Lease {
   return {
     ...{ mark, network: 'net-1', view: 'default', phase: 'bound', address: '10.0.0.2' },
     ...sandbox,
-    ...{ callers: null, createdAt: 1_000, createInDoubtUntil: null, deleteInDoubtUntil: null },
+    ...{ callers: null, createdAt: 1_000, releasedAt: null, createInDoubtUntil: null, deleteInDoubtUntil: null },
     ...{ dueAt: null, attempts: 0 },
     ...over,
   };

@@ -91,7 +91,7 @@ const transitions: readonly [string, Change, Record<Phase, Expected>][] = [
     (lease) => notAnswered({ ...lease, callers: 'one' }, 'one', noon),
     {
       pending: { callers: '' },
-      bound: { callers: '', phase: 'releasing', attempts: 0, dueAt: now },
+      bound: { callers: '', phase: 'releasing', releasedAt: now, attempts: 0, dueAt: now },
       releasing: { callers: 'one' },
     },
   ],
@@ -109,8 +109,9 @@ const transitions: readonly [string, Change, Record<Phase, Expected>][] = [
     'startRelease',
     (lease) => startRelease(lease, 42),
     {
-      pending: { phase: 'releasing', attempts: 0, dueAt: 42 },
-      bound: { phase: 'releasing', attempts: 0, dueAt: 42 },
+      pending: { phase: 'releasing', releasedAt: 42, attempts: 0, dueAt: 42 },
+      bound: { phase: 'releasing', releasedAt: 42, attempts: 0, dueAt: 42 },
+      // It has been released already: that is when.
       releasing: { attempts: 0, dueAt: 42 },
     },
   ],
@@ -118,8 +119,8 @@ const transitions: readonly [string, Change, Record<Phase, Expected>][] = [
     'abandon',
     (lease) => abandon(lease, noon),
     {
-      pending: { phase: 'releasing', attempts: 0, dueAt: now, createInDoubtUntil: now + window.end },
-      bound: { phase: 'releasing', attempts: 0, dueAt: now },
+      pending: { phase: 'releasing', releasedAt: now, attempts: 0, dueAt: now, createInDoubtUntil: now + window.end },
+      bound: { phase: 'releasing', releasedAt: now, attempts: 0, dueAt: now },
       releasing: { attempts: 0, dueAt: now },
     },
   ],

@@ -51,6 +51,11 @@ export class AddressPool {
     if (range.first < this.#cursor) this.#cursor = Math.max(range.first, this.#first);
   }
 
+  /** How many addresses are taken. */
+  get taken(): number {
+    return this.#holders.size;
+  }
+
   isTaken(address: number): boolean {
     return this.#holders.has(address);
   }

@@ -98,8 +98,8 @@ function readCounter(network: NetworkObject, name: string): Json | undefined {
     case 'dynamic_hosts':
       return inRanges;
     case 'utilization':
+      return Math.round((1000 * network.pool.taken) / total);
     case 'dhcp_utilization':
-      // In thousandths, as the grid counts.
       return Math.round((1000 * network.fixed.size) / total);
     case 'dhcp_utilization_status':
       return network.fixed.size === total ? 'FULL' : 'LOW';

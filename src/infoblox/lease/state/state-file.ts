@@ -74,6 +74,7 @@ const migrations = [
    CREATE INDEX lease_due ON lease (phase, dueAt) WHERE dueAt IS NOT NULL;
    CREATE INDEX lease_network ON lease (network);
    CREATE INDEX lease_address ON lease (view, address, phase);`,
+  'ALTER TABLE lease ADD COLUMN releasedAt INTEGER;',
 ];
 
 /** A file that could not be used: where it is now, and why. */

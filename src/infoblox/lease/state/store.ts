@@ -201,6 +201,21 @@ export class SqliteLeaseStore {
     return this.#all("SELECT * FROM lease WHERE phase = 'bound' AND netnsId IS NOT NULL");
   }
 
+  /** One address that this host has in each network of each view. */
+  addressOfEach(limit: number): { readonly view: string; readonly address: string }[] {
+    const sql = `SELECT view, min(address) AS address FROM lease
+      WHERE phase = 'bound' AND address IS NOT NULL GROUP BY network, view LIMIT ?`;
+    const rows = this.#run(sql, (statement) => statement.all(limit));
+    return rows.map(({ view, address }) => ({ view: String(view), address: String(address) }));
+  }
+
+  /** When the oldest release began that is not carried out yet, milliseconds since 1970; undefined if there is none. */
+  oldestRelease(): number | undefined {
+    const sql = "SELECT min(releasedAt) AS at FROM lease WHERE phase = 'releasing' AND dueAt IS NOT NULL";
+    const row = this.#run(sql, (statement) => statement.get());
+    return typeof row?.at === 'number' ? row.at : undefined;
+  }
+
   count(phase: Phase): number {
     const row = this.#run('SELECT count(*) AS n FROM lease WHERE phase = ?', (statement) => statement.get(phase));
     return Number(row?.n ?? 0);

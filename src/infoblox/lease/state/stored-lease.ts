@@ -17,6 +17,7 @@ export const StoredLease = v.object({
   bootedAt: nullableNumber,
   callers: nullableText,
   createdAt: v.number(),
+  releasedAt: nullableNumber,
   createInDoubtUntil: nullableNumber,
   deleteInDoubtUntil: nullableNumber,
   dueAt: nullableNumber,

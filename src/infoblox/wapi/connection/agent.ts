@@ -1,4 +1,6 @@
 /** Connections to the grid's hosts: how many, how long they are kept, and whose certificate or key is accepted. */
+import type { X509Certificate } from 'node:crypto';
+import { TLSSocket } from 'node:tls';
 import { Agent, buildConnector } from 'undici';
 import { GridError } from '../../errors.ts';
 import { connectTimeout, NotConnected } from './connection-error.ts';
@@ -13,8 +15,16 @@ export interface TlsOptions {
   readonly checkKey?: KeyCheck;
 }
 
+/** Told what the grid's hosts show of themselves. */
+export interface PeerListeners {
+  readonly onFirstKey?: OnFirstKey;
+  /** Told of each certificate that is shown; a resumed TLS session shows none. */
+  readonly onCertificate?: (host: string, certificate: X509Certificate) => void;
+}
+
 /** Makes an agent with at most `connections` kept-alive connections a host. */
-export function createAgent(tls: TlsOptions, connections: number, onFirstKey: OnFirstKey = () => undefined): Agent {
+export function createAgent(tls: TlsOptions, connections: number, listeners: PeerListeners = {}): Agent {
+  const checking = checkingKeys(connectorOf(tls), tls.checkKey, listeners.onFirstKey ?? (() => undefined));
   return new Agent({
     connections,
     pipelining: 1,
@@ -22,7 +32,7 @@ export function createAgent(tls: TlsOptions, connections: number, onFirstKey: On
     keepAliveTimeout: 60_000,
     // WAPI is served by Apache over HTTP/1.1. HTTP/2 would put all requests on one connection, which one lost packet stops.
     allowH2: false,
-    connect: sayingSo(checkingKeys(connectorOf(tls), tls.checkKey, onFirstKey)),
+    connect: sayingSo(checking, listeners),
   });
 }
 
@@ -48,10 +58,12 @@ function connectorOf({ verify, trusted, checkKey }: TlsOptions): buildConnector.
 }
 
 /** What fails here has sent no request, whatever its code: the same codes also end a connection with a request on it. */
-function sayingSo(connector: buildConnector.connector): buildConnector.connector {
+function sayingSo(connector: buildConnector.connector, { onCertificate }: PeerListeners): buildConnector.connector {
   return (options, callback) =>
     connector(options, (...[error, socket]) => {
-      if (error === null) callback(null, socket);
-      else callback(error instanceof GridError ? error : new NotConnected(error), null);
+      if (error !== null) return callback(error instanceof GridError ? error : new NotConnected(error), null);
+      const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
+      if (certificate !== undefined) onCertificate?.(options.hostname, certificate);
+      callback(null, socket);
     });
 }

@@ -1,0 +1,116 @@
+/**
+ * How full the networks are that this host uses, for figures: asked of the grid seldom, one small request a network, one
+ * after another and in the background, so that nobody ever waits for it.
+ */
+import { type Cidr, contains, hostCount, parseCidr } from '../address.ts';
+import type { Conditions } from '../conditions.ts';
+import type { WapiClient } from '../wapi/client.ts';
+import { gridTrouble } from '../wapi/grid-state.ts';
+
+/** Milliseconds that an answer is good for: the grid itself counts only from time to time (`utilization_update`). */
+const goodFor = 300_000;
+/** Milliseconds for one request. */
+const requestTimeout = 15_000;
+/** Networks that are asked about: a host with more has to be seen on the grid. */
+const mostNetworks = 50;
+
+/** A network, known by its CIDR or by an address in it. */
+export type Target = { readonly view: string } & ({ readonly cidr: Cidr } | { readonly address: string });
+
+export interface Usage {
+  readonly cidr: Cidr;
+  readonly view: string;
+  /** Addresses that hosts can have. */
+  readonly total: number;
+  /** In steps of a thousandth of `total`, as the grid counts. */
+  readonly used: number;
+}
+
+export interface NetworkUsageDeps {
+  readonly wapi: Pick<WapiClient, 'findUtilization'>;
+  readonly conditions: Conditions;
+  /** Networks that addresses were taken from since the start; asked at each refresh. */
+  readonly known: () => readonly { readonly cidr: Cidr; readonly view: string }[];
+  /** An address of this host in each of its networks, so that they are found after a restart, too. */
+  readonly leased: (limit: number) => readonly { readonly address: string; readonly view: string }[];
+  /** Milliseconds, monotonic. */
+  readonly now: () => number;
+}
+
+export class NetworkUsage {
+  readonly #deps: NetworkUsageDeps;
+  readonly #asked = new Set<string>();
+  #found: Usage[] = [];
+  #askedAt = Number.NEGATIVE_INFINITY;
+  #isAsking = false;
+
+  constructor(deps: NetworkUsageDeps) {
+    this.#deps = deps;
+  }
+
+  /** What the grid has said last. */
+  get all(): readonly Usage[] {
+    return this.#found;
+  }
+
+  /**
+   * Asks for what is new, or for everything if that is old; for nothing while the grid is away.
+   * @returns when the answers are here
+   * @throws GridError `state` if the leases cannot be read
+   */
+  async refresh(): Promise<void> {
+    const { conditions, known, leased, now } = this.#deps;
+    if (this.#isAsking || gridTrouble(conditions) !== undefined) return;
+    const isOld = now() - this.#askedAt >= goodFor;
+    if (isOld) {
+      this.#askedAt = now();
+      this.#asked.clear();
+    }
+    const targets = targetsOf(known(), isOld ? leased(mostNetworks) : []);
+    const due = targets.filter((target) => !this.#asked.has(nameOf(target))).slice(0, mostNetworks - this.#asked.size);
+    this.#isAsking = true;
+    await this.#ask(due, isOld ? [] : [...this.#found]);
+    this.#isAsking = false;
+  }
+
+  /** What cannot be learnt is left out: no figure is better than an old one. */
+  async #ask(targets: readonly Target[], found: Usage[]): Promise<void> {
+    for (const target of targets) {
+      if (gridTrouble(this.#deps.conditions) !== undefined) break;
+      this.#asked.add(nameOf(target));
+      if (found.some((usage) => isIn(target, usage))) continue;
+      const usage = await this.#usageOf(target).catch(() => undefined);
+      if (usage !== undefined) found.push(usage);
+    }
+    this.#found = found;
+  }
+
+  async #usageOf(target: Target): Promise<Usage | undefined> {
+    const { view } = target;
+    const which = 'cidr' in target ? { network: target.cidr.text } : { contains_address: target.address };
+    const query = { ...which, network_view: view };
+    const [found] = await this.#deps.wapi.findUtilization(query, AbortSignal.timeout(requestTimeout));
+    const cidr = parseCidr(found?.network ?? '');
+    if (found === undefined || cidr === undefined) return undefined;
+    const total = hostCount(cidr);
+    return { cidr, view, total, used: Math.min(Math.round((total * found.utilization) / 1000), total) };
+  }
+}
+
+/** Chooses what to ask about: each known network once, and what leases lie in beside them. */
+export function targetsOf(
+  known: readonly { readonly cidr: Cidr; readonly view: string }[],
+  leased: readonly { readonly address: string; readonly view: string }[],
+): Target[] {
+  const networks = [...new Map(known.map(({ cidr, view }) => [nameOf({ cidr, view }), { cidr, view }])).values()];
+  return [...networks, ...leased.filter((lease) => !networks.some((network) => isIn(lease, network)))];
+}
+
+function isIn(target: Target, { cidr, view }: { readonly cidr: Cidr; readonly view: string }): boolean {
+  if (target.view !== view) return false;
+  return 'cidr' in target ? target.cidr.text === cidr.text : contains(cidr, target.address);
+}
+
+function nameOf(target: Target): string {
+  return `${'cidr' in target ? target.cidr.text : target.address} ${target.view}`;
+}
