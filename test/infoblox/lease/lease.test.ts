@@ -34,6 +34,7 @@ const phases: readonly Phase[] = ['pending', 'bound', 'releasing'];
 function historic(phase: Phase): Lease {
   return aLease('a', {
     ...{ phase, address: phase === 'pending' ? null : '10.0.0.2', callers: 'one two', attempts: 3, dueAt: 7 },
+    releasedAt: phase === 'releasing' ? 3 : null,
     ...{ createInDoubtUntil: now + 5_000, deleteInDoubtUntil: now + 6_000 },
   });
 }
@@ -57,7 +58,15 @@ const transitions: readonly [string, Change, Record<Phase, Expected>][] = [
         dueAt: now + window.end,
       },
       releasing: {
-        ...{ ...elsewhere, phase: 'pending', address: null, callers: 'new', createdAt: now, attempts: 0 },
+        ...{
+          ...elsewhere,
+          phase: 'pending',
+          address: null,
+          callers: 'new',
+          createdAt: now,
+          releasedAt: null,
+          attempts: 0,
+        },
         dueAt: now + window.end,
       },
     },
@@ -226,7 +235,8 @@ test('a lease that is imported is bound, older than any call, and nothing of its
 
 test('a release of what is not known looks at once, and tells nobody an address', () => {
   expect(unknownToRelease({ mark: 'a', network: 'net-1', view: 'default' }, noon)).toEqual({
-    ...{ ...aLease('a'), ...noSandbox, phase: 'releasing', address: null, createdAt: now, dueAt: now },
+    ...{ ...aLease('a'), ...noSandbox, phase: 'releasing', address: null },
+    ...{ createdAt: now, releasedAt: now, dueAt: now },
   });
 });
 

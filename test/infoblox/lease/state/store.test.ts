@@ -333,6 +333,33 @@ describe('leases', () => {
     expect([store.count('bound'), store.count('releasing'), store.count('pending')]).toEqual([1, 3, 1]);
   });
 
+  test('that are being released say how long for; the oldest counts', () => {
+    const { store } = openStore();
+    put(store, aLease('a'));
+    expect(store.oldestRelease()).toBeUndefined();
+    put(store, aLease('b', { phase: 'releasing', releasedAt: 700, dueAt: 900 }));
+    put(store, aLease('c', { phase: 'releasing', releasedAt: 600, dueAt: 950 }));
+    // As an earlier release has left it.
+    put(store, aLease('d', { phase: 'releasing', releasedAt: null, dueAt: 950 }));
+    expect(store.oldestRelease()).toBe(600);
+  });
+
+  test('name one address in each network of each view, of bound ones alone', () => {
+    const { store } = openStore();
+    put(store, aLease('a', { address: '10.0.0.2' }));
+    put(store, aLease('b', { address: '10.0.0.3' }));
+    put(store, aLease('c', { address: '10.0.0.2', view: 'other' }));
+    put(store, aLease('d', { address: '10.1.0.2', network: 'net-2' }));
+    put(store, aLease('e', { address: '10.2.0.2', network: 'net-3', phase: 'releasing', dueAt: 1 }));
+    const all = store.addressOfEach(10);
+    expect(all.map(({ view, address }) => `${address} ${view}`).sort()).toEqual([
+      '10.0.0.2 default',
+      '10.0.0.2 other',
+      '10.1.0.2 default',
+    ]);
+    expect(store.addressOfEach(2)).toHaveLength(2);
+  });
+
   test('are found to be due at a cost that does not grow with their number', () => {
     const prepare = vi.spyOn(DatabaseSync.prototype, 'prepare');
     const { store } = openStore();

@@ -1,3 +1,5 @@
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { createServer, connect as dial, type Server } from 'node:net';
 import { MockAgent } from 'undici';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -41,6 +43,19 @@ async function listen(address: string, server: Server): Promise<number> {
   const bound = server.address();
   return typeof bound === 'object' && bound !== null ? bound.port : 0;
 }
+
+test('the certificate of a grid host is told, whether it is checked or not', async () => {
+  const own = new X509Certificate(readFileSync(grid.caFile));
+  for (const flag of ['false', grid.caFile]) {
+    const shown: [string, string][] = [];
+    const onCertificate = (host: string, { fingerprint256 }: X509Certificate) => shown.push([host, fingerprint256]);
+    const transport = createTransport(createAgent(tlsOf(flag), 1, { onCertificate }));
+    const url = `https://127.0.0.1:${grid.port}/wapi/v2.3/networkview`;
+    await transport.exchange({ method: 'GET', url, headers: {}, signal: inTime() });
+    await transport.close();
+    expect(shown).toEqual([['127.0.0.1', own.fingerprint256]]);
+  }
+});
 
 test('--ssl-verify=false accepts any certificate', async () => {
   expect(await get(tlsOf('false'), `127.0.0.1:${grid.port}`)).toBe(401);
