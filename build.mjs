@@ -1,6 +1,6 @@
 /**
- * Builds the one executable: two CommonJS scripts (the plugin, which every container start pays for, and the daemon, an
- * asset that only the daemon's role compiles) inside a stripped copy of the pinned Node.
+ * Builds the one executable: CommonJS scripts inside a stripped copy of the pinned Node. The plugin's, which every container
+ * start pays for, is the main one; the others are assets that are compiled only when they are used.
  *
  *   node build.mjs [--arch x64|arm64] [--outdir DIR]
  *
@@ -39,6 +39,8 @@ const nodeVersion = manifest.optionalDependencies[`node-linux-${hostArch}`];
 
 /** The links that give the executable its other two names. */
 const LINKS = ['infoblox', 'infoblox-cni-daemon'];
+/** The scripts that are assets, and where each begins. */
+const ASSETS = { 'daemon.cjs': 'src/modes/daemon/main.ts', 'operator.cjs': 'src/modes/operator/main.ts' };
 /** What goes beside the executable. */
 const LICENCES = 'THIRD-PARTY-LICENSES';
 const SBOM = 'infoblox-cni.cdx.json';
@@ -178,7 +180,7 @@ async function inject(arch, stage, node, output) {
     targets: [{ platform: 'linux', arch, nodeRange: `node${nodeVersion}`, output }],
     seaConfig: {
       main: '../plugin.cjs',
-      assets: { 'daemon.cjs': '../daemon.cjs', [LICENCES]: `../${LICENCES}` },
+      assets: Object.fromEntries([...Object.keys(ASSETS), LICENCES].map((name) => [name, `../${name}`])),
       // SIGUSR1 would open Node's inspector, through which any local user runs code as root; OPENSSL_CONF would load code.
       execArgv: ['--disable-sigusr1', '--openssl-config=/dev/null'],
       execArgvExtension: 'none', // a NODE_OPTIONS in a runtime's environment must not alter the plugin
@@ -200,6 +202,7 @@ function tryOut(directory) {
     ['infoblox-cni', ['--help'], {}, /./],
     ['infoblox-cni', ['--licenses'], {}, /./],
     ['infoblox-cni-daemon', ['--version'], {}, /./],
+    ['infoblox-cni-daemon', ['help'], {}, /./],
   ];
   for (const [name, args, env, expected] of trials) {
     const input = '{"cniVersion":"1.0.0"}';
@@ -261,10 +264,13 @@ async function main() {
     const executable = join(stage, 'infoblox-cni');
     const plugin = await bundle('src/main.ts', join(stage, 'plugin.cjs'));
     keepThePluginLean(plugin);
-    const daemon = await bundle('src/modes/daemon/main.ts', join(stage, 'daemon.cjs'), COMPACT);
+    const metafiles = { 'plugin.cjs': plugin };
+    for (const [name, entry] of Object.entries(ASSETS)) {
+      metafiles[name] = await bundle(entry, join(stage, name), COMPACT);
+    }
     const nodeDirectory = nodeFor(arch);
     const node = { version: nodeVersion, licence: join(nodeDirectory, 'LICENSE') };
-    const sbom = makeSbom({ root, stage, node, metafiles: { 'plugin.cjs': plugin, 'daemon.cjs': daemon } });
+    const sbom = makeSbom({ root, stage, node, metafiles });
     writeFileSync(join(stage, SBOM), `${JSON.stringify(sbom, null, 2)}\n`);
     writeFileSync(join(stage, LICENCES), licenceTexts(sbom));
     say(`${SBOM}, ${LICENCES}: ${sbom.components.map(({ name }) => name).join(', ')}`);

@@ -1,6 +1,6 @@
 /**
- * Chooses the role: the only file that knows both. This script runs at every container start, so it loads nothing that the
- * plugin does not need: the daemon is a second script inside the same executable.
+ * Chooses the role: the only file that knows them all. This script runs at every container start, so it loads nothing that the
+ * plugin does not need: the daemon and the operator's commands are further scripts inside the same executable.
  */
 import { basename } from 'node:path';
 import { aboutText, helpText, noFlagsText, versionLine } from './modes/about.ts';
@@ -8,21 +8,26 @@ import { runPlugin } from './modes/plugin/plugin.ts';
 import { daemonFlags } from './modes/v8-flags.ts';
 
 /** The daemon wins over CNI_COMMAND: a service may inherit any environment. Any other name may be a driver's name. */
-if (basename(process.argv0) === 'infoblox-cni-daemon') void runDaemon();
+if (basename(process.argv0) === 'infoblox-cni-daemon') void runDaemonOrCommand(process.argv[2]);
 else if (process.env.CNI_COMMAND) void runPlugin(process.env).then((status) => process.exit(status));
 else answerPeople(process.argv.slice(2));
 
-/** Compiles the daemon only now: its libraries would make every start of the plugin half as long again. */
-async function runDaemon(): Promise<void> {
-  const [{ getAsset }, { compileFunction }, { createRequire }, { setFlagsFromString }] = await Promise.all([
+/** A word that is no flag names one of the operator's commands. */
+async function runDaemonOrCommand(word: string | undefined): Promise<void> {
+  if (word !== undefined && !word.startsWith('-')) return runAsset('operator.cjs');
+  const { setFlagsFromString } = await import('node:v8');
+  for (const flag of daemonFlags) setFlagsFromString(flag);
+  await runAsset('daemon.cjs');
+}
+
+/** Compiles a script only now: its libraries would make every start of the plugin half as long again. */
+async function runAsset(filename: string): Promise<void> {
+  const [{ getAsset }, { compileFunction }, { createRequire }] = await Promise.all([
     import('node:sea'),
     import('node:vm'),
     import('node:module'),
-    import('node:v8'),
   ]);
-  for (const flag of daemonFlags) setFlagsFromString(flag);
-  const source = getAsset('daemon.cjs', 'utf8');
-  const run = compileFunction(source, ['require', 'module', 'exports'], { filename: 'daemon.cjs' });
+  const run = compileFunction(getAsset(filename, 'utf8'), ['require', 'module', 'exports'], { filename });
   const script = { exports: {} };
   run(createRequire(process.execPath), script, script.exports);
 }

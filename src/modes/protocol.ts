@@ -31,8 +31,8 @@ export const acceptLimit = 3_000;
 /** Milliseconds that a plugin waits for the answer beyond the time that the daemon has said it will take at most. */
 export const answerGrace = 5_000;
 
-/** A JSON-RPC request; its method is the CNI command. */
-export interface Call {
+/** What every request says of who sends it. */
+export interface Sender {
   readonly protocol: number;
   /** Release of the plugin, for messages. */
   readonly release: string;
@@ -41,6 +41,10 @@ export interface Call {
    * sends none.
    */
   readonly callId?: string | undefined;
+}
+
+/** The parameters of a plugin's request; its method is the CNI command. */
+export interface Call extends Sender {
   readonly containerId: string;
   readonly ifName: string;
   readonly netns: string;
@@ -73,8 +77,8 @@ export function owedDir(socketDir: string, driverName: string): string {
   return `${socketDir}/${driverName}.owed`;
 }
 
-/** Makes a request, ready to send. */
-export function requestFrame(method: string, params: Call): string {
+/** Makes a request, ready to send. @param params the call of a plugin, or what an operator's command asks */
+export function requestFrame(method: string, params: Call | (Sender & Record<string, unknown>)): string {
   return `${requestStart(method)}${JSON.stringify(params)}}\n`;
 }
 

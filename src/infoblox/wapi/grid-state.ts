@@ -64,8 +64,13 @@ export class GridState {
     this.#switchListeners.add(listener);
   }
 
+  /** Milliseconds since the last good answer; infinite before the first. */
+  get sinceAnswer(): number {
+    return this.#now() - this.#goodAt;
+  }
+
   /** True when the last good answer is too long ago to rely on. */
   get isStale(): boolean {
-    return this.#now() - this.#goodAt > freshFor;
+    return this.sinceAnswer > freshFor;
   }
 }

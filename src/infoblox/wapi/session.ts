@@ -55,6 +55,11 @@ export class Session {
     this.#logins = new Logins(options.credentials);
   }
 
+  /** The host that answered last; undefined before the first answer. */
+  get serving(): string | undefined {
+    return this.#serving;
+  }
+
   /**
    * Sends a request and returns the value of its answer. A write is never repeated after it may have reached the grid.
    * @throws GridError `unconfirmed` if the host that accepts writes has to confirm the answer and cannot be asked

@@ -1,16 +1,25 @@
-/** The calls of plugins: the socket server with a handler for each command, and the notes of calls that got no answer. */
+/**
+ * The calls of plugins and of operator's commands: the socket server with a handler for each, and the notes of calls that got no
+ * answer.
+ */
 import type { Conditions } from '../../infoblox/conditions.ts';
 import type { Log } from '../../infoblox/log.ts';
 import type { Options } from './config/options.ts';
+import type { GridAccess } from './grid-access.ts';
 import type { GridMonitor } from './grid-monitor.ts';
 import { addHandler, recordUnanswered } from './handlers/add.ts';
 import { callFields } from './handlers/call-fields.ts';
 import { checkHandler } from './handlers/check.ts';
 import { delHandler, releaseCall } from './handlers/del.ts';
 import { gcHandler } from './handlers/gc.ts';
+import { type Handlers, pluginWork } from './handlers/handler.ts';
 import { statusHandler } from './handlers/status.ts';
 import type { Leases } from './leases.ts';
+import type { RecentError } from './log/recent-errors.ts';
 import type { Metrics } from './metrics/metrics.ts';
+import { operatorHandlers } from './operator/handlers.ts';
+import { operatorWork } from './operator/operator-handler.ts';
+import { isPluginRequest } from './rpc/frame.ts';
 import { ReleaseNotes } from './rpc/release-notes.ts';
 import { CallServer } from './rpc/server.ts';
 
@@ -18,7 +27,9 @@ export interface CallsDeps {
   readonly options: Options;
   readonly conditions: Conditions;
   readonly leases: Leases;
+  readonly grid: GridAccess;
   readonly monitor: GridMonitor;
+  readonly recentErrors: () => readonly RecentError[];
   readonly metrics: Metrics | undefined;
   /** Stands in the details of STATUS while the grid's certificate is not verified. */
   readonly unverified: string | undefined;
@@ -26,7 +37,8 @@ export interface CallsDeps {
 }
 
 /** Builds what serves calls; it does not listen yet. */
-export function buildCalls({ options, conditions, leases, monitor, metrics, unverified, log }: CallsDeps) {
+export function buildCalls(deps: CallsDeps) {
+  const { options, conditions, leases, monitor, metrics, unverified, log } = deps;
   const { socketDir, driverName, addTimeout, networkView } = options;
   const defaults = options;
   const { networks, exhaustion, allocator } = leases;
@@ -38,14 +50,16 @@ export function buildCalls({ options, conditions, leases, monitor, metrics, unve
     recordUnanswered: (call) => recordUnanswered(leases, call),
     log,
   });
+  const handlers: Handlers = {
+    ADD: addHandler({ allocator, conditions, notes, defaults, addTimeout, log }),
+    DEL: delHandler(del),
+    CHECK: checkHandler({ ...leases, defaults }),
+    GC: gcHandler({ ...leases, defaults }),
+    STATUS: statusHandler({ conditions, monitor, networks, exhaustion, defaults, unverified }),
+  };
+  const operator = operatorHandlers({ ...deps, ...deps.grid, ...leases });
   const server = new CallServer({
-    handlers: {
-      ADD: addHandler({ allocator, conditions, notes, defaults, addTimeout, log }),
-      DEL: delHandler(del),
-      CHECK: checkHandler({ ...leases, defaults }),
-      GC: gcHandler({ ...leases, defaults }),
-      STATUS: statusHandler({ conditions, monitor, networks, exhaustion, defaults, unverified }),
-    },
+    workOf: (request) => (isPluginRequest(request) ? pluginWork(handlers, request) : operatorWork(operator, request)),
     describe: (request) => callFields(request, networkView),
     onCall: (command, code, seconds) => metrics?.call(command, code, seconds),
     log,

@@ -12,6 +12,7 @@ import { buildGridAccess } from './grid-access.ts';
 import { GridMonitor } from './grid-monitor.ts';
 import { buildLeases } from './leases.ts';
 import { logConditions } from './log/condition-log.ts';
+import { rememberErrors } from './log/recent-errors.ts';
 import type { Metrics, MetricsSources } from './metrics/metrics.ts';
 import { prepareSocket } from './rpc/socket-file.ts';
 import { listen } from './rpc/socket-watch.ts';
@@ -80,7 +81,8 @@ export async function startDaemon(options: Options, log: Log, surroundings: Surr
 }
 
 /** Builds the parts, each after those that it needs. Nothing runs yet; the state is open. */
-async function build(options: Options, log: Log, surroundings: Surroundings) {
+async function build(options: Options, passedLog: Log, surroundings: Surroundings) {
+  const { log, recentErrors } = rememberErrors(passedLog);
   const { doubtWindow: window = defaultDoubtWindow, machine = readMachine(), wrapStore } = surroundings;
   const unverified = unverifiedNotice(options.tls);
   const origin = { cluster: options.clusterName, node: options.nodeName };
@@ -94,7 +96,7 @@ async function build(options: Options, log: Log, surroundings: Surroundings) {
   const grid = buildGridAccess({ options, conditions, memory: writerMemory(store), metrics, log });
   const leases = buildLeases({ options, origin, conditions, store, names, grid, window, log });
   const monitor = new GridMonitor({ ...grid, ...leases, view: options.networkView, conditions, log });
-  const calls = buildCalls({ options, conditions, leases, monitor, metrics, unverified, log });
+  const calls = buildCalls({ options, conditions, leases, grid, monitor, recentErrors, metrics, unverified, log });
   return { store, session: grid.session, leases, monitor, metrics, ...calls };
 }
 

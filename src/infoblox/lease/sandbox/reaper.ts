@@ -59,7 +59,7 @@ export class Reaper {
       if (since === undefined) this.#goneSince.set(mark, now);
       if (since === undefined || now - since < this.#grace) continue;
       this.#goneSince.delete(mark);
-      const isReleasing = releaseIfDead(this.#deps, mark, (current) => sandboxes.isGone(current));
+      const isReleasing = releaseIfDead(this.#deps, mark, (current) => sandboxes.fate(current) === 'gone');
       if (isReleasing) log.info('sandbox is gone; releasing', { attachment: mark, address });
     }
   }
@@ -68,7 +68,7 @@ export class Reaper {
     const { store, sandboxes } = this.#deps;
     const gone: Lease[] = [];
     for (const [index, lease] of store.withSandbox().entries()) {
-      if (sandboxes.isGone(lease)) gone.push(lease);
+      if (sandboxes.fate(lease) === 'gone') gone.push(lease);
       if (index % leasesAtATime === leasesAtATime - 1) await setImmediate();
     }
     return gone;

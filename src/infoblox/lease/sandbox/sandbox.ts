@@ -5,15 +5,15 @@ import { dirname, normalize } from 'node:path';
 import { isErrno } from '../../host/errno.ts';
 import { fileIdentity } from '../../host/file-identity.ts';
 import type { SandboxIdentity } from '../lease.ts';
-import { type Boot, fateOf, type PathState, type ProcessState, type Seen } from './liveness.ts';
+import { type Boot, type Fate, fateOf, type PathState, type ProcessState, type Seen } from './liveness.ts';
 
 export interface Sandboxes {
   /** The boot under which it looks. */
   boot(): { readonly bootId: string; readonly bootedAt: number };
   /** Never throws: what is unclear is not seen. */
   identify(path: string): SandboxIdentity;
-  /** True only if it is proven that the namespace is there no more. Never throws. */
-  isGone(identity: SandboxIdentity): boolean;
+  /** Whether the namespace is still there: `gone` only if that is proven. Never throws. */
+  fate(identity: SandboxIdentity): Fate;
 }
 
 /** Magic number of the file system that holds namespaces (linux/magic.h, NSFS_MAGIC). */
@@ -35,11 +35,11 @@ export function hostSandboxes(bootId: string = readBootId()): Sandboxes {
       const processStart = typeof process === 'object' ? process.start : null;
       return { netns: path, netnsId: place === undefined ? at.id : at.id + via + place, processStart, ...boot() };
     },
-    isGone({ netns, netnsId, processStart, ...recorded }) {
-      if (netns === null || netnsId === null) return false;
+    fate({ netns, netnsId, processStart, ...recorded }) {
+      if (netns === null || netnsId === null) return 'unknown';
       const [id = '', place] = netnsId.split(via);
       const seen = see(netns, bootOf(boot()));
-      return fateOf({ id, place, boot: bootOf(recorded), processStart: processStart ?? undefined }, seen) === 'gone';
+      return fateOf({ id, place, boot: bootOf(recorded), processStart: processStart ?? undefined }, seen);
     },
   };
 }

@@ -191,9 +191,9 @@ export class SqliteLeaseStore {
     return this.#all(sql, view);
   }
 
-  /** What an ADD has begun and not ended. */
-  pending(): Lease[] {
-    return this.#all("SELECT * FROM lease WHERE phase = 'pending'");
+  /** All leases of a phase. Pending ones are what an ADD has begun and not ended. */
+  inPhase(phase: Phase): Lease[] {
+    return this.#all('SELECT * FROM lease WHERE phase = ?', phase);
   }
 
   /** Bound leases whose sandbox was seen. */

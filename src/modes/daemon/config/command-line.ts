@@ -1,6 +1,7 @@
-/** The daemon's command line, taken as Go programs take theirs, for the original was one. */
-import { type ParsedArgs, parseArgs } from 'citty';
-import { checkCommand, type FlagName, flags } from './flags.ts';
+/** The command line, taken as Go programs take theirs, for the original was one. */
+import { type ArgsDef, type ParsedArgs, parseArgs } from 'citty';
+import { commandNames } from '../../commands.ts';
+import { type FlagName, flags } from './flags.ts';
 import { nearest, plainSpelling } from './spelling.ts';
 
 /** The command line is wrong; the message names the flag and never a value that may be a secret. */
@@ -28,30 +29,42 @@ const habits: ReadonlyMap<string, FlagName> = new Map([
  * @throws UsageError naming what is wrong, and the flag that may be meant
  */
 export function parseFlags(args: readonly string[]): FlagValues {
-  return parseArgs<typeof flags>(checked(args), flags);
+  return parseArgs<typeof flags>(joinFlags(args, flags).joined, flags);
+}
+
+/** Arguments with each flag and its value in one, as citty takes them safely. */
+export interface JoinedFlags {
+  /** `--name=value`, in their order. */
+  readonly joined: string[];
+  /** Arguments that are no flags. */
+  readonly operands: string[];
 }
 
 /**
  * Checks the arguments and joins each flag with its value. Left alone with them, citty would take `-wapi-port` for nine short
  * flags, drop a value that begins with `--no-`, and say nothing of unknown flags, stray words and missing values.
- * @throws UsageError
+ * @param takesOperands whether arguments that are no flags are wanted
+ * @throws UsageError naming what is wrong, and the flag that may be meant
  */
-function checked(args: readonly string[]): string[] {
+export function joinFlags(args: readonly string[], known: ArgsDef, takesOperands?: 'operands'): JoinedFlags {
   const joined: string[] = [];
+  const operands: string[] = [];
   const rest = [...args];
   for (let arg = rest.shift(); arg !== undefined; arg = rest.shift()) {
     const [, name = '', , value] = /^--?([a-z][a-z-]*)(=(.*))?$/s.exec(arg === '-h' ? '--help' : arg) ?? [];
-    if (!isFlag(name)) throw new UsageError(complaint(arg, joined.at(-1)));
-    const given = value ?? (flags[name].type === 'boolean' ? 'true' : rest.shift());
+    const flag = Object.hasOwn(known, name) ? known[name] : undefined;
+    if (flag === undefined) {
+      if (takesOperands === undefined || arg.startsWith('-'))
+        throw new UsageError(complaint(arg, known, joined.at(-1)));
+      operands.push(arg);
+      continue;
+    }
+    const given = value ?? (flag.type === 'boolean' ? 'true' : rest.shift());
     if (given === undefined) throw new UsageError(`flag --${name} needs a value`);
-    refuseSwallowed(name, given);
+    refuseSwallowed(name, given, known);
     joined.push(`--${name}=${given}`);
   }
-  return joined;
-}
-
-function isFlag(name: string): name is FlagName {
-  return Object.hasOwn(flags, name);
+  return { joined, operands };
 }
 
 /** Where systemd and the scripts split DAEMON_FLAGS into words. */
@@ -62,22 +75,23 @@ const quoting =
  * Refuses a value that holds another flag: systemd takes a quote that is never closed, and all flags after it, as one value.
  * @throws UsageError naming both flags, never the value
  */
-function refuseSwallowed(name: FlagName, value: string): void {
+function refuseSwallowed(name: string, value: string, known: ArgsDef): void {
   const swallowed = [...value.matchAll(/\s--?([a-z][a-z-]*)(?==|\s|$)/g)].find(
-    ([, other]) => other && isFlag(other),
+    ([, other]) => other && Object.hasOwn(known, other),
   )?.[1];
   if (swallowed === undefined) return;
   throw new UsageError(`the value of --${name} holds the flag --${swallowed}: a quote is missing; ${quoting}`);
 }
 
 /** Never the value: a password may stand in it, or be the argument itself where it holds a space. */
-function complaint(arg: string, before = ''): string {
+function complaint(arg: string, known: ArgsDef, before = ''): string {
   const name = /^--?([a-z][a-z_-]*)(?==|$)/i.exec(arg)?.[1];
-  const meant = name && (habits.get(plainSpelling(name)) ?? nearest(name, Object.keys(flags)));
+  const habit = name && habits.get(plainSpelling(name));
+  const meant = habit && Object.hasOwn(known, habit) ? habit : name && nearest(name, Object.keys(known));
   if (meant) return `unknown flag --${name}; did you mean --${meant}?`;
   const shown = arg.replace(/=.*/s, '');
   if (/^--[a-z-]+$/.test(shown)) return `unknown flag ${shown}`;
-  if (arg === checkCommand) return `${checkCommand} must come before all flags`;
+  if (commandNames.some((command) => command === arg)) return `${arg} must come before all flags`;
   const argument = before.startsWith('--wapi-password=') ? '...' : shown;
   // After a flag it is the rest of a value with spaces, most likely.
   return `unexpected argument "${argument}"${before === '' ? '' : `; if a quote is missing: ${quoting}`}`;

@@ -1,7 +1,7 @@
 /** What the log says of each call, so that it can be found by any of its names. */
 import { parseCniArgs } from '../../../cni/args.ts';
 import type { Fields } from '../../../infoblox/log.ts';
-import type { Request } from '../rpc/frame.ts';
+import { isPluginRequest, type Request } from '../rpc/frame.ts';
 import { viewOf } from './network-spec.ts';
 
 /** Characters of a Kubernetes name; others may send what they like. */
@@ -11,7 +11,9 @@ const longestName = 253;
  * Makes the fields of the line that ends a call, also of one that was refused: nothing of it is judged here. Never throws.
  * @param networkView where the network configuration names none
  */
-export function callFields({ method, params }: Request, networkView: string): Fields {
+export function callFields(request: Request, networkView: string): Fields {
+  if (!isPluginRequest(request)) return { command: request.method };
+  const { method, params } = request;
   const { config, containerId, ifName, args } = params;
   const { podName, podNamespace } = parseCniArgs(args);
   const ipam = typeof config.ipam === 'object' && config.ipam !== null ? config.ipam : {};

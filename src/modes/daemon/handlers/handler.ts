@@ -1,6 +1,7 @@
 /** What the daemon does for a CNI command. The socket server looks the handler of a call up in a table and runs it. */
 import type { Command } from '../../../cni/environment.ts';
 import type { Fields } from '../../../infoblox/log.ts';
+import type { Progress } from '../../operator-protocol.ts';
 import type { Call } from '../../protocol.ts';
 
 export type ServedCommand = Exclude<Command, 'VERSION'>;
@@ -26,4 +27,29 @@ export interface Handler {
   run(call: Call, gone: AbortSignal): Promise<Answer>;
 }
 
+/** The work that a request is for, as the socket server runs it. */
+export interface Work {
+  /** Milliseconds that it takes at most; the caller is told. */
+  readonly longest: number;
+  /** Whether the log has a line of its success at its usual level: it changes something. */
+  readonly changes: boolean;
+  /**
+   * @param caller `gone` fires when the caller has closed the connection; `tell` sends it how far the work has come
+   * @throws CniError or GridError
+   */
+  run(caller: Caller): Promise<Answer>;
+}
+
+export interface Caller {
+  readonly gone: AbortSignal;
+  readonly tell: (progress: Progress) => void;
+}
+
 export type Handlers = Readonly<Record<ServedCommand, Handler>>;
+
+/** Finds the work of a plugin's call. */
+export function pluginWork(handlers: Handlers, { method, params }: { method: ServedCommand; params: Call }): Work {
+  const handler = handlers[method];
+  const changes = method === 'ADD' || method === 'DEL' || method === 'GC';
+  return { longest: handler.longest, changes, run: ({ gone }) => handler.run(params, gone) };
+}

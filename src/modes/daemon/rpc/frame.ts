@@ -1,16 +1,21 @@
 /** Requests as they come over the socket, or out of a release note: checked before anything is done with them. */
 import * as v from 'valibot';
 import { CniCode, CniError } from '../../../cni/errors.ts';
-import { type Call, protocolVersion } from '../../protocol.ts';
+import { type OperatorMethod, operatorMethods } from '../../operator-protocol.ts';
+import { type Call, protocolVersion, type Sender } from '../../protocol.ts';
 
-const Request = v.object({
-  jsonrpc: v.literal('2.0'),
-  id: v.union([v.number(), v.string()]),
+const envelope = { jsonrpc: v.literal('2.0'), id: v.union([v.number(), v.string()]) };
+const sender = {
+  protocol: v.number(),
+  release: v.string(),
+  callId: v.optional(v.pipe(v.string(), v.regex(/^[0-9a-f]{8,32}$/))),
+};
+
+const PluginRequest = v.object({
+  ...envelope,
   method: v.picklist(['ADD', 'DEL', 'CHECK', 'GC', 'STATUS']),
   params: v.object({
-    protocol: v.number(),
-    release: v.string(),
-    callId: v.optional(v.pipe(v.string(), v.regex(/^[0-9a-f]{8,32}$/))),
+    ...sender,
     containerId: v.string(),
     ifName: v.string(),
     netns: v.string(),
@@ -19,9 +24,30 @@ const Request = v.object({
   }),
 });
 
-export interface Request {
-  readonly method: v.InferOutput<typeof Request>['method'];
+/** What a method takes besides is checked with its own schema. */
+const OperatorRequest = v.object({
+  ...envelope,
+  method: v.picklist(Object.keys(operatorMethods) as OperatorMethod[]),
+  params: v.looseObject(sender),
+});
+
+/** What a plugin asks. */
+export interface PluginRequest {
+  readonly method: v.InferOutput<typeof PluginRequest>['method'];
   readonly params: Call;
+}
+
+/** What an operator's command asks. */
+export interface OperatorRequest {
+  readonly method: OperatorMethod;
+  readonly params: Sender;
+}
+
+export type Request = PluginRequest | OperatorRequest;
+
+/** Tells whether a request is a plugin's. */
+export function isPluginRequest(request: Request): request is PluginRequest {
+  return !Object.hasOwn(operatorMethods, request.method);
 }
 
 /**
@@ -39,10 +65,10 @@ export function parseRequest(text: string): Request {
       `Upgrade the ${older}: install the same release of infoblox-cni as plugin and daemon, and restart the daemon.`,
     );
   }
-  const parsed = v.safeParse(Request, value);
+  const parsed = v.safeParse(v.variant('method', [PluginRequest, OperatorRequest]), value);
   if (parsed.success) return parsed.output;
   const issue = parsed.issues[0];
-  throw new SyntaxError(`no request of the plugin: ${v.getDotPath(issue) ?? 'it'} is ${issue.received}`);
+  throw new SyntaxError(`no request of this release: ${v.getDotPath(issue) ?? 'it'} is ${issue.received}`);
 }
 
 function versionOf(value: unknown): { protocol?: number; release?: string } {

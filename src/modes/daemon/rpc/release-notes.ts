@@ -11,7 +11,7 @@ import type { Log } from '../../../infoblox/log.ts';
 import type { Attachment } from '../../../infoblox/mark.ts';
 import { type Call, owedDir } from '../../protocol.ts';
 import { isDraft, isNote, noteName } from '../../release-note.ts';
-import { parseRequest } from './frame.ts';
+import { isPluginRequest, parseRequest } from './frame.ts';
 import { NoNote, readNote } from './note-file.ts';
 
 /** Milliseconds between looks for notes, which a plugin may leave while the daemon is slow. */
@@ -148,6 +148,7 @@ export class ReleaseNotes {
       const text = readNote(file);
       if (text === undefined) return;
       const request = parseRequest(text);
+      if (!isPluginRequest(request)) throw new SyntaxError(`no call of a plugin: ${request.method}`);
       const isDel = request.method === 'DEL';
       await (isDel ? release : recordUnanswered)(request.params);
       rmSync(file, { force: true });

@@ -5,9 +5,10 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { CniCode, CniError } from '../../../cni/errors.ts';
 import type { Fields, Log } from '../../../infoblox/log.ts';
+import { progressFrame } from '../../operator-protocol.ts';
 import { acceptedFrame, answerFrame, takenFrame } from '../../protocol.ts';
 import { asCniError } from '../handlers/cni-errors.ts';
-import type { Answer, Handlers } from '../handlers/handler.ts';
+import type { Work } from '../handlers/handler.ts';
 import { parseRequest, type Request } from './frame.ts';
 import { type Frame, FrameReader } from './frame-reader.ts';
 
@@ -17,7 +18,8 @@ const deliveryTimeout = 5_000;
 const backlog = 4096;
 
 export interface ServerDeps {
-  readonly handlers: Handlers;
+  /** Finds out what a request is for. @throws CniError if it asks for nothing that can be done */
+  readonly workOf: (request: Request) => Work;
   /** Fields of the log that say what a call is about. */
   readonly describe: (request: Request) => Fields;
   /** Told how each call ended: CNI error code, 0 for success. */
@@ -92,12 +94,13 @@ export class CallServer {
     try {
       if (received === 'busy') throw busy;
       request = parseRequest(received.text);
-      const { method, params } = request;
-      const handler = this.#deps.handlers[method];
+      const work = this.#deps.workOf(request);
       // A plugin of an earlier release would take it for the answer.
-      if (params.callId !== undefined) socket.write(acceptedFrame(handler.longest));
-      const answer = await handler.run(params, gone);
-      this.#logSuccess(request, answer, began);
+      if (request.params.callId !== undefined) socket.write(acceptedFrame(work.longest));
+      const answer = await work.run({ gone, tell: (progress) => void socket.write(progressFrame(progress)) });
+      const level = work.changes ? 'info' : 'debug';
+      this.#deps.log[level](request.method, { ...this.#about(request, began), ...answer.fields });
+      this.#deps.onCall?.(request.method, 0, secondsSince(began));
       const { result, delivered, undelivered } = answer;
       return { frame: answerFrame({ result: result ?? null }), delivered, undelivered };
     } catch (failure) {
@@ -108,13 +111,6 @@ export class CallServer {
     } finally {
       if (received !== 'busy') received.release();
     }
-  }
-
-  #logSuccess(request: Request, { fields }: Answer, began: number): void {
-    const { method } = request;
-    const changes = method === 'ADD' || method === 'DEL' || method === 'GC';
-    this.#deps.log[changes ? 'info' : 'debug'](method, { ...this.#about(request, began), ...fields });
-    this.#deps.onCall?.(method, 0, secondsSince(began));
   }
 
   #logFailure(

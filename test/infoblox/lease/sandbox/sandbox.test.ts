@@ -75,62 +75,62 @@ describe('the witness', () => {
 
 describe('gone', () => {
   test('is not what is there', () => {
-    expect(namespaces.isGone(namespaces.identify(own))).toBe(false);
+    expect(namespaces.fate(namespaces.identify(own))).not.toBe('gone');
   });
 
   test('is what is absent where it was seen, and a process that has ended', () => {
-    expect(namespaces.isGone(seen(join(directory, 'absent'), idOf(directory)))).toBe(true);
-    expect(namespaces.isGone(seen(nobody, idOf('/proc/self/ns/pid')))).toBe(true);
-    expect(namespaces.isGone(seen(own, idOf('/proc/self/ns/pid'), ownStart - 1))).toBe(true);
+    expect(namespaces.fate(seen(join(directory, 'absent'), idOf(directory)))).toBe('gone');
+    expect(namespaces.fate(seen(nobody, idOf('/proc/self/ns/pid')))).toBe('gone');
+    expect(namespaces.fate(seen(own, idOf('/proc/self/ns/pid'), ownStart - 1))).toBe('gone');
   });
 
   test('is not what is no namespace any more: its mount may be out of sight', () => {
     writeFileSync(join(directory, 'unmounted'), '');
-    expect(namespaces.isGone(seen(join(directory, 'unmounted'), idOf(directory)))).toBe(false);
+    expect(namespaces.fate(seen(join(directory, 'unmounted'), idOf(directory)))).not.toBe('gone');
   });
 
   test('is not the namespace of a process that has moved to another one', () => {
-    expect(namespaces.isGone(seen(own, idOf('/proc/self/ns/pid'), ownStart))).toBe(false);
-    expect(namespaces.isGone(seen(own, idOf('/proc/self/ns/pid')))).toBe(false);
+    expect(namespaces.fate(seen(own, idOf('/proc/self/ns/pid'), ownStart))).not.toBe('gone');
+    expect(namespaces.fate(seen(own, idOf('/proc/self/ns/pid')))).not.toBe('gone');
   });
 
   test('is not what was seen in a directory that is not the one of this path any more', () => {
     const place = join(directory, 'netns');
     mkdirSync(place);
     const witness = seen(join(place, 'x'), idOf(place));
-    expect(namespaces.isGone(witness)).toBe(true);
+    expect(namespaces.fate(witness)).toBe('gone');
     renameSync(place, join(directory, 'out-of-sight'));
-    expect(namespaces.isGone(witness)).toBe(false);
+    expect(namespaces.fate(witness)).not.toBe('gone');
     mkdirSync(place);
-    expect(namespaces.isGone(witness)).toBe(false);
+    expect(namespaces.fate(witness)).not.toBe('gone');
   });
 
   test('is not a process of another PID namespace, be there one of its number in this one or not', () => {
-    expect(namespaces.isGone(seen(nobody, '4:1'))).toBe(false);
-    expect(namespaces.isGone(seen(own, '4:1', ownStart - 1))).toBe(false);
+    expect(namespaces.fate(seen(nobody, '4:1'))).not.toBe('gone');
+    expect(namespaces.fate(seen(own, '4:1', ownStart - 1))).not.toBe('gone');
   });
 
   test('is not what was seen by a release that did not note where, nor what was never seen', () => {
-    expect(namespaces.isGone(seen(join(directory, 'absent')))).toBe(false);
-    expect(namespaces.isGone({ ...seen(nobody, idOf('/proc/self/ns/pid')), netnsId: null })).toBe(false);
+    expect(namespaces.fate(seen(join(directory, 'absent')))).not.toBe('gone');
+    expect(namespaces.fate({ ...seen(nobody, idOf('/proc/self/ns/pid')), netnsId: null })).not.toBe('gone');
   });
 
   test('is not what cannot be looked at', () => {
-    expect(namespaces.isGone(seen('/proc/self/ns/net/inside', idOf('/proc/self/ns/net')))).toBe(false);
+    expect(namespaces.fate(seen('/proc/self/ns/net/inside', idOf('/proc/self/ns/net')))).not.toBe('gone');
   });
 
   test('is what was seen before the host booted and is not there now, wherever that was', () => {
     const before = { bootId: 'of-the-boot-before', bootedAt: bootedAt - 300 };
-    expect(namespaces.isGone({ ...seen(own, '4:1'), ...before })).toBe(true);
-    expect(namespaces.isGone({ ...seen(own), ...before })).toBe(true);
-    expect(namespaces.isGone({ ...namespaces.identify(own), ...before })).toBe(false);
-    expect(namespaces.isGone({ ...seen(own), ...before, bootId: 'unknown' })).toBe(false);
-    expect(namespaces.isGone({ ...seen(own), ...before, bootedAt: null })).toBe(false);
+    expect(namespaces.fate({ ...seen(own, '4:1'), ...before })).toBe('gone');
+    expect(namespaces.fate({ ...seen(own), ...before })).toBe('gone');
+    expect(namespaces.fate({ ...namespaces.identify(own), ...before })).not.toBe('gone');
+    expect(namespaces.fate({ ...seen(own), ...before, bootId: 'unknown' })).not.toBe('gone');
+    expect(namespaces.fate({ ...seen(own), ...before, bootedAt: null })).not.toBe('gone');
   });
 
   test('is not what is out of sight only since the host, or the container of the daemon, has another boot ID', () => {
     const restarted = hostSandboxes('of-this-start-of-the-container');
-    expect(restarted.isGone(namespaces.identify(own))).toBe(false);
-    expect(restarted.isGone(seen(own, '4:1'))).toBe(false);
+    expect(restarted.fate(namespaces.identify(own))).not.toBe('gone');
+    expect(restarted.fate(seen(own, '4:1'))).not.toBe('gone');
   });
 });

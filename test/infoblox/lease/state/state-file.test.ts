@@ -90,7 +90,7 @@ rootTest('a state on a full disk is opened, read, and held against a second daem
     const free = fill(directory);
     const { store } = open(directory);
     expect(store.get('a')?.phase).toBe('bound');
-    expect(store.pending()).toEqual([]);
+    expect(store.inPhase('pending')).toEqual([]);
     expect(refusalOf(() => put(store, aLease('b')))).toMatchObject({
       reason: 'state',
       message: expect.stringContaining('full'),

@@ -326,7 +326,7 @@ describe('leases', () => {
     put(store, aLease('c', { phase: 'releasing', dueAt: 9 }));
     put(store, aLease('d', { phase: 'releasing', dueAt: 5 }));
     put(store, aLease('e', { phase: 'releasing', view: 'other' }));
-    expect(store.pending().map(({ mark }) => mark)).toEqual(['a']);
+    expect(store.inPhase('pending').map(({ mark }) => mark)).toEqual(['a']);
     expect(store.boundIn('default', 10).map(({ mark }) => mark)).toEqual(['b']);
     expect(store.boundIn('default', 0)).toEqual([]);
     expect(store.releasing('default').map(({ mark }) => mark)).toEqual(['d', 'c']);

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { GridError } from '../../../../src/infoblox/errors.ts';
 import { callFields } from '../../../../src/modes/daemon/handlers/call-fields.ts';
-import type { Answer, Handler } from '../../../../src/modes/daemon/handlers/handler.ts';
+import { type Answer, type Handler, pluginWork } from '../../../../src/modes/daemon/handlers/handler.ts';
+import { isPluginRequest } from '../../../../src/modes/daemon/rpc/frame.ts';
 import { CallServer } from '../../../../src/modes/daemon/rpc/server.ts';
 import {
   acceptedFrame,
@@ -44,8 +45,12 @@ beforeEach(async () => {
   file = join(directory, 'infoblox.sock');
   run = async () => ({ result: { cniVersion: '1.1.0' }, fields: { address: '10.0.0.2' } });
   const handler: Handler = { longest: 12_345, run: (_, gone) => run(gone) };
+  const handlers = { ADD: handler, DEL: handler, CHECK: handler, GC: handler, STATUS: handler };
   server = new CallServer({
-    handlers: { ADD: handler, DEL: handler, CHECK: handler, GC: handler, STATUS: handler },
+    workOf: (request) => {
+      if (isPluginRequest(request)) return pluginWork(handlers, request);
+      throw new Error('only calls of plugins come here');
+    },
     describe: (request) => callFields(request, 'default'),
     log: { error: write('error'), warn: write('warn'), info: write('info'), debug: write('debug') },
   });

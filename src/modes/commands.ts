@@ -1,0 +1,16 @@
+/**
+ * The operator's commands, by name: the first word after `infoblox-cni-daemon`. Without one it is the daemon, as the original
+ * was.
+ */
+export const commandSummaries = {
+  status: 'Is this host well: grid, conditions, networks, leases',
+  leases: 'Who holds which address, and who held one',
+  'check-config': 'Check flags, their files and network configurations, without the grid',
+  gc: 'Release the addresses of containers that are proven dead',
+  release: 'Release the addresses of a container: a DEL by hand',
+} as const;
+
+export type CommandName = keyof typeof commandSummaries;
+
+/** In the order of the help. */
+export const commandNames = Object.keys(commandSummaries) as readonly CommandName[];

@@ -1,0 +1,70 @@
+/** `release` and `gc`: leases that an operator ends. Both end them as a DEL does; they differ in whose. */
+import { CniCode, CniError } from '../../../cni/errors.ts';
+import type { ReleaseDeps } from '../../../infoblox/lease/release/release.ts';
+import { releaseIfDead, startReleaseOf } from '../../../infoblox/lease/release/start-release.ts';
+import type { SqliteLeaseStore } from '../../../infoblox/lease/state/store.ts';
+import type { Fields } from '../../../infoblox/log.ts';
+import type { LeaseRecord, OperatorResult } from '../../operator-protocol.ts';
+import type { RecordDeps } from './lease-record.ts';
+import { findLeases } from './leases.ts';
+import type { OperatorHandler } from './operator-handler.ts';
+
+/** Milliseconds. */
+const longest = 10_000;
+
+export type OperatorReleaseDeps = ReleaseDeps & RecordDeps & { readonly store: SqliteLeaseStore };
+type Released = OperatorResult<'operator/release'>;
+
+/** Makes the handler of `release`: all leases of a container, whether or not it is proven dead. */
+export function releaseHandler(deps: OperatorReleaseDeps): OperatorHandler<'operator/release'> {
+  return {
+    longest,
+    changes: true,
+    async run({ container, network, evenIfAlive }) {
+      const result: Released = { leases: [], kept: [] };
+      const leases = await findLeases(deps, { container, network });
+      refuseAmbiguous(container, leases);
+      for (const lease of leases) {
+        if (lease.phase === 'releasing') result.kept.push({ lease, why: 'is being released' });
+        else if (lease.sandbox === 'alive' && !evenIfAlive) result.kept.push({ lease, why: 'its sandbox is alive' });
+        else {
+          deps.allocator.abort(lease.mark);
+          startReleaseOf(deps, lease);
+          result.leases.push(lease);
+        }
+      }
+      return { result, fields: namesOf(result) };
+    },
+  };
+}
+
+/** Makes the handler of `gc`: the leases whose sandbox is proven gone, without the reaper's period of grace. */
+export function gcByHandHandler(deps: OperatorReleaseDeps): OperatorHandler<'operator/gc'> {
+  return {
+    longest,
+    changes: true,
+    async run({ dryRun }) {
+      const result: Released = { leases: [], kept: [] };
+      for (const lease of await findLeases(deps, { phase: 'bound' })) {
+        if (lease.sandbox !== 'gone') continue;
+        const isReleased =
+          dryRun || releaseIfDead(deps, lease.mark, (current) => deps.sandboxes.fate(current) === 'gone');
+        if (isReleased) result.leases.push(lease);
+      }
+      return { result, fields: { dryRun, ...namesOf(result) } };
+    },
+  };
+}
+
+/** The first characters of an ID will do if they are those of one container. @throws CniError */
+function refuseAmbiguous(container: string, leases: readonly LeaseRecord[]): void {
+  const ids = [...new Set(leases.map(({ containerId }) => containerId))];
+  if (ids.length <= 1) return;
+  const named = `${ids.slice(0, 3).join(', ')}${ids.length > 3 ? ', ...' : ''}`;
+  const what = `"${container}" is the beginning of ${ids.length} container IDs: ${named}`;
+  throw new CniError(CniCode.invalidEnvironment, what, 'Name more of the ID.');
+}
+
+function namesOf({ leases }: Released): Fields {
+  return { released: leases.length, addresses: leases.map(({ address }) => address).join(', ') };
+}

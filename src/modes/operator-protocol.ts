@@ -1,0 +1,121 @@
+/**
+ * What the operator's commands ask of the daemon, over the socket that plugins use (protocol.ts): the same frames, methods of
+ * their own. Daemon and command come from one executable; an answer is checked all the same, since the daemon that runs may be
+ * of another release.
+ */
+import * as v from 'valibot';
+
+/** Milliseconds since 1970. */
+const time = v.number();
+const text = v.string();
+const maybeText = v.nullable(v.string());
+
+const Condition = v.object({ kind: text, subject: text, message: text, hint: maybeText, since: time });
+
+const Status = v.object({
+  version: text,
+  commit: text,
+  startedAt: time,
+  cluster: text,
+  node: text,
+  driver: text,
+  stateDir: text,
+  grid: v.object({
+    hosts: v.array(text),
+    /** The host that answered last; null before the first answer. */
+    inUse: maybeText,
+    /** Milliseconds since 1970 of the last good answer; null before the first. */
+    answeredAt: v.nullable(time),
+    port: v.number(),
+    wapiVersion: text,
+    user: text,
+    /** How the grid is known to be the grid: `verified`, `pinned` or `unverified`. */
+    trust: text,
+  }),
+  conditions: v.array(Condition),
+  /** Networks that this host's leases or calls name. */
+  networks: v.array(
+    v.object({
+      name: text,
+      view: text,
+      /** CIDR; null if no ADD since the start has asked for it. */
+      cidr: maybeText,
+      /** Addresses of this host. */
+      bound: v.number(),
+      /** Host addresses of the network in the grid, and those of them in use by anybody; null if not known. */
+      total: v.nullable(v.number()),
+      used: v.nullable(v.number()),
+    }),
+  ),
+  leases: v.object({ pending: v.number(), bound: v.number(), releasing: v.number() }),
+  /** When the oldest release that is not carried out yet began; null if there is none. */
+  oldestRelease: v.nullable(time),
+  /** What the log had as errors lately, the newest last. */
+  errors: v.array(v.object({ at: time, message: text, error: maybeText, hint: maybeText })),
+});
+
+export const LeaseRecord = v.object({
+  mark: text,
+  network: text,
+  containerId: text,
+  ifName: text,
+  view: text,
+  address: maybeText,
+  phase: v.picklist(['pending', 'bound', 'releasing']),
+  /** Null for an imported one. */
+  createdAt: v.nullable(time),
+  /** When the reconciler acts on it next. */
+  dueAt: v.nullable(time),
+  attempts: v.number(),
+  /** Whether a write for it was sent whose answer was lost. */
+  inDoubt: v.boolean(),
+  /** Path of the network namespace. */
+  netns: maybeText,
+  sandbox: v.picklist(['alive', 'gone', 'unknown']),
+});
+
+const leaseFilter = v.object({
+  network: v.optional(text),
+  /** Container ID, or at least its first characters. */
+  container: v.optional(text),
+  address: v.optional(text),
+  phase: v.optional(v.picklist(['pending', 'bound', 'releasing'])),
+});
+
+const releasedLeases = v.object({
+  /** What is being released, or would be. */
+  leases: v.array(LeaseRecord),
+  /** What was left alone, and why. */
+  kept: v.array(v.object({ lease: LeaseRecord, why: text })),
+});
+
+/** The methods: what goes in and what comes out. */
+export const operatorMethods = {
+  'operator/status': { params: v.object({}), result: Status },
+  'operator/leases': { params: leaseFilter, result: v.object({ leases: v.array(LeaseRecord) }) },
+  'operator/gc': { params: v.object({ dryRun: v.boolean() }), result: releasedLeases },
+  'operator/release': {
+    params: v.object({ container: text, network: v.optional(text), evenIfAlive: v.boolean() }),
+    result: releasedLeases,
+  },
+} as const;
+
+export type OperatorMethod = keyof typeof operatorMethods;
+export type OperatorParams<M extends OperatorMethod> = v.InferOutput<(typeof operatorMethods)[M]['params']>;
+export type OperatorResult<M extends OperatorMethod> = v.InferOutput<(typeof operatorMethods)[M]['result']>;
+export type Status = v.InferOutput<typeof Status>;
+export type LeaseRecord = v.InferOutput<typeof LeaseRecord>;
+
+/** How far a long work has come. */
+export const Progress = v.object({ done: v.number(), total: v.number() });
+export type Progress = v.InferOutput<typeof Progress>;
+
+/** Tells whether a method is one of the operator's. */
+export function isOperatorMethod(method: string): method is OperatorMethod {
+  return Object.hasOwn(operatorMethods, method);
+}
+
+/** Makes the message that tells how far the daemon has come, ready to send. */
+export function progressFrame(progress: Progress): string {
+  return `${JSON.stringify({ jsonrpc: '2.0', method: 'progress', params: progress })}\n`;
+}
