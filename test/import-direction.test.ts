@@ -8,11 +8,16 @@ const src = join(import.meta.dirname, '../src');
  * The parts of src, the most specific path first, and the parts that each may import besides itself:
  * main -> modes -> { cni, infoblox }, inside infoblox lease -> network -> wapi -> leaves. The two roles meet only in what
  * lies directly in modes/: the protocol and the texts of both. The plugin is started for every container, so it takes nothing of
- * infoblox but what it needs of the host.
+ * infoblox but what it needs of the host. The operator's commands may use what the daemon is made of, never the other way round.
  */
 const PARTS: readonly { readonly path: string; readonly part: string; readonly mayImport: readonly string[] }[] = [
   { path: 'modes/plugin/', part: 'plugin', mayImport: ['shared', 'cni', 'host'] },
   { path: 'modes/daemon/', part: 'daemon', mayImport: ['shared', 'cni', 'lease', 'network', 'wapi', 'leaf', 'host'] },
+  {
+    path: 'modes/operator/',
+    part: 'operator',
+    mayImport: ['shared', 'daemon', 'cni', 'lease', 'network', 'wapi', 'leaf', 'host'],
+  },
   { path: 'modes/', part: 'shared', mayImport: ['cni'] },
   { path: 'cni/', part: 'cni', mayImport: [] },
   { path: 'infoblox/lease/', part: 'lease', mayImport: ['network', 'wapi', 'leaf', 'host'] },
@@ -90,6 +95,7 @@ describe('imports', () => {
     ['modes/plugin/plugin.ts', '../../infoblox/errors.ts'],
     ['modes/plugin/plugin.ts', 'valibot'],
     ['modes/daemon/main.ts', '../plugin/clock.ts'],
+    ['modes/daemon/main.ts', '../operator/command.ts'],
     ['modes/protocol.ts', './build-info.ts'],
     ['modes/release-note.ts', './plugin/clock.ts'],
     ['modes/plugin/plugin.ts', '../../../test/simulator/grid.ts'],

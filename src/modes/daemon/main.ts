@@ -5,7 +5,7 @@ import type { Log } from '../../infoblox/log.ts';
 import { versionLine } from '../about.ts';
 import { commit, version } from '../build-info.ts';
 import { parseFlags, UsageError } from './config/command-line.ts';
-import { checkCommand, usage } from './config/flags.ts';
+import { usage } from './config/flags.ts';
 import { type Options, readOptions } from './config/options.ts';
 import { startDaemon } from './daemon.ts';
 import { createLog, inJournal, isJournal } from './log/log.ts';
@@ -21,18 +21,13 @@ async function main(args: readonly string[]): Promise<void> {
   // Only --help and --version write there.
   process.stdout.on('error', () => process.exit(1));
   process.title = processTitle(args);
-  const checkOnly = args[0] === checkCommand;
-  const values = parseFlags(checkOnly ? args.slice(1) : args);
+  const values = parseFlags(args);
   if (values.help) return void process.stdout.write(usage());
   if (values.version) return void process.stdout.write(`${versionLine}\n`);
   const options = readOptions(values, process.env, { isTerminal: process.stderr.isTTY === true });
   refuseOtherUsers(options, process.getuid?.());
   const log = createLog(options.logLevel, options.logFormat, isJournal(process.env));
   exitOnInternalError(log);
-  if (checkOnly) {
-    if (values['wapi-password-file'] !== '') requirePassword(options);
-    return void process.stdout.write('configuration accepted\n');
-  }
   warnOfCredentials(options, log);
   // What the daemon makes is for root alone; the socket's directory is given its wider mode on purpose.
   process.umask(0o077);
@@ -76,15 +71,6 @@ function warnOfCredentials({ wapiUsername, readPassword, passwordExposure }: Opt
   } catch (error) {
     if (!(error instanceof GridError)) throw error;
     log.warn('no WAPI password', { error: error.message, hint: error.hint });
-  }
-}
-
-/** For whoever checks: the daemon itself starts without a password, and waits for it. @throws StartError */
-function requirePassword({ readPassword }: Options): void {
-  try {
-    readPassword();
-  } catch (error) {
-    throw error instanceof GridError ? new StartError(error.message, error.hint) : error;
   }
 }
 

@@ -1,9 +1,7 @@
 /** The daemon's flags: their names, defaults and texts, in the groups of `--help`. Those of the original keep its names and defaults. */
-import type { ArgsDef } from 'citty';
+import type { ArgDef, ArgsDef } from 'citty';
+import { commandNames, commandSummaries } from '../../commands.ts';
 import { defaultSocketDir } from '../../protocol.ts';
-
-/** As the first argument: checks flags and files, and exits. */
-export const checkCommand = 'check-config';
 
 export const defaultStateDir = '/var/lib/infoblox-cni';
 
@@ -63,15 +61,14 @@ const about = {
   version: { type: 'boolean', description: 'Show the version' },
 } as const satisfies ArgsDef;
 
-/** By the heading of each group. */
-const groups: Readonly<Record<string, ArgsDef>> = {
+/** All but those that every command has, by the heading of each group. */
+export const flagGroups = {
   'Infoblox grid': grid,
   'IPAM driver': driver,
   'Address policy, where the network configuration says nothing': policy,
   State: state,
   Observability: observability,
-  Other: about,
-};
+} as const;
 
 export const flags = { ...grid, ...driver, ...policy, ...state, ...observability, ...about } satisfies ArgsDef;
 
@@ -79,8 +76,8 @@ export type FlagName = keyof typeof flags;
 
 /** Makes the text of `--help`. */
 export function usage(): string {
-  const sections = Object.entries(groups).map(([title, flags]) => {
-    const lines = Object.entries(flags).map(([name, { type, description, default: standard }]) => {
+  const sections = Object.entries({ ...flagGroups, Other: about }).map(([title, flags]) => {
+    const lines = Object.entries<ArgDef>(flags).map(([name, { type, description, default: standard }]) => {
       const value = type === 'string' ? ' string' : '';
       const shown = standard === undefined || standard === '' ? '' : ` (default "${standard}")`;
       return `  --${name}${value}\n        ${description}${shown}\n`;
@@ -89,9 +86,11 @@ export function usage(): string {
   });
   return `infoblox-cni-daemon: allocates container addresses from an Infoblox grid for the CNI plugin "infoblox"
 
-Usage: infoblox-cni-daemon [flags]
-       infoblox-cni-daemon ${checkCommand} [flags]    checks the flags and the files that they name, and exits
+Usage: infoblox-cni-daemon [flags]            runs the daemon
+       infoblox-cni-daemon COMMAND [flags]    see infoblox-cni-daemon COMMAND --help
 
+Commands:
+${commandNames.map((name) => `  ${name.padEnd(16)}${commandSummaries[name]}\n`).join('')}
 ${sections.join('\n')}
 The password may also come from the environment variable WAPI_PASSWORD or the systemd credential "wapi-password".
 `;

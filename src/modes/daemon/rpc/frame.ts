@@ -1,7 +1,7 @@
 /** Requests as they come over the socket, or out of a release note: checked before anything is done with them. */
 import * as v from 'valibot';
 import { CniCode, CniError } from '../../../cni/errors.ts';
-import { type OperatorMethod, operatorMethods } from '../../operator-protocol.ts';
+import { isOperatorMethod, type OperatorMethod, operatorMethods } from '../../operator-protocol.ts';
 import { type Call, protocolVersion, type Sender } from '../../protocol.ts';
 
 const envelope = { jsonrpc: v.literal('2.0'), id: v.union([v.number(), v.string()]) };
@@ -47,7 +47,7 @@ export type Request = PluginRequest | OperatorRequest;
 
 /** Tells whether a request is a plugin's. */
 export function isPluginRequest(request: Request): request is PluginRequest {
-  return !Object.hasOwn(operatorMethods, request.method);
+  return !isOperatorMethod(request.method);
 }
 
 /**
@@ -65,10 +65,15 @@ export function parseRequest(text: string): Request {
       `Upgrade the ${older}: install the same release of infoblox-cni as plugin and daemon, and restart the daemon.`,
     );
   }
-  const parsed = v.safeParse(v.variant('method', [PluginRequest, OperatorRequest]), value);
+  const parsed = v.safeParse(isOperators(value) ? OperatorRequest : PluginRequest, value);
   if (parsed.success) return parsed.output;
   const issue = parsed.issues[0];
-  throw new SyntaxError(`no request of this release: ${v.getDotPath(issue) ?? 'it'} is ${issue.received}`);
+  throw new SyntaxError(`no request of the plugin: ${v.getDotPath(issue) ?? 'it'} is ${issue.received}`);
+}
+
+function isOperators(value: unknown): boolean {
+  const parsed = v.safeParse(v.object({ method: v.string() }), value);
+  return parsed.success && isOperatorMethod(parsed.output.method);
 }
 
 function versionOf(value: unknown): { protocol?: number; release?: string } {

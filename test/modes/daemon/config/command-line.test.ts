@@ -120,6 +120,7 @@ test('the help names every flag with its default, and where a password may come 
   for (const value of Object.values(original)) if (value !== '') expect(text).toContain(`(default "${value}")`);
   expect(text).toContain('WAPI_PASSWORD');
   expect(text.match(/^[A-Z].*:$/gm)).toEqual([
+    'Commands:',
     'Infoblox grid:',
     'IPAM driver:',
     'Address policy, where the network configuration says nothing:',

@@ -1,0 +1,89 @@
+/** What a command of the operator is made of, and how its command line is read. */
+import { type ArgsDef, type ParsedArgs, parseArgs } from 'citty';
+import { type FlagValues, joinFlags, parseFlags } from '../daemon/config/command-line.ts';
+import { flags as daemon } from '../daemon/config/flags.ts';
+import { socketFile } from '../protocol.ts';
+import type { ExitStatus } from './command-error.ts';
+import { defaultEnvironmentFile, readEnvironmentFile } from './environment-file.ts';
+
+/** Every command's. Not `--env-file`: Node takes that itself, even within a single executable. */
+const common = {
+  'environment-file': {
+    type: 'string',
+    default: defaultEnvironmentFile,
+    description: "The daemon's environment file, whose DAEMON_FLAGS count where this command line says nothing",
+  },
+  help: { type: 'boolean', description: 'Show this help' },
+} as const satisfies ArgsDef;
+
+/** Where the daemon listens: enough for commands that ask it. */
+export const daemonPlace = {
+  'socket-dir': daemon['socket-dir'],
+  'driver-name': daemon['driver-name'],
+} as const satisfies ArgsDef;
+
+export const json = {
+  json: { type: 'boolean', description: 'Write JSON, for programs' },
+} as const satisfies ArgsDef;
+
+export interface Invocation<F extends ArgsDef> {
+  readonly flags: ParsedArgs<F>;
+  readonly operands: readonly string[];
+  /** The daemon's flags: those of its environment file, and over them those of this command line. */
+  readonly daemonFlags: FlagValues;
+  /** The environment with the variables of the daemon's environment file. */
+  readonly env: NodeJS.ProcessEnv;
+  /** Path of the daemon's socket. */
+  readonly socket: string;
+}
+
+/** A command as it is written. */
+export interface Definition<F extends ArgsDef> {
+  /** What follows the flags, as the help shows it: `CONTAINER`, `[FILE...]`. Absent: nothing may. */
+  readonly operands?: string;
+  /** A command line, without the program's name, and what it does. */
+  readonly examples: readonly (readonly [string, string])[];
+  /** Its flags by the heading of their group in the help. */
+  readonly groups: Readonly<Record<string, ArgsDef>>;
+  /** The same flags. */
+  readonly flags: F;
+  /** @throws CommandError, UsageError, GridError or StartError */
+  run(invocation: Invocation<F>): Promise<ExitStatus>;
+}
+
+/** A command as it is run, whatever its flags. */
+export type Command = Pick<Definition<ArgsDef>, 'operands' | 'examples' | 'groups'> & {
+  /**
+   * Runs it.
+   * @param args what follows its name
+   * @returns undefined if help is asked for
+   * @throws UsageError for a wrong command line, and what `run` throws
+   */
+  start(args: readonly string[]): Promise<ExitStatus> | undefined;
+};
+
+/** Makes a command of its definition. */
+export function defineCommand<const F extends ArgsDef>(definition: Definition<F>): Command {
+  const { groups, flags, run, ...described } = definition;
+  return {
+    ...described,
+    groups: { ...groups, Other: common },
+    start(args) {
+      const known: ArgsDef = { ...flags, ...common };
+      const { joined, operands } = joinFlags(args, known, described.operands === undefined ? undefined : 'operands');
+      const { help, 'environment-file': file } = parseArgs<typeof common>(joined, known);
+      if (help) return undefined;
+      return run({ flags: parseArgs<F>(joined, known), operands, ...settingsOf(joined, file) });
+    },
+  };
+}
+
+/** Finds out what the daemon was told. @param joined the flags of the command line */
+function settingsOf(joined: readonly string[], file: string) {
+  const isNamed = joined.some((flag) => flag.startsWith('--environment-file='));
+  const { variables, daemonFlags } = readEnvironmentFile(file, isNamed ? 'required' : 'optional');
+  const over = joined.filter((flag) => Object.hasOwn(daemon, flag.slice(2, flag.indexOf('='))));
+  const values = parseFlags([...daemonFlags, ...over]);
+  const socket = socketFile(values['socket-dir'], values['driver-name']);
+  return { daemonFlags: values, env: { ...process.env, ...variables }, socket };
+}

@@ -1,0 +1,16 @@
+/** The commands by name. */
+import type { CommandName } from '../commands.ts';
+import type { Command } from './command.ts';
+import { checkConfig } from './commands/check-config.ts';
+import { gc } from './commands/gc.ts';
+import { leases } from './commands/leases.ts';
+import { release } from './commands/release.ts';
+import { status } from './commands/status.ts';
+
+export const commands: Readonly<Record<CommandName, Command>> = {
+  status,
+  leases,
+  'check-config': checkConfig,
+  gc,
+  release,
+};

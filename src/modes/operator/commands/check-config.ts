@@ -1,0 +1,47 @@
+/** `check-config`: would the daemon start with these flags, and can it serve these network configurations? */
+import { GridError } from '../../../infoblox/errors.ts';
+import { flags as daemonFlags, flagGroups as daemonGroups } from '../../daemon/config/flags.ts';
+import { type Options, readOptions } from '../../daemon/config/options.ts';
+import { printable } from '../../daemon/log/printable.ts';
+import { refuseOtherUsers } from '../../daemon/process/root.ts';
+import { StartError } from '../../daemon/start-error.ts';
+import { defineCommand } from '../command.ts';
+import { exitStatus } from '../command-error.ts';
+import { checkNetworkFile } from '../network-configurations.ts';
+
+export const checkConfig = defineCommand({
+  operands: '[FILE...]',
+  examples: [
+    ['check-config', 'Check the flags in the environment file of the service, and the files that they name'],
+    ['check-config --grid-host=grid.example.com', 'Check with other flags'],
+    ['check-config /etc/cni/net.d/10-net-1.conflist', 'Check a network configuration as well'],
+  ],
+  groups: daemonGroups,
+  flags: daemonFlags,
+  async run({ operands, daemonFlags, env }) {
+    const options = readOptions(daemonFlags, env, { isTerminal: false });
+    refuseOtherUsers(options, process.getuid?.());
+    if (daemonFlags['wapi-password-file'] !== '') requirePassword(options);
+    const checked = operands.map((file) => checkNetworkFile(file, options));
+    for (const { file, spec, remarks } of checked.flatMap(({ found }) => found)) {
+      process.stdout.write(`${file}: network ${spec.name} is fine\n`);
+      for (const remark of remarks) process.stdout.write(`${file}: warning: ${printable(remark)}\n`);
+    }
+    const errors = checked.flatMap((one) => one.errors);
+    for (const { file, message, hint } of errors) {
+      process.stderr.write(`infoblox-cni-daemon check-config: ${file}: ${printable(message)}. ${hint ?? ''}\n`);
+    }
+    if (errors.length > 0) return exitStatus.failed;
+    process.stdout.write('configuration accepted\n');
+    return exitStatus.ok;
+  },
+});
+
+/** For whoever checks: the daemon itself starts without a password, and waits for it. @throws StartError */
+function requirePassword({ readPassword }: Options): void {
+  try {
+    readPassword();
+  } catch (error) {
+    throw error instanceof GridError ? new StartError(error.message, error.hint) : error;
+  }
+}

@@ -1,0 +1,42 @@
+/** `leases`: who holds which address. */
+import { UsageError } from '../../daemon/config/command-line.ts';
+import { daemonPlace, defineCommand, json } from '../command.ts';
+import { exitStatus } from '../command-error.ts';
+import { askDaemon } from '../daemon-connection.ts';
+import { leaseTable } from '../output/lease-table.ts';
+import { writeJson } from '../output/write-json.ts';
+
+const filter = {
+  network: { type: 'string', default: '', description: 'Only of this network, by its "name" in the configuration' },
+  container: { type: 'string', default: '', description: 'Only of containers whose ID begins like this' },
+  address: { type: 'string', default: '', description: 'Only of this address' },
+  phase: { type: 'string', default: '', description: 'Only pending, bound or releasing ones' },
+} as const;
+
+const phases = ['pending', 'bound', 'releasing'] as const;
+
+export const leases = defineCommand({
+  examples: [
+    ['leases', 'Everything that this host holds'],
+    ['leases --phase=releasing', 'What is to go back to the grid'],
+    ['leases --address=172.18.1.7 --json', 'Who has this address, for a program'],
+  ],
+  groups: { Filter: filter, Output: json, Daemon: daemonPlace },
+  flags: { ...filter, ...json, ...daemonPlace },
+  async run({ flags: { network, container, address, phase, json }, socket }) {
+    const known = phases.find((name) => name === phase);
+    if (phase !== '' && known === undefined) {
+      throw new UsageError(`--phase ${JSON.stringify(phase)} must be ${phases.join(', ')}`);
+    }
+    const params = {
+      ...(network === '' ? {} : { network }),
+      ...(container === '' ? {} : { container }),
+      ...(address === '' ? {} : { address }),
+      ...(known === undefined ? {} : { phase: known }),
+    };
+    const { leases } = await askDaemon({ socket, method: 'operator/leases', params });
+    if (json) writeJson(leases);
+    else process.stdout.write(leases.length === 0 ? 'no leases\n' : leaseTable(leases));
+    return exitStatus.ok;
+  },
+});

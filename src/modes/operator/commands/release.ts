@@ -1,0 +1,40 @@
+/** `release`: the addresses of a container go back to the grid, as a DEL would have it. */
+import { UsageError } from '../../daemon/config/command-line.ts';
+import { daemonPlace, defineCommand, json } from '../command.ts';
+import { CommandError, exitStatus } from '../command-error.ts';
+import { askDaemon } from '../daemon-connection.ts';
+import { writeReleased } from '../output/released.ts';
+import { writeJson } from '../output/write-json.ts';
+
+const own = {
+  network: { type: 'string', default: '', description: 'Only in this network, by its "name" in the configuration' },
+  force: { type: 'boolean', description: 'Release also what a living container uses' },
+} as const;
+
+/** Characters of an ID: fewer would name too many. */
+const shortestId = 4;
+
+export const release = defineCommand({
+  operands: 'CONTAINER',
+  examples: [
+    ['release 3f2b9c', 'Release what the container whose ID begins like this holds, if it is not alive'],
+    ['release 3f2b9c --network=net-1', 'The same in one network'],
+  ],
+  groups: { Release: own, Output: json, Daemon: daemonPlace },
+  flags: { ...own, ...json, ...daemonPlace },
+  async run({ flags, operands: [container, ...more], socket }) {
+    if (container === undefined) throw new UsageError('name the container whose addresses are to be released');
+    if (more.length > 0) throw new UsageError('one container at a time');
+    if (container.length < shortestId) throw new UsageError(`name at least ${shortestId} characters of the ID`);
+    const { network, force } = flags;
+    const params = { container, evenIfAlive: force === true, ...(network === '' ? {} : { network }) };
+    const result = await askDaemon({ socket, method: 'operator/release', params });
+    if (result.leases.length + result.kept.length === 0) {
+      const hint = 'see infoblox-cni-daemon leases for what it holds';
+      throw new CommandError(exitStatus.failed, `this host holds no address of a container ${container}`, hint);
+    }
+    if (flags.json) writeJson(result);
+    else writeReleased(result, 'releasing');
+    return result.leases.length === 0 ? exitStatus.failed : exitStatus.ok;
+  },
+});

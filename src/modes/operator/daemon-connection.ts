@@ -1,0 +1,118 @@
+/** Asks the running daemon over the socket that plugins use. */
+import { connect, type Socket } from 'node:net';
+import { createInterface } from 'node:readline';
+import * as v from 'valibot';
+import { isErrno, messageOf } from '../../infoblox/host/errno.ts';
+import { refuseUntrusted, UntrustedPath } from '../../infoblox/host/trusted-path.ts';
+import { version } from '../build-info.ts';
+import {
+  type OperatorMethod,
+  type OperatorParams,
+  type OperatorResult,
+  operatorMethods,
+  Progress,
+} from '../operator-protocol.ts';
+import { acceptLimit, answerGrace, newCallId, protocolVersion, requestFrame, takenFrame } from '../protocol.ts';
+import { CommandError, exitStatus } from './command-error.ts';
+
+/** What an operator's command asks. */
+export interface Question<M extends OperatorMethod> {
+  /** Path of the socket. */
+  readonly socket: string;
+  readonly method: M;
+  readonly params: OperatorParams<M>;
+  /** Told how far the daemon has come, if it takes longer. */
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+/** What the daemon says. */
+const Message = v.union([
+  v.object({ method: v.literal('accepted'), params: v.object({ milliseconds: v.number() }) }),
+  v.object({ method: v.literal('progress'), params: Progress }),
+  v.object({ result: v.unknown() }),
+  v.object({
+    error: v.object({ message: v.string(), data: v.optional(v.object({ details: v.optional(v.string()) })) }),
+  }),
+]);
+
+/**
+ * Asks the daemon and returns its answer.
+ * @throws CommandError `noDaemon` if it cannot be asked or does not answer in time, `failed` if it answers with an error
+ */
+export async function askDaemon<M extends OperatorMethod>(question: Question<M>): Promise<OperatorResult<M>> {
+  const socket = await connectTo(question.socket);
+  try {
+    const value = await exchange(socket, question);
+    const parsed = v.safeParse(operatorMethods[question.method].result, value);
+    if (!parsed.success) throw incompatible(question.socket);
+    return parsed.output as OperatorResult<M>;
+  } finally {
+    socket.destroy();
+  }
+}
+
+async function connectTo(file: string): Promise<Socket> {
+  try {
+    refuseUntrusted(file);
+    const socket = connect(file);
+    await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject));
+    return socket;
+  } catch (error) {
+    throw notReached(file, error);
+  }
+}
+
+function notReached(file: string, error: unknown): CommandError {
+  if (error instanceof UntrustedPath) {
+    return new CommandError(exitStatus.noDaemon, `cannot trust what answers at ${file}: ${error.message}`, error.hint);
+  }
+  if (isErrno(error, 'ENOENT', 'ECONNREFUSED')) {
+    const hint = 'start it with systemctl start infoblox-cni-daemon, or name its --socket-dir and --driver-name';
+    return new CommandError(exitStatus.noDaemon, `the daemon is not running: nothing listens at ${file}`, hint);
+  }
+  const isRefused = isErrno(error, 'EACCES', 'EPERM');
+  const hint = isRefused ? 'run this command as root' : 'see its log: journalctl -u infoblox-cni-daemon';
+  return new CommandError(exitStatus.noDaemon, `cannot connect to ${file}: ${messageOf(error)}`, hint);
+}
+
+async function exchange<M extends OperatorMethod>(socket: Socket, question: Question<M>): Promise<unknown> {
+  const { method, params, onProgress } = question;
+  const stop = () => socket.destroy();
+  let timer = setTimeout(stop, acceptLimit);
+  try {
+    socket.on('error', () => undefined); // the end of the lines follows
+    const sender = { protocol: protocolVersion, release: version, callId: newCallId() };
+    socket.write(requestFrame(method, { ...params, ...sender }));
+    for await (const line of createInterface({ input: socket })) {
+      const message = readMessage(line, question.socket);
+      if ('result' in message) {
+        socket.write(takenFrame);
+        return message.result;
+      }
+      if ('error' in message)
+        throw new CommandError(exitStatus.failed, message.error.message, message.error.data?.details);
+      if (message.method === 'progress') onProgress?.(message.params);
+      else {
+        clearTimeout(timer);
+        timer = setTimeout(stop, message.params.milliseconds + answerGrace);
+      }
+    }
+  } finally {
+    clearTimeout(timer);
+  }
+  const hint = 'see its log: journalctl -u infoblox-cni-daemon';
+  throw new CommandError(exitStatus.noDaemon, `the daemon at ${question.socket} did not answer in time`, hint);
+}
+
+function readMessage(line: string, file: string): v.InferOutput<typeof Message> {
+  try {
+    return v.parse(Message, JSON.parse(line));
+  } catch {
+    throw incompatible(file);
+  }
+}
+
+function incompatible(file: string): CommandError {
+  const hint = 'restart it after an upgrade: systemctl restart infoblox-cni-daemon';
+  return new CommandError(exitStatus.noDaemon, `the daemon at ${file} is of another release than this command`, hint);
+}

@@ -1,0 +1,61 @@
+/**
+ * The operator's commands: `infoblox-cni-daemon COMMAND`. They ask the running daemon over its socket where they can, and the
+ * grid where they must. A script of its own inside the executable, compiled only in this role.
+ */
+import { GridError } from '../../infoblox/errors.ts';
+import { messageOf } from '../../infoblox/host/errno.ts';
+import { versionLine } from '../about.ts';
+import { type CommandName, commandNames } from '../commands.ts';
+import { UsageError } from '../daemon/config/command-line.ts';
+import { nearest } from '../daemon/config/spelling.ts';
+import { StartError } from '../daemon/start-error.ts';
+import { CommandError, type ExitStatus, exitStatus } from './command-error.ts';
+import { commands } from './commands.ts';
+import { commandHelp, commandList } from './help.ts';
+
+/** Runs a command line. @returns the exit status */
+async function run([word = 'help', ...args]: readonly string[]): Promise<ExitStatus> {
+  if (word === 'help' || word === 'version') {
+    process.stdout.write(word === 'help' ? commandList() : `${versionLine}\n`);
+    return exitStatus.ok;
+  }
+  const name = commandNames.find((known) => known === word);
+  if (name === undefined) throw new UsageError(unknown(word));
+  const status = commands[name].start(args);
+  if (status === undefined) process.stdout.write(commandHelp(name, commands[name]));
+  return status ?? exitStatus.ok;
+}
+
+function unknown(word: string): string {
+  const meant: CommandName | undefined = nearest(word, commandNames);
+  return meant === undefined ? `unknown command "${word}"` : `unknown command "${word}"; did you mean ${meant}?`;
+}
+
+/** Says what kept a command from being carried out. @returns the exit status */
+function report(word: string | undefined, error: unknown): ExitStatus {
+  const isCommand = commandNames.some((name) => name === word);
+  const program = isCommand ? `infoblox-cni-daemon ${word}` : 'infoblox-cni-daemon';
+  if (error instanceof UsageError) {
+    process.stderr.write(`${program}: ${error.message}\nTry ${program} ${isCommand ? '--help' : 'help'}.\n`);
+    return exitStatus.usage;
+  }
+  const hint = error instanceof CommandError || error instanceof GridError ? error.hint : undefined;
+  const known = error instanceof CommandError || error instanceof GridError || error instanceof StartError;
+  const text = known ? error.message : `internal error: ${error instanceof Error ? error.stack : messageOf(error)}`;
+  process.stderr.write(`${program}: ${text}${hint === undefined ? '' : `. ${sentence(hint)}`}\n`);
+  return error instanceof CommandError ? error.status : exitStatus.failed;
+}
+
+/** Hints of the grid's errors are clauses. */
+function sentence(hint: string): string {
+  return `${hint.charAt(0).toUpperCase()}${hint.slice(1)}${hint.endsWith('.') ? '' : '.'}`;
+}
+
+// A reader that has left, such as `head`: there is nobody to write for.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => process.exit(exitStatus.failed));
+const args = process.argv.slice(2);
+run(args)
+  .catch((error) => report(args[0], error))
+  .then((status) => {
+    process.exitCode = status;
+  });

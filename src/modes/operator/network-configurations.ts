@@ -1,0 +1,84 @@
+/** Network configurations in files: each use of this driver in a configuration or a list of plugins. */
+import { readFileSync } from 'node:fs';
+import * as v from 'valibot';
+import { CniError } from '../../cni/errors.ts';
+import { parseNetconf } from '../../cni/netconf.ts';
+import { GridError } from '../../infoblox/errors.ts';
+import { messageOf } from '../../infoblox/host/errno.ts';
+import type { NetworkSpec } from '../../infoblox/network/spec.ts';
+import type { Options } from '../daemon/config/options.ts';
+import { specOf, unknownKeys } from '../daemon/handlers/network-spec.ts';
+import { defaultSocketDir } from '../protocol.ts';
+
+const plugin = v.looseObject({ ipam: v.optional(v.looseObject({ type: v.optional(v.string()) })) });
+const NetworkFile = v.looseObject({
+  cniVersion: v.optional(v.unknown()),
+  name: v.optional(v.unknown()),
+  plugins: v.optional(v.array(plugin)),
+  ...plugin.entries,
+});
+
+/** One use of this driver. */
+export interface NetworkConfiguration {
+  readonly file: string;
+  /** As the IPAM plugin gets it. */
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly spec: NetworkSpec;
+  /** What is odd, but does no harm, one sentence each. */
+  readonly remarks: readonly string[];
+}
+
+/** A file that cannot be used: what, why and the fix. */
+export interface ConfigurationError {
+  readonly file: string;
+  readonly message: string;
+  readonly hint?: string | undefined;
+}
+
+export type Checked = { readonly found: NetworkConfiguration[]; readonly errors: ConfigurationError[] };
+
+/** Reads a file and checks each use of the driver in it as an ADD would, without asking the grid. Never throws. */
+export function checkNetworkFile(file: string, options: Options): Checked {
+  const result: Checked = { found: [], errors: [] };
+  try {
+    const uses = usesOf(v.parse(NetworkFile, JSON.parse(readFileSync(file, 'utf8'))), options.driverName);
+    if (uses.length === 0) {
+      const hint = `set "type" under "ipam" to "${options.driverName}", or leave the file out`;
+      result.errors.push({ file, message: `no plugin in it uses the IPAM plugin ${options.driverName}`, hint });
+    }
+    for (const config of uses) {
+      try {
+        result.found.push(checkUse(file, config, options));
+      } catch (error) {
+        result.errors.push({ file, ...described(error) });
+      }
+    }
+  } catch (error) {
+    result.errors.push({ file, message: `is no network configuration: ${messageOf(error)}` });
+  }
+  return result;
+}
+
+/** A runtime hands each plugin of a list the list's name and version (SPEC section 3 "Deriving execution configuration"). */
+function usesOf(document: v.InferOutput<typeof NetworkFile>, driver: string): Record<string, unknown>[] {
+  const { plugins, name, cniVersion } = document;
+  const entries = plugins === undefined ? [document] : plugins.map((entry) => ({ ...entry, name, cniVersion }));
+  return entries.filter(({ ipam }) => ipam?.type === driver);
+}
+
+function checkUse(file: string, config: Record<string, unknown>, options: Options): NetworkConfiguration {
+  const netconf = parseNetconf(config, 'ADD');
+  const spec = specOf(netconf, options);
+  const remarks = unknownKeys(netconf).map((key) => `ipam.${key} is not known and has no effect`);
+  const socketDir = netconf.ipam['socket-dir'] ?? defaultSocketDir;
+  if (socketDir !== options.socketDir) {
+    remarks.push(`its socket-dir is ${String(socketDir)}, but the daemon's --socket-dir is ${options.socketDir}`);
+  }
+  return { file, config, spec, remarks };
+}
+
+function described(error: unknown): Omit<ConfigurationError, 'file'> {
+  if (error instanceof CniError) return { message: error.message, hint: error.details };
+  if (error instanceof GridError) return { message: error.message, hint: error.hint };
+  throw error;
+}

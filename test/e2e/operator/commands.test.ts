@@ -1,0 +1,195 @@
+/** What an operator sees of a host through the built commands. */
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { until } from '../../fixture/host.ts';
+import { type Grid, startGrid } from '../../simulator/grid.ts';
+import { OperatorHost } from './operator-host.ts';
+
+let grid: Grid;
+let host: OperatorHost;
+
+beforeEach(async () => {
+  grid = await startGrid();
+  host = await new OperatorHost(grid).start();
+});
+afterEach(async () => {
+  await host.dispose();
+  await grid.stop();
+});
+
+const containers = () => grid.fixedAddresses('default').filter(({ comment }) => comment?.includes('container='));
+
+describe('status', () => {
+  test('says on one screen that a host is well, and what it holds', async () => {
+    await host.add('c1');
+    const { exitCode, stdout, stderr } = await host.command('status');
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+    expect(stdout).toMatch(/^well\n/);
+    expect(stdout).toMatch(/^host +host-a in cluster-1, driver infoblox$/m);
+    expect(stdout).toMatch(/^grid +127\.0\.0\.1, port \d+: answered 0s ago; WAPI 2\.3 as .*; certificate verified$/m);
+    expect(stdout).toMatch(/^leases +1 bound, 0 pending, 0 releasing$/m);
+    expect(stdout).toMatch(/^net-1 +default +10\.0\.0\.0\/24 +1 /m);
+    expect(stdout.split('\n').length).toBeLessThan(25);
+  });
+
+  test('fails for a script, and names what is wrong and the fix, when the grid is away', async () => {
+    await grid.stop();
+    await host.call('ADD', { containerId: 'c1' });
+    const { exitCode, stdout } = await host.command('status');
+    expect(exitCode).toBe(1);
+    expect(stdout).toMatch(/^NOT WELL: grid-unavailable\n/);
+    expect(stdout).toMatch(/^ {2}grid-unavailable for \d+s: cannot connect to the grid .*\n {4}fix: .+/m);
+    expect(stdout).toMatch(/^Last errors\n {2}\d{4}-.*(ADD failed|grid unavailable)/m);
+    const { stdout: json } = await host.command('status', '--json');
+    expect(JSON.parse(json).conditions).toMatchObject([{ kind: 'grid-unavailable', hint: expect.any(String) }]);
+  });
+});
+
+describe('leases', () => {
+  test('shows who holds which address, and filters', async () => {
+    await host.add('c1');
+    await host.add('c22');
+    const { exitCode, stdout } = await host.command('leases');
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/^ADDRESS +PHASE +NETWORK +VIEW +CONTAINER +INTERFACE +AGE +SANDBOX$/m);
+    expect(stdout).toMatch(/^10\.0\.0\.2 +bound +net-1 +default +c1 +eth0 +0s +unknown$/m);
+    const ids = async (...flags: string[]) => {
+      const run = await host.command('leases', '--json', ...flags);
+      return JSON.parse(run.stdout).map(({ containerId }: { containerId: string }) => containerId);
+    };
+    expect(await ids('--container=c2')).toEqual(['c22']);
+    expect(await ids('--address=10.0.0.2')).toEqual(['c1']);
+    expect(await ids('--network=net-1', '--phase=bound')).toEqual(['c1', 'c22']);
+    expect(await ids('--network=net-2')).toEqual([]);
+  });
+});
+
+describe('release', () => {
+  test('gives back what a container held, and nothing of others', async () => {
+    await host.add('container-1');
+    await host.add('container-2');
+    const { exitCode, stdout } = await host.command('release', 'container-1');
+    expect([exitCode, stdout]).toEqual([0, expect.stringMatching(/^releasing 1 address\nADDRESS.*\n10\.0\.0\.2 /)]);
+    await until('the address is back', () => containers().length === 1);
+    expect(containers()[0]?.comment).toContain('container=container-2');
+  });
+
+  test('wants an ID that means one container', async () => {
+    await host.add('container-1');
+    await host.add('container-2');
+    const { exitCode, stderr } = await host.command('release', 'container');
+    expect([exitCode, stderr]).toEqual([
+      1,
+      expect.stringMatching(/"container" is the beginning of 2 container IDs: container-1, container-2\. Name more/),
+    ]);
+    expect(containers().length).toBe(2);
+    expect((await host.command('release', 'another')).stderr).toMatch(/holds no address of a container another\. See/);
+  });
+});
+
+describe.runIf(process.getuid?.() === 0)('with real namespaces', () => {
+  const ip = (...args: string[]) => execFileSync('ip', args);
+  const name = `operator-${process.pid}`;
+  const netns = `/run/netns/${name}`;
+
+  test('gc releases what is proven dead, and release leaves alone what lives unless forced', async () => {
+    ip('netns', 'add', name);
+    try {
+      await host.add('container-1', { netns });
+      expect((await host.command('leases')).stdout).toMatch(/ alive$/m);
+      expect((await host.command('gc')).stdout).toBe('nothing to release\n');
+      const refused = await host.command('release', 'container-1');
+      expect([refused.exitCode, refused.stdout]).toEqual([1, expect.stringContaining('its sandbox is alive')]);
+    } finally {
+      ip('netns', 'del', name);
+    }
+    expect((await host.command('gc', '--dry-run')).stdout).toMatch(/^would release 1 address\n/);
+    expect(containers().length).toBe(1);
+    expect((await host.command('gc')).stdout).toMatch(/^releasing 1 address\n/);
+    await until('the address is back', () => containers().length === 0);
+  });
+});
+
+test('a host without a daemon is told so with a status of its own', async () => {
+  await host.daemon.stop();
+  for (const command of [['status'], ['leases'], ['gc'], ['release', 'c111']]) {
+    const { exitCode, stdout, stderr } = await host.command(command[0] ?? '', ...command.slice(1));
+    expect([exitCode, stdout]).toEqual([3, '']);
+    expect(stderr).toMatch(/: the daemon is not running: nothing listens at .*\. Start it with systemctl start/);
+  }
+});
+
+test('the daemon is found through its environment file', async () => {
+  const file = join(host.directory, 'daemon.env');
+  writeFileSync(
+    file,
+    `# comment\nDAEMON_FLAGS='--socket-dir=${host.socketDir} --labels="Site=Paris,Owner=Network team"'\n`,
+  );
+  expect((await host.type('status', `--environment-file=${file}`)).exitCode).toBe(0);
+  const { exitCode, stderr } = await host.type('status', '--environment-file=/nonexistent/daemon.env');
+  expect([exitCode, stderr]).toEqual([
+    1,
+    expect.stringMatching(/cannot read \/nonexistent\/daemon\.env: .*\. Check --environment-file/),
+  ]);
+});
+
+test('a wrong command line is told with what was meant', async () => {
+  const typed = async (...args: string[]) => {
+    const { exitCode, stdout, stderr } = await host.type(...args);
+    expect([exitCode, stdout]).toEqual([2, '']);
+    return stderr;
+  };
+  expect(await typed('statsu')).toMatch(/unknown command "statsu"; did you mean status\?/);
+  expect(await typed('status', '--jso')).toMatch(/unknown flag --jso; did you mean --json\?\nTry .* status --help/);
+  expect(await typed('leases', 'c1')).toMatch(/unexpected argument "c1"/);
+  expect(await typed('leases', '--phase=bond')).toMatch(/--phase "bond" must be pending, bound, releasing/);
+  expect(await typed('--socket-dir=/x', 'status')).toMatch(/status must come before all flags/);
+});
+
+test('every command has a help with examples and grouped flags', async () => {
+  const { stdout: list } = await host.type('help');
+  const names = [...list.matchAll(/^ {2}([a-z-]+) {2,}\S/gm)].map(([, name]) => name ?? '');
+  expect(names).toContain('status');
+  for (const name of names) {
+    const { exitCode, stdout } = await host.type(name, '--help');
+    expect([exitCode, stdout]).toEqual([
+      0,
+      expect.stringMatching(new RegExp(`^Usage: infoblox-cni-daemon ${name}`, 'm')),
+    ]);
+    expect(stdout).toMatch(/^Examples:\n {2}infoblox-cni-daemon /m);
+    expect(stdout).toMatch(/^ {2}--help\n/m);
+  }
+});
+
+describe('check-config', () => {
+  test('checks network configurations as an ADD would, without the grid', async () => {
+    await grid.stop();
+    const write = (name: string, value: unknown) => {
+      const file = join(host.directory, name);
+      writeFileSync(file, JSON.stringify(value));
+      return file;
+    };
+    const good = write('good.conf', host.config());
+    const { type: _, ipam, ...list } = host.config();
+    const listed = write('good.conflist', { ...list, plugins: [{ type: 'bridge', ipam }, { type: 'portmap' }] });
+    const flags = host.flags.filter((flag) => !flag.startsWith('--ssl-verify'));
+    const fine = await host.type('check-config', good, listed, ...flags);
+    expect([fine.exitCode, fine.stderr]).toEqual([0, '']);
+    expect(fine.stdout).toBe(
+      `${good}: network net-1 is fine\n${listed}: network net-1 is fine\nconfiguration accepted\n`,
+    );
+
+    const typo = write('typo.conf', host.config({ ipam: { gatway: '10.0.0.1', gateway: undefined } }));
+    const foreign = write('foreign.conf', { ...host.config(), ipam: { type: 'host-local' } });
+    const broken = join(host.directory, 'broken.conf');
+    writeFileSync(broken, '{');
+    const wrong = await host.type('check-config', typo, foreign, broken, '/nonexistent.conf', ...flags);
+    expect([wrong.exitCode, wrong.stdout]).toEqual([1, '']);
+    expect(wrong.stderr).toMatch(/typo\.conf: unknown key ipam\.gatway .*did you mean ipam\.gateway/);
+    expect(wrong.stderr).toMatch(/foreign\.conf: no plugin in it uses the IPAM plugin infoblox\./);
+    expect(wrong.stderr).toMatch(/broken\.conf: is no network configuration: /);
+    expect(wrong.stderr).toMatch(/nonexistent\.conf: .*no such file/);
+  });
+});
