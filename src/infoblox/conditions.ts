@@ -11,6 +11,8 @@ export type ConditionKind =
   | 'grid-unavailable'
   /** The grid does not take writes. Only a write can show that it does again. */
   | 'grid-read-only'
+  /** The client certificate has expired, or its files cannot be used. Seen when the grid is asked. */
+  | 'client-certificate'
   /** The durable state cannot be written. Only an ADD can show that it can again. */
   | 'state-not-writable'
   /** The grid refuses what a network configuration asks for. Only an ADD can show that it does not any more. */

@@ -31,6 +31,8 @@ export interface GridOptions {
   readonly cloudUser?: boolean;
   /** Idle time after which a session ends. */
   readonly sessionSeconds?: number;
+  /** Clients have to show a certificate of a CA, whose common name is the user; with the password, or instead of it. */
+  readonly clientCertificates?: { readonly ca: string; readonly password: 'with' | 'instead' };
   /** WAPI versions served. */
   readonly versions?: readonly string[];
   /** Called when a request is over, for logs. */
@@ -119,9 +121,10 @@ class SimulatedGrid extends GridContents implements Grid {
     this.#certificate = certificate;
     this.#onFinished = options.onFinished ?? (() => {});
     this.#settings = { versions: options.versions ?? WAPI_VERSIONS, cloud, cloudUser, readOnly: false };
-    this.#sessions = new Sessions(username, password, options.sessionSeconds ?? 600);
+    const { clientCertificates: asked, sessionSeconds: idleSeconds = 600 } = options;
+    this.#sessions = new Sessions(username, password, { idleSeconds, passwordWith: asked?.password === 'with' });
     this.#context = this.#exchangeContext(new WapiService(db, this.#settings));
-    this.#server = new LoopbackServer(certificate, (request, response, connection) =>
+    this.#server = new LoopbackServer(certificate, asked?.ca, (request, response, connection) =>
       this.#serve(request, response, connection),
     );
   }

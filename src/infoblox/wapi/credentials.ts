@@ -1,64 +1,120 @@
-/** User name and password for the grid, and what is remembered of their refusal. */
+/** Who we are to the grid - a user with a password, a client certificate, or both - and what is remembered of a refusal. */
 import { pauseBefore } from '../concurrency/backoff.ts';
 import { GridError } from '../errors.ts';
 
 /**
- * Before a refused password is tried again. Never sooner, so without spread: an account is locked after 5 attempts in 5
+ * Before refused credentials are tried again. Never sooner, so without spread: an account is locked after 5 attempts in 5
  * minutes (NIOS 9.0 documentation, "Configuring Account Lockout for Admin Groups").
  */
 const refusalPause = { first: 60_000, longest: 900_000, spread: 0 };
 
-/** A wrong password is not hammered: grids also block other users of the same client then (scoulomb/myDNS, notes on errors). */
-export class Credentials {
+export interface CredentialsOptions {
+  /** Empty if the client certificate alone says who we are: then no password is sent. */
   readonly username: string;
-  readonly #readPassword: () => string;
+  /**
+   * Called before each request, so that a changed password is sent with the next one. The grid looks at it when it wants a
+   * login: at once after a refusal, else when the session has ended.
+   */
+  readonly readPassword: () => string;
+  /** Tells one client certificate from another; absent if none is shown to the grid. */
+  readonly fingerprint?: (() => string) | undefined;
+  /** Milliseconds, monotonic. */
+  readonly now?: (() => number) | undefined;
+}
+
+/** What a login is made with. */
+export interface Authorization {
+  /** `authorization` with user and password; none if the client certificate alone says who we are. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Tells these credentials from others. Holds the password. */
+  readonly secret: string;
+}
+
+/** Wrong credentials are not hammered: grids also block other users of the same client then (scoulomb/myDNS, notes on errors). */
+export class Credentials {
+  readonly #options: CredentialsOptions;
   readonly #now: () => number;
   #accepted: string | undefined;
-  #refused: { password: string; error: GridError; retryAt: number; refusals: number } | undefined;
+  #refused: { secret: string; error: GridError; retryAt: number; refusals: number } | undefined;
 
-  /**
-   * @param readPassword called before each request, so that a changed password is sent with the next one. The grid looks
-   * at it when it wants a login: at once after a refusal, else when the session has ended
-   * @param now milliseconds, monotonic
-   */
-  constructor(username: string, readPassword: () => string, now: () => number = () => performance.now()) {
-    this.username = username;
-    this.#readPassword = readPassword;
-    this.#now = now;
+  constructor(options: CredentialsOptions) {
+    this.#options = options;
+    this.#now = options.now ?? (() => performance.now());
+  }
+
+  /** Whether a user name says who we are. */
+  get #isNamed(): boolean {
+    return this.#options.username !== '' || this.#options.fingerprint === undefined;
   }
 
   /**
-   * Returns the value of the `Authorization` header, and the password in it.
-   * @throws GridError `credentials` while this very password is known to be refused, or when it cannot be read
+   * Returns what to log in with.
+   * @throws GridError `credentials` while the very same is known to be refused, or when the password cannot be read
    */
-  authorization(): { header: string; password: string } {
-    const password = this.#readPassword();
+  authorization(): Authorization {
+    const { username, readPassword, fingerprint } = this.#options;
+    const certificate = fingerprint?.();
+    const password = this.#isNamed ? readPassword() : '';
+    const secret = certificate === undefined ? password : `${certificate} ${password}`;
     const refused = this.#refused;
-    if (refused !== undefined && refused.password === password && this.#now() < refused.retryAt) {
+    if (refused !== undefined && refused.secret === secret && this.#now() < refused.retryAt) {
       const seconds = Math.ceil((refused.retryAt - this.#now()) / 1000);
+      const what = [
+        ...(this.#isNamed ? ['the password'] : []),
+        ...(certificate === undefined ? [] : ['the certificate']),
+      ];
       throw new GridError(refused.error.reason, refused.error.message, {
-        hint: `${refused.error.hint}; next attempt in ${seconds} s, or as soon as the password changes`,
+        hint: `${refused.error.hint}; next attempt in ${seconds} s, or as soon as ${what.join(' or ')} changes`,
       });
     }
-    return { header: `Basic ${Buffer.from(`${this.username}:${password}`).toString('base64')}`, password };
+    const basic = () => `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+    return { headers: this.#isNamed ? { authorization: basic() } : {}, secret };
   }
 
-  /** The grid refused a login with this password. */
-  refused(password: string, error: GridError): void {
-    const before = this.#refused?.password === password ? this.#refused.refusals : 0;
+  /**
+   * Makes the error for a refusal. 401 and 403 come as HTML pages of the web server (scoulomb/myDNS, notes on errors and
+   * content types).
+   */
+  refusal(host: string, status: number): GridError {
+    const user = JSON.stringify(this.#options.username);
+    const login = {
+      what: status === 401 ? `the user name or password of ${user}` : `the user ${user}`,
+      hint:
+        status === 401
+          ? 'check --wapi-username and the password; the daemon tries again by itself'
+          : 'the user needs API access in the grid; after several wrong passwords the grid also blocks valid users for a while',
+    };
+    const orPassword = this.#isNamed ? '' : ', or set --wapi-username if it asks for a password, too';
+    const certificate = {
+      what: 'the client certificate',
+      hint: `let the certificate authentication service of the grid accept its CA and match its user${orPassword}`,
+    };
+    const shown = [
+      ...(this.#isNamed ? [login] : []),
+      ...(this.#options.fingerprint === undefined ? [] : [certificate]),
+    ];
+    const what = shown.map((one) => one.what).join(', or ');
+    return new GridError('credentials', `the grid at ${host} refused ${what} (${status})`, {
+      hint: shown.map(({ hint }) => hint).join('; '),
+    });
+  }
+
+  /** The grid refused a login with these. */
+  refused(secret: string, error: GridError): void {
+    const before = this.#refused?.secret === secret ? this.#refused.refusals : 0;
     const retryAt = this.#now() + pauseBefore(before, refusalPause);
-    this.#refused = { password, error, retryAt, refusals: before + 1 };
+    this.#refused = { secret, error, retryAt, refusals: before + 1 };
     this.#accepted = undefined;
   }
 
-  /** The grid let us in with this password. */
-  accepted(password: string): void {
-    this.#accepted = password;
+  /** The grid let us in with these. */
+  accepted(secret: string): void {
+    this.#accepted = secret;
     this.#refused = undefined;
   }
 
-  /** Tells whether the last login was with this password, and the grid let us in. */
-  hasWorked(password: string): boolean {
-    return password === this.#accepted;
+  /** Tells whether the last login was with these, and the grid let us in. */
+  hasWorked(secret: string): boolean {
+    return secret === this.#accepted;
   }
 }

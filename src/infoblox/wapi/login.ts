@@ -1,8 +1,8 @@
 /**
- * Who is logged in where. A request with Basic credentials logs in and returns the cookie `ibapauth`; with it, a request is
- * no login (WAPI documentation, index page). After a pause, in which the cookie may have expired, one request carries
- * both, so that this costs nothing but a login. All others carry the cookie alone: a password that has changed on the grid
- * meanwhile is tried by one request, not by all that are under way.
+ * Who is logged in where. A request with Basic credentials, or over a connection with a client certificate, logs in and
+ * returns the cookie `ibapauth`; with it, a request is no login (WAPI documentation, index page). After a pause, in which the
+ * cookie may have expired, one request carries both, so that this costs nothing but a login. All others carry the cookie
+ * alone: a password that has changed on the grid meanwhile is tried by one request, not by all that are under way.
  */
 import { abortable } from '../concurrency/abortable.ts';
 import { GridError, hasReason, isGridAway } from '../errors.ts';
@@ -10,7 +10,7 @@ import type { TransportAnswer } from './connection/transport.ts';
 import type { Credentials } from './credentials.ts';
 
 /** Sends the request with these headers. */
-export type Send = (headers: Record<string, string>) => Promise<TransportAnswer>;
+export type Send = (headers: Readonly<Record<string, string>>) => Promise<TransportAnswer>;
 
 /**
  * Milliseconds without a request after which the cookie may have expired: the shortest Session Timeout; 600 s are usual
@@ -89,7 +89,7 @@ export class Logins {
     promise.catch(() => undefined);
     this.#loggingIn.set(host, promise);
     try {
-      const answer = await this.#sendWithPassword(host, send);
+      const answer = await this.#sendWithCredentials(host, send);
       resolve();
       return answer;
     } catch (error) {
@@ -103,31 +103,31 @@ export class Logins {
     }
   }
 
-  async #sendWithPassword(host: string, send: Send): Promise<TransportAnswer> {
-    const { header, password } = this.#credentials.authorization();
+  async #sendWithCredentials(host: string, send: Send): Promise<TransportAnswer> {
+    const { headers, secret } = this.#credentials.authorization();
     const cookie = this.#logins.get(host)?.cookie;
-    let answer = await send({ authorization: header, ...(cookie === undefined ? {} : { cookie }) });
+    let answer = await send({ ...headers, ...(cookie === undefined ? {} : { cookie }) });
     // The cookie may be at fault: once more without it.
     if (cookie !== undefined && (answer.status === 401 || answer.status === 403)) {
       this.#logins.delete(host);
-      answer = await send({ authorization: header });
+      answer = await send(headers);
     }
-    if (answer.status === 401 || (answer.status === 403 && !this.#credentials.hasWorked(password))) {
-      const error = refusal(host, answer.status, this.#credentials.username);
-      this.#credentials.refused(password, error);
+    if (answer.status === 401 || (answer.status === 403 && !this.#credentials.hasWorked(secret))) {
+      const error = this.#credentials.refusal(host, answer.status);
+      this.#credentials.refused(secret, error);
       throw error;
     }
     if (isLetIn(answer)) {
-      this.#credentials.accepted(password);
+      this.#credentials.accepted(secret);
       this.#logins.set(host, { cookie: cookieOf(answer) ?? cookie ?? '', usedAt: this.#now() });
     }
     return answer;
   }
 
   async #sendAs(login: Login, send: Send): Promise<TransportAnswer> {
-    const { header } = this.#credentials.authorization();
+    const { headers } = this.#credentials.authorization();
     const { cookie } = login;
-    const answer = await send(cookie === '' ? { authorization: header } : { cookie });
+    const answer = await send(cookie === '' ? headers : { cookie });
     login.cookie = cookieOf(answer) ?? cookie;
     login.usedAt = this.#now();
     return answer;
@@ -142,17 +142,4 @@ function cookieOf(answer: TransportAnswer): string | undefined {
 /** Only what WAPI itself says shows that the password was right: not a proxy's page, nor a grid at fault. */
 function isLetIn(answer: TransportAnswer): boolean {
   return answer.status < 500 && answer.status !== 403 && /^\s*["[{]/.test(answer.body.slice(0, 100));
-}
-
-/** 401 and 403 come as HTML pages of the web server (scoulomb/myDNS, notes on errors and content types). */
-function refusal(host: string, status: number, username: string): GridError {
-  const user = JSON.stringify(username);
-  if (status === 401) {
-    return new GridError('credentials', `the grid at ${host} refused the user name or password of ${user} (401)`, {
-      hint: 'check --wapi-username and the password; the daemon tries again by itself',
-    });
-  }
-  return new GridError('credentials', `the grid at ${host} refused the user ${user} (403)`, {
-    hint: 'the user needs API access in the grid; after several wrong passwords the grid also blocks valid users for a while',
-  });
 }

@@ -6,11 +6,13 @@ import type { Log } from '../../infoblox/log.ts';
 import { WapiClient } from '../../infoblox/wapi/client.ts';
 import { createAgent } from '../../infoblox/wapi/connection/agent.ts';
 import { GridHosts, type WriterMemory } from '../../infoblox/wapi/connection/hosts.ts';
+import type { ClientPair } from '../../infoblox/wapi/connection/renewed-agent.ts';
 import { createTransport } from '../../infoblox/wapi/connection/transport.ts';
 import { Credentials } from '../../infoblox/wapi/credentials.ts';
 import { GridState } from '../../infoblox/wapi/grid-state.ts';
 import { maxConnections, Session } from '../../infoblox/wapi/session.ts';
 import { version } from '../build-info.ts';
+import type { ClientCertificate } from './config/client-certificate.ts';
 import type { Options } from './config/options.ts';
 import type { Metrics } from './metrics/metrics.ts';
 
@@ -48,8 +50,11 @@ interface Noted {
   readonly certificates: Map<string, X509Certificate>;
 }
 
-function openSession({ options, memory, metrics, log }: GridAccessDeps, { gridState, certificates }: Noted): Session {
-  const agent = createAgent(options.tls, maxConnections, {
+function openSession(deps: GridAccessDeps, { gridState, certificates }: Noted): Session {
+  const { options, conditions, memory, metrics, log } = deps;
+  const { clientCertificate } = options;
+  const shown = clientCertificate && { client: () => usablePair(clientCertificate, conditions) };
+  const agent = createAgent({ ...options.tls, ...shown }, maxConnections, {
     onFirstKey: (host, key) => {
       log.info('grid host seen for the first time; trusting its public key from now on', { host, key });
     },
@@ -59,7 +64,11 @@ function openSession({ options, memory, metrics, log }: GridAccessDeps, { gridSt
   return new Session({
     transport: metrics?.watch(transport) ?? transport,
     hosts: new GridHosts(options.gridHosts, undefined, memory),
-    credentials: new Credentials(options.wapiUsername, options.readPassword),
+    credentials: new Credentials({
+      username: options.wapiUsername,
+      readPassword: options.readPassword,
+      fingerprint: clientCertificate && (() => clientCertificate.read().pair.fingerprint),
+    }),
     port: options.wapiPort,
     version: options.wapiVersion,
     userAgent: `infoblox-cni/${version}`,
@@ -69,4 +78,12 @@ function openSession({ options, memory, metrics, log }: GridAccessDeps, { gridSt
       gridState.switched();
     },
   });
+}
+
+/** Gives what to show to the grid, and says what has to be done about it. */
+function usablePair(certificate: ClientCertificate, conditions: Conditions): ClientPair {
+  const { pair, trouble } = certificate.read();
+  if (trouble === undefined) conditions.clear('client-certificate');
+  else conditions.raise('client-certificate', trouble);
+  return pair;
 }

@@ -62,7 +62,12 @@ async function run(options: Options, log: Log): Promise<void> {
 }
 
 /** No reason not to start: a password may be put into its file later. */
-function warnOfCredentials({ wapiUsername, readPassword, passwordExposure }: Options, log: Log): void {
+function warnOfCredentials(options: Options, log: Log): void {
+  const { wapiUsername, readPassword, passwordExposure, clientCertificate } = options;
+  const keyExposure = clientCertificate?.exposure();
+  if (keyExposure !== undefined)
+    log.warn('the key of the client certificate can be read by others than root', { ...keyExposure });
+  if (clientCertificate !== undefined && wapiUsername === '') return;
   if (wapiUsername === '') log.warn('--wapi-username is not set: the grid will refuse every request');
   const exposure = passwordExposure();
   if (exposure !== undefined) log.warn('the WAPI password can be read by others than root', { ...exposure });

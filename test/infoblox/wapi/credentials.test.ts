@@ -10,11 +10,7 @@ let credentials: Credentials;
 beforeEach(() => {
   now = 0;
   password = 'one';
-  credentials = new Credentials(
-    'ädmin',
-    () => password,
-    () => now,
-  );
+  credentials = new Credentials({ username: 'ädmin', readPassword: () => password, now: () => now });
 });
 
 const wrong = new GridError('credentials', 'the grid refused the user name or password (401)', { hint: 'check it' });
@@ -28,8 +24,8 @@ const refused = () => {
 };
 
 test('user and password are sent as UTF-8', () => {
-  const { header } = credentials.authorization();
-  expect(Buffer.from(header.replace('Basic ', ''), 'base64').toString('utf8')).toBe('ädmin:one');
+  const { authorization = '' } = credentials.authorization().headers;
+  expect(Buffer.from(authorization.replace('Basic ', ''), 'base64').toString('utf8')).toBe('ädmin:one');
 });
 
 test('each further refusal doubles the pause, up to a quarter of an hour', () => {

@@ -26,7 +26,7 @@ export function openSession(setup: SessionSetup): Session {
   return new Session({
     transport: createTransport(setup.dispatcher ?? createAgent({ verify: false }, maxConnections)),
     hosts: new GridHosts(hosts, setup.now),
-    credentials: new Credentials(username, readPassword, setup.now),
+    credentials: new Credentials({ username, readPassword, now: setup.now }),
     port,
     version,
     userAgent: 'infoblox-cni/test',

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type PeerCertificate, TLSSocket } from 'node:tls';
 import { htmlPage, unauthorized, WapiError } from '../errors.ts';
 import { parseTarget } from '../wapi/target.ts';
 import type { WapiService } from '../wapi/wapi-service.ts';
@@ -43,6 +44,8 @@ export async function exchange(
     status: 0,
     connection,
     login: false,
+    basic: request.headers.authorization !== undefined,
+    certificate: clientCertificate(request)?.fingerprint256,
     agent: request.headers['user-agent'] ?? '',
   };
   context.arrived(record);
@@ -84,7 +87,10 @@ function answer(
   record: OpenRecord,
 ): HttpAnswer {
   try {
-    const authenticated = context.sessions.authenticate(request.headers);
+    const authenticated = context.sessions.authenticate(
+      request.headers,
+      String(clientCertificate(request)?.subject.CN),
+    );
     if (!authenticated) throw unauthorized();
     record.login = authenticated.login;
     const target = parseTarget(url.pathname);
@@ -102,6 +108,13 @@ function answer(
     if (!(error instanceof WapiError)) throw error;
     return { status: error.status, contentType: error.contentType, body: error.body };
   }
+}
+
+/** The certificate that the client has shown. Its common name is the user (`certificate:authservice`, S_DN_CN). */
+function clientCertificate({ socket }: IncomingMessage): PeerCertificate | undefined {
+  const certificate = socket instanceof TLSSocket ? socket.getPeerCertificate() : undefined;
+  // An empty object if none was asked for.
+  return certificate?.subject === undefined ? undefined : certificate;
 }
 
 async function readBody(request: IncomingMessage): Promise<string> {

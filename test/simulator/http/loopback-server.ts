@@ -15,8 +15,14 @@ export class LoopbackServer {
   #accepted = 0;
   #port = 0;
 
-  constructor({ key, cert }: Certificate, listener: RequestListener) {
-    this.#server = createServer({ key, cert, keepAliveTimeout: 60_000 }, (request, response) => {
+  /** @param clientCa PEM of the CA whose certificates clients have to show; undefined: none is asked for */
+  constructor(
+    { key, cert }: Pick<Certificate, 'key' | 'cert'>,
+    clientCa: string | undefined,
+    listener: RequestListener,
+  ) {
+    const asking = clientCa === undefined ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: true };
+    this.#server = createServer({ key, cert, keepAliveTimeout: 60_000, ...asking }, (request, response) => {
       listener(request, response, this.#numbers.get(request.socket) ?? 0);
     });
     this.#server.on('connection', (socket: Socket) => {

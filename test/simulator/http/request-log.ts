@@ -15,8 +15,12 @@ export interface RequestRecord {
   readonly status: number;
   /** Number of the TLS connection, from 1 in the order of acceptance. */
   readonly connection: number;
-  /** True when the request logged in by Basic authentication instead of using a session. */
+  /** True when the request logged in, by Basic authentication or a client certificate, instead of using a session. */
   readonly login: boolean;
+  /** True when it carried user and password. */
+  readonly basic: boolean;
+  /** SHA-256 fingerprint of the client certificate, if one was shown. */
+  readonly certificate: string | undefined;
   /** The User-Agent header. */
   readonly agent: string;
 }

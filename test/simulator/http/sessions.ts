@@ -19,22 +19,35 @@ export class Sessions {
   readonly #sessions = new Map<string, Session>();
   readonly #username: string;
   readonly #idleSeconds: number;
+  readonly #passwordWith: boolean;
   password: string;
   logins = 0;
   /** What a grid that locks accounts counts. */
   wrongPasswords = 0;
 
-  constructor(username: string, password: string, idleSeconds: number) {
+  /** @param options `passwordWith`: a client certificate does not do without the password */
+  constructor(
+    username: string,
+    password: string,
+    { idleSeconds, passwordWith = false }: { readonly idleSeconds: number; readonly passwordWith?: boolean },
+  ) {
+    this.#passwordWith = passwordWith;
     this.#username = username;
     this.password = password;
     this.#idleSeconds = idleSeconds;
   }
 
-  /** Undefined when neither the cookie nor the Basic header is good. */
-  authenticate(headers: {
-    cookie?: string | undefined;
-    authorization?: string | undefined;
-  }): Authenticated | undefined {
+  /**
+   * Undefined when neither the cookie nor the Basic header is good, nor the client certificate one of the user.
+   * @param certified the user whom the client certificate names
+   */
+  authenticate(
+    headers: {
+      cookie?: string | undefined;
+      authorization?: string | undefined;
+    },
+    certified?: string,
+  ): Authenticated | undefined {
     const now = Date.now();
     const signature = signatureIn(headers.cookie);
     const session = signature === undefined ? undefined : this.#sessions.get(signature);
@@ -45,8 +58,9 @@ export class Sessions {
       }
       this.#sessions.delete(signature);
     }
-    if (headers.authorization === undefined) return undefined;
-    if (!this.#isBasicRight(headers.authorization)) {
+    const isCertified = certified === this.#username && !this.#passwordWith;
+    if (headers.authorization === undefined && !isCertified) return undefined;
+    if (headers.authorization !== undefined && !this.#isBasicRight(headers.authorization)) {
       this.wrongPasswords++;
       return undefined;
     }

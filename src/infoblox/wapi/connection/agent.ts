@@ -1,16 +1,19 @@
-/** Connections to the grid's hosts: how many, how long they are kept, and whose certificate or key is accepted. */
+/** Connections to the grid's hosts: how many, how long they are kept, who shows which certificate, and what is accepted. */
 import type { X509Certificate } from 'node:crypto';
 import { TLSSocket } from 'node:tls';
-import { Agent, buildConnector } from 'undici';
+import { Agent, buildConnector, type Dispatcher } from 'undici';
 import { GridError } from '../../errors.ts';
 import { connectTimeout, NotConnected } from './connection-error.ts';
 import { checkingKeys, type KeyCheck, type OnFirstKey } from './peer-key.ts';
+import { type ClientPair, RenewedAgent } from './renewed-agent.ts';
 
 export interface TlsOptions {
   /** Check the grid's certificate. False accepts any, as grids come with a self-signed one. */
   readonly verify: boolean;
   /** PEM certificates to trust when `verify` is true; asked for each new connection, as they may be replaced. */
   readonly trusted?: () => readonly string[];
+  /** What this daemon shows to a grid that asks for a certificate; asked for each request, as it may be renewed. */
+  readonly client?: () => ClientPair;
   /** Judges the public key of a grid host that was just connected to, before anything is sent to it. */
   readonly checkKey?: KeyCheck;
 }
@@ -22,22 +25,27 @@ export interface PeerListeners {
   readonly onCertificate?: (host: string, certificate: X509Certificate) => void;
 }
 
-/** Makes an agent with at most `connections` kept-alive connections a host. */
-export function createAgent(tls: TlsOptions, connections: number, listeners: PeerListeners = {}): Agent {
-  const checking = checkingKeys(connectorOf(tls), tls.checkKey, listeners.onFirstKey ?? (() => undefined));
-  return new Agent({
-    connections,
-    pipelining: 1,
-    // Milliseconds, unless the server says less; reuse saves a TLS handshake and a login in the grid's audit log.
-    keepAliveTimeout: 60_000,
-    // WAPI is served by Apache over HTTP/1.1. HTTP/2 would put all requests on one connection, which one lost packet stops.
-    allowH2: false,
-    connect: sayingSo(checking, listeners),
-  });
+/**
+ * Makes an agent with at most `connections` kept-alive connections a host. When the client certificate is renewed, further
+ * requests go over new connections; those under way end on the old ones.
+ */
+export function createAgent(tls: TlsOptions, connections: number, listeners: PeerListeners = {}): Dispatcher {
+  const { onFirstKey = () => undefined } = listeners;
+  const make = (pair?: ClientPair) =>
+    new Agent({
+      connections,
+      pipelining: 1,
+      // Milliseconds, unless the server says less; reuse saves a TLS handshake and a login in the grid's audit log.
+      keepAliveTimeout: 60_000,
+      // WAPI is served by Apache over HTTP/1.1. HTTP/2 would put all requests on one connection, which one lost packet stops.
+      allowH2: false,
+      connect: sayingSo(checkingKeys(connectorOf(tls, pair), tls.checkKey, onFirstKey), listeners),
+    });
+  return tls.client === undefined ? make() : new RenewedAgent(tls.client, make);
 }
 
 /** One connector as long as the trusted certificates stay the same, so that TLS sessions can be resumed. */
-function connectorOf({ verify, trusted, checkKey }: TlsOptions): buildConnector.connector {
+function connectorOf({ verify, trusted, checkKey }: TlsOptions, pair?: ClientPair): buildConnector.connector {
   let ca: readonly string[] | undefined;
   let connector: buildConnector.connector | undefined;
   return (options, callback) => {
@@ -51,6 +59,7 @@ function connectorOf({ verify, trusted, checkKey }: TlsOptions): buildConnector.
         // A resumed TLS session shows no certificate.
         ...(checkKey === undefined ? {} : { maxCachedSessions: 0 }),
         ...(ca === undefined ? {} : { ca: [...ca] }),
+        ...(pair === undefined ? {} : { cert: pair.cert, key: pair.key }),
       });
     }
     connector(options, callback);
@@ -64,6 +73,8 @@ function sayingSo(connector: buildConnector.connector, { onCertificate }: PeerLi
       if (error !== null) return callback(error instanceof GridError ? error : new NotConnected(error), null);
       const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
       if (certificate !== undefined) onCertificate?.(options.hostname, certificate);
+      // With TLS 1.3 a grid refuses our certificate after the handshake. undici would forget the alert for the end that follows.
+      socket.once('error', (alert) => socket.destroy(alert));
       callback(null, socket);
     });
 }

@@ -25,7 +25,8 @@ export interface FailedExchange {
 
 /**
  * Turns what fetch rejected with into a GridError.
- * @returns `unreachable` or `untrusted` (nothing was sent), `timeout` or `bad-answer` (outcome open for a write)
+ * @returns `unreachable` or `untrusted` (nothing was sent), `credentials` (the client certificate was refused, and nothing
+ * looked at), `timeout` or `bad-answer` (outcome open for a write)
  */
 export function connectionError(error: unknown, { host, writes, late }: FailedExchange): GridError {
   const outcome = writes ? 'open' : 'none';
@@ -36,12 +37,30 @@ export function connectionError(error: unknown, { host, writes, late }: FailedEx
   const judged = causes.find((cause) => cause instanceof GridError);
   if (judged !== undefined) return judged;
   const root = causes.at(-1);
+  const refusal = certificateRefusal(errnoOf(root) ?? '');
+  if (refusal !== undefined) {
+    const { why, hint } = refusal;
+    // The handshake has failed: with TLS 1.3 a request may have been sent, but it was not looked at.
+    return new GridError('credentials', `the grid at ${host} ${why} (${alertOf(root)})`, { hint, cause: error });
+  }
   if (causes.some((cause) => cause instanceof NotConnected)) {
     const { reason = 'unreachable', text = textOf(root), ...rest } = whyNotConnected(root, host);
     return new GridError(reason, `cannot connect to the grid at ${host}: ${text}`, { hint: rest.hint, cause: error });
   }
   const message = `the connection to the grid at ${host} broke: ${textOf(root)}`;
   return new GridError('bad-answer', message, { outcome, hint, cause: error });
+}
+
+/** By the alerts of TLS that are about the certificate of a client (RFC 8446 section 6.2), as OpenSSL names them. */
+function certificateRefusal(code: string): { why: string; hint: string } | undefined {
+  const alert = /^ERR_SSL_.*_ALERT_(\w+)$/.exec(code)?.[1] ?? '';
+  if (alert === 'CERTIFICATE_REQUIRED') {
+    return { why: 'asks for a client certificate', hint: 'set --wapi-client-cert and --wapi-client-key' };
+  }
+  if (!/^((BAD|UNSUPPORTED)_CERTIFICATE|CERTIFICATE_(REVOKED|EXPIRED|UNKNOWN)|UNKNOWN_CA|ACCESS_DENIED)$/.test(alert))
+    return;
+  const hint = 'renew --wapi-client-cert, or let the grid trust its CA (certificate authentication service)';
+  return { why: 'refused the client certificate', hint };
 }
 
 /** By the codes of node:net, node:dns and node:tls (X509_V_ERR_* of OpenSSL), and of undici. */
@@ -71,8 +90,10 @@ function whyNotConnected(error: unknown, host: string): { reason?: Reason; text?
   }
   // A peer that does not speak TLS says something else, or hangs up.
   if (/^(ERR_SSL_|EPROTO|ECONNRESET)/.test(code)) {
-    const reason = error instanceof Error && 'reason' in error ? error.reason : textOf(error);
-    return { text: `no TLS connection (${reason})`, hint: 'check that --wapi-port is the HTTPS port of the grid' };
+    // An alert of TLS 1.2 has no word for a missing certificate.
+    const certificate = /HANDSHAKE_FAILURE$/.test(code) ? '; if the grid asks for one, set --wapi-client-cert' : '';
+    const hint = `check that --wapi-port is the HTTPS port of the grid${certificate}`;
+    return { text: `no TLS connection (${alertOf(error)})`, hint };
   }
   return { hint: `check --grid-host, --wapi-port and the network path to ${host}` };
 }
@@ -81,6 +102,11 @@ function whyNotConnected(error: unknown, host: string): { reason?: Reason; text?
 function causesOf(error: unknown): unknown[] {
   const inner = error instanceof AggregateError ? error.errors[0] : error instanceof Error ? error.cause : undefined;
   return inner instanceof Error ? [error, ...causesOf(inner)] : [error];
+}
+
+/** OpenSSL's own words, without the place in its source. */
+function alertOf(error: unknown): string {
+  return error instanceof Error && 'reason' in error ? String(error.reason) : textOf(error);
 }
 
 function textOf(error: unknown): string {

@@ -17,6 +17,14 @@ const grid = {
     'WAPI password; visible in the process list while the daemon starts: prefer --wapi-password-file',
   ),
   'wapi-password-file': text('', 'File with the WAPI password, read again when it changes'),
+  'wapi-client-cert': text(
+    '',
+    'PEM file with the certificate (and chain) by which the grid knows this daemon, beside or without user and password',
+  ),
+  'wapi-client-key': text(
+    '',
+    'PEM file with its key, if it is not in the same file; both are read again when they change',
+  ),
   'wapi-version': text('2.3', 'WAPI version, 2.3 or above'),
   'ssl-verify': text(
     'false',

@@ -7,6 +7,7 @@ import { limits, socketFile } from '../../protocol.ts';
 import type { ListenAddress } from '../metrics/listener.ts';
 import { StartError } from '../start-error.ts';
 import { blockedPorts } from './blocked-ports.ts';
+import { readClientCertificate } from './client-certificate.ts';
 import { type FlagValues, UsageError } from './command-line.ts';
 import { passwordSource } from './password.ts';
 import { readTrust } from './trust.ts';
@@ -50,6 +51,8 @@ const Flags = v.object({
   'wapi-username': v.string(),
   'wapi-password': v.string(),
   'wapi-password-file': v.string(),
+  'wapi-client-cert': v.string(),
+  'wapi-client-key': v.string(),
   'wapi-version': v.pipe(
     v.string(),
     v.regex(/^\d{1,2}\.\d{1,2}(\.\d{1,2})*$/, 'must be a version such as 2.3'),
@@ -119,6 +122,8 @@ export function readOptions(
     wapiUsername: flags['wapi-username'],
     readPassword: password.read,
     passwordExposure: password.exposure,
+    /** Undefined: none is shown to the grid. */
+    clientCertificate: readClientCertificate(flags['wapi-client-cert'], flags['wapi-client-key']),
     wapiVersion: flags['wapi-version'],
     tls: readTrust(flags['ssl-verify'], flags['state-dir']),
     socketDir,

@@ -1,14 +1,15 @@
 /** Where the grid's password comes from, and who else can get at it there. */
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { GridError } from '../../../infoblox/errors.ts';
 import { messageOf } from '../../../infoblox/host/errno.ts';
 import { refuseUntrusted, UntrustedPath } from '../../../infoblox/host/trusted-path.ts';
+import { type Exposure, exposureOf } from './given-file.ts';
 
 export interface Password {
   /** Reads it; called for each request. Throws GridError `credentials` where there is none, which is not worth a login. */
   readonly read: () => string;
   /** Who else than root can read it; undefined if others cannot, or there is none. */
-  readonly exposure: () => ReturnType<typeof exposureOf>;
+  readonly exposure: () => Exposure | undefined;
 }
 
 /** systemd copies the file at the start of the service, to a place that is of no use to the operator. */
@@ -46,18 +47,5 @@ function readPasswordFile(file: string, hint = `put it into ${file}, readable by
       hint: error instanceof UntrustedPath ? `run ${error.hint}, or put it where only root can write` : hint,
       cause: error,
     });
-  }
-}
-
-/** The group of root counts as root: systemd lets it read credentials. */
-function exposureOf(file: string) {
-  try {
-    const { mode, gid } = statSync(file);
-    const readers = (mode & 0o004) !== 0 ? 'everybody' : (mode & 0o040) !== 0 && gid !== 0 ? `group ${gid}` : undefined;
-    if (readers === undefined) return undefined;
-    const octal = (mode & 0o7777).toString(8).padStart(4, '0');
-    return { file, readers, mode: octal, hint: `chmod 0600 ${file}` };
-  } catch {
-    return undefined;
   }
 }

@@ -3,11 +3,11 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { getCACertificates, rootCertificates } from 'node:tls';
-import { isErrno, messageOf } from '../../../infoblox/host/errno.ts';
 import { refuseUntrusted, UntrustedPath } from '../../../infoblox/host/trusted-path.ts';
 import type { TlsOptions } from '../../../infoblox/wapi/connection/agent.ts';
 import { StartError } from '../start-error.ts';
 import { UsageError } from './command-line.ts';
+import { whyUnreadable } from './given-file.ts';
 import { knownKeys } from './known-keys.ts';
 
 const beginning = '-----BEGIN CERTIFICATE-----';
@@ -53,18 +53,6 @@ export function readTrust(value: string, stateDir: string): TlsOptions {
 
 /** First byte of a certificate in binary form. */
 const derSequence = 0x30;
-
-/** Adds what the error of the file system does not say: which files the systemd unit keeps from the daemon. */
-function whyUnreadable(file: string, error: unknown): string {
-  const reason = messageOf(error);
-  if (isErrno(error, 'ENOENT') && /^\/(home|root|tmp|var\/tmp)\//.test(file)) {
-    return `${reason}; its systemd unit hides /home, /root and /tmp from the daemon: put the file into /etc/infoblox-cni`;
-  }
-  if (isErrno(error, 'EACCES')) {
-    return `${reason}; the daemon has no capabilities: give the file and its directories to root`;
-  }
-  return reason;
-}
 
 function readCertificates(file: string): string {
   refuseUntrusted(file);

@@ -13,6 +13,11 @@ interface Texts {
 const texts: Readonly<Record<Exclude<ConditionKind, 'grid-not-seen'>, Texts>> = {
   'grid-unavailable': { level: 'error', begins: 'grid unavailable', ends: 'grid available' },
   'grid-read-only': { level: 'error', begins: 'grid refuses writes', ends: 'grid available' },
+  'client-certificate': {
+    level: 'error',
+    begins: 'client certificate not usable',
+    ends: 'client certificate usable',
+  },
   'state-not-writable': { level: 'error', begins: 'state not writable', ends: 'state writable' },
   'network-refused': { level: 'warn', begins: 'network refused', ends: 'network accepted' },
   'network-full': { level: 'warn', begins: 'network full', ends: 'network has free addresses' },

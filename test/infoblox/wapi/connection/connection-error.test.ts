@@ -48,6 +48,25 @@ test.each([['ECONNRESET'], ['EHOSTUNREACH'], ['ETIMEDOUT'], ['EPIPE'], ['UND_ERR
   },
 );
 
+test.each([
+  ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', 'asks for a client certificate', 'set --wapi-client-cert'],
+  ['ERR_SSL_TLSV1_ALERT_UNKNOWN_CA', 'refused the client certificate', 'let the grid trust its CA'],
+  ['ERR_SSL_SSL/TLS_ALERT_CERTIFICATE_EXPIRED', 'refused the client certificate', 'renew --wapi-client-cert'],
+])('%s is a refusal whose outcome is known, also where TLS 1.3 says it after the request', (code, what, hint) => {
+  const alert = coded(code, 'long', { reason: 'in short' });
+  for (const error of [wrapped(alert), wrapped(new NotConnected(alert))]) {
+    expect(connectionError(error, exchange)).toMatchObject({
+      ...{ reason: 'credentials', outcome: 'none', hint: expect.stringContaining(hint) },
+      message: `the grid at grid.example:443 ${what} (in short)`,
+    });
+  }
+});
+
+test('a handshake that fails without a word may be about a certificate', () => {
+  const error = connectionError(wrapped(new NotConnected(coded('ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE'))), exchange);
+  expect(error).toMatchObject({ reason: 'unreachable', hint: expect.stringMatching(/HTTPS.*set --wapi-client-cert$/) });
+});
+
 test('of several addresses the first one tells why', () => {
   const all = new AggregateError([coded('ECONNREFUSED', 'connect ECONNREFUSED ::1:443'), coded('ENETUNREACH')]);
   expect(connectionError(wrapped(new NotConnected(all)), exchange).message).toMatch(/connect ECONNREFUSED ::1:443$/);

@@ -1,0 +1,41 @@
+/** Files that flags name: why one cannot be read, and who else can read the secret in one. */
+import { statSync } from 'node:fs';
+import { isErrno, messageOf } from '../../../infoblox/host/errno.ts';
+
+/** This function adds what the error of the file system does not say: which files the systemd unit keeps from the daemon. */
+export function whyUnreadable(file: string, error: unknown): string {
+  const reason = messageOf(error);
+  if (isErrno(error, 'ENOENT') && /^\/(home|root|tmp|var\/tmp)\//.test(file)) {
+    return `${reason}; its systemd unit hides /home, /root and /tmp from the daemon: put the file into /etc/infoblox-cni`;
+  }
+  if (isErrno(error, 'EACCES')) {
+    return `${reason}; the daemon has no capabilities: give the file and its directories to root`;
+  }
+  return reason;
+}
+
+/** Others than root can read a file. */
+export interface Exposure {
+  readonly file: string;
+  /** `everybody`, or a group. */
+  readonly readers: string;
+  /** Four octal digits. */
+  readonly mode: string;
+  readonly hint: string;
+}
+
+/**
+ * This function says who else than root can read a file. The group of root counts as root: systemd lets it read credentials.
+ * @returns undefined if nobody can, or there is no file
+ */
+export function exposureOf(file: string): Exposure | undefined {
+  try {
+    const { mode, gid } = statSync(file);
+    const readers = (mode & 0o004) !== 0 ? 'everybody' : (mode & 0o040) !== 0 && gid !== 0 ? `group ${gid}` : undefined;
+    if (readers === undefined) return undefined;
+    const octal = (mode & 0o7777).toString(8).padStart(4, '0');
+    return { file, readers, mode: octal, hint: `chmod 0600 ${file}` };
+  } catch {
+    return undefined;
+  }
+}
