@@ -142,6 +142,8 @@ test('the log tells method, type, query, body, status and agent', async () => {
       status: 201,
       connection: 1,
       login: true,
+      basic: true,
+      certificate: undefined,
       agent: 'infoblox-cni/1.0',
     },
   ]);
