@@ -18,6 +18,7 @@ import type { Leases } from './leases.ts';
 import type { RecentError } from './log/recent-errors.ts';
 import type { Metrics } from './metrics/metrics.ts';
 import { operatorHandlers } from './operator/handlers.ts';
+import { hostPage } from './operator/host-page.ts';
 import { operatorWork } from './operator/operator-handler.ts';
 import { isPluginRequest } from './rpc/frame.ts';
 import { ReleaseNotes } from './rpc/release-notes.ts';
@@ -57,12 +58,13 @@ export function buildCalls(deps: CallsDeps) {
     GC: gcHandler({ ...leases, defaults }),
     STATUS: statusHandler({ conditions, monitor, networks, exhaustion, defaults, unverified }),
   };
-  const operator = operatorHandlers({ ...deps, ...deps.grid, ...leases });
+  const operatorDeps = { ...deps, ...deps.grid, ...leases, startedAt: Date.now() };
+  const operator = operatorHandlers(operatorDeps);
   const server = new CallServer({
     workOf: (request) => (isPluginRequest(request) ? pluginWork(handlers, request) : operatorWork(operator, request)),
     describe: (request) => callFields(request, networkView),
     onCall: (command, code, seconds) => metrics?.call(command, code, seconds),
     log,
   });
-  return { server, notes };
+  return { server, notes, pages: { '/': () => hostPage(operatorDeps) } };
 }

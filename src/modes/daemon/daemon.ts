@@ -44,10 +44,10 @@ export async function startDaemon(options: Options, log: Log, surroundings: Surr
   const stopWarning = unverifiedNotice(options.tls) === undefined ? undefined : warnOfUnverified(log);
   const file = await prepareSocket(options.socketDir, options.driverName);
   const parts = await build(options, log, surroundings);
-  const { store, session, leases, monitor, server, notes, metrics } = parts;
+  const { store, session, leases, monitor, server, notes, pages, metrics } = parts;
 
   leases.reconciler.start();
-  const stopMetrics = options.metricsListen && (await metrics?.serve(options.metricsListen));
+  const stopMetrics = options.metricsListen && (await metrics?.serve(options.metricsListen, pages));
   const { promise: lost, resolve: onLost } = Promise.withResolvers<StartError>();
   const socketWatch = await listen(server, options, { file, onLost, log });
   log.info('listening', {

@@ -6,7 +6,7 @@ import type { SqliteLeaseStore } from '../../../infoblox/lease/state/store.ts';
 import type { Transport } from '../../../infoblox/wapi/connection/transport.ts';
 import { gridTrouble } from '../../../infoblox/wapi/grid-state.ts';
 import { commit, version } from '../../build-info.ts';
-import { type ListenAddress, type Page, servePages } from './listener.ts';
+import { type ListenAddress, type Page, type Pages, servePages } from './listener.ts';
 import { probes } from './probes.ts';
 
 /** Seconds: a call takes one WAPI request in the steady state, and as long as `--add-timeout` at worst. */
@@ -100,11 +100,12 @@ export class Metrics {
 
   /**
    * Serves the figures and the answers to probes.
+   * @param others pages that are served beside them
    * @returns what ends it
    * @throws StartError if the address cannot be listened at
    */
-  serve(address: ListenAddress): Promise<() => void> {
-    return servePages(address, { '/metrics': () => this.#figures(), ...probes(this.#sources) });
+  serve(address: ListenAddress, others: Pages): Promise<() => void> {
+    return servePages(address, { '/metrics': () => this.#figures(), ...probes(this.#sources), ...others });
   }
 
   async #figures(): Promise<Page> {

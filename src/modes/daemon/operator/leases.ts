@@ -9,7 +9,7 @@ import type { OperatorHandler } from './operator-handler.ts';
 /** Leases that are looked at between two turns of the event loop. */
 const atATime = 200;
 
-type LeasesDeps = RecordDeps & { readonly store: SqliteLeaseStore };
+export type LeasesDeps = RecordDeps & { readonly store: SqliteLeaseStore };
 type LeaseFilter = OperatorParams<'operator/leases'>;
 
 /** Makes the handler of `leases`. */

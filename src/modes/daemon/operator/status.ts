@@ -13,6 +13,8 @@ import type { RecentError } from '../log/recent-errors.ts';
 import type { OperatorHandler } from './operator-handler.ts';
 
 export interface OperatorStatusDeps {
+  /** When the daemon started, milliseconds since 1970. */
+  readonly startedAt: number;
   readonly options: Options;
   readonly conditions: Conditions;
   readonly gridState: GridState;
@@ -24,12 +26,12 @@ export interface OperatorStatusDeps {
 
 /** Makes the handler of `status`. */
 export function operatorStatusHandler(deps: OperatorStatusDeps): OperatorHandler<'operator/status'> {
-  const startedAt = Date.now();
-  return { longest: 5_000, run: async () => ({ result: statusOf(deps, startedAt) }) };
+  return { longest: 5_000, run: async () => ({ result: statusOf(deps) }) };
 }
 
-function statusOf(deps: OperatorStatusDeps, startedAt: number): Status {
-  const { options, conditions, store, recentErrors } = deps;
+/** Says how this host is. */
+export function statusOf(deps: OperatorStatusDeps): Status {
+  const { startedAt, options, conditions, store, recentErrors } = deps;
   return {
     version,
     commit,
@@ -44,7 +46,7 @@ function statusOf(deps: OperatorStatusDeps, startedAt: number): Status {
     }),
     networks: networksOf(deps),
     leases: { pending: store.count('pending'), bound: store.count('bound'), releasing: store.count('releasing') },
-    oldestRelease: null,
+    oldestRelease: store.oldestRelease() ?? null,
     errors: [...recentErrors()],
   };
 }

@@ -1,39 +1,69 @@
 /** `status`: is this host well, on one screen. */
+import { writeFileSync } from 'node:fs';
+import { messageOf } from '../../../infoblox/host/errno.ts';
+import { ago } from '../../ago.ts';
 import { printable } from '../../daemon/log/printable.ts';
 import type { Status } from '../../operator-protocol.ts';
+import { renderPage } from '../../page/page.ts';
 import { daemonPlace, defineCommand, json } from '../command.ts';
-import { exitStatus } from '../command-error.ts';
+import { CommandError, exitStatus } from '../command-error.ts';
 import { askDaemon } from '../daemon-connection.ts';
-import { age } from '../output/duration.ts';
 import { type Column, table } from '../output/table.ts';
 import { writeJson } from '../output/write-json.ts';
+
+type Condition = Status['conditions'][number];
+
+const page = {
+  html: { type: 'string', default: '', description: 'Write a page for people with leases and networks into this file' },
+} as const;
 
 export const status = defineCommand({
   examples: [
     ['status', 'One screen: what the daemon knows, and what is wrong'],
     ['status --json', 'The same for a program'],
+    ['status --html=host.html', 'The same with all leases as a page for a browser'],
   ],
-  groups: { Output: json, Daemon: daemonPlace },
-  flags: { ...json, ...daemonPlace },
+  groups: { Output: { ...json, ...page }, Daemon: daemonPlace },
+  flags: { ...json, ...page, ...daemonPlace },
   async run({ flags, socket }) {
     const found = await askDaemon({ socket, method: 'operator/status', params: {} });
-    if (flags.json) writeJson(found);
-    else process.stdout.write(screen(found));
+    if (flags.html !== '') await writePage(flags.html, found, socket);
+    else if (flags.json) writeJson(found);
+    else process.stdout.write(screen(found, Date.now()));
     return found.conditions.length === 0 ? exitStatus.ok : exitStatus.failed;
   },
 });
 
-/** Makes the screen for people; texts from outside are made printable. */
-export function screen(status: Status): string {
+/** Makes the page with all leases as well. @throws CommandError if the file cannot be written */
+async function writePage(file: string, status: Status, socket: string): Promise<void> {
+  const { leases } = await askDaemon({ socket, method: 'operator/leases', params: {} });
+  try {
+    // It says where containers are: for root, as the socket is, until somebody decides otherwise.
+    writeFileSync(file, renderPage({ status, leases, now: Date.now() }), { mode: 0o600 });
+  } catch (error) {
+    throw new CommandError(
+      exitStatus.failed,
+      `cannot write ${file}: ${messageOf(error)}`,
+      'name another file in --html',
+    );
+  }
+  process.stdout.write(`written to ${file}\n`);
+}
+
+/** Makes the screen for people; texts from outside are made printable. @param now milliseconds since 1970 */
+export function screen(status: Status, now: number): string {
   const { version, commit, startedAt, node, cluster, driver, conditions } = status;
   const headline = conditions.length === 0 ? 'well' : `NOT WELL: ${conditions.map(({ kind }) => kind).join(', ')}`;
   return [
     `${headline}\n\n`,
-    `daemon   infoblox-cni ${version} (${commit}), running for ${age(startedAt)}\n`,
+    `daemon   infoblox-cni ${version} (${commit}), running for ${ago(startedAt, now)}\n`,
     `host     ${node} in ${cluster}, driver ${driver}\n`,
-    `grid     ${gridLine(status.grid)}\n`,
-    `leases   ${leasesLine(status)}\n`,
-    ...section('Conditions', conditions.map(conditionLines)),
+    `grid     ${gridLine(status.grid, now)}\n`,
+    `leases   ${leasesLine(status, now)}\n`,
+    ...section(
+      'Conditions',
+      conditions.map((condition) => conditionLines(condition, now)),
+    ),
     ...section('Networks', status.networks.length === 0 ? [] : [table(networkColumns, status.networks)]),
     ...section('Last errors', status.errors.map(errorLine)),
   ].join('');
@@ -45,22 +75,22 @@ const trustTexts: Readonly<Record<string, string>> = {
   unverified: 'CERTIFICATE NOT VERIFIED: set --ssl-verify to pin, true or a file',
 };
 
-function gridLine({ hosts, inUse, answeredAt, port, wapiVersion, user, trust }: Status['grid']): string {
-  const answer = answeredAt === null ? 'no answer since the start' : `answered ${age(answeredAt)} ago`;
+function gridLine({ hosts, inUse, answeredAt, port, wapiVersion, user, trust }: Status['grid'], now: number): string {
+  const answer = answeredAt === null ? 'no answer since the start' : `answered ${ago(answeredAt, now)} ago`;
   const others = hosts.length > 1 ? ` of ${hosts.join(', ')}` : '';
   const who = `WAPI ${wapiVersion} as ${user === '' ? 'nobody (--wapi-username is not set)' : user}`;
   return printable(`${inUse ?? hosts[0]}${others}, port ${port}: ${answer}; ${who}; ${trustTexts[trust] ?? trust}`);
 }
 
-function leasesLine({ leases: { bound, pending, releasing }, oldestRelease }: Status): string {
-  const oldest = oldestRelease === null ? '' : ` (the oldest for ${age(oldestRelease)})`;
+function leasesLine({ leases: { bound, pending, releasing }, oldestRelease }: Status, now: number): string {
+  const oldest = oldestRelease === null ? '' : ` (the oldest for ${ago(oldestRelease, now)})`;
   return `${bound} bound, ${pending} pending, ${releasing} releasing${oldest}`;
 }
 
-function conditionLines({ kind, subject, message, hint, since }: Status['conditions'][number]): string {
+function conditionLines({ kind, subject, message, hint, since }: Condition, now: number): string {
   const about = subject === '' || message.includes(subject) ? '' : `${subject}: `;
   const fix = hint === null ? '' : `    fix: ${printable(hint)}\n`;
-  return `  ${kind} for ${age(since)}: ${printable(`${about}${message}`)}\n${fix}`;
+  return `  ${kind} for ${ago(since, now)}: ${printable(`${about}${message}`)}\n${fix}`;
 }
 
 const networkColumns: readonly Column<Status['networks'][number]>[] = [

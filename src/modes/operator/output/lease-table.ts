@@ -1,7 +1,7 @@
 /** Leases as a table. */
 import { compareAddresses } from '../../../infoblox/address.ts';
+import { ago } from '../../ago.ts';
 import type { LeaseRecord } from '../../operator-protocol.ts';
-import { age } from './duration.ts';
 import { type Column, table } from './table.ts';
 
 const columns: readonly Column<LeaseRecord>[] = [
@@ -11,7 +11,7 @@ const columns: readonly Column<LeaseRecord>[] = [
   { title: 'VIEW', cell: ({ view }) => view },
   { title: 'CONTAINER', cell: ({ containerId }) => containerId },
   { title: 'INTERFACE', cell: ({ ifName }) => ifName },
-  { title: 'AGE', cell: ({ createdAt }) => age(createdAt), align: 'right' },
+  { title: 'AGE', cell: ({ createdAt }) => (createdAt === null ? '-' : ago(createdAt, Date.now())), align: 'right' },
   { title: 'SANDBOX', cell: ({ sandbox }) => sandbox },
 ];
 

@@ -1,0 +1,74 @@
+import { expect, test } from 'vitest';
+import { ago } from '../../../src/modes/ago.ts';
+import type { LeaseRecord, Status } from '../../../src/modes/operator-protocol.ts';
+import { renderPage } from '../../../src/modes/page/page.ts';
+
+const now = Date.UTC(2026, 0, 2, 3, 4, 5);
+const status: Status = {
+  ...{ version: '1.0.0', commit: 'abc', startedAt: now - 7_200_000, cluster: 'cluster-1', node: 'host-a' },
+  ...{ driver: 'infoblox', stateDir: '/var/lib/infoblox-cni', oldestRelease: null, conditions: [], errors: [] },
+  grid: {
+    ...{ hosts: ['grid'], inUse: 'grid', answeredAt: now, port: 443, wapiVersion: '2.3', user: 'cni' },
+    trust: 'verified',
+  },
+  networks: [{ name: 'net-1', view: 'default', cidr: '10.0.0.0/24', bound: 3, used: 200, total: 254 }],
+  leases: { pending: 0, bound: 3, releasing: 0 },
+};
+const lease: LeaseRecord = {
+  ...{ mark: 'm', network: 'net-1', containerId: 'c1', ifName: 'eth0', view: 'default', address: '10.0.0.2' },
+  ...{
+    phase: 'bound',
+    createdAt: now - 60_000,
+    dueAt: null,
+    attempts: 0,
+    inDoubt: false,
+    netns: null,
+    sandbox: 'alive',
+  },
+};
+
+test('no text from outside becomes markup', () => {
+  const evil = '"><script>alert(1)</script>';
+  const text = renderPage({
+    status: {
+      ...status,
+      node: evil,
+      conditions: [{ kind: evil, subject: evil, message: evil, hint: evil, since: now }],
+      errors: [{ at: now, message: evil, error: evil, hint: evil }],
+    },
+    leases: [{ ...lease, containerId: evil, ifName: evil, network: evil, view: evil }],
+    now,
+  });
+  expect(text).not.toContain('<script>alert');
+  expect(text).toContain('&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;');
+});
+
+test('a network is a bar of what is used, or said not to be known', () => {
+  expect(renderPage({ status, leases: [], now })).toContain('value="200"></meter> 200 of 254 used');
+  const [network] = status.networks;
+  if (network === undefined) throw new Error('no network');
+  const unknown = { ...status, networks: [{ ...network, used: null, total: null }] };
+  expect(renderPage({ status: unknown, leases: [], now })).toContain('not known');
+});
+
+test('what is wrong comes first, with its fix', () => {
+  const conditions = [
+    { kind: 'grid-unavailable', subject: '', message: 'no route', hint: 'check it', since: now - 5_000 },
+  ];
+  const text = renderPage({ status: { ...status, conditions }, leases: [lease], now });
+  expect(text).toContain('<title>host-a: not well');
+  expect(text).toMatch(/<strong>grid-unavailable<\/strong> for 5s: no route<br><em>fix: check it<\/em>/);
+  expect(text.indexOf('grid-unavailable')).toBeLessThan(text.indexOf('Leases'));
+});
+
+test.each([
+  [0, '0s'],
+  [-5_000, '0s'],
+  [999, '0s'],
+  [59_999, '59s'],
+  [60_000, '1m'],
+  [7_199_999, '1h'],
+  [86_400_000 * 3, '3d'],
+])('%i ms ago is written %s', (passed, text) => {
+  expect(ago(now - passed, now)).toBe(text);
+});
