@@ -45,6 +45,7 @@ host-packages:
 	command -v openssl >/dev/null || missing="$$missing openssl"; \
 	command -v strip >/dev/null || missing="$$missing binutils"; \
 	test -x /lib/systemd/systemd || missing="$$missing systemd"; \
+	command -v chromium >/dev/null || missing="$$missing chromium"; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  echo "setup: apt-get install$$missing"; \

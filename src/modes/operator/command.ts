@@ -1,4 +1,5 @@
 /** What a command of the operator is made of, and how its command line is read. */
+import { existsSync } from 'node:fs';
 import { type ArgsDef, type ParsedArgs, parseArgs } from 'citty';
 import { type FlagValues, joinFlags, parseFlags } from '../daemon/config/command-line.ts';
 import { flags as daemon } from '../daemon/config/flags.ts';
@@ -83,7 +84,18 @@ function settingsOf(joined: readonly string[], file: string) {
   const isNamed = joined.some((flag) => flag.startsWith('--environment-file='));
   const { variables, daemonFlags } = readEnvironmentFile(file, isNamed ? 'required' : 'optional');
   const over = joined.filter((flag) => Object.hasOwn(daemon, flag.slice(2, flag.indexOf('='))));
-  const values = parseFlags([...daemonFlags, ...over]);
+  const env = { ...process.env, ...variables };
+  const words = [...daemonFlags, ...over];
+  const values = parseFlags([...words, ...passwordFlag(parseFlags(words), env)]);
   const socket = socketFile(values['socket-dir'], values['driver-name']);
-  return { daemonFlags: values, env: { ...process.env, ...variables }, socket };
+  return { daemonFlags: values, env, socket };
+}
+
+/** The unit hands the service this file as a credential, which no flag names. */
+const servicePassword = '/etc/infoblox-cni/wapi-password';
+
+/** The flag that stands for the service's credential, where nothing else says what the password is. */
+function passwordFlag(flags: FlagValues, env: NodeJS.ProcessEnv): string[] {
+  const isNamed = flags['wapi-password'] !== '' || flags['wapi-password-file'] !== '' || Boolean(env.WAPI_PASSWORD);
+  return isNamed || !existsSync(servicePassword) ? [] : [`--wapi-password-file=${servicePassword}`];
 }

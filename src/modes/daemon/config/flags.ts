@@ -58,7 +58,7 @@ const state = {
 const observability = {
   'metrics-listen': text(
     'off',
-    'Serve /metrics (Prometheus) and /health at this address, host:port; ":9477" is 127.0.0.1:9477',
+    'Serve a page for people at /, /metrics (Prometheus), /livez, /readyz and /health at this address, host:port; ":9477" is 127.0.0.1:9477',
   ),
   'log-level': text('info', 'error, warn, info or debug'),
   'log-format': text('auto', 'text, json, or auto: text on a terminal'),
