@@ -4,21 +4,23 @@
  */
 import type { GridError } from './errors.ts';
 
-export type ConditionKind =
+export const conditionKinds = [
   /** The grid has not been heard of yet since the start. */
-  | 'grid-not-seen'
+  'grid-not-seen',
   /** The grid does not answer, or refuses this user. */
-  | 'grid-unavailable'
+  'grid-unavailable',
   /** The grid does not take writes. Only a write can show that it does again. */
-  | 'grid-read-only'
+  'grid-read-only',
   /** The client certificate has expired, or its files cannot be used. Seen when the grid is asked. */
-  | 'client-certificate'
+  'client-certificate',
   /** The durable state cannot be written. Only an ADD can show that it can again. */
-  | 'state-not-writable'
+  'state-not-writable',
   /** The grid refuses what a network configuration asks for. Only an ADD can show that it does not any more. */
-  | 'network-refused'
+  'network-refused',
   /** A network has no free address. */
-  | 'network-full';
+  'network-full',
+] as const;
+export type ConditionKind = (typeof conditionKinds)[number];
 
 export interface Condition {
   readonly kind: ConditionKind;

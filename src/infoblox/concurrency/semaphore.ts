@@ -11,6 +11,11 @@ export class Semaphore {
     this.#size = size;
   }
 
+  /** How many wait. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
   /** Waits for leave to go on, which `release` gives back. @throws the signal's reason if that fires first */
   async acquire(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();

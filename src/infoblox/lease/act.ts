@@ -5,7 +5,6 @@
  */
 import { asGridText, ofAttachment } from '../attributes.ts';
 import { GridError, hasReason } from '../errors.ts';
-import type { Log } from '../log.ts';
 import { attachmentIn, isAttachmentMark } from '../mark.ts';
 import type { LeaseDeps } from './deps.ts';
 import { createInDoubt, createRefused, deleteAnswered, deleteInDoubt, type Lease } from './lease.ts';
@@ -85,8 +84,9 @@ export async function recreate(
   }
 }
 
-/** Says that a reservation was missing on the grid and is there again. */
-export function warnOfLoss(log: Log, mark: string, address: string): void {
+/** Says, and counts, that a reservation was missing on the grid and is there again. */
+export function warnOfLoss({ log, tally }: Pick<LeaseDeps, 'log' | 'tally'>, mark: string, address: string): void {
+  tally.recreated += 1;
   const hint =
     'nothing while its container lives; if it was deleted because that is gone, send a DEL for the container';
   log.warn('re-created a reservation that the grid had lost', {

@@ -12,6 +12,14 @@ import type { UnnotedReleases } from './release/unnoted-releases.ts';
 import type { Sandboxes } from './sandbox/sandbox.ts';
 import type { SqliteLeaseStore } from './state/store.ts';
 
+/** Counted since the start, for figures. */
+export interface Tally {
+  /** Leases that were released because their sandbox is gone. */
+  reaped: number;
+  /** Reservations that the grid had lost. */
+  recreated: number;
+}
+
 export interface LeaseDeps {
   readonly wapi: WapiClient;
   readonly networks: Networks;
@@ -25,5 +33,6 @@ export interface LeaseDeps {
   /** One for each lease, by its mark. */
   readonly locks: KeyedMutex;
   readonly moment: () => Moment;
+  readonly tally: Tally;
   readonly log: Log;
 }

@@ -60,6 +60,11 @@ export class Session {
     return this.#serving;
   }
 
+  /** Requests that wait to be sent, as the limit is reached. */
+  get waiting(): number {
+    return this.#requestLimit.waiting;
+  }
+
   /**
    * Sends a request and returns the value of its answer. A write is never repeated after it may have reached the grid.
    * @throws GridError `unconfirmed` if the host that accepts writes has to confirm the answer and cannot be asked

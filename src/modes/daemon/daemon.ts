@@ -8,12 +8,13 @@ import { hostPrefix } from '../../infoblox/mark.ts';
 import { commit, version } from '../build-info.ts';
 import { buildCalls } from './calls.ts';
 import type { Options } from './config/options.ts';
+import { trustOf } from './config/trust.ts';
 import { buildGridAccess } from './grid-access.ts';
 import { GridMonitor } from './grid-monitor.ts';
 import { buildLeases } from './leases.ts';
 import { logConditions } from './log/condition-log.ts';
 import { rememberErrors } from './log/recent-errors.ts';
-import type { Metrics, MetricsSources } from './metrics/metrics.ts';
+import type { Metrics } from './metrics/metrics.ts';
 import { prepareSocket } from './rpc/socket-file.ts';
 import { listen } from './rpc/socket-watch.ts';
 import type { StartError } from './start-error.ts';
@@ -44,10 +45,10 @@ export async function startDaemon(options: Options, log: Log, surroundings: Surr
   const stopWarning = unverifiedNotice(options.tls) === undefined ? undefined : warnOfUnverified(log);
   const file = await prepareSocket(options.socketDir, options.driverName);
   const parts = await build(options, log, surroundings);
-  const { store, session, leases, monitor, server, notes, pages, metrics } = parts;
+  const { store, session, leases, monitor, server, notes, pages, metrics, sources } = parts;
 
   leases.reconciler.start();
-  const stopMetrics = options.metricsListen && (await metrics?.serve(options.metricsListen, pages));
+  const stopMetrics = options.metricsListen && (await metrics?.serve(options.metricsListen, sources, pages));
   const { promise: lost, resolve: onLost } = Promise.withResolvers<StartError>();
   const socketWatch = await listen(server, options, { file, onLost, log });
   log.info('listening', {
@@ -92,17 +93,18 @@ async function build(options: Options, passedLog: Log, surroundings: Surrounding
   const opened = openStore(options.stateDir, { conditions, owner, log });
   const store = wrapStore?.(opened) ?? opened;
   const names = readFormerNames(store, origin);
-  const metrics = await createMetrics(options, { store, conditions, unverified });
+  const metrics = await createMetrics(options);
   const grid = buildGridAccess({ options, conditions, memory: writerMemory(store), metrics, log });
   const leases = buildLeases({ options, origin, conditions, store, names, grid, window, log });
   const monitor = new GridMonitor({ ...grid, ...leases, view: options.networkView, conditions, log });
   const calls = buildCalls({ options, conditions, leases, grid, monitor, recentErrors, metrics, unverified, log });
-  return { store, session: grid.session, leases, monitor, metrics, ...calls };
+  const sources = { ...grid, ...leases, ...calls, conditions, unverified, trust: trustOf(options.tls) };
+  return { store, session: grid.session, leases, monitor, metrics, sources, ...calls };
 }
 
 /** Loads the library of metrics only where they are served. */
-async function createMetrics(options: Options, sources: MetricsSources): Promise<Metrics | undefined> {
+async function createMetrics(options: Options): Promise<Metrics | undefined> {
   if (options.metricsListen === undefined) return undefined;
   const { Metrics } = await import('./metrics/metrics.ts');
-  return new Metrics(sources);
+  return new Metrics();
 }

@@ -16,6 +16,7 @@ import type { Log } from '../../infoblox/log.ts';
 import type { Origin } from '../../infoblox/mark.ts';
 import { Exhaustion } from '../../infoblox/network/exhaustion.ts';
 import { Networks } from '../../infoblox/network/networks.ts';
+import { NetworkUsage } from '../../infoblox/network/usage.ts';
 import { NetworkViews } from '../../infoblox/network/views.ts';
 import type { Options } from './config/options.ts';
 import type { GridAccess } from './grid-access.ts';
@@ -41,9 +42,10 @@ export function buildLeases({ options, origin, conditions, store, names, grid, w
   const marksIn = (view: string, limit: number) => store.boundIn(view, limit).map(({ mark }) => mark);
   const views = new NetworkViews({ wapi, marksIn, host: origin });
   const moment = () => ({ now: Date.now(), window });
+  const networks = new Networks({ wapi, views });
   const deps = {
     wapi,
-    networks: new Networks({ wapi, views }),
+    networks,
     exhaustion: new Exhaustion(wapi, conditions),
     store,
     unnoted: new UnnotedReleases({ store, moment }),
@@ -53,12 +55,19 @@ export function buildLeases({ options, origin, conditions, store, names, grid, w
     deliveries: new Deliveries({ store, moment, log }),
     locks: new KeyedMutex(),
     moment,
+    tally: { reaped: 0, recreated: 0 },
     log,
   };
   const allocator = new Allocator(deps);
   const importer = new Import({ ...deps, allocator });
   return {
     ...deps,
+    usage: new NetworkUsage({
+      ...{ wapi, conditions },
+      known: () => networks.all().map(({ network }) => network),
+      leased: (limit) => store.addressOfEach(limit),
+      now: () => performance.now(),
+    }),
     allocator,
     reconciler: new Reconciler(deps),
     importer,

@@ -1,13 +1,14 @@
 /** The warnings for as long as any certificate of the grid is accepted: `--ssl-verify=false`. */
 import type { Log } from '../../infoblox/log.ts';
 import type { TlsOptions } from '../../infoblox/wapi/connection/agent.ts';
+import { trustOf } from './config/trust.ts';
 
 /** Milliseconds. */
 const day = 24 * 60 * 60 * 1000;
 
 /** Returns a clause for the details of STATUS and for `/health`; undefined if the grid's certificate or key is checked. */
-export function unverifiedNotice({ verify, checkKey }: TlsOptions): string | undefined {
-  return verify || checkKey !== undefined ? undefined : "the grid's certificate is not verified (--ssl-verify=false)";
+export function unverifiedNotice(tls: TlsOptions): string | undefined {
+  return trustOf(tls) !== 'unverified' ? undefined : "the grid's certificate is not verified (--ssl-verify=false)";
 }
 
 /** Warns now and every day, as a warning at the start is soon rotated away. @returns what ends it */

@@ -64,7 +64,7 @@ export class LeaseFixture {
     const { store } = this;
     const moment = () => ({ now: Date.now(), window: defaultDoubtWindow });
     this.deps = {
-      ...{ wapi, store, log, moment, locks: new KeyedMutex() },
+      ...{ wapi, store, log, moment, locks: new KeyedMutex(), tally: { reaped: 0, recreated: 0 } },
       networks: new Networks({ wapi, views: new NetworkViews({ wapi, marksIn: () => [], host: origin }) }),
       exhaustion: new Exhaustion(wapi, new Conditions()),
       unnoted: new UnnotedReleases({ store, moment }),

@@ -1,8 +1,8 @@
 /** What is said while any certificate of the grid is accepted, and where. */
-import { createServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Log } from '../../../src/infoblox/log.ts';
 import { warnOfUnverified } from '../../../src/modes/daemon/unverified.ts';
+import { freePort } from '../../fixture/free-port.ts';
 import { Host, until } from '../../fixture/host.ts';
 import { errorOf } from '../../infoblox/grid-and-host.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
@@ -71,11 +71,3 @@ describe.each([
     expect(details.includes(notice)).toBe(!verified);
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}

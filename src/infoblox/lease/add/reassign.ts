@@ -73,10 +73,11 @@ interface Relabel extends Reassignment {
 }
 
 async function relabel(
-  { wapi, store, moment, log }: LeaseDeps,
+  deps: LeaseDeps,
   { lease, object, name, attributes }: Relabel,
   signal: AbortSignal,
 ): Promise<void> {
+  const { wapi, store, moment } = deps;
   apply(store, lease.mark, (current) => deleteInDoubt(current, moment()));
   try {
     await wapi.relabel(object.ref, { comment: object.owner, name, attributes }, signal);
@@ -87,7 +88,7 @@ async function relabel(
     throw error;
   }
   apply(store, lease.mark, (current) => deleteAnswered(current, lease));
-  warnOfLoss(log, object.owner, object.address);
+  warnOfLoss(deps, object.owner, object.address);
 }
 
 /** A look after `reassign`: without the object, or with it as nobody else's. */

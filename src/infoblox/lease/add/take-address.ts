@@ -158,7 +158,7 @@ export class AddressTaking {
 
   /** The grid has lost what a live attachment was told: it gets that again, or another one if somebody else has it. */
   async #recreate(lease: Lease, { unconfirmed }: Look, signal: AbortSignal): Promise<undefined> {
-    const { store, moment, log } = this.#deps;
+    const { store, moment } = this.#deps;
     const { mark, sandbox, work } = this.#want;
     const { address, network, view } = lease;
     if (address === null) throw new Error(`a bound lease without an address: ${mark}`);
@@ -169,7 +169,7 @@ export class AddressTaking {
       if (!(error instanceof GridError) || error.outcome === 'none') throw error;
       return void (await this.#creation.waitAfterLoss(error, signal));
     }
-    if (why === undefined) return void warnOfLoss(log, mark, address);
+    if (why === undefined) return void warnOfLoss(this.#deps, mark, address);
     // It is there, or somebody else's: the host that says so accepts writes, and can be asked what it is.
     if (unconfirmed !== undefined && why.reason === 'conflict') return;
     if (why.reason === 'missing' && (await this.#creation.makeNetworkAgain(signal))) return;

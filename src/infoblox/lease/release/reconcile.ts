@@ -133,7 +133,7 @@ async function reserveAgain(
     if (refusal !== undefined) throw refusal;
     return 'look';
   }
-  if (refusal === undefined) warnOfLoss(log, mark, address);
+  if (refusal === undefined) warnOfLoss(deps, mark, address);
   else {
     log.error('the grid has lost the reservation of a live attachment and does not take it again', {
       ...{ attachment: mark, address, reason: refusal.message },

@@ -47,7 +47,7 @@ export class Reaper {
 
   /** Looks once at all sandboxes that were seen; releases the leases of those that have been gone for the grace period. */
   async look(): Promise<void> {
-    const { store, sandboxes, log } = this.#deps;
+    const { store, sandboxes, tally, log } = this.#deps;
     const now = performance.now();
     const { bootId, bootedAt } = sandboxes.boot();
     store.dateBoot(bootId, bootedAt);
@@ -60,7 +60,9 @@ export class Reaper {
       if (since === undefined || now - since < this.#grace) continue;
       this.#goneSince.delete(mark);
       const isReleasing = releaseIfDead(this.#deps, mark, (current) => sandboxes.fate(current) === 'gone');
-      if (isReleasing) log.info('sandbox is gone; releasing', { attachment: mark, address });
+      if (!isReleasing) continue;
+      tally.reaped += 1;
+      log.info('sandbox is gone; releasing', { attachment: mark, address });
     }
   }
 

@@ -10,6 +10,16 @@ import { UsageError } from './command-line.ts';
 import { whyUnreadable } from './given-file.ts';
 import { knownKeys } from './known-keys.ts';
 
+/** How the grid is known to be the grid. */
+export const trusts = ['verified', 'pinned', 'unverified'] as const;
+export type Trust = (typeof trusts)[number];
+
+/** Says how the grid is known to be the grid with these settings. */
+export function trustOf({ verify, checkKey }: TlsOptions): Trust {
+  if (checkKey !== undefined) return 'pinned';
+  return verify ? 'verified' : 'unverified';
+}
+
 const beginning = '-----BEGIN CERTIFICATE-----';
 
 /**

@@ -53,6 +53,11 @@ export class CallServer {
     });
   }
 
+  /** Calls that are being served, or whose answer is being passed on. */
+  get inFlight(): number {
+    return this.#calls.size;
+  }
+
   /** Listens; again if it did already, while calls in flight go on: the file may have been removed. */
   async listen(file: string): Promise<void> {
     // Removes what is at the path where it listened.

@@ -1,8 +1,9 @@
 import { once } from 'node:events';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { GridError } from '../../../../src/infoblox/errors.ts';
 import type { SqliteLeaseStore } from '../../../../src/infoblox/lease/state/store.ts';
+import { freePort } from '../../../fixture/free-port.ts';
 import { Host, until } from '../../../fixture/host.ts';
 import { intercept } from '../../../infoblox/lease/intercept.ts';
 import { type Grid, startGrid } from '../../../simulator/grid.ts';
@@ -126,14 +127,4 @@ test.each([
 
 function get(path: string): Promise<Response> {
   return fetch(`http://127.0.0.1:${port}${path}`);
-}
-
-function freePort(): Promise<number> {
-  const server = createServer();
-  return new Promise((resolve) => {
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
 }

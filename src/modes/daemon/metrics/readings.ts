@@ -1,0 +1,164 @@
+/** What is read at the moment of a scrape: a table of gauges and counters, each with its source. */
+import type { X509Certificate } from 'node:crypto';
+import { Counter, Gauge, type Registry } from 'prom-client';
+import { type Conditions, conditionKinds } from '../../../infoblox/conditions.ts';
+import type { Tally } from '../../../infoblox/lease/deps.ts';
+import type { SqliteLeaseStore } from '../../../infoblox/lease/state/store.ts';
+import type { Exhaustion } from '../../../infoblox/network/exhaustion.ts';
+import type { NetworkUsage, Usage } from '../../../infoblox/network/usage.ts';
+import { gridTrouble } from '../../../infoblox/wapi/grid-state.ts';
+import { type Trust, trusts } from '../config/trust.ts';
+
+export interface ReadSources {
+  readonly conditions: Conditions;
+  readonly store: Pick<SqliteLeaseStore, 'count' | 'oldestRelease'>;
+  readonly tally: Readonly<Tally>;
+  readonly usage: Pick<NetworkUsage, 'all' | 'refresh'>;
+  readonly exhaustion: Pick<Exhaustion, 'full'>;
+  /** What each host of the grid has shown last. */
+  readonly certificates: ReadonlyMap<string, X509Certificate>;
+  readonly trust: Trust;
+  readonly server: { readonly inFlight: number };
+  readonly session: { readonly waiting: number };
+}
+
+type Sample = readonly [labels: Record<string, string>, value: number];
+
+interface Row {
+  readonly name: string;
+  readonly help: string;
+  readonly labels?: readonly string[];
+  /** Only grows; a gauge if absent. */
+  readonly counts?: true;
+  /** A number where there are no labels. */
+  readonly read: (sources: ReadSources) => number | readonly Sample[];
+}
+
+const rows: readonly Row[] = [
+  {
+    name: 'infoblox_cni_leases',
+    help: 'Addresses that this host answers for, by phase',
+    labels: ['phase'],
+    read: ({ store }) => (['pending', 'bound', 'releasing'] as const).map((phase) => [{ phase }, store.count(phase)]),
+  },
+  {
+    name: 'infoblox_cni_attachments_held',
+    help: 'Attachments that hold an address',
+    read: ({ store }) => store.count('bound'),
+  },
+  {
+    name: 'infoblox_cni_releases_owed',
+    help: 'Releases that are still to be made on the grid',
+    read: ({ store }) => store.count('releasing'),
+  },
+  {
+    name: 'infoblox_cni_oldest_release_age_seconds',
+    help: 'How long the oldest release has been waiting for the grid; 0 if none is',
+    read: ({ store }) => Math.max((Date.now() - (store.oldestRelease() ?? Date.now())) / 1000, 0),
+  },
+  {
+    name: 'infoblox_cni_leases_reaped_total',
+    help: 'Leases that were released because the sandbox of their container is gone',
+    counts: true,
+    read: ({ tally }) => tally.reaped,
+  },
+  {
+    name: 'infoblox_cni_reservations_recreated_total',
+    help: 'Reservations that the grid had lost and has again',
+    counts: true,
+    read: ({ tally }) => tally.recreated,
+  },
+  {
+    name: 'infoblox_cni_grid_up',
+    help: '1 if the grid serves requests, as the last ones showed',
+    read: ({ conditions }) => (gridTrouble(conditions) === undefined ? 1 : 0),
+  },
+  {
+    name: 'infoblox_cni_conditions',
+    help: 'What is wrong at the moment, by kind; of those about a network there can be several',
+    labels: ['kind'],
+    read: ({ conditions }) => {
+      const standing = conditions.all();
+      return conditionKinds.map((kind) => [{ kind }, standing.filter((condition) => condition.kind === kind).length]);
+    },
+  },
+  {
+    name: 'infoblox_cni_calls_in_flight',
+    help: 'Calls of the plugin that are being served',
+    read: ({ server }) => server.inFlight,
+  },
+  {
+    name: 'infoblox_cni_wapi_requests_waiting',
+    help: 'Requests that wait to be sent, as 8 are in flight',
+    read: ({ session }) => session.waiting,
+  },
+  {
+    name: 'infoblox_cni_grid_certificate_verified',
+    help: "1 if the grid's certificate or public key is checked, 0 with --ssl-verify=false",
+    read: ({ trust }) => (trust === 'unverified' ? 0 : 1),
+  },
+  {
+    name: 'infoblox_cni_grid_trust_info',
+    help: 'How the grid is known to be the grid, by --ssl-verify',
+    labels: ['mode'],
+    read: ({ trust }) => trusts.map((mode) => [{ mode }, mode === trust ? 1 : 0]),
+  },
+  {
+    name: 'infoblox_cni_grid_certificate_expiry_timestamp_seconds',
+    help: 'When the certificate that a grid host has shown ends',
+    labels: ['host'],
+    read: ({ certificates }) => {
+      return [...certificates].map(([host, { validTo }]) => [{ host }, Date.parse(validTo) / 1000]);
+    },
+  },
+  {
+    name: 'infoblox_cni_network_addresses',
+    help: 'Addresses of a network that hosts can have, for at most 50 networks of this host',
+    labels: ['network', 'view'],
+    read: ({ usage }) => usage.all.map((one) => [labelsOf(one), one.total]),
+  },
+  {
+    name: 'infoblox_cni_network_addresses_used',
+    help: 'Those in use by anybody, in thousandths of all, as the grid counted last',
+    labels: ['network', 'view'],
+    read: ({ usage }) => usage.all.map((one) => [labelsOf(one), one.used]),
+  },
+  {
+    name: 'infoblox_cni_network_addresses_free',
+    help: 'Those in use by nobody',
+    labels: ['network', 'view'],
+    read: ({ usage }) => usage.all.map((one) => [labelsOf(one), one.total - one.used]),
+  },
+  {
+    name: 'infoblox_cni_network_full',
+    help: '1 if an ADD has found no free address in a network and nothing has come back since',
+    labels: ['network', 'view'],
+    read: ({ usage, exhaustion }) => [
+      ...usage.all.map((one): Sample => [labelsOf(one), 0]),
+      ...exhaustion.full.map(({ network, view }): Sample => [{ network, view }, 1]),
+    ],
+  },
+];
+
+/** Registers all that is read at each scrape. */
+export function registerReadings(registry: Registry, sources: ReadSources): void {
+  for (const { name, help, labels = [], counts, read } of rows) {
+    const Kind = counts ? Counter : Gauge;
+    new Kind({
+      name,
+      help,
+      labelNames: labels,
+      registers: [registry],
+      collect() {
+        this.reset();
+        const values = read(sources);
+        if (typeof values === 'number') this.inc(values);
+        else for (const [sample, value] of values) this.inc(sample, value);
+      },
+    });
+  }
+}
+
+function labelsOf({ cidr, view }: Usage): Record<string, string> {
+  return { network: cidr.text, view };
+}
