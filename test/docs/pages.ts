@@ -79,3 +79,8 @@ export function tableAfter(page: string, heading: string): string[][] {
         .map((cell) => cell.trim()),
     );
 }
+
+/** What stands in backquotes in a cell of a table. */
+export function quoted(cell: string | undefined): string[] {
+  return [...(cell ?? '').matchAll(/`([^`]+)`/g)].map(([, text = '']) => text);
+}

@@ -5,12 +5,7 @@ import { expect, test } from 'vitest';
 import { CniCode } from '../../src/cni/errors.ts';
 import { flags } from '../../src/modes/daemon/config/flags.ts';
 import { ipamKeys } from '../../src/modes/daemon/handlers/network-spec.ts';
-import { project, tableAfter } from './pages.ts';
-
-/** What stands in backquotes in a cell. */
-function quoted(cell: string | undefined): string[] {
-  return [...(cell ?? '').matchAll(/`([^`]+)`/g)].map(([, text = '']) => text);
-}
+import { project, quoted, tableAfter } from './pages.ts';
 
 test('docs/configuration.md names every flag with its default', () => {
   const documented = tableAfter('docs/configuration.md', '## Flags of the daemon').map(([flag, standard]) => [
@@ -41,11 +36,4 @@ test('docs/operations.md quotes lines of the log that the daemon writes', () => 
     const [message = ''] = quoted(line);
     expect(source.includes(message), message).toBe(true);
   }
-});
-
-test('docs/operations.md names every metric of the driver', () => {
-  const documented = tableAfter('docs/operations.md', '## Metrics').flatMap(([metric]) => quoted(metric));
-  const source = readFileSync(join(project, 'src/modes/daemon/metrics/metrics.ts'), 'utf8');
-  const own = [...source.matchAll(/'(infoblox_cni_\w*[a-z])'/g)].map(([, name]) => name);
-  expect([...documented].sort()).toEqual([...new Set(own)].sort());
 });
