@@ -53,7 +53,9 @@ export class Logins {
     for (;;) {
       const login = this.#logins.get(host);
       if (login !== undefined && this.#isUsable(host, login)) {
-        const answer = await this.#exchangeAs(login, host, send);
+        const answer = await this.#sendAs(login, send);
+        // A 403 is about this request, unless the cookie is at fault (Posh-IBWAPI, issue 68): one try without it tells.
+        if (answer.status === 403 && login.cookie !== '') return this.#sendWithCredentials(host, send);
         if (answer.status !== 401) return answer;
         // Expired or revoked; another request may have logged in anew meanwhile.
         if (this.#logins.get(host) === login) this.#logins.delete(host);
@@ -74,22 +76,12 @@ export class Logins {
     return cookie === '' || this.#now() - usedAt < idleLimit || this.#loggingIn.has(host);
   }
 
-  /** A 403 is about this request, unless the cookie is at fault (Posh-IBWAPI, issue 68): one try without it tells. */
-  async #exchangeAs(login: Login, host: string, send: Send): Promise<TransportAnswer> {
-    const answer = await this.#sendAs(login, send);
-    if (answer.status !== 403 || login.cookie === '') return answer;
-    const anew: Login = { cookie: '', usedAt: this.#now() };
-    const second = await this.#sendAs(anew, send);
-    if (isLetIn(second)) this.#logins.set(host, anew);
-    return second;
-  }
-
   async #logIn(host: string, send: Send, signal: AbortSignal): Promise<TransportAnswer> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     promise.catch(() => undefined);
     this.#loggingIn.set(host, promise);
     try {
-      const answer = await this.#sendWithCredentials(host, send);
+      const answer = await this.#sendWithCredentials(host, send, this.#logins.get(host)?.cookie);
       resolve();
       return answer;
     } catch (error) {
@@ -103,14 +95,13 @@ export class Logins {
     }
   }
 
-  async #sendWithCredentials(host: string, send: Send): Promise<TransportAnswer> {
+  async #sendWithCredentials(host: string, send: Send, cookie?: string): Promise<TransportAnswer> {
     const { headers, secret } = this.#credentials.authorization();
-    const cookie = this.#logins.get(host)?.cookie;
-    let answer = await send({ ...headers, ...(cookie === undefined ? {} : { cookie }) });
+    const answer = await send({ ...headers, ...(cookie === undefined ? {} : { cookie }) });
     // The cookie may be at fault: once more without it.
     if (cookie !== undefined && (answer.status === 401 || answer.status === 403)) {
       this.#logins.delete(host);
-      answer = await send(headers);
+      return this.#sendWithCredentials(host, send);
     }
     if (answer.status === 401 || (answer.status === 403 && !this.#credentials.hasWorked(secret))) {
       const error = this.#credentials.refusal(host, answer.status);
