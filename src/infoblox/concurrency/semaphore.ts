@@ -1,14 +1,15 @@
+import { abortable } from './abortable.ts';
+
 /**
  * At most `size` requests to the grid at once; the rest wait in the order they came. Kept apart from the HTTP pool
  * so that a request whose time ran out while it waited is known never to have been sent.
  */
 export class Semaphore {
-  readonly #size: number;
   readonly #waiting = new Set<() => void>();
-  #taken = 0;
+  #free: number;
 
   constructor(size: number) {
-    this.#size = size;
+    this.#free = size;
   }
 
   /** How many wait. */
@@ -19,21 +20,16 @@ export class Semaphore {
   /** Waits for leave to go on, which `release` gives back. @throws the signal's reason if that fires first */
   async acquire(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    if (this.#taken < this.#size) {
-      this.#taken += 1;
+    if (this.#free > 0) {
+      this.#free -= 1;
       return;
     }
-    await new Promise<void>((resolve, reject) => {
-      const enter = () => {
-        signal.removeEventListener('abort', leave);
-        resolve();
-      };
-      const leave = () => {
-        this.#waiting.delete(enter);
-        reject(signal.reason);
-      };
-      this.#waiting.add(enter);
-      signal.addEventListener('abort', leave, { once: true });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#waiting.add(resolve);
+    await abortable(promise, signal, () => signal.reason).catch((error) => {
+      // Its turn came at the same moment.
+      if (!this.#waiting.delete(resolve)) this.release();
+      throw error;
     });
   }
 
@@ -41,7 +37,7 @@ export class Semaphore {
   release(): void {
     const [next] = this.#waiting;
     if (next === undefined) {
-      this.#taken -= 1;
+      this.#free += 1;
       return;
     }
     this.#waiting.delete(next);

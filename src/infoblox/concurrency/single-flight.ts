@@ -18,18 +18,27 @@ export interface Share<T> {
   leave(): void;
 }
 
-interface Entry<T> extends SharedWork {
+class Flight<T> implements SharedWork {
   readonly variant: string;
-  readonly controller: AbortController;
-  readonly callers: Set<string>;
-  result: Promise<T>;
-  isClosed: boolean;
-  waiting: number;
+  readonly controller = new AbortController();
+  readonly signal = this.controller.signal;
+  readonly callers = new Set<string>();
+  result!: Promise<T>;
+  isClosed = false;
+  waiting = 0;
+
+  constructor(variant: string) {
+    this.variant = variant;
+  }
+
+  close(): void {
+    this.isClosed = true;
+  }
 }
 
 export class SingleFlight<T> {
-  /** More than one for a key only while variants of its call are under way. */
-  readonly #entries = new Map<string, Set<Entry<T>>>();
+  /** More than one for a key only while variants of its call are under way, or one is closed. */
+  readonly #flights = new Map<string, Set<Flight<T>>>();
 
   /**
    * Joins the work under way for this key, or starts it.
@@ -38,63 +47,39 @@ export class SingleFlight<T> {
    */
   join(
     key: string,
-    call: { readonly variant: string; readonly caller: string },
+    { variant, caller }: { readonly variant: string; readonly caller: string },
     work: (shared: SharedWork) => Promise<T>,
   ): Share<T> {
-    const { variant, caller } = call;
-    const current = [...this.#of(key)].find((one) => one.variant === variant && !one.isClosed && !one.signal.aborted);
-    const entry = current ?? newEntry<T>(variant);
-    entry.callers.add(caller);
-    entry.waiting += 1;
-    if (current === undefined) this.#start(key, entry, work);
+    const flights = this.#flights.get(key) ?? new Set<Flight<T>>();
+    const current = [...flights].find((one) => one.variant === variant && !one.isClosed && !one.signal.aborted);
+    const flight = current ?? new Flight<T>(variant);
+    flight.callers.add(caller);
+    flight.waiting += 1;
+    if (current === undefined) {
+      this.#flights.set(key, flights.add(flight));
+      flight.result = work(flight);
+      const end = () => {
+        flights.delete(flight);
+        if (flights.size === 0) this.#flights.delete(key);
+      };
+      flight.result.then(end, end);
+    }
     return {
-      result: entry.result,
+      result: flight.result,
       leave: () => {
-        entry.waiting -= 1;
-        if (entry.waiting === 0) entry.controller.abort();
+        flight.waiting -= 1;
+        if (flight.waiting === 0) flight.controller.abort();
       },
     };
   }
 
   /** True while work for this key is under way. */
   underWay(key: string): boolean {
-    return this.#entries.has(key);
+    return this.#flights.has(key);
   }
 
   /** Aborts all work for this key, for the given reason. */
   abort(key: string, reason: Error): void {
-    for (const { controller } of this.#of(key)) controller.abort(reason);
+    for (const { controller } of this.#flights.get(key) ?? []) controller.abort(reason);
   }
-
-  #of(key: string): ReadonlySet<Entry<T>> {
-    return this.#entries.get(key) ?? new Set();
-  }
-
-  #start(key: string, entry: Entry<T>, work: (shared: SharedWork) => Promise<T>): void {
-    const entries = this.#entries.get(key) ?? new Set();
-    this.#entries.set(key, entries.add(entry));
-    entry.result = work(entry);
-    const end = () => {
-      entries.delete(entry);
-      if (entries.size === 0) this.#entries.delete(key);
-    };
-    entry.result.then(end, end);
-  }
-}
-
-function newEntry<T>(variant: string): Entry<T> {
-  const controller = new AbortController();
-  const entry: Entry<T> = {
-    variant,
-    controller,
-    signal: controller.signal,
-    callers: new Set<string>(),
-    result: new Promise<T>(() => {}),
-    isClosed: false,
-    waiting: 0,
-    close: () => {
-      entry.isClosed = true;
-    },
-  };
-  return entry;
 }
