@@ -15,36 +15,31 @@ import { GridError, hasReason } from '../errors.ts';
 import { gatewayMark, networkMark, pendingNetworkMark } from '../mark.ts';
 import type { Network } from '../wapi/schemas.ts';
 import { findNamedNetworks, type NamedNetworks } from './named-networks.ts';
-import { type CreateDeps, createNextNetwork, readSurroundings } from './next-network.ts';
+import { createNextNetwork, readSurroundings } from './next-network.ts';
 import type { SpecOf } from './spec.ts';
-import type { NetworkDeps } from './views.ts';
+import type { FoundNetwork, NetworkDeps } from './views.ts';
 
 /** Milliseconds without any change after which the pending networks of a name belong to creators that died. */
 const abandonedAfter = 8_000;
 /** Between looks while others are at work. */
 const lookPause = { first: 40, longest: 800 };
 
-export interface AgreedNetwork {
-  readonly network: Network;
-  /** It is ours to confirm; until then no address must be taken from it. */
-  readonly isPending: boolean;
-}
-
 /**
- * Finds or creates the network of a name that all hosts agree on.
+ * Finds or creates the network of a name that all hosts agree on. A new one is pending: it is the caller's to confirm.
  * @throws GridError `timeout` if another host does not finish; else as `createNextNetwork`
  */
 export async function agreeOnNetwork(
   deps: NetworkDeps,
   spec: SpecOf<'container'>,
   signal: AbortSignal,
-): Promise<AgreedNetwork> {
+): Promise<FoundNetwork> {
   const { name, view } = spec;
   /** CIDRs that this call has created and not yielded. */
   const mine = new Set<string>();
   const waiting = new Waiting();
   // A host without leases in the view will probably have to create the network: what that needs is read beside the look.
   let early = deps.views.hasLeases(view) ? undefined : readSurroundings(deps, spec, signal).catch(() => undefined);
+  let full: GridError | undefined;
   for (;;) {
     const named = await findNamedNetworks(deps.wapi, spec, signal);
     const step = nextStep(named, { mine, abandoned: waiting.hasStalled(named.pending) });
@@ -53,21 +48,23 @@ export async function agreeOnNetwork(
       // Another host may create its network in the same place.
       mine.delete(network.network);
     }
-    switch (step.kind) {
-      case 'use':
-      case 'confirm':
-        return { network: step.network, isPending: step.kind === 'confirm' };
-      case 'create': {
-        const created = await createUnlessFull({ ...deps, known: await early }, spec, signal);
-        early = undefined;
-        if (created === undefined) break;
+    if (step.kind === 'use' || step.kind === 'confirm')
+      return { network: step.network, isNew: step.kind === 'confirm' };
+    if (step.kind === 'look') continue;
+    const known = await early;
+    early = undefined;
+    if (step.kind === 'create') {
+      // The second time in a row: nobody has filled the containers with networks of this name.
+      if (full !== undefined) throw full;
+      const created = await createNextNetwork({ ...deps, known }, spec, signal).catch((error) => {
+        if (!hasReason(error, 'no-free-network')) throw error;
+        full = error;
+      });
+      if (created !== undefined) {
         mine.add(created);
         continue;
       }
-      case 'look':
-        continue;
-    }
-    early = undefined;
+    } else full = undefined;
     await waiting.pause(signal).catch(() => {
       throw new GridError('timeout', `network ${name} in view ${view} is still being set up by another host`, {
         hint: 'see the logs of the other hosts that use this network name; --add-timeout sets the time',
@@ -118,22 +115,6 @@ export async function confirmNetwork(
   } catch (error) {
     if (hasReason(error, 'missing')) return false;
     throw error;
-  }
-}
-
-/** As `createNextNetwork`; a container that others fill for this moment, with networks of this name, is not exhausted. */
-async function createUnlessFull(
-  deps: CreateDeps,
-  spec: SpecOf<'container'>,
-  signal: AbortSignal,
-): Promise<string | undefined> {
-  try {
-    return await createNextNetwork(deps, spec, signal);
-  } catch (error) {
-    if (!hasReason(error, 'no-free-network')) throw error;
-    const { complete, pending } = await findNamedNetworks(deps.wapi, spec, signal);
-    if (complete.length === 0 && pending.length === 0) throw error;
-    return undefined;
   }
 }
 

@@ -5,12 +5,11 @@
 import { type Cidr, parseCidr } from '../address.ts';
 import { abortable } from '../concurrency/abortable.ts';
 import { GridError } from '../errors.ts';
-import type { Network } from '../wapi/schemas.ts';
 import { keptBack, reserveGateway } from './gateway.ts';
 import { agreeOnNetwork, confirmNetwork } from './network-by-name.ts';
 import { type NetworkSpec, type SpecOf, specKey } from './spec.ts';
 import { findOrCreateSubnet } from './subnet.ts';
-import type { NetworkDeps } from './views.ts';
+import type { FoundNetwork, NetworkDeps } from './views.ts';
 
 /** Milliseconds for making sure of a network; shared by all who wait for it, so not the budget of any one of them. */
 const budget = 25_000;
@@ -102,9 +101,9 @@ export class Networks {
    */
   async #prepareByName(spec: SpecOf<'container'>, signal: AbortSignal): Promise<ReadyNetwork> {
     for (;;) {
-      const { network, isPending } = await agreeOnNetwork(this.#deps, spec, signal);
-      const ready = this.#keepGateway(spec, { network, isNew: isPending }, signal);
-      if (!isPending) return ready;
+      const { network, isNew } = await agreeOnNetwork(this.#deps, spec, signal);
+      const ready = this.#keepGateway(spec, { network, isNew }, signal);
+      if (!isNew) return ready;
       const [confirmation] = await Promise.allSettled([
         confirmNetwork(this.#deps, { network, name: spec.name }, signal),
         ready,
@@ -114,11 +113,7 @@ export class Networks {
     }
   }
 
-  async #keepGateway(
-    spec: NetworkSpec,
-    { network, isNew }: { readonly network: Network; readonly isNew: boolean },
-    signal: AbortSignal,
-  ): Promise<ReadyNetwork> {
+  async #keepGateway(spec: NetworkSpec, { network, isNew }: FoundNetwork, signal: AbortSignal): Promise<ReadyNetwork> {
     const { name, view } = spec;
     const cidr = parseCidr(network.network);
     if (cidr === undefined) throw new GridError('bad-answer', `the grid calls a network "${network.network}"`);

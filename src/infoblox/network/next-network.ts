@@ -14,11 +14,6 @@ export interface Surroundings {
   readonly containerExists: boolean;
 }
 
-export interface CreateDeps extends NetworkDeps {
-  /** What was read already. */
-  readonly known?: Surroundings | undefined;
-}
-
 /** Reads whether the view and the first container exist, side by side. @throws GridError */
 export async function readSurroundings(
   { wapi, views }: NetworkDeps,
@@ -27,7 +22,7 @@ export async function readSurroundings(
 ): Promise<Surroundings> {
   const [viewExists, containerExists] = await Promise.all([
     views.exists(view, signal),
-    hasFirstContainer(wapi, { view, place }, signal),
+    hasContainer(wapi, { container: place.containers[0], view }, signal),
   ]);
   return { viewExists, containerExists };
 }
@@ -36,22 +31,22 @@ export async function readSurroundings(
  * Creates the next free network of the first container that has one. The grid looks for it and creates it in one request:
  * between two, another one could be put there, and a network that gets one inside itself becomes a container and loses its
  * addresses (NIOS 9.0 documentation, "Adding IPv4 Networks").
+ * @param deps `known`: what was read already
  * @returns the CIDR; undefined when it is not known whether there is one now
  * @throws GridError `no-free-network` if all containers are full; `network-conflict` if the view was renamed or a container
  * is none; `invalid-spec` if no network of them can hold the gateway
  */
 export async function createNextNetwork(
-  deps: CreateDeps,
+  { wapi, views, known }: NetworkDeps & { readonly known?: Surroundings | undefined },
   spec: SpecOf<'container'>,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  const { wapi, views, known } = deps;
   const { name, view, place } = spec;
   const { containers, prefixLength } = place;
   refuseStrayGateway(spec);
   const [viewExists, firstExists] = await Promise.all([
     views.refuseRenamed(spec, signal, known),
-    known?.containerExists ?? hasFirstContainer(wapi, spec, signal),
+    known?.containerExists ?? hasContainer(wapi, { container: containers[0], view }, signal),
   ]);
   if (!viewExists) await views.create(view, signal);
   for (const [index, container] of containers.entries()) {
@@ -77,15 +72,6 @@ export async function createNextNetwork(
 interface ContainerInView {
   readonly container: Cidr;
   readonly view: string;
-}
-
-async function hasFirstContainer(
-  wapi: WapiClient,
-  { view, place }: Pick<SpecOf<'container'>, 'view' | 'place'>,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const [container] = place.containers;
-  return container !== undefined && hasContainer(wapi, { container, view }, signal);
 }
 
 async function hasContainer(

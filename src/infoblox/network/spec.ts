@@ -8,7 +8,7 @@ export type NetworkPlace =
   | {
       readonly kind: 'container';
       /** In the order to be tried. */
-      readonly containers: readonly Cidr[];
+      readonly containers: readonly [Cidr, ...Cidr[]];
       /** Bits. */
       readonly prefixLength: number;
     };
@@ -72,17 +72,18 @@ export function specKey({ name, view, place, gateway, keepFirst }: NetworkSpec):
 }
 
 function containerPlace(input: SpecInput): NetworkPlace {
-  const containers = input.containers
+  const [first, ...others] = input.containers
     .split(',')
     .map((part) => part.trim())
     .filter((part) => part !== '')
     .map((part) => strictCidr('network-container', part));
-  if (containers.length === 0) {
+  if (first === undefined) {
     throw new GridError('invalid-spec', 'neither subnet nor network-container is set', {
       hint: 'set "subnet" or "network-container" in the network configuration, or --network-container',
     });
   }
   const { prefixLength } = input;
+  const containers = [first, ...others] as const;
   if (!Number.isInteger(prefixLength) || prefixLength < 1 || prefixLength > longestPrefix) {
     throw new GridError(
       'invalid-spec',

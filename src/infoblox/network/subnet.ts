@@ -7,13 +7,7 @@ import type { WapiClient } from '../wapi/client.ts';
 import type { Network } from '../wapi/schemas.ts';
 import { findNamedNetworks } from './named-networks.ts';
 import type { SpecOf } from './spec.ts';
-import type { NetworkDeps } from './views.ts';
-
-export interface SubnetNetwork {
-  readonly network: Network;
-  /** This call has created it. */
-  readonly isNew: boolean;
-}
+import type { FoundNetwork, NetworkDeps } from './views.ts';
 
 /**
  * Finds or creates the network of a subnet. All reads that decide about a write come before it; those that do not need each
@@ -25,7 +19,7 @@ export async function findOrCreateSubnet(
   deps: NetworkDeps,
   spec: SpecOf<'subnet'>,
   signal: AbortSignal,
-): Promise<SubnetNetwork> {
+): Promise<FoundNetwork> {
   const { wapi, views } = deps;
   const { name, view } = spec;
   const { cidr } = spec.place;

@@ -7,7 +7,7 @@ import { GridError, mayExist } from '../errors.ts';
 import { clusterPattern, networkPrefix, type Origin, parseMark } from '../mark.ts';
 import type { WapiClient } from '../wapi/client.ts';
 import { beginsWith } from '../wapi/paged-search.ts';
-import type { FixedAddress } from '../wapi/schemas.ts';
+import type { FixedAddress, Network } from '../wapi/schemas.ts';
 import type { NetworkSpec } from './spec.ts';
 
 /** Reservations of this host that are looked for: one may have been deleted by hand, not all. */
@@ -24,6 +24,13 @@ export interface NetworkViewsDeps {
 export interface NetworkDeps {
   readonly wapi: WapiClient;
   readonly views: NetworkViews;
+}
+
+/** A network that was found or created. */
+export interface FoundNetwork {
+  readonly network: Network;
+  /** This call has created it, or must confirm it before an address is taken from it. */
+  readonly isNew: boolean;
 }
 
 export class NetworkViews {
