@@ -28,9 +28,10 @@ help: ## show this list
 
 setup: npm-packages host-packages ## fetch the toolchain: npm packages, and as root the Debian packages that tests use
 
-# Again only when the lock file has changed since the last time it went well. npm 9 leaves the link to Node out.
+# Again only when the lock file has changed since the last time it went well. npm 9 leaves the link to Node out. A node_modules
+# that is a link belongs to another tree, which npm ci would leave without it.
 npm-packages:
-	@if ! sha256sum --check --status node_modules/.setup 2>/dev/null; then \
+	@if test ! -L node_modules && ! sha256sum --check --status node_modules/.setup 2>/dev/null; then \
 	  echo 'setup: npm ci'; \
 	  PATH='$(HOST_PATH)' npm ci --loglevel=error \
 	  && ln -sfn ../node-linux-$(HOST_ARCH)/bin/node node_modules/.bin/node \
