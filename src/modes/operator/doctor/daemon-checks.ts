@@ -1,9 +1,10 @@
 /** The running daemon: its socket, its release, and whether it was started with the flags that count now. */
+
+import { ago } from '../../ago.ts';
 import { commit, version } from '../../build-info.ts';
 import type { Options } from '../../daemon/config/options.ts';
 import type { Status } from '../../operator-protocol.ts';
 import { askDaemon } from '../daemon-connection.ts';
-import { age } from '../output/duration.ts';
 import type { Check } from './check.ts';
 import { distrust, statIfThere } from './directory.ts';
 import { failure, ok, type Verdict, warning } from './finding.ts';
@@ -19,7 +20,7 @@ export function daemonChecks(socket: string, options: Options): { readonly socke
     needs: [socketFile],
     run: async () => {
       const status = await askDaemon({ socket, method: 'operator/status', params: {} });
-      return judgeDaemon(status, { version, commit, options });
+      return judgeDaemon(status, { version, commit, options, now: Date.now() });
     },
   };
   return { socketFile, daemon };
@@ -62,6 +63,8 @@ export function judgeSocket(path: string, facts: SocketFacts | undefined): Verdi
 export interface Expected {
   readonly version: string;
   readonly commit: string;
+  /** Milliseconds since 1970. */
+  readonly now: number;
   readonly options: Pick<
     Options,
     'gridHosts' | 'wapiPort' | 'wapiVersion' | 'wapiUsername' | 'stateDir' | 'clusterName' | 'nodeName'
@@ -69,20 +72,20 @@ export interface Expected {
 }
 
 /** Says whether the daemon that runs is the one that is installed and configured, and what it complains of itself. */
-export function judgeDaemon(status: Status, { version, commit, options }: Expected): Verdict[] {
+export function judgeDaemon(status: Status, { version, commit, now, options }: Expected): Verdict[] {
   const runs = `infoblox-cni ${status.version} (${status.commit})`;
   const restart = 'run systemctl restart infoblox-cni-daemon (containers keep their addresses)';
   const verdicts: Verdict[] = [];
   if (status.version !== version || status.commit !== commit) {
     verdicts.push(failure(`${runs} is running, but ${version} (${commit}) is installed`, restart));
-  } else verdicts.push(ok(`${runs} answers, running for ${age(status.startedAt)}`));
+  } else verdicts.push(ok(`${runs} answers, running for ${ago(status.startedAt, now)}`));
   const differences = differingFlags(status, options);
   if (differences.length > 0) {
     const what = `the running daemon has another ${differences.join(', ')} than configured now`;
     verdicts.push(warning(what, `if the change is meant, ${restart}`));
   }
   for (const { kind, message, hint, since } of status.conditions) {
-    verdicts.push(warning(`it reports ${kind} for ${age(since)}: ${message}`, hint ?? undefined));
+    verdicts.push(warning(`it reports ${kind} for ${ago(since, now)}: ${message}`, hint ?? undefined));
   }
   return verdicts;
 }

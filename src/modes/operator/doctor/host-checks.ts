@@ -1,5 +1,6 @@
 /** This host: what the service was told, and the directories of socket and state. */
 import { GridError } from '../../../infoblox/errors.ts';
+import type { Exposure } from '../../daemon/config/given-file.ts';
 import type { Options } from '../../daemon/config/options.ts';
 import { refuseOtherUsers } from '../../daemon/process/root.ts';
 import { StartError } from '../../daemon/start-error.ts';
@@ -32,21 +33,39 @@ export function judgeUser(options: Pick<Options, 'socketDir' | 'stateDir'>, uid:
   }
 }
 
-/** Judges user name and password as far as this host knows them; neither is shown. */
-export function judgeCredentials(
-  options: Pick<Options, 'wapiUsername' | 'readPassword' | 'passwordExposure'>,
-): Verdict[] {
-  if (options.wapiUsername === '') {
+type Credentials = Pick<Options, 'wapiUsername' | 'readPassword' | 'passwordExposure' | 'clientCertificate'>;
+
+/** Judges what the daemon logs in with, as far as this host knows; no secret is shown. */
+export function judgeCredentials(options: Credentials): Verdict[] {
+  const { wapiUsername, clientCertificate } = options;
+  if (clientCertificate === undefined) return judgePassword(options);
+  const { pair, trouble } = clientCertificate.read();
+  const exposure = clientCertificate.exposure();
+  return [
+    ...(trouble === undefined ? [] : [failure(trouble.message, trouble.hint)]),
+    ...(exposure === undefined
+      ? []
+      : [readableByOthers(exposure, 'have the certificate issued anew with another key')]),
+    ok(`client certificate, valid until ${new Date(pair.expiresAt).toISOString()}`),
+    ...(wapiUsername === '' ? [] : judgePassword(options)),
+  ];
+}
+
+function judgePassword({ wapiUsername, readPassword, passwordExposure }: Credentials): Verdict[] {
+  if (wapiUsername === '') {
     return [failure('--wapi-username is not set: the grid refuses every request', 'set it in DAEMON_FLAGS')];
   }
   try {
-    options.readPassword();
+    readPassword();
   } catch (error) {
     if (!(error instanceof GridError)) throw error;
     return [failure(error.message, error.hint)];
   }
-  const exposure = options.passwordExposure();
-  if (exposure === undefined) return [ok('can be read')];
-  const { file, readers, mode, hint } = exposure;
-  return [warning(`${file} can be read by ${readers} (mode ${mode})`, `run ${hint}, then change the password`)];
+  const exposure = passwordExposure();
+  return [exposure === undefined ? ok('user and password') : readableByOthers(exposure, 'change the password')];
+}
+
+/** @param then what is to be done when others can read it no more */
+function readableByOthers({ file, readers, mode, hint }: Exposure, then: string): Verdict {
+  return warning(`${file} can be read by ${readers} (mode ${mode})`, `run ${hint}, then ${then}`);
 }

@@ -23,17 +23,18 @@ test.each([
   else expect(verdict?.fix).toMatch(fix);
 });
 
+const now = 1_800_000_000_000;
 const grid = {
   ...{ hosts: ['gm', 'gmc'], inUse: null, answeredAt: null, port: 443, wapiVersion: '2.3', user: 'cni' },
   trust: 'verified',
 };
 const status: Status = {
-  ...{ version: '1.0.0', commit: 'abc', startedAt: Date.now() - 5_000, cluster: 'c', node: 'n', driver: 'infoblox' },
+  ...{ version: '1.0.0', commit: 'abc', startedAt: now - 5_000, cluster: 'c', node: 'n', driver: 'infoblox' },
   ...{ stateDir: '/state', grid, conditions: [], networks: [], leases: { pending: 0, bound: 0, releasing: 0 } },
   ...{ oldestRelease: null, errors: [] },
 };
 const expected = {
-  ...{ version: '1.0.0', commit: 'abc' },
+  ...{ version: '1.0.0', commit: 'abc', now },
   options: {
     ...{ gridHosts: ['gm', 'gmc'], wapiPort: 443, wapiVersion: '2.3', wapiUsername: 'cni' },
     ...{ stateDir: '/state', clusterName: 'c', nodeName: 'n' },
@@ -44,7 +45,7 @@ const condition = {
   subject: '',
   message: 'no route',
   hint: 'look',
-  since: Date.now() - 60_000,
+  since: now - 60_000,
 };
 
 test.each<[string, Partial<Status>, (string | null)[][]]>([

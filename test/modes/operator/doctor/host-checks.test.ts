@@ -30,7 +30,7 @@ const missing = () => {
 };
 
 test.each([
-  ['cni', password, unexposed, 'ok: can be read'],
+  ['cni', password, unexposed, 'ok: user and password'],
   ['', password, unexposed, /^failure: --wapi-username is not set.* -> set it in DAEMON_FLAGS$/],
   ['cni', missing, unexposed, 'failure: no WAPI password given -> put it into the file'],
   [
@@ -40,7 +40,7 @@ test.each([
     /^warning: \/etc\/pw can be read by everybody \(mode 0644\) -> run chmod 0600 \/etc\/pw, then/,
   ],
 ])('credentials: user "%s"', (wapiUsername, readPassword, passwordExposure, expected) => {
-  const said = line(judgeCredentials({ wapiUsername, readPassword, passwordExposure }));
+  const said = line(judgeCredentials({ wapiUsername, readPassword, passwordExposure, clientCertificate: undefined }));
   expect(said).toMatch(expected);
   expect(said).not.toContain('hunter2');
 });
