@@ -4,7 +4,8 @@
  *
  *   node build.mjs [--arch x64|arm64] [--outdir DIR]
  *
- * Beside it: THIRD-PARTY-LICENSES, which it also holds for --licenses, and an SBOM, infoblox-cni.cdx.json.
+ * Beside it: THIRD-PARTY-LICENSES, which it also holds for --licenses, an SBOM, infoblox-cni.cdx.json, and share/ with manual pages
+ * and completion scripts.
  *
  * Equal sources, commit and strip give equal bytes: no code cache, no snapshot, no date, no path of the building machine.
  */
@@ -44,6 +45,7 @@ const ASSETS = { 'daemon.cjs': 'src/modes/daemon/main.ts', 'operator.cjs': 'src/
 /** What goes beside the executable. */
 const LICENCES = 'THIRD-PARTY-LICENSES';
 const SBOM = 'infoblox-cni.cdx.json';
+const SHARE = 'share';
 const STRIP = { x64: 'x86_64-linux-gnu-strip', arm64: 'aarch64-linux-gnu-strip' };
 
 class BuildError extends Error {}
@@ -279,7 +281,10 @@ async function main() {
     for (const link of LINKS) symlinkSync('infoblox-cni', join(stage, link));
     if (native) tryOut(stage);
     else say(`not tried out: an ${arch} executable does not run on ${hostArch}`);
-    for (const name of ['infoblox-cni', ...LINKS, LICENCES, SBOM]) renameSync(join(stage, name), join(outdir, name));
+    execFileSync(process.execPath, ['deploy/manual/write.ts', join(stage, SHARE)], { cwd: root });
+    remove(join(outdir, SHARE)); // a directory is moved over none but an empty one
+    for (const name of ['infoblox-cni', ...LINKS, LICENCES, SBOM, SHARE])
+      renameSync(join(stage, name), join(outdir, name));
   } finally {
     remove(stage);
   }
