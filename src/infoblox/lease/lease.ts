@@ -94,9 +94,9 @@ export function bind(lease: Lease, address: string, moment: Moment): Lease {
 
 /**
  * Further ADDs are going to be answered with it: they are written down before they are.
- * @param told IDs of ADDs that are known to have their answer: with one of them among its callers the lease needs no other
+ * @param told ID of an ADD that is known to have its answer: with it among its callers the lease needs no other
  */
-export function answer(lease: Lease, callers: Iterable<string>, told: ReadonlySet<string> = new Set()): Lease {
+export function answer(lease: Lease, callers: Iterable<string>, told?: string): Lease {
   const all = joinedBy(lease.callers, callers, told);
   return all === lease.callers ? lease : { ...lease, callers: all };
 }
