@@ -41,7 +41,11 @@ const nodeVersion = manifest.optionalDependencies[`node-linux-${hostArch}`];
 /** The links that give the executable its other two names. */
 const LINKS = ['infoblox', 'infoblox-cni-daemon'];
 /** The scripts that are assets, and where each begins. */
-const ASSETS = { 'daemon.cjs': 'src/modes/daemon/main.ts', 'operator.cjs': 'src/modes/operator/main.ts' };
+const ASSETS = {
+  'daemon.cjs': 'src/modes/daemon/main.ts',
+  'operator.cjs': 'src/modes/operator/main.ts',
+  'tracing.cjs': 'src/modes/daemon/tracing/open-telemetry.ts',
+};
 /** What goes beside the executable. */
 const LICENCES = 'THIRD-PARTY-LICENSES';
 const SBOM = 'infoblox-cni.cdx.json';
@@ -80,10 +84,10 @@ function commit() {
 }
 
 /**
- * V8 keeps the text of the daemon's script while it runs, in twice its size if a comment has one letter that is not ASCII.
- * The licences that comments name are in a file of their own.
+ * Of the assets. V8 keeps the text of a script while it runs, in twice its size if a comment has one letter that is not ASCII.
+ * The licences that comments name are in a file of their own. What is compiled as a function can `require`, not `import()`.
  */
-const COMPACT = { minifyWhitespace: true, legalComments: 'none' };
+const ASSET_OPTIONS = { minifyWhitespace: true, legalComments: 'none', supported: { 'dynamic-import': false } };
 
 /** Bundles one script into the stage; returns esbuild's account of what went into it. */
 async function bundle(entry, outfile, options = {}) {
@@ -268,7 +272,7 @@ async function main() {
     keepThePluginLean(plugin);
     const metafiles = { 'plugin.cjs': plugin };
     for (const [name, entry] of Object.entries(ASSETS)) {
-      metafiles[name] = await bundle(entry, join(stage, name), COMPACT);
+      metafiles[name] = await bundle(entry, join(stage, name), ASSET_OPTIONS);
     }
     const nodeDirectory = nodeFor(arch);
     const node = { version: nodeVersion, licence: join(nodeDirectory, 'LICENSE') };

@@ -18,6 +18,7 @@ import { Exhaustion } from '../../infoblox/network/exhaustion.ts';
 import { Networks } from '../../infoblox/network/networks.ts';
 import { NetworkUsage } from '../../infoblox/network/usage.ts';
 import { NetworkViews } from '../../infoblox/network/views.ts';
+import type { Trace } from '../../infoblox/trace.ts';
 import type { Options } from './config/options.ts';
 import type { GridAccess } from './grid-access.ts';
 import { warnOfUnseen } from './process/unseen-namespaces.ts';
@@ -33,11 +34,12 @@ export interface LeasesDeps {
   readonly grid: GridAccess;
   /** How long a write whose answer was lost counts as in doubt. */
   readonly window: DoubtWindow;
+  readonly trace: Trace;
   readonly log: Log;
 }
 
 /** Builds what works on leases; nothing runs yet. */
-export function buildLeases({ options, origin, conditions, store, names, grid, window, log }: LeasesDeps) {
+export function buildLeases({ options, origin, conditions, store, names, grid, window, trace, log }: LeasesDeps) {
   const { wapi } = grid;
   const marksIn = (view: string, limit: number) => store.boundIn(view, limit).map(({ mark }) => mark);
   const views = new NetworkViews({ wapi, marksIn, host: origin });
@@ -56,6 +58,7 @@ export function buildLeases({ options, origin, conditions, store, names, grid, w
     locks: new KeyedMutex(),
     moment,
     tally: { reaped: 0, recreated: 0 },
+    trace,
     log,
   };
   const allocator = new Allocator(deps);
