@@ -145,6 +145,11 @@ export function unknownToRelease(identity: LeaseIdentity, moment: Moment): Lease
   return startRelease(newLease(identity, moment.now), moment.now);
 }
 
+/** Tells whether its release is all that the state has ever known of it: no ADD of this daemon began it. */
+export function wasUnknown({ phase, address, callers, createInDoubtUntil }: Lease): boolean {
+  return phase === 'releasing' && address === null && callers === null && createInDoubtUntil === null;
+}
+
 /** A create is about to be sent for an attachment that is live, or one got no answer. */
 export function createInDoubt(lease: Lease, moment: Moment): Lease {
   const doubtful = { ...lease, createInDoubtUntil: moment.now + moment.window.end };

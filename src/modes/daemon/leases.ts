@@ -7,6 +7,7 @@ import type { DoubtWindow } from '../../infoblox/lease/doubt.ts';
 import type { FormerNames } from '../../infoblox/lease/former-names.ts';
 import { Import } from '../../infoblox/lease/import.ts';
 import { Observer } from '../../infoblox/lease/observe.ts';
+import { Originals } from '../../infoblox/lease/original.ts';
 import { Reconciler } from '../../infoblox/lease/release/reconciler.ts';
 import { UnnotedReleases } from '../../infoblox/lease/release/unnoted-releases.ts';
 import { Reaper } from '../../infoblox/lease/sandbox/reaper.ts';
@@ -26,7 +27,7 @@ import { warnOfUnseen } from './process/unseen-namespaces.ts';
 export type Leases = ReturnType<typeof buildLeases>;
 
 export interface LeasesDeps {
-  readonly options: Pick<Options, 'reapAfter'>;
+  readonly options: Pick<Options, 'reapAfter' | 'releaseOriginal'>;
   readonly origin: Origin;
   readonly conditions: Conditions;
   readonly store: SqliteLeaseStore;
@@ -45,6 +46,8 @@ export function buildLeases({ options, origin, conditions, store, names, grid, w
   const views = new NetworkViews({ wapi, marksIn, host: origin });
   const moment = () => ({ now: Date.now(), window });
   const networks = new Networks({ wapi, views });
+  const { releaseOriginal, reapAfter } = options;
+  const originals = releaseOriginal === '' ? undefined : new Originals({ wapi, store, log }, releaseOriginal);
   const deps = {
     wapi,
     networks,
@@ -52,7 +55,7 @@ export function buildLeases({ options, origin, conditions, store, names, grid, w
     store,
     unnoted: new UnnotedReleases({ store, moment }),
     names,
-    observer: new Observer({ wapi, store, log }),
+    observer: new Observer({ wapi, store, log, originals }),
     sandboxes: warnOfUnseen(hostSandboxes(), log),
     deliveries: new Deliveries({ store, moment, log }),
     locks: new KeyedMutex(),
@@ -74,6 +77,6 @@ export function buildLeases({ options, origin, conditions, store, names, grid, w
     allocator,
     reconciler: new Reconciler(deps),
     importer,
-    reaper: new Reaper(deps, options.reapAfter),
+    reaper: new Reaper(deps, reapAfter),
   };
 }

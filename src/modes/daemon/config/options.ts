@@ -72,6 +72,7 @@ const Flags = v.object({
     v.minValue(1_000, 'must be at least 1s'),
     v.maxValue(longestAddTimeout, `must be at most ${longestAddTimeout / 1000}s: runtimes give up then`),
   ),
+  'release-original': v.string(),
   'reap-after': duration,
   'metrics-listen': v.pipe(
     v.string(),
@@ -133,6 +134,8 @@ export function readOptions(
     stateDir: flags['state-dir'],
     /** Milliseconds. */
     addTimeout: flags['add-timeout'],
+    /** `Tenant ID` of the original driver; empty: what it has made is left alone. */
+    releaseOriginal: flags['release-original'],
     /** Milliseconds; 0: never. */
     reapAfter: flags['reap-after'],
     /** Undefined: metrics are not served. */
