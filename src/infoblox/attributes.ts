@@ -7,13 +7,55 @@
  */
 import type { Attachment } from './mark.ts';
 
-/** Those of the cloud licence that say who manages an object. */
-export const cloud = { cmpType: 'CMP Type', tenant: 'Tenant ID', owned: 'Cloud API Owned' } as const;
-/** Those that say for which container it is. */
-export const vm = { id: 'VM ID', name: 'VM Name' } as const;
+const cloud = { cmpType: 'CMP Type', tenant: 'Tenant ID', owned: 'Cloud API Owned' } as const;
+const vm = { id: 'VM ID', name: 'VM Name' } as const;
 
 /** The attribute of a network and of its addresses that holds the network's name. */
 export const networkNameAttribute = 'Network Name';
+
+/**
+ * The attribute of a reservation that says when it was made, in UTC as ISO 8601 writes it. WAPI tells no such time of a fixed
+ * address (object page: no field of that kind).
+ */
+export const reservedAtAttribute = 'Reserved At';
+
+/** An attribute that the driver writes, as it is to be defined on the grid. */
+export interface AttributeDefinition {
+  readonly name: string;
+  readonly type: 'STRING' | 'ENUM';
+  /** Of an ENUM. */
+  readonly values?: readonly string[];
+  /** What it says. */
+  readonly comment: string;
+}
+
+const text = (name: string, comment: string) => ({ name, type: 'STRING', comment }) as const;
+
+/** Those that are written whatever the operator wants. */
+const definitions: readonly AttributeDefinition[] = [
+  text(cloud.tenant, 'Cluster of the container host'),
+  text(cloud.cmpType, 'What manages the object; CNI for container networks'),
+  // Attributes know no booleans ("Extensible Attributes for Cloud Objects").
+  {
+    name: cloud.owned,
+    type: 'ENUM',
+    values: ['True', 'False'],
+    comment: 'Whether the object was made through the API',
+  },
+  text(vm.id, 'Container ID'),
+  text(vm.name, 'Name of the container or its workload'),
+  text(networkNameAttribute, 'Name of the container network'),
+  text(reservedAtAttribute, 'When the address was reserved for its container'),
+];
+
+/**
+ * Lists the attributes that the driver writes where the grid defines them.
+ * @param own those of --labels
+ */
+export function attributeDefinitions(own: Attributes): readonly AttributeDefinition[] {
+  const labels = Object.keys(own).filter((name) => definitions.every((known) => known.name !== name));
+  return [...definitions, ...labels.map((name) => text(name, 'Label of infoblox-cni'))];
+}
 
 /** Characters of a text that every grid takes; container IDs have no limit of their own. */
 const longestText = 250;
@@ -29,6 +71,17 @@ export function ofNetwork(network: string): Attributes {
 /** Returns those of a container's reservation. @param vmName what people call the container */
 export function ofAttachment({ containerId, network }: Attachment, vmName: string): Attributes {
   return { [vm.id]: asGridText(containerId), [vm.name]: vmName, ...ofNetwork(network) };
+}
+
+/** Returns the one that says when a reservation was made. @param now milliseconds since 1970 */
+export function reservedAt(now: number): Attributes {
+  return { [reservedAtAttribute]: new Date(now).toISOString() };
+}
+
+/** Reads when a reservation was made, milliseconds since 1970; null for what `reservedAt` has not written. */
+export function reservedAtIn(value: unknown): number | null {
+  const at = typeof value === 'string' ? Date.parse(value) : Number.NaN;
+  return Number.isNaN(at) ? null : at;
 }
 
 export class ExtensibleAttributes {
@@ -83,8 +136,7 @@ export class ExtensibleAttributes {
   }
 
   #refuseAllBut(names: readonly string[]): void {
-    const ours = [...Object.keys(this.#everywhere), ...Object.values(vm), networkNameAttribute];
-    for (const name of ours) if (!names.includes(name)) this.refuse(name);
+    for (const { name } of attributeDefinitions(this.#own)) if (!names.includes(name)) this.refuse(name);
   }
 }
 

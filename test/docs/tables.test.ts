@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { CniCode } from '../../src/cni/errors.ts';
+import { attributeDefinitions } from '../../src/infoblox/attributes.ts';
 import { flags } from '../../src/modes/daemon/config/flags.ts';
 import { ipamKeys } from '../../src/modes/daemon/handlers/network-spec.ts';
 import { project, quoted, tableAfter } from './pages.ts';
@@ -19,6 +20,12 @@ test('docs/configuration.md names every flag with its default', () => {
 test('docs/configuration.md names every key under ipam', () => {
   const documented = tableAfter('docs/configuration.md', '## Keys under `ipam`').flatMap(([key]) => quoted(key));
   expect([...documented].sort()).toEqual([...ipamKeys].sort());
+});
+
+test('docs/grid.md names every extensible attribute that is written', () => {
+  const documented = tableAfter('docs/grid.md', '### Extensible attributes').flatMap(([name]) => quoted(name));
+  const written = attributeDefinitions({ '--labels': '' }).map(({ name }) => name);
+  expect([...documented].sort()).toEqual([...written].sort());
 });
 
 test('docs/troubleshooting.md names every error code', () => {

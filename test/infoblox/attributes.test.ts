@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { ExtensibleAttributes, ofNetwork } from '../../src/infoblox/attributes.ts';
+import { attributeDefinitions, ExtensibleAttributes, ofNetwork, reservedAtIn } from '../../src/infoblox/attributes.ts';
 import { Host, until } from '../fixture/host.ts';
 import { type Grid, type GridOptions, startGrid } from '../simulator/grid.ts';
 import { fromContainer } from './grid-and-host.ts';
@@ -120,6 +120,32 @@ test('attributes that the network hands down do no harm', async () => {
   expect(await host.add('c1')).toBe(address);
   expect(grid.fixedAddresses()[0]?.extattrs.Site).toEqual({ value: ['Rome', 'Oslo'] });
   await host.del('c1');
+});
+
+test('a reservation says when it was made, where the grid defines an attribute for that', async () => {
+  const { grid, host } = await start({ attributes: ['Reserved At'] });
+  const before = Date.now();
+  const address = await host.add('c1');
+  const object = grid.fixedAddresses().find(({ ipv4addr }) => ipv4addr === address);
+  const at = reservedAtIn(object?.extattrs['Reserved At']?.value) ?? 0;
+  expect(at).toBeGreaterThanOrEqual(before);
+  expect(at).toBeLessThanOrEqual(Date.now());
+  expect(reservedAtIn('yesterday')).toBeNull();
+});
+
+test('what is said to be written is what is written', async () => {
+  const definitions = attributeDefinitions({ Site: 'Paris' });
+  const grid = await startGrid();
+  for (const { name, type, values } of definitions) {
+    const list = values === undefined ? {} : { list_values: values.map((value) => ({ value })) };
+    grid.add('extensibleattributedef', { name, type, ...list });
+  }
+  const host = new Host(grid, { flags: ['--labels=Site=Paris'] });
+  open.push({ grid, host });
+  await host.start();
+  const address = await host.add('c1', { args: 'K8S_POD_NAME=web-1;K8S_POD_NAMESPACE=shop' });
+  const object = grid.fixedAddresses().find(({ ipv4addr }) => ipv4addr === address);
+  expect(Object.keys(object?.extattrs ?? {}).sort()).toEqual(definitions.map(({ name }) => name).sort());
 });
 
 test('an attribute that is removed from the grid later is learned from the refusal', async () => {

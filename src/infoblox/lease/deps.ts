@@ -3,7 +3,6 @@ import type { KeyedMutex } from '../concurrency/keyed-mutex.ts';
 import type { Log } from '../log.ts';
 import type { Exhaustion } from '../network/exhaustion.ts';
 import type { Networks } from '../network/networks.ts';
-import type { Trace } from '../trace.ts';
 import type { WapiClient } from '../wapi/client.ts';
 import type { Deliveries } from './add/deliveries.ts';
 import type { Moment } from './doubt.ts';
@@ -35,6 +34,5 @@ export interface LeaseDeps {
   readonly locks: KeyedMutex;
   readonly moment: () => Moment;
   readonly tally: Tally;
-  readonly trace: Trace;
   readonly log: Log;
 }

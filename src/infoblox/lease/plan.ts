@@ -55,6 +55,17 @@ export type Seen =
 
 export type DoubtKind = 'none' | 'create' | 'delete' | 'both';
 
+export type StepKind =
+  | 'nothing'
+  | 'create'
+  | 'recreate'
+  | 'adopt'
+  | 'reassign'
+  | 'remove'
+  | 'look again'
+  | 'forget'
+  | 'refuse';
+
 export type Step =
   | { readonly kind: 'nothing' | 'create' | 'recreate' | 'forget' }
   | { readonly kind: 'adopt'; readonly object: Found; readonly surplus: readonly Found[] }
@@ -71,7 +82,7 @@ export interface Rule {
   readonly phase: PhaseOrNone;
   readonly seen: readonly Seen[];
   readonly doubt: readonly DoubtKind[];
-  readonly step: Step['kind'];
+  readonly step: StepKind;
   readonly because: string;
 }
 

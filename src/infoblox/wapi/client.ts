@@ -2,8 +2,15 @@
  * The requests that the driver makes, typed: searches, creates with extensible attributes, deletes. One method is one kind
  * of request. All throw GridError as the session does, and `bad-answer` for an answer in a form that WAPI does not have.
  */
-import type { GenericSchema } from 'valibot';
-import { type Attributes, type ExtensibleAttributes, ofNetwork } from '../attributes.ts';
+import type { GenericSchema, InferOutput } from 'valibot';
+import {
+  type AttributeDefinition,
+  type Attributes,
+  type ExtensibleAttributes,
+  networkNameAttribute,
+  ofNetwork,
+  reservedAt,
+} from '../attributes.ts';
 import { type GridError, hasReason } from '../errors.ts';
 import { gatewayMark } from '../mark.ts';
 import { exactSearch, listSearch, type Search, searchPages } from './paged-search.ts';
@@ -96,23 +103,16 @@ export class WapiClient {
   }
 
   /** Finds the networks that carry a name in their extensible attribute; none where the grid does not define it. */
-  findNetworksNamed(name: string, view: string, signal: AbortSignal): Promise<objects.Network[]> {
-    const criteria = { query: { network_view: view }, limits: exactSearch };
-    return allOf(this.#withAttributes(objects.network, { attributes: ofNetwork(name), ...criteria }, signal));
-  }
-
-  /**
-   * Finds the fixed addresses that carry these attributes, by exact criteria; none where the grid does not define them.
-   * @throws GridError `unconfirmed` if only a host could be asked that may lag behind
-   */
-  findAttributed(attributes: Attributes, query: Query, signal: AbortSignal): Promise<objects.AttributedAddress[]> {
-    const criteria = { attributes, query, confirm: 'answer', limits: exactSearch } as const;
-    return allOf(this.#withAttributes(objects.attributedAddress, criteria, signal));
-  }
-
-  /** Yields all fixed addresses that carry these attributes, however many; none where the grid does not define them. */
-  listAttributed(attributes: Attributes, query: Query, signal: AbortSignal): AsyncGenerator<objects.AttributedAddress> {
-    return this.#withAttributes(objects.attributedAddress, { attributes, query }, signal);
+  async findNetworksNamed(name: string, view: string, signal: AbortSignal): Promise<objects.Network[]> {
+    if (!this.#attributes.mayUse(networkNameAttribute)) return [];
+    try {
+      return await this.findNetworks({ [`*${networkNameAttribute}`]: name, network_view: view }, signal);
+    } catch (error) {
+      // A search by an attribute that is not defined is refused (scoulomb/myDNS, notes on errors).
+      if (!hasReason(error, 'unknown-attribute')) throw error;
+      this.#attributes.refuseSearch(networkNameAttribute);
+      return [];
+    }
   }
 
   /** Yields the CIDRs of all networks that match, page by page. */
@@ -145,11 +145,24 @@ export class WapiClient {
     }
   }
 
+  /** Yields the definitions of extensible attributes that this user may see. */
+  listAttributeDefinitions(signal: AbortSignal): AsyncGenerator<objects.DefinedAttribute> {
+    return this.#list(objects.attributeDefinition, { query: {} }, signal);
+  }
+
   /** Learns which extensible attributes the grid defines. Spares creates that it would refuse; such refusals teach the same. */
   async learnAttributes(signal: AbortSignal): Promise<void> {
     const names: string[] = [];
-    for await (const { name } of this.#list(objects.attributeDefinition, { query: {} }, signal)) names.push(name);
+    for await (const { name } of this.listAttributeDefinitions(signal)) names.push(name);
     this.#attributes.learn(names);
+  }
+
+  /** Defines an extensible attribute, which only superusers may (crossplane provider, notes of its tests). */
+  async defineAttribute({ name, type, comment, values }: AttributeDefinition, signal: AbortSignal): Promise<void> {
+    const path = 'extensibleattributedef';
+    const body = { name, type, comment, ...(values && { list_values: values.map((value) => ({ value })) }) };
+    const answer = await this.#session.request({ method: 'POST', path, body }, signal);
+    objects.parseAnswer(referenceTo(path), answer, { what: `POST ${path}`, outcome: 'unknown' });
   }
 
   /**
@@ -160,7 +173,12 @@ export class WapiClient {
   createReservation(reservation: NewReservation, signal: AbortSignal): Promise<objects.FixedAddress> {
     const { address, view, comment, name, attributes } = reservation;
     const what = { ipv4addr: address, network_view: view, match_client: 'RESERVED', mac: objects.zeroMac };
-    return this.#create(objects.fixedAddress, { body: { ...what, comment, name }, attributes }, signal);
+    const body = { ...what, comment, name };
+    return this.#create(
+      objects.fixedAddress,
+      { body, attributes: { ...attributes, ...reservedAt(Date.now()) } },
+      signal,
+    );
   }
 
   /** Reserves an address of a network that no container must have. */
@@ -216,7 +234,7 @@ export class WapiClient {
   /** Makes an object somebody else's: replaces comment, name and all extensible attributes. */
   async relabel(ref: string, { comment, name, attributes }: Description, signal: AbortSignal): Promise<void> {
     const request = { method: 'PUT', path: ref, body: { comment, name }, confirm: 'absence' } as const;
-    const answer = await this.#send(request, attributes, signal);
+    const answer = await this.#send(request, { ...attributes, ...reservedAt(Date.now()) }, signal);
     objects.parseAnswer(referenceTo(typeOf(ref)), answer, { what: 'PUT', outcome: 'unknown' });
   }
 
@@ -233,26 +251,10 @@ export class WapiClient {
     }
   }
 
-  #find<const S extends GenericSchema>(kind: Kind<S>, criteria: Criteria, signal: AbortSignal) {
-    return allOf(this.#list(kind, { ...criteria, limits: exactSearch }, signal));
-  }
-
-  /** A search by an attribute that is not defined is refused (scoulomb/myDNS, notes on errors): nothing can carry it. */
-  async *#withAttributes<const S extends GenericSchema>(
-    kind: Kind<S>,
-    { attributes, query, ...criteria }: Criteria & { readonly attributes: Attributes },
-    signal: AbortSignal,
-  ) {
-    const names = Object.keys(attributes);
-    if (!names.every((name) => this.#attributes.mayUse(name))) return;
-    const wanted = Object.fromEntries(Object.entries(attributes).map(([name, value]) => [`*${name}`, value]));
-    try {
-      yield* this.#list(kind, { ...criteria, query: { ...wanted, ...query } }, signal);
-    } catch (error) {
-      if (!hasReason(error, 'unknown-attribute')) throw error;
-      const [first = ''] = names;
-      this.#attributes.refuseSearch(names.find((name) => name === error.attribute) ?? first);
-    }
+  async #find<const S extends GenericSchema>(kind: Kind<S>, criteria: Criteria, signal: AbortSignal) {
+    const found: InferOutput<S>[] = [];
+    for await (const object of this.#list(kind, { ...criteria, limits: exactSearch }, signal)) found.push(object);
+    return found;
   }
 
   #list<const S extends GenericSchema>(kind: Kind<S>, criteria: Criteria, signal: AbortSignal) {
@@ -283,10 +285,4 @@ export class WapiClient {
       }
     }
   }
-}
-
-async function allOf<T>(list: AsyncIterable<T>): Promise<T[]> {
-  const all: T[] = [];
-  for await (const one of list) all.push(one);
-  return all;
 }

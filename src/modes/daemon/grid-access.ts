@@ -15,7 +15,6 @@ import { version } from '../build-info.ts';
 import type { ClientCertificate } from './config/client-certificate.ts';
 import type { Options } from './config/options.ts';
 import type { Metrics } from './metrics/metrics.ts';
-import type { Tracing } from './tracing/tracing.ts';
 
 export type GridAccess = ReturnType<typeof buildGridAccess>;
 
@@ -24,7 +23,6 @@ export interface GridAccessDeps {
   readonly conditions: Conditions;
   readonly memory: WriterMemory;
   readonly metrics: Metrics | undefined;
-  readonly tracing: Tracing;
   readonly log: Log;
 }
 
@@ -53,7 +51,7 @@ interface Noted {
 }
 
 function openSession(deps: GridAccessDeps, { gridState, certificates }: Noted): Session {
-  const { options, conditions, memory, metrics, tracing, log } = deps;
+  const { options, conditions, memory, metrics, log } = deps;
   const { clientCertificate } = options;
   const shown = clientCertificate && { client: () => usablePair(clientCertificate, conditions) };
   const agent = createAgent({ ...options.tls, ...shown }, maxConnections, {
@@ -62,7 +60,7 @@ function openSession(deps: GridAccessDeps, { gridState, certificates }: Noted): 
     },
     onCertificate: (host, certificate) => certificates.set(host, certificate),
   });
-  const transport = tracing.watch(createTransport(agent));
+  const transport = createTransport(agent);
   return new Session({
     transport: metrics?.watch(transport) ?? transport,
     hosts: new GridHosts(options.gridHosts, undefined, memory),

@@ -12,8 +12,7 @@ import { readAnswer } from '../../../src/infoblox/wapi/answer.ts';
 
 function failure(status: number, body: string, writes = true): GridError {
   try {
-    const query = writes ? {} : { _function: 'next_available_ip' };
-    readAnswer({ status, body }, 'grid.example', { method: 'POST', path: 'fixedaddress', query });
+    readAnswer({ status, body }, { what: 'POST fixedaddress', host: 'grid.example', writes });
   } catch (error) {
     if (error instanceof GridError) return error;
   }
@@ -129,7 +128,7 @@ test.each([
   ['[]', []],
   ['{\n    "result": []\n}', { result: [] }],
 ])('%s is a value', (body, value) => {
-  expect(readAnswer({ status: 200, body }, 'grid.example', { method: 'GET', path: 'fixedaddress' })).toEqual(value);
+  expect(readAnswer({ status: 200, body }, { what: 'GET', host: 'grid.example', writes: false })).toEqual(value);
 });
 
 test('errors sort into those that a retry helps, those that need the operator, and the rest', () => {

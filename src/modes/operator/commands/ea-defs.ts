@@ -1,0 +1,106 @@
+/** `ea-defs`: which extensible attributes the driver writes, and which of them the grid defines. Works without the daemon. */
+import { type AttributeDefinition, attributeDefinitions } from '../../../infoblox/attributes.ts';
+import { GridError } from '../../../infoblox/errors.ts';
+import type { WapiClient } from '../../../infoblox/wapi/client.ts';
+import type { DefinedAttribute } from '../../../infoblox/wapi/schemas.ts';
+import { flags as daemon, flagGroups } from '../../daemon/config/flags.ts';
+import { defineCommand, json } from '../command.ts';
+import { CommandError, exitStatus } from '../command-error.ts';
+import { withGrid } from '../grid.ts';
+import { type Column, table } from '../output/table.ts';
+import { writeJson } from '../output/write-json.ts';
+
+/** Milliseconds for all requests. */
+const timeout = 60_000;
+
+const own = {
+  create: { type: 'boolean', description: 'Define on the grid what is missing, which takes a superuser' },
+} as const;
+const grid = flagGroups['Infoblox grid'];
+/** Where the keys are that --ssl-verify=pin compares with. */
+const state = { 'state-dir': daemon['state-dir'] } as const;
+
+export const eaDefs = defineCommand({
+  examples: [
+    ['ea-defs', 'List them as the service would write them, with its settings'],
+    ['ea-defs --create --wapi-username=admin --wapi-password-file=/root/admin-password', 'Define what is missing'],
+  ],
+  groups: { Attributes: own, Output: json, 'Infoblox grid': { ...grid, ...state } },
+  flags: { ...own, ...json, ...grid, ...state },
+  run: ({ flags, ...settings }) =>
+    withGrid(settings, async ({ wapi }, { labels }) => {
+      const signal = AbortSignal.timeout(timeout);
+      const defined: DefinedAttribute[] = [];
+      for await (const attribute of wapi.listAttributeDefinitions(signal)) defined.push(attribute);
+      const found = compare(attributeDefinitions(labels), defined);
+      const written = flags.create ? await createMissing(wapi, found, signal) : found;
+      if (flags.json) writeJson(written);
+      else process.stdout.write(`${table(columns, written)}\n${conclusion(written, defined.length)}\n`);
+      return exitStatus.ok;
+    }),
+});
+
+/** An attribute that the driver writes, and what the grid has. */
+interface Found extends AttributeDefinition {
+  /** The type that it has on the grid; null if it is not defined. */
+  readonly definedAs: string | null;
+  /** Whether this command has defined it. */
+  readonly created: boolean;
+}
+
+/** Compares what the driver writes with what the grid defines. */
+export function compare(written: readonly AttributeDefinition[], defined: readonly DefinedAttribute[]): Found[] {
+  const types = new Map(defined.map(({ name, type }) => [name, type]));
+  return written.map((attribute) => ({
+    ...attribute,
+    definedAs: types.get(attribute.name) ?? null,
+    created: false,
+  }));
+}
+
+async function createMissing(wapi: WapiClient, found: readonly Found[], signal: AbortSignal): Promise<Found[]> {
+  const all: Found[] = [];
+  for (const attribute of found) {
+    const created = attribute.definedAs === null && (await create(wapi, attribute, signal));
+    all.push(created ? { ...attribute, definedAs: attribute.type, created } : attribute);
+  }
+  return all;
+}
+
+/** @returns false if it has been there, where this user cannot see it */
+async function create(wapi: WapiClient, attribute: AttributeDefinition, signal: AbortSignal): Promise<boolean> {
+  try {
+    await wapi.defineAttribute(attribute, signal);
+    return true;
+  } catch (error) {
+    if (!(error instanceof GridError)) throw error;
+    if (error.reason === 'conflict') return false;
+    const isRefused = error.reason === 'permission' || error.reason === 'rejected';
+    const hint = isRefused
+      ? 'only superusers define attributes: name one by --wapi-username and --wapi-password-file for this once, or have the DDI team define what is missing'
+      : error.hint;
+    throw new CommandError(exitStatus.failed, `cannot define "${attribute.name}": ${error.message}`, hint);
+  }
+}
+
+const columns: readonly Column<Found>[] = [
+  { title: 'NAME', cell: ({ name }) => name },
+  { title: 'TYPE', cell: ({ type, values }) => (values === undefined ? type : `${type} ${values.join(', ')}`) },
+  { title: 'DEFINED', cell: definedText },
+  { title: 'WHAT IT SAYS', cell: ({ comment }) => comment },
+];
+
+function definedText({ type, definedAs, created }: Found): string {
+  if (created) return 'created';
+  if (definedAs === null) return 'no';
+  return definedAs === type ? 'yes' : `as ${definedAs}`;
+}
+
+/** @param visible how many definitions the grid has shown */
+function conclusion(found: readonly Found[], visible: number): string {
+  const missing = found.filter(({ definedAs }) => definedAs === null).length;
+  if (found.some(({ created }) => created)) return 'a running daemon writes what was created from its next start on';
+  if (missing === 0) return 'all are defined';
+  const unseen = visible === 0 ? '; the grid shows this user no definition at all, so it may lack the right to' : '';
+  return `${missing} of ${found.length} are not defined, and left out${unseen}; to define them: ea-defs --create`;
+}

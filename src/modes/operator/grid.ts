@@ -1,0 +1,33 @@
+/** The grid, asked by a command itself: with the settings of the service, whether or not the daemon runs. */
+import { Conditions } from '../../infoblox/conditions.ts';
+import type { Log } from '../../infoblox/log.ts';
+import { type Options, readOptions } from '../daemon/config/options.ts';
+import { buildGridAccess, type GridAccess } from '../daemon/grid-access.ts';
+import type { Invocation } from './command.ts';
+
+/** Milliseconds for the session to end on the grid. */
+const logoutTimeout = 2_000;
+
+/** What a command knows of the service. */
+export type Settings = Pick<Invocation<Record<string, never>>, 'daemonFlags' | 'env'>;
+
+/**
+ * Asks the grid with the service's settings; the session ends with what is asked.
+ * @throws UsageError, StartError, and what `use` throws
+ */
+export async function withGrid<T>(
+  { daemonFlags, env }: Settings,
+  use: (grid: GridAccess, options: Options) => Promise<T>,
+): Promise<T> {
+  const options = readOptions(daemonFlags, env, { isTerminal: false });
+  const memory = { remembered: undefined, remember: () => {} };
+  const grid = buildGridAccess({ options, conditions: new Conditions(), memory, metrics: undefined, log: silent });
+  try {
+    return await use(grid, options);
+  } finally {
+    await grid.session.close(AbortSignal.timeout(logoutTimeout));
+  }
+}
+
+/** A command says itself what came of it. */
+const silent: Log = { error: () => {}, warn: () => {}, info: () => {}, debug: () => {} };

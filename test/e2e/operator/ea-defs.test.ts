@@ -1,0 +1,81 @@
+/** Which extensible attributes the grid defines, asked by the built command without a daemon. */
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { type Grid, startGrid } from '../../simulator/grid.ts';
+import type { Run } from '../program.ts';
+import { OperatorHost } from './operator-host.ts';
+
+let grid: Grid;
+let host: OperatorHost;
+
+beforeEach(async () => {
+  grid = await startGrid({ attributes: ['Tenant ID'] });
+  grid.add('extensibleattributedef', { name: 'VM Name', type: 'INTEGER' });
+  host = new OperatorHost(grid);
+});
+afterEach(async () => {
+  await host.dispose();
+  await grid.stop();
+});
+
+function eaDefs(...args: readonly string[]): Promise<Run> {
+  const login = [`--grid-host=${grid.host}`, `--wapi-port=${grid.port}`, `--ssl-verify=${grid.caFile}`];
+  return host.type(
+    'ea-defs',
+    ...login,
+    `--wapi-username=${grid.username}`,
+    `--wapi-password=${grid.password}`,
+    ...args,
+  );
+}
+const defined = () => grid.objects('extensibleattributedef').map(({ name }) => name);
+
+test('shows what the driver would write, what is defined, and how', async () => {
+  const { exitCode, stdout, stderr } = await eaDefs('--labels=Site=Paris');
+  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+  expect(stdout).toMatch(/^NAME +TYPE +DEFINED +WHAT IT SAYS$/m);
+  expect(stdout).toMatch(/^Tenant ID +STRING +yes +Cluster of the container host$/m);
+  expect(stdout).toMatch(/^Cloud API Owned +ENUM True, False +no /m);
+  expect(stdout).toMatch(/^VM Name +STRING +as INTEGER /m);
+  expect(stdout).toMatch(/^Site +STRING +no +Label of infoblox-cni$/m);
+  expect(stdout).toMatch(/^\d+ of \d+ are not defined, and left out; to define them: ea-defs --create$/m);
+  expect(defined()).toEqual(['Tenant ID', 'VM Name']);
+  expect(grid.logins).toBe(1);
+});
+
+test('creates what is missing, once, and leaves alone what is there', async () => {
+  const first = await eaDefs('--create', '--json', '--labels=Site=Paris');
+  const created = JSON.parse(first.stdout).filter((one: { created: boolean }) => one.created);
+  expect(created.map(({ name }: { name: string }) => name)).not.toContain('Tenant ID');
+  expect(defined()).toEqual(expect.arrayContaining(['CMP Type', 'Cloud API Owned', 'VM ID', 'Reserved At', 'Site']));
+  expect(grid.objects('extensibleattributedef').find(({ name }) => name === 'Cloud API Owned')).toMatchObject({
+    type: 'ENUM',
+    list_values: [{ value: 'True' }, { value: 'False' }],
+  });
+  const count = defined().length;
+  expect((await eaDefs('--create', '--labels=Site=Paris')).stdout).toMatch(/^all are defined$/m);
+  expect(defined().length).toBe(count);
+});
+
+test('says what permission is missing and how to get it', async () => {
+  const text = 'You need to have Write permission for the extensible attribute to add a new object of this type';
+  grid.inject({
+    method: 'POST',
+    type: 'extensibleattributedef',
+    effect: {
+      ...{ kind: 'status', status: 400, contentType: 'application/json' },
+      body: JSON.stringify({ Error: `AdmConDataError: ${text}`, code: 'Client.Ibap.Data', text }),
+    },
+  });
+  const { exitCode, stdout, stderr } = await eaDefs('--create');
+  expect([exitCode, stdout]).toEqual([1, '']);
+  expect(stderr).toMatch(/cannot define "CMP Type": .*You need to have Write permission/);
+  expect(stderr).toMatch(/Only superusers define attributes: name one by --wapi-username .* DDI team/);
+});
+
+test('says so if the grid cannot be reached, or does not let this user in', async () => {
+  const wrong = await eaDefs('--wapi-password=wrong');
+  expect([wrong.exitCode, wrong.stderr]).toEqual([1, expect.stringMatching(/refused the user name or password/)]);
+  await grid.pause();
+  const away = await eaDefs();
+  expect([away.exitCode, away.stderr]).toEqual([1, expect.stringMatching(/cannot connect to the grid .*\. Check/)]);
+});
