@@ -4,7 +4,8 @@ ARCH ?= $(HOST_ARCH)
 DESTDIR ?=
 PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
-DOC_DIR ?= $(PREFIX)/share/doc/infoblox-cni
+SHARE_DIR ?= $(PREFIX)/share
+DOC_DIR ?= $(SHARE_DIR)/doc/infoblox-cni
 SYSTEMD_DIR ?= $(PREFIX)/lib/systemd/system
 # Directory of CNI plugins; unset, those that hold bridge are served, else /opt/cni/bin.
 CNI_BIN_DIR ?=
@@ -24,7 +25,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(HOST_PATH)
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
-	@echo '  Variables: ARCH=x64|arm64 (build, install), DESTDIR, PREFIX, CNI_BIN_DIR, RKT_PLUGIN_DIR, SYSTEMD_DIR, DOC_DIR (install, uninstall)'
+	@echo '  Variables: ARCH=x64|arm64 (build, install), DESTDIR, PREFIX, CNI_BIN_DIR, RKT_PLUGIN_DIR, SYSTEMD_DIR, SHARE_DIR, DOC_DIR (install, uninstall)'
 
 setup: npm-packages host-packages ## fetch the toolchain: npm packages, and as root the Debian packages that tests use
 
@@ -46,7 +47,7 @@ host-packages:
 	command -v openssl >/dev/null || missing="$$missing openssl"; \
 	command -v strip >/dev/null || missing="$$missing binutils"; \
 	test -x /lib/systemd/systemd || missing="$$missing systemd"; \
-	command -v chromium >/dev/null || missing="$$missing chromium"; \
+	for command in chromium mandoc zsh fish; do command -v $$command >/dev/null || missing="$$missing $$command"; done; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  echo "setup: apt-get install$$missing"; \
@@ -80,11 +81,11 @@ install: ## install on this host, or below DESTDIR; builds only if nothing is bu
 	@version=$$($(DIST)/infoblox-cni --version 2>/dev/null) || version='a build that does not run on this machine'; \
 	  echo "install: $$version, from $(DIST)"
 	@DESTDIR='$(DESTDIR)' DIST='$(DIST)' BINDIR='$(BINDIR)' CNI_BIN_DIR='$(CNI_BIN_DIR)' RKT_PLUGIN_DIR='$(RKT_PLUGIN_DIR)' \
-	  SYSTEMD_DIR='$(SYSTEMD_DIR)' DOC_DIR='$(DOC_DIR)' CONFIG_DIR='$(CONFIG_DIR)' sh deploy/install.sh install
+	  SYSTEMD_DIR='$(SYSTEMD_DIR)' SHARE_DIR='$(SHARE_DIR)' DOC_DIR='$(DOC_DIR)' CONFIG_DIR='$(CONFIG_DIR)' sh deploy/install.sh install
 
 uninstall: ## remove what install put there; configuration and state stay
 	@DESTDIR='$(DESTDIR)' BINDIR='$(BINDIR)' CNI_BIN_DIR='$(CNI_BIN_DIR)' RKT_PLUGIN_DIR='$(RKT_PLUGIN_DIR)' \
-	  SYSTEMD_DIR='$(SYSTEMD_DIR)' DOC_DIR='$(DOC_DIR)' CONFIG_DIR='$(CONFIG_DIR)' sh deploy/install.sh uninstall
+	  SYSTEMD_DIR='$(SYSTEMD_DIR)' SHARE_DIR='$(SHARE_DIR)' DOC_DIR='$(DOC_DIR)' CONFIG_DIR='$(CONFIG_DIR)' sh deploy/install.sh uninstall
 
 clean: ## remove what was built and fetched, node_modules excepted
 	rm -rf dist coverage .cache

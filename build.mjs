@@ -4,7 +4,8 @@
  *
  *   node build.mjs [--arch x64|arm64] [--outdir DIR]
  *
- * Beside it: THIRD-PARTY-LICENSES, which it also holds for --licenses, and an SBOM, infoblox-cni.cdx.json.
+ * Beside it: THIRD-PARTY-LICENSES, which it also holds for --licenses, an SBOM, infoblox-cni.cdx.json, and share/ with manual pages
+ * and completion scripts.
  *
  * Equal sources, commit and strip give equal bytes: no code cache, no snapshot, no date, no path of the building machine.
  */
@@ -40,10 +41,15 @@ const nodeVersion = manifest.optionalDependencies[`node-linux-${hostArch}`];
 /** The links that give the executable its other two names. */
 const LINKS = ['infoblox', 'infoblox-cni-daemon'];
 /** The scripts that are assets, and where each begins. */
-const ASSETS = { 'daemon.cjs': 'src/modes/daemon/main.ts', 'operator.cjs': 'src/modes/operator/main.ts' };
+const ASSETS = {
+  'daemon.cjs': 'src/modes/daemon/main.ts',
+  'operator.cjs': 'src/modes/operator/main.ts',
+  'tracing.cjs': 'src/modes/daemon/tracing/open-telemetry.ts',
+};
 /** What goes beside the executable. */
 const LICENCES = 'THIRD-PARTY-LICENSES';
 const SBOM = 'infoblox-cni.cdx.json';
+const SHARE = 'share';
 const STRIP = { x64: 'x86_64-linux-gnu-strip', arm64: 'aarch64-linux-gnu-strip' };
 
 class BuildError extends Error {}
@@ -78,10 +84,10 @@ function commit() {
 }
 
 /**
- * V8 keeps the text of the daemon's script while it runs, in twice its size if a comment has one letter that is not ASCII.
- * The licences that comments name are in a file of their own.
+ * Of the assets. V8 keeps the text of a script while it runs, in twice its size if a comment has one letter that is not ASCII.
+ * The licences that comments name are in a file of their own. What is compiled as a function can `require`, not `import()`.
  */
-const COMPACT = { minifyWhitespace: true, legalComments: 'none' };
+const ASSET_OPTIONS = { minifyWhitespace: true, legalComments: 'none', supported: { 'dynamic-import': false } };
 
 /** Bundles one script into the stage; returns esbuild's account of what went into it. */
 async function bundle(entry, outfile, options = {}) {
@@ -266,7 +272,7 @@ async function main() {
     keepThePluginLean(plugin);
     const metafiles = { 'plugin.cjs': plugin };
     for (const [name, entry] of Object.entries(ASSETS)) {
-      metafiles[name] = await bundle(entry, join(stage, name), COMPACT);
+      metafiles[name] = await bundle(entry, join(stage, name), ASSET_OPTIONS);
     }
     const nodeDirectory = nodeFor(arch);
     const node = { version: nodeVersion, licence: join(nodeDirectory, 'LICENSE') };
@@ -279,7 +285,10 @@ async function main() {
     for (const link of LINKS) symlinkSync('infoblox-cni', join(stage, link));
     if (native) tryOut(stage);
     else say(`not tried out: an ${arch} executable does not run on ${hostArch}`);
-    for (const name of ['infoblox-cni', ...LINKS, LICENCES, SBOM]) renameSync(join(stage, name), join(outdir, name));
+    execFileSync(process.execPath, ['deploy/manual/write.ts', join(stage, SHARE)], { cwd: root });
+    remove(join(outdir, SHARE)); // a directory is moved over none but an empty one
+    for (const name of ['infoblox-cni', ...LINKS, LICENCES, SBOM, SHARE])
+      renameSync(join(stage, name), join(outdir, name));
   } finally {
     remove(stage);
   }

@@ -11,6 +11,7 @@ CNI_BIN_DIR=${CNI_BIN_DIR:-}
 RKT_PLUGIN_DIR=${RKT_PLUGIN_DIR:-}
 SYSTEMD_DIR=${SYSTEMD_DIR:-/usr/local/lib/systemd/system}
 DOC_DIR=${DOC_DIR:-/usr/local/share/doc/infoblox-cni}
+SHARE_DIR=${SHARE_DIR:-/usr/local/share}
 CONFIG_DIR=${CONFIG_DIR:-/etc/infoblox-cni}
 deploy=$(dirname "$0")
 service=infoblox-cni-daemon.service
@@ -21,6 +22,11 @@ pending=
 trap 'rm -f "$pending"' EXIT
 
 say() { echo "$action: $*"; }
+
+# Manual pages and completion scripts, by their paths below a directory of shared data.
+shared='man/man8/infoblox.8 man/man8/infoblox-cni-daemon.8 man/man8/infoblox-cni.8
+  bash-completion/completions/infoblox-cni-daemon zsh/site-functions/_infoblox-cni-daemon
+  fish/vendor_completions.d/infoblox-cni-daemon.fish'
 
 # Where distributions and the CNI project put main plugins.
 usual_directories='/opt/cni/bin /usr/lib/cni /usr/libexec/cni'
@@ -126,6 +132,11 @@ install_all() {
   say "$program"
   put 0644 "$DIST/THIRD-PARTY-LICENSES" "$licences"
   say "$licences"
+  for file in $shared; do
+    install -d -m 0755 "$DESTDIR$SHARE_DIR/${file%/*}"
+    put 0644 "$DIST/share/$file" "$DESTDIR$SHARE_DIR/$file"
+  done
+  say "$DESTDIR$SHARE_DIR: manual pages, completion for bash, zsh and fish"
   ln -sfn infoblox-cni "$DESTDIR$BINDIR/infoblox-cni-daemon"
   say "$DESTDIR$BINDIR/infoblox-cni-daemon"
   for directory in $(plugin_directories); do put_plugin "$directory"; done
@@ -173,6 +184,8 @@ uninstall_all() {
     rm "$file"
     say "removed $file"
   done
+  for file in $shared; do rm -f "$DESTDIR$SHARE_DIR/$file"; done
+  say "removed manual pages and completion from $DESTDIR$SHARE_DIR"
   rmdir "$DESTDIR$DOC_DIR" 2>/dev/null || true
   rmdir "$unit.d" 2>/dev/null || true
   say "left as they are: configuration in $DESTDIR$CONFIG_DIR, state in $DESTDIR/var/lib/infoblox-cni," \

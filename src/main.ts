@@ -14,22 +14,11 @@ else answerPeople(process.argv.slice(2));
 
 /** A word that is no flag names one of the operator's commands. */
 async function runDaemonOrCommand(word: string | undefined): Promise<void> {
-  if (word !== undefined && !word.startsWith('-')) return runAsset('operator.cjs');
+  const { loadScript } = await import('./modes/script.ts');
+  if (word !== undefined && !word.startsWith('-')) return loadScript('operator.cjs');
   const { setFlagsFromString } = await import('node:v8');
   for (const flag of daemonFlags) setFlagsFromString(flag);
-  await runAsset('daemon.cjs');
-}
-
-/** Compiles a script only now: its libraries would make every start of the plugin half as long again. */
-async function runAsset(filename: string): Promise<void> {
-  const [{ getAsset }, { compileFunction }, { createRequire }] = await Promise.all([
-    import('node:sea'),
-    import('node:vm'),
-    import('node:module'),
-  ]);
-  const run = compileFunction(getAsset(filename, 'utf8'), ['require', 'module', 'exports'], { filename });
-  const script = { exports: {} };
-  run(createRequire(process.execPath), script, script.exports);
+  loadScript('daemon.cjs');
 }
 
 /** An asset of the executable, so that the texts go wherever it goes. */

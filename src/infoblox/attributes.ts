@@ -7,8 +7,10 @@
  */
 import type { Attachment } from './mark.ts';
 
-const cloud = { cmpType: 'CMP Type', tenant: 'Tenant ID', owned: 'Cloud API Owned' } as const;
-const vm = { id: 'VM ID', name: 'VM Name' } as const;
+/** Those of the cloud licence that say who manages an object. */
+export const cloud = { cmpType: 'CMP Type', tenant: 'Tenant ID', owned: 'Cloud API Owned' } as const;
+/** Those that say for which container it is. */
+export const vm = { id: 'VM ID', name: 'VM Name' } as const;
 
 /** The attribute of a network and of its addresses that holds the network's name. */
 export const networkNameAttribute = 'Network Name';

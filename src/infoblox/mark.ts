@@ -116,6 +116,11 @@ export function attachmentIn(comment: string): Attachment {
   return parseMark(comment)?.attachment ?? { network: '', containerId: '', ifName: '' };
 }
 
+/** Tells whether a comment is one of those that this driver writes, on whatever host. */
+export function isOurs(comment: string): boolean {
+  return comment.startsWith('infoblox-cni ');
+}
+
 /** Tells whether a comment is, or begins like, the mark of some attachment, of this host or another. */
 export function isAttachmentMark(comment: string): boolean {
   return comment.startsWith('infoblox-cni cluster=');

@@ -5,6 +5,7 @@
 export const commandSummaries = {
   status: 'Is this host well: grid, conditions, networks, leases',
   leases: 'Who holds which address, and who held one',
+  doctor: 'Check host, grid and network configurations, and say how to repair what is wrong',
   'check-config': 'Check flags, their files and network configurations, without the grid',
   gc: 'Release the addresses of containers that are proven dead',
   release: 'Release the addresses of a container: a DEL by hand',

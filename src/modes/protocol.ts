@@ -4,6 +4,12 @@
  * Loaded by the plugin process: no imports.
  */
 
+/**
+ * Characters of each part of a trace context: `traceparent` has 55, and of `tracestate` at least 512 are to be passed on (W3C Trace
+ * Context, "tracestate Limits").
+ */
+export const longestTraceContext = 512;
+
 /** Raised when a request or answer changes in a way that the other side must know of. */
 export const protocolVersion = 1;
 
@@ -41,6 +47,9 @@ export interface Sender {
    * sends none.
    */
   readonly callId?: string | undefined;
+  /** The caller's place in a trace, as its TRACEPARENT and TRACESTATE have it (W3C Trace Context). Whoever reads it checks it. */
+  readonly traceparent?: string | undefined;
+  readonly tracestate?: string | undefined;
 }
 
 /** The parameters of a plugin's request; its method is the CNI command. */

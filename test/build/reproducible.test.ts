@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { build as esbuild } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -60,14 +60,21 @@ describe('two builds of one commit', () => {
     const one = join(work, 'one');
     const two = join(work, 'a', 'longer', 'path');
     const elsewhere = copyOfProject();
-    cpSync(join(project, 'src'), join(elsewhere, 'src'), { recursive: true });
+    for (const part of ['src', 'deploy', 'docs', 'CHANGELOG.md']) {
+      cpSync(join(project, part), join(elsewhere, part), { recursive: true });
+    }
     const builds = [
       run(join(project, 'build.mjs'), '--outdir', one),
       run(join(elsewhere, 'build.mjs'), '--outdir', two),
     ];
     for (const build of builds) expect(build, build.stderr).toMatchObject({ status: 0 });
 
-    for (const file of ['infoblox-cni', 'THIRD-PARTY-LICENSES', 'infoblox-cni.cdx.json'])
+    const pages = readdirSync(join(one, 'share'), { recursive: true, withFileTypes: true }).filter((entry) =>
+      entry.isFile(),
+    );
+    expect(pages.length).toBe(6);
+    const files = pages.map(({ parentPath, name }) => relative(one, join(parentPath, name)));
+    for (const file of ['infoblox-cni', 'THIRD-PARTY-LICENSES', 'infoblox-cni.cdx.json', ...files])
       expect(sha256(join(two, file)), file).toBe(sha256(join(one, file)));
     expect(statSync(join(one, 'infoblox-cni')).mode & 0o777).toBe(0o755);
     expect(readlinkSync(join(one, 'infoblox'))).toBe('infoblox-cni');
@@ -88,10 +95,17 @@ describe('two builds of one commit', () => {
 });
 
 describe('what ships with the executable', () => {
-  /** The packages that esbuild puts into the daemon's script, found without the help of the build. */
+  /** The packages that esbuild puts into the scripts beside the plugin's, found without the help of the build. */
   async function bundled(): Promise<string[]> {
-    const entryPoints = [join(project, 'src/modes/daemon/main.ts')];
-    const options = { bundle: true, write: false, metafile: true, platform: 'node', preserveSymlinks: true } as const;
+    const entryPoints = ['daemon', 'operator'].map((part) => join(project, 'src/modes', part, 'main.ts'));
+    const options = {
+      outdir: 'nowhere',
+      bundle: true,
+      write: false,
+      metafile: true,
+      platform: 'node',
+      preserveSymlinks: true,
+    } as const;
     const { metafile } = await esbuild({ ...options, entryPoints, absWorkingDir: project });
     const files = Object.values(metafile.outputs).flatMap(({ inputs }) => Object.keys(inputs));
     const names = files.flatMap((file) => /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(file)?.[1] ?? []);
@@ -128,11 +142,12 @@ describe('what ships with the executable', () => {
 });
 
 describe('a build that must not pass', () => {
-  /** A project of two small scripts around the real build.mjs. */
+  /** A project of small scripts around the real build.mjs. */
   function projectWith(main: string, daemon?: string): string {
     const root = copyOfProject();
-    mkdirSync(join(root, 'src/modes/daemon'), { recursive: true });
+    for (const part of ['daemon', 'operator']) mkdirSync(join(root, 'src/modes', part), { recursive: true });
     writeFileSync(join(root, 'src/main.ts'), main);
+    writeFileSync(join(root, 'src/modes/operator/main.ts'), '');
     if (daemon !== undefined) writeFileSync(join(root, 'src/modes/daemon/main.ts'), daemon);
     return join(root, 'build.mjs');
   }

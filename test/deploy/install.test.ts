@@ -47,7 +47,21 @@ function build(program: string) {
   copyFileSync(realpathSync(program), join(work, 'dist/infoblox-cni'));
   chmodSync(join(work, 'dist/infoblox-cni'), 0o755);
   writeFileSync(join(work, 'dist/THIRD-PARTY-LICENSES'), 'the licences\n');
+  for (const file of shared) {
+    mkdirSync(join(work, 'dist/share', file, '..'), { recursive: true });
+    writeFileSync(join(work, 'dist/share', file), file);
+  }
 }
+
+/** What a build makes below share/; build/reproducible.test.ts sees to it that it does. */
+const shared = [
+  'bash-completion/completions/infoblox-cni-daemon',
+  'fish/vendor_completions.d/infoblox-cni-daemon.fish',
+  'man/man8/infoblox-cni-daemon.8',
+  'man/man8/infoblox-cni.8',
+  'man/man8/infoblox.8',
+  'zsh/site-functions/_infoblox-cni-daemon',
+];
 
 const at = (path: string) => join(host, path);
 
@@ -75,7 +89,7 @@ describe('make install', () => {
       'usr/local/bin/infoblox-cni',
       'usr/local/bin/infoblox-cni-daemon',
       'usr/local/lib/systemd/system/infoblox-cni-daemon.service',
-      'usr/local/share/doc/infoblox-cni/THIRD-PARTY-LICENSES',
+      ...['doc/infoblox-cni/THIRD-PARTY-LICENSES', ...shared].map((file) => `usr/local/share/${file}`).sort(),
     ]);
     expect(readFileSync(at('usr/local/share/doc/infoblox-cni/THIRD-PARTY-LICENSES'), 'utf8')).toBe('the licences\n');
     expect(statSync(at('usr/local/bin/infoblox-cni')).mode & 0o777).toBe(0o755);

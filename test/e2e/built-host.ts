@@ -19,6 +19,8 @@ export interface CallOptions {
   readonly config?: Json;
   /** Merged over its `ipam`; undefined removes a key. */
   readonly ipam?: Json;
+  /** Further variables of its environment. */
+  readonly env?: Readonly<Record<string, string>>;
   /** stdin as it is, instead of a network configuration. */
   readonly stdin?: string | Buffer;
 }
@@ -82,6 +84,7 @@ export class BuiltHost {
       CNI_NETNS: options.netns ?? '/run/netns/none',
       CNI_PATH: dist,
       ...(options.args === undefined ? {} : { CNI_ARGS: options.args }),
+      ...options.env,
     };
   }
 

@@ -29,10 +29,10 @@ export function withoutCaller(callers: Callers, id: string): Callers {
 /**
  * As `withCallers`, for callers that are answered with what was held before. If one that is written down is known to have
  * its answer, it will never be struck out, and nobody else need be written down: a full disk is no reason to refuse them.
- * @param told IDs of ADDs that are known to have their answer
+ * @param told ID of an ADD that is known to have its answer
  */
-export function joinedBy(callers: Callers, ids: Iterable<string>, told: ReadonlySet<string>): Callers {
-  if (callers !== null && split(callers).some((id) => told.has(id))) return callers;
+export function joinedBy(callers: Callers, ids: Iterable<string>, told: string | undefined): Callers {
+  if (callers !== null && told !== undefined && split(callers).includes(told)) return callers;
   return withCallers(callers, ids);
 }
 

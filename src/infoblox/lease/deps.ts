@@ -3,6 +3,7 @@ import type { KeyedMutex } from '../concurrency/keyed-mutex.ts';
 import type { Log } from '../log.ts';
 import type { Exhaustion } from '../network/exhaustion.ts';
 import type { Networks } from '../network/networks.ts';
+import type { Trace } from '../trace.ts';
 import type { WapiClient } from '../wapi/client.ts';
 import type { Deliveries } from './add/deliveries.ts';
 import type { Moment } from './doubt.ts';
@@ -34,5 +35,6 @@ export interface LeaseDeps {
   readonly locks: KeyedMutex;
   readonly moment: () => Moment;
   readonly tally: Tally;
+  readonly trace: Trace;
   readonly log: Log;
 }

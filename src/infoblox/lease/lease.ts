@@ -94,9 +94,9 @@ export function bind(lease: Lease, address: string, moment: Moment): Lease {
 
 /**
  * Further ADDs are going to be answered with it: they are written down before they are.
- * @param told IDs of ADDs that are known to have their answer: with one of them among its callers the lease needs no other
+ * @param told ID of an ADD that is known to have its answer: with it among its callers the lease needs no other
  */
-export function answer(lease: Lease, callers: Iterable<string>, told: ReadonlySet<string> = new Set()): Lease {
+export function answer(lease: Lease, callers: Iterable<string>, told?: string): Lease {
   const all = joinedBy(lease.callers, callers, told);
   return all === lease.callers ? lease : { ...lease, callers: all };
 }
@@ -143,6 +143,11 @@ export function abandon(lease: Lease, moment: Moment): Lease {
 /** A lease for something that may be on the grid and that the state knows nothing of, to be released. */
 export function unknownToRelease(identity: LeaseIdentity, moment: Moment): Lease {
   return startRelease(newLease(identity, moment.now), moment.now);
+}
+
+/** Tells whether its release is all that the state has ever known of it: no ADD of this daemon began it. */
+export function wasUnknown({ phase, address, callers, createInDoubtUntil }: Lease): boolean {
+  return phase === 'releasing' && address === null && callers === null && createInDoubtUntil === null;
 }
 
 /** A create is about to be sent for an attachment that is live, or one got no answer. */

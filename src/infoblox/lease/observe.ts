@@ -4,7 +4,8 @@ import { parseMark } from '../mark.ts';
 import type { WapiClient } from '../wapi/client.ts';
 import { beginsWith } from '../wapi/paged-search.ts';
 import { type FixedAddress, isReservation } from '../wapi/schemas.ts';
-import type { Lease } from './lease.ts';
+import { type Lease, wasUnknown } from './lease.ts';
+import type { Originals } from './original.ts';
 import type { Found, Look } from './plan.ts';
 import type { SqliteLeaseStore } from './state/store.ts';
 
@@ -16,6 +17,8 @@ export interface ObserverDeps {
   readonly wapi: WapiClient;
   readonly store: Pick<SqliteLeaseStore, 'boundAt' | 'isWhole'>;
   readonly log: Pick<Log, 'warn'>;
+  /** What the original driver has made; undefined if that is left alone. */
+  readonly originals?: Originals | undefined;
 }
 
 export class Observer {
@@ -27,11 +30,20 @@ export class Observer {
   }
 
   /**
-   * Looks for what a lease has on the grid: by its mark in its view and, if nothing is there that should be, in all views
-   * and at its address. One request as a rule, three at most.
+   * Looks for what a lease has on the grid: what carries its mark and, for an attachment that the state did not know, what
+   * the original driver has made for it. One request as a rule, three at most for a mark.
    * @throws GridError if the grid cannot be asked
    */
   async look(lease: Lease, signal: AbortSignal): Promise<Look> {
+    const marked = await this.#lookForMark(lease, signal);
+    const { originals } = this.#deps;
+    if (originals === undefined || !wasUnknown(lease)) return marked;
+    if (marked.found.length > 0 || marked.unconfirmed !== undefined) return marked;
+    return { ...marked, found: await originals.find(lease, signal) };
+  }
+
+  /** By its mark in its view and, if nothing is there that should be, in all views and at its address. */
+  async #lookForMark(lease: Lease, signal: AbortSignal): Promise<Look> {
     const { mark, view, address } = lease;
     const here = await this.#find({ comment: mark, network_view: view }, mark, signal);
     if (here.found.length > 0 || here.unconfirmed !== undefined) return here;

@@ -55,17 +55,6 @@ export type Seen =
 
 export type DoubtKind = 'none' | 'create' | 'delete' | 'both';
 
-export type StepKind =
-  | 'nothing'
-  | 'create'
-  | 'recreate'
-  | 'adopt'
-  | 'reassign'
-  | 'remove'
-  | 'look again'
-  | 'forget'
-  | 'refuse';
-
 export type Step =
   | { readonly kind: 'nothing' | 'create' | 'recreate' | 'forget' }
   | { readonly kind: 'adopt'; readonly object: Found; readonly surplus: readonly Found[] }
@@ -82,7 +71,7 @@ export interface Rule {
   readonly phase: PhaseOrNone;
   readonly seen: readonly Seen[];
   readonly doubt: readonly DoubtKind[];
-  readonly step: StepKind;
+  readonly step: Step['kind'];
   readonly because: string;
 }
 

@@ -5,19 +5,11 @@
  */
 import * as v from 'valibot';
 import { GridError, type Reason } from '../errors.ts';
+import { describe, type Request, writes } from './request.ts';
 
 export interface HttpAnswer {
   readonly status: number;
   readonly body: string;
-}
-
-export interface AnsweredRequest {
-  /** In words, for messages: `POST fixedaddress`. */
-  readonly what: string;
-  /** Who answered. */
-  readonly host: string;
-  /** Whether it may have changed the grid; decides the outcome of unclear answers. */
-  readonly writes: boolean;
 }
 
 /** Characters of a text from the grid that are looked at and shown; WAPI's own are below 300. */
@@ -32,12 +24,14 @@ const ErrorBody = v.object({ Error: v.string(), code: v.optional(v.string()), te
 /**
  * Reads the value of a WAPI answer.
  * @param answer status and body as received
+ * @param host who answered
  * @throws GridError for everything but a 2xx answer with a JSON body
  */
-export function readAnswer(answer: HttpAnswer, { what, host, writes }: AnsweredRequest): unknown {
-  const outcome = writes ? 'unknown' : 'none';
+export function readAnswer(answer: HttpAnswer, host: string, request: Request): unknown {
+  const what = describe(request);
+  const outcome = writes(request) ? 'unknown' : 'none';
   const value = parseJson(answer.body);
-  const answered = `${what}: the grid at ${host} answered ${answer.status} ${describe(answer.body)}`;
+  const answered = `${what}: the grid at ${host} answered ${answer.status} ${shown(answer.body)}`;
   if (answer.status >= 200 && answer.status < 300) {
     if (value !== undefined) return value;
     throw new GridError('bad-answer', answered, { outcome, hint: notWapiHint });
@@ -49,7 +43,7 @@ export function readAnswer(answer: HttpAnswer, { what, host, writes }: AnsweredR
     // A gateway on the way gives up sooner than the grid behind it.
     const atGateway = answer.status === 502 || answer.status === 504;
     throw new GridError('grid-fault', answered, {
-      outcome: writes && atGateway ? 'open' : outcome,
+      outcome: outcome === 'unknown' && atGateway ? 'open' : outcome,
       hint: "if this goes on, see the grid's own logs; the daemon tries again",
     });
   }
@@ -139,7 +133,7 @@ function parseJson(body: string): unknown {
   }
 }
 
-function describe(body: string): string {
+function shown(body: string): string {
   const text = beginning(body);
   if (text === '') return 'with an empty body';
   if (/^<(!doctype|html)/i.test(text)) {

@@ -2,12 +2,11 @@
  * The requests that the driver makes, typed: searches, creates with extensible attributes, deletes. One method is one kind
  * of request. All throw GridError as the session does, and `bad-answer` for an answer in a form that WAPI does not have.
  */
-import type { GenericSchema, InferOutput } from 'valibot';
+import type { GenericSchema } from 'valibot';
 import {
   type AttributeDefinition,
   type Attributes,
   type ExtensibleAttributes,
-  networkNameAttribute,
   ofNetwork,
   reservedAt,
 } from '../attributes.ts';
@@ -103,16 +102,23 @@ export class WapiClient {
   }
 
   /** Finds the networks that carry a name in their extensible attribute; none where the grid does not define it. */
-  async findNetworksNamed(name: string, view: string, signal: AbortSignal): Promise<objects.Network[]> {
-    if (!this.#attributes.mayUse(networkNameAttribute)) return [];
-    try {
-      return await this.findNetworks({ [`*${networkNameAttribute}`]: name, network_view: view }, signal);
-    } catch (error) {
-      // A search by an attribute that is not defined is refused (scoulomb/myDNS, notes on errors).
-      if (!hasReason(error, 'unknown-attribute')) throw error;
-      this.#attributes.refuseSearch(networkNameAttribute);
-      return [];
-    }
+  findNetworksNamed(name: string, view: string, signal: AbortSignal): Promise<objects.Network[]> {
+    const criteria = { query: { network_view: view }, limits: exactSearch };
+    return allOf(this.#withAttributes(objects.network, { attributes: ofNetwork(name), ...criteria }, signal));
+  }
+
+  /**
+   * Finds the fixed addresses that carry these attributes, by exact criteria; none where the grid does not define them.
+   * @throws GridError `unconfirmed` if only a host could be asked that may lag behind
+   */
+  findAttributed(attributes: Attributes, query: Query, signal: AbortSignal): Promise<objects.AttributedAddress[]> {
+    const criteria = { attributes, query, confirm: 'answer', limits: exactSearch } as const;
+    return allOf(this.#withAttributes(objects.attributedAddress, criteria, signal));
+  }
+
+  /** Yields all fixed addresses that carry these attributes, however many; none where the grid does not define them. */
+  listAttributed(attributes: Attributes, query: Query, signal: AbortSignal): AsyncGenerator<objects.AttributedAddress> {
+    return this.#withAttributes(objects.attributedAddress, { attributes, query }, signal);
   }
 
   /** Yields the CIDRs of all networks that match, page by page. */
@@ -251,10 +257,26 @@ export class WapiClient {
     }
   }
 
-  async #find<const S extends GenericSchema>(kind: Kind<S>, criteria: Criteria, signal: AbortSignal) {
-    const found: InferOutput<S>[] = [];
-    for await (const object of this.#list(kind, { ...criteria, limits: exactSearch }, signal)) found.push(object);
-    return found;
+  #find<const S extends GenericSchema>(kind: Kind<S>, criteria: Criteria, signal: AbortSignal) {
+    return allOf(this.#list(kind, { ...criteria, limits: exactSearch }, signal));
+  }
+
+  /** A search by an attribute that is not defined is refused (scoulomb/myDNS, notes on errors): nothing can carry it. */
+  async *#withAttributes<const S extends GenericSchema>(
+    kind: Kind<S>,
+    { attributes, query, ...criteria }: Criteria & { readonly attributes: Attributes },
+    signal: AbortSignal,
+  ) {
+    const names = Object.keys(attributes);
+    if (!names.every((name) => this.#attributes.mayUse(name))) return;
+    const wanted = Object.fromEntries(Object.entries(attributes).map(([name, value]) => [`*${name}`, value]));
+    try {
+      yield* this.#list(kind, { ...criteria, query: { ...wanted, ...query } }, signal);
+    } catch (error) {
+      if (!hasReason(error, 'unknown-attribute')) throw error;
+      const [first = ''] = names;
+      this.#attributes.refuseSearch(names.find((name) => name === error.attribute) ?? first);
+    }
   }
 
   #list<const S extends GenericSchema>(kind: Kind<S>, criteria: Criteria, signal: AbortSignal) {
@@ -285,4 +307,10 @@ export class WapiClient {
       }
     }
   }
+}
+
+async function allOf<T>(list: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const one of list) all.push(one);
+  return all;
 }

@@ -49,6 +49,11 @@ export function describe({ method, path }: Request): string {
   return `${method} ${inWords(path)}`;
 }
 
+/** Gives the object type that a URL of WAPI is about, `fixedaddress`; the name of a function, `logout`, if it is about none. */
+export function objectTypeIn(url: string): string {
+  return /\/wapi\/v[^/]+\/([a-z0-9_:]+)/.exec(url)?.[1] ?? 'other';
+}
+
 /** Gives path and query as they stand in a URL after the version. */
 export function pathOf({ path, query }: Request): string {
   // A space as %20, which nothing on the way can take for a plus.

@@ -42,6 +42,21 @@ export const fixedAddress = kindOf('fixedaddress', {
 });
 export type FixedAddress = v.InferOutput<typeof fixedAddress.schema>;
 
+/** One attribute of an object; `inheritance_source` if it is its network's (WAPI documentation, "Extensible Attributes"). */
+const attribute = v.object({
+  value: v.union([values, v.pipe(v.array(values), v.maxLength(100))]),
+  inheritance_source: v.optional(v.unknown()),
+});
+
+/** A fixed address with all that tells who has made it. */
+export const attributedAddress = kindOf('fixedaddress', {
+  ...fixedAddress.schema.entries,
+  network: v.optional(text, ''),
+  name: v.optional(text, ''),
+  extattrs: v.optional(v.record(text, attribute), {}),
+});
+export type AttributedAddress = v.InferOutput<typeof attributedAddress.schema>;
+
 /** The MAC address of a reservation, which no client has (NIOS 9.0 documentation, "Configuring IPv4 Reservations"). */
 export const zeroMac = '00:00:00:00:00:00';
 

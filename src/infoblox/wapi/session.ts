@@ -157,7 +157,7 @@ export class Session {
     }
     try {
       const answer = await this.#logins.exchange(host, this.#sender(host, request, signal), signal);
-      return { value: readAnswer(answer, { what: describe(request), host, writes: writes(request) }) };
+      return { value: readAnswer(answer, host, request) };
     } catch (error) {
       if (!(error instanceof GridError)) throw error;
       this.#noteWriter(host, request, error);

@@ -20,9 +20,10 @@ import type { Metrics } from './metrics/metrics.ts';
 import { operatorHandlers } from './operator/handlers.ts';
 import { hostPage } from './operator/host-page.ts';
 import { operatorWork } from './operator/operator-handler.ts';
-import { isPluginRequest } from './rpc/frame.ts';
+import { isPluginRequest, type Request } from './rpc/frame.ts';
 import { ReleaseNotes } from './rpc/release-notes.ts';
 import { CallServer } from './rpc/server.ts';
+import type { Tracing } from './tracing/tracing.ts';
 
 export interface CallsDeps {
   readonly options: Options;
@@ -34,20 +35,22 @@ export interface CallsDeps {
   readonly metrics: Metrics | undefined;
   /** Stands in the details of STATUS while the grid's certificate is not verified. */
   readonly unverified: string | undefined;
+  readonly tracing: Tracing;
   readonly log: Log;
 }
 
 /** Builds what serves calls; it does not listen yet. */
 export function buildCalls(deps: CallsDeps) {
-  const { options, conditions, leases, monitor, metrics, unverified, log } = deps;
+  const { options, conditions, leases, monitor, metrics, unverified, tracing, log } = deps;
   const { socketDir, driverName, addTimeout, networkView } = options;
   const defaults = options;
   const { networks, exhaustion, allocator } = leases;
   const del = { ...leases, defaults };
+  const describe = (request: Request) => callFields(request, networkView);
   const notes = new ReleaseNotes({
     socketDir,
     driverName,
-    release: (call) => releaseCall(del, call),
+    release: (params) => tracing.call({ method: 'DEL', params }, describe, () => releaseCall(del, params)),
     recordUnanswered: (call) => recordUnanswered(leases, call),
     log,
   });
@@ -62,8 +65,12 @@ export function buildCalls(deps: CallsDeps) {
   const operator = operatorHandlers(operatorDeps);
   const server = new CallServer({
     workOf: (request) => (isPluginRequest(request) ? pluginWork(handlers, request) : operatorWork(operator, request)),
-    describe: (request) => callFields(request, networkView),
-    onCall: (command, code, seconds) => metrics?.call(command, code, seconds),
+    describe,
+    onCall: (end) => {
+      metrics?.call(end.command, end.code, end.seconds);
+      tracing.callEnded(end);
+    },
+    tracing,
     log,
   });
   return { server, notes, pages: { '/': () => hostPage(operatorDeps) } };

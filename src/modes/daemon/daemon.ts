@@ -19,6 +19,7 @@ import { prepareSocket } from './rpc/socket-file.ts';
 import { listen } from './rpc/socket-watch.ts';
 import type { StartError } from './start-error.ts';
 import { openStore, readFormerNames, watchState, writerMemory } from './state.ts';
+import { noTracing, type Tracing } from './tracing/tracing.ts';
 import { unverifiedNotice, warnOfUnverified } from './unverified.ts';
 
 export interface Daemon {
@@ -28,8 +29,9 @@ export interface Daemon {
   stop(): Promise<void>;
 }
 
-/** What surrounds the daemon; other than the default only in tests. */
+/** What surrounds the daemon; all but the traces is other than the default only in tests. */
 export interface Surroundings {
+  readonly tracing?: Tracing | undefined;
   /** How long a write whose answer was lost counts as in doubt. */
   readonly doubtWindow?: DoubtWindow | undefined;
   readonly machine?: Machine | undefined;
@@ -41,10 +43,12 @@ export interface Surroundings {
  * Starts the daemon: it listens when this returns, whether or not the grid can be reached.
  * @throws StartError when it cannot listen or keep its state
  */
-export async function startDaemon(options: Options, log: Log, surroundings: Surroundings = {}): Promise<Daemon> {
+export async function startDaemon(options: Options, plainLog: Log, surroundings: Surroundings = {}): Promise<Daemon> {
+  const { tracing = noTracing } = surroundings;
+  const log = tracing.correlate(plainLog);
   const stopWarning = unverifiedNotice(options.tls) === undefined ? undefined : warnOfUnverified(log);
   const file = await prepareSocket(options.socketDir, options.driverName);
-  const parts = await build(options, log, surroundings);
+  const parts = await build(options, log, { ...surroundings, tracing });
   const { store, session, leases, monitor, server, notes, pages, metrics, sources } = parts;
 
   leases.reconciler.start();
@@ -77,14 +81,15 @@ export async function startDaemon(options: Options, log: Log, surroundings: Surr
       await leases.locks.idle();
       await session.close(AbortSignal.timeout(2_000));
       store.close();
+      await tracing.close();
     },
   };
 }
 
 /** Builds the parts, each after those that it needs. Nothing runs yet; the state is open. */
-async function build(options: Options, passedLog: Log, surroundings: Surroundings) {
+async function build(options: Options, passedLog: Log, surroundings: Surroundings & { readonly tracing: Tracing }) {
   const { log, recentErrors } = rememberErrors(passedLog);
-  const { doubtWindow: window = defaultDoubtWindow, machine = readMachine(), wrapStore } = surroundings;
+  const { doubtWindow: window = defaultDoubtWindow, machine = readMachine(), wrapStore, tracing } = surroundings;
   const unverified = unverifiedNotice(options.tls);
   const origin = { cluster: options.clusterName, node: options.nodeName };
   const owner = { ...machine, name: hostPrefix(origin).trim() };
@@ -92,12 +97,15 @@ async function build(options: Options, passedLog: Log, surroundings: Surrounding
   logConditions(conditions, log);
   const opened = openStore(options.stateDir, { conditions, owner, log });
   const store = wrapStore?.(opened) ?? opened;
+  // One that is pending is due only if its ADD dies.
+  store.subscribe((lease) => lease && lease.phase !== 'pending' && tracing.leaseDue(lease.mark));
   const names = readFormerNames(store, origin);
   const metrics = await createMetrics(options);
-  const grid = buildGridAccess({ options, conditions, memory: writerMemory(store), metrics, log });
-  const leases = buildLeases({ options, origin, conditions, store, names, grid, window, log });
+  const grid = buildGridAccess({ options, conditions, memory: writerMemory(store), metrics, tracing, log });
+  const leases = buildLeases({ options, origin, conditions, store, names, grid, window, trace: tracing, log });
   const monitor = new GridMonitor({ ...grid, ...leases, view: options.networkView, conditions, log });
-  const calls = buildCalls({ options, conditions, leases, grid, monitor, recentErrors, metrics, unverified, log });
+  const shown = { metrics, tracing, recentErrors, unverified };
+  const calls = buildCalls({ ...shown, options, conditions, leases, grid, monitor, log });
   const sources = { ...grid, ...leases, ...calls, conditions, unverified, trust: trustOf(options.tls) };
   return { store, session: grid.session, leases, monitor, metrics, sources, ...calls };
 }

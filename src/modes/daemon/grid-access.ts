@@ -15,6 +15,7 @@ import { version } from '../build-info.ts';
 import type { ClientCertificate } from './config/client-certificate.ts';
 import type { Options } from './config/options.ts';
 import type { Metrics } from './metrics/metrics.ts';
+import type { Tracing } from './tracing/tracing.ts';
 
 export type GridAccess = ReturnType<typeof buildGridAccess>;
 
@@ -23,6 +24,7 @@ export interface GridAccessDeps {
   readonly conditions: Conditions;
   readonly memory: WriterMemory;
   readonly metrics: Metrics | undefined;
+  readonly tracing: Tracing;
   readonly log: Log;
 }
 
@@ -51,7 +53,7 @@ interface Noted {
 }
 
 function openSession(deps: GridAccessDeps, { gridState, certificates }: Noted): Session {
-  const { options, conditions, memory, metrics, log } = deps;
+  const { options, conditions, memory, metrics, tracing, log } = deps;
   const { clientCertificate } = options;
   const shown = clientCertificate && { client: () => usablePair(clientCertificate, conditions) };
   const agent = createAgent({ ...options.tls, ...shown }, maxConnections, {
@@ -60,7 +62,7 @@ function openSession(deps: GridAccessDeps, { gridState, certificates }: Noted): 
     },
     onCertificate: (host, certificate) => certificates.set(host, certificate),
   });
-  const transport = createTransport(agent);
+  const transport = tracing.watch(createTransport(agent));
   return new Session({
     transport: metrics?.watch(transport) ?? transport,
     hosts: new GridHosts(options.gridHosts, undefined, memory),

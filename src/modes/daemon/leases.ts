@@ -7,6 +7,7 @@ import type { DoubtWindow } from '../../infoblox/lease/doubt.ts';
 import type { FormerNames } from '../../infoblox/lease/former-names.ts';
 import { Import } from '../../infoblox/lease/import.ts';
 import { Observer } from '../../infoblox/lease/observe.ts';
+import { Originals } from '../../infoblox/lease/original.ts';
 import { Reconciler } from '../../infoblox/lease/release/reconciler.ts';
 import { UnnotedReleases } from '../../infoblox/lease/release/unnoted-releases.ts';
 import { Reaper } from '../../infoblox/lease/sandbox/reaper.ts';
@@ -18,6 +19,7 @@ import { Exhaustion } from '../../infoblox/network/exhaustion.ts';
 import { Networks } from '../../infoblox/network/networks.ts';
 import { NetworkUsage } from '../../infoblox/network/usage.ts';
 import { NetworkViews } from '../../infoblox/network/views.ts';
+import type { Trace } from '../../infoblox/trace.ts';
 import type { Options } from './config/options.ts';
 import type { GridAccess } from './grid-access.ts';
 import { warnOfUnseen } from './process/unseen-namespaces.ts';
@@ -25,7 +27,7 @@ import { warnOfUnseen } from './process/unseen-namespaces.ts';
 export type Leases = ReturnType<typeof buildLeases>;
 
 export interface LeasesDeps {
-  readonly options: Pick<Options, 'reapAfter'>;
+  readonly options: Pick<Options, 'reapAfter' | 'releaseOriginal'>;
   readonly origin: Origin;
   readonly conditions: Conditions;
   readonly store: SqliteLeaseStore;
@@ -33,16 +35,19 @@ export interface LeasesDeps {
   readonly grid: GridAccess;
   /** How long a write whose answer was lost counts as in doubt. */
   readonly window: DoubtWindow;
+  readonly trace: Trace;
   readonly log: Log;
 }
 
 /** Builds what works on leases; nothing runs yet. */
-export function buildLeases({ options, origin, conditions, store, names, grid, window, log }: LeasesDeps) {
+export function buildLeases({ options, origin, conditions, store, names, grid, window, trace, log }: LeasesDeps) {
   const { wapi } = grid;
   const marksIn = (view: string, limit: number) => store.boundIn(view, limit).map(({ mark }) => mark);
   const views = new NetworkViews({ wapi, marksIn, host: origin });
   const moment = () => ({ now: Date.now(), window });
   const networks = new Networks({ wapi, views });
+  const { releaseOriginal, reapAfter } = options;
+  const originals = releaseOriginal === '' ? undefined : new Originals({ wapi, store, log }, releaseOriginal);
   const deps = {
     wapi,
     networks,
@@ -50,12 +55,13 @@ export function buildLeases({ options, origin, conditions, store, names, grid, w
     store,
     unnoted: new UnnotedReleases({ store, moment }),
     names,
-    observer: new Observer({ wapi, store, log }),
+    observer: new Observer({ wapi, store, log, originals }),
     sandboxes: warnOfUnseen(hostSandboxes(), log),
     deliveries: new Deliveries({ store, moment, log }),
     locks: new KeyedMutex(),
     moment,
     tally: { reaped: 0, recreated: 0 },
+    trace,
     log,
   };
   const allocator = new Allocator(deps);
@@ -71,6 +77,6 @@ export function buildLeases({ options, origin, conditions, store, names, grid, w
     allocator,
     reconciler: new Reconciler(deps),
     importer,
-    reaper: new Reaper(deps, options.reapAfter),
+    reaper: new Reaper(deps, reapAfter),
   };
 }

@@ -13,6 +13,7 @@ import { processTitle } from './process/process-title.ts';
 import { refuseOtherUsers } from './process/root.ts';
 import { notifyReady } from './process/service-manager.ts';
 import { StartError } from './start-error.ts';
+import { openTracing } from './tracing/tracing.ts';
 
 /** Exit status for a wrong command line, as of Go's flag package; the systemd unit does not restart the daemon after it. */
 const usageStatus = 2;
@@ -36,7 +37,9 @@ async function main(args: readonly string[]): Promise<void> {
 
 /** Runs the daemon until a signal or a loss ends it. @throws StartError */
 async function run(options: Options, log: Log): Promise<void> {
-  const starting = startDaemon(options, log);
+  const starting = openTracing({ env: process.env, node: options.nodeName, version, log }).then((tracing) =>
+    startDaemon(options, log, { tracing }),
+  );
   let stopping = false;
   const stop = async (why: Readonly<Record<string, string>>, status: number) => {
     if (stopping) return;

@@ -8,7 +8,7 @@ import type { ExitStatus } from './command-error.ts';
 import { defaultEnvironmentFile, readEnvironmentFile } from './environment-file.ts';
 
 /** Every command's. Not `--env-file`: Node takes that itself, even within a single executable. */
-const common = {
+export const common = {
   'environment-file': {
     type: 'string',
     default: defaultEnvironmentFile,

@@ -2,6 +2,7 @@
 import type { CommandName } from '../commands.ts';
 import type { Command } from './command.ts';
 import { checkConfig } from './commands/check-config.ts';
+import { doctor } from './commands/doctor.ts';
 import { eaDefs } from './commands/ea-defs.ts';
 import { gc } from './commands/gc.ts';
 import { leases } from './commands/leases.ts';
@@ -11,6 +12,7 @@ import { status } from './commands/status.ts';
 export const commands: Readonly<Record<CommandName, Command>> = {
   status,
   leases,
+  doctor,
   'check-config': checkConfig,
   gc,
   release,

@@ -3,6 +3,7 @@ import { Conditions } from '../../infoblox/conditions.ts';
 import type { Log } from '../../infoblox/log.ts';
 import { type Options, readOptions } from '../daemon/config/options.ts';
 import { buildGridAccess, type GridAccess } from '../daemon/grid-access.ts';
+import { noTracing } from '../daemon/tracing/tracing.ts';
 import type { Invocation } from './command.ts';
 
 /** Milliseconds for the session to end on the grid. */
@@ -21,7 +22,14 @@ export async function withGrid<T>(
 ): Promise<T> {
   const options = readOptions(daemonFlags, env, { isTerminal: false });
   const memory = { remembered: undefined, remember: () => {} };
-  const grid = buildGridAccess({ options, conditions: new Conditions(), memory, metrics: undefined, log: silent });
+  const grid = buildGridAccess({
+    options,
+    conditions: new Conditions(),
+    memory,
+    metrics: undefined,
+    tracing: noTracing,
+    log: silent,
+  });
   try {
     return await use(grid, options);
   } finally {

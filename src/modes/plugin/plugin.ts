@@ -24,6 +24,7 @@ import { refuseOwnNamespace } from './own-namespace.ts';
 import { mustBeRoot, rootHint } from './permission.ts';
 import { refuseForeignSocket } from './socket-trust.ts';
 import { readStdin } from './stdin.ts';
+import { traceContext } from './trace-context.ts';
 
 /** Milliseconds for stdin: callers write it before or while they start us. */
 const stdinLimit = 5_000;
@@ -75,7 +76,10 @@ async function serve(environment: ServedEnvironment, stdin: Buffer, env: NodeJS.
   const file = socketFile(place.socketDir, place.driverName);
   refuseForeignSocket(file);
   const callId = newCallId();
-  const call = { protocol: protocolVersion, release: version, callId, containerId, ifName, netns, args, config };
+  const call = {
+    ...{ protocol: protocolVersion, release: version, callId, ...traceContext(env) },
+    ...{ containerId, ifName, netns, args, config },
+  };
   const { callDaemon, NoAnswer } = await import('./daemon-client.ts');
   try {
     await callDaemon({ file, method: command, call, limit: limits[command] }, (result) => {

@@ -19,6 +19,7 @@ import { attachmentMark, type Origin } from '../../../src/infoblox/mark.ts';
 import { Exhaustion } from '../../../src/infoblox/network/exhaustion.ts';
 import { Networks } from '../../../src/infoblox/network/networks.ts';
 import { NetworkViews } from '../../../src/infoblox/network/views.ts';
+import { untraced } from '../../../src/infoblox/trace.ts';
 import { WapiClient } from '../../../src/infoblox/wapi/client.ts';
 import type { Session } from '../../../src/infoblox/wapi/session.ts';
 import type { LogLine } from '../../fixture/host.ts';
@@ -64,7 +65,7 @@ export class LeaseFixture {
     const { store } = this;
     const moment = () => ({ now: Date.now(), window: defaultDoubtWindow });
     this.deps = {
-      ...{ wapi, store, log, moment, locks: new KeyedMutex(), tally: { reaped: 0, recreated: 0 } },
+      ...{ wapi, store, log, moment, trace: untraced, locks: new KeyedMutex(), tally: { reaped: 0, recreated: 0 } },
       networks: new Networks({ wapi, views: new NetworkViews({ wapi, marksIn: () => [], host: origin }) }),
       exhaustion: new Exhaustion(wapi, new Conditions()),
       unnoted: new UnnotedReleases({ store, moment }),

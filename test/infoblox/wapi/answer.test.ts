@@ -12,7 +12,8 @@ import { readAnswer } from '../../../src/infoblox/wapi/answer.ts';
 
 function failure(status: number, body: string, writes = true): GridError {
   try {
-    readAnswer({ status, body }, { what: 'POST fixedaddress', host: 'grid.example', writes });
+    const query = writes ? {} : { _function: 'next_available_ip' };
+    readAnswer({ status, body }, 'grid.example', { method: 'POST', path: 'fixedaddress', query });
   } catch (error) {
     if (error instanceof GridError) return error;
   }
@@ -128,7 +129,7 @@ test.each([
   ['[]', []],
   ['{\n    "result": []\n}', { result: [] }],
 ])('%s is a value', (body, value) => {
-  expect(readAnswer({ status: 200, body }, { what: 'GET', host: 'grid.example', writes: false })).toEqual(value);
+  expect(readAnswer({ status: 200, body }, 'grid.example', { method: 'GET', path: 'fixedaddress' })).toEqual(value);
 });
 
 test('errors sort into those that a retry helps, those that need the operator, and the rest', () => {

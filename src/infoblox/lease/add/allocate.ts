@@ -24,7 +24,6 @@ import { type Look, plan } from '../plan.ts';
 import { reconcileLocked } from '../release/reconcile.ts';
 import { releaseUnnotedLocked, warnUnreleased } from '../release/unnoted.ts';
 import { deletedError, leftError, refusal } from './address-errors.ts';
-import { noCallers } from './deliveries.ts';
 import { AddressTaking, type Taken } from './take-address.ts';
 import type { AddressRequest } from './want.ts';
 
@@ -142,7 +141,7 @@ export class Allocator {
     try {
       const ready = await networks.ensure(spec, signal);
       const delayedBy = (why: GridError) => this.#delays.set(mark, why);
-      const want = { ...request, mark, sandbox, work, told: noCallers, mayBeOnGrid, delayedBy };
+      const want = { ...request, mark, sandbox, work, mayBeOnGrid, delayedBy };
       taking = new AddressTaking(this.#deps, want, ready);
       return await taking.run(signal);
     } catch (error) {
@@ -176,13 +175,12 @@ export class Allocator {
 
   /** ADD for an attachment that has an address: the same one, reserved again if the grid has lost it. */
   async #giveAgain(lease: Lease, request: AddRequest, work: SharedWork): Promise<Taken> {
-    const { store, networks, sandboxes, observer } = this.#deps;
+    const { store, networks, sandboxes, observer, deliveries } = this.#deps;
     const { mark } = lease;
     const { signal } = work;
     const { spec, requested } = request;
-    const told = this.#deps.deliveries.told(mark);
     // Before the first wait: the lease must not be released because a caller leaves who is not the last one any more.
-    apply(store, mark, (current) => answer(current, work.callers, told));
+    apply(store, mark, (current) => answer(current, work.callers, deliveries.told(mark)));
     // Looked at before the network is made sure of: a view that was renamed must not be made again.
     const look = await observer.look(lease, signal);
     const { view, address } = this.#whereItIs(lease, look, request);
@@ -191,7 +189,7 @@ export class Allocator {
     if (!fits(address, network, requested)) throw held(lease, request);
     const sandbox = sandboxes.identify(request.netns);
     const delayedBy = (why: GridError) => this.#delays.set(mark, why);
-    const want = { ...request, mark, sandbox, work, told, mayBeOnGrid: true, delayedBy };
+    const want = { ...request, mark, sandbox, work, mayBeOnGrid: true, delayedBy };
     const taken = await new AddressTaking(this.#deps, want, network).run(signal, look);
     if (!isSame(store.get(mark), sandbox)) apply(store, mark, (current) => moveSandbox(current, sandbox));
     return taken;

@@ -7,26 +7,24 @@ import { notAnswered } from '../lease.ts';
 /** Attachments of which it is known who was told their address. */
 const mostTold = 10_000;
 
-export const noCallers: ReadonlySet<string> = new Set();
-
 export class Deliveries {
   readonly #deps: Pick<LeaseDeps, 'store' | 'moment' | 'log'>;
   /** The last ADD of each attachment that is known to have its answer. What is not known here costs a write of the state. */
-  readonly #told = new Map<string, ReadonlySet<string>>();
+  readonly #told = new Map<string, string>();
 
   constructor(deps: Pick<LeaseDeps, 'store' | 'moment' | 'log'>) {
     this.#deps = deps;
   }
 
-  /** IDs of the ADDs of an attachment that are known to have their answer. */
-  told(mark: string): ReadonlySet<string> {
-    return this.#told.get(mark) ?? noCallers;
+  /** ID of an ADD of an attachment that is known to have its answer, if there is one. */
+  told(mark: string): string | undefined {
+    return this.#told.get(mark);
   }
 
   /** The caller has its answer. */
   delivered(mark: string, caller: string): void {
     if (this.#told.size >= mostTold) this.#told.clear();
-    this.#told.set(mark, new Set([caller]));
+    this.#told.set(mark, caller);
   }
 
   /** The caller went away without its answer. As `notAnswered`, but a state that cannot be written is a line in the log. */

@@ -88,15 +88,15 @@ export class AddressTaking {
 
   /** Binds the lease, or joins its callers if it is bound. @returns the address; undefined if there is more to do */
   #conclude(lease: Lease, { found }: Look, step: Step): Taken | undefined {
-    const { mark, work, told } = this.#want;
-    const { store } = this.#deps;
+    const { mark, work } = this.#want;
+    const { store, deliveries } = this.#deps;
     const { network } = this.#creation;
     if (step.kind === 'adopt') return this.#bind(step.object, step.surplus.length > 0);
     const { address, phase } = lease;
     if (step.kind !== 'nothing' && step.kind !== 'look again') return undefined;
     if (phase !== 'bound' || address === null || !found.some((object) => object.address === address)) return undefined;
     work.close();
-    apply(store, mark, (current) => answer(current, work.callers, told));
+    apply(store, mark, (current) => answer(current, work.callers, deliveries.told(mark)));
     return { address, network };
   }
 

@@ -18,8 +18,6 @@ export interface Want extends AddressRequest {
   readonly mark: string;
   readonly sandbox: SandboxIdentity;
   readonly work: SharedWork;
-  /** IDs of the ADDs that are known to have been told its address. */
-  readonly told: ReadonlySet<string>;
   /** False if the grid can hold nothing of the attachment yet: then one request is enough. */
   readonly mayBeOnGrid: boolean;
   /** Told what taking the address is waiting for. */

@@ -142,12 +142,16 @@ export class Reconciler {
   #take(mark: string): void {
     this.#working.add(mark);
     const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(attemptTimeout)]);
-    reconcile(this.#deps, mark, signal)
-      .catch((error) => this.#guarded(() => this.#postpone(mark, error)))
-      .finally(() => {
-        this.#working.delete(mark);
-        this.#wake();
+    const attempt = () =>
+      reconcile(this.#deps, mark, signal).catch((error) => {
+        this.#guarded(() => this.#postpone(mark, error));
+        throw error;
       });
+    const end = () => {
+      this.#working.delete(mark);
+      this.#wake();
+    };
+    this.#deps.trace.attempt('reconcile', mark, attempt).then(end, end);
   }
 
   #postpone(mark: string, error: unknown): void {

@@ -41,7 +41,7 @@ export class SqliteLeaseStore {
   readonly #place: StatePlace;
   readonly #conditions: Conditions;
   readonly #statements = new Map<string, StatementSync>();
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Set<(lease?: Lease) => void>();
   readonly #watchers = new Set<Set<string>>();
 
   private constructor({ database, place }: Pick<StateFile, 'database' | 'place'>, conditions: Conditions) {
@@ -66,8 +66,8 @@ export class SqliteLeaseStore {
     return { store: new SqliteLeaseStore(file, conditions), ...(setAside === undefined ? {} : { setAside }) };
   }
 
-  /** @param listener told after each change that makes a lease due at some time */
-  subscribe(listener: () => void): void {
+  /** @param listener told after each change that makes a lease due at some time, of the lease if it is a single one */
+  subscribe(listener: (lease?: Lease) => void): void {
     this.#listeners.add(listener);
   }
 
@@ -86,7 +86,7 @@ export class SqliteLeaseStore {
       for (const watcher of this.#watchers) watcher.add(mark);
     } else this.#put(after);
     this.#conditions.clear('state-not-writable');
-    if (after?.dueAt != null) this.#notify();
+    if (after?.dueAt != null) this.#notify(after);
     return after;
   }
 
@@ -251,8 +251,8 @@ export class SqliteLeaseStore {
     );
   }
 
-  #notify(): void {
-    for (const listener of this.#listeners) listener();
+  #notify(lease?: Lease): void {
+    for (const listener of this.#listeners) listener(lease);
   }
 
   #all(sql: string, ...values: (string | number)[]): Lease[] {

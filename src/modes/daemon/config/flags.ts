@@ -42,6 +42,10 @@ const driver = {
   'cluster-name': text('cluster-1', 'Cluster of this host: part of the mark of its reservations'),
   'node-name': text('', 'Name of this host, unique in its cluster; default: the host name'),
   'add-timeout': text('30s', 'Time for one ADD, at most 60s'),
+  'release-original': text(
+    '',
+    'Release, on DEL, also what the original driver reserved for the container under this Tenant ID; see docs/migration.md',
+  ),
   'reap-after': text('10m', 'Release addresses whose network namespace has been gone for this long; 0: never'),
 } satisfies ArgsDef;
 

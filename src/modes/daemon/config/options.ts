@@ -6,7 +6,6 @@ import { networkSpec } from '../../../infoblox/network/spec.ts';
 import { limits, socketFile } from '../../protocol.ts';
 import type { ListenAddress } from '../metrics/listener.ts';
 import { StartError } from '../start-error.ts';
-import { blockedPorts } from './blocked-ports.ts';
 import { readClientCertificate } from './client-certificate.ts';
 import { type FlagValues, UsageError } from './command-line.ts';
 import { passwordSource } from './password.ts';
@@ -43,10 +42,6 @@ const Flags = v.object({
     v.transform(Number),
     v.minValue(1, 'must be a port number'),
     v.maxValue(65535, 'must be a port number'),
-    v.check(
-      (port) => !blockedPorts.has(port),
-      'cannot be used: HTTP clients refuse this port, it belongs to another protocol',
-    ),
   ),
   'wapi-username': v.string(),
   'wapi-password': v.string(),
@@ -77,6 +72,7 @@ const Flags = v.object({
     v.minValue(1_000, 'must be at least 1s'),
     v.maxValue(longestAddTimeout, `must be at most ${longestAddTimeout / 1000}s: runtimes give up then`),
   ),
+  'release-original': v.string(),
   'reap-after': duration,
   'metrics-listen': v.pipe(
     v.string(),
@@ -138,6 +134,8 @@ export function readOptions(
     stateDir: flags['state-dir'],
     /** Milliseconds. */
     addTimeout: flags['add-timeout'],
+    /** `Tenant ID` of the original driver; empty: what it has made is left alone. */
+    releaseOriginal: flags['release-original'],
     /** Milliseconds; 0: never. */
     reapAfter: flags['reap-after'],
     /** Undefined: metrics are not served. */

@@ -25,6 +25,7 @@ export function callFields(request: Request, networkView: string): Fields {
     interface: ifName,
     pod: podName?.slice(0, longestName),
     namespace: podNamespace?.slice(0, longestName),
+    trace_id: params.traceparent?.slice(3, 35),
   };
 }
 

@@ -2,6 +2,7 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import { GridError } from '../../../infoblox/errors.ts';
 import type { Exchange, Transport } from '../../../infoblox/wapi/connection/transport.ts';
+import { objectTypeIn } from '../../../infoblox/wapi/request.ts';
 
 /** Seconds: a call takes one WAPI request in the steady state, and as long as `--add-timeout` at worst. */
 export const buckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
@@ -44,7 +45,7 @@ export class WapiMetrics {
 
   async #count(transport: Transport, exchange: Exchange): ReturnType<Transport['exchange']> {
     const { method, url, headers } = exchange;
-    const type = /\/wapi\/v[^/]+\/([a-z0-9_:]+)/.exec(url)?.[1] ?? 'other';
+    const type = objectTypeIn(url);
     const began = performance.now();
     const ended = (result: string, login: (typeof loginResults)[number]) => {
       this.#inFlight.dec();

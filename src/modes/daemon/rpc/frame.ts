@@ -2,13 +2,20 @@
 import * as v from 'valibot';
 import { CniCode, CniError } from '../../../cni/errors.ts';
 import { isOperatorMethod, type OperatorMethod, operatorMethods } from '../../operator-protocol.ts';
-import { type Call, protocolVersion, type Sender } from '../../protocol.ts';
+import { type Call, longestTraceContext, protocolVersion, type Sender } from '../../protocol.ts';
+
+/** `VERSION-TRACE-PARENT-FLAGS`; what a later version than 00 may append is passed over (W3C Trace Context, "Versioning of traceparent"). */
+const traceparent = /^(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?![^-])/;
+const traceText = v.pipe(v.string(), v.maxLength(longestTraceContext));
 
 const envelope = { jsonrpc: v.literal('2.0'), id: v.union([v.number(), v.string()]) };
 const sender = {
   protocol: v.number(),
   release: v.string(),
   callId: v.optional(v.pipe(v.string(), v.regex(/^[0-9a-f]{8,32}$/))),
+  // Nobody goes without an address because of a trace.
+  traceparent: v.fallback(v.optional(v.pipe(traceText, v.regex(traceparent))), undefined),
+  tracestate: v.fallback(v.optional(traceText), undefined),
 };
 
 const PluginRequest = v.object({

@@ -9,6 +9,7 @@ import { progressFrame } from '../../operator-protocol.ts';
 import { acceptedFrame, answerFrame, takenFrame } from '../../protocol.ts';
 import { asCniError } from '../handlers/cni-errors.ts';
 import type { Work } from '../handlers/handler.ts';
+import type { CallEnd, Tracing } from '../tracing/tracing.ts';
 import { parseRequest, type Request } from './frame.ts';
 import { type Frame, FrameReader } from './frame-reader.ts';
 
@@ -22,8 +23,9 @@ export interface ServerDeps {
   readonly workOf: (request: Request) => Work;
   /** Fields of the log that say what a call is about. */
   readonly describe: (request: Request) => Fields;
-  /** Told how each call ended: CNI error code, 0 for success. */
-  readonly onCall?: (command: string, code: number, seconds: number) => void;
+  /** Told how each call ended. */
+  readonly onCall?: (end: CallEnd) => void;
+  readonly tracing: Tracing;
   readonly log: Log;
 }
 
@@ -95,27 +97,44 @@ export class CallServer {
 
   async #answer(received: Exclude<Frame, undefined>, socket: Socket, gone: AbortSignal): Promise<Outgoing> {
     const began = performance.now();
-    let request: Request | undefined;
+    const { tracing, describe } = this.#deps;
     try {
       if (received === 'busy') throw busy;
-      request = parseRequest(received.text);
-      const work = this.#deps.workOf(request);
-      // A plugin of an earlier release would take it for the answer.
-      if (request.params.callId !== undefined) socket.write(acceptedFrame(work.longest));
-      const answer = await work.run({ gone, tell: (progress) => void socket.write(progressFrame(progress)) });
-      const level = work.changes ? 'info' : 'debug';
-      this.#deps.log[level](request.method, { ...this.#about(request, began), ...answer.fields });
-      this.#deps.onCall?.(request.method, 0, secondsSince(began));
-      const { result, delivered, undelivered } = answer;
-      return { frame: answerFrame({ result: result ?? null }), delivered, undelivered };
+      const request = parseRequest(received.text);
+      return await tracing.call(request, describe, () => this.#carryOut(request, socket, { gone, began }));
     } catch (failure) {
-      const error = failure instanceof SyntaxError ? noRequest(failure) : asCniError(failure);
-      this.#logFailure(request, error, { failure, began });
-      const data = error.details === undefined ? {} : { data: { details: error.details } };
-      return { frame: answerFrame({ error: { code: error.code, message: error.message, ...data } }) };
+      return this.#refuse(undefined, failure, began);
     } finally {
       if (received !== 'busy') received.release();
     }
+  }
+
+  async #carryOut(
+    request: Request,
+    socket: Socket,
+    { gone, began }: { readonly gone: AbortSignal; readonly began: number },
+  ): Promise<Outgoing> {
+    const { method, params } = request;
+    try {
+      const work = this.#deps.workOf(request);
+      // A plugin of an earlier release would take it for the answer.
+      if (params.callId !== undefined) socket.write(acceptedFrame(work.longest));
+      const answer = await work.run({ gone, tell: (progress) => void socket.write(progressFrame(progress)) });
+      const fields = { ...this.#about(request, began), ...answer.fields };
+      this.#deps.log[work.changes ? 'info' : 'debug'](method, fields);
+      this.#deps.onCall?.({ command: method, code: 0, seconds: secondsSince(began), fields });
+      const { result, delivered, undelivered } = answer;
+      return { frame: answerFrame({ result: result ?? null }), delivered, undelivered };
+    } catch (failure) {
+      return this.#refuse(request, failure, began);
+    }
+  }
+
+  #refuse(request: Request | undefined, failure: unknown, began: number): Outgoing {
+    const error = failure instanceof SyntaxError ? noRequest(failure) : asCniError(failure);
+    this.#logFailure(request, error, { failure, began });
+    const data = error.details === undefined ? {} : { data: { details: error.details } };
+    return { frame: answerFrame({ error: { code: error.code, message: error.message, ...data } }) };
   }
 
   #logFailure(
@@ -128,14 +147,9 @@ export class CallServer {
     const stack = unexpected && !isForeseen && failure instanceof Error ? failure.stack : undefined;
     // STATUS is asked often, and the condition that it reports is logged when it begins.
     const level = request?.method === 'STATUS' && !unexpected ? 'debug' : 'error';
-    this.#deps.log[level](`${request?.method ?? 'call'} failed`, {
-      code,
-      error: message,
-      ...this.#about(request, began),
-      details,
-      stack,
-    });
-    this.#deps.onCall?.(request?.method ?? 'none', code, secondsSince(began));
+    const fields = { code, error: message, ...this.#about(request, began), details, stack };
+    this.#deps.log[level](`${request?.method ?? 'call'} failed`, fields);
+    this.#deps.onCall?.({ command: request?.method ?? 'none', code, seconds: secondsSince(began), fields });
   }
 
   #about(request: Request | undefined, began: number): Fields {

@@ -1,9 +1,7 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { blockedPorts } from '../../../../src/modes/daemon/config/blocked-ports.ts';
 import { parseFlags, UsageError } from '../../../../src/modes/daemon/config/command-line.ts';
 import { readOptions } from '../../../../src/modes/daemon/config/options.ts';
 import { StartError } from '../../../../src/modes/daemon/start-error.ts';
@@ -71,7 +69,6 @@ test.each([
   ['--wapi-port=0', /^--wapi-port "0" must be a port number$/],
   ['--wapi-port=65536', /must be a port number/],
   ['--wapi-port=https', /must be a port number/],
-  ['--wapi-port=10080', /^--wapi-port "10080" cannot be used: HTTP clients refuse this port/],
   ['--wapi-version=2', /must be a version such as 2\.3/],
   ['--wapi-version=v2.5', /must be a version such as 2\.3/],
   ['--wapi-version=2.2.2', /must be 2\.3 or above/],
@@ -127,11 +124,6 @@ test.each(['', 'localhost', 'localhost.localdomain', 'LOCALHOST'])(
     expect(named('--node-name=worker-1')).toBe('worker-1');
   },
 );
-
-test('the ports that are refused are those that fetch refuses', () => {
-  const { badPorts } = createRequire(import.meta.url)('undici/lib/web/fetch/constants.js');
-  expect([...blockedPorts].map(String)).toEqual(badPorts);
-});
 
 test('a log goes as text to a terminal and as JSON elsewhere, unless told', () => {
   expect(options([], {}, true).logFormat).toBe('text');

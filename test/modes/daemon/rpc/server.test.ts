@@ -8,6 +8,7 @@ import { callFields } from '../../../../src/modes/daemon/handlers/call-fields.ts
 import { type Answer, type Handler, pluginWork } from '../../../../src/modes/daemon/handlers/handler.ts';
 import { isPluginRequest } from '../../../../src/modes/daemon/rpc/frame.ts';
 import { CallServer } from '../../../../src/modes/daemon/rpc/server.ts';
+import { noTracing } from '../../../../src/modes/daemon/tracing/tracing.ts';
 import {
   acceptedFrame,
   type Call,
@@ -52,6 +53,7 @@ beforeEach(async () => {
       throw new Error('only calls of plugins come here');
     },
     describe: (request) => callFields(request, 'default'),
+    tracing: noTracing,
     log: { error: write('error'), warn: write('warn'), info: write('info'), debug: write('debug') },
   });
   await server.listen(file);

@@ -1,0 +1,141 @@
+/**
+ * What the original driver, infobloxopen/cni-infoblox, has left on the grid. Its fixed addresses carry no mark: the container
+ * stands in an extensible attribute, and neither host nor interface anywhere. So one counts as its work only if it is exactly
+ * as it makes them (daemon.go, and AllocateIP of infoblox-go-client 0.8): no comment, and these four attributes.
+ */
+import { cloud, vm } from '../attributes.ts';
+import type { Log } from '../log.ts';
+import { attachmentIn, isOurs } from '../mark.ts';
+import type { WapiClient } from '../wapi/client.ts';
+import type { AttributedAddress } from '../wapi/schemas.ts';
+import type { LeaseIdentity } from './lease.ts';
+import type { Found } from './plan.ts';
+import type { SqliteLeaseStore } from './state/store.ts';
+
+/** `CMP Type`, as release 1.0 and as the builds before it write it. */
+const cmpTypes: readonly unknown[] = ['Kubernetes', 'CNI'];
+const expected: readonly string[] = [cloud.tenant, cloud.owned, cloud.cmpType, vm.id];
+/** `VM ID` of a gateway. */
+const noContainer = 'N/A';
+/** A fixed address without a MAC address reads as reserved. */
+const matches: readonly string[] = ['MAC_ADDRESS', 'RESERVED'];
+
+/** A fixed address that the original driver has made for a container. */
+export interface Original {
+  readonly ref: string;
+  readonly address: string;
+  readonly view: string;
+  /** CIDR. */
+  readonly network: string;
+  readonly containerId: string;
+  /** Of the pod; empty where the runtime has not said it. */
+  readonly name: string;
+  readonly mac: string;
+  /** How it differs from what the original makes, in words that follow "it": somebody has changed it, so no DEL releases it. */
+  readonly altered?: string;
+}
+
+/**
+ * Judges whether a fixed address is the original's.
+ * @param tenant the `Tenant ID` that the original has used
+ * @returns undefined if it is not, or a gateway's
+ */
+export function originalOf(object: AttributedAddress, tenant: string): Original | undefined {
+  const own = ownAttributes(object);
+  const containerId = own.get(vm.id);
+  const isMade =
+    own.get(cloud.tenant) === tenant && own.get(cloud.owned) === 'True' && cmpTypes.includes(own.get(cloud.cmpType));
+  if (!isMade || isOurs(object.comment)) return undefined;
+  if (typeof containerId !== 'string' || containerId === noContainer) return undefined;
+  const altered = alteration(object, own);
+  return {
+    ...{ ref: object._ref, address: object.ipv4addr, view: object.network_view, network: object.network },
+    ...{ containerId, name: object.name, mac: object.mac },
+    ...(altered === undefined ? {} : { altered }),
+  };
+}
+
+/**
+ * Yields what the original driver has on the grid for containers, page by page; 50,000 objects at most.
+ * @param of `tenant`: as for `originalOf`; `view`: undefined for all
+ * @throws GridError as the session does
+ */
+export async function* listOriginals(
+  wapi: WapiClient,
+  { tenant, view }: { readonly tenant: string; readonly view?: string },
+  signal: AbortSignal,
+): AsyncGenerator<Original> {
+  const where = view === undefined ? {} : { network_view: view };
+  for await (const object of wapi.listAttributed({ [cloud.tenant]: tenant, [cloud.owned]: 'True' }, where, signal)) {
+    const original = originalOf(object, tenant);
+    if (original !== undefined) yield original;
+  }
+}
+
+export interface OriginalsDeps {
+  readonly wapi: WapiClient;
+  readonly store: Pick<SqliteLeaseStore, 'boundAt'>;
+  readonly log: Pick<Log, 'info' | 'warn'>;
+}
+
+/** Finds what a container has that came to life under the original driver: `--release-original`. */
+export class Originals {
+  readonly #deps: OriginalsDeps;
+  readonly #tenant: string;
+
+  constructor(deps: OriginalsDeps, tenant: string) {
+    this.#deps = deps;
+    this.#tenant = tenant;
+  }
+
+  /**
+   * Finds the fixed address of an attachment: of its container, in the network of its name. One request if the original has made none
+   * for the container.
+   * @returns nothing if there are several, as the interface stands nowhere, or if somebody has changed it
+   * @throws GridError as the session does; `unconfirmed` if only a host could be asked that may lag behind
+   */
+  async find({ mark, view }: LeaseIdentity, signal: AbortSignal): Promise<Found[]> {
+    const { wapi, store, log } = this.#deps;
+    const { containerId, network: name } = attachmentIn(mark);
+    const attributes = { [vm.id]: containerId, [cloud.tenant]: this.#tenant };
+    const anywhere = await wapi.findAttributed(attributes, { network_view: view }, signal);
+    if (anywhere.length === 0) return [];
+    const networks = await wapi.findNetworksNamed(name, view, signal);
+    // Read again, last: the one answer that a delete may follow.
+    const objects: AttributedAddress[] = [];
+    for (const { network } of networks) {
+      objects.push(...(await wapi.findAttributed(attributes, { network_view: view, network }, signal)));
+    }
+    const originals = objects.flatMap((object) => originalOf(object, this.#tenant) ?? []);
+    const [original, ...others] = originals.filter((one) => one.containerId === containerId);
+    if (original === undefined) return [];
+    const { ref, address, altered } = original;
+    const holder = store.boundAt(view, address, mark);
+    if (others.length === 0 && altered === undefined && holder === undefined) {
+      log.info('found what the original driver reserved', { attachment: mark, view, address });
+      return [{ ref, address, view }];
+    }
+    const reason = altered ?? (holder === undefined ? 'it is one of several' : `it is in use by ${holder.mark}`);
+    log.warn('what the original driver reserved is left alone', {
+      ...{ attachment: mark, view, addresses: [address, ...others.map((one) => one.address)], reason },
+      hint: 'delete it in the grid when its container is gone',
+    });
+    return [];
+  }
+}
+
+/** Values of attributes that the object has itself: those that it inherits are its network's (WAPI documentation, "Extensible Attributes"). */
+function ownAttributes({ extattrs }: AttributedAddress): ReadonlyMap<string, unknown> {
+  const own = Object.entries(extattrs).filter(([, { inheritance_source: source }]) => source === undefined);
+  return new Map(own.map(([name, { value }]) => [name, value]));
+}
+
+function alteration(
+  { comment, match_client }: AttributedAddress,
+  own: ReadonlyMap<string, unknown>,
+): string | undefined {
+  if (comment !== '') return `has a comment: "${comment}"`;
+  if (!matches.includes(match_client)) return `is matched by ${match_client}`;
+  const more = [...own.keys()].find((name) => !expected.includes(name));
+  return more === undefined ? undefined : `has the attribute "${more}"`;
+}

@@ -1,0 +1,165 @@
+/**
+ * Spans of calls, of attempts at leases, and of the requests to the grid that they make. What is under way is known by
+ * Node's asynchronous context. That outlives its call in timers, which go on to other work: so only what is still open counts.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import {
+  type Context,
+  createTraceState,
+  ROOT_CONTEXT,
+  type Span,
+  type SpanContext,
+  SpanKind,
+  SpanStatusCode,
+  type Tracer,
+  trace,
+} from '@opentelemetry/api';
+import { messageOf } from '../../../infoblox/host/errno.ts';
+import type { Fields, Log } from '../../../infoblox/log.ts';
+import type { Exchange, Transport, TransportAnswer } from '../../../infoblox/wapi/connection/transport.ts';
+import { objectTypeIn } from '../../../infoblox/wapi/request.ts';
+import type { Sender } from '../../protocol.ts';
+import type { Request } from '../rpc/frame.ts';
+import { attributesOf, callAttributes, endAttributes, requestAttributes } from './attributes.ts';
+import type { CallEnd, Tracing } from './tracing.ts';
+
+/** Leases of which is known which call made them due; of more, the oldest are forgotten. */
+const mostCauses = 4096;
+
+/** What is under way. */
+interface Work {
+  readonly span: Span;
+  readonly isCall: boolean;
+  isOpen: boolean;
+}
+
+interface Cause {
+  readonly call: SpanContext;
+  /** Whether an attempt has been made a part of the call's trace. */
+  isTaken: boolean;
+}
+
+export class Spans implements Tracing {
+  readonly #tracer: Tracer;
+  readonly #close: () => Promise<void>;
+  readonly #work = new AsyncLocalStorage<Work>();
+  /** By mark. */
+  readonly #causes = new Map<string, Cause>();
+
+  /** @param close exports what is left */
+  constructor(tracer: Tracer, close: () => Promise<void>) {
+    this.#tracer = tracer;
+    this.#close = close;
+  }
+
+  call<T>(request: Request, describe: (request: Request) => Fields, run: () => Promise<T>): Promise<T> {
+    const attributes = { ...callAttributes, ...attributesOf(describe(request)) };
+    const options = { kind: SpanKind.SERVER, attributes };
+    const span = this.#tracer.startSpan(request.method, options, callerOf(request.params));
+    return this.#run({ span, isCall: true, isOpen: true }, run);
+  }
+
+  callEnded({ code, fields }: CallEnd): void {
+    const span = this.#open?.span;
+    span?.setAttributes({ ...attributesOf(fields), ...endAttributes(code) });
+    if (code !== 0) span?.setStatus({ code: SpanStatusCode.ERROR, message: String(fields.error) });
+  }
+
+  leaseDue(mark: string): void {
+    const work = this.#open;
+    if (work === undefined || !work.isCall) return;
+    this.#causes.delete(mark);
+    this.#causes.set(mark, { call: work.span.spanContext(), isTaken: false });
+    const [oldest] = this.#causes.keys();
+    if (this.#causes.size > mostCauses && oldest !== undefined) this.#causes.delete(oldest);
+  }
+
+  /**
+   * The first attempt after a call is a part of the call's trace, so that this shows when the grid knew. Those that follow may
+   * go on for hours: each is a trace of its own, linked to the call.
+   */
+  async attempt<T>(name: string, mark: string, run: () => Promise<T>): Promise<T> {
+    const cause = this.#causes.get(mark);
+    const attributes = attributesOf({ attachment: mark });
+    const links = cause?.isTaken ? [{ context: cause.call }] : [];
+    const parent = cause === undefined || cause.isTaken ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, cause.call);
+    if (cause !== undefined) cause.isTaken = true;
+    const span = this.#tracer.startSpan(name, { attributes, links }, parent);
+    const value = await this.#run({ span, isCall: false, isOpen: true }, run);
+    if (this.#causes.get(mark) === cause) this.#causes.delete(mark);
+    return value;
+  }
+
+  watch(transport: Transport): Transport {
+    return {
+      exchange: (exchange) => this.#exchange(transport, exchange),
+      close: () => transport.close(),
+    };
+  }
+
+  correlate(log: Log): Log {
+    const write = (level: keyof Log) => (message: string, fields?: Fields) => {
+      const open = this.#open?.span.spanContext();
+      const ids = open === undefined ? {} : { trace_id: open.traceId, span_id: open.spanId };
+      log[level](message, { ...fields, ...ids });
+    };
+    return { error: write('error'), warn: write('warn'), info: write('info'), debug: write('debug') };
+  }
+
+  close(): Promise<void> {
+    return this.#close();
+  }
+
+  get #open(): Work | undefined {
+    const work = this.#work.getStore();
+    return work?.isOpen ? work : undefined;
+  }
+
+  async #run<T>(work: Work, run: () => Promise<T>): Promise<T> {
+    try {
+      return await this.#work.run(work, run);
+    } catch (error) {
+      failed(work.span, error);
+      throw error;
+    } finally {
+      work.isOpen = false;
+      work.span.end();
+    }
+  }
+
+  async #exchange(transport: Transport, exchange: Exchange): Promise<TransportAnswer> {
+    const { method, url } = exchange;
+    const parent = this.#open === undefined ? ROOT_CONTEXT : trace.setSpan(ROOT_CONTEXT, this.#open.span);
+    const options = { kind: SpanKind.CLIENT, attributes: requestAttributes(method, url) };
+    const span = this.#tracer.startSpan(`${method} ${objectTypeIn(url)}`, options, parent);
+    try {
+      const answer = await transport.exchange(exchange);
+      span.setAttribute('http.response.status_code', answer.status);
+      if (answer.status >= 400) {
+        span.setAttribute('error.type', String(answer.status)).setStatus({ code: SpanStatusCode.ERROR });
+      }
+      return answer;
+    } catch (error) {
+      failed(span, error);
+      throw error;
+    } finally {
+      span.end();
+    }
+  }
+}
+
+/** The error's class may be that of another script of the executable: its reason is what tells. */
+function failed(span: Span, error: unknown): void {
+  const isGridError = error instanceof Error && 'reason' in error && typeof error.reason === 'string';
+  span.setAttribute('error.type', isGridError ? String(error.reason) : 'internal');
+  span.setStatus({ code: SpanStatusCode.ERROR, message: messageOf(error) });
+}
+
+/** The caller's place in its trace, which was checked when the request came in. */
+function callerOf({ traceparent, tracestate }: Sender): Context {
+  if (traceparent === undefined) return ROOT_CONTEXT;
+  const [, traceId = '', spanId = '', flags = ''] = traceparent.split('-');
+  const caller = { traceId, spanId, traceFlags: Number.parseInt(flags, 16), isRemote: true };
+  const state = tracestate === undefined ? {} : { traceState: createTraceState(tracestate) };
+  return trace.setSpanContext(ROOT_CONTEXT, { ...caller, ...state });
+}

@@ -1,0 +1,51 @@
+/** What a check has found out: for people a line with what and why, and a second one with the fix. */
+
+export type Level =
+  | 'ok'
+  /** It works, but not for long, not safely, or not as meant. */
+  | 'warning'
+  /** Containers do not start, or get an address that somebody else has. */
+  | 'failure'
+  /** It could not be found out; the message says why. */
+  | 'skipped';
+
+/** What one look at something says. */
+export interface Verdict {
+  readonly level: Level;
+  /** What was found, and why it is so: a clause. */
+  readonly message: string;
+  /** What to do about it: a clause. Null where there is nothing to do. */
+  readonly fix: string | null;
+}
+
+export interface Finding extends Verdict {
+  /** What the check belongs to: `host`, `plugins`, `grid`, `network net-1`. */
+  readonly group: string;
+  /** What was checked. */
+  readonly title: string;
+}
+
+/** Makes the verdict that all is as it should be. */
+export function ok(message: string): Verdict {
+  return { level: 'ok', message, fix: null };
+}
+
+/** Makes the verdict that something works, and should be changed all the same. */
+export function warning(message: string, fix: string | undefined): Verdict {
+  return { level: 'warning', message, fix: fix ?? null };
+}
+
+/** Makes the verdict that something does not work. */
+export function failure(message: string, fix: string | undefined): Verdict {
+  return { level: 'failure', message, fix: fix ?? null };
+}
+
+/** Makes the verdict that something cannot be told. @param message why not */
+export function skipped(message: string): Verdict {
+  return { level: 'skipped', message, fix: null };
+}
+
+/** Counts the findings of a level. */
+export function countOf(level: Level, findings: readonly Verdict[]): number {
+  return findings.filter((finding) => finding.level === level).length;
+}

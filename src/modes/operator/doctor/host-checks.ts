@@ -1,0 +1,71 @@
+/** This host: what the service was told, and the directories of socket and state. */
+import { GridError } from '../../../infoblox/errors.ts';
+import type { Exposure } from '../../daemon/config/given-file.ts';
+import type { Options } from '../../daemon/config/options.ts';
+import { refuseOtherUsers } from '../../daemon/process/root.ts';
+import { StartError } from '../../daemon/start-error.ts';
+import type { Check } from './check.ts';
+import { judgeStateDirectory, lookAtDirectory } from './directory.ts';
+import { failure, ok, type Verdict, warning } from './finding.ts';
+
+const group = 'host';
+
+/** Makes the checks of user, password and state directory. */
+export function hostChecks(options: Options) {
+  const user: Check = { group, title: 'user', run: () => judgeUser(options, process.getuid?.()) };
+  const credentials: Check = { group, title: 'credentials', run: () => judgeCredentials(options) };
+  const stateDirectory: Check = {
+    group,
+    title: 'state directory',
+    run: () => judgeStateDirectory(options.stateDir, lookAtDirectory(options.stateDir)),
+  };
+  return { user, credentials, stateDirectory };
+}
+
+/** Judges the user that runs the command: what it may read, the daemon may, too. @param uid undefined where there are none */
+export function judgeUser(options: Pick<Options, 'socketDir' | 'stateDir'>, uid: number | undefined): Verdict[] {
+  try {
+    refuseOtherUsers(options, uid);
+    return [ok(uid === 0 ? 'root' : `uid ${uid}, with directories of its own`)];
+  } catch (error) {
+    if (!(error instanceof StartError)) throw error;
+    return [failure(`uid ${uid}, and socket and state are for root alone`, 'run this command as root, with sudo say')];
+  }
+}
+
+type Credentials = Pick<Options, 'wapiUsername' | 'readPassword' | 'passwordExposure' | 'clientCertificate'>;
+
+/** Judges what the daemon logs in with, as far as this host knows; no secret is shown. */
+export function judgeCredentials(options: Credentials): Verdict[] {
+  const { wapiUsername, clientCertificate } = options;
+  if (clientCertificate === undefined) return judgePassword(options);
+  const { pair, trouble } = clientCertificate.read();
+  const exposure = clientCertificate.exposure();
+  return [
+    ...(trouble === undefined ? [] : [failure(trouble.message, trouble.hint)]),
+    ...(exposure === undefined
+      ? []
+      : [readableByOthers(exposure, 'have the certificate issued anew with another key')]),
+    ok(`client certificate, valid until ${new Date(pair.expiresAt).toISOString()}`),
+    ...(wapiUsername === '' ? [] : judgePassword(options)),
+  ];
+}
+
+function judgePassword({ wapiUsername, readPassword, passwordExposure }: Credentials): Verdict[] {
+  if (wapiUsername === '') {
+    return [failure('--wapi-username is not set: the grid refuses every request', 'set it in DAEMON_FLAGS')];
+  }
+  try {
+    readPassword();
+  } catch (error) {
+    if (!(error instanceof GridError)) throw error;
+    return [failure(error.message, error.hint)];
+  }
+  const exposure = passwordExposure();
+  return [exposure === undefined ? ok('user and password') : readableByOthers(exposure, 'change the password')];
+}
+
+/** @param then what is to be done when others can read it no more */
+function readableByOthers({ file, readers, mode, hint }: Exposure, then: string): Verdict {
+  return warning(`${file} can be read by ${readers} (mode ${mode})`, `run ${hint}, then ${then}`);
+}

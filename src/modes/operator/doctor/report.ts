@@ -1,0 +1,43 @@
+/** Findings as text for people. */
+import { printable } from '../../daemon/log/printable.ts';
+import { countOf, type Finding, type Level } from './finding.ts';
+
+const width = 'warning'.length;
+
+/** Makes the report: findings by group, each with its fix, and how many there are; texts from outside are made printable. */
+export function report(findings: readonly Finding[], paint: (level: Level, text: string) => string): string {
+  const groups = Map.groupBy(findings, ({ group }) => group);
+  const sections = [...groups].map(([group, found]) => {
+    const lines = mergeSkipped(found).map((finding) => linesOf(finding, paint));
+    return `${printable(group)}\n${lines.join('')}\n`;
+  });
+  return `${sections.join('')}${summary(findings)}\n`;
+}
+
+function linesOf({ level, title, message, fix }: Finding, paint: (level: Level, text: string) => string): string {
+  const line = `  ${paint(level, level.padEnd(width))}  ${printable(`${title}: ${message}`)}\n`;
+  return fix === null ? line : `${line}  ${' '.repeat(width)}  fix: ${printable(fix)}\n`;
+}
+
+/** One line for all that was skipped for the same reason. */
+export function mergeSkipped(findings: readonly Finding[]): Finding[] {
+  const merged = new Map<string, Finding>();
+  for (const finding of findings) {
+    const key = finding.level === 'skipped' ? finding.message : `#${merged.size}`;
+    const before = merged.get(key);
+    merged.set(key, before === undefined ? finding : { ...before, title: `${before.title}, ${finding.title}` });
+  }
+  return [...merged.values()];
+}
+
+/** Counts what was found: `1 failure, 2 warnings, 20 ok, 3 skipped`. */
+function summary(findings: readonly Finding[]): string {
+  const [failures, warnings] = [countOf('failure', findings), countOf('warning', findings)];
+  const parts = [
+    failures === 1 ? '1 failure' : `${failures} failures`,
+    warnings === 1 ? '1 warning' : `${warnings} warnings`,
+    `${countOf('ok', findings)} ok`,
+    ...(countOf('skipped', findings) === 0 ? [] : [`${countOf('skipped', findings)} skipped`]),
+  ];
+  return parts.join(', ');
+}

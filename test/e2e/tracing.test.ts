@@ -1,0 +1,336 @@
+/** Traces of the built daemon, as a collector of OpenTelemetry gets them. */
+import { createReadStream, readFileSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type CollectedSpan, Collector } from '../fixture/collector.ts';
+import { until } from '../fixture/host.ts';
+import { type Grid, startGrid } from '../simulator/grid.ts';
+import { BuiltHost, failure } from './built-host.ts';
+
+const traceId = '0af7651916cd43dd8448eb211c80319c';
+const parent = 'b7ad6b7169203331';
+/** What a runtime that traces its own work gives to its plugins. */
+const caller = { TRACEPARENT: `00-${traceId}-${parent}-01`, TRACESTATE: 'vendor=1' };
+
+let grid: Grid;
+let host: BuiltHost;
+let collector: Collector;
+
+beforeEach(async () => {
+  grid = await startGrid();
+  host = new BuiltHost(grid);
+  collector = await Collector.start();
+});
+afterEach(async () => {
+  await host.dispose();
+  await collector.stop();
+  await grid.stop();
+});
+
+/** Starts the daemon with traces that are exported soon. It has found its grid when this returns. */
+async function start(env: Readonly<Record<string, string>> = {}, flags: readonly string[] = []): Promise<void> {
+  const tracing = { OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint, OTEL_BSP_SCHEDULE_DELAY: '20' };
+  await host.start(flags, { ...tracing, ...env });
+  await host.daemon.says('grid available');
+}
+
+/** Waits for the only span of a name, of the caller's trace unless another one is named. */
+async function collected(name: string, trace = traceId): Promise<CollectedSpan> {
+  await until(`the span ${name} has come`, () => collector.named(name, trace).length > 0);
+  const [span, ...more] = collector.named(name, trace);
+  expect(more).toEqual([]);
+  if (span === undefined) throw new Error(`no span ${name}`);
+  return span;
+}
+
+describe('a call', () => {
+  test('is a part of the trace of its caller, and the requests to the grid are parts of the call', async () => {
+    await start();
+    const atStart = ['networkview', 'extensibleattributedef', 'fixedaddress'];
+    const isAnswered = (wanted: string) => grid.requests.some(({ type, status }) => type === wanted && status === 200);
+    await until('the daemon has looked around', () => atStart.every(isAnswered));
+    grid.clearLog();
+    const args = 'K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-1';
+    const address = await host.add('c1', { args, env: caller });
+    const add = await collected('ADD');
+    expect(add).toMatchObject({ parentSpanId: parent, kind: 'server', isError: false, traceState: 'vendor=1' });
+    expect(add.attributes).toEqual({
+      ...{ 'rpc.system.name': 'jsonrpc', 'rpc.method': 'ADD', 'network.transport': 'unix', 'cni.code': 0 },
+      ...{ 'cni.network.name': 'net-1', 'container.id': 'c1', 'network.interface.name': 'eth0' },
+      ...{ 'k8s.pod.name': 'web-1', 'k8s.namespace.name': 'shop' },
+      ...{ 'infoblox.network_view': 'default', 'infoblox.address': address, 'infoblox.network': '10.0.0.0/24' },
+    });
+    expect(add.resource).toMatchObject({ 'service.name': 'infoblox-cni-daemon', 'host.name': 'host-a' });
+    // The grid's own account of them.
+    const asked = grid.requests.map(({ method, type, status, path, query }) => ({
+      ...{ name: `${method} ${type}`, status, place: `${grid.url}${path}`, query },
+    }));
+    expect(asked.map(({ name }) => name)).toContain('POST fixedaddress');
+    const requests = collector.childrenOf(add);
+    const told = requests.map(({ name, attributes }) => {
+      const { origin, pathname, searchParams } = new URL(String(attributes['url.full']));
+      const query = Object.fromEntries(searchParams);
+      return { name, status: attributes['http.response.status_code'], place: `${origin}${pathname}`, query };
+    });
+    expect(told).toEqual(asked);
+    for (const { kind, isError, attributes } of requests) {
+      expect(kind).toBe('client');
+      expect(isError).toBe(Number(attributes['http.response.status_code']) >= 400);
+    }
+    expect(requests[0]?.attributes).toMatchObject({ 'server.address': grid.host, 'server.port': grid.port });
+  });
+
+  test('has trace_id and span_id in its lines of the log', async () => {
+    await start();
+    await host.add('c1', { ipam: { nonsense: 1 }, env: caller });
+    const { spanId } = await collected('ADD');
+    for (const message of ['unknown ipam key ignored', 'created on the grid', 'ADD']) {
+      expect(host.daemon.lines).toContainEqual(
+        expect.objectContaining({ message, trace_id: traceId, span_id: spanId }),
+      );
+    }
+    expect(host.daemon.lines.find(({ message }) => message === 'listening')).not.toHaveProperty('trace_id');
+  });
+
+  test('that fails says with which code, and which request it failed by', async () => {
+    await start();
+    const body = JSON.stringify({
+      Error: 'AdmConProtoError: x',
+      code: 'Client.Ibap.Proto',
+      text: 'You need permission',
+    });
+    const effect = { kind: 'status', status: 403, body, contentType: 'application/json' } as const;
+    grid.inject({ method: 'POST', type: 'fixedaddress', times: 9, effect });
+    expect(failure(await host.call('ADD', { env: caller })).code).toBe(103);
+    const add = await collected('ADD');
+    expect(add).toMatchObject({ isError: true });
+    expect(add.attributes).toMatchObject({ 'cni.code': 103, 'rpc.status_code': '103', 'error.type': '103' });
+    const last = collector.childrenOf(add).at(-1);
+    expect(last).toMatchObject({ name: 'POST fixedaddress', isError: true, attributes: { 'error.type': '403' } });
+  });
+
+  test('without an answer of the grid says why there is none', async () => {
+    await start({}, ['--add-timeout=1s']);
+    await host.add('c1');
+    grid.inject({ type: 'fixedaddress', times: 9, effect: { kind: 'hang' } });
+    await host.call('ADD', { containerId: 'c2', env: caller });
+    const add = await collected('ADD');
+    const [request] = collector.childrenOf(add);
+    expect(request).toMatchObject({
+      name: 'POST fixedaddress',
+      isError: true,
+      attributes: { 'error.type': 'timeout' },
+    });
+    expect(request?.attributes).not.toHaveProperty('http.response.status_code');
+  });
+});
+
+describe('a release', () => {
+  test('that follows a DEL is a part of the same trace, with its lines in the log', async () => {
+    await start();
+    await host.add('c1');
+    await host.call('DEL', { env: caller });
+    const del = await collected('DEL');
+    expect(del).toMatchObject({ parentSpanId: parent, attributes: { 'container.id': 'c1', 'cni.code': 0 } });
+    const release = await collected('reconcile');
+    expect(release.parentSpanId).toBe(del.spanId);
+    expect(release.attributes).toMatchObject({ 'infoblox.comment': expect.stringContaining('container=c1 ') });
+    expect(collector.childrenOf(release).map(({ name }) => name)).toEqual(['GET fixedaddress', 'DELETE fixedaddress']);
+    expect(host.daemon.lines).toContainEqual(
+      expect.objectContaining({ message: 'released', trace_id: traceId, span_id: release.spanId }),
+    );
+  });
+
+  test('that has to be tried again has a trace for each further attempt, linked to the DEL', async () => {
+    await start();
+    await host.add('c1');
+    grid.inject({ method: 'DELETE', times: 2, effect: { kind: 'status', status: 403 } });
+    await host.call('DEL', { env: caller });
+    await host.daemon.says('"message":"released"');
+    const del = await collected('DEL');
+    expect(await collected('reconcile')).toMatchObject({ isError: true, parentSpanId: del.spanId });
+    await until('the second attempt has come', () => collector.named('reconcile').length === 2);
+    const second = collector.named('reconcile').find((span) => span.traceId !== traceId);
+    expect(second).toMatchObject({ parentSpanId: '', isError: false, links: [{ traceId, spanId: del.spanId }] });
+  });
+
+  test('whose DEL found no daemon is a part of its trace all the same', async () => {
+    await start();
+    await host.add('c1');
+    await host.daemon.stop();
+    await host.call('DEL', { env: caller });
+    await start();
+    const del = await collected('DEL');
+    expect(del).toMatchObject({ parentSpanId: parent, attributes: { 'container.id': 'c1' } });
+    expect((await collected('reconcile')).parentSpanId).toBe(del.spanId);
+  });
+});
+
+describe('the place of the caller in a trace', () => {
+  test.each([
+    ['no trace at all', {}],
+    ['not one', { TRACEPARENT: 'nonsense' }],
+    ['of zeros', { TRACEPARENT: `00-${'0'.repeat(32)}-${parent}-01` }],
+    ['in capitals', { TRACEPARENT: caller.TRACEPARENT.toUpperCase() }],
+    ['of a version that cannot be', { TRACEPARENT: caller.TRACEPARENT.replace(/^00/, 'ff') }],
+    ['far too long', { TRACEPARENT: `${caller.TRACEPARENT}${'-1'.repeat(60_000)}`, TRACESTATE: caller.TRACESTATE }],
+    ['a state without a place', { TRACESTATE: caller.TRACESTATE }],
+  ])('that is %s is ignored, and nothing is lost', async (_, env) => {
+    await start();
+    expect(await host.add('c1', { env })).toBe('10.0.0.2');
+    await until('the span has come', () => collector.named('ADD').length > 0);
+    const [add] = collector.named('ADD');
+    expect(add).toMatchObject({ parentSpanId: '', traceState: '' });
+    expect(add?.traceId).not.toBe(traceId);
+  });
+
+  test('counts without a state that is far too long, or none', async () => {
+    await start();
+    await host.add('c1', { env: { ...caller, TRACESTATE: `vendor=${'1'.repeat(100_000)}` } });
+    await host.add('c2', { env: { ...caller, TRACESTATE: '\u001b[31m,,=' } });
+    await until('both spans have come', () => collector.named('ADD', traceId).length === 2);
+    for (const add of collector.named('ADD')) expect(add).toMatchObject({ parentSpanId: parent, traceState: '' });
+  });
+
+  test('counts as of a later version, with what that may append', async () => {
+    await start();
+    await host.add('c1', { env: { TRACEPARENT: `${caller.TRACEPARENT.replace(/^00/, '01')}-more` } });
+    expect((await collected('ADD')).parentSpanId).toBe(parent);
+  });
+
+  test('that is not sampled keeps the call out of the collector, but not out of the log', async () => {
+    await start();
+    await host.add('c1', { env: { TRACEPARENT: caller.TRACEPARENT.replace(/01$/, '00') } });
+    await host.call('DEL', { env: { TRACEPARENT: caller.TRACEPARENT.replace(/01$/, '00') } });
+    await host.daemon.says('"message":"released"');
+    await host.daemon.stop();
+    expect(collector.spans.filter((span) => span.traceId === traceId)).toEqual([]);
+    expect(collector.named('reconcile')).toEqual([]);
+    expect(host.daemon.lines.find(({ message }) => message === 'ADD')).toMatchObject({ trace_id: traceId });
+  });
+});
+
+describe('the usual variables of OpenTelemetry', () => {
+  test('say what the service is, and what is sent along; a secret in them is not logged', async () => {
+    await start(
+      {
+        OTEL_SERVICE_NAME: 'addresses',
+        OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=lab',
+        OTEL_EXPORTER_OTLP_HEADERS: 'x-api-key=s3cr3t',
+        OTEL_BSP_MAX_QUEUE_SIZE: 'plenty',
+      },
+      ['--log-level=debug'],
+    );
+    await host.add('c1', { env: caller });
+    const { resource } = await collected('ADD');
+    expect(resource).toMatchObject({ 'service.name': 'addresses', 'deployment.environment.name': 'lab' });
+    expect(collector.headers[0]).toMatchObject({ 'x-api-key': 's3cr3t' });
+    expect(host.daemon.log).not.toContain('s3cr3t');
+    expect(host.daemon.lines).toContainEqual(
+      expect.objectContaining({ level: 'warn', message: 'variable ignored', name: 'OTEL_BSP_MAX_QUEUE_SIZE' }),
+    );
+  });
+
+  test.each([
+    ['OTEL_TRACES_SAMPLER', 'always_off'],
+    ['OTEL_TRACES_EXPORTER', 'none'],
+    ['OTEL_SDK_DISABLED', 'true'],
+  ])('keep all of it from the collector: %s=%s', async (name, value) => {
+    await start({ [name]: value });
+    await host.add('c1', { env: caller });
+    await host.daemon.stop();
+    expect(collector.connections).toBe(0);
+  });
+
+  test('with an address that is none: a warning, no traces, and an address for the container', async () => {
+    await start({ OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4318' });
+    expect(await host.add('c1')).toBe('10.0.0.2');
+    const message = 'traces are not exported: their endpoint is no http or https address';
+    expect(host.daemon.lines).toContainEqual(expect.objectContaining({ level: 'warn', message }));
+  });
+});
+
+describe('a collector', () => {
+  /** Milliseconds in which a stop gives up on a collector, and some for the rest. */
+  const soon = 6_000;
+
+  async function addsAndStops(): Promise<void> {
+    const began = performance.now();
+    for (const id of ['c1', 'c2', 'c3']) await host.add(id);
+    await until('an export has been tried', () => host.daemon.log.includes('ADD'));
+    expect(performance.now() - began).toBeLessThan(soon);
+    const stopping = performance.now();
+    expect(await host.daemon.stop()).toBe(0);
+    expect(performance.now() - stopping).toBeLessThan(soon);
+  }
+
+  test('that refuses what it gets holds nothing up, and is warned of once', async () => {
+    collector.status = 404;
+    await start();
+    await host.daemon.says('traces cannot be exported');
+    await addsAndStops();
+    const warnings = host.daemon.lines.filter(({ message }) => message === 'traces cannot be exported');
+    expect(warnings).toMatchObject([{ level: 'warn', reason: '404: Not Found', hint: expect.any(String) }]);
+  });
+
+  test('that is down holds nothing up', async () => {
+    // Of the SDK's own patience, so that the test need not wait for it: it repeats what it may.
+    await start({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1', OTEL_EXPORTER_OTLP_TIMEOUT: '100' });
+    await addsAndStops();
+    expect(host.daemon.lines).toContainEqual(
+      expect.objectContaining({
+        message: 'traces cannot be exported',
+        reason: expect.stringContaining('ECONNREFUSED'),
+      }),
+    );
+  });
+
+  test('that never answers holds nothing up', async () => {
+    collector.status = undefined;
+    await start();
+    await addsAndStops();
+    expect(collector.headers.length).toBeGreaterThan(0);
+  });
+
+  test('gets what is left when the daemon stops', async () => {
+    await start({ OTEL_BSP_SCHEDULE_DELAY: '600000' });
+    await host.add('c1', { env: caller });
+    expect(collector.connections).toBe(0);
+    await host.daemon.stop();
+    expect(collector.named('ADD', traceId)).toHaveLength(1);
+  });
+});
+
+describe('without an endpoint', () => {
+  test('nothing of it is loaded, and trace_id of the caller is in the log', async () => {
+    await host.start([], { OTEL_SERVICE_NAME: 'addresses' });
+    await host.add('c1', { env: caller });
+    expect(host.daemon.lines).toContainEqual(expect.objectContaining({ message: 'ADD', trace_id: traceId }));
+    expect(await isInMemory(host.daemon.pid, fromTheSdk)).toBe(false);
+    await host.daemon.stop();
+    await start();
+    // Else the look into the memory would show nothing.
+    expect(await isInMemory(host.daemon.pid, fromTheSdk)).toBe(true);
+  });
+});
+
+/** A text of the SDK that no other script of the executable has. */
+const fromTheSdk = 'OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE';
+
+/** Tells whether a text is in the memory of a process, but for the files that are mapped into it: the executable has it all. */
+async function isInMemory(pid: number, text: string): Promise<boolean> {
+  const maps = readFileSync(`/proc/${pid}/maps`, 'utf8').split('\n');
+  const own = maps.flatMap((line) => {
+    const [, from = '', to = '', file = ''] = /^(\w+)-(\w+) rw\S* \S+ \S+ \d+ *(.*)$/.exec(line) ?? [];
+    return from === '' || file.startsWith('/') ? [] : [{ start: Number(`0x${from}`), end: Number(`0x${to}`) - 1 }];
+  });
+  const wanted = [Buffer.from(text, 'latin1'), Buffer.from(text, 'utf16le')];
+  for (const range of own) {
+    let before = Buffer.alloc(0);
+    for await (const chunk of createReadStream(`/proc/${pid}/mem`, range)) {
+      const piece = Buffer.concat([before, chunk]);
+      if (wanted.some((bytes) => piece.includes(bytes))) return true;
+      before = piece.subarray(-4 * text.length);
+    }
+  }
+  return false;
+}
