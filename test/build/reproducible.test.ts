@@ -19,6 +19,12 @@ import { build as esbuild } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const project = join(import.meta.dirname, '../..');
+/** What the scripts beside the plugin's begin with. */
+const scripts = [
+  'src/modes/daemon/main.ts',
+  'src/modes/operator/main.ts',
+  'src/modes/daemon/tracing/open-telemetry.ts',
+] as const;
 let work: string;
 
 beforeAll(() => {
@@ -97,7 +103,7 @@ describe('two builds of one commit', () => {
 describe('what ships with the executable', () => {
   /** The packages that esbuild puts into the scripts beside the plugin's, found without the help of the build. */
   async function bundled(): Promise<string[]> {
-    const entryPoints = ['daemon', 'operator'].map((part) => join(project, 'src/modes', part, 'main.ts'));
+    const entryPoints = scripts.map((script) => join(project, script));
     const options = {
       outdir: 'nowhere',
       bundle: true,
@@ -145,9 +151,11 @@ describe('a build that must not pass', () => {
   /** A project of small scripts around the real build.mjs. */
   function projectWith(main: string, daemon?: string): string {
     const root = copyOfProject();
-    for (const part of ['daemon', 'operator']) mkdirSync(join(root, 'src/modes', part), { recursive: true });
+    for (const script of scripts) {
+      mkdirSync(join(root, script, '..'), { recursive: true });
+      writeFileSync(join(root, script), '');
+    }
     writeFileSync(join(root, 'src/main.ts'), main);
-    writeFileSync(join(root, 'src/modes/operator/main.ts'), '');
     if (daemon !== undefined) writeFileSync(join(root, 'src/modes/daemon/main.ts'), daemon);
     return join(root, 'build.mjs');
   }
