@@ -47,7 +47,7 @@ host-packages:
 	command -v openssl >/dev/null || missing="$$missing openssl"; \
 	command -v strip >/dev/null || missing="$$missing binutils"; \
 	test -x /lib/systemd/systemd || missing="$$missing systemd"; \
-	for command in chromium mandoc zsh fish; do command -v $$command >/dev/null || missing="$$missing $$command"; done; \
+	for command in chromium prometheus mandoc zsh fish; do command -v $$command >/dev/null || missing="$$missing $$command"; done; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  echo "setup: apt-get install$$missing"; \
