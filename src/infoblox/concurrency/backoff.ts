@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 /** Pauses in milliseconds: the first, doubled with each attempt up to the longest, each a part more or less. */
 export interface Backoff {
   readonly first: number;
@@ -13,4 +15,11 @@ export interface Backoff {
  */
 export function pauseBefore(attempt: number, { first, longest, spread = 0.25 }: Backoff): number {
   return Math.round(Math.min(first * 2 ** attempt, longest) * (1 + spread * (2 * Math.random() - 1)));
+}
+
+/** Waits for so many milliseconds. @throws `late` if the signal fires before that */
+export async function pause(milliseconds: number, signal: AbortSignal, late: Error): Promise<void> {
+  await delay(milliseconds, undefined, { signal }).catch(() => {
+    throw late;
+  });
 }

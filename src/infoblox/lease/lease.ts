@@ -209,7 +209,9 @@ export function postpone(lease: Lease, at: number): Lease {
 
 /** The same attachment asks again from what may be another sandbox. */
 export function moveSandbox(lease: Lease, sandbox: SandboxIdentity): Lease {
-  return { ...lease, ...sandbox };
+  const { netns, netnsId, bootId } = sandbox;
+  const isSame = lease.netns === netns && lease.netnsId === netnsId && lease.bootId === bootId;
+  return isSame ? lease : { ...lease, ...sandbox };
 }
 
 function newLease({ mark, network, view }: LeaseIdentity, createdAt: number): Lease {

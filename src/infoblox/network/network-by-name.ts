@@ -9,8 +9,7 @@
  *  - others are pending too: the one with the lowest address waits for them to yield, all others yield.
  * Nobody takes addresses from a pending network, so yielding deletes nothing that is in use.
  */
-import { setTimeout as delay } from 'node:timers/promises';
-import { pauseBefore } from '../concurrency/backoff.ts';
+import { pause, pauseBefore } from '../concurrency/backoff.ts';
 import { GridError, hasReason } from '../errors.ts';
 import { gatewayMark, networkMark, pendingNetworkMark } from '../mark.ts';
 import type { Network } from '../wapi/schemas.ts';
@@ -37,6 +36,7 @@ export async function agreeOnNetwork(
   /** CIDRs that this call has created and not yielded. */
   const mine = new Set<string>();
   const waiting = new Waiting();
+  let waits = 0;
   // A host without leases in the view will probably have to create the network: what that needs is read beside the look.
   let early = deps.views.hasLeases(view) ? undefined : readSurroundings(deps, spec, signal).catch(() => undefined);
   let full: GridError | undefined;
@@ -65,11 +65,10 @@ export async function agreeOnNetwork(
         continue;
       }
     } else full = undefined;
-    await waiting.pause(signal).catch(() => {
-      throw new GridError('timeout', `network ${name} in view ${view} is still being set up by another host`, {
-        hint: 'see the logs of the other hosts that use this network name; --add-timeout sets the time',
-      });
+    const late = new GridError('timeout', `network ${name} in view ${view} is still being set up by another host`, {
+      hint: 'see the logs of the other hosts that use this network name; --add-timeout sets the time',
     });
+    await pause(pauseBefore(waits++, lookPause), signal, late);
   }
 }
 
@@ -135,7 +134,6 @@ async function yieldNetwork(
 
 /** Waiting for other hosts, as long as something changes. */
 class Waiting {
-  #looks = 0;
   #since = performance.now();
   #seen = '';
 
@@ -147,11 +145,5 @@ class Waiting {
       this.#since = performance.now();
     }
     return performance.now() - this.#since > abandonedAfter;
-  }
-
-  /** @throws AbortError if the signal fires */
-  async pause(signal: AbortSignal): Promise<void> {
-    await delay(pauseBefore(this.#looks, lookPause), undefined, { signal });
-    this.#looks += 1;
   }
 }

@@ -74,13 +74,8 @@ interface ContainerInView {
   readonly view: string;
 }
 
-async function hasContainer(
-  wapi: WapiClient,
-  { container, view }: ContainerInView,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const query = { network: container.text, network_view: view };
-  return (await wapi.findReferences('networkcontainer', query, signal)).length > 0;
+function hasContainer(wapi: WapiClient, { container, view }: ContainerInView, signal: AbortSignal): Promise<boolean> {
+  return wapi.exists('networkcontainer', { network: container.text, network_view: view }, signal);
 }
 
 /** @throws GridError `network-conflict` if something that is no network container has its place */

@@ -52,8 +52,8 @@ export class NetworkViews {
   }
 
   /** Tells whether the grid has the view. */
-  async exists(view: string, signal: AbortSignal): Promise<boolean> {
-    return (await this.#deps.wapi.findReferences('networkview', { name: view }, signal)).length > 0;
+  exists(view: string, signal: AbortSignal): Promise<boolean> {
+    return this.#deps.wapi.exists('networkview', { name: view }, signal);
   }
 
   /**

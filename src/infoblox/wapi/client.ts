@@ -134,9 +134,9 @@ export class WapiClient {
     return this.#find(objects.networkUtilization, { query }, signal);
   }
 
-  /** Finds the references of objects of a type, to see whether one exists. */
-  async findReferences(type: string, query: Query, signal: AbortSignal): Promise<string[]> {
-    return (await this.#find(objects.anyOf(type, 'comment'), { query }, signal)).map(({ _ref }) => _ref);
+  /** Tells whether there is an object of a type that matches. */
+  async exists(type: string, query: Query, signal: AbortSignal): Promise<boolean> {
+    return (await this.#find(objects.anyOf(type, 'comment'), { query }, signal)).length > 0;
   }
 
   /** Asks what the grid itself thinks of an address: `USED` also for what is no fixed address. Undefined if it will not say. */

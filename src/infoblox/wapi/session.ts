@@ -2,7 +2,7 @@
  * One user's WAPI session: which host is asked, who is logged in there, how many requests are in flight, what is sent again.
  * Reads are repeated when the grid stumbles; a write is repeated only when it certainly did nothing.
  */
-import { setTimeout as delay } from 'node:timers/promises';
+import { pause } from '../concurrency/backoff.ts';
 import { Semaphore } from '../concurrency/semaphore.ts';
 import { GridError, hasReason, isGridAway } from '../errors.ts';
 import { readAnswer } from './answer.ts';
@@ -81,11 +81,9 @@ export class Session {
       }
       if (error === undefined) return value;
       const took = performance.now() - began;
-      const pause = this.#failed(host, request, { error, attempt, took, callerLeft: signal.aborted });
-      if (pause === undefined) throw error;
-      await delay(pause, undefined, { signal }).catch(() => {
-        throw error;
-      });
+      const wait = this.#failed(host, request, { error, attempt, took, callerLeft: signal.aborted });
+      if (wait === undefined) throw error;
+      await pause(wait, signal, error);
     }
   }
 

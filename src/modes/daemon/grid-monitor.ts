@@ -56,7 +56,7 @@ export class GridMonitor {
     this.#isProbing = true;
     const { wapi, view } = this.#deps;
     wapi
-      .findReferences('networkview', { name: view }, AbortSignal.timeout(probeTimeout))
+      .exists('networkview', { name: view }, AbortSignal.timeout(probeTimeout))
       .catch(() => undefined) // the session has reported it
       .finally(() => {
         this.#isProbing = false;

@@ -1,6 +1,5 @@
 /** Gives addresses to attachments: one ADD, from the first write to the state to the answer. */
 import { randomUUID } from 'node:crypto';
-import type { Cidr } from '../../address.ts';
 import { abortable } from '../../concurrency/abortable.ts';
 import { type SharedWork, SingleFlight } from '../../concurrency/single-flight.ts';
 import { GridError, hasReason } from '../../errors.ts';
@@ -10,38 +9,18 @@ import { specKey } from '../../network/spec.ts';
 import { apply } from '../act.ts';
 import type { LeaseDeps } from '../deps.ts';
 import { doubtOf } from '../doubt.ts';
-import {
-  abandon,
-  answer,
-  begin,
-  followView,
-  type Lease,
-  moveSandbox,
-  type SandboxIdentity,
-  startRelease,
-} from '../lease.ts';
+import { abandon, answer, begin, followView, type Lease, moveSandbox, startRelease } from '../lease.ts';
 import { type Look, plan } from '../plan.ts';
 import { reconcileLocked } from '../release/reconcile.ts';
 import { releaseUnnotedLocked, warnUnreleased } from '../release/unnoted.ts';
 import { deletedError, leftError, refusal } from './address-errors.ts';
 import { AddressTaking, type Taken } from './take-address.ts';
-import type { AddressRequest } from './want.ts';
+import type { AddRequest } from './want.ts';
 
 /** Milliseconds to release at once what a failed ADD has left and the state cannot note. */
 const unnotedTimeout = 5_000;
 
-export interface AddRequest extends AddressRequest {
-  /** Path of the container's network namespace. */
-  readonly netns: string;
-  /** Names this call, so that its caller can say later that it got no answer. */
-  readonly callId?: string | undefined;
-}
-
-export interface Allocation {
-  readonly address: string;
-  readonly view: string;
-  readonly cidr: Cidr;
-  readonly gateway?: string;
+export interface Allocation extends Taken {
   /** The caller has the answer. */
   delivered(): void;
   /** The caller went away without the answer: if no other caller of the attachment has it, the address is released. */
@@ -77,15 +56,8 @@ export class Allocator {
     const delivered = () => deliveries.delivered(mark, caller);
     const undelivered = () => deliveries.undelivered(mark, caller);
     try {
-      const { address, network } = await abortable(share.result, signal, () => this.#outOfTime(mark, signal));
-      return {
-        address,
-        view: network.view,
-        cidr: network.cidr,
-        ...(network.gateway === undefined ? {} : { gateway: network.gateway }),
-        delivered,
-        undelivered,
-      };
+      const taken = await abortable(share.result, signal, () => this.#outOfTime(mark, signal));
+      return { ...taken, delivered, undelivered };
     } catch (error) {
       share.leave();
       // The work may end well all the same.
@@ -191,7 +163,7 @@ export class Allocator {
     const delayedBy = (why: GridError) => this.#delays.set(mark, why);
     const want = { ...request, mark, sandbox, work, mayBeOnGrid: true, delayedBy };
     const taken = await new AddressTaking(this.#deps, want, network).run(signal, look);
-    if (!isSame(store.get(mark), sandbox)) apply(store, mark, (current) => moveSandbox(current, sandbox));
+    apply(store, mark, (current) => moveSandbox(current, sandbox));
     return taken;
   }
 
@@ -211,10 +183,6 @@ export class Allocator {
       hint: 'try again in a minute',
     });
   }
-}
-
-function isSame(lease: Lease | undefined, sandbox: SandboxIdentity): boolean {
-  return lease?.netns === sandbox.netns && lease.netnsId === sandbox.netnsId && lease.bootId === sandbox.bootId;
 }
 
 function held({ address, view }: Lease, { attachment, spec }: AddRequest): GridError {

@@ -2,9 +2,8 @@
  * What one ADD knows of its creates: what to ask the grid for, how its answer is judged, and how often it is tried. A create
  * that may have been carried out is never sent again before a look has shown what it left.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import { asGridText, ofAttachment } from '../../attributes.ts';
-import { type Backoff, pauseBefore } from '../../concurrency/backoff.ts';
+import { type Backoff, pause, pauseBefore } from '../../concurrency/backoff.ts';
 import { GridError } from '../../errors.ts';
 import { misfit, refuseOutside } from '../../network/fit.ts';
 import type { ReadyNetwork } from '../../network/networks.ts';
@@ -90,7 +89,7 @@ export class AddressCreation {
   async waitAfterLoss(why: GridError, signal: AbortSignal): Promise<void> {
     this.#isDoubtful = true;
     if (this.#losses >= mostLosses) throw why;
-    await pause(pauseBefore(this.#losses, lostPause), why, signal);
+    await pause(pauseBefore(this.#losses, lostPause), signal, why);
     this.#losses += 1;
   }
 
@@ -172,7 +171,7 @@ export class AddressCreation {
   async #afterCollision(error: GridError, look: Look, signal: AbortSignal): Promise<Look | undefined> {
     const why = collisionError(this.#network, error);
     this.#want.delayedBy(why);
-    await pause(pauseBefore(this.#collisions, collisionPause), why, signal);
+    await pause(pauseBefore(this.#collisions, collisionPause), signal, why);
     this.#collisions += 1;
     // The conflict may be with what an earlier create, whose answer was lost, has made since.
     return this.isDoubtful ? undefined : look;
@@ -223,10 +222,4 @@ function leaseOf(store: LeaseDeps['store'], mark: string): Lease {
   const lease = store.get(mark);
   if (lease === undefined) throw new Error(`the lease of ${mark} is gone while its ADD is under way`);
   return lease;
-}
-
-async function pause(milliseconds: number, why: GridError, signal: AbortSignal): Promise<void> {
-  await delay(milliseconds, undefined, { signal }).catch(() => {
-    throw why;
-  });
 }

@@ -1,20 +1,24 @@
-/** What one ADD wants: shared by the files that take its address. */
+/** What one ADD wants, as its caller says, and as the files that take its address know it. */
 import type { SharedWork } from '../../concurrency/single-flight.ts';
 import type { GridError } from '../../errors.ts';
 import type { Attachment } from '../../mark.ts';
 import type { NetworkSpec } from '../../network/spec.ts';
 import type { SandboxIdentity } from '../lease.ts';
 
-export interface AddressRequest {
+export interface AddRequest {
   readonly attachment: Attachment;
   readonly spec: NetworkSpec;
   /** This address and no other. */
   readonly requested?: string;
   /** What people call the container. */
   readonly workload: string;
+  /** Path of the container's network namespace. */
+  readonly netns: string;
+  /** Names this call, so that its caller can say later that it got no answer. */
+  readonly callId?: string | undefined;
 }
 
-export interface Want extends AddressRequest {
+export interface Want extends AddRequest {
   readonly mark: string;
   readonly sandbox: SandboxIdentity;
   readonly work: SharedWork;

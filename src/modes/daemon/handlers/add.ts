@@ -7,8 +7,9 @@ import { withNextHop } from '../../../cni/route.ts';
 import { abortable } from '../../../infoblox/concurrency/abortable.ts';
 import type { Conditions } from '../../../infoblox/conditions.ts';
 import { GridError, hasReason } from '../../../infoblox/errors.ts';
-import type { AddRequest, Allocation, Allocator } from '../../../infoblox/lease/add/allocate.ts';
+import type { Allocation, Allocator } from '../../../infoblox/lease/add/allocate.ts';
 import type { Deliveries } from '../../../infoblox/lease/add/deliveries.ts';
+import type { AddRequest } from '../../../infoblox/lease/add/want.ts';
 import type { FormerNames } from '../../../infoblox/lease/former-names.ts';
 import type { Log } from '../../../infoblox/log.ts';
 import { specKey } from '../../../infoblox/network/spec.ts';
@@ -54,7 +55,8 @@ export function addHandler(deps: AddDeps): Handler {
         workload: workloadOf(call.args, attachment.containerId),
         ...(requested === undefined ? {} : { requested }),
       };
-      const { address, cidr, gateway, delivered, undelivered } = await allocate(deps, request, signal);
+      const { address, network, delivered, undelivered } = await allocate(deps, request, signal);
+      const { cidr, gateway } = network;
       const ip = { address: `${address}/${cidr.prefix}`, ...(gateway === undefined ? {} : { gateway }) };
       const result = formatResult({ ips: [ip], routes: withNextHop(netconf.routes, gateway) }, netconf.cniVersion);
       return { result, fields: { address, subnet: cidr.text }, delivered, undelivered };
