@@ -1,7 +1,9 @@
 import { type BenchHost, withHost } from '../bench-host.ts';
+import { builtDaemon } from '../built.ts';
 import { atMost, type Measurement, plain, type Row, type Settings } from '../figure.ts';
 import { fillState } from '../leases.ts';
 import { interleave, median, ratio, timed } from '../samples.ts';
+import { run } from '../whole-process.ts';
 
 const many = 100_000;
 const restartLeases = 10_000;
@@ -13,8 +15,14 @@ export const manyLeases: Measurement = {
   about:
     `ADD over the socket of two daemons in turns, one with 1 lease in its state, one with ${many} of the same network. Restart: ` +
     `from spawn until the socket answers, with ${restartLeases} leases whose network namespaces are gone; the grid counts ` +
-    `requests for ${firstSeconds / 1000} s. STATUS over the socket: an upper bound of the daemon's own time.`,
-  run: async (settings) => [...(await growth(settings)), ...(await restart(settings)), ...(await status(settings))],
+    `requests for ${firstSeconds / 1000} s. STATUS over the socket: an upper bound of the daemon's own time. The commands of ` +
+    'operators as whole processes.',
+  run: async (settings) => [
+    ...(await growth(settings)),
+    ...(await restart(settings)),
+    ...(await status(settings)),
+    ...(await commands(settings)),
+  ],
 };
 
 async function growth({ quick, progress }: Settings): Promise<Row[]> {
@@ -64,6 +72,18 @@ async function status({ quick, progress }: Settings): Promise<Row[]> {
       status: async () => (await timed(() => host.call('STATUS', ''))).milliseconds,
     });
     return [atMost('STATUS over the socket', median(took), 5, ' ms', `${restartLeases} leases`)];
+  });
+}
+
+async function commands({ quick, progress }: Settings): Promise<Row[]> {
+  progress(`many-leases: status and leases of ${restartLeases}`);
+  return withHost(leases(restartLeases), async (host) => {
+    const command = (name: string) => async () =>
+      run({ file: builtDaemon, args: [name, `--socket-dir=${host.directory}/run`] }).milliseconds;
+    const took = await interleave(quick ? 5 : 20, { status: command('status'), leases: command('leases') });
+    return Object.entries(took).map(([name, times]) =>
+      atMost(`the command ${name} with ${restartLeases} leases`, median(times), 500, ' ms'),
+    );
   });
 }
 

@@ -19,12 +19,22 @@ export interface Sandboxes {
 /** Magic number of the file system that holds namespaces (linux/magic.h, NSFS_MAGIC). */
 const nsfs = 0x6e736673;
 const via = ' via ';
+/** Milliseconds: reading the time costs as much as looking at a namespace, and a listing looks at thousands. */
+const bootTimeGoodFor = 1_000;
 /** Stands for a boot ID that could not be read. */
 const unknownBoot = 'unknown';
 
 /** @param bootId names this boot of the host; from the kernel but in tests */
 export function hostSandboxes(bootId: string = readBootId()): Sandboxes {
-  const boot = () => ({ bootId, bootedAt: Math.round(Date.now() / 1000 - uptime()) });
+  let bootedAt = Math.round(Date.now() / 1000 - uptime());
+  let readAt = performance.now();
+  const boot = () => {
+    if (performance.now() - readAt > bootTimeGoodFor) {
+      bootedAt = Math.round(Date.now() / 1000 - uptime());
+      readAt = performance.now();
+    }
+    return { bootId, bootedAt };
+  };
   return {
     boot,
     identify(path) {
@@ -95,6 +105,8 @@ function directoryOf(path: string): string | undefined {
 
 /** The process whose namespace a path means: `/proc/PID/ns/net`, or that of one of its threads. */
 function processOf(path: string): string | undefined {
+  // Most paths are in /run/netns, and a listing looks at thousands.
+  if (!path.includes('/proc/')) return undefined;
   return /^\/proc\/(\d+)\/(?:task\/\d+\/)?ns\/net$/.exec(normalize(path))?.[1];
 }
 

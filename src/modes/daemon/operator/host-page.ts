@@ -7,5 +7,8 @@ import { type OperatorStatusDeps, statusOf } from './status.ts';
 /** Makes the page as of now. */
 export async function hostPage(deps: OperatorStatusDeps & LeasesDeps): Promise<Page> {
   const leases = await findLeases(deps, {});
-  return { type: 'text/html; charset=utf-8', text: renderPage({ status: statusOf(deps), leases, now: Date.now() }) };
+  return {
+    type: 'text/html; charset=utf-8',
+    text: renderPage({ status: await statusOf(deps), leases, now: Date.now() }),
+  };
 }

@@ -1,8 +1,11 @@
-/** `status`: how this host is, from what the daemon knows already. Asks nobody. */
+/** `status`: how this host is. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { contains } from '../../../infoblox/address.ts';
 import type { Conditions } from '../../../infoblox/conditions.ts';
 import type { SqliteLeaseStore } from '../../../infoblox/lease/state/store.ts';
 import { shortNetworkName } from '../../../infoblox/mark.ts';
 import type { Networks } from '../../../infoblox/network/networks.ts';
+import type { NetworkUsage } from '../../../infoblox/network/usage.ts';
 import type { TlsOptions } from '../../../infoblox/wapi/connection/agent.ts';
 import type { GridState } from '../../../infoblox/wapi/grid-state.ts';
 import type { Session } from '../../../infoblox/wapi/session.ts';
@@ -12,6 +15,11 @@ import type { Options } from '../config/options.ts';
 import type { RecentError } from '../log/recent-errors.ts';
 import type { OperatorHandler } from './operator-handler.ts';
 
+/** Milliseconds. */
+const usagePatience = 300;
+
+type NetworkStatus = Status['networks'][number];
+
 export interface OperatorStatusDeps {
   /** When the daemon started, milliseconds since 1970. */
   readonly startedAt: number;
@@ -20,17 +28,19 @@ export interface OperatorStatusDeps {
   readonly gridState: GridState;
   readonly session: Session;
   readonly networks: Networks;
+  readonly usage: NetworkUsage;
   readonly store: SqliteLeaseStore;
   readonly recentErrors: () => readonly RecentError[];
 }
 
 /** Makes the handler of `status`. */
 export function operatorStatusHandler(deps: OperatorStatusDeps): OperatorHandler<'operator/status'> {
-  return { longest: 5_000, run: async () => ({ result: statusOf(deps) }) };
+  return { longest: 5_000, run: async () => ({ result: await statusOf(deps) }) };
 }
 
-/** Says how this host is. */
-export function statusOf(deps: OperatorStatusDeps): Status {
+/** Says how this host is. How full networks are is asked of the grid if that is not known, but not waited for long. */
+export async function statusOf(deps: OperatorStatusDeps): Promise<Status> {
+  await Promise.race([deps.usage.refresh().catch(() => undefined), delay(usagePatience, undefined, { ref: false })]);
   const { startedAt, options, conditions, store, recentErrors } = deps;
   return {
     version,
@@ -70,17 +80,24 @@ function trustOf({ verify, checkKey }: TlsOptions): string {
 }
 
 /** By name and view: what leases name, and what ADDs have asked for since the start. */
-function networksOf({ store, networks }: OperatorStatusDeps): Status['networks'] {
-  const found = new Map<string, Status['networks'][number]>();
-  const add = (name: string, view: string) => {
-    const key = `${name} ${view}`;
-    const known = found.get(key) ?? { name, view, cidr: null, bound: 0, total: null, used: null };
-    found.set(key, known);
-    return known;
+function networksOf({ store, networks, usage }: OperatorStatusDeps): Status['networks'] {
+  const found = new Map<string, NetworkStatus>();
+  const at = (name: string, view: string) => {
+    const network = found.get(`${name} ${view}`) ?? { name, view, cidr: null, bound: 0, total: null, used: null };
+    found.set(`${name} ${view}`, network);
+    return network;
   };
-  for (const { network, view } of store.inPhase('bound')) add(network, view).bound += 1;
-  for (const { name, network } of networks.all()) {
-    add(shortNetworkName(name), network.view).cidr = network.cidr.text;
+  for (const { name, network } of networks.all()) at(shortNetworkName(name), network.view).cidr = network.cidr.text;
+  for (const { network, view, address } of store.inPhase('bound')) {
+    const known = at(network, view);
+    known.bound += 1;
+    // After a restart no ADD has asked for it yet.
+    known.cidr ??=
+      usage.all.find(({ cidr, view: its }) => its === view && contains(cidr, address ?? ''))?.cidr.text ?? null;
   }
-  return [...found.values()].sort((one, other) => one.name.localeCompare(other.name));
+  const withUsage = [...found.values()].map((network) => {
+    const known = usage.all.find(({ cidr, view }) => cidr.text === network.cidr && view === network.view);
+    return known === undefined ? network : { ...network, total: known.total, used: known.used };
+  });
+  return withUsage.sort((one, other) => one.name.localeCompare(other.name));
 }
