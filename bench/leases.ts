@@ -22,7 +22,14 @@ export function fillState(directory: string, leases: number, change = (lease: Le
   const { store } = SqliteLeaseStore.open(directory, new Conditions());
   const mark = leaseMark(0);
   const sandbox = { ...hostSandboxes().identify('/run/netns/old'), netnsId: '4:4026532000' };
-  const beginning = { mark, network: 'bench', view: 'default', sandbox, callers: [] };
+  const beginning = {
+    mark,
+    network: 'bench',
+    view: 'default',
+    sandbox,
+    workload: { containerId: 'old-0' },
+    callers: [],
+  };
   const moment = { now: Date.now(), window: defaultDoubtWindow };
   store.apply(mark, () => change(bind(begin(undefined, beginning, moment), '10.65.0.1', moment)));
   store.setWhole(moment.now);

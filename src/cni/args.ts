@@ -11,12 +11,28 @@ export interface CniArgs {
   readonly ip?: string;
   readonly podName?: string;
   readonly podNamespace?: string;
+  readonly podUid?: string;
+  readonly nomadNamespace?: string;
+  readonly nomadRegion?: string;
+  readonly nomadJob?: string;
+  readonly nomadGroup?: string;
+  readonly nomadAllocation?: string;
 }
 
+/**
+ * Kubernetes' runtimes and podman set the K8S ones, Nomad its own, and leaves out what holds a semicolon (Nomad documentation, "Use a
+ * CNI network with a job"). Nomad sends none with a DEL.
+ */
 const fieldOf = {
   IP: 'ip',
   K8S_POD_NAME: 'podName',
   K8S_POD_NAMESPACE: 'podNamespace',
+  K8S_POD_UID: 'podUid',
+  NOMAD_NAMESPACE: 'nomadNamespace',
+  NOMAD_REGION: 'nomadRegion',
+  NOMAD_JOB_ID: 'nomadJob',
+  NOMAD_GROUP_NAME: 'nomadGroup',
+  NOMAD_ALLOC_ID: 'nomadAllocation',
 } as const satisfies Record<string, keyof CniArgs>;
 
 /**

@@ -5,12 +5,14 @@
  * documentation, "Extensible Attributes for Cloud Objects"), so what is not defined is left out. A cloud API user must send
  * the cloud ones ("Supported Cloud API Objects"), and may not be able to read the definitions.
  */
-import type { Attachment } from './mark.ts';
+import { oneLine, type Workload, workloadName } from './workload.ts';
 
 /** Those of the cloud licence that say who manages an object. */
 export const cloud = { cmpType: 'CMP Type', tenant: 'Tenant ID', owned: 'Cloud API Owned' } as const;
 /** Those that say for which container it is. */
 export const vm = { id: 'VM ID', name: 'VM Name' } as const;
+/** What an orchestrator says of a workload, and the attribute that holds it. */
+const orchestrated = { namespace: 'Namespace', pod: 'Pod', job: 'Job', taskGroup: 'Task Group' } as const;
 
 /** The attribute of a network and of its addresses that holds the network's name. */
 export const networkNameAttribute = 'Network Name';
@@ -46,6 +48,10 @@ const definitions: readonly AttributeDefinition[] = [
   },
   text(vm.id, 'Container ID'),
   text(vm.name, 'Name of the container or its workload'),
+  text(orchestrated.namespace, 'Namespace of the pod or job, as its orchestrator has it'),
+  text(orchestrated.pod, 'Pod of Kubernetes'),
+  text(orchestrated.job, 'Job of Nomad'),
+  text(orchestrated.taskGroup, 'Task group of Nomad'),
   text(networkNameAttribute, 'Name of the container network'),
   text(reservedAtAttribute, 'When the address was reserved for its container'),
 ];
@@ -70,9 +76,18 @@ export function ofNetwork(network: string): Attributes {
   return { [networkNameAttribute]: network };
 }
 
-/** Returns those of a container's reservation. @param vmName what people call the container */
-export function ofAttachment({ containerId, network }: Attachment, vmName: string): Attributes {
-  return { [vm.id]: asGridText(containerId), [vm.name]: vmName, ...ofNetwork(network) };
+/** Describes a container's reservation for people: by its name and its attributes. */
+export function describeReservation(
+  network: string,
+  workload: Workload,
+): { readonly name: string; readonly attributes: Attributes } {
+  const name = asGridText(workloadName(workload));
+  const ofVm = { [vm.id]: asGridText(workload.containerId), [vm.name]: name };
+  const ofWorkload = Object.entries(orchestrated).flatMap(([part, attribute]) => {
+    const value = workload[part as keyof typeof orchestrated];
+    return value === undefined ? [] : [[attribute, asGridText(value)]];
+  });
+  return { name, attributes: { ...ofVm, ...Object.fromEntries(ofWorkload), ...ofNetwork(network) } };
 }
 
 /** Returns the one that says when a reservation was made. @param now milliseconds since 1970 */
@@ -147,8 +162,5 @@ export class ExtensibleAttributes {
  * (vindyavk/vvk_automation_public, WAPI_Test_Reports).
  */
 export function asGridText(text: string): string {
-  return text
-    .replace(/\p{Cc}+/gu, ' ')
-    .slice(0, longestText)
-    .trim();
+  return oneLine(text, longestText);
 }

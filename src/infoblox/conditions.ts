@@ -15,6 +15,8 @@ export const conditionKinds = [
   'client-certificate',
   /** The durable state cannot be written. Only an ADD can show that it can again. */
   'state-not-writable',
+  /** The history of addresses cannot be written: for people, and no reason to refuse anything. */
+  'history-not-written',
   /** The grid refuses what a network configuration asks for. Only an ADD can show that it does not any more. */
   'network-refused',
   /** A network has no free address. */

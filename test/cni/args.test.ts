@@ -54,6 +54,7 @@ function known(values: Record<string, unknown>): CniArgs {
     ip: values.IP,
     podName: values.K8S_POD_NAME,
     podNamespace: values.K8S_POD_NAMESPACE,
+    podUid: values.K8S_POD_UID,
   };
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }

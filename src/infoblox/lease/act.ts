@@ -3,9 +3,10 @@
  * taken back only when its answer is here, counted anew when the answer is lost, for the write may have waited to be sent.
  * `create` is in take-address.ts, `reassign` in reassign.ts. Callers hold the lock of the lease.
  */
-import { asGridText, ofAttachment } from '../attributes.ts';
+import { describeReservation } from '../attributes.ts';
 import { GridError, hasReason } from '../errors.ts';
 import { attachmentIn, isAttachmentMark } from '../mark.ts';
+import { workloadOfLease } from '../workload.ts';
 import type { LeaseDeps } from './deps.ts';
 import { createInDoubt, createRefused, deleteAnswered, deleteInDoubt, type Lease } from './lease.ts';
 import type { Found, Look } from './plan.ts';
@@ -27,7 +28,8 @@ export async function remove(
     for (const { ref } of objects) await wapi.remove(ref, signal);
   } catch (error) {
     endDelete({ store, moment }, lease, error);
-    if (!isMarked && isOpen(error)) unnoted.add({ ...lease, deleteLost: moment() });
+    if (!isMarked && isOpen(error))
+      unnoted.add({ ...lease, by: lease.releasedBy ?? 'unfinished', deleteLost: moment() });
     throw error;
   }
   return deleteAnswered(store.get(lease.mark) ?? lease, lease);
@@ -65,13 +67,11 @@ export async function recreate(
   signal: AbortSignal,
 ): Promise<GridError | undefined> {
   const { mark, view, address } = lease;
-  const attachment = attachmentIn(mark);
-  const name = asGridText(attachment.containerId);
   // Noted first: a create that comes late must not outlive a DEL that comes meanwhile.
   apply(store, mark, (current) => createInDoubt(current, moment()));
   try {
-    const described = { comment: mark, name, attributes: ofAttachment(attachment, name) };
-    const made = await wapi.createReservation({ address, view, ...described }, signal);
+    const description = describeReservation(attachmentIn(mark).network, workloadOfLease(lease));
+    const made = await wapi.createReservation({ address, view, comment: mark, ...description }, signal);
     if (made.ipv4addr === address && made.network_view === view) return undefined;
     throw new GridError('bad-answer', `the grid reserved ${made.ipv4addr}, asked for ${address}`, {
       outcome: 'unknown',

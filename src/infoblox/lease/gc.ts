@@ -7,6 +7,8 @@ import { reconcile } from './release/reconcile.ts';
 import { type Release, releaseIfDead, startReleaseOf } from './release/start-release.ts';
 import { releaseUnnoted } from './release/unnoted.ts';
 
+const by = 'GC' as const;
+
 export interface GcDeps extends LeaseDeps {
   readonly allocator: Allocator;
 }
@@ -54,7 +56,8 @@ export async function collectGarbage(
     }
   };
   for (const lease of known.values()) {
-    await collect(lease, () => releaseIfDead(deps, lease.mark, ({ createdAt }) => createdAt === lease.createdAt));
+    const { createdAt } = lease;
+    await collect({ ...lease, by }, () => releaseIfDead(deps, { ...lease, by }, (now) => now.createdAt === createdAt));
   }
   try {
     for await (const object of observer.list(networkPrefix(names.present, network), { view }, signal)) {
@@ -62,7 +65,7 @@ export async function collectGarbage(
       // The address of a live attachment under a mark that nobody here knows: somebody has changed it.
       if (store.get(mark) === undefined && store.boundAt(where, address, mark) !== undefined) observer.report(object);
       else {
-        const release = { mark, network: networkOf(mark), view: where, address };
+        const release = { mark, network: networkOf(mark), view: where, address, by };
         await collect(release, () => startUnknown(deps, release));
       }
     }
@@ -75,8 +78,8 @@ export async function collectGarbage(
 
 /** An object of this host that the state does not know, or has imported since the call came: older than the list. */
 function startUnknown(deps: GcDeps, release: Release): boolean {
-  const { mark } = release;
-  if (deps.store.get(mark) !== undefined) return releaseIfDead(deps, mark, ({ createdAt }) => createdAt === 0);
+  if (deps.store.get(release.mark) !== undefined)
+    return releaseIfDead(deps, release, ({ createdAt }) => createdAt === 0);
   startReleaseOf(deps, release);
   return true;
 }

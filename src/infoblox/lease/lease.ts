@@ -10,11 +10,20 @@
  *
  * Beside the phase stands doubt: a create or a delete was sent and its answer was lost, so it may still be carried out.
  */
+import { isDeepStrictEqual } from 'node:util';
+import type { Workload } from '../workload.ts';
 import { type Callers, joinedBy, withCallers, withoutCaller } from './callers.ts';
 import { type Doubtful, doubtOf, type Moment, nextRecheck } from './doubt.ts';
 
 /** `pending`: an ADD has begun, nobody was told anything. `bound`: an attachment was told. `releasing`: nobody needs it. */
 export type Phase = 'pending' | 'bound' | 'releasing';
+
+/**
+ * Who said that a lease is not needed any more, for people: the runtime by a DEL or a GC, the reaper, an operator; or an ADD that was
+ * not delivered to its caller, or did not end well.
+ */
+export const releasers = ['DEL', 'GC', 'reaper', 'operator', 'undelivered', 'unfinished'] as const;
+export type Releaser = (typeof releasers)[number];
 
 /** What is remembered of a container's network namespace when it is given its address: see sandbox.ts. */
 export interface SandboxIdentity {
@@ -47,6 +56,10 @@ export interface Lease extends LeaseIdentity, SandboxIdentity, Doubtful {
   readonly address: string | null;
   /** Which ADDs were, or may have been, answered with it; null if that is not known, as for an imported one. */
   readonly callers: Callers;
+  /** Null if it is not known, as for an imported one. */
+  readonly workload: Workload | null;
+  /** Null unless it is releasing. */
+  readonly releasedBy: Releaser | null;
   /** Milliseconds since 1970; 0 for one that was imported. */
   readonly createdAt: number;
   /** Since when nobody needs it, milliseconds since 1970; null unless it is releasing, or if an earlier release began that. */
@@ -60,6 +73,7 @@ export interface Lease extends LeaseIdentity, SandboxIdentity, Doubtful {
 /** What `begin` is told. */
 export interface Beginning extends LeaseIdentity {
   readonly sandbox: SandboxIdentity;
+  readonly workload: Workload;
   /** IDs of the ADDs that wait for it. */
   readonly callers: Iterable<string>;
 }
@@ -73,6 +87,7 @@ export function begin(previous: Lease | undefined, beginning: Beginning, moment:
   return {
     ...newLease(beginning, moment.now),
     ...beginning.sandbox,
+    workload: beginning.workload,
     phase: 'pending',
     // Whoever was told an address before may live on it still, though the grid has lost it.
     callers: withCallers(previous?.phase === 'bound' ? previous.callers : '', beginning.callers),
@@ -110,7 +125,7 @@ export function notAnswered(lease: Lease, caller: string, { now }: Moment): Leas
   const callers = withoutCaller(lease.callers, caller);
   if (callers === lease.callers) return lease;
   const left = { ...lease, callers };
-  return callers === '' && lease.phase === 'bound' ? startRelease(left, now) : left;
+  return callers === '' && lease.phase === 'bound' ? startRelease(left, 'undelivered', now) : left;
 }
 
 /** The reservation has moved with its view, which was renamed. */
@@ -128,21 +143,25 @@ export function imported(identity: LeaseIdentity, address: string): Lease {
  * Nobody needs it any more: before DEL answers.
  * @param at when that is, and the reconciler is to take it up, milliseconds since 1970
  */
-export function startRelease(lease: Lease, at: number): Lease {
-  return { ...lease, phase: 'releasing', releasedAt: lease.releasedAt ?? at, attempts: 0, dueAt: at };
+export function startRelease(lease: Lease, by: Releaser, at: number): Lease {
+  const { releasedBy, releasedAt } = lease;
+  return {
+    ...{ ...lease, phase: 'releasing', releasedBy: releasedBy ?? by, releasedAt: releasedAt ?? at },
+    ...{ attempts: 0, dueAt: at },
+  };
 }
 
 /**
  * As `startRelease`, for who does not know how far an ADD has come that is under way or was cut off: its create may still be
  * carried out.
  */
-export function abandon(lease: Lease, moment: Moment): Lease {
-  return startRelease(lease.phase === 'pending' ? createInDoubt(lease, moment) : lease, moment.now);
+export function abandon(lease: Lease, by: Releaser, moment: Moment): Lease {
+  return startRelease(lease.phase === 'pending' ? createInDoubt(lease, moment) : lease, by, moment.now);
 }
 
 /** A lease for something that may be on the grid and that the state knows nothing of, to be released. */
-export function unknownToRelease(identity: LeaseIdentity, moment: Moment): Lease {
-  return startRelease(newLease(identity, moment.now), moment.now);
+export function unknownToRelease(identity: LeaseIdentity, by: Releaser, moment: Moment): Lease {
+  return startRelease(newLease(identity, moment.now), by, moment.now);
 }
 
 /** Tells whether its release is all that the state has ever known of it: no ADD of this daemon began it. */
@@ -207,11 +226,12 @@ export function postpone(lease: Lease, at: number): Lease {
   return { ...lease, attempts: lease.attempts + 1, dueAt: at };
 }
 
-/** The same attachment asks again from what may be another sandbox. */
-export function moveSandbox(lease: Lease, sandbox: SandboxIdentity): Lease {
+/** The same attachment asks again, from what may be another sandbox, and may name more of its workload. */
+export function askAgain(lease: Lease, sandbox: SandboxIdentity, workload: Workload): Lease {
   const { netns, netnsId, bootId } = sandbox;
+  const known = { ...lease.workload, ...workload };
   const isSame = lease.netns === netns && lease.netnsId === netnsId && lease.bootId === bootId;
-  return isSame ? lease : { ...lease, ...sandbox };
+  return isSame && isDeepStrictEqual(lease.workload, known) ? lease : { ...lease, ...sandbox, workload: known };
 }
 
 function newLease({ mark, network, view }: LeaseIdentity, createdAt: number): Lease {
@@ -223,6 +243,8 @@ function newLease({ mark, network, view }: LeaseIdentity, createdAt: number): Le
     phase: 'pending',
     address: null,
     callers: null,
+    workload: null,
+    releasedBy: null,
     createdAt,
     releasedAt: null,
     createInDoubtUntil: null,

@@ -95,7 +95,7 @@ async function build(options: Options, passedLog: Log, surroundings: Surrounding
   const owner = { ...machine, name: hostPrefix(origin).trim() };
   const conditions = new Conditions();
   logConditions(conditions, log);
-  const opened = openStore(options.stateDir, { conditions, owner, log });
+  const opened = openStore(options.stateDir, { conditions, owner, historyAge: options.leaseHistory, log });
   const store = wrapStore?.(opened) ?? opened;
   // One that is pending is due only if its ADD dies.
   store.subscribe((lease) => lease && lease.phase !== 'pending' && tracing.leaseDue(lease.mark));

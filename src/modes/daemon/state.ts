@@ -16,6 +16,8 @@ export interface StateDeps {
   readonly conditions: Conditions;
   /** Whose the file has to be. */
   readonly owner: Owner;
+  /** Milliseconds that it is remembered who held an address; 0: not at all. */
+  readonly historyAge: number;
   readonly log: Log;
 }
 
@@ -23,8 +25,8 @@ export interface StateDeps {
  * Opens the store of leases in a directory.
  * @throws StartError if the directory cannot be used or another daemon has it
  */
-export function openStore(directory: string, { conditions, owner, log }: StateDeps): SqliteLeaseStore {
-  const { store, setAside } = orStartError(() => SqliteLeaseStore.open(directory, conditions, owner));
+export function openStore(directory: string, { conditions, owner, historyAge, log }: StateDeps): SqliteLeaseStore {
+  const { store, setAside } = orStartError(() => SqliteLeaseStore.open(directory, conditions, { owner, historyAge }));
   if (setAside !== undefined) {
     const { file, reason, foreign } = setAside;
     log.error('state file set aside; importing the reservations of this host from the grid', {

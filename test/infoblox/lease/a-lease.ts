@@ -3,6 +3,7 @@
 import type { Moment } from '../../../src/infoblox/lease/doubt.ts';
 import type { Lease, SandboxIdentity } from '../../../src/infoblox/lease/lease.ts';
 import type { SqliteLeaseStore } from '../../../src/infoblox/lease/state/store.ts';
+import type { Workload } from '../../../src/infoblox/workload.ts';
 
 export const window = { recheck: 10_000, end: 60_000 };
 export const noon: Moment = { now: 1_700_000_000_000, window };
@@ -10,12 +11,16 @@ export const sandbox: SandboxIdentity = {
   ...{ netns: '/run/netns/a', netnsId: '4:17', processStart: 9, bootId: 'boot-1', bootedAt: 8 },
 };
 
+/** What runs at it. */
+export const workload: Workload = { containerId: 'c1', namespace: 'shop', pod: 'web-1' };
+
 /** A bound lease without doubt. */
 export function aLease(mark: string, over: Partial<Lease> = {}): Lease {
   return {
     ...{ mark, network: 'net-1', view: 'default', phase: 'bound', address: '10.0.0.2' },
     ...sandbox,
-    ...{ callers: null, createdAt: 1_000, releasedAt: null, createInDoubtUntil: null, deleteInDoubtUntil: null },
+    ...{ callers: null, workload: null, createdAt: 1_000, releasedBy: null, releasedAt: null },
+    ...{ createInDoubtUntil: null, deleteInDoubtUntil: null },
     ...{ dueAt: null, attempts: 0 },
     ...over,
   };

@@ -3,6 +3,7 @@ import { doubtOf, nextRecheck } from '../../../src/infoblox/lease/doubt.ts';
 import {
   abandon,
   answer,
+  askAgain,
   begin,
   bind,
   createInDoubt,
@@ -13,7 +14,6 @@ import {
   imported,
   keepDoubt,
   type Lease,
-  moveSandbox,
   notAnswered,
   type Phase,
   postpone,
@@ -22,18 +22,19 @@ import {
   startRelease,
   unknownToRelease,
 } from '../../../src/infoblox/lease/lease.ts';
-import { aLease, noon, sandbox, window } from './a-lease.ts';
+import { aLease, noon, sandbox, window, workload } from './a-lease.ts';
 
 const { now } = noon;
 const elsewhere = { netns: '/run/netns/b', netnsId: '4:18', processStart: 3, bootId: 'boot-2', bootedAt: 5 };
 const noSandbox = { netns: null, netnsId: null, processStart: null, bootId: null, bootedAt: null };
-const beginning = { mark: 'a', network: 'net-1', view: 'default', sandbox: elsewhere, callers: ['new'] };
+const beginning = { mark: 'a', network: 'net-1', view: 'default', sandbox: elsewhere, workload, callers: ['new'] };
 const phases: readonly Phase[] = ['pending', 'bound', 'releasing'];
 
 /** A lease of a phase with a history: doubt of both kinds, callers, failed attempts. */
 function historic(phase: Phase): Lease {
   return aLease('a', {
     ...{ phase, address: phase === 'pending' ? null : '10.0.0.2', callers: 'one two', attempts: 3, dueAt: 7 },
+    releasedBy: phase === 'releasing' ? 'reaper' : null,
     releasedAt: phase === 'releasing' ? 3 : null,
     ...{ createInDoubtUntil: now + 5_000, deleteInDoubtUntil: now + 6_000 },
   });
@@ -42,6 +43,8 @@ function historic(phase: Phase): Lease {
 type Change = (lease: Lease) => Lease;
 type Expected = Partial<Lease> | 'the same';
 
+const deleted = { releasedBy: 'DEL', releasedAt: now, attempts: 0, dueAt: now } as const;
+
 /** What each transition changes of a lease in each phase; all else stays. */
 const transitions: readonly [string, Change, Record<Phase, Expected>][] = [
   [
@@ -49,24 +52,26 @@ const transitions: readonly [string, Change, Record<Phase, Expected>][] = [
     (lease) => begin(lease, beginning, noon),
     {
       pending: {
-        ...{ ...elsewhere, callers: 'new', createdAt: now, attempts: 0, dueAt: now + window.end },
+        ...{ ...elsewhere, workload, callers: 'new', createdAt: now, attempts: 0, dueAt: now + window.end },
         // What was cut off may have sent a create a moment ago.
         createInDoubtUntil: now + window.end,
       },
       bound: {
-        ...{ ...elsewhere, phase: 'pending', address: null, callers: 'one two new', createdAt: now, attempts: 0 },
+        ...{
+          ...elsewhere,
+          workload,
+          phase: 'pending',
+          address: null,
+          callers: 'one two new',
+          createdAt: now,
+          attempts: 0,
+        },
         dueAt: now + window.end,
       },
       releasing: {
-        ...{
-          ...elsewhere,
-          phase: 'pending',
-          address: null,
-          callers: 'new',
-          createdAt: now,
-          releasedAt: null,
-          attempts: 0,
-        },
+        ...{ ...elsewhere, workload, phase: 'pending', address: null, callers: 'new', createdAt: now, attempts: 0 },
+        releasedBy: null,
+        releasedAt: null,
         dueAt: now + window.end,
       },
     },
@@ -100,7 +105,7 @@ const transitions: readonly [string, Change, Record<Phase, Expected>][] = [
     (lease) => notAnswered({ ...lease, callers: 'one' }, 'one', noon),
     {
       pending: { callers: '' },
-      bound: { callers: '', phase: 'releasing', releasedAt: now, attempts: 0, dueAt: now },
+      bound: { ...deleted, callers: '', phase: 'releasing', releasedBy: 'undelivered' },
       releasing: { callers: 'one' },
     },
   ],
@@ -116,20 +121,20 @@ const transitions: readonly [string, Change, Record<Phase, Expected>][] = [
   ],
   [
     'startRelease',
-    (lease) => startRelease(lease, 42),
+    (lease) => startRelease(lease, 'GC', 42),
     {
-      pending: { phase: 'releasing', releasedAt: 42, attempts: 0, dueAt: 42 },
-      bound: { phase: 'releasing', releasedAt: 42, attempts: 0, dueAt: 42 },
-      // It has been released already: that is when.
+      pending: { phase: 'releasing', releasedBy: 'GC', releasedAt: 42, attempts: 0, dueAt: 42 },
+      bound: { phase: 'releasing', releasedBy: 'GC', releasedAt: 42, attempts: 0, dueAt: 42 },
+      // It has been released already: that is when, and by whom.
       releasing: { attempts: 0, dueAt: 42 },
     },
   ],
   [
     'abandon',
-    (lease) => abandon(lease, noon),
+    (lease) => abandon(lease, 'DEL', noon),
     {
-      pending: { phase: 'releasing', releasedAt: now, attempts: 0, dueAt: now, createInDoubtUntil: now + window.end },
-      bound: { phase: 'releasing', releasedAt: now, attempts: 0, dueAt: now },
+      pending: { ...deleted, phase: 'releasing', createInDoubtUntil: now + window.end },
+      bound: { ...deleted, phase: 'releasing' },
       releasing: { attempts: 0, dueAt: now },
     },
   ],
@@ -187,9 +192,13 @@ const transitions: readonly [string, Change, Record<Phase, Expected>][] = [
     { pending: { attempts: 4, dueAt: 42 }, bound: { attempts: 4, dueAt: 42 }, releasing: { attempts: 4, dueAt: 42 } },
   ],
   [
-    'moveSandbox',
-    (lease) => moveSandbox(lease, elsewhere),
-    { pending: elsewhere, bound: elsewhere, releasing: elsewhere },
+    'askAgain',
+    (lease) => askAgain(lease, elsewhere, workload),
+    {
+      pending: { ...elsewhere, workload },
+      bound: { ...elsewhere, workload },
+      releasing: { ...elsewhere, workload },
+    },
   ],
 ];
 
@@ -210,7 +219,7 @@ describe('a transition', () => {
 describe('begin', () => {
   test('of an attachment that is not known has no doubt, and is looked at if its ADD never ends', () => {
     expect(begin(undefined, beginning, noon)).toEqual({
-      ...{ ...aLease('a'), ...elsewhere, phase: 'pending', address: null, callers: 'new' },
+      ...{ ...aLease('a'), ...elsewhere, workload, phase: 'pending', address: null, callers: 'new' },
       ...{ createdAt: now, dueAt: now + window.end },
     });
   });
@@ -234,9 +243,9 @@ test('a lease that is imported is bound, older than any call, and nothing of its
 });
 
 test('a release of what is not known looks at once, and tells nobody an address', () => {
-  expect(unknownToRelease({ mark: 'a', network: 'net-1', view: 'default' }, noon)).toEqual({
+  expect(unknownToRelease({ mark: 'a', network: 'net-1', view: 'default' }, 'DEL', noon)).toEqual({
     ...{ ...aLease('a'), ...noSandbox, phase: 'releasing', address: null },
-    ...{ createdAt: now, releasedAt: now, dueAt: now },
+    ...{ createdAt: now, releasedBy: 'DEL', releasedAt: now, dueAt: now },
   });
 });
 
@@ -285,6 +294,11 @@ describe('doubt', () => {
       ...[window.recheck, window.recheck, window.end, window.end],
     ]);
   });
+});
+
+test('what is known of a workload stays known when a later ADD does not name it', () => {
+  const lease = askAgain(aLease('a', { workload }), sandbox, { containerId: 'c1', uid: '8c1d' });
+  expect(lease.workload).toEqual({ ...workload, uid: '8c1d' });
 });
 
 test('the sandbox of a lease is what its ADD has seen', () => {

@@ -30,6 +30,7 @@ const addresses = ['.2', '.3', '.4', '.5'] as const;
 const containers = ['c1', 'c2', 'c3'] as const;
 type Container = (typeof containers)[number];
 const sandbox = { netns: null, netnsId: null, processStart: null, bootId: null, bootedAt: null };
+const workload = { containerId: 'c1' };
 
 interface LateWrite {
   readonly kind: 'create' | 'delete' | 'reassign';
@@ -94,13 +95,13 @@ class World {
       const start = (lease: Lease | undefined) =>
         lease?.phase === 'bound'
           ? lease
-          : begin(lease, { mark, network: 'n', view: 'v', sandbox, callers: ['call'] }, this.moment);
+          : begin(lease, { mark, network: 'n', view: 'v', sandbox, workload, callers: ['call'] }, this.moment);
       const address = this.#bring(mark, { endings, wanted, lagging }, start);
       if (address !== undefined) this.told.set(mark, address);
     } catch (error) {
       if (!isFailure(error)) throw error;
       const lease = this.state.get(mark);
-      if (lease?.phase === 'pending') this.state.set(mark, startRelease(lease, this.now));
+      if (lease?.phase === 'pending') this.state.set(mark, startRelease(lease, 'unfinished', this.now));
     }
   }
 
@@ -108,7 +109,7 @@ class World {
   dieDuringAdd(mark: string, ending: Ending): void {
     const known = this.state.get(mark);
     if (known?.phase === 'bound') return;
-    const lease = begin(known, { mark, network: 'n', view: 'v', sandbox, callers: ['call'] }, this.moment);
+    const lease = begin(known, { mark, network: 'n', view: 'v', sandbox, workload, callers: ['call'] }, this.moment);
     this.state.set(mark, lease);
     if (plan(lease, this.#look(mark, {}), this.moment).kind === 'create') {
       try {
@@ -117,14 +118,14 @@ class World {
         // Nobody is there to learn of it.
       }
     }
-    this.state.set(mark, abandon(lease, this.moment));
+    this.state.set(mark, abandon(lease, 'unfinished', this.moment));
   }
 
   del(mark: string): void {
     this.told.delete(mark);
     this.robbed.delete(mark);
     const lease = this.state.get(mark);
-    if (lease !== undefined && lease.phase !== 'releasing') this.state.set(mark, abandon(lease, this.moment));
+    if (lease !== undefined && lease.phase !== 'releasing') this.state.set(mark, abandon(lease, 'DEL', this.moment));
   }
 
   reconcile(endings: Ending[], lagging = false): void {

@@ -110,9 +110,14 @@ describe('the table', () => {
 function leaseOf(phase: PhaseOrNone, doubt: DoubtKind): Lease | undefined {
   if (phase === 'none') return undefined;
   const sandbox = { netns: null, netnsId: null, processStart: null, bootId: null, bootedAt: null };
-  let lease = begin(undefined, { mark, network: 'net-1', view: 'default', sandbox, callers: ['call'] }, moment);
+  const workload = { containerId: 'c1' };
+  let lease = begin(
+    undefined,
+    { mark, network: 'net-1', view: 'default', sandbox, workload, callers: ['call'] },
+    moment,
+  );
   if (phase !== 'pending') lease = bind(lease, mine.address, moment);
-  if (phase === 'releasing') lease = startRelease(lease, now);
+  if (phase === 'releasing') lease = startRelease(lease, 'DEL', now);
   if (doubt === 'create' || doubt === 'both') lease = createInDoubt(lease, moment);
   if (doubt === 'delete' || doubt === 'both') lease = deleteInDoubt(lease, moment);
   return lease;

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { ExtensibleAttributes, ofAttachment } from '../../../src/infoblox/attributes.ts';
+import { describeReservation, ExtensibleAttributes } from '../../../src/infoblox/attributes.ts';
 import { Observer } from '../../../src/infoblox/lease/observe.ts';
 import { WapiClient } from '../../../src/infoblox/wapi/client.ts';
 import type { Session } from '../../../src/infoblox/wapi/session.ts';
@@ -60,8 +60,7 @@ test('a search that matches more than 1000 objects is read page by page', async 
 test('an object is made another’s also where the grid does not define our attributes', async () => {
   fill(1);
   const [object] = grid.fixedAddresses();
-  const attachment = { network: 'n', containerId: 'c2', ifName: 'eth0' };
-  const heir = { comment: 'mark of c2', name: 'c2', attributes: ofAttachment(attachment, 'c2') };
+  const heir = { comment: 'mark of c2', ...describeReservation('n', { containerId: 'c2' }) };
   await wapi.relabel(object?._ref ?? '', heir, inTime());
   expect(grid.fixedAddresses()).toMatchObject([{ comment: 'mark of c2', name: 'c2' }]);
 });

@@ -9,7 +9,7 @@ import { specKey } from '../../network/spec.ts';
 import { apply } from '../act.ts';
 import type { LeaseDeps } from '../deps.ts';
 import { doubtOf } from '../doubt.ts';
-import { abandon, answer, begin, followView, type Lease, moveSandbox, startRelease } from '../lease.ts';
+import { abandon, answer, askAgain, begin, followView, type Lease, startRelease } from '../lease.ts';
 import { type Look, plan } from '../plan.ts';
 import { reconcileLocked } from '../release/reconcile.ts';
 import { releaseUnnotedLocked, warnUnreleased } from '../release/unnoted.ts';
@@ -100,12 +100,12 @@ export class Allocator {
     const { signal } = work;
     const { store, sandboxes, moment, networks } = this.#deps;
     const known = store.get(mark);
-    const { attachment, spec } = request;
+    const { attachment, spec, workload } = request;
     // Another view than the one in which something may still be reserved: that has to be released first.
     if (known !== undefined && known.view !== spec.view) await this.#leaveView(known, signal);
     const sandbox = sandboxes.identify(request.netns);
     const network = shortNetworkName(attachment.network);
-    const beginning = { mark, network, view: spec.view, sandbox, callers: work.callers };
+    const beginning = { mark, network, view: spec.view, sandbox, workload, callers: work.callers };
     store.apply(mark, (lease) => begin(lease, beginning, moment()));
     // Of an attachment that is new to a state that is whole, the grid can hold nothing: one request is enough.
     const mayBeOnGrid = known !== undefined || !store.isWhole;
@@ -129,6 +129,7 @@ export class Allocator {
     { mayBeOnGrid, isDoubtful }: Pick<AddressTaking, 'mayBeOnGrid' | 'isDoubtful'>,
   ): Promise<void> {
     const { store, moment, log } = this.#deps;
+    const by = 'unfinished';
     const lease = store.get(mark);
     try {
       store.apply(mark, (current) => {
@@ -136,11 +137,11 @@ export class Allocator {
         const { create, delete: deleted } = doubtOf(current, moment());
         const isEmpty = !mayBeOnGrid && create === null && deleted === null;
         if (isEmpty) return undefined;
-        return isDoubtful ? abandon(current, moment()) : startRelease(current, moment().now);
+        return isDoubtful ? abandon(current, by, moment()) : startRelease(current, by, moment().now);
       });
     } catch (error) {
       if (!hasReason(error, 'state') || lease === undefined) throw error;
-      const released = releaseUnnotedLocked(this.#deps, lease, AbortSignal.timeout(unnotedTimeout));
+      const released = releaseUnnotedLocked(this.#deps, { ...lease, by }, AbortSignal.timeout(unnotedTimeout));
       await released.catch(warnUnreleased(log, mark));
     }
   }
@@ -163,7 +164,7 @@ export class Allocator {
     const delayedBy = (why: GridError) => this.#delays.set(mark, why);
     const want = { ...request, mark, sandbox, work, mayBeOnGrid: true, delayedBy };
     const taken = await new AddressTaking(this.#deps, want, network).run(signal, look);
-    apply(store, mark, (current) => moveSandbox(current, sandbox));
+    apply(store, mark, (current) => askAgain(current, sandbox, request.workload));
     return taken;
   }
 

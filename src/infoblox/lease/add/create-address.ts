@@ -2,7 +2,7 @@
  * What one ADD knows of its creates: what to ask the grid for, how its answer is judged, and how often it is tried. A create
  * that may have been carried out is never sent again before a look has shown what it left.
  */
-import { asGridText, ofAttachment } from '../../attributes.ts';
+import { describeReservation } from '../../attributes.ts';
 import { type Backoff, pause, pauseBefore } from '../../concurrency/backoff.ts';
 import { GridError } from '../../errors.ts';
 import { misfit, refuseOutside } from '../../network/fit.ts';
@@ -75,13 +75,11 @@ export class AddressCreation {
     const { mark, attachment, workload, requested } = this.#want;
     if (requested !== undefined) await this.#checkRequest(requested, { lease, look }, signal);
     const { cidr, view } = this.#network;
-    const name = asGridText(workload) || asGridText(attachment.containerId);
     return {
       address: requested ?? `func:nextavailableip:${cidr.text},${view}`,
       view,
       comment: mark,
-      name,
-      attributes: ofAttachment(attachment, name),
+      ...describeReservation(attachment.network, workload),
     };
   }
 

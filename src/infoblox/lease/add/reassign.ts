@@ -2,10 +2,11 @@
  * Gives an object the mark of the attachment, or of the gateway, that its address belongs to. In place: between a delete and a
  * create another host could take the address.
  */
-import { type Attributes, asGridText, ofAttachment, ofNetwork } from '../../attributes.ts';
+import { type Attributes, describeReservation, ofNetwork } from '../../attributes.ts';
 import { GridError } from '../../errors.ts';
 import { attachmentIn, isAttachmentMark, whoOf } from '../../mark.ts';
 import { gatewayName } from '../../wapi/client.ts';
+import { workloadOfLease } from '../../workload.ts';
 import { apply, applyIfPossible, endDelete, isOpen, warnOfLoss, without } from '../act.ts';
 import type { LeaseDeps } from '../deps.ts';
 import { createInDoubt, deleteAnswered, deleteInDoubt, type Lease } from '../lease.ts';
@@ -62,8 +63,8 @@ async function reassignTo(
     return ownerless;
   }
   apply(store, owner, (current) => createInDoubt(current, moment()));
-  const name = asGridText(attachment.containerId);
-  await relabel(deps, { lease, object, name, attributes: ofAttachment(attachment, name) }, signal);
+  const { name, attributes } = describeReservation(attachment.network, workloadOfLease(newOwner));
+  await relabel(deps, { lease, object, name, attributes }, signal);
   return undefined;
 }
 

@@ -159,7 +159,7 @@ export class AddressTaking {
   /** The grid has lost what a live attachment was told: it gets that again, or another one if somebody else has it. */
   async #recreate(lease: Lease, { unconfirmed }: Look, signal: AbortSignal): Promise<undefined> {
     const { store, moment } = this.#deps;
-    const { mark, sandbox, work } = this.#want;
+    const { mark, sandbox, workload, work } = this.#want;
     const { address, network, view } = lease;
     if (address === null) throw new Error(`a bound lease without an address: ${mark}`);
     let why: GridError | undefined;
@@ -174,7 +174,7 @@ export class AddressTaking {
     if (unconfirmed !== undefined && why.reason === 'conflict') return;
     if (why.reason === 'missing' && (await this.#creation.makeNetworkAgain(signal))) return;
     this.#mayBeOnGrid = true;
-    const beginning = { mark, network, view, sandbox, callers: work.callers };
+    const beginning = { mark, network, view, sandbox, workload, callers: work.callers };
     store.apply(mark, (current) => (current?.phase === 'bound' ? begin(current, beginning, moment()) : current));
   }
 }

@@ -3,6 +3,7 @@ import type { SharedWork } from '../../concurrency/single-flight.ts';
 import type { GridError } from '../../errors.ts';
 import type { Attachment } from '../../mark.ts';
 import type { NetworkSpec } from '../../network/spec.ts';
+import type { Workload } from '../../workload.ts';
 import type { SandboxIdentity } from '../lease.ts';
 
 export interface AddRequest {
@@ -10,8 +11,7 @@ export interface AddRequest {
   readonly spec: NetworkSpec;
   /** This address and no other. */
   readonly requested?: string;
-  /** What people call the container. */
-  readonly workload: string;
+  readonly workload: Workload;
   /** Path of the container's network namespace. */
   readonly netns: string;
   /** Names this call, so that its caller can say later that it got no answer. */

@@ -31,7 +31,7 @@ export async function reconcileLocked(deps: LeaseDeps, mark: string, signal: Abo
     if (known === undefined) return;
     if (known.phase === 'pending') {
       // The lock is here, so no ADD is under way: it died, or could not write its end.
-      apply(store, mark, (lease) => abandon(lease, moment()));
+      apply(store, mark, (lease) => abandon(lease, 'unfinished', moment()));
       continue;
     }
     look ??= await observer.look(known, signal);

@@ -174,7 +174,7 @@ export class Reconciler {
     const { store, locks, moment, log } = this.#deps;
     // By now this daemon may have begun ADDs of its own, if the state could not be written at the start.
     const abandoned = store.inPhase('pending').filter(({ mark }) => !locks.busy(mark));
-    for (const { mark } of abandoned) apply(store, mark, (lease) => abandon(lease, moment()));
+    for (const { mark } of abandoned) apply(store, mark, (lease) => abandon(lease, 'unfinished', moment()));
     this.#abandonedReleased = true;
     if (abandoned.length > 0) log.info('releasing unfinished ADDs of the last run', { count: abandoned.length });
   }

@@ -28,7 +28,7 @@ export async function releaseAttachment(
   const { names, allocator, log } = deps;
   const mark = names.markOf(attachment);
   allocator.abort(mark);
-  const release: Release = { mark, network: shortNetworkName(attachment.network), view };
+  const release: Release = { mark, network: shortNetworkName(attachment.network), view, by: 'DEL' };
   try {
     return startReleaseOf(deps, release);
   } catch (error) {

@@ -1,12 +1,22 @@
 /** The end of a lease, noted durably. What it has on the grid the reconciler removes. */
 import type { LeaseDeps } from '../deps.ts';
 import type { Moment } from '../doubt.ts';
-import { abandon, deleteInDoubt, type Lease, type LeaseIdentity, startRelease, unknownToRelease } from '../lease.ts';
+import {
+  abandon,
+  deleteInDoubt,
+  type Lease,
+  type LeaseIdentity,
+  type Releaser,
+  startRelease,
+  unknownToRelease,
+} from '../lease.ts';
 
 export type StartReleaseDeps = Pick<LeaseDeps, 'store' | 'moment'>;
 
 /** What is to be released: a mark, and where to look if the state does not know it. */
-export type Release = LeaseIdentity;
+export interface Release extends LeaseIdentity {
+  readonly by: Releaser;
+}
 
 /** One that the state could not take when it began. */
 export interface UnnotedRelease extends Release {
@@ -26,8 +36,8 @@ export function startReleaseOf({ store, moment }: StartReleaseDeps, release: Unn
 
 /** What becomes of a lease, or of an attachment without one, when it is released. */
 export function released(lease: Lease | undefined, release: UnnotedRelease, moment: Moment): Lease {
-  const known = lease ?? unknownToRelease(release, moment);
-  const ended = known.phase === 'releasing' ? known : abandon(known, moment);
+  const known = lease ?? unknownToRelease(release, release.by, moment);
+  const ended = known.phase === 'releasing' ? known : abandon(known, release.by, moment);
   return release.deleteLost === undefined ? ended : deleteInDoubt(ended, release.deleteLost);
 }
 
@@ -39,11 +49,11 @@ export function released(lease: Lease | undefined, release: UnnotedRelease, mome
  */
 export function releaseIfDead(
   { store, moment }: StartReleaseDeps,
-  mark: string,
+  { mark, by }: { readonly mark: string; readonly by: Releaser },
   dead: (lease: Lease) => boolean,
 ): boolean {
   const lease = store.get(mark);
   if (lease?.phase !== 'bound' || !dead(lease)) return false;
-  store.apply(mark, (current) => current && startRelease(current, moment().now));
+  store.apply(mark, (current) => current && startRelease(current, by, moment().now));
   return true;
 }

@@ -21,9 +21,10 @@ export class UnnotedReleases {
   }
 
   /** @returns the release, with what is known of a delete that was sent for it before */
-  add({ mark, network, view, deleteLost }: UnnotedRelease): UnnotedRelease {
-    const lost = deleteLost ?? this.#releases.get(mark)?.deleteLost;
-    const release = { mark, network, view, ...(lost === undefined ? {} : { deleteLost: lost }) };
+  add({ mark, network, view, by, deleteLost }: UnnotedRelease): UnnotedRelease {
+    const known = this.#releases.get(mark);
+    const lost = deleteLost ?? known?.deleteLost;
+    const release = { mark, network, view, by: known?.by ?? by, ...(lost === undefined ? {} : { deleteLost: lost }) };
     this.#releases.set(mark, release);
     for (const listener of this.#listeners) listener();
     return release;

@@ -59,8 +59,8 @@ export class Reaper {
       if (since === undefined) this.#goneSince.set(mark, now);
       if (since === undefined || now - since < this.#grace) continue;
       this.#goneSince.delete(mark);
-      const isReleasing = releaseIfDead(this.#deps, mark, (current) => sandboxes.fate(current) === 'gone');
-      if (!isReleasing) continue;
+      const dead = (current: Lease) => sandboxes.fate(current) === 'gone';
+      if (!releaseIfDead(this.#deps, { mark, by: 'reaper' }, dead)) continue;
       tally.reaped += 1;
       log.info('sandbox is gone; releasing', { attachment: mark, address });
     }

@@ -75,6 +75,22 @@ const migrations = [
    CREATE INDEX lease_network ON lease (network);
    CREATE INDEX lease_address ON lease (view, address, phase);`,
   'ALTER TABLE lease ADD COLUMN releasedAt INTEGER;',
+  `ALTER TABLE lease ADD COLUMN workload TEXT;
+   ALTER TABLE lease ADD COLUMN releasedBy TEXT;
+   CREATE TABLE history (
+     address TEXT NOT NULL,
+     number INTEGER NOT NULL,
+     view TEXT NOT NULL,
+     mark TEXT NOT NULL,
+     workload TEXT,
+     boundAt INTEGER,
+     recordedAt INTEGER NOT NULL,
+     releasedAt INTEGER,
+     releasedBy TEXT,
+     returnedAt INTEGER,
+     PRIMARY KEY (address, number)
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX history_released ON history (releasedAt) WHERE releasedAt IS NOT NULL;`,
 ];
 
 /** A file that could not be used: where it is now, and why. */

@@ -8,10 +8,13 @@ import * as v from 'valibot';
 import type { Conditions } from '../../conditions.ts';
 import { GridError } from '../../errors.ts';
 import type { Owner } from '../../host/machine.ts';
+import { type HistoryChange, historyChanges } from '../history.ts';
 import type { Lease, Phase } from '../lease.ts';
+import { type AddressHistory, HistoryTable } from './history.ts';
 import { openStateFile, type SetAside, type StateFile, stateError } from './state-file.ts';
 import type { StatePlace } from './state-place.ts';
-import { columns, StoredLease } from './stored-lease.ts';
+import { Statements } from './statements.ts';
+import { columns, rowOf, StoredLease } from './stored-lease.ts';
 
 /** Milliseconds that a failed write counts, since only the next one can show that the state can be written again. */
 const failureLasts = 30_000;
@@ -36,34 +39,51 @@ export interface Due {
 /** A change of a lease. From and to undefined: there is none. */
 export type Transition = (lease: Lease | undefined) => Lease | undefined;
 
+export interface StoreOptions {
+  /** Whose the file has to be, if that matters. */
+  readonly owner?: Owner;
+  /** Milliseconds that it is remembered who held an address; 0: not at all. */
+  readonly historyAge?: number;
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
+}
+
+const defaultHistoryAge = 30 * 86_400_000;
+
 export class SqliteLeaseStore {
   readonly #database: DatabaseSync;
   readonly #place: StatePlace;
   readonly #conditions: Conditions;
-  readonly #statements = new Map<string, StatementSync>();
+  readonly #statements: Statements;
+  readonly #history: HistoryTable;
   readonly #listeners = new Set<(lease?: Lease) => void>();
   readonly #watchers = new Set<Set<string>>();
 
-  private constructor({ database, place }: Pick<StateFile, 'database' | 'place'>, conditions: Conditions) {
+  private constructor(
+    { database, place }: Pick<StateFile, 'database' | 'place'>,
+    conditions: Conditions,
+    { historyAge = defaultHistoryAge, now = Date.now }: StoreOptions,
+  ) {
     this.#database = database;
     this.#place = place;
     this.#conditions = conditions;
+    this.#statements = new Statements(database);
+    this.#history = new HistoryTable(this.#statements, conditions, { age: historyAge, now });
   }
 
   /**
    * Opens `state.db` in the directory, made if absent. A file that is damaged, of a newer release or another machine's is set
    * aside.
-   * @param owner whose it has to be, if that matters
    * @returns the store and, if a file was set aside, where it is now
    * @throws GridError `state` if the directory cannot be used or another daemon has it
    */
   static open(
     directory: string,
     conditions: Conditions,
-    owner?: Owner,
+    options: StoreOptions = {},
   ): { store: SqliteLeaseStore; setAside?: SetAside } {
-    const { setAside, ...file } = openStateFile(directory, { columns, owner });
-    return { store: new SqliteLeaseStore(file, conditions), ...(setAside === undefined ? {} : { setAside }) };
+    const { setAside, ...file } = openStateFile(directory, { columns, owner: options.owner });
+    return { store: new SqliteLeaseStore(file, conditions, options), ...(setAside === undefined ? {} : { setAside }) };
   }
 
   /** @param listener told after each change that makes a lease due at some time, of the lease if it is a single one */
@@ -81,10 +101,8 @@ export class SqliteLeaseStore {
     const before = this.get(mark);
     const after = transition(before);
     if (after === before) return before;
-    if (after === undefined) {
-      this.#run('DELETE FROM lease WHERE mark = ?', (statement) => statement.run(mark));
-      for (const watcher of this.#watchers) watcher.add(mark);
-    } else this.#put(after);
+    this.#write(mark, after, historyChanges(before, after));
+    if (after === undefined) for (const watcher of this.#watchers) watcher.add(mark);
     this.#conditions.clear('state-not-writable');
     if (after?.dueAt != null) this.#notify(after);
     return after;
@@ -221,6 +239,16 @@ export class SqliteLeaseStore {
     return Number(row?.n ?? 0);
   }
 
+  /** Who held an address of this host, in whatever view, as far as the state knows; `holders` in ../holders.ts answers from it. */
+  history(address: string): AddressHistory {
+    return this.#guarded(() => this.#history.of(address));
+  }
+
+  /** Entries of the history, by reading all of them. */
+  get historyCount(): number {
+    return this.#guarded(() => this.#history.count());
+  }
+
   /** A lasting fact about this file, such as that the host's reservations have been imported. */
   fact(name: string): string | undefined {
     const row = this.#run('SELECT value FROM fact WHERE name = ?', (statement) => statement.get(name));
@@ -244,10 +272,26 @@ export class SqliteLeaseStore {
     this.#place.release();
   }
 
+  /** A lease, and what the history says of the change: with one wait for the disk. */
+  #write(mark: string, lease: Lease | undefined, changes: readonly HistoryChange[]): void {
+    const write = () => {
+      if (lease !== undefined) this.#put(lease);
+      else this.#run('DELETE FROM lease WHERE mark = ?', (statement) => statement.run(mark));
+    };
+    if (changes.length === 0) write();
+    else
+      this.#guarded(() =>
+        this.#statements.together(() => {
+          write();
+          this.#history.write(changes);
+        }),
+      );
+  }
+
   #put(lease: Lease): void {
     const places = columns.map((column) => `$${column}`).join(', ');
     this.#run(`INSERT OR REPLACE INTO lease (${columns.join(', ')}) VALUES (${places})`, (statement) =>
-      statement.run(Object.fromEntries(columns.map((column) => [`$${column}`, lease[column as keyof Lease]]))),
+      statement.run(rowOf(lease)),
     );
   }
 
@@ -260,13 +304,12 @@ export class SqliteLeaseStore {
   }
 
   #run<T>(sql: string, use: (statement: StatementSync) => T): T {
+    return this.#guarded(() => use(this.#statements.get(sql)));
+  }
+
+  #guarded<T>(action: () => T): T {
     try {
-      let statement = this.#statements.get(sql);
-      if (statement === undefined) {
-        statement = this.#database.prepare(sql);
-        this.#statements.set(sql, statement);
-      }
-      return use(statement);
+      return action();
     } catch (cause) {
       const error: GridError = stateError(cause, 'state.db');
       this.#conditions.raise('state-not-writable', error, { lasts: failureLasts });

@@ -1,5 +1,7 @@
-/** A row of the table of leases. */
+/** A lease as a row of its table. */
 import * as v from 'valibot';
+import { readWorkload, workloadText } from '../../workload.ts';
+import { type Lease, releasers } from '../lease.ts';
 
 const nullableText = v.nullable(v.string());
 const nullableNumber = v.nullable(v.number());
@@ -16,6 +18,8 @@ export const StoredLease = v.object({
   bootId: nullableText,
   bootedAt: nullableNumber,
   callers: nullableText,
+  workload: v.pipe(nullableText, v.transform(readWorkload)),
+  releasedBy: v.fallback(v.nullable(v.picklist(releasers)), null),
   createdAt: v.number(),
   releasedAt: nullableNumber,
   createInDoubtUntil: nullableNumber,
@@ -26,3 +30,9 @@ export const StoredLease = v.object({
 
 /** Of the table `lease`, in its order. */
 export const columns = Object.keys(StoredLease.entries);
+
+/** Writes a lease as the values of such a row, by the names of their parameters. */
+export function rowOf(lease: Lease): Record<string, string | number | null> {
+  const values = { ...lease, workload: workloadText(lease.workload) };
+  return Object.fromEntries(columns.map((column) => [`$${column}`, values[column as keyof Lease]]));
+}

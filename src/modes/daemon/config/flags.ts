@@ -57,6 +57,7 @@ const policy = {
 
 const state = {
   'state-dir': text(defaultStateDir, 'Directory of the durable state'),
+  'lease-history': text('30d', 'Remember for this long who held an address; 0: not at all'),
 } satisfies ArgsDef;
 
 const observability = {

@@ -14,6 +14,8 @@ import { readTrust } from './trust.ts';
 export type Options = Readonly<ReturnType<typeof readOptions>>;
 
 const longestAddTimeout = limits.ADD - 5_000;
+const day = 86_400_000;
+const longestHistory = 3_650 * day;
 /** Bytes of a socket's path, its end not counted: unix(7), sun_path. */
 const longestSocketPath = 107;
 
@@ -30,7 +32,7 @@ const hosts = v.pipe(
 );
 const duration = v.pipe(
   v.string(),
-  v.regex(/^(0|\d+(\.\d+)?(ms|s|m|h))$/, 'must be a duration such as 500ms, 30s or 10m'),
+  v.regex(/^(0|\d+(\.\d+)?(ms|s|m|h|d))$/, 'must be a duration such as 500ms, 30s or 10m'),
   v.transform(milliseconds),
 );
 
@@ -67,6 +69,7 @@ const Flags = v.object({
     v.transform((text) => labels(text) ?? {}),
   ),
   'state-dir': path,
+  'lease-history': v.pipe(duration, v.maxValue(longestHistory, `must be at most ${longestHistory / day}d`)),
   'add-timeout': v.pipe(
     duration,
     v.minValue(1_000, 'must be at least 1s'),
@@ -132,6 +135,8 @@ export function readOptions(
     /** Extensible attributes by name. */
     labels: flags.labels,
     stateDir: flags['state-dir'],
+    /** Milliseconds; 0: not at all. */
+    leaseHistory: flags['lease-history'],
     /** Milliseconds. */
     addTimeout: flags['add-timeout'],
     /** `Tenant ID` of the original driver; empty: what it has made is left alone. */
@@ -192,7 +197,7 @@ function listenAddress(text: string): ListenAddress | undefined {
 }
 
 function milliseconds(text: string): number {
-  const unit = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }[/^[\d.]*(ms|[smh])$/.exec(text)?.[1] ?? 'ms'] ?? 1;
+  const unit = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: day }[/^[\d.]*(ms|[smhd])$/.exec(text)?.[1] ?? 'ms'] ?? 1;
   // Timers take no fractions.
   return Math.round(Number.parseFloat(text) * unit);
 }

@@ -16,9 +16,9 @@ import { specKey } from '../../../infoblox/network/spec.ts';
 import type { Call } from '../../protocol.ts';
 import type { ReleaseNotes } from '../rpc/release-notes.ts';
 import { attachmentOf } from './attachment.ts';
-import { workloadOf } from './call-fields.ts';
 import type { Handler } from './handler.ts';
 import { type SpecDefaults, specOf, unknownKeys } from './network-spec.ts';
+import { workloadOf } from './workload.ts';
 
 /** Milliseconds that a refusal counts: only another ADD can show that it is over. */
 const refusalLasts = 60_000;
@@ -52,7 +52,7 @@ export function addHandler(deps: AddDeps): Handler {
         spec,
         netns: call.netns,
         callId: call.callId,
-        workload: workloadOf(call.args, attachment.containerId),
+        workload: workloadOf(call),
         ...(requested === undefined ? {} : { requested }),
       };
       const { address, network, delivered, undelivered } = await allocate(deps, request, signal);

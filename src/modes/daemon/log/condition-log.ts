@@ -19,6 +19,7 @@ const texts: Readonly<Record<Exclude<ConditionKind, 'grid-not-seen'>, Texts>> = 
     ends: 'client certificate usable',
   },
   'state-not-writable': { level: 'error', begins: 'state not writable', ends: 'state writable' },
+  'history-not-written': { level: 'warn', begins: 'history not written', ends: 'history written' },
   'network-refused': { level: 'warn', begins: 'network refused', ends: 'network accepted' },
   'network-full': { level: 'warn', begins: 'network full', ends: 'network has free addresses' },
 };

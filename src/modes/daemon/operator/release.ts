@@ -11,6 +11,8 @@ import type { OperatorHandler } from './operator-handler.ts';
 
 /** Milliseconds. */
 const longest = 10_000;
+/** As the history has it. */
+const by = 'operator' as const;
 
 export type OperatorReleaseDeps = ReleaseDeps & RecordDeps & { readonly store: SqliteLeaseStore };
 type Released = OperatorResult<'operator/release'>;
@@ -29,7 +31,7 @@ export function releaseHandler(deps: OperatorReleaseDeps): OperatorHandler<'oper
         else if (lease.sandbox === 'alive' && !evenIfAlive) result.kept.push({ lease, why: 'its sandbox is alive' });
         else {
           deps.allocator.abort(lease.mark);
-          startReleaseOf(deps, lease);
+          startReleaseOf(deps, { ...lease, by });
           result.leases.push(lease);
         }
       }
@@ -48,7 +50,7 @@ export function gcByHandHandler(deps: OperatorReleaseDeps): OperatorHandler<'ope
       for (const lease of await findLeases(deps, { phase: 'bound' })) {
         if (lease.sandbox !== 'gone') continue;
         const isReleased =
-          dryRun || releaseIfDead(deps, lease.mark, (current) => deps.sandboxes.fate(current) === 'gone');
+          dryRun || releaseIfDead(deps, { ...lease, by }, (current) => deps.sandboxes.fate(current) === 'gone');
         if (isReleased) result.leases.push(lease);
       }
       return { result, fields: { dryRun, ...namesOf(result) } };

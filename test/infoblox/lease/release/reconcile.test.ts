@@ -112,7 +112,7 @@ test('a release that comes while a surplus goes still knows the address that it 
   leases.reserve('c1', '10.0.0.3');
   put(leases.store, aLease(mark, { dueAt: 1 }));
   const when = () => {
-    leases.store.apply(mark, (lease) => lease && startRelease(lease, 1));
+    leases.store.apply(mark, (lease) => lease && startRelease(lease, 'DEL', 1));
     return true;
   };
   leases.grid.inject({ method: 'DELETE', when, effect: { kind: 'delay', ms: 0 } });

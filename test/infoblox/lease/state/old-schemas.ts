@@ -29,12 +29,42 @@ const steps = [
   `ALTER TABLE attachment ADD COLUMN processStart INTEGER;
    ALTER TABLE attachment ADD COLUMN bootedAt INTEGER;`,
   'ALTER TABLE attachment ADD COLUMN callers TEXT;',
+  `CREATE TABLE lease (
+     mark TEXT PRIMARY KEY,
+     network TEXT NOT NULL,
+     view TEXT NOT NULL,
+     phase TEXT NOT NULL CHECK (phase IN ('pending', 'bound', 'releasing')),
+     address TEXT,
+     netns TEXT,
+     netnsId TEXT,
+     processStart INTEGER,
+     bootId TEXT,
+     bootedAt INTEGER,
+     callers TEXT,
+     createdAt INTEGER NOT NULL,
+     createInDoubtUntil INTEGER,
+     deleteInDoubtUntil INTEGER,
+     dueAt INTEGER,
+     attempts INTEGER NOT NULL DEFAULT 0
+   ) STRICT, WITHOUT ROWID;
+   INSERT INTO lease SELECT identity, network, view,
+     CASE state WHEN 'intent' THEN 'pending' WHEN 'held' THEN 'bound' ELSE 'releasing' END,
+     address, netns, netnsId, processStart, bootId, bootedAt, callers, createdAt, suspectUntil, doomedUntil, dueAt, attempts
+     FROM attachment;
+   DROP TABLE attachment;
+   CREATE INDEX lease_due ON lease (phase, dueAt) WHERE dueAt IS NOT NULL;
+   CREATE INDEX lease_network ON lease (network);
+   CREATE INDEX lease_address ON lease (view, address, phase);`,
+  'ALTER TABLE lease ADD COLUMN releasedAt INTEGER;',
 ];
 
-/** All versions that a file can have that an earlier release has left; 0 is one in which nothing has been made yet. */
-export const oldVersions = [0, 1, 2, 3, 4, 5, 6] as const;
+/** The last version with rows of attachments; what came after it has changed them. */
+const lastOfAttachments = 6;
 
-/** A row as it stood in such a file. */
+/** All versions that a file can have that an earlier release has left; 0 is one in which nothing has been made yet. */
+export const oldVersions = [0, 1, 2, 3, 4, 5, 6, 7, 8] as const;
+
+/** A row as it was written into such a file. */
 export interface OldRow {
   readonly identity: string;
   readonly network: string;
@@ -61,7 +91,7 @@ export interface OldRow {
 export function leaveOldState(directory: string, version: number, rows: readonly OldRow[]): void {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const database = new DatabaseSync(join(directory, 'state.db'));
-  for (const step of steps.slice(0, version)) database.exec(step);
+  for (const step of steps.slice(0, Math.min(version, lastOfAttachments))) database.exec(step);
   const columns = database.prepare('SELECT name FROM pragma_table_info(?)').all('attachment');
   const names = columns.map(({ name }) => String(name));
   for (const row of version > 0 ? rows : []) {
@@ -69,6 +99,7 @@ export function leaveOldState(directory: string, version: number, rows: readonly
       .prepare(`INSERT INTO attachment (${names.join(', ')}) VALUES (${names.map(() => '?').join(', ')})`)
       .run(...names.map((name) => row[name as keyof OldRow]));
   }
+  for (const step of steps.slice(lastOfAttachments, version)) database.exec(step);
   if (version > 0) database.exec("INSERT INTO fact VALUES ('adopted', 'long ago')");
   database.exec(`PRAGMA user_version = ${version}`);
   database.close();

@@ -73,6 +73,10 @@ describe('a state file of an earlier release', () => {
         ...{ processStart: null, bootedAt: null },
       });
       expect(store.ofNetwork('net-1')).toEqual(version === 0 ? [] : [bound, pending, releasing]);
+      // The one that is bound is held since its ADD; by what, and by whom before, nobody has written down.
+      expect(store.history('10.0.0.2').entries).toMatchObject(
+        version === 0 ? [] : [{ mark: 'held', workload: null, boundAt: 1_000, releasedAt: null }],
+      );
       put(store, aLease('new'));
       expect(store.get('new')).toEqual(aLease('new'));
     } finally {

@@ -1,0 +1,99 @@
+/** Answers from the history: who held an address, and who held it at a certain time. For people and for programs. */
+import { attachmentIn } from '../mark.ts';
+import { type Workload, workloadOfLease } from '../workload.ts';
+import type { Ending, HistoryEntry } from './history.ts';
+
+/** An entry of the history. Times are in UTC, as ISO 8601 writes them, and as the host's clock was then. */
+export interface Holding extends Omit<Workload, 'containerId'> {
+  readonly address: string;
+  readonly view: string;
+  readonly network: string;
+  readonly container: string;
+  readonly interface: string;
+  /** When the address was given; null if that is not known: the state was lost since, and this imported from the grid. */
+  readonly from: string | null;
+  /** When it was written down: the address was held then. Of interest where `from` is null. */
+  readonly recorded: string;
+  /** When nobody needed it any more; null while it is held. */
+  readonly until: string | null;
+  readonly releasedBy: Ending | null;
+  /** When the grid had it back, or the same attachment asked anew; null if neither has happened. */
+  readonly returned: string | null;
+  /**
+   * Its times contradict themselves, or those of another holding in the same view. An address is never given twice: the clock
+   * of the host was set back, or the history could not be written for a while.
+   */
+  readonly overlaps: boolean;
+}
+
+/**
+ * What is known of a holding at a time: it was `held`; `perhaps`, if its beginning is not known, or the clock was set back while it
+ * was; or it was `released`, and still reserved on the grid.
+ */
+export type StateThen = 'held' | 'perhaps' | 'released';
+
+/** Who held an address at a time. That nobody did means on this host: another one may have. */
+export interface HoldersAt {
+  readonly at: string;
+  readonly holders: readonly (Holding & { readonly state: StateThen })[];
+  /** The last that had ended by then, if nobody held it for certain. */
+  readonly before?: Holding;
+  /** The first that began later, if nobody held it for certain. */
+  readonly after?: Holding;
+}
+
+/** Tells who has held an address, the latest first. @param entries as the store has them */
+export function holdings(entries: readonly HistoryEntry[]): Holding[] {
+  return entries.map((entry) => holding(entry, entries)).reverse();
+}
+
+/** Tells who held an address at a time. @param at milliseconds since 1970 */
+export function holdersAt(entries: readonly HistoryEntry[], at: number): HoldersAt {
+  const told = entries.map((entry) => ({ entry, holding: holding(entry, entries), state: stateThen(entry, at) }));
+  const holders = told.flatMap(({ holding, state }) => (state === undefined ? [] : [{ ...holding, state }]));
+  const answer = { at: iso(at), holders };
+  if (holders.some(({ state }) => state === 'held')) return answer;
+  const before = told.findLast(({ entry, state }) => state !== 'perhaps' && spanOf(entry).until <= at)?.holding;
+  const after = told.find(({ entry, state }) => state !== 'perhaps' && spanOf(entry).from > at)?.holding;
+  return { ...answer, ...(before === undefined ? {} : { before }), ...(after === undefined ? {} : { after }) };
+}
+
+function stateThen(entry: HistoryEntry, at: number): StateThen | undefined {
+  const { from, until } = spanOf(entry);
+  // The clock was set back while it was held: by how much, and when, nobody knows.
+  if (until < from) return at >= from || at < until ? 'perhaps' : undefined;
+  if (at < from) return entry.boundAt === null ? 'perhaps' : undefined;
+  if (at < until) return 'held';
+  return at < (entry.returnedAt ?? Number.POSITIVE_INFINITY) ? 'released' : undefined;
+}
+
+/** Milliseconds since 1970; infinite while it is held. */
+function spanOf({ boundAt, recordedAt, releasedAt }: HistoryEntry): { readonly from: number; readonly until: number } {
+  return { from: boundAt ?? recordedAt, until: releasedAt ?? Number.POSITIVE_INFINITY };
+}
+
+function holding(entry: HistoryEntry, all: readonly HistoryEntry[]): Holding {
+  const { address, view, mark, boundAt, recordedAt, releasedAt, releasedBy, returnedAt } = entry;
+  const { network, ifName } = attachmentIn(mark);
+  const { containerId, ...names } = workloadOfLease(entry);
+  return {
+    ...{ address, view, network, container: containerId, interface: ifName, ...names },
+    ...{ from: isoOrNull(boundAt), recorded: iso(recordedAt), until: isoOrNull(releasedAt), releasedBy },
+    returned: isoOrNull(returnedAt),
+    overlaps: all.some((other) => other.view === view && contradicts(entry, other)),
+  };
+}
+
+function contradicts(entry: HistoryEntry, other: HistoryEntry): boolean {
+  const [one, two] = [spanOf(entry), spanOf(other)];
+  if (entry === other) return one.until < one.from;
+  return one.from < two.until && two.from < one.until;
+}
+
+function iso(milliseconds: number): string {
+  return new Date(milliseconds).toISOString();
+}
+
+function isoOrNull(milliseconds: number | null): string | null {
+  return milliseconds === null ? null : iso(milliseconds);
+}

@@ -1,0 +1,191 @@
+/**
+ * The table of the history. It is written in the transaction of the lease that it tells of, and it is for people: that it cannot
+ * be written is a condition, and keeps no lease from being changed. It is bounded by age and by number, the oldest first out.
+ */
+import * as v from 'valibot';
+import type { Conditions } from '../../conditions.ts';
+import { GridError } from '../../errors.ts';
+import { messageOf } from '../../host/errno.ts';
+import { readWorkload, workloadText } from '../../workload.ts';
+import { endings, type HistoryChange, type HistoryEntry } from '../history.ts';
+import type { Statements } from './statements.ts';
+
+/** Entries of what is not held any more; each has about half a kilobyte. */
+const mostEnded = 100_000;
+/** Entries that are looked at to be dropped after a release. */
+const dropsAtATime = 8;
+/** Milliseconds that a failure counts, since only the next change can show that it is over. */
+const failureLasts = 3_600_000;
+
+/** The fact that says since when the history is kept, in milliseconds since 1970. */
+const sinceFact = 'historySince';
+
+const nullableNumber = v.nullable(v.number());
+
+const StoredEntry = v.object({
+  address: v.string(),
+  view: v.string(),
+  mark: v.string(),
+  workload: v.pipe(v.nullable(v.string()), v.transform(readWorkload)),
+  boundAt: nullableNumber,
+  recordedAt: v.number(),
+  releasedAt: nullableNumber,
+  releasedBy: v.nullable(v.fallback(v.picklist(endings), 'unknown')),
+  returnedAt: nullableNumber,
+});
+
+/** What the state knows of an address. */
+export interface AddressHistory {
+  /** In the order in which they were made. */
+  readonly entries: readonly HistoryEntry[];
+  /** What ended before is not known any more, or never was; milliseconds since 1970, null if no history is kept. */
+  readonly since: number | null;
+}
+
+export interface HistoryOptions {
+  /** Milliseconds that an entry is kept after its release; 0: no history is kept. */
+  readonly age: number;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** Entries of what is not held any more. */
+  readonly most?: number;
+}
+
+export class HistoryTable {
+  readonly #statements: Statements;
+  readonly #conditions: Conditions;
+  readonly #options: Required<HistoryOptions>;
+  /** Entries of what is not held any more. A transaction that fails at its end leaves it a few too high. */
+  #ended = 0;
+
+  /** Brings the table in line with the leases, which may have changed without it. */
+  constructor(statements: Statements, conditions: Conditions, options: HistoryOptions) {
+    this.#statements = statements;
+    this.#conditions = conditions;
+    this.#options = { most: mostEnded, ...options };
+    try {
+      statements.together(() => (options.age === 0 ? this.#empty() : this.#catchUp()));
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  /** Writes changes, in the transaction of their lease. @throws the error of SQLite if that transaction is undone, too */
+  write(changes: readonly HistoryChange[]): void {
+    if (this.#options.age === 0) return;
+    try {
+      for (const change of changes) this.#write(change);
+      this.#conditions.clear('history-not-written');
+    } catch (error) {
+      if (!this.#statements.isTransaction) throw error;
+      this.#failed(error);
+    }
+  }
+
+  /** @throws the error of SQLite */
+  of(address: string): AddressHistory {
+    const { age, most, now } = this.#options;
+    if (age === 0) return { entries: [], since: null };
+    const oldest = now() - age;
+    const rows = this.#statements
+      .get('SELECT * FROM history WHERE address = ? AND coalesce(releasedAt, ?2) >= ?2 ORDER BY number')
+      .all(address, oldest);
+    const entries = rows.map((row) => v.parse(StoredEntry, row));
+    const began = Number(this.#statements.get('SELECT value FROM fact WHERE name = ?').get(sinceFact)?.value ?? now());
+    const dropped = this.#ended < most ? began : Number(this.#oldest(1)[0]?.releasedAt ?? began);
+    return { entries, since: Math.max(oldest, began, dropped) };
+  }
+
+  /** Counts the entries, by reading all of them. @throws the error of SQLite */
+  count(): number {
+    return Number(this.#statements.get('SELECT count(*) AS n FROM history').get()?.n);
+  }
+
+  #write(change: HistoryChange): void {
+    const now = this.#options.now();
+    switch (change.kind) {
+      case 'begin': {
+        const { address, view, mark, workload, createdAt } = change.lease;
+        const boundAt = createdAt === 0 ? null : now;
+        this.#statements
+          .get(`INSERT INTO history SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5, ?6, NULL, NULL, NULL
+            FROM history WHERE address = ?1`)
+          .run(address, view, mark, workloadText(workload), boundAt, now);
+        return;
+      }
+      case 'correct': {
+        const { address, view, mark, workload } = change.lease;
+        const sql = `UPDATE history SET view = ?, workload = ? WHERE address = ? AND mark = ? AND releasedAt IS NULL`;
+        this.#statements.get(sql).run(view, workloadText(workload), address, mark);
+        return;
+      }
+      case 'release': {
+        const sql = `UPDATE history SET releasedAt = ?, releasedBy = ?
+          WHERE address = ? AND mark = ? AND releasedAt IS NULL`;
+        const { changes } = this.#statements.get(sql).run(now, change.by, change.address, change.mark);
+        this.#ended += Number(changes);
+        this.#drop();
+        return;
+      }
+      case 'return': {
+        const sql = 'UPDATE history SET returnedAt = ? WHERE address = ? AND mark = ? AND returnedAt IS NULL';
+        this.#statements.get(sql).run(now, change.address, change.mark);
+      }
+    }
+  }
+
+  /** Drops what is too old or too much. @returns how many entries */
+  #drop(): number {
+    const { age, most, now } = this.#options;
+    const tooMany = this.#ended - most;
+    const drops = this.#oldest(dropsAtATime).filter(
+      ({ releasedAt }, index) => index < tooMany || Number(releasedAt) < now() - age,
+    );
+    for (const { address, number } of drops) {
+      this.#statements.get('DELETE FROM history WHERE address = ? AND number = ?').run(String(address), Number(number));
+    }
+    this.#ended -= drops.length;
+    return drops.length;
+  }
+
+  #oldest(limit: number) {
+    const sql = `SELECT address, number, releasedAt FROM history
+      WHERE releasedAt IS NOT NULL ORDER BY releasedAt LIMIT ?`;
+    return this.#statements.get(sql).all(limit);
+  }
+
+  /** Of what was bound while no history was kept or it could not be written, and of what was released then. */
+  #catchUp(): void {
+    const now = this.#options.now();
+    this.#statements.get('INSERT OR IGNORE INTO fact VALUES (?, ?)').run(sinceFact, String(now));
+    this.#statements
+      .get(`INSERT INTO history
+        SELECT address, row_number() OVER (PARTITION BY address ORDER BY createdAt) + coalesce(
+            (SELECT max(number) FROM history WHERE history.address = lease.address), 0),
+          view, mark, workload, nullif(createdAt, 0), ?, NULL, NULL, NULL
+        FROM lease WHERE phase = 'bound' AND address IS NOT NULL AND NOT EXISTS (SELECT 1 FROM history
+          WHERE history.address = lease.address AND history.mark = lease.mark AND history.releasedAt IS NULL)`)
+      .run(now);
+    this.#statements
+      .get(`UPDATE history SET releasedAt = ?, releasedBy = 'unknown'
+        WHERE releasedAt IS NULL AND NOT EXISTS (SELECT 1 FROM lease
+          WHERE lease.mark = history.mark AND lease.address = history.address AND lease.phase = 'bound')`)
+      .run(now);
+    const ended = this.#statements.get('SELECT count(*) AS n FROM history WHERE releasedAt IS NOT NULL').get();
+    this.#ended = Number(ended?.n);
+    while (this.#drop() > 0);
+  }
+
+  #empty(): void {
+    const { changes } = this.#statements.get('DELETE FROM fact WHERE name = ?').run(sinceFact);
+    if (changes > 0) this.#statements.get('DELETE FROM history').run();
+  }
+
+  #failed(cause: unknown): void {
+    const error = new GridError('state', `the history of addresses cannot be written: ${messageOf(cause)}`, {
+      hint: 'restart the daemon, which checks the state file and sets a damaged one aside',
+      cause,
+    });
+    this.#conditions.raise('history-not-written', error, { lasts: failureLasts });
+  }
+}
