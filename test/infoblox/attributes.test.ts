@@ -143,7 +143,8 @@ test('what is said to be written is what is written', async () => {
   const host = new Host(grid, { flags: ['--labels=Site=Paris'] });
   open.push({ grid, host });
   await host.start();
-  const address = await host.add('c1', { args: 'K8S_POD_NAME=web-1;K8S_POD_NAMESPACE=shop' });
+  const args = 'K8S_POD_NAME=web-1;K8S_POD_NAMESPACE=shop;NOMAD_JOB_ID=web;NOMAD_GROUP_NAME=front';
+  const address = await host.add('c1', { args });
   const object = grid.fixedAddresses().find(({ ipv4addr }) => ipv4addr === address);
   expect(Object.keys(object?.extattrs ?? {}).sort()).toEqual(definitions.map(({ name }) => name).sort());
 });
