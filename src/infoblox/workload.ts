@@ -3,6 +3,7 @@
  * Nothing is decided by it.
  */
 import * as v from 'valibot';
+import type { Fields } from './log.ts';
 import { attachmentIn } from './mark.ts';
 
 /** Characters of a value: those of a Kubernetes name. Container IDs, and what other orchestrators send, have no limit. */
@@ -42,6 +43,12 @@ export function workloadName({ containerId, namespace, pod, job, taskGroup }: Wo
 /** What is known of the workload of a lease: for one without, as after an import, what its mark says. */
 export function workloadOfLease({ mark, workload }: { mark: string; workload: Workload | null }): Workload {
   return workload ?? { containerId: attachmentIn(mark).containerId };
+}
+
+/** Names a workload in a line of the log that names its container anyway. */
+export function workloadFields(workload: Workload | null): Fields {
+  const { containerId, ...names } = workload ?? {};
+  return names;
 }
 
 /** Writes a workload as the state has it. */

@@ -4,7 +4,8 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Workload } from '../workload.ts';
-import { type Lease, releasers } from './lease.ts';
+import type { Lease } from './lease.ts';
+import { releasers } from './releaser.ts';
 
 /**
  * How an entry ended: who released the lease; `lost` if the grid had lost the reservation and did not take it again; `unknown` if

@@ -14,16 +14,10 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Workload } from '../workload.ts';
 import { type Callers, joinedBy, withCallers, withoutCaller } from './callers.ts';
 import { type Doubtful, doubtOf, type Moment, nextRecheck } from './doubt.ts';
+import type { Releaser } from './releaser.ts';
 
 /** `pending`: an ADD has begun, nobody was told anything. `bound`: an attachment was told. `releasing`: nobody needs it. */
 export type Phase = 'pending' | 'bound' | 'releasing';
-
-/**
- * Who said that a lease is not needed any more, for people: the runtime by a DEL or a GC, the reaper, an operator; or an ADD that was
- * not delivered to its caller, or did not end well.
- */
-export const releasers = ['DEL', 'GC', 'reaper', 'operator', 'undelivered', 'unfinished'] as const;
-export type Releaser = (typeof releasers)[number];
 
 /** What is remembered of a container's network namespace when it is given its address: see sandbox.ts. */
 export interface SandboxIdentity {

@@ -3,6 +3,7 @@
  * same from whatever state, for the first time and for the repair.
  */
 import { GridError } from '../../errors.ts';
+import { workloadFields } from '../../workload.ts';
 import { apply, recreate, remove, warnOfLoss, without } from '../act.ts';
 import { afterReassign, reassign } from '../add/reassign.ts';
 import type { LeaseDeps } from '../deps.ts';
@@ -124,7 +125,7 @@ async function reserveAgain(
   signal: AbortSignal,
 ): Promise<'look' | 'done'> {
   const { log } = deps;
-  const { mark, address, phase } = lease;
+  const { mark, address, phase, workload } = lease;
   if (address === null) throw new Error(`nothing to reserve for ${mark}`);
   const refusal = await recreate(deps, { ...lease, address }, signal);
   // It is there, or somebody else's: the host that says so accepts writes, and can be asked what it is.
@@ -136,7 +137,7 @@ async function reserveAgain(
   if (refusal === undefined) warnOfLoss(deps, mark, address);
   else {
     log.error('the grid has lost the reservation of a live attachment and does not take it again', {
-      ...{ attachment: mark, address, reason: refusal.message },
+      ...{ attachment: mark, address, ...workloadFields(workload), reason: refusal.message },
       hint: 'restart this container, so that it gets an address of its own',
     });
   }

@@ -1,15 +1,8 @@
 /** The end of a lease, noted durably. What it has on the grid the reconciler removes. */
 import type { LeaseDeps } from '../deps.ts';
 import type { Moment } from '../doubt.ts';
-import {
-  abandon,
-  deleteInDoubt,
-  type Lease,
-  type LeaseIdentity,
-  type Releaser,
-  startRelease,
-  unknownToRelease,
-} from '../lease.ts';
+import { abandon, deleteInDoubt, type Lease, type LeaseIdentity, startRelease, unknownToRelease } from '../lease.ts';
+import type { Releaser } from '../releaser.ts';
 
 export type StartReleaseDeps = Pick<LeaseDeps, 'store' | 'moment'>;
 

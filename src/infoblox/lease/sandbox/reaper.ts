@@ -5,6 +5,7 @@
  * could not see any more.
  */
 import { setImmediate } from 'node:timers/promises';
+import { workloadFields } from '../../workload.ts';
 import type { LeaseDeps } from '../deps.ts';
 import type { Lease } from '../lease.ts';
 import { releaseIfDead } from '../release/start-release.ts';
@@ -54,7 +55,7 @@ export class Reaper {
     const gone = await this.#gone();
     const marks = new Set(gone.map(({ mark }) => mark));
     for (const mark of this.#goneSince.keys()) if (!marks.has(mark)) this.#goneSince.delete(mark);
-    for (const { mark, address } of gone) {
+    for (const { mark, address, workload } of gone) {
       const since = this.#goneSince.get(mark);
       if (since === undefined) this.#goneSince.set(mark, now);
       if (since === undefined || now - since < this.#grace) continue;
@@ -62,7 +63,7 @@ export class Reaper {
       const dead = (current: Lease) => sandboxes.fate(current) === 'gone';
       if (!releaseIfDead(this.#deps, { mark, by: 'reaper' }, dead)) continue;
       tally.reaped += 1;
-      log.info('sandbox is gone; releasing', { attachment: mark, address });
+      log.info('sandbox is gone; releasing', { attachment: mark, address, ...workloadFields(workload) });
     }
   }
 

@@ -64,7 +64,7 @@ export class HistoryTable {
     this.#conditions = conditions;
     this.#options = { most: mostEnded, ...options };
     try {
-      statements.together(() => (options.age === 0 ? this.#empty() : this.#catchUp()));
+      statements.transaction(() => (options.age === 0 ? this.#empty() : this.#catchUp()));
     } catch (error) {
       this.#failed(error);
     }
@@ -82,23 +82,23 @@ export class HistoryTable {
     }
   }
 
-  /** @throws the error of SQLite */
+  /** @throws GridError `state` */
   of(address: string): AddressHistory {
     const { age, most, now } = this.#options;
     if (age === 0) return { entries: [], since: null };
     const oldest = now() - age;
-    const rows = this.#statements
-      .get('SELECT * FROM history WHERE address = ? AND coalesce(releasedAt, ?2) >= ?2 ORDER BY number')
-      .all(address, oldest);
+    const sql = 'SELECT * FROM history WHERE address = ? AND coalesce(releasedAt, ?2) >= ?2 ORDER BY number';
+    const rows = this.#statements.run(sql, (statement) => statement.all(address, oldest));
     const entries = rows.map((row) => v.parse(StoredEntry, row));
-    const began = Number(this.#statements.get('SELECT value FROM fact WHERE name = ?').get(sinceFact)?.value ?? now());
+    const fact = this.#statements.run('SELECT value FROM fact WHERE name = ?', (statement) => statement.get(sinceFact));
+    const began = Number(fact?.value ?? now());
     const dropped = this.#ended < most ? began : Number(this.#oldest(1)[0]?.releasedAt ?? began);
     return { entries, since: Math.max(oldest, began, dropped) };
   }
 
-  /** Counts the entries, by reading all of them. @throws the error of SQLite */
+  /** Counts the entries, by reading all of them. @throws GridError `state` */
   count(): number {
-    return Number(this.#statements.get('SELECT count(*) AS n FROM history').get()?.n);
+    return Number(this.#statements.run('SELECT count(*) AS n FROM history', (statement) => statement.get())?.n);
   }
 
   #write(change: HistoryChange): void {

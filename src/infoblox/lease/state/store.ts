@@ -8,16 +8,13 @@ import * as v from 'valibot';
 import type { Conditions } from '../../conditions.ts';
 import { GridError } from '../../errors.ts';
 import type { Owner } from '../../host/machine.ts';
-import { type HistoryChange, historyChanges } from '../history.ts';
+import { historyChanges } from '../history.ts';
 import type { Lease, Phase } from '../lease.ts';
 import { type AddressHistory, HistoryTable } from './history.ts';
-import { openStateFile, type SetAside, type StateFile, stateError } from './state-file.ts';
+import { openStateFile, type SetAside, type StateFile } from './state-file.ts';
 import type { StatePlace } from './state-place.ts';
 import { Statements } from './statements.ts';
-import { columns, rowOf, StoredLease } from './stored-lease.ts';
-
-/** Milliseconds that a failed write counts, since only the next one can show that the state can be written again. */
-const failureLasts = 30_000;
+import { columns, putLease, rowOf, StoredLease } from './stored-lease.ts';
 
 /** Phases in which a lease can be due, the most urgent first. */
 const dueOrder: readonly Phase[] = ['releasing', 'pending', 'bound'];
@@ -67,7 +64,7 @@ export class SqliteLeaseStore {
     this.#database = database;
     this.#place = place;
     this.#conditions = conditions;
-    this.#statements = new Statements(database);
+    this.#statements = new Statements(database, conditions);
     this.#history = new HistoryTable(this.#statements, conditions, { age: historyAge, now });
   }
 
@@ -101,7 +98,14 @@ export class SqliteLeaseStore {
     const before = this.get(mark);
     const after = transition(before);
     if (after === before) return before;
-    this.#write(mark, after, historyChanges(before, after));
+    const changes = historyChanges(before, after);
+    if (changes.length === 0) this.#write(mark, after);
+    else {
+      this.#statements.together(() => {
+        this.#write(mark, after);
+        this.#history.write(changes);
+      });
+    }
     if (after === undefined) for (const watcher of this.#watchers) watcher.add(mark);
     this.#conditions.clear('state-not-writable');
     if (after?.dueAt != null) this.#notify(after);
@@ -239,14 +243,14 @@ export class SqliteLeaseStore {
     return Number(row?.n ?? 0);
   }
 
-  /** Who held an address of this host, in whatever view, as far as the state knows; `holders` in ../holders.ts answers from it. */
+  /** Who held an address of this host, in whatever view; ../holders.ts answers questions from it. */
   history(address: string): AddressHistory {
-    return this.#guarded(() => this.#history.of(address));
+    return this.#history.of(address);
   }
 
-  /** Entries of the history, by reading all of them. */
+  /** Counts the entries of the history, by reading all of them. */
   get historyCount(): number {
-    return this.#guarded(() => this.#history.count());
+    return this.#history.count();
   }
 
   /** A lasting fact about this file, such as that the host's reservations have been imported. */
@@ -272,27 +276,9 @@ export class SqliteLeaseStore {
     this.#place.release();
   }
 
-  /** A lease, and what the history says of the change: with one wait for the disk. */
-  #write(mark: string, lease: Lease | undefined, changes: readonly HistoryChange[]): void {
-    const write = () => {
-      if (lease !== undefined) this.#put(lease);
-      else this.#run('DELETE FROM lease WHERE mark = ?', (statement) => statement.run(mark));
-    };
-    if (changes.length === 0) write();
-    else
-      this.#guarded(() =>
-        this.#statements.together(() => {
-          write();
-          this.#history.write(changes);
-        }),
-      );
-  }
-
-  #put(lease: Lease): void {
-    const places = columns.map((column) => `$${column}`).join(', ');
-    this.#run(`INSERT OR REPLACE INTO lease (${columns.join(', ')}) VALUES (${places})`, (statement) =>
-      statement.run(rowOf(lease)),
-    );
+  #write(mark: string, lease: Lease | undefined): void {
+    if (lease !== undefined) this.#run(putLease, (statement) => statement.run(rowOf(lease)));
+    else this.#run('DELETE FROM lease WHERE mark = ?', (statement) => statement.run(mark));
   }
 
   #notify(lease?: Lease): void {
@@ -304,16 +290,6 @@ export class SqliteLeaseStore {
   }
 
   #run<T>(sql: string, use: (statement: StatementSync) => T): T {
-    return this.#guarded(() => use(this.#statements.get(sql)));
-  }
-
-  #guarded<T>(action: () => T): T {
-    try {
-      return action();
-    } catch (cause) {
-      const error: GridError = stateError(cause, 'state.db');
-      this.#conditions.raise('state-not-writable', error, { lasts: failureLasts });
-      throw error;
-    }
+    return this.#statements.run(sql, use);
   }
 }

@@ -1,7 +1,8 @@
 /** A lease as a row of its table. */
 import * as v from 'valibot';
 import { readWorkload, workloadText } from '../../workload.ts';
-import { type Lease, releasers } from '../lease.ts';
+import type { Lease } from '../lease.ts';
+import { releasers } from '../releaser.ts';
 
 const nullableText = v.nullable(v.string());
 const nullableNumber = v.nullable(v.number());
@@ -31,7 +32,11 @@ export const StoredLease = v.object({
 /** Of the table `lease`, in its order. */
 export const columns = Object.keys(StoredLease.entries);
 
-/** Writes a lease as the values of such a row, by the names of their parameters. */
+/** The statement that writes a lease in place of the one of its mark; its parameters are `rowOf` the lease. */
+export const putLease = `INSERT OR REPLACE INTO lease (${columns.join(', ')})
+  VALUES (${columns.map((column) => `$${column}`).join(', ')})`;
+
+/** Returns the values of the row of a lease, by the names of their parameters. */
 export function rowOf(lease: Lease): Record<string, string | number | null> {
   const values = { ...lease, workload: workloadText(lease.workload) };
   return Object.fromEntries(columns.map((column) => [`$${column}`, values[column as keyof Lease]]));

@@ -1,5 +1,6 @@
 /** What the log says of each call, so that it can be found by any of its names. */
 import type { Fields } from '../../../infoblox/log.ts';
+import { workloadFields } from '../../../infoblox/workload.ts';
 import { isPluginRequest, type Request } from '../rpc/frame.ts';
 import { viewOf } from './network-spec.ts';
 import { workloadOf } from './workload.ts';
@@ -12,7 +13,6 @@ export function callFields(request: Request, networkView: string): Fields {
   if (!isPluginRequest(request)) return { command: request.method };
   const { method, params } = request;
   const { config, containerId, ifName } = params;
-  const { containerId: _, ...names } = workloadOf(params);
   const ipam = typeof config.ipam === 'object' && config.ipam !== null ? config.ipam : {};
   return {
     command: method,
@@ -20,7 +20,7 @@ export function callFields(request: Request, networkView: string): Fields {
     view: viewOf({ ipam: { type: '', ...ipam } }, { networkView }),
     container: containerId,
     interface: ifName,
-    ...names,
+    ...workloadFields(workloadOf(params)),
     trace_id: params.traceparent?.slice(3, 35),
   };
 }

@@ -1,6 +1,7 @@
 /** DEL: records that an attachment needs its address no more. The reconciler asks the grid afterwards. */
 import { parseNetconf } from '../../../cni/netconf.ts';
 import { type ReleaseDeps, releaseAttachment } from '../../../infoblox/lease/release/release.ts';
+import { workloadFields } from '../../../infoblox/workload.ts';
 import type { Call } from '../../protocol.ts';
 import { attachmentOf } from './attachment.ts';
 import type { Answer, Handler } from './handler.ts';
@@ -24,6 +25,7 @@ export async function releaseCall(deps: DelDeps, call: Call): Promise<Answer> {
   const netconf = parseNetconf(call.config, 'DEL');
   const attachment = attachmentOf(netconf, call);
   const view = viewOf(netconf, deps.defaults);
-  const { address } = await releaseAttachment(deps, { attachment, view }, AbortSignal.timeout(longest));
-  return { fields: { address: address ?? 'none' } };
+  const { address, workload } = await releaseAttachment(deps, { attachment, view }, AbortSignal.timeout(longest));
+  // Nomad names a workload at its ADD only.
+  return { fields: { ...workloadFields(workload), address: address ?? 'none' } };
 }

@@ -167,7 +167,11 @@ describe('the history of an address', () => {
 
 test('of too many entries the one that was released first goes first, and none that is held', () => {
   const { database, place } = openStateFile(join(directory, 'small'), { columns });
-  const history = new HistoryTable(new Statements(database), conditions, { age: 30 * day, now: () => now, most: 3 });
+  const history = new HistoryTable(new Statements(database, conditions), conditions, {
+    age: 30 * day,
+    now: () => now,
+    most: 3,
+  });
   const change = (before: Lease | undefined, after: Lease | undefined) => history.write(historyChanges(before, after));
   const leases = ['a', 'b', 'c', 'd', 'e', 'f'].map((mark) => aLease(mark, { address }));
   for (const lease of leases) change(undefined, lease);
