@@ -21,7 +21,7 @@ HOST_PATH := $(subst $(CURDIR)/node_modules/.bin:,,$(PATH))
 export PATH := $(CURDIR)/node_modules/.bin:$(HOST_PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup npm-packages host-packages check test build demo simulator soak bench install uninstall clean
+.PHONY: help setup npm-packages host-packages check test build demo simulator soak bench pictures install uninstall clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -75,6 +75,9 @@ soak: npm-packages ## the long chaos run: OPERATIONS=100000, SEED=...
 
 bench: setup build ## what it costs: start-up, requests, latency
 	node bench/main.ts
+
+pictures: setup build ## make the pictures of the documentation anew: NAME=dashboard for one alone
+	node test/pictures/main.ts $(NAME)
 
 install: ## install on this host, or below DESTDIR; builds only if nothing is built
 	@test -x $(DIST)/infoblox-cni && test -f $(DIST)/THIRD-PARTY-LICENSES || $(MAKE) build

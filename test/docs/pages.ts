@@ -7,7 +7,9 @@ export const project = join(import.meta.dirname, '../..');
 /** All pages for people, relative to the project. */
 export const pages: readonly string[] = [
   ...['README.md', 'SECURITY.md', 'CONTRIBUTING.md', 'CHANGELOG.md'],
-  ...readdirSync(join(project, 'docs')).map((name) => `docs/${name}`),
+  ...readdirSync(join(project, 'docs'))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
 ];
 
 export interface Block {
