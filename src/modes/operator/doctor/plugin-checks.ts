@@ -1,0 +1,122 @@
+/** The plugins: is this driver's beside the main plugins, of this release, and do they speak the versions that are asked for? */
+import { isSupported, supportedVersions } from '../../../cni/versions.ts';
+import { versionLine } from '../../about.ts';
+import type { Check } from './check.ts';
+import { failure, ok, type Verdict, warning } from './finding.ts';
+import { lookAtPlugins, type PluginDirectory, pluginPaths } from './plugin-directories.ts';
+
+const group = 'plugins';
+
+/** A network configuration as far as the main plugin is concerned. */
+export interface MainPluginUse {
+  readonly file: string;
+  /** File name of the main plugin. */
+  readonly type: string;
+  readonly cniVersion: string;
+}
+
+export interface PluginContext {
+  readonly env: NodeJS.ProcessEnv;
+  /** File name of the IPAM plugin. */
+  readonly driver: string;
+  readonly uses: readonly MainPluginUse[];
+}
+
+/** Makes the checks of the IPAM plugin and of the main plugins. */
+export function pluginChecks({ env, driver, uses }: PluginContext): Check[] {
+  const types = uses.map(({ type }) => type);
+  let looked: Promise<PluginDirectory[]> | undefined;
+  const look = (signal: AbortSignal) => {
+    looked ??= Promise.all(pluginPaths(env).map((path) => lookAtPlugins(path, { driver, types, signal })));
+    return looked;
+  };
+  const installed = { driver, versionLine, executable: process.execPath };
+  return [
+    { group, title: 'IPAM plugin', run: async (signal) => judgeDriver(await look(signal), installed) },
+    { group, title: 'main plugins', run: async (signal) => judgeMainPlugins(await look(signal), uses) },
+  ];
+}
+
+/** What is installed on this host. */
+export interface Installed {
+  /** File name of the IPAM plugin. */
+  readonly driver: string;
+  /** What it answers to `--version` if it is of the same build as this command. */
+  readonly versionLine: string;
+  /** Path of this executable, of which the plugin is a copy. */
+  readonly executable: string;
+}
+
+/** Says whether a runtime finds the IPAM plugin, whichever directory it uses. */
+export function judgeDriver(directories: readonly PluginDirectory[], installed: Installed): Verdict[] {
+  const { driver, versionLine, executable } = installed;
+  const isSomewhere = directories.some((directory) => directory.driver !== undefined);
+  const served = directories.filter((directory) => directory.driver !== undefined || 'bridge' in directory.mains);
+  if (served.length === 0) {
+    const where = directories.length === 0 ? 'there is no plugin directory' : `no bridge in ${pathsOf(directories)}`;
+    const fix = `install the CNI plugins, then ${driver} beside them; or name the runtime's plugin directories in CNI_PATH`;
+    return [failure(`${where}, and no ${driver}`, fix)];
+  }
+  return served.map(({ path, driver: said }) => {
+    const file = `${path}/${driver}`;
+    const fix = `run make install CNI_BIN_DIR=${path}, or install -m 0755 ${executable} ${file}`;
+    if (said === undefined) {
+      const judge = isSomewhere ? warning : failure;
+      const then = isSomewhere ? `if the runtime looks there, ${fix}` : fix;
+      return judge(`there is bridge in ${path}, but no ${driver} beside it`, then);
+    }
+    if ('error' in said) return failure(`cannot run ${file}: ${said.error}`, fix);
+    if (said.value === versionLine) return ok(`${file} is ${versionLine}`);
+    if (said.value.startsWith('infoblox-cni ')) return failure(`${file} is ${said.value}, this is ${versionLine}`, fix);
+    return failure(`${file} is another program than this driver`, fix);
+  });
+}
+
+/** Says which CNI versions the main plugins speak, and which network configurations ask for another one. */
+export function judgeMainPlugins(directories: readonly PluginDirectory[], uses: readonly MainPluginUse[]): Verdict[] {
+  const lacking = uses.flatMap((use) => judgeUse(directories, use));
+  const broken = directories.flatMap(({ path, mains }) =>
+    Object.entries(mains).flatMap(([name, said]) =>
+      'error' in said ? [warning(`cannot ask ${path}/${name} for its version: ${said.error}`, 'install it anew')] : [],
+    ),
+  );
+  return [...lacking, ...broken, ...directories.flatMap(spoken)];
+}
+
+function judgeUse(directories: readonly PluginDirectory[], { file, type, cniVersion }: MainPluginUse): Verdict[] {
+  const holding = directories.filter(({ mains }) => Object.hasOwn(mains, type));
+  if (holding.length === 0) {
+    const fix = 'install it, correct "type", or name the directories of the runtime in CNI_PATH';
+    return [failure(`${file} wants the main plugin ${type}, which is not in ${pathsOf(directories)}`, fix)];
+  }
+  const versions = holding.flatMap(({ path, mains }) => {
+    const said = mains[type];
+    return said === undefined || 'error' in said ? [] : [{ path, spoken: said.value }];
+  });
+  const lacking = versions.filter(({ spoken }) => !spoken.includes(cniVersion));
+  if (lacking.length === 0) return [];
+  const judge = lacking.length === versions.length ? failure : warning;
+  const usable = newestOf(lacking.flatMap(({ spoken }) => spoken));
+  const where = lacking.map(({ path }) => `${path}/${type}`).join(', ');
+  const fix = `set cniVersion to ${usable}, or install newer CNI plugins`;
+  return [judge(`${file} asks for CNI ${cniVersion}, which ${where} does not speak`, fix)];
+}
+
+/** The main plugins of a directory by the newest version that they speak. */
+function spoken({ path, mains }: PluginDirectory): Verdict[] {
+  const known = Object.entries(mains).flatMap(([name, said]) => ('value' in said ? [{ name, said }] : []));
+  const byVersion = Map.groupBy(known, ({ said }) => newestOf(said.value));
+  return [...byVersion].map(([version, plugins]) => {
+    return ok(`${plugins.map(({ name }) => name).join(', ')} in ${path}: CNI up to ${version}`);
+  });
+}
+
+/** The newest version that this driver knows, too. */
+function newestOf(versions: readonly string[]): string {
+  const known = versions.filter(isSupported);
+  return supportedVersions.findLast((version) => known.includes(version)) ?? versions.at(-1) ?? 'none';
+}
+
+function pathsOf(directories: readonly PluginDirectory[]): string {
+  return directories.map(({ path }) => path).join(', ') || 'any plugin directory';
+}
