@@ -23,7 +23,8 @@ export interface GridAccessDeps {
   readonly options: Options;
   readonly conditions: Conditions;
   readonly memory: WriterMemory;
-  readonly metrics: Metrics | undefined;
+  /** Sees what is exchanged with the grid. */
+  readonly metrics: Pick<Metrics, 'watch'> | undefined;
   readonly tracing: Tracing;
   readonly log: Log;
 }

@@ -1,6 +1,7 @@
 /** The grid, asked by a command itself: with the settings of the service, whether or not the daemon runs. */
 import { Conditions } from '../../infoblox/conditions.ts';
 import type { Log } from '../../infoblox/log.ts';
+import type { Transport } from '../../infoblox/wapi/connection/transport.ts';
 import { type Options, readOptions } from '../daemon/config/options.ts';
 import { buildGridAccess, type GridAccess } from '../daemon/grid-access.ts';
 import { noTracing } from '../daemon/tracing/tracing.ts';
@@ -21,20 +22,25 @@ export async function withGrid<T>(
   use: (grid: GridAccess, options: Options) => Promise<T>,
 ): Promise<T> {
   const options = readOptions(daemonFlags, env, { isTerminal: false });
-  const memory = { remembered: undefined, remember: () => {} };
-  const grid = buildGridAccess({
-    options,
-    conditions: new Conditions(),
-    memory,
-    metrics: undefined,
-    tracing: noTracing,
-    log: silent,
-  });
+  const grid = openGrid(options);
   try {
     return await use(grid, options);
   } finally {
     await grid.session.close(AbortSignal.timeout(logoutTimeout));
   }
+}
+
+/**
+ * Opens the way to the grid with these settings; connects to nothing yet. Its session is to be closed.
+ * @param watch stands between the session and the connections
+ */
+export function openGrid(options: Options, watch?: (transport: Transport) => Transport): GridAccess {
+  const memory = { remembered: undefined, remember: () => {} };
+  const metrics = watch && { watch };
+  return buildGridAccess({
+    ...{ options, conditions: new Conditions(), memory, metrics },
+    ...{ tracing: noTracing, log: silent },
+  });
 }
 
 /** A command says itself what came of it. */

@@ -1,5 +1,5 @@
 /** The public key of a grid host, checked after the TLS handshake and before the first request. */
-import { createHash } from 'node:crypto';
+import { createHash, type X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { buildConnector } from 'undici';
@@ -28,7 +28,7 @@ export function checkingKeys(
       if (error !== null) return callback(error, null);
       try {
         const host = `${options.hostname}:${options.port || 443}`;
-        const key = publicKeyOf(socket, host);
+        const key = publicKeyOf(certificateOf(socket, host));
         if (checkKey(host, key) === 'first seen') onFirstKey(host, key);
       } catch (reason) {
         socket.destroy();
@@ -38,12 +38,15 @@ export function checkingKeys(
     });
 }
 
-function publicKeyOf(socket: Socket, host: string): string {
+function certificateOf(socket: Socket, host: string): X509Certificate {
   const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
-  if (certificate === undefined) {
-    const hint = 'check --grid-host and --wapi-port, and what answers there';
-    throw new GridError('untrusted', `the grid at ${host} shows no certificate`, { hint });
-  }
-  const spki = certificate.publicKey.export({ type: 'spki', format: 'der' });
+  if (certificate !== undefined) return certificate;
+  const hint = 'check --grid-host and --wapi-port, and what answers there';
+  throw new GridError('untrusted', `the grid at ${host} shows no certificate`, { hint });
+}
+
+/** Writes the public key of a certificate as `KeyCheck` takes it. */
+export function publicKeyOf({ publicKey }: X509Certificate): string {
+  const spki = publicKey.export({ type: 'spki', format: 'der' });
   return `sha256//${createHash('sha256').update(spki).digest('base64')}`;
 }

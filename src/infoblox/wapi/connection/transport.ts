@@ -23,6 +23,8 @@ export interface Exchange {
 
 export interface TransportAnswer extends HttpAnswer {
   readonly setCookie: readonly string[];
+  /** What the clock of the grid's host says: the header `Date`. */
+  readonly date?: string | undefined;
 }
 
 export interface Transport {
@@ -51,7 +53,8 @@ export function createTransport(dispatcher: Dispatcher): Transport {
         const text = await read(answer._data, lists && answer.ok ? largestList : largestAnswer);
         // undici frees the connection one turn after the body ends; who asks again before that opens a second one.
         await turn();
-        return { status: answer.status, body: text, setCookie: answer.headers.getSetCookie() };
+        const { status, headers } = answer;
+        return { status, body: text, setCookie: headers.getSetCookie(), date: headers.get('date') ?? undefined };
       } catch (error) {
         const late = request.signal.aborted;
         throw connectionError(error, { host: new URL(url).host, writes: request.method !== 'GET', late });

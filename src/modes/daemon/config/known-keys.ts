@@ -8,20 +8,22 @@ import { GridError } from '../../../infoblox/errors.ts';
 import { makeDirectory } from '../../../infoblox/host/directory.ts';
 import { writeDurably } from '../../../infoblox/host/durable-file.ts';
 import { isErrno, messageOf } from '../../../infoblox/host/errno.ts';
+import { refuseUntrusted } from '../../../infoblox/host/trusted-path.ts';
 import type { KeyCheck } from '../../../infoblox/wapi/connection/peer-key.ts';
 
 /**
  * Makes the check of public keys.
  * @param directory holds a file for each grid host; made if absent
+ * @param firstSeen what becomes of a key where none is known: `accept` leaves no trace
  * @returns a check that is done before anything is sent to the grid. It reads the file each time, so that a key which was
  * accepted by hand counts without a restart.
  */
-export function knownKeys(directory: string): KeyCheck {
+export function knownKeys(directory: string, firstSeen: 'remember' | 'accept' = 'remember'): KeyCheck {
   return (host, key) => {
     const file = join(directory, host);
     const known = readKeys(directory, host);
     if (known === undefined) {
-      remember(directory, host, key);
+      if (firstSeen === 'remember') remember(directory, host, key);
       return 'first seen';
     }
     if (known.includes(key)) return 'known';
@@ -35,7 +37,7 @@ export function knownKeys(directory: string): KeyCheck {
 /** Reads the keys of a file, one a line; undefined if there is no file yet. Only root may say which keys to trust. */
 function readKeys(directory: string, host: string): string[] | undefined {
   try {
-    makeDirectory(directory, 0o700);
+    refuseUntrusted(directory);
     const lines = readFileSync(join(directory, host), 'utf8').split('\n');
     return lines.map((line) => line.trim()).filter((line) => line !== '');
   } catch (error) {
@@ -47,6 +49,7 @@ function readKeys(directory: string, host: string): string[] | undefined {
 /** Durable before the key counts: one that is lost again would let anybody in. */
 function remember(directory: string, host: string, key: string): void {
   try {
+    makeDirectory(directory, 0o700);
     writeDurably(directory, host, `${key}\n`);
   } catch (error) {
     throw unusable(`cannot remember the public key of the grid at ${host}`, error);

@@ -20,6 +20,15 @@ export function trustOf({ verify, checkKey }: TlsOptions): Trust {
   return verify ? 'verified' : 'unverified';
 }
 
+/** The same trust without a memory: a key that is seen for the first time is accepted, and remembered nowhere. */
+export function rememberingNothing(tls: TlsOptions, stateDir: string): TlsOptions {
+  return tls.checkKey === undefined ? tls : { ...tls, checkKey: knownKeys(keysIn(stateDir), 'accept') };
+}
+
+function keysIn(stateDir: string): string {
+  return join(stateDir, 'grid-keys');
+}
+
 const beginning = '-----BEGIN CERTIFICATE-----';
 
 /**
@@ -31,7 +40,7 @@ const beginning = '-----BEGIN CERTIFICATE-----';
  */
 export function readTrust(value: string, stateDir: string): TlsOptions {
   if (value === 'false') return { verify: false };
-  if (value === 'pin') return { verify: false, checkKey: knownKeys(join(stateDir, 'grid-keys')) };
+  if (value === 'pin') return { verify: false, checkKey: knownKeys(keysIn(stateDir)) };
   if (value === 'true') {
     const known = [...new Set([...rootCertificates, ...getCACertificates('system')])];
     return { verify: true, trusted: () => known };

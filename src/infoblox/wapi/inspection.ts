@@ -1,0 +1,83 @@
+/**
+ * What there is to know of a grid beside what the driver works with: versions, licences, what a user may see. Reads only, each
+ * method one request. All throw GridError as the session does, and `bad-answer` for what WAPI does not answer.
+ */
+import * as v from 'valibot';
+import type { Request } from './request.ts';
+import { parseAnswer } from './schemas.ts';
+import type { Session } from './session.ts';
+
+const text = v.pipe(v.string(), v.maxLength(256));
+
+const GridSchema = v.object({ supported_versions: v.pipe(v.array(text), v.maxLength(1_000)) });
+
+const License = v.object({ type: text, expiration_status: v.optional(text, '') });
+export type License = v.InferOutput<typeof License>;
+
+const Range = v.object({ start_addr: v.pipe(text, v.ipv4()), end_addr: v.pipe(text, v.ipv4()) });
+const Named = v.object({ name: v.optional(text, '') });
+
+/** A DHCP range: its first and its last address. */
+export interface DhcpRange {
+  readonly first: string;
+  readonly last: string;
+}
+
+/** Results that are looked at of a list that is not read to its end. */
+const most = 1_000;
+
+export class GridInspection {
+  readonly #session: Pick<Session, 'request'>;
+
+  constructor(session: Pick<Session, 'request'>) {
+    this.#session = session;
+  }
+
+  /** Lists the WAPI versions that the grid serves (vendor's blog on WAPI schema fetching: `?_schema` on the base URL). */
+  async versions(signal: AbortSignal): Promise<string[]> {
+    const answer = await this.#get({ path: '', query: { _schema: '' } }, signal);
+    return parseAnswer(GridSchema, answer, { what: 'GET ?_schema' }).supported_versions;
+  }
+
+  /** Lists the licences of the grid's members; may be empty for a user who must not see them. */
+  async licenses(signal: AbortSignal): Promise<License[]> {
+    const query = { _return_fields: 'type,expiration_status' };
+    return this.#list({ path: 'member:license', query }, License, signal);
+  }
+
+  /**
+   * Tells whether the user sees any object of a type.
+   * @param query criteria, where the type wants some; `_return_fields` must name one that it has
+   */
+  async sees(type: string, query: Readonly<Record<string, string>>, signal: AbortSignal): Promise<boolean> {
+    const answer = await this.#get({ path: type, query: { ...query, _max_results: '1' } }, signal);
+    return parseAnswer(v.array(v.unknown()), answer, { what: `GET ${type}` }).length > 0;
+  }
+
+  /** Lists the DHCP ranges of a network. */
+  async ranges(network: string, view: string, signal: AbortSignal): Promise<DhcpRange[]> {
+    const query = { network, network_view: view, _return_fields: 'start_addr,end_addr' };
+    const found = await this.#list({ path: 'range', query }, Range, signal);
+    return found.map(({ start_addr, end_addr }) => ({ first: start_addr, last: end_addr }));
+  }
+
+  /** Lists the names of the hosts that have an address. */
+  async hostsAt(address: string, view: string, signal: AbortSignal): Promise<string[]> {
+    const query = { ipv4addr: address, network_view: view, _return_fields: 'name' };
+    return (await this.#list({ path: 'record:host', query }, Named, signal)).map(({ name }) => name);
+  }
+
+  /** A positive `_max_results` cuts the list without an error (ibx-sdk, user guide). */
+  async #list<const S extends v.GenericSchema>(
+    { path, query }: Pick<Request, 'path' | 'query'>,
+    schema: S,
+    signal: AbortSignal,
+  ): Promise<v.InferOutput<S>[]> {
+    const answer = await this.#get({ path, query: { ...query, _max_results: String(most) } }, signal);
+    return parseAnswer(v.array(schema), answer, { what: `GET ${path}` });
+  }
+
+  #get({ path, query = {} }: Pick<Request, 'path' | 'query'>, signal: AbortSignal): Promise<unknown> {
+    return this.#session.request({ method: 'GET', path, query }, signal);
+  }
+}

@@ -1,0 +1,109 @@
+/** Each host of the grid, step by step as a connection is made: its name, TCP, TLS. */
+import { lookup } from 'node:dns/promises';
+import { connect, isIP } from 'node:net';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { GridError } from '../../../infoblox/errors.ts';
+import { connectionError, NotConnected } from '../../../infoblox/wapi/connection/connection-error.ts';
+import { publicKeyOf } from '../../../infoblox/wapi/connection/peer-key.ts';
+import type { Options } from '../../daemon/config/options.ts';
+import { trustOf } from '../../daemon/config/trust.ts';
+import { judgeCertificate } from './certificate.ts';
+import type { Check } from './check.ts';
+import { ok, type Verdict } from './finding.ts';
+
+const group = 'grid';
+
+type Settings = Pick<Options, 'wapiPort' | 'tls' | 'clientCertificate'>;
+
+/** Where a host of the grid listens. */
+interface Place {
+  /** Without brackets. */
+  readonly host: string;
+  readonly port: number;
+  /** `host:port`, as messages and known keys name it. */
+  readonly name: string;
+}
+
+/** Makes the checks of one host of the grid; the last one stands for all of them. */
+export function gridHostChecks(gridHost: string, settings: Settings): readonly [Check, Check, Check] {
+  const port = settings.wapiPort;
+  const place = { host: gridHost.replace(/^\[|\]$/g, ''), port, name: `${gridHost}:${port}` };
+  const dns: Check = { group, title: `${gridHost} DNS`, run: () => resolve(place) };
+  const tcp: Check = { group, title: `${gridHost} TCP`, needs: [dns], run: (signal) => connectTo(place, signal) };
+  const tls: Check = {
+    group,
+    title: `${gridHost} TLS`,
+    needs: [tcp],
+    run: (signal) => shakeHands(place, settings, signal),
+  };
+  return [dns, tcp, tls];
+}
+
+/** As the daemon does it: by the resolver of the system. */
+async function resolve(place: Place): Promise<Verdict[]> {
+  if (isIP(place.host) !== 0) return [ok('none needed: it is an address')];
+  const found = await lookup(place.host, { all: true }).catch((error) => {
+    throw notConnected(error, place);
+  });
+  return [ok(found.map(({ address }) => address).join(', '))];
+}
+
+async function connectTo(place: Place, signal: AbortSignal): Promise<Verdict[]> {
+  const began = performance.now();
+  const socket = connect({ host: place.host, port: place.port, signal });
+  try {
+    await connected(socket, 'connect', place);
+    return [ok(`port ${place.port} answers after ${Math.ceil(performance.now() - began)} ms`)];
+  } finally {
+    socket.destroy();
+  }
+}
+
+async function shakeHands(place: Place, settings: Settings, signal: AbortSignal): Promise<Verdict[]> {
+  const { tls, clientCertificate } = settings;
+  const { host, port } = place;
+  const trusted = tls.trusted?.();
+  const pair = clientCertificate?.read().pair;
+  const socket = connectTls({
+    ...{ host, port, signal, rejectUnauthorized: tls.verify, ALPNProtocols: ['http/1.1'] },
+    ...(isIP(host) === 0 ? { servername: host } : {}),
+    ...(trusted === undefined ? {} : { ca: [...trusted] }),
+    ...(pair === undefined ? {} : { cert: pair.cert, key: pair.key }),
+  });
+  try {
+    await connected(socket, 'secureConnect', place);
+    return judgePeer(socket, place, tls);
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** @throws GridError `untrusted` for another key than the one that is known */
+function judgePeer(socket: TLSSocket, { name }: Place, tls: Options['tls']): Verdict[] {
+  const certificate = socket.getPeerX509Certificate();
+  if (certificate === undefined) throw new GridError('untrusted', `the grid at ${name} shows no certificate`);
+  const { subject, subjectAltName = '', validFromDate, validToDate } = certificate;
+  const key = publicKeyOf(certificate);
+  const facts = {
+    subject: subject.replaceAll('\n', ', '),
+    names: subjectAltName,
+    validFrom: validFromDate.getTime(),
+    validTo: validToDate.getTime(),
+    key,
+    isKeyKnown: tls.checkKey?.(name, key) === 'known',
+  };
+  return judgeCertificate(facts, { trust: trustOf(tls), now: Date.now() });
+}
+
+/** @throws GridError as a request of the daemon would */
+async function connected(socket: ReturnType<typeof connect>, event: 'connect' | 'secureConnect', place: Place) {
+  // Whatever comes after it has been judged.
+  socket.on('error', () => undefined);
+  await new Promise((resolve, reject) => socket.once(event, resolve).once('error', reject)).catch((error) => {
+    throw notConnected(error, place);
+  });
+}
+
+function notConnected(error: Error, { name }: Place): GridError {
+  return connectionError(new NotConnected(error), { host: name, writes: false, late: false });
+}
