@@ -63,8 +63,35 @@ export async function createNextNetwork(
       return undefined;
     }
   }
-  const tried = containers.map((container) => container.text).join(', ');
-  throw new GridError('no-free-network', `no free /${prefixLength} network for ${name} in ${tried} (view ${view})`, {
+  throw noRoom(spec);
+}
+
+/**
+ * Finds the container that the next network would be taken from; takes none.
+ * @returns whether it exists; if not, it would be created
+ * @throws GridError `no-free-network`, or `network-conflict` if one of them is none
+ */
+export async function findRoom(
+  wapi: WapiClient,
+  spec: SpecOf<'container'>,
+  signal: AbortSignal,
+): Promise<{ readonly container: Cidr; readonly exists: boolean }> {
+  const { view, place } = spec;
+  for (const container of place.containers) {
+    const query = { network: container.text, network_view: view };
+    const hasRoom = await wapi.hasFreeNetwork(query, place.prefixLength, signal);
+    if (hasRoom === true) return { container, exists: true };
+    if (hasRoom === false) continue;
+    if (await wapi.exists('network', query, signal)) throw noContainer({ container, view });
+    return { container, exists: false };
+  }
+  throw noRoom(spec);
+}
+
+function noRoom({ name, view, place }: SpecOf<'container'>): GridError {
+  const tried = place.containers.map(({ text }) => text).join(', ');
+  const what = `no free /${place.prefixLength} network for ${name} in ${tried} (view ${view})`;
+  return new GridError('no-free-network', what, {
     hint: 'add a container to network-container, choose a longer prefix-length, or remove networks that are not used',
   });
 }
@@ -86,9 +113,13 @@ async function createContainer(wapi: WapiClient, wanted: ContainerInView, signal
   } catch (error) {
     if (!mayExist(error)) throw error;
     if (await hasContainer(wapi, wanted, signal)) return;
-    throw new GridError('network-conflict', `${container.text} in view ${view} is not a network container`, {
-      hint: 'name a network container in network-container, or use its network as subnet',
-      cause: error,
-    });
+    throw noContainer(wanted, error);
   }
+}
+
+function noContainer({ container, view }: ContainerInView, cause?: unknown): GridError {
+  return new GridError('network-conflict', `${container.text} in view ${view} is not a network container`, {
+    hint: 'name a network container in network-container, or use its network as subnet',
+    cause,
+  });
 }

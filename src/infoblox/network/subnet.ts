@@ -21,28 +21,55 @@ export async function findOrCreateSubnet(
   signal: AbortSignal,
 ): Promise<FoundNetwork> {
   const { wapi, views } = deps;
-  const { name, view } = spec;
-  const { cidr } = spec.place;
-  const find = () => wapi.findNetworks({ network: cidr.text, network_view: view }, signal);
-  const [{ complete }, first] = await Promise.all([findNamedNetworks(wapi, spec, signal), find()]);
-  refuseOtherNetwork(complete, spec);
-  for (let tries = 0; ; tries += 1) {
-    const [found] = tries === 0 ? first : await find();
-    if (found !== undefined) {
-      refuseOtherName(found, spec);
-      return { network: found, isNew: false };
-    }
-    const [viewExists] = await Promise.all([views.refuseRenamed(spec, signal), refuseOverlap(wapi, spec, signal)]);
+  const { name, view, place } = spec;
+  let found = await findSubnet(wapi, spec, signal);
+  for (let tries = 0; found === undefined; tries += 1) {
+    const { viewExists } = await refuseNewSubnet(deps, spec, signal);
     if (!viewExists) await views.create(view, signal);
     try {
-      const wanted = { network: cidr.text, view, comment: networkMark(name), name };
+      const wanted = { network: place.cidr.text, view, comment: networkMark(name), name };
       const network = await wapi.createNetwork(wanted, signal);
       return { network, isNew: true };
     } catch (error) {
       // Another host was faster, or the answer was lost: the network itself tells.
       if (!mayExist(error) || tries > 0) throw asConflict(error, spec);
+      found = await findSubnet(wapi, spec, signal);
     }
   }
+  return { network: found, isNew: false };
+}
+
+/**
+ * Finds the network of a subnet.
+ * @throws GridError `network-conflict` if the name or the place is another network's
+ */
+export async function findSubnet(
+  wapi: WapiClient,
+  spec: SpecOf<'subnet'>,
+  signal: AbortSignal,
+): Promise<Network | undefined> {
+  const query = { network: spec.place.cidr.text, network_view: spec.view };
+  const [{ complete }, [found]] = await Promise.all([
+    findNamedNetworks(wapi, spec, signal),
+    wapi.findNetworks(query, signal),
+  ]);
+  refuseOtherNetwork(complete, spec);
+  if (found !== undefined) refuseOtherName(found, spec);
+  return found;
+}
+
+/**
+ * Refuses to create the network of a subnet where something stands against it.
+ * @returns whether its view exists
+ * @throws GridError `network-conflict` if it overlaps another network, or the view was renamed
+ */
+export async function refuseNewSubnet(
+  { wapi, views }: NetworkDeps,
+  spec: SpecOf<'subnet'>,
+  signal: AbortSignal,
+): Promise<{ readonly viewExists: boolean }> {
+  const [viewExists] = await Promise.all([views.refuseRenamed(spec, signal), refuseOverlap(wapi, spec, signal)]);
+  return { viewExists };
 }
 
 /** Two networks of one name and different subnets are a mistake in one of the configurations. */

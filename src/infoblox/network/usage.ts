@@ -79,22 +79,27 @@ export class NetworkUsage {
       if (gridTrouble(this.#deps.conditions) !== undefined) break;
       this.#asked.add(nameOf(target));
       if (found.some((usage) => isIn(target, usage))) continue;
-      const usage = await this.#usageOf(target).catch(() => undefined);
+      const signal = AbortSignal.timeout(requestTimeout);
+      const usage = await usageOf(this.#deps.wapi, target, signal).catch(() => undefined);
       if (usage !== undefined) found.push(usage);
     }
     this.#found = found;
   }
+}
 
-  async #usageOf(target: Target): Promise<Usage | undefined> {
-    const { view } = target;
-    const which = 'cidr' in target ? { network: target.cidr.text } : { contains_address: target.address };
-    const query = { ...which, network_view: view };
-    const [found] = await this.#deps.wapi.findUtilization(query, AbortSignal.timeout(requestTimeout));
-    const cidr = parseCidr(found?.network ?? '');
-    if (found === undefined || cidr === undefined) return undefined;
-    const total = hostCount(cidr);
-    return { cidr, view, total, used: Math.min(Math.round((total * found.utilization) / 1000), total) };
-  }
+/** Asks how full a network is; undefined if the grid has none there. @throws GridError */
+export async function usageOf(
+  wapi: Pick<WapiClient, 'findUtilization'>,
+  target: Target,
+  signal: AbortSignal,
+): Promise<Usage | undefined> {
+  const { view } = target;
+  const which = 'cidr' in target ? { network: target.cidr.text } : { contains_address: target.address };
+  const [found] = await wapi.findUtilization({ ...which, network_view: view }, signal);
+  const cidr = parseCidr(found?.network ?? '');
+  if (found === undefined || cidr === undefined) return undefined;
+  const total = hostCount(cidr);
+  return { cidr, view, total, used: Math.min(Math.round((total * found.utilization) / 1000), total) };
 }
 
 /** Chooses what to ask about: each known network once, and what leases lie in beside them. */

@@ -233,6 +233,26 @@ export class WapiClient {
     }
   }
 
+  /**
+   * Tells whether a network of some length is free in a network container. Only looks, as `hasFreeAddress`.
+   * @param prefixLength in bits
+   * @returns undefined if the container is not there
+   */
+  async hasFreeNetwork(query: Query, prefixLength: number, signal: AbortSignal): Promise<boolean | undefined> {
+    const what = 'next_available_network';
+    const [container] = await this.#find(objects.anyOf('networkcontainer', 'comment'), { query }, signal);
+    if (container === undefined) return undefined;
+    const body = { num: 1, cidr: prefixLength };
+    const request = { method: 'POST', path: container._ref, query: { _function: what }, body } as const;
+    try {
+      const answer = await this.#session.request(request, signal);
+      return objects.parseAnswer(objects.NextNetworks, answer, { what }).networks.length > 0;
+    } catch (error) {
+      if (hasReason(error, 'no-free-network')) return false;
+      throw error;
+    }
+  }
+
   async setComment(ref: string, comment: string, signal: AbortSignal): Promise<void> {
     await this.#session.request({ method: 'PUT', path: ref, body: { comment }, confirm: 'absence' }, signal);
   }

@@ -100,6 +100,7 @@ export const attributeDefinition = kindOf('extensibleattributedef', { name: text
 export type DefinedAttribute = v.InferOutput<typeof attributeDefinition.schema>;
 
 export const NextAddresses = v.object({ ips: v.pipe(v.array(text), v.maxLength(100)) });
+export const NextNetworks = v.object({ networks: v.pipe(v.array(text), v.maxLength(100)) });
 
 /** Makes the schema of one page of a paged search. */
 export function page<const S extends v.GenericSchema>(item: S) {

@@ -1,10 +1,11 @@
 /** Network configurations in files: each use of this driver in a configuration or a list of plugins. */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import * as v from 'valibot';
 import { CniError } from '../../cni/errors.ts';
 import { parseNetconf } from '../../cni/netconf.ts';
 import { GridError } from '../../infoblox/errors.ts';
-import { messageOf } from '../../infoblox/host/errno.ts';
+import { isErrno, messageOf } from '../../infoblox/host/errno.ts';
 import type { NetworkSpec } from '../../infoblox/network/spec.ts';
 import type { Options } from '../daemon/config/options.ts';
 import { specOf, unknownKeys } from '../daemon/handlers/network-spec.ts';
@@ -33,9 +34,40 @@ export interface ConfigurationError {
   readonly file: string;
   readonly message: string;
   readonly hint?: string | undefined;
+  /** It is right, but for other IPAM plugins. */
+  readonly isForeign?: boolean;
 }
 
 export type Checked = { readonly found: NetworkConfiguration[]; readonly errors: ConfigurationError[] };
+
+/** Where runtimes look for network configurations: CRI and nerdctl, rkt. */
+export const networkDirectories = ['/etc/cni/net.d', '/etc/rkt/net.d'];
+
+/** Lists the files with network configurations of this host that mention the driver, be it in broken JSON. */
+export function findNetworkFiles(driver: string, directories = networkDirectories): string[] {
+  const files = directories.flatMap((directory) => filesIn(directory).map((name) => join(directory, name)));
+  return files.filter((file) => mentions(file, driver));
+}
+
+function filesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory)
+      .filter((name) => /\.(conf|conflist|json)$/.test(name))
+      .sort();
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES')) return [];
+    throw error;
+  }
+}
+
+/** A file that cannot be read may be ours: whoever reads it next says why it cannot. */
+function mentions(file: string, driver: string): boolean {
+  try {
+    return readFileSync(file, 'utf8').includes(`"${driver}"`);
+  } catch {
+    return true;
+  }
+}
 
 /** Reads a file and checks each use of the driver in it as an ADD would, without asking the grid. Never throws. */
 export function checkNetworkFile(file: string, options: Options): Checked {
@@ -44,7 +76,8 @@ export function checkNetworkFile(file: string, options: Options): Checked {
     const uses = usesOf(v.parse(NetworkFile, JSON.parse(readFileSync(file, 'utf8'))), options.driverName);
     if (uses.length === 0) {
       const hint = `set "type" under "ipam" to "${options.driverName}", or leave the file out`;
-      result.errors.push({ file, message: `no plugin in it uses the IPAM plugin ${options.driverName}`, hint });
+      const message = `no plugin in it uses the IPAM plugin ${options.driverName}`;
+      result.errors.push({ file, message, hint, isForeign: true });
     }
     for (const config of uses) {
       try {

@@ -82,6 +82,15 @@ function whyMissing(needed: readonly Check[], results: readonly (readonly Verdic
   return before?.message ?? `${needed.map(({ title }) => title).join(', ')} failed`;
 }
 
+/** Makes a look that several checks share: it is taken once, by the first that asks. */
+export function shared<T>(look: (signal: AbortSignal) => Promise<T>): (signal: AbortSignal) => Promise<T> {
+  let taken: Promise<T> | undefined;
+  return (signal) => {
+    taken ??= look(signal);
+    return taken;
+  };
+}
+
 /** Turns what was thrown into a failure. */
 export function verdictOn(error: unknown): Verdict {
   if (error instanceof GridError || error instanceof CommandError) return failure(error.message, error.hint);

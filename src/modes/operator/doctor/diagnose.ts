@@ -5,12 +5,27 @@
 import type { ArgsDef } from 'citty';
 import { UsageError } from '../../daemon/config/command-line.ts';
 import { type Options, readOptions } from '../../daemon/config/options.ts';
+import { rememberingNothing } from '../../daemon/config/trust.ts';
+import type { GridAccess } from '../../daemon/grid-access.ts';
 import { StartError } from '../../daemon/start-error.ts';
 import type { Invocation } from '../command.ts';
-import { type RunOptions, runChecks } from './check.ts';
+import { openGrid } from '../grid.ts';
+import { type Check, type RunOptions, runChecks } from './check.ts';
+import { configurationChecks, mainPluginUses, readConfigurations } from './configuration-checks.ts';
 import { daemonChecks } from './daemon-checks.ts';
+import { softenFailover } from './failover.ts';
 import { type Finding, failure, ok } from './finding.ts';
+import { gridChecks } from './grid-checks.ts';
+import { gridHostChecks } from './grid-host-checks.ts';
 import { hostChecks } from './host-checks.ts';
+import { type ClockReading, lookingTransport } from './looking-transport.ts';
+import { networkChecks } from './network-checks.ts';
+import { pluginChecks } from './plugin-checks.ts';
+
+/** Milliseconds for the sessions to end on the grid. */
+const logoutTimeout = 2_000;
+/** The oldest WAPI version that the daemon takes; a grid goes on serving old ones (WAPI documentation, index page). */
+const oldestVersion = '2.3';
 
 /** What is examined: flags and environment of the service, the daemon's socket, files with network configurations. */
 export type Examined = Pick<Invocation<ArgsDef>, 'daemonFlags' | 'env' | 'socket' | 'operands'>;
@@ -22,10 +37,13 @@ export type Examined = Pick<Invocation<ArgsDef>, 'daemonFlags' | 'env' | 'socket
 export async function diagnose(examined: Examined, run: RunOptions = {}): Promise<Finding[]> {
   const { options, finding } = readFlags(examined);
   if (options === undefined) return [finding];
-  const { user, credentials, stateDirectory } = hostChecks(options);
-  const { socketFile, daemon } = daemonChecks(examined.socket, options);
-  const checks = [user, credentials, stateDirectory, socketFile, daemon];
-  return [finding, ...(await runChecks(checks, run))];
+  const grids = new Grids();
+  try {
+    const findings = await runChecks(checksOf(examined, options, grids), run);
+    return [finding, ...softenFailover(findings, options.gridHosts)];
+  } finally {
+    await grids.close();
+  }
 }
 
 /** Checks the flags as the daemon does when it starts. */
@@ -33,10 +51,53 @@ function readFlags({ daemonFlags, env }: Examined): { readonly options?: Options
   const about = { group: 'host', title: 'flags' };
   try {
     const options = readOptions(daemonFlags, env, { isTerminal: false });
-    return { options, finding: { ...about, ...ok('accepted') } };
+    const tls = rememberingNothing(options.tls, options.stateDir);
+    return { options: { ...options, tls }, finding: { ...about, ...ok('accepted') } };
   } catch (error) {
     if (!(error instanceof UsageError) && !(error instanceof StartError)) throw error;
     const fix = 'correct DAEMON_FLAGS; nothing else can be checked before';
     return { finding: { ...about, ...failure(error.message, fix) } };
+  }
+}
+
+/** Puts the checks together; what is needed comes before what needs it. */
+function checksOf({ env, socket, operands }: Examined, options: Options, grids: Grids): Check[] {
+  const { user, credentials, stateDirectory } = hostChecks(options);
+  const { socketFile, daemon } = daemonChecks(socket, options);
+  const configurations = readConfigurations(operands, options);
+  const uses = mainPluginUses(configurations.found);
+  const hosts = options.gridHosts.map((host) => gridHostChecks(host, options));
+  const grid = grids.open(options);
+  const { all: ofGrid, permissions } = gridChecks({
+    ...{ options, grid, clock: grids.clock },
+    oldest: () => grids.open({ ...options, wapiVersion: oldestVersion }),
+    specs: configurations.found.map(({ spec }) => spec),
+    needs: [credentials, hosts.map(([, , tls]) => tls)],
+  });
+  const host = { cluster: options.clusterName, node: options.nodeName };
+  const context = { grid, host, needs: [permissions] };
+  return [
+    ...[user, credentials, stateDirectory, socketFile, daemon],
+    ...pluginChecks({ env, driver: options.driverName, uses }),
+    ...hosts.flat(),
+    ...ofGrid,
+    ...configurationChecks(configurations),
+    ...configurations.found.flatMap((configuration) => networkChecks(configuration, context)),
+  ];
+}
+
+/** The ways to the grid that checks have opened, and what its clock has said on them. */
+class Grids {
+  readonly clock: ClockReading[] = [];
+  readonly #open: GridAccess[] = [];
+
+  open(options: Options): GridAccess {
+    const grid = openGrid(options, (transport) => lookingTransport(transport, (reading) => this.clock.push(reading)));
+    this.#open.push(grid);
+    return grid;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#open.map(({ session }) => session.close(AbortSignal.timeout(logoutTimeout))));
   }
 }

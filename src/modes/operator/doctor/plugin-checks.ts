@@ -1,7 +1,7 @@
 /** The plugins: is this driver's beside the main plugins, of this release, and do they speak the versions that are asked for? */
 import { isSupported, supportedVersions } from '../../../cni/versions.ts';
 import { versionLine } from '../../about.ts';
-import type { Check } from './check.ts';
+import { type Check, shared } from './check.ts';
 import { failure, ok, type Verdict, warning } from './finding.ts';
 import { lookAtPlugins, type PluginDirectory, pluginPaths } from './plugin-directories.ts';
 
@@ -25,11 +25,9 @@ export interface PluginContext {
 /** Makes the checks of the IPAM plugin and of the main plugins. */
 export function pluginChecks({ env, driver, uses }: PluginContext): Check[] {
   const types = uses.map(({ type }) => type);
-  let looked: Promise<PluginDirectory[]> | undefined;
-  const look = (signal: AbortSignal) => {
-    looked ??= Promise.all(pluginPaths(env).map((path) => lookAtPlugins(path, { driver, types, signal })));
-    return looked;
-  };
+  const look = shared((signal) =>
+    Promise.all(pluginPaths(env).map((path) => lookAtPlugins(path, { driver, types, signal }))),
+  );
   const installed = { driver, versionLine, executable: process.execPath };
   return [
     { group, title: 'IPAM plugin', run: async (signal) => judgeDriver(await look(signal), installed) },

@@ -1,0 +1,45 @@
+/** What the next ADD would find, or have to create: the same reads and refusals as its own, and no write. */
+import { type Cidr, parseCidr } from '../address.ts';
+import { GridError } from '../errors.ts';
+import type { Network } from '../wapi/schemas.ts';
+import { refuseStrayGateway } from './gateway.ts';
+import { findNamedNetworks } from './named-networks.ts';
+import { findRoom } from './next-network.ts';
+import type { NetworkSpec } from './spec.ts';
+import { findSubnet, refuseNewSubnet } from './subnet.ts';
+import type { NetworkDeps } from './views.ts';
+
+export type NetworkOutlook =
+  | { readonly kind: 'found'; readonly ref: string; readonly cidr: Cidr }
+  /** Another host is setting it up. */
+  | { readonly kind: 'pending' }
+  /** It would be created: its subnet as configured, or the next one of a network container, that may have to be created, too. */
+  | { readonly kind: 'absent'; readonly room?: { readonly container: Cidr; readonly exists: boolean } };
+
+/**
+ * Looks what an ADD would do about the network of a spec.
+ * @throws GridError with which the ADD would fail: `network-conflict`, `no-free-network`, `invalid-spec`, or what the grid answers
+ */
+export async function outlookOf(deps: NetworkDeps, spec: NetworkSpec, signal: AbortSignal): Promise<NetworkOutlook> {
+  const { place, ...rest } = spec;
+  if (place.kind === 'subnet') {
+    const subnet = { ...rest, place };
+    const found = await findSubnet(deps.wapi, subnet, signal);
+    if (found !== undefined) return asFound(found);
+    await refuseNewSubnet(deps, subnet, signal);
+    return { kind: 'absent' };
+  }
+  const { complete, pending } = await findNamedNetworks(deps.wapi, spec, signal);
+  const [found] = complete;
+  if (found !== undefined) return asFound(found);
+  if (pending.length > 0) return { kind: 'pending' };
+  refuseStrayGateway(spec);
+  await deps.views.refuseRenamed(spec, signal);
+  return { kind: 'absent', room: await findRoom(deps.wapi, { ...rest, place }, signal) };
+}
+
+function asFound({ _ref, network }: Network): NetworkOutlook {
+  const cidr = parseCidr(network);
+  if (cidr === undefined) throw new GridError('bad-answer', `the grid calls a network "${network}"`);
+  return { kind: 'found', ref: _ref, cidr };
+}
