@@ -191,8 +191,8 @@ export function deleteAnswered(lease: Lease, before: Lease): Lease {
 }
 
 /**
- * A look has shown no surplus, or nothing at all where the lease says: a delete in doubt has been carried out. A create in
- * doubt is looked for again when it has had its time. Of no effect on a lease that is being released by now.
+ * A look has shown what should be there and no surplus: a delete in doubt has been carried out. A create in doubt is looked
+ * for again when it has had its time. Of no effect on a lease that is being released by now.
  */
 export function settle(lease: Lease, moment: Moment): Lease {
   if (lease.phase !== 'bound') return lease;

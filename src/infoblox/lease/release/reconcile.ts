@@ -90,9 +90,6 @@ function conclude(deps: LeaseDeps, lease: Lease, { step, ...outcome }: Outcome &
     case 'forget':
       forget(deps, lease, outcome);
       return;
-    case 'recreate':
-      apply(store, mark, (current) => keepDoubt(current, moment()));
-      return;
     case 'refuse':
       log.error('the reservation of a live attachment was moved or altered on the grid: it is left alone', {
         ...{ attachment: mark, address: lease.address, view: step.moved?.view, now: step.altered },
@@ -102,7 +99,9 @@ function conclude(deps: LeaseDeps, lease: Lease, { step, ...outcome }: Outcome &
     default:
       break;
   }
-  apply(store, mark, (current) => settle(current, moment()));
+  // Only a look at what should be there ends the doubt.
+  const conclusion = step.kind === 'nothing' ? settle : keepDoubt;
+  apply(store, mark, (current) => conclusion(current, moment()));
 }
 
 function forget(deps: LeaseDeps, { mark, address, view }: Lease, { look, removed }: Outcome): void {

@@ -54,6 +54,18 @@ test('a delete in doubt is not sent again because a reservation was re-created m
   expect(requests('DELETE')).toBe(0);
 });
 
+test('a reservation in another view, the old one being renamed, is left alone, and a delete in doubt stays in doubt', async () => {
+  leases.grid.add('networkview', { name: 'renamed' });
+  leases.grid.add('network', { network: '10.0.0.0/24', network_view: 'renamed' });
+  leases.reserve('c1', '10.0.0.2', { network_view: 'renamed' });
+  const doubtful = deleteInDoubt(aLease(mark, { dueAt: 1 }), leases.deps.moment());
+  put(leases.store, doubtful);
+  const { deleteInDoubtUntil } = doubtful;
+  expect(await reconciled()).toMatchObject({ phase: 'bound', deleteInDoubtUntil, dueAt: deleteInDoubtUntil });
+  expect(leases.log).toMatchObject([{ level: 'error', details: { attachment: mark, view: 'renamed' } }]);
+  expect(onTheGrid()).toEqual([['10.0.0.2', mark]]);
+});
+
 test('all that carries the mark of a released lease goes, in one look', async () => {
   leases.reserve('c1', '10.0.0.2');
   leases.reserve('c1', '10.0.0.3');
