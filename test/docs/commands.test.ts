@@ -36,8 +36,26 @@ infoblox-cni-daemon --grid-host=grid.example.com --wapi-username=cni --wapi-pass
 wait_for 'test -S /run/cni/infoblox.sock'
 `;
 
+/** A host of the original driver, which has been stopped: its plugin, its network, and what it has left on the grid. */
+const original = `
+echo 'the plugin of the original' >/usr/lib/cni/infoblox
+install -d /etc/cni/net.d && echo '{"cniVersion":"0.3.1","name":"net-1","type":"bridge","bridge":"cni0","ipam":{"type":"infoblox","subnet":"172.18.1.0/24","gateway":"172.18.1.1"}}' >/etc/cni/net.d/10-net-1.conf
+node test/simulator/main.ts --port 443 --username cni --password secret --cloud-licence >simulator.log 2>&1 &
+wait_for 'curl -sk https://grid.example.com/'
+as_original() {
+  curl -sSk -u cni:secret -H 'content-type: application/json' -d '{'"$2"',"extattrs":{"Cloud API Owned":{"value":"True"},"CMP Type":{"value":"Kubernetes"},"Tenant ID":{"value":"cluster-1"},'"$3"'}}' "https://grid.example.com/wapi/v2.5/$1"
+}
+as_original network '"network_view":"default","network":"172.18.1.0/24"' '"Network Name":{"value":"net-1"}'
+address='"network_view":"default","network":"172.18.1.0/24"'
+as_original fixedaddress "$address"',"ipv4addr":"172.18.1.1","mac":"00:00:00:00:00:00","name":""' '"VM ID":{"value":"N/A"}'
+next="$address"',"ipv4addr":"func:nextavailableip:172.18.1.0/24,default"'
+as_original fixedaddress "$next"',"mac":"0a:58:ac:12:01:02","name":"web-1"' '"VM ID":{"value":"85f177f2f198"}'
+as_original fixedaddress "$next"',"mac":"0a:58:ac:12:01:03","name":""' '"VM ID":{"value":"c0ffee00c0de"}'
+`;
+
 /** What a page takes for granted: a container of this host, and the reservations of a host that is gone. */
 const before: Readonly<Record<string, string>> = {
+  'docs/migration.md': original,
   'docs/operations.md': `
 echo '{"cniVersion":"1.0.0","name":"net-1","type":"bridge","ipam":{"type":"infoblox","subnet":"172.18.1.0/24"}}' >net-1.json
 CNI_COMMAND=ADD CNI_CONTAINERID=4f1c CNI_IFNAME=eth0 CNI_NETNS=/run/netns/4f1c CNI_PATH=/opt/cni/bin /opt/cni/bin/infoblox <net-1.json
@@ -65,10 +83,11 @@ function steps({ text }: Block): { command: string; output: string }[] {
 
 function scriptOf(block: Block, index: number): string {
   const until = /^background: until (.*)$/.exec(block.comment ?? '')?.[1];
+  const sooner = /^wait: (.*)$/.exec(block.comment ?? '')?.[1];
   const text = substitutions.reduce((all, [command, substitute]) => all.replace(command, substitute), block.text);
   if (until !== undefined) return `{\n${text}\n} >background.${index} 2>&1 &\nwait_for ${quoted(until)}\n`;
   if (block.language === 'sh') return `${text}\n`;
-  return `set +e\n${steps({ ...block, text })
+  return `${sooner === undefined ? '' : `wait_for ${quoted(sooner)}\n`}set +e\n${steps({ ...block, text })
     .map(({ command }) => `${command}\nprintf '${mark}output\\n'\n`)
     .join('')}set -e\n`;
 }
@@ -102,7 +121,7 @@ describe.skipIf(leftOut)('the commands run', () => {
 
   test.each(runnable)('of $page', { timeout: 90_000 }, ({ page, blocks }) => {
     requireBuilt();
-    const bare = page === 'README.md' || page === 'docs/install.md';
+    const bare = ['README.md', 'docs/install.md', 'docs/migration.md'].includes(page);
     const script = [
       waitFor,
       bare ? '' : serving,
