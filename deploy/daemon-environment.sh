@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# What the run-*.sh scripts have in common; they read it from beside themselves. Sets CONFIG_DIR and DAEMON_FLAGS.
+# What the run-*.sh scripts have in common; they read it from beside themselves. Sets CONFIG_DIR, DAEMON_FLAGS and OTEL_VARIABLES.
 
 CONFIG_DIR=${CONFIG_DIR:-/etc/infoblox-cni}
 # Flags of the daemon; daemon.env, where it exists, has the last word.
@@ -29,6 +29,11 @@ elif [ -e "$CONFIG_DIR/wapi-password" ]; then
   DAEMON_FLAGS="--wapi-password-file=$CONFIG_DIR/wapi-password
 $DAEMON_FLAGS"
 fi
+
+# Where traces go is in OpenTelemetry's variables, here or in daemon.env. Their names, one a line.
+# shellcheck disable=SC2034 # for the scripts
+OTEL_VARIABLES=$(set | sed -n 's/^\(OTEL_[A-Z0-9_]*\)=.*/\1/p')
+for variable in $OTEL_VARIABLES; do export "${variable?}"; done
 
 # What a container of the daemon shares with the host has to be there before.
 make_shared_directories() {

@@ -8,7 +8,8 @@ IMAGE=${IMAGE:-infoblox-cni-daemon}
 
 make_shared_directories
 # The host's network, name and processes: the daemon looks at the network namespaces of the host's containers.
-# shellcheck disable=SC2086 # one flag a line
+# Variables are named alone, so that their values stay out of `ps`.
+# shellcheck disable=SC2086,SC2046 # one flag a line
 exec docker run --detach --name infoblox-cni-daemon --restart always --stop-timeout 70 \
   --network host --uts host --pid host \
   --read-only --cap-drop ALL --cap-add SYS_PTRACE --security-opt no-new-privileges --ulimit core=0 \
@@ -16,5 +17,5 @@ exec docker run --detach --name infoblox-cni-daemon --restart always --stop-time
   --volume /run/netns:/run/netns:ro,rslave \
   --volume /var/lib/infoblox-cni:/var/lib/infoblox-cni \
   --volume "$CONFIG_DIR:$CONFIG_DIR:ro" \
-  --env WAPI_PASSWORD \
+  --env WAPI_PASSWORD $(printf '%s\n' "$OTEL_VARIABLES" | sed -n 's/^./--env=&/p') \
   "$IMAGE" $DAEMON_FLAGS "$@"

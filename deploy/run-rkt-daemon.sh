@@ -8,7 +8,7 @@ set -eu
 . "$(dirname "$0")/daemon-environment.sh"
 
 make_shared_directories
-# The environment is handed on for WAPI_PASSWORD, which --set-env would show in the process list.
+# The environment is handed on for WAPI_PASSWORD and OpenTelemetry's variables, which --set-env would show in the process list.
 # shellcheck disable=SC2086 # one flag a line
 exec rkt run --net=host --hostname="$(hostname)" --inherit-env \
   --volume run-cni,kind=host,source=/run/cni --mount volume=run-cni,target=/run/cni \

@@ -41,11 +41,15 @@ describe.each([
   if (!isRoot) process.stderr.write(`left out: ${script} is not tried, it needs root\n`);
 
   /** Runs the script with stand-ins, for what it runs, that print their arguments, and for what makes directories. */
-  function run(args: readonly string[] = [], env: Record<string, string> = {}, as: { uid?: number } = {}) {
+  function run(
+    args: readonly string[] = [],
+    env: Record<string, string> = {},
+    { print = '', ...as }: { readonly uid?: number; readonly print?: string } = {},
+  ) {
     chmodSync(work, 0o755);
     for (const name of [script, 'daemon-environment.sh']) copyFileSync(join(deploy, name), join(work, name));
     mkdirSync(join(work, 'bin'));
-    writeFileSync(join(work, 'bin', program), '#!/bin/sh\nprintf "%s\\n" "$@"\n', { mode: 0o755 });
+    writeFileSync(join(work, 'bin', program), `#!/bin/sh\n${print}\nprintf "%s\\n" "$@"\n`, { mode: 0o755 });
     for (const name of ['mkdir', 'install']) {
       writeFileSync(join(work, 'bin', name), '#!/bin/sh\n', { mode: 0o755 });
     }
@@ -137,6 +141,20 @@ describe.each([
     const { stdout } = run([], { WAPI_PASSWORD: 'from the environment' });
     expect(stdout).toMatch(/--wapi-username=cni\n$/);
     expect(stdout).not.toContain('from the environment');
+  });
+
+  it.runIf(isRoot)('hands on where traces go, from the settings or the environment, and shows no key of it', () => {
+    configure(
+      "DAEMON_FLAGS=''\nOTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318\nOTEL_EXPORTER_OTLP_HEADERS='x-api-key=two words'\n",
+    );
+    const names = ['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_EXPORTER_OTLP_HEADERS', 'OTEL_SERVICE_NAME'];
+    const { stdout } = run([], { OTEL_SERVICE_NAME: 'addresses' }, { print: 'printenv | grep ^OTEL_ | sort; echo --' });
+    const [handedOn = '', args = ''] = stdout.split(/^--\n/m, 2);
+    const values = ['http://127.0.0.1:4318', 'x-api-key=two words', 'addresses'];
+    expect(handedOn.trim().split('\n')).toEqual(names.map((name, index) => `${name}=${values[index]}`));
+    expect(args).not.toContain('x-api-key');
+    // Of the others, docker's daemon starts the container, with what it is told.
+    if (program === 'docker') expect(args.match(/^--env=.*$/gm)).toEqual(names.map((name) => `--env=${name}`));
   });
 
   it.runIf(isRoot)('leaves the daemon no core dumps, which would hold the password', () => {

@@ -66,9 +66,9 @@ export class SystemdLab {
     this.#write(`${service}.d/${name}.conf`, sections.join(''));
   }
 
-  /** Writes what `make install` makes in /etc/infoblox-cni. */
-  settings(flags: string, password: string): void {
-    writeFileSync(join(this.directory, 'daemon.env'), `DAEMON_FLAGS='${flags}'\n`);
+  /** Writes what `make install` makes in /etc/infoblox-cni. @param variables further lines of daemon.env */
+  settings(flags: string, password: string, variables = ''): void {
+    writeFileSync(join(this.directory, 'daemon.env'), `DAEMON_FLAGS='${flags}'\n${variables}`);
     writeFileSync(join(this.directory, 'wapi-password'), password, { mode: 0o600 });
   }
 

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { Collector } from '../fixture/collector.ts';
 import { until } from '../fixture/host.ts';
 import { startGrid } from '../simulator/grid.ts';
 import { SystemdLab } from './systemd-lab.ts';
@@ -65,6 +66,19 @@ describe.skipIf(lab === undefined)('the service', { timeout: 60_000 }, () => {
       await lab.run(['ip', 'netns', 'del', 'c1']);
       await lab.systemctl('stop', service);
       await grid.stop();
+    }
+  });
+
+  test('exports traces out of its sandbox, to the collector that daemon.env names', async () => {
+    const collector = await Collector.start();
+    try {
+      lab.settings(flags, 'secret', `OTEL_EXPORTER_OTLP_ENDPOINT=${collector.endpoint}\n`);
+      await lab.systemctl('start', service);
+      expect(await status()).toMatchObject({ code: 50 });
+      await lab.systemctl('stop', service);
+      expect(collector.named('STATUS')).toMatchObject([{ attributes: { 'cni.code': 50 } }]);
+    } finally {
+      await collector.stop();
     }
   });
 

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { CniError } from '../../../../src/cni/errors.ts';
 import { parseRequest } from '../../../../src/modes/daemon/rpc/frame.ts';
 import { type Call, protocolVersion, requestFrame } from '../../../../src/modes/protocol.ts';
@@ -80,4 +80,45 @@ test('any text is a request, or refused as none', () => {
       }
     }),
   );
+});
+
+describe('the place in a trace', () => {
+  const valid = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+  const traceOf = (traceparent: unknown, tracestate?: unknown) => {
+    const frame = requestFrame('ADD', { ...call, traceparent, tracestate } as Call);
+    const { params } = parseRequest(frame);
+    return [params.traceparent, params.tracestate];
+  };
+
+  test.each([valid, valid.replace(/01$/, '00'), `cc${valid.slice(2)}`, `01${valid.slice(2)}-what-is-new`])(
+    'is taken: %s',
+    (traceparent) => {
+      expect(traceOf(traceparent, 'vendor=1,other=2')).toEqual([traceparent, 'vendor=1,other=2']);
+    },
+  );
+
+  test.each([
+    [''],
+    [7],
+    [null],
+    [['00']],
+    [valid.toUpperCase()],
+    [`ff${valid.slice(2)}`],
+    [`${valid}-more`],
+    [`${valid}\n`],
+    [` ${valid}`],
+    [valid.slice(0, -1)],
+    [`01${valid.slice(2)}more`],
+    [valid.replace(/-0af7\w+-/, `-${'0'.repeat(32)}-`)],
+    [valid.replace(/-b7ad\w+-/, `-${'0'.repeat(16)}-`)],
+    [`01${valid.slice(2)}-${'x'.repeat(512)}`],
+  ])('is none, and the request is taken without it: %j', (traceparent) => {
+    expect(traceOf(traceparent)).toEqual([undefined, undefined]);
+  });
+
+  test('is taken without a state that is too long or no text', () => {
+    for (const tracestate of [`vendor=${'x'.repeat(512)}`, 7, null, {}]) {
+      expect(traceOf(valid, tracestate)).toEqual([valid, undefined]);
+    }
+  });
 });
