@@ -1,7 +1,7 @@
 /** The tables that operators go by say what the code does. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { CniCode } from '../../src/cni/errors.ts';
 import { attributeDefinitions } from '../../src/infoblox/attributes.ts';
 import { flags } from '../../src/modes/daemon/config/flags.ts';
@@ -43,4 +43,26 @@ test('docs/operations.md quotes lines of the log that the daemon writes', () => 
     const [message = ''] = quoted(line);
     expect(source.includes(message), message).toBe(true);
   }
+});
+
+describe('docs/monitoring.md', () => {
+  const tracing = join(project, 'src/modes/daemon/tracing');
+  const source = readdirSync(tracing)
+    .map((name) => readFileSync(join(tracing, name), 'utf8'))
+    .join('\n');
+
+  test('names every attribute of a span', () => {
+    const documented = tableAfter('docs/monitoring.md', '### Attributes').flatMap(([attribute]) => quoted(attribute));
+    const ofTheService = ['service.name', 'service.version', 'host.name'];
+    const names = [...source.matchAll(/'((?:\w+\.)+\w+)'/g)].map(([, name = '']) => name);
+    const own = [...new Set(names)].filter((name) => !/\.cjs$/.test(name) && !ofTheService.includes(name));
+    expect([...documented].sort()).toEqual(own.sort());
+  });
+
+  test('names every variable of traces that is read', () => {
+    const documented = tableAfter('docs/monitoring.md', '### Variables').flat().flatMap(quoted).join();
+    const read = [...source.matchAll(/\bOTEL_\w*[A-Z]\b/g)].map(([name]) => name);
+    // Of the protocol the page says that there is one.
+    for (const name of new Set(read)) if (!name.endsWith('_PROTOCOL')) expect(documented).toContain(name);
+  });
 });

@@ -1,26 +1,36 @@
 /**
- * What spans say, in the names of OpenTelemetry's semantic conventions (1.45) where they have one: those of RPC and Kubernetes for a call,
- * those of HTTP clients for a request to the grid.
+ * What spans say, in the names of OpenTelemetry's semantic conventions (1.45) where these have one: for a call those of RPC,
+ * containers and Kubernetes, for a request to the grid those of HTTP clients.
  */
 import type { Attributes } from '@opentelemetry/api';
 import type { Fields } from '../../../infoblox/log.ts';
 
+type Names = Readonly<Record<string, string>>;
+
 /** Attributes by the field of the log that says the same. */
-const names: Readonly<Record<string, string>> = {
+const ofCalls: Names = {
   command: 'rpc.method',
   network: 'cni.network.name',
   container: 'container.id',
   interface: 'network.interface.name',
-  pod: 'k8s.pod.name',
-  namespace: 'k8s.namespace.name',
   view: 'infoblox.network_view',
   address: 'infoblox.address',
   subnet: 'infoblox.network',
   attachment: 'infoblox.comment',
 };
+const ofPods: Names = { pod: 'k8s.pod.name', namespace: 'k8s.namespace.name', uid: 'k8s.pod.uid' };
+/** As OpenTelemetry's collector names what it detects of Nomad. */
+const ofJobs: Names = {
+  job: 'nomad.job.name',
+  taskGroup: 'nomad.group.name',
+  namespace: 'nomad.namespace',
+  region: 'nomad.region',
+  uid: 'nomad.alloc.id',
+};
 
-/** Gives the attributes for fields of the log; what has no name of its own there is left out. */
+/** Gives the attributes for fields of the log; what has no name there is left out. */
 export function attributesOf(fields: Fields): Attributes {
+  const names = { ...ofCalls, ...(fields.job === undefined ? ofPods : ofJobs) };
   const known = Object.entries(fields).flatMap(([field, value]) => {
     const name = names[field];
     return name === undefined || typeof value !== 'string' || value === '' ? [] : [[name, value] as const];

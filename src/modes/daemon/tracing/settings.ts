@@ -28,6 +28,8 @@ const samplers = {
 } as const satisfies Record<string, (ratio: number) => Sampler>;
 
 const Name = v.picklist(Object.keys(samplers) as (keyof typeof samplers)[], 'one of the samplers of OpenTelemetry');
+/** JSON is what is sent, and what a collector takes wherever it takes protobuf. */
+const Protocol = v.picklist(['http/json', 'http/protobuf'], 'http/json: the collector has to take OTLP over HTTP');
 const Ratio = v.pipe(
   v.string(),
   v.regex(/^[01](\.\d{1,17})?$|^\.\d{1,17}$/, 'a number from 0 to 1'),
@@ -54,6 +56,7 @@ export function readSettings(env: NodeJS.ProcessEnv, log: Log) {
     log.warn('variable ignored', { name, value, hint: `must be ${parsed.issues[0].message}` });
     return undefined;
   }
+  for (const name of ['OTEL_EXPORTER_OTLP_PROTOCOL', 'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL']) read(name, Protocol);
   const sampler = samplers[read('OTEL_TRACES_SAMPLER', Name) ?? 'parentbased_always_on'];
   const batches: Partial<Record<(typeof batchOptions)[keyof typeof batchOptions], number>> = {};
   for (const [variable, option] of Object.entries(batchOptions)) {
