@@ -7,6 +7,8 @@ BINDIR ?= $(PREFIX)/bin
 SHARE_DIR ?= $(PREFIX)/share
 DOC_DIR ?= $(SHARE_DIR)/doc/infoblox-cni
 SYSTEMD_DIR ?= $(PREFIX)/lib/systemd/system
+TMPFILES_DIR ?= $(PREFIX)/lib/tmpfiles.d
+SYSUSERS_DIR ?= $(PREFIX)/lib/sysusers.d
 # Directory of CNI plugins; unset, those that hold bridge are served, else /opt/cni/bin.
 CNI_BIN_DIR ?=
 CONFIG_DIR = /etc/infoblox-cni
@@ -25,7 +27,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(HOST_PATH)
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
-	@echo '  Variables: ARCH=x64|arm64 (build, install), DESTDIR, PREFIX, CNI_BIN_DIR, RKT_PLUGIN_DIR, SYSTEMD_DIR, SHARE_DIR, DOC_DIR (install, uninstall)'
+	@echo '  Variables: ARCH=x64|arm64 (build, install), DESTDIR, PREFIX, CNI_BIN_DIR, RKT_PLUGIN_DIR, SYSTEMD_DIR, TMPFILES_DIR, SYSUSERS_DIR, SHARE_DIR, DOC_DIR (install, uninstall)'
 
 setup: npm-packages host-packages ## fetch the toolchain: npm packages, and as root the Debian packages that tests use
 
@@ -84,11 +86,13 @@ install: ## install on this host, or below DESTDIR; builds only if nothing is bu
 	@version=$$($(DIST)/infoblox-cni --version 2>/dev/null) || version='a build that does not run on this machine'; \
 	  echo "install: $$version, from $(DIST)"
 	@DESTDIR='$(DESTDIR)' DIST='$(DIST)' BINDIR='$(BINDIR)' CNI_BIN_DIR='$(CNI_BIN_DIR)' RKT_PLUGIN_DIR='$(RKT_PLUGIN_DIR)' \
-	  SYSTEMD_DIR='$(SYSTEMD_DIR)' SHARE_DIR='$(SHARE_DIR)' DOC_DIR='$(DOC_DIR)' CONFIG_DIR='$(CONFIG_DIR)' sh deploy/install.sh install
+	  SYSTEMD_DIR='$(SYSTEMD_DIR)' TMPFILES_DIR='$(TMPFILES_DIR)' SYSUSERS_DIR='$(SYSUSERS_DIR)' \
+	  SHARE_DIR='$(SHARE_DIR)' DOC_DIR='$(DOC_DIR)' CONFIG_DIR='$(CONFIG_DIR)' sh deploy/install.sh install
 
 uninstall: ## remove what install put there; configuration and state stay
 	@DESTDIR='$(DESTDIR)' BINDIR='$(BINDIR)' CNI_BIN_DIR='$(CNI_BIN_DIR)' RKT_PLUGIN_DIR='$(RKT_PLUGIN_DIR)' \
-	  SYSTEMD_DIR='$(SYSTEMD_DIR)' SHARE_DIR='$(SHARE_DIR)' DOC_DIR='$(DOC_DIR)' CONFIG_DIR='$(CONFIG_DIR)' sh deploy/install.sh uninstall
+	  SYSTEMD_DIR='$(SYSTEMD_DIR)' TMPFILES_DIR='$(TMPFILES_DIR)' SYSUSERS_DIR='$(SYSUSERS_DIR)' \
+	  SHARE_DIR='$(SHARE_DIR)' DOC_DIR='$(DOC_DIR)' CONFIG_DIR='$(CONFIG_DIR)' sh deploy/install.sh uninstall
 
 clean: ## remove what was built and fetched, node_modules excepted
 	rm -rf dist coverage .cache

@@ -10,11 +10,14 @@ BINDIR=${BINDIR:-/usr/local/bin}
 CNI_BIN_DIR=${CNI_BIN_DIR:-}
 RKT_PLUGIN_DIR=${RKT_PLUGIN_DIR:-}
 SYSTEMD_DIR=${SYSTEMD_DIR:-/usr/local/lib/systemd/system}
+TMPFILES_DIR=${TMPFILES_DIR:-/usr/local/lib/tmpfiles.d}
+SYSUSERS_DIR=${SYSUSERS_DIR:-/usr/local/lib/sysusers.d}
 DOC_DIR=${DOC_DIR:-/usr/local/share/doc/infoblox-cni}
 SHARE_DIR=${SHARE_DIR:-/usr/local/share}
 CONFIG_DIR=${CONFIG_DIR:-/etc/infoblox-cni}
 deploy=$(dirname "$0")
 service=infoblox-cni-daemon.service
+socket=infoblox-cni.socket
 program=$DESTDIR$BINDIR/infoblox-cni
 licences=$DESTDIR$DOC_DIR/THIRD-PARTY-LICENSES
 
@@ -117,6 +120,14 @@ put_drop_in() {
   say "$1: systemd $version knows no OpenFile="
 }
 
+# The user of the service, and the directory of notes; without systemd the daemon runs as root and makes what it needs.
+make_user() {
+  if [ -n "$DESTDIR" ] || ! command -v systemd-sysusers >/dev/null; then return; fi
+  systemd-sysusers infoblox-cni.conf
+  systemd-tmpfiles --create infoblox-cni.conf
+  say 'the user infoblox-cni, as which the service runs'
+}
+
 # Without a main plugin on this host nobody can tell where its runtime looks.
 choose_plugin_directory() {
   if [ -n "$CNI_BIN_DIR" ] || [ -n "$(find_plugin bridge)" ]; then return; fi
@@ -126,7 +137,8 @@ choose_plugin_directory() {
 
 install_all() {
   choose_plugin_directory
-  install -d -m 0755 "$DESTDIR$BINDIR" "$DESTDIR$SYSTEMD_DIR" "$DESTDIR$DOC_DIR" "$DESTDIR$CONFIG_DIR" "$DESTDIR$CONFIG_DIR/netconf"
+  install -d -m 0755 "$DESTDIR$BINDIR" "$DESTDIR$SYSTEMD_DIR" "$DESTDIR$TMPFILES_DIR" "$DESTDIR$SYSUSERS_DIR" "$DESTDIR$DOC_DIR" \
+    "$DESTDIR$CONFIG_DIR" "$DESTDIR$CONFIG_DIR/netconf"
   for directory in $(plugin_directories); do keep_foreign "$directory"; done
   put 0755 "$DIST/infoblox-cni" "$program"
   say "$program"
@@ -148,6 +160,11 @@ install_all() {
   move_in "$unit"
   say "$unit"
   put_drop_in "$unit.d/old-systemd.conf"
+  put 0644 "$deploy/systemd/$socket" "$DESTDIR$SYSTEMD_DIR/$socket"
+  say "$DESTDIR$SYSTEMD_DIR/$socket"
+  put 0644 "$deploy/systemd/infoblox-cni.sysusers.conf" "$DESTDIR$SYSUSERS_DIR/infoblox-cni.conf"
+  put 0644 "$deploy/systemd/infoblox-cni.tmpfiles.conf" "$DESTDIR$TMPFILES_DIR/infoblox-cni.conf"
+  make_user
 
   put_once 0600 "$deploy/systemd/daemon.env" "$DESTDIR$CONFIG_DIR/daemon.env"
   put_once 0600 /dev/null "$DESTDIR$CONFIG_DIR/wapi-password"
@@ -164,8 +181,8 @@ END
 }
 
 uninstall_all() {
-  if [ -z "$DESTDIR" ] && { systemctl -q is-active "$service" || systemctl -q is-enabled "$service"; } 2>/dev/null; then
-    say "the daemon still runs, or will at the next boot: systemctl disable --now $service, then again" >&2
+  if [ -z "$DESTDIR" ] && { systemctl -q is-active "$service" "$socket" || systemctl -q is-enabled "$service" "$socket"; } 2>/dev/null; then
+    say "the daemon still runs, or will at the next boot: systemctl disable --now $socket $service, then again" >&2
     exit 1
   fi
   for directory in $(plugin_directories); do
@@ -179,7 +196,8 @@ uninstall_all() {
     fi
   done
   unit=$DESTDIR$SYSTEMD_DIR/$service
-  for file in "$DESTDIR$BINDIR/infoblox-cni-daemon" "$program" "$unit" "$unit.d/old-systemd.conf" "$licences"; do
+  for file in "$DESTDIR$BINDIR/infoblox-cni-daemon" "$program" "$unit" "$unit.d/old-systemd.conf" "$licences" \
+    "$DESTDIR$SYSTEMD_DIR/$socket" "$DESTDIR$TMPFILES_DIR/infoblox-cni.conf" "$DESTDIR$SYSUSERS_DIR/infoblox-cni.conf"; do
     if [ ! -e "$file" ] && [ ! -L "$file" ]; then continue; fi
     rm "$file"
     say "removed $file"

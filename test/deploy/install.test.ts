@@ -89,6 +89,9 @@ describe('make install', () => {
       'usr/local/bin/infoblox-cni',
       'usr/local/bin/infoblox-cni-daemon',
       'usr/local/lib/systemd/system/infoblox-cni-daemon.service',
+      'usr/local/lib/systemd/system/infoblox-cni.socket',
+      'usr/local/lib/sysusers.d/infoblox-cni.conf',
+      'usr/local/lib/tmpfiles.d/infoblox-cni.conf',
       ...['doc/infoblox-cni/THIRD-PARTY-LICENSES', ...shared].map((file) => `usr/local/share/${file}`).sort(),
     ]);
     expect(readFileSync(at('usr/local/share/doc/infoblox-cni/THIRD-PARTY-LICENSES'), 'utf8')).toBe('the licences\n');

@@ -11,9 +11,10 @@ import { dist, type Run, requireBuilt, run } from './program.ts';
 
 const manager = '/lib/systemd/systemd';
 const service = 'infoblox-cni-daemon.service';
-const unitFile = join(import.meta.dirname, '../../deploy/systemd', service);
+const socket = 'infoblox-cni.socket';
+const shipped = join(import.meta.dirname, '../../deploy/systemd');
 /** Targets that systemd wants to know, with nothing in them. */
-const targets = ['default', 'sysinit', 'basic', 'shutdown', 'network', 'exit'];
+const targets = ['default', 'sysinit', 'basic', 'shutdown', 'network', 'exit', 'sockets'];
 
 export class SystemdLab {
   readonly directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-systemd-'));
@@ -26,8 +27,11 @@ export class SystemdLab {
     this.#cgroup = cgroup;
     mkdirSync(this.#units);
     for (const name of targets) this.#write(`${name}.target`, '[Unit]\nDefaultDependencies=no\n');
-    this.#write(service, readFileSync(unitFile, 'utf8').replaceAll('/etc/infoblox-cni/', `${this.directory}/`));
-    this.dropIn('lab', '[Unit]\nDefaultDependencies=no\n', `[Service]\nStandardError=append:${this.directory}/log\n`);
+    for (const unit of [service, socket]) {
+      const text = readFileSync(join(shipped, unit), 'utf8').replaceAll('/etc/infoblox-cni/', `${this.directory}/`);
+      this.#write(unit, text.replace('[Unit]\n', '[Unit]\nDefaultDependencies=no\n'));
+    }
+    this.dropIn('lab', `[Service]\nStandardError=append:${this.directory}/log\n`);
     writeFileSync(join(this.directory, 'boot'), this.#bootScript());
     const script = `echo $$ > ${this.#cgroup}/cgroup.procs && exec unshare --pid --fork --kill-child --mount --uts --ipc --cgroup --mount-proc /bin/sh ${this.directory}/boot`;
     this.#child = spawn('/bin/sh', ['-c', script], { stdio: 'ignore' });
@@ -140,7 +144,11 @@ mount --make-rprivate /
 mount --make-rshared /
 for place in $(grep -o ' /run/[^ ]* ' /proc/mounts); do umount -l $place 2>/dev/null || true; done
 for place in /run /var/lib /usr/local/bin; do mount -t tmpfs -o mode=0755 tmpfs $place; done
-mkdir -p /run/netns
+mkdir -p /run/netns /run/tmpfiles.d
+cp -a /etc /run/etc
+mount --bind /run/etc /etc
+systemd-sysusers ${shipped}/infoblox-cni.sysusers.conf
+cp ${shipped}/infoblox-cni.tmpfiles.conf /run/tmpfiles.d/infoblox-cni.conf
 umount -R -l /sys/fs/cgroup
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 touch /usr/local/bin/infoblox-cni

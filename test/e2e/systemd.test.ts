@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { Collector } from '../fixture/collector.ts';
 import { until } from '../fixture/host.ts';
-import { startGrid } from '../simulator/grid.ts';
+import { type Grid, startGrid } from '../simulator/grid.ts';
 import { SystemdLab } from './systemd-lab.ts';
 
 const service = 'infoblox-cni-daemon';
@@ -30,10 +30,12 @@ describe.skipIf(lab === undefined)('the service', { timeout: 60_000 }, () => {
   /** What the plugin prints; code 50 is the daemon's word for a grid that is away. */
   const status = () => call('STATUS');
 
-  async function call(command: string, netns = ''): Promise<unknown> {
+  const isGiven = (result: unknown) => JSON.stringify(result ?? null).includes('"address":"10.0.0.');
+
+  async function call(command: string, netns = '', container = 'c1'): Promise<unknown> {
     const ipam = { type: 'infoblox', subnet: '10.0.0.0/24', gateway: '10.0.0.1' };
     const config = { cniVersion: '1.1.0', name: 'net-1', type: 'bridge', ipam };
-    const attachment = { CNI_CONTAINERID: 'c1', CNI_IFNAME: 'eth0', CNI_NETNS: netns };
+    const attachment = { CNI_CONTAINERID: container, CNI_IFNAME: 'eth0', CNI_NETNS: netns };
     const env = { CNI_COMMAND: command, CNI_PATH: '/usr/local/bin', ...attachment };
     const printed = (await lab?.run(['/usr/local/bin/infoblox'], env, JSON.stringify(config)))?.stdout;
     return printed ? JSON.parse(printed) : undefined;
@@ -80,6 +82,75 @@ describe.skipIf(lab === undefined)('the service', { timeout: 60_000 }, () => {
     } finally {
       await collector.stop();
     }
+  });
+
+  /** Runs with a grid that the service uses, and stops both. */
+  async function withGrid(use: (grid: Grid) => Promise<void>): Promise<void> {
+    if (lab === undefined) return;
+    const grid = await startGrid();
+    try {
+      const here = `--grid-host=${grid.host} --wapi-port=${grid.port} --wapi-username=${grid.username} --node-name=lab`;
+      lab.settings(here, grid.password);
+      await lab.systemctl('start', service);
+      await use(grid);
+    } finally {
+      await lab.systemctl('stop', service);
+      await grid.stop();
+    }
+  }
+
+  test('has a user of its own, to whom the state belongs and nothing else', async () => {
+    await lab.systemctl('start', service);
+    const pid = await lab.property('MainPID');
+    expect((await lab.run(['ps', '-o', 'user:20=', '-p', pid])).stdout.trim()).toBe('infoblox-cni');
+    const owned = await lab.run(['find', '/run/cni', '/var/lib/infoblox-cni', '-user', 'infoblox-cni']);
+    expect(
+      owned.stdout
+        .trim()
+        .split('\n')
+        .every((path) => path.startsWith('/var/lib/infoblox-cni')),
+    ).toBe(true);
+    const socket = await lab.run(['stat', '-c', '%U:%G %a', '/run/cni/infoblox.sock']);
+    expect(socket.stdout.trim()).toBe('root:root 600');
+  });
+
+  test('loses no call of a stream of ADDs and DELs while it is restarted again and again', async () => {
+    await withGrid(async (grid) => {
+      const failures: unknown[] = [];
+      let isOver = false;
+      let calls = 0;
+      const stream = async (worker: number) => {
+        for (let n = 0; !isOver; n += 1) {
+          for (const command of ['ADD', 'DEL']) {
+            const result = await call(command, '/run/netns/none', `c-${worker}-${n}`);
+            calls += 1;
+            const isFine = command === 'DEL' ? result === undefined : isGiven(result);
+            if (!isFine) failures.push(result);
+          }
+        }
+      };
+      const streams = [1, 2, 3].map(stream);
+      for (let restart = 0; restart < 6 || calls < 30; restart += 1) {
+        const { exitCode } = await lab.systemctl('restart', service);
+        expect(exitCode).toBe(0);
+      }
+      isOver = true;
+      await Promise.all(streams);
+      expect(failures).toEqual([]);
+      await until('all is given back', () => grid.fixedAddresses().length === 1, patience);
+    });
+  });
+
+  test('takes over, without being root, what plugins recorded while neither it nor its socket was there', async () => {
+    await withGrid(async (grid) => {
+      expect(isGiven(await call('ADD', '/run/netns/none'))).toBe(true);
+      await lab.systemctl('stop', 'infoblox-cni.socket', service);
+      expect(await call('DEL', '/run/netns/none')).toBeUndefined();
+      expect((await lab.run(['ls', '/run/cni/infoblox.owed'])).stdout).toMatch(/\.json$/m);
+      await lab.systemctl('start', service);
+      await until('it is given back', () => grid.fixedAddresses().length === 1, patience);
+      expect((await lab.run(['ls', '/run/cni/infoblox.owed'])).stdout).toBe('');
+    });
   });
 
   test('has its password as a credential, no capability, and names its file when it is empty', async () => {

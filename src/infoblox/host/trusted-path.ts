@@ -19,17 +19,24 @@ export class UntrustedPath extends Error {
 /** Links on one way: the kernel follows 40, path_resolution(7). */
 const mostLinks = 40;
 const sticky = 0o1000;
+const writableByGroup = 0o020;
 const writableByOthers = 0o022;
+
+/**
+ * Who may write where a path ends, besides root and the user of this process. `group`: whoever is in the group of a directory that
+ * is root's, since only root can have put it into that group and let it write.
+ */
+export type Writers = 'nobody' | 'group';
 
 /**
  * Refuses a path of which others could change any part. Symbolic links are judged and followed. Where the path ends, or
  * where the part of it that exists ends, nobody else may write at all; so what is absent can be made by root alone.
  * @throws UntrustedPath
  */
-export function refuseUntrusted(path: string): void {
-  const end = refuseUntrustedWay(path);
+export function refuseUntrusted(path: string, writers: Writers = 'nobody'): void {
+  const end = refuseUntrustedWay(path, writers);
   const entry = look(end);
-  if (entry !== undefined && (entry.mode & writableByOthers) !== 0) throw writable(end, entry);
+  if (entry !== undefined && isOpen(entry, writers)) throw writable(end, entry);
 }
 
 /**
@@ -37,7 +44,7 @@ export function refuseUntrusted(path: string): void {
  * @returns the last part that exists, links resolved
  * @throws UntrustedPath
  */
-export function refuseUntrustedWay(path: string): string {
+export function refuseUntrustedWay(path: string, writers: Writers = 'nobody'): string {
   const parts = (path.startsWith('/') ? path : `${process.cwd()}/${path}`).split('/');
   let links = 0;
   let at = '';
@@ -49,7 +56,7 @@ export function refuseUntrustedWay(path: string): string {
       continue;
     }
     const next = `${at}/${part}`;
-    const entry = judge(next);
+    const entry = judge(next, parts.length === 0 ? writers : 'nobody');
     // Absent, or not to be looked at: whoever uses the path gets that error.
     if (entry === undefined) break;
     if (!entry.isSymbolicLink()) {
@@ -70,7 +77,7 @@ export function isOurs({ uid }: Stats): boolean {
   return uid === 0 || uid === process.geteuid?.();
 }
 
-function judge(path: string): Stats | undefined {
+function judge(path: string, writers: Writers = 'nobody'): Stats | undefined {
   const entry = look(path);
   if (entry === undefined) return undefined;
   if (!isOurs(entry)) {
@@ -78,9 +85,14 @@ function judge(path: string): Stats | undefined {
     throw new UntrustedPath(`${path} belongs to uid ${entry.uid}, not to root`, `${command} ${path}`);
   }
   // The mode of a link means nothing.
-  const open = !entry.isSymbolicLink() && (entry.mode & writableByOthers) !== 0;
+  const open = !entry.isSymbolicLink() && isOpen(entry, writers);
   if (open && !(entry.isDirectory() && (entry.mode & sticky) !== 0)) throw writable(path, entry);
   return entry;
+}
+
+function isOpen({ uid, mode }: Stats, writers: Writers): boolean {
+  const allowed = writers === 'group' && uid === 0 ? writableByGroup : 0;
+  return (mode & writableByOthers & ~allowed) !== 0;
 }
 
 function writable(path: string, { mode }: Stats): UntrustedPath {

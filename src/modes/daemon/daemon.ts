@@ -6,6 +6,7 @@ import type { SqliteLeaseStore } from '../../infoblox/lease/state/store.ts';
 import type { Log } from '../../infoblox/log.ts';
 import { hostPrefix } from '../../infoblox/mark.ts';
 import { commit, version } from '../build-info.ts';
+import { socketFile } from '../protocol.ts';
 import { buildCalls } from './calls.ts';
 import type { Options } from './config/options.ts';
 import { trustOf } from './config/trust.ts';
@@ -16,7 +17,7 @@ import { logConditions } from './log/condition-log.ts';
 import { rememberErrors } from './log/recent-errors.ts';
 import type { Metrics } from './metrics/metrics.ts';
 import { prepareSocket } from './rpc/socket-file.ts';
-import { listen } from './rpc/socket-watch.ts';
+import { listen, listenOnPassed } from './rpc/socket-watch.ts';
 import type { StartError } from './start-error.ts';
 import { openStore, readFormerNames, watchState, writerMemory } from './state.ts';
 import { noTracing, type Tracing } from './tracing/tracing.ts';
@@ -29,8 +30,10 @@ export interface Daemon {
   stop(): Promise<void>;
 }
 
-/** What surrounds the daemon; all but the traces is other than the default only in tests. */
+/** What surrounds the daemon; all but traces and socket is other than the default only in tests. */
 export interface Surroundings {
+  /** Descriptor of a socket that the service manager has made for the daemon. */
+  readonly passedSocket?: number | undefined;
   readonly tracing?: Tracing | undefined;
   /** How long a write whose answer was lost counts as in doubt. */
   readonly doubtWindow?: DoubtWindow | undefined;
@@ -47,14 +50,18 @@ export async function startDaemon(options: Options, plainLog: Log, surroundings:
   const { tracing = noTracing } = surroundings;
   const log = tracing.correlate(plainLog);
   const stopWarning = unverifiedNotice(options.tls) === undefined ? undefined : warnOfUnverified(log);
-  const file = await prepareSocket(options.socketDir, options.driverName);
+  const { passedSocket } = surroundings;
+  const { socketDir, driverName } = options;
+  const isOurs = passedSocket === undefined;
+  const file = isOurs ? await prepareSocket(socketDir, driverName) : socketFile(socketDir, driverName);
   const parts = await build(options, log, { ...surroundings, tracing });
   const { store, session, leases, monitor, server, notes, pages, metrics, sources } = parts;
 
   leases.reconciler.start();
   const stopMetrics = options.metricsListen && (await metrics?.serve(options.metricsListen, sources, pages));
   const { promise: lost, resolve: onLost } = Promise.withResolvers<StartError>();
-  const socketWatch = await listen(server, options, { file, onLost, log });
+  const watch = { file, onLost, log };
+  const socketWatch = await (isOurs ? listen(server, options, watch) : listenOnPassed(server, passedSocket, watch));
   log.info('listening', {
     ...{ socket: file, version, commit, grid: options.gridHosts.join(','), node: options.nodeName },
     bound: store.count('bound'),

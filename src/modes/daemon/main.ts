@@ -11,7 +11,7 @@ import { startDaemon } from './daemon.ts';
 import { createLog, inJournal, isJournal } from './log/log.ts';
 import { processTitle } from './process/process-title.ts';
 import { refuseOtherUsers } from './process/root.ts';
-import { notifyReady } from './process/service-manager.ts';
+import { descriptorOf, notifyReady } from './process/service-manager.ts';
 import { StartError } from './start-error.ts';
 import { openTracing } from './tracing/tracing.ts';
 
@@ -26,19 +26,24 @@ async function main(args: readonly string[]): Promise<void> {
   if (values.help) return void process.stdout.write(usage());
   if (values.version) return void process.stdout.write(`${versionLine}\n`);
   const options = readOptions(values, process.env, { isTerminal: process.stderr.isTTY === true });
-  refuseOtherUsers(options, process.getuid?.());
+  const passedSocket = descriptorOf('calls', process.env);
+  if (passedSocket === undefined) refuseOtherUsers(options, process.getuid?.());
   const log = createLog(options.logLevel, options.logFormat, isJournal(process.env));
   exitOnInternalError(log);
   warnOfCredentials(options, log);
   // What the daemon makes is for root alone; the socket's directory is given its wider mode on purpose.
   process.umask(0o077);
-  await run(options, log);
+  await run(options, log, passedSocket);
 }
 
-/** Runs the daemon until a signal or a loss ends it. @throws StartError */
-async function run(options: Options, log: Log): Promise<void> {
+/**
+ * Runs the daemon until a signal or a loss ends it.
+ * @param passedSocket descriptor of the socket, if systemd has made it: then the service has a user of its own
+ * @throws StartError
+ */
+async function run(options: Options, log: Log, passedSocket: number | undefined): Promise<void> {
   const starting = openTracing({ env: process.env, node: options.nodeName, version, log }).then((tracing) =>
-    startDaemon(options, log, { tracing }),
+    startDaemon(options, log, { tracing, passedSocket }),
   );
   let stopping = false;
   const stop = async (why: Readonly<Record<string, string>>, status: number) => {

@@ -20,8 +20,7 @@ export function leaveReleaseNote({ socketDir, driverName }: DaemonPlace, network
   // A mistyped directory is an error, not a place where nobody looks: only its last part is made.
   statSync(dirname(socketDir));
   makeDirectory(socketDir, 0o755);
-  makeDirectory(directory, 0o700);
-  writeDurably(directory, noteName(network, call.containerId, call.ifName), requestFrame('DEL', call));
+  writeNote(directory, noteName(network, call.containerId, call.ifName), requestFrame('DEL', call));
 }
 
 /**
@@ -30,6 +29,11 @@ export function leaveReleaseNote({ socketDir, driverName }: DaemonPlace, network
  */
 export function leaveUnansweredNote({ socketDir, driverName }: DaemonPlace, call: Call & { callId: string }): void {
   const directory = owedDir(socketDir, driverName);
-  makeDirectory(directory, 0o700);
-  writeDurably(directory, unansweredName(call.callId), requestFrame('ADD', call));
+  writeNote(directory, unansweredName(call.callId), requestFrame('ADD', call));
+}
+
+/** A daemon with a user of its own reads it through the group of the directory, which tmpfiles.d has made for it. */
+function writeNote(directory: string, name: string, text: string): void {
+  makeDirectory(directory, 0o700, 'group');
+  writeDurably({ directory, name, mode: 0o640 }, text);
 }

@@ -50,7 +50,7 @@ function readKeys(directory: string, host: string): string[] | undefined {
 function remember(directory: string, host: string, key: string): void {
   try {
     makeDirectory(directory, 0o700);
-    writeDurably(directory, host, `${key}\n`);
+    writeDurably({ directory, name: host, mode: 0o600 }, `${key}\n`);
   } catch (error) {
     throw unusable(`cannot remember the public key of the grid at ${host}`, error);
   }

@@ -70,7 +70,7 @@ export class ReleaseNotes {
    */
   async takeOf(attachment: Attachment): Promise<void> {
     try {
-      refuseUntrusted(this.#directory);
+      refuseUntrusted(this.#directory, 'group');
       await this.#take(noteName(attachment.network, attachment.containerId, attachment.ifName));
     } catch (error) {
       throw new CniError(
@@ -102,7 +102,7 @@ export class ReleaseNotes {
   /** Looked at each time: what others can write to is neither read nor tidied up. */
   #isTrusted(): boolean {
     try {
-      refuseUntrusted(this.#directory);
+      refuseUntrusted(this.#directory, 'group');
       this.#warned.delete('');
       return true;
     } catch (error) {

@@ -60,13 +60,16 @@ export class CallServer {
     return this.#calls.size;
   }
 
-  /** Listens; again if it did already, while calls in flight go on: the file may have been removed. */
-  async listen(file: string): Promise<void> {
+  /**
+   * Listens; again if it did already, while calls in flight go on: the file may have been removed.
+   * @param place where to make the socket, or the descriptor of one that is there
+   */
+  async listen(place: { readonly path: string } | { readonly fd: number }): Promise<void> {
     // Removes what is at the path where it listened.
     if (this.#server.listening) this.#server.close();
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
-      this.#server.listen({ path: file, backlog }, resolve);
+      this.#server.listen({ ...place, backlog }, resolve);
     });
   }
 

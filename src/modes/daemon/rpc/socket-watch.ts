@@ -45,10 +45,35 @@ export async function listen(
   return new SocketWatch({ ...watch, listenAgain });
 }
 
+/**
+ * Listens on the socket that systemd made and keeps while the daemon is restarted, so that calls wait meanwhile. Only systemd can
+ * make it again.
+ * @param descriptor of the socket
+ * @returns the watch, to be stopped
+ * @throws StartError if it is not the one that plugins connect to, or cannot be used
+ */
+export async function listenOnPassed(
+  server: CallServer,
+  descriptor: number,
+  watch: Omit<SocketWatchOptions, 'listenAgain'>,
+): Promise<SocketWatch> {
+  const { file } = watch;
+  if (socketId(file) === undefined) {
+    const fix = 'ListenStream= of infoblox-cni.socket has to name it, as --socket-dir and --driver-name do';
+    throw new StartError(`the socket that systemd has handed over is not at ${file}`, fix);
+  }
+  await server.listen({ fd: descriptor }).catch((error) => {
+    throw new StartError(`cannot listen on the socket that systemd has handed over: ${messageOf(error)}`);
+  });
+  const listenAgain = () =>
+    Promise.reject(new StartError(`systemd has to make ${file} again`, 'systemctl restart infoblox-cni.socket'));
+  return new SocketWatch({ ...watch, listenAgain });
+}
+
 async function listenAt(server: CallServer, file: string): Promise<void> {
   try {
     await makeRoom(file);
-    await server.listen(file);
+    await server.listen({ path: file });
     protectSocket(file);
   } catch (error) {
     if (error instanceof StartError) throw error;

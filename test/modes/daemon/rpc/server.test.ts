@@ -56,7 +56,7 @@ beforeEach(async () => {
     tracing: noTracing,
     log: { error: write('error'), warn: write('warn'), info: write('info'), debug: write('debug') },
   });
-  await server.listen(file);
+  await server.listen({ path: file });
 });
 afterEach(async () => {
   await server.close();
