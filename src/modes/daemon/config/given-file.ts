@@ -25,13 +25,15 @@ export interface Exposure {
 }
 
 /**
- * This function says who else than root can read a file. The group of root counts as root: systemd lets it read credentials.
+ * This function says who else can read a file than root and this process. The group of root counts as root: systemd lets it read
+ * credentials.
  * @returns undefined if nobody can, or there is no file
  */
 export function exposureOf(file: string): Exposure | undefined {
   try {
     const { mode, gid } = statSync(file);
-    const readers = (mode & 0o004) !== 0 ? 'everybody' : (mode & 0o040) !== 0 && gid !== 0 ? `group ${gid}` : undefined;
+    const isOurs = gid === 0 || gid === process.getegid?.();
+    const readers = (mode & 0o004) !== 0 ? 'everybody' : (mode & 0o040) !== 0 && !isOurs ? `group ${gid}` : undefined;
     if (readers === undefined) return undefined;
     const octal = (mode & 0o7777).toString(8).padStart(4, '0');
     return { file, readers, mode: octal, hint: `chmod 0600 ${file}` };
