@@ -53,13 +53,18 @@ as_original fixedaddress "$next"',"mac":"0a:58:ac:12:01:02","name":"web-1"' '"VM
 as_original fixedaddress "$next"',"mac":"0a:58:ac:12:01:03","name":""' '"VM ID":{"value":"c0ffee00c0de"}'
 `;
 
+/** A container of this host. */
+const container = `
+echo '{"cniVersion":"1.0.0","name":"net-1","type":"bridge","ipam":{"type":"infoblox","subnet":"172.18.1.0/24"}}' >net-1.json
+CNI_COMMAND=ADD CNI_CONTAINERID=4f1c CNI_IFNAME=eth0 CNI_NETNS=/run/netns/4f1c CNI_PATH=/opt/cni/bin /opt/cni/bin/infoblox <net-1.json
+`;
+
 /** What a page takes for granted: a container of this host, and the reservations of a host that is gone. */
 const before: Readonly<Record<string, string>> = {
   'docs/migration.md': original,
+  'docs/monitoring.md': container,
   'docs/operations.md': `
-echo '{"cniVersion":"1.0.0","name":"net-1","type":"bridge","ipam":{"type":"infoblox","subnet":"172.18.1.0/24"}}' >net-1.json
-CNI_COMMAND=ADD CNI_CONTAINERID=4f1c CNI_IFNAME=eth0 CNI_NETNS=/run/netns/4f1c CNI_PATH=/opt/cni/bin /opt/cni/bin/infoblox <net-1.json
-CNI_COMMAND=DEL CNI_CONTAINERID=other CNI_IFNAME=eth0 CNI_PATH=/opt/cni/bin /opt/cni/bin/infoblox <net-1.json
+${container}CNI_COMMAND=DEL CNI_CONTAINERID=other CNI_IFNAME=eth0 CNI_PATH=/opt/cni/bin /opt/cni/bin/infoblox <net-1.json
 echo 'machine grid.example.com login cni password secret' >~/.netrc-grid
 for id in 77ab 77ac; do
   echo '{"ipv4addr":"func:nextavailableip:172.18.1.0/24","mac":"00:00:00:00:00:00","comment":"infoblox-cni cluster=cluster-1 node=host-9 network=net-1 container='$id' interface=eth0"}' |

@@ -11,8 +11,8 @@ import { gridTrouble } from '../wapi/grid-state.ts';
 const goodFor = 300_000;
 /** Milliseconds for one request. */
 const requestTimeout = 15_000;
-/** Networks that are asked about: a host with more has to be seen on the grid. */
-const mostNetworks = 50;
+/** Networks that are asked about, and shown: a host with more has to be seen on the grid. */
+export const mostNetworks = 50;
 
 /** A network, known by its CIDR or by an address in it. */
 export type Target = { readonly view: string } & ({ readonly cidr: Cidr } | { readonly address: string });

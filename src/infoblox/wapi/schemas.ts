@@ -74,8 +74,9 @@ export const network = kindOf('network', {
 export type Network = v.InferOutput<typeof network.schema>;
 
 /**
- * How full networks are: tenths of a percent of their addresses, as of the grid's last count. The documentation says
- * "percentage"; clients that use it divide by ten.
+ * How full networks are: tenths of a percent of their addresses, as of the grid's last count (`utilization_update`). The
+ * vendor says "percentage" (infobloxopen/infoblox-nios-go-client, ipam/docs/Network.md); public clients that make a share
+ * of it divide by 1000.
  */
 export const networkUtilization = kindOf('network', {
   _ref: referenceTo('network'),

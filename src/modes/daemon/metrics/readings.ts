@@ -5,7 +5,7 @@ import { type Conditions, conditionKinds } from '../../../infoblox/conditions.ts
 import type { Tally } from '../../../infoblox/lease/deps.ts';
 import type { SqliteLeaseStore } from '../../../infoblox/lease/state/store.ts';
 import type { Exhaustion } from '../../../infoblox/network/exhaustion.ts';
-import type { NetworkUsage, Usage } from '../../../infoblox/network/usage.ts';
+import { mostNetworks, type NetworkUsage, type Usage } from '../../../infoblox/network/usage.ts';
 import { gridTrouble } from '../../../infoblox/wapi/grid-state.ts';
 import { type Trust, trusts } from '../config/trust.ts';
 
@@ -135,7 +135,7 @@ const rows: readonly Row[] = [
     labels: ['network', 'view'],
     read: ({ usage, exhaustion }) => [
       ...usage.all.map((one): Sample => [labelsOf(one), 0]),
-      ...exhaustion.full.map(({ network, view }): Sample => [{ network, view }, 1]),
+      ...exhaustion.full.slice(0, mostNetworks).map(({ network, view }): Sample => [{ network, view }, 1]),
     ],
   },
 ];
