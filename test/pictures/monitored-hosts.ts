@@ -15,12 +15,12 @@ interface Network {
   readonly kept: number;
 }
 
-const networks: readonly Network[] = [
+const networks = [
   { name: 'web', ipam: { subnet: '10.20.0.0/26', gateway: '10.20.0.1' }, kept: 12 },
   { name: 'batch', ipam: { subnet: '10.20.1.0/25', gateway: '10.20.1.1' }, kept: 20 },
   // Full before long, since nothing there ends.
   { name: 'edge', ipam: { subnet: '10.20.2.0/28', gateway: '10.20.2.1', 'network-view': 'dmz' }, kept: 99 },
-];
+] as const satisfies readonly Network[];
 
 /** Addresses that somebody else has. */
 const others = [
@@ -96,8 +96,7 @@ async function change(grid: Grid): Promise<void> {
 async function live(host: BuiltHost, signal: AbortSignal): Promise<void> {
   const running = new Map<string, string[]>(networks.map(({ name }) => [name, []]));
   for (let n = 0; !signal.aborted; n += 1) {
-    // One in nine.
-    const { name, ipam, kept } = networks[n % 9 === 8 ? 2 : n % 2] as Network;
+    const { name, ipam, kept } = networks[n % 9 === 8 ? 2 : n % 2 === 0 ? 0 : 1];
     const mine = running.get(name) ?? [];
     const options = { config: { name }, ipam };
     const containerId = `${name}-${n}`;
