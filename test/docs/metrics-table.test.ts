@@ -1,5 +1,6 @@
 /** docs/monitoring.md names what a scrape of a host that has done something shows: metric, type, labels. */
 import { expect, test } from 'vitest';
+import { ClientCa } from '../fixture/client-ca.ts';
 import { freePort } from '../fixture/free-port.ts';
 import { Host, until } from '../fixture/host.ts';
 import { type Metric, scrape } from '../fixture/scrape.ts';
@@ -23,7 +24,9 @@ test('docs/monitoring.md names every metric of the driver with its type and labe
 async function metricsOfBusyHost(): Promise<ReadonlyMap<string, Metric>> {
   const grid = await startGrid();
   const port = await freePort();
-  const host = await new Host(grid, { flags: [`--metrics-listen=127.0.0.1:${port}`] }).start();
+  const ca = await ClientCa.create();
+  const flags = [`--metrics-listen=127.0.0.1:${port}`, ...ca.install(await ca.issue('admin'))];
+  const host = await new Host(grid, { flags }).start();
   try {
     await until('the grid is well', () => host.log.some(({ message }) => message === 'grid available'));
     await host.add('c1');
@@ -36,6 +39,7 @@ async function metricsOfBusyHost(): Promise<ReadonlyMap<string, Metric>> {
   } finally {
     await host.dispose();
     await grid.stop();
+    ca.remove();
   }
 }
 

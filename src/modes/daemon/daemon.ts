@@ -113,7 +113,9 @@ async function build(options: Options, passedLog: Log, surroundings: Surrounding
   const monitor = new GridMonitor({ ...grid, ...leases, view: options.networkView, conditions, log });
   const shown = { metrics, tracing, recentErrors, unverified };
   const calls = buildCalls({ ...shown, options, conditions, leases, grid, monitor, log });
-  const sources = { ...grid, ...leases, ...calls, conditions, unverified, trust: trustOf(options.tls) };
+  const { clientCertificate } = options;
+  const trust = trustOf(options.tls);
+  const sources = { ...grid, ...leases, ...calls, conditions, unverified, clientCertificate, trust };
   return { store, session: grid.session, leases, monitor, metrics, sources, ...calls };
 }
 

@@ -31,7 +31,8 @@ export interface ClientCertificateState {
  * used, as in the middle of a renewal, their last good content counts.
  */
 export class ClientCertificate {
-  readonly #certFile: string;
+  /** Of the certificate. */
+  readonly file: string;
   readonly #keyFile: string;
   #pair: UsablePair;
   #trouble: GridError | undefined;
@@ -39,7 +40,7 @@ export class ClientCertificate {
 
   /** @throws GridError `credentials` if the files cannot be used */
   constructor(certFile: string, keyFile: string) {
-    this.#certFile = certFile;
+    this.file = certFile;
     this.#keyFile = keyFile;
     this.#seen = this.#look();
     this.#pair = this.#load();
@@ -59,7 +60,7 @@ export class ClientCertificate {
         this.#trouble = new GridError(error.reason, error.message, { hint, cause: error });
       }
     }
-    return { pair: this.#pair, trouble: this.#trouble ?? expiry(this.#certFile, this.#pair.expiresAt) };
+    return { pair: this.#pair, trouble: this.#trouble ?? expiry(this.file, this.#pair.expiresAt) };
   }
 
   /** Says who else than root can read the key; undefined if nobody can. */
@@ -69,7 +70,7 @@ export class ClientCertificate {
 
   /** Everything that a change of content, owner or mode changes. */
   #look(): string {
-    const identities = [this.#certFile, this.#keyFile].map((file) => {
+    const identities = [this.file, this.#keyFile].map((file) => {
       const stats = statSync(file, { bigint: true, throwIfNoEntry: false });
       return stats && [stats.dev, stats.ino, stats.size, stats.mtimeNs, stats.ctimeNs].join();
     });
@@ -77,24 +78,24 @@ export class ClientCertificate {
   }
 
   #load(): UsablePair {
-    const cert = readGiven('client certificate', this.#certFile);
+    const cert = readGiven('client certificate', this.file);
     const key = readGiven('key of the client certificate', this.#keyFile);
-    const certificate = firstCertificate(cert, this.#certFile);
+    const certificate = firstCertificate(cert, this.file);
     if (!certificate.checkPrivateKey(privateKey(key, this.#keyFile))) {
       throw unusable(
-        `the client certificate ${this.#certFile}`,
+        `the client certificate ${this.file}`,
         `it does not belong to the key in ${this.#keyFile}`,
         "put the daemon's own certificate first in its file, before those of its CA, and its key into --wapi-client-key",
       );
     }
     const { fingerprint256: fingerprint, validFromDate, validToDate } = certificate;
-    const expired = expiry(this.#certFile, validToDate.getTime());
+    const expired = expiry(this.file, validToDate.getTime());
     if (expired !== undefined) throw expired;
     if (validFromDate.getTime() > Date.now()) {
       const why = `it is valid only from ${validFromDate.toISOString()} on`;
-      throw unusable(`the client certificate ${this.#certFile}`, why, 'check the clock of this host');
+      throw unusable(`the client certificate ${this.file}`, why, 'check the clock of this host');
     }
-    refuseWeak({ cert, key }, this.#certFile);
+    refuseWeak({ cert, key }, this.file);
     return { cert, key, fingerprint, expiresAt: validToDate.getTime() };
   }
 }

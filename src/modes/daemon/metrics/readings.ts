@@ -7,6 +7,7 @@ import type { SqliteLeaseStore } from '../../../infoblox/lease/state/store.ts';
 import type { Exhaustion } from '../../../infoblox/network/exhaustion.ts';
 import { mostNetworks, type NetworkUsage, type Usage } from '../../../infoblox/network/usage.ts';
 import { gridTrouble } from '../../../infoblox/wapi/grid-state.ts';
+import type { ClientCertificate } from '../config/client-certificate.ts';
 import { type Trust, trusts } from '../config/trust.ts';
 
 export interface ReadSources {
@@ -17,6 +18,7 @@ export interface ReadSources {
   readonly exhaustion: Pick<Exhaustion, 'full'>;
   /** What each host of the grid has shown last. */
   readonly certificates: ReadonlyMap<string, X509Certificate>;
+  readonly clientCertificate: Pick<ClientCertificate, 'file' | 'read'> | undefined;
   readonly trust: Trust;
   readonly server: { readonly inFlight: number };
   readonly session: { readonly waiting: number };
@@ -110,6 +112,15 @@ const rows: readonly Row[] = [
     read: ({ certificates }) => {
       return [...certificates].map(([host, { validTo }]) => [{ host }, Date.parse(validTo) / 1000]);
     },
+  },
+  {
+    name: 'infoblox_cni_client_certificate_expiry_timestamp_seconds',
+    help: 'When the client certificate of this host ends; none without --wapi-client-cert',
+    labels: ['file'],
+    read: ({ clientCertificate }) =>
+      clientCertificate === undefined
+        ? []
+        : [[{ file: clientCertificate.file }, clientCertificate.read().pair.expiresAt / 1000]],
   },
   {
     name: 'infoblox_cni_network_addresses',

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { ClientCa } from '../../../fixture/client-ca.ts';
 import { freePort } from '../../../fixture/free-port.ts';
 import { Host, until } from '../../../fixture/host.ts';
 import { type Sample, scrape } from '../../../fixture/scrape.ts';
@@ -101,6 +102,23 @@ test('trust in the grid, and the end of its certificate, are told', async () => 
   const { validTo } = new X509Certificate(readFileSync(grid.caFile));
   const expiry = await figure('grid_certificate_expiry_timestamp_seconds');
   expect(expiry).toEqual({ '127.0.0.1': Date.parse(validTo) / 1000 });
+});
+
+test('the end of the client certificate is told, and that of its successor; none where there is none', async () => {
+  expect(await figure('client_certificate_expiry_timestamp_seconds')).toEqual({});
+  await host.stop();
+  const ca = await ClientCa.create();
+  try {
+    host.flags.push(...ca.install(await ca.issue('admin', { until: 10 })));
+    await host.start();
+    const ends = async () => Object.values(await figure('client_certificate_expiry_timestamp_seconds'));
+    const inDays = (days: number) => Math.round(Date.now() / 1000) + days * 86_400;
+    expect((await ends())[0]).toBeCloseTo(inDays(10), -3);
+    ca.install(await ca.issue('admin', { until: 90 }));
+    expect((await ends())[0]).toBeCloseTo(inDays(90), -3);
+  } finally {
+    ca.remove();
+  }
 });
 
 test('a reservation that the grid had lost is counted when it is there again', async () => {
