@@ -72,6 +72,45 @@ export const LeaseRecord = v.object({
   /** Path of the network namespace. */
   netns: maybeText,
   sandbox: v.picklist(['alive', 'gone', 'unknown']),
+  /** What runs there, by the orchestrator's names, `namespace/pod`; the container ID where it gave none. */
+  workload: text,
+});
+
+/** Who held an address for a while; times as ISO 8601 writes them. See lease/holders.ts. */
+const Holding = v.object({
+  address: text,
+  view: text,
+  network: text,
+  container: text,
+  interface: text,
+  namespace: v.exactOptional(text),
+  pod: v.exactOptional(text),
+  job: v.exactOptional(text),
+  taskGroup: v.exactOptional(text),
+  region: v.exactOptional(text),
+  uid: v.exactOptional(text),
+  from: maybeText,
+  recorded: text,
+  until: maybeText,
+  releasedBy: maybeText,
+  returned: maybeText,
+  overlaps: v.boolean(),
+});
+
+const HoldersAt = v.object({
+  at: text,
+  holders: v.array(v.object({ ...Holding.entries, state: v.picklist(['held', 'perhaps', 'released']) })),
+  before: v.exactOptional(Holding),
+  after: v.exactOptional(Holding),
+});
+
+const History = v.object({
+  /** Since when the history is kept; null if it is not. */
+  since: maybeText,
+  /** All that is known of the address, the latest first. */
+  holdings: v.array(Holding),
+  /** The answer for one time, if one was asked for. */
+  atTime: v.nullable(HoldersAt),
 });
 
 const leaseFilter = v.object({
@@ -93,6 +132,7 @@ const releasedLeases = v.object({
 export const operatorMethods = {
   'operator/status': { params: v.object({}), result: Status },
   'operator/leases': { params: leaseFilter, result: v.object({ leases: v.array(LeaseRecord) }) },
+  'operator/history': { params: v.object({ address: text, at: v.optional(time) }), result: History },
   'operator/gc': { params: v.object({ dryRun: v.boolean() }), result: releasedLeases },
   'operator/release': {
     params: v.object({ container: text, network: v.optional(text), evenIfAlive: v.boolean() }),
@@ -104,6 +144,8 @@ export type OperatorMethod = keyof typeof operatorMethods;
 export type OperatorParams<M extends OperatorMethod> = v.InferOutput<(typeof operatorMethods)[M]['params']>;
 export type OperatorResult<M extends OperatorMethod> = v.InferOutput<(typeof operatorMethods)[M]['result']>;
 export type Status = v.InferOutput<typeof Status>;
+export type History = v.InferOutput<typeof History>;
+export type Holding = v.InferOutput<typeof Holding>;
 export type LeaseRecord = v.InferOutput<typeof LeaseRecord>;
 
 /** How far a long work has come. */

@@ -95,13 +95,13 @@ function networkBars({ status }: PageSource): Markup {
 
 function leaseTable({ leases, now }: PageSource): Markup {
   const rows = leases.map(
-    ({ address, phase, inDoubt, network, view, containerId, ifName, createdAt, sandbox }) =>
-      html`<tr><td>${address ?? '-'}</td><td>${phase}${inDoubt ? ', in doubt' : ''}</td><td>${network}</td><td>${view}</td><td class="id">${containerId}</td><td>${ifName}</td><td class="number">${createdAt === null ? '-' : ago(createdAt, now)}</td><td>${sandbox}</td></tr>
+    ({ address, phase, inDoubt, network, view, containerId, workload, ifName, createdAt, sandbox }) =>
+      html`<tr><td>${address ?? '-'}</td><td>${phase}${inDoubt ? ', in doubt' : ''}</td><td>${network}</td><td>${view}</td><td class="id">${containerId}</td><td>${workload === containerId ? '-' : workload}</td><td>${ifName}</td><td class="number">${createdAt === null ? '-' : ago(createdAt, now)}</td><td>${sandbox}</td></tr>
 `,
   );
   return html`<section><h2>Leases</h2>
 <p><label>Search <input type="search" id="search" autocomplete="off"></label> <output id="shown">${leases.length}</output> of ${leases.length}</p>
-<table id="leases"><thead><tr><th>Address</th><th>Phase</th><th>Network</th><th>View</th><th>Container</th><th>Interface</th><th>Age</th><th>Sandbox</th></tr></thead>
+<table id="leases"><thead><tr><th>Address</th><th>Phase</th><th>Network</th><th>View</th><th>Container</th><th>Workload</th><th>Interface</th><th>Age</th><th>Sandbox</th></tr></thead>
 <tbody>${rows}</tbody></table></section>`;
 }
 

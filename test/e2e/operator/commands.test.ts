@@ -28,7 +28,7 @@ describe('status', () => {
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
     expect(stdout).toMatch(/^well\n/);
     expect(stdout).toMatch(/^host +host-a in cluster-1, driver infoblox$/m);
-    expect(stdout).toMatch(/^grid +127\.0\.0\.1, port \d+: answered 0s ago; WAPI 2\.3 as .*; certificate verified$/m);
+    expect(stdout).toMatch(/^grid +127\.0\.0\.1, port \d+: answered \d+s ago; WAPI 2\.3 as .*; certificate verified$/m);
     expect(stdout).toMatch(/^leases +1 bound, 0 pending, 0 releasing$/m);
     expect(stdout).toMatch(/^net-1 +default +10\.0\.0\.0\/24 +1 /m);
     expect(stdout.split('\n').length).toBeLessThan(25);
@@ -53,8 +53,8 @@ describe('leases', () => {
     await host.add('c22');
     const { exitCode, stdout } = await host.command('leases');
     expect(exitCode).toBe(0);
-    expect(stdout).toMatch(/^ADDRESS +PHASE +NETWORK +VIEW +CONTAINER +INTERFACE +AGE +SANDBOX$/m);
-    expect(stdout).toMatch(/^10\.0\.0\.2 +bound +net-1 +default +c1 +eth0 +0s +unknown$/m);
+    expect(stdout).toMatch(/^ADDRESS +PHASE +NETWORK +VIEW +CONTAINER +WORKLOAD +INTERFACE +AGE +SANDBOX$/m);
+    expect(stdout).toMatch(/^10\.0\.0\.2 +bound +net-1 +default +c1 +- +eth0 +\d+s +unknown$/m);
     const ids = async (...flags: string[]) => {
       const run = await host.command('leases', '--json', ...flags);
       return JSON.parse(run.stdout).map(({ containerId }: { containerId: string }) => containerId);
@@ -63,6 +63,38 @@ describe('leases', () => {
     expect(await ids('--address=10.0.0.2')).toEqual(['c1']);
     expect(await ids('--network=net-1', '--phase=bound')).toEqual(['c1', 'c22']);
     expect(await ids('--network=net-2')).toEqual([]);
+  });
+});
+
+describe('the history of an address', () => {
+  test('tells who held it, and who held it at a time', async () => {
+    const pod = 'K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-1';
+    await host.add('container-1', { args: pod });
+    await host.call('DEL', { containerId: 'container-1' });
+    await until('the address is back', () => containers().length === 0);
+    const between = new Date().toISOString();
+    await host.add('container-2');
+    const all = await host.command('leases', '--history=10.0.0.2');
+    expect(all.exitCode).toBe(0);
+    expect(all.stdout).toMatch(
+      /^FROM .*\n\d{4}-\S+ +now +- +net-1 +default +container-2 +-\n\d{4}-\S+ +\d{4}-\S+ +DEL +net-1 +default +container-1 +shop\/web-1\nnothing is known from before /,
+    );
+    const then = await host.command('leases', '--history=10.0.0.2', `--at=${between}`);
+    expect([then.exitCode, then.stdout.split('\n')]).toEqual([
+      1,
+      [
+        expect.stringMatching(/^at .* nobody on this host held 10\.0\.0\.2; known since /),
+        expect.stringMatching(/^ {2}before: shop\/web-1 \(container container-1, /),
+        expect.stringMatching(/^ {2}after: container-2 \(container container-2, .* until now$/),
+        '',
+      ],
+    ]);
+    const now = await host.command('leases', '--history=10.0.0.2', `--at=${new Date().toISOString()}`, '--json');
+    expect(JSON.parse(now.stdout).atTime.holders).toMatchObject([{ container: 'container-2', state: 'held' }]);
+    expect((await host.command('leases', '--history=10.0.0.9')).exitCode).toBe(1);
+    expect((await host.command('leases', '--history=10.0.0.2', '--at=yesterday')).stderr).toMatch(
+      /--at "yesterday" must be/,
+    );
   });
 });
 

@@ -24,6 +24,7 @@ const lease: LeaseRecord = {
     inDoubt: false,
     netns: null,
     sandbox: 'alive',
+    workload: 'shop/web-1',
   },
 };
 

@@ -1,4 +1,5 @@
 /** What the daemon does for each of the operator's commands that ask it. */
+import { historyHandler } from './history.ts';
 import { leasesHandler } from './leases.ts';
 import type { OperatorHandlers } from './operator-handler.ts';
 import { gcByHandHandler, type OperatorReleaseDeps, releaseHandler } from './release.ts';
@@ -11,6 +12,7 @@ export function operatorHandlers(deps: OperatorDeps): OperatorHandlers {
   return {
     'operator/status': operatorStatusHandler(deps),
     'operator/leases': leasesHandler(deps),
+    'operator/history': historyHandler(deps),
     'operator/gc': gcByHandHandler(deps),
     'operator/release': releaseHandler(deps),
   };

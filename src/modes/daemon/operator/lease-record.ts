@@ -3,6 +3,7 @@ import { doubtOf, type Moment } from '../../../infoblox/lease/doubt.ts';
 import type { Lease } from '../../../infoblox/lease/lease.ts';
 import type { Sandboxes } from '../../../infoblox/lease/sandbox/sandbox.ts';
 import { attachmentIn } from '../../../infoblox/mark.ts';
+import { workloadName, workloadOfLease } from '../../../infoblox/workload.ts';
 import type { LeaseRecord } from '../../operator-protocol.ts';
 
 export interface RecordDeps {
@@ -19,5 +20,6 @@ export function leaseRecord(lease: Lease, { sandboxes, moment }: RecordDeps): Le
     createdAt: createdAt === 0 ? null : createdAt,
     inDoubt: doubt.create !== null || doubt.delete !== null,
     sandbox: sandboxes.fate(lease),
+    workload: workloadName(workloadOfLease(lease)),
   };
 }

@@ -3,6 +3,7 @@ import { UsageError } from '../../daemon/config/command-line.ts';
 import { daemonPlace, defineCommand, json } from '../command.ts';
 import { exitStatus } from '../command-error.ts';
 import { askDaemon } from '../daemon-connection.ts';
+import { showHistory } from '../history.ts';
 import { leaseTable } from '../output/lease-table.ts';
 import { writeJson } from '../output/write-json.ts';
 
@@ -13,6 +14,11 @@ const filter = {
   phase: { type: 'string', default: '', description: 'Only pending, bound or releasing ones' },
 } as const;
 
+const history = {
+  history: { type: 'string', default: '', description: 'Who has held this address, and from when to when' },
+  at: { type: 'string', default: '', description: 'With --history: at this time, 2026-01-02T15:04 (local) or ...Z' },
+} as const;
+
 const phases = ['pending', 'bound', 'releasing'] as const;
 
 export const leases = defineCommand({
@@ -20,10 +26,15 @@ export const leases = defineCommand({
     ['leases', 'Everything that this host holds'],
     ['leases --phase=releasing', 'What is to go back to the grid'],
     ['leases --address=172.18.1.7 --json', 'Who has this address, for a program'],
+    ['leases --history=172.18.1.7', 'Who has held this address in the last weeks'],
+    ['leases --history=172.18.1.7 --at=2026-01-02T15:04', 'Who held it at that time'],
   ],
-  groups: { Filter: filter, Output: json, Daemon: daemonPlace },
-  flags: { ...filter, ...json, ...daemonPlace },
-  async run({ flags: { network, container, address, phase, json }, socket }) {
+  groups: { Filter: filter, History: history, Output: json, Daemon: daemonPlace },
+  flags: { ...filter, ...history, ...json, ...daemonPlace },
+  async run({ flags, socket }) {
+    const { network, container, address, phase, json } = flags;
+    if (flags.history !== '') return showHistory({ address: flags.history, time: flags.at, json, socket });
+    if (flags.at !== '') throw new UsageError('--at needs --history=ADDRESS');
     const known = phases.find((name) => name === phase);
     if (phase !== '' && known === undefined) {
       throw new UsageError(`--phase ${JSON.stringify(phase)} must be ${phases.join(', ')}`);

@@ -10,6 +10,7 @@ const columns: readonly Column<LeaseRecord>[] = [
   { title: 'NETWORK', cell: ({ network }) => network },
   { title: 'VIEW', cell: ({ view }) => view },
   { title: 'CONTAINER', cell: ({ containerId }) => containerId },
+  { title: 'WORKLOAD', cell: ({ workload, containerId }) => (workload === containerId ? '-' : workload) },
   { title: 'INTERFACE', cell: ({ ifName }) => ifName },
   { title: 'AGE', cell: ({ createdAt }) => (createdAt === null ? '-' : ago(createdAt, Date.now())), align: 'right' },
   { title: 'SANDBOX', cell: ({ sandbox }) => sandbox },

@@ -1,0 +1,21 @@
+/** `leases --history`: who held an address. */
+import { holdersAt, holdings } from '../../../infoblox/lease/holders.ts';
+import type { SqliteLeaseStore } from '../../../infoblox/lease/state/store.ts';
+import type { OperatorHandler } from './operator-handler.ts';
+
+/** Makes the handler. */
+export function historyHandler({ store }: { readonly store: SqliteLeaseStore }): OperatorHandler<'operator/history'> {
+  return {
+    longest: 10_000,
+    async run({ address, at }) {
+      const { entries, since } = store.history(address);
+      const answer = at === undefined ? undefined : holdersAt(entries, at);
+      const result = {
+        since: since === null ? null : new Date(since).toISOString(),
+        holdings: holdings(entries),
+        atTime: answer === undefined ? null : { ...answer, holders: [...answer.holders] },
+      };
+      return { result };
+    },
+  };
+}
