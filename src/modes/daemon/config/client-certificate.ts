@@ -124,7 +124,7 @@ function readGiven(what: string, file: string): string {
     return readFileSync(file, 'utf8');
   } catch (error) {
     if (error instanceof UntrustedPath) throw unusable(`the ${what} ${file}`, error.message, `run ${error.hint}`);
-    const hint = 'put a PEM file there, owned by root with mode 0600, or correct the flag';
+    const hint = 'put a PEM file of root there that the daemon may read, or correct the flag';
     throw new GridError('credentials', `cannot read the ${what}: ${whyUnreadable(file, error)}`, { hint });
   }
 }

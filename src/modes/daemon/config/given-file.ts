@@ -9,7 +9,9 @@ export function whyUnreadable(file: string, error: unknown): string {
     return `${reason}; its systemd unit hides /home, /root and /tmp from the daemon: put the file into /etc/infoblox-cni`;
   }
   if (isErrno(error, 'EACCES')) {
-    return `${reason}; the daemon has no capabilities: give the file and its directories to root`;
+    const [uid, gid] = [process.geteuid?.(), process.getegid?.()];
+    if (uid === 0) return `${reason}; the daemon has no capabilities: give the file and its directories to root`;
+    return `${reason}; the daemon is user ${uid} and group ${gid}: chgrp ${gid} ${file} && chmod g+r ${file}`;
   }
   return reason;
 }
