@@ -31,6 +31,7 @@ import { constants } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { brotliCompressSync } from 'node:zlib';
 import { LicenceError, licenceTexts, makeSbom } from './build-licences.mjs';
 
 const root = dirname(fileURLToPath(import.meta.url));
@@ -40,7 +41,7 @@ const nodeVersion = manifest.optionalDependencies[`node-linux-${hostArch}`];
 
 /** The links that give the executable its other two names. */
 const LINKS = ['infoblox', 'infoblox-cni-daemon'];
-/** The scripts that are assets, and where each begins. */
+/** The scripts that are assets, compressed, and where each begins. */
 const ASSETS = {
   'daemon.cjs': 'src/modes/daemon/main.ts',
   'operator.cjs': 'src/modes/operator/main.ts',
@@ -180,13 +181,17 @@ async function inject(arch, stage, node, output) {
   // pkg works in a directory that it makes under TMPDIR. Naming the scripts from there keeps the stage's own name out of
   // the blob, which records the main script's path.
   process.env.TMPDIR = stage;
+  const assets = [...Object.keys(ASSETS), LICENCES];
+  for (const name of assets) {
+    writeFileSync(join(stage, `${name}.br`), brotliCompressSync(readFileSync(join(stage, name))));
+  }
   await sea(join(stage, 'plugin.cjs'), {
     nodePath: node,
     useLocalNode: true, // the blob may come from this very Node: the target's may be of another architecture
     targets: [{ platform: 'linux', arch, nodeRange: `node${nodeVersion}`, output }],
     seaConfig: {
       main: '../plugin.cjs',
-      assets: Object.fromEntries([...Object.keys(ASSETS), LICENCES].map((name) => [name, `../${name}`])),
+      assets: Object.fromEntries(assets.map((name) => [name, `../${name}.br`])),
       // SIGUSR1 would open Node's inspector, through which any local user runs code as root; OPENSSL_CONF would load code.
       execArgv: ['--disable-sigusr1', '--openssl-config=/dev/null'],
       execArgvExtension: 'none', // a NODE_OPTIONS in a runtime's environment must not alter the plugin

@@ -23,8 +23,8 @@ async function runDaemonOrCommand(word: string | undefined): Promise<void> {
 
 /** An asset of the executable, so that the texts go wherever it goes. */
 async function printLicences(): Promise<void> {
-  const { getAsset } = await import('node:sea');
-  process.stdout.write(getAsset('THIRD-PARTY-LICENSES', 'utf8'));
+  const { assetText } = await import('./modes/script.ts');
+  process.stdout.write(assetText('THIRD-PARTY-LICENSES'));
 }
 
 function answerPeople(args: readonly string[]): void {

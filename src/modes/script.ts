@@ -1,7 +1,8 @@
-/** The scripts inside the executable beside the plugin's. Each is compiled only when it is used. */
+/** What is inside the executable beside the plugin's script, compressed (build.mjs). Each script is compiled only when it is used. */
 import { createRequire } from 'node:module';
-import { getAsset } from 'node:sea';
+import { getRawAsset } from 'node:sea';
 import { compileFunction } from 'node:vm';
+import { brotliDecompressSync } from 'node:zlib';
 
 /**
  * Compiles one of the scripts and runs it: its libraries would make every start of the plugin half as long again.
@@ -9,8 +10,13 @@ import { compileFunction } from 'node:vm';
  * @returns what it exports
  */
 export function loadScript<Exports>(filename: string): Exports {
-  const run = compileFunction(getAsset(filename, 'utf8'), ['require', 'module', 'exports'], { filename });
+  const run = compileFunction(assetText(filename), ['require', 'module', 'exports'], { filename });
   const script = { exports: {} as Exports };
   run(createRequire(process.execPath), script, script.exports);
   return script.exports;
+}
+
+/** Returns the text of an asset. */
+export function assetText(name: string): string {
+  return brotliDecompressSync(new Uint8Array(getRawAsset(name))).toString();
 }
