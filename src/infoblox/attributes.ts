@@ -21,7 +21,7 @@ export const networkNameAttribute = 'Network Name';
  * The attribute of a reservation that says when it was made, in UTC as ISO 8601 writes it. WAPI tells no such time of a fixed
  * address (object page: no field of that kind).
  */
-export const reservedAtAttribute = 'Reserved At';
+const reservedAtAttribute = 'Reserved At';
 
 /** An attribute that the driver writes, as it is to be defined on the grid. */
 export interface AttributeDefinition {
@@ -95,8 +95,9 @@ export function reservedAt(now: number): Attributes {
   return { [reservedAtAttribute]: new Date(now).toISOString() };
 }
 
-/** Reads when a reservation was made, milliseconds since 1970; null for what `reservedAt` has not written. */
-export function reservedAtIn(value: unknown): number | null {
+/** Reads when a reservation was made, milliseconds since 1970; null if nothing says so that `reservedAt` has written. */
+export function reservedAtIn(extattrs: Readonly<Record<string, { readonly value: unknown }>>): number | null {
+  const value = extattrs[reservedAtAttribute]?.value;
   const at = typeof value === 'string' ? Date.parse(value) : Number.NaN;
   return Number.isNaN(at) ? null : at;
 }

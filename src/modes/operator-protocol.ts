@@ -128,6 +128,34 @@ const releasedLeases = v.object({
   kept: v.array(v.object({ lease: LeaseRecord, why: text })),
 });
 
+/** What another host of this cluster has reserved, in all views. */
+const hostReservations = v.object({
+  cluster: text,
+  reservations: v.array(
+    v.object({
+      mark: text,
+      view: text,
+      address: text,
+      network: text,
+      containerId: text,
+      ifName: text,
+      /** Null if the grid does not say. */
+      reservedAt: v.nullable(time),
+    }),
+  ),
+  /** What looks like it, and why it is left alone. */
+  unclear: v.array(v.object({ view: text, address: text, why: text })),
+});
+
+/** What has become of a page of them. */
+const hostRelease = v.object({
+  /** Marks. */
+  released: v.array(text),
+  left: v.array(v.object({ mark: text, why: text })),
+  /** Why the rest was not begun; null if all was, or the caller has left. */
+  stopped: v.nullable(v.object({ message: text, hint: maybeText })),
+});
+
 /** The methods: what goes in and what comes out. */
 export const operatorMethods = {
   'operator/status': { params: v.object({}), result: Status },
@@ -138,6 +166,11 @@ export const operatorMethods = {
     params: v.object({ container: text, network: v.optional(text), evenIfAlive: v.boolean() }),
     result: releasedLeases,
   },
+  'operator/host-reservations': { params: v.object({ host: text }), result: hostReservations },
+  'operator/release-host': {
+    params: v.object({ host: text, reservations: v.array(v.object({ mark: text, view: text })) }),
+    result: hostRelease,
+  },
 } as const;
 
 export type OperatorMethod = keyof typeof operatorMethods;
@@ -147,6 +180,7 @@ export type Status = v.InferOutput<typeof Status>;
 export type History = v.InferOutput<typeof History>;
 export type Holding = v.InferOutput<typeof Holding>;
 export type LeaseRecord = v.InferOutput<typeof LeaseRecord>;
+export type HostReservation = v.InferOutput<typeof hostReservations>['reservations'][number];
 
 /** How far a long work has come. */
 export const Progress = v.object({ done: v.number(), total: v.number() });

@@ -12,7 +12,7 @@ import {
 } from '../attributes.ts';
 import { type GridError, hasReason } from '../errors.ts';
 import { gatewayMark } from '../mark.ts';
-import { exactSearch, listSearch, type Search, searchPages } from './paged-search.ts';
+import { beginsWith, exactSearch, listSearch, type Search, searchPages } from './paged-search.ts';
 import { referenceTo, typeOf } from './reference.ts';
 import type { Confirmation, Fields, Request } from './request.ts';
 import * as objects from './schemas.ts';
@@ -119,6 +119,15 @@ export class WapiClient {
   /** Yields all fixed addresses that carry these attributes, however many; none where the grid does not define them. */
   listAttributed(attributes: Attributes, query: Query, signal: AbortSignal): AsyncGenerator<objects.AttributedAddress> {
     return this.#withAttributes(objects.attributedAddress, { attributes, query }, signal);
+  }
+
+  /**
+   * Yields all fixed addresses whose comment begins with `prefix`, in all views, page by page.
+   * @throws GridError `unconfirmed` if only a host could be asked that may lag behind
+   */
+  listMarked(prefix: string, signal: AbortSignal): AsyncGenerator<objects.AttributedAddress> {
+    const query = { 'comment~': beginsWith(prefix) };
+    return this.#list(objects.attributedAddress, { query, confirm: 'answer' }, signal);
   }
 
   /** Yields the CIDRs of all networks that match, page by page. */

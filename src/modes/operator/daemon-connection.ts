@@ -23,6 +23,8 @@ export interface Question<M extends OperatorMethod> {
   readonly params: OperatorParams<M>;
   /** Told how far the daemon has come, if it takes longer. */
   readonly onProgress?: (progress: Progress) => void;
+  /** Ends the wait; the daemon notices. */
+  readonly signal?: AbortSignal;
 }
 
 /** What the daemon says. */
@@ -76,14 +78,17 @@ function notReached(file: string, error: unknown): CommandError {
 }
 
 async function exchange<M extends OperatorMethod>(socket: Socket, question: Question<M>): Promise<unknown> {
-  const { method, params, onProgress } = question;
-  const stop = () => socket.destroy();
+  const { method, params, onProgress, signal } = question;
+  const lines = createInterface({ input: socket });
+  const stop = () => lines.close();
+  signal?.addEventListener('abort', stop);
   let timer = setTimeout(stop, acceptLimit);
   try {
-    socket.on('error', () => undefined); // the end of the lines follows
+    // Lines end with a stream that ends, not with one that breaks.
+    socket.on('error', () => undefined).once('close', stop);
     const sender = { protocol: protocolVersion, release: version, callId: newCallId() };
     socket.write(requestFrame(method, { ...params, ...sender }));
-    for await (const line of createInterface({ input: socket })) {
+    for await (const line of lines) {
       const message = readMessage(line, question.socket);
       if ('result' in message) {
         socket.write(takenFrame);
@@ -97,9 +102,14 @@ async function exchange<M extends OperatorMethod>(socket: Socket, question: Ques
         timer = setTimeout(stop, message.params.milliseconds + answerGrace);
       }
     }
+  } catch (error) {
+    // Else the connection has broken, which is no answer either.
+    if (error instanceof CommandError) throw error;
   } finally {
     clearTimeout(timer);
+    signal?.removeEventListener('abort', stop);
   }
+  if (signal?.aborted) throw new CommandError(exitStatus.failed, 'interrupted');
   const hint = 'see its log: journalctl -u infoblox-cni-daemon';
   throw new CommandError(exitStatus.noDaemon, `the daemon at ${question.socket} did not answer in time`, hint);
 }

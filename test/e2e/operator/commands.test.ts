@@ -1,10 +1,12 @@
 /** What an operator sees of a host through the built commands. */
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { until } from '../../fixture/host.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
+import { startFakeDaemon } from '../fake-daemon.ts';
 import { OperatorHost } from './operator-host.ts';
 
 let grid: Grid;
@@ -150,6 +152,20 @@ test('a host without a daemon is told so with a status of its own', async () => 
     const { exitCode, stdout, stderr } = await host.command(command[0] ?? '', ...command.slice(1));
     expect([exitCode, stdout]).toEqual([3, '']);
     expect(stderr).toMatch(/: the daemon is not running: nothing listens at .*\. Start it with systemctl start/);
+  }
+});
+
+test('a daemon that hangs, or dies over an answer, is told as one that does not answer', async () => {
+  await host.daemon.stop();
+  for (const serve of [() => undefined, (socket: Socket) => socket.destroy()]) {
+    const daemon = await startFakeDaemon(host.socket, serve);
+    const { exitCode, stderr, milliseconds } = await host.command('status');
+    await daemon.stop();
+    expect([exitCode, stderr]).toEqual([
+      3,
+      expect.stringMatching(/the daemon at .* did not answer in time\. See its log/),
+    ]);
+    expect(milliseconds).toBeLessThan(8_000);
   }
 });
 

@@ -2,6 +2,9 @@
 import { BuiltHost } from '../built-host.ts';
 import { daemonFile, type Run, run } from '../program.ts';
 
+/** Milliseconds: what asks the grid thousands of times takes a while. */
+const patience = 60_000;
+
 export class OperatorHost extends BuiltHost {
   /** Runs a command of the operator, with the flags that lead it to this host's daemon. */
   command(name: string, ...args: readonly string[]): Promise<Run> {
@@ -10,6 +13,6 @@ export class OperatorHost extends BuiltHost {
 
   /** Runs the daemon's executable with these arguments and no other; no environment file is read but one that is named. */
   type(...args: readonly string[]): Promise<Run> {
-    return run(daemonFile, args, {});
+    return run(daemonFile, args, {}, 'null', patience);
   }
 }

@@ -15,21 +15,22 @@ const mostSteps = 8;
 
 /**
  * Reconciles one lease. Takes its lock.
+ * @returns the addresses whose reservations it has removed
  * @throws GridError if the grid or the state could not do its part; the lease is due still
  */
-export function reconcile(deps: LeaseDeps, mark: string, signal: AbortSignal): Promise<void> {
+export function reconcile(deps: LeaseDeps, mark: string, signal: AbortSignal): Promise<readonly string[]> {
   return deps.locks.run(mark, () => reconcileLocked(deps, mark, signal));
 }
 
 /** As `reconcile`, for a caller that holds the lock. */
-export async function reconcileLocked(deps: LeaseDeps, mark: string, signal: AbortSignal): Promise<void> {
+export async function reconcileLocked(deps: LeaseDeps, mark: string, signal: AbortSignal): Promise<readonly string[]> {
   const { store, observer, moment, unnoted } = deps;
   unnoted.note(mark);
   const removed: string[] = [];
   let look: Look | undefined;
   for (let steps = 0; steps < mostSteps; steps += 1) {
     const known = store.get(mark);
-    if (known === undefined) return;
+    if (known === undefined) return removed;
     if (known.phase === 'pending') {
       // The lock is here, so no ADD is under way: it died, or could not write its end.
       apply(store, mark, (lease) => abandon(lease, 'unfinished', moment()));
@@ -46,7 +47,7 @@ export async function reconcileLocked(deps: LeaseDeps, mark: string, signal: Abo
       look = without(look, step.objects);
       if (plan(after, look, moment()).kind === 'forget') {
         forget(deps, after, { look, removed });
-        return;
+        return removed;
       }
       // A DEL that has come meanwhile has its object still to remove.
       const isEmpty = look.found.length === 0;
@@ -68,7 +69,7 @@ export async function reconcileLocked(deps: LeaseDeps, mark: string, signal: Abo
       continue;
     }
     conclude(deps, lease, { step, look, removed });
-    return;
+    return removed;
   }
   throw new GridError('bad-answer', `the grid shows something else at each look for ${mark}`);
 }

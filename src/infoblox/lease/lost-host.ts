@@ -1,0 +1,135 @@
+/**
+ * The reservations of a host of this cluster that is gone for good. Nobody else releases them: each daemon answers for its own
+ * alone. Here another host takes them into its state as leases that are releasing, so that a lost answer, a full disk and an
+ * altered object are met as with its own.
+ */
+import { reservedAtIn } from '../attributes.ts';
+import { GridError, hasReason, isGridAway, isRefused } from '../errors.ts';
+import { attachmentIn, hostPrefix, networkOf, type Origin, parseMark } from '../mark.ts';
+import { type AttributedAddress, isReservation } from '../wapi/schemas.ts';
+import type { LeaseDeps } from './deps.ts';
+import { describe } from './observe.ts';
+import { reconcile } from './release/reconcile.ts';
+import { startReleaseOf } from './release/start-release.ts';
+
+/** Releases that are under way at once: half of the requests that may be, for containers start meanwhile. */
+const atOnce = 4;
+/** Milliseconds for one release. */
+const attemptTimeout = 15_000;
+
+/** A reservation that carries exactly a mark of the host. */
+export interface HostReservation {
+  readonly mark: string;
+  readonly view: string;
+  readonly address: string;
+  readonly network: string;
+  readonly containerId: string;
+  readonly ifName: string;
+  /** Milliseconds since 1970; null if the grid does not say. */
+  readonly reservedAt: number | null;
+}
+
+/** What looks like the host's and is left alone. */
+export interface Unclear {
+  readonly view: string;
+  readonly address: string;
+  /** A clause that follows the address. */
+  readonly why: string;
+}
+
+export interface HostReservations {
+  readonly reservations: HostReservation[];
+  readonly unclear: Unclear[];
+}
+
+/**
+ * Lists what a host has reserved, in all views.
+ * @throws GridError `unconfirmed` if only a host could be asked that may lag behind
+ */
+export async function listOfHost(
+  { wapi }: Pick<LeaseDeps, 'wapi'>,
+  host: Origin,
+  signal: AbortSignal,
+): Promise<HostReservations> {
+  const prefix = hostPrefix(host);
+  const found: HostReservations = { reservations: [], unclear: [] };
+  for await (const object of wapi.listMarked(prefix, signal)) {
+    // Dialects of regular expressions differ.
+    if (!object.comment.startsWith(prefix)) continue;
+    if (isExactlyOurs(object)) found.reservations.push(reservationOf(object));
+    else found.unclear.push({ view: object.network_view, address: object.ipv4addr, why: describe(object) });
+  }
+  return found;
+}
+
+/** Nothing but a mark, on nothing but a reservation: whatever else is there, somebody has put it there. */
+function isExactlyOurs(object: AttributedAddress): boolean {
+  return parseMark(object.comment) !== undefined && isReservation(object);
+}
+
+function reservationOf({ comment: mark, network_view: view, ipv4addr: address, extattrs }: AttributedAddress) {
+  return { mark, view, address, ...attachmentIn(mark), reservedAt: reservedAtIn(extattrs) };
+}
+
+/** What is to be released: a mark and its view. */
+export type Released = Pick<HostReservation, 'mark' | 'view'>;
+
+export interface HostRelease {
+  /** Marks whose reservations have gone back. */
+  readonly released: string[];
+  readonly left: { readonly mark: string; readonly why: string }[];
+  /** Why the rest was not begun. */
+  failure?: GridError;
+}
+
+export interface HostReleaseOptions {
+  /** Ends it between two deletes. */
+  readonly stop: AbortSignal;
+  /** Told how many are done, after each. */
+  readonly onDone: (done: number) => void;
+}
+
+/**
+ * Releases reservations of a host. What has begun when it ends is finished by the reconciler.
+ * @throws what is no GridError
+ */
+export async function releaseOfHost(
+  deps: LeaseDeps,
+  wanted: readonly Released[],
+  { stop, onDone }: HostReleaseOptions,
+): Promise<HostRelease> {
+  const result: HostRelease = { released: [], left: [] };
+  const queue = wanted.values();
+  const work = async () => {
+    for (const release of queue) {
+      if (stop.aborted || result.failure !== undefined) return;
+      try {
+        const why = await releaseOne(deps, release);
+        if (why === undefined) result.released.push(release.mark);
+        else result.left.push({ mark: release.mark, why });
+      } catch (error) {
+        if (!(error instanceof GridError)) throw error;
+        if (concernsAll(error)) result.failure ??= error;
+        else result.left.push({ mark: release.mark, why: error.message });
+      }
+      onDone(result.released.length + result.left.length);
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, work));
+  return result;
+}
+
+/** @returns why its reservation has not gone back; undefined if it has */
+async function releaseOne(deps: LeaseDeps, { mark, view }: Released): Promise<string | undefined> {
+  startReleaseOf(deps, { mark, view, network: networkOf(mark), by: 'operator' });
+  const removed = await reconcile(deps, mark, AbortSignal.timeout(attemptTimeout));
+  if (removed.length > 0) return undefined;
+  return deps.store.get(mark) === undefined
+    ? 'it was removed or altered meanwhile'
+    : 'the grid cannot tell yet whether it is there; this host looks again and releases it';
+}
+
+/** Tells whether the next release would fail as this one did. */
+function concernsAll(error: GridError): boolean {
+  return isGridAway(error) || isRefused(error) || hasReason(error, 'state', 'busy');
+}

@@ -1,0 +1,159 @@
+/** `gc --host`: shows what a host that is gone has reserved, asks whether that is to be released, and has it released page by page. */
+import { ago } from '../ago.ts';
+import { UsageError } from '../daemon/config/command-line.ts';
+import { printable } from '../daemon/log/printable.ts';
+import type { HostReservation, OperatorResult, Progress } from '../operator-protocol.ts';
+import { CommandError, type ExitStatus, exitStatus } from './command-error.ts';
+import { askDaemon } from './daemon-connection.ts';
+import { ask, canAsk } from './output/ask.ts';
+import { progressBar } from './output/progress.ts';
+import { type Column, table } from './output/table.ts';
+import { writeJson } from './output/write-json.ts';
+
+/** Reservations that the daemon is asked to release at a time. */
+const pageSize = 100;
+/** Lines of the table before a question: who wants all of them uses --dry-run. */
+const longestTable = 40;
+/** Milliseconds: a host that has reserved an address within this time may well live. */
+const young = 3_600_000;
+
+export interface GcHost {
+  readonly socket: string;
+  readonly host: string;
+  readonly dryRun: boolean;
+  readonly json: boolean;
+  /** The question whether to release has been answered on the command line. */
+  readonly yes: boolean;
+  /** The host's name once more; empty if it was not repeated. */
+  readonly confirm: string;
+}
+
+type Found = OperatorResult<'operator/host-reservations'>;
+
+/** How far the release has come. */
+interface Outcome extends Pick<OperatorResult<'operator/release-host'>, 'left' | 'stopped'> {
+  released: number;
+  /** Those that something has become of. */
+  done: number;
+}
+
+/** Runs it. @throws CommandError, UsageError */
+export async function gcHost(options: GcHost): Promise<ExitStatus> {
+  const { socket, host, json, dryRun, confirm } = options;
+  if (confirm !== '' && confirm !== host) throw new UsageError('--confirm must repeat the name that --host gives');
+  const found = await askDaemon({ socket, method: 'operator/host-reservations', params: { host } });
+  if (dryRun && json) writeJson(found);
+  else if (!json) process.stdout.write(listOf(found, options));
+  if (dryRun) return exitStatus.ok;
+  if (found.reservations.length > 0 && !(await isConfirmed(found, options))) {
+    process.stderr.write('nothing is released\n');
+    return exitStatus.failed;
+  }
+  const outcome = await releaseAll(found, options);
+  if (json) writeJson({ ...outcome, unclear: found.unclear });
+  else process.stdout.write(reportOf(found, outcome, host));
+  return outcome.released === found.reservations.length ? exitStatus.ok : exitStatus.failed;
+}
+
+/** What has to be said before anything is released: that it is to be; or the host's name. */
+export type Confirmation = { readonly kind: 'yes' } | { readonly kind: 'name'; readonly why: string };
+
+/**
+ * Decides what whoever wants to release a host's reservations has to confirm: a young reservation means that the host lives.
+ * @param now milliseconds since 1970
+ */
+export function confirmationFor(
+  reservations: readonly Pick<HostReservation, 'reservedAt'>[],
+  now: number,
+): Confirmation {
+  const times = reservations.map(({ reservedAt }) => reservedAt);
+  const latest = Math.max(...times.map((at) => at ?? Number.NEGATIVE_INFINITY));
+  if (now - latest < young) {
+    return { kind: 'name', why: `it has reserved an address ${ago(latest, now)} ago, so it may be alive` };
+  }
+  if (times.includes(null)) {
+    return { kind: 'name', why: 'the grid does not say since when its addresses are reserved, so it may be alive' };
+  }
+  return { kind: 'yes' };
+}
+
+/** @throws CommandError where nobody can be asked and the command line does not say enough */
+async function isConfirmed({ reservations }: Found, { host, yes, confirm }: GcHost): Promise<boolean> {
+  const needed = confirmationFor(reservations, Date.now());
+  if (confirm === host || (yes && needed.kind === 'yes')) return true;
+  const addresses = count(reservations.length);
+  if (!canAsk()) {
+    const why = needed.kind === 'yes' ? 'there is no terminal to ask' : needed.why;
+    const hint = needed.kind === 'yes' ? 'use --yes' : `if it is gone for good, repeat its name: --confirm=${host}`;
+    throw new CommandError(exitStatus.usage, `not releasing ${addresses} of ${host}: ${why}`, hint);
+  }
+  if (needed.kind === 'yes') return /^y(es)?$/i.test(await ask(`Release ${addresses} of ${host}? [y/N] `));
+  process.stderr.write(`${host}: ${needed.why}.\n`);
+  return (await ask(`Type its name to release ${addresses}: `)) === host;
+}
+
+async function releaseAll({ reservations }: Found, { socket, host }: GcHost): Promise<Outcome> {
+  const outcome: Outcome = { released: 0, done: 0, left: [], stopped: null };
+  const interrupt = new AbortController();
+  const onSignal = () => interrupt.abort();
+  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  const { signal } = interrupt;
+  const bar = progressBar('releasing');
+  try {
+    for (let at = 0; at < reservations.length && outcome.stopped === null; at += pageSize) {
+      const page = reservations.slice(at, at + pageSize).map(({ mark, view }) => ({ mark, view }));
+      const onProgress = ({ done }: Progress) => {
+        outcome.done = at + done;
+        bar.show({ done: at + done, total: reservations.length });
+      };
+      const params = { host, reservations: page };
+      const answer = await askDaemon({ socket, method: 'operator/release-host', params, onProgress, signal });
+      outcome.released += answer.released.length;
+      outcome.left.push(...answer.left);
+      outcome.stopped = answer.stopped;
+    }
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    outcome.stopped = { message: error.message, hint: error.hint ?? null };
+  } finally {
+    bar.end();
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+  }
+  return outcome;
+}
+
+const columns: readonly Column<HostReservation>[] = [
+  { title: 'ADDRESS', cell: ({ address }) => address },
+  { title: 'VIEW', cell: ({ view }) => view },
+  { title: 'NETWORK', cell: ({ network }) => network },
+  { title: 'CONTAINER', cell: ({ containerId }) => containerId },
+  { title: 'INTERFACE', cell: ({ ifName }) => ifName },
+  { title: 'AGE', cell: ({ reservedAt }) => (reservedAt === null ? '-' : ago(reservedAt, Date.now())), align: 'right' },
+];
+
+function listOf({ cluster, reservations, unclear }: Found, { host, dryRun }: GcHost): string {
+  const shown = dryRun ? reservations : reservations.slice(0, longestTable);
+  const more = reservations.length - shown.length;
+  return [
+    ...(shown.length > 0 ? [table(columns, shown)] : []),
+    ...(more > 0 ? [`... and ${more} more: --dry-run shows them all\n`] : []),
+    ...unclear.map(({ address, view, why }) => printable(`left alone: ${address} in view ${view} ${why}`).concat('\n')),
+    `${count(reservations.length)} of ${host} in ${cluster}\n`,
+  ].join('');
+}
+
+function reportOf({ reservations }: Found, { released, done, left, stopped }: Outcome, host: string): string {
+  const addresses = new Map(reservations.map(({ mark, address }) => [mark, address]));
+  const all = `${count(reservations.length)} of ${host}`;
+  const lines = left.map(({ mark, why }) => `not released: ${addresses.get(mark)}: ${why}`);
+  if (stopped === null) lines.push(reservations.length === 0 ? 'nothing to release' : `released ${released} of ${all}`);
+  else {
+    const hint = stopped.hint === null ? '' : `; ${stopped.hint}`;
+    lines.push(`stopped after ${done} of ${all}: ${stopped.message}${hint}`, 'run it again for the rest');
+  }
+  return lines.map((line) => `${printable(line)}\n`).join('');
+}
+
+function count(addresses: number): string {
+  return addresses === 1 ? '1 address' : `${addresses} addresses`;
+}

@@ -1,0 +1,242 @@
+/** `gc --host`: the built command, the running daemon and a grid with what a lost host has left. */
+import { spawn } from 'node:child_process';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { attachmentMark } from '../../../src/infoblox/mark.ts';
+import { until } from '../../fixture/host.ts';
+import { type Grid, startGrid } from '../../simulator/grid.ts';
+import { daemonFile } from '../program.ts';
+import { OperatorHost } from './operator-host.ts';
+import { atTerminal } from './terminal.ts';
+
+let grid: Grid;
+let host: OperatorHost;
+
+beforeEach(async () => {
+  grid = await startGrid({ attributes: ['Reserved At'] });
+  grid.add('network', { network: '10.9.0.0/16' });
+  host = await new OperatorHost(grid).start();
+});
+afterEach(async () => {
+  await host.dispose();
+  await grid.stop();
+});
+
+const hour = 3_600_000;
+const zeroMac = '00:00:00:00:00:00';
+
+interface Left {
+  readonly node?: string;
+  readonly cluster?: string;
+  /** Milliseconds that it is old; undefined: the grid does not say. */
+  readonly age?: number;
+  readonly view?: string;
+  /** After the mark. */
+  readonly more?: string;
+}
+
+/** Reserves an address as a daemon would have. */
+function leave(
+  last: number,
+  { node = 'host-9', cluster = 'cluster-1', age, view = 'default', more = '' }: Left,
+): string {
+  const ipv4addr = `10.9.${last >> 8}.${last & 255}`;
+  const attachment = { network: 'net-1', containerId: `lost-${last}`, ifName: 'eth0' };
+  const extattrs =
+    age === undefined ? {} : { extattrs: { 'Reserved At': { value: new Date(Date.now() - age).toISOString() } } };
+  const comment = `${attachmentMark({ cluster, node }, attachment)}${more}`;
+  grid.add('fixedaddress', {
+    ...{ ipv4addr, network_view: view, mac: zeroMac, match_client: 'RESERVED', comment },
+    ...extattrs,
+  });
+  return ipv4addr;
+}
+
+const addresses = () => grid.fixedAddresses().map(({ ipv4addr }) => ipv4addr);
+const deletes = () => grid.requests.filter(({ method }) => method === 'DELETE').length;
+const gc = (...args: string[]) => host.command('gc', '--host=host-9', ...args);
+
+describe('what is found', () => {
+  test('is shown first: in all views, exactly of that host, what is altered apart', async () => {
+    grid.add('networkview', { name: 'other' });
+    grid.add('network', { network: '10.9.0.0/16', network_view: 'other' });
+    leave(1, { age: 30 * 24 * hour });
+    leave(2, { age: 2 * hour, view: 'other' });
+    leave(3, { age: 2 * hour, more: ' - ask before you delete it' });
+    leave(4, { node: 'host-90', age: 2 * hour });
+    leave(5, { cluster: 'cluster-2', age: 2 * hour });
+    const address = leave(6, { age: 2 * hour });
+    const changed = grid.fixedAddresses().find(({ ipv4addr }) => ipv4addr === address);
+    grid.update(changed?._ref ?? '', { mac: 'aa:bb:cc:dd:ee:ff', match_client: 'MAC_ADDRESS' });
+    const before = addresses();
+    const { exitCode, stdout, stderr } = await gc('--dry-run');
+    expect([exitCode, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/^ADDRESS +VIEW +NETWORK +CONTAINER +INTERFACE +AGE$/m);
+    expect(stdout).toMatch(/^10\.9\.0\.1 +default +net-1 +lost-1 +eth0 +30d$/m);
+    expect(stdout).toMatch(/^10\.9\.0\.2 +other +net-1 +lost-2 +eth0 +2h$/m);
+    expect(stdout).toMatch(/^left alone: 10\.9\.0\.3 in view default was changed .*ask before you delete it/m);
+    expect(stdout).toMatch(/^left alone: 10\.9\.0\.6 in view default .*no reservation any more .*aa:bb:cc:dd:ee:ff/m);
+    expect(stdout).toMatch(/^2 addresses of host-9 in cluster-1$/m);
+    expect(addresses()).toEqual(before);
+    const { exitCode: status } = await gc('--yes');
+    expect(status).toBe(0);
+    expect(addresses()).toEqual(before.filter((one) => one !== '10.9.0.1' && one !== '10.9.0.2'));
+  });
+
+  test('is of no other host: its own name and one without reservations are told so', async () => {
+    await host.add('c1');
+    const own = await host.command('gc', '--host=host-a', '--confirm=host-a');
+    expect([own.exitCode, own.stderr]).toEqual([
+      1,
+      expect.stringMatching(/host-a is this host itself\. Use gc without/),
+    ]);
+    const none = await host.command('gc', '--host=host-8', '--yes');
+    expect([none.exitCode, none.stdout]).toEqual([0, '0 addresses of host-8 in cluster-1\nnothing to release\n']);
+    expect(addresses()).toContain('10.0.0.2');
+  });
+
+  test('of an earlier name of this host stays while it has leases under it', async () => {
+    await host.add('c1');
+    await host.daemon.stop();
+    await host.start(['--node-name=host-b']);
+    const { exitCode, stderr } = await host.command('gc', '--host=host-a', '--confirm=host-a');
+    expect([exitCode, stderr]).toEqual([1, expect.stringMatching(/host-a is an earlier name of this host/)]);
+    expect(addresses()).toContain('10.0.0.2');
+  });
+});
+
+describe('without a terminal', () => {
+  test('--yes is needed, and enough for what is old', async () => {
+    leave(1, { age: 2 * hour });
+    const refused = await gc();
+    expect([refused.exitCode, refused.stderr]).toEqual([
+      2,
+      expect.stringMatching(/not releasing 1 address of host-9: there is no terminal to ask\. Use --yes/),
+    ]);
+    expect(deletes()).toBe(0);
+    const { exitCode, stdout, stderr } = await gc('--yes');
+    expect([exitCode, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/^released 1 of 1 address of host-9$/m);
+    expect(addresses()).toEqual([]);
+  });
+
+  test.each([
+    ['young', { age: hour / 2 }, /it has reserved an address 30m ago, so it may be alive/],
+    ['dated in the future', { age: -hour }, /it has reserved an address 0s ago/],
+    ['of unknown age', {}, /the grid does not say since when/],
+  ])('the name has to be repeated for what is %s', async (_, left, why) => {
+    leave(1, { age: 2 * hour });
+    leave(2, left);
+    const refused = await gc('--yes');
+    expect([refused.exitCode, refused.stderr]).toEqual([2, expect.stringMatching(why)]);
+    expect(refused.stderr).toMatch(/If it is gone for good, repeat its name: --confirm=host-9/);
+    expect((await gc('--confirm=host-8')).stderr).toMatch(/--confirm must repeat the name that --host gives/);
+    expect(addresses()).toEqual(['10.9.0.1', '10.9.0.2']);
+    expect((await gc('--confirm=host-9', '--json')).exitCode).toBe(0);
+    expect(addresses()).toEqual([]);
+  });
+
+  test('what does not go with the rest is refused', async () => {
+    expect((await host.command('gc', '--yes')).stderr).toMatch(/--yes and --confirm go with --host/);
+    expect((await host.command('gc', '--host=')).stderr).toMatch(/--host needs a name/);
+  });
+});
+
+describe('at a terminal', () => {
+  const args = () => ['gc', '--host=host-9', `--socket-dir=${host.socketDir}`];
+
+  test.each([
+    ['y\n', []],
+    ['\n', ['10.9.0.1']],
+    ['\u0003', ['10.9.0.1']],
+    ['\u0004', ['10.9.0.1']],
+  ])('it asks before it releases; answered with %j', async (type, left) => {
+    leave(1, { age: 2 * hour });
+    const { exitCode, screen } = await atTerminal(args(), [{ when: /Release 1 address of host-9\? \[y\/N\] /, type }]);
+    expect([exitCode, addresses()]).toEqual([left.length === 0 ? 0 : 1, left]);
+    if (left.length > 0) expect(screen).toMatch(/nothing is released/);
+  });
+
+  test.each([
+    ['host-9\n', []],
+    ['y\n', ['10.9.0.1']],
+  ])('it wants the name if the host may be alive; answered with %j', async (type, left) => {
+    leave(1, { age: 60_000 });
+    const answers = [
+      { when: /reserved an address 1m ago, so it may be alive\.\s[^:]*Type its name to release 1 address: /, type },
+    ];
+    const { exitCode } = await atTerminal(args(), answers);
+    expect([exitCode, addresses()]).toEqual([left.length === 0 ? 0 : 1, left]);
+  });
+
+  test('what somebody has changed since it was shown is left alone', async () => {
+    leave(1, { age: 2 * hour });
+    const ref = grid.fixedAddresses()[0]?._ref ?? '';
+    const run = () => grid.update(ref, { comment: 'kept for the audit' });
+    const { exitCode, screen } = await atTerminal(args(), [{ when: /\[y\/N\] /, type: 'y\n', run }]);
+    expect([exitCode, addresses()]).toEqual([1, ['10.9.0.1']]);
+    expect(screen).toMatch(/not released: 10\.9\.0\.1: it was removed or altered meanwhile/);
+    expect(deletes()).toBe(0);
+  });
+
+  test('a bar shows how far it has come', async () => {
+    for (let last = 1; last <= 60; last += 1) leave(last, { age: 2 * hour });
+    grid.latencyMs = 100;
+    const { screen } = await atTerminal([...args(), '--yes'], []);
+    expect(screen).toMatch(/releasing \[#+ +\] \d+ of 60, about \d+s left/);
+    expect(screen).toMatch(/\.\.\. and 20 more: --dry-run shows them all/);
+    expect(screen).toMatch(/released 60 of 60 addresses of host-9/);
+  });
+});
+
+describe('a release that does not come to its end', () => {
+  test('stops between two deletes when it is interrupted, and goes on when it is repeated', async () => {
+    for (let last = 1; last <= 120; last += 1) leave(last, { age: 2 * hour });
+    grid.latencyMs = 50;
+    const child = spawn(daemonFile, ['gc', '--host=host-9', '--yes', `--socket-dir=${host.socketDir}`], { env: {} });
+    let stdout = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text;
+    });
+    await until('some deletes', () => deletes() > 8);
+    child.kill('SIGINT');
+    const exitCode = await new Promise((resolve) => child.once('close', resolve));
+    expect(exitCode).toBe(1);
+    const [, done = ''] = /^stopped after (\d+) of 120 addresses of host-9: interrupted$/m.exec(stdout) ?? [];
+    expect(stdout).toMatch(/^run it again for the rest$/m);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const released = 120 - addresses().length;
+    expect(released - Number(done)).toBeGreaterThanOrEqual(0);
+    expect(released - Number(done)).toBeLessThanOrEqual(8);
+    expect((await gc('--yes')).stdout).toMatch(
+      new RegExp(`^released ${120 - released} of ${120 - released} addresses`, 'm'),
+    );
+    expect(addresses()).toEqual([]);
+  });
+
+  test('says why when the grid refuses, and begins nothing more', async () => {
+    for (let last = 1; last <= 50; last += 1) leave(last, { age: 2 * hour });
+    grid.readOnly = true;
+    const { exitCode, stdout } = await gc('--yes');
+    expect(exitCode).toBe(1);
+    expect(stdout).toMatch(
+      /^stopped after 0 of 50 addresses of host-9: .*read-only.*; name the Grid Master in --grid-host$/m,
+    );
+    expect(deletes()).toBeLessThan(20);
+    expect(addresses()).toHaveLength(50);
+  });
+});
+
+test('thousands of reservations are read and released in pages, with at most 8 requests at once', {
+  timeout: 120_000,
+}, async () => {
+  const count = 1_500;
+  for (let last = 1; last <= count; last += 1) leave(last, { age: 2 * hour });
+  grid.clearLog();
+  const { exitCode, stdout, stderr } = await gc('--yes', '--json');
+  expect([exitCode, stderr]).toEqual([0, '']);
+  expect(JSON.parse(stdout)).toMatchObject({ released: count, left: [], stopped: null });
+  expect(addresses()).toEqual([]);
+  expect(grid.inFlightMax).toBeLessThanOrEqual(8);
+  const lists = grid.requests.filter(({ query }) => query['comment~']?.includes('host-9') || '_page_id' in query);
+  expect(lists).toHaveLength(2);
+});

@@ -1,0 +1,49 @@
+/** A command at a terminal: somebody reads what it asks and types answers. */
+import { spawn } from 'node:child_process';
+import { daemonFile, requireBuilt } from '../program.ts';
+
+export interface Typed {
+  readonly exitCode: number | null;
+  /** stdout and stderr, as the terminal shows them. */
+  readonly screen: string;
+}
+
+/** What is typed when the screen shows something; `run` is done first. */
+export interface Answer {
+  readonly when: RegExp;
+  readonly type: string;
+  readonly run?: () => void;
+}
+
+/** Milliseconds after which it is killed. */
+const patience = 20_000;
+
+/** Runs the daemon's executable at a terminal of its own, with the answers in their order. */
+export async function atTerminal(args: readonly string[], answers: readonly Answer[]): Promise<Typed> {
+  requireBuilt();
+  const line = [daemonFile, ...args].map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ');
+  // From util-linux; it gives the command a pseudo-terminal, and ends with its status.
+  const child = spawn('script', ['--quiet', '--flush', '--return', '--command', line, '/dev/null'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+    env: { PATH: process.env.PATH, TERM: 'xterm', SHELL: '/bin/sh' },
+  });
+  const left = [...answers];
+  let screen = '';
+  let answered = 0;
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    screen += text;
+    const next = left[0];
+    if (next === undefined || !next.when.test(screen.slice(answered))) return;
+    answered = screen.length;
+    left.shift();
+    next.run?.();
+    child.stdin.write(next.type);
+  });
+  const timer = setTimeout(() => child.kill('SIGKILL'), patience);
+  const exitCode = await new Promise<number | null>((resolve, reject) =>
+    child.once('error', reject).once('close', resolve),
+  );
+  clearTimeout(timer);
+  if (left.length > 0) throw new Error(`the command never showed ${left[0]?.when}, but:\n${screen}`);
+  return { exitCode, screen };
+}
