@@ -33,6 +33,8 @@ export interface GridOptions {
   readonly sessionSeconds?: number;
   /** Clients have to show a certificate of a CA, whose common name is the user; with the password, or instead of it. */
   readonly clientCertificates?: { readonly ca: string; readonly password: 'with' | 'instead' };
+  /** Days until the certificate of the grid expires; below zero it has. */
+  readonly certificateDays?: number;
   /** WAPI versions served. */
   readonly versions?: readonly string[];
   /** Called when a request is over, for logs. */
@@ -53,6 +55,10 @@ export interface Grid {
   latencyMs: number;
   /** Refuses writes with a 400. */
   readOnly: boolean;
+  /** Object types that the user may not read. */
+  readonly denied: Set<string>;
+  /** Milliseconds by which the grid's clock is ahead of the host's, as its answers tell. */
+  clockAhead: number;
   /** Requests in the order of arrival, since the start or the last `clearLog`; so are the counters below. */
   readonly requests: readonly RequestRecord[];
   /** TLS connections accepted. */
@@ -82,7 +88,7 @@ export interface Grid {
 
 /** Starts a grid on loopback; rejects when the port is taken. */
 export async function startGrid(options: GridOptions = {}): Promise<Grid> {
-  const certificate = await makeCertificate();
+  const certificate = await makeCertificate(options.certificateDays);
   const grid = new SimulatedGrid(options, certificate);
   try {
     await grid.listen(options.port ?? 0);
@@ -97,6 +103,8 @@ class SimulatedGrid extends GridContents implements Grid {
   readonly host = '127.0.0.1';
   readonly username: string;
   latencyMs: number;
+  clockAhead = 0;
+  readonly denied = new Set<string>();
   inFlightMax = 0;
   readonly requests: RequestRecord[] = [];
   readonly #certificate: Certificate;
@@ -120,7 +128,13 @@ class SimulatedGrid extends GridContents implements Grid {
     this.latencyMs = latencyMs;
     this.#certificate = certificate;
     this.#onFinished = options.onFinished ?? (() => {});
-    this.#settings = { versions: options.versions ?? WAPI_VERSIONS, cloud, cloudUser, readOnly: false };
+    this.#settings = {
+      versions: options.versions ?? WAPI_VERSIONS,
+      cloud,
+      cloudUser,
+      readOnly: false,
+      denied: this.denied,
+    };
     const { clientCertificates: asked, sessionSeconds: idleSeconds = 600 } = options;
     this.#sessions = new Sessions(username, password, { idleSeconds, passwordWith: asked?.password === 'with' });
     this.#context = this.#exchangeContext(new WapiService(db, this.#settings));
@@ -217,6 +231,7 @@ class SimulatedGrid extends GridContents implements Grid {
       faults: this.#faults,
       service,
       latencyMs: () => this.latencyMs,
+      clockAhead: () => this.clockAhead,
       arrived: (record) => {
         this.requests.push(record);
         this.inFlightMax = Math.max(this.inFlightMax, ++this.#inFlight);

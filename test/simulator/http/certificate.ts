@@ -13,15 +13,18 @@ export interface Certificate {
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** Makes an EC P-256 key (fast enough for every test) and a certificate for 127.0.0.1 and localhost. */
-export async function makeCertificate(): Promise<Certificate> {
+/**
+ * Makes an EC P-256 key (fast enough for every test) and a certificate for 127.0.0.1 and localhost.
+ * @param validDays until its end; below zero it has expired
+ */
+export async function makeCertificate(validDays = 30): Promise<Certificate> {
   const { private: key, cert } = await generate([{ name: 'commonName', value: 'localhost' }], {
     keyType: 'ec',
     curve: 'P-256',
     algorithm: 'sha256',
     // Clocks of a client in a virtual machine may lag a little.
-    notBeforeDate: new Date(Date.now() - DAY_MS),
-    notAfterDate: new Date(Date.now() + 30 * DAY_MS),
+    notBeforeDate: new Date(Date.now() - 30 * DAY_MS),
+    notAfterDate: new Date(Date.now() + validDays * DAY_MS),
     extensions: [
       { name: 'basicConstraints', cA: true, critical: true },
       { name: 'keyUsage', digitalSignature: true, keyCertSign: true, critical: true },

@@ -16,6 +16,8 @@ export interface ExchangeContext {
   readonly faults: Faults;
   readonly service: WapiService;
   latencyMs(): number;
+  /** Milliseconds by which the clock that answers tell is ahead. */
+  clockAhead(): number;
   /** Called when the request has been read, with a record that is still filled in. */
   arrived(record: RequestRecord): void;
   /** Called when the client got its answer, or lost its connection instead. */
@@ -60,6 +62,7 @@ export async function exchange(
   response.once('finish', finished);
   response.once('close', finished);
   if (context.latencyMs() > 0) await sleep(context.latencyMs());
+  response.setHeader('date', new Date(Date.now() + context.clockAhead()).toUTCString());
 
   const carryOut = () => answer(context, request, url, body, record);
   const effect = context.faults.take(record);

@@ -23,6 +23,8 @@ export interface ServiceSettings {
   readonly cloud: boolean;
   /** The user is a cloud API user: three attributes on every create, some types out of bounds. */
   readonly cloudUser: boolean;
+  /** Object types that the user may not read. */
+  readonly denied: ReadonlySet<string>;
   /** Writes are refused, as by a grid master candidate. */
   readOnly: boolean;
 }
@@ -65,7 +67,8 @@ export class WapiService {
     }
     const type = target.type;
     if (!isTypeName(type)) throw protocolError(`Unknown object type (${type})`);
-    if (this.#settings.cloudUser && CLOSED_TO_CLOUD_USERS.includes(type)) throw noPermission(type);
+    const isClosed = this.#settings.cloudUser && CLOSED_TO_CLOUD_USERS.includes(type);
+    if (isClosed || this.#settings.denied.has(type)) throw noPermission(type);
     if (method === 'GET' && args.options.has('_schema'))
       return { status: 200, json: schemaOfType(target.version, type) };
     if (args.options.has('_function')) return this.#call(request, type, args);
