@@ -1,0 +1,302 @@
+/** `doctor` against a real daemon, real plugins and a simulated grid: a host that is well, and each fault alone. */
+import { chmodSync, existsSync, linkSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Finding } from '../../../src/modes/operator/doctor/finding.ts';
+import { freePort } from '../../fixture/free-port.ts';
+import { type Grid, type GridOptions, startGrid } from '../../simulator/grid.ts';
+import { daemonFile, dist, run } from '../program.ts';
+import { OperatorHost } from './operator-host.ts';
+
+const mainPlugins = ['/usr/lib/cni', '/opt/cni/bin'].find((path) => existsSync(join(path, 'bridge'))) ?? '';
+let grid: Grid;
+let host: OperatorHost;
+
+/** The directory of plugins, as `make install` leaves it. */
+const plugins = () => join(host.directory, 'plugins');
+
+async function prepare(options: GridOptions = {}): Promise<void> {
+  grid = await startGrid({ password: 'tr0ub4dor-3', ...options });
+  grid.add('network', { network: '10.0.0.0/24' });
+  host = await new OperatorHost(grid).start();
+  mkdirSync(plugins());
+  for (const name of ['bridge', 'macvlan', 'ptp']) symlinkSync(join(mainPlugins, name), join(plugins(), name));
+  linkSync(join(dist, 'infoblox-cni'), join(plugins(), 'infoblox'));
+}
+
+beforeEach(() => prepare());
+afterEach(async () => {
+  await host.dispose();
+  await grid.stop();
+});
+
+/** Writes a network configuration. @returns its file */
+function netconf({ ipam = {}, ...config }: Record<string, unknown> & { ipam?: Record<string, unknown> } = {}): string {
+  const file = join(host.directory, 'net.conf');
+  const usual = { cniVersion: '1.0.0', type: 'bridge' };
+  writeFileSync(file, JSON.stringify(host.config({ config: { ...usual, ...config }, ipam })));
+  return file;
+}
+
+interface Diagnosis {
+  readonly exitCode: number | undefined;
+  readonly findings: readonly Finding[];
+  /** `group, title: message -> fix` of each. */
+  readonly failures: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+async function doctor(args: readonly string[] = [netconf()], password = grid.password): Promise<Diagnosis> {
+  const before = grid.requests.length;
+  const env = { WAPI_PASSWORD: password, CNI_PATH: plugins() };
+  const { exitCode, stdout, stderr } = await run(daemonFile, ['doctor', '--json', ...host.flags, ...args], env);
+  expect(stderr).toBe('');
+  expect(stdout).not.toContain(password);
+  for (const { method, query, type } of grid.requests.slice(before)) {
+    expect(method === 'GET' || query._function !== undefined || type === 'logout', `${method} ${type}`).toBe(true);
+  }
+  const { findings }: { findings: Finding[] } = JSON.parse(stdout);
+  const of = (wanted: Finding['level']) =>
+    findings
+      .filter(({ level }) => level === wanted)
+      .map(({ group, title, message, fix }) => `${group}, ${title}: ${message} -> ${fix}`);
+  return { exitCode, findings, failures: of('failure'), warnings: of('warning') };
+}
+
+/** Expects exactly this failure. */
+async function expectFailure(diagnosis: Promise<Diagnosis>, line: RegExp): Promise<Diagnosis> {
+  const found = await diagnosis;
+  expect(found.failures).toEqual([expect.stringMatching(line)]);
+  expect(found.exitCode).toBe(1);
+  return found;
+}
+
+describe('a host that is well', () => {
+  test('has nothing but good findings, and the exit status says so', async () => {
+    const { exitCode, failures, warnings, findings } = await doctor();
+    expect({ exitCode, failures, warnings }).toEqual({ exitCode: 0, failures: [], warnings: [] });
+    const skipped = findings.filter(({ level }) => level === 'skipped').map(({ title }) => title);
+    expect(skipped).toEqual(['permissions to write']);
+    const groups = [...new Set(findings.map(({ group }) => group))];
+    expect(groups).toEqual(['host', 'plugins', 'grid', 'network configurations', 'network net-1']);
+  });
+
+  test('is described for people, group by group, without a trace of the password', async () => {
+    await host.add('c1');
+    const env = { WAPI_PASSWORD: grid.password, CNI_PATH: plugins() };
+    const { stdout, exitCode } = await run(daemonFile, ['doctor', ...host.flags, netconf()], env);
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/^host\n {2}ok {7}flags: accepted\n {2}ok {7}user: root\n/);
+    expect(stdout).toMatch(/^ {2}ok {7}daemon: infoblox-cni .* answers, running for \d+s$/m);
+    expect(stdout).toMatch(/^ {2}ok {7}free addresses: 2 of 254 addresses of 10\.0\.0\.0\/24 are used$/m);
+    expect(stdout).toMatch(/^ {2}ok {7}gateway: 10\.0\.0\.1 is reserved$/m);
+    expect(stdout).toMatch(/\n\n0 failures, 0 warnings, \d+ ok, 1 skipped\n$/);
+    expect(stdout).not.toContain(grid.password);
+  });
+
+  test('keeps no key that doctor has seen first', async () => {
+    const { warnings } = await doctor(['--ssl-verify=pin', netconf()]);
+    expect(warnings).toEqual([expect.stringMatching(/TLS: no public key is known yet; .* sha256\/\/.* -> compare it/)]);
+    expect(readdirSync(host.stateDir)).not.toContain('grid-keys');
+  });
+});
+
+describe('of a fault on this host is told', () => {
+  test('a daemon that is down', async () => {
+    await host.daemon.stop();
+    const line = /^host, socket: the daemon is not running: .* -> start it with systemctl start infoblox-cni-daemon/;
+    await expectFailure(doctor(), line);
+  });
+
+  test('a plugin that is missing beside bridge', async () => {
+    rmSync(join(plugins(), 'infoblox'));
+    await expectFailure(
+      doctor(),
+      /^plugins, IPAM plugin: there is bridge in .*, but no infoblox .* -> run make install/,
+    );
+  });
+
+  test('a plugin of another release', async () => {
+    rmSync(join(plugins(), 'infoblox'));
+    writeFileSync(join(plugins(), 'infoblox'), '#!/bin/sh\necho "infoblox-cni 0.1.0 (other)"\n');
+    chmodSync(join(plugins(), 'infoblox'), 0o755);
+    await expectFailure(
+      doctor(),
+      /^plugins, IPAM plugin: .*\/infoblox is infoblox-cni 0\.1\.0 \(other\), this is .* -> run/,
+    );
+  });
+
+  test('a main plugin that does not speak the version of the configuration', async () => {
+    await expectFailure(
+      doctor([netconf({ cniVersion: '1.1.0' })]),
+      /^plugins, main plugins: .*net\.conf asks for CNI 1\.1\.0, which .*\/bridge does not speak -> set cniVersion to 1\.0\.0/,
+    );
+  });
+
+  test('a state directory that others can write to', async () => {
+    chmodSync(host.stateDir, 0o777);
+    await expectFailure(doctor(), /^host, state directory: .* is writable by others .* -> run chmod go-w /);
+  });
+
+  test('a flag that the daemon would not start with', async () => {
+    const found = await expectFailure(
+      doctor(['--ssl-verify=/nonexistent.pem']),
+      /^host, flags: --ssl-verify "\/nonexistent\.pem" is neither .* -> correct DAEMON_FLAGS/,
+    );
+    expect(found.findings).toHaveLength(1);
+  });
+
+  test('flags that the running daemon does not have yet, as a warning', async () => {
+    const { exitCode, warnings } = await doctor(['--node-name=host-b', netconf()]);
+    expect([exitCode, warnings]).toEqual([
+      0,
+      [expect.stringMatching(/^host, daemon: .* another --node-name .* restart/)],
+    ]);
+  });
+});
+
+describe('of a fault on the way to the grid is told', () => {
+  test('a wrong password, tried once', async () => {
+    const found = await expectFailure(
+      doctor([netconf()], 'not-tr0ub4dor'),
+      /^grid, login: the grid at 127\.0\.0\.1 refused the user name or password of "admin" \(401\) -> check --wapi-username/,
+    );
+    expect(grid.wrongPasswords).toBe(1);
+    const skipped = found.findings.filter(({ level }) => level === 'skipped').map(({ message }) => message);
+    expect(new Set(skipped)).toEqual(new Set(['login failed']));
+  });
+
+  test('a wrong port', async () => {
+    const port = await freePort();
+    const line =
+      /^grid, 127\.0\.0\.1 TCP: cannot connect to the grid at .*ECONNREFUSED.* -> check --grid-host, --wapi-port/;
+    await expectFailure(doctor([`--wapi-port=${port}`, netconf()]), line);
+  });
+
+  test('a name that nobody knows', async () => {
+    await expectFailure(
+      doctor(['--grid-host=grid.invalid', netconf()]),
+      /^grid, grid\.invalid DNS: .* -> check the name in/,
+    );
+  });
+
+  test('a certificate that nobody has vouched for', async () => {
+    const other = await startGrid();
+    try {
+      const line = /^grid, 127\.0\.0\.1 TLS: .* its certificate is not accepted .* -> give --ssl-verify a file/;
+      await expectFailure(doctor([`--ssl-verify=${other.caFile}`, netconf()]), line);
+    } finally {
+      await other.stop();
+    }
+  });
+
+  test('a certificate that has expired', async () => {
+    await host.dispose();
+    await grid.stop();
+    await prepare({ certificateDays: -1 });
+    await expectFailure(
+      doctor(),
+      /^grid, 127\.0\.0\.1 TLS: .*certificate has expired.* -> renew the certificate on the grid/,
+    );
+  });
+
+  test('a WAPI version that the grid does not serve', async () => {
+    const line = /^grid, WAPI version: the grid does not serve 3\.9 -> set --wapi-version to 2\.13\.5, the newest/;
+    await expectFailure(doctor(['--wapi-version=3.9', netconf()]), line);
+  });
+
+  test('a grid that is down, in one line', async () => {
+    await grid.pause();
+    const { findings } = await expectFailure(doctor(), /^grid, 127\.0\.0\.1 TCP: cannot connect/);
+    const skipped = findings.filter(({ level }) => level === 'skipped').map(({ message }) => message);
+    expect(new Set(skipped)).toEqual(new Set(['127.0.0.1 TCP failed']));
+  });
+
+  test('one grid host of two, as a warning', async () => {
+    const { exitCode, warnings } = await doctor(['--grid-host=127.0.0.1,grid.invalid', netconf()]);
+    expect(exitCode).toBe(0);
+    expect(warnings).toContainEqual(expect.stringMatching(/^grid, grid\.invalid DNS: .* -> check the name/));
+  });
+
+  test('a user who may not read reservations', async () => {
+    grid.denied.add('fixedaddress');
+    const line =
+      /^grid, permissions: cannot read fixedaddress: .*Read permission.* -> give the user of --wapi-username/;
+    await expectFailure(doctor(), line);
+  });
+
+  test('a user who may not read what is optional is well', async () => {
+    for (const type of ['ipv4address', 'extensibleattributedef', 'member:license', 'range']) grid.denied.add(type);
+    const { exitCode, warnings } = await doctor();
+    expect([exitCode, warnings]).toEqual([0, []]);
+  });
+
+  test('a clock that is an hour off', async () => {
+    grid.clockAhead = 3_600_000;
+    await expectFailure(doctor(), /^grid, clock: this host's clock is 3\d\d\d s behind the grid's -> set both by NTP/);
+  });
+
+  test('a label that the grid does not define, as a warning', async () => {
+    grid.add('extensibleattributedef', { name: 'VM ID', type: 'STRING' });
+    const { exitCode, warnings } = await doctor(['--labels=Site=Paris', netconf()]);
+    expect([exitCode, warnings]).toEqual([0, [expect.stringMatching(/--labels names .* define: Site -> define it/)]]);
+  });
+});
+
+describe('of a fault in a network is told', () => {
+  test('a mistyped key', async () => {
+    await expectFailure(
+      doctor([netconf({ ipam: { gatway: '10.0.0.1' } })]),
+      /^network configurations, files: .*unknown key ipam\.gatway .*did you mean ipam\.gateway\? -> Correct or remove the key/,
+    );
+  });
+
+  test('a network that is full', async () => {
+    grid.add('network', { network: '10.1.0.0/30' });
+    for (const ipv4addr of ['10.1.0.1', '10.1.0.2']) {
+      grid.add('fixedaddress', { ipv4addr, mac: '00:00:00:00:00:00', match_client: 'RESERVED' });
+    }
+    const line = /^network net-1, free addresses: none: 2 of 2 .* -> release addresses, or use a larger subnet$/;
+    await expectFailure(doctor([netconf({ ipam: { subnet: '10.1.0.0/30', gateway: '10.1.0.1' } })]), line);
+  });
+
+  test('a DHCP range that covers it', async () => {
+    grid.add('range', { start_addr: '10.0.0.1', end_addr: '10.0.0.254' });
+    const line =
+      /^network net-1, free addresses: none: 0 of 254 .* 254 lie in DHCP ranges .* -> shrink or remove these/;
+    await expectFailure(doctor(), line);
+  });
+
+  test('a subnet that overlaps another network', async () => {
+    const overlapping = netconf({ ipam: { subnet: '10.0.0.128/25', gateway: '10.0.0.129' } });
+    const line =
+      /^network net-1, network: 10\.0\.0\.128\/25 overlaps the network 10\.0\.0\.0\/24 in view default -> use /;
+    await expectFailure(doctor([overlapping]), line);
+  });
+
+  test('a gateway that a container has', async () => {
+    const comment = 'infoblox-cni cluster=cluster-1 node=host-b network=net-1 container=c9 interface=eth0';
+    grid.add('fixedaddress', { ipv4addr: '10.0.0.1', mac: '00:00:00:00:00:00', match_client: 'RESERVED', comment });
+    await expectFailure(
+      doctor(),
+      /^network net-1, gateway: 10\.0\.0\.1 is held by a container -> choose another gateway/,
+    );
+  });
+
+  test('a view that is not there, as a warning', async () => {
+    const { exitCode, warnings } = await doctor([netconf({ ipam: { 'network-view': 'priv' } })]);
+    expect([exitCode, warnings]).toEqual([
+      0,
+      [expect.stringMatching(/^network net-1, view: the grid has no view priv/)],
+    ]);
+  });
+
+  test('a gateway that several hosts claim, as a warning', async () => {
+    const comment = 'infoblox-cni cluster=cluster-1 node=host-b network=net-1 container=c9 interface=eth0';
+    grid.add('fixedaddress', { ipv4addr: '10.0.0.9', mac: '00:00:00:00:00:00', match_client: 'RESERVED', comment });
+    const { exitCode, warnings } = await doctor([netconf({ isGateway: true })]);
+    const line =
+      /^network net-1, other hosts: host-b in cluster-1 has .* isGateway puts 10\.0\.0\.1 on each host -> let a/;
+    expect([exitCode, warnings]).toEqual([0, [expect.stringMatching(line)]]);
+  });
+});
