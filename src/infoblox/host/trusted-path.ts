@@ -24,9 +24,9 @@ const writableByOthers = 0o022;
 
 /**
  * Who may write where a path ends, besides root and the user of this process. `group`: whoever is in the group of a directory that
- * is root's, since only root can have put it into that group and let it write.
+ * is root's, since only root can have put it into that group and let it write. A user ID: the service's, which owns its own.
  */
-export type Writers = 'nobody' | 'group';
+export type Writers = 'nobody' | 'group' | { readonly user: number | undefined };
 
 /**
  * Refuses a path of which others could change any part. Symbolic links are judged and followed. Where the path ends, or
@@ -56,7 +56,7 @@ export function refuseUntrustedWay(path: string, writers: Writers = 'nobody'): s
       continue;
     }
     const next = `${at}/${part}`;
-    const entry = judge(next, parts.length === 0 ? writers : 'nobody');
+    const entry = judge(next, writers === 'group' && parts.length > 0 ? 'nobody' : writers);
     // Absent, or not to be looked at: whoever uses the path gets that error.
     if (entry === undefined) break;
     if (!entry.isSymbolicLink()) {
@@ -80,7 +80,7 @@ export function isOurs({ uid }: Stats): boolean {
 function judge(path: string, writers: Writers = 'nobody'): Stats | undefined {
   const entry = look(path);
   if (entry === undefined) return undefined;
-  if (!isOurs(entry)) {
+  if (!isOurs(entry) && !(typeof writers === 'object' && entry.uid === writers.user)) {
     const command = entry.isSymbolicLink() ? 'chown -h root' : 'chown root';
     throw new UntrustedPath(`${path} belongs to uid ${entry.uid}, not to root`, `${command} ${path}`);
   }

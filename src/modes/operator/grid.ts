@@ -3,6 +3,7 @@ import { Conditions } from '../../infoblox/conditions.ts';
 import type { Log } from '../../infoblox/log.ts';
 import type { Transport } from '../../infoblox/wapi/connection/transport.ts';
 import { type Options, readOptions } from '../daemon/config/options.ts';
+import { rememberingNothing } from '../daemon/config/trust.ts';
 import { buildGridAccess, type GridAccess } from '../daemon/grid-access.ts';
 import { noTracing } from '../daemon/tracing/tracing.ts';
 import type { Invocation } from './command.ts';
@@ -14,14 +15,23 @@ const logoutTimeout = 2_000;
 export type Settings = Pick<Invocation<Record<string, never>>, 'daemonFlags' | 'env'>;
 
 /**
+ * Checks the service's settings, as the daemon does when it starts.
+ * @throws UsageError, StartError
+ */
+export function readSettings({ daemonFlags, env }: Settings): Options {
+  const options = readOptions(daemonFlags, env, { isTerminal: false });
+  return { ...options, tls: rememberingNothing(options.tls, options.stateDir) };
+}
+
+/**
  * Asks the grid with the service's settings; the session ends with what is asked.
  * @throws UsageError, StartError, and what `use` throws
  */
 export async function withGrid<T>(
-  { daemonFlags, env }: Settings,
+  settings: Settings,
   use: (grid: GridAccess, options: Options) => Promise<T>,
 ): Promise<T> {
-  const options = readOptions(daemonFlags, env, { isTerminal: false });
+  const options = readSettings(settings);
   const grid = openGrid(options);
   try {
     return await use(grid, options);

@@ -62,6 +62,16 @@ trustTest('a part that belongs to somebody else is named, with the command that 
   }
 });
 
+trustTest('what belongs to the service is trusted where it is named, and only where nobody else can write', (base) => {
+  const state = join(base, 'ours/state');
+  mkdirSync(state, { mode: 0o700 });
+  chownSync(state, nobody, nobody);
+  expect(() => refuseUntrusted(join(state, 'keys'), { user: nobody })).not.toThrow();
+  for (const user of [undefined, 1]) expect(() => refuseUntrusted(state, { user })).toThrow(/belongs to uid 65534/);
+  chmodSync(state, 0o770);
+  expect(() => refuseUntrusted(state, { user: nobody })).toThrow(/is writable by others than root/);
+});
+
 trustTest('a part that others can write to is named, with its mode and the command that mends it', (base) => {
   const ours = join(base, 'ours');
   for (const [mode, shown] of [

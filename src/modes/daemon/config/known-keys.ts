@@ -10,20 +10,21 @@ import { writeDurably } from '../../../infoblox/host/durable-file.ts';
 import { isErrno, messageOf } from '../../../infoblox/host/errno.ts';
 import { refuseUntrusted } from '../../../infoblox/host/trusted-path.ts';
 import type { KeyCheck } from '../../../infoblox/wapi/connection/peer-key.ts';
+import { serviceUid } from '../process/service-user.ts';
 
 /**
  * Makes the check of public keys.
  * @param directory holds a file for each grid host; made if absent
- * @param firstSeen what becomes of a key where none is known: `accept` leaves no trace
+ * @param reader a command remembers nothing, and reads as root what may belong to the user of the service
  * @returns a check that is done before anything is sent to the grid. It reads the file each time, so that a key which was
  * accepted by hand counts without a restart.
  */
-export function knownKeys(directory: string, firstSeen: 'remember' | 'accept' = 'remember'): KeyCheck {
+export function knownKeys(directory: string, reader: 'daemon' | 'command' = 'daemon'): KeyCheck {
   return (host, key) => {
     const file = join(directory, host);
-    const known = readKeys(directory, host);
+    const known = readKeys({ directory, host, reader });
     if (known === undefined) {
-      if (firstSeen === 'remember') remember(directory, host, key);
+      if (reader === 'daemon') remember(directory, host, key);
       return 'first seen';
     }
     if (known.includes(key)) return 'known';
@@ -34,10 +35,16 @@ export function knownKeys(directory: string, firstSeen: 'remember' | 'accept' = 
   };
 }
 
-/** Reads the keys of a file, one a line; undefined if there is no file yet. Only root may say which keys to trust. */
-function readKeys(directory: string, host: string): string[] | undefined {
+interface KeyFile {
+  readonly directory: string;
+  readonly host: string;
+  readonly reader: 'daemon' | 'command';
+}
+
+/** Reads the keys of a file, one a line; undefined if there is no file yet. Only root and the service may say which keys to trust. */
+function readKeys({ directory, host, reader }: KeyFile): string[] | undefined {
   try {
-    refuseUntrusted(directory);
+    refuseUntrusted(directory, reader === 'daemon' ? 'nobody' : { user: serviceUid() });
     const lines = readFileSync(join(directory, host), 'utf8').split('\n');
     return lines.map((line) => line.trim()).filter((line) => line !== '');
   } catch (error) {

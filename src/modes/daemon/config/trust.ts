@@ -20,9 +20,9 @@ export function trustOf({ verify, checkKey }: TlsOptions): Trust {
   return verify ? 'verified' : 'unverified';
 }
 
-/** The same trust without a memory: a key that is seen for the first time is accepted, and remembered nowhere. */
+/** The same trust for a command: a key that is seen for the first time is accepted, and remembered nowhere. */
 export function rememberingNothing(tls: TlsOptions, stateDir: string): TlsOptions {
-  return tls.checkKey === undefined ? tls : { ...tls, checkKey: knownKeys(keysIn(stateDir), 'accept') };
+  return tls.checkKey === undefined ? tls : { ...tls, checkKey: knownKeys(keysIn(stateDir), 'command') };
 }
 
 function keysIn(stateDir: string): string {

@@ -4,12 +4,11 @@
  */
 import type { ArgsDef } from 'citty';
 import { UsageError } from '../../daemon/config/command-line.ts';
-import { type Options, readOptions } from '../../daemon/config/options.ts';
-import { rememberingNothing } from '../../daemon/config/trust.ts';
+import type { Options } from '../../daemon/config/options.ts';
 import type { GridAccess } from '../../daemon/grid-access.ts';
 import { StartError } from '../../daemon/start-error.ts';
 import type { Invocation } from '../command.ts';
-import { openGrid } from '../grid.ts';
+import { openGrid, readSettings } from '../grid.ts';
 import { type Check, type RunOptions, runChecks } from './check.ts';
 import { configurationChecks, mainPluginUses, readConfigurations } from './configuration-checks.ts';
 import { daemonChecks } from './daemon-checks.ts';
@@ -47,12 +46,10 @@ export async function diagnose(examined: Examined, run: RunOptions = {}): Promis
 }
 
 /** Checks the flags as the daemon does when it starts. */
-function readFlags({ daemonFlags, env }: Examined): { readonly options?: Options; readonly finding: Finding } {
+function readFlags(examined: Examined): { readonly options?: Options; readonly finding: Finding } {
   const about = { group: 'host', title: 'flags' };
   try {
-    const options = readOptions(daemonFlags, env, { isTerminal: false });
-    const tls = rememberingNothing(options.tls, options.stateDir);
-    return { options: { ...options, tls }, finding: { ...about, ...ok('accepted') } };
+    return { options: readSettings(examined), finding: { ...about, ...ok('accepted') } };
   } catch (error) {
     if (!(error instanceof UsageError) && !(error instanceof StartError)) throw error;
     const fix = 'correct DAEMON_FLAGS; nothing else can be checked before';

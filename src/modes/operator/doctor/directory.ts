@@ -1,7 +1,8 @@
 /** The state directory: whose it is, and whether there is room in it. Nothing is written to find out. */
 import { accessSync, constants, type Stats, statfsSync, statSync } from 'node:fs';
 import { isErrno } from '../../../infoblox/host/errno.ts';
-import { refuseUntrusted, UntrustedPath } from '../../../infoblox/host/trusted-path.ts';
+import { refuseUntrusted, UntrustedPath, type Writers } from '../../../infoblox/host/trusted-path.ts';
+import { serviceUid } from '../../daemon/process/service-user.ts';
 import { failure, ok, type Verdict, warning } from './finding.ts';
 
 const mebibyte = 2 ** 20;
@@ -23,9 +24,9 @@ export interface DirectoryFacts {
   readonly takesFiles: boolean;
 }
 
-/** Looks at a directory; undefined if it is absent. @throws the error of the file system */
+/** Looks at a directory of the service; undefined if it is absent. @throws the error of the file system */
 export function lookAtDirectory(path: string): DirectoryFacts | undefined {
-  const untrusted = distrust(path);
+  const untrusted = distrust(path, { user: serviceUid() });
   const stats = statIfThere(path);
   if (stats === undefined) return undefined;
   const { bavail, bsize, files, ffree } = statfsSync(path);
@@ -58,10 +59,10 @@ export function judgeStateDirectory(path: string, facts: DirectoryFacts | undefi
   return [ok(`${path}, mode ${mode.toString(8).padStart(4, '0')}, ${Math.floor(free / mebibyte)} MiB free`)];
 }
 
-/** What is wrong with the way to a file; undefined if only root can change it. */
-export function distrust(path: string): DirectoryFacts['untrusted'] {
+/** What is wrong with the way to a file; undefined if only root and who is allowed to can change it. */
+export function distrust(path: string, writers: Writers = 'nobody'): DirectoryFacts['untrusted'] {
   try {
-    refuseUntrusted(path);
+    refuseUntrusted(path, writers);
     return undefined;
   } catch (error) {
     if (error instanceof UntrustedPath) return { why: error.message, command: error.hint };
