@@ -2,13 +2,16 @@
  * The socket's place in the file system: a live daemon's is never taken, a dead one's is replaced. It is looked at first, so
  * that a second daemon fails at once, and replaced only by the daemon that has the state.
  */
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync, rmSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { makeDirectory } from '../../../infoblox/host/directory.ts';
 import { errnoOf, messageOf } from '../../../infoblox/host/errno.ts';
 import { UntrustedPath } from '../../../infoblox/host/trusted-path.ts';
 import { owedDir, socketFile } from '../../protocol.ts';
 import { StartError } from '../start-error.ts';
+
+/** Files in such a directory get its group. */
+const setgid = 0o2000;
 
 /**
  * Makes the directory and makes sure that the socket's place in it may be taken.
@@ -20,9 +23,9 @@ export async function prepareSocket(socketDir: string, driverName: string): Prom
   try {
     makeDirectory(socketDir, 0o755);
     const notes = owedDir(socketDir, driverName);
-    makeDirectory(notes, 0o700);
-    // They hold network configurations.
-    chmodSync(notes, 0o700);
+    makeDirectory(notes, 0o700, 'group');
+    // They hold network configurations. One that tmpfiles.d has made for a service with a user of its own is left to its group.
+    if ((statSync(notes).mode & setgid) === 0) chmodSync(notes, 0o700);
     await refuseLive(file);
     return file;
   } catch (error) {

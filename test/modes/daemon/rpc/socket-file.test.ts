@@ -1,4 +1,6 @@
 import {
+  chmodSync,
+  chownSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -15,6 +17,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { makeRoom, prepareSocket, protectSocket } from '../../../../src/modes/daemon/rpc/socket-file.ts';
 import { StartError } from '../../../../src/modes/daemon/start-error.ts';
+import { rootTest } from '../../../reliability/root.ts';
 
 let directory: string;
 let socketDir: string;
@@ -54,6 +57,24 @@ test('a directory that is there keeps its mode', async () => {
   await prepareSocket(socketDir, 'infoblox');
   expect(statSync(socketDir).mode & 0o777).toBe(0o711);
 });
+
+rootTest(
+  'the notes of a service with a user of its own stay its group’s, though root runs the daemon',
+  'chown',
+  async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-notes-'));
+    const notes = join(directory, 'infoblox.owed');
+    mkdirSync(notes);
+    chownSync(notes, 0, 65534);
+    chmodSync(notes, 0o2770);
+    try {
+      await prepareSocket(directory, 'infoblox');
+      expect(statSync(notes).mode & 0o7777).toBe(0o2770);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  },
+);
 
 test('the socket of a live daemon is not taken', async () => {
   const file = await prepareSocket(socketDir, 'infoblox');
