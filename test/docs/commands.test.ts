@@ -27,7 +27,7 @@ const waitFor = `wait_for() { for _ in $(seq 300); do if eval "$1" >/dev/null 2>
 /** A host as the pages assume it: installed, with a daemon that serves, and a grid named grid.example.com. */
 const serving = `
 install -d /etc/infoblox-cni && (umask 077; echo secret >/etc/infoblox-cni/wapi-password)
-echo "DAEMON_FLAGS='--grid-host=grid.example.com --wapi-username=cni'" >/etc/infoblox-cni/daemon.env
+echo "DAEMON_FLAGS='--grid-host=grid.example.com --wapi-username=cni --ssl-verify=pin --node-name=host-7'" >/etc/infoblox-cni/daemon.env
 install -d /opt/cni/bin && ln -s "$PROJECT/dist/infoblox" /opt/cni/bin/infoblox
 node test/simulator/main.ts --port 443 --username cni --password secret --attribute 'Tenant ID' >simulator.log 2>&1 &
 wait_for 'curl -sk https://grid.example.com/'
@@ -63,6 +63,14 @@ CNI_COMMAND=ADD CNI_CONTAINERID=4f1c CNI_IFNAME=eth0 CNI_NETNS=/run/netns/4f1c C
 const before: Readonly<Record<string, string>> = {
   'docs/migration.md': original,
   'docs/monitoring.md': container,
+  'docs/troubleshooting.md': `
+ln -s "$ROOM/main-plugins/bridge" /opt/cni/bin/bridge && mkdir empty && mount --bind empty /usr/lib/cni
+install -d /etc/cni/net.d
+echo '{"cniVersion":"1.0.0","name":"net-1","plugins":[{"type":"bridge","isGateway":true,"ipam":{"type":"infoblox","subnet":"172.18.1.0/24","gateway":"172.18.1.1"}}]}' >/etc/cni/net.d/10-net-1.conflist
+on_grid() { curl -sSk -u cni:secret -H 'content-type: application/json' "https://grid.example.com/wapi/v2.3/$1" -d "$2"; }
+on_grid network '{"network":"172.18.1.0/24"}'
+on_grid range '{"start_addr":"172.18.1.1","end_addr":"172.18.1.254"}'
+`,
   'docs/operations.md': `
 ${container}CNI_COMMAND=DEL CNI_CONTAINERID=other CNI_IFNAME=eth0 CNI_PATH=/opt/cni/bin /opt/cni/bin/infoblox <net-1.json
 echo 'machine grid.example.com login cni password secret' >~/.netrc-grid
