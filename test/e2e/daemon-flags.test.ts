@@ -78,7 +78,9 @@ test('check-config says whether the daemon would start with these flags, and lea
   expect(noFile.stderr).toMatch(/--ssl-verify .*no such file/);
   const noCertificate = await check('--node-name=a', '--wapi-client-cert=/nonexistent/client.pem');
   expect([noCertificate.exitCode, noCertificate.stdout]).toEqual([1, '']);
-  expect(noCertificate.stderr).toMatch(/cannot read the client certificate: .*no such file.*\. Put a PEM file there/);
+  expect(noCertificate.stderr).toMatch(
+    /cannot read the client certificate: .*no such file.*\. Put a PEM file of root there/,
+  );
   const noPassword = await check('--node-name=a', '--wapi-password-file=/nonexistent/password');
   expect([noPassword.exitCode, noPassword.stdout]).toEqual([1, '']);
   expect(noPassword.stderr).toMatch(/cannot read the WAPI password: .*no such file.*\. Put it into /);
