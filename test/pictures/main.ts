@@ -7,11 +7,12 @@ import { join } from 'node:path';
 import type { Browser } from 'puppeteer-core';
 import { startBrowser } from '../fixture/browser.ts';
 import { dashboard } from './dashboard.ts';
+import { doctor, leases, page, status } from './operator.ts';
 
 /** Draws one in a browser. @returns PNG */
 export type Picture = (browser: Browser, progress: (text: string) => void) => Promise<Uint8Array>;
 
-const pictures: Readonly<Record<string, Picture>> = { dashboard };
+const pictures: Readonly<Record<string, Picture>> = { dashboard, status, leases, doctor, page };
 
 const directory = join(import.meta.dirname, '../../docs/pictures');
 

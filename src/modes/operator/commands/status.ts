@@ -89,8 +89,11 @@ function leasesLine({ leases: { bound, pending, releasing }, oldestRelease }: St
 
 function conditionLines({ kind, subject, message, hint, since }: Condition, now: number): string {
   const about = subject === '' || message.includes(subject) ? '' : `${subject}: `;
-  const fix = hint === null ? '' : `    fix: ${printable(hint)}\n`;
-  return `  ${kind} for ${ago(since, now)}: ${printable(`${about}${message}`)}\n${fix}`;
+  return `  ${kind} for ${ago(since, now)}: ${printable(`${about}${message}`)}\n${fixLine(hint)}`;
+}
+
+function fixLine(hint: string | null): string {
+  return hint === null ? '' : `    fix: ${printable(hint)}\n`;
 }
 
 const networkColumns: readonly Column<Status['networks'][number]>[] = [
@@ -107,8 +110,8 @@ const networkColumns: readonly Column<Status['networks'][number]>[] = [
 ];
 
 function errorLine({ at, message, error, hint }: Status['errors'][number]): string {
-  const texts = [message, error, hint].filter((text) => text !== null);
-  return `  ${new Date(at).toISOString()} ${printable(texts.join(': '))}\n`;
+  const what = error === null ? message : `${message}: ${error}`;
+  return `  ${new Date(at).toISOString()} ${printable(what)}\n${fixLine(hint)}`;
 }
 
 function section(title: string, lines: readonly string[]): string[] {
