@@ -1,5 +1,7 @@
 /** `doctor` against a real daemon, real plugins and a simulated grid: a host that is well, and each fault alone. */
+import { once } from 'node:events';
 import { chmodSync, existsSync, linkSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Finding } from '../../../src/modes/operator/doctor/finding.ts';
@@ -178,6 +180,18 @@ describe('of a fault on the way to the grid is told', () => {
       doctor(['--grid-host=grid.invalid', netconf()]),
       /^grid, grid\.invalid DNS: .* -> check the name in/,
     );
+  });
+
+  test('a host that accepts and says nothing, after as long as the daemon waits', async () => {
+    const silent = createServer().listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const { port } = silent.address() as AddressInfo;
+    try {
+      const line = /^grid, 127\.0\.0\.1 TLS: cannot connect .*: no connection within 4 s -> check the network path/;
+      await expectFailure(doctor([`--wapi-port=${port}`, netconf()]), line);
+    } finally {
+      silent.close();
+    }
   });
 
   test('a certificate that nobody has vouched for', async () => {

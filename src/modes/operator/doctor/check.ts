@@ -65,11 +65,15 @@ async function perform(check: Check, { start, timeLimit }: Performance): Promise
   }
   try {
     const signal = AbortSignal.timeout(timeLimit);
-    const late = () => new CommandError(exitStatus.failed, `no answer within ${timeLimit / 1000} s`);
-    return await abortable(Promise.resolve(check.run(signal)), signal, late);
+    return await abortable(Promise.resolve(check.run(signal)), signal, () => tooLate(timeLimit));
   } catch (error) {
     return [verdictOn(error)];
   }
+}
+
+function tooLate(timeLimit: number): CommandError {
+  const hint = 'see why it is so slow; what needs it was not checked';
+  return new CommandError(exitStatus.failed, `no answer within ${timeLimit / 1000} s`, hint);
 }
 
 function hasFailed(verdicts: readonly Verdict[]): boolean {

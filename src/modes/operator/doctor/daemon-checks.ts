@@ -11,19 +11,24 @@ import { failure, ok, type Verdict, warning } from './finding.ts';
 
 const group = 'host';
 
-/** Makes the checks of the daemon. @param socket the path of its socket */
-export function daemonChecks(socket: string, options: Options): { readonly socketFile: Check; readonly daemon: Check } {
-  const socketFile: Check = { group, title: 'socket', run: () => judgeSocket(socket, lookAtSocket(socket)) };
+/**
+ * Makes the checks of the daemon.
+ * @param socket the path of its socket
+ * @param user the check without which the socket cannot be used
+ */
+export function daemonChecks(socket: string, options: Options, user: Check): readonly [Check, Check] {
+  const socketFile: Check = {
+    ...{ group, title: 'socket', needs: [user] },
+    run: () => judgeSocket(socket, lookAtSocket(socket)),
+  };
   const daemon: Check = {
-    group,
-    title: 'daemon',
-    needs: [socketFile],
+    ...{ group, title: 'daemon', needs: [socketFile] },
     run: async () => {
       const status = await askDaemon({ socket, method: 'operator/status', params: {} });
       return judgeDaemon(status, { version, commit, options, now: Date.now() });
     },
   };
-  return { socketFile, daemon };
+  return [socketFile, daemon];
 }
 
 export interface SocketFacts {

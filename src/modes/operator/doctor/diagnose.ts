@@ -60,7 +60,6 @@ function readFlags(examined: Examined): { readonly options?: Options; readonly f
 /** Puts the checks together; what is needed comes before what needs it. */
 function checksOf({ env, socket, operands }: Examined, options: Options, grids: Grids): Check[] {
   const { user, credentials, stateDirectory } = hostChecks(options);
-  const { socketFile, daemon } = daemonChecks(socket, options);
   const configurations = readConfigurations(operands, options);
   const uses = mainPluginUses(configurations.found);
   const hosts = options.gridHosts.map((host) => gridHostChecks(host, options));
@@ -74,7 +73,7 @@ function checksOf({ env, socket, operands }: Examined, options: Options, grids: 
   const host = { cluster: options.clusterName, node: options.nodeName };
   const context = { grid, host, needs: [permissions] };
   return [
-    ...[user, credentials, stateDirectory, socketFile, daemon],
+    ...[user, credentials, stateDirectory, ...daemonChecks(socket, options, user)],
     ...pluginChecks({ env, driver: options.driverName, uses }),
     ...hosts.flat(),
     ...ofGrid,

@@ -1,7 +1,7 @@
 /** The grid as one user sees it: login, WAPI version, licences, permissions, attributes, clock. */
 import { addressAt } from '../../../infoblox/address.ts';
 import { attributeDefinitions } from '../../../infoblox/attributes.ts';
-import { GridError, hasReason } from '../../../infoblox/errors.ts';
+import { hasReason } from '../../../infoblox/errors.ts';
 import type { NetworkSpec } from '../../../infoblox/network/spec.ts';
 import { GridInspection } from '../../../infoblox/wapi/inspection.ts';
 import type { Options } from '../../daemon/config/options.ts';
@@ -17,6 +17,7 @@ import {
   type Seen,
 } from './grid-judgements.ts';
 import type { ClockReading } from './looking-transport.ts';
+import { orRefusal } from './refusal.ts';
 
 const group = 'grid';
 
@@ -87,16 +88,6 @@ function loginOf({ wapiUsername, clientCertificate }: Options): string {
   const user = wapiUsername === '' ? [] : [JSON.stringify(wapiUsername)];
   const certificate = clientCertificate === undefined ? [] : ['client certificate'];
   return `as ${[...user, ...certificate].join(' with ')}`;
-}
-
-/** An answer, or the grid's refusal to give it. */
-async function orRefusal<T>(answer: Promise<T>): Promise<T | GridError> {
-  try {
-    return await answer;
-  } catch (error) {
-    if (error instanceof GridError && hasReason(error, 'permission', 'rejected', 'missing', 'licence')) return error;
-    throw error;
-  }
 }
 
 /** Looks for one object of each type that the driver reads. Addresses are not listed but asked for one by one. */

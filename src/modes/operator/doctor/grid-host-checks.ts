@@ -1,9 +1,10 @@
 /** Each host of the grid, step by step as a connection is made: its name, TCP, TLS. */
 import { lookup } from 'node:dns/promises';
-import { connect, isIP } from 'node:net';
+import { connect, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { errors } from 'undici';
 import { GridError } from '../../../infoblox/errors.ts';
-import { connectionError, NotConnected } from '../../../infoblox/wapi/connection/connection-error.ts';
+import { connectionError, connectTimeout, NotConnected } from '../../../infoblox/wapi/connection/connection-error.ts';
 import { publicKeyOf } from '../../../infoblox/wapi/connection/peer-key.ts';
 import type { Options } from '../../daemon/config/options.ts';
 import { trustOf } from '../../daemon/config/trust.ts';
@@ -29,12 +30,12 @@ export function gridHostChecks(gridHost: string, settings: Settings): readonly [
   const port = settings.wapiPort;
   const place = { host: gridHost.replace(/^\[|\]$/g, ''), port, name: `${gridHost}:${port}` };
   const dns: Check = { group, title: `${gridHost} DNS`, run: () => resolve(place) };
-  const tcp: Check = { group, title: `${gridHost} TCP`, needs: [dns], run: (signal) => connectTo(place, signal) };
+  const tcp: Check = { group, title: `${gridHost} TCP`, needs: [dns], run: () => connectTo(place) };
   const tls: Check = {
     group,
     title: `${gridHost} TLS`,
     needs: [tcp],
-    run: (signal) => shakeHands(place, settings, signal),
+    run: () => shakeHands(place, settings),
   };
   return [dns, tcp, tls];
 }
@@ -48,9 +49,9 @@ async function resolve(place: Place): Promise<Verdict[]> {
   return [ok(found.map(({ address }) => address).join(', '))];
 }
 
-async function connectTo(place: Place, signal: AbortSignal): Promise<Verdict[]> {
+async function connectTo(place: Place): Promise<Verdict[]> {
   const began = performance.now();
-  const socket = connect({ host: place.host, port: place.port, signal });
+  const socket = connect({ host: place.host, port: place.port });
   try {
     await connected(socket, 'connect', place);
     return [ok(`port ${place.port} answers after ${Math.ceil(performance.now() - began)} ms`)];
@@ -59,13 +60,13 @@ async function connectTo(place: Place, signal: AbortSignal): Promise<Verdict[]> 
   }
 }
 
-async function shakeHands(place: Place, settings: Settings, signal: AbortSignal): Promise<Verdict[]> {
+async function shakeHands(place: Place, settings: Settings): Promise<Verdict[]> {
   const { tls, clientCertificate } = settings;
   const { host, port } = place;
   const trusted = tls.trusted?.();
   const pair = clientCertificate?.read().pair;
   const socket = connectTls({
-    ...{ host, port, signal, rejectUnauthorized: tls.verify, ALPNProtocols: ['http/1.1'] },
+    ...{ host, port, rejectUnauthorized: tls.verify, ALPNProtocols: ['http/1.1'] },
     ...(isIP(host) === 0 ? { servername: host } : {}),
     ...(trusted === undefined ? {} : { ca: [...trusted] }),
     ...(pair === undefined ? {} : { cert: pair.cert, key: pair.key }),
@@ -95,15 +96,21 @@ function judgePeer(socket: TLSSocket, { name }: Place, tls: Options['tls']): Ver
   return judgeCertificate(facts, { trust: trustOf(tls), now: Date.now() });
 }
 
-/** @throws GridError as a request of the daemon would */
-async function connected(socket: ReturnType<typeof connect>, event: 'connect' | 'secureConnect', place: Place) {
+/** Waits as long as the daemon does. @throws GridError as one of its requests would */
+async function connected(socket: Socket, event: 'connect' | 'secureConnect', place: Place): Promise<void> {
   // Whatever comes after it has been judged.
   socket.on('error', () => undefined);
-  await new Promise((resolve, reject) => socket.once(event, resolve).once('error', reject)).catch((error) => {
+  const timer = setTimeout(() => socket.destroy(new errors.ConnectTimeoutError()), connectTimeout);
+  try {
+    await new Promise((resolve, reject) => socket.once(event, resolve).once('error', reject));
+  } catch (error) {
     throw notConnected(error, place);
-  });
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
-function notConnected(error: Error, { name }: Place): GridError {
-  return connectionError(new NotConnected(error), { host: name, writes: false, late: false });
+function notConnected(error: unknown, { name }: Place): GridError {
+  const cause = error instanceof Error ? error : new Error(String(error));
+  return connectionError(new NotConnected(cause), { host: name, writes: false, late: false });
 }

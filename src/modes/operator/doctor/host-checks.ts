@@ -13,10 +13,10 @@ const group = 'host';
 /** Makes the checks of user, password and state directory. */
 export function hostChecks(options: Options) {
   const user: Check = { group, title: 'user', run: () => judgeUser(options, process.getuid?.()) };
-  const credentials: Check = { group, title: 'credentials', run: () => judgeCredentials(options) };
+  const needs = [user];
+  const credentials: Check = { group, title: 'credentials', needs, run: () => judgeCredentials(options) };
   const stateDirectory: Check = {
-    group,
-    title: 'state directory',
+    ...{ group, title: 'state directory', needs },
     run: () => judgeStateDirectory(options.stateDir, lookAtDirectory(options.stateDir)),
   };
   return { user, credentials, stateDirectory };

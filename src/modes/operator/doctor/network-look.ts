@@ -1,7 +1,6 @@
 /** Looks at the network of one configuration on the grid. Each method is a check's; what several need is asked for once. */
 import { networkInterfaces } from 'node:os';
 import { type Cidr, contains } from '../../../infoblox/address.ts';
-import { hasReason } from '../../../infoblox/errors.ts';
 import { type Origin, parseMark } from '../../../infoblox/mark.ts';
 import { keptBack } from '../../../infoblox/network/gateway.ts';
 import { type NetworkOutlook, outlookOf } from '../../../infoblox/network/outlook.ts';
@@ -22,6 +21,7 @@ import {
   judgeView,
   type OwnAddress,
 } from './network-judgements.ts';
+import { unlessRefused } from './refusal.ts';
 
 /** Reservations that are looked through for other hosts: one page. */
 const mostReservations = 1_000;
@@ -161,14 +161,4 @@ function addressesIn(cidr: Cidr): Pick<OwnAddress, 'address' | 'device'>[] {
       .filter(({ family, internal, address }) => family === 'IPv4' && !internal && contains(cidr, address))
       .map(({ address }) => ({ address, device })),
   );
-}
-
-/** An answer; undefined if this user may not have it. */
-async function unlessRefused<T>(answer: Promise<T>): Promise<T | undefined> {
-  try {
-    return await answer;
-  } catch (error) {
-    if (hasReason(error, 'permission', 'rejected', 'missing')) return undefined;
-    throw error;
-  }
 }
