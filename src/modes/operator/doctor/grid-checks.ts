@@ -107,7 +107,8 @@ async function lookAround(
   const seen = looks.map(async ([type, query]) => {
     return [type, await orRefusal(inspection.sees(type, query, signal))] as const;
   });
-  return new Map(await Promise.all(seen));
+  // What is looked for in a view that is not there says nothing about rights.
+  return new Map((await Promise.all(seen)).filter(([, found]) => !hasReason(found, 'missing')));
 }
 
 function addressQuery({ view, place }: NetworkSpec): Record<string, string> {
