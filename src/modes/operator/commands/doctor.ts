@@ -4,7 +4,6 @@ import { flags as daemonFlags, flagGroups as daemonGroups } from '../../daemon/c
 import type { Progress } from '../../operator-protocol.ts';
 import { defineCommand, json } from '../command.ts';
 import { exitStatus } from '../command-error.ts';
-import { diagnose } from '../doctor/diagnose.ts';
 import { countOf, type Level } from '../doctor/finding.ts';
 import { report } from '../doctor/report.ts';
 import { progressBar } from '../output/progress.ts';
@@ -21,6 +20,8 @@ export const doctor = defineCommand({
   groups: { Output: json, ...daemonGroups },
   flags: { ...json, ...daemonFlags },
   async run(invocation) {
+    // With the client of the grid, which would make every command start later.
+    const { diagnose } = await import('../doctor/diagnose.ts');
     const findings = await showingProgress((onProgress) => diagnose(invocation, { onProgress }));
     const failures = countOf('failure', findings);
     if (invocation.flags.json) writeJson({ failures, warnings: countOf('warning', findings), findings });

@@ -6,7 +6,6 @@ import type { DefinedAttribute } from '../../../infoblox/wapi/schemas.ts';
 import { flags as daemon, flagGroups } from '../../daemon/config/flags.ts';
 import { defineCommand, json } from '../command.ts';
 import { CommandError, exitStatus } from '../command-error.ts';
-import { withGrid } from '../grid.ts';
 import { type Column, table } from '../output/table.ts';
 import { writeJson } from '../output/write-json.ts';
 
@@ -27,8 +26,10 @@ export const eaDefs = defineCommand({
   ],
   groups: { Attributes: own, Output: json, 'Infoblox grid': { ...grid, ...state } },
   flags: { ...own, ...json, ...grid, ...state },
-  run: ({ flags, ...settings }) =>
-    withGrid(settings, async ({ wapi }, { labels }) => {
+  async run({ flags, ...settings }) {
+    // With the client of the grid, which would make every command start later.
+    const { withGrid } = await import('../grid.ts');
+    return withGrid(settings, async ({ wapi }, { labels }) => {
       const signal = AbortSignal.timeout(timeout);
       const defined: DefinedAttribute[] = [];
       for await (const attribute of wapi.listAttributeDefinitions(signal)) defined.push(attribute);
@@ -37,7 +38,8 @@ export const eaDefs = defineCommand({
       if (flags.json) writeJson(written);
       else process.stdout.write(`${table(columns, written)}\n${conclusion(written, defined.length)}\n`);
       return exitStatus.ok;
-    }),
+    });
+  },
 });
 
 /** An attribute that the driver writes, and what the grid has. */

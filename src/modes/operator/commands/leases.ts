@@ -1,5 +1,6 @@
 /** `leases`: who holds which address. */
 import { UsageError } from '../../daemon/config/command-line.ts';
+import { flags as daemonFlags, flagGroups } from '../../daemon/config/flags.ts';
 import { daemonPlace, defineCommand, json } from '../command.ts';
 import { exitStatus } from '../command-error.ts';
 import { askDaemon } from '../daemon-connection.ts';
@@ -19,6 +20,16 @@ const history = {
   at: { type: 'string', default: '', description: 'With --history: at this time, 2026-01-02T15:04 (local) or ...Z' },
 } as const;
 
+const original = {
+  original: {
+    type: 'string',
+    default: '',
+    description:
+      "Ask the grid for what the original driver has made for containers, by its Tenant ID: 'cluster-1', 'CNIEngineID'",
+  },
+} as const;
+const grid = { ...flagGroups['Infoblox grid'], 'state-dir': daemonFlags['state-dir'] } as const;
+
 const phases = ['pending', 'bound', 'releasing'] as const;
 
 export const leases = defineCommand({
@@ -27,13 +38,22 @@ export const leases = defineCommand({
     ['leases --phase=releasing', 'What is to go back to the grid'],
     ['leases --address=172.18.1.7 --json', 'Who has this address, for a program'],
     ['leases --history=172.18.1.7', 'Who has held this address in the last weeks'],
+    ['leases --original=cluster-1', 'What the original driver has left on the grid'],
     ['leases --history=172.18.1.7 --at=2026-01-02T15:04', 'Who held it at that time'],
   ],
-  groups: { Filter: filter, History: history, Output: json, Daemon: daemonPlace },
-  flags: { ...filter, ...history, ...json, ...daemonPlace },
-  async run({ flags, socket }) {
+  groups: {
+    ...{ Filter: filter, History: history, 'From the original driver': original, Output: json, Daemon: daemonPlace },
+    'Infoblox grid, with --original': grid,
+  },
+  flags: { ...filter, ...history, ...original, ...json, ...daemonPlace, ...grid },
+  async run({ flags, socket, ...settings }) {
     const { network, container, address, phase, json } = flags;
     if (flags.history !== '') return showHistory({ address: flags.history, time: flags.at, json, socket });
+    if (flags.original !== '') {
+      // With the client of the grid, which would make every command start later.
+      const { showOriginals } = await import('../originals.ts');
+      return showOriginals(settings, flags.original, json);
+    }
     if (flags.at !== '') throw new UsageError('--at needs --history=ADDRESS');
     const known = phases.find((name) => name === phase);
     if (phase !== '' && known === undefined) {

@@ -1,0 +1,39 @@
+/** What the original driver has left on the grid for containers, for people who migrate from it. */
+import { listOriginals, type Original } from '../../infoblox/lease/original.ts';
+import { type ExitStatus, exitStatus } from './command-error.ts';
+import { type Settings, withGrid } from './grid.ts';
+import { type Column, table } from './output/table.ts';
+import { writeJson } from './output/write-json.ts';
+
+/** Milliseconds for all pages. */
+const timeout = 60_000;
+
+/**
+ * Asks the grid and writes the list, in all views.
+ * @param tenant the `Tenant ID` that the original has used
+ * @throws UsageError, StartError, GridError
+ */
+export function showOriginals(settings: Settings, tenant: string, json: boolean | undefined): Promise<ExitStatus> {
+  return withGrid(settings, async ({ wapi }) => {
+    const found: Original[] = [];
+    for await (const original of listOriginals(wapi, { tenant }, AbortSignal.timeout(timeout))) found.push(original);
+    const count = `${found.length} ${found.length === 1 ? 'address' : 'addresses'}`;
+    if (json) writeJson(found);
+    else process.stdout.write(`${listed(found)}${count} of the original driver with the tenant ${tenant}\n`);
+    return exitStatus.ok;
+  });
+}
+
+const columns: readonly Column<Original>[] = [
+  { title: 'ADDRESS', cell: ({ address }) => address },
+  { title: 'NETWORK', cell: ({ network }) => network },
+  { title: 'VIEW', cell: ({ view }) => view },
+  { title: 'CONTAINER', cell: ({ containerId }) => containerId },
+  { title: 'POD', cell: ({ name }) => name || '-' },
+  { title: 'MAC', cell: ({ mac }) => mac },
+  { title: 'NOTE', cell: ({ altered }) => (altered === undefined ? '' : `left alone: it ${altered}`) },
+];
+
+function listed(found: readonly Original[]): string {
+  return found.length === 0 ? '' : table(columns, found);
+}
