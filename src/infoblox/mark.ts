@@ -75,6 +75,18 @@ export function gatewayMark(name: string): string {
   return `infoblox-cni gateway of network=${shorten(name, longest.network)}`;
 }
 
+const hostMarkStart = 'infoblox-cni address of host ';
+
+/** Writes the comment of a reservation that keeps an address of the host itself from being given to a container. */
+export function hostMark({ cluster, node }: Origin): string {
+  return `${hostMarkStart}cluster=${shorten(cluster, longest.cluster)} node=${shorten(node, longest.node)}`;
+}
+
+/** Tells whether a comment is one that `hostMark` writes, on whatever host. */
+export function isHostMark(comment: string): boolean {
+  return comment.startsWith(hostMarkStart);
+}
+
 /**
  * Reads the network's name from the comment of a network, as `networkMark` writes it; undefined for a comment that is not
  * ours. People may add to it (" - Paris"): nothing is ever deleted for this mark alone.

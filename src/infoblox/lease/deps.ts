@@ -31,6 +31,8 @@ export interface LeaseDeps {
   readonly observer: Observer;
   readonly sandboxes: Sandboxes;
   readonly deliveries: Deliveries;
+  /** Whether an address is one of this host itself. */
+  readonly isOwnAddress: (address: string) => Promise<boolean>;
   /** One for each lease, by its mark. */
   readonly locks: KeyedMutex;
   readonly moment: () => Moment;

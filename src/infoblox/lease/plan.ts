@@ -99,7 +99,7 @@ export const table: readonly Rule[] = [
   { phase: 'pending', seen: ['wanted', 'wanted and surplus'], doubt: anyDoubt, step: 'adopt', because: 'this attempt or an earlier one took it, and nobody was told' },
   { phase: 'pending', seen: ['surplus'], doubt: noDelete, step: 'remove', because: 'it is not what the ADD asks for' },
   { phase: 'pending', seen: ['surplus'], doubt: aDelete, step: 'create', because: 'the delete may still remove it, so nobody is told its address, and no second delete is sent' },
-  { phase: 'pending', seen: ['the address of another'], doubt: anyDoubt, step: 'reassign', because: 'the reservation of a live attachment, or of the gateway, was lost, and the grid gave its address away' },
+  { phase: 'pending', seen: ['the address of another'], doubt: anyDoubt, step: 'reassign', because: 'the grid gave it away: the reservation of a live attachment or of the gateway was lost, or the host itself has the address' },
   { phase: 'pending', seen: ['in another view'], doubt: anyDoubt, step: 'refuse', because: 'the view was renamed or the object moved; a second reservation would be one too many' },
 
   { phase: 'bound', seen: ['nothing'], doubt: anyDoubt, step: 'recreate', because: 'a live attachment has lost its reservation' },

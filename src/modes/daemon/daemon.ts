@@ -1,6 +1,7 @@
 /** Builds the daemon from its options, and takes it down again in good order. */
 import { Conditions } from '../../infoblox/conditions.ts';
 import { type Machine, readMachine } from '../../infoblox/host/machine.ts';
+import { isOwnAddress as askKernel } from '../../infoblox/host/own-address.ts';
 import { type DoubtWindow, defaultDoubtWindow } from '../../infoblox/lease/doubt.ts';
 import type { SqliteLeaseStore } from '../../infoblox/lease/state/store.ts';
 import type { Log } from '../../infoblox/log.ts';
@@ -38,6 +39,8 @@ export interface Surroundings {
   /** How long a write whose answer was lost counts as in doubt. */
   readonly doubtWindow?: DoubtWindow | undefined;
   readonly machine?: Machine | undefined;
+  /** Whether an address is one of this host itself. */
+  readonly isOwnAddress?: ((address: string) => Promise<boolean>) | undefined;
   /** Wraps the store that the daemon has opened. */
   readonly wrapStore?: ((store: SqliteLeaseStore) => SqliteLeaseStore) | undefined;
 }
@@ -97,6 +100,7 @@ export async function startDaemon(options: Options, plainLog: Log, surroundings:
 async function build(options: Options, passedLog: Log, surroundings: Surroundings & { readonly tracing: Tracing }) {
   const { log, recentErrors } = rememberErrors(passedLog);
   const { doubtWindow: window = defaultDoubtWindow, machine = readMachine(), wrapStore, tracing } = surroundings;
+  const { isOwnAddress = askKernel } = surroundings;
   const unverified = unverifiedNotice(options.tls);
   const origin = { cluster: options.clusterName, node: options.nodeName };
   const owner = { ...machine, name: hostPrefix(origin).trim() };
@@ -109,7 +113,12 @@ async function build(options: Options, passedLog: Log, surroundings: Surrounding
   const names = readFormerNames(store, origin);
   const metrics = await createMetrics(options);
   const grid = buildGridAccess({ options, conditions, memory: writerMemory(store), metrics, tracing, log });
-  const leases = buildLeases({ options, origin, conditions, store, names, grid, window, trace: tracing, log });
+  const leases = buildLeases({
+    ...{ options, origin, conditions, store, names, grid, window },
+    isOwnAddress,
+    trace: tracing,
+    log,
+  });
   const monitor = new GridMonitor({ ...grid, ...leases, view: options.networkView, conditions, log });
   const shown = { metrics, tracing, recentErrors, unverified };
   const calls = buildCalls({ ...shown, options, conditions, leases, grid, monitor, log });

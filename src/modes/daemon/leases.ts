@@ -35,12 +35,15 @@ export interface LeasesDeps {
   readonly grid: GridAccess;
   /** How long a write whose answer was lost counts as in doubt. */
   readonly window: DoubtWindow;
+  /** Whether an address is one of this host itself. */
+  readonly isOwnAddress: (address: string) => Promise<boolean>;
   readonly trace: Trace;
   readonly log: Log;
 }
 
 /** Builds what works on leases; nothing runs yet. */
-export function buildLeases({ options, origin, conditions, store, names, grid, window, trace, log }: LeasesDeps) {
+export function buildLeases({ options, origin, conditions, grid, window, ...given }: LeasesDeps) {
+  const { store, names, isOwnAddress, trace, log } = given;
   const { wapi } = grid;
   const marksIn = (view: string, limit: number) => store.boundIn(view, limit).map(({ mark }) => mark);
   const views = new NetworkViews({ wapi, marksIn, host: origin });
@@ -58,6 +61,7 @@ export function buildLeases({ options, origin, conditions, store, names, grid, w
     observer: new Observer({ wapi, store, log, originals }),
     sandboxes: warnOfUnseen(hostSandboxes(), log),
     deliveries: new Deliveries({ store, moment, log }),
+    isOwnAddress,
     locks: new KeyedMutex(),
     moment,
     tally: { reaped: 0, recreated: 0 },

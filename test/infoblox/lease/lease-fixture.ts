@@ -72,6 +72,7 @@ export class LeaseFixture {
       names: new FormerNames(store, origin),
       observer: new Observer({ wapi, store, log }),
       sandboxes: hostSandboxes(),
+      isOwnAddress: async () => false,
       deliveries: new Deliveries({ store, moment, log }),
     };
   }

@@ -39,6 +39,20 @@ export function takenError(address: string, network: ReadyNetwork, holder: strin
   );
 }
 
+export function ownAddressError(address: string, { cidr }: ReadyNetwork): GridError {
+  return new GridError('address-unavailable', `the requested address ${address} in ${cidr.text} is this host's own`, {
+    hint: 'request another address, or none to get the next free one',
+  });
+}
+
+/** @param count of addresses that the grid gave out for one ADD */
+export function ownAddressesError({ cidr }: ReadyNetwork, count: number): GridError {
+  const what = `the grid gave out more than ${count} addresses of ${cidr.text} that this host has itself`;
+  return new GridError('network-conflict', what, {
+    hint: 'reserve the addresses of the host on the grid ("ip route show table local" lists them), or choose another subnet',
+  });
+}
+
 export function collisionError({ cidr, view }: ReadyNetwork, cause: GridError): GridError {
   return new GridError(
     'busy',

@@ -14,7 +14,7 @@ import type { LeaseDeps } from '../deps.ts';
 import { doubtOf } from '../doubt.ts';
 import { createInDoubt, type Lease } from '../lease.ts';
 import type { Found, Look } from '../plan.ts';
-import { collisionError, nonsenseError, takenError } from './address-errors.ts';
+import { collisionError, nonsenseError, ownAddressError, takenError } from './address-errors.ts';
 import { ReleasesFirst } from './releases-first.ts';
 import type { Want } from './want.ts';
 
@@ -112,7 +112,7 @@ export class AddressCreation {
     look: Look,
     signal: AbortSignal,
   ): Promise<Look> {
-    const { store, observer, exhaustion } = this.#deps;
+    const { store, observer, exhaustion, isOwnAddress } = this.#deps;
     const { mark, requested } = this.#want;
     const { cidr, view, kept } = this.#network;
     const made = { ref, address: ipv4addr, view: network_view };
@@ -123,9 +123,8 @@ export class AddressCreation {
     if (requested === undefined) exhaustion.obtained(this.#network);
     // What only an unconfirmed look has shown does not count.
     const before = look.unconfirmed === undefined ? look.found : [];
-    if (made.address !== kept && store.boundAt(view, made.address, mark) === undefined) {
-      return { found: [...before, made] };
-    }
+    const isKept = made.address === kept || store.boundAt(view, made.address, mark) !== undefined;
+    if (!isKept && !(await isOwnAddress(made.address))) return { found: [...before, made] };
     // Only what is there is made another's, whatever the answer was.
     const there = await observer.look(leaseOf(store, mark), signal);
     if (there.found.some(({ address }) => address === made.address)) return there;
@@ -192,9 +191,10 @@ export class AddressCreation {
   ): Promise<void> {
     if (this.#isRequestChecked) return;
     this.#isRequestChecked = true;
-    const { store, wapi, moment } = this.#deps;
+    const { store, wapi, moment, isOwnAddress } = this.#deps;
     const network = this.#network;
     refuseOutside(requested, network);
+    if (await isOwnAddress(requested)) throw ownAddressError(requested, network);
     const isThere = look.found.some(({ address }) => address === requested);
     if (isThere && doubtOf(lease, moment()).delete !== null) {
       throw new GridError('busy', `an earlier release of ${requested} may still be carried out`, {

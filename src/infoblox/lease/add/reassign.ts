@@ -1,10 +1,10 @@
 /**
- * Gives an object the mark of the attachment, or of the gateway, that its address belongs to. In place: between a delete and a
+ * Gives an object the mark of the attachment, of the gateway, or of the host that its address belongs to. In place: between a delete and a
  * create another host could take the address.
  */
 import { type Attributes, describeReservation, ofNetwork } from '../../attributes.ts';
 import { GridError } from '../../errors.ts';
-import { attachmentIn, isAttachmentMark, whoOf } from '../../mark.ts';
+import { attachmentIn, isAttachmentMark, isHostMark, whoOf } from '../../mark.ts';
 import { gatewayName } from '../../wapi/client.ts';
 import { workloadOfLease } from '../../workload.ts';
 import { apply, applyIfPossible, endDelete, isOpen, warnOfLoss, without } from '../act.ts';
@@ -13,7 +13,7 @@ import { createInDoubt, deleteAnswered, deleteInDoubt, type Lease } from '../lea
 import { type Found, type Look, plan } from '../plan.ts';
 import { movedError } from './address-errors.ts';
 
-/** An object at the address of another attachment, or of the gateway. */
+/** An object at the address of another attachment, of the gateway, or of this host. */
 export type Another = Found & { readonly owner: string };
 
 export interface Reassignment {
@@ -38,7 +38,8 @@ export async function reassign(
   const { owner } = object;
   if (!isAttachmentMark(owner)) {
     const { network } = attachmentIn(lease.mark);
-    await relabel(deps, { lease, object, name: gatewayName, attributes: ofNetwork(network) }, signal);
+    const name = isHostMark(owner) ? 'host' : gatewayName;
+    await relabel(deps, { lease, object, name, attributes: ofNetwork(network) }, signal);
     return undefined;
   }
   if (lease.phase !== 'pending' && locks.busy(owner)) {
@@ -89,7 +90,15 @@ async function relabel(
     throw error;
   }
   apply(store, lease.mark, (current) => deleteAnswered(current, lease));
-  warnOfLoss(deps, object.owner, object.address);
+  if (isHostMark(object.owner)) warnOfOwn(deps, object.address);
+  else warnOfLoss(deps, object.owner, object.address);
+}
+
+function warnOfOwn({ log }: LeaseDeps, address: string): void {
+  log.warn('the grid gave out an address of this host: reserved it for the host', {
+    address,
+    hint: 'tell the grid which addresses hosts have; delete the reservation when the host has no need of it any more',
+  });
 }
 
 /** A look after `reassign`: without the object, or with it as nobody else's. */

@@ -3,7 +3,7 @@
  * free one. Looks, asks `plan`, carries out the step, as everybody does; its own are only the creates.
  */
 import { GridError } from '../../errors.ts';
-import { gatewayMark } from '../../mark.ts';
+import { isHostMark } from '../../mark.ts';
 import { fits } from '../../network/fit.ts';
 import type { ReadyNetwork } from '../../network/networks.ts';
 import type { FixedAddress } from '../../wapi/schemas.ts';
@@ -11,10 +11,14 @@ import { apply, recreate, remove, warnOfLoss, without } from '../act.ts';
 import type { LeaseDeps } from '../deps.ts';
 import { answer, begin, bind, createInDoubt, deleteAnswered, type Lease } from '../lease.ts';
 import { type Found, type Look, plan, type Step } from '../plan.ts';
-import { deletedError, leftError, refusal } from './address-errors.ts';
+import { deletedError, leftError, ownAddressesError, refusal } from './address-errors.ts';
 import { AddressCreation } from './create-address.ts';
-import { afterReassign, reassign } from './reassign.ts';
+import { keeperOf } from './keeper.ts';
+import { type Another, afterReassign, reassign } from './reassign.ts';
 import type { Want } from './want.ts';
+
+/** Addresses of the host that one ADD reserves for it. With more, the whole network routes to the host itself, say. */
+const mostOwn = 8;
 
 export interface Taken {
   readonly address: string;
@@ -28,6 +32,8 @@ export class AddressTaking {
   #mayBeOnGrid: boolean;
   /** Whether a look could not be confirmed, so that the grid may hold more than was seen. */
   #isUnconfirmed = false;
+  /** How many addresses of the host the grid has given out. */
+  #own = 0;
 
   constructor(deps: LeaseDeps, want: Want, network: ReadyNetwork) {
     this.#deps = deps;
@@ -59,8 +65,9 @@ export class AddressTaking {
       look ??= await observer.look(this.#lease(), signal);
       this.#mayBeOnGrid ||= look.found.length > 0 || look.unconfirmed !== undefined;
       this.#isUnconfirmed ||= look.unconfirmed !== undefined;
+      const judged = await this.#judged(look);
       const lease = this.#lease();
-      const step = plan(lease, this.#judged(look), moment());
+      const step = plan(lease, judged, moment());
       const taken = this.#conclude(lease, look, step);
       if (taken !== undefined) return taken;
       look = await this.#act(step, { lease, look }, signal);
@@ -75,15 +82,16 @@ export class AddressTaking {
   }
 
   /** The look, with what only this ADD knows. */
-  #judged(look: Look): Look {
+  async #judged(look: Look): Promise<Look> {
     const { requested, spec } = this.#want;
+    const { isOwnAddress, names } = this.#deps;
     const { network, made } = this.#creation;
-    const found = look.found.map((object) => ({
-      ...object,
-      ...(object.ref === made?.ref ? { fresh: true } : {}),
-      ...(object.address === network.kept && object.view === network.view ? { owner: gatewayMark(spec.name) } : {}),
-    }));
-    return { ...look, found, fits: (address) => fits(address, network, requested) };
+    const found = look.found.map(async (object) => {
+      const isOwn = await isOwnAddress(object.address);
+      const owner = keeperOf(object, { network, name: spec.name, host: names.present, isOwn });
+      return { ...object, ...(object.ref === made?.ref ? { fresh: true } : {}), ...(owner && { owner }) };
+    });
+    return { ...look, found: await Promise.all(found), fits: (address) => fits(address, network, requested) };
   }
 
   /** Binds the lease, or joins its callers if it is bound. @returns the address; undefined if there is more to do */
@@ -124,11 +132,8 @@ export class AddressTaking {
         return this.#create(lease, look, signal);
       case 'recreate':
         return this.#recreate(lease, look, signal);
-      case 'reassign': {
-        const left = await reassign(this.#deps, { lease, object: step.object }, signal);
-        if (left === undefined) this.#creation.reassigned(step.object.address);
-        return afterReassign(look, step.object, left);
-      }
+      case 'reassign':
+        return this.#reassign({ lease, object: step.object, look }, signal);
       case 'remove':
         await remove(this.#deps, { lease, objects: step.objects }, signal);
         apply(this.#deps.store, lease.mark, (current) => deleteAnswered(current, lease));
@@ -142,6 +147,17 @@ export class AddressTaking {
         return undefined;
       }
     }
+  }
+
+  async #reassign(
+    { lease, object, look }: { lease: Lease; object: Another; look: Look },
+    signal: AbortSignal,
+  ): Promise<Look> {
+    if (isHostMark(object.owner)) this.#own += 1;
+    if (this.#own > mostOwn) throw ownAddressesError(this.#creation.network, mostOwn);
+    const left = await reassign(this.#deps, { lease, object }, signal);
+    if (left === undefined) this.#creation.reassigned(object.address);
+    return afterReassign(look, object, left);
   }
 
   async #create(lease: Lease, look: Look, signal: AbortSignal): Promise<Look | undefined> {

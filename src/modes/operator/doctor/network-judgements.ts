@@ -120,7 +120,7 @@ export function judgeOwnAddresses(
     }
     const fix = `reserve ${address} on the grid: a fixed address, or a host record`;
     if (known === undefined) return warning(`whether the grid knows ${what} cannot be seen by this user`, fix);
-    return failure(`the grid does not know ${what}, and may give it to a container`, fix);
+    return failure(`the grid does not know ${what}: another host may give it to a container`, fix);
   });
 }
 

@@ -109,7 +109,7 @@ test.each([
   [
     '10.0.0.7',
     false,
-    'failure: the grid does not know 10.0.0.7 (eth1), and may give it to a container -> reserve 10.0.0.7 on the grid: a fixed address, or a host record',
+    'failure: the grid does not know 10.0.0.7 (eth1): another host may give it to a container -> reserve 10.0.0.7 on the grid: a fixed address, or a host record',
   ],
   ['10.0.0.7', undefined, /^warning: whether the grid knows 10.0.0.7 \(eth1\) cannot be seen by this user -> reserve/],
   ['10.0.0.150', false, /^ok: 10.0.0.150 \(eth1\) lies in a DHCP range/],
