@@ -60,7 +60,7 @@ describe('completion', () => {
     expect(offered('st')).toEqual(['status']);
     expect(offered('')).toEqual(expect.arrayContaining([...commandNames, '--grid-host=']));
     expect(offered('leases', '--ph')).toEqual(['--phase=']);
-    expect(offered('leases', '--grid')).toEqual(['']);
+    expect(offered('gc', '--phase')).toEqual(['']);
     expect(offered('leases', '$(touch /nonexistent/x)')).toEqual(['']);
   });
 
