@@ -29,6 +29,23 @@ test('a conflict wraps the class of the database layer and is a 400', async () =
   expect(object.code).toBe('Client.Ibap.Data.Conflict');
 });
 
+test('a type that the user may not read is refused, whatever is asked of it', async () => {
+  const { client, grid } = fixture;
+  grid.denied.add('network');
+  expect(await textOf(client.get('network'))).toBe(
+    '400 Client.Ibap.Data: You need to have Read permission for the network to access objects of this type',
+  );
+  expect((await client.get('networkview')).status).toBe(200);
+});
+
+test('an answer says what time it is by the clock of the grid', async () => {
+  const { client, grid } = fixture;
+  const tells = async () => Date.parse(String((await client.get('networkview')).headers.date)) - Date.now();
+  expect(Math.abs(await tells())).toBeLessThan(5_000);
+  grid.clockAhead = -3_600_000;
+  expect(Math.abs((await tells()) + 3_600_000)).toBeLessThan(5_000);
+});
+
 test.each([
   ['network', { network: '10.0.0.0/24', colour: 'red' }, "Unknown argument/field: 'colour'"],
   ['network', {}, 'field for create missing: network'],
