@@ -69,8 +69,8 @@ build: setup ## build dist/infoblox-cni with its links, licences and SBOM (ARCH=
 demo: setup build ## a container's address from a simulated grid, and back: the whole way
 	node test/demo/main.ts
 
-simulator: npm-packages ## start the grid simulator alone, to point curl or a daemon at
-	node test/simulator/main.ts
+simulator: npm-packages ## start the grid simulator alone, to point curl or a daemon at: FLAGS='--listen 192.0.2.10'
+	node test/simulator/main.ts $(FLAGS)
 
 soak: npm-packages ## the long chaos run: OPERATIONS=100000, SEED=...
 	node test/reliability/soak.ts --operations $(or $(OPERATIONS),100000) $(if $(SEED),--seed $(SEED))

@@ -3,7 +3,7 @@ import { type FixedAddressSnapshot, GridContents, type NetworkSnapshot, type Wap
 import { type Certificate, makeCertificate } from './http/certificate.ts';
 import { type ExchangeContext, exchange } from './http/exchange.ts';
 import { type Fault, Faults } from './http/faults.ts';
-import { LoopbackServer } from './http/loopback-server.ts';
+import { HttpsServer } from './http/https-server.ts';
 import type { RequestRecord } from './http/request-log.ts';
 import { Sessions } from './http/sessions.ts';
 import { installFactoryObjects } from './rules/factory-objects.ts';
@@ -16,9 +16,17 @@ export type { FixedAddressSnapshot, NetworkSnapshot, WapiObject } from './grid-c
 export type { Effect, Fault } from './http/faults.ts';
 export type { RequestRecord } from './http/request-log.ts';
 
+const loopback = '127.0.0.1';
+/** Every address of the machine. */
+const anyAddress = '0.0.0.0';
+
 export interface GridOptions {
-  /** TCP port on 127.0.0.1; 0, the default, picks a free one. */
+  /** TCP port; 0, the default, picks a free one. */
   readonly port?: number;
+  /** Address to listen on; 127.0.0.1 by default. */
+  readonly listen?: string | undefined;
+  /** What clients call it, by name or address; by default the address that it listens on. Its certificate is for that. */
+  readonly hostName?: string | undefined;
   readonly username?: string;
   readonly password?: string;
   /** How long every request takes at least. */
@@ -43,9 +51,10 @@ export interface GridOptions {
 
 /** A running grid. What its administrator sees and does bypasses HTTP, authentication and faults. */
 export interface Grid {
-  readonly host: '127.0.0.1';
+  /** What clients call it. */
+  readonly host: string;
   readonly port: number;
-  /** `https://127.0.0.1:<port>`, without a path. */
+  /** `https://<host>:<port>`, without a path. */
   readonly url: string;
   /** PEM file with the certificate, in a temporary directory that `stop` removes. */
   readonly caFile: string;
@@ -86,10 +95,12 @@ export interface Grid {
   stop(): Promise<void>;
 }
 
-/** Starts a grid on loopback; rejects when the port is taken. */
+/** Starts a grid; rejects when it cannot listen. */
 export async function startGrid(options: GridOptions = {}): Promise<Grid> {
-  const certificate = await makeCertificate(options.certificateDays);
-  const grid = new SimulatedGrid(options, certificate);
+  const { listen = loopback, certificateDays: validDays } = options;
+  const { hostName = listen === anyAddress ? loopback : listen } = options;
+  const certificate = await makeCertificate({ validDays, names: [hostName, listen] });
+  const grid = new SimulatedGrid({ ...options, listen, hostName }, certificate);
   try {
     await grid.listen(options.port ?? 0);
   } catch (error) {
@@ -100,7 +111,7 @@ export async function startGrid(options: GridOptions = {}): Promise<Grid> {
 }
 
 class SimulatedGrid extends GridContents implements Grid {
-  readonly host = '127.0.0.1';
+  readonly host: string;
   readonly username: string;
   latencyMs: number;
   clockAhead = 0;
@@ -108,7 +119,7 @@ class SimulatedGrid extends GridContents implements Grid {
   inFlightMax = 0;
   readonly requests: RequestRecord[] = [];
   readonly #certificate: Certificate;
-  readonly #server: LoopbackServer;
+  readonly #server: HttpsServer;
   readonly #sessions: Sessions;
   readonly #faults = new Faults();
   readonly #settings: ServiceSettings;
@@ -118,12 +129,13 @@ class SimulatedGrid extends GridContents implements Grid {
   #inFlight = 0;
   #connectionsBefore = 0;
 
-  constructor(options: GridOptions, certificate: Certificate) {
+  constructor(options: GridOptions & { readonly listen: string; readonly hostName: string }, certificate: Certificate) {
     const db = new Database();
     super(db);
     const { username = 'admin', password = 'infoblox', latencyMs = 0, attributes = [], cloudUser = false } = options;
     const cloud = options.cloudLicence === true || cloudUser;
     installFactoryObjects(db, { username, attributes, cloudLicence: cloud });
+    this.host = options.hostName;
     this.username = username;
     this.latencyMs = latencyMs;
     this.#certificate = certificate;
@@ -138,8 +150,9 @@ class SimulatedGrid extends GridContents implements Grid {
     const { clientCertificates: asked, sessionSeconds: idleSeconds = 600 } = options;
     this.#sessions = new Sessions(username, password, { idleSeconds, passwordWith: asked?.password === 'with' });
     this.#context = this.#exchangeContext(new WapiService(db, this.#settings));
-    this.#server = new LoopbackServer(certificate, asked?.ca, (request, response, connection) =>
-      this.#serve(request, response, connection),
+    const { listen: address } = options;
+    this.#server = new HttpsServer({ certificate, clientCa: asked?.ca, address }, (...exchanged) =>
+      this.#serve(...exchanged),
     );
   }
 

@@ -46,10 +46,47 @@ test('it starts alone, prints how to reach it, serves and stops cleanly on a sig
   }
 });
 
+test('for other machines it listens on an address, with a certificate for its name and that address', async () => {
+  const child = start('--listen', '127.0.0.2', '--host-name', 'grid.example.com', '--port', '0');
+  try {
+    await expect.poll(child.output, { timeout: 10_000 }).toMatch(/Try .*\n/);
+    const [, port = '', caFile = ''] =
+      /^WAPI +https:\/\/grid.example.com:(\d+)\/.*\nCA file +(\S+)$/m.exec(child.output()) ?? [];
+    const ca = readFileSync(caFile);
+    for (const servername of ['grid.example.com', 'localhost']) {
+      const agent = new Agent({ connect: { ca, servername } });
+      const { statusCode } = await request(`https://127.0.0.2:${port}/wapi/v2.3/network`, { dispatcher: agent });
+      expect(statusCode).toBe(401);
+      await agent.destroy();
+    }
+    const agent = new Agent({ connect: { ca } });
+    const url = `https://127.0.0.2:${port}/wapi/v2.3/network`;
+    expect((await request(url, { dispatcher: agent })).statusCode).toBe(401);
+    await expect(request(url.replace('0.0.2', '0.0.1'), { dispatcher: agent })).rejects.toThrow('ECONNREFUSED');
+    await agent.destroy();
+  } finally {
+    child.kill('SIGKILL');
+  }
+});
+
+test('an address that is not the machine’s is named, in one line', async () => {
+  const child = start('--listen', '192.0.2.99', '--port', '0');
+  const [code] = await once(child, 'close');
+  expect(code).toBe(1);
+  expect(child.output()).toMatch(
+    /^simulator: 192.0.2.99 is no address of this machine: choose one that "ip address" shows\n$/,
+  );
+});
+
 test.each([
   [['--prot', '0'], /^simulator: Unknown option '--prot'; see --help\n$/],
   [['--port', '0', 'more'], /^simulator: Unexpected argument 'more'; see --help\n$/],
   [['--port', '0', '--password'], /^simulator: Option '--password <value>' argument missing; see --help\n$/],
+  [['--listen', 'eth0'], /^simulator: --listen must be an IPv4 address, not "eth0"; see --help\n$/],
+  [
+    ['--host-name', 'https://grid'],
+    /^simulator: --host-name must be a name or an address alone, not "https:\/\/grid"; see --help\n$/,
+  ],
   [['--port', 'http'], /^simulator: --port must be a whole number, not "http"; see --help\n$/],
   [['--port', '0', '--network', 'pods'], /^simulator: --network: Invalid network address 'pods'; see --help\n$/],
 ])('%j is refused with one line that names it, and status 2', async (args, line) => {

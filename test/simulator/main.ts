@@ -1,3 +1,4 @@
+import { isIP, isIPv4 } from 'node:net';
 import { parseArgs } from 'node:util';
 import { type ArgsDef, defineCommand, runMain } from 'citty';
 import { WapiError } from './errors.ts';
@@ -8,7 +9,13 @@ import type { RequestRecord } from './http/request-log.ts';
 const usageStatus = 2;
 
 const flags = {
-  port: { type: 'string', default: '8443', description: 'TCP port on 127.0.0.1; 0 picks a free one' },
+  listen: {
+    type: 'string',
+    default: '127.0.0.1',
+    description: 'IPv4 address to listen on; 0.0.0.0: all of this machine',
+  },
+  port: { type: 'string', default: '8443', description: 'TCP port; 0 picks a free one' },
+  'host-name': { type: 'string', description: 'name or address by which clients reach it, for its certificate' },
   username: { type: 'string', default: 'admin', description: 'user that may log in' },
   password: { type: 'string', default: 'infoblox', description: "that user's password" },
   latency: { type: 'string', default: '0', description: 'milliseconds that every request takes at least' },
@@ -21,21 +28,22 @@ const flags = {
 const command = defineCommand({
   meta: {
     name: 'simulator',
-    description: 'A simulated Infoblox grid: WAPI over HTTPS on 127.0.0.1, for tests, demos and benchmarks',
+    description: 'A simulated Infoblox grid: WAPI over HTTPS, for tests, demos and benchmarks',
   },
   args: flags,
   async run({ args, rawArgs }) {
     const given = readStrictly(rawArgs);
     const port = wholeNumber('port', args.port);
+    const listen = ipv4Address('listen', args.listen);
     const grid = await startGrid({
-      port,
+      ...{ listen, port, hostName: args['host-name'] && hostName(args['host-name']) },
       username: args.username,
       password: args.password,
       latencyMs: wholeNumber('latency', args.latency),
       attributes: given('attribute'),
       cloudLicence: args['cloud-licence'] === true,
       ...(args.log ? { onFinished: printRequest } : {}),
-    }).catch((error) => fail(1, obstacle(error, port)));
+    }).catch((error) => fail(1, obstacle(error, listen, port)));
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => grid.stop());
     try {
       for (const network of given('network')) grid.add('network', { network });
@@ -70,10 +78,23 @@ function wholeNumber(flag: string, text: string): number {
   return fail(usageStatus, `--${flag} must be a whole number, not "${text}"`);
 }
 
+function ipv4Address(flag: string, text: string): string {
+  if (isIPv4(text)) return text;
+  return fail(usageStatus, `--${flag} must be an IPv4 address, not "${text}"`);
+}
+
+/** A DNS name (RFC 1123, section 2.1), or an address. */
+function hostName(text: string): string {
+  if (isIP(text) > 0 || /^[a-z\d]([a-z\d.-]{0,251}[a-z\d])?$/i.test(text)) return text;
+  return fail(usageStatus, `--host-name must be a name or an address alone, not "${text}"`);
+}
+
 /** Why it cannot start, in words for whoever started it. */
-function obstacle(error: NodeJS.ErrnoException, port: number): string {
+function obstacle(error: NodeJS.ErrnoException, listen: string, port: number): string {
+  if (error.code === 'EADDRNOTAVAIL')
+    return `${listen} is no address of this machine: choose one that "ip address" shows`;
   if (error.code === 'EADDRINUSE') {
-    return `port ${port} on 127.0.0.1 is in use: end what uses it, or take a free one, node test/simulator/main.ts --port 0`;
+    return `port ${port} on ${listen} is in use: end what uses it, or take a free one, node test/simulator/main.ts --port 0`;
   }
   return `cannot start: ${error.message}`;
 }

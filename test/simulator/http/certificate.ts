@@ -1,9 +1,10 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { generate } from 'selfsigned';
 
-/** A certificate for loopback that signs itself, and the file with which clients can verify it. */
+/** A certificate that signs itself, and the file with which clients can verify it. */
 export interface Certificate {
   readonly key: string;
   readonly cert: string;
@@ -13,11 +14,15 @@ export interface Certificate {
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/**
- * Makes an EC P-256 key (fast enough for every test) and a certificate for 127.0.0.1 and localhost.
- * @param validDays until its end; below zero it has expired
- */
-export async function makeCertificate(validDays = 30): Promise<Certificate> {
+export interface CertificateOptions {
+  /** Until its end; below zero it has expired. */
+  readonly validDays?: number | undefined;
+  /** Names and addresses that it is for, beside localhost and 127.0.0.1. */
+  readonly names?: readonly string[] | undefined;
+}
+
+/** Makes an EC P-256 key (fast enough for every test) and a certificate for loopback, and for the names given. */
+export async function makeCertificate({ validDays = 30, names = [] }: CertificateOptions = {}): Promise<Certificate> {
   const { private: key, cert } = await generate([{ name: 'commonName', value: 'localhost' }], {
     keyType: 'ec',
     curve: 'P-256',
@@ -31,10 +36,7 @@ export async function makeCertificate(validDays = 30): Promise<Certificate> {
       { name: 'extKeyUsage', serverAuth: true },
       {
         name: 'subjectAltName',
-        altNames: [
-          { type: 2, value: 'localhost' },
-          { type: 7, ip: '127.0.0.1' },
-        ],
+        altNames: [...new Set(['localhost', '127.0.0.1', ...names])].map(alternativeName),
       },
     ],
   });
@@ -42,4 +44,9 @@ export async function makeCertificate(validDays = 30): Promise<Certificate> {
   const caFile = join(directory, 'ca.pem');
   await writeFile(caFile, cert);
   return { key, cert, caFile, remove: () => rm(directory, { recursive: true, force: true }) };
+}
+
+/** A name of the certificate's subject; the numbers are those of RFC 5280, section 4.2.1.6. */
+function alternativeName(name: string) {
+  return isIP(name) === 0 ? ({ type: 2, value: name } as const) : ({ type: 7, ip: name } as const);
 }

@@ -6,21 +6,26 @@ import type { Certificate } from './certificate.ts';
 
 export type RequestListener = (request: IncomingMessage, response: ServerResponse, connection: number) => void;
 
-/** HTTPS on 127.0.0.1 with keep-alive, whose connections are counted and can be cut; it can go away and come back. */
-export class LoopbackServer {
+export interface HttpsServerOptions {
+  readonly certificate: Pick<Certificate, 'key' | 'cert'>;
+  /** PEM of the CA whose certificates clients have to show; undefined: none is asked for. */
+  readonly clientCa: string | undefined;
+  /** To listen on. */
+  readonly address: string;
+}
+
+/** HTTPS with keep-alive, whose connections are counted and can be cut; it can go away and come back. */
+export class HttpsServer {
   readonly #server: Server;
+  readonly #address: string;
   /** The plain sockets beneath TLS by the client's port: only those can be reset. */
   readonly #sockets = new Map<number, Socket>();
   readonly #numbers = new WeakMap<object, number>();
   #accepted = 0;
   #port = 0;
 
-  /** @param clientCa PEM of the CA whose certificates clients have to show; undefined: none is asked for */
-  constructor(
-    { key, cert }: Pick<Certificate, 'key' | 'cert'>,
-    clientCa: string | undefined,
-    listener: RequestListener,
-  ) {
+  constructor({ certificate: { key, cert }, clientCa, address }: HttpsServerOptions, listener: RequestListener) {
+    this.#address = address;
     const asking = clientCa === undefined ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: true };
     this.#server = createServer({ key, cert, keepAliveTimeout: 60_000, ...asking }, (request, response) => {
       listener(request, response, this.#numbers.get(request.socket) ?? 0);
@@ -49,7 +54,7 @@ export class LoopbackServer {
 
   /** Listens on a port, 0 for any free one; rejects with EADDRINUSE and the like. */
   async listen(port = this.#port): Promise<void> {
-    this.#server.listen(port, '127.0.0.1');
+    this.#server.listen(port, this.#address);
     await once(this.#server, 'listening');
     const address = this.#server.address();
     if (typeof address === 'object' && address) this.#port = address.port;
