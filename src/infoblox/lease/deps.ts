@@ -5,7 +5,6 @@ import type { Exhaustion } from '../network/exhaustion.ts';
 import type { Networks } from '../network/networks.ts';
 import type { Trace } from '../trace.ts';
 import type { WapiClient } from '../wapi/client.ts';
-import type { Deliveries } from './add/deliveries.ts';
 import type { Moment } from './doubt.ts';
 import type { FormerNames } from './former-names.ts';
 import type { Observer } from './observe.ts';
@@ -30,7 +29,6 @@ export interface LeaseDeps {
   readonly names: FormerNames;
   readonly observer: Observer;
   readonly sandboxes: Sandboxes;
-  readonly deliveries: Deliveries;
   /** Whether an address is one of this host itself. */
   readonly isOwnAddress: (address: string) => Promise<boolean>;
   /** One for each lease, by its mark. */

@@ -6,8 +6,8 @@ import { afterEach, beforeEach } from 'vitest';
 import { ExtensibleAttributes } from '../../../src/infoblox/attributes.ts';
 import { KeyedMutex } from '../../../src/infoblox/concurrency/keyed-mutex.ts';
 import { Conditions } from '../../../src/infoblox/conditions.ts';
-import { Deliveries } from '../../../src/infoblox/lease/add/deliveries.ts';
-import type { LeaseDeps } from '../../../src/infoblox/lease/deps.ts';
+import { type AddDeps, Deliveries } from '../../../src/infoblox/lease/add/deliveries.ts';
+
 import { defaultDoubtWindow } from '../../../src/infoblox/lease/doubt.ts';
 import { FormerNames } from '../../../src/infoblox/lease/former-names.ts';
 import type { Lease } from '../../../src/infoblox/lease/lease.ts';
@@ -42,7 +42,7 @@ export class LeaseFixture {
   readonly calls: string[] = [];
   readonly grid: Grid;
   readonly store: SqliteLeaseStore;
-  readonly deps: LeaseDeps;
+  readonly deps: AddDeps;
   readonly #session: Session;
   readonly #directory: string;
 

@@ -1,4 +1,5 @@
 /** Gives addresses to attachments: one ADD, from the first write to the state to the answer. */
+
 import { randomUUID } from 'node:crypto';
 import { abortable } from '../../concurrency/abortable.ts';
 import { type SharedWork, SingleFlight } from '../../concurrency/single-flight.ts';
@@ -7,13 +8,13 @@ import { shortNetworkName, whoOf } from '../../mark.ts';
 import { fits, mayFit, refuseHopeless } from '../../network/fit.ts';
 import { specKey } from '../../network/spec.ts';
 import { apply } from '../act.ts';
-import type { LeaseDeps } from '../deps.ts';
 import { doubtOf } from '../doubt.ts';
 import { abandon, answer, askAgain, begin, followView, type Lease, startRelease } from '../lease.ts';
 import { type Look, plan } from '../plan.ts';
 import { reconcileLocked } from '../release/reconcile.ts';
 import { releaseUnnotedLocked, warnUnreleased } from '../release/unnoted.ts';
 import { deletedError, leftError, refusal } from './address-errors.ts';
+import type { AddDeps } from './deliveries.ts';
 import { AddressTaking, type Taken } from './take-address.ts';
 import type { AddRequest } from './want.ts';
 
@@ -28,12 +29,12 @@ export interface Allocation extends Taken {
 }
 
 export class Allocator {
-  readonly #deps: LeaseDeps;
+  readonly #deps: AddDeps;
   readonly #adds = new SingleFlight<Taken>();
   /** What an ADD under way is waiting for, by mark. */
   readonly #delays = new Map<string, GridError>();
 
-  constructor(deps: LeaseDeps) {
+  constructor(deps: AddDeps) {
     this.#deps = deps;
   }
 

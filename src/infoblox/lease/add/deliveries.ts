@@ -7,6 +7,9 @@ import { notAnswered } from '../lease.ts';
 /** Attachments of which it is known who was told their address. */
 const mostTold = 10_000;
 
+/** What an ADD needs beside what all work on leases does. */
+export type AddDeps = LeaseDeps & { readonly deliveries: Deliveries };
+
 export class Deliveries {
   readonly #deps: Pick<LeaseDeps, 'store' | 'moment' | 'log'>;
   /** The last ADD of each attachment that is known to have its answer. What is not known here costs a write of the state. */

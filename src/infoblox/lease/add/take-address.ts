@@ -2,17 +2,18 @@
  * Takes an address from the grid for one ADD: what an earlier attempt has left; else the requested address, or the next
  * free one. Looks, asks `plan`, carries out the step, as everybody does; its own are only the creates.
  */
+
 import { GridError } from '../../errors.ts';
 import { isHostMark } from '../../mark.ts';
 import { fits } from '../../network/fit.ts';
 import type { ReadyNetwork } from '../../network/networks.ts';
 import type { FixedAddress } from '../../wapi/schemas.ts';
 import { apply, recreate, remove, warnOfLoss, without } from '../act.ts';
-import type { LeaseDeps } from '../deps.ts';
 import { answer, begin, bind, createInDoubt, deleteAnswered, type Lease } from '../lease.ts';
 import { type Found, type Look, plan, type Step } from '../plan.ts';
 import { deletedError, leftError, ownAddressesError, refusal } from './address-errors.ts';
 import { AddressCreation } from './create-address.ts';
+import type { AddDeps } from './deliveries.ts';
 import { keeperOf } from './keeper.ts';
 import { type Another, afterReassign, reassign } from './reassign.ts';
 import type { Want } from './want.ts';
@@ -26,7 +27,7 @@ export interface Taken {
 }
 
 export class AddressTaking {
-  readonly #deps: LeaseDeps;
+  readonly #deps: AddDeps;
   readonly #want: Want;
   readonly #creation: AddressCreation;
   #mayBeOnGrid: boolean;
@@ -35,7 +36,7 @@ export class AddressTaking {
   /** How many addresses of the host the grid has given out. */
   #own = 0;
 
-  constructor(deps: LeaseDeps, want: Want, network: ReadyNetwork) {
+  constructor(deps: AddDeps, want: Want, network: ReadyNetwork) {
     this.#deps = deps;
     this.#want = want;
     this.#creation = new AddressCreation(deps, want, network);

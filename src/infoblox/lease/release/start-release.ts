@@ -1,10 +1,13 @@
 /** The end of a lease, noted durably. What it has on the grid the reconciler removes. */
-import type { LeaseDeps } from '../deps.ts';
 import type { Moment } from '../doubt.ts';
 import { abandon, deleteInDoubt, type Lease, type LeaseIdentity, startRelease, unknownToRelease } from '../lease.ts';
 import type { Releaser } from '../releaser.ts';
+import type { SqliteLeaseStore } from '../state/store.ts';
 
-export type StartReleaseDeps = Pick<LeaseDeps, 'store' | 'moment'>;
+export interface StartReleaseDeps {
+  readonly store: SqliteLeaseStore;
+  readonly moment: () => Moment;
+}
 
 /** What is to be released: a mark, and where to look if the state does not know it. */
 export interface Release extends LeaseIdentity {
