@@ -10,6 +10,7 @@ export const commandSummaries = {
   gc: 'Release the addresses of containers that are proven dead',
   release: 'Release the addresses of a container: a DEL by hand',
   'ea-defs': 'Which extensible attributes the grid defines of those that the driver writes',
+  'support-bundle': 'Collect what is known of this host in one archive, without secrets',
 } as const;
 
 export type CommandName = keyof typeof commandSummaries;

@@ -1,7 +1,7 @@
 /** What a command of the operator is made of, and how its command line is read. */
 import { existsSync } from 'node:fs';
 import { type ArgsDef, type ParsedArgs, parseArgs } from 'citty';
-import { type FlagValues, joinFlags, parseFlags } from '../daemon/config/command-line.ts';
+import { type FlagValues, joinFlags, parseFlags, UsageError } from '../daemon/config/command-line.ts';
 import { flags as daemon } from '../daemon/config/flags.ts';
 import { socketFile } from '../protocol.ts';
 import type { ExitStatus } from './command-error.ts';
@@ -36,6 +36,9 @@ export interface Invocation<F extends ArgsDef> {
   readonly env: NodeJS.ProcessEnv;
   /** Path of the daemon's socket. */
   readonly socket: string;
+  readonly environmentFile: string;
+  /** What is wrong with DAEMON_FLAGS of the environment file, of which nothing counts then; null: nothing. */
+  readonly wrongFlags: string | null;
 }
 
 /** A command as it is written. */
@@ -48,6 +51,8 @@ export interface Definition<F extends ArgsDef> {
   readonly groups: Readonly<Record<string, ArgsDef>>;
   /** The same flags. */
   readonly flags: F;
+  /** Whether it can do without what DAEMON_FLAGS say. */
+  readonly wrongFlags?: 'tolerated';
   /** @throws CommandError, UsageError, GridError or StartError */
   run(invocation: Invocation<F>): Promise<ExitStatus>;
 }
@@ -65,7 +70,7 @@ export type Command = Pick<Definition<ArgsDef>, 'operands' | 'examples' | 'group
 
 /** Makes a command of its definition. */
 export function defineCommand<const F extends ArgsDef>(definition: Definition<F>): Command {
-  const { groups, flags, run, ...described } = definition;
+  const { groups, flags, run, wrongFlags, ...described } = definition;
   return {
     ...described,
     groups: { ...groups, Other: common },
@@ -74,21 +79,37 @@ export function defineCommand<const F extends ArgsDef>(definition: Definition<F>
       const { joined, operands } = joinFlags(args, known, described.operands === undefined ? undefined : 'operands');
       const { help, 'environment-file': file } = parseArgs<typeof common>(joined, known);
       if (help) return undefined;
-      return run({ flags: parseArgs<F>(joined, known), operands, ...settingsOf(joined, file) });
+      return run({ flags: parseArgs<F>(joined, known), operands, ...settingsOf(joined, file, wrongFlags) });
     },
   };
 }
 
-/** Finds out what the daemon was told. @param joined the flags of the command line */
-function settingsOf(joined: readonly string[], file: string) {
+/**
+ * Finds out what the daemon was told.
+ * @param joined the flags of the command line
+ * @throws UsageError for DAEMON_FLAGS that are wrong, unless that is tolerated
+ */
+function settingsOf(joined: readonly string[], file: string, wrong: 'tolerated' | undefined) {
   const isNamed = joined.some((flag) => flag.startsWith('--environment-file='));
   const { variables, daemonFlags } = readEnvironmentFile(file, isNamed ? 'required' : 'optional');
   const over = joined.filter((flag) => Object.hasOwn(daemon, flag.slice(2, flag.indexOf('='))));
   const env = { ...process.env, ...variables };
-  const words = [...daemonFlags, ...over];
+  const wrongFlags = whatIsWrong(daemonFlags);
+  if (wrongFlags !== null && wrong === undefined) throw new UsageError(`DAEMON_FLAGS in ${file}: ${wrongFlags}`);
+  const words = [...(wrongFlags === null ? daemonFlags : []), ...over];
   const values = parseFlags([...words, ...passwordFlag(parseFlags(words), env)]);
   const socket = socketFile(values['socket-dir'], values['driver-name']);
-  return { daemonFlags: values, env, socket };
+  return { daemonFlags: values, env, socket, environmentFile: file, wrongFlags };
+}
+
+function whatIsWrong(flags: readonly string[]): string | null {
+  try {
+    parseFlags(flags);
+    return null;
+  } catch (error) {
+    if (error instanceof UsageError) return error.message;
+    throw error;
+  }
 }
 
 /** The unit hands the service this file as a credential, which no flag names. */

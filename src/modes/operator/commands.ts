@@ -8,6 +8,7 @@ import { gc } from './commands/gc.ts';
 import { leases } from './commands/leases.ts';
 import { release } from './commands/release.ts';
 import { status } from './commands/status.ts';
+import { supportBundle } from './commands/support-bundle.ts';
 
 export const commands: Readonly<Record<CommandName, Command>> = {
   status,
@@ -17,4 +18,5 @@ export const commands: Readonly<Record<CommandName, Command>> = {
   gc,
   release,
   'ea-defs': eaDefs,
+  'support-bundle': supportBundle,
 };

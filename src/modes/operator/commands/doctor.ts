@@ -1,12 +1,11 @@
 /** `doctor`: examines host, grid and network configurations from cold, and says how to repair what is wrong. */
 import { styleText } from 'node:util';
 import { flags as daemonFlags, flagGroups as daemonGroups } from '../../daemon/config/flags.ts';
-import type { Progress } from '../../operator-protocol.ts';
 import { defineCommand, json } from '../command.ts';
 import { exitStatus } from '../command-error.ts';
 import { countOf, type Level } from '../doctor/finding.ts';
 import { report } from '../doctor/report.ts';
-import { progressBar } from '../output/progress.ts';
+import { showingProgress } from '../output/progress.ts';
 import { writeJson } from '../output/write-json.ts';
 
 export const doctor = defineCommand({
@@ -22,30 +21,13 @@ export const doctor = defineCommand({
   async run(invocation) {
     // With the client of the grid, which would make every command start later.
     const { diagnose } = await import('../doctor/diagnose.ts');
-    const findings = await showingProgress((onProgress) => diagnose(invocation, { onProgress }));
+    const findings = await showingProgress('checking', (onProgress) => diagnose(invocation, { onProgress }));
     const failures = countOf('failure', findings);
     if (invocation.flags.json) writeJson({ failures, warnings: countOf('warning', findings), findings });
     else process.stdout.write(report(findings, paint));
     return failures === 0 ? exitStatus.ok : exitStatus.failed;
   },
 });
-
-/** Milliseconds between two pictures of the bar: a check may take longer than all others. */
-const refresh = 250;
-
-async function showingProgress<T>(work: (onProgress: (progress: Progress) => void) => Promise<T>): Promise<T> {
-  const bar = progressBar('checking');
-  let latest: Progress | undefined;
-  const timer = setInterval(() => latest && bar.show(latest), refresh);
-  try {
-    return await work((progress) => {
-      latest = progress;
-    });
-  } finally {
-    clearInterval(timer);
-    bar.end();
-  }
-}
 
 const colours = { ok: 'green', warning: 'yellow', failure: 'red', skipped: 'gray' } as const;
 

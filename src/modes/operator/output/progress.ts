@@ -1,15 +1,18 @@
 /** How far a long work has come: a bar on the terminal, after a second; none in a pipe. On stderr, so that stdout is the result. */
 import type { WriteStream } from 'node:tty';
 import { ago } from '../../ago.ts';
+import type { Progress } from '../../operator-protocol.ts';
 
 /** Milliseconds: what is over by then needs no bar. */
 const patience = 1_000;
 /** Columns of the bar alone. */
 const width = 30;
+/** Milliseconds between two pictures of the bar. */
+const refresh = 250;
 const clearLine = '\r\u001b[K';
 
 export interface ProgressBar {
-  show(progress: { readonly done: number; readonly total: number }): void;
+  show(progress: Progress): void;
   /** Removes the bar. */
   end(): void;
 }
@@ -37,6 +40,25 @@ export function progressBar(
       isShown = false;
     },
   };
+}
+
+/** Does something long and shows how far it has come. @param what is being done: `checking` */
+export async function showingProgress<T>(
+  what: string,
+  work: (onProgress: (progress: Progress) => void) => Promise<T>,
+): Promise<T> {
+  const bar = progressBar(what);
+  let latest: Progress | undefined;
+  // A step may take longer than all others.
+  const timer = setInterval(() => latest && bar.show(latest), refresh);
+  try {
+    return await work((progress) => {
+      latest = progress;
+    });
+  } finally {
+    clearInterval(timer);
+    bar.end();
+  }
 }
 
 /** Writes the bar. @param passed milliseconds since the beginning */

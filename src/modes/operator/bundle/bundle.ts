@@ -1,0 +1,96 @@
+/**
+ * A support bundle: what is known of this driver on this host, as files of an archive that can be given to others. Nothing in it
+ * is a secret, and what it needs may be down: the daemon, the grid, systemd.
+ */
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
+import { createTar } from 'nanotar';
+
+import type { Invocation } from '../command.ts';
+import { daemonItems } from './daemon-items.ts';
+import { hostItems } from './host-items.ts';
+import type { Item } from './item.ts';
+import { Pseudonyms } from './pseudonyms.ts';
+import { knownSecrets, secretRemover } from './secrets.ts';
+import { serviceItems } from './service-items.ts';
+import { stateFiles, stateItems } from './state-items.ts';
+
+/** Of what the bundle is made. */
+export type Source = Omit<Invocation<Record<string, never>>, 'flags'>;
+
+export interface BundleOptions {
+  /** Whether names and addresses are masked. */
+  readonly redact: boolean;
+  /** Whether the state itself is in it. */
+  readonly state: boolean;
+  /** Told how far `doctor` has come, which takes the longest. */
+  readonly onProgress: (progress: { readonly done: number; readonly total: number }) => void;
+}
+
+const folder = 'infoblox-cni-support';
+/** Two blocks of zeros, of which tar(1) misses the second. */
+const endOfTar = Buffer.alloc(1024);
+
+/** Collects the files of a bundle, without secrets and, if that is wanted, without names. */
+export async function collect(source: Source, { redact, onProgress }: Omit<BundleOptions, 'state'>): Promise<Item[]> {
+  const { daemonFlags: flags, env } = source;
+  const stateDir = flags['state-dir'];
+  const collected = [
+    ...(await hostItems({ driver: flags['driver-name'], socketDir: flags['socket-dir'], stateDir })),
+    ...(await serviceItems({ flags, ...source })),
+    await stateItems(stateDir),
+    ...(await daemonItems({ ...source, onProgress })),
+  ];
+  const withoutSecrets = secretRemover(knownSecrets(flags, env, passwordFiles(source)));
+  const items = collected.map((item) => ({ ...item, text: withoutSecrets(item.text) }));
+  return redact ? masked(items, flags.labels) : items;
+}
+
+/** Makes the archive of it, gzipped. */
+export async function archive(
+  source: Source,
+  { state, ...options }: BundleOptions,
+): Promise<{ data: Uint8Array; items: Item[] }> {
+  const items = await collect(source, options);
+  const files = [
+    { name: 'README', data: readme(items, options.redact) },
+    ...items.map(({ name, text }) => ({ name, data: text })),
+    ...(state ? stateFiles(source.daemonFlags['state-dir']) : []),
+  ];
+  const named = files.map(({ name, data }) => ({ name: `${folder}/${name}`, data }));
+  const tar = createTar(named, { attrs: { mode: '600', uid: 0, gid: 0, mtime: Date.now() } });
+  return { data: await promisify(gzip)(Buffer.concat([tar, endOfTar])), items };
+}
+
+/** Where a password may be, whether or not it is used: beside the settings, and where systemd hands it to the service. */
+const passwordDirectories = ['/etc/infoblox-cni', '/run/credentials/infoblox-cni-daemon.service'];
+
+function passwordFiles({ daemonFlags, env }: Source): string[] {
+  const directories = [env.CREDENTIALS_DIRECTORY ?? '', ...passwordDirectories];
+  return [daemonFlags['wapi-password-file'], ...directories.map((directory) => join(directory, 'wapi-password'))];
+}
+
+/** @param labels value of `--labels` */
+function masked(items: readonly Item[], labels: string): Item[] {
+  const pseudonyms = new Pseudonyms();
+  const values = labels.split(',').map((pair) => pair.slice(pair.indexOf('=') + 1).trim());
+  pseudonyms.learnFrom({ hostname: hostname(), label: values });
+  for (const { text } of items) pseudonyms.learnFromText(text);
+  return items.map((item) => ({ ...item, name: pseudonyms.mask(item.name), text: pseudonyms.mask(item.text) }));
+}
+
+function readme(items: readonly Item[], redact: boolean): string {
+  const names = redact
+    ? 'Names and addresses are masked, the same by the same pseudonym.'
+    : 'Names and addresses are as they are: support-bundle --redact masks them.';
+  const lines = items.map(({ name, isThere }) => `  ${name}${isThere ? '' : ' (says why not)'}`);
+  return `infoblox-cni support bundle of ${new Date().toISOString()}
+
+Passwords, cookies and keys are removed. ${names}
+Look through it before you give it to others.
+
+${lines.join('\n')}
+`;
+}

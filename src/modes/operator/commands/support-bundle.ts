@@ -1,0 +1,73 @@
+/** `support-bundle`: what is known of this driver on this host, in one archive. */
+import { closeSync, openSync, unlinkSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { resolve } from 'node:path';
+import { isErrno, messageOf } from '../../../infoblox/host/errno.ts';
+import { UsageError } from '../../daemon/config/command-line.ts';
+import { flags as daemonFlags, flagGroups as daemonGroups } from '../../daemon/config/flags.ts';
+import { printable } from '../../daemon/log/printable.ts';
+import type { Item } from '../bundle/item.ts';
+import { defineCommand } from '../command.ts';
+import { CommandError, exitStatus } from '../command-error.ts';
+import { showingProgress } from '../output/progress.ts';
+
+const own = {
+  output: { type: 'string', default: '', description: 'File that is made; default: named after host and time, here' },
+  redact: { type: 'boolean', description: 'Mask names and addresses, each by the same pseudonym everywhere' },
+  state: { type: 'boolean', description: 'Put the state itself in, with all names' },
+} as const;
+
+export const supportBundle = defineCommand({
+  examples: [
+    ['support-bundle', 'Collect versions, settings, status, findings of doctor, log; no secrets'],
+    ['support-bundle --redact --output=/tmp/bundle.tar.gz', 'The same without names and addresses'],
+  ],
+  groups: { Bundle: own, ...daemonGroups },
+  flags: { ...own, ...daemonFlags },
+  wrongFlags: 'tolerated',
+  async run({ flags, ...source }) {
+    const [redact, state] = [flags.redact === true, flags.state === true];
+    if (redact && state) throw new UsageError('--state has all names in it, which --redact is to mask');
+    const file = resolve(flags.output || defaultName(redact));
+    // With the client of the grid, which would make every command start later.
+    const { archive } = await import('../bundle/bundle.ts');
+    const handle = create(file);
+    try {
+      const { data, items } = await showingProgress('examining', (onProgress) =>
+        archive(source, { redact, state, onProgress }),
+      );
+      writeFileSync(handle, data);
+      process.stdout.write(summary(file, items));
+      return exitStatus.ok;
+    } catch (error) {
+      unlinkSync(file);
+      throw error;
+    } finally {
+      closeSync(handle);
+    }
+  },
+});
+
+function summary(file: string, items: readonly Item[]): string {
+  const missing = items.filter(({ isThere }) => !isThere);
+  return [
+    `${file}: ${items.length - missing.length} files\n`,
+    ...missing.map(({ name, text }) => `${printable(`without ${name}: ${text.trim()}`)}\n`),
+    'look through it before you give it to others\n',
+  ].join('');
+}
+
+function defaultName(redact: boolean): string {
+  const time = new Date().toISOString().replace(/[-:]|\.\d+/g, '');
+  return `infoblox-cni-support-${redact ? '' : `${hostname()}-`}${time}.tar.gz`;
+}
+
+/** Before anything is collected; for root alone, and never over another file. */
+function create(file: string): number {
+  try {
+    return openSync(file, 'wx', 0o600);
+  } catch (error) {
+    const why = isErrno(error, 'EEXIST') ? 'it is there already' : messageOf(error);
+    throw new CommandError(exitStatus.failed, `cannot make ${file}: ${why}`, 'name another file by --output');
+  }
+}

@@ -1,0 +1,210 @@
+/** A support bundle of a whole host, with a secret in every place that a secret can come from, and of hosts that are not well. */
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseTarGzip } from 'nanotar';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { hostObstacle, runOnThrowawayHost } from '../../docs/throwaway-host.ts';
+import { type Grid, startGrid } from '../../simulator/grid.ts';
+import { requireBuilt } from '../program.ts';
+import { OperatorHost } from './operator-host.ts';
+
+/** What the archive holds: texts by name, without its folder. */
+async function unpack(file: string): Promise<Map<string, string>> {
+  const files = await parseTarGzip(readFileSync(file));
+  return new Map(files.map(({ name, text }) => [name.replace('infoblox-cni-support/', ''), text]));
+}
+
+describe('on a host of its own', () => {
+  let grid: Grid;
+  let host: OperatorHost;
+  let file: string;
+
+  beforeEach(async () => {
+    grid = await startGrid({ password: 'grid-password' });
+    host = new OperatorHost(grid);
+    file = join(host.directory, 'bundle.tar.gz');
+  });
+  afterEach(async () => {
+    await host.dispose();
+    await grid.stop();
+  });
+  const bundle = (...args: readonly string[]) =>
+    host.type('support-bundle', ...host.flags, `--wapi-password=${grid.password}`, `--output=${file}`, ...args);
+
+  test('it has what is needed to understand what is wrong, for root alone, and overwrites nothing', async () => {
+    await host.start(['--metrics-listen=127.0.0.1:29477']);
+    await host.add('c1');
+    const { exitCode, stdout, stderr } = await bundle('--metrics-listen=127.0.0.1:29477');
+    expect([exitCode, stderr]).toEqual([0, '']);
+    expect(stdout).toContain(`${file}: `);
+    expect(stdout).toMatch(/^look through it before you give it to others$/m);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    const files = await unpack(file);
+    const json = (name: string) => JSON.parse(files.get(name) ?? '');
+    expect(json('versions.json')).toMatchObject({ version: expect.any(String), commit: expect.any(String) });
+    expect(json('status.json')).toMatchObject({ node: 'host-a', leases: { bound: 1 } });
+    expect(json('leases.json').leases).toMatchObject([{ containerId: 'c1', address: '10.0.0.2' }]);
+    expect(json('flags.json')).toMatchObject({
+      wrong: null,
+      flags: { 'node-name': 'host-a', 'wapi-password': '[removed]' },
+    });
+    expect(json('state.json')).toMatchObject({ integrity: 'ok', rows: { lease: 1 } });
+    expect(json('doctor.json')).toContainEqual(expect.objectContaining({ title: 'daemon', level: 'ok' }));
+    expect(files.get('metrics')).toMatch(/^infoblox_cni_grid_up 1$/m);
+    expect(files.get('directories')).toMatch(new RegExp(`^140600 0:0 0 \\S+ ${host.socket}$`, 'm'));
+    expect([...files.keys()]).not.toContain('state/state.db');
+    const before = readFileSync(file);
+    const again = await bundle();
+    expect([again.exitCode, again.stderr]).toEqual([
+      1,
+      expect.stringMatching(/is there already\. Name another file by --output/),
+    ]);
+    expect(readFileSync(file).equals(before)).toBe(true);
+  });
+
+  test('it says why not where daemon and grid are down, and takes a flag of the service that is wrong', async () => {
+    await grid.pause();
+    const environment = join(host.directory, 'daemon.env');
+    writeFileSync(environment, "DAEMON_FLAGS='--wapi-pasword=typed-wrong --grid-host=127.0.0.1'\n");
+    const { exitCode, stdout } = await host.type(
+      ...['support-bundle', `--environment-file=${environment}`, `--state-dir=${host.stateDir}`, `--output=${file}`],
+    );
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(
+      /^without status\.json: not available: the daemon is not running: .*; start it with systemctl/m,
+    );
+    expect(stdout).toMatch(/^without state\.json: not available: .*no such file/m);
+    const files = await unpack(file);
+    expect(JSON.parse(files.get('flags.json') ?? '')).toMatchObject({
+      wrong: expect.stringMatching(/unknown flag --wapi-pasword/),
+    });
+    expect(files.get('doctor.json')).toMatch(/^not available: DAEMON_FLAGS are wrong: unknown flag --wapi-pasword/);
+    expect([...files.values()].join()).not.toContain('typed-wrong');
+    const other = await host.type('status', `--environment-file=${environment}`);
+    expect([other.exitCode, other.stderr]).toEqual([
+      2,
+      expect.stringMatching(/DAEMON_FLAGS in .*daemon\.env: unknown flag --wapi-pasword/),
+    ]);
+  });
+
+  test('the state goes with it only if that is wanted, and never masked', async () => {
+    await host.start();
+    await host.add('c1');
+    expect((await bundle('--state')).exitCode).toBe(0);
+    expect((await unpack(file)).get('state/state.db-wal')).toContain('container=c1');
+    const { exitCode, stderr } = await bundle('--state', '--redact');
+    expect([exitCode, stderr]).toEqual([2, expect.stringMatching(/--state has all names in it/)]);
+  });
+
+  test('nothing is left where none can be made', async () => {
+    mkdirSync(join(host.stateDir, 'state.db'), { recursive: true });
+    expect((await bundle('--state')).exitCode).toBe(1);
+    expect(existsSync(file)).toBe(false);
+  });
+});
+
+const obstacle = hostObstacle();
+const leftOut = obstacle !== undefined && process.env.CI === undefined;
+
+/** A host with the daemon as a service would have it, and a secret in every place: each begins with "planted". */
+const planted = `
+wait_for() { for _ in $(seq 300); do if eval "$1" >/dev/null 2>&1; then return; fi; sleep 0.1; done; echo "waited in vain for $1"; exit 1; }
+install -d /etc/infoblox-cni /etc/cni/net.d /etc/systemd/system/infoblox-cni-daemon.service.d /opt/cni/bin
+cat >/etc/infoblox-cni/daemon.env <<'END'
+DAEMON_FLAGS='--grid-host=grid.example.com --wapi-username=svc-paris --wapi-password=planted-flag --node-name=host-7 --cluster-name=blue --labels="Site=Paris"'
+WAPI_PASSWORD="planted environment"
+PROXY=http://proxyuser:planted-proxy@proxy.example.com:3128
+END
+(umask 077; echo planted-file >/etc/infoblox-cni/wapi-password)
+printf -- '-----BEGIN PRIVATE KEY-----\\nplanted-key\\n-----END PRIVATE KEY-----\\n' >/etc/infoblox-cni/client.key
+cp "$PROJECT/deploy/systemd/infoblox-cni-daemon.service" /etc/systemd/system
+cat >/etc/systemd/system/infoblox-cni-daemon.service.d/local.conf <<'END'
+[Service]
+Environment="WAPI_PASSWORD=planted-drop-in" OTHER=x
+SetCredential=wapi-password:planted-credential
+ExecStart=/usr/local/bin/infoblox-cni-daemon --wapi-password planted-exec
+END
+cat >/etc/cni/net.d/10-net-1.conflist <<'END'
+{"cniVersion":"1.0.0","name":"net-1","plugins":[
+  {"type":"bridge","ipam":{"type":"infoblox","subnet":"172.18.1.0/24","network-view":"priv-view","password":"planted-member"},
+   "args":{"cni":{"labels":["planted-argument"]}}},
+  {"type":"firewall","policy":"planted-policy"}]}
+END
+echo '{"type":"bridge","ipam":{"type":"infoblox","wapi-password":"planted-broken"' >/etc/cni/net.d/20-broken.conf
+cat >/opt/cni/bin/journalctl <<'END'
+#!/bin/sh
+cat <<'LINES'
+2026-01-07T08:02:27+0000 host-7 infoblox-cni-daemon[7]: {"level":"info","message":"ADD","container":"77ab","pod":"web-9","namespace":"shop","network":"net-1","address":"172.18.1.9"}
+2026-01-07T08:02:28+0000 host-7 infoblox-cni-daemon[7]: {"level":"error","message":"x","error":"https://svc-paris:planted-url@grid.example.com refused planted-flag"}
+2026-01-07T08:02:29+0000 host-7 infoblox-cni-daemon[7]: Authorization: Basic cGxhbnRlZC1mbGFn and ibapauth="planted-cookie,x"
+LINES
+END
+chmod +x /opt/cni/bin/journalctl
+export PATH="/opt/cni/bin:$PATH"
+node test/simulator/main.ts --port 443 --username svc-paris --password planted-flag >simulator.log 2>&1 &
+wait_for 'curl -sk https://grid.example.com/'
+env WAPI_PASSWORD=planted-flag infoblox-cni-daemon --grid-host=grid.example.com --wapi-username=svc-paris --ssl-verify=pin \\
+  --node-name=host-7 --cluster-name=blue >daemon.log 2>&1 &
+wait_for 'test -S /run/cni/infoblox.sock'
+ln -s "$PROJECT/dist/infoblox" /opt/cni/bin/infoblox
+echo '{"cniVersion":"1.0.0","name":"net-1","type":"bridge","ipam":{"type":"infoblox","subnet":"172.18.1.0/24","network-view":"priv-view"}}' |
+  CNI_COMMAND=ADD CNI_CONTAINERID=4f1c CNI_IFNAME=eth0 CNI_NETNS=/run/netns/4f1c CNI_PATH=/opt/cni/bin CNI_ARGS='K8S_POD_NAME=web-1;K8S_POD_NAMESPACE=shop' /opt/cni/bin/infoblox
+`;
+
+describe.skipIf(leftOut)('with a secret in every place', { timeout: 90_000 }, () => {
+  test('none of them is in it, in whatever it is written', () => {
+    requireBuilt();
+    const { output } = runOnThrowawayHost(
+      `${planted}
+infoblox-cni-daemon support-bundle --ssl-verify=pin --wapi-password=planted-flag --output=bundle.tar.gz
+env WAPI_PASSWORD=planted-caller infoblox-cni-daemon support-bundle --ssl-verify=pin --grid-host=https://u:planted-host@grid --output=second.tar.gz
+mkdir unpacked && tar -xzf bundle.tar.gz -C unpacked && tar -xzf second.tar.gz --one-top-level=unpacked/second
+echo "found: $(grep -riE 'planted|cGxhbnRlZ' unpacked | tr '\\n' ' ')"
+find unpacked/infoblox-cni-support -type f | sed 's/^unpacked.infoblox-cni-support./file: /'
+cat unpacked/infoblox-cni-support/{daemon.env,log,units/etc/systemd/system/infoblox-cni-daemon.service.d/local.conf,network-configurations/etc/cni/net.d/10-net-1.conflist}
+`,
+      80_000,
+    );
+    expect(output).toMatch(/^found: $/m);
+    const files = [...output.matchAll(/^file: (.*)$/gm)].map(([, name]) => name);
+    expect(files).toEqual(
+      expect.arrayContaining([
+        ...['README', 'versions.json', 'system.json', 'os-release', 'directories', 'flags.json', 'daemon.env', 'log'],
+        ...['status.json', 'leases.json', 'doctor.json', 'state.json', 'metrics'],
+        'units/etc/systemd/system/infoblox-cni-daemon.service',
+        'network-configurations/etc/cni/net.d/20-broken.conf',
+      ]),
+    );
+    // What stands beside them is there.
+    expect(output).toMatch(/--wapi-password=\[removed\] --node-name=host-7 --cluster-name=blue/);
+    expect(output).toMatch(/^ExecStart=\/usr\/local\/bin\/infoblox-cni-daemon --wapi-password \[removed\]$/m);
+    expect(output).toMatch(/"error":"https:\/\/\[removed\]@grid\.example\.com refused \[removed\]"/);
+    expect(output).toMatch(/"subnet": "172\.18\.1\.0\/24"/);
+  });
+
+  test('--redact leaves no name either, and the same pseudonym for the same name', () => {
+    requireBuilt();
+    const names =
+      'host-7|paris|priv-view|net-1|4f1c|77ab|web-1|web-9|shop|172\\.18|grid\\.example|node=blue|cluster=blue';
+    const { output } = runOnThrowawayHost(
+      `${planted}
+infoblox-cni-daemon support-bundle --ssl-verify=pin --redact --output=bundle.tar.gz
+mkdir unpacked && tar -xzf bundle.tar.gz -C unpacked
+echo "found: $(grep -rniE 'planted|${names}' unpacked | tr '\\n' ' ')"
+echo "named: $(find unpacked | grep -E '${names}')"
+echo "host: $(hostname) $(grep -c "$(hostname)" unpacked/infoblox-cni-support/system.json)"
+cat unpacked/infoblox-cni-support/{leases.json,log,daemon.env}
+`,
+      80_000,
+    );
+    expect(output).toMatch(/^found: $/m);
+    expect(output).toMatch(/^named: $/m);
+    expect(output).toMatch(/^host: \S+ 0$/m);
+    const container = /"containerId": "(container~\d+)"/.exec(output)?.[1];
+    expect(container).toBeDefined();
+    expect(output).toContain(`container=${container} interface=eth0`);
+    const [, network] = /"network": "(network~\d+)"/.exec(output) ?? [];
+    expect(output).toMatch(new RegExp(`"pod":"pod~\\d+","namespace":"namespace~\\d+","network":"${network}"`));
+    expect(output).toMatch(/--wapi-username=user~1 --wapi-password=\[removed\] --node-name=host~\d+/);
+  });
+});
