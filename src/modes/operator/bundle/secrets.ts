@@ -14,11 +14,16 @@ const secretWord =
   /pas+(?:w|phrase|\b)|pwd|secret|token|cookie|authorization|api_?key|private_?key|ibapauth|setcredential/gi;
 /** Characters below which a known secret is removed as a word alone: it may be part of any other. */
 const shortest = 4;
+/** Characters of a secret in a variable that is not the driver's. */
+const shortestOfOthers = 8;
 const isNamePart = (character = '') => /[\w-]/.test(character);
 
 /** Finds the secrets of this host: those that flags, environment and files hold. @param files with a password and nothing else */
 export function knownSecrets(flags: FlagValues, env: NodeJS.ProcessEnv, files: readonly string[]): string[] {
-  const variables = Object.entries(env).flatMap(([name, value = '']) => (isSecretName(name) ? [value] : []));
+  // A switch may have such a name, too; its value is a word that stands everywhere.
+  const isSecret = (name: string, value: string) =>
+    name === 'WAPI_PASSWORD' || (isSecretName(name) && value.length >= shortestOfOthers);
+  const variables = Object.entries(env).flatMap(([name, value = '']) => (isSecret(name, value) ? [value] : []));
   return [flags['wapi-password'], ...variables, ...files.map(contentOf)];
 }
 

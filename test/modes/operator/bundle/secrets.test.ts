@@ -72,9 +72,12 @@ test('secrets are known from the flag, from the environment and from files', () 
   const file = join(directory, 'password');
   writeFileSync(file, 'of the file\n');
   const flags = parseFlags(['--wapi-password=of the flag']);
-  const known = knownSecrets(flags, { WAPI_PASSWORD: 'of the environment', HOME: '/root' }, [file, '/nonexistent']);
+  const known = knownSecrets(flags, { WAPI_PASSWORD: 'p1', API_TOKEN: 'of others', SECRETS: 'true', HOME: '/root' }, [
+    file,
+    '/nonexistent',
+  ]);
   rmSync(directory, { recursive: true });
-  expect(known.filter((secret) => secret !== '')).toEqual(['of the flag', 'of the environment', 'of the file']);
+  expect(known.filter((secret) => secret !== '')).toEqual(['of the flag', 'p1', 'of others', 'of the file']);
 });
 
 test('members of JSON under names of secrets are removed, whatever they are', () => {
