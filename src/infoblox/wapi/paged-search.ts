@@ -1,5 +1,6 @@
 /** One search of the grid, page by page, that comes to an end even if the grid's list does not. */
 import type { GenericSchema, InferOutput } from 'valibot';
+import { withDeadline } from '../concurrency/deadline.ts';
 import { GridError, hasReason } from '../errors.ts';
 import { type PageRequest, searchRequest } from './request.ts';
 import { page, parseAnswer } from './schemas.ts';
@@ -41,16 +42,12 @@ export async function* searchPages<const S extends GenericSchema>(
   let next: string | undefined;
   for (let pages = 0; pages < limits.pages; pages += 1) {
     const began = performance.now();
-    const time = AbortSignal.timeout(Math.max(Math.ceil(left), 0));
-    const either = AbortSignal.any([signal, time]);
-    const answer = await session.request(searchRequest({ ...request, page: next }), either).catch((error) => {
+    const deadline = { milliseconds: left, signal, late: (cause: unknown) => tookTooLong(what, limits, cause) };
+    const send = (either: AbortSignal) => session.request(searchRequest({ ...request, page: next }), either);
+    const answer = await withDeadline(deadline, send).catch((error) => {
       // An unknown view is answered with 404 (terraform-provider-infoblox, issue 188) and holds nothing; a lost page is no end.
       if (next === undefined && hasReason(error, 'missing')) return { result: [] };
-      if (!time.aborted || signal.aborted) throw error;
-      throw new GridError('timeout', `${what}: the search took more than ${limits.waiting / 1000} s in all`, {
-        hint: 'see whether the grid is overloaded; one that sends page after page without an end is at fault itself',
-        cause: error,
-      });
+      throw error;
     });
     left -= performance.now() - began;
     const { result, next_page_id } = parseAnswer(page(schema), answer, { what });
@@ -60,5 +57,12 @@ export async function* searchPages<const S extends GenericSchema>(
   }
   throw new GridError('bad-answer', `${what}: the search has more than ${limits.pages} pages of results`, {
     hint: 'a grid that sends page after page without an end is at fault, or is none: check --grid-host and any proxy between',
+  });
+}
+
+function tookTooLong(what: string, { waiting }: SearchLimits, cause: unknown): GridError {
+  return new GridError('timeout', `${what}: the search took more than ${waiting / 1000} s in all`, {
+    hint: 'see whether the grid is overloaded; one that sends page after page without an end is at fault itself',
+    cause,
   });
 }

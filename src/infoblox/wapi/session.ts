@@ -3,6 +3,7 @@
  * Reads are repeated when the grid stumbles; a write is repeated only when it certainly did nothing.
  */
 import { pause } from '../concurrency/backoff.ts';
+import { withDeadline } from '../concurrency/deadline.ts';
 import { Semaphore } from '../concurrency/semaphore.ts';
 import { GridError, hasReason, isGridAway } from '../errors.ts';
 import { readAnswer } from './answer.ts';
@@ -172,8 +173,9 @@ export class Session {
     // All that is read is read by searches.
     const exchange = { method, url, lists: method === 'GET', ...(body === undefined ? {} : { body }) };
     return (headers) => {
-      const either = AbortSignal.any([signal, AbortSignal.timeout(requestTimeout)]);
-      return transport.exchange({ ...exchange, headers: { ...headers, 'user-agent': userAgent }, signal: either });
+      const all = { ...exchange, headers: { ...headers, 'user-agent': userAgent } };
+      const deadline = { milliseconds: requestTimeout, signal };
+      return withDeadline(deadline, (either) => transport.exchange({ ...all, signal: either }));
     };
   }
 }
