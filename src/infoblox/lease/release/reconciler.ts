@@ -3,6 +3,7 @@
  * time, so that a backlog never becomes a burst on the grid.
  */
 import { type Backoff, pauseBefore } from '../../concurrency/backoff.ts';
+import { withDeadline } from '../../concurrency/deadline.ts';
 import { isGridAway, isRefused } from '../../errors.ts';
 import { messageOf } from '../../host/errno.ts';
 import { apply } from '../act.ts';
@@ -122,6 +123,7 @@ export class Reconciler {
   }
 
   #work(): void {
+    if (this.#stopping.signal.aborted) return;
     this.#guarded(() => {
       if (!this.#abandonedReleased) this.#releaseAbandoned();
       const { store, moment, unnoted } = this.#deps;
@@ -129,7 +131,7 @@ export class Reconciler {
       const { now } = moment();
       const due = { now, horizon: now + 2 * retry.longest };
       const except = { has: (mark: string) => this.#isTaken(mark) };
-      for (const { mark } of store.due(due, workers - this.#working.size, except)) this.#take(mark);
+      for (const mark of store.due(due, workers - this.#working.size, except)) void this.#take(mark);
     });
     this.#wake();
   }
@@ -139,19 +141,21 @@ export class Reconciler {
     return this.#working.has(mark) || this.#deps.locks.busy(mark);
   }
 
-  #take(mark: string): void {
+  async #take(mark: string): Promise<void> {
     this.#working.add(mark);
-    const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(attemptTimeout)]);
+    const deadline = { milliseconds: attemptTimeout, signal: this.#stopping.signal };
     const attempt = () =>
-      reconcile(this.#deps, mark, signal).catch((error) => {
+      withDeadline(deadline, (signal) => reconcile(this.#deps, mark, signal)).catch((error) => {
         this.#guarded(() => this.#postpone(mark, error));
         throw error;
       });
-    const end = () => {
-      this.#working.delete(mark);
-      this.#wake();
-    };
-    this.#deps.trace.attempt('reconcile', mark, attempt).then(end, end);
+    const goesOn = await this.#deps.trace.attempt('reconcile', mark, attempt).then(
+      () => true,
+      () => false,
+    );
+    this.#working.delete(mark);
+    if (goesOn) this.#work();
+    else this.#wake();
   }
 
   #postpone(mark: string, error: unknown): void {

@@ -29,6 +29,22 @@ export class Statements {
     this.#guarded(() => this.transaction(write));
   }
 
+  /**
+   * As `together`, but does not wait for the disk: the next write that does brings it there, and a power failure before that
+   * undoes it.
+   * @throws GridError `state`, which is a condition then
+   */
+  unsynced(write: () => void): void {
+    this.#guarded(() => {
+      this.#database.exec('PRAGMA synchronous = NORMAL');
+      try {
+        this.transaction(write);
+      } finally {
+        this.#database.exec('PRAGMA synchronous = FULL');
+      }
+    });
+  }
+
   /** As `together`. @throws the error of SQLite, or of `write` */
   transaction(write: () => void): void {
     this.get('BEGIN').run();

@@ -14,7 +14,7 @@ import { type AddressHistory, HistoryTable } from './history.ts';
 import { openStateFile, type SetAside, type StateFile } from './state-file.ts';
 import type { StatePlace } from './state-place.ts';
 import { Statements } from './statements.ts';
-import { columns, putLease, rowOf, StoredLease } from './stored-lease.ts';
+import { columns, leaseWrite, StoredLease } from './stored-lease.ts';
 
 /** Phases in which a lease can be due, the most urgent first. */
 const dueOrder: readonly Phase[] = ['releasing', 'pending', 'bound'];
@@ -99,14 +99,16 @@ export class SqliteLeaseStore {
     const after = transition(before);
     if (after === before) return before;
     const changes = historyChanges(before, after);
-    if (changes.length === 0) this.#write(mark, after);
+    const write = () => {
+      this.#write(mark, before, after);
+      if (changes.length > 0) this.#history.write(changes);
+    };
+    if (after !== undefined) this.#statements.together(write);
     else {
-      this.#statements.together(() => {
-        this.#write(mark, after);
-        this.#history.write(changes);
-      });
+      // A forgotten lease that comes back after a power failure is looked for on the grid once more.
+      this.#statements.unsynced(write);
+      for (const watcher of this.#watchers) watcher.add(mark);
     }
-    if (after === undefined) for (const watcher of this.#watchers) watcher.add(mark);
     this.#conditions.clear('state-not-writable');
     if (after?.dueAt != null) this.#notify(after);
     return after;
@@ -142,24 +144,25 @@ export class SqliteLeaseStore {
   }
 
   /**
-   * Leases that the reconciler has to act on: what is to be released first, then by the time at which they were due. Reads no
-   * more of them than it returns, but for those of `except`.
+   * Marks of the leases that the reconciler has to act on: what is to be released first, then by the time at which they were
+   * due. Reads no more of them than it returns, but for those of `except`.
    */
-  due({ now, horizon }: Due, limit: number, except = noMarks): Lease[] {
-    const leases: Lease[] = [];
+  due({ now, horizon }: Due, limit: number, except = noMarks): string[] {
+    const marks: string[] = [];
     for (const phase of dueOrder) {
       for (const [condition, time] of [['dueAt <= ?', now] as const, ['dueAt > ?', horizon] as const]) {
-        const sql = `SELECT * FROM lease WHERE phase = ? AND dueAt IS NOT NULL AND ${condition} ORDER BY dueAt`;
+        if (marks.length >= limit) return marks;
+        const sql = `SELECT mark FROM lease WHERE phase = ? AND dueAt IS NOT NULL AND ${condition} ORDER BY dueAt`;
         this.#run(sql, (statement) => {
-          if (leases.length >= limit) return;
           for (const row of statement.iterate(phase, time)) {
-            if (!except.has(String(row.mark))) leases.push(v.parse(StoredLease, row));
-            if (leases.length >= limit) return;
+            const mark = String(row.mark);
+            if (!except.has(mark)) marks.push(mark);
+            if (marks.length >= limit) return;
           }
         });
       }
     }
-    return leases;
+    return marks;
   }
 
   /** When the reconciler has to act next, milliseconds since 1970; undefined: never. */
@@ -276,9 +279,10 @@ export class SqliteLeaseStore {
     this.#place.release();
   }
 
-  #write(mark: string, lease: Lease | undefined): void {
-    if (lease !== undefined) this.#run(putLease, (statement) => statement.run(rowOf(lease)));
-    else this.#run('DELETE FROM lease WHERE mark = ?', (statement) => statement.run(mark));
+  #write(mark: string, before: Lease | undefined, after: Lease | undefined): void {
+    const remove = { sql: 'DELETE FROM lease WHERE mark = $mark', values: { $mark: mark } };
+    const write = after === undefined ? remove : leaseWrite(before, after);
+    if (write !== undefined) this.#run(write.sql, (statement) => statement.run(write.values));
   }
 
   #notify(lease?: Lease): void {

@@ -30,14 +30,26 @@ export const StoredLease = v.object({
 });
 
 /** Of the table `lease`, in its order. */
-export const columns = Object.keys(StoredLease.entries);
+export const columns = Object.keys(StoredLease.entries) as readonly (keyof Lease)[];
 
-/** The statement that writes a lease in place of the one of its mark; its parameters are `rowOf` the lease. */
-export const putLease = `INSERT OR REPLACE INTO lease (${columns.join(', ')})
-  VALUES (${columns.map((column) => `$${column}`).join(', ')})`;
+/** A statement and its parameters. */
+export interface Write {
+  readonly sql: string;
+  readonly values: Record<string, string | number | null>;
+}
 
-/** Returns the values of the row of a lease, by the names of their parameters. */
-export function rowOf(lease: Lease): Record<string, string | number | null> {
-  const values = { ...lease, workload: workloadText(lease.workload) };
-  return Object.fromEntries(columns.map((column) => [`$${column}`, values[column as keyof Lease]]));
+/**
+ * Returns what makes the row of a lease that of the other; undefined if there is nothing to write. It names the columns that
+ * have changed alone: each index that is left as it is saves a page of the log.
+ */
+export function leaseWrite(before: Lease | undefined, after: Lease): Write | undefined {
+  const changed = columns.filter((column) => after[column] !== before?.[column]);
+  if (changed.length === 0) return undefined;
+  const row = { ...after, workload: workloadText(after.workload) };
+  const values = Object.fromEntries(changed.map((column) => [`$${column}`, row[column]]));
+  if (before === undefined) {
+    return { sql: `INSERT INTO lease (${changed.join(', ')}) VALUES (${Object.keys(values).join(', ')})`, values };
+  }
+  const sql = `UPDATE lease SET ${changed.map((column) => `${column} = $${column}`).join(', ')} WHERE mark = $mark`;
+  return { sql, values: { ...values, $mark: after.mark } };
 }

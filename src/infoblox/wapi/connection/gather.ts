@@ -79,7 +79,7 @@ class AnswerHandler implements Dispatcher.DispatchHandler {
     const { good, other } = this.#gathering.limits;
     const most = this.#status < 300 ? good : other;
     const end = this.#length + piece.length;
-    if (end > most) return controller.abort(new Error(`more than ${most} bytes`));
+    if (end > most) return void controller.abort(new Error(`more than ${most} bytes`));
     if (end > this.#bytes.length) {
       const larger = Buffer.allocUnsafe(Math.min(most, Math.max(end, 2 * this.#bytes.length)));
       this.#bytes.copy(larger, 0, 0, this.#length);
