@@ -13,16 +13,15 @@ import type { Found, Look } from './plan.ts';
 import type { SqliteLeaseStore } from './state/store.ts';
 
 /**
- * Removes objects that a look has just shown.
- * @returns the lease without the doubt of these deletes. That is not written yet, so that forgetting the lease, which
- * comes next as a rule, costs no further write
+ * Removes objects that a look has just shown. The caller writes that these deletes are not in doubt any more
+ * (`deleteAnswered`), with whatever comes next.
  * @throws GridError; unless its outcome is `open` nothing is in doubt
  */
 export async function remove(
   { wapi, store, moment, unnoted }: LeaseDeps,
   { lease, objects }: { readonly lease: Lease; readonly objects: readonly Found[] },
   signal: AbortSignal,
-): Promise<Lease> {
+): Promise<void> {
   const isMarked = markDelete({ store, moment }, lease);
   try {
     for (const { ref } of objects) await wapi.remove(ref, signal);
@@ -32,7 +31,6 @@ export async function remove(
       unnoted.add({ ...lease, by: lease.releasedBy ?? 'unfinished', deleteLost: moment() });
     throw error;
   }
-  return deleteAnswered(store.get(lease.mark) ?? lease, lease);
 }
 
 /**

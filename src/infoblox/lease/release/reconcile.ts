@@ -8,10 +8,10 @@ import { apply, recreate, remove, warnOfLoss, without } from '../act.ts';
 import { afterReassign, reassign } from '../add/reassign.ts';
 import type { LeaseDeps } from '../deps.ts';
 import { abandon, deleteAnswered, emptied, keepDoubt, type Lease, recheck, settle } from '../lease.ts';
-import { type Look, plan, type Step } from '../plan.ts';
+import { type Found, type Look, plan, type Step } from '../plan.ts';
 
-/** Steps for one lease at most; a grid that answers sensibly needs three. */
-const mostSteps = 8;
+/** Looks and steps for one lease at most; a grid that answers sensibly needs four. */
+const mostSteps = 12;
 
 /**
  * Reconciles one lease. Takes its lock.
@@ -29,58 +29,78 @@ export async function reconcileLocked(deps: LeaseDeps, mark: string, signal: Abo
   const removed: string[] = [];
   let look: Look | undefined;
   for (let steps = 0; steps < mostSteps; steps += 1) {
-    const known = store.get(mark);
-    if (known === undefined) return removed;
-    if (known.phase === 'pending') {
-      // The lock is here, so no ADD is under way: it died, or could not write its end.
-      apply(store, mark, (lease) => abandon(lease, 'unfinished', moment()));
-      continue;
-    }
-    look ??= await observer.look(known, signal);
-    // Read again: a DEL may have come during the look.
+    // Each time anew: a DEL may have come during a request.
     const lease = store.get(mark);
-    if (lease === undefined || lease.phase === 'pending') continue;
+    if (lease === undefined) return removed;
+    if (lease.phase === 'pending') {
+      // The lock is here, so no ADD is under way: it died, or could not write its end.
+      apply(store, mark, (current) => abandon(current, 'unfinished', moment()));
+      continue;
+    }
+    if (look === undefined) {
+      look = await observer.look(lease, signal);
+      continue;
+    }
     const step = plan(lease, look, moment());
-    if (step.kind === 'remove') {
-      const after = await remove(deps, { lease, objects: step.objects }, signal);
-      removed.push(...step.objects.map(({ address }) => address));
-      look = without(look, step.objects);
-      if (plan(after, look, moment()).kind === 'forget') {
-        forget(deps, after, { look, removed });
-        return removed;
-      }
-      // A DEL that has come meanwhile has its object still to remove.
-      const isEmpty = look.found.length === 0;
-      apply(store, mark, (current) => {
-        const answered = deleteAnswered(current, lease);
-        return isEmpty ? emptied(answered) : answered;
-      });
-      deps.log.info(lease.phase === 'bound' ? 'removed surplus reservations' : 'released', {
-        ...{ attachment: mark, view: lease.view, addresses: removed },
-      });
-      continue;
-    }
-    if (step.kind === 'reassign') {
-      look = afterReassign(look, step.object, await reassign(deps, { lease, object: step.object }, signal));
-      continue;
-    }
-    if (step.kind === 'recreate' && (await reserveAgain(deps, { lease, look }, signal)) === 'look') {
-      look = undefined;
-      continue;
-    }
-    conclude(deps, lease, { step, look, removed });
-    return removed;
+    const outcome = await carryOut(deps, { lease, look, step }, signal);
+    if (step.kind === 'remove') removed.push(...step.objects.map(({ address }) => address));
+    if (outcome === 'done') return removed;
+    look = outcome === 'look' ? undefined : outcome;
   }
   throw new GridError('bad-answer', `the grid shows something else at each look for ${mark}`);
 }
 
-interface Outcome {
+interface Situation {
+  readonly lease: Lease;
   readonly look: Look;
-  readonly removed: readonly string[];
+}
+
+/** @returns what the grid shows then, `look` if it has to be asked, `done` if there is nothing more to do now */
+async function carryOut(
+  deps: LeaseDeps,
+  { lease, look, step }: Situation & { readonly step: Step },
+  signal: AbortSignal,
+): Promise<Look | 'look' | 'done'> {
+  switch (step.kind) {
+    case 'remove':
+      return removeFrom(deps, { lease, look, objects: step.objects }, signal);
+    case 'reassign':
+      return afterReassign(look, step.object, await reassign(deps, { lease, object: step.object }, signal));
+    case 'recreate':
+      if ((await reserveAgain(deps, { lease, look }, signal)) === 'look') return 'look';
+      break;
+    default:
+      break;
+  }
+  conclude(deps, { lease, look, step });
+  return 'done';
+}
+
+/** Removes what nobody needs, and forgets the lease if that was the last of it. @returns what the grid shows then */
+async function removeFrom(
+  deps: LeaseDeps,
+  { lease, look, objects }: Situation & { readonly objects: readonly Found[] },
+  signal: AbortSignal,
+): Promise<Look> {
+  const { store, moment, exhaustion, log } = deps;
+  const { mark, view, phase } = lease;
+  await remove(deps, { lease, objects }, signal);
+  const left = without(look, objects);
+  // In one write with the end of the doubt.
+  apply(store, mark, (current) => {
+    const answered = deleteAnswered(current, lease);
+    if (plan(answered, left, moment()).kind === 'forget') return undefined;
+    // A DEL that has come meanwhile has its object still to remove.
+    return left.found.length === 0 ? emptied(answered) : answered;
+  });
+  exhaustion.released(view);
+  const addresses = objects.map(({ address }) => address);
+  log.info(phase === 'bound' ? 'removed surplus reservations' : 'released', { attachment: mark, view, addresses });
+  return left;
 }
 
 /** Writes down what the last step has led to: one that needs no write to the grid, or a re-creation. */
-function conclude(deps: LeaseDeps, lease: Lease, { step, ...outcome }: Outcome & { readonly step: Step }): void {
+function conclude(deps: LeaseDeps, { lease, look, step }: Situation & { readonly step: Step }): void {
   const { store, moment, log } = deps;
   const { mark } = lease;
   switch (step.kind) {
@@ -89,7 +109,7 @@ function conclude(deps: LeaseDeps, lease: Lease, { step, ...outcome }: Outcome &
       log.debug('look again', { attachment: mark, at: new Date(step.at).toISOString() });
       return;
     case 'forget':
-      forget(deps, lease, outcome);
+      forget(deps, { lease, look });
       return;
     case 'refuse':
       log.error('the reservation of a live attachment was moved or altered on the grid: it is left alone', {
@@ -105,23 +125,21 @@ function conclude(deps: LeaseDeps, lease: Lease, { step, ...outcome }: Outcome &
   apply(store, mark, (current) => conclusion(current, moment()));
 }
 
-function forget(deps: LeaseDeps, { mark, address, view }: Lease, { look, removed }: Outcome): void {
-  const { store, log, exhaustion } = deps;
+/** Forgets a lease of which a look has shown nothing. */
+function forget({ store, exhaustion, log }: LeaseDeps, { lease, look }: Situation): void {
+  const { mark, address, view } = lease;
   store.apply(mark, (current) => (current?.phase === 'releasing' ? undefined : current));
   exhaustion.released(view);
-  const attachment = { attachment: mark, view };
-  if (removed.length > 0) log.info('released', { ...attachment, addresses: removed });
-  else if (address === null) log.debug('nothing to release', attachment);
-  else {
-    const fields = { ...attachment, address, ...(look.altered === undefined ? {} : { now: look.altered }) };
-    log.info('nothing to release: the reservation was removed or changed in the grid', fields);
-  }
+  if (address === null) return void log.debug('nothing to release', { attachment: mark, view });
+  const now = look.altered === undefined ? {} : { now: look.altered };
+  const fields = { attachment: mark, view, address, ...now };
+  log.info('nothing to release: the reservation was removed or changed in the grid', fields);
 }
 
 /** @returns `look` if the grid has to be looked at now, `done` if that has time */
 async function reserveAgain(
   deps: LeaseDeps,
-  { lease, look }: { readonly lease: Lease; readonly look: Look },
+  { lease, look }: Situation,
   signal: AbortSignal,
 ): Promise<'look' | 'done'> {
   const { log } = deps;

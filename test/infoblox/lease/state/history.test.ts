@@ -241,7 +241,7 @@ describe('a history that cannot be written', () => {
 });
 
 test('a lease that cannot be written leaves no trace in the history', () => {
-  tamper("CREATE TRIGGER full BEFORE INSERT ON lease WHEN new.phase = 'bound' BEGIN SELECT RAISE(FAIL, 'full'); END");
+  tamper("CREATE TRIGGER full BEFORE UPDATE ON lease WHEN new.phase = 'bound' BEGIN SELECT RAISE(FAIL, 'full'); END");
   expect(() => add('a')).toThrow('full');
   expect([store.get('a')?.phase, entries()]).toEqual(['pending', []]);
   put(store, aLease('b', { phase: 'releasing' }));
