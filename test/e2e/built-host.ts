@@ -28,15 +28,25 @@ export interface CallOptions {
 /** Milliseconds for a call: longer than the plugin's own limit for any command. */
 const patience = 80_000;
 
+export interface BuiltHostOptions {
+  readonly node?: string;
+  /** Leads what runs on the host into its namespaces: see `DaemonProcess.start`. */
+  readonly inside?: readonly string[];
+}
+
 export class BuiltHost {
   readonly directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-e2e-'));
   readonly socketDir = join(this.directory, 'run');
   readonly stateDir = join(this.directory, 'state');
+  protected readonly inside: readonly string[];
   readonly #grid: GridAccess;
+  readonly #node: string;
   #daemon: DaemonProcess | undefined;
 
-  constructor(grid: GridAccess) {
+  constructor(grid: GridAccess, { node = 'host-a', inside = [] }: BuiltHostOptions = {}) {
     this.#grid = grid;
+    this.#node = node;
+    this.inside = inside;
   }
 
   get socket(): string {
@@ -53,13 +63,15 @@ export class BuiltHost {
     const { host, port, username, caFile } = this.#grid;
     return [
       ...[`--grid-host=${host}`, `--wapi-port=${port}`, `--wapi-username=${username}`, `--ssl-verify=${caFile}`],
-      ...[`--socket-dir=${this.socketDir}`, `--state-dir=${this.stateDir}`, '--node-name=host-a', '--reap-after=0'],
+      ...[`--socket-dir=${this.socketDir}`, `--state-dir=${this.stateDir}`],
+      ...[`--node-name=${this.#node}`, '--reap-after=0'],
     ];
   }
 
   /** Starts the daemon, the password in its environment. Flags given come last and win. */
   async start(flags: readonly string[] = [], env: Readonly<Record<string, string>> = {}): Promise<this> {
-    this.#daemon = await DaemonProcess.start([...this.flags, ...flags], { WAPI_PASSWORD: this.#grid.password, ...env });
+    const environment = { WAPI_PASSWORD: this.#grid.password, ...env };
+    this.#daemon = await DaemonProcess.start([...this.flags, ...flags], environment, this.inside);
     return this;
   }
 

@@ -17,9 +17,10 @@ export class DaemonProcess {
   #log = '';
   #failed = false;
 
-  private constructor(args: readonly string[], env: Readonly<Record<string, string>>) {
+  private constructor(args: readonly string[], env: Readonly<Record<string, string>>, inside: readonly string[]) {
     requireBuilt();
-    this.#child = spawn(daemonFile, args, { env: { ...env }, stdio: ['ignore', 'ignore', 'pipe'] });
+    const [file = daemonFile, ...rest] = [...inside, daemonFile, ...args];
+    this.#child = spawn(file, rest, { env: { ...env }, stdio: ['ignore', 'ignore', 'pipe'] });
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#log += text;
     });
@@ -36,10 +37,15 @@ export class DaemonProcess {
   /**
    * Starts a daemon; it listens when this returns.
    * @param env its whole environment
+   * @param inside a command that enters other namespaces and becomes what follows it, as nsenter(1)
    * @throws Error with its log if it ends, or does not listen in time
    */
-  static async start(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<DaemonProcess> {
-    const daemon = new DaemonProcess(args, env);
+  static async start(
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+    inside: readonly string[] = [],
+  ): Promise<DaemonProcess> {
+    const daemon = new DaemonProcess(args, env, inside);
     try {
       await daemon.says('listening');
       return daemon;

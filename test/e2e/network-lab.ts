@@ -56,6 +56,11 @@ export class NetworkLab {
     this.ip('link', 'set', 'lo', 'up');
   }
 
+  /** Leads a program into the host's network: a command that becomes what follows it. */
+  get inside(): string[] {
+    return ['/usr/bin/nsenter', `--net=/run/netns/${this.#host}`];
+  }
+
   /** Adds a link to the host, for plugins that build on one. @returns its name */
   addMaster(): string {
     this.ip('link', 'add', 'uplink', 'type', 'veth', 'peer', 'name', 'upstream');
@@ -63,11 +68,24 @@ export class NetworkLab {
     return 'uplink';
   }
 
+  /** Adds a link to the host whose other end is a port of a bridge in another one's namespace. */
+  plugInto(neighbour: NetworkLab, bridge: string, link: string): void {
+    const port = `to-${randomBytes(3).toString('hex')}`;
+    neighbour.ip('link', 'add', port, 'type', 'veth', 'peer', 'name', link, 'netns', this.#host);
+    neighbour.ip('link', 'set', port, 'master', bridge, 'up');
+    this.ip('link', 'set', link, 'up');
+  }
+
   /** Makes a container's namespace. */
   addContainer(): Container {
     const id = randomName('container');
     this.#add(id);
     return { id, netns: `/run/netns/${id}` };
+  }
+
+  /** Runs a program inside a container. */
+  runInside({ netns }: Container, program: readonly string[]): Promise<Run> {
+    return run('/usr/bin/nsenter', [`--net=${netns}`, ...program], { PATH: process.env.PATH ?? '' });
   }
 
   /** Takes a container's namespace away, as a reboot or a crash does. */

@@ -13,6 +13,7 @@ export class OperatorHost extends BuiltHost {
 
   /** Runs the daemon's executable with these arguments and no other; no environment file is read but one that is named. */
   type(...args: readonly string[]): Promise<Run> {
-    return run(daemonFile, args, {}, 'null', patience);
+    const [file = daemonFile, ...rest] = [...this.inside, daemonFile, ...args];
+    return run(file, rest, {}, 'null', patience);
   }
 }

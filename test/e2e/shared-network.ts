@@ -1,0 +1,135 @@
+/**
+ * Several hosts on one network, as machines on a switch are: each a network namespace with uplinks to the same Linux bridge, and
+ * a grid in a namespace of its own. Nothing of the real host's network is touched.
+ */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { until } from '../fixture/host.ts';
+import type { GridAccess } from './built-host.ts';
+import { labObstacle, NetworkLab } from './network-lab.ts';
+import { type Run, run } from './program.ts';
+
+const simulator = join(import.meta.dirname, '../simulator/main.ts');
+const gridName = 'grid.example.com';
+const gridAddress = '198.51.100.2';
+/** The bridge of the switch. It has the gateways' addresses, as a router on this network would. */
+const switchBridge = 'lan';
+
+/** What the grid has: one fixed address, as WAPI tells it. */
+export interface Reserved {
+  readonly ipv4addr: string;
+  readonly network: string;
+  readonly name: string;
+  readonly comment: string;
+}
+
+/** Why there can be no such network here; undefined if there can. */
+export function sharedNetworkObstacle(): string | undefined {
+  const missing = ['busybox', 'curl', 'nsenter', 'unshare'].find((name) => spawnSync('which', [name]).status !== 0);
+  return labObstacle() ?? (missing === undefined ? undefined : `no ${missing}`);
+}
+
+export class SharedNetwork {
+  readonly #directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-lan-'));
+  readonly #hosts = join(this.#directory, 'hosts');
+  readonly #switch = new NetworkLab();
+  readonly #gridHost: NetworkLab;
+  #simulator: ChildProcess | undefined;
+  #output = '';
+  #hostCount = 0;
+
+  constructor() {
+    this.#switch.ip('link', 'add', switchBridge, 'type', 'bridge');
+    this.#switch.ip('link', 'set', switchBridge, 'up');
+    this.#gridHost = this.#addMachine(gridAddress);
+    writeFileSync(this.#hosts, `127.0.0.1 localhost\n${gridAddress} ${gridName}\n`);
+  }
+
+  /** Starts the grid. @returns how the hosts reach it */
+  async startGrid(): Promise<GridAccess> {
+    const flags = ['--listen', gridAddress, '--host-name', gridName, '--port', '443', '--log'];
+    const [file = '', ...args] = [...this.#gridHost.inside, process.execPath, simulator, ...flags];
+    this.#simulator = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    for (const stream of [this.#simulator.stdout, this.#simulator.stderr]) {
+      stream?.setEncoding('utf8').on('data', (text: string) => {
+        this.#output += text;
+      });
+    }
+    const caFile = () => /^CA file +(\S+)$/m.exec(this.#output)?.[1];
+    await until('the grid serves', () => caFile() !== undefined);
+    return { host: gridName, port: 443, username: 'admin', password: 'infoblox', caFile: caFile() ?? '' };
+  }
+
+  /** Adds a host: an address of its own towards the grid, `eth1` for macvlan, and `br0` with `eth2` as a port. */
+  addHost(): NetworkLab {
+    this.#hostCount += 1;
+    const lab = this.#addMachine(`198.51.100.${10 + this.#hostCount}`);
+    for (const link of ['eth1', 'eth2']) lab.plugInto(this.#switch, switchBridge, link);
+    lab.ip('link', 'add', 'br0', 'type', 'bridge');
+    lab.ip('link', 'set', 'eth2', 'master', 'br0');
+    lab.ip('link', 'set', 'br0', 'up');
+    return lab;
+  }
+
+  /** Leads a program onto a host, where the grid's name is known. */
+  inside(lab: NetworkLab): string[] {
+    const known = ['/usr/bin/unshare', '--mount', '--propagation', 'slave'];
+    return [...lab.inside, ...known, '/bin/sh', '-c', 'mount --bind "$0" /etc/hosts && exec "$@"', this.#hosts];
+  }
+
+  /** Gives the network a router, at an address with its prefix length. */
+  addRouter(address: string): void {
+    this.#switch.ip('address', 'add', address, 'dev', switchBridge);
+  }
+
+  /** All fixed addresses of a network view, as an administrator sees them. */
+  async reserved(view: string): Promise<Reserved[]> {
+    const fields = '_return_fields=ipv4addr,network,name,comment';
+    const { stdout, stderr } = await this.#ask(`fixedaddress?network_view=${view}&${fields}`);
+    if (!stdout.startsWith('[')) throw new Error(`the grid answered ${stdout}${stderr}`);
+    return JSON.parse(stdout);
+  }
+
+  /** The requests that the grid got while something was done, as `POST fixedaddress`. */
+  async requestsOf(work: () => Promise<unknown>): Promise<string[]> {
+    const before = this.#output.length;
+    await work();
+    const lines = this.#output.slice(before).matchAll(/^\S+ \d+ ([A-Z]+) \/wapi\/v[\d.]+\/(\w+)/gm);
+    return [...lines].map(([, method, type]) => `${method} ${type}`);
+  }
+
+  async dispose(): Promise<void> {
+    if (this.#simulator !== undefined && this.#simulator.exitCode === null) {
+      this.#simulator.kill('SIGTERM');
+      await once(this.#simulator, 'exit');
+    }
+    for (const lab of [this.#gridHost, this.#switch]) lab.dispose();
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  #addMachine(address: string): NetworkLab {
+    const lab = new NetworkLab();
+    lab.plugInto(this.#switch, switchBridge, 'eth0');
+    lab.ip('address', 'add', `${address}/24`, 'dev', 'eth0');
+    return lab;
+  }
+
+  #ask(query: string): Promise<Run> {
+    const caFile = /^CA file +(\S+)$/m.exec(this.#output)?.[1] ?? '';
+    const curl = [
+      'curl',
+      '-sS',
+      '--cacert',
+      caFile,
+      '-u',
+      'admin:infoblox',
+      '--resolve',
+      `${gridName}:443:${gridAddress}`,
+    ];
+    const [file = '', ...args] = [...this.#gridHost.inside, ...curl, `https://${gridName}/wapi/v2.3/${query}`];
+    return run(file, args, { PATH: process.env.PATH ?? '' });
+  }
+}
