@@ -44,6 +44,6 @@ test('the pod is known in whatever order a runtime names it', () => {
     .map(({ env }) => env.CNI_ARGS ?? '');
   expect(new Set(pods).size).toBeGreaterThan(1);
   for (const args of pods) {
-    expect(parseCniArgs(args)).toEqual({ podName: 'POD', podNamespace: 'lab' });
+    expect(parseCniArgs(args)).toEqual({ podName: 'POD', podNamespace: 'lab', podUid: 'UUID' });
   }
 });

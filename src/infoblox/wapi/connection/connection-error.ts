@@ -53,7 +53,8 @@ export function connectionError(error: unknown, { host, writes, late }: FailedEx
 
 /** By the alerts of TLS that are about the certificate of a client (RFC 8446 section 6.2), as OpenSSL names them. */
 function certificateRefusal(code: string): { why: string; hint: string } | undefined {
-  const alert = /^ERR_SSL_.*_ALERT_(\w+)$/.exec(code)?.[1] ?? '';
+  const [of = '', alert = ''] = code.split('_ALERT_');
+  if (!of.startsWith('ERR_SSL_')) return undefined;
   if (alert === 'CERTIFICATE_REQUIRED') {
     return { why: 'asks for a client certificate', hint: 'set --wapi-client-cert and --wapi-client-key' };
   }

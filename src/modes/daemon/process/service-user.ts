@@ -6,8 +6,9 @@ export const serviceUser = 'infoblox-cni';
 /** Finds its user ID where systemd-sysusers puts it; undefined on a host whose daemon has no user of its own. */
 export function serviceUid(passwd = '/etc/passwd'): number | undefined {
   try {
-    const [, uid] = new RegExp(`^${serviceUser}:[^:]*:(\\d+):`, 'm').exec(readFileSync(passwd, 'utf8')) ?? [];
-    return uid === undefined ? undefined : Number(uid);
+    const lines = readFileSync(passwd, 'utf8').split('\n');
+    const [, , uid] = lines.find((line) => line.startsWith(`${serviceUser}:`))?.split(':') ?? [];
+    return uid === undefined || uid === '' ? undefined : Number(uid);
   } catch {
     return undefined;
   }
