@@ -1,5 +1,15 @@
 /** The built daemon's command line: the original's flags in every spelling, and a clear word about every wrong one. */
-import { chmodSync, copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -202,6 +212,35 @@ describe('a wrong command line ends with status 2 and says why', () => {
 test('of a flag given twice the last one counts', async () => {
   const { stderr } = await run(daemonFile, [...places, '--wapi-port=1', '--wapi-port=x'], {});
   expect(stderr).toContain('--wapi-port "x"');
+});
+
+test('--environment-file gives flags and variables as systemd would, and the command line has the last word', async () => {
+  const file = join(directory, 'daemon.env');
+  // As the kubelet lays out the files of a pod: others may add names to the directory, but not change root's.
+  const volume = join(directory, 'volume');
+  mkdirSync(join(volume, '..1'), { recursive: true });
+  chmodSync(volume, 0o1777);
+  symlinkSync('..1', join(volume, '..data'));
+  symlinkSync('..data/daemon.env', join(volume, 'daemon.env'));
+  const grids = `--grid-host=${grid.host} --wapi-port=${grid.port} --wapi-username=${grid.username} --ssl-verify=${grid.caFile}`;
+  const text = `DAEMON_FLAGS='${grids} --node-name=from-the-file'\nWAPI_PASSWORD=${grid.password}\n`;
+  for (const path of [file, join(volume, '..1/daemon.env')]) writeFileSync(path, text);
+  for (const path of [file, join(volume, 'daemon.env')]) {
+    const flags = [`--environment-file=${path}`, ...places, '--node-name=from-the-line'];
+    const daemon = await DaemonProcess.start(flags);
+    try {
+      await daemon.says('grid available');
+      expect(daemon.lines.find(({ message }) => message === 'listening')).toMatchObject({ node: 'from-the-line' });
+    } finally {
+      await daemon.stop();
+    }
+  }
+  chmodSync(file, 0o666);
+  const { exitCode, stderr } = await run(daemonFile, [`--environment-file=${file}`, ...places], {});
+  expect([exitCode, stderr]).toEqual([
+    1,
+    expect.stringMatching(/cannot use --environment-file .* is writable by others than root .*\. Run chmod go-w /),
+  ]);
 });
 
 describe('--ssl-verify', () => {

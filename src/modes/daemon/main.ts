@@ -4,7 +4,8 @@ import { messageOf } from '../../infoblox/host/errno.ts';
 import type { Log } from '../../infoblox/log.ts';
 import { versionLine } from '../about.ts';
 import { commit, version } from '../build-info.ts';
-import { parseFlags, UsageError } from './config/command-line.ts';
+import { type FlagValues, parseFlags, UsageError } from './config/command-line.ts';
+import { readTrustedEnvironmentFile } from './config/environment-file.ts';
 import { usage } from './config/flags.ts';
 import { type Options, readOptions } from './config/options.ts';
 import { startDaemon } from './daemon.ts';
@@ -22,7 +23,7 @@ async function main(args: readonly string[]): Promise<void> {
   // Only --help and --version write there.
   process.stdout.on('error', () => process.exit(1));
   process.title = processTitle(args);
-  const values = parseFlags(args);
+  const values = withEnvironmentFile(args, process.env);
   if (values.help) return void process.stdout.write(usage());
   if (values.version) return void process.stdout.write(`${versionLine}\n`);
   const options = readOptions(values, process.env, { isTerminal: process.stderr.isTTY === true });
@@ -34,6 +35,16 @@ async function main(args: readonly string[]): Promise<void> {
   // What the daemon makes is for root alone; the socket's directory is given its wider mode on purpose.
   process.umask(0o077);
   await run(options, log, passedSocket);
+}
+
+/** Takes what systemd would hand over: flags and variables of the environment file, if the command line names one. */
+function withEnvironmentFile(args: readonly string[], env: NodeJS.ProcessEnv): FlagValues {
+  const values = parseFlags(args);
+  const file = values['environment-file'];
+  if (file === '' || values.help || values.version) return values;
+  const { variables, daemonFlags } = readTrustedEnvironmentFile(file);
+  Object.assign(env, variables);
+  return parseFlags([...daemonFlags, ...args]);
 }
 
 /**

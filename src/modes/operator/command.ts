@@ -2,10 +2,10 @@
 import { existsSync } from 'node:fs';
 import { type ArgsDef, type ParsedArgs, parseArgs } from 'citty';
 import { type FlagValues, joinFlags, parseFlags, UsageError } from '../daemon/config/command-line.ts';
+import { defaultEnvironmentFile, readEnvironmentFile } from '../daemon/config/environment-file.ts';
 import { flags as daemon } from '../daemon/config/flags.ts';
 import { socketFile } from '../protocol.ts';
 import type { ExitStatus } from './command-error.ts';
-import { defaultEnvironmentFile, readEnvironmentFile } from './environment-file.ts';
 
 /** Every command's. Not `--env-file`: Node takes that itself, even within a single executable. */
 export const common = {

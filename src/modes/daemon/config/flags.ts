@@ -70,6 +70,10 @@ const observability = {
 } satisfies ArgsDef;
 
 const about = {
+  'environment-file': text(
+    '',
+    'File whose DAEMON_FLAGS count where this command line says nothing, and whose variables are set; as EnvironmentFile= of systemd',
+  ),
   help: { type: 'boolean', description: 'Show this help' },
   version: { type: 'boolean', description: 'Show the version' },
 } as const satisfies ArgsDef;
