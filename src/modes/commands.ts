@@ -11,6 +11,7 @@ export const commandSummaries = {
   release: 'Release the addresses of a container: a DEL by hand',
   'ea-defs': 'Which extensible attributes the grid defines of those that the driver writes',
   'support-bundle': 'Collect what is known of this host in one archive, without secrets',
+  'install-plugin': 'Put the plugin, and then network configurations, where the runtime looks for them',
 } as const;
 
 export type CommandName = keyof typeof commandSummaries;

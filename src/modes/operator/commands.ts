@@ -5,6 +5,7 @@ import { checkConfig } from './commands/check-config.ts';
 import { doctor } from './commands/doctor.ts';
 import { eaDefs } from './commands/ea-defs.ts';
 import { gc } from './commands/gc.ts';
+import { installPlugin } from './commands/install-plugin.ts';
 import { leases } from './commands/leases.ts';
 import { release } from './commands/release.ts';
 import { status } from './commands/status.ts';
@@ -19,4 +20,5 @@ export const commands: Readonly<Record<CommandName, Command>> = {
   release,
   'ea-defs': eaDefs,
   'support-bundle': supportBundle,
+  'install-plugin': installPlugin,
 };

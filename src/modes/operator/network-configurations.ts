@@ -11,7 +11,8 @@ import type { Options } from '../daemon/config/options.ts';
 import { specOf, unknownKeys } from '../daemon/handlers/network-spec.ts';
 import { defaultSocketDir } from '../protocol.ts';
 
-const plugin = v.looseObject({ ipam: v.optional(v.looseObject({ type: v.optional(v.string()) })) });
+const type = v.optional(v.string());
+const plugin = v.looseObject({ type, ipam: v.optional(v.looseObject({ type })) });
 const NetworkFile = v.looseObject({
   cniVersion: v.optional(v.unknown()),
   name: v.optional(v.unknown()),
@@ -73,7 +74,7 @@ function mentions(file: string, driver: string): boolean {
 export function checkNetworkFile(file: string, options: Options): Checked {
   const result: Checked = { found: [], errors: [] };
   try {
-    const uses = usesOf(v.parse(NetworkFile, JSON.parse(readFileSync(file, 'utf8'))), options.driverName);
+    const uses = usesOf(readNetworkFile(file), options.driverName);
     if (uses.length === 0) {
       const hint = `set "type" under "ipam" to "${options.driverName}", or leave the file out`;
       const message = `no plugin in it uses the IPAM plugin ${options.driverName}`;
@@ -90,6 +91,17 @@ export function checkNetworkFile(file: string, options: Options): Checked {
     result.errors.push({ file, message: `is no network configuration: ${messageOf(error)}` });
   }
   return result;
+}
+
+/** File names of the plugins that a file names, IPAM plugins as well. @throws an error for what is no network configuration */
+export function pluginsIn(file: string): string[] {
+  const document = readNetworkFile(file);
+  const named = (document.plugins ?? [document]).flatMap((plugin) => [plugin.type, plugin.ipam?.type]);
+  return [...new Set(named.filter((name) => name !== undefined))];
+}
+
+function readNetworkFile(file: string): v.InferOutput<typeof NetworkFile> {
+  return v.parse(NetworkFile, JSON.parse(readFileSync(file, 'utf8')));
 }
 
 /** A runtime hands each plugin of a list the list's name and version (SPEC section 3 "Deriving execution configuration"). */

@@ -47,8 +47,8 @@ export async function lookAtPlugins(
   return { path, ...(said === undefined ? {} : { driver: said }), mains: Object.fromEntries(mains) };
 }
 
-/** The first line of what `--version` prints. */
-async function sayVersion(file: string, signal: AbortSignal): Promise<Said<string>> {
+/** The first line of what a plugin prints for `--version`. */
+export async function sayVersion(file: string, signal: AbortSignal): Promise<Said<string>> {
   const said = await run(file, { args: ['--version'], env: {}, stdin: '', signal });
   return 'error' in said ? said : { value: said.value.split('\n', 1)[0] ?? '' };
 }

@@ -1,0 +1,105 @@
+/**
+ * `install-plugin`: puts the plugin where a runtime looks for it, and after it the network configurations that need it, each in one
+ * step. The init container of the DaemonSet runs it (deploy/kubernetes); it can be run again at any time.
+ */
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { removeDrafts, writeDurably } from '../../../infoblox/host/durable-file.ts';
+import { messageOf } from '../../../infoblox/host/errno.ts';
+import { UsageError } from '../../daemon/config/command-line.ts';
+import { flags as daemon } from '../../daemon/config/flags.ts';
+import { type Options, readOptions } from '../../daemon/config/options.ts';
+import { defineCommand } from '../command.ts';
+import { CommandError, exitStatus } from '../command-error.ts';
+import { distrust } from '../doctor/directory.ts';
+import { checkNetworkFile, pluginsIn } from '../network-configurations.ts';
+import { draftAge, placeDaemonLink, placePlugin } from '../plugin-file.ts';
+
+const own = {
+  'bin-dir': { type: 'string', default: '/opt/cni/bin', description: "The runtime's directory of plugins" },
+  'conf-dir': {
+    type: 'string',
+    default: '/etc/cni/net.d',
+    description: "The runtime's directory of network configurations, where each FILE is put under its own name",
+  },
+} as const;
+const driver = { 'driver-name': daemon['driver-name'], 'socket-dir': daemon['socket-dir'] } as const;
+
+export const installPlugin = defineCommand({
+  operands: '[FILE...]',
+  examples: [
+    ['install-plugin', 'Put the plugin, and the commands of the operator, into /opt/cni/bin'],
+    [
+      'install-plugin /etc/infoblox-cni/netconf/10-pods.conflist',
+      'Then this network configuration into /etc/cni/net.d',
+    ],
+  ],
+  groups: { Install: own, 'IPAM driver': driver },
+  flags: { ...own, ...driver },
+  async run({ flags, operands, daemonFlags, env }) {
+    const [bin, conf] = [flags['bin-dir'], flags['conf-dir']];
+    // It does not matter here what the host is called.
+    const options = readOptions(daemonFlags, env, { isTerminal: false, hostName: 'host' });
+    // Nothing is changed before it is certain that all can be done: a network without its plugin takes a node's pods.
+    requireDirectory(bin, '--bin-dir');
+    if (operands.length > 0) requireDirectory(conf, '--conf-dir');
+    const networks = operands.map((file) => ({ name: nameOf(file), text: readNetwork(file, { bin, options }) }));
+
+    try {
+      const plugin = { directory: bin, name: options.driverName };
+      say(await placePlugin(plugin, process.execPath));
+      say(placeDaemonLink(plugin));
+      for (const { name, text } of networks) say([placeNetwork({ directory: conf, name }, text)]);
+    } catch (error) {
+      const hint = 'make room, or the directory writable, and run it again: what is in place is whole';
+      throw new CommandError(exitStatus.failed, `cannot go on: ${messageOf(error)}`, hint);
+    }
+    return exitStatus.ok;
+  },
+});
+
+function say(lines: readonly string[]): void {
+  for (const line of lines) process.stdout.write(`${line}\n`);
+}
+
+/** What others can write to they could fill with links, and have root's files overwritten. @throws CommandError */
+function requireDirectory(path: string, flag: string): void {
+  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new CommandError(
+      exitStatus.failed,
+      `there is no directory ${path}`,
+      `make it, or name another one by ${flag}`,
+    );
+  }
+  const untrusted = distrust(path);
+  if (untrusted !== undefined) throw new CommandError(exitStatus.failed, untrusted.why, `run ${untrusted.command}`);
+}
+
+/** Runtimes read no file with another ending. */
+function nameOf(file: string): string {
+  const name = basename(file);
+  if (/^[^.].*\.(conf|conflist|json)$/.test(name)) return name;
+  throw new UsageError(`runtimes do not read a file called ${name}: it must end in .conf, .conflist or .json`);
+}
+
+/**
+ * Reads a network configuration, checked as an ADD would, and with each of its plugins there.
+ * @throws CommandError
+ */
+function readNetwork(file: string, { bin, options }: { readonly bin: string; readonly options: Options }): string {
+  const [error] = checkNetworkFile(file, options).errors;
+  if (error !== undefined) throw new CommandError(exitStatus.failed, `${file}: ${error.message}`, error.hint);
+  const isMissing = (name: string) => name !== options.driverName && !existsSync(join(bin, name));
+  const missing = pluginsIn(file).filter(isMissing);
+  if (missing.length === 0) return readFileSync(file, 'utf8');
+  const why = `${file} names ${missing.join(', ')}, not in ${bin}`;
+  throw new CommandError(exitStatus.failed, why, 'install these plugins first, or name their directory by --bin-dir');
+}
+
+function placeNetwork(place: { readonly directory: string; readonly name: string }, text: string): string {
+  const file = join(place.directory, place.name);
+  removeDrafts(place, draftAge);
+  if (existsSync(file) && readFileSync(file, 'utf8') === text) return `${file} is up to date`;
+  writeDurably({ ...place, mode: 0o644 }, text);
+  return `installed ${file}`;
+}

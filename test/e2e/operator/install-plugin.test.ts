@@ -1,0 +1,234 @@
+/** The built command that the init container of the DaemonSet runs, in directories of its own. */
+import { spawn } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Random } from '../../reliability/random.ts';
+import { daemonFile, pluginFile, run } from '../program.ts';
+
+let directory: string;
+const bin = () => join(directory, 'bin');
+const conf = () => join(directory, 'conf');
+const network = () => join(directory, '10-pods.conflist');
+const plugin = () => join(bin(), 'infoblox');
+const installed = () => join(conf(), '10-pods.conflist');
+
+const built = readFileSync(pluginFile);
+const isBuilt = (file: string) => readFileSync(file).equals(built);
+
+const list = (text: object) => `${JSON.stringify({ cniVersion: '1.0.0', name: 'pods', ...text })}\n`;
+const bridge = { type: 'bridge', ipam: { type: 'infoblox', subnet: '10.20.0.0/22' } };
+const whole = list({ plugins: [bridge, { type: 'portmap' }] });
+
+const args = (...more: string[]) => ['install-plugin', `--bin-dir=${bin()}`, `--conf-dir=${conf()}`, ...more];
+const install = (...more: string[]) => run(daemonFile, args(...more), {});
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-install-plugin-'));
+  for (const made of [bin(), conf()]) mkdirSync(made);
+  for (const main of ['bridge', 'portmap']) writeFileSync(join(bin(), main), '#!/bin/sh\n', { mode: 0o755 });
+  writeFileSync(network(), whole);
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+test('plugin, link and network configuration are put in place, and a second run changes nothing', async () => {
+  const first = await install(network());
+  expect(first).toMatchObject({ exitCode: 0, stderr: '' });
+  expect(first.stdout.split('\n')).toEqual([
+    expect.stringMatching(/^installed .*\/bin\/infoblox: infoblox-cni \d/),
+    `linked ${bin()}/infoblox-cni-daemon to infoblox`,
+    `installed ${installed()}`,
+    '',
+  ]);
+  expect(readdirSync(bin()).sort()).toEqual(['bridge', 'infoblox', 'infoblox-cni-daemon', 'portmap']);
+  expect([lstatSync(plugin()).isFile(), statSync(plugin()).mode & 0o7777, isBuilt(plugin())]).toEqual([
+    true,
+    0o755,
+    true,
+  ]);
+  expect(readlinkSync(join(bin(), 'infoblox-cni-daemon'))).toBe('infoblox');
+  expect([readFileSync(installed(), 'utf8'), statSync(installed()).mode & 0o7777]).toEqual([whole, 0o644]);
+  const { stdout: version } = await run(plugin(), ['--version'], {});
+  expect(version).toMatch(/^infoblox-cni \d/);
+
+  const before = statSync(plugin());
+  const second = await install(network());
+  expect(second).toMatchObject({ exitCode: 0, stderr: '' });
+  for (const line of second.stdout.trim().split('\n')) expect(line).toMatch(/ is up to date$/);
+  expect(statSync(plugin())).toMatchObject({ ino: before.ino, mtimeMs: before.mtimeMs });
+});
+
+test('another release is replaced; another program of that name is kept beside it, and not twice', async () => {
+  const answer = (text: string) => writeFileSync(plugin(), `#!/bin/sh\necho "${text}"\n`, { mode: 0o755 });
+  answer('infoblox-cni 0.9.0 (abc123)');
+  expect((await install()).exitCode).toBe(0);
+  expect(readdirSync(bin()).filter((name) => name.includes('replaced'))).toEqual([]);
+  for (const text of ['the original', 'a third one', 'the original']) {
+    rmSync(plugin());
+    answer(text);
+    expect((await install()).stdout).toContain(`${plugin()} is another program: kept as ${plugin()}.replaced`);
+    expect(isBuilt(plugin())).toBe(true);
+  }
+  const kept = ['infoblox.replaced', 'infoblox.replaced-2'];
+  expect(
+    readdirSync(bin())
+      .filter((name) => name.includes('replaced'))
+      .sort(),
+  ).toEqual(kept);
+  expect(kept.map((name) => readFileSync(join(bin(), name), 'utf8'))).toEqual([
+    expect.stringContaining('the original'),
+    expect.stringContaining('a third one'),
+  ]);
+});
+
+test('a plugin that runs is replaced under it', async () => {
+  copyFileSync('/bin/sleep', plugin());
+  const running = spawn(plugin(), ['30'], { stdio: 'ignore' });
+  try {
+    expect((await install()).exitCode).toBe(0);
+    expect(isBuilt(plugin())).toBe(true);
+    expect(running.exitCode).toBeNull();
+  } finally {
+    running.kill('SIGKILL');
+  }
+});
+
+describe('nothing is changed, and it is said why', () => {
+  test.each<[string, string, RegExp]>([
+    ['a file that is no JSON', '{', /is no network configuration/],
+    [
+      'a network that does not use the driver',
+      list({ plugins: [{ type: 'bridge' }] }),
+      /no plugin in it uses the IPAM plugin infoblox/,
+    ],
+    [
+      'a mistake in it',
+      list({ plugins: [{ ...bridge, ipam: { ...bridge.ipam, subnett: '10.0.0.0/8' } }] }),
+      /subnett.*subnet/s,
+    ],
+    [
+      'plugins that are not there',
+      list({ plugins: [bridge, { type: 'sbr' }, { type: 'tuning' }] }),
+      /names sbr, tuning, not in .*\/bin\. Install these plugins first/,
+    ],
+  ])('for %s', async (_, text, message) => {
+    writeFileSync(network(), text);
+    await expectRefusal(await install(network()), 1, message);
+  });
+
+  test('for a name that runtimes do not read', async () => {
+    const file = join(directory, 'pods.yaml');
+    writeFileSync(file, whole);
+    await expectRefusal(await install(file), 2, /must end in \.conf, \.conflist or \.json/);
+  });
+
+  test('for a directory that is absent', async () => {
+    rmSync(conf(), { recursive: true });
+    await expectRefusal(
+      await install(network()),
+      1,
+      /there is no directory .*\/conf\. Make it, or name another one by --conf-dir/,
+    );
+  });
+
+  test('for a directory that others can change', async () => {
+    chmodSync(bin(), 0o777);
+    await expectRefusal(await install(), 1, /is writable by others than root .*\. Run chmod go-w /);
+    chmodSync(bin(), 0o755);
+    chownSync(bin(), 1001, 1001);
+    await expectRefusal(await install(), 1, /belongs to uid 1001, not to root\. Run chown root /);
+  });
+
+  async function expectRefusal(
+    run: { exitCode: number | undefined; stdout: string; stderr: string },
+    status: number,
+    message: RegExp,
+  ) {
+    expect(run).toMatchObject({ exitCode: status, stdout: '', stderr: expect.stringMatching(message) });
+    expect([existsSync(plugin()), existsSync(installed())]).toEqual([false, false]);
+  }
+});
+
+describe('killed at any point', () => {
+  const former = '#!/bin/sh\necho "infoblox-cni 0.9.0 (abc123)"\n';
+  const rounds = 30;
+
+  beforeEach(() => prepare());
+
+  test('it leaves the former plugin or the whole new one, and no network without its plugin', async () => {
+    const seed = Date.now() % 1_000_000;
+    const random = new Random(seed);
+    const { milliseconds } = await install(network());
+    const left = { former: 0, renewed: 0 };
+    for (let round = 0; round < rounds; round += 1) {
+      prepare();
+      // From before it does anything to after its end, however busy the machine is.
+      await killAfter(milliseconds * (0.2 + (1.8 * (round + random.next())) / rounds));
+      left[expectWhole(`seed ${seed}, round ${round}`)] += 1;
+    }
+    expect(left.former).toBeGreaterThan(0);
+    expect(left.renewed).toBeGreaterThan(0);
+    expect(await install(network())).toMatchObject({ exitCode: 0 });
+    expect([isBuilt(plugin()), readFileSync(installed(), 'utf8')]).toEqual([true, whole]);
+  }, 120_000);
+
+  function prepare() {
+    for (const emptied of [bin(), conf()]) {
+      rmSync(emptied, { recursive: true });
+      mkdirSync(emptied);
+    }
+    for (const main of ['bridge', 'portmap']) writeFileSync(join(bin(), main), '', { mode: 0o755 });
+    writeFileSync(plugin(), former, { mode: 0o755 });
+  }
+
+  async function killAfter(milliseconds: number) {
+    const child = spawn(daemonFile, args(network()), { env: {}, stdio: 'ignore' });
+    const ended = new Promise((resolve) => child.once('close', resolve));
+    await pause(milliseconds);
+    child.kill('SIGKILL');
+    await ended;
+  }
+
+  function expectWhole(note: string): 'former' | 'renewed' {
+    const isNew = isBuilt(plugin());
+    if (!isNew) expect(readFileSync(plugin(), 'utf8'), note).toBe(former);
+    expect(statSync(plugin()).mode & 0o7777, note).toBe(0o755);
+    if (existsSync(installed())) expect([isNew, readFileSync(installed(), 'utf8')], note).toEqual([true, whole]);
+    const known = ['bridge', 'portmap', 'infoblox', 'infoblox-cni-daemon', '10-pods.conflist'];
+    const others = [...readdirSync(bin()), ...readdirSync(conf())].filter((name) => !known.includes(name));
+    for (const name of others)
+      expect(name, note).toMatch(/^\.(infoblox|infoblox-cni-daemon|10-pods\.conflist)\.[0-9a-f]{16}$/);
+    return isNew ? 'renewed' : 'former';
+  }
+});
+
+test.runIf(process.getuid?.() === 0)(
+  'a file system without room keeps the former file, and no part of the new one',
+  async () => {
+    const script = `
+    mount -t tmpfs -o size=1m,mode=0755 tmpfs '${bin()}' && echo former >'${plugin()}' && chmod 0755 '${plugin()}'
+    '${daemonFile}' ${args().join(' ')} && echo installed
+    ls -A '${bin()}' && cat '${plugin()}'`;
+    const { stdout, stderr } = await run('/usr/bin/unshare', ['--mount', 'sh', '-c', script], {
+      PATH: '/usr/bin:/bin',
+    });
+    expect(stdout).toBe('infoblox\ninfoblox.replaced\nformer\n');
+    expect(stderr).toMatch(/install-plugin: cannot go on: ENOSPC.*\. Make room/);
+  },
+);
