@@ -50,7 +50,7 @@ host-packages:
 	command -v strip >/dev/null || missing="$$missing binutils"; \
 	test -x /lib/systemd/systemd || missing="$$missing systemd"; \
 	command -v busybox >/dev/null || missing="$$missing busybox-static"; \
-	for command in chromium prometheus mandoc zsh fish; do command -v $$command >/dev/null || missing="$$missing $$command"; done; \
+	for command in chromium prometheus mandoc zsh fish kustomize; do command -v $$command >/dev/null || missing="$$missing $$command"; done; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  echo "setup: apt-get install$$missing"; \
