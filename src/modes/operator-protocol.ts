@@ -9,6 +9,7 @@ import * as v from 'valibot';
 const time = v.number();
 const text = v.string();
 const maybeText = v.nullable(v.string());
+const phase = v.picklist(['pending', 'bound', 'releasing']);
 
 const Condition = v.object({ kind: text, subject: text, message: text, hint: maybeText, since: time });
 
@@ -54,14 +55,14 @@ const Status = v.object({
   errors: v.array(v.object({ at: time, message: text, error: maybeText, hint: maybeText })),
 });
 
-export const LeaseRecord = v.object({
+const LeaseRecord = v.object({
   mark: text,
   network: text,
   containerId: text,
   ifName: text,
   view: text,
   address: maybeText,
-  phase: v.picklist(['pending', 'bound', 'releasing']),
+  phase,
   /** Null for an imported one. */
   createdAt: v.nullable(time),
   /** When the reconciler acts on it next. */
@@ -76,7 +77,7 @@ export const LeaseRecord = v.object({
   workload: text,
 });
 
-/** Who held an address for a while; times as ISO 8601 writes them. See lease/holders.ts. */
+/** Who held an address for a while. Times as ISO 8601 writes them, in UTC, as the host's clock was then. */
 const Holding = v.object({
   address: text,
   view: text,
@@ -89,16 +90,25 @@ const Holding = v.object({
   taskGroup: v.exactOptional(text),
   region: v.exactOptional(text),
   uid: v.exactOptional(text),
+  /** When the address was given; null if that is not known: the state was lost since, and this imported from the grid. */
   from: maybeText,
+  /** When it was written down: the address was held then. Of interest where `from` is null. */
   recorded: text,
+  /** When nobody needed it any more; null while it is held. */
   until: maybeText,
   releasedBy: maybeText,
+  /** When the grid had it back, or the same attachment asked anew; null if neither has happened. */
   returned: maybeText,
+  /**
+   * Its times contradict themselves, or those of another holding in the same view. An address is never given twice: the clock of
+   * the host was set back, or the history could not be written for a while.
+   */
   overlaps: v.boolean(),
 });
 
 const HoldersAt = v.object({
   at: text,
+  /** `perhaps`: its beginning is not known, or the clock was set back. `released`: it was still reserved on the grid. */
   holders: v.array(v.object({ ...Holding.entries, state: v.picklist(['held', 'perhaps', 'released']) })),
   before: v.exactOptional(Holding),
   after: v.exactOptional(Holding),
@@ -118,7 +128,7 @@ const leaseFilter = v.object({
   /** Container ID, or at least its first characters. */
   container: v.optional(text),
   address: v.optional(text),
-  phase: v.optional(v.picklist(['pending', 'bound', 'releasing'])),
+  phase: v.optional(phase),
 });
 
 const releasedLeases = v.object({

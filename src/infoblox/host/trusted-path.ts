@@ -72,6 +72,11 @@ export function refuseUntrustedWay(path: string, writers: Writers = 'nobody'): s
   return at === '' ? '/' : at;
 }
 
+/** Writes permission bits as chmod(1) takes them: four octal digits. */
+export function octal(mode: number): string {
+  return (mode & 0o7777).toString(8).padStart(4, '0');
+}
+
 /** True for what root, or the user of this process, owns. */
 export function isOurs({ uid }: Stats): boolean {
   return uid === 0 || uid === process.geteuid?.();
@@ -96,13 +101,12 @@ function isOpen({ uid, mode }: Stats, writers: Writers): boolean {
 }
 
 function writable(path: string, { mode }: Stats): UntrustedPath {
-  const octal = (mode & 0o7777).toString(8).padStart(4, '0');
   // With a sticky bit it is meant for everybody, as /tmp is: nobody may be told to close it.
   const hint =
     (mode & sticky) === 0
       ? `chmod go-w ${path}`
       : `install -d -m 0700 ${path}/infoblox-cni and name that directory instead`;
-  return new UntrustedPath(`${path} is writable by others than root (mode ${octal})`, hint);
+  return new UntrustedPath(`${path} is writable by others than root (mode ${octal(mode)})`, hint);
 }
 
 function look(path: string): Stats | undefined {

@@ -1,54 +1,25 @@
 /** Answers from the history: who held an address, and who held it at a certain time. For people and for programs. */
 import { attachmentIn } from '../mark.ts';
-import { type Workload, workloadOfLease } from '../workload.ts';
-import type { Ending, HistoryEntry } from './history.ts';
-
-/** An entry of the history. Times are in UTC, as ISO 8601 writes them, and as the host's clock was then. */
-export interface Holding extends Omit<Workload, 'containerId'> {
-  readonly address: string;
-  readonly view: string;
-  readonly network: string;
-  readonly container: string;
-  readonly interface: string;
-  /** When the address was given; null if that is not known: the state was lost since, and this imported from the grid. */
-  readonly from: string | null;
-  /** When it was written down: the address was held then. Of interest where `from` is null. */
-  readonly recorded: string;
-  /** When nobody needed it any more; null while it is held. */
-  readonly until: string | null;
-  readonly releasedBy: Ending | null;
-  /** When the grid had it back, or the same attachment asked anew; null if neither has happened. */
-  readonly returned: string | null;
-  /**
-   * Its times contradict themselves, or those of another holding in the same view. An address is never given twice: the clock
-   * of the host was set back, or the history could not be written for a while.
-   */
-  readonly overlaps: boolean;
-}
+import { workloadOfLease } from '../workload.ts';
+import type { HistoryEntry } from './history.ts';
 
 /**
- * What is known of a holding at a time: it was `held`; `perhaps`, if its beginning is not known, or the clock was set back while it
- * was; or it was `released`, and still reserved on the grid.
+ * An entry of the history, as people and programs read it. Times are in UTC, as ISO 8601 writes them, and as the host's clock was
+ * then. What each field says stands where the operator's protocol has it.
  */
-export type StateThen = 'held' | 'perhaps' | 'released';
-
-/** Who held an address at a time. That nobody did means on this host: another one may have. */
-export interface HoldersAt {
-  readonly at: string;
-  readonly holders: readonly (Holding & { readonly state: StateThen })[];
-  /** The last that had ended by then, if nobody held it for certain. */
-  readonly before?: Holding;
-  /** The first that began later, if nobody held it for certain. */
-  readonly after?: Holding;
-}
+export type Holding = ReturnType<typeof holding>;
 
 /** Tells who has held an address, the latest first. @param entries as the store has them */
 export function holdings(entries: readonly HistoryEntry[]): Holding[] {
   return entries.map((entry) => holding(entry, entries)).reverse();
 }
 
-/** Tells who held an address at a time. @param at milliseconds since 1970 */
-export function holdersAt(entries: readonly HistoryEntry[], at: number): HoldersAt {
+/**
+ * Tells who held an address at a time, and, if nobody did for certain, the last that had ended by then and the first that began
+ * later. That nobody did means on this host: another one may have.
+ * @param at milliseconds since 1970
+ */
+export function holdersAt(entries: readonly HistoryEntry[], at: number) {
   const told = entries.map((entry) => ({ entry, holding: holding(entry, entries), state: stateThen(entry, at) }));
   const holders = told.flatMap(({ holding, state }) => (state === undefined ? [] : [{ ...holding, state }]));
   const answer = { at: iso(at), holders };
@@ -58,7 +29,11 @@ export function holdersAt(entries: readonly HistoryEntry[], at: number): Holders
   return { ...answer, ...(before === undefined ? {} : { before }), ...(after === undefined ? {} : { after }) };
 }
 
-function stateThen(entry: HistoryEntry, at: number): StateThen | undefined {
+/**
+ * What is known of a holding at a time: it was held; perhaps, if its beginning is not known, or the clock was set back while it was; or
+ * it was released, and still reserved on the grid.
+ */
+function stateThen(entry: HistoryEntry, at: number): 'held' | 'perhaps' | 'released' | undefined {
   const { from, until } = spanOf(entry);
   // The clock was set back while it was held: by how much, and when, nobody knows.
   if (until < from) return at >= from || at < until ? 'perhaps' : undefined;
@@ -72,7 +47,7 @@ function spanOf({ boundAt, recordedAt, releasedAt }: HistoryEntry): { readonly f
   return { from: boundAt ?? recordedAt, until: releasedAt ?? Number.POSITIVE_INFINITY };
 }
 
-function holding(entry: HistoryEntry, all: readonly HistoryEntry[]): Holding {
+function holding(entry: HistoryEntry, all: readonly HistoryEntry[]) {
   const { address, view, mark, boundAt, recordedAt, releasedAt, releasedBy, returnedAt } = entry;
   const { network, ifName } = attachmentIn(mark);
   const { containerId, ...names } = workloadOfLease(entry);

@@ -6,7 +6,6 @@ import { setImmediate } from 'node:timers/promises';
 import { type Backoff, pauseBefore } from '../concurrency/backoff.ts';
 import { messageOf } from '../host/errno.ts';
 import { hostPrefix, networkOf } from '../mark.ts';
-import type { FixedAddress } from '../wapi/schemas.ts';
 import type { Allocator } from './add/allocate.ts';
 import type { LeaseDeps } from './deps.ts';
 import { imported } from './lease.ts';
@@ -61,9 +60,7 @@ export class Import {
     let count = 0;
     try {
       // Not before the list has come to its end: one without an end must not fill the state, attempt by attempt.
-      const objects: FixedAddress[] = [];
-      for await (const object of observer.list(hostPrefix(names.present), { confirm: 'answer' }, signal))
-        objects.push(object);
+      const objects = await Array.fromAsync(observer.list(hostPrefix(names.present), { confirm: 'answer' }, signal));
       for (const { comment: mark, _ref: ref, network_view: view, ipv4addr: address } of objects) {
         stopping.throwIfAborted();
         if (forgotten.has(mark) || !this.#adopt(mark, { ref, view, address })) continue;

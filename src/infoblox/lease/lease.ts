@@ -17,7 +17,8 @@ import { type Doubtful, doubtOf, type Moment, nextRecheck } from './doubt.ts';
 import type { Releaser } from './releaser.ts';
 
 /** `pending`: an ADD has begun, nobody was told anything. `bound`: an attachment was told. `releasing`: nobody needs it. */
-export type Phase = 'pending' | 'bound' | 'releasing';
+export const phases = ['pending', 'bound', 'releasing'] as const;
+export type Phase = (typeof phases)[number];
 
 /** What is remembered of a container's network namespace when it is given its address: see sandbox.ts. */
 export interface SandboxIdentity {

@@ -17,49 +17,22 @@ const atOnce = 4;
 /** Milliseconds for one release. */
 const attemptTimeout = 15_000;
 
-/** A reservation that carries exactly a mark of the host. */
-export interface HostReservation {
-  readonly mark: string;
-  readonly view: string;
-  readonly address: string;
-  readonly network: string;
-  readonly containerId: string;
-  readonly ifName: string;
-  /** Milliseconds since 1970; null if the grid does not say. */
-  readonly reservedAt: number | null;
-}
-
-/** What looks like the host's and is left alone. */
-export interface Unclear {
-  readonly view: string;
-  readonly address: string;
-  /** A clause that follows the address. */
-  readonly why: string;
-}
-
-export interface HostReservations {
-  readonly reservations: HostReservation[];
-  readonly unclear: Unclear[];
-}
-
 /**
  * Lists what a host has reserved, in all views.
+ * @returns what carries exactly a mark of the host, and what looks like it and is left alone, with a clause that follows the address
  * @throws GridError `unconfirmed` if only a host could be asked that may lag behind
  */
-export async function listOfHost(
-  { wapi }: Pick<LeaseDeps, 'wapi'>,
-  host: Origin,
-  signal: AbortSignal,
-): Promise<HostReservations> {
+export async function listOfHost({ wapi }: Pick<LeaseDeps, 'wapi'>, host: Origin, signal: AbortSignal) {
   const prefix = hostPrefix(host);
-  const found: HostReservations = { reservations: [], unclear: [] };
+  const reservations: ReturnType<typeof reservationOf>[] = [];
+  const unclear: { view: string; address: string; why: string }[] = [];
   for await (const object of wapi.listMarked(prefix, signal)) {
     // Dialects of regular expressions differ.
     if (!object.comment.startsWith(prefix)) continue;
-    if (isExactlyOurs(object)) found.reservations.push(reservationOf(object));
-    else found.unclear.push({ view: object.network_view, address: object.ipv4addr, why: describe(object) });
+    if (isExactlyOurs(object)) reservations.push(reservationOf(object));
+    else unclear.push({ view: object.network_view, address: object.ipv4addr, why: describe(object) });
   }
-  return found;
+  return { reservations, unclear };
 }
 
 /** Nothing but a mark, on nothing but a reservation: whatever else is there, somebody has put it there. */
@@ -67,14 +40,15 @@ function isExactlyOurs(object: AttributedAddress): boolean {
   return parseMark(object.comment) !== undefined && isReservation(object);
 }
 
+/** @returns `reservedAt`: milliseconds since 1970; null if the grid does not say */
 function reservationOf({ comment: mark, network_view: view, ipv4addr: address, extattrs }: AttributedAddress) {
   return { mark, view, address, ...attachmentIn(mark), reservedAt: reservedAtIn(extattrs) };
 }
 
 /** What is to be released: a mark and its view. */
-export type Released = Pick<HostReservation, 'mark' | 'view'>;
+type Wanted = Pick<ReturnType<typeof reservationOf>, 'mark' | 'view'>;
 
-export interface HostRelease {
+interface HostRelease {
   /** Marks whose reservations have gone back. */
   readonly released: string[];
   readonly left: { readonly mark: string; readonly why: string }[];
@@ -82,7 +56,7 @@ export interface HostRelease {
   failure?: GridError;
 }
 
-export interface HostReleaseOptions {
+interface HostReleaseOptions {
   /** Ends it between two deletes. */
   readonly stop: AbortSignal;
   /** Told how many are done, after each. */
@@ -95,7 +69,7 @@ export interface HostReleaseOptions {
  */
 export async function releaseOfHost(
   deps: LeaseDeps,
-  wanted: readonly Released[],
+  wanted: readonly Wanted[],
   { stop, onDone }: HostReleaseOptions,
 ): Promise<HostRelease> {
   const result: HostRelease = { released: [], left: [] };
@@ -120,7 +94,7 @@ export async function releaseOfHost(
 }
 
 /** @returns why its reservation has not gone back; undefined if it has */
-async function releaseOne(deps: LeaseDeps, { mark, view }: Released): Promise<string | undefined> {
+async function releaseOne(deps: LeaseDeps, { mark, view }: Wanted): Promise<string | undefined> {
   startReleaseOf(deps, { mark, view, network: networkOf(mark), by: 'operator' });
   const removed = await reconcile(deps, mark, AbortSignal.timeout(attemptTimeout));
   if (removed.length > 0) return undefined;

@@ -104,7 +104,7 @@ export class WapiClient {
   /** Finds the networks that carry a name in their extensible attribute; none where the grid does not define it. */
   findNetworksNamed(name: string, view: string, signal: AbortSignal): Promise<objects.Network[]> {
     const criteria = { query: { network_view: view }, limits: exactSearch };
-    return allOf(this.#withAttributes(objects.network, { attributes: ofNetwork(name), ...criteria }, signal));
+    return Array.fromAsync(this.#withAttributes(objects.network, { attributes: ofNetwork(name), ...criteria }, signal));
   }
 
   /**
@@ -113,7 +113,7 @@ export class WapiClient {
    */
   findAttributed(attributes: Attributes, query: Query, signal: AbortSignal): Promise<objects.AttributedAddress[]> {
     const criteria = { attributes, query, confirm: 'answer', limits: exactSearch } as const;
-    return allOf(this.#withAttributes(objects.attributedAddress, criteria, signal));
+    return Array.fromAsync(this.#withAttributes(objects.attributedAddress, criteria, signal));
   }
 
   /** Yields all fixed addresses that carry these attributes, however many; none where the grid does not define them. */
@@ -167,9 +167,8 @@ export class WapiClient {
 
   /** Learns which extensible attributes the grid defines. Spares creates that it would refuse; such refusals teach the same. */
   async learnAttributes(signal: AbortSignal): Promise<void> {
-    const names: string[] = [];
-    for await (const { name } of this.listAttributeDefinitions(signal)) names.push(name);
-    this.#attributes.learn(names);
+    const defined = await Array.fromAsync(this.listAttributeDefinitions(signal));
+    this.#attributes.learn(defined.map(({ name }) => name));
   }
 
   /** Defines an extensible attribute, which only superusers may (crossplane provider, notes of its tests). */
@@ -287,7 +286,7 @@ export class WapiClient {
   }
 
   #find<const S extends GenericSchema>(kind: Kind<S>, criteria: Criteria, signal: AbortSignal) {
-    return allOf(this.#list(kind, { ...criteria, limits: exactSearch }, signal));
+    return Array.fromAsync(this.#list(kind, { ...criteria, limits: exactSearch }, signal));
   }
 
   /** A search by an attribute that is not defined is refused (scoulomb/myDNS, notes on errors): nothing can carry it. */
@@ -336,10 +335,4 @@ export class WapiClient {
       }
     }
   }
-}
-
-async function allOf<T>(list: AsyncIterable<T>): Promise<T[]> {
-  const all: T[] = [];
-  for await (const one of list) all.push(one);
-  return all;
 }

@@ -58,7 +58,7 @@ export async function startDaemon(options: Options, plainLog: Log, surroundings:
   const isOurs = passedSocket === undefined;
   const file = isOurs ? await prepareSocket(socketDir, driverName) : socketFile(socketDir, driverName);
   const parts = await build(options, log, { ...surroundings, tracing });
-  const { store, session, leases, monitor, server, notes, pages, metrics, sources } = parts;
+  const { store, grid, leases, monitor, server, notes, pages, metrics, sources } = parts;
 
   leases.reconciler.start();
   const stopMetrics = options.metricsListen && (await metrics?.serve(options.metricsListen, sources, pages));
@@ -89,7 +89,7 @@ export async function startDaemon(options: Options, plainLog: Log, surroundings:
       stopMetrics?.();
       await server.close();
       await leases.locks.idle();
-      await session.close(AbortSignal.timeout(2_000));
+      await grid.close();
       store.close();
       await tracing.close();
     },
@@ -125,7 +125,7 @@ async function build(options: Options, passedLog: Log, surroundings: Surrounding
   const { clientCertificate } = options;
   const trust = trustOf(options.tls);
   const sources = { ...grid, ...leases, ...calls, conditions, unverified, clientCertificate, trust };
-  return { store, session: grid.session, leases, monitor, metrics, sources, ...calls };
+  return { store, grid, leases, monitor, metrics, sources, ...calls };
 }
 
 /** Loads the library of metrics only where they are served. */

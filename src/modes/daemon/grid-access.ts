@@ -17,6 +17,9 @@ import type { Options } from './config/options.ts';
 import type { Metrics } from './metrics/metrics.ts';
 import type { Tracing } from './tracing/tracing.ts';
 
+/** Milliseconds for the session to end on the grid. */
+const logoutTimeout = 2_000;
+
 export type GridAccess = ReturnType<typeof buildGridAccess>;
 
 export interface GridAccessDeps {
@@ -43,7 +46,9 @@ export function buildGridAccess(deps: GridAccessDeps) {
     const hint = 'if it is not meant to be: correct network-view, and remove the view';
     log.warn('created on the grid', { kind, name, view, hint });
   });
-  return { gridState, session, wapi, certificates };
+  /** Ends the session on the grid and closes the connections. */
+  const close = () => session.close(AbortSignal.timeout(logoutTimeout));
+  return { gridState, session, wapi, certificates, close };
 }
 
 /** Where it is noted what the grid's answers, and its hosts, show. */

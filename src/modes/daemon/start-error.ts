@@ -1,3 +1,5 @@
+import { GridError } from '../../infoblox/errors.ts';
+
 /** The daemon cannot start or go on. The message is one line for people: what, why, and the fix. */
 export class StartError extends Error {
   /**
@@ -6,5 +8,14 @@ export class StartError extends Error {
    */
   constructor(what: string, fix?: string) {
     super(fix === undefined ? what : `${what}. ${fix.charAt(0).toUpperCase()}${fix.slice(1)}.`);
+  }
+}
+
+/** Does what has to succeed at the start. @throws StartError in place of a GridError */
+export function orStartError<T>(action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    throw error instanceof GridError ? new StartError(error.message, error.hint) : error;
   }
 }

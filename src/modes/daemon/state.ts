@@ -7,7 +7,7 @@ import { SqliteLeaseStore } from '../../infoblox/lease/state/store.ts';
 import type { Log } from '../../infoblox/log.ts';
 import type { Origin } from '../../infoblox/mark.ts';
 import type { WriterMemory } from '../../infoblox/wapi/connection/hosts.ts';
-import { StartError } from './start-error.ts';
+import { orStartError, StartError } from './start-error.ts';
 
 /** Milliseconds between looks whether the state file is still in its place. */
 const pause = 5_000;
@@ -70,13 +70,4 @@ export function watchState(store: SqliteLeaseStore, onLost: (error: StartError) 
     if (loss !== undefined) onLost(new StartError(loss.message, loss.hint));
   }, pause);
   return () => clearInterval(timer);
-}
-
-function orStartError<T>(action: () => T): T {
-  try {
-    return action();
-  } catch (error) {
-    if (hasReason(error, 'state')) throw new StartError(error.message, error.hint);
-    throw error;
-  }
 }

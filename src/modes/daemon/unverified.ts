@@ -1,10 +1,8 @@
 /** The warnings for as long as any certificate of the grid is accepted: `--ssl-verify=false`. */
 import type { Log } from '../../infoblox/log.ts';
 import type { TlsOptions } from '../../infoblox/wapi/connection/agent.ts';
+import { day } from '../duration.ts';
 import { trustOf } from './config/trust.ts';
-
-/** Milliseconds. */
-const day = 24 * 60 * 60 * 1000;
 
 /** Returns a clause for the details of STATUS and for `/health`; undefined if the grid's certificate or key is checked. */
 export function unverifiedNotice(tls: TlsOptions): string | undefined {

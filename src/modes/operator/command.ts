@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { type ArgsDef, type ParsedArgs, parseArgs } from 'citty';
 import { type FlagValues, joinFlags, parseFlags, UsageError } from '../daemon/config/command-line.ts';
 import { defaultEnvironmentFile, readEnvironmentFile } from '../daemon/config/environment-file.ts';
-import { flags as daemon } from '../daemon/config/flags.ts';
+import { flags as daemon, flagGroups } from '../daemon/config/flags.ts';
 import { socketFile } from '../protocol.ts';
 import type { ExitStatus } from './command-error.ts';
 
@@ -23,13 +23,25 @@ export const daemonPlace = {
   'driver-name': daemon['driver-name'],
 } as const satisfies ArgsDef;
 
+/** What the grid is asked with, by commands that ask it themselves. With the keys that --ssl-verify=pin compares with. */
+export const gridFlags = {
+  ...flagGroups['Infoblox grid'],
+  'state-dir': daemon['state-dir'],
+} as const satisfies ArgsDef;
+
 export const json = {
   json: { type: 'boolean', description: 'Write JSON, for programs' },
 } as const satisfies ArgsDef;
 
-export interface Invocation<F extends ArgsDef> {
-  readonly flags: ParsedArgs<F>;
-  readonly operands: readonly string[];
+/** Flags by the heading of their group in the help. */
+type Groups = Readonly<Record<string, ArgsDef>>;
+/** The same flags, all in one. */
+type FlagsIn<G extends Groups> = {
+  [Name in { [Title in keyof G]: keyof G[Title] & string }[keyof G]]: Extract<G[keyof G], Record<Name, unknown>>[Name];
+};
+
+/** What the service was told. */
+export interface ServiceSettings {
   /** The daemon's flags: those of its environment file, and over them those of this command line. */
   readonly daemonFlags: FlagValues;
   /** The environment with the variables of the daemon's environment file. */
@@ -41,24 +53,26 @@ export interface Invocation<F extends ArgsDef> {
   readonly wrongFlags: string | null;
 }
 
+export interface Invocation<G extends Groups = Groups> extends ServiceSettings {
+  readonly flags: ParsedArgs<FlagsIn<G>>;
+  readonly operands: readonly string[];
+}
+
 /** A command as it is written. */
-export interface Definition<F extends ArgsDef> {
+export interface Definition<G extends Groups> {
   /** What follows the flags, as the help shows it: `CONTAINER`, `[FILE...]`. Absent: nothing may. */
   readonly operands?: string;
   /** A command line, without the program's name, and what it does. */
   readonly examples: readonly (readonly [string, string])[];
-  /** Its flags by the heading of their group in the help. */
-  readonly groups: Readonly<Record<string, ArgsDef>>;
-  /** The same flags. */
-  readonly flags: F;
+  readonly groups: G;
   /** Whether it can do without what DAEMON_FLAGS say. */
   readonly wrongFlags?: 'tolerated';
   /** @throws CommandError, UsageError, GridError or StartError */
-  run(invocation: Invocation<F>): Promise<ExitStatus>;
+  run(invocation: Invocation<G>): Promise<ExitStatus>;
 }
 
 /** A command as it is run, whatever its flags. */
-export type Command = Pick<Definition<ArgsDef>, 'operands' | 'examples' | 'groups'> & {
+export type Command = Pick<Definition<Groups>, 'operands' | 'examples' | 'groups'> & {
   /**
    * Runs it.
    * @param args what follows its name
@@ -69,17 +83,17 @@ export type Command = Pick<Definition<ArgsDef>, 'operands' | 'examples' | 'group
 };
 
 /** Makes a command of its definition. */
-export function defineCommand<const F extends ArgsDef>(definition: Definition<F>): Command {
-  const { groups, flags, run, wrongFlags, ...described } = definition;
+export function defineCommand<const G extends Groups>(definition: Definition<G>): Command {
+  const { groups, run, wrongFlags, ...described } = definition;
   return {
     ...described,
     groups: { ...groups, Other: common },
     start(args) {
-      const known: ArgsDef = { ...flags, ...common };
+      const known: ArgsDef = Object.assign({}, ...Object.values(groups), common);
       const { joined, operands } = joinFlags(args, known, described.operands === undefined ? undefined : 'operands');
       const { help, 'environment-file': file } = parseArgs<typeof common>(joined, known);
       if (help) return undefined;
-      return run({ flags: parseArgs<F>(joined, known), operands, ...settingsOf(joined, file, wrongFlags) });
+      return run({ flags: parseArgs<FlagsIn<G>>(joined, known), operands, ...settingsOf(joined, file, wrongFlags) });
     },
   };
 }
@@ -89,7 +103,7 @@ export function defineCommand<const F extends ArgsDef>(definition: Definition<F>
  * @param joined the flags of the command line
  * @throws UsageError for DAEMON_FLAGS that are wrong, unless that is tolerated
  */
-function settingsOf(joined: readonly string[], file: string, wrong: 'tolerated' | undefined) {
+function settingsOf(joined: readonly string[], file: string, wrong?: 'tolerated'): ServiceSettings {
   const isNamed = joined.some((flag) => flag.startsWith('--environment-file='));
   const { variables, daemonFlags } = readEnvironmentFile(file, isNamed ? 'required' : 'optional');
   const over = joined.filter((flag) => Object.hasOwn(daemon, flag.slice(2, flag.indexOf('='))));

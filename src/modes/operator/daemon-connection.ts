@@ -15,6 +15,11 @@ import {
 import { acceptLimit, answerGrace, newCallId, protocolVersion, requestFrame, takenFrame } from '../protocol.ts';
 import { CommandError, exitStatus } from './command-error.ts';
 
+/** What to do where no daemon listens. */
+export const startHint =
+  'start it with systemctl start infoblox-cni-daemon, or name its --socket-dir and --driver-name';
+const logHint = 'see its log: journalctl -u infoblox-cni-daemon';
+
 /** What an operator's command asks. */
 export interface Question<M extends OperatorMethod> {
   /** Path of the socket. */
@@ -69,11 +74,10 @@ function notReached(file: string, error: unknown): CommandError {
     return new CommandError(exitStatus.noDaemon, `cannot trust what answers at ${file}: ${error.message}`, error.hint);
   }
   if (isErrno(error, 'ENOENT', 'ECONNREFUSED')) {
-    const hint = 'start it with systemctl start infoblox-cni-daemon, or name its --socket-dir and --driver-name';
-    return new CommandError(exitStatus.noDaemon, `the daemon is not running: nothing listens at ${file}`, hint);
+    return new CommandError(exitStatus.noDaemon, `the daemon is not running: nothing listens at ${file}`, startHint);
   }
   const isRefused = isErrno(error, 'EACCES', 'EPERM');
-  const hint = isRefused ? 'run this command as root' : 'see its log: journalctl -u infoblox-cni-daemon';
+  const hint = isRefused ? 'run this command as root' : logHint;
   return new CommandError(exitStatus.noDaemon, `cannot connect to ${file}: ${messageOf(error)}`, hint);
 }
 
@@ -110,8 +114,7 @@ async function exchange<M extends OperatorMethod>(socket: Socket, question: Ques
     signal?.removeEventListener('abort', stop);
   }
   if (signal?.aborted) throw new CommandError(exitStatus.failed, 'interrupted');
-  const hint = 'see its log: journalctl -u infoblox-cni-daemon';
-  throw new CommandError(exitStatus.noDaemon, `the daemon at ${question.socket} did not answer in time`, hint);
+  throw new CommandError(exitStatus.noDaemon, `the daemon at ${question.socket} did not answer in time`, logHint);
 }
 
 function readMessage(line: string, file: string): v.InferOutput<typeof Message> {

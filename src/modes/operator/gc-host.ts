@@ -1,11 +1,13 @@
 /** `gc --host`: shows what a host that is gone has reserved, asks whether that is to be released, and has it released page by page. */
-import { ago } from '../ago.ts';
+
 import { UsageError } from '../daemon/config/command-line.ts';
 import { printable } from '../daemon/log/printable.ts';
+import { ago, hour } from '../duration.ts';
 import type { HostReservation, OperatorResult, Progress } from '../operator-protocol.ts';
 import { CommandError, type ExitStatus, exitStatus } from './command-error.ts';
 import { askDaemon } from './daemon-connection.ts';
 import { ask, canAsk } from './output/ask.ts';
+import { counted } from './output/counted.ts';
 import { progressBar } from './output/progress.ts';
 import { type Column, table } from './output/table.ts';
 import { writeJson } from './output/write-json.ts';
@@ -15,7 +17,7 @@ const pageSize = 100;
 /** Lines of the table before a question: who wants all of them uses --dry-run. */
 const longestTable = 40;
 /** Milliseconds: a host that has reserved an address within this time may well live. */
-const young = 3_600_000;
+const young = hour;
 
 export interface GcHost {
   readonly socket: string;
@@ -81,7 +83,7 @@ export function confirmationFor(
 async function isConfirmed({ reservations }: Found, { host, yes, confirm }: GcHost): Promise<boolean> {
   const needed = confirmationFor(reservations, Date.now());
   if (confirm === host || (yes && needed.kind === 'yes')) return true;
-  const addresses = count(reservations.length);
+  const addresses = counted(reservations.length, 'address', 'addresses');
   if (!canAsk()) {
     const why = needed.kind === 'yes' ? 'there is no terminal to ask' : needed.why;
     const hint = needed.kind === 'yes' ? 'use --yes' : `if it is gone for good, repeat its name: --confirm=${host}`;
@@ -138,13 +140,13 @@ function listOf({ cluster, reservations, unclear }: Found, { host, dryRun }: GcH
     ...(shown.length > 0 ? [table(columns, shown)] : []),
     ...(more > 0 ? [`... and ${more} more: --dry-run shows them all\n`] : []),
     ...unclear.map(({ address, view, why }) => printable(`left alone: ${address} in view ${view} ${why}`).concat('\n')),
-    `${count(reservations.length)} of ${host} in ${cluster}\n`,
+    `${counted(reservations.length, 'address', 'addresses')} of ${host} in ${cluster}\n`,
   ].join('');
 }
 
 function reportOf({ reservations }: Found, { released, done, left, stopped }: Outcome, host: string): string {
   const addresses = new Map(reservations.map(({ mark, address }) => [mark, address]));
-  const all = `${count(reservations.length)} of ${host}`;
+  const all = `${counted(reservations.length, 'address', 'addresses')} of ${host}`;
   const lines = left.map(({ mark, why }) => `not released: ${addresses.get(mark)}: ${why}`);
   if (stopped === null) lines.push(reservations.length === 0 ? 'nothing to release' : `released ${released} of ${all}`);
   else {
@@ -152,8 +154,4 @@ function reportOf({ reservations }: Found, { released, done, left, stopped }: Ou
     lines.push(`stopped after ${done} of ${all}: ${stopped.message}${hint}`, 'run it again for the rest');
   }
   return lines.map((line) => `${printable(line)}\n`).join('');
-}
-
-function count(addresses: number): string {
-  return addresses === 1 ? '1 address' : `${addresses} addresses`;
 }

@@ -6,19 +6,16 @@ import { type Options, readOptions } from '../daemon/config/options.ts';
 import { rememberingNothing } from '../daemon/config/trust.ts';
 import { buildGridAccess, type GridAccess } from '../daemon/grid-access.ts';
 import { noTracing } from '../daemon/tracing/tracing.ts';
-import type { Invocation } from './command.ts';
+import type { ServiceSettings } from './command.ts';
 
-/** Milliseconds for the session to end on the grid. */
-const logoutTimeout = 2_000;
-
-/** What a command knows of the service. */
-export type Settings = Pick<Invocation<Record<string, never>>, 'daemonFlags' | 'env'>;
+/** What a way to the grid needs. */
+export type GridSettings = Pick<ServiceSettings, 'daemonFlags' | 'env'>;
 
 /**
  * Checks the service's settings, as the daemon does when it starts.
  * @throws UsageError, StartError
  */
-export function readSettings({ daemonFlags, env }: Settings): Options {
+export function readSettings({ daemonFlags, env }: GridSettings): Options {
   const options = readOptions(daemonFlags, env, { isTerminal: false });
   return { ...options, tls: rememberingNothing(options.tls, options.stateDir) };
 }
@@ -28,7 +25,7 @@ export function readSettings({ daemonFlags, env }: Settings): Options {
  * @throws UsageError, StartError, and what `use` throws
  */
 export async function withGrid<T>(
-  settings: Settings,
+  settings: GridSettings,
   use: (grid: GridAccess, options: Options) => Promise<T>,
 ): Promise<T> {
   const options = readSettings(settings);
@@ -36,7 +33,7 @@ export async function withGrid<T>(
   try {
     return await use(grid, options);
   } finally {
-    await grid.session.close(AbortSignal.timeout(logoutTimeout));
+    await grid.close();
   }
 }
 

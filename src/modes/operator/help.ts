@@ -1,5 +1,6 @@
 /** The texts of `--help`. */
 import { type CommandName, commandNames, commandSummaries } from '../commands.ts';
+import { flagHelp } from '../daemon/config/flags.ts';
 import type { Command } from './command.ts';
 
 const program = 'infoblox-cni-daemon';
@@ -19,20 +20,14 @@ ${program} COMMAND --help describes one; ${program} --help the daemon itself.
 /** Makes the help of one command: what it does, examples, flags by group. */
 export function commandHelp(name: CommandName, command: Command): string {
   const examples = command.examples.map(([line, text]) => `  ${program} ${line}\n        ${text}\n`);
-  const groups = Object.entries(command.groups).map(([title, flags]) => {
-    const lines = Object.entries(flags).map(([flag, { type, description, default: standard }]) => {
-      const shown = standard === undefined || standard === '' ? '' : ` (default "${standard}")`;
-      return `  --${flag}${type === 'boolean' ? '' : ' string'}\n        ${description}${shown}\n`;
-    });
-    return `\n${title}:\n${lines.join('')}`;
-  });
   const operands = command.operands === undefined ? '' : ` ${command.operands}`;
   return `${commandSummaries[name]}
 
 Usage: ${program} ${name}${operands} [flags]
 
 Examples:
-${examples.join('')}${groups.join('')}
+${examples.join('')}
+${flagHelp(command.groups)}
 Exit status: 0 all is well, 1 something is wrong or failed, 2 wrong command line, 3 the daemon does not answer
 `;
 }

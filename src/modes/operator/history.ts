@@ -23,8 +23,7 @@ export interface HistoryQuestion {
  */
 export async function showHistory({ address, time, json, socket }: HistoryQuestion): Promise<ExitStatus> {
   const at = time === '' ? undefined : readTime(time);
-  const params = { address, ...(at === undefined ? {} : { at }) };
-  const history = await askDaemon({ socket, method: 'operator/history', params });
+  const history = await askDaemon({ socket, method: 'operator/history', params: { address, at } });
   if (history.since === null) {
     const hint = 'set --lease-history of the daemon to 30d, say, and restart it';
     throw new CommandError(exitStatus.failed, 'no history is kept: --lease-history is 0', hint);
@@ -36,7 +35,7 @@ export async function showHistory({ address, time, json, socket }: HistoryQuesti
 }
 
 /** Reads a time as ISO 8601 writes it, local without a zone. @returns milliseconds since 1970 @throws UsageError */
-export function readTime(text: string): number {
+function readTime(text: string): number {
   const isIso = /^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$/.test(text);
   const at = isIso ? Date.parse(text.replace(' ', 'T')) : Number.NaN;
   if (Number.isNaN(at)) {

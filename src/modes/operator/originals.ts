@@ -1,7 +1,8 @@
 /** What the original driver has left on the grid for containers, for people who migrate from it. */
 import { listOriginals, type Original } from '../../infoblox/lease/original.ts';
 import { type ExitStatus, exitStatus } from './command-error.ts';
-import { type Settings, withGrid } from './grid.ts';
+import { type GridSettings, withGrid } from './grid.ts';
+import { counted } from './output/counted.ts';
 import { type Column, table } from './output/table.ts';
 import { writeJson } from './output/write-json.ts';
 
@@ -10,14 +11,16 @@ const timeout = 60_000;
 
 /**
  * Asks the grid and writes the list, in all views.
- * @param tenant the `Tenant ID` that the original has used
+ * @param asked.tenant the `Tenant ID` that the original has used
  * @throws UsageError, StartError, GridError
  */
-export function showOriginals(settings: Settings, tenant: string, json: boolean | undefined): Promise<ExitStatus> {
+export function showOriginals(
+  settings: GridSettings,
+  { tenant, json }: { readonly tenant: string; readonly json: boolean | undefined },
+): Promise<ExitStatus> {
   return withGrid(settings, async ({ wapi }) => {
-    const found: Original[] = [];
-    for await (const original of listOriginals(wapi, { tenant }, AbortSignal.timeout(timeout))) found.push(original);
-    const count = `${found.length} ${found.length === 1 ? 'address' : 'addresses'}`;
+    const found = await Array.fromAsync(listOriginals(wapi, { tenant }, AbortSignal.timeout(timeout)));
+    const count = counted(found.length, 'address', 'addresses');
     if (json) writeJson(found);
     else process.stdout.write(`${listed(found)}${count} of the original driver with the tenant ${tenant}\n`);
     return exitStatus.ok;

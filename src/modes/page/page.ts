@@ -3,7 +3,7 @@
  * its metrics; `status --html` writes it.
  */
 import { createHash } from 'node:crypto';
-import { ago } from '../ago.ts';
+import { ago } from '../duration.ts';
 import type { LeaseRecord, Status } from '../operator-protocol.ts';
 import { html, type Markup, raw } from './html.ts';
 import { script } from './script.ts';

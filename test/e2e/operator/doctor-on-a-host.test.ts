@@ -76,7 +76,7 @@ describe.skipIf(leftOut)('on an installed host', () => {
 
   test('an address of the host that the grid does not know is a failure, until it is reserved', () => {
     expect(lines('unreserved', 'failure')).toEqual([
-      "this host's addresses: the grid does not know 172.18.1.7 (uplink), and may give it to a container",
+      "this host's addresses: the grid does not know 172.18.1.7 (uplink): another host may give it to a container",
     ]);
     expect(lines('reserved', 'failure')).toEqual([]);
     expect(lines('reserved', 'ok')).toContain("this host's addresses: 172.18.1.7 (uplink) is in use for the grid, too");

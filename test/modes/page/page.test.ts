@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest';
-import { ago } from '../../../src/modes/ago.ts';
 import type { LeaseRecord, Status } from '../../../src/modes/operator-protocol.ts';
 import { renderPage } from '../../../src/modes/page/page.ts';
 
@@ -60,16 +59,4 @@ test('what is wrong comes first, with its fix', () => {
   expect(text).toContain('<title>host-a: not well');
   expect(text).toMatch(/<strong>grid-unavailable<\/strong> for 5s: no route<br><em>fix: check it<\/em>/);
   expect(text.indexOf('grid-unavailable')).toBeLessThan(text.indexOf('Leases'));
-});
-
-test.each([
-  [0, '0s'],
-  [-5_000, '0s'],
-  [999, '0s'],
-  [59_999, '59s'],
-  [60_000, '1m'],
-  [7_199_999, '1h'],
-  [86_400_000 * 3, '3d'],
-])('%i ms ago is written %s', (passed, text) => {
-  expect(ago(now - passed, now)).toBe(text);
 });

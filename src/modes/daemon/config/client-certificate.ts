@@ -6,7 +6,7 @@ import { GridError } from '../../../infoblox/errors.ts';
 import { messageOf } from '../../../infoblox/host/errno.ts';
 import { refuseUntrusted, UntrustedPath } from '../../../infoblox/host/trusted-path.ts';
 import type { ClientPair } from '../../../infoblox/wapi/connection/renewed-agent.ts';
-import { StartError } from '../start-error.ts';
+import { orStartError } from '../start-error.ts';
 import { UsageError } from './command-line.ts';
 import { type Exposure, exposureOf, whyUnreadable } from './given-file.ts';
 
@@ -110,11 +110,7 @@ export function readClientCertificate(certFile: string, keyFile: string): Client
     if (keyFile === '') return undefined;
     throw new UsageError('--wapi-client-key is set without --wapi-client-cert: name the file of its certificate, too');
   }
-  try {
-    return new ClientCertificate(certFile, keyFile || certFile);
-  } catch (error) {
-    throw error instanceof GridError ? new StartError(error.message, error.hint) : error;
-  }
+  return orStartError(() => new ClientCertificate(certFile, keyFile || certFile));
 }
 
 /** Others who can write to the file would choose as whom the daemon logs in. */

@@ -1,5 +1,5 @@
 /** The daemon's flags: their names, defaults and texts, in the groups of `--help`. Those of the original keep its names and defaults. */
-import type { ArgDef, ArgsDef } from 'citty';
+import type { ArgsDef } from 'citty';
 import { commandNames, commandSummaries } from '../../commands.ts';
 import { defaultSocketDir } from '../../protocol.ts';
 
@@ -91,16 +91,21 @@ export const flags = { ...grid, ...driver, ...policy, ...state, ...observability
 
 export type FlagName = keyof typeof flags;
 
-/** Makes the text of `--help`. */
-export function usage(): string {
-  const sections = Object.entries({ ...flagGroups, Other: about }).map(([title, flags]) => {
-    const lines = Object.entries<ArgDef>(flags).map(([name, { type, description, default: standard }]) => {
+/** Describes flags for `--help`, by the heading of their group: a paragraph each. */
+export function flagHelp(groups: Readonly<Record<string, ArgsDef>>): string {
+  const sections = Object.entries(groups).map(([title, flags]) => {
+    const lines = Object.entries(flags).map(([name, { type, description, default: standard }]) => {
       const value = type === 'string' ? ' string' : '';
       const shown = standard === undefined || standard === '' ? '' : ` (default "${standard}")`;
       return `  --${name}${value}\n        ${description}${shown}\n`;
     });
     return `${title}:\n${lines.join('')}`;
   });
+  return sections.join('\n');
+}
+
+/** Makes the text of `--help`. */
+export function usage(): string {
   return `infoblox-cni-daemon: allocates container addresses from an Infoblox grid for the CNI plugin "infoblox"
 
 Usage: infoblox-cni-daemon [flags]            runs the daemon
@@ -108,7 +113,7 @@ Usage: infoblox-cni-daemon [flags]            runs the daemon
 
 Commands:
 ${commandNames.map((name) => `  ${name.padEnd(16)}${commandSummaries[name]}\n`).join('')}
-${sections.join('\n')}
+${flagHelp({ ...flagGroups, Other: about })}
 The password may also come from the environment variable WAPI_PASSWORD or the systemd credential "wapi-password".
 `;
 }

@@ -1,6 +1,7 @@
 /** Files that flags name: why one cannot be read, and who else can read the secret in one. */
 import { statSync } from 'node:fs';
 import { isErrno, messageOf } from '../../../infoblox/host/errno.ts';
+import { octal } from '../../../infoblox/host/trusted-path.ts';
 
 /** This function adds what the error of the file system does not say: which files the systemd unit keeps from the daemon. */
 export function whyUnreadable(file: string, error: unknown): string {
@@ -37,8 +38,7 @@ export function exposureOf(file: string): Exposure | undefined {
     const isOurs = gid === 0 || gid === process.getegid?.();
     const readers = (mode & 0o004) !== 0 ? 'everybody' : (mode & 0o040) !== 0 && !isOurs ? `group ${gid}` : undefined;
     if (readers === undefined) return undefined;
-    const octal = (mode & 0o7777).toString(8).padStart(4, '0');
-    return { file, readers, mode: octal, hint: `chmod 0600 ${file}` };
+    return { file, readers, mode: octal(mode), hint: `chmod 0600 ${file}` };
   } catch {
     return undefined;
   }

@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import * as v from 'valibot';
 import { GridError } from '../../../infoblox/errors.ts';
 import { networkSpec } from '../../../infoblox/network/spec.ts';
+import { day, parseDuration } from '../../duration.ts';
 import { limits, socketFile } from '../../protocol.ts';
 import type { ListenAddress } from '../metrics/listener.ts';
 import { StartError } from '../start-error.ts';
@@ -14,7 +15,6 @@ import { readTrust } from './trust.ts';
 export type Options = Readonly<ReturnType<typeof readOptions>>;
 
 const longestAddTimeout = limits.ADD - 5_000;
-const day = 86_400_000;
 const longestHistory = 3_650 * day;
 /** Bytes of a socket's path, its end not counted: unix(7), sun_path. */
 const longestSocketPath = 107;
@@ -32,8 +32,8 @@ const hosts = v.pipe(
 );
 const duration = v.pipe(
   v.string(),
-  v.regex(/^(0|\d+(\.\d+)?(ms|s|m|h|d))$/, 'must be a duration such as 500ms, 30s or 10m'),
-  v.transform(milliseconds),
+  v.transform(parseDuration),
+  v.number('must be a duration such as 500ms, 30s or 10m'),
 );
 
 const Flags = v.object({
@@ -194,12 +194,6 @@ function listenAddress(text: string): ListenAddress | undefined {
   if (text === 'off') return undefined;
   const colon = text.lastIndexOf(':');
   return { host: text.slice(0, colon).replace(/[[\]]/g, '') || '127.0.0.1', port: Number(text.slice(colon + 1)) };
-}
-
-function milliseconds(text: string): number {
-  const unit = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: day }[/^[\d.]*(ms|[smhd])$/.exec(text)?.[1] ?? 'ms'] ?? 1;
-  // Timers take no fractions.
-  return Math.round(Number.parseFloat(text) * unit);
 }
 
 function atLeast(version: string, least: readonly [number, number]): boolean {

@@ -3,6 +3,7 @@ import type { X509Certificate } from 'node:crypto';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import { type Conditions, conditionKinds } from '../../../infoblox/conditions.ts';
 import type { Tally } from '../../../infoblox/lease/deps.ts';
+import { phases } from '../../../infoblox/lease/lease.ts';
 import type { SqliteLeaseStore } from '../../../infoblox/lease/state/store.ts';
 import type { Exhaustion } from '../../../infoblox/network/exhaustion.ts';
 import { mostNetworks, type NetworkUsage, type Usage } from '../../../infoblox/network/usage.ts';
@@ -41,7 +42,7 @@ const rows: readonly Row[] = [
     name: 'infoblox_cni_leases',
     help: 'Addresses that this host answers for, by phase',
     labels: ['phase'],
-    read: ({ store }) => (['pending', 'bound', 'releasing'] as const).map((phase) => [{ phase }, store.count(phase)]),
+    read: ({ store }) => phases.map((phase) => [{ phase }, store.count(phase)]),
   },
   {
     name: 'infoblox_cni_attachments_held',

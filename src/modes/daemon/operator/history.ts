@@ -9,11 +9,10 @@ export function historyHandler({ store }: { readonly store: SqliteLeaseStore }):
     longest: 10_000,
     async run({ address, at }) {
       const { entries, since } = store.history(address);
-      const answer = at === undefined ? undefined : holdersAt(entries, at);
       const result = {
         since: since === null ? null : new Date(since).toISOString(),
         holdings: holdings(entries),
-        atTime: answer === undefined ? null : { ...answer, holders: [...answer.holders] },
+        atTime: at === undefined ? null : holdersAt(entries, at),
       };
       return { result };
     },

@@ -1,5 +1,6 @@
 /** `leases`: what the state has, lease by lease. */
 import { setImmediate as turn } from 'node:timers/promises';
+import { phases } from '../../../infoblox/lease/lease.ts';
 import type { SqliteLeaseStore } from '../../../infoblox/lease/state/store.ts';
 import { shortNetworkName } from '../../../infoblox/mark.ts';
 import type { LeaseRecord, OperatorParams } from '../../operator-protocol.ts';
@@ -16,8 +17,6 @@ type LeaseFilter = OperatorParams<'operator/leases'>;
 export function leasesHandler(deps: LeasesDeps): OperatorHandler<'operator/leases'> {
   return { longest: 10_000, run: async (filter) => ({ result: { leases: await findLeases(deps, filter) } }) };
 }
-
-const phases = ['pending', 'bound', 'releasing'] as const;
 
 /** Finds the leases that match. */
 export async function findLeases(deps: LeasesDeps, filter: LeaseFilter): Promise<LeaseRecord[]> {

@@ -6,12 +6,12 @@ import type { SqliteLeaseStore } from '../../../infoblox/lease/state/store.ts';
 import { shortNetworkName } from '../../../infoblox/mark.ts';
 import type { Networks } from '../../../infoblox/network/networks.ts';
 import type { NetworkUsage } from '../../../infoblox/network/usage.ts';
-import type { TlsOptions } from '../../../infoblox/wapi/connection/agent.ts';
 import type { GridState } from '../../../infoblox/wapi/grid-state.ts';
 import type { Session } from '../../../infoblox/wapi/session.ts';
 import { commit, version } from '../../build-info.ts';
 import type { Status } from '../../operator-protocol.ts';
 import type { Options } from '../config/options.ts';
+import { trustOf } from '../config/trust.ts';
 import type { RecentError } from '../log/recent-errors.ts';
 import type { OperatorHandler } from './operator-handler.ts';
 
@@ -72,11 +72,6 @@ function gridOf({ options, gridState, session }: OperatorStatusDeps): Status['gr
     user: options.wapiUsername,
     trust: trustOf(options.tls),
   };
-}
-
-function trustOf({ verify, checkKey }: TlsOptions): string {
-  if (checkKey !== undefined) return 'pinned';
-  return verify ? 'verified' : 'unverified';
 }
 
 /** By name and view: what leases name, and what ADDs have asked for since the start. */

@@ -18,7 +18,7 @@ import { serviceItems } from './service-items.ts';
 import { stateFiles, stateItems } from './state-items.ts';
 
 /** Of what the bundle is made. */
-export type Source = Omit<Invocation<Record<string, never>>, 'flags'>;
+export type Source = Omit<Invocation, 'flags'>;
 
 export interface BundleOptions {
   /** Whether names and addresses are masked. */

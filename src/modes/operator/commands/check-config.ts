@@ -1,10 +1,9 @@
 /** `check-config`: would the daemon start with these flags, and can it serve these network configurations? */
-import { GridError } from '../../../infoblox/errors.ts';
-import { flags as daemonFlags, flagGroups as daemonGroups } from '../../daemon/config/flags.ts';
-import { type Options, readOptions } from '../../daemon/config/options.ts';
+import { flagGroups as daemonGroups } from '../../daemon/config/flags.ts';
+import { readOptions } from '../../daemon/config/options.ts';
 import { printable } from '../../daemon/log/printable.ts';
 import { refuseOtherUsers } from '../../daemon/process/root.ts';
-import { StartError } from '../../daemon/start-error.ts';
+import { orStartError } from '../../daemon/start-error.ts';
 import { defineCommand } from '../command.ts';
 import { exitStatus } from '../command-error.ts';
 import { checkNetworkFile } from '../network-configurations.ts';
@@ -17,11 +16,11 @@ export const checkConfig = defineCommand({
     ['check-config /etc/cni/net.d/10-net-1.conflist', 'Check a network configuration as well'],
   ],
   groups: daemonGroups,
-  flags: daemonFlags,
   async run({ operands, daemonFlags, env }) {
     const options = readOptions(daemonFlags, env, { isTerminal: false });
     refuseOtherUsers(options, process.getuid?.());
-    if (daemonFlags['wapi-password-file'] !== '') requirePassword(options);
+    // The daemon itself starts without one, and waits for it.
+    if (daemonFlags['wapi-password-file'] !== '') orStartError(options.readPassword);
     const checked = operands.map((file) => checkNetworkFile(file, options));
     for (const { file, spec, remarks } of checked.flatMap(({ found }) => found)) {
       process.stdout.write(`${file}: network ${spec.name} is fine\n`);
@@ -36,12 +35,3 @@ export const checkConfig = defineCommand({
     return exitStatus.ok;
   },
 });
-
-/** For whoever checks: the daemon itself starts without a password, and waits for it. @throws StartError */
-function requirePassword({ readPassword }: Options): void {
-  try {
-    readPassword();
-  } catch (error) {
-    throw error instanceof GridError ? new StartError(error.message, error.hint) : error;
-  }
-}

@@ -1,6 +1,6 @@
 /** `doctor`: examines host, grid and network configurations from cold, and says how to repair what is wrong. */
 import { styleText } from 'node:util';
-import { flags as daemonFlags, flagGroups as daemonGroups } from '../../daemon/config/flags.ts';
+import { flagGroups as daemonGroups } from '../../daemon/config/flags.ts';
 import { defineCommand, json } from '../command.ts';
 import { exitStatus } from '../command-error.ts';
 import { countOf, type Level } from '../doctor/finding.ts';
@@ -17,7 +17,6 @@ export const doctor = defineCommand({
     ['doctor --json', 'The findings for a program'],
   ],
   groups: { Output: json, ...daemonGroups },
-  flags: { ...json, ...daemonFlags },
   async run(invocation) {
     // With the client of the grid, which would make every command start later.
     const { diagnose } = await import('../doctor/diagnose.ts');

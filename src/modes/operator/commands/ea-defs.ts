@@ -3,8 +3,7 @@ import { type AttributeDefinition, attributeDefinitions } from '../../../infoblo
 import { GridError } from '../../../infoblox/errors.ts';
 import type { WapiClient } from '../../../infoblox/wapi/client.ts';
 import type { DefinedAttribute } from '../../../infoblox/wapi/schemas.ts';
-import { flags as daemon, flagGroups } from '../../daemon/config/flags.ts';
-import { defineCommand, json } from '../command.ts';
+import { defineCommand, gridFlags, json } from '../command.ts';
 import { CommandError, exitStatus } from '../command-error.ts';
 import { type Column, table } from '../output/table.ts';
 import { writeJson } from '../output/write-json.ts';
@@ -15,24 +14,19 @@ const timeout = 60_000;
 const own = {
   create: { type: 'boolean', description: 'Define on the grid what is missing, which takes a superuser' },
 } as const;
-const grid = flagGroups['Infoblox grid'];
-/** Where the keys are that --ssl-verify=pin compares with. */
-const state = { 'state-dir': daemon['state-dir'] } as const;
 
 export const eaDefs = defineCommand({
   examples: [
     ['ea-defs', 'List them as the service would write them, with its settings'],
     ['ea-defs --create --wapi-username=admin --wapi-password-file=/root/admin-password', 'Define what is missing'],
   ],
-  groups: { Attributes: own, Output: json, 'Infoblox grid': { ...grid, ...state } },
-  flags: { ...own, ...json, ...grid, ...state },
+  groups: { Attributes: own, Output: json, 'Infoblox grid': gridFlags },
   async run({ flags, ...settings }) {
     // With the client of the grid, which would make every command start later.
     const { withGrid } = await import('../grid.ts');
     return withGrid(settings, async ({ wapi }, { labels }) => {
       const signal = AbortSignal.timeout(timeout);
-      const defined: DefinedAttribute[] = [];
-      for await (const attribute of wapi.listAttributeDefinitions(signal)) defined.push(attribute);
+      const defined = await Array.fromAsync(wapi.listAttributeDefinitions(signal));
       const found = compare(attributeDefinitions(labels), defined);
       const written = flags.create ? await createMissing(wapi, found, signal) : found;
       if (flags.json) writeJson(written);
@@ -51,7 +45,7 @@ interface Found extends AttributeDefinition {
 }
 
 /** Compares what the driver writes with what the grid defines. */
-export function compare(written: readonly AttributeDefinition[], defined: readonly DefinedAttribute[]): Found[] {
+function compare(written: readonly AttributeDefinition[], defined: readonly DefinedAttribute[]): Found[] {
   const types = new Map(defined.map(({ name, type }) => [name, type]));
   return written.map((attribute) => ({
     ...attribute,

@@ -33,7 +33,6 @@ export const gc = defineCommand({
     ['gc --host=host-9 --confirm=host-9', 'The same in a script, for a host that is certain to be gone'],
   ],
   groups: { Release: own, 'A lost host': lostHost, Output: json, Daemon: daemonPlace },
-  flags: { ...own, ...lostHost, ...json, ...daemonPlace },
   async run({ flags, socket }) {
     const { host, confirm } = flags;
     const given = { dryRun: flags['dry-run'] === true, yes: flags.yes === true, json: flags.json === true };

@@ -1,7 +1,7 @@
 /** `leases`: who holds which address. */
+import { phases } from '../../../infoblox/lease/lease.ts';
 import { UsageError } from '../../daemon/config/command-line.ts';
-import { flags as daemonFlags, flagGroups } from '../../daemon/config/flags.ts';
-import { daemonPlace, defineCommand, json } from '../command.ts';
+import { daemonPlace, defineCommand, gridFlags, json } from '../command.ts';
 import { exitStatus } from '../command-error.ts';
 import { askDaemon } from '../daemon-connection.ts';
 import { showHistory } from '../history.ts';
@@ -28,9 +28,6 @@ const original = {
       "Ask the grid for what the original driver has made for containers, by its Tenant ID: 'cluster-1', 'CNIEngineID'",
   },
 } as const;
-const grid = { ...flagGroups['Infoblox grid'], 'state-dir': daemonFlags['state-dir'] } as const;
-
-const phases = ['pending', 'bound', 'releasing'] as const;
 
 export const leases = defineCommand({
   examples: [
@@ -43,29 +40,23 @@ export const leases = defineCommand({
   ],
   groups: {
     ...{ Filter: filter, History: history, 'From the original driver': original, Output: json, Daemon: daemonPlace },
-    'Infoblox grid, with --original': grid,
+    'Infoblox grid, with --original': gridFlags,
   },
-  flags: { ...filter, ...history, ...original, ...json, ...daemonPlace, ...grid },
   async run({ flags, socket, ...settings }) {
     const { network, container, address, phase, json } = flags;
     if (flags.history !== '') return showHistory({ address: flags.history, time: flags.at, json, socket });
     if (flags.original !== '') {
       // With the client of the grid, which would make every command start later.
       const { showOriginals } = await import('../originals.ts');
-      return showOriginals(settings, flags.original, json);
+      return showOriginals(settings, { tenant: flags.original, json });
     }
     if (flags.at !== '') throw new UsageError('--at needs --history=ADDRESS');
     const known = phases.find((name) => name === phase);
     if (phase !== '' && known === undefined) {
       throw new UsageError(`--phase ${JSON.stringify(phase)} must be ${phases.join(', ')}`);
     }
-    const params = {
-      ...(network === '' ? {} : { network }),
-      ...(container === '' ? {} : { container }),
-      ...(address === '' ? {} : { address }),
-      ...(known === undefined ? {} : { phase: known }),
-    };
-    const { leases } = await askDaemon({ socket, method: 'operator/leases', params });
+    const filter = { network: network || undefined, container: container || undefined, address: address || undefined };
+    const { leases } = await askDaemon({ socket, method: 'operator/leases', params: { ...filter, phase: known } });
     if (json) writeJson(leases);
     else process.stdout.write(leases.length === 0 ? 'no leases\n' : leaseTable(leases));
     return exitStatus.ok;

@@ -21,13 +21,12 @@ export const release = defineCommand({
     ['release 3f2b9c --network=net-1', 'The same in one network'],
   ],
   groups: { Release: own, Output: json, Daemon: daemonPlace },
-  flags: { ...own, ...json, ...daemonPlace },
   async run({ flags, operands: [container, ...more], socket }) {
     if (container === undefined) throw new UsageError('name the container whose addresses are to be released');
     if (more.length > 0) throw new UsageError('one container at a time');
     if (container.length < shortestId) throw new UsageError(`name at least ${shortestId} characters of the ID`);
     const { network, force } = flags;
-    const params = { container, evenIfAlive: force === true, ...(network === '' ? {} : { network }) };
+    const params = { container, evenIfAlive: force === true, network: network || undefined };
     const result = await askDaemon({ socket, method: 'operator/release', params });
     if (result.leases.length + result.kept.length === 0) {
       const hint = 'see infoblox-cni-daemon leases for what it holds';

@@ -1,8 +1,8 @@
 /** `status`: is this host well, on one screen. */
 import { writeFileSync } from 'node:fs';
 import { messageOf } from '../../../infoblox/host/errno.ts';
-import { ago } from '../../ago.ts';
 import { printable } from '../../daemon/log/printable.ts';
+import { ago } from '../../duration.ts';
 import type { Status } from '../../operator-protocol.ts';
 import { renderPage } from '../../page/page.ts';
 import { daemonPlace, defineCommand, json } from '../command.ts';
@@ -24,7 +24,6 @@ export const status = defineCommand({
     ['status --html=host.html', 'The same with all leases as a page for a browser'],
   ],
   groups: { Output: { ...json, ...page }, Daemon: daemonPlace },
-  flags: { ...json, ...page, ...daemonPlace },
   async run({ flags, socket }) {
     const found = await askDaemon({ socket, method: 'operator/status', params: {} });
     if (flags.html !== '') await writePage(flags.html, found, socket);

@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { isErrno, messageOf } from '../../../infoblox/host/errno.ts';
 import { UsageError } from '../../daemon/config/command-line.ts';
-import { flags as daemonFlags, flagGroups as daemonGroups } from '../../daemon/config/flags.ts';
+import { flagGroups as daemonGroups } from '../../daemon/config/flags.ts';
 import { printable } from '../../daemon/log/printable.ts';
 import type { Item } from '../bundle/item.ts';
 import { defineCommand } from '../command.ts';
@@ -23,7 +23,6 @@ export const supportBundle = defineCommand({
     ['support-bundle --redact --output=/tmp/bundle.tar.gz', 'The same without names and addresses'],
   ],
   groups: { Bundle: own, ...daemonGroups },
-  flags: { ...own, ...daemonFlags },
   wrongFlags: 'tolerated',
   async run({ flags, ...source }) {
     const [redact, state] = [flags.redact === true, flags.state === true];

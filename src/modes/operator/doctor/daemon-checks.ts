@@ -1,10 +1,10 @@
 /** The running daemon: its socket, its release, and whether it was started with the flags that count now. */
 
-import { ago } from '../../ago.ts';
 import { commit, version } from '../../build-info.ts';
 import type { Options } from '../../daemon/config/options.ts';
+import { ago } from '../../duration.ts';
 import type { Status } from '../../operator-protocol.ts';
-import { askDaemon } from '../daemon-connection.ts';
+import { askDaemon, startHint } from '../daemon-connection.ts';
 import type { Check } from './check.ts';
 import { distrust, statIfThere } from './directory.ts';
 import { failure, ok, type Verdict, warning } from './finding.ts';
@@ -53,8 +53,7 @@ function lookAtSocket(path: string): SocketFacts | undefined {
 /** Says whether plugins can trust the socket. @param facts undefined if it is absent */
 export function judgeSocket(path: string, facts: SocketFacts | undefined): Verdict[] {
   if (facts === undefined) {
-    const fix = 'start it with systemctl start infoblox-cni-daemon, or name its --socket-dir and --driver-name';
-    return [failure(`the daemon is not running: there is no ${path}`, fix)];
+    return [failure(`the daemon is not running: there is no ${path}`, startHint)];
   }
   const { untrusted, isSocket, mode } = facts;
   if (untrusted !== undefined) return [failure(`${untrusted.why}: plugins refuse it`, `run ${untrusted.command}`)];

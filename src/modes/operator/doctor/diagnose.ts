@@ -2,7 +2,6 @@
  * What `doctor` examines, from cold: this host, the plugins, the grid, and each network configuration. It works with the daemon
  * or the grid away, and changes nothing on either.
  */
-import type { ArgsDef } from 'citty';
 import { UsageError } from '../../daemon/config/command-line.ts';
 import type { Options } from '../../daemon/config/options.ts';
 import type { GridAccess } from '../../daemon/grid-access.ts';
@@ -21,13 +20,11 @@ import { type ClockReading, lookingTransport } from './looking-transport.ts';
 import { networkChecks } from './network-checks.ts';
 import { pluginChecks } from './plugin-checks.ts';
 
-/** Milliseconds for the sessions to end on the grid. */
-const logoutTimeout = 2_000;
 /** The oldest WAPI version that the daemon takes; a grid goes on serving old ones (WAPI documentation, index page). */
 const oldestVersion = '2.3';
 
 /** What is examined: flags and environment of the service, the daemon's socket, files with network configurations. */
-export type Examined = Pick<Invocation<ArgsDef>, 'daemonFlags' | 'env' | 'socket' | 'operands'>;
+export type Examined = Pick<Invocation, 'daemonFlags' | 'env' | 'socket' | 'operands'>;
 
 /**
  * Examines everything and returns what it has found, in the order of reading.
@@ -94,6 +91,6 @@ class Grids {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#open.map(({ session }) => session.close(AbortSignal.timeout(logoutTimeout))));
+    await Promise.all(this.#open.map((grid) => grid.close()));
   }
 }

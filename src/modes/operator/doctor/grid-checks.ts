@@ -1,7 +1,7 @@
 /** The grid as one user sees it: login, WAPI version, licences, permissions, attributes, clock. */
 import { addressAt } from '../../../infoblox/address.ts';
 import { attributeDefinitions } from '../../../infoblox/attributes.ts';
-import { hasReason } from '../../../infoblox/errors.ts';
+import { GridError, hasReason } from '../../../infoblox/errors.ts';
 import type { NetworkSpec } from '../../../infoblox/network/spec.ts';
 import { GridInspection } from '../../../infoblox/wapi/inspection.ts';
 import type { Options } from '../../daemon/config/options.ts';
@@ -117,11 +117,8 @@ function addressQuery({ view, place }: NetworkSpec): Record<string, string> {
 }
 
 async function attributesOf({ wapi }: GridAccess, { labels }: Options, signal: AbortSignal): Promise<Verdict[]> {
-  const list = async () => {
-    const names: string[] = [];
-    for await (const { name } of wapi.listAttributeDefinitions(signal)) names.push(name);
-    return names;
-  };
+  const defined = await orRefusal(Array.fromAsync(wapi.listAttributeDefinitions(signal)));
+  const names = defined instanceof GridError ? defined : defined.map(({ name }) => name);
   const written = attributeDefinitions(labels).map(({ name }) => name);
-  return judgeAttributes(await orRefusal(list()), { written, labels: Object.keys(labels) });
+  return judgeAttributes(names, { written, labels: Object.keys(labels) });
 }

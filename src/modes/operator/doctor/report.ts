@@ -1,5 +1,6 @@
 /** Findings as text for people. */
 import { printable } from '../../daemon/log/printable.ts';
+import { counted } from '../output/counted.ts';
 import { countOf, type Finding, type Level } from './finding.ts';
 
 const width = 'warning'.length;
@@ -20,7 +21,7 @@ function linesOf({ level, title, message, fix }: Finding, paint: (level: Level, 
 }
 
 /** One line for all that was skipped for the same reason. */
-export function mergeSkipped(findings: readonly Finding[]): Finding[] {
+function mergeSkipped(findings: readonly Finding[]): Finding[] {
   const merged = new Map<string, Finding>();
   for (const finding of findings) {
     const key = finding.level === 'skipped' ? finding.message : `#${merged.size}`;
@@ -34,8 +35,8 @@ export function mergeSkipped(findings: readonly Finding[]): Finding[] {
 function summary(findings: readonly Finding[]): string {
   const [failures, warnings] = [countOf('failure', findings), countOf('warning', findings)];
   const parts = [
-    failures === 1 ? '1 failure' : `${failures} failures`,
-    warnings === 1 ? '1 warning' : `${warnings} warnings`,
+    counted(failures, 'failure', 'failures'),
+    counted(warnings, 'warning', 'warnings'),
     `${countOf('ok', findings)} ok`,
     ...(countOf('skipped', findings) === 0 ? [] : [`${countOf('skipped', findings)} skipped`]),
   ];

@@ -1,6 +1,6 @@
 /** Leases as a table. */
 import { compareAddresses } from '../../../infoblox/address.ts';
-import { ago } from '../../ago.ts';
+import { ago } from '../../duration.ts';
 import type { LeaseRecord } from '../../operator-protocol.ts';
 import { type Column, table } from './table.ts';
 

@@ -1,6 +1,6 @@
 /** How far a long work has come: a bar on the terminal, after a second; none in a pipe. On stderr, so that stdout is the result. */
 import type { WriteStream } from 'node:tty';
-import { ago } from '../../ago.ts';
+import { ago } from '../../duration.ts';
 import type { Progress } from '../../operator-protocol.ts';
 
 /** Milliseconds: what is over by then needs no bar. */

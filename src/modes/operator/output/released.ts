@@ -1,10 +1,11 @@
 /** What a command has released, and what it has left alone. */
 import type { OperatorResult } from '../../operator-protocol.ts';
+import { counted } from './counted.ts';
 import { leaseTable } from './lease-table.ts';
 
 /** @param verb what happens to the leases: `releasing`, `would release` */
 export function writeReleased({ leases, kept }: OperatorResult<'operator/release'>, verb: string): void {
-  const count = `${verb} ${leases.length} ${leases.length === 1 ? 'address' : 'addresses'}\n`;
+  const count = `${verb} ${counted(leases.length, 'address', 'addresses')}\n`;
   process.stdout.write(leases.length === 0 ? 'nothing to release\n' : `${count}${leaseTable(leases)}`);
   for (const { lease, why } of kept) {
     process.stdout.write(`kept ${lease.address ?? 'a lease without address'} of ${lease.containerId}: ${why}\n`);
