@@ -7,9 +7,8 @@ import { basename, join } from 'node:path';
 import { removeDrafts, writeDurably } from '../../../infoblox/host/durable-file.ts';
 import { messageOf } from '../../../infoblox/host/errno.ts';
 import { UsageError } from '../../daemon/config/command-line.ts';
-import { flags as daemon } from '../../daemon/config/flags.ts';
 import { type Options, readOptions } from '../../daemon/config/options.ts';
-import { defineCommand } from '../command.ts';
+import { daemonPlace, defineCommand } from '../command.ts';
 import { CommandError, exitStatus } from '../command-error.ts';
 import { distrust } from '../doctor/directory.ts';
 import { checkNetworkFile, pluginsIn } from '../network-configurations.ts';
@@ -23,7 +22,6 @@ const own = {
     description: "The runtime's directory of network configurations, where each FILE is put under its own name",
   },
 } as const;
-const driver = { 'driver-name': daemon['driver-name'], 'socket-dir': daemon['socket-dir'] } as const;
 
 export const installPlugin = defineCommand({
   operands: '[FILE...]',
@@ -34,8 +32,7 @@ export const installPlugin = defineCommand({
       'Then this network configuration into /etc/cni/net.d',
     ],
   ],
-  groups: { Install: own, 'IPAM driver': driver },
-  flags: { ...own, ...driver },
+  groups: { Install: own, 'IPAM driver': daemonPlace },
   async run({ flags, operands, daemonFlags, env }) {
     const [bin, conf] = [flags['bin-dir'], flags['conf-dir']];
     // It does not matter here what the host is called.
