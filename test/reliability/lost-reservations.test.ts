@@ -2,6 +2,8 @@
  * Reservations that the grid has lost - deleted by hand, or unknown to a promoted master - while answers are lost, too:
  * what is reserved again is reserved once, for who lives on it, and goes back with it.
  */
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Host, until } from '../fixture/host.ts';
 import { failureOf } from '../infoblox/wapi/session-fixture.ts';
@@ -138,6 +140,21 @@ describe('after a fail-over', () => {
     await promote({ grid, host }, () => lose(first));
     await until('it is settled', () => holders()[first] === 'c1' && holders()['10.0.0.77'] === undefined);
     expect(Object.keys(holders())).toHaveLength(2);
+  });
+
+  test('what was reserved again lately is looked at, however long ago it was given', async () => {
+    const first = await host.add('c1');
+    await host.stop();
+    const database = new DatabaseSync(join(host.directory, 'state', 'state.db'));
+    database.exec('UPDATE lease SET createdAt = createdAt - 7200000, writtenAt = writtenAt - 7200000');
+    database.close();
+    await host.start();
+    lose(first);
+    expect(await host.add('c1')).toBe(first);
+    // Until nothing is in doubt any more.
+    await pause(1_500);
+    await promote({ grid, host }, () => lose(first));
+    await until('it is reserved again', () => holders()[first] === 'c1');
   });
 
   test('GC does not pass by what is merely looked at', async () => {

@@ -57,6 +57,8 @@ export interface Lease extends LeaseIdentity, SandboxIdentity, Doubtful {
   readonly releasedBy: Releaser | null;
   /** Milliseconds since 1970; 0 for one that was imported. */
   readonly createdAt: number;
+  /** When its reservation was last written to the grid, or may have been: milliseconds since 1970; 0 for one that was imported. */
+  readonly writtenAt: number;
   /** Since when nobody needs it, milliseconds since 1970; null unless it is releasing, or if an earlier release began that. */
   readonly releasedAt: number | null;
   /** Milliseconds since 1970 at which the reconciler has to look at it; null: it need not. */
@@ -99,7 +101,7 @@ export function begin(previous: Lease | undefined, beginning: Beginning, moment:
  */
 export function bind(lease: Lease, address: string, moment: Moment): Lease {
   if (lease.phase === 'releasing') return lease;
-  return scheduled({ ...lease, phase: 'bound', address, attempts: 0 }, moment);
+  return scheduled({ ...lease, phase: 'bound', address, writtenAt: moment.now, attempts: 0 }, moment);
 }
 
 /**
@@ -166,7 +168,7 @@ export function wasUnknown({ phase, address, callers, createInDoubtUntil }: Leas
 
 /** A create is about to be sent for an attachment that is live, or one got no answer. */
 export function createInDoubt(lease: Lease, moment: Moment): Lease {
-  const doubtful = { ...lease, createInDoubtUntil: moment.now + moment.window.end };
+  const doubtful = { ...lease, writtenAt: moment.now, createInDoubtUntil: moment.now + moment.window.end };
   return lease.phase === 'bound' ? scheduled(doubtful, moment) : doubtful;
 }
 
@@ -175,7 +177,7 @@ export function createInDoubt(lease: Lease, moment: Moment): Lease {
  * @param before the lease before `createInDoubt`
  */
 export function createRefused(lease: Lease, before: Lease): Lease {
-  return { ...lease, createInDoubtUntil: before.createInDoubtUntil };
+  return { ...lease, writtenAt: before.writtenAt, createInDoubtUntil: before.createInDoubtUntil };
 }
 
 /** A delete is about to be sent: until its answer is here, it may be carried out at any time. */
@@ -241,6 +243,7 @@ function newLease({ mark, network, view }: LeaseIdentity, createdAt: number): Le
     workload: null,
     releasedBy: null,
     createdAt,
+    writtenAt: createdAt,
     releasedAt: null,
     createInDoubtUntil: null,
     deleteInDoubtUntil: null,

@@ -19,7 +19,7 @@ export function aLease(mark: string, over: Partial<Lease> = {}): Lease {
   return {
     ...{ mark, network: 'net-1', view: 'default', phase: 'bound', address: '10.0.0.2' },
     ...sandbox,
-    ...{ callers: null, workload: null, createdAt: 1_000, releasedBy: null, releasedAt: null },
+    ...{ callers: null, workload: null, createdAt: 1_000, writtenAt: 1_000, releasedBy: null, releasedAt: null },
     ...{ createInDoubtUntil: null, deleteInDoubtUntil: null },
     ...{ dueAt: null, attempts: 0 },
     ...over,

@@ -52,7 +52,15 @@ const transitions: readonly [string, Change, Record<Phase, Expected>][] = [
     (lease) => begin(lease, beginning, noon),
     {
       pending: {
-        ...{ ...elsewhere, workload, callers: 'new', createdAt: now, attempts: 0, dueAt: now + window.end },
+        ...{
+          ...elsewhere,
+          workload,
+          callers: 'new',
+          createdAt: now,
+          writtenAt: now,
+          attempts: 0,
+          dueAt: now + window.end,
+        },
         // What was cut off may have sent a create a moment ago.
         createInDoubtUntil: now + window.end,
       },
@@ -64,12 +72,22 @@ const transitions: readonly [string, Change, Record<Phase, Expected>][] = [
           address: null,
           callers: 'one two new',
           createdAt: now,
+          writtenAt: now,
           attempts: 0,
         },
         dueAt: now + window.end,
       },
       releasing: {
-        ...{ ...elsewhere, workload, phase: 'pending', address: null, callers: 'new', createdAt: now, attempts: 0 },
+        ...{
+          ...elsewhere,
+          workload,
+          phase: 'pending',
+          address: null,
+          callers: 'new',
+          createdAt: now,
+          writtenAt: now,
+          attempts: 0,
+        },
         releasedBy: null,
         releasedAt: null,
         dueAt: now + window.end,
@@ -81,8 +99,8 @@ const transitions: readonly [string, Change, Record<Phase, Expected>][] = [
     (lease) => bind(lease, '10.0.0.9', noon),
     {
       // The re-check of the create comes first: 5,000 ms before its end is past that, so at its end.
-      pending: { phase: 'bound', address: '10.0.0.9', attempts: 0, dueAt: now + 5_000 },
-      bound: { address: '10.0.0.9', attempts: 0, dueAt: now + 5_000 },
+      pending: { phase: 'bound', address: '10.0.0.9', writtenAt: now, attempts: 0, dueAt: now + 5_000 },
+      bound: { address: '10.0.0.9', writtenAt: now, attempts: 0, dueAt: now + 5_000 },
       releasing: 'the same',
     },
   ],
@@ -133,7 +151,7 @@ const transitions: readonly [string, Change, Record<Phase, Expected>][] = [
     'abandon',
     (lease) => abandon(lease, 'DEL', noon),
     {
-      pending: { ...deleted, phase: 'releasing', createInDoubtUntil: now + window.end },
+      pending: { ...deleted, phase: 'releasing', writtenAt: now, createInDoubtUntil: now + window.end },
       bound: { ...deleted, phase: 'releasing' },
       releasing: { attempts: 0, dueAt: now },
     },
@@ -142,15 +160,15 @@ const transitions: readonly [string, Change, Record<Phase, Expected>][] = [
     'createInDoubt',
     (lease) => createInDoubt(lease, noon),
     {
-      pending: { createInDoubtUntil: now + window.end },
+      pending: { writtenAt: now, createInDoubtUntil: now + window.end },
       // The end of the delete, 6,000 ms away, comes before the re-check of the create.
-      bound: { createInDoubtUntil: now + window.end, dueAt: now + 6_000 },
-      releasing: { createInDoubtUntil: now + window.end },
+      bound: { writtenAt: now, createInDoubtUntil: now + window.end, dueAt: now + 6_000 },
+      releasing: { writtenAt: now, createInDoubtUntil: now + window.end },
     },
   ],
   [
     'createRefused',
-    (lease) => createRefused({ ...lease, createInDoubtUntil: now + window.end }, lease),
+    (lease) => createRefused({ ...lease, writtenAt: now, createInDoubtUntil: now + window.end }, lease),
     { pending: {}, bound: {}, releasing: {} },
   ],
   [
@@ -220,7 +238,7 @@ describe('begin', () => {
   test('of an attachment that is not known has no doubt, and is looked at if its ADD never ends', () => {
     expect(begin(undefined, beginning, noon)).toEqual({
       ...{ ...aLease('a'), ...elsewhere, workload, phase: 'pending', address: null, callers: 'new' },
-      ...{ createdAt: now, dueAt: now + window.end },
+      ...{ createdAt: now, writtenAt: now, dueAt: now + window.end },
     });
   });
 
@@ -238,14 +256,14 @@ describe('begin', () => {
 
 test('a lease that is imported is bound, older than any call, and nothing of its sandbox is known', () => {
   expect(imported({ mark: 'a', network: 'net-1', view: 'default' }, '10.0.0.2')).toEqual({
-    ...{ ...aLease('a'), ...noSandbox, createdAt: 0 },
+    ...{ ...aLease('a'), ...noSandbox, createdAt: 0, writtenAt: 0 },
   });
 });
 
 test('a release of what is not known looks at once, and tells nobody an address', () => {
   expect(unknownToRelease({ mark: 'a', network: 'net-1', view: 'default' }, 'DEL', noon)).toEqual({
     ...{ ...aLease('a'), ...noSandbox, phase: 'releasing', address: null },
-    ...{ createdAt: now, releasedBy: 'DEL', releasedAt: now, dueAt: now },
+    ...{ createdAt: now, writtenAt: now, releasedBy: 'DEL', releasedAt: now, dueAt: now },
   });
 });
 

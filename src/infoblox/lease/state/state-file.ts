@@ -91,6 +91,8 @@ const migrations = [
      PRIMARY KEY (address, number)
    ) STRICT, WITHOUT ROWID;
    CREATE INDEX history_released ON history (releasedAt) WHERE releasedAt IS NOT NULL;`,
+  `ALTER TABLE lease ADD COLUMN writtenAt INTEGER NOT NULL DEFAULT 0;
+   UPDATE lease SET writtenAt = createdAt;`,
 ];
 
 /** A file that could not be used: where it is now, and why. */

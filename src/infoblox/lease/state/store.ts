@@ -185,10 +185,10 @@ export class SqliteLeaseStore {
     this.#notify();
   }
 
-  /** Makes bound leases that were given after `since` due, each at some time from `from` on within `spread` milliseconds. */
+  /** Makes bound leases that were written to the grid after `since` due, each at some time from `from` on within `spread` milliseconds. */
   recheckSince(since: number, from: number, spread: number): void {
     const sql = `UPDATE lease SET dueAt = ? + abs(random() % ?)
-      WHERE phase = 'bound' AND dueAt IS NULL AND createdAt > ?`;
+      WHERE phase = 'bound' AND dueAt IS NULL AND writtenAt > ?`;
     this.#run(sql, (statement) => statement.run(from, Math.max(spread, 1), since));
     this.#notify();
   }

@@ -22,6 +22,7 @@ export const StoredLease = v.object({
   workload: v.pipe(nullableText, v.transform(readWorkload)),
   releasedBy: v.fallback(v.nullable(v.picklist(releasers)), null),
   createdAt: v.number(),
+  writtenAt: v.number(),
   releasedAt: nullableNumber,
   createInDoubtUntil: nullableNumber,
   deleteInDoubtUntil: nullableNumber,

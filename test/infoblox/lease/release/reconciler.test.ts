@@ -78,8 +78,8 @@ describe('the grid is back', () => {
     expect(leases.store.get(mark)?.attempts).toBe(9);
   });
 
-  test('what was given lately is looked at; after a second time soon after, a while later', async () => {
-    const mark = leases.releasing('c1', '10.0.0.2', { phase: 'bound', createdAt: Date.now(), dueAt: null });
+  test('what was reserved lately is looked at; after a second time soon after, a while later', async () => {
+    const mark = leases.releasing('c1', '10.0.0.2', { phase: 'bound', writtenAt: Date.now(), dueAt: null });
     const dueIn = () => (leases.store.get(mark)?.dueAt ?? Number.NaN) - Date.now();
     reconciler.gridIsBack(true);
     expect(dueIn()).toBeLessThan(defaultDoubtWindow.end);

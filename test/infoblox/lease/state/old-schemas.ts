@@ -56,13 +56,29 @@ const steps = [
    CREATE INDEX lease_network ON lease (network);
    CREATE INDEX lease_address ON lease (view, address, phase);`,
   'ALTER TABLE lease ADD COLUMN releasedAt INTEGER;',
+  `ALTER TABLE lease ADD COLUMN workload TEXT;
+   ALTER TABLE lease ADD COLUMN releasedBy TEXT;
+   CREATE TABLE history (
+     address TEXT NOT NULL,
+     number INTEGER NOT NULL,
+     view TEXT NOT NULL,
+     mark TEXT NOT NULL,
+     workload TEXT,
+     boundAt INTEGER,
+     recordedAt INTEGER NOT NULL,
+     releasedAt INTEGER,
+     releasedBy TEXT,
+     returnedAt INTEGER,
+     PRIMARY KEY (address, number)
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX history_released ON history (releasedAt) WHERE releasedAt IS NOT NULL;`,
 ];
 
 /** The last version with rows of attachments; what came after it has changed them. */
 const lastOfAttachments = 6;
 
 /** All versions that a file can have that an earlier release has left; 0 is one in which nothing has been made yet. */
-export const oldVersions = [0, 1, 2, 3, 4, 5, 6, 7, 8] as const;
+export const oldVersions = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9] as const;
 
 /** A row as it was written into such a file. */
 export interface OldRow {

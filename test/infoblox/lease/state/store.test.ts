@@ -191,12 +191,12 @@ describe('leases', () => {
     expect([...forgotten]).toEqual(['during']);
   });
 
-  test('given since a time are made due, spread over a while; others are not', () => {
+  test('written to the grid since a time are made due, spread over a while; others are not', () => {
     const { store } = openStore();
-    put(store, aLease('old', { createdAt: 10 }));
-    put(store, aLease('new', { createdAt: 20 }));
-    put(store, aLease('due already', { createdAt: 20, dueAt: 3 }));
-    put(store, aLease('going', { createdAt: 20, phase: 'releasing' }));
+    put(store, aLease('old', { writtenAt: 10 }));
+    put(store, aLease('new', { writtenAt: 20 }));
+    put(store, aLease('due already', { writtenAt: 20, dueAt: 3 }));
+    put(store, aLease('going', { writtenAt: 20, phase: 'releasing' }));
     store.recheckSince(10, 100, 50);
     const [old, due, going] = ['old', 'due already', 'going'].map((mark) => store.get(mark)?.dueAt);
     expect([old, due, going]).toEqual([null, 3, null]);
