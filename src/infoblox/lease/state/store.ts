@@ -1,37 +1,23 @@
 /**
  * The leases of this host, durably. A change is a named transition, applied by read-change-write without an `await`, so that
  * nobody writes back a copy that has become stale; no other process has the file. Every method that writes is durable when
- * it returns. Losing the file loses no address: the marks on the grid are enough to find them again.
+ * it returns; only to forget a lease may come to nothing in a power failure. Losing the file loses no address: the marks on the grid are enough to find them again.
  */
-import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import * as v from 'valibot';
+import type { DatabaseSync } from 'node:sqlite';
 import type { Conditions } from '../../conditions.ts';
 import { GridError } from '../../errors.ts';
 import type { Owner } from '../../host/machine.ts';
 import { historyChanges } from '../history.ts';
-import type { Lease, Phase } from '../lease.ts';
+import type { Lease } from '../lease.ts';
 import { type AddressHistory, HistoryTable } from './history.ts';
+import { LeaseReader } from './lease-reader.ts';
 import { openStateFile, type SetAside, type StateFile } from './state-file.ts';
 import type { StatePlace } from './state-place.ts';
 import { Statements } from './statements.ts';
-import { columns, leaseWrite, StoredLease } from './stored-lease.ts';
-
-/** Phases in which a lease can be due, the most urgent first. */
-const dueOrder: readonly Phase[] = ['releasing', 'pending', 'bound'];
+import { columns, leaseWrite } from './stored-lease.ts';
 
 /** The fact that says that the state is whole. Earlier releases called the import adoption. */
 const wholeFact = 'adopted';
-
-/** Marks that are left out of an answer. */
-export type Except = Pick<ReadonlySet<string>, 'has'>;
-const noMarks: Except = new Set();
-
-/** When the reconciler is to act on leases: times in milliseconds since 1970. */
-export interface Due {
-  readonly now: number;
-  /** What is due later than this was dated by a clock that has been set back since, and is due too. */
-  readonly horizon: number;
-}
 
 /** A change of a lease. From and to undefined: there is none. */
 export type Transition = (lease: Lease | undefined) => Lease | undefined;
@@ -47,11 +33,10 @@ export interface StoreOptions {
 
 const defaultHistoryAge = 30 * 86_400_000;
 
-export class SqliteLeaseStore {
+export class SqliteLeaseStore extends LeaseReader {
   readonly #database: DatabaseSync;
   readonly #place: StatePlace;
   readonly #conditions: Conditions;
-  readonly #statements: Statements;
   readonly #history: HistoryTable;
   readonly #listeners = new Set<(lease?: Lease) => void>();
   readonly #watchers = new Set<Set<string>>();
@@ -61,11 +46,12 @@ export class SqliteLeaseStore {
     conditions: Conditions,
     { historyAge = defaultHistoryAge, now = Date.now }: StoreOptions,
   ) {
+    const statements = new Statements(database, conditions);
+    super(statements);
     this.#database = database;
     this.#place = place;
     this.#conditions = conditions;
-    this.#statements = new Statements(database, conditions);
-    this.#history = new HistoryTable(this.#statements, conditions, { age: historyAge, now });
+    this.#history = new HistoryTable(statements, conditions, { age: historyAge, now });
   }
 
   /**
@@ -88,11 +74,6 @@ export class SqliteLeaseStore {
     this.#listeners.add(listener);
   }
 
-  get(mark: string): Lease | undefined {
-    const row = this.#run('SELECT * FROM lease WHERE mark = ?', (statement) => statement.get(mark));
-    return row === undefined ? undefined : v.parse(StoredLease, row);
-  }
-
   /** Applies a transition to the lease as it is now. @returns the lease as it is then. @throws GridError `state` */
   apply(mark: string, transition: Transition): Lease | undefined {
     const before = this.get(mark);
@@ -103,21 +84,15 @@ export class SqliteLeaseStore {
       this.#write(mark, before, after);
       if (changes.length > 0) this.#history.write(changes);
     };
-    if (after !== undefined) this.#statements.together(write);
+    if (after !== undefined) this.statements.together(write);
     else {
       // A forgotten lease that comes back after a power failure is looked for on the grid once more.
-      this.#statements.unsynced(write);
+      this.statements.unsynced(write);
       for (const watcher of this.#watchers) watcher.add(mark);
     }
     this.#conditions.clear('state-not-writable');
     if (after?.dueAt != null) this.#notify(after);
     return after;
-  }
-
-  /** The bound lease of another mark at an address of a view. */
-  boundAt(view: string, address: string, except: string): Lease | undefined {
-    const sql = "SELECT * FROM lease WHERE phase = 'bound' AND view = ? AND address = ? AND mark <> ?";
-    return this.#all(sql, view, address, except)[0];
   }
 
   /** Marks of the leases that are forgotten from now on, until `end`. */
@@ -137,51 +112,10 @@ export class SqliteLeaseStore {
     this.setFact(wholeFact, new Date(at).toISOString());
   }
 
-  /** Whether there is a lease whose mark begins with `prefix`. */
-  hasAny(prefix: string): boolean {
-    const sql = 'SELECT 1 FROM lease WHERE mark >= ?1 AND mark < ?1 || char(1114111) LIMIT 1';
-    return this.#run(sql, (statement) => statement.get(prefix)) !== undefined;
-  }
-
-  /**
-   * Marks of the leases that the reconciler has to act on: what is to be released first, then by the time at which they were
-   * due. Reads no more of them than it returns, but for those of `except`.
-   */
-  due({ now, horizon }: Due, limit: number, except = noMarks): string[] {
-    const marks: string[] = [];
-    for (const phase of dueOrder) {
-      for (const [condition, time] of [['dueAt <= ?', now] as const, ['dueAt > ?', horizon] as const]) {
-        if (marks.length >= limit) return marks;
-        const sql = `SELECT mark FROM lease WHERE phase = ? AND dueAt IS NOT NULL AND ${condition} ORDER BY dueAt`;
-        this.#run(sql, (statement) => {
-          for (const row of statement.iterate(phase, time)) {
-            const mark = String(row.mark);
-            if (!except.has(mark)) marks.push(mark);
-            if (marks.length >= limit) return;
-          }
-        });
-      }
-    }
-    return marks;
-  }
-
-  /** When the reconciler has to act next, milliseconds since 1970; undefined: never. */
-  nextDue(except = noMarks): number | undefined {
-    const sql = 'SELECT mark, dueAt FROM lease WHERE phase = ? AND dueAt IS NOT NULL ORDER BY dueAt';
-    const times = dueOrder.map((phase) =>
-      this.#run(sql, (statement) => {
-        for (const { mark, dueAt } of statement.iterate(phase)) if (!except.has(String(mark))) return Number(dueAt);
-        return Number.POSITIVE_INFINITY;
-      }),
-    );
-    const next = Math.min(...times);
-    return Number.isFinite(next) ? next : undefined;
-  }
-
   /** Makes every lease due now whose last attempt has failed, as if it were the first. */
   hurryFailed(now: number): void {
     const sql = 'UPDATE lease SET dueAt = ?, attempts = 0 WHERE attempts > 0 AND dueAt IS NOT NULL';
-    this.#run(sql, (statement) => statement.run(now));
+    this.statements.run(sql, (statement) => statement.run(now));
     this.#notify();
   }
 
@@ -189,61 +123,14 @@ export class SqliteLeaseStore {
   recheckSince(since: number, from: number, spread: number): void {
     const sql = `UPDATE lease SET dueAt = ? + abs(random() % ?)
       WHERE phase = 'bound' AND dueAt IS NULL AND writtenAt > ?`;
-    this.#run(sql, (statement) => statement.run(from, Math.max(spread, 1), since));
+    this.statements.run(sql, (statement) => statement.run(from, Math.max(spread, 1), since));
     this.#notify();
-  }
-
-  /** @param network name as it stands in marks */
-  ofNetwork(network: string): Lease[] {
-    return this.#all('SELECT * FROM lease WHERE network = ?', network);
-  }
-
-  /** Bound leases in a view, any of them. */
-  boundIn(view: string, limit: number): Lease[] {
-    return this.#all("SELECT * FROM lease WHERE phase = 'bound' AND view = ? LIMIT ?", view, limit);
   }
 
   /** Completes leases of this boot that an earlier release has written. @param bootedAt seconds since 1970 */
   dateBoot(bootId: string, bootedAt: number): void {
     const sql = 'UPDATE lease SET bootedAt = ? WHERE bootId = ? AND bootedAt IS NULL';
-    this.#run(sql, (statement) => statement.run(bootedAt, bootId));
-  }
-
-  /** What is being given back in a view, the oldest first. */
-  releasing(view: string): Lease[] {
-    // One that is being released is always due at some time; saying so, SQLite can use the index of what is due.
-    const sql = "SELECT * FROM lease WHERE phase = 'releasing' AND dueAt IS NOT NULL AND view = ? ORDER BY dueAt";
-    return this.#all(sql, view);
-  }
-
-  /** All leases of a phase. Pending ones are what an ADD has begun and not ended. */
-  inPhase(phase: Phase): Lease[] {
-    return this.#all('SELECT * FROM lease WHERE phase = ?', phase);
-  }
-
-  /** Bound leases whose sandbox was seen. */
-  withSandbox(): Lease[] {
-    return this.#all("SELECT * FROM lease WHERE phase = 'bound' AND netnsId IS NOT NULL");
-  }
-
-  /** One address that this host has in each network of each view. */
-  addressOfEach(limit: number): { readonly view: string; readonly address: string }[] {
-    const sql = `SELECT view, min(address) AS address FROM lease
-      WHERE phase = 'bound' AND address IS NOT NULL GROUP BY network, view LIMIT ?`;
-    const rows = this.#run(sql, (statement) => statement.all(limit));
-    return rows.map(({ view, address }) => ({ view: String(view), address: String(address) }));
-  }
-
-  /** When the oldest release began that is not carried out yet, milliseconds since 1970; undefined if there is none. */
-  oldestRelease(): number | undefined {
-    const sql = "SELECT min(releasedAt) AS at FROM lease WHERE phase = 'releasing' AND dueAt IS NOT NULL";
-    const row = this.#run(sql, (statement) => statement.get());
-    return typeof row?.at === 'number' ? row.at : undefined;
-  }
-
-  count(phase: Phase): number {
-    const row = this.#run('SELECT count(*) AS n FROM lease WHERE phase = ?', (statement) => statement.get(phase));
-    return Number(row?.n ?? 0);
+    this.statements.run(sql, (statement) => statement.run(bootedAt, bootId));
   }
 
   /** Who held an address of this host, in whatever view; ../holders.ts answers questions from it. */
@@ -258,12 +145,12 @@ export class SqliteLeaseStore {
 
   /** A lasting fact about this file, such as that the host's reservations have been imported. */
   fact(name: string): string | undefined {
-    const row = this.#run('SELECT value FROM fact WHERE name = ?', (statement) => statement.get(name));
+    const row = this.statements.run('SELECT value FROM fact WHERE name = ?', (statement) => statement.get(name));
     return typeof row?.value === 'string' ? row.value : undefined;
   }
 
   setFact(name: string, value: string): void {
-    this.#run('INSERT OR REPLACE INTO fact VALUES (?, ?)', (statement) => statement.run(name, value));
+    this.statements.run('INSERT OR REPLACE INTO fact VALUES (?, ?)', (statement) => statement.run(name, value));
   }
 
   /** That the file was removed or replaced, so that nothing that is written lasts; undefined if it is in its place. */
@@ -282,18 +169,10 @@ export class SqliteLeaseStore {
   #write(mark: string, before: Lease | undefined, after: Lease | undefined): void {
     const remove = { sql: 'DELETE FROM lease WHERE mark = $mark', values: { $mark: mark } };
     const write = after === undefined ? remove : leaseWrite(before, after);
-    if (write !== undefined) this.#run(write.sql, (statement) => statement.run(write.values));
+    if (write !== undefined) this.statements.run(write.sql, (statement) => statement.run(write.values));
   }
 
   #notify(lease?: Lease): void {
     for (const listener of this.#listeners) listener(lease);
-  }
-
-  #all(sql: string, ...values: (string | number)[]): Lease[] {
-    return this.#run(sql, (statement) => statement.all(...values)).map((row) => v.parse(StoredLease, row));
-  }
-
-  #run<T>(sql: string, use: (statement: StatementSync) => T): T {
-    return this.#statements.run(sql, use);
   }
 }

@@ -1,0 +1,133 @@
+/** What can be asked of the leases in the state: by mark, by place, by phase, by what is to be done next. Changes nothing. */
+import * as v from 'valibot';
+import type { Lease, Phase } from '../lease.ts';
+import type { Statements } from './statements.ts';
+import { StoredLease } from './stored-lease.ts';
+
+/** Phases in which a lease can be due, the most urgent first. */
+const dueOrder: readonly Phase[] = ['releasing', 'pending', 'bound'];
+
+/** Marks that are left out of an answer. */
+export type Except = Pick<ReadonlySet<string>, 'has'>;
+const noMarks: Except = new Set();
+
+/** When the reconciler is to act on leases: times in milliseconds since 1970. */
+export interface Due {
+  readonly now: number;
+  /** What is due later than this was dated by a clock that has been set back since, and is due too. */
+  readonly horizon: number;
+}
+
+/** All methods throw GridError `state` if the state cannot be read. */
+export class LeaseReader {
+  protected readonly statements: Statements;
+
+  constructor(statements: Statements) {
+    this.statements = statements;
+  }
+
+  get(mark: string): Lease | undefined {
+    const row = this.statements.run('SELECT * FROM lease WHERE mark = ?', (statement) => statement.get(mark));
+    return row === undefined ? undefined : v.parse(StoredLease, row);
+  }
+
+  /** The bound lease of another mark at an address of a view. */
+  boundAt(view: string, address: string, except: string): Lease | undefined {
+    const sql = "SELECT * FROM lease WHERE phase = 'bound' AND view = ? AND address = ? AND mark <> ?";
+    return this.#all(sql, view, address, except)[0];
+  }
+
+  /** Whether there is a lease whose mark begins with `prefix`. */
+  hasAny(prefix: string): boolean {
+    const sql = 'SELECT 1 FROM lease WHERE mark >= ?1 AND mark < ?1 || char(1114111) LIMIT 1';
+    return this.statements.run(sql, (statement) => statement.get(prefix)) !== undefined;
+  }
+
+  /**
+   * Marks of the leases that the reconciler has to act on: what is to be released first, then by the time at which they were
+   * due. Reads no more of them than it returns, but for those of `except`.
+   */
+  due({ now, horizon }: Due, limit: number, except = noMarks): string[] {
+    const marks: string[] = [];
+    for (const phase of dueOrder) {
+      for (const [condition, time] of [['dueAt <= ?', now] as const, ['dueAt > ?', horizon] as const]) {
+        if (marks.length >= limit) return marks;
+        const sql = `SELECT mark FROM lease WHERE phase = ? AND dueAt IS NOT NULL AND ${condition} ORDER BY dueAt`;
+        this.statements.run(sql, (statement) => {
+          for (const row of statement.iterate(phase, time)) {
+            const mark = String(row.mark);
+            if (!except.has(mark)) marks.push(mark);
+            if (marks.length >= limit) return;
+          }
+        });
+      }
+    }
+    return marks;
+  }
+
+  /** When the reconciler has to act next, milliseconds since 1970; undefined: never. */
+  nextDue(except = noMarks): number | undefined {
+    const sql = 'SELECT mark, dueAt FROM lease WHERE phase = ? AND dueAt IS NOT NULL ORDER BY dueAt';
+    const times = dueOrder.map((phase) =>
+      this.statements.run(sql, (statement) => {
+        for (const { mark, dueAt } of statement.iterate(phase)) if (!except.has(String(mark))) return Number(dueAt);
+        return Number.POSITIVE_INFINITY;
+      }),
+    );
+    const next = Math.min(...times);
+    return Number.isFinite(next) ? next : undefined;
+  }
+
+  /** @param network name as it stands in marks */
+  ofNetwork(network: string): Lease[] {
+    return this.#all('SELECT * FROM lease WHERE network = ?', network);
+  }
+
+  /** Bound leases in a view, any of them. */
+  boundIn(view: string, limit: number): Lease[] {
+    return this.#all("SELECT * FROM lease WHERE phase = 'bound' AND view = ? LIMIT ?", view, limit);
+  }
+
+  /** What is being given back in a view, the oldest first. */
+  releasing(view: string): Lease[] {
+    // One that is being released is always due at some time; saying so, SQLite can use the index of what is due.
+    const sql = "SELECT * FROM lease WHERE phase = 'releasing' AND dueAt IS NOT NULL AND view = ? ORDER BY dueAt";
+    return this.#all(sql, view);
+  }
+
+  /** All leases of a phase. Pending ones are what an ADD has begun and not ended. */
+  inPhase(phase: Phase): Lease[] {
+    return this.#all('SELECT * FROM lease WHERE phase = ?', phase);
+  }
+
+  /** Bound leases whose sandbox was seen. */
+  withSandbox(): Lease[] {
+    return this.#all("SELECT * FROM lease WHERE phase = 'bound' AND netnsId IS NOT NULL");
+  }
+
+  /** One address that this host has in each network of each view. */
+  addressOfEach(limit: number): { readonly view: string; readonly address: string }[] {
+    const sql = `SELECT view, min(address) AS address FROM lease
+      WHERE phase = 'bound' AND address IS NOT NULL GROUP BY network, view LIMIT ?`;
+    const rows = this.statements.run(sql, (statement) => statement.all(limit));
+    return rows.map(({ view, address }) => ({ view: String(view), address: String(address) }));
+  }
+
+  /** When the oldest release began that is not carried out yet, milliseconds since 1970; undefined if there is none. */
+  oldestRelease(): number | undefined {
+    const sql = "SELECT min(releasedAt) AS at FROM lease WHERE phase = 'releasing' AND dueAt IS NOT NULL";
+    const row = this.statements.run(sql, (statement) => statement.get());
+    return typeof row?.at === 'number' ? row.at : undefined;
+  }
+
+  count(phase: Phase): number {
+    const row = this.statements.run('SELECT count(*) AS n FROM lease WHERE phase = ?', (statement) =>
+      statement.get(phase),
+    );
+    return Number(row?.n ?? 0);
+  }
+
+  #all(sql: string, ...values: (string | number)[]): Lease[] {
+    return this.statements.run(sql, (statement) => statement.all(...values)).map((row) => v.parse(StoredLease, row));
+  }
+}
