@@ -98,7 +98,6 @@ function exchange(
   take: (result: unknown) => void,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
-    let received = Buffer.alloc(0);
     let isAccepted = false;
     const fail = (error: unknown) => {
       clearTimeout(timer);
@@ -107,29 +106,23 @@ function exchange(
     };
     const failAfter = (wait: number, error: NoAnswer) => setTimeout(fail, Math.min(wait, end - milliseconds()), error);
     let timer = failAfter(acceptLimit, notAccepted(file));
-    const isDone = (line: string) => {
-      const message = parseMessage(line);
-      if (message === undefined) throw incompatible(file);
+    const onMessage = (message: Message) => {
       clearTimeout(timer);
       if ('accepted' in message) {
         isAccepted = true;
         const wait = message.accepted + answerGrace;
         timer = failAfter(wait, late(file, Math.min(wait, limit)));
-        return false;
+        return;
       }
       take(resultOf(message));
       // Written at once, without a turn of the event loop: the process may end now.
       socket.end(takenFrame);
-      return true;
+      resolve();
     };
+    const read = messageReader(file, onMessage);
     socket.on('data', (chunk) => {
-      received = Buffer.concat([received, chunk]);
-      if (received.length > largestFrame) return fail(incompatible(file));
       try {
-        for (let at = received.indexOf(0x0a); at >= 0; at = received.indexOf(0x0a)) {
-          if (isDone(received.toString('utf8', 0, at))) return resolve();
-          received = received.subarray(at + 1);
-        }
+        read(chunk);
       } catch (error) {
         fail(error);
       }
@@ -139,6 +132,24 @@ function exchange(
     socket.on('close', () => fail(isAccepted ? ended(file) : new NotAccepted('ECONNRESET')));
     socket.write(requestFrame(method, call));
   });
+}
+
+/**
+ * Makes what puts messages together from the pieces that come over the socket `file`.
+ * @returns a function that throws NoAnswer for what is no message, and what `onMessage` throws
+ */
+function messageReader(file: string, onMessage: (message: Message) => void): (piece: Buffer) => void {
+  let received = Buffer.alloc(0);
+  return (piece) => {
+    received = Buffer.concat([received, piece]);
+    if (received.length > largestFrame) throw incompatible(file);
+    for (let at = received.indexOf(0x0a); at >= 0; at = received.indexOf(0x0a)) {
+      const message = parseMessage(received.toString('utf8', 0, at));
+      if (message === undefined) throw incompatible(file);
+      received = received.subarray(at + 1);
+      onMessage(message);
+    }
+  };
 }
 
 type Message = { readonly accepted: number } | { readonly result: unknown } | { readonly error: RpcError };
