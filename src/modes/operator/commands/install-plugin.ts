@@ -10,9 +10,9 @@ import { UsageError } from '../../daemon/config/command-line.ts';
 import { type Options, readOptions } from '../../daemon/config/options.ts';
 import { daemonPlace, defineCommand } from '../command.ts';
 import { CommandError, exitStatus } from '../command-error.ts';
-import { distrust } from '../doctor/directory.ts';
+import { distrust } from '../doctor/host/state-directory.ts';
 import { checkNetworkFile, pluginsIn } from '../network-configurations.ts';
-import { draftAge, placeDaemonLink, placePlugin } from '../plugin-file.ts';
+import { draftAge, placeDaemonLink, placePlugin } from '../plugins/plugin-file.ts';
 
 const own = {
   'bin-dir': { type: 'string', default: '/opt/cni/bin', description: "The runtime's directory of plugins" },

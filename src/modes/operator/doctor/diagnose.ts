@@ -9,16 +9,16 @@ import { StartError } from '../../daemon/start-error.ts';
 import type { Invocation } from '../command.ts';
 import { openGrid, readSettings } from '../grid.ts';
 import { type Check, type RunOptions, runChecks } from './check.ts';
-import { configurationChecks, mainPluginUses, readConfigurations } from './configuration-checks.ts';
-import { daemonChecks } from './daemon-checks.ts';
-import { softenFailover } from './failover.ts';
 import { type Finding, failure, ok } from './finding.ts';
-import { gridChecks } from './grid-checks.ts';
-import { gridHostChecks } from './grid-host-checks.ts';
-import { hostChecks } from './host-checks.ts';
-import { type ClockReading, lookingTransport } from './looking-transport.ts';
-import { networkChecks } from './network-checks.ts';
-import { pluginChecks } from './plugin-checks.ts';
+import { softenFailover } from './grid/failover.ts';
+import { gridChecks } from './grid/grid-checks.ts';
+import { gridHostChecks } from './grid/grid-host-checks.ts';
+import { type ClockReading, lookingTransport } from './grid/looking-transport.ts';
+import { daemonChecks } from './host/daemon-checks.ts';
+import { hostChecks } from './host/host-checks.ts';
+import { pluginChecks } from './host/plugin-checks.ts';
+import { configurationChecks, mainPluginUses, readConfigurations } from './network/configuration-checks.ts';
+import { networkChecks } from './network/network-checks.ts';
 
 /** The oldest WAPI version that the daemon takes; a grid goes on serving old ones (WAPI documentation, index page). */
 const oldestVersion = '2.3';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { judgeDaemon, judgeSocket } from '../../../../src/modes/operator/doctor/daemon-checks.ts';
-import type { Status } from '../../../../src/modes/operator-protocol.ts';
+import { judgeDaemon, judgeSocket } from '../../../../../src/modes/operator/doctor/host/daemon-checks.ts';
+import type { Status } from '../../../../../src/modes/operator-protocol.ts';
 
 const socket = { isSocket: true, mode: 0o600 };
 const untrusted = { why: '/run/cni is writable by others than root (mode 0777)', command: 'chmod go-w /run/cni' };

@@ -3,14 +3,18 @@ import { lookup } from 'node:dns/promises';
 import { connect, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { errors } from 'undici';
-import { GridError } from '../../../infoblox/errors.ts';
-import { connectionError, connectTimeout, NotConnected } from '../../../infoblox/wapi/connection/connection-error.ts';
-import { publicKeyOf } from '../../../infoblox/wapi/connection/peer-key.ts';
-import type { Options } from '../../daemon/config/options.ts';
-import { trustOf } from '../../daemon/config/trust.ts';
+import { GridError } from '../../../../infoblox/errors.ts';
+import {
+  connectionError,
+  connectTimeout,
+  NotConnected,
+} from '../../../../infoblox/wapi/connection/connection-error.ts';
+import { publicKeyOf } from '../../../../infoblox/wapi/connection/peer-key.ts';
+import type { Options } from '../../../daemon/config/options.ts';
+import { trustOf } from '../../../daemon/config/trust.ts';
+import type { Check } from '../check.ts';
+import { ok, type Verdict } from '../finding.ts';
 import { judgeCertificate } from './certificate.ts';
-import type { Check } from './check.ts';
-import { ok, type Verdict } from './finding.ts';
 
 const group = 'grid';
 

@@ -1,5 +1,5 @@
 /** Several grid hosts: one that is away is what the others are for. */
-import type { Finding } from './finding.ts';
+import type { Finding } from '../finding.ts';
 
 /**
  * Makes failures of single grid hosts warnings, as long as the grid serves by another one.

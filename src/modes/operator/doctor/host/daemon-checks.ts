@@ -1,13 +1,13 @@
 /** The running daemon: its socket, its release, and whether it was started with the flags that count now. */
 
-import { commit, version } from '../../build-info.ts';
-import type { Options } from '../../daemon/config/options.ts';
-import { ago } from '../../duration.ts';
-import type { Status } from '../../operator-protocol.ts';
-import { askDaemon, startHint } from '../daemon-connection.ts';
-import type { Check } from './check.ts';
-import { distrust, statIfThere } from './directory.ts';
-import { failure, ok, type Verdict, warning } from './finding.ts';
+import { commit, version } from '../../../build-info.ts';
+import type { Options } from '../../../daemon/config/options.ts';
+import { ago } from '../../../duration.ts';
+import type { Status } from '../../../operator-protocol.ts';
+import { askDaemon, startHint } from '../../daemon-connection.ts';
+import type { Check } from '../check.ts';
+import { failure, ok, type Verdict, warning } from '../finding.ts';
+import { distrust, statIfThere } from './state-directory.ts';
 
 const group = 'host';
 

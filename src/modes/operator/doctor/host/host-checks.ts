@@ -1,12 +1,12 @@
-/** This host: what the service was told, and the directories of socket and state. */
-import { GridError } from '../../../infoblox/errors.ts';
-import type { Exposure } from '../../daemon/config/given-file.ts';
-import type { Options } from '../../daemon/config/options.ts';
-import { refuseOtherUsers } from '../../daemon/process/root.ts';
-import { StartError } from '../../daemon/start-error.ts';
-import type { Check } from './check.ts';
-import { judgeStateDirectory, lookAtDirectory } from './directory.ts';
-import { failure, ok, type Verdict, warning } from './finding.ts';
+/** What doctor examines on this host: here user, credentials and state directory; beside it the daemon and the plugins. */
+import { GridError } from '../../../../infoblox/errors.ts';
+import type { Exposure } from '../../../daemon/config/given-file.ts';
+import type { Options } from '../../../daemon/config/options.ts';
+import { refuseOtherUsers } from '../../../daemon/process/root.ts';
+import { StartError } from '../../../daemon/start-error.ts';
+import type { Check } from '../check.ts';
+import { failure, ok, type Verdict, warning } from '../finding.ts';
+import { judgeStateDirectory, lookAtDirectory } from './state-directory.ts';
 
 const group = 'host';
 

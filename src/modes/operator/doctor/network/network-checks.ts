@@ -1,8 +1,8 @@
-/** The checks of one network configuration on the grid. */
-import type { Origin } from '../../../infoblox/mark.ts';
-import type { GridAccess } from '../../daemon/grid-access.ts';
-import type { NetworkConfiguration } from '../network-configurations.ts';
-import type { Check } from './check.ts';
+/** What doctor examines of network configurations: here each on the grid, beside it their files. */
+import type { Origin } from '../../../../infoblox/mark.ts';
+import type { GridAccess } from '../../../daemon/grid-access.ts';
+import type { NetworkConfiguration } from '../../network-configurations.ts';
+import type { Check } from '../check.ts';
 import { NetworkLook } from './network-look.ts';
 
 export interface NetworkContext {

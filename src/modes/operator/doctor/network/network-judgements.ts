@@ -1,11 +1,11 @@
 /** What the grid's answers about a network mean for the containers of a configuration. Pure. */
-import { type Cidr, compareAddresses, contains, hostCount } from '../../../infoblox/address.ts';
-import { gatewayMark, isAttachmentMark } from '../../../infoblox/mark.ts';
-import type { NetworkOutlook } from '../../../infoblox/network/outlook.ts';
-import type { NetworkSpec } from '../../../infoblox/network/spec.ts';
-import type { DhcpRange } from '../../../infoblox/wapi/inspection.ts';
-import type { FixedAddress } from '../../../infoblox/wapi/schemas.ts';
-import { failure, ok, type Verdict, warning } from './finding.ts';
+import { type Cidr, compareAddresses, contains, hostCount } from '../../../../infoblox/address.ts';
+import { gatewayMark, isAttachmentMark } from '../../../../infoblox/mark.ts';
+import type { NetworkOutlook } from '../../../../infoblox/network/outlook.ts';
+import type { NetworkSpec } from '../../../../infoblox/network/spec.ts';
+import type { DhcpRange } from '../../../../infoblox/wapi/inspection.ts';
+import type { FixedAddress } from '../../../../infoblox/wapi/schemas.ts';
+import { failure, ok, type Verdict, warning } from '../finding.ts';
 
 /** Judges a network view. One that is absent would be created, and a mistyped name with it. */
 export function judgeView(view: string, exists: boolean): Verdict[] {

@@ -1,5 +1,5 @@
 /** The way to the grid for those who only look: nothing passes that could change it. It notes what the clock of the grid says. */
-import type { Exchange, Transport } from '../../../infoblox/wapi/connection/transport.ts';
+import type { Exchange, Transport } from '../../../../infoblox/wapi/connection/transport.ts';
 
 /** What an answer of the grid says about clocks. */
 export interface ClockReading {

@@ -1,9 +1,9 @@
 /** The plugins: is this driver's beside the main plugins, of this release, and do they speak the versions that are asked for? */
-import { isSupported, supportedVersions } from '../../../cni/versions.ts';
-import { versionLine } from '../../about.ts';
-import { type Check, shared } from './check.ts';
-import { failure, ok, type Verdict, warning } from './finding.ts';
-import { lookAtPlugins, type PluginDirectory, pluginPaths } from './plugin-directories.ts';
+import { isSupported, supportedVersions } from '../../../../cni/versions.ts';
+import { versionLine } from '../../../about.ts';
+import { lookAtPlugins, type PluginDirectory, pluginPaths } from '../../plugins/plugin-directories.ts';
+import { type Check, shared } from '../check.ts';
+import { failure, ok, type Verdict, warning } from '../finding.ts';
 
 const group = 'plugins';
 

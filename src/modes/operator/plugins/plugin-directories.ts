@@ -1,10 +1,10 @@
-/** The plugin directories of this host: which plugins are there, and what they say of themselves. */
+/** The plugins of this host: which are in its plugin directories, and what they say of themselves; beside it, how ours gets there. */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { messageOf } from '../../../infoblox/host/errno.ts';
-import { distrust } from './directory.ts';
+import { distrust } from '../doctor/host/state-directory.ts';
 
 /** Where distributions, the CNI project and rkt put plugins (deploy/install.sh serves the same). */
 const usualDirectories = ['/opt/cni/bin', '/usr/lib/cni', '/usr/libexec/cni', '/usr/lib/rkt/plugins/net'];

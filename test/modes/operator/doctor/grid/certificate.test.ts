@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { judgeCertificate } from '../../../../src/modes/operator/doctor/certificate.ts';
-import { like, linesOf } from './verdict-lines.ts';
+import { judgeCertificate } from '../../../../../src/modes/operator/doctor/grid/certificate.ts';
+import { like, linesOf } from '../verdict-lines.ts';
 
 const now = Date.parse('2026-06-01T12:00:00Z');
 const day = 86_400_000;

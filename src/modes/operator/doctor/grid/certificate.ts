@@ -1,7 +1,7 @@
 /** What the certificate of a grid host says, under each setting of --ssl-verify. Pure. */
-import type { Trust } from '../../daemon/config/trust.ts';
-import { day } from '../../duration.ts';
-import { ok, type Verdict, warning } from './finding.ts';
+import type { Trust } from '../../../daemon/config/trust.ts';
+import { day } from '../../../duration.ts';
+import { ok, type Verdict, warning } from '../finding.ts';
 
 /** Milliseconds before the end of a certificate from which on its renewal is urgent. */
 const soon = 14 * day;

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { GridError } from '../../../../src/infoblox/errors.ts';
-import { judgeStateDirectory } from '../../../../src/modes/operator/doctor/directory.ts';
-import type { Verdict } from '../../../../src/modes/operator/doctor/finding.ts';
-import { judgeCredentials, judgeUser } from '../../../../src/modes/operator/doctor/host-checks.ts';
+import { GridError } from '../../../../../src/infoblox/errors.ts';
+import type { Verdict } from '../../../../../src/modes/operator/doctor/finding.ts';
+import { judgeCredentials, judgeUser } from '../../../../../src/modes/operator/doctor/host/host-checks.ts';
+import { judgeStateDirectory } from '../../../../../src/modes/operator/doctor/host/state-directory.ts';
 
 const line = ([verdict]: readonly Verdict[]) =>
   `${verdict?.level}: ${verdict?.message}${verdict?.fix === null ? '' : ` -> ${verdict?.fix}`}`;

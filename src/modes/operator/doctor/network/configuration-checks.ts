@@ -1,16 +1,16 @@
 /** The files with network configurations, as far as they can be judged without the grid. */
-import { overlaps } from '../../../infoblox/address.ts';
-import type { Options } from '../../daemon/config/options.ts';
+import { overlaps } from '../../../../infoblox/address.ts';
+import type { Options } from '../../../daemon/config/options.ts';
 import {
   type Checked,
   checkNetworkFile,
   findNetworkFiles,
   type NetworkConfiguration,
   networkDirectories,
-} from '../network-configurations.ts';
-import type { Check } from './check.ts';
-import { failure, ok, type Verdict, warning } from './finding.ts';
-import type { MainPluginUse } from './plugin-checks.ts';
+} from '../../network-configurations.ts';
+import type { Check } from '../check.ts';
+import { failure, ok, type Verdict, warning } from '../finding.ts';
+import type { MainPluginUse } from '../host/plugin-checks.ts';
 
 const group = 'network configurations';
 

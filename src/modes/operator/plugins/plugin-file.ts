@@ -3,9 +3,9 @@ import { createHash } from 'node:crypto';
 import { createReadStream, linkSync, lstatSync, readlinkSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { copyDurably, linkDurably, type Place, removeDrafts } from '../../infoblox/host/durable-file.ts';
-import { versionLine } from '../about.ts';
-import { sayVersion } from './doctor/plugin-directories.ts';
+import { copyDurably, linkDurably, type Place, removeDrafts } from '../../../infoblox/host/durable-file.ts';
+import { versionLine } from '../../about.ts';
+import { sayVersion } from './plugin-directories.ts';
 
 const mode = 0o755;
 /** The daemon's name, by which the same file is the operator's commands. */

@@ -1,7 +1,7 @@
 /** What the grid's answers mean for the driver. Pure. */
-import { GridError } from '../../../infoblox/errors.ts';
-import type { License } from '../../../infoblox/wapi/inspection.ts';
-import { failure, ok, type Verdict, warning } from './finding.ts';
+import { GridError } from '../../../../infoblox/errors.ts';
+import type { License } from '../../../../infoblox/wapi/inspection.ts';
+import { failure, ok, type Verdict, warning } from '../finding.ts';
 import type { ClockReading } from './looking-transport.ts';
 
 /** Judges whether the configured WAPI version is served. @param served all that are; empty if the grid does not say */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { GridError } from '../../../../src/infoblox/errors.ts';
-import { softenFailover } from '../../../../src/modes/operator/doctor/failover.ts';
-import { failure, ok, skipped } from '../../../../src/modes/operator/doctor/finding.ts';
+import { GridError } from '../../../../../src/infoblox/errors.ts';
+import { failure, ok, skipped } from '../../../../../src/modes/operator/doctor/finding.ts';
+import { softenFailover } from '../../../../../src/modes/operator/doctor/grid/failover.ts';
 import {
   judgeAttributes,
   judgeClock,
@@ -9,8 +9,8 @@ import {
   judgePermissions,
   judgeVersion,
   type Seen,
-} from '../../../../src/modes/operator/doctor/grid-judgements.ts';
-import { like, linesOf } from './verdict-lines.ts';
+} from '../../../../../src/modes/operator/doctor/grid/grid-judgements.ts';
+import { like, linesOf } from '../verdict-lines.ts';
 
 const refusal = new GridError('permission', 'GET x: refused');
 

@@ -1,17 +1,18 @@
 /** Looks at the network of one configuration on the grid. Each method is a check's; what several need is asked for once. */
 import { networkInterfaces } from 'node:os';
-import { type Cidr, contains } from '../../../infoblox/address.ts';
-import { type Origin, parseMark } from '../../../infoblox/mark.ts';
-import { keptBack } from '../../../infoblox/network/gateway.ts';
-import { type NetworkOutlook, outlookOf } from '../../../infoblox/network/outlook.ts';
-import { usageOf } from '../../../infoblox/network/usage.ts';
-import { NetworkViews } from '../../../infoblox/network/views.ts';
-import type { WapiClient } from '../../../infoblox/wapi/client.ts';
-import { type DhcpRange, GridInspection } from '../../../infoblox/wapi/inspection.ts';
-import type { GridAccess } from '../../daemon/grid-access.ts';
-import type { NetworkConfiguration } from '../network-configurations.ts';
-import { shared } from './check.ts';
-import type { Verdict } from './finding.ts';
+import { type Cidr, contains } from '../../../../infoblox/address.ts';
+import { type Origin, parseMark } from '../../../../infoblox/mark.ts';
+import { keptBack } from '../../../../infoblox/network/gateway.ts';
+import { type NetworkOutlook, outlookOf } from '../../../../infoblox/network/outlook.ts';
+import { usageOf } from '../../../../infoblox/network/usage.ts';
+import { NetworkViews } from '../../../../infoblox/network/views.ts';
+import type { WapiClient } from '../../../../infoblox/wapi/client.ts';
+import { type DhcpRange, GridInspection } from '../../../../infoblox/wapi/inspection.ts';
+import type { GridAccess } from '../../../daemon/grid-access.ts';
+import type { NetworkConfiguration } from '../../network-configurations.ts';
+import { shared } from '../check.ts';
+import type { Verdict } from '../finding.ts';
+import { unlessRefused } from '../grid/refusal.ts';
 import {
   judgeAddresses,
   judgeGateway,
@@ -21,7 +22,6 @@ import {
   judgeView,
   type OwnAddress,
 } from './network-judgements.ts';
-import { unlessRefused } from './refusal.ts';
 
 /** Reservations that are looked through for other hosts: one page. */
 const mostReservations = 1_000;

@@ -1,5 +1,5 @@
 /** Answers that the grid refuses to this user, or does not know how to give. */
-import { GridError, hasReason } from '../../../infoblox/errors.ts';
+import { GridError, hasReason } from '../../../../infoblox/errors.ts';
 
 /** Waits for an answer, or the grid's refusal of it. @throws GridError if the grid does not answer as one should */
 export async function orRefusal<T>(answer: Promise<T>): Promise<T | GridError> {

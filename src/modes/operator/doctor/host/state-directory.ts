@@ -1,9 +1,9 @@
 /** The state directory: whose it is, and whether there is room in it. Nothing is written to find out. */
 import { accessSync, constants, type Stats, statfsSync, statSync } from 'node:fs';
-import { isErrno } from '../../../infoblox/host/errno.ts';
-import { refuseUntrusted, UntrustedPath, type Writers } from '../../../infoblox/host/trusted-path.ts';
-import { serviceUid } from '../../daemon/process/service-user.ts';
-import { failure, ok, type Verdict, warning } from './finding.ts';
+import { isErrno } from '../../../../infoblox/host/errno.ts';
+import { refuseUntrusted, UntrustedPath, type Writers } from '../../../../infoblox/host/trusted-path.ts';
+import { serviceUid } from '../../../daemon/process/service-user.ts';
+import { failure, ok, type Verdict, warning } from '../finding.ts';
 
 const mebibyte = 2 ** 20;
 /** Bytes: the state of 10,000 leases takes a few MiB, and SQLite needs as much again for a moment. */

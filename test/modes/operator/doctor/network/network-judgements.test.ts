@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { type Cidr, parseCidr } from '../../../../src/infoblox/address.ts';
-import { attachmentMark, gatewayMark } from '../../../../src/infoblox/mark.ts';
-import type { NetworkOutlook } from '../../../../src/infoblox/network/outlook.ts';
-import { networkSpec } from '../../../../src/infoblox/network/spec.ts';
-import { judgeFiles, judgeTogether } from '../../../../src/modes/operator/doctor/configuration-checks.ts';
+import { type Cidr, parseCidr } from '../../../../../src/infoblox/address.ts';
+import { attachmentMark, gatewayMark } from '../../../../../src/infoblox/mark.ts';
+import type { NetworkOutlook } from '../../../../../src/infoblox/network/outlook.ts';
+import { networkSpec } from '../../../../../src/infoblox/network/spec.ts';
+import { judgeFiles, judgeTogether } from '../../../../../src/modes/operator/doctor/network/configuration-checks.ts';
 import {
   judgeAddresses,
   judgeGateway,
@@ -11,8 +11,8 @@ import {
   judgeOwnAddresses,
   judgeSharing,
   judgeView,
-} from '../../../../src/modes/operator/doctor/network-judgements.ts';
-import { like, linesOf } from './verdict-lines.ts';
+} from '../../../../../src/modes/operator/doctor/network/network-judgements.ts';
+import { like, linesOf } from '../verdict-lines.ts';
 
 function cidr(text: string): Cidr {
   const parsed = parseCidr(text);

@@ -1,13 +1,13 @@
-/** The grid as one user sees it: login, WAPI version, licences, permissions, attributes, clock. */
-import { addressAt } from '../../../infoblox/address.ts';
-import { attributeDefinitions } from '../../../infoblox/attributes.ts';
-import { GridError, hasReason } from '../../../infoblox/errors.ts';
-import type { NetworkSpec } from '../../../infoblox/network/spec.ts';
-import { GridInspection } from '../../../infoblox/wapi/inspection.ts';
-import type { Options } from '../../daemon/config/options.ts';
-import type { GridAccess } from '../../daemon/grid-access.ts';
-import { type Check, shared } from './check.ts';
-import { ok, skipped, type Verdict } from './finding.ts';
+/** What doctor examines on the grid: here what one user sees of it - login, WAPI version, licences, permissions, attributes, clock -, beside it its hosts. */
+import { addressAt } from '../../../../infoblox/address.ts';
+import { attributeDefinitions } from '../../../../infoblox/attributes.ts';
+import { GridError, hasReason } from '../../../../infoblox/errors.ts';
+import type { NetworkSpec } from '../../../../infoblox/network/spec.ts';
+import { GridInspection } from '../../../../infoblox/wapi/inspection.ts';
+import type { Options } from '../../../daemon/config/options.ts';
+import type { GridAccess } from '../../../daemon/grid-access.ts';
+import { type Check, shared } from '../check.ts';
+import { ok, skipped, type Verdict } from '../finding.ts';
 import {
   judgeAttributes,
   judgeClock,
