@@ -50,7 +50,9 @@ host-packages:
 	command -v strip >/dev/null || missing="$$missing binutils"; \
 	test -x /lib/systemd/systemd || missing="$$missing systemd"; \
 	command -v busybox >/dev/null || missing="$$missing busybox-static"; \
-	for command in chromium prometheus mandoc zsh fish kustomize; do command -v $$command >/dev/null || missing="$$missing $$command"; done; \
+	command -v dockerd >/dev/null || missing="$$missing docker.io"; \
+	command -v docker >/dev/null || missing="$$missing docker-cli"; \
+	for command in containerd runc podman chromium prometheus mandoc zsh fish kustomize; do command -v $$command >/dev/null || missing="$$missing $$command"; done; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  echo "setup: apt-get install$$missing"; \

@@ -17,6 +17,8 @@ export interface Block {
   /** Line number of its first line of text. */
   readonly line: number;
   readonly language: string;
+  /** The heading that it stands under. */
+  readonly heading: string;
   readonly text: string;
   /** What stands in an HTML comment on the line before it. */
   readonly comment?: string;
@@ -31,8 +33,10 @@ export function read(page: string): string {
 export function blocksOf(page: string): Block[] {
   const lines = read(page).split('\n');
   const blocks: Block[] = [];
+  let heading = '';
   for (let index = 0; index < lines.length; index += 1) {
     const [, indent = '', language] = /^( *)```(\w*)$/.exec(lines[index] ?? '') ?? [];
+    heading = /^#+ (.+)$/.exec(lines[index] ?? '')?.[1] ?? heading;
     if (language === undefined) continue;
     const comment = /^ *<!-- (.*) -->$/.exec(lines[index - 1] ?? '')?.[1];
     const end = lines.findIndex((line, at) => at > index && line === `${indent}\`\`\``);
@@ -41,6 +45,7 @@ export function blocksOf(page: string): Block[] {
       page,
       line: index + 2,
       language,
+      heading,
       text: text.join('\n'),
       ...(comment === undefined ? {} : { comment }),
     });

@@ -15,7 +15,8 @@ const own = ['etc', 'opt', 'usr/local', 'var/lib'];
 const programs = ['bash', 'unshare', 'ip', 'curl', 'openssl'];
 const mainPlugins = '/usr/lib/cni';
 
-const unshare = ['--mount', '--propagation', 'private', '--net', '--pid', '--fork', '--kill-child', '--mount-proc'];
+/** What a host has to itself, its network apart. */
+export const unshare = ['--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child', '--mount-proc'];
 
 /** Why there can be no such host here; undefined if there can. */
 export function hostObstacle(): string | undefined {
@@ -25,7 +26,7 @@ export function hostObstacle(): string | undefined {
   const missing = programs.find((program) => spawnSync('which', [program]).status !== 0);
   if (missing !== undefined) return `no ${missing}`;
   if (!existsSync(`${mainPlugins}/bridge`)) return `no bridge in ${mainPlugins}, where the pages have it`;
-  const tried = spawnSync('unshare', [...unshare, 'true'], { encoding: 'utf8' });
+  const tried = spawnSync('unshare', ['--net', ...unshare, 'true'], { encoding: 'utf8' });
   return tried.status === 0 ? undefined : `no namespaces: ${tried.error?.message ?? tried.stderr.trim()}`;
 }
 
@@ -42,22 +43,34 @@ export interface HostRun {
 export function runOnThrowawayHost(script: string, patience: number): HostRun {
   const directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-docs-'));
   try {
-    const { status, stdout } = spawnSync('unshare', [...unshare, 'bash', '-c', `${boot}\n${script}`], {
-      encoding: 'utf8',
-      // As if nobody's `make` had started the tests: it would say which directory it enters.
-      env: { ...process.env, MAKELEVEL: '', MAKEFLAGS: '', LANG: 'C.UTF-8', ROOM: directory, PROJECT: project },
-      timeout: patience,
-      killSignal: 'SIGKILL',
-      stdio: ['ignore', 'pipe', 'ignore'],
-    });
+    const { status, stdout } = spawnSync(
+      'unshare',
+      ['--net', ...unshare, 'bash', '-c', `${boot}\n${toGrid}\n${script}`],
+      {
+        encoding: 'utf8',
+        env: bootEnvironment(directory),
+        timeout: patience,
+        killSignal: 'SIGKILL',
+        stdio: ['ignore', 'pipe', 'ignore'],
+      },
+    );
     return { status, output: stdout };
   } finally {
     rmdirSync(directory);
   }
 }
 
+/** @param directory an empty one, which the host fills */
+export function bootEnvironment(directory: string): NodeJS.ProcessEnv {
+  // As if nobody's `make` had started the tests: it would say which directory it enters.
+  return { ...process.env, MAKELEVEL: '', MAKEFLAGS: '', LANG: 'C.UTF-8', ROOM: directory, PROJECT: project };
+}
+
+/** The grid is on the host itself. */
+const toGrid = "echo '127.0.0.1 grid.example.com gm.example.com' >>/etc/hosts";
+
 /** What has to be there before the script; the tmpfs goes with the namespace. */
-const boot = `
+export const boot = `
 set -e
 exec 2>&1
 mount -t tmpfs -o mode=0755 tmpfs "$ROOM"
@@ -70,7 +83,6 @@ ln -s "$ROOM/main-plugins"/* "$ROOM/plugins"
 mount --bind "$ROOM/plugins" ${mainPlugins}
 mount -t tmpfs -o mode=0755 tmpfs /run
 ip link set lo up
-echo '127.0.0.1 grid.example.com gm.example.com' >>/etc/hosts
 ln -s "$PROJECT"/* "$ROOM/project"
 export HOME="$ROOM/home" PATH="$PROJECT/dist:$PROJECT/node_modules/.bin:$PATH"
 cd "$ROOM/project"

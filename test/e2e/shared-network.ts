@@ -45,7 +45,7 @@ export class SharedNetwork {
     this.#switch.ip('link', 'add', switchBridge, 'type', 'bridge');
     this.#switch.ip('link', 'set', switchBridge, 'up');
     this.#gridHost = this.#addMachine(gridAddress);
-    writeFileSync(this.#hosts, `127.0.0.1 localhost\n${gridAddress} ${gridName}\n`);
+    writeFileSync(this.#hosts, `127.0.0.1 localhost\n${this.names}\n`);
   }
 
   /** Starts the grid. @returns how the hosts reach it */
@@ -72,6 +72,11 @@ export class SharedNetwork {
     lab.ip('link', 'set', 'eth2', 'master', 'br0');
     lab.ip('link', 'set', 'br0', 'up');
     return lab;
+  }
+
+  /** The line of /etc/hosts for the grid. */
+  get names(): string {
+    return `${gridAddress} ${gridName}`;
   }
 
   /** Leads a program onto a host, where the grid's name is known. */

@@ -1,0 +1,127 @@
+/** Debian's containerd and runc on a host of their own, by `ctr` and by the Container Runtime Interface, as the kubelet uses it. */
+import { writeFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { until } from '../../fixture/host.ts';
+import { imageName, sleep } from './busybox-image.ts';
+import { Cri, type Pod } from './cri.ts';
+import { leftOut, printTried, RuntimeHost } from './runtime-host.ts';
+
+const isLeftOut = leftOut('containerd', { containerd: 'containerd', ctr: 'containerd', runc: 'runc' });
+
+/** The daemon answers DEL before it asks the grid; a container without a DEL is noticed after --reap-after. */
+const release = { timeout: 15_000 };
+
+let runtime: RuntimeHost;
+let cri: Cri;
+
+/**
+ * Copies of files in the place of an overlay, which a file system in memory or in a container may not have below it. The kernel
+ * lets only what has CAP_SYS_RESOURCE prefer a process when memory runs out, as the sandboxes of pods are by default.
+ */
+const config = `version = 2
+[plugins."io.containerd.grpc.v1.cri"]
+restrict_oom_score_adj = true
+sandbox_image = "${imageName}"
+[plugins."io.containerd.grpc.v1.cri".containerd]
+snapshotter = "native"
+`;
+
+async function startContainerd(): Promise<void> {
+  await runtime.host.start('containerd', 'containerd --config /run/containerd.toml');
+  await until('containerd serves', async () => (await runtime.host.run('ctr version')).exitCode === 0);
+}
+
+beforeAll(async () => {
+  if (isLeftOut) return;
+  runtime = await RuntimeHost.start();
+  runtime.configure('containerd and nerdctl', '10-net-1.conflist');
+  writeFileSync(runtime.host.path('/run/containerd.toml'), config);
+  await startContainerd();
+  // Where `ctr` looks for plugins at the end of a container; at its start it looks in Debian's directory, too.
+  await runtime.host.succeed('mkdir -p /opt/cni/bin && ln -s /usr/lib/cni/* /opt/cni/bin');
+  for (const namespace of [runtime.name, 'k8s.io']) {
+    await runtime.host.succeed(`ctr -n ${namespace} images import --snapshotter native /run/busybox.tar`);
+  }
+  cri = new Cri(runtime.host.path('/run/containerd/containerd.sock'), `/${runtime.name}`);
+  printTried('containerd', 'runc', 'containernetworking-plugins');
+}, 60_000);
+
+afterAll(() => runtime?.stop(), 30_000);
+
+const ctr = (command: string) => `ctr -n ${runtime.name} ${command}`;
+const run = (flags: string, id: string) =>
+  ctr(`run ${flags} --cni --snapshotter native ${imageName} ${id} ${sleep.join(' ')}`);
+/** What a container sees of its interface. */
+const inside = (id: string) =>
+  runtime.host.succeed(ctr(`task exec --exec-id ip ${id} /bin/busybox ip -4 address show eth0`));
+
+describe.skipIf(isLeftOut)('ctr run --cni', () => {
+  test('a container has its address from the grid, through a restart of the daemon, until it ends', async () => {
+    const { host } = runtime;
+    await host.start('web-1', run('--rm', 'web-1'));
+    await expect.poll(() => host.run(ctr('task ls')).then(({ stdout }) => stdout), release).toMatch(/web-1 .*RUNNING/);
+    const [{ ipv4addr, comment } = { ipv4addr: '', comment: '' }] = await runtime.reserved();
+    expect(comment).toMatch(new RegExp(`network=net-1 container=${runtime.name}-web-1 interface=eth0$`));
+    expect(await inside('web-1')).toContain(`inet ${ipv4addr}/24`);
+    await host.succeed(`busybox ping -c1 -w5 ${ipv4addr}`);
+    await runtime.restartDaemon();
+    expect((await runtime.reserved()).map((object) => object.ipv4addr)).toEqual([ipv4addr]);
+    await host.succeed(ctr('task kill --signal KILL web-1'));
+    await expect.poll(() => runtime.reserved(), release).toEqual([]);
+  });
+
+  test('a container whose end nobody reports has its address released all the same', async () => {
+    const { host } = runtime;
+    // Nobody asked ctr to end it, so it sends no DEL. Its path of the namespace, /proc/PID/ns/net, ends with the process.
+    await host.succeed(run('--detach', 'web-2'));
+    expect(await runtime.reserved()).toHaveLength(1);
+    await host.succeed(`kill -KILL $(${ctr('task ls')} | awk '$1 == "web-2" { print $2 }')`);
+    await expect.poll(() => runtime.reserved(), release).toEqual([]);
+    expect(host.log('daemon')).toContain('sandbox is gone; releasing');
+  });
+});
+
+const pod = (name: string): Pod => ({ name, namespace: 'shop', uid: `5f0c2e9a-${name}` });
+
+describe.skipIf(isLeftOut)('pods, by the Container Runtime Interface', () => {
+  test('have their addresses from the grid, and reach each other, through restarts of daemon and containerd', async () => {
+    const { host } = runtime;
+    const pods = [await cri.runPodSandbox(pod('web-1')), await cri.runPodSandbox(pod('web-2'))];
+    await Promise.all([runtime.restartDaemon(), host.end('containerd').then(startContainerd)]);
+    pods.push(await cri.runPodSandbox(pod('web-3')));
+    const addresses = await Promise.all(pods.map((id) => cri.podAddress(id)));
+    const reserved = await runtime.reserved();
+    expect(reserved.map(({ ipv4addr, name }) => [name, ipv4addr])).toEqual([
+      ['shop/web-1', addresses[0]],
+      ['shop/web-2', addresses[1]],
+      ['shop/web-3', addresses[2]],
+    ]);
+    expect(reserved[0]?.comment).toContain(` container=${pods[0]} interface=eth0`);
+    const pings = addresses.map((address) => `nsenter --net=$namespace busybox ping -c1 -w5 ${address}`).join(' && ');
+    await host.succeed(
+      `for namespace in /run/netns/cni-*; do ip -n \${namespace##*/} link set lo up; ${pings} || exit 1; done`,
+    );
+    for (const id of pods) {
+      await cri.stopPodSandbox(id);
+      await cri.removePodSandbox(id);
+    }
+    await expect.poll(() => runtime.reserved(), release).toEqual([]);
+  });
+
+  test('one whose sandbox was killed gives its address back when the kubelet removes it', async () => {
+    const id = await cri.runPodSandbox(pod('web-4'));
+    await runtime.host.succeed(`ctr -n k8s.io task kill --signal KILL ${id}`);
+    expect(await runtime.reserved()).toHaveLength(1);
+    await cri.removePodSandbox(id);
+    await expect.poll(() => runtime.reserved(), release).toEqual([]);
+  });
+
+  test('those of a containerd that is gone with all of them give theirs back without it', async () => {
+    const { host } = runtime;
+    for (const name of ['web-5', 'web-6']) await cri.runPodSandbox(pod(name));
+    expect(await runtime.reserved()).toHaveLength(2);
+    await host.end('containerd', 'KILL');
+    await host.succeed('for namespace in $(ls /run/netns); do ip netns del $namespace; done');
+    await expect.poll(() => runtime.reserved(), release).toEqual([]);
+  });
+});

@@ -1,0 +1,104 @@
+/**
+ * A host of its own, for what has its places in the file system: mounts and processes in namespaces of their own, on the network of
+ * a lab. /etc, /opt, /run, /usr/local, /usr/lib/cni and /var/lib are its own, programs the real host's. What runs on it ends with it.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { boot, bootEnvironment, unshare } from '../../docs/throwaway-host.ts';
+import { until } from '../../fixture/host.ts';
+import type { NetworkLab } from '../network-lab.ts';
+import { dist, type Run, run } from '../program.ts';
+
+export class IsolatedHost {
+  readonly #directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-iso-'));
+  readonly #child: ChildProcess;
+  #boot = '';
+
+  private constructor(lab: NetworkLab, hosts: string) {
+    // A shell as the first process: it takes leave of those whose parents have ended.
+    const script = `${boot}\necho '${hosts}' >>/etc/hosts\ntouch /run/booted\nsleep infinity & wait`;
+    const [file = '', ...args] = [...lab.inside, '/usr/bin/unshare', ...unshare, 'bash', '-c', script];
+    this.#child = spawn(file, args, { env: bootEnvironment(this.#directory), stdio: ['ignore', 'pipe', 'ignore'] });
+    this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      this.#boot += text;
+    });
+  }
+
+  /** @param hosts further lines of /etc/hosts */
+  static async start(lab: NetworkLab, hosts: string): Promise<IsolatedHost> {
+    const host = new IsolatedHost(lab, hosts);
+    try {
+      await until('the host has booted', async () => (await host.run('test -e /run/booted')).exitCode === 0);
+      return host;
+    } catch (error) {
+      await host.stop();
+      throw new Error(`the host does not boot: ${host.#boot}`, { cause: error });
+    }
+  }
+
+  /** Where a file of the host is for the test. */
+  path(file: string): string {
+    return `/proc/${this.#init() ?? 0}/root${file}`;
+  }
+
+  /**
+   * Runs a bash script on the host.
+   * @param patience milliseconds after which it is killed
+   */
+  run(script: string, patience = 30_000): Promise<Run> {
+    const inside = ['-t', String(this.#init() ?? 0), '--mount', '--pid', '--net', '--', 'bash', '-c', script];
+    const { PATH = '' } = process.env;
+    return run('/usr/bin/nsenter', inside, { PATH: `${dist}:${PATH}`, HOME: '/root' }, 'null', patience);
+  }
+
+  /** As `run`. @returns what it prints. @throws Error if it fails */
+  async succeed(script: string, patience?: number): Promise<string> {
+    const { exitCode, stdout, stderr } = await this.run(script, patience);
+    if (exitCode !== 0) throw new Error(`exit ${exitCode}: ${script}\n${stdout}${stderr}`);
+    return stdout;
+  }
+
+  /** Starts a program that goes on running; its output is in /run/NAME.log, its process ID in /run/NAME.pid. */
+  async start(name: string, command: string): Promise<void> {
+    await this.succeed(`setsid ${command} >/run/${name}.log 2>&1 </dev/null & echo $! >/run/${name}.pid`);
+  }
+
+  /** Ends such a program, and waits until it has ended. */
+  async end(name: string, signal = 'TERM'): Promise<void> {
+    const ended = 'for _ in $(seq 150); do kill -0 $pid 2>/dev/null || exit 0; sleep 0.1; done; exit 1';
+    await this.succeed(`pid=$(cat /run/${name}.pid); kill -${signal} $pid; ${ended}`);
+  }
+
+  /** What such a program has said. */
+  log(name: string): string {
+    return readFileSync(this.path(`/run/${name}.log`), 'utf8');
+  }
+
+  /** Ends all that runs on the host, and the host. */
+  async stop(): Promise<void> {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+      this.#child.kill('SIGKILL'); // unshare takes the first process along, and that one all others
+      await once(this.#child, 'exit');
+    }
+    await until('its file system is gone', () => this.#remove());
+  }
+
+  /** The first process of the host: the only child of `unshare`. */
+  #init(): number | undefined {
+    const { pid } = this.#child;
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+    return children === '' ? undefined : Number(children.split(' ')[0]);
+  }
+
+  #remove(): boolean {
+    try {
+      rmdirSync(this.#directory);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}

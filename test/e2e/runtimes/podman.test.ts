@@ -1,0 +1,68 @@
+/** Debian's podman 5, which has no CNI: its containers start in a network namespace that was given its interface before. */
+import { writeFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { imageName, sleep } from './busybox-image.ts';
+import { leftOut, printTried, RuntimeHost } from './runtime-host.ts';
+
+const isLeftOut = leftOut('podman', { podman: 'podman', runc: 'runc' });
+
+/** The daemon answers DEL before it asks the grid; a container without a DEL is noticed after --reap-after. */
+const release = { timeout: 15_000 };
+
+let runtime: RuntimeHost;
+
+/** Neither a systemd nor an overlay has to be there. runc, as crun refuses hosts that have both versions of control groups. */
+const settings = {
+  'containers.conf': '[engine]\ncgroup_manager = "cgroupfs"\nruntime = "runc"\nevents_logger = "file"\n',
+  'storage.conf':
+    '[storage]\ndriver = "vfs"\nrunroot = "/run/containers/storage"\ngraphroot = "/var/lib/containers/storage"\n',
+};
+
+beforeAll(async () => {
+  if (isLeftOut) return;
+  runtime = await RuntimeHost.start();
+  const { host } = runtime;
+  await host.succeed('mkdir -p /etc/containers');
+  for (const [file, text] of Object.entries(settings)) writeFileSync(host.path(`/etc/containers/${file}`), text);
+  await host.succeed('podman load --quiet --input /run/busybox.tar');
+  printTried('podman', 'conmon', 'runc', 'containernetworking-plugins');
+}, 60_000);
+
+afterAll(() => runtime?.stop(), 30_000);
+
+/** Makes a namespace and gives it its interface, by hand, as docs/runtimes.md shows. */
+const prepare = (id: string) => `cat >/run/net-1.conf <<'END'
+{ "cniVersion": "1.0.0", "name": "net-1", "type": "bridge", "bridge": "cni-net-1", "isGateway": true,
+  "ipam": { "type": "infoblox", "subnet": "172.18.1.0/24", "gateway": "172.18.1.1", "network-view": "priv-view" } }
+END
+ip netns add ${id} && ${call('ADD', id)}`;
+const call = (command: string, id: string) =>
+  `CNI_COMMAND=${command} CNI_CONTAINERID=${id} CNI_IFNAME=eth0 CNI_NETNS=/run/netns/${id} CNI_PATH=/usr/lib/cni /usr/lib/cni/bridge </run/net-1.conf`;
+const run = (id: string) =>
+  `podman run --detach --name ${id} --network ns:/run/netns/${id} --cgroup-parent /${runtime.name} ${imageName} ${sleep.join(' ')}`;
+const inside = (id: string) => runtime.host.succeed(`podman exec ${id} /bin/busybox ip -4 address show eth0`);
+
+describe.skipIf(isLeftOut)('podman run --network ns:PATH', () => {
+  test('a container lives on the address that its namespace was given, through restarts of it and of the daemon', async () => {
+    const { host } = runtime;
+    await host.succeed(prepare('web-1'));
+    await host.succeed(run('web-1'));
+    const [{ ipv4addr } = { ipv4addr: '' }] = await runtime.reserved();
+    expect(await inside('web-1')).toContain(`inet ${ipv4addr}/24`);
+    await host.succeed(`busybox ping -c1 -w5 ${ipv4addr}`);
+    await Promise.all([host.succeed('podman restart --time 0 web-1'), runtime.restartDaemon()]);
+    expect(await inside('web-1')).toContain(`inet ${ipv4addr}/24`);
+    expect(await runtime.reserved()).toMatchObject([{ ipv4addr, name: 'web-1' }]);
+    await host.succeed(`podman rm --force --time 0 web-1 && ${call('DEL', 'web-1')} && ip netns del web-1`);
+    await expect.poll(() => runtime.reserved(), release).toEqual([]);
+  });
+
+  test('without a DEL the address goes back when the namespace is gone', async () => {
+    const { host } = runtime;
+    await host.succeed(prepare('web-2'));
+    await host.succeed(run('web-2'));
+    expect(await runtime.reserved()).toHaveLength(1);
+    await host.succeed('podman rm --force --time 0 web-2 && ip netns del web-2');
+    await expect.poll(() => runtime.reserved(), release).toEqual([]);
+  });
+});

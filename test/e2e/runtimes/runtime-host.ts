@@ -1,0 +1,164 @@
+/** A host for a container runtime: installed with the driver and a network `net-1` as docs/runtimes.md has it, on a network with a grid. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { blocksOf } from '../../docs/pages.ts';
+import { hostObstacle } from '../../docs/throwaway-host.ts';
+import { until } from '../../fixture/host.ts';
+import type { NetworkLab } from '../network-lab.ts';
+import { requireBuilt } from '../program.ts';
+import { type Reserved, SharedNetwork, sharedNetworkObstacle } from '../shared-network.ts';
+import { busyboxImage } from './busybox-image.ts';
+import { IsolatedHost } from './isolated-host.ts';
+
+/** Where control groups are. */
+const cgroups = '/sys/fs/cgroup';
+/** The view that the documented configurations name. */
+const view = 'priv-view';
+
+/**
+ * Says why the programs cannot be tried here, and prints it. In CI everything is there: only what no package can bring is left out.
+ * @param programs with the Debian packages that bring them
+ */
+export function leftOut(what: string, programs: Readonly<Record<string, string>>): boolean {
+  const missing = Object.keys(programs).find((program) => spawnSync('which', [program]).status !== 0);
+  const why =
+    cgroupObstacle() ??
+    sharedNetworkObstacle() ??
+    hostObstacle() ??
+    (missing && `no ${missing} (Debian: ${programs[missing]})`);
+  const isLeftOut = why !== undefined && process.env.CI === undefined;
+  if (isLeftOut) process.stderr.write(`left out: ${what}: ${why}\n`);
+  return isLeftOut;
+}
+
+/** Why no control groups can be made here, which every container has; undefined if they can. */
+function cgroupObstacle(): string | undefined {
+  const hierarchy = [join(cgroups, 'pids'), cgroups].find((directory) => existsSync(directory)) ?? cgroups;
+  try {
+    rmdirSync(mkdtempSync(join(hierarchy, 'infoblox-cni-')));
+    return undefined;
+  } catch (error) {
+    return `control groups cannot be made: ${(error as Error).message}`;
+  }
+}
+
+/** Prints the versions of what is tried, for docs/runtimes.md. */
+export function printTried(...packages: string[]): void {
+  const { stdout } = spawnSync('dpkg-query', ['--show', ...packages], { encoding: 'utf8' });
+  const versions = stdout?.trim().replaceAll('\t', ' ').replaceAll('\n', ', ') ?? packages.join(', ');
+  process.stderr.write(`tried: ${versions}\n`);
+}
+
+export class RuntimeHost {
+  /** Name of the control group above all of this host, and of what has to be unique on the real host. */
+  readonly name: string;
+  readonly lan: SharedNetwork;
+  readonly host: IsolatedHost;
+  readonly #lab: NetworkLab;
+  readonly #daemon: string;
+
+  private constructor(parts: {
+    lan: SharedNetwork;
+    lab: NetworkLab;
+    host: IsolatedHost;
+    daemon: string;
+    name: string;
+  }) {
+    this.lan = parts.lan;
+    this.host = parts.host;
+    this.name = parts.name;
+    this.#lab = parts.lab;
+    this.#daemon = parts.daemon;
+  }
+
+  /** Starts grid, host and daemon. The image is in /run/busybox.tar. */
+  static async start(): Promise<RuntimeHost> {
+    requireBuilt();
+    const lan = new SharedNetwork();
+    const grid = await lan.startGrid();
+    const lab = lan.addHost();
+    const host = await IsolatedHost.start(lab, lan.names);
+    const { username, password, caFile } = grid;
+    const flags = [
+      `--grid-host=${grid.host}`,
+      `--wapi-username=${username}`,
+      `--ssl-verify=${caFile}`,
+      '--node-name=host-7',
+    ];
+    const daemon = `env WAPI_PASSWORD=${password} infoblox-cni-daemon ${flags.join(' ')} --reap-after=1s`;
+    const started = new RuntimeHost({ lan, lab, host, daemon, name: `icni-${process.pid}-${Date.now() % 100_000}` });
+    try {
+      await host.succeed('ln -s "$(command -v infoblox)" /usr/lib/cni/infoblox && rm -rf /etc/cni');
+      await started.startDaemon();
+      writeFileSync(host.path('/run/busybox.tar'), busyboxImage());
+      return started;
+    } catch (error) {
+      await started.stop();
+      throw error;
+    }
+  }
+
+  async startDaemon(): Promise<void> {
+    await this.host.start('daemon', this.#daemon);
+    await until('the daemon listens', () => this.host.log('daemon').includes('"listening"'));
+  }
+
+  /** Restarts the daemon, as an upgrade does. */
+  async restartDaemon(): Promise<void> {
+    await this.host.end('daemon');
+    await this.startDaemon();
+  }
+
+  /** Writes the network configuration of a section of docs/runtimes.md where the runtime looks for it. */
+  configure(section: string, file: string): void {
+    const directory = this.host.path('/etc/cni/net.d');
+    mkdirSync(directory, { recursive: true });
+    writeFileSync(join(directory, file), documented(section));
+  }
+
+  /** The reservations of containers on the grid. */
+  async reserved(): Promise<Reserved[]> {
+    return (await this.lan.reserved(view)).filter(({ comment }) => comment.includes(' container='));
+  }
+
+  async stop(): Promise<void> {
+    await this.host.stop();
+    this.#lab.dispose();
+    await this.lan.dispose();
+    await until('its control groups are gone', () => removeGroups(cgroups, this.name));
+  }
+}
+
+/** The first JSON block below a heading. */
+function documented(section: string): string {
+  const page = 'docs/runtimes.md';
+  const block = blocksOf(page).find((one) => one.language === 'json' && one.heading === section);
+  if (block === undefined) throw new Error(`${page} has no configuration in "${section}"`);
+  return block.text;
+}
+
+/** Removes the control groups of a name, in each hierarchy. @returns false while a process is still ending */
+function removeGroups(root: string, name: string): boolean {
+  const hierarchies = [root, ...directoriesIn(root)];
+  return hierarchies.map((directory) => removeGroup(join(directory, name))).every((isGone) => isGone);
+}
+
+function removeGroup(group: string): boolean {
+  for (const child of directoriesIn(group)) removeGroup(child);
+  try {
+    rmdirSync(group);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT';
+  }
+}
+
+function directoriesIn(directory: string): string[] {
+  try {
+    const entries = readdirSync(directory, { withFileTypes: true });
+    return entries.filter((entry) => entry.isDirectory()).map(({ name }) => join(directory, name));
+  } catch {
+    return [];
+  }
+}
