@@ -12,7 +12,7 @@ import { project } from './pages.ts';
 const own = ['etc', 'opt', 'usr/local', 'var/lib'];
 
 /** What the pages, and the host, are made with. */
-const programs = ['bash', 'unshare', 'ip', 'curl', 'openssl'];
+const programs = ['bash', 'unshare', 'ip', 'curl', 'openssl', 'kustomize'];
 const mainPlugins = '/usr/lib/cni';
 
 /** What a host has to itself, its network apart. */
