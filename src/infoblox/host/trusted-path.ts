@@ -39,8 +39,19 @@ export function refuseUntrusted(path: string, writers: Writers = 'nobody'): void
   if (entry !== undefined && isOpen(entry, writers)) throw writable(end, entry);
 }
 
+/** As `refuseUntrusted`, for who goes on all the same: what is wrong; undefined if nothing is. */
+export function distrust(path: string, writers: Writers = 'nobody'): UntrustedPath | undefined {
+  try {
+    refuseUntrusted(path, writers);
+    return undefined;
+  } catch (error) {
+    if (error instanceof UntrustedPath) return error;
+    throw error;
+  }
+}
+
 /**
- * The same, but a directory that others can write to will do if its sticky bit is set: what is root's in it stays so.
+ * As `refuseUntrusted`, but a directory that others can write to will do if its sticky bit is set: what is root's in it stays so.
  * @returns the last part that exists, links resolved
  * @throws UntrustedPath
  */

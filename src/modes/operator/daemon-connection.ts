@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import * as v from 'valibot';
 import { isErrno, messageOf } from '../../infoblox/host/errno.ts';
-import { refuseUntrusted, UntrustedPath } from '../../infoblox/host/trusted-path.ts';
+import { distrust } from '../../infoblox/host/trusted-path.ts';
 import { version } from '../build-info.ts';
 import {
   type OperatorMethod,
@@ -59,8 +59,12 @@ export async function askDaemon<M extends OperatorMethod>(question: Question<M>)
 }
 
 async function connectTo(file: string): Promise<Socket> {
+  const untrusted = distrust(file);
+  if (untrusted !== undefined) {
+    const what = `cannot trust what answers at ${file}: ${untrusted.message}`;
+    throw new CommandError(exitStatus.noDaemon, what, untrusted.hint);
+  }
   try {
-    refuseUntrusted(file);
     const socket = connect(file);
     await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject));
     return socket;
@@ -70,9 +74,6 @@ async function connectTo(file: string): Promise<Socket> {
 }
 
 function notReached(file: string, error: unknown): CommandError {
-  if (error instanceof UntrustedPath) {
-    return new CommandError(exitStatus.noDaemon, `cannot trust what answers at ${file}: ${error.message}`, error.hint);
-  }
   if (isErrno(error, 'ENOENT', 'ECONNREFUSED')) {
     return new CommandError(exitStatus.noDaemon, `the daemon is not running: nothing listens at ${file}`, startHint);
   }

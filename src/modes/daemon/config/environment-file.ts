@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
 import { isErrno, messageOf } from '../../../infoblox/host/errno.ts';
-import { refuseUntrusted, UntrustedPath } from '../../../infoblox/host/trusted-path.ts';
+import { distrust } from '../../../infoblox/host/trusted-path.ts';
 import { StartError } from '../start-error.ts';
 
 export const defaultEnvironmentFile = '/etc/infoblox-cni/daemon.env';
@@ -39,11 +39,9 @@ export function readEnvironmentFile(path: string, need: 'optional' | 'required')
  * @throws StartError, also for a file that others than root can change
  */
 export function readTrustedEnvironmentFile(path: string): EnvironmentFile {
-  try {
-    refuseUntrusted(path);
-  } catch (error) {
-    if (!(error instanceof UntrustedPath)) throw error;
-    throw new StartError(`cannot use --environment-file ${path}: ${error.message}`, `run ${error.hint}`);
+  const untrusted = distrust(path);
+  if (untrusted !== undefined) {
+    throw new StartError(`cannot use --environment-file ${path}: ${untrusted.message}`, `run ${untrusted.hint}`);
   }
   return readEnvironmentFile(path, 'required');
 }

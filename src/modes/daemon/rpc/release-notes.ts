@@ -6,7 +6,7 @@ import { lstatSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { CniCode, CniError } from '../../../cni/errors.ts';
 import { isErrno, messageOf } from '../../../infoblox/host/errno.ts';
-import { refuseUntrusted, UntrustedPath } from '../../../infoblox/host/trusted-path.ts';
+import { distrust, refuseUntrusted } from '../../../infoblox/host/trusted-path.ts';
 import type { Log } from '../../../infoblox/log.ts';
 import type { Attachment } from '../../../infoblox/mark.ts';
 import { type Call, owedDir } from '../../protocol.ts';
@@ -101,23 +101,15 @@ export class ReleaseNotes {
 
   /** Looked at each time: what others can write to is neither read nor tidied up. */
   #isTrusted(): boolean {
-    try {
-      refuseUntrusted(this.#directory, 'group');
-      this.#warned.delete('');
-      return true;
-    } catch (error) {
-      if (!(error instanceof UntrustedPath)) throw error;
-      if (!this.#warned.has('')) {
-        this.#warned.add('');
-        const { message: reason, hint } = error;
-        this.#deps.log.error('release notes ignored: others than root can write to their directory', {
-          directory: this.#directory,
-          reason,
-          hint,
-        });
-      }
-      return false;
+    const untrusted = distrust(this.#directory, 'group');
+    if (untrusted === undefined) this.#warned.delete('');
+    else if (!this.#warned.has('')) {
+      this.#warned.add('');
+      const { message: reason, hint } = untrusted;
+      const fields = { directory: this.#directory, reason, hint };
+      this.#deps.log.error('release notes ignored: others than root can write to their directory', fields);
     }
+    return untrusted === undefined;
   }
 
   #files(): string[] {

@@ -6,11 +6,11 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { removeDrafts, writeDurably } from '../../../infoblox/host/durable-file.ts';
 import { messageOf } from '../../../infoblox/host/errno.ts';
+import { distrust } from '../../../infoblox/host/trusted-path.ts';
 import { UsageError } from '../../daemon/config/command-line.ts';
 import { type Options, readOptions } from '../../daemon/config/options.ts';
 import { daemonPlace, defineCommand } from '../command.ts';
 import { CommandError, exitStatus } from '../command-error.ts';
-import { distrust } from '../doctor/host/state-directory.ts';
 import { checkNetworkFile, pluginsIn } from '../network-configurations.ts';
 import { draftAge, placeDaemonLink, placePlugin } from '../plugins/plugin-file.ts';
 
@@ -69,7 +69,7 @@ function requireDirectory(path: string, flag: string): void {
     );
   }
   const untrusted = distrust(path);
-  if (untrusted !== undefined) throw new CommandError(exitStatus.failed, untrusted.why, `run ${untrusted.command}`);
+  if (untrusted !== undefined) throw new CommandError(exitStatus.failed, untrusted.message, `run ${untrusted.hint}`);
 }
 
 /** Runtimes read no file with another ending. */

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { messageOf } from '../../../infoblox/host/errno.ts';
-import { distrust } from '../doctor/host/state-directory.ts';
+import { distrust } from '../../../infoblox/host/trusted-path.ts';
 
 /** Where distributions, the CNI project and rkt put plugins (deploy/install.sh serves the same). */
 const usualDirectories = ['/opt/cni/bin', '/usr/lib/cni', '/usr/libexec/cni', '/usr/lib/rkt/plugins/net'];
@@ -77,7 +77,7 @@ interface Program {
 /** Runs a plugin as a runtime does, unless others than root could have put it there. @returns what it prints */
 function run(file: string, { args, env, stdin, signal }: Program): Promise<Said<string>> {
   const untrusted = distrust(file);
-  if (untrusted !== undefined) return Promise.resolve({ error: `${untrusted.why}: run ${untrusted.command}` });
+  if (untrusted !== undefined) return Promise.resolve({ error: `${untrusted.message}: run ${untrusted.hint}` });
   return new Promise((resolve) => {
     const child = execFile(file, args, { env, signal, timeout: patience }, (error, stdout) => {
       resolve(error === null ? { value: stdout } : { error: messageOf(error).split('\n', 1)[0] ?? '' });

@@ -1,5 +1,7 @@
 /** The running daemon: its socket, its release, and whether it was started with the flags that count now. */
 
+import { statSync } from 'node:fs';
+import { distrust, octal, type UntrustedPath } from '../../../../infoblox/host/trusted-path.ts';
 import { commit, version } from '../../../build-info.ts';
 import type { Options } from '../../../daemon/config/options.ts';
 import { ago } from '../../../duration.ts';
@@ -7,7 +9,6 @@ import type { Status } from '../../../operator-protocol.ts';
 import { askDaemon, startHint } from '../../daemon-connection.ts';
 import type { Check } from '../check.ts';
 import { failure, ok, type Verdict, warning } from '../finding.ts';
-import { distrust, statIfThere } from './state-directory.ts';
 
 const group = 'host';
 
@@ -33,21 +34,17 @@ export function daemonChecks(socket: string, options: Options, user: Check): rea
 
 export interface SocketFacts {
   /** What is wrong with its owner or mode, or that of a directory above it. */
-  readonly untrusted?: { readonly why: string; readonly command: string };
+  readonly untrusted?: UntrustedPath | undefined;
   readonly isSocket: boolean;
-  /** Permission bits. */
+  /** Its permission bits are among them. */
   readonly mode: number;
 }
 
 function lookAtSocket(path: string): SocketFacts | undefined {
   const untrusted = distrust(path);
-  const stats = statIfThere(path);
+  const stats = statSync(path, { throwIfNoEntry: false });
   if (stats === undefined && untrusted === undefined) return undefined;
-  return {
-    ...(untrusted === undefined ? {} : { untrusted }),
-    isSocket: stats?.isSocket() === true,
-    mode: (stats?.mode ?? 0) & 0o7777,
-  };
+  return { untrusted, isSocket: stats?.isSocket() === true, mode: stats?.mode ?? 0 };
 }
 
 /** Says whether plugins can trust the socket. @param facts undefined if it is absent */
@@ -56,11 +53,10 @@ export function judgeSocket(path: string, facts: SocketFacts | undefined): Verdi
     return [failure(`the daemon is not running: there is no ${path}`, startHint)];
   }
   const { untrusted, isSocket, mode } = facts;
-  if (untrusted !== undefined) return [failure(`${untrusted.why}: plugins refuse it`, `run ${untrusted.command}`)];
+  if (untrusted !== undefined) return [failure(`${untrusted.message}: plugins refuse it`, `run ${untrusted.hint}`)];
   if (!isSocket) return [failure(`${path} is no socket`, 'remove it, then restart the daemon')];
-  const octal = mode.toString(8).padStart(4, '0');
-  if ((mode & 0o077) === 0) return [ok(`${path}, mode ${octal}`)];
-  return [failure(`${path} can be used by others than root (mode ${octal})`, `run chmod 0600 ${path}`)];
+  if ((mode & 0o077) === 0) return [ok(`${path}, mode ${octal(mode)}`)];
+  return [failure(`${path} can be used by others than root (mode ${octal(mode)})`, `run chmod 0600 ${path}`)];
 }
 
 /** What a daemon is compared with. */

@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest';
+import { UntrustedPath } from '../../../../../src/infoblox/host/trusted-path.ts';
 import { judgeDaemon, judgeSocket } from '../../../../../src/modes/operator/doctor/host/daemon-checks.ts';
 import type { Status } from '../../../../../src/modes/operator-protocol.ts';
 
 const socket = { isSocket: true, mode: 0o600 };
-const untrusted = { why: '/run/cni is writable by others than root (mode 0777)', command: 'chmod go-w /run/cni' };
+const untrusted = new UntrustedPath('/run/cni is writable by others than root (mode 0777)', 'chmod go-w /run/cni');
 
 test.each([
   [socket, 'ok', /^\/run\/s, mode 0600$/, null],

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { GridError } from '../../../../../src/infoblox/errors.ts';
+import { UntrustedPath } from '../../../../../src/infoblox/host/trusted-path.ts';
 import type { Verdict } from '../../../../../src/modes/operator/doctor/finding.ts';
 import { judgeCredentials, judgeUser } from '../../../../../src/modes/operator/doctor/host/host-checks.ts';
 import { judgeStateDirectory } from '../../../../../src/modes/operator/doctor/host/state-directory.ts';
@@ -46,7 +47,7 @@ test.each([
 });
 
 const directory = { isDirectory: true, mode: 0o700, isReadOnly: false, free: 2 ** 30, takesFiles: true };
-const untrusted = { why: '/state belongs to uid 1000, not to root', command: 'chown root /state' };
+const untrusted = new UntrustedPath('/state belongs to uid 1000, not to root', 'chown root /state');
 
 test.each([
   [directory, 'ok: /state, mode 0700, 1024 MiB free'],
