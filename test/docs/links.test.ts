@@ -1,5 +1,5 @@
 /** What the pages point to is there: files, headings, tests. */
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { anchorsOf, pages, project, proseOf } from './pages.ts';
@@ -20,8 +20,8 @@ describe.each(pages)('%s', (page) => {
   test('names tests and source files that exist', () => {
     // A name alone is one of the folder that the page is about.
     const lease = 'src/infoblox/lease';
-    const rooms = ['add', 'release', 'sandbox', 'state'].map((room) => `${lease}/${room}`);
-    const folders = ['.', 'deploy', 'test/reliability', lease, ...rooms];
+    const below = readdirSync(join(project, lease), { withFileTypes: true }).filter((entry) => entry.isDirectory());
+    const folders = ['.', 'deploy', 'test/reliability', lease, ...below.map(({ name }) => `${lease}/${name}`)];
     for (const [, name = ''] of prose.matchAll(/`([\w./-]+\.(?:ts|mjs|sh))`/g)) {
       const found = folders.some((folder) => existsSync(join(project, folder, name)));
       expect(found, `\`${name}\` in ${page}`).toBe(true);

@@ -14,27 +14,12 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Workload } from '../workload.ts';
 import { type Callers, joinedBy, withCallers, withoutCaller } from './callers.ts';
 import { type Doubtful, doubtOf, type Moment, nextRecheck } from './doubt.ts';
-import type { Releaser } from './releaser.ts';
+import type { Releaser } from './history/releaser.ts';
+import { noSandbox, type SandboxIdentity } from './sandbox/liveness.ts';
 
 /** `pending`: an ADD has begun, nobody was told anything. `bound`: an attachment was told. `releasing`: nobody needs it. */
 export const phases = ['pending', 'bound', 'releasing'] as const;
 export type Phase = (typeof phases)[number];
-
-/** What is remembered of a container's network namespace when it is given its address: see sandbox.ts. */
-export interface SandboxIdentity {
-  /** Its path, as the runtime named it. */
-  readonly netns: string | null;
-  /**
-   * Null if it cannot be seen from here. Else its device and inode, and after ` via ` those of the place through which it
-   * was seen: only who sees that very place again can tell from an absent path that the namespace is gone.
-   */
-  readonly netnsId: string | null;
-  /** For `/proc/PID/ns/net`: when the process started, in clock ticks since the boot. */
-  readonly processStart: number | null;
-  readonly bootId: string | null;
-  /** Seconds since 1970. */
-  readonly bootedAt: number | null;
-}
 
 export interface LeaseIdentity {
   /** The comment of the object on the grid. */
@@ -74,8 +59,6 @@ export interface Beginning extends LeaseIdentity {
   /** IDs of the ADDs that wait for it. */
   readonly callers: Iterable<string>;
 }
-
-const noSandbox: SandboxIdentity = { netns: null, netnsId: null, processStart: null, bootId: null, bootedAt: null };
 
 /** An ADD takes an address: before the first write to the grid. Doubt of the lease that it replaces is carried over. */
 export function begin(previous: Lease | undefined, beginning: Beginning, moment: Moment): Lease {

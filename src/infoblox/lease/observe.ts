@@ -5,7 +5,7 @@ import type { WapiClient } from '../wapi/client.ts';
 import { beginsWith } from '../wapi/paged-search.ts';
 import { type FixedAddress, isReservation } from '../wapi/schemas.ts';
 import { type Lease, wasUnknown } from './lease.ts';
-import type { Originals } from './original.ts';
+import type { Originals } from './orphans/original.ts';
 import type { Found, Look } from './plan.ts';
 import type { SqliteLeaseStore } from './state/store.ts';
 

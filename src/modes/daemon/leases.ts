@@ -7,7 +7,7 @@ import type { DoubtWindow } from '../../infoblox/lease/doubt.ts';
 import type { FormerNames } from '../../infoblox/lease/former-names.ts';
 import { Import } from '../../infoblox/lease/import.ts';
 import { Observer } from '../../infoblox/lease/observe.ts';
-import { Originals } from '../../infoblox/lease/original.ts';
+import { Originals } from '../../infoblox/lease/orphans/original.ts';
 import { Reconciler } from '../../infoblox/lease/release/reconciler.ts';
 import { UnnotedReleases } from '../../infoblox/lease/release/unnoted-releases.ts';
 import { Reaper } from '../../infoblox/lease/sandbox/reaper.ts';

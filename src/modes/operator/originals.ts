@@ -1,5 +1,5 @@
 /** What the original driver has left on the grid for containers, for people who migrate from it. */
-import { listOriginals, type Original } from '../../infoblox/lease/original.ts';
+import { listOriginals, type Original } from '../../infoblox/lease/orphans/original.ts';
 import { type ExitStatus, exitStatus } from './command-error.ts';
 import { type GridSettings, withGrid } from './grid.ts';
 import { counted } from './output/counted.ts';

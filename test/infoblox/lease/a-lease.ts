@@ -1,7 +1,8 @@
 /** Leases for tests, and what puts them into a store. */
 
 import type { Moment } from '../../../src/infoblox/lease/doubt.ts';
-import type { Lease, SandboxIdentity } from '../../../src/infoblox/lease/lease.ts';
+import type { Lease } from '../../../src/infoblox/lease/lease.ts';
+import type { SandboxIdentity } from '../../../src/infoblox/lease/sandbox/liveness.ts';
 import type { SqliteLeaseStore } from '../../../src/infoblox/lease/state/store.ts';
 import type { Workload } from '../../../src/infoblox/workload.ts';
 

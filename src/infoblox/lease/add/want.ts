@@ -4,7 +4,7 @@ import type { GridError } from '../../errors.ts';
 import type { Attachment } from '../../mark.ts';
 import type { NetworkSpec } from '../../network/spec.ts';
 import type { Workload } from '../../workload.ts';
-import type { SandboxIdentity } from '../lease.ts';
+import type { SandboxIdentity } from '../sandbox/liveness.ts';
 
 export interface AddRequest {
   readonly attachment: Attachment;

@@ -1,7 +1,7 @@
 /** The end of a lease, noted durably. What it has on the grid the reconciler removes. */
 import type { Moment } from '../doubt.ts';
+import type { Releaser } from '../history/releaser.ts';
 import { abandon, deleteInDoubt, type Lease, type LeaseIdentity, startRelease, unknownToRelease } from '../lease.ts';
-import type { Releaser } from '../releaser.ts';
 import type { SqliteLeaseStore } from '../state/store.ts';
 
 export interface StartReleaseDeps {

@@ -4,8 +4,15 @@ import { uptime } from 'node:os';
 import { dirname, normalize } from 'node:path';
 import { isErrno } from '../../host/errno.ts';
 import { fileIdentity } from '../../host/file-identity.ts';
-import type { SandboxIdentity } from '../lease.ts';
-import { type Boot, type Fate, fateOf, type PathState, type ProcessState, type Seen } from './liveness.ts';
+import {
+  type Boot,
+  type Fate,
+  fateOf,
+  type PathState,
+  type ProcessState,
+  type SandboxIdentity,
+  type Seen,
+} from './liveness.ts';
 
 export interface Sandboxes {
   /** The boot under which it looks. */

@@ -7,7 +7,7 @@ import type { Conditions } from '../../conditions.ts';
 import { GridError } from '../../errors.ts';
 import { messageOf } from '../../host/errno.ts';
 import { readWorkload, workloadText } from '../../workload.ts';
-import { endings, type HistoryChange, type HistoryEntry } from '../history.ts';
+import { endings, type HistoryChange, type HistoryEntry } from '../history/history.ts';
 import type { Statements } from './statements.ts';
 
 /** Entries of what is not held any more; each has about half a kilobyte. */

@@ -7,7 +7,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { Conditions } from '../../conditions.ts';
 import { GridError } from '../../errors.ts';
 import type { Owner } from '../../host/machine.ts';
-import { historyChanges } from '../history.ts';
+import { historyChanges } from '../history/history.ts';
 import type { Lease } from '../lease.ts';
 import { type AddressHistory, HistoryTable } from './history.ts';
 import { LeaseReader } from './lease-reader.ts';
@@ -133,7 +133,7 @@ export class SqliteLeaseStore extends LeaseReader {
     this.statements.run(sql, (statement) => statement.run(bootedAt, bootId));
   }
 
-  /** Who held an address of this host, in whatever view; ../holders.ts answers questions from it. */
+  /** Who held an address of this host, in whatever view; ../history/holders.ts answers questions from it. */
   history(address: string): AddressHistory {
     return this.#history.of(address);
   }

@@ -1,8 +1,8 @@
 /** A lease as a row of its table. */
 import * as v from 'valibot';
 import { readWorkload, workloadText } from '../../workload.ts';
+import { releasers } from '../history/releaser.ts';
 import type { Lease } from '../lease.ts';
-import { releasers } from '../releaser.ts';
 
 const nullableText = v.nullable(v.string());
 const nullableNumber = v.nullable(v.number());

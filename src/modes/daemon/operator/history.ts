@@ -1,5 +1,5 @@
 /** `leases --history`: who held an address. */
-import { holdersAt, holdings } from '../../../infoblox/lease/holders.ts';
+import { holdersAt, holdings } from '../../../infoblox/lease/history/holders.ts';
 import type { SqliteLeaseStore } from '../../../infoblox/lease/state/store.ts';
 import type { OperatorHandler } from './operator-handler.ts';
 

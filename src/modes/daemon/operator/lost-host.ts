@@ -2,7 +2,7 @@
 import { CniCode, CniError } from '../../../cni/errors.ts';
 import type { LeaseDeps } from '../../../infoblox/lease/deps.ts';
 import type { FormerNames } from '../../../infoblox/lease/former-names.ts';
-import { listOfHost, releaseOfHost } from '../../../infoblox/lease/lost-host.ts';
+import { listOfHost, releaseOfHost } from '../../../infoblox/lease/orphans/lost-host.ts';
 import { hostPrefix, type Origin, parseMark } from '../../../infoblox/mark.ts';
 import type { OperatorHandler } from './operator-handler.ts';
 

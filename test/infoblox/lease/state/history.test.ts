@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Conditions } from '../../../../src/infoblox/conditions.ts';
-import { historyChanges } from '../../../../src/infoblox/lease/history.ts';
+import { historyChanges } from '../../../../src/infoblox/lease/history/history.ts';
 import { begin, bind, emptied, imported, type Lease, startRelease } from '../../../../src/infoblox/lease/lease.ts';
 import { HistoryTable } from '../../../../src/infoblox/lease/state/history.ts';
 import { openStateFile } from '../../../../src/infoblox/lease/state/state-file.ts';

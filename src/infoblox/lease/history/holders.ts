@@ -1,6 +1,6 @@
 /** Answers from the history: who held an address, and who held it at a certain time. For people and for programs. */
-import { attachmentIn } from '../mark.ts';
-import { workloadOfLease } from '../workload.ts';
+import { attachmentIn } from '../../mark.ts';
+import { workloadOfLease } from '../../workload.ts';
 import type { HistoryEntry } from './history.ts';
 
 /**

@@ -1,6 +1,6 @@
 /** What each change of a lease means for the history. */
 import { describe, expect, test } from 'vitest';
-import { type HistoryChange, historyChanges } from '../../../src/infoblox/lease/history.ts';
+import { type HistoryChange, historyChanges } from '../../../../src/infoblox/lease/history/history.ts';
 import {
   abandon,
   answer,
@@ -14,8 +14,8 @@ import {
   type Lease,
   postpone,
   startRelease,
-} from '../../../src/infoblox/lease/lease.ts';
-import { aLease, noon, sandbox, workload } from './a-lease.ts';
+} from '../../../../src/infoblox/lease/lease.ts';
+import { aLease, noon, sandbox, workload } from '../a-lease.ts';
 
 const beginning = { mark: 'a', network: 'net-1', view: 'default', sandbox, workload, callers: ['new'] };
 const pending = begin(undefined, beginning, noon);

@@ -3,14 +3,14 @@
  * alone. Here another host takes them into its state as leases that are releasing, so that a lost answer, a full disk and an
  * altered object are met as with its own.
  */
-import { reservedAtIn } from '../attributes.ts';
-import { GridError, hasReason, isGridAway, isRefused } from '../errors.ts';
-import { attachmentIn, hostPrefix, networkOf, type Origin, parseMark } from '../mark.ts';
-import { type AttributedAddress, isReservation } from '../wapi/schemas.ts';
-import type { LeaseDeps } from './deps.ts';
-import { describe } from './observe.ts';
-import { reconcile } from './release/reconcile.ts';
-import { startReleaseOf } from './release/start-release.ts';
+import { reservedAtIn } from '../../attributes.ts';
+import { GridError, hasReason, isGridAway, isRefused } from '../../errors.ts';
+import { attachmentIn, hostPrefix, networkOf, type Origin, parseMark } from '../../mark.ts';
+import { type AttributedAddress, isReservation } from '../../wapi/schemas.ts';
+import type { LeaseDeps } from '../deps.ts';
+import { describe } from '../observe.ts';
+import { reconcile } from '../release/reconcile.ts';
+import { startReleaseOf } from '../release/start-release.ts';
 
 /** Releases that are under way at once: half of the requests that may be, for containers start meanwhile. */
 const atOnce = 4;
