@@ -2,9 +2,8 @@
 import type { X509Certificate } from 'node:crypto';
 import { TLSSocket } from 'node:tls';
 import { Agent, buildConnector, type Dispatcher } from 'undici';
-import { GridError } from '../../errors.ts';
 import { connectTimeout, NotConnected } from './connection-error.ts';
-import { checkingKeys, type KeyCheck, type OnFirstKey } from './peer-key.ts';
+import { checkPeer, type KeyCheck, type OnFirstKey } from './peer-key.ts';
 import { type ClientPair, RenewedAgent } from './renewed-agent.ts';
 
 export interface TlsOptions {
@@ -30,7 +29,6 @@ export interface PeerListeners {
  * requests go over new connections; those under way end on the old ones.
  */
 export function createAgent(tls: TlsOptions, connections: number, listeners: PeerListeners = {}): Dispatcher {
-  const { onFirstKey = () => undefined } = listeners;
   const make = (pair?: ClientPair) =>
     new Agent({
       connections,
@@ -39,7 +37,7 @@ export function createAgent(tls: TlsOptions, connections: number, listeners: Pee
       keepAliveTimeout: 60_000,
       // WAPI is served by Apache over HTTP/1.1. HTTP/2 would put all requests on one connection, which one lost packet stops.
       allowH2: false,
-      connect: sayingSo(checkingKeys(connectorOf(tls, pair), tls.checkKey, onFirstKey), listeners),
+      connect: checked(connectorOf(tls, pair), tls, listeners),
     });
   return tls.client === undefined ? make() : new RenewedAgent(tls.client, make);
 }
@@ -66,13 +64,27 @@ function connectorOf({ verify, trusted, checkKey }: TlsOptions, pair?: ClientPai
   };
 }
 
-/** What fails here has sent no request, whatever its code: the same codes also end a connection with a request on it. */
-function sayingSo(connector: buildConnector.connector, { onCertificate }: PeerListeners): buildConnector.connector {
+/**
+ * Hands a connection on only if its peer passes: no request has been written to it by then. What fails here has sent none,
+ * whatever its code: the same codes also end a connection with a request on it.
+ */
+function checked(
+  connector: buildConnector.connector,
+  { checkKey }: TlsOptions,
+  { onFirstKey, onCertificate }: PeerListeners,
+): buildConnector.connector {
   return (options, callback) =>
     connector(options, (...[error, socket]) => {
-      if (error !== null) return callback(error instanceof GridError ? error : new NotConnected(error), null);
+      if (error !== null) return callback(new NotConnected(error), null);
+      // Asked once: Node 24 answers nothing the second time.
       const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
       if (certificate !== undefined) onCertificate?.(options.hostname, certificate);
+      try {
+        checkPeer(`${options.hostname}:${options.port || 443}`, certificate, { checkKey, onFirstKey });
+      } catch (reason) {
+        socket.destroy();
+        return callback(reason instanceof Error ? reason : new Error(String(reason)), null);
+      }
       // With TLS 1.3 a grid refuses our certificate after the handshake. undici would forget the alert for the end that follows.
       socket.once('error', (alert) => socket.destroy(alert));
       callback(null, socket);

@@ -104,6 +104,17 @@ test('trust in the grid, and the end of its certificate, are told', async () => 
   expect(expiry).toEqual({ '127.0.0.1': Date.parse(validTo) / 1000 });
 });
 
+test('the end of the certificate is told of a grid whose key is pinned, too', async () => {
+  await host.stop();
+  host.flags.push('--ssl-verify=pin');
+  await host.start();
+  await host.add('c1');
+  expect(await figure('grid_trust_info')).toMatchObject({ pinned: 1 });
+  const { validTo } = new X509Certificate(readFileSync(grid.caFile));
+  const expiry = await figure('grid_certificate_expiry_timestamp_seconds');
+  expect(expiry).toEqual({ '127.0.0.1': Date.parse(validTo) / 1000 });
+});
+
 test('the end of the client certificate is told, and that of its successor; none where there is none', async () => {
   expect(await figure('client_certificate_expiry_timestamp_seconds')).toEqual({});
   await host.stop();
