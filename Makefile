@@ -52,7 +52,7 @@ host-packages:
 	command -v busybox >/dev/null || missing="$$missing busybox-static"; \
 	command -v dockerd >/dev/null || missing="$$missing docker.io"; \
 	command -v docker >/dev/null || missing="$$missing docker-cli"; \
-	for command in containerd runc podman chromium prometheus mandoc zsh fish kustomize; do command -v $$command >/dev/null || missing="$$missing $$command"; done; \
+	for command in containerd runc podman catatonit chromium prometheus mandoc zsh fish kustomize; do command -v $$command >/dev/null || missing="$$missing $$command"; done; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  echo "setup: apt-get install$$missing"; \

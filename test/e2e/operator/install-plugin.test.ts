@@ -97,6 +97,15 @@ test('another release is replaced; another program of that name is kept beside i
   ]);
 });
 
+test('a file that runtimes take first is named', async () => {
+  writeFileSync(join(conf(), '05-other.conflist'), '{}');
+  const { exitCode, stdout } = await install(network());
+  expect([exitCode, stdout.trim().split('\n').at(-1)]).toEqual([
+    0,
+    `warning: a runtime that takes the first file of ${conf()} takes 05-other.conflist, not this network`,
+  ]);
+});
+
 test('a plugin that runs is replaced under it', async () => {
   copyFileSync('/bin/sleep', plugin());
   const running = spawn(plugin(), ['30'], { stdio: 'ignore' });

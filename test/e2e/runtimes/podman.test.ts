@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { imageName, sleep } from './busybox-image.ts';
+import { podmanSettings } from './podman-settings.ts';
 import { leftOut, printTried, RuntimeHost } from './runtime-host.ts';
 
 const isLeftOut = leftOut('podman', { podman: 'podman', runc: 'runc' });
@@ -11,19 +12,12 @@ const release = { timeout: 15_000 };
 
 let runtime: RuntimeHost;
 
-/** Neither a systemd nor an overlay has to be there. runc, as crun refuses hosts that have both versions of control groups. */
-const settings = {
-  'containers.conf': '[engine]\ncgroup_manager = "cgroupfs"\nruntime = "runc"\nevents_logger = "file"\n',
-  'storage.conf':
-    '[storage]\ndriver = "vfs"\nrunroot = "/run/containers/storage"\ngraphroot = "/var/lib/containers/storage"\n',
-};
-
 beforeAll(async () => {
   if (isLeftOut) return;
   runtime = await RuntimeHost.start();
   const { host } = runtime;
   await host.succeed('mkdir -p /etc/containers');
-  for (const [file, text] of Object.entries(settings)) writeFileSync(host.path(`/etc/containers/${file}`), text);
+  for (const [file, text] of Object.entries(podmanSettings)) writeFileSync(host.path(`/etc/containers/${file}`), text);
   await host.succeed('podman load --quiet --input /run/busybox.tar');
   printTried('podman', 'conmon', 'runc', 'containernetworking-plugins');
 }, 60_000);

@@ -2,7 +2,7 @@
  * `install-plugin`: puts the plugin where a runtime looks for it, and after it the network configurations that need it, each in one
  * step. The init container of the DaemonSet runs it (deploy/kubernetes); it can be run again at any time.
  */
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { removeDrafts, writeDurably } from '../../../infoblox/host/durable-file.ts';
 import { messageOf } from '../../../infoblox/host/errno.ts';
@@ -22,6 +22,8 @@ const own = {
     description: "The runtime's directory of network configurations, where each FILE is put under its own name",
   },
 } as const;
+
+const networkFile = /^[^.].*\.(conf|conflist|json)$/;
 
 export const installPlugin = defineCommand({
   operands: '[FILE...]',
@@ -47,6 +49,7 @@ export const installPlugin = defineCommand({
       say(await placePlugin(plugin, process.execPath));
       say(placeDaemonLink(plugin));
       for (const { name, text } of networks) say([placeNetwork({ directory: conf, name }, text)]);
+      if (networks.length > 0) say(remarks(conf, networks));
     } catch (error) {
       const hint = 'make room, or the directory writable, and run it again: what is in place is whole';
       throw new CommandError(exitStatus.failed, `cannot go on: ${messageOf(error)}`, hint);
@@ -72,10 +75,10 @@ function requireDirectory(path: string, flag: string): void {
   if (untrusted !== undefined) throw new CommandError(exitStatus.failed, untrusted.message, `run ${untrusted.hint}`);
 }
 
-/** Runtimes read no file with another ending. */
+/** Runtimes read no file of another name. */
 function nameOf(file: string): string {
   const name = basename(file);
-  if (/^[^.].*\.(conf|conflist|json)$/.test(name)) return name;
+  if (networkFile.test(name)) return name;
   throw new UsageError(`runtimes do not read a file called ${name}: it must end in .conf, .conflist or .json`);
 }
 
@@ -99,4 +102,13 @@ function placeNetwork(place: { readonly directory: string; readonly name: string
   if (existsSync(file) && readFileSync(file, 'utf8') === text) return `${file} is up to date`;
   writeDurably({ ...place, mode: 0o644 }, text);
   return `installed ${file}`;
+}
+
+/** Kubernetes' runtimes take one network only, the first by name. */
+function remarks(conf: string, networks: readonly { readonly name: string }[]): string[] {
+  const first = readdirSync(conf)
+    .filter((name) => networkFile.test(name))
+    .sort()[0];
+  if (first === undefined || networks.some(({ name }) => name === first)) return [];
+  return [`warning: a runtime that takes the first file of ${conf} takes ${first}, not this network`];
 }
