@@ -16,7 +16,16 @@ const programs = ['bash', 'unshare', 'ip', 'curl', 'openssl', 'kustomize'];
 const mainPlugins = '/usr/lib/cni';
 
 /** What a host has to itself, its network apart. */
-export const unshare = ['--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child', '--mount-proc'];
+export const unshare = [
+  '--mount',
+  '--propagation',
+  'private',
+  '--uts',
+  '--pid',
+  '--fork',
+  '--kill-child',
+  '--mount-proc',
+];
 
 /** Why there can be no such host here; undefined if there can. */
 export function hostObstacle(): string | undefined {

@@ -39,6 +39,7 @@ export class SharedNetwork {
   readonly #gridHost: NetworkLab;
   #simulator: ChildProcess | undefined;
   #output = '';
+  #login = '';
   #hostCount = 0;
 
   constructor() {
@@ -49,8 +50,21 @@ export class SharedNetwork {
   }
 
   /** Starts the grid. @returns how the hosts reach it */
-  async startGrid(): Promise<GridAccess> {
-    const flags = ['--listen', gridAddress, '--host-name', gridName, '--port', '443', '--log'];
+  async startGrid({ username = 'admin', password = 'infoblox' } = {}): Promise<GridAccess> {
+    this.#login = `${username}:${password}`;
+    const flags = [
+      '--username',
+      username,
+      '--password',
+      password,
+      '--listen',
+      gridAddress,
+      '--host-name',
+      gridName,
+      '--port',
+      '443',
+      '--log',
+    ];
     const [file = '', ...args] = [...this.#gridHost.inside, process.execPath, simulator, ...flags];
     this.#simulator = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [this.#simulator.stdout, this.#simulator.stderr]) {
@@ -60,7 +74,7 @@ export class SharedNetwork {
     }
     const caFile = () => /^CA file +(\S+)$/m.exec(this.#output)?.[1];
     await until('the grid serves', () => caFile() !== undefined);
-    return { host: gridName, port: 443, username: 'admin', password: 'infoblox', caFile: caFile() ?? '' };
+    return { host: gridName, port: 443, username, password, caFile: caFile() ?? '' };
   }
 
   /** Adds a host: an address of its own towards the grid, `eth1` for macvlan, and `br0` with `eth2` as a port. */
@@ -124,16 +138,7 @@ export class SharedNetwork {
 
   #ask(query: string): Promise<Run> {
     const caFile = /^CA file +(\S+)$/m.exec(this.#output)?.[1] ?? '';
-    const curl = [
-      'curl',
-      '-sS',
-      '--cacert',
-      caFile,
-      '-u',
-      'admin:infoblox',
-      '--resolve',
-      `${gridName}:443:${gridAddress}`,
-    ];
+    const curl = ['curl', '-sS', '--cacert', caFile, '-u', this.#login, '--resolve', `${gridName}:443:${gridAddress}`];
     const [file = '', ...args] = [...this.#gridHost.inside, ...curl, `https://${gridName}/wapi/v2.3/${query}`];
     return run(file, args, { PATH: process.env.PATH ?? '' });
   }

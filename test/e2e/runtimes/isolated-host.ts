@@ -12,14 +12,22 @@ import { until } from '../../fixture/host.ts';
 import type { NetworkLab } from '../network-lab.ts';
 import { dist, type Run, run } from '../program.ts';
 
+export interface IsolatedHostOptions {
+  readonly name: string;
+  /** Further lines of /etc/hosts. */
+  readonly hosts: string;
+  /** Further commands of its boot; $ROOM is a directory of its own. */
+  readonly boot?: string;
+}
+
 export class IsolatedHost {
   readonly #directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-iso-'));
   readonly #child: ChildProcess;
   #boot = '';
 
-  private constructor(lab: NetworkLab, hosts: string) {
+  private constructor(lab: NetworkLab, { name, hosts, boot: more = '' }: IsolatedHostOptions) {
     // A shell as the first process: it takes leave of those whose parents have ended.
-    const script = `${boot}\necho '${hosts}' >>/etc/hosts\ntouch /run/booted\nsleep infinity & wait`;
+    const script = `${boot}\n${more}\nhostname ${name}\necho '${hosts}' >>/etc/hosts\ntouch /run/booted\nsleep infinity & wait`;
     const [file = '', ...args] = [...lab.inside, '/usr/bin/unshare', ...unshare, 'bash', '-c', script];
     this.#child = spawn(file, args, { env: bootEnvironment(this.#directory), stdio: ['ignore', 'pipe', 'ignore'] });
     this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
@@ -27,9 +35,8 @@ export class IsolatedHost {
     });
   }
 
-  /** @param hosts further lines of /etc/hosts */
-  static async start(lab: NetworkLab, hosts: string): Promise<IsolatedHost> {
-    const host = new IsolatedHost(lab, hosts);
+  static async start(lab: NetworkLab, options: IsolatedHostOptions): Promise<IsolatedHost> {
+    const host = new IsolatedHost(lab, options);
     try {
       await until('the host has booted', async () => (await host.run('test -e /run/booted')).exitCode === 0);
       return host;
@@ -49,9 +56,10 @@ export class IsolatedHost {
    * @param patience milliseconds after which it is killed
    */
   run(script: string, patience = 30_000): Promise<Run> {
-    const inside = ['-t', String(this.#init() ?? 0), '--mount', '--pid', '--net', '--', 'bash', '-c', script];
+    const inside = ['-t', String(this.#init() ?? 0), '--mount', '--uts', '--pid', '--net', '--', 'bash', '-c', script];
     const { PATH = '' } = process.env;
-    return run('/usr/bin/nsenter', inside, { PATH: `${dist}:${PATH}`, HOME: '/root' }, 'null', patience);
+    const env = { PATH: `${dist}:${PATH}`, HOME: '/root', ROOM: this.#directory };
+    return run('/usr/bin/nsenter', inside, env, 'null', patience);
   }
 
   /** As `run`. @returns what it prints. @throws Error if it fails */

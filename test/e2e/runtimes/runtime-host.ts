@@ -78,14 +78,9 @@ export class RuntimeHost {
     const lan = new SharedNetwork();
     const grid = await lan.startGrid();
     const lab = lan.addHost();
-    const host = await IsolatedHost.start(lab, lan.names);
+    const host = await IsolatedHost.start(lab, { name: 'host-7', hosts: lan.names });
     const { username, password, caFile } = grid;
-    const flags = [
-      `--grid-host=${grid.host}`,
-      `--wapi-username=${username}`,
-      `--ssl-verify=${caFile}`,
-      '--node-name=host-7',
-    ];
+    const flags = [`--grid-host=${grid.host}`, `--wapi-username=${username}`, `--ssl-verify=${caFile}`];
     const daemon = `env WAPI_PASSWORD=${password} infoblox-cni-daemon ${flags.join(' ')} --reap-after=1s`;
     const started = new RuntimeHost({ lan, lab, host, daemon, name: `icni-${process.pid}-${Date.now() % 100_000}` });
     try {
