@@ -3,6 +3,7 @@ import type { Cidr } from '../address.ts';
 import { GridError, hasReason, mayExist } from '../errors.ts';
 import { pendingNetworkMark } from '../mark.ts';
 import type { WapiClient } from '../wapi/client.ts';
+import type { GridInspection } from '../wapi/inspection.ts';
 import { refuseStrayGateway } from './gateway.ts';
 import type { SpecOf } from './spec.ts';
 import type { NetworkDeps } from './views.ts';
@@ -72,14 +73,14 @@ export async function createNextNetwork(
  * @throws GridError `no-free-network`, or `network-conflict` if one of them is none
  */
 export async function findRoom(
-  wapi: WapiClient,
+  { wapi, inspection }: { readonly wapi: WapiClient; readonly inspection: GridInspection },
   spec: SpecOf<'container'>,
   signal: AbortSignal,
 ): Promise<{ readonly container: Cidr; readonly exists: boolean }> {
   const { view, place } = spec;
   for (const container of place.containers) {
     const query = { network: container.text, network_view: view };
-    const hasRoom = await wapi.hasFreeNetwork(query, place.prefixLength, signal);
+    const hasRoom = await inspection.hasFreeNetwork(query, place.prefixLength, signal);
     if (hasRoom === true) return { container, exists: true };
     if (hasRoom === false) continue;
     if (await wapi.exists('network', query, signal)) throw noContainer({ container, view });

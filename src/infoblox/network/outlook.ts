@@ -1,6 +1,7 @@
 /** What the next ADD would find, or have to create: the same reads and refusals as its own, and no write. */
 import { type Cidr, parseCidr } from '../address.ts';
 import { GridError } from '../errors.ts';
+import type { GridInspection } from '../wapi/inspection.ts';
 import type { Network } from '../wapi/schemas.ts';
 import { refuseStrayGateway } from './gateway.ts';
 import { findNamedNetworks } from './named-networks.ts';
@@ -8,6 +9,10 @@ import { findRoom } from './next-network.ts';
 import type { NetworkSpec } from './spec.ts';
 import { findSubnet, refuseNewSubnet } from './subnet.ts';
 import type { NetworkDeps } from './views.ts';
+
+export interface OutlookDeps extends NetworkDeps {
+  readonly inspection: GridInspection;
+}
 
 export type NetworkOutlook =
   | { readonly kind: 'found'; readonly ref: string; readonly cidr: Cidr }
@@ -20,7 +25,7 @@ export type NetworkOutlook =
  * Looks what an ADD would do about the network of a spec.
  * @throws GridError with which the ADD would fail: `network-conflict`, `no-free-network`, `invalid-spec`, or what the grid answers
  */
-export async function outlookOf(deps: NetworkDeps, spec: NetworkSpec, signal: AbortSignal): Promise<NetworkOutlook> {
+export async function outlookOf(deps: OutlookDeps, spec: NetworkSpec, signal: AbortSignal): Promise<NetworkOutlook> {
   const { place, ...rest } = spec;
   if (place.kind === 'subnet') {
     const subnet = { ...rest, place };
@@ -35,7 +40,7 @@ export async function outlookOf(deps: NetworkDeps, spec: NetworkSpec, signal: Ab
   if (pending.length > 0) return { kind: 'pending' };
   refuseStrayGateway(spec);
   await deps.views.refuseRenamed(spec, signal);
-  return { kind: 'absent', room: await findRoom(deps.wapi, { ...rest, place }, signal) };
+  return { kind: 'absent', room: await findRoom(deps, { ...rest, place }, signal) };
 }
 
 function asFound({ _ref, network }: Network): NetworkOutlook {

@@ -4,8 +4,8 @@
  */
 import { type Cidr, contains, hostCount, parseCidr } from '../address.ts';
 import type { Conditions } from '../conditions.ts';
-import type { WapiClient } from '../wapi/client.ts';
 import { gridTrouble } from '../wapi/grid-state.ts';
+import type { GridInspection } from '../wapi/inspection.ts';
 
 /** Milliseconds that an answer is good for: the grid itself counts only from time to time (`utilization_update`). */
 const goodFor = 300_000;
@@ -27,7 +27,7 @@ export interface Usage {
 }
 
 export interface NetworkUsageDeps {
-  readonly wapi: Pick<WapiClient, 'findUtilization'>;
+  readonly inspection: Pick<GridInspection, 'utilization'>;
   readonly conditions: Conditions;
   /** Networks that addresses were taken from since the start; asked at each refresh. */
   readonly known: () => readonly { readonly cidr: Cidr; readonly view: string }[];
@@ -80,7 +80,7 @@ export class NetworkUsage {
       this.#asked.add(nameOf(target));
       if (found.some((usage) => isIn(target, usage))) continue;
       const signal = AbortSignal.timeout(requestTimeout);
-      const usage = await usageOf(this.#deps.wapi, target, signal).catch(() => undefined);
+      const usage = await usageOf(this.#deps.inspection, target, signal).catch(() => undefined);
       if (usage !== undefined) found.push(usage);
     }
     this.#found = found;
@@ -89,13 +89,13 @@ export class NetworkUsage {
 
 /** Asks how full a network is; undefined if the grid has none there. @throws GridError */
 export async function usageOf(
-  wapi: Pick<WapiClient, 'findUtilization'>,
+  inspection: Pick<GridInspection, 'utilization'>,
   target: Target,
   signal: AbortSignal,
 ): Promise<Usage | undefined> {
   const { view } = target;
   const which = 'cidr' in target ? { network: target.cidr.text } : { contains_address: target.address };
-  const [found] = await wapi.findUtilization({ ...which, network_view: view }, signal);
+  const [found] = await inspection.utilization({ ...which, network_view: view }, signal);
   const cidr = parseCidr(found?.network ?? '');
   if (found === undefined || cidr === undefined) return undefined;
   const total = hostCount(cidr);

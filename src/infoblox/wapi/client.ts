@@ -1,20 +1,15 @@
 /**
- * The requests that the driver makes, typed: searches, creates with extensible attributes, deletes. One method is one kind
- * of request. All throw GridError as the session does, and `bad-answer` for an answer in a form that WAPI does not have.
+ * The requests by which addresses are given and released, typed: searches, creates with extensible attributes, deletes. One method is
+ * one kind of request; what people ask of a grid besides is in inspection.ts. All throw GridError as the session does, and `bad-answer` for an answer in a form that WAPI does not have.
  */
-import type { GenericSchema } from 'valibot';
-import {
-  type AttributeDefinition,
-  type Attributes,
-  type ExtensibleAttributes,
-  ofNetwork,
-  reservedAt,
-} from '../attributes.ts';
+import { type Attributes, type ExtensibleAttributes, ofNetwork, reservedAt } from '../attributes.ts';
 import { type GridError, hasReason } from '../errors.ts';
 import { gatewayMark } from '../mark.ts';
-import { beginsWith, exactSearch, listSearch, type Search, searchPages } from './paged-search.ts';
+import { listAttributeDefinitions } from './attribute-definitions.ts';
+import { AttributedRequests } from './attributed-requests.ts';
+import { beginsWith, exactSearch, findExactly, searchPages } from './paged-search.ts';
 import { referenceTo, typeOf } from './reference.ts';
-import type { Confirmation, Fields, Request } from './request.ts';
+import type { Confirmation } from './request.ts';
 import * as objects from './schemas.ts';
 import type { Session } from './session.ts';
 
@@ -22,10 +17,10 @@ import type { Session } from './session.ts';
 export const gatewayName = 'gateway';
 
 /** Criteria in WAPI's search modifiers: `f` exact, `f~` a regular expression, `*Name` an extensible attribute. */
-export type Query = Record<string, string>;
+type Query = Record<string, string>;
 
 /** What is said of a reservation beside its address. */
-export interface Description {
+interface Description {
   readonly comment: string;
   readonly name: string;
   readonly attributes: Attributes;
@@ -37,7 +32,7 @@ export interface NewReservation extends Description {
   readonly view: string;
 }
 
-export interface NewNetwork {
+interface NewNetwork {
   /** The CIDR, or `func:nextavailablenetwork:…`. */
   readonly network: string;
   readonly view: string;
@@ -47,24 +42,21 @@ export interface NewNetwork {
 }
 
 /** What was made on the grid. */
-export interface Made {
+interface Made {
   readonly kind: 'network view' | 'network container' | 'network' | 'gateway';
   readonly name: string;
   readonly view: string;
 }
 
-type Kind<S extends GenericSchema> = Pick<Search<S>, 'type' | 'schema' | 'fields'>;
-type Criteria = Pick<Search<never>, 'query' | 'confirm'> & Partial<Pick<Search<never>, 'limits'>>;
-
 export class WapiClient {
   readonly #session: Session;
-  readonly #attributes: ExtensibleAttributes;
+  readonly #attributed: AttributedRequests;
   readonly #onMade: (made: Made) => void;
 
   /** @param onMade told of everything that is made to last, whoever comes and goes */
   constructor(session: Session, attributes: ExtensibleAttributes, onMade: (made: Made) => void = () => {}) {
     this.#session = session;
-    this.#attributes = attributes;
+    this.#attributed = new AttributedRequests(session, attributes);
     this.#onMade = onMade;
   }
 
@@ -73,7 +65,7 @@ export class WapiClient {
    * @throws GridError `unconfirmed` if what is to be confirmed cannot be
    */
   findFixedAddresses(query: Query, signal: AbortSignal, confirm?: Confirmation): Promise<objects.FixedAddress[]> {
-    return this.#find(objects.fixedAddress, { query, confirm }, signal);
+    return findExactly(this.#session, { ...objects.fixedAddress, query, confirm }, signal);
   }
 
   /**
@@ -93,18 +85,23 @@ export class WapiClient {
 
   /** Yields all fixed addresses that match, however many; page by page. */
   listFixedAddresses(query: Query, signal: AbortSignal, confirm?: Confirmation): AsyncGenerator<objects.FixedAddress> {
-    return this.#list(objects.fixedAddress, { query, confirm }, signal);
+    return searchPages(this.#session, { ...objects.fixedAddress, query, confirm }, signal);
   }
 
   /** Finds networks by exact criteria; none when the view is not there. */
   findNetworks(query: Query, signal: AbortSignal, confirm?: Confirmation): Promise<objects.Network[]> {
-    return this.#find(objects.network, { query, confirm }, signal);
+    return findExactly(this.#session, { ...objects.network, query, confirm }, signal);
   }
 
   /** Finds the networks that carry a name in their extensible attribute; none where the grid does not define it. */
   findNetworksNamed(name: string, view: string, signal: AbortSignal): Promise<objects.Network[]> {
-    const criteria = { query: { network_view: view }, limits: exactSearch };
-    return Array.fromAsync(this.#withAttributes(objects.network, { attributes: ofNetwork(name), ...criteria }, signal));
+    const search = {
+      ...objects.network,
+      attributes: ofNetwork(name),
+      query: { network_view: view },
+      limits: exactSearch,
+    };
+    return Array.fromAsync(this.#attributed.list(search, signal));
   }
 
   /**
@@ -112,13 +109,13 @@ export class WapiClient {
    * @throws GridError `unconfirmed` if only a host could be asked that may lag behind
    */
   findAttributed(attributes: Attributes, query: Query, signal: AbortSignal): Promise<objects.AttributedAddress[]> {
-    const criteria = { attributes, query, confirm: 'answer', limits: exactSearch } as const;
-    return Array.fromAsync(this.#withAttributes(objects.attributedAddress, criteria, signal));
+    const search = { ...objects.attributedAddress, attributes, query, confirm: 'answer', limits: exactSearch } as const;
+    return Array.fromAsync(this.#attributed.list(search, signal));
   }
 
   /** Yields all fixed addresses that carry these attributes, however many; none where the grid does not define them. */
   listAttributed(attributes: Attributes, query: Query, signal: AbortSignal): AsyncGenerator<objects.AttributedAddress> {
-    return this.#withAttributes(objects.attributedAddress, { attributes, query }, signal);
+    return this.#attributed.list({ ...objects.attributedAddress, attributes, query }, signal);
   }
 
   /**
@@ -127,32 +124,25 @@ export class WapiClient {
    */
   listMarked(prefix: string, signal: AbortSignal): AsyncGenerator<objects.AttributedAddress> {
     const query = { 'comment~': beginsWith(prefix) };
-    return this.#list(objects.attributedAddress, { query, confirm: 'answer' }, signal);
+    return searchPages(this.#session, { ...objects.attributedAddress, query, confirm: 'answer' }, signal);
   }
 
   /** Yields the CIDRs of all networks that match, page by page. */
   async *listNetworks(query: Query, signal: AbortSignal): AsyncGenerator<string> {
-    for await (const { network } of this.#list(objects.networkCidr, { query }, signal)) yield network;
-  }
-
-  /** Finds networks with how full they are, by exact criteria. */
-  findUtilization(
-    query: Query,
-    signal: AbortSignal,
-  ): Promise<{ readonly network: string; readonly utilization: number }[]> {
-    return this.#find(objects.networkUtilization, { query }, signal);
+    for await (const { network } of searchPages(this.#session, { ...objects.networkCidr, query }, signal))
+      yield network;
   }
 
   /** Tells whether there is an object of a type that matches. */
   async exists(type: string, query: Query, signal: AbortSignal): Promise<boolean> {
-    return (await this.#find(objects.anyOf(type, 'comment'), { query }, signal)).length > 0;
+    return (await findExactly(this.#session, { ...objects.anyOf(type, 'comment'), query }, signal)).length > 0;
   }
 
   /** Asks what the grid itself thinks of an address: `USED` also for what is no fixed address. Undefined if it will not say. */
   async addressStatus(address: string, view: string, signal: AbortSignal): Promise<string | undefined> {
     const query = { ip_address: address, network_view: view };
     try {
-      return (await this.#find(objects.ipv4Address, { query }, signal))[0]?.status;
+      return (await findExactly(this.#session, { ...objects.ipv4Address, query }, signal))[0]?.status;
     } catch (error) {
       // Users with restricted rights may not read this type; the create decides then.
       if (hasReason(error, 'permission', 'rejected')) return undefined;
@@ -160,23 +150,10 @@ export class WapiClient {
     }
   }
 
-  /** Yields the definitions of extensible attributes that this user may see. */
-  listAttributeDefinitions(signal: AbortSignal): AsyncGenerator<objects.DefinedAttribute> {
-    return this.#list(objects.attributeDefinition, { query: {} }, signal);
-  }
-
   /** Learns which extensible attributes the grid defines. Spares creates that it would refuse; such refusals teach the same. */
   async learnAttributes(signal: AbortSignal): Promise<void> {
-    const defined = await Array.fromAsync(this.listAttributeDefinitions(signal));
-    this.#attributes.learn(defined.map(({ name }) => name));
-  }
-
-  /** Defines an extensible attribute, which only superusers may (crossplane provider, notes of its tests). */
-  async defineAttribute({ name, type, comment, values }: AttributeDefinition, signal: AbortSignal): Promise<void> {
-    const path = 'extensibleattributedef';
-    const body = { name, type, comment, ...(values && { list_values: values.map((value) => ({ value })) }) };
-    const answer = await this.#session.request({ method: 'POST', path, body }, signal);
-    objects.parseAnswer(referenceTo(path), answer, { what: `POST ${path}`, outcome: 'unknown' });
+    const defined = await Array.fromAsync(listAttributeDefinitions(this.#session, signal));
+    this.#attributed.learn(defined.map(({ name }) => name));
   }
 
   /**
@@ -188,7 +165,7 @@ export class WapiClient {
     const { address, view, comment, name, attributes } = reservation;
     const what = { ipv4addr: address, network_view: view, match_client: 'RESERVED', mac: objects.zeroMac };
     const body = { ...what, comment, name };
-    return this.#create(
+    return this.#attributed.create(
       objects.fixedAddress,
       { body, attributes: { ...attributes, ...reservedAt(Date.now()) } },
       signal,
@@ -208,20 +185,20 @@ export class WapiClient {
   /** Creates a network. @throws GridError `no-free-network`, `conflict`, `missing` for a container that is not there */
   async createNetwork({ network, view, comment, name }: NewNetwork, signal: AbortSignal): Promise<objects.Network> {
     const body = { network, network_view: view, comment };
-    const made = await this.#create(objects.network, { body, attributes: ofNetwork(name) }, signal);
+    const made = await this.#attributed.create(objects.network, { body, attributes: ofNetwork(name) }, signal);
     this.#onMade({ kind: 'network', name: made.network, view });
     return made;
   }
 
   async createContainer(network: string, view: string, signal: AbortSignal): Promise<void> {
     const body = { network, network_view: view, comment: 'infoblox-cni network container' };
-    await this.#create(objects.anyOf('networkcontainer', 'network'), { body }, signal);
+    await this.#attributed.create(objects.anyOf('networkcontainer', 'network'), { body }, signal);
     this.#onMade({ kind: 'network container', name: network, view });
   }
 
   async createView(name: string, signal: AbortSignal): Promise<void> {
     const body = { name, comment: 'infoblox-cni' };
-    await this.#create(objects.anyOf('networkview', 'name'), { body }, signal);
+    await this.#attributed.create(objects.anyOf('networkview', 'name'), { body }, signal);
     this.#onMade({ kind: 'network view', name, view: name });
   }
 
@@ -241,26 +218,6 @@ export class WapiClient {
     }
   }
 
-  /**
-   * Tells whether a network of some length is free in a network container. Only looks, as `hasFreeAddress`.
-   * @param prefixLength in bits
-   * @returns undefined if the container is not there
-   */
-  async hasFreeNetwork(query: Query, prefixLength: number, signal: AbortSignal): Promise<boolean | undefined> {
-    const what = 'next_available_network';
-    const [container] = await this.#find(objects.anyOf('networkcontainer', 'comment'), { query }, signal);
-    if (container === undefined) return undefined;
-    const body = { num: 1, cidr: prefixLength };
-    const request = { method: 'POST', path: container._ref, query: { _function: what }, body } as const;
-    try {
-      const answer = await this.#session.request(request, signal);
-      return objects.parseAnswer(objects.NextNetworks, answer, { what }).networks.length > 0;
-    } catch (error) {
-      if (hasReason(error, 'no-free-network')) return false;
-      throw error;
-    }
-  }
-
   async setComment(ref: string, comment: string, signal: AbortSignal): Promise<void> {
     await this.#session.request({ method: 'PUT', path: ref, body: { comment }, confirm: 'absence' }, signal);
   }
@@ -268,7 +225,7 @@ export class WapiClient {
   /** Makes an object somebody else's: replaces comment, name and all extensible attributes. */
   async relabel(ref: string, { comment, name, attributes }: Description, signal: AbortSignal): Promise<void> {
     const request = { method: 'PUT', path: ref, body: { comment, name }, confirm: 'absence' } as const;
-    const answer = await this.#send(request, { ...attributes, ...reservedAt(Date.now()) }, signal);
+    const answer = await this.#attributed.send(request, { ...attributes, ...reservedAt(Date.now()) }, signal);
     objects.parseAnswer(referenceTo(typeOf(ref)), answer, { what: 'PUT', outcome: 'unknown' });
   }
 
@@ -282,57 +239,6 @@ export class WapiClient {
       objects.parseAnswer(referenceTo(typeOf(ref)), answer, { what: 'DELETE', outcome: 'unknown' });
     } catch (error) {
       if (!hasReason(error, 'missing')) throw error;
-    }
-  }
-
-  #find<const S extends GenericSchema>(kind: Kind<S>, criteria: Criteria, signal: AbortSignal) {
-    return Array.fromAsync(this.#list(kind, { ...criteria, limits: exactSearch }, signal));
-  }
-
-  /** A search by an attribute that is not defined is refused (scoulomb/myDNS, notes on errors): nothing can carry it. */
-  async *#withAttributes<const S extends GenericSchema>(
-    kind: Kind<S>,
-    { attributes, query, ...criteria }: Criteria & { readonly attributes: Attributes },
-    signal: AbortSignal,
-  ) {
-    const names = Object.keys(attributes);
-    if (!names.every((name) => this.#attributes.mayUse(name))) return;
-    const wanted = Object.fromEntries(Object.entries(attributes).map(([name, value]) => [`*${name}`, value]));
-    try {
-      yield* this.#list(kind, { ...criteria, query: { ...wanted, ...query } }, signal);
-    } catch (error) {
-      if (!hasReason(error, 'unknown-attribute')) throw error;
-      const [first = ''] = names;
-      this.#attributes.refuseSearch(names.find((name) => name === error.attribute) ?? first);
-    }
-  }
-
-  #list<const S extends GenericSchema>(kind: Kind<S>, criteria: Criteria, signal: AbortSignal) {
-    return searchPages(this.#session, { limits: listSearch, ...kind, ...criteria }, signal);
-  }
-
-  async #create<const S extends GenericSchema>(
-    { type, schema, fields }: Kind<S>,
-    { body, attributes = {} }: { readonly body: Fields; readonly attributes?: Attributes },
-    signal: AbortSignal,
-  ) {
-    const request = { method: 'POST', path: type, query: { _return_fields: fields }, body } as const;
-    const answer = await this.#send(request, attributes, signal);
-    return objects.parseAnswer(schema, answer, { what: `POST ${type}`, outcome: 'unknown' });
-  }
-
-  /** Sends a write with attributes. One that the grid refuses is left out from then on; nothing was committed by then. */
-  async #send(request: Request, attributes: Attributes, signal: AbortSignal): Promise<unknown> {
-    for (;;) {
-      const extattrs = this.#attributes.taken(attributes);
-      const body = { ...request.body, ...(Object.keys(extattrs).length === 0 ? {} : { extattrs }) };
-      try {
-        return await this.#session.request({ ...request, body }, signal);
-      } catch (error) {
-        const refused = hasReason(error, 'unknown-attribute') ? error.attribute : undefined;
-        if (refused === undefined || !Object.hasOwn(extattrs, refused)) throw error;
-        this.#attributes.refuse(refused);
-      }
     }
   }
 }

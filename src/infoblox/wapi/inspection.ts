@@ -1,10 +1,12 @@
 /**
- * What there is to know of a grid beside what the driver works with: versions, licences, what a user may see. Reads only, each
- * method one request. All throw GridError as the session does, and `bad-answer` for what WAPI does not answer.
+ * What people want to know of a grid, for figures and for doctor: versions, licences, what a user may see, how full networks are. Nothing
+ * is changed. All throw GridError as the session does, and `bad-answer` for what WAPI does not answer.
  */
 import * as v from 'valibot';
+import { hasReason } from '../errors.ts';
+import { findExactly } from './paged-search.ts';
 import type { Request } from './request.ts';
-import { parseAnswer } from './schemas.ts';
+import { anyOf, NextNetworks, networkUtilization, parseAnswer } from './schemas.ts';
 import type { Session } from './session.ts';
 
 const text = v.pipe(v.string(), v.maxLength(256));
@@ -59,6 +61,39 @@ export class GridInspection {
     const query = { network, network_view: view, _return_fields: 'start_addr,end_addr' };
     const found = await this.#list({ path: 'range', query }, Range, signal);
     return found.map(({ start_addr, end_addr }) => ({ first: start_addr, last: end_addr }));
+  }
+
+  /** Finds networks with how full they are, by exact criteria. */
+  utilization(
+    query: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<{ readonly network: string; readonly utilization: number }[]> {
+    return findExactly(this.#session, { ...networkUtilization, query }, signal);
+  }
+
+  /**
+   * Tells whether a network of some length is free in a network container. Reserves nothing, as `WapiClient.hasFreeAddress`.
+   * @param query criteria of the container
+   * @param prefixLength in bits
+   * @returns undefined if the container is not there
+   */
+  async hasFreeNetwork(
+    query: Readonly<Record<string, string>>,
+    prefixLength: number,
+    signal: AbortSignal,
+  ): Promise<boolean | undefined> {
+    const what = 'next_available_network';
+    const [container] = await findExactly(this.#session, { ...anyOf('networkcontainer', 'comment'), query }, signal);
+    if (container === undefined) return undefined;
+    const body = { num: 1, cidr: prefixLength };
+    const request = { method: 'POST', path: container._ref, query: { _function: what }, body } as const;
+    try {
+      const answer = await this.#session.request(request, signal);
+      return parseAnswer(NextNetworks, answer, { what }).networks.length > 0;
+    } catch (error) {
+      if (hasReason(error, 'no-free-network')) return false;
+      throw error;
+    }
   }
 
   /** Lists the names of the hosts that have an address. */

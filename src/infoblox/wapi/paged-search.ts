@@ -6,7 +6,7 @@ import { type PageRequest, searchRequest } from './request.ts';
 import { page, parseAnswer } from './schemas.ts';
 import type { Session } from './session.ts';
 
-export interface SearchLimits {
+interface SearchLimits {
   /** Pages of at most 1000 results. */
   readonly pages: number;
   /** Milliseconds of waiting for the grid, all pages together. */
@@ -16,11 +16,12 @@ export interface SearchLimits {
 /** For exact criteria, whose few results are kept in memory. */
 export const exactSearch: SearchLimits = { pages: 3, waiting: 60_000 };
 /** For lists of what a host or a view holds, whose results are looked at one by one. */
-export const listSearch: SearchLimits = { pages: 50, waiting: 60_000 };
+const listSearch: SearchLimits = { pages: 50, waiting: 60_000 };
 
 export interface Search<S extends GenericSchema> extends Omit<PageRequest, 'page'> {
   readonly schema: S;
-  readonly limits: SearchLimits;
+  /** For a list if absent. */
+  readonly limits?: SearchLimits;
 }
 
 /** Makes a search expression for texts that begin with `prefix`: the part of the syntax that every dialect has. */
@@ -34,7 +35,7 @@ export function beginsWith(prefix: string): string {
  */
 export async function* searchPages<const S extends GenericSchema>(
   session: Pick<Session, 'request'>,
-  { schema, limits, ...request }: Search<S>,
+  { schema, limits = listSearch, ...request }: Search<S>,
   signal: AbortSignal,
 ): AsyncGenerator<InferOutput<S>> {
   const what = `GET ${request.type}`;
@@ -58,6 +59,15 @@ export async function* searchPages<const S extends GenericSchema>(
   throw new GridError('bad-answer', `${what}: the search has more than ${limits.pages} pages of results`, {
     hint: 'a grid that sends page after page without an end is at fault, or is none: check --grid-host and any proxy between',
   });
+}
+
+/** Finds what matches exact criteria: a few results. @throws as `searchPages` */
+export function findExactly<const S extends GenericSchema>(
+  session: Pick<Session, 'request'>,
+  search: Search<S>,
+  signal: AbortSignal,
+): Promise<InferOutput<S>[]> {
+  return Array.fromAsync(searchPages(session, { ...search, limits: exactSearch }, signal));
 }
 
 function tookTooLong(what: string, { waiting }: SearchLimits, cause: unknown): GridError {

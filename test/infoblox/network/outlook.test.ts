@@ -6,6 +6,7 @@ import { outlookOf } from '../../../src/infoblox/network/outlook.ts';
 import { networkSpec, type SpecInput } from '../../../src/infoblox/network/spec.ts';
 import { NetworkViews } from '../../../src/infoblox/network/views.ts';
 import { WapiClient } from '../../../src/infoblox/wapi/client.ts';
+import { GridInspection } from '../../../src/infoblox/wapi/inspection.ts';
 import type { Session } from '../../../src/infoblox/wapi/session.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
 import { writes } from '../grid-and-host.ts';
@@ -29,7 +30,11 @@ const usual = { name: 'net-1', view: 'default', containers: '172.18.0.0/16', pre
 function outlook(differs: Partial<SpecInput> = {}) {
   const wapi = new WapiClient(session, new ExtensibleAttributes('c'));
   const views = new NetworkViews({ wapi, marksIn: () => [], host: { cluster: 'c', node: 'n' } });
-  return outlookOf({ wapi, views }, networkSpec({ ...usual, ...differs }), inTime());
+  return outlookOf(
+    { wapi, views, inspection: new GridInspection(session) },
+    networkSpec({ ...usual, ...differs }),
+    inTime(),
+  );
 }
 
 describe('by subnet', () => {

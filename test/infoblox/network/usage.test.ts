@@ -1,10 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Cidr, parseCidr } from '../../../src/infoblox/address.ts';
-import { ExtensibleAttributes } from '../../../src/infoblox/attributes.ts';
 import { Conditions } from '../../../src/infoblox/conditions.ts';
 import { GridError } from '../../../src/infoblox/errors.ts';
 import { NetworkUsage, targetsOf } from '../../../src/infoblox/network/usage.ts';
-import { WapiClient } from '../../../src/infoblox/wapi/client.ts';
+import { GridInspection } from '../../../src/infoblox/wapi/inspection.ts';
 import type { Session } from '../../../src/infoblox/wapi/session.ts';
 import { until } from '../../fixture/host.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
@@ -59,8 +58,8 @@ describe('the grid is asked', () => {
     grid = await startGrid();
     session = openSession({ port: grid.port });
     conditions = new Conditions();
-    const wapi = new WapiClient(session, new ExtensibleAttributes('c'));
-    usage = new NetworkUsage({ wapi, conditions, known: () => known, leased: () => leased, now: () => now });
+    const inspection = new GridInspection(session);
+    usage = new NetworkUsage({ inspection, conditions, known: () => known, leased: () => leased, now: () => now });
     grid.add('network', { network: '10.0.0.0/24' });
     grid.add('network', { network: '10.0.1.0/28' });
     for (const address of ['10.0.0.1', '10.0.0.2', '10.0.1.1']) grid.add('fixedaddress', reservation(address));

@@ -1,8 +1,9 @@
 /** `ea-defs`: which extensible attributes the driver writes, and which of them the grid defines. Works without the daemon. */
 import { type AttributeDefinition, attributeDefinitions } from '../../../infoblox/attributes.ts';
 import { GridError } from '../../../infoblox/errors.ts';
-import type { WapiClient } from '../../../infoblox/wapi/client.ts';
+import { defineAttribute, listAttributeDefinitions } from '../../../infoblox/wapi/attribute-definitions.ts';
 import type { DefinedAttribute } from '../../../infoblox/wapi/schemas.ts';
+import type { Session } from '../../../infoblox/wapi/session.ts';
 import { defineCommand, gridFlags, json } from '../command.ts';
 import { CommandError, exitStatus } from '../command-error.ts';
 import { type Column, table } from '../output/table.ts';
@@ -24,11 +25,11 @@ export const eaDefs = defineCommand({
   async run({ flags, ...settings }) {
     // With the client of the grid, which would make every command start later.
     const { withGrid } = await import('../grid.ts');
-    return withGrid(settings, async ({ wapi }, { labels }) => {
+    return withGrid(settings, async ({ session }, { labels }) => {
       const signal = AbortSignal.timeout(timeout);
-      const defined = await Array.fromAsync(wapi.listAttributeDefinitions(signal));
+      const defined = await Array.fromAsync(listAttributeDefinitions(session, signal));
       const found = compare(attributeDefinitions(labels), defined);
-      const written = flags.create ? await createMissing(wapi, found, signal) : found;
+      const written = flags.create ? await createMissing(session, found, signal) : found;
       if (flags.json) writeJson(written);
       else process.stdout.write(`${table(columns, written)}\n${conclusion(written, defined.length)}\n`);
       return exitStatus.ok;
@@ -54,19 +55,19 @@ function compare(written: readonly AttributeDefinition[], defined: readonly Defi
   }));
 }
 
-async function createMissing(wapi: WapiClient, found: readonly Found[], signal: AbortSignal): Promise<Found[]> {
+async function createMissing(session: Session, found: readonly Found[], signal: AbortSignal): Promise<Found[]> {
   const all: Found[] = [];
   for (const attribute of found) {
-    const created = attribute.definedAs === null && (await create(wapi, attribute, signal));
+    const created = attribute.definedAs === null && (await create(session, attribute, signal));
     all.push(created ? { ...attribute, definedAs: attribute.type, created } : attribute);
   }
   return all;
 }
 
 /** @returns false if it has been there, where this user cannot see it */
-async function create(wapi: WapiClient, attribute: AttributeDefinition, signal: AbortSignal): Promise<boolean> {
+async function create(session: Session, attribute: AttributeDefinition, signal: AbortSignal): Promise<boolean> {
   try {
-    await wapi.defineAttribute(attribute, signal);
+    await defineAttribute(session, attribute, signal);
     return true;
   } catch (error) {
     if (!(error instanceof GridError)) throw error;

@@ -3,6 +3,7 @@ import { addressAt } from '../../../../infoblox/address.ts';
 import { attributeDefinitions } from '../../../../infoblox/attributes.ts';
 import { GridError, hasReason } from '../../../../infoblox/errors.ts';
 import type { NetworkSpec } from '../../../../infoblox/network/spec.ts';
+import { listAttributeDefinitions } from '../../../../infoblox/wapi/attribute-definitions.ts';
 import { GridInspection } from '../../../../infoblox/wapi/inspection.ts';
 import type { Options } from '../../../daemon/config/options.ts';
 import type { GridAccess } from '../../../daemon/grid-access.ts';
@@ -116,8 +117,8 @@ function addressQuery({ view, place }: NetworkSpec): Record<string, string> {
   return { ip_address: addressAt(cidr, 1), network_view: view, _return_fields: 'status' };
 }
 
-async function attributesOf({ wapi }: GridAccess, { labels }: Options, signal: AbortSignal): Promise<Verdict[]> {
-  const defined = await orRefusal(Array.fromAsync(wapi.listAttributeDefinitions(signal)));
+async function attributesOf({ session }: GridAccess, { labels }: Options, signal: AbortSignal): Promise<Verdict[]> {
+  const defined = await orRefusal(Array.fromAsync(listAttributeDefinitions(session, signal)));
   const names = defined instanceof GridError ? defined : defined.map(({ name }) => name);
   const written = attributeDefinitions(labels).map(({ name }) => name);
   return judgeAttributes(names, { written, labels: Object.keys(labels) });

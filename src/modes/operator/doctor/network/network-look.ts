@@ -49,7 +49,9 @@ export class NetworkLook {
     this.#host = host;
     const views = new NetworkViews({ wapi, marksIn: () => [], host });
     this.#views = views;
-    this.#outlook = shared((signal) => outlookOf({ wapi, views }, configuration.spec, signal));
+    this.#outlook = shared((signal) =>
+      outlookOf({ wapi, views, inspection: this.#inspection }, configuration.spec, signal),
+    );
     this.#ranges = shared((signal) => this.#findRanges(signal));
   }
 
@@ -68,7 +70,7 @@ export class NetworkLook {
     if (found.kind !== 'found') return [];
     const { cidr, ref } = found;
     const [usage, hasFree, ranges] = await Promise.all([
-      usageOf(this.#wapi, { cidr, view: this.#configuration.spec.view }, signal),
+      usageOf(this.#inspection, { cidr, view: this.#configuration.spec.view }, signal),
       this.#wapi.hasFreeAddress(ref, signal),
       this.#ranges(signal),
     ]);

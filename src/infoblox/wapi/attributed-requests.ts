@@ -1,0 +1,73 @@
+/**
+ * Requests that carry extensible attributes, or search by them. A grid refuses both for an attribute that it does not define: what
+ * it has refused is left out from then on.
+ */
+import type { GenericSchema, InferOutput } from 'valibot';
+import type { Attributes, ExtensibleAttributes } from '../attributes.ts';
+import { hasReason } from '../errors.ts';
+import { type Search, searchPages } from './paged-search.ts';
+import type { Fields, Request } from './request.ts';
+import { parseAnswer } from './schemas.ts';
+import type { Session } from './session.ts';
+
+export class AttributedRequests {
+  readonly #session: Pick<Session, 'request'>;
+  readonly #attributes: ExtensibleAttributes;
+
+  constructor(session: Pick<Session, 'request'>, attributes: ExtensibleAttributes) {
+    this.#session = session;
+    this.#attributes = attributes;
+  }
+
+  /** Notes which attributes the grid defines. */
+  learn(names: readonly string[]): void {
+    this.#attributes.learn(names);
+  }
+
+  /**
+   * Yields what carries these attributes, page by page; nothing where one is not defined, as nothing can carry it (scoulomb/myDNS,
+   * notes on errors).
+   * @throws as `searchPages`
+   */
+  async *list<const S extends GenericSchema>(
+    { attributes, query, ...search }: Search<S> & { readonly attributes: Attributes },
+    signal: AbortSignal,
+  ): AsyncGenerator<InferOutput<S>> {
+    const names = Object.keys(attributes);
+    if (!names.every((name) => this.#attributes.mayUse(name))) return;
+    const wanted = Object.fromEntries(Object.entries(attributes).map(([name, value]) => [`*${name}`, value]));
+    try {
+      yield* searchPages(this.#session, { ...search, query: { ...wanted, ...query } }, signal);
+    } catch (error) {
+      if (!hasReason(error, 'unknown-attribute')) throw error;
+      const [first = ''] = names;
+      this.#attributes.refuseSearch(names.find((name) => name === error.attribute) ?? first);
+    }
+  }
+
+  /** Creates an object. @returns the fields that are asked for @throws GridError as the session does, or `bad-answer` */
+  async create<const S extends GenericSchema>(
+    { type, schema, fields }: Pick<Search<S>, 'type' | 'schema' | 'fields'>,
+    { body, attributes = {} }: { readonly body: Fields; readonly attributes?: Attributes },
+    signal: AbortSignal,
+  ): Promise<InferOutput<S>> {
+    const request = { method: 'POST', path: type, query: { _return_fields: fields }, body } as const;
+    const answer = await this.send(request, attributes, signal);
+    return parseAnswer(schema, answer, { what: `POST ${type}`, outcome: 'unknown' });
+  }
+
+  /** Sends a write, again without each attribute that is refused: nothing was committed by then. @throws as the session does */
+  async send(request: Request, attributes: Attributes, signal: AbortSignal): Promise<unknown> {
+    for (;;) {
+      const extattrs = this.#attributes.taken(attributes);
+      const body = { ...request.body, ...(Object.keys(extattrs).length === 0 ? {} : { extattrs }) };
+      try {
+        return await this.#session.request({ ...request, body }, signal);
+      } catch (error) {
+        const refused = hasReason(error, 'unknown-attribute') ? error.attribute : undefined;
+        if (refused === undefined || !Object.hasOwn(extattrs, refused)) throw error;
+        this.#attributes.refuse(refused);
+      }
+    }
+  }
+}
