@@ -30,11 +30,17 @@ const longestSleep = 30_000;
 const failoverLoss = 3_600_000;
 /** Milliseconds between two rounds of re-checks after fail-overs. A grid that comes and goes makes many. */
 const recheckPause = 300_000;
+/**
+ * Milliseconds that an attempt may take to end when the daemon stops. A grid that is well answers by then, and a delete that is cut
+ * short keeps its address for as long as it is in doubt. Calls wait at the socket meanwhile, for 3 s at most.
+ */
+const stopPatience = 1_000;
 
 export class Reconciler {
   readonly #deps: LeaseDeps;
   readonly #working = new Set<string>();
-  readonly #stopping = new AbortController();
+  readonly #cutShort = new AbortController();
+  #isStopped = false;
   #timer: NodeJS.Timeout | undefined;
   /** Milliseconds since 1970. */
   #pausedUntil = 0;
@@ -65,7 +71,7 @@ export class Reconciler {
    * @param afterFailover whether another grid host may serve now, which need not know all that was written last
    */
   gridIsBack(afterFailover: boolean): void {
-    if (this.#stopping.signal.aborted) return;
+    if (this.#isStopped) return;
     this.#pausedUntil = 0;
     const { store, moment } = this.#deps;
     const { now, window } = moment();
@@ -82,14 +88,15 @@ export class Reconciler {
     this.#wake();
   }
 
-  /** Takes up nothing more; what is under way is cut short and tried again by the next daemon. */
+  /** Takes up nothing more. What is under way, in its locks, ends soon, or is cut short and tried again by the next daemon. */
   stop(): void {
-    this.#stopping.abort();
+    this.#isStopped = true;
     clearTimeout(this.#timer);
+    setTimeout(() => this.#cutShort.abort(), stopPatience).unref();
   }
 
   #wake(): void {
-    if (this.#stopping.signal.aborted) return;
+    if (this.#isStopped) return;
     clearTimeout(this.#timer);
     if (this.#working.size >= workers) return;
     let wait: number | undefined = outagePause;
@@ -123,7 +130,7 @@ export class Reconciler {
   }
 
   #work(): void {
-    if (this.#stopping.signal.aborted) return;
+    if (this.#isStopped) return;
     this.#guarded(() => {
       if (!this.#abandonedReleased) this.#releaseAbandoned();
       const { store, moment, unnoted } = this.#deps;
@@ -143,7 +150,7 @@ export class Reconciler {
 
   async #take(mark: string): Promise<void> {
     this.#working.add(mark);
-    const deadline = { milliseconds: attemptTimeout, signal: this.#stopping.signal };
+    const deadline = { milliseconds: attemptTimeout, signal: this.#cutShort.signal };
     const attempt = () =>
       withDeadline(deadline, (signal) => reconcile(this.#deps, mark, signal)).catch((error) => {
         this.#guarded(() => this.#postpone(mark, error));
@@ -159,7 +166,7 @@ export class Reconciler {
   }
 
   #postpone(mark: string, error: unknown): void {
-    if (this.#stopping.signal.aborted) return;
+    if (this.#isStopped) return;
     const { store, moment, log } = this.#deps;
     const { now } = moment();
     const lease = apply(store, mark, (current) => postpone(current, now + pauseBefore(current.attempts, retry)));

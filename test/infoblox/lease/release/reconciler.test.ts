@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { defaultDoubtWindow } from '../../../../src/infoblox/lease/doubt.ts';
 import { Reconciler } from '../../../../src/infoblox/lease/release/reconciler.ts';
 import { until } from '../../../fixture/host.ts';
+import type { Effect } from '../../../simulator/http/faults.ts';
 import { aLease, put } from '../a-lease.ts';
 import { type LeaseFixture, markOf, useLeases } from '../lease-fixture.ts';
 
@@ -112,4 +113,32 @@ test('a reconciler that was stopped takes nothing up', async () => {
   reconciler.gridIsBack(true);
   await new Promise((resolve) => setTimeout(resolve, 100));
   expect(leases.grid.requests).toEqual([]);
+});
+
+describe('a release that is under way when the reconciler is stopped', () => {
+  /** Starts a release, and stops when its delete has reached the grid. */
+  async function stopDuring(effect: Effect): Promise<string> {
+    const mark = leases.releasing('c1', '10.0.0.2');
+    const { promise: reached, resolve } = Promise.withResolvers<void>();
+    leases.grid.inject({ method: 'DELETE', effect, when: () => resolve() === undefined });
+    reconciler.start();
+    await reached;
+    reconciler.stop();
+    await leases.deps.locks.idle();
+    return mark;
+  }
+
+  test('ends, and the next daemon finds no delete in doubt', async () => {
+    const mark = await stopDuring({ kind: 'delay', ms: 200 });
+    expect(leases.grid.fixedAddresses()).toEqual([]);
+    expect(leases.store.get(mark)).toBeUndefined();
+  });
+
+  test('is cut short if the grid hangs, and its delete stays in doubt', async () => {
+    const began = performance.now();
+    const mark = await stopDuring({ kind: 'hang' });
+    expect(performance.now() - began).toBeLessThan(5_000);
+    expect(leases.store.get(mark)?.deleteInDoubtUntil).toBeGreaterThan(Date.now());
+    expect(leases.store.get(mark)?.attempts).toBe(0);
+  });
 });
