@@ -23,11 +23,11 @@ HOST_PATH := $(subst $(CURDIR)/node_modules/.bin:,,$(PATH))
 export PATH := $(CURDIR)/node_modules/.bin:$(HOST_PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup npm-packages host-packages check test build demo simulator soak bench pictures install uninstall clean
+.PHONY: help setup npm-packages host-packages check test build demo simulator soak bench pictures image aci install uninstall clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
-	@echo '  Variables: ARCH=x64|arm64 (build, install), DESTDIR, PREFIX, CNI_BIN_DIR, RKT_PLUGIN_DIR, SYSTEMD_DIR, TMPFILES_DIR, SYSUSERS_DIR, SHARE_DIR, DOC_DIR (install, uninstall)'
+	@echo '  Variables: ARCH=x64|arm64 (build, image, aci, install), DESTDIR, PREFIX, CNI_BIN_DIR, RKT_PLUGIN_DIR, SYSTEMD_DIR, TMPFILES_DIR, SYSUSERS_DIR, SHARE_DIR, DOC_DIR (install, uninstall)'
 
 setup: npm-packages host-packages ## fetch the toolchain: npm packages, and as root the Debian packages that tests use
 
@@ -83,6 +83,12 @@ bench: setup build ## what it costs: start-up, requests, latency
 
 pictures: setup build ## make the pictures of the documentation anew: NAME=dashboard for one alone
 	node test/pictures/main.ts $(NAME)
+
+image: build ## write an OCI image archive of the daemon, for podman, docker and containerd (ARCH=arm64: dist/arm64/)
+	node deploy/image/write.ts oci --arch $(ARCH) --dist $(DIST)
+
+aci: build ## write an App Container Image of the daemon, for rkt
+	node deploy/image/write.ts aci --arch $(ARCH) --dist $(DIST)
 
 install: ## install on this host, or below DESTDIR; builds only if nothing is built
 	@test -x $(DIST)/infoblox-cni && test -f $(DIST)/THIRD-PARTY-LICENSES || $(MAKE) build

@@ -20,9 +20,10 @@ function merged(metafiles) {
  * @param metafiles of esbuild, by the name of the script
  * @param stage a directory to work in
  * @param node `version`, and `licence`, the file with Node's licence
+ * @param commit what is built
  * @returns the SBOM, each component with its licence texts as evidence
  */
-export function makeSbom({ root, metafiles, stage, node }) {
+export function makeSbom({ root, metafiles, stage, node, commit }) {
   const [metafile, bom] = [join(stage, 'metafile.json'), join(stage, 'bom.json')];
   writeFileSync(metafile, JSON.stringify(merged(metafiles)));
   const tool = join(root, 'node_modules/@cyclonedx/cyclonedx-esbuild/bin/cyclonedx-esbuild-cli.js');
@@ -31,7 +32,9 @@ export function makeSbom({ root, metafiles, stage, node }) {
   const sbom = JSON.parse(readFileSync(bom, 'utf8'));
   const runtime = nodeComponent(node);
   sbom.components = [...(sbom.components ?? []), runtime];
-  const main = sbom.dependencies.find(({ ref }) => ref === sbom.metadata.component['bom-ref']);
+  const { component } = sbom.metadata;
+  component.properties = [...(component.properties ?? []), { name: 'infoblox-cni:commit', value: commit }];
+  const main = sbom.dependencies.find(({ ref }) => ref === component['bom-ref']);
   main.dependsOn = [...(main.dependsOn ?? []), runtime['bom-ref']];
   sbom.dependencies.push({ ref: runtime['bom-ref'] });
   return sbom;

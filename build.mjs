@@ -281,7 +281,7 @@ async function main() {
     }
     const nodeDirectory = nodeFor(arch);
     const node = { version: nodeVersion, licence: join(nodeDirectory, 'LICENSE') };
-    const sbom = makeSbom({ root, stage, node, metafiles });
+    const sbom = makeSbom({ root, stage, node, metafiles, commit: commit() });
     writeFileSync(join(stage, SBOM), `${JSON.stringify(sbom, null, 2)}\n`);
     writeFileSync(join(stage, LICENCES), licenceTexts(sbom));
     say(`${SBOM}, ${LICENCES}: ${sbom.components.map(({ name }) => name).join(', ')}`);

@@ -1,0 +1,80 @@
+/**
+ * Packages of the distribution that this machine runs, for any architecture: fetched by its apt from its sources, which checks
+ * signatures and hashes, with lists and state in a directory apart. The machine's own apt is neither read nor changed otherwise.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { run } from './programs.ts';
+
+/** As Debian names them. */
+export type DebianArchitecture = 'amd64' | 'arm64';
+
+export interface DebianPackage {
+  readonly name: string;
+  readonly version: string;
+  readonly architecture: string;
+  /** Of the package's file. */
+  readonly sha256: string;
+  readonly file: string;
+}
+
+export class DebianPackages {
+  readonly #directory: string;
+  readonly #configuration: string;
+
+  /** Reads the lists of packages anew. @param directory for lists and packages, which the next time are fetched only if changed */
+  constructor(architecture: DebianArchitecture, directory: string) {
+    this.#directory = join(directory, architecture);
+    this.#configuration = join(this.#directory, 'apt.conf');
+    for (const name of ['lists/partial', 'archives/partial', 'packages']) {
+      mkdirSync(join(this.#directory, name), { recursive: true });
+    }
+    writeFileSync(join(this.#directory, 'status'), '');
+    // Hooks of the machine's own configuration after an update would work on its own caches.
+    const lines = [
+      '#clear APT::Update;',
+      '#clear APT::Architectures;',
+      `APT::Architecture "${architecture}";`,
+      `APT::Architectures { "${architecture}"; };`,
+      'APT::Sandbox::User "root";',
+      `Dir::State "${this.#directory}";`,
+      `Dir::State::status "${join(this.#directory, 'status')}";`,
+      `Dir::Cache "${this.#directory}";`,
+    ];
+    writeFileSync(this.#configuration, `${lines.join('\n')}\n`);
+    this.#apt('update');
+  }
+
+  /** Fetches the newest version of each, if it is not there yet. @returns them by name. @throws ImageError */
+  fetch(...names: readonly string[]): DebianPackage[] {
+    const packages = join(this.#directory, 'packages');
+    const addresses = this.#apt('--print-uris', 'download', ...names).trim();
+    run('apt-get', [...this.#flags(), 'download', ...names], packages);
+    const found = addresses.split('\n').map((line) => {
+      const [, name = '', hash = ''] = /^'.*' (\S+) \d+ SHA256:(\w+)$/.exec(line) ?? [];
+      const file = join(packages, name);
+      return { ...namesOf(file), sha256: hash, file };
+    });
+    return found.sort((one, other) => (one.name < other.name ? -1 : 1));
+  }
+
+  #apt(...args: readonly string[]): string {
+    return run('apt-get', [...this.#flags(), ...args], this.#directory);
+  }
+
+  #flags(): string[] {
+    return ['-qq', '-c', this.#configuration];
+  }
+}
+
+function namesOf(file: string): { readonly name: string; readonly version: string; readonly architecture: string } {
+  const [name = '', version = '', architecture = ''] = ['Package', 'Version', 'Architecture'].map((key) =>
+    field(file, key),
+  );
+  return { name, version, architecture };
+}
+
+/** A field of a package's description; empty if it has none of that name. */
+export function field(file: string, key: string): string {
+  return run('dpkg-deb', ['--field', file, key]).trim();
+}

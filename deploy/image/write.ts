@@ -1,0 +1,75 @@
+/**
+ * Writes images of the daemon from a build, without a registry and without docker:
+ *
+ *   node deploy/image/write.ts oci|aci --arch x64|arm64 --dist DIR
+ *
+ * infoblox-cni-daemon.oci.tar or infoblox-cni-daemon.aci goes beside the executable, and its SBOM, infoblox-cni-daemon.cdx.json.
+ * Equal builds and equal versions of Debian's packages give equal bytes.
+ */
+import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { parseArgs } from 'node:util';
+import { writeAci } from './aci.ts';
+import { makeContents } from './contents.ts';
+import { writeOci } from './oci.ts';
+import { ImageError, requirePrograms } from './programs.ts';
+
+const writers = {
+  oci: { file: 'infoblox-cni-daemon.oci.tar', write: writeOci },
+  aci: { file: 'infoblox-cni-daemon.aci', write: writeAci },
+} as const;
+const architectures = { x64: 'amd64', arm64: 'arm64' } as const;
+const sbomFile = 'infoblox-cni-daemon.cdx.json';
+const cache = join(import.meta.dirname, '../../.cache/debian');
+
+function main(): void {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { arch: { type: 'string', default: process.arch }, dist: { type: 'string', default: 'dist' } },
+  });
+  const { arch, dist } = values;
+  const [kind = ''] = positionals;
+  if (!isKeyOf(writers, kind) || !isKeyOf(architectures, arch)) {
+    throw new ImageError('usage: node deploy/image/write.ts oci|aci [--arch x64|arm64] [--dist DIR]');
+  }
+  requirePrograms();
+  const { file, write } = writers[kind];
+  process.umask(0o022);
+  // Made aside and moved in when it is complete: a failure leaves the last good one as it was.
+  const stage = join(dist, `.image-${kind}`);
+  rmSync(stage, { recursive: true, force: true }); // what an interrupted run has left
+  try {
+    mkdirSync(stage);
+    const contents = makeContents({ dist, architecture: architectures[arch], cache, stage });
+    write(join(stage, file), stage, contents);
+    writeFileSync(join(stage, sbomFile), `${JSON.stringify(contents.sbom, null, 2)}\n`);
+    for (const name of [file, sbomFile]) renameSync(join(stage, name), join(dist, name));
+    const versions = contents.packages.map(({ name, version }) => `${name} ${version}`).join(', ');
+    say(`for ${contents.architecture}, with ${versions}`);
+    say(
+      `${contents.name}:${contents.version} in ${relative(process.cwd(), join(dist, file))}: ${megabytes(join(dist, file))}`,
+    );
+  } finally {
+    rmSync(stage, { recursive: true, force: true });
+  }
+}
+
+function isKeyOf<Table extends object>(table: Table, key: string): key is keyof Table & string {
+  return Object.hasOwn(table, key);
+}
+
+function say(text: string): void {
+  process.stdout.write(`image: ${text}\n`);
+}
+
+function megabytes(file: string): string {
+  return `${(statSync(file).size / 1e6).toFixed(1)} MB`;
+}
+
+try {
+  main();
+} catch (error) {
+  if (!(error instanceof ImageError)) throw error;
+  process.stderr.write(`image failed: ${error.message}\n`);
+  process.exitCode = 1;
+}
