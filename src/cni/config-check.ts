@@ -13,7 +13,7 @@ type Schema<Output> = v.GenericSchema<unknown, Output>;
 const maxFaults = 3;
 const maxFoundLength = 60;
 
-/** A JSON object; an array is none. */
+/** What `isJsonObject` tells, as a schema. */
 export const jsonObject = v.custom<Record<string, unknown>>(isJsonObject, 'an object');
 
 /** Makes the schema of what `parse` can read, re-printed in canonical form. */
@@ -78,6 +78,7 @@ function describeValue(value: unknown): string {
   return text.length > maxFoundLength ? `${text.slice(0, maxFoundLength)}...` : text;
 }
 
-function isJsonObject(value: unknown): value is Record<string, unknown> {
+/** Tells whether a value is a JSON object; an array is none. */
+export function isJsonObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

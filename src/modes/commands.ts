@@ -18,3 +18,6 @@ export type CommandName = keyof typeof commandSummaries;
 
 /** In the order of the help. */
 export const commandNames = Object.keys(commandSummaries) as readonly CommandName[];
+
+/** The same as lines of a help. */
+export const commandLines = commandNames.map((name) => `  ${name.padEnd(16)}${commandSummaries[name]}\n`).join('');

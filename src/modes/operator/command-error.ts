@@ -17,7 +17,7 @@ export class CommandError extends Error {
   readonly hint: string | undefined;
 
   /** @param hint a clause or sentence that says what to do */
-  constructor(status: ExitStatus, message: string, hint?: string) {
+  constructor(message: string, hint?: string, status: ExitStatus = exitStatus.failed) {
     super(message);
     this.status = status;
     this.hint = hint;

@@ -59,7 +59,7 @@ export interface Invocation<G extends Groups = Groups> extends ServiceSettings {
 }
 
 /** A command as it is written. */
-export interface Definition<G extends Groups> {
+interface Definition<G extends Groups> {
   /** What follows the flags, as the help shows it: `CONTAINER`, `[FILE...]`. Absent: nothing may. */
   readonly operands?: string;
   /** A command line, without the program's name, and what it does. */

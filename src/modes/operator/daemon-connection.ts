@@ -21,7 +21,7 @@ export const startHint =
 const logHint = 'see its log: journalctl -u infoblox-cni-daemon';
 
 /** What an operator's command asks. */
-export interface Question<M extends OperatorMethod> {
+interface Question<M extends OperatorMethod> {
   /** Path of the socket. */
   readonly socket: string;
   readonly method: M;
@@ -62,7 +62,7 @@ async function connectTo(file: string): Promise<Socket> {
   const untrusted = distrust(file);
   if (untrusted !== undefined) {
     const what = `cannot trust what answers at ${file}: ${untrusted.message}`;
-    throw new CommandError(exitStatus.noDaemon, what, untrusted.hint);
+    throw new CommandError(what, `run ${untrusted.hint}`, exitStatus.noDaemon);
   }
   try {
     const socket = connect(file);
@@ -75,11 +75,11 @@ async function connectTo(file: string): Promise<Socket> {
 
 function notReached(file: string, error: unknown): CommandError {
   if (isErrno(error, 'ENOENT', 'ECONNREFUSED')) {
-    return new CommandError(exitStatus.noDaemon, `the daemon is not running: nothing listens at ${file}`, startHint);
+    return new CommandError(`the daemon is not running: nothing listens at ${file}`, startHint, exitStatus.noDaemon);
   }
   const isRefused = isErrno(error, 'EACCES', 'EPERM');
   const hint = isRefused ? 'run this command as root' : logHint;
-  return new CommandError(exitStatus.noDaemon, `cannot connect to ${file}: ${messageOf(error)}`, hint);
+  return new CommandError(`cannot connect to ${file}: ${messageOf(error)}`, hint, exitStatus.noDaemon);
 }
 
 async function exchange<M extends OperatorMethod>(socket: Socket, question: Question<M>): Promise<unknown> {
@@ -99,8 +99,7 @@ async function exchange<M extends OperatorMethod>(socket: Socket, question: Ques
         socket.write(takenFrame);
         return message.result;
       }
-      if ('error' in message)
-        throw new CommandError(exitStatus.failed, message.error.message, message.error.data?.details);
+      if ('error' in message) throw new CommandError(message.error.message, message.error.data?.details);
       if (message.method === 'progress') onProgress?.(message.params);
       else {
         clearTimeout(timer);
@@ -114,8 +113,8 @@ async function exchange<M extends OperatorMethod>(socket: Socket, question: Ques
     clearTimeout(timer);
     signal?.removeEventListener('abort', stop);
   }
-  if (signal?.aborted) throw new CommandError(exitStatus.failed, 'interrupted');
-  throw new CommandError(exitStatus.noDaemon, `the daemon at ${question.socket} did not answer in time`, logHint);
+  if (signal?.aborted) throw new CommandError('interrupted');
+  throw new CommandError(`the daemon at ${question.socket} did not answer in time`, logHint, exitStatus.noDaemon);
 }
 
 function readMessage(line: string, file: string): v.InferOutput<typeof Message> {
@@ -128,5 +127,5 @@ function readMessage(line: string, file: string): v.InferOutput<typeof Message> 
 
 function incompatible(file: string): CommandError {
   const hint = 'restart it after an upgrade: systemctl restart infoblox-cni-daemon';
-  return new CommandError(exitStatus.noDaemon, `the daemon at ${file} is of another release than this command`, hint);
+  return new CommandError(`the daemon at ${file} is of another release than this command`, hint, exitStatus.noDaemon);
 }

@@ -19,7 +19,7 @@ const longestTable = 40;
 /** Milliseconds: a host that has reserved an address within this time may well live. */
 const young = hour;
 
-export interface GcHost {
+interface GcHost {
   readonly socket: string;
   readonly host: string;
   readonly dryRun: boolean;
@@ -58,7 +58,7 @@ export async function gcHost(options: GcHost): Promise<ExitStatus> {
 }
 
 /** What has to be said before anything is released: that it is to be; or the host's name. */
-export type Confirmation = { readonly kind: 'yes' } | { readonly kind: 'name'; readonly why: string };
+type Confirmation = { readonly kind: 'yes' } | { readonly kind: 'name'; readonly why: string };
 
 /**
  * Decides what whoever wants to release a host's reservations has to confirm: a young reservation means that the host lives.
@@ -87,7 +87,7 @@ async function isConfirmed({ reservations }: Found, { host, yes, confirm }: GcHo
   if (!canAsk()) {
     const why = needed.kind === 'yes' ? 'there is no terminal to ask' : needed.why;
     const hint = needed.kind === 'yes' ? 'use --yes' : `if it is gone for good, repeat its name: --confirm=${host}`;
-    throw new CommandError(exitStatus.usage, `not releasing ${addresses} of ${host}: ${why}`, hint);
+    throw new CommandError(`not releasing ${addresses} of ${host}: ${why}`, hint, exitStatus.usage);
   }
   if (needed.kind === 'yes') return /^y(es)?$/i.test(await ask(`Release ${addresses} of ${host}? [y/N] `));
   process.stderr.write(`${host}: ${needed.why}.\n`);

@@ -8,6 +8,9 @@ import { buildGridAccess, type GridAccess } from '../daemon/grid-access.ts';
 import { noTracing } from '../daemon/tracing/tracing.ts';
 import type { ServiceSettings } from './command.ts';
 
+/** Milliseconds for all that a command asks of the grid. */
+const timeout = 60_000;
+
 /** What a way to the grid needs. */
 export type GridSettings = Pick<ServiceSettings, 'daemonFlags' | 'env'>;
 
@@ -26,12 +29,12 @@ export function readSettings({ daemonFlags, env }: GridSettings): Options {
  */
 export async function withGrid<T>(
   settings: GridSettings,
-  use: (grid: GridAccess, options: Options) => Promise<T>,
+  use: (grid: GridAccess, options: Options, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const options = readSettings(settings);
   const grid = openGrid(options);
   try {
-    return await use(grid, options);
+    return await use(grid, options, AbortSignal.timeout(timeout));
   } finally {
     await grid.close();
   }

@@ -1,5 +1,5 @@
 /** The texts of `--help`. */
-import { type CommandName, commandNames, commandSummaries } from '../commands.ts';
+import { type CommandName, commandLines, commandSummaries } from '../commands.ts';
 import { flagHelp } from '../daemon/config/flags.ts';
 import type { Command } from './command.ts';
 
@@ -7,12 +7,10 @@ const program = 'infoblox-cni-daemon';
 
 /** Makes the list of all commands. */
 export function commandList(): string {
-  const width = Math.max(...commandNames.map((name) => name.length));
-  const lines = commandNames.map((name) => `  ${name.padEnd(width)}  ${commandSummaries[name]}\n`);
   return `Usage: ${program} COMMAND [flags]
 
 Commands:
-${lines.join('')}
+${commandLines}
 ${program} COMMAND --help describes one; ${program} --help the daemon itself.
 `;
 }

@@ -8,7 +8,7 @@ import { askDaemon } from './daemon-connection.ts';
 import { type Column, table } from './output/table.ts';
 import { writeJson } from './output/write-json.ts';
 
-export interface HistoryQuestion {
+interface HistoryQuestion {
   readonly address: string;
   /** As it was typed; empty: all times. */
   readonly time: string;
@@ -26,7 +26,7 @@ export async function showHistory({ address, time, json, socket }: HistoryQuesti
   const history = await askDaemon({ socket, method: 'operator/history', params: { address, at } });
   if (history.since === null) {
     const hint = 'set --lease-history of the daemon to 30d, say, and restart it';
-    throw new CommandError(exitStatus.failed, 'no history is kept: --lease-history is 0', hint);
+    throw new CommandError('no history is kept: --lease-history is 0', hint);
   }
   if (json) writeJson(history);
   else process.stdout.write(at === undefined ? allHolders(address, history) : holdersThen(address, history));

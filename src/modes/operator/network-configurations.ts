@@ -31,7 +31,7 @@ export interface NetworkConfiguration {
 }
 
 /** A file that cannot be used: what, why and the fix. */
-export interface ConfigurationError {
+interface ConfigurationError {
   readonly file: string;
   readonly message: string;
   readonly hint?: string | undefined;
@@ -45,8 +45,8 @@ export type Checked = { readonly found: NetworkConfiguration[]; readonly errors:
 export const networkDirectories = ['/etc/cni/net.d', '/etc/rkt/net.d'];
 
 /** Lists the files with network configurations of this host that mention the driver, be it in broken JSON. */
-export function findNetworkFiles(driver: string, directories = networkDirectories): string[] {
-  const files = directories.flatMap((directory) => filesIn(directory).map((name) => join(directory, name)));
+export function findNetworkFiles(driver: string): string[] {
+  const files = networkDirectories.flatMap((directory) => filesIn(directory).map((name) => join(directory, name)));
   return files.filter((file) => mentions(file, driver));
 }
 

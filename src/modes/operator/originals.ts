@@ -6,9 +6,6 @@ import { counted } from './output/counted.ts';
 import { type Column, table } from './output/table.ts';
 import { writeJson } from './output/write-json.ts';
 
-/** Milliseconds for all pages. */
-const timeout = 60_000;
-
 /**
  * Asks the grid and writes the list, in all views.
  * @param asked.tenant the `Tenant ID` that the original has used
@@ -18,8 +15,8 @@ export function showOriginals(
   settings: GridSettings,
   { tenant, json }: { readonly tenant: string; readonly json: boolean | undefined },
 ): Promise<ExitStatus> {
-  return withGrid(settings, async ({ wapi }) => {
-    const found = await Array.fromAsync(listOriginals(wapi, { tenant }, AbortSignal.timeout(timeout)));
+  return withGrid(settings, async ({ wapi }, _, signal) => {
+    const found = await Array.fromAsync(listOriginals(wapi, { tenant }, signal));
     const count = counted(found.length, 'address', 'addresses');
     if (json) writeJson(found);
     else process.stdout.write(`${listed(found)}${count} of the original driver with the tenant ${tenant}\n`);

@@ -1,6 +1,6 @@
 /** The daemon's flags: their names, defaults and texts, in the groups of `--help`. Those of the original keep its names and defaults. */
 import type { ArgsDef } from 'citty';
-import { commandNames, commandSummaries } from '../../commands.ts';
+import { commandLines } from '../../commands.ts';
 import { defaultSocketDir } from '../../protocol.ts';
 
 export const defaultStateDir = '/var/lib/infoblox-cni';
@@ -112,7 +112,7 @@ Usage: infoblox-cni-daemon [flags]            runs the daemon
        infoblox-cni-daemon COMMAND [flags]    see infoblox-cni-daemon COMMAND --help
 
 Commands:
-${commandNames.map((name) => `  ${name.padEnd(16)}${commandSummaries[name]}\n`).join('')}
+${commandLines}
 ${flagHelp({ ...flagGroups, Other: about })}
 The password may also come from the environment variable WAPI_PASSWORD or the systemd credential "wapi-password".
 `;

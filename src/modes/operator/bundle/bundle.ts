@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { createTar } from 'nanotar';
-
+import type { Progress } from '../../operator-protocol.ts';
 import type { Invocation } from '../command.ts';
 import { daemonItems } from './daemon-items.ts';
 import { hostItems } from './host-items.ts';
@@ -18,15 +18,15 @@ import { serviceItems } from './service-items.ts';
 import { stateFiles, stateItems } from './state-items.ts';
 
 /** Of what the bundle is made. */
-export type Source = Omit<Invocation, 'flags'>;
+type Source = Omit<Invocation, 'flags'>;
 
-export interface BundleOptions {
+interface BundleOptions {
   /** Whether names and addresses are masked. */
   readonly redact: boolean;
   /** Whether the state itself is in it. */
   readonly state: boolean;
   /** Told how far `doctor` has come, which takes the longest. */
-  readonly onProgress: (progress: { readonly done: number; readonly total: number }) => void;
+  readonly onProgress: (progress: Progress) => void;
 }
 
 const folder = 'infoblox-cni-support';
@@ -34,14 +34,13 @@ const folder = 'infoblox-cni-support';
 const endOfTar = Buffer.alloc(1024);
 
 /** Collects the files of a bundle, without secrets and, if that is wanted, without names. */
-export async function collect(source: Source, { redact, onProgress }: Omit<BundleOptions, 'state'>): Promise<Item[]> {
+async function collect(source: Source, { redact, onProgress }: Omit<BundleOptions, 'state'>): Promise<Item[]> {
   const { daemonFlags: flags, env } = source;
-  const stateDir = flags['state-dir'];
   const collected = [
-    ...(await hostItems({ driver: flags['driver-name'], socketDir: flags['socket-dir'], stateDir })),
-    ...(await serviceItems({ flags, ...source })),
-    await stateItems(stateDir),
-    ...(await daemonItems({ ...source, onProgress })),
+    ...(await hostItems(flags)),
+    ...(await serviceItems(source)),
+    await stateItems(flags['state-dir']),
+    ...(await daemonItems(source, onProgress)),
   ];
   const withoutSecrets = secretRemover(knownSecrets(flags, env, passwordFiles(source)));
   const items = collected.map((item) => ({ ...item, text: withoutSecrets(item.text) }));

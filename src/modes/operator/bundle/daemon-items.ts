@@ -1,7 +1,8 @@
 /** What a support bundle says by asking: the daemon, its metrics, and the findings of `doctor`. */
 import type { ListenAddress } from '../../daemon/metrics/listener.ts';
+import type { Progress } from '../../operator-protocol.ts';
+import type { ServiceSettings } from '../command.ts';
 import { askDaemon } from '../daemon-connection.ts';
-import type { RunOptions } from '../doctor/check.ts';
 import { diagnose, type Examined } from '../doctor/diagnose.ts';
 import { readSettings } from '../grid.ts';
 import { type Item, item, jsonItem } from './item.ts';
@@ -9,13 +10,11 @@ import { type Item, item, jsonItem } from './item.ts';
 /** Milliseconds for the metrics. */
 const patience = 5_000;
 
-export interface Asked extends Examined {
-  readonly wrongFlags: string | null;
-  readonly onProgress: NonNullable<RunOptions['onProgress']>;
-}
-
 /** Collects them; the daemon may be down, and so may the grid. */
-export async function daemonItems({ wrongFlags, onProgress, ...examined }: Asked): Promise<Item[]> {
+export async function daemonItems(
+  { wrongFlags, ...examined }: Examined & Pick<ServiceSettings, 'wrongFlags'>,
+  onProgress: (progress: Progress) => void,
+): Promise<Item[]> {
   const { socket } = examined;
   // The defaults would lead to somebody else's grid.
   const examine = () => {

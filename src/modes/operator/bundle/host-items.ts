@@ -2,8 +2,11 @@
 import { lstatSync, readdirSync, readlinkSync } from 'node:fs';
 import { arch, cpus, hostname, release, totalmem, uptime, version } from 'node:os';
 import { dirname, join } from 'node:path';
+import { isJsonObject } from '../../../cni/config-check.ts';
 import { messageOf } from '../../../infoblox/host/errno.ts';
 import * as about from '../../build-info.ts';
+import type { FlagValues } from '../../daemon/config/command-line.ts';
+import { owedDir } from '../../protocol.ts';
 import { findNetworkFiles, networkDirectories } from '../network-configurations.ts';
 import { type Item, item, jsonItem, outputOf, readBeginning } from './item.ts';
 import { removed, withoutSecretMembers } from './secrets.ts';
@@ -11,22 +14,12 @@ import { removed, withoutSecretMembers } from './secrets.ts';
 /** Entries of a directory that are listed at most. */
 const mostEntries = 500;
 
-export interface HostPlaces {
-  readonly driver: string;
-  readonly socketDir: string;
-  readonly stateDir: string;
-}
-
 /** Collects them. */
-export async function hostItems({ driver, socketDir, stateDir }: HostPlaces): Promise<Item[]> {
+export async function hostItems(flags: FlagValues): Promise<Item[]> {
+  const { 'driver-name': driver, 'socket-dir': socketDir } = flags;
   const files = findNetworkFiles(driver);
-  const directories = [
-    socketDir,
-    join(socketDir, `${driver}.owed`),
-    stateDir,
-    '/etc/infoblox-cni',
-    ...networkDirectories,
-  ];
+  const own = [socketDir, owedDir(socketDir, driver), flags['state-dir'], '/etc/infoblox-cni'];
+  const directories = [...own, ...networkDirectories];
   return [
     await jsonItem('versions.json', () => ({
       ...{ version: about.version, commit: about.commit, nodejs: process.version },
@@ -93,22 +86,18 @@ function configuration(file: string, driver: string): string {
 }
 
 function ownPart(document: unknown, driver: string): unknown {
-  if (!isObject(document)) return document;
+  if (!isJsonObject(document)) return document;
   const { plugins, ...rest } = document;
   if (!Array.isArray(plugins)) return withoutArguments(document);
   const own = plugins.map((plugin) => {
-    const isOurs = isObject(plugin) && isObject(plugin.ipam) && plugin.ipam.type === driver;
-    return isOurs || !isObject(plugin) ? withoutArguments(plugin) : { type: plugin.type };
+    const isOurs = isJsonObject(plugin) && isJsonObject(plugin.ipam) && plugin.ipam.type === driver;
+    return isOurs || !isJsonObject(plugin) ? withoutArguments(plugin) : { type: plugin.type };
   });
   return { ...rest, plugins: own };
 }
 
 function withoutArguments(plugin: unknown): unknown {
-  if (!isObject(plugin)) return plugin;
+  if (!isJsonObject(plugin)) return plugin;
   const hidden = ['args', 'runtimeConfig'].filter((name) => Object.hasOwn(plugin, name));
   return { ...plugin, ...Object.fromEntries(hidden.map((name) => [name, removed])) };
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -39,8 +39,8 @@ function contentOf(file: string): string {
 /** Makes what removes secrets from a text. @param known secrets as they are */
 export function secretRemover(known: readonly string[]): (text: string) => string {
   // To remove a part of the driver's own name wherever that stands would tell it.
-  const telling = known.filter((secret) => !'infoblox-cni-daemon'.includes(secret));
-  const writings = [...new Set(telling.flatMap(writingsOf))];
+  const worthHiding = known.filter((secret) => !'infoblox-cni-daemon'.includes(secret));
+  const writings = [...new Set(worthHiding.flatMap(writingsOf))];
   // The longest first: one may be part of another.
   writings.sort((one, other) => other.length - one.length);
   return (text) => {

@@ -1,8 +1,8 @@
 /** What a support bundle says of the service: its flags, its environment file, unit, state under systemd, log. */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { FlagValues } from '../../daemon/config/command-line.ts';
 import { type FlagName, flags as known } from '../../daemon/config/flags.ts';
+import type { ServiceSettings } from '../command.ts';
 import { type Item, item, jsonItem, outputOf, readBeginning } from './item.ts';
 
 const unit = 'infoblox-cni-daemon.service';
@@ -23,18 +23,11 @@ const shown = [
   'MemoryCurrent',
 ];
 
-export interface Service {
-  readonly flags: FlagValues;
-  /** What is wrong with the flags in the environment file; null if they could be read. */
-  readonly wrongFlags: string | null;
-  readonly environmentFile: string;
-}
-
 /** Collects them. */
-export async function serviceItems({ flags, wrongFlags, environmentFile }: Service): Promise<Item[]> {
+export async function serviceItems({ daemonFlags, wrongFlags, environmentFile }: ServiceSettings): Promise<Item[]> {
   const units = unitFiles();
   // Without the second spelling of each that the parser adds.
-  const values = Object.fromEntries(Object.keys(known).map((name) => [name, flags[name as FlagName]]));
+  const values = Object.fromEntries(Object.keys(known).map((name) => [name, daemonFlags[name as FlagName]]));
   return [
     await jsonItem('flags.json', () => ({ wrong: wrongFlags, flags: values })),
     await item('daemon.env', () => readBeginning(environmentFile)),

@@ -9,9 +9,6 @@ import { CommandError, exitStatus } from '../command-error.ts';
 import { type Column, table } from '../output/table.ts';
 import { writeJson } from '../output/write-json.ts';
 
-/** Milliseconds for all requests. */
-const timeout = 60_000;
-
 const own = {
   create: { type: 'boolean', description: 'Define on the grid what is missing, which takes a superuser' },
 } as const;
@@ -19,14 +16,16 @@ const own = {
 export const eaDefs = defineCommand({
   examples: [
     ['ea-defs', 'List them as the service would write them, with its settings'],
-    ['ea-defs --create --wapi-username=admin --wapi-password-file=/root/admin-password', 'Define what is missing'],
+    [
+      'ea-defs --create --wapi-username=admin --wapi-password-file=/etc/infoblox-cni/admin-password',
+      'Define what is missing',
+    ],
   ],
   groups: { Attributes: own, Output: json, 'Infoblox grid': gridFlags },
   async run({ flags, ...settings }) {
     // With the client of the grid, which would make every command start later.
     const { withGrid } = await import('../grid.ts');
-    return withGrid(settings, async ({ session }, { labels }) => {
-      const signal = AbortSignal.timeout(timeout);
+    return withGrid(settings, async ({ session }, { labels }, signal) => {
       const defined = await Array.fromAsync(listAttributeDefinitions(session, signal));
       const found = compare(attributeDefinitions(labels), defined);
       const written = flags.create ? await createMissing(session, found, signal) : found;
@@ -76,7 +75,7 @@ async function create(session: Session, attribute: AttributeDefinition, signal: 
     const hint = isRefused
       ? 'only superusers define attributes: name one by --wapi-username and --wapi-password-file for this once, or have the DDI team define what is missing'
       : error.hint;
-    throw new CommandError(exitStatus.failed, `cannot define "${attribute.name}": ${error.message}`, hint);
+    throw new CommandError(`cannot define "${attribute.name}": ${error.message}`, hint);
   }
 }
 

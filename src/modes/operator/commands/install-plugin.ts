@@ -52,7 +52,7 @@ export const installPlugin = defineCommand({
       if (networks.length > 0) say(remarks(conf, networks));
     } catch (error) {
       const hint = 'make room, or the directory writable, and run it again: what is in place is whole';
-      throw new CommandError(exitStatus.failed, `cannot go on: ${messageOf(error)}`, hint);
+      throw new CommandError(`cannot go on: ${messageOf(error)}`, hint);
     }
     return exitStatus.ok;
   },
@@ -65,14 +65,10 @@ function say(lines: readonly string[]): void {
 /** What others can write to they could fill with links, and have root's files overwritten. @throws CommandError */
 function requireDirectory(path: string, flag: string): void {
   if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
-    throw new CommandError(
-      exitStatus.failed,
-      `there is no directory ${path}`,
-      `make it, or name another one by ${flag}`,
-    );
+    throw new CommandError(`there is no directory ${path}`, `make it, or name another one by ${flag}`);
   }
   const untrusted = distrust(path);
-  if (untrusted !== undefined) throw new CommandError(exitStatus.failed, untrusted.message, `run ${untrusted.hint}`);
+  if (untrusted !== undefined) throw new CommandError(untrusted.message, `run ${untrusted.hint}`);
 }
 
 /** Runtimes read no file of another name. */
@@ -88,12 +84,12 @@ function nameOf(file: string): string {
  */
 function readNetwork(file: string, { bin, options }: { readonly bin: string; readonly options: Options }): string {
   const [error] = checkNetworkFile(file, options).errors;
-  if (error !== undefined) throw new CommandError(exitStatus.failed, `${file}: ${error.message}`, error.hint);
+  if (error !== undefined) throw new CommandError(`${file}: ${error.message}`, error.hint);
   const isMissing = (name: string) => name !== options.driverName && !existsSync(join(bin, name));
   const missing = pluginsIn(file).filter(isMissing);
   if (missing.length === 0) return readFileSync(file, 'utf8');
   const why = `${file} names ${missing.join(', ')}, not in ${bin}`;
-  throw new CommandError(exitStatus.failed, why, 'install these plugins first, or name their directory by --bin-dir');
+  throw new CommandError(why, 'install these plugins first, or name their directory by --bin-dir');
 }
 
 function placeNetwork(place: { readonly directory: string; readonly name: string }, text: string): string {

@@ -30,7 +30,7 @@ export const release = defineCommand({
     const result = await askDaemon({ socket, method: 'operator/release', params });
     if (result.leases.length + result.kept.length === 0) {
       const hint = 'see infoblox-cni-daemon leases for what it holds';
-      throw new CommandError(exitStatus.failed, `this host holds no address of a container ${container}`, hint);
+      throw new CommandError(`this host holds no address of a container ${container}`, hint);
     }
     if (flags.json) writeJson(result);
     else writeReleased(result, 'releasing');

@@ -40,17 +40,13 @@ async function writePage(file: string, status: Status, socket: string): Promise<
     // It says where containers are: for root, as the socket is, until somebody decides otherwise.
     writeFileSync(file, renderPage({ status, leases, now: Date.now() }), { mode: 0o600 });
   } catch (error) {
-    throw new CommandError(
-      exitStatus.failed,
-      `cannot write ${file}: ${messageOf(error)}`,
-      'name another file in --html',
-    );
+    throw new CommandError(`cannot write ${file}: ${messageOf(error)}`, 'name another file in --html');
   }
   process.stdout.write(`written to ${file}\n`);
 }
 
 /** Makes the screen for people; texts from outside are made printable. @param now milliseconds since 1970 */
-export function screen(status: Status, now: number): string {
+function screen(status: Status, now: number): string {
   const { version, commit, startedAt, node, cluster, driver, conditions } = status;
   const headline = conditions.length === 0 ? 'well' : `NOT WELL: ${conditions.map(({ kind }) => kind).join(', ')}`;
   return [

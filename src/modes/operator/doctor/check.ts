@@ -2,7 +2,8 @@
 import { abortable } from '../../../infoblox/concurrency/abortable.ts';
 import { GridError } from '../../../infoblox/errors.ts';
 import { messageOf } from '../../../infoblox/host/errno.ts';
-import { CommandError, exitStatus } from '../command-error.ts';
+import type { Progress } from '../../operator-protocol.ts';
+import { CommandError } from '../command-error.ts';
 import { type Finding, failure, skipped, type Verdict } from './finding.ts';
 
 export interface Check {
@@ -23,7 +24,7 @@ export interface RunOptions {
   /** Milliseconds for each check. */
   readonly timeLimit?: number;
   /** Told how many checks are done. */
-  readonly onProgress?: (progress: { readonly done: number; readonly total: number }) => void;
+  readonly onProgress?: (progress: Progress) => void;
 }
 
 /** Milliseconds: a first connection, a login and a slow search. */
@@ -37,7 +38,7 @@ export async function runChecks(
   const started = new Map<Check, Promise<readonly Verdict[]>>();
   let done = 0;
   const start = (check: Check): Promise<readonly Verdict[]> => {
-    const verdicts = started.get(check) ?? perform(check, { start, timeLimit });
+    const verdicts = started.get(check) ?? perform(check, start, timeLimit);
     started.set(check, verdicts);
     return verdicts;
   };
@@ -51,12 +52,11 @@ export async function runChecks(
   return (await Promise.all(findings)).flat();
 }
 
-interface Performance {
-  readonly start: (check: Check) => Promise<readonly Verdict[]>;
-  readonly timeLimit: number;
-}
-
-async function perform(check: Check, { start, timeLimit }: Performance): Promise<readonly Verdict[]> {
+async function perform(
+  check: Check,
+  start: (check: Check) => Promise<readonly Verdict[]>,
+  timeLimit: number,
+): Promise<readonly Verdict[]> {
   for (const need of check.needs ?? []) {
     const needed = [need].flat();
     const results = await Promise.all(needed.map(start));
@@ -73,7 +73,7 @@ async function perform(check: Check, { start, timeLimit }: Performance): Promise
 
 function tooLate(timeLimit: number): CommandError {
   const hint = 'see why it is so slow; what needs it was not checked';
-  return new CommandError(exitStatus.failed, `no answer within ${timeLimit / 1000} s`, hint);
+  return new CommandError(`no answer within ${timeLimit / 1000} s`, hint);
 }
 
 function hasFailed(verdicts: readonly Verdict[]): boolean {
@@ -96,7 +96,7 @@ export function shared<T>(look: (signal: AbortSignal) => Promise<T>): (signal: A
 }
 
 /** Turns what was thrown into a failure. */
-export function verdictOn(error: unknown): Verdict {
+function verdictOn(error: unknown): Verdict {
   if (error instanceof GridError || error instanceof CommandError) return failure(error.message, error.hint);
   return failure(`internal error: ${messageOf(error)}`, 'report it, with the output of support-bundle');
 }

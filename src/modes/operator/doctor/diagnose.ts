@@ -33,12 +33,18 @@ export type Examined = Pick<Invocation, 'daemonFlags' | 'env' | 'socket' | 'oper
 export async function diagnose(examined: Examined, run: RunOptions = {}): Promise<Finding[]> {
   const { options, finding } = readFlags(examined);
   if (options === undefined) return [finding];
-  const grids = new Grids();
+  const clock: ClockReading[] = [];
+  const opened: GridAccess[] = [];
+  const open = (settings: Options) => {
+    const grid = openGrid(settings, (transport) => lookingTransport(transport, (reading) => clock.push(reading)));
+    opened.push(grid);
+    return grid;
+  };
   try {
-    const findings = await runChecks(checksOf(examined, options, grids), run);
+    const findings = await runChecks(checksOf(examined, options, { clock, open }), run);
     return [finding, ...softenFailover(findings, options.gridHosts)];
   } finally {
-    await grids.close();
+    await Promise.all(opened.map((grid) => grid.close()));
   }
 }
 
@@ -52,6 +58,12 @@ function readFlags(examined: Examined): { readonly options?: Options; readonly f
     const fix = 'correct DAEMON_FLAGS; nothing else can be checked before';
     return { finding: { ...about, ...failure(error.message, fix) } };
   }
+}
+
+/** The ways to the grid, and what its clock has said on them. */
+interface Grids {
+  readonly clock: readonly ClockReading[];
+  readonly open: (options: Options) => GridAccess;
 }
 
 /** Puts the checks together; what is needed comes before what needs it. */
@@ -77,20 +89,4 @@ function checksOf({ env, socket, operands }: Examined, options: Options, grids: 
     ...configurationChecks(configurations),
     ...configurations.found.flatMap((configuration) => networkChecks(configuration, context)),
   ];
-}
-
-/** The ways to the grid that checks have opened, and what its clock has said on them. */
-class Grids {
-  readonly clock: ClockReading[] = [];
-  readonly #open: GridAccess[] = [];
-
-  open(options: Options): GridAccess {
-    const grid = openGrid(options, (transport) => lookingTransport(transport, (reading) => this.clock.push(reading)));
-    this.#open.push(grid);
-    return grid;
-  }
-
-  async close(): Promise<void> {
-    await Promise.all(this.#open.map((grid) => grid.close()));
-  }
 }

@@ -14,7 +14,7 @@ const mainPlugins = ['bridge', 'macvlan', 'ipvlan', 'ptp', 'host-device'];
 const patience = 5_000;
 
 /** What a program says of itself, or why it cannot be asked. */
-export type Said<T> = { readonly value: T } | { readonly error: string };
+type Said<T> = { readonly value: T } | { readonly error: string };
 
 export interface PluginDirectory {
   readonly path: string;

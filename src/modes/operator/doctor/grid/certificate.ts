@@ -6,7 +6,7 @@ import { ok, type Verdict, warning } from '../finding.ts';
 /** Milliseconds before the end of a certificate from which on its renewal is urgent. */
 const soon = 14 * day;
 
-export interface CertificateFacts {
+interface CertificateFacts {
   /** `CN=gm.example.com` */
   readonly subject: string;
   /** `DNS:gm.example.com, IP Address:192.0.2.1`; empty if it has none. */

@@ -22,7 +22,7 @@ import { orRefusal } from './refusal.ts';
 
 const group = 'grid';
 
-export interface GridContext {
+interface GridContext {
   readonly options: Options;
   readonly grid: GridAccess;
   /** The grid by the oldest WAPI version that the driver takes, to learn which others are served. */

@@ -32,7 +32,7 @@ export function daemonChecks(socket: string, options: Options, user: Check): rea
   return [socketFile, daemon];
 }
 
-export interface SocketFacts {
+interface SocketFacts {
   /** What is wrong with its owner or mode, or that of a directory above it. */
   readonly untrusted?: UntrustedPath | undefined;
   readonly isSocket: boolean;
@@ -60,7 +60,7 @@ export function judgeSocket(path: string, facts: SocketFacts | undefined): Verdi
 }
 
 /** What a daemon is compared with. */
-export interface Expected {
+interface Expected {
   readonly version: string;
   readonly commit: string;
   /** Milliseconds since 1970. */

@@ -15,7 +15,7 @@ export interface MainPluginUse {
   readonly cniVersion: string;
 }
 
-export interface PluginContext {
+interface PluginContext {
   readonly env: NodeJS.ProcessEnv;
   /** File name of the IPAM plugin. */
   readonly driver: string;
@@ -36,7 +36,7 @@ export function pluginChecks({ env, driver, uses }: PluginContext): Check[] {
 }
 
 /** What is installed on this host. */
-export interface Installed {
+interface Installed {
   /** File name of the IPAM plugin. */
   readonly driver: string;
   /** What it answers to `--version` if it is of the same build as this command. */

@@ -11,7 +11,7 @@ const plenty = 64 * mebibyte;
 /** Bytes below which a write of the state may fail. */
 const enough = mebibyte;
 
-export interface DirectoryFacts {
+interface DirectoryFacts {
   /** What is wrong with its owner or mode, or that of a directory above it. */
   readonly untrusted?: UntrustedPath | undefined;
   readonly isDirectory: boolean;

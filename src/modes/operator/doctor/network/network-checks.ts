@@ -5,7 +5,7 @@ import type { NetworkConfiguration } from '../../network-configurations.ts';
 import type { Check } from '../check.ts';
 import { NetworkLook } from './network-look.ts';
 
-export interface NetworkContext {
+interface NetworkContext {
   readonly grid: GridAccess;
   /** This host, by its name in marks. */
   readonly host: Origin;

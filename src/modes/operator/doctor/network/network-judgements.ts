@@ -27,7 +27,7 @@ export function judgeOutlook(outlook: NetworkOutlook, { view, place }: NetworkSp
   return [ok(`not there yet: the first ADD creates a /${place.prefixLength}${where}${created}`)];
 }
 
-export interface AddressFacts {
+interface AddressFacts {
   readonly cidr: Cidr;
   /** Addresses in use; undefined if the grid does not say. */
   readonly used: number | undefined;
@@ -65,7 +65,7 @@ function hiddenBy(ranges: readonly DhcpRange[], cidr: Cidr): number {
   );
 }
 
-export interface GatewayFacts {
+interface GatewayFacts {
   readonly spec: NetworkSpec;
   /** The address that no container may get; undefined if there is none, or it is not known yet. */
   readonly address: string | undefined;
