@@ -5,15 +5,15 @@
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
 
-export type Family = 4 | 6;
+type Family = 4 | 6;
 
-export interface Address {
+interface Address {
   readonly family: Family;
   /** Canonical form. */
   readonly text: string;
 }
 
-export interface Cidr {
+interface Cidr {
   readonly family: Family;
   /** Canonical form, host bits kept. */
   readonly address: string;

@@ -5,7 +5,7 @@ import * as v from 'valibot';
 import { checkConfig, jsonObject } from './config-check.ts';
 
 /** One container's interface on the network that GC is about. */
-export interface ValidAttachment {
+interface ValidAttachment {
   readonly containerId: string;
   readonly ifName: string;
 }

@@ -9,7 +9,7 @@ import { checkNetworkName } from './names.ts';
 import { decodeVersion } from './versions.ts';
 
 /** A network configuration whose envelope is in order. */
-export interface NetworkConfig {
+interface NetworkConfig {
   /** As written, "0.1.0" if not written; `requireVersion` decides whether it can be served. */
   readonly cniVersion: string;
   readonly name: string;

@@ -6,14 +6,14 @@ import { CniCode, CniError } from './errors.ts';
 import type { Route } from './route.ts';
 import { type CniVersion, isAtLeast } from './versions.ts';
 
-export interface ResultIp {
+interface ResultIp {
   /** CIDR with the prefix length of the network. */
   readonly address: string;
   /** Bare address. */
   readonly gateway?: string;
 }
 
-export interface Dns {
+interface Dns {
   readonly nameservers?: readonly string[];
   readonly domain?: string;
   readonly search?: readonly string[];

@@ -162,6 +162,6 @@ export class ExtensibleAttributes {
  * Writes a text from outside as the grid takes it: one line, short enough, and without space around it, which WAPI refuses
  * (vindyavk/vvk_automation_public, WAPI_Test_Reports).
  */
-export function asGridText(text: string): string {
+function asGridText(text: string): string {
   return oneLine(text, longestText);
 }

@@ -35,10 +35,10 @@ export interface Condition {
 }
 
 /** How a condition ended: somebody saw it end, or it was not met again in its time. */
-export type End = 'seen' | 'lapsed';
+type End = 'seen' | 'lapsed';
 
 /** Told when a condition begins, changes its reason, or ends. */
-export interface ConditionListener {
+interface ConditionListener {
   raised?(condition: Condition): void;
   cleared?(condition: Condition, end: End): void;
 }
@@ -50,7 +50,7 @@ interface Entry {
 }
 
 /** Clocks in milliseconds: one that is read by people, one that nobody can set. */
-export interface Clocks {
+interface Clocks {
   readonly wall: () => number;
   readonly monotonic: () => number;
 }

@@ -56,7 +56,7 @@ export type Reason =
  */
 export type Outcome = 'none' | 'unknown' | 'open';
 
-export interface GridErrorOptions {
+interface GridErrorOptions {
   /** What the operator can do about it, one sentence. */
   readonly hint?: string | undefined;
   readonly outcome?: Outcome;

@@ -100,7 +100,7 @@ const markPattern =
   /^infoblox-cni cluster=(\S+) node=(\S+) network=(\S+) container=(\S+) interface=([^/:\p{White_Space}]+)$/u;
 
 /** What the mark of an attachment says; values that were too long are as they stand there, shortened. */
-export interface Mark {
+interface Mark {
   readonly origin: Origin;
   readonly attachment: Attachment;
 }

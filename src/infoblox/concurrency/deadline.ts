@@ -1,5 +1,5 @@
 /** How long work may take. */
-export interface Deadline {
+interface Deadline {
   readonly milliseconds: number;
   /** Ends the work earlier. */
   readonly signal: AbortSignal;

@@ -11,7 +11,7 @@ export interface SharedWork {
 }
 
 /** One caller's share of the work. */
-export interface Share<T> {
+interface Share<T> {
   /** Resolves as the work does. */
   readonly result: Promise<T>;
   /** This caller does not wait any longer. The work is aborted with the last one. */

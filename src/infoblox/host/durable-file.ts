@@ -27,7 +27,7 @@ export interface Place {
   readonly name: string;
 }
 
-export interface DurableFile extends Place {
+interface DurableFile extends Place {
   /** Permissions, whatever the umask; its group is that of the directory where that one says so (setgid). */
   readonly mode: number;
 }

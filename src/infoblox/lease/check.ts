@@ -8,7 +8,7 @@ import { describe, type Observer } from './observe.ts';
 import { type Look, plan } from './plan.ts';
 
 /** What the caller was told. */
-export interface CheckRequest {
+interface CheckRequest {
   readonly attachment: Attachment;
   /** The view of the configuration. */
   readonly view: string;

@@ -14,7 +14,7 @@ export interface GcDeps extends LeaseDeps {
 }
 
 /** What the runtime says. */
-export interface GcRequest {
+interface GcRequest {
   /** Name of the network. */
   readonly network: string;
   /** Where to look on the grid for what the state does not know. */
@@ -22,7 +22,7 @@ export interface GcRequest {
   readonly valid: readonly Omit<Attachment, 'network'>[];
 }
 
-export interface GcResult {
+interface GcResult {
   /** Addresses that have gone back. */
   readonly released: readonly string[];
   /** Those whose release the reconciler retries. */

@@ -17,7 +17,7 @@ const retry: Backoff = { first: 1_000, longest: 300_000 };
 /** Leases that are written between two turns of the event loop: each waits for the disk, and calls wait for them. */
 const leasesAtATime = 20;
 
-export interface ImportDeps extends Pick<LeaseDeps, 'store' | 'observer' | 'names' | 'moment' | 'log'> {
+interface ImportDeps extends Pick<LeaseDeps, 'store' | 'observer' | 'names' | 'moment' | 'log'> {
   readonly allocator: Pick<Allocator, 'isAdding'>;
 }
 

@@ -53,7 +53,7 @@ export interface Lease extends LeaseIdentity, SandboxIdentity, Doubtful {
 }
 
 /** What `begin` is told. */
-export interface Beginning extends LeaseIdentity {
+interface Beginning extends LeaseIdentity {
   readonly sandbox: SandboxIdentity;
   readonly workload: Workload;
   /** IDs of the ADDs that wait for it. */

@@ -13,7 +13,7 @@ import type { SqliteLeaseStore } from './state/store.ts';
 const mostReported = 1_000;
 
 /** What it needs, which is there before all others that work on leases. */
-export interface ObserverDeps {
+interface ObserverDeps {
   readonly wapi: WapiClient;
   readonly store: Pick<SqliteLeaseStore, 'boundAt' | 'isWhole'>;
   readonly log: Pick<Log, 'warn'>;

@@ -31,7 +31,7 @@ export function refuseStrayGateway({ gateway, place }: Pick<NetworkSpec, 'gatewa
   });
 }
 
-export interface GatewayReservation {
+interface GatewayReservation {
   readonly wapi: WapiClient;
   readonly address: string;
   readonly view: string;

@@ -73,7 +73,7 @@ export async function agreeOnNetwork(
 }
 
 /** What a look at the networks of a name calls for, once `surplus` has been yielded. */
-export type AgreementStep = { readonly surplus: readonly Network[] } & (
+type AgreementStep = { readonly surplus: readonly Network[] } & (
   | { readonly kind: 'use' | 'confirm'; readonly network: Network }
   | { readonly kind: 'create' | 'look' | 'wait' }
 );

@@ -26,7 +26,7 @@ export interface ReadyNetwork {
 }
 
 /** A network that is known, and the name by which configurations ask for it. */
-export interface KnownNetwork {
+interface KnownNetwork {
   readonly name: string;
   readonly network: ReadyNetwork;
 }

@@ -9,7 +9,7 @@ import type { SpecOf } from './spec.ts';
 import type { NetworkDeps } from './views.ts';
 
 /** What has to be there before a network can be created. */
-export interface Surroundings {
+interface Surroundings {
   readonly viewExists: boolean;
   /** The first container only: the others are looked for when those before them are full. */
   readonly containerExists: boolean;

@@ -10,7 +10,7 @@ import type { NetworkSpec } from './spec.ts';
 import { findSubnet, refuseNewSubnet } from './subnet.ts';
 import type { NetworkDeps } from './views.ts';
 
-export interface OutlookDeps extends NetworkDeps {
+interface OutlookDeps extends NetworkDeps {
   readonly inspection: GridInspection;
 }
 

@@ -3,7 +3,7 @@ import { addressAt, type Cidr, contains, hostPart, isNetworkOrBroadcast, parseAd
 import { GridError } from '../errors.ts';
 
 /** Where a network lies: at a fixed place, or wherever one of a given size is free in one of some network containers. */
-export type NetworkPlace =
+type NetworkPlace =
   | { readonly kind: 'subnet'; readonly cidr: Cidr }
   | {
       readonly kind: 'container';

@@ -15,7 +15,7 @@ const requestTimeout = 15_000;
 export const mostNetworks = 50;
 
 /** A network, known by its CIDR or by an address in it. */
-export type Target = { readonly view: string } & ({ readonly cidr: Cidr } | { readonly address: string });
+type Target = { readonly view: string } & ({ readonly cidr: Cidr } | { readonly address: string });
 
 export interface Usage {
   readonly cidr: Cidr;
@@ -26,7 +26,7 @@ export interface Usage {
   readonly used: number;
 }
 
-export interface NetworkUsageDeps {
+interface NetworkUsageDeps {
   readonly inspection: Pick<GridInspection, 'utilization'>;
   readonly conditions: Conditions;
   /** Networks that addresses were taken from since the start; asked at each refresh. */

@@ -13,7 +13,7 @@ import type { NetworkSpec } from './spec.ts';
 /** Reservations of this host that are looked for: one may have been deleted by hand, not all. */
 const samples = 3;
 
-export interface NetworkViewsDeps {
+interface NetworkViewsDeps {
   readonly wapi: WapiClient;
   /** Some of the marks of this host's leases in a view, at most `limit`. */
   readonly marksIn: (view: string, limit: number) => readonly string[];

@@ -6,7 +6,7 @@
 import { GridError } from '../errors.ts';
 import { describe, type Request } from './request.ts';
 
-export interface Answerer {
+interface Answerer {
   /** Who has answered. */
   readonly host: string;
   /** Who is known to accept writes. */

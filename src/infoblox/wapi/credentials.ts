@@ -8,7 +8,7 @@ import { GridError } from '../errors.ts';
  */
 const refusalPause = { first: 60_000, longest: 900_000, spread: 0 };
 
-export interface CredentialsOptions {
+interface CredentialsOptions {
   /** Empty if the client certificate alone says who we are: then no password is sent. */
   readonly username: string;
   /**
@@ -23,7 +23,7 @@ export interface CredentialsOptions {
 }
 
 /** What a login is made with. */
-export interface Authorization {
+interface Authorization {
   /** `authorization` with user and password; none if the client certificate alone says who we are. */
   readonly headers: Readonly<Record<string, string>>;
   /** Tells these credentials from others. Holds the password. */

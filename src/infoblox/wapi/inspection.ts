@@ -112,7 +112,7 @@ export class GridInspection {
     return parseAnswer(v.array(schema), answer, { what: `GET ${path}` });
   }
 
-  #get({ path, query = {} }: Pick<Request, 'path' | 'query'>, signal: AbortSignal): Promise<unknown> {
-    return this.#session.request({ method: 'GET', path, query }, signal);
+  #get(request: Pick<Request, 'path' | 'query'>, signal: AbortSignal): Promise<unknown> {
+    return this.#session.request({ method: 'GET', ...request }, signal);
   }
 }

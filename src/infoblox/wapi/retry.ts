@@ -24,7 +24,7 @@ export interface FailedAttempt {
   readonly troubleFor: number;
 }
 
-export interface RetryDecision {
+interface RetryDecision {
   /** The host is left alone for a while, if there is another. */
   readonly hostFailed: boolean;
   /** What the attempt says about the grid; undefined: nothing. A refusal is an answer: the grid is well. */

@@ -20,7 +20,7 @@ export const maxConnections = 8;
 /** Milliseconds for one request when its caller has more time left: slow grids take 10 s (infoblox-client, issue 272). */
 const requestTimeout = 15_000;
 
-export interface SessionOptions {
+interface SessionOptions {
   readonly transport: Transport;
   readonly hosts: GridHosts;
   readonly credentials: Credentials;

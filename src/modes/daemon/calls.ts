@@ -25,7 +25,7 @@ import { ReleaseNotes } from './rpc/release-notes.ts';
 import { CallServer } from './rpc/server.ts';
 import type { Tracing } from './tracing/tracing.ts';
 
-export interface CallsDeps {
+interface CallsDeps {
   readonly options: Options;
   readonly conditions: Conditions;
   readonly leases: Leases;

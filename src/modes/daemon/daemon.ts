@@ -32,7 +32,7 @@ export interface Daemon {
 }
 
 /** What surrounds the daemon; all but traces and socket is other than the default only in tests. */
-export interface Surroundings {
+interface Surroundings {
   /** Descriptor of a socket that the service manager has made for the daemon. */
   readonly passedSocket?: number | undefined;
   readonly tracing?: Tracing | undefined;

@@ -22,7 +22,7 @@ const logoutTimeout = 2_000;
 
 export type GridAccess = ReturnType<typeof buildGridAccess>;
 
-export interface GridAccessDeps {
+interface GridAccessDeps {
   readonly options: Options;
   readonly conditions: Conditions;
   readonly memory: WriterMemory;

@@ -14,7 +14,7 @@ const probeTimeout = 15_000;
 /** Between probes while there is trouble: soon at first, then seldom. */
 const probing: Backoff = { first: 1_000, longest: 30_000 };
 
-export interface GridMonitorDeps {
+interface GridMonitorDeps {
   readonly wapi: WapiClient;
   /** A probe looks for this network view. */
   readonly view: string;

@@ -27,7 +27,7 @@ import { warnOfUnseen } from './process/unseen-namespaces.ts';
 
 export type Leases = ReturnType<typeof buildLeases>;
 
-export interface LeasesDeps {
+interface LeasesDeps {
   readonly options: Pick<Options, 'reapAfter' | 'releaseOriginal'>;
   readonly origin: Origin;
   readonly conditions: Conditions;

@@ -12,7 +12,7 @@ import { orStartError, StartError } from './start-error.ts';
 /** Milliseconds between looks whether the state file is still in its place. */
 const pause = 5_000;
 
-export interface StateDeps {
+interface StateDeps {
   readonly conditions: Conditions;
   /** Whose the file has to be. */
   readonly owner: Owner;

@@ -10,7 +10,7 @@ import { script } from './script.ts';
 import { style } from './style.ts';
 
 /** What the page shows. */
-export interface PageSource {
+interface PageSource {
   readonly status: Status;
   readonly leases: readonly LeaseRecord[];
   /** Milliseconds since 1970. */

@@ -24,7 +24,7 @@ export class NoAnswer extends CniError {
   }
 }
 
-export interface DaemonCall {
+interface DaemonCall {
   /** Path of the socket. */
   readonly file: string;
   /** The CNI command. */

@@ -3,7 +3,7 @@ import { gatewayMark, hostMark, type Origin } from '../../mark.ts';
 import type { ReadyNetwork } from '../../network/networks.ts';
 import type { Found } from '../plan.ts';
 
-export interface Keepers {
+interface Keepers {
   readonly network: ReadyNetwork;
   /** The network's name. */
   readonly name: string;

@@ -16,7 +16,7 @@ import { movedError } from './address-errors.ts';
 /** An object at the address of another attachment, of the gateway, or of this host. */
 export type Another = Found & { readonly owner: string };
 
-export interface Reassignment {
+interface Reassignment {
   /** Whose mark the object has. */
   readonly lease: Lease;
   readonly object: Another;

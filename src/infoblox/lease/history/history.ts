@@ -12,7 +12,7 @@ import { releasers } from './releaser.ts';
  * the history could not be written then.
  */
 export const endings = [...releasers, 'lost', 'unknown'] as const;
-export type Ending = (typeof endings)[number];
+type Ending = (typeof endings)[number];
 
 /** Times in milliseconds since 1970, as the host's clock was then: it may have been set since. */
 export interface HistoryEntry {

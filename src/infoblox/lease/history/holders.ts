@@ -3,14 +3,8 @@ import { attachmentIn } from '../../mark.ts';
 import { workloadOfLease } from '../../workload.ts';
 import type { HistoryEntry } from './history.ts';
 
-/**
- * An entry of the history, as people and programs read it. Times are in UTC, as ISO 8601 writes them, and as the host's clock was
- * then. What each field says stands where the operator's protocol has it.
- */
-export type Holding = ReturnType<typeof holding>;
-
 /** Tells who has held an address, the latest first. @param entries as the store has them */
-export function holdings(entries: readonly HistoryEntry[]): Holding[] {
+export function holdings(entries: readonly HistoryEntry[]) {
   return entries.map((entry) => holding(entry, entries)).reverse();
 }
 
@@ -47,6 +41,7 @@ function spanOf({ boundAt, recordedAt, releasedAt }: HistoryEntry): { readonly f
   return { from: boundAt ?? recordedAt, until: releasedAt ?? Number.POSITIVE_INFINITY };
 }
 
+/** An entry as people and programs read it; what each field says stands where the operator's protocol has it. */
 function holding(entry: HistoryEntry, all: readonly HistoryEntry[]) {
   const { address, view, mark, boundAt, recordedAt, releasedAt, releasedBy, returnedAt } = entry;
   const { network, ifName } = attachmentIn(mark);

@@ -73,7 +73,7 @@ export async function* listOriginals(
   }
 }
 
-export interface OriginalsDeps {
+interface OriginalsDeps {
   readonly wapi: WapiClient;
   readonly store: Pick<SqliteLeaseStore, 'boundAt'>;
   readonly log: Pick<Log, 'info' | 'warn'>;

@@ -42,7 +42,7 @@ export interface AddressHistory {
   readonly since: number | null;
 }
 
-export interface HistoryOptions {
+interface HistoryOptions {
   /** Milliseconds that an entry is kept after its release; 0: no history is kept. */
   readonly age: number;
   /** Milliseconds since 1970. */

@@ -8,11 +8,11 @@ import { StoredLease } from './stored-lease.ts';
 const dueOrder: readonly Phase[] = ['releasing', 'pending', 'bound'];
 
 /** Marks that are left out of an answer. */
-export type Except = Pick<ReadonlySet<string>, 'has'>;
+type Except = Pick<ReadonlySet<string>, 'has'>;
 const noMarks: Except = new Set();
 
 /** When the reconciler is to act on leases: times in milliseconds since 1970. */
-export interface Due {
+interface Due {
   readonly now: number;
   /** What is due later than this was dated by a clock that has been set back since, and is due too. */
   readonly horizon: number;

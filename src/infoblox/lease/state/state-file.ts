@@ -103,7 +103,7 @@ export interface SetAside {
   readonly foreign: boolean;
 }
 
-export interface StateFileOptions {
+interface StateFileOptions {
   /** What the table of leases must have. */
   readonly columns: readonly string[];
   /** Whose the file has to be; it may be anybody's if this is left out. */

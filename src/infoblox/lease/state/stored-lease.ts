@@ -34,7 +34,7 @@ export const StoredLease = v.object({
 export const columns = Object.keys(StoredLease.entries) as readonly (keyof Lease)[];
 
 /** A statement and its parameters. */
-export interface Write {
+interface Write {
   readonly sql: string;
   readonly values: Record<string, string | number | null>;
 }

@@ -18,7 +18,7 @@ export interface TlsOptions {
 }
 
 /** Told what the grid's hosts show of themselves. */
-export interface PeerListeners {
+interface PeerListeners {
   readonly onFirstKey?: OnFirstKey;
   /** Told of each certificate that is shown; a resumed TLS session shows none. */
   readonly onCertificate?: (host: string, certificate: X509Certificate) => void;

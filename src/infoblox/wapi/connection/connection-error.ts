@@ -14,7 +14,7 @@ export class NotConnected extends Error {
   }
 }
 
-export interface FailedExchange {
+interface FailedExchange {
   /** `name:port` */
   readonly host: string;
   /** Whether the request may change the grid. */

@@ -11,12 +11,12 @@ export interface Limits {
   readonly other: number;
 }
 
-export interface Gathering {
+interface Gathering {
   readonly signal: AbortSignal;
   readonly limits: Limits;
 }
 
-export interface Gathered {
+interface Gathered {
   readonly status: number;
   /** In lower case, as undici parses them. */
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;

@@ -14,7 +14,7 @@ export type KeyCheck = (host: string, key: string) => 'known' | 'first seen';
 export type OnFirstKey = (host: string, key: string) => void;
 
 /** Who judges the keys of hosts. */
-export interface KeyJudge {
+interface KeyJudge {
   /** Undefined: any key will do. */
   readonly checkKey?: KeyCheck | undefined;
   readonly onFirstKey?: OnFirstKey | undefined;

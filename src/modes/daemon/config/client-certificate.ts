@@ -11,7 +11,7 @@ import { UsageError } from './command-line.ts';
 import { type Exposure, exposureOf, whyUnreadable } from './given-file.ts';
 
 /** The pair to show to the grid, and what is known of it. */
-export interface UsablePair extends ClientPair {
+interface UsablePair extends ClientPair {
   /** SHA-256 of the certificate: another one is another login. */
   readonly fingerprint: string;
   /** Milliseconds since 1970. */
@@ -19,7 +19,7 @@ export interface UsablePair extends ClientPair {
 }
 
 /** The files as they are now. */
-export interface ClientCertificateState {
+interface ClientCertificateState {
   /** The last good content of the files. */
   readonly pair: UsablePair;
   /** Why something has to be done about them; undefined if all is well. */

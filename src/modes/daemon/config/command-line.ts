@@ -33,7 +33,7 @@ export function parseFlags(args: readonly string[]): FlagValues {
 }
 
 /** Arguments with each flag and its value in one, as citty takes them safely. */
-export interface JoinedFlags {
+interface JoinedFlags {
   /** `--name=value`, in their order. */
   readonly joined: string[];
   /** Arguments that are no flags. */

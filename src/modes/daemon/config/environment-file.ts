@@ -10,7 +10,7 @@ import { StartError } from '../start-error.ts';
 
 export const defaultEnvironmentFile = '/etc/infoblox-cni/daemon.env';
 
-export interface EnvironmentFile {
+interface EnvironmentFile {
   readonly variables: NodeJS.ProcessEnv;
   /** DAEMON_FLAGS, in words. */
   readonly daemonFlags: readonly string[];

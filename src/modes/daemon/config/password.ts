@@ -5,7 +5,7 @@ import { messageOf } from '../../../infoblox/host/errno.ts';
 import { refuseUntrusted, UntrustedPath } from '../../../infoblox/host/trusted-path.ts';
 import { type Exposure, exposureOf } from './given-file.ts';
 
-export interface Password {
+interface Password {
   /** Reads it; called for each request. Throws GridError `credentials` where there is none, which is not worth a login. */
   readonly read: () => string;
   /** Who else than root can read it; undefined if others cannot, or there is none. */

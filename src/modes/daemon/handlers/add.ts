@@ -23,7 +23,7 @@ import { workloadOf } from './workload.ts';
 /** Milliseconds that a refusal counts: only another ADD can show that it is over. */
 const refusalLasts = 60_000;
 
-export interface AddDeps {
+interface AddDeps {
   readonly allocator: Allocator;
   readonly conditions: Conditions;
   readonly notes: Pick<ReleaseNotes, 'takeOf'>;

@@ -2,7 +2,7 @@
 import { plainSpelling } from '../config/spelling.ts';
 
 /** What to say about such a key: our key for it, or why there is none and what to do. */
-export type ForeignKey = { readonly meant: string } | { readonly unsupported: string; readonly instead: string };
+type ForeignKey = { readonly meant: string } | { readonly unsupported: string; readonly instead: string };
 
 const ranges: ForeignKey = {
   unsupported: 'address ranges are not supported',

@@ -4,7 +4,7 @@ import type { Fields } from '../../../infoblox/log.ts';
 import type { Progress } from '../../operator-protocol.ts';
 import type { Call } from '../../protocol.ts';
 
-export type ServedCommand = Exclude<Command, 'VERSION'>;
+type ServedCommand = Exclude<Command, 'VERSION'>;
 
 export interface Answer {
   /** The document for the plugin's stdout, if there is one. */

@@ -11,7 +11,7 @@ import { notAvailable } from './cni-errors.ts';
 import type { Handler } from './handler.ts';
 import { type SpecDefaults, specOf } from './network-spec.ts';
 
-export interface StatusDeps {
+interface StatusDeps {
   readonly conditions: Conditions;
   readonly monitor: GridMonitor;
   readonly networks: Networks;

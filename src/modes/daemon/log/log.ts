@@ -4,7 +4,7 @@ import { createConsola, LogLevels } from 'consola';
 import type { Fields, Log } from '../../../infoblox/log.ts';
 import { printable } from './printable.ts';
 
-export type Level = keyof Log;
+type Level = keyof Log;
 
 /** Priorities of syslog, which the journal reads in front of a line (sd-daemon(3)). */
 const priorities: Readonly<Record<Level, string>> = { error: '<3>', warn: '<4>', info: '<6>', debug: '<7>' };

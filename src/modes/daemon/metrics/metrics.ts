@@ -8,7 +8,7 @@ import { type ReadSources, registerReadings } from './readings.ts';
 import { buckets, WapiMetrics } from './wapi-metrics.ts';
 
 /** What is read at each scrape. */
-export type MetricsSources = ReadSources & ProbeSources;
+type MetricsSources = ReadSources & ProbeSources;
 
 export class Metrics {
   readonly #registry = new Registry();

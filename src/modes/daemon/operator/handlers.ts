@@ -8,7 +8,7 @@ import type { OperatorHandlers } from './operator-handler.ts';
 import { gcByHandHandler, type OperatorReleaseDeps, releaseHandler } from './release.ts';
 import { type OperatorStatusDeps, operatorStatusHandler } from './status.ts';
 
-export type OperatorDeps = OperatorStatusDeps & OperatorReleaseDeps & LeaseDeps;
+type OperatorDeps = OperatorStatusDeps & OperatorReleaseDeps & LeaseDeps;
 
 /** Makes the handlers by method. */
 export function operatorHandlers(deps: OperatorDeps): OperatorHandlers {

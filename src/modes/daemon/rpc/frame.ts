@@ -39,7 +39,7 @@ const OperatorRequest = v.object({
 });
 
 /** What a plugin asks. */
-export interface PluginRequest {
+interface PluginRequest {
   readonly method: v.InferOutput<typeof PluginRequest>['method'];
   readonly params: Call;
 }

@@ -19,7 +19,7 @@ const pause = 15_000;
 /** Milliseconds after which nobody is writing a note any more. */
 const longestWriting = 60_000;
 
-export interface ReleaseNotesDeps {
+interface ReleaseNotesDeps {
   readonly socketDir: string;
   readonly driverName: string;
   /** Records a DEL durably, so that it will be carried out. */

@@ -18,7 +18,7 @@ const deliveryTimeout = 5_000;
 /** Connections that may wait to be accepted: a burst of container starts is no reason to refuse any. */
 const backlog = 4096;
 
-export interface ServerDeps {
+interface ServerDeps {
   /** Finds out what a request is for. @throws CniError if it asks for nothing that can be done */
   readonly workOf: (request: Request) => Work;
   /** Fields of the log that say what a call is about. */

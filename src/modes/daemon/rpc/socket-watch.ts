@@ -15,7 +15,7 @@ const pause = 5_000;
 /** Attempts to listen again before the daemon gives up. */
 const mostAttempts = 3;
 
-export interface SocketWatchOptions {
+interface SocketWatchOptions {
   /** The socket's path, as `prepareSocket` said. */
   readonly file: string;
   /** Makes what is missing and listens again; throws StartError. */

@@ -59,7 +59,7 @@ export interface TracingDeps {
 }
 
 /** The script: `open-telemetry.ts`. */
-export interface TracingScript {
+interface TracingScript {
   openTracing(deps: TracingDeps): Tracing;
 }
 
