@@ -24,8 +24,8 @@ interface CredentialsOptions {
 
 /** What a login is made with. */
 interface Authorization {
-  /** `authorization` with user and password; none if the client certificate alone says who we are. */
-  readonly headers: Readonly<Record<string, string>>;
+  /** Makes `authorization` with user and password; none if the client certificate alone says who we are. */
+  readonly headers: () => Readonly<Record<string, string>>;
   /** Tells these credentials from others. Holds the password. */
   readonly secret: string;
 }
@@ -68,7 +68,7 @@ export class Credentials {
       });
     }
     const basic = () => `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
-    return { headers: this.#isNamed ? { authorization: basic() } : {}, secret };
+    return { headers: () => (this.#isNamed ? { authorization: basic() } : {}), secret };
   }
 
   /**

@@ -97,7 +97,7 @@ export class Logins {
 
   async #sendWithCredentials(host: string, send: Send, cookie?: string): Promise<TransportAnswer> {
     const { headers, secret } = this.#credentials.authorization();
-    const answer = await send({ ...headers, ...(cookie === undefined ? {} : { cookie }) });
+    const answer = await send({ ...headers(), ...(cookie === undefined ? {} : { cookie }) });
     // The cookie may be at fault: once more without it.
     if (cookie !== undefined && (answer.status === 401 || answer.status === 403)) {
       this.#logins.delete(host);
@@ -118,7 +118,7 @@ export class Logins {
   async #sendAs(login: Login, send: Send): Promise<TransportAnswer> {
     const { headers } = this.#credentials.authorization();
     const { cookie } = login;
-    const answer = await send(cookie === '' ? headers : { cookie });
+    const answer = await send(cookie === '' ? headers() : { cookie });
     login.cookie = cookieOf(answer) ?? cookie;
     login.usedAt = this.#now();
     return answer;

@@ -55,8 +55,9 @@ export function objectTypeIn(url: string): string {
 }
 
 /** Gives path and query as they stand in a URL after the version. */
-export function pathOf({ path, query }: Request): string {
-  // A space as %20, which nothing on the way can take for a plus.
-  const search = new URLSearchParams(query).toString().replaceAll('+', '%20');
-  return search === '' ? urlPath(path) : `${urlPath(path)}?${search}`;
+export function pathOf({ path, query = {} }: Request): string {
+  // Not URLSearchParams: it writes a space as a plus, and takes twice the processor time.
+  const encode = (text: string) => encodeURIComponent(text.toWellFormed());
+  const search = Object.entries(query).map(([name, value]) => `${encode(name)}=${encode(value)}`);
+  return search.length === 0 ? urlPath(path) : `${urlPath(path)}?${search.join('&')}`;
 }

@@ -24,7 +24,7 @@ const refused = () => {
 };
 
 test('user and password are sent as UTF-8', () => {
-  const { authorization = '' } = credentials.authorization().headers;
+  const { authorization = '' } = credentials.authorization().headers();
   expect(Buffer.from(authorization.replace('Basic ', ''), 'base64').toString('utf8')).toBe('ädmin:one');
 });
 

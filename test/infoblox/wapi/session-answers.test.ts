@@ -129,7 +129,7 @@ test('no error holds the credentials, whatever the grid answers', async () => {
   const agent = new MockAgent();
   agent.disableNetConnect();
   const secret = [password, Buffer.from(`${username}:${password}`).toString('base64'), encodeURIComponent(password)];
-  const pool = agent.get('https://grid.example');
+  const pool = agent.get('https://grid.example:443');
   for (const status of [200, 302, 400, 401, 403, 404, 500]) {
     pool.intercept({ path: /.*/, method: 'POST' }).reply(status, '<html><title>Sorry</title></html>');
     const made = openSession({

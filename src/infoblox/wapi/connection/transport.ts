@@ -36,18 +36,16 @@ export interface Transport {
 
 /** Makes a transport over the connections of a dispatcher: an agent's, or those of undici's MockAgent in tests. */
 export function createTransport(dispatcher: Dispatcher): Transport {
-  const clientFor = (limits: Limits) =>
-    createFetch({
-      fetch: fetchThrough(dispatcher, limits),
-      // The session decides what a status means and what is sent again.
-      defaults: { retry: false, ignoreResponseError: true },
-    });
-  const lister = clientFor({ good: largestList, other: largestAnswer });
-  const client = clientFor({ good: largestAnswer, other: largestAnswer });
   return {
-    async exchange({ url, lists = false, ...request }) {
+    async exchange({ url, headers: own, lists = false, ...request }) {
+      const limits = { good: lists ? largestList : largestAnswer, other: largestAnswer };
+      const client = createFetch({
+        fetch: fetchThrough(dispatcher, own, limits),
+        // The session decides what a status means and what is sent again.
+        defaults: { retry: false, ignoreResponseError: true },
+      });
       try {
-        const answer = await (lists ? lister : client).raw(url, request);
+        const answer = await client.raw(url, request);
         // undici frees the connection one turn after the body ends; who asks again before that opens a second one.
         await turn();
         const { status, headers } = answer;
@@ -65,12 +63,15 @@ export function createTransport(dispatcher: Dispatcher): Transport {
 /**
  * A `fetch` for ofetch that goes over a dispatcher, with its limits and TLS checks, and follows no redirect. It answers with
  * as much of a Response as is read here: a whole one costs as much processor time as the exchange itself.
+ * @param own headers beside those that ofetch adds for JSON; as Headers they would be copied and sorted on the way
  */
-function fetchThrough(dispatcher: Dispatcher, limits: Limits): typeof globalThis.fetch {
-  return async (url, { method = 'GET', headers = {}, body, signal } = {}) => {
-    const { origin, pathname, search } = new URL(String(url));
+function fetchThrough(dispatcher: Dispatcher, own: Exchange['headers'], limits: Limits): typeof globalThis.fetch {
+  return async (input, { method = 'GET', headers, body, signal } = {}) => {
+    const url = String(input);
+    const end = url.indexOf('/', 'https://'.length);
     const text = typeof body === 'string' ? body : null;
-    const request = { origin, path: pathname + search, method, headers, body: text };
+    const all = headers instanceof Headers ? { ...Object.fromEntries(headers), ...own } : own;
+    const request = { origin: url.slice(0, end), path: url.slice(end), method, headers: all, body: text };
     const answer = await gather(dispatcher, request, { signal: signal ?? AbortSignal.abort(), limits });
     const lines = (name: string) => [answer.headers[name] ?? []].flat();
     return {
