@@ -52,11 +52,11 @@ export function hostSandboxes(bootId: string = readBootId()): Sandboxes {
       const processStart = typeof process === 'object' ? process.start : null;
       return { netns: path, netnsId: place === undefined ? at.id : at.id + via + place, processStart, ...boot() };
     },
-    fate({ netns, netnsId, processStart, ...recorded }) {
+    fate({ netns, netnsId, processStart, bootId, bootedAt }) {
       if (netns === null || netnsId === null) return 'unknown';
       const [id = '', place] = netnsId.split(via);
       const seen = see(netns, bootOf(boot()));
-      return fateOf({ id, place, boot: bootOf(recorded), processStart: processStart ?? undefined }, seen);
+      return fateOf({ id, place, boot: bootOf({ bootId, bootedAt }), processStart: processStart ?? undefined }, seen);
     },
   };
 }

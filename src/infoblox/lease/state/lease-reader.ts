@@ -100,6 +100,11 @@ export class LeaseReader {
     return this.#all('SELECT * FROM lease WHERE phase = ?', phase);
   }
 
+  /** At most `limit` leases in the order of their marks, those after the mark `after`: a page for who reads all of them. */
+  following(after: string, limit: number): Lease[] {
+    return this.#all('SELECT * FROM lease WHERE mark > ? ORDER BY mark LIMIT ?', after, limit);
+  }
+
   /** Bound leases whose sandbox was seen. */
   withSandbox(): Lease[] {
     return this.#all("SELECT * FROM lease WHERE phase = 'bound' AND netnsId IS NOT NULL");

@@ -1,14 +1,14 @@
 /** `leases`: what the state has, lease by lease. */
 import { setImmediate as turn } from 'node:timers/promises';
-import { phases } from '../../../infoblox/lease/lease.ts';
+import type { Lease } from '../../../infoblox/lease/lease.ts';
 import type { SqliteLeaseStore } from '../../../infoblox/lease/state/store.ts';
 import { shortNetworkName } from '../../../infoblox/mark.ts';
 import type { LeaseRecord, OperatorParams } from '../../operator-protocol.ts';
 import { leaseRecord, type RecordDeps } from './lease-record.ts';
 import type { OperatorHandler } from './operator-handler.ts';
 
-/** Leases that are looked at between two turns of the event loop. */
-const atATime = 200;
+/** Leases that are read and looked at between two turns of the event loop. */
+const pageSize = 200;
 
 export type LeasesDeps = RecordDeps & { readonly store: SqliteLeaseStore };
 type LeaseFilter = OperatorParams<'operator/leases'>;
@@ -18,17 +18,22 @@ export function leasesHandler(deps: LeasesDeps): OperatorHandler<'operator/lease
   return { longest: 10_000, run: async (filter) => ({ result: { leases: await findLeases(deps, filter) } }) };
 }
 
-/** Finds the leases that match. */
+/** Finds the leases that match, in the order of their marks. */
 export async function findLeases(deps: LeasesDeps, filter: LeaseFilter): Promise<LeaseRecord[]> {
   const records: LeaseRecord[] = [];
-  const asked = filter.phase === undefined ? phases : [filter.phase];
-  const leases = asked.flatMap((phase) => deps.store.inPhase(phase));
-  for (const [index, lease] of leases.entries()) {
-    if (index % atATime === atATime - 1) await turn();
-    if (filter.network !== undefined && lease.network !== shortNetworkName(filter.network)) continue;
-    if (filter.address !== undefined && lease.address !== filter.address) continue;
-    if (filter.container !== undefined && !lease.mark.includes(` container=${filter.container}`)) continue;
-    records.push(leaseRecord(lease, deps));
+  let page = deps.store.following('', pageSize);
+  for (;;) {
+    for (const lease of page) if (matches(lease, filter)) records.push(leaseRecord(lease, deps));
+    const last = page.at(-1);
+    if (last === undefined || page.length < pageSize) return records;
+    await turn();
+    page = deps.store.following(last.mark, pageSize);
   }
-  return records;
+}
+
+function matches({ mark, network, address, phase }: Lease, filter: LeaseFilter): boolean {
+  if (filter.phase !== undefined && phase !== filter.phase) return false;
+  if (filter.network !== undefined && network !== shortNetworkName(filter.network)) return false;
+  if (filter.address !== undefined && address !== filter.address) return false;
+  return filter.container === undefined || mark.includes(` container=${filter.container}`);
 }

@@ -22,7 +22,6 @@ export function leaseTable(leases: readonly LeaseRecord[]): string {
 }
 
 function byNetworkAndAddress(one: LeaseRecord, other: LeaseRecord): number {
-  const order = one.network.localeCompare(other.network);
-  if (order !== 0) return order;
+  if (one.network !== other.network) return one.network.localeCompare(other.network);
   return one.address === null || other.address === null ? 0 : compareAddresses(one.address, other.address);
 }
