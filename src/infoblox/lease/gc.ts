@@ -1,17 +1,12 @@
 /** CNI GC: releases what this host has reserved in a network and the runtime no longer knows. */
 import { GridError, hasReason } from '../errors.ts';
 import { type Attachment, networkOf, networkPrefix, shortNetworkName } from '../mark.ts';
-import type { Allocator } from './add/allocate.ts';
-import type { LeaseDeps } from './deps.ts';
 import { reconcile } from './release/reconcile.ts';
+import type { ReleaseDeps } from './release/release.ts';
 import { type Release, releaseIfDead, startReleaseOf } from './release/start-release.ts';
 import { releaseUnnoted } from './release/unnoted.ts';
 
 const by = 'GC' as const;
-
-export interface GcDeps extends LeaseDeps {
-  readonly allocator: Allocator;
-}
 
 /** What the runtime says. */
 interface GcRequest {
@@ -35,7 +30,7 @@ interface GcResult {
  * @throws the first failure, after everything else has been tried
  */
 export async function collectGarbage(
-  deps: GcDeps,
+  deps: ReleaseDeps,
   { network, view, valid }: GcRequest,
   signal: AbortSignal,
 ): Promise<GcResult> {
@@ -77,7 +72,7 @@ export async function collectGarbage(
 }
 
 /** An object of this host that the state does not know, or has imported since the call came: older than the list. */
-function startUnknown(deps: GcDeps, release: Release): boolean {
+function startUnknown(deps: ReleaseDeps, release: Release): boolean {
   if (deps.store.get(release.mark) !== undefined)
     return releaseIfDead(deps, release, ({ createdAt }) => createdAt === 0);
   startReleaseOf(deps, release);
@@ -86,7 +81,7 @@ function startUnknown(deps: GcDeps, release: Release): boolean {
 
 /** @returns undefined if it is kept, false if the reconciler has to try again */
 async function startAndFinish(
-  deps: GcDeps,
+  deps: ReleaseDeps,
   { release, start }: { readonly release: Release; readonly start: () => boolean },
   signal: AbortSignal,
 ): Promise<boolean | undefined> {

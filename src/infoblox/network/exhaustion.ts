@@ -1,6 +1,6 @@
 /**
- * What is known of networks that have no free address, for an honest STATUS. What stands is a condition `network-full` with
- * the CIDR and the view as its subject; kept here is only when the grid was asked last.
+ * What is known of networks that have no free address, for an honest STATUS. What stands is a condition `network-full`; kept
+ * here is only when the grid was asked last.
  */
 import type { Conditions } from '../conditions.ts';
 import { GridError } from '../errors.ts';
@@ -19,7 +19,8 @@ export class Exhaustion {
   readonly #wapi: WapiClient;
   readonly #conditions: Conditions;
   readonly #now: () => number;
-  readonly #askedAt = new Map<string, number>();
+  /** By the subject of their condition. */
+  readonly #asked = new Map<string, { readonly network: ReadyNetwork; readonly at: number }>();
 
   /** @param now milliseconds, monotonic */
   constructor(wapi: WapiClient, conditions: Conditions, now: () => number = () => performance.now()) {
@@ -34,55 +35,51 @@ export class Exhaustion {
    * @returns the error to answer with
    */
   found(network: ReadyNetwork, cause: GridError): GridError {
-    const subject = subjectOf(network);
-    const message = `no free address in ${subject}`;
+    const message = `no free address in ${subjectOf(network)}`;
     const error = new GridError('no-free-address', message, { outcome: cause.outcome, cause, hint });
-    this.#askedAt.set(subject, this.#now());
-    this.#raise(subject, error);
+    this.#noteAsked(network);
+    this.#raise(network, error);
     return error;
   }
 
   /** Notes that an address of the view came back to the grid: its networks may have one again. */
   released(view: string): void {
-    for (const network of this.full) if (network.view === view) this.#clear(network.subject);
+    for (const network of this.full) if (network.view === view) this.obtained(network);
   }
 
   /** The networks that are known to be full. */
-  get full(): { readonly network: string; readonly view: string; readonly subject: string }[] {
-    return this.#conditions.all().flatMap(({ kind, subject }) => {
-      // No CIDR contains a space.
-      const [, network, view] = /^(\S+) \(view (.*)\)$/.exec(kind === 'network-full' ? subject : '') ?? [];
-      return network === undefined || view === undefined ? [] : [{ network, view, subject }];
-    });
+  get full(): ReadyNetwork[] {
+    const networks = [...this.#asked.values()].map(({ network }) => network);
+    return networks.filter((network) => this.#conditions.find('network-full', subjectOf(network)) !== undefined);
   }
 
   /** Notes that the grid had an address to give: the network is not full any more. */
   obtained(network: ReadyNetwork): void {
-    this.#clear(subjectOf(network));
+    this.#asked.delete(subjectOf(network));
+    this.#conditions.clear('network-full', subjectOf(network));
   }
 
   /** Tells whether a network is full, without asking the grid; what is old is checked in the background. */
   known(network: ReadyNetwork): GridError | undefined {
     const subject = subjectOf(network);
     const error = this.#conditions.find('network-full', subject)?.error;
-    const askedAt = this.#askedAt.get(subject);
-    if (error !== undefined && askedAt !== undefined && this.#now() - askedAt > recheckAfter) {
-      this.#askedAt.set(subject, this.#now());
+    const asked = this.#asked.get(subject);
+    if (error !== undefined && asked !== undefined && this.#now() - asked.at > recheckAfter) {
+      this.#noteAsked(network);
       this.#wapi.hasFreeAddress(network.ref, AbortSignal.timeout(5_000)).then(
-        (free) => (free ? this.#clear(subject) : this.#raise(subject, error)),
+        (free) => (free ? this.obtained(network) : this.#raise(network, error)),
         () => undefined,
       );
     }
     return error;
   }
 
-  #raise(subject: string, error: GridError): void {
-    this.#conditions.raise('network-full', error, { subject, lasts });
+  #noteAsked(network: ReadyNetwork): void {
+    this.#asked.set(subjectOf(network), { network, at: this.#now() });
   }
 
-  #clear(subject: string): void {
-    this.#askedAt.delete(subject);
-    this.#conditions.clear('network-full', subject);
+  #raise(network: ReadyNetwork, error: GridError): void {
+    this.#conditions.raise('network-full', error, { subject: subjectOf(network), lasts });
   }
 }
 

@@ -1,20 +1,23 @@
 /**
  * Requests that carry extensible attributes, or search by them. A grid refuses both for an attribute that it does not define: what
- * it has refused is left out from then on.
+ * it has refused is left out from then on. Also which attributes a grid defines: asked, and added to.
  */
 import type { GenericSchema, InferOutput } from 'valibot';
-import type { Attributes, ExtensibleAttributes } from '../attributes.ts';
+import type { AttributeDefinition, Attributes, ExtensibleAttributes } from '../attributes.ts';
 import { hasReason } from '../errors.ts';
 import { type Search, searchPages } from './paged-search.ts';
+import { referenceTo } from './reference.ts';
 import type { Fields, Request } from './request.ts';
-import { parseAnswer } from './schemas.ts';
+import { attributeDefinition, type DefinedAttribute, parseAnswer } from './schemas.ts';
 import type { Session } from './session.ts';
 
+type Requests = Pick<Session, 'request'>;
+
 export class AttributedRequests {
-  readonly #session: Pick<Session, 'request'>;
+  readonly #session: Requests;
   readonly #attributes: ExtensibleAttributes;
 
-  constructor(session: Pick<Session, 'request'>, attributes: ExtensibleAttributes) {
+  constructor(session: Requests, attributes: ExtensibleAttributes) {
     this.#session = session;
     this.#attributes = attributes;
   }
@@ -70,4 +73,24 @@ export class AttributedRequests {
       }
     }
   }
+}
+
+/** Yields the definitions of extensible attributes that this user may see. @throws as `searchPages` */
+export function listAttributeDefinitions(session: Requests, signal: AbortSignal): AsyncGenerator<DefinedAttribute> {
+  return searchPages(session, { ...attributeDefinition, query: {} }, signal);
+}
+
+/**
+ * Defines an extensible attribute, which only superusers may (crossplane provider, notes of its tests).
+ * @throws GridError as the session does, `conflict` if it is there
+ */
+export async function defineAttribute(
+  session: Requests,
+  { name, type, comment, values }: AttributeDefinition,
+  signal: AbortSignal,
+): Promise<void> {
+  const path = attributeDefinition.type;
+  const body = { name, type, comment, ...(values && { list_values: values.map((value) => ({ value })) }) };
+  const answer = await session.request({ method: 'POST', path, body }, signal);
+  parseAnswer(referenceTo(path), answer, { what: `POST ${path}`, outcome: 'unknown' });
 }

@@ -5,8 +5,7 @@
 import { type Attributes, type ExtensibleAttributes, ofNetwork, reservedAt } from '../attributes.ts';
 import { type GridError, hasReason } from '../errors.ts';
 import { gatewayMark } from '../mark.ts';
-import { listAttributeDefinitions } from './attribute-definitions.ts';
-import { AttributedRequests } from './attributed-requests.ts';
+import { AttributedRequests, listAttributeDefinitions } from './attributed-requests.ts';
 import { beginsWith, exactSearch, findExactly, searchPages } from './paged-search.ts';
 import { referenceTo, typeOf } from './reference.ts';
 import type { Confirmation } from './request.ts';

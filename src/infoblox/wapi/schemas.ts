@@ -16,15 +16,19 @@ const longestText = 1024;
 const longestPageId = 4096;
 
 const text = v.pipe(v.string(), v.maxLength(longestText, `at most ${longestText} characters`));
-const values = v.union([text, v.number(), v.boolean()]);
+const attributeValue = v.union([text, v.number(), v.boolean()]);
 
 /**
- * `{"Name": {"value": v}}`, where a value may be a string, a number or a list of them (WAPI documentation,
- * "extattrsearch"). Only the attribute that networks are told apart by is read, so that the others can be whatever they are.
+ * One attribute of an object, a string, a number or a list of them (WAPI documentation, "extattrsearch"); `inheritance_source` if
+ * it is its network's (WAPI documentation, "Extensible Attributes").
  */
-const ExtensibleAttributes = v.object({
-  [networkNameAttribute]: v.optional(v.object({ value: v.union([values, v.pipe(v.array(values), v.maxLength(100))]) })),
+const attribute = v.object({
+  value: v.union([attributeValue, v.pipe(v.array(attributeValue), v.maxLength(100))]),
+  inheritance_source: v.optional(v.unknown()),
 });
+
+/** Only the attribute that networks are told apart by is read, so that the others can be whatever they are. */
+const NamedNetwork = v.object({ [networkNameAttribute]: v.optional(attribute) });
 
 /** Puts together an object type, the schema of its objects, and the fields that are asked for: those of the schema. */
 function kindOf<const Entries extends v.ObjectEntries>(type: string, entries: Entries) {
@@ -41,12 +45,6 @@ export const fixedAddress = kindOf('fixedaddress', {
   match_client: v.optional(text, ''),
 });
 export type FixedAddress = v.InferOutput<typeof fixedAddress.schema>;
-
-/** One attribute of an object; `inheritance_source` if it is its network's (WAPI documentation, "Extensible Attributes"). */
-const attribute = v.object({
-  value: v.union([values, v.pipe(v.array(values), v.maxLength(100))]),
-  inheritance_source: v.optional(v.unknown()),
-});
 
 /** A fixed address with all that tells who has made it. */
 export const attributedAddress = kindOf('fixedaddress', {
@@ -69,7 +67,7 @@ export const network = kindOf('network', {
   _ref: referenceTo('network'),
   network: text,
   comment: v.optional(text, ''),
-  extattrs: v.optional(ExtensibleAttributes, {}),
+  extattrs: v.optional(NamedNetwork, {}),
 });
 export type Network = v.InferOutput<typeof network.schema>;
 

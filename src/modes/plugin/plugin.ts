@@ -58,9 +58,8 @@ function fail(error: unknown, stdin: Buffer): number {
     if (error instanceof NoOutput) throw error;
     print(formatError(asCniError(error), answerVersion(peekVersion(stdin))));
   } catch (failure) {
-    const text = messageOf(failure);
     const what = error instanceof NoOutput ? 'the daemon releases what it has allocated' : asCniError(error).message;
-    complain(`${text}: ${what}`);
+    complain(`${messageOf(failure)}: ${what}`);
   }
   return 1;
 }
@@ -113,12 +112,8 @@ async function recordRelease(
   try {
     leaveReleaseNote(place, network, call);
   } catch (error) {
-    const text = messageOf(error);
-    throw new CniError(
-      CniCode.tryAgain,
-      `${reason.message}; and the release cannot be recorded for later: ${text}`,
-      reason.details,
-    );
+    const what = `${reason.message}; and the release cannot be recorded for later: ${messageOf(error)}`;
+    throw new CniError(CniCode.tryAgain, what, reason.details);
   }
   const fate = isNew
     ? `release recorded, but ${socketDir} did not exist: no daemon reads it there unless that is its --socket-dir`
@@ -132,8 +127,7 @@ async function recordUnanswered(place: DaemonPlace, call: Call & { callId: strin
   try {
     leaveUnansweredNote(place, call);
   } catch (error) {
-    const text = messageOf(error);
-    complain(`cannot record that this ADD got no answer: ${text}`);
+    complain(`cannot record that this ADD got no answer: ${messageOf(error)}`);
   }
 }
 
@@ -141,6 +135,5 @@ function asCniError(error: unknown): CniError {
   if (error instanceof CniError) return error;
   const refusal = mustBeRoot(errnoOf(error));
   if (refusal !== undefined) return new CniError(CniCode.tryAgain, refusal, rootHint);
-  const text = messageOf(error);
-  return new CniError(CniCode.unexpected, `unexpected failure of the plugin: ${text}`);
+  return new CniError(CniCode.unexpected, `unexpected failure of the plugin: ${messageOf(error)}`);
 }

@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import { readWorkload, workloadText } from '../../workload.ts';
 import { releasers } from '../history/releaser.ts';
-import type { Lease } from '../lease.ts';
+import { type Lease, phases } from '../lease.ts';
 
 const nullableText = v.nullable(v.string());
 const nullableNumber = v.nullable(v.number());
@@ -11,7 +11,7 @@ export const StoredLease = v.object({
   mark: v.string(),
   network: v.string(),
   view: v.string(),
-  phase: v.picklist(['pending', 'bound', 'releasing']),
+  phase: v.picklist(phases),
   address: nullableText,
   netns: nullableText,
   netnsId: nullableText,

@@ -8,7 +8,7 @@ import { GridError } from '../../../infoblox/errors.ts';
 import { makeDirectory } from '../../../infoblox/host/directory.ts';
 import { writeDurably } from '../../../infoblox/host/durable-file.ts';
 import { isErrno, messageOf } from '../../../infoblox/host/errno.ts';
-import { refuseUntrusted } from '../../../infoblox/host/trusted-path.ts';
+import { refuseUntrusted, type Writers } from '../../../infoblox/host/trusted-path.ts';
 import type { KeyCheck } from '../../../infoblox/wapi/connection/peer-key.ts';
 import { serviceUid } from '../process/service-user.ts';
 
@@ -22,7 +22,7 @@ import { serviceUid } from '../process/service-user.ts';
 export function knownKeys(directory: string, reader: 'daemon' | 'command' = 'daemon'): KeyCheck {
   return (host, key) => {
     const file = join(directory, host);
-    const known = readKeys({ directory, host, reader });
+    const known = readKeys(directory, host, reader === 'daemon' ? 'nobody' : { user: serviceUid() });
     if (known === undefined) {
       if (reader === 'daemon') remember(directory, host, key);
       return 'first seen';
@@ -35,16 +35,10 @@ export function knownKeys(directory: string, reader: 'daemon' | 'command' = 'dae
   };
 }
 
-interface KeyFile {
-  readonly directory: string;
-  readonly host: string;
-  readonly reader: 'daemon' | 'command';
-}
-
 /** Reads the keys of a file, one a line; undefined if there is no file yet. Only root and the service may say which keys to trust. */
-function readKeys({ directory, host, reader }: KeyFile): string[] | undefined {
+function readKeys(directory: string, host: string, writers: Writers): string[] | undefined {
   try {
-    refuseUntrusted(directory, reader === 'daemon' ? 'nobody' : { user: serviceUid() });
+    refuseUntrusted(directory, writers);
     const lines = readFileSync(join(directory, host), 'utf8').split('\n');
     return lines.map((line) => line.trim()).filter((line) => line !== '');
   } catch (error) {
@@ -65,8 +59,7 @@ function remember(directory: string, host: string, key: string): void {
 
 /** A key that cannot be compared or kept is not trusted: the next one would pass for the first. */
 function unusable(what: string, error: unknown): GridError {
-  const reason = messageOf(error);
-  return new GridError('untrusted', `${what}: ${reason}`, {
+  return new GridError('untrusted', `${what}: ${messageOf(error)}`, {
     hint: 'look at --state-dir: disk full, read-only, permissions?',
     cause: error,
   });

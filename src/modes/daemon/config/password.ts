@@ -42,8 +42,7 @@ function readPasswordFile(file: string, hint = `put it into ${file}, readable by
     refuseUntrusted(file);
     return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
   } catch (error) {
-    const reason = messageOf(error);
-    throw new GridError('credentials', `cannot read the WAPI password: ${reason}`, {
+    throw new GridError('credentials', `cannot read the WAPI password: ${messageOf(error)}`, {
       hint: error instanceof UntrustedPath ? `run ${error.hint}, or put it where only root can write` : hint,
       cause: error,
     });

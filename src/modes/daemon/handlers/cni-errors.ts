@@ -33,8 +33,8 @@ const codes: Readonly<Record<Reason, number>> = {
 export function asCniError(error: unknown): CniError {
   if (error instanceof CniError) return error;
   if (error instanceof GridError) return new CniError(codes[error.reason], error.message, error.hint);
-  const text = messageOf(error);
-  return new CniError(CniCode.unexpected, `unexpected failure of the daemon: ${text}`, "see the daemon's log");
+  const what = `unexpected failure of the daemon: ${messageOf(error)}`;
+  return new CniError(CniCode.unexpected, what, "see the daemon's log");
 }
 
 /**

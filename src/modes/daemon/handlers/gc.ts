@@ -1,7 +1,8 @@
 /** GC: releases what the runtime no longer knows. */
 import { validAttachments } from '../../../cni/attachments.ts';
 import { parseNetconf } from '../../../cni/netconf.ts';
-import { collectGarbage, type GcDeps } from '../../../infoblox/lease/gc.ts';
+import { collectGarbage } from '../../../infoblox/lease/gc.ts';
+import type { ReleaseDeps } from '../../../infoblox/lease/release/release.ts';
 import type { Handler } from './handler.ts';
 import { type SpecDefaults, viewOf } from './network-spec.ts';
 
@@ -11,7 +12,7 @@ const longest = 55_000;
 const mostNamed = 50;
 
 /** Makes the handler of GC. */
-export function gcHandler(deps: GcDeps & { readonly defaults: SpecDefaults }): Handler {
+export function gcHandler(deps: ReleaseDeps & { readonly defaults: SpecDefaults }): Handler {
   return {
     longest,
     async run(call) {

@@ -147,7 +147,7 @@ const rows: readonly Row[] = [
     labels: ['network', 'view'],
     read: ({ usage, exhaustion }) => [
       ...usage.all.map((one): Sample => [labelsOf(one), 0]),
-      ...exhaustion.full.slice(0, mostNetworks).map(({ network, view }): Sample => [{ network, view }, 1]),
+      ...exhaustion.full.slice(0, mostNetworks).map((one): Sample => [labelsOf(one), 1]),
     ],
   },
 ];
@@ -171,6 +171,6 @@ export function registerReadings(registry: Registry, sources: ReadSources): void
   }
 }
 
-function labelsOf({ cidr, view }: Usage): Record<string, string> {
+function labelsOf({ cidr, view }: Pick<Usage, 'cidr' | 'view'>): Record<string, string> {
   return { network: cidr.text, view };
 }

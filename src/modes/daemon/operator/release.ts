@@ -2,10 +2,8 @@
 import { CniCode, CniError } from '../../../cni/errors.ts';
 import type { ReleaseDeps } from '../../../infoblox/lease/release/release.ts';
 import { releaseIfDead, startReleaseOf } from '../../../infoblox/lease/release/start-release.ts';
-import type { SqliteLeaseStore } from '../../../infoblox/lease/state/store.ts';
 import type { Fields } from '../../../infoblox/log.ts';
 import type { LeaseRecord, OperatorResult } from '../../operator-protocol.ts';
-import type { RecordDeps } from './lease-record.ts';
 import { findLeases } from './leases.ts';
 import type { OperatorHandler } from './operator-handler.ts';
 
@@ -14,11 +12,10 @@ const longest = 10_000;
 /** As the history has it. */
 const by = 'operator' as const;
 
-export type OperatorReleaseDeps = ReleaseDeps & RecordDeps & { readonly store: SqliteLeaseStore };
 type Released = OperatorResult<'operator/release'>;
 
 /** Makes the handler of `release`: all leases of a container, whether or not it is proven dead. */
-export function releaseHandler(deps: OperatorReleaseDeps): OperatorHandler<'operator/release'> {
+export function releaseHandler(deps: ReleaseDeps): OperatorHandler<'operator/release'> {
   return {
     longest,
     changes: true,
@@ -41,7 +38,7 @@ export function releaseHandler(deps: OperatorReleaseDeps): OperatorHandler<'oper
 }
 
 /** Makes the handler of `gc`: the leases whose sandbox is proven gone, without the reaper's period of grace. */
-export function gcByHandHandler(deps: OperatorReleaseDeps): OperatorHandler<'operator/gc'> {
+export function gcByHandHandler(deps: ReleaseDeps): OperatorHandler<'operator/gc'> {
   return {
     longest,
     changes: true,

@@ -34,8 +34,7 @@ export async function prepareSocket(socketDir: string, driverName: string): Prom
       const fix = `run ${error.hint}, or use a directory that only root can change`;
       throw new StartError(`cannot use --socket-dir ${socketDir}: ${error.message}`, fix);
     }
-    const reason = messageOf(error);
-    throw new StartError(`cannot use --socket-dir ${socketDir}: ${reason}`);
+    throw new StartError(`cannot use --socket-dir ${socketDir}: ${messageOf(error)}`);
   }
 }
 

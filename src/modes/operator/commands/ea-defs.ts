@@ -1,7 +1,7 @@
 /** `ea-defs`: which extensible attributes the driver writes, and which of them the grid defines. Works without the daemon. */
 import { type AttributeDefinition, attributeDefinitions } from '../../../infoblox/attributes.ts';
 import { GridError } from '../../../infoblox/errors.ts';
-import { defineAttribute, listAttributeDefinitions } from '../../../infoblox/wapi/attribute-definitions.ts';
+import { defineAttribute, listAttributeDefinitions } from '../../../infoblox/wapi/attributed-requests.ts';
 import type { DefinedAttribute } from '../../../infoblox/wapi/schemas.ts';
 import type { Session } from '../../../infoblox/wapi/session.ts';
 import { defineCommand, gridFlags, json } from '../command.ts';

@@ -3,7 +3,7 @@ import { addressAt } from '../../../../infoblox/address.ts';
 import { attributeDefinitions } from '../../../../infoblox/attributes.ts';
 import { GridError, hasReason } from '../../../../infoblox/errors.ts';
 import type { NetworkSpec } from '../../../../infoblox/network/spec.ts';
-import { listAttributeDefinitions } from '../../../../infoblox/wapi/attribute-definitions.ts';
+import { listAttributeDefinitions } from '../../../../infoblox/wapi/attributed-requests.ts';
 import { GridInspection } from '../../../../infoblox/wapi/inspection.ts';
 import type { Options } from '../../../daemon/config/options.ts';
 import type { GridAccess } from '../../../daemon/grid-access.ts';
