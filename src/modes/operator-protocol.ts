@@ -32,6 +32,12 @@ const Status = v.object({
     user: text,
     /** How the grid is known to be the grid: `verified`, `pinned` or `unverified`. */
     trust: text,
+    /** Whether the host in use has let this host in. */
+    isLoggedIn: v.boolean(),
+    /** When the certificate that the host in use has shown ends; null if it has shown none. */
+    certificateEndsAt: v.nullable(time),
+    /** When the client certificate of this host ends; null without one. */
+    clientCertificateEndsAt: v.nullable(time),
   }),
   conditions: v.array(Condition),
   /** Networks that this host's leases or calls name. */

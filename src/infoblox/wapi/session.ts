@@ -61,6 +61,11 @@ export class Session {
     return this.#serving;
   }
 
+  /** Whether a host of the grid has let this one in, and has not refused it since. */
+  isLoggedIn(host: string): boolean {
+    return this.#logins.hosts.includes(host);
+  }
+
   /** Requests that wait to be sent, as the limit is reached. */
   get waiting(): number {
     return this.#requestLimit.waiting;

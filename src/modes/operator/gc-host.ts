@@ -1,5 +1,6 @@
 /** `gc --host`: shows what a host that is gone has reserved, asks whether that is to be released, and has it released page by page. */
 
+import { counted } from '../counted.ts';
 import { UsageError } from '../daemon/config/command-line.ts';
 import { printable } from '../daemon/log/printable.ts';
 import { ago, hour } from '../duration.ts';
@@ -7,8 +8,7 @@ import type { HostReservation, OperatorResult, Progress } from '../operator-prot
 import { CommandError, type ExitStatus, exitStatus } from './command-error.ts';
 import { askDaemon } from './daemon-connection.ts';
 import { ask, canAsk } from './output/ask.ts';
-import { counted } from './output/counted.ts';
-import { progressBar } from './output/progress.ts';
+import { progressBar, showingProgress } from './output/progress.ts';
 import { type Column, table } from './output/table.ts';
 import { writeJson } from './output/write-json.ts';
 
@@ -43,7 +43,9 @@ interface Outcome extends Pick<OperatorResult<'operator/release-host'>, 'left' |
 export async function gcHost(options: GcHost): Promise<ExitStatus> {
   const { socket, host, json, dryRun, confirm } = options;
   if (confirm !== '' && confirm !== host) throw new UsageError('--confirm must repeat the name that --host gives');
-  const found = await askDaemon({ socket, method: 'operator/host-reservations', params: { host } });
+  const found = await showingProgress('asking the grid', () =>
+    askDaemon({ socket, method: 'operator/host-reservations', params: { host } }),
+  );
   if (dryRun && json) writeJson(found);
   else if (!json) process.stdout.write(listOf(found, options));
   if (dryRun) return exitStatus.ok;
@@ -125,11 +127,11 @@ async function releaseAll({ reservations }: Found, { socket, host }: GcHost): Pr
 }
 
 const columns: readonly Column<HostReservation>[] = [
-  { title: 'ADDRESS', cell: ({ address }) => address },
-  { title: 'VIEW', cell: ({ view }) => view },
-  { title: 'NETWORK', cell: ({ network }) => network },
+  { title: 'ADDRESS', cell: ({ address }) => address, narrow: 'whole' },
+  { title: 'VIEW', cell: ({ view }) => view, narrow: 'spare' },
+  { title: 'NETWORK', cell: ({ network }) => network, narrow: 'spare' },
   { title: 'CONTAINER', cell: ({ containerId }) => containerId },
-  { title: 'INTERFACE', cell: ({ ifName }) => ifName },
+  { title: 'INTERFACE', cell: ({ ifName }) => ifName, narrow: 'spare' },
   { title: 'AGE', cell: ({ reservedAt }) => (reservedAt === null ? '-' : ago(reservedAt, Date.now())), align: 'right' },
 ];
 

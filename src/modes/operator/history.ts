@@ -34,10 +34,12 @@ export async function showHistory({ address, time, json, socket }: HistoryQuesti
   return found.length > 0 ? exitStatus.ok : exitStatus.failed;
 }
 
-/** Reads a time as ISO 8601 writes it, local without a zone. @returns milliseconds since 1970 @throws UsageError */
-function readTime(text: string): number {
+/** Reads a time as ISO 8601 writes it, local without a zone; of a day, its beginning. @returns milliseconds since 1970 @throws UsageError */
+export function readTime(text: string): number {
   const isIso = /^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$/.test(text);
-  const at = isIso ? Date.parse(text.replace(' ', 'T')) : Number.NaN;
+  // ECMAScript takes a day alone for one in UTC, and a time without a zone for a local one.
+  const whole = text.length === '2026-01-02'.length ? `${text}T00:00` : text.replace(' ', 'T');
+  const at = isIso ? Date.parse(whole) : Number.NaN;
   if (Number.isNaN(at)) {
     throw new UsageError(
       `--at ${JSON.stringify(text)} must be a time such as 2026-01-02T15:04 or 2026-01-02T15:04:05Z`,
@@ -47,12 +49,12 @@ function readTime(text: string): number {
 }
 
 const columns: readonly Column<Holding>[] = [
-  { title: 'FROM', cell: ({ from, recorded }) => from ?? `before ${recorded}` },
-  { title: 'UNTIL', cell: ({ until }) => until ?? 'now' },
-  { title: 'RELEASED BY', cell: ({ releasedBy }) => releasedBy ?? '-' },
-  { title: 'NETWORK', cell: ({ network }) => network },
-  { title: 'VIEW', cell: ({ view }) => view },
-  { title: 'CONTAINER', cell: ({ container }) => container },
+  { title: 'FROM', cell: ({ from, recorded }) => from ?? `before ${recorded}`, narrow: 'whole' },
+  { title: 'UNTIL', cell: ({ until }) => until ?? 'now', narrow: 'whole' },
+  { title: 'RELEASED BY', cell: ({ releasedBy }) => releasedBy ?? '-', narrow: 'spare' },
+  { title: 'NETWORK', cell: ({ network }) => network, narrow: 'spare' },
+  { title: 'VIEW', cell: ({ view }) => view, narrow: 'spare' },
+  { title: 'CONTAINER', cell: ({ container }) => container, narrow: 'spare' },
   { title: 'WORKLOAD', cell: (holding) => (nameOf(holding) === holding.container ? '-' : nameOf(holding)) },
   { title: 'NOTE', cell: ({ overlaps }) => (overlaps ? 'its times contradict others: was the clock set?' : '') },
 ];

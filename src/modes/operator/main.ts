@@ -8,21 +8,25 @@ import { versionLine } from '../about.ts';
 import { type CommandName, commandNames } from '../commands.ts';
 import { UsageError } from '../daemon/config/command-line.ts';
 import { nearest } from '../daemon/config/spelling.ts';
+import { printable, printableLines } from '../daemon/log/printable.ts';
 import { StartError } from '../daemon/start-error.ts';
+import { foldedLines } from '../terminal-text.ts';
 import { CommandError, type ExitStatus, exitStatus } from './command-error.ts';
 import { commands } from './commands.ts';
 import { commandHelp, commandList } from './help.ts';
+import { whatToDo } from './output/what-to-do.ts';
 
 /** Runs a command line. @returns the exit status */
 async function run([word = 'help', ...args]: readonly string[]): Promise<ExitStatus> {
+  if (word === 'help' && args.length > 0) return run([...args.slice(0, 1), '--help']);
   if (word === 'help' || word === 'version') {
-    process.stdout.write(word === 'help' ? commandList() : `${versionLine}\n`);
+    process.stdout.write(word === 'help' ? foldedLines(commandList()) : `${versionLine}\n`);
     return exitStatus.ok;
   }
   const name = commandNames.find((known) => known === word);
   if (name === undefined) throw new UsageError(unknown(word));
   const status = commands[name].start(args);
-  if (status === undefined) process.stdout.write(commandHelp(name, commands[name]));
+  if (status === undefined) process.stdout.write(foldedLines(commandHelp(name, commands[name])));
   return status ?? exitStatus.ok;
 }
 
@@ -36,19 +40,16 @@ function report(word: string | undefined, error: unknown): ExitStatus {
   const isCommand = commandNames.some((name) => name === word);
   const program = isCommand ? `infoblox-cni-daemon ${word}` : 'infoblox-cni-daemon';
   if (error instanceof UsageError) {
-    process.stderr.write(`${program}: ${error.message}\nTry ${program} ${isCommand ? '--help' : 'help'}.\n`);
+    process.stderr.write(`${program}: ${printable(error.message)}\nTry ${program} ${isCommand ? '--help' : 'help'}.\n`);
     return exitStatus.usage;
   }
   const hint = error instanceof CommandError || error instanceof GridError ? error.hint : undefined;
-  const known = error instanceof CommandError || error instanceof GridError || error instanceof StartError;
-  const text = known ? error.message : `internal error: ${error instanceof Error ? error.stack : messageOf(error)}`;
-  process.stderr.write(`${program}: ${text}${hint === undefined ? '' : `. ${sentence(hint)}`}\n`);
+  const isKnown = error instanceof CommandError || error instanceof GridError || error instanceof StartError;
+  const text = isKnown
+    ? whatToDo(error.message, hint)
+    : printableLines(`internal error: ${error instanceof Error ? error.stack : messageOf(error)}`);
+  process.stderr.write(`${program}: ${text}\n`);
   return error instanceof CommandError ? error.status : exitStatus.failed;
-}
-
-/** Hints of the grid's errors are clauses. */
-function sentence(hint: string): string {
-  return `${hint.charAt(0).toUpperCase()}${hint.slice(1)}${hint.endsWith('.') ? '' : '.'}`;
 }
 
 // A reader that has left, such as `head`: there is nobody to write for.

@@ -1,5 +1,5 @@
 /** Network configurations in files: each use of this driver in a configuration or a list of plugins. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { CniError } from '../../cni/errors.ts';
@@ -61,10 +61,10 @@ function filesIn(directory: string): string[] {
   }
 }
 
-/** A file that cannot be read may be ours: whoever reads it next says why it cannot. */
+/** A file that cannot be read may be ours: whoever reads it next says why it cannot. What is no file is skipped, as by libcni. */
 function mentions(file: string, driver: string): boolean {
   try {
-    return readFileSync(file, 'utf8').includes(`"${driver}"`);
+    return statSync(file).isFile() && readFileSync(file, 'utf8').includes(`"${driver}"`);
   } catch {
     return true;
   }
@@ -88,9 +88,15 @@ export function checkNetworkFile(file: string, options: Options): Checked {
       }
     }
   } catch (error) {
-    result.errors.push({ file, message: `is no network configuration: ${messageOf(error)}` });
+    result.errors.push({ file, ...whyUnreadable(error) });
   }
   return result;
+}
+
+function whyUnreadable(error: unknown): Omit<ConfigurationError, 'file'> {
+  if (isErrno(error, 'ENOENT')) return { message: 'there is no such file', hint: 'correct its name' };
+  const what = error instanceof Error && 'syscall' in error ? 'cannot be read' : 'is no network configuration';
+  return { message: `${what}: ${messageOf(error)}` };
 }
 
 /** File names of the plugins that a file names, IPAM plugins as well. @throws an error for what is no network configuration */

@@ -1,8 +1,9 @@
 /** What the original driver has left on the grid for containers, for people who migrate from it. */
 import { listOriginals, type Original } from '../../infoblox/lease/orphans/original.ts';
+import { counted } from '../counted.ts';
 import { type ExitStatus, exitStatus } from './command-error.ts';
 import { type GridSettings, withGrid } from './grid.ts';
-import { counted } from './output/counted.ts';
+import { showingProgress } from './output/progress.ts';
 import { type Column, table } from './output/table.ts';
 import { writeJson } from './output/write-json.ts';
 
@@ -16,7 +17,9 @@ export function showOriginals(
   { tenant, json }: { readonly tenant: string; readonly json: boolean | undefined },
 ): Promise<ExitStatus> {
   return withGrid(settings, async ({ wapi }, _, signal) => {
-    const found = await Array.fromAsync(listOriginals(wapi, { tenant }, signal));
+    const found = await showingProgress('asking the grid', () =>
+      Array.fromAsync(listOriginals(wapi, { tenant }, signal)),
+    );
     const count = counted(found.length, 'address', 'addresses');
     if (json) writeJson(found);
     else process.stdout.write(`${listed(found)}${count} of the original driver with the tenant ${tenant}\n`);
@@ -25,12 +28,12 @@ export function showOriginals(
 }
 
 const columns: readonly Column<Original>[] = [
-  { title: 'ADDRESS', cell: ({ address }) => address },
-  { title: 'NETWORK', cell: ({ network }) => network },
-  { title: 'VIEW', cell: ({ view }) => view },
+  { title: 'ADDRESS', cell: ({ address }) => address, narrow: 'whole' },
+  { title: 'NETWORK', cell: ({ network }) => network, narrow: 'spare' },
+  { title: 'VIEW', cell: ({ view }) => view, narrow: 'spare' },
   { title: 'CONTAINER', cell: ({ containerId }) => containerId },
   { title: 'POD', cell: ({ name }) => name || '-' },
-  { title: 'MAC', cell: ({ mac }) => mac },
+  { title: 'MAC', cell: ({ mac }) => mac, narrow: 'spare' },
   { title: 'NOTE', cell: ({ altered }) => (altered === undefined ? '' : `left alone: it ${altered}`) },
 ];
 

@@ -1,4 +1,5 @@
-/** HTML in which no text from outside can become markup. */
+/** HTML in which no text from outside can become markup, or reorder what is read. */
+import { printable } from '../daemon/log/printable.ts';
 
 /** Text that is markup already. */
 export interface Markup {
@@ -27,5 +28,5 @@ export function raw(text: string): Markup {
 
 function textOf(part: Part): string {
   if (typeof part === 'object') return 'text' in part ? part.text : part.map(({ text }) => text).join('');
-  return String(part).replaceAll(/[&<>"']/g, (character) => entities[character] ?? character);
+  return printable(String(part)).replaceAll(/[&<>"']/g, (character) => entities[character] ?? character);
 }

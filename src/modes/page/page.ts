@@ -4,7 +4,9 @@
  */
 import { createHash } from 'node:crypto';
 import { ago } from '../duration.ts';
+import { byNetworkAndAddress } from '../lease-order.ts';
 import type { LeaseRecord, Status } from '../operator-protocol.ts';
+import { conditionText, gridText, leasesText, sessionText } from '../status-text.ts';
 import { html, type Markup, raw } from './html.ts';
 import { script } from './script.ts';
 import { style } from './style.ts';
@@ -59,22 +61,23 @@ function hashOf(text: string): string {
 function conditionList({ status, now }: PageSource): Markup {
   if (status.conditions.length === 0) return html``;
   const items = status.conditions.map(
-    ({ kind, message, hint, since }) =>
-      html`<li><strong>${kind}</strong> for ${ago(since, now)}: ${message}${hint === null ? html`` : html`<br><em>fix: ${hint}</em>`}</li>`,
+    (condition) =>
+      html`<li><strong>${condition.kind}</strong> for ${ago(condition.since, now)}: ${conditionText(condition)}${fix(condition.hint)}</li>`,
   );
   return html`<section><h2>Conditions</h2><ul class="conditions">${items}</ul></section>`;
 }
 
+function fix(hint: string | null): Markup {
+  return hint === null ? html`` : html`<br><em>fix: ${hint}</em>`;
+}
+
 function facts({ status, now }: PageSource): Markup {
-  const { grid, leases, oldestRelease } = status;
-  const answered = grid.answeredAt === null ? 'no answer since the start' : `answered ${ago(grid.answeredAt, now)} ago`;
-  const oldest = oldestRelease === null ? '' : `, the oldest for ${ago(oldestRelease, now)}`;
   const rows: readonly (readonly [string, string])[] = [
     ['Daemon', `infoblox-cni ${status.version} (${status.commit}), running for ${ago(status.startedAt, now)}`],
-    ['Cluster', `${status.cluster}, driver ${status.driver}`],
-    ['Grid', `${grid.inUse ?? grid.hosts.join(', ')}, port ${grid.port}: ${answered}`],
-    ['WAPI', `${grid.wapiVersion} as ${grid.user}; certificate ${grid.trust}`],
-    ['Leases', `${leases.bound} bound, ${leases.pending} pending, ${leases.releasing} releasing${oldest}`],
+    ['Host', `${status.node} in ${status.cluster}, driver ${status.driver}`],
+    ['Grid', gridText(status.grid, now)],
+    ['Session', sessionText(status.grid, now)],
+    ['Leases', leasesText(status, now)],
   ];
   return html`<section><dl>${rows.map(([name, text]) => html`<dt>${name}</dt><dd>${text}</dd>`)}</dl></section>`;
 }
@@ -84,32 +87,41 @@ function networkBars({ status }: PageSource): Markup {
   const rows = status.networks.map(({ name, view, cidr, bound, used, total }) => {
     const isKnown = used !== null && total !== null && total > 0;
     const bar = isKnown
-      ? html`<meter min="0" max="${total}" high="${total * 0.9}" optimum="0" value="${used}"></meter> ${used} of ${total} used`
+      ? html`<meter min="0" max="${total}" low="${total * 0.75}" high="${total * 0.9}" optimum="0" value="${used}"></meter> ${used} of ${total} used`
       : html`not known`;
-    return html`<tr><td>${name}</td><td>${view}</td><td>${cidr ?? '-'}</td><td class="number">${bound}</td><td>${bar}</td></tr>`;
+    return html`<tr>${long(name)}<td>${view}</td><td>${cidr ?? '-'}</td><td class="number">${bound}</td><td>${bar}</td></tr>`;
   });
   return html`<section><h2>Networks</h2><table>
-<thead><tr><th>Name</th><th>View</th><th>Network</th><th>Bound here</th><th>In the grid</th></tr></thead>
+<thead><tr><th>Name</th><th>View</th><th>Network</th><th class="number">Bound here</th><th>In the grid</th></tr></thead>
 <tbody>${rows}</tbody></table></section>`;
 }
 
 function leaseTable({ leases, now }: PageSource): Markup {
-  const rows = leases.map(
+  const rows = leases.toSorted(byNetworkAndAddress).map(
     ({ address, phase, inDoubt, network, view, containerId, workload, ifName, createdAt, sandbox }) =>
-      html`<tr><td>${address ?? '-'}</td><td>${phase}${inDoubt ? ', in doubt' : ''}</td><td>${network}</td><td>${view}</td><td class="id">${containerId}</td><td>${workload === containerId ? '-' : workload}</td><td>${ifName}</td><td class="number">${createdAt === null ? '-' : ago(createdAt, now)}</td><td>${sandbox}</td></tr>
+      html`<tr><td>${address ?? '-'}</td><td>${phase}${inDoubt ? ', in doubt' : ''}</td>${long(network)}<td>${view}</td>${long(containerId, 'long id')}${long(workload === containerId ? '-' : workload)}<td>${ifName}</td><td class="number">${createdAt === null ? '-' : ago(createdAt, now)}</td><td>${sandbox}</td></tr>
 `,
   );
   return html`<section><h2>Leases</h2>
 <p><label>Search <input type="search" id="search" autocomplete="off"></label> <output id="shown">${leases.length}</output> of ${leases.length}</p>
-<table id="leases"><thead><tr><th>Address</th><th>Phase</th><th>Network</th><th>View</th><th>Container</th><th>Workload</th><th>Interface</th><th>Age</th><th>Sandbox</th></tr></thead>
-<tbody>${rows}</tbody></table></section>`;
+<div class="leases"><table id="leases"><thead><tr><th>Address</th><th>Phase</th><th>Network</th><th>View</th><th>Container</th><th>Workload</th><th>Interface</th><th class="number">Age</th><th>Sandbox</th></tr></thead>
+<tbody>${rows}</tbody></table></div></section>`;
+}
+
+/** Characters that a column has room for. */
+const roomy = 24;
+
+/** A cell that may be too long for its column: then the pointer shows it in full. */
+function long(text: string, style = 'long'): Markup {
+  const title = text.length > roomy ? html` title="${text}"` : html``;
+  return html`<td class="${style}"${title}>${text}</td>`;
 }
 
 function errorList({ status }: PageSource): Markup {
   if (status.errors.length === 0) return html``;
   const items = status.errors.map(({ at, message, error, hint }) => {
-    const texts = [message, error, hint].filter((text) => text !== null);
-    return html`<li><time>${new Date(at).toISOString()}</time> ${texts.join(': ')}</li>`;
+    const what = error === null ? message : `${message}: ${error}`;
+    return html`<li><time>${new Date(at).toISOString()}</time> ${what}${fix(hint)}</li>`;
   });
   return html`<section><h2>Last errors</h2><ul>${items}</ul></section>`;
 }

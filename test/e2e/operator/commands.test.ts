@@ -8,6 +8,7 @@ import { until } from '../../fixture/host.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
 import { startFakeDaemon } from '../fake-daemon.ts';
 import { OperatorHost } from './operator-host.ts';
+import { atTerminal } from './terminal.ts';
 
 let grid: Grid;
 let host: OperatorHost;
@@ -31,6 +32,7 @@ describe('status', () => {
     expect(stdout).toMatch(/^well\n/);
     expect(stdout).toMatch(/^host +host-a in cluster-1, driver infoblox$/m);
     expect(stdout).toMatch(/^grid +127\.0\.0\.1, port \d+: answered \d+s ago; WAPI 2\.3 as .*; certificate verified$/m);
+    expect(stdout).toMatch(/^session +logged in; certificate of the grid until \d{4}-\d\d-\d\d, for \d+ more days$/m);
     expect(stdout).toMatch(/^leases +1 bound, 0 pending, 0 releasing$/m);
     expect(stdout).toMatch(/^net-1 +default +10\.0\.0\.0\/24 +1 /m);
     expect(stdout.split('\n').length).toBeLessThan(25);
@@ -68,12 +70,53 @@ describe('leases', () => {
   });
 });
 
+describe('names that containers bring', () => {
+  const longId = 'a'.repeat(60).concat('b'.repeat(60));
+
+  test('command no terminal, be it in a table, in JSON or in the history', async () => {
+    await host.add('container-1', { args: 'NOMAD_JOB_ID=job\u001b[31m\u009b5m\u202e\n' });
+    const outputs = [
+      ['leases'],
+      ['leases', '--json'],
+      ['leases', '--history=10.0.0.2'],
+      ['leases', '--history=10.0.0.2', '--json'],
+    ];
+    for (const [name = '', ...flags] of outputs) {
+      const { stdout } = await host.command(name, ...flags);
+      expect(stdout).toContain('job');
+      expect(stdout).not.toMatch(/[^\n\P{Cc}]|[\p{Cf}\p{Zl}\p{Zp}]/u);
+    }
+  });
+
+  test('may be longer than a mark holds: the container is found, and released, by its ID in full', async () => {
+    await host.add(longId);
+    const found = await host.command('leases', `--container=${longId}`, '--json');
+    expect(JSON.parse(found.stdout)).toMatchObject([{ containerId: longId, address: '10.0.0.2' }]);
+    expect((await host.command('leases', `--container=${longId.slice(0, -1)}c`)).stdout).toBe('no leases\n');
+    expect((await host.command('release', longId)).stdout).toMatch(/^releasing 1 address\n/);
+    await until('the address is back', () => containers().length === 0);
+  });
+
+  test.each([60, 80, 120])('make no line wider than a terminal of %i columns, and cut no address', async (columns) => {
+    await host.add(longId, { args: `K8S_POD_NAMESPACE=${'n'.repeat(50)};K8S_POD_NAME=${'p'.repeat(60)}` });
+    for (const args of [['leases'], ['leases', '--history=10.0.0.2'], ['status'], ['leases', '--help']]) {
+      const { screen } = await atTerminal([...args, `--socket-dir=${host.socketDir}`], [], columns);
+      const widest = Math.max(...screen.split('\r\n').map((line) => line.length));
+      expect([args, widest]).toEqual([args, expect.toSatisfy((width: number) => width > 40 && width <= columns)]);
+      if (args.join() === 'leases') expect(screen).toMatch(/^10\.0\.0\.2 +bound /m);
+    }
+    expect((await host.command('leases')).stdout).toContain(`${'n'.repeat(50)}/${'p'.repeat(60)}`);
+  });
+});
+
 describe('the history of an address', () => {
   test('tells who held it, and who held it at a time', async () => {
     const pod = 'K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-1';
     await host.add('container-1', { args: pod });
     await host.call('DEL', { containerId: 'container-1' });
-    await until('the address is back', () => containers().length === 0);
+    await until('the address is back, and the host knows it', async () => {
+      return (await host.command('leases')).stdout === 'no leases\n';
+    });
     const between = new Date().toISOString();
     await host.add('container-2');
     const all = await host.command('leases', '--history=10.0.0.2');
@@ -193,6 +236,12 @@ test('a wrong command line is told with what was meant', async () => {
   expect(await typed('status', '--jso')).toMatch(/unknown flag --jso; did you mean --json\?\nTry .* status --help/);
   expect(await typed('leases', 'c1')).toMatch(/unexpected argument "c1"/);
   expect(await typed('leases', '--phase=bond')).toMatch(/--phase "bond" must be pending, bound, releasing/);
+  expect(await typed('leases', '--address=10.0.0')).toMatch(/--address "10\.0\.0" must be an IPv4 address/);
+  expect(await typed('leases', '--history=web-1')).toMatch(/--history "web-1" must be an IPv4 address/);
+  expect(await typed('leases', '--history=10.0.0.2', '--phase=bound')).toMatch(/--phase does not go with --history/);
+  expect(await typed('leases', '--original=t', '--network=net-1')).toMatch(/--network does not go with --original/);
+  expect(await typed('leases', '--original=t', '--at=2026-01-02')).toMatch(/--at needs --history=ADDRESS/);
+  expect(await typed('help', 'statsu')).toMatch(/unknown command "statsu"; did you mean status\?/);
   expect(await typed('--socket-dir=/x', 'status')).toMatch(/status must come before all flags/);
 });
 
@@ -208,6 +257,7 @@ test('every command has a help with examples and grouped flags', async () => {
     ]);
     expect(stdout).toMatch(/^Examples:\n {2}infoblox-cni-daemon /m);
     expect(stdout).toMatch(/^ {2}--help\n/m);
+    expect((await host.type('help', name)).stdout).toBe(stdout);
   }
 });
 
@@ -238,6 +288,7 @@ describe('check-config', () => {
     expect(wrong.stderr).toMatch(/typo\.conf: unknown key ipam\.gatway .*did you mean ipam\.gateway/);
     expect(wrong.stderr).toMatch(/foreign\.conf: no plugin in it uses the IPAM plugin infoblox\./);
     expect(wrong.stderr).toMatch(/broken\.conf: is no network configuration: /);
-    expect(wrong.stderr).toMatch(/nonexistent\.conf: .*no such file/);
+    expect(wrong.stderr).toMatch(/nonexistent\.conf: .*no such file\. Correct its name\.$/m);
+    expect(wrong.stderr).not.toMatch(/[?.]\.|[ ]$/m);
   });
 });

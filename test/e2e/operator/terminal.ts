@@ -18,10 +18,18 @@ export interface Answer {
 /** Milliseconds after which it is killed. */
 const patience = 20_000;
 
-/** Runs the daemon's executable at a terminal of its own, with the answers in their order. */
-export async function atTerminal(args: readonly string[], answers: readonly Answer[]): Promise<Typed> {
+/**
+ * Runs the daemon's executable at a terminal of its own, with the answers in their order.
+ * @param columns of the terminal; absent: it does not say
+ */
+export async function atTerminal(
+  args: readonly string[],
+  answers: readonly Answer[],
+  columns?: number,
+): Promise<Typed> {
   requireBuilt();
-  const line = [daemonFile, ...args].map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ');
+  const command = [daemonFile, ...args].map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ');
+  const line = columns === undefined ? command : `stty cols ${columns}; ${command}`;
   // From util-linux; it gives the command a pseudo-terminal, and ends with its status.
   const child = spawn('script', ['--quiet', '--flush', '--return', '--command', line, '/dev/null'], {
     stdio: ['pipe', 'pipe', 'inherit'],

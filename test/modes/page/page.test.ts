@@ -9,6 +9,7 @@ const status: Status = {
   grid: {
     ...{ hosts: ['grid'], inUse: 'grid', answeredAt: now, port: 443, wapiVersion: '2.3', user: 'cni' },
     trust: 'verified',
+    ...{ isLoggedIn: true, certificateEndsAt: now + 29.5 * 86_400_000, clientCertificateEndsAt: null },
   },
   networks: [{ name: 'net-1', view: 'default', cidr: '10.0.0.0/24', bound: 3, used: 200, total: 254 }],
   leases: { pending: 0, bound: 3, releasing: 0 },
@@ -59,4 +60,30 @@ test('what is wrong comes first, with its fix', () => {
   expect(text).toContain('<title>host-a: not well');
   expect(text).toMatch(/<strong>grid-unavailable<\/strong> for 5s: no route<br><em>fix: check it<\/em>/);
   expect(text.indexOf('grid-unavailable')).toBeLessThan(text.indexOf('Leases'));
+});
+
+test('leases stand by network and address, whatever the order in which they came', () => {
+  const leases = ['10.0.0.10', '10.0.0.9'].map((address) => ({ ...lease, address }));
+  const text = renderPage({ status, leases: [{ ...lease, network: 'z', address: '10.0.0.1' }, ...leases], now });
+  expect([...text.matchAll(/<tr><td>(10[\d.]+)</g)].map(([, address]) => address)).toEqual([
+    '10.0.0.9',
+    '10.0.0.10',
+    '10.0.0.1',
+  ]);
+});
+
+test('a name that is too long for its column is shown in full by the pointer', () => {
+  const workload = 'a-namespace-with-a-long-name/a-deployment-7d9f8b6c5-x2x4z';
+  const text = renderPage({ status, leases: [{ ...lease, workload }], now });
+  expect(text).toContain(`<td class="long" title="${workload}">${workload}</td>`);
+});
+
+test('nothing of a name reorders or hides what is read', () => {
+  const text = renderPage({ status, leases: [{ ...lease, workload: 'web\u202e\u009b5m' }], now });
+  expect(text).toContain('web\\u202e\\u009b5m');
+});
+
+test('an unverified grid is told with the fix, as by the command', () => {
+  const grid = { ...status.grid, trust: 'unverified' };
+  expect(renderPage({ status: { ...status, grid }, leases: [], now })).toContain('set --ssl-verify to pin');
 });

@@ -12,6 +12,12 @@ export function printable(text: string): string {
   return text.replace(unprintable, (character) => short[character] ?? escapeUnits(character));
 }
 
+/** @returns the text with its lines; all other such characters as `printable` writes them */
+export function printableLines(text: string): string {
+  // What is plain is most of it, and may be long.
+  return /^[\n -~]*$/.test(text) ? text : text.split('\n').map(printable).join('\n');
+}
+
 /** UTF-16 units, as JSON writes them: what is escaped in a JSON document is the same document. */
 function escapeUnits(character: string): string {
   return character

@@ -14,12 +14,14 @@ export interface RecordDeps {
 /** Makes the record of a lease; looks at its sandbox. */
 export function leaseRecord(lease: Lease, { sandboxes, moment }: RecordDeps): LeaseRecord {
   const doubt = doubtOf(lease, moment());
+  const workload = workloadOfLease(lease);
   const { mark, view, address, phase, createdAt, dueAt, attempts, netns } = lease;
   return {
     ...{ mark, ...attachmentIn(mark), view, address, phase, dueAt, attempts, netns },
+    containerId: workload.containerId,
     createdAt: createdAt === 0 ? null : createdAt,
     inDoubt: doubt.create !== null || doubt.delete !== null,
     sandbox: sandboxes.fate(lease),
-    workload: workloadName(workloadOfLease(lease)),
+    workload: workloadName(workload),
   };
 }

@@ -31,9 +31,15 @@ export async function findLeases(deps: LeasesDeps, filter: LeaseFilter): Promise
   }
 }
 
-function matches({ mark, network, address, phase }: Lease, filter: LeaseFilter): boolean {
+function matches(lease: Lease, filter: LeaseFilter): boolean {
+  const { network, address, phase } = lease;
   if (filter.phase !== undefined && phase !== filter.phase) return false;
   if (filter.network !== undefined && network !== shortNetworkName(filter.network)) return false;
   if (filter.address !== undefined && address !== filter.address) return false;
-  return filter.container === undefined || mark.includes(` container=${filter.container}`);
+  return filter.container === undefined || isOf(lease, filter.container);
+}
+
+/** By the first characters of an ID: as the mark has it, which shortens a long one, or in full. */
+function isOf({ mark, workload }: Lease, container: string): boolean {
+  return mark.includes(` container=${container}`) || workload?.containerId.startsWith(container) === true;
 }

@@ -1,4 +1,5 @@
 /** `status`: how this host is. */
+import type { X509Certificate } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { contains } from '../../../infoblox/address.ts';
 import type { Conditions } from '../../../infoblox/conditions.ts';
@@ -27,6 +28,8 @@ export interface OperatorStatusDeps {
   readonly conditions: Conditions;
   readonly gridState: GridState;
   readonly session: Session;
+  /** The last that each host of the grid has shown. */
+  readonly certificates: ReadonlyMap<string, X509Certificate>;
   readonly networks: Networks;
   readonly usage: NetworkUsage;
   readonly store: SqliteLeaseStore;
@@ -61,8 +64,10 @@ export async function statusOf(deps: OperatorStatusDeps): Promise<Status> {
   };
 }
 
-function gridOf({ options, gridState, session }: OperatorStatusDeps): Status['grid'] {
+function gridOf({ options, gridState, session, certificates }: OperatorStatusDeps): Status['grid'] {
   const { sinceAnswer } = gridState;
+  const host = session.serving ?? options.gridHosts[0] ?? '';
+  const certificate = certificates.get(host);
   return {
     hosts: [...options.gridHosts],
     inUse: session.serving ?? null,
@@ -71,6 +76,9 @@ function gridOf({ options, gridState, session }: OperatorStatusDeps): Status['gr
     wapiVersion: options.wapiVersion,
     user: options.wapiUsername,
     trust: trustOf(options.tls),
+    isLoggedIn: session.isLoggedIn(host),
+    certificateEndsAt: certificate === undefined ? null : Date.parse(certificate.validTo),
+    clientCertificateEndsAt: options.clientCertificate?.read().pair.expiresAt ?? null,
   };
 }
 

@@ -69,9 +69,12 @@ export function withoutSecretMembers(value: unknown): unknown {
   );
 }
 
+/** Directories that every shell exports. */
+const workingDirectory = /^(?:OLD)?PWD$/;
+
 /** A file that holds a secret is none. */
 function isSecretName(name: string): boolean {
-  return name.search(secretWord) >= 0 && !/[-_]file$/i.test(name);
+  return name.search(secretWord) >= 0 && !/[-_]file$/i.test(name) && !workingDirectory.test(name);
 }
 
 /** A secret in clear, in JSON, in a URL, in base64. */

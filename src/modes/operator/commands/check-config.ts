@@ -7,6 +7,7 @@ import { orStartError } from '../../daemon/start-error.ts';
 import { defineCommand } from '../command.ts';
 import { exitStatus } from '../command-error.ts';
 import { checkNetworkFile } from '../network-configurations.ts';
+import { whatToDo } from '../output/what-to-do.ts';
 
 export const checkConfig = defineCommand({
   operands: '[FILE...]',
@@ -23,12 +24,12 @@ export const checkConfig = defineCommand({
     if (daemonFlags['wapi-password-file'] !== '') orStartError(options.readPassword);
     const checked = operands.map((file) => checkNetworkFile(file, options));
     for (const { file, spec, remarks } of checked.flatMap(({ found }) => found)) {
-      process.stdout.write(`${file}: network ${spec.name} is fine\n`);
-      for (const remark of remarks) process.stdout.write(`${file}: warning: ${printable(remark)}\n`);
+      process.stdout.write(`${printable(file)}: network ${spec.name} is fine\n`);
+      for (const remark of remarks) process.stdout.write(`${printable(`${file}: warning: ${remark}`)}\n`);
     }
     const errors = checked.flatMap((one) => one.errors);
     for (const { file, message, hint } of errors) {
-      process.stderr.write(`infoblox-cni-daemon check-config: ${file}: ${printable(message)}. ${hint ?? ''}\n`);
+      process.stderr.write(`infoblox-cni-daemon check-config: ${whatToDo(`${file}: ${message}`, hint)}\n`);
     }
     if (errors.length > 0) return exitStatus.failed;
     process.stdout.write('configuration accepted\n');

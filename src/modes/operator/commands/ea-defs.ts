@@ -6,6 +6,7 @@ import type { DefinedAttribute } from '../../../infoblox/wapi/schemas.ts';
 import type { Session } from '../../../infoblox/wapi/session.ts';
 import { defineCommand, gridFlags, json } from '../command.ts';
 import { CommandError, exitStatus } from '../command-error.ts';
+import { showingProgress } from '../output/progress.ts';
 import { type Column, table } from '../output/table.ts';
 import { writeJson } from '../output/write-json.ts';
 
@@ -26,11 +27,14 @@ export const eaDefs = defineCommand({
     // With the client of the grid, which would make every command start later.
     const { withGrid } = await import('../grid.ts');
     return withGrid(settings, async ({ session }, { labels }, signal) => {
-      const defined = await Array.fromAsync(listAttributeDefinitions(session, signal));
-      const found = compare(attributeDefinitions(labels), defined);
-      const written = flags.create ? await createMissing(session, found, signal) : found;
+      const { written, visible } = await showingProgress('asking the grid', async () => {
+        const defined = await Array.fromAsync(listAttributeDefinitions(session, signal));
+        const found = compare(attributeDefinitions(labels), defined);
+        const written = flags.create ? await createMissing(session, found, signal) : found;
+        return { written, visible: defined.length };
+      });
       if (flags.json) writeJson(written);
-      else process.stdout.write(`${table(columns, written)}\n${conclusion(written, defined.length)}\n`);
+      else process.stdout.write(`${table(columns, written)}\n${conclusion(written, visible)}\n`);
       return exitStatus.ok;
     });
   },

@@ -1,4 +1,5 @@
 /** `leases`: who holds which address. */
+import { isIPv4 } from 'node:net';
 import { phases } from '../../../infoblox/lease/lease.ts';
 import { UsageError } from '../../daemon/config/command-line.ts';
 import { daemonPlace, defineCommand, gridFlags, json } from '../command.ts';
@@ -14,6 +15,8 @@ const filter = {
   address: { type: 'string', default: '', description: 'Only of this address' },
   phase: { type: 'string', default: '', description: 'Only pending, bound or releasing ones' },
 } as const;
+
+const filterNames = ['network', 'container', 'address', 'phase'] as const;
 
 const history = {
   history: { type: 'string', default: '', description: 'Who has held this address, and from when to when' },
@@ -44,13 +47,18 @@ export const leases = defineCommand({
   },
   async run({ flags, socket, ...settings }) {
     const { network, container, address, phase, json } = flags;
+    refuseMixture(flags);
+    for (const name of ['address', 'history'] as const) {
+      if (flags[name] !== '' && !isIPv4(flags[name])) {
+        throw new UsageError(`--${name} ${JSON.stringify(flags[name])} must be an IPv4 address`);
+      }
+    }
     if (flags.history !== '') return showHistory({ address: flags.history, time: flags.at, json, socket });
     if (flags.original !== '') {
       // With the client of the grid, which would make every command start later.
       const { showOriginals } = await import('../originals.ts');
       return showOriginals(settings, { tenant: flags.original, json });
     }
-    if (flags.at !== '') throw new UsageError('--at needs --history=ADDRESS');
     const known = phases.find((name) => name === phase);
     if (phase !== '' && known === undefined) {
       throw new UsageError(`--phase ${JSON.stringify(phase)} must be ${phases.join(', ')}`);
@@ -62,3 +70,12 @@ export const leases = defineCommand({
     return exitStatus.ok;
   },
 });
+
+/** Refuses flags of which one would have no effect beside the other. @throws UsageError */
+function refuseMixture(flags: Readonly<Record<keyof typeof filter | keyof typeof history | 'original', string>>): void {
+  if (flags.at !== '' && flags.history === '') throw new UsageError('--at needs --history=ADDRESS');
+  const [other] = (['history', 'original'] as const).filter((name) => flags[name] !== '');
+  if (other === undefined) return;
+  const useless = ([...filterNames, 'original'] as const).find((name) => name !== other && flags[name] !== '');
+  if (useless !== undefined) throw new UsageError(`--${useless} does not go with --${other}`);
+}

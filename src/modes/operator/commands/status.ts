@@ -5,6 +5,8 @@ import { printable } from '../../daemon/log/printable.ts';
 import { ago } from '../../duration.ts';
 import type { Status } from '../../operator-protocol.ts';
 import { renderPage } from '../../page/page.ts';
+import { conditionText, gridText, leasesText, sessionText } from '../../status-text.ts';
+import { folded } from '../../terminal-text.ts';
 import { daemonPlace, defineCommand, json } from '../command.ts';
 import { CommandError, exitStatus } from '../command-error.ts';
 import { askDaemon } from '../daemon-connection.ts';
@@ -47,54 +49,48 @@ async function writePage(file: string, status: Status, socket: string): Promise<
 
 /** Makes the screen for people; texts from outside are made printable. @param now milliseconds since 1970 */
 function screen(status: Status, now: number): string {
-  const { version, commit, startedAt, node, cluster, driver, conditions } = status;
+  const { version, commit, startedAt, node, cluster, driver, conditions, grid, networks, errors } = status;
   const headline = conditions.length === 0 ? 'well' : `NOT WELL: ${conditions.map(({ kind }) => kind).join(', ')}`;
   return [
-    `${headline}\n\n`,
-    `daemon   infoblox-cni ${version} (${commit}), running for ${ago(startedAt, now)}\n`,
-    `host     ${node} in ${cluster}, driver ${driver}\n`,
-    `grid     ${gridLine(status.grid, now)}\n`,
-    `leases   ${leasesLine(status, now)}\n`,
+    `${folded(headline, 0)}\n\n`,
+    fact('daemon', `infoblox-cni ${version} (${commit}), running for ${ago(startedAt, now)}`),
+    fact('host', `${node} in ${cluster}, driver ${driver}`),
+    fact('grid', gridText(grid, now)),
+    fact('session', sessionText(grid, now)),
+    fact('leases', leasesText(status, now)),
     ...section(
       'Conditions',
       conditions.map((condition) => conditionLines(condition, now)),
     ),
-    ...section('Networks', status.networks.length === 0 ? [] : [table(networkColumns, status.networks)]),
-    ...section('Last errors', status.errors.map(errorLine)),
+    ...section('Networks', networks.length === 0 ? [] : [table(networkColumns, networks)]),
+    ...section('Last errors', errors.map(errorLine)),
   ].join('');
 }
 
-const trustTexts: Readonly<Record<string, string>> = {
-  verified: 'certificate verified',
-  pinned: 'key pinned',
-  unverified: 'CERTIFICATE NOT VERIFIED: set --ssl-verify to pin, true or a file',
-};
+/** Columns before a fact. */
+const indent = 9;
 
-function gridLine({ hosts, inUse, answeredAt, port, wapiVersion, user, trust }: Status['grid'], now: number): string {
-  const answer = answeredAt === null ? 'no answer since the start' : `answered ${ago(answeredAt, now)} ago`;
-  const others = hosts.length > 1 ? ` of ${hosts.join(', ')}` : '';
-  const who = `WAPI ${wapiVersion} as ${user === '' ? 'nobody (--wapi-username is not set)' : user}`;
-  return printable(`${inUse ?? hosts[0]}${others}, port ${port}: ${answer}; ${who}; ${trustTexts[trust] ?? trust}`);
+function fact(name: string, text: string): string {
+  return `${name.padEnd(indent)}${folded(printable(text), indent)}\n`;
 }
 
-function leasesLine({ leases: { bound, pending, releasing }, oldestRelease }: Status, now: number): string {
-  const oldest = oldestRelease === null ? '' : ` (the oldest for ${ago(oldestRelease, now)})`;
-  return `${bound} bound, ${pending} pending, ${releasing} releasing${oldest}`;
+function conditionLines(condition: Condition, now: number): string {
+  const { kind, hint, since } = condition;
+  return `${item(`${kind} for ${ago(since, now)}: ${conditionText(condition)}`)}${fixLine(hint)}`;
 }
 
-function conditionLines({ kind, subject, message, hint, since }: Condition, now: number): string {
-  const about = subject === '' || message.includes(subject) ? '' : `${subject}: `;
-  return `  ${kind} for ${ago(since, now)}: ${printable(`${about}${message}`)}\n${fixLine(hint)}`;
+function item(text: string): string {
+  return `  ${folded(printable(text), 4)}\n`;
 }
 
 function fixLine(hint: string | null): string {
-  return hint === null ? '' : `    fix: ${printable(hint)}\n`;
+  return hint === null ? '' : `    ${folded(printable(`fix: ${hint}`), 4)}\n`;
 }
 
 const networkColumns: readonly Column<Status['networks'][number]>[] = [
   { title: 'NAME', cell: ({ name }) => name },
-  { title: 'VIEW', cell: ({ view }) => view },
-  { title: 'NETWORK', cell: ({ cidr }) => cidr ?? '-' },
+  { title: 'VIEW', cell: ({ view }) => view, narrow: 'spare' },
+  { title: 'NETWORK', cell: ({ cidr }) => cidr ?? '-', narrow: 'whole' },
   { title: 'BOUND HERE', cell: ({ bound }) => String(bound), align: 'right' },
   { title: 'USED', cell: ({ used }) => String(used ?? '-'), align: 'right' },
   {
@@ -106,7 +102,7 @@ const networkColumns: readonly Column<Status['networks'][number]>[] = [
 
 function errorLine({ at, message, error, hint }: Status['errors'][number]): string {
   const what = error === null ? message : `${message}: ${error}`;
-  return `  ${new Date(at).toISOString()} ${printable(what)}\n${fixLine(hint)}`;
+  return `${item(`${new Date(at).toISOString()} ${what}`)}${fixLine(hint)}`;
 }
 
 function section(title: string, lines: readonly string[]): string[] {

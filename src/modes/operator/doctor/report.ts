@@ -1,23 +1,27 @@
 /** Findings as text for people. */
+
+import { counted } from '../../counted.ts';
 import { printable } from '../../daemon/log/printable.ts';
-import { counted } from '../output/counted.ts';
+import { folded } from '../../terminal-text.ts';
 import { countOf, type Finding, type Level } from './finding.ts';
 
 const width = 'warning'.length;
+/** Columns before the text of a finding. */
+const indent = width + 4;
 
 /** Makes the report: findings by group, each with its fix, and how many there are; texts from outside are made printable. */
 export function report(findings: readonly Finding[], paint: (level: Level, text: string) => string): string {
   const groups = Map.groupBy(findings, ({ group }) => group);
   const sections = [...groups].map(([group, found]) => {
     const lines = mergeSkipped(found).map((finding) => linesOf(finding, paint));
-    return `${printable(group)}\n${lines.join('')}\n`;
+    return `${folded(printable(group), 0)}\n${lines.join('')}\n`;
   });
   return `${sections.join('')}${summary(findings)}\n`;
 }
 
 function linesOf({ level, title, message, fix }: Finding, paint: (level: Level, text: string) => string): string {
-  const line = `  ${paint(level, level.padEnd(width))}  ${printable(`${title}: ${message}`)}\n`;
-  return fix === null ? line : `${line}  ${' '.repeat(width)}  fix: ${printable(fix)}\n`;
+  const line = `  ${paint(level, level.padEnd(width))}  ${folded(printable(`${title}: ${message}`), indent)}\n`;
+  return fix === null ? line : `${line}${' '.repeat(indent)}${folded(`fix: ${printable(fix)}`, indent)}\n`;
 }
 
 /** One line for all that was skipped for the same reason. */

@@ -1,17 +1,17 @@
 /** Leases as a table. */
-import { compareAddresses } from '../../../infoblox/address.ts';
 import { ago } from '../../duration.ts';
+import { byNetworkAndAddress } from '../../lease-order.ts';
 import type { LeaseRecord } from '../../operator-protocol.ts';
 import { type Column, table } from './table.ts';
 
 const columns: readonly Column<LeaseRecord>[] = [
-  { title: 'ADDRESS', cell: ({ address }) => address ?? '-' },
+  { title: 'ADDRESS', cell: ({ address }) => address ?? '-', narrow: 'whole' },
   { title: 'PHASE', cell: ({ phase, inDoubt }) => (inDoubt ? `${phase}, in doubt` : phase) },
-  { title: 'NETWORK', cell: ({ network }) => network },
-  { title: 'VIEW', cell: ({ view }) => view },
+  { title: 'NETWORK', cell: ({ network }) => network, narrow: 'spare' },
+  { title: 'VIEW', cell: ({ view }) => view, narrow: 'spare' },
   { title: 'CONTAINER', cell: ({ containerId }) => containerId },
   { title: 'WORKLOAD', cell: ({ workload, containerId }) => (workload === containerId ? '-' : workload) },
-  { title: 'INTERFACE', cell: ({ ifName }) => ifName },
+  { title: 'INTERFACE', cell: ({ ifName }) => ifName, narrow: 'spare' },
   { title: 'AGE', cell: ({ createdAt }) => (createdAt === null ? '-' : ago(createdAt, Date.now())), align: 'right' },
   { title: 'SANDBOX', cell: ({ sandbox }) => sandbox },
 ];
@@ -19,9 +19,4 @@ const columns: readonly Column<LeaseRecord>[] = [
 /** Makes the table of leases, by network and address. */
 export function leaseTable(leases: readonly LeaseRecord[]): string {
   return table(columns, leases.toSorted(byNetworkAndAddress));
-}
-
-function byNetworkAndAddress(one: LeaseRecord, other: LeaseRecord): number {
-  if (one.network !== other.network) return one.network.localeCompare(other.network);
-  return one.address === null || other.address === null ? 0 : compareAddresses(one.address, other.address);
 }

@@ -1,18 +1,20 @@
-/** How far a long work has come: a bar on the terminal, after a second; none in a pipe. On stderr, so that stdout is the result. */
+/** How far a long work has come: a line on the terminal, after a second; none in a pipe. On stderr, so that stdout is the result. */
 import type { WriteStream } from 'node:tty';
 import { ago } from '../../duration.ts';
 import type { Progress } from '../../operator-protocol.ts';
+import { columnsOf, shortened } from '../../terminal-text.ts';
 
 /** Milliseconds: what is over by then needs no bar. */
 const patience = 1_000;
-/** Columns of the bar alone. */
-const width = 30;
-/** Milliseconds between two pictures of the bar. */
+/** Columns of the bar alone, where there is room, and where it is left out rather. */
+const [widest, narrowest] = [30, 5];
+/** Milliseconds between two pictures of it. */
 const refresh = 250;
 const clearLine = '\r\u001b[K';
 
 export interface ProgressBar {
-  show(progress: Progress): void;
+  /** @param progress undefined: it is not known how much there is to do */
+  show(progress: Progress | undefined): void;
   /** Removes the bar. */
   end(): void;
 }
@@ -24,16 +26,19 @@ export interface ProgressBar {
  */
 export function progressBar(
   what: string,
-  stream: Pick<WriteStream, 'write' | 'isTTY'> = process.stderr,
+  stream: Pick<WriteStream, 'write' | 'isTTY' | 'columns'> = process.stderr,
   now = Date.now,
 ): ProgressBar {
   const began = now();
   let isShown = false;
   return {
-    show({ done, total }) {
-      if (!stream.isTTY || now() - began < patience) return;
+    show(progress) {
+      const passed = now() - began;
+      if (!stream.isTTY || passed < patience) return;
       isShown = true;
-      stream.write(`${clearLine}${barText(what, { done, total, passed: now() - began })}`);
+      // A cursor behind the last column would begin another line.
+      const text = progressText(what, { progress, passed, columns: columnsOf(stream) - 1 });
+      stream.write(`${clearLine}${text}`);
     },
     end() {
       if (isShown) stream.write(clearLine);
@@ -42,7 +47,7 @@ export function progressBar(
   };
 }
 
-/** Does something long and shows how far it has come. @param what is being done: `checking` */
+/** Does something long and shows how far it has come, or that it goes on. @param what is being done: `checking` */
 export async function showingProgress<T>(
   what: string,
   work: (onProgress: (progress: Progress) => void) => Promise<T>,
@@ -50,7 +55,7 @@ export async function showingProgress<T>(
   const bar = progressBar(what);
   let latest: Progress | undefined;
   // A step may take longer than all others.
-  const timer = setInterval(() => latest && bar.show(latest), refresh);
+  const timer = setInterval(() => bar.show(latest), refresh);
   try {
     return await work((progress) => {
       latest = progress;
@@ -61,13 +66,24 @@ export async function showingProgress<T>(
   }
 }
 
-/** Writes the bar. @param passed milliseconds since the beginning */
-export function barText(
+/**
+ * Writes the line.
+ * @param at.passed milliseconds since the beginning
+ * @param at.columns that it may take
+ */
+export function progressText(
   what: string,
-  { done, total, passed }: { readonly done: number; readonly total: number; readonly passed: number },
+  at: { readonly progress: Progress | undefined; readonly passed: number; readonly columns: number },
 ): string {
+  const { progress, passed, columns } = at;
+  if (progress === undefined) return shortened(`${what}, for ${ago(0, passed)}`, columns);
+  const { done, total } = progress;
   const part = total === 0 ? 1 : Math.min(done / total, 1);
-  const full = Math.round(part * width);
+  const count = `${done} of ${total}`;
   const left = part > 0 && part < 1 ? `, about ${ago(0, (passed / part) * (1 - part))} left` : '';
-  return `${what} [${'#'.repeat(full)}${' '.repeat(width - full)}] ${done} of ${total}${left}`;
+  const room = columns - `${what} [] ${count}${left}`.length;
+  if (room < narrowest) return shortened(`${what} ${count}`, columns);
+  const width = Math.min(room, widest);
+  const full = Math.round(part * width);
+  return `${what} [${'#'.repeat(full)}${' '.repeat(width - full)}] ${count}${left}`;
 }

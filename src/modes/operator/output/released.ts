@@ -1,6 +1,8 @@
 /** What a command has released, and what it has left alone. */
+
+import { counted } from '../../counted.ts';
+import { printable } from '../../daemon/log/printable.ts';
 import type { OperatorResult } from '../../operator-protocol.ts';
-import { counted } from './counted.ts';
 import { leaseTable } from './lease-table.ts';
 
 /** @param verb what happens to the leases: `releasing`, `would release` */
@@ -8,6 +10,7 @@ export function writeReleased({ leases, kept }: OperatorResult<'operator/release
   const count = `${verb} ${counted(leases.length, 'address', 'addresses')}\n`;
   process.stdout.write(leases.length === 0 ? 'nothing to release\n' : `${count}${leaseTable(leases)}`);
   for (const { lease, why } of kept) {
-    process.stdout.write(`kept ${lease.address ?? 'a lease without address'} of ${lease.containerId}: ${why}\n`);
+    const what = `kept ${lease.address ?? 'a lease without address'} of ${lease.containerId}: ${why}`;
+    process.stdout.write(`${printable(what)}\n`);
   }
 }

@@ -72,10 +72,11 @@ test('secrets are known from the flag, from the environment and from files', () 
   const file = join(directory, 'password');
   writeFileSync(file, 'of the file\n');
   const flags = parseFlags(['--wapi-password=of the flag']);
-  const known = knownSecrets(flags, { WAPI_PASSWORD: 'p1', API_TOKEN: 'of others', SECRETS: 'true', HOME: '/root' }, [
-    file,
-    '/nonexistent',
-  ]);
+  const known = knownSecrets(
+    flags,
+    { WAPI_PASSWORD: 'p1', API_TOKEN: 'of others', SECRETS: 'true', HOME: '/root', PWD: '/srv/containers' },
+    [file, '/nonexistent'],
+  );
   rmSync(directory, { recursive: true });
   expect(known.filter((secret) => secret !== '')).toEqual(['of the flag', 'p1', 'of others', 'of the file']);
 });

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { barText, progressBar } from '../../../../src/modes/operator/output/progress.ts';
+import { progressBar, progressText } from '../../../../src/modes/operator/output/progress.ts';
 
 /** A bar on a stream that is, or is no, terminal, and a clock to set. */
-function bar(isTTY: boolean) {
+function bar(isTTY: boolean, columns = 80) {
   const written: string[] = [];
   const clock = { now: 0 };
   const write = (text: string | Uint8Array) => written.push(String(text)) > 0;
-  return { written, clock, bar: progressBar('releasing', { write, isTTY }, () => clock.now) };
+  return { written, clock, bar: progressBar('releasing', { write, isTTY, columns }, () => clock.now) };
 }
 
 describe('a progress bar', () => {
@@ -38,10 +38,32 @@ describe('a progress bar', () => {
   });
 
   test.each([
-    [{ done: 0, total: 4, passed: 1_000 }, 'x [                              ] 0 of 4'],
-    [{ done: 4, total: 4, passed: 1_000 }, 'x [##############################] 4 of 4'],
-    [{ done: 0, total: 0, passed: 1_000 }, 'x [##############################] 0 of 0'],
+    [{ done: 0, total: 4 }, 'x [                              ] 0 of 4'],
+    [{ done: 4, total: 4 }, 'x [##############################] 4 of 4'],
+    [{ done: 0, total: 0 }, 'x [##############################] 0 of 0'],
   ])('of %j is %s', (progress, text) => {
-    expect(barText('x', progress)).toBe(text);
+    expect(progressText('x', { progress, passed: 1_000, columns: 79 })).toBe(text);
+  });
+
+  test('says how long it has been going on where nobody knows how much there is to do', () => {
+    expect(progressText('asking the grid', { progress: undefined, passed: 7_400, columns: 79 })).toBe(
+      'asking the grid, for 7s',
+    );
+  });
+
+  test.each([
+    [60, 'releasing [#####               ] 452 of 2000, about 34s left'],
+    [45, 'releasing [#    ] 452 of 2000, about 34s left'],
+    [30, 'releasing 452 of 2000'],
+    [12, 'releasing 4…'],
+  ])('in %i columns is %s', (columns, text) => {
+    expect(progressText('releasing', { progress: { done: 452, total: 2_000 }, passed: 10_000, columns })).toBe(text);
+  });
+
+  test('stays within its line of the terminal, the last column free', () => {
+    const { written, clock, bar: shown } = bar(true, 40);
+    clock.now = 2_000;
+    shown.show({ done: 1, total: 4 });
+    expect(written).toEqual([`\r\u001b[Kreleasing [#    ] 1 of 4, about 6s left`]);
   });
 });

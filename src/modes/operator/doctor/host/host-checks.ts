@@ -1,5 +1,7 @@
 /** What doctor examines on this host: here user, credentials and state directory; beside it the daemon and the plugins. */
+import { accessSync, constants } from 'node:fs';
 import { GridError } from '../../../../infoblox/errors.ts';
+import { isErrno } from '../../../../infoblox/host/errno.ts';
 import type { Exposure } from '../../../daemon/config/given-file.ts';
 import type { Options } from '../../../daemon/config/options.ts';
 import { refuseOtherUsers } from '../../../daemon/process/root.ts';
@@ -12,7 +14,10 @@ const group = 'host';
 
 /** Makes the checks of user, password and state directory. */
 export function hostChecks(options: Options) {
-  const user: Check = { group, title: 'user', run: () => judgeUser(options, process.getuid?.()) };
+  const user: Check = {
+    ...{ group, title: 'user' },
+    run: () => judgeUser(options, { uid: process.getuid?.(), isStateHidden: isHidden(options.stateDir) }),
+  };
   const needs = [user];
   const credentials: Check = { group, title: 'credentials', needs, run: () => judgeCredentials(options) };
   const stateDirectory: Check = {
@@ -22,14 +27,35 @@ export function hostChecks(options: Options) {
   return { user, credentials, stateDirectory };
 }
 
-/** Judges the user that runs the command: what it may read, the daemon may, too. @param uid undefined where there are none */
-export function judgeUser(options: Pick<Options, 'socketDir' | 'stateDir'>, uid: number | undefined): Verdict[] {
+/**
+ * Judges the user that runs the command: what it may read, the daemon may, too.
+ * @param who.uid undefined where there are none
+ * @param who.isStateHidden whether the state directory is there, and this user may not look into it
+ */
+export function judgeUser(
+  options: Pick<Options, 'socketDir' | 'stateDir'>,
+  { uid, isStateHidden }: { readonly uid: number | undefined; readonly isStateHidden: boolean },
+): Verdict[] {
+  const refusal = failure(
+    `uid ${uid}, and socket and state are for root alone`,
+    'run this command as root, with sudo say',
+  );
+  if (isStateHidden) return [refusal];
   try {
     refuseOtherUsers(options, uid);
     return [ok(uid === 0 ? 'root' : `uid ${uid}, with directories of its own`)];
   } catch (error) {
     if (!(error instanceof StartError)) throw error;
-    return [failure(`uid ${uid}, and socket and state are for root alone`, 'run this command as root, with sudo say')];
+    return [refusal];
+  }
+}
+
+function isHidden(directory: string): boolean {
+  try {
+    accessSync(directory, constants.R_OK | constants.X_OK);
+    return false;
+  } catch (error) {
+    return isErrno(error, 'EACCES', 'EPERM');
   }
 }
 

@@ -6,6 +6,7 @@ import type { NetworkSpec } from '../../../../infoblox/network/spec.ts';
 import type { DhcpRange } from '../../../../infoblox/wapi/inspection.ts';
 import type { FixedAddress } from '../../../../infoblox/wapi/schemas.ts';
 import { failure, ok, type Verdict, warning } from '../finding.ts';
+import type { HostAddress } from '../host/own-addresses.ts';
 
 /** Judges a network view. One that is absent would be created, and a mistyped name with it. */
 export function judgeView(view: string, exists: boolean): Verdict[] {
@@ -98,10 +99,7 @@ export function judgeGateway({ spec, address, holder, status }: GatewayFacts): V
 }
 
 /** An address of this host that lies in the network. */
-export interface OwnAddress {
-  readonly address: string;
-  /** Name of its interface. */
-  readonly device: string;
+export interface OwnAddress extends HostAddress {
   /** Whether the grid takes it for used; undefined if the user may not see that. */
   readonly known: boolean | undefined;
 }
@@ -113,7 +111,7 @@ export function judgeOwnAddresses(
 ): Verdict[] {
   if (own.length === 0) return [ok(`none lies in ${cidr.text}`)];
   return own.map(({ address, device, known }) => {
-    const what = `${address} (${device})`;
+    const what = `${address} (${device ?? 'an interface without carrier'})`;
     if (known === true) return ok(`${what} is in use for the grid, too`);
     if (ranges.some(({ first, last }) => isBetween(address, first, last))) {
       return ok(`${what} lies in a DHCP range, of which no container gets an address`);

@@ -1,5 +1,4 @@
 /** Looks at the network of one configuration on the grid. Each method is a check's; what several need is asked for once. */
-import { networkInterfaces } from 'node:os';
 import { type Cidr, contains } from '../../../../infoblox/address.ts';
 import { type Origin, parseMark } from '../../../../infoblox/mark.ts';
 import { keptBack } from '../../../../infoblox/network/gateway.ts';
@@ -13,6 +12,7 @@ import type { NetworkConfiguration } from '../../network-configurations.ts';
 import { shared } from '../check.ts';
 import type { Verdict } from '../finding.ts';
 import { unlessRefused } from '../grid/refusal.ts';
+import { hostAddresses } from '../host/own-addresses.ts';
 import {
   judgeAddresses,
   judgeGateway,
@@ -20,7 +20,6 @@ import {
   judgeOwnAddresses,
   judgeSharing,
   judgeView,
-  type OwnAddress,
 } from './network-judgements.ts';
 
 /** Reservations that are looked through for other hosts: one page. */
@@ -93,7 +92,7 @@ export class NetworkLook {
     const cidr = await this.#place(signal);
     if (cidr === undefined) return [];
     const gateway = await this.#gateway(signal);
-    const inside = addressesIn(cidr).filter(({ address }) => address !== gateway);
+    const inside = hostAddresses().filter(({ address }) => contains(cidr, address) && address !== gateway);
     const own = inside.map(async (found) => ({ ...found, known: await this.#isKnown(found.address, signal) }));
     return judgeOwnAddresses(await Promise.all(own), { cidr, ranges: await this.#ranges(signal) });
   }
@@ -154,13 +153,4 @@ export class NetworkLook {
     }
     return [...found];
   }
-}
-
-/** The addresses of this host, loopback excepted, that lie in a network. */
-function addressesIn(cidr: Cidr): Pick<OwnAddress, 'address' | 'device'>[] {
-  return Object.entries(networkInterfaces()).flatMap(([device, addresses = []]) =>
-    addresses
-      .filter(({ family, internal, address }) => family === 'IPv4' && !internal && contains(cidr, address))
-      .map(({ address }) => ({ address, device })),
-  );
 }

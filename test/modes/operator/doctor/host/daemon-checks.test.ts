@@ -27,7 +27,7 @@ test.each([
 const now = 1_800_000_000_000;
 const grid = {
   ...{ hosts: ['gm', 'gmc'], inUse: null, answeredAt: null, port: 443, wapiVersion: '2.3', user: 'cni' },
-  trust: 'verified',
+  ...{ trust: 'verified', isLoggedIn: true, certificateEndsAt: null, clientCertificateEndsAt: null },
 };
 const status: Status = {
   ...{ version: '1.0.0', commit: 'abc', startedAt: now - 5_000, cluster: 'c', node: 'n', driver: 'infoblox' },

@@ -11,16 +11,16 @@ const line = ([verdict]: readonly Verdict[]) =>
 const usual = { socketDir: '/run/cni', stateDir: '/var/lib/infoblox-cni' };
 const own = { socketDir: '/home/me/run', stateDir: '/home/me/state' };
 
+const notForOthers =
+  'failure: uid 1000, and socket and state are for root alone -> run this command as root, with sudo say';
+
 test.each([
-  [usual, 0, 'ok: root'],
-  [own, 1000, 'ok: uid 1000, with directories of its own'],
-  [
-    usual,
-    1000,
-    'failure: uid 1000, and socket and state are for root alone -> run this command as root, with sudo say',
-  ],
-])('user: %j as uid %i', (directories, uid, expected) => {
-  expect(line(judgeUser(directories, uid))).toBe(expected);
+  [usual, { uid: 0, isStateHidden: false }, 'ok: root'],
+  [own, { uid: 1000, isStateHidden: false }, 'ok: uid 1000, with directories of its own'],
+  [usual, { uid: 1000, isStateHidden: false }, notForOthers],
+  [own, { uid: 1000, isStateHidden: true }, notForOthers],
+])('user: %j as %j', (directories, who, expected) => {
+  expect(line(judgeUser(directories, who))).toBe(expected);
 });
 
 const password = () => 'hunter2';

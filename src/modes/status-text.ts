@@ -1,0 +1,55 @@
+/** What the command `status` and the page say of a host, in the same words. Texts from outside are as they are. */
+import { counted } from './counted.ts';
+import { ago, day } from './duration.ts';
+import type { Status } from './operator-protocol.ts';
+
+type Grid = Status['grid'];
+
+const trustTexts: Readonly<Record<string, string>> = {
+  verified: 'certificate verified',
+  pinned: 'key pinned',
+  unverified: 'CERTIFICATE NOT VERIFIED: set --ssl-verify to pin, true or a file',
+};
+
+/** Which host of the grid answers, and as whom it is asked. @param now milliseconds since 1970 */
+export function gridText(grid: Grid, now: number): string {
+  const { hosts, inUse, answeredAt, port, wapiVersion, trust } = grid;
+  const answer = answeredAt === null ? 'no answer since the start' : `answered ${ago(answeredAt, now)} ago`;
+  const others = hosts.length > 1 ? ` of ${hosts.join(', ')}` : '';
+  return `${inUse ?? hosts[0]}${others}, port ${port}: ${answer}; WAPI ${wapiVersion} as ${userText(grid)}; ${trustTexts[trust] ?? trust}`;
+}
+
+function userText({ user, clientCertificateEndsAt }: Grid): string {
+  if (user !== '') return user;
+  return clientCertificateEndsAt === null ? 'nobody (--wapi-username is not set)' : 'whom the client certificate names';
+}
+
+/** Whether this host is logged in, and how long the certificates of both sides last. @param now milliseconds since 1970 */
+export function sessionText({ isLoggedIn, certificateEndsAt, clientCertificateEndsAt }: Grid, now: number): string {
+  const certificates = [
+    ['certificate of the grid', certificateEndsAt] as const,
+    ['client certificate', clientCertificateEndsAt] as const,
+  ].flatMap(([what, end]) => (end === null ? [] : [`; ${what} ${validText(end, now)}`]));
+  return `${isLoggedIn ? 'logged in' : 'not logged in'}${certificates.join('')}`;
+}
+
+function validText(end: number, now: number): string {
+  const date = new Date(end).toISOString().slice(0, 10);
+  return end > now
+    ? `until ${date}, for ${counted(Math.floor((end - now) / day), 'more day', 'more days')}`
+    : `EXPIRED on ${date}`;
+}
+
+/** How many leases there are by phase. @param now milliseconds since 1970 */
+export function leasesText(
+  { leases: { bound, pending, releasing }, oldestRelease }: Pick<Status, 'leases' | 'oldestRelease'>,
+  now: number,
+): string {
+  const oldest = oldestRelease === null ? '' : ` (the oldest for ${ago(oldestRelease, now)})`;
+  return `${bound} bound, ${pending} pending, ${releasing} releasing${oldest}`;
+}
+
+/** What is wrong; names what it is about, where the message does not. */
+export function conditionText({ subject, message }: Status['conditions'][number]): string {
+  return subject === '' || message.includes(subject) ? message : `${subject}: ${message}`;
+}

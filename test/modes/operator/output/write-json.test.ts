@@ -1,0 +1,20 @@
+import { expect, test } from 'vitest';
+import { jsonText } from '../../../../src/modes/operator/output/write-json.ts';
+
+test('nothing in a document commands a terminal or reorders what is read, and it is the same document', () => {
+  const value = {
+    pod: 'web\u001b[31m\u009b5m\u007f',
+    name: 'a\u202eb\u2028c',
+    lone: '\ud800',
+    emoji: '🚀',
+    lines: '1\n2',
+  };
+  const text = jsonText(value);
+  expect(text).not.toMatch(/[^\n\P{Cc}]|[\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u);
+  expect(text).toContain('"pod": "web\\u001b[31m\\u009b5m\\u007f"');
+  expect(JSON.parse(text)).toEqual(value);
+});
+
+test('a document is indented, so that people read it, too', () => {
+  expect(jsonText({ a: [1] })).toBe('{\n  "a": [\n    1\n  ]\n}');
+});
