@@ -2,9 +2,9 @@
 
 import { counted } from '../counted.ts';
 import { UsageError } from '../daemon/config/command-line.ts';
-import { printable } from '../daemon/log/printable.ts';
 import { ago, hour } from '../duration.ts';
 import type { HostReservation, OperatorResult, Progress } from '../operator-protocol.ts';
+import { printable } from '../printable.ts';
 import { CommandError, type ExitStatus, exitStatus } from './command-error.ts';
 import { askDaemon } from './daemon-connection.ts';
 import { ask, canAsk } from './output/ask.ts';

@@ -1,8 +1,8 @@
 /** Who held an address, for people: the table of its holders, or the answer for one time. */
 import { workloadName } from '../../infoblox/workload.ts';
 import { UsageError } from '../daemon/config/command-line.ts';
-import { printable } from '../daemon/log/printable.ts';
 import type { History, Holding } from '../operator-protocol.ts';
+import { printable } from '../printable.ts';
 import { CommandError, type ExitStatus, exitStatus } from './command-error.ts';
 import { askDaemon } from './daemon-connection.ts';
 import { type Column, table } from './output/table.ts';

@@ -1,5 +1,5 @@
 /** HTML in which no text from outside can become markup, or reorder what is read. */
-import { printable } from '../daemon/log/printable.ts';
+import { printable } from '../printable.ts';
 
 /** Text that is markup already. */
 export interface Markup {

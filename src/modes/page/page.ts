@@ -4,7 +4,6 @@
  */
 import { createHash } from 'node:crypto';
 import { ago } from '../duration.ts';
-import { byNetworkAndAddress } from '../lease-order.ts';
 import type { LeaseRecord, Status } from '../operator-protocol.ts';
 import { conditionText, gridText, leasesText, sessionText } from '../status-text.ts';
 import { html, type Markup, raw } from './html.ts';
@@ -14,6 +13,7 @@ import { style } from './style.ts';
 /** What the page shows. */
 interface PageSource {
   readonly status: Status;
+  /** In the order in which they are shown. */
   readonly leases: readonly LeaseRecord[];
   /** Milliseconds since 1970. */
   readonly now: number;
@@ -97,7 +97,7 @@ function networkBars({ status }: PageSource): Markup {
 }
 
 function leaseTable({ leases, now }: PageSource): Markup {
-  const rows = leases.toSorted(byNetworkAndAddress).map(
+  const rows = leases.map(
     ({ address, phase, inDoubt, network, view, containerId, workload, ifName, createdAt, sandbox }) =>
       html`<tr><td>${address ?? '-'}</td><td>${phase}${inDoubt ? ', in doubt' : ''}</td>${long(network)}<td>${view}</td>${long(containerId, 'long id')}${long(workload === containerId ? '-' : workload)}<td>${ifName}</td><td class="number">${createdAt === null ? '-' : ago(createdAt, now)}</td><td>${sandbox}</td></tr>
 `,

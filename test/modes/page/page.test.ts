@@ -62,16 +62,6 @@ test('what is wrong comes first, with its fix', () => {
   expect(text.indexOf('grid-unavailable')).toBeLessThan(text.indexOf('Leases'));
 });
 
-test('leases stand by network and address, whatever the order in which they came', () => {
-  const leases = ['10.0.0.10', '10.0.0.9'].map((address) => ({ ...lease, address }));
-  const text = renderPage({ status, leases: [{ ...lease, network: 'z', address: '10.0.0.1' }, ...leases], now });
-  expect([...text.matchAll(/<tr><td>(10[\d.]+)</g)].map(([, address]) => address)).toEqual([
-    '10.0.0.9',
-    '10.0.0.10',
-    '10.0.0.1',
-  ]);
-});
-
 test('a name that is too long for its column is shown in full by the pointer', () => {
   const workload = 'a-namespace-with-a-long-name/a-deployment-7d9f8b6c5-x2x4z';
   const text = renderPage({ status, leases: [{ ...lease, workload }], now });

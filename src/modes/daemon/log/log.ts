@@ -2,7 +2,7 @@
 import { fstatSync } from 'node:fs';
 import { createConsola, LogLevels } from 'consola';
 import type { Fields, Log } from '../../../infoblox/log.ts';
-import { printable } from './printable.ts';
+import { printable } from '../../printable.ts';
 
 type Level = keyof Log;
 

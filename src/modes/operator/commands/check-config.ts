@@ -1,9 +1,9 @@
 /** `check-config`: would the daemon start with these flags, and can it serve these network configurations? */
 import { flagGroups as daemonGroups } from '../../daemon/config/flags.ts';
 import { readOptions } from '../../daemon/config/options.ts';
-import { printable } from '../../daemon/log/printable.ts';
 import { refuseOtherUsers } from '../../daemon/process/root.ts';
 import { orStartError } from '../../daemon/start-error.ts';
+import { printable } from '../../printable.ts';
 import { defineCommand } from '../command.ts';
 import { exitStatus } from '../command-error.ts';
 import { checkNetworkFile } from '../network-configurations.ts';

@@ -1,10 +1,11 @@
 /** `status`: is this host well, on one screen. */
 import { writeFileSync } from 'node:fs';
 import { messageOf } from '../../../infoblox/host/errno.ts';
-import { printable } from '../../daemon/log/printable.ts';
+import { byNetworkAndAddress } from '../../daemon/operator/lease-order.ts';
 import { ago } from '../../duration.ts';
 import type { Status } from '../../operator-protocol.ts';
 import { renderPage } from '../../page/page.ts';
+import { printable } from '../../printable.ts';
 import { conditionText, gridText, leasesText, sessionText } from '../../status-text.ts';
 import { folded } from '../../terminal-text.ts';
 import { daemonPlace, defineCommand, json } from '../command.ts';
@@ -40,7 +41,9 @@ async function writePage(file: string, status: Status, socket: string): Promise<
   const { leases } = await askDaemon({ socket, method: 'operator/leases', params: {} });
   try {
     // It says where containers are: for root, as the socket is, until somebody decides otherwise.
-    writeFileSync(file, renderPage({ status, leases, now: Date.now() }), { mode: 0o600 });
+    writeFileSync(file, renderPage({ status, leases: leases.toSorted(byNetworkAndAddress), now: Date.now() }), {
+      mode: 0o600,
+    });
   } catch (error) {
     throw new CommandError(`cannot write ${file}: ${messageOf(error)}`, 'name another file in --html');
   }

@@ -1,7 +1,7 @@
 /** Findings as text for people. */
 
 import { counted } from '../../counted.ts';
-import { printable } from '../../daemon/log/printable.ts';
+import { printable } from '../../printable.ts';
 import { folded } from '../../terminal-text.ts';
 import { countOf, type Finding, type Level } from './finding.ts';
 

@@ -1,6 +1,7 @@
 /** Leases as a table. */
+
+import { byNetworkAndAddress } from '../../daemon/operator/lease-order.ts';
 import { ago } from '../../duration.ts';
-import { byNetworkAndAddress } from '../../lease-order.ts';
 import type { LeaseRecord } from '../../operator-protocol.ts';
 import { type Column, table } from './table.ts';
 

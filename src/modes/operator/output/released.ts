@@ -1,8 +1,8 @@
 /** What a command has released, and what it has left alone. */
 
 import { counted } from '../../counted.ts';
-import { printable } from '../../daemon/log/printable.ts';
 import type { OperatorResult } from '../../operator-protocol.ts';
+import { printable } from '../../printable.ts';
 import { leaseTable } from './lease-table.ts';
 
 /** @param verb what happens to the leases: `releasing`, `would release` */

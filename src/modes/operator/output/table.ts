@@ -2,7 +2,7 @@
  * Tables for people: columns as wide as they need, no lines, so that grep and awk take them too. On a terminal that is narrower,
  * what matters least is left out, and the widest columns are shortened; in a pipe everything stands in full.
  */
-import { printable } from '../../daemon/log/printable.ts';
+import { printable } from '../../printable.ts';
 import { columnsOf, folded, shortened, widthOf } from '../../terminal-text.ts';
 
 export interface Column<Row> {

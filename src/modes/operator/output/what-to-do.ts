@@ -1,4 +1,4 @@
-import { printable } from '../../daemon/log/printable.ts';
+import { printable } from '../../printable.ts';
 
 /**
  * Writes what is wrong and what to do about it on one line: `cannot reach grid-1: refused. Check --grid-host.`

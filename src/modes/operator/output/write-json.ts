@@ -1,4 +1,4 @@
-import { printableLines } from '../../daemon/log/printable.ts';
+import { printableLines } from '../../printable.ts';
 
 /** Writes a value for programs: indented, as people read it too, and so nothing in it commands their terminal. */
 export function writeJson(value: unknown): void {

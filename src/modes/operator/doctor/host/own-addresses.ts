@@ -32,6 +32,12 @@ function readRoutes(): string {
 
 /** Finds the addresses that route to this host itself, those of loopback excepted. @param trie the kernel's table of routes */
 export function localAddresses(trie: string): string[] {
-  const found = [...trie.matchAll(/\|-- (\d+(?:\.\d+){3})\n(?: +\/\d+ .*\n)*? +\/32 host LOCAL$/gm)];
-  return [...new Set(found.map(([, address = '']) => address))].filter((address) => !address.startsWith('127.'));
+  const found = new Set<string>();
+  let leaf = '';
+  for (const line of trie.split('\n').map((text) => text.trim())) {
+    // The lines below a leaf say what is routed by its address, for each length of a prefix.
+    if (line.startsWith('|-- ')) leaf = line.slice('|-- '.length);
+    else if (line === '/32 host LOCAL' && !leaf.startsWith('127.')) found.add(leaf);
+  }
+  return [...found];
 }
