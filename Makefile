@@ -1,19 +1,6 @@
 # Needs: make, npm and any Node from 20 on. Everything else, the pinned Node 24 included, comes with `make setup`.
 
 ARCH ?= $(HOST_ARCH)
-DESTDIR ?=
-PREFIX ?= /usr/local
-BINDIR ?= $(PREFIX)/bin
-SHARE_DIR ?= $(PREFIX)/share
-DOC_DIR ?= $(SHARE_DIR)/doc/infoblox-cni
-SYSTEMD_DIR ?= $(PREFIX)/lib/systemd/system
-TMPFILES_DIR ?= $(PREFIX)/lib/tmpfiles.d
-SYSUSERS_DIR ?= $(PREFIX)/lib/sysusers.d
-# Directory of CNI plugins; unset, those that hold bridge are served, else /opt/cni/bin.
-CNI_BIN_DIR ?=
-CONFIG_DIR = /etc/infoblox-cni
-# rkt's directory of plugins; unset, it is served only where it exists already.
-RKT_PLUGIN_DIR ?=
 
 SHELL = /bin/sh
 HOST_ARCH := $(patsubst x86_64,x64,$(patsubst aarch64,arm64,$(shell uname -m)))
@@ -23,11 +10,11 @@ HOST_PATH := $(subst $(CURDIR)/node_modules/.bin:,,$(PATH))
 export PATH := $(CURDIR)/node_modules/.bin:$(HOST_PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup npm-packages host-packages check test build demo simulator soak bench pictures image aci install uninstall clean
+.PHONY: help setup npm-packages host-packages check test build demo simulator soak bench pictures image aci install uninstall package clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
-	@echo '  Variables: ARCH=x64|arm64 (build, image, aci, install), DESTDIR, PREFIX, CNI_BIN_DIR, RKT_PLUGIN_DIR, SYSTEMD_DIR, TMPFILES_DIR, SYSUSERS_DIR, SHARE_DIR, DOC_DIR (install, uninstall)'
+	@echo '  Variables: ARCH=x64|arm64 (build, image, aci, install, package), DESTDIR, PREFIX, CNI_BIN_DIR, RKT_PLUGIN_DIR, SYSTEMD_DIR, TMPFILES_DIR, SYSUSERS_DIR, SHARE_DIR, DOC_DIR (install, uninstall)'
 
 setup: npm-packages host-packages ## fetch the toolchain: npm packages, and as root the Debian packages that tests use
 
@@ -94,14 +81,13 @@ install: ## install on this host, or below DESTDIR; builds only if nothing is bu
 	@test -x $(DIST)/infoblox-cni && test -f $(DIST)/THIRD-PARTY-LICENSES || $(MAKE) build
 	@version=$$($(DIST)/infoblox-cni --version 2>/dev/null) || version='a build that does not run on this machine'; \
 	  echo "install: $$version, from $(DIST)"
-	@DESTDIR='$(DESTDIR)' DIST='$(DIST)' BINDIR='$(BINDIR)' CNI_BIN_DIR='$(CNI_BIN_DIR)' RKT_PLUGIN_DIR='$(RKT_PLUGIN_DIR)' \
-	  SYSTEMD_DIR='$(SYSTEMD_DIR)' TMPFILES_DIR='$(TMPFILES_DIR)' SYSUSERS_DIR='$(SYSUSERS_DIR)' \
-	  SHARE_DIR='$(SHARE_DIR)' DOC_DIR='$(DOC_DIR)' CONFIG_DIR='$(CONFIG_DIR)' sh deploy/install.sh install
+	@DIST='$(DIST)' sh deploy/install.sh install
 
 uninstall: ## remove what install put there; configuration and state stay
-	@DESTDIR='$(DESTDIR)' BINDIR='$(BINDIR)' CNI_BIN_DIR='$(CNI_BIN_DIR)' RKT_PLUGIN_DIR='$(RKT_PLUGIN_DIR)' \
-	  SYSTEMD_DIR='$(SYSTEMD_DIR)' TMPFILES_DIR='$(TMPFILES_DIR)' SYSUSERS_DIR='$(SYSUSERS_DIR)' \
-	  SHARE_DIR='$(SHARE_DIR)' DOC_DIR='$(DOC_DIR)' CONFIG_DIR='$(CONFIG_DIR)' sh deploy/install.sh uninstall
+	@sh deploy/install.sh uninstall
+
+package: build ## pack the build: a tarball with its installer, a Debian package; in dist/packages
+	@ARCH='$(ARCH)' DIST='$(DIST)' sh deploy/package.sh
 
 clean: ## remove what was built and fetched, node_modules excepted
 	rm -rf dist coverage .cache

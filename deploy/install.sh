@@ -1,66 +1,30 @@
 #!/bin/sh
-# Puts the executable on a host and takes it away again: what `make install` and `make uninstall` run.
-# Needs a build in DIST, nothing else: no npm, no Node.
+# Puts the executable on a host and takes it away again: what `make install` and `make uninstall` run, and what a release's tarball
+# is installed with. Needs a build in DIST, nothing else: no npm, no Node.
 set -eu
 
-DESTDIR=${DESTDIR:-}
-DIST=${DIST:-dist}
-BINDIR=${BINDIR:-/usr/local/bin}
-# Empty: wherever this host has its main plugins.
-CNI_BIN_DIR=${CNI_BIN_DIR:-}
-RKT_PLUGIN_DIR=${RKT_PLUGIN_DIR:-}
-SYSTEMD_DIR=${SYSTEMD_DIR:-/usr/local/lib/systemd/system}
-TMPFILES_DIR=${TMPFILES_DIR:-/usr/local/lib/tmpfiles.d}
-SYSUSERS_DIR=${SYSUSERS_DIR:-/usr/local/lib/sysusers.d}
-DOC_DIR=${DOC_DIR:-/usr/local/share/doc/infoblox-cni}
-SHARE_DIR=${SHARE_DIR:-/usr/local/share}
-CONFIG_DIR=${CONFIG_DIR:-/etc/infoblox-cni}
 deploy=$(dirname "$0")
-service=infoblox-cni-daemon.service
-socket=infoblox-cni.socket
-program=$DESTDIR$BINDIR/infoblox-cni
+# In a tarball the build lies beside this script.
+if [ -z "${DIST:-}" ]; then
+  if [ -e "$deploy/infoblox-cni" ]; then DIST=$deploy; else DIST=dist; fi
+fi
+PREFIX=${PREFIX:-/usr/local}
+BINDIR=${BINDIR:-$PREFIX/bin}
+SYSTEMD_DIR=${SYSTEMD_DIR:-$PREFIX/lib/systemd/system}
+TMPFILES_DIR=${TMPFILES_DIR:-$PREFIX/lib/tmpfiles.d}
+SYSUSERS_DIR=${SYSUSERS_DIR:-$PREFIX/lib/sysusers.d}
+SHARE_DIR=${SHARE_DIR:-$PREFIX/share}
+DOC_DIR=${DOC_DIR:-$SHARE_DIR/doc/infoblox-cni}
+action=${1:-}
+program=${DESTDIR:-}$BINDIR/infoblox-cni
+# shellcheck source=deploy/host.sh
+. "$deploy/host.sh"
 licences=$DESTDIR$DOC_DIR/THIRD-PARTY-LICENSES
-
-pending=
-trap 'rm -f "$pending"' EXIT
-
-say() { echo "$action: $*"; }
 
 # Manual pages and completion scripts, by their paths below a directory of shared data.
 shared='man/man8/infoblox.8 man/man8/infoblox-cni-daemon.8 man/man8/infoblox-cni.8
   bash-completion/completions/infoblox-cni-daemon zsh/site-functions/_infoblox-cni-daemon
   fish/vendor_completions.d/infoblox-cni-daemon.fish'
-
-# Where distributions and the CNI project put main plugins.
-usual_directories='/opt/cni/bin /usr/lib/cni /usr/libexec/cni'
-
-# find_plugin NAME: each usual directory that holds it, one a line.
-find_plugin() {
-  for directory in $usual_directories; do
-    if [ -e "$DESTDIR$directory/$1" ]; then echo "$directory"; fi
-  done
-}
-
-# Each plugin directory that is served, one a line: by default those that hold bridge, or our plugin from an earlier install.
-plugin_directories() {
-  if [ -n "$CNI_BIN_DIR" ]; then
-    echo "$CNI_BIN_DIR"
-  else
-    { find_plugin bridge; find_plugin infoblox; } | sort -u
-  fi
-  if [ -n "$RKT_PLUGIN_DIR" ]; then
-    echo "$RKT_PLUGIN_DIR"
-  elif [ -d "$DESTDIR/usr/lib/rkt/plugins/net" ]; then
-    echo /usr/lib/rkt/plugins/net
-  fi
-}
-
-# Moves the complete, flushed $pending over its target in one step: a plugin that runs now keeps its old file, and one
-# that starts now finds the old or the new, never half of one.
-move_in() {
-  sync "$pending"
-  mv -f "$pending" "$1"
-}
 
 # put MODE SOURCE TARGET
 put() {
@@ -81,53 +45,6 @@ put_once() {
   fi
 }
 
-# A plugin of that name that is not the one installed before, as the driver that this one follows, is kept beside it; what
-# was kept earlier stays.
-keep_foreign() {
-  plugin=$DESTDIR$1/infoblox
-  if [ ! -e "$plugin" ] || cmp -s "$plugin" "$program"; then return; fi
-  kept=$plugin.replaced
-  number=1
-  while [ -e "$kept" ] || [ -L "$kept" ]; do
-    if cmp -s "$plugin" "$kept"; then return; fi
-    number=$((number + 1))
-    kept=$plugin.replaced-$number
-  done
-  ln "$plugin" "$kept"
-  say "$plugin was not put there by make install: kept as $kept"
-}
-
-# A hard link, because runtimes and containers that see only the plugin directory could not follow a symbolic one; it costs
-# no space. On another file system it is a copy.
-put_plugin() {
-  install -d -m 0755 "$DESTDIR$1"
-  pending=$DESTDIR$1/infoblox.new.$$
-  ln "$program" "$pending" 2>/dev/null || install -m 0755 "$program" "$pending"
-  move_in "$DESTDIR$1/infoblox"
-  say "$DESTDIR$1/infoblox"
-}
-
-# put_drop_in FILE: only where the unit's OpenFile= is not known, the daemon needs a child process to notify systemd.
-put_drop_in() {
-  version=$(systemctl --version 2>/dev/null | sed -n '1s/^systemd \([0-9]*\).*/\1/p')
-  rm -f "$1"
-  if [ "${version:-253}" -ge 253 ]; then return; fi
-  install -d -m 0755 "${1%/*}"
-  pending=$1.new.$$
-  printf '[Service]\nNotifyAccess=all\n' >"$pending"
-  chmod 0644 "$pending"
-  move_in "$1"
-  say "$1: systemd $version knows no OpenFile="
-}
-
-# The user of the service, and the directory of notes; without systemd the daemon runs as root and makes what it needs.
-make_user() {
-  if [ -n "$DESTDIR" ] || ! command -v systemd-sysusers >/dev/null; then return; fi
-  systemd-sysusers infoblox-cni.conf
-  systemd-tmpfiles --create infoblox-cni.conf
-  say 'the user infoblox-cni, as which the service runs'
-}
-
 # Without a main plugin on this host nobody can tell where its runtime looks.
 choose_plugin_directory() {
   if [ -n "$CNI_BIN_DIR" ] || [ -n "$(find_plugin bridge)" ]; then return; fi
@@ -135,8 +52,39 @@ choose_plugin_directory() {
   say "no bridge plugin in $usual_directories${DESTDIR:+ below $DESTDIR}: if the runtime looks elsewhere, set CNI_BIN_DIR"
 }
 
+# missing WHAT FIX
+missing() {
+  echo "$action: $1. $2; nothing was changed" >&2
+  exit 1
+}
+
+# Nothing is changed before all is there, and can be written.
+require_all() {
+  for command in cmp install ln mv sed sync; do
+    command -v "$command" >/dev/null || missing "no $command on this host" 'Install coreutils, diffutils and sed'
+  done
+  for file in infoblox-cni THIRD-PARTY-LICENSES; do
+    [ -f "$DIST/$file" ] || missing "no $file in $DIST" 'Name the directory of a build in DIST'
+  done
+  for directory in $(directories) $(plugin_directories); do
+    existing=$DESTDIR$directory
+    while [ ! -e "$existing" ] && [ -n "$existing" ]; do existing=${existing%/*}; done
+    [ -w "${existing:-/}" ] || missing "$existing cannot be written to" 'Run it as root, or name other directories'
+  done
+  # Below DESTDIR it may be for another machine.
+  if [ -n "$DESTDIR" ]; then return; fi
+  if answer=$("$DIST/infoblox-cni" --version 2>&1); then return; fi
+  missing "$DIST/infoblox-cni does not run on this host, $(uname -m): $answer" \
+    'It needs the build for this machine, glibc 2.28 or later, libstdc++ and libgcc (Debian: libstdc++6 libgcc-s1)'
+}
+
+directories() {
+  printf '%s\n' "$BINDIR" "$SYSTEMD_DIR" "$TMPFILES_DIR" "$SYSUSERS_DIR" "$SHARE_DIR" "$DOC_DIR" "$CONFIG_DIR"
+}
+
 install_all() {
   choose_plugin_directory
+  require_all
   install -d -m 0755 "$DESTDIR$BINDIR" "$DESTDIR$SYSTEMD_DIR" "$DESTDIR$TMPFILES_DIR" "$DESTDIR$SYSUSERS_DIR" "$DESTDIR$DOC_DIR" \
     "$DESTDIR$CONFIG_DIR" "$DESTDIR$CONFIG_DIR/netconf"
   for directory in $(plugin_directories); do keep_foreign "$directory"; done
@@ -171,13 +119,7 @@ install_all() {
   for example in "$deploy"/netconf/*; do
     put_once 0644 "$example" "$DESTDIR$CONFIG_DIR/netconf/${example##*/}"
   done
-  cat <<END
-
-Next:
-  1. the grid's address and user in $CONFIG_DIR/daemon.env, the password in $CONFIG_DIR/wapi-password
-  2. systemctl daemon-reload && systemctl enable $service && systemctl restart $service
-  3. a network: copy one of $CONFIG_DIR/netconf to where the runtime looks (rkt: /etc/rkt/net.d, others: /etc/cni/net.d)
-END
+  next_steps
 }
 
 uninstall_all() {
@@ -185,16 +127,7 @@ uninstall_all() {
     say "the daemon still runs, or will at the next boot: systemctl disable --now $socket $service, then again" >&2
     exit 1
   fi
-  for directory in $(plugin_directories); do
-    plugin=$DESTDIR$directory/infoblox
-    if [ ! -e "$plugin" ]; then continue; fi
-    if cmp -s "$plugin" "$program"; then
-      rm "$plugin"
-      say "removed $plugin"
-    else
-      say "$plugin is not the file that make install put there, and stays"
-    fi
-  done
+  for directory in $(plugin_directories); do remove_plugin "$directory"; done
   unit=$DESTDIR$SYSTEMD_DIR/$service
   for file in "$DESTDIR$BINDIR/infoblox-cni-daemon" "$program" "$unit" "$unit.d/old-systemd.conf" "$licences" \
     "$DESTDIR$SYSTEMD_DIR/$socket" "$DESTDIR$TMPFILES_DIR/infoblox-cni.conf" "$DESTDIR$SYSUSERS_DIR/infoblox-cni.conf"; do
@@ -210,12 +143,11 @@ uninstall_all() {
     "and what the grid holds. Network configurations that name this plugin will fail from now on."
 }
 
-action=${1:-}
 case $action in
   install) install_all ;;
   uninstall) uninstall_all ;;
   *)
-    echo "usage: $0 install|uninstall" >&2
+    echo "usage: sh $0 install|uninstall, with DESTDIR, PREFIX, CNI_BIN_DIR and the others of docs/install.md in the environment" >&2
     exit 2
     ;;
 esac

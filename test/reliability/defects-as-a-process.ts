@@ -96,7 +96,7 @@ export const processDefects: readonly Defect[] = [
     original: 'copied its binary over the running one, and removed it before every upgrade',
     ours: 'puts it in place by a rename, and nothing that is deployed removes it',
     async run() {
-      expect(readFileSync(join(root, 'deploy/install.sh'), 'utf8')).toMatch(/\bmv -f\b/);
+      expect(readFileSync(join(root, 'deploy/host.sh'), 'utf8')).toMatch(/\bmv -f\b/);
       for (const file of filesBelow(join(root, 'deploy'))) {
         expect(readFileSync(file, 'utf8'), file).not.toMatch(/preStop|rm -rf? .*cni\/bin/);
       }
