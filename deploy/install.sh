@@ -122,8 +122,14 @@ install_all() {
   next_steps
 }
 
+# In a chroot systemctl says of every unit that it is active.
+runs_or_will() {
+  if [ -d /run/systemd/system ] && systemctl -q is-active "$service" "$socket"; then return; fi
+  systemctl -q is-enabled "$service" "$socket" 2>/dev/null
+}
+
 uninstall_all() {
-  if [ -z "$DESTDIR" ] && { systemctl -q is-active "$service" "$socket" || systemctl -q is-enabled "$service" "$socket"; } 2>/dev/null; then
+  if [ -z "$DESTDIR" ] && runs_or_will; then
     say "the daemon still runs, or will at the next boot: systemctl disable --now $socket $service, then again" >&2
     exit 1
   fi

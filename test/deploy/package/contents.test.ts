@@ -1,0 +1,107 @@
+/** What is in the packages, and that it is the same whenever they are made. */
+import { createHash } from 'node:crypto';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { dist } from '../../e2e/program.ts';
+import { deb, leftOut, madePackages, pack, patience, project, succeed, tarball, version } from './packages.ts';
+
+let work: string;
+let packages: string;
+
+const sha256 = (file: string) => createHash('sha256').update(readFileSync(file)).digest('hex');
+
+beforeAll(async () => {
+  work = mkdtempSync(join(tmpdir(), 'infoblox-cni-package-'));
+  if (!leftOut) packages = await madePackages();
+}, patience);
+afterAll(() => rmSync(work, { recursive: true }));
+
+describe.skipIf(leftOut)('the packages', () => {
+  test('are the same bytes wherever and whenever they are made of one build', { timeout: 300_000 }, async () => {
+    const root = join(work, 'elsewhere');
+    for (const part of ['deploy', 'LICENSE', 'package.json'])
+      cpSync(join(project, part), join(root, part), { recursive: true });
+    await pack(join(work, 'again'), { root, umask: '077', TZ: 'Asia/Tokyo', DPKG_DEB_THREADS_MAX: '1' });
+    expect(readdirSync(join(work, 'again')).sort()).toEqual([`${tarball}.tar.gz`, deb]);
+    for (const name of [`${tarball}.tar.gz`, deb]) {
+      expect(sha256(join(work, 'again', name)), name).toBe(sha256(join(packages, name)));
+    }
+  });
+
+  test('carry the name and the architecture of what they hold', async () => {
+    const other = join(work, 'other-dist');
+    cpSync(dist, other, {
+      recursive: true,
+      verbatimSymlinks: true,
+      filter: (file) => !/\/dist\/(infoblox-cni|arm64|packages)$/.test(file),
+    });
+    writeFileSync(join(other, 'infoblox-cni'), '\x7fELF of another machine', { mode: 0o755 });
+    const output = await pack(join(work, 'other'), { ARCH: 'arm64', DIST: other });
+    const names = [`infoblox-cni-${version}-linux-arm64.tar.gz`, `infoblox-cni_${version}_arm64.deb`];
+    expect(readdirSync(join(work, 'other')).sort()).toEqual(names);
+    for (const name of names) expect(output).toContain(`package: ${join(work, 'other', name)} (`);
+    expect(succeed('dpkg-deb', '--field', join(work, 'other', names[1] ?? ''), 'Architecture')).toBe('arm64\n');
+  });
+});
+
+describe.skipIf(leftOut)('the Debian package', () => {
+  const field = (name: string) => succeed('dpkg-deb', '--field', join(packages, deb), name).trim();
+
+  test('depends on the packages of every library that the executable needs, and on no newer glibc than it says', () => {
+    const program = join(dist, 'infoblox-cni');
+    const needed = succeed('readelf', '--dynamic', program).match(/(?<=Shared library: \[)[^\]]+/g) ?? [];
+    const places = succeed('ldd', program);
+    const owners = needed.map((name) => {
+      const path = places.match(/\/\S+/g)?.find((one) => one.endsWith(`/${name}`)) ?? '';
+      return /^(\S+?):\S* \//m.exec(succeed('dpkg-query', '--search', realpathSync(path)))?.[1] ?? '';
+    });
+    const depends = field('Depends').split(', ');
+    expect([...new Set(owners)].sort()).toEqual(depends.map((one) => one.split(' ')[0] ?? '').sort());
+    const versions = [...succeed('readelf', '--version-info', program).matchAll(/Name: GLIBC_(\d+)\.(\d+)/g)];
+    const newest = Math.max(...versions.map(([, major, minor]) => Number(major) * 1000 + Number(minor)));
+    expect(depends).toContain(`libc6 (>= ${Math.floor(newest / 1000)}.${newest % 1000})`);
+  });
+
+  test("holds what make install puts on a host, root's alone, and its secrets for nobody else", () => {
+    const content = succeed('dpkg-deb', '--contents', join(packages, deb))
+      .trim()
+      .split('\n')
+      .map((line) => {
+        const [mode = '', owner = '', , , , path = ''] = line.split(/\s+/);
+        return { mode, owner, path };
+      });
+    expect(
+      content
+        .filter(({ mode }) => !mode.startsWith('d'))
+        .map(({ path }) => path.slice(1))
+        .sort(),
+    ).toEqual([
+      '/etc/infoblox-cni/daemon.env',
+      '/etc/infoblox-cni/netconf/10-net-1.conf',
+      '/etc/infoblox-cni/netconf/10-net-1.conflist',
+      '/etc/infoblox-cni/wapi-password',
+      '/usr/bin/infoblox-cni',
+      '/usr/bin/infoblox-cni-daemon',
+      '/usr/lib/cni/infoblox',
+      '/usr/lib/systemd/system/infoblox-cni-daemon.service',
+      '/usr/lib/systemd/system/infoblox-cni.socket',
+      '/usr/lib/sysusers.d/infoblox-cni.conf',
+      '/usr/lib/tmpfiles.d/infoblox-cni.conf',
+      '/usr/share/bash-completion/completions/infoblox-cni-daemon',
+      '/usr/share/doc/infoblox-cni/THIRD-PARTY-LICENSES',
+      '/usr/share/doc/infoblox-cni/copyright',
+      '/usr/share/fish/vendor_completions.d/infoblox-cni-daemon.fish',
+      '/usr/share/man/man8/infoblox-cni-daemon.8',
+      '/usr/share/man/man8/infoblox-cni.8',
+      '/usr/share/man/man8/infoblox.8',
+      '/usr/share/zsh/vendor-completions/_infoblox-cni-daemon',
+    ]);
+    expect([...new Set(content.map(({ owner }) => owner))]).toEqual(['root/root']);
+    const secret = content.filter(({ mode }) => mode === '-rw-------').map(({ path }) => path);
+    expect(secret).toEqual(['./etc/infoblox-cni/daemon.env', './etc/infoblox-cni/wapi-password']);
+    for (const { mode, path } of content)
+      if (!secret.includes(path)) expect(mode, path).toMatch(/^([-dh]rw[-x]r-[-x]r-[-x]|lrwxrwxrwx)$/);
+  });
+});
