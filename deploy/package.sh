@@ -43,10 +43,8 @@ make_tarball() {
   for file in infoblox-cni infoblox infoblox-cni-daemon THIRD-PARTY-LICENSES infoblox-cni.cdx.json share; do
     cp -R -P "$DIST/$file" "$stage/$name"
   done
-  cp -R "$project/LICENSE" "$deploy/systemd" "$deploy/netconf" "$stage/$name"
-  for script in install.sh host.sh daemon-environment.sh run-daemon.sh run-docker-daemon.sh run-rkt-daemon.sh run-aci-daemon.sh; do
-    cp "$deploy/$script" "$stage/$name"
-  done
+  cp -R "$project/LICENSE" "$deploy/install.sh" "$deploy/host.sh" "$deploy/daemon-environment.sh" "$deploy"/run-*.sh \
+    "$deploy/systemd" "$deploy/netconf" "$stage/$name"
   tar --directory "$stage" --create --file "$stage/$name.tar" --sort=name --format=gnu --mode=u=rwX,go=rX \
     --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" "$name"
   gzip --no-name "$stage/$name.tar"

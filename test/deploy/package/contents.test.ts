@@ -5,7 +5,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { dist } from '../../e2e/program.ts';
-import { deb, leftOut, madePackages, pack, patience, project, succeed, tarball, version } from './packages.ts';
+import {
+  deb,
+  filesBelow,
+  leftOut,
+  madePackages,
+  pack,
+  patience,
+  project,
+  succeed,
+  tarball,
+  version,
+} from './packages.ts';
 
 let work: string;
 let packages: string;
@@ -72,32 +83,13 @@ describe.skipIf(leftOut)('the Debian package', () => {
         const [mode = '', owner = '', , , , path = ''] = line.split(/\s+/);
         return { mode, owner, path };
       });
-    expect(
-      content
-        .filter(({ mode }) => !mode.startsWith('d'))
-        .map(({ path }) => path.slice(1))
-        .sort(),
-    ).toEqual([
-      '/etc/infoblox-cni/daemon.env',
-      '/etc/infoblox-cni/netconf/10-net-1.conf',
-      '/etc/infoblox-cni/netconf/10-net-1.conflist',
-      '/etc/infoblox-cni/wapi-password',
-      '/usr/bin/infoblox-cni',
-      '/usr/bin/infoblox-cni-daemon',
-      '/usr/lib/cni/infoblox',
-      '/usr/lib/systemd/system/infoblox-cni-daemon.service',
-      '/usr/lib/systemd/system/infoblox-cni.socket',
-      '/usr/lib/sysusers.d/infoblox-cni.conf',
-      '/usr/lib/tmpfiles.d/infoblox-cni.conf',
-      '/usr/share/bash-completion/completions/infoblox-cni-daemon',
-      '/usr/share/doc/infoblox-cni/THIRD-PARTY-LICENSES',
-      '/usr/share/doc/infoblox-cni/copyright',
-      '/usr/share/fish/vendor_completions.d/infoblox-cni-daemon.fish',
-      '/usr/share/man/man8/infoblox-cni-daemon.8',
-      '/usr/share/man/man8/infoblox-cni.8',
-      '/usr/share/man/man8/infoblox.8',
-      '/usr/share/zsh/vendor-completions/_infoblox-cni-daemon',
-    ]);
+    const files = content.filter(({ mode }) => !mode.startsWith('d')).map(({ path }) => path.slice(1));
+    const made = join(work, 'made');
+    const variables = [`DESTDIR=${made}`, `DIST=${dist}`, 'PREFIX=/usr', 'CNI_BIN_DIR=/usr/lib/cni'];
+    succeed('make', '--no-print-directory', '-C', project, 'install', ...variables);
+    const installed = filesBelow(made).map((path) => path.replace('/zsh/site-functions/', '/zsh/vendor-completions/'));
+    expect(installed).toContain('/usr/lib/cni/infoblox');
+    expect(files.sort()).toEqual([...installed, '/usr/share/doc/infoblox-cni/copyright'].sort());
     expect([...new Set(content.map(({ owner }) => owner))]).toEqual(['root/root']);
     const secret = content.filter(({ mode }) => mode === '-rw-------').map(({ path }) => path);
     expect(secret).toEqual(['./etc/infoblox-cni/daemon.env', './etc/infoblox-cni/wapi-password']);

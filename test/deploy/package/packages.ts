@@ -1,7 +1,16 @@
 /** The packages of the built executable, as `make package` makes them: once for all tests of a run, in its temporary directory. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { dist, requireBuilt } from '../../e2e/program.ts';
@@ -85,4 +94,12 @@ export function succeed(file: string, ...args: string[]): string {
   const { status, stdout, stderr, error } = spawnSync(file, args, { encoding: 'utf8', maxBuffer: 1e8 });
   if (status !== 0) throw new Error(`${file}: ${error?.message ?? `exit ${status}`}\n${stdout}${stderr}`);
   return stdout;
+}
+
+/** Files and links below a directory, by their paths from there, sorted. */
+export function filesBelow(directory: string): string[] {
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => join(entry.parentPath, entry.name).slice(directory.length))
+    .sort();
 }

@@ -1,12 +1,12 @@
 /** The tarball: unpacked, and installed from by its own script. */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { dist } from '../../e2e/program.ts';
-import { leftOut, madePackages, patience, project, succeed, tarball, version } from './packages.ts';
+import { filesBelow, leftOut, madePackages, patience, project, succeed, tarball, version } from './packages.ts';
 import { ThrowawayRoot } from './throwaway-root.ts';
 
 const sha256 = (file: string) => createHash('sha256').update(readFileSync(file)).digest('hex');
@@ -37,12 +37,6 @@ describe.skipIf(leftOut)('the tarball', () => {
       env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', ...env },
     });
   }
-
-  const filesBelow = (directory: string) =>
-    readdirSync(directory, { recursive: true, withFileTypes: true })
-      .filter((entry) => !entry.isDirectory())
-      .map((entry) => join(entry.parentPath, entry.name).slice(directory.length))
-      .sort();
 
   test('puts below a DESTDIR what make install puts there', () => {
     const made = join(work, 'made');
