@@ -235,12 +235,29 @@ test('--environment-file gives flags and variables as systemd would, and the com
       await daemon.stop();
     }
   }
-  chmodSync(file, 0o666);
-  const { exitCode, stderr } = await run(daemonFile, [`--environment-file=${file}`, ...places], {});
-  expect([exitCode, stderr]).toEqual([
+});
+
+test.each<[string, string, number, number, RegExp]>([
+  [
+    'a wrong flag in it, with status 2, by which nobody starts the daemon again',
+    "DAEMON_FLAGS='--grid-hots=a'",
+    0o600,
+    2,
+    /DAEMON_FLAGS in .*\/daemon\.env: unknown flag --grid-hots; did you mean --grid-host\?/,
+  ],
+  [
+    'others that could change it',
+    '',
+    0o666,
     1,
-    expect.stringMatching(/cannot use --environment-file .* is writable by others than root .*\. Run chmod go-w /),
-  ]);
+    /cannot use --environment-file .* is writable by others than root .*\. Run chmod go-w /,
+  ],
+])('--environment-file is named for %s', async (_, text, mode, status, message) => {
+  const file = join(directory, 'daemon.env');
+  writeFileSync(file, text);
+  chmodSync(file, mode);
+  const { exitCode, stderr } = await run(daemonFile, [`--environment-file=${file}`, ...places], {});
+  expect([exitCode, stderr]).toEqual([status, expect.stringMatching(message)]);
 });
 
 describe('--ssl-verify', () => {

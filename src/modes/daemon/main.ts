@@ -4,7 +4,7 @@ import { messageOf } from '../../infoblox/host/errno.ts';
 import type { Log } from '../../infoblox/log.ts';
 import { versionLine } from '../about.ts';
 import { commit, version } from '../build-info.ts';
-import { type FlagValues, parseFlags, UsageError } from './config/command-line.ts';
+import { type FlagValues, parseFlags, UsageError, whatIsWrong } from './config/command-line.ts';
 import { readTrustedEnvironmentFile } from './config/environment-file.ts';
 import { usage } from './config/flags.ts';
 import { type Options, readOptions } from './config/options.ts';
@@ -43,6 +43,8 @@ function withEnvironmentFile(args: readonly string[], env: NodeJS.ProcessEnv): F
   const file = values['environment-file'];
   if (file === '' || values.help || values.version) return values;
   const { variables, daemonFlags } = readTrustedEnvironmentFile(file);
+  const wrong = whatIsWrong(daemonFlags);
+  if (wrong !== null) throw new UsageError(`DAEMON_FLAGS in ${file}: ${wrong}`);
   Object.assign(env, variables);
   return parseFlags([...daemonFlags, ...args]);
 }

@@ -1,7 +1,7 @@
 /** What a command of the operator is made of, and how its command line is read. */
 import { existsSync } from 'node:fs';
 import { type ArgsDef, type ParsedArgs, parseArgs } from 'citty';
-import { type FlagValues, joinFlags, parseFlags, UsageError } from '../daemon/config/command-line.ts';
+import { type FlagValues, joinFlags, parseFlags, UsageError, whatIsWrong } from '../daemon/config/command-line.ts';
 import { defaultEnvironmentFile, readEnvironmentFile } from '../daemon/config/environment-file.ts';
 import { flags as daemon, flagGroups } from '../daemon/config/flags.ts';
 import { socketFile } from '../protocol.ts';
@@ -114,16 +114,6 @@ function settingsOf(joined: readonly string[], file: string, wrong?: 'tolerated'
   const values = parseFlags([...words, ...passwordFlag(parseFlags(words), env)]);
   const socket = socketFile(values['socket-dir'], values['driver-name']);
   return { daemonFlags: values, env, socket, environmentFile: file, wrongFlags };
-}
-
-function whatIsWrong(flags: readonly string[]): string | null {
-  try {
-    parseFlags(flags);
-    return null;
-  } catch (error) {
-    if (error instanceof UsageError) return error.message;
-    throw error;
-  }
 }
 
 /** The unit hands the service this file as a credential, which no flag names. */

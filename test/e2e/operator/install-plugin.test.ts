@@ -156,6 +156,17 @@ describe('nothing is changed, and it is said why', () => {
     );
   });
 
+  test.runIf(process.getuid?.() === 0).each([
+    ['plugins', bin, '--bin-dir'],
+    ['network configurations', conf, '--conf-dir'],
+  ])('for a directory of %s that is read-only', async (_, path, flag) => {
+    const script = `mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && shift && exec "$@"`;
+    const command = ['sh', '-c', script, 'sh', path(), daemonFile, ...args(network())];
+    const refused = await run('/usr/bin/unshare', ['--mount', ...command], { PATH: '/usr/bin:/bin' });
+    const why = `cannot write to ${path()}: EROFS: read-only file system`;
+    await expectRefusal(refused, 1, new RegExp(`${why}.*\\. Mount it writable, or name another one by ${flag}\\.`));
+  });
+
   test('for a directory that others can change', async () => {
     chmodSync(bin(), 0o777);
     await expectRefusal(await install(), 1, /is writable by others than root .*\. Run chmod go-w /);

@@ -32,6 +32,17 @@ export function parseFlags(args: readonly string[]): FlagValues {
   return parseArgs<typeof flags>(joinFlags(args, flags).joined, flags);
 }
 
+/** Says what is wrong with flags; null: nothing. */
+export function whatIsWrong(args: readonly string[]): string | null {
+  try {
+    parseFlags(args);
+    return null;
+  } catch (error) {
+    if (error instanceof UsageError) return error.message;
+    throw error;
+  }
+}
+
 /** Arguments with each flag and its value in one, as citty takes them safely. */
 interface JoinedFlags {
   /** `--name=value`, in their order. */

@@ -2,7 +2,7 @@
  * `install-plugin`: puts the plugin where a runtime looks for it, and after it the network configurations that need it, each in one
  * step. The init container of the DaemonSet runs it (deploy/kubernetes); it can be run again at any time.
  */
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { removeDrafts, writeDurably } from '../../../infoblox/host/durable-file.ts';
 import { messageOf } from '../../../infoblox/host/errno.ts';
@@ -66,6 +66,14 @@ function say(lines: readonly string[]): void {
 function requireDirectory(path: string, flag: string): void {
   if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
     throw new CommandError(`there is no directory ${path}`, `make it, or name another one by ${flag}`);
+  }
+  try {
+    accessSync(path, constants.W_OK);
+  } catch (error) {
+    throw new CommandError(
+      `cannot write to ${path}: ${messageOf(error)}`,
+      `mount it writable, or name another one by ${flag}`,
+    );
   }
   const untrusted = distrust(path);
   if (untrusted !== undefined) throw new CommandError(untrusted.message, `run ${untrusted.hint}`);
