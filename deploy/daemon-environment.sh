@@ -1,24 +1,29 @@
 # shellcheck shell=sh
-# What the run-*.sh scripts have in common; they read it from beside themselves. Sets CONFIG_DIR, DAEMON_FLAGS and OTEL_VARIABLES.
+# What the run-*.sh scripts have in common; they read it from beside themselves, and it sees the flags that they were given. Sets
+# CONFIG_DIR, DAEMON_FLAGS and OTEL_VARIABLES; SOCKET_DIR, DRIVER_NAME and STATE_DIR as the flags have them; SOCKET.
 
 CONFIG_DIR=${CONFIG_DIR:-/etc/infoblox-cni}
+# Seconds in which the daemon has to answer.
+WAIT=${WAIT:-30}
 # Flags of the daemon; daemon.env, where it exists, has the last word.
 DAEMON_FLAGS="--grid-host=192.168.124.200 --wapi-username=infoblox"
 
-if [ "$(id -u)" -ne 0 ]; then
-  echo "$0: must be run as root" >&2
+say() { echo "${0##*/}: $*" >&2; }
+
+fail() {
+  say "$*"
   exit 1
-fi
+}
+
+[ "$(id -u)" -eq 0 ] || fail 'must be run as root'
 # The daemon's memory holds the password.
 ulimit -c 0
 # shellcheck source=/dev/null
 if [ -r "$CONFIG_DIR/daemon.env" ]; then . "$CONFIG_DIR/daemon.env"; fi
 # One flag a line, in the words that systemd makes of it: quotes keep spaces in a flag, and nothing is expanded. The scripts
 # use it unquoted.
-DAEMON_FLAGS=$(printf '%s\n' "$DAEMON_FLAGS" | xargs printf '%s\n') || {
-  echo "$0: DAEMON_FLAGS in $CONFIG_DIR/daemon.env has a quote without its partner" >&2
-  exit 1
-}
+DAEMON_FLAGS=$(printf '%s\n' "$DAEMON_FLAGS" | xargs printf '%s\n') ||
+  fail "DAEMON_FLAGS in $CONFIG_DIR/daemon.env has a quote without its partner"
 IFS='
 '
 set -f
@@ -35,9 +40,67 @@ fi
 OTEL_VARIABLES=$(set | sed -n 's/^\(OTEL_[A-Z0-9_]*\)=.*/\1/p')
 for variable in $OTEL_VARIABLES; do export "${variable?}"; done
 
+# flag NAME DEFAULT FLAG...: what the flags say, the last one first
+flag() {
+  name=$1
+  value=$2
+  shift 2
+  before=
+  for word; do
+    case $before in --"$name" | -"$name") value=$word ;; esac
+    case $word in --"$name"=* | -"$name"=*) value=${word#*=} ;; esac
+    before=$word
+  done
+  echo "$value"
+}
+# shellcheck disable=SC2086 # one flag a line
+SOCKET_DIR=$(flag socket-dir /run/cni $DAEMON_FLAGS "$@")
+# shellcheck disable=SC2086
+DRIVER_NAME=$(flag driver-name infoblox $DAEMON_FLAGS "$@")
+# shellcheck disable=SC2086,SC2034
+STATE_DIR=$(flag state-dir /var/lib/infoblox-cni $DAEMON_FLAGS "$@")
+SOCKET=$SOCKET_DIR/$DRIVER_NAME.sock
+
+# beside FILE: where what `make image` or `make aci` wrote is; nothing if it is not there
+beside() {
+  for directory in "$(dirname "$0")" "$(dirname "$0")/../dist"; do
+    if [ -e "$directory/$1" ]; then
+      echo "$directory/$1"
+      return
+    fi
+  done
+}
+
 # What a container of the daemon shares with the host has to be there before.
 make_shared_directories() {
   # Whatever the umask: the daemon refuses a directory that others can write to.
-  mkdir -p -m 0755 /run/cni /run/netns "$CONFIG_DIR"
-  install -d -m 0700 /var/lib/infoblox-cni
+  mkdir -p -m 0755 "$SOCKET_DIR" /run/netns "$CONFIG_DIR"
+  install -d -m 0700 "$STATE_DIR"
+}
+
+# A daemon that the script does not know of has to be stopped by who started it.
+refuse_another_daemon() {
+  # Flags of a socket that somebody listens at: /proc/net/unix, __SO_ACCEPTCON.
+  if awk -v path="$SOCKET" '$4 == "00010000" && $8 == path { found = 1 } END { exit !found }' /proc/net/unix; then
+    fail "another daemon listens at $SOCKET: stop it first, e.g. systemctl disable --now infoblox-cni.socket infoblox-cni-daemon"
+  fi
+}
+
+# Waits until the daemon answers what the script's `ask` asks it, and says how it is. Fails if it does not answer in time, or if the
+# script's `is_running` fails before.
+wait_for_answer() {
+  waited=0
+  until answer=$(ask status --socket-dir="$SOCKET_DIR" --driver-name="$DRIVER_NAME" 2>/dev/null) || [ -n "$answer" ]; do
+    if ! is_running || [ "$waited" -ge "$WAIT" ]; then return 1; fi
+    if [ "$waited" -eq 1 ]; then say "waiting for an answer at $SOCKET, $WAIT s at most"; fi
+    sleep 1
+    waited=$((waited + 1))
+  done
+  say "the daemon answers at $SOCKET: $(echo "$answer" | head -n 1)"
+}
+
+# The same for a daemon that takes the place of the script, with its log on the terminal.
+wait_for_answer_aside() {
+  is_running() { kill -0 $$ 2>/dev/null; }
+  (wait_for_answer || say "no answer at $SOCKET: the lines before this one say why" &)
 }

@@ -26,6 +26,10 @@ shared='man/man8/infoblox.8 man/man8/infoblox-cni-daemon.8 man/man8/infoblox-cni
   bash-completion/completions/infoblox-cni-daemon zsh/site-functions/_infoblox-cni-daemon
   fish/vendor_completions.d/infoblox-cni-daemon.fish'
 
+# The other ways to run the daemon, and what they have in common.
+scripts='run-daemon.sh run-docker-daemon.sh run-rkt-daemon.sh run-aci-daemon.sh daemon-environment.sh'
+script_dir=$DESTDIR$SHARE_DIR/infoblox-cni
+
 # put MODE SOURCE TARGET
 put() {
   pending=$3.new.$$
@@ -97,6 +101,9 @@ install_all() {
     put 0644 "$DIST/share/$file" "$DESTDIR$SHARE_DIR/$file"
   done
   say "$DESTDIR$SHARE_DIR: manual pages, completion for bash, zsh and fish"
+  install -d -m 0755 "$script_dir"
+  for file in $scripts; do put 0755 "$deploy/$file" "$script_dir/$file"; done
+  say "$script_dir: scripts that run the daemon without systemd, under docker, podman or rkt"
   ln -sfn infoblox-cni "$DESTDIR$BINDIR/infoblox-cni-daemon"
   say "$DESTDIR$BINDIR/infoblox-cni-daemon"
   for directory in $(plugin_directories); do put_plugin "$directory"; done
@@ -143,6 +150,9 @@ uninstall_all() {
   done
   for file in $shared; do rm -f "$DESTDIR$SHARE_DIR/$file"; done
   say "removed manual pages and completion from $DESTDIR$SHARE_DIR"
+  for file in $scripts; do rm -f "$script_dir/$file"; done
+  say "removed the scripts from $script_dir"
+  rmdir "$script_dir" 2>/dev/null || true
   rmdir "$DESTDIR$DOC_DIR" 2>/dev/null || true
   rmdir "$unit.d" 2>/dev/null || true
   say "left as they are: configuration in $DESTDIR$CONFIG_DIR, state in $DESTDIR/var/lib/infoblox-cni," \

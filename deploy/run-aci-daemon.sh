@@ -1,13 +1,22 @@
 #!/bin/sh
-# Runs an ACI image of the daemon under rkt. Made from the docker image:
-#   docker save infoblox-cni-daemon -o infoblox-cni-daemon.docker && docker2aci infoblox-cni-daemon.docker
-# rkt verifies its signature, the file of the same name with .asc behind it (gpg --detach-sign --armor), by the keys of `rkt trust`.
+# Runs the ACI image of the daemon that `make aci` wrote under rkt: beside this script, in dist, or where ACI says. rkt verifies its
+# signature, the file of the same name with .asc behind it, by the keys of `rkt trust`, when it fetches it into its store.
 set -eu
 
-ACI=${ACI:-./infoblox-cni-daemon-latest.aci}
+# shellcheck source=deploy/daemon-environment.sh
+. "$(dirname "$0")/daemon-environment.sh"
 
-if [ ! -r "$ACI" ]; then
-  echo "$0: no ACI image at $ACI; set ACI" >&2
-  exit 1
+command -v rkt >/dev/null || fail 'no rkt: its last release is at github.com/rkt/rkt/releases'
+ACI=${ACI:-$(beside infoblox-cni-daemon.aci)}
+[ -n "$ACI" ] || fail 'no ACI image: make aci writes one, which ACI names'
+[ -r "$ACI" ] || fail "no ACI image at $ACI"
+
+# rkt calls an image by the hash of its tar file, cut in half.
+IMAGE=sha512-$(gzip -dc "$ACI" | sha512sum | cut -c1-64)
+if ! rkt image cat-manifest "$IMAGE" >/dev/null 2>&1; then
+  [ -r "$ACI.asc" ] || fail "$ACI has no signature: gpg --armor --detach-sign $ACI makes one; docs/install.md has the way without"
+  say "fetching $ACI"
+  rkt fetch "$ACI" >&2
 fi
-IMAGE=$ACI exec "$(dirname "$0")/run-rkt-daemon.sh" "$@"
+export IMAGE
+exec "$(dirname "$0")/run-rkt-daemon.sh" "$@"

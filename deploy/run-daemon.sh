@@ -6,5 +6,8 @@ DAEMON=${DAEMON:-infoblox-cni-daemon}
 # shellcheck source=deploy/daemon-environment.sh
 . "$(dirname "$0")/daemon-environment.sh"
 
+command -v "$DAEMON" >/dev/null || fail "no $DAEMON: make install puts it there, or name it in DAEMON"
+ask() { "$DAEMON" "$@"; }
+wait_for_answer_aside
 # shellcheck disable=SC2086 # one flag a line
 exec "$DAEMON" $DAEMON_FLAGS "$@"

@@ -1,18 +1,34 @@
 #!/bin/sh
-# Runs an image of the daemon under rkt. IMAGE names it: a signed one where rkt can fetch it, or the ID of one in rkt's store.
-# Docker images carry no signature, so trusting one is up to you: rkt fetch --insecure-options=image docker://registry/name:tag
+# Runs an image of the daemon under rkt, in the place of a pod that this script has started before. IMAGE names it: a signed one where
+# rkt can fetch it, or the ID of one in rkt's store. Without IMAGE it is the one that run-aci-daemon.sh takes.
 set -eu
 
-: "${IMAGE:?set IMAGE to the image, e.g. the sha512-... that rkt fetch printed}"
 # shellcheck source=deploy/daemon-environment.sh
 . "$(dirname "$0")/daemon-environment.sh"
+# Where the UUID of the pod is kept.
+UUID_FILE=${UUID_FILE:-/run/infoblox-cni-daemon.uuid}
 
+command -v rkt >/dev/null || fail 'no rkt: its last release is at github.com/rkt/rkt/releases'
+if [ -z "${IMAGE:-}" ]; then exec "$(dirname "$0")/run-aci-daemon.sh" "$@"; fi
 make_shared_directories
+former=$(cat "$UUID_FILE" 2>/dev/null) || former=
+if [ -n "$former" ] && rkt status "$former" 2>/dev/null | grep -qx 'state=running'; then
+  say "replacing the pod $former"
+  rkt stop "$former" >&2
+  rkt status --wait=true "$former" >/dev/null
+  rkt rm "$former" >&2
+else
+  refuse_another_daemon
+fi
+rm -f "$UUID_FILE"
+
+ask() { rkt enter "$(cat "$UUID_FILE")" /usr/local/bin/infoblox-cni-daemon "$@"; }
+wait_for_answer_aside
 # The environment is handed on for WAPI_PASSWORD and OpenTelemetry's variables, which --set-env would show in the process list.
 # shellcheck disable=SC2086 # one flag a line
-exec rkt run --net=host --hostname="$(hostname)" --inherit-env \
-  --volume run-cni,kind=host,source=/run/cni --mount volume=run-cni,target=/run/cni \
+exec rkt run --net=host --hostname="$(hostname)" --inherit-env --uuid-file-save="$UUID_FILE" \
+  --volume run-cni,kind=host,source="$SOCKET_DIR" --mount volume=run-cni,target="$SOCKET_DIR" \
   --volume netns,kind=host,source=/run/netns,readOnly=true --mount volume=netns,target=/run/netns \
-  --volume state,kind=host,source=/var/lib/infoblox-cni --mount volume=state,target=/var/lib/infoblox-cni \
+  --volume state,kind=host,source="$STATE_DIR" --mount volume=state,target="$STATE_DIR" \
   --volume etc,kind=host,source="$CONFIG_DIR",readOnly=true --mount volume=etc,target="$CONFIG_DIR" \
   "$IMAGE" -- $DAEMON_FLAGS "$@"

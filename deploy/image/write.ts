@@ -1,9 +1,9 @@
 /**
  * Writes images of the daemon from a build, without a registry and without docker:
  *
- *   node deploy/image/write.ts oci|aci --arch x64|arm64 --dist DIR
+ *   node deploy/image/write.ts [oci] [aci] [--arch x64|arm64] [--dist DIR]
  *
- * infoblox-cni-daemon.oci.tar or infoblox-cni-daemon.aci goes beside the executable, and its SBOM, infoblox-cni-daemon.cdx.json.
+ * infoblox-cni-daemon.oci.tar and infoblox-cni-daemon.aci go beside the executable, and their SBOM, infoblox-cni-daemon.cdx.json.
  * Equal builds and equal versions of Debian's packages give equal bytes.
  */
 import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -28,42 +28,41 @@ function main(): void {
     options: { arch: { type: 'string', default: process.arch }, dist: { type: 'string', default: 'dist' } },
   });
   const { arch, dist } = values;
-  const [kind = ''] = positionals;
-  if (!isKeyOf(writers, kind) || !isKeyOf(architectures, arch)) {
-    throw new ImageError('usage: node deploy/image/write.ts oci|aci [--arch x64|arm64] [--dist DIR]');
+  if (positionals.length === 0 || !positionals.every(isKind) || !isArchitecture(arch)) {
+    throw new ImageError('usage: node deploy/image/write.ts [oci] [aci] [--arch x64|arm64] [--dist DIR]');
   }
   requirePrograms();
-  const { file, write } = writers[kind];
   process.umask(0o022);
   // Made aside and moved in when it is complete: a failure leaves the last good one as it was.
-  const stage = join(dist, `.image-${kind}`);
+  const stage = join(dist, '.image');
   rmSync(stage, { recursive: true, force: true }); // what an interrupted run has left
   try {
     mkdirSync(stage);
     const contents = makeContents({ dist, architecture: architectures[arch], cache, stage });
-    write(join(stage, file), stage, contents);
+    const written = positionals.filter(isKind).map((kind) => writers[kind]);
+    for (const { file, write } of written) write(join(stage, file), stage, contents);
     writeFileSync(join(stage, sbomFile), `${JSON.stringify(contents.sbom, null, 2)}\n`);
-    for (const name of [file, sbomFile]) renameSync(join(stage, name), join(dist, name));
+    for (const name of [...written.map(({ file }) => file), sbomFile]) renameSync(join(stage, name), join(dist, name));
     const versions = contents.packages.map(({ name, version }) => `${name} ${version}`).join(', ');
-    say(`for ${contents.architecture}, with ${versions}`);
-    say(
-      `${contents.name}:${contents.version} in ${relative(process.cwd(), join(dist, file))}: ${megabytes(join(dist, file))}`,
-    );
+    say(`${contents.name}:${contents.version} for ${contents.architecture}, with ${versions}`);
+    for (const { file } of written) {
+      say(`${relative(process.cwd(), join(dist, file))}: ${(statSync(join(dist, file)).size / 1e6).toFixed(1)} MB`);
+    }
   } finally {
     rmSync(stage, { recursive: true, force: true });
   }
 }
 
-function isKeyOf<Table extends object>(table: Table, key: string): key is keyof Table & string {
-  return Object.hasOwn(table, key);
+function isKind(text: string): text is keyof typeof writers {
+  return Object.hasOwn(writers, text);
+}
+
+function isArchitecture(text: string): text is keyof typeof architectures {
+  return Object.hasOwn(architectures, text);
 }
 
 function say(text: string): void {
   process.stdout.write(`image: ${text}\n`);
-}
-
-function megabytes(file: string): string {
-  return `${(statSync(file).size / 1e6).toFixed(1)} MB`;
 }
 
 try {

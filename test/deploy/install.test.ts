@@ -63,6 +63,11 @@ const shared = [
   'zsh/site-functions/_infoblox-cni-daemon',
 ];
 
+/** The ways to run the daemon without systemd. */
+const scripts = ['daemon-environment', 'run-aci-daemon', 'run-daemon', 'run-docker-daemon', 'run-rkt-daemon'].map(
+  (name) => `infoblox-cni/${name}.sh`,
+);
+
 const at = (path: string) => join(host, path);
 
 beforeEach(() => {
@@ -92,7 +97,9 @@ describe('make install', () => {
       'usr/local/lib/systemd/system/infoblox-cni.socket',
       'usr/local/lib/sysusers.d/infoblox-cni.conf',
       'usr/local/lib/tmpfiles.d/infoblox-cni.conf',
-      ...['doc/infoblox-cni/THIRD-PARTY-LICENSES', ...shared].map((file) => `usr/local/share/${file}`).sort(),
+      ...['doc/infoblox-cni/THIRD-PARTY-LICENSES', ...shared, ...scripts]
+        .map((file) => `usr/local/share/${file}`)
+        .sort(),
     ]);
     expect(readFileSync(at('usr/local/share/doc/infoblox-cni/THIRD-PARTY-LICENSES'), 'utf8')).toBe('the licences\n');
     expect(statSync(at('usr/local/bin/infoblox-cni')).mode & 0o777).toBe(0o755);
@@ -248,6 +255,7 @@ describe('make uninstall', () => {
     expect(filesUnder(host).filter((file) => !file.startsWith('etc/infoblox-cni/'))).toEqual([]);
     expect(existsSync(at('etc/infoblox-cni/daemon.env'))).toBe(true);
     expect(existsSync(at('usr/local/share/doc/infoblox-cni'))).toBe(false);
+    expect(existsSync(at('usr/local/share/infoblox-cni'))).toBe(false);
   });
 
   it('leaves a plugin that it did not install', () => {

@@ -90,6 +90,8 @@ mkdir "$ROOM/plugins" "$ROOM/main-plugins"
 mount --bind ${mainPlugins} "$ROOM/main-plugins"
 ln -s "$ROOM/main-plugins"/* "$ROOM/plugins"
 mount --bind "$ROOM/plugins" ${mainPlugins}
+# What the real host has mounted there would stay in the list of mounts, and docker would take it for what is there now.
+umount --recursive --lazy /run/netns 2>/dev/null || true
 mount -t tmpfs -o mode=0755 tmpfs /run
 ip link set lo up
 ln -s "$PROJECT"/* "$ROOM/project"

@@ -1,10 +1,11 @@
 /** Debian's containerd and runc on a host of their own, by `ctr` and by the Container Runtime Interface, as the kubelet uses it. */
 import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { blocksOf, project } from '../../docs/pages.ts';
 import { until } from '../../fixture/host.ts';
 import { imageName, sleep } from './busybox-image.ts';
 import { Cri, type Pod } from './cri.ts';
-import { leftOut, printTried, RuntimeHost } from './runtime-host.ts';
+import { imageLeftOut, leftOut, printTried, RuntimeHost } from './runtime-host.ts';
 
 const isLeftOut = leftOut('containerd', { containerd: 'containerd', ctr: 'containerd', runc: 'runc' });
 
@@ -124,6 +125,26 @@ describe.skipIf(isLeftOut)('pods, by the Container Runtime Interface', () => {
     expect(await runtime.reserved()).toHaveLength(2);
     await host.end('containerd', 'KILL');
     await host.succeed('for namespace in $(ls /run/netns); do ip netns del $namespace; done');
+    await expect.poll(() => runtime.reserved(), release).toEqual([]);
+  });
+});
+
+describe.skipIf(isLeftOut || imageLeftOut('containerd'))('the daemon as a container of containerd', () => {
+  test('serves plugins of the host, from the image that make image wrote, as docs/install.md has it', async () => {
+    const { host } = runtime;
+    await startContainerd();
+    await runtime.makeWayForContainer();
+    await host.succeed('rm -r /var/lib/infoblox-cni');
+    const documented = blocksOf('docs/install.md').find(({ text }) => text.startsWith('ctr images import'));
+    const settings = `export CONTAINERD_NAMESPACE=${runtime.name} CONTAINERD_SNAPSHOTTER=native; cd ${project}`;
+    await host.succeed(`${settings}\n${documented?.text}`);
+    await until('the daemon listens', async () => (await host.run('infoblox-cni-daemon status')).exitCode === 0);
+    await host.start('web-3', run('--rm', 'web-3'));
+    await expect.poll(() => runtime.reserved().then((found) => found.length), release).toBe(1);
+    const [{ ipv4addr } = { ipv4addr: '' }] = await runtime.reserved();
+    await expect.poll(() => host.run(`busybox ping -c1 -w1 ${ipv4addr}`), release).toMatchObject({ exitCode: 0 });
+    // Without a DEL: the daemon sees the processes of the host, and that this one is gone.
+    await host.succeed(`kill -KILL $(cat /run/web-3.pid) $(${ctr('task ls')} | awk '$1 == "web-3" { print $2 }')`);
     await expect.poll(() => runtime.reserved(), release).toEqual([]);
   });
 });

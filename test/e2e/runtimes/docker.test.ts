@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { until } from '../../fixture/host.ts';
 import { imageName, sleep } from './busybox-image.ts';
-import { leftOut, printTried, RuntimeHost } from './runtime-host.ts';
+import { imageLeftOut, leftOut, printTried, RuntimeHost, runDaemon } from './runtime-host.ts';
 
 const isLeftOut = leftOut('docker', { dockerd: 'docker.io', docker: 'docker.io', containerd: 'containerd' });
 
@@ -26,6 +26,10 @@ beforeAll(async () => {
 
 afterAll(() => runtime?.stop(), 30_000);
 
+/** A namespace of the host that is given an interface. */
+const prepare = (id: string) => `${netconf}
+ip netns add ${id}
+CNI_COMMAND=ADD CNI_CONTAINERID=${id} CNI_IFNAME=eth0 CNI_NETNS=/run/netns/${id} CNI_PATH=/usr/lib/cni /usr/lib/cni/bridge </run/net-1.conf`;
 const netconf = `cat >/run/net-1.conf <<'END'
 { "cniVersion": "1.0.0", "name": "net-1", "type": "bridge", "bridge": "cni-net-1", "isGateway": true,
   "ipam": { "type": "infoblox", "subnet": "172.18.1.0/24", "gateway": "172.18.1.1", "network-view": "priv-view" } }
@@ -57,5 +61,46 @@ describe.skipIf(isLeftOut)('docker run --network none', () => {
     await host.succeed(`${start('web-2')}\n${call('DEL')}`);
     await expect.poll(() => runtime.reserved(), release).toEqual([]);
     expect(await host.succeed('docker ps --format "{{.Names}}"')).toBe('web-2\n');
+  });
+});
+
+describe.skipIf(isLeftOut || imageLeftOut('docker'))('the daemon as a container of docker', () => {
+  test('serves plugins of the host, from the image that make image wrote, and gives way to another of it', async () => {
+    const { host } = runtime;
+    await runtime.makeWayForContainer();
+    await host.succeed('docker rm --force $(docker ps --all --quiet)');
+    const first = await host.succeed(runDaemon);
+    expect(first).toMatch(/loading localhost\/infoblox-cni-daemon:\S+ from /);
+    expect(first).toMatch(/the daemon answers at \/run\/cni\/infoblox\.sock: well$/m);
+    await host.succeed(prepare('web-3'));
+    const [{ ipv4addr } = { ipv4addr: '' }] = await runtime.reserved();
+    expect(await host.succeed('ip -n web-3 -4 address show eth0')).toContain(`inet ${ipv4addr}/24`);
+    const second = await host.succeed(runDaemon);
+    expect(second).toContain('replacing the container infoblox-cni-daemon');
+    expect(second).not.toContain('loading');
+    expect((await runtime.reserved()).map((object) => object.ipv4addr)).toEqual([ipv4addr]);
+    await host.succeed('ip netns del web-3');
+    await expect.poll(() => runtime.reserved(), release).toEqual([]);
+  });
+
+  test('says why, and changes nothing, if the daemon would not start', async () => {
+    const { host } = runtime;
+    const running = await host.succeed('docker ps --quiet --no-trunc');
+    const { exitCode, stdout } = await host.run(`${runDaemon.replace(' 2>', ' --prefix-length=99 2>')}`);
+    expect({ exitCode, stdout }).toMatchObject({ exitCode: 1, stdout: expect.stringContaining('--prefix-length') });
+    expect(stdout).toContain('nothing was changed');
+    expect(await host.succeed('docker ps --quiet --no-trunc')).toBe(running);
+  });
+
+  test('says the last lines of its log, and ends it, if it does not answer', async () => {
+    const { host } = runtime;
+    await host.succeed('docker stop infoblox-cni-daemon && chown 1000 /var/lib/infoblox-cni');
+    const { exitCode, stdout } = await host.run(runDaemon);
+    expect({ exitCode, stdout }).toMatchObject({
+      exitCode: 1,
+      stdout: expect.stringContaining('the last lines of the container:'),
+    });
+    expect(stdout).toContain('/var/lib/infoblox-cni belongs to uid 1000, not to root');
+    expect(await host.succeed('docker ps --quiet')).toBe('');
   });
 });

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { imageName, sleep } from './busybox-image.ts';
 import { podmanSettings } from './podman-settings.ts';
-import { leftOut, printTried, RuntimeHost } from './runtime-host.ts';
+import { imageLeftOut, leftOut, printTried, RuntimeHost, runDaemon } from './runtime-host.ts';
 
 const isLeftOut = leftOut('podman', { podman: 'podman', runc: 'runc' });
 
@@ -57,6 +57,28 @@ describe.skipIf(isLeftOut)('podman run --network ns:PATH', () => {
     await host.succeed(run('web-2'));
     expect(await runtime.reserved()).toHaveLength(1);
     await host.succeed('podman rm --force --time 0 web-2 && ip netns del web-2');
+    await expect.poll(() => runtime.reserved(), release).toEqual([]);
+  });
+});
+
+describe.skipIf(isLeftOut || imageLeftOut('podman'))('the daemon as a container of podman', () => {
+  test('serves plugins of the host, from the image that make image wrote, and gives way to another of it', async () => {
+    const { host } = runtime;
+    await runtime.makeWayForContainer();
+    // The script knows nothing of the control groups of the test.
+    const wrapper = `if [ "$1" = run ]; then shift; set -- run --cgroup-parent /${runtime.name} "$@"; fi`;
+    writeFileSync(host.path('/run/podman'), `#!/bin/sh\n${wrapper}\nexec podman "$@"\n`, { mode: 0o755 });
+    const first = await host.succeed(`DOCKER=/run/podman ${runDaemon}`);
+    expect(first).toMatch(/loading localhost\/infoblox-cni-daemon:\S+ from /);
+    expect(first).toMatch(/the daemon answers at \/run\/cni\/infoblox\.sock: well$/m);
+    await host.succeed(prepare('web-3'));
+    const [{ ipv4addr } = { ipv4addr: '' }] = await runtime.reserved();
+    expect(await host.succeed('ip -n web-3 -4 address show eth0')).toContain(`inet ${ipv4addr}/24`);
+    const second = await host.succeed(`DOCKER=/run/podman ${runDaemon}`);
+    expect(second).toContain('replacing the container infoblox-cni-daemon');
+    expect(second).not.toContain('loading');
+    expect((await runtime.reserved()).map((object) => object.ipv4addr)).toEqual([ipv4addr]);
+    await host.succeed('ip netns del web-3');
     await expect.poll(() => runtime.reserved(), release).toEqual([]);
   });
 });

@@ -1,12 +1,13 @@
 /** A host for a container runtime: installed with the driver and a network `net-1` as docs/runtimes.md has it, on a network with a grid. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { blocksOf } from '../../docs/pages.ts';
+import { blocksOf, project } from '../../docs/pages.ts';
 import { hostObstacle } from '../../docs/throwaway-host.ts';
 import { until } from '../../fixture/host.ts';
+import type { GridAccess } from '../built-host.ts';
 import type { NetworkLab } from '../network-lab.ts';
-import { requireBuilt } from '../program.ts';
+import { dist, requireBuilt } from '../program.ts';
 import { type Reserved, SharedNetwork, sharedNetworkObstacle } from '../shared-network.ts';
 import { busyboxImage } from './busybox-image.ts';
 import { IsolatedHost } from './isolated-host.ts';
@@ -32,6 +33,14 @@ export function leftOut(what: string, programs: Readonly<Record<string, string>>
   return isLeftOut;
 }
 
+/** As `leftOut`, for what runs the image of the daemon: only Debian can write it. */
+export function imageLeftOut(what: string): boolean {
+  const isLeftOut = !existsSync(join(dist, 'infoblox-cni-daemon.oci.tar')) && process.env.CI === undefined;
+  if (isLeftOut)
+    process.stderr.write(`left out: the daemon as a container of ${what}: no image, which "make image" writes\n`);
+  return isLeftOut;
+}
+
 /** Why no control groups can be made here, which every container has; undefined if they can. */
 function cgroupObstacle(): string | undefined {
   const hierarchy = [join(cgroups, 'pids'), cgroups].find((directory) => existsSync(directory)) ?? cgroups;
@@ -42,6 +51,9 @@ function cgroupObstacle(): string | undefined {
     return `control groups cannot be made: ${(error as Error).message}`;
   }
 }
+
+/** The script that runs the daemon as a container of docker. */
+export const runDaemon = `${join(project, 'deploy/run-docker-daemon.sh')} 2>&1`;
 
 /** Prints the versions of what is tried, for docs/runtimes.md. */
 export function printTried(...packages: string[]): void {
@@ -56,20 +68,20 @@ export class RuntimeHost {
   readonly lan: SharedNetwork;
   readonly host: IsolatedHost;
   readonly #lab: NetworkLab;
-  readonly #daemon: string;
+  readonly #grid: GridAccess;
 
   private constructor(parts: {
     lan: SharedNetwork;
     lab: NetworkLab;
     host: IsolatedHost;
-    daemon: string;
+    grid: GridAccess;
     name: string;
   }) {
     this.lan = parts.lan;
     this.host = parts.host;
     this.name = parts.name;
     this.#lab = parts.lab;
-    this.#daemon = parts.daemon;
+    this.#grid = parts.grid;
   }
 
   /** Starts grid, host and daemon. The image is in /run/busybox.tar. */
@@ -78,11 +90,10 @@ export class RuntimeHost {
     const lan = new SharedNetwork();
     const grid = await lan.startGrid();
     const lab = lan.addHost();
-    const host = await IsolatedHost.start(lab, { name: 'host-7', hosts: lan.names });
-    const { username, password, caFile } = grid;
-    const flags = [`--grid-host=${grid.host}`, `--wapi-username=${username}`, `--ssl-verify=${caFile}`];
-    const daemon = `env WAPI_PASSWORD=${password} infoblox-cni-daemon ${flags.join(' ')} --reap-after=1s`;
-    const started = new RuntimeHost({ lan, lab, host, daemon, name: `icni-${process.pid}-${Date.now() % 100_000}` });
+    // As on every host with systemd: containers that ask for it see what is mounted there later.
+    const boot = 'mount --make-shared /run';
+    const host = await IsolatedHost.start(lab, { name: 'host-7', hosts: lan.names, boot });
+    const started = new RuntimeHost({ lan, lab, host, grid, name: `icni-${process.pid}-${Date.now() % 100_000}` });
     try {
       await host.succeed('ln -s "$(command -v infoblox)" /usr/lib/cni/infoblox && rm -rf /etc/cni');
       await started.startDaemon();
@@ -95,7 +106,9 @@ export class RuntimeHost {
   }
 
   async startDaemon(): Promise<void> {
-    await this.host.start('daemon', this.#daemon);
+    const { host, username, password, caFile } = this.#grid;
+    const flags = [`--grid-host=${host}`, `--wapi-username=${username}`, `--ssl-verify=${caFile}`, '--reap-after=1s'];
+    await this.host.start('daemon', `env WAPI_PASSWORD=${password} infoblox-cni-daemon ${flags.join(' ')}`);
     await until('the daemon listens', () => this.host.log('daemon').includes('"listening"'));
   }
 
@@ -103,6 +116,18 @@ export class RuntimeHost {
   async restartDaemon(): Promise<void> {
     await this.host.end('daemon');
     await this.startDaemon();
+  }
+
+  /** Ends the daemon, for one in a container that finds its settings in /etc/infoblox-cni. */
+  async makeWayForContainer(): Promise<void> {
+    await this.host.end('daemon');
+    const { host, username, password, caFile } = this.#grid;
+    const directory = this.host.path('/etc/infoblox-cni');
+    mkdirSync(directory);
+    copyFileSync(caFile, join(directory, 'grid.pem'));
+    writeFileSync(join(directory, 'wapi-password'), password, { mode: 0o600 });
+    const flags = [`--grid-host=${host}`, `--wapi-username=${username}`, '--ssl-verify=/etc/infoblox-cni/grid.pem'];
+    writeFileSync(join(directory, 'daemon.env'), `DAEMON_FLAGS='${flags.join(' ')} --reap-after=1s'\n`);
   }
 
   /** Writes the network configuration of a section of docs/runtimes.md where the runtime looks for it. */

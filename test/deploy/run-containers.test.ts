@@ -1,0 +1,210 @@
+/** What the scripts that run the daemon as a container do before and after, with a stand-in for docker and rkt that notes its calls. */
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { gzipSync } from 'node:zlib';
+import { createTar } from 'nanotar';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { deploy, isRoot, ScriptRoom } from './script-room.ts';
+
+if (!isRoot)
+  process.stderr.write('left out: run-docker-daemon.sh, run-rkt-daemon.sh and run-aci-daemon.sh need root\n');
+
+let room: ScriptRoom;
+
+beforeEach(() => {
+  room = new ScriptRoom();
+});
+
+afterEach(() => {
+  room.dispose();
+});
+
+/** What the stand-in was called with, each call as the words it begins with. */
+function calls(length = 2): string[] {
+  const file = room.path('calls');
+  const lines = existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : [];
+  return lines.map((line) => line.split(' ').slice(0, length).join(' '));
+}
+
+/** @param answers cases of the shell; other calls succeed and say nothing */
+function standIn(program: string, answers: readonly string[]): void {
+  room.standIn(program, `echo "$*" >>${room.path('calls')}\ncase "$*" in\n${answers.join('\n')}\nesac`);
+}
+
+describe.runIf(isRoot)('run-docker-daemon.sh', () => {
+  const script = 'run-docker-daemon.sh';
+  const name = 'localhost/infoblox-cni-daemon:1.0.0';
+  const none = [
+    "'image inspect'*) exit 1 ;;",
+    "'container inspect --format'*) echo 'true 0' ;;",
+    "'container inspect'*) exit 1 ;;",
+  ];
+  const answer = 'exec*) echo well ;;';
+
+  function archive(): string {
+    const manifest = [{ Config: 'blobs/sha256/0123abcd', RepoTags: [name], Layers: [] }];
+    const file = room.path('image.tar');
+    writeFileSync(file, createTar([{ name: 'manifest.json', data: JSON.stringify(manifest) }]));
+    return file;
+  }
+
+  it('loads the image of the archive, and runs it', () => {
+    standIn('docker', [...none, answer]);
+    const { status, stderr } = room.run(script, { env: { ARCHIVE: archive() } });
+    expect({ status, stderr }).toMatchObject({ status: 0, stderr: expect.stringContaining(`loading ${name} from`) });
+    expect(calls()).toEqual([
+      'info',
+      'image inspect',
+      'load --quiet',
+      'run --network', // check-config
+      'container inspect',
+      'run --network',
+      'exec infoblox-cni-daemon',
+    ]);
+    expect(readFileSync(room.path('calls'), 'utf8')).toMatch(new RegExp(`--detach .* ${name} --grid-host=`));
+  });
+
+  it.each(['sha256:0123abcd', '0123abcd'])('loads nothing where docker or podman has this very image: %s', (id) => {
+    standIn('docker', [`'image inspect'*) echo ${id} ;;`, ...none, answer]);
+    expect(room.run(script, { env: { ARCHIVE: archive() } }).status).toBe(0);
+    expect(calls(1)).not.toContain('load');
+  });
+
+  it('runs the image that was loaded before where there is no archive any more', () => {
+    standIn('docker', [`'image ls'*) echo ${name} ;;`, ...none, answer]);
+    expect(room.run(script).status).toBe(0);
+    expect(readFileSync(room.path('calls'), 'utf8')).toMatch(new RegExp(`--detach .* ${name} `));
+  });
+
+  it('replaces a container that runs so already, once it knows that the daemon would start', () => {
+    standIn('docker', [answer, "'container inspect --format'*) echo 'true 0' ;;"]);
+    expect(room.run(script, { env: { IMAGE: 'image' } }).status).toBe(0);
+    expect(calls()).toEqual([
+      'info',
+      'run --network',
+      'container inspect',
+      'stop infoblox-cni-daemon',
+      'rm --force',
+      'run --network',
+      'exec infoblox-cni-daemon',
+    ]);
+  });
+
+  it('mounts the directories that the flags name', () => {
+    standIn('docker', [...none, answer]);
+    room.run(script, { args: ['--socket-dir', '/run/other', '--state-dir=/var/lib/other'], env: { IMAGE: 'image' } });
+    const noted = readFileSync(room.path('calls'), 'utf8');
+    expect(noted).toContain('--volume /run/other:/run/other ');
+    expect(noted).toContain('--volume /var/lib/other:/var/lib/other ');
+    expect(noted).toContain('status --socket-dir=/run/other --driver-name=infoblox');
+  });
+
+  it.each([
+    ['no docker', { DOCKER: 'no-docker' }, [], 'no no-docker (Debian: apt-get install docker.io docker-cli)'],
+    ['a docker that does not work', {}, ['info) exit 1 ;;'], 'docker does not work here: docker info says why'],
+    ['no image', {}, [], 'no image: make image writes one, which ARCHIVE names; or name an image in IMAGE'],
+    [
+      'several images',
+      {},
+      ["'image ls'*) echo a:1; echo a:2 ;;"],
+      'several images: name one of them in IMAGE: a:1 a:2',
+    ],
+    ['a file that is no image', { ARCHIVE: '/etc/passwd' }, [], '/etc/passwd is no image that make image wrote'],
+    [
+      'wrong flags',
+      { IMAGE: 'image' },
+      ['*check-config*) exit 2 ;;'],
+      'nothing was changed: the daemon would not start',
+    ],
+  ] as const)('says what is wrong with %s, and changes nothing', (_, env, answers, message) => {
+    standIn('docker', answers);
+    const { status, stderr } = room.run(script, { env });
+    expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringContaining(message) });
+    expect(calls(1).filter((call) => ['stop', 'rm', 'load'].includes(call))).toEqual([]);
+    expect(calls(20).filter((call) => call.includes('--detach'))).toEqual([]);
+  });
+
+  it('starts nothing beside a daemon that somebody else has started', async () => {
+    const server = createServer().listen(room.path('infoblox.sock'));
+    room.remove('awk');
+    standIn('docker', [...none, answer]);
+    const { status, stderr } = room.run(script, { args: [`--socket-dir=${room.path()}`], env: { IMAGE: 'image' } });
+    server.close();
+    expect(status).toBe(1);
+    expect(stderr).toContain(`another daemon listens at ${room.path('infoblox.sock')}: stop it first`);
+    expect(calls(20).filter((call) => call.includes('--detach'))).toEqual([]);
+  });
+
+  it('says that it waits, and then why the daemon does not answer', () => {
+    standIn('docker', ['exec*) exit 3 ;;', "logs*) echo 'the last line' ;;", ...none]);
+    const { status, stderr } = room.run(script, { env: { IMAGE: 'image', WAIT: '2' } });
+    expect(status).toBe(1);
+    expect(stderr.split('\n').slice(0, -1)).toEqual([
+      'run-docker-daemon.sh: waiting for an answer at /run/cni/infoblox.sock, 2 s at most',
+      'run-docker-daemon.sh: no answer at /run/cni/infoblox.sock; the last lines of the container:',
+      'the last line',
+      'run-docker-daemon.sh: stopped the container infoblox-cni-daemon',
+    ]);
+  });
+});
+
+describe.runIf(isRoot)('run-aci-daemon.sh', () => {
+  const script = 'run-aci-daemon.sh';
+  const unknown = "'image cat-manifest'*) exit 1 ;;";
+  const tar = 'an image';
+  const id = `sha512-${createHash('sha512').update(tar).digest('hex').slice(0, 64)}`;
+
+  function aci({ signed = true } = {}): Record<string, string> {
+    const file = room.path('daemon.aci');
+    writeFileSync(file, gzipSync(tar));
+    if (signed) writeFileSync(`${file}.asc`, 'a signature');
+    return { ACI: file };
+  }
+
+  it('has rkt fetch the image, and verify it, and runs it by its ID', () => {
+    standIn('rkt', [unknown, 'enter*) echo well ;;']);
+    expect(room.run(script, { env: aci() }).status).toBe(0);
+    expect(calls()).toContain(`fetch ${room.path('daemon.aci')}`);
+    expect(readFileSync(room.path('calls'), 'utf8')).toMatch(
+      new RegExp(`^run --net=host .* ${id} -- --grid-host=`, 'm'),
+    );
+  });
+
+  it.each(['run-aci-daemon.sh', 'run-rkt-daemon.sh'])('runs one that rkt has already as it is, by %s', (either) => {
+    standIn('rkt', ['enter*) echo well ;;']);
+    expect(room.run(either, { env: aci({ signed: false }) }).status).toBe(0);
+    expect(calls(1)).not.toContain('fetch');
+    expect(readFileSync(room.path('calls'), 'utf8')).toContain(` ${id} -- `);
+  });
+
+  it('replaces the pod that runs so already', () => {
+    writeFileSync(room.path('uuid'), 'pod-1\n');
+    standIn('rkt', ["'status pod-1') echo state=running ;;", 'enter*) echo well ;;']);
+    expect(room.run(script, { env: aci() }).status).toBe(0);
+    const former = [
+      'image cat-manifest',
+      'status pod-1',
+      'stop pod-1',
+      'status --wait=true',
+      'rm pod-1',
+      'run --net=host',
+    ];
+    expect(calls().filter((call) => !call.startsWith('enter'))).toEqual(former);
+  });
+
+  it.each([
+    ['no signature', () => aci({ signed: false }), 'daemon.aci has no signature: gpg --armor --detach-sign'],
+    ['no image', () => ({}), 'no ACI image: make aci writes one, which ACI names'],
+    ['no such image', () => ({ ACI: '/nowhere.aci' }), 'no ACI image at /nowhere.aci'],
+  ] as const)('says what is wrong with %s, and starts nothing', (_, env, message) => {
+    standIn('rkt', [unknown]);
+    const { status, stderr } = room.run(script, { env: env() });
+    expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringContaining(message) });
+    expect(calls(1).filter((call) => call !== 'image')).toEqual([]);
+  });
+
+  it('turns no check of the runtime off', () => {
+    expect(readFileSync(`${deploy}/${script}`, 'utf8').replace(/^#.*/gm, '')).not.toContain('insecure');
+  });
+});
