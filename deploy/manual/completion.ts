@@ -25,6 +25,7 @@ const ofDaemon = flagsOf(daemonFlags);
 const ofCommand = commandNames.map((name) => ({
   name,
   flags: Object.values(commands[name].groups).flatMap(flagsOf),
+  takesFiles: /FILE|NETCONF/.test(commands[name].operands ?? ''),
 }));
 
 /** The scripts by their path below the directory of shared data. */
@@ -36,7 +37,10 @@ export const completionScripts: Readonly<Record<string, () => string>> = {
 
 function bash(): string {
   const words = (flags: readonly Flag[]) => flags.map(({ name, takesValue }) => `--${name}${takesValue ? '=' : ''}`);
-  const cases = ofCommand.map(({ name, flags }) => `    *:${name}) words='${words(flags).join(' ')}' ;;\n`);
+  const cases = ofCommand.map(({ name, flags, takesFiles }) => {
+    // Without an answer bash completes names of files.
+    return `    *:${name})${takesFiles ? ' [[ $current == -* ]] || return;' : ''} words='${words(flags).join(' ')}' ;;\n`;
+  });
   return `# bash completion for ${program}
 _infoblox_cni_daemon() {
   local current=\${COMP_WORDS[COMP_CWORD]} words

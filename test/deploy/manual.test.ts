@@ -61,6 +61,9 @@ describe('completion', () => {
     expect(offered('')).toEqual(expect.arrayContaining([...commandNames, '--grid-host=']));
     expect(offered('leases', '--ph')).toEqual(['--phase=']);
     expect(offered('gc', '--phase')).toEqual(['']);
+    expect(offered('doctor', '--js')).toEqual(['--json']);
+    expect(offered('doctor', '')).toEqual(['']);
+    expect(offered('status', '')).toContain('--json');
     expect(offered('leases', '$(touch /nonexistent/x)')).toEqual(['']);
   });
 

@@ -241,6 +241,7 @@ test('a wrong command line is told with what was meant', async () => {
   expect(await typed('leases', '--history=10.0.0.2', '--phase=bound')).toMatch(/--phase does not go with --history/);
   expect(await typed('leases', '--original=t', '--network=net-1')).toMatch(/--network does not go with --original/);
   expect(await typed('leases', '--original=t', '--at=2026-01-02')).toMatch(/--at needs --history=ADDRESS/);
+  expect(await typed('status', '--json', '--html=x')).toMatch(/--json does not go with --html/);
   expect(await typed('help', 'statsu')).toMatch(/unknown command "statsu"; did you mean status\?/);
   expect(await typed('--socket-dir=/x', 'status')).toMatch(/status must come before all flags/);
 });

@@ -89,6 +89,8 @@ describe('what is found', () => {
       1,
       expect.stringMatching(/host-a is this host itself\. Use gc without/),
     ]);
+    const { errors } = JSON.parse((await host.command('status', '--json')).stdout);
+    expect(errors).toEqual([]);
     const none = await host.command('gc', '--host=host-8', '--yes');
     expect([none.exitCode, none.stdout]).toEqual([0, '0 addresses of host-8 in cluster-1\nnothing to release\n']);
     expect(addresses()).toContain('10.0.0.2');

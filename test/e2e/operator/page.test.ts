@@ -67,6 +67,11 @@ test('the address of the metrics shows host, networks and leases, and the search
   expect(loaded.filter((url) => !url.endsWith('/favicon.ico'))).toEqual([`http://127.0.0.1:${port}/`]);
 });
 
+test('the address of the metrics is for reading alone', async () => {
+  const { status, headers } = await fetch(`http://127.0.0.1:${port}/`, { method: 'POST' });
+  expect([status, headers.get('allow')]).toEqual([405, 'GET, HEAD']);
+});
+
 test('the same page is written to a file that only root reads', async () => {
   const file = join(host.directory, 'host.html');
   const { exitCode, stdout } = await host.command('status', `--html=${file}`);

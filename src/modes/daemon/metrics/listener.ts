@@ -34,7 +34,10 @@ export async function servePages({ host, port }: ListenAddress, pages: Pages): P
     keepAliveTimeout: clients.idle,
     connectionsCheckingInterval: 1_000,
   };
-  const server = createServer(limits, (request, response) => void answer(pages, request.url ?? '', response));
+  const server = createServer(limits, ({ method, url = '' }, response) => {
+    if (method === 'GET' || method === 'HEAD') return void answer(pages, url, response);
+    response.writeHead(405, { allow: 'GET, HEAD' }).end();
+  });
   server.timeout = clients.idle; // also for one that does not read its answer
   server.maxConnections = clients.connections;
   await new Promise<void>((resolve, reject) => {

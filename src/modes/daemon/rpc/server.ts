@@ -5,7 +5,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { CniCode, CniError } from '../../../cni/errors.ts';
 import type { Fields, Log } from '../../../infoblox/log.ts';
-import { progressFrame } from '../../operator-protocol.ts';
+import { isOperatorMethod, progressFrame } from '../../operator-protocol.ts';
 import { acceptedFrame, answerFrame, takenFrame } from '../../protocol.ts';
 import { asCniError } from '../handlers/cni-errors.ts';
 import type { Work } from '../handlers/handler.ts';
@@ -148,8 +148,7 @@ export class CallServer {
     const unexpected = code === CniCode.unexpected;
     const isForeseen = failure instanceof CniError || failure instanceof SyntaxError;
     const stack = unexpected && !isForeseen && failure instanceof Error ? failure.stack : undefined;
-    // STATUS is asked often, and the condition that it reports is logged when it begins.
-    const level = request?.method === 'STATUS' && !unexpected ? 'debug' : 'error';
+    const level = unexpected ? 'error' : levelOf(request?.method);
     const fields = { code, error: message, ...this.#about(request, began), details, stack };
     this.#deps.log[level](`${request?.method ?? 'call'} failed`, fields);
     this.#deps.onCall?.({ command: request?.method ?? 'none', code, seconds: secondsSince(began), fields });
@@ -159,6 +158,14 @@ export class CallServer {
     const described = request === undefined ? {} : this.#deps.describe(request);
     return { ...described, milliseconds: Math.round(performance.now() - began) };
   }
+}
+
+/** The level of a call's failure that was to be expected. */
+function levelOf(method: string | undefined): 'error' | 'warn' | 'debug' {
+  // It is asked often, and the condition that it reports is logged when it begins.
+  if (method === 'STATUS') return 'debug';
+  // Whoever has typed a command has read why it failed: it is nothing that `status` has to tell of.
+  return method !== undefined && isOperatorMethod(method) ? 'warn' : 'error';
 }
 
 /** @param began milliseconds, monotonic */

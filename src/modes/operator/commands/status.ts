@@ -1,6 +1,7 @@
 /** `status`: is this host well, on one screen. */
 import { writeFileSync } from 'node:fs';
 import { messageOf } from '../../../infoblox/host/errno.ts';
+import { UsageError } from '../../daemon/config/command-line.ts';
 import { byNetworkAndAddress } from '../../daemon/operator/lease-order.ts';
 import { ago } from '../../duration.ts';
 import type { Status } from '../../operator-protocol.ts';
@@ -28,6 +29,7 @@ export const status = defineCommand({
   ],
   groups: { Output: { ...json, ...page }, Daemon: daemonPlace },
   async run({ flags, socket }) {
+    if (flags.html !== '' && flags.json) throw new UsageError('--json does not go with --html');
     const found = await askDaemon({ socket, method: 'operator/status', params: {} });
     if (flags.html !== '') await writePage(flags.html, found, socket);
     else if (flags.json) writeJson(found);
