@@ -18,17 +18,19 @@ interface Share<T> {
   leave(): void;
 }
 
-class Flight<T> implements SharedWork {
+class Work<T> implements SharedWork {
   readonly variant: string;
   readonly controller = new AbortController();
   readonly signal = this.controller.signal;
-  readonly callers = new Set<string>();
-  result!: Promise<T>;
+  readonly callers: Set<string>;
+  readonly result: Promise<T>;
   isClosed = false;
   waiting = 0;
 
-  constructor(variant: string) {
+  constructor(variant: string, caller: string, run: (work: SharedWork) => Promise<T>) {
     this.variant = variant;
+    this.callers = new Set([caller]);
+    this.result = run(this);
   }
 
   close(): void {
@@ -38,7 +40,7 @@ class Flight<T> implements SharedWork {
 
 export class SingleFlight<T> {
   /** More than one for a key only while variants of its call are under way, or one is closed. */
-  readonly #flights = new Map<string, Set<Flight<T>>>();
+  readonly #works = new Map<string, Set<Work<T>>>();
 
   /**
    * Joins the work under way for this key, or starts it.
@@ -48,38 +50,39 @@ export class SingleFlight<T> {
   join(
     key: string,
     { variant, caller }: { readonly variant: string; readonly caller: string },
-    work: (shared: SharedWork) => Promise<T>,
+    run: (work: SharedWork) => Promise<T>,
   ): Share<T> {
-    const flights = this.#flights.get(key) ?? new Set<Flight<T>>();
-    const current = [...flights].find((one) => one.variant === variant && !one.isClosed && !one.signal.aborted);
-    const flight = current ?? new Flight<T>(variant);
-    flight.callers.add(caller);
-    flight.waiting += 1;
-    if (current === undefined) {
-      this.#flights.set(key, flights.add(flight));
-      flight.result = work(flight);
-      const end = () => {
-        flights.delete(flight);
-        if (flights.size === 0) this.#flights.delete(key);
-      };
-      flight.result.then(end, end);
-    }
-    return {
-      result: flight.result,
-      leave: () => {
-        flight.waiting -= 1;
-        if (flight.waiting === 0) flight.controller.abort();
-      },
+    const current = [...(this.#works.get(key) ?? [])].find(
+      (one) => one.variant === variant && !one.isClosed && !one.signal.aborted,
+    );
+    const work = current ?? this.#started(key, new Work(variant, caller, run));
+    work.callers.add(caller);
+    work.waiting += 1;
+    const leave = () => {
+      work.waiting -= 1;
+      if (work.waiting === 0) work.controller.abort();
     };
+    return { result: work.result, leave };
   }
 
   /** True while work for this key is under way. */
   underWay(key: string): boolean {
-    return this.#flights.has(key);
+    return this.#works.has(key);
   }
 
   /** Aborts all work for this key, for the given reason. */
   abort(key: string, reason: Error): void {
-    for (const { controller } of this.#flights.get(key) ?? []) controller.abort(reason);
+    for (const { controller } of this.#works.get(key) ?? []) controller.abort(reason);
+  }
+
+  #started(key: string, work: Work<T>): Work<T> {
+    const works = this.#works.get(key) ?? new Set();
+    this.#works.set(key, works.add(work));
+    const end = () => {
+      works.delete(work);
+      if (works.size === 0) this.#works.delete(key);
+    };
+    work.result.then(end, end);
+    return work;
   }
 }

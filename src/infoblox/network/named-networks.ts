@@ -1,5 +1,6 @@
 /** The networks that carry a network name, complete or still being set up. */
-import { compareAddresses, parseCidr } from '../address.ts';
+import { type Cidr, compareAddresses, parseCidr } from '../address.ts';
+import { GridError } from '../errors.ts';
 import { namedInComment, networkMark, pendingNetworkMark, shortNetworkName } from '../mark.ts';
 import type { WapiClient } from '../wapi/client.ts';
 import { beginsWith } from '../wapi/paged-search.ts';
@@ -35,6 +36,13 @@ export async function findNamedNetworks(
     complete: [...new Map(complete.map((network) => [network._ref, network])).values()].sort(byAddress),
     pending: marked.filter(({ comment }) => comment === pendingMark).sort(byAddress),
   };
+}
+
+/** Reads where a network lies. @throws GridError `bad-answer` if the grid does not say it */
+export function cidrOf({ network }: Network): Cidr {
+  const cidr = parseCidr(network);
+  if (cidr === undefined) throw new GridError('bad-answer', `the grid calls a network "${network}"`);
+  return cidr;
 }
 
 function byAddress(one: Network, other: Network): number {

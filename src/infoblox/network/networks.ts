@@ -2,10 +2,11 @@
  * Finds or creates what a spec asks for - view, network, gateway - once, and remembers it, so that a further container costs
  * one request. What turns out to be gone is forgotten, and found or created again.
  */
-import { type Cidr, parseCidr } from '../address.ts';
+import type { Cidr } from '../address.ts';
 import { abortable } from '../concurrency/abortable.ts';
 import { GridError } from '../errors.ts';
 import { keptBack, reserveGateway } from './gateway.ts';
+import { cidrOf } from './named-networks.ts';
 import { agreeOnNetwork, confirmNetwork } from './network-by-name.ts';
 import { type NetworkSpec, type SpecOf, specKey } from './spec.ts';
 import { findOrCreateSubnet } from './subnet.ts';
@@ -115,8 +116,7 @@ export class Networks {
 
   async #keepGateway(spec: NetworkSpec, { network, isNew }: FoundNetwork, signal: AbortSignal): Promise<ReadyNetwork> {
     const { name, view } = spec;
-    const cidr = parseCidr(network.network);
-    if (cidr === undefined) throw new GridError('bad-answer', `the grid calls a network "${network.network}"`);
+    const cidr = cidrOf(network);
     this.#deps.views.noteUsed(view);
     const ready = { ref: network._ref, cidr, view };
     const address = keptBack(spec, cidr);

@@ -1,10 +1,9 @@
 /** What the next ADD would find, or have to create: the same reads and refusals as its own, and no write. */
-import { type Cidr, parseCidr } from '../address.ts';
-import { GridError } from '../errors.ts';
+import type { Cidr } from '../address.ts';
 import type { GridInspection } from '../wapi/inspection.ts';
 import type { Network } from '../wapi/schemas.ts';
 import { refuseStrayGateway } from './gateway.ts';
-import { findNamedNetworks } from './named-networks.ts';
+import { cidrOf, findNamedNetworks } from './named-networks.ts';
 import { findRoom } from './next-network.ts';
 import type { NetworkSpec } from './spec.ts';
 import { findSubnet, refuseNewSubnet } from './subnet.ts';
@@ -43,8 +42,6 @@ export async function outlookOf(deps: OutlookDeps, spec: NetworkSpec, signal: Ab
   return { kind: 'absent', room: await findRoom(deps, { ...rest, place }, signal) };
 }
 
-function asFound({ _ref, network }: Network): NetworkOutlook {
-  const cidr = parseCidr(network);
-  if (cidr === undefined) throw new GridError('bad-answer', `the grid calls a network "${network}"`);
-  return { kind: 'found', ref: _ref, cidr };
+function asFound(network: Network): NetworkOutlook {
+  return { kind: 'found', ref: network._ref, cidr: cidrOf(network) };
 }

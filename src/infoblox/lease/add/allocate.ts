@@ -16,7 +16,7 @@ import { releaseUnnotedLocked, warnUnreleased } from '../release/unnoted.ts';
 import { deletedError, leftError, refusal } from './address-errors.ts';
 import type { AddDeps } from './deliveries.ts';
 import { AddressTaking, type Taken } from './take-address.ts';
-import type { AddRequest } from './want.ts';
+import type { AddRequest, Want } from './want.ts';
 
 /** Milliseconds to release at once what a failed ADD has left and the state cannot note. */
 const unnotedTimeout = 5_000;
@@ -92,30 +92,30 @@ export class Allocator {
   async #give(mark: string, request: AddRequest, work: SharedWork): Promise<Taken> {
     const { signal } = work;
     if (signal.aborted) throw signal.reason instanceof GridError ? signal.reason : leftError();
-    this.#deps.unnoted.note(mark);
-    const known = this.#deps.store.get(mark);
-    return known?.phase === 'bound' ? this.#giveAgain(known, request, work) : this.#giveAnew(mark, request, work);
+    const { store, sandboxes, unnoted } = this.#deps;
+    unnoted.note(mark);
+    const known = store.get(mark);
+    const want = {
+      ...{ ...request, mark, work, sandbox: sandboxes.identify(request.netns) },
+      // Of an attachment that is new to a state that is whole, the grid can hold nothing: one request is enough.
+      mayBeOnGrid: known !== undefined || !store.isWhole,
+      delayedBy: (why: GridError) => this.#delays.set(mark, why),
+    };
+    return known?.phase === 'bound' ? this.#giveAgain(known, want) : this.#giveAnew(known, want);
   }
 
-  async #giveAnew(mark: string, request: AddRequest, work: SharedWork): Promise<Taken> {
-    const { signal } = work;
-    const { store, sandboxes, moment, networks } = this.#deps;
-    const known = store.get(mark);
-    const { attachment, spec, workload } = request;
+  async #giveAnew(known: Lease | undefined, want: Want): Promise<Taken> {
+    const { store, moment, networks } = this.#deps;
+    const { mark, attachment, spec, sandbox, workload, work, mayBeOnGrid } = want;
+    const { signal, callers } = work;
     // Another view than the one in which something may still be reserved: that has to be released first.
     if (known !== undefined && known.view !== spec.view) await this.#leaveView(known, signal);
-    const sandbox = sandboxes.identify(request.netns);
     const network = shortNetworkName(attachment.network);
-    const beginning = { mark, network, view: spec.view, sandbox, workload, callers: work.callers };
+    const beginning = { mark, network, view: spec.view, sandbox, workload, callers };
     store.apply(mark, (lease) => begin(lease, beginning, moment()));
-    // Of an attachment that is new to a state that is whole, the grid can hold nothing: one request is enough.
-    const mayBeOnGrid = known !== undefined || !store.isWhole;
     let taking: AddressTaking | undefined;
     try {
-      const ready = await networks.ensure(spec, signal);
-      const delayedBy = (why: GridError) => this.#delays.set(mark, why);
-      const want = { ...request, mark, sandbox, work, mayBeOnGrid, delayedBy };
-      taking = new AddressTaking(this.#deps, want, ready);
+      taking = new AddressTaking(this.#deps, want, await networks.ensure(spec, signal));
       return await taking.run(signal);
     } catch (error) {
       await this.#giveUp(mark, taking ?? { mayBeOnGrid, isDoubtful: false });
@@ -148,24 +148,20 @@ export class Allocator {
   }
 
   /** ADD for an attachment that has an address: the same one, reserved again if the grid has lost it. */
-  async #giveAgain(lease: Lease, request: AddRequest, work: SharedWork): Promise<Taken> {
-    const { store, networks, sandboxes, observer, deliveries } = this.#deps;
-    const { mark } = lease;
+  async #giveAgain(lease: Lease, want: Want): Promise<Taken> {
+    const { store, networks, observer, deliveries } = this.#deps;
+    const { mark, spec, requested, sandbox, workload, work } = want;
     const { signal } = work;
-    const { spec, requested } = request;
     // Before the first wait: the lease must not be released because a caller leaves who is not the last one any more.
     apply(store, mark, (current) => answer(current, work.callers, deliveries.told(mark)));
     // Looked at before the network is made sure of: a view that was renamed must not be made again.
     const look = await observer.look(lease, signal);
-    const { view, address } = this.#whereItIs(lease, look, request);
-    if (address === null || view !== spec.view || !mayFit(address, spec, requested)) throw held(lease, request);
+    const { view, address } = this.#whereItIs(lease, look, want);
+    if (address === null || view !== spec.view || !mayFit(address, spec, requested)) throw held(lease, want);
     const network = await networks.ensure(spec, signal);
-    if (!fits(address, network, requested)) throw held(lease, request);
-    const sandbox = sandboxes.identify(request.netns);
-    const delayedBy = (why: GridError) => this.#delays.set(mark, why);
-    const want = { ...request, mark, sandbox, work, mayBeOnGrid: true, delayedBy };
+    if (!fits(address, network, requested)) throw held(lease, want);
     const taken = await new AddressTaking(this.#deps, want, network).run(signal, look);
-    apply(store, mark, (current) => askAgain(current, sandbox, request.workload));
+    apply(store, mark, (current) => askAgain(current, sandbox, workload));
     return taken;
   }
 

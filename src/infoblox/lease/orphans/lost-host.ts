@@ -48,49 +48,39 @@ function reservationOf({ comment: mark, network_view: view, ipv4addr: address, e
 /** What is to be released: a mark and its view. */
 type Wanted = Pick<ReturnType<typeof reservationOf>, 'mark' | 'view'>;
 
-interface HostRelease {
-  /** Marks whose reservations have gone back. */
-  readonly released: string[];
-  readonly left: { readonly mark: string; readonly why: string }[];
-  /** Why the rest was not begun. */
-  failure?: GridError;
-}
-
-interface HostReleaseOptions {
-  /** Ends it between two deletes. */
-  readonly stop: AbortSignal;
-  /** Told how many are done, after each. */
-  readonly onDone: (done: number) => void;
-}
-
 /**
  * Releases reservations of a host. What has begun when it ends is finished by the reconciler.
+ * @param stop ends it between two deletes
+ * @param onDone told how many are done, after each
+ * @returns the marks whose reservations have gone back, those that are left, and why the rest was not begun
  * @throws what is no GridError
  */
 export async function releaseOfHost(
   deps: LeaseDeps,
   wanted: readonly Wanted[],
-  { stop, onDone }: HostReleaseOptions,
-): Promise<HostRelease> {
-  const result: HostRelease = { released: [], left: [] };
+  { stop, onDone }: { readonly stop: AbortSignal; readonly onDone: (done: number) => void },
+) {
+  const released: string[] = [];
+  const left: { readonly mark: string; readonly why: string }[] = [];
+  let failure: GridError | undefined;
   const queue = wanted.values();
   const work = async () => {
     for (const release of queue) {
-      if (stop.aborted || result.failure !== undefined) return;
+      if (stop.aborted || failure !== undefined) return;
       try {
         const why = await releaseOne(deps, release);
-        if (why === undefined) result.released.push(release.mark);
-        else result.left.push({ mark: release.mark, why });
+        if (why === undefined) released.push(release.mark);
+        else left.push({ mark: release.mark, why });
       } catch (error) {
         if (!(error instanceof GridError)) throw error;
-        if (concernsAll(error)) result.failure ??= error;
-        else result.left.push({ mark: release.mark, why: error.message });
+        if (concernsAll(error)) failure ??= error;
+        else left.push({ mark: release.mark, why: error.message });
       }
-      onDone(result.released.length + result.left.length);
+      onDone(released.length + left.length);
     }
   };
   await Promise.all(Array.from({ length: atOnce }, work));
-  return result;
+  return { released, left, failure };
 }
 
 /** @returns why its reservation has not gone back; undefined if it has */

@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import { CniCode, CniError } from '../../../cni/errors.ts';
 import { isOperatorMethod, type OperatorMethod, operatorMethods } from '../../operator-protocol.ts';
-import { type Call, longestTraceContext, protocolVersion, type Sender } from '../../protocol.ts';
+import { longestTraceContext, protocolVersion } from '../../protocol.ts';
 
 /** `VERSION-TRACE-PARENT-FLAGS`; what a later version than 00 may append is passed over (W3C Trace Context, "Versioning of traceparent"). */
 const traceparent = /^(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?![^-])/;
@@ -38,18 +38,9 @@ const OperatorRequest = v.object({
   params: v.looseObject(sender),
 });
 
-/** What a plugin asks. */
-interface PluginRequest {
-  readonly method: v.InferOutput<typeof PluginRequest>['method'];
-  readonly params: Call;
-}
-
-/** What an operator's command asks. */
-export interface OperatorRequest {
-  readonly method: OperatorMethod;
-  readonly params: Sender;
-}
-
+type PluginRequest = Pick<v.InferOutput<typeof PluginRequest>, 'method' | 'params'>;
+export type OperatorRequest = Pick<v.InferOutput<typeof OperatorRequest>, 'method' | 'params'>;
+/** What a plugin asks, or an operator's command. */
 export type Request = PluginRequest | OperatorRequest;
 
 /** Tells whether a request is a plugin's. */
