@@ -17,7 +17,7 @@ th { text-align: left; font-weight: 600; color: var(--soft); position: sticky; t
 th, td { padding: .25rem .9rem .25rem 0; border-bottom: 1px solid var(--line); white-space: nowrap; unicode-bidi: isolate; }
 .number { text-align: right; padding-right: 1.4rem; font-variant-numeric: tabular-nums; }
 .long { max-width: 16rem; overflow: hidden; text-overflow: ellipsis; }
-.id { font-family: ui-monospace, monospace; font-size: .9em; }
+.id { max-width: 9rem; font-family: ui-monospace, monospace; font-size: .9em; }
 .conditions li { margin: .4rem 0; }
 meter { width: 12rem; vertical-align: middle; margin-right: .6rem; }
 input { font: inherit; padding: .2rem .5rem; width: 20rem; max-width: 60vw; }
