@@ -22,6 +22,8 @@ import {
   podOf,
 } from './manifests.ts';
 
+const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8'));
+
 /** CI has everything, so there the tests run and fail rather than being left out. */
 const leftOut = spawnSync('kustomize', ['version']).error !== undefined && process.env.CI === undefined;
 if (leftOut) process.stderr.write('left out: the manifests for Kubernetes are not built, this host has no kustomize\n');
@@ -32,6 +34,11 @@ describe.skipIf(leftOut).each(['base', 'overlays/multus', 'overlays/node-pool'])
 
   test('is what the API of Kubernetes takes', () => {
     expect(complaints(manifests)).toBe('');
+  });
+
+  test('runs the image of this release, as `make image` names it', () => {
+    const images = containersOf(manifests).map(({ image }) => image);
+    expect(images).toEqual(Array(2).fill(`localhost/infoblox-cni-daemon:${version}`));
   });
 
   test('asks the API server for nothing: no RBAC, no service account, no token', () => {
@@ -154,9 +161,8 @@ describe.skipIf(leftOut).each(['base', 'overlays/multus', 'overlays/node-pool'])
 describe.skipIf(leftOut)('an overlay of an operator', () => {
   const own = `
 images:
-  - name: infoblox-cni-daemon
+  - name: localhost/infoblox-cni-daemon
     newName: registry.example.com/network/infoblox-cni-daemon
-    newTag: 1.2.3
 configMapGenerator:
   - name: infoblox-cni
     namespace: infoblox-cni
@@ -167,7 +173,7 @@ configMapGenerator:
 
   test('names the image once for both containers', () => {
     const images = containersOf(buildOver('base', own, { 'daemon.env': env })).map(({ image }) => image);
-    expect(images).toEqual(Array(2).fill('registry.example.com/network/infoblox-cni-daemon:1.2.3'));
+    expect(images).toEqual(Array(2).fill(`registry.example.com/network/infoblox-cni-daemon:${version}`));
   });
 
   test('has changed flags rolled out, since the pods name them by their content', () => {

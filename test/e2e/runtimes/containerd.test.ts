@@ -1,13 +1,13 @@
 /** Debian's containerd and runc on a host of their own, by `ctr` and by the Container Runtime Interface, as the kubelet uses it. */
-import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { blocksOf, project } from '../../docs/pages.ts';
 import { until } from '../../fixture/host.ts';
 import { imageName, sleep } from './busybox-image.ts';
-import { Cri, type Pod } from './cri.ts';
+import { criOf, loadImage, programs, startContainerd } from './containerd-host.ts';
+import type { Cri, Pod } from './cri.ts';
 import { imageLeftOut, leftOut, printTried, RuntimeHost } from './runtime-host.ts';
 
-const isLeftOut = leftOut('containerd', { containerd: 'containerd', ctr: 'containerd', runc: 'runc' });
+const isLeftOut = leftOut('containerd', programs);
 
 /** The daemon answers DEL before it asks the grid; a container without a DEL is noticed after --reap-after. */
 const release = { timeout: 15_000 };
@@ -15,35 +15,15 @@ const release = { timeout: 15_000 };
 let runtime: RuntimeHost;
 let cri: Cri;
 
-/**
- * Copies of files in the place of an overlay, which a file system in memory or in a container may not have below it. The kernel
- * lets only what has CAP_SYS_RESOURCE prefer a process when memory runs out, as the sandboxes of pods are by default.
- */
-const config = `version = 2
-[plugins."io.containerd.grpc.v1.cri"]
-restrict_oom_score_adj = true
-sandbox_image = "${imageName}"
-[plugins."io.containerd.grpc.v1.cri".containerd]
-snapshotter = "native"
-`;
-
-async function startContainerd(): Promise<void> {
-  await runtime.host.start('containerd', 'containerd --config /run/containerd.toml');
-  await until('containerd serves', async () => (await runtime.host.run('ctr version')).exitCode === 0);
-}
-
 beforeAll(async () => {
   if (isLeftOut) return;
   runtime = await RuntimeHost.start();
   runtime.configure('containerd and nerdctl', '10-net-1.conflist');
-  writeFileSync(runtime.host.path('/run/containerd.toml'), config);
-  await startContainerd();
+  await startContainerd(runtime);
   // Where `ctr` looks for plugins at the end of a container; at its start it looks in Debian's directory, too.
   await runtime.host.succeed('mkdir -p /opt/cni/bin && ln -s /usr/lib/cni/* /opt/cni/bin');
-  for (const namespace of [runtime.name, 'k8s.io']) {
-    await runtime.host.succeed(`ctr -n ${namespace} images import --snapshotter native /run/busybox.tar`);
-  }
-  cri = new Cri(runtime.host.path('/run/containerd/containerd.sock'), `/${runtime.name}`);
+  for (const namespace of [runtime.name, 'k8s.io']) await loadImage(runtime, namespace, '/run/busybox.tar');
+  cri = criOf(runtime);
   printTried('containerd', 'runc', 'containernetworking-plugins');
 }, 60_000);
 
@@ -90,7 +70,7 @@ describe.skipIf(isLeftOut)('pods, by the Container Runtime Interface', () => {
   test('have their addresses from the grid, and reach each other, through restarts of daemon and containerd', async () => {
     const { host } = runtime;
     const pods = [await cri.runPodSandbox(pod('web-1')), await cri.runPodSandbox(pod('web-2'))];
-    await Promise.all([runtime.restartDaemon(), host.end('containerd').then(startContainerd)]);
+    await Promise.all([runtime.restartDaemon(), host.end('containerd').then(() => startContainerd(runtime))]);
     pods.push(await cri.runPodSandbox(pod('web-3')));
     const addresses = await Promise.all(pods.map((id) => cri.podAddress(id)));
     const reserved = await runtime.reserved();
@@ -132,7 +112,7 @@ describe.skipIf(isLeftOut)('pods, by the Container Runtime Interface', () => {
 describe.skipIf(isLeftOut || imageLeftOut('containerd'))('the daemon as a container of containerd', () => {
   test('serves plugins of the host, from the image that make image wrote, as docs/install.md has it', async () => {
     const { host } = runtime;
-    await startContainerd();
+    await startContainerd(runtime);
     await runtime.makeWayForContainer();
     await host.succeed('rm -r /var/lib/infoblox-cni');
     const documented = blocksOf('docs/install.md').find(({ text }) => text.startsWith('ctr images import'));

@@ -1,20 +1,22 @@
 /**
- * The little of the Container Runtime Interface that a kubelet needs for a pod's sandbox: gRPC over a unix socket. Written by hand,
- * as Debian has no crictl. Numbers of fields are those of api.proto (kubernetes/cri-api, runtime/v1).
+ * The little of the Container Runtime Interface that a kubelet needs for pods: gRPC over a unix socket. Written by hand, as Debian
+ * has no crictl. Numbers of fields are those of api.proto (kubernetes/cri-api, runtime/v1).
  */
 import { connect } from 'node:http2';
 import { connect as connectSocket } from 'node:net';
-
-/** A message by the numbers of its fields. */
-interface Message {
-  readonly [field: number]: string | Message;
-}
+import { encode, type Message, messagesOf, numberOf, textOf } from './protocol-buffers.ts';
 
 /** A pod as the kubelet describes it. */
 export interface Pod {
   readonly name: string;
   readonly namespace: string;
   readonly uid: string;
+}
+
+export interface Executed {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
 }
 
 export class Cri {
@@ -27,11 +29,19 @@ export class Cri {
     this.#cgroup = cgroup;
   }
 
-  /** @returns the sandbox's ID */
-  async runPodSandbox({ name, namespace, uid }: Pod): Promise<string> {
-    const metadata = { 1: name, 2: uid, 3: namespace };
-    const answer = await this.#call('RunPodSandbox', { 1: { 1: metadata, 8: { 1: this.#cgroup } } });
-    return textOf(answer, [1]);
+  /** Whether pods with a network of their own can start: what the kubelet's condition Ready waits for. */
+  async isNetworkReady(): Promise<boolean> {
+    const conditions = messagesOf(await this.#call('Status', {}), [1, 1]);
+    return conditions.some((one) => textOf(one, [1]) === 'NetworkReady' && numberOf(one, [2]) === 1);
+  }
+
+  /**
+   * Starts a pod's sandbox.
+   * @param security LinuxSandboxSecurityContext
+   * @returns its ID
+   */
+  async runPodSandbox(pod: Pod, security: Message = {}): Promise<string> {
+    return textOf(await this.#call('RunPodSandbox', { 1: this.#sandboxConfig(pod, security) }), [1]);
   }
 
   /** The pod's address, as the runtime tells the kubelet. */
@@ -45,6 +55,42 @@ export class Cri {
 
   async removePodSandbox(id: string): Promise<void> {
     await this.#call('RemovePodSandbox', { 1: id });
+  }
+
+  /**
+   * Creates a container of a pod and starts it.
+   * @param sandbox with the security that it was started with
+   * @param config ContainerConfig
+   * @returns its ID
+   */
+  async startContainer(sandbox: { id: string; pod: Pod; security: Message }, config: Message): Promise<string> {
+    const { id, pod, security } = sandbox;
+    const request = { 1: id, 2: config, 3: this.#sandboxConfig(pod, security) };
+    const container = textOf(await this.#call('CreateContainer', request), [1]);
+    await this.#call('StartContainer', { 1: container });
+    return container;
+  }
+
+  /** @returns the exit code; undefined while it runs */
+  async exitCodeOf(container: string): Promise<number | undefined> {
+    const status = await this.#call('ContainerStatus', { 1: container });
+    return numberOf(status, [1, 3]) === exited ? numberOf(status, [1, 7]) : undefined;
+  }
+
+  /** Runs a program in a container, as `kubectl exec` does. */
+  async exec(container: string, command: readonly string[]): Promise<Executed> {
+    const answer = await this.#call('ExecSync', { 1: container, 2: command });
+    return { stdout: textOf(answer, [1]), stderr: textOf(answer, [2]), exitCode: numberOf(answer, [3]) };
+  }
+
+  /** @param patience seconds until it is killed */
+  async stopContainer(container: string, patience: number): Promise<void> {
+    await this.#call('StopContainer', { 1: container, 2: patience });
+  }
+
+  #sandboxConfig({ name, namespace, uid }: Pod, security: Message): Message {
+    const linux = { 1: this.#cgroup, 2: security };
+    return { 1: { 1: name, 2: uid, 3: namespace }, 3: podLogs(uid), 8: linux };
   }
 
   /** @throws Error as the runtime answered */
@@ -78,6 +124,14 @@ export class Cri {
   }
 }
 
+/** ContainerState of one that has ended. */
+const exited = 2;
+
+/** Directory of a pod's logs, on its host. */
+export function podLogs(uid: string): string {
+  return `/run/pod-logs/${uid}`;
+}
+
 /** gRPC's frame of a message: not compressed, its length in bytes. */
 const prefixLength = 5;
 
@@ -85,57 +139,4 @@ function framed(message: Buffer): Buffer {
   const prefix = Buffer.alloc(prefixLength);
   prefix.writeUInt32BE(message.length, 1);
   return Buffer.concat([prefix, message]);
-}
-
-/** Wire type of protocol buffers for texts and messages. */
-const lengthDelimited = 2;
-
-function encode(message: Message): Buffer {
-  const fields = Object.entries(message).map(([field, value]) => {
-    const content = typeof value === 'string' ? Buffer.from(value) : encode(value);
-    return Buffer.concat([varint((Number(field) << 3) | lengthDelimited), varint(content.length), content]);
-  });
-  return Buffer.concat(fields);
-}
-
-function varint(value: number): Buffer {
-  const bytes: number[] = [];
-  for (let rest = value; ; rest >>>= 7) {
-    if (rest < 0x80) return Buffer.from([...bytes, rest]);
-    bytes.push((rest & 0x7f) | 0x80);
-  }
-}
-
-/** The text at a path of fields; empty if it is not there. */
-function textOf(message: Buffer, [field, ...below]: readonly number[]): string {
-  if (field === undefined) return message.toString('utf8');
-  for (const [number, content] of fieldsOf(message)) {
-    if (number === field && content !== undefined) return textOf(content, below);
-  }
-  return '';
-}
-
-/** The fields of a message; undefined for the content of numbers. */
-function* fieldsOf(message: Buffer): Generator<[number, Buffer | undefined]> {
-  let at = 0;
-  const next = () => {
-    let value = 0;
-    for (let factor = 1; ; factor *= 0x80) {
-      const byte = message[at++] ?? 0;
-      value += (byte & 0x7f) * factor;
-      if (byte < 0x80) return value;
-    }
-  };
-  while (at < message.length) {
-    const key = next();
-    const field = Math.floor(key / 8);
-    if (key % 8 !== lengthDelimited) {
-      next();
-      yield [field, undefined];
-      continue;
-    }
-    const length = next();
-    yield [field, message.subarray(at, at + length)];
-    at += length;
-  }
 }
