@@ -66,7 +66,7 @@ export function makeContents(options: TreeOptions): Contents {
       .join(' AND '),
     architecture: options.architecture,
     packages,
-    sbom: sbomOf(built, packages),
+    sbom: sbomOf(built, packages, distributionOf(tree)),
   };
 }
 
@@ -79,9 +79,14 @@ function readSbom(dist: string): Sbom {
   }
 }
 
-function sbomOf(built: Sbom, packages: readonly DebianPackage[]): object {
+/** Debian, or one that is made of it. */
+function distributionOf(tree: string): string {
+  return /^ID=(\w+)$/m.exec(readFileSync(join(tree, 'etc/os-release'), 'utf8'))?.[1] ?? 'debian';
+}
+
+function sbomOf(built: Sbom, packages: readonly DebianPackage[], distribution: string): object {
   const components = packages.map(({ name, version, architecture, sha256 }) => {
-    const purl = `pkg:deb/debian/${encodeURIComponent(name)}@${encodeURIComponent(version)}?arch=${architecture}`;
+    const purl = `pkg:deb/${distribution}/${encodeURIComponent(name)}@${encodeURIComponent(version)}?arch=${architecture}`;
     return {
       type: 'library',
       name,

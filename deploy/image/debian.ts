@@ -30,7 +30,7 @@ export class DebianPackages {
       mkdirSync(join(this.#directory, name), { recursive: true });
     }
     writeFileSync(join(this.#directory, 'status'), '');
-    // Hooks of the machine's own configuration after an update would work on its own caches.
+    // Hooks of the machine's own configuration after an update would work on its own caches. What is fetched belongs to who builds.
     const lines = [
       '#clear APT::Update;',
       '#clear APT::Architectures;',

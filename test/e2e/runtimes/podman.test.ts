@@ -81,4 +81,19 @@ describe.skipIf(isLeftOut || imageLeftOut('podman'))('the daemon as a container 
     await host.succeed('ip netns del web-3');
     await expect.poll(() => runtime.reserved(), release).toEqual([]);
   });
+
+  test('leaves the daemon what the host lets it have, and lets others than root try it out', async () => {
+    const { host } = runtime;
+    const image = (await host.succeed('podman inspect --format "{{.ImageName}}" infoblox-cni-daemon')).trim();
+    const status = await host.succeed(
+      'cat /proc/$(podman inspect --format "{{.State.Pid}}" infoblox-cni-daemon)/status',
+    );
+    expect(status).toMatch(/^Uid:\s+0\s/m);
+    expect(status).toMatch(/^CapEff:\s+0000000000080000$/m); // CAP_SYS_PTRACE, to see network namespaces under /proc
+    expect(status).toMatch(/^NoNewPrivs:\s+1$/m);
+    const check = `check-config --grid-host=grid.example.com --socket-dir=/run/own --state-dir=/run/own`;
+    expect(await host.succeed(`/run/podman run --rm --network host --user nobody ${image} ${check}`)).toBe(
+      'configuration accepted\n',
+    );
+  });
 });
