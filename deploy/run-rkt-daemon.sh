@@ -10,7 +10,22 @@ UUID_FILE=${UUID_FILE:-/run/infoblox-cni-daemon.uuid}
 
 command -v rkt >/dev/null || fail 'no rkt: its last release is at github.com/rkt/rkt/releases'
 if [ -z "${IMAGE:-}" ]; then exec "$(dirname "$0")/run-aci-daemon.sh" "$@"; fi
+
+# In the place of this shell. The environment is handed on for WAPI_PASSWORD and OpenTelemetry's variables, which --set-env would show
+# in the process list.
+run() {
+  exec rkt run --net=host --hostname="$(hostname)" --inherit-env \
+    --volume run-cni,kind=host,source="$SOCKET_DIR" --mount volume=run-cni,target="$SOCKET_DIR" \
+    --volume netns,kind=host,source=/run/netns,readOnly=true --mount volume=netns,target=/run/netns \
+    --volume state,kind=host,source="$STATE_DIR" --mount volume=state,target="$STATE_DIR" \
+    --volume etc,kind=host,source="$CONFIG_DIR",readOnly=true --mount volume=etc,target="$CONFIG_DIR" \
+    "$@"
+}
+
 make_shared_directories
+# A pod that has ended is left to `rkt gc`.
+# shellcheck disable=SC2086 # one flag a line
+(run "$IMAGE" -- check-config $DAEMON_FLAGS "$@") >&2 || fail 'nothing was changed: the daemon would not start'
 former=$(cat "$UUID_FILE" 2>/dev/null) || former=
 if [ -n "$former" ] && rkt status "$former" 2>/dev/null | grep -qx 'state=running'; then
   say "replacing the pod $former"
@@ -24,11 +39,5 @@ rm -f "$UUID_FILE"
 
 ask() { rkt enter "$(cat "$UUID_FILE")" /usr/local/bin/infoblox-cni-daemon "$@"; }
 wait_for_answer_aside
-# The environment is handed on for WAPI_PASSWORD and OpenTelemetry's variables, which --set-env would show in the process list.
-# shellcheck disable=SC2086 # one flag a line
-exec rkt run --net=host --hostname="$(hostname)" --inherit-env --uuid-file-save="$UUID_FILE" \
-  --volume run-cni,kind=host,source="$SOCKET_DIR" --mount volume=run-cni,target="$SOCKET_DIR" \
-  --volume netns,kind=host,source=/run/netns,readOnly=true --mount volume=netns,target=/run/netns \
-  --volume state,kind=host,source="$STATE_DIR" --mount volume=state,target="$STATE_DIR" \
-  --volume etc,kind=host,source="$CONFIG_DIR",readOnly=true --mount volume=etc,target="$CONFIG_DIR" \
-  "$IMAGE" -- $DAEMON_FLAGS "$@"
+# shellcheck disable=SC2086
+run --uuid-file-save="$UUID_FILE" "$IMAGE" -- $DAEMON_FLAGS "$@"

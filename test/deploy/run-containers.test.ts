@@ -184,6 +184,7 @@ describe.runIf(isRoot)('run-aci-daemon.sh', () => {
     expect(room.run(script, { env: aci() }).status).toBe(0);
     const former = [
       'image cat-manifest',
+      'run --net=host', // check-config
       'status pod-1',
       'stop pod-1',
       'status --wait=true',
@@ -197,11 +198,21 @@ describe.runIf(isRoot)('run-aci-daemon.sh', () => {
     ['no signature', () => aci({ signed: false }), 'daemon.aci has no signature: gpg --armor --detach-sign'],
     ['no image', () => ({}), 'no ACI image: make aci writes one, which ACI names'],
     ['no such image', () => ({ ACI: '/nowhere.aci' }), 'no ACI image at /nowhere.aci'],
+    ['no rkt', () => ({ PATH: '/usr/bin:/bin' }), 'no rkt: its last release is at'],
   ] as const)('says what is wrong with %s, and starts nothing', (_, env, message) => {
     standIn('rkt', [unknown]);
     const { status, stderr } = room.run(script, { env: env() });
     expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringContaining(message) });
     expect(calls(1).filter((call) => call !== 'image')).toEqual([]);
+  });
+
+  it('changes nothing if the daemon would not start', () => {
+    writeFileSync(room.path('uuid'), 'pod-1\n');
+    standIn('rkt', ['*check-config*) echo "--prefix-length is wrong"; exit 254 ;;', 'status*) echo state=running ;;']);
+    const { status, stderr } = room.run(script, { env: aci() });
+    expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringContaining('nothing was changed') });
+    expect(stderr).toContain('--prefix-length is wrong');
+    expect(calls()).toEqual(['image cat-manifest', 'run --net=host']);
   });
 
   it('turns no check of the runtime off', () => {

@@ -137,6 +137,16 @@ esac`;
     if (program === 'docker') expect(stdout).toContain('--ulimit\ncore=0\n');
   });
 
+  it.runIf(isRoot)('says when the daemon answers, and how it is', () => {
+    expect(run([], { WAIT: '5' }).stderr).toBe(`${script}: the daemon answers at /run/cni/infoblox.sock: well\n`);
+  });
+
+  it.runIf(isRoot)('says what is missing where there is nothing to run', () => {
+    const env = { PATH: '/usr/bin:/bin', DAEMON: 'no-daemon', DOCKER: 'no-docker', IMAGE: 'image' };
+    const message = expect.stringMatching(new RegExp(`^${script}: no (no-daemon|no-docker|rkt)[: (]+\\w+`));
+    expect(room.run(script, { env })).toMatchObject({ status: 1, stdout: '', stderr: message });
+  });
+
   it('turns no check of the runtime off', () => {
     const commands = readFileSync(join(deploy, script), 'utf8').replace(/^#.*/gm, '');
     expect(commands).not.toContain('insecure');
