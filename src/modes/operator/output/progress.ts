@@ -10,6 +10,8 @@ const patience = 1_000;
 const [widest, narrowest] = [30, 5];
 /** Milliseconds between two pictures of it. */
 const refresh = 250;
+/** Columns at the end of the line: for the cursor, and for `^C`, which a terminal writes there itself. */
+const spare = 3;
 const clearLine = '\r\u001b[K';
 
 export interface ProgressBar {
@@ -36,8 +38,7 @@ export function progressBar(
       const passed = now() - began;
       if (!stream.isTTY || passed < patience) return;
       isShown = true;
-      // A cursor behind the last column would begin another line.
-      const text = progressText(what, { progress, passed, columns: columnsOf(stream) - 1 });
+      const text = progressText(what, { progress, passed, columns: columnsOf(stream) - spare });
       stream.write(`${clearLine}${text}`);
     },
     end() {

@@ -60,8 +60,8 @@ describe('a progress bar', () => {
     expect(progressText('releasing', { progress: { done: 452, total: 2_000 }, passed: 10_000, columns })).toBe(text);
   });
 
-  test('stays within its line of the terminal, the last column free', () => {
-    const { written, clock, bar: shown } = bar(true, 40);
+  test('stays within its line of the terminal, also when Ctrl-C is pressed, which is shown behind it', () => {
+    const { written, clock, bar: shown } = bar(true, 42);
     clock.now = 2_000;
     shown.show({ done: 1, total: 4 });
     expect(written).toEqual([`\r\u001b[Kreleasing [#    ] 1 of 4, about 6s left`]);
