@@ -110,6 +110,24 @@ describe('of a fault on this host is told', () => {
     await expectFailure(doctor(), line);
   });
 
+  test.runIf(process.getuid?.() === 0)('a user who may not look at it, with nothing that leads astray', async () => {
+    const nobody = ['--reuid=65534', '--regid=65534', '--clear-groups', daemonFile];
+    const { exitCode, stdout } = await run(
+      'setpriv',
+      [...nobody, 'doctor', '--json', ...host.flags, '--ssl-verify=pin'],
+      { WAPI_PASSWORD: grid.password },
+    );
+    const { findings }: { findings: Finding[] } = JSON.parse(stdout);
+    const failed = findings.filter(({ group, level }) => level === 'failure' && group !== 'plugins');
+    expect([exitCode, failed]).toEqual([
+      1,
+      [expect.objectContaining({ title: 'user', fix: 'run this command as root, with sudo say' })],
+    ]);
+    expect(findings.filter(({ message }) => message === 'user failed').map(({ title }) => title)).toContain(
+      'credentials',
+    );
+  });
+
   test('a plugin that is missing beside bridge', async () => {
     rmSync(join(plugins(), 'infoblox'));
     await expectFailure(

@@ -71,7 +71,7 @@ function checksOf({ env, socket, operands }: Examined, options: Options, grids: 
   const { user, credentials, stateDirectory } = hostChecks(options);
   const configurations = readConfigurations(operands, options);
   const uses = mainPluginUses(configurations.found);
-  const hosts = options.gridHosts.map((host) => gridHostChecks(host, options));
+  const hosts = options.gridHosts.map((host) => gridHostChecks(host, options, user));
   const grid = grids.open(options);
   const { all: ofGrid, permissions } = gridChecks({
     ...{ options, grid, clock: grids.clock },

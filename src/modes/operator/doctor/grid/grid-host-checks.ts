@@ -29,8 +29,11 @@ interface Place {
   readonly name: string;
 }
 
-/** Makes the checks of one host of the grid; the last one stands for all of them. */
-export function gridHostChecks(gridHost: string, settings: Settings): readonly [Check, Check, Check] {
+/**
+ * Makes the checks of one host of the grid; the last one stands for all of them.
+ * @param user the check without which the keys that are known cannot be read
+ */
+export function gridHostChecks(gridHost: string, settings: Settings, user: Check): readonly [Check, Check, Check] {
   const port = settings.wapiPort;
   const place = { host: gridHost.replace(/^\[|\]$/g, ''), port, name: `${gridHost}:${port}` };
   const dns: Check = { group, title: `${gridHost} DNS`, run: () => resolve(place) };
@@ -38,7 +41,7 @@ export function gridHostChecks(gridHost: string, settings: Settings): readonly [
   const tls: Check = {
     group,
     title: `${gridHost} TLS`,
-    needs: [tcp],
+    needs: [tcp, ...(trustOf(settings.tls) === 'pinned' ? [user] : [])],
     run: () => shakeHands(place, settings),
   };
   return [dns, tcp, tls];
