@@ -106,6 +106,11 @@ describe('on a host of its own', () => {
 const obstacle = hostObstacle();
 const leftOut = obstacle !== undefined && process.env.CI === undefined;
 
+/** A pod's container gets an address. */
+const add = (id: string) =>
+  `echo '{"cniVersion":"1.0.0","name":"net-1","type":"bridge","ipam":{"type":"infoblox","subnet":"172.18.1.0/24","network-view":"priv-view"}}' |
+  CNI_COMMAND=ADD CNI_CONTAINERID=${id} CNI_IFNAME=eth0 CNI_NETNS=/run/netns/${id} CNI_PATH=/opt/cni/bin CNI_ARGS='K8S_POD_NAME=web-1;K8S_POD_NAMESPACE=shop' /opt/cni/bin/infoblox`;
+
 /** A host with the daemon as a service would have it, and a secret in every place: each begins with "planted". */
 const planted = `
 wait_for() { for _ in $(seq 300); do if eval "$1" >/dev/null 2>&1; then return; fi; sleep 0.1; done; echo "waited in vain for $1"; exit 1; }
@@ -147,8 +152,7 @@ env WAPI_PASSWORD=planted-flag infoblox-cni-daemon --grid-host=grid.example.com 
   --node-name=host-7 --cluster-name=blue >daemon.log 2>&1 &
 wait_for 'test -S /run/cni/infoblox.sock'
 ln -s "$PROJECT/dist/infoblox" /opt/cni/bin/infoblox
-echo '{"cniVersion":"1.0.0","name":"net-1","type":"bridge","ipam":{"type":"infoblox","subnet":"172.18.1.0/24","network-view":"priv-view"}}' |
-  CNI_COMMAND=ADD CNI_CONTAINERID=4f1c CNI_IFNAME=eth0 CNI_NETNS=/run/netns/4f1c CNI_PATH=/opt/cni/bin CNI_ARGS='K8S_POD_NAME=web-1;K8S_POD_NAMESPACE=shop' /opt/cni/bin/infoblox
+${add('4f1c')}
 `;
 
 describe.skipIf(leftOut)('with a secret in every place', { timeout: 90_000 }, () => {
@@ -184,10 +188,13 @@ cat unpacked/infoblox-cni-support/{daemon.env,log,units/etc/systemd/system/infob
 
   test('--redact leaves no name either, and the same pseudonym for the same name', () => {
     requireBuilt();
+    // The mark shortens it; the path of its namespace does not.
+    const longId = `in-full-${'x'.repeat(80)}`;
     const names =
-      'host-7|paris|priv-view|net-1|4f1c|77ab|web-1|web-9|shop|172\\.18|grid\\.example|node=blue|cluster=blue';
+      'in-full|host-7|paris|priv-view|net-1|4f1c|77ab|web-1|web-9|shop|172\\.18|grid\\.example|node=blue|cluster=blue';
     const { output } = runOnThrowawayHost(
       `${planted}
+${add(longId)}
 infoblox-cni-daemon support-bundle --ssl-verify=pin --redact --output=bundle.tar.gz
 mkdir unpacked && tar -xzf bundle.tar.gz -C unpacked
 echo "found: $(grep -rniE 'planted|${names}' unpacked | tr '\\n' ' ')"
