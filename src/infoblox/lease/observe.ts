@@ -89,8 +89,7 @@ export class Observer {
   }
 
   #found({ _ref: ref, ipv4addr: address, network_view: view }: FixedAddress, mark: string): Found {
-    const owner = this.#deps.store.boundAt(view, address, mark)?.mark;
-    return { ref, address, view, ...(owner === undefined ? {} : { owner }) };
+    return { ref, address, view, owner: this.#deps.store.boundAt(view, address, mark)?.mark };
   }
 
   /** Says once that an object was ours and was altered. */

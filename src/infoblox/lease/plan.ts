@@ -15,7 +15,7 @@ export interface Found {
   /** Made by the ADD under way: no delete that is in doubt was sent for it. */
   readonly fresh?: boolean;
   /** Set if the address is not for this attachment, but in use by another one of this host or kept back as gateway. */
-  readonly owner?: string;
+  readonly owner?: string | undefined;
 }
 
 /** A look at the grid. */
@@ -64,7 +64,7 @@ export type Step =
   /** To be given the mark of its owner. */
   | { readonly kind: 'reassign'; readonly object: Found & { readonly owner: string } }
   /** Somebody has moved or altered it: a person has to decide. */
-  | { readonly kind: 'refuse'; readonly moved?: Found; readonly altered?: string };
+  | { readonly kind: 'refuse'; readonly moved?: Found | undefined; readonly altered?: string | undefined };
 
 /** One rule of the table. Every combination of phase, seen and doubt is matched by exactly one. */
 export interface Rule {
@@ -141,11 +141,8 @@ export function plan(lease: Lease | undefined, look: Look, moment: Moment): Step
       if (object === undefined) throw new Error('nothing to adopt');
       return { kind: step, object, surplus };
     }
-    case 'refuse': {
-      const [moved] = sight.surplus;
-      const { altered } = look;
-      return { kind: step, ...(moved === undefined ? {} : { moved }), ...(altered === undefined ? {} : { altered }) };
-    }
+    case 'refuse':
+      return { kind: step, moved: sight.surplus[0], altered: look.altered };
     case 'reassign':
       if (sight.another === undefined) throw new Error('nothing to reassign');
       return { kind: step, object: sight.another };

@@ -36,8 +36,9 @@ interface GridAccessDeps {
 export function buildGridAccess(deps: GridAccessDeps) {
   const { options, conditions, log } = deps;
   const gridState = new GridState(conditions);
+  /** The last that each host has shown. */
   const certificates = new Map<string, X509Certificate>();
-  const session = openSession(deps, { gridState, certificates });
+  const session = openSession(deps, gridState, certificates);
   const attributes = new ExtensibleAttributes(options.clusterName, options.labels, (name) => {
     log.warn('extensible attribute left out: the grid does not accept it', { name });
   });
@@ -51,14 +52,7 @@ export function buildGridAccess(deps: GridAccessDeps) {
   return { gridState, session, wapi, certificates, close };
 }
 
-/** Where it is noted what the grid's answers, and its hosts, show. */
-interface Noted {
-  readonly gridState: GridState;
-  /** The last that each host has shown. */
-  readonly certificates: Map<string, X509Certificate>;
-}
-
-function openSession(deps: GridAccessDeps, { gridState, certificates }: Noted): Session {
+function openSession(deps: GridAccessDeps, gridState: GridState, certificates: Map<string, X509Certificate>): Session {
   const { options, conditions, memory, metrics, tracing, log } = deps;
   const { clientCertificate } = options;
   const shown = clientCertificate && { client: () => usablePair(clientCertificate, conditions) };

@@ -3,12 +3,12 @@ import { GridError } from '../../errors.ts';
 import { type Attachment, whoOf } from '../../mark.ts';
 import type { ReadyNetwork } from '../../network/networks.ts';
 import type { Lease } from '../lease.ts';
-import type { Found } from '../plan.ts';
+import type { Found, Step } from '../plan.ts';
 
 /** The reservation of an attachment was moved or altered: a person has to decide. */
 export function refusal(
   lease: Lease,
-  { moved, altered }: { readonly moved?: Found; readonly altered?: string },
+  { moved, altered }: Extract<Step, { kind: 'refuse' }>,
   attachment: Attachment,
 ): GridError {
   const who = whoOf(attachment);

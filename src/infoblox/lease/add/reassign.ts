@@ -34,8 +34,8 @@ export async function reassign(
   { lease, object }: Reassignment,
   signal: AbortSignal,
 ): Promise<Found | undefined> {
-  const { locks } = deps;
-  const { owner } = object;
+  const { locks, store, moment, observer } = deps;
+  const { owner, ...ownerless } = object;
   if (!isAttachmentMark(owner)) {
     const { network } = attachmentIn(lease.mark);
     const name = isHostMark(owner) ? 'host' : gatewayName;
@@ -45,28 +45,20 @@ export async function reassign(
   if (lease.phase !== 'pending' && locks.busy(owner)) {
     throw new GridError('busy', `${object.address} belongs to ${owner}, whose lease is being worked on`);
   }
-  return locks.run(owner, () => reassignTo(deps, { lease, object }, signal));
-}
-
-async function reassignTo(
-  deps: LeaseDeps,
-  { lease, object }: Reassignment,
-  signal: AbortSignal,
-): Promise<Found | undefined> {
-  const { store, moment, observer } = deps;
-  const { owner, ...ownerless } = object;
-  const newOwner = store.get(owner);
-  if (newOwner?.phase !== 'bound' || newOwner.address !== object.address) return ownerless;
-  const attachment = attachmentIn(owner);
-  const step = plan(newOwner, await observer.look(newOwner, signal), moment());
-  if (step.kind === 'refuse' && step.moved !== undefined) {
-    if (lease.phase === 'pending') throw movedError(whoOf(attachment), newOwner, step.moved);
-    return ownerless;
-  }
-  apply(store, owner, (current) => createInDoubt(current, moment()));
-  const { name, attributes } = describeReservation(attachment.network, workloadOfLease(newOwner));
-  await relabel(deps, { lease, object, name, attributes }, signal);
-  return undefined;
+  return locks.run(owner, async () => {
+    const newOwner = store.get(owner);
+    if (newOwner?.phase !== 'bound' || newOwner.address !== object.address) return ownerless;
+    const attachment = attachmentIn(owner);
+    const step = plan(newOwner, await observer.look(newOwner, signal), moment());
+    if (step.kind === 'refuse' && step.moved !== undefined) {
+      if (lease.phase === 'pending') throw movedError(whoOf(attachment), newOwner, step.moved);
+      return ownerless;
+    }
+    apply(store, owner, (current) => createInDoubt(current, moment()));
+    const { name, attributes } = describeReservation(attachment.network, workloadOfLease(newOwner));
+    await relabel(deps, { lease, object, name, attributes }, signal);
+    return undefined;
+  });
 }
 
 interface Relabel extends Reassignment {

@@ -90,7 +90,7 @@ export class AddressTaking {
     const found = look.found.map(async (object) => {
       const isOwn = await isOwnAddress(object.address);
       const owner = keeperOf(object, { network, name: spec.name, host: names.present, isOwn });
-      return { ...object, ...(object.ref === made?.ref ? { fresh: true } : {}), ...(owner && { owner }) };
+      return { ...object, fresh: object.ref === made?.ref, owner };
     });
     return { ...look, found: await Promise.all(found), fits: (address) => fits(address, network, requested) };
   }

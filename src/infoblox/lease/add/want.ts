@@ -10,7 +10,7 @@ export interface AddRequest {
   readonly attachment: Attachment;
   readonly spec: NetworkSpec;
   /** This address and no other. */
-  readonly requested?: string;
+  readonly requested?: string | undefined;
   readonly workload: Workload;
   /** Path of the container's network namespace. */
   readonly netns: string;

@@ -33,7 +33,7 @@ export interface Original {
   readonly name: string;
   readonly mac: string;
   /** How it differs from what the original makes, in words that follow "it": somebody has changed it, so no DEL releases it. */
-  readonly altered?: string;
+  readonly altered?: string | undefined;
 }
 
 /**
@@ -48,11 +48,9 @@ export function originalOf(object: AttributedAddress, tenant: string): Original 
     own.get(cloud.tenant) === tenant && own.get(cloud.owned) === 'True' && cmpTypes.includes(own.get(cloud.cmpType));
   if (!isMade || isOurs(object.comment)) return undefined;
   if (typeof containerId !== 'string' || containerId === noContainer) return undefined;
-  const altered = alteration(object, own);
   return {
     ...{ ref: object._ref, address: object.ipv4addr, view: object.network_view, network: object.network },
-    ...{ containerId, name: object.name, mac: object.mac },
-    ...(altered === undefined ? {} : { altered }),
+    ...{ containerId, name: object.name, mac: object.mac, altered: alteration(object, own) },
   };
 }
 

@@ -131,8 +131,7 @@ function forget({ store, exhaustion, log }: LeaseDeps, { lease, look }: Situatio
   store.apply(mark, (current) => (current?.phase === 'releasing' ? undefined : current));
   exhaustion.released(view);
   if (address === null) return void log.debug('nothing to release', { attachment: mark, view });
-  const now = look.altered === undefined ? {} : { now: look.altered };
-  const fields = { attachment: mark, view, address, ...now };
+  const fields = { attachment: mark, view, address, now: look.altered };
   log.info('nothing to release: the reservation was removed or changed in the grid', fields);
 }
 

@@ -17,7 +17,7 @@ export interface Release extends LeaseIdentity {
 /** One that the state could not take when it began. */
 export interface UnnotedRelease extends Release {
   /** When the answer to a delete that was sent for it was lost. */
-  readonly deleteLost?: Moment;
+  readonly deleteLost?: Moment | undefined;
 }
 
 /**

@@ -23,8 +23,7 @@ export class UnnotedReleases {
   /** @returns the release, with what is known of a delete that was sent for it before */
   add({ mark, network, view, by, deleteLost }: UnnotedRelease): UnnotedRelease {
     const known = this.#releases.get(mark);
-    const lost = deleteLost ?? known?.deleteLost;
-    const release = { mark, network, view, by: known?.by ?? by, ...(lost === undefined ? {} : { deleteLost: lost }) };
+    const release = { mark, network, view, by: known?.by ?? by, deleteLost: deleteLost ?? known?.deleteLost };
     this.#releases.set(mark, release);
     for (const listener of this.#listeners) listener();
     return release;

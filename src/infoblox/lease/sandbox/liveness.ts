@@ -58,7 +58,7 @@ export interface Seen {
   readonly place: string | undefined;
   readonly boot: Boot;
   /** For `/proc/PID/ns/net` only. */
-  readonly process?: ProcessState;
+  readonly process?: ProcessState | undefined;
 }
 
 export type PathState =

@@ -66,8 +66,7 @@ function bootOf({ bootId, bootedAt }: { bootId: string | null; bootedAt: number 
 }
 
 function see(path: string, boot: Boot): Seen {
-  const process = processAt(path);
-  return { at: lookAt(path), place: directoryOf(path), boot, ...(process === undefined ? {} : { process }) };
+  return { at: lookAt(path), place: directoryOf(path), boot, process: processAt(path) };
 }
 
 function lookAt(path: string): PathState {

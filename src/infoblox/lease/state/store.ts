@@ -64,9 +64,9 @@ export class SqliteLeaseStore extends LeaseReader {
     directory: string,
     conditions: Conditions,
     options: StoreOptions = {},
-  ): { store: SqliteLeaseStore; setAside?: SetAside } {
+  ): { store: SqliteLeaseStore; setAside: SetAside | undefined } {
     const { setAside, ...file } = openStateFile(directory, { columns, owner: options.owner });
-    return { store: new SqliteLeaseStore(file, conditions, options), ...(setAside === undefined ? {} : { setAside }) };
+    return { store: new SqliteLeaseStore(file, conditions, options), setAside };
   }
 
   /** @param listener told after each change that makes a lease due at some time, of the lease if it is a single one */

@@ -55,9 +55,8 @@ function connectorOf({ verify, trusted, checkKey }: TlsOptions, pair?: ClientPai
         allowH2: false,
         rejectUnauthorized: verify,
         // A resumed TLS session shows no certificate.
-        ...(checkKey === undefined ? {} : { maxCachedSessions: 0 }),
-        ...(ca === undefined ? {} : { ca: [...ca] }),
-        ...(pair === undefined ? {} : { cert: pair.cert, key: pair.key }),
+        maxCachedSessions: checkKey === undefined ? null : 0,
+        ...{ ca: ca && [...ca], cert: pair?.cert, key: pair?.key },
       });
     }
     connector(options, callback);

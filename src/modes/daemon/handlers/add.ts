@@ -47,14 +47,8 @@ export function addHandler(deps: AddDeps): Handler {
       const signal = AbortSignal.any([gone, AbortSignal.timeout(deps.addTimeout)]);
       // A release of this attachment that a plugin has recorded must not undo the ADD.
       await abortable(deps.notes.takeOf(attachment), signal, unsettled);
-      const request = {
-        attachment,
-        spec,
-        netns: call.netns,
-        callId: call.callId,
-        workload: workloadOf(call),
-        ...(requested === undefined ? {} : { requested }),
-      };
+      const { netns, callId } = call;
+      const request = { attachment, spec, requested, netns, callId, workload: workloadOf(call) };
       const { address, network, delivered, undelivered } = await allocate(deps, request, signal);
       const { cidr, gateway } = network;
       const ip = { address: `${address}/${cidr.prefix}`, ...(gateway === undefined ? {} : { gateway }) };

@@ -19,7 +19,7 @@ type Said<T> = { readonly value: T } | { readonly error: string };
 export interface PluginDirectory {
   readonly path: string;
   /** What the IPAM plugin answers to `--version`; undefined if it is not there. */
-  readonly driver?: Said<string>;
+  readonly driver?: Said<string> | undefined;
   /** The CNI versions of each main plugin that is there, by name. */
   readonly mains: Readonly<Record<string, Said<readonly string[]>>>;
 }
@@ -44,7 +44,7 @@ export async function lookAtPlugins(
     existsSync(join(path, driver)) ? sayVersion(join(path, driver), signal) : undefined,
     ...names.map(async (name) => [name, await sayCniVersions(join(path, name), signal)] as const),
   ]);
-  return { path, ...(said === undefined ? {} : { driver: said }), mains: Object.fromEntries(mains) };
+  return { path, driver: said, mains: Object.fromEntries(mains) };
 }
 
 /** The first line of what a plugin prints for `--version`. */

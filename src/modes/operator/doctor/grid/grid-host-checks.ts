@@ -75,8 +75,7 @@ async function shakeHands(place: Place, settings: Settings): Promise<Verdict[]> 
   const socket = connectTls({
     ...{ host, port, rejectUnauthorized: tls.verify, ALPNProtocols: ['http/1.1'] },
     ...(isIP(host) === 0 ? { servername: host } : {}),
-    ...(trusted === undefined ? {} : { ca: [...trusted] }),
-    ...(pair === undefined ? {} : { cert: pair.cert, key: pair.key }),
+    ...{ ca: trusted && [...trusted], cert: pair?.cert, key: pair?.key },
   });
   try {
     await connected(socket, 'secureConnect', place);
