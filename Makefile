@@ -10,7 +10,7 @@ HOST_PATH := $(subst $(CURDIR)/node_modules/.bin:,,$(PATH))
 export PATH := $(CURDIR)/node_modules/.bin:$(HOST_PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup npm-packages host-packages check test build demo simulator soak bench pictures image aci install uninstall package clean
+.PHONY: help setup npm-packages host-packages check test build demo simulator soak bench pictures image aci install uninstall package release clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -89,6 +89,9 @@ uninstall: ## remove what install put there; configuration and state stay
 
 package: build ## pack the build: a tarball with its installer, a Debian package; in dist/packages
 	@ARCH='$(ARCH)' DIST='$(DIST)' sh deploy/package.sh
+
+release: npm-packages ## put all of one version into dist/release, from its tag: see docs/releasing.md
+	@MAKE='$(MAKE)' node deploy/release/write.ts
 
 clean: ## remove what was built and fetched, node_modules excepted
 	rm -rf dist coverage .cache
