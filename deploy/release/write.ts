@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import {
   chmodSync,
   copyFileSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -23,24 +24,28 @@ const dist = join(project, 'dist');
 const architectures = ['x64', 'arm64'] as const;
 type Architecture = (typeof architectures)[number];
 
-/** What `make` writes for an architecture, by the names under which it is published. */
-function filesOf(version: string, arch: Architecture): Readonly<Record<string, string>> {
+/** A file of the release: its name there, and where it is taken from. */
+type Part = readonly [name: string, source: string];
+
+/** What `make` writes for an architecture. What is the same for all of them has one name. */
+function partsOf(version: string, arch: Architecture): Part[] {
   // As the Makefile has it.
   const built = arch === process.arch ? dist : join(dist, arch);
   const packages = join(dist, 'packages');
   const name = `infoblox-cni-${version}-linux-${arch}`;
   const image = `infoblox-cni-daemon-${version}-linux-${arch}`;
   const deb = `infoblox-cni_${version.replace('-', '~')}_${arch === 'x64' ? 'amd64' : arch}.deb`;
-  return {
-    [name]: join(built, 'infoblox-cni'),
-    [`${name}.cdx.json`]: join(built, 'infoblox-cni.cdx.json'),
-    [`${name}.tar.gz`]: join(packages, `${name}.tar.gz`),
-    [deb]: join(packages, deb),
-    [`${image}.oci.tar`]: join(built, 'infoblox-cni-daemon.oci.tar'),
-    [`${image}.aci`]: join(built, 'infoblox-cni-daemon.aci'),
-    [`${image}.cdx.json`]: join(built, 'infoblox-cni-daemon.cdx.json'),
-    [`THIRD-PARTY-LICENSES-${arch}`]: join(built, 'THIRD-PARTY-LICENSES'),
-  };
+  return [
+    ['LICENSE', join(project, 'LICENSE')],
+    ['THIRD-PARTY-LICENSES', join(built, 'THIRD-PARTY-LICENSES')],
+    [`infoblox-cni-${version}.cdx.json`, join(built, 'infoblox-cni.cdx.json')],
+    [name, join(built, 'infoblox-cni')],
+    [`${name}.tar.gz`, join(packages, `${name}.tar.gz`)],
+    [deb, join(packages, deb)],
+    [`${image}.oci.tar`, join(built, 'infoblox-cni-daemon.oci.tar')],
+    [`${image}.aci`, join(built, 'infoblox-cni-daemon.aci')],
+    [`${image}.cdx.json`, join(built, 'infoblox-cni-daemon.cdx.json')],
+  ];
 }
 
 function say(text: string): void {
@@ -63,21 +68,28 @@ function make(arch: Architecture): boolean {
   return spawnSync(process.env.MAKE ?? 'make', args, { env, stdio: 'inherit' }).status === 0;
 }
 
-function gather(stage: string, files: Readonly<Record<string, string>>): void {
+/** @throws Error if a file is missing, or two of one name differ */
+function gather(stage: string, parts: readonly Part[]): void {
   rmSync(stage, { recursive: true, force: true }); // what an interrupted run has left
   mkdirSync(stage);
-  for (const [name, source] of Object.entries(files)) {
-    copyFileSync(source, join(stage, name));
-    chmodSync(join(stage, name), statSync(source).mode & 0o100 ? 0o755 : 0o644);
+  for (const [name, source] of parts) {
+    const file = join(stage, name);
+    if (existsSync(file)) {
+      if (!readFileSync(file).equals(readFileSync(source)))
+        throw new Error(`${source} differs from that of another architecture`);
+    } else {
+      copyFileSync(source, file);
+      chmodSync(file, statSync(source).mode & 0o100 ? 0o755 : 0o644);
+    }
   }
   const sums = readdirSync(stage)
     .sort()
-    .map((name) => {
-      return `${createHash('sha256')
-        .update(readFileSync(join(stage, name)))
-        .digest('hex')}  ${name}\n`;
-    });
-  writeFileSync(join(stage, 'SHA256SUMS'), sums.join(''), { mode: 0o644 });
+    .map((name) => `${sha256(join(stage, name))}  ${name}\n`);
+  writeFileSync(join(stage, 'SHA256SUMS'), sums.join(''));
+}
+
+function sha256(file: string): string {
+  return createHash('sha256').update(readFileSync(file)).digest('hex');
 }
 
 function main(): number {
@@ -95,11 +107,10 @@ function main(): number {
     return 1;
   }
   const stage = join(dist, '.release');
-  const files = Object.assign(
-    { LICENSE: join(project, 'LICENSE') },
-    ...architectures.map((arch) => filesOf(version, arch)),
+  gather(
+    stage,
+    architectures.flatMap((arch) => partsOf(version, arch)),
   );
-  gather(stage, files);
   const release = join(dist, 'release');
   rmSync(release, { recursive: true, force: true });
   renameSync(stage, release);
