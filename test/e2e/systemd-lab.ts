@@ -27,10 +27,7 @@ export class SystemdLab {
     this.#cgroup = cgroup;
     mkdirSync(this.#units);
     for (const name of targets) this.#write(`${name}.target`, '[Unit]\nDefaultDependencies=no\n');
-    for (const unit of [service, socket]) {
-      const text = readFileSync(join(shipped, unit), 'utf8').replaceAll('/etc/infoblox-cni/', `${this.directory}/`);
-      this.#write(unit, text.replace('[Unit]\n', '[Unit]\nDefaultDependencies=no\n'));
-    }
+    for (const unit of [service, socket]) this.#writeUnit(unit, readFileSync(join(shipped, unit), 'utf8'));
     this.dropIn('lab', `[Service]\nStandardError=append:${this.directory}/log\n`);
     writeFileSync(join(this.directory, 'boot'), this.#bootScript());
     const script = `echo $$ > ${this.#cgroup}/cgroup.procs && exec unshare --pid --fork --kill-child --mount --uts --ipc --cgroup --mount-proc /bin/sh ${this.directory}/boot`;
@@ -62,6 +59,12 @@ export class SystemdLab {
   /** Adds settings to the unit; they count after `systemctl daemon-reload`, which this runs. */
   async configure(settings: string): Promise<void> {
     this.dropIn('test', `[Service]\n${settings}\n`);
+    await this.systemctl('daemon-reload');
+  }
+
+  /** Puts another text in the place of the service's unit; without one the shipped text again. */
+  async replaceUnit(text = readFileSync(join(shipped, service), 'utf8')): Promise<void> {
+    this.#writeUnit(service, text);
     await this.systemctl('daemon-reload');
   }
 
@@ -131,6 +134,11 @@ export class SystemdLab {
     } catch {
       return false; // a process is still ending
     }
+  }
+
+  #writeUnit(name: string, text: string): void {
+    const own = text.replaceAll('/etc/infoblox-cni/', `${this.directory}/`);
+    this.#write(name, own.replace('[Unit]\n', '[Unit]\nDefaultDependencies=no\n'));
   }
 
   #write(name: string, text: string): void {

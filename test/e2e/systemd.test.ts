@@ -131,6 +131,8 @@ describe.skipIf(lab === undefined)('the service', { timeout: 60_000 }, () => {
       };
       const streams = [1, 2, 3].map(stream);
       for (let restart = 0; restart < 6 || calls < 30; restart += 1) {
+        // As after an upgrade.
+        if (restart % 2 === 1) await lab.systemctl('daemon-reload');
         const { exitCode } = await lab.systemctl('restart', service);
         expect(exitCode).toBe(0);
       }
@@ -151,6 +153,52 @@ describe.skipIf(lab === undefined)('the service', { timeout: 60_000 }, () => {
       await until('it is given back', () => grid.fixedAddresses().length === 1, patience);
       expect((await lab.run(['ls', '/run/cni/infoblox.owed'])).stdout).toBe('');
     });
+  });
+
+  /** What mattered of the unit before there was one for the socket: root's daemon made socket and notes itself. */
+  const unitWithoutSocket = `[Unit]
+[Service]
+Type=notify
+OpenFile=/run/systemd/notify:notify
+EnvironmentFile=/etc/infoblox-cni/daemon.env
+LoadCredential=wapi-password:/etc/infoblox-cni/wapi-password
+ExecStart=/usr/local/bin/infoblox-cni-daemon $DAEMON_FLAGS
+RuntimeDirectory=cni
+RuntimeDirectoryMode=0755
+RuntimeDirectoryPreserve=yes
+StateDirectory=infoblox-cni
+StateDirectoryMode=0700
+UMask=0077
+`;
+
+  test('takes over from a daemon of root without a socket unit: what was given, and what ended meanwhile', async () => {
+    await lab.systemctl('stop', service, 'infoblox-cni.socket');
+    await lab.run(['rm', '-r', '/run/cni', '/var/lib/infoblox-cni']);
+    await lab.replaceUnit(unitWithoutSocket);
+    try {
+      await withGrid(async (grid) => {
+        const given = await call('ADD', '/run/netns/none', 'c1');
+        expect(isGiven(given)).toBe(true);
+        expect(isGiven(await call('ADD', '/run/netns/none', 'c2'))).toBe(true);
+        expect((await lab.run(['stat', '-c', '%U', '/var/lib/infoblox-cni/state.db'])).stdout).toBe('root\n');
+        await lab.systemctl('stop', service);
+        expect(await call('DEL', '/run/netns/none', 'c2')).toBeUndefined();
+        const notes = await lab.run(['stat', '-c', '%a %G', '/run/cni/infoblox.owed']);
+        expect(notes.stdout).toBe('700 root\n');
+
+        await lab.replaceUnit();
+        expect((await lab.systemctl('restart', service)).exitCode).toBe(0);
+        expect((await lab.run(['stat', '-c', '%U', '/var/lib/infoblox-cni/state.db'])).stdout).toBe('infoblox-cni\n');
+        expect(await call('ADD', '/run/netns/none', 'c1')).toEqual(given);
+        // Those of the gateway and of c1.
+        await until('c2 is given back', () => grid.fixedAddresses().length === 2, patience);
+        expect((await lab.run(['ls', '/run/cni/infoblox.owed'])).stdout).toBe('');
+        expect(await call('DEL', '/run/netns/none', 'c1')).toBeUndefined();
+        await until('c1 is given back', () => grid.fixedAddresses().length === 1, patience);
+      });
+    } finally {
+      await lab.replaceUnit();
+    }
   });
 
   test('has its password as a credential, no capability, and names its file when it is empty', async () => {
