@@ -97,5 +97,6 @@ function fish(): string {
     flags.map((flag) => line(`__fish_seen_subcommand_from ${name}`, flag)),
   );
   const daemon = ofDaemon.map((flag) => line('__fish_use_subcommand', flag));
-  return [`# fish completion for ${program}\n`, ...names, ...daemon, ...flags].join('');
+  const noFiles = `complete -c ${program} -n __fish_use_subcommand -f\n`;
+  return [`# fish completion for ${program}\n`, noFiles, ...names, ...daemon, ...flags].join('');
 }

@@ -72,6 +72,7 @@ describe('completion', () => {
     const offered = (line: string) =>
       run('fish', '--no-config', '-c', `source ${script}; complete -C '${line}'`).trim().split('\n');
     expect(offered('infoblox-cni-daemon st')).toEqual([expect.stringMatching(/^status\tIs this host well/)]);
+    expect(offered('infoblox-cni-daemon ').map((line) => line.split('\t')[0])).toEqual(commandNames.toSorted());
     expect(offered('infoblox-cni-daemon leases --ph')).toEqual([expect.stringMatching(/^--phase=?\tOnly pending/)]);
   });
 

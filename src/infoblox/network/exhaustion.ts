@@ -83,6 +83,7 @@ export class Exhaustion {
   }
 }
 
-function subjectOf({ cidr, view }: ReadyNetwork): string {
+/** Names a network as the subject of a condition. */
+export function subjectOf({ cidr, view }: Pick<ReadyNetwork, 'cidr' | 'view'>): string {
   return `${cidr.text} (view ${view})`;
 }

@@ -3,9 +3,10 @@
  * after another and in the background, so that nobody ever waits for it.
  */
 import { type Cidr, contains, hostCount, parseCidr } from '../address.ts';
-import type { Conditions } from '../conditions.ts';
+import type { Condition, Conditions } from '../conditions.ts';
 import { gridTrouble } from '../wapi/grid-state.ts';
 import type { GridInspection } from '../wapi/inspection.ts';
+import { subjectOf } from './exhaustion.ts';
 
 /** Milliseconds that an answer is good for: the grid itself counts only from time to time (`utilization_update`). */
 const goodFor = 300_000;
@@ -46,6 +47,8 @@ export class NetworkUsage {
 
   constructor(deps: NetworkUsageDeps) {
     this.#deps = deps;
+    const onChange = (condition: Condition) => this.#forget(condition);
+    deps.conditions.subscribe({ raised: onChange, cleared: onChange });
   }
 
   /** What the grid has said last. */
@@ -71,6 +74,13 @@ export class NetworkUsage {
     this.#isAsking = true;
     await this.#ask(due, isOld ? [] : [...this.#found]);
     this.#isAsking = false;
+  }
+
+  /** A network that has become full, or is so no longer, is another than the grid has last said: it is asked anew. */
+  #forget({ kind, subject }: Condition): void {
+    if (kind !== 'network-full') return;
+    this.#found = this.#found.filter((usage) => subjectOf(usage) !== subject);
+    for (const target of this.#deps.known()) if (subjectOf(target) === subject) this.#asked.delete(nameOf(target));
   }
 
   /** What cannot be learnt is left out: no figure is better than an old one. */

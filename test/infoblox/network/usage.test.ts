@@ -100,6 +100,20 @@ describe('the grid is asked', () => {
     expect(seen()).toEqual(['10.0.0.0/24 default 2/254', '10.0.1.0/28 default 1/14']);
   });
 
+  test('at once for a network that has become full, or is so no longer: what it said before holds no more', async () => {
+    const subject = '10.0.1.0/28 (view default)';
+    known = [network('10.0.0.0/24'), network('10.0.1.0/28')];
+    await refresh(2);
+    conditions.raise('network-full', new GridError('no-free-address', 'full'), { subject });
+    expect(seen()).toEqual(['10.0.0.0/24 default 2/254']);
+    grid.add('fixedaddress', reservation('10.0.1.2'));
+    await refresh(1);
+    expect(seen()).toEqual(['10.0.0.0/24 default 2/254', '10.0.1.0/28 default 2/14']);
+    await refresh(0);
+    conditions.clear('network-full', subject);
+    await refresh(1);
+  });
+
   test('about fifty networks at most', async () => {
     known = Array.from({ length: 60 }, (_, index) => network(`10.1.${index}.0/24`));
     await refresh(50);
