@@ -55,9 +55,8 @@ function withEnvironmentFile(args: readonly string[], env: NodeJS.ProcessEnv): F
  * @throws StartError
  */
 async function run(options: Options, log: Log, passedSocket: number | undefined): Promise<void> {
-  const starting = openTracing({ env: process.env, node: options.nodeName, version, log }).then((tracing) =>
-    startDaemon(options, log, { tracing, passedSocket }),
-  );
+  const tracing = openTracing({ env: process.env, node: options.nodeName, version, log });
+  const starting = startDaemon(options, log, { tracing, passedSocket });
   let stopping = false;
   const stop = async (why: Readonly<Record<string, string>>, status: number) => {
     if (stopping) return;

@@ -58,22 +58,11 @@ export interface TracingDeps {
   readonly log: Log;
 }
 
-/** The script: `open-telemetry.ts`. */
-interface TracingScript {
-  openTracing(deps: TracingDeps): Tracing;
-}
-
 const hint = 'set OTEL_EXPORTER_OTLP_ENDPOINT to an address such as http://127.0.0.1:4318';
 const Endpoint = v.pipe(v.string(), v.url(), v.regex(/^https?:/i));
 
-/**
- * Begins to export traces, if the environment says where to: OTEL_EXPORTER_OTLP_TRACES_ENDPOINT or OTEL_EXPORTER_OTLP_ENDPOINT.
- * @param load where the script comes from; other than the default only in tests
- */
-export async function openTracing(
-  deps: TracingDeps,
-  load: () => TracingScript | Promise<TracingScript> = () => loadScript('tracing.cjs'),
-): Promise<Tracing> {
+/** Begins to export traces, if the environment says where to: OTEL_EXPORTER_OTLP_TRACES_ENDPOINT or OTEL_EXPORTER_OTLP_ENDPOINT. */
+export function openTracing(deps: TracingDeps): Tracing {
   const { env, log } = deps;
   const endpoint = env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT || env.OTEL_EXPORTER_OTLP_ENDPOINT;
   const isOff = /^true$/i.test(env.OTEL_SDK_DISABLED ?? '') || env.OTEL_TRACES_EXPORTER === 'none';
@@ -83,7 +72,7 @@ export async function openTracing(
     log.warn('traces are not exported: their endpoint is no http or https address', { hint });
     return noTracing;
   }
-  const script = await load();
+  const script = loadScript<{ openTracing(deps: TracingDeps): Tracing }>('tracing.cjs');
   log.info('traces are exported', { to: new URL(endpoint).origin });
   return script.openTracing(deps);
 }
