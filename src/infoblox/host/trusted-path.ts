@@ -39,7 +39,7 @@ export function refuseUntrusted(path: string, writers: Writers = 'nobody'): void
   if (entry !== undefined && isOpen(entry, writers)) throw writable(end, entry);
 }
 
-/** As `refuseUntrusted`, for who goes on all the same: what is wrong; undefined if nothing is. */
+/** Returns what `refuseUntrusted` would throw; undefined if the path can be trusted. */
 export function distrust(path: string, writers: Writers = 'nobody'): UntrustedPath | undefined {
   try {
     refuseUntrusted(path, writers);

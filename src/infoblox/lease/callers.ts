@@ -1,6 +1,6 @@
 /**
- * Who may live on what an attachment holds: the IDs of the ADDs that were, or may have been, answered with it. A caller
- * that got no answer says so, and its ID is struck out; when none is left, nobody lives on the address. The order in
+ * Who may use the address of an attachment: the IDs of the ADDs that were, or may have been, answered with it. A caller
+ * that got no answer says so, and its ID is struck out; when none is left, nobody uses the address. The order in
  * which callers come and say so does not matter.
  */
 

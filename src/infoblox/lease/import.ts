@@ -1,5 +1,5 @@
 /**
- * Imports this host's reservations from the grid after the state was lost: whoever was told their addresses may live on
+ * Imports this host's reservations from the grid after the state was lost: whoever was told their addresses may use
  * them. Tried until it succeeds; until then each ADD looks for its attachment on the grid first.
  */
 import { setImmediate } from 'node:timers/promises';

@@ -69,7 +69,7 @@ export function begin(previous: Lease | undefined, beginning: Beginning, moment:
     ...beginning.sandbox,
     workload: beginning.workload,
     phase: 'pending',
-    // Whoever was told an address before may live on it still, though the grid has lost it.
+    // Whoever was told an address before may still use it, though the grid has lost it.
     callers: withCallers(previous?.phase === 'bound' ? previous.callers : '', beginning.callers),
     createInDoubtUntil: doubt.create,
     deleteInDoubtUntil: doubt.delete,
@@ -113,7 +113,7 @@ export function followView(lease: Lease, view: string): Lease {
   return { ...lease, view };
 }
 
-/** The grid has an object of this host that the state knows nothing of: whoever was told its address may live on it. */
+/** The grid has an object of this host that the state knows nothing of: whoever was told its address may use it. */
 export function imported(identity: LeaseIdentity, address: string): Lease {
   // Older than whatever this daemon will be asked: a GC that is under way may judge it.
   return { ...newLease(identity, 0), phase: 'bound', address };
@@ -132,7 +132,7 @@ export function startRelease(lease: Lease, by: Releaser, at: number): Lease {
 }
 
 /**
- * As `startRelease`, for who does not know how far an ADD has come that is under way or was cut off: its create may still be
+ * As `startRelease`, where it is not known how far an ADD has come that is under way or was cut off: its create may still be
  * carried out.
  */
 export function abandon(lease: Lease, by: Releaser, moment: Moment): Lease {

@@ -91,7 +91,7 @@ const anyObject: readonly Seen[] = [
 // biome-ignore format: a table reads as a table
 export const table: readonly Rule[] = [
   { phase: 'none', seen: ['nothing', 'altered', 'wanted, unconfirmed', 'unconfirmed'], doubt: anyDoubt, step: 'nothing', because: 'there is nothing to answer for, as far as is known' },
-  { phase: 'none', seen: anyObject, doubt: anyDoubt, step: 'adopt', because: 'whoever was told this address may live on it' },
+  { phase: 'none', seen: anyObject, doubt: anyDoubt, step: 'adopt', because: 'whoever was told this address may use it' },
 
   { phase: 'pending', seen: ['nothing', 'altered'], doubt: anyDoubt, step: 'create', because: 'nothing is there to use; what a create in doubt may still leave is looked for after the ADD' },
   { phase: 'pending', seen: ['wanted, unconfirmed', 'unconfirmed'], doubt: noCreate, step: 'create', because: 'the create goes to a host that accepts writes; what it duplicates is looked for after the ADD' },

@@ -1,6 +1,6 @@
 /**
  * Network views, created when they are absent, unless they are absent only because somebody has renamed them: containers
- * live on addresses in such a view, and a network in a new view of the old name would give them out a second time.
+ * use addresses in such a view, and a network in a new view of the old name would give them out a second time.
  */
 import { contains } from '../address.ts';
 import { GridError, mayExist } from '../errors.ts';

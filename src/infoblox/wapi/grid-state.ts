@@ -7,7 +7,7 @@ const freshFor = 60_000;
 /** Milliseconds that a refused write counts: no read can show that the grid accepts writes again. */
 const readOnlyLasts = 60_000;
 
-/** The conditions of the grid, the most telling first. */
+/** The conditions of the grid, the most specific first. */
 export const gridConditions: readonly ConditionKind[] = ['grid-unavailable', 'grid-read-only', 'grid-not-seen'];
 
 /** Finds what keeps the grid from serving requests. @returns undefined when nothing is known to */

@@ -1,4 +1,4 @@
-/** Which callers of ADDs have their answer. One that got none gives the address back, unless another one may live on it. */
+/** Which callers of ADDs have their answer. One that got none gives the address back, unless another one may use it. */
 import { hasReason } from '../../errors.ts';
 import { apply } from '../act.ts';
 import type { LeaseDeps } from '../deps.ts';

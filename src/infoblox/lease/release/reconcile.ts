@@ -7,6 +7,7 @@ import { workloadFields } from '../../workload.ts';
 import { apply, recreate, remove, warnOfLoss, without } from '../act.ts';
 import { afterReassign, reassign } from '../add/reassign.ts';
 import type { LeaseDeps } from '../deps.ts';
+import type { Moment } from '../doubt.ts';
 import { abandon, deleteAnswered, emptied, keepDoubt, type Lease, recheck, settle } from '../lease.ts';
 import { type Found, type Look, plan, type Step } from '../plan.ts';
 
@@ -55,25 +56,44 @@ interface Situation {
   readonly look: Look;
 }
 
-/** @returns what the grid shows then, `look` if it has to be asked, `done` if there is nothing more to do now */
+/**
+ * Carries a step out, and writes down what it has led to.
+ * @returns what the grid shows then, `look` if it has to be asked, `done` if there is nothing more to do now
+ */
 async function carryOut(
   deps: LeaseDeps,
   { lease, look, step }: Situation & { readonly step: Step },
   signal: AbortSignal,
 ): Promise<Look | 'look' | 'done'> {
+  const { store, moment, log } = deps;
+  const { mark, address } = lease;
+  const end = (transition: (lease: Lease, moment: Moment) => Lease) => {
+    apply(store, mark, (current) => transition(current, moment()));
+    return 'done' as const;
+  };
   switch (step.kind) {
     case 'remove':
       return removeFrom(deps, { lease, look, objects: step.objects }, signal);
     case 'reassign':
       return afterReassign(look, step.object, await reassign(deps, { lease, object: step.object }, signal));
     case 'recreate':
-      if ((await reserveAgain(deps, { lease, look }, signal)) === 'look') return 'look';
-      break;
+      return (await reserveAgain(deps, { lease, look }, signal)) === 'look' ? 'look' : end(keepDoubt);
+    case 'look again':
+      log.debug('look again', { attachment: mark, at: new Date(step.at).toISOString() });
+      return end((current) => recheck(current, step.at));
+    case 'forget':
+      forget(deps, { lease, look });
+      return 'done';
+    case 'refuse':
+      log.error('the reservation of a live attachment was moved or altered on the grid: it is left alone', {
+        ...{ attachment: mark, address, view: step.moved?.view, now: step.altered },
+        hint: 'undo the change, or delete the container',
+      });
+      return end(keepDoubt);
     default:
-      break;
+      // Only a look at what should be there ends the doubt.
+      return end(step.kind === 'nothing' ? settle : keepDoubt);
   }
-  conclude(deps, { lease, look, step });
-  return 'done';
 }
 
 /** Removes what nobody needs, and forgets the lease if that was the last of it. @returns what the grid shows then */
@@ -97,32 +117,6 @@ async function removeFrom(
   const addresses = objects.map(({ address }) => address);
   log.info(phase === 'bound' ? 'removed surplus reservations' : 'released', { attachment: mark, view, addresses });
   return left;
-}
-
-/** Writes down what the last step has led to: one that needs no write to the grid, or a re-creation. */
-function conclude(deps: LeaseDeps, { lease, look, step }: Situation & { readonly step: Step }): void {
-  const { store, moment, log } = deps;
-  const { mark } = lease;
-  switch (step.kind) {
-    case 'look again':
-      apply(store, mark, (current) => recheck(current, step.at));
-      log.debug('look again', { attachment: mark, at: new Date(step.at).toISOString() });
-      return;
-    case 'forget':
-      forget(deps, { lease, look });
-      return;
-    case 'refuse':
-      log.error('the reservation of a live attachment was moved or altered on the grid: it is left alone', {
-        ...{ attachment: mark, address: lease.address, view: step.moved?.view, now: step.altered },
-        hint: 'undo the change, or delete the container',
-      });
-      break;
-    default:
-      break;
-  }
-  // Only a look at what should be there ends the doubt.
-  const conclusion = step.kind === 'nothing' ? settle : keepDoubt;
-  apply(store, mark, (current) => conclusion(current, moment()));
 }
 
 /** Forgets a lease of which a look has shown nothing. */

@@ -1,4 +1,4 @@
-/** Looks at network namespaces of containers: the one witness of a container's end that needs no runtime. */
+/** Looks at network namespaces of containers: the one sign of a container's end that needs no runtime. */
 import { lstatSync, readFileSync, readlinkSync, statfsSync, statSync } from 'node:fs';
 import { uptime } from 'node:os';
 import { dirname, normalize } from 'node:path';
