@@ -2,10 +2,11 @@
 import {
   chmodSync,
   copyFileSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
-  realpathSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -86,7 +87,6 @@ export function makeTree({ dist, architecture, cache, stage }: TreeOptions): {
 function addProgram(tree: string, dist: string): void {
   const program = join(tree, 'usr/local/bin/infoblox-cni');
   copy(join(dist, 'infoblox-cni'), program);
-  chmodSync(program, 0o755);
   for (const link of ['infoblox', 'infoblox-cni-daemon']) symlinkSync('infoblox-cni', join(dirname(program), link));
   const documents = join(tree, 'usr/share/doc/infoblox-cni');
   copy(join(dist, 'THIRD-PARTY-LICENSES'), join(documents, 'THIRD-PARTY-LICENSES'));
@@ -101,7 +101,9 @@ function addLibraries(tree: string, debs: string, architecture: DebianArchitectu
   }
   for (const name of [loader, ...Object.values(libraries).flat()]) {
     // Until Debian 12 the C library is in /lib.
-    const found = [join(debs, 'usr/lib', triplet, name), join(debs, 'lib', triplet, name)].find(isThere);
+    const found = [join(debs, 'usr/lib', triplet, name), join(debs, 'lib', triplet, name)].find((file) =>
+      existsSync(file),
+    );
     if (found !== undefined) copy(found, join(tree, 'usr/lib', triplet, name));
   }
   symlinkSync(`${up}${triplet}/${loader}`, join(tree, link, loader));
@@ -121,23 +123,15 @@ function addDocuments(tree: string, debs: string, packages: readonly DebianPacka
   copy(join(debs, 'usr/lib/os-release'), join(tree, 'etc/os-release'));
 }
 
-/** Copies what a path leads to, links followed. */
+/** Copies what a path leads to, links followed, to be read by all, whatever the umask of who has built. */
 function copy(from: string, to: string): void {
   mkdirSync(dirname(to), { recursive: true });
-  copyFileSync(realpathSync(from), to);
+  copyFileSync(from, to);
+  chmodSync(to, (statSync(from).mode & 0o100) === 0 ? 0o644 : 0o755);
 }
 
 function put(tree: string, name: string, text: string): void {
   const file = join(tree, name);
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, text);
-}
-
-function isThere(file: string): boolean {
-  try {
-    realpathSync(file);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { createHash, X509Certificate } from 'node:crypto';
 import {
+  chmodSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -170,20 +171,22 @@ describe.skipIf(isLeftOut)('the image', () => {
 describe.skipIf(isLeftOut)('writing images', () => {
   const write = join(project, 'deploy/image/write.ts');
 
-  /** A build with a small program, made anew with times and modes of its own. */
-  function build(name: string): string {
+  /** A build with a small program, made anew with times and, for its owner alone, modes of its own. */
+  function build(name: string, owner = 0o700): string {
     const directory = join(work, name);
     mkdirSync(directory);
     for (const file of ['THIRD-PARTY-LICENSES', 'infoblox-cni.cdx.json'])
       cpSync(join(dist, file), join(directory, file));
-    writeFileSync(join(directory, 'infoblox-cni'), 'a program', { mode: 0o700 });
+    writeFileSync(join(directory, 'infoblox-cni'), 'a program', { mode: 0o755 });
+    for (const file of readdirSync(directory))
+      chmodSync(join(directory, file), statSync(join(directory, file)).mode & owner);
     return directory;
   }
 
   it('twice gives equal bytes, wherever and whoever does it, and for another architecture its libraries', {
     timeout: 120_000,
   }, () => {
-    const builds = ['one', 'two'].map(build);
+    const builds = [build('one', 0o777), build('two', 0o700)];
     for (const [index, directory] of builds.entries()) {
       const command = `umask 0${index}77; exec "$0" "$@"`;
       const args = [process.execPath, write, 'oci', 'aci', '--arch', 'arm64', '--dist', directory];
