@@ -4,6 +4,7 @@ import { messageOf } from '../../infoblox/host/errno.ts';
 import type { Log } from '../../infoblox/log.ts';
 import { versionLine } from '../about.ts';
 import { commit, version } from '../build-info.ts';
+import { foldedLines } from '../terminal-text.ts';
 import { type FlagValues, parseFlags, UsageError, whatIsWrong } from './config/command-line.ts';
 import { readTrustedEnvironmentFile } from './config/environment-file.ts';
 import { usage } from './config/flags.ts';
@@ -24,7 +25,7 @@ async function main(args: readonly string[]): Promise<void> {
   process.stdout.on('error', () => process.exit(1));
   process.title = processTitle(args);
   const values = withEnvironmentFile(args, process.env);
-  if (values.help) return void process.stdout.write(usage());
+  if (values.help) return void process.stdout.write(foldedLines(usage()));
   if (values.version) return void process.stdout.write(`${versionLine}\n`);
   const options = readOptions(values, process.env, { isTerminal: process.stderr.isTTY === true });
   const passedSocket = descriptorOf('calls', process.env);

@@ -99,7 +99,8 @@ describe('names that containers bring', () => {
 
   test.each([60, 80, 120])('make no line wider than a terminal of %i columns, and cut no address', async (columns) => {
     await host.add(longId, { args: `K8S_POD_NAMESPACE=${'n'.repeat(50)};K8S_POD_NAME=${'p'.repeat(60)}` });
-    for (const args of [['leases'], ['leases', '--history=10.0.0.2'], ['status'], ['leases', '--help']]) {
+    const commands = [['leases'], ['leases', '--history=10.0.0.2'], ['status'], ['leases', '--help'], ['--help']];
+    for (const args of commands) {
       const { screen } = await atTerminal([...args, `--socket-dir=${host.socketDir}`], [], columns);
       const widest = Math.max(...screen.split('\r\n').map((line) => line.length));
       expect([args, widest]).toEqual([args, expect.toSatisfy((width: number) => width > 40 && width <= columns)]);
