@@ -55,8 +55,10 @@ function report(word: string | undefined, error: unknown): ExitStatus {
 // A reader that has left, such as `head`: there is nobody to write for.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => process.exit(exitStatus.failed));
 const args = process.argv.slice(2);
-run(args)
-  .catch((error) => report(args[0], error))
-  .then((status) => {
+run(args).then(
+  (status) => {
     process.exitCode = status;
-  });
+  },
+  // What was begun may not have ended, and is not waited for.
+  (error) => process.exit(report(args[0], error)),
+);

@@ -12,6 +12,7 @@ import { type Options, readOptions } from '../../daemon/config/options.ts';
 import { daemonPlace, defineCommand } from '../command.ts';
 import { CommandError, exitStatus } from '../command-error.ts';
 import { checkNetworkFile, pluginsIn } from '../network-configurations.ts';
+import { pluginPaths } from '../plugins/plugin-directories.ts';
 import { draftAge, placeDaemonLink, placePlugin } from '../plugins/plugin-file.ts';
 
 const own = {
@@ -65,7 +66,9 @@ function say(lines: readonly string[]): void {
 /** What others can write to they could fill with links, and have root's files overwritten. @throws CommandError */
 function requireDirectory(path: string, flag: string): void {
   if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
-    throw new CommandError(`there is no directory ${path}`, `make it, or name another one by ${flag}`);
+    const others = flag === '--bin-dir' ? pluginPaths({}) : [];
+    const such = others.length === 0 ? '' : `, such as ${others.join(' or ')}`;
+    throw new CommandError(`there is no directory ${path}`, `make it, or name another one by ${flag}${such}`);
   }
   try {
     accessSync(path, constants.W_OK);

@@ -3,6 +3,7 @@ import type { WriteStream } from 'node:tty';
 import { ago } from '../../duration.ts';
 import type { Progress } from '../../operator-protocol.ts';
 import { columnsOf, shortened } from '../../terminal-text.ts';
+import { CommandError } from '../command-error.ts';
 
 /** Milliseconds: what is over by then needs no bar. */
 const patience = 1_000;
@@ -48,7 +49,11 @@ export function progressBar(
   };
 }
 
-/** Does something long and shows how far it has come, or that it goes on. @param what is being done: `checking` */
+/**
+ * Does something long and shows how far it has come, or that it goes on.
+ * @param what is being done: `checking`
+ * @throws CommandError as soon as somebody interrupts it, and what `work` throws
+ */
 export async function showingProgress<T>(
   what: string,
   work: (onProgress: (progress: Progress) => void) => Promise<T>,
@@ -57,11 +62,16 @@ export async function showingProgress<T>(
   let latest: Progress | undefined;
   // A step may take longer than all others.
   const timer = setInterval(() => bar.show(latest), refresh);
+  const { promise: interruption, reject } = Promise.withResolvers<never>();
+  const onSignal = () => reject(new CommandError('interrupted'));
+  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
   try {
-    return await work((progress) => {
+    const done = work((progress) => {
       latest = progress;
     });
+    return await Promise.race([done, interruption]);
   } finally {
+    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
     clearInterval(timer);
     bar.end();
   }
