@@ -13,10 +13,7 @@ interface ValidAttachment {
 /** The second is the first name in spec-v1.1.0; the reference client sends both. */
 const keys = ['cni.dev/valid-attachments', 'cni.dev/attachments'] as const;
 
-const name = v.pipe(
-  v.string('a string'),
-  v.check((text) => text !== '', 'a name'),
-);
+const name = v.pipe(v.string('a string'), v.nonEmpty('a name'));
 const attachment = v.pipe(
   jsonObject,
   v.object({ containerID: name, ifname: name }),

@@ -37,7 +37,7 @@ export const cidrText = (expected = 'an address with prefix length such as 10.0.
 /** An address with or without prefix length, kept as written. */
 export const requestedAddressText = v.pipe(
   v.string('an address such as 10.0.0.5'),
-  v.check((text) => isRequestableAddress(text), 'an address such as 10.0.0.5 or 10.0.0.5/24'),
+  v.check(isRequestableAddress, 'an address such as 10.0.0.5 or 10.0.0.5/24'),
 );
 
 /** Tells whether a text is a bare address or one with a prefix length. */

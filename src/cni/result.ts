@@ -6,6 +6,8 @@ import { CniCode, CniError } from './errors.ts';
 import type { Route } from './route.ts';
 import { type CniVersion, isAtLeast } from './versions.ts';
 
+type JsonObject = Record<string, unknown>;
+
 interface ResultIp {
   /** CIDR with the prefix length of the network. */
   readonly address: string;
@@ -13,21 +15,12 @@ interface ResultIp {
   readonly gateway?: string;
 }
 
-interface Dns {
-  readonly nameservers?: readonly string[];
-  readonly domain?: string;
-  readonly search?: readonly string[];
-  readonly options?: readonly string[];
-}
-
 /** What an IPAM plugin answers. It knows no interfaces, so there are none. */
 export interface AddResult {
   readonly ips: readonly ResultIp[];
   readonly routes?: readonly Route[];
-  readonly dns?: Dns;
+  readonly dns?: Readonly<JsonObject>;
 }
-
-type JsonObject = Record<string, unknown>;
 
 /**
  * Makes the document for stdout in the version of the call. Addresses are re-printed in canonical form. As in the reference:

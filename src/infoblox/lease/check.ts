@@ -5,7 +5,7 @@ import { movedError } from './add/address-errors.ts';
 import type { LeaseDeps } from './deps.ts';
 import { imported, type Lease } from './lease.ts';
 import { describe, type Observer } from './observe.ts';
-import { type Look, plan } from './plan.ts';
+import { plan } from './plan.ts';
 
 /** What the caller was told. */
 interface CheckRequest {
@@ -33,8 +33,7 @@ export async function checkLease(deps: LeaseDeps, request: CheckRequest, signal:
       ? known
       : imported({ mark, network: shortNetworkName(attachment.network), view }, told ?? '');
   const look = await observer.look(lease, signal);
-  const has = ({ found }: Look) => found.find(({ address }) => addresses.includes(address));
-  const there = has(look);
+  const isThere = look.found.some(({ address }) => addresses.includes(address));
   const step = plan(lease, look, moment());
   if (step.kind === 'refuse') {
     if (step.altered !== undefined) throw lost(request, `${lease.address} ${step.altered}`);
@@ -42,7 +41,7 @@ export async function checkLease(deps: LeaseDeps, request: CheckRequest, signal:
     const { moved } = step;
     if (moved !== undefined && moved.view !== view) throw movedError(whoOf(attachment), lease, moved);
   }
-  if (there !== undefined) return;
+  if (isThere) return;
   if (look.unconfirmed !== undefined) throw look.unconfirmed;
   const [other] = look.found;
   if (other !== undefined) throw lost(request, `it holds ${other.address}`);

@@ -5,7 +5,7 @@
 import type { GenericSchema, InferOutput } from 'valibot';
 import type { AttributeDefinition, Attributes, ExtensibleAttributes } from '../attributes.ts';
 import { hasReason } from '../errors.ts';
-import { type Search, searchPages } from './paged-search.ts';
+import { exactSearch, type Search, searchPages } from './paged-search.ts';
 import { referenceTo } from './reference.ts';
 import type { Fields, Request } from './request.ts';
 import { attributeDefinition, type DefinedAttribute, parseAnswer } from './schemas.ts';
@@ -46,6 +46,14 @@ export class AttributedRequests {
       const [first = ''] = names;
       this.#attributes.refuseSearch(names.find((name) => name === error.attribute) ?? first);
     }
+  }
+
+  /** Finds what carries these attributes and matches exact criteria: a few results. @throws as `searchPages` */
+  find<const S extends GenericSchema>(
+    search: Search<S> & { readonly attributes: Attributes },
+    signal: AbortSignal,
+  ): Promise<InferOutput<S>[]> {
+    return Array.fromAsync(this.list({ ...search, limits: exactSearch }, signal));
   }
 
   /** Creates an object. @returns the fields that are asked for @throws GridError as the session does, or `bad-answer` */

@@ -6,7 +6,7 @@ import { type Attributes, type ExtensibleAttributes, ofNetwork, reservedAt } fro
 import { type GridError, hasReason } from '../errors.ts';
 import { gatewayMark } from '../mark.ts';
 import { AttributedRequests, listAttributeDefinitions } from './attributed-requests.ts';
-import { beginsWith, exactSearch, findExactly, searchPages } from './paged-search.ts';
+import { beginsWith, findExactly, searchPages } from './paged-search.ts';
 import { referenceTo, typeOf } from './reference.ts';
 import type { Confirmation } from './request.ts';
 import * as objects from './schemas.ts';
@@ -94,13 +94,8 @@ export class WapiClient {
 
   /** Finds the networks that carry a name in their extensible attribute; none where the grid does not define it. */
   findNetworksNamed(name: string, view: string, signal: AbortSignal): Promise<objects.Network[]> {
-    const search = {
-      ...objects.network,
-      attributes: ofNetwork(name),
-      query: { network_view: view },
-      limits: exactSearch,
-    };
-    return Array.fromAsync(this.#attributed.list(search, signal));
+    const query = { network_view: view };
+    return this.#attributed.find({ ...objects.network, attributes: ofNetwork(name), query }, signal);
   }
 
   /**
@@ -108,8 +103,7 @@ export class WapiClient {
    * @throws GridError `unconfirmed` if only a host could be asked that may lag behind
    */
   findAttributed(attributes: Attributes, query: Query, signal: AbortSignal): Promise<objects.AttributedAddress[]> {
-    const search = { ...objects.attributedAddress, attributes, query, confirm: 'answer', limits: exactSearch } as const;
-    return Array.fromAsync(this.#attributed.list(search, signal));
+    return this.#attributed.find({ ...objects.attributedAddress, attributes, query, confirm: 'answer' }, signal);
   }
 
   /** Yields all fixed addresses that carry these attributes, however many; none where the grid does not define them. */

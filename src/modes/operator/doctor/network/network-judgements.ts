@@ -99,7 +99,7 @@ export function judgeGateway({ spec, address, holder, status }: GatewayFacts): V
 }
 
 /** An address of this host that lies in the network. */
-export interface OwnAddress extends HostAddress {
+interface OwnAddress extends HostAddress {
   /** Whether the grid takes it for used; undefined if the user may not see that. */
   readonly known: boolean | undefined;
 }
