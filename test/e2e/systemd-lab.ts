@@ -3,9 +3,10 @@
  * watchdog and sandbox are the real ones. It needs root, a cgroup2 file system, and the Debian package systemd.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { makeControlGroup, removeControlGroup } from '../fixture/control-group.ts';
 import { until } from '../fixture/host.ts';
 import { dist, type Run, requireBuilt, run } from './program.ts';
 
@@ -40,12 +41,12 @@ export class SystemdLab {
       void process.stderr.write(`left out: the unit is not run by a real systemd, ${reason}\n`);
     if (process.getuid?.() !== 0) return leaveOut('that needs root');
     if (spawnSync(manager, ['--version']).status !== 0) return leaveOut('this host has none (Debian: systemd)');
-    const cgroupRoot = /^\S+ (\S+) cgroup2 rw/m.exec(readFileSync('/proc/mounts', 'utf8'))?.[1];
-    if (cgroupRoot === undefined) return leaveOut('this host has no cgroup2 file system that can be written to');
+    const cgroup = makeControlGroup();
+    if (cgroup === undefined) return leaveOut('this host has no cgroup2 file system that can be written to');
     let lab: SystemdLab | undefined;
     try {
       requireBuilt();
-      lab = new SystemdLab(mkdtempSync(join(cgroupRoot, 'infoblox-cni-')));
+      lab = new SystemdLab(cgroup);
       const started = lab;
       const isRunning = async () => (await started.systemctl('is-system-running', '--quiet')).exitCode === 0;
       await until('systemd runs', isRunning, 10_000);
@@ -113,7 +114,7 @@ export class SystemdLab {
       else this.#child.kill('SIGKILL');
       await ended;
     }
-    await until('its control groups are empty', () => this.#removeGroups(this.#cgroup), 10_000);
+    await removeControlGroup(this.#cgroup);
     rmSync(this.directory, { recursive: true, force: true });
   }
 
@@ -122,18 +123,6 @@ export class SystemdLab {
     const { pid } = this.#child;
     const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
     return children.trim() === '' ? undefined : Number(children.trim().split(' ')[0]);
-  }
-
-  #removeGroups(group: string): boolean {
-    try {
-      for (const entry of readdirSync(group, { withFileTypes: true })) {
-        if (entry.isDirectory()) this.#removeGroups(join(group, entry.name));
-      }
-      rmdirSync(group);
-      return true;
-    } catch {
-      return false; // a process is still ending
-    }
   }
 
   #writeUnit(name: string, text: string): void {

@@ -17,111 +17,123 @@ describe.skipIf(leftOut)('on a host with dpkg', { timeout: 120_000 }, () => {
   });
   afterEach(() => root.stop());
 
-  test('the driver is there after the installation, and the operator is told what to do next', () => {
-    const output = root.succeed(install);
+  test('the driver is there after the installation, and the operator is told what to do next', async () => {
+    const output = await root.succeed(install);
     expect(output).toContain('infoblox-cni: the user infoblox-cni, as which the service runs');
     expect(output).toContain("1. the grid's address and user in /etc/infoblox-cni/daemon.env");
-    expect(root.succeed('infoblox-cni-daemon --version')).toContain(`infoblox-cni ${version} (`);
+    expect(await root.succeed('infoblox-cni-daemon --version')).toContain(`infoblox-cni ${version} (`);
     const asked = `echo '{"cniVersion":"1.0.0"}' | CNI_COMMAND=VERSION /usr/lib/cni/infoblox`;
-    expect(JSON.parse(root.succeed(asked)).supportedVersions).toContain('1.1.0');
-    expect(root.succeed('stat -c %h /usr/bin/infoblox-cni')).toBe('2\n');
-    expect(root.succeed('mandoc -T ascii /usr/share/man/man8/infoblox-cni-daemon.8')).toContain('--grid-host');
-    expect(root.succeed('cat /usr/lib/systemd/system/infoblox-cni-daemon.service')).toContain(
+    expect(JSON.parse(await root.succeed(asked)).supportedVersions).toContain('1.1.0');
+    expect(await root.succeed('stat -c %h /usr/bin/infoblox-cni')).toBe('2\n');
+    expect(await root.succeed('mandoc -T ascii /usr/share/man/man8/infoblox-cni-daemon.8')).toContain('--grid-host');
+    expect(await root.succeed('cat /usr/lib/systemd/system/infoblox-cni-daemon.service')).toContain(
       'ExecStart=/usr/bin/infoblox-cni-daemon $DAEMON_FLAGS',
     );
-    expect(root.succeed('stat -c "%U:%G %a" /run/cni/infoblox.owed')).toBe('root:infoblox-cni 2770\n');
-    expect(root.succeed('dpkg --verify infoblox-cni')).toBe('');
-    expect(root.run('systemctl is-enabled infoblox-cni-daemon').output).toBe('disabled\n');
+    expect(await root.succeed('stat -c "%U:%G %a" /run/cni/infoblox.owed')).toBe('root:infoblox-cni 2770\n');
+    expect(await root.succeed('dpkg --verify infoblox-cni')).toBe('');
+    expect((await root.run('systemctl is-enabled infoblox-cni-daemon')).output).toBe('disabled\n');
   });
 
-  test('an upgrade keeps what the operator has written, and what is enabled', () => {
-    root.succeed(install);
-    root.succeed(`
+  test('an upgrade keeps what the operator has written, and what is enabled', async () => {
+    await root.succeed(install);
+    await root.succeed(`
       echo "DAEMON_FLAGS='--grid-host=grid.example.com'" >/etc/infoblox-cni/daemon.env
       echo secret >/etc/infoblox-cni/wapi-password
       echo '{}' >/etc/infoblox-cni/netconf/mine.conf
       mkdir -p /var/lib/infoblox-cni && echo leases >/var/lib/infoblox-cni/state.db
       systemctl enable infoblox-cni-daemon`);
-    root.succeed(`${dpkg} --install /packages/${nextDeb}`);
-    expect(root.succeed('dpkg-query --show infoblox-cni')).toBe(`infoblox-cni\t${version}+next\n`);
+    await root.succeed(`${dpkg} --install /packages/${nextDeb}`);
+    expect(await root.succeed('dpkg-query --show infoblox-cni')).toBe(`infoblox-cni\t${version}+next\n`);
     expect(
-      root.succeed(
+      await root.succeed(
         'cd /etc/infoblox-cni; cat daemon.env wapi-password netconf/mine.conf /var/lib/infoblox-cni/state.db',
       ),
     ).toBe("DAEMON_FLAGS='--grid-host=grid.example.com'\nsecret\n{}\nleases\n");
-    expect(root.succeed('stat -c %a /etc/infoblox-cni/daemon.env /etc/infoblox-cni/wapi-password')).toBe('600\n600\n');
-    expect(root.succeed('cat /etc/infoblox-cni/netconf/10-net-1.conf')).toContain('the next release');
-    expect(root.succeed('systemctl is-enabled infoblox-cni-daemon infoblox-cni.socket')).toBe('enabled\nenabled\n');
+    expect(await root.succeed('stat -c %a /etc/infoblox-cni/daemon.env /etc/infoblox-cni/wapi-password')).toBe(
+      '600\n600\n',
+    );
+    expect(await root.succeed('cat /etc/infoblox-cni/netconf/10-net-1.conf')).toContain('the next release');
+    expect(await root.succeed('systemctl is-enabled infoblox-cni-daemon infoblox-cni.socket')).toBe(
+      'enabled\nenabled\n',
+    );
   });
 
-  test('a removal leaves configuration and state, a purge the state alone, and both say so', () => {
+  test('a removal leaves configuration and state, a purge the state alone, and both say so', async () => {
     const before = root.written();
-    root.succeed(install);
-    root.succeed(`
+    await root.succeed(install);
+    await root.succeed(`
       echo secret >/etc/infoblox-cni/wapi-password
       mkdir -p /var/lib/infoblox-cni && echo leases >/var/lib/infoblox-cni/state.db
       systemctl enable infoblox-cni-daemon`);
-    const removed = root.succeed(`${dpkg} --remove infoblox-cni`);
+    const removed = await root.succeed(`${dpkg} --remove infoblox-cni`);
     expect(removed).toContain(
       'left: configuration in /etc/infoblox-cni, state in /var/lib/infoblox-cni, and on the grid',
     );
-    expect(root.succeed('cat /etc/infoblox-cni/wapi-password /var/lib/infoblox-cni/state.db')).toBe('secret\nleases\n');
-    expect(root.run('ls /usr/bin/infoblox-cni /usr/lib/cni/infoblox').status).not.toBe(0);
+    expect(await root.succeed('cat /etc/infoblox-cni/wapi-password /var/lib/infoblox-cni/state.db')).toBe(
+      'secret\nleases\n',
+    );
+    expect((await root.run('ls /usr/bin/infoblox-cni /usr/lib/cni/infoblox')).status).not.toBe(0);
 
-    const purged = root.succeed(`${dpkg} --purge infoblox-cni`);
+    const purged = await root.succeed(`${dpkg} --purge infoblox-cni`);
     expect(purged).toContain('left: the state in /var/lib/infoblox-cni');
     expect(purged).toMatch(/gc --host=\S+` shows it, and releases it/);
-    expect(root.run('ls -d /etc/infoblox-cni /run/cni').output).not.toMatch(/^\//m);
+    expect((await root.run('ls -d /etc/infoblox-cni /run/cni')).output).not.toMatch(/^\//m);
     const system =
       /^\/(var\/(lib\/dpkg|lib\/systemd|log|cache)\/|etc\/(passwd|shadow|group|gshadow|subuid|subgid|\.pwd\.lock)(-|$))/;
     const left = root.written().filter((path) => !before.includes(path) && !system.test(path));
     expect(left).toEqual(['/var/lib/infoblox-cni/state.db']);
   });
 
-  test('what others have put among the configuration stays after a purge, and is named', () => {
-    root.succeed(`${install}; echo key >/etc/infoblox-cni/client.key`);
-    expect(root.succeed(`${dpkg} --purge infoblox-cni`)).toContain('left: what others have put into /etc/infoblox-cni');
-    expect(root.succeed('find /etc/infoblox-cni -type f')).toBe('/etc/infoblox-cni/client.key\n');
+  test('what others have put among the configuration stays after a purge, and is named', async () => {
+    await root.succeed(`${install}; echo key >/etc/infoblox-cni/client.key`);
+    expect(await root.succeed(`${dpkg} --purge infoblox-cni`)).toContain(
+      'left: what others have put into /etc/infoblox-cni',
+    );
+    expect(await root.succeed('find /etc/infoblox-cni -type f')).toBe('/etc/infoblox-cni/client.key\n');
   });
 
-  test('the plugin is beside bridge wherever the host has that, and a plugin of that name is kept', () => {
-    root.succeed('mkdir -p /opt/cni/bin; touch /opt/cni/bin/bridge');
-    root.succeed('echo original >/opt/cni/bin/infoblox; echo original >/usr/lib/cni/infoblox');
-    expect(root.succeed(install)).toContain('infoblox-cni: /opt/cni/bin/infoblox is another program: kept as');
-    root.succeed(`${dpkg} --install /packages/${nextDeb}`);
+  test('the plugin is beside bridge wherever the host has that, and a plugin of that name is kept', async () => {
+    await root.succeed('mkdir -p /opt/cni/bin; touch /opt/cni/bin/bridge');
+    await root.succeed('echo original >/opt/cni/bin/infoblox; echo original >/usr/lib/cni/infoblox');
+    expect(await root.succeed(install)).toContain('infoblox-cni: /opt/cni/bin/infoblox is another program: kept as');
+    await root.succeed(`${dpkg} --install /packages/${nextDeb}`);
     const everywhere = 'ls /opt/cni/bin /usr/lib/cni';
     const kept = ['bridge', 'infoblox', 'infoblox.replaced'];
-    expect(root.succeed(everywhere)).toBe(['/opt/cni/bin:', ...kept, '', '/usr/lib/cni:', ...kept, ''].join('\n'));
-    expect(root.succeed('cat /opt/cni/bin/infoblox.replaced /usr/lib/cni/infoblox.replaced')).toBe(
+    expect(await root.succeed(everywhere)).toBe(
+      ['/opt/cni/bin:', ...kept, '', '/usr/lib/cni:', ...kept, ''].join('\n'),
+    );
+    expect(await root.succeed('cat /opt/cni/bin/infoblox.replaced /usr/lib/cni/infoblox.replaced')).toBe(
       'original\noriginal\n',
     );
-    root.succeed('cmp /opt/cni/bin/infoblox /usr/bin/infoblox-cni');
-    expect(root.succeed(`${dpkg} --purge infoblox-cni`)).toContain('removed /opt/cni/bin/infoblox');
-    expect(root.succeed(everywhere)).not.toMatch(/^infoblox$/m);
+    await root.succeed('cmp /opt/cni/bin/infoblox /usr/bin/infoblox-cni');
+    expect(await root.succeed(`${dpkg} --purge infoblox-cni`)).toContain('removed /opt/cni/bin/infoblox');
+    expect(await root.succeed(everywhere)).not.toMatch(/^infoblox$/m);
   });
 
-  test('a host without systemd is installed on, too, and left clean', () => {
-    root.succeed('rm /usr/bin/systemctl /usr/bin/systemd-sysusers /usr/bin/systemd-tmpfiles /usr/bin/deb-systemd-*');
-    root.succeed(install);
-    expect(root.succeed('infoblox-cni-daemon --version')).toContain(version);
-    root.succeed(`${dpkg} --install /packages/${nextDeb}; ${dpkg} --purge infoblox-cni`);
-    expect(root.run('ls -d /etc/infoblox-cni /usr/share/doc/infoblox-cni').output).not.toMatch(/^\//m);
+  test('a host without systemd is installed on, too, and left clean', async () => {
+    await root.succeed(
+      'rm /usr/bin/systemctl /usr/bin/systemd-sysusers /usr/bin/systemd-tmpfiles /usr/bin/deb-systemd-*',
+    );
+    await root.succeed(install);
+    expect(await root.succeed('infoblox-cni-daemon --version')).toContain(version);
+    await root.succeed(`${dpkg} --install /packages/${nextDeb}; ${dpkg} --purge infoblox-cni`);
+    expect((await root.run('ls -d /etc/infoblox-cni /usr/share/doc/infoblox-cni')).output).not.toMatch(/^\//m);
   });
 
-  test('an older systemd is given a way to hear the daemon, which goes with the package', () => {
-    root.succeed(`
+  test('an older systemd is given a way to hear the daemon, which goes with the package', async () => {
+    await root.succeed(`
       mv /usr/bin/systemctl /usr/bin/systemctl.real
       printf '#!/bin/sh\\necho "systemd 252 (252.39)"\\n' >/usr/bin/systemctl; chmod 0755 /usr/bin/systemctl`);
-    root.succeed(install);
+    await root.succeed(install);
     const dropIn = '/usr/lib/systemd/system/infoblox-cni-daemon.service.d';
-    expect(root.succeed(`cat ${dropIn}/old-systemd.conf`)).toBe('[Service]\nNotifyAccess=all\n');
-    root.succeed(`${dpkg} --remove infoblox-cni`);
-    expect(root.run(`ls -d ${dropIn}`).status).not.toBe(0);
+    expect(await root.succeed(`cat ${dropIn}/old-systemd.conf`)).toBe('[Service]\nNotifyAccess=all\n');
+    await root.succeed(`${dpkg} --remove infoblox-cni`);
+    expect((await root.run(`ls -d ${dropIn}`)).status).not.toBe(0);
   });
 
-  test('a unit of make install that goes before the package is named, with the fix', () => {
+  test('a unit of make install that goes before the package is named, with the fix', async () => {
     const shadow = '/usr/local/lib/systemd/system/infoblox-cni-daemon.service';
-    root.succeed(`mkdir -p ${shadow.slice(0, shadow.lastIndexOf('/'))}; touch ${shadow}`);
-    expect(root.succeed(install)).toMatch(new RegExp(`${shadow} .* take that away with make uninstall`));
+    await root.succeed(`mkdir -p ${shadow.slice(0, shadow.lastIndexOf('/'))}; touch ${shadow}`);
+    expect(await root.succeed(install)).toMatch(new RegExp(`${shadow} .* take that away with make uninstall`));
   });
 });

@@ -89,16 +89,16 @@ describe.skipIf(leftOut)('the tarball', () => {
   test('is installed from where it is unpacked, and taken away again', { timeout: 60_000 }, async () => {
     const root = await ThrowawayRoot.start(packages);
     try {
-      root.succeed(`cd /tmp && tar -xzf /packages/${tarball}.tar.gz`);
+      await root.succeed(`cd /tmp && tar -xzf /packages/${tarball}.tar.gz`);
       const before = root.written();
-      const output = root.succeed(`cd / && sh /tmp/${tarball}/install.sh install`);
+      const output = await root.succeed(`cd / && sh /tmp/${tarball}/install.sh install`);
       expect(output).toContain('install: /usr/lib/cni/infoblox\n');
-      expect(root.succeed('infoblox-cni-daemon --version')).toContain(`infoblox-cni ${version} (`);
-      expect(root.succeed('cat /usr/local/lib/systemd/system/infoblox-cni-daemon.service')).toContain(
+      expect(await root.succeed('infoblox-cni-daemon --version')).toContain(`infoblox-cni ${version} (`);
+      expect(await root.succeed('cat /usr/local/lib/systemd/system/infoblox-cni-daemon.service')).toContain(
         'ExecStart=/usr/local/bin/infoblox-cni-daemon',
       );
-      expect(root.succeed('getent passwd infoblox-cni')).toContain('infoblox-cni:');
-      root.succeed(`cd / && sh /tmp/${tarball}/install.sh uninstall`);
+      expect(await root.succeed('getent passwd infoblox-cni')).toContain('infoblox-cni:');
+      await root.succeed(`cd / && sh /tmp/${tarball}/install.sh uninstall`);
       const left = root
         .written()
         .filter((path) => !before.includes(path) && !/^\/etc\/(passwd|shadow|group|gshadow|\.pwd)/.test(path));

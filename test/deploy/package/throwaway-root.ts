@@ -7,9 +7,21 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
+import { type Run, run } from '../../e2e/program.ts';
+import { makeControlGroup, removeControlGroup } from '../../fixture/control-group.ts';
 import { until } from '../../fixture/host.ts';
 
-const namespaces = ['--mount', '--propagation', 'private', '--uts', '--ipc', '--pid', '--fork', '--kill-child'];
+const namespaces = [
+  '--mount',
+  '--propagation',
+  'private',
+  '--uts',
+  '--ipc',
+  '--pid',
+  '--cgroup',
+  '--fork',
+  '--kill-child',
+];
 
 /** Why there can be no such root here; undefined if there can. */
 export function rootObstacle(): string | undefined {
@@ -39,60 +51,91 @@ rm -f /usr/sbin/policy-rc.d
 sed -i /^infoblox-cni:/d /etc/passwd /etc/shadow /etc/group /etc/gshadow
 mkdir -p /usr/lib/cni && touch /usr/lib/cni/bridge`;
 
+/** Only what is asked for is started, and nothing that this machine has enabled. */
+const bootSystemd = `
+mkdir -p /sys/fs/cgroup /run/units
+mount -t sysfs sysfs /sys
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+mount --make-rshared /
+for name in default sysinit basic shutdown network exit sockets multi-user; do
+  printf '[Unit]\\nDefaultDependencies=no\\n' >/run/units/$name.target
+done
+export container=test SYSTEMD_UNIT_PATH=/run/units:/etc/systemd/system:/usr/local/lib/systemd/system:/usr/lib/systemd/system
+exec /lib/systemd/systemd --system --unit=default.target --log-target=null --show-status=no`;
+
 export class ThrowawayRoot {
   readonly #directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-root-'));
   readonly #child: ChildProcess;
+  readonly #cgroup: string | undefined;
 
-  /** @param packages a directory, which is /packages there */
-  private constructor(packages: string) {
-    const script = `${layer}
-mkdir -p $dir/root/packages
+  private constructor(packages: string, cgroup?: string) {
+    this.#cgroup = cgroup;
+    const script = `${cgroup === undefined ? '' : `echo $$ >${cgroup}/cgroup.procs\n`}exec unshare ${namespaces.join(' ')} sh -c "$boot"`;
+    const boot = `${layer}
+mkdir -p $dir/root/packages $dir/root/upper $dir/root/mnt/old
 mount --bind "$packages" $dir/root/packages
+mount --bind $dir/upper $dir/root/upper
 mount -t proc proc $dir/root/proc
 mount --rbind /dev $dir/root/dev
 mount -t tmpfs -o mode=0755 tmpfs $dir/root/run
 mount -t tmpfs -o mode=1777 tmpfs $dir/root/tmp
-chroot $dir/root /bin/sh -c '${blank}'
-touch $dir/booted
-sleep infinity & wait`;
-    const env = { PATH: process.env.PATH, dir: this.#directory, packages };
-    this.#child = spawn('unshare', [...namespaces, 'sh', '-c', script], {
-      env,
-      stdio: ['ignore', 'ignore', 'inherit'],
-    });
+cd $dir/root
+pivot_root . mnt/old
+cd /
+umount -l /mnt/old
+${blank}
+touch /run/booted
+${cgroup === undefined ? 'sleep infinity & wait' : bootSystemd}`;
+    const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', dir: this.#directory, packages, boot };
+    this.#child = spawn('sh', ['-c', script], { env, stdio: ['ignore', 'ignore', 'inherit'] });
   }
 
-  static async start(packages: string): Promise<ThrowawayRoot> {
-    const root = new ThrowawayRoot(packages);
-    await until('the root is there', () => existsSync(join(root.#outside, 'booted')));
+  /** @param packages a directory, which is /packages there */
+  static start(packages: string): Promise<ThrowawayRoot> {
+    return ThrowawayRoot.#booted(new ThrowawayRoot(packages));
+  }
+
+  /** With a systemd that runs; it needs control groups. */
+  static async startWithSystemd(packages: string): Promise<ThrowawayRoot> {
+    const root = await ThrowawayRoot.#booted(new ThrowawayRoot(packages, makeControlGroup()));
+    await until('systemd runs', async () => (await root.run('systemctl is-system-running')).output === 'running\n');
     return root;
   }
 
+  static async #booted(root: ThrowawayRoot): Promise<ThrowawayRoot> {
+    try {
+      await until('the root is there', () => existsSync(`/proc/${root.#init()}/root/run/booted`));
+      return root;
+    } catch (error) {
+      await root.stop();
+      throw error;
+    }
+  }
+
   /** Runs a script there, as root. @returns its exit status, with all that it prints */
-  run(script: string): { readonly status: number | null; readonly output: string } {
-    const inside = ['-t', String(this.#init()), '-m', '-u', '-i', '-p', '--', 'chroot', join(this.#directory, 'root')];
-    const env = {
-      PATH: '/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-      DEBIAN_FRONTEND: 'noninteractive',
-      LC_ALL: 'C.UTF-8',
-    };
-    const { status, stdout } = spawnSync('/usr/bin/nsenter', [...inside, '/bin/sh', '-c', `exec 2>&1\n${script}`], {
-      encoding: 'utf8',
-      env,
-    });
-    return { status, output: stdout };
+  async run(script: string): Promise<{ readonly status: number | undefined; readonly output: string }> {
+    const { exitCode, stdout } = await this.execute(['/bin/sh', '-c', `exec 2>&1\n${script}`]);
+    return { status: exitCode, output: stdout };
+  }
+
+  /** Runs a program there, as root. @param stdin the text that it finds there */
+  execute(command: readonly string[], env: Readonly<Record<string, string>> = {}, stdin = ''): Promise<Run> {
+    const inside = ['-t', String(this.#init()), '-m', '-u', '-i', '-p', '-C', '--', ...command];
+    const PATH = '/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+    const all = { PATH, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C.UTF-8', ...env };
+    return run('/usr/bin/nsenter', inside, all, { pipe: stdin }, 60_000);
   }
 
   /** As `run`. @returns what it prints. @throws Error if it fails */
-  succeed(script: string): string {
-    const { status, output } = this.run(script);
+  async succeed(script: string): Promise<string> {
+    const { status, output } = await this.run(script);
     if (status !== 0) throw new Error(`exit ${status}: ${script}\n${output}`);
     return output;
   }
 
   /** Files and links that are not those of the machine below, without /run and /tmp; what was removed of it does not count. */
   written(): string[] {
-    const upper = join(this.#outside, 'upper');
+    const upper = `/proc/${this.#init()}/root/upper`;
     return readdirSync(upper, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile() || entry.isSymbolicLink())
       .map((entry) => `/${relative(upper, join(entry.parentPath, entry.name))}`)
@@ -101,18 +144,15 @@ sleep infinity & wait`;
 
   async stop(): Promise<void> {
     if (this.#child.exitCode === null) {
-      this.#child.kill('SIGKILL'); // unshare takes the first process along, and that one all others
-      await once(this.#child, 'exit');
+      const ended = once(this.#child, 'exit');
+      process.kill(this.#init() || (this.#child.pid ?? 0), 'SIGKILL'); // the first process takes all others along
+      await ended;
     }
+    if (this.#cgroup !== undefined) await removeControlGroup(this.#cgroup);
     await until('its file system is gone', () => this.#remove());
   }
 
-  /** The directory of the layer, which only those see who are in its namespace. */
-  get #outside(): string {
-    return `/proc/${this.#init()}/root${this.#directory}`;
-  }
-
-  /** The first process there: the only child of `unshare`. */
+  /** The first process there, the only child of `unshare`; 0 before it is there. */
   #init(): number {
     const { pid } = this.#child;
     return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0]);
