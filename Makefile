@@ -52,6 +52,7 @@ check: npm-packages ## format, lint, types, import directions
 
 test: setup check build ## set up, check, build, write the images, run every test
 	@node deploy/image/write.ts oci aci --dist dist || { test -z "$(CI)" && echo 'test: NO IMAGES on this host - going on without, less is tested'; }
+	@node test/fixture/newest.ts || echo 'test: NO plugins and containerd of Debian testing on this host - going on without, less is tested'
 	npm run --silent test
 
 build: setup ## build dist/infoblox-cni with its links, licences and SBOM (ARCH=arm64: dist/arm64/)

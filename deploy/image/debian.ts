@@ -22,8 +22,12 @@ export class DebianPackages {
   readonly #directory: string;
   readonly #configuration: string;
 
-  /** Reads the lists of packages anew. @param directory for lists and packages, which the next time are fetched only if changed */
-  constructor(architecture: DebianArchitecture, directory: string) {
+  /**
+   * Reads the lists of packages anew.
+   * @param directory for lists and packages, which the next time are fetched only if changed
+   * @param sources lines as in sources.list(5) in the place of the machine's
+   */
+  constructor(architecture: DebianArchitecture, directory: string, sources?: readonly string[]) {
     this.#directory = join(directory, architecture);
     this.#configuration = join(this.#directory, 'apt.conf');
     for (const name of ['lists/partial', 'archives/partial', 'packages']) {
@@ -41,6 +45,11 @@ export class DebianPackages {
       `Dir::State::status "${join(this.#directory, 'status')}";`,
       `Dir::Cache "${this.#directory}";`,
     ];
+    if (sources !== undefined) {
+      const list = join(this.#directory, 'sources.list');
+      writeFileSync(list, `${sources.join('\n')}\n`);
+      lines.push(`Dir::Etc::SourceList "${list}";`, 'Dir::Etc::SourceParts "-";');
+    }
     writeFileSync(this.#configuration, `${lines.join('\n')}\n`);
     this.#apt('update');
   }

@@ -50,10 +50,16 @@ export type MainNetconf = Readonly<Record<string, unknown>> & { readonly type: s
 export class NetworkLab {
   readonly #host = randomName('host');
   readonly #namespaces: string[] = [];
+  #plugins = pluginDir() ?? '';
 
   constructor() {
     this.#add(this.#host);
     this.ip('link', 'set', 'lo', 'up');
+  }
+
+  /** Has main plugins run from another directory than the host's. */
+  usePlugins(directory: string): void {
+    this.#plugins = directory;
   }
 
   /** Leads a program into the host's network: a command that becomes what follows it. */
@@ -126,16 +132,15 @@ export class NetworkLab {
 
   /** Runs a main plugin on the host as a runtime does; it finds ours, and itself, in CNI_PATH. */
   runMainPlugin(command: string, container: Container, ifName: string, netconf: MainNetconf): Promise<Run> {
-    const directory = pluginDir() ?? '';
     const env = {
       PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin',
       CNI_COMMAND: command,
       CNI_CONTAINERID: container.id,
       CNI_NETNS: container.netns,
       CNI_IFNAME: ifName,
-      CNI_PATH: `${directory}:${dist}`,
+      CNI_PATH: `${this.#plugins}:${dist}`,
     };
-    const args = ['netns', 'exec', this.#host, `${directory}/${netconf.type}`];
+    const args = ['netns', 'exec', this.#host, `${this.#plugins}/${netconf.type}`];
     return run('ip', args, env, { pipe: JSON.stringify(netconf) });
   }
 

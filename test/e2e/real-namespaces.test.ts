@@ -1,6 +1,7 @@
 /** The whole way: real main plugins put real network namespaces on networks whose addresses come from the grid. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { until } from '../fixture/host.ts';
+import { findNewest } from '../fixture/newest.ts';
 import { type Grid, startGrid } from '../simulator/grid.ts';
 import { BuiltHost } from './built-host.ts';
 import { type Container, kernelHas, labObstacle, type MainNetconf, NetworkLab } from './network-lab.ts';
@@ -15,6 +16,15 @@ if (leftOut) process.stderr.write(`left out: real network namespaces: ${obstacle
 // A kernel cannot be installed, not even in CI: its lack is told, and the claim is shown without ipvlan below.
 const ipvlan = obstacle === undefined && kernelHas('ipvlan');
 if (obstacle === undefined && !ipvlan) process.stderr.write('left out: ipvlan: this kernel has no such links\n');
+
+const newest = obstacle === undefined ? findNewest() : undefined;
+/** Main plugins, with the versions of CNI that all of them take; none is what rkt writes. */
+const pluginSets = [
+  { plugins: 'this host', directory: undefined, versions: [undefined, '0.3.1', '0.4.0', '1.0.0'] },
+  ...(newest === undefined
+    ? []
+    : [{ plugins: 'testing', directory: newest.plugins, versions: [undefined, '0.4.0', '1.0.0', '1.1.0'] }]),
+];
 
 let grid: Grid;
 let host: BuiltHost;
@@ -69,11 +79,13 @@ const mains: Record<string, () => Netconf> = {
   ptp: () => ({ type: 'ptp' }),
   ...(ipvlan ? { ipvlan: () => ({ type: 'ipvlan', master: lab.addMaster() }) } : {}),
 };
-const versions = [undefined, '0.3.1', '0.4.0', '1.0.0'];
-const rows = Object.keys(mains).flatMap((type) => versions.map((version) => ({ type, version })));
+const rows = pluginSets.flatMap((set) =>
+  Object.keys(mains).flatMap((type) => set.versions.map((version) => ({ ...set, type, version }))),
+);
 
 describe.skipIf(leftOut)('a container comes and goes', () => {
-  test.each(rows)('through $type, cniVersion $version', async ({ type, version }) => {
+  test.each(rows)('through $type of $plugins, cniVersion $version', async ({ type, version, directory }) => {
+    if (directory !== undefined) lab.usePlugins(directory);
     const { conf, subnet, gateway } = netconf(version, mains[type]?.() ?? { type });
     const container = lab.addContainer();
     const result = JSON.parse(await succeed('ADD', container, conf));
@@ -86,7 +98,7 @@ describe.skipIf(leftOut)('a container comes and goes', () => {
     const [object] = grid.fixedAddresses().filter(({ ipv4addr }) => ipv4addr === address);
     expect(object?.comment).toContain(`container=${container.id} interface=eth0`);
 
-    const checked = version === '0.4.0' || version === '1.0.0';
+    const checked = version !== undefined && version !== '0.3.1';
     const withResult: Netconf = checked ? { ...conf, prevResult: result } : conf;
     if (checked) await succeed('CHECK', container, withResult);
     await succeed('DEL', container, withResult);
@@ -123,6 +135,31 @@ describe.skipIf(leftOut)(
     });
   },
 );
+
+describe.skipIf(newest === undefined)('main plugins that know CNI 1.1.0', () => {
+  beforeEach(() => lab.usePlugins(newest?.plugins ?? ''));
+
+  test.each(Object.keys(mains))('hand STATUS on to the driver, whose answer is the answer: %s', async (type) => {
+    const { conf } = netconf('1.1.0', mains[type]?.() ?? { type });
+    const container = lab.addContainer();
+    await host.daemon.says('grid available');
+    expect(await succeed('STATUS', container, conf)).toBe('');
+    const ipam = { ...(conf.ipam as Json), 'socket-dir': '/run/no-daemon' };
+    const { exitCode, stdout } = await lab.runMainPlugin('STATUS', container, 'eth0', { ...conf, ipam });
+    expect(exitCode).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({ code: 50 });
+  });
+
+  test.each(Object.keys(mains))('keep GC to themselves: %s', async (type) => {
+    const { conf } = netconf('1.1.0', mains[type]?.() ?? { type });
+    const container = lab.addContainer();
+    await succeed('ADD', container, conf);
+    await succeed('GC', container, { ...conf, 'cni.dev/valid-attachments': [] });
+    await succeed('DEL', container, conf);
+    await host.daemon.says(`"command":"DEL","network":"${conf.name}"`);
+    expect(host.daemon.log).not.toContain('"command":"GC"');
+  });
+});
 
 describe.skipIf(leftOut)('through the real bridge', () => {
   const bridge = { type: 'bridge', bridge: 'br0', isGateway: true };

@@ -1,6 +1,7 @@
 /** containerd on a host of its own. */
 import { writeFileSync } from 'node:fs';
 import { until } from '../../fixture/host.ts';
+import type { Newest } from '../../fixture/newest.ts';
 import { imageName } from './busybox-image.ts';
 import { Cri } from './cri.ts';
 import type { RuntimeHost } from './runtime-host.ts';
@@ -18,6 +19,9 @@ restrict_oom_score_adj = true
 sandbox_image = "${imageName}"
 [plugins."io.containerd.grpc.v1.cri".containerd]
 snapshotter = "native"
+[[plugins."io.containerd.transfer.v1.local".unpack_config]]
+platform = "linux/${process.arch === 'x64' ? 'amd64' : process.arch}"
+snapshotter = "native"
 `;
 
 /**
@@ -29,6 +33,13 @@ export async function startContainerd({ host }: RuntimeHost, plugins = '/usr/lib
   writeFileSync(host.path('/run/containerd.toml'), config + cni);
   await host.start('containerd', 'containerd --config /run/containerd.toml');
   await until('containerd serves', async () => (await host.run('ctr version')).exitCode === 0);
+}
+
+/** Puts containerd and main plugins of another Debian in the place of the host's own. */
+export async function useNewest({ host }: RuntimeHost, { programs, plugins }: Newest): Promise<void> {
+  const names = ['containerd', 'containerd-shim-runc-v2', 'ctr'];
+  const mounts = names.map((name) => `mount --bind ${programs}/${name} /usr/bin/${name}`);
+  await host.succeed([...mounts, `mount --bind ${plugins} $ROOM/main-plugins`].join(' && '));
 }
 
 /** Loads an image from an archive. @param namespace containerd's; that of the Container Runtime Interface is `k8s.io` */
