@@ -48,22 +48,25 @@ interface GatewayReservation {
  */
 export async function reserveGateway(reservation: GatewayReservation, signal: AbortSignal): Promise<void> {
   const { wapi, address, view, name, isNetworkNew } = reservation;
-  for (let tries = 0; ; tries += 1) {
-    if (!isNetworkNew || tries > 0) {
-      const [holder] = await wapi.findFixedAddresses({ ipv4addr: address, network_view: view }, signal);
-      if (holder !== undefined) {
-        if (!isAttachmentMark(holder.comment)) return;
-        throw new GridError('network-conflict', `gateway ${address} of network ${name} is held by a container`, {
-          hint: `choose another gateway, or stop that container: ${holder.comment}`,
-        });
-      }
-    }
-    try {
-      return await wapi.createGateway({ address, view, network: name }, signal);
-    } catch (error) {
-      // Taken by something that is no fixed address, a host record say: taken is all that is needed.
-      if (tries > 0 && hasReason(error, 'conflict')) return;
-      if (tries > 0 || !mayExist(error)) throw error;
-    }
+  const create = () => wapi.createGateway({ address, view, network: name }, signal);
+  if (!isNetworkNew && (await isHeld(reservation, signal))) return;
+  try {
+    return await create();
+  } catch (error) {
+    if (!mayExist(error)) throw error;
   }
+  if (await isHeld(reservation, signal)) return;
+  await create().catch((error) => {
+    // Taken by something that is no fixed address, a host record say: taken is all that is needed.
+    if (!hasReason(error, 'conflict')) throw error;
+  });
+}
+
+/** Tells whether a fixed address has the place. @throws GridError `network-conflict` if it is a container's */
+async function isHeld({ wapi, address, view, name }: GatewayReservation, signal: AbortSignal): Promise<boolean> {
+  const [holder] = await wapi.findFixedAddresses({ ipv4addr: address, network_view: view }, signal);
+  if (holder === undefined || !isAttachmentMark(holder.comment)) return holder !== undefined;
+  throw new GridError('network-conflict', `gateway ${address} of network ${name} is held by a container`, {
+    hint: `choose another gateway, or stop that container: ${holder.comment}`,
+  });
 }

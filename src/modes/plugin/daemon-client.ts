@@ -1,15 +1,7 @@
 /** The plugin's side of the socket: one call, one answer, and an end to the wait. */
 import { connect, type Socket } from 'node:net';
 import { CniCode, CniError } from '../../cni/errors.ts';
-import {
-  acceptLimit,
-  answerGrace,
-  type Call,
-  largestFrame,
-  type RpcError,
-  requestFrame,
-  takenFrame,
-} from '../protocol.ts';
+import { acceptLimit, answerGrace, type Call, largestFrame, requestFrame, takenFrame } from '../protocol.ts';
 import { milliseconds } from './clock.ts';
 import { mustBeRoot, rootHint } from './permission.ts';
 
@@ -114,7 +106,8 @@ function exchange(
         timer = failAfter(wait, late(file, Math.min(wait, limit)));
         return;
       }
-      take(resultOf(message));
+      if ('error' in message) throw message.error;
+      take(message.result);
       // Written at once, without a turn of the event loop: the process may end now.
       socket.end(takenFrame);
       resolve();
@@ -152,33 +145,32 @@ function messageReader(file: string, onMessage: (message: Message) => void): (pi
   };
 }
 
-type Message = { readonly accepted: number } | { readonly result: unknown } | { readonly error: RpcError };
+type Message = { readonly accepted: number } | { readonly result: unknown } | { readonly error: CniError };
 
-function resultOf(message: Exclude<Message, { accepted: number }>): unknown {
-  if ('result' in message) return message.result;
-  const { code, message: text, data } = message.error;
-  throw new CniError(code, text, data?.details);
+/** What may have come: as far as it is an object, and has these members. */
+interface Received {
+  readonly method?: unknown;
+  readonly params?: { readonly milliseconds?: unknown };
+  readonly result?: unknown;
+  readonly error?: {
+    readonly code?: unknown;
+    readonly message?: unknown;
+    readonly data?: { readonly details?: unknown };
+  };
 }
 
 function parseMessage(text: string): Message | undefined {
   try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value !== 'object' || value === null) return undefined;
-    if ('method' in value) return value.method === 'accepted' && 'params' in value ? accepted(value.params) : undefined;
-    if ('result' in value) return { result: value.result };
-    if (!('error' in value) || typeof value.error !== 'object' || value.error === null) return undefined;
-    const { code, message, data } = value.error as Record<string, unknown>;
-    if (typeof code !== 'number' || typeof message !== 'string') return undefined;
-    const details = typeof data === 'object' && data !== null && 'details' in data ? data.details : undefined;
-    return { error: { code, message, ...(typeof details === 'string' ? { data: { details } } : {}) } };
+    const { method, params, result, error }: Received = JSON.parse(text);
+    if (method === 'accepted' && typeof params?.milliseconds === 'number') return { accepted: params.milliseconds };
+    if (method !== undefined) return undefined;
+    if (result !== undefined) return { result };
+    if (typeof error?.code !== 'number' || typeof error.message !== 'string') return undefined;
+    const details = error.data?.details;
+    return { error: new CniError(error.code, error.message, typeof details === 'string' ? details : undefined) };
   } catch {
     return undefined;
   }
-}
-
-function accepted(params: unknown): Message | undefined {
-  if (typeof params !== 'object' || params === null || !('milliseconds' in params)) return undefined;
-  return typeof params.milliseconds === 'number' ? { accepted: params.milliseconds } : undefined;
 }
 
 const logHint = 'See its log: journalctl -u infoblox-cni-daemon.';
