@@ -1,4 +1,6 @@
 import {
+  chmodSync,
+  chownSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -13,6 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { copyDurably, linkDurably, removeDrafts, writeDurably } from '../../../src/infoblox/host/durable-file.ts';
+import { rootTest } from '../../reliability/root.ts';
 
 let directory: string;
 beforeEach(() => {
@@ -35,6 +38,18 @@ test('a text and a copy get their mode, whatever the umask, and nothing else is 
   expect([readFileSync(at('copy'), 'utf8'), statSync(at('copy')).mode & 0o7777]).toEqual(['a program', 0o755]);
   expect(readdirSync(directory).sort()).toEqual(['copy', 'source', 'text']);
 });
+
+rootTest(
+  'in a setgid directory a file is of the directory’s group, as the notes are for the service',
+  'other groups',
+  async () => {
+    const group = 65_534;
+    chownSync(directory, 0, group);
+    chmodSync(directory, 0o2770);
+    writeDurably({ directory, name: 'text', mode: 0o640 }, 'one');
+    expect([statSync(at('text')).gid, statSync(at('text')).mode & 0o7777]).toEqual([group, 0o640]);
+  },
+);
 
 test('what a link of the name leads to is not touched: the link is replaced', () => {
   writeFileSync(at('elsewhere'), 'of somebody else');
