@@ -80,7 +80,7 @@ function checksOf({ env, socket, operands }: Examined, options: Options, grids: 
     needs: [credentials, hosts.map(([, , tls]) => tls)],
   });
   const host = { cluster: options.clusterName, node: options.nodeName };
-  const context = { grid, host, needs: [permissions] };
+  const context = { grid, host, needs: [permissions], all: configurations.found };
   return [
     ...[user, credentials, stateDirectory, ...daemonChecks(socket, options, user)],
     ...pluginChecks({ env, driver: options.driverName, uses }),

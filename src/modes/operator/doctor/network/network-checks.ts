@@ -11,11 +11,22 @@ interface NetworkContext {
   readonly host: Origin;
   /** What has to be well before the grid is asked about networks. */
   readonly needs: NonNullable<Check['needs']>;
+  /** All that are examined. */
+  readonly all: readonly Named[];
+}
+
+type Named = { readonly file: string; readonly spec: { readonly name: string } };
+
+/** Names the group of a configuration's findings: with its file, where several have a network of that name. */
+export function groupOf({ file, spec: { name } }: Named, all: readonly Named[]): string {
+  const isOnly = all.filter(({ spec }) => spec.name === name).length === 1;
+  return isOnly ? `network ${name}` : `network ${name} of ${file}`;
 }
 
 /** Makes the checks of a network configuration: is its network there, has it addresses, is its gateway safe? */
-export function networkChecks(configuration: NetworkConfiguration, { grid, host, needs }: NetworkContext): Check[] {
-  const group = `network ${configuration.spec.name}`;
+export function networkChecks(configuration: NetworkConfiguration, context: NetworkContext): Check[] {
+  const { grid, host, needs, all } = context;
+  const group = groupOf(configuration, all);
   const look = new NetworkLook(configuration, { grid, host });
   const view: Check = { group, title: 'view', needs, run: (signal) => look.view(signal) };
   const network: Check = { group, title: 'network', needs, run: (signal) => look.network(signal) };
