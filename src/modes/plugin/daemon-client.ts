@@ -10,7 +10,7 @@ export class NoAnswer extends CniError {
   /** Whether the request was sent, so that the daemon may have carried it out. */
   readonly asked: boolean;
 
-  constructor(asked: boolean, message: string, details: string) {
+  constructor(message: string, details: string, { asked = true } = {}) {
     super(CniCode.tryAgain, message, details);
     this.asked = asked;
   }
@@ -177,7 +177,6 @@ const logHint = 'See its log: journalctl -u infoblox-cni-daemon.';
 
 function notAccepted(file: string): NoAnswer {
   return new NoAnswer(
-    true,
     `the daemon at ${file} did not accept the call within ${acceptLimit / 1000} s`,
     `It hangs, or is of an earlier release than the plugin: systemctl restart infoblox-cni-daemon. ${logHint}`,
   );
@@ -185,12 +184,11 @@ function notAccepted(file: string): NoAnswer {
 
 function late(file: string, wait: number): NoAnswer {
   const details = `It was given ${wait / 1000} s. ${logHint}`;
-  return new NoAnswer(true, `the daemon at ${file} did not answer in time`, details);
+  return new NoAnswer(`the daemon at ${file} did not answer in time`, details);
 }
 
 function incompatible(file: string): NoAnswer {
   return new NoAnswer(
-    true,
     `what answers at ${file} is not a compatible infoblox-cni-daemon`,
     'Install plugin and daemon from the same release and restart the daemon.',
   );
@@ -201,7 +199,7 @@ function isAbsent(code: string): boolean {
 }
 
 function ended(file: string): NoAnswer {
-  return new NoAnswer(true, `the daemon at ${file} ended the connection without an answer`, logHint);
+  return new NoAnswer(`the daemon at ${file} ended the connection without an answer`, logHint);
 }
 
 /** @param asked whether an earlier attempt has sent the request */
@@ -209,19 +207,19 @@ function notReached(code: string, file: string, asked: boolean): NoAnswer {
   if (code === 'ECONNRESET') return ended(file);
   if (isAbsent(code)) {
     return new NoAnswer(
-      asked,
       `infoblox-cni-daemon is not running: nothing listens at ${file}`,
       'Start it: systemctl start infoblox-cni-daemon. Its --socket-dir and --driver-name must match "socket-dir" and "type" in the network configuration.',
+      { asked },
     );
   }
   if (code === 'EINVAL') {
     return new NoAnswer(
-      asked,
       `the path of the daemon's socket is longer than the system allows: ${file}`,
       'Use a shorter "socket-dir" or "type" in the network configuration, and the same --socket-dir and --driver-name of the daemon.',
+      { asked },
     );
   }
   const refusal = mustBeRoot(code);
-  if (refusal !== undefined) return new NoAnswer(asked, `cannot connect to ${file}: ${refusal}`, rootHint);
-  return new NoAnswer(asked, `cannot reach infoblox-cni-daemon at ${file} (${code})`, logHint);
+  if (refusal !== undefined) return new NoAnswer(`cannot connect to ${file}: ${refusal}`, rootHint, { asked });
+  return new NoAnswer(`cannot reach infoblox-cni-daemon at ${file} (${code})`, logHint, { asked });
 }

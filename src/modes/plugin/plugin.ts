@@ -18,11 +18,10 @@ import {
   protocolVersion,
   socketFile,
 } from '../protocol.ts';
-import { type DaemonPlace, daemonPlace } from './daemon-place.ts';
+import { type DaemonPlace, daemonPlace, refuseForeignSocket } from './daemon-place.ts';
 import { complain, NoOutput, print } from './output.ts';
 import { refuseOwnNamespace } from './own-namespace.ts';
 import { mustBeRoot, rootHint } from './permission.ts';
-import { refuseForeignSocket } from './socket-trust.ts';
 import { readStdin } from './stdin.ts';
 import { traceContext } from './trace-context.ts';
 
