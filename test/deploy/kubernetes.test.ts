@@ -140,7 +140,10 @@ describe.skipIf(leftOut).each(['base', 'overlays/multus', 'overlays/node-pool'])
     });
     expect(fileIn(manifests, 'daemon.env')).toContain('--ssl-verify=pin');
     const daemon = containersOf(manifests).at(-1);
-    expect(daemon?.env).toEqual([{ name: 'NODE_NAME', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } }]);
+    expect(daemon?.env).toEqual([
+      { name: 'NODE_NAME', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } },
+      { name: 'TMPDIR', value: optionsOf(manifests).stateDir },
+    ]);
     expect(daemon?.args?.join(' ')).not.toMatch(/--wapi-password[= ]/);
   });
 

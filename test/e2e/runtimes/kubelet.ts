@@ -81,7 +81,8 @@ export class Kubelet {
   #configOf(pod: Pod, spec: PodSpec, container: Container, volumes: ReadonlyMap<string, string>): Message {
     refuseUnknown(container.name, container, containerFields);
     const { name, image = '', command = [], args = [], volumeMounts = [] } = container;
-    const env = (container.env ?? []).map(({ name, valueFrom }) => {
+    const env = (container.env ?? []).map(({ name, value, valueFrom }) => {
+      if (value !== undefined) return { name, value };
       if (valueFrom?.fieldRef?.fieldPath !== 'spec.nodeName') throw new Error(`${name} is from elsewhere`);
       return { name, value: this.#node };
     });

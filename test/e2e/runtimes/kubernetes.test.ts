@@ -135,6 +135,17 @@ describe.skipIf(isLeftOut)('the pod of the overlay for a node pool', () => {
     expect((await daemon.exec('infoblox-cni-daemon', 'status')).stdout).toMatch(/^well$/m);
   });
 
+  test('has the commands of the operator, which know its settings', async () => {
+    const doctor = await daemon.exec('infoblox-cni-daemon', 'doctor', `--node-name=${node}`);
+    expect(doctor.stdout).toMatch(/ok +login: as "\S+" at grid\.example\.com\n/);
+    expect(doctor.stdout).toMatch(/ok +daemon: .* answers/);
+    expect(doctor.stdout).not.toContain('than configured now');
+    const file = '/var/lib/infoblox-cni/bundle.tar.gz';
+    const bundle = await daemon.exec('infoblox-cni-daemon', 'support-bundle', `--output=${file}`);
+    expect(bundle).toMatchObject({ exitCode: 0, stdout: expect.not.stringContaining('without state') });
+    expect(await runtime.host.succeed(`tar -tzf ${file}`)).toMatch(/state\.json$/m);
+  });
+
   test('is replaced under pods that keep their addresses, and takes over what ended meanwhile', async () => {
     const web2 = await cri.runPodSandbox(web('web-2'));
     const before = await reserved();
