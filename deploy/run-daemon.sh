@@ -7,6 +7,7 @@ DAEMON=${DAEMON:-infoblox-cni-daemon}
 . "$(dirname "$0")/daemon-environment.sh"
 
 command -v "$DAEMON" >/dev/null || fail "no $DAEMON: make install puts it there, or name it in DAEMON"
+refuse_another_daemon
 ask() { "$DAEMON" "$@"; }
 wait_for_answer_aside
 # shellcheck disable=SC2086 # one flag a line

@@ -1,5 +1,6 @@
 /** What the run-*.sh scripts make of the settings of a host, whatever runs the daemon. */
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parseFlags } from '../../src/modes/daemon/config/command-line.ts';
@@ -139,6 +140,19 @@ esac`;
 
   it.runIf(isRoot)('says when the daemon answers, and how it is', () => {
     expect(run([], { WAIT: '5' }).stderr).toBe(`${script}: the daemon answers at /run/cni/infoblox.sock: well\n`);
+  });
+
+  it.runIf(isRoot)('starts nothing beside a daemon that somebody else has started', () => {
+    const server = createServer().listen(room.path('infoblox.sock'));
+    room.remove('awk');
+    expect(run([`--socket-dir=${room.path()}`])).toMatchObject({
+      status: 1,
+      stdout: '',
+      stderr: expect.stringMatching(
+        new RegExp(`^${script}: another daemon listens at ${room.path('infoblox.sock')}: stop it first.*\\n$`),
+      ),
+    });
+    server.close();
   });
 
   it.runIf(isRoot)('says what is missing where there is nothing to run', () => {
