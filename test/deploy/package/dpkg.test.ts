@@ -77,6 +77,7 @@ describe.skipIf(leftOut)('on a host with dpkg', { timeout: 120_000 }, () => {
     const purged = await root.succeed(`${dpkg} --purge infoblox-cni`);
     expect(purged).toContain('left: the state in /var/lib/infoblox-cni');
     expect(purged).toMatch(/gc --host=\S+` shows it, and releases it/);
+    expect(purged).not.toContain('what others have put');
     expect((await root.run('ls -d /etc/infoblox-cni /run/cni')).output).not.toMatch(/^\//m);
     const system =
       /^\/(var\/(lib\/dpkg|lib\/systemd|log|cache)\/|etc\/(passwd|shadow|group|gshadow|subuid|subgid|\.pwd\.lock)(-|$))/;
