@@ -10,7 +10,7 @@ HOST_PATH := $(subst $(CURDIR)/node_modules/.bin:,,$(PATH))
 export PATH := $(CURDIR)/node_modules/.bin:$(HOST_PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup npm-packages host-packages check test build demo simulator soak bench pictures image aci install uninstall package release clean
+.PHONY: help setup npm-packages host-packages build-packages demo-packages check test build demo simulator soak bench pictures image aci install uninstall package release clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -22,30 +22,27 @@ setup: npm-packages host-packages ## fetch the toolchain: npm packages, and as r
 # that is a link belongs to another tree, which npm ci would leave without it.
 npm-packages:
 	@if test ! -L node_modules && ! sha256sum --check --status node_modules/.setup 2>/dev/null; then \
-	  echo 'setup: npm ci'; \
+	  echo 'setup: fetching npm packages and the pinned Node (npm ci), which takes a minute or two'; \
 	  PATH='$(HOST_PATH)' npm ci --loglevel=error \
 	  && ln -sfn ../node-linux-$(HOST_ARCH)/bin/node node_modules/.bin/node \
 	  && sha256sum package-lock.json > node_modules/.setup; \
 	fi
 
-host-packages:
-	@missing=; \
-	test -x /usr/lib/cni/bridge || test -x /opt/cni/bin/bridge || missing="$$missing containernetworking-plugins"; \
-	command -v ip >/dev/null || missing="$$missing iproute2"; \
-	command -v curl >/dev/null || missing="$$missing curl"; \
-	command -v openssl >/dev/null || missing="$$missing openssl"; \
-	command -v strip >/dev/null || missing="$$missing binutils"; \
-	test -x /lib/systemd/systemd || missing="$$missing systemd"; \
-	command -v busybox >/dev/null || missing="$$missing busybox-static"; \
-	command -v dockerd >/dev/null || missing="$$missing docker.io"; \
-	command -v docker >/dev/null || missing="$$missing docker-cli"; \
-	for command in containerd runc podman catatonit chromium prometheus mandoc zsh fish kustomize; do command -v $$command >/dev/null || missing="$$missing $$command"; done; \
+# PROGRAM:PACKAGE of Debian. A build or a demo brings no container runtimes onto a host: only tests need them.
+build-packages: NEEDS = strip:binutils
+demo-packages: NEEDS = bridge:containernetworking-plugins ip:iproute2
+host-packages: NEEDS = bridge:containernetworking-plugins ip:iproute2 curl:curl openssl:openssl strip:binutils systemd:systemd \
+  busybox:busybox-static dockerd:docker.io docker:docker-cli containerd:containerd runc:runc podman:podman catatonit:catatonit \
+  chromium:chromium prometheus:prometheus mandoc:mandoc zsh:zsh fish:fish kustomize:kustomize
+build-packages demo-packages host-packages:
+	@missing=; PATH=$$PATH:/usr/lib/cni:/opt/cni/bin:/lib/systemd; \
+	for need in $(NEEDS); do command -v $${need%:*} >/dev/null || missing="$$missing $${need#*:}"; done; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  echo "setup: apt-get install$$missing"; \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null && exit 0; \
 	fi; \
-	echo "setup: MISSING on this host (Debian names):$$missing - going on without, less is tested"
+	echo "setup: MISSING on this host (Debian names):$$missing - going on without: less is shown or tested, or the executable is larger"
 
 check: npm-packages ## format, lint, types, import directions
 	npm run --silent check
@@ -55,10 +52,10 @@ test: setup check build ## set up, check, build, write the images, run every tes
 	@node test/fixture/newest.ts || echo 'test: NO plugins and containerd of Debian testing on this host - going on without, less is tested'
 	npm run --silent test
 
-build: setup ## build dist/infoblox-cni with its links, licences and SBOM (ARCH=arm64: dist/arm64/)
+build: npm-packages build-packages ## build dist/infoblox-cni with its links, licences and SBOM (ARCH=arm64: dist/arm64/)
 	node build.mjs --arch $(ARCH)
 
-demo: setup build ## a container's address from a simulated grid, and back: the whole way
+demo: demo-packages build ## a container's address from a simulated grid, and back: the whole way
 	node test/demo/main.ts
 
 simulator: npm-packages ## start the grid simulator alone, to point curl or a daemon at: FLAGS='--listen 192.0.2.10'
@@ -67,7 +64,7 @@ simulator: npm-packages ## start the grid simulator alone, to point curl or a da
 soak: npm-packages ## the long chaos run: OPERATIONS=100000, SEED=...
 	node test/reliability/soak.ts --operations $(or $(OPERATIONS),100000) $(if $(SEED),--seed $(SEED))
 
-bench: setup build ## what it costs: start-up, requests, latency
+bench: demo-packages build ## what it costs: start-up, requests, latency
 	node bench/main.ts
 
 pictures: setup build ## make the pictures of the documentation anew: NAME=dashboard for one alone
