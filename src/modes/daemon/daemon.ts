@@ -3,6 +3,7 @@ import { Conditions } from '../../infoblox/conditions.ts';
 import { type Machine, readMachine } from '../../infoblox/host/machine.ts';
 import { isOwnAddress as askKernel } from '../../infoblox/host/own-address.ts';
 import { type DoubtWindow, defaultDoubtWindow } from '../../infoblox/lease/doubt.ts';
+import { FormerNames } from '../../infoblox/lease/former-names.ts';
 import type { SqliteLeaseStore } from '../../infoblox/lease/state/store.ts';
 import type { Log } from '../../infoblox/log.ts';
 import { hostPrefix } from '../../infoblox/mark.ts';
@@ -19,8 +20,8 @@ import { rememberErrors } from './log/recent-errors.ts';
 import type { Metrics } from './metrics/metrics.ts';
 import { prepareSocket } from './rpc/socket-file.ts';
 import { listen, listenOnPassed } from './rpc/socket-watch.ts';
-import type { StartError } from './start-error.ts';
-import { openStore, readFormerNames, watchState, writerMemory } from './state.ts';
+import { orStartError, type StartError } from './start-error.ts';
+import { openStore, watchState, writerMemory } from './state.ts';
 import { noTracing, type Tracing } from './tracing/tracing.ts';
 import { unverifiedNotice, warnOfUnverified } from './unverified.ts';
 
@@ -110,7 +111,7 @@ async function build(options: Options, passedLog: Log, surroundings: Surrounding
   const store = wrapStore?.(opened) ?? opened;
   // One that is pending is due only if its ADD dies.
   store.subscribe((lease) => lease && lease.phase !== 'pending' && tracing.leaseDue(lease.mark));
-  const names = readFormerNames(store, origin);
+  const names = orStartError(() => new FormerNames(store, origin));
   const metrics = await createMetrics(options);
   const grid = buildGridAccess({ options, conditions, memory: writerMemory(store), metrics, tracing, log });
   const leases = buildLeases({

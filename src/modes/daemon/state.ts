@@ -2,10 +2,8 @@
 import type { Conditions } from '../../infoblox/conditions.ts';
 import { hasReason } from '../../infoblox/errors.ts';
 import type { Owner } from '../../infoblox/host/machine.ts';
-import { FormerNames } from '../../infoblox/lease/former-names.ts';
 import { SqliteLeaseStore } from '../../infoblox/lease/state/store.ts';
 import type { Log } from '../../infoblox/log.ts';
-import type { Origin } from '../../infoblox/mark.ts';
 import type { WriterMemory } from '../../infoblox/wapi/connection/hosts.ts';
 import { orStartError, StartError } from './start-error.ts';
 
@@ -35,14 +33,6 @@ export function openStore(directory: string, { conditions, owner, historyAge, lo
     });
   }
   return store;
-}
-
-/**
- * Reads the names that this host had before.
- * @throws StartError if the state cannot be used
- */
-export function readFormerNames(store: SqliteLeaseStore, origin: Origin): FormerNames {
-  return orStartError(() => new FormerNames(store, origin));
 }
 
 /** Remembers in the state which grid host accepts writes; only until the daemon ends if the state cannot be written. */
