@@ -13,7 +13,8 @@ command -v "$DOCKER" >/dev/null || fail "no $DOCKER (Debian: apt-get install doc
 
 # Loads the image that the archive holds, unless it is there.
 load_image() {
-  manifest=$(tar -xOf "$1" manifest.json) || fail "$1 is no image that make image wrote"
+  [ -r "$1" ] || fail "no image at $1"
+  manifest=$(tar -xOf "$1" manifest.json 2>/dev/null) || fail "$1 is no image that make image wrote"
   IMAGE=$(echo "$manifest" | sed 's/.*"RepoTags":\["\([^"]*\)".*/\1/')
   id=$(echo "$manifest" | sed 's|.*"Config":"blobs/sha256/\([^"]*\)".*|\1|')
   there=$("$DOCKER" image inspect --format '{{.Id}}' "$IMAGE" 2>/dev/null) || there=
@@ -36,6 +37,9 @@ run() {
     "$@"
 }
 
+# Of a former container that has stopped, somebody else's daemon may have taken the place.
+former=$("$DOCKER" container inspect --format '{{.State.Running}}' "$name" 2>/dev/null) || former=
+[ "$former" = true ] || refuse_another_daemon
 if [ -z "${IMAGE:-}" ]; then
   archive=${ARCHIVE:-$(beside infoblox-cni-daemon.oci.tar)}
   if [ -n "$archive" ]; then
@@ -49,12 +53,10 @@ fi
 make_shared_directories
 # shellcheck disable=SC2086 # one flag a line
 run --rm "$IMAGE" check-config $DAEMON_FLAGS "$@" >/dev/null || fail 'nothing was changed: the daemon would not start'
-if "$DOCKER" container inspect "$name" >/dev/null 2>&1; then
+if [ -n "$former" ]; then
   say "replacing the container $name"
   "$DOCKER" stop "$name" >/dev/null
   "$DOCKER" rm --force "$name" >/dev/null
-else
-  refuse_another_daemon
 fi
 # shellcheck disable=SC2086
 run --detach --name "$name" --restart always --stop-timeout 70 "$IMAGE" $DAEMON_FLAGS "$@"

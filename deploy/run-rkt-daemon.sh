@@ -22,18 +22,20 @@ run() {
     "$@"
 }
 
-make_shared_directories
+former=$(cat "$UUID_FILE" 2>/dev/null) || former=
 # A pod that has ended is left to `rkt gc`.
+if [ -z "$former" ] || ! rkt status "$former" 2>/dev/null | grep -qx 'state=running'; then
+  former=
+  refuse_another_daemon
+fi
+make_shared_directories
 # shellcheck disable=SC2086 # one flag a line
 (run "$IMAGE" -- check-config $DAEMON_FLAGS "$@") >&2 || fail 'nothing was changed: the daemon would not start'
-former=$(cat "$UUID_FILE" 2>/dev/null) || former=
-if [ -n "$former" ] && rkt status "$former" 2>/dev/null | grep -qx 'state=running'; then
+if [ -n "$former" ]; then
   say "replacing the pod $former"
   rkt stop "$former" >&2
   rkt status --wait=true "$former" >/dev/null
   rkt rm "$former" >&2
-else
-  refuse_another_daemon
 fi
 rm -f "$UUID_FILE"
 

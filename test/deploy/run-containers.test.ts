@@ -34,11 +34,10 @@ function standIn(program: string, answers: readonly string[]): void {
 describe.runIf(isRoot)('run-docker-daemon.sh', () => {
   const script = 'run-docker-daemon.sh';
   const name = 'localhost/infoblox-cni-daemon:1.0.0';
-  const none = [
-    "'image inspect'*) exit 1 ;;",
-    "'container inspect --format'*) echo 'true 0' ;;",
-    "'container inspect'*) exit 1 ;;",
-  ];
+  /** What is asked of a container that runs so already, and of the one that was started. */
+  const former = "'container inspect --format {{.State.Running}} infoblox-cni-daemon')";
+  const started = "'container inspect'*) echo 'true 0' ;;";
+  const none = ["'image inspect'*) exit 1 ;;", `${former} exit 1 ;;`, started];
   const answer = 'exec*) echo well ;;';
 
   function archive(): string {
@@ -54,10 +53,10 @@ describe.runIf(isRoot)('run-docker-daemon.sh', () => {
     expect({ status, stderr }).toMatchObject({ status: 0, stderr: expect.stringContaining(`loading ${name} from`) });
     expect(calls()).toEqual([
       'info',
+      'container inspect',
       'image inspect',
       'load --quiet',
       'run --network', // check-config
-      'container inspect',
       'run --network',
       'exec infoblox-cni-daemon',
     ]);
@@ -77,12 +76,12 @@ describe.runIf(isRoot)('run-docker-daemon.sh', () => {
   });
 
   it('replaces a container that runs so already, once it knows that the daemon would start', () => {
-    standIn('docker', [answer, "'container inspect --format'*) echo 'true 0' ;;"]);
+    standIn('docker', [answer, `${former} echo true ;;`, started]);
     expect(room.run(script, { env: { IMAGE: 'image' } }).status).toBe(0);
     expect(calls()).toEqual([
       'info',
-      'run --network',
       'container inspect',
+      'run --network', // check-config
       'stop infoblox-cni-daemon',
       'rm --force',
       'run --network',
@@ -109,6 +108,7 @@ describe.runIf(isRoot)('run-docker-daemon.sh', () => {
       ["'image ls'*) echo a:1; echo a:2 ;;"],
       'several images: name one of them in IMAGE: a:1 a:2',
     ],
+    ['no such file', { ARCHIVE: '/nowhere.tar' }, [], 'no image at /nowhere.tar'],
     ['a file that is no image', { ARCHIVE: '/etc/passwd' }, [], '/etc/passwd is no image that make image wrote'],
     [
       'wrong flags',
@@ -122,6 +122,14 @@ describe.runIf(isRoot)('run-docker-daemon.sh', () => {
     expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringContaining(message) });
     expect(calls(1).filter((call) => ['stop', 'rm', 'load'].includes(call))).toEqual([]);
     expect(calls(20).filter((call) => call.includes('--detach'))).toEqual([]);
+  });
+
+  it.each(['exit 1', 'echo false'])('loads nothing beside the daemon of somebody else: %s', (state) => {
+    room.standIn('awk', 'exit 0'); // somebody listens
+    standIn('docker', [`${former} ${state} ;;`]);
+    const { status, stderr } = room.run(script, { env: { ARCHIVE: archive() } });
+    expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringContaining('another daemon listens at') });
+    expect(calls()).toEqual(['info', 'container inspect']);
   });
 
   it('says that it waits, and then why the daemon does not answer', () => {
@@ -172,8 +180,8 @@ describe.runIf(isRoot)('run-aci-daemon.sh', () => {
     expect(room.run(script, { env: aci() }).status).toBe(0);
     const former = [
       'image cat-manifest',
-      'run --net=host', // check-config
       'status pod-1',
+      'run --net=host', // check-config
       'stop pod-1',
       'status --wait=true',
       'rm pod-1',
@@ -200,7 +208,7 @@ describe.runIf(isRoot)('run-aci-daemon.sh', () => {
     const { status, stderr } = room.run(script, { env: aci() });
     expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringContaining('nothing was changed') });
     expect(stderr).toContain('--prefix-length is wrong');
-    expect(calls()).toEqual(['image cat-manifest', 'run --net=host']);
+    expect(calls()).toEqual(['image cat-manifest', 'status pod-1', 'run --net=host']);
   });
 
   it('turns no check of the runtime off', () => {
