@@ -129,6 +129,19 @@ install_all() {
   next_steps
 }
 
+# remove_from DIRECTORY WHAT FILE...: says nothing of what is not there.
+remove_from() {
+  directory=$1
+  what=$2
+  shift 2
+  found=
+  for file; do
+    if [ -e "$directory/$file" ]; then found=$directory; fi
+    rm -f "$directory/$file"
+  done
+  if [ -n "$found" ]; then say "removed $what from $directory"; fi
+}
+
 # In a chroot systemctl says of every unit that it is active.
 runs_or_will() {
   if [ -d /run/systemd/system ] && systemctl -q is-active "$service" "$socket"; then return; fi
@@ -148,10 +161,10 @@ uninstall_all() {
     rm "$file"
     say "removed $file"
   done
-  for file in $shared; do rm -f "$DESTDIR$SHARE_DIR/$file"; done
-  say "removed manual pages and completion from $DESTDIR$SHARE_DIR"
-  for file in $scripts; do rm -f "$script_dir/$file"; done
-  say "removed the scripts from $script_dir"
+  # shellcheck disable=SC2086 # names without spaces
+  remove_from "$DESTDIR$SHARE_DIR" 'manual pages and completion' $shared
+  # shellcheck disable=SC2086
+  remove_from "$script_dir" 'the scripts' $scripts
   rmdir "$script_dir" 2>/dev/null || true
   rmdir "$DESTDIR$DOC_DIR" 2>/dev/null || true
   rmdir "$unit.d" 2>/dev/null || true
@@ -163,7 +176,11 @@ case $action in
   install) install_all ;;
   uninstall) uninstall_all ;;
   *)
-    echo "usage: sh $0 install|uninstall, with DESTDIR, PREFIX, CNI_BIN_DIR and the others of docs/install.md in the environment" >&2
+    cat >&2 <<END
+usage: sh $0 install|uninstall
+In the environment: DESTDIR, PREFIX ($PREFIX), BINDIR, SHARE_DIR, DOC_DIR, SYSTEMD_DIR, SYSUSERS_DIR, TMPFILES_DIR,
+CNI_BIN_DIR (those of $usual_directories that hold bridge), RKT_PLUGIN_DIR (/usr/lib/rkt/plugins/net if that is there)
+END
     exit 2
     ;;
 esac
