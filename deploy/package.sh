@@ -98,6 +98,7 @@ make_debian_package() {
   finish "$file"
 }
 
+say "packing version $version for $ARCH, which takes a minute or two"
 make_tarball
 if command -v dpkg-deb >/dev/null; then
   make_debian_package

@@ -40,6 +40,7 @@ function main(): void {
     mkdirSync(stage);
     const contents = makeContents({ dist, architecture: architectures[arch], cache, stage });
     const written = positionals.filter(isKind).map((kind) => writers[kind]);
+    say(`packing ${written.map(({ file }) => file).join(' and ')}, which takes a minute or so`);
     for (const { file, write } of written) write(join(stage, file), stage, contents);
     writeFileSync(join(stage, sbomFile), `${JSON.stringify(contents.sbom, null, 2)}\n`);
     for (const name of [...written.map(({ file }) => file), sbomFile]) renameSync(join(stage, name), join(dist, name));
@@ -48,6 +49,7 @@ function main(): void {
     for (const { file } of written) {
       say(`${relative(process.cwd(), join(dist, file))}: ${(statSync(join(dist, file)).size / 1e6).toFixed(1)} MB`);
     }
+    say(`${relative(process.cwd(), join(dist, sbomFile))}: their SBOM`);
   } finally {
     rmSync(stage, { recursive: true, force: true });
   }

@@ -192,7 +192,7 @@ describe.skipIf(isLeftOut)('writing images', () => {
       const args = [process.execPath, write, 'oci', 'aci', '--arch', 'arm64', '--dist', directory];
       const { status, stdout, stderr } = spawnSync('sh', ['-c', command, ...args], { encoding: 'utf8', cwd: work });
       expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-      expect(stdout).toMatch(/^image: localhost\/infoblox-cni-daemon:\S+ for arm64, with ca-certificates \S+, libc6 /);
+      expect(stdout).toMatch(/^image: localhost\/infoblox-cni-daemon:\S+ for arm64, with ca-certificates \S+, libc6 /m);
     }
     for (const name of ['infoblox-cni-daemon.oci.tar', 'infoblox-cni-daemon.aci', 'infoblox-cni-daemon.cdx.json']) {
       const [one, two] = builds.map((directory) => sha256(join(directory, name)));
