@@ -22,6 +22,7 @@ setup: npm-packages host-packages ## fetch the toolchain: npm packages, and as r
 # that is a link belongs to another tree, which npm ci would leave without it.
 npm-packages:
 	@if test ! -L node_modules && ! sha256sum --check --status node_modules/.setup 2>/dev/null; then \
+	  PATH='$(HOST_PATH)' command -v npm >/dev/null || { echo 'setup: no npm on this host: install Node 20 or later with npm (Debian: apt-get install nodejs npm)' >&2; exit 1; }; \
 	  echo 'setup: fetching npm packages and the pinned Node (npm ci), which takes a minute or two'; \
 	  PATH='$(HOST_PATH)' npm ci --loglevel=error \
 	  && ln -sfn ../node-linux-$(HOST_ARCH)/bin/node node_modules/.bin/node \

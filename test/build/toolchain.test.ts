@@ -1,6 +1,6 @@
 /** What the Makefile brings onto a machine for a target: no more than that target needs. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -49,6 +49,22 @@ test('no target that an operator uses brings what only tests need', () => {
 test('setup brings all that tests need', () => {
   expect(make('host-packages')).toMatch(/^setup: apt-get install .*binutils.* docker\.io docker-cli containerd /);
   expect(installed()).toEqual(expect.arrayContaining(['binutils', 'containerd', 'docker.io', 'kustomize', 'podman']));
+});
+
+test('a machine without npm is told what to install', () => {
+  const root = join(bin, 'project');
+  mkdirSync(root);
+  for (const file of ['Makefile', 'package-lock.json']) copyFileSync(join(project, file), join(root, file));
+  symlinkSync('/usr/bin/sha256sum', join(bin, 'sha256sum'));
+  const { status, stdout, stderr } = spawnSync('/usr/bin/make', ['-C', root, 'build'], {
+    encoding: 'utf8',
+    env: { PATH: bin },
+  });
+  expect(status).toBe(2);
+  expect(stderr).toContain(
+    'no npm on this host: install Node 20 or later with npm (Debian: apt-get install nodejs npm)',
+  );
+  expect(stdout).not.toContain('fetching');
 });
 
 test('what cannot be brought is named', () => {
