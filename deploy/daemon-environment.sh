@@ -90,12 +90,16 @@ refuse_another_daemon() {
 # script's `is_running` fails before.
 wait_for_answer() {
   waited=0
-  until answer=$(ask status --socket-dir="$SOCKET_DIR" --driver-name="$DRIVER_NAME" 2>/dev/null) || [ -n "$answer" ]; do
-    if ! is_running || [ "$waited" -ge "$WAIT" ]; then return 1; fi
+  # A daemon that has just started has not asked the grid yet.
+  until answer=$(ask status --socket-dir="$SOCKET_DIR" --driver-name="$DRIVER_NAME" 2>/dev/null) ||
+    [ -n "${answer##NOT WELL: grid-not-seen*}" ]; do
+    is_running || return 1
+    if [ "$waited" -ge "$WAIT" ]; then break; fi
     if [ "$waited" -eq 1 ]; then say "waiting for an answer at $SOCKET, $WAIT s at most"; fi
     sleep 1
     waited=$((waited + 1))
   done
+  [ -n "$answer" ] || return 1
   say "the daemon answers at $SOCKET: $(echo "$answer" | head -n 1)"
 }
 

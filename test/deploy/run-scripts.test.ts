@@ -27,12 +27,17 @@ describe.each([
   function run(
     args: readonly string[] = [],
     env: Record<string, string> = {},
-    { print = '', ...as }: { readonly uid?: number; readonly print?: string; readonly prelude?: string } = {},
+    {
+      print = '',
+      answer = 'echo well; exit',
+      ...as
+    }: { readonly uid?: number; readonly print?: string; readonly answer?: string; readonly prelude?: string } = {},
   ) {
     const answers = `case "$*" in
 info | *check-config*) exit ;;
+*RestartCount*) echo 'true 0'; exit ;;
 container*) exit 1 ;;
-exec* | enter* | status*) echo well; exit ;;
+exec* | enter* | status*) ${answer} ;;
 esac`;
     room.standIn(program, `${answers}\n${print}\nprintf "%s\\n" "$@"`);
     return room.run(script, { args, env: { IMAGE: 'image', ...env }, ...as });
@@ -140,6 +145,16 @@ esac`;
 
   it.runIf(isRoot)('says when the daemon answers, and how it is', () => {
     expect(run([], { WAIT: '5' }).stderr).toBe(`${script}: the daemon answers at /run/cni/infoblox.sock: well\n`);
+  });
+
+  it.runIf(isRoot)('does not call a daemon unwell that has just started and has not asked the grid yet', () => {
+    const asked = room.path('asked');
+    const notYet = "echo 'NOT WELL: grid-not-seen'; exit 1";
+    const answer = `if [ -e ${asked} ]; then echo well; exit; fi; touch ${asked}; ${notYet}`;
+    // What runs in the place of the script ends only after it.
+    const print = 'sleep 2.5';
+    expect(run([], {}, { answer, print }).stderr).toMatch(/: well\n$/);
+    expect(run([], { WAIT: '1' }, { answer: notYet, print }).stderr).toMatch(/: NOT WELL: grid-not-seen\n$/);
   });
 
   it.runIf(isRoot)('starts nothing beside a daemon that somebody else has started', () => {
