@@ -115,7 +115,8 @@ function main(): number {
   rmSync(release, { recursive: true, force: true });
   renameSync(stage, release);
   for (const name of readdirSync(release).sort()) {
-    say(`${name} (${(statSync(join(release, name)).size / 1e6).toFixed(1)} MB)`);
+    const { size } = statSync(join(release, name));
+    say(`${name} (${size < 1e6 ? `${Math.ceil(size / 1e3)} kB` : `${(size / 1e6).toFixed(1)} MB`})`);
   }
   say('all of it is in dist/release');
   return 0;
