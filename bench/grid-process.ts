@@ -1,6 +1,8 @@
 /** The simulated grid as a process of its own: its work shall not share an event loop with what is measured. */
+
 import { type Grid, startGrid } from '../test/simulator/grid.ts';
 import { roundTrips } from '../test/simulator/round-trips.ts';
+import { leaseAddress } from './leases.ts';
 import type { GridQuestion, GridState } from './remote-grid.ts';
 
 const grid = await startGrid();
@@ -14,7 +16,7 @@ function answer(grid: Grid, question: GridQuestion): GridState {
   if (question.latencyMs !== undefined) grid.latencyMs = question.latencyMs;
   if (question.network !== undefined) grid.add('network', { network: question.network });
   for (const [index, comment] of (question.reservations ?? []).entries()) {
-    const ipv4addr = `10.65.${1 + (index >> 8)}.${index & 255}`;
+    const ipv4addr = leaseAddress(index);
     grid.add('fixedaddress', { ipv4addr, mac: '00:00:00:00:00:00', match_client: 'RESERVED', comment });
   }
   const state = {

@@ -13,6 +13,12 @@ export function leaseMark(n: number): string {
   return `${hostPrefix({ cluster: 'cluster-1', node: 'bench' })}network=bench container=old-${n} interface=eth0`;
 }
 
+/** The address of lease `n`: one that the bench's network, which gives the lowest ones, does not get to. */
+export function leaseAddress(n: number): string {
+  const number = n + 256;
+  return `10.${65 + (number >> 16)}.${(number >> 8) & 255}.${number & 255}`;
+}
+
 /**
  * Fills a new state file with bound leases of the network that the bench uses, each with a network namespace that is
  * there no more. One goes through the store; the rest are copies of its row in one transaction, whatever its columns are.
@@ -31,16 +37,17 @@ export function fillState(directory: string, leases: number, change = (lease: Le
     callers: [],
   };
   const moment = { now: Date.now(), window: defaultDoubtWindow };
-  store.apply(mark, () => change(bind(begin(undefined, beginning, moment), '10.65.0.1', moment)));
+  store.apply(mark, () => change(bind(begin(undefined, beginning, moment), leaseAddress(0), moment)));
   store.setWhole(moment.now);
   store.close();
   const database = new DatabaseSync(join(directory, 'state.db'));
   const row = database.prepare('SELECT * FROM lease').get() ?? {};
-  const others = Object.keys(row).filter((column) => column !== 'mark');
+  const others = Object.keys(row).filter((column) => column !== 'mark' && column !== 'address');
   const copies = leases - 1;
+  database.function('leaseAddress', (n) => leaseAddress(Number(n)));
   database.exec(`
     WITH RECURSIVE number(n) AS (SELECT 1 WHERE ${copies} > 0 UNION ALL SELECT n + 1 FROM number WHERE n < ${copies})
-    INSERT INTO lease (mark, ${others.join(', ')})
-    SELECT replace(mark, '=old-0 ', '=old-' || n || ' '), ${others.join(', ')} FROM lease, number`);
+    INSERT INTO lease (mark, address, ${others.join(', ')})
+    SELECT replace(mark, '=old-0 ', '=old-' || n || ' '), leaseAddress(n), ${others.join(', ')} FROM lease, number`);
   database.close();
 }

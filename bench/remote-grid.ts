@@ -15,7 +15,7 @@ export interface GridQuestion {
   readonly latencyMs?: number;
   /** A network to create in the default view. */
   readonly network?: string;
-  /** Reservations to create in 10.65.0.0/16, one with each comment. */
+  /** Reservations to create, one with each comment, at the addresses of leases in that order. */
   readonly reservations?: readonly string[];
   /** Forget the requests so far. */
   readonly clear?: boolean;
