@@ -49,7 +49,8 @@ lonelyWorldTest(
     // 500 requests of 50 ms by eights take 3.1 s; the rest is a busy test machine.
     expect(seconds).toBeLessThan(15);
     expect(furthestFromItsPlace(world)).toBeLessThan(32);
-    expect(Math.max(...statusTimes)).toBeLessThan(1_000);
+    // One that waited for them would take as long as they do. The callers are in this process, too, and the first STATUS waits for them.
+    expect(Math.max(...statusTimes)).toBeLessThan((seconds * 1_000) / 2);
     await ledger.settled();
   },
 );

@@ -42,6 +42,7 @@ export class Reconciler {
   readonly #cutShort = new AbortController();
   #isStopped = false;
   #timer: NodeJS.Timeout | undefined;
+  #waking: NodeJS.Immediate | undefined;
   /** Milliseconds since 1970. */
   #pausedUntil = 0;
   /** Monotonic milliseconds. */
@@ -61,9 +62,17 @@ export class Reconciler {
     this.#deps.store.subscribe(() => {
       // Before anybody asks who has an address.
       this.#guarded(() => this.#deps.unnoted.noteAll());
-      this.#wake();
+      this.#wakeSoon();
     });
     this.#wake();
+  }
+
+  /** Once for all changes of a turn of the event loop: in a burst of ADDs there are many, and it looks at every lease under way. */
+  #wakeSoon(): void {
+    this.#waking ??= setImmediate(() => {
+      this.#waking = undefined;
+      this.#wake();
+    }).unref();
   }
 
   /**

@@ -72,6 +72,8 @@ function see(path: string, boot: Boot): Seen {
 function lookAt(path: string): PathState {
   if (!path.startsWith('/')) return { kind: 'unclear' };
   try {
+    // An error for each that is absent would cost as much as all the rest of a listing.
+    if (statSync(path, { throwIfNoEntry: false }) === undefined) return { kind: 'absent' };
     const id = fileIdentity(path);
     return statfsSync(path).type === nsfs ? { kind: 'namespace', id } : { kind: 'other' };
   } catch (error) {
@@ -99,7 +101,8 @@ function placeOf(path: string): string | undefined {
  */
 function directoryOf(path: string): string | undefined {
   try {
-    if (processOf(path) === undefined) return fileIdentity(dirname(path));
+    // With a slash it is an error if it is a file, below which everything is absent.
+    if (processOf(path) === undefined) return fileIdentity(`${dirname(path)}/`);
     // Another PID namespace's /proc says nothing about ours; and where processes are hidden, the first one is too.
     if (readlinkSync('/proc/self') !== String(process.pid)) return undefined;
     statSync('/proc/1');

@@ -7,6 +7,9 @@ import { StoredLease } from './stored-lease.ts';
 /** Phases in which a lease can be due, the most urgent first. */
 const dueOrder: readonly Phase[] = ['releasing', 'pending', 'bound'];
 
+/** Leases that are kept in memory: those of a few workers. */
+const mostRecent = 16;
+
 /** Marks that are left out of an answer. */
 type Except = Pick<ReadonlySet<string>, 'has'>;
 const noMarks: Except = new Set();
@@ -21,14 +24,28 @@ interface Due {
 /** All methods throw GridError `state` if the state cannot be read. */
 export class LeaseReader {
   protected readonly statements: Statements;
+  /** As they are in the file, which no other process has: who works on a lease reads it at each step. */
+  readonly #recent = new Map<string, Lease>();
 
   constructor(statements: Statements) {
     this.statements = statements;
   }
 
   get(mark: string): Lease | undefined {
+    const known = this.#recent.get(mark);
+    if (known !== undefined) return known;
     const row = this.statements.run('SELECT * FROM lease WHERE mark = ?', (statement) => statement.get(mark));
-    return row === undefined ? undefined : v.parse(StoredLease, row);
+    if (row === undefined) return undefined;
+    const lease = v.parse(StoredLease, row);
+    if (this.#recent.size >= mostRecent) this.#recent.clear();
+    this.#recent.set(mark, lease);
+    return lease;
+  }
+
+  /** To be called before a lease is changed, or all of them after that. */
+  protected changed(mark?: string): void {
+    if (mark === undefined) this.#recent.clear();
+    else this.#recent.delete(mark);
   }
 
   /** The bound lease of another mark at an address of a view. */

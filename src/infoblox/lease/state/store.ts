@@ -84,6 +84,7 @@ export class SqliteLeaseStore extends LeaseReader {
       this.#write(mark, before, after);
       if (changes.length > 0) this.#history.write(changes);
     };
+    this.changed(mark);
     if (after !== undefined) this.statements.together(write);
     else {
       // A forgotten lease that comes back after a power failure is looked for on the grid once more.
@@ -116,6 +117,7 @@ export class SqliteLeaseStore extends LeaseReader {
   hurryFailed(now: number): void {
     const sql = 'UPDATE lease SET dueAt = ?, attempts = 0 WHERE attempts > 0 AND dueAt IS NOT NULL';
     this.statements.run(sql, (statement) => statement.run(now));
+    this.changed();
     this.#notify();
   }
 
@@ -124,6 +126,7 @@ export class SqliteLeaseStore extends LeaseReader {
     const sql = `UPDATE lease SET dueAt = ? + abs(random() % ?)
       WHERE phase = 'bound' AND dueAt IS NULL AND writtenAt > ?`;
     this.statements.run(sql, (statement) => statement.run(from, Math.max(spread, 1), since));
+    this.changed();
     this.#notify();
   }
 
@@ -131,6 +134,7 @@ export class SqliteLeaseStore extends LeaseReader {
   dateBoot(bootId: string, bootedAt: number): void {
     const sql = 'UPDATE lease SET bootedAt = ? WHERE bootId = ? AND bootedAt IS NULL';
     this.statements.run(sql, (statement) => statement.run(bootedAt, bootId));
+    this.changed();
   }
 
   /** Who held an address of this host, in whatever view; ../history/holders.ts answers questions from it. */
