@@ -1,4 +1,7 @@
-/** Many at once: five hundred containers on a slow grid, and a host that starts with ten thousand of them. */
+/**
+ * Many at once: five hundred containers on a slow grid, and a host that starts with ten thousand of them. `npm test` runs it alone: five
+ * hundred callers, the daemon and the grid have one process, which another beside it would make too slow for a plugin's patience.
+ */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';

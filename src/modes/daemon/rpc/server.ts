@@ -3,7 +3,6 @@
  * is noticed.
  */
 import { createServer, type Server, type Socket } from 'node:net';
-import { setImmediate as turn } from 'node:timers/promises';
 import { CniCode, CniError } from '../../../cni/errors.ts';
 import type { Fields, Log } from '../../../infoblox/log.ts';
 import { isOperatorMethod, progressFrame } from '../../operator-protocol.ts';
@@ -47,7 +46,6 @@ export class CallServer {
   readonly #server: Server;
   readonly #calls = new Set<Promise<void>>();
   readonly #frames = new FrameReader();
-  #lastTurn = Promise.resolve();
 
   constructor(deps: ServerDeps) {
     this.#deps = deps;
@@ -124,7 +122,6 @@ export class CallServer {
       const work = this.#deps.workOf(request);
       // A plugin of an earlier release would take it for the answer.
       if (params.callId !== undefined) socket.write(acceptedFrame(work.longest));
-      if (work.changes) await this.#nextTurn();
       const answer = await work.run({ gone, tell: (progress) => void socket.write(progressFrame(progress)) });
       const fields = { ...this.#about(request, began), ...answer.fields };
       this.#deps.log[work.changes ? 'info' : 'debug'](method, fields);
@@ -134,15 +131,6 @@ export class CallServer {
     } catch (failure) {
       return this.#refuse(request, failure, began);
     }
-  }
-
-  /**
-   * Lets one call a turn of the event loop begin its work: in a burst, what comes meanwhile is accepted between two of them, and STATUS
-   * answered.
-   */
-  #nextTurn(): Promise<void> {
-    this.#lastTurn = this.#lastTurn.then(() => turn());
-    return this.#lastTurn;
   }
 
   #refuse(request: Request | undefined, failure: unknown, began: number): Outgoing {
