@@ -1,10 +1,14 @@
-import { statSync } from 'node:fs';
+import { type BigIntStats, statSync } from 'node:fs';
 
 /**
  * Tells one file from another, whatever path leads to it: the device and the inode, as `DEVICE:INODE`.
  * @throws the error of the file system
  */
 export function fileIdentity(path: string): string {
-  const { dev, ino } = statSync(path, { bigint: true });
+  return identityOf(statSync(path, { bigint: true }));
+}
+
+/** As `fileIdentity`, of a file that has been looked at. */
+export function identityOf({ dev, ino }: BigIntStats): string {
   return `${dev}:${ino}`;
 }

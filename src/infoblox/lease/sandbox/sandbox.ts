@@ -3,7 +3,7 @@ import { lstatSync, readFileSync, readlinkSync, statfsSync, statSync } from 'nod
 import { uptime } from 'node:os';
 import { dirname, normalize } from 'node:path';
 import { isErrno } from '../../host/errno.ts';
-import { fileIdentity } from '../../host/file-identity.ts';
+import { fileIdentity, identityOf } from '../../host/file-identity.ts';
 import {
   type Boot,
   type Fate,
@@ -73,9 +73,9 @@ function lookAt(path: string): PathState {
   if (!path.startsWith('/')) return { kind: 'unclear' };
   try {
     // An error for each that is absent would cost as much as all the rest of a listing.
-    if (statSync(path, { throwIfNoEntry: false }) === undefined) return { kind: 'absent' };
-    const id = fileIdentity(path);
-    return statfsSync(path).type === nsfs ? { kind: 'namespace', id } : { kind: 'other' };
+    const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+    if (found === undefined) return { kind: 'absent' };
+    return statfsSync(path).type === nsfs ? { kind: 'namespace', id: identityOf(found) } : { kind: 'other' };
   } catch (error) {
     return { kind: isErrno(error, 'ENOENT', 'ESRCH') ? 'absent' : 'unclear' };
   }
