@@ -90,6 +90,19 @@ function commit() {
  */
 const ASSET_OPTIONS = { minifyWhitespace: true, legalComments: 'none', supported: { 'dynamic-import': false } };
 
+/**
+ * The part of a library that is bundled, where little of it is used: V8 compiles, and keeps, the text of all that is. What
+ * ofetch has for Node brings a second HTTP client, for Nodes without fetch.
+ */
+const PARTS = { undici: 'build-undici.mjs', ofetch: 'node_modules/ofetch/dist/index.mjs' };
+const parts = {
+  name: 'parts',
+  setup({ onResolve }) {
+    const filter = new RegExp(`^(${Object.keys(PARTS).join('|')})$`);
+    onResolve({ filter }, ({ path }) => ({ path: join(root, PARTS[path]) }));
+  },
+};
+
 /** Bundles one script into the stage; returns esbuild's account of what went into it. */
 async function bundle(entry, outfile, options = {}) {
   const { build } = await import('esbuild');
@@ -104,6 +117,7 @@ async function bundle(entry, outfile, options = {}) {
     format: 'cjs',
     target: `node${nodeVersion}`,
     define: { __VERSION__: JSON.stringify(manifest.version), __COMMIT__: JSON.stringify(commit()) },
+    plugins: [parts],
     metafile: true,
     logLevel: 'warning',
     ...options,
@@ -193,7 +207,8 @@ async function inject(arch, stage, node, output) {
       main: '../plugin.cjs',
       assets: Object.fromEntries(assets.map((name) => [name, `../${name}.br`])),
       // SIGUSR1 would open Node's inspector, through which any local user runs code as root; OPENSSL_CONF would load code.
-      execArgv: ['--disable-sigusr1', '--openssl-config=/dev/null'],
+      // V8's compilers shall not work in threads of their own, which keep their memory: for the daemon, but it counts only here.
+      execArgv: ['--disable-sigusr1', '--openssl-config=/dev/null', '--no-concurrent-recompilation'],
       execArgvExtension: 'none', // a NODE_OPTIONS in a runtime's environment must not alter the plugin
       disableExperimentalSEAWarning: true,
       useCodeCache: false,

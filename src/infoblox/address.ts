@@ -70,6 +70,15 @@ export function compareAddresses(one: string, other: string): number {
   return toNumber(one) - toNumber(other);
 }
 
+/** Digit by digit: to sort thousands of leases it is called hundreds of thousands of times. */
 function toNumber(address: string): number {
-  return address.split('.').reduce((value, part) => value * 256 + Number(part), 0);
+  let value = 0;
+  let part = 0;
+  for (const digit of address) {
+    if (digit === '.') {
+      value = value * 256 + part;
+      part = 0;
+    } else part = part * 10 + Number(digit);
+  }
+  return value * 256 + part;
 }

@@ -28,14 +28,13 @@ const ErrorBody = v.object({ Error: v.string(), code: v.optional(v.string()), te
  * @throws GridError for everything but a 2xx answer with a JSON body
  */
 export function readAnswer(answer: HttpAnswer, host: string, request: Request): unknown {
+  const value = parseJson(answer.body);
+  const isGood = answer.status >= 200 && answer.status < 300;
+  if (isGood && value !== undefined) return value;
   const what = describe(request);
   const outcome = writes(request) ? 'unknown' : 'none';
-  const value = parseJson(answer.body);
   const answered = `${what}: the grid at ${host} answered ${answer.status} ${shown(answer.body)}`;
-  if (answer.status >= 200 && answer.status < 300) {
-    if (value !== undefined) return value;
-    throw new GridError('bad-answer', answered, { outcome, hint: notWapiHint });
-  }
+  if (isGood) throw new GridError('bad-answer', answered, { outcome, hint: notWapiHint });
   if (answer.status === 401) {
     throw new GridError('credentials', `${what}: the grid at ${host} refused the user name or password (401)`);
   }

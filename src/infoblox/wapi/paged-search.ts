@@ -43,13 +43,10 @@ export async function* searchPages<const S extends GenericSchema>(
   let next: string | undefined;
   for (let pages = 0; pages < limits.pages; pages += 1) {
     const began = performance.now();
-    const deadline = { milliseconds: left, signal, late: (cause: unknown) => tookTooLong(what, limits, cause) };
     const send = (either: AbortSignal) => session.request(searchRequest({ ...request, page: next }), either);
-    const answer = await withDeadline(deadline, send).catch((error) => {
-      // An unknown view is answered with 404 (terraform-provider-infoblox, issue 188) and holds nothing; a lost page is no end.
-      if (next === undefined && hasReason(error, 'missing')) return { result: [] };
-      throw error;
-    });
+    const deadline = { milliseconds: left, signal, late: (cause: unknown) => tookTooLong(what, limits, cause) };
+    // The first page is a request like any other, with the session's own limits; most searches have no second.
+    const answer = await (next === undefined ? unlessMissing(send(signal)) : withDeadline(deadline, send));
     left -= performance.now() - began;
     const { result, next_page_id } = parseAnswer(page(schema), answer, { what });
     yield* result;
@@ -58,6 +55,14 @@ export async function* searchPages<const S extends GenericSchema>(
   }
   throw new GridError('bad-answer', `${what}: the search has more than ${limits.pages} pages of results`, {
     hint: 'a grid that sends page after page without an end is at fault, or is none: check --grid-host and any proxy between',
+  });
+}
+
+/** An unknown view is answered with 404 (terraform-provider-infoblox, issue 188) and holds nothing; a lost page is no end. */
+function unlessMissing(answer: Promise<unknown>): Promise<unknown> {
+  return answer.catch((error) => {
+    if (hasReason(error, 'missing')) return { result: [] };
+    throw error;
   });
 }
 

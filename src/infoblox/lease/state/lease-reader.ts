@@ -37,8 +37,7 @@ export class LeaseReader {
     const row = this.statements.run('SELECT * FROM lease WHERE mark = ?', (statement) => statement.get(mark));
     if (row === undefined) return undefined;
     const lease = v.parse(StoredLease, row);
-    if (this.#recent.size >= mostRecent) this.#recent.clear();
-    this.#recent.set(mark, lease);
+    this.remember(mark, lease);
     return lease;
   }
 
@@ -46,6 +45,12 @@ export class LeaseReader {
   protected changed(mark?: string): void {
     if (mark === undefined) this.#recent.clear();
     else this.#recent.delete(mark);
+  }
+
+  /** To be called when a lease is in the file as it is here. */
+  protected remember(mark: string, lease: Lease): void {
+    if (this.#recent.size >= mostRecent) this.#recent.clear();
+    this.#recent.set(mark, lease);
   }
 
   /** The bound lease of another mark at an address of a view. */

@@ -85,8 +85,12 @@ export class SqliteLeaseStore extends LeaseReader {
       if (changes.length > 0) this.#history.write(changes);
     };
     this.changed(mark);
-    if (after !== undefined) this.statements.together(write);
-    else {
+    if (after !== undefined) {
+      // One statement is all or nothing by itself.
+      if (changes.length === 0) this.#write(mark, before, after);
+      else this.statements.together(write);
+      this.remember(mark, after);
+    } else {
       // A forgotten lease that comes back after a power failure is looked for on the grid once more.
       this.statements.unsynced(write);
       for (const watcher of this.#watchers) watcher.add(mark);

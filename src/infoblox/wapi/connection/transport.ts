@@ -73,7 +73,10 @@ function fetchThrough(dispatcher: Dispatcher, own: Exchange['headers'], limits: 
     const all = headers instanceof Headers ? { ...Object.fromEntries(headers), ...own } : own;
     const request = { origin: url.slice(0, end), path: url.slice(end), method, headers: all, body: text };
     const answer = await gather(dispatcher, request, { signal: signal ?? AbortSignal.abort(), limits });
-    const lines = (name: string) => [answer.headers[name] ?? []].flat();
+    const lines = (name: string): string[] => {
+      const value = answer.headers[name] ?? [];
+      return typeof value === 'string' ? [value] : value;
+    };
     return {
       status: answer.status,
       headers: { get: (name) => lines(name)[0] ?? null, getSetCookie: () => lines('set-cookie') },
