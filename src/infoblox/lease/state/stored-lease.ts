@@ -46,8 +46,8 @@ interface Write {
 export function leaseWrite(before: Lease | undefined, after: Lease): Write | undefined {
   const changed = columns.filter((column) => after[column] !== before?.[column]);
   if (changed.length === 0) return undefined;
-  const row = { ...after, workload: workloadText(after.workload) };
-  const values = Object.fromEntries(changed.map((column) => [`$${column}`, row[column]]));
+  const stored = (column: keyof Lease) => (column === 'workload' ? workloadText(after.workload) : after[column]);
+  const values = Object.fromEntries(changed.map((column) => [`$${column}`, stored(column)]));
   if (before === undefined) {
     return { sql: `INSERT INTO lease (${changed.join(', ')}) VALUES (${Object.keys(values).join(', ')})`, values };
   }
