@@ -28,6 +28,9 @@ const substitutions: readonly (readonly [RegExp, string])[] = [
 /** Waits for a command to succeed, 30 seconds at most. */
 const waitFor = `wait_for() { for _ in $(seq 300); do if eval "$1" >/dev/null 2>&1; then return; fi; sleep 0.1; done; echo "waited in vain for $1"; exit 1; }`;
 
+/** What a command that fails has written to a file, and what the daemon has said, is a part of its output. */
+const onFailure = `trap '[ $? = 0 ] || tail -n 20 *.json *.log' EXIT`;
+
 /** A host as the pages assume it: installed, with a daemon that serves, and a grid named grid.example.com. */
 const serving = `
 install -d /etc/infoblox-cni && (umask 077; echo secret >/etc/infoblox-cni/wapi-password)
@@ -131,6 +134,7 @@ describe.skipIf(leftOut)('the commands run', () => {
     requireBuilt();
     const bare = ['README.md', 'docs/install.md', 'docs/migration.md'].includes(page);
     const script = [
+      onFailure,
       waitFor,
       bare ? '' : serving,
       before[page] ?? '',

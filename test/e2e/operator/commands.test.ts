@@ -47,7 +47,11 @@ describe('status', () => {
     expect(stdout).toMatch(/^ {2}grid-unavailable for \d+s: cannot connect to the grid .*\n {4}fix: .+/m);
     expect(stdout).toMatch(/^Last errors\n {2}\d{4}-.*(ADD failed|grid unavailable)/m);
     const { stdout: json } = await host.command('status', '--json');
-    expect(JSON.parse(json).conditions).toMatchObject([{ kind: 'grid-unavailable', hint: expect.any(String) }]);
+    const isTime = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+    expect(JSON.parse(json)).toMatchObject({
+      startedAt: isTime,
+      conditions: [{ kind: 'grid-unavailable', since: isTime, hint: expect.any(String) }],
+    });
   });
 });
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { jsonText } from '../../../../src/modes/operator/output/write-json.ts';
+import { inIso, jsonText } from '../../../../src/modes/operator/output/write-json.ts';
 
 test('nothing in a document commands a terminal or reorders what is read, and it is the same document', () => {
   const value = {
@@ -17,4 +17,20 @@ test('nothing in a document commands a terminal or reorders what is read, and it
 
 test('a document is indented, so that people read it, too', () => {
   expect(jsonText({ a: [1] })).toBe('{\n  "a": [\n    1\n  ]\n}');
+});
+
+test('times are written as ISO 8601 writes them, wherever they stand, and nothing else is', () => {
+  const value = {
+    startedAt: 0,
+    errors: [{ at: 1_500, message: 'x' }],
+    since: null,
+    dueAt: '2026',
+    attempts: 3,
+    format: 1,
+  };
+  expect(JSON.parse(jsonText(value, inIso))).toEqual({
+    ...value,
+    startedAt: '1970-01-01T00:00:00.000Z',
+    errors: [{ at: '1970-01-01T00:00:01.500Z', message: 'x' }],
+  });
 });
