@@ -1,6 +1,7 @@
 /**
- * undici as the executable has it: its HTTP/1.1 client, without fetch, WebSocket, caches and mocks, which are half a megabyte of
- * text. A name that the source imports and that is missing here ends the build.
+ * The subset of undici that is bundled: its HTTP/1.1 client, without fetch, WebSocket, caches and mocks, which are half a megabyte of
+ * text. The build fails if the source imports another name. Dispatchers have `dispatch`, `close` and `destroy` alone: `request`
+ * and what else undici adds to them is not bundled, though its types show it.
  */
 export { default as buildConnector } from 'undici/lib/core/connect.js';
 export { default as errors } from 'undici/lib/core/errors.js';

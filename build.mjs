@@ -91,15 +91,15 @@ function commit() {
 const ASSET_OPTIONS = { minifyWhitespace: true, legalComments: 'none', supported: { 'dynamic-import': false } };
 
 /**
- * The part of a library that is bundled, where little of it is used: V8 compiles, and keeps, the text of all that is. What
- * ofetch has for Node brings a second HTTP client, for Nodes without fetch.
+ * What is bundled of a library of which little is used: V8 keeps the text of everything that is bundled. ofetch's entry for Node
+ * brings a second HTTP client, for Nodes without fetch.
  */
-const PARTS = { undici: 'build-undici.mjs', ofetch: 'node_modules/ofetch/dist/index.mjs' };
-const parts = {
-  name: 'parts',
+const SUBSETS = { undici: 'build-undici.mjs', ofetch: 'node_modules/ofetch/dist/index.mjs' };
+const useSubsets = {
+  name: 'use-subsets',
   setup({ onResolve }) {
-    const filter = new RegExp(`^(${Object.keys(PARTS).join('|')})$`);
-    onResolve({ filter }, ({ path }) => ({ path: join(root, PARTS[path]) }));
+    const filter = new RegExp(`^(${Object.keys(SUBSETS).join('|')})$`);
+    onResolve({ filter }, ({ path }) => ({ path: join(root, SUBSETS[path]) }));
   },
 };
 
@@ -117,7 +117,7 @@ async function bundle(entry, outfile, options = {}) {
     format: 'cjs',
     target: `node${nodeVersion}`,
     define: { __VERSION__: JSON.stringify(manifest.version), __COMMIT__: JSON.stringify(commit()) },
-    plugins: [parts],
+    plugins: [useSubsets],
     metafile: true,
     logLevel: 'warning',
     ...options,
@@ -192,6 +192,7 @@ function strippedCopy(arch, node, target) {
 /** Makes the executable in the stage. */
 async function inject(arch, stage, node, output) {
   const sea = createRequire(import.meta.url)('@yao-pkg/pkg/lib-es5/sea.js').default;
+  const { executableFlags } = await import('./src/modes/v8-flags.ts');
   // pkg works in a directory that it makes under TMPDIR. Naming the scripts from there keeps the stage's own name out of
   // the blob, which records the main script's path.
   process.env.TMPDIR = stage;
@@ -207,8 +208,7 @@ async function inject(arch, stage, node, output) {
       main: '../plugin.cjs',
       assets: Object.fromEntries(assets.map((name) => [name, `../${name}.br`])),
       // SIGUSR1 would open Node's inspector, through which any local user runs code as root; OPENSSL_CONF would load code.
-      // V8's compilers shall not work in threads of their own, which keep their memory: for the daemon, but it counts only here.
-      execArgv: ['--disable-sigusr1', '--openssl-config=/dev/null', '--no-concurrent-recompilation'],
+      execArgv: ['--disable-sigusr1', '--openssl-config=/dev/null', ...executableFlags],
       execArgvExtension: 'none', // a NODE_OPTIONS in a runtime's environment must not alter the plugin
       disableExperimentalSEAWarning: true,
       useCodeCache: false,

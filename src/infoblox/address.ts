@@ -70,7 +70,7 @@ export function compareAddresses(one: string, other: string): number {
   return toNumber(one) - toNumber(other);
 }
 
-/** Digit by digit: to sort thousands of leases it is called hundreds of thousands of times. */
+/** Converts an address to its number. Digit by digit, as sorting thousands of leases calls it hundreds of thousands of times. */
 function toNumber(address: string): number {
   let value = 0;
   let part = 0;

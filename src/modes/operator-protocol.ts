@@ -6,7 +6,7 @@
 import * as v from 'valibot';
 
 /** Milliseconds since 1970. */
-const time = v.number();
+export const time = v.number();
 const text = v.string();
 const maybeText = v.nullable(v.string());
 const phase = v.picklist(['pending', 'bound', 'releasing']);

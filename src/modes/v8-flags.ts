@@ -1,5 +1,10 @@
+/** Flags of V8: less memory for a daemon that mostly waits. docs/performance.md says what each is worth. */
+
 /**
- * Flags of V8 for the daemon, a host service that mostly waits: less memory for a little more processor time. undici's parser,
- * which is WebAssembly, is compiled once and not optimized, which took 12 MB. One more flag is in build.mjs.
+ * For both roles, since V8 reads it only at start: compile in the main thread. Each thread of a compiler keeps the memory of its largest
+ * compilation.
  */
+export const executableFlags = ['--no-concurrent-recompilation'] as const;
+
+/** For the daemon, set when it starts. Optimizing undici's parser, which is WebAssembly, kept 12 MB. */
 export const daemonFlags = ['--optimize-for-size', '--no-wasm-tier-up', '--no-wasm-dynamic-tiering'] as const;

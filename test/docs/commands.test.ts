@@ -29,7 +29,7 @@ const substitutions: readonly (readonly [RegExp, string])[] = [
 const waitFor = `wait_for() { for _ in $(seq 300); do if eval "$1" >/dev/null 2>&1; then return; fi; sleep 0.1; done; echo "waited in vain for $1"; exit 1; }`;
 
 /** What a command that fails has written to a file, and what the daemon has said, is a part of its output. */
-const onFailure = `trap '[ $? = 0 ] || tail -n 20 *.json *.log' EXIT`;
+const onFailure = `trap '[ $? = 0 ] || find . -maxdepth 1 -type f -name "*.*" -exec tail -v -n 20 {} +' EXIT`;
 
 /** A host as the pages assume it: installed, with a daemon that serves, and a grid named grid.example.com. */
 const serving = `

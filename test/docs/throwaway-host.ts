@@ -94,6 +94,8 @@ mount --bind "$ROOM/plugins" ${mainPlugins}
 umount --recursive --lazy /run/netns 2>/dev/null || true
 mount -t tmpfs -o mode=0755 tmpfs /run
 ip link set lo up
+# As a host has one. Without, and with the link-local address of a bridge, names are looked up for IPv6 alone (AI_ADDRCONFIG).
+ip address add 192.0.2.7/32 dev lo
 ln -s "$PROJECT"/* "$ROOM/project"
 export HOME="$ROOM/home" PATH="$PROJECT/dist:$PROJECT/node_modules/.bin:$PATH"
 cd "$ROOM/project"

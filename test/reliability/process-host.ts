@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildSync } from 'esbuild';
-import { daemonFlags } from '../../src/modes/v8-flags.ts';
+import { daemonFlags, executableFlags } from '../../src/modes/v8-flags.ts';
 import { type CallOptions, Host, type HostOptions } from '../fixture/host.ts';
 import type { Grid } from '../simulator/grid.ts';
 import type { DieAtWrite, ProcessMessage, ProcessSettings } from './daemon-process.ts';
@@ -48,7 +48,7 @@ export class ProcessHost extends Host {
       env: { ...process.env, RELIABILITY_TEST: JSON.stringify(this.#settings), NODE_OPTIONS: '' },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       // As the executable starts its daemon.
-      execArgv: [...daemonFlags, '--disable-warning=ExperimentalWarning'],
+      execArgv: [...executableFlags, ...daemonFlags, '--disable-warning=ExperimentalWarning'],
     });
     this.#child = child;
     for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => this.#collectOutput(chunk));

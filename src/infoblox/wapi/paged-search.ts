@@ -9,7 +9,7 @@ import type { Session } from './session.ts';
 interface SearchLimits {
   /** Pages of at most 1000 results. */
   readonly pages: number;
-  /** Milliseconds of waiting for the grid, all pages together. */
+  /** Milliseconds of waiting for the grid after which no further page is waited for. */
   readonly waiting: number;
 }
 
@@ -31,6 +31,7 @@ export function beginsWith(prefix: string): string {
 
 /**
  * Yields the results of a search, page by page.
+ * @param signal has to end at some time: a request waits for its turn as long as that allows
  * @throws GridError `bad-answer` if a page is none, or one too many; `timeout` if the pages take too long; what the session throws
  */
 export async function* searchPages<const S extends GenericSchema>(
@@ -44,9 +45,12 @@ export async function* searchPages<const S extends GenericSchema>(
   for (let pages = 0; pages < limits.pages; pages += 1) {
     const began = performance.now();
     const send = (either: AbortSignal) => session.request(searchRequest({ ...request, page: next }), either);
-    const deadline = { milliseconds: left, signal, late: (cause: unknown) => tookTooLong(what, limits, cause) };
+    const late = (cause?: unknown) => tookTooLong(what, limits, cause);
+    if (left <= 0) throw late();
     // The first page is a request like any other, with the session's own limits; most searches have no second.
-    const answer = await (next === undefined ? unlessMissing(send(signal)) : withDeadline(deadline, send));
+    const answer = await (next === undefined
+      ? unlessMissing(send(signal))
+      : withDeadline({ milliseconds: left, signal, late }, send));
     left -= performance.now() - began;
     const { result, next_page_id } = parseAnswer(page(schema), answer, { what });
     yield* result;
@@ -58,7 +62,10 @@ export async function* searchPages<const S extends GenericSchema>(
   });
 }
 
-/** An unknown view is answered with 404 (terraform-provider-infoblox, issue 188) and holds nothing; a lost page is no end. */
+/**
+ * Turns `missing` into a page without results, for the first page: an unknown view is answered with 404
+ * (terraform-provider-infoblox, issue 188). Of a further page it is an error, as results would be left out.
+ */
 function unlessMissing(answer: Promise<unknown>): Promise<unknown> {
   return answer.catch((error) => {
     if (hasReason(error, 'missing')) return { result: [] };

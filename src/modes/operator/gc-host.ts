@@ -146,11 +146,16 @@ function listOf({ cluster, reservations, unclear }: Found, { host, dryRun }: GcH
   ].join('');
 }
 
-function reportOf({ reservations }: Found, { released, done, left, stopped }: Outcome, host: string): string {
+function reportOf({ reservations, unclear }: Found, { released, done, left, stopped }: Outcome, host: string): string {
   const addresses = new Map(reservations.map(({ mark, address }) => [mark, address]));
   const all = `${counted(reservations.length, 'address', 'addresses')} of ${host}`;
   const lines = left.map(({ mark, why }) => `not released: ${addresses.get(mark)}: ${why}`);
-  if (stopped === null) lines.push(reservations.length === 0 ? 'nothing to release' : `released ${released} of ${all}`);
+  if (reservations.length === 0) {
+    // Its name was right if something is left alone.
+    const hint =
+      unclear.length > 0 ? '' : `; if ${host} had addresses, check what its --node-name and --cluster-name were`;
+    lines.push(`nothing to release${hint}`);
+  } else if (stopped === null) lines.push(`released ${released} of ${all}`);
   else {
     const hint = stopped.hint === null ? '' : `; ${stopped.hint}`;
     lines.push(`stopped after ${done} of ${all}: ${stopped.message}${hint}`, 'run it again for the rest');

@@ -92,7 +92,11 @@ describe('what is found', () => {
     const { errors } = JSON.parse((await host.command('status', '--json')).stdout);
     expect(errors).toEqual([]);
     const none = await host.command('gc', '--host=host-8', '--yes');
-    expect([none.exitCode, none.stdout]).toEqual([0, '0 addresses of host-8 in cluster-1\nnothing to release\n']);
+    expect([none.exitCode, none.stdout]).toEqual([
+      0,
+      '0 addresses of host-8 in cluster-1\n' +
+        'nothing to release; if host-8 had addresses, check what its --node-name and --cluster-name were\n',
+    ]);
     expect(addresses()).toContain('10.0.0.2');
   });
 

@@ -47,7 +47,7 @@ export class LeaseReader {
     else this.#recent.delete(mark);
   }
 
-  /** To be called when a lease is in the file as it is here. */
+  /** Keeps a lease in memory. To be called only when exactly this lease was read from the file, or written to it. */
   protected remember(mark: string, lease: Lease): void {
     if (this.#recent.size >= mostRecent) this.#recent.clear();
     this.#recent.set(mark, lease);

@@ -19,14 +19,12 @@ const credentialHint =
 /** Finds where the password comes from: flag, file, environment, systemd credential; the first that is set. */
 export function passwordSource(flag: string, file: string, env: NodeJS.ProcessEnv): Password {
   if (flag !== '') return { read: () => flag, exposure: () => undefined };
-  // Once: a look at the environment costs more than all else that is done for a request that carries a cookie.
-  const given = env.WAPI_PASSWORD ?? '';
   const credential = env.CREDENTIALS_DIRECTORY === undefined ? '' : `${env.CREDENTIALS_DIRECTORY}/wapi-password`;
-  const source = file || (given === '' ? credential : '');
+  const source = file || (env.WAPI_PASSWORD ? '' : credential);
   const hint = source !== '' && source === credential ? credentialHint : undefined;
   return {
     read: () => {
-      const password = source === '' ? given : readPasswordFile(source, hint);
+      const password = source === '' ? (env.WAPI_PASSWORD ?? '') : readPasswordFile(source, hint);
       if (password !== '') return password;
       throw new GridError('credentials', `no WAPI password given${source === '' ? '' : `: ${source} is empty`}`, {
         hint:

@@ -4,6 +4,7 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { errnoOf, messageOf } from '../../../infoblox/host/errno.ts';
 import { CommandError } from '../command-error.ts';
+import { inIso } from '../output/write-json.ts';
 
 /** Bytes of a file of the host, and characters of an item, that are taken at most. */
 const largest = 4 * 1024 * 1024;
@@ -30,7 +31,7 @@ export async function item(name: string, make: () => string | Promise<string>): 
 
 /** Makes an item of a value. */
 export function jsonItem(name: string, make: () => unknown): Promise<Item> {
-  return item(name, async () => `${JSON.stringify(await make(), null, 2)}\n`);
+  return item(name, async () => `${JSON.stringify(await make(), inIso, 2)}\n`);
 }
 
 function bounded(text: string): string {

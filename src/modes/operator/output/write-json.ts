@@ -1,7 +1,7 @@
 import { printableLines } from '../../printable.ts';
 
-/** Names of times, which are milliseconds since 1970 in here. */
-const timeName = /^(at|since|oldestRelease|\w+At)$/;
+/** Names of times in what the daemon answers, where they are milliseconds since 1970. */
+export const timeName = /^(at|since|oldestRelease|\w+At)$/;
 
 /**
  * Writes a value for programs: indented, as people read it too, and so nothing in it commands their terminal. Times are written as
@@ -16,7 +16,8 @@ export function jsonText(value: unknown, replacer?: (name: string, value: unknow
   return printableLines(JSON.stringify(value, replacer, 2));
 }
 
-/** For `JSON.stringify`: a time that is a number becomes one that programs and people read. */
+/** Makes texts of times that are numbers, for `JSON.stringify`. What lies beyond the times of ECMAScript stays a number. */
 export function inIso(name: string, value: unknown): unknown {
-  return typeof value === 'number' && timeName.test(name) ? new Date(value).toISOString() : value;
+  if (typeof value !== 'number' || !timeName.test(name) || Math.abs(value) > 8.64e15) return value;
+  return new Date(value).toISOString();
 }
