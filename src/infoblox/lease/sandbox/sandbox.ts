@@ -10,6 +10,7 @@ import {
   fateOf,
   type PathState,
   type ProcessState,
+  type Recorded,
   type SandboxIdentity,
   type Seen,
 } from './liveness.ts';
@@ -55,8 +56,8 @@ export function hostSandboxes(bootId: string = readBootId()): Sandboxes {
     fate({ netns, netnsId, processStart, bootId, bootedAt }) {
       if (netns === null || netnsId === null) return 'unknown';
       const [id = '', place] = netnsId.split(via);
-      const seen = see(netns, bootOf(boot()));
-      return fateOf({ id, place, boot: bootOf({ bootId, bootedAt }), processStart: processStart ?? undefined }, seen);
+      const recorded = { id, place, boot: bootOf({ bootId, bootedAt }), processStart: processStart ?? undefined };
+      return fateOf(recorded, { ...see(netns, recorded), boot: bootOf(boot()) });
     },
   };
 }
@@ -65,8 +66,12 @@ function bootOf({ bootId, bootedAt }: { bootId: string | null; bootedAt: number 
   return { id: bootId === unknownBoot ? undefined : (bootId ?? undefined), at: bootedAt ?? undefined };
 }
 
-function see(path: string, boot: Boot): Seen {
-  return { at: lookAt(path), place: directoryOf(path), boot, process: processAt(path) };
+/** Looks at a path, and around it only where that can tell anything: a listing looks at thousands. */
+function see(path: string, { id, place }: Pick<Recorded, 'id' | 'place'>): Omit<Seen, 'boot'> {
+  const at = lookAt(path);
+  const isThere = at.kind === 'namespace' && at.id === id;
+  if (isThere || place === undefined) return { at, place: undefined };
+  return { at, place: directoryOf(path), process: processAt(path) };
 }
 
 function lookAt(path: string): PathState {
