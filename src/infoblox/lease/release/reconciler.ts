@@ -69,6 +69,8 @@ export class Reconciler {
 
   /** Once for all changes of a turn of the event loop: in a burst of ADDs there are many, and it looks at every lease under way. */
   #wakeSoon(): void {
+    // The first worker that ends looks, too.
+    if (this.#working.size >= workers) return;
     this.#waking ??= setImmediate(() => {
       this.#waking = undefined;
       this.#wake();

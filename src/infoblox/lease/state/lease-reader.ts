@@ -7,6 +7,9 @@ import { StoredLease } from './stored-lease.ts';
 /** Phases in which a lease can be due, the most urgent first. */
 const dueOrder: readonly Phase[] = ['releasing', 'pending', 'bound'];
 
+const dueUntil = 'SELECT mark FROM lease WHERE phase = ? AND dueAt IS NOT NULL AND dueAt <= ? ORDER BY dueAt';
+const dueAfter = 'SELECT mark FROM lease WHERE phase = ? AND dueAt IS NOT NULL AND dueAt > ? ORDER BY dueAt';
+
 /** Leases that are kept in memory: those of a few workers. */
 const mostRecent = 16;
 
@@ -72,9 +75,8 @@ export class LeaseReader {
   due({ now, horizon }: Due, limit: number, except = noMarks): string[] {
     const marks: string[] = [];
     for (const phase of dueOrder) {
-      for (const [condition, time] of [['dueAt <= ?', now] as const, ['dueAt > ?', horizon] as const]) {
+      for (const [sql, time] of [[dueUntil, now] as const, [dueAfter, horizon] as const]) {
         if (marks.length >= limit) return marks;
-        const sql = `SELECT mark FROM lease WHERE phase = ? AND dueAt IS NOT NULL AND ${condition} ORDER BY dueAt`;
         this.statements.run(sql, (statement) => {
           for (const row of statement.iterate(phase, time)) {
             const mark = String(row.mark);
