@@ -90,9 +90,19 @@ refuse_another_daemon() {
 # script's `is_running` fails before.
 wait_for_answer() {
   waited=0
-  # A daemon that has just started has not asked the grid yet.
-  until answer=$(ask status --socket-dir="$SOCKET_DIR" --driver-name="$DRIVER_NAME" 2>/dev/null) ||
-    [ -n "${answer##NOT WELL: grid-not-seen*}" ]; do
+  until
+    answer=$(ask status --socket-dir="$SOCKET_DIR" --driver-name="$DRIVER_NAME" 2>/dev/null)
+    case $answer in
+      # It has just started, and has not asked the grid yet.
+      'NOT WELL: grid-not-seen'*) false ;;
+      well* | 'NOT WELL: '*) ;;
+      # Not the daemon's: docker says on stdout, too, that it could not ask.
+      *)
+        answer=''
+        false
+        ;;
+    esac
+  do
     is_running || return 1
     if [ "$waited" -ge "$WAIT" ]; then break; fi
     if [ "$waited" -eq 1 ]; then say "waiting for an answer at $SOCKET, $WAIT s at most"; fi

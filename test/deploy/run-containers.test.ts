@@ -132,8 +132,11 @@ describe.runIf(isRoot)('run-docker-daemon.sh', () => {
     expect(calls()).toEqual(['info', 'container inspect']);
   });
 
-  it('says that it waits, and then why the daemon does not answer', () => {
-    standIn('docker', ['exec*) exit 3 ;;', "logs*) echo 'the last line' ;;", ...none]);
+  it.each([
+    ['does not answer', 'exit 3'],
+    ['cannot be asked, which docker says on stdout', "echo 'cannot exec in a stopped state: unknown'; exit 126"],
+  ])('says that it waits, and then why the daemon %s', (_, asked) => {
+    standIn('docker', [`exec*) ${asked} ;;`, "logs*) echo 'the last line' ;;", ...none]);
     const { status, stderr } = room.run(script, { env: { IMAGE: 'image', WAIT: '2' } });
     expect(status).toBe(1);
     expect(stderr.split('\n').slice(0, -1)).toEqual([

@@ -28,11 +28,21 @@ snapshotter = "native"
  * Starts containerd, for the first time or again; its process is called `containerd`.
  * @param plugins directory of CNI plugins; unless given, Debian's
  */
-export async function startContainerd({ host }: RuntimeHost, plugins = '/usr/lib/cni'): Promise<void> {
+export async function startContainerd(runtime: RuntimeHost, plugins = '/usr/lib/cni'): Promise<void> {
+  const { host } = runtime;
   const cni = `[plugins."io.containerd.grpc.v1.cri".cni]\nbin_dir = "${plugins}"\n`;
   writeFileSync(host.path('/run/containerd.toml'), config + cni);
   await host.start('containerd', 'containerd --config /run/containerd.toml');
   await until('containerd serves', async () => (await host.run('ctr version')).exitCode === 0);
+  // It answers before its part for pods is initialized, which refuses every call until then.
+  const servesPods = () =>
+    criOf(runtime)
+      .isNetworkReady()
+      .then(
+        () => true,
+        () => false,
+      );
+  await until('containerd serves pods', servesPods);
 }
 
 /** Puts containerd and main plugins of another Debian in the place of the host's own. */

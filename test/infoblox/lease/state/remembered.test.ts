@@ -66,7 +66,7 @@ test('a lease that was changed, or was not because the disk refused it, is remem
     n: fc.integer({ min: 2, max: 14 }),
   });
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+    fc.property(fc.array(step, { minLength: 50, maxLength: 60 }), (steps) => {
       for (const { what, mark, n } of steps) {
         try {
           if (what === 'hurryFailed') store.hurryFailed(n);
