@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { inIso, jsonText, timeName } from '../../../../src/modes/operator/output/write-json.ts';
+import { jsonText, timeName } from '../../../../src/modes/operator/output/write-json.ts';
 import { operatorMethods, time } from '../../../../src/modes/operator-protocol.ts';
 
 test('nothing in a document commands a terminal or reorders what is read, and it is the same document', () => {
@@ -29,7 +29,7 @@ test('times are written as ISO 8601 writes them, wherever they stand, and nothin
     attempts: 3,
     format: 1,
   };
-  expect(JSON.parse(jsonText(value, inIso))).toEqual({
+  expect(JSON.parse(jsonText(value))).toEqual({
     ...value,
     startedAt: '1970-01-01T00:00:00.000Z',
     errors: [{ at: '1970-01-01T00:00:01.500Z', message: 'x' }],
