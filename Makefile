@@ -10,6 +10,8 @@ HOST_PATH := $(subst $(CURDIR)/node_modules/.bin:,,$(PATH))
 export PATH := $(CURDIR)/node_modules/.bin:$(HOST_PATH)
 
 .DEFAULT_GOAL := help
+# Whatever -j says: all of them work in dist/.
+.NOTPARALLEL:
 .PHONY: help setup npm-packages host-packages build-packages demo-packages check test build demo simulator soak bench pictures image aci install uninstall package release clean
 
 help: ## show this list

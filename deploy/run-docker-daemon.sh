@@ -37,9 +37,13 @@ run() {
     "$@"
 }
 
+former=$("$DOCKER" container inspect --format '{{.State.Running}} {{.Path}}' "$name" 2>/dev/null) || former=
+case $former in
+  '' | *"/$name") ;;
+  *) fail "the container $name is no daemon of ours, it runs ${former#* }: rename it first, $DOCKER rename $name OTHER" ;;
+esac
 # Of a former container that has stopped, somebody else's daemon may have taken the place.
-former=$("$DOCKER" container inspect --format '{{.State.Running}}' "$name" 2>/dev/null) || former=
-[ "$former" = true ] || refuse_another_daemon
+[ "${former% *}" = true ] || refuse_another_daemon
 if [ -z "${IMAGE:-}" ]; then
   archive=${ARCHIVE:-$(beside infoblox-cni-daemon.oci.tar)}
   if [ -n "$archive" ]; then

@@ -35,7 +35,7 @@ describe.runIf(isRoot)('run-docker-daemon.sh', () => {
   const script = 'run-docker-daemon.sh';
   const name = 'localhost/infoblox-cni-daemon:1.0.0';
   /** What is asked of a container that runs so already, and of the one that was started. */
-  const former = "'container inspect --format {{.State.Running}} infoblox-cni-daemon')";
+  const former = "'container inspect --format {{.State.Running}} {{.Path}} infoblox-cni-daemon')";
   const started = "'container inspect'*) echo 'true 0' ;;";
   const none = ["'image inspect'*) exit 1 ;;", `${former} exit 1 ;;`, started];
   const answer = 'exec*) echo well ;;';
@@ -76,7 +76,7 @@ describe.runIf(isRoot)('run-docker-daemon.sh', () => {
   });
 
   it('replaces a container that runs so already, once it knows that the daemon would start', () => {
-    standIn('docker', [answer, `${former} echo true ;;`, started]);
+    standIn('docker', [answer, `${former} echo true /usr/local/bin/infoblox-cni-daemon ;;`, started]);
     expect(room.run(script, { env: { IMAGE: 'image' } }).status).toBe(0);
     expect(calls()).toEqual([
       'info',
@@ -124,13 +124,24 @@ describe.runIf(isRoot)('run-docker-daemon.sh', () => {
     expect(calls(20).filter((call) => call.includes('--detach'))).toEqual([]);
   });
 
-  it.each(['exit 1', 'echo false'])('loads nothing beside the daemon of somebody else: %s', (state) => {
-    room.standIn('awk', 'exit 0'); // somebody listens
-    standIn('docker', [`${former} ${state} ;;`]);
+  it.each(['true', 'false'])('leaves a container alone that has the name and is no daemon: running: %s', (running) => {
+    standIn('docker', [`${former} echo ${running} /bin/sleep ;;`]);
     const { status, stderr } = room.run(script, { env: { ARCHIVE: archive() } });
-    expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringContaining('another daemon listens at') });
+    const message = 'the container infoblox-cni-daemon is no daemon of ours, it runs /bin/sleep: rename it first';
+    expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringContaining(message) });
     expect(calls()).toEqual(['info', 'container inspect']);
   });
+
+  it.each(['exit 1', 'echo false /usr/local/bin/infoblox-cni-daemon'])(
+    'loads nothing beside the daemon of somebody else: %s',
+    (state) => {
+      room.standIn('awk', 'exit 0'); // somebody listens
+      standIn('docker', [`${former} ${state} ;;`]);
+      const { status, stderr } = room.run(script, { env: { ARCHIVE: archive() } });
+      expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringContaining('another daemon listens at') });
+      expect(calls()).toEqual(['info', 'container inspect']);
+    },
+  );
 
   it.each([
     ['does not answer', 'exit 3'],
