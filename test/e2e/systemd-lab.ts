@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeControlGroup, removeControlGroup } from '../fixture/control-group.ts';
 import { until } from '../fixture/host.ts';
+import { firstProcess } from '../fixture/unshared.ts';
 import { dist, type Run, requireBuilt, run } from './program.ts';
 
 const manager = '/lib/systemd/systemd';
@@ -91,7 +92,7 @@ export class SystemdLab {
 
   /** Runs a program where this systemd runs. */
   run(command: readonly string[], env: Readonly<Record<string, string>> = {}, stdin = ''): Promise<Run> {
-    const inside = ['-t', String(this.#manager()), '-p', '-m', '-u', '-i', '-C', '--', ...command];
+    const inside = ['-t', String(firstProcess(this.#child)), '-p', '-m', '-u', '-i', '-C', '--', ...command];
     const PATH = '/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/bin';
     return run('/usr/bin/nsenter', inside, { PATH, ...env }, { pipe: stdin }, 60_000);
   }
@@ -109,20 +110,13 @@ export class SystemdLab {
     const { pid } = this.#child;
     if (pid !== undefined && this.#child.exitCode === null) {
       const ended = new Promise((resolve) => this.#child.once('exit', resolve));
-      const systemd = this.#manager();
+      const systemd = firstProcess(this.#child);
       if (systemd !== undefined) process.kill(systemd, 'SIGKILL');
       else this.#child.kill('SIGKILL');
       await ended;
     }
     await removeControlGroup(this.#cgroup);
     rmSync(this.directory, { recursive: true, force: true });
-  }
-
-  /** Process ID of systemd, the only child of `unshare`. */
-  #manager(): number | undefined {
-    const { pid } = this.#child;
-    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
-    return children.trim() === '' ? undefined : Number(children.trim().split(' ')[0]);
   }
 
   #writeUnit(name: string, text: string): void {

@@ -4,12 +4,13 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { type Run, run } from '../../e2e/program.ts';
 import { makeControlGroup, removeControlGroup } from '../../fixture/control-group.ts';
 import { until } from '../../fixture/host.ts';
+import { firstProcess, removeMountPoint } from '../../fixture/unshared.ts';
 
 const namespaces = [
   '--mount',
@@ -104,7 +105,7 @@ ${cgroup === undefined ? 'sleep infinity & wait' : bootSystemd}`;
 
   static async #booted(root: ThrowawayRoot): Promise<ThrowawayRoot> {
     try {
-      await until('the root is there', () => existsSync(`/proc/${root.#init()}/root/run/booted`));
+      await until('the root is there', () => existsSync(`/proc/${firstProcess(root.#child)}/root/run/booted`));
       return root;
     } catch (error) {
       await root.stop();
@@ -120,7 +121,7 @@ ${cgroup === undefined ? 'sleep infinity & wait' : bootSystemd}`;
 
   /** Runs a program there, as root. @param stdin the text that it finds there */
   execute(command: readonly string[], env: Readonly<Record<string, string>> = {}, stdin = ''): Promise<Run> {
-    const inside = ['-t', String(this.#init()), '-m', '-u', '-i', '-p', '-C', '--', ...command];
+    const inside = ['-t', String(firstProcess(this.#child)), '-m', '-u', '-i', '-p', '-C', '--', ...command];
     const PATH = '/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
     const all = { PATH, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C.UTF-8', ...env };
     return run('/usr/bin/nsenter', inside, all, { pipe: stdin }, 60_000);
@@ -135,7 +136,7 @@ ${cgroup === undefined ? 'sleep infinity & wait' : bootSystemd}`;
 
   /** Files and links that are not those of the machine below, without /run and /tmp; what was removed of it does not count. */
   written(): string[] {
-    const upper = `/proc/${this.#init()}/root/upper`;
+    const upper = `/proc/${firstProcess(this.#child)}/root/upper`;
     return readdirSync(upper, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile() || entry.isSymbolicLink())
       .map((entry) => `/${relative(upper, join(entry.parentPath, entry.name))}`)
@@ -145,25 +146,10 @@ ${cgroup === undefined ? 'sleep infinity & wait' : bootSystemd}`;
   async stop(): Promise<void> {
     if (this.#child.exitCode === null) {
       const ended = once(this.#child, 'exit');
-      process.kill(this.#init() || (this.#child.pid ?? 0), 'SIGKILL'); // the first process takes all others along
+      process.kill(firstProcess(this.#child) ?? this.#child.pid ?? 0, 'SIGKILL'); // the first process takes all others along
       await ended;
     }
     if (this.#cgroup !== undefined) await removeControlGroup(this.#cgroup);
-    await until('its file system is gone', () => this.#remove());
-  }
-
-  /** The first process there, the only child of `unshare`; 0 before it is there. */
-  #init(): number {
-    const { pid } = this.#child;
-    return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0]);
-  }
-
-  #remove(): boolean {
-    try {
-      rmdirSync(this.#directory);
-      return true;
-    } catch {
-      return false;
-    }
+    await removeMountPoint(this.#directory);
   }
 }

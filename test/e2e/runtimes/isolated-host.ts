@@ -4,11 +4,12 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmdirSync } from 'node:fs';
+import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { boot, bootEnvironment, unshare } from '../../docs/throwaway-host.ts';
 import { until } from '../../fixture/host.ts';
+import { firstProcess, removeMountPoint } from '../../fixture/unshared.ts';
 import type { NetworkLab } from '../network-lab.ts';
 import { dist, type Run, run } from '../program.ts';
 
@@ -48,7 +49,7 @@ export class IsolatedHost {
 
   /** Where a file of the host is for the test. */
   path(file: string): string {
-    return `/proc/${this.#init() ?? 0}/root${file}`;
+    return `/proc/${firstProcess(this.#child) ?? 0}/root${file}`;
   }
 
   /**
@@ -56,7 +57,18 @@ export class IsolatedHost {
    * @param patience milliseconds after which it is killed
    */
   run(script: string, patience = 30_000): Promise<Run> {
-    const inside = ['-t', String(this.#init() ?? 0), '--mount', '--uts', '--pid', '--net', '--', 'bash', '-c', script];
+    const inside = [
+      '-t',
+      String(firstProcess(this.#child) ?? 0),
+      '--mount',
+      '--uts',
+      '--pid',
+      '--net',
+      '--',
+      'bash',
+      '-c',
+      script,
+    ];
     const { PATH = '' } = process.env;
     const env = { PATH: `${dist}:${PATH}`, HOME: '/root', ROOM: this.#directory };
     return run('/usr/bin/nsenter', inside, env, 'null', patience);
@@ -91,22 +103,6 @@ export class IsolatedHost {
       this.#child.kill('SIGKILL'); // unshare takes the first process along, and that one all others
       await once(this.#child, 'exit');
     }
-    await until('its file system is gone', () => this.#remove());
-  }
-
-  /** The first process of the host: the only child of `unshare`. */
-  #init(): number | undefined {
-    const { pid } = this.#child;
-    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
-    return children === '' ? undefined : Number(children.split(' ')[0]);
-  }
-
-  #remove(): boolean {
-    try {
-      rmdirSync(this.#directory);
-      return true;
-    } catch {
-      return false;
-    }
+    await removeMountPoint(this.#directory);
   }
 }
