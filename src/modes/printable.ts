@@ -5,10 +5,13 @@
 
 /** Control, format and separator characters, and halves of surrogate pairs. */
 const unprintable = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+/** Texts that need no second look, which most are. */
+const plain = /^[ -~]*$/;
 const short: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
 /** @returns the text on one line, each such character written as an escape: `\n`, `\u001b` */
 export function printable(text: string): string {
+  if (plain.test(text)) return text;
   return text.replace(unprintable, (character) => short[character] ?? escapeUnits(character));
 }
 
