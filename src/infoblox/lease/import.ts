@@ -2,8 +2,8 @@
  * Imports this host's reservations from the grid after the state was lost: whoever was told their addresses may use
  * them. Tried until it succeeds; until then each ADD looks for its attachment on the grid first.
  */
-import { setImmediate } from 'node:timers/promises';
 import { type Backoff, pauseBefore } from '../concurrency/backoff.ts';
+import { turnEvery } from '../concurrency/turns.ts';
 import { messageOf } from '../host/errno.ts';
 import { hostPrefix, networkOf } from '../mark.ts';
 import type { Allocator } from './add/allocate.ts';
@@ -57,6 +57,7 @@ export class Import {
     const signal = AbortSignal.any([stopping, AbortSignal.timeout(attemptTimeout)]);
     // A page that was read before shows what has been released since.
     const { forgotten, end } = store.watchForgotten();
+    const turn = turnEvery(leasesAtATime);
     let count = 0;
     try {
       // Not before the list has come to its end: one without an end must not fill the state, attempt by attempt.
@@ -65,7 +66,7 @@ export class Import {
         stopping.throwIfAborted();
         if (forgotten.has(mark) || !this.#adopt(mark, { ref, view, address })) continue;
         count += 1;
-        if (count % leasesAtATime === 0) await setImmediate();
+        await turn();
       }
       stopping.throwIfAborted();
       store.setWhole(moment().now);

@@ -4,7 +4,7 @@
  * apart. One that was never seen is left alone, and so is one that this daemon, started with another view of the host,
  * could not see any more.
  */
-import { setImmediate } from 'node:timers/promises';
+import { turnEvery } from '../../concurrency/turns.ts';
 import { workloadFields } from '../../workload.ts';
 import type { LeaseDeps } from '../deps.ts';
 import type { Lease } from '../lease.ts';
@@ -13,7 +13,9 @@ import { releaseIfDead } from '../release/start-release.ts';
 const longestPause = 60_000;
 const shortestPause = 500;
 /** Leases that are looked at between two turns of the event loop. */
-const leasesAtATime = 100;
+const looksAtATime = 100;
+/** Leases that are released between two turns: each waits for the disk. */
+const releasesAtATime = 20;
 
 export class Reaper {
   readonly #deps: LeaseDeps;
@@ -55,6 +57,7 @@ export class Reaper {
     const gone = await this.#gone();
     const marks = new Set(gone.map(({ mark }) => mark));
     for (const mark of this.#goneSince.keys()) if (!marks.has(mark)) this.#goneSince.delete(mark);
+    const turn = turnEvery(releasesAtATime);
     for (const { mark, address, workload } of gone) {
       const since = this.#goneSince.get(mark);
       if (since === undefined) this.#goneSince.set(mark, now);
@@ -64,15 +67,17 @@ export class Reaper {
       if (!releaseIfDead(this.#deps, { mark, by: 'reaper' }, dead)) continue;
       tally.reaped += 1;
       log.info('sandbox is gone; releasing', { attachment: mark, address, ...workloadFields(workload) });
+      await turn();
     }
   }
 
   async #gone(): Promise<Lease[]> {
     const { store, sandboxes } = this.#deps;
     const gone: Lease[] = [];
-    for (const [index, lease] of store.withSandbox().entries()) {
+    const turn = turnEvery(looksAtATime);
+    for (const lease of store.withSandbox()) {
       if (sandboxes.fate(lease) === 'gone') gone.push(lease);
-      if (index % leasesAtATime === leasesAtATime - 1) await setImmediate();
+      await turn();
     }
     return gone;
   }
