@@ -26,6 +26,11 @@ export interface Moment {
   /** Milliseconds since 1970. */
   readonly now: number;
   readonly window: DoubtWindow;
+  /**
+   * If it follows from a look: when the grid was asked, milliseconds since 1970. What was in doubt then may have been carried out
+   * between the look and its answer.
+   */
+  readonly askedAt?: number;
 }
 
 /** What is in doubt at a moment. */
@@ -38,9 +43,9 @@ export interface Doubt {
  * The doubt that is not over. An end further ahead than any that is ever written comes from a clock that was set back
  * since: it is over.
  */
-export function doubtOf(lease: Doubtful | undefined, { now, window }: Moment): Doubt {
+export function doubtOf(lease: Doubtful | undefined, { now, window, askedAt = now }: Moment): Doubt {
   const standing = (until: number | null | undefined) =>
-    until != null && until > now && until - now <= window.end ? until : null;
+    until != null && until > Math.min(askedAt, now) && until - now <= window.end ? until : null;
   return { create: standing(lease?.createInDoubtUntil), delete: standing(lease?.deleteInDoubtUntil) };
 }
 

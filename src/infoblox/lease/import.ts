@@ -79,7 +79,7 @@ export class Import {
   #adopt(mark: string, object: { readonly ref: string; readonly view: string; readonly address: string }): boolean {
     const { store, allocator, moment } = this.#deps;
     if (allocator.isAdding(mark) || store.get(mark) !== undefined) return false;
-    const step = plan(undefined, { found: [object] }, moment());
+    const step = plan(undefined, { found: [object], askedAt: moment().now }, moment());
     if (step.kind !== 'adopt') return false;
     const { view, address } = step.object;
     store.apply(mark, (lease) => lease ?? imported({ mark, network: networkOf(mark), view }, address));

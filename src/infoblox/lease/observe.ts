@@ -4,6 +4,7 @@ import { parseMark } from '../mark.ts';
 import type { WapiClient } from '../wapi/client.ts';
 import { beginsWith } from '../wapi/paged-search.ts';
 import { type FixedAddress, isReservation } from '../wapi/schemas.ts';
+import type { Moment } from './doubt.ts';
 import { type Lease, wasUnknown } from './lease.ts';
 import type { Originals } from './orphans/original.ts';
 import type { Found, Look } from './plan.ts';
@@ -16,10 +17,14 @@ const mostReported = 1_000;
 interface ObserverDeps {
   readonly wapi: WapiClient;
   readonly store: Pick<SqliteLeaseStore, 'boundAt' | 'isWhole'>;
+  readonly moment: () => Moment;
   readonly log: Pick<Log, 'warn'>;
   /** What the original driver has made; undefined if that is left alone. */
   readonly originals?: Originals | undefined;
 }
+
+/** What the grid has shown. */
+type Shown = Omit<Look, 'askedAt'>;
 
 export class Observer {
   readonly #deps: ObserverDeps;
@@ -35,15 +40,16 @@ export class Observer {
    * @throws GridError if the grid cannot be asked
    */
   async look(lease: Lease, signal: AbortSignal): Promise<Look> {
-    const marked = await this.#lookForMark(lease, signal);
-    const { originals } = this.#deps;
+    const { originals, moment } = this.#deps;
+    const { now: askedAt } = moment();
+    const marked = { ...(await this.#lookForMark(lease, signal)), askedAt };
     if (originals === undefined || !wasUnknown(lease)) return marked;
     if (marked.found.length > 0 || marked.unconfirmed !== undefined) return marked;
     return { ...marked, found: await originals.find(lease, signal) };
   }
 
   /** By its mark in its view and, if nothing is there that should be, in all views and at its address. */
-  async #lookForMark(lease: Lease, signal: AbortSignal): Promise<Look> {
+  async #lookForMark(lease: Lease, signal: AbortSignal): Promise<Shown> {
     const { mark, view, address } = lease;
     const here = await this.#find({ comment: mark, network_view: view }, mark, signal);
     if (here.found.length > 0 || here.unconfirmed !== undefined) return here;
@@ -81,7 +87,7 @@ export class Observer {
     }
   }
 
-  async #find(query: Record<string, string>, mark: string, signal: AbortSignal): Promise<Look> {
+  async #find(query: Record<string, string>, mark: string, signal: AbortSignal): Promise<Shown> {
     const { found, ...rest } = await this.#deps.wapi.lookUpFixedAddresses(query, signal);
     const marked = found.filter((object) => object.comment === mark);
     for (const object of marked) if (!isReservation(object)) this.report(object);

@@ -22,6 +22,8 @@ export interface Found {
 export interface Look {
   /** All objects that carry the mark, in the view of the lease or, if there is none, in any. */
   readonly found: readonly Found[];
+  /** When the grid was asked, milliseconds since 1970. The answer may be much later. */
+  readonly askedAt: number;
   /**
    * Set if no host that is known to accept writes could be asked: why. Another one, a Grid Master Candidate, may lag behind
    * the master, so what it shows is no proof of anything.
@@ -129,7 +131,7 @@ export const table: readonly Rule[] = [
  * @returns one step. After `remove` the grid is looked at again
  */
 export function plan(lease: Lease | undefined, look: Look, moment: Moment): Step {
-  const doubt = doubtOf(lease, moment);
+  const doubt = doubtOf(lease, { ...moment, askedAt: look.askedAt });
   const sight = sightOf(lease, look, doubt);
   const kinds = { phase: lease?.phase ?? 'none', seen: sight.seen, doubt: kindOf(doubt) } as const;
   const rule = ruleFor(kinds.phase, kinds.seen, kinds.doubt);

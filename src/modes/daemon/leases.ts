@@ -59,7 +59,7 @@ export function buildLeases({ options, origin, conditions, grid, window, ...give
     store,
     unnoted: new UnnotedReleases({ store, moment }),
     names,
-    observer: new Observer({ wapi, store, log, originals }),
+    observer: new Observer({ wapi, store, moment, log, originals }),
     sandboxes: warnOfUnseen(hostSandboxes(), log),
     deliveries: new Deliveries({ store, moment, log }),
     isOwnAddress,

@@ -70,7 +70,7 @@ export class LeaseFixture {
       exhaustion: new Exhaustion(wapi, new Conditions()),
       unnoted: new UnnotedReleases({ store, moment }),
       names: new FormerNames(store, origin),
-      observer: new Observer({ wapi, store, log }),
+      observer: new Observer({ wapi, store, moment, log }),
       sandboxes: hostSandboxes(),
       isOwnAddress: async () => false,
       deliveries: new Deliveries({ store, moment, log }),

@@ -302,12 +302,14 @@ export class World {
     const { mark } = lease;
     const apply = (transition: (current: Lease) => Lease) => this.#apply(mark, transition);
     const ending = () => how.endings.shift() ?? 'answered';
+    const seen = { ...this.moment, askedAt: look.askedAt };
     switch (step.kind) {
       case 'create':
         try {
           const address = this.#create(lease, how.wanted ?? 'any', ending());
           const before = look.unconfirmed === undefined ? look.found : [];
-          return this.#fitting({ found: [...before, { ...this.#found(mark, address), fresh: true }] }, how);
+          const found = [...before, { ...this.#found(mark, address), fresh: true }];
+          return this.#fitting({ found, askedAt: look.askedAt }, how);
         } catch (error) {
           if (!(error instanceof LostAnswer)) throw error;
           apply((current) => createInDoubt(current, this.moment));
@@ -320,13 +322,15 @@ export class World {
         const isDoubtful = step.surplus.length > 0 || how.doubtful === true;
         apply((current) => {
           const answered = answer(current, how.add === undefined ? [] : [how.add.caller]);
-          return bind(isDoubtful ? createInDoubt(answered, this.moment) : answered, step.object.address, this.moment);
+          return bind(isDoubtful ? createInDoubt(answered, seen) : answered, step.object.address, seen);
         });
         return 'done';
       }
       case 'remove':
         apply((current) => deleteInDoubt(current, this.moment));
-        for (const object of step.objects) this.#delete(mark, object, ending());
+        this.#lostAnew(mark, () => {
+          for (const object of step.objects) this.#delete(mark, object, ending());
+        });
         apply((current) => deleteAnswered(current, lease));
         return without(look, step.objects);
       case 'reassign': {
@@ -343,7 +347,7 @@ export class World {
         }
         this.#apply(owner, (current) => createInDoubt(current, this.moment));
         apply((current) => deleteInDoubt(current, this.moment));
-        this.#reassign(mark, step.object, ending());
+        this.#lostAnew(mark, () => this.#reassign(mark, step.object, ending()), owner);
         apply((current) => deleteAnswered(current, lease));
         return afterReassign(look, step.object, undefined);
       }
@@ -356,19 +360,31 @@ export class World {
         this.state.delete(mark);
         return 'done';
       case 'nothing':
-        apply((current) => settle(current, this.moment));
+        apply((current) => settle(current, seen));
         return 'done';
       case 'refuse':
         if (how.add !== undefined) throw new Failure('it has moved');
         this.strayed.add(mark);
-        apply((current) => keepDoubt(current, this.moment));
+        apply((current) => keepDoubt(current, seen));
         return 'done';
+    }
+  }
+
+  /** The doubt about a write that has no answer counts from then: it may have waited to be sent. */
+  #lostAnew(mark: string, write: () => void, owner?: string): void {
+    try {
+      write();
+    } catch (error) {
+      if (!(error instanceof LostAnswer)) throw error;
+      this.#apply(mark, (current) => deleteInDoubt(current, this.moment));
+      if (owner !== undefined) this.#apply(owner, (current) => createInDoubt(current, this.moment));
+      throw error;
     }
   }
 
   #recreate(
     lease: Lease,
-    { unconfirmed }: Look,
+    { unconfirmed, askedAt }: Look,
     { ending, how }: { readonly ending: Ending; readonly how: How },
   ): 'look' | 'done' {
     const { mark, address, phase } = lease;
@@ -379,6 +395,7 @@ export class World {
       this.#create(lease, address ?? 'any', ending);
       how.lagging = false;
     } catch (error) {
+      if (error instanceof LostAnswer) apply((current) => createInDoubt(current, this.moment));
       if (!(error instanceof Refused)) throw error;
       apply((current) => createRefused(current, lease));
       // It is there, or somebody else's: the host that says so can be asked.
@@ -399,7 +416,7 @@ export class World {
         });
       }
     }
-    if (isOnlyNoted) apply((current) => keepDoubt(current, this.moment));
+    if (isOnlyNoted) apply((current) => keepDoubt(current, { ...this.moment, askedAt }));
     return isOnlyNoted ? 'done' : 'look';
   }
 
@@ -419,11 +436,13 @@ export class World {
   }
 
   #look(mark: string, how: Partial<How>): Look {
+    const askedAt = this.now;
     this.#await();
     const shown = how.lagging ? this.#past : this.grid;
     const found = [...shown].filter(([, one]) => one === mark).map(([address]) => this.#found(mark, address));
     const unconfirmed = new GridError('unconfirmed', 'the master is away');
-    return this.#fitting({ found, ...(how.lagging ? { unconfirmed } : {}) }, how);
+    this.#await();
+    return this.#fitting({ found, askedAt, ...(how.lagging ? { unconfirmed } : {}) }, how);
   }
 
   #fitting(look: Look, { wanted = 'any' }: Partial<How>): Look {

@@ -28,6 +28,12 @@ const event: fc.Arbitrary<Happening> = fc.oneof(
     .nat(3)
     .map((index) => named(`note ${index} of an ADD without an answer is taken`, (world) => world.takeNote(index))),
   fc.constant(named('the view is renamed, or back', (world) => world.renameView())),
+  fc.tuple(fc.nat(5), fc.constantFrom(1, 9, 30, 61)).map(([index, ms]) =>
+    named(`late write ${index} lands, and ${ms} ms pass`, (world) => {
+      world.deliver(index);
+      world.pass(ms);
+    }),
+  ),
 );
 
 /** What this host does, and waits for the grid meanwhile. */
@@ -51,7 +57,7 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
   {
     weight: 4,
     arbitrary: fc
-      .tuple(attempt, event, fc.nat(6))
+      .tuple(attempt, event, fc.nat(9))
       .map(([a, e, n]) => named(`${a}; at its wait ${n}: ${e}`, (world) => world.during(n, e, () => a(world)))),
   },
   container.map((c: Container) => named(`${c} removed by hand`, (world) => world.removeByHand(c))),

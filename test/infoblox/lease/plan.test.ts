@@ -123,7 +123,7 @@ function leaseOf(phase: PhaseOrNone, doubt: DoubtKind): Lease | undefined {
   return lease;
 }
 
-function lookOf(seen: Seen): Look {
+function lookOf(seen: Seen, askedAt = now): Look {
   const fresh = { fresh: true };
   const found = {
     nothing: [],
@@ -138,6 +138,7 @@ function lookOf(seen: Seen): Look {
   }[seen];
   return {
     found,
+    askedAt,
     ...(seen.endsWith('unconfirmed') ? { unconfirmed: new GridError('unconfirmed', 'the master is away') } : {}),
     ...(seen === 'altered' ? { altered: 'is a printer by now' } : {}),
     fits: (address) => address === mine.address,
@@ -159,7 +160,7 @@ describe('plan', () => {
   });
 
   test('removes all that a released lease has, in whatever view', () => {
-    const look = { found: [mine, other, moved] };
+    const look = { found: [mine, other, moved], askedAt: now };
     expect(plan(leaseOf('releasing', 'none'), look, moment)).toEqual({ kind: 'remove', objects: [mine, other, moved] });
   });
 
@@ -175,7 +176,7 @@ describe('plan', () => {
 
   test('looks for a create in doubt soon, and once more when the doubt ends', () => {
     const lease = leaseOf('releasing', 'create');
-    const at = (later: number) => plan(lease, lookOf('nothing'), { now: now + later, window });
+    const at = (later: number) => plan(lease, lookOf('nothing', now + later), { now: now + later, window });
     expect(at(0)).toEqual({ kind: 'look again', at: now + window.recheck });
     expect(at(window.recheck)).toEqual({ kind: 'look again', at: now + window.end });
     expect(at(window.end)).toEqual({ kind: 'forget' });
@@ -183,9 +184,22 @@ describe('plan', () => {
 
   test('waits for a delete in doubt until it must have been carried out or dropped', () => {
     const lease = leaseOf('releasing', 'delete');
-    const at = (later: number) => plan(lease, lookOf('wanted'), { now: now + later, window });
+    const at = (later: number) => plan(lease, lookOf('wanted', now + later), { now: now + later, window });
     expect(at(1)).toEqual({ kind: 'look again', at: now + window.end });
     expect(at(window.end)).toMatchObject({ kind: 'remove', objects: [mine] });
+  });
+
+  test.each([
+    ['a delete', 'releasing', 'delete', 'wanted'],
+    ['a create', 'releasing', 'create', 'nothing'],
+    ['a delete, for an ADD', 'pending', 'delete', 'surplus'],
+  ] as const)('does not know what became of %s that was in doubt when the grid was asked', (_, phase, doubt, seen) => {
+    const lease = leaseOf(phase, doubt);
+    const [answered, after] = [now + window.end + 10, now + window.end];
+    const step = (askedAt: number) => plan(lease, lookOf(seen, askedAt), { now: answered, window }).kind;
+    expect(step(after - 1)).toBe(plan(lease, lookOf(seen), moment).kind);
+    expect(step(after)).toBe(plan(leaseOf(phase, 'none'), lookOf(seen), moment).kind);
+    expect(step(after)).not.toBe(step(after - 1));
   });
 
   test('holds no doubt for longer than one window, whatever a clock that was set back says', () => {

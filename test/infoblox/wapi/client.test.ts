@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { describeReservation, ExtensibleAttributes } from '../../../src/infoblox/attributes.ts';
+import { defaultDoubtWindow } from '../../../src/infoblox/lease/doubt.ts';
 import { Observer } from '../../../src/infoblox/lease/observe.ts';
 import { WapiClient } from '../../../src/infoblox/wapi/client.ts';
 import type { Session } from '../../../src/infoblox/wapi/session.ts';
@@ -34,11 +35,9 @@ function fill(count: number): void {
 /** Those of a host, as the import asks for them. */
 function reservations(prefix: string, view: string | undefined, signal: AbortSignal) {
   const store = { boundAt: () => undefined, isWhole: true };
-  return new Observer({ wapi, store, log: { warn: () => undefined } }).list(
-    prefix,
-    view === undefined ? {} : { view },
-    signal,
-  );
+  const moment = () => ({ now: Date.now(), window: defaultDoubtWindow });
+  const observer = new Observer({ wapi, store, moment, log: { warn: () => undefined } });
+  return observer.list(prefix, view === undefined ? {} : { view }, signal);
 }
 
 async function countOf(list: AsyncIterable<unknown>): Promise<number> {

@@ -124,7 +124,7 @@ export class AddressCreation {
     // What only an unconfirmed look has shown does not count.
     const before = look.unconfirmed === undefined ? look.found : [];
     const isKept = made.address === kept || store.boundAt(view, made.address, mark) !== undefined;
-    if (!isKept && !(await isOwnAddress(made.address))) return { found: [...before, made] };
+    if (!isKept && !(await isOwnAddress(made.address))) return { askedAt: look.askedAt, found: [...before, made] };
     // Only what is there is made another's, whatever the answer was.
     const there = await observer.look(leaseOf(store, mark), signal);
     if (there.found.some(({ address }) => address === made.address)) return there;
@@ -196,7 +196,7 @@ export class AddressCreation {
     refuseOutside(requested, network);
     if (await isOwnAddress(requested)) throw ownAddressError(requested, network);
     const isThere = look.found.some(({ address }) => address === requested);
-    if (isThere && doubtOf(lease, moment()).delete !== null) {
+    if (isThere && doubtOf(lease, { ...moment(), askedAt: look.askedAt }).delete !== null) {
       throw new GridError('busy', `an earlier release of ${requested} may still be carried out`, {
         hint: 'try again in a minute',
       });

@@ -10,7 +10,7 @@ import type { ReadyNetwork } from '../../network/networks.ts';
 import type { FixedAddress } from '../../wapi/schemas.ts';
 import { apply, recreate, remove, warnOfLoss, without } from '../act.ts';
 import { answer, begin, bind, createInDoubt, deleteAnswered, type Lease } from '../lease.ts';
-import { type Found, type Look, plan, type Step } from '../plan.ts';
+import { type Look, plan, type Step } from '../plan.ts';
 import { deletedError, leftError, ownAddressesError, refusal } from './address-errors.ts';
 import { AddressCreation } from './create-address.ts';
 import type { AddDeps } from './deliveries.ts';
@@ -60,7 +60,7 @@ export class AddressTaking {
    */
   async run(signal: AbortSignal, first?: Look): Promise<Taken> {
     const { observer, moment } = this.#deps;
-    let look: Look | undefined = this.#mayBeOnGrid ? first : { found: [] };
+    let look: Look | undefined = this.#mayBeOnGrid ? first : { found: [], askedAt: moment().now };
     for (;;) {
       if (signal.aborted) throw signal.reason instanceof GridError ? signal.reason : leftError();
       look ??= await observer.look(this.#lease(), signal);
@@ -96,11 +96,11 @@ export class AddressTaking {
   }
 
   /** Binds the lease, or joins its callers if it is bound. @returns the address; undefined if there is more to do */
-  #conclude(lease: Lease, { found }: Look, step: Step): Taken | undefined {
+  #conclude(lease: Lease, { found, askedAt }: Look, step: Step): Taken | undefined {
     const { mark, work } = this.#want;
     const { store, deliveries } = this.#deps;
     const { network } = this.#creation;
-    if (step.kind === 'adopt') return this.#bind(step.object, step.surplus.length > 0);
+    if (step.kind === 'adopt') return this.#bind(step, askedAt);
     const { address, phase } = lease;
     if (step.kind !== 'nothing' && step.kind !== 'look again') return undefined;
     if (phase !== 'bound' || address === null || !found.some((object) => object.address === address)) return undefined;
@@ -109,14 +109,16 @@ export class AddressTaking {
     return { address, network };
   }
 
-  #bind({ address }: Found, hasSurplus: boolean): Taken {
+  #bind({ object, surplus }: Extract<Step, { readonly kind: 'adopt' }>, askedAt: number): Taken {
     const { store, moment } = this.#deps;
     const { mark, work } = this.#want;
-    const isDoubtful = hasSurplus || this.#isUnconfirmed || this.#creation.isDoubtful;
+    const { address } = object;
+    const isDoubtful = surplus.length > 0 || this.#isUnconfirmed || this.#creation.isDoubtful;
     work.close();
     const bound = apply(store, mark, (current) => {
       const answered = answer(current, work.callers);
-      return bind(isDoubtful ? createInDoubt(answered, moment()) : answered, address, moment());
+      const now = { ...moment(), askedAt };
+      return bind(isDoubtful ? createInDoubt(answered, now) : answered, address, now);
     });
     if (bound?.phase !== 'bound') throw deletedError();
     return { address, network: this.#creation.network };

@@ -68,7 +68,7 @@ async function carryOut(
   const { store, moment, log } = deps;
   const { mark, address } = lease;
   const end = (transition: (lease: Lease, moment: Moment) => Lease) => {
-    apply(store, mark, (current) => transition(current, moment()));
+    apply(store, mark, (current) => transition(current, { ...moment(), askedAt: look.askedAt }));
     return 'done' as const;
   };
   switch (step.kind) {
