@@ -97,6 +97,19 @@ reaperTest('another namespace under the same name is not the container that died
   await until('the dead is found', () => held(world).length === 0);
 });
 
+reaperTest('a container that is started twice at once lives on in its second namespace', async (world) => {
+  const [first, second] = [makeNamespace(), makeNamespace()];
+  await world.caller.add('other');
+  world.grid.inject({ method: 'POST', type: 'fixedaddress', effect: { kind: 'answer-late', ms: 300 } });
+  const adding = world.caller.add('c1', { netns: first });
+  await pause(100);
+  expect(await Promise.all([adding, world.caller.add('c1', { netns: second })])).toEqual(['ok', 'ok']);
+  removeNamespace(first);
+  await pause(longEnough);
+  await world.ledger.settled();
+  expect(held(world)).toEqual(['other', 'c1']);
+});
+
 reaperTest('a container that comes back under its name before the grace is over keeps its address', async (world) => {
   const before = makeNamespace();
   await world.caller.add('c1', { netns: before });

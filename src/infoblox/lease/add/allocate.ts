@@ -49,7 +49,8 @@ export class Allocator {
     const mark = this.#deps.names.markOf(request.attachment);
     // A plugin of an earlier release has no ID, and never says that it got no answer.
     const caller = request.callId ?? randomUUID();
-    const variant = JSON.stringify([specKey(request.spec), request.requested]);
+    // Another sandbox is another start of the container: the lease has to know the one that lives.
+    const variant = JSON.stringify([specKey(request.spec), request.requested, request.netns]);
     const share = this.#adds.join(mark, { variant, caller }, (work) =>
       this.#deps.locks.run(mark, () => this.#give(mark, request, work)).finally(() => this.#delays.delete(mark)),
     );
