@@ -145,7 +145,8 @@ export class Reconciler {
     this.#guarded(() => {
       if (!this.#abandonedReleased) this.#releaseAbandoned();
       const { store, moment, unnoted } = this.#deps;
-      unnoted.noteAll();
+      // A state that cannot take them can be read, and what is due is released all the same.
+      this.#guarded(() => unnoted.noteAll());
       const { now } = moment();
       const due = { now, horizon: now + 2 * retry.longest };
       const except = { has: (mark: string) => this.#isTaken(mark) };
