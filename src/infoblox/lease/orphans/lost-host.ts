@@ -63,20 +63,25 @@ export async function releaseOfHost(
   const released: string[] = [];
   const left: { readonly mark: string; readonly why: string }[] = [];
   let failure: GridError | undefined;
-  const queue = wanted.values();
+  // The reservations of one mark, if there are several, are one lease after another.
+  const queue = Map.groupBy(wanted, ({ mark }) => mark).entries();
   const work = async () => {
-    for (const release of queue) {
-      if (stop.aborted || failure !== undefined) return;
-      try {
-        const why = await releaseOne(deps, release);
-        if (why === undefined) released.push(release.mark);
-        else left.push({ mark: release.mark, why });
-      } catch (error) {
-        if (!(error instanceof GridError)) throw error;
-        if (concernsAll(error)) failure ??= error;
-        else left.push({ mark: release.mark, why: error.message });
+    for (const [mark, reservations] of queue) {
+      // What is in one view goes together.
+      for (const [view, together] of Map.groupBy(reservations, (one) => one.view)) {
+        if (stop.aborted || failure !== undefined) return;
+        const leave = (why: string) => left.push(...together.map(() => ({ mark, why })));
+        try {
+          const why = await releaseOne(deps, { mark, view });
+          if (why === undefined) released.push(...together.map(() => mark));
+          else leave(why);
+        } catch (error) {
+          if (!(error instanceof GridError)) throw error;
+          if (concernsAll(error)) failure ??= error;
+          else leave(error.message);
+        }
+        onDone(released.length + left.length);
       }
-      onDone(released.length + left.length);
     }
   };
   await Promise.all(Array.from({ length: atOnce }, work));

@@ -81,6 +81,19 @@ describe('what a lost host has reserved', () => {
     await until('the delete is carried out', () => comments().length === 0);
   });
 
+  test('goes back from all views and places that hold one mark', async () => {
+    const { grid } = leases();
+    grid.add('networkview', { name: 'blue' });
+    grid.add('network', { network: '10.0.0.0/24', network_view: 'blue' });
+    const comment = lostMark('c5');
+    for (const address of ['10.0.0.5', '10.0.0.6']) leases().reserve('c5', address, { comment });
+    leases().reserve('c5', '10.0.0.5', { comment, network_view: 'blue' });
+    const wanted = (await listOfHost(leases().deps, lost, inTime())).reservations;
+    expect(await release(wanted)).toEqual({ released: [comment, comment, comment], left: [] });
+    expect([grid.fixedAddresses(), grid.fixedAddresses('blue')]).toEqual([[], []]);
+    expect(leases().store.count('releasing')).toBe(0);
+  });
+
   test('stays from where it is stopped', async () => {
     const wanted = leave(5, 6, 7, 8, 9, 10, 11, 12);
     const stop = new AbortController();
