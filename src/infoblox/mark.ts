@@ -70,6 +70,11 @@ export function pendingNetworkMark(name: string): string {
   return `${networkMark(name)} (being set up)`;
 }
 
+/** Writes the comment of such a network whose delete is about to be sent. */
+export function yieldedNetworkMark(name: string): string {
+  return `${networkMark(name)} (given up)`;
+}
+
 /** Writes the comment of a reservation that only keeps an address from being given to a container. */
 export function gatewayMark(name: string): string {
   return `infoblox-cni gateway of network=${shorten(name, longest.network)}`;

@@ -1,7 +1,7 @@
 /** The networks that carry a network name, complete or still being set up. */
 import { type Cidr, compareAddresses, parseCidr } from '../address.ts';
 import { GridError } from '../errors.ts';
-import { namedInComment, networkMark, pendingNetworkMark, shortNetworkName } from '../mark.ts';
+import { namedInComment, networkMark, pendingNetworkMark, shortNetworkName, yieldedNetworkMark } from '../mark.ts';
 import type { WapiClient } from '../wapi/client.ts';
 import { beginsWith } from '../wapi/paged-search.ts';
 import type { Network } from '../wapi/schemas.ts';
@@ -31,7 +31,8 @@ export async function findNamedNetworks(
   ]);
   const marked = commented.filter(({ comment }) => namedInComment(comment) === shortNetworkName(name));
   const pendingMark = pendingNetworkMark(name);
-  const complete = [...marked, ...attributed].filter(({ comment }) => comment !== pendingMark);
+  const incomplete = [pendingMark, yieldedNetworkMark(name)];
+  const complete = [...marked, ...attributed].filter(({ comment }) => !incomplete.includes(comment));
   return {
     complete: [...new Map(complete.map((network) => [network._ref, network])).values()].sort(byAddress),
     pending: marked.filter(({ comment }) => comment === pendingMark).sort(byAddress),

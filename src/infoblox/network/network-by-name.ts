@@ -7,11 +7,13 @@
  *  - one that is complete is there: use it, remove mine;
  *  - mine is the only one: confirm it (of two creators each looks after its own create, so at most one sees itself alone);
  *  - others are pending too: the one with the lowest address waits for them to yield, all others yield.
- * Nobody takes addresses from a pending network, so yielding deletes nothing that is in use.
+ * Nobody takes addresses from a pending network, so yielding deletes nothing that is in use. What is being deleted is marked as
+ * given up before: it is pending for nobody any more.
  */
 import { pause, pauseBefore } from '../concurrency/backoff.ts';
 import { GridError, hasReason } from '../errors.ts';
-import { gatewayMark, networkMark, pendingNetworkMark } from '../mark.ts';
+import { gatewayMark, networkMark, pendingNetworkMark, yieldedNetworkMark } from '../mark.ts';
+import type { WapiClient } from '../wapi/client.ts';
 import type { Network } from '../wapi/schemas.ts';
 import { findNamedNetworks, type NamedNetworks } from './named-networks.ts';
 import { createNextNetwork, readSurroundings } from './next-network.ts';
@@ -103,13 +105,22 @@ export function nextStep(
  * @returns false if it is gone: this took so long that another host took it for abandoned
  * @throws GridError
  */
-export async function confirmNetwork(
+export function confirmNetwork(
   { wapi }: Pick<NetworkDeps, 'wapi'>,
   { network, name }: { readonly network: Network; readonly name: string },
   signal: AbortSignal,
 ): Promise<boolean> {
+  return setMark(wapi, { network, mark: networkMark(name) }, signal);
+}
+
+/** @returns false if the network is gone */
+async function setMark(
+  wapi: WapiClient,
+  { network, mark }: { readonly network: Network; readonly mark: string },
+  signal: AbortSignal,
+): Promise<boolean> {
   try {
-    await wapi.setComment(network._ref, networkMark(name), signal);
+    await wapi.setComment(network._ref, mark, signal);
     return true;
   } catch (error) {
     if (hasReason(error, 'missing')) return false;
@@ -129,7 +140,9 @@ async function yieldNetwork(
   if (now === undefined || now.comment !== pendingNetworkMark(name)) return;
   const reserved = await wapi.findFixedAddresses(query, signal, 'answer');
   if (reserved.some(({ comment }) => comment !== gatewayMark(name))) return;
-  await wapi.remove(now._ref, signal);
+  // The delete may come late, and hit what is in this place by then: so nobody else deletes it, and nothing takes its place before.
+  const isThere = await setMark(wapi, { network: now, mark: yieldedNetworkMark(name) }, signal);
+  if (isThere) await wapi.remove(now._ref, signal);
 }
 
 /** Waiting for other hosts, as long as something changes. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Host } from '../../fixture/host.ts';
+import { type Host, until } from '../../fixture/host.ts';
 import { fromContainer, held, useGridAndHost } from '../grid-and-host.ts';
 
 const fixture = useGridAndHost();
@@ -66,4 +66,30 @@ describe('16 hosts that start at once on one new name', () => {
     randomLatency();
     await expectOneNetwork(await Promise.all(hosts.map((host, n) => host.add(`c${n}`, fromContainer()))));
   });
+});
+
+test('a network that a host has given up is deleted once, however late that is carried out', async () => {
+  const { grid, host } = fixture;
+  grid.add('networkcontainer', { network: '172.18.0.0/16' });
+  const [second, third] = await Promise.all(['host-b', 'host-c'].map((node) => fixture.another({ node }).start()));
+  // Both see that the other one has begun, and one yields. Creates with attributes are refused first.
+  const isCreated = ({ body }: { readonly body: unknown }) => !JSON.stringify(body).includes('extattrs');
+  const effect = { kind: 'answer-late', ms: 400 } as const;
+  grid.inject({ method: 'POST', type: 'network', times: 2, when: isCreated, effect });
+  // Longer than others wait for a network that its creator has abandoned.
+  grid.inject({ method: 'DELETE', type: 'network', effect: { kind: 'commit-later', ms: 12_000 } });
+  const added = await Promise.allSettled([
+    host.add('c1', fromContainer()),
+    second?.add('c2', fromContainer()),
+    until('one has yielded', () => grid.requests.some(({ method }) => method === 'DELETE')),
+  ]);
+  expect(added.map(({ status }) => status).sort()).toEqual(['fulfilled', 'fulfilled', 'rejected']);
+  await third?.add('c3', fromContainer({}, 'web'));
+  await until('the delete is carried out', () => grid.networks().length === 2, 20_000);
+  expect(grid.networks().map(({ comment }) => comment)).toEqual([
+    'infoblox-cni network=pods',
+    'infoblox-cni network=web',
+  ]);
+  expect(held(grid)).toHaveLength(2);
+  expect(grid.requests.filter(({ method }) => method === 'DELETE')).toHaveLength(1);
 });
