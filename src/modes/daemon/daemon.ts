@@ -7,6 +7,7 @@ import { FormerNames } from '../../infoblox/lease/former-names.ts';
 import type { SqliteLeaseStore } from '../../infoblox/lease/state/store.ts';
 import type { Log } from '../../infoblox/log.ts';
 import { hostPrefix } from '../../infoblox/mark.ts';
+import type { Transport } from '../../infoblox/wapi/connection/transport.ts';
 import { commit, version } from '../build-info.ts';
 import { socketFile } from '../protocol.ts';
 import { buildCalls } from './calls.ts';
@@ -113,7 +114,11 @@ async function build(options: Options, passedLog: Log, surroundings: Surrounding
   store.subscribe((lease) => lease && lease.phase !== 'pending' && tracing.leaseDue(lease.mark));
   const names = orStartError(() => new FormerNames(store, origin));
   const metrics = await createMetrics(options);
-  const grid = buildGridAccess({ options, conditions, memory: writerMemory(store), metrics, tracing, log });
+  const watch = (transport: Transport) => {
+    const traced = tracing.watch(transport);
+    return metrics?.watch(traced) ?? traced;
+  };
+  const grid = buildGridAccess({ options, conditions, memory: writerMemory(store), watch, log });
   const leases = buildLeases({
     ...{ options, origin, conditions, store, names, grid, window },
     isOwnAddress,

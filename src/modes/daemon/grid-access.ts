@@ -7,15 +7,13 @@ import { WapiClient } from '../../infoblox/wapi/client.ts';
 import { createAgent } from '../../infoblox/wapi/connection/agent.ts';
 import { GridHosts, type WriterMemory } from '../../infoblox/wapi/connection/hosts.ts';
 import type { ClientPair } from '../../infoblox/wapi/connection/renewed-agent.ts';
-import { createTransport } from '../../infoblox/wapi/connection/transport.ts';
+import { createTransport, type Transport } from '../../infoblox/wapi/connection/transport.ts';
 import { Credentials } from '../../infoblox/wapi/credentials.ts';
 import { GridState } from '../../infoblox/wapi/grid-state.ts';
 import { maxConnections, Session } from '../../infoblox/wapi/session.ts';
 import { version } from '../build-info.ts';
 import type { ClientCertificate } from './config/client-certificate.ts';
 import type { Options } from './config/options.ts';
-import type { Metrics } from './metrics/metrics.ts';
-import type { Tracing } from './tracing/tracing.ts';
 
 /** Milliseconds for the session to end on the grid. */
 const logoutTimeout = 2_000;
@@ -25,10 +23,9 @@ export type GridAccess = ReturnType<typeof buildGridAccess>;
 interface GridAccessDeps {
   readonly options: Options;
   readonly conditions: Conditions;
-  readonly memory: WriterMemory;
-  /** Sees what is exchanged with the grid. */
-  readonly metrics: Pick<Metrics, 'watch'> | undefined;
-  readonly tracing: Tracing;
+  readonly memory?: WriterMemory;
+  /** Stands between the session and the connections, and sees what is exchanged with the grid. */
+  readonly watch?: ((transport: Transport) => Transport) | undefined;
   readonly log: Log;
 }
 
@@ -53,7 +50,7 @@ export function buildGridAccess(deps: GridAccessDeps) {
 }
 
 function openSession(deps: GridAccessDeps, gridState: GridState, certificates: Map<string, X509Certificate>): Session {
-  const { options, conditions, memory, metrics, tracing, log } = deps;
+  const { options, conditions, memory, watch, log } = deps;
   const { clientCertificate } = options;
   const shown = clientCertificate && { client: () => usablePair(clientCertificate, conditions) };
   const agent = createAgent({ ...options.tls, ...shown }, maxConnections, {
@@ -62,9 +59,9 @@ function openSession(deps: GridAccessDeps, gridState: GridState, certificates: M
     },
     onCertificate: (host, certificate) => certificates.set(host, certificate),
   });
-  const transport = tracing.watch(createTransport(agent));
+  const transport = createTransport(agent);
   return new Session({
-    transport: metrics?.watch(transport) ?? transport,
+    transport: watch?.(transport) ?? transport,
     hosts: new GridHosts(options.gridHosts, undefined, memory),
     credentials: new Credentials({
       username: options.wapiUsername,

@@ -5,7 +5,6 @@ import type { Transport } from '../../infoblox/wapi/connection/transport.ts';
 import { type Options, readOptions } from '../daemon/config/options.ts';
 import { rememberingNothing } from '../daemon/config/trust.ts';
 import { buildGridAccess, type GridAccess } from '../daemon/grid-access.ts';
-import { noTracing } from '../daemon/tracing/tracing.ts';
 import type { ServiceSettings } from './command.ts';
 
 /** Milliseconds for all that a command asks of the grid. */
@@ -45,12 +44,7 @@ export async function withGrid<T>(
  * @param watch stands between the session and the connections
  */
 export function openGrid(options: Options, watch?: (transport: Transport) => Transport): GridAccess {
-  const memory = { remembered: undefined, remember: () => {} };
-  const metrics = watch && { watch };
-  return buildGridAccess({
-    ...{ options, conditions: new Conditions(), memory, metrics },
-    ...{ tracing: noTracing, log: silent },
-  });
+  return buildGridAccess({ options, conditions: new Conditions(), watch, log: silent });
 }
 
 /** A command says itself what came of it. */
