@@ -10,6 +10,7 @@ import type { ClientPair } from '../../infoblox/wapi/connection/renewed-agent.ts
 import { createTransport, type Transport } from '../../infoblox/wapi/connection/transport.ts';
 import { Credentials } from '../../infoblox/wapi/credentials.ts';
 import { GridState } from '../../infoblox/wapi/grid-state.ts';
+import { GridInspection } from '../../infoblox/wapi/inspection.ts';
 import { maxConnections, Session } from '../../infoblox/wapi/session.ts';
 import { version } from '../build-info.ts';
 import type { ClientCertificate } from './config/client-certificate.ts';
@@ -46,7 +47,7 @@ export function buildGridAccess(deps: GridAccessDeps) {
   });
   /** Ends the session on the grid and closes the connections. */
   const close = () => session.close(AbortSignal.timeout(logoutTimeout));
-  return { gridState, session, wapi, certificates, close };
+  return { gridState, session, wapi, inspection: new GridInspection(session), certificates, close };
 }
 
 function openSession(deps: GridAccessDeps, gridState: GridState, certificates: Map<string, X509Certificate>): Session {

@@ -20,7 +20,6 @@ import { Networks } from '../../infoblox/network/networks.ts';
 import { NetworkUsage } from '../../infoblox/network/usage.ts';
 import { NetworkViews } from '../../infoblox/network/views.ts';
 import type { Trace } from '../../infoblox/trace.ts';
-import { GridInspection } from '../../infoblox/wapi/inspection.ts';
 import type { Options } from './config/options.ts';
 import type { GridAccess } from './grid-access.ts';
 import { warnOfUnseen } from './process/unseen-namespaces.ts';
@@ -74,7 +73,7 @@ export function buildLeases({ options, origin, conditions, grid, window, ...give
   return {
     ...deps,
     usage: new NetworkUsage({
-      inspection: new GridInspection(grid.session),
+      inspection: grid.inspection,
       conditions,
       known: () => networks.all().map(({ network }) => network),
       leased: (limit) => store.addressOfEach(limit),

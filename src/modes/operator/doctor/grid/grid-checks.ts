@@ -4,7 +4,7 @@ import { attributeDefinitions } from '../../../../infoblox/attributes.ts';
 import { GridError, hasReason } from '../../../../infoblox/errors.ts';
 import type { NetworkSpec } from '../../../../infoblox/network/spec.ts';
 import { listAttributeDefinitions } from '../../../../infoblox/wapi/attributed-requests.ts';
-import { GridInspection } from '../../../../infoblox/wapi/inspection.ts';
+import type { GridInspection } from '../../../../infoblox/wapi/inspection.ts';
 import type { Options } from '../../../daemon/config/options.ts';
 import type { GridAccess } from '../../../daemon/grid-access.ts';
 import { type Check, shared } from '../check.ts';
@@ -38,7 +38,7 @@ interface GridContext {
 /** Makes the checks of the grid; `permissions` is what network configurations build upon. */
 export function gridChecks(context: GridContext): { readonly all: Check[]; readonly permissions: Check } {
   const { options, grid, oldest, clock, specs, needs } = context;
-  const inspection = new GridInspection(grid.session);
+  const { inspection } = grid;
   const versions = shared((signal) => versionsOf(inspection, oldest, signal));
   const login: Check = {
     ...{ group, title: 'login', needs },
@@ -80,7 +80,8 @@ async function versionsOf(inspection: GridInspection, oldest: () => GridAccess, 
     return { isServed: true, served: await inspection.versions(signal) };
   } catch (error) {
     if (!hasReason(error, 'wapi-version')) throw error;
-    const served = await new GridInspection(oldest().session).versions(signal).catch(() => []);
+    const { inspection: ofOldest } = oldest();
+    const served = await ofOldest.versions(signal).catch(() => []);
     return { isServed: false, served };
   }
 }

@@ -6,7 +6,7 @@ import { type NetworkOutlook, outlookOf } from '../../../../infoblox/network/out
 import { usageOf } from '../../../../infoblox/network/usage.ts';
 import { NetworkViews } from '../../../../infoblox/network/views.ts';
 import type { WapiClient } from '../../../../infoblox/wapi/client.ts';
-import { type DhcpRange, GridInspection } from '../../../../infoblox/wapi/inspection.ts';
+import type { DhcpRange, GridInspection } from '../../../../infoblox/wapi/inspection.ts';
 import type { GridAccess } from '../../../daemon/grid-access.ts';
 import type { NetworkConfiguration } from '../../network-configurations.ts';
 import { shared } from '../check.ts';
@@ -41,16 +41,14 @@ export class NetworkLook {
     configuration: NetworkConfiguration,
     { grid, host }: { readonly grid: GridAccess; readonly host: Origin },
   ) {
-    const { wapi, session } = grid;
+    const { wapi, inspection } = grid;
     this.#configuration = configuration;
     this.#wapi = wapi;
-    this.#inspection = new GridInspection(session);
+    this.#inspection = inspection;
     this.#host = host;
     const views = new NetworkViews({ wapi, marksIn: () => [], host });
     this.#views = views;
-    this.#outlook = shared((signal) =>
-      outlookOf({ wapi, views, inspection: this.#inspection }, configuration.spec, signal),
-    );
+    this.#outlook = shared((signal) => outlookOf({ wapi, views, inspection }, configuration.spec, signal));
     this.#ranges = shared((signal) => this.#findRanges(signal));
   }
 
