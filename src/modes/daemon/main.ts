@@ -56,7 +56,7 @@ function withEnvironmentFile(args: readonly string[], env: NodeJS.ProcessEnv): F
  * @throws StartError
  */
 async function run(options: Options, log: Log, passedSocket: number | undefined): Promise<void> {
-  const tracing = openTracing({ env: process.env, node: options.nodeName, version, log });
+  const tracing = openTracing({ env: process.env, node: options.nodeName, log });
   const starting = startDaemon(options, log, { tracing, passedSocket });
   let stopping = false;
   const stop = async (why: Readonly<Record<string, string>>, status: number) => {

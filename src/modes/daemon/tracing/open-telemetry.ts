@@ -12,6 +12,7 @@ import {
 } from '@opentelemetry/resources';
 import { BatchSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
 import type { Log } from '../../../infoblox/log.ts';
+import { version } from '../../build-info.ts';
 import { warnOfLoss } from './exporter.ts';
 import { readSettings } from './settings.ts';
 import { Spans } from './spans.ts';
@@ -23,12 +24,12 @@ const closeTimeout = 2_000;
 const longestAttribute = 2048;
 
 /** Begins to export traces. The exporter itself reads its variables, OTEL_EXPORTER_OTLP_*, from the process's environment. */
-export function openTracing({ env, node, version, log }: TracingDeps): Tracing {
+export function openTracing({ env, node, log }: TracingDeps): Tracing {
   const stopWarnings = warnOfSettings(log);
   const { sampler, batches } = readSettings(env, log);
   const exporter = warnOfLoss(new OTLPTraceExporter(), log);
   const provider = new TracerProvider({
-    resource: resourceOf(node, version),
+    resource: resourceOf(node),
     sampler,
     spanLimits: { attributeValueLengthLimit: longestAttribute },
     spanProcessors: [new BatchSpanProcessor({ exporter, ...batches })],
@@ -40,7 +41,7 @@ export function openTracing({ env, node, version, log }: TracingDeps): Tracing {
 }
 
 /** What the environment says of the service wins over what we say. */
-function resourceOf(node: string, version: string): Resource {
+function resourceOf(node: string): Resource {
   const own = { 'service.name': 'infoblox-cni-daemon', 'service.version': version, 'host.name': node };
   const detectors = [resourceAttributesEnvDetector, serviceNameEnvDetector];
   return defaultResource().merge(resourceFromAttributes(own)).merge(detectResources({ detectors }));

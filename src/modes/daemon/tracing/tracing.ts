@@ -54,7 +54,6 @@ export interface TracingDeps {
   readonly env: NodeJS.ProcessEnv;
   /** Name of this host. */
   readonly node: string;
-  readonly version: string;
   readonly log: Log;
 }
 
