@@ -21,8 +21,9 @@ import { isErrno, messageOf } from '../../host/errno.ts';
 import { type Owner, ownerText, parseOwner, strangerOf } from '../../host/machine.ts';
 import { UntrustedPath } from '../../host/trusted-path.ts';
 import { lockDirectory, StatePlace } from './state-place.ts';
+import { columns } from './stored-lease.ts';
 
-/** Bumped with every change of the tables; `migrations[n]` leads from version n to n + 1. */
+/** One entry for each change of the tables: `migrations[n]` leads from version n to n + 1. */
 const migrations = [
   `CREATE TABLE attachment (
      identity TEXT PRIMARY KEY,
@@ -103,13 +104,6 @@ export interface SetAside {
   readonly foreign: boolean;
 }
 
-interface StateFileOptions {
-  /** What the table of leases must have. */
-  readonly columns: readonly string[];
-  /** Whose the file has to be; it may be anybody's if this is left out. */
-  readonly owner?: Owner | undefined;
-}
-
 export interface StateFile {
   readonly database: DatabaseSync;
   readonly place: StatePlace;
@@ -118,9 +112,10 @@ export interface StateFile {
 
 /**
  * Opens `state.db` in the directory, made if absent.
+ * @param owner whose the file has to be; it may be anybody's if this is left out
  * @throws GridError `state` if the directory cannot be used or another daemon has it
  */
-export function openStateFile(directory: string, options: StateFileOptions): StateFile {
+export function openStateFile(directory: string, owner?: Owner): StateFile {
   const file = join(directory, 'state.db');
   let lock: DatabaseSync | undefined;
   try {
@@ -128,7 +123,7 @@ export function openStateFile(directory: string, options: StateFileOptions): Sta
     // SQLite would call a read-only file system an input/output error.
     accessSync(existsSync(file) ? file : directory, constants.W_OK);
     lock = lockDirectory(directory);
-    const opened = openOrSetAside(file, options);
+    const opened = openOrSetAside(file, owner);
     return { ...opened, place: new StatePlace(file, lock) };
   } catch (error) {
     lock?.close();
@@ -136,9 +131,9 @@ export function openStateFile(directory: string, options: StateFileOptions): Sta
   }
 }
 
-function openOrSetAside(file: string, options: StateFileOptions): Omit<StateFile, 'place'> {
+function openOrSetAside(file: string, owner: Owner | undefined): Omit<StateFile, 'place'> {
   try {
-    return { database: openDatabase(file, options) };
+    return { database: openDatabase(file, owner) };
   } catch (error) {
     if (!isUnreadable(error) || !existsSync(file)) throw error;
     const foreign = error instanceof ForeignState;
@@ -148,11 +143,11 @@ function openOrSetAside(file: string, options: StateFileOptions): Omit<StateFile
       if (existsSync(file + suffix)) renameSync(file + suffix, setAside + suffix);
     }
     const reason = messageOf(error);
-    return { database: openDatabase(file, options), setAside: { file: setAside, reason, foreign } };
+    return { database: openDatabase(file, owner), setAside: { file: setAside, reason, foreign } };
   }
 }
 
-function openDatabase(file: string, { columns, owner }: StateFileOptions): DatabaseSync {
+function openDatabase(file: string, owner: Owner | undefined): DatabaseSync {
   const database = new DatabaseSync(file, { timeout: 0 });
   try {
     // The lock of the first read, exclusive with these two, is kept: two daemons never share a state directory.

@@ -14,7 +14,7 @@ import { LeaseReader } from './lease-reader.ts';
 import { openStateFile, type SetAside, type StateFile } from './state-file.ts';
 import type { StatePlace } from './state-place.ts';
 import { Statements } from './statements.ts';
-import { columns, leaseWrite } from './stored-lease.ts';
+import { leaseWrite } from './stored-lease.ts';
 
 /** The fact that says that the state is whole. Earlier releases called the import adoption. */
 const wholeFact = 'adopted';
@@ -65,7 +65,7 @@ export class SqliteLeaseStore extends LeaseReader {
     conditions: Conditions,
     options: StoreOptions = {},
   ): { store: SqliteLeaseStore; setAside: SetAside | undefined } {
-    const { setAside, ...file } = openStateFile(directory, { columns, owner: options.owner });
+    const { setAside, ...file } = openStateFile(directory, options.owner);
     return { store: new SqliteLeaseStore(file, conditions, options), setAside };
   }
 

@@ -11,7 +11,6 @@ import { HistoryTable } from '../../../../src/infoblox/lease/state/history.ts';
 import { openStateFile } from '../../../../src/infoblox/lease/state/state-file.ts';
 import { Statements } from '../../../../src/infoblox/lease/state/statements.ts';
 import { SqliteLeaseStore, type StoreOptions } from '../../../../src/infoblox/lease/state/store.ts';
-import { columns } from '../../../../src/infoblox/lease/state/stored-lease.ts';
 import { aLease, drop, put, sandbox, window, workload } from '../a-lease.ts';
 
 const day = 86_400_000;
@@ -166,7 +165,7 @@ describe('the history of an address', () => {
 });
 
 test('of too many entries the one that was released first goes first, and none that is held', () => {
-  const { database, place } = openStateFile(join(directory, 'small'), { columns });
+  const { database, place } = openStateFile(join(directory, 'small'));
   const history = new HistoryTable(new Statements(database, conditions), conditions, {
     age: 30 * day,
     now: () => now,
