@@ -14,9 +14,12 @@ export interface Found {
   readonly view: string;
   /** Made by the ADD under way: no delete that is in doubt was sent for it. */
   readonly fresh?: boolean;
-  /** Set if the address is not for this attachment, but in use by another one of this host or kept back as gateway. */
+  /** The mark of another attachment of this host, of the gateway, or of the host, if the address is not for this attachment. */
   readonly owner?: string | undefined;
 }
+
+/** An object at the address of another attachment, of the gateway, or of this host. */
+export type Another = Found & { readonly owner: string };
 
 /** A look at the grid. */
 export interface Look {
@@ -64,7 +67,7 @@ export type Step =
   /** `at`: milliseconds since 1970. */
   | { readonly kind: 'look again'; readonly at: number }
   /** To be given the mark of its owner. */
-  | { readonly kind: 'reassign'; readonly object: Found & { readonly owner: string } }
+  | { readonly kind: 'reassign'; readonly object: Another }
   /** Somebody has moved or altered it: a person has to decide. */
   | { readonly kind: 'refuse'; readonly moved?: Found | undefined; readonly altered?: string | undefined };
 
@@ -169,7 +172,7 @@ interface Sight {
   readonly wanted: readonly Found[];
   readonly surplus: readonly Found[];
   /** Of the surplus, what can be reassigned now. */
-  readonly another?: Found & { readonly owner: string };
+  readonly another?: Another;
 }
 
 /** Sorts what was found into what should be there and what should not. */
@@ -199,7 +202,7 @@ function sightOf(lease: Lease | undefined, look: Look, doubt: Doubt): Sight {
 
 const empty = { wanted: [], surplus: [] } as const;
 
-function isAnothers(object: Found): object is Found & { readonly owner: string } {
+function isAnothers(object: Found): object is Another {
   return object.owner !== undefined;
 }
 

@@ -15,12 +15,12 @@ const requestTimeout = 15_000;
 /** Networks that are asked about, and shown: a host with more has to be seen on the grid. */
 export const mostNetworks = 50;
 
+type Known = { readonly cidr: Cidr; readonly view: string };
+type Leased = { readonly address: string; readonly view: string };
 /** A network, known by its CIDR or by an address in it. */
-type Target = { readonly view: string } & ({ readonly cidr: Cidr } | { readonly address: string });
+type Target = Known | Leased;
 
-export interface Usage {
-  readonly cidr: Cidr;
-  readonly view: string;
+export interface Usage extends Known {
   /** Addresses that hosts can have. */
   readonly total: number;
   /** In steps of a thousandth of `total`, as the grid counts. */
@@ -31,9 +31,9 @@ interface NetworkUsageDeps {
   readonly inspection: Pick<GridInspection, 'utilization'>;
   readonly conditions: Conditions;
   /** Networks that addresses were taken from since the start; asked at each refresh. */
-  readonly known: () => readonly { readonly cidr: Cidr; readonly view: string }[];
+  readonly known: () => readonly Known[];
   /** An address of this host in each of its networks, so that they are found after a restart, too. */
-  readonly leased: (limit: number) => readonly { readonly address: string; readonly view: string }[];
+  readonly leased: (limit: number) => readonly Leased[];
   /** Milliseconds, monotonic. */
   readonly now: () => number;
 }
@@ -113,15 +113,12 @@ export async function usageOf(
 }
 
 /** Chooses what to ask about: each known network once, and what leases lie in beside them. */
-export function targetsOf(
-  known: readonly { readonly cidr: Cidr; readonly view: string }[],
-  leased: readonly { readonly address: string; readonly view: string }[],
-): Target[] {
+export function targetsOf(known: readonly Known[], leased: readonly Leased[]): Target[] {
   const networks = [...new Map(known.map(({ cidr, view }) => [nameOf({ cidr, view }), { cidr, view }])).values()];
   return [...networks, ...leased.filter((lease) => !networks.some((network) => isIn(lease, network)))];
 }
 
-function isIn(target: Target, { cidr, view }: { readonly cidr: Cidr; readonly view: string }): boolean {
+function isIn(target: Target, { cidr, view }: Known): boolean {
   if (target.view !== view) return false;
   return 'cidr' in target ? target.cidr.text === cidr.text : contains(cidr, target.address);
 }

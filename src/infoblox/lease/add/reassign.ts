@@ -10,11 +10,8 @@ import { workloadOfLease } from '../../workload.ts';
 import { apply, applyIfPossible, endDelete, isOpen, warnOfLoss, without } from '../act.ts';
 import type { LeaseDeps } from '../deps.ts';
 import { createInDoubt, deleteAnswered, deleteInDoubt, type Lease } from '../lease.ts';
-import { type Found, type Look, plan } from '../plan.ts';
+import { type Another, type Found, type Look, plan } from '../plan.ts';
 import { movedError } from './address-errors.ts';
-
-/** An object at the address of another attachment, of the gateway, or of this host. */
-export type Another = Found & { readonly owner: string };
 
 interface Reassignment {
   /** Whose mark the object has. */

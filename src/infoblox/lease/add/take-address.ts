@@ -10,12 +10,12 @@ import type { ReadyNetwork } from '../../network/networks.ts';
 import type { FixedAddress } from '../../wapi/schemas.ts';
 import { apply, recreate, remove, warnOfLoss, without } from '../act.ts';
 import { answer, begin, bind, createInDoubt, deleteAnswered, type Lease } from '../lease.ts';
-import { type Look, plan, type Step } from '../plan.ts';
+import { type Another, type Look, plan, type Step } from '../plan.ts';
 import { deletedError, leftError, ownAddressesError, refusal } from './address-errors.ts';
 import { AddressCreation } from './create-address.ts';
 import type { AddDeps } from './deliveries.ts';
 import { keeperOf } from './keeper.ts';
-import { type Another, afterReassign, reassign } from './reassign.ts';
+import { afterReassign, reassign } from './reassign.ts';
 import type { Want } from './want.ts';
 
 /** Addresses of the host that one ADD reserves for it. With more, the whole network routes to the host itself, say. */
