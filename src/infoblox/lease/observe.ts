@@ -82,7 +82,7 @@ export class Observer {
     const query = { 'comment~': beginsWith(prefix), ...scope(view) };
     for await (const object of this.#deps.wapi.listFixedAddresses(query, signal, confirm)) {
       if (!object.comment.startsWith(prefix)) continue;
-      if (parseMark(object.comment) !== undefined && isReservation(object)) yield object;
+      if (isExactlyOurs(object)) yield object;
       else this.report(object);
     }
   }
@@ -110,6 +110,11 @@ export class Observer {
       hint: 'let its comment be the mark alone again, or delete it when its container is gone',
     });
   }
+}
+
+/** Nothing but a mark, on nothing but a reservation: whatever else is there, somebody has put it there. */
+export function isExactlyOurs(object: FixedAddress): boolean {
+  return parseMark(object.comment) !== undefined && isReservation(object);
 }
 
 /** What an object is now that is not as it was made, in words that follow its address. */

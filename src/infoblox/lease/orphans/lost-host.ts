@@ -5,10 +5,10 @@
  */
 import { reservedAtIn } from '../../attributes.ts';
 import { GridError, hasReason, isGridAway, isRefused } from '../../errors.ts';
-import { attachmentIn, hostPrefix, networkOf, type Origin, parseMark } from '../../mark.ts';
-import { type AttributedAddress, isReservation } from '../../wapi/schemas.ts';
+import { attachmentIn, hostPrefix, networkOf, type Origin } from '../../mark.ts';
+import type { AttributedAddress } from '../../wapi/schemas.ts';
 import type { LeaseDeps } from '../deps.ts';
-import { describe } from '../observe.ts';
+import { describe, isExactlyOurs } from '../observe.ts';
 import { reconcile } from '../release/reconcile.ts';
 import { startReleaseOf } from '../release/start-release.ts';
 
@@ -33,11 +33,6 @@ export async function listOfHost({ wapi }: Pick<LeaseDeps, 'wapi'>, host: Origin
     else unclear.push({ view: object.network_view, address: object.ipv4addr, why: describe(object) });
   }
   return { reservations, unclear };
-}
-
-/** Nothing but a mark, on nothing but a reservation: whatever else is there, somebody has put it there. */
-function isExactlyOurs(object: AttributedAddress): boolean {
-  return parseMark(object.comment) !== undefined && isReservation(object);
 }
 
 /** @returns `reservedAt`: milliseconds since 1970; null if the grid does not say */
