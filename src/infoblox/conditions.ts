@@ -13,7 +13,7 @@ export const conditionKinds = [
   'grid-read-only',
   /** The client certificate has expired, or its files cannot be used. Seen when the grid is asked. */
   'client-certificate',
-  /** The durable state cannot be written. Only an ADD can show that it can again. */
+  /** The durable state cannot be written. Only a write can show that it can again. */
   'state-not-writable',
   /** The history of addresses cannot be written: for people, and no reason to refuse anything. */
   'history-not-written',
@@ -39,8 +39,8 @@ type End = 'seen' | 'lapsed';
 
 /** Told when a condition begins, changes its reason, or ends. */
 interface ConditionListener {
-  raised?(condition: Condition): void;
-  cleared?(condition: Condition, end: End): void;
+  raised(condition: Condition): void;
+  cleared(condition: Condition, end: End): void;
 }
 
 interface Entry {
@@ -80,7 +80,7 @@ export class Conditions {
     const goesOn = before?.error.reason === error.reason;
     const condition = { kind, subject, error, since: goesOn ? before.since : this.#clocks.wall() };
     this.#entries.set(key, { condition, lapsesAt: this.#clocks.monotonic() + lasts });
-    if (!goesOn) for (const listener of this.#listeners) listener.raised?.(condition);
+    if (!goesOn) for (const listener of this.#listeners) listener.raised(condition);
   }
 
   /** It is over. Nothing happens if it was not known. */
@@ -111,7 +111,7 @@ export class Conditions {
 
   #end(key: string, { condition }: Entry, end: End): void {
     this.#entries.delete(key);
-    for (const listener of this.#listeners) listener.cleared?.(condition, end);
+    for (const listener of this.#listeners) listener.cleared(condition, end);
   }
 }
 

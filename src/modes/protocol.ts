@@ -63,7 +63,7 @@ export interface Call extends Sender {
   readonly config: Readonly<Record<string, unknown>>;
 }
 
-export interface RpcError {
+interface RpcError {
   /** A CNI error code. */
   readonly code: number;
   readonly message: string;

@@ -15,7 +15,7 @@ const refresh = 250;
 const spare = 3;
 const clearLine = '\r\u001b[K';
 
-export interface ProgressBar {
+interface ProgressBar {
   /** @param progress undefined: it is not known how much there is to do */
   show(progress: Progress | undefined): void;
   /** Removes the bar. */
