@@ -1,4 +1,5 @@
 /** What the log says of each call, so that it can be found by any of its names. */
+import { isJsonObject } from '../../../cni/config-check.ts';
 import type { Fields } from '../../../infoblox/log.ts';
 import { workloadFields } from '../../../infoblox/workload.ts';
 import { isPluginRequest, type Request } from '../rpc/frame.ts';
@@ -13,7 +14,7 @@ export function callFields(request: Request, networkView: string): Fields {
   if (!isPluginRequest(request)) return { command: request.method };
   const { method, params } = request;
   const { config, containerId, ifName } = params;
-  const ipam = typeof config.ipam === 'object' && config.ipam !== null ? config.ipam : {};
+  const ipam = isJsonObject(config.ipam) ? config.ipam : {};
   return {
     command: method,
     network: config.name,

@@ -4,6 +4,7 @@
  * are recognised as they stand.
  */
 import { isIPv4, isIPv6 } from 'node:net';
+import { isJsonObject } from '../../../cni/config-check.ts';
 
 /** What a name is of. */
 type Kind = 'host' | 'cluster' | 'container' | 'pod' | 'namespace' | 'job' | 'network' | 'view' | 'user' | 'label';
@@ -40,7 +41,7 @@ export class Pseudonyms {
       if (under === 'workload') this.#learnWorkload(value);
       else if (kind !== undefined) for (const name of value.split(',')) this.#learn(kind, name.trim());
     } else if (Array.isArray(value)) for (const item of value) this.learnFrom(item, under);
-    else if (typeof value === 'object' && value !== null) {
+    else if (isJsonObject(value)) {
       for (const [name, member] of Object.entries(value)) this.learnFrom(member, name);
     }
   }

@@ -4,6 +4,7 @@
  * finds all of this is quick on every text.
  */
 import { readFileSync } from 'node:fs';
+import { isJsonObject } from '../../../cni/config-check.ts';
 import type { FlagValues } from '../../daemon/config/command-line.ts';
 
 /** What stands in the place of a secret. */
@@ -62,7 +63,7 @@ export function secretRemover(known: readonly string[]): (text: string) => strin
 /** A copy of a JSON value in which nothing is left under names that secrets have. */
 export function withoutSecretMembers(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutSecretMembers);
-  if (typeof value !== 'object' || value === null) return value;
+  if (!isJsonObject(value)) return value;
   const members = Object.entries(value);
   return Object.fromEntries(
     members.map(([name, member]) => [name, isSecretName(name) ? removed : withoutSecretMembers(member)]),
