@@ -3,7 +3,7 @@ import { statSync } from 'node:fs';
 import { isErrno, messageOf } from '../../../infoblox/host/errno.ts';
 import { octal } from '../../../infoblox/host/trusted-path.ts';
 
-/** This function adds what the error of the file system does not say: which files the systemd unit keeps from the daemon. */
+/** Adds to the error of the file system what it does not say: which files the systemd unit keeps from the daemon. */
 export function whyUnreadable(file: string, error: unknown): string {
   const reason = messageOf(error);
   if (isErrno(error, 'ENOENT') && /^\/(home|root|tmp|var\/tmp)\//.test(file)) {
@@ -28,7 +28,7 @@ export interface Exposure {
 }
 
 /**
- * This function says who else can read a file than root and this process. The group of root counts as root: systemd lets it read
+ * Says who else can read a file than root and this process. The group of root counts as root: systemd lets it read
  * credentials.
  * @returns undefined if nobody can, or there is no file
  */

@@ -56,7 +56,7 @@ const optional: Readonly<Record<string, string>> = {
 /**
  * Judges what the user may read. The grid leaves out of a list what a user may not see, so an empty one proves nothing; but it
  * always has a network view.
- * @param needs whether networks are allocated from network containers
+ * @param needs.allocates whether networks are allocated from network containers
  */
 export function judgePermissions(
   seen: ReadonlyMap<string, Seen>,
@@ -111,7 +111,7 @@ const intolerable = 300_000;
 export function judgeClock(readings: readonly ClockReading[]): Verdict[] {
   const [best] = readings.toSorted((one, other) => one.received - one.sent - (other.received - other.sent));
   if (best === undefined) return [ok('the grid does not say what time it is')];
-  // The header has no fractions: half a second later in the mean.
+  // The header has no fractions: half a second later on average.
   const ahead = (best.sent + best.received) / 2 - (best.grid + 500);
   const seconds = Math.round(Math.abs(ahead) / 1000);
   if (Math.abs(ahead) < noticeable) return [ok(`within ${Math.max(seconds, 1)} s of the grid's`)];
