@@ -69,7 +69,7 @@ test('says what permission is missing and how to get it', async () => {
   const { exitCode, stdout, stderr } = await eaDefs('--create');
   expect([exitCode, stdout]).toEqual([1, '']);
   expect(stderr).toMatch(/cannot define "CMP Type": .*You need to have Write permission/);
-  expect(stderr).toMatch(/Only superusers define attributes: name one by --wapi-username .* DDI team/);
+  expect(stderr).toMatch(/Only superusers define attributes: name one with --wapi-username .* DDI team/);
 });
 
 test('says so if the grid cannot be reached, or does not let this user in', async () => {

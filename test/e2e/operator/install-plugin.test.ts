@@ -152,7 +152,7 @@ describe('nothing is changed, and it is said why', () => {
     await expectRefusal(
       await install(network()),
       1,
-      /there is no directory .*\/conf\. Make it, or name another one by --conf-dir/,
+      /there is no directory .*\/conf\. Make it, or name another one with --conf-dir/,
     );
   });
 
@@ -164,7 +164,7 @@ describe('nothing is changed, and it is said why', () => {
     const command = ['sh', '-c', script, 'sh', path(), daemonFile, ...args(network())];
     const refused = await run('/usr/bin/unshare', ['--mount', ...command], { PATH: '/usr/bin:/bin' });
     const why = `cannot write to ${path()}: EROFS: read-only file system`;
-    await expectRefusal(refused, 1, new RegExp(`${why}.*\\. Mount it writable, or name another one by ${flag}\\.`));
+    await expectRefusal(refused, 1, new RegExp(`${why}.*\\. Mount it writable, or name another one with ${flag}\\.`));
   });
 
   test('for a directory that others can change', async () => {

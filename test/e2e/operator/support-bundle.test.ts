@@ -57,7 +57,7 @@ describe('on a host of its own', () => {
     const again = await bundle();
     expect([again.exitCode, again.stderr]).toEqual([
       1,
-      expect.stringMatching(/is there already\. Name another file by --output/),
+      expect.stringMatching(/is there already\. Name another file with --output/),
     ]);
     expect(readFileSync(file).equals(before)).toBe(true);
   });

@@ -157,7 +157,7 @@ function refuseWeak(pair: ClientPair, file: string): void {
   try {
     createSecureContext(pair);
   } catch (error) {
-    const hint = 'have it issued anew with an RSA key of 2048 bits or an EC key, signed with SHA-256';
+    const hint = 'have it reissued with an RSA key of 2048 bits or an EC key, signed with SHA-256';
     throw unusable(`the client certificate ${file}`, messageOf(error), hint);
   }
 }

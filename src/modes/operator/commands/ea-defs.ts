@@ -77,7 +77,7 @@ async function create(session: Session, attribute: AttributeDefinition, signal: 
     if (error.reason === 'conflict') return false;
     const isRefused = error.reason === 'permission' || error.reason === 'rejected';
     const hint = isRefused
-      ? 'only superusers define attributes: name one by --wapi-username and --wapi-password-file for this once, or have the DDI team define what is missing'
+      ? 'only superusers define attributes: name one with --wapi-username and --wapi-password-file this once, or have the DDI team define what is missing'
       : error.hint;
     throw new CommandError(`cannot define "${attribute.name}": ${error.message}`, hint);
   }

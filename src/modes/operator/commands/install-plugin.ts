@@ -52,7 +52,7 @@ export const installPlugin = defineCommand({
       for (const { name, text } of networks) say([placeNetwork({ directory: conf, name }, text)]);
       if (networks.length > 0) say(remarks(conf, networks));
     } catch (error) {
-      const hint = 'make room, or the directory writable, and run it again: what is in place is whole';
+      const hint = 'make room, or make the directory writable, and run it again: what is in place is complete';
       throw new CommandError(`cannot go on: ${messageOf(error)}`, hint);
     }
     return exitStatus.ok;
@@ -68,14 +68,14 @@ function requireDirectory(path: string, flag: string): void {
   if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
     const others = flag === '--bin-dir' ? pluginPaths({}) : [];
     const such = others.length === 0 ? '' : `, such as ${others.join(' or ')}`;
-    throw new CommandError(`there is no directory ${path}`, `make it, or name another one by ${flag}${such}`);
+    throw new CommandError(`there is no directory ${path}`, `make it, or name another one with ${flag}${such}`);
   }
   try {
     accessSync(path, constants.W_OK);
   } catch (error) {
     throw new CommandError(
       `cannot write to ${path}: ${messageOf(error)}`,
-      `mount it writable, or name another one by ${flag}`,
+      `mount it writable, or name another one with ${flag}`,
     );
   }
   const untrusted = distrust(path);
@@ -100,7 +100,7 @@ function readNetwork(file: string, { bin, options }: { readonly bin: string; rea
   const missing = pluginsIn(file).filter(isMissing);
   if (missing.length === 0) return readFileSync(file, 'utf8');
   const why = `${file} names ${missing.join(', ')}, not in ${bin}`;
-  throw new CommandError(why, 'install these plugins first, or name their directory by --bin-dir');
+  throw new CommandError(why, 'install these plugins first, or name their directory with --bin-dir');
 }
 
 function placeNetwork(place: { readonly directory: string; readonly name: string }, text: string): string {

@@ -47,7 +47,7 @@ async function writePage(file: string, status: Status, socket: string): Promise<
       mode: 0o600,
     });
   } catch (error) {
-    throw new CommandError(`cannot write ${file}: ${messageOf(error)}`, 'name another file in --html');
+    throw new CommandError(`cannot write ${file}: ${messageOf(error)}`, 'name another file with --html');
   }
   process.stdout.write(`written to ${file}\n`);
 }

@@ -67,6 +67,6 @@ function create(file: string): number {
     return openSync(file, 'wx', 0o600);
   } catch (error) {
     const why = isErrno(error, 'EEXIST') ? 'it is there already' : messageOf(error);
-    throw new CommandError(`cannot make ${file}: ${why}`, 'name another file by --output');
+    throw new CommandError(`cannot make ${file}: ${why}`, 'name another file with --output');
   }
 }

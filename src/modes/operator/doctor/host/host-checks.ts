@@ -69,9 +69,7 @@ export function judgeCredentials(options: Credentials): Verdict[] {
   const exposure = clientCertificate.exposure();
   return [
     ...(trouble === undefined ? [] : [failure(trouble.message, trouble.hint)]),
-    ...(exposure === undefined
-      ? []
-      : [readableByOthers(exposure, 'have the certificate issued anew with another key')]),
+    ...(exposure === undefined ? [] : [readableByOthers(exposure, 'have the certificate reissued with a new key')]),
     ok(`client certificate, valid until ${new Date(pair.expiresAt).toISOString()}`),
     ...(wapiUsername === '' ? [] : judgePassword(options)),
   ];

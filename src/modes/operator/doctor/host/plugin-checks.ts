@@ -75,7 +75,7 @@ export function judgeMainPlugins(directories: readonly PluginDirectory[], uses: 
   const lacking = uses.flatMap((use) => judgeUse(directories, use));
   const broken = directories.flatMap(({ path, mains }) =>
     Object.entries(mains).flatMap(([name, said]) =>
-      'error' in said ? [warning(`cannot ask ${path}/${name} for its version: ${said.error}`, 'install it anew')] : [],
+      'error' in said ? [warning(`cannot ask ${path}/${name} for its version: ${said.error}`, 'reinstall it')] : [],
     ),
   );
   return [...lacking, ...broken, ...directories.flatMap(spoken)];

@@ -48,7 +48,7 @@ export function judgeStateDirectory(path: string, facts: DirectoryFacts | undefi
   if (untrusted !== undefined) return [failure(untrusted.message, `run ${untrusted.hint}`)];
   if (!isDirectory) return [failure(`${path} is not a directory`, 'remove it, or name another --state-dir')];
   if (facts.isReadOnly) {
-    const fix = 'mount it writable; see dmesg whether the kernel has made it read-only after an error of the disk';
+    const fix = 'mount it writable; check dmesg for a disk error after which the kernel made it read-only';
     return [failure(`${path} is on a file system that is mounted read-only`, fix)];
   }
   if (!facts.takesFiles) return [failure(`no inode is left on the file system of ${path}`, 'remove files there')];
