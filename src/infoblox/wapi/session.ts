@@ -29,7 +29,7 @@ interface SessionOptions {
   readonly version: string;
   readonly userAgent: string;
   /** Told how each request ended: undefined when the grid answered as a grid should, be it with a refusal. */
-  readonly onOutcome?: (trouble: GridError | undefined, writes: boolean) => void;
+  readonly onOutcome?: (trouble: GridError | undefined, request: { readonly writes: boolean }) => void;
   /** Told when another host of the grid serves than before. */
   readonly onSwitch?: (from: string, to: string) => void;
 }
@@ -149,7 +149,7 @@ export class Session {
 
   #report(trouble: GridError | undefined, request: Request): void {
     this.#troubleSince = trouble === undefined ? undefined : (this.#troubleSince ?? performance.now());
-    this.#options.onOutcome?.(trouble, writes(request));
+    this.#options.onOutcome?.(trouble, { writes: writes(request) });
   }
 
   /** Sends a request once. A request within the limit logs in if need be: one that waited must not act on what was known before. */

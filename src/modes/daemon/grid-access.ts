@@ -72,7 +72,7 @@ function openSession(deps: GridAccessDeps, gridState: GridState, certificates: M
     port: options.wapiPort,
     version: options.wapiVersion,
     userAgent: `infoblox-cni/${version}`,
-    onOutcome: (trouble, writes) => gridState.report(trouble, { writes }),
+    onOutcome: (trouble, request) => gridState.report(trouble, request),
     onSwitch: (from, to) => {
       log.warn('another grid host serves', { from, to });
       gridState.switched();
