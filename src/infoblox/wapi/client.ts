@@ -8,15 +8,12 @@ import { gatewayMark } from '../mark.ts';
 import { AttributedRequests, listAttributeDefinitions } from './attributed-requests.ts';
 import { beginsWith, findExactly, searchPages } from './paged-search.ts';
 import { referenceTo, typeOf } from './reference.ts';
-import type { Confirmation } from './request.ts';
+import type { Confirmation, Query } from './request.ts';
 import * as objects from './schemas.ts';
 import type { Session } from './session.ts';
 
 /** What the reservation of an address that no container must have is called. */
 export const gatewayName = 'gateway';
-
-/** Criteria in WAPI's search modifiers: `f` exact, `f~` a regular expression, `*Name` an extensible attribute. */
-type Query = Record<string, string>;
 
 /** What is said of a reservation beside its address. */
 interface Description {

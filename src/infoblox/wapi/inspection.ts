@@ -5,7 +5,7 @@
 import * as v from 'valibot';
 import { hasReason } from '../errors.ts';
 import { findExactly } from './paged-search.ts';
-import type { Request } from './request.ts';
+import type { Query, Request } from './request.ts';
 import { anyOf, NextNetworks, networkUtilization, parseAnswer } from './schemas.ts';
 import type { Session } from './session.ts';
 
@@ -51,7 +51,7 @@ export class GridInspection {
    * Tells whether the user sees any object of a type.
    * @param query criteria, where the type wants some; `_return_fields` must name one that it has
    */
-  async sees(type: string, query: Readonly<Record<string, string>>, signal: AbortSignal): Promise<boolean> {
+  async sees(type: string, query: Query, signal: AbortSignal): Promise<boolean> {
     const answer = await this.#get({ path: type, query: { ...query, _max_results: '1' } }, signal);
     return parseAnswer(v.array(v.unknown()), answer, { what: `GET ${type}` }).length > 0;
   }
@@ -65,7 +65,7 @@ export class GridInspection {
 
   /** Finds networks with how full they are, by exact criteria. */
   utilization(
-    query: Readonly<Record<string, string>>,
+    query: Query,
     signal: AbortSignal,
   ): Promise<{ readonly network: string; readonly utilization: number }[]> {
     return findExactly(this.#session, { ...networkUtilization, query }, signal);
@@ -77,11 +77,7 @@ export class GridInspection {
    * @param prefixLength in bits
    * @returns undefined if the container is not there
    */
-  async hasFreeNetwork(
-    query: Readonly<Record<string, string>>,
-    prefixLength: number,
-    signal: AbortSignal,
-  ): Promise<boolean | undefined> {
+  async hasFreeNetwork(query: Query, prefixLength: number, signal: AbortSignal): Promise<boolean | undefined> {
     const what = 'next_available_network';
     const [container] = await findExactly(this.#session, { ...anyOf('networkcontainer', 'comment'), query }, signal);
     if (container === undefined) return undefined;

@@ -4,6 +4,12 @@ import { pageSize } from './schemas.ts';
 
 export type Fields = Record<string, unknown>;
 
+/**
+ * Criteria in WAPI's search modifiers: `f` exact, `f~` a regular expression, `*Name` an extensible attribute; and options,
+ * `_return_fields` say.
+ */
+export type Query = Readonly<Record<string, string>>;
+
 /** What is believed only of the host that accepts writes: that an object is not there, or the whole answer. */
 export type Confirmation = 'absence' | 'answer';
 
@@ -11,7 +17,7 @@ export interface Request {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** Object type or reference. */
   readonly path: string;
-  readonly query?: Readonly<Record<string, string>>;
+  readonly query?: Query;
   readonly body?: Fields;
   readonly confirm?: Confirmation | undefined;
 }
@@ -20,8 +26,7 @@ export interface Request {
 export interface PageRequest {
   /** Object type. */
   readonly type: string;
-  /** Criteria, in WAPI's search modifiers. */
-  readonly query: Readonly<Record<string, string>>;
+  readonly query: Query;
   /** `_return_fields`. */
   readonly fields: string;
   /** `next_page_id` of the page before; undefined for the first. */
