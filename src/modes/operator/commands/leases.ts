@@ -16,8 +16,6 @@ const filter = {
   phase: { type: 'string', default: '', description: 'Only pending, bound or releasing ones' },
 } as const;
 
-const filterNames = ['network', 'container', 'address', 'phase'] as const;
-
 const history = {
   history: { type: 'string', default: '', description: 'Who has held this address, and from when to when' },
   at: { type: 'string', default: '', description: 'With --history: at this time, 2026-01-02T15:04 (local) or ...Z' },
@@ -76,6 +74,7 @@ function refuseMixture(flags: Readonly<Record<keyof typeof filter | keyof typeof
   if (flags.at !== '' && flags.history === '') throw new UsageError('--at needs --history=ADDRESS');
   const [other] = (['history', 'original'] as const).filter((name) => flags[name] !== '');
   if (other === undefined) return;
-  const useless = ([...filterNames, 'original'] as const).find((name) => name !== other && flags[name] !== '');
+  const names = Object.keys({ ...filter, ...original }) as (keyof typeof filter | 'original')[];
+  const useless = names.find((name) => name !== other && flags[name] !== '');
   if (useless !== undefined) throw new UsageError(`--${useless} does not go with --${other}`);
 }
