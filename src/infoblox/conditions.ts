@@ -17,6 +17,8 @@ export const conditionKinds = [
   'state-not-writable',
   /** The history of addresses cannot be written: for people, and no reason to refuse anything. */
   'history-not-written',
+  /** Others than root can write where plugins leave notes: an ADD may undo a release that nobody has read. */
+  'notes-ignored',
   /** The grid refuses what a network configuration asks for. Only an ADD can show that it does not any more. */
   'network-refused',
   /** A network has no free address. */

@@ -50,8 +50,9 @@ export function buildCalls(deps: CallsDeps) {
   const notes = new ReleaseNotes({
     socketDir,
     driverName,
-    release: (params) => tracing.call({ method: 'DEL', params }, describe, () => releaseCall(del, params)),
+    release: (params, at) => tracing.call({ method: 'DEL', params }, describe, () => releaseCall(del, params, at)),
     recordUnanswered: (call) => recordUnanswered(leases, call),
+    conditions,
     log,
   });
   const handlers: Handlers = {

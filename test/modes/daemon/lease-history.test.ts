@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { holdersAt, holdings } from '../../../src/infoblox/lease/history/holders.ts';
 import type { SqliteLeaseStore } from '../../../src/infoblox/lease/state/store.ts';
+import { leaveReleaseNote } from '../../../src/modes/plugin/leave-note.ts';
 import { Host, until } from '../../fixture/host.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
 
@@ -53,6 +54,18 @@ test('an address that went from one pod to another is told with both, and from w
   expect(told()).toEqual([second, first]);
   const { holders } = holdersAt(store.history(address).entries, Date.parse(first?.from ?? ''));
   expect(holders).toMatchObject([{ pod: 'web-1', state: 'held' }]);
+});
+
+test('a DEL that was noted while no daemon ran has ended it then', async () => {
+  await start();
+  await host.add('c1');
+  await host.stop();
+  leaveReleaseNote({ socketDir: host.socketDir, driverName: 'infoblox' }, 'net-1', host.callOf('c1', {}));
+  const noted = Date.now();
+  await new Promise((resolve) => setTimeout(resolve, 1_100));
+  await host.start();
+  await until('it is taken over', () => told()[0]?.until !== null);
+  expect(Date.parse(told()[0]?.until ?? '')).toBeLessThan(noted + 1_000);
 });
 
 test('who ended it is told, also where it was no DEL', async () => {

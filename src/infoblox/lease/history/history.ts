@@ -39,7 +39,14 @@ export type HistoryChange =
   | { readonly kind: 'begin'; readonly lease: Held }
   /** Its view was renamed, or more of its workload is known. */
   | { readonly kind: 'correct'; readonly lease: Held }
-  | { readonly kind: 'release'; readonly mark: string; readonly address: string; readonly by: Ending }
+  /** `at`: when, milliseconds since 1970, if a lease says so. */
+  | {
+      readonly kind: 'release';
+      readonly mark: string;
+      readonly address: string;
+      readonly by: Ending;
+      readonly at: number | null;
+    }
   | { readonly kind: 'return'; readonly mark: string; readonly address: string };
 
 /** Decides what a change of a lease means for the history: nothing, as a rule. */
@@ -51,7 +58,9 @@ export function historyChanges(before: Lease | undefined, after: Lease | undefin
   const changes: HistoryChange[] = [];
   if (before !== undefined && before.address !== null) {
     const { mark, address } = before;
-    if (isHeld(before)) changes.push({ kind: 'release', mark, address, by: after?.releasedBy ?? 'lost' });
+    if (isHeld(before)) {
+      changes.push({ kind: 'release', mark, address, by: after?.releasedBy ?? 'lost', at: after?.releasedAt ?? null });
+    }
     if (after?.address !== address) changes.push({ kind: 'return', mark, address });
   }
   if (isHeld(after)) changes.push({ kind: 'begin', lease: after });

@@ -22,13 +22,13 @@ export interface ReleaseDeps extends LeaseDeps {
  */
 export async function releaseAttachment(
   deps: ReleaseDeps,
-  { attachment, view }: { readonly attachment: Attachment; readonly view: string },
+  { attachment, view, at }: Pick<Release, 'view' | 'at'> & { readonly attachment: Attachment },
   signal: AbortSignal,
 ): Promise<Lease> {
   const { names, allocator, log } = deps;
   const mark = names.markOf(attachment);
   allocator.abort(mark);
-  const release: Release = { mark, network: shortNetworkName(attachment.network), view, by: 'DEL' };
+  const release: Release = { mark, network: shortNetworkName(attachment.network), view, by: 'DEL', at };
   try {
     return startReleaseOf(deps, release);
   } catch (error) {

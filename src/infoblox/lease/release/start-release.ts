@@ -12,6 +12,8 @@ export interface StartReleaseDeps {
 /** What is to be released: a mark, and where to look if the state does not know it. */
 export interface Release extends LeaseIdentity {
   readonly by: Releaser;
+  /** When that was, milliseconds since 1970, if it is told later. */
+  readonly at?: number | undefined;
 }
 
 /** One that the state could not take when it began. */
@@ -33,8 +35,15 @@ export function startReleaseOf({ store, moment }: StartReleaseDeps, release: Unn
 /** What becomes of a lease, or of an attachment without one, when it is released. */
 export function released(lease: Lease | undefined, release: UnnotedRelease, moment: Moment): Lease {
   const known = lease ?? unknownToRelease(release, release.by, moment);
-  const ended = known.phase === 'releasing' ? known : abandon(known, release.by, moment);
+  const ended = known.phase === 'releasing' ? known : endedAt(abandon(known, release.by, moment), release.at);
   return release.deleteLost === undefined ? ended : deleteInDoubt(ended, release.deleteLost);
+}
+
+/** What was told later has ended then, but not before it began, nor in the future: the clock may have been set. */
+function endedAt(lease: Lease, at: number | undefined): Lease {
+  const { createdAt, releasedAt } = lease;
+  if (at === undefined || releasedAt === null) return lease;
+  return { ...lease, releasedAt: Math.min(Math.max(at, createdAt), releasedAt) };
 }
 
 /**

@@ -122,7 +122,7 @@ export class HistoryTable {
       case 'release': {
         const sql = `UPDATE history SET releasedAt = ?, releasedBy = ?
           WHERE address = ? AND mark = ? AND releasedAt IS NULL`;
-        const { changes } = this.#statements.get(sql).run(now, change.by, change.address, change.mark);
+        const { changes } = this.#statements.get(sql).run(change.at ?? now, change.by, change.address, change.mark);
         this.#ended += Number(changes);
         this.#drop();
         return;

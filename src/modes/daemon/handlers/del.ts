@@ -19,13 +19,14 @@ export function delHandler(deps: DelDeps): Handler {
 
 /**
  * Carries out a DEL, be it a call or the note of one.
+ * @param at of a note: when it was written, milliseconds since 1970
  * @throws CniError if the call is none; GridError `state` if the release cannot be recorded
  */
-export async function releaseCall(deps: DelDeps, call: Call): Promise<Answer> {
+export async function releaseCall(deps: DelDeps, call: Call, at?: number): Promise<Answer> {
   const netconf = parseNetconf(call.config, 'DEL');
   const attachment = attachmentOf(netconf, call);
   const view = viewOf(netconf, deps.defaults);
-  const { address, workload } = await releaseAttachment(deps, { attachment, view }, AbortSignal.timeout(longest));
+  const { address, workload } = await releaseAttachment(deps, { attachment, view, at }, AbortSignal.timeout(longest));
   // Nomad names a workload at its ADD only.
   return { fields: { ...workloadFields(workload), address: address ?? 'none' } };
 }

@@ -20,6 +20,11 @@ const texts: Readonly<Record<Exclude<ConditionKind, 'grid-not-seen'>, Texts>> = 
   },
   'state-not-writable': { level: 'error', begins: 'state not writable', ends: 'state writable' },
   'history-not-written': { level: 'warn', begins: 'history not written', ends: 'history written' },
+  'notes-ignored': {
+    level: 'error',
+    begins: 'release notes ignored: others than root can write to their directory',
+    ends: 'release notes read again',
+  },
   'network-refused': { level: 'warn', begins: 'network refused', ends: 'network accepted' },
   'network-full': { level: 'warn', begins: 'network full', ends: 'network has free addresses' },
 };

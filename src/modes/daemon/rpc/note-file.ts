@@ -10,10 +10,10 @@ export class NoNote extends Error {}
 /**
  * Reads a note: a regular file of root's, with one name, no longer than a request may be. Links are not followed, and a
  * pipe is not waited for.
- * @returns its text; undefined if there is none
+ * @returns its text, and when it was written, in milliseconds since 1970; undefined if there is none
  * @throws NoNote saying what it is instead; the error of the file system
  */
-export function readNote(file: string): string | undefined {
+export function readNote(file: string): { readonly text: string; readonly writtenAt: number } | undefined {
   const descriptor = open(file);
   if (descriptor === undefined) return undefined;
   try {
@@ -25,7 +25,7 @@ export function readNote(file: string): string | undefined {
     if (entry.size > largestFrame)
       throw new NoNote(`it has ${entry.size} bytes, and a request at most ${largestFrame}`);
     const bytes = Buffer.alloc(entry.size);
-    return bytes.toString('utf8', 0, readSync(descriptor, bytes));
+    return { text: bytes.toString('utf8', 0, readSync(descriptor, bytes)), writtenAt: Math.floor(entry.mtimeMs) };
   } finally {
     closeSync(descriptor);
   }

@@ -5,8 +5,10 @@
 import { lstatSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { CniCode, CniError } from '../../../cni/errors.ts';
+import type { Conditions } from '../../../infoblox/conditions.ts';
+import { GridError } from '../../../infoblox/errors.ts';
 import { isErrno, messageOf } from '../../../infoblox/host/errno.ts';
-import { distrust, refuseUntrusted } from '../../../infoblox/host/trusted-path.ts';
+import { distrust, type UntrustedPath } from '../../../infoblox/host/trusted-path.ts';
 import type { Log } from '../../../infoblox/log.ts';
 import type { Attachment } from '../../../infoblox/mark.ts';
 import { type Call, owedDir } from '../../protocol.ts';
@@ -22,17 +24,18 @@ const longestWriting = 60_000;
 interface ReleaseNotesDeps {
   readonly socketDir: string;
   readonly driverName: string;
-  /** Records a DEL durably, so that it will be carried out. */
-  readonly release: (call: Call) => Promise<unknown>;
+  /** Records a DEL durably, so that it will be carried out. `at`: when it was called, milliseconds since 1970. */
+  readonly release: (call: Call, at: number) => Promise<unknown>;
   /** Records durably that the caller of an ADD got no answer. */
   readonly recordUnanswered: (call: Call) => void;
+  readonly conditions: Conditions;
   readonly log: Log;
 }
 
 export class ReleaseNotes {
   readonly #deps: ReleaseNotesDeps;
   readonly #directory: string;
-  /** Notes that were complained about already; the directory itself as an empty name. */
+  /** Notes that were complained about already. */
   readonly #warned = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
   #taking: Promise<void> | undefined;
@@ -69,8 +72,12 @@ export class ReleaseNotes {
    * @throws CniError 11 if there is one that cannot be taken over, and would undo later what is done now
    */
   async takeOf(attachment: Attachment): Promise<void> {
+    const untrusted = this.#distrust();
+    if (untrusted !== undefined) {
+      const what = `cannot tell whether a release of this attachment is recorded: ${untrusted.message}`;
+      throw new CniError(CniCode.tryAgain, what, `Run ${untrusted.hint}.`);
+    }
     try {
-      refuseUntrusted(this.#directory, 'group');
       await this.#take(noteName(attachment.network, attachment.containerId, attachment.ifName));
     } catch (error) {
       throw new CniError(
@@ -82,7 +89,7 @@ export class ReleaseNotes {
   }
 
   async #takeAll(): Promise<void> {
-    if (!this.#isTrusted()) return;
+    if (this.#distrust() !== undefined) return;
     const files = this.#files();
     for (const name of files.filter(isDraft)) this.#removeIfOld(name);
     for (const name of files.filter(isNote)) {
@@ -100,16 +107,15 @@ export class ReleaseNotes {
   }
 
   /** Looked at each time: what others can write to is neither read nor tidied up. */
-  #isTrusted(): boolean {
+  #distrust(): UntrustedPath | undefined {
+    const { conditions } = this.#deps;
     const untrusted = distrust(this.#directory, 'group');
-    if (untrusted === undefined) this.#warned.delete('');
-    else if (!this.#warned.has('')) {
-      this.#warned.add('');
-      const { message: reason, hint } = untrusted;
-      const fields = { directory: this.#directory, reason, hint };
-      this.#deps.log.error('release notes ignored: others than root can write to their directory', fields);
+    if (untrusted === undefined) conditions.clear('notes-ignored');
+    else {
+      const { message, hint } = untrusted;
+      conditions.raise('notes-ignored', new GridError('state', message, { hint: `run ${hint}` }));
     }
-    return untrusted === undefined;
+    return untrusted;
   }
 
   #files(): string[] {
@@ -137,12 +143,13 @@ export class ReleaseNotes {
     const { log, release, recordUnanswered } = this.#deps;
     const file = `${this.#directory}/${name}`;
     try {
-      const text = readNote(file);
-      if (text === undefined) return;
-      const request = parseRequest(text);
+      const note = readNote(file);
+      if (note === undefined) return;
+      const request = parseRequest(note.text);
       if (!isPluginRequest(request)) throw new SyntaxError(`no call of a plugin: ${request.method}`);
       const isDel = request.method === 'DEL';
-      await (isDel ? release : recordUnanswered)(request.params);
+      if (isDel) await release(request.params, note.writtenAt);
+      else recordUnanswered(request.params);
       rmSync(file, { force: true });
       this.#warned.delete(name);
       const what = isDel ? 'recorded release taken over' : 'note of an unanswered ADD taken over';

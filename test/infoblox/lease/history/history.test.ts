@@ -26,7 +26,7 @@ const again = begin(releasing, beginning, noon);
 const import_ = imported({ mark: 'a', network: 'net-1', view: 'default' }, '10.0.0.2');
 
 const ofA = { mark: 'a', address: '10.0.0.2' };
-const release = (by: string) => ({ kind: 'release', ...ofA, by });
+const release = (by: string, at: number | null = noon.now) => ({ kind: 'release', ...ofA, by, at });
 const returned = { kind: 'return', ...ofA };
 
 /** From a lease to a lease, and what the history says of it. */
@@ -62,7 +62,7 @@ const changes: readonly [string, Lease | undefined, Lease | undefined, readonly 
     'the grid has lost it and does not take it again',
     bound,
     begin(bound, beginning, noon),
-    [release('lost'), returned],
+    [release('lost', null), returned],
   ],
   ['an ADD fails', pending, undefined, []],
   ['an ADD was cut off', pending, abandon(pending, 'unfinished', noon), []],

@@ -19,7 +19,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { Conditions } from '../../../../src/infoblox/conditions.ts';
 import type { Fields } from '../../../../src/infoblox/log.ts';
+import { logConditions } from '../../../../src/modes/daemon/log/condition-log.ts';
+import { servingTrouble } from '../../../../src/modes/daemon/readiness.ts';
 import { ReleaseNotes } from '../../../../src/modes/daemon/rpc/release-notes.ts';
 import { leaveReleaseNote, leaveUnansweredNote } from '../../../../src/modes/plugin/leave-note.ts';
 import { type Call, owedDir, protocolVersion } from '../../../../src/modes/protocol.ts';
@@ -34,6 +37,7 @@ let problems: string[];
 let reasons: unknown[];
 let release: (call: Call) => Promise<void>;
 let notes: ReleaseNotes;
+let conditions: Conditions;
 
 function call(containerId: string, over: Partial<Call> = {}): Call {
   return {
@@ -60,11 +64,13 @@ beforeEach(() => {
     problems.push(message);
     reasons.push(details.reason);
   };
+  const log = { error: complain, warn: complain, info: () => undefined, debug: () => undefined };
+  conditions = new Conditions();
+  logConditions(conditions, log);
   notes = new ReleaseNotes({
-    ...{ socketDir, driverName: 'infoblox' },
+    ...{ socketDir, driverName: 'infoblox', conditions, log },
     release: (one) => release(one),
     recordUnanswered: ({ callId = '' }) => void unanswered.push(callId),
-    log: { error: complain, warn: complain, info: () => undefined, debug: () => undefined },
   });
 });
 afterEach(() => {
@@ -277,7 +283,9 @@ describe.skipIf(!isRoot)('what is no note of root’s', () => {
       await expect(notes.takeOf({ network: 'net-1', containerId: 'c1', ifName: 'eth0' })).rejects.toMatchObject({
         code: 11,
         message: expect.stringContaining(place()),
+        details: expect.stringMatching(/^Run ch(mod|own) .*\.$/),
       });
+      expect(servingTrouble(conditions)).toMatchObject({ kind: 'notes-ignored' });
     }
     expect(before()).toEqual(found);
     expect(released).toEqual([]);
@@ -286,6 +294,7 @@ describe.skipIf(!isRoot)('what is no note of root’s', () => {
     chownSync(place(), 0, 0);
     await notes.takeAll();
     expect(released).toEqual(['c1']);
+    expect(servingTrouble(conditions)).toBeUndefined();
   });
 
   test('half a note that is a link is removed as the link that it is', async () => {
