@@ -179,7 +179,8 @@ export const operatorMethods = {
   'operator/history': { params: v.object({ address: text, at: v.optional(time) }), result: History },
   'operator/gc': { params: v.object({ dryRun: v.boolean() }), result: releasedLeases },
   'operator/release': {
-    params: v.object({ container: text, network: v.optional(text), evenIfAlive: v.boolean() }),
+    /** `isWhole`: the ID is all of it, not its beginning. */
+    params: v.object({ container: text, isWhole: v.boolean(), network: v.optional(text), evenIfAlive: v.boolean() }),
     result: releasedLeases,
   },
   'operator/host-reservations': { params: v.object({ host: text }), result: hostReservations },

@@ -71,6 +71,15 @@ export function specKey({ name, view, place, gateway, keepFirst }: NetworkSpec):
   return JSON.stringify([name, view, ...where, gateway ?? null, keepFirst]);
 }
 
+/** Names a spec for people. */
+export function specText({ name, view, place, gateway }: NetworkSpec): string {
+  const where =
+    place.kind === 'subnet'
+      ? place.cidr.text
+      : `a /${place.prefixLength} of ${place.containers.map(({ text }) => text).join(', ')}`;
+  return `network ${name} (${where}${gateway === undefined ? '' : `, gateway ${gateway}`}) in view ${view}`;
+}
+
 function containerPlace(input: SpecInput): NetworkPlace {
   const [first, ...others] = input.containers
     .split(',')

@@ -23,6 +23,7 @@ interface HistoryQuestion {
  */
 export async function showHistory({ address, time, json, socket }: HistoryQuestion): Promise<ExitStatus> {
   const at = time === '' ? undefined : readTime(time);
+  if (at !== undefined && at > Date.now()) throw new UsageError(`--at ${JSON.stringify(time)} is in the future`);
   const history = await askDaemon({ socket, method: 'operator/history', params: { address, at } });
   if (history.since === null) {
     const hint = 'set --lease-history of the daemon to 30d, say, and restart it';

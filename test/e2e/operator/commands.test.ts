@@ -145,6 +145,7 @@ describe('the history of an address', () => {
     expect((await host.command('leases', '--history=10.0.0.2', '--at=yesterday')).stderr).toMatch(
       /--at "yesterday" must be/,
     );
+    expect((await host.command('leases', '--history=10.0.0.2', '--at=2222-02-02')).stderr).toMatch(/ is in the future/);
   });
 });
 
@@ -167,6 +168,14 @@ describe('release', () => {
       expect.stringMatching(/"container" is the beginning of 2 container IDs: container-1, container-2\. Name more/),
     ]);
     expect(containers().length).toBe(2);
+    await host.add('con');
+    const inDoubt = await host.command('release', 'co');
+    expect([inDoubt.exitCode, inDoubt.stderr]).toEqual([
+      2,
+      expect.stringContaining('4 characters of the ID, or all of'),
+    ]);
+    expect((await host.command('release', 'con')).stdout).toMatch(/^releasing 1 address\n/);
+    await until('the address is back', () => containers().length === 2);
     expect((await host.command('release', 'another')).stderr).toMatch(/holds no address of a container another\. See/);
   });
 });

@@ -12,7 +12,7 @@ import type { Deliveries } from '../../../infoblox/lease/add/deliveries.ts';
 import type { AddRequest } from '../../../infoblox/lease/add/want.ts';
 import type { FormerNames } from '../../../infoblox/lease/former-names.ts';
 import type { Log } from '../../../infoblox/log.ts';
-import { specKey } from '../../../infoblox/network/spec.ts';
+import { specText } from '../../../infoblox/network/spec.ts';
 import type { Call } from '../../protocol.ts';
 import type { ReleaseNotes } from '../rpc/release-notes.ts';
 import { attachmentOf } from './attachment.ts';
@@ -70,7 +70,7 @@ async function allocate(
   request: AddRequest,
   signal: AbortSignal,
 ): Promise<Allocation> {
-  const subject = specKey(request.spec);
+  const subject = specText(request.spec);
   try {
     const allocation = await allocator.add(request, signal);
     conditions.clear('network-refused', subject);

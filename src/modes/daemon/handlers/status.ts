@@ -4,7 +4,7 @@ import type { Conditions } from '../../../infoblox/conditions.ts';
 import type { GridError } from '../../../infoblox/errors.ts';
 import type { Exhaustion } from '../../../infoblox/network/exhaustion.ts';
 import type { Networks } from '../../../infoblox/network/networks.ts';
-import { type NetworkSpec, specKey } from '../../../infoblox/network/spec.ts';
+import { type NetworkSpec, specText } from '../../../infoblox/network/spec.ts';
 import type { GridMonitor } from '../grid-monitor.ts';
 import { servingTrouble } from '../readiness.ts';
 import { notAvailable } from './cni-errors.ts';
@@ -37,7 +37,7 @@ export function statusHandler(deps: StatusDeps): Handler {
 
 /** Why STATUS reports "not available"; undefined if nothing is known to keep the next ADD from being served. */
 function notReadyReason({ conditions, networks, exhaustion }: StatusDeps, spec: NetworkSpec): GridError | undefined {
-  const condition = servingTrouble(conditions) ?? conditions.find('network-refused', specKey(spec));
+  const condition = servingTrouble(conditions) ?? conditions.find('network-refused', specText(spec));
   if (condition !== undefined) return condition.error;
   const network = networks.known(spec);
   return network === undefined ? undefined : exhaustion.known(network);

@@ -22,9 +22,11 @@ export function releaseHandler(deps: ReleaseDeps): OperatorHandler<'operator/rel
   return {
     longest,
     changes: true,
-    async run({ container, network, evenIfAlive }) {
+    async run({ container, isWhole, network, evenIfAlive }) {
       const result: Released = { leases: [], kept: [] };
-      const leases = await findLeases(deps, { container, network });
+      const begun = await findLeases(deps, { container, network });
+      const whole = begun.filter(({ containerId }) => containerId === container);
+      const leases = isWhole || whole.length > 0 ? whole : begun;
       refuseAmbiguous(container, leases);
       for (const lease of leases) {
         if (lease.phase === 'releasing') result.kept.push({ lease, why: 'is being released' });
@@ -55,7 +57,7 @@ export function gcByHandHandler(deps: ReleaseDeps): OperatorHandler<'operator/gc
         if (isReleased) result.leases.push(lease);
         await turn();
       }
-      return { result, fields: { dryRun, ...namesOf(result) } };
+      return { result, fields: dryRun ? { wouldRelease: result.leases.length } : namesOf(result) };
     },
   };
 }

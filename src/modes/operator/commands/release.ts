@@ -24,11 +24,12 @@ export const release = defineCommand({
   async run({ flags, operands: [container, ...more], socket }) {
     if (container === undefined) throw new UsageError('name the container whose addresses are to be released');
     if (more.length > 0) throw new UsageError('one container at a time');
-    if (container.length < shortestId) throw new UsageError(`name at least ${shortestId} characters of the ID`);
     const { network, force } = flags;
-    const params = { container, evenIfAlive: force === true, network: network || undefined };
+    const isWhole = container.length < shortestId;
+    const params = { container, isWhole, evenIfAlive: force === true, network: network || undefined };
     const result = await askDaemon({ socket, method: 'operator/release', params });
     if (result.leases.length + result.kept.length === 0) {
+      if (isWhole) throw new UsageError(`name at least ${shortestId} characters of the ID, or all of it`);
       const hint = 'see infoblox-cni-daemon leases for what it holds';
       throw new CommandError(`this host holds no address of a container ${container}`, hint);
     }

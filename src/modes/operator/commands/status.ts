@@ -55,7 +55,8 @@ async function writePage(file: string, status: Status, socket: string): Promise<
 /** Makes the screen for people; texts from outside are made printable. @param now milliseconds since 1970 */
 function screen(status: Status, now: number): string {
   const { version, commit, startedAt, node, cluster, driver, conditions, grid, networks, errors } = status;
-  const headline = conditions.length === 0 ? 'well' : `NOT WELL: ${conditions.map(({ kind }) => kind).join(', ')}`;
+  const kinds = new Set(conditions.map(({ kind }) => kind));
+  const headline = kinds.size === 0 ? 'well' : `NOT WELL: ${[...kinds].join(', ')}`;
   return [
     `${folded(headline, 0)}\n\n`,
     fact('daemon', `infoblox-cni ${version} (${commit}), running for ${ago(startedAt, now)}`),
