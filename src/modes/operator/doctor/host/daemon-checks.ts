@@ -71,6 +71,9 @@ interface Expected {
   >;
 }
 
+/** Conditions of which containers do not start, and which no check of this command can see. */
+const failing: readonly string[] = ['grid-read-only', 'network-refused', 'notes-ignored', 'state-not-writable'];
+
 /** Says whether the daemon that runs is the one that is installed and configured, and what it complains of itself. */
 export function judgeDaemon(status: Status, { version, commit, now, options }: Expected): Verdict[] {
   const runs = `infoblox-cni ${status.version} (${status.commit})`;
@@ -85,7 +88,8 @@ export function judgeDaemon(status: Status, { version, commit, now, options }: E
     verdicts.push(warning(what, `if the change is meant, ${restart}`));
   }
   for (const { kind, message, hint, since } of status.conditions) {
-    verdicts.push(warning(`it reports ${kind} for ${ago(since, now)}: ${message}`, hint ?? undefined));
+    const what = `it reports ${kind} for ${ago(since, now)}: ${message}`;
+    verdicts.push(failing.includes(kind) ? failure(what, hint ?? undefined) : warning(what, hint ?? undefined));
   }
   return verdicts;
 }

@@ -109,7 +109,7 @@ export function judgeOwnAddresses(
   own: readonly OwnAddress[],
   { cidr, ranges = [] }: { readonly cidr: Cidr; readonly ranges: readonly DhcpRange[] | undefined },
 ): Verdict[] {
-  if (own.length === 0) return [ok(`none lies in ${cidr.text}`)];
+  if (own.length === 0) return [ok(`none lies in ${cidr.text}, the gateway aside`)];
   return own.map(({ address, device, known }) => {
     const what = `${address} (${device ?? 'an interface without carrier'})`;
     if (known === true) return ok(`${what} is in use for the grid, too`);

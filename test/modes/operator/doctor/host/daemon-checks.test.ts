@@ -76,10 +76,12 @@ test.each<[string, Partial<Status>, (string | null)[][]]>([
   ],
   [
     'that is not well',
-    { conditions: [condition] },
+    { conditions: [condition, { ...condition, kind: 'grid-read-only', message: 'no writes' }] },
     [
       ['ok', 'infoblox-cni 1.0.0 (abc) answers, running for 5s', null],
       ['warning', 'it reports grid-unavailable for 1m: no route', 'look'],
+      // No other check of doctor can see it.
+      ['failure', 'it reports grid-read-only for 1m: no writes', 'look'],
     ],
   ],
 ])('a daemon %s', (_, differs, verdicts) => {

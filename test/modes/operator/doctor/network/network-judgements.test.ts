@@ -117,7 +117,7 @@ test.each([
   const place = { cidr: net, ranges: [range('10.0.0.100', '10.0.0.199')] };
   const lines = linesOf(judgeOwnAddresses([{ address, device: 'eth1', known }], place));
   expect(lines).toEqual([like(expected)]);
-  expect(linesOf(judgeOwnAddresses([], place))).toEqual(['ok: none lies in 10.0.0.0/24']);
+  expect(linesOf(judgeOwnAddresses([], place))).toEqual(['ok: none lies in 10.0.0.0/24, the gateway aside']);
 });
 
 test.each([
