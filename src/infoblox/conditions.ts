@@ -19,6 +19,8 @@ export const conditionKinds = [
   'history-not-written',
   /** Others than root can write where plugins leave notes: an ADD may undo a release that nobody has read. */
   'notes-ignored',
+  /** The grid has lost the reservation of a live attachment and does not take it again. */
+  'reservation-lost',
   /** The grid refuses what a network configuration asks for. Only an ADD can show that it does not any more. */
   'network-refused',
   /** A network has no free address. */
@@ -28,7 +30,7 @@ export type ConditionKind = (typeof conditionKinds)[number];
 
 export interface Condition {
   readonly kind: ConditionKind;
-  /** What it is about, where there can be several: a network. Empty otherwise. */
+  /** What it is about, where there can be several: a network, an attachment. Empty otherwise. */
   readonly subject: string;
   /** Says what, why and what to do. */
   readonly error: GridError;

@@ -1,5 +1,6 @@
 /** What everybody who works on leases needs. Built once for the daemon, each part after those that it needs. */
 import type { KeyedMutex } from '../concurrency/keyed-mutex.ts';
+import type { Conditions } from '../conditions.ts';
 import type { Log } from '../log.ts';
 import type { Exhaustion } from '../network/exhaustion.ts';
 import type { Networks } from '../network/networks.ts';
@@ -34,6 +35,7 @@ export interface LeaseDeps {
   /** One for each lease, by its mark. */
   readonly locks: KeyedMutex;
   readonly moment: () => Moment;
+  readonly conditions: Conditions;
   readonly tally: Tally;
   readonly trace: Trace;
   readonly log: Log;

@@ -191,6 +191,16 @@ export function keepDoubt(lease: Lease, moment: Moment): Lease {
   return lease.phase === 'bound' ? scheduled({ ...lease, attempts: 0 }, moment) : lease;
 }
 
+/** Milliseconds between attempts to reserve again what the grid has lost and refuses. */
+export const lostPause = 300_000;
+
+/** The grid does not take its reservation again: tried once more after a pause, since what is in its place may go. */
+export function reserveLater(lease: Lease, moment: Moment): Lease {
+  const kept = keepDoubt(lease, moment);
+  const at = moment.now + lostPause;
+  return kept.phase === 'bound' ? { ...kept, dueAt: Math.min(kept.dueAt ?? at, at) } : kept;
+}
+
 /** What was to be released has been removed from the grid; only what is in doubt may still turn up. */
 export function emptied(lease: Lease): Lease {
   return lease.phase === 'releasing' ? { ...lease, address: null } : lease;

@@ -64,6 +64,7 @@ export function buildLeases({ options, origin, conditions, grid, window, ...give
     isOwnAddress,
     locks: new KeyedMutex(),
     moment,
+    conditions,
     tally: { reaped: 0, recreated: 0 },
     trace,
     log,

@@ -63,11 +63,13 @@ export class LeaseFixture {
       };
     const log = { error: write('error'), warn: write('warn'), info: write('info'), debug: write('debug') };
     const { store } = this;
+    const conditions = new Conditions();
     const moment = () => ({ now: Date.now(), window: defaultDoubtWindow });
     this.deps = {
       ...{ wapi, store, log, moment, trace: untraced, locks: new KeyedMutex(), tally: { reaped: 0, recreated: 0 } },
       networks: new Networks({ wapi, views: new NetworkViews({ wapi, marksIn: () => [], host: origin }) }),
-      exhaustion: new Exhaustion(wapi, new Conditions()),
+      exhaustion: new Exhaustion(wapi, conditions),
+      conditions,
       unnoted: new UnnotedReleases({ store, moment }),
       names: new FormerNames(store, origin),
       observer: new Observer({ wapi, store, moment, log }),

@@ -19,6 +19,7 @@ import {
   type Lease,
   notAnswered,
   recheck,
+  reserveLater,
   settle,
   startRelease,
 } from '../../../src/infoblox/lease/lease.ts';
@@ -405,8 +406,11 @@ export class World {
       }
       if (phase === 'releasing' || this.view !== lease.view) throw error;
       const { add } = how;
-      if (add === undefined) this.givenAway.add(mark);
-      else {
+      if (add === undefined) {
+        this.givenAway.add(mark);
+        apply((current) => reserveLater(current, { ...this.moment, askedAt }));
+        return 'done';
+      } else {
         // Lost for good: the attachment gets another one.
         apply((current) => {
           if (current.phase !== 'bound') return current;

@@ -3,12 +3,23 @@
  * same from whatever state, for the first time and for the repair.
  */
 import { GridError } from '../../errors.ts';
+import { attachmentIn, whoOf } from '../../mark.ts';
 import { workloadFields } from '../../workload.ts';
 import { apply, recreate, remove, warnOfLoss, without } from '../act.ts';
 import { afterReassign, reassign } from '../add/reassign.ts';
 import type { LeaseDeps } from '../deps.ts';
 import type { Moment } from '../doubt.ts';
-import { abandon, deleteAnswered, emptied, keepDoubt, type Lease, recheck, settle } from '../lease.ts';
+import {
+  abandon,
+  deleteAnswered,
+  emptied,
+  keepDoubt,
+  type Lease,
+  lostPause,
+  recheck,
+  reserveLater,
+  settle,
+} from '../lease.ts';
 import { type Found, type Look, plan, type Step } from '../plan.ts';
 
 /** Looks and steps for one lease at most; a grid that answers sensibly needs four. */
@@ -77,7 +88,10 @@ async function carryOut(
     case 'reassign':
       return afterReassign(look, step.object, await reassign(deps, { lease, object: step.object }, signal));
     case 'recreate':
-      return (await reserveAgain(deps, { lease, look }, signal)) === 'look' ? 'look' : end(keepDoubt);
+      return reserveAgain(deps, { lease, look }, signal).then((outcome) => {
+        if (outcome === 'look') return outcome;
+        return end(outcome === 'reserved' ? keepDoubt : reserveLater);
+      });
     case 'look again':
       log.debug('look again', { attachment: mark, at: new Date(step.at).toISOString() });
       return end((current) => recheck(current, step.at));
@@ -91,6 +105,7 @@ async function carryOut(
       });
       return end(keepDoubt);
     default:
+      if (step.kind === 'nothing') deps.conditions.clear('reservation-lost', subjectOf(mark));
       // Only a look at what should be there ends the doubt.
       return end(step.kind === 'nothing' ? settle : keepDoubt);
   }
@@ -120,8 +135,9 @@ async function removeFrom(
 }
 
 /** Forgets a lease of which a look has shown nothing. */
-function forget({ store, exhaustion, log }: LeaseDeps, { lease, look }: Situation): void {
+function forget({ store, exhaustion, conditions, log }: LeaseDeps, { lease, look }: Situation): void {
   const { mark, address, view } = lease;
+  conditions.clear('reservation-lost', subjectOf(mark));
   store.apply(mark, (current) => (current?.phase === 'releasing' ? undefined : current));
   exhaustion.released(view);
   if (address === null) return void log.debug('nothing to release', { attachment: mark, view });
@@ -129,13 +145,13 @@ function forget({ store, exhaustion, log }: LeaseDeps, { lease, look }: Situatio
   log.info('nothing to release: the reservation was removed or changed in the grid', fields);
 }
 
-/** @returns `look` if the grid has to be looked at now, `done` if that has time */
+/** @returns `look` if the grid has to be looked at now; else whether it has taken the reservation */
 async function reserveAgain(
   deps: LeaseDeps,
   { lease, look }: Situation,
   signal: AbortSignal,
-): Promise<'look' | 'done'> {
-  const { log } = deps;
+): Promise<'look' | 'reserved' | 'refused'> {
+  const { conditions, log } = deps;
   const { mark, address, phase, workload } = lease;
   if (address === null) throw new Error(`nothing to reserve for ${mark}`);
   const refusal = await recreate(deps, { ...lease, address }, signal);
@@ -145,12 +161,27 @@ async function reserveAgain(
     if (refusal !== undefined) throw refusal;
     return 'look';
   }
-  if (refusal === undefined) warnOfLoss(deps, mark, address);
-  else {
-    log.error('the grid has lost the reservation of a live attachment and does not take it again', {
-      ...{ attachment: mark, address, ...workloadFields(workload), reason: refusal.message },
-      hint: 'restart this container, so that it gets an address of its own',
-    });
+  const subject = subjectOf(mark);
+  if (refusal === undefined) {
+    conditions.clear('reservation-lost', subject);
+    warnOfLoss(deps, mark, address);
+    return 'reserved';
   }
-  return 'done';
+  const hint = 'restart this container, so that it gets an address of its own';
+  const what = `${address} of ${subject} is not reserved any more: ${refusal.message}`;
+  const isNews = conditions.find('reservation-lost', subject) === undefined;
+  conditions.raise('reservation-lost', new GridError('reservation-lost', what, { hint }), {
+    ...{ subject, lasts: 2 * lostPause },
+  });
+  if (isNews) {
+    const fields = { attachment: mark, address, ...workloadFields(workload), reason: refusal.message };
+    log.error('the grid has lost the reservation of a live attachment and does not take it again', { ...fields, hint });
+  }
+  return 'refused';
+}
+
+/** Names an attachment as the subject of a condition. */
+function subjectOf(mark: string): string {
+  const attachment = attachmentIn(mark);
+  return `${whoOf(attachment)} in network ${attachment.network}`;
 }

@@ -9,8 +9,10 @@ interface Texts {
   readonly ends: string;
 }
 
-/** That the grid has not been seen yet is no news. */
-const texts: Readonly<Record<Exclude<ConditionKind, 'grid-not-seen'>, Texts>> = {
+/** That the grid has not been seen yet is no news, and of a lost reservation whoever finds it says more. */
+type Told = Exclude<ConditionKind, 'grid-not-seen' | 'reservation-lost'>;
+
+const texts: Readonly<Record<Told, Texts>> = {
   'grid-unavailable': { level: 'error', begins: 'grid unavailable', ends: 'grid available' },
   'grid-read-only': { level: 'error', begins: 'grid refuses writes', ends: 'grid available' },
   'client-certificate': {
@@ -33,7 +35,7 @@ const texts: Readonly<Record<Exclude<ConditionKind, 'grid-not-seen'>, Texts>> = 
 export function logConditions(conditions: Conditions, log: Log): void {
   conditions.subscribe({
     raised: ({ kind, error: { reason, message, hint } }) => {
-      if (kind === 'grid-not-seen') return;
+      if (!isTold(kind)) return;
       const { level, begins } = texts[kind];
       log[level](begins, { reason, error: message, hint });
     },
@@ -42,12 +44,17 @@ export function logConditions(conditions: Conditions, log: Log): void {
       if (end === 'lapsed') return log.info('condition not met again', { condition: kind, ...ofWhat(condition) });
       // One line for the grid, when all is well.
       if (gridConditions.includes(kind) && gridTrouble(conditions) !== undefined) return;
-      log.info(kind === 'grid-not-seen' ? 'grid available' : texts[kind].ends, ofWhat(condition));
+      if (kind === 'grid-not-seen') log.info('grid available');
+      else if (isTold(kind)) log.info(texts[kind].ends, ofWhat(condition));
     },
   });
 }
 
+function isTold(kind: ConditionKind): kind is Told {
+  return kind in texts;
+}
+
 /** What it was about, where the kind does not say. */
 function ofWhat({ kind, error }: Condition): { readonly was?: string } {
-  return kind.startsWith('network') ? { was: error.message } : {};
+  return kind.startsWith('network') || kind === 'reservation-lost' ? { was: error.message } : {};
 }

@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest';
-import { deleteInDoubt, startRelease } from '../../../../src/infoblox/lease/lease.ts';
+import { deleteInDoubt, lostPause, startRelease } from '../../../../src/infoblox/lease/lease.ts';
 import { reconcile } from '../../../../src/infoblox/lease/release/reconcile.ts';
 import { inTime } from '../../wapi/session-fixture.ts';
 import { aLease, put } from '../a-lease.ts';
@@ -20,10 +20,20 @@ const reconciled = async () => {
 const requests = (method: string) => leases.grid.requests.filter((request) => request.method === method).length;
 const onTheGrid = () => leases.grid.fixedAddresses().map(({ ipv4addr, comment }) => [ipv4addr, comment]);
 
-test('a live attachment whose address somebody else has by now is a line in the log, once', async () => {
-  leases.grid.add('fixedaddress', { ipv4addr: '10.0.0.2', mac: '02:00:00:00:00:01', comment: 'printer' });
+test('a live attachment whose address somebody else has by now is a line in the log, once, and a condition', async () => {
+  const printer = leases.grid.add('fixedaddress', {
+    ipv4addr: '10.0.0.2',
+    mac: '02:00:00:00:00:01',
+    comment: 'printer',
+  });
   put(leases.store, aLease(mark, { dueAt: 1 }));
-  expect(await reconciled()).toEqual(aLease(mark));
+  const { now } = leases.deps.moment();
+  const lease = await reconciled();
+  expect(lease).toEqual(aLease(mark, { dueAt: expect.any(Number) as number }));
+  expect(lease?.dueAt).toBeGreaterThanOrEqual(now + lostPause);
+  await reconciled();
+  const { conditions } = leases.deps;
+  expect(conditions.all()).toMatchObject([{ kind: 'reservation-lost', subject: 'c1/eth0 in network net-1' }]);
   expect(leases.log).toMatchObject([
     {
       level: 'error',
@@ -31,6 +41,10 @@ test('a live attachment whose address somebody else has by now is a line in the 
       details: { attachment: mark, address: '10.0.0.2', hint: expect.stringContaining('restart this container') },
     },
   ]);
+  leases.grid.remove(printer);
+  await reconciled();
+  expect(onTheGrid()).toEqual([['10.0.0.2', mark]]);
+  expect(conditions.all()).toEqual([]);
 });
 
 test('a live attachment that has lost its reservation gets it back, and is looked at again', async () => {

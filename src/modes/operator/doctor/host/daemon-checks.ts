@@ -71,8 +71,14 @@ interface Expected {
   >;
 }
 
-/** Conditions of which containers do not start, and which no check of this command can see. */
-const failing: readonly string[] = ['grid-read-only', 'network-refused', 'notes-ignored', 'state-not-writable'];
+/** Conditions of which containers do not start, or have an address that is not theirs, and which no check of this command can see. */
+const failing: readonly string[] = [
+  'grid-read-only',
+  'network-refused',
+  'notes-ignored',
+  'reservation-lost',
+  'state-not-writable',
+];
 
 /** Says whether the daemon that runs is the one that is installed and configured, and what it complains of itself. */
 export function judgeDaemon(status: Status, { version, commit, now, options }: Expected): Verdict[] {
