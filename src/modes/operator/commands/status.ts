@@ -53,7 +53,7 @@ async function writePage(file: string, status: Status, socket: string): Promise<
 }
 
 /** Makes the screen for people; texts from outside are made printable. @param now milliseconds since 1970 */
-function screen(status: Status, now: number): string {
+export function screen(status: Status, now: number): string {
   const { version, commit, startedAt, node, cluster, driver, conditions, grid, networks, errors } = status;
   const kinds = new Set(conditions.map(({ kind }) => kind));
   const headline = kinds.size === 0 ? 'well' : `NOT WELL: ${[...kinds].join(', ')}`;
@@ -64,20 +64,29 @@ function screen(status: Status, now: number): string {
     fact('grid', gridText(grid, now)),
     fact('session', sessionText(grid, now)),
     fact('leases', leasesText(status, now)),
-    ...section(
-      'Conditions',
-      conditions.map((condition) => conditionLines(condition, now)),
-    ),
+    ...section('Conditions', conditionSection(conditions, now)),
     ...section('Networks', networks.length === 0 ? [] : [table(networkColumns, networks)]),
     ...section('Last errors', errors.map(errorLine)),
   ].join('');
 }
 
+/** Conditions of one kind that are shown. */
+const mostOfAKind = 5;
 /** Columns before a fact. */
 const indent = 9;
 
 function fact(name: string, text: string): string {
   return `${name.padEnd(indent)}${folded(printable(text), indent)}\n`;
+}
+
+/** The oldest of each kind: a grid that has lost much makes one for each container. */
+function conditionSection(conditions: readonly Condition[], now: number): string[] {
+  const kinds = [...Map.groupBy(conditions, ({ kind }) => kind)];
+  return kinds.flatMap(([kind, all]) => {
+    const lines = all.slice(0, mostOfAKind).map((condition) => conditionLines(condition, now));
+    const more = all.length - lines.length;
+    return more > 0 ? [...lines, item(`... and ${more} more of ${kind}: --json has them all`)] : lines;
+  });
 }
 
 function conditionLines(condition: Condition, now: number): string {
