@@ -227,21 +227,10 @@ export function askAgain(lease: Lease, sandbox: SandboxIdentity, workload: Workl
 function newLease({ mark, network, view }: LeaseIdentity, createdAt: number): Lease {
   return {
     ...noSandbox,
-    mark,
-    network,
-    view,
+    ...{ mark, network, view, address: null, callers: null, workload: null },
     phase: 'pending',
-    address: null,
-    callers: null,
-    workload: null,
-    releasedBy: null,
-    createdAt,
-    writtenAt: createdAt,
-    releasedAt: null,
-    createInDoubtUntil: null,
-    deleteInDoubtUntil: null,
-    dueAt: null,
-    attempts: 0,
+    ...{ createdAt, writtenAt: createdAt, releasedAt: null, releasedBy: null },
+    ...{ createInDoubtUntil: null, deleteInDoubtUntil: null, dueAt: null, attempts: 0 },
   };
 }
 

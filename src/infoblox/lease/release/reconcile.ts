@@ -76,7 +76,7 @@ async function carryOut(
   { lease, look, step }: Situation & { readonly step: Step },
   signal: AbortSignal,
 ): Promise<Look | 'look' | 'done'> {
-  const { store, moment, log } = deps;
+  const { store, moment, conditions, log } = deps;
   const { mark, address } = lease;
   const end = (transition: (lease: Lease, moment: Moment) => Lease) => {
     apply(store, mark, (current) => transition(current, { ...moment(), askedAt: look.askedAt }));
@@ -87,11 +87,10 @@ async function carryOut(
       return removeFrom(deps, { lease, look, objects: step.objects }, signal);
     case 'reassign':
       return afterReassign(look, step.object, await reassign(deps, { lease, object: step.object }, signal));
-    case 'recreate':
-      return reserveAgain(deps, { lease, look }, signal).then((outcome) => {
-        if (outcome === 'look') return outcome;
-        return end(outcome === 'reserved' ? keepDoubt : reserveLater);
-      });
+    case 'recreate': {
+      const outcome = await reserveAgain(deps, { lease, look }, signal);
+      return outcome === 'look' ? outcome : end(outcome === 'reserved' ? keepDoubt : reserveLater);
+    }
     case 'look again':
       log.debug('look again', { attachment: mark, at: new Date(step.at).toISOString() });
       return end((current) => recheck(current, step.at));
@@ -104,10 +103,12 @@ async function carryOut(
         hint: 'undo the change, or delete the container',
       });
       return end(keepDoubt);
+    case 'nothing':
+      conditions.clear('reservation-lost', subjectOf(mark));
+      return end(settle);
     default:
-      if (step.kind === 'nothing') deps.conditions.clear('reservation-lost', subjectOf(mark));
       // Only a look at what should be there ends the doubt.
-      return end(step.kind === 'nothing' ? settle : keepDoubt);
+      return end(keepDoubt);
   }
 }
 
