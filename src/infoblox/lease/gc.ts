@@ -1,5 +1,5 @@
 /** CNI GC: releases what this host has reserved in a network and the runtime no longer knows. */
-import { turnEvery } from '../concurrency/turns.ts';
+import { turnEvery, writesAtATime } from '../concurrency/turns.ts';
 import { GridError, hasReason } from '../errors.ts';
 import { type Attachment, networkOf, networkPrefix, shortNetworkName } from '../mark.ts';
 import { reconcile } from './release/reconcile.ts';
@@ -8,8 +8,6 @@ import { type Release, releaseIfDead, startReleaseOf } from './release/start-rel
 import { releaseUnnoted } from './release/unnoted.ts';
 
 const by = 'GC' as const;
-/** Leases that are released between two turns of the event loop, should the grid not have to be waited for: each waits for the disk. */
-const releasesAtATime = 20;
 
 /** What the runtime says. */
 interface GcRequest {
@@ -42,7 +40,8 @@ export async function collectGarbage(
   const known = new Map(store.ofNetwork(shortNetworkName(network)).map((lease) => [lease.mark, lease]));
   const result = { released: [] as string[], releasing: [] as string[] };
   const failures: unknown[] = [];
-  const turn = turnEvery(releasesAtATime);
+  // Out of time nothing waits for the grid any more.
+  const turn = turnEvery(writesAtATime);
   const collect = async (release: Release & { readonly address: string | null }, start: () => boolean) => {
     const { mark, address } = release;
     if (keep.has(mark) || allocator.isAdding(mark)) return;

@@ -3,7 +3,7 @@
  * them. Tried until it succeeds; until then each ADD looks for its attachment on the grid first.
  */
 import { type Backoff, pauseBefore } from '../concurrency/backoff.ts';
-import { turnEvery } from '../concurrency/turns.ts';
+import { turnEvery, writesAtATime } from '../concurrency/turns.ts';
 import { messageOf } from '../host/errno.ts';
 import { hostPrefix, networkOf } from '../mark.ts';
 import type { Allocator } from './add/allocate.ts';
@@ -14,8 +14,6 @@ import { plan } from './plan.ts';
 /** Milliseconds for one attempt. */
 const attemptTimeout = 120_000;
 const retry: Backoff = { first: 1_000, longest: 300_000 };
-/** Leases that are written between two turns of the event loop: each waits for the disk, and calls wait for them. */
-const leasesAtATime = 20;
 
 interface ImportDeps extends Pick<LeaseDeps, 'store' | 'observer' | 'names' | 'moment' | 'log'> {
   readonly allocator: Pick<Allocator, 'isAdding'>;
@@ -57,7 +55,7 @@ export class Import {
     const signal = AbortSignal.any([stopping, AbortSignal.timeout(attemptTimeout)]);
     // A page that was read before shows what has been released since.
     const { forgotten, end } = store.watchForgotten();
-    const turn = turnEvery(leasesAtATime);
+    const turn = turnEvery(writesAtATime);
     let count = 0;
     try {
       // Not before the list has come to its end: one without an end must not fill the state, attempt by attempt.

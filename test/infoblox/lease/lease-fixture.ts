@@ -104,6 +104,18 @@ export class LeaseFixture {
     return mark;
   }
 
+  /** Does some work. @returns how many leases were written between turns of the event loop, turn by turn */
+  async writesAtATime(work: () => Promise<void>): Promise<number[]> {
+    const writes: number[] = [];
+    const count = () => writes.push(this.calls.splice(0).filter((method) => method === 'apply').length);
+    this.calls.length = 0;
+    const watch = setInterval(count, 0);
+    await work();
+    clearInterval(watch);
+    count();
+    return writes;
+  }
+
   get warnings(): string[] {
     return this.log.filter(({ level }) => level === 'warn').map(({ message }) => message);
   }

@@ -21,9 +21,16 @@ export class UnnotedReleases {
   }
 
   /** @returns the release, with what is known of a delete that was sent for it before */
-  add({ mark, network, view, by, deleteLost }: UnnotedRelease): UnnotedRelease {
+  add({ mark, network, view, by, at, deleteLost }: UnnotedRelease): UnnotedRelease {
     const known = this.#releases.get(mark);
-    const release = { mark, network, view, by: known?.by ?? by, deleteLost: deleteLost ?? known?.deleteLost };
+    const release = {
+      mark,
+      network,
+      view,
+      by: known?.by ?? by,
+      at: known?.at ?? at,
+      deleteLost: deleteLost ?? known?.deleteLost,
+    };
     this.#releases.set(mark, release);
     for (const listener of this.#listeners) listener();
     return release;

@@ -4,7 +4,7 @@
  * apart. One that was never seen is left alone, and so is one that this daemon, started with another view of the host,
  * could not see any more.
  */
-import { turnEvery } from '../../concurrency/turns.ts';
+import { turnEvery, writesAtATime } from '../../concurrency/turns.ts';
 import { workloadFields } from '../../workload.ts';
 import type { LeaseDeps } from '../deps.ts';
 import type { Lease } from '../lease.ts';
@@ -14,8 +14,6 @@ const longestPause = 60_000;
 const shortestPause = 500;
 /** Leases that are looked at between two turns of the event loop. */
 const looksAtATime = 100;
-/** Leases that are released between two turns: each waits for the disk. */
-const releasesAtATime = 20;
 
 export class Reaper {
   readonly #deps: LeaseDeps;
@@ -57,7 +55,7 @@ export class Reaper {
     const gone = await this.#gone();
     const marks = new Set(gone.map(({ mark }) => mark));
     for (const mark of this.#goneSince.keys()) if (!marks.has(mark)) this.#goneSince.delete(mark);
-    const turn = turnEvery(releasesAtATime);
+    const turn = turnEvery(writesAtATime);
     for (const { mark, address, workload } of gone) {
       const since = this.#goneSince.get(mark);
       if (since === undefined) this.#goneSince.set(mark, now);

@@ -1,6 +1,6 @@
 /** `release` and `gc`: leases that an operator ends. Both end them as a DEL does; they differ in whose. */
 import { CniCode, CniError } from '../../../cni/errors.ts';
-import { turnEvery } from '../../../infoblox/concurrency/turns.ts';
+import { turnEvery, writesAtATime } from '../../../infoblox/concurrency/turns.ts';
 import type { ReleaseDeps } from '../../../infoblox/lease/release/release.ts';
 import { releaseIfDead, startReleaseOf } from '../../../infoblox/lease/release/start-release.ts';
 import type { Fields } from '../../../infoblox/log.ts';
@@ -10,8 +10,6 @@ import type { OperatorHandler } from './operator-handler.ts';
 
 /** Milliseconds. */
 const longest = 10_000;
-/** Leases that are released between two turns of the event loop: each waits for the disk. */
-const releasesAtATime = 20;
 /** As the history has it. */
 const by = 'operator' as const;
 
@@ -49,7 +47,7 @@ export function gcByHandHandler(deps: ReleaseDeps): OperatorHandler<'operator/gc
     changes: true,
     async run({ dryRun }) {
       const result: Released = { leases: [], kept: [] };
-      const turn = turnEvery(releasesAtATime);
+      const turn = turnEvery(writesAtATime);
       for (const lease of await findLeases(deps, { phase: 'bound' })) {
         if (lease.sandbox !== 'gone') continue;
         const isReleased =
