@@ -145,7 +145,7 @@ const effect = fc.constantFrom<Effect>(
   { kind: 'status', status: 502, commit: true },
   { kind: 'truncate' },
   { kind: 'empty', commit: true },
-  { kind: 'commit-later', ms: 30 },
+  { kind: 'commit-later', after: 30 },
 );
 
 const steps = fc.commands(

@@ -161,7 +161,7 @@ describe('while the master is away', () => {
   });
 
   test('a failed ADD is not forgotten because the candidate has nothing of it', async () => {
-    master.inject({ method: 'POST', effect: { kind: 'commit-later', ms: 50 } });
+    master.inject({ method: 'POST', effect: { kind: 'commit-later', after: 50 } });
     const add = errorOf(host.add('c1'));
     await until('it is there', () => held(master).length === 3);
     await master.pause();

@@ -18,7 +18,7 @@ function effect(random: Random): Effect {
     { kind: 'empty', commit },
     { kind: 'truncate' },
     { kind: 'oversize', bytes: 9_000_000, commit },
-    { kind: 'commit-later', ms: random.below(latest) },
+    { kind: 'commit-later', after: random.below(latest) },
     { kind: 'delay', ms: random.below(300) },
   ];
   return random.pick(effects);

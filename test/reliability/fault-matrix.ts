@@ -87,13 +87,13 @@ export const faults: readonly FaultRow[] = [
   {
     number: 2,
     fault: 'a write is carried out 200 ms after its connection was lost',
-    arm: nextWrite({ kind: 'commit-later', ms: 200 }),
+    arm: nextWrite({ kind: 'commit-later', after: 200 }),
     ...served,
   },
   {
     number: 2,
     fault: 'a write is carried out 200 ms late and never answered',
-    arm: nextWrite({ kind: 'commit-later', ms: 200, answer: 'hang' }),
+    arm: nextWrite({ kind: 'commit-later', after: 200, answer: 'hang' }),
     ...served,
     ADD: 11,
   },

@@ -4,64 +4,94 @@
  */
 import { expect } from 'vitest';
 import { until } from '../fixture/host.ts';
-import type { Fault } from '../simulator/grid.ts';
+import type { Fault, Grid } from '../simulator/grid.ts';
 import { pause } from './world.ts';
 import { worldTest } from './world-test.ts';
 
-const late = (ms: number): Fault => ({
+/** Milliseconds; long enough for all that a test does while a write is in doubt. */
+const doubtWindow = { recheck: 200, end: 4_000 };
+
+/** The next delete is carried out when `after` is fulfilled. */
+const deletedLate = (after: Promise<unknown>): Fault => ({
   method: 'DELETE',
   type: 'fixedaddress',
-  effect: { kind: 'commit-later', ms },
+  effect: { kind: 'commit-later', after },
 });
+
+/** A search for the reservations of c1. */
+const isLook: Fault['when'] = ({ method, query }) =>
+  method === 'GET' && query.comment?.includes('container=c1 ') === true;
+
+/** The next look but `skip` is answered, when `after` is fulfilled, with what the grid had when it came. */
+const lookAnsweredLate = (after: Promise<unknown>, skip = 0): Fault => ({
+  type: 'fixedaddress',
+  skip,
+  when: isLook,
+  effect: { kind: 'answer-late', after },
+});
+
+const looks = (grid: Grid, count: number) =>
+  until(`look ${count} has come`, () => grid.requests.filter((request) => isLook(request)).length >= count);
+
+const deletes = (grid: Grid) => grid.requests.filter(({ method }) => method === 'DELETE');
+
+/** From a moment at which something is in doubt. */
+const doubtIsOver = () => pause(doubtWindow.end + 100);
 
 worldTest(
   'carried out after its container was added again, it takes nothing from it',
   async ({ grid, caller, ledger }) => {
+    const carriedOut = Promise.withResolvers<void>();
     await caller.add('c1');
-    grid.inject(late(800));
+    grid.inject(deletedLate(carriedOut.promise));
     expect(await caller.del('c1')).toBe('ok');
     expect(await caller.add('c1')).toBe('ok');
     expect(await caller.add('c1')).toBe('ok');
-    await pause(1_000);
-    expect(ledger.brokenNow()).toEqual([]);
+    carriedOut.resolve();
     await ledger.settled();
     expect(await caller.del('c1')).toBe('ok');
     await ledger.settled();
   },
-  { doubtWindow: { recheck: 200, end: 1_500 } },
+  { doubtWindow },
 );
 
 worldTest(
   'it is not followed by a second one, which could hit the next holder of the address',
   async ({ grid, caller, ledger }) => {
+    const carriedOut = Promise.withResolvers<void>();
     await caller.add('c1');
-    grid.inject(late(6_500));
+    grid.inject(deletedLate(carriedOut.promise));
     grid.clearLog();
     expect(await caller.del('c1')).toBe('ok');
+    await looks(grid, 2);
+    carriedOut.resolve();
     await until('it has been carried out', () => ledger.reservations().length === 0);
     expect(await caller.add('c2')).toBe('ok');
-    await pause(2_500);
-    expect(grid.requests.filter(({ method }) => method === 'DELETE')).toHaveLength(1);
+    await doubtIsOver();
+    expect(deletes(grid)).toHaveLength(1);
     await ledger.settled();
   },
-  { doubtWindow: { recheck: 200, end: 8_000 } },
+  { doubtWindow },
 );
 
 worldTest(
   'lost with its daemon, it is waited for by the next daemon',
   async ({ grid, host, caller, ledger }) => {
+    const carriedOut = Promise.withResolvers<void>();
     await caller.add('c1');
-    grid.inject(late(1_500));
+    grid.inject(deletedLate(carriedOut.promise));
     await caller.del('c1');
     await host.stop();
     grid.clearLog();
     await host.start();
     expect(await caller.add('c1')).toBe('ok');
-    await pause(1_500);
-    expect(grid.requests.filter(({ method }) => method === 'DELETE')).toHaveLength(0);
+    carriedOut.resolve();
+    await ledger.settled();
+    await doubtIsOver();
+    expect(deletes(grid)).toHaveLength(0);
     await ledger.settled();
   },
-  { doubtWindow: { recheck: 200, end: 3_000 } },
+  { doubtWindow },
 );
 
 worldTest('it is sent again when the first can be carried out no more', async ({ grid, caller, ledger }) => {
@@ -71,68 +101,77 @@ worldTest('it is sent again when the first can be carried out no more', async ({
   await ledger.settled();
 });
 
-/** The next search for c1, of which `skip` go by before, is answered with what the grid had when it came. */
-const lookAnsweredLate = (ms: number, skip = 0): Fault => ({
-  method: 'GET',
-  type: 'fixedaddress',
-  skip,
-  when: ({ query }) => query.comment?.includes('container=c1 ') === true,
-  effect: { kind: 'answer-late', ms },
-});
-
 worldTest(
   'carried out between a look and its answer, it is not sent again',
   async (world) => {
     const { grid, caller, ledger } = world;
-    const other = await world.another({ node: 'host-b' });
+    const [carriedOut, answered] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const other = await world.another({ node: 'host-b', doubtWindow });
     await other.add('warm');
     await caller.add('c1');
     grid.clearLog();
-    grid.inject(late(1_350));
-    grid.inject(lookAnsweredLate(1_000, 1));
+    grid.inject(deletedLate(carriedOut.promise));
+    grid.inject(lookAnsweredLate(answered.promise, 1));
     expect(await caller.del('c1')).toBe('ok');
-    const isThere = () => ledger.reservations().some(({ comment }) => comment?.includes('container=c1 '));
-    await until('it has been carried out', () => !isThere());
+    await looks(grid, 2);
+    carriedOut.resolve();
+    await until('it has been carried out', () => ledger.reservations().length === 1);
     expect(await other.add('c2')).toBe('ok');
-    await pause(1_500);
-    expect(grid.requests.filter(({ method }) => method === 'DELETE')).toHaveLength(1);
-    expect(ledger.brokenNow()).toEqual([]);
+    await doubtIsOver();
+    answered.resolve();
+    await looks(grid, 3);
+    await ledger.settled();
+    expect(deletes(grid)).toHaveLength(1);
   },
-  { doubtWindow: { recheck: 200, end: 1_500 } },
+  { doubtWindow },
 );
 
 worldTest(
   'carried out between a look and its answer, it leaves nobody with an address that is not reserved',
   async ({ grid, caller, ledger }) => {
+    const [carriedOut, answered] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     await caller.add('c1');
-    grid.inject(late(900));
+    grid.clearLog();
+    grid.inject(deletedLate(carriedOut.promise));
     expect(await caller.del('c1')).toBe('ok');
-    await pause(600);
-    grid.inject(lookAnsweredLate(700));
-    expect(await caller.add('c1')).toBe('ok');
-    await pause(300);
+    await looks(grid, 2);
+    grid.inject(lookAnsweredLate(answered.promise));
+    const adding = caller.add('c1');
+    await looks(grid, 3);
+    carriedOut.resolve();
+    await until('it has been carried out', () => ledger.reservations().length === 0);
+    await doubtIsOver();
+    answered.resolve();
+    expect(await adding).toBe('ok');
     expect(ledger.brokenNow()).toEqual([]);
     await ledger.settled();
   },
-  { doubtWindow: { recheck: 100, end: 1_000 } },
+  { doubtWindow },
 );
 
 worldTest(
   'a create that is carried out between a look and its answer is found',
   async ({ grid, caller, ledger }) => {
+    const [carriedOut, answered] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     await caller.add('c0');
+    grid.clearLog();
     grid.inject({
       method: 'POST',
       type: 'fixedaddress',
-      effect: { kind: 'commit-later', ms: 900, answer: 'hang' },
+      effect: { kind: 'commit-later', after: carriedOut.promise, answer: 'hang' },
     });
     const adding = caller.add('c1');
-    await pause(50);
-    grid.inject(lookAnsweredLate(1_000, 1));
+    await until('the create has come', () => grid.requests.some(({ method }) => method === 'POST'));
+    grid.clearLog();
+    grid.inject(lookAnsweredLate(answered.promise, 1));
     expect(await caller.del('c1')).toBe('ok');
     await adding;
+    await looks(grid, 2);
+    carriedOut.resolve();
     await until('it has been carried out', () => ledger.reservations().length === 2);
+    await doubtIsOver();
+    answered.resolve();
     await ledger.settled();
   },
-  { doubtWindow: { recheck: 500, end: 1_000 } },
+  { doubtWindow },
 );

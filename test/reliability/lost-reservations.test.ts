@@ -40,7 +40,7 @@ describe('passing an address back to who lives on it', () => {
   test('does not reserve it for good for one that was deleted meanwhile', async () => {
     const first = await host.add('c1');
     lose(first);
-    grid.inject({ method: 'PUT', effect: { kind: 'commit-later', ms: 300 } });
+    grid.inject({ method: 'PUT', effect: { kind: 'commit-later', after: 300 } });
     await failureOf(host.add('c2'));
     await host.del('c1');
     await host.del('c2');
@@ -52,7 +52,7 @@ describe('passing an address back to who lives on it', () => {
     await host.dispose();
     await startHost(6_000);
     const [mine, theirs] = [await host.add('c1'), await host.add('c2')];
-    grid.inject({ method: 'DELETE', effect: { kind: 'commit-later', ms: 2_000 } });
+    grid.inject({ method: 'DELETE', effect: { kind: 'commit-later', after: 2_000 } });
     await host.del('c1');
     lose(theirs);
     grid.clearLog();
@@ -120,7 +120,7 @@ describe('after a fail-over', () => {
     await startHost(4_000);
     const first = await host.add('c1');
     // Later than the reconciler's second attempt.
-    grid.inject({ method: 'POST', type: 'fixedaddress', effect: { kind: 'commit-later', ms: 3_000 } });
+    grid.inject({ method: 'POST', type: 'fixedaddress', effect: { kind: 'commit-later', after: 3_000 } });
     await promote({ grid, host }, () => lose(first));
     await until('re-created', () => host.log.some(({ message }) => message.startsWith('re-created')));
     await host.del('c1');

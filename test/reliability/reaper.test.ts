@@ -16,6 +16,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, expect, vi } from 'vitest';
 import { until } from '../fixture/host.ts';
+import type { RequestRecord } from '../simulator/grid.ts';
 import { rootTest } from './root.ts';
 import { pause, startWorld, type World, type WorldOptions } from './world.ts';
 
@@ -100,10 +101,16 @@ reaperTest('another namespace under the same name is not the container that died
 reaperTest('a container that is started twice at once lives on in its second namespace', async (world) => {
   const [first, second] = [makeNamespace(), makeNamespace()];
   await world.caller.add('other');
-  world.grid.inject({ method: 'POST', type: 'fixedaddress', effect: { kind: 'answer-late', ms: 300 } });
+  const answered = Promise.withResolvers<void>();
+  const isCreate = ({ method, body }: RequestRecord) =>
+    method === 'POST' && JSON.stringify(body).includes('container=c1 ');
+  world.grid.inject({ when: isCreate, effect: { kind: 'answer-late', after: answered.promise } });
   const adding = world.caller.add('c1', { netns: first });
+  await until('the first has asked', () => world.grid.requests.some(isCreate));
+  const again = world.caller.add('c1', { netns: second });
   await pause(100);
-  expect(await Promise.all([adding, world.caller.add('c1', { netns: second })])).toEqual(['ok', 'ok']);
+  answered.resolve();
+  expect(await Promise.all([adding, again])).toEqual(['ok', 'ok']);
   removeNamespace(first);
   await pause(longEnough);
   await world.ledger.settled();

@@ -166,7 +166,7 @@ worldTest('a DEL that comes while the state is being read back from the grid lea
   await inhabit(world);
   const address = ledger.live[0]?.address;
   const isImport = ({ query }: RequestRecord) => 'comment~' in query;
-  grid.inject({ method: 'GET', when: isImport, effect: { kind: 'answer-late', ms: 400 } });
+  grid.inject({ method: 'GET', when: isImport, effect: { kind: 'answer-late', after: 400 } });
   grid.clearLog();
   await restart(world, () => rmSync(stateDir(world), { recursive: true }));
   await until('the grid is read', () => grid.requests.some(isImport));
@@ -183,7 +183,7 @@ worldTest('a DEL that comes while the state is being read back from the grid lea
 worldTest('a DEL without the state finds the address in whatever view it is', async (world) => {
   const { grid, host } = world;
   await host.add('c1', { ipam: { 'network-view': 'theirs' } });
-  grid.inject({ method: 'GET', when: ({ query }) => 'comment~' in query, effect: { kind: 'answer-late', ms: 400 } });
+  grid.inject({ method: 'GET', when: ({ query }) => 'comment~' in query, effect: { kind: 'answer-late', after: 400 } });
   await restart(world, () => rmSync(stateDir(world), { recursive: true }));
   await host.del('c1');
   expect(grid.fixedAddresses('theirs').filter(({ comment }) => comment?.includes('container=c1 '))).toHaveLength(1);

@@ -73,7 +73,10 @@ test('an altered answer does not say what the grid has', async () => {
 });
 
 test('a late commit happens after the connection was cut', async () => {
-  expect(await createUnder({ kind: 'commit-later', ms: 30 })).toEqual({ seen: 'failed: ECONNRESET', committed: false });
+  expect(await createUnder({ kind: 'commit-later', after: 30 })).toEqual({
+    seen: 'failed: ECONNRESET',
+    committed: false,
+  });
   await vi.waitFor(() => expect(fixture.grid.fixedAddresses()).toHaveLength(1));
 });
 

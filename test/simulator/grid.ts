@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type FixedAddressSnapshot, GridContents, type NetworkSnapshot, type WapiObject } from './grid-contents.ts';
 import { type Certificate, makeCertificate } from './http/certificate.ts';
 import { type ExchangeContext, exchange } from './http/exchange.ts';
@@ -124,9 +125,9 @@ class SimulatedGrid extends GridContents implements Grid {
   readonly #faults = new Faults();
   readonly #settings: ServiceSettings;
   readonly #onFinished: (record: RequestRecord) => void;
-  readonly #timers = new Set<NodeJS.Timeout>();
   readonly #context: ExchangeContext;
   #inFlight = 0;
+  #isStopped = false;
   #connectionsBefore = 0;
 
   constructor(options: GridOptions & { readonly listen: string; readonly hostName: string }, certificate: Certificate) {
@@ -225,7 +226,7 @@ class SimulatedGrid extends GridContents implements Grid {
   }
 
   async stop(): Promise<void> {
-    for (const timer of this.#timers) clearTimeout(timer);
+    this.#isStopped = true;
     await this.#server.close();
     await this.#certificate.remove();
   }
@@ -254,12 +255,9 @@ class SimulatedGrid extends GridContents implements Grid {
         this.#onFinished(record);
       },
       reset: (request) => this.#server.reset(request),
-      later: (ms, run) => {
-        const timer = setTimeout(() => {
-          this.#timers.delete(timer);
-          run();
-        }, ms);
-        this.#timers.add(timer);
+      later: (after, run) => {
+        const wait = typeof after === 'number' ? sleep(after, undefined, { ref: false }) : after;
+        void wait.then(() => this.#isStopped || run());
       },
     };
   }

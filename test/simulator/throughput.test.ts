@@ -43,7 +43,7 @@ test('searches through an index stay fast among many addresses', async () => {
       expect((await client.get('fixedaddress', query)).rows).toHaveLength(1);
     }
     // A scan of all addresses would take about a hundred times as long as the exchange itself.
-    expect(performance.now() - start).toBeLessThan(2_000);
+    expect(performance.now() - start).toBeLessThan(8_000);
   } finally {
     await client.close();
     await grid.stop();

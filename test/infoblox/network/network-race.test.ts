@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type Host, until } from '../../fixture/host.ts';
+import type { RequestRecord } from '../../simulator/grid.ts';
 import { fromContainer, held, useGridAndHost } from '../grid-and-host.ts';
 
 const fixture = useGridAndHost();
@@ -73,11 +74,12 @@ test('a network that a host has given up is deleted once, however late that is c
   grid.add('networkcontainer', { network: '172.18.0.0/16' });
   const [second, third] = await Promise.all(['host-b', 'host-c'].map((node) => fixture.another({ node }).start()));
   // Both see that the other one has begun, and one yields. Creates with attributes are refused first.
-  const isCreated = ({ body }: { readonly body: unknown }) => !JSON.stringify(body).includes('extattrs');
-  const effect = { kind: 'answer-late', ms: 400 } as const;
-  grid.inject({ method: 'POST', type: 'network', times: 2, when: isCreated, effect });
+  const isCreate = ({ method, type, body }: RequestRecord) =>
+    method === 'POST' && type === 'network' && !JSON.stringify(body).includes('extattrs');
+  const bothHaveBegun = until('both have begun', () => grid.requests.filter(isCreate).length === 2);
+  grid.inject({ times: 2, when: isCreate, effect: { kind: 'answer-late', after: bothHaveBegun } });
   // Longer than others wait for a network that its creator has abandoned.
-  grid.inject({ method: 'DELETE', type: 'network', effect: { kind: 'commit-later', ms: 12_000 } });
+  grid.inject({ method: 'DELETE', type: 'network', effect: { kind: 'commit-later', after: 12_000 } });
   const added = await Promise.allSettled([
     host.add('c1', fromContainer()),
     second?.add('c2', fromContainer()),

@@ -133,7 +133,7 @@ describe('words in names', () => {
 
   test('a lost create of a requested address that lands after all is the answer, not a conflict', async () => {
     await host.add('c0');
-    grid.inject({ method: 'POST', type: 'fixedaddress', effect: { kind: 'commit-later', ms: 100 } });
+    grid.inject({ method: 'POST', type: 'fixedaddress', effect: { kind: 'commit-later', after: 100 } });
     expect(await host.add('c1', { args: 'IP=10.0.0.78' })).toBe('10.0.0.78');
   });
 });

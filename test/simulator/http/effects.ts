@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { htmlPage } from '../errors.ts';
-import type { Effect } from './faults.ts';
+import type { Delay, Effect } from './faults.ts';
 import { type HttpAnswer, send } from './http-answer.ts';
 
 /** What an effect may do to the request that it hits. */
@@ -11,10 +11,12 @@ export interface Victim {
   readonly response: ServerResponse;
   /** Authenticates and executes the request; the answer may be thrown away. */
   readonly carryOut: () => HttpAnswer;
+  /** Lets it in with the session that it has now, should that be over when it is carried out. */
+  readonly authenticate: () => void;
   /** Replaces next-available functions in the body by what they find now. */
   readonly lookUp: () => void;
   readonly reset: () => void;
-  readonly later: (ms: number, run: () => void) => void;
+  readonly later: (after: Delay, run: () => void) => void;
 }
 
 const CHUNK = 64 * 1024;
@@ -35,7 +37,7 @@ export async function applyEffect(effect: Exclude<Effect, { kind: 'delay' }>, vi
       return send(response, carryOut());
     case 'answer-late': {
       const answer = carryOut();
-      await sleep(effect.ms);
+      await (typeof effect.after === 'number' ? sleep(effect.after) : effect.after);
       return send(response, answer);
     }
     case 'alter': {
@@ -53,7 +55,8 @@ export async function applyEffect(effect: Exclude<Effect, { kind: 'delay' }>, vi
     case 'truncate':
       return sendHalf(response, carryOut());
     case 'commit-later':
-      victim.later(effect.ms, carryOut);
+      victim.authenticate();
+      victim.later(effect.after, carryOut);
       return effect.answer === 'hang' ? undefined : reset();
     case 'empty':
       return send(response, { status: 200, contentType: 'application/json', body: '' });

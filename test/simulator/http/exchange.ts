@@ -5,10 +5,10 @@ import { htmlPage, unauthorized, WapiError } from '../errors.ts';
 import { parseTarget } from '../wapi/target.ts';
 import type { WapiService } from '../wapi/wapi-service.ts';
 import { applyEffect } from './effects.ts';
-import type { Faults } from './faults.ts';
+import type { Delay, Faults } from './faults.ts';
 import { type HttpAnswer, send } from './http-answer.ts';
 import { bodyRecord, type OpenRecord, queryRecord, type RequestRecord } from './request-log.ts';
-import type { Sessions } from './sessions.ts';
+import type { Authenticated, Sessions } from './sessions.ts';
 
 /** What exchanges share. */
 export interface ExchangeContext {
@@ -24,7 +24,7 @@ export interface ExchangeContext {
   finished(record: RequestRecord): void;
   reset(request: IncomingMessage): void;
   /** Runs something later, unless the grid is stopped before. */
-  later(ms: number, run: () => void): void;
+  later(after: Delay, run: () => void): void;
 }
 
 /** Takes one request from its first byte to its answer: log, latency, faults, authentication, WAPI. */
@@ -64,7 +64,12 @@ export async function exchange(
   if (context.latencyMs() > 0) await sleep(context.latencyMs());
   response.setHeader('date', new Date(Date.now() + context.clockAhead()).toUTCString());
 
-  const carryOut = () => answer(context, request, url, body, record);
+  let authenticated: Authenticated | undefined;
+  const authenticate = () => {
+    authenticated ??= context.sessions.authenticate(request.headers, String(clientCertificate(request)?.subject.CN));
+    return authenticated;
+  };
+  const carryOut = () => answer(context, request, url, body, record, authenticate);
   const effect = context.faults.take(record);
   if (effect?.kind === 'delay') await sleep(effect.ms);
   if (!effect || effect.kind === 'delay') send(response, carryOut());
@@ -74,6 +79,7 @@ export async function exchange(
     };
     await applyEffect(effect, {
       response,
+      authenticate,
       carryOut,
       lookUp,
       reset: () => context.reset(request),
@@ -88,12 +94,10 @@ function answer(
   url: URL,
   body: string,
   record: OpenRecord,
+  authenticate: () => Authenticated | undefined,
 ): HttpAnswer {
   try {
-    const authenticated = context.sessions.authenticate(
-      request.headers,
-      String(clientCertificate(request)?.subject.CN),
-    );
+    const authenticated = authenticate();
     if (!authenticated) throw unauthorized();
     record.login = authenticated.login;
     const target = parseTarget(url.pathname);

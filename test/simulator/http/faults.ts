@@ -1,11 +1,14 @@
 import type { RequestRecord } from './request-log.ts';
 
+/** Milliseconds, or until a promise is fulfilled. */
+export type Delay = number | Promise<unknown>;
+
 /**
  * What happens instead of a good answer. `commit` says whether the request is carried out all the same (default: no);
- * `truncate` always carries it out, `commit-later` does so `ms` after the connection was cut or left hanging. `look-first`
+ * `truncate` always carries it out, `commit-later` does so some time after the connection was cut or left hanging. `look-first`
  * looks up next-available addresses and networks `ms` before the insert, so that others can come in between (WAPI: the
  * first to save wins, the others may get an error); `alter` carries the request out and changes the answer; `answer-late`
- * carries it out at once and answers after `ms`: what it says may not be true any more.
+ * carries it out at once and answers some time later: what it says may not be true any more.
  */
 export type Effect =
   | { readonly kind: 'delay'; readonly ms: number }
@@ -17,13 +20,13 @@ export type Effect =
       readonly commit?: boolean;
     }
   | { readonly kind: 'look-first'; readonly ms: number }
-  | { readonly kind: 'answer-late'; readonly ms: number }
+  | { readonly kind: 'answer-late'; readonly after: Delay }
   | { readonly kind: 'alter'; readonly answer: (body: string) => string }
   | { readonly kind: 'html'; readonly status?: number; readonly commit?: boolean }
   | { readonly kind: 'reset'; readonly commit?: boolean }
   | { readonly kind: 'hang'; readonly commit?: boolean }
   | { readonly kind: 'truncate' }
-  | { readonly kind: 'commit-later'; readonly ms: number; readonly answer?: 'reset' | 'hang' }
+  | { readonly kind: 'commit-later'; readonly after: Delay; readonly answer?: 'reset' | 'hang' }
   | { readonly kind: 'empty'; readonly commit?: boolean }
   | { readonly kind: 'oversize'; readonly bytes: number; readonly commit?: boolean };
 

@@ -97,7 +97,7 @@ test('a requested address is not replaced by what an earlier ADD has reserved la
   // It learns which attributes the grid takes: a late create is not sent again without them.
   await host.add('c9');
   await host.del('c9');
-  grid.inject({ method: 'POST', type: 'fixedaddress', effect: { kind: 'commit-later', ms: 500, answer: 'hang' } });
+  grid.inject({ method: 'POST', type: 'fixedaddress', effect: { kind: 'commit-later', after: 500, answer: 'hang' } });
   expect(await errorOf(host.call('ADD', 'c1', { limit: 50 }))).toMatchObject({ code: 11 });
   const isRequested = ({ body }: { readonly body: unknown }) => JSON.stringify(body)?.includes('"10.0.0.9"') ?? false;
   grid.inject({ method: 'POST', when: isRequested, effect: { kind: 'reset' } });

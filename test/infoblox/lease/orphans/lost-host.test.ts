@@ -69,7 +69,7 @@ describe('what a lost host has reserved', () => {
 
   test('is not deleted a second time while the answer to a delete is lost', async () => {
     const wanted = leave(5, 6);
-    leases().grid.inject({ method: 'DELETE', effect: { kind: 'commit-later', ms: 600, answer: 'reset' } });
+    leases().grid.inject({ method: 'DELETE', effect: { kind: 'commit-later', after: 600, answer: 'reset' } });
     const result = await release(wanted);
     expect(result.failure?.outcome).toBe('open');
     expect(leases().store.get(lostMark('c5'))).toMatchObject({ phase: 'releasing', releasedBy: 'operator' });

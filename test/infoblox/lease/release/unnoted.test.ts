@@ -62,7 +62,7 @@ test.each([1, 2, 3, 4])('what is told while write %i fails is not released by wh
 
 test('a DEL during an ADD sends no second delete for what the ADD removes', async () => {
   const isCreate = { method: 'POST', type: 'fixedaddress' } as const;
-  grid.inject({ ...isCreate, effect: { kind: 'answer-late', ms: 300 } });
+  grid.inject({ ...isCreate, effect: { kind: 'answer-late', after: 300 } });
   const added = errorOf(host.add('c1'));
   await until('the create is there', () => held(grid).length === 3);
   fails = () => true;
@@ -75,7 +75,7 @@ test('a DEL during an ADD sends no second delete for what the ADD removes', asyn
 
 test.each([
   ['at once', { kind: 'reset', commit: true }],
-  ['late', { kind: 'commit-later', ms: 200 }],
+  ['late', { kind: 'commit-later', after: 200 }],
 ] as const)(
   'a create without an answer, carried out %s, is released though its doubt could not be noted',
   async (...row) => {
@@ -100,7 +100,7 @@ test.each([
   attempts = 0;
   fails = failing;
   grid.clearLog();
-  grid.inject({ method: 'DELETE', type: 'fixedaddress', effect: { kind: 'commit-later', ms: 1_000 } });
+  grid.inject({ method: 'DELETE', type: 'fixedaddress', effect: { kind: 'commit-later', after: 1_000 } });
   const deleted = host.call('DEL', 'c1');
   if (code === undefined) await deleted;
   else {
