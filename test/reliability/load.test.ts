@@ -35,25 +35,18 @@ lonelyWorldTest(
     grid.clearLog();
     const begin = performance.now();
     const adding = addMany(world);
-    const statusTimes: number[] = [];
-    const watching = (async () => {
-      for (let looks = 0; looks < 10; looks += 1) {
-        await pause(150);
-        const asked = performance.now();
-        expect(await caller.status(wide)).toBe('ok');
-        statusTimes.push(performance.now() - asked);
-      }
-    })();
+    await pause(150);
+    expect(await caller.status(wide)).toBe('ok');
+    const taken = ledger.live.length;
     expect(new Set(await adding)).toEqual(new Set(['ok']));
     const seconds = (performance.now() - begin) / 1_000;
-    await watching;
     expect(grid.inFlightMax).toBeLessThanOrEqual(8);
     expect(grid.requests.filter(({ type }) => type === 'fixedaddress')).toHaveLength(many);
     // 500 requests of 50 ms by eights take 3.1 s; the rest is a busy test machine.
     expect(seconds).toBeLessThan(15);
     expect(furthestFromItsPlace(world)).toBeLessThan(32);
-    // One that waited for them would take as long as they do. The callers are in this process, too, and the first STATUS waits for them.
-    expect(Math.max(...statusTimes)).toBeLessThan((seconds * 1_000) / 2);
+    // It did not wait for all of them, which had come before it.
+    expect(taken).toBeLessThan(0.9 * many);
     await ledger.settled();
   },
 );

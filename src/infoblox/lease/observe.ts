@@ -2,7 +2,7 @@
 import type { Log } from '../log.ts';
 import { parseMark } from '../mark.ts';
 import type { WapiClient } from '../wapi/client.ts';
-import { beginsWith } from '../wapi/paged-search.ts';
+import { beginsWith, isOneOf } from '../wapi/paged-search.ts';
 import { type FixedAddress, isReservation } from '../wapi/schemas.ts';
 import type { Moment } from './doubt.ts';
 import { type Lease, wasUnknown } from './lease.ts';
@@ -48,6 +48,27 @@ export class Observer {
     return { ...marked, found: await originals.find(lease, signal) };
   }
 
+  /**
+   * Looks for several leases of one view with one request.
+   * @returns what makes the look for a mark, to be called when it is used, as other leases may have its addresses by then.
+   *   Undefined if nothing was shown: that says nothing, see `isOneOf`. Else all that carries the mark in this view was shown
+   * @throws GridError if the grid cannot be asked, or refuses this
+   */
+  async lookTogether(
+    marks: readonly string[],
+    view: string,
+    signal: AbortSignal,
+  ): Promise<(mark: string) => Look | undefined> {
+    const { wapi, moment } = this.#deps;
+    const { now: askedAt } = moment();
+    const query = { 'comment~': isOneOf(marks), network_view: view };
+    const objects = Map.groupBy(await wapi.findFixedAddresses(query, signal, 'answer'), ({ comment }) => comment);
+    return (mark) => {
+      const found = this.#marked(objects.get(mark) ?? [], mark);
+      return found.length === 0 ? undefined : { found, askedAt };
+    };
+  }
+
   /** By its mark in its view and, if nothing is there that should be, in all views and at its address. */
   async #lookForMark(lease: Lease, signal: AbortSignal): Promise<Shown> {
     const { mark, view, address } = lease;
@@ -89,13 +110,16 @@ export class Observer {
 
   async #find(query: Record<string, string>, mark: string, signal: AbortSignal): Promise<Shown> {
     const { found, ...rest } = await this.#deps.wapi.lookUpFixedAddresses(query, signal);
-    const marked = found.filter((object) => object.comment === mark);
-    for (const object of marked) if (!isReservation(object)) this.report(object);
-    return { found: marked.filter(isReservation).map((object) => this.#found(object, mark)), ...rest };
+    return { found: this.#marked(found, mark), ...rest };
   }
 
-  #found({ _ref: ref, ipv4addr: address, network_view: view }: FixedAddress, mark: string): Found {
-    return { ref, address, view, owner: this.#deps.store.boundAt(view, address, mark)?.mark };
+  /** Those of some objects that are reservations with exactly this mark. */
+  #marked(objects: readonly FixedAddress[], mark: string): Found[] {
+    const marked = objects.filter((object) => object.comment === mark);
+    for (const object of marked) if (!isReservation(object)) this.report(object);
+    return marked.filter(isReservation).map(({ _ref: ref, ipv4addr: address, network_view: view }) => {
+      return { ref, address, view, owner: this.#deps.store.boundAt(view, address, mark)?.mark };
+    });
   }
 
   /** Says once that an object was ours and was altered. */

@@ -26,7 +26,19 @@ export interface Search<S extends GenericSchema> extends Omit<PageRequest, 'page
 
 /** Makes a search expression for texts that begin with `prefix`: the part of the syntax that every dialect has. */
 export function beginsWith(prefix: string): string {
-  return `^${prefix.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`;
+  return `^${escaped(prefix)}`;
+}
+
+/**
+ * Makes a search expression for each of some texts. WAPI's documentation does not say which dialect grids understand, so
+ * only what such a search finds tells anything.
+ */
+export function isOneOf(texts: readonly string[]): string {
+  return `^(${texts.map(escaped).join('|')})$`;
+}
+
+function escaped(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 }
 
 /**

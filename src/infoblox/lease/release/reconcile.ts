@@ -25,21 +25,35 @@ import { type Found, type Look, plan, type Step } from '../plan.ts';
 /** Looks and steps for one lease at most; a grid that answers sensibly needs four. */
 const mostSteps = 12;
 
+/** Looks for a lease together with others; undefined if it has to be looked for alone. */
+type FirstLook = (lease: Lease, signal: AbortSignal) => Promise<Look | undefined>;
+
 /**
  * Reconciles one lease. Takes its lock.
  * @returns the addresses whose reservations it has removed
  * @throws GridError if the grid or the state could not do its part; the lease is due still
  */
-export function reconcile(deps: LeaseDeps, mark: string, signal: AbortSignal): Promise<readonly string[]> {
-  return deps.locks.run(mark, () => reconcileLocked(deps, mark, signal));
+export function reconcile(
+  deps: LeaseDeps,
+  mark: string,
+  signal: AbortSignal,
+  firstLook?: FirstLook,
+): Promise<readonly string[]> {
+  return deps.locks.run(mark, () => reconcileLocked(deps, mark, signal, firstLook));
 }
 
 /** As `reconcile`, for a caller that holds the lock. */
-export async function reconcileLocked(deps: LeaseDeps, mark: string, signal: AbortSignal): Promise<readonly string[]> {
+export async function reconcileLocked(
+  deps: LeaseDeps,
+  mark: string,
+  signal: AbortSignal,
+  firstLook: FirstLook = async () => undefined,
+): Promise<readonly string[]> {
   const { store, observer, moment, unnoted } = deps;
   unnoted.note(mark);
   const removed: string[] = [];
   let look: Look | undefined;
+  let isFirst = true;
   for (let steps = 0; steps < mostSteps; steps += 1) {
     // Each time anew: a DEL may have come during a request.
     const lease = store.get(mark);
@@ -50,7 +64,9 @@ export async function reconcileLocked(deps: LeaseDeps, mark: string, signal: Abo
       continue;
     }
     if (look === undefined) {
-      look = await observer.look(lease, signal);
+      const known = isFirst ? await firstLook(lease, signal) : undefined;
+      isFirst = false;
+      look = known ?? (await observer.look(lease, signal));
       continue;
     }
     const step = plan(lease, look, moment());

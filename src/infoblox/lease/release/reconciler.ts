@@ -10,6 +10,7 @@ import { apply } from '../act.ts';
 import type { LeaseDeps } from '../deps.ts';
 import { abandon, postpone } from '../lease.ts';
 import { reconcile } from './reconcile.ts';
+import { SharedLooks } from './shared-looks.ts';
 
 const workers = 3;
 /** Milliseconds for one attempt. */
@@ -38,6 +39,7 @@ const stopPatience = 1_000;
 
 export class Reconciler {
   readonly #deps: LeaseDeps;
+  readonly #looks: SharedLooks;
   readonly #working = new Set<string>();
   readonly #cutShort = new AbortController();
   #isStopped = false;
@@ -53,6 +55,7 @@ export class Reconciler {
 
   constructor(deps: LeaseDeps) {
     this.#deps = deps;
+    this.#looks = new SharedLooks(deps, (limit) => this.#due(limit));
   }
 
   /** Begins with what the last run left pending. From now on it wakes by itself when a lease becomes due. */
@@ -144,15 +147,18 @@ export class Reconciler {
     if (this.#isStopped) return;
     this.#guarded(() => {
       if (!this.#abandonedReleased) this.#releaseAbandoned();
-      const { store, moment, unnoted } = this.#deps;
       // A state that cannot take them can be read, and what is due is released all the same.
-      this.#guarded(() => unnoted.noteAll());
-      const { now } = moment();
-      const due = { now, horizon: now + 2 * retry.longest };
+      this.#guarded(() => this.#deps.unnoted.noteAll());
       const except = { has: (mark: string) => this.#isTaken(mark) };
-      for (const mark of store.due(due, workers - this.#working.size, except)) void this.#take(mark);
+      for (const mark of this.#due(workers - this.#working.size, except)) void this.#take(mark);
     });
     this.#wake();
+  }
+
+  #due(limit: number, except?: Pick<ReadonlySet<string>, 'has'>): string[] {
+    const { store, moment } = this.#deps;
+    const { now } = moment();
+    return store.due({ now, horizon: now + 2 * retry.longest }, limit, except);
   }
 
   /** Whose lock an ADD has would keep a worker for as long as that ADD takes. */
@@ -163,8 +169,9 @@ export class Reconciler {
   async #take(mark: string): Promise<void> {
     this.#working.add(mark);
     const deadline = { milliseconds: attemptTimeout, signal: this.#cutShort.signal };
+    const firstLook = (...lease: Parameters<SharedLooks['of']>) => this.#looks.of(...lease);
     const attempt = () =>
-      withDeadline(deadline, (signal) => reconcile(this.#deps, mark, signal)).catch((error) => {
+      withDeadline(deadline, (signal) => reconcile(this.#deps, mark, signal, firstLook)).catch((error) => {
         this.#guarded(() => this.#postpone(mark, error));
         throw error;
       });

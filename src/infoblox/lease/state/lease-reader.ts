@@ -10,8 +10,8 @@ const dueOrder: readonly Phase[] = ['releasing', 'pending', 'bound'];
 const dueUntil = 'SELECT mark FROM lease WHERE phase = ? AND dueAt IS NOT NULL AND dueAt <= ? ORDER BY dueAt';
 const dueAfter = 'SELECT mark FROM lease WHERE phase = ? AND dueAt IS NOT NULL AND dueAt > ? ORDER BY dueAt';
 
-/** Leases that are kept in memory: those of a few workers. */
-const mostRecent = 16;
+/** Leases that are kept in memory: those of a few workers, and those that are looked at together. */
+const mostRecent = 64;
 
 /** Marks that are left out of an answer. */
 type Except = Pick<ReadonlySet<string>, 'has'>;
@@ -34,6 +34,7 @@ export class LeaseReader {
     this.statements = statements;
   }
 
+  /** Answers the same object only if nobody has written the lease since; another object says nothing. */
   get(mark: string): Lease | undefined {
     const known = this.#recent.get(mark);
     if (known !== undefined) return known;
