@@ -91,6 +91,9 @@ export function defineCommand<const G extends Groups>(definition: Definition<G>)
     start(args) {
       const known: ArgsDef = Object.assign({}, ...Object.values(groups), common);
       const { joined, operands } = joinFlags(args, known, described.operands === undefined ? undefined : 'operands');
+      // An empty variable in a script must not stand for "all of them". Some of the daemon's flags may be empty.
+      const empty = joined.find((flag) => flag.endsWith('=') && !isDaemonFlag(flag));
+      if (empty !== undefined) throw new UsageError(`flag ${empty.slice(0, -1)} needs a value`);
       const { help, 'environment-file': file } = parseArgs<typeof common>(joined, known);
       if (help) return undefined;
       return run({ flags: parseArgs<FlagsIn<G>>(joined, known), operands, ...settingsOf(joined, file, wrongFlags) });
@@ -106,7 +109,7 @@ export function defineCommand<const G extends Groups>(definition: Definition<G>)
 function settingsOf(joined: readonly string[], file: string, wrong?: 'tolerated'): ServiceSettings {
   const isNamed = joined.some((flag) => flag.startsWith('--environment-file='));
   const { variables, daemonFlags } = readEnvironmentFile(file, isNamed ? 'required' : 'optional');
-  const over = joined.filter((flag) => Object.hasOwn(daemon, flag.slice(2, flag.indexOf('='))));
+  const over = joined.filter(isDaemonFlag);
   const env = { ...process.env, ...variables };
   const wrongFlags = whatIsWrong(daemonFlags);
   if (wrongFlags !== null && wrong === undefined) throw new UsageError(`DAEMON_FLAGS in ${file}: ${wrongFlags}`);
@@ -114,6 +117,11 @@ function settingsOf(joined: readonly string[], file: string, wrong?: 'tolerated'
   const values = parseFlags([...words, ...passwordFlag(parseFlags(words), env)]);
   const socket = socketFile(values['socket-dir'], values['driver-name']);
   return { daemonFlags: values, env, socket, environmentFile: file, wrongFlags };
+}
+
+/** @param flag `--name=value` */
+function isDaemonFlag(flag: string): boolean {
+  return Object.hasOwn(daemon, flag.slice(2, flag.indexOf('=')));
 }
 
 /** The unit hands the service this file as a credential, which no flag names. */

@@ -251,6 +251,7 @@ test('a wrong command line is told with what was meant', async () => {
   expect(await typed('leases', 'c1')).toMatch(/unexpected argument "c1"/);
   expect(await typed('leases', '--phase=bond')).toMatch(/--phase "bond" must be pending, bound, releasing/);
   expect(await typed('leases', '--address=10.0.0')).toMatch(/--address "10\.0\.0" must be an IPv4 address/);
+  expect(await typed('leases', '--container=')).toMatch(/flag --container needs a value/);
   expect(await typed('leases', '--history=web-1')).toMatch(/--history "web-1" must be an IPv4 address/);
   expect(await typed('leases', '--history=10.0.0.2', '--phase=bound')).toMatch(/--phase does not go with --history/);
   expect(await typed('leases', '--original=t', '--network=net-1')).toMatch(/--network does not go with --original/);

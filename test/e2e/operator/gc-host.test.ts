@@ -143,7 +143,7 @@ describe('without a terminal', () => {
 
   test('what does not go with the rest is refused', async () => {
     expect((await host.command('gc', '--yes')).stderr).toMatch(/--yes and --confirm go with --host/);
-    expect((await host.command('gc', '--host=')).stderr).toMatch(/--host needs a name/);
+    expect((await host.command('gc', '--host=')).stderr).toMatch(/flag --host needs a value/);
   });
 });
 

@@ -36,7 +36,6 @@ export const gc = defineCommand({
   async run({ flags, socket }) {
     const { host, confirm } = flags;
     const given = { dryRun: flags['dry-run'] === true, yes: flags.yes === true, json: flags.json === true };
-    if (host === '') throw new UsageError('--host needs a name');
     if (host !== undefined) return gcHost({ socket, host, confirm, ...given });
     if (given.yes || confirm !== '') throw new UsageError('--yes and --confirm go with --host');
     const { dryRun } = given;
