@@ -17,7 +17,14 @@ interface NetworkConfig {
   readonly config: Readonly<Record<string, unknown>>;
 }
 
-const source = 'The main plugin passes the network configuration on stdin.';
+/** Where a network configuration is from. */
+interface Where {
+  readonly place: string;
+  /** A sentence. */
+  readonly source: string;
+}
+
+const onStdin: Where = { place: ' on stdin', source: 'The main plugin passes the network configuration on stdin.' };
 
 /**
  * Reads the envelope of the network configuration, in the order of the reference: JSON, then name, then version.
@@ -53,23 +60,24 @@ export function networkName(value: unknown): string {
 }
 
 /**
- * Decodes stdin. `null` is an empty configuration, as for the reference.
- * @throws CniError 6 that says in which way stdin is not a JSON object.
+ * Decodes a network configuration. `null` is an empty one, as for the reference.
+ * @param where it is from, and who has put it there, for the error
+ * @throws CniError 6 that says in which way it is not a JSON object.
  */
-export function decodeConfig(stdin: Buffer): Record<string, unknown> {
-  if (!isUtf8(stdin)) {
-    throw undecodable('is not UTF-8', 'Save the network configuration file in UTF-8.');
-  }
-  const text = stdin.toString('utf8');
-  if (text.trim() === '') throw undecodable('is empty', source);
+export function decodeConfig(bytes: Buffer, where: Where = onStdin): Record<string, unknown> {
+  const undecodable = (what: string, details: string) =>
+    new CniError(CniCode.decode, `the network configuration${where.place} ${what}`, details);
+  if (!isUtf8(bytes)) throw undecodable('is not UTF-8', 'Save the network configuration file in UTF-8.');
+  const text = bytes.toString('utf8');
+  if (text.trim() === '') throw undecodable('is empty', where.source);
   if (text.startsWith('\uFEFF')) {
     throw undecodable('starts with a byte order mark', 'Save the network configuration file in UTF-8 without it.');
   }
-  const value = parseJson(text);
+  const value = parseJson(text, undecodable);
   if (value === null) return {};
   if (typeof value !== 'object' || Array.isArray(value)) {
     const found = Array.isArray(value) ? 'an array' : `a ${typeof value}`;
-    throw undecodable(`is ${found}, not a JSON object`, source);
+    throw undecodable(`is ${found}, not a JSON object`, where.source);
   }
   return value as Record<string, unknown>;
 }
@@ -88,15 +96,11 @@ export function peekVersion(stdin: Buffer): string | undefined {
   }
 }
 
-function parseJson(text: string): unknown {
+function parseJson(text: string, undecodable: (what: string, details: string) => CniError): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
     const reason = error instanceof Error ? error.message.slice(0, 200) : 'it cannot be parsed';
     throw undecodable('is not valid JSON', `Correct the network configuration file: ${reason}.`);
   }
-}
-
-function undecodable(what: string, details: string): CniError {
-  return new CniError(CniCode.decode, `the network configuration on stdin ${what}`, details);
 }

@@ -17,7 +17,7 @@ export const conditionKinds = [
   'state-not-writable',
   /** The history of addresses cannot be written: for people, and no reason to refuse anything. */
   'history-not-written',
-  /** Others than root can write where plugins leave notes: an ADD may undo a release that nobody has read. */
+  /** Users other than root can write where plugins leave notes: an ADD may undo a release that nobody has read. */
   'notes-ignored',
   /** The grid has lost the reservation of a live attachment and does not take it again. */
   'reservation-lost',
@@ -75,16 +75,15 @@ export class Conditions {
   }
 
   /**
-   * Something is wrong. Raised again it goes on; `since` stays as long as the reason is the same.
+   * Something is wrong. Raised again it goes on, be it for another reason.
    * @param lasts milliseconds after which it lapses; infinite if it does not
    */
   raise(kind: ConditionKind, error: GridError, { subject = '', lasts = Number.POSITIVE_INFINITY } = {}): void {
     const key = keyOf(kind, subject);
     const before = this.#standing(key)?.condition;
-    const goesOn = before?.error.reason === error.reason;
-    const condition = { kind, subject, error, since: goesOn ? before.since : this.#clocks.wall() };
+    const condition = { kind, subject, error, since: before?.since ?? this.#clocks.wall() };
     this.#entries.set(key, { condition, lapsesAt: this.#clocks.monotonic() + lasts });
-    if (!goesOn) for (const listener of this.#listeners) listener.raised(condition);
+    if (before?.error.reason !== error.reason) for (const listener of this.#listeners) listener.raised(condition);
   }
 
   /** It is over. Nothing happens if it was not known. */

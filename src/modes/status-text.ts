@@ -8,6 +8,7 @@ type Grid = Status['grid'];
 const trustTexts: Readonly<Record<string, string>> = {
   verified: 'certificate verified',
   pinned: 'key pinned',
+  refused: 'CERTIFICATE NOT ACCEPTED',
   unverified: 'CERTIFICATE NOT VERIFIED: set --ssl-verify to pin, true or a file',
 };
 

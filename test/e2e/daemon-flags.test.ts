@@ -250,7 +250,7 @@ test.each<[string, string, number, number, RegExp]>([
     '',
     0o666,
     1,
-    /cannot use --environment-file .* is writable by others than root .*\. Run chmod go-w /,
+    /cannot use --environment-file .* is writable by users other than root .*\. Run chmod go-w /,
   ],
 ])('--environment-file is named for %s', async (_, text, mode, status, message) => {
   const file = join(directory, 'daemon.env');

@@ -89,7 +89,7 @@ describe('the password is neither in the log nor in the process list', () => {
       expect(daemon.lines).toContainEqual(
         expect.objectContaining({
           level: 'warn',
-          ...{ message: 'the WAPI password can be read by others than root', file: file('readable') },
+          ...{ message: 'the WAPI password can be read by users other than root', file: file('readable') },
           ...{ readers: 'everybody', mode: '0644' },
           hint: `chmod 0600 ${file('readable')}`,
         }),

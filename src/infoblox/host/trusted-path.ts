@@ -5,7 +5,7 @@
  */
 import { lstatSync, readlinkSync, type Stats } from 'node:fs';
 
-/** Others than root, or the user of this process, can change what a path leads to. */
+/** Users other than root, or the user of this process, can change what a path leads to. */
 export class UntrustedPath extends Error {
   /** What to do about it. */
   readonly hint: string;
@@ -117,7 +117,7 @@ function writable(path: string, { mode }: Stats): UntrustedPath {
     (mode & sticky) === 0
       ? `chmod go-w ${path}`
       : `install -d -m 0700 ${path}/infoblox-cni and name that directory instead`;
-  return new UntrustedPath(`${path} is writable by others than root (mode ${octal(mode)})`, hint);
+  return new UntrustedPath(`${path} is writable by users other than root (mode ${octal(mode)})`, hint);
 }
 
 function look(path: string): Stats | undefined {

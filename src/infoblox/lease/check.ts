@@ -4,7 +4,7 @@ import { type Attachment, shortNetworkName, whoOf } from '../mark.ts';
 import { movedError } from './add/address-errors.ts';
 import type { LeaseDeps } from './deps.ts';
 import { imported, type Lease } from './lease.ts';
-import { describe, type Observer } from './observe.ts';
+import { describe, isExactlyOurs, type Observer } from './observe.ts';
 import { plan } from './plan.ts';
 
 /** What the caller was told. */
@@ -51,7 +51,8 @@ export async function checkLease(deps: LeaseDeps, request: CheckRequest, signal:
 async function whatIsThere(observer: Observer, { address, view }: Lease, signal: AbortSignal): Promise<string> {
   if (!address) return 'no address is known';
   const [holder] = await observer.at(address, view, signal);
-  return holder === undefined ? `the grid has no reservation of ${address} any more` : `${address} ${describe(holder)}`;
+  if (holder === undefined) return `the grid has no reservation of ${address} any more`;
+  return isExactlyOurs(holder) ? `${address} is reserved for "${holder.comment}"` : `${address} ${describe(holder)}`;
 }
 
 function lost({ attachment, addresses }: CheckRequest, reason: string): GridError {

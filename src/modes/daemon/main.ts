@@ -87,11 +87,11 @@ function warnOfCredentials(options: Options, log: Log): void {
   const { wapiUsername, readPassword, passwordExposure, clientCertificate } = options;
   const keyExposure = clientCertificate?.exposure();
   if (keyExposure !== undefined)
-    log.warn('the key of the client certificate can be read by others than root', { ...keyExposure });
+    log.warn('the key of the client certificate can be read by users other than root', { ...keyExposure });
   if (clientCertificate !== undefined && wapiUsername === '') return;
   if (wapiUsername === '') log.warn('--wapi-username is not set: the grid will refuse every request');
   const exposure = passwordExposure();
-  if (exposure !== undefined) log.warn('the WAPI password can be read by others than root', { ...exposure });
+  if (exposure !== undefined) log.warn('the WAPI password can be read by users other than root', { ...exposure });
   try {
     readPassword();
   } catch (error) {

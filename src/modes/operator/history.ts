@@ -71,7 +71,14 @@ function holdersThen(address: string, { atTime, since }: History): string {
   if (atTime === null) return '';
   const { at, holders, before, after } = atTime;
   const lines = holders.map((holding) => `at ${at} ${address} ${verbs[holding.state]} by ${described(holding)}`);
-  if (holders.length === 0) lines.push(`at ${at} nobody on this host held ${address}; known since ${since}`);
+  if (holders.length === 0) {
+    const isKnown = since !== null && Date.parse(at) >= Date.parse(since);
+    lines.push(
+      isKnown
+        ? `at ${at} nobody on this host held ${address}; known since ${since}`
+        : `of ${at} nothing is known: the history of ${address} begins at ${since}`,
+    );
+  }
   if (before !== undefined) lines.push(`  before: ${described(before)}`);
   if (after !== undefined) lines.push(`  after: ${described(after)}`);
   return lines.map((line) => `${printable(line)}\n`).join('');

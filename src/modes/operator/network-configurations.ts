@@ -2,6 +2,8 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
+import { decodeConfig } from '../../cni/call.ts';
+import { checkConfig } from '../../cni/config-check.ts';
 import { CniError } from '../../cni/errors.ts';
 import { parseNetconf } from '../../cni/netconf.ts';
 import { GridError } from '../../infoblox/errors.ts';
@@ -9,14 +11,16 @@ import { isErrno, messageOf } from '../../infoblox/host/errno.ts';
 import type { NetworkSpec } from '../../infoblox/network/spec.ts';
 import type { Options } from '../daemon/config/options.ts';
 import { specOf, unknownKeys } from '../daemon/handlers/network-spec.ts';
-import { defaultSocketDir } from '../protocol.ts';
+import { daemonPlace, refuseForeignSocket } from '../daemon-place.ts';
+import { socketFile } from '../protocol.ts';
 
-const type = v.optional(v.string());
-const plugin = v.looseObject({ type, ipam: v.optional(v.looseObject({ type })) });
+const type = v.optional(v.string('a text'));
+const ipam = v.optional(v.looseObject({ type }, 'an object'));
+const plugin = v.looseObject({ type, ipam }, 'an object');
 const NetworkFile = v.looseObject({
   cniVersion: v.optional(v.unknown()),
   name: v.optional(v.unknown()),
-  plugins: v.optional(v.array(plugin)),
+  plugins: v.optional(v.array(plugin, 'an array')),
   ...plugin.entries,
 });
 
@@ -95,8 +99,8 @@ export function checkNetworkFile(file: string, options: Options): Checked {
 
 function whyUnreadable(error: unknown): Omit<ConfigurationError, 'file'> {
   if (isErrno(error, 'ENOENT')) return { message: 'there is no such file', hint: 'correct its name' };
-  const what = error instanceof Error && 'syscall' in error ? 'cannot be read' : 'is no network configuration';
-  return { message: `${what}: ${messageOf(error)}` };
+  if (error instanceof CniError) return described(error);
+  return { message: `cannot be read: ${messageOf(error)}`, hint: 'name a file that root can read' };
 }
 
 /** File names of the plugins that a file names, IPAM plugins as well. @throws an error for what is no network configuration */
@@ -107,7 +111,8 @@ export function pluginsIn(file: string): string[] {
 }
 
 function readNetworkFile(file: string): v.InferOutput<typeof NetworkFile> {
-  return v.parse(NetworkFile, JSON.parse(readFileSync(file, 'utf8')));
+  const where = { place: '', source: 'It has to be a JSON object with "cniVersion", "name", and "type" or "plugins".' };
+  return checkConfig(NetworkFile, decodeConfig(readFileSync(file), where), 'the file');
 }
 
 /** A runtime hands each plugin of a list the list's name and version (SPEC section 3 "Deriving execution configuration"). */
@@ -121,9 +126,12 @@ function checkUse(file: string, config: Record<string, unknown>, options: Option
   const netconf = parseNetconf(config, 'ADD');
   const spec = specOf(netconf, options);
   const remarks = unknownKeys(netconf).map((key) => `ipam.${key} is not known and has no effect`);
-  const socketDir = netconf.ipam['socket-dir'] ?? defaultSocketDir;
+  const { socketDir, driverName } = daemonPlace(config);
+  refuseForeignSocket(socketFile(socketDir, driverName));
   if (socketDir !== options.socketDir) {
-    remarks.push(`its socket-dir is ${String(socketDir)}, but the daemon's --socket-dir is ${options.socketDir}`);
+    remarks.push(
+      `its socket-dir is ${socketDir}, but the daemon's --socket-dir is ${options.socketDir}: unless they are the same, ADDs fail with error 11`,
+    );
   }
   return { file, config, spec, remarks };
 }

@@ -6,14 +6,14 @@ import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { makeDirectory } from '../../infoblox/host/directory.ts';
 import { writeDurably } from '../../infoblox/host/durable-file.ts';
+import type { DaemonPlace } from '../daemon-place.ts';
 import { type Call, owedDir, requestFrame } from '../protocol.ts';
 import { noteName, unansweredName } from '../release-note.ts';
-import type { DaemonPlace } from './daemon-place.ts';
 
 /**
  * Leaves the note of a DEL: complete and on disk when this returns, or not there at all.
  * @param network name of the network, as the configuration has it
- * @throws UntrustedPath if others than root could change what is written there; the error of the file system
+ * @throws UntrustedPath if users other than root could change what is written there; the error of the file system
  */
 export function leaveReleaseNote({ socketDir, driverName }: DaemonPlace, network: string, call: Call): void {
   const directory = owedDir(socketDir, driverName);

@@ -9,6 +9,7 @@ import { CniCode, CniError, formatError } from '../../cni/errors.ts';
 import { answerVersion, requireVersion, versionAnswer } from '../../cni/versions.ts';
 import { errnoOf, messageOf } from '../../infoblox/host/errno.ts';
 import { version } from '../build-info.ts';
+import { type DaemonPlace, daemonPlace, refuseForeignSocket } from '../daemon-place.ts';
 import {
   type Call,
   largestConfig,
@@ -18,7 +19,6 @@ import {
   protocolVersion,
   socketFile,
 } from '../protocol.ts';
-import { type DaemonPlace, daemonPlace, refuseForeignSocket } from './daemon-place.ts';
 import { complain, NoOutput, print } from './output.ts';
 import { refuseOwnNamespace } from './own-namespace.ts';
 import { mustBeRoot, rootHint } from './permission.ts';

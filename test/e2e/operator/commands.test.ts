@@ -145,6 +145,9 @@ describe('the history of an address', () => {
     expect((await host.command('leases', '--history=10.0.0.2', '--at=yesterday')).stderr).toMatch(
       /--at "yesterday" must be/,
     );
+    expect((await host.command('leases', '--history=10.0.0.2', '--at=2002-02-02')).stdout).toMatch(
+      /^of 2002-\S+ nothing is known: the history of 10\.0\.0\.2 begins at \d{4}-/,
+    );
     expect((await host.command('leases', '--history=10.0.0.2', '--at=2222-02-02')).stderr).toMatch(/ is in the future/);
   });
 });
@@ -174,6 +177,9 @@ describe('release', () => {
       2,
       expect.stringContaining('4 characters of the ID, or all of'),
     ]);
+    expect((await host.command('release', 'con', '--network=net-7')).stderr).toMatch(
+      /holds no address of a container con in network net-7\. See/,
+    );
     expect((await host.command('release', 'con')).stdout).toMatch(/^releasing 1 address\n/);
     await until('the address is back', () => containers().length === 2);
     expect((await host.command('release', 'another')).stderr).toMatch(/holds no address of a container another\. See/);
@@ -249,7 +255,7 @@ test('a wrong command line is told with what was meant', async () => {
   expect(await typed('statsu')).toMatch(/unknown command "statsu"; did you mean status\?/);
   expect(await typed('status', '--jso')).toMatch(/unknown flag --jso; did you mean --json\?\nTry .* status --help/);
   expect(await typed('leases', 'c1')).toMatch(/unexpected argument "c1"/);
-  expect(await typed('leases', '--phase=bond')).toMatch(/--phase "bond" must be pending, bound, releasing/);
+  expect(await typed('leases', '--phase=bond')).toMatch(/--phase "bond" must be pending, bound or releasing/);
   expect(await typed('leases', '--address=10.0.0')).toMatch(/--address "10\.0\.0" must be an IPv4 address/);
   expect(await typed('leases', '--container=')).toMatch(/flag --container needs a value/);
   expect(await typed('leases', '--history=web-1')).toMatch(/--history "web-1" must be an IPv4 address/);
@@ -303,8 +309,21 @@ describe('check-config', () => {
     expect([wrong.exitCode, wrong.stdout]).toEqual([1, '']);
     expect(wrong.stderr).toMatch(/typo\.conf: unknown key ipam\.gatway .*did you mean ipam\.gateway/);
     expect(wrong.stderr).toMatch(/foreign\.conf: no plugin in it uses the IPAM plugin infoblox\./);
-    expect(wrong.stderr).toMatch(/broken\.conf: is no network configuration: /);
+    expect(wrong.stderr).toMatch(/broken\.conf: the network configuration is not valid JSON\. Correct /);
     expect(wrong.stderr).toMatch(/nonexistent\.conf: .*no such file\. Correct its name\.$/m);
     expect(wrong.stderr).not.toMatch(/[?.]\.|[ ]$/m);
+
+    const nothing = write('nothing.conf', { ...host.config(), ipam: null });
+    expect((await host.type('check-config', nothing, ...flags)).stderr).toMatch(
+      /nothing\.conf: invalid network configuration: the file\.ipam: expected an object, found null\. Correct /,
+    );
+    const elsewhere = write('elsewhere.conf', host.config({ ipam: { 'socket-dir': 'run/cni' } }));
+    expect((await host.type('check-config', elsewhere, ...flags)).stderr).toMatch(
+      /is not an absolute path\. Set it to /,
+    );
+    const second = write('second.conf', host.config({ ipam: { subnet: '10.7.0.0/24', gateway: undefined } }));
+    const together = await host.type('check-config', good, second, ...flags);
+    expect(together.exitCode).toBe(1);
+    expect(together.stderr).toMatch(/give network net-1 two subnets, 10\.0\.0\.0\/24 and 10\.7\.0\.0\/24\. Give one /);
   });
 });

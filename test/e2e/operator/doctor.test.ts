@@ -155,7 +155,7 @@ describe('of a fault on this host is told', () => {
 
   test('a state directory that others can write to', async () => {
     chmodSync(host.stateDir, 0o777);
-    await expectFailure(doctor(), /^host, state directory: .* is writable by others .* -> run chmod go-w /);
+    await expectFailure(doctor(), /^host, state directory: .* is writable by users .* -> run chmod go-w /);
   });
 
   test('a flag that the daemon would not start with', async () => {

@@ -120,7 +120,7 @@ test('a plugin that runs is replaced under it', async () => {
 
 describe('nothing is changed, and it is said why', () => {
   test.each<[string, string, RegExp]>([
-    ['a file that is no JSON', '{', /is no network configuration/],
+    ['a file that is no JSON', '{', /is not valid JSON/],
     [
       'a network that does not use the driver',
       list({ plugins: [{ type: 'bridge' }] }),
@@ -169,7 +169,7 @@ describe('nothing is changed, and it is said why', () => {
 
   test('for a directory that others can change', async () => {
     chmodSync(bin(), 0o777);
-    await expectRefusal(await install(), 1, /is writable by others than root .*\. Run chmod go-w /);
+    await expectRefusal(await install(), 1, /is writable by users other than root .*\. Run chmod go-w /);
     chmodSync(bin(), 0o755);
     chownSync(bin(), 1001, 1001);
     await expectRefusal(await install(), 1, /belongs to uid 1001, not to root\. Run chown root /);

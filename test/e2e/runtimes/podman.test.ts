@@ -82,7 +82,7 @@ describe.skipIf(isLeftOut || imageLeftOut('podman'))('the daemon as a container 
     await expect.poll(() => runtime.reserved(), release).toEqual([]);
   });
 
-  test('leaves the daemon what the host lets it have, and lets others than root try it out', async () => {
+  test('leaves the daemon what the host lets it have, and lets users other than root try it out', async () => {
     const { host } = runtime;
     const image = (await host.succeed('podman inspect --format "{{.ImageName}}" infoblox-cni-daemon')).trim();
     const status = await host.succeed(

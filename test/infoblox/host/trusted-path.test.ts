@@ -69,7 +69,7 @@ trustTest('what belongs to the service is trusted where it is named, and only wh
   expect(() => refuseUntrusted(join(state, 'keys'), { user: nobody })).not.toThrow();
   for (const user of [undefined, 1]) expect(() => refuseUntrusted(state, { user })).toThrow(/belongs to uid 65534/);
   chmodSync(state, 0o770);
-  expect(() => refuseUntrusted(state, { user: nobody })).toThrow(/is writable by others than root/);
+  expect(() => refuseUntrusted(state, { user: nobody })).toThrow(/is writable by users other than root/);
 });
 
 trustTest('a part that others can write to is named, with its mode and the command that mends it', (base) => {
@@ -81,7 +81,7 @@ trustTest('a part that others can write to is named, with its mode and the comma
     chmodSync(ours, mode);
     for (const path of [ours, join(ours, 'absent/further')]) {
       expect(refusal(path)).toMatchObject({
-        message: `${ours} is writable by others than root (mode ${shown})`,
+        message: `${ours} is writable by users other than root (mode ${shown})`,
         hint: `chmod go-w ${ours}`,
       });
     }

@@ -7,6 +7,7 @@ import { GridError, hasReason } from '../../errors.ts';
 import { shortNetworkName, whoOf } from '../../mark.ts';
 import { fits, mayFit, refuseHopeless } from '../../network/fit.ts';
 import { specKey } from '../../network/spec.ts';
+import { gridTrouble } from '../../wapi/grid-state.ts';
 import { apply } from '../act.ts';
 import { doubtOf } from '../doubt.ts';
 import { abandon, answer, askAgain, begin, followView, type Lease, startRelease } from '../lease.ts';
@@ -82,10 +83,12 @@ export class Allocator {
     if (!(reason instanceof Error && reason.name === 'TimeoutError')) {
       return new GridError('timeout', 'the caller left before it had its answer');
     }
+    const what = 'no address came from the grid in the time for one ADD';
+    const trouble = gridTrouble(this.#deps.conditions)?.error;
     return (
       this.#delays.get(mark) ??
-      new GridError('timeout', 'no address came from the grid in the time for one ADD', {
-        hint: 'see the log of the daemon for what the grid does; --add-timeout sets the time',
+      new GridError('timeout', trouble === undefined ? what : `${what}: ${trouble.message}`, {
+        hint: trouble?.hint ?? 'see the log of the daemon for what the grid does; --add-timeout sets the time',
       })
     );
   }

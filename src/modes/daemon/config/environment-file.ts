@@ -36,7 +36,7 @@ export function readEnvironmentFile(path: string, need: 'optional' | 'required')
 
 /**
  * Reads the file for the daemon itself, which sends the password to the grid that it names.
- * @throws StartError, also for a file that others than root can change
+ * @throws StartError, also for a file that users other than root can change
  */
 export function readTrustedEnvironmentFile(path: string): EnvironmentFile {
   const untrusted = distrust(path);

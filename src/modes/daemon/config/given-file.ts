@@ -17,7 +17,7 @@ export function whyUnreadable(file: string, error: unknown): string {
   return reason;
 }
 
-/** Others than root can read a file. */
+/** Users other than root can read a file. */
 export interface Exposure {
   readonly file: string;
   /** `everybody`, or a group. */

@@ -24,7 +24,7 @@ const texts: Readonly<Record<Told, Texts>> = {
   'history-not-written': { level: 'warn', begins: 'history not written', ends: 'history written' },
   'notes-ignored': {
     level: 'error',
-    begins: 'release notes ignored: others than root can write to their directory',
+    begins: 'release notes ignored: users other than root can write to their directory',
     ends: 'release notes read again',
   },
   'network-refused': { level: 'warn', begins: 'network refused', ends: 'network accepted' },

@@ -64,10 +64,11 @@ export async function statusOf(deps: OperatorStatusDeps): Promise<Status> {
   };
 }
 
-function gridOf({ options, gridState, session, certificates }: OperatorStatusDeps): Status['grid'] {
+function gridOf({ options, gridState, session, certificates, conditions }: OperatorStatusDeps): Status['grid'] {
   const { sinceAnswer } = gridState;
   const host = session.serving ?? options.gridHosts[0] ?? '';
   const certificate = certificates.get(host);
+  const isUntrusted = conditions.find('grid-unavailable')?.error.reason === 'untrusted';
   return {
     hosts: [...options.gridHosts],
     inUse: session.serving ?? null,
@@ -75,7 +76,7 @@ function gridOf({ options, gridState, session, certificates }: OperatorStatusDep
     port: options.wapiPort,
     wapiVersion: options.wapiVersion,
     user: options.wapiUsername,
-    trust: trustOf(options.tls),
+    trust: isUntrusted ? 'refused' : trustOf(options.tls),
     isLoggedIn: session.isLoggedIn(host),
     certificateEndsAt: certificate === undefined ? null : Date.parse(certificate.validTo),
     clientCertificateEndsAt: options.clientCertificate?.read().pair.expiresAt ?? null,
@@ -100,7 +101,9 @@ function networksOf({ store, networks, usage }: OperatorStatusDeps): Status['net
   }
   const withUsage = [...found.values()].map((network) => {
     const known = usage.all.find(({ cidr, view }) => cidr.text === network.cidr && view === network.view);
-    return known === undefined ? network : { ...network, total: known.total, used: known.used };
+    if (known === undefined) return network;
+    // The grid counts from time to time, in thousandths.
+    return { ...network, total: known.total, used: Math.max(known.used, network.bound) };
   });
   return withUsage.sort((one, other) => one.name.localeCompare(other.name));
 }

@@ -21,7 +21,7 @@ export function readNote(file: string): { readonly text: string; readonly writte
     if (!entry.isFile()) throw new NoNote('it is no regular file');
     if (!isOurs(entry)) throw new NoNote(`it belongs to uid ${entry.uid}, not to root`);
     if (entry.nlink !== 1) throw new NoNote(`it has ${entry.nlink} names`);
-    if ((entry.mode & 0o022) !== 0) throw new NoNote('it is writable by others than root');
+    if ((entry.mode & 0o022) !== 0) throw new NoNote('it is writable by users other than root');
     if (entry.size > largestFrame)
       throw new NoNote(`it has ${entry.size} bytes, and a request at most ${largestFrame}`);
     const bytes = Buffer.alloc(entry.size);

@@ -6,6 +6,7 @@ import { orStartError } from '../../daemon/start-error.ts';
 import { printable } from '../../printable.ts';
 import { defineCommand } from '../command.ts';
 import { exitStatus } from '../command-error.ts';
+import { judgeTogether } from '../doctor/network/configuration-checks.ts';
 import { checkNetworkFile } from '../network-configurations.ts';
 import { whatToDo } from '../output/what-to-do.ts';
 
@@ -31,7 +32,11 @@ export const checkConfig = defineCommand({
     for (const { file, message, hint } of errors) {
       process.stderr.write(`infoblox-cni-daemon check-config: ${whatToDo(`${file}: ${message}`, hint)}\n`);
     }
-    if (errors.length > 0) return exitStatus.failed;
+    const conflicts = judgeTogether(checked.flatMap(({ found }) => found)).filter(({ level }) => level === 'failure');
+    for (const { message, fix } of conflicts) {
+      process.stderr.write(`infoblox-cni-daemon check-config: ${whatToDo(message, fix ?? undefined)}\n`);
+    }
+    if (errors.length + conflicts.length > 0) return exitStatus.failed;
     process.stdout.write('configuration accepted\n');
     return exitStatus.ok;
   },

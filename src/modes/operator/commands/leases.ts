@@ -59,7 +59,9 @@ export const leases = defineCommand({
     }
     const known = phases.find((name) => name === phase);
     if (phase !== '' && known === undefined) {
-      throw new UsageError(`--phase ${JSON.stringify(phase)} must be ${phases.join(', ')}`);
+      throw new UsageError(
+        `--phase ${JSON.stringify(phase)} must be ${phases.slice(0, -1).join(', ')} or ${phases.at(-1)}`,
+      );
     }
     const filter = { network: network || undefined, container: container || undefined, address: address || undefined };
     const { leases } = await askDaemon({ socket, method: 'operator/leases', params: { ...filter, phase: known } });

@@ -29,9 +29,11 @@ export const release = defineCommand({
     const params = { container, isWhole, evenIfAlive: force === true, network: network || undefined };
     const result = await askDaemon({ socket, method: 'operator/release', params });
     if (result.leases.length + result.kept.length === 0) {
-      if (isWhole) throw new UsageError(`name at least ${shortestId} characters of the ID, or all of it`);
+      if (isWhole && network === '')
+        throw new UsageError(`name at least ${shortestId} characters of the ID, or all of it`);
+      const where = network === '' ? '' : ` in network ${network}`;
       const hint = 'see infoblox-cni-daemon leases for what it holds';
-      throw new CommandError(`this host holds no address of a container ${container}`, hint);
+      throw new CommandError(`this host holds no address of a container ${container}${where}`, hint);
     }
     if (flags.json) writeJson(result);
     else writeReleased(result, 'releasing');

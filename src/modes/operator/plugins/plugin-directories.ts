@@ -74,7 +74,7 @@ interface Program {
   readonly signal: AbortSignal;
 }
 
-/** Runs a plugin as a runtime does, unless others than root could have put it there. @returns what it prints */
+/** Runs a plugin as a runtime does, unless users other than root could have put it there. @returns what it prints */
 function run(file: string, { args, env, stdin, signal }: Program): Promise<Said<string>> {
   const untrusted = distrust(file);
   if (untrusted !== undefined) return Promise.resolve({ error: `${untrusted.message}: run ${untrusted.hint}` });

@@ -170,6 +170,11 @@ describe('CHECK', () => {
 
   test('of an attachment that never was finds nothing', async () => {
     expect(await errorOf(fixture.host.call('CHECK', 'c9', withResult('10.0.0.9')))).toMatchObject({ code: 104 });
+    const address = await fixture.host.add('c1');
+    expect(await errorOf(fixture.host.call('CHECK', 'c9', withResult(address)))).toMatchObject({
+      code: 104,
+      msg: expect.stringMatching(/: 10\.0\.0\.2 is reserved for "infoblox-cni .* container=c1 /),
+    });
   });
 
   test('needs the result of ADD', async () => {

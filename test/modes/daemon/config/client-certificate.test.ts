@@ -107,7 +107,7 @@ describe('at start', () => {
       ...{ file: keyFile, readers: 'everybody', mode: '0644', hint: `chmod 0600 ${keyFile}` },
     });
     chmodSync(keyFile, 0o660);
-    const message = `cannot use the key of the client certificate ${keyFile}: ${keyFile} is writable by others than root`;
+    const message = `cannot use the key of the client certificate ${keyFile}: ${keyFile} is writable by users other than root`;
     expect(refusal()).toBe(`${message} (mode 0660). Run chmod go-w ${keyFile}.`);
     chmodSync(keyFile, 0o600);
     chownSync(certFile, 65534, 65534);
@@ -153,7 +153,7 @@ describe('a renewal', () => {
     chmodSync(keyFile, 0o666);
     expect(files?.read()).toMatchObject({
       pair: { fingerprint: fingerprint(second) },
-      trouble: { message: expect.stringContaining('writable by others') },
+      trouble: { message: expect.stringContaining('writable by users') },
     });
   });
 

@@ -74,6 +74,6 @@ test('the daemon takes no file that others could change, whose grid gets the pas
   expect(readTrustedEnvironmentFile(file).daemonFlags).toEqual(['--grid-host=a']);
   chmodSync(file, 0o646);
   expect(() => readTrustedEnvironmentFile(file)).toThrow(
-    /^cannot use --environment-file .* is writable by others than root \(mode 0646\)\. Run chmod go-w .*\/daemon\.env\.$/,
+    /^cannot use --environment-file .* is writable by users other than root \(mode 0646\)\. Run chmod go-w .*\/daemon\.env\.$/,
   );
 });

@@ -201,7 +201,7 @@ describe('the password', () => {
       expect(readPassword).toThrow(
         expect.objectContaining({
           reason: 'credentials',
-          message: `cannot read the WAPI password: ${spoiled} is writable by others than root (mode ${shown})`,
+          message: `cannot read the WAPI password: ${spoiled} is writable by users other than root (mode ${shown})`,
           hint: `run chmod go-w ${spoiled}, or put it where only root can write`,
         }),
       );
@@ -276,7 +276,7 @@ describe('--ssl-verify', () => {
     chmodSync(path, 0o666);
     expect(() => options([`--ssl-verify=${path}`])).toThrow(
       new StartError(
-        `cannot trust --ssl-verify ${path}: ${path} is writable by others than root (mode 0666)`,
+        `cannot trust --ssl-verify ${path}: ${path} is writable by users other than root (mode 0666)`,
         `run chmod go-w ${path}`,
       ),
     );

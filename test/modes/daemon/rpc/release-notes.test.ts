@@ -227,7 +227,7 @@ describe.skipIf(!isRoot)('what is no note of root’s', () => {
 
   test.each<[string, string, (file: string) => void]>([
     ['a note that somebody else wrote', 'belongs to uid 65534', (file) => chownSync(file, 65534, 65534)],
-    ['a note that others can write to', 'is writable by others', (file) => chmodSync(file, 0o666)],
+    ['a note that others can write to', 'is writable by users', (file) => chmodSync(file, 0o666)],
     ['a note with another name elsewhere', 'has 2 names', (file) => linkSync(file, join(socketDir, 'other'))],
     [
       'a link to a note',
@@ -289,7 +289,7 @@ describe.skipIf(!isRoot)('what is no note of root’s', () => {
     }
     expect(before()).toEqual(found);
     expect(released).toEqual([]);
-    expect(problems).toEqual(['release notes ignored: others than root can write to their directory']);
+    expect(problems).toEqual(['release notes ignored: users other than root can write to their directory']);
     chmodSync(place(), 0o700);
     chownSync(place(), 0, 0);
     await notes.takeAll();

@@ -56,7 +56,7 @@ export function judgeSocket(path: string, facts: SocketFacts | undefined): Verdi
   if (untrusted !== undefined) return [failure(`${untrusted.message}: plugins refuse it`, `run ${untrusted.hint}`)];
   if (!isSocket) return [failure(`${path} is no socket`, 'remove it, then restart the daemon')];
   if ((mode & 0o077) === 0) return [ok(`${path}, mode ${octal(mode)}`)];
-  return [failure(`${path} can be used by others than root (mode ${octal(mode)})`, `run chmod 0600 ${path}`)];
+  return [failure(`${path} can be used by users other than root (mode ${octal(mode)})`, `run chmod 0600 ${path}`)];
 }
 
 /** What a daemon is compared with. */

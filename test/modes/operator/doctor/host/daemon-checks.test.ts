@@ -4,7 +4,7 @@ import { judgeDaemon, judgeSocket } from '../../../../../src/modes/operator/doct
 import type { Status } from '../../../../../src/modes/operator-protocol.ts';
 
 const socket = { isSocket: true, mode: 0o600 };
-const untrusted = new UntrustedPath('/run/cni is writable by others than root (mode 0777)', 'chmod go-w /run/cni');
+const untrusted = new UntrustedPath('/run/cni is writable by users other than root (mode 0777)', 'chmod go-w /run/cni');
 
 test.each([
   [socket, 'ok', /^\/run\/s, mode 0600$/, null],
@@ -14,7 +14,7 @@ test.each([
   [
     { ...socket, mode: 0o666 },
     'failure',
-    /can be used by others than root \(mode 0666\)$/,
+    /can be used by users other than root \(mode 0666\)$/,
     /^run chmod 0600 \/run\/s$/,
   ],
 ])('socket: %j is %s', (facts, level, message, fix) => {

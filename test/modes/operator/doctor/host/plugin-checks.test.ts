@@ -128,7 +128,7 @@ describe('a directory', () => {
   test('that others can write to is not trusted: nothing in it runs', async () => {
     program('infoblox', `touch ${join(directory, 'ran')}`);
     chmodSync(join(directory, 'infoblox'), 0o777);
-    expect((await look()).driver).toEqual({ error: expect.stringMatching(/is writable by others.*: run chmod go-w /) });
+    expect((await look()).driver).toEqual({ error: expect.stringMatching(/is writable by users.*: run chmod go-w /) });
   });
 });
 

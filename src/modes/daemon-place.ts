@@ -2,9 +2,9 @@
  * Where the daemon of a network configuration listens: the two keys under `ipam` that the plugin reads. What answers there is
  * believed, so it must be root's. Loaded at each call.
  */
-import { CniCode, CniError } from '../../cni/errors.ts';
-import { distrust } from '../../infoblox/host/trusted-path.ts';
-import { defaultSocketDir } from '../protocol.ts';
+import { CniCode, CniError } from '../cni/errors.ts';
+import { distrust } from '../infoblox/host/trusted-path.ts';
+import { defaultSocketDir } from './protocol.ts';
 
 export interface DaemonPlace {
   /** Absolute path. */
@@ -46,7 +46,7 @@ export function daemonPlace(config: Readonly<Record<string, unknown>>): DaemonPl
 }
 
 /**
- * Refuses a socket that others than root could have put there. None at all is nothing to refuse: connecting says so.
+ * Refuses a socket that users other than root could have put there. None at all is nothing to refuse: connecting says so.
  * @throws CniError 7, which DEL tells its caller as well: no note goes into such a directory either
  */
 export function refuseForeignSocket(file: string): void {
