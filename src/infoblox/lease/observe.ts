@@ -50,9 +50,10 @@ export class Observer {
 
   /**
    * Looks for several leases of one view with one request.
-   * @returns what makes the look for a mark, to be called when it is used, as other leases may have its addresses by then.
-   *   Undefined if nothing was shown: that says nothing, see `isOneOf`. Else all that carries the mark in this view was shown
-   * @throws GridError if the grid cannot be asked, or refuses this
+   * @returns a function that gives the look for one of the marks. To be called when the look is used: other leases may have its
+   *   addresses by then. Undefined if nothing was shown, which says nothing: see `isOneOf`. Else all that carries the mark in this
+   *   view was shown
+   * @throws GridError if this cannot be asked: each lease has to be looked for alone
    */
   async lookTogether(
     marks: readonly string[],
@@ -62,7 +63,7 @@ export class Observer {
     const { wapi, moment } = this.#deps;
     const { now: askedAt } = moment();
     const query = { 'comment~': isOneOf(marks), network_view: view };
-    const objects = Map.groupBy(await wapi.findFixedAddresses(query, signal, 'answer'), ({ comment }) => comment);
+    const objects = Map.groupBy(await wapi.tryToFindFixedAddresses(query, signal), ({ comment }) => comment);
     return (mark) => {
       const found = this.#marked(objects.get(mark) ?? [], mark);
       return found.length === 0 ? undefined : { found, askedAt };

@@ -79,6 +79,11 @@ export class WapiClient {
     }
   }
 
+  /** Finds fixed addresses by a search that not every grid may be able to make: something else is asked if it fails. */
+  tryToFindFixedAddresses(query: Query, signal: AbortSignal): Promise<objects.FixedAddress[]> {
+    return findExactly(this.#session, { ...objects.fixedAddress, query, confirm: 'answer', isOptional: true }, signal);
+  }
+
   /** Yields all fixed addresses that match, however many; page by page. */
   listFixedAddresses(query: Query, signal: AbortSignal, confirm?: Confirmation): AsyncGenerator<objects.FixedAddress> {
     return searchPages(this.#session, { ...objects.fixedAddress, query, confirm }, signal);

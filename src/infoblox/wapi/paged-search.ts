@@ -30,8 +30,8 @@ export function beginsWith(prefix: string): string {
 }
 
 /**
- * Makes a search expression for each of some texts. WAPI's documentation does not say which dialect grids understand, so
- * only what such a search finds tells anything.
+ * Makes a search expression that matches any of some texts, as a whole. WAPI's documentation does not say which dialect grids
+ * understand, so only what such a search finds tells anything.
  */
 export function isOneOf(texts: readonly string[]): string {
   return `^(${texts.map(escaped).join('|')})$`;

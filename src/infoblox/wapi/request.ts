@@ -20,6 +20,8 @@ export interface Request {
   readonly query?: Query;
   readonly body?: Fields;
   readonly confirm?: Confirmation | undefined;
+  /** Something else is asked if it fails: it is sent once, and its failure says nothing about the grid. */
+  readonly isOptional?: boolean | undefined;
 }
 
 /** One page of a search. */
@@ -32,16 +34,17 @@ export interface PageRequest {
   /** `next_page_id` of the page before; undefined for the first. */
   readonly page?: string | undefined;
   readonly confirm?: Confirmation | undefined;
+  readonly isOptional?: boolean | undefined;
 }
 
 /**
  * Makes the request for one page of at most `pageSize` results. Unpaged searches fail when more than 1000 match
  * (infoblox-client, issue 62), and paging needs `_return_as_object` (infoblox-client, connector.py).
  */
-export function searchRequest({ type, query, fields, page, confirm }: PageRequest): Request {
+export function searchRequest({ type, query, fields, page, ...rest }: PageRequest): Request {
   const paging = { _paging: '1', _return_as_object: '1', _max_results: String(pageSize) };
   const search = { ...query, _return_fields: fields, ...paging, ...(page === undefined ? {} : { _page_id: page }) };
-  return { method: 'GET', path: type, query: search, confirm };
+  return { method: 'GET', path: type, query: search, ...rest };
 }
 
 /** Tells whether a request may change the grid. The functions that we call only look. */

@@ -86,6 +86,7 @@ export class Session {
         return this.#confirm(request, host, signal);
       }
       if (error === undefined) return value;
+      if (request.isOptional) throw error;
       const took = performance.now() - began;
       const wait = this.#failed(host, request, { error, attempt, took, callerLeft: signal.aborted });
       if (wait === undefined) throw error;
@@ -112,7 +113,7 @@ export class Session {
       hosts.succeeded(writer);
       return value;
     }
-    if (isGridAway(error) && !signal.aborted) hosts.failed(writer);
+    if (isGridAway(error) && !signal.aborted && !request.isOptional) hosts.failed(writer);
     // Nothing to confirm: it is not there, or a write may have been carried out.
     if (error.outcome !== 'none' || hasReason(error, 'missing')) throw error;
     throw unconfirmed(request, { host, writer }, error);

@@ -26,7 +26,7 @@ import { type Found, type Look, plan, type Step } from '../plan.ts';
 const mostSteps = 12;
 
 /** Looks for a lease together with others; undefined if it has to be looked for alone. */
-type FirstLook = (lease: Lease, signal: AbortSignal) => Promise<Look | undefined>;
+export type FirstLook = (lease: Lease, signal: AbortSignal) => Promise<Look | undefined>;
 
 /**
  * Reconciles one lease. Takes its lock.
@@ -47,13 +47,13 @@ export async function reconcileLocked(
   deps: LeaseDeps,
   mark: string,
   signal: AbortSignal,
-  firstLook: FirstLook = async () => undefined,
+  firstLook?: FirstLook,
 ): Promise<readonly string[]> {
   const { store, observer, moment, unnoted } = deps;
   unnoted.note(mark);
   const removed: string[] = [];
   let look: Look | undefined;
-  let isFirst = true;
+  let together = firstLook;
   for (let steps = 0; steps < mostSteps; steps += 1) {
     // Each time anew: a DEL may have come during a request.
     const lease = store.get(mark);
@@ -64,9 +64,8 @@ export async function reconcileLocked(
       continue;
     }
     if (look === undefined) {
-      const known = isFirst ? await firstLook(lease, signal) : undefined;
-      isFirst = false;
-      look = known ?? (await observer.look(lease, signal));
+      look = (await together?.(lease, signal)) ?? (await observer.look(lease, signal));
+      together = undefined;
       continue;
     }
     const step = plan(lease, look, moment());

@@ -9,7 +9,7 @@ import { messageOf } from '../../host/errno.ts';
 import { apply } from '../act.ts';
 import type { LeaseDeps } from '../deps.ts';
 import { abandon, postpone } from '../lease.ts';
-import { reconcile } from './reconcile.ts';
+import { type FirstLook, reconcile } from './reconcile.ts';
 import { SharedLooks } from './shared-looks.ts';
 
 const workers = 3;
@@ -39,7 +39,7 @@ const stopPatience = 1_000;
 
 export class Reconciler {
   readonly #deps: LeaseDeps;
-  readonly #looks: SharedLooks;
+  readonly #firstLook: FirstLook;
   readonly #working = new Set<string>();
   readonly #cutShort = new AbortController();
   #isStopped = false;
@@ -55,7 +55,10 @@ export class Reconciler {
 
   constructor(deps: LeaseDeps) {
     this.#deps = deps;
-    this.#looks = new SharedLooks(deps, (limit) => this.#due(limit));
+    const looks = new SharedLooks(deps, (limit, view) =>
+      this.#due(limit, { has: (mark) => deps.locks.busy(mark) && !this.#working.has(mark) }, view),
+    );
+    this.#firstLook = (lease, signal) => looks.of(lease, signal);
   }
 
   /** Begins with what the last run left pending. From now on it wakes by itself when a lease becomes due. */
@@ -155,10 +158,10 @@ export class Reconciler {
     this.#wake();
   }
 
-  #due(limit: number, except?: Pick<ReadonlySet<string>, 'has'>): string[] {
+  #due(limit: number, except: Pick<ReadonlySet<string>, 'has'>, view?: string): string[] {
     const { store, moment } = this.#deps;
     const { now } = moment();
-    return store.due({ now, horizon: now + 2 * retry.longest }, limit, except);
+    return store.due({ now, horizon: now + 2 * retry.longest, view }, limit, except);
   }
 
   /** Whose lock an ADD has would keep a worker for as long as that ADD takes. */
@@ -169,9 +172,8 @@ export class Reconciler {
   async #take(mark: string): Promise<void> {
     this.#working.add(mark);
     const deadline = { milliseconds: attemptTimeout, signal: this.#cutShort.signal };
-    const firstLook = (...lease: Parameters<SharedLooks['of']>) => this.#looks.of(...lease);
     const attempt = () =>
-      withDeadline(deadline, (signal) => reconcile(this.#deps, mark, signal, firstLook)).catch((error) => {
+      withDeadline(deadline, (signal) => reconcile(this.#deps, mark, signal, this.#firstLook)).catch((error) => {
         this.#guarded(() => this.#postpone(mark, error));
         throw error;
       });

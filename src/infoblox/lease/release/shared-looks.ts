@@ -1,46 +1,52 @@
 /**
  * Looks for many leases that are due with one request, so that a backlog of releases costs the grid, and this host, little
  * more than the deletes. Only what such a look has shown is used, and only for a lease that nobody has written since: no other
- * of them is locked meanwhile.
+ * of them is locked meanwhile. Whatever goes wrong with it, each lease is looked for alone.
  */
 import { withDeadline } from '../../concurrency/deadline.ts';
-import { hasReason, isRefused } from '../../errors.ts';
+import { GridError } from '../../errors.ts';
+import { gridTrouble } from '../../wapi/grid-state.ts';
+import { isOneOf } from '../../wapi/paged-search.ts';
 import type { LeaseDeps } from '../deps.ts';
 import type { Lease } from '../lease.ts';
 import type { Look } from '../plan.ts';
 
 /** Leases that are looked for together. */
-const most = 30;
+const mostTogether = 30;
 /** Fewer are looked for one by one: the request for each says also what is elsewhere, or not there. */
-const fewest = 4;
-/** Characters of their marks as a URL has them, together: web servers take lines of 8,190. */
-const longest = 6_000;
+const fewestTogether = 4;
+/** Characters of the expression in the URL: web servers take 8,190 for the line that holds it. */
+const longestExpression = 6_000;
 /**
- * Milliseconds from the question on that a look is used. The shorter, the less can anybody else have changed on the grid. One
- * that is not answered by then has failed.
+ * Milliseconds from the question on that a look is used. The shorter, the less can anybody else have changed on the grid
+ * meanwhile.
  */
-const lasts = 1_000;
-/** Milliseconds without such looks after one has failed for a reason of its own. */
+const freshFor = 1_000;
+/** Milliseconds for the answer. A later one would be of use for too few leases. */
+const patience = 500;
+/** Milliseconds without such looks after one has failed. */
 const restAfterFailure = 60_000;
 
 interface Known {
   readonly lease: Lease;
-  /** Makes the look; undefined if nothing was shown. */
-  readonly look: () => Look | undefined;
+  /** What `lookTogether` has answered. */
+  readonly lookFor: (mark: string) => Look | undefined;
   /** Monotonic milliseconds. */
-  readonly at: number;
+  readonly askedAt: number;
 }
 
+type Deps = Pick<LeaseDeps, 'store' | 'observer' | 'conditions'>;
+
 export class SharedLooks {
-  readonly #deps: Pick<LeaseDeps, 'store' | 'observer'>;
-  readonly #due: (limit: number) => readonly string[];
+  readonly #deps: Deps;
+  readonly #due: (limit: number, view: string) => readonly string[];
   readonly #known = new Map<string, Known>();
   #asking: Promise<void> | undefined;
   /** Monotonic milliseconds. */
   #restsUntil = Number.NEGATIVE_INFINITY;
 
-  /** @param due answers the marks of leases that are due, the most urgent first */
-  constructor(deps: Pick<LeaseDeps, 'store' | 'observer'>, due: (limit: number) => readonly string[]) {
+  /** @param due answers the marks of leases of a view that are due, the most urgent first */
+  constructor(deps: Deps, due: (limit: number, view: string) => readonly string[]) {
     this.#deps = deps;
     this.#due = due;
   }
@@ -48,53 +54,72 @@ export class SharedLooks {
   /**
    * Looks for a lease, whose lock the caller has, and for others that are due.
    * @returns undefined if it has to be looked for alone
-   * @throws GridError if the grid cannot be reached, or refuses this user
+   * @throws GridError `state` if the state cannot say what is due
    */
   async of(lease: Lease, signal: AbortSignal): Promise<Look | undefined> {
-    // Who comes meanwhile is most likely among the others.
-    while (this.#asking !== undefined) await this.#asking.catch(() => {});
-    if (!this.#isKnown(lease.mark)) {
+    // One that comes while the grid is asked is most likely in that search.
+    while (this.#asking !== undefined) await this.#asking.catch(() => undefined);
+    this.#forgetOld();
+    if (!this.#known.has(lease.mark)) {
       this.#asking = this.#ask(lease, signal).finally(() => {
         this.#asking = undefined;
       });
       await this.#asking;
+      this.#forgetOld();
     }
     const known = this.#known.get(lease.mark);
     this.#known.delete(lease.mark);
-    return known?.lease === lease ? known.look() : undefined;
+    return known?.lease === lease ? known.lookFor(lease.mark) : undefined;
   }
 
-  #isKnown(mark: string): boolean {
+  #forgetOld(): void {
     const now = performance.now();
-    for (const [other, { at }] of this.#known) if (now - at > lasts) this.#known.delete(other);
-    return this.#known.has(mark);
+    for (const [mark, { askedAt }] of this.#known) if (now - askedAt > freshFor) this.#known.delete(mark);
   }
 
-  async #ask({ mark, view }: Lease, signal: AbortSignal): Promise<void> {
-    const at = performance.now();
-    const leases = at < this.#restsUntil ? [] : this.#together(mark, view);
-    if (leases.length < fewest) return;
-    const marks = leases.map((lease) => lease.mark);
-    const look = (either: AbortSignal) => this.#deps.observer.lookTogether(marks, view, either);
-    const lookFor = await withDeadline({ milliseconds: lasts, signal }, look).catch((error) => {
-      if (hasReason(error, 'unreachable', 'untrusted') || isRefused(error)) throw error;
-      this.#restsUntil = performance.now() + restAfterFailure;
-      return () => undefined;
-    });
-    for (const lease of leases) this.#known.set(lease.mark, { lease, look: () => lookFor(lease.mark), at });
+  async #ask(lease: Lease, signal: AbortSignal): Promise<void> {
+    const askedAt = performance.now();
+    // While the grid is away it is for the requests that are needed to find out when it is back.
+    if (askedAt < this.#restsUntil || gridTrouble(this.#deps.conditions) !== undefined) return;
+    const leases = this.#together(lease);
+    if (leases.length < fewestTogether) return;
+    const marks = leases.map(({ mark }) => mark);
+    const look = (either: AbortSignal) => this.#deps.observer.lookTogether(marks, lease.view, either);
+    try {
+      const lookFor = await withDeadline({ milliseconds: patience, signal }, look);
+      for (const one of leases) this.#known.set(one.mark, { lease: one, lookFor, askedAt });
+    } catch (error) {
+      if (!(error instanceof GridError)) throw error;
+      // Many requests of this host, or an attempt that is over, say nothing about such a look.
+      if (!signal.aborted && error.reason !== 'busy') this.#restsUntil = performance.now() + restAfterFailure;
+    }
   }
 
-  /** The lease with this mark, and others of its view that are due. */
-  #together(mark: string, view: string): Lease[] {
-    let left = longest;
-    const leases: Lease[] = [];
-    for (const one of new Set([mark, ...this.#due(most)])) {
-      const lease = this.#deps.store.get(one);
-      if (lease?.view !== view) continue;
-      left -= encodeURIComponent(one).length;
+  /** A lease, and others of its view that are due. */
+  #together(lease: Lease): Lease[] {
+    const leases = [lease];
+    let left = longestExpression - expressionLength(lease.mark);
+    for (const mark of this.#due(mostTogether, lease.view)) {
+      if (leases.length >= mostTogether || mark === lease.mark) continue;
+      const other = this.#read(mark);
+      left -= expressionLength(mark);
       if (left < 0) break;
-      leases.push(lease);
+      if (other !== undefined) leases.push(other);
     }
     return leases;
   }
+
+  /** One that cannot be read is no reason not to look for the others: its own attempt says why. */
+  #read(mark: string): Lease | undefined {
+    try {
+      return this.#deps.store.get(mark);
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+/** Characters that a mark takes in the URL, at most. */
+function expressionLength(mark: string): number {
+  return encodeURIComponent(isOneOf([mark]).toWellFormed()).length;
 }

@@ -7,8 +7,10 @@ import { StoredLease } from './stored-lease.ts';
 /** Phases in which a lease can be due, the most urgent first. */
 const dueOrder: readonly Phase[] = ['releasing', 'pending', 'bound'];
 
-const dueUntil = 'SELECT mark FROM lease WHERE phase = ? AND dueAt IS NOT NULL AND dueAt <= ? ORDER BY dueAt';
-const dueAfter = 'SELECT mark FROM lease WHERE phase = ? AND dueAt IS NOT NULL AND dueAt > ? ORDER BY dueAt';
+const dueUntil =
+  'SELECT mark FROM lease WHERE phase = ?1 AND dueAt IS NOT NULL AND dueAt <= ?2 AND (?3 IS NULL OR view = ?3) ORDER BY dueAt';
+const dueAfter =
+  'SELECT mark FROM lease WHERE phase = ?1 AND dueAt IS NOT NULL AND dueAt > ?2 AND (?3 IS NULL OR view = ?3) ORDER BY dueAt';
 
 /** Leases that are kept in memory: those of a few workers, and those that are looked at together. */
 const mostRecent = 64;
@@ -22,6 +24,8 @@ interface Due {
   readonly now: number;
   /** What is due later than this was dated by a clock that has been set back since, and is due too. */
   readonly horizon: number;
+  /** Only leases in this view. */
+  readonly view?: string | undefined;
 }
 
 /** All methods throw GridError `state` if the state cannot be read. */
@@ -34,7 +38,7 @@ export class LeaseReader {
     this.statements = statements;
   }
 
-  /** Answers the same object only if nobody has written the lease since; another object says nothing. */
+  /** Answers the same object only if nobody has written the lease since, or tried to; another object says nothing. */
   get(mark: string): Lease | undefined {
     const known = this.#recent.get(mark);
     if (known !== undefined) return known;
@@ -73,13 +77,13 @@ export class LeaseReader {
    * Marks of the leases that the reconciler has to act on: what is to be released first, then by the time at which they were
    * due. Reads no more of them than it returns, but for those of `except`.
    */
-  due({ now, horizon }: Due, limit: number, except = noMarks): string[] {
+  due({ now, horizon, view }: Due, limit: number, except = noMarks): string[] {
     const marks: string[] = [];
     for (const phase of dueOrder) {
       for (const [sql, time] of [[dueUntil, now] as const, [dueAfter, horizon] as const]) {
         if (marks.length >= limit) return marks;
         this.statements.run(sql, (statement) => {
-          for (const row of statement.iterate(phase, time)) {
+          for (const row of statement.iterate(phase, time, view ?? null)) {
             const mark = String(row.mark);
             if (!except.has(mark)) marks.push(mark);
             if (marks.length >= limit) return;
