@@ -109,20 +109,38 @@ function containerPlace(input: SpecInput): NetworkPlace {
   return { kind: 'container', containers, prefixLength };
 }
 
+/** IPv4 networks whose addresses no host can have (IANA IPv4 Special-Purpose Address Registry, RFC 6890; RFC 5771). */
+const specialNetworks = [
+  ['0.0.0.0/8', 'for hosts that have no address yet'],
+  ['127.0.0.0/8', 'loopback'],
+  ['224.0.0.0/4', 'multicast'],
+].flatMap(([text = '', use = '']) => {
+  const cidr = parseCidr(text);
+  return cidr === undefined ? [] : [{ cidr, text, use }];
+});
+
 function strictCidr(key: string, text: string): Cidr {
   if (text.includes(':')) throw noIpv6(`${key} ${text}`);
   const cidr = parseCidr(text);
   if (cidr === undefined) {
-    throw new GridError('invalid-spec', `${key} "${text}" is no IPv4 network`, { hint: 'write it as 172.18.1.0/24' });
+    throw new GridError('invalid-spec', `${key} "${text}" is not an IPv4 network`, {
+      hint: 'write it as 172.18.1.0/24',
+    });
+  }
+  if (cidr.prefix > longestPrefix || cidr.prefix === 0) {
+    throw new GridError('invalid-spec', `${key} ${text} cannot hold containers`, {
+      hint: `a network has a prefix length from 1 to ${longestPrefix}`,
+    });
   }
   if (cidr.hostBits !== undefined) {
     throw new GridError('invalid-spec', `${key} ${text} has host bits set`, {
       hint: `did you mean ${cidr.hostBits}?`,
     });
   }
-  if (cidr.prefix > longestPrefix || cidr.prefix === 0) {
-    throw new GridError('invalid-spec', `${key} ${text} cannot hold containers`, {
-      hint: `a network has a prefix length from 1 to ${longestPrefix}`,
+  const special = specialNetworks.find((network) => contains(network.cidr, cidr.base));
+  if (special !== undefined) {
+    throw new GridError('invalid-spec', `${key} ${text} cannot hold containers: ${special.text} is ${special.use}`, {
+      hint: 'choose a network whose addresses hosts can have',
     });
   }
   return cidr;

@@ -113,7 +113,7 @@ export const policy: Row[] = [
     title: `subnet ${subnet}`,
     call: { ipam: { subnet } },
     code: 7,
-    msg: `subnet "${subnet}" is no IPv4 network`,
+    msg: `subnet "${subnet}" is not an IPv4 network`,
     details: '172.18.1.0/24',
   })),
   {

@@ -37,14 +37,26 @@ test('containers keep their order, whatever the spaces', () => {
 
 test.each([
   [{ subnet: '10.0.0.5/24' }, 'subnet 10.0.0.5/24 has host bits set', 'did you mean 10.0.0.0/24?'],
-  [{ subnet: '10.0.0.0' }, 'subnet "10.0.0.0" is no IPv4 network', 'write it as 172.18.1.0/24'],
-  [{ subnet: 'pods' }, 'subnet "pods" is no IPv4 network', 'write it as 172.18.1.0/24'],
+  [{ subnet: '10.0.0.0' }, 'subnet "10.0.0.0" is not an IPv4 network', 'write it as 172.18.1.0/24'],
+  [{ subnet: 'pods' }, 'subnet "pods" is not an IPv4 network', 'write it as 172.18.1.0/24'],
   [
     { subnet: '10.0.0.0/31' },
     'subnet 10.0.0.0/31 cannot hold containers',
     'a network has a prefix length from 1 to 30',
   ],
   [{ subnet: '0.0.0.0/0' }, 'subnet 0.0.0.0/0 cannot hold containers', 'a network has a prefix length from 1 to 30'],
+  [{ subnet: '10.0.0.0/0' }, 'subnet 10.0.0.0/0 cannot hold containers', 'a network has a prefix length from 1 to 30'],
+  [
+    { subnet: '224.0.0.0/24' },
+    'subnet 224.0.0.0/24 cannot hold containers: 224.0.0.0/4 is multicast',
+    /hosts can have/,
+  ],
+  [{ subnet: '127.8.0.0/16' }, 'subnet 127.8.0.0/16 cannot hold containers: 127.0.0.0/8 is loopback', /hosts can have/],
+  [
+    { containers: '10.0.0.0/8,0.0.0.0/4' },
+    'network-container 0.0.0.0/4 cannot hold containers: 0.0.0.0/8 is for hosts that have no address yet',
+    /hosts can have/,
+  ],
   [{ subnet: 'fd00::/64' }, 'subnet fd00::/64: IPv6 networks are not supported yet', 'use an IPv4 network'],
   [
     { containers: 'fd00::/48' },
