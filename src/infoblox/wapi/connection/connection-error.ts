@@ -96,7 +96,7 @@ function whyNotConnected(error: unknown, host: string): { reason?: Reason; text?
     const hint = `check that --wapi-port is the HTTPS port of the grid${certificate}`;
     return { text: `no TLS connection (${alertOf(error)})`, hint };
   }
-  return { hint: `check --grid-host, --wapi-port and the network path to ${host}` };
+  return { hint: `see whether ${host} is up; if it is, check --grid-host, --wapi-port and the network path to it` };
 }
 
 /** ofetch wraps undici's TypeError, which wraps the cause, which may be an AggregateError of several addresses. */

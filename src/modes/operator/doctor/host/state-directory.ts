@@ -54,7 +54,7 @@ export function judgeStateDirectory(path: string, facts: DirectoryFacts | undefi
   if (!facts.takesFiles) return [failure(`no inode is left on the file system of ${path}`, 'remove files there')];
   const room = `${path}: ${Math.floor(free / mebibyte)} MiB free`;
   if (free < enough)
-    return [failure(`${room}: ADDs fail with error 5`, 'free space there, or name another --state-dir')];
+    return [failure(`${room}: ADDs fail with error 5, or soon will`, 'free space there, or name another --state-dir')];
   if (free < plenty) return [warning(room, 'free space there: without it no container starts')];
   return [ok(`${path}, mode ${octal(mode)}, ${Math.floor(free / mebibyte)} MiB free`)];
 }

@@ -56,7 +56,7 @@ test.each([
   [{ ...directory, isDirectory: false }, /^failure: \/state is not a directory -> /],
   [{ ...directory, isReadOnly: true }, /^failure: \/state is on a file system that is mounted read-only -> mount it/],
   [{ ...directory, free: 2 ** 25 }, /^warning: \/state: 32 MiB free -> free space/],
-  [{ ...directory, free: 1000 }, /^failure: \/state: 0 MiB free: ADDs fail with error 5 -> free space/],
+  [{ ...directory, free: 1000 }, /^failure: \/state: 0 MiB free: ADDs fail with error 5, or soon will -> free space/],
   [{ ...directory, takesFiles: false }, /^failure: no inode is left on the file system of \/state -> /],
 ])('state directory: %j', (facts, expected) => {
   expect(line(judgeStateDirectory('/state', facts))).toMatch(expected);
