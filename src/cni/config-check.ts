@@ -46,7 +46,7 @@ export function isRequestableAddress(text: string): boolean {
 }
 
 /**
- * Checks `value`, which stands at `path` in the network configuration.
+ * Checks `value`, which stands at `path` in the network configuration; an empty one for all of it.
  * @returns the schema's output
  * @throws CniError 7 naming each wrong key, at most three
  */
@@ -62,7 +62,7 @@ export function checkConfig<Output>(schema: Schema<Output>, value: unknown, path
 }
 
 function describeFault(issue: v.BaseIssue<unknown>, base: string): string {
-  const path = (issue.path ?? []).reduce((text, item) => text + pathStep(item), base);
+  const path = (issue.path ?? []).reduce((text, item) => text + pathStep(item), base).replace(/^\./, '');
   if (issue.input === undefined) return `${path} is missing`;
   return `${path}: expected ${issue.message}, found ${describeValue(issue.input)}`;
 }

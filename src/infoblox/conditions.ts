@@ -75,7 +75,7 @@ export class Conditions {
   }
 
   /**
-   * Something is wrong. Raised again it goes on, be it for another reason.
+   * Raises a condition. If it already stands, `since` is kept, even when the reason changes.
    * @param lasts milliseconds after which it lapses; infinite if it does not
    */
   raise(kind: ConditionKind, error: GridError, { subject = '', lasts = Number.POSITIVE_INFINITY } = {}): void {

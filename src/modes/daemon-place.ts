@@ -1,6 +1,6 @@
 /**
  * Where the daemon of a network configuration listens: the two keys under `ipam` that the plugin reads. What answers there is
- * believed, so it must be root's. Loaded at each call.
+ * believed, so it must be root's. The plugin loads this file at each call.
  */
 import { CniCode, CniError } from '../cni/errors.ts';
 import { distrust } from '../infoblox/host/trusted-path.ts';

@@ -109,15 +109,13 @@ function containerPlace(input: SpecInput): NetworkPlace {
   return { kind: 'container', containers, prefixLength };
 }
 
-/** IPv4 networks whose addresses no host can have (IANA IPv4 Special-Purpose Address Registry, RFC 6890; RFC 5771). */
-const specialNetworks = [
-  ['0.0.0.0/8', 'for hosts that have no address yet'],
-  ['127.0.0.0/8', 'loopback'],
-  ['224.0.0.0/4', 'multicast'],
-].flatMap(([text = '', use = '']) => {
-  const cidr = parseCidr(text);
-  return cidr === undefined ? [] : [{ cidr, text, use }];
-});
+/** Tells what addresses that must not be used for hosts are for (RFC 6890, RFC 5771); undefined for all others. */
+function specialUse(address: string): string | undefined {
+  const first = Number(address.split('.', 1)[0]);
+  if (first === 0) return '"this network"';
+  if (first === 127) return 'loopback';
+  return first >= 224 && first < 240 ? 'multicast' : undefined;
+}
 
 function strictCidr(key: string, text: string): Cidr {
   if (text.includes(':')) throw noIpv6(`${key} ${text}`);
@@ -137,10 +135,10 @@ function strictCidr(key: string, text: string): Cidr {
       hint: `did you mean ${cidr.hostBits}?`,
     });
   }
-  const special = specialNetworks.find((network) => contains(network.cidr, cidr.base));
-  if (special !== undefined) {
-    throw new GridError('invalid-spec', `${key} ${text} cannot hold containers: ${special.text} is ${special.use}`, {
-      hint: 'choose a network whose addresses hosts can have',
+  const use = specialUse(cidr.base);
+  if (use !== undefined) {
+    throw new GridError('invalid-spec', `${key} ${text} cannot hold containers: it is reserved for ${use}`, {
+      hint: 'choose another network, such as 172.18.1.0/24',
     });
   }
   return cidr;

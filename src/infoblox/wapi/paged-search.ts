@@ -31,7 +31,7 @@ export function beginsWith(prefix: string): string {
 
 /**
  * Makes a search expression that matches any of some texts, as a whole. WAPI's documentation does not say which dialect grids
- * understand, so only what such a search finds tells anything.
+ * understand, so a result is evidence, an empty answer is not.
  */
 export function isOneOf(texts: readonly string[]): string {
   return `^(${texts.map(escaped).join('|')})$`;

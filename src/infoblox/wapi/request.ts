@@ -20,7 +20,7 @@ export interface Request {
   readonly query?: Query;
   readonly body?: Fields;
   readonly confirm?: Confirmation | undefined;
-  /** Something else is asked if it fails: it is sent once, and its failure says nothing about the grid. */
+  /** The caller has a fallback: it is sent once, and a failure is not reported as trouble of the grid. */
   readonly isOptional?: boolean | undefined;
 }
 

@@ -91,11 +91,11 @@ export function defineCommand<const G extends Groups>(definition: Definition<G>)
     start(args) {
       const known: ArgsDef = Object.assign({}, ...Object.values(groups), common);
       const { joined, operands } = joinFlags(args, known, described.operands === undefined ? undefined : 'operands');
-      // An empty variable in a script must not stand for "all of them". Some of the daemon's flags may be empty.
-      const empty = joined.find((flag) => flag.endsWith('=') && !isDaemonFlag(flag));
-      if (empty !== undefined) throw new UsageError(`flag ${empty.slice(0, -1)} needs a value`);
       const { help, 'environment-file': file } = parseArgs<typeof common>(joined, known);
       if (help) return undefined;
+      // An empty variable in a script must not stand for "all of them". Some of the daemon's flags may be empty.
+      const empty = joined.find((flag) => flag.indexOf('=') === flag.length - 1 && !isDaemonFlag(flag));
+      if (empty !== undefined) throw new UsageError(`flag ${empty.slice(0, -1)} needs a value`);
       return run({ flags: parseArgs<FlagsIn<G>>(joined, known), operands, ...settingsOf(joined, file, wrongFlags) });
     },
   };

@@ -76,7 +76,7 @@ function holdersThen(address: string, { atTime, since }: History): string {
     lines.push(
       isKnown
         ? `at ${at} nobody on this host held ${address}; known since ${since}`
-        : `of ${at} nothing is known: the history of ${address} begins at ${since}`,
+        : `nothing is known about ${address} at ${at}: its history begins at ${since}`,
     );
   }
   if (before !== undefined) lines.push(`  before: ${described(before)}`);

@@ -11,10 +11,9 @@ import { isErrno, messageOf } from '../../infoblox/host/errno.ts';
 import type { NetworkSpec } from '../../infoblox/network/spec.ts';
 import type { Options } from '../daemon/config/options.ts';
 import { specOf, unknownKeys } from '../daemon/handlers/network-spec.ts';
-import { daemonPlace, refuseForeignSocket } from '../daemon-place.ts';
-import { socketFile } from '../protocol.ts';
+import { daemonPlace } from '../daemon-place.ts';
 
-const type = v.optional(v.string('a text'));
+const type = v.optional(v.string('a string'));
 const ipam = v.optional(v.looseObject({ type }, 'an object'));
 const plugin = v.looseObject({ type, ipam }, 'an object');
 const NetworkFile = v.looseObject({
@@ -100,7 +99,7 @@ export function checkNetworkFile(file: string, options: Options): Checked {
 function whyUnreadable(error: unknown): Omit<ConfigurationError, 'file'> {
   if (isErrno(error, 'ENOENT')) return { message: 'there is no such file', hint: 'correct its name' };
   if (error instanceof CniError) return described(error);
-  return { message: `cannot be read: ${messageOf(error)}`, hint: 'name a file that root can read' };
+  return { message: `cannot be read: ${messageOf(error)}`, hint: 'name a file that this user can read' };
 }
 
 /** File names of the plugins that a file names, IPAM plugins as well. @throws an error for what is no network configuration */
@@ -112,7 +111,7 @@ export function pluginsIn(file: string): string[] {
 
 function readNetworkFile(file: string): v.InferOutput<typeof NetworkFile> {
   const where = { place: '', source: 'It has to be a JSON object with "cniVersion", "name", and "type" or "plugins".' };
-  return checkConfig(NetworkFile, decodeConfig(readFileSync(file), where), 'the file');
+  return checkConfig(NetworkFile, decodeConfig(readFileSync(file), where), '');
 }
 
 /** A runtime hands each plugin of a list the list's name and version (SPEC section 3 "Deriving execution configuration"). */
@@ -126,11 +125,10 @@ function checkUse(file: string, config: Record<string, unknown>, options: Option
   const netconf = parseNetconf(config, 'ADD');
   const spec = specOf(netconf, options);
   const remarks = unknownKeys(netconf).map((key) => `ipam.${key} is not known and has no effect`);
-  const { socketDir, driverName } = daemonPlace(config);
-  refuseForeignSocket(socketFile(socketDir, driverName));
+  const { socketDir } = daemonPlace(config);
   if (socketDir !== options.socketDir) {
     remarks.push(
-      `its socket-dir is ${socketDir}, but the daemon's --socket-dir is ${options.socketDir}: unless they are the same, ADDs fail with error 11`,
+      `its socket-dir is ${socketDir}, but the daemon's --socket-dir is ${options.socketDir}: ADDs fail with error 11 until both are the same`,
     );
   }
   return { file, config, spec, remarks };

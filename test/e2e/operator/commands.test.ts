@@ -38,6 +38,29 @@ describe('status', () => {
     expect(stdout.split('\n').length).toBeLessThan(25);
   });
 
+  test('counts no fewer addresses as used than are bound here, though the grid counts in thousandths', async () => {
+    grid.add('network', { network: '10.9.0.0/16' });
+    await host.call('ADD', {
+      containerId: 'c1',
+      config: { name: 'wide' },
+      ipam: { subnet: '10.9.0.0/16', gateway: undefined },
+    });
+    const { stdout } = await host.command('status', '--json');
+    expect(JSON.parse(stdout).networks).toMatchObject([{ name: 'wide', bound: 1, total: 65_534, used: 1 }]);
+  });
+
+  test('does not call a certificate verified that is not accepted', async () => {
+    const other = await startGrid();
+    const wary = await new OperatorHost(grid).start([`--ssl-verify=${other.caFile}`]);
+    try {
+      await until('the grid was asked', async () => /not accepted/.test((await wary.command('status')).stdout));
+      expect((await wary.command('status')).stdout).toMatch(/^grid .*; CERTIFICATE NOT\s+ACCEPTED$/m);
+    } finally {
+      await wary.dispose();
+      await other.stop();
+    }
+  });
+
   test('fails for a script, and names what is wrong and the fix, when the grid is away', async () => {
     await grid.stop();
     await host.call('ADD', { containerId: 'c1' });
@@ -146,7 +169,7 @@ describe('the history of an address', () => {
       /--at "yesterday" must be/,
     );
     expect((await host.command('leases', '--history=10.0.0.2', '--at=2002-02-02')).stdout).toMatch(
-      /^of 2002-\S+ nothing is known: the history of 10\.0\.0\.2 begins at \d{4}-/,
+      /^nothing is known about 10\.0\.0\.2 at 2002-\S+: its history begins at \d{4}-/,
     );
     expect((await host.command('leases', '--history=10.0.0.2', '--at=2222-02-02')).stderr).toMatch(/ is in the future/);
   });
@@ -258,6 +281,7 @@ test('a wrong command line is told with what was meant', async () => {
   expect(await typed('leases', '--phase=bond')).toMatch(/--phase "bond" must be pending, bound or releasing/);
   expect(await typed('leases', '--address=10.0.0')).toMatch(/--address "10\.0\.0" must be an IPv4 address/);
   expect(await typed('leases', '--container=')).toMatch(/flag --container needs a value/);
+  expect(await typed('leases', '--address=x=')).toMatch(/--address "x=" must be an IPv4 address/);
   expect(await typed('leases', '--history=web-1')).toMatch(/--history "web-1" must be an IPv4 address/);
   expect(await typed('leases', '--history=10.0.0.2', '--phase=bound')).toMatch(/--phase does not go with --history/);
   expect(await typed('leases', '--original=t', '--network=net-1')).toMatch(/--network does not go with --original/);
@@ -315,7 +339,7 @@ describe('check-config', () => {
 
     const nothing = write('nothing.conf', { ...host.config(), ipam: null });
     expect((await host.type('check-config', nothing, ...flags)).stderr).toMatch(
-      /nothing\.conf: invalid network configuration: the file\.ipam: expected an object, found null\. Correct /,
+      /nothing\.conf: invalid network configuration: ipam: expected an object, found null\. Correct /,
     );
     const elsewhere = write('elsewhere.conf', host.config({ ipam: { 'socket-dir': 'run/cni' } }));
     expect((await host.type('check-config', elsewhere, ...flags)).stderr).toMatch(

@@ -189,7 +189,7 @@ describe('of a fault on the way to the grid is told', () => {
   test('a wrong port', async () => {
     const port = await freePort();
     const line =
-      /^grid, 127\.0\.0\.1 TCP: cannot connect to the grid at .*ECONNREFUSED.* -> check --grid-host, --wapi-port/;
+      /^grid, 127\.0\.0\.1 TCP: cannot connect to the grid at .*ECONNREFUSED.* -> see whether 127\.0\.0\.1:\d+ is up; if it is, check --grid-host, --wapi-port/;
     await expectFailure(doctor([`--wapi-port=${port}`, netconf()]), line);
   });
 

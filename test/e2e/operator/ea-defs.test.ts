@@ -77,5 +77,8 @@ test('says so if the grid cannot be reached, or does not let this user in', asyn
   expect([wrong.exitCode, wrong.stderr]).toEqual([1, expect.stringMatching(/refused the user name or password/)]);
   await grid.pause();
   const away = await eaDefs();
-  expect([away.exitCode, away.stderr]).toEqual([1, expect.stringMatching(/cannot connect to the grid .*\. Check/)]);
+  expect([away.exitCode, away.stderr]).toEqual([
+    1,
+    expect.stringMatching(/cannot connect to the grid .*\. See whether .* check --grid-host/),
+  ]);
 });

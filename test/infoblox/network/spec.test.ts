@@ -48,14 +48,18 @@ test.each([
   [{ subnet: '10.0.0.0/0' }, 'subnet 10.0.0.0/0 cannot hold containers', 'a network has a prefix length from 1 to 30'],
   [
     { subnet: '224.0.0.0/24' },
-    'subnet 224.0.0.0/24 cannot hold containers: 224.0.0.0/4 is multicast',
-    /hosts can have/,
+    'subnet 224.0.0.0/24 cannot hold containers: it is reserved for multicast',
+    /another network/,
   ],
-  [{ subnet: '127.8.0.0/16' }, 'subnet 127.8.0.0/16 cannot hold containers: 127.0.0.0/8 is loopback', /hosts can have/],
+  [
+    { subnet: '127.8.0.0/16' },
+    'subnet 127.8.0.0/16 cannot hold containers: it is reserved for loopback',
+    /another network/,
+  ],
   [
     { containers: '10.0.0.0/8,0.0.0.0/4' },
-    'network-container 0.0.0.0/4 cannot hold containers: 0.0.0.0/8 is for hosts that have no address yet',
-    /hosts can have/,
+    'network-container 0.0.0.0/4 cannot hold containers: it is reserved for "this network"',
+    /another network/,
   ],
   [{ subnet: 'fd00::/64' }, 'subnet fd00::/64: IPv6 networks are not supported yet', 'use an IPv4 network'],
   [

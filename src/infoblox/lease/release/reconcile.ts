@@ -25,8 +25,8 @@ import { type Found, type Look, plan, type Step } from '../plan.ts';
 /** Looks and steps for one lease at most; a grid that answers sensibly needs four. */
 const mostSteps = 12;
 
-/** Looks for a lease together with others; undefined if it has to be looked for alone. */
-export type FirstLook = (lease: Lease, signal: AbortSignal) => Promise<Look | undefined>;
+/** Gives a look that was made for several leases; undefined if this one has to be looked for alone. */
+export type SharedLook = (lease: Lease, signal: AbortSignal) => Promise<Look | undefined>;
 
 /**
  * Reconciles one lease. Takes its lock.
@@ -37,9 +37,9 @@ export function reconcile(
   deps: LeaseDeps,
   mark: string,
   signal: AbortSignal,
-  firstLook?: FirstLook,
+  sharedLook?: SharedLook,
 ): Promise<readonly string[]> {
-  return deps.locks.run(mark, () => reconcileLocked(deps, mark, signal, firstLook));
+  return deps.locks.run(mark, () => reconcileLocked(deps, mark, signal, sharedLook));
 }
 
 /** As `reconcile`, for a caller that holds the lock. */
@@ -47,13 +47,13 @@ export async function reconcileLocked(
   deps: LeaseDeps,
   mark: string,
   signal: AbortSignal,
-  firstLook?: FirstLook,
+  sharedLook?: SharedLook,
 ): Promise<readonly string[]> {
   const { store, observer, moment, unnoted } = deps;
   unnoted.note(mark);
   const removed: string[] = [];
   let look: Look | undefined;
-  let together = firstLook;
+  let isFirst = true;
   for (let steps = 0; steps < mostSteps; steps += 1) {
     // Each time anew: a DEL may have come during a request.
     const lease = store.get(mark);
@@ -64,8 +64,9 @@ export async function reconcileLocked(
       continue;
     }
     if (look === undefined) {
-      look = (await together?.(lease, signal)) ?? (await observer.look(lease, signal));
-      together = undefined;
+      const shared = isFirst ? await sharedLook?.(lease, signal) : undefined;
+      isFirst = false;
+      look = shared ?? (await observer.look(lease, signal));
       continue;
     }
     const step = plan(lease, look, moment());

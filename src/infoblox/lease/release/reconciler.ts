@@ -9,7 +9,7 @@ import { messageOf } from '../../host/errno.ts';
 import { apply } from '../act.ts';
 import type { LeaseDeps } from '../deps.ts';
 import { abandon, postpone } from '../lease.ts';
-import { type FirstLook, reconcile } from './reconcile.ts';
+import { reconcile, type SharedLook } from './reconcile.ts';
 import { SharedLooks } from './shared-looks.ts';
 
 const workers = 3;
@@ -39,7 +39,7 @@ const stopPatience = 1_000;
 
 export class Reconciler {
   readonly #deps: LeaseDeps;
-  readonly #firstLook: FirstLook;
+  readonly #sharedLook: SharedLook;
   readonly #working = new Set<string>();
   readonly #cutShort = new AbortController();
   #isStopped = false;
@@ -58,7 +58,7 @@ export class Reconciler {
     const looks = new SharedLooks(deps, (limit, view) =>
       this.#due(limit, { has: (mark) => deps.locks.busy(mark) && !this.#working.has(mark) }, view),
     );
-    this.#firstLook = (lease, signal) => looks.of(lease, signal);
+    this.#sharedLook = (lease, signal) => looks.of(lease, signal);
   }
 
   /** Begins with what the last run left pending. From now on it wakes by itself when a lease becomes due. */
@@ -173,7 +173,7 @@ export class Reconciler {
     this.#working.add(mark);
     const deadline = { milliseconds: attemptTimeout, signal: this.#cutShort.signal };
     const attempt = () =>
-      withDeadline(deadline, (signal) => reconcile(this.#deps, mark, signal, this.#firstLook)).catch((error) => {
+      withDeadline(deadline, (signal) => reconcile(this.#deps, mark, signal, this.#sharedLook)).catch((error) => {
         this.#guarded(() => this.#postpone(mark, error));
         throw error;
       });

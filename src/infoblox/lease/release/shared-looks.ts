@@ -4,8 +4,8 @@
  * of them is locked meanwhile. Whatever goes wrong with it, each lease is looked for alone.
  */
 import { withDeadline } from '../../concurrency/deadline.ts';
-import { GridError } from '../../errors.ts';
-import { gridTrouble } from '../../wapi/grid-state.ts';
+import { hasReason } from '../../errors.ts';
+import { gridConditions, gridTrouble } from '../../wapi/grid-state.ts';
 import { isOneOf } from '../../wapi/paged-search.ts';
 import type { LeaseDeps } from '../deps.ts';
 import type { Lease } from '../lease.ts';
@@ -26,6 +26,8 @@ const freshFor = 1_000;
 const patience = 500;
 /** Milliseconds without such looks after one has failed. */
 const restAfterFailure = 60_000;
+/** The same when it could not be sent, as this host had too many other requests. */
+const restWhileBusy = 5_000;
 
 interface Known {
   readonly lease: Lease;
@@ -49,6 +51,13 @@ export class SharedLooks {
   constructor(deps: Deps, due: (limit: number, view: string) => readonly string[]) {
     this.#deps = deps;
     this.#due = due;
+    deps.conditions.subscribe({
+      raised: () => undefined,
+      cleared: ({ kind }) => {
+        // What failed may have failed because the grid was away.
+        if (gridConditions.includes(kind)) this.#restsUntil = Number.NEGATIVE_INFINITY;
+      },
+    });
   }
 
   /**
@@ -89,9 +98,9 @@ export class SharedLooks {
       const lookFor = await withDeadline({ milliseconds: patience, signal }, look);
       for (const one of leases) this.#known.set(one.mark, { lease: one, lookFor, askedAt });
     } catch (error) {
-      if (!(error instanceof GridError)) throw error;
-      // Many requests of this host, or an attempt that is over, say nothing about such a look.
-      if (!signal.aborted && error.reason !== 'busy') this.#restsUntil = performance.now() + restAfterFailure;
+      // An attempt that is over says nothing about such a look.
+      if (signal.aborted) return;
+      this.#restsUntil = performance.now() + (hasReason(error, 'busy') ? restWhileBusy : restAfterFailure);
     }
   }
 

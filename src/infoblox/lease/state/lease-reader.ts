@@ -38,7 +38,7 @@ export class LeaseReader {
     this.statements = statements;
   }
 
-  /** Answers the same object only if nobody has written the lease since, or tried to; another object says nothing. */
+  /** Returns the same object only while the lease has not been written; a different object does not prove that it has. */
   get(mark: string): Lease | undefined {
     const known = this.#recent.get(mark);
     if (known !== undefined) return known;
@@ -75,7 +75,8 @@ export class LeaseReader {
 
   /**
    * Marks of the leases that the reconciler has to act on: what is to be released first, then by the time at which they were
-   * due. Reads no more of them than it returns, but for those of `except`.
+   * due. Reads no more of them than it returns, but for those of `except` and of
+   * other views.
    */
   due({ now, horizon, view }: Due, limit: number, except = noMarks): string[] {
     const marks: string[] = [];

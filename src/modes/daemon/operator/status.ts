@@ -103,7 +103,8 @@ function networksOf({ store, networks, usage }: OperatorStatusDeps): Status['net
     const known = usage.all.find(({ cidr, view }) => cidr.text === network.cidr && view === network.view);
     if (known === undefined) return network;
     // The grid counts from time to time, in thousandths.
-    return { ...network, total: known.total, used: Math.max(known.used, network.bound) };
+    const used = Math.min(Math.max(known.used, network.bound), known.total);
+    return { ...network, total: known.total, used };
   });
   return withUsage.sort((one, other) => one.name.localeCompare(other.name));
 }

@@ -1,9 +1,11 @@
 /** `check-config`: would the daemon start with these flags, and can it serve these network configurations? */
+import { distrust } from '../../../infoblox/host/trusted-path.ts';
 import { flagGroups as daemonGroups } from '../../daemon/config/flags.ts';
 import { readOptions } from '../../daemon/config/options.ts';
 import { refuseOtherUsers } from '../../daemon/process/root.ts';
-import { orStartError } from '../../daemon/start-error.ts';
+import { orStartError, StartError } from '../../daemon/start-error.ts';
 import { printable } from '../../printable.ts';
+import { socketFile } from '../../protocol.ts';
 import { defineCommand } from '../command.ts';
 import { exitStatus } from '../command-error.ts';
 import { judgeTogether } from '../doctor/network/configuration-checks.ts';
@@ -23,6 +25,10 @@ export const checkConfig = defineCommand({
     refuseOtherUsers(options, process.getuid?.());
     // The daemon itself starts without one, and waits for it.
     if (daemonFlags['wapi-password-file'] !== '') orStartError(options.readPassword);
+    const place = socketFile(options.socketDir, options.driverName);
+    const untrusted = distrust(place);
+    if (untrusted !== undefined)
+      throw new StartError(`cannot trust ${place}: ${untrusted.message}`, `run ${untrusted.hint}`);
     const checked = operands.map((file) => checkNetworkFile(file, options));
     for (const { file, spec, remarks } of checked.flatMap(({ found }) => found)) {
       process.stdout.write(`${printable(file)}: network ${spec.name} is fine\n`);

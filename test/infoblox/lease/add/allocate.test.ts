@@ -290,6 +290,19 @@ describe('a failed ADD', () => {
     await until('the address has gone back', () => held(grid).length === 2);
   });
 
+  test('says what is wrong with the grid when its time is over', async () => {
+    const { grid } = fixture;
+    const host = await fixture.another({ node: 'host-b', flags: ['--add-timeout=4s'] }).start();
+    await host.add('c0');
+    grid.inject({ times: 99, effect: { kind: 'hang' } });
+    await errorOf(host.add('c1'));
+    expect(await errorOf(host.add('c2'))).toMatchObject({
+      code: 11,
+      msg: expect.stringMatching(/no address came from the grid in the time for one ADD: .*did not answer/),
+      details: expect.stringContaining('network path'),
+    });
+  });
+
   test('leaves nothing on the grid and nothing in the state when the grid refuses it', async () => {
     const { grid, host } = fixture;
     await host.add('c0');

@@ -91,14 +91,19 @@ test.each<[string, Effect]>([
   ['is cut off', { kind: 'reset' }],
   ['is slow', { kind: 'answer-late', after: 900 }],
   ['is not answered', { kind: 'hang' }],
-])('where such a search %s, each is looked for alone, and nothing is said against the grid', async (_, effect) => {
-  await owe(40);
-  const troubles = said('grid unavailable');
-  grid.inject({ times: 1_000, when: isShared, effect });
-  await payBack();
-  expect(count(isShared)).toBeLessThanOrEqual(4);
-  expect(said('grid unavailable')).toBe(troubles);
-});
+])(
+  'where such a search %s, each is looked for alone, and the grid is not reported as unavailable',
+  { retry },
+  async (_, effect) => {
+    await owe(40);
+    const troubles = said('grid unavailable');
+    grid.inject({ times: 1_000, when: isShared, effect });
+    await payBack();
+    expect(count(isShared)).toBeGreaterThan(0);
+    expect(count(isShared)).toBeLessThanOrEqual(4);
+    expect(said('grid unavailable')).toBe(troubles);
+  },
+);
 
 test('one lease that cannot be read keeps no other', async () => {
   await owe(12);

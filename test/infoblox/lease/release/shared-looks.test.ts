@@ -69,18 +69,27 @@ test('it is not used for a lease that somebody has written since', async () => {
 
 test('what was in doubt when the grid was asked is in doubt when it is used', async () => {
   const { grid } = leases;
-  leases.releasing('c0', '10.0.0.9', { deleteInDoubtUntil: Date.now() + 200 });
+  const begun = Date.now();
+  const clock = vi.spyOn(Date, 'now').mockReturnValue(begun);
+  leases.releasing('c0', '10.0.0.9', { deleteInDoubtUntil: begun + 200 });
   owe('c1', 'c2', 'c3', 'c4');
   const answered = Promise.withResolvers<void>();
   grid.inject({ when: isShared, effect: { kind: 'answer-late', after: answered.promise } });
   const first = run('c1');
   await until('the grid is asked', () => grid.requests.some(isShared));
   giveAway('10.0.0.9');
-  await new Promise((resolve) => setTimeout(resolve, 250));
+  clock.mockReturnValue(begun + 250);
   answered.resolve();
   await first;
   await run('c0');
   expect(printers()).toHaveLength(1);
+});
+
+test('whatever goes wrong with it, each is looked for alone', async () => {
+  vi.spyOn(leases.deps.observer, 'lookTogether').mockRejectedValue(new TypeError('a mistake'));
+  owe('c0', 'c1', 'c2', 'c3');
+  for (const container of ['c0', 'c1', 'c2', 'c3']) await run(container);
+  expect(leases.grid.fixedAddresses()).toEqual([]);
 });
 
 test('leases of other views are looked for apart', { retry }, async () => {
