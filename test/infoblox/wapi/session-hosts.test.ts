@@ -45,10 +45,13 @@ afterEach(async () => {
   await grid.stop();
 });
 
+/** Milliseconds: after the second try, which comes after 312 at most, and before the third, after 562 at least. */
+const inPause = 450;
+
 test('a refused connection has done nothing, names the flags, and a write is tried again until the grid is there', async () => {
   const wapi = session();
   await grid.pause();
-  expect(await failureOf(write(wapi, 'view-0', inTime(100)))).toMatchObject({
+  expect(await failureOf(write(wapi, 'view-0', inTime(inPause)))).toMatchObject({
     reason: 'unreachable',
     outcome: 'none',
     message: expect.stringMatching(/^cannot connect to the grid at 127\.0\.0\.1:\d+: connect ECONNREFUSED/),
@@ -120,7 +123,7 @@ test('a write whose answer was lost is not taken to the next host', async () => 
 
 test('with all hosts away each is tried', async () => {
   const wapi = session([first, '127.0.0.3']);
-  const error = await failureOf(ask(wapi, inTime(200)));
+  const error = await failureOf(ask(wapi, inTime(inPause)));
   expect(error).toMatchObject({ reason: 'unreachable', outcome: 'none' });
 });
 
