@@ -18,7 +18,7 @@ const PARTS: readonly { readonly path: string; readonly part: string; readonly m
     part: 'operator',
     mayImport: ['shared', 'daemon', 'cni', 'lease', 'network', 'wapi', 'leaf', 'host'],
   },
-  { path: 'modes/', part: 'shared', mayImport: ['cni', 'host'] },
+  { path: 'modes/', part: 'shared', mayImport: ['cni'] },
   { path: 'cni/', part: 'cni', mayImport: [] },
   { path: 'infoblox/lease/', part: 'lease', mayImport: ['network', 'wapi', 'leaf', 'host'] },
   { path: 'infoblox/network/', part: 'network', mayImport: ['wapi', 'leaf', 'host'] },

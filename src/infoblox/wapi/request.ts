@@ -62,10 +62,14 @@ export function objectTypeIn(url: string): string {
   return /\/wapi\/v[^/]+\/([a-z0-9_:]+)/.exec(url)?.[1] ?? 'other';
 }
 
+/** Gives a text as it stands in a query. */
+export function encoded(text: string): string {
+  return encodeURIComponent(text.toWellFormed());
+}
+
 /** Gives path and query as they stand in a URL after the version. */
 export function pathOf({ path, query = {} }: Request): string {
   // Not URLSearchParams: it writes a space as a plus, and takes twice the processor time.
-  const encode = (text: string) => encodeURIComponent(text.toWellFormed());
-  const search = Object.entries(query).map(([name, value]) => `${encode(name)}=${encode(value)}`);
+  const search = Object.entries(query).map(([name, value]) => `${encoded(name)}=${encoded(value)}`);
   return search.length === 0 ? urlPath(path) : `${urlPath(path)}?${search.join('&')}`;
 }

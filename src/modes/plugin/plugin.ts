@@ -9,7 +9,7 @@ import { CniCode, CniError, formatError } from '../../cni/errors.ts';
 import { answerVersion, requireVersion, versionAnswer } from '../../cni/versions.ts';
 import { errnoOf, messageOf } from '../../infoblox/host/errno.ts';
 import { version } from '../build-info.ts';
-import { type DaemonPlace, daemonPlace, refuseForeignSocket } from '../daemon-place.ts';
+import { type DaemonPlace, daemonPlace } from '../daemon-place.ts';
 import {
   type Call,
   largestConfig,
@@ -19,6 +19,7 @@ import {
   protocolVersion,
   socketFile,
 } from '../protocol.ts';
+import { refuseForeignSocket } from './foreign-socket.ts';
 import { complain, NoOutput, print } from './output.ts';
 import { refuseOwnNamespace } from './own-namespace.ts';
 import { mustBeRoot, rootHint } from './permission.ts';

@@ -39,11 +39,11 @@ export function rootObstacle(): string | undefined {
   return tried.status === 0 ? undefined : `no overlay in a mount namespace: ${tried.stderr}`;
 }
 
-/** Mounts the root at $dir/root, with what is written to it in $dir/upper. */
+/** Mounts the root at $dir/system, with what is written to it in $dir/upper. */
 const layer = `set -e
 mount -t tmpfs -o mode=0755 tmpfs $dir
-mkdir $dir/upper $dir/work $dir/root
-mount -t overlay overlay -o lowerdir=/,upperdir=$dir/upper,workdir=$dir/work $dir/root`;
+mkdir $dir/upper $dir/work $dir/system
+mount -t overlay overlay -o lowerdir=/,upperdir=$dir/upper,workdir=$dir/work $dir/system`;
 
 /** What this machine may have of the driver, or of plugins beside which it would be put; main plugins are where Debian has them. */
 const blank = `
@@ -73,14 +73,14 @@ export class ThrowawayRoot {
     this.#cgroup = cgroup;
     const script = `${cgroup === undefined ? '' : `echo $$ >${cgroup}/cgroup.procs\n`}exec unshare ${namespaces.join(' ')} sh -c "$boot"`;
     const boot = `${layer}
-mkdir -p $dir/root/packages $dir/root/upper $dir/root/mnt/old
-mount --bind "$packages" $dir/root/packages
-mount --bind $dir/upper $dir/root/upper
-mount -t proc proc $dir/root/proc
-mount --rbind /dev $dir/root/dev
-mount -t tmpfs -o mode=0755 tmpfs $dir/root/run
-mount -t tmpfs -o mode=1777 tmpfs $dir/root/tmp
-cd $dir/root
+mkdir -p $dir/system/packages $dir/system/upper $dir/system/mnt/old
+mount --bind "$packages" $dir/system/packages
+mount --bind $dir/upper $dir/system/upper
+mount -t proc proc $dir/system/proc
+mount --rbind /dev $dir/system/dev
+mount -t tmpfs -o mode=0755 tmpfs $dir/system/run
+mount -t tmpfs -o mode=1777 tmpfs $dir/system/tmp
+cd $dir/system
 pivot_root . mnt/old
 cd /
 umount -l /mnt/old
@@ -105,7 +105,9 @@ ${cgroup === undefined ? 'sleep infinity & wait' : bootSystemd}`;
 
   static async #booted(root: ThrowawayRoot): Promise<ThrowawayRoot> {
     try {
-      await until('the root is there', () => existsSync(`/proc/${firstProcess(root.#child)}/root/run/booted`));
+      await until('the root is there', () =>
+        existsSync(join('/proc', String(firstProcess(root.#child)), 'root', 'run', 'booted')),
+      );
       return root;
     } catch (error) {
       await root.stop();

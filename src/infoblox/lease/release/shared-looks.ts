@@ -7,6 +7,7 @@ import { withDeadline } from '../../concurrency/deadline.ts';
 import { hasReason } from '../../errors.ts';
 import { gridConditions, gridTrouble } from '../../wapi/grid-state.ts';
 import { isOneOf } from '../../wapi/paged-search.ts';
+import { encoded } from '../../wapi/request.ts';
 import type { LeaseDeps } from '../deps.ts';
 import type { Lease } from '../lease.ts';
 import type { Look } from '../plan.ts';
@@ -130,5 +131,5 @@ export class SharedLooks {
 
 /** Characters that a mark takes in the URL, at most. */
 function expressionLength(mark: string): number {
-  return encodeURIComponent(isOneOf([mark]).toWellFormed()).length;
+  return encoded(isOneOf([mark])).length;
 }

@@ -5,7 +5,6 @@ import { readOptions } from '../../daemon/config/options.ts';
 import { refuseOtherUsers } from '../../daemon/process/root.ts';
 import { orStartError, StartError } from '../../daemon/start-error.ts';
 import { printable } from '../../printable.ts';
-import { socketFile } from '../../protocol.ts';
 import { defineCommand } from '../command.ts';
 import { exitStatus } from '../command-error.ts';
 import { judgeTogether } from '../doctor/network/configuration-checks.ts';
@@ -20,15 +19,14 @@ export const checkConfig = defineCommand({
     ['check-config /etc/cni/net.d/10-net-1.conflist', 'Check a network configuration as well'],
   ],
   groups: daemonGroups,
-  async run({ operands, daemonFlags, env }) {
+  async run({ operands, daemonFlags, env, socket }) {
     const options = readOptions(daemonFlags, env, { isTerminal: false });
     refuseOtherUsers(options, process.getuid?.());
     // The daemon itself starts without one, and waits for it.
     if (daemonFlags['wapi-password-file'] !== '') orStartError(options.readPassword);
-    const place = socketFile(options.socketDir, options.driverName);
-    const untrusted = distrust(place);
+    const untrusted = distrust(socket);
     if (untrusted !== undefined)
-      throw new StartError(`cannot trust ${place}: ${untrusted.message}`, `run ${untrusted.hint}`);
+      throw new StartError(`cannot trust ${socket}: ${untrusted.message}`, `run ${untrusted.hint}`);
     const checked = operands.map((file) => checkNetworkFile(file, options));
     for (const { file, spec, remarks } of checked.flatMap(({ found }) => found)) {
       process.stdout.write(`${printable(file)}: network ${spec.name} is fine\n`);
