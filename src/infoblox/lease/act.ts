@@ -15,36 +15,19 @@ import type { SqliteLeaseStore } from './state/store.ts';
 /**
  * Removes objects that a look has just shown. The caller writes that these deletes are not in doubt any more
  * (`deleteAnswered`), with whatever comes next.
- * @throws GridError; unless its outcome is `open` nothing is in doubt
+ * @throws GridError; unless its outcome is `open` nothing is in doubt. `state` if the doubt cannot be marked: then nothing is sent
  */
 export async function remove(
-  { wapi, store, moment, unnoted }: LeaseDeps,
+  { wapi, store, moment }: LeaseDeps,
   { lease, objects }: { readonly lease: Lease; readonly objects: readonly Found[] },
   signal: AbortSignal,
 ): Promise<void> {
-  const isMarked = markDelete({ store, moment }, lease);
+  apply(store, lease.mark, (current) => deleteInDoubt(current, moment()));
   try {
     for (const { ref } of objects) await wapi.remove(ref, signal);
   } catch (error) {
     endDelete({ store, moment }, lease, error);
-    if (!isMarked && isOpen(error))
-      unnoted.add({ ...lease, by: lease.releasedBy ?? 'unfinished', deleteLost: moment() });
     throw error;
-  }
-}
-
-/**
- * Marks the delete that comes next as one in doubt.
- * @returns false if the state cannot take that: a full disk must not keep an address that nobody needs
- * @throws GridError `state` if it cannot, and the lease is needed
- */
-function markDelete({ store, moment }: Pick<LeaseDeps, 'store' | 'moment'>, { mark, phase }: Lease): boolean {
-  try {
-    apply(store, mark, (current) => deleteInDoubt(current, moment()));
-    return true;
-  } catch (error) {
-    if (!hasReason(error, 'state') || phase !== 'releasing') throw error;
-    return false;
   }
 }
 

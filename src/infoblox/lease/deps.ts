@@ -9,7 +9,6 @@ import type { WapiClient } from '../wapi/client.ts';
 import type { Moment } from './doubt.ts';
 import type { FormerNames } from './former-names.ts';
 import type { Observer } from './observe.ts';
-import type { UnnotedReleases } from './release/unnoted-releases.ts';
 import type { Sandboxes } from './sandbox/sandbox.ts';
 import type { SqliteLeaseStore } from './state/store.ts';
 
@@ -26,7 +25,6 @@ export interface LeaseDeps {
   readonly networks: Networks;
   readonly exhaustion: Exhaustion;
   readonly store: SqliteLeaseStore;
-  readonly unnoted: UnnotedReleases;
   readonly names: FormerNames;
   readonly observer: Observer;
   readonly sandboxes: Sandboxes;

@@ -1,11 +1,10 @@
 /** CNI GC: releases what this host has reserved in a network and the runtime no longer knows. */
 import { turnEvery, writesAtATime } from '../concurrency/turns.ts';
-import { GridError, hasReason } from '../errors.ts';
+import { GridError } from '../errors.ts';
 import { type Attachment, networkOf, networkPrefix, shortNetworkName } from '../mark.ts';
 import { reconcile } from './release/reconcile.ts';
 import type { ReleaseDeps } from './release/release.ts';
 import { type Release, releaseIfDead, startReleaseOf } from './release/start-release.ts';
-import { releaseUnnoted } from './release/unnoted.ts';
 
 const by = 'GC' as const;
 
@@ -89,13 +88,7 @@ async function startAndFinish(
   { release, start }: { readonly release: Release; readonly start: () => boolean },
   signal: AbortSignal,
 ): Promise<boolean | undefined> {
-  try {
-    if (!start()) return undefined;
-  } catch (error) {
-    if (!hasReason(error, 'state')) throw error;
-    await releaseUnnoted(deps, release, signal);
-    return true;
-  }
+  if (!start()) return undefined;
   await reconcile(deps, release.mark, signal).catch((error) => {
     if (!(error instanceof GridError)) throw error;
   });

@@ -9,7 +9,6 @@ import { Import } from '../../infoblox/lease/import.ts';
 import { Observer } from '../../infoblox/lease/observe.ts';
 import { Originals } from '../../infoblox/lease/orphans/original.ts';
 import { Reconciler } from '../../infoblox/lease/release/reconciler.ts';
-import { UnnotedReleases } from '../../infoblox/lease/release/unnoted-releases.ts';
 import { Reaper } from '../../infoblox/lease/sandbox/reaper.ts';
 import { hostSandboxes } from '../../infoblox/lease/sandbox/sandbox.ts';
 import type { SqliteLeaseStore } from '../../infoblox/lease/state/store.ts';
@@ -56,7 +55,6 @@ export function buildLeases({ options, origin, conditions, grid, window, ...give
     networks,
     exhaustion: new Exhaustion(wapi, conditions),
     store,
-    unnoted: new UnnotedReleases({ store, moment }),
     names,
     observer: new Observer({ wapi, store, moment, log, originals }),
     sandboxes: warnOfUnseen(hostSandboxes(), log),

@@ -12,7 +12,6 @@ import { defaultDoubtWindow } from '../../../src/infoblox/lease/doubt.ts';
 import { FormerNames } from '../../../src/infoblox/lease/former-names.ts';
 import type { Lease } from '../../../src/infoblox/lease/lease.ts';
 import { Observer } from '../../../src/infoblox/lease/observe.ts';
-import { UnnotedReleases } from '../../../src/infoblox/lease/release/unnoted-releases.ts';
 import { hostSandboxes } from '../../../src/infoblox/lease/sandbox/sandbox.ts';
 import { SqliteLeaseStore } from '../../../src/infoblox/lease/state/store.ts';
 import { attachmentMark, type Origin } from '../../../src/infoblox/mark.ts';
@@ -70,7 +69,6 @@ export class LeaseFixture {
       networks: new Networks({ wapi, views: new NetworkViews({ wapi, marksIn: () => [], host: origin }) }),
       exhaustion: new Exhaustion(wapi, conditions),
       conditions,
-      unnoted: new UnnotedReleases({ store, moment }),
       names: new FormerNames(store, origin),
       observer: new Observer({ wapi, store, moment, log }),
       sandboxes: hostSandboxes(),

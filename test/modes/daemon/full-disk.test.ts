@@ -6,7 +6,7 @@ import { rootTest } from '../../reliability/root.ts';
 import { startGrid } from '../../simulator/grid.ts';
 
 rootTest(
-  'a daemon starts on a full disk: ADD refuses and says why, DEL gives the address back and says that it cannot note it',
+  'a daemon starts on a full disk: ADD and DEL refuse and say why, and work when there is space',
   'a small file system',
   () =>
     onSmallDisk(async (directory) => {
@@ -24,10 +24,11 @@ rootTest(
           msg: expect.stringContaining('full'),
           details: expect.stringContaining('--state-dir'),
         });
-        // Done, but not noted: the plugin is told, so that it leaves a note, and succeeds.
+        // With this code the plugin leaves a note, and succeeds.
         expect(await errorOf(host.del('c1'))).toMatchObject({ code: 5 });
-        expect(held(grid)).toEqual(['10.0.0.1']);
+        expect(held(grid)).toEqual(['10.0.0.1', '10.0.0.2']);
         free();
+        await host.del('c1');
         expect(await host.add('c2')).toBe('10.0.0.2');
       } finally {
         await host.dispose().catch(() => undefined);

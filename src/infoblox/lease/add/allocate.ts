@@ -13,14 +13,10 @@ import { doubtOf } from '../doubt.ts';
 import { abandon, answer, askAgain, begin, followView, type Lease, startRelease } from '../lease.ts';
 import { type Look, plan } from '../plan.ts';
 import { reconcileLocked } from '../release/reconcile.ts';
-import { releaseUnnotedLocked, warnUnreleased } from '../release/unnoted.ts';
 import { deletedError, leftError, refusal } from './address-errors.ts';
 import type { AddDeps } from './deliveries.ts';
 import { AddressTaking, type Taken } from './take-address.ts';
 import type { AddRequest, Want } from './want.ts';
-
-/** Milliseconds to release at once what a failed ADD has left and the state cannot note. */
-const unnotedTimeout = 5_000;
 
 export interface Allocation extends Taken {
   /** The caller has the answer. */
@@ -96,8 +92,7 @@ export class Allocator {
   async #give(mark: string, request: AddRequest, work: SharedWork): Promise<Taken> {
     const { signal } = work;
     if (signal.aborted) throw signal.reason instanceof GridError ? signal.reason : leftError();
-    const { store, sandboxes, unnoted } = this.#deps;
-    unnoted.note(mark);
+    const { store, sandboxes } = this.#deps;
     const known = store.get(mark);
     const want = {
       ...{ ...request, mark, work, sandbox: sandboxes.identify(request.netns) },
@@ -122,20 +117,19 @@ export class Allocator {
       taking = new AddressTaking(this.#deps, want, await networks.ensure(spec, signal));
       return await taking.run(signal);
     } catch (error) {
-      await this.#giveUp(mark, taking ?? { mayBeOnGrid, isDoubtful: false });
+      this.#giveUp(mark, taking ?? { mayBeOnGrid, isDoubtful: false });
       // A request that was cut short by a DEL says that it got no answer.
       throw signal.reason instanceof GridError ? signal.reason : error;
     }
   }
 
-  /** A failed ADD leaves nothing: what it may have on the grid is released. */
-  async #giveUp(
-    mark: string,
-    { mayBeOnGrid, isDoubtful }: Pick<AddressTaking, 'mayBeOnGrid' | 'isDoubtful'>,
-  ): Promise<void> {
+  /**
+   * A failed ADD leaves nothing: what it may have on the grid is released. If the state cannot be written, the reconciler releases it
+   * when the lease is due.
+   */
+  #giveUp(mark: string, { mayBeOnGrid, isDoubtful }: Pick<AddressTaking, 'mayBeOnGrid' | 'isDoubtful'>): void {
     const { store, moment, log } = this.#deps;
     const by = 'unfinished';
-    const lease = store.get(mark);
     try {
       store.apply(mark, (current) => {
         if (current?.phase !== 'pending') return current;
@@ -145,9 +139,11 @@ export class Allocator {
         return isDoubtful ? abandon(current, by, moment()) : startRelease(current, by, moment().now);
       });
     } catch (error) {
-      if (!hasReason(error, 'state') || lease === undefined) throw error;
-      const released = releaseUnnotedLocked(this.#deps, { ...lease, by }, AbortSignal.timeout(unnotedTimeout));
-      await released.catch(warnUnreleased(log, mark));
+      if (!hasReason(error, 'state')) throw error;
+      log.warn('cannot record that an ADD has failed; will release what it has left', {
+        attachment: mark,
+        reason: error.message,
+      });
     }
   }
 

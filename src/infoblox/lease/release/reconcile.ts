@@ -49,8 +49,7 @@ export async function reconcileLocked(
   signal: AbortSignal,
   sharedLook?: SharedLook,
 ): Promise<readonly string[]> {
-  const { store, observer, moment, unnoted } = deps;
-  unnoted.note(mark);
+  const { store, observer, moment } = deps;
   const removed: string[] = [];
   let look: Look | undefined;
   let isFirst = true;

@@ -64,12 +64,7 @@ export class Reconciler {
   /** Begins with what the last run left pending. From now on it wakes by itself when a lease becomes due. */
   start(): void {
     this.#guarded(() => this.#releaseAbandoned());
-    this.#deps.unnoted.subscribe(() => this.#wake());
-    this.#deps.store.subscribe(() => {
-      // Before anybody asks who has an address.
-      this.#guarded(() => this.#deps.unnoted.noteAll());
-      this.#wakeSoon();
-    });
+    this.#deps.store.subscribe(() => this.#wakeSoon());
     this.#wake();
   }
 
@@ -127,7 +122,7 @@ export class Reconciler {
 
   /** Milliseconds until something is due; undefined if nothing ever is. */
   #nextWait(): number | undefined {
-    const { store, moment, unnoted } = this.#deps;
+    const { store, moment } = this.#deps;
     const { now } = moment();
     let busy = false;
     const next = store.nextDue({
@@ -141,7 +136,6 @@ export class Reconciler {
       ...(next === undefined ? [] : [next]),
       ...(busy ? [now + busyPause] : []),
       ...(this.#abandonedReleased ? [] : [now]),
-      ...(unnoted.size === 0 ? [] : [now + outagePause]),
     ];
     return times.length === 0 ? undefined : Math.max(Math.min(...times), this.#pausedUntil) - now;
   }
@@ -150,8 +144,6 @@ export class Reconciler {
     if (this.#isStopped) return;
     this.#guarded(() => {
       if (!this.#abandonedReleased) this.#releaseAbandoned();
-      // A state that cannot take them can be read, and what is due is released all the same.
-      this.#guarded(() => this.#deps.unnoted.noteAll());
       const except = { has: (mark: string) => this.#isTaken(mark) };
       for (const mark of this.#due(workers - this.#working.size, except)) void this.#take(mark);
     });

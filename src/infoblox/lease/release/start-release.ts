@@ -1,7 +1,7 @@
 /** The end of a lease, noted durably. What it has on the grid the reconciler removes. */
 import type { Moment } from '../doubt.ts';
 import type { Releaser } from '../history/releaser.ts';
-import { abandon, deleteInDoubt, type Lease, type LeaseIdentity, startRelease, unknownToRelease } from '../lease.ts';
+import { abandon, type Lease, type LeaseIdentity, startRelease, unknownToRelease } from '../lease.ts';
 import type { SqliteLeaseStore } from '../state/store.ts';
 
 export interface StartReleaseDeps {
@@ -16,27 +16,19 @@ export interface Release extends LeaseIdentity {
   readonly at?: number | undefined;
 }
 
-/** One that the state could not take when it began. */
-export interface UnnotedRelease extends Release {
-  /** When the answer to a delete that was sent for it was lost. */
-  readonly deleteLost?: Moment | undefined;
-}
-
 /**
  * Releases whatever an attachment has, be it known to the state or not.
  * @returns the lease; its address is null if nobody was told one, or it has gone back already
  * @throws GridError `state` if that cannot be noted
  */
-export function startReleaseOf({ store, moment }: StartReleaseDeps, release: UnnotedRelease): Lease {
+export function startReleaseOf({ store, moment }: StartReleaseDeps, release: Release): Lease {
   const end = (lease: Lease | undefined) => released(lease, release, moment());
   return store.apply(release.mark, end) ?? end(undefined);
 }
 
-/** What becomes of a lease, or of an attachment without one, when it is released. */
-export function released(lease: Lease | undefined, release: UnnotedRelease, moment: Moment): Lease {
+function released(lease: Lease | undefined, release: Release, moment: Moment): Lease {
   const known = lease ?? unknownToRelease(release, release.by, moment);
-  const ended = known.phase === 'releasing' ? known : endedAt(abandon(known, release.by, moment), release.at);
-  return release.deleteLost === undefined ? ended : deleteInDoubt(ended, release.deleteLost);
+  return known.phase === 'releasing' ? known : endedAt(abandon(known, release.by, moment), release.at);
 }
 
 /** What was told later has ended then, but not before it began, nor in the future: the clock may have been set. */

@@ -7,7 +7,7 @@ import { attachmentOf } from './attachment.ts';
 import type { Answer, Handler } from './handler.ts';
 import { type SpecDefaults, viewOf } from './network-spec.ts';
 
-/** Milliseconds: the time for the grid if the state cannot be written. */
+/** Milliseconds: one write of the state, on a slow disk. */
 const longest = 3_500;
 
 type DelDeps = ReleaseDeps & { readonly defaults: SpecDefaults };
@@ -26,7 +26,7 @@ export async function releaseCall(deps: DelDeps, call: Call, at?: number): Promi
   const netconf = parseNetconf(call.config, 'DEL');
   const attachment = attachmentOf(netconf, call);
   const view = viewOf(netconf, deps.defaults);
-  const { address, workload } = await releaseAttachment(deps, { attachment, view, at }, AbortSignal.timeout(longest));
+  const { address, workload } = releaseAttachment(deps, { attachment, view, at });
   // Nomad names a workload at its ADD only.
   return { fields: { ...workloadFields(workload), address: address ?? 'none' } };
 }

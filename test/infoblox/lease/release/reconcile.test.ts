@@ -47,6 +47,17 @@ test('a live attachment whose address somebody else has by now is a line in the 
   expect(conditions.all()).toEqual([]);
 });
 
+test('a release sends no delete while the state cannot be written, and one as soon as it can', async () => {
+  leases.releasing('c1', '10.0.0.2');
+  leases.broken.add('apply');
+  await expect(reconciled()).rejects.toThrow('disk I/O error');
+  expect(requests('DELETE')).toBe(0);
+  leases.broken.clear();
+  expect(await reconciled()).toBeUndefined();
+  expect(requests('DELETE')).toBe(1);
+  expect(onTheGrid()).toEqual([]);
+});
+
 test('a live attachment that has lost its reservation gets it back, and is looked at again', async () => {
   put(leases.store, aLease(mark, { dueAt: 1, attempts: 2 }));
   const { now, window } = leases.deps.moment();

@@ -1,8 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { GridError } from '../../../../src/infoblox/errors.ts';
 import { defaultDoubtWindow } from '../../../../src/infoblox/lease/doubt.ts';
 import { Reconciler } from '../../../../src/infoblox/lease/release/reconciler.ts';
-import { UnnotedReleases } from '../../../../src/infoblox/lease/release/unnoted-releases.ts';
 import { until } from '../../../fixture/host.ts';
 import type { Effect } from '../../../simulator/http/faults.ts';
 import { aLease, put } from '../a-lease.ts';
@@ -54,22 +52,6 @@ describe('a state that fails', () => {
     gate.resolve();
     await adding;
   });
-});
-
-test('releases that cannot be noted hold up no other', async () => {
-  const full = {
-    apply() {
-      throw new GridError('state', 'the disk is full');
-    },
-  };
-  const unnoted = new UnnotedReleases({ store: full as never, moment: leases.deps.moment });
-  reconciler = new Reconciler({ ...leases.deps, unnoted });
-  unnoted.add({ mark: markOf('c9'), network: 'net-1', view: 'default', by: 'DEL' });
-  leases.releasing('c1', '10.0.0.2');
-  leases.releasing('c2', '10.0.0.3');
-  reconciler.start();
-  await allReleased();
-  expect(unnoted.size).toBe(1);
 });
 
 test('an ADD that the last run has begun is released, and its create held for possible', async () => {
