@@ -4,13 +4,18 @@
  */
 import { basename } from 'node:path';
 import { aboutText, helpText, noFlagsText, versionLine } from './modes/about.ts';
-import { runPlugin } from './modes/plugin/plugin.ts';
+import { refuseToBeAPlugin, runPlugin } from './modes/plugin/plugin.ts';
 import { daemonFlags } from './modes/v8-flags.ts';
 
-/** The daemon wins over CNI_COMMAND: a service may inherit any environment. Any other name may be a driver's name. */
-if (basename(process.argv0) === 'infoblox-cni-daemon') void runDaemonOrCommand(process.argv[2]);
-else if (process.env.CNI_COMMAND) void runPlugin(process.env).then((status) => process.exit(status));
-else answerPeople(process.argv.slice(2));
+const isDaemon = basename(process.argv0) === 'infoblox-cni-daemon';
+const args = process.argv.slice(2);
+
+/** A service may inherit any environment, but has an argument. Any name but the daemon's may be a driver's. */
+if (process.env.CNI_COMMAND && !(isDaemon && args.length > 0)) {
+  if (isDaemon) process.exit(refuseToBeAPlugin());
+  void runPlugin(process.env).then((status) => process.exit(status));
+} else if (isDaemon) void runDaemonOrCommand(args[0]);
+else answerPeople();
 
 /** A word that is no flag names one of the operator's commands. */
 async function runDaemonOrCommand(word: string | undefined): Promise<void> {
@@ -27,7 +32,7 @@ async function printLicences(): Promise<void> {
   process.stdout.write(assetText('THIRD-PARTY-LICENSES'));
 }
 
-function answerPeople(args: readonly string[]): void {
+function answerPeople(): void {
   // Ignore EPIPE and ENOSPC: there is nowhere left to report to.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => process.exit(1));
   if (args.includes('--version')) process.stdout.write(`${versionLine}\n`);

@@ -7,7 +7,7 @@ import { until } from '../fixture/host.ts';
 import { rootTest } from '../reliability/root.ts';
 import { type Grid, startGrid } from '../simulator/grid.ts';
 import { BuiltHost, failure } from './built-host.ts';
-import { dist, pluginFile, run, type Stdin } from './program.ts';
+import { daemonFile, dist, pluginFile, run, type Stdin } from './program.ts';
 
 let grid: Grid;
 let host: BuiltHost;
@@ -186,6 +186,28 @@ describe('the name it is called by', () => {
   test('the executable itself is the plugin too', async () => {
     const { stdout } = await run(join(dist, 'infoblox-cni'), [], { CNI_COMMAND: 'VERSION' }, 'null');
     expect(JSON.parse(stdout)).toHaveProperty('supportedVersions');
+  });
+
+  test.each(['ADD', 'VERSION'])(
+    'the daemon in a plugin directory refuses %s instead of starting a service',
+    async (command) => {
+      const env = { ...host.environment('ADD'), CNI_COMMAND: command };
+      const call = await run(daemonFile, [], env, { pipe: JSON.stringify(host.config()) });
+      expect(call.stderr).toBe('');
+      expect(failure(call)).toEqual({
+        cniVersion: '1.1.0',
+        code: 7,
+        msg: 'infoblox-cni-daemon is the host service, not a CNI plugin',
+        details: expect.stringMatching(
+          /^Set "type" in the network configuration to "infoblox", .*unset CNI_COMMAND\.$/,
+        ),
+      });
+    },
+  );
+
+  test('the daemon with an argument serves whatever is in the environment', async () => {
+    const { exitCode, stdout } = await run(daemonFile, ['--version'], { CNI_COMMAND: 'ADD' });
+    expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: expect.stringMatching(/^infoblox-cni /) });
   });
 
   test('without CNI_COMMAND it tells people what it is, on stderr', async () => {

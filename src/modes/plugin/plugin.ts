@@ -53,6 +53,20 @@ export async function runPlugin(env: NodeJS.ProcessEnv): Promise<number> {
   }
 }
 
+/**
+ * Refuses a call of a runtime that took the daemon for a plugin: with default flags it would serve as root, perhaps in the place of
+ * the daemon that should.
+ * @returns the exit status
+ */
+export function refuseToBeAPlugin(): number {
+  const error = new CniError(
+    CniCode.invalidConfig,
+    'infoblox-cni-daemon is the host service, not a CNI plugin',
+    'Set "type" in the network configuration to "infoblox", and remove infoblox-cni-daemon from the plugin directory. To start the service by hand, unset CNI_COMMAND.',
+  );
+  return fail(error, Buffer.alloc(0));
+}
+
 function fail(error: unknown, stdin: Buffer): number {
   try {
     if (error instanceof NoOutput) throw error;
