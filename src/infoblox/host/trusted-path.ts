@@ -24,7 +24,7 @@ const writableByOthers = 0o022;
 
 /**
  * Who may write where a path ends, besides root and the user of this process. `group`: whoever is in the group of a directory that
- * is root's, since only root can have put it into that group and let it write. A user ID: the service's, which owns its own.
+ * is root's, since only root can have put it into that group and let it write. A user ID: the service's, which owns its own; its links are not followed.
  */
 export type Writers = 'nobody' | 'group' | { readonly user: number | undefined };
 
@@ -96,7 +96,9 @@ export function isOurs({ uid }: Stats): boolean {
 function judge(path: string, writers: Writers = 'nobody'): Stats | undefined {
   const entry = look(path);
   if (entry === undefined) return undefined;
-  if (!isOurs(entry) && !(typeof writers === 'object' && entry.uid === writers.user)) {
+  // What that user owns may be read, but not where a link of his leads.
+  const isTheirs = typeof writers === 'object' && entry.uid === writers.user && !entry.isSymbolicLink();
+  if (!isOurs(entry) && !isTheirs) {
     const command = entry.isSymbolicLink() ? 'chown -h root' : 'chown root';
     throw new UntrustedPath(`${path} belongs to uid ${entry.uid}, not to root`, `${command} ${path}`);
   }

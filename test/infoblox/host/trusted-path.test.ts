@@ -68,6 +68,9 @@ trustTest('what belongs to the service is trusted where it is named, and only wh
   chownSync(state, nobody, nobody);
   expect(() => refuseUntrusted(join(state, 'keys'), { user: nobody })).not.toThrow();
   for (const user of [undefined, 1]) expect(() => refuseUntrusted(state, { user })).toThrow(/belongs to uid 65534/);
+  symlinkSync(join(base, 'ours'), join(state, 'planted'));
+  lchownSync(join(state, 'planted'), nobody, nobody);
+  expect(() => refuseUntrusted(join(state, 'planted/keys'), { user: nobody })).toThrow(/planted belongs to uid 65534/);
   chmodSync(state, 0o770);
   expect(() => refuseUntrusted(state, { user: nobody })).toThrow(/is writable by users other than root/);
 });

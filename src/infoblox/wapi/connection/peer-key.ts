@@ -44,3 +44,8 @@ export function publicKeyOf({ publicKey }: X509Certificate): string {
   const spki = publicKey.export({ type: 'spki', format: 'der' });
   return `sha256//${createHash('sha256').update(spki).digest('base64')}`;
 }
+
+/** Tells whether a text is a public key as `publicKeyOf` writes it. */
+export function isPublicKey(text: string): boolean {
+  return /^sha256\/\/[A-Za-z0-9+/]{43}=$/.test(text);
+}

@@ -2,15 +2,18 @@
  * Trust on first use, `--ssl-verify=pin`: the public key that each grid host had when it was first seen is remembered in a
  * file of its own, and another one is refused. Keys are written as curl's `--pinnedpubkey` takes them.
  */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { GridError } from '../../../infoblox/errors.ts';
 import { makeDirectory } from '../../../infoblox/host/directory.ts';
 import { writeDurably } from '../../../infoblox/host/durable-file.ts';
-import { isErrno, messageOf } from '../../../infoblox/host/errno.ts';
-import { refuseUntrusted, type Writers } from '../../../infoblox/host/trusted-path.ts';
-import type { KeyCheck } from '../../../infoblox/wapi/connection/peer-key.ts';
+import { messageOf } from '../../../infoblox/host/errno.ts';
+import { readRegularFile } from '../../../infoblox/host/regular-file.ts';
+import { refuseUntrusted } from '../../../infoblox/host/trusted-path.ts';
+import { isPublicKey, type KeyCheck } from '../../../infoblox/wapi/connection/peer-key.ts';
 import { serviceUid } from '../process/service-user.ts';
+
+/** Bytes of a file of keys: some hundred of them. */
+const maxBytes = 16 * 1024;
 
 /**
  * Makes the check of public keys.
@@ -22,7 +25,7 @@ import { serviceUid } from '../process/service-user.ts';
 export function knownKeys(directory: string, reader: 'daemon' | 'command' = 'daemon'): KeyCheck {
   return (host, key) => {
     const file = join(directory, host);
-    const known = readKeys(directory, host, reader === 'daemon' ? 'nobody' : { user: serviceUid() });
+    const known = readKeys(directory, host, reader === 'daemon' ? undefined : serviceUid());
     if (known === undefined) {
       if (reader === 'daemon') remember(directory, host, key);
       return 'first seen';
@@ -35,14 +38,17 @@ export function knownKeys(directory: string, reader: 'daemon' | 'command' = 'dae
   };
 }
 
-/** Reads the keys of a file, one a line; undefined if there is no file yet. Only root and the service may say which keys to trust. */
-function readKeys(directory: string, host: string, writers: Writers): string[] | undefined {
+/**
+ * Reads the keys of a file, one a line; undefined if there is no file yet. Other lines are none: an error shows what is known.
+ * @param service who may say which keys to trust, beside root and the user of this process
+ */
+function readKeys(directory: string, host: string, service: number | undefined): string[] | undefined {
   try {
-    refuseUntrusted(directory, writers);
-    const lines = readFileSync(join(directory, host), 'utf8').split('\n');
-    return lines.map((line) => line.trim()).filter((line) => line !== '');
+    refuseUntrusted(directory, { user: service });
+    const file = readRegularFile(join(directory, host), { maxBytes, user: service });
+    const lines = file?.bytes.toString().split('\n');
+    return lines?.map((line) => line.trim()).filter(isPublicKey);
   } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined;
     throw unusable(`cannot read the known public key of the grid at ${host}`, error);
   }
 }

@@ -8,13 +8,13 @@ import { CniCode, CniError } from '../../../cni/errors.ts';
 import type { Conditions } from '../../../infoblox/conditions.ts';
 import { GridError } from '../../../infoblox/errors.ts';
 import { isErrno, messageOf } from '../../../infoblox/host/errno.ts';
+import { IrregularFile, readRegularFile } from '../../../infoblox/host/regular-file.ts';
 import { distrust, type UntrustedPath } from '../../../infoblox/host/trusted-path.ts';
 import type { Log } from '../../../infoblox/log.ts';
 import type { Attachment } from '../../../infoblox/mark.ts';
-import { type Call, owedDir } from '../../protocol.ts';
+import { type Call, largestFrame, owedDir } from '../../protocol.ts';
 import { isDraft, isNote, noteName } from '../../release-note.ts';
 import { isPluginRequest, parseRequest } from './frame.ts';
-import { NoNote, readNote } from './note-file.ts';
 
 /** Milliseconds between looks for notes, which a plugin may leave while the daemon is slow. */
 const pause = 15_000;
@@ -143,19 +143,19 @@ export class ReleaseNotes {
     const { log, release, recordUnanswered } = this.#deps;
     const file = `${this.#directory}/${name}`;
     try {
-      const note = readNote(file);
+      const note = readRegularFile(file, { maxBytes: largestFrame });
       if (note === undefined) return;
-      const request = parseRequest(note.text);
+      const request = parseRequest(note.bytes.toString());
       if (!isPluginRequest(request)) throw new SyntaxError(`no call of a plugin: ${request.method}`);
       const isDel = request.method === 'DEL';
-      if (isDel) await release(request.params, note.writtenAt);
+      if (isDel) await release(request.params, note.modifiedAt);
       else recordUnanswered(request.params);
       rmSync(file, { force: true });
       this.#warned.delete(name);
       const what = isDel ? 'recorded release taken over' : 'note of an unanswered ADD taken over';
       log[isDel ? 'info' : 'debug'](what, { container: request.params.containerId });
     } catch (error) {
-      if (!(error instanceof SyntaxError || error instanceof NoNote)) throw error;
+      if (!(error instanceof SyntaxError || error instanceof IrregularFile)) throw error;
       renameSync(file, `${file}.unreadable`);
       log.error('unreadable release note set aside', {
         file: `${file}.unreadable`,

@@ -1,66 +1,69 @@
 /**
  * What a support bundle says of the durable state. The daemon that runs has the file locked, so a copy is looked into; one that was
- * made in the middle of a write is as a power failure would leave it.
+ * made in the middle of a write is as a power failure would leave it. The directory is the service's, and this process root's: of
+ * what is in it only regular files of the service are read.
  */
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { messageOf } from '../../../infoblox/host/errno.ts';
+import { readRegularFile } from '../../../infoblox/host/regular-file.ts';
+import { phases } from '../../../infoblox/lease/lease.ts';
+import { serviceUid } from '../../daemon/process/service-user.ts';
 import { type Item, jsonItem } from './item.ts';
 
-/** Bytes of a state that is copied. */
-const largest = 256 * 1024 * 1024;
-const files = ['state.db', 'state.db-wal'];
+/** Bytes of a file that is copied: the state of 10,000 leases takes a few MiB. */
+const maxBytes = 128 * 1024 * 1024;
+const tables = ['lease', 'fact', 'history'];
 
 /** Collects what is known of the state in a directory. */
 export function stateItems(stateDir: string): Promise<Item> {
   return jsonItem('state.json', () => withCopy(stateDir, (copy) => facts(new DatabaseSync(copy))));
 }
 
-/** The files of the state as they are. @throws Error if they are too large to be given to anybody */
+/** The files of the state as they are. @throws Error if one cannot be given to anybody */
 export function stateFiles(stateDir: string): { readonly name: string; readonly data: Uint8Array }[] {
-  refuseLarge(stateDir);
-  const present = files.filter((name) => existsSync(join(stateDir, name)));
-  return present.map((name) => ({ name: `state/${name}`, data: readFileSync(join(stateDir, name)) }));
+  return ['state.db', 'state.db-wal'].flatMap((name) => {
+    const data = read(join(stateDir, name));
+    return data === undefined ? [] : [{ name: `state/${name}`, data }];
+  });
+}
+
+function read(file: string): Buffer | undefined {
+  try {
+    return readRegularFile(file, { maxBytes, user: serviceUid() })?.bytes;
+  } catch (error) {
+    throw new Error(`cannot read ${file}: ${messageOf(error)}`);
+  }
 }
 
 function withCopy<T>(stateDir: string, use: (file: string) => T): T {
-  refuseLarge(stateDir);
+  const files = stateFiles(stateDir);
+  if (files.length === 0) throw new Error(`there is no state in ${stateDir}`);
   const directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-support-'));
   try {
-    for (const name of files) {
-      if (existsSync(join(stateDir, name))) copyFileSync(join(stateDir, name), join(directory, name));
-    }
+    for (const { name, data } of files) writeFileSync(join(directory, basename(name)), data);
     return use(join(directory, 'state.db'));
   } finally {
     rmSync(directory, { recursive: true });
   }
 }
 
-function refuseLarge(stateDir: string): void {
-  const { size } = statSync(join(stateDir, 'state.db'));
-  if (size > largest) throw new Error(`state.db has ${size} bytes, too many to be copied`);
-}
-
 /** Counts alone: the rows are in leases.json, if the daemon runs. */
 function facts(database: DatabaseSync) {
   try {
-    const one = (sql: string) => Object.values(database.prepare(sql).get() ?? {})[0];
-    const tables = database.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").all();
-    const names = tables.map(({ name }) => String(name));
+    const one = (sql: string, ...values: string[]) => Object.values(database.prepare(sql).get(...values) ?? {})[0];
+    const isTable = (name: string) => one('SELECT type FROM sqlite_schema WHERE name = ?', name) === 'table';
+    const counts = (names: readonly string[], count: (name: string) => unknown) =>
+      Object.fromEntries(names.map((name) => [name, count(name)]));
     return {
       schemaVersion: one('PRAGMA user_version'),
       integrity: one('PRAGMA quick_check(1)'),
-      rows: Object.fromEntries(names.map((name) => [name, one(`SELECT count(*) FROM "${name}"`)])),
-      leases: names.includes('lease')
-        ? database.prepare('SELECT phase, count(*) AS count FROM lease GROUP BY phase').all()
-        : [],
-      facts: names.includes('fact')
-        ? database
-            .prepare('SELECT name FROM fact')
-            .all()
-            .map(({ name }) => name)
-        : [],
+      rows: counts(tables.filter(isTable), (name) => one(`SELECT count(*) FROM ${name}`)),
+      leases: isTable('lease')
+        ? counts(phases, (phase) => one('SELECT count(*) FROM lease WHERE phase = ?', phase))
+        : null,
     };
   } finally {
     database.close();

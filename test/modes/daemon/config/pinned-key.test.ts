@@ -1,7 +1,7 @@
 /** `--ssl-verify=pin` against real HTTPS servers with keys of their own: trust on first use, and nobody else after it. */
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createServer } from 'node:tls';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -143,7 +143,15 @@ test('keys may be written by hand, several for one name, as where both nodes of 
 });
 
 test.each([
-  ['that names no key', (file: string) => writeFileSync(file, '\n'), 'names no key'],
+  ['that names no key', (file: string) => writeFileSync(file, 'root:$y$secret\n'), 'names no key'],
+  [
+    'that is a link to another one',
+    (file: string) => {
+      renameSync(file, `${file}.moved`);
+      symlinkSync(`${file}.moved`, file);
+    },
+    'it is a symbolic link',
+  ],
   [
     'that cannot be read',
     (file: string) => {
@@ -158,7 +166,9 @@ test.each([
   await grid.pause();
   await grid.resume();
   spoil(keyFile());
-  expect(await errorOf(host.add('c2'))).toMatchObject({ code: 11, msg: expect.stringContaining(msg) });
+  const error = await errorOf(host.add('c2'));
+  expect(error).toMatchObject({ code: 11, msg: expect.stringContaining(msg) });
+  expect(JSON.stringify(error)).not.toContain('secret');
 });
 
 /** A TLS server that answers nothing: enough to be a member with a key. */

@@ -1,0 +1,75 @@
+/** What another user can plant under a file's name, and that none of it is read. */
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { IrregularFile, readRegularFile } from '../../../src/infoblox/host/regular-file.ts';
+
+const service = 991;
+let directory: string;
+let file: string;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-regular-file-'));
+  file = join(directory, 'file');
+  writeFileSync(file, 'text', { mode: 0o600 });
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+const read = (maxBytes = 100) => readRegularFile(file, { maxBytes, user: service })?.bytes.toString();
+
+test('a file of the reader is read up to its limit, and one that is absent is undefined', () => {
+  expect(read(4)).toBe('text');
+  expect(() => read(3)).toThrow(new IrregularFile('it has 4 bytes, more than 3'));
+  rmSync(file);
+  expect(read()).toBeUndefined();
+});
+
+test.each<[string, RegExp, () => void]>([
+  ['a file that others can write to', /is writable by users other than root/, () => chmodSync(file, 0o622)],
+  ['a file of a terabyte', /has 1099511627776 bytes/, () => truncateSync(file, 2 ** 40)],
+  ['a second name of a file', /has 2 names/, () => linkSync(file, join(directory, 'other'))],
+  ['a link to a file', /is a symbolic link/, () => replaceBy(() => symlinkSync('/etc/passwd', file))],
+  ['a link to a device without end', /is a symbolic link/, () => replaceBy(() => symlinkSync('/dev/zero', file))],
+  ['a pipe that nobody writes to', /no regular file/, () => replaceBy(() => execFileSync('mkfifo', [file]))],
+  ['a directory', /no regular file/, () => replaceBy(() => mkdirSync(file))],
+])('%s is refused, and not waited for', (_, reason, plant) => {
+  plant();
+  expect(() => read()).toThrow(IrregularFile);
+  expect(() => read()).toThrow(reason);
+});
+
+test('a socket is refused', async () => {
+  rmSync(file);
+  const server = createServer().listen(file);
+  await new Promise((resolve) => server.once('listening', resolve));
+  expect(() => read()).toThrow(new IrregularFile('it is a socket'));
+  server.close();
+});
+
+const isRoot = process.getuid?.() === 0;
+if (!isRoot) process.stderr.write('NOT TESTED: owners of files - needs root for files of another user\n');
+
+test.runIf(isRoot)('a file of the service is read where it is named, one of anybody else never', () => {
+  chownSync(file, service, service);
+  expect(read()).toBe('text');
+  chownSync(file, service + 1, service);
+  expect(() => read()).toThrow(new IrregularFile(`it belongs to uid ${service + 1}, not to root`));
+});
+
+function replaceBy(make: () => void): void {
+  rmSync(file);
+  make();
+}
