@@ -1,8 +1,19 @@
-/** Which addresses of a network a container may have, and which it may ask for. */
-import { type Cidr, contains, isNetworkOrBroadcast, parseAddress } from '../address.ts';
+/**
+ * Which addresses of a network a container may have, and which it may ask for: all host addresses but the one that is kept
+ * from containers, the gateway or the one that a bridge takes for itself.
+ */
+import { addressAt, type Cidr, contains, isNetworkOrBroadcast, parseAddress } from '../address.ts';
 import { GridError } from '../errors.ts';
-import { keptBack } from './gateway.ts';
-import type { NetworkSpec } from './spec.ts';
+import { type NetworkSpec, resolveGateway } from './spec.ts';
+
+/**
+ * Computes the address of a network that no container may have; undefined if there is none.
+ * @throws GridError `invalid-spec` as `resolveGateway`
+ */
+export function keptBack({ gateway, keepFirst }: NetworkSpec, cidr: Cidr): string | undefined {
+  if (gateway !== undefined) return resolveGateway(gateway, cidr);
+  return keepFirst ? addressAt(cidr, 1) : undefined;
+}
 
 interface Room {
   readonly cidr: Cidr;
@@ -56,4 +67,21 @@ export function mayFit(address: string, spec: NetworkSpec, requested: string | u
   if (spec.place.kind !== 'subnet') return requested === undefined || requested === address;
   const { cidr } = spec.place;
   return fits(address, { cidr, kept: keptBack(spec, cidr) }, requested);
+}
+
+/**
+ * Refuses a spec for which no network should be created, since none can hold its gateway. A network that is found by its
+ * name may lie elsewhere, and is judged by `resolveGateway`.
+ * @throws GridError `invalid-spec` if the gateway lies in none of the containers
+ */
+export function refuseStrayGateway({ gateway, place }: Pick<NetworkSpec, 'gateway' | 'place'>): void {
+  if (gateway === undefined || place.kind !== 'container') return;
+  const { containers, prefixLength } = place;
+  const hostParts = { base: '0.0.0.0', prefix: prefixLength, text: `0.0.0.0/${prefixLength}` };
+  if (contains(hostParts, gateway)) return;
+  if (containers.some((container) => contains(container, gateway))) return;
+  const tried = containers.map((container) => container.text).join(', ');
+  throw new GridError('invalid-spec', `gateway ${gateway} is in none of the network containers ${tried}`, {
+    hint: 'use 0.0.0.1 for the first address of whatever network is taken, or set network-container or subnet to match',
+  });
 }

@@ -4,10 +4,11 @@
  */
 import type { Cidr } from '../address.ts';
 import { abortable } from '../concurrency/abortable.ts';
-import { GridError } from '../errors.ts';
-import { keptBack, reserveGateway } from './gateway.ts';
-import { cidrOf } from './named-networks.ts';
-import { agreeOnNetwork, confirmNetwork } from './network-by-name.ts';
+import { GridError, hasReason, mayExist } from '../errors.ts';
+import { isAttachmentMark } from '../mark.ts';
+import type { WapiClient } from '../wapi/client.ts';
+import { keptBack } from './fit.ts';
+import { agreeOnNetwork, cidrOf, confirmNetwork } from './network-by-name.ts';
 import { type NetworkSpec, type SpecOf, specKey } from './spec.ts';
 import { findOrCreateSubnet } from './subnet.ts';
 import type { FoundNetwork, NetworkDeps } from './views.ts';
@@ -124,4 +125,44 @@ export class Networks {
     await reserveGateway({ ...this.#deps, address, view, name, isNetworkNew: isNew }, signal);
     return { ...ready, kept: address, ...(spec.gateway === undefined ? {} : { gateway: address }) };
   }
+}
+
+interface GatewayReservation {
+  readonly wapi: WapiClient;
+  readonly address: string;
+  readonly view: string;
+  /** The network's name. */
+  readonly name: string;
+  /** This daemon has just created the network: it is tried before it is looked at. */
+  readonly isNetworkNew: boolean;
+}
+
+/**
+ * Reserves the address, unless it is taken by anything but a container. Whoever gave it to a container meanwhile, the
+ * create collides with that reservation: an address has one in its view.
+ * @throws GridError `network-conflict` if a container has it, or what the grid answered
+ */
+export async function reserveGateway(reservation: GatewayReservation, signal: AbortSignal): Promise<void> {
+  const { wapi, address, view, name, isNetworkNew } = reservation;
+  const create = () => wapi.createGateway({ address, view, network: name }, signal);
+  if (!isNetworkNew && (await isHeld(reservation, signal))) return;
+  try {
+    return await create();
+  } catch (error) {
+    if (!mayExist(error)) throw error;
+  }
+  if (await isHeld(reservation, signal)) return;
+  await create().catch((error) => {
+    // Taken by something that is no fixed address, a host record say: taken is all that is needed.
+    if (!hasReason(error, 'conflict')) throw error;
+  });
+}
+
+/** Tells whether a fixed address has the place. @throws GridError `network-conflict` if it is a container's */
+async function isHeld({ wapi, address, view, name }: GatewayReservation, signal: AbortSignal): Promise<boolean> {
+  const [holder] = await wapi.findFixedAddresses({ ipv4addr: address, network_view: view }, signal);
+  if (holder === undefined || !isAttachmentMark(holder.comment)) return holder !== undefined;
+  throw new GridError('network-conflict', `gateway ${address} of network ${name} is held by a container`, {
+    hint: `choose another gateway, or stop that container: ${holder.comment}`,
+  });
 }

@@ -3,8 +3,7 @@ import type { Cidr } from '../address.ts';
 import { GridError, hasReason, mayExist } from '../errors.ts';
 import { pendingNetworkMark } from '../mark.ts';
 import type { WapiClient } from '../wapi/client.ts';
-import type { GridInspection } from '../wapi/inspection.ts';
-import { refuseStrayGateway } from './gateway.ts';
+import { refuseStrayGateway } from './fit.ts';
 import type { SpecOf } from './spec.ts';
 import type { NetworkDeps } from './views.ts';
 
@@ -67,29 +66,8 @@ export async function createNextNetwork(
   throw noRoom(spec);
 }
 
-/**
- * Finds the container that the next network would be taken from; takes none.
- * @returns whether it exists; if not, it would be created
- * @throws GridError `no-free-network`, or `network-conflict` if one of them is none
- */
-export async function findRoom(
-  { wapi, inspection }: { readonly wapi: WapiClient; readonly inspection: GridInspection },
-  spec: SpecOf<'container'>,
-  signal: AbortSignal,
-): Promise<{ readonly container: Cidr; readonly exists: boolean }> {
-  const { view, place } = spec;
-  for (const container of place.containers) {
-    const query = { network: container.text, network_view: view };
-    const hasRoom = await inspection.hasFreeNetwork(query, place.prefixLength, signal);
-    if (hasRoom === true) return { container, exists: true };
-    if (hasRoom === false) continue;
-    if (await wapi.exists('network', query, signal)) throw noContainer({ container, view });
-    return { container, exists: false };
-  }
-  throw noRoom(spec);
-}
-
-function noRoom({ name, view, place }: SpecOf<'container'>): GridError {
+/** All containers are full. */
+export function noRoom({ name, view, place }: SpecOf<'container'>): GridError {
   const tried = place.containers.map(({ text }) => text).join(', ');
   const what = `no free /${place.prefixLength} network for ${name} in ${tried} (view ${view})`;
   return new GridError('no-free-network', what, {
@@ -118,7 +96,8 @@ async function createContainer(wapi: WapiClient, wanted: ContainerInView, signal
   }
 }
 
-function noContainer({ container, view }: ContainerInView, cause?: unknown): GridError {
+/** What is there is no network container. */
+export function noContainer({ container, view }: ContainerInView, cause?: unknown): GridError {
   return new GridError('network-conflict', `${container.text} in view ${view} is not a network container`, {
     hint: 'name a network container in network-container, or use its network as subnet',
     cause,

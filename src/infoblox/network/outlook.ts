@@ -2,10 +2,10 @@
 import type { Cidr } from '../address.ts';
 import type { GridInspection } from '../wapi/inspection.ts';
 import type { Network } from '../wapi/schemas.ts';
-import { refuseStrayGateway } from './gateway.ts';
-import { cidrOf, findNamedNetworks } from './named-networks.ts';
-import { findRoom } from './next-network.ts';
-import type { NetworkSpec } from './spec.ts';
+import { refuseStrayGateway } from './fit.ts';
+import { cidrOf, findNamedNetworks } from './network-by-name.ts';
+import { noContainer, noRoom } from './next-network.ts';
+import type { NetworkSpec, SpecOf } from './spec.ts';
 import { findSubnet, refuseNewSubnet } from './subnet.ts';
 import type { NetworkDeps } from './views.ts';
 
@@ -44,4 +44,26 @@ export async function outlookOf(deps: OutlookDeps, spec: NetworkSpec, signal: Ab
 
 function asFound(network: Network): NetworkOutlook {
   return { kind: 'found', ref: network._ref, cidr: cidrOf(network) };
+}
+
+/**
+ * Finds the container that the next network would be taken from; takes none.
+ * @returns whether it exists; if not, it would be created
+ * @throws GridError `no-free-network`, or `network-conflict` if one of them is none
+ */
+async function findRoom(
+  { wapi, inspection }: OutlookDeps,
+  spec: SpecOf<'container'>,
+  signal: AbortSignal,
+): Promise<{ readonly container: Cidr; readonly exists: boolean }> {
+  const { view, place } = spec;
+  for (const container of place.containers) {
+    const query = { network: container.text, network_view: view };
+    const hasRoom = await inspection.hasFreeNetwork(query, place.prefixLength, signal);
+    if (hasRoom === true) return { container, exists: true };
+    if (hasRoom === false) continue;
+    if (await wapi.exists('network', query, signal)) throw noContainer({ container, view });
+    return { container, exists: false };
+  }
+  throw noRoom(spec);
 }

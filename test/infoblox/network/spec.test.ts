@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { contains, isNetworkOrBroadcast, parseCidr } from '../../../src/infoblox/address.ts';
 import { GridError } from '../../../src/infoblox/errors.ts';
-import { refuseStrayGateway } from '../../../src/infoblox/network/gateway.ts';
+import { refuseStrayGateway } from '../../../src/infoblox/network/fit.ts';
 import { networkSpec, resolveGateway, type SpecInput, specKey } from '../../../src/infoblox/network/spec.ts';
 
 const input: SpecInput = {

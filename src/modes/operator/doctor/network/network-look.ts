@@ -1,7 +1,7 @@
 /** Looks at the network of one configuration on the grid. Each method is a check's; what several need is asked for once. */
 import { type Cidr, contains } from '../../../../infoblox/address.ts';
 import { type Origin, parseMark } from '../../../../infoblox/mark.ts';
-import { keptBack } from '../../../../infoblox/network/gateway.ts';
+import { keptBack } from '../../../../infoblox/network/fit.ts';
 import { type NetworkOutlook, outlookOf } from '../../../../infoblox/network/outlook.ts';
 import { usageOf } from '../../../../infoblox/network/usage.ts';
 import { NetworkViews } from '../../../../infoblox/network/views.ts';
