@@ -42,11 +42,8 @@ export interface Sender {
   readonly protocol: number;
   /** Release of the plugin, for messages. */
   readonly release: string;
-  /**
-   * Hexadecimal digits that no other call has. A plugin that sends them understands `accepted`; one of an earlier release
-   * sends none.
-   */
-  readonly callId?: string | undefined;
+  /** Hexadecimal digits that no other call has. */
+  readonly callId: string;
   /** The caller's place in a trace, as its TRACEPARENT and TRACESTATE have it (W3C Trace Context). Whoever reads it checks it. */
   readonly traceparent?: string | undefined;
   readonly tracestate?: string | undefined;

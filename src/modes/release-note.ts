@@ -10,7 +10,7 @@ export function noteName(network: string, containerId: string, ifName: string): 
   return `${createHash('sha256').update(key).digest('hex').slice(0, 40)}.json`;
 }
 
-/** Names an ADD's note: each call has its own. A daemon of an earlier release, which would release by it, leaves it alone. */
+/** Names an ADD's note: each call has its own. */
 export function unansweredName(callId: string): string {
   return `${callId}.unanswered`;
 }

@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { answerFrame, protocolVersion, requestFrame } from '../../src/modes/protocol.ts';
+import { answerFrame, newCallId, protocolVersion, requestFrame } from '../../src/modes/protocol.ts';
 import { noteName } from '../../src/modes/release-note.ts';
 import { until } from '../fixture/host.ts';
 import { rootTest } from '../reliability/root.ts';
@@ -44,7 +44,7 @@ function hostileTest(name: string, attack: (host: BuiltHost, victim: string) => 
 }
 
 function forgedNote(containerId: string, host: BuiltHost): string {
-  const names = { containerId, ifName: 'eth0', netns: '', args: '' };
+  const names = { callId: newCallId(), containerId, ifName: 'eth0', netns: '', args: '' };
   return requestFrame('DEL', { protocol: protocolVersion, release: 'test', ...names, config: host.config() });
 }
 

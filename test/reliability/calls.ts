@@ -2,7 +2,7 @@
 import { CniError } from '../../src/cni/errors.ts';
 import { NoAnswer } from '../../src/modes/plugin/daemon-client.ts';
 import { leaveReleaseNote, leaveUnansweredNote } from '../../src/modes/plugin/leave-note.ts';
-import { limits, protocolVersion } from '../../src/modes/protocol.ts';
+import { limits } from '../../src/modes/protocol.ts';
 import type { CallOptions, Host } from '../fixture/host.ts';
 import type { Ledger } from './ledger.ts';
 
@@ -59,10 +59,8 @@ export class Caller {
   }
 
   leaveNote(container: string, options: CallOptions = {}): void {
-    const config = this.host.config(options);
-    const { ifName = 'eth0', netns = '', args = '' } = options;
-    const call = { protocol: protocolVersion, release: 'test', containerId: container, ifName, netns, args, config };
-    leaveReleaseNote({ socketDir: this.host.socketDir, driverName: 'infoblox' }, String(config.name), call);
+    const call = this.host.callOf(container, options);
+    leaveReleaseNote({ socketDir: this.host.socketDir, driverName: 'infoblox' }, String(call.config.name), call);
     this.#ledger.left(this.#identity(container, options));
   }
 

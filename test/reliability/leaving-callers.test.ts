@@ -1,7 +1,7 @@
 /** Callers that die before they have read their answer: what they took goes back, what others live on stays. */
 import { connect } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { protocolVersion, requestFrame } from '../../src/modes/protocol.ts';
+import { requestFrame } from '../../src/modes/protocol.ts';
 import { until } from '../fixture/host.ts';
 import { pause, startWorld, type World } from './world.ts';
 
@@ -19,8 +19,7 @@ async function addUnread(containerId: string, beforeIt = async () => {}): Promis
   const before = answers();
   const socket = connect(host.socket);
   socket.pause();
-  const call = { protocol: protocolVersion, release: 'test', containerId, ifName: 'eth0', netns: '/none', args: '' };
-  socket.write(requestFrame('ADD', { ...call, config: host.config() }));
+  socket.write(requestFrame('ADD', host.callOf(containerId, { netns: '/none' })));
   await until('the daemon has answered', () => answers() > before);
   await beforeIt();
   socket.destroy();
@@ -31,8 +30,7 @@ async function addUnfinished(containerId: string): Promise<void> {
   const { grid, host } = world;
   const before = grid.requests.length;
   const socket = connect(host.socket);
-  const call = { protocol: protocolVersion, release: 'test', containerId, ifName: 'eth0', netns: '/none', args: '' };
-  socket.write(requestFrame('ADD', { ...call, config: host.config() }));
+  socket.write(requestFrame('ADD', host.callOf(containerId, { netns: '/none' })));
   await until('the grid is asked', () => grid.requests.length > before);
   socket.destroy();
 }

@@ -123,30 +123,6 @@ worldTest(
 );
 
 worldTest(
-  "a state of a release that did not write down whose it was is kept, and is this host's from then on",
-  async (world) => {
-    await inhabit(world);
-    await restart(world, () => {
-      const database = new DatabaseSync(join(stateDir(world), 'state.db'));
-      database.exec("DELETE FROM fact WHERE name = 'owner'");
-      database.close();
-    });
-    expect(world.host.log.filter(({ message }) => message.includes('set aside'))).toEqual([]);
-    await carriesOn(world);
-    await world.host.stop();
-    const moved = new Host(world.grid, {
-      doubtWindow,
-      flags: [`--state-dir=${stateDir(world)}`],
-      machine: otherMachine,
-    });
-    await moved.start();
-    expect(moved.log.some(({ message }) => message.includes('state file set aside'))).toBe(true);
-    await moved.dispose();
-  },
-  { machine },
-);
-
-worldTest(
   'a lost state with the grid away: what waits for the grid is told to wait, nothing is taken twice',
   async (world) => {
     const { grid, caller, ledger } = world;
@@ -262,7 +238,7 @@ rootTest(
     onSmallDisk(async (world, free) => {
       const { host, grid, caller, ledger } = world;
       await inhabit(world);
-      await until('adopted', () => host.log.some(({ message }) => message === 'grid available'));
+      await until('it has read the grid', () => host.log.some(({ message }) => message === 'grid available'));
       await pause(200);
       expect(await firstRefusal(world)).toMatchObject({
         code: 5,

@@ -155,7 +155,7 @@ test('a release that was noted is carried out, whatever ADDs without an answer n
   expect(reserved()).toEqual([]);
 });
 
-test('what a daemon of an earlier release has given is not released by the word of an ADD', async () => {
+test('a lease whose callers are not known is not released by the word of an ADD', async () => {
   const callId = newCallId();
   await world.host.add('c1', { callId });
   await world.host.stop();

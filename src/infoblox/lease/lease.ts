@@ -44,7 +44,7 @@ export interface Lease extends LeaseIdentity, SandboxIdentity, Doubtful {
   readonly createdAt: number;
   /** When its reservation was last written to the grid, or may have been: milliseconds since 1970; 0 for one that was imported. */
   readonly writtenAt: number;
-  /** Since when nobody needs it, milliseconds since 1970; null unless it is releasing, or if an earlier release began that. */
+  /** Since when nobody needs it, milliseconds since 1970; null unless it is releasing. */
   readonly releasedAt: number | null;
   /** Milliseconds since 1970 at which the reconciler has to look at it; null: it need not. */
   readonly dueAt: number | null;

@@ -27,7 +27,7 @@ export function leaveReleaseNote({ socketDir, driverName }: DaemonPlace, network
  * Leaves the note of an ADD: what it may have taken is released, unless another ADD of the attachment was answered with it.
  * @throws as `leaveReleaseNote`
  */
-export function leaveUnansweredNote({ socketDir, driverName }: DaemonPlace, call: Call & { callId: string }): void {
+export function leaveUnansweredNote({ socketDir, driverName }: DaemonPlace, call: Call): void {
   const directory = owedDir(socketDir, driverName);
   writeNote(directory, unansweredName(call.callId), requestFrame('ADD', call));
 }

@@ -88,9 +88,8 @@ async function serve(environment: ServedEnvironment, stdin: Buffer, env: NodeJS.
   const place = daemonPlace(config);
   const file = socketFile(place.socketDir, place.driverName);
   refuseForeignSocket(file);
-  const callId = newCallId();
   const call = {
-    ...{ protocol: protocolVersion, release: version, callId, ...traceContext(env) },
+    ...{ protocol: protocolVersion, release: version, callId: newCallId(), ...traceContext(env) },
     ...{ containerId, ifName, netns, args, config },
   };
   const { callDaemon, NoAnswer } = await import('./daemon-client.ts');
@@ -136,7 +135,7 @@ async function recordRelease(
 }
 
 /** The daemon may have reserved an address that nobody was told. A runtime need not say so: rkt forgets a failed ADD. */
-async function recordUnanswered(place: DaemonPlace, call: Call & { callId: string }): Promise<void> {
+async function recordUnanswered(place: DaemonPlace, call: Call): Promise<void> {
   const { leaveUnansweredNote } = await import('./leave-note.ts');
   try {
     leaveUnansweredNote(place, call);

@@ -59,8 +59,8 @@ test('is tried until it succeeds', async () => {
   await importer.attempt();
   await isRefused();
   disarm();
-  expect(leases.store.fact('adopted')).toBeUndefined();
-  await until('it has succeeded', () => leases.store.fact('adopted') !== undefined);
+  expect(leases.store.fact('imported')).toBeUndefined();
+  await until('it has succeeded', () => leases.store.fact('imported') !== undefined);
   expect(leases.store.get(markOf('c1'))).toMatchObject({ phase: 'bound', address: '10.0.0.2', network: 'net-1' });
 });
 

@@ -25,7 +25,15 @@ afterEach(() => {
 });
 
 const call = (padding = ''): Call => ({
-  ...{ protocol: protocolVersion, release: 'test', containerId: 'c1', ifName: 'eth0', netns: '', args: '' },
+  ...{
+    protocol: protocolVersion,
+    release: 'test',
+    callId: 'a1b2c3d4',
+    containerId: 'c1',
+    ifName: 'eth0',
+    netns: '',
+    args: '',
+  },
   config: { name: 'net-1', padding },
 });
 const leave = (socketDir: string, padding = '') =>

@@ -1,6 +1,5 @@
 /** Gives addresses to attachments: one ADD, from the first write to the state to the answer. */
 
-import { randomUUID } from 'node:crypto';
 import { abortable } from '../../concurrency/abortable.ts';
 import { type SharedWork, SingleFlight } from '../../concurrency/single-flight.ts';
 import { GridError, hasReason } from '../../errors.ts';
@@ -44,8 +43,7 @@ export class Allocator {
   async add(request: AddRequest, signal: AbortSignal): Promise<Allocation> {
     refuseHopeless(request.requested, request.spec);
     const mark = this.#deps.names.markOf(request.attachment);
-    // A plugin of an earlier release has no ID, and never says that it got no answer.
-    const caller = request.callId ?? randomUUID();
+    const { callId: caller } = request;
     // Another sandbox is another start of the container: the lease has to know the one that lives.
     const variant = JSON.stringify([specKey(request.spec), request.requested, request.netns]);
     const share = this.#adds.join(mark, { variant, caller }, (work) =>

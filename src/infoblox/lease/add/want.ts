@@ -15,7 +15,7 @@ export interface AddRequest {
   /** Path of the container's network namespace. */
   readonly netns: string;
   /** Names this call, so that its caller can say later that it got no answer. */
-  readonly callId?: string | undefined;
+  readonly callId: string;
 }
 
 export interface Want extends AddRequest {

@@ -48,10 +48,8 @@ export class Reaper {
 
   /** Looks once at all sandboxes that were seen; releases the leases of those that have been gone for the grace period. */
   async look(): Promise<void> {
-    const { store, sandboxes, tally, log } = this.#deps;
+    const { sandboxes, tally, log } = this.#deps;
     const now = performance.now();
-    const { bootId, bootedAt } = sandboxes.boot();
-    store.dateBoot(bootId, bootedAt);
     const gone = await this.#gone();
     const marks = new Set(gone.map(({ mark }) => mark));
     for (const mark of this.#goneSince.keys()) if (!marks.has(mark)) this.#goneSince.delete(mark);

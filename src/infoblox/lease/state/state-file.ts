@@ -1,6 +1,6 @@
 /**
- * The file of the durable state: opened under a lock that the daemon keeps, brought up to this release, set aside if it
- * cannot be read or is another machine's. A file that is up to date is opened without a write, so that a full disk is no reason not to start.
+ * The file of the durable state: opened under a lock that the daemon keeps, set aside if it cannot be read or is another machine's.
+ * Opening it writes nothing, so that a full disk is no reason not to start.
  */
 import {
   accessSync,
@@ -23,78 +23,50 @@ import { UntrustedPath } from '../../host/trusted-path.ts';
 import { lockDirectory, StatePlace } from './state-place.ts';
 import { columns } from './stored-lease.ts';
 
-/** One entry for each change of the tables: `migrations[n]` leads from version n to n + 1. */
-const migrations = [
-  `CREATE TABLE attachment (
-     identity TEXT PRIMARY KEY,
-     network TEXT NOT NULL,
-     view TEXT NOT NULL,
-     state TEXT NOT NULL CHECK (state IN ('intent', 'held', 'owed')),
-     address TEXT,
-     netns TEXT,
-     netnsId TEXT,
-     bootId TEXT,
-     createdAt INTEGER NOT NULL,
-     attempts INTEGER NOT NULL DEFAULT 0,
-     dueAt INTEGER,
-     suspectUntil INTEGER
-   ) STRICT, WITHOUT ROWID;
-   CREATE INDEX attachment_due ON attachment (dueAt) WHERE dueAt IS NOT NULL;
-   CREATE INDEX attachment_network ON attachment (network);
-   CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;`,
-  'ALTER TABLE attachment ADD COLUMN doomedUntil INTEGER;',
-  "CREATE INDEX attachment_address ON attachment (view, address) WHERE state = 'held';",
-  `DROP INDEX attachment_due;
-   CREATE INDEX attachment_due ON attachment (state, dueAt) WHERE dueAt IS NOT NULL;`,
-  `ALTER TABLE attachment ADD COLUMN processStart INTEGER;
-   ALTER TABLE attachment ADD COLUMN bootedAt INTEGER;`,
-  'ALTER TABLE attachment ADD COLUMN callers TEXT;',
-  `CREATE TABLE lease (
-     mark TEXT PRIMARY KEY,
-     network TEXT NOT NULL,
-     view TEXT NOT NULL,
-     phase TEXT NOT NULL CHECK (phase IN ('pending', 'bound', 'releasing')),
-     address TEXT,
-     netns TEXT,
-     netnsId TEXT,
-     processStart INTEGER,
-     bootId TEXT,
-     bootedAt INTEGER,
-     callers TEXT,
-     createdAt INTEGER NOT NULL,
-     createInDoubtUntil INTEGER,
-     deleteInDoubtUntil INTEGER,
-     dueAt INTEGER,
-     attempts INTEGER NOT NULL DEFAULT 0
-   ) STRICT, WITHOUT ROWID;
-   INSERT INTO lease SELECT identity, network, view,
-     CASE state WHEN 'intent' THEN 'pending' WHEN 'held' THEN 'bound' ELSE 'releasing' END,
-     address, netns, netnsId, processStart, bootId, bootedAt, callers, createdAt, suspectUntil, doomedUntil, dueAt, attempts
-     FROM attachment;
-   DROP TABLE attachment;
-   CREATE INDEX lease_due ON lease (phase, dueAt) WHERE dueAt IS NOT NULL;
-   CREATE INDEX lease_network ON lease (network);
-   CREATE INDEX lease_address ON lease (view, address, phase);`,
-  'ALTER TABLE lease ADD COLUMN releasedAt INTEGER;',
-  `ALTER TABLE lease ADD COLUMN workload TEXT;
-   ALTER TABLE lease ADD COLUMN releasedBy TEXT;
-   CREATE TABLE history (
-     address TEXT NOT NULL,
-     number INTEGER NOT NULL,
-     view TEXT NOT NULL,
-     mark TEXT NOT NULL,
-     workload TEXT,
-     boundAt INTEGER,
-     recordedAt INTEGER NOT NULL,
-     releasedAt INTEGER,
-     releasedBy TEXT,
-     returnedAt INTEGER,
-     PRIMARY KEY (address, number)
-   ) STRICT, WITHOUT ROWID;
-   CREATE INDEX history_released ON history (releasedAt) WHERE releasedAt IS NOT NULL;`,
-  `ALTER TABLE lease ADD COLUMN writtenAt INTEGER NOT NULL DEFAULT 0;
-   UPDATE lease SET writtenAt = createdAt;`,
-];
+/** Raised with each change of the tables that a release has made; before the first release they are changed in place. */
+const schemaVersion = 1;
+
+const schema = `
+  CREATE TABLE lease (
+    mark TEXT PRIMARY KEY,
+    network TEXT NOT NULL,
+    view TEXT NOT NULL,
+    phase TEXT NOT NULL CHECK (phase IN ('pending', 'bound', 'releasing')),
+    address TEXT,
+    netns TEXT,
+    netnsId TEXT,
+    processStart INTEGER,
+    bootId TEXT,
+    bootedAt INTEGER,
+    callers TEXT,
+    workload TEXT,
+    releasedBy TEXT,
+    createdAt INTEGER NOT NULL,
+    writtenAt INTEGER NOT NULL,
+    releasedAt INTEGER,
+    createInDoubtUntil INTEGER,
+    deleteInDoubtUntil INTEGER,
+    dueAt INTEGER,
+    attempts INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX lease_due ON lease (phase, dueAt) WHERE dueAt IS NOT NULL;
+  CREATE INDEX lease_network ON lease (network);
+  CREATE INDEX lease_address ON lease (view, address, phase);
+  CREATE TABLE history (
+    address TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    view TEXT NOT NULL,
+    mark TEXT NOT NULL,
+    workload TEXT,
+    boundAt INTEGER,
+    recordedAt INTEGER NOT NULL,
+    releasedAt INTEGER,
+    releasedBy TEXT,
+    returnedAt INTEGER,
+    PRIMARY KEY (address, number)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX history_released ON history (releasedAt) WHERE releasedAt IS NOT NULL;
+  CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;`;
 
 /** A file that could not be used: where it is now, and why. */
 export interface SetAside {
@@ -153,11 +125,8 @@ function openDatabase(file: string, owner: Owner | undefined): DatabaseSync {
     // The lock of the first read, exclusive with these two, is kept: two daemons never share a state directory.
     database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
     const version = Number(database.prepare('PRAGMA user_version').get()?.user_version);
-    if (version > migrations.length) throw new UnreadableState(`it is of a newer release (version ${version})`);
-    if (version < migrations.length) {
-      const steps = migrations.slice(version).join('\n');
-      database.exec(`BEGIN IMMEDIATE; ${steps} PRAGMA user_version = ${migrations.length}; COMMIT`);
-    }
+    if (version > schemaVersion) throw new UnreadableState(`it is of a newer release (version ${version})`);
+    if (version === 0) database.exec(`BEGIN IMMEDIATE; ${schema} PRAGMA user_version = ${schemaVersion}; COMMIT`);
     const check = database.prepare('PRAGMA quick_check(1)').get()?.quick_check;
     if (check !== 'ok') throw new UnreadableState(`it is damaged: ${String(check)}`);
     database.prepare(`SELECT ${columns.join(', ')} FROM lease`);

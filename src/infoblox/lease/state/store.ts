@@ -16,8 +16,8 @@ import type { StatePlace } from './state-place.ts';
 import { Statements } from './statements.ts';
 import { leaseWrite } from './stored-lease.ts';
 
-/** The fact that says that the state is whole. Earlier releases called the import adoption. */
-const wholeFact = 'adopted';
+/** The fact that says that the state is whole. */
+const wholeFact = 'imported';
 
 /** A change of a lease. From and to undefined: there is none. */
 export type Transition = (lease: Lease | undefined) => Lease | undefined;
@@ -132,13 +132,6 @@ export class SqliteLeaseStore extends LeaseReader {
     this.statements.run(sql, (statement) => statement.run(from, Math.max(spread, 1), since));
     this.changed();
     this.#notify();
-  }
-
-  /** Completes leases of this boot that an earlier release has written. @param bootedAt seconds since 1970 */
-  dateBoot(bootId: string, bootedAt: number): void {
-    const sql = 'UPDATE lease SET bootedAt = ? WHERE bootId = ? AND bootedAt IS NULL';
-    this.statements.run(sql, (statement) => statement.run(bootedAt, bootId));
-    this.changed();
   }
 
   /** Who held an address of this host, in whatever view; ../history/holders.ts answers questions from it. */

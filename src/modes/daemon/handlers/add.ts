@@ -102,5 +102,5 @@ export function recordUnanswered(
 ): void {
   // As for DEL: the configuration may have been edited since.
   const netconf = parseNetconf(call.config, 'DEL');
-  if (call.callId !== undefined) deliveries.notAnswered(names.markOf(attachmentOf(netconf, call)), call.callId);
+  deliveries.notAnswered(names.markOf(attachmentOf(netconf, call)), call.callId);
 }

@@ -12,7 +12,7 @@ const envelope = { jsonrpc: v.literal('2.0'), id: v.union([v.number(), v.string(
 const sender = {
   protocol: v.number(),
   release: v.string(),
-  callId: v.optional(v.pipe(v.string(), v.regex(/^[0-9a-f]{8,32}$/))),
+  callId: v.pipe(v.string(), v.regex(/^[0-9a-f]{8,32}$/)),
   // Nobody goes without an address because of a trace.
   traceparent: v.fallback(v.optional(v.pipe(traceText, v.regex(traceparent))), undefined),
   tracestate: v.fallback(v.optional(traceText), undefined),

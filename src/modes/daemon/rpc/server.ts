@@ -117,11 +117,10 @@ export class CallServer {
     socket: Socket,
     { gone, began }: { readonly gone: AbortSignal; readonly began: number },
   ): Promise<Outgoing> {
-    const { method, params } = request;
+    const { method } = request;
     try {
       const work = this.#deps.workOf(request);
-      // A plugin of an earlier release would take it for the answer.
-      if (params.callId !== undefined) socket.write(acceptedFrame(work.longest));
+      socket.write(acceptedFrame(work.longest));
       const answer = await work.run({ gone, tell: (progress) => void socket.write(progressFrame(progress)) });
       const fields = { ...this.#about(request, began), ...answer.fields };
       this.#deps.log[work.changes ? 'info' : 'debug'](method, fields);

@@ -57,12 +57,12 @@ describe('a state file', () => {
     put(store, empty);
     put(store, aLease('c'));
     drop(store, 'c');
-    store.setFact('adopted', 'yes');
+    store.setFact('imported', 'yes');
     store.close();
     const again = openStore();
     expect(again.setAside).toBeUndefined();
     expect([again.store.get('a'), again.store.get('b'), again.store.get('c')]).toEqual([full, empty, undefined]);
-    expect(again.store.fact('adopted')).toBe('yes');
+    expect(again.store.fact('imported')).toBe('yes');
     expect(again.store.fact('other')).toBeUndefined();
   });
 
@@ -309,16 +309,6 @@ describe('leases', () => {
     expect(store.withSandbox().map(({ mark }) => mark)).toEqual(['a']);
   });
 
-  test('of an earlier release are dated by this boot, if they are of it', () => {
-    const { store } = openStore();
-    put(store, aLease('of this boot', { bootedAt: null }));
-    put(store, aLease('dated', { bootedAt: 7 }));
-    put(store, aLease('of another boot', { bootId: 'boot-0', bootedAt: null }));
-    store.dateBoot('boot-1', 99);
-    const dates = ['of this boot', 'dated', 'of another boot'].map((mark) => store.get(mark)?.bootedAt);
-    expect(dates).toEqual([99, 7, null]);
-  });
-
   test('are found and counted by phase', () => {
     const { store } = openStore();
     put(store, aLease('a', { phase: 'pending', address: null }));
@@ -339,8 +329,6 @@ describe('leases', () => {
     expect(store.oldestRelease()).toBeUndefined();
     put(store, aLease('b', { phase: 'releasing', releasedAt: 700, dueAt: 900 }));
     put(store, aLease('c', { phase: 'releasing', releasedAt: 600, dueAt: 950 }));
-    // As an earlier release has left it.
-    put(store, aLease('d', { phase: 'releasing', releasedAt: null, dueAt: 950 }));
     expect(store.oldestRelease()).toBe(600);
   });
 

@@ -6,6 +6,7 @@ function fields(config: Record<string, unknown>, args = '') {
   const call = {
     protocol: protocolVersion,
     release: 'test',
+    callId: 'a1b2c3d4',
     containerId: 'c1',
     ifName: 'eth0',
     netns: '',

@@ -8,6 +8,7 @@ const call: Call = {
   ...{
     protocol: protocolVersion,
     release: '1.2.3',
+    callId: 'a1b2c3d4',
     containerId: 'c1',
     ifName: 'eth0',
     netns: '/run/netns/a',

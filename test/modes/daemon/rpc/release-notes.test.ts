@@ -25,7 +25,7 @@ import { logConditions } from '../../../../src/modes/daemon/log/condition-log.ts
 import { servingTrouble } from '../../../../src/modes/daemon/readiness.ts';
 import { ReleaseNotes } from '../../../../src/modes/daemon/rpc/release-notes.ts';
 import { leaveReleaseNote, leaveUnansweredNote } from '../../../../src/modes/plugin/leave-note.ts';
-import { type Call, owedDir, protocolVersion } from '../../../../src/modes/protocol.ts';
+import { type Call, newCallId, owedDir, protocolVersion } from '../../../../src/modes/protocol.ts';
 import { noteName } from '../../../../src/modes/release-note.ts';
 import { until } from '../../../fixture/host.ts';
 import { errorOf, held, useGridAndHost } from '../../../infoblox/grid-and-host.ts';
@@ -41,7 +41,15 @@ let conditions: Conditions;
 
 function call(containerId: string, over: Partial<Call> = {}): Call {
   return {
-    ...{ protocol: protocolVersion, release: 'test', containerId, ifName: 'eth0', netns: '', args: '' },
+    ...{
+      protocol: protocolVersion,
+      release: 'test',
+      callId: newCallId(),
+      containerId,
+      ifName: 'eth0',
+      netns: '',
+      args: '',
+    },
     config: { cniVersion: '1.1.0', name: 'net-1', ipam: { type: 'infoblox' } },
     ...over,
   };
@@ -70,7 +78,7 @@ beforeEach(() => {
   notes = new ReleaseNotes({
     ...{ socketDir, driverName: 'infoblox', conditions, log },
     release: (one) => release(one),
-    recordUnanswered: ({ callId = '' }) => void unanswered.push(callId),
+    recordUnanswered: ({ callId }) => void unanswered.push(callId),
   });
 });
 afterEach(() => {

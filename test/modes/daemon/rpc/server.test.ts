@@ -25,7 +25,15 @@ import { type LogLine, until } from '../../../fixture/host.ts';
 import { held, useGridAndHost } from '../../../infoblox/grid-and-host.ts';
 
 const call: Call = {
-  ...{ protocol: protocolVersion, release: 'test', containerId: 'c1', ifName: 'eth0', netns: '', args: '' },
+  ...{
+    protocol: protocolVersion,
+    release: 'test',
+    callId: newCallId(),
+    containerId: 'c1',
+    ifName: 'eth0',
+    netns: '',
+    args: '',
+  },
   config: { name: 'net-1' },
 };
 
@@ -64,7 +72,7 @@ afterEach(async () => {
   log.length = 0;
 });
 
-/** Sends bytes and answers all that comes back until the daemon hangs up; `last` is said to the answer. */
+/** Sends bytes and answers all that comes back after the acceptance until the daemon hangs up; `last` is said to the answer. */
 function talk(
   bytes: string | Buffer,
   then: (socket: Socket) => void = () => undefined,
@@ -78,7 +86,7 @@ function talk(
       then(socket);
     });
     socket.on('data', (chunk) => {
-      text += chunk;
+      text = `${text}${chunk}`.replace(acceptedFrame(12_345), '');
       if (text.endsWith('\n')) socket.end(last);
     });
     socket.on('error', () => undefined);
@@ -168,7 +176,7 @@ describe('a call', () => {
     socket.on('data', (chunk) => {
       text += chunk;
     });
-    socket.write(requestFrame('ADD', { ...call, callId: newCallId() }));
+    socket.write(requestFrame('ADD', call));
     await until('it is accepted', () => text.endsWith('\n'));
     expect(JSON.parse(text)).toEqual({ jsonrpc: '2.0', method: 'accepted', params: { milliseconds: 12_345 } });
     gate.resolve();
@@ -178,14 +186,8 @@ describe('a call', () => {
   });
 
   test('of another protocol is not accepted: the answer says which side to upgrade', async () => {
-    const text = await talk(requestFrame('ADD', { ...call, callId: newCallId(), protocol: 99 }));
+    const text = await talk(requestFrame('ADD', { ...call, protocol: 99 }));
     expect(JSON.parse(text)).toMatchObject({ error: { code: 11 } });
-  });
-
-  test('of a plugin that has no call ID, of an earlier release, is answered in one line as ever', async () => {
-    const text = await talk(requestFrame('ADD', call));
-    expect(text.split('\n')).toHaveLength(2);
-    expect(JSON.parse(text)).toMatchObject({ result: {} });
   });
 });
 
