@@ -15,6 +15,11 @@ export type Reason =
   | 'busy'
   /** The connection broke, or the answer was no WAPI answer: HTML, truncated, empty, too large. */
   | 'bad-answer'
+  /**
+   * A 4xx that is not WAPI's, such as 414: whoever answered does not take this request. It tells nothing of other requests, so
+   * nothing of the grid as a whole.
+   */
+  | 'not-wapi'
   /** The grid answered 5xx. */
   | 'grid-fault'
   /** The grid does not take writes now: a Grid Master Candidate, or maintenance. */

@@ -151,6 +151,14 @@ export const faults: readonly FaultRow[] = [
     arm: nextWrite({ kind: 'oversize', bytes: 9_000_000, commit: true }),
     ...served,
   },
+  {
+    number: 27,
+    fault: 'a read is refused with 414',
+    arm: nextRead({ kind: 'html', status: 414 }),
+    ...served,
+    CHECK: 11,
+  },
+  { number: 27, fault: 'what answers is no grid', arm: everything({ kind: 'html', status: 404 }), ...away },
   { number: 27, fault: 'the grid answers nothing but HTML pages', arm: everything({ kind: 'html' }), ...away },
 ];
 

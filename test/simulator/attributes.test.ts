@@ -38,6 +38,7 @@ describe('extensible attributes', () => {
       ['Tier', 'tin'],
       ['Site', ['a']],
       ['Site', 1],
+      ['Site', 's'.repeat(257)],
     ] as const) {
       expect((await create(name, value)).error).toBe(`400 Bad value for extensible attribute "${name}"`);
     }

@@ -29,6 +29,11 @@ test('a conflict wraps the class of the database layer and is a 400', async () =
   expect(object.code).toBe('Client.Ibap.Data.Conflict');
 });
 
+test('a line that is too long for its web server is refused with 414 in HTML, whoever asks', async () => {
+  const { status, headers } = await fixture.client.get('network', { network_view: 'v'.repeat(9_000) });
+  expect({ status, type: headers['content-type'] }).toEqual({ status: 414, type: 'text/html; charset=iso-8859-1' });
+});
+
 test('a type that the user may not read is refused, whatever is asked of it', async () => {
   const { client, grid } = fixture;
   grid.denied.add('network');

@@ -42,6 +42,8 @@ export interface SpecInput {
   readonly keepFirst: boolean;
 }
 
+/** Characters of a network view's name at most, so that it fits into the URL of a search, whatever it takes to encode it. */
+export const maxViewLength = 256;
 /** Bits of the smallest network that has addresses for a container beside its gateway. */
 const longestPrefix = 30;
 
@@ -51,6 +53,7 @@ const longestPrefix = 30;
  */
 export function networkSpec(input: SpecInput): NetworkSpec {
   const { name, view, gateway, keepFirst } = input;
+  refuseLong(input);
   const place: NetworkPlace =
     input.subnet === undefined ? containerPlace(input) : { kind: 'subnet', cidr: strictCidr('subnet', input.subnet) };
   if (gateway === undefined) return { name, view, place, keepFirst };
@@ -62,6 +65,23 @@ export function networkSpec(input: SpecInput): NetworkSpec {
   }
   if (place.kind === 'subnet') resolveGateway(gateway, place.cidr);
   return { name, view, place, keepFirst, gateway };
+}
+
+/** Limits are far above what is of use: no request, message or log is to be flooded. */
+function refuseLong({ name, view, subnet = '', containers, gateway = '' }: SpecInput): void {
+  const values: readonly (readonly [key: string, value: string, maxLength: number])[] = [
+    ['name', name, 1_000],
+    ['network-view', view, maxViewLength],
+    ['subnet', subnet, 64],
+    ['network-container', containers, 2_000],
+    ['gateway', gateway, 64],
+  ];
+  for (const [key, { length }, maxLength] of values) {
+    if (length <= maxLength) continue;
+    throw new GridError('invalid-spec', `${key} has ${length} characters, more than ${maxLength}`, {
+      hint: `shorten ${key} in the network configuration`,
+    });
+  }
 }
 
 /** Names a spec: two specs have one key exactly if they ask for the same. */

@@ -49,7 +49,7 @@ export function readAnswer(answer: HttpAnswer, host: string, request: Request): 
   const error = v.safeParse(ErrorBody, value, { abortEarly: true });
   if (error.success) {
     const { code = '', text, Error: whole } = error.output;
-    throw refusal(what, beginning(code), beginning(text ?? whole));
+    throw refusal(request, { code: beginning(code), text: text ?? whole });
   }
   if (answer.status === 403) {
     // An HTML page of the web server (external-dns, issue 3234).
@@ -59,12 +59,20 @@ export function readAnswer(answer: HttpAnswer, host: string, request: Request): 
   }
   const text = beginning(answer.body);
   // Plain text (scoulomb/myDNS, notes on errors).
-  if (/\bversion \S{1,20} not supported/i.test(text)) {
+  if (/^version \S{1,20} not supported/i.test(text)) {
     throw new GridError('wapi-version', `${what}: ${text.slice(0, 200)}`, {
       hint: 'set --wapi-version to one that the grid serves',
     });
   }
-  throw new GridError('bad-answer', answered, { outcome, hint: notWapiHint });
+  throw new GridError(refusesRequest(answer.status) ? 'not-wapi' : 'bad-answer', answered, {
+    outcome,
+    hint: notWapiHint,
+  });
+}
+
+/** A 4xx is about the request, but for those that ask to come again later: 408 and 429 (RFC 9110, RFC 6585). */
+function refusesRequest(status: number): boolean {
+  return status >= 400 && status !== 408 && status !== 429;
 }
 
 /** Patterns see no more of a text from the grid than this, so that none of them can take long. */
@@ -76,7 +84,7 @@ interface Refusal {
   readonly reason: Reason;
   readonly code?: RegExp;
   readonly text?: RegExp;
-  /** Matches the text without the names that it quotes. */
+  /** Matches the text without the names that it quotes and without what our own request says. */
   readonly words?: RegExp;
   readonly hint?: string;
 }
@@ -100,8 +108,8 @@ const refusals: readonly Refusal[] = [
   },
   { reason: 'conflict', code: /\.Conflict$/, hint: 'see in the grid what is there, and who made it' },
   // smart_proxy_dhcp_infoblox, issue 6; infoblox-ansible, issue 156.
-  { reason: 'no-free-address', text: /can\s?not find \d+ available ip/i },
-  { reason: 'no-free-network', text: /can\s?not find requested number of networks/i },
+  { reason: 'no-free-address', text: /^can\s?not find \d+ available ip/i },
+  { reason: 'no-free-network', text: /^can\s?not find requested number of networks/i },
   { ...rejected, text: /^(invalid|unknown|field|structure|list)\b/i },
   // No sample of the next two was found.
   { reason: 'licence', words: /\blicen[cs]e/i, hint: 'install the licence on the grid, or use another user' },
@@ -112,16 +120,32 @@ const refusals: readonly Refusal[] = [
   },
 ];
 
-function refusal(what: string, code: string, text: string): GridError {
-  const message = `${what}: ${text}`;
-  const attribute = /\b(?:unknown|bad value for) extensible attribute:?\s{0,3}"?([^"\s][^"]{0,127})"?$/i.exec(
-    text,
-  )?.[1];
+function refusal(request: Request, answer: { readonly code: string; readonly text: string }): GridError {
+  const text = beginning(answer.text);
+  const message = `${describe(request)}: ${text}`;
+  const attribute = /^(?:unknown|bad value for) extensible attribute:?\s{0,3}"?([^"\s][^"]{0,127})"?$/i.exec(text)?.[1];
   if (attribute !== undefined) return new GridError('unknown-attribute', message, { attribute });
-  const words = text.replace(/'[^']*'|"[^"]*"/g, '');
-  const fits = (row: Refusal) => row.code?.test(code) || row.text?.test(text) || row.words?.test(words);
+  const words = beginning(withoutOwn(answer.text, request)).replace(/'[^']*'|"[^"]*"/g, '');
+  const fits = (row: Refusal) => row.code?.test(answer.code) || row.text?.test(text) || row.words?.test(words);
   const { reason, hint } = refusals.find(fits) ?? rejected;
   return new GridError(reason, message, { hint });
+}
+
+/** Takes out of a text what a request says: its author must not choose what is read from the answer. */
+function withoutOwn(text: string, { path, query = {}, body }: Request): string {
+  const own = [...path.split(/[:/]/), ...textsIn(query), ...textsIn(body)]
+    // As a grid may quote them.
+    .flatMap((value) => [value, JSON.stringify(value).slice(1, -1), value.replaceAll("'", "\\'")])
+    // Others cannot be mistaken, and taking them out could hide a word of the grid's own.
+    .filter((value) => refusals.some(({ words }) => words?.test(value)))
+    .sort((one, other) => other.length - one.length);
+  return own.reduce((left, value) => left.replaceAll(value, ''), text);
+}
+
+/** Lists all texts in a JSON value, however deep. */
+function textsIn(value: unknown): string[] {
+  if (typeof value === 'string') return [value];
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsIn) : [];
 }
 
 function parseJson(body: string): unknown {

@@ -24,6 +24,7 @@ export class GridState {
   readonly #now: () => number;
   readonly #switchListeners = new Set<() => void>();
   #goodAt = Number.NEGATIVE_INFINITY;
+  #isUnclear = false;
 
   /** @param now milliseconds, monotonic */
   constructor(conditions: Conditions, now: () => number = () => performance.now()) {
@@ -37,11 +38,13 @@ export class GridState {
 
   /**
    * Notes how a request ended.
-   * @param trouble undefined for a proper answer
+   * @param trouble undefined for a proper answer; `not-wapi`: it is unclear whether the grid would give one
    * @param request whether it was one that changes the grid
    */
   report(trouble: GridError | undefined, { writes }: { readonly writes: boolean }): void {
     const conditions = this.#conditions;
+    this.#isUnclear = hasReason(trouble, 'not-wapi');
+    if (this.#isUnclear) return;
     if (hasReason(trouble, 'read-only', 'licence')) {
       conditions.raise('grid-read-only', trouble, { lasts: readOnlyLasts });
     } else if (trouble !== undefined) conditions.raise('grid-unavailable', trouble);
@@ -69,8 +72,8 @@ export class GridState {
     return this.#now() - this.#goodAt;
   }
 
-  /** True when the last good answer is too long ago to rely on. */
+  /** True when the last good answer is too long ago to rely on, or something else than WAPI has answered since. */
   get isStale(): boolean {
-    return this.sinceAnswer > freshFor;
+    return this.#isUnclear || this.sinceAnswer > freshFor;
   }
 }

@@ -27,8 +27,8 @@ export interface FailedAttempt {
 interface RetryDecision {
   /** The host is left alone for a while, if there is another. */
   readonly hostFailed: boolean;
-  /** What the attempt says about the grid; undefined: nothing. A refusal is an answer: the grid is well. */
-  readonly grid: 'in trouble' | 'well' | undefined;
+  /** What the attempt says about the grid; undefined: nothing. A refusal of WAPI is an answer: the grid is well. */
+  readonly grid: 'in trouble' | 'well' | 'unclear' | undefined;
   /** Milliseconds until the request is sent again; undefined: it is not. */
   readonly pause: number | undefined;
 }
@@ -39,22 +39,26 @@ export function retryDecision(failed: FailedAttempt): RetryDecision {
   // A caller who leaves early proves nothing about the grid.
   const isEvidence = !callerLeft || took > evidenceWindow;
   const away = isGridAway(error);
+  const notWapi = hasReason(error, 'not-wapi');
   // One host is not the grid, as long as another may serve. What was never sent tells nothing.
   const concernsGrid = isEvidence && !(away && otherHost) && error.reason !== 'busy';
   const inTrouble = away || hasReason(error, 'credentials', 'wapi-version', 'licence');
+  const grid = notWapi ? 'unclear' : inTrouble ? 'in trouble' : 'well';
   return {
-    hostFailed: isEvidence && away,
-    grid: concernsGrid ? (inTrouble ? 'in trouble' : 'well') : undefined,
+    hostFailed: isEvidence && (away || notWapi),
+    grid: concernsGrid ? grid : undefined,
     pause: callerLeft ? undefined : pauseAfter(failed),
   };
 }
 
 function pauseAfter({ error, attempt, otherHost, troubleFor }: FailedAttempt): number | undefined {
   // A write is repeated only if it certainly did nothing; a read never does anything.
-  if (!isGridAway(error) || error.outcome !== 'none' || attempt >= mostRetries) return undefined;
+  if (error.outcome !== 'none' || attempt >= mostRetries) return undefined;
+  // The same host would answer the same: only the operator can mend the first two, and the last is about the request.
+  const isFinal = hasReason(error, 'read-only', 'untrusted', 'not-wapi');
+  if (!isFinal && !isGridAway(error)) return undefined;
   if (otherHost) return 0;
-  // Only the operator can mend these.
-  if (hasReason(error, 'read-only', 'untrusted')) return undefined;
+  if (isFinal) return undefined;
   // A grid that has been away for a while gets one try a request: callers need their answer, not hope.
   return troubleFor > patience ? undefined : pauseBefore(attempt, retryPause);
 }

@@ -28,7 +28,10 @@ interface SessionOptions {
   /** WAPI version, `2.3`. */
   readonly version: string;
   readonly userAgent: string;
-  /** Told how each request ended: undefined when the grid answered as a grid should, be it with a refusal. */
+  /**
+   * Told how each request ended: undefined when the grid answered as a grid should, be it with a refusal; `not-wapi` when it is
+   * unclear who has refused it.
+   */
   readonly onOutcome?: (trouble: GridError | undefined, request: { readonly writes: boolean }) => void;
   /** Told when another host of the grid serves than before. */
   readonly onSwitch?: (from: string, to: string) => void;
@@ -137,7 +140,8 @@ export class Session {
     const troubleFor = this.#troubleSince === undefined ? 0 : performance.now() - this.#troubleSince;
     const { hostFailed, grid, pause } = retryDecision({ ...failed, otherHost, troubleFor });
     if (hostFailed) hosts.failed(host);
-    if (grid !== undefined) this.#report(grid === 'well' ? undefined : error, request);
+    if (grid === 'unclear') this.#options.onOutcome?.(error, { writes: writes(request) });
+    else if (grid !== undefined) this.#report(grid === 'well' ? undefined : error, request);
     return pause;
   }
 

@@ -1,7 +1,7 @@
 /** Knows whether the grid answers while nobody asks for anything: asks first, and again while there is trouble. */
 import { type Backoff, pauseBefore } from '../../infoblox/concurrency/backoff.ts';
 import type { Conditions } from '../../infoblox/conditions.ts';
-import { isGridAway } from '../../infoblox/errors.ts';
+import { hasReason, isGridAway } from '../../infoblox/errors.ts';
 import { messageOf } from '../../infoblox/host/errno.ts';
 import type { Import } from '../../infoblox/lease/import.ts';
 import type { Reconciler } from '../../infoblox/lease/release/reconciler.ts';
@@ -54,10 +54,13 @@ export class GridMonitor {
   probe(): void {
     if (this.#isProbing || this.#stopped) return;
     this.#isProbing = true;
-    const { wapi, view } = this.#deps;
+    const { wapi, view, conditions } = this.#deps;
     wapi
       .exists('networkview', { name: view }, AbortSignal.timeout(probeTimeout))
-      .catch(() => undefined) // the session has reported it
+      .catch((error) => {
+        // The session reports all else. Nothing in this request comes from a network configuration: what refuses it is no grid.
+        if (hasReason(error, 'not-wapi')) conditions.raise('grid-unavailable', error);
+      })
       .finally(() => {
         this.#isProbing = false;
         this.#schedule();

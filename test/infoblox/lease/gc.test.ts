@@ -169,6 +169,19 @@ describe('STATUS', () => {
     expect(JSON.stringify(host.log)).not.toContain('wrong');
   });
 
+  test('is well though a web server refuses what one network configuration asks for', async () => {
+    const { grid, host } = fixture;
+    grid.inject({
+      method: 'GET',
+      times: 99,
+      when: ({ query }) => query.name === 'odd',
+      effect: { kind: 'html', status: 414 },
+    });
+    expect(await errorOf(host.add('c1', { ipam: { 'network-view': 'odd' } }))).toMatchObject({ code: 11 });
+    await expect(host.call('STATUS', '')).resolves.toBeNull();
+    expect(host.log.filter(({ message }) => message === 'grid unavailable')).toEqual([]);
+  });
+
   test('says that a network is full, and that it no longer is', async () => {
     const { host } = fixture;
     const ipam = { subnet: '10.0.0.0/30', gateway: '10.0.0.1' };

@@ -22,6 +22,16 @@ function refusal(over: Partial<SpecInput>): { message: string; hint: string } {
   throw new Error('expected a refusal');
 }
 
+test.each([
+  [{ view: 'v'.repeat(257) }, 'network-view has 257 characters, more than 256'],
+  [{ name: 'n'.repeat(1_001) }, 'name has 1001 characters, more than 1000'],
+  [{ containers: '10.0.0.0/8,'.repeat(300) }, 'network-container has 3300 characters, more than 2000'],
+  [{ subnet: '1'.repeat(65) }, 'subnet has 65 characters, more than 64'],
+  [{ gateway: '1'.repeat(65) }, 'gateway has 65 characters, more than 64'],
+])('a value that no grid has a use for is refused by its length: %#', (over, message) => {
+  expect(refusal(over).message).toBe(message);
+});
+
 test('subnet wins over the containers', () => {
   expect(spec({ subnet: '10.0.0.0/24' }).place).toMatchObject({ kind: 'subnet', cidr: { text: '10.0.0.0/24' } });
 });

@@ -75,13 +75,41 @@ test.each([
   ['a long text', 400, refusal(protocol, `Unknown extensible attribute: ${'x'.repeat(100_000)}`), 'rejected'],
   ['spaces before a text', 400, refusal(protocol, `${' '.repeat(100_000)}You have no permission`), 'permission'],
   ['spaces within a text', 400, refusal(protocol, `Unknown extensible attribute${' '.repeat(100_000)}x"x`), 'rejected'],
-  ['a long page', 400, `<html>${'<title>'.repeat(20_000)}`, 'bad-answer'],
+  ['a long page', 400, `<html>${'<title>'.repeat(20_000)}`, 'not-wapi'],
 ])('%s is read in no time and told in few words', (_, status, body, reason) => {
   const began = performance.now();
   const error = failure(status, body);
   expect(performance.now() - began).toBeLessThan(2_000);
   expect(error.reason).toBe(reason);
   expect(error.message.length).toBeLessThan(1_100);
+});
+
+/** Names that an author of a network configuration chooses so that a refusal that quotes them reads as another one. */
+const names = [
+  "a' is read-only 'b",
+  'a" is on a Grid Master Candidate "b',
+  'No licence',
+  "x': Unknown extensible attribute: Site",
+];
+
+test.each(names)('the name %j in a refusal says nothing about the grid', (view) => {
+  const request = { method: 'POST', path: 'network', body: { network: '10.0.0.0/24', network_view: view } } as const;
+  for (const quoted of [view, `'${view}'`, JSON.stringify(view), `'${view.replaceAll("'", "\\'")}'`]) {
+    const text = `No network can be made in ${quoted}`;
+    const answer = { status: 400, body: refusal(data, text) };
+    const judged = () => readAnswer(answer, 'grid.example', request);
+    expect(judged).toThrow(expect.objectContaining({ reason: 'rejected', message: `POST network: ${text}` }));
+  }
+});
+
+test('a name that looks like a refusal hides no word of the grid’s own', () => {
+  const request = {
+    method: 'GET',
+    path: 'network',
+    query: { network_view: 'a', '*Network Name': 'read-only-pods' },
+  } as const;
+  const answer = { status: 400, body: refusal(data, 'The grid is read-only') };
+  expect(() => readAnswer(answer, 'grid.example', request)).toThrow(expect.objectContaining({ reason: 'read-only' }));
 });
 
 test('an error without code and text is told by its Error alone', () => {
@@ -100,7 +128,12 @@ const others: readonly (readonly [string, number, string, Reason, Outcome])[] = 
   ['200 without a body', 200, '', 'bad-answer', 'unknown'],
   ['half a JSON document', 201, '{"_ref": "fixed', 'bad-answer', 'unknown'],
   ['a redirect', 302, page, 'bad-answer', 'unknown'],
-  ['404 of another server', 404, page, 'bad-answer', 'unknown'],
+  ['404 of another server', 404, page, 'not-wapi', 'unknown'],
+  ['414 with an HTML page', 414, page, 'not-wapi', 'unknown'],
+  ['a 400 without WAPI’s JSON', 400, '{"fault": "line too long"}', 'not-wapi', 'unknown'],
+  ['408 with an HTML page', 408, page, 'bad-answer', 'unknown'],
+  ['429 with an HTML page', 429, page, 'bad-answer', 'unknown'],
+  ['a page that names a version', 404, '<p>WAPI version 2.7 not supported</p>', 'not-wapi', 'unknown'],
   ['500 with an HTML page', 500, page, 'grid-fault', 'unknown'],
   ['500 with a WAPI error', 500, refusal(data, 'internal'), 'grid-fault', 'unknown'],
   ['503 with an HTML page', 503, page, 'grid-fault', 'unknown'],
@@ -143,7 +176,9 @@ test('errors sort into those that a retry helps, those that need the operator, a
   expect(['credentials', 'permission', 'licence', 'wapi-version'].map((r) => sorted(r as Reason))).toEqual(
     Array(4).fill('operator'),
   );
-  expect(['conflict', 'missing', 'busy', 'state'].map((r) => sorted(r as Reason))).toEqual(Array(4).fill('rest'));
+  expect(['conflict', 'missing', 'busy', 'state', 'not-wapi'].map((r) => sorted(r as Reason))).toEqual(
+    Array(5).fill('rest'),
+  );
   expect(isGridAway(new Error('text')) || isRefused('text') || hasReason(undefined, 'missing')).toBe(false);
 });
 

@@ -54,6 +54,15 @@ test('good news get old after a minute', () => {
   expect(state.isStale).toBe(true);
 });
 
+test('an answer that is not WAPI’s is neither good news nor bad: the grid is to be asked', () => {
+  state.report(undefined, { writes: false });
+  state.report(trouble('not-wapi'), { writes: false });
+  expect(state.isStale).toBe(true);
+  expect(gridTrouble(conditions)).toBeUndefined();
+  state.report(undefined, { writes: false });
+  expect(state.isStale).toBe(false);
+});
+
 test('a refused write stays trouble although reads go well, until a write goes well or a minute has passed', () => {
   state.report(trouble('read-only'), { writes: true });
   state.report(undefined, { writes: false });

@@ -32,6 +32,7 @@ describe.each<[Reason, string, string]>([
   ['missing', 'host well, grid well, not again', 'host well, grid well, not again'],
   ['rejected', 'host well, grid well, not again', 'host well, grid well, not again'],
   ['no-free-address', 'host well, grid well, not again', 'host well, grid well, not again'],
+  ['not-wapi', 'host failed, grid unclear, not again', 'host failed, grid unclear, at once'],
   ['busy', 'host well, grid unknown, not again', 'host well, grid unknown, not again'],
 ])('%s', (reason, alone, withAnother) => {
   test(`of the only host: ${alone}`, () => {

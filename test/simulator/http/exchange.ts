@@ -10,6 +10,9 @@ import { type HttpAnswer, send } from './http-answer.ts';
 import { bodyRecord, type OpenRecord, queryRecord, type RequestRecord } from './request-log.ts';
 import type { Authenticated, Sessions } from './sessions.ts';
 
+/** Characters of a request's first line that Apache takes, as long as nobody has set its LimitRequestLine. */
+const maxRequestLine = 8_190;
+
 /** What exchanges share. */
 export interface ExchangeContext {
   readonly sessions: Sessions;
@@ -97,6 +100,8 @@ function answer(
   authenticate: () => Authenticated | undefined,
 ): HttpAnswer {
   try {
+    const line = `${request.method} ${request.url} HTTP/1.1`;
+    if (line.length > maxRequestLine) throw htmlPage(414, 'Request-URI Too Long', 'The requested URL is too long.');
     const authenticated = authenticate();
     if (!authenticated) throw unauthorized();
     record.login = authenticated.login;

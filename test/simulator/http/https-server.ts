@@ -27,9 +27,12 @@ export class HttpsServer {
   constructor({ certificate: { key, cert }, clientCa, address }: HttpsServerOptions, listener: RequestListener) {
     this.#address = address;
     const asking = clientCa === undefined ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: true };
-    this.#server = createServer({ key, cert, keepAliveTimeout: 60_000, ...asking }, (request, response) => {
-      listener(request, response, this.#numbers.get(request.socket) ?? 0);
-    });
+    this.#server = createServer(
+      { key, cert, keepAliveTimeout: 60_000, maxHeaderSize: 64 * 1024, ...asking },
+      (request, response) => {
+        listener(request, response, this.#numbers.get(request.socket) ?? 0);
+      },
+    );
     this.#server.on('connection', (socket: Socket) => {
       const port = socket.remotePort ?? 0;
       this.#sockets.set(port, socket);

@@ -19,6 +19,9 @@ export const CLOUD_ATTRIBUTES = [
   'Is Shared',
 ] as const;
 
+/** Characters of a text, an e-mail address or a URL (WAPI documentation, extensibleattributedef, of their default values). */
+const maxTextLength = 256;
+
 const BOOLEAN_ATTRIBUTES: readonly string[] = ['Cloud API Owned', 'Is External', 'Is Shared'];
 
 /** The fields of a definition by that name: text, except for the cloud booleans, which are True/False enumerations. */
@@ -89,7 +92,7 @@ function fits(definition: Values, value: Json): boolean {
     case 'ENUM':
       return enumValues(definition).includes(value);
     default:
-      return typeof value === 'string';
+      return typeof value === 'string' && value.length <= maxTextLength;
   }
 }
 

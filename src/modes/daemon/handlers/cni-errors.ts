@@ -9,6 +9,7 @@ const codes: Readonly<Record<Reason, number>> = {
   timeout: CniCode.tryAgain,
   busy: CniCode.tryAgain,
   'bad-answer': CniCode.tryAgain,
+  'not-wapi': CniCode.tryAgain,
   'grid-fault': CniCode.tryAgain,
   'read-only': CniCode.tryAgain,
   unconfirmed: CniCode.tryAgain,

@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { checkConfig } from '../../../cni/config-check.ts';
 import { CniCode, CniError } from '../../../cni/errors.ts';
 import type { Netconf } from '../../../cni/netconf.ts';
-import { type NetworkSpec, networkSpec } from '../../../infoblox/network/spec.ts';
+import { maxViewLength, type NetworkSpec, networkSpec } from '../../../infoblox/network/spec.ts';
 import { nearest } from '../config/spelling.ts';
 import { foreignKey } from './foreign-keys.ts';
 
@@ -56,8 +56,8 @@ export function specOf(netconf: Netconf, defaults: SpecDefaults): NetworkSpec {
 
 /** Reads the network view alone, for calls that must work though the configuration was spoilt since ADD. */
 export function viewOf(netconf: Pick<Netconf, 'ipam'>, defaults: Pick<SpecDefaults, 'networkView'>): string {
-  const view = v.safeParse(viewName, netconf.ipam['network-view']);
-  return (view.success ? view.output : undefined) ?? defaults.networkView;
+  const { success, output } = v.safeParse(viewName, netconf.ipam['network-view']);
+  return success && output != null && output.length <= maxViewLength ? output : defaults.networkView;
 }
 
 /** Lists the keys under `ipam` that mean nothing here. */

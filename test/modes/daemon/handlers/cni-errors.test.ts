@@ -10,6 +10,7 @@ const table: Record<Reason, number> = {
   timeout: 11,
   busy: 11,
   'bad-answer': 11,
+  'not-wapi': 11,
   'grid-fault': 11,
   'read-only': 11,
   unconfirmed: 11,

@@ -172,7 +172,8 @@ describe('the policy', () => {
         'DEL',
       );
     expect(viewOf(conf('v'), defaults)).toBe('v');
-    for (const view of [undefined, null, '', 7]) expect(viewOf(conf(view), defaults)).toBe('of-the-flags');
+    for (const view of [undefined, null, '', 7, 'v'.repeat(257)])
+      expect(viewOf(conf(view), defaults)).toBe('of-the-flags');
   });
 });
 
