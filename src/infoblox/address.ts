@@ -37,6 +37,11 @@ export function contains(cidr: Cidr, address: string): boolean {
   return ipaddr.IPv4.parse(address).match(ipaddr.IPv4.parse(cidr.base), cidr.prefix);
 }
 
+/** Tells whether all of a network lies in another one, or is that. */
+export function isInside(inner: Cidr, outer: Cidr): boolean {
+  return inner.prefix >= outer.prefix && contains(outer, inner.base);
+}
+
 /** Tells whether the two networks share an address. */
 export function overlaps(one: Cidr, other: Cidr): boolean {
   return one.prefix <= other.prefix ? contains(one, other.base) : contains(other, one.base);

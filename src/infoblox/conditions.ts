@@ -25,6 +25,8 @@ export const conditionKinds = [
   'network-refused',
   /** A network has no free address. */
   'network-full',
+  /** Several networks have one name, so that hosts may use different ones. */
+  'network-duplicate',
 ] as const;
 export type ConditionKind = (typeof conditionKinds)[number];
 

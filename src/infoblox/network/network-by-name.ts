@@ -10,8 +10,10 @@
  * Nobody takes addresses from a pending network, so yielding deletes nothing that is in use. What is being deleted is marked as
  * given up before: it is pending for nobody any more.
  */
-import { type Cidr, compareAddresses, parseCidr } from '../address.ts';
+import { type Cidr, compareAddresses, isInside, parseCidr } from '../address.ts';
+import { networkNameAttribute } from '../attributes.ts';
 import { pause, pauseBefore } from '../concurrency/backoff.ts';
+import type { Conditions } from '../conditions.ts';
 import { GridError, hasReason } from '../errors.ts';
 import {
   gatewayMark,
@@ -26,7 +28,7 @@ import { beginsWith } from '../wapi/paged-search.ts';
 import type { Network } from '../wapi/schemas.ts';
 import { createNextNetwork, readSurroundings } from './next-network.ts';
 import type { NetworkSpec, SpecOf } from './spec.ts';
-import type { FoundNetwork, NetworkDeps } from './views.ts';
+import type { BoundLeases, FoundNetwork, NetworkDeps } from './views.ts';
 
 /** Milliseconds without any change after which the pending networks of a name belong to creators that died. */
 const abandonedAfter = 8_000;
@@ -34,7 +36,7 @@ const abandonedAfter = 8_000;
 const lookPause = { first: 40, longest: 800 };
 
 export interface NamedNetworks {
-  /** The lowest address first. */
+  /** The lowest address first, or the preferred one. */
   readonly complete: readonly Network[];
   /** Created for the name and not confirmed yet; the lowest address first. */
   readonly pending: readonly Network[];
@@ -65,6 +67,75 @@ export async function findNamedNetworks(
   };
 }
 
+/**
+ * Orders the complete networks of a name as they come into question: those inside the network containers before all others,
+ * then those that this host has leases in, then by address, so that hosts without leases agree.
+ */
+export function byPreference(
+  complete: readonly Network[],
+  { name, view, place }: SpecOf<'container'>,
+  leases: Pick<BoundLeases, 'hasBoundIn'>,
+): Network[] {
+  if (complete.length < 2) return [...complete];
+  const ranked = complete.map((network) => {
+    const cidr = cidrOf(network);
+    const isLeased = leases.hasBoundIn({ name: shortNetworkName(name), view, cidr });
+    return { network, rank: (isInAny(place.containers, cidr) ? 0 : 2) + (isLeased ? 0 : 1) };
+  });
+  // Equal ones keep their order, by address.
+  return ranked.sort((one, other) => one.rank - other.rank).map(({ network }) => network);
+}
+
+/**
+ * Refuses a network that lies in none of the containers: whoever may create networks on the grid can give any of them a name.
+ * @throws GridError `network-conflict`
+ */
+export function refuseOutsideContainers(network: Network, { name, view, place }: SpecOf<'container'>): void {
+  const cidr = cidrOf(network);
+  if (isInAny(place.containers, cidr)) return;
+  const containers = place.containers.map(({ text }) => text).join(', ');
+  throw new GridError(
+    'network-conflict',
+    `network ${name} is ${cidr.text} in view ${view}, outside the network containers ${containers}`,
+    {
+      hint: `if that network is meant, set subnet to ${cidr.text} or name a container of it in network-container; else take the name off it, in its comment and its extensible attribute "${networkNameAttribute}"`,
+    },
+  );
+}
+
+/**
+ * Says that several networks have one name.
+ * @param networks complete ones, the one that this host uses first
+ * @returns undefined if there is no more than one
+ */
+export function duplicateError(
+  networks: readonly Network[],
+  { name, view }: Pick<NetworkSpec, 'name' | 'view'>,
+): GridError | undefined {
+  if (networks.length < 2) return undefined;
+  const all = [...networks].sort(byAddress).map(({ network }) => network);
+  const listed = `${all.slice(0, -1).join(', ')} and ${all.at(-1)}`;
+  return new GridError(
+    'network-conflict',
+    `network ${name} is ${listed} in view ${view}; this host uses ${networks[0]?.network}`,
+    {
+      hint: `leave the name to one of them: take it out of the comment and the extensible attribute "${networkNameAttribute}" of the others, those in which the fewest containers have addresses`,
+    },
+  );
+}
+
+/** Keeps the condition of a name that several networks have. @param networks as for `duplicateError` */
+function noteDuplicates(conditions: Conditions, networks: readonly Network[], spec: NetworkSpec): void {
+  const subject = `${spec.name} (view ${spec.view})`;
+  const error = duplicateError(networks, spec);
+  if (error === undefined) conditions.clear('network-duplicate', subject);
+  else conditions.raise('network-duplicate', error, { subject });
+}
+
+function isInAny(containers: readonly Cidr[], cidr: Cidr): boolean {
+  return containers.some((container) => isInside(cidr, container));
+}
+
 /** Reads where a network lies. @throws GridError `bad-answer` if the grid does not say it */
 export function cidrOf({ network }: Network): Cidr {
   const cidr = parseCidr(network);
@@ -79,10 +150,11 @@ function byAddress(one: Network, other: Network): number {
 
 /**
  * Finds or creates the network of a name that all hosts agree on. A new one is pending: it is the caller's to confirm.
- * @throws GridError `timeout` if another host does not finish; else as `createNextNetwork`
+ * @throws GridError `network-conflict` if it lies in none of the containers, `timeout` if another host does not finish; else as
+ * `createNextNetwork`
  */
 export async function agreeOnNetwork(
-  deps: NetworkDeps,
+  deps: NetworkDeps & { readonly conditions: Conditions },
   spec: SpecOf<'container'>,
   signal: AbortSignal,
 ): Promise<FoundNetwork> {
@@ -95,13 +167,17 @@ export async function agreeOnNetwork(
   let early = deps.views.hasLeases(view) ? undefined : readSurroundings(deps, spec, signal).catch(() => undefined);
   let full: GridError | undefined;
   for (;;) {
-    const named = await findNamedNetworks(deps.wapi, spec, signal);
-    const step = nextStep(named, { mine, abandoned: waiting.hasStalled(named.pending) });
+    const { complete, pending } = await findNamedNetworks(deps.wapi, spec, signal);
+    const preferred = byPreference(complete, spec, deps.leases);
+    noteDuplicates(deps.conditions, preferred, spec);
+    const step = nextStep({ complete: preferred, pending }, { mine, abandoned: waiting.hasStalled(pending) });
     for (const network of step.surplus) {
       await yieldNetwork(deps, { network, name, view }, signal);
       // Another host may create its network in the same place.
       mine.delete(network.network);
     }
+    const likely = preferred[0] ?? pending[0];
+    if (likely !== undefined) refuseOutsideContainers(likely, spec);
     if (step.kind === 'use' || step.kind === 'confirm')
       return { network: step.network, isNew: step.kind === 'confirm' };
     if (step.kind === 'look') continue;

@@ -4,6 +4,7 @@
  */
 import type { Cidr } from '../address.ts';
 import { abortable } from '../concurrency/abortable.ts';
+import type { Conditions } from '../conditions.ts';
 import { GridError, hasReason, mayExist } from '../errors.ts';
 import { isAttachmentMark } from '../mark.ts';
 import type { WapiClient } from '../wapi/client.ts';
@@ -33,12 +34,16 @@ interface KnownNetwork {
   readonly network: ReadyNetwork;
 }
 
+interface NetworksDeps extends NetworkDeps {
+  readonly conditions: Conditions;
+}
+
 export class Networks {
-  readonly #deps: NetworkDeps;
+  readonly #deps: NetworksDeps;
   readonly #ready = new Map<string, Promise<ReadyNetwork>>();
   readonly #known = new Map<string, KnownNetwork>();
 
-  constructor(deps: NetworkDeps) {
+  constructor(deps: NetworksDeps) {
     this.#deps = deps;
   }
 

@@ -1,9 +1,10 @@
 /** What the next ADD would find, or have to create: the same reads and refusals as its own, and no write. */
 import type { Cidr } from '../address.ts';
+import type { GridError } from '../errors.ts';
 import type { GridInspection } from '../wapi/inspection.ts';
 import type { Network } from '../wapi/schemas.ts';
 import { refuseStrayGateway } from './fit.ts';
-import { cidrOf, findNamedNetworks } from './network-by-name.ts';
+import { byPreference, cidrOf, duplicateError, findNamedNetworks, refuseOutsideContainers } from './network-by-name.ts';
 import { noContainer, noRoom } from './next-network.ts';
 import type { NetworkSpec, SpecOf } from './spec.ts';
 import { findSubnet, refuseNewSubnet } from './subnet.ts';
@@ -14,7 +15,13 @@ interface OutlookDeps extends NetworkDeps {
 }
 
 export type NetworkOutlook =
-  | { readonly kind: 'found'; readonly ref: string; readonly cidr: Cidr }
+  | {
+      readonly kind: 'found';
+      readonly ref: string;
+      readonly cidr: Cidr;
+      /** That others have its name, too. */
+      readonly duplicate?: GridError | undefined;
+    }
   /** Another host is setting it up. */
   | { readonly kind: 'pending' }
   /** It would be created: its subnet as configured, or the next one of a network container, that may have to be created, too. */
@@ -33,17 +40,20 @@ export async function outlookOf(deps: OutlookDeps, spec: NetworkSpec, signal: Ab
     await refuseNewSubnet(deps, subnet, signal);
     return { kind: 'absent' };
   }
+  const byName = { ...rest, place };
   const { complete, pending } = await findNamedNetworks(deps.wapi, spec, signal);
-  const [found] = complete;
-  if (found !== undefined) return asFound(found);
+  const preferred = byPreference(complete, byName, deps.leases);
+  const found = preferred[0] ?? pending[0];
+  if (found !== undefined) refuseOutsideContainers(found, byName);
+  if (preferred[0] !== undefined) return { ...asFound(preferred[0]), duplicate: duplicateError(preferred, spec) };
   if (pending.length > 0) return { kind: 'pending' };
   refuseStrayGateway(spec);
   await deps.views.refuseRenamed(spec, signal);
-  return { kind: 'absent', room: await findRoom(deps, { ...rest, place }, signal) };
+  return { kind: 'absent', room: await findRoom(deps, byName, signal) };
 }
 
-function asFound(network: Network): NetworkOutlook {
-  return { kind: 'found', ref: network._ref, cidr: cidrOf(network) };
+function asFound(network: Network) {
+  return { kind: 'found' as const, ref: network._ref, cidr: cidrOf(network) };
 }
 
 /**

@@ -2,7 +2,7 @@
  * Network views, created when they are absent, unless they are absent only because somebody has renamed them: containers
  * use addresses in such a view, and a network in a new view of the old name would give them out a second time.
  */
-import { contains } from '../address.ts';
+import { type Cidr, contains } from '../address.ts';
 import { GridError, mayExist } from '../errors.ts';
 import { clusterPattern, networkPrefix, type Origin, parseMark } from '../mark.ts';
 import type { WapiClient } from '../wapi/client.ts';
@@ -13,10 +13,17 @@ import type { NetworkSpec } from './spec.ts';
 /** Reservations of this host that are looked for: one may have been deleted by hand, not all. */
 const samples = 3;
 
+/** What this host has bound, as its state says. */
+export interface BoundLeases {
+  /** Some of the leases in a view, at most `limit`. */
+  boundIn(view: string, limit: number): readonly { readonly mark: string }[];
+  /** Whether one of a network name, as it stands in marks, has an address in a network. */
+  hasBoundIn(where: { readonly name: string; readonly view: string; readonly cidr: Cidr }): boolean;
+}
+
 interface NetworkViewsDeps {
   readonly wapi: WapiClient;
-  /** Some of the marks of this host's leases in a view, at most `limit`. */
-  readonly marksIn: (view: string, limit: number) => readonly string[];
+  readonly leases: BoundLeases;
   readonly host: Origin;
 }
 
@@ -24,6 +31,7 @@ interface NetworkViewsDeps {
 export interface NetworkDeps {
   readonly wapi: WapiClient;
   readonly views: NetworkViews;
+  readonly leases: BoundLeases;
 }
 
 /** A network that was found or created. */
@@ -48,7 +56,7 @@ export class NetworkViews {
 
   /** Tells whether this host has leases in the view. */
   hasLeases(view: string): boolean {
-    return this.#deps.marksIn(view, 1).length > 0;
+    return this.#deps.leases.boundIn(view, 1).length > 0;
   }
 
   /** Tells whether the grid has the view. */
@@ -101,8 +109,8 @@ export class NetworkViews {
 
   /** What the state knows to be in this view, and the grid has in another one. */
   async #leaseElsewhere(view: string, signal: AbortSignal): Promise<FixedAddress | undefined> {
-    const { wapi, marksIn } = this.#deps;
-    const looks = marksIn(view, samples).map(async (mark) => {
+    const { wapi, leases } = this.#deps;
+    const looks = leases.boundIn(view, samples).map(async ({ mark }) => {
       const found = await wapi.findFixedAddresses({ comment: mark }, signal);
       return found.find((object) => object.comment === mark && object.network_view !== view);
     });

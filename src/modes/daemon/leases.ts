@@ -44,10 +44,9 @@ interface LeasesDeps {
 export function buildLeases({ options, origin, conditions, grid, window, ...given }: LeasesDeps) {
   const { store, names, isOwnAddress, trace, log } = given;
   const { wapi } = grid;
-  const marksIn = (view: string, limit: number) => store.boundIn(view, limit).map(({ mark }) => mark);
-  const views = new NetworkViews({ wapi, marksIn, host: origin });
+  const views = new NetworkViews({ wapi, leases: store, host: origin });
   const moment = () => ({ now: Date.now(), window });
-  const networks = new Networks({ wapi, views });
+  const networks = new Networks({ wapi, views, leases: store, conditions });
   const { releaseOriginal, reapAfter } = options;
   const originals = releaseOriginal === '' ? undefined : new Originals({ wapi, store, log }, releaseOriginal);
   const deps = {

@@ -66,7 +66,10 @@ export class LeaseFixture {
     const moment = () => ({ now: Date.now(), window: defaultDoubtWindow });
     this.deps = {
       ...{ wapi, store, log, moment, trace: untraced, locks: new KeyedMutex(), tally: { reaped: 0, recreated: 0 } },
-      networks: new Networks({ wapi, views: new NetworkViews({ wapi, marksIn: () => [], host: origin }) }),
+      networks: new Networks({
+        ...{ wapi, conditions, leases: store },
+        views: new NetworkViews({ wapi, leases: store, host: origin }),
+      }),
       exhaustion: new Exhaustion(wapi, conditions),
       conditions,
       names: new FormerNames(store, origin),

@@ -1,10 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { gatewayMark, networkMark, pendingNetworkMark } from '../../../src/infoblox/mark.ts';
 import { nextStep } from '../../../src/infoblox/network/network-by-name.ts';
+import { askDaemon } from '../../../src/modes/operator/daemon-connection.ts';
 import { until } from '../../fixture/host.ts';
 import { errorOf, fromContainer, held, useGridAndHost, writes } from '../grid-and-host.ts';
 
 const fixture = useGridAndHost({ attributes: ['Network Name'] });
+
+/** A container beside that of the flags, for networks that somebody else has made. */
+const ofTen = { 'network-container': '10.0.0.0/8' };
 
 const networks = () => fixture.grid.networks().map(({ network }) => network);
 
@@ -33,27 +37,48 @@ describe('a network by name', () => {
     expect(grid.networks()).toEqual([]);
   });
 
-  test('that is found outside the containers is used if the gateway lies in it, and refused if not', async () => {
+  test('that is found is used if the gateway lies in it, and refused if not', async () => {
     const { grid, host } = fixture;
     grid.add('network', { network: '10.77.0.0/26', comment: networkMark('pods') });
-    expect(await host.add('c1', fromContainer({ gateway: '10.77.0.1' }))).toBe('10.77.0.2');
-    expect(await errorOf(host.add('c2', fromContainer({ gateway: '10.0.0.1' })))).toMatchObject({
+    expect(await host.add('c1', fromContainer({ ...ofTen, gateway: '10.77.0.1' }))).toBe('10.77.0.2');
+    expect(await errorOf(host.add('c2', fromContainer({ ...ofTen, gateway: '10.0.0.1' })))).toMatchObject({
       code: 7,
       msg: 'gateway 10.0.0.1 is outside the network 10.77.0.0/26',
     });
   });
 
-  test('is found by its name, wherever it lies and however large it is', async () => {
+  test('is found by its name, wherever in the containers it lies and however large it is', async () => {
     const { grid, host } = fixture;
     grid.add('network', { network: '10.77.0.0/26', comment: networkMark('pods') });
-    expect(await host.add('c1', fromContainer())).toBe('10.77.0.1');
+    expect(await host.add('c1', fromContainer(ofTen))).toBe('10.77.0.1');
     expect(writes(grid)).toEqual(['POST fixedaddress 201']);
+  });
+
+  test.each([
+    ['complete', networkMark('pods')],
+    ['being set up', pendingNetworkMark('pods')],
+  ])('that lies in none of the containers is refused: anybody can give a network the name (%s)', async (_, comment) => {
+    const { grid, host } = fixture;
+    grid.add('network', { network: '10.77.0.0/26', comment });
+    expect(await errorOf(host.add('c1', fromContainer()))).toMatchObject({
+      code: 102,
+      msg: 'network pods is 10.77.0.0/26 in view default, outside the network containers 172.18.0.0/16',
+      details: expect.stringContaining('network-container'),
+    });
+    expect(grid.networks()).toMatchObject([{ network: '10.77.0.0/26', comment }]);
+    expect(held(grid)).toEqual([]);
+  });
+
+  test('that is larger than its container is refused', async () => {
+    const { grid, host } = fixture;
+    grid.add('network', { network: '172.16.0.0/12', comment: networkMark('pods') });
+    expect(await errorOf(host.add('c1', fromContainer()))).toMatchObject({ code: 102 });
   });
 
   test('is found by its attribute, as administrators and the original driver write it', async () => {
     const { grid, host } = fixture;
     grid.add('network', { network: '10.77.0.0/26', extattrs: { 'Network Name': { value: 'pods' } } });
-    expect(await host.add('c1', fromContainer())).toBe('10.77.0.1');
+    expect(await host.add('c1', fromContainer(ofTen))).toBe('10.77.0.1');
     expect(writes(grid)).toEqual(['POST fixedaddress 201']);
   });
 
@@ -84,14 +109,7 @@ describe('a network by name', () => {
     await until('the first contact', () => grid.requests.filter(({ status }) => status > 0).length >= 3);
     const refused = { kind: 'status', status: 403, body: '<html>Forbidden</html>' } as const;
     for (const type of ['networkview', 'networkcontainer']) grid.inject({ type, effect: refused, times: 99 });
-    expect(await host.add('c1', fromContainer())).toBe('10.77.0.1');
-  });
-
-  test('is the lowest if there are several', async () => {
-    const { grid, host } = fixture;
-    grid.add('network', { network: '10.100.0.0/24', extattrs: { 'Network Name': { value: 'pods' } } });
-    grid.add('network', { network: '10.9.0.0/24', comment: networkMark('pods') });
-    expect(await host.add('c1', fromContainer())).toBe('10.9.0.1');
+    expect(await host.add('c1', fromContainer(ofTen))).toBe('10.77.0.1');
   });
 
   test('comes from the first container that has room', async () => {
@@ -140,6 +158,54 @@ describe('a network by name', () => {
     expect(await host.add('c2', fromContainer())).toBe('172.18.0.2');
     expect(networks()).toEqual(['172.18.0.0/24']);
     expect(held(grid)).toEqual(['172.18.0.1', '172.18.0.2']);
+  });
+});
+
+describe('two complete networks of one name', () => {
+  const lower = { network: '10.9.0.0/24', comment: networkMark('pods') };
+  const higher = { network: '10.100.0.0/24', extattrs: { 'Network Name': { value: 'pods' } } };
+  const conditions = async () =>
+    (await askDaemon({ socket: fixture.host.socket, method: 'operator/status', params: {} })).conditions;
+
+  test('are a condition that names both and the fix, until one of them has lost the name', async () => {
+    const { grid, host } = fixture;
+    const extra = grid.add('network', higher);
+    grid.add('network', lower);
+    // A host without leases in either takes the lower one, as all others do.
+    expect(await host.add('c1', fromContainer(ofTen))).toBe('10.9.0.1');
+    expect(await conditions()).toMatchObject([
+      {
+        kind: 'network-duplicate',
+        subject: 'pods (view default)',
+        message: 'network pods is 10.9.0.0/24 and 10.100.0.0/24 in view default; this host uses 10.9.0.0/24',
+        hint: expect.stringContaining('leave the name to one of them'),
+      },
+    ]);
+    await host.call('STATUS', '', fromContainer(ofTen));
+    grid.update(extra, { extattrs: {} });
+    await host.stop();
+    await host.start();
+    await host.add('c2', fromContainer(ofTen));
+    expect(await conditions()).toEqual([]);
+  });
+
+  test('part no host from the one in which it has leases', async () => {
+    const { grid, host } = fixture;
+    grid.add('network', higher);
+    await host.add('c1', fromContainer(ofTen));
+    grid.add('network', lower);
+    await host.stop();
+    await host.start();
+    expect(await host.add('c2', fromContainer(ofTen))).toBe('10.100.0.2');
+    expect(await conditions()).toMatchObject([{ message: expect.stringMatching(/this host uses 10\.100\.0\.0\/24$/) }]);
+  });
+
+  test('of which one lies outside the containers: the other one is used, wherever the leases are', async () => {
+    const { grid, host } = fixture;
+    grid.add('network', lower);
+    await host.add('c1', fromContainer(ofTen));
+    grid.add('network', higher);
+    expect(await host.add('c2', fromContainer({ 'network-container': '10.100.0.0/16' }))).toBe('10.100.0.1');
   });
 });
 

@@ -29,9 +29,10 @@ const usual = { name: 'net-1', view: 'default', containers: '172.18.0.0/16', pre
 
 function outlook(differs: Partial<SpecInput> = {}) {
   const wapi = new WapiClient(session, new ExtensibleAttributes('c'));
-  const views = new NetworkViews({ wapi, marksIn: () => [], host: { cluster: 'c', node: 'n' } });
+  const leases = { boundIn: () => [], hasBoundIn: () => false };
+  const views = new NetworkViews({ wapi, leases, host: { cluster: 'c', node: 'n' } });
   return outlookOf(
-    { wapi, views, inspection: new GridInspection(session) },
+    { wapi, views, leases, inspection: new GridInspection(session) },
     networkSpec({ ...usual, ...differs }),
     inTime(),
   );
@@ -61,9 +62,22 @@ describe('by subnet', () => {
 });
 
 describe('by container', () => {
-  test('the network of the name is used, wherever it lies', async () => {
+  test('the network of the name is used, wherever in the containers it lies', async () => {
+    grid.add('network', { network: '172.18.9.0/24', comment: networkMark('net-1') });
+    expect(await outlook()).toMatchObject({ kind: 'found', cidr: { text: '172.18.9.0/24' } });
+  });
+  test('one that lies in none of the containers is refused', async () => {
     grid.add('network', { network: '10.9.0.0/24', comment: networkMark('net-1') });
-    expect(await outlook()).toMatchObject({ kind: 'found', cidr: { text: '10.9.0.0/24' } });
+    await expect(outlook()).rejects.toMatchObject({ message: expect.stringMatching(/is 10\.9\.0\.0\/24 .* outside/) });
+  });
+  test('of two networks of the name the one that would be used is told, and that there are two', async () => {
+    for (const network of ['10.9.0.0/24', '172.18.9.0/24'])
+      grid.add('network', { network, comment: networkMark('net-1') });
+    expect(await outlook()).toMatchObject({
+      kind: 'found',
+      cidr: { text: '172.18.9.0/24' },
+      duplicate: { message: expect.stringContaining('network net-1 is 10.9.0.0/24 and 172.18.9.0/24') },
+    });
   });
   test('one that another host sets up is waited for', async () => {
     grid.add('network', { network: '172.18.0.0/24', comment: pendingNetworkMark('net-1') });

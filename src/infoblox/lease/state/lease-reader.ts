@@ -1,5 +1,6 @@
 /** What can be asked of the leases in the state: by mark, by place, by phase, by what is to be done next. Changes nothing. */
 import * as v from 'valibot';
+import { type Cidr, contains } from '../../address.ts';
 import type { Lease, Phase } from '../lease.ts';
 import type { Statements } from './statements.ts';
 import { StoredLease } from './stored-lease.ts';
@@ -116,6 +117,15 @@ export class LeaseReader {
   /** Bound leases in a view, any of them. */
   boundIn(view: string, limit: number): Lease[] {
     return this.#all("SELECT * FROM lease WHERE phase = 'bound' AND view = ? LIMIT ?", view, limit);
+  }
+
+  /** Whether a bound lease of a network name has an address in a network. @param name as it stands in marks */
+  hasBoundIn({ name, view, cidr }: { readonly name: string; readonly view: string; readonly cidr: Cidr }): boolean {
+    const sql = "SELECT address FROM lease WHERE network = ? AND phase = 'bound' AND view = ?";
+    return this.statements.run(sql, (statement) => {
+      for (const { address } of statement.iterate(name, view)) if (contains(cidr, String(address))) return true;
+      return false;
+    });
   }
 
   /** What is being given back in a view, the oldest first. */

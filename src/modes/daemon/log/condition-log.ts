@@ -28,6 +28,7 @@ const texts: Readonly<Record<Told, Texts>> = {
     ends: 'release notes read again',
   },
   'network-refused': { level: 'warn', begins: 'network refused', ends: 'network accepted' },
+  'network-duplicate': { level: 'warn', begins: 'several networks have one name', ends: 'one network has the name' },
   'network-full': { level: 'warn', begins: 'network full', ends: 'network has free addresses' },
 };
 

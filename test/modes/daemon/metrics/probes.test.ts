@@ -12,6 +12,7 @@ const rows: readonly (readonly [ConditionKind | 'nothing', Readonly<Record<strin
   ['state-not-writable', { '/livez': 200, '/readyz': 503, '/health': 200 }],
   // They keep one network from being served, not the host.
   ['network-refused', { '/livez': 200, '/readyz': 200, '/health': 200 }],
+  ['network-duplicate', { '/livez': 200, '/readyz': 200, '/health': 200 }],
   ['network-full', { '/livez': 200, '/readyz': 200, '/health': 200 }],
 ];
 

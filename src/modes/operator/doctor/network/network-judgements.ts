@@ -17,7 +17,11 @@ export function judgeView(view: string, exists: boolean): Verdict[] {
 
 /** Judges what an ADD would find. What it would fail with has been thrown before. */
 export function judgeOutlook(outlook: NetworkOutlook, { view, place }: NetworkSpec): Verdict[] {
-  if (outlook.kind === 'found') return [ok(`${outlook.cidr.text} in view ${view}`)];
+  if (outlook.kind === 'found') {
+    const { cidr, duplicate } = outlook;
+    if (duplicate !== undefined) return [warning(duplicate.message, duplicate.hint)];
+    return [ok(`${cidr.text} in view ${view}`)];
+  }
   if (outlook.kind === 'pending') {
     return [warning('another host is setting it up', 'wait some seconds, then run doctor again')];
   }

@@ -46,9 +46,11 @@ export class NetworkLook {
     this.#wapi = wapi;
     this.#inspection = inspection;
     this.#host = host;
-    const views = new NetworkViews({ wapi, marksIn: () => [], host });
+    // The state is the daemon's.
+    const leases = { boundIn: () => [], hasBoundIn: () => false };
+    const views = new NetworkViews({ wapi, leases, host });
     this.#views = views;
-    this.#outlook = shared((signal) => outlookOf({ wapi, views, inspection }, configuration.spec, signal));
+    this.#outlook = shared((signal) => outlookOf({ wapi, views, leases, inspection }, configuration.spec, signal));
     this.#ranges = shared((signal) => this.#findRanges(signal));
   }
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type Cidr, parseCidr } from '../../../../../src/infoblox/address.ts';
+import { GridError } from '../../../../../src/infoblox/errors.ts';
 import { attachmentMark, gatewayMark } from '../../../../../src/infoblox/mark.ts';
 import type { NetworkOutlook } from '../../../../../src/infoblox/network/outlook.ts';
 import { networkSpec } from '../../../../../src/infoblox/network/spec.ts';
@@ -33,6 +34,16 @@ test('a view that is absent is a warning, since its name may be mistyped', () =>
 
 test.each<[NetworkOutlook, typeof bySubnet, RegExp | string]>([
   [{ kind: 'found', ref: 'r', cidr: net }, bySubnet, 'ok: 10.0.0.0/24 in view default'],
+  [
+    {
+      kind: 'found',
+      ref: 'r',
+      cidr: net,
+      duplicate: new GridError('network-conflict', 'net-1 is two networks', { hint: 'leave the name to one' }),
+    },
+    byContainer,
+    'warning: net-1 is two networks -> leave the name to one',
+  ],
   [{ kind: 'absent' }, bySubnet, 'ok: not there yet: the first ADD creates 10.0.0.0/24 in view default'],
   [
     { kind: 'absent', room: { container: cidr('172.18.0.0/16'), exists: true } },
