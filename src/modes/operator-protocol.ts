@@ -61,6 +61,9 @@ const Status = v.object({
   errors: v.array(v.object({ at: time, message: text, error: maybeText, hint: maybeText })),
 });
 
+/** What keeps every ADD from being served; null if nothing is known to. */
+const probe = v.object({ notReady: v.nullable(v.object({ message: text, hint: maybeText })) });
+
 const LeaseRecord = v.object({
   mark: text,
   network: text,
@@ -175,6 +178,7 @@ const hostRelease = v.object({
 /** The methods: what goes in and what comes out. */
 export const operatorMethods = {
   'operator/status': { params: v.object({}), result: Status },
+  'operator/probe': { params: v.object({}), result: probe },
   'operator/leases': { params: leaseFilter, result: v.object({ leases: v.array(LeaseRecord) }) },
   'operator/history': { params: v.object({ address: text, at: v.optional(time) }), result: History },
   'operator/gc': { params: v.object({ dryRun: v.boolean() }), result: releasedLeases },

@@ -121,15 +121,14 @@ describe.skipIf(leftOut).each(['base', 'overlays/multus', 'overlays/node-pool'])
 
   test('restarts a daemon that is stuck, and none because the grid is away', () => {
     const daemon = containersOf(manifests).at(-1);
-    const path = (probe?: { httpGet?: { path?: string } }) => probe?.httpGet?.path;
-    expect([daemon?.startupProbe, daemon?.livenessProbe, daemon?.readinessProbe].map(path)).toEqual([
-      '/livez',
-      '/livez',
-      '/readyz',
-    ]);
-    const { metricsListen } = optionsOf(manifests);
-    for (const probe of [daemon?.startupProbe, daemon?.livenessProbe, daemon?.readinessProbe])
-      expect(probe?.httpGet).toMatchObject(metricsListen ?? {});
+    const asks = (kind: string) => ({ exec: { command: [...(daemon?.command ?? []), 'status', `--probe=${kind}`] } });
+    expect(daemon?.startupProbe).toMatchObject(asks('live'));
+    expect(daemon?.livenessProbe).toMatchObject(asks('live'));
+    expect(daemon?.readinessProbe).toMatchObject(asks('ready'));
+  });
+
+  test('is probed over the socket, which root alone reaches: no port is open that others could keep busy', () => {
+    expect(optionsOf(manifests).metricsListen).toBeUndefined();
   });
 
   test('hands the daemon flags that it takes, the password by file and the name of the node', () => {

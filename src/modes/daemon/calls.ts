@@ -16,6 +16,7 @@ import { type Handlers, pluginWork } from './handlers/handler.ts';
 import { statusHandler } from './handlers/status.ts';
 import type { Leases } from './leases.ts';
 import type { RecentError } from './log/recent-errors.ts';
+import { forOwnNames, type Pages, shared } from './metrics/listener.ts';
 import type { Metrics } from './metrics/metrics.ts';
 import { operatorHandlers } from './operator/handlers.ts';
 import { hostPage } from './operator/host-page.ts';
@@ -24,6 +25,9 @@ import { isPluginRequest, type Request } from './rpc/frame.ts';
 import { ReleaseNotes } from './rpc/release-notes.ts';
 import { CallServer } from './rpc/server.ts';
 import type { Tracing } from './tracing/tracing.ts';
+
+/** Of the page for people, which is made of all leases. */
+const pageLifetimeMs = 1_000;
 
 interface CallsDeps {
   readonly options: Options;
@@ -74,5 +78,8 @@ export function buildCalls(deps: CallsDeps) {
     tracing,
     log,
   });
-  return { server, notes, pages: { '/': () => hostPage(operatorDeps) } };
+  const { nodeName, metricsListen } = options;
+  const page = shared(() => hostPage(operatorDeps), pageLifetimeMs);
+  const pages: Pages = { '/': forOwnNames([nodeName, metricsListen?.host ?? nodeName], page) };
+  return { server, notes, pages };
 }

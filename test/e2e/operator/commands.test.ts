@@ -75,6 +75,14 @@ describe('status', () => {
       startedAt: isTime,
       conditions: [{ kind: 'grid-unavailable', since: isTime, hint: expect.any(String) }],
     });
+    const probe = async (kind: string) => host.command('status', `--probe=${kind}`);
+    expect(await probe('live')).toMatchObject({ exitCode: 0, stdout: 'ok\n', stderr: '' });
+    const isReason = expect.stringMatching(/^infoblox-cni-daemon status: cannot connect to the grid .*\. See whether /);
+    expect(await probe('ready')).toMatchObject({ exitCode: 1, stdout: '', stderr: isReason });
+  });
+
+  test('answers a probe with ok when the next ADD can be served', async () => {
+    await until('the grid has answered', async () => (await host.command('status', '--probe=ready')).stdout === 'ok\n');
   });
 });
 
@@ -234,7 +242,7 @@ describe.runIf(process.getuid?.() === 0)('with real namespaces', () => {
 
 test('a host without a daemon is told so with a status of its own', async () => {
   await host.daemon.stop();
-  for (const command of [['status'], ['leases'], ['gc'], ['release', 'c111']]) {
+  for (const command of [['status'], ['status', '--probe=live'], ['leases'], ['gc'], ['release', 'c111']]) {
     const { exitCode, stdout, stderr } = await host.command(command[0] ?? '', ...command.slice(1));
     expect([exitCode, stdout]).toEqual([3, '']);
     expect(stderr).toMatch(/: the daemon is not running: nothing listens at .*\. Start it with systemctl start/);

@@ -131,13 +131,11 @@ export class RunningPod {
     return this.#parts.cri.exec(this.#parts.container, command);
   }
 
-  /** The HTTP status that a probe of its container gets from the node; undefined if nobody answers. */
-  async probe(kind: 'livenessProbe' | 'readinessProbe' | 'startupProbe'): Promise<number | undefined> {
-    const { host, spec } = this.#parts;
-    const get = spec.containers[0]?.[kind]?.httpGet;
-    const url = `http://${get?.host}:${get?.port}${get?.path}`;
-    const { exitCode, stdout } = await host.run(`curl -s -o /dev/null -w '%{http_code}' ${url}`);
-    return exitCode === 0 ? Number(stdout) : undefined;
+  /** Runs the command of a probe in its container. */
+  probe(kind: 'livenessProbe' | 'readinessProbe' | 'startupProbe'): Promise<Executed> {
+    const command = this.#parts.spec.containers[0]?.[kind]?.exec?.command;
+    if (command === undefined) throw new Error(`the ${kind} runs no command`);
+    return this.exec(...command);
   }
 
   /** Ends it as a rollout does, and waits until it has ended. */

@@ -6,7 +6,7 @@ import type { Exhaustion } from '../../../infoblox/network/exhaustion.ts';
 import type { Networks } from '../../../infoblox/network/networks.ts';
 import { type NetworkSpec, specText } from '../../../infoblox/network/spec.ts';
 import type { GridMonitor } from '../grid-monitor.ts';
-import { servingTrouble } from '../readiness.ts';
+import { servingTrouble } from '../probes.ts';
 import { notAvailable } from './cni-errors.ts';
 import type { Handler } from './handler.ts';
 import { type SpecDefaults, specOf } from './network-spec.ts';

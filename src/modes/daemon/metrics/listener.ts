@@ -1,10 +1,13 @@
 /** The HTTP server behind `--metrics-listen`: a few pages that are read, for whoever reaches the address. */
-import { createServer, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { isIP, type Socket } from 'node:net';
+import { setImmediate as turn } from 'node:timers/promises';
 import { messageOf } from '../../../infoblox/host/errno.ts';
 import { StartError } from '../start-error.ts';
 
-/** Limits of a client, in milliseconds, and of all: it may be anybody who reaches the address. */
-const clients = { request: 5_000, idle: 10_000, connections: 32 };
+const maxConnections = 32;
+/** For one request, from the connection to the end of its answer. */
+const maxConnectionMs = 10_000;
 
 export interface ListenAddress {
   readonly host: string;
@@ -19,27 +22,19 @@ export interface Page {
   readonly text: string;
 }
 
-/** Makes a page for each path. */
-export type Pages = Readonly<Record<string, () => Page | Promise<Page>>>;
+/** Makes a page. @param host what the request calls this host: its header `Host`, which may be empty */
+type PageMaker = (host: string) => Page | Promise<Page>;
+/** What makes the page of each path. */
+export type Pages = Readonly<Record<string, PageMaker>>;
 
 /**
- * Serves pages. One that cannot be made is a 500 with the reason.
+ * Serves pages, one request a connection. One that cannot be made is a 500 with the reason.
  * @returns what ends it
  * @throws StartError if the address cannot be listened at
  */
 export async function servePages({ host, port }: ListenAddress, pages: Pages): Promise<() => void> {
-  const limits = {
-    headersTimeout: clients.request,
-    requestTimeout: clients.request,
-    keepAliveTimeout: clients.idle,
-    connectionsCheckingInterval: 1_000,
-  };
-  const server = createServer(limits, ({ method, url = '' }, response) => {
-    if (method === 'GET' || method === 'HEAD') return void answer(pages, url, response);
-    response.writeHead(405, { allow: 'GET, HEAD' }).end();
-  });
-  server.timeout = clients.idle; // also for one that does not read its answer
-  server.maxConnections = clients.connections;
+  const server = createServer((request, response) => void answer(pages, request, response));
+  limitConnections(server);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => {
       const fix = 'give --metrics-listen another port, or another address of this host';
@@ -53,15 +48,74 @@ export async function servePages({ host, port }: ListenAddress, pages: Pages): P
   };
 }
 
-async function answer(pages: Pages, url: string, response: ServerResponse): Promise<void> {
+/**
+ * Shares what is made among all who ask: a loop of requests must not take the time that containers wait for.
+ * @param lifetimeMs how long a page is shown; 0: to those who ask in one turn of the event loop
+ */
+export function shared(make: () => Promise<Page>, lifetimeMs: number): () => Promise<Page> {
+  let page: Promise<Page> | undefined;
+  const forget = () => {
+    page = undefined;
+  };
+  return () => {
+    if (page === undefined) {
+      page = turn().then(make);
+      page.then(() => (lifetimeMs === 0 ? forget() : setTimeout(forget, lifetimeMs).unref()), forget);
+    }
+    return page;
+  };
+}
+
+/**
+ * Shows a page only to who asks for this host by an address or one of its names. A browser that was led here by somebody else's
+ * name (DNS rebinding) would let the scripts of that site read the page.
+ */
+export function forOwnNames(names: readonly string[], make: PageMaker): PageMaker {
+  const known = [...new Set(['localhost', ...names].map((name) => name.toLowerCase()))];
+  return (host) => {
+    const name = URL.parse(`http://${host}`)?.hostname.replace(/^\[|\]$/g, '') ?? '';
+    if (isIP(name) !== 0 || known.includes(name)) return make(host);
+    return { status: 421, text: `ask for this host by its address, or as ${known.join(' or ')}\n` };
+  };
+}
+
+/** Whoever reaches the address may connect; the oldest connections make room for new ones. */
+function limitConnections(server: ReturnType<typeof createServer>): void {
+  const connections = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    const [oldest] = connections;
+    if (oldest !== undefined && connections.size >= maxConnections) {
+      connections.delete(oldest);
+      oldest.destroy();
+    }
+    const timer = setTimeout(() => socket.destroy(), maxConnectionMs);
+    connections.add(socket);
+    socket.once('close', () => {
+      clearTimeout(timer);
+      connections.delete(socket);
+    });
+  });
+}
+
+async function answer(pages: Pages, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { method, url = '', headers } = request;
+  response.shouldKeepAlive = false;
+  if (method !== 'GET' && method !== 'HEAD') return void response.writeHead(405, { allow: 'GET, HEAD' }).end();
   const failed = (error: unknown): Page => ({ status: 500, text: `${messageOf(error)}\n` });
-  const { status = 200, type = 'text/plain; charset=utf-8', text } = await pageAt(pages, url).catch(failed);
-  response.writeHead(status, { 'content-type': type }).end(text);
+  const page = await pageAt(pages, url, headers.host ?? '').catch(failed);
+  const { status = 200, type = 'text/plain; charset=utf-8', text } = page;
+  response.writeHead(status, {
+    'content-type': type,
+    'x-content-type-options': 'nosniff',
+    'content-security-policy': "frame-ancestors 'none'",
+    'cache-control': 'no-store',
+  });
+  response.end(text);
 }
 
 /** A probe may add a query, as `/readyz?verbose`. */
-async function pageAt(pages: Pages, url: string): Promise<Page> {
+async function pageAt(pages: Pages, url: string, host: string): Promise<Page> {
   const [path = ''] = url.split('?');
-  const page = Object.hasOwn(pages, path) ? pages[path] : undefined;
-  return page?.() ?? { status: 404, text: `try ${Object.keys(pages).join(', ')}\n` };
+  const make = Object.hasOwn(pages, path) ? pages[path] : undefined;
+  return make?.(host) ?? { status: 404, text: `try ${Object.keys(pages).join(', ')}\n` };
 }

@@ -2,8 +2,8 @@
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Transport } from '../../../infoblox/wapi/connection/transport.ts';
 import { commit, version } from '../../build-info.ts';
-import { type ListenAddress, type Page, type Pages, servePages } from './listener.ts';
-import { type ProbeSources, probes } from './probes.ts';
+import { type ProbeSources, probePages } from '../probes.ts';
+import { type ListenAddress, type Page, type Pages, servePages, shared } from './listener.ts';
 import { type ReadSources, registerReadings } from './readings.ts';
 import { buckets, WapiMetrics } from './wapi-metrics.ts';
 
@@ -51,7 +51,8 @@ export class Metrics {
    */
   serve(address: ListenAddress, sources: MetricsSources, others: Pages): Promise<() => void> {
     registerReadings(this.#registry, sources);
-    return servePages(address, { '/metrics': () => this.#figures(sources), ...probes(sources), ...others });
+    const figures = shared(() => this.#figures(sources), 0);
+    return servePages(address, { '/metrics': figures, ...probePages(sources), ...others });
   }
 
   /** Never waits for the grid: how full networks are is asked for the next scrape. */

@@ -10,15 +10,21 @@ import { printable } from '../../printable.ts';
 import { conditionText, gridText, leasesText, sessionText } from '../../status-text.ts';
 import { folded } from '../../terminal-text.ts';
 import { daemonPlace, defineCommand, json } from '../command.ts';
-import { CommandError, exitStatus } from '../command-error.ts';
+import { CommandError, type ExitStatus, exitStatus } from '../command-error.ts';
 import { askDaemon } from '../daemon-connection.ts';
 import { type Column, table } from '../output/table.ts';
 import { writeJson } from '../output/write-json.ts';
 
 type Condition = Status['conditions'][number];
 
-const page = {
+const output = {
+  ...json,
   html: { type: 'string', default: '', description: 'Write a page for people with leases and networks into this file' },
+  probe: {
+    type: 'string',
+    default: '',
+    description: 'For probes: say only whether the daemon is live (it answers) or ready (it can serve the next ADD)',
+  },
 } as const;
 
 export const status = defineCommand({
@@ -26,10 +32,13 @@ export const status = defineCommand({
     ['status', 'One screen: what the daemon knows, and what is wrong'],
     ['status --json', 'The same for a program'],
     ['status --html=host.html', 'The same with all leases as a page for a browser'],
+    ['status --probe=ready', 'Whether the next ADD can be served: exit status 0, or 1 with the reason'],
   ],
-  groups: { Output: { ...json, ...page }, Daemon: daemonPlace },
+  groups: { Output: output, Daemon: daemonPlace },
   async run({ flags, socket }) {
-    if (flags.html !== '' && flags.json) throw new UsageError('--json does not go with --html');
+    const [one, other] = ['html', 'json', 'probe'].filter((name) => flags[name]);
+    if (other !== undefined) throw new UsageError(`--${other} does not go with --${one}`);
+    if (flags.probe !== '') return probe(flags.probe, socket);
     const found = await askDaemon({ socket, method: 'operator/status', params: {} });
     if (flags.html !== '') await writePage(flags.html, found, socket);
     else if (flags.json) writeJson(found);
@@ -37,6 +46,15 @@ export const status = defineCommand({
     return found.conditions.length === 0 ? exitStatus.ok : exitStatus.failed;
   },
 });
+
+/** Judges as `/livez` and `/readyz` do. @throws CommandError if the daemon does not answer, or is not ready */
+async function probe(kind: string, socket: string): Promise<ExitStatus> {
+  if (kind !== 'live' && kind !== 'ready') throw new UsageError('--probe must be live or ready');
+  const { notReady } = await askDaemon({ socket, method: 'operator/probe', params: {} });
+  if (kind === 'ready' && notReady !== null) throw new CommandError(notReady.message, notReady.hint ?? undefined);
+  process.stdout.write('ok\n');
+  return exitStatus.ok;
+}
 
 /** Makes the page with all leases as well. @throws CommandError if the file cannot be written */
 async function writePage(file: string, status: Status, socket: string): Promise<void> {

@@ -22,7 +22,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Conditions } from '../../../../src/infoblox/conditions.ts';
 import type { Fields } from '../../../../src/infoblox/log.ts';
 import { logConditions } from '../../../../src/modes/daemon/log/condition-log.ts';
-import { servingTrouble } from '../../../../src/modes/daemon/readiness.ts';
+import { servingTrouble } from '../../../../src/modes/daemon/probes.ts';
 import { ReleaseNotes } from '../../../../src/modes/daemon/rpc/release-notes.ts';
 import { leaveReleaseNote, leaveUnansweredNote } from '../../../../src/modes/plugin/leave-note.ts';
 import { type Call, newCallId, owedDir, protocolVersion } from '../../../../src/modes/protocol.ts';
