@@ -1,6 +1,7 @@
 /** State files of a host that has run for long: many leases, without the hours that it takes to give them. */
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { hostClock } from '../src/infoblox/concurrency/clock.ts';
 import { Conditions } from '../src/infoblox/conditions.ts';
 import { defaultDoubtWindow } from '../src/infoblox/lease/doubt.ts';
 import { begin, bind, type Lease } from '../src/infoblox/lease/lease.ts';
@@ -27,7 +28,7 @@ export function leaseAddress(n: number): string {
 export function fillState(directory: string, leases: number, change = (lease: Lease) => lease): void {
   const { store } = SqliteLeaseStore.open(directory, new Conditions());
   const mark = leaseMark(0);
-  const sandbox = { ...hostSandboxes().identify('/run/netns/old'), netnsId: '4:4026532000' };
+  const sandbox = { ...hostSandboxes(hostClock()).identify('/run/netns/old'), netnsId: '4:4026532000' };
   const beginning = {
     mark,
     network: 'bench',
@@ -36,7 +37,7 @@ export function fillState(directory: string, leases: number, change = (lease: Le
     workload: { containerId: 'old-0' },
     callers: [],
   };
-  const moment = { now: Date.now(), window: defaultDoubtWindow };
+  const moment = { now: Date.now(), wall: Date.now(), window: defaultDoubtWindow };
   store.apply(mark, () => change(bind(begin(undefined, beginning, moment), leaseAddress(0), moment)));
   store.setWhole(moment.now);
   store.close();

@@ -43,7 +43,7 @@ async function measure({ quick, progress }: Settings): Promise<Row[]> {
 
 function withBacklog<T>(releases: number, use: (host: BenchHost) => Promise<T>): Promise<T> {
   const prepare = async (directory: string, grid: RemoteGrid) => {
-    fillState(directory, releases, (lease) => startRelease(lease, 'DEL', Date.now()));
+    fillState(directory, releases, (lease) => startRelease(lease, 'DEL', { now: Date.now(), wall: Date.now() }));
     const reservations = Array.from({ length: releases }, (_, n) => leaseMark(n));
     await grid.ask({ network: '10.64.0.0/15', reservations });
   };

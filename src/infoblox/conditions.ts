@@ -2,6 +2,7 @@
  * What is wrong at the moment, in one place: STATUS, `/health`, metrics and the log all read it here. A condition is
  * raised by whoever meets it and cleared by whoever sees that it is over; one that nobody can see ending lapses by itself.
  */
+import { type Clock, hostClock } from './concurrency/clock.ts';
 import type { GridError } from './errors.ts';
 
 export const conditionKinds = [
@@ -51,25 +52,17 @@ interface ConditionListener {
 
 interface Entry {
   condition: Condition;
-  /** Milliseconds, monotonic; infinite for one that has to be cleared. */
+  /** As the clock's `now`; infinite for one that has to be cleared. */
   lapsesAt: number;
 }
 
-/** Clocks in milliseconds: one that is read by people, one that nobody can set. */
-interface Clocks {
-  readonly wall: () => number;
-  readonly monotonic: () => number;
-}
-
-const hostClocks: Clocks = { wall: () => Date.now(), monotonic: () => performance.now() };
-
 export class Conditions {
-  readonly #clocks: Clocks;
+  readonly #clock: Pick<Clock, 'wall' | 'now'>;
   readonly #entries = new Map<string, Entry>();
   readonly #listeners = new Set<ConditionListener>();
 
-  constructor(clocks: Clocks = hostClocks) {
-    this.#clocks = clocks;
+  constructor(clock: Pick<Clock, 'wall' | 'now'> = hostClock()) {
+    this.#clock = clock;
   }
 
   subscribe(listener: ConditionListener): void {
@@ -83,8 +76,8 @@ export class Conditions {
   raise(kind: ConditionKind, error: GridError, { subject = '', lasts = Number.POSITIVE_INFINITY } = {}): void {
     const key = keyOf(kind, subject);
     const before = this.#standing(key)?.condition;
-    const condition = { kind, subject, error, since: before?.since ?? this.#clocks.wall() };
-    this.#entries.set(key, { condition, lapsesAt: this.#clocks.monotonic() + lasts });
+    const condition = { kind, subject, error, since: before?.since ?? this.#clock.wall() };
+    this.#entries.set(key, { condition, lapsesAt: this.#clock.now() + lasts });
     if (before?.error.reason !== error.reason) for (const listener of this.#listeners) listener.raised(condition);
   }
 
@@ -109,7 +102,7 @@ export class Conditions {
 
   #standing(key: string): Entry | undefined {
     const entry = this.#entries.get(key);
-    if (entry === undefined || entry.lapsesAt > this.#clocks.monotonic()) return entry;
+    if (entry === undefined || entry.lapsesAt > this.#clock.now()) return entry;
     this.#end(key, entry, 'lapsed');
     return undefined;
   }

@@ -3,7 +3,7 @@ import { Conditions } from '../../src/infoblox/conditions.ts';
 import { GridError } from '../../src/infoblox/errors.ts';
 
 let time = 0;
-const clocks = { wall: () => 1_700_000_000_000 + time, monotonic: () => time };
+const clocks = { wall: () => 1_700_000_000_000 + time, now: () => time };
 const away = new GridError('unreachable', 'cannot reach the grid: connection refused');
 const late = new GridError('timeout', 'the grid did not answer in time');
 

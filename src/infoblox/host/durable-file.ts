@@ -54,16 +54,16 @@ export function linkDurably(place: Place, target: string): void {
 
 /**
  * Removes the drafts of a file that killed processes have left.
- * @param age milliseconds since the last write, so that those of a process that is at work stay
+ * @param before milliseconds since 1970: what was written later may be of a process that is at work
  * @throws the error of the file system
  */
-export function removeDrafts({ directory, name }: Place, age: number): void {
+export function removeDrafts({ directory, name }: Place, before: number): void {
   const prefix = `.${name}.`;
   for (const entry of readdirSync(directory)) {
     if (!entry.startsWith(prefix) || !/^[0-9a-f]{16}$/.test(entry.slice(prefix.length))) continue;
     const draft = join(directory, entry);
     try {
-      if (Date.now() - lstatSync(draft).mtimeMs >= age) rmSync(draft);
+      if (lstatSync(draft).mtimeMs <= before) rmSync(draft);
     } catch (error) {
       // Renamed or removed meanwhile, by whoever made it.
       if (!isErrno(error, 'ENOENT')) throw error;

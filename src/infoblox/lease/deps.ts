@@ -1,4 +1,5 @@
 /** What everybody who works on leases needs. Built once for the daemon, each part after those that it needs. */
+import type { Clock } from '../concurrency/clock.ts';
 import type { KeyedMutex } from '../concurrency/keyed-mutex.ts';
 import type { Conditions } from '../conditions.ts';
 import type { Log } from '../log.ts';
@@ -11,6 +12,9 @@ import type { FormerNames } from './former-names.ts';
 import type { Observer } from './observe.ts';
 import type { Sandboxes } from './sandbox/sandbox.ts';
 import type { SqliteLeaseStore } from './state/store.ts';
+
+/** Leases that a loop writes between two turns of the event loop: each waits for the disk. */
+export const writesAtATime = 20;
 
 /** Counted since the start, for figures. */
 export interface Tally {
@@ -32,6 +36,7 @@ export interface LeaseDeps {
   readonly isOwnAddress: (address: string) => Promise<boolean>;
   /** One for each lease, by its mark. */
   readonly locks: KeyedMutex;
+  readonly clock: Clock;
   readonly moment: () => Moment;
   readonly conditions: Conditions;
   readonly tally: Tally;

@@ -23,8 +23,10 @@ export const defaultDoubtWindow: DoubtWindow = { recheck: 10_000, end: 60_000 };
 
 /** When a transition happens. */
 export interface Moment {
-  /** Milliseconds since 1970. */
+  /** As the clock's `now`: what waits, or is in doubt, goes by it. */
   readonly now: number;
+  /** As the clock's `wall`: what people read. */
+  readonly wall: number;
   readonly window: DoubtWindow;
   /**
    * If it follows from a look: when the grid was asked, milliseconds since 1970. What was in doubt then may have been carried out

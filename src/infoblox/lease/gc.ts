@@ -1,7 +1,8 @@
 /** CNI GC: releases what this host has reserved in a network and the runtime no longer knows. */
-import { turnEvery, writesAtATime } from '../concurrency/turns.ts';
+import { turnEvery } from '../concurrency/clock.ts';
 import { GridError } from '../errors.ts';
 import { type Attachment, networkOf, networkPrefix, shortNetworkName } from '../mark.ts';
+import { writesAtATime } from './deps.ts';
 import { reconcile } from './release/reconcile.ts';
 import type { ReleaseDeps } from './release/release.ts';
 import { type Release, releaseIfDead, startReleaseOf } from './release/start-release.ts';
@@ -40,7 +41,7 @@ export async function collectGarbage(
   const result = { released: [] as string[], releasing: [] as string[] };
   const failures: unknown[] = [];
   // Out of time nothing waits for the grid any more.
-  const turn = turnEvery(writesAtATime);
+  const turn = turnEvery(deps.clock, writesAtATime);
   const collect = async (release: Release & { readonly address: string | null }, start: () => boolean) => {
     const { mark, address } = release;
     if (keep.has(mark) || allocator.isAdding(mark)) return;

@@ -3,11 +3,11 @@
  * them. Tried until it succeeds; until then each ADD looks for its attachment on the grid first.
  */
 import { type Backoff, pauseBefore } from '../concurrency/backoff.ts';
-import { turnEvery, writesAtATime } from '../concurrency/turns.ts';
+import { deadline, turnEvery } from '../concurrency/clock.ts';
 import { messageOf } from '../host/errno.ts';
 import { hostPrefix, networkOf } from '../mark.ts';
 import type { Allocator } from './add/allocate.ts';
-import type { LeaseDeps } from './deps.ts';
+import { type LeaseDeps, writesAtATime } from './deps.ts';
 import { imported } from './lease.ts';
 import { plan } from './plan.ts';
 
@@ -15,14 +15,14 @@ import { plan } from './plan.ts';
 const attemptTimeout = 120_000;
 const retry: Backoff = { first: 1_000, longest: 300_000 };
 
-interface ImportDeps extends Pick<LeaseDeps, 'store' | 'observer' | 'names' | 'moment' | 'log'> {
+interface ImportDeps extends Pick<LeaseDeps, 'store' | 'observer' | 'names' | 'clock' | 'moment' | 'log'> {
   readonly allocator: Pick<Allocator, 'isAdding'>;
 }
 
 export class Import {
   readonly #deps: ImportDeps;
   readonly #stopping = new AbortController();
-  #timer: NodeJS.Timeout | undefined;
+  #cancelRetry = () => {};
   #attempts = 0;
   #underWay = false;
 
@@ -33,7 +33,7 @@ export class Import {
   /** Tries now, and later again if that fails. Nothing happens if the state is whole or an attempt is under way. */
   async attempt(): Promise<void> {
     if (this.#underWay || this.#stopping.signal.aborted) return;
-    clearTimeout(this.#timer);
+    this.#cancelRetry();
     this.#underWay = true;
     try {
       if (!this.#deps.store.isWhole) await this.#import();
@@ -46,16 +46,16 @@ export class Import {
 
   stop(): void {
     this.#stopping.abort();
-    clearTimeout(this.#timer);
+    this.#cancelRetry();
   }
 
   async #import(): Promise<void> {
-    const { observer, store, names, moment, log } = this.#deps;
+    const { observer, store, names, clock, log } = this.#deps;
     const stopping = this.#stopping.signal;
-    const signal = AbortSignal.any([stopping, AbortSignal.timeout(attemptTimeout)]);
+    const signal = AbortSignal.any([stopping, deadline(clock, attemptTimeout)]);
     // A page that was read before shows what has been released since.
     const { forgotten, end } = store.watchForgotten();
-    const turn = turnEvery(writesAtATime);
+    const turn = turnEvery(clock, writesAtATime);
     let count = 0;
     try {
       // Not before the list has come to its end: one without an end must not fill the state, attempt by attempt.
@@ -67,7 +67,7 @@ export class Import {
         await turn();
       }
       stopping.throwIfAborted();
-      store.setWhole(moment().now);
+      store.setWhole(clock.wall());
     } finally {
       end();
     }
@@ -92,7 +92,6 @@ export class Import {
       reason: messageOf(error),
       seconds: Math.ceil(pause / 1000),
     });
-    this.#timer = setTimeout(() => void this.attempt(), pause);
-    this.#timer.unref();
+    this.#cancelRetry = this.#deps.clock.after(pause, () => void this.attempt());
   }
 }

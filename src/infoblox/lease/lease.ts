@@ -60,12 +60,15 @@ interface Beginning extends LeaseIdentity {
   readonly callers: Iterable<string>;
 }
 
+/** When a transition happens that knows nothing of doubt. */
+type Instant = Pick<Moment, 'now' | 'wall'>;
+
 /** An ADD takes an address: before the first write to the grid. Doubt of the lease that it replaces is carried over. */
 export function begin(previous: Lease | undefined, beginning: Beginning, moment: Moment): Lease {
   // One that is pending still was cut off, and has ended nowhere.
   const doubt = doubtOf(previous?.phase === 'pending' ? createInDoubt(previous, moment) : previous, moment);
   return {
-    ...newLease(beginning, moment.now),
+    ...newLease(beginning, moment),
     ...beginning.sandbox,
     workload: beginning.workload,
     phase: 'pending',
@@ -100,12 +103,12 @@ export function answer(lease: Lease, callers: Iterable<string>, told?: string): 
  * An ADD was not answered: its caller left, or says so. If nobody else was, the lease is released. The order in which
  * callers come and say so does not matter. A pending lease is left to its ADD: others may have joined it since.
  */
-export function notAnswered(lease: Lease, caller: string, { now }: Moment): Lease {
+export function notAnswered(lease: Lease, caller: string, moment: Moment): Lease {
   if (lease.phase === 'releasing') return lease;
   const callers = withoutCaller(lease.callers, caller);
   if (callers === lease.callers) return lease;
   const left = { ...lease, callers };
-  return callers === '' && lease.phase === 'bound' ? startRelease(left, 'undelivered', now) : left;
+  return callers === '' && lease.phase === 'bound' ? startRelease(left, 'undelivered', moment) : left;
 }
 
 /** The reservation has moved with its view, which was renamed. */
@@ -116,18 +119,15 @@ export function followView(lease: Lease, view: string): Lease {
 /** The grid has an object of this host that the state knows nothing of: whoever was told its address may use it. */
 export function imported(identity: LeaseIdentity, address: string): Lease {
   // Older than whatever this daemon will be asked: a GC that is under way may judge it.
-  return { ...newLease(identity, 0), phase: 'bound', address };
+  return { ...newLease(identity, { now: 0, wall: 0 }), phase: 'bound', address };
 }
 
-/**
- * Nobody needs it any more: before DEL answers.
- * @param at when that is, and the reconciler is to take it up, milliseconds since 1970
- */
-export function startRelease(lease: Lease, by: Releaser, at: number): Lease {
+/** Nobody needs it any more: before DEL answers. The reconciler is to take it up now. */
+export function startRelease(lease: Lease, by: Releaser, { now, wall }: Instant): Lease {
   const { releasedBy, releasedAt } = lease;
   return {
-    ...{ ...lease, phase: 'releasing', releasedBy: releasedBy ?? by, releasedAt: releasedAt ?? at },
-    ...{ attempts: 0, dueAt: at },
+    ...{ ...lease, phase: 'releasing', releasedBy: releasedBy ?? by, releasedAt: releasedAt ?? wall },
+    ...{ attempts: 0, dueAt: now },
   };
 }
 
@@ -136,12 +136,12 @@ export function startRelease(lease: Lease, by: Releaser, at: number): Lease {
  * carried out.
  */
 export function abandon(lease: Lease, by: Releaser, moment: Moment): Lease {
-  return startRelease(lease.phase === 'pending' ? createInDoubt(lease, moment) : lease, by, moment.now);
+  return startRelease(lease.phase === 'pending' ? createInDoubt(lease, moment) : lease, by, moment);
 }
 
 /** A lease for something that may be on the grid and that the state knows nothing of, to be released. */
 export function unknownToRelease(identity: LeaseIdentity, by: Releaser, moment: Moment): Lease {
-  return startRelease(newLease(identity, moment.now), by, moment.now);
+  return startRelease(newLease(identity, moment), by, moment);
 }
 
 /** Tells whether its release is all that the state has ever known of it: no ADD of this daemon began it. */
@@ -224,12 +224,12 @@ export function askAgain(lease: Lease, sandbox: SandboxIdentity, workload: Workl
   return isSame && isDeepStrictEqual(lease.workload, known) ? lease : { ...lease, ...sandbox, workload: known };
 }
 
-function newLease({ mark, network, view }: LeaseIdentity, createdAt: number): Lease {
+function newLease({ mark, network, view }: LeaseIdentity, { now, wall }: Instant): Lease {
   return {
     ...noSandbox,
     ...{ mark, network, view, address: null, callers: null, workload: null },
     phase: 'pending',
-    ...{ createdAt, writtenAt: createdAt, releasedAt: null, releasedBy: null },
+    ...{ createdAt: wall, writtenAt: now, releasedAt: null, releasedBy: null },
     ...{ createInDoubtUntil: null, deleteInDoubtUntil: null, dueAt: null, attempts: 0 },
   };
 }

@@ -2,6 +2,7 @@
  * What is known of networks that have no free address, for an honest STATUS. What stands is a condition `network-full`; kept
  * here is only when the grid was asked last.
  */
+import { type Clock, deadline } from '../concurrency/clock.ts';
 import type { Conditions } from '../conditions.ts';
 import { GridError } from '../errors.ts';
 import type { WapiClient } from '../wapi/client.ts';
@@ -9,6 +10,8 @@ import type { ReadyNetwork } from './networks.ts';
 
 /** Milliseconds after which STATUS has the grid asked again. */
 const recheckAfter = 10_000;
+/** Milliseconds for that. */
+const requestTimeout = 5_000;
 /** Milliseconds that a network counts as full after the last evidence: nobody may ask for it any more. */
 const lasts = 600_000;
 /** Ranges are skipped by next-available (NIOS 9.0 documentation, "Configuring the Next Available Network or IP Address"). */
@@ -18,15 +21,14 @@ const hint =
 export class Exhaustion {
   readonly #wapi: WapiClient;
   readonly #conditions: Conditions;
-  readonly #now: () => number;
+  readonly #clock: Clock;
   /** By the subject of their condition. */
   readonly #asked = new Map<string, { readonly network: ReadyNetwork; readonly at: number }>();
 
-  /** @param now milliseconds, monotonic */
-  constructor(wapi: WapiClient, conditions: Conditions, now: () => number = () => performance.now()) {
+  constructor(wapi: WapiClient, conditions: Conditions, clock: Clock) {
     this.#wapi = wapi;
     this.#conditions = conditions;
-    this.#now = now;
+    this.#clock = clock;
   }
 
   /**
@@ -64,9 +66,9 @@ export class Exhaustion {
     const subject = subjectOf(network);
     const error = this.#conditions.find('network-full', subject)?.error;
     const asked = this.#asked.get(subject);
-    if (error !== undefined && asked !== undefined && this.#now() - asked.at > recheckAfter) {
+    if (error !== undefined && asked !== undefined && this.#clock.now() - asked.at > recheckAfter) {
       this.#noteAsked(network);
-      this.#wapi.hasFreeAddress(network.ref, AbortSignal.timeout(5_000)).then(
+      this.#wapi.hasFreeAddress(network.ref, deadline(this.#clock, requestTimeout)).then(
         (free) => (free ? this.obtained(network) : this.#raise(network, error)),
         () => undefined,
       );
@@ -75,7 +77,7 @@ export class Exhaustion {
   }
 
   #noteAsked(network: ReadyNetwork): void {
-    this.#asked.set(subjectOf(network), { network, at: this.#now() });
+    this.#asked.set(subjectOf(network), { network, at: this.#clock.now() });
   }
 
   #raise(network: ReadyNetwork, error: GridError): void {

@@ -12,7 +12,8 @@
  */
 import { type Cidr, compareAddresses, isInside, parseCidr } from '../address.ts';
 import { networkNameAttribute } from '../attributes.ts';
-import { pause, pauseBefore } from '../concurrency/backoff.ts';
+import { pauseBefore } from '../concurrency/backoff.ts';
+import type { Clock } from '../concurrency/clock.ts';
 import type { Conditions } from '../conditions.ts';
 import { GridError, hasReason } from '../errors.ts';
 import {
@@ -154,14 +155,14 @@ function byAddress(one: Network, other: Network): number {
  * `createNextNetwork`
  */
 export async function agreeOnNetwork(
-  deps: NetworkDeps & { readonly conditions: Conditions },
+  deps: NetworkDeps & { readonly clock: Clock; readonly conditions: Conditions },
   spec: SpecOf<'container'>,
   signal: AbortSignal,
 ): Promise<FoundNetwork> {
   const { name, view } = spec;
   /** CIDRs that this call has created and not yielded. */
   const mine = new Set<string>();
-  const waiting = new Waiting();
+  const waiting = new Waiting(deps.clock);
   let waits = 0;
   // A host without leases in the view will probably have to create the network: what that needs is read beside the look.
   let early = deps.views.hasLeases(view) ? undefined : readSurroundings(deps, spec, signal).catch(() => undefined);
@@ -198,7 +199,7 @@ export async function agreeOnNetwork(
     const late = new GridError('timeout', `network ${name} in view ${view} is still being set up by another host`, {
       hint: 'see the logs of the other hosts that use this network name; --add-timeout sets the time',
     });
-    await pause(pauseBefore(waits++, lookPause), signal, late);
+    await deps.clock.sleep(pauseBefore(waits++, lookPause), signal, late);
   }
 }
 
@@ -275,16 +276,22 @@ async function yieldNetwork(
 
 /** Waiting for other hosts, as long as something changes. */
 class Waiting {
-  #since = performance.now();
+  readonly #clock: Clock;
+  #since: number;
   #seen = '';
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#since = clock.now();
+  }
 
   /** Notes what is pending now. @returns true if that has been the same for too long */
   hasStalled(pending: readonly Network[]): boolean {
     const state = pending.map(({ network }) => network).join();
     if (state !== this.#seen) {
       this.#seen = state;
-      this.#since = performance.now();
+      this.#since = this.#clock.now();
     }
-    return performance.now() - this.#since > abandonedAfter;
+    return this.#clock.now() - this.#since > abandonedAfter;
   }
 }

@@ -4,6 +4,7 @@
  */
 import type { Cidr } from '../address.ts';
 import { abortable } from '../concurrency/abortable.ts';
+import { type Clock, deadline } from '../concurrency/clock.ts';
 import type { Conditions } from '../conditions.ts';
 import { GridError, hasReason, mayExist } from '../errors.ts';
 import { isAttachmentMark } from '../mark.ts';
@@ -35,6 +36,7 @@ interface KnownNetwork {
 }
 
 interface NetworksDeps extends NetworkDeps {
+  readonly clock: Clock;
   readonly conditions: Conditions;
 }
 
@@ -56,7 +58,7 @@ export class Networks {
     const key = specKey(spec);
     let ready = this.#ready.get(key);
     if (ready === undefined) {
-      ready = this.#prepare(spec, AbortSignal.timeout(budget));
+      ready = this.#prepare(spec, deadline(this.#deps.clock, budget));
       this.#ready.set(key, ready);
       ready.then(
         (network) => this.#known.set(key, { name: spec.name, network }),

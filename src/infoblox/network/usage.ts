@@ -3,6 +3,7 @@
  * after another and in the background, so that nobody ever waits for it.
  */
 import { type Cidr, contains, hostCount, parseCidr } from '../address.ts';
+import { type Clock, deadline } from '../concurrency/clock.ts';
 import type { Condition, Conditions } from '../conditions.ts';
 import { gridTrouble } from '../wapi/grid-state.ts';
 import type { GridInspection } from '../wapi/inspection.ts';
@@ -34,8 +35,7 @@ interface NetworkUsageDeps {
   readonly known: () => readonly Known[];
   /** An address of this host in each of its networks, so that they are found after a restart, too. */
   readonly leased: (limit: number) => readonly Leased[];
-  /** Milliseconds, monotonic. */
-  readonly now: () => number;
+  readonly clock: Clock;
 }
 
 export class NetworkUsage {
@@ -62,11 +62,11 @@ export class NetworkUsage {
    * @throws GridError `state` if the leases cannot be read
    */
   async refresh(): Promise<void> {
-    const { conditions, known, leased, now } = this.#deps;
+    const { conditions, known, leased, clock } = this.#deps;
     if (this.#isAsking || gridTrouble(conditions) !== undefined) return;
-    const isOld = now() - this.#askedAt >= goodFor;
+    const isOld = clock.now() - this.#askedAt >= goodFor;
     if (isOld) {
-      this.#askedAt = now();
+      this.#askedAt = clock.now();
       this.#asked.clear();
     }
     const targets = targetsOf(known(), isOld ? leased(mostNetworks) : []);
@@ -89,7 +89,7 @@ export class NetworkUsage {
       if (gridTrouble(this.#deps.conditions) !== undefined) break;
       this.#asked.add(nameOf(target));
       if (found.some((usage) => isIn(target, usage))) continue;
-      const signal = AbortSignal.timeout(requestTimeout);
+      const signal = deadline(this.#deps.clock, requestTimeout);
       const usage = await usageOf(this.#deps.inspection, target, signal).catch(() => undefined);
       if (usage !== undefined) found.push(usage);
     }

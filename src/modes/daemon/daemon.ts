@@ -1,4 +1,5 @@
 /** Builds the daemon from its options, and takes it down again in good order. */
+import { type Clock, hostClock } from '../../infoblox/concurrency/clock.ts';
 import { Conditions } from '../../infoblox/conditions.ts';
 import { type Machine, readMachine } from '../../infoblox/host/machine.ts';
 import { isOwnAddress as askKernel } from '../../infoblox/host/own-address.ts';
@@ -38,6 +39,7 @@ interface Surroundings {
   /** Descriptor of a socket that the service manager has made for the daemon. */
   readonly passedSocket?: number | undefined;
   readonly tracing?: Tracing | undefined;
+  readonly clock?: Clock | undefined;
   /** How long a write whose answer was lost counts as in doubt. */
   readonly doubtWindow?: DoubtWindow | undefined;
   readonly machine?: Machine | undefined;
@@ -102,11 +104,11 @@ export async function startDaemon(options: Options, plainLog: Log, surroundings:
 async function build(options: Options, passedLog: Log, surroundings: Surroundings & { readonly tracing: Tracing }) {
   const { log, recentErrors } = rememberErrors(passedLog);
   const { doubtWindow: window = defaultDoubtWindow, machine = readMachine(), wrapStore, tracing } = surroundings;
-  const { isOwnAddress = askKernel } = surroundings;
+  const { isOwnAddress = askKernel, clock = hostClock() } = surroundings;
   const unverified = unverifiedNotice(options.tls);
   const origin = { cluster: options.clusterName, node: options.nodeName };
   const owner = { ...machine, name: hostPrefix(origin).trim() };
-  const conditions = new Conditions();
+  const conditions = new Conditions(clock);
   logConditions(conditions, log);
   const opened = openStore(options.stateDir, { conditions, owner, historyAge: options.leaseHistory, log });
   const store = wrapStore?.(opened) ?? opened;
@@ -120,7 +122,7 @@ async function build(options: Options, passedLog: Log, surroundings: Surrounding
   };
   const grid = buildGridAccess({ options, conditions, memory: writerMemory(store), watch, log });
   const leases = buildLeases({
-    ...{ options, origin, conditions, store, names, grid, window },
+    ...{ options, origin, conditions, store, names, grid, clock, window },
     isOwnAddress,
     trace: tracing,
     log,

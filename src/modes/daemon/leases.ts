@@ -1,4 +1,5 @@
 /** Builds what works on networks and leases: the allocator (ADD), reconciler, import and reaper. */
+import type { Clock } from '../../infoblox/concurrency/clock.ts';
 import { KeyedMutex } from '../../infoblox/concurrency/keyed-mutex.ts';
 import type { Conditions } from '../../infoblox/conditions.ts';
 import { Allocator } from '../../infoblox/lease/add/allocate.ts';
@@ -32,6 +33,7 @@ interface LeasesDeps {
   readonly store: SqliteLeaseStore;
   readonly names: FormerNames;
   readonly grid: GridAccess;
+  readonly clock: Clock;
   /** How long a write whose answer was lost counts as in doubt. */
   readonly window: DoubtWindow;
   /** Whether an address is one of this host itself. */
@@ -41,25 +43,26 @@ interface LeasesDeps {
 }
 
 /** Builds what works on leases; nothing runs yet. */
-export function buildLeases({ options, origin, conditions, grid, window, ...given }: LeasesDeps) {
+export function buildLeases({ options, origin, conditions, grid, clock, window, ...given }: LeasesDeps) {
   const { store, names, isOwnAddress, trace, log } = given;
   const { wapi } = grid;
   const views = new NetworkViews({ wapi, leases: store, host: origin });
-  const moment = () => ({ now: Date.now(), window });
-  const networks = new Networks({ wapi, views, leases: store, conditions });
+  const moment = () => ({ now: clock.now(), wall: clock.wall(), window });
+  const networks = new Networks({ wapi, views, leases: store, clock, conditions });
   const { releaseOriginal, reapAfter } = options;
   const originals = releaseOriginal === '' ? undefined : new Originals({ wapi, store, log }, releaseOriginal);
   const deps = {
     wapi,
     networks,
-    exhaustion: new Exhaustion(wapi, conditions),
+    exhaustion: new Exhaustion(wapi, conditions, clock),
     store,
     names,
     observer: new Observer({ wapi, store, moment, log, originals }),
-    sandboxes: warnOfUnseen(hostSandboxes(), log),
+    sandboxes: warnOfUnseen(hostSandboxes(clock), log),
     deliveries: new Deliveries({ store, moment, log }),
     isOwnAddress,
     locks: new KeyedMutex(),
+    clock,
     moment,
     conditions,
     tally: { reaped: 0, recreated: 0 },
@@ -75,7 +78,7 @@ export function buildLeases({ options, origin, conditions, grid, window, ...give
       conditions,
       known: () => networks.all().map(({ network }) => network),
       leased: (limit) => store.addressOfEach(limit),
-      now: () => performance.now(),
+      clock,
     }),
     allocator,
     reconciler: new Reconciler(deps),

@@ -79,6 +79,6 @@ test('drafts of killed processes are removed, but for young ones, and nothing th
     utimesSync(at(name), old, old);
   }
   writeFileSync(at('.plugin.fedcba9876543210'), '');
-  removeDrafts({ directory, name: 'plugin' }, 60_000);
+  removeDrafts({ directory, name: 'plugin' }, Date.now() - 60_000);
   expect(readdirSync(directory).sort()).toEqual([...names.slice(1), '.plugin.fedcba9876543210'].sort());
 });

@@ -7,7 +7,9 @@ import type { SqliteLeaseStore } from '../../../src/infoblox/lease/state/store.t
 import type { Workload } from '../../../src/infoblox/workload.ts';
 
 export const window = { recheck: 10_000, end: 60_000 };
-export const noon: Moment = { now: 1_700_000_000_000, window };
+/** A moment at which the host's clock is right. */
+export const momentAt = (now: number): Moment => ({ now, wall: now, window });
+export const noon = momentAt(1_700_000_000_000);
 export const sandbox: SandboxIdentity = {
   ...{ netns: '/run/netns/a', netnsId: '4:17', processStart: 9, bootId: 'boot-1', bootedAt: 8 },
 };

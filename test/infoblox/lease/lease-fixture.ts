@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach } from 'vitest';
 import { ExtensibleAttributes } from '../../../src/infoblox/attributes.ts';
+import { hostClock } from '../../../src/infoblox/concurrency/clock.ts';
 import { KeyedMutex } from '../../../src/infoblox/concurrency/keyed-mutex.ts';
 import { Conditions } from '../../../src/infoblox/conditions.ts';
 import { type AddDeps, Deliveries } from '../../../src/infoblox/lease/add/deliveries.ts';
@@ -63,18 +64,20 @@ export class LeaseFixture {
     const log = { error: write('error'), warn: write('warn'), info: write('info'), debug: write('debug') };
     const { store } = this;
     const conditions = new Conditions();
-    const moment = () => ({ now: Date.now(), window: defaultDoubtWindow });
+    const clock = hostClock();
+    const moment = () => ({ now: clock.now(), wall: clock.wall(), window: defaultDoubtWindow });
     this.deps = {
-      ...{ wapi, store, log, moment, trace: untraced, locks: new KeyedMutex(), tally: { reaped: 0, recreated: 0 } },
+      ...{ wapi, store, log, clock, moment },
+      ...{ trace: untraced, locks: new KeyedMutex(), tally: { reaped: 0, recreated: 0 } },
       networks: new Networks({
-        ...{ wapi, conditions, leases: store },
+        ...{ wapi, conditions, clock, leases: store },
         views: new NetworkViews({ wapi, leases: store, host: origin }),
       }),
-      exhaustion: new Exhaustion(wapi, conditions),
+      exhaustion: new Exhaustion(wapi, conditions, clock),
       conditions,
       names: new FormerNames(store, origin),
       observer: new Observer({ wapi, store, moment, log }),
-      sandboxes: hostSandboxes(),
+      sandboxes: hostSandboxes(clock),
       isOwnAddress: async () => false,
       deliveries: new Deliveries({ store, moment, log }),
     };

@@ -22,7 +22,7 @@ import {
   startRelease,
   unknownToRelease,
 } from '../../../src/infoblox/lease/lease.ts';
-import { aLease, noon, sandbox, window, workload } from './a-lease.ts';
+import { aLease, momentAt, noon, sandbox, window, workload } from './a-lease.ts';
 
 const { now } = noon;
 const elsewhere = { netns: '/run/netns/b', netnsId: '4:18', processStart: 3, bootId: 'boot-2', bootedAt: 5 };
@@ -139,12 +139,12 @@ const transitions: readonly [string, Change, Record<Phase, Expected>][] = [
   ],
   [
     'startRelease',
-    (lease) => startRelease(lease, 'GC', 42),
+    (lease) => startRelease(lease, 'GC', { now: 43, wall: 42 }),
     {
-      pending: { phase: 'releasing', releasedBy: 'GC', releasedAt: 42, attempts: 0, dueAt: 42 },
-      bound: { phase: 'releasing', releasedBy: 'GC', releasedAt: 42, attempts: 0, dueAt: 42 },
+      pending: { phase: 'releasing', releasedBy: 'GC', releasedAt: 42, attempts: 0, dueAt: 43 },
+      bound: { phase: 'releasing', releasedBy: 'GC', releasedAt: 42, attempts: 0, dueAt: 43 },
       // It has been released already: that is when, and by whom.
-      releasing: { attempts: 0, dueAt: 42 },
+      releasing: { attempts: 0, dueAt: 43 },
     },
   ],
   [
@@ -275,9 +275,7 @@ describe('a bound lease is looked at again', () => {
   test('soon after a create in doubt was sent, and at the end of the doubt', () => {
     const createInDoubtUntil = now + window.end;
     expect(bound({ createInDoubtUntil })).toBe(now + window.recheck);
-    expect(settle(aLease('a', { createInDoubtUntil }), { now: now + window.recheck, window }).dueAt).toBe(
-      createInDoubtUntil,
-    );
+    expect(settle(aLease('a', { createInDoubtUntil }), momentAt(now + window.recheck)).dueAt).toBe(createInDoubtUntil);
   });
 
   test('when a delete in doubt ends, at its binding; a look without surplus ends that doubt', () => {
@@ -297,17 +295,17 @@ describe('doubt', () => {
   test('that ends later than any that is written comes from a clock that was set back, and is over', () => {
     const written = deleteInDoubt(createInDoubt(aLease('a'), noon), noon);
     expect(doubtOf(written, noon)).toEqual({ create: now + window.end, delete: now + window.end });
-    expect(doubtOf(written, { now: now - 1, window })).toEqual({ create: null, delete: null });
-    const settled = settle(written, { now: now - 3_600_000, window });
+    expect(doubtOf(written, momentAt(now - 1))).toEqual({ create: null, delete: null });
+    const settled = settle(written, momentAt(now - 3_600_000));
     expect(settled).toMatchObject({ createInDoubtUntil: null, deleteInDoubtUntil: null, dueAt: null });
-    expect(begin(written, beginning, { now: now - 3_600_000, window })).toMatchObject({
+    expect(begin(written, beginning, momentAt(now - 3_600_000))).toMatchObject({
       ...{ createInDoubtUntil: null, deleteInDoubtUntil: null },
     });
   });
 
   test('is looked into once soon, and then at its end', () => {
     const until = now + window.end;
-    const at = (later: number) => nextRecheck(until, { now: now + later, window }) - now;
+    const at = (later: number) => nextRecheck(until, momentAt(now + later)) - now;
     expect([at(0), at(window.recheck - 1), at(window.recheck), at(window.end - 1)]).toEqual([
       ...[window.recheck, window.recheck, window.end, window.end],
     ]);

@@ -94,7 +94,7 @@ export class World {
   #meanwhile: { awaits: number; readonly happen: (world: World) => void } | undefined;
 
   get moment() {
-    return { now: this.now, window };
+    return { now: this.now, wall: this.now, window };
   }
 
   /** Something comes in between: `awaits` counts the places where an attempt waits for the grid. */
@@ -132,7 +132,7 @@ export class World {
       this.#apply(mark, (lease) => {
         if (lease.phase !== 'pending') return lease;
         this.replaced.delete(mark);
-        return startRelease(lease, 'unfinished', this.now);
+        return startRelease(lease, 'unfinished', this.moment);
       });
       this.#notAnswered(mark, add.caller);
     }

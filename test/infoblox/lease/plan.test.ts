@@ -83,7 +83,8 @@ const written = cells
 
 const window = { recheck: 10_000, end: 60_000 };
 const now = 1_700_000_000_000;
-const moment = { now, window };
+const momentAt = (now: number) => ({ now, wall: now, window });
+const moment = momentAt(now);
 const mark = 'mark of c1';
 const mine: Found = { ref: 'fixedaddress/a:10.0.0.2/default', address: '10.0.0.2', view: 'default' };
 const other: Found = { ref: 'fixedaddress/b:10.0.0.9/default', address: '10.0.0.9', view: 'default' };
@@ -117,7 +118,7 @@ function leaseOf(phase: PhaseOrNone, doubt: DoubtKind): Lease | undefined {
     moment,
   );
   if (phase !== 'pending') lease = bind(lease, mine.address, moment);
-  if (phase === 'releasing') lease = startRelease(lease, 'DEL', now);
+  if (phase === 'releasing') lease = startRelease(lease, 'DEL', moment);
   if (doubt === 'create' || doubt === 'both') lease = createInDoubt(lease, moment);
   if (doubt === 'delete' || doubt === 'both') lease = deleteInDoubt(lease, moment);
   return lease;
@@ -176,7 +177,7 @@ describe('plan', () => {
 
   test('looks for a create in doubt soon, and once more when the doubt ends', () => {
     const lease = leaseOf('releasing', 'create');
-    const at = (later: number) => plan(lease, lookOf('nothing', now + later), { now: now + later, window });
+    const at = (later: number) => plan(lease, lookOf('nothing', now + later), momentAt(now + later));
     expect(at(0)).toEqual({ kind: 'look again', at: now + window.recheck });
     expect(at(window.recheck)).toEqual({ kind: 'look again', at: now + window.end });
     expect(at(window.end)).toEqual({ kind: 'forget' });
@@ -184,7 +185,7 @@ describe('plan', () => {
 
   test('waits for a delete in doubt until it must have been carried out or dropped', () => {
     const lease = leaseOf('releasing', 'delete');
-    const at = (later: number) => plan(lease, lookOf('wanted', now + later), { now: now + later, window });
+    const at = (later: number) => plan(lease, lookOf('wanted', now + later), momentAt(now + later));
     expect(at(1)).toEqual({ kind: 'look again', at: now + window.end });
     expect(at(window.end)).toMatchObject({ kind: 'remove', objects: [mine] });
   });
@@ -196,15 +197,13 @@ describe('plan', () => {
   ] as const)('does not know what became of %s that was in doubt when the grid was asked', (_, phase, doubt, seen) => {
     const lease = leaseOf(phase, doubt);
     const [answered, after] = [now + window.end + 10, now + window.end];
-    const step = (askedAt: number) => plan(lease, lookOf(seen, askedAt), { now: answered, window }).kind;
+    const step = (askedAt: number) => plan(lease, lookOf(seen, askedAt), momentAt(answered)).kind;
     expect(step(after - 1)).toBe(plan(lease, lookOf(seen), moment).kind);
     expect(step(after)).toBe(plan(leaseOf(phase, 'none'), lookOf(seen), moment).kind);
     expect(step(after)).not.toBe(step(after - 1));
   });
 
   test('holds no doubt for longer than one window, whatever a clock that was set back says', () => {
-    expect(plan(leaseOf('releasing', 'delete'), lookOf('wanted'), { now: now - 3_600_000, window }).kind).toBe(
-      'remove',
-    );
+    expect(plan(leaseOf('releasing', 'delete'), lookOf('wanted'), momentAt(now - 3_600_000)).kind).toBe('remove');
   });
 });

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { parseCidr } from '../../../src/infoblox/address.ts';
 import { ExtensibleAttributes } from '../../../src/infoblox/attributes.ts';
+import { hostClock } from '../../../src/infoblox/concurrency/clock.ts';
 import { Conditions } from '../../../src/infoblox/conditions.ts';
 import { GridError } from '../../../src/infoblox/errors.ts';
 import { Exhaustion } from '../../../src/infoblox/network/exhaustion.ts';
@@ -21,8 +22,9 @@ beforeEach(async () => {
   now = 0;
   grid = await startGrid();
   session = openSession({ port: grid.port });
-  conditions = new Conditions({ wall: () => 1_700_000_000_000 + now, monotonic: () => now });
-  exhaustion = new Exhaustion(new WapiClient(session, new ExtensibleAttributes('c')), conditions, () => now);
+  const clock = { ...hostClock(), wall: () => 1_700_000_000_000 + now, now: () => now };
+  conditions = new Conditions(clock);
+  exhaustion = new Exhaustion(new WapiClient(session, new ExtensibleAttributes('c')), conditions, clock);
 });
 afterEach(async () => {
   await session.close(inTime());

@@ -1,4 +1,5 @@
 /** What the next ADD would do, seen without doing it. */
+
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ExtensibleAttributes } from '../../../src/infoblox/attributes.ts';
 import { networkMark, pendingNetworkMark } from '../../../src/infoblox/mark.ts';

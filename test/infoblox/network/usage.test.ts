@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Cidr, parseCidr } from '../../../src/infoblox/address.ts';
+import { hostClock } from '../../../src/infoblox/concurrency/clock.ts';
 import { Conditions } from '../../../src/infoblox/conditions.ts';
 import { GridError } from '../../../src/infoblox/errors.ts';
 import { NetworkUsage, targetsOf } from '../../../src/infoblox/network/usage.ts';
@@ -59,7 +60,8 @@ describe('the grid is asked', () => {
     session = openSession({ port: grid.port });
     conditions = new Conditions();
     const inspection = new GridInspection(session);
-    usage = new NetworkUsage({ inspection, conditions, known: () => known, leased: () => leased, now: () => now });
+    const clock = { ...hostClock(), now: () => now };
+    usage = new NetworkUsage({ inspection, conditions, known: () => known, leased: () => leased, clock });
     grid.add('network', { network: '10.0.0.0/24' });
     grid.add('network', { network: '10.0.1.0/28' });
     for (const address of ['10.0.0.1', '10.0.0.2', '10.0.1.1']) grid.add('fixedaddress', reservation(address));

@@ -35,7 +35,7 @@ function fill(count: number): void {
 /** Those of a host, as the import asks for them. */
 function reservations(prefix: string, view: string | undefined, signal: AbortSignal) {
   const store = { boundAt: () => undefined, isWhole: true };
-  const moment = () => ({ now: Date.now(), window: defaultDoubtWindow });
+  const moment = () => ({ now: Date.now(), wall: Date.now(), window: defaultDoubtWindow });
   const observer = new Observer({ wapi, store, moment, log: { warn: () => undefined } });
   return observer.list(prefix, view === undefined ? {} : { view }, signal);
 }

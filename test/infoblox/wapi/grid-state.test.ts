@@ -11,7 +11,7 @@ let state: GridState;
 beforeEach(() => {
   now = 0;
   events = [];
-  conditions = new Conditions({ wall: () => now, monotonic: () => now });
+  conditions = new Conditions({ wall: () => now, now: () => now });
   conditions.subscribe({
     raised: ({ error }) => events.push(error.reason),
     cleared: ({ kind }) => events.push(`no longer ${kind}`),

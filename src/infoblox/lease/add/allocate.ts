@@ -134,7 +134,7 @@ export class Allocator {
         const { create, delete: deleted } = doubtOf(current, moment());
         const isEmpty = !mayBeOnGrid && create === null && deleted === null;
         if (isEmpty) return undefined;
-        return isDoubtful ? abandon(current, by, moment()) : startRelease(current, by, moment().now);
+        return isDoubtful ? abandon(current, by, moment()) : startRelease(current, by, moment());
       });
     } catch (error) {
       if (!hasReason(error, 'state')) throw error;

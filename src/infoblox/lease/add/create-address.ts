@@ -3,7 +3,7 @@
  * that may have been carried out is never sent again before a look has shown what it left.
  */
 import { describeReservation } from '../../attributes.ts';
-import { type Backoff, pause, pauseBefore } from '../../concurrency/backoff.ts';
+import { type Backoff, pauseBefore } from '../../concurrency/backoff.ts';
 import { GridError } from '../../errors.ts';
 import { misfit, refuseOutside } from '../../network/fit.ts';
 import type { ReadyNetwork } from '../../network/networks.ts';
@@ -87,7 +87,7 @@ export class AddressCreation {
   async waitAfterLoss(why: GridError, signal: AbortSignal): Promise<void> {
     this.#isDoubtful = true;
     if (this.#losses >= mostLosses) throw why;
-    await pause(pauseBefore(this.#losses, lostPause), signal, why);
+    await this.#deps.clock.sleep(pauseBefore(this.#losses, lostPause), signal, why);
     this.#losses += 1;
   }
 
@@ -168,7 +168,7 @@ export class AddressCreation {
   async #afterCollision(error: GridError, look: Look, signal: AbortSignal): Promise<Look | undefined> {
     const why = collisionError(this.#network, error);
     this.#want.delayedBy(why);
-    await pause(pauseBefore(this.#collisions, collisionPause), signal, why);
+    await this.#deps.clock.sleep(pauseBefore(this.#collisions, collisionPause), signal, why);
     this.#collisions += 1;
     // The conflict may be with what an earlier create, whose answer was lost, has made since.
     return this.isDoubtful ? undefined : look;

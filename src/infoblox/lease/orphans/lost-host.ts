@@ -4,6 +4,7 @@
  * altered object are met as with its own.
  */
 import { reservedAtIn } from '../../attributes.ts';
+import { deadline } from '../../concurrency/clock.ts';
 import { GridError, hasReason, isGridAway, isRefused } from '../../errors.ts';
 import { attachmentIn, hostPrefix, networkOf, type Origin } from '../../mark.ts';
 import type { AttributedAddress } from '../../wapi/schemas.ts';
@@ -86,7 +87,7 @@ export async function releaseOfHost(
 /** @returns why its reservation has not gone back; undefined if it has */
 async function releaseOne(deps: LeaseDeps, { mark, view }: Wanted): Promise<string | undefined> {
   startReleaseOf(deps, { mark, view, network: networkOf(mark), by: 'operator' });
-  const removed = await reconcile(deps, mark, AbortSignal.timeout(attemptTimeout));
+  const removed = await reconcile(deps, mark, deadline(deps.clock, attemptTimeout));
   if (removed.length > 0) return undefined;
   return deps.store.get(mark) === undefined
     ? 'it was removed or altered meanwhile'

@@ -3,7 +3,7 @@
  * time, so that a backlog never becomes a burst on the grid.
  */
 import { type Backoff, pauseBefore } from '../../concurrency/backoff.ts';
-import { withDeadline } from '../../concurrency/deadline.ts';
+import { withDeadline } from '../../concurrency/clock.ts';
 import { isGridAway, isRefused } from '../../errors.ts';
 import { messageOf } from '../../host/errno.ts';
 import { apply } from '../act.ts';
@@ -87,7 +87,7 @@ export class Reconciler {
     this.#pausedUntil = 0;
     const { store, moment } = this.#deps;
     const { now, window } = moment();
-    const at = performance.now();
+    const at = this.#deps.clock.now();
     if (at - this.#hurriedAt > hurryPause) {
       this.#hurriedAt = at;
       this.#guarded(() => store.hurryFailed(now));
@@ -165,10 +165,12 @@ export class Reconciler {
     this.#working.add(mark);
     const deadline = { milliseconds: attemptTimeout, signal: this.#cutShort.signal };
     const attempt = () =>
-      withDeadline(deadline, (signal) => reconcile(this.#deps, mark, signal, this.#sharedLook)).catch((error) => {
-        this.#guarded(() => this.#postpone(mark, error));
-        throw error;
-      });
+      withDeadline(this.#deps.clock, deadline, (signal) => reconcile(this.#deps, mark, signal, this.#sharedLook)).catch(
+        (error) => {
+          this.#guarded(() => this.#postpone(mark, error));
+          throw error;
+        },
+      );
     const goesOn = await this.#deps.trace.attempt('reconcile', mark, attempt).then(
       () => true,
       () => false,

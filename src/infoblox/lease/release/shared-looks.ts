@@ -3,7 +3,7 @@
  * more than the deletes. Only what such a look has shown is used, and only for a lease that nobody has written since: no other
  * of them is locked meanwhile. Whatever goes wrong with it, each lease is looked for alone.
  */
-import { withDeadline } from '../../concurrency/deadline.ts';
+import { withDeadline } from '../../concurrency/clock.ts';
 import { hasReason } from '../../errors.ts';
 import { gridConditions, gridTrouble } from '../../wapi/grid-state.ts';
 import { isOneOf } from '../../wapi/paged-search.ts';
@@ -38,7 +38,7 @@ interface Known {
   readonly askedAt: number;
 }
 
-type Deps = Pick<LeaseDeps, 'store' | 'observer' | 'conditions'>;
+type Deps = Pick<LeaseDeps, 'store' | 'observer' | 'clock' | 'conditions'>;
 
 export class SharedLooks {
   readonly #deps: Deps;
@@ -83,12 +83,12 @@ export class SharedLooks {
   }
 
   #forgetOld(): void {
-    const now = performance.now();
+    const now = this.#deps.clock.now();
     for (const [mark, { askedAt }] of this.#known) if (now - askedAt > freshFor) this.#known.delete(mark);
   }
 
   async #ask(lease: Lease, signal: AbortSignal): Promise<void> {
-    const askedAt = performance.now();
+    const askedAt = this.#deps.clock.now();
     // While the grid is away it is for the requests that are needed to find out when it is back.
     if (askedAt < this.#restsUntil || gridTrouble(this.#deps.conditions) !== undefined) return;
     const leases = this.#together(lease);
@@ -96,12 +96,12 @@ export class SharedLooks {
     const marks = leases.map(({ mark }) => mark);
     const look = (either: AbortSignal) => this.#deps.observer.lookTogether(marks, lease.view, either);
     try {
-      const lookFor = await withDeadline({ milliseconds: patience, signal }, look);
+      const lookFor = await withDeadline(this.#deps.clock, { milliseconds: patience, signal }, look);
       for (const one of leases) this.#known.set(one.mark, { lease: one, lookFor, askedAt });
     } catch (error) {
       // An attempt that is over says nothing about such a look.
       if (signal.aborted) return;
-      this.#restsUntil = performance.now() + (hasReason(error, 'busy') ? restWhileBusy : restAfterFailure);
+      this.#restsUntil = this.#deps.clock.now() + (hasReason(error, 'busy') ? restWhileBusy : restAfterFailure);
     }
   }
 

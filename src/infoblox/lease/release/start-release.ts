@@ -51,6 +51,6 @@ export function releaseIfDead(
 ): boolean {
   const lease = store.get(mark);
   if (lease?.phase !== 'bound' || !dead(lease)) return false;
-  store.apply(mark, (current) => current && startRelease(current, by, moment().now));
+  store.apply(mark, (current) => current && startRelease(current, by, moment()));
   return true;
 }

@@ -4,9 +4,9 @@
  * apart. One that was never seen is left alone, and so is one that this daemon, started with another view of the host,
  * could not see any more.
  */
-import { turnEvery, writesAtATime } from '../../concurrency/turns.ts';
+import { turnEvery } from '../../concurrency/clock.ts';
 import { workloadFields } from '../../workload.ts';
-import type { LeaseDeps } from '../deps.ts';
+import { type LeaseDeps, writesAtATime } from '../deps.ts';
 import type { Lease } from '../lease.ts';
 import { releaseIfDead } from '../release/start-release.ts';
 
@@ -20,8 +20,8 @@ export class Reaper {
   readonly #grace: number;
   /** When a sandbox was first seen to be gone, by mark. */
   readonly #goneSince = new Map<string, number>();
-  #timer: NodeJS.Timeout | undefined;
-  #stopped = false;
+  #cancelLook = () => {};
+  #isStopped = false;
 
   /** @param grace milliseconds between the two looks */
   constructor(deps: LeaseDeps, grace: number) {
@@ -31,29 +31,28 @@ export class Reaper {
 
   /** Looks from time to time until stopped. */
   start(): void {
-    if (this.#stopped) return;
+    if (this.#isStopped) return;
     const pause = Math.max(Math.min(this.#grace / 2, longestPause), shortestPause);
-    this.#timer = setTimeout(() => {
+    this.#cancelLook = this.#deps.clock.after(pause, () => {
       this.look()
         .catch((error) => this.#deps.log.warn('cannot look for dead attachments', { reason: String(error) }))
         .finally(() => this.start());
-    }, pause);
-    this.#timer.unref();
+    });
   }
 
   stop(): void {
-    this.#stopped = true;
-    clearTimeout(this.#timer);
+    this.#isStopped = true;
+    this.#cancelLook();
   }
 
   /** Looks once at all sandboxes that were seen; releases the leases of those that have been gone for the grace period. */
   async look(): Promise<void> {
-    const { sandboxes, tally, log } = this.#deps;
-    const now = performance.now();
+    const { sandboxes, clock, tally, log } = this.#deps;
+    const now = clock.now();
     const gone = await this.#gone();
     const marks = new Set(gone.map(({ mark }) => mark));
     for (const mark of this.#goneSince.keys()) if (!marks.has(mark)) this.#goneSince.delete(mark);
-    const turn = turnEvery(writesAtATime);
+    const turn = turnEvery(clock, writesAtATime);
     for (const { mark, address, workload } of gone) {
       const since = this.#goneSince.get(mark);
       if (since === undefined) this.#goneSince.set(mark, now);
@@ -68,9 +67,9 @@ export class Reaper {
   }
 
   async #gone(): Promise<Lease[]> {
-    const { store, sandboxes } = this.#deps;
+    const { store, sandboxes, clock } = this.#deps;
     const gone: Lease[] = [];
-    const turn = turnEvery(looksAtATime);
+    const turn = turnEvery(clock, looksAtATime);
     for (const lease of store.withSandbox()) {
       if (sandboxes.fate(lease) === 'gone') gone.push(lease);
       await turn();

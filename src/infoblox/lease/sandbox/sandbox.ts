@@ -2,6 +2,7 @@
 import { lstatSync, readFileSync, readlinkSync, statfsSync, statSync } from 'node:fs';
 import { uptime } from 'node:os';
 import { dirname, normalize } from 'node:path';
+import type { Clock } from '../../concurrency/clock.ts';
 import { isErrno } from '../../host/errno.ts';
 import { fileIdentity, identityOf } from '../../host/file-identity.ts';
 import {
@@ -33,13 +34,13 @@ const bootTimeGoodFor = 1_000;
 const unknownBoot = 'unknown';
 
 /** @param bootId names this boot of the host; from the kernel but in tests */
-export function hostSandboxes(bootId: string = readBootId()): Sandboxes {
-  let bootedAt = Math.round(Date.now() / 1000 - uptime());
-  let readAt = performance.now();
+export function hostSandboxes(clock: Pick<Clock, 'wall' | 'now'>, bootId: string = readBootId()): Sandboxes {
+  let bootedAt = Math.round(clock.wall() / 1000 - uptime());
+  let readAt = clock.now();
   const boot = () => {
-    if (performance.now() - readAt > bootTimeGoodFor) {
-      bootedAt = Math.round(Date.now() / 1000 - uptime());
-      readAt = performance.now();
+    if (clock.now() - readAt > bootTimeGoodFor) {
+      bootedAt = Math.round(clock.wall() / 1000 - uptime());
+      readAt = clock.now();
     }
     return { bootId, bootedAt };
   };

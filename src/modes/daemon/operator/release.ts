@@ -1,6 +1,7 @@
 /** `release` and `gc`: leases that an operator ends. Both end them as a DEL does; they differ in whose. */
 import { CniCode, CniError } from '../../../cni/errors.ts';
-import { turnEvery, writesAtATime } from '../../../infoblox/concurrency/turns.ts';
+import { turnEvery } from '../../../infoblox/concurrency/clock.ts';
+import { writesAtATime } from '../../../infoblox/lease/deps.ts';
 import type { ReleaseDeps } from '../../../infoblox/lease/release/release.ts';
 import { releaseIfDead, startReleaseOf } from '../../../infoblox/lease/release/start-release.ts';
 import type { Fields } from '../../../infoblox/log.ts';
@@ -47,7 +48,7 @@ export function gcByHandHandler(deps: ReleaseDeps): OperatorHandler<'operator/gc
     changes: true,
     async run({ dryRun }) {
       const result: Released = { leases: [], kept: [] };
-      const turn = turnEvery(writesAtATime);
+      const turn = turnEvery(deps.clock, writesAtATime);
       for (const lease of await findLeases(deps, { phase: 'bound' })) {
         if (lease.sandbox !== 'gone') continue;
         const isReleased =

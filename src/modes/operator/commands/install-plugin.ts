@@ -105,7 +105,7 @@ function readNetwork(file: string, { bin, options }: { readonly bin: string; rea
 
 function placeNetwork(place: { readonly directory: string; readonly name: string }, text: string): string {
   const file = join(place.directory, place.name);
-  removeDrafts(place, draftAge);
+  removeDrafts(place, Date.now() - draftAge);
   if (existsSync(file) && readFileSync(file, 'utf8') === text) return `${file} is up to date`;
   writeDurably({ ...place, mode: 0o644 }, text);
   return `installed ${file}`;

@@ -22,7 +22,7 @@ export const draftAge = 60_000;
  */
 export async function placePlugin(place: Place, executable: string): Promise<string[]> {
   const file = join(place.directory, place.name);
-  removeDrafts(place, draftAge);
+  removeDrafts(place, Date.now() - draftAge);
   const present = lstatIfThere(file);
   const isComplete = present !== undefined && (present.mode & 0o7777) === mode && (await areEqual(file, executable));
   if (isComplete) return [`${file} is up to date`];
@@ -42,7 +42,7 @@ export async function placePlugin(place: Place, executable: string): Promise<str
 export function placeDaemonLink({ directory, name }: Place): string[] {
   const link = { directory, name: daemonName };
   const file = join(directory, daemonName);
-  removeDrafts(link, draftAge);
+  removeDrafts(link, Date.now() - draftAge);
   const present = lstatIfThere(file);
   if (present?.isSymbolicLink() === false) return [`${file} is no link and stays as it is`];
   if (present !== undefined && readlinkSync(file) === name) return [`${file} is up to date`];

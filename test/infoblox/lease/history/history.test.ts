@@ -20,7 +20,7 @@ import { aLease, noon, sandbox, workload } from '../a-lease.ts';
 const beginning = { mark: 'a', network: 'net-1', view: 'default', sandbox, workload, callers: ['new'] };
 const pending = begin(undefined, beginning, noon);
 const bound = bind(pending, '10.0.0.2', noon);
-const releasing = startRelease(bound, 'DEL', noon.now);
+const releasing = startRelease(bound, 'DEL', noon);
 const empty = emptied(releasing);
 const again = begin(releasing, beginning, noon);
 const import_ = imported({ mark: 'a', network: 'net-1', view: 'default' }, '10.0.0.2');
@@ -44,9 +44,9 @@ const changes: readonly [string, Lease | undefined, Lease | undefined, readonly 
   ],
   ['its sandbox is another', bound, askAgain(bound, { ...sandbox, netns: '/run/netns/b' }, workload), []],
   ['it is deleted', bound, releasing, [release('DEL')]],
-  ['it is collected', bound, startRelease(bound, 'GC', noon.now), [release('GC')]],
-  ['its sandbox is gone', bound, startRelease(bound, 'reaper', noon.now), [release('reaper')]],
-  ['its caller was not told', bound, startRelease(bound, 'undelivered', noon.now), [release('undelivered')]],
+  ['it is collected', bound, startRelease(bound, 'GC', noon), [release('GC')]],
+  ['its sandbox is gone', bound, startRelease(bound, 'reaper', noon), [release('reaper')]],
+  ['its caller was not told', bound, startRelease(bound, 'undelivered', noon), [release('undelivered')]],
   ['its release fails', releasing, postpone(releasing, noon.now), []],
   ['the grid has it no more', releasing, empty, [returned]],
   ['that is settled', empty, undefined, []],

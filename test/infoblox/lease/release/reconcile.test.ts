@@ -2,7 +2,7 @@ import { beforeEach, expect, test } from 'vitest';
 import { deleteInDoubt, lostPause, startRelease } from '../../../../src/infoblox/lease/lease.ts';
 import { reconcile } from '../../../../src/infoblox/lease/release/reconcile.ts';
 import { inTime } from '../../wapi/session-fixture.ts';
-import { aLease, put } from '../a-lease.ts';
+import { aLease, momentAt, put } from '../a-lease.ts';
 import { type LeaseFixture, markOf, useLeases } from '../lease-fixture.ts';
 
 const fixture = useLeases();
@@ -149,7 +149,7 @@ test('a release that comes while a surplus goes still knows the address that it 
   leases.reserve('c1', '10.0.0.3');
   put(leases.store, aLease(mark, { dueAt: 1 }));
   const when = () => {
-    leases.store.apply(mark, (lease) => lease && startRelease(lease, 'DEL', 1));
+    leases.store.apply(mark, (lease) => lease && startRelease(lease, 'DEL', momentAt(1)));
     return true;
   };
   leases.grid.inject({ method: 'DELETE', when, effect: { kind: 'delay', ms: 0 } });

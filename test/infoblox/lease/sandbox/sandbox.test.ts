@@ -11,9 +11,10 @@ import {
 import { tmpdir, uptime } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { hostClock } from '../../../../src/infoblox/concurrency/clock.ts';
 import { hostSandboxes } from '../../../../src/infoblox/lease/sandbox/sandbox.ts';
 
-const namespaces = hostSandboxes();
+const namespaces = hostSandboxes(hostClock());
 const own = `/proc/${process.pid}/ns/net`;
 /** A process ID above the largest that the kernel gives. */
 const nobody = '/proc/4194999/ns/net';
@@ -129,7 +130,7 @@ describe('gone', () => {
   });
 
   test('is not what is out of sight only since the host, or the container of the daemon, has another boot ID', () => {
-    const restarted = hostSandboxes('of-this-start-of-the-container');
+    const restarted = hostSandboxes(hostClock(), 'of-this-start-of-the-container');
     expect(restarted.fate(namespaces.identify(own))).not.toBe('gone');
     expect(restarted.fate(seen(own, '4:1'))).not.toBe('gone');
   });

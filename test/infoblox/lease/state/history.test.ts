@@ -11,7 +11,7 @@ import { HistoryTable } from '../../../../src/infoblox/lease/state/history.ts';
 import { openStateFile } from '../../../../src/infoblox/lease/state/state-file.ts';
 import { Statements } from '../../../../src/infoblox/lease/state/statements.ts';
 import { SqliteLeaseStore, type StoreOptions } from '../../../../src/infoblox/lease/state/store.ts';
-import { aLease, drop, put, sandbox, window, workload } from '../a-lease.ts';
+import { aLease, drop, momentAt, put, sandbox, workload } from '../a-lease.ts';
 
 const day = 86_400_000;
 const address = '10.0.0.2';
@@ -40,10 +40,10 @@ function tamper(sql: string): void {
 
 function add(mark: string, at = address): void {
   const beginning = { mark, network: 'net-1', view: 'default', sandbox, workload, callers: [] };
-  store.apply(mark, (lease) => begin(lease, beginning, { now, window }));
-  store.apply(mark, (lease) => lease && bind(lease, at, { now, window }));
+  store.apply(mark, (lease) => begin(lease, beginning, momentAt(now)));
+  store.apply(mark, (lease) => lease && bind(lease, at, momentAt(now)));
 }
-const del = (mark: string) => store.apply(mark, (lease) => lease && startRelease(lease, 'DEL', now));
+const del = (mark: string) => store.apply(mark, (lease) => lease && startRelease(lease, 'DEL', momentAt(now)));
 const held = (mark: string, at = now) => ({ mark, address, boundAt: at, releasedAt: null, returnedAt: null });
 const entries = () => store.history(address).entries;
 
@@ -178,7 +178,7 @@ test('of too many entries the one that was released first goes first, and none t
   // `a` is held the longest.
   for (const lease of leases.slice(1).reverse()) {
     now += 1_000;
-    change(lease, startRelease(lease, 'DEL', now));
+    change(lease, startRelease(lease, 'DEL', momentAt(now)));
   }
   expect(left()).toEqual(['a', 'b', 'c', 'd']);
   expect(history.of(address).since).toBe(now - 2_000);

@@ -20,7 +20,7 @@ beforeEach(() => {
   const write = (level: string) => (message: string, fields?: Fields) => {
     lines.push([level, message, ...(fields === undefined ? [] : [fields])] as [string, string, Fields?]);
   };
-  conditions = new Conditions({ wall: () => time, monotonic: () => time });
+  conditions = new Conditions({ wall: () => time, now: () => time });
   logConditions(conditions, { error: write('error'), warn: write('warn'), info: write('info'), debug: write('debug') });
   grid = new GridState(conditions, () => time);
 });

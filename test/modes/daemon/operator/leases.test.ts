@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { hostClock } from '../../../../src/infoblox/concurrency/clock.ts';
 import { Conditions } from '../../../../src/infoblox/conditions.ts';
 import { defaultDoubtWindow } from '../../../../src/infoblox/lease/doubt.ts';
 import { hostSandboxes } from '../../../../src/infoblox/lease/sandbox/sandbox.ts';
@@ -26,8 +27,9 @@ function markOf(n: number): string {
 }
 
 function find(filter = {}) {
-  const moment = () => ({ now: Date.now(), window: defaultDoubtWindow });
-  return findLeases({ store, moment, sandboxes: hostSandboxes() }, filter);
+  const clock = hostClock();
+  const moment = () => ({ now: clock.now(), wall: clock.wall(), window: defaultDoubtWindow });
+  return findLeases({ store, moment, sandboxes: hostSandboxes(clock) }, filter);
 }
 
 describe('a listing of many leases', () => {

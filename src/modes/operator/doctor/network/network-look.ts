@@ -1,4 +1,5 @@
 /** Looks at the network of one configuration on the grid. Each method is a check's; what several need is asked for once. */
+
 import { type Cidr, contains } from '../../../../infoblox/address.ts';
 import { type Origin, parseMark } from '../../../../infoblox/mark.ts';
 import { keptBack } from '../../../../infoblox/network/fit.ts';

@@ -1,0 +1,93 @@
+/**
+ * The Clock port: all that infoblox/ knows of time. It has two clocks, since the host's can be set: what waits or lasts within
+ * one run goes by `now`, what people and other machines read by `wall`.
+ */
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
+
+export interface Clock {
+  /** What the host's clock shows: milliseconds since 1970. It may be set at any time. */
+  wall(): number;
+  /** Milliseconds since 1970, whole: what the host's clock showed at the start, and monotonic time since. Nobody can set it. */
+  now(): number;
+  /** Calls `action` once, so many milliseconds from now. Keeps no process alive. @returns what cancels it */
+  after(milliseconds: number, action: () => void): () => void;
+  /** Waits for so many milliseconds. @throws `late`, or else the reason of the signal, if that fires first */
+  sleep(milliseconds: number, signal: AbortSignal, late?: Error): Promise<void>;
+  /** Lets everybody else have a turn of the event loop. */
+  turn(): Promise<void>;
+}
+
+/** The clock of this host. Its start is now. */
+export function hostClock(): Clock {
+  const start = Date.now() - performance.now();
+  return {
+    wall: () => Date.now(),
+    now: () => Math.round(start + performance.now()),
+    after(milliseconds, action) {
+      const timer = setTimeout(action, milliseconds).unref();
+      return () => clearTimeout(timer);
+    },
+    sleep: (milliseconds, signal, late) =>
+      delay(milliseconds, undefined, { signal }).catch(() => {
+        throw late ?? signal.reason;
+      }),
+    turn: () => nextTurn(),
+  };
+}
+
+/** Makes a signal that fires, with a TimeoutError, when so many milliseconds are over. */
+export function deadline(clock: Pick<Clock, 'after'>, milliseconds: number): AbortSignal {
+  const controller = new AbortController();
+  clock.after(milliseconds, () => controller.abort(timeOver()));
+  return controller.signal;
+}
+
+/** How long work may take. */
+interface Deadline {
+  readonly milliseconds: number;
+  /** Ends the work earlier. */
+  readonly signal: AbortSignal;
+  /** Makes the error to reject with when the time was over first; what the work failed with unless given. */
+  readonly late?: (failure: unknown) => Error;
+}
+
+/**
+ * Does work whose signal fires when the time is over, or earlier if another signal does. Cheaper than `AbortSignal.any` with
+ * `deadline`, whose timers go on when the work has ended: each request to the grid has several.
+ */
+export async function withDeadline<T>(
+  clock: Pick<Clock, 'after'>,
+  { milliseconds, signal, late }: Deadline,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const controller = new AbortController();
+  const abort = () => controller.abort(signal.reason);
+  if (signal.aborted) abort();
+  signal.addEventListener('abort', abort, { once: true });
+  let isLate = false;
+  const cancel = clock.after(milliseconds, () => {
+    isLate = !controller.signal.aborted;
+    controller.abort(timeOver());
+  });
+  try {
+    return await work(controller.signal);
+  } catch (error) {
+    throw isLate && late !== undefined ? late(error) : error;
+  } finally {
+    cancel();
+    signal.removeEventListener('abort', abort);
+  }
+}
+
+/** Makes what a long loop awaits after each step: a turn of the others after every `steps`-th, else nothing. */
+export function turnEvery(clock: Pick<Clock, 'turn'>, steps: number): () => Promise<void> | undefined {
+  let count = 0;
+  return () => {
+    count += 1;
+    return count % steps === 0 ? clock.turn() : undefined;
+  };
+}
+
+function timeOver(): DOMException {
+  return new DOMException('the time is over', 'TimeoutError');
+}
