@@ -155,6 +155,33 @@ describe.skipIf(lab === undefined)('the service', { timeout: 60_000 }, () => {
     });
   });
 
+  test('takes over no note that was forged under its own user, also after systemd has made the directory anew', async () => {
+    await withGrid(async (grid) => {
+      for (const id of ['c1', 'c2']) expect(isGiven(await call('ADD', '/run/netns/none', id))).toBe(true);
+      await lab.systemctl('stop', 'infoblox-cni.socket', service);
+      expect(await call('DEL', '/run/netns/none', 'c1')).toBeUndefined();
+      const forge = 'cd /run/cni/infoblox.owed && umask 027 && sed s/c1/c2/g *.json >forged.json';
+      const asService = [
+        'setpriv',
+        '--reuid=infoblox-cni',
+        '--regid=infoblox-cni',
+        '--clear-groups',
+        'sh',
+        '-c',
+        forge,
+      ];
+      expect(await lab.run(asService)).toMatchObject({ exitCode: 0, stderr: '' });
+      await lab.systemctl('start', service);
+      await until('c1 is given back', () => grid.fixedAddresses().length === 2, patience);
+      const left = await lab.run(['sh', '-c', 'cd /run/cni/infoblox.owed && stat -c "%n %U" *']);
+      expect(left.stdout).toBe('forged.json.unreadable infoblox-cni\n');
+      expect(lab.log).toContain('unreadable release note set aside');
+      await lab.run(['rm', '/run/cni/infoblox.owed/forged.json.unreadable']);
+      expect(await call('DEL', '/run/netns/none', 'c2')).toBeUndefined();
+      await until('c2 is given back', () => grid.fixedAddresses().length === 1, patience);
+    });
+  });
+
   /** What mattered of the unit before there was one for the socket: root's daemon made socket and notes itself. */
   const unitWithoutSocket = `[Unit]
 [Service]

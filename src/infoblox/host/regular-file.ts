@@ -13,6 +13,8 @@ interface Accepted {
   readonly maxBytes: number;
   /** Who may own it beside root and the user of this process: the service's user, say. */
   readonly user?: number | undefined;
+  /** Who alone may own it. */
+  readonly owner?: number | undefined;
 }
 
 interface RegularFile {
@@ -33,7 +35,8 @@ export function readRegularFile(file: string, accepted: Accepted): RegularFile |
   try {
     const entry = fstatSync(descriptor);
     if (!entry.isFile()) throw new IrregularFile('it is no regular file');
-    if (!isOurs(entry) && entry.uid !== accepted.user)
+    const { owner, user } = accepted;
+    if (owner === undefined ? !isOurs(entry) && entry.uid !== user : entry.uid !== owner)
       throw new IrregularFile(`it belongs to uid ${entry.uid}, not to root`);
     if (entry.nlink !== 1) throw new IrregularFile(`it has ${entry.nlink} names`);
     if ((entry.mode & 0o022) !== 0) throw new IrregularFile('it is writable by users other than root');

@@ -69,6 +69,12 @@ test.runIf(isRoot)('a file of the service is read where it is named, one of anyb
   expect(() => read()).toThrow(new IrregularFile(`it belongs to uid ${service + 1}, not to root`));
 });
 
+test.runIf(isRoot)('where one owner is named, nobody else may be it, not even the reader', () => {
+  chownSync(file, service, service);
+  expect(readRegularFile(file, { maxBytes: 100, owner: service })?.bytes.toString()).toBe('text');
+  expect(() => readRegularFile(file, { maxBytes: 100, owner: 0 })).toThrow(/belongs to uid/);
+});
+
 function replaceBy(make: () => void): void {
   rmSync(file);
   make();

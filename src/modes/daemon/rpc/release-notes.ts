@@ -143,7 +143,9 @@ export class ReleaseNotes {
     const { log, release, recordUnanswered } = this.#deps;
     const file = `${this.#directory}/${name}`;
     try {
-      const note = readRegularFile(file, { maxBytes: largestFrame });
+      // Plugins are root's, as the directory is; the service's own user may write to it.
+      const owner = lstatSync(this.#directory, { throwIfNoEntry: false })?.uid;
+      const note = readRegularFile(file, { maxBytes: largestFrame, owner });
       if (note === undefined) return;
       const request = parseRequest(note.bytes.toString());
       if (!isPluginRequest(request)) throw new SyntaxError(`no call of a plugin: ${request.method}`);
