@@ -1,20 +1,25 @@
 /**
- * Files in directories where another user than the reader can put what he likes: a link to a secret, a pipe that nobody writes to, a
- * device without end. The file is judged once it is open, so nothing can be exchanged after the look.
+ * Files in directories where another user can put what he likes: a link to a secret, a pipe that nobody writes to, a device without
+ * end. The file is judged once it is open, so nothing can be exchanged after the look.
  */
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, type Stats, writeFileSync } from 'node:fs';
 import { isErrno } from './errno.ts';
 import { isOurs } from './trusted-path.ts';
 
-/** What has the name of a file must not be read. */
+const { O_RDONLY, O_WRONLY, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
+
+/** What has the name of a file must not be used as one. */
 export class IrregularFile extends Error {}
 
-interface Accepted {
-  readonly maxBytes: number;
+interface Owners {
   /** Who may own it beside root and the user of this process: the service's user, say. */
   readonly user?: number | undefined;
   /** Who alone may own it. */
   readonly owner?: number | undefined;
+}
+
+interface Accepted extends Owners {
+  readonly maxBytes: number;
 }
 
 interface RegularFile {
@@ -30,15 +35,11 @@ interface RegularFile {
  * @throws IrregularFile saying what it is instead; the error of the file system
  */
 export function readRegularFile(file: string, accepted: Accepted): RegularFile | undefined {
-  const descriptor = open(file);
+  const descriptor = open(file, O_RDONLY);
   if (descriptor === undefined) return undefined;
   try {
     const entry = fstatSync(descriptor);
-    if (!entry.isFile()) throw new IrregularFile('it is no regular file');
-    const { owner, user } = accepted;
-    if (owner === undefined ? !isOurs(entry) && entry.uid !== user : entry.uid !== owner)
-      throw new IrregularFile(`it belongs to uid ${entry.uid}, not to root`);
-    if (entry.nlink !== 1) throw new IrregularFile(`it has ${entry.nlink} names`);
+    refuseIrregular(entry, accepted);
     if ((entry.mode & 0o022) !== 0) throw new IrregularFile('it is writable by users other than root');
     if (entry.size > accepted.maxBytes) {
       throw new IrregularFile(`it has ${entry.size} bytes, more than ${accepted.maxBytes}`);
@@ -50,14 +51,38 @@ export function readRegularFile(file: string, accepted: Accepted): RegularFile |
   }
 }
 
-function open(file: string): number | undefined {
-  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
+/**
+ * Writes a text to a regular file, in place: a new one is for its owner alone, and one that is there stays as readable as it was.
+ * @throws IrregularFile saying what it is instead; the error of the file system
+ */
+export function writeRegularFile(file: string, text: string): void {
+  const descriptor = open(file, O_WRONLY | O_CREAT);
+  if (descriptor === undefined) throw new Error('there is no such directory');
   try {
-    return openSync(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    refuseIrregular(fstatSync(descriptor), {});
+    ftruncateSync(descriptor);
+    writeFileSync(descriptor, text);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function refuseIrregular(entry: Stats, { owner, user }: Owners): void {
+  if (!entry.isFile()) throw new IrregularFile('it is no regular file');
+  if (owner === undefined ? !isOurs(entry) && entry.uid !== user : entry.uid !== owner)
+    throw new IrregularFile(`it belongs to uid ${entry.uid}, not to root`);
+  if (entry.nlink !== 1) throw new IrregularFile(`it has ${entry.nlink} names`);
+}
+
+/** @returns undefined if there is none */
+function open(file: string, flags: number): number | undefined {
+  try {
+    return openSync(file, flags | O_NOFOLLOW | O_NONBLOCK, 0o600);
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined;
     if (isErrno(error, 'ELOOP')) throw new IrregularFile('it is a symbolic link');
-    if (isErrno(error, 'ENXIO')) throw new IrregularFile('it is a socket');
+    // Of a pipe that nobody reads, too.
+    if (isErrno(error, 'ENXIO')) throw new IrregularFile('it is no regular file');
     throw error;
   }
 }

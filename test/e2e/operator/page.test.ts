@@ -1,5 +1,5 @@
 /** The page for people, as a browser shows it. */
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync, symlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { Browser, Page } from 'puppeteer-core';
@@ -78,6 +78,12 @@ test('the same page is written to a file that only root reads', async () => {
   expect([exitCode, stdout]).toEqual([0, `written to ${file}\n`]);
   expect(statSync(file).mode & 0o777).toBe(0o600);
   expect(readFileSync(file, 'utf8')).not.toMatch(/(src|href)=/);
+  const link = join(host.directory, 'link.html');
+  symlinkSync(file, link);
+  expect(await host.command('status', `--html=${link}`)).toMatchObject({
+    exitCode: 1,
+    stderr: `infoblox-cni-daemon status: cannot write ${link}: it is a symbolic link. Name another file with --html.\n`,
+  });
   const { page, said } = await open(`file://${file}`);
   expect(await visibleRows(page)).toHaveLength(3);
   expect(said).toEqual([]);

@@ -1,12 +1,15 @@
-/** What another user can plant under a file's name, and that none of it is read. */
+/** What another user can plant under a file's name, and that none of it is read or written to. */
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
+  existsSync,
   linkSync,
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   truncateSync,
   writeFileSync,
@@ -15,7 +18,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { IrregularFile, readRegularFile } from '../../../src/infoblox/host/regular-file.ts';
+import { IrregularFile, readRegularFile, writeRegularFile } from '../../../src/infoblox/host/regular-file.ts';
 
 const service = 991;
 let directory: string;
@@ -51,11 +54,39 @@ test.each<[string, RegExp, () => void]>([
   expect(() => read()).toThrow(reason);
 });
 
+test('what is written is for its owner alone, or as it was before', () => {
+  writeRegularFile(file, 'newer');
+  expect([read(), modeOf(file)]).toEqual(['newer', 0o600]);
+  chmodSync(file, 0o640);
+  writeRegularFile(file, 'new');
+  expect([read(), modeOf(file)]).toEqual(['new', 0o640]);
+  rmSync(file);
+  const umask = process.umask(0);
+  writeRegularFile(file, 'first');
+  process.umask(umask);
+  expect([read(), modeOf(file)]).toEqual(['first', 0o600]);
+});
+
+test.each<[string, () => void]>([
+  ['a link to a file', () => replaceBy(() => symlinkSync(join(directory, 'secret'), file))],
+  ['a link to nothing', () => replaceBy(() => symlinkSync(join(directory, 'absent'), file))],
+  ['a second name of a file', () => replaceBy(() => linkSync(join(directory, 'secret'), file))],
+  ['a pipe that nobody reads', () => replaceBy(() => execFileSync('mkfifo', [file]))],
+  ['a directory', () => replaceBy(() => mkdirSync(file))],
+])('%s is not written to', (_, plant) => {
+  writeFileSync(join(directory, 'secret'), 'secret');
+  plant();
+  expect(() => writeRegularFile(file, 'new')).toThrow();
+  expect(readFileSync(join(directory, 'secret'), 'utf8')).toBe('secret');
+  expect(existsSync(join(directory, 'absent'))).toBe(false);
+});
+
 test('a socket is refused', async () => {
   rmSync(file);
   const server = createServer().listen(file);
   await new Promise((resolve) => server.once('listening', resolve));
-  expect(() => read()).toThrow(new IrregularFile('it is a socket'));
+  expect(() => read()).toThrow(IrregularFile);
+  expect(() => writeRegularFile(file, 'new')).toThrow(IrregularFile);
   server.close();
 });
 
@@ -66,7 +97,9 @@ test.runIf(isRoot)('a file of the service is read where it is named, one of anyb
   chownSync(file, service, service);
   expect(read()).toBe('text');
   chownSync(file, service + 1, service);
-  expect(() => read()).toThrow(new IrregularFile(`it belongs to uid ${service + 1}, not to root`));
+  const refusal = new IrregularFile(`it belongs to uid ${service + 1}, not to root`);
+  expect(() => read()).toThrow(refusal);
+  expect(() => writeRegularFile(file, 'new')).toThrow(refusal);
 });
 
 test.runIf(isRoot)('where one owner is named, nobody else may be it, not even the reader', () => {
@@ -74,6 +107,10 @@ test.runIf(isRoot)('where one owner is named, nobody else may be it, not even th
   expect(readRegularFile(file, { maxBytes: 100, owner: service })?.bytes.toString()).toBe('text');
   expect(() => readRegularFile(file, { maxBytes: 100, owner: 0 })).toThrow(/belongs to uid/);
 });
+
+function modeOf(path: string): number {
+  return statSync(path).mode & 0o777;
+}
 
 function replaceBy(make: () => void): void {
   rmSync(file);

@@ -1,6 +1,6 @@
 /** `status`: is this host well, on one screen. */
-import { writeFileSync } from 'node:fs';
 import { messageOf } from '../../../infoblox/host/errno.ts';
+import { writeRegularFile } from '../../../infoblox/host/regular-file.ts';
 import { UsageError } from '../../daemon/config/command-line.ts';
 import { byNetworkAndAddress } from '../../daemon/operator/lease-order.ts';
 import { ago } from '../../duration.ts';
@@ -61,9 +61,7 @@ async function writePage(file: string, status: Status, socket: string): Promise<
   const { leases } = await askDaemon({ socket, method: 'operator/leases', params: {} });
   try {
     // It says where containers are: for root, as the socket is, until somebody decides otherwise.
-    writeFileSync(file, renderPage({ status, leases: leases.toSorted(byNetworkAndAddress), now: Date.now() }), {
-      mode: 0o600,
-    });
+    writeRegularFile(file, renderPage({ status, leases: leases.toSorted(byNetworkAndAddress), now: Date.now() }));
   } catch (error) {
     throw new CommandError(`cannot write ${file}: ${messageOf(error)}`, 'name another file with --html');
   }
