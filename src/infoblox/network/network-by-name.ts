@@ -59,13 +59,27 @@ export async function findNamedNetworks(
     wapi.findNetworksNamed(name, view, signal),
   ]);
   const marked = commented.filter(({ comment }) => namedInComment(comment) === shortNetworkName(name));
-  const pendingMark = pendingNetworkMark(name);
-  const incomplete = [pendingMark, yieldedNetworkMark(name)];
-  const complete = [...marked, ...attributed].filter(({ comment }) => !incomplete.includes(comment));
+  const complete = [...marked, ...attributed].filter((network) => !isIncomplete(network, name));
   return {
     complete: [...new Map(complete.map((network) => [network._ref, network])).values()].sort(byAddress),
-    pending: marked.filter(({ comment }) => comment === pendingMark).sort(byAddress),
+    pending: marked.filter(({ comment }) => comment === pendingNetworkMark(name)).sort(byAddress),
   };
+}
+
+/** Tells whether a network is one that `findNamedNetworks` calls complete. */
+export function isComplete(network: Network, name: string): boolean {
+  const isNamed = namedInComment(network.comment) === shortNetworkName(name) || attributedNames(network).includes(name);
+  return isNamed && !isIncomplete(network, name);
+}
+
+function isIncomplete({ comment }: Network, name: string): boolean {
+  return comment === pendingNetworkMark(name) || comment === yieldedNetworkMark(name);
+}
+
+/** Reads the names that a network has in its extensible attribute, which may be a list. */
+export function attributedNames({ extattrs }: Network): string[] {
+  const value = extattrs[networkNameAttribute]?.value;
+  return value === undefined ? [] : [value].flat().map(String);
 }
 
 /**
@@ -104,33 +118,39 @@ export function refuseOutsideContainers(network: Network, { name, view, place }:
   );
 }
 
-/**
- * Says that several networks have one name.
- * @param networks complete ones, the one that this host uses first
- * @returns undefined if there is no more than one
- */
-export function duplicateError(
-  networks: readonly Network[],
-  { name, view }: Pick<NetworkSpec, 'name' | 'view'>,
-): GridError | undefined {
-  if (networks.length < 2) return undefined;
-  const all = [...networks].sort(byAddress).map(({ network }) => network);
-  const listed = `${all.slice(0, -1).join(', ')} and ${all.at(-1)}`;
-  return new GridError(
-    'network-conflict',
-    `network ${name} is ${listed} in view ${view}; this host uses ${networks[0]?.network}`,
-    {
-      hint: `leave the name to one of them: take it out of the comment and the extensible attribute "${networkNameAttribute}" of the others, those in which the fewest containers have addresses`,
-    },
-  );
+/** The complete networks of a name, the lowest address first, and the CIDR of the one that this host uses. */
+interface NetworksInUse {
+  readonly complete: readonly Network[];
+  readonly used: string | undefined;
 }
 
-/** Keeps the condition of a name that several networks have. @param networks as for `duplicateError` */
-function noteDuplicates(conditions: Conditions, networks: readonly Network[], spec: NetworkSpec): void {
-  const subject = `${spec.name} (view ${spec.view})`;
+/** Says that several networks have one name. @returns undefined if there is no more than one */
+export function duplicateError(
+  { complete, used }: NetworksInUse,
+  { name, view }: Pick<NetworkSpec, 'name' | 'view'>,
+): GridError | undefined {
+  if (complete.length < 2) return undefined;
+  const all = complete.map(({ network }) => network);
+  const listed = `${all.slice(0, -1).join(', ')} and ${all.at(-1)}`;
+  return new GridError('network-conflict', `network ${name} is ${listed} in view ${view}; this host uses ${used}`, {
+    hint: `leave the name to one of them: take it out of the comment and the extensible attribute "${networkNameAttribute}" of the others, those in which the fewest containers have addresses`,
+  });
+}
+
+/** Raises the condition of a name that several networks have, or ends it. */
+export function noteDuplicates(conditions: Conditions, networks: NetworksInUse, spec: NetworkSpec): void {
   const error = duplicateError(networks, spec);
-  if (error === undefined) conditions.clear('network-duplicate', subject);
-  else conditions.raise('network-duplicate', error, { subject });
+  if (error === undefined) conditions.clear('network-duplicate', nameInView(spec));
+  else conditions.raise('network-duplicate', error, { subject: nameInView(spec) });
+}
+
+/** Tells whether several networks had the name when that was last seen. */
+export function hasDuplicates(conditions: Conditions, spec: NetworkSpec): boolean {
+  return conditions.find('network-duplicate', nameInView(spec)) !== undefined;
+}
+
+function nameInView({ name, view }: NetworkSpec): string {
+  return `${name} (view ${view})`;
 }
 
 function isInAny(containers: readonly Cidr[], cidr: Cidr): boolean {
@@ -170,7 +190,7 @@ export async function agreeOnNetwork(
   for (;;) {
     const { complete, pending } = await findNamedNetworks(deps.wapi, spec, signal);
     const preferred = byPreference(complete, spec, deps.leases);
-    noteDuplicates(deps.conditions, preferred, spec);
+    noteDuplicates(deps.conditions, { complete, used: preferred[0]?.network }, spec);
     const step = nextStep({ complete: preferred, pending }, { mine, abandoned: waiting.hasStalled(pending) });
     for (const network of step.surplus) {
       await yieldNetwork(deps, { network, name, view }, signal);

@@ -7,14 +7,26 @@ import { abortable } from '../concurrency/abortable.ts';
 import { type Clock, deadline } from '../concurrency/clock.ts';
 import type { Conditions } from '../conditions.ts';
 import { GridError, hasReason, mayExist } from '../errors.ts';
-import { isAttachmentMark } from '../mark.ts';
+import { isAttachmentMark, shortNetworkName } from '../mark.ts';
 import type { WapiClient } from '../wapi/client.ts';
 import { keptBack } from './fit.ts';
-import { agreeOnNetwork, cidrOf, confirmNetwork } from './network-by-name.ts';
+import {
+  agreeOnNetwork,
+  cidrOf,
+  confirmNetwork,
+  findNamedNetworks,
+  hasDuplicates,
+  isComplete,
+  noteDuplicates,
+} from './network-by-name.ts';
 import { type NetworkSpec, type SpecOf, specKey } from './spec.ts';
-import { findOrCreateSubnet } from './subnet.ts';
+import { findOrCreateSubnet, otherNameOf } from './subnet.ts';
 import type { FoundNetwork, NetworkDeps } from './views.ts';
 
+/** Milliseconds between two looks at a network that is remembered. */
+const lookInterval = 60_000;
+/** Milliseconds for one of them. */
+const lookTimeout = 15_000;
 /** Milliseconds for making sure of a network; shared by all who wait for it, so not the budget of any one of them. */
 const budget = 25_000;
 
@@ -29,21 +41,27 @@ export interface ReadyNetwork {
   readonly kept?: string;
 }
 
-/** A network that is known, and the name by which configurations ask for it. */
-interface KnownNetwork {
-  readonly name: string;
-  readonly network: ReadyNetwork;
-}
-
 interface NetworksDeps extends NetworkDeps {
   readonly clock: Clock;
   readonly conditions: Conditions;
 }
 
+/** What is remembered of a spec. */
+interface Memory {
+  readonly spec: NetworkSpec;
+  readonly ready: Promise<ReadyNetwork>;
+  /** Once it is ready. */
+  network?: ReadyNetwork;
+  /** When the grid was asked last whether this network has its place, and said so. */
+  seenAt: number;
+  /** The look that is under way. */
+  look?: Promise<boolean> | undefined;
+}
+
 export class Networks {
   readonly #deps: NetworksDeps;
-  readonly #ready = new Map<string, Promise<ReadyNetwork>>();
-  readonly #known = new Map<string, KnownNetwork>();
+  /** By `specKey`. */
+  readonly #memory = new Map<string, Memory>();
 
   constructor(deps: NetworksDeps) {
     this.#deps = deps;
@@ -55,16 +73,7 @@ export class Networks {
    * @throws GridError `network-conflict`, `no-free-network`, `invalid-spec`, `timeout`, or what the grid answered
    */
   ensure(spec: NetworkSpec, signal: AbortSignal): Promise<ReadyNetwork> {
-    const key = specKey(spec);
-    let ready = this.#ready.get(key);
-    if (ready === undefined) {
-      ready = this.#prepare(spec, deadline(this.#deps.clock, budget));
-      this.#ready.set(key, ready);
-      ready.then(
-        (network) => this.#known.set(key, { name: spec.name, network }),
-        () => this.#ready.delete(key),
-      );
-    }
+    const { ready } = this.#memory.get(specKey(spec)) ?? this.#remember(spec);
     return abortable(ready, signal, () => {
       return new GridError('timeout', `network ${spec.name} could not be set up in the grid in time`, {
         hint: 'see the log of the daemon for what the grid does; --add-timeout sets the time',
@@ -72,20 +81,94 @@ export class Networks {
     });
   }
 
+  /**
+   * Tells whether the remembered network of a spec is still in its place. Somebody may have removed it and put another one
+   * there, out of which the grid gives addresses just as well, so this is asked beside each create. The grid is asked at most
+   * once a minute, and only if this host has no bound lease in the network. Callers that come meanwhile share the look.
+   * @param network what `ensure` answered
+   * @returns false if another network is there, or none, or it was forgotten; true also if the grid does not tell
+   */
+  async isInPlace(spec: NetworkSpec, network: ReadyNetwork, signal: AbortSignal): Promise<boolean> {
+    const memory = this.#memory.get(specKey(spec));
+    if (memory?.network !== network) return false;
+    if (memory.look === undefined && !this.#isLookDue(memory)) return true;
+    memory.look ??= this.#look(memory, network);
+    try {
+      return await abortable(memory.look, signal, () => new GridError('timeout', 'the caller left'));
+    } catch (error) {
+      if (!(error instanceof GridError)) throw error;
+      return true;
+    }
+  }
+
   /** Forgets a network of which something was not found: it is looked for again the next time. */
   forget(spec: NetworkSpec): void {
-    this.#ready.delete(specKey(spec));
-    this.#known.delete(specKey(spec));
+    this.#memory.delete(specKey(spec));
   }
 
   /** Returns the network of a spec if it is known, without asking the grid. */
   known(spec: NetworkSpec): ReadyNetwork | undefined {
-    return this.#known.get(specKey(spec))?.network;
+    return this.#memory.get(specKey(spec))?.network;
   }
 
-  /** All networks that are known. */
-  all(): KnownNetwork[] {
-    return [...this.#known.values()];
+  /** All networks that are known, with the names by which configurations ask for them. */
+  all(): { readonly name: string; readonly network: ReadyNetwork }[] {
+    const memories = [...this.#memory.values()];
+    return memories.flatMap(({ spec, network }) => (network === undefined ? [] : [{ name: spec.name, network }]));
+  }
+
+  #remember(spec: NetworkSpec): Memory {
+    const { clock } = this.#deps;
+    const memory: Memory = { spec, ready: this.#prepare(spec, deadline(clock, budget)), seenAt: 0 };
+    this.#memory.set(specKey(spec), memory);
+    memory.ready.then(
+      (network) => {
+        memory.network = network;
+        memory.seenAt = clock.now();
+      },
+      () => this.#drop(memory),
+    );
+    return memory;
+  }
+
+  /** Forgets this, but not what may have taken its place meanwhile. */
+  #drop(memory: Memory): void {
+    const key = specKey(memory.spec);
+    if (this.#memory.get(key) === memory) this.#memory.delete(key);
+  }
+
+  #isLookDue({ spec, network, seenAt }: Memory): boolean {
+    const { clock, leases, conditions } = this.#deps;
+    if (network === undefined || clock.now() - seenAt < lookInterval) return false;
+    const { cidr, view } = network;
+    // Only a look shows that a name is one network's again.
+    return hasDuplicates(conditions, spec) || !leases.hasBoundIn({ name: shortNetworkName(spec.name), view, cidr });
+  }
+
+  async #look(memory: Memory, network: ReadyNetwork): Promise<boolean> {
+    const { clock } = this.#deps;
+    const askedAt = clock.now();
+    try {
+      const isInPlace = await this.#isNamed(memory.spec, network, deadline(clock, lookTimeout));
+      if (isInPlace) memory.seenAt = askedAt;
+      else this.#drop(memory);
+      return isInPlace;
+    } finally {
+      memory.look = undefined;
+    }
+  }
+
+  /** Tells whether the grid has a network in this place that the spec may use. */
+  async #isNamed(spec: NetworkSpec, { cidr, view }: ReadyNetwork, signal: AbortSignal): Promise<boolean> {
+    const { wapi, conditions } = this.#deps;
+    if (hasDuplicates(conditions, spec)) {
+      const { complete } = await findNamedNetworks(wapi, spec, signal);
+      noteDuplicates(conditions, { complete, used: cidr.text }, spec);
+      return complete.some((one) => one.network === cidr.text);
+    }
+    const [found] = await wapi.findNetworks({ network: cidr.text, network_view: view }, signal);
+    if (found === undefined) return false;
+    return spec.place.kind === 'subnet' ? otherNameOf(found, spec.name) === undefined : isComplete(found, spec.name);
   }
 
   #prepare({ place, ...spec }: NetworkSpec, signal: AbortSignal): Promise<ReadyNetwork> {

@@ -43,9 +43,11 @@ export async function outlookOf(deps: OutlookDeps, spec: NetworkSpec, signal: Ab
   const byName = { ...rest, place };
   const { complete, pending } = await findNamedNetworks(deps.wapi, spec, signal);
   const preferred = byPreference(complete, byName, deps.leases);
-  const found = preferred[0] ?? pending[0];
-  if (found !== undefined) refuseOutsideContainers(found, byName);
-  if (preferred[0] !== undefined) return { ...asFound(preferred[0]), duplicate: duplicateError(preferred, spec) };
+  const [found] = preferred;
+  const likely = found ?? pending[0];
+  if (likely !== undefined) refuseOutsideContainers(likely, byName);
+  if (found !== undefined)
+    return { ...asFound(found), duplicate: duplicateError({ complete, used: found.network }, spec) };
   if (pending.length > 0) return { kind: 'pending' };
   refuseStrayGateway(spec);
   await deps.views.refuseRenamed(spec, signal);

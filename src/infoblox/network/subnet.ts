@@ -5,7 +5,7 @@ import { GridError, hasReason, mayExist } from '../errors.ts';
 import { namedInComment, networkMark, shortNetworkName } from '../mark.ts';
 import type { WapiClient } from '../wapi/client.ts';
 import type { Network } from '../wapi/schemas.ts';
-import { findNamedNetworks } from './network-by-name.ts';
+import { attributedNames, findNamedNetworks } from './network-by-name.ts';
 import type { SpecOf } from './spec.ts';
 import type { FoundNetwork, NetworkDeps } from './views.ts';
 
@@ -82,16 +82,23 @@ function refuseOtherNetwork(named: readonly Network[], { name, view, place }: Sp
   });
 }
 
-/** A network that carries no name, in attribute or comment, is an administrator's, and may be used. */
-function refuseOtherName(network: Network, { name, view }: SpecOf<'subnet'>): void {
-  const attribute = network.extattrs[networkNameAttribute]?.value;
-  const inAttribute = attribute === undefined ? [] : [attribute].flat().map(String);
+/**
+ * Reads the name that a network has, in attribute or comment, instead of the expected one. One without any is an
+ * administrator's, and may be used.
+ */
+export function otherNameOf(network: Network, name: string): string | undefined {
+  const inAttribute = attributedNames(network);
+  if (inAttribute.length > 0) return inAttribute.includes(name) ? undefined : inAttribute[0];
   const inComment = namedInComment(network.comment);
-  const isOurs = inAttribute.length > 0 ? inAttribute.includes(name) : inComment === shortNetworkName(name);
-  if (isOurs || (inAttribute.length === 0 && inComment === undefined)) return;
+  return inComment === shortNetworkName(name) ? undefined : inComment;
+}
+
+function refuseOtherName(network: Network, { name, view }: SpecOf<'subnet'>): void {
+  const other = otherNameOf(network, name);
+  if (other === undefined) return;
   throw new GridError(
     'network-conflict',
-    `network ${network.network} in view ${view} belongs to the network name ${inAttribute[0] ?? inComment}, not ${name}`,
+    `network ${network.network} in view ${view} belongs to the network name ${other}, not ${name}`,
     {
       hint: `give the configuration that name or another subnet, or correct the extensible attribute "${networkNameAttribute}" or the comment of that network in the grid`,
     },

@@ -102,6 +102,11 @@ export class AddressCreation {
     return true;
   }
 
+  /** Finds the network anew after another one was seen in its place. What was made there does not fit, and is removed. */
+  async findNetworkAgain(signal: AbortSignal): Promise<void> {
+    this.#network = await this.#deps.networks.ensure(this.#want.spec, signal);
+  }
+
   /**
    * Compares the grid's answer with what was asked for. What does not fit is looked for, wherever it is, and released.
    * @returns what the grid shows then

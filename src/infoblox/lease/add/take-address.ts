@@ -7,7 +7,6 @@ import { GridError } from '../../errors.ts';
 import { isHostMark } from '../../mark.ts';
 import { fits } from '../../network/fit.ts';
 import type { ReadyNetwork } from '../../network/networks.ts';
-import type { FixedAddress } from '../../wapi/schemas.ts';
 import { apply, recreate, remove, warnOfLoss, without } from '../act.ts';
 import { answer, begin, bind, createInDoubt, deleteAnswered, type Lease } from '../lease.ts';
 import { type Another, type Look, plan, type Step } from '../plan.ts';
@@ -165,14 +164,19 @@ export class AddressTaking {
 
   async #create(lease: Lease, look: Look, signal: AbortSignal): Promise<Look | undefined> {
     const request = await this.#creation.prepare(lease, look, signal);
-    let made: FixedAddress;
-    try {
-      made = await this.#deps.wapi.createReservation(request, signal);
-    } catch (error) {
-      if (!(error instanceof GridError)) throw error;
-      return this.#creation.afterFailure(error, look, signal);
-    }
-    return this.#creation.afterAnswer(made, look, signal);
+    const { wapi, networks } = this.#deps;
+    const [made, isInPlace] = await Promise.all([
+      wapi.createReservation(request, signal).catch(asGridError),
+      networks.isInPlace(this.#want.spec, this.#creation.network, signal),
+    ]);
+    const isFailure = made instanceof GridError;
+    let after: Look | undefined = look;
+    if (!isFailure) after = await this.#creation.afterAnswer(made, look, signal);
+    // What a network refuses that is not the one that was meant says nothing.
+    else if (isInPlace || made.outcome !== 'none') after = await this.#creation.afterFailure(made, look, signal);
+    if (isInPlace) return after;
+    await this.#creation.findNetworkAgain(signal);
+    return isFailure ? after : undefined;
   }
 
   /** The grid has lost what a live attachment was told: it gets that again, or another one if somebody else has it. */
@@ -196,4 +200,10 @@ export class AddressTaking {
     const beginning = { mark, network, view, sandbox, workload, callers: work.callers };
     store.apply(mark, (current) => (current?.phase === 'bound' ? begin(current, beginning, moment()) : current));
   }
+}
+
+/** @throws `error` if it is none of the grid's */
+function asGridError(error: unknown): GridError {
+  if (error instanceof GridError) return error;
+  throw error;
 }
