@@ -34,8 +34,12 @@ export type Reason =
   | 'licence'
   /** The grid does not have the WAPI version asked for. */
   | 'wapi-version'
-  /** An extensible attribute that the grid does not define, or a value it does not take. */
+  /** An extensible attribute that the grid does not define. */
   | 'unknown-attribute'
+  /** An extensible attribute that objects of this type must not have. */
+  | 'attribute-not-allowed'
+  /** An extensible attribute that the grid defines, with a value that it does not take. */
+  | 'attribute-value'
   /** The object exists already or collides with another one. */
   | 'conflict'
   /** The object, or one that it needs, is not there. */
@@ -65,7 +69,7 @@ interface GridErrorOptions {
   /** What the operator can do about it, one sentence. */
   readonly hint?: string | undefined;
   readonly outcome?: Outcome;
-  /** For `unknown-attribute`: the attribute's name. */
+  /** The name of the extensible attribute that is refused. */
   readonly attribute?: string;
   readonly cause?: unknown;
 }

@@ -148,9 +148,13 @@ export function shortNetworkName(name: string): string {
   return shorten(name, longest.network);
 }
 
-/** `~` cannot occur in names of the CNI specification, so a shortened value equals no value that was short enough. */
-function shorten(value: string, length: number): string {
-  if (value.length <= length) return value;
-  const hash = createHash('sha256').update(value).digest('hex').slice(0, 16);
-  return `${value.slice(0, length - 17)}~${hash}`;
+/**
+ * Shortens a name and makes it unique again by a hash. `~` cannot occur in names of the CNI specification, so a shortened name
+ * equals none that was short enough.
+ * @param maxLength in characters
+ */
+export function shorten(name: string, maxLength: number): string {
+  if (name.length <= maxLength) return name;
+  const hash = createHash('sha256').update(name).digest('hex').slice(0, 16);
+  return `${name.slice(0, maxLength - 17)}~${hash}`;
 }

@@ -1,5 +1,12 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { attributeDefinitions, ExtensibleAttributes, ofNetwork, reservedAtIn } from '../../src/infoblox/attributes.ts';
+import {
+  attributeDefinitions,
+  attributedName,
+  ExtensibleAttributes,
+  ofNetwork,
+  reservedAtIn,
+} from '../../src/infoblox/attributes.ts';
+import { GridError, type Reason } from '../../src/infoblox/errors.ts';
 import { Host, until } from '../fixture/host.ts';
 import { type Grid, type GridOptions, startGrid } from '../simulator/grid.ts';
 import { fromContainer } from './grid-and-host.ts';
@@ -104,11 +111,43 @@ describe.each(cases)('when %s', (_, options, prepare, ofAddress, ofNetwork) => {
   });
 });
 
-test('an attribute that is defined but refused is said in no error and tried once only', async () => {
-  const { grid, host } = await start({}, restricted('VM ID', 'vm-1'));
+test('an attribute that takes other values only is left out of what the grid would refuse, and costs no request', async () => {
+  const { grid, host } = await start({}, restricted('VM ID', 'c2'));
+  const last = () => grid.fixedAddresses().at(-1)?.extattrs;
   await host.add('c1');
+  expect(last()).toEqual({});
   await host.add('c2');
-  expect(grid.requests.filter(({ status }) => status === 400)).toHaveLength(1);
+  expect(last()).toEqual({ 'VM ID': { value: 'c2' } });
+  expect(grid.requests.filter(({ status }) => status === 400)).toEqual([]);
+});
+
+test('a refused value of one network leaves the next one its attribute: it is found by its name, and is no second one', async () => {
+  // A user who may not read the definitions learns what the grid takes from refusals.
+  const { host } = await start({}, (fresh) => {
+    fresh.add('extensibleattributedef', { name: 'Network Name', type: 'ENUM', list_values: [{ value: 'pods' }] });
+    fresh.add('networkcontainer', { network: '172.18.0.0/16' });
+    fresh.add('network', { network: '172.18.7.0/24', extattrs: { 'Network Name': { value: 'pods' } } });
+    fresh.denied.add('extensibleattributedef');
+  });
+  await host.add('c1', fromContainer({}, 'n'.repeat(300)));
+  expect(await host.add('c2', fromContainer({}, 'pods'))).toBe('172.18.7.1');
+  await host.add('c3', fromContainer({}, 'other'));
+  expect(host.log.filter(({ message }) => message.includes('attribute left out'))).toMatchObject([
+    { level: 'warn', details: { name: 'Network Name' } },
+  ]);
+});
+
+test('an attribute that addresses must not have is left out of them, and networks are found by it', async () => {
+  const { grid, host } = await start({ attributes: ['Network Name'] });
+  const body = JSON.stringify({
+    ...{ Error: 'AdmConDataError', code: 'Client.Ibap.Data.Conflict' },
+    text: "Extensible attribute 'Network Name' is not allowed for this operation",
+  });
+  const when = ({ body }: { body: unknown }) => JSON.stringify(body).includes('Network Name');
+  const effect = { kind: 'status', status: 400, contentType: 'application/json', body } as const;
+  grid.inject({ method: 'POST', type: 'fixedaddress', times: 99, when, effect });
+  await host.add('c1', fromContainer({}, 'pods'));
+  expect(grid.networks()[0]?.extattrs).toEqual({ 'Network Name': { value: 'pods' } });
 });
 
 test('attributes that the network hands down do no harm', async () => {
@@ -160,41 +199,104 @@ test('an attribute that is removed from the grid later is learned from the refus
 });
 
 describe('extensible attributes', () => {
+  const type = 'fixedaddress';
+  const refusal = (reason: Reason, attribute: string) => new GridError(reason, 'refused', { attribute });
+  const defined = (...names: string[]) => new Map(names.map((name) => [name, undefined]));
+  let told: unknown[];
+  const made = (own = {}) => {
+    told = [];
+    return new ExtensibleAttributes('blue', own, (refused) => told.push(refused));
+  };
+
   test('are sent until the grid says which it defines', () => {
-    const attributes = new ExtensibleAttributes('blue');
-    expect(Object.keys(attributes.taken(ofNetwork('n')))).toEqual([
+    const attributes = made();
+    expect(Object.keys(attributes.taken(type, ofNetwork('n')))).toEqual([
       'Tenant ID',
       'CMP Type',
       'Cloud API Owned',
       'Network Name',
     ]);
-    attributes.learn(['CMP Type']);
-    expect(attributes.taken(ofNetwork('n'))).toEqual({ 'CMP Type': { value: 'CNI' } });
+    attributes.learn(defined('CMP Type'));
+    expect(attributes.taken(type, ofNetwork('n'))).toEqual({ 'CMP Type': 'CNI' });
+    expect(told).toEqual([]);
   });
 
   test('do not believe an empty list of definitions, which rights may have emptied', () => {
-    const attributes = new ExtensibleAttributes('blue');
-    attributes.learn([]);
-    expect(attributes.taken({})['Tenant ID']).toEqual({ value: 'blue' });
+    const attributes = made();
+    attributes.learn(new Map());
+    expect(attributes.taken(type, {})['Tenant ID']).toBe('blue');
   });
 
   test('leave out what was refused, whatever the definitions say', () => {
-    const attributes = new ExtensibleAttributes('blue');
-    attributes.refuse('Tenant ID');
-    attributes.learn(['Tenant ID', 'CMP Type']);
-    expect(Object.keys(attributes.taken({}))).toEqual(['CMP Type']);
-    attributes.refuse('CMP Type');
-    expect(attributes.taken({})).toEqual({});
-    expect(attributes.mayUse('CMP Type')).toBe(false);
+    const attributes = made({ Site: 'Paris' });
+    const sent = attributes.taken(type, {});
+    for (const name of ['Tenant ID', 'Site', 'Site']) {
+      expect(attributes.noteRefusal(refusal('unknown-attribute', name), { type, attributes: sent })).toBe(true);
+    }
+    attributes.learn(defined('Tenant ID', 'CMP Type', 'Site'));
+    expect(attributes.taken('network', {})).toEqual({ 'CMP Type': 'CNI' });
+    expect(told).toEqual([{ name: 'Site' }]);
+  });
+
+  test('that were not sent are not what a refusal is about', () => {
+    const attributes = made();
+    for (const error of [refusal('unknown-attribute', 'Site'), new GridError('rejected', 'no'), new Error('no')]) {
+      expect(attributes.noteRefusal(error, { type, attributes: { 'Tenant ID': 'blue' } })).toBe(false);
+    }
+  });
+
+  test('go without a refused value alone, and say so once', () => {
+    const attributes = made();
+    for (const network of ['odd', 'strange']) {
+      const request = { type, attributes: ofNetwork(network) };
+      expect(attributes.noteRefusal(refusal('attribute-value', 'Network Name'), request)).toBe(true);
+    }
+    expect(attributes.taken(type, ofNetwork('odd'))).not.toHaveProperty('Network Name');
+    expect(attributes.taken(type, ofNetwork('pods'))).toHaveProperty('Network Name', 'pods');
+    expect(told).toEqual([{ name: 'Network Name', value: 'odd' }]);
+  });
+
+  test('of which only a list of values is taken are not sent, or searched by, with another', () => {
+    const attributes = made({ Site: 'Paris' });
+    attributes.learn(
+      new Map([
+        ['Site', ['Rome', 'Oslo']],
+        ['Network Name', ['pods']],
+      ]),
+    );
+    expect(attributes.taken(type, ofNetwork('pods'))).toEqual({ 'Network Name': 'pods' });
+    expect(attributes.takes('network', 'Network Name', 'other')).toBe(false);
+    expect(told).toEqual([
+      { name: 'Site', value: 'Paris' },
+      { name: 'Network Name', value: 'other' },
+    ]);
+  });
+
+  test('that one type of object must not have stay on the others', () => {
+    const attributes = made();
+    const request = { type, attributes: ofNetwork('pods') };
+    expect(attributes.noteRefusal(refusal('attribute-not-allowed', 'Network Name'), request)).toBe(true);
+    expect(attributes.takes(type, 'Network Name', 'pods')).toBe(false);
+    expect(attributes.takes('network', 'Network Name', 'pods')).toBe(true);
+    expect(told).toEqual([{ name: 'Network Name', type }]);
   });
 
   test('believe an empty list if the grid does not know what is searched by either, but try what the operator wants', () => {
-    const attributes = new ExtensibleAttributes('blue', { Site: 'Paris' });
-    attributes.learn([]);
-    attributes.refuseSearch('Network Name');
-    expect(Object.keys(attributes.taken(ofNetwork('n')))).toEqual(['Site']);
-    const unread = new ExtensibleAttributes('blue');
-    unread.refuseSearch('Network Name');
-    expect(Object.keys(unread.taken(ofNetwork('n')))).toEqual(['Tenant ID', 'CMP Type', 'Cloud API Owned']);
+    const search = { type: 'network', attributes: ofNetwork('n') };
+    const unknown = refusal('unknown-attribute', 'Network Name');
+    const attributes = made({ Site: 'Paris' });
+    attributes.learn(new Map());
+    attributes.noteRefusedSearch(unknown, search);
+    expect(Object.keys(attributes.taken(type, ofNetwork('n')))).toEqual(['Site']);
+    const unread = made();
+    unread.noteRefusedSearch(unknown, search);
+    expect(Object.keys(unread.taken(type, ofNetwork('n')))).toEqual(['Tenant ID', 'CMP Type', 'Cloud API Owned']);
   });
+});
+
+test('a network name that is too long for an attribute is shortened as in the mark, and stays one of its own', () => {
+  const long = attributedName('n'.repeat(300));
+  expect(long).toMatch(/^n{233}~[0-9a-f]{16}$/);
+  expect(attributedName('n'.repeat(301))).not.toBe(long);
+  expect(attributedName('n'.repeat(250))).toBe('n'.repeat(250));
 });

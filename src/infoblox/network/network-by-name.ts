@@ -11,7 +11,7 @@
  * given up before: it is pending for nobody any more.
  */
 import { type Cidr, compareAddresses, isInside, parseCidr } from '../address.ts';
-import { networkNameAttribute } from '../attributes.ts';
+import { attributedName, networkNameAttribute } from '../attributes.ts';
 import { pauseBefore } from '../concurrency/backoff.ts';
 import type { Clock } from '../concurrency/clock.ts';
 import type { Conditions } from '../conditions.ts';
@@ -68,7 +68,9 @@ export async function findNamedNetworks(
 
 /** Tells whether a network is one that `findNamedNetworks` calls complete. */
 export function isComplete(network: Network, name: string): boolean {
-  const isNamed = namedInComment(network.comment) === shortNetworkName(name) || attributedNames(network).includes(name);
+  const isNamed =
+    namedInComment(network.comment) === shortNetworkName(name) ||
+    attributedNames(network).includes(attributedName(name));
   return isNamed && !isIncomplete(network, name);
 }
 

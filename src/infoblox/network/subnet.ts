@@ -1,6 +1,6 @@
 /** The network of a configured subnet: found, or created where nothing overlaps it. */
 import { type Cidr, overlaps, parseCidr } from '../address.ts';
-import { networkNameAttribute } from '../attributes.ts';
+import { attributedName, networkNameAttribute } from '../attributes.ts';
 import { GridError, hasReason, mayExist } from '../errors.ts';
 import { namedInComment, networkMark, shortNetworkName } from '../mark.ts';
 import type { WapiClient } from '../wapi/client.ts';
@@ -88,7 +88,7 @@ function refuseOtherNetwork(named: readonly Network[], { name, view, place }: Sp
  */
 export function otherNameOf(network: Network, name: string): string | undefined {
   const inAttribute = attributedNames(network);
-  if (inAttribute.length > 0) return inAttribute.includes(name) ? undefined : inAttribute[0];
+  if (inAttribute.length > 0) return inAttribute.includes(attributedName(name)) ? undefined : inAttribute[0];
   const inComment = namedInComment(network.comment);
   return inComment === shortNetworkName(name) ? undefined : inComment;
 }

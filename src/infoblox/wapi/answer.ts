@@ -120,11 +120,21 @@ const refusals: readonly Refusal[] = [
   },
 ];
 
+/** Each with the attribute's name. */
+const attributeRefusals: readonly (readonly [Reason, RegExp])[] = [
+  ['unknown-attribute', /^unknown extensible attribute:?\s{0,3}"?([^"\s][^"]{0,127})"?$/i],
+  ['attribute-value', /^bad value for extensible attribute:?\s{0,3}"?([^"\s][^"]{0,127})"?$/i],
+  // terraform-provider-infoblox, issue 420.
+  ['attribute-not-allowed', /^extensible attribute '([^']{1,128})' is not allowed for this operation/i],
+];
+
 function refusal(request: Request, answer: { readonly code: string; readonly text: string }): GridError {
   const text = beginning(answer.text);
   const message = `${describe(request)}: ${text}`;
-  const attribute = /^(?:unknown|bad value for) extensible attribute:?\s{0,3}"?([^"\s][^"]{0,127})"?$/i.exec(text)?.[1];
-  if (attribute !== undefined) return new GridError('unknown-attribute', message, { attribute });
+  for (const [reason, pattern] of attributeRefusals) {
+    const attribute = pattern.exec(text)?.[1];
+    if (attribute !== undefined) return new GridError(reason, message, { attribute });
+  }
   const words = beginning(withoutOwn(answer.text, request)).replace(/'[^']*'|"[^"]*"/g, '');
   const fits = (row: Refusal) => row.code?.test(answer.code) || row.text?.test(text) || row.words?.test(words);
   const { reason, hint } = refusals.find(fits) ?? rejected;

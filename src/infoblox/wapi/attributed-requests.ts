@@ -1,10 +1,9 @@
 /**
- * Requests that carry extensible attributes, or search by them. A grid refuses both for an attribute that it does not define: what
- * it has refused is left out from then on. Also which attributes a grid defines: asked, and added to.
+ * Requests that carry extensible attributes, or search by them. A grid refuses both for an attribute that it does not define and for
+ * a value that it does not take: what it has refused is left out from then on. Also which attributes a grid defines: asked, and added to.
  */
 import type { GenericSchema, InferOutput } from 'valibot';
 import type { AttributeDefinition, Attributes, ExtensibleAttributes } from '../attributes.ts';
-import { hasReason } from '../errors.ts';
 import { exactSearch, type Search, searchPages } from './paged-search.ts';
 import { referenceTo } from './reference.ts';
 import type { Fields, Request } from './request.ts';
@@ -22,29 +21,31 @@ export class AttributedRequests {
     this.#attributes = attributes;
   }
 
-  /** Notes which attributes the grid defines. */
-  learn(names: readonly string[]): void {
-    this.#attributes.learn(names);
+  /** Notes which attributes the grid defines, and the values of those that take only some. */
+  learn(defined: readonly DefinedAttribute[]): void {
+    const values = (list: DefinedAttribute['list_values']) => list.map(({ value }) => value);
+    this.#attributes.learn(
+      new Map(defined.map(({ name, type, list_values }) => [name, type === 'ENUM' ? values(list_values) : undefined])),
+    );
   }
 
   /**
-   * Yields what carries these attributes, page by page; nothing where one is not defined, as nothing can carry it (scoulomb/myDNS,
-   * notes on errors).
+   * Yields what carries these attributes, page by page; nothing where the grid does not take them, as nothing can carry them
+   * (scoulomb/myDNS, notes on errors).
    * @throws as `searchPages`
    */
   async *list<const S extends GenericSchema>(
     { attributes, query, ...search }: Search<S> & { readonly attributes: Attributes },
     signal: AbortSignal,
   ): AsyncGenerator<InferOutput<S>> {
-    const names = Object.keys(attributes);
-    if (!names.every((name) => this.#attributes.mayUse(name))) return;
-    const wanted = Object.fromEntries(Object.entries(attributes).map(([name, value]) => [`*${name}`, value]));
+    const { type } = search;
+    const all = Object.entries(attributes);
+    if (!all.every(([name, value]) => this.#attributes.takes(type, name, value))) return;
+    const wanted = Object.fromEntries(all.map(([name, value]) => [`*${name}`, value]));
     try {
       yield* searchPages(this.#session, { ...search, query: { ...wanted, ...query } }, signal);
     } catch (error) {
-      if (!hasReason(error, 'unknown-attribute')) throw error;
-      const [first = ''] = names;
-      this.#attributes.refuseSearch(names.find((name) => name === error.attribute) ?? first);
+      if (!this.#attributes.noteRefusedSearch(error, { type, attributes })) throw error;
     }
   }
 
@@ -69,15 +70,15 @@ export class AttributedRequests {
 
   /** Sends a write, again without each attribute that is refused: nothing was committed by then. @throws as the session does */
   async send(request: Request, attributes: Attributes, signal: AbortSignal): Promise<unknown> {
+    const [type = ''] = request.path.split('/', 1);
     for (;;) {
-      const extattrs = this.#attributes.taken(attributes);
+      const taken = this.#attributes.taken(type, attributes);
+      const extattrs = Object.fromEntries(Object.entries(taken).map(([name, value]) => [name, { value }]));
       const body = { ...request.body, ...(Object.keys(extattrs).length === 0 ? {} : { extattrs }) };
       try {
         return await this.#session.request({ ...request, body }, signal);
       } catch (error) {
-        const refused = hasReason(error, 'unknown-attribute') ? error.attribute : undefined;
-        if (refused === undefined || !Object.hasOwn(extattrs, refused)) throw error;
-        this.#attributes.refuse(refused);
+        if (!this.#attributes.noteRefusal(error, { type, attributes: taken })) throw error;
       }
     }
   }

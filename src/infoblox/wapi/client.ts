@@ -147,8 +147,7 @@ export class WapiClient {
 
   /** Learns which extensible attributes the grid defines. Spares creates that it would refuse; such refusals teach the same. */
   async learnAttributes(signal: AbortSignal): Promise<void> {
-    const defined = await Array.fromAsync(listAttributeDefinitions(this.#session, signal));
-    this.#attributed.learn(defined.map(({ name }) => name));
+    this.#attributed.learn(await Array.fromAsync(listAttributeDefinitions(this.#session, signal)));
   }
 
   /**

@@ -95,7 +95,12 @@ export function anyOf(type: string, fields: string) {
 
 export const ipv4Address = kindOf('ipv4address', { status: text });
 
-export const attributeDefinition = kindOf('extensibleattributedef', { name: text, type: v.optional(text, '') });
+export const attributeDefinition = kindOf('extensibleattributedef', {
+  name: text,
+  type: v.optional(text, ''),
+  /** What an ENUM takes. */
+  list_values: v.optional(v.array(v.object({ value: text })), []),
+});
 export type DefinedAttribute = v.InferOutput<typeof attributeDefinition.schema>;
 
 export const NextAddresses = v.object({ ips: v.pipe(v.array(text), v.maxLength(100)) });

@@ -37,8 +37,8 @@ export function buildGridAccess(deps: GridAccessDeps) {
   /** The last that each host has shown. */
   const certificates = new Map<string, X509Certificate>();
   const session = openSession(deps, gridState, certificates);
-  const attributes = new ExtensibleAttributes(options.clusterName, options.labels, (name) => {
-    log.warn('extensible attribute left out: the grid does not accept it', { name });
+  const attributes = new ExtensibleAttributes(options.clusterName, options.labels, ({ name, type, value }) => {
+    log.warn('extensible attribute left out: the grid does not accept it', { name, type, value });
   });
   const wapi = new WapiClient(session, attributes, ({ kind, name, view }) => {
     if (kind !== 'network view') return log.info('created on the grid', { kind, name, view });

@@ -47,7 +47,8 @@ const refusals: readonly (readonly [Reason, number, string, string])[] = [
     'The search parameters {"network": "10.0.0.0/8"} for object networkcontainer did not return any result',
   ],
   ['unknown-attribute', 400, protocol, 'Unknown extensible attribute: VM Name'],
-  ['unknown-attribute', 400, protocol, 'Bad value for extensible attribute "Site"'],
+  ['attribute-value', 400, protocol, 'Bad value for extensible attribute "Site"'],
+  ['attribute-not-allowed', 400, conflict, "Extensible attribute 'Site' is not allowed for this operation"],
   ['permission', 400, data, 'You need to have Write permission for the network to add a new object of this type'],
   ['permission', 400, data, 'You have no permission to delete this object recursively'],
   ['licence', 400, data, 'The DHCP license is missing'],
@@ -67,6 +68,7 @@ test.each(refusals)('%s: status %i, %s, "%s"', (reason, status, code, text) => {
 test.each([
   ['Unknown extensible attribute: VM Name', 'VM Name'],
   ['Bad value for extensible attribute "Site"', 'Site'],
+  ["Extensible attribute 'Site' is not allowed for this operation", 'Site'],
 ])('%s names the attribute', (text, attribute) => {
   expect(failure(400, refusal(protocol, text)).attribute).toBe(attribute);
 });

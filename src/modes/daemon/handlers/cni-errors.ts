@@ -18,6 +18,8 @@ const codes: Readonly<Record<Reason, number>> = {
   licence: CniCode.credentials,
   'wapi-version': CniCode.credentials,
   'unknown-attribute': CniCode.unexpected,
+  'attribute-not-allowed': CniCode.unexpected,
+  'attribute-value': CniCode.unexpected,
   missing: CniCode.unexpected,
   rejected: CniCode.unexpected,
   conflict: CniCode.networkConflict,

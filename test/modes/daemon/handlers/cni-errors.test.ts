@@ -19,6 +19,8 @@ const table: Record<Reason, number> = {
   licence: 103,
   'wapi-version': 103,
   'unknown-attribute': 100,
+  'attribute-not-allowed': 100,
+  'attribute-value': 100,
   missing: 100,
   rejected: 100,
   conflict: 102,
