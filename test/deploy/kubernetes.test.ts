@@ -131,7 +131,7 @@ describe.skipIf(leftOut).each(['base', 'overlays/multus', 'overlays/node-pool'])
     expect(optionsOf(manifests).metricsListen).toBeUndefined();
   });
 
-  test('hands the daemon flags that it takes, the password by file and the name of the node', () => {
+  test('hands the daemon flags that it takes, secrets from the Secret, the password by file, and the name of the node', () => {
     expect(optionsOf(manifests)).toMatchObject({
       nodeName: 'NODE',
       stateDir: '/var/lib/infoblox-cni',
@@ -141,6 +141,10 @@ describe.skipIf(leftOut).each(['base', 'overlays/multus', 'overlays/node-pool'])
     const daemon = containersOf(manifests).at(-1);
     expect(daemon?.env).toEqual([
       { name: 'NODE_NAME', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } },
+      {
+        name: 'OTEL_EXPORTER_OTLP_HEADERS',
+        valueFrom: { secretKeyRef: { name: 'infoblox-cni-grid', key: 'otlp-headers', optional: true } },
+      },
       { name: 'TMPDIR', value: optionsOf(manifests).stateDir },
     ]);
     expect(daemon?.args?.join(' ')).not.toMatch(/--wapi-password[= ]/);

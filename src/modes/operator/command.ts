@@ -48,7 +48,6 @@ export interface ServiceSettings {
   readonly env: NodeJS.ProcessEnv;
   /** Path of the daemon's socket. */
   readonly socket: string;
-  readonly environmentFile: string;
   /** What is wrong with DAEMON_FLAGS of the environment file, of which nothing counts then; null: nothing. */
   readonly wrongFlags: string | null;
 }
@@ -116,7 +115,7 @@ function settingsOf(joined: readonly string[], file: string, wrong?: 'tolerated'
   const words = [...(wrongFlags === null ? daemonFlags : []), ...over];
   const values = parseFlags([...words, ...passwordFlag(parseFlags(words), env)]);
   const socket = socketFile(values['socket-dir'], values['driver-name']);
-  return { daemonFlags: values, env, socket, environmentFile: file, wrongFlags };
+  return { daemonFlags: values, env, socket, wrongFlags };
 }
 
 /** @param flag `--name=value` */

@@ -1,5 +1,8 @@
 /** A support bundle of a whole host, with a secret in every place that a secret can come from, and of hosts that are not well. */
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { parseTarGzip } from 'nanotar';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -46,7 +49,7 @@ describe('on a host of its own', () => {
     expect(json('leases.json').leases).toMatchObject([{ containerId: 'c1', address: '10.0.0.2' }]);
     expect(json('flags.json')).toMatchObject({
       wrong: null,
-      flags: { 'node-name': 'host-a', 'wapi-password': '[removed]' },
+      flags: { 'node-name': 'host-a', 'wapi-password': '[set]' },
     });
     expect(json('state.json')).toMatchObject({ integrity: 'ok', rows: { lease: 1 } });
     expect(json('doctor.json')).toContainEqual(expect.objectContaining({ title: 'daemon', level: 'ok' }));
@@ -87,6 +90,53 @@ describe('on a host of its own', () => {
     ]);
   });
 
+  describe('whoever listens where the metrics are to be', () => {
+    let asked: string[];
+    let server: Server;
+    let flag: string;
+
+    beforeEach(async () => {
+      asked = [];
+      server = createServer(({ url = '' }, response) => {
+        asked.push(url);
+        if (url === '/metrics') response.writeHead(302, { location: '/elsewhere' }).end();
+        else response.end('process_planted 1');
+      });
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      flag = `--metrics-listen=127.0.0.1:${(server.address() as AddressInfo).port}`;
+    });
+    afterEach(() => server.close());
+    const metrics = async () => (await unpack(file)).get('metrics');
+
+    test('is not asked while the daemon does not answer', async () => {
+      expect((await bundle(flag)).exitCode).toBe(0);
+      expect([await metrics(), asked]).toEqual(['not available: the daemon does not answer\n', []]);
+    });
+
+    test('cannot lead it elsewhere', async () => {
+      await host.start();
+      expect((await bundle(flag)).exitCode).toBe(0);
+      expect([await metrics(), asked]).toEqual([
+        expect.stringMatching(/^not available: .* answers 302$/m),
+        ['/metrics'],
+      ]);
+    });
+
+    test('cannot make it read without end', async () => {
+      server.removeAllListeners('request').on('request', (_, response) => {
+        const more = () => {
+          while (response.write('x'.repeat(65_536)));
+        };
+        response.on('drain', more);
+        more();
+      });
+      await host.start();
+      expect((await bundle(flag)).exitCode).toBe(0);
+      expect(await metrics()).toMatch(/^not available: .* answers more than 1048576 bytes$/m);
+    });
+  });
+
   test('the state goes with it only if that is wanted, and never masked', async () => {
     await host.start();
     await host.add('c1');
@@ -119,6 +169,8 @@ cat >/etc/infoblox-cni/daemon.env <<'END'
 DAEMON_FLAGS='--grid-host=grid.example.com --wapi-username=svc-paris --wapi-password=planted-flag --node-name=host-7 --cluster-name=blue --labels="Site=Paris"'
 WAPI_PASSWORD="planted environment"
 PROXY=http://proxyuser:planted-proxy@proxy.example.com:3128
+OTEL_EXPORTER_OTLP_HEADERS=x-api-key=planted-header
+OTEL_EXPORTER_OTLP_ENDPOINT=http://user:planted-collector@127.0.0.1:4318/planted
 END
 (umask 077; echo planted-file >/etc/infoblox-cni/wapi-password)
 printf -- '-----BEGIN PRIVATE KEY-----\\nplanted-key\\n-----END PRIVATE KEY-----\\n' >/etc/infoblox-cni/client.key
@@ -139,9 +191,10 @@ echo '{"type":"bridge","ipam":{"type":"infoblox","wapi-password":"planted-broken
 cat >/opt/cni/bin/journalctl <<'END'
 #!/bin/sh
 cat <<'LINES'
-2026-01-07T08:02:27+0000 host-7 infoblox-cni-daemon[7]: {"level":"info","message":"ADD","container":"77ab","pod":"web-9","namespace":"shop","network":"net-1","address":"172.18.1.9"}
-2026-01-07T08:02:28+0000 host-7 infoblox-cni-daemon[7]: {"level":"error","message":"x","error":"https://svc-paris:planted-url@grid.example.com refused planted-flag"}
-2026-01-07T08:02:29+0000 host-7 infoblox-cni-daemon[7]: Authorization: Basic cGxhbnRlZC1mbGFn and ibapauth="planted-cookie,x"
+{"__REALTIME_TIMESTAMP":"1767772947000000","MESSAGE":"{\\"level\\":\\"info\\",\\"message\\":\\"ADD\\",\\"container\\":\\"77ab\\",\\"pod\\":\\"web-9\\",\\"namespace\\":\\"shop\\",\\"network\\":\\"net-1\\",\\"address\\":\\"172.18.1.9\\",\\"header\\":\\"planted-field\\"}"}
+{"__REALTIME_TIMESTAMP":"1767772948000000","MESSAGE":"Authorization: Basic cGxhbnRlZC1mbGFn and ibapauth=\\"planted-cookie,x\\""}
+{"__REALTIME_TIMESTAMP":"1767772949000000","MESSAGE":"infoblox-cni-daemon: cannot listen at grid.example.com"}
+{"__REALTIME_TIMESTAMP":"1767772950000000","MESSAGE":"planted unit","EXIT_CODE":"exited","EXIT_STATUS":"2","PLANTED":"planted"}
 LINES
 END
 chmod +x /opt/cni/bin/journalctl
@@ -165,7 +218,7 @@ env WAPI_PASSWORD=planted-caller infoblox-cni-daemon support-bundle --ssl-verify
 mkdir unpacked && tar -xzf bundle.tar.gz -C unpacked && tar -xzf second.tar.gz --one-top-level=unpacked/second
 echo "found: $(grep -riE 'planted|cGxhbnRlZ' unpacked | tr '\\n' ' ')"
 find unpacked/infoblox-cni-support -type f | sed 's/^unpacked.infoblox-cni-support./file: /'
-cat unpacked/infoblox-cni-support/{daemon.env,log,units/etc/systemd/system/infoblox-cni-daemon.service.d/local.conf,network-configurations/etc/cni/net.d/10-net-1.conflist}
+cat unpacked/infoblox-cni-support/{flags.json,variables.json,log,network-configurations.json}
 `,
       80_000,
     );
@@ -173,22 +226,29 @@ cat unpacked/infoblox-cni-support/{daemon.env,log,units/etc/systemd/system/infob
     const files = [...output.matchAll(/^file: (.*)$/gm)].map(([, name]) => name);
     expect(files).toEqual(
       expect.arrayContaining([
-        ...['README', 'versions.json', 'system.json', 'os-release', 'directories', 'flags.json', 'daemon.env', 'log'],
-        ...['status.json', 'leases.json', 'doctor.json', 'state.json', 'metrics'],
-        'units/etc/systemd/system/infoblox-cni-daemon.service',
-        'network-configurations/etc/cni/net.d/20-broken.conf',
+        ...['README', 'versions.json', 'system.json', 'os-release.json', 'directories', 'flags.json', 'variables.json'],
+        ...['log', 'status.json', 'leases.json', 'doctor.json', 'state.json', 'metrics', 'network-configurations.json'],
       ]),
     );
     // What stands beside them is there.
-    expect(output).toMatch(/--wapi-password=\[removed\] --node-name=host-7 --cluster-name=blue/);
-    expect(output).toMatch(/^ExecStart=\/usr\/local\/bin\/infoblox-cni-daemon --wapi-password \[removed\]$/m);
-    expect(output).toMatch(/"error":"https:\/\/\[removed\]@grid\.example\.com refused \[removed\]"/);
+    expect(output).toMatch(/"wapi-password": "\[set\]"/);
+    expect(output).toMatch(/"node-name": "host-7"/);
+    expect(output).toMatch(/"OTEL_EXPORTER_OTLP_HEADERS": "\[set\]"/);
+    expect(output).toMatch(/"OTEL_EXPORTER_OTLP_ENDPOINT": "http:\/\/127\.0\.0\.1:4318"/);
+    expect(output).toMatch(/^\{"level":"info","message":"ADD",.*"address":"172\.18\.1\.9"\}$/m);
+    expect(output).toMatch(
+      /^\{"at":"2026-01-07T08:02:29\.000Z","said":"infoblox-cni-daemon: cannot listen at grid\.example\.com"\}$/m,
+    );
+    expect(output).toMatch(
+      /^\{"at":"2026-01-07T08:02:30\.000Z","EXIT_CODE":"exited","EXIT_STATUS":"2"\}\n\{"leftOut":1\}$/m,
+    );
     expect(output).toMatch(/"subnet": "172\.18\.1\.0\/24"/);
+    expect(output).toMatch(/"file": "\/etc\/cni\/net\.d\/20-broken\.conf",\n +"error": "no JSON"/);
   });
 
   test('--redact leaves no name either, and the same pseudonym for the same name', () => {
     requireBuilt();
-    // The mark shortens it; the path of its namespace does not.
+    // The mark shortens it.
     const longId = `in-full-${'x'.repeat(80)}`;
     const names =
       'in-full|host-7|paris|priv-view|net-1|4f1c|77ab|web-1|web-9|shop|172\\.18|grid\\.example|node=blue|cluster=blue';
@@ -200,7 +260,7 @@ mkdir unpacked && tar -xzf bundle.tar.gz -C unpacked
 echo "found: $(grep -rniE 'planted|${names}' unpacked | tr '\\n' ' ')"
 echo "named: $(find unpacked | grep -E '${names}')"
 echo "host: $(hostname) $(grep -c "$(hostname)" unpacked/infoblox-cni-support/system.json)"
-cat unpacked/infoblox-cni-support/{leases.json,log,daemon.env}
+cat unpacked/infoblox-cni-support/{leases.json,log,flags.json}
 `,
       80_000,
     );
@@ -212,6 +272,6 @@ cat unpacked/infoblox-cni-support/{leases.json,log,daemon.env}
     expect(output).toContain(`container=${container} interface=eth0`);
     const [, network] = /"network": "(network~\d+)"/.exec(output) ?? [];
     expect(output).toMatch(new RegExp(`"pod":"pod~\\d+","namespace":"namespace~\\d+","network":"${network}"`));
-    expect(output).toMatch(/--wapi-username=user~1 --wapi-password=\[removed\] --node-name=host~\d+/);
+    expect(output).toMatch(/"wapi-username": "user~1",\n +"wapi-password": "\[set\]"/);
   });
 });

@@ -49,14 +49,14 @@ export class Kubelet {
     const security = { 1: { 1: ofNode, 2: ofContainer }, 9: runtimeDefault };
     const sandbox = { id: await this.#cri.runPodSandbox(pod, security), pod, security };
     for (const container of spec.initContainers ?? []) {
-      const id = await this.#cri.startContainer(sandbox, this.#configOf(pod, spec, container, volumes));
+      const id = await this.#cri.startContainer(sandbox, this.#configOf({ pod, spec, volumes, files }, container));
       await until(`${container.name} ends`, async () => (await this.#cri.exitCodeOf(id)) !== undefined, 60_000);
       const log = readFileSync(this.#host.path(logOf(pod, container)), 'utf8');
       if ((await this.#cri.exitCodeOf(id)) !== 0) throw new Error(`${container.name}: ${log}`);
     }
     const [container] = spec.containers;
     if (container === undefined || spec.containers.length > 1) throw new Error('not one container');
-    const id = await this.#cri.startContainer(sandbox, this.#configOf(pod, spec, container, volumes));
+    const id = await this.#cri.startContainer(sandbox, this.#configOf({ pod, spec, volumes, files }, container));
     return new RunningPod({ cri: this.#cri, host: this.#host, sandbox: sandbox.id, container: id, pod, spec });
   }
 
@@ -78,13 +78,15 @@ export class Kubelet {
   }
 
   /** A ContainerConfig. */
-  #configOf(pod: Pod, spec: PodSpec, container: Container, volumes: ReadonlyMap<string, string>): Message {
+  #configOf({ pod, spec, volumes, files }: PodParts, container: Container): Message {
     refuseUnknown(container.name, container, containerFields);
     const { name, image = '', command = [], args = [], volumeMounts = [] } = container;
-    const env = (container.env ?? []).map(({ name, value, valueFrom }) => {
-      if (value !== undefined) return { name, value };
-      if (valueFrom?.fieldRef?.fieldPath !== 'spec.nodeName') throw new Error(`${name} is from elsewhere`);
-      return { name, value: this.#node };
+    const env = (container.env ?? []).flatMap(({ name, value, valueFrom: { fieldRef, secretKeyRef: of } = {} }) => {
+      if (value !== undefined) return [{ name, value }];
+      if (fieldRef?.fieldPath === 'spec.nodeName') return [{ name, value: this.#node }];
+      const secret = of && contentOf(files, of.name ?? '')[of.key];
+      if (secret === undefined && of?.optional !== true) throw new Error(`${name} is from elsewhere`);
+      return secret === undefined ? [] : [{ name, value: secret }];
     });
     const expand = (text: string) => env.reduce((all, { name, value }) => all.replaceAll(`$(${name})`, value), text);
     const mounts = volumeMounts.map((mount) => mountOf(mount, volumes.get(mount.name)));
@@ -96,6 +98,14 @@ export class Kubelet {
       15: { 1: { 4: bytesOf(container.resources?.limits?.memory) }, 2: securityOf(spec, container) },
     };
   }
+}
+
+/** What a container of a pod is made of, beside itself. */
+interface PodParts {
+  readonly pod: Pod;
+  readonly spec: PodSpec;
+  readonly volumes: ReadonlyMap<string, string>;
+  readonly files: Files;
 }
 
 interface Parts {

@@ -2,18 +2,15 @@
  * A support bundle: what is known of this driver on this host, as files of an archive that can be given to others. Nothing in it
  * is a secret, and what it needs may be down: the daemon, the grid, systemd.
  */
-import { hostname } from 'node:os';
-import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { createTar } from 'nanotar';
 import type { Progress } from '../../operator-protocol.ts';
 import type { Invocation } from '../command.ts';
 import { daemonItems } from './daemon-items.ts';
+import { Fields } from './fields.ts';
 import { hostItems } from './host-items.ts';
 import type { Item } from './item.ts';
-import { Pseudonyms } from './pseudonyms.ts';
-import { knownSecrets, secretRemover } from './secrets.ts';
 import { serviceItems } from './service-items.ts';
 import { stateFiles, stateItems } from './state-items.ts';
 
@@ -33,18 +30,16 @@ const folder = 'infoblox-cni-support';
 /** Two blocks of zeros, of which tar(1) misses the second. */
 const endOfTar = Buffer.alloc(1024);
 
-/** Collects the files of a bundle, without secrets and, if that is wanted, without names. */
+/** Collects the files of a bundle. */
 async function collect(source: Source, { redact, onProgress }: Omit<BundleOptions, 'state'>): Promise<Item[]> {
-  const { daemonFlags: flags, env } = source;
-  const collected = [
-    ...(await hostItems(flags)),
-    ...(await serviceItems(source)),
+  const { daemonFlags: flags } = source;
+  const fields = new Fields(redact);
+  return [
+    ...(await serviceItems(source, fields)),
+    ...(await hostItems(flags, fields)),
+    ...(await daemonItems(source, fields, onProgress)),
     await stateItems(flags['state-dir']),
-    ...(await daemonItems(source, onProgress)),
   ];
-  const withoutSecrets = secretRemover(knownSecrets(flags, env, passwordFiles(source)));
-  const items = collected.map((item) => ({ ...item, text: withoutSecrets(item.text) }));
-  return redact ? masked(items, flags.labels) : items;
 }
 
 /** Makes the archive of it, gzipped. */
@@ -63,31 +58,14 @@ export async function archive(
   return { data: await promisify(gzip)(Buffer.concat([tar, endOfTar])), items };
 }
 
-/** Where a password may be, whether or not it is used: beside the settings, and where systemd hands it to the service. */
-const passwordDirectories = ['/etc/infoblox-cni', '/run/credentials/infoblox-cni-daemon.service'];
-
-function passwordFiles({ daemonFlags, env }: Source): string[] {
-  const directories = [env.CREDENTIALS_DIRECTORY ?? '', ...passwordDirectories];
-  return [daemonFlags['wapi-password-file'], ...directories.map((directory) => join(directory, 'wapi-password'))];
-}
-
-/** @param labels value of `--labels` */
-function masked(items: readonly Item[], labels: string): Item[] {
-  const pseudonyms = new Pseudonyms();
-  const values = labels.split(',').map((pair) => pair.slice(pair.indexOf('=') + 1).trim());
-  pseudonyms.learnFrom({ hostname: hostname(), label: values });
-  for (const { text } of items) pseudonyms.learnFromText(text);
-  return items.map((item) => ({ ...item, name: pseudonyms.mask(item.name), text: pseudonyms.mask(item.text) }));
-}
-
 function readme(items: readonly Item[], redact: boolean): string {
   const names = redact
-    ? 'Names and addresses are masked, the same by the same pseudonym.'
+    ? 'Names and addresses are masked, the same by the same pseudonym; texts in which one may stand are left out.'
     : 'Names and addresses are as they are: support-bundle --redact masks them.';
   const lines = items.map(({ name, isThere }) => `  ${name}${isThere ? '' : ' (says why not)'}`);
   return `infoblox-cni support bundle of ${new Date().toISOString()}
 
-Passwords, cookies and keys are removed. ${names}
+Only fields that are known to hold no secret are in it. ${names}
 Look through it before you give it to others.
 
 ${lines.join('\n')}

@@ -1,55 +1,91 @@
 /** What a support bundle says of the host: system, versions, directories and who may read them, network configurations. */
-import { lstatSync, readdirSync, readlinkSync } from 'node:fs';
+import { lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { arch, cpus, hostname, release, totalmem, uptime, version } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
+import { parseEnv } from 'node:util';
 import { isJsonObject } from '../../../cni/config-check.ts';
-import { messageOf } from '../../../infoblox/host/errno.ts';
+import { errnoOf, messageOf } from '../../../infoblox/host/errno.ts';
 import * as about from '../../build-info.ts';
 import type { FlagValues } from '../../daemon/config/command-line.ts';
 import { owedDir } from '../../protocol.ts';
 import { findNetworkFiles, networkDirectories } from '../network-configurations.ts';
-import { type Item, item, jsonItem, outputOf, readBeginning } from './item.ts';
-import { removed, withoutSecretMembers } from './secrets.ts';
+import { type Fields, shape } from './fields.ts';
+import { type Item, item, jsonItem, outputOf } from './item.ts';
 
-/** Entries of a directory that are listed at most. */
-const mostEntries = 500;
+/** Entries of a directory that are listed. */
+const maxEntries = 500;
+/** Names that the driver itself gives. */
+const ownFile = /^(?:state\.db(?:-wal|-shm)?|grid-keys|daemon\.env|wapi-password|netconf|[\w-]+\.(?:sock|owed|lock))$/;
+
+const systemShape = shape({ plain: 'NAME ID ID_LIKE VERSION_ID VARIANT_ID' });
+
+/** Keys of a main plugin that calls this driver, and of its `ipam`. */
+const pluginShape = shape(
+  {
+    plain: 'cniVersion type bridge isGateway isDefaultGateway ipMasq hairpinMode promiscMode master mode mtu vlan',
+    network: 'name',
+  },
+  {
+    capabilities: shape({ plain: 'ips ipRanges mac' }),
+    ipam: shape(
+      {
+        plain: 'type prefix-length socket-dir',
+        address: 'subnet gateway network-container',
+        view: 'network-view',
+      },
+      { routes: shape({ address: 'dst gw' }) },
+    ),
+  },
+);
+const listShape = shape({ plain: 'cniVersion disableCheck disableGC', network: 'name' });
+const otherShape = shape({ plain: 'type' });
 
 /** Collects them. */
-export async function hostItems(flags: FlagValues): Promise<Item[]> {
+export async function hostItems(flags: FlagValues, fields: Fields): Promise<Item[]> {
   const { 'driver-name': driver, 'socket-dir': socketDir } = flags;
-  const files = findNetworkFiles(driver);
   const own = [socketDir, owedDir(socketDir, driver), flags['state-dir'], '/etc/infoblox-cni'];
-  const directories = [...own, ...networkDirectories];
   return [
     await jsonItem('versions.json', () => ({
-      ...{ version: about.version, commit: about.commit, nodejs: process.version },
-      ...{ openssl: process.versions.openssl, sqlite: process.versions.sqlite },
+      version: about.version,
+      commit: about.commit,
+      nodejs: process.version,
+      openssl: process.versions.openssl,
+      sqlite: process.versions.sqlite,
     })),
     await jsonItem('system.json', () => ({
-      ...{ hostname: hostname(), kernel: release(), build: version(), arch: arch(), uptime: Math.round(uptime()) },
-      ...{ processors: cpus().length, memory: totalmem() },
+      hostname: fields.write('host', hostname()),
+      kernel: release(),
+      build: version(),
+      arch: arch(),
+      uptime: Math.round(uptime()),
+      processors: cpus().length,
+      memory: totalmem(),
     })),
-    await item('os-release', () => readBeginning('/etc/os-release')),
+    await jsonItem('os-release.json', () =>
+      fields.select(parseEnv(readFileSync('/etc/os-release', 'utf8')), systemShape),
+    ),
     await item('systemd-version', () => outputOf('systemctl', ['--version'])),
-    await item('directories', () => listings(directories)),
-    ...(await Promise.all(
-      files.map((file) => item(`network-configurations${file}`, () => configuration(file, driver))),
-    )),
+    await item('directories', () => listings([...own, ...networkDirectories], fields)),
+    await jsonItem('network-configurations.json', () =>
+      findNetworkFiles(driver).map((file) => configuration(file, driver, fields)),
+    ),
   ];
 }
 
 /** Lists directories, with owner and mode of each entry and of what is above them. */
-function listings(directories: readonly string[]): string {
-  const path = [...new Set(directories.flatMap(above))].sort().map(entryLine);
-  return [...path, ...directories.map(listing)].join('\n');
+function listings(directories: readonly string[], fields: Fields): string {
+  const path = [...new Set(directories.flatMap(above))].sort().map((directory) => entryLine(directory, directory));
+  return [...path, ...directories.map((directory) => listing(directory, fields))].join('\n');
 }
 
-function listing(directory: string): string {
+function listing(directory: string, fields: Fields): string {
   const lines = ['', `${directory}:`];
   try {
-    const names = readdirSync(directory).sort();
-    lines.push(...names.slice(0, mostEntries).map((name) => entryLine(join(directory, name))));
-    if (names.length > mostEntries) lines.push(`and ${names.length - mostEntries} more`);
+    const paths = readdirSync(directory)
+      .sort()
+      .map((name) => join(directory, name));
+    lines.push(...paths.slice(0, maxEntries).map((path) => entryLine(path, pathFor(path, fields))));
+    if (paths.length > maxEntries) lines.push(`and ${paths.length - maxEntries} more`);
   } catch (error) {
     lines.push(messageOf(error));
   }
@@ -61,43 +97,37 @@ function above(directory: string): string[] {
   return parent === directory ? [directory] : [...above(parent), directory];
 }
 
-/** `type+mode uid:gid size time path`, the mode in octal as lstat(2) has it. */
-function entryLine(path: string): string {
+/** `type+mode uid:gid size time path`, the mode in octal as lstat(2) has it. Where a link leads may name anything. */
+function entryLine(path: string, shown: string): string {
   try {
-    const stats = lstatSync(path);
-    const link = stats.isSymbolicLink() ? ` -> ${readlinkSync(path)}` : '';
-    const owner = `${stats.uid}:${stats.gid}`;
-    return `${stats.mode.toString(8).padStart(6, '0')} ${owner} ${stats.size} ${stats.mtime.toISOString()} ${path}${link}`;
+    const { mode, uid, gid, size, mtime } = lstatSync(path);
+    return `${mode.toString(8).padStart(6, '0')} ${uid}:${gid} ${size} ${mtime.toISOString()} ${shown}`;
   } catch (error) {
-    return messageOf(error);
+    return `${errnoOf(error)} ${shown}`;
   }
 }
 
-/** A network configuration without what concerns others: arguments of containers, other plugins. */
-function configuration(file: string, driver: string): string {
-  const text = readBeginning(file);
-  let document: unknown;
+/** The name of a file may be that of a network or a host. */
+function pathFor(path: string, fields: Fields): string {
+  const name = basename(path);
+  return ownFile.test(name) ? path : join(dirname(path), fields.write('file', name));
+}
+
+/** What a file says that concerns this driver: of other plugins only the type. */
+function configuration(file: string, driver: string, fields: Fields): unknown {
+  const shown = pathFor(file, fields);
   try {
-    document = JSON.parse(text);
+    const config: unknown = JSON.parse(readFileSync(file, 'utf8'));
+    if (!isJsonObject(config) || !Array.isArray(config.plugins)) {
+      return { file: shown, config: fields.select(config, pluginShape) };
+    }
+    const plugins = config.plugins.map((plugin) => {
+      const isOurs = isJsonObject(plugin) && isJsonObject(plugin.ipam) && plugin.ipam.type === driver;
+      return fields.select(plugin, isOurs ? pluginShape : otherShape);
+    });
+    return { file: shown, config: fields.select(config, listShape), plugins };
   } catch (error) {
-    return `${text}\n[is no JSON: ${messageOf(error)}]\n`;
+    // What JSON.parse says quotes the file.
+    return { file: shown, error: errnoOf(error) ?? 'no JSON' };
   }
-  return `${JSON.stringify(withoutSecretMembers(ownPart(document, driver)), null, 2)}\n`;
-}
-
-function ownPart(document: unknown, driver: string): unknown {
-  if (!isJsonObject(document)) return document;
-  const { plugins, ...rest } = document;
-  if (!Array.isArray(plugins)) return withoutArguments(document);
-  const own = plugins.map((plugin) => {
-    const isOurs = isJsonObject(plugin) && isJsonObject(plugin.ipam) && plugin.ipam.type === driver;
-    return isOurs || !isJsonObject(plugin) ? withoutArguments(plugin) : { type: plugin.type };
-  });
-  return { ...rest, plugins: own };
-}
-
-function withoutArguments(plugin: unknown): unknown {
-  if (!isJsonObject(plugin)) return plugin;
-  const hidden = ['args', 'runtimeConfig'].filter((name) => Object.hasOwn(plugin, name));
-  return { ...plugin, ...Object.fromEntries(hidden.map((name) => [name, removed])) };
 }

@@ -1,15 +1,15 @@
 /** One file of a support bundle: a text of bounded size, or why there is none. */
 import { execFile } from 'node:child_process';
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { errnoOf, messageOf } from '../../../infoblox/host/errno.ts';
 import { CommandError } from '../command-error.ts';
 import { inIso } from '../output/write-json.ts';
 
-/** Bytes of a file of the host, and characters of an item, that are taken at most. */
-const largest = 4 * 1024 * 1024;
-/** Milliseconds for a program. */
-const patience = 10_000;
+/** Characters of an item. */
+const maxLength = 4 * 1024 * 1024;
+/** Bytes of what a program writes. */
+const maxOutput = 32 * 1024 * 1024;
+const programTimeoutMs = 10_000;
 
 export interface Item {
   /** Its path in the archive. */
@@ -35,26 +35,15 @@ export function jsonItem(name: string, make: () => unknown): Promise<Item> {
 }
 
 function bounded(text: string): string {
-  if (text.length <= largest) return text;
-  return `${text.slice(0, largest)}\n[cut here: it has ${text.length} characters]\n`;
-}
-
-/** Reads a file, its first 4 MiB. @throws Error */
-export function readBeginning(file: string): string {
-  const handle = openSync(file, 'r');
-  try {
-    const buffer = Buffer.alloc(Math.min(fstatSync(handle).size, largest) + 1);
-    return buffer.toString('utf8', 0, readSync(handle, buffer));
-  } finally {
-    closeSync(handle);
-  }
+  if (text.length <= maxLength) return text;
+  return `${text.slice(0, maxLength)}\n[cut here: it has ${text.length} characters]\n`;
 }
 
 /** Runs a program of the host and returns what it writes. @throws Error saying why not */
 export async function outputOf(program: string, args: readonly string[]): Promise<string> {
-  const options = { timeout: patience, maxBuffer: largest, env: { PATH: process.env.PATH, LC_ALL: 'C.UTF-8' } };
+  const env = { PATH: process.env.PATH, LC_ALL: 'C.UTF-8' };
   try {
-    return (await promisify(execFile)(program, args, options)).stdout;
+    return (await promisify(execFile)(program, args, { timeout: programTimeoutMs, maxBuffer: maxOutput, env })).stdout;
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') throw new Error(`there is no ${program} on this host`);
     const stderr = error instanceof Error && 'stderr' in error ? String(error.stderr) : '';

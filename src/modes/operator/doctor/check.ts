@@ -11,6 +11,8 @@ export interface Check {
   readonly group: string;
   /** What is checked. */
   readonly title: string;
+  /** See `Finding`. */
+  readonly about?: string;
   /** Checks that must not have failed, or this one can tell nothing: each of them; of a list, one. */
   readonly needs?: readonly (Check | readonly Check[])[];
   /**
@@ -43,11 +45,11 @@ export async function runChecks(
     return verdicts;
   };
   const findings = checks.map(async (check) => {
-    const { group, title } = check;
+    const { group, title, about } = check;
     const verdicts = await start(check);
     done += 1;
     onProgress?.({ done, total: checks.length });
-    return verdicts.map((verdict) => ({ group, title, ...verdict }));
+    return verdicts.map((verdict) => ({ group, title, about, ...verdict }));
   });
   return (await Promise.all(findings)).flat();
 }

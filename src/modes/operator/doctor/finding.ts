@@ -23,6 +23,8 @@ export interface Finding extends Verdict {
   readonly group: string;
   /** What was checked. */
   readonly title: string;
+  /** The name that stands in the group or the title: of a host of the grid, or of a network. */
+  readonly about?: string | undefined;
 }
 
 /** Makes the verdict that all is as it should be. */

@@ -9,7 +9,7 @@ export function softenFailover(findings: readonly Finding[], hosts: readonly str
   const isServed = findings.some(({ group, title, level }) => group === 'grid' && title === 'login' && level === 'ok');
   if (hosts.length < 2 || !isServed) return [...findings];
   return findings.map((finding) => {
-    const isOfHost = finding.group === 'grid' && hosts.some((host) => finding.title.startsWith(`${host} `));
+    const isOfHost = finding.group === 'grid' && hosts.some((host) => host === finding.about);
     return isOfHost && finding.level === 'failure' ? { ...finding, level: 'warning' } : finding;
   });
 }

@@ -36,10 +36,11 @@ interface Place {
 export function gridHostChecks(gridHost: string, settings: Settings, user: Check): readonly [Check, Check, Check] {
   const port = settings.wapiPort;
   const place = { host: gridHost.replace(/^\[|\]$/g, ''), port, name: `${gridHost}:${port}` };
-  const dns: Check = { group, title: `${gridHost} DNS`, run: () => resolve(place) };
-  const tcp: Check = { group, title: `${gridHost} TCP`, needs: [dns], run: () => connectTo(place) };
+  const dns: Check = { group, about: gridHost, title: `${gridHost} DNS`, run: () => resolve(place) };
+  const tcp: Check = { group, about: gridHost, title: `${gridHost} TCP`, needs: [dns], run: () => connectTo(place) };
   const tls: Check = {
     group,
+    about: gridHost,
     title: `${gridHost} TLS`,
     needs: [tcp, ...(trustOf(settings.tls) === 'pinned' ? [user] : [])],
     run: () => shakeHands(place, settings),

@@ -17,20 +17,21 @@ interface NetworkContext {
 
 type Named = { readonly file: string; readonly spec: { readonly name: string } };
 
-/** Names the group of a configuration's findings: with its file, where several have a network of that name. */
-export function groupOf({ file, spec: { name } }: Named, all: readonly Named[]): string {
+/** Names a configuration in its findings: with its file, where several have a network of that name. */
+export function nameOf({ file, spec: { name } }: Named, all: readonly Named[]): string {
   const isOnly = all.filter(({ spec }) => spec.name === name).length === 1;
-  return isOnly ? `network ${name}` : `network ${name} of ${file}`;
+  return isOnly ? name : `${name} of ${file}`;
 }
 
 /** Makes the checks of a network configuration: is its network there, has it addresses, is its gateway safe? */
 export function networkChecks(configuration: NetworkConfiguration, context: NetworkContext): Check[] {
   const { grid, host, needs, all } = context;
-  const group = groupOf(configuration, all);
+  const about = nameOf(configuration, all);
+  const group = `network ${about}`;
   const look = new NetworkLook(configuration, { grid, host });
-  const view: Check = { group, title: 'view', needs, run: (signal) => look.view(signal) };
-  const network: Check = { group, title: 'network', needs, run: (signal) => look.network(signal) };
-  const onIt = { group, needs: [network] };
+  const view: Check = { group, about, title: 'view', needs, run: (signal) => look.view(signal) };
+  const network: Check = { group, about, title: 'network', needs, run: (signal) => look.network(signal) };
+  const onIt = { group, about, needs: [network] };
   return [
     view,
     network,

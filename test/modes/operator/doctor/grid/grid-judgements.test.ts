@@ -132,8 +132,8 @@ test.each([
 });
 
 describe('a grid host that cannot be used', () => {
-  const down = { group: 'grid', title: 'gm TCP', ...failure('refused', 'look') };
-  const up = { group: 'grid', title: 'gmc TCP', ...ok('port 443 answers') };
+  const down = { group: 'grid', about: 'gm', title: 'gm TCP', ...failure('refused', 'look') };
+  const up = { group: 'grid', about: 'gmc', title: 'gmc TCP', ...ok('port 443 answers') };
   const login = { group: 'grid', title: 'login', ...ok('as "cni" at gmc') };
 
   test('is a warning while another one serves', () => {

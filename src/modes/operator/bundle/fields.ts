@@ -1,0 +1,141 @@
+/**
+ * The fields of a support bundle. What no shape names is not in it, so there is nothing to find and remove afterwards; under
+ * --redact each field is written as its kind says.
+ */
+import { isIP, isIPv4 } from 'node:net';
+import { isJsonObject } from '../../../cni/config-check.ts';
+import { attachmentMark, parseMark } from '../../../infoblox/mark.ts';
+
+/** Names of what is masked by a pseudonym: `container~3`. */
+type Name = 'host' | 'cluster' | 'container' | 'pod' | 'namespace' | 'job' | 'network' | 'view' | 'user' | 'file';
+
+export type Kind =
+  /** Names nobody. */
+  | 'plain'
+  /** May name anything: left out under --redact. */
+  | 'text'
+  /** A secret, or what may hold one: only that it is set. */
+  | 'presence'
+  /** Without user, path and query. */
+  | 'url'
+  /** IPv4 addresses, with or without a prefix length. */
+  | 'address'
+  /** The mark of an attachment. */
+  | 'mark'
+  /** `namespace/pod`, or one name. */
+  | 'workload'
+  | Name;
+
+/** Which members of a JSON value go in, by name, and of what kind each is. A list has the shape of its elements. */
+export type Shape = Kind | { readonly [name: string]: Shape };
+
+/**
+ * Makes a shape.
+ * @param names of members by their kind, separated by blanks
+ * @param inner members with a shape of their own
+ */
+export function shape(
+  names: Readonly<Partial<Record<Kind, string>>>,
+  inner: { readonly [name: string]: Shape } = {},
+): { readonly [name: string]: Shape } {
+  const kinds = Object.entries(names) as [Kind, string][];
+  const members = kinds.flatMap(([kind, list]) => list.split(' ').map((name) => [name, kind] as const));
+  return { ...Object.fromEntries(members), ...inner };
+}
+
+const leftOut = '[left out]';
+/** Names that everybody has. */
+const common: readonly string[] = ['default', 'cluster-1'];
+
+export class Fields {
+  readonly #redact: boolean;
+  /** Of what each name was first met as one. */
+  readonly #kinds = new Map<string, string>();
+  readonly #numbers = new Map<string, Map<string, number>>();
+
+  /** @param redact whether names, addresses and free texts are masked */
+  constructor(redact: boolean) {
+    this.#redact = redact;
+  }
+
+  /** Copies a JSON value as far as a shape names its members; undefined for what has another shape. */
+  select(value: unknown, shape: Shape): unknown {
+    if (Array.isArray(value)) return value.map((item) => this.select(item, shape));
+    if (value === null) return null;
+    if (typeof shape === 'string') {
+      if (typeof value === 'object') return undefined;
+      return typeof value === 'string' || shape === 'presence' ? this.write(shape, String(value)) : value;
+    }
+    if (!isJsonObject(value)) return undefined;
+    const named = Object.entries(value).flatMap(([name, member]) => {
+      const inner = Object.hasOwn(shape, name) ? shape[name] : undefined;
+      return inner === undefined ? [] : [[name, this.select(member, inner)] as const];
+    });
+    return Object.fromEntries(named);
+  }
+
+  /** Writes a text as its kind says. */
+  write(kind: Kind, text: string): string {
+    if (text === '' || kind === 'plain') return text;
+    if (kind === 'presence') return '[set]';
+    if (kind === 'url') return this.#redact ? leftOut : (URL.parse(text)?.origin ?? leftOut);
+    // A URL in the place of a host may hold a password.
+    if (!this.#redact) return kind === 'host' && !/^[\w.:[\], -]+$/.test(text) ? leftOut : text;
+    if (kind === 'text') return leftOut;
+    if (kind === 'mark') return this.#mark(text);
+    if (kind === 'workload') return this.#workload(text);
+    const mask = (part: string) => (kind === 'address' ? this.#address(part) : this.#pseudonym(kind, part));
+    return text
+      .split(',')
+      .map((part) => mask(part.trim()))
+      .join();
+  }
+
+  /** The same for the same name, whatever it is of: an object on the grid and a line of the log can be brought together. */
+  #pseudonym(kind: string, name: string): string {
+    if (common.includes(name)) return name;
+    const first = this.#kinds.get(name) ?? kind;
+    this.#kinds.set(name, first);
+    // A character that no name in CNI has.
+    return `${first}~${this.#number(first, name)}`;
+  }
+
+  /** Counts the names of a group in the order in which they are met. */
+  #number(group: string, name: string): number {
+    const numbers = this.#numbers.get(group) ?? new Map<string, number>();
+    this.#numbers.set(group, numbers);
+    const number = numbers.get(name) ?? numbers.size + 1;
+    numbers.set(name, number);
+    return number;
+  }
+
+  #workload(text: string): string {
+    const [name = '', ...namespace] = text.split('/').reverse();
+    return [...namespace.map((part) => this.#pseudonym('namespace', part)), this.#pseudonym('pod', name)].join('/');
+  }
+
+  #mark(text: string): string {
+    const mark = parseMark(text);
+    if (mark === undefined) return leftOut;
+    const { origin, attachment } = mark;
+    return attachmentMark(
+      { cluster: this.#pseudonym('cluster', origin.cluster), node: this.#pseudonym('host', origin.node) },
+      {
+        network: this.#pseudonym('network', attachment.network),
+        containerId: this.#pseudonym('container', attachment.containerId),
+        ifName: attachment.ifName,
+      },
+    );
+  }
+
+  /** Octet by octet, so that what is in one network stays in one, and a network's own address keeps its zeros. */
+  #address(text: string): string {
+    const [address = '', length] = text.split('/');
+    if (!isIPv4(address)) return isIP(address) === 0 ? leftOut : this.#pseudonym('ip', text);
+    const octets = address.split('.');
+    const masked = octets.map((octet, index) =>
+      octet === '0' ? 0 : this.#number(`octets after ${octets.slice(0, index).join('.')}`, octet),
+    );
+    return `ip~${masked.join('.')}${length === undefined ? '' : `/${length}`}`;
+  }
+}
