@@ -9,11 +9,11 @@ import type { WapiClient } from '../wapi/client.ts';
 import type { ReadyNetwork } from './networks.ts';
 
 /** Milliseconds after which STATUS has the grid asked again. */
-const recheckAfter = 10_000;
+const recheckIntervalMs = 10_000;
 /** Milliseconds for that. */
-const requestTimeout = 5_000;
+const requestTimeoutMs = 5_000;
 /** Milliseconds that a network counts as full after the last evidence: nobody may ask for it any more. */
-const lasts = 600_000;
+const maxSilenceMs = 600_000;
 /** Ranges are skipped by next-available (NIOS 9.0 documentation, "Configuring the Next Available Network or IP Address"). */
 const hint =
   'release addresses, use a larger subnet, or shrink DHCP ranges inside it: their addresses are not given out';
@@ -66,9 +66,9 @@ export class Exhaustion {
     const subject = subjectOf(network);
     const error = this.#conditions.find('network-full', subject)?.error;
     const asked = this.#asked.get(subject);
-    if (error !== undefined && asked !== undefined && this.#clock.now() - asked.at > recheckAfter) {
+    if (error !== undefined && asked !== undefined && this.#clock.now() - asked.at > recheckIntervalMs) {
       this.#noteAsked(network);
-      this.#wapi.hasFreeAddress(network.ref, deadline(this.#clock, requestTimeout)).then(
+      this.#wapi.hasFreeAddress(network.ref, deadline(this.#clock, requestTimeoutMs)).then(
         (free) => (free ? this.obtained(network) : this.#raise(network, error)),
         () => undefined,
       );
@@ -81,7 +81,7 @@ export class Exhaustion {
   }
 
   #raise(network: ReadyNetwork, error: GridError): void {
-    this.#conditions.raise('network-full', error, { subject: subjectOf(network), lasts });
+    this.#conditions.raise('network-full', error, { subject: subjectOf(network), lasts: maxSilenceMs });
   }
 }
 

@@ -45,7 +45,7 @@ export interface SpecInput {
 /** Characters of a network view's name at most, so that it fits into the URL of a search, whatever it takes to encode it. */
 export const maxViewLength = 256;
 /** Bits of the smallest network that has addresses for a container beside its gateway. */
-const longestPrefix = 30;
+const maxPrefixLength = 30;
 
 /**
  * Checks a network configuration before the grid is asked.
@@ -113,10 +113,10 @@ function containerPlace(input: SpecInput): NetworkPlace {
   }
   const { prefixLength } = input;
   const containers = [first, ...others] as const;
-  if (!Number.isInteger(prefixLength) || prefixLength < 1 || prefixLength > longestPrefix) {
+  if (!Number.isInteger(prefixLength) || prefixLength < 1 || prefixLength > maxPrefixLength) {
     throw new GridError(
       'invalid-spec',
-      `prefix-length ${prefixLength} is not a whole number from 1 to ${longestPrefix}`,
+      `prefix-length ${prefixLength} is not a whole number from 1 to ${maxPrefixLength}`,
       { hint: 'choose the size of the network, 24 for 254 addresses' },
     );
   }
@@ -145,9 +145,9 @@ function strictCidr(key: string, text: string): Cidr {
       hint: 'write it as 172.18.1.0/24',
     });
   }
-  if (cidr.prefix > longestPrefix || cidr.prefix === 0) {
+  if (cidr.prefix > maxPrefixLength || cidr.prefix === 0) {
     throw new GridError('invalid-spec', `${key} ${text} cannot hold containers`, {
-      hint: `a network has a prefix length from 1 to ${longestPrefix}`,
+      hint: `a network has a prefix length from 1 to ${maxPrefixLength}`,
     });
   }
   if (cidr.hostBits !== undefined) {

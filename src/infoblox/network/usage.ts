@@ -10,11 +10,11 @@ import type { GridInspection } from '../wapi/inspection.ts';
 import { subjectOf } from './exhaustion.ts';
 
 /** Milliseconds that an answer is good for: the grid itself counts only from time to time (`utilization_update`). */
-const goodFor = 300_000;
+const maxAgeMs = 300_000;
 /** Milliseconds for one request. */
-const requestTimeout = 15_000;
+const requestTimeoutMs = 15_000;
 /** Networks that are asked about, and shown: a host with more has to be seen on the grid. */
-export const mostNetworks = 50;
+export const maxNetworks = 50;
 
 type Known = { readonly cidr: Cidr; readonly view: string };
 type Leased = { readonly address: string; readonly view: string };
@@ -64,13 +64,13 @@ export class NetworkUsage {
   async refresh(): Promise<void> {
     const { conditions, known, leased, clock } = this.#deps;
     if (this.#isAsking || gridTrouble(conditions) !== undefined) return;
-    const isOld = clock.now() - this.#askedAt >= goodFor;
+    const isOld = clock.now() - this.#askedAt >= maxAgeMs;
     if (isOld) {
       this.#askedAt = clock.now();
       this.#asked.clear();
     }
-    const targets = targetsOf(known(), isOld ? leased(mostNetworks) : []);
-    const due = targets.filter((target) => !this.#asked.has(nameOf(target))).slice(0, mostNetworks - this.#asked.size);
+    const targets = targetsOf(known(), isOld ? leased(maxNetworks) : []);
+    const due = targets.filter((target) => !this.#asked.has(nameOf(target))).slice(0, maxNetworks - this.#asked.size);
     this.#isAsking = true;
     await this.#ask(due, isOld ? [] : [...this.#found]);
     this.#isAsking = false;
@@ -89,7 +89,7 @@ export class NetworkUsage {
       if (gridTrouble(this.#deps.conditions) !== undefined) break;
       this.#asked.add(nameOf(target));
       if (found.some((usage) => isIn(target, usage))) continue;
-      const signal = deadline(this.#deps.clock, requestTimeout);
+      const signal = deadline(this.#deps.clock, requestTimeoutMs);
       const usage = await usageOf(this.#deps.inspection, target, signal).catch(() => undefined);
       if (usage !== undefined) found.push(usage);
     }

@@ -11,7 +11,7 @@ import type { FixedAddress, Network } from '../wapi/schemas.ts';
 import type { NetworkSpec } from './spec.ts';
 
 /** Reservations of this host that are looked for: one may have been deleted by hand, not all. */
-const samples = 3;
+const maxSamples = 3;
 
 /** What this host has bound, as its state says. */
 export interface BoundLeases {
@@ -110,7 +110,7 @@ export class NetworkViews {
   /** What the state knows to be in this view, and the grid has in another one. */
   async #leaseElsewhere(view: string, signal: AbortSignal): Promise<FixedAddress | undefined> {
     const { wapi, leases } = this.#deps;
-    const looks = leases.boundIn(view, samples).map(async ({ mark }) => {
+    const looks = leases.boundIn(view, maxSamples).map(async ({ mark }) => {
       const found = await wapi.findFixedAddresses({ comment: mark }, signal);
       return found.find((object) => object.comment === mark && object.network_view !== view);
     });

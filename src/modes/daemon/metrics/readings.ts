@@ -6,7 +6,7 @@ import type { Tally } from '../../../infoblox/lease/deps.ts';
 import { phases } from '../../../infoblox/lease/lease.ts';
 import type { SqliteLeaseStore } from '../../../infoblox/lease/state/store.ts';
 import type { Exhaustion } from '../../../infoblox/network/exhaustion.ts';
-import { mostNetworks, type NetworkUsage, type Usage } from '../../../infoblox/network/usage.ts';
+import { maxNetworks, type NetworkUsage, type Usage } from '../../../infoblox/network/usage.ts';
 import { gridTrouble } from '../../../infoblox/wapi/grid-state.ts';
 import type { ClientCertificate } from '../config/client-certificate.ts';
 import { type Trust, trusts } from '../config/trust.ts';
@@ -147,7 +147,7 @@ const rows: readonly Row[] = [
     labels: ['network', 'view'],
     read: ({ usage, exhaustion }) => [
       ...usage.all.map((one): Sample => [labelsOf(one), 0]),
-      ...exhaustion.full.slice(0, mostNetworks).map((one): Sample => [labelsOf(one), 1]),
+      ...exhaustion.full.slice(0, maxNetworks).map((one): Sample => [labelsOf(one), 1]),
     ],
   },
 ];
