@@ -120,7 +120,7 @@ export class SystemdLab {
   }
 
   #writeUnit(name: string, text: string): void {
-    const own = text.replaceAll('/etc/infoblox-cni/', `${this.directory}/`);
+    const own = text.replaceAll(/\/(etc\/infoblox-cni|sys\/class\/dmi\/id)\//g, `${this.directory}/`);
     this.#write(name, own.replace('[Unit]\n', '[Unit]\nDefaultDependencies=no\n'));
   }
 

@@ -1,7 +1,8 @@
 /** The shipped unit under a real systemd: started when the socket answers, watched, and able to do its work in its sandbox. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { readMachine } from '../../src/infoblox/host/machine.ts';
 import { Collector } from '../fixture/collector.ts';
 import { until } from '../fixture/host.ts';
 import { type Grid, startGrid } from '../simulator/grid.ts';
@@ -180,6 +181,29 @@ describe.skipIf(lab === undefined)('the service', { timeout: 60_000 }, () => {
       expect(await call('DEL', '/run/netns/none', 'c2')).toBeUndefined();
       await until('c2 is given back', () => grid.fixedAddresses().length === 1, patience);
     });
+  });
+
+  test('sets aside the state of the host that its own is a clone of, by the UUID of the hardware, which root alone may read', async () => {
+    const uuid = (text: string) => writeFileSync(join(lab.directory, 'product_uuid'), text, { mode: 0o400 });
+    const isSetAside = async () => lab.log.includes('state file set aside');
+    const start = () => lab.systemctl('restart', service);
+    uuid('4C4C4544-0042-3510-8052-B4C04F4E5931\n');
+    await start();
+    const productUuid = join(lab.directory, 'product_uuid');
+    const { hardware } = readMachine({ machineId: '', productUuid, hardware: '' });
+    const handedOver = await lab.run(['sh', '-c', 'stat -c "%U:%G %a" $0 && cat $0', '/run/infoblox-cni-hardware']);
+    expect(handedOver.stdout).toBe(`root:infoblox-cni 440\n${hardware}\n`);
+    await start();
+    expect(await isSetAside()).toBe(false);
+    uuid('4c4c4544-0042-3510-8052-b4c04f4e5932\n');
+    await start();
+    expect(lab.log).toMatch(/state file set aside.*written on other hardware/);
+    // A blank of the firmware tells no machine from another.
+    lab.forget();
+    uuid('FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF\n');
+    await start();
+    expect((await lab.run(['ls', '/run/infoblox-cni-hardware'])).exitCode).not.toBe(0);
+    expect(await isSetAside()).toBe(false);
   });
 
   /** What mattered of the unit before there was one for the socket: root's daemon made socket and notes itself. */

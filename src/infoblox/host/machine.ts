@@ -26,13 +26,19 @@ const Recorded = v.object({
   name: v.string(),
 });
 
-const files = { machineId: '/etc/machine-id', productUuid: '/sys/class/dmi/id/product_uuid' };
+const files = {
+  machineId: '/etc/machine-id',
+  productUuid: '/sys/class/dmi/id/product_uuid',
+  /** The same hashed, as root has written it down for the service, whose user may not read the UUID. */
+  hardware: '/run/infoblox-cni-hardware',
+};
 
 /** Reads what tells this machine from others. Never throws. */
-export function readMachine({ machineId, productUuid } = files): Machine {
+export function readMachine({ machineId, productUuid, hardware } = files): Machine {
+  const uuid = read(productUuid, /^(?![0-]+$|[f-]+$)[0-9a-f-]{36}$/);
   return {
-    installation: hashed(machineId, /^[0-9a-f]{32}$/),
-    hardware: hashed(productUuid, /^(?![0-]+$|[f-]+$)[0-9a-f-]{36}$/),
+    installation: hashed(read(machineId, /^[0-9a-f]{32}$/)),
+    hardware: hashed(uuid) ?? read(hardware, /^[0-9a-f]{32}$/),
   };
 }
 
@@ -70,12 +76,19 @@ function differ(one: string | undefined, other: string | undefined): boolean {
   return one !== undefined && other !== undefined && one !== other;
 }
 
-/** machine-id(5): the ID is confidential and shall not leave the machine, but hashed with a word of the application. */
-function hashed(file: string, form: RegExp): string | undefined {
+function read(file: string, form: RegExp): string | undefined {
   try {
-    const id = readFileSync(file, 'latin1').trim().toLowerCase();
-    return form.test(id) ? createHash('sha256').update(`infoblox-cni ${id}`).digest('hex').slice(0, 32) : undefined;
+    const text = readFileSync(file, 'latin1').trim().toLowerCase();
+    return form.test(text) ? text : undefined;
   } catch {
     return undefined;
   }
+}
+
+/**
+ * machine-id(5): the ID is confidential and shall not leave the machine, but hashed with a word of the application. The systemd unit
+ * does the same to the product UUID.
+ */
+function hashed(id: string | undefined): string | undefined {
+  return id === undefined ? undefined : createHash('sha256').update(`infoblox-cni ${id}`).digest('hex').slice(0, 32);
 }

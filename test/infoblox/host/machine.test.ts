@@ -50,9 +50,14 @@ describe('a machine', () => {
   afterEach(() => {
     rmSync(directory, { recursive: true });
   });
-  const read = (machineId: string | undefined, productUuid: string | undefined) => {
-    const files = { machineId: join(directory, 'machine-id'), productUuid: join(directory, 'product_uuid') };
+  const read = (machineId: string | undefined, productUuid: string | undefined, hardware?: string) => {
+    const files = {
+      machineId: join(directory, 'machine-id'),
+      productUuid: join(directory, 'product_uuid'),
+      hardware: join(directory, 'hardware'),
+    };
     for (const file of Object.values(files)) rmSync(file, { force: true });
+    if (hardware !== undefined) writeFileSync(files.hardware, hardware);
     if (machineId !== undefined) writeFileSync(files.machineId, machineId);
     if (productUuid !== undefined) writeFileSync(files.productUuid, productUuid);
     return readMachine(files);
@@ -68,6 +73,12 @@ describe('a machine', () => {
       hardware: expect.stringMatching(/^[0-9a-f]{32}$/),
     });
     expect(Object.values(machine)).not.toContain(id);
+  });
+
+  test('is known to a service that may not read the UUID by the hash that root has written down', () => {
+    const { hardware } = read(id, uuid);
+    expect(read(id, undefined, `${hardware}\n`)).toEqual(read(id, uuid));
+    expect(read(id, undefined, uuid).hardware).toBeUndefined();
   });
 
   test.each([
