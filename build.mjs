@@ -51,6 +51,8 @@ const ASSETS = {
 const LICENCES = 'THIRD-PARTY-LICENSES';
 const SBOM = 'infoblox-cni.cdx.json';
 const SHARE = 'share';
+/** MiB of V8's heap: with what is outside of it, less than MemoryMax of the unit. */
+const MAX_HEAP_MIB = 320;
 const STRIP = { x64: 'x86_64-linux-gnu-strip', arm64: 'aarch64-linux-gnu-strip' };
 
 class BuildError extends Error {}
@@ -192,7 +194,6 @@ function strippedCopy(arch, node, target) {
 /** Makes the executable in the stage. */
 async function inject(arch, stage, node, output) {
   const sea = createRequire(import.meta.url)('@yao-pkg/pkg/lib-es5/sea.js').default;
-  const { executableFlags } = await import('./src/modes/v8-flags.ts');
   // pkg works in a directory that it makes under TMPDIR. Naming the scripts from there keeps the stage's own name out of
   // the blob, which records the main script's path.
   process.env.TMPDIR = stage;
@@ -208,7 +209,7 @@ async function inject(arch, stage, node, output) {
       main: '../plugin.cjs',
       assets: Object.fromEntries(assets.map((name) => [name, `../${name}.br`])),
       // SIGUSR1 would open Node's inspector, through which any local user runs code as root; OPENSSL_CONF would load code.
-      execArgv: ['--disable-sigusr1', '--openssl-config=/dev/null', ...executableFlags],
+      execArgv: ['--disable-sigusr1', '--openssl-config=/dev/null', `--max-old-space-size=${MAX_HEAP_MIB}`],
       execArgvExtension: 'none', // a NODE_OPTIONS in a runtime's environment must not alter the plugin
       disableExperimentalSEAWarning: true,
       useCodeCache: false,

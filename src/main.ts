@@ -5,7 +5,6 @@
 import { basename } from 'node:path';
 import { aboutText, helpText, noFlagsText, versionLine } from './modes/about.ts';
 import { refuseToBeAPlugin, runPlugin } from './modes/plugin/plugin.ts';
-import { daemonFlags } from './modes/v8-flags.ts';
 
 const isDaemon = basename(process.argv0) === 'infoblox-cni-daemon';
 const args = process.argv.slice(2);
@@ -20,10 +19,7 @@ else answerPeople();
 /** A word that is no flag names one of the operator's commands. */
 async function runDaemonOrCommand(word: string | undefined): Promise<void> {
   const { loadScript } = await import('./modes/script.ts');
-  if (word !== undefined && !word.startsWith('-')) return loadScript('operator.cjs');
-  const { setFlagsFromString } = await import('node:v8');
-  for (const flag of daemonFlags) setFlagsFromString(flag);
-  loadScript('daemon.cjs');
+  loadScript(word === undefined || word.startsWith('-') ? 'daemon.cjs' : 'operator.cjs');
 }
 
 /** An asset of the executable, so that the texts go wherever it goes. */

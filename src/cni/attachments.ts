@@ -2,6 +2,7 @@
  * The list of attachments that GC leaves alone (SPEC section 2 "GC"). Used by the daemon only.
  */
 import * as v from 'valibot';
+import { attachmentsKey } from './call.ts';
 import { checkConfig, jsonObject } from './config-check.ts';
 
 /** One container's interface on the network that GC is about. */
@@ -9,9 +10,6 @@ interface ValidAttachment {
   readonly containerId: string;
   readonly ifName: string;
 }
-
-/** The second is the first name in spec-v1.1.0; the reference client sends both. */
-const keys = ['cni.dev/valid-attachments', 'cni.dev/attachments'] as const;
 
 const name = v.pipe(v.string('a string'), v.nonEmpty('a name'));
 const attachment = v.pipe(
@@ -33,7 +31,7 @@ const listSchema = v.nullable(v.array(attachment, 'an array of attachments'));
  * running container, whose address would be released.
  */
 export function validAttachments(config: Readonly<Record<string, unknown>>): readonly ValidAttachment[] | undefined {
-  const key = keys.find((candidate) => Object.hasOwn(config, candidate));
+  const key = attachmentsKey(config);
   if (key === undefined) return undefined;
   return checkConfig(listSchema, config[key], key) ?? [];
 }

@@ -75,11 +75,9 @@ export function decodeConfig(bytes: Buffer, where: Where = onStdin): Record<stri
   }
   const value = parseJson(text, undecodable);
   if (value === null) return {};
-  if (typeof value !== 'object' || Array.isArray(value)) {
-    const found = Array.isArray(value) ? 'an array' : `a ${typeof value}`;
-    throw undecodable(`is ${found}, not a JSON object`, where.source);
-  }
-  return value as Record<string, unknown>;
+  if (isJsonObject(value)) return value;
+  const found = Array.isArray(value) ? 'an array' : `a ${typeof value}`;
+  throw undecodable(`is ${found}, not a JSON object`, where.source);
 }
 
 /**
@@ -94,6 +92,19 @@ export function peekVersion(stdin: Buffer): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/**
+ * Finds the key of a GC's list of valid attachments. The second one is the first name in spec-v1.1.0; the reference client sends both.
+ * @returns undefined if there is no list
+ */
+export function attachmentsKey(config: Readonly<Record<string, unknown>>): string | undefined {
+  return ['cni.dev/valid-attachments', 'cni.dev/attachments'].find((key) => Object.hasOwn(config, key));
+}
+
+/** Tells whether a value is a JSON object; an array is none. */
+export function isJsonObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function parseJson(text: string, undecodable: (what: string, details: string) => CniError): unknown {

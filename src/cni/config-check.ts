@@ -5,16 +5,23 @@
  */
 import * as v from 'valibot';
 import { parseAddress, parseCidr } from './address.ts';
+import { isJsonObject } from './call.ts';
 import { CniCode, CniError } from './errors.ts';
 
 type Schema<Output> = v.GenericSchema<unknown, Output>;
 
-/** Faults that are listed at most. */
-const maxFaults = 3;
 const maxFoundLength = 60;
 
 /** What `isJsonObject` tells, as a schema. */
 export const jsonObject = v.custom<Record<string, unknown>>(isJsonObject, 'an object');
+
+/** Makes the schema of a list. The items of one that has more than `max` are not looked at. */
+export const listOf = <Item extends v.GenericSchema>(item: Item, { of, max }: { of: string; max: number }) =>
+  v.pipe(
+    v.custom<unknown[]>(Array.isArray, `an array of ${of}`),
+    v.maxLength(max, `at most ${max} ${of}`),
+    v.array(item),
+  );
 
 /** Makes the schema of what `parse` can read, re-printed in canonical form. */
 const reprinted = (parse: (text: string) => { readonly text: string } | undefined, expected: string) =>
@@ -48,16 +55,15 @@ export function isRequestableAddress(text: string): boolean {
 /**
  * Checks `value`, which stands at `path` in the network configuration; an empty one for all of it.
  * @returns the schema's output
- * @throws CniError 7 naming each wrong key, at most three
+ * @throws CniError 7 naming the first wrong key: a configuration may hold a million, and each would be remembered
  */
 export function checkConfig<Output>(schema: Schema<Output>, value: unknown, path: string): Output {
-  const result = v.safeParse(schema, value);
+  const result = v.safeParse(schema, value, { abortEarly: true });
   if (result.success) return result.output;
-  const faults = result.issues.slice(0, maxFaults).map((issue) => describeFault(issue, path));
   throw new CniError(
     CniCode.invalidConfig,
-    `invalid network configuration: ${faults.join('; ')}`,
-    'Correct these keys in the network configuration file of this host.',
+    `invalid network configuration: ${describeFault(result.issues[0], path)}`,
+    'Correct this key in the network configuration file of this host.',
   );
 }
 
@@ -72,13 +78,8 @@ function pathStep(item: v.IssuePathItem): string {
 }
 
 function describeValue(value: unknown): string {
-  if (Array.isArray(value)) return 'an array';
+  if (Array.isArray(value)) return `an array of ${value.length}`;
   if (typeof value === 'object' && value !== null) return 'an object';
   const text = typeof value === 'string' ? JSON.stringify(value) : String(value);
   return text.length > maxFoundLength ? `${text.slice(0, maxFoundLength)}...` : text;
-}
-
-/** Tells whether a value is a JSON object; an array is none. */
-export function isJsonObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -5,7 +5,7 @@
  */
 import * as v from 'valibot';
 import { networkName } from './call.ts';
-import { checkConfig, cidrText, jsonObject, requestedAddressText } from './config-check.ts';
+import { checkConfig, cidrText, jsonObject, listOf, requestedAddressText } from './config-check.ts';
 import type { Command } from './environment.ts';
 import { CniCode, CniError } from './errors.ts';
 import { type Route, routeSchema } from './route.ts';
@@ -36,14 +36,23 @@ export interface Netconf {
   readonly prevResult: { readonly addresses: readonly string[] } | undefined;
 }
 
+/** Far above any real configuration. */
+const maxRoutes = 256;
+const maxAddresses = 64;
+const maxIpamKeys = 64;
+
 const flag = v.nullish(v.boolean('true or false'), false);
 const ipamSchema = v.pipe(
   jsonObject,
   v.check((ipam) => typeof ipam.type === 'string' && ipam.type !== '', 'an object with the string key "type"'),
 );
-const routesSchema = v.nullish(v.array(routeSchema, 'an array of routes'));
-const ipsSchema = v.nullish(v.array(requestedAddressText, 'an array of addresses'));
-const ipRangesSchema = v.nullish(v.array(v.unknown(), 'an array of address ranges'));
+const fewKeys = v.check(
+  (ipam: Readonly<Record<string, unknown>>) => Object.keys(ipam).length <= maxIpamKeys,
+  `at most ${maxIpamKeys} keys`,
+);
+const routesSchema = v.nullish(listOf(routeSchema, { of: 'routes', max: maxRoutes }));
+const ipsSchema = v.nullish(listOf(requestedAddressText, { of: 'addresses', max: maxAddresses }));
+const ipRangesSchema = v.nullish(listOf(v.unknown(), { of: 'address ranges', max: maxAddresses }));
 const runtimeConfigSchema = v.nullish(v.pipe(jsonObject, v.object({ ips: ipsSchema, ipRanges: ipRangesSchema })));
 const argsSchema = v.nullish(
   v.pipe(jsonObject, v.object({ cni: v.nullish(v.pipe(jsonObject, v.object({ ips: ipsSchema }))) })),
@@ -52,8 +61,8 @@ const resultIpSchema = v.pipe(jsonObject, v.object({ address: cidrText() }));
 const prevResultSchema = v.nullish(
   v.pipe(
     jsonObject,
-    v.object({ ips: v.nullish(v.array(resultIpSchema, 'an array'), []) }),
-    v.transform(({ ips }) => ({ addresses: ips.map(({ address }) => address) })),
+    v.object({ ips: v.nullish(listOf(resultIpSchema, { of: 'addresses', max: maxAddresses })) }),
+    v.transform(({ ips }) => ({ addresses: (ips ?? []).map(({ address }) => address) })),
   ),
 );
 
@@ -81,6 +90,7 @@ export function parseNetconf(config: Readonly<Record<string, unknown>>, command:
     }
   }
 
+  read(v.pipe(jsonObject, fewKeys), ipam, 'ipam');
   const runtimeConfig = read(runtimeConfigSchema, config.runtimeConfig, 'runtimeConfig');
   return {
     cniVersion,

@@ -56,7 +56,7 @@ export interface Call extends Sender {
   readonly netns: string;
   /** CNI_ARGS as it came. */
   readonly args: string;
-  /** The network configuration as it came. */
+  /** What the daemon reads of the network configuration, values as they came: sent-config.ts picks it. */
   readonly config: Readonly<Record<string, unknown>>;
 }
 

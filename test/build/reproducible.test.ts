@@ -158,7 +158,6 @@ describe('a build that must not pass', () => {
       mkdirSync(join(root, script, '..'), { recursive: true });
       writeFileSync(join(root, script), '');
     }
-    cpSync(join(project, 'src/modes/v8-flags.ts'), join(root, 'src/modes/v8-flags.ts'));
     writeFileSync(join(root, 'src/main.ts'), main);
     if (daemon !== undefined) writeFileSync(join(root, 'src/modes/daemon/main.ts'), daemon);
     return join(root, 'build.mjs');

@@ -116,11 +116,50 @@ describe('a wrong key is named with its path, what was expected and what was fou
     expect(error.details).toMatch(/\.$/);
   });
 
-  test('several at once, but not more than anyone reads', () => {
+  test('the first alone, and no more of it than anyone reads', () => {
     const broken = Array.from({ length: 9 }, () => ({ dst: 'x'.repeat(500) }));
     const { message } = failure({ ...minimal, ...routes(...broken) }, 'ADD');
-    expect(message).toMatch(/routes\[0\].*routes\[1\].*routes\[2\]/);
-    expect(message.length).toBeLessThan(700);
+    expect(message).toMatch(/routes\[0\].dst: expected/);
+    expect(message).not.toContain('routes[1]');
+    expect(message.length).toBeLessThan(250);
+  });
+});
+
+describe('what no real configuration has', () => {
+  const many = <Item>(count: number, item: Item) => Array.from({ length: count }, () => item);
+  const routes = (count: number) => ({ ipam: { type: 'infoblox', routes: many(count, { dst: '10.0.0.0/8' }) } });
+  const keys = (count: number) => Object.fromEntries(many(count, 0).map((_, index) => [`key-${index}`, 1]));
+
+  test.each<[Record<string, unknown>, string, Command]>([
+    [routes(257), 'ipam.routes: expected at most 256 routes, found an array of 257', 'ADD'],
+    [{ ipam: { type: 'infoblox', ...keys(64) } }, 'ipam: expected at most 64 keys, found an object', 'STATUS'],
+    [{ runtimeConfig: { ips: many(65, '10.0.0.5') } }, 'runtimeConfig.ips: expected at most 64 addresses', 'ADD'],
+    [{ runtimeConfig: { ipRanges: many(65, []) } }, 'runtimeConfig.ipRanges: expected at most 64', 'ADD'],
+    [{ args: { cni: { ips: many(65, '10.0.0.5') } } }, 'args.cni.ips: expected at most 64 addresses', 'ADD'],
+    [{ prevResult: { ips: many(65, { address: '10.0.0.5/8' }) } }, 'prevResult.ips: expected at most 64', 'CHECK'],
+  ])('%# is refused, but not when an address is released', (change, words, command) => {
+    const config = { ...minimal, ...change };
+    expect(failure(config, command).message).toContain(words);
+    for (const release of ['DEL', 'GC'] as const) expect(parseNetconf(config, release).name).toBe('net');
+  });
+
+  test('is one more than may be', () => {
+    expect(parseNetconf({ ...minimal, ...routes(256) }, 'ADD').routes).toHaveLength(256);
+  });
+
+  test.each([
+    ['of a list that is too long, none is', 1_000_000, 0],
+    ['behind a wrong one, none is', 256, 1],
+  ])('is not looked at item by item: %s', (_, count, expected) => {
+    let looked = 0;
+    const route = {
+      get dst() {
+        looked += 1;
+        return 7;
+      },
+    };
+    failure({ ...minimal, ipam: { type: 'infoblox', routes: many(count, route) } }, 'ADD');
+    expect(looked).toBe(expected);
   });
 });
 

@@ -48,6 +48,14 @@ describe('the systemd unit', () => {
     expect(directive('MemorySwapMax')).toEqual(['0']);
   });
 
+  it('leaves room for the heap that V8 takes at most, and for what the daemon has beside it', () => {
+    const build = readFileSync(join(deploy, '../build.mjs'), 'utf8');
+    const heap = Number(/^const MAX_HEAP_MIB = (\d+);$/m.exec(build)?.[1]);
+    expect(directive('MemoryMax')).toEqual(['512M']);
+    expect(heap).toBeGreaterThanOrEqual(256);
+    expect(heap).toBeLessThanOrEqual(512 - 128);
+  });
+
   it('is started when the daemon says so, and ended when it says nothing for a minute', () => {
     expect(directive('Type')).toEqual(['notify']);
     expect(directive('OpenFile')).toEqual(['/run/systemd/notify:notify']);

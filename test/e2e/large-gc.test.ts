@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { largestConfig, largestGcConfig } from '../../src/modes/protocol.ts';
+import { until } from '../fixture/host.ts';
 import { type Grid, startGrid } from '../simulator/grid.ts';
 import { BuiltHost, failure } from './built-host.ts';
 
@@ -49,6 +50,22 @@ test('a list of 16 MiB is read, what is not in it is released, and the daemon st
   expect(codes.filter((code) => code !== 0 && code !== 11)).toEqual([]);
   // MemoryMax of the unit is 512 MiB.
   expect(peakMemory()).toBeLessThan(400);
+});
+
+test('an ADD with a mebibyte of routes is refused before the daemon reads it; a DEL with them releases', async () => {
+  await host.add('routed');
+  const routes = { routes: Array.from({ length: 340_000 }, () => ({})) };
+  const calls = await Promise.all(
+    Array.from({ length: 6 }, () => host.call('ADD', { containerId: 'routed', ipam: routes })),
+  );
+  for (const call of calls) {
+    expect(failure(call)).toMatchObject({ code: 7, msg: expect.stringContaining('is longer than 64 KiB') });
+  }
+  const padded = { containerId: 'routed', config: { padding: 'x'.repeat(900_000) } };
+  expect(await host.call('ADD', padded)).toMatchObject({ exitCode: 0 });
+  expect(await host.call('DEL', { containerId: 'routed', ipam: routes })).toMatchObject({ exitCode: 0, stdout: '' });
+  const isReserved = () => grid.fixedAddresses().some(({ comment }) => comment?.includes('container=routed '));
+  await until('it is released', () => !isReserved());
 });
 
 test('more than 16 MiB is refused, and more than 1 MiB for every other command', async () => {

@@ -4,7 +4,6 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildSync } from 'esbuild';
-import { daemonFlags, executableFlags } from '../../src/modes/v8-flags.ts';
 import { type CallOptions, Host, type HostOptions } from '../fixture/host.ts';
 import type { Grid } from '../simulator/grid.ts';
 import type { DieAtWrite, ProcessMessage, ProcessSettings } from './daemon-process.ts';
@@ -47,8 +46,7 @@ export class ProcessHost extends Host {
     const child = fork(entry, [...this.flags], {
       env: { ...process.env, RELIABILITY_TEST: JSON.stringify(this.#settings), NODE_OPTIONS: '' },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      // As the executable starts its daemon.
-      execArgv: [...executableFlags, ...daemonFlags, '--disable-warning=ExperimentalWarning'],
+      execArgv: ['--disable-warning=ExperimentalWarning'],
     });
     this.#child = child;
     for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => this.#collectOutput(chunk));

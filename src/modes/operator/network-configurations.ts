@@ -11,7 +11,7 @@ import { isErrno, messageOf } from '../../infoblox/host/errno.ts';
 import type { NetworkSpec } from '../../infoblox/network/spec.ts';
 import type { Options } from '../daemon/config/options.ts';
 import { specOf, unknownKeys } from '../daemon/handlers/network-spec.ts';
-import { daemonPlace } from '../daemon-place.ts';
+import { daemonPlace, sentConfig } from '../sent-config.ts';
 
 const type = v.optional(v.string('a string'));
 const ipam = v.optional(v.looseObject({ type }, 'an object'));
@@ -122,7 +122,7 @@ function usesOf(document: v.InferOutput<typeof NetworkFile>, driver: string): Re
 }
 
 function checkUse(file: string, config: Record<string, unknown>, options: Options): NetworkConfiguration {
-  const netconf = parseNetconf(config, 'ADD');
+  const netconf = parseNetconf(sentConfig('ADD', config), 'ADD');
   const spec = specOf(netconf, options);
   const remarks = unknownKeys(netconf).map((key) => `ipam.${key} is not known and has no effect`);
   const { socketDir } = daemonPlace(config);

@@ -6,9 +6,9 @@ import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { makeDirectory } from '../../infoblox/host/directory.ts';
 import { writeDurably } from '../../infoblox/host/durable-file.ts';
-import type { DaemonPlace } from '../daemon-place.ts';
 import { type Call, owedDir, requestFrame } from '../protocol.ts';
 import { noteName, unansweredName } from '../release-note.ts';
+import type { DaemonPlace } from '../sent-config.ts';
 
 /**
  * Leaves the note of a DEL: complete and on disk when this returns, or not there at all.

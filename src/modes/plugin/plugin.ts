@@ -9,7 +9,6 @@ import { CniCode, CniError, formatError } from '../../cni/errors.ts';
 import { answerVersion, requireVersion, versionAnswer } from '../../cni/versions.ts';
 import { errnoOf, messageOf } from '../../infoblox/host/errno.ts';
 import { version } from '../build-info.ts';
-import { type DaemonPlace, daemonPlace } from '../daemon-place.ts';
 import {
   type Call,
   largestConfig,
@@ -19,6 +18,7 @@ import {
   protocolVersion,
   socketFile,
 } from '../protocol.ts';
+import { type DaemonPlace, daemonPlace, sentConfig } from '../sent-config.ts';
 import { refuseForeignSocket } from './foreign-socket.ts';
 import { complain, NoOutput, print } from './output.ts';
 import { refuseOwnNamespace } from './own-namespace.ts';
@@ -89,8 +89,15 @@ async function serve(environment: ServedEnvironment, stdin: Buffer, env: NodeJS.
   const file = socketFile(place.socketDir, place.driverName);
   refuseForeignSocket(file);
   const call = {
-    ...{ protocol: protocolVersion, release: version, callId: newCallId(), ...traceContext(env) },
-    ...{ containerId, ifName, netns, args, config },
+    protocol: protocolVersion,
+    release: version,
+    callId: newCallId(),
+    ...traceContext(env),
+    containerId,
+    ifName,
+    netns,
+    args,
+    config: sentConfig(command, config),
   };
   const { callDaemon, NoAnswer } = await import('./daemon-client.ts');
   try {

@@ -22,6 +22,10 @@ import { workloadOf } from './workload.ts';
 
 /** Milliseconds that a refusal counts: only another ADD can show that it is over. */
 const refusalLasts = 60_000;
+/** Configurations with unknown keys that are remembered, keys of one that are named, and characters of each. */
+const maxWarned = 256;
+const maxNamedKeys = 10;
+const maxKeyLength = 40;
 
 interface AddDeps {
   readonly allocator: Allocator;
@@ -83,13 +87,18 @@ async function allocate(
   }
 }
 
+/** Once for a configuration, as long as it is among the last ones. */
 function warnOfUnknownKeys(netconf: Netconf, warned: Set<string>, log: Log): void {
-  for (const key of unknownKeys(netconf)) {
-    const once = `${netconf.name} ${key}`;
-    if (warned.has(once)) continue;
-    warned.add(once);
-    log.warn('unknown ipam key ignored', { network: netconf.name, key });
-  }
+  const { name } = netconf;
+  const keys = unknownKeys(netconf).map((key) => key.slice(0, maxKeyLength));
+  if (keys.length === 0) return;
+  const key = keys.length > maxNamedKeys ? `${keys.slice(0, maxNamedKeys).join(', ')}, ...` : keys.join(', ');
+  const once = `${name} ${key}`;
+  if (warned.has(once)) return;
+  const [oldest = ''] = warned;
+  if (warned.size >= maxWarned) warned.delete(oldest);
+  warned.add(once);
+  log.warn('unknown ipam key ignored', { network: name, key });
 }
 
 /**

@@ -1,5 +1,5 @@
 /** What the log says of each call, so that it can be found by any of its names. */
-import { isJsonObject } from '../../../cni/config-check.ts';
+import { isJsonObject } from '../../../cni/call.ts';
 import type { Fields } from '../../../infoblox/log.ts';
 import { workloadFields } from '../../../infoblox/workload.ts';
 import { isPluginRequest, type Request } from '../rpc/frame.ts';

@@ -3,7 +3,7 @@
  * --redact each field is written as its kind says.
  */
 import { isIP, isIPv4 } from 'node:net';
-import { isJsonObject } from '../../../cni/config-check.ts';
+import { isJsonObject } from '../../../cni/call.ts';
 import { attachmentMark, parseMark } from '../../../infoblox/mark.ts';
 
 /** Names of what is masked by a pseudonym: `container~3`. */

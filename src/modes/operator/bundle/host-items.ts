@@ -3,7 +3,7 @@ import { lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { arch, cpus, hostname, release, totalmem, uptime, version } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { parseEnv } from 'node:util';
-import { isJsonObject } from '../../../cni/config-check.ts';
+import { isJsonObject } from '../../../cni/call.ts';
 import { errnoOf, messageOf } from '../../../infoblox/host/errno.ts';
 import * as about from '../../build-info.ts';
 import type { FlagValues } from '../../daemon/config/command-line.ts';

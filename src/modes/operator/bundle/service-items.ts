@@ -1,5 +1,5 @@
 /** What a support bundle says of the service: its flags and variables, its unit under systemd, its log. */
-import { isJsonObject } from '../../../cni/config-check.ts';
+import { isJsonObject } from '../../../cni/call.ts';
 import type { ServiceSettings } from '../command.ts';
 import { type Fields, shape } from './fields.ts';
 import { type Item, item, jsonItem, outputOf } from './item.ts';

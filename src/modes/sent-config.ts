@@ -1,0 +1,92 @@
+/**
+ * What the plugin takes out of a network configuration: where its daemon listens, and what it sends there. It loads this file at each
+ * call.
+ */
+import { attachmentsKey, isJsonObject } from '../cni/call.ts';
+import type { Command } from '../cni/environment.ts';
+import { CniCode, CniError } from '../cni/errors.ts';
+import { defaultSocketDir } from './protocol.ts';
+
+export interface DaemonPlace {
+  /** Absolute path. */
+  readonly socketDir: string;
+  readonly driverName: string;
+}
+
+/** Bytes, as JSON, of what the daemon reads for a call that is about addresses to be used: no real configuration has a tenth of it. */
+const maxSentBytes = 64 * 1024;
+
+/**
+ * Reads where the daemon listens. All else is judged by the daemon.
+ * @throws CniError 7
+ */
+export function daemonPlace(config: Readonly<Record<string, unknown>>): DaemonPlace {
+  const { ipam, plugins } = config;
+  if (!isJsonObject(ipam)) {
+    throw new CniError(
+      CniCode.invalidConfig,
+      'the network configuration has no "ipam" object',
+      Array.isArray(plugins)
+        ? 'It is a list. A plugin gets one entry of "plugins", with "name" and "cniVersion" of the list.'
+        : 'Add "ipam": {"type": "infoblox", "subnet": "..."} to it.',
+    );
+  }
+  const { type, 'socket-dir': socketDir = defaultSocketDir } = ipam;
+  if (typeof type !== 'string' || type === '' || type.includes('/')) {
+    throw new CniError(
+      CniCode.invalidConfig,
+      'ipam.type in the network configuration is not the name of this plugin',
+      'Set it to the plugin\'s file name, "infoblox", which is also the daemon\'s --driver-name.',
+    );
+  }
+  if (typeof socketDir !== 'string' || !socketDir.startsWith('/')) {
+    throw new CniError(
+      CniCode.invalidConfig,
+      'ipam.socket-dir in the network configuration is not an absolute path',
+      `Set it to the daemon's --socket-dir, ${defaultSocketDir} if that is not set.`,
+    );
+  }
+  return { socketDir, driverName: type };
+}
+
+/**
+ * Picks what the daemon reads for a command, so that no author of a network configuration fills its memory with what nobody reads.
+ * @throws CniError 7 if even that is too long; not for DEL and GC, so that what was given is released whatever the file says by now
+ */
+export function sentConfig(command: Command, config: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const { ipam, runtimeConfig, args, prevResult } = config;
+  if (command === 'DEL' || command === 'GC') {
+    const list = command === 'GC' ? attachmentsKey(config) : undefined;
+    return { ...pick(config, 'cniVersion', 'name', list ?? 'name'), ipam: pickIfObject(ipam, 'type', 'network-view') };
+  }
+  const sent = {
+    ...pick(config, 'cniVersion', 'name', 'ipam', 'isGateway', 'isDefaultGateway'),
+    runtimeConfig: pickIfObject(runtimeConfig, 'ips', 'ipRanges'),
+    args: isJsonObject(args) ? { cni: pickIfObject(args.cni, 'ips') } : args,
+    prevResult: command === 'CHECK' ? pickIfObject(prevResult, 'ips') : undefined,
+  };
+  if (bytesOf(sent) <= maxSentBytes) return sent;
+  throw new CniError(
+    CniCode.invalidConfig,
+    `the network configuration is longer than ${maxSentBytes / 1024} KiB in what this plugin reads of it, or nested too deeply`,
+    'Shorten "ipam"; with runtimeConfig, args and prevResult, it is a few hundred bytes.',
+  );
+}
+
+/** What is no object stays as it is, for the daemon to refuse. */
+function pickIfObject(value: unknown, ...keys: readonly string[]): unknown {
+  return isJsonObject(value) ? pick(value, ...keys) : value;
+}
+
+function pick(object: Readonly<Record<string, unknown>>, ...keys: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(keys.filter((key) => Object.hasOwn(object, key)).map((key) => [key, object[key]]));
+}
+
+function bytesOf(value: unknown): number {
+  try {
+    return Buffer.byteLength(JSON.stringify(value));
+  } catch {
+    // RangeError: JSON.parse takes any depth, JSON.stringify does not.
+    return Number.POSITIVE_INFINITY;
+  }
+}
