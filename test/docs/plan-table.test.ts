@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { documentedTable, planTable } from './plan-table.ts';
+import { documentedTable, ruleTables } from './plan-table.ts';
 
-test('docs/architecture.md shows the rules for leases as the code has them', () => {
-  expect(documentedTable()).toBe(planTable());
+test.each(['plan', 'endings'] as const)('docs/architecture.md shows the rules of `%s` as the code has them', (name) => {
+  expect(documentedTable(name)).toBe(ruleTables()[name]);
 });

@@ -1,32 +1,57 @@
-/** The table of docs/architecture.md, made from the rules: `node test/docs/plan-table.ts` writes it there. */
+/** The tables of docs/architecture.md, made from the rules for leases: `node test/docs/plan-table.ts` writes them there. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Rule, table } from '../../src/infoblox/lease/plan.ts';
+import { causes, endings, impossibleEndings } from '../../src/infoblox/lease/endings.ts';
+import { table } from '../../src/infoblox/lease/plan.ts';
 
 const page = join(import.meta.dirname, '../../docs/architecture.md');
-const begin = '<!-- plan: begin -->\n';
-const end = '<!-- plan: end -->';
 
-function row({ phase, seen, doubt, step, because }: Rule): string {
-  const doubts = doubt.length === 4 ? 'any' : doubt.join(', ');
-  return `| ${phase} | ${seen.join('; ')} | ${doubts} | **${step}** | ${because} |`;
+type Name = 'plan' | 'endings';
+
+function markdown(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  return [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |\n`).join('');
 }
 
-/** The rules as a Markdown table. */
-export function planTable(): string {
-  const head = '| lease | the grid shows | in doubt | step | because |\n| --- | --- | --- | --- | --- |';
-  return `${[head, ...table.map(row)].join('\n')}\n`;
+/** Lists values, or says `any` if there are no others. */
+function listed(values: readonly string[], all: number): string {
+  return values.length === all ? 'any' : values.join(', ');
 }
 
-/** What stands in the page between the marks. */
-export function documentedTable(): string {
+/** The rules as Markdown tables. */
+export function ruleTables(): Record<Name, string> {
+  const planRows = table.map(({ phase, seen, doubt, step, because }) => {
+    return [phase, seen.join('; '), listed(doubt, 4), `**${step}**`, because];
+  });
+  const endingRows = [...endings, ...impossibleEndings.map((row) => ({ ...row, answer: 'cannot be' }))].map(
+    ({ cause, phase, evidence, answer, because }) => {
+      return [cause, listed(evidence, causes[cause].evidence.length), listed(phase, 4), `**${answer}**`, because];
+    },
+  );
+  return {
+    plan: markdown(['lease', 'the grid shows', 'in doubt', 'step', 'because'], planRows),
+    endings: markdown(['cause', 'evidence', 'lease', 'answer', 'because'], endingRows),
+  };
+}
+
+/** What stands in the page between the marks of a table. */
+export function documentedTable(name: Name): string {
   const text = readFileSync(page, 'utf8');
-  return text.slice(text.indexOf(begin) + begin.length, text.indexOf(end));
+  const { begin, end } = placeIn(text, name);
+  return text.slice(begin, end);
+}
+
+function placeIn(text: string, name: Name): { readonly begin: number; readonly end: number } {
+  const mark = `<!-- ${name}: begin -->\n`;
+  return { begin: text.indexOf(mark) + mark.length, end: text.indexOf(`<!-- ${name}: end -->`) };
 }
 
 function write(): void {
-  const text = readFileSync(page, 'utf8');
-  writeFileSync(page, text.slice(0, text.indexOf(begin) + begin.length) + planTable() + text.slice(text.indexOf(end)));
+  let text = readFileSync(page, 'utf8');
+  for (const [name, rows] of Object.entries(ruleTables())) {
+    const { begin, end } = placeIn(text, name as Name);
+    text = text.slice(0, begin) + rows + text.slice(end);
+  }
+  writeFileSync(page, text);
 }
 
 if (import.meta.main) write();

@@ -3,11 +3,10 @@ import { turnEvery } from '../concurrency/clock.ts';
 import { GridError } from '../errors.ts';
 import { type Attachment, networkOf, networkPrefix, shortNetworkName } from '../mark.ts';
 import { writesAtATime } from './deps.ts';
+import { endLease } from './endings.ts';
+import type { LeaseIdentity } from './lease.ts';
 import { reconcile } from './release/reconcile.ts';
 import type { ReleaseDeps } from './release/release.ts';
-import { type Release, releaseIfDead, startReleaseOf } from './release/start-release.ts';
-
-const by = 'GC' as const;
 
 /** What the runtime says. */
 interface GcRequest {
@@ -26,8 +25,8 @@ interface GcResult {
 }
 
 /**
- * Releases the leases of a network but for those of the valid attachments. What was given since the call, or is being
- * given, is not judged by a list that cannot know it. Goes on after a failure.
+ * Releases the leases of a network but for those of the valid attachments, and what else the grid has there under the name of this
+ * host. What was told since the call, or is being given, is not judged by a list that cannot know it. Goes on after a failure.
  * @throws the first failure, after everything else has been tried
  */
 export async function collectGarbage(
@@ -35,38 +34,36 @@ export async function collectGarbage(
   { network, view, valid }: GcRequest,
   signal: AbortSignal,
 ): Promise<GcResult> {
-  const { store, names, observer, allocator } = deps;
-  const keep = new Set(valid.flatMap((attachment) => names.marksOf({ ...attachment, network })));
-  const known = new Map(store.ofNetwork(shortNetworkName(network)).map((lease) => [lease.mark, lease]));
+  const { store, names, observer, allocator, deliveries } = deps;
+  const { count } = deliveries;
+  const validMarks = new Set(valid.flatMap((attachment) => names.marksOf({ ...attachment, network })));
+  const collected = new Set<string>();
   const result = { released: [] as string[], releasing: [] as string[] };
   const failures: unknown[] = [];
   // Out of time nothing waits for the grid any more.
   const turn = turnEvery(deps.clock, writesAtATime);
-  const collect = async (release: Release & { readonly address: string | null }, start: () => boolean) => {
-    const { mark, address } = release;
-    if (keep.has(mark) || allocator.isAdding(mark)) return;
-    keep.add(mark);
+  const collect = async (one: LeaseIdentity & { readonly address: string | null }) => {
+    const { mark, address } = one;
+    if (collected.has(mark)) return;
+    collected.add(mark);
     try {
-      const isReleased = await startAndFinish(deps, { release, start }, signal);
-      if (isReleased !== undefined && address !== null) result[isReleased ? 'released' : 'releasing'].push(address);
+      const isValid = validMarks.has(mark);
+      const calls = { isAdding: allocator.isAdding(mark), wasToldSince: deliveries.toldSince(mark, count) };
+      if (endLease(deps, one, { cause: 'GC', isValid, ...calls }).answer !== 'release') return;
+      const isReleased = await finish(deps, mark, signal);
+      if (address !== null) result[isReleased ? 'released' : 'releasing'].push(address);
     } catch (error) {
       failures.push(error);
     }
     await turn();
   };
-  for (const lease of known.values()) {
-    const { createdAt } = lease;
-    await collect({ ...lease, by }, () => releaseIfDead(deps, { ...lease, by }, (now) => now.createdAt === createdAt));
-  }
+  for (const lease of store.ofNetwork(shortNetworkName(network))) await collect(lease);
   try {
     for await (const object of observer.list(networkPrefix(names.present, network), { view }, signal)) {
       const { comment: mark, network_view: where, ipv4addr: address } = object;
       // The address of a live attachment under a mark that nobody here knows: somebody has changed it.
       if (store.get(mark) === undefined && store.boundAt(where, address, mark) !== undefined) observer.report(object);
-      else {
-        const release = { mark, network: networkOf(mark), view: where, address, by };
-        await collect(release, () => startUnknown(deps, release));
-      }
+      else await collect({ mark, network: networkOf(mark), view: where, address });
     }
   } catch (error) {
     failures.push(error);
@@ -75,23 +72,10 @@ export async function collectGarbage(
   return result;
 }
 
-/** An object of this host that the state does not know, or has imported since the call came: older than the list. */
-function startUnknown(deps: ReleaseDeps, release: Release): boolean {
-  if (deps.store.get(release.mark) !== undefined)
-    return releaseIfDead(deps, release, ({ createdAt }) => createdAt === 0);
-  startReleaseOf(deps, release);
-  return true;
-}
-
-/** @returns undefined if it is kept, false if the reconciler has to try again */
-async function startAndFinish(
-  deps: ReleaseDeps,
-  { release, start }: { readonly release: Release; readonly start: () => boolean },
-  signal: AbortSignal,
-): Promise<boolean | undefined> {
-  if (!start()) return undefined;
-  await reconcile(deps, release.mark, signal).catch((error) => {
+/** @returns false if the reconciler has to try again */
+async function finish(deps: ReleaseDeps, mark: string, signal: AbortSignal): Promise<boolean> {
+  await reconcile(deps, mark, signal).catch((error) => {
     if (!(error instanceof GridError)) throw error;
   });
-  return deps.store.get(release.mark) === undefined;
+  return deps.store.get(mark) === undefined;
 }

@@ -2,10 +2,10 @@
  * A lease is one address on the grid that this host answers for: the only durable thing here. It changes by the named
  * transitions below and by nothing else. They are pure; the store applies them by read-change-write in one step.
  *
- *   (none) --begin--> pending --bind--> bound --startRelease--> releasing --forget--> (none)
+ *   (none) --begin--> pending --bind--> bound --startRelease--> releasing --forgetReleased--> (none)
  *                        \________________startRelease______________/
  *
- * `begin` also replaces a lease that is releasing, when an ADD comes before the release is carried out, and a bound one whose
+ * Who may end one is decided in endings.ts. `begin` also replaces a lease that is releasing, when an ADD comes before the release is carried out, and a bound one whose
  * address is lost for good. `imported` makes a bound lease of what the grid has, after the state was lost.
  *
  * Beside the phase stands doubt: a create or a delete was sent and its answer was lost, so it may still be carried out.
@@ -99,16 +99,11 @@ export function answer(lease: Lease, callers: Iterable<string>, told?: string): 
   return all === lease.callers ? lease : { ...lease, callers: all };
 }
 
-/**
- * An ADD was not answered: its caller left, or says so. If nobody else was, the lease is released. The order in which
- * callers come and say so does not matter. A pending lease is left to its ADD: others may have joined it since.
- */
-export function notAnswered(lease: Lease, caller: string, moment: Moment): Lease {
+/** An ADD was not answered: its caller left, or says so. The order in which callers come and say so does not matter. */
+export function notAnswered(lease: Lease, caller: string): Lease {
   if (lease.phase === 'releasing') return lease;
   const callers = withoutCaller(lease.callers, caller);
-  if (callers === lease.callers) return lease;
-  const left = { ...lease, callers };
-  return callers === '' && lease.phase === 'bound' ? startRelease(left, 'undelivered', moment) : left;
+  return callers === lease.callers ? lease : { ...lease, callers };
 }
 
 /** The reservation has moved with its view, which was renamed. */
@@ -137,6 +132,22 @@ export function startRelease(lease: Lease, by: Releaser, { now, wall }: Instant)
  */
 export function abandon(lease: Lease, by: Releaser, moment: Moment): Lease {
   return startRelease(lease.phase === 'pending' ? createInDoubt(lease, moment) : lease, by, moment);
+}
+
+/** Its release began when something said so that is told later; not before the lease began, nor in the future: clocks are set. */
+export function releasedSince(lease: Lease, at: number): Lease {
+  const { createdAt, releasedAt } = lease;
+  return releasedAt === null ? lease : { ...lease, releasedAt: Math.min(Math.max(at, createdAt), releasedAt) };
+}
+
+/** Nobody was told anything, and the grid has nothing of it. */
+export function forgetPending(lease: Lease): Lease | undefined {
+  return lease.phase === 'pending' ? undefined : lease;
+}
+
+/** The grid has nothing of it any more. */
+export function forgetReleased(lease: Lease): Lease | undefined {
+  return lease.phase === 'releasing' ? undefined : lease;
 }
 
 /** A lease for something that may be on the grid and that the state knows nothing of, to be released. */

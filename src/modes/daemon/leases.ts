@@ -83,6 +83,6 @@ export function buildLeases({ options, origin, conditions, grid, clock, window, 
     allocator,
     reconciler: new Reconciler(deps),
     importer,
-    reaper: new Reaper(deps, reapAfter),
+    reaper: new Reaper({ ...deps, allocator }, reapAfter),
   };
 }

@@ -115,21 +115,21 @@ const transitions: readonly [string, Change, Record<Phase, Expected>][] = [
   ],
   [
     'notAnswered of one of two',
-    (lease) => notAnswered(lease, 'two', noon),
+    (lease) => notAnswered(lease, 'two'),
     { pending: { callers: 'one' }, bound: { callers: 'one' }, releasing: 'the same' },
   ],
   [
     'notAnswered of the last',
-    (lease) => notAnswered({ ...lease, callers: 'one' }, 'one', noon),
+    (lease) => notAnswered({ ...lease, callers: 'one' }, 'one'),
     {
       pending: { callers: '' },
-      bound: { ...deleted, callers: '', phase: 'releasing', releasedBy: 'undelivered' },
+      bound: { callers: '' },
       releasing: { callers: 'one' },
     },
   ],
   [
     'notAnswered of nobody known',
-    (lease) => notAnswered(lease, 'three', noon),
+    (lease) => notAnswered(lease, 'three'),
     { pending: 'the same', bound: 'the same', releasing: 'the same' },
   ],
   [

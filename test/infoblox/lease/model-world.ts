@@ -5,8 +5,8 @@
 import { GridError } from '../../../src/infoblox/errors.ts';
 import { without } from '../../../src/infoblox/lease/act.ts';
 import { afterReassign } from '../../../src/infoblox/lease/add/reassign.ts';
+import { ending, type Reason } from '../../../src/infoblox/lease/endings.ts';
 import {
-  abandon,
   answer,
   begin,
   bind,
@@ -17,11 +17,9 @@ import {
   followView,
   keepDoubt,
   type Lease,
-  notAnswered,
   recheck,
   reserveLater,
   settle,
-  startRelease,
 } from '../../../src/infoblox/lease/lease.ts';
 import { type Found, type Look, plan, type Step } from '../../../src/infoblox/lease/plan.ts';
 
@@ -129,11 +127,10 @@ export class World {
       this.#delivered.set(mark, add.caller);
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
-      this.#apply(mark, (lease) => {
-        if (lease.phase !== 'pending') return lease;
+      if (this.state.get(mark)?.phase === 'pending') {
         this.replaced.delete(mark);
-        return startRelease(lease, 'unfinished', this.moment);
-      });
+        this.#end(mark, { cause: 'failed ADD', mayBeOnGrid: true, isDoubtful: false });
+      }
       this.#notAnswered(mark, add.caller);
     }
   }
@@ -163,13 +160,12 @@ export class World {
         // Nobody is there to learn of it.
       }
     }
-    this.state.set(mark, abandon(lease, 'unfinished', this.moment));
+    this.#end(mark, { cause: 'dead ADD', isAdding: false });
   }
 
   del(mark: string): void {
     this.#forgetTold(mark);
-    const lease = this.state.get(mark);
-    if (lease !== undefined && lease.phase !== 'releasing') this.state.set(mark, abandon(lease, 'DEL', this.moment));
+    if (this.state.has(mark)) this.#end(mark, { cause: 'DEL' });
   }
 
   reconcile(endings: Ending[], lagging = false): void {
@@ -263,7 +259,7 @@ export class World {
 
   /** What is still being released in another view goes first. */
   #leaveView(mark: string, { endings }: How): void {
-    this.#apply(mark, (lease) => (lease.phase === 'pending' ? abandon(lease, 'unfinished', this.moment) : lease));
+    this.#end(mark, { cause: 'dead ADD', isAdding: false });
     this.#bring(mark, { endings, lagging: false });
     if (this.state.has(mark)) throw new Failure('its release is not settled');
   }
@@ -273,7 +269,14 @@ export class World {
   }
 
   #notAnswered(mark: string, caller: string): void {
-    this.#apply(mark, (lease) => notAnswered(lease, caller, this.moment));
+    this.#end(mark, { cause: 'caller left', caller });
+  }
+
+  #end(mark: string, reason: Reason): void {
+    const identity = { mark, network: 'n', view: this.view };
+    const { lease } = ending(reason, { identity, lease: this.state.get(mark) }, this.moment);
+    if (lease === undefined) this.state.delete(mark);
+    else this.state.set(mark, lease);
   }
 
   #forgetTold(mark: string): void {

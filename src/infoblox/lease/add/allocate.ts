@@ -8,8 +8,8 @@ import { fits, mayFit, refuseHopeless } from '../../network/fit.ts';
 import { specKey } from '../../network/spec.ts';
 import { gridTrouble } from '../../wapi/grid-state.ts';
 import { apply } from '../act.ts';
-import { doubtOf } from '../doubt.ts';
-import { abandon, answer, askAgain, begin, followView, type Lease, startRelease } from '../lease.ts';
+import { endLease } from '../endings.ts';
+import { answer, askAgain, begin, followView, type Lease, type LeaseIdentity } from '../lease.ts';
 import { type Look, plan } from '../plan.ts';
 import { reconcileLocked } from '../release/reconcile.ts';
 import { deletedError, leftError, refusal } from './address-errors.ts';
@@ -98,7 +98,9 @@ export class Allocator {
       mayBeOnGrid: known !== undefined || !store.isWhole,
       delayedBy: (why: GridError) => this.#delays.set(mark, why),
     };
-    return known?.phase === 'bound' ? this.#giveAgain(known, want) : this.#giveAnew(known, want);
+    const taken = await (known?.phase === 'bound' ? this.#giveAgain(known, want) : this.#giveAnew(known, want));
+    this.#deps.deliveries.answering(mark);
+    return taken;
   }
 
   async #giveAnew(known: Lease | undefined, want: Want): Promise<Taken> {
@@ -115,7 +117,7 @@ export class Allocator {
       taking = new AddressTaking(this.#deps, want, await networks.ensure(spec, signal));
       return await taking.run(signal);
     } catch (error) {
-      this.#giveUp(mark, taking ?? { mayBeOnGrid, isDoubtful: false });
+      this.#giveUp(beginning, taking ?? { mayBeOnGrid, isDoubtful: false });
       // A request that was cut short by a DEL says that it got no answer.
       throw signal.reason instanceof GridError ? signal.reason : error;
     }
@@ -125,21 +127,16 @@ export class Allocator {
    * A failed ADD leaves nothing: what it may have on the grid is released. If the state cannot be written, the reconciler releases it
    * when the lease is due.
    */
-  #giveUp(mark: string, { mayBeOnGrid, isDoubtful }: Pick<AddressTaking, 'mayBeOnGrid' | 'isDoubtful'>): void {
-    const { store, moment, log } = this.#deps;
-    const by = 'unfinished';
+  #giveUp(
+    identity: LeaseIdentity,
+    { mayBeOnGrid, isDoubtful }: Pick<AddressTaking, 'mayBeOnGrid' | 'isDoubtful'>,
+  ): void {
     try {
-      store.apply(mark, (current) => {
-        if (current?.phase !== 'pending') return current;
-        const { create, delete: deleted } = doubtOf(current, moment());
-        const isEmpty = !mayBeOnGrid && create === null && deleted === null;
-        if (isEmpty) return undefined;
-        return isDoubtful ? abandon(current, by, moment()) : startRelease(current, by, moment());
-      });
+      endLease(this.#deps, identity, { cause: 'failed ADD', mayBeOnGrid, isDoubtful });
     } catch (error) {
       if (!hasReason(error, 'state')) throw error;
-      log.warn('cannot record that an ADD has failed; will release what it has left', {
-        attachment: mark,
+      this.#deps.log.warn('cannot record that an ADD has failed; will release what it has left', {
+        attachment: identity.mark,
         reason: error.message,
       });
     }

@@ -9,9 +9,9 @@ import { GridError, hasReason, isGridAway, isRefused } from '../../errors.ts';
 import { attachmentIn, hostPrefix, networkOf, type Origin } from '../../mark.ts';
 import type { AttributedAddress } from '../../wapi/schemas.ts';
 import type { LeaseDeps } from '../deps.ts';
+import { endLease } from '../endings.ts';
 import { describe, isExactlyOurs } from '../observe.ts';
 import { reconcile } from '../release/reconcile.ts';
-import { startReleaseOf } from '../release/start-release.ts';
 
 /** Releases that are under way at once: half of the requests that may be, for containers start meanwhile. */
 const atOnce = 4;
@@ -86,7 +86,7 @@ export async function releaseOfHost(
 
 /** @returns why its reservation has not gone back; undefined if it has */
 async function releaseOne(deps: LeaseDeps, { mark, view }: Wanted): Promise<string | undefined> {
-  startReleaseOf(deps, { mark, view, network: networkOf(mark), by: 'operator' });
+  endLease(deps, { mark, view, network: networkOf(mark) }, { cause: 'gc --host' });
   const removed = await reconcile(deps, mark, deadline(deps.clock, attemptTimeout));
   if (removed.length > 0) return undefined;
   return deps.store.get(mark) === undefined

@@ -9,10 +9,11 @@ import { apply, recreate, remove, warnOfLoss, without } from '../act.ts';
 import { afterReassign, reassign } from '../add/reassign.ts';
 import type { LeaseDeps } from '../deps.ts';
 import type { Moment } from '../doubt.ts';
+import { endLease } from '../endings.ts';
 import {
-  abandon,
   deleteAnswered,
   emptied,
+  forgetReleased,
   keepDoubt,
   type Lease,
   lostPause,
@@ -59,7 +60,7 @@ export async function reconcileLocked(
     if (lease === undefined) return removed;
     if (lease.phase === 'pending') {
       // The lock is here, so no ADD is under way: it died, or could not write its end.
-      apply(store, mark, (current) => abandon(current, 'unfinished', moment()));
+      endLease(deps, lease, { cause: 'dead ADD', isAdding: false });
       continue;
     }
     if (look === undefined) {
@@ -140,7 +141,7 @@ async function removeFrom(
   // In one write with the end of the doubt.
   apply(store, mark, (current) => {
     const answered = deleteAnswered(current, lease);
-    if (plan(answered, left, moment()).kind === 'forget') return undefined;
+    if (plan(answered, left, moment()).kind === 'forget') return forgetReleased(answered);
     // A DEL that has come meanwhile has its object still to remove.
     return left.found.length === 0 ? emptied(answered) : answered;
   });
@@ -154,7 +155,7 @@ async function removeFrom(
 function forget({ store, exhaustion, conditions, log }: LeaseDeps, { lease, look }: Situation): void {
   const { mark, address, view } = lease;
   conditions.clear('reservation-lost', subjectOf(mark));
-  store.apply(mark, (current) => (current?.phase === 'releasing' ? undefined : current));
+  apply(store, mark, forgetReleased);
   exhaustion.released(view);
   if (address === null) return void log.debug('nothing to release', { attachment: mark, view });
   const fields = { attachment: mark, view, address, now: look.altered };

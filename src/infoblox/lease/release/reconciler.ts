@@ -8,7 +8,8 @@ import { isGridAway, isRefused } from '../../errors.ts';
 import { messageOf } from '../../host/errno.ts';
 import { apply } from '../act.ts';
 import type { LeaseDeps } from '../deps.ts';
-import { abandon, postpone } from '../lease.ts';
+import { endLease } from '../endings.ts';
+import { postpone } from '../lease.ts';
 import { reconcile, type SharedLook } from './reconcile.ts';
 import { SharedLooks } from './shared-looks.ts';
 
@@ -197,12 +198,15 @@ export class Reconciler {
 
   /** ADDs of a daemon that died: their creates may still be on their way to the grid. */
   #releaseAbandoned(): void {
-    const { store, locks, moment, log } = this.#deps;
-    // By now this daemon may have begun ADDs of its own, if the state could not be written at the start.
-    const abandoned = store.inPhase('pending').filter(({ mark }) => !locks.busy(mark));
-    for (const { mark } of abandoned) apply(store, mark, (lease) => abandon(lease, 'unfinished', moment()));
+    const { store, locks, log } = this.#deps;
+    let count = 0;
+    for (const lease of store.inPhase('pending')) {
+      // This daemon may have begun ADDs of its own, if the state could not be written at the start.
+      const { answer } = endLease(this.#deps, lease, { cause: 'dead ADD', isAdding: locks.busy(lease.mark) });
+      if (answer === 'abandon') count += 1;
+    }
     this.#abandonedReleased = true;
-    if (abandoned.length > 0) log.info('releasing unfinished ADDs of the last run', { count: abandoned.length });
+    if (count > 0) log.info('releasing unfinished ADDs of the last run', { count });
   }
 
   /** A state that fails is no reason to end, nor to be asked again without a pause. */

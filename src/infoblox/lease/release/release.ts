@@ -4,26 +4,31 @@
  */
 import { type Attachment, shortNetworkName } from '../../mark.ts';
 import type { Allocator } from '../add/allocate.ts';
-import type { LeaseDeps } from '../deps.ts';
+import type { AddDeps } from '../add/deliveries.ts';
+import { endLease } from '../endings.ts';
 import type { Lease } from '../lease.ts';
-import { type Release, startReleaseOf } from './start-release.ts';
 
-export interface ReleaseDeps extends LeaseDeps {
-  readonly allocator: Allocator;
+/** What ends leases needs beside what all work on them does: what is known of the calls that were answered with them. */
+export interface ReleaseDeps extends AddDeps {
+  readonly allocator: Pick<Allocator, 'abort' | 'isAdding'>;
+}
+
+interface Release {
+  readonly attachment: Attachment;
+  /** Where to look if the state does not know the attachment. */
+  readonly view: string;
+  /** When it was called, milliseconds since 1970, if it is told later. */
+  readonly at?: number | undefined;
 }
 
 /**
  * Releases whatever an attachment has. An ADD under way ends: the runtime has given up on it.
- * @param request `view`: where to look if the state does not know the attachment
  * @returns the lease; its address is null if nobody was told one, or it has gone back already
  * @throws GridError `state` if that cannot be recorded: nothing is released, and the plugin leaves a note
  */
-export function releaseAttachment(
-  deps: ReleaseDeps,
-  { attachment, view, at }: Pick<Release, 'view' | 'at'> & { readonly attachment: Attachment },
-): Lease {
+export function releaseAttachment(deps: ReleaseDeps, { attachment, view, at }: Release): Lease | undefined {
   const { names, allocator } = deps;
   const mark = names.markOf(attachment);
   allocator.abort(mark);
-  return startReleaseOf(deps, { mark, network: shortNetworkName(attachment.network), view, by: 'DEL', at });
+  return endLease(deps, { mark, network: shortNetworkName(attachment.network), view }, { cause: 'DEL', at }).lease;
 }

@@ -6,25 +6,33 @@
  */
 import { turnEvery } from '../../concurrency/clock.ts';
 import { workloadFields } from '../../workload.ts';
-import { type LeaseDeps, writesAtATime } from '../deps.ts';
+import { writesAtATime } from '../deps.ts';
+import { endLease } from '../endings.ts';
 import type { Lease } from '../lease.ts';
-import { releaseIfDead } from '../release/start-release.ts';
+import type { ReleaseDeps } from '../release/release.ts';
 
 const longestPause = 60_000;
 const shortestPause = 500;
 /** Leases that are looked at between two turns of the event loop. */
 const looksAtATime = 100;
 
+interface FirstLook {
+  /** Monotonic milliseconds. */
+  readonly at: number;
+  /** The point in the order of all answers to ADDs. */
+  readonly count: number;
+}
+
 export class Reaper {
-  readonly #deps: LeaseDeps;
+  readonly #deps: ReleaseDeps;
   readonly #grace: number;
-  /** When a sandbox was first seen to be gone, by mark. */
-  readonly #goneSince = new Map<string, number>();
+  /** By mark: the first look that found the sandbox gone. */
+  readonly #firstLooks = new Map<string, FirstLook>();
   #cancelLook = () => {};
   #isStopped = false;
 
   /** @param grace milliseconds between the two looks */
-  constructor(deps: LeaseDeps, grace: number) {
+  constructor(deps: ReleaseDeps, grace: number) {
     this.#deps = deps;
     this.#grace = grace;
   }
@@ -47,19 +55,26 @@ export class Reaper {
 
   /** Looks once at all sandboxes that were seen; releases the leases of those that have been gone for the grace period. */
   async look(): Promise<void> {
-    const { sandboxes, clock, tally, log } = this.#deps;
-    const now = clock.now();
+    const { sandboxes, allocator, deliveries, clock, tally, log } = this.#deps;
+    const now = { at: clock.now(), count: deliveries.count };
     const gone = await this.#gone();
     const marks = new Set(gone.map(({ mark }) => mark));
-    for (const mark of this.#goneSince.keys()) if (!marks.has(mark)) this.#goneSince.delete(mark);
+    for (const mark of this.#firstLooks.keys()) if (!marks.has(mark)) this.#firstLooks.delete(mark);
     const turn = turnEvery(clock, writesAtATime);
-    for (const { mark, address, workload } of gone) {
-      const since = this.#goneSince.get(mark);
-      if (since === undefined) this.#goneSince.set(mark, now);
-      if (since === undefined || now - since < this.#grace) continue;
-      this.#goneSince.delete(mark);
-      const dead = (current: Lease) => sandboxes.fate(current) === 'gone';
-      if (!releaseIfDead(this.#deps, { mark, by: 'reaper' }, dead)) continue;
+    for (const lease of gone) {
+      const { mark, address, workload } = lease;
+      const first = this.#firstLooks.get(mark) ?? now;
+      const wasToldSince = deliveries.toldSince(mark, first.count);
+      this.#firstLooks.set(mark, wasToldSince ? now : first);
+      const isFirstLook = first === now || now.at - first.at < this.#grace;
+      const calls = { isAdding: allocator.isAdding(mark), wasToldSince };
+      const { answer } = endLease(this.#deps, lease, {
+        cause: 'reaper',
+        isFirstLook,
+        fateOf: sandboxes.fate,
+        ...calls,
+      });
+      if (answer !== 'release') continue;
       tally.reaped += 1;
       log.info('sandbox is gone; releasing', { attachment: mark, address, ...workloadFields(workload) });
       await turn();

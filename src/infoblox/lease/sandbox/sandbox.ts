@@ -17,8 +17,6 @@ import {
 } from './liveness.ts';
 
 export interface Sandboxes {
-  /** The boot under which it looks. */
-  boot(): { readonly bootId: string; readonly bootedAt: number };
   /** Never throws: what is unclear is not seen. */
   identify(path: string): SandboxIdentity;
   /** Whether the namespace is still there: `gone` only if that is proven. Never throws. */
@@ -45,7 +43,6 @@ export function hostSandboxes(clock: Pick<Clock, 'wall' | 'now'>, bootId: string
     return { bootId, bootedAt };
   };
   return {
-    boot,
     identify(path) {
       const at = lookAt(path);
       if (at.kind !== 'namespace') return { netns: path, netnsId: null, processStart: null, ...boot() };

@@ -2,8 +2,8 @@
 import { CniCode, CniError } from '../../../cni/errors.ts';
 import { turnEvery } from '../../../infoblox/concurrency/clock.ts';
 import { writesAtATime } from '../../../infoblox/lease/deps.ts';
+import { ending, endLease } from '../../../infoblox/lease/endings.ts';
 import type { ReleaseDeps } from '../../../infoblox/lease/release/release.ts';
-import { releaseIfDead, startReleaseOf } from '../../../infoblox/lease/release/start-release.ts';
 import type { Fields } from '../../../infoblox/log.ts';
 import type { LeaseRecord, OperatorResult } from '../../operator-protocol.ts';
 import { findLeases } from './leases.ts';
@@ -11,9 +11,6 @@ import type { OperatorHandler } from './operator-handler.ts';
 
 /** Milliseconds. */
 const longest = 10_000;
-/** As the history has it. */
-const by = 'operator' as const;
-
 type Released = OperatorResult<'operator/release'>;
 
 /** Makes the handler of `release`: all leases of a container, whether or not it is proven dead. */
@@ -28,11 +25,14 @@ export function releaseHandler(deps: ReleaseDeps): OperatorHandler<'operator/rel
       const leases = isWhole || whole.length > 0 ? whole : begun;
       refuseAmbiguous(container, leases);
       for (const lease of leases) {
-        if (lease.phase === 'releasing') result.kept.push({ lease, why: 'is being released' });
-        else if (lease.sandbox === 'alive' && !evenIfAlive) result.kept.push({ lease, why: 'its sandbox is alive' });
+        const { answer, because } = endLease(deps, lease, {
+          cause: 'release',
+          evenIfAlive,
+          fateOf: deps.sandboxes.fate,
+        });
+        if (answer === 'keep') result.kept.push({ lease, why: because });
         else {
           deps.allocator.abort(lease.mark);
-          startReleaseOf(deps, { ...lease, by });
           result.leases.push(lease);
         }
       }
@@ -51,9 +51,12 @@ export function gcByHandHandler(deps: ReleaseDeps): OperatorHandler<'operator/gc
       const turn = turnEvery(deps.clock, writesAtATime);
       for (const lease of await findLeases(deps, { phase: 'bound' })) {
         if (lease.sandbox !== 'gone') continue;
-        const isReleased =
-          dryRun || releaseIfDead(deps, { ...lease, by }, (current) => deps.sandboxes.fate(current) === 'gone');
-        if (isReleased) result.leases.push(lease);
+        const isAdding = deps.allocator.isAdding(lease.mark);
+        const reason = { cause: 'gc', isAdding, fateOf: deps.sandboxes.fate } as const;
+        const { answer } = dryRun
+          ? ending(reason, { identity: lease, lease: deps.store.get(lease.mark) }, deps.moment())
+          : endLease(deps, lease, reason);
+        if (answer === 'release') result.leases.push(lease);
         await turn();
       }
       return { result, fields: dryRun ? { wouldRelease: result.leases.length } : namesOf(result) };

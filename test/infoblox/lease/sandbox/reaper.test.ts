@@ -1,15 +1,79 @@
 import { expect, test } from 'vitest';
+import { Allocator } from '../../../../src/infoblox/lease/add/allocate.ts';
+import type { AddRequest } from '../../../../src/infoblox/lease/add/want.ts';
+import type { Fate } from '../../../../src/infoblox/lease/sandbox/liveness.ts';
 import { Reaper } from '../../../../src/infoblox/lease/sandbox/reaper.ts';
-import { aLease, put } from '../a-lease.ts';
+import { networkSpec } from '../../../../src/infoblox/network/spec.ts';
+import { until } from '../../../fixture/host.ts';
+import { inTime } from '../../wapi/session-fixture.ts';
+import { aLease, put, sandbox } from '../a-lease.ts';
 import { markOf, useLeases } from '../lease-fixture.ts';
 
 const leases = useLeases();
 
+/** A reaper without a period of grace, and an allocator; `fate` is that of the sandbox of every lease. */
+function reaperAndAllocator(fate: (netns: string | null) => Fate) {
+  const sandboxes = {
+    identify: (netns: string) => ({ ...sandbox, netns }),
+    fate: ({ netns }: { netns: string | null }) => fate(netns),
+  };
+  const deps = { ...leases().deps, sandboxes };
+  const allocator = new Allocator(deps);
+  return { allocator, reaper: new Reaper({ ...deps, allocator }, 0) };
+}
+
+/** An ADD of the container c1 from a namespace. */
+const addFrom = (netns: string): AddRequest => ({
+  ...{
+    attachment: { network: 'net-1', containerId: 'c1', ifName: 'eth0' },
+    workload: { containerId: 'c1' },
+    netns,
+    callId: 'a1b2c3d4',
+  },
+  spec: networkSpec({
+    name: 'net-1',
+    view: 'default',
+    subnet: '10.0.0.0/24',
+    containers: '',
+    prefixLength: 24,
+    keepFirst: false,
+  }),
+});
+
+test('an ADD that is under way for the same container in a new namespace is not ended', async () => {
+  const { allocator, reaper } = reaperAndAllocator((netns) => (netns === '/run/netns/new' ? 'alive' : 'gone'));
+  const { grid, store } = leases();
+  leases().reserve('c1', '10.0.0.2');
+  put(store, aLease(markOf('c1')));
+  grid.inject({ method: 'GET', type: 'fixedaddress', effect: { kind: 'delay', ms: 150 } });
+  await reaper.look();
+  const adding = allocator.add(addFrom('/run/netns/new'), inTime());
+  await until('the ADD is at the grid', () => grid.requests.length > 0);
+  await reaper.look();
+  expect(await adding).toMatchObject({ address: '10.0.0.2' });
+  await reaper.look();
+  expect(store.get(markOf('c1'))).toMatchObject({ phase: 'bound', netns: '/run/netns/new' });
+});
+
+test('a container that an ADD has answered between the two looks counts as alive until two looks more', async () => {
+  const { allocator, reaper } = reaperAndAllocator(() => 'gone');
+  const { store } = leases();
+  leases().reserve('c1', '10.0.0.2');
+  put(store, aLease(markOf('c1')));
+  await reaper.look();
+  // The kernel gives the number of a namespace that is gone to the next one.
+  await allocator.add(addFrom('/run/netns/a'), inTime());
+  await reaper.look();
+  expect(store.get(markOf('c1'))?.phase).toBe('bound');
+  await reaper.look();
+  expect(store.get(markOf('c1'))?.phase).toBe('releasing');
+});
+
 test('many that died at once are released with calls in between', async () => {
-  const { store, deps } = leases();
+  const { store } = leases();
   const gone = { netns: '/run/netns/gone', netnsId: '4:1', bootId: 'before', bootedAt: 1_000_000 };
   for (let n = 2; n < 202; n += 1) put(store, aLease(markOf(`c${n}`), { address: `10.0.0.${n}`, ...gone }));
-  const reaper = new Reaper(deps, 0);
+  const { reaper } = reaperAndAllocator(() => 'gone');
   await reaper.look();
   const writesAtATime = await leases().writesAtATime(() => reaper.look());
   expect(store.count('releasing')).toBe(200);

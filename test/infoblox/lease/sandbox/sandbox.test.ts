@@ -28,7 +28,7 @@ afterEach(() => {
 });
 
 const idOf = (path: string) => `${statSync(path).dev}:${statSync(path).ino}`;
-const { bootId, bootedAt } = namespaces.boot();
+const { bootId, bootedAt } = namespaces.identify('/none') as { bootId: string; bootedAt: number };
 const ownStart = namespaces.identify(own).processStart ?? 0;
 /** A namespace as it was seen at some path through some place. */
 const seen = (netns: string, place?: string, processStart: number | null = null) => ({

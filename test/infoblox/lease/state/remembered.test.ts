@@ -34,7 +34,7 @@ const identity = (mark: string) => ({ mark, network: 'net-1', view: 'default' })
 const changes: Readonly<Record<string, (lease: Lease, n: number) => Lease | undefined>> = {
   bind: (lease, n) => transitions.bind(lease, `10.0.0.${n}`, noon),
   answer: (lease, n) => transitions.answer(lease, [`call-${n}`]),
-  notAnswered: (lease, n) => transitions.notAnswered(lease, `call-${n}`, noon),
+  notAnswered: (lease, n) => transitions.notAnswered(lease, `call-${n}`),
   followView: (lease, n) => transitions.followView(lease, `view-${n}`),
   startRelease: (lease, n) => transitions.startRelease(lease, 'DEL', { now: n, wall: n }),
   abandon: (lease) => transitions.abandon(lease, 'unfinished', noon),

@@ -1,0 +1,268 @@
+/**
+ * Who may end a lease, and on what evidence: the one place where it is decided. Whoever has a reason says what it knows, and the
+ * lease is judged as it is in the transaction that changes it. What the lease then still has on the grid, and whose that is, is
+ * for the look and `plan`. The table is in docs/architecture.md, too, written from here.
+ */
+import { doubtOf, type Moment } from './doubt.ts';
+import type { Releaser } from './history/releaser.ts';
+import {
+  abandon,
+  forgetPending,
+  type Lease,
+  type LeaseIdentity,
+  notAnswered,
+  releasedSince,
+  startRelease,
+  unknownToRelease,
+} from './lease.ts';
+import type { PhaseOrNone } from './plan.ts';
+import type { Fate } from './sandbox/liveness.ts';
+import type { SqliteLeaseStore } from './state/store.ts';
+
+/** What is known of the calls that a lease was, or is being, answered with. */
+interface Calls {
+  /** An ADD of the attachment is under way. */
+  readonly isAdding: boolean;
+  /** An ADD was answered with it since the evidence was gathered, which cannot know of that. */
+  readonly wasToldSince: boolean;
+}
+
+/** Says whether the sandbox of a lease still exists. */
+type FateOf = (lease: Lease) => Fate;
+
+/** A reason to end a lease, with what the lease itself does not say. */
+export type Reason =
+  /** `at`: when it was called, as the clock's `wall`, if it is told later. */
+  | { readonly cause: 'DEL'; readonly at?: number | undefined }
+  | { readonly cause: 'caller left'; readonly caller: string }
+  /** `mayBeOnGrid`: the grid may have something of it; `isDoubtful`: a create may still be carried out. */
+  | { readonly cause: 'failed ADD'; readonly mayBeOnGrid: boolean; readonly isDoubtful: boolean }
+  | { readonly cause: 'dead ADD'; readonly isAdding: boolean }
+  /** Evidence since the call. `isValid`: the attachment is in its list. */
+  | ({ readonly cause: 'GC'; readonly isValid: boolean } & Calls)
+  /** Evidence since the first look. */
+  | ({ readonly cause: 'reaper'; readonly isFirstLook: boolean; readonly fateOf: FateOf } & Calls)
+  /** Of what is dead, by a person. */
+  | { readonly cause: 'gc'; readonly isAdding: boolean; readonly fateOf: FateOf }
+  | { readonly cause: 'release'; readonly evenIfAlive: boolean; readonly fateOf: FateOf }
+  | { readonly cause: 'gc --host' };
+
+export type Cause = Reason['cause'];
+
+export type Evidence =
+  | 'the call'
+  | 'others may be told'
+  | 'nobody else was told'
+  | 'nothing left'
+  | 'perhaps something left'
+  | 'create in doubt'
+  | 'ADD under way'
+  | 'no ADD under way'
+  | 'told since'
+  | 'valid'
+  | 'not valid'
+  | 'alive'
+  | 'unknown'
+  | 'gone once'
+  | 'gone twice';
+
+/** What becomes of the lease. `abandon` is `release` with a create that may still be carried out. */
+export type Answer = 'release' | 'abandon' | 'forget' | 'keep';
+
+/** One rule of the table. Every combination of cause, phase and evidence meets exactly one, or an impossibility. */
+export interface EndingRule {
+  readonly cause: Cause;
+  readonly phase: readonly PhaseOrNone[];
+  readonly evidence: readonly Evidence[];
+  readonly answer: Answer;
+  readonly because: string;
+}
+
+/** By cause: what there can be known, and who counts as the releaser, for people. */
+export const causes: { readonly [C in Cause]: { readonly evidence: readonly Evidence[]; readonly by: Releaser } } = {
+  DEL: { evidence: ['the call'], by: 'DEL' },
+  'caller left': { evidence: ['others may be told', 'nobody else was told'], by: 'undelivered' },
+  'failed ADD': { evidence: ['nothing left', 'perhaps something left', 'create in doubt'], by: 'unfinished' },
+  'dead ADD': { evidence: ['ADD under way', 'no ADD under way'], by: 'unfinished' },
+  GC: { evidence: ['valid', 'ADD under way', 'told since', 'not valid'], by: 'GC' },
+  reaper: { evidence: ['ADD under way', 'told since', 'alive', 'unknown', 'gone once', 'gone twice'], by: 'reaper' },
+  gc: { evidence: ['ADD under way', 'alive', 'unknown', 'gone once'], by: 'operator' },
+  release: { evidence: ['alive', 'the call'], by: 'operator' },
+  'gc --host': { evidence: ['the call'], by: 'operator' },
+};
+
+const ended: readonly PhaseOrNone[] = ['none', 'releasing'];
+const notBound: readonly PhaseOrNone[] = ['none', 'pending', 'releasing'];
+
+// biome-ignore format: a table reads as a table
+export const endings: readonly EndingRule[] = [
+  { cause: 'DEL', phase: ['none'], evidence: ['the call'], answer: 'release', because: 'the grid may have what this state does not know' },
+  { cause: 'DEL', phase: ['pending'], evidence: ['the call'], answer: 'abandon', because: 'the runtime has given up on its ADD, whose create may still be carried out' },
+  { cause: 'DEL', phase: ['bound'], evidence: ['the call'], answer: 'release', because: 'the attachment has no more use for it' },
+  { cause: 'DEL', phase: ['releasing'], evidence: ['the call'], answer: 'keep', because: 'it is being released' },
+
+  { cause: 'caller left', phase: ['bound'], evidence: ['nobody else was told'], answer: 'release', because: 'nobody knows its address' },
+  { cause: 'caller left', phase: ['bound'], evidence: ['others may be told'], answer: 'keep', because: 'another ADD was, or may have been, answered with it' },
+  { cause: 'caller left', phase: ['pending'], evidence: causes['caller left'].evidence, answer: 'keep', because: 'its ADD ends it: others may have joined that' },
+  { cause: 'caller left', phase: ended, evidence: causes['caller left'].evidence, answer: 'keep', because: 'nothing is left to end' },
+
+  { cause: 'failed ADD', phase: ['pending'], evidence: ['nothing left'], answer: 'forget', because: 'the grid certainly has nothing of it' },
+  { cause: 'failed ADD', phase: ['pending'], evidence: ['perhaps something left'], answer: 'release', because: 'nobody was told what it may have taken' },
+  { cause: 'failed ADD', phase: ['pending'], evidence: ['create in doubt'], answer: 'abandon', because: 'nobody was told, and its create may still be carried out' },
+  { cause: 'failed ADD', phase: ['releasing'], evidence: causes['failed ADD'].evidence, answer: 'keep', because: 'a DEL came first' },
+
+  { cause: 'dead ADD', phase: ['pending'], evidence: ['no ADD under way'], answer: 'abandon', because: 'how far it came is not known: its create may still be carried out' },
+  { cause: 'dead ADD', phase: ['pending'], evidence: ['ADD under way'], answer: 'keep', because: 'it was begun again' },
+  { cause: 'dead ADD', phase: ['none', 'bound', 'releasing'], evidence: causes['dead ADD'].evidence, answer: 'keep', because: 'its ADD has ended' },
+
+  { cause: 'GC', phase: ['none'], evidence: ['not valid'], answer: 'release', because: 'this host has reserved it, and nobody answers for it' },
+  { cause: 'GC', phase: ['bound'], evidence: ['not valid'], answer: 'release', because: 'the runtime does not know it any more' },
+  { cause: 'GC', phase: ['none', 'bound'], evidence: ['valid'], answer: 'keep', because: 'the runtime knows it' },
+  { cause: 'GC', phase: ['none', 'bound'], evidence: ['ADD under way', 'told since'], answer: 'keep', because: 'the list of the runtime is older than the ADD' },
+  { cause: 'GC', phase: ['pending', 'releasing'], evidence: causes.GC.evidence, answer: 'keep', because: 'its ADD ends it, or something has ended it' },
+
+  { cause: 'reaper', phase: ['bound'], evidence: ['gone twice'], answer: 'release', because: 'its namespace is gone, and was some time ago' },
+  { cause: 'reaper', phase: ['bound'], evidence: ['gone once'], answer: 'keep', because: 'one look may be mistaken' },
+  { cause: 'reaper', phase: ['bound'], evidence: ['alive', 'unknown'], answer: 'keep', because: 'only what proves the end counts' },
+  { cause: 'reaper', phase: ['bound'], evidence: ['ADD under way', 'told since'], answer: 'keep', because: 'the container may have started again in another namespace' },
+  { cause: 'reaper', phase: notBound, evidence: causes.reaper.evidence, answer: 'keep', because: 'nothing is bound' },
+
+  { cause: 'gc', phase: ['bound'], evidence: ['gone once'], answer: 'release', because: 'its namespace is gone, and a person will not wait for a second look' },
+  { cause: 'gc', phase: ['bound'], evidence: ['alive', 'unknown'], answer: 'keep', because: 'only what proves the end counts' },
+  { cause: 'gc', phase: ['bound'], evidence: ['ADD under way'], answer: 'keep', because: 'the container may have started again in another namespace' },
+  { cause: 'gc', phase: notBound, evidence: causes.gc.evidence, answer: 'keep', because: 'nothing is bound' },
+
+  { cause: 'release', phase: ['bound'], evidence: ['the call'], answer: 'release', because: 'a person wants it to' },
+  { cause: 'release', phase: ['pending'], evidence: ['the call'], answer: 'abandon', because: 'a person wants it to; its create may still be carried out' },
+  { cause: 'release', phase: ['pending', 'bound'], evidence: ['alive'], answer: 'keep', because: 'its sandbox is alive' },
+  { cause: 'release', phase: ['releasing'], evidence: causes.release.evidence, answer: 'keep', because: 'it is being released' },
+  { cause: 'release', phase: ['none'], evidence: causes.release.evidence, answer: 'keep', because: 'it has been released' },
+
+  { cause: 'gc --host', phase: ['none'], evidence: ['the call'], answer: 'release', because: 'a person says that its host is gone for good' },
+  { cause: 'gc --host', phase: ['releasing'], evidence: ['the call'], answer: 'keep', because: 'it is being released' },
+];
+
+/** What cannot be. If it is all the same, the lease is kept. */
+export const impossibleEndings: readonly Omit<EndingRule, 'answer'>[] = [
+  {
+    cause: 'failed ADD',
+    phase: ['none'],
+    evidence: causes['failed ADD'].evidence,
+    because: 'a lease is forgotten under its lock, which the ADD has',
+  },
+  {
+    cause: 'failed ADD',
+    phase: ['bound'],
+    evidence: causes['failed ADD'].evidence,
+    because: 'an ADD that has bound its lease has not failed',
+  },
+  {
+    cause: 'gc --host',
+    phase: ['pending', 'bound'],
+    evidence: ['the call'],
+    because: 'what another host has given is no lease of this one',
+  },
+];
+
+/** A decision, and what it makes of the lease. */
+export interface Ended extends Pick<EndingRule, 'answer' | 'because'> {
+  /** As it is then; undefined if there is none. */
+  readonly lease: Lease | undefined;
+}
+
+/**
+ * Ends a lease if the table says so. It is judged as it is in the transaction that changes it.
+ * @param identity `view`: where to look on the grid if there is no lease
+ * @throws GridError `state` if that cannot be recorded
+ */
+export function endLease(
+  { store, moment }: { readonly store: Pick<SqliteLeaseStore, 'apply'>; readonly moment: () => Moment },
+  identity: LeaseIdentity,
+  reason: Reason,
+): Ended {
+  let ended = undefined as Ended | undefined;
+  store.apply(identity.mark, (lease) => {
+    ended = ending(reason, { identity, lease }, moment());
+    return ended.lease;
+  });
+  if (ended === undefined) throw new Error('the store has not applied an ending');
+  return ended;
+}
+
+/** Decides whether a lease ends, and what it is then. */
+export function ending(
+  reason: Reason,
+  { identity, lease }: { readonly identity: LeaseIdentity; readonly lease: Lease | undefined },
+  moment: Moment,
+): Ended {
+  const { cause } = reason;
+  const current = cause === 'caller left' && lease !== undefined ? notAnswered(lease, reason.caller) : lease;
+  const { answer, because } = endingRule(cause, current?.phase ?? 'none', evidenceIn(reason, current, moment));
+  const { by } = causes[cause];
+  const backdated = (released: Lease) =>
+    cause === 'DEL' && reason.at !== undefined ? releasedSince(released, reason.at) : released;
+  switch (answer) {
+    case 'keep':
+      return { answer, because, lease: current };
+    case 'forget':
+      return { answer, because, lease: current && forgetPending(current) };
+    case 'abandon':
+      return { answer, because, lease: current && backdated(abandon(current, by, moment)) };
+    case 'release':
+      if (current === undefined) return { answer, because, lease: unknownToRelease(identity, by, moment) };
+      return { answer, because, lease: backdated(startRelease(current, by, moment)) };
+  }
+}
+
+/** The one rule for a combination. One that cannot be keeps the lease. */
+export function endingRule(cause: Cause, phase: PhaseOrNone, evidence: Evidence): Pick<Ended, 'answer' | 'because'> {
+  const isMet = (row: Pick<EndingRule, 'cause' | 'phase' | 'evidence'>) =>
+    row.cause === cause && row.phase.includes(phase) && row.evidence.includes(evidence);
+  const rule = endings.find(isMet);
+  if (rule !== undefined) return rule;
+  const impossible = impossibleEndings.find(isMet);
+  if (impossible === undefined) throw new Error(`no rule for ${cause}, ${phase}, ${evidence}`);
+  return { answer: 'keep', because: impossible.because };
+}
+
+/** What is known of a lease that may end. */
+function evidenceIn(reason: Reason, lease: Lease | undefined, moment: Moment): Evidence {
+  switch (reason.cause) {
+    case 'DEL':
+    case 'gc --host':
+      return 'the call';
+    case 'caller left':
+      return lease?.callers === '' ? 'nobody else was told' : 'others may be told';
+    case 'failed ADD': {
+      if (reason.isDoubtful) return 'create in doubt';
+      const doubt = doubtOf(lease, moment);
+      const isEmpty = !reason.mayBeOnGrid && doubt.create === null && doubt.delete === null;
+      return isEmpty ? 'nothing left' : 'perhaps something left';
+    }
+    case 'dead ADD':
+      return reason.isAdding ? 'ADD under way' : 'no ADD under way';
+    case 'GC':
+      if (reason.isValid) return 'valid';
+      return callsSince(reason) ?? 'not valid';
+    case 'reaper':
+      return callsSince(reason) ?? fateIn(reason, lease);
+    case 'gc':
+      return reason.isAdding ? 'ADD under way' : fateIn(reason, lease);
+    case 'release':
+      return !reason.evenIfAlive && fateIn(reason, lease) === 'alive' ? 'alive' : 'the call';
+  }
+}
+
+function callsSince({ isAdding, wasToldSince }: Calls): Evidence | undefined {
+  if (isAdding) return 'ADD under way';
+  return wasToldSince ? 'told since' : undefined;
+}
+
+function fateIn(
+  { fateOf, isFirstLook = true }: { readonly fateOf: FateOf; readonly isFirstLook?: boolean },
+  lease: Lease | undefined,
+): Evidence {
+  const fate = lease === undefined ? 'unknown' : fateOf(lease);
+  if (fate !== 'gone') return fate;
+  return isFirstLook ? 'gone once' : 'gone twice';
+}
