@@ -70,7 +70,9 @@ interface GridErrorOptions {
   readonly hint?: string | undefined;
   readonly outcome?: Outcome;
   /** The name of the extensible attribute that is refused. */
-  readonly attribute?: string;
+  readonly attribute?: string | undefined;
+  /** Of a write by reference: it was not carried out, and another look may lead to one that is. */
+  readonly mayLookAgain?: boolean;
   readonly cause?: unknown;
 }
 
@@ -80,6 +82,7 @@ export class GridError extends Error {
   readonly hint: string | undefined;
   readonly outcome: Outcome;
   readonly attribute: string | undefined;
+  readonly mayLookAgain: boolean;
 
   constructor(reason: Reason, message: string, options: GridErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -88,6 +91,7 @@ export class GridError extends Error {
     this.hint = options.hint;
     this.outcome = options.outcome ?? 'none';
     this.attribute = options.attribute;
+    this.mayLookAgain = options.mayLookAgain ?? false;
   }
 }
 

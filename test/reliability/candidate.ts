@@ -36,8 +36,12 @@ export async function startCandidate(master: Grid): Promise<Candidate> {
   };
 }
 
-/** Passes what arrives at the candidate's address on to another port of 127.0.0.1. */
-export async function relayed(port: number, to: number): Promise<{ readonly close: () => Promise<void> }> {
+/** Passes what arrives at the candidate's address on to another port of 127.0.0.1, after a while if it is told so. */
+export async function relayed(
+  port: number,
+  to: number,
+  { delayMs = 0 }: { readonly delayMs?: number } = {},
+): Promise<{ readonly close: () => Promise<void> }> {
   const sockets = new Set<Socket>();
   const server: Server = createServer((socket) => {
     const onward = dial(to, '127.0.0.1');
@@ -46,7 +50,7 @@ export async function relayed(port: number, to: number): Promise<{ readonly clos
       end.on('error', () => {});
       end.on('close', () => sockets.delete(end));
     }
-    socket.pipe(onward).pipe(socket);
+    setTimeout(() => socket.pipe(onward).pipe(socket), delayMs);
     socket.on('close', () => onward.destroy());
     onward.on('close', () => socket.destroy());
   });

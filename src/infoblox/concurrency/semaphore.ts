@@ -6,6 +6,7 @@ import { abortable } from './abortable.ts';
  */
 export class Semaphore {
   readonly #waiting = new Set<() => void>();
+  readonly #urgent = new Set<() => void>();
   #free: number;
 
   constructor(size: number) {
@@ -14,33 +15,39 @@ export class Semaphore {
 
   /** How many wait. */
   get waiting(): number {
-    return this.#waiting.size;
+    return this.#waiting.size + this.#urgent.size;
   }
 
-  /** Waits for leave to go on, which `release` gives back. @throws the signal's reason if that fires first */
-  async acquire(signal: AbortSignal): Promise<void> {
+  /**
+   * Waits for leave to go on, which `release` gives back.
+   * @param urgency `urgent`: before all that are not
+   * @throws the signal's reason if that fires first
+   */
+  async acquire(signal: AbortSignal, urgency?: 'urgent'): Promise<void> {
     signal.throwIfAborted();
     if (this.#free > 0) {
       this.#free -= 1;
       return;
     }
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#waiting.add(resolve);
+    const line = urgency === undefined ? this.#waiting : this.#urgent;
+    line.add(resolve);
     await abortable(promise, signal, () => signal.reason).catch((error) => {
       // Its turn came at the same moment.
-      if (!this.#waiting.delete(resolve)) this.release();
+      if (!line.delete(resolve)) this.release();
       throw error;
     });
   }
 
   /** Lets the one go on who waits longest. */
   release(): void {
-    const [next] = this.#waiting;
+    const line = this.#urgent.size > 0 ? this.#urgent : this.#waiting;
+    const [next] = line;
     if (next === undefined) {
       this.#free += 1;
       return;
     }
-    this.#waiting.delete(next);
+    line.delete(next);
     next();
   }
 }

@@ -1,11 +1,13 @@
 /**
  * The writes that the steps `remove` and `recreate` ask for, each with its doubt: noted durably before the write is sent,
- * taken back only when its answer is here, counted anew when the answer is lost, for the write may have waited to be sent.
+ * taken back only when its answer is here, counted anew when the answer is lost, for the write may have waited to be sent. A write by
+ * reference takes what a look has shown; if it fails, the caller looks again (`pauseBeforeLook`).
  * `create` is in take-address.ts, `reassign` in reassign.ts. Callers hold the lock of the lease.
  */
 import { describeReservation } from '../attributes.ts';
 import { GridError, hasReason } from '../errors.ts';
 import { attachmentIn, isAttachmentMark } from '../mark.ts';
+import type { SightedObject } from '../wapi/sighting.ts';
 import { workloadOfLease } from '../workload.ts';
 import type { LeaseDeps } from './deps.ts';
 import { createInDoubt, createRefused, deleteAnswered, deleteInDoubt, type Lease } from './lease.ts';
@@ -13,22 +15,32 @@ import type { Found, Look } from './plan.ts';
 import type { SqliteLeaseStore } from './state/store.ts';
 
 /**
- * Removes objects that a look has just shown. The caller writes that these deletes are not in doubt any more
+ * Removes an object that a look has just shown. The caller writes that this delete is not in doubt any more
  * (`deleteAnswered`), with whatever comes next.
  * @throws GridError; unless its outcome is `open` nothing is in doubt. `state` if the doubt cannot be marked: then nothing is sent
  */
 export async function remove(
   { wapi, store, moment }: LeaseDeps,
-  { lease, objects }: { readonly lease: Lease; readonly objects: readonly Found[] },
+  { lease, object }: { readonly lease: Lease; readonly object: Found },
   signal: AbortSignal,
 ): Promise<void> {
+  const seen = sighted(object);
   apply(store, lease.mark, (current) => deleteInDoubt(current, moment()));
   try {
-    for (const { ref } of objects) await wapi.remove(ref, signal);
+    await wapi.remove(seen, signal);
   } catch (error) {
     endDelete({ store, moment }, lease, error);
     throw error;
   }
+}
+
+/**
+ * What a write by reference needs to know of an object.
+ * @throws GridError with `mayLookAgain` if no look has shown it yet
+ */
+export function sighted({ ref, address, seen }: Found): SightedObject {
+  if (seen !== undefined) return { ref, seen };
+  throw new GridError('busy', `${address} has not been looked at since it was made`, { mayLookAgain: true });
 }
 
 /** Notes that a delete, or a change that takes an object from a lease, has failed. @param before the lease before it */
@@ -76,10 +88,10 @@ export function warnOfLoss({ log, tally }: Pick<LeaseDeps, 'log' | 'tally'>, mar
   });
 }
 
-/** A look less what has just been removed. */
-export function without(look: Look, objects: readonly Found[]): Look {
-  const gone = new Set(objects.map(({ ref }) => ref));
-  return { ...look, found: look.found.filter(({ ref }) => !gone.has(ref)) };
+/** A look less what has just been removed. Undefined if more is left: what is to be written to needs a look of its own. */
+export function without(look: Look, object: Found): Look | undefined {
+  const found = look.found.filter(({ ref }) => ref !== object.ref);
+  return found.length > 0 ? undefined : { ...look, found };
 }
 
 /** Applies a transition to a lease, as `store.apply` does, if there is one: one that has gone meanwhile stays gone. */

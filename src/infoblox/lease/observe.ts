@@ -1,7 +1,7 @@
 /** Looks at the grid: what carries a mark, and what became of a reservation that is not where it should be. */
 import type { Log } from '../log.ts';
 import { parseMark } from '../mark.ts';
-import type { WapiClient } from '../wapi/client.ts';
+import type { SightedAddress, WapiClient } from '../wapi/client.ts';
 import { beginsWith, isOneOf } from '../wapi/paged-search.ts';
 import { type FixedAddress, isReservation } from '../wapi/schemas.ts';
 import type { Moment } from './doubt.ts';
@@ -115,11 +115,11 @@ export class Observer {
   }
 
   /** Those of some objects that are reservations with exactly this mark. */
-  #marked(objects: readonly FixedAddress[], mark: string): Found[] {
+  #marked(objects: readonly SightedAddress[], mark: string): Found[] {
     const marked = objects.filter((object) => object.comment === mark);
     for (const object of marked) if (!isReservation(object)) this.report(object);
-    return marked.filter(isReservation).map(({ _ref: ref, ipv4addr: address, network_view: view }) => {
-      return { ref, address, view, owner: this.#deps.store.boundAt(view, address, mark)?.mark };
+    return marked.filter(isReservation).map(({ _ref: ref, ipv4addr: address, network_view: view, seen }) => {
+      return { ref, address, view, seen, owner: this.#deps.store.boundAt(view, address, mark)?.mark };
     });
   }
 

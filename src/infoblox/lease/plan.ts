@@ -4,6 +4,7 @@
  * take. The table is in docs/architecture.md, too, written from here.
  */
 import type { GridError } from '../errors.ts';
+import type { Sighting } from '../wapi/sighting.ts';
 import { type Doubt, doubtOf, type Moment, nextRecheck } from './doubt.ts';
 import type { Lease } from './lease.ts';
 
@@ -12,6 +13,8 @@ export interface Found {
   readonly ref: string;
   readonly address: string;
   readonly view: string;
+  /** The look that has shown it; absent if only the answer to a create has told it: it is looked at before it is written to. */
+  readonly seen?: Sighting;
   /** Made by the ADD under way: no delete that is in doubt was sent for it. */
   readonly fresh?: boolean;
   /** The mark of another attachment of this host, of the gateway, or of the host, if the address is not for this attachment. */
@@ -45,7 +48,8 @@ export type PhaseOrNone = Lease['phase'] | 'none';
  * What the grid shows of a lease. `wanted` is the object that should be there: for a bound lease the one at its address,
  * for a pending one an address that fits and that no delete in doubt can remove, for a releasing one none. `surplus` is
  * all else that carries the mark. `altered`: nothing carries it, but an object that did was changed by somebody.
- * What is unconfirmed is told apart only where it is what a bound lease wants.
+ * `shown, unconfirmed`: a host that may lag shows what a bound lease wants, or what a releasing one has. All else that is
+ * unconfirmed is not told apart.
  */
 export type Seen =
   | 'nothing'
@@ -55,7 +59,7 @@ export type Seen =
   | 'the address of another'
   | 'in another view'
   | 'altered'
-  | 'wanted, unconfirmed'
+  | 'shown, unconfirmed'
   | 'unconfirmed';
 
 export type DoubtKind = 'none' | 'create' | 'delete' | 'both';
@@ -63,7 +67,8 @@ export type DoubtKind = 'none' | 'create' | 'delete' | 'both';
 export type Step =
   | { readonly kind: 'nothing' | 'create' | 'recreate' | 'forget' }
   | { readonly kind: 'adopt'; readonly object: Found; readonly surplus: readonly Found[] }
-  | { readonly kind: 'remove'; readonly objects: readonly Found[] }
+  /** One: each needs a look of its own. */
+  | { readonly kind: 'remove'; readonly object: Found }
   /** `at`: milliseconds since 1970. */
   | { readonly kind: 'look again'; readonly at: number }
   /** To be given the mark of its owner. */
@@ -95,12 +100,12 @@ const anyObject: readonly Seen[] = [
 
 // biome-ignore format: a table reads as a table
 export const table: readonly Rule[] = [
-  { phase: 'none', seen: ['nothing', 'altered', 'wanted, unconfirmed', 'unconfirmed'], doubt: anyDoubt, step: 'nothing', because: 'there is nothing to answer for, as far as is known' },
+  { phase: 'none', seen: ['nothing', 'altered', 'shown, unconfirmed', 'unconfirmed'], doubt: anyDoubt, step: 'nothing', because: 'there is nothing to answer for, as far as is known' },
   { phase: 'none', seen: anyObject, doubt: anyDoubt, step: 'adopt', because: 'whoever was told this address may use it' },
 
   { phase: 'pending', seen: ['nothing', 'altered'], doubt: anyDoubt, step: 'create', because: 'nothing is there to use; what a create in doubt may still leave is looked for after the ADD' },
-  { phase: 'pending', seen: ['wanted, unconfirmed', 'unconfirmed'], doubt: noCreate, step: 'create', because: 'the create goes to a host that accepts writes; what it duplicates is looked for after the ADD' },
-  { phase: 'pending', seen: ['wanted, unconfirmed', 'unconfirmed'], doubt: aCreate, step: 'look again', because: 'whether the create was carried out only a host that accepts writes can tell' },
+  { phase: 'pending', seen: ['shown, unconfirmed', 'unconfirmed'], doubt: noCreate, step: 'create', because: 'the create goes to a host that accepts writes; what it duplicates is looked for after the ADD' },
+  { phase: 'pending', seen: ['shown, unconfirmed', 'unconfirmed'], doubt: aCreate, step: 'look again', because: 'whether the create was carried out only a host that accepts writes can tell' },
   { phase: 'pending', seen: ['wanted', 'wanted and surplus'], doubt: anyDoubt, step: 'adopt', because: 'this attempt or an earlier one took it, and nobody was told' },
   { phase: 'pending', seen: ['surplus'], doubt: noDelete, step: 'remove', because: 'it is not what the ADD asks for' },
   { phase: 'pending', seen: ['surplus'], doubt: aDelete, step: 'create', because: 'the delete may still remove it, so nobody is told its address, and no second delete is sent' },
@@ -116,7 +121,7 @@ export const table: readonly Rule[] = [
   { phase: 'bound', seen: ['the address of another'], doubt: anyDoubt, step: 'reassign', because: 'the answer to a create was lost, and what it took is the address of another attachment' },
   { phase: 'bound', seen: ['in another view'], doubt: anyDoubt, step: 'refuse', because: 'the view was renamed or the object moved; the address is still reserved' },
   { phase: 'bound', seen: ['altered'], doubt: anyDoubt, step: 'refuse', because: 'somebody has changed it on purpose; the address is still taken' },
-  { phase: 'bound', seen: ['wanted, unconfirmed'], doubt: anyDoubt, step: 'look again', because: 'a host that does not accept writes may lag behind; the attachment may be told the address once more' },
+  { phase: 'bound', seen: ['shown, unconfirmed'], doubt: anyDoubt, step: 'look again', because: 'a host that does not accept writes may lag behind; the attachment may be told the address once more' },
   { phase: 'bound', seen: ['unconfirmed'], doubt: anyDoubt, step: 'recreate', because: 'a create tells what no look can: the grid refuses it if the object is there, and a host that takes it is the one to ask from now on' },
 
   { phase: 'releasing', seen: ['nothing', 'altered'], doubt: noCreate, step: 'forget', because: 'nothing is left that carries the mark, and nothing can come any more' },
@@ -124,8 +129,9 @@ export const table: readonly Rule[] = [
   { phase: 'releasing', seen: ['wanted', 'wanted and surplus', 'surplus', 'in another view'], doubt: noDelete, step: 'remove', because: 'nobody needs it any more' },
   { phase: 'releasing', seen: ['wanted', 'wanted and surplus', 'surplus', 'in another view'], doubt: aDelete, step: 'look again', because: 'one delete is on its way; a second one could hit a later owner of the address' },
   { phase: 'releasing', seen: ['the address of another'], doubt: anyDoubt, step: 'reassign', because: 'removing it would take the address from the attachment that uses it' },
-  { phase: 'releasing', seen: ['wanted, unconfirmed', 'unconfirmed'], doubt: noDelete, step: 'recreate', because: 'as for a bound lease; what it makes is removed next, by a host that accepts writes' },
-  { phase: 'releasing', seen: ['wanted, unconfirmed', 'unconfirmed'], doubt: aDelete, step: 'look again', because: 'the delete may still be carried out; another host may lag behind' },
+  { phase: 'releasing', seen: ['shown, unconfirmed'], doubt: noDelete, step: 'remove', because: 'the delete goes to the host that shows it alone: one that lags does not accept it, and for one that does it is there' },
+  { phase: 'releasing', seen: ['unconfirmed'], doubt: noDelete, step: 'recreate', because: 'as for a bound lease; what it makes is removed next, by a host that accepts writes' },
+  { phase: 'releasing', seen: ['shown, unconfirmed', 'unconfirmed'], doubt: aDelete, step: 'look again', because: 'the delete may still be carried out; another host may lag behind' },
 ];
 
 /**
@@ -151,8 +157,11 @@ export function plan(lease: Lease | undefined, look: Look, moment: Moment): Step
     case 'reassign':
       if (sight.another === undefined) throw new Error('nothing to reassign');
       return { kind: step, object: sight.another };
-    case 'remove':
-      return { kind: step, objects: sight.surplus };
+    case 'remove': {
+      const [object] = sight.surplus;
+      if (object === undefined) throw new Error('nothing to remove');
+      return { kind: step, object };
+    }
     case 'look again':
       return { kind: step, at: nextLook(sight, doubt, moment) };
     default:
@@ -179,10 +188,11 @@ interface Sight {
 function sightOf(lease: Lease | undefined, look: Look, doubt: Doubt): Sight {
   const { found, unconfirmed, altered, fits = () => true } = look;
   if (unconfirmed !== undefined) {
-    const isThere = lease?.phase === 'bound' && found.some(({ address }) => address === lease.address);
-    return { ...empty, seen: isThere ? 'wanted, unconfirmed' : 'unconfirmed' };
+    const isWanted = lease?.phase === 'bound' && found.some(({ address }) => address === lease.address);
+    const surplus = lease?.phase === 'releasing' && !found.some(isAnothers) ? found : [];
+    return { wanted: [], surplus, seen: isWanted || surplus.length > 0 ? 'shown, unconfirmed' : 'unconfirmed' };
   }
-  if (found.length === 0) return { ...empty, seen: altered === undefined ? 'nothing' : 'altered' };
+  if (found.length === 0) return { wanted: [], surplus: [], seen: altered === undefined ? 'nothing' : 'altered' };
   const isSafe = ({ fresh }: Found) => fresh === true || doubt.delete === null;
   const isWanted = (object: Found) => {
     if (lease === undefined) return true;
@@ -200,8 +210,6 @@ function sightOf(lease: Lease | undefined, look: Look, doubt: Doubt): Sight {
   return { seen: surplus.length > 0 ? 'wanted and surplus' : 'wanted', wanted, surplus };
 }
 
-const empty = { wanted: [], surplus: [] } as const;
-
 function isAnothers(object: Found): object is Another {
   return object.owner !== undefined;
 }
@@ -214,7 +222,7 @@ function kindOf(doubt: Doubt): DoubtKind {
 
 /** A delete in doubt is waited for to its end; a create in doubt, and a host that lags, are looked at before that. */
 function nextLook({ seen, surplus }: Sight, doubt: Doubt, moment: Moment): number {
+  if (seen.endsWith('unconfirmed')) return moment.now + moment.window.recheck;
   if (surplus.length > 0 && doubt.delete !== null) return doubt.delete;
-  if (!seen.endsWith('unconfirmed') && doubt.create !== null) return nextRecheck(doubt.create, moment);
-  return moment.now + moment.window.recheck;
+  return doubt.create === null ? moment.now + moment.window.recheck : nextRecheck(doubt.create, moment);
 }

@@ -26,7 +26,9 @@ import {
 } from '../mark.ts';
 import type { WapiClient } from '../wapi/client.ts';
 import { beginsWith } from '../wapi/paged-search.ts';
+import { pauseBeforeLook } from '../wapi/retry.ts';
 import type { Network } from '../wapi/schemas.ts';
+import type { Sighted, SightedObject } from '../wapi/sighting.ts';
 import { createNextNetwork, readSurroundings } from './next-network.ts';
 import type { NetworkSpec, SpecOf } from './spec.ts';
 import type { BoundLeases, FoundNetwork, NetworkDeps } from './views.ts';
@@ -36,11 +38,17 @@ const abandonedAfter = 8_000;
 /** Between looks while others are at work. */
 const lookPause = { first: 40, longest: 800 };
 
+/** What agreeing on a network needs. */
+interface AgreementDeps extends NetworkDeps {
+  readonly clock: Clock;
+  readonly conditions: Conditions;
+}
+
 export interface NamedNetworks {
   /** The lowest address first, or the preferred one. */
-  readonly complete: readonly Network[];
+  readonly complete: readonly Sighted<Network>[];
   /** Created for the name and not confirmed yet; the lowest address first. */
-  readonly pending: readonly Network[];
+  readonly pending: readonly Sighted<Network>[];
 }
 
 /**
@@ -88,11 +96,11 @@ export function attributedNames({ extattrs }: Network): string[] {
  * Orders the complete networks of a name as they come into question: those inside the network containers before all others,
  * then those that this host has leases in, then by address, so that hosts without leases agree.
  */
-export function byPreference(
-  complete: readonly Network[],
+export function byPreference<N extends Network>(
+  complete: readonly N[],
   { name, view, place }: SpecOf<'container'>,
   leases: Pick<BoundLeases, 'hasBoundIn'>,
-): Network[] {
+): N[] {
   if (complete.length < 2) return [...complete];
   const ranked = complete.map((network) => {
     const cidr = cidrOf(network);
@@ -172,15 +180,18 @@ function byAddress(one: Network, other: Network): number {
 }
 
 /**
- * Finds or creates the network of a name that all hosts agree on. A new one is pending: it is the caller's to confirm.
+ * Finds or creates the network of a name that all hosts agree on.
+ * @param wanted `prepare`: makes it ready; beside the confirmation of a new one, and for nothing if that turns out to be gone
+ * @returns what `prepare` does
  * @throws GridError `network-conflict` if it lies in none of the containers, `timeout` if another host does not finish; else as
  * `createNextNetwork`
  */
-export async function agreeOnNetwork(
-  deps: NetworkDeps & { readonly clock: Clock; readonly conditions: Conditions },
-  spec: SpecOf<'container'>,
+export async function agreeOnNetwork<T>(
+  deps: AgreementDeps,
+  { spec, prepare }: { readonly spec: SpecOf<'container'>; readonly prepare: (found: FoundNetwork) => Promise<T> },
   signal: AbortSignal,
-): Promise<FoundNetwork> {
+): Promise<T> {
+  const { wapi } = deps;
   const { name, view } = spec;
   /** CIDRs that this call has created and not yielded. */
   const mine = new Set<string>();
@@ -190,7 +201,7 @@ export async function agreeOnNetwork(
   let early = deps.views.hasLeases(view) ? undefined : readSurroundings(deps, spec, signal).catch(() => undefined);
   let full: GridError | undefined;
   for (;;) {
-    const { complete, pending } = await findNamedNetworks(deps.wapi, spec, signal);
+    const { complete, pending } = await findNamedNetworks(wapi, spec, signal);
     const preferred = byPreference(complete, spec, deps.leases);
     noteDuplicates(deps.conditions, { complete, used: preferred[0]?.network }, spec);
     const step = nextStep({ complete: preferred, pending }, { mine, abandoned: waiting.hasStalled(pending) });
@@ -201,8 +212,15 @@ export async function agreeOnNetwork(
     }
     const likely = preferred[0] ?? pending[0];
     if (likely !== undefined) refuseOutsideContainers(likely, spec);
-    if (step.kind === 'use' || step.kind === 'confirm')
-      return { network: step.network, isNew: step.kind === 'confirm' };
+    if (step.kind === 'use') return prepare({ network: step.network, isNew: false });
+    if (step.kind === 'confirm') {
+      const { network } = step;
+      const ready = prepare({ network, isNew: true });
+      const [confirmation] = await Promise.allSettled([confirmNetwork(deps, { network, name, view }, signal), ready]);
+      if (confirmation.status === 'rejected') throw confirmation.reason;
+      if (confirmation.value) return ready;
+      continue;
+    }
     if (step.kind === 'look') continue;
     const known = await early;
     early = undefined;
@@ -226,8 +244,8 @@ export async function agreeOnNetwork(
 }
 
 /** What a look at the networks of a name calls for, once `surplus` has been yielded. */
-type AgreementStep = { readonly surplus: readonly Network[] } & (
-  | { readonly kind: 'use' | 'confirm'; readonly network: Network }
+type AgreementStep = { readonly surplus: readonly Sighted<Network>[] } & (
+  | { readonly kind: 'use' | 'confirm'; readonly network: Sighted<Network> }
   | { readonly kind: 'create' | 'look' | 'wait' }
 );
 
@@ -251,49 +269,65 @@ export function nextStep(
   return abandoned ? { kind: 'confirm', network: lowest, surplus: others } : { kind: 'wait', surplus: [] };
 }
 
-/**
- * Confirms a pending network as the one of its name.
- * @returns false if it is gone: this took so long that another host took it for abandoned
- * @throws GridError
- */
-export function confirmNetwork(
-  { wapi }: Pick<NetworkDeps, 'wapi'>,
-  { network, name }: { readonly network: Network; readonly name: string },
-  signal: AbortSignal,
-): Promise<boolean> {
-  return setMark(wapi, { network, mark: networkMark(name) }, signal);
+/** A network of a name, and its view. */
+interface Named {
+  readonly network: Sighted<Network>;
+  readonly name: string;
+  readonly view: string;
 }
 
-/** @returns false if the network is gone */
-async function setMark(
-  wapi: WapiClient,
-  { network, mark }: { readonly network: Network; readonly mark: string },
+/**
+ * Confirms a pending network as the one of its name.
+ * @returns false if it is gone or given up: this took so long that another host took it for abandoned
+ * @throws GridError
+ */
+async function confirmNetwork(
+  { wapi, clock }: AgreementDeps,
+  { network, name, view }: Named,
   signal: AbortSignal,
 ): Promise<boolean> {
-  try {
-    await wapi.setComment(network._ref, mark, signal);
-    return true;
-  } catch (error) {
-    if (hasReason(error, 'missing')) return false;
-    throw error;
+  let seen: Sighted<Network> | undefined = network;
+  for (let failures = 0; seen?.comment === pendingNetworkMark(name); ) {
+    try {
+      await wapi.setComment(sighted(seen), networkMark(name), signal);
+      return true;
+    } catch (error) {
+      failures = await pauseBeforeLook(error, { clock, failures }, signal);
+      [seen] = await wapi.findNetworks({ network: network.network, network_view: view }, signal);
+    }
   }
+  return seen?.comment === networkMark(name);
 }
 
 /** Removes a pending network, unless it is complete by now or addresses are reserved in it for anything but its gateway. */
 async function yieldNetwork(
-  { wapi }: Pick<NetworkDeps, 'wapi'>,
-  { network, name, view }: { readonly network: Network; readonly name: string; readonly view: string },
+  { wapi, clock }: AgreementDeps,
+  { network, name, view }: Named,
   signal: AbortSignal,
 ): Promise<void> {
   const query = { network: network.network, network_view: view };
-  // A Grid Master Candidate may not know yet that it is complete, or in use.
-  const [now] = await wapi.findNetworks(query, signal, 'answer');
-  if (now === undefined || now.comment !== pendingNetworkMark(name)) return;
+  // A Grid Master Candidate may not know yet that it is in use, or complete.
   const reserved = await wapi.findFixedAddresses(query, signal, 'answer');
   if (reserved.some(({ comment }) => comment !== gatewayMark(name))) return;
-  // The delete may come late, and hit what is in this place by then: so nobody else deletes it, and nothing takes its place before.
-  const isThere = await setMark(wapi, { network: now, mark: yieldedNetworkMark(name) }, signal);
-  if (isThere) await wapi.remove(now._ref, signal);
+  let isGivenUp = false;
+  for (let failures = 0; ; ) {
+    const [now] = await wapi.findNetworks(query, signal, 'answer');
+    try {
+      if (now?.comment === pendingNetworkMark(name)) {
+        isGivenUp = true;
+        // The delete may come late, and hit what is in this place by then: so nobody else deletes it, and nothing takes its place before.
+        await wapi.setComment(sighted(now), yieldedNetworkMark(name), signal);
+      } else if (isGivenUp && now?.comment === yieldedNetworkMark(name)) {
+        return await wapi.remove(sighted(now), signal);
+      } else return;
+    } catch (error) {
+      failures = await pauseBeforeLook(error, { clock, failures }, signal);
+    }
+  }
+}
+
+function sighted({ _ref: ref, seen }: Sighted<Network>): SightedObject {
+  return { ref, seen };
 }
 
 /** Waiting for other hosts, as long as something changes. */

@@ -13,7 +13,6 @@ import { keptBack } from './fit.ts';
 import {
   agreeOnNetwork,
   cidrOf,
-  confirmNetwork,
   findNamedNetworks,
   hasDuplicates,
   isComplete,
@@ -191,18 +190,9 @@ export class Networks {
    * been carried out reserves the same gateway before taking an address; who is configured without one may take that very
    * address, and then this reservation collides with it and is refused.
    */
-  async #prepareByName(spec: SpecOf<'container'>, signal: AbortSignal): Promise<ReadyNetwork> {
-    for (;;) {
-      const { network, isNew } = await agreeOnNetwork(this.#deps, spec, signal);
-      const ready = this.#keepGateway(spec, { network, isNew }, signal);
-      if (!isNew) return ready;
-      const [confirmation] = await Promise.allSettled([
-        confirmNetwork(this.#deps, { network, name: spec.name }, signal),
-        ready,
-      ]);
-      if (confirmation.status === 'rejected') throw confirmation.reason;
-      if (confirmation.value) return ready;
-    }
+  #prepareByName(spec: SpecOf<'container'>, signal: AbortSignal): Promise<ReadyNetwork> {
+    const prepare = (found: FoundNetwork) => this.#keepGateway(spec, found, signal);
+    return agreeOnNetwork(this.#deps, { spec, prepare }, signal);
   }
 
   async #keepGateway(spec: NetworkSpec, { network, isNew }: FoundNetwork, signal: AbortSignal): Promise<ReadyNetwork> {

@@ -11,6 +11,9 @@ import { referenceTo, typeOf } from './reference.ts';
 import type { Confirmation, Query } from './request.ts';
 import * as objects from './schemas.ts';
 import type { Session } from './session.ts';
+import type { Sighted, SightedObject } from './sighting.ts';
+
+export type SightedAddress = Sighted<objects.FixedAddress>;
 
 /** What the reservation of an address that no container must have is called. */
 export const gatewayName = 'gateway';
@@ -60,7 +63,7 @@ export class WapiClient {
    * Finds fixed addresses by exact criteria; none when the view is not there.
    * @throws GridError `unconfirmed` if what is to be confirmed cannot be
    */
-  findFixedAddresses(query: Query, signal: AbortSignal, confirm?: Confirmation): Promise<objects.FixedAddress[]> {
+  findFixedAddresses(query: Query, signal: AbortSignal, confirm?: Confirmation): Promise<SightedAddress[]> {
     return findExactly(this.#session, { ...objects.fixedAddress, query, confirm }, signal);
   }
 
@@ -70,7 +73,7 @@ export class WapiClient {
   async lookUpFixedAddresses(
     query: Query,
     signal: AbortSignal,
-  ): Promise<{ found: objects.FixedAddress[]; unconfirmed?: GridError }> {
+  ): Promise<{ found: SightedAddress[]; unconfirmed?: GridError }> {
     try {
       return { found: await this.findFixedAddresses(query, signal, 'answer') };
     } catch (error) {
@@ -80,22 +83,22 @@ export class WapiClient {
   }
 
   /** Finds fixed addresses by a search that not every grid may be able to make: something else is asked if it fails. */
-  tryToFindFixedAddresses(query: Query, signal: AbortSignal): Promise<objects.FixedAddress[]> {
+  tryToFindFixedAddresses(query: Query, signal: AbortSignal): Promise<SightedAddress[]> {
     return findExactly(this.#session, { ...objects.fixedAddress, query, confirm: 'answer', isOptional: true }, signal);
   }
 
   /** Yields all fixed addresses that match, however many; page by page. */
-  listFixedAddresses(query: Query, signal: AbortSignal, confirm?: Confirmation): AsyncGenerator<objects.FixedAddress> {
+  listFixedAddresses(query: Query, signal: AbortSignal, confirm?: Confirmation): AsyncGenerator<SightedAddress> {
     return searchPages(this.#session, { ...objects.fixedAddress, query, confirm }, signal);
   }
 
   /** Finds networks by exact criteria; none when the view is not there. */
-  findNetworks(query: Query, signal: AbortSignal, confirm?: Confirmation): Promise<objects.Network[]> {
+  findNetworks(query: Query, signal: AbortSignal, confirm?: Confirmation): Promise<Sighted<objects.Network>[]> {
     return findExactly(this.#session, { ...objects.network, query, confirm }, signal);
   }
 
   /** Finds the networks that carry a name in their extensible attribute; none where the grid does not define it. */
-  findNetworksNamed(name: string, view: string, signal: AbortSignal): Promise<objects.Network[]> {
+  findNetworksNamed(name: string, view: string, signal: AbortSignal): Promise<Sighted<objects.Network>[]> {
     const query = { network_view: view };
     return this.#attributed.find({ ...objects.network, attributes: ofNetwork(name), query }, signal);
   }
@@ -104,12 +107,20 @@ export class WapiClient {
    * Finds the fixed addresses that carry these attributes, by exact criteria; none where the grid does not define them.
    * @throws GridError `unconfirmed` if only a host could be asked that may lag behind
    */
-  findAttributed(attributes: Attributes, query: Query, signal: AbortSignal): Promise<objects.AttributedAddress[]> {
+  findAttributed(
+    attributes: Attributes,
+    query: Query,
+    signal: AbortSignal,
+  ): Promise<Sighted<objects.AttributedAddress>[]> {
     return this.#attributed.find({ ...objects.attributedAddress, attributes, query, confirm: 'answer' }, signal);
   }
 
   /** Yields all fixed addresses that carry these attributes, however many; none where the grid does not define them. */
-  listAttributed(attributes: Attributes, query: Query, signal: AbortSignal): AsyncGenerator<objects.AttributedAddress> {
+  listAttributed(
+    attributes: Attributes,
+    query: Query,
+    signal: AbortSignal,
+  ): AsyncGenerator<Sighted<objects.AttributedAddress>> {
     return this.#attributed.list({ ...objects.attributedAddress, attributes, query }, signal);
   }
 
@@ -117,7 +128,7 @@ export class WapiClient {
    * Yields all fixed addresses whose comment begins with `prefix`, in all views, page by page.
    * @throws GridError `unconfirmed` if only a host could be asked that may lag behind
    */
-  listMarked(prefix: string, signal: AbortSignal): AsyncGenerator<objects.AttributedAddress> {
+  listMarked(prefix: string, signal: AbortSignal): AsyncGenerator<Sighted<objects.AttributedAddress>> {
     const query = { 'comment~': beginsWith(prefix) };
     return searchPages(this.#session, { ...objects.attributedAddress, query, confirm: 'answer' }, signal);
   }
@@ -212,25 +223,27 @@ export class WapiClient {
     }
   }
 
-  async setComment(ref: string, comment: string, signal: AbortSignal): Promise<void> {
-    await this.#session.request({ method: 'PUT', path: ref, body: { comment }, confirm: 'absence' }, signal);
+  /** @throws GridError as `Session.write` does */
+  async setComment(object: SightedObject, comment: string, signal: AbortSignal): Promise<void> {
+    await this.#session.write(object, { method: 'PUT', body: { comment } }, signal);
   }
 
-  /** Makes an object somebody else's: replaces comment, name and all extensible attributes. */
-  async relabel(ref: string, { comment, name, attributes }: Description, signal: AbortSignal): Promise<void> {
-    const request = { method: 'PUT', path: ref, body: { comment, name }, confirm: 'absence' } as const;
-    const answer = await this.#attributed.send(request, { ...attributes, ...reservedAt(Date.now()) }, signal);
-    objects.parseAnswer(referenceTo(typeOf(ref)), answer, { what: 'PUT', outcome: 'unknown' });
+  /** Makes an object somebody else's: replaces comment, name and all extensible attributes. @throws GridError as `Session.write` does */
+  async relabel(object: SightedObject, { comment, name, attributes }: Description, signal: AbortSignal): Promise<void> {
+    const change = { body: { comment, name }, attributes: { ...attributes, ...reservedAt(Date.now()) } };
+    const answer = await this.#attributed.change(object, change, signal);
+    objects.parseAnswer(referenceTo(typeOf(object.ref)), answer, { what: 'PUT', outcome: 'unknown' });
   }
 
   /**
-   * Deletes an object; one that is gone already is fine.
-   * @throws GridError `bad-answer` for a success that is not WAPI's, the reference: something else may have answered
+   * Deletes an object; one that is gone already is fine, if a host says so that is known to accept writes.
+   * @throws GridError as `Session.write` does, and `bad-answer` for a success that is not WAPI's, the reference: something else may
+   * have answered
    */
-  async remove(ref: string, signal: AbortSignal): Promise<void> {
+  async remove(object: SightedObject, signal: AbortSignal): Promise<void> {
     try {
-      const answer = await this.#session.request({ method: 'DELETE', path: ref, confirm: 'absence' }, signal);
-      objects.parseAnswer(referenceTo(typeOf(ref)), answer, { what: 'DELETE', outcome: 'unknown' });
+      const answer = await this.#session.write(object, { method: 'DELETE' }, signal);
+      objects.parseAnswer(referenceTo(typeOf(object.ref)), answer, { what: 'DELETE', outcome: 'unknown' });
     } catch (error) {
       if (!hasReason(error, 'missing')) throw error;
     }

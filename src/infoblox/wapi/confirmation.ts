@@ -15,12 +15,11 @@ interface Answerer {
 
 /**
  * Decides whether the host that accepts writes has to be asked the same.
- * @param answer the value, or the error, that `host` answered
+ * @param error what `host` refused it with; undefined if it gave a value
  */
-export function needsConfirmation({ confirm }: Request, { host, writer }: Answerer, answer: unknown): boolean {
+export function needsConfirmation({ confirm }: Request, { host, writer }: Answerer, error?: GridError): boolean {
   if (confirm === undefined || host === writer) return false;
-  if (answer instanceof GridError) return answer.reason === 'missing';
-  return confirm === 'answer' || foundNothing(answer);
+  return error === undefined || error.reason === 'missing';
 }
 
 /** Makes the error for an answer that nobody confirms. */
@@ -34,8 +33,4 @@ export function unconfirmed(request: Request, { host, writer }: Answerer, cause:
       hint: 'see why the Grid Master does not answer, and name it first in --grid-host; the daemon tries again',
     },
   );
-}
-
-function foundNothing(value: unknown): boolean {
-  return value instanceof Object && 'result' in value && Array.isArray(value.result) && value.result.length === 0;
 }

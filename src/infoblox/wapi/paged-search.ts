@@ -5,6 +5,7 @@ import { GridError, hasReason } from '../errors.ts';
 import { type PageRequest, searchRequest } from './request.ts';
 import { page, parseAnswer } from './schemas.ts';
 import type { Session } from './session.ts';
+import type { Sighted } from './sighting.ts';
 
 interface SearchLimits {
   /** Pages of at most 1000 results. */
@@ -18,7 +19,10 @@ export const exactSearch: SearchLimits = { pages: 3, waiting: 60_000 };
 /** For lists of what a host or a view holds, whose results are looked at one by one. */
 const listSearch: SearchLimits = { pages: 50, waiting: 60_000 };
 
-export interface Search<S extends GenericSchema> extends Omit<PageRequest, 'page'> {
+/** Of the objects of a list. */
+export type ObjectSchema = GenericSchema<unknown, object>;
+
+export interface Search<S extends ObjectSchema> extends Omit<PageRequest, 'page'> {
   readonly schema: S;
   /** For a list if absent. */
   readonly limits?: SearchLimits;
@@ -46,26 +50,28 @@ function escaped(text: string): string {
  * @param signal has to end at some time: a request waits for its turn as long as that allows
  * @throws GridError `bad-answer` if a page is none, or one too many; `timeout` if the pages take too long; what the session throws
  */
-export async function* searchPages<const S extends GenericSchema>(
-  session: Pick<Session, 'request'>,
+export async function* searchPages<const S extends ObjectSchema>(
+  session: Pick<Session, 'ask'>,
   { schema, limits = listSearch, ...request }: Search<S>,
   signal: AbortSignal,
-): AsyncGenerator<InferOutput<S>> {
+): AsyncGenerator<Sighted<InferOutput<S>>> {
   const what = `GET ${request.type}`;
   let left = limits.waiting;
   let next: string | undefined;
   for (let pages = 0; pages < limits.pages; pages += 1) {
     const began = performance.now();
-    const send = (either: AbortSignal) => session.request(searchRequest({ ...request, page: next }), either);
+    const send = (either: AbortSignal) => session.ask(searchRequest({ ...request, page: next }), either);
     const late = (cause?: unknown) => tookTooLong(what, limits, cause);
     if (left <= 0) throw late();
     // The first page is a request like any other, with the session's own limits; most searches have no second.
     const answer = await (next === undefined
-      ? unlessMissing(send(signal))
+      ? send(signal).catch(unlessMissing)
       : withDeadline({ milliseconds: left, signal, late }, send));
+    if (answer === undefined) return;
     left -= performance.now() - began;
-    const { result, next_page_id } = parseAnswer(page(schema), answer, { what });
-    yield* result;
+    const { result, next_page_id } = parseAnswer(page(schema), answer.value, { what });
+    const { seen } = answer;
+    for (const item of result) yield { ...item, seen };
     next = next_page_id;
     if (next === undefined) return;
   }
@@ -75,22 +81,19 @@ export async function* searchPages<const S extends GenericSchema>(
 }
 
 /**
- * Turns `missing` into a page without results, for the first page: an unknown view is answered with 404
+ * Takes `missing` for a search without results, for the first page: an unknown view is answered with 404
  * (terraform-provider-infoblox, issue 188). Of a further page it is an error, as results would be left out.
  */
-function unlessMissing(answer: Promise<unknown>): Promise<unknown> {
-  return answer.catch((error) => {
-    if (hasReason(error, 'missing')) return { result: [] };
-    throw error;
-  });
+function unlessMissing(error: unknown): undefined {
+  if (!hasReason(error, 'missing')) throw error;
 }
 
 /** Finds what matches exact criteria: a few results. @throws as `searchPages` */
-export function findExactly<const S extends GenericSchema>(
-  session: Pick<Session, 'request'>,
+export function findExactly<const S extends ObjectSchema>(
+  session: Pick<Session, 'ask'>,
   search: Search<S>,
   signal: AbortSignal,
-): Promise<InferOutput<S>[]> {
+): Promise<Sighted<InferOutput<S>>[]> {
   return Array.fromAsync(searchPages(session, { ...search, limits: exactSearch }, signal));
 }
 

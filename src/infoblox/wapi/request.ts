@@ -10,8 +10,8 @@ export type Fields = Record<string, unknown>;
  */
 export type Query = Readonly<Record<string, string>>;
 
-/** What is believed only of the host that accepts writes: that an object is not there, or the whole answer. */
-export type Confirmation = 'absence' | 'answer';
+/** `answer`: the whole answer is believed only of the host that accepts writes. */
+export type Confirmation = 'answer';
 
 export interface Request {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';

@@ -1,6 +1,10 @@
-/** What a failed attempt says about the host and about the grid, and whether the request is sent again. Pure: the session acts. */
+/**
+ * What a failed attempt says about the host and about the grid, and whether the request is sent again, or, for a write by reference,
+ * another look helps. Pure but for the pause: the session and its callers act.
+ */
 import { pauseBefore } from '../concurrency/backoff.ts';
-import { type GridError, hasReason, isGridAway } from '../errors.ts';
+import type { Clock } from '../concurrency/clock.ts';
+import { GridError, hasReason, isGridAway } from '../errors.ts';
 
 /** Milliseconds without an answer that are evidence against the grid also when the caller gives up then. */
 const evidenceWindow = 3_000;
@@ -24,13 +28,15 @@ export interface FailedAttempt {
   readonly troubleFor: number;
 }
 
-interface RetryDecision {
+export interface RetryDecision {
   /** The host is left alone for a while, if there is another. */
   readonly hostFailed: boolean;
   /** What the attempt says about the grid; undefined: nothing. A refusal of WAPI is an answer: the grid is well. */
   readonly grid: 'in trouble' | 'well' | 'unclear' | undefined;
   /** Milliseconds until the request is sent again; undefined: it is not. */
   readonly pause: number | undefined;
+  /** Of a write by reference, which is never sent again: whether another look may lead to one that is carried out. */
+  readonly mayLookAgain: boolean;
 }
 
 /** Decides what follows from an attempt that has failed. */
@@ -48,17 +54,51 @@ export function retryDecision(failed: FailedAttempt): RetryDecision {
     hostFailed: isEvidence && (away || notWapi),
     grid: concernsGrid ? grid : undefined,
     pause: callerLeft ? undefined : pauseAfter(failed),
+    mayLookAgain: !callerLeft && lookMayHelp(failed),
   };
 }
 
 function pauseAfter({ error, attempt, otherHost, troubleFor }: FailedAttempt): number | undefined {
   // A write is repeated only if it certainly did nothing; a read never does anything.
   if (error.outcome !== 'none' || attempt >= mostRetries) return undefined;
-  // The same host would answer the same: only the operator can mend the first two, and the last is about the request.
-  const isFinal = hasReason(error, 'read-only', 'untrusted', 'not-wapi');
-  if (!isFinal && !isGridAway(error)) return undefined;
+  if (!isFinal(error) && !isGridAway(error)) return undefined;
   if (otherHost) return 0;
-  if (isFinal) return undefined;
+  if (isFinal(error)) return undefined;
   // A grid that has been away for a while gets one try a request: callers need their answer, not hope.
   return troubleFor > patience ? undefined : pauseBefore(attempt, retryPause);
+}
+
+/** A write that may still be carried out is waited for, not looked after. */
+function lookMayHelp({ error, otherHost }: FailedAttempt): boolean {
+  if (error.outcome === 'open') return false;
+  if (isFinal(error)) return otherHost;
+  return error.mayLookAgain || isGridAway(error) || hasReason(error, 'missing', 'unconfirmed');
+}
+
+/** The same host would answer the same: only the operator can mend the first two, and the last is about the request. */
+function isFinal(error: GridError): boolean {
+  return hasReason(error, 'read-only', 'untrusted', 'not-wapi');
+}
+
+/** Says of an error that another look may help. */
+export function forAnotherLook(cause: GridError): GridError {
+  const { reason, message, hint, outcome, attribute } = cause;
+  return new GridError(reason, message, { hint, outcome, attribute, mayLookAgain: true, cause });
+}
+
+/**
+ * Waits before the look that a failed write by reference calls for; not if the grid has only refused an attribute.
+ * @param after `failures`: of such writes before this one
+ * @returns the same with this one
+ * @throws the error if no look helps, or the signal fires first
+ */
+export async function pauseBeforeLook(
+  error: unknown,
+  { clock, failures }: { readonly clock: Pick<Clock, 'sleep'>; readonly failures: number },
+  signal: AbortSignal,
+): Promise<number> {
+  if (!(error instanceof GridError) || !error.mayLookAgain || failures >= mostRetries) throw error;
+  if (error.attribute !== undefined) return failures;
+  await clock.sleep(pauseBefore(failures, retryPause), signal, error);
+  return failures + 1;
 }

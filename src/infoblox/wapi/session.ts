@@ -1,6 +1,7 @@
 /**
  * One user's WAPI session: which host is asked, who is logged in there, how many requests are in flight, what is sent again.
- * Reads are repeated when the grid stumbles; a write is repeated only when it certainly did nothing.
+ * Reads are repeated when the grid stumbles; a create only when it certainly did nothing. A write by reference carries the look that
+ * has shown its object, and is sent once: to that host, and soon, or not at all.
  */
 import { pause } from '../concurrency/backoff.ts';
 import { withDeadline } from '../concurrency/deadline.ts';
@@ -12,8 +13,9 @@ import type { GridHosts } from './connection/hosts.ts';
 import type { Transport } from './connection/transport.ts';
 import type { Credentials } from './credentials.ts';
 import { Logins, type Send } from './login.ts';
-import { describe, pathOf, type Request, writes } from './request.ts';
-import { type FailedAttempt, retryDecision } from './retry.ts';
+import { describe, type Fields, pathOf, type Request, writes } from './request.ts';
+import { type FailedAttempt, forAnotherLook, type RetryDecision, retryDecision } from './retry.ts';
+import { type Sighted, type SightedObject, type Sighting, sightingBy, sightingMaxAgeMs } from './sighting.ts';
 
 /** Requests in flight at most, and so connections: a grid master is a small machine with many guests. */
 export const maxConnections = 8;
@@ -37,10 +39,25 @@ interface SessionOptions {
   readonly onSwitch?: (from: string, to: string) => void;
 }
 
-/** How one attempt ended: with an error or a value. */
-interface Attempt {
-  readonly value?: unknown;
-  readonly error?: GridError;
+/** What the grid has answered, and the look that this is. */
+export type Answer = Sighted<{ readonly value: unknown }>;
+
+/** How one attempt ended: with an error or an answer. */
+type Attempt =
+  | { readonly answer: Answer; readonly error?: never }
+  | { readonly answer?: never; readonly error: GridError };
+
+/** A change to one object. */
+interface Change {
+  readonly method: 'PUT' | 'DELETE';
+  readonly body?: Fields;
+}
+
+/** A request to one host; `seen`: the look that it depends on. */
+interface Sending {
+  readonly host: string;
+  readonly request: Request;
+  readonly seen?: Sighting | undefined;
 }
 
 type Failure = Omit<FailedAttempt, 'otherHost' | 'troubleFor'>;
@@ -74,51 +91,79 @@ export class Session {
     return this.#requestLimit.waiting;
   }
 
+  /** As `ask`, for the value of the answer alone. */
+  async request(request: Request, signal: AbortSignal): Promise<unknown> {
+    return (await this.ask(request, signal)).value;
+  }
+
   /**
-   * Sends a request and returns the value of its answer. A write is never repeated after it may have reached the grid.
+   * Sends a read or a create. A create is never repeated after it may have reached the grid.
    * @throws GridError `unconfirmed` if the host that accepts writes has to confirm the answer and cannot be asked
    */
-  async request(request: Request, signal: AbortSignal): Promise<unknown> {
+  async ask(request: Request, signal: AbortSignal): Promise<Answer> {
     const { hosts } = this.#options;
     for (let attempt = 0; ; attempt += 1) {
       const host = hosts.pick(request.confirm === 'answer' ? hosts.writer : undefined);
       const began = performance.now();
-      const { value, error } = await this.#attempt(host, request, signal);
+      const { answer, error } = await this.#attempt({ host, request }, signal);
       if (error === undefined) this.#succeeded(host, request);
-      if (needsConfirmation(request, { host, writer: hosts.writer }, error ?? value)) {
+      if (needsConfirmation(request, { host, writer: hosts.writer }, error)) {
         return this.#confirm(request, host, signal);
       }
-      if (error === undefined) return value;
+      if (error === undefined) return answer;
       if (request.isOptional) throw error;
       const took = performance.now() - began;
-      const wait = this.#failed(host, request, { error, attempt, took, callerLeft: signal.aborted });
-      if (wait === undefined) throw error;
-      await pause(wait, signal, error);
+      const decision = this.#failed(host, request, { error, attempt, took, callerLeft: signal.aborted });
+      if (decision.pause === undefined) throw error;
+      await pause(decision.pause, signal, error);
     }
+  }
+
+  /**
+   * Changes or deletes an object that a look has shown. References are natural keys, so this goes to the host that has shown it
+   * alone, leaves within a second of its answer, and is sent once, but for a 401 or 403 to the cookie.
+   * @throws GridError with `mayLookAgain` if it was not carried out and another look may help: `busy` if it was not sent,
+   * `missing` if the object is gone, `unconfirmed` if only a host says so that may lag behind
+   */
+  async write(object: SightedObject, change: Change, signal: AbortSignal): Promise<unknown> {
+    const { hosts } = this.#options;
+    const { ref: path, seen } = object;
+    const { host } = seen;
+    const request = { ...change, path };
+    const began = performance.now();
+    const { answer, error } = await this.#attempt({ host, request, seen }, signal);
+    if (error === undefined) {
+      this.#succeeded(host, request);
+      return answer.value;
+    }
+    const took = performance.now() - began;
+    const isUnconfirmed = hasReason(error, 'missing') && host !== hosts.writer;
+    const why = isUnconfirmed ? unconfirmed(request, { host, writer: hosts.writer }, error) : error;
+    const decision = this.#failed(host, request, { error: why, attempt: 0, took, callerLeft: signal.aborted });
+    throw decision.mayLookAgain ? forAnotherLook(why) : why;
   }
 
   /** Ends the session on the grid, so that it does not linger until its idle time-out, and closes the connections. */
   async close(signal: AbortSignal): Promise<void> {
     for (const host of this.#logins.hosts) {
-      const logout = this.#sender(host, { method: 'POST', path: 'logout' }, signal);
+      const logout = this.#sender({ host, request: { method: 'POST', path: 'logout' } }, signal);
       await this.#logins.exchange(host, logout, signal).catch(() => undefined);
     }
     await this.#options.transport.close();
   }
 
   /** Asks the host that accepts writes what another one has answered. */
-  async #confirm(request: Request, host: string, signal: AbortSignal): Promise<unknown> {
+  async #confirm(request: Request, host: string, signal: AbortSignal): Promise<Answer> {
     const { hosts } = this.#options;
     const { writer } = hosts;
     if (writer === undefined) throw unconfirmed(request, { host, writer }, undefined);
-    const { value, error } = await this.#attempt(writer, request, signal);
+    const { answer, error } = await this.#attempt({ host: writer, request }, signal);
     if (error === undefined) {
       hosts.succeeded(writer);
-      return value;
+      return answer;
     }
     if (isGridAway(error) && !signal.aborted && !request.isOptional) hosts.failed(writer);
-    // Nothing to confirm: it is not there, or a write may have been carried out.
-    if (error.outcome !== 'none' || hasReason(error, 'missing')) throw error;
+    if (hasReason(error, 'missing')) throw error;
     throw unconfirmed(request, { host, writer }, error);
   }
 
@@ -132,17 +177,18 @@ export class Session {
     if (before !== undefined && before !== host) onSwitch?.(before, host);
   }
 
-  /** Notes what a failure says. @returns milliseconds until the request is sent again; undefined: it is not */
-  #failed(host: string, request: Request, failed: Failure): number | undefined {
+  /** Notes what a failure says. @returns what follows from it */
+  #failed(host: string, request: Request, failed: Failure): RetryDecision {
     const { hosts } = this.#options;
     const { error } = failed;
     const otherHost = hosts.hasAnother(host, { forWrite: hasReason(error, 'read-only') });
     const troubleFor = this.#troubleSince === undefined ? 0 : performance.now() - this.#troubleSince;
-    const { hostFailed, grid, pause } = retryDecision({ ...failed, otherHost, troubleFor });
+    const decision = retryDecision({ ...failed, otherHost, troubleFor });
+    const { hostFailed, grid } = decision;
     if (hostFailed) hosts.failed(host);
     if (grid === 'unclear') this.#options.onOutcome?.(error, { writes: writes(request) });
     else if (grid !== undefined) this.#report(grid === 'well' ? undefined : error, request);
-    return pause;
+    return decision;
   }
 
   #noteWriter(host: string, request: Request, error: GridError): void {
@@ -158,15 +204,17 @@ export class Session {
   }
 
   /** Sends a request once. A request within the limit logs in if need be: one that waited must not act on what was known before. */
-  async #attempt(host: string, request: Request, signal: AbortSignal): Promise<Attempt> {
+  async #attempt({ host, request, seen }: Sending, signal: AbortSignal): Promise<Attempt> {
     try {
-      await this.#requestLimit.acquire(signal);
+      // What has been looked at must not wait until it is looked at in vain.
+      await this.#requestLimit.acquire(signal, seen && 'urgent');
     } catch (cause) {
       return { error: busy(request, cause) };
     }
     try {
-      const answer = await this.#logins.exchange(host, this.#sender(host, request, signal), signal);
-      return { value: readAnswer(answer, host, request) };
+      const answer = await this.#logins.exchange(host, this.#sender({ host, request, seen }, signal), signal);
+      const answeredAt = performance.now();
+      return { answer: { value: readAnswer(answer, host, request), seen: sightingBy(host, answeredAt) } };
     } catch (error) {
       if (!(error instanceof GridError)) throw error;
       this.#noteWriter(host, request, error);
@@ -176,12 +224,18 @@ export class Session {
     }
   }
 
-  #sender(host: string, request: Request, signal: AbortSignal): Send {
+  #sender({ host, request, seen }: Sending, signal: AbortSignal): Send {
     const { transport, port, version, userAgent } = this.#options;
     const url = `https://${host}:${port}/wapi/v${version}/${pathOf(request)}`;
     const { method, body } = request;
     // All that is read is read by searches.
-    const exchange = { method, url, lists: method === 'GET', ...(body === undefined ? {} : { body }) };
+    const exchange = {
+      method,
+      url,
+      lists: method === 'GET',
+      ...(body && { body }),
+      ...(seen && { leaveBy: seen.answeredAt + sightingMaxAgeMs }),
+    };
     return (headers) => {
       const all = { ...exchange, headers: { ...headers, 'user-agent': userAgent } };
       const deadline = { milliseconds: requestTimeout, signal };

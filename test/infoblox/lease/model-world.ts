@@ -4,7 +4,7 @@
  */
 import { GridError } from '../../../src/infoblox/errors.ts';
 import { without } from '../../../src/infoblox/lease/act.ts';
-import { afterReassign } from '../../../src/infoblox/lease/add/reassign.ts';
+import { notReassigned } from '../../../src/infoblox/lease/add/reassign.ts';
 import { ending, type Reason } from '../../../src/infoblox/lease/endings.ts';
 import {
   answer,
@@ -331,29 +331,31 @@ export class World {
         return 'done';
       }
       case 'remove':
+        // It goes to the host that was looked at, and one that lags does not accept it.
+        if (look.unconfirmed !== undefined) throw new Refused();
         apply((current) => deleteInDoubt(current, this.moment));
-        this.#lostAnew(mark, () => {
-          for (const object of step.objects) this.#delete(mark, object, ending());
-        });
+        this.#lostAnew(mark, () => this.#delete(mark, step.object, ending()));
         apply((current) => deleteAnswered(current, lease));
-        return without(look, step.objects);
+        return without(look, step.object) ?? 'look';
       case 'reassign': {
-        const { owner, ...object } = step.object;
+        const { object } = step;
+        const { owner } = object;
         // The owner's lock is waited for.
         this.#await();
         const newOwner = this.state.get(owner);
         if (newOwner?.phase !== 'bound' || newOwner.address !== object.address) {
-          return afterReassign(look, step.object, object);
+          return notReassigned(look, object).look;
         }
-        if (plan(newOwner, this.#look(owner, how), this.moment).kind === 'refuse') {
-          if (lease.phase === 'pending') throw new Failure('the owner has moved');
-          return afterReassign(look, step.object, object);
-        }
+        const isMoved = plan(newOwner, this.#look(owner, how), this.moment).kind === 'refuse';
+        if (isMoved && lease.phase === 'pending') throw new Failure('the owner has moved');
+        const again = this.#look(mark, how);
+        if (isMoved) return notReassigned(again, object).look;
+        if (!again.found.some(({ ref }) => ref === object.ref)) return again;
         this.#apply(owner, (current) => createInDoubt(current, this.moment));
         apply((current) => deleteInDoubt(current, this.moment));
-        this.#lostAnew(mark, () => this.#reassign(mark, step.object, ending()), owner);
+        this.#lostAnew(mark, () => this.#reassign(mark, object, ending()), owner);
         apply((current) => deleteAnswered(current, lease));
-        return afterReassign(look, step.object, undefined);
+        return without(again, object) ?? 'look';
       }
       case 'look again':
         // An ADD waits a moment only; what a bound lease has been told it is told again.

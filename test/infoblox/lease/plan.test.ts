@@ -29,7 +29,7 @@ surplus                | adopt      adopt      adopt      adopt
 the address of another | adopt      adopt      adopt      adopt
 in another view        | adopt      adopt      adopt      adopt
 altered                | nothing    nothing    nothing    nothing
-wanted, unconfirmed    | nothing    nothing    nothing    nothing
+shown, unconfirmed     | nothing    nothing    nothing    nothing
 unconfirmed            | nothing    nothing    nothing    nothing
 
 pending                | none       create     delete     both
@@ -40,7 +40,7 @@ surplus                | remove     remove     create     create
 the address of another | reassign   reassign   reassign   reassign
 in another view        | refuse     refuse     refuse     refuse
 altered                | create     create     create     create
-wanted, unconfirmed    | create     look-again create     look-again
+shown, unconfirmed     | create     look-again create     look-again
 unconfirmed            | create     look-again create     look-again
 
 bound                  | none       create     delete     both
@@ -51,7 +51,7 @@ surplus                | remove     remove     recreate   recreate
 the address of another | reassign   reassign   reassign   reassign
 in another view        | refuse     refuse     refuse     refuse
 altered                | refuse     refuse     refuse     refuse
-wanted, unconfirmed    | look-again look-again look-again look-again
+shown, unconfirmed     | look-again look-again look-again look-again
 unconfirmed            | recreate   recreate   recreate   recreate
 
 releasing              | none       create     delete     both
@@ -62,7 +62,7 @@ surplus                | remove     remove     look-again look-again
 the address of another | reassign   reassign   reassign   reassign
 in another view        | remove     remove     look-again look-again
 altered                | forget     look-again forget     look-again
-wanted, unconfirmed    | recreate   recreate   look-again look-again
+shown, unconfirmed     | remove     remove     look-again look-again
 unconfirmed            | recreate   recreate   look-again look-again
 `;
 
@@ -124,13 +124,13 @@ function leaseOf(phase: PhaseOrNone, doubt: DoubtKind): Lease | undefined {
   return lease;
 }
 
-function lookOf(seen: Seen, askedAt = now): Look {
+function lookOf(seen: Seen, { askedAt = now, phase }: { askedAt?: number; phase?: PhaseOrNone } = {}): Look {
   const fresh = { fresh: true };
   const found = {
     nothing: [],
     altered: [],
-    'wanted, unconfirmed': [mine],
-    unconfirmed: [other],
+    'shown, unconfirmed': [mine],
+    unconfirmed: phase === 'releasing' ? [] : [other],
     wanted: [{ ...mine, ...fresh }],
     'wanted and surplus': [other, { ...mine, ...fresh }],
     'the address of another': [{ ...other, ...fresh, owner: 'mark of c2' }],
@@ -150,19 +150,29 @@ describe('plan', () => {
   // An object without a lease is wanted wherever it is; of a releasing lease nothing is wanted: these looks cannot be told apart.
   test.each(written.filter(({ phase, doubt }) => phase !== 'none' || doubt === 'none'))(
     'of a $phase lease that sees $seen with doubt $doubt: $step',
-    ({ phase, seen, doubt, step }) => expect(plan(leaseOf(phase, doubt), lookOf(seen), moment).kind).toBe(step),
+    ({ phase, seen, doubt, step }) =>
+      expect(plan(leaseOf(phase, doubt), lookOf(seen, { phase }), moment).kind).toBe(step),
   );
 
   test('removes the surplus and nothing else', () => {
     expect(plan(leaseOf('bound', 'none'), lookOf('wanted and surplus'), moment)).toEqual({
       kind: 'remove',
-      objects: [other],
+      object: other,
     });
   });
 
-  test('removes all that a released lease has, in whatever view', () => {
-    const look = { found: [mine, other, moved], askedAt: now };
-    expect(plan(leaseOf('releasing', 'none'), look, moment)).toEqual({ kind: 'remove', objects: [mine, other, moved] });
+  test('removes all that a released lease has, in whatever view, one look at a time', () => {
+    const found = [mine, other, moved];
+    for (const [index, object] of found.entries()) {
+      const look = { found: found.slice(index), askedAt: now };
+      expect(plan(leaseOf('releasing', 'none'), look, moment)).toEqual({ kind: 'remove', object });
+    }
+  });
+
+  test('removes nothing that only a host shows which may lag, if another attachment has its address', () => {
+    const found = [{ ...mine, owner: 'mark of c2' }];
+    const look = { ...lookOf('shown, unconfirmed'), found };
+    expect(plan(leaseOf('releasing', 'none'), look, moment)).toEqual({ kind: 'recreate' });
   });
 
   test('adopts the object that fits, and names the others', () => {
@@ -177,7 +187,7 @@ describe('plan', () => {
 
   test('looks for a create in doubt soon, and once more when the doubt ends', () => {
     const lease = leaseOf('releasing', 'create');
-    const at = (later: number) => plan(lease, lookOf('nothing', now + later), momentAt(now + later));
+    const at = (later: number) => plan(lease, lookOf('nothing', { askedAt: now + later }), momentAt(now + later));
     expect(at(0)).toEqual({ kind: 'look again', at: now + window.recheck });
     expect(at(window.recheck)).toEqual({ kind: 'look again', at: now + window.end });
     expect(at(window.end)).toEqual({ kind: 'forget' });
@@ -185,9 +195,9 @@ describe('plan', () => {
 
   test('waits for a delete in doubt until it must have been carried out or dropped', () => {
     const lease = leaseOf('releasing', 'delete');
-    const at = (later: number) => plan(lease, lookOf('wanted', now + later), momentAt(now + later));
+    const at = (later: number) => plan(lease, lookOf('wanted', { askedAt: now + later }), momentAt(now + later));
     expect(at(1)).toEqual({ kind: 'look again', at: now + window.end });
-    expect(at(window.end)).toMatchObject({ kind: 'remove', objects: [mine] });
+    expect(at(window.end)).toMatchObject({ kind: 'remove', object: mine });
   });
 
   test.each([
@@ -197,7 +207,7 @@ describe('plan', () => {
   ] as const)('does not know what became of %s that was in doubt when the grid was asked', (_, phase, doubt, seen) => {
     const lease = leaseOf(phase, doubt);
     const [answered, after] = [now + window.end + 10, now + window.end];
-    const step = (askedAt: number) => plan(lease, lookOf(seen, askedAt), momentAt(answered)).kind;
+    const step = (askedAt: number) => plan(lease, lookOf(seen, { askedAt }), momentAt(answered)).kind;
     expect(step(after - 1)).toBe(plan(lease, lookOf(seen), moment).kind);
     expect(step(after)).toBe(plan(leaseOf(phase, 'none'), lookOf(seen), moment).kind);
     expect(step(after)).not.toBe(step(after - 1));

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { gatewayMark, networkMark, pendingNetworkMark } from '../../../src/infoblox/mark.ts';
 import { nextStep } from '../../../src/infoblox/network/network-by-name.ts';
+import { sightingBy } from '../../../src/infoblox/wapi/sighting.ts';
 import { askDaemon } from '../../../src/modes/operator/daemon-connection.ts';
 import { until } from '../../fixture/host.ts';
 import { errorOf, fromContainer, held, useGridAndHost, writes } from '../grid-and-host.ts';
@@ -223,7 +224,8 @@ test('networks of two sizes that are made at once in one container do not take e
 });
 
 describe('what a look at the networks of a name calls for', () => {
-  const network = (cidr: string) => ({ _ref: `network/${cidr}`, network: cidr, comment: '', extattrs: {} });
+  const seen = sightingBy('127.0.0.1', 0);
+  const network = (cidr: string) => ({ _ref: `network/${cidr}`, network: cidr, comment: '', extattrs: {}, seen });
   const [a, b, c] = ['10.0.0.0/24', '10.0.1.0/24', '10.0.2.0/24'].map(network) as [Named, Named, Named];
   type Named = ReturnType<typeof network>;
 

@@ -4,6 +4,7 @@ import { defaultDoubtWindow } from '../../../src/infoblox/lease/doubt.ts';
 import { Observer } from '../../../src/infoblox/lease/observe.ts';
 import { WapiClient } from '../../../src/infoblox/wapi/client.ts';
 import type { Session } from '../../../src/infoblox/wapi/session.ts';
+import type { SightedObject } from '../../../src/infoblox/wapi/sighting.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
 import { failureOf, inTime, openSession } from './session-fixture.ts';
 
@@ -32,6 +33,13 @@ function fill(count: number): void {
   }
 }
 
+/** What a look has just shown at an address. */
+async function seenAt(address: string): Promise<SightedObject> {
+  const [found] = await wapi.findFixedAddresses({ ipv4addr: address }, inTime());
+  if (found === undefined) throw new Error(`nothing at ${address}`);
+  return { ref: found._ref, seen: found.seen };
+}
+
 /** Those of a host, as the import asks for them. */
 function reservations(prefix: string, view: string | undefined, signal: AbortSignal) {
   const store = { boundAt: () => undefined, isWhole: true };
@@ -56,12 +64,22 @@ test('a search that matches more than 1000 objects is read page by page', async 
   ]);
 });
 
-test('an object is made another’s also where the grid does not define our attributes', async () => {
+test('an object is made another’s also where the grid does not define our attributes, by a new look for each that it refuses', async () => {
   fill(1);
-  const [object] = grid.fixedAddresses();
-  const heir = { comment: 'mark of c2', ...describeReservation('n', { containerId: 'c2' }) };
-  await wapi.relabel(object?._ref ?? '', heir, inTime());
+  const owner = { comment: 'mark of c2', ...describeReservation('n', { containerId: 'c2' }) };
+  for (;;) {
+    const look = await seenAt('10.0.0.1');
+    const error = await wapi.relabel(look, owner, inTime()).then(
+      () => undefined,
+      (why) => why,
+    );
+    if (error === undefined) break;
+    expect(error).toMatchObject({ reason: 'unknown-attribute', mayLookAgain: true });
+  }
   expect(grid.fixedAddresses()).toMatchObject([{ comment: 'mark of c2', name: 'c2' }]);
+  const requests = grid.requests.map(({ method }) => method);
+  expect(requests.length).toBeGreaterThan(2);
+  expect(requests).toEqual(requests.map((_, index) => (index % 2 === 0 ? 'GET' : 'PUT')));
 });
 
 test('a list of exactly 1000 is complete', async () => {
@@ -102,11 +120,12 @@ test('an unknown view holds nothing', async () => {
 });
 
 test('removing what is gone is fine; removing what is no reference is an error', async () => {
-  grid.add('network', { network: '10.0.0.0/24' });
-  const ref = grid.networks()[0]?._ref ?? '';
-  await wapi.remove(ref, inTime());
-  await wapi.remove(ref, inTime());
-  expect(await failureOf(wapi.remove('network/!', inTime()))).toMatchObject({ reason: 'rejected' });
+  fill(1);
+  const object = await seenAt('10.0.0.1');
+  await wapi.remove(object, inTime());
+  await wapi.remove(object, inTime());
+  const nonsense = { ...object, ref: 'fixedaddress/!' };
+  expect(await failureOf(wapi.remove(nonsense, inTime()))).toMatchObject({ reason: 'rejected', mayLookAgain: false });
 });
 
 test('an answer in another form than WAPI’s is refused, naming the field; after a write its outcome is unknown', async () => {

@@ -7,7 +7,7 @@ import { GridError } from '../../errors.ts';
 import { attachmentIn, isAttachmentMark, isHostMark, whoOf } from '../../mark.ts';
 import { gatewayName } from '../../wapi/client.ts';
 import { workloadOfLease } from '../../workload.ts';
-import { apply, applyIfPossible, endDelete, isOpen, warnOfLoss, without } from '../act.ts';
+import { apply, applyIfPossible, endDelete, isOpen, sighted, warnOfLoss, without } from '../act.ts';
 import type { LeaseDeps } from '../deps.ts';
 import { createInDoubt, deleteAnswered, deleteInDoubt, type Lease } from '../lease.ts';
 import { type Another, type Found, type Look, plan } from '../plan.ts';
@@ -17,48 +17,59 @@ interface Reassignment {
   /** Whose mark the object has. */
   readonly lease: Lease;
   readonly object: Another;
+  /** What has shown it. */
+  readonly look: Look;
+}
+
+/** `look`: what the grid shows then; undefined if it has to be looked at. */
+interface Reassigned {
+  readonly isReassigned: boolean;
+  readonly look: Look | undefined;
 }
 
 /**
  * Carries the step `reassign` out. With the lock of the owner: a release under way leaves nothing to give. Only a pending
  * lease waits for it. The owner may be pending by then, and wait for a lease that is being released, but for no pending one.
- * @returns the object without its owner if that has no need of it: it released the address, or has it in another view
+ * @returns a look with the object as nobody else's if its owner has no need of it: it released the address, or has it in another view
  * @throws GridError `busy` if the owner is being worked on and is not waited for; `network-conflict` for a pending lease, if
  * the view of the owner was renamed
  */
 export async function reassign(
   deps: LeaseDeps,
-  { lease, object }: Reassignment,
+  { lease, object, look }: Reassignment,
   signal: AbortSignal,
-): Promise<Found | undefined> {
+): Promise<Reassigned> {
   const { locks, store, moment, observer } = deps;
-  const { owner, ...ownerless } = object;
+  const { owner } = object;
   if (!isAttachmentMark(owner)) {
     const { network } = attachmentIn(lease.mark);
     const name = isHostMark(owner) ? 'host' : gatewayName;
     await relabel(deps, { lease, object, name, attributes: ofNetwork(network) }, signal);
-    return undefined;
+    return { isReassigned: true, look: without(look, object) };
   }
   if (lease.phase !== 'pending' && locks.busy(owner)) {
     throw new GridError('busy', `${object.address} belongs to ${owner}, whose lease is being worked on`);
   }
   return locks.run(owner, async () => {
     const newOwner = store.get(owner);
-    if (newOwner?.phase !== 'bound' || newOwner.address !== object.address) return ownerless;
+    if (newOwner?.phase !== 'bound' || newOwner.address !== object.address) return notReassigned(look, object);
     const attachment = attachmentIn(owner);
     const step = plan(newOwner, await observer.look(newOwner, signal), moment());
-    if (step.kind === 'refuse' && step.moved !== undefined) {
-      if (lease.phase === 'pending') throw movedError(whoOf(attachment), newOwner, step.moved);
-      return ownerless;
-    }
+    const moved = step.kind === 'refuse' ? step.moved : undefined;
+    if (moved !== undefined && lease.phase === 'pending') throw movedError(whoOf(attachment), newOwner, moved);
+    // Waiting for the owner, and asking for what it has, took its time.
+    const again = await observer.look(lease, signal);
+    if (moved !== undefined) return notReassigned(again, object);
+    const seen = again.found.find(({ ref }) => ref === object.ref);
+    if (seen === undefined) return { isReassigned: false, look: again };
     apply(store, owner, (current) => createInDoubt(current, moment()));
     const { name, attributes } = describeReservation(attachment.network, workloadOfLease(newOwner));
-    await relabel(deps, { lease, object, name, attributes }, signal);
-    return undefined;
+    await relabel(deps, { lease, object: { ...seen, owner }, name, attributes }, signal);
+    return { isReassigned: true, look: without(again, object) };
   });
 }
 
-interface Relabel extends Reassignment {
+interface Relabel extends Omit<Reassignment, 'look'> {
   readonly name: string;
   readonly attributes: Attributes;
 }
@@ -69,9 +80,10 @@ async function relabel(
   signal: AbortSignal,
 ): Promise<void> {
   const { wapi, store, moment } = deps;
+  const seen = sighted(object);
   apply(store, lease.mark, (current) => deleteInDoubt(current, moment()));
   try {
-    await wapi.relabel(object.ref, { comment: object.owner, name, attributes }, signal);
+    await wapi.relabel(seen, { comment: object.owner, name, attributes }, signal);
   } catch (error) {
     endDelete({ store, moment }, lease, error);
     // It has become, or will become, the owner's.
@@ -90,8 +102,8 @@ function warnOfOwn({ log }: LeaseDeps, address: string): void {
   });
 }
 
-/** A look after `reassign`: without the object, or with it as nobody else's. */
-export function afterReassign(look: Look, object: Found, left: Found | undefined): Look {
-  const others = without(look, [object]).found;
-  return { ...look, found: left === undefined ? others : [...others, left] };
+/** The object is nobody else's. */
+export function notReassigned(look: Look, { ref }: Found): { readonly isReassigned: false; readonly look: Look } {
+  const found = look.found.map((one) => (one.ref === ref ? { ...one, owner: undefined } : one));
+  return { isReassigned: false, look: { ...look, found } };
 }

@@ -7,6 +7,7 @@ import { GridError } from '../../errors.ts';
 import { isHostMark } from '../../mark.ts';
 import { fits } from '../../network/fit.ts';
 import type { ReadyNetwork } from '../../network/networks.ts';
+import { pauseBeforeLook } from '../../wapi/retry.ts';
 import { apply, recreate, remove, warnOfLoss, without } from '../act.ts';
 import { answer, begin, bind, createInDoubt, deleteAnswered, type Lease } from '../lease.ts';
 import { type Another, type Look, plan, type Step } from '../plan.ts';
@@ -14,7 +15,7 @@ import { deletedError, leftError, ownAddressesError, refusal } from './address-e
 import { AddressCreation } from './create-address.ts';
 import type { AddDeps } from './deliveries.ts';
 import { keeperOf } from './keeper.ts';
-import { afterReassign, reassign } from './reassign.ts';
+import { reassign } from './reassign.ts';
 import type { Want } from './want.ts';
 
 /** Addresses of the host that one ADD reserves for it. With more, the whole network routes to the host itself, say. */
@@ -58,8 +59,9 @@ export class AddressTaking {
    * @throws GridError; the lease is pending or bound still, with what is in doubt: the caller gives a pending one up
    */
   async run(signal: AbortSignal, first?: Look): Promise<Taken> {
-    const { observer, moment } = this.#deps;
+    const { observer, moment, clock } = this.#deps;
     let look: Look | undefined = this.#mayBeOnGrid ? first : { found: [], askedAt: moment().now };
+    let failures = 0;
     for (;;) {
       if (signal.aborted) throw signal.reason instanceof GridError ? signal.reason : leftError();
       look ??= await observer.look(this.#lease(), signal);
@@ -70,7 +72,12 @@ export class AddressTaking {
       const step = plan(lease, judged, moment());
       const taken = this.#conclude(lease, look, step);
       if (taken !== undefined) return taken;
-      look = await this.#act(step, { lease, look }, signal);
+      try {
+        look = await this.#act(step, { lease, look }, signal);
+      } catch (error) {
+        failures = await pauseBeforeLook(error, { clock, failures }, signal);
+        look = undefined;
+      }
     }
   }
 
@@ -137,9 +144,9 @@ export class AddressTaking {
       case 'reassign':
         return this.#reassign({ lease, object: step.object, look }, signal);
       case 'remove':
-        await remove(this.#deps, { lease, objects: step.objects }, signal);
+        await remove(this.#deps, { lease, object: step.object }, signal);
         apply(this.#deps.store, lease.mark, (current) => deleteAnswered(current, lease));
-        return without(look, step.objects);
+        return without(look, step.object);
       case 'refuse':
         throw refusal(lease, step, this.#want.attachment);
       default: {
@@ -154,12 +161,12 @@ export class AddressTaking {
   async #reassign(
     { lease, object, look }: { lease: Lease; object: Another; look: Look },
     signal: AbortSignal,
-  ): Promise<Look> {
+  ): Promise<Look | undefined> {
     if (isHostMark(object.owner)) this.#own += 1;
     if (this.#own > mostOwn) throw ownAddressesError(this.#creation.network, mostOwn);
-    const left = await reassign(this.#deps, { lease, object }, signal);
-    if (left === undefined) this.#creation.reassigned(object.address);
-    return afterReassign(look, object, left);
+    const after = await reassign(this.#deps, { lease, object, look }, signal);
+    if (after.isReassigned) this.#creation.reassigned(object.address);
+    return after.look;
   }
 
   async #create(lease: Lease, look: Look, signal: AbortSignal): Promise<Look | undefined> {

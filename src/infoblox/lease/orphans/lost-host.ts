@@ -15,8 +15,8 @@ import { reconcile } from '../release/reconcile.ts';
 
 /** Releases that are under way at once: half of the requests that may be, for containers start meanwhile. */
 const atOnce = 4;
-/** Milliseconds for one release. */
-const attemptTimeout = 15_000;
+/** Milliseconds for one release: a look and a delete on a grid that is slow. */
+const attemptTimeout = 35_000;
 
 /**
  * Lists what a host has reserved, in all views.

@@ -9,6 +9,7 @@ import type { Log } from '../../log.ts';
 import { attachmentIn, isOurs } from '../../mark.ts';
 import type { WapiClient } from '../../wapi/client.ts';
 import type { AttributedAddress } from '../../wapi/schemas.ts';
+import type { Sighted, Sighting } from '../../wapi/sighting.ts';
 import type { LeaseIdentity } from '../lease.ts';
 import type { Found } from '../plan.ts';
 import type { SqliteLeaseStore } from '../state/store.ts';
@@ -32,6 +33,7 @@ export interface Original {
   /** Of the pod; empty where the runtime has not said it. */
   readonly name: string;
   readonly mac: string;
+  readonly seen: Sighting;
   /** How it differs from what the original makes, in words that follow "it": somebody has changed it, so no DEL releases it. */
   readonly altered?: string | undefined;
 }
@@ -41,7 +43,7 @@ export interface Original {
  * @param tenant the `Tenant ID` that the original has used
  * @returns undefined if it is not, or a gateway's
  */
-export function originalOf(object: AttributedAddress, tenant: string): Original | undefined {
+export function originalOf(object: Sighted<AttributedAddress>, tenant: string): Original | undefined {
   const own = ownAttributes(object);
   const containerId = own.get(vm.id);
   const isMade =
@@ -50,7 +52,7 @@ export function originalOf(object: AttributedAddress, tenant: string): Original 
   if (typeof containerId !== 'string' || containerId === noContainer) return undefined;
   return {
     ...{ ref: object._ref, address: object.ipv4addr, view: object.network_view, network: object.network },
-    ...{ containerId, name: object.name, mac: object.mac, altered: alteration(object, own) },
+    ...{ containerId, name: object.name, mac: object.mac, seen: object.seen, altered: alteration(object, own) },
   };
 }
 
@@ -101,18 +103,18 @@ export class Originals {
     if (anywhere.length === 0) return [];
     const networks = await wapi.findNetworksNamed(name, view, signal);
     // Read again, last: the one answer that a delete may follow.
-    const objects: AttributedAddress[] = [];
+    const objects: Sighted<AttributedAddress>[] = [];
     for (const { network } of networks) {
       objects.push(...(await wapi.findAttributed(attributes, { network_view: view, network }, signal)));
     }
     const originals = objects.flatMap((object) => originalOf(object, this.#tenant) ?? []);
     const [original, ...others] = originals.filter((one) => one.containerId === containerId);
     if (original === undefined) return [];
-    const { ref, address, altered } = original;
+    const { ref, address, seen, altered } = original;
     const holder = store.boundAt(view, address, mark);
     if (others.length === 0 && altered === undefined && holder === undefined) {
       log.info('found what the original driver reserved', { attachment: mark, view, address });
-      return [{ ref, address, view }];
+      return [{ ref, address, view, seen }];
     }
     const reason = altered ?? (holder === undefined ? 'it is one of several' : `it is in use by ${holder.mark}`);
     log.warn('what the original driver reserved is left alone', {

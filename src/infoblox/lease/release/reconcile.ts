@@ -4,9 +4,10 @@
  */
 import { GridError } from '../../errors.ts';
 import { attachmentIn, whoOf } from '../../mark.ts';
+import { pauseBeforeLook } from '../../wapi/retry.ts';
 import { workloadFields } from '../../workload.ts';
 import { apply, recreate, remove, warnOfLoss, without } from '../act.ts';
-import { afterReassign, reassign } from '../add/reassign.ts';
+import { reassign } from '../add/reassign.ts';
 import type { LeaseDeps } from '../deps.ts';
 import type { Moment } from '../doubt.ts';
 import { endLease } from '../endings.ts';
@@ -23,8 +24,11 @@ import {
 } from '../lease.ts';
 import { type Found, type Look, plan, type Step } from '../plan.ts';
 
-/** Looks and steps for one lease at most; a grid that answers sensibly needs four. */
-const mostSteps = 12;
+/**
+ * Looks and steps for one lease at most; a grid that answers sensibly needs four, and two more for each object, for each write by
+ * reference that fails and for each attribute that it does not define.
+ */
+const maxSteps = 50;
 
 /** Gives a look that was made for several leases; undefined if this one has to be looked for alone. */
 export type SharedLook = (lease: Lease, signal: AbortSignal) => Promise<Look | undefined>;
@@ -50,11 +54,12 @@ export async function reconcileLocked(
   signal: AbortSignal,
   sharedLook?: SharedLook,
 ): Promise<readonly string[]> {
-  const { store, observer, moment } = deps;
+  const { store, observer, moment, clock } = deps;
   const removed: string[] = [];
   let look: Look | undefined;
   let isFirst = true;
-  for (let steps = 0; steps < mostSteps; steps += 1) {
+  let failures = 0;
+  for (let steps = 0; steps < maxSteps; steps += 1) {
     // Each time anew: a DEL may have come during a request.
     const lease = store.get(mark);
     if (lease === undefined) return removed;
@@ -70,10 +75,15 @@ export async function reconcileLocked(
       continue;
     }
     const step = plan(lease, look, moment());
-    const outcome = await carryOut(deps, { lease, look, step }, signal);
-    if (step.kind === 'remove') removed.push(...step.objects.map(({ address }) => address));
-    if (outcome === 'done') return removed;
-    look = outcome === 'look' ? undefined : outcome;
+    try {
+      const outcome = await carryOut(deps, { lease, look, step }, signal);
+      if (step.kind === 'remove') removed.push(step.object.address);
+      if (outcome === 'done') return removed;
+      look = outcome === 'look' ? undefined : outcome;
+    } catch (error) {
+      failures = await pauseBeforeLook(error, { clock, failures }, signal);
+      look = undefined;
+    }
   }
   throw new GridError('bad-answer', `the grid shows something else at each look for ${mark}`);
 }
@@ -100,9 +110,9 @@ async function carryOut(
   };
   switch (step.kind) {
     case 'remove':
-      return removeFrom(deps, { lease, look, objects: step.objects }, signal);
+      return removeFrom(deps, { lease, look, object: step.object }, signal);
     case 'reassign':
-      return afterReassign(look, step.object, await reassign(deps, { lease, object: step.object }, signal));
+      return (await reassign(deps, { lease, look, object: step.object }, signal)).look ?? 'look';
     case 'recreate': {
       const outcome = await reserveAgain(deps, { lease, look }, signal);
       return outcome === 'look' ? outcome : end(outcome === 'reserved' ? keepDoubt : reserveLater);
@@ -128,27 +138,26 @@ async function carryOut(
   }
 }
 
-/** Removes what nobody needs, and forgets the lease if that was the last of it. @returns what the grid shows then */
+/** Removes what nobody needs, and forgets the lease if that was the last of it. @returns as `carryOut` */
 async function removeFrom(
   deps: LeaseDeps,
-  { lease, look, objects }: Situation & { readonly objects: readonly Found[] },
+  { lease, look, object }: Situation & { readonly object: Found },
   signal: AbortSignal,
-): Promise<Look> {
+): Promise<Look | 'look'> {
   const { store, moment, exhaustion, log } = deps;
   const { mark, view, phase } = lease;
-  await remove(deps, { lease, objects }, signal);
-  const left = without(look, objects);
+  await remove(deps, { lease, object }, signal);
+  const left = without(look, object);
   // In one write with the end of the doubt.
   apply(store, mark, (current) => {
     const answered = deleteAnswered(current, lease);
-    if (plan(answered, left, moment()).kind === 'forget') return forgetReleased(answered);
-    // A DEL that has come meanwhile has its object still to remove.
-    return left.found.length === 0 ? emptied(answered) : answered;
+    if (left === undefined) return answered;
+    return plan(answered, left, moment()).kind === 'forget' ? forgetReleased(answered) : emptied(answered);
   });
   exhaustion.released(view);
-  const addresses = objects.map(({ address }) => address);
+  const addresses = [object.address];
   log.info(phase === 'bound' ? 'removed surplus reservations' : 'released', { attachment: mark, view, addresses });
-  return left;
+  return left ?? 'look';
 }
 
 /** Forgets a lease of which a look has shown nothing. */

@@ -14,8 +14,8 @@ import { reconcile, type SharedLook } from './reconcile.ts';
 import { SharedLooks } from './shared-looks.ts';
 
 const workers = 3;
-/** Milliseconds for one attempt. */
-const attemptTimeout = 15_000;
+/** Milliseconds for one attempt: two requests, a look and a delete, may each take the 15 s that the session waits for an answer. */
+const attemptTimeout = 35_000;
 const retry: Backoff = { first: 1_000, longest: 300_000 };
 /** Milliseconds between attempts while the grid or the state fails altogether, whatever the leases say. */
 const outagePause = 5_000;

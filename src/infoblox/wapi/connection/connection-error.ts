@@ -14,6 +14,13 @@ export class NotConnected extends Error {
   }
 }
 
+/** The time to send it was over before it could be written to a connection: nothing was sent. */
+export class TooLate extends Error {
+  constructor() {
+    super('too late');
+  }
+}
+
 interface FailedExchange {
   /** `name:port` */
   readonly host: string;
@@ -25,15 +32,23 @@ interface FailedExchange {
 
 /**
  * Turns what fetch rejected with into a GridError.
- * @returns `unreachable` or `untrusted` (nothing was sent), `credentials` (the client certificate was refused, and nothing
+ * @returns `unreachable`, `untrusted` or `busy` (nothing was sent), `credentials` (the client certificate was refused, and nothing
  * looked at), `timeout` or `bad-answer` (outcome open for a write)
  */
 export function connectionError(error: unknown, { host, writes, late }: FailedExchange): GridError {
+  const causes = causesOf(error);
+  if (causes.some((cause) => cause instanceof TooLate)) {
+    const what = `not sent to the grid at ${host}: more than a second had passed since it showed the object`;
+    return new GridError('busy', what, {
+      mayLookAgain: true,
+      hint: 'the daemon looks again; if this goes on, see why the grid answers so slowly',
+      cause: error,
+    });
+  }
   const outcome = writes ? 'open' : 'none';
   const hint = 'the daemon tries again; if this goes on, check the load of the grid and the network path to it';
   if (late)
     return new GridError('timeout', `the grid at ${host} did not answer in time`, { outcome, hint, cause: error });
-  const causes = causesOf(error);
   const judged = causes.find((cause) => cause instanceof GridError);
   if (judged !== undefined) return judged;
   const root = causes.at(-1);

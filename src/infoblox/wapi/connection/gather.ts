@@ -3,17 +3,20 @@
  * requests and signals for each: three times the processor time.
  */
 import type { Dispatcher } from 'undici';
+import { TooLate } from './connection-error.ts';
 
 /** Bytes of an answer that are read at most. */
-export interface Limits {
+interface Limits {
   /** Of one with a 2xx status. */
   readonly good: number;
   readonly other: number;
 }
 
-interface Gathering {
+export interface Gathering {
   readonly signal: AbortSignal;
   readonly limits: Limits;
+  /** Monotonic milliseconds after which the request is not sent any more. */
+  readonly leaveBy?: number | undefined;
 }
 
 interface Gathered {
@@ -25,8 +28,8 @@ interface Gathered {
 
 /**
  * Sends a request and reads its answer as UTF-8.
- * @throws the reason of the signal if that fires first, the request is not sent any more then; what undici reports; Error for
- * an answer that is too long or compressed
+ * @throws the reason of the signal if that fires first, the request is not sent any more then; `TooLate` if it was not sent; what
+ * undici reports; Error for an answer that is too long or compressed
  */
 export function gather(
   dispatcher: Dispatcher,
@@ -34,6 +37,7 @@ export function gather(
   gathering: Gathering,
 ): Promise<Gathered> {
   return new Promise((resolve, reject) => {
+    if (isTooLate(gathering)) return reject(new TooLate());
     dispatcher.dispatch(request, new AnswerHandler(gathering, resolve, reject));
   });
 }
@@ -61,9 +65,11 @@ class AnswerHandler implements Dispatcher.DispatchHandler {
     this.#reject(reason);
   };
 
+  /** Called when there is a connection, right before the request is written to it. */
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
     if (this.#gathering.signal.aborted) this.#abort();
+    else if (isTooLate(this.#gathering)) controller.abort(new TooLate());
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: Gathered['headers']): void {
@@ -106,4 +112,8 @@ class AnswerHandler implements Dispatcher.DispatchHandler {
   #end(): void {
     this.#gathering.signal.removeEventListener('abort', this.#abort);
   }
+}
+
+function isTooLate({ leaveBy = Number.POSITIVE_INFINITY }: Gathering): boolean {
+  return performance.now() > leaveBy;
 }

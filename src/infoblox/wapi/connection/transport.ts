@@ -4,7 +4,7 @@ import { createFetch } from 'ofetch';
 import type { Dispatcher } from 'undici';
 import type { HttpAnswer } from '../answer.ts';
 import { connectionError } from './connection-error.ts';
-import { gather, type Limits } from './gather.ts';
+import { type Gathering, gather } from './gather.ts';
 
 /** Bytes of a list that are read at most; a page of 1000 reservations has half a megabyte. */
 const largestList = 2 * 1024 * 1024;
@@ -19,6 +19,8 @@ export interface Exchange {
   readonly body?: Record<string, unknown>;
   /** Whether the answer, if it is a good one, is a list. */
   readonly lists?: boolean;
+  /** Monotonic milliseconds after which it is not sent any more. */
+  readonly leaveBy?: number;
   readonly signal: AbortSignal;
 }
 
@@ -37,10 +39,10 @@ export interface Transport {
 /** Makes a transport over the connections of a dispatcher: an agent's, or those of undici's MockAgent in tests. */
 export function createTransport(dispatcher: Dispatcher): Transport {
   return {
-    async exchange({ url, headers: own, lists = false, ...request }) {
+    async exchange({ url, headers: own, lists = false, leaveBy, ...request }) {
       const limits = { good: lists ? largestList : largestAnswer, other: largestAnswer };
       const client = createFetch({
-        fetch: fetchThrough(dispatcher, own, limits),
+        fetch: fetchThrough(dispatcher, own, { limits, leaveBy }),
         // The session decides what a status means and what is sent again.
         defaults: { retry: false, ignoreResponseError: true },
       });
@@ -65,14 +67,18 @@ export function createTransport(dispatcher: Dispatcher): Transport {
  * as much of a Response as is read here: a whole one costs as much processor time as the exchange itself.
  * @param own headers beside those that ofetch adds for JSON; as Headers they would be copied and sorted on the way
  */
-function fetchThrough(dispatcher: Dispatcher, own: Exchange['headers'], limits: Limits): typeof globalThis.fetch {
+function fetchThrough(
+  dispatcher: Dispatcher,
+  own: Exchange['headers'],
+  given: Omit<Gathering, 'signal'>,
+): typeof globalThis.fetch {
   return async (input, { method = 'GET', headers, body, signal } = {}) => {
     const url = String(input);
     const end = url.indexOf('/', 'https://'.length);
     const text = typeof body === 'string' ? body : null;
     const all = headers instanceof Headers ? { ...Object.fromEntries(headers), ...own } : own;
     const request = { origin: url.slice(0, end), path: url.slice(end), method, headers: all, body: text };
-    const answer = await gather(dispatcher, request, { signal: signal ?? AbortSignal.abort(), limits });
+    const answer = await gather(dispatcher, request, { ...given, signal: signal ?? AbortSignal.abort() });
     const lines = (name: string): string[] => {
       const value = answer.headers[name] ?? [];
       return typeof value === 'string' ? [value] : value;

@@ -4,6 +4,7 @@ import { ExtensibleAttributes } from '../../../../src/infoblox/attributes.ts';
 import { listOriginals, originalOf } from '../../../../src/infoblox/lease/orphans/original.ts';
 import { WapiClient } from '../../../../src/infoblox/wapi/client.ts';
 import type { AttributedAddress } from '../../../../src/infoblox/wapi/schemas.ts';
+import { sightingBy } from '../../../../src/infoblox/wapi/sighting.ts';
 import { until } from '../../../fixture/host.ts';
 import { type MadeByOriginal, OriginalDriver } from '../../../fixture/original.ts';
 import { type Grid, startGrid } from '../../../simulator/grid.ts';
@@ -18,6 +19,7 @@ const id = '85f177f2f1981087309589281979e1190931a9f3d7840660ac8dd9eaeb5685fb';
 describe('a fixed address', () => {
   const attributes = { 'Cloud API Owned': 'True', 'CMP Type': 'Kubernetes', 'Tenant ID': 'cluster-1', 'VM ID': id };
   type Changes = Partial<Omit<AttributedAddress, 'extattrs'>> & { readonly extattrs?: AttributedAddress['extattrs'] };
+  const seen = sightingBy('127.0.0.1', 0);
   const judge = ({ extattrs = {}, ...over }: Changes = {}) => {
     const own = Object.fromEntries(Object.entries(attributes).map(([name, value]) => [name, { value }]));
     const object = {
@@ -28,7 +30,7 @@ describe('a fixed address', () => {
         network: '10.0.0.0/24',
       },
       ...{ comment: '', mac: '66:c2:1c:94:6e:e5', match_client: 'MAC_ADDRESS', name: 'web-1' },
-      ...{ extattrs: { ...own, ...extattrs }, ...over },
+      ...{ extattrs: { ...own, ...extattrs }, seen, ...over },
     };
     return originalOf(object, 'cluster-1');
   };
@@ -36,7 +38,7 @@ describe('a fixed address', () => {
   test('that is exactly as the original makes it is its work', () => {
     expect(judge()).toEqual({
       ...{ ref: 'fixedaddress/x:10.0.0.2/default', address: '10.0.0.2', view: 'default', network: '10.0.0.0/24' },
-      ...{ containerId: id, name: 'web-1', mac: '66:c2:1c:94:6e:e5' },
+      ...{ containerId: id, name: 'web-1', mac: '66:c2:1c:94:6e:e5', seen },
     });
     expect(judge({ match_client: 'RESERVED', mac: '00:00:00:00:00:00', name: '' })?.altered).toBeUndefined();
     expect(judge({ extattrs: { 'CMP Type': { value: 'CNI' } } })?.altered).toBeUndefined();
