@@ -39,6 +39,8 @@ const Status = v.object({
     /** When the client certificate of this host ends; null without one. */
     clientCertificateEndsAt: v.nullable(time),
   }),
+  /** Earlier names of this host under which it still has leases. */
+  formerNames: v.array(text),
   conditions: v.array(Condition),
   /** Networks that this host's leases or calls name. */
   networks: v.array(

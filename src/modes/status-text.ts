@@ -12,6 +12,13 @@ const trustTexts: Readonly<Record<string, string>> = {
   unverified: 'CERTIFICATE NOT VERIFIED: set --ssl-verify to pin, true or a file',
 };
 
+/** What this host is called, and was. */
+export function hostText({ node, cluster, driver, formerNames }: Status): string {
+  const former =
+    formerNames.length === 0 ? '' : `; has leases as ${formerNames.join(', ')}: no other host may be called so`;
+  return `${node} in ${cluster}, driver ${driver}${former}`;
+}
+
 /** Which host of the grid answers, and as whom it is asked. @param now milliseconds since 1970 */
 export function gridText(grid: Grid, now: number): string {
   const { hosts, inUse, answeredAt, port, wapiVersion, trust } = grid;

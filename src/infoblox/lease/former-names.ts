@@ -1,7 +1,7 @@
 /**
  * The names under which this host gives addresses. A host may be renamed while containers run on it: what it gave under
- * an earlier name is still found, as long as the state has a lease of it. Beyond those leases an earlier name means nothing:
- * another machine may have it by now, so nothing is looked for on the grid by it.
+ * an earlier name is still found, as long as the state has a lease of it, and what it gives from now on has the present name. Beyond
+ * those leases an earlier name means nothing: another machine may have it later, so nothing is looked for on the grid by it.
  */
 import * as v from 'valibot';
 import { type Attachment, attachmentMark, hostPrefix, type Origin } from '../mark.ts';
@@ -29,11 +29,25 @@ export class FormerNames {
     return [this.present, ...this.#former.filter((origin) => this.#store.hasAny(hostPrefix(origin)))];
   }
 
-  /** The mark under which the attachment is known here; under the present name if it is not known at all. */
+  /**
+   * The mark under which the attachment is known here: of its bound lease if it has one; under the present name if it is not known
+   * at all.
+   */
   markOf(attachment: Attachment): string {
     const [present, ...former] = this.marksOf(attachment);
-    if (former.length === 0 || this.#store.get(present) !== undefined) return present;
-    return former.find((mark) => this.#store.get(mark) !== undefined) ?? present;
+    if (former.length === 0) return present;
+    const known = [present, ...former].filter((mark) => this.#store.get(mark) !== undefined);
+    return known.find((mark) => this.#isBound(mark)) ?? known[0] ?? present;
+  }
+
+  /** The mark under which an ADD gives the attachment an address: of its bound lease if it has one, else under the present name. */
+  markToGive(attachment: Attachment): string {
+    const [present, ...former] = this.marksOf(attachment);
+    return former.find((mark) => this.#isBound(mark)) ?? present;
+  }
+
+  #isBound(mark: string): boolean {
+    return this.#store.get(mark)?.phase === 'bound';
   }
 
   /** All marks that the attachment may have, the present name's first. */

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { ago } from '../duration.ts';
 import type { LeaseRecord, Status } from '../operator-protocol.ts';
-import { conditionText, gridText, leasesText, sessionText } from '../status-text.ts';
+import { conditionText, gridText, hostText, leasesText, sessionText } from '../status-text.ts';
 import { html, type Markup, raw } from './html.ts';
 import { script } from './script.ts';
 import { style } from './style.ts';
@@ -74,7 +74,7 @@ function fix(hint: string | null): Markup {
 function facts({ status, now }: PageSource): Markup {
   const rows: readonly (readonly [string, string])[] = [
     ['Daemon', `infoblox-cni ${status.version} (${status.commit}), running for ${ago(status.startedAt, now)}`],
-    ['Host', `${status.node} in ${status.cluster}, driver ${status.driver}`],
+    ['Host', hostText(status)],
     ['Grid', gridText(status.grid, now)],
     ['Session', sessionText(status.grid, now)],
     ['Leases', leasesText(status, now)],

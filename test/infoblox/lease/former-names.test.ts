@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Conditions } from '../../../src/infoblox/conditions.ts';
 import { FormerNames } from '../../../src/infoblox/lease/former-names.ts';
 import { SqliteLeaseStore } from '../../../src/infoblox/lease/state/store.ts';
-import { Host } from '../../fixture/host.ts';
+import { Host, until } from '../../fixture/host.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
 import { drop } from './a-lease.ts';
 
@@ -48,6 +48,21 @@ test('a renamed host answers a repeated ADD with the address that the container 
   expect(await host.add('c1')).toBe(address);
   const prevResult = { cniVersion: '1.1.0', ips: [{ address: `${address}/24` }] };
   await host.call('CHECK', 'c1', { config: { prevResult } });
+});
+
+test('a renamed host gives new addresses under its present name, also where it has just taken one back', async () => {
+  await host.add('c1');
+  await rename();
+  const marks = () =>
+    grid.fixedAddresses().flatMap(({ comment = '' }) => /node=(\S+).* container=/.exec(comment)?.[1] ?? []);
+  grid.inject({ method: 'DELETE', effect: { kind: 'delay', ms: 300 } });
+  const deleted = host.call('DEL', 'c1');
+  await host.add('c1');
+  await deleted;
+  await until('the earlier one is released', () => marks().length === 1);
+  expect(marks()).toEqual(['new-name']);
+  await host.call('DEL', 'c1');
+  await until('the new one is released', () => addresses().length === 0);
 });
 
 test('garbage collection on a renamed host spares valid attachments and releases others, whatever their name', async () => {

@@ -8,11 +8,24 @@ const grid = {
   ...{ trust: 'verified', isLoggedIn: true, certificateEndsAt: null, clientCertificateEndsAt: null },
 };
 const status: Status = {
-  ...{ version: '1.0.0', commit: 'abc', startedAt: now - 5_000, cluster: 'c', node: 'n', driver: 'infoblox' },
+  ...{
+    version: '1.0.0',
+    commit: 'abc',
+    startedAt: now - 5_000,
+    cluster: 'c',
+    node: 'n',
+    formerNames: [],
+    driver: 'infoblox',
+  },
   ...{ stateDir: '/state', grid, conditions: [], networks: [], leases: { pending: 0, bound: 0, releasing: 0 } },
   ...{ oldestRelease: null, errors: [] },
 };
 const condition = (kind: string, message: string) => ({ kind, subject: '', message, hint: null, since: now - 60_000 });
+
+test('a renamed host names the earlier names that no other machine may have yet', () => {
+  const lines = screen({ ...status, formerNames: ['m'] }, now).split('\n');
+  expect(lines).toContain('host     n in c, driver infoblox; has leases as m: no other host may be called so');
+});
 
 test('a host with many conditions of one kind still fits a screen', () => {
   const lost = Array.from({ length: 900 }, (_, n) => condition('reservation-lost', `10.0.0.2 of c${n} is lost`));

@@ -4,7 +4,14 @@ import { renderPage } from '../../../src/modes/page/page.ts';
 
 const now = Date.UTC(2026, 0, 2, 3, 4, 5);
 const status: Status = {
-  ...{ version: '1.0.0', commit: 'abc', startedAt: now - 7_200_000, cluster: 'cluster-1', node: 'host-a' },
+  ...{
+    version: '1.0.0',
+    commit: 'abc',
+    startedAt: now - 7_200_000,
+    cluster: 'cluster-1',
+    node: 'host-a',
+    formerNames: [],
+  },
   ...{ driver: 'infoblox', stateDir: '/var/lib/infoblox-cni', oldestRelease: null, conditions: [], errors: [] },
   grid: {
     ...{ hosts: ['grid'], inUse: 'grid', answeredAt: now, port: 443, wapiVersion: '2.3', user: 'cni' },

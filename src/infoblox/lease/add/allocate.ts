@@ -42,7 +42,7 @@ export class Allocator {
    */
   async add(request: AddRequest, signal: AbortSignal): Promise<Allocation> {
     refuseHopeless(request.requested, request.spec);
-    const mark = this.#deps.names.markOf(request.attachment);
+    const mark = this.#deps.names.markToGive(request.attachment);
     const { callId: caller } = request;
     // Another sandbox is another start of the container: the lease has to know the one that lives.
     const variant = JSON.stringify([specKey(request.spec), request.requested, request.netns]);

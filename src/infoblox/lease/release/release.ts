@@ -28,7 +28,7 @@ interface Release {
  */
 export function releaseAttachment(deps: ReleaseDeps, { attachment, view, at }: Release): Lease | undefined {
   const { names, allocator } = deps;
+  for (const mark of names.marksOf(attachment)) allocator.abort(mark);
   const mark = names.markOf(attachment);
-  allocator.abort(mark);
   return endLease(deps, { mark, network: shortNetworkName(attachment.network), view }, { cause: 'DEL', at }).lease;
 }

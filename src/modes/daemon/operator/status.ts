@@ -3,6 +3,7 @@ import type { X509Certificate } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { contains } from '../../../infoblox/address.ts';
 import type { Conditions } from '../../../infoblox/conditions.ts';
+import type { FormerNames } from '../../../infoblox/lease/former-names.ts';
 import type { SqliteLeaseStore } from '../../../infoblox/lease/state/store.ts';
 import { shortNetworkName } from '../../../infoblox/mark.ts';
 import type { Networks } from '../../../infoblox/network/networks.ts';
@@ -33,6 +34,7 @@ export interface OperatorStatusDeps {
   readonly networks: Networks;
   readonly usage: NetworkUsage;
   readonly store: SqliteLeaseStore;
+  readonly names: FormerNames;
   readonly recentErrors: () => readonly RecentError[];
 }
 
@@ -44,13 +46,14 @@ export function operatorStatusHandler(deps: OperatorStatusDeps): OperatorHandler
 /** Says how this host is. How full networks are is asked of the grid if that is not known, but not waited for long. */
 export async function statusOf(deps: OperatorStatusDeps): Promise<Status> {
   await Promise.race([deps.usage.refresh().catch(() => undefined), delay(usagePatience, undefined, { ref: false })]);
-  const { startedAt, options, conditions, store, recentErrors } = deps;
+  const { startedAt, options, conditions, store, names, recentErrors } = deps;
   return {
     version,
     commit,
     startedAt,
     cluster: options.clusterName,
     node: options.nodeName,
+    formerNames: formerNamesOf(names),
     driver: options.driverName,
     stateDir: options.stateDir,
     grid: gridOf(deps),
@@ -62,6 +65,11 @@ export async function statusOf(deps: OperatorStatusDeps): Promise<Status> {
     oldestRelease: store.oldestRelease() ?? null,
     errors: [...recentErrors()],
   };
+}
+
+function formerNamesOf({ present, all }: FormerNames): string[] {
+  const [, ...former] = all;
+  return former.map(({ cluster, node }) => (cluster === present.cluster ? node : `${node} in ${cluster}`));
 }
 
 function gridOf({ options, gridState, session, certificates, conditions }: OperatorStatusDeps): Status['grid'] {

@@ -14,7 +14,7 @@ const metricsTimeoutMs = 5_000;
 const maxMetricsBytes = 1024 * 1024;
 
 export const statusShape = shape(
-  { plain: 'version commit startedAt driver stateDir oldestRelease', cluster: 'cluster', host: 'node' },
+  { plain: 'version commit startedAt driver stateDir oldestRelease', cluster: 'cluster', host: 'node formerNames' },
   {
     grid: shape({
       plain: 'answeredAt port wapiVersion trust isLoggedIn certificateEndsAt clientCertificateEndsAt',

@@ -7,7 +7,7 @@ import { ago } from '../../duration.ts';
 import type { Status } from '../../operator-protocol.ts';
 import { renderPage } from '../../page/page.ts';
 import { printable } from '../../printable.ts';
-import { conditionText, gridText, leasesText, sessionText } from '../../status-text.ts';
+import { conditionText, gridText, hostText, leasesText, sessionText } from '../../status-text.ts';
 import { folded } from '../../terminal-text.ts';
 import { daemonPlace, defineCommand, json } from '../command.ts';
 import { CommandError, type ExitStatus, exitStatus } from '../command-error.ts';
@@ -70,13 +70,13 @@ async function writePage(file: string, status: Status, socket: string): Promise<
 
 /** Makes the screen for people; texts from outside are made printable. @param now milliseconds since 1970 */
 export function screen(status: Status, now: number): string {
-  const { version, commit, startedAt, node, cluster, driver, conditions, grid, networks, errors } = status;
+  const { version, commit, startedAt, conditions, grid, networks, errors } = status;
   const kinds = new Set(conditions.map(({ kind }) => kind));
   const headline = kinds.size === 0 ? 'well' : `NOT WELL: ${[...kinds].join(', ')}`;
   return [
     `${folded(headline, 0)}\n\n`,
     fact('daemon', `infoblox-cni ${version} (${commit}), running for ${ago(startedAt, now)}`),
-    fact('host', `${node} in ${cluster}, driver ${driver}`),
+    fact('host', hostText(status)),
     fact('grid', gridText(grid, now)),
     fact('session', sessionText(grid, now)),
     fact('leases', leasesText(status, now)),

@@ -30,7 +30,15 @@ const grid = {
   ...{ trust: 'verified', isLoggedIn: true, certificateEndsAt: null, clientCertificateEndsAt: null },
 };
 const status: Status = {
-  ...{ version: '1.0.0', commit: 'abc', startedAt: now - 5_000, cluster: 'c', node: 'n', driver: 'infoblox' },
+  ...{
+    version: '1.0.0',
+    commit: 'abc',
+    startedAt: now - 5_000,
+    cluster: 'c',
+    node: 'n',
+    formerNames: [],
+    driver: 'infoblox',
+  },
   ...{ stateDir: '/state', grid, conditions: [], networks: [], leases: { pending: 0, bound: 0, releasing: 0 } },
   ...{ oldestRelease: null, errors: [] },
 };
