@@ -22,6 +22,10 @@ export const conditionKinds = [
   'notes-ignored',
   /** The grid has lost the reservation of a live attachment and does not take it again. */
   'reservation-lost',
+  /** The grid refuses to release addresses of a network. Only a release can show that it does not any more. */
+  'releases-refused',
+  /** The state is new, and what this host has on the grid could not be read into it yet. */
+  'import-incomplete',
   /** The grid refuses what a network configuration asks for. Only an ADD can show that it does not any more. */
   'network-refused',
   /** A network has no free address. */

@@ -4,6 +4,7 @@
  */
 import { type Backoff, pauseBefore } from '../concurrency/backoff.ts';
 import { deadline, turnEvery } from '../concurrency/clock.ts';
+import { GridError } from '../errors.ts';
 import { messageOf } from '../host/errno.ts';
 import { hostPrefix, networkOf } from '../mark.ts';
 import type { Allocator } from './add/allocate.ts';
@@ -15,7 +16,8 @@ import { plan } from './plan.ts';
 const attemptTimeout = 120_000;
 const retry: Backoff = { first: 1_000, longest: 300_000 };
 
-interface ImportDeps extends Pick<LeaseDeps, 'store' | 'observer' | 'names' | 'clock' | 'moment' | 'log'> {
+interface ImportDeps
+  extends Pick<LeaseDeps, 'store' | 'observer' | 'names' | 'clock' | 'moment' | 'conditions' | 'log'> {
   readonly allocator: Pick<Allocator, 'isAdding'>;
 }
 
@@ -50,7 +52,7 @@ export class Import {
   }
 
   async #import(): Promise<void> {
-    const { observer, store, names, clock, log } = this.#deps;
+    const { observer, store, names, clock, conditions, log } = this.#deps;
     const stopping = this.#stopping.signal;
     const signal = AbortSignal.any([stopping, deadline(clock, attemptTimeout)]);
     // A page that was read before shows what has been released since.
@@ -71,6 +73,7 @@ export class Import {
     } finally {
       end();
     }
+    conditions.clear('import-incomplete');
     if (count > 0) log.info('imported the reservations of this host from the grid', { count });
   }
 
@@ -86,12 +89,23 @@ export class Import {
 
   #tryLater(error: unknown): void {
     if (this.#stopping.signal.aborted) return;
+    const { clock, conditions, log } = this.#deps;
     const pause = pauseBefore(this.#attempts, retry);
     this.#attempts += 1;
-    this.#deps.log.warn('cannot import the reservations of this host from the grid; will retry', {
-      reason: messageOf(error),
+    const reason = messageOf(error);
+    log.warn('cannot import the reservations of this host from the grid; will retry', {
+      reason,
       seconds: Math.ceil(pause / 1000),
     });
-    this.#cancelRetry = this.#deps.clock.after(pause, () => void this.attempt());
+    conditions.raise('import-incomplete', incomplete(error, reason));
+    this.#cancelRetry = clock.after(pause, () => void this.attempt());
   }
+}
+
+function incomplete(error: unknown, reason: string): GridError {
+  const what = `the reservations of this host are not imported from the grid into its new state yet: ${reason}`;
+  if (!(error instanceof GridError)) return new GridError('state', what);
+  const hint =
+    error.reason === 'permission' ? 'give the user of --wapi-username the right to read fixed addresses' : error.hint;
+  return new GridError(error.reason, what, { hint });
 }

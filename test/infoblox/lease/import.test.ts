@@ -58,10 +58,17 @@ test('is tried until it succeeds', async () => {
   const disarm = refuseReading();
   await importer.attempt();
   await isRefused();
+  expect(leases.deps.conditions.all()).toMatchObject([
+    {
+      kind: 'import-incomplete',
+      error: { reason: 'rejected', message: expect.stringMatching(/not imported .*: no$/) },
+    },
+  ]);
   disarm();
   expect(leases.store.fact('imported')).toBeUndefined();
   await until('it has succeeded', () => leases.store.fact('imported') !== undefined);
   expect(leases.store.get(markOf('c1'))).toMatchObject({ phase: 'bound', address: '10.0.0.2', network: 'net-1' });
+  expect(leases.deps.conditions.all()).toEqual([]);
 });
 
 test('a state that cannot be read fails nobody, and is tried again', async () => {

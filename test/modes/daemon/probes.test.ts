@@ -10,6 +10,9 @@ const rows: readonly (readonly [ConditionKind | 'nothing', Readonly<Record<strin
   ['grid-unavailable', { '/livez': 200, '/readyz': 503, '/health': 503 }],
   ['grid-read-only', { '/livez': 200, '/readyz': 503, '/health': 503 }],
   ['state-not-writable', { '/livez': 200, '/readyz': 503, '/health': 200 }],
+  // They keep an address, not a container.
+  ['releases-refused', { '/livez': 200, '/readyz': 200, '/health': 200 }],
+  ['import-incomplete', { '/livez': 200, '/readyz': 200, '/health': 200 }],
   // They keep one network from being served, not the host.
   ['network-refused', { '/livez': 200, '/readyz': 200, '/health': 200 }],
   ['network-duplicate', { '/livez': 200, '/readyz': 200, '/health': 200 }],

@@ -2,7 +2,7 @@
  * Brings one lease and the grid together: look, ask `plan`, carry out its step, until there is nothing more to do now. The
  * same from whatever state, for the first time and for the repair.
  */
-import { GridError } from '../../errors.ts';
+import { GridError, hasReason } from '../../errors.ts';
 import { attachmentIn, whoOf } from '../../mark.ts';
 import { pauseBeforeLook } from '../../wapi/retry.ts';
 import { workloadFields } from '../../workload.ts';
@@ -29,6 +29,9 @@ import { type Found, type Look, plan, type Step } from '../plan.ts';
  * reference that fails and for each attribute that it does not define.
  */
 const maxSteps = 50;
+
+/** Milliseconds that a refused release counts: twice the longest pause before it is tried again. */
+const refusalLasts = 600_000;
 
 /** Gives a look that was made for several leases; undefined if this one has to be looked for alone. */
 export type SharedLook = (lease: Lease, signal: AbortSignal) => Promise<Look | undefined>;
@@ -155,14 +158,17 @@ async function removeFrom(
     return plan(answered, left, moment()).kind === 'forget' ? forgetReleased(answered) : emptied(answered);
   });
   exhaustion.released(view);
+  noteRelease(deps, lease);
   const addresses = [object.address];
   log.info(phase === 'bound' ? 'removed surplus reservations' : 'released', { attachment: mark, view, addresses });
   return left ?? 'look';
 }
 
 /** Forgets a lease of which a look has shown nothing. */
-function forget({ store, exhaustion, conditions, log }: LeaseDeps, { lease, look }: Situation): void {
+function forget(deps: LeaseDeps, { lease, look }: Situation): void {
+  const { store, exhaustion, conditions, log } = deps;
   const { mark, address, view } = lease;
+  noteRelease(deps, lease);
   conditions.clear('reservation-lost', subjectOf(mark));
   apply(store, mark, forgetReleased);
   exhaustion.released(view);
@@ -204,6 +210,27 @@ async function reserveAgain(
     log.error('the grid has lost the reservation of a live attachment and does not take it again', { ...fields, hint });
   }
   return 'refused';
+}
+
+/** Raises a condition if a grid that is there has refused to release a lease. */
+export function noteRefusedRelease({ conditions }: Pick<LeaseDeps, 'conditions'>, lease: Lease, error: unknown): void {
+  if (lease.phase !== 'releasing' || !hasReason(error, 'permission', 'rejected', 'conflict', 'not-wapi')) return;
+  const subject = networkSubject(lease);
+  const what = `the grid refuses to release addresses of ${subject}, which stay reserved: ${error.message}`;
+  const hint =
+    error.reason === 'permission'
+      ? 'give the user of --wapi-username the right to read and delete fixed addresses there; they are released by themselves then'
+      : error.hint;
+  conditions.raise('releases-refused', new GridError(error.reason, what, { hint }), { subject, lasts: refusalLasts });
+}
+
+/** Ends that condition when a lease is released that could not be before. */
+function noteRelease({ conditions }: Pick<LeaseDeps, 'conditions'>, lease: Lease): void {
+  if (lease.phase === 'releasing' && lease.attempts > 0) conditions.clear('releases-refused', networkSubject(lease));
+}
+
+function networkSubject({ network, view }: Lease): string {
+  return `network ${network} in view ${view}`;
 }
 
 /** Names an attachment as the subject of a condition. */

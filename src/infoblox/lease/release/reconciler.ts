@@ -10,7 +10,7 @@ import { apply } from '../act.ts';
 import type { LeaseDeps } from '../deps.ts';
 import { endLease } from '../endings.ts';
 import { postpone } from '../lease.ts';
-import { reconcile, type SharedLook } from './reconcile.ts';
+import { noteRefusedRelease, reconcile, type SharedLook } from './reconcile.ts';
 import { SharedLooks } from './shared-looks.ts';
 
 const workers = 3;
@@ -188,6 +188,7 @@ export class Reconciler {
     const lease = apply(store, mark, (current) => postpone(current, now + pauseBefore(current.attempts, retry)));
     if (isGridAway(error) || isRefused(error)) this.#pausedUntil = now + outagePause;
     if (lease === undefined) return;
+    noteRefusedRelease(this.#deps, lease, error);
     log.warn(lease.phase === 'releasing' ? 'release failed; will retry' : 're-check failed; will retry', {
       attachment: mark,
       address: lease.address,

@@ -9,8 +9,8 @@ interface Texts {
   readonly ends: string;
 }
 
-/** That the grid has not been seen yet is no news, and of a lost reservation whoever finds it says more. */
-type Told = Exclude<ConditionKind, 'grid-not-seen' | 'reservation-lost'>;
+/** That the grid has not been seen yet is no news, and of a lost reservation and an import whoever finds it says more. */
+type Told = Exclude<ConditionKind, 'grid-not-seen' | 'reservation-lost' | 'import-incomplete'>;
 
 const texts: Readonly<Record<Told, Texts>> = {
   'grid-unavailable': { level: 'error', begins: 'grid unavailable', ends: 'grid available' },
@@ -27,6 +27,7 @@ const texts: Readonly<Record<Told, Texts>> = {
     begins: 'release notes ignored: users other than root can write to their directory',
     ends: 'release notes read again',
   },
+  'releases-refused': { level: 'error', begins: 'grid refuses releases', ends: 'grid accepts releases' },
   'network-refused': { level: 'warn', begins: 'network refused', ends: 'network accepted' },
   'network-duplicate': { level: 'warn', begins: 'several networks have one name', ends: 'one network has the name' },
   'network-full': { level: 'warn', begins: 'network full', ends: 'network has free addresses' },
@@ -57,5 +58,5 @@ function isTold(kind: ConditionKind): kind is Told {
 
 /** What it was about, where the kind does not say. */
 function ofWhat({ kind, error }: Condition): { readonly was?: string } {
-  return kind.startsWith('network') || kind === 'reservation-lost' ? { was: error.message } : {};
+  return /^(network|reservation|releases)-/.test(kind) ? { was: error.message } : {};
 }

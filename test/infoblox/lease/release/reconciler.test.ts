@@ -65,6 +65,27 @@ test('an ADD that the last run has begun is released, and its create held for po
   expect(leases.store.get(markOf('c2'))).toEqual(aLease(markOf('c2')));
 });
 
+test('releases that the grid refuses are a condition of their network, until one of them is carried out', async () => {
+  const { conditions } = leases.deps;
+  const subject = 'network net-1 in view default';
+  const disarm = leases.grid.inject({ method: 'DELETE', times: 99, effect: { kind: 'html', status: 403 } });
+  leases.releasing('c1', '10.0.0.2');
+  reconciler.start();
+  await until('it is a condition', () => conditions.find('releases-refused', subject) !== undefined);
+  expect(conditions.all()).toMatchObject([
+    {
+      error: {
+        reason: 'permission',
+        message: expect.stringContaining(`the grid refuses to release addresses of ${subject}`),
+        hint: expect.stringContaining('--wapi-username'),
+      },
+    },
+  ]);
+  disarm();
+  await allReleased();
+  await until('it is over', () => conditions.all().length === 0);
+});
+
 describe('the grid is back', () => {
   test('what had failed is done at once, whatever its pause', async () => {
     leases.releasing('c1', '10.0.0.2', { attempts: 9, dueAt: Date.now() + 300_000 });
