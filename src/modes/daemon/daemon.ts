@@ -74,6 +74,7 @@ export async function startDaemon(options: Options, plainLog: Log, surroundings:
     bound: store.count('bound'),
     releasing: store.count('releasing'),
   });
+  void grid.meetHosts();
   monitor.probe();
   if (options.reapAfter > 0) leases.reaper.start();
   notes.start();

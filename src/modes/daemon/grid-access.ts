@@ -4,7 +4,7 @@ import { ExtensibleAttributes } from '../../infoblox/attributes.ts';
 import type { Conditions } from '../../infoblox/conditions.ts';
 import type { Log } from '../../infoblox/log.ts';
 import { WapiClient } from '../../infoblox/wapi/client.ts';
-import { createAgent } from '../../infoblox/wapi/connection/agent.ts';
+import { createAgent, greet, type PeerListeners, type TlsOptions } from '../../infoblox/wapi/connection/agent.ts';
 import { GridHosts, type WriterMemory } from '../../infoblox/wapi/connection/hosts.ts';
 import type { ClientPair } from '../../infoblox/wapi/connection/renewed-agent.ts';
 import { createTransport, type Transport } from '../../infoblox/wapi/connection/transport.ts';
@@ -36,7 +36,7 @@ export function buildGridAccess(deps: GridAccessDeps) {
   const gridState = new GridState(conditions);
   /** The last that each host has shown. */
   const certificates = new Map<string, X509Certificate>();
-  const session = openSession(deps, gridState, certificates);
+  const { session, meetHosts } = openSession(deps, gridState, certificates);
   const attributes = new ExtensibleAttributes(options.clusterName, options.labels, ({ name, type, value }) => {
     log.warn('extensible attribute left out: the grid does not accept it', { name, type, value });
   });
@@ -47,21 +47,25 @@ export function buildGridAccess(deps: GridAccessDeps) {
   });
   /** Ends the session on the grid and closes the connections. */
   const close = () => session.close(AbortSignal.timeout(logoutTimeout));
-  return { gridState, session, wapi, inspection: new GridInspection(session), certificates, close };
+  return { gridState, session, wapi, inspection: new GridInspection(session), certificates, meetHosts, close };
 }
 
-function openSession(deps: GridAccessDeps, gridState: GridState, certificates: Map<string, X509Certificate>): Session {
+function openSession(deps: GridAccessDeps, gridState: GridState, certificates: Map<string, X509Certificate>) {
   const { options, conditions, memory, watch, log } = deps;
   const { clientCertificate } = options;
   const shown = clientCertificate && { client: () => usablePair(clientCertificate, conditions) };
-  const agent = createAgent({ ...options.tls, ...shown }, maxConnections, {
+  const tls: TlsOptions = { ...options.tls, ...shown };
+  const listeners: PeerListeners = {
     onFirstKey: (host, key) => {
       log.info('grid host seen for the first time; trusting its public key from now on', { host, key });
+      // Where the whole grid was away at the start, the others are met now.
+      void meetHosts();
     },
     onCertificate: (host, certificate) => certificates.set(host, certificate),
-  });
-  const transport = createTransport(agent);
-  return new Session({
+  };
+  const meetHosts = meeting(tls, listeners, log);
+  const transport = createTransport(createAgent(tls, maxConnections, listeners));
+  const session = new Session({
     transport: watch?.(transport) ?? transport,
     hosts: new GridHosts(options.gridHosts, undefined, memory),
     credentials: new Credentials({
@@ -78,6 +82,24 @@ function openSession(deps: GridAccessDeps, gridState: GridState, certificates: M
       gridState.switched();
     },
   });
+  return { session, meetHosts };
+}
+
+/** Makes what has the hosts of the grid show the keys that are to be pinned, so that no fail-over is the first to see one. */
+function meeting(tls: TlsOptions, listeners: PeerListeners, log: Log): () => Promise<void> {
+  let underWay: Promise<void> | undefined;
+  const meet = async () => {
+    const refused = (await tls.keys?.meet((host) => greet(host, tls, listeners))) ?? [];
+    const hint = 'restart the daemon when the host answers, or accept its key by hand as the refusal says';
+    for (const host of refused)
+      log.warn('grid host not seen at the start: its key is not known, and refused', { host, hint });
+  };
+  return () => {
+    underWay ??= meet().finally(() => {
+      underWay = undefined;
+    });
+    return underWay;
+  };
 }
 
 /** Gives what to show to the grid, and says what has to be done about it. */

@@ -19,7 +19,7 @@ export type GridSettings = Pick<ServiceSettings, 'daemonFlags' | 'env'>;
  */
 export function readSettings({ daemonFlags, env }: GridSettings): Options {
   const options = readOptions(daemonFlags, env, { isTerminal: false });
-  return { ...options, tls: rememberingNothing(options.tls, options.stateDir) };
+  return { ...options, tls: rememberingNothing(options.tls) };
 }
 
 /**

@@ -3,7 +3,7 @@ import type { X509Certificate } from 'node:crypto';
 import { TLSSocket } from 'node:tls';
 import { Agent, buildConnector, type Dispatcher } from 'undici';
 import { connectTimeout, NotConnected } from './connection-error.ts';
-import { checkPeer, type KeyCheck, type OnFirstKey } from './peer-key.ts';
+import { checkPeer, type KeyJudge, type OnFirstKey, peerName } from './peer-key.ts';
 import { type ClientPair, RenewedAgent } from './renewed-agent.ts';
 
 export interface TlsOptions {
@@ -14,11 +14,11 @@ export interface TlsOptions {
   /** What this daemon shows to a grid that asks for a certificate; asked for each request, as it may be renewed. */
   readonly client?: () => ClientPair;
   /** Judges the public key of a grid host that was just connected to, before anything is sent to it. */
-  readonly checkKey?: KeyCheck;
+  readonly keys?: KeyJudge;
 }
 
 /** Told what the grid's hosts show of themselves. */
-interface PeerListeners {
+export interface PeerListeners {
   readonly onFirstKey?: OnFirstKey;
   /** Told of each certificate that is shown; a resumed TLS session shows none. */
   readonly onCertificate?: (host: string, certificate: X509Certificate) => void;
@@ -42,8 +42,26 @@ export function createAgent(tls: TlsOptions, connections: number, listeners: Pee
   return tls.client === undefined ? make() : new RenewedAgent(tls.client, make);
 }
 
+/**
+ * Connects to a host and hangs up: it is judged, and `listeners` are told, as for a request.
+ * @param host as by `peerName`
+ * @throws what a connection for a request would fail with
+ */
+export async function greet(host: string, tls: TlsOptions, listeners: PeerListeners): Promise<void> {
+  const { protocol, hostname, port } = new URL(`https://${host}`);
+  const target = { protocol, host, port, hostname: hostname.replace(/^\[|\]$/g, '') };
+  const connect = checked(connectorOf(tls, tls.client?.()), tls, listeners);
+  await new Promise<void>((resolve, reject) => {
+    connect(target, (...[error, socket]) => {
+      socket?.destroy();
+      if (error === null) resolve();
+      else reject(error);
+    });
+  });
+}
+
 /** One connector as long as the trusted certificates stay the same, so that TLS sessions can be resumed. */
-function connectorOf({ verify, trusted, checkKey }: TlsOptions, pair?: ClientPair): buildConnector.connector {
+function connectorOf({ verify, trusted, keys }: TlsOptions, pair?: ClientPair): buildConnector.connector {
   let ca: readonly string[] | undefined;
   let connector: buildConnector.connector | undefined;
   return (options, callback) => {
@@ -55,7 +73,7 @@ function connectorOf({ verify, trusted, checkKey }: TlsOptions, pair?: ClientPai
         allowH2: false,
         rejectUnauthorized: verify,
         // A resumed TLS session shows no certificate.
-        maxCachedSessions: checkKey === undefined ? null : 0,
+        maxCachedSessions: keys === undefined ? null : 0,
         ...{ ca: ca && [...ca], cert: pair?.cert, key: pair?.key },
       });
     }
@@ -69,7 +87,7 @@ function connectorOf({ verify, trusted, checkKey }: TlsOptions, pair?: ClientPai
  */
 function checked(
   connector: buildConnector.connector,
-  { checkKey }: TlsOptions,
+  { keys }: TlsOptions,
   { onFirstKey, onCertificate }: PeerListeners,
 ): buildConnector.connector {
   return (options, callback) =>
@@ -79,7 +97,7 @@ function checked(
       const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
       if (certificate !== undefined) onCertificate?.(options.hostname, certificate);
       try {
-        checkPeer(`${options.hostname}:${options.port || 443}`, certificate, { checkKey, onFirstKey });
+        checkPeer(peerName(options.hostname, options.port), certificate, { keys, onFirstKey });
       } catch (reason) {
         socket.destroy();
         return callback(reason instanceof Error ? reason : new Error(String(reason)), null);

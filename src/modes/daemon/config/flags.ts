@@ -28,7 +28,7 @@ const grid = {
   'wapi-version': text('2.3', 'WAPI version, 2.3 or above'),
   'ssl-verify': text(
     'false',
-    "Check the grid's certificate: true, false, pin (the key that it was first seen with), or a file of certificates to trust",
+    "Check the grid's certificate: true, false, pin (the keys that its hosts had at the first start), or a file of certificates to trust",
   ),
   labels: text(
     '',

@@ -1,6 +1,7 @@
 /**
- * Trust on first use, `--ssl-verify=pin`: the public key that each grid host had when it was first seen is remembered in a
- * file of its own, and another one is refused. Keys are written as curl's `--pinnedpubkey` takes them.
+ * Trust on first use, `--ssl-verify=pin`: the public key that each grid host had when the daemon first started is remembered in a
+ * file of its own, and another one is refused; so is a host that is seen later for the first time. Keys are written as curl's
+ * `--pinnedpubkey` takes them.
  */
 import { join } from 'node:path';
 import { GridError } from '../../../infoblox/errors.ts';
@@ -9,33 +10,82 @@ import { writeDurably } from '../../../infoblox/host/durable-file.ts';
 import { messageOf } from '../../../infoblox/host/errno.ts';
 import { readRegularFile } from '../../../infoblox/host/regular-file.ts';
 import { refuseUntrusted } from '../../../infoblox/host/trusted-path.ts';
-import { isPublicKey, type KeyCheck } from '../../../infoblox/wapi/connection/peer-key.ts';
+import { isPublicKey, type KeyJudge } from '../../../infoblox/wapi/connection/peer-key.ts';
 import { serviceUid } from '../process/service-user.ts';
 
 /** Bytes of a file of keys: some hundred of them. */
 const maxBytes = 16 * 1024;
 
-/**
- * Makes the check of public keys.
- * @param directory holds a file for each grid host; made if absent
- * @param reader a command remembers nothing, and reads as root what may belong to the user of the service
- * @returns a check that is done before anything is sent to the grid. It reads the file each time, so that a key which was
- * accepted by hand counts without a restart.
- */
-export function knownKeys(directory: string, reader: 'daemon' | 'command' = 'daemon'): KeyCheck {
-  return (host, key) => {
-    const file = join(directory, host);
-    const known = readKeys(directory, host, reader === 'daemon' ? undefined : serviceUid());
+/** The file of each host is read each time, so that a key which was accepted by hand counts without a restart. */
+export class KnownKeys implements KeyJudge {
+  readonly #directory: string;
+  readonly #hosts: readonly string[];
+  readonly #reader: 'daemon' | 'command';
+  #meetings = 0;
+
+  /**
+   * @param directory holds a file for each grid host; made if absent
+   * @param hosts those of the grid
+   * @param reader a command remembers nothing, and reads as root what may belong to the user of the service
+   */
+  constructor(directory: string, hosts: readonly string[], reader: 'daemon' | 'command' = 'daemon') {
+    this.#directory = directory;
+    this.#hosts = hosts;
+    this.#reader = reader;
+  }
+
+  /** The same keys for a command. */
+  forCommand(): KnownKeys {
+    return new KnownKeys(this.#directory, this.#hosts, 'command');
+  }
+
+  check(host: string, key: string): 'known' | 'first seen' {
+    const known = this.#read(host);
     if (known === undefined) {
-      if (reader === 'daemon') remember(directory, host, key);
+      // Which host is asked first by a fail-over, and when, may be the choice of whoever comes between.
+      if (this.#meetings === 0 && this.#hosts.some((other) => this.#knows(other))) {
+        throw this.#refusal(
+          `the grid at ${host} was not seen when the daemon started, and shows the public key ${key}`,
+          host,
+          key,
+        );
+      }
+      if (this.#reader === 'daemon') remember(this.#directory, host, key);
       return 'first seen';
     }
     if (known.includes(key)) return 'known';
-    const was = known.length === 0 ? `${file} names no key` : `known: ${known.join(', ')}`;
-    throw new GridError('untrusted', `the grid at ${host} has another public key than it had: ${key}; ${was}`, {
-      hint: `if its certificate was renewed, remove ${file}, and the next key that it shows is trusted; if not, the connection is being intercepted`,
+    const was = known.length === 0 ? `${join(this.#directory, host)} names no key` : `known: ${known.join(', ')}`;
+    throw this.#refusal(`the grid at ${host} has another public key than it had: ${key}; ${was}`, host, key);
+  }
+
+  async meet(greet: (host: string) => Promise<void>): Promise<readonly string[]> {
+    if (this.#reader === 'command') return [];
+    const isUnknown = (host: string) => !this.#knows(host);
+    this.#meetings += 1;
+    await Promise.allSettled(this.#hosts.filter(isUnknown).map(greet));
+    this.#meetings -= 1;
+    return this.#hosts.every(isUnknown) ? [] : this.#hosts.filter(isUnknown);
+  }
+
+  #refusal(what: string, host: string, key: string): GridError {
+    const command = `echo ${key} >${join(this.#directory, host)}`;
+    return new GridError('untrusted', what, {
+      hint: `if the grid says that this is its key, accept it with ${command}; if not, the connection is being intercepted`,
     });
-  };
+  }
+
+  /** Also where the file cannot be used: then nothing is trusted. */
+  #knows(host: string): boolean {
+    try {
+      return this.#read(host) !== undefined;
+    } catch {
+      return true;
+    }
+  }
+
+  #read(host: string): string[] | undefined {
+    return readKeys(this.#directory, host, this.#reader === 'daemon' ? undefined : serviceUid());
+  }
 }
 
 /**

@@ -28,7 +28,14 @@ const whatHostsAre =
 const hosts = v.pipe(
   text,
   v.transform((list) => list.split(',').map((host) => host.trim())),
-  v.array(v.pipe(v.string(), v.regex(/^[a-zA-Z0-9_.-]+$|^\[[0-9a-fA-F:]+\]$/, whatHostsAre))),
+  v.array(
+    v.pipe(
+      v.string(),
+      v.regex(/^[a-zA-Z0-9_.-]+$|^\[[0-9a-fA-F:]+\]$/, whatHostsAre),
+      // As URLs have it: in lower case, an address in its short form.
+      v.transform((host) => URL.parse(`https://${host}`)?.hostname ?? host),
+    ),
+  ),
 );
 const duration = v.pipe(
   v.string(),
@@ -124,7 +131,7 @@ export function readOptions(
     /** Undefined: none is shown to the grid. */
     clientCertificate: readClientCertificate(flags['wapi-client-cert'], flags['wapi-client-key']),
     wapiVersion: flags['wapi-version'],
-    tls: readTrust(flags['ssl-verify'], flags['state-dir']),
+    tls: readTrust(flags['ssl-verify'], flags),
     socketDir,
     driverName: flags['driver-name'],
     networkView: flags['network-view'],

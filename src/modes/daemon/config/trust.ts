@@ -5,28 +5,32 @@ import { join } from 'node:path';
 import { getCACertificates, rootCertificates } from 'node:tls';
 import { refuseUntrusted, UntrustedPath } from '../../../infoblox/host/trusted-path.ts';
 import type { TlsOptions } from '../../../infoblox/wapi/connection/agent.ts';
+import { peerName } from '../../../infoblox/wapi/connection/peer-key.ts';
 import { StartError } from '../start-error.ts';
 import { UsageError } from './command-line.ts';
 import { whyUnreadable } from './given-file.ts';
-import { knownKeys } from './known-keys.ts';
+import { KnownKeys } from './known-keys.ts';
 
 /** How the grid is known to be the grid. */
 export const trusts = ['verified', 'pinned', 'unverified'] as const;
 export type Trust = (typeof trusts)[number];
 
 /** Says how the grid is known to be the grid with these settings. */
-export function trustOf({ verify, checkKey }: TlsOptions): Trust {
-  if (checkKey !== undefined) return 'pinned';
+export function trustOf({ verify, keys }: TlsOptions): Trust {
+  if (keys !== undefined) return 'pinned';
   return verify ? 'verified' : 'unverified';
 }
 
-/** The same trust for a command: a key that is seen for the first time is accepted, and remembered nowhere. */
-export function rememberingNothing(tls: TlsOptions, stateDir: string): TlsOptions {
-  return tls.checkKey === undefined ? tls : { ...tls, checkKey: knownKeys(keysIn(stateDir), 'command') };
+/** The same trust for a command, which remembers no key. */
+export function rememberingNothing(tls: TlsOptions): TlsOptions {
+  return tls.keys instanceof KnownKeys ? { ...tls, keys: tls.keys.forCommand() } : tls;
 }
 
-function keysIn(stateDir: string): string {
-  return join(stateDir, 'grid-keys');
+/** Flags that say whose public keys are pinned, and where. */
+interface PinnedHosts {
+  readonly 'grid-host': readonly string[];
+  readonly 'wapi-port': number;
+  readonly 'state-dir': string;
 }
 
 const beginning = '-----BEGIN CERTIFICATE-----';
@@ -35,12 +39,14 @@ const beginning = '-----BEGIN CERTIFICATE-----';
  * Reads `--ssl-verify`. `false`: any certificate. `true`: what the host trusts. `pin`: any at first, then only those with its
  * public key. A file: its certificates; it is read again for new connections, so that a renewed certificate needs no restart,
  * and while it cannot be used its last good content counts.
- * @param stateDir where public keys are remembered
  * @throws StartError if the file cannot be used at start: never less checking than asked for; UsageError if it is no path
  */
-export function readTrust(value: string, stateDir: string): TlsOptions {
+export function readTrust(value: string, pinned: PinnedHosts): TlsOptions {
   if (value === 'false') return { verify: false };
-  if (value === 'pin') return { verify: false, checkKey: knownKeys(keysIn(stateDir)) };
+  if (value === 'pin') {
+    const hosts = pinned['grid-host'].map((host) => peerName(host, pinned['wapi-port']));
+    return { verify: false, keys: new KnownKeys(join(pinned['state-dir'], 'grid-keys'), hosts) };
+  }
   if (value === 'true') {
     const known = [...new Set([...rootCertificates, ...getCACertificates('system')])];
     return { verify: true, trusted: () => known };

@@ -36,6 +36,8 @@ test('without any flag the daemon has the settings of the original', () => {
 
 test.each([
   [['--grid-host=a.example, 10.0.0.1,[fd00::1]'], { gridHosts: ['a.example', '10.0.0.1', '[fd00::1]'] }],
+  // As it is spelled in requests, and in the names of files of known keys.
+  [['--grid-host=GM.example,[FD00:0::1]'], { gridHosts: ['gm.example', '[fd00::1]'] }],
   [['--wapi-port=8443'], { wapiPort: 8443 }],
   [['--wapi-version=2.12.3'], { wapiVersion: '2.12.3' }],
   [['--wapi-version=3.0'], { wapiVersion: '3.0' }],

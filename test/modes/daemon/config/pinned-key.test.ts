@@ -1,10 +1,23 @@
 /** `--ssl-verify=pin` against real HTTPS servers with keys of their own: trust on first use, and nobody else after it. */
+import { execSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { createServer } from 'node:tls';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { parseFlags } from '../../../../src/modes/daemon/config/command-line.ts';
+import { readSettings } from '../../../../src/modes/operator/grid.ts';
 import { Host, until } from '../../../fixture/host.ts';
 import { errorOf } from '../../../infoblox/grid-and-host.ts';
 import { type Grid, startGrid } from '../../../simulator/grid.ts';
@@ -62,14 +75,14 @@ test('another key is refused with both and the way to accept it, which counts wi
   const refused = {
     code: 11,
     msg: `the grid at 127.0.0.1:${grid.port} has another public key than it had: ${now}; known: ${was}`,
-    details: expect.stringContaining(`remove ${keyFile()}, and the next key that it shows is trusted`),
+    details: expect.stringContaining(`accept it with echo ${now} >${keyFile()}`),
   };
   expect(await errorOf(host.add('c2'))).toEqual(refused);
   await host.stop();
   await host.start();
   expect(await errorOf(host.add('c2'))).toEqual(refused);
   expect(other.requests).toEqual([]);
-  rmSync(keyFile());
+  execSync(commandIn(await errorOf(host.add('c2'))));
   expect(await host.add('c2')).toBe('10.0.0.3');
   expect(readFileSync(keyFile(), 'utf8')).toBe(`${now}\n`);
 });
@@ -106,27 +119,72 @@ test.each(['TLSv1.2', 'TLSv1.3'] as const)(
   },
 );
 
-test('a member of the grid with a key of its own is remembered beside the first, and a fail-over needs nobody', async () => {
-  const member = await startGridAt('127.0.0.2', grid.port);
-  const pair = new Host(grid, { node: 'pair', flags: ['--grid-host=127.0.0.1,127.0.0.2', '--ssl-verify=pin'] });
-  try {
-    await pair.start();
-    await pair.add('c1');
-    await grid.pause();
-    await until('the other member was asked', async () => {
-      await pair.add('c2', { limit: 500 }).catch(() => undefined);
-      return member.handshakes > 0;
-    });
-    const keys = join(pair.directory, 'state', 'grid-keys');
-    const [one, two] = ['127.0.0.1', '127.0.0.2'].map((name) =>
-      readFileSync(join(keys, `${name}:${grid.port}`), 'utf8'),
-    );
-    expect(one).toBe(`${await keyOf(grid)}\n`);
-    expect(two).toBe(`${await keyOf(member)}\n`);
-  } finally {
+describe('of two hosts of a grid', () => {
+  let pair: Host;
+  let member: Member | undefined;
+
+  beforeEach(() => {
+    pair = new Host(grid, { node: 'pair', flags: ['--grid-host=127.0.0.1,127.0.0.2', '--ssl-verify=pin'] });
+  });
+  afterEach(async () => {
     await pair.dispose();
-    await member.stop();
-  }
+    await member?.stop();
+    member = undefined;
+  });
+
+  const file = (address: string) => join(pair.directory, 'state', 'grid-keys', `${address}:${grid.port}`);
+  const pinned = (address: string) => (existsSync(file(address)) ? readFileSync(file(address), 'utf8') : undefined);
+  const warned = () => pair.log.filter(({ message }) => message.includes('not seen at the start'));
+
+  test('both are pinned at the start, and a fail-over needs nobody', async () => {
+    member = await startMember();
+    await pair.start();
+    await until('both are known', () => pinned('127.0.0.1') !== undefined && pinned('127.0.0.2') !== undefined);
+    expect([pinned('127.0.0.1'), pinned('127.0.0.2')]).toEqual([`${await keyOf(grid)}\n`, `${await keyOf(member)}\n`]);
+    expect(member.received).toBe('');
+    await grid.pause();
+    await pair.add('c1', { limit: 500 }).catch(() => undefined);
+    await until('the other host was asked', () => member?.received !== '');
+    expect(warned()).toEqual([]);
+  });
+
+  test('the one that was away at the start is sent nothing when it is first seen, until its key is accepted', async () => {
+    await pair.start();
+    await until('one is known and the other is not', () => pinned('127.0.0.1') !== undefined && warned().length > 0);
+    // Whoever comes between lets the first host fail.
+    member = await startMember();
+    await grid.pause();
+    const what = `the grid at 127.0.0.2:${grid.port} was not seen when the daemon started, and shows the public key`;
+    const refusal = await errorOf(pair.add('c1'));
+    expect(refusal).toMatchObject({ code: 11, msg: `${what} ${await keyOf(member)}` });
+    expect([member.received, pinned('127.0.0.2')]).toEqual(['', undefined]);
+    execSync(commandIn(refusal));
+    await pair.add('c1', { limit: 500 }).catch(() => undefined);
+    await until('it is asked', () => member?.received !== '');
+  });
+
+  test('the other is met as soon as the first answers, where both were away at the start', async () => {
+    await grid.pause();
+    await pair.start();
+    await until('both were tried', () => pair.log.some(({ message }) => message === 'grid unavailable'));
+    member = await startMember();
+    await grid.resume();
+    await until('both are known', () => pinned('127.0.0.1') !== undefined && pinned('127.0.0.2') !== undefined);
+    expect(warned()).toEqual([]);
+  });
+
+  test('a command is sent nowhere without a known key once one is known', async () => {
+    await pair.start();
+    await until('one is known and the other is not', () => warned().length > 0);
+    const { tls } = readSettings({ daemonFlags: parseFlags(pair.flags), env: {} });
+    expect(tls.keys?.check(`127.0.0.1:${grid.port}`, await keyOf(grid))).toBe('known');
+    expect(() => tls.keys?.check(`127.0.0.2:${grid.port}`, 'sha256//any')).toThrow(
+      /was not seen when the daemon started/,
+    );
+    rmSync(file('127.0.0.1'));
+    expect(tls.keys?.check(`127.0.0.2:${grid.port}`, 'sha256//any')).toBe('first seen');
+    expect(pinned('127.0.0.2')).toBeUndefined();
+  });
 });
 
 test('keys may be written by hand, several for one name, as where both nodes of a pair answer at it', async () => {
@@ -171,25 +229,31 @@ test.each([
   expect(JSON.stringify(error)).not.toContain('secret');
 });
 
-/** A TLS server that answers nothing: enough to be a member with a key. */
-async function startGridAt(address: string, port: number) {
+/** The command by which a refused key is accepted. */
+function commandIn(refusal: { readonly details?: string | undefined }): string {
+  return /accept it with (echo .*?);/.exec(refusal.details ?? '')?.[1] ?? 'false';
+}
+
+type Member = Awaited<ReturnType<typeof startMember>>;
+
+/** A TLS server that answers no request well: enough to be a member of the grid with a key of its own. */
+async function startMember() {
   const certificate = await makeCertificate();
-  const counted = { handshakes: 0 };
+  const member = { caFile: certificate.caFile, received: '' };
   const server = createServer(certificate, (socket) => {
-    counted.handshakes += 1;
-    socket.on('error', () => undefined).resume();
-    socket.end('HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n');
+    socket
+      .on('error', () => undefined)
+      .on('data', (data) => {
+        member.received += data;
+        socket.end('HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n');
+      });
   });
-  server.listen(port, address);
+  server.listen(grid.port, '127.0.0.2');
   await once(server, 'listening');
-  return {
-    caFile: certificate.caFile,
-    get handshakes() {
-      return counted.handshakes;
-    },
+  return Object.assign(member, {
     stop: async () => {
       server.close();
       await certificate.remove();
     },
-  };
+  });
 }

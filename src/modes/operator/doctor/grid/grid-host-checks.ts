@@ -98,7 +98,7 @@ function judgePeer(socket: TLSSocket, { name }: Place, tls: Options['tls']): Ver
     validFrom: validFromDate.getTime(),
     validTo: validToDate.getTime(),
     key,
-    isKeyKnown: tls.checkKey?.(name, key) === 'known',
+    isKeyKnown: tls.keys?.check(name, key) === 'known',
   };
   return judgeCertificate(facts, { trust: trustOf(tls), now: Date.now() });
 }
