@@ -2,12 +2,14 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 
-const pluginSide = ['errors', 'versions', 'names', 'environment', 'call'];
+const pluginSide = ['errors', 'versions', 'names', 'environment', 'call', 'result-check'];
 
 test('what the plugin process loads of this directory needs nothing heavy', () => {
   const loaded = new Set(pluginSide.flatMap((module) => importsOf(`${module}.ts`)));
   const own = pluginSide.map((module) => `./${module}.ts`);
-  expect([...loaded].filter((name) => !own.includes(name))).toEqual(['node:buffer']);
+  expect([...loaded].filter((name) => !own.includes(name)))
+    // Whoever has an answer to judge has loaded node:net for the socket that it came over.
+    .toEqual(['node:buffer', 'node:net']);
 });
 
 test('nothing in this directory knows the other parts of the program or the system', () => {

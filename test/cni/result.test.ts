@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { CniError } from '../../src/cni/errors.ts';
 import { type AddResult, formatResult } from '../../src/cni/result.ts';
+import { isAddResult } from '../../src/cni/result-check.ts';
 import { decodeVersion, requireVersion, supportedVersions } from '../../src/cni/versions.ts';
 import { readAddStdout } from './reference-caller.ts';
 import { expectAsVector, type ResultCase, resultCases, stdoutCases } from './vectors.ts';
@@ -17,6 +18,54 @@ describe('an ADD result becomes in each version what the reference makes of it',
       }),
     );
     expectAsVector('results', name, actual, vector);
+  });
+});
+
+describe('the plugin passes on to a main plugin', () => {
+  const given: AddResult = {
+    ips: [
+      { address: '10.20.0.5/24', gateway: '10.20.0.1' },
+      { address: '2001:db8::5/64', gateway: '2001:db8::1' },
+    ],
+    routes: [{ dst: '0.0.0.0/0', gw: '10.20.0.1', mtu: 1400 }, { dst: '2001:db8:1::/48' }],
+  };
+
+  test.each(supportedVersions)('what the daemon prints in %s, and not in another version', (version) => {
+    const printed = JSON.parse(JSON.stringify(formatResult(given, version)));
+    expect(isAddResult(printed, version)).toBe(true);
+    for (const other of supportedVersions) if (other !== version) expect(isAddResult(printed, other)).toBe(false);
+  });
+
+  const current = { cniVersion: '1.1.0', ips: [{ address: '10.20.0.5/24', gateway: '10.20.0.1' }] };
+  const old = { cniVersion: '0.2.0', ip4: { ip: '10.20.0.5/24', gateway: '10.20.0.1' }, dns: {} };
+  const ips = (...list: unknown[]) => ({ ...current, ips: list });
+  const routes = (...list: unknown[]) => ({ ...current, routes: list });
+  test.each<[string, unknown]>([
+    ['a text', 'here'],
+    ['nothing', null],
+    ['an array', [current]],
+    ['a result without an address', ips()],
+    ['ips that are no array', { ...current, ips: current.ips[0] }],
+    ['an address without a prefix length', ips({ address: '10.20.0.5' })],
+    ['a prefix length that no address has', ips({ address: '10.20.0.5/33' })],
+    ['a text with an address in it', ips({ address: '10.20.0.5/24\u001b[2J' })],
+    ['an address in an array', ips({ address: ['10.20.0.5/24'] })],
+    ['an interface that only the main plugin knows', ips({ ...current.ips[0], interface: 0 })],
+    ['a gateway outside the network', ips({ address: '10.20.0.5/24', gateway: '10.20.1.1' })],
+    ['a gateway of the other family', ips({ address: '10.20.0.5/24', gateway: '2001:db8::1' })],
+    ['a gateway outside the network of IPv6', ips({ address: '2001:db8::5/64', gateway: '2001:db8:0:1::1' })],
+    ['a gateway that is no address', ips({ address: '10.20.0.5/24', gateway: 7 })],
+    ['a wrong address behind a right one', ips(current.ips[0], {})],
+    ['a route to no network', routes({ dst: 'default' })],
+    ['a route through no address', routes({ dst: '0.0.0.0/0', gw: '10.20.0.1/24' })],
+    ['an attribute of a route that is no number', routes({ dst: '0.0.0.0/0', mtu: 'x' })],
+    ['name servers', { ...current, dns: { nameservers: ['10.20.0.53'] } }],
+    ['interfaces', { ...current, interfaces: [{ name: 'eth0' }] }],
+    ['an address of IPv4 as one of IPv6, before 0.3.0', { ...old, ip4: undefined, ip6: old.ip4 }],
+    ['no family, before 0.3.0', { cniVersion: '0.2.0', dns: {} }],
+    ['a gateway outside the network, before 0.3.0', { ...old, ip4: { ...old.ip4, gateway: '10.20.1.1' } }],
+  ])('never %s', (_, result) => {
+    for (const version of ['0.2.0', '1.1.0'] as const) expect(isAddResult(result, version)).toBe(false);
   });
 });
 

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { acceptedFrame, answerFrame } from '../../src/modes/protocol.ts';
+import { acceptedFrame, answerFrame, takenFrame } from '../../src/modes/protocol.ts';
 import { until } from '../fixture/host.ts';
 import { type Grid, startGrid } from '../simulator/grid.ts';
 import { BuiltHost, type Command, failure } from './built-host.ts';
@@ -90,13 +90,17 @@ describe('no daemon', () => {
     await until('the note is gone', () => notes().length === 0);
   });
 
-  test('DEL warns when it had to make the directory: a mistyped one is read by no daemon', async () => {
-    const wrong = join(host.directory, 'rum');
-    const { exitCode, stdout, stderr } = await host.call('DEL', { ipam: { 'socket-dir': wrong } });
-    expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: '' });
-    expect(stderr).toMatch(/release recorded, but \S+\/rum did not exist: no daemon reads it there unless/);
-    expect(readdirSync(join(wrong, 'infoblox.owed'))).toHaveLength(1);
-    expect((await host.call('DEL', { ipam: { 'socket-dir': wrong } })).stderr).not.toContain('did not exist');
+  test('DEL fails with 11 where no daemon has been, and makes nothing there: a mistyped directory is read by none', async () => {
+    const before = readdirSync(host.directory);
+    for (const wrong of [join(host.directory, 'rum'), host.directory]) {
+      const call = await host.call('DEL', { ipam: { 'socket-dir': wrong } });
+      expect(failure(call)).toMatchObject({
+        code: 11,
+        msg: expect.stringContaining(`cannot be recorded for later: no infoblox-cni-daemon has used ${wrong}`),
+        details: expect.stringContaining('--socket-dir'),
+      });
+    }
+    expect(readdirSync(host.directory)).toEqual(before);
   });
 
   test('DEL fails where even a note cannot be left, so that the runtime tries again', async () => {
@@ -140,6 +144,11 @@ describe('something else than a daemon', () => {
       (socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'),
       'is not a compatible infoblox-cni-daemon',
     ],
+    [
+      'answers with nonsense for a result',
+      (socket) => socket.end(answerFrame({ result: 'yes' })),
+      'is not a compatible',
+    ],
     ['answers other JSON', (socket) => socket.end('[1]\n'), 'is not a compatible infoblox-cni-daemon'],
     ['answers half a document', (socket) => socket.end('{"jsonrpc":"2.0","id":1,"resu'), ''],
     ['answers without end', (socket) => flood(socket), 'is not a compatible infoblox-cni-daemon'],
@@ -182,6 +191,30 @@ describe('something else than a daemon', () => {
     await listen(refusal(11));
     expect(failure(await host.call('ADD'))).toMatchObject({ code: 11 });
     expect(unanswered()).toHaveLength(1);
+  });
+
+  test('gives a gateway outside the network: no container is told, and the daemon may take the address back', async () => {
+    const result = { cniVersion: '1.1.0', ips: [{ address: '10.0.0.2/24', gateway: '192.0.2.1' }] };
+    let heard = '';
+    await listen((socket) => {
+      socket.on('data', (chunk) => {
+        heard += chunk.toString();
+      });
+      socket.write(acceptedFrame(1_000) + answerFrame({ result }));
+    });
+    expect(failure(await host.call('ADD'))).toMatchObject({
+      code: 11,
+      msg: expect.stringContaining('not a compatible'),
+    });
+    expect(heard).not.toContain(takenFrame);
+  });
+
+  test('sends texts that would command a terminal: they are shown as escapes, on stdout and on stderr', async () => {
+    const message = 'red \u001b[31m, a\nline, back\u202ewards';
+    const shown = 'red \\u001b[31m, a\\nline, back\\u202ewards';
+    await listen((socket) => socket.end(answerFrame({ error: { code: 100, message, data: { details: message } } })));
+    expect(failure(await host.call('ADD'))).toMatchObject({ msg: shown, details: shown });
+    expect((await host.call('DEL')).stderr).toBe(`${shown}; release recorded; the daemon will retry it\n`);
   });
 
   const refusal = (code: number) => (socket: Socket) => {

@@ -2,8 +2,7 @@
 import { connect, type Socket } from 'node:net';
 import { CniCode, CniError } from '../../cni/errors.ts';
 import { acceptLimit, answerGrace, type Call, largestFrame, requestFrame, takenFrame } from '../protocol.ts';
-import { milliseconds } from './clock.ts';
-import { mustBeRoot, rootHint } from './permission.ts';
+import { milliseconds, mustBeRoot, rootHint } from './process.ts';
 
 /** The daemon could not be asked, or gave no answer: code 11. Nothing else is thrown as this class. */
 export class NoAnswer extends CniError {
@@ -83,7 +82,7 @@ function connectTo(file: string): Promise<Socket> {
   });
 }
 
-/** @param request with `end`, in milliseconds of `clock.ts`: when everything is over */
+/** @param request with `end`, in milliseconds of `process.ts`: when everything is over */
 function exchange(
   socket: Socket,
   { file, method, call, limit, end }: DaemonCall & { readonly end: number },
@@ -187,7 +186,8 @@ function late(file: string, wait: number): NoAnswer {
   return new NoAnswer(`the daemon at ${file} did not answer in time`, details);
 }
 
-function incompatible(file: string): NoAnswer {
+/** Makes the error for what a daemon of this release does not say. @param file of the socket */
+export function incompatible(file: string): NoAnswer {
   return new NoAnswer(
     `what answers at ${file} is not a compatible infoblox-cni-daemon`,
     'Install plugin and daemon from the same release and restart the daemon.',

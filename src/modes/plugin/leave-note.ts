@@ -2,38 +2,54 @@
  * Records a call that got no answer in a note beside the socket, so that nothing is lost: of a DEL its release, of an ADD that
  * its caller has no answer, and so no address. Loaded only when there is something to record.
  */
-import { statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { lstatSync, readdirSync } from 'node:fs';
 import { makeDirectory } from '../../infoblox/host/directory.ts';
 import { writeDurably } from '../../infoblox/host/durable-file.ts';
-import { type Call, owedDir, requestFrame } from '../protocol.ts';
-import { noteName, unansweredName } from '../release-note.ts';
-import type { DaemonPlace } from '../sent-config.ts';
+import { type Call, defaultSocketDir, owedDir, requestFrame, socketFile } from '../protocol.ts';
+import { maxNoteBytes, maxNotes, noteName, unansweredName } from '../release-note.ts';
+import { type DaemonPlace, sentConfig } from '../sent-config.ts';
 
 /**
  * Leaves the note of a DEL: complete and on disk when this returns, or not there at all.
  * @param network name of the network, as the configuration has it
- * @throws UntrustedPath if users other than root could change what is written there; the error of the file system
+ * @throws UntrustedPath if users other than root could change what is written there; Error if the directory is no daemon's, if it has
+ * as many notes as it may, or if the note is too long; the error of the file system
  */
-export function leaveReleaseNote({ socketDir, driverName }: DaemonPlace, network: string, call: Call): void {
-  const directory = owedDir(socketDir, driverName);
-  // A mistyped directory is an error, not a place where nobody looks: only its last part is made.
-  statSync(dirname(socketDir));
-  makeDirectory(socketDir, 0o755);
-  writeNote(directory, noteName(network, call.containerId, call.ifName), requestFrame('DEL', call));
+export function leaveReleaseNote(place: DaemonPlace, network: string, call: Call): void {
+  writeNote(place, noteName(network, call.containerId, call.ifName), noteText('DEL', call));
 }
 
 /**
  * Leaves the note of an ADD: what it may have taken is released, unless another ADD of the attachment was answered with it.
  * @throws as `leaveReleaseNote`
  */
-export function leaveUnansweredNote({ socketDir, driverName }: DaemonPlace, call: Call): void {
-  const directory = owedDir(socketDir, driverName);
-  writeNote(directory, unansweredName(call.callId), requestFrame('ADD', call));
+export function leaveUnansweredNote(place: DaemonPlace, call: Call): void {
+  writeNote(place, unansweredName(call.callId), noteText('ADD', call));
 }
 
-/** A daemon with a user of its own reads it through the group of the directory, which tmpfiles.d has made for it. */
-function writeNote(directory: string, name: string, text: string): void {
+/** A request with what the daemon reads of a note: whose address it is about, and when it has to look for it on the grid, where. */
+function noteText(method: 'ADD' | 'DEL', call: Call): string {
+  return requestFrame(method, { ...call, netns: '', args: '', config: sentConfig('DEL', call.config) });
+}
+
+/**
+ * The author of a network configuration chooses the directory: nothing is made where no daemon has been, and no more than so much is
+ * written where one was. A daemon with a user of its own reads it through the group of the directory, which tmpfiles.d has made for it.
+ */
+function writeNote({ socketDir, driverName }: DaemonPlace, name: string, text: string): void {
+  const directory = owedDir(socketDir, driverName);
+  if (socketDir === defaultSocketDir) makeDirectory(socketDir, 0o755);
+  else if (![directory, socketFile(socketDir, driverName)].some(exists)) {
+    throw new Error(`no infoblox-cni-daemon has used ${socketDir}`);
+  }
   makeDirectory(directory, 0o700, 'group');
+  if (Buffer.byteLength(text) > maxNoteBytes) throw new Error(`its note is longer than ${maxNoteBytes} bytes`);
+  if (!exists(`${directory}/${name}`) && readdirSync(directory).length >= maxNotes) {
+    throw new Error(`${directory} has ${maxNotes} files already`);
+  }
   writeDurably({ directory, name, mode: 0o640 }, text);
+}
+
+function exists(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }

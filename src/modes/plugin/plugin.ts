@@ -2,29 +2,28 @@
  * The plugin's role: environment and stdin in, the daemon asked, one JSON document or nothing out (SPEC section 2).
  * Loaded for every container operation, so it loads sockets and hashes only where it needs them.
  */
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { peekVersion, readNetworkConfig } from '../../cni/call.ts';
 import { type CallEnvironment, type Command, readEnvironment } from '../../cni/environment.ts';
 import { CniCode, CniError, formatError } from '../../cni/errors.ts';
 import { answerVersion, requireVersion, versionAnswer } from '../../cni/versions.ts';
 import { errnoOf, messageOf } from '../../infoblox/host/errno.ts';
+import { distrust } from '../../infoblox/host/trusted-path.ts';
 import { version } from '../build-info.ts';
+import { printable } from '../printable.ts';
 import {
   type Call,
   largestConfig,
   largestGcConfig,
   limits,
+  longestTraceContext,
   newCallId,
   protocolVersion,
+  type Sender,
   socketFile,
 } from '../protocol.ts';
 import { type DaemonPlace, daemonPlace, sentConfig } from '../sent-config.ts';
-import { refuseForeignSocket } from './foreign-socket.ts';
-import { complain, NoOutput, print } from './output.ts';
-import { refuseOwnNamespace } from './own-namespace.ts';
-import { mustBeRoot, rootHint } from './permission.ts';
-import { readStdin } from './stdin.ts';
-import { traceContext } from './trace-context.ts';
+import { complain, mustBeRoot, NoOutput, print, readStdin, rootHint } from './process.ts';
 
 /** Milliseconds for stdin: callers write it before or while they start us. */
 const stdinLimit = 5_000;
@@ -67,10 +66,13 @@ export function refuseToBeAPlugin(): number {
   return fail(error, Buffer.alloc(0));
 }
 
+/** Texts of the grid end up in a runtime's log and on a terminal, which characters in them must not command. */
 function fail(error: unknown, stdin: Buffer): number {
   try {
     if (error instanceof NoOutput) throw error;
-    print(formatError(asCniError(error), answerVersion(peekVersion(stdin))));
+    const { code, message, details = '' } = asCniError(error);
+    const shown = new CniError(code, printable(message), printable(details));
+    print(formatError(shown, answerVersion(peekVersion(stdin))));
   } catch (failure) {
     const what = error instanceof NoOutput ? 'the daemon releases what it has allocated' : asCniError(error).message;
     complain(`${messageOf(failure)}: ${what}`);
@@ -82,8 +84,8 @@ type ServedEnvironment = CallEnvironment & { readonly command: Exclude<Command, 
 
 async function serve(environment: ServedEnvironment, stdin: Buffer, env: NodeJS.ProcessEnv): Promise<void> {
   const { command, containerId, ifName, netns, args } = environment;
-  const { name, config, cniVersion } = readNetworkConfig(stdin);
-  requireVersion(cniVersion, command);
+  const { name, config, cniVersion: written } = readNetworkConfig(stdin);
+  const cniVersion = requireVersion(written, command);
   refuseOwnNamespace(environment, env);
   const place = daemonPlace(config);
   const file = socketFile(place.socketDir, place.driverName);
@@ -99,10 +101,12 @@ async function serve(environment: ServedEnvironment, stdin: Buffer, env: NodeJS.
     args,
     config: sentConfig(command, config),
   };
-  const { callDaemon, NoAnswer } = await import('./daemon-client.ts');
+  const { callDaemon, incompatible, NoAnswer } = await import('./daemon-client.ts');
+  const { isAddResult } = await import('../../cni/result-check.ts');
   try {
     await callDaemon({ file, method: command, call, limit: limits[command] }, (result) => {
-      if (result !== undefined && result !== null) print(result);
+      if (command === 'ADD' ? !isAddResult(result, cniVersion) : result !== null) throw incompatible(file);
+      if (command === 'ADD') print(result);
     });
   } catch (error) {
     const failure = asCniError(error);
@@ -116,6 +120,57 @@ async function serve(environment: ServedEnvironment, stdin: Buffer, env: NodeJS.
   }
 }
 
+/**
+ * Refuses an ADD for the plugin's own namespace, which would configure the host (SPEC section 5 "Error", code 8). The
+ * reference refuses a DEL, too, but one for `/proc/PID/ns/net` finds the host's namespace there once the PID is another process:
+ * it has an address to release like any other.
+ * @throws CniError 8, unless CNI_NETNS_OVERRIDE is set
+ */
+function refuseOwnNamespace({ command, netns }: CallEnvironment, env: NodeJS.ProcessEnv): void {
+  if (command !== 'ADD' || /^(1|true)$/i.test(env.CNI_NETNS_OVERRIDE ?? '')) return;
+  try {
+    const [own, given] = [statSync('/proc/self/ns/net'), statSync(netns)];
+    if (own.ino !== given.ino || own.dev !== given.dev) return;
+  } catch {
+    return;
+  }
+  throw new CniError(
+    CniCode.ownNamespace,
+    `CNI_NETNS ${netns} is the network namespace that the plugin runs in`,
+    "Name the container's network namespace, or set CNI_NETNS_OVERRIDE=true if this is meant.",
+  );
+}
+
+/**
+ * Refuses a socket that users other than root could have put there. A missing socket is reported by connect().
+ * @throws CniError 7, which DEL tells its caller as well: no note goes into such a directory either
+ */
+function refuseForeignSocket(file: string): void {
+  const untrusted = distrust(file);
+  if (untrusted === undefined) return;
+  throw new CniError(
+    CniCode.invalidConfig,
+    `cannot trust what answers at ${file}: ${untrusted.message}`,
+    `Run ${untrusted.hint}, or use another "socket-dir" in the network configuration and the same --socket-dir of the daemon.`,
+  );
+}
+
+/**
+ * Takes the caller's place in a trace out of the environment (OpenTelemetry specification, "Environment Variables as Context
+ * Propagation Carriers"). It is passed on unread: the daemon ignores what is none. What is longer than any is left out, so that it cannot
+ * make the request too long.
+ */
+export function traceContext({
+  TRACEPARENT,
+  TRACESTATE,
+}: NodeJS.ProcessEnv): Pick<Sender, 'traceparent' | 'tracestate'> {
+  return { traceparent: bounded(TRACEPARENT), tracestate: bounded(TRACESTATE) };
+}
+
+function bounded(text: string | undefined): string | undefined {
+  return text !== undefined && text.length <= longestTraceContext ? text : undefined;
+}
+
 /** True for a failure that the caller can do nothing about: a runtime that does not repeat its DEL must lose nothing. */
 function isOurs({ code }: CniError): boolean {
   return code === CniCode.tryAgain || code === CniCode.io || code === CniCode.unexpected;
@@ -127,18 +182,13 @@ async function recordRelease(
   reason: CniError,
 ): Promise<void> {
   const { leaveReleaseNote } = await import('./leave-note.ts');
-  const { socketDir } = place;
-  const isNew = !existsSync(socketDir);
   try {
     leaveReleaseNote(place, network, call);
   } catch (error) {
     const what = `${reason.message}; and the release cannot be recorded for later: ${messageOf(error)}`;
     throw new CniError(CniCode.tryAgain, what, reason.details);
   }
-  const fate = isNew
-    ? `release recorded, but ${socketDir} did not exist: no daemon reads it there unless that is its --socket-dir`
-    : 'release recorded; the daemon will retry it';
-  complain(`${reason.message}; ${fate}`);
+  complain(`${reason.message}; release recorded; the daemon will retry it`);
 }
 
 /** The daemon may have reserved an address that nobody was told. A runtime need not say so: rkt forgets a failed ADD. */

@@ -12,8 +12,8 @@ import { IrregularFile, readRegularFile } from '../../../infoblox/host/regular-f
 import { distrust, type UntrustedPath } from '../../../infoblox/host/trusted-path.ts';
 import type { Log } from '../../../infoblox/log.ts';
 import type { Attachment } from '../../../infoblox/mark.ts';
-import { type Call, largestFrame, owedDir } from '../../protocol.ts';
-import { isDraft, isNote, noteName } from '../../release-note.ts';
+import { type Call, owedDir } from '../../protocol.ts';
+import { isDraft, isNote, maxNoteBytes, noteName } from '../../release-note.ts';
 import { isPluginRequest, parseRequest } from './frame.ts';
 
 /** Milliseconds between looks for notes, which a plugin may leave while the daemon is slow. */
@@ -145,7 +145,7 @@ export class ReleaseNotes {
     try {
       // Plugins are root's, as the directory is; the service's own user may write to it.
       const owner = lstatSync(this.#directory, { throwIfNoEntry: false })?.uid;
-      const note = readRegularFile(file, { maxBytes: largestFrame, owner });
+      const note = readRegularFile(file, { maxBytes: maxNoteBytes, owner });
       if (note === undefined) return;
       const request = parseRequest(note.bytes.toString());
       if (!isPluginRequest(request)) throw new SyntaxError(`no call of a plugin: ${request.method}`);

@@ -61,6 +61,7 @@ const files = () => readdirSync(owedDir(socketDir, 'infoblox'));
 
 beforeEach(() => {
   socketDir = mkdtempSync(join(tmpdir(), 'infoblox-cni-notes-'));
+  mkdirSync(owedDir(socketDir, 'infoblox'));
   released = [];
   unanswered = [];
   problems = [];

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { traceContext } from '../../../src/modes/plugin/trace-context.ts';
+import { traceContext } from '../../../src/modes/plugin/plugin.ts';
 
 test('the trace of the caller is passed on as it is, and only that', () => {
   const env = { TRACEPARENT: '00-a-b-01', TRACESTATE: 'vendor=1', BAGGAGE: 'user=1', traceparent: 'other' };
