@@ -6,7 +6,10 @@ import { pauseBefore } from '../concurrency/backoff.ts';
 import type { Clock } from '../concurrency/clock.ts';
 import { GridError, hasReason, isGridAway } from '../errors.ts';
 
-/** Milliseconds without an answer that are evidence against the grid also when the caller gives up then. */
+/**
+ * Milliseconds without an answer that are evidence against the grid also when the caller gives up then; of a slow grid, those that
+ * it took of late, twice.
+ */
 const evidenceWindow = 3_000;
 /** Milliseconds of trouble during which requests are repeated; after it each gets one try until the grid is back. */
 const patience = 10_000;
@@ -18,8 +21,10 @@ export interface FailedAttempt {
   readonly error: GridError;
   /** 0 for the first. */
   readonly attempt: number;
-  /** Milliseconds that it took. */
+  /** Milliseconds since it was sent. */
   readonly took: number;
+  /** Milliseconds that the grid has taken for an answer of late. */
+  readonly usualMs: number;
   /** Whether the caller waits no longer. */
   readonly callerLeft: boolean;
   /** Whether another host may do what this one could not. */
@@ -41,9 +46,9 @@ export interface RetryDecision {
 
 /** Decides what follows from an attempt that has failed. */
 export function retryDecision(failed: FailedAttempt): RetryDecision {
-  const { error, took, callerLeft, otherHost } = failed;
+  const { error, took, usualMs, callerLeft, otherHost } = failed;
   // A caller who leaves early proves nothing about the grid.
-  const isEvidence = !callerLeft || took > evidenceWindow;
+  const isEvidence = !callerLeft || took > Math.max(evidenceWindow, 2 * usualMs);
   const away = isGridAway(error);
   const notWapi = hasReason(error, 'not-wapi');
   // One host is not the grid, as long as another may serve. What was never sent tells nothing.

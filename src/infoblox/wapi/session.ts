@@ -42,10 +42,11 @@ interface SessionOptions {
 /** What the grid has answered, and the look that this is. */
 export type Answer = Sighted<{ readonly value: unknown }>;
 
-/** How one attempt ended: with an error or an answer. */
-type Attempt =
+/** How one attempt ended: with an error or an answer, so many milliseconds after it was sent. */
+type Attempt = { readonly took: number } & (
   | { readonly answer: Answer; readonly error?: never }
-  | { readonly answer?: never; readonly error: GridError };
+  | { readonly answer?: never; readonly error: GridError }
+);
 
 /** A change to one object. */
 interface Change {
@@ -60,7 +61,7 @@ interface Sending {
   readonly seen?: Sighting | undefined;
 }
 
-type Failure = Omit<FailedAttempt, 'otherHost' | 'troubleFor'>;
+type Failure = Omit<FailedAttempt, 'otherHost' | 'troubleFor' | 'usualMs'>;
 
 /** All methods throw GridError: what `readAnswer`, `connectionError` and the login make of a failure, or `busy`. */
 export class Session {
@@ -69,6 +70,8 @@ export class Session {
   readonly #logins: Logins;
   /** Monotonic, milliseconds. */
   #troubleSince: number | undefined;
+  /** Milliseconds: the slowest of the last answers, each of which makes the older ones count a tenth less. */
+  #usualMs = 0;
   #serving: string | undefined;
 
   constructor(options: SessionOptions) {
@@ -104,15 +107,13 @@ export class Session {
     const { hosts } = this.#options;
     for (let attempt = 0; ; attempt += 1) {
       const host = hosts.pick(request.confirm === 'answer' ? hosts.writer : undefined);
-      const began = performance.now();
-      const { answer, error } = await this.#attempt({ host, request }, signal);
+      const { answer, error, took } = await this.#attempt({ host, request }, signal);
       if (error === undefined) this.#succeeded(host, request);
       if (needsConfirmation(request, { host, writer: hosts.writer }, error)) {
         return this.#confirm(request, host, signal);
       }
       if (error === undefined) return answer;
       if (request.isOptional) throw error;
-      const took = performance.now() - began;
       const decision = this.#failed(host, request, { error, attempt, took, callerLeft: signal.aborted });
       if (decision.pause === undefined) throw error;
       await pause(decision.pause, signal, error);
@@ -130,13 +131,11 @@ export class Session {
     const { ref: path, seen } = object;
     const { host } = seen;
     const request = { ...change, path };
-    const began = performance.now();
-    const { answer, error } = await this.#attempt({ host, request, seen }, signal);
+    const { answer, error, took } = await this.#attempt({ host, request, seen }, signal);
     if (error === undefined) {
       this.#succeeded(host, request);
       return answer.value;
     }
-    const took = performance.now() - began;
     const isUnconfirmed = hasReason(error, 'missing') && host !== hosts.writer;
     const why = isUnconfirmed ? unconfirmed(request, { host, writer: hosts.writer }, error) : error;
     const decision = this.#failed(host, request, { error: why, attempt: 0, took, callerLeft: signal.aborted });
@@ -183,7 +182,7 @@ export class Session {
     const { error } = failed;
     const otherHost = hosts.hasAnother(host, { forWrite: hasReason(error, 'read-only') });
     const troubleFor = this.#troubleSince === undefined ? 0 : performance.now() - this.#troubleSince;
-    const decision = retryDecision({ ...failed, otherHost, troubleFor });
+    const decision = retryDecision({ ...failed, otherHost, troubleFor, usualMs: this.#usualMs });
     const { hostFailed, grid } = decision;
     if (hostFailed) hosts.failed(host);
     if (grid === 'unclear') this.#options.onOutcome?.(error, { writes: writes(request) });
@@ -209,16 +208,19 @@ export class Session {
       // What has been looked at must not wait until it is looked at in vain.
       await this.#requestLimit.acquire(signal, seen && 'urgent');
     } catch (cause) {
-      return { error: busy(request, cause) };
+      return { error: busy(request, cause), took: 0 };
     }
+    const sentAt = performance.now();
     try {
       const answer = await this.#logins.exchange(host, this.#sender({ host, request, seen }, signal), signal);
       const answeredAt = performance.now();
-      return { answer: { value: readAnswer(answer, host, request), seen: sightingBy(host, answeredAt) } };
+      const took = answeredAt - sentAt;
+      this.#usualMs = Math.max(took, 0.9 * this.#usualMs);
+      return { answer: { value: readAnswer(answer, host, request), seen: sightingBy(host, answeredAt) }, took };
     } catch (error) {
       if (!(error instanceof GridError)) throw error;
       this.#noteWriter(host, request, error);
-      return { error };
+      return { error, took: performance.now() - sentAt };
     } finally {
       this.#requestLimit.release();
     }

@@ -6,7 +6,16 @@ import { type FailedAttempt, retryDecision } from '../../../src/infoblox/wapi/re
 function judge(reason: Reason, more: Partial<FailedAttempt> & { outcome?: GridError['outcome'] } = {}) {
   const { outcome = 'none', ...failed } = more;
   const error = new GridError(reason, 'why', { outcome });
-  return retryDecision({ error, attempt: 0, took: 0, callerLeft: false, otherHost: false, troubleFor: 0, ...failed });
+  return retryDecision({
+    error,
+    attempt: 0,
+    took: 0,
+    usualMs: 0,
+    callerLeft: false,
+    otherHost: false,
+    troubleFor: 0,
+    ...failed,
+  });
 }
 
 /** What follows: is the host at fault, what of the grid, and is the request sent again: at once, after a pause, or not. */
@@ -57,6 +66,12 @@ describe.each<[Reason, string, string]>([
 
 test('a caller who left after three seconds without an answer has shown that the grid is in trouble', () => {
   expect(decision(judge('timeout', { callerLeft: true, took: 3_001 }))).toBe(`${failed}, not again`);
+});
+
+test('a caller who left a slow grid before twice the time of its last answers has shown nothing', () => {
+  const slow = { callerLeft: true, usualMs: 8_000 };
+  expect(decision(judge('timeout', { ...slow, took: 16_000 }))).toBe('host well, grid unknown, not again');
+  expect(decision(judge('timeout', { ...slow, took: 16_001 }))).toBe(`${failed}, not again`);
 });
 
 test('a grid that has been in trouble for more than ten seconds gets one try a request, but each of its hosts', () => {

@@ -1,6 +1,7 @@
 import { MockAgent } from 'undici';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { GridError, type Outcome, type Reason } from '../../../src/infoblox/errors.ts';
+import type { Transport } from '../../../src/infoblox/wapi/connection/transport.ts';
 import type { Session } from '../../../src/infoblox/wapi/session.ts';
 import { until } from '../../fixture/host.ts';
 import { type Effect, type Grid, startGrid } from '../../simulator/grid.ts';
@@ -149,6 +150,31 @@ test('no error holds the credentials, whatever the grid answers', async () => {
     for (const text of secret) expect(told).not.toContain(text);
   }
   await agent.close();
+});
+
+test('a caller who leaves a slow grid before its answer can be there is no trouble of the grid', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+  try {
+    const exchange: Transport['exchange'] = ({ signal }) =>
+      new Promise((resolve, reject) => {
+        setTimeout(() => resolve({ status: 200, body: '{"result": []}', setCookie: [] }), 8_000);
+        signal.addEventListener('abort', () => reject(new GridError('timeout', 'late')));
+      });
+    const reports: (string | undefined)[] = [];
+    const onOutcome = (trouble: GridError | undefined) => reports.push(trouble?.reason);
+    const slow = openSession({ port: 443, transport: { exchange, close: async () => undefined }, onOutcome });
+    const first = ask(slow, new AbortController().signal);
+    await vi.advanceTimersByTimeAsync(8_000);
+    await first;
+    const caller = new AbortController();
+    const second = failureOf(ask(slow, caller.signal));
+    await vi.advanceTimersByTimeAsync(5_000);
+    caller.abort();
+    expect(await second).toMatchObject({ reason: 'timeout' });
+    expect(reports).toEqual([undefined]);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test('how each request ended is reported: trouble, and its end', async () => {

@@ -3,7 +3,7 @@ import type { Dispatcher } from 'undici';
 import type { GridError } from '../../../src/infoblox/errors.ts';
 import { createAgent } from '../../../src/infoblox/wapi/connection/agent.ts';
 import { GridHosts } from '../../../src/infoblox/wapi/connection/hosts.ts';
-import { createTransport } from '../../../src/infoblox/wapi/connection/transport.ts';
+import { createTransport, type Transport } from '../../../src/infoblox/wapi/connection/transport.ts';
 import { Credentials } from '../../../src/infoblox/wapi/credentials.ts';
 import { type Fields, searchRequest } from '../../../src/infoblox/wapi/request.ts';
 import { maxConnections, Session } from '../../../src/infoblox/wapi/session.ts';
@@ -15,6 +15,8 @@ export interface SessionSetup {
   readonly readPassword?: () => string;
   readonly version?: string;
   readonly dispatcher?: Dispatcher;
+  /** Instead of connections. */
+  readonly transport?: Transport;
   /** Milliseconds, monotonic; for the hosts and the credentials. */
   readonly now?: () => number;
   readonly onOutcome?: (trouble: GridError | undefined) => void;
@@ -24,7 +26,7 @@ export interface SessionSetup {
 export function openSession(setup: SessionSetup): Session {
   const { hosts = ['127.0.0.1'], port, username = 'admin', readPassword = () => 'infoblox', version = '2.3' } = setup;
   return new Session({
-    transport: createTransport(setup.dispatcher ?? createAgent({ verify: false }, maxConnections)),
+    transport: setup.transport ?? createTransport(setup.dispatcher ?? createAgent({ verify: false }, maxConnections)),
     hosts: new GridHosts(hosts, setup.now),
     credentials: new Credentials({ username, readPassword, now: setup.now }),
     port,

@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { defaultDoubtWindow } from '../../../../src/infoblox/lease/doubt.ts';
 import { Reconciler } from '../../../../src/infoblox/lease/release/reconciler.ts';
+import { sightingBy } from '../../../../src/infoblox/wapi/sighting.ts';
 import { until } from '../../../fixture/host.ts';
+import { ManualClock } from '../../../fixture/manual-clock.ts';
 import type { Effect } from '../../../simulator/http/faults.ts';
 import { aLease, put } from '../a-lease.ts';
 import { type LeaseFixture, markOf, useLeases } from '../lease-fixture.ts';
@@ -125,6 +127,32 @@ test('a lease whose lock an ADD has does not keep the others waiting, and is att
   gate.resolve();
   await Promise.all(adds);
   await allReleased();
+});
+
+test('on a grid that takes 8 s an answer, a release is forgotten as soon as it is carried out', async () => {
+  const clock = new ManualClock();
+  const { deps, store } = leases;
+  const mark = leases.releasing('c1', '10.0.0.2', { dueAt: clock.now() });
+  const slowly = <T>(value: T, signal: AbortSignal) => clock.sleep(8_000, signal).then(() => value);
+  const found = [{ ref: 'fixedaddress/x', address: '10.0.0.2', view: 'default', seen: sightingBy('grid', 0) }];
+  reconciler = new Reconciler({
+    ...{ ...deps, clock },
+    moment: () => ({ now: clock.now(), wall: clock.wall(), window: defaultDoubtWindow }),
+    observer: Object.assign(Object.create(deps.observer), {
+      look: (_: unknown, signal: AbortSignal) => slowly({ found, askedAt: clock.now() }, signal),
+    }),
+    wapi: Object.assign(Object.create(deps.wapi), {
+      remove: (_: unknown, signal: AbortSignal) => slowly(undefined, signal),
+    }),
+  });
+  const begin = clock.now();
+  reconciler.start();
+  while (store.get(mark) !== undefined && clock.now() < begin + 300_000) {
+    await clock.advance(100);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  expect(clock.now() - begin).toBeLessThan(17_000);
+  expect(leases.warnings).toEqual([]);
 });
 
 test('a reconciler that was stopped takes nothing up', async () => {
