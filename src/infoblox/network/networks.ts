@@ -4,30 +4,23 @@
  */
 import type { Cidr } from '../address.ts';
 import { abortable } from '../concurrency/abortable.ts';
-import { type Clock, deadline } from '../concurrency/clock.ts';
-import type { Conditions } from '../conditions.ts';
+import { deadline } from '../concurrency/clock.ts';
 import { GridError, hasReason, mayExist } from '../errors.ts';
 import { isAttachmentMark, shortNetworkName } from '../mark.ts';
 import type { WapiClient } from '../wapi/client.ts';
 import { keptBack } from './fit.ts';
-import {
-  agreeOnNetwork,
-  cidrOf,
-  findNamedNetworks,
-  hasDuplicates,
-  isComplete,
-  noteDuplicates,
-} from './network-by-name.ts';
+import { cidrOf, findNamedNetworks, hasDuplicates, isComplete, noteDuplicates } from './named-networks.ts';
+import { type AgreementDeps, agreeOnNetwork } from './network-by-name.ts';
 import { type NetworkSpec, type SpecOf, specKey } from './spec.ts';
 import { findOrCreateSubnet, otherNameOf } from './subnet.ts';
-import type { FoundNetwork, NetworkDeps } from './views.ts';
+import type { FoundNetwork } from './views.ts';
 
 /** Milliseconds between two looks at a network that is remembered. */
-const lookInterval = 60_000;
+const lookIntervalMs = 60_000;
 /** Milliseconds for one of them. */
-const lookTimeout = 15_000;
+const lookTimeoutMs = 15_000;
 /** Milliseconds for making sure of a network; shared by all who wait for it, so not the budget of any one of them. */
-const budget = 25_000;
+const prepareTimeoutMs = 25_000;
 
 /** A network that addresses can be taken from. */
 export interface ReadyNetwork {
@@ -38,11 +31,6 @@ export interface ReadyNetwork {
   readonly gateway?: string;
   /** The address that is kept from containers, if there is one. */
   readonly kept?: string;
-}
-
-interface NetworksDeps extends NetworkDeps {
-  readonly clock: Clock;
-  readonly conditions: Conditions;
 }
 
 /** What is remembered of a spec. */
@@ -58,11 +46,11 @@ interface Memory {
 }
 
 export class Networks {
-  readonly #deps: NetworksDeps;
+  readonly #deps: AgreementDeps;
   /** By `specKey`. */
   readonly #memory = new Map<string, Memory>();
 
-  constructor(deps: NetworksDeps) {
+  constructor(deps: AgreementDeps) {
     this.#deps = deps;
   }
 
@@ -118,7 +106,7 @@ export class Networks {
 
   #remember(spec: NetworkSpec): Memory {
     const { clock } = this.#deps;
-    const memory: Memory = { spec, ready: this.#prepare(spec, deadline(clock, budget)), seenAt: 0 };
+    const memory: Memory = { spec, ready: this.#prepare(spec, deadline(clock, prepareTimeoutMs)), seenAt: 0 };
     this.#memory.set(specKey(spec), memory);
     memory.ready.then(
       (network) => {
@@ -138,7 +126,7 @@ export class Networks {
 
   #isLookDue({ spec, network, seenAt }: Memory): boolean {
     const { clock, leases, conditions } = this.#deps;
-    if (network === undefined || clock.now() - seenAt < lookInterval) return false;
+    if (network === undefined || clock.now() - seenAt < lookIntervalMs) return false;
     const { cidr, view } = network;
     // Only a look shows that a name is one network's again.
     return hasDuplicates(conditions, spec) || !leases.hasBoundIn({ name: shortNetworkName(spec.name), view, cidr });
@@ -148,7 +136,7 @@ export class Networks {
     const { clock } = this.#deps;
     const askedAt = clock.now();
     try {
-      const isInPlace = await this.#isNamed(memory.spec, network, deadline(clock, lookTimeout));
+      const isInPlace = await this.#isNamed(memory.spec, network, deadline(clock, lookTimeoutMs));
       if (isInPlace) memory.seenAt = askedAt;
       else this.#drop(memory);
       return isInPlace;

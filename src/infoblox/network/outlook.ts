@@ -4,7 +4,7 @@ import type { GridError } from '../errors.ts';
 import type { GridInspection } from '../wapi/inspection.ts';
 import type { Network } from '../wapi/schemas.ts';
 import { refuseStrayGateway } from './fit.ts';
-import { byPreference, cidrOf, duplicateError, findNamedNetworks, refuseOutsideContainers } from './network-by-name.ts';
+import { byPreference, cidrOf, duplicateError, findNamedNetworks, refuseOutsideContainers } from './named-networks.ts';
 import { noContainer, noRoom } from './next-network.ts';
 import type { NetworkSpec, SpecOf } from './spec.ts';
 import { findSubnet, refuseNewSubnet } from './subnet.ts';

@@ -5,7 +5,7 @@ import { GridError, hasReason, mayExist } from '../errors.ts';
 import { namedInComment, networkMark, shortNetworkName } from '../mark.ts';
 import type { WapiClient } from '../wapi/client.ts';
 import type { Network } from '../wapi/schemas.ts';
-import { attributedNames, findNamedNetworks } from './network-by-name.ts';
+import { attributedNames, findNamedNetworks } from './named-networks.ts';
 import type { SpecOf } from './spec.ts';
 import type { FoundNetwork, NetworkDeps } from './views.ts';
 

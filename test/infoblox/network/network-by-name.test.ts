@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { hostClock } from '../../../src/infoblox/concurrency/clock.ts';
 import { gatewayMark, networkMark, pendingNetworkMark } from '../../../src/infoblox/mark.ts';
 import { nextStep } from '../../../src/infoblox/network/network-by-name.ts';
 import { sightingBy } from '../../../src/infoblox/wapi/sighting.ts';
@@ -6,7 +7,22 @@ import { askDaemon } from '../../../src/modes/operator/daemon-connection.ts';
 import { until } from '../../fixture/host.ts';
 import { errorOf, fromContainer, held, useGridAndHost, writes } from '../grid-and-host.ts';
 
-const fixture = useGridAndHost({ attributes: ['Network Name'] });
+const real = hostClock();
+/** Milliseconds by which the host's time is ahead. */
+let skipped = 0;
+const fixture = useGridAndHost(
+  { attributes: ['Network Name'] },
+  { clock: { ...real, now: () => real.now() + skipped } },
+);
+
+/** Lets the time go by after which what is pending counts as abandoned, once a host has looked and waits. */
+async function afterLongWait<T>(work: Promise<T>): Promise<T> {
+  const looks = () => fixture.grid.requests.filter(({ query }) => query['comment~'] !== undefined).length;
+  const before = looks();
+  await until('it waits', () => looks() >= before + 6);
+  skipped += 8_001;
+  return work;
+}
 
 /** A container beside that of the flags, for networks that somebody else has made. */
 const ofTen = { 'network-container': '10.0.0.0/8' };
@@ -230,18 +246,19 @@ describe('what a look at the networks of a name calls for', () => {
   type Named = ReturnType<typeof network>;
 
   test.each([
-    ['nothing is there', [], [], [], false, { kind: 'create', surplus: [] }],
-    ['nothing, for a long time', [], [], [], true, { kind: 'create', surplus: [] }],
-    ['one is complete', [a], [], [], false, { kind: 'use', network: a, surplus: [] }],
-    ['one is complete, and mine is pending', [a], [b], [b], false, { kind: 'use', network: a, surplus: [b] }],
-    ['one is complete, and another’s is pending', [a], [b], [], true, { kind: 'use', network: a, surplus: [] }],
-    ['mine alone is pending', [], [a], [a], false, { kind: 'confirm', network: a, surplus: [] }],
-    ['mine is the lowest of several', [], [a, b], [a], false, { kind: 'wait', surplus: [] }],
-    ['mine is not the lowest', [], [a, b], [b], false, { kind: 'look', surplus: [b] }],
-    ['another’s is pending', [], [a], [], false, { kind: 'wait', surplus: [] }],
-    ['another’s has been pending for long', [], [a], [], true, { kind: 'confirm', network: a, surplus: [] }],
-    ['several have been for long', [], [a, b, c], [], true, { kind: 'confirm', network: a, surplus: [b, c] }],
-    ['mine the lowest of them', [], [a, b], [a], true, { kind: 'confirm', network: a, surplus: [b] }],
+    ['nothing is there', [], [], [], false, { kind: 'create' }],
+    ['nothing, for a long time', [], [], [], true, { kind: 'create' }],
+    ['one is complete', [a], [], [], false, { kind: 'use', network: a }],
+    ['one is complete, and mine is pending', [a], [b], [b], false, { kind: 'yield', networks: [b] }],
+    ['one is complete, and another’s is pending', [a], [b], [], true, { kind: 'use', network: a }],
+    ['mine alone is pending', [], [a], [a], false, { kind: 'confirm', network: a }],
+    ['mine is the lowest of several', [], [a, b], [a], false, { kind: 'wait' }],
+    ['mine is not the lowest', [], [a, b], [b], false, { kind: 'yield', networks: [b] }],
+    ['two of mine are the lowest', [], [a, b, c], [a, b], false, { kind: 'yield', networks: [b] }],
+    ['another’s is pending', [], [a], [], false, { kind: 'wait' }],
+    ['another’s has been pending for long', [], [a], [], true, { kind: 'confirm', network: a }],
+    ['several have been for long', [], [a, b, c], [], true, { kind: 'yield', networks: [b, c] }],
+    ['mine the lowest of them', [], [a, b], [a], true, { kind: 'yield', networks: [b] }],
   ] as const)('%s', (_, complete, pending, mine, abandoned, step) => {
     const known = { mine: new Set(mine.map((one) => one.network)), abandoned };
     expect(nextStep({ complete, pending }, known)).toEqual(step);
@@ -259,18 +276,19 @@ describe('a network that is being set up', () => {
     expect(networks()).toEqual(['172.18.0.0/24']);
   });
 
-  test('is taken over when its creator has died; of several the lowest, and the others go', async () => {
+  test('is taken over when its creator has died; of several the lowest, and the others go, but for one that is in use', async () => {
     const { grid, host } = fixture;
     grid.add('networkcontainer', { network: '172.18.0.0/16' });
-    for (const network of ['172.18.1.0/24', '172.18.0.0/24']) {
-      grid.add('network', { network, comment: pendingNetworkMark('pods') });
-    }
+    for (const n of [1, 2, 0])
+      grid.add('network', { network: `172.18.${n}.0/24`, comment: pendingNetworkMark('pods') });
+    grid.add('fixedaddress', { ipv4addr: '172.18.2.9', mac: '02:00:00:00:00:01' });
     // At the same time another one, whose creator lives but has lost the answer.
     grid.inject({ method: 'POST', type: 'network', effect: { kind: 'reset', commit: true } });
     const lost = { 'network-container': '10.8.0.0/16' };
-    const addresses = await Promise.all([host.add('c1', fromContainer()), host.add('c2', fromContainer(lost, 'lost'))]);
-    expect(addresses).toEqual(['172.18.0.1', '10.8.0.1']);
+    const added = Promise.all([host.add('c1', fromContainer()), host.add('c2', fromContainer(lost, 'lost'))]);
+    expect(await afterLongWait(added)).toEqual(['172.18.0.1', '10.8.0.1']);
     expect(grid.networks()).toMatchObject([
+      { network: '172.18.2.0/24', comment: pendingNetworkMark('pods') },
       { network: '172.18.0.0/24', comment: 'infoblox-cni network=pods' },
       { network: '10.8.0.0/24', comment: 'infoblox-cni network=lost' },
     ]);
@@ -284,7 +302,7 @@ describe('a network that is being set up', () => {
       grid.add('network', { network: `172.18.${n}.0/24`, comment: pendingNetworkMark('pods') });
       grid.add('fixedaddress', { ipv4addr: `172.18.${n}.1`, ...reserved });
     }
-    expect(await host.add('c1', fromContainer({ gateway: '0.0.0.1' }))).toBe('172.18.0.2');
+    expect(await afterLongWait(host.add('c1', fromContainer({ gateway: '0.0.0.1' })))).toBe('172.18.0.2');
     expect(networks()).toEqual(['172.18.0.0/24']);
     expect(held(grid)).toEqual(['172.18.0.1', '172.18.0.2']);
   });
@@ -345,6 +363,18 @@ describe('a network that is being set up', () => {
     grid.remove(grid.networks()[0]?._ref ?? '');
     expect(await added).toBe('172.18.0.1');
     expect(grid.networks()).toMatchObject([{ network: '172.18.0.0/24', comment: 'infoblox-cni network=pods' }]);
+  });
+
+  test('is kept, and confirmed after another look, when its confirmation was lost or refused', async () => {
+    const { grid, host } = fixture;
+    const isConfirmation = { method: 'PUT', type: 'network' } as const;
+    grid.inject({ ...isConfirmation, effect: { kind: 'reset', commit: false } });
+    grid.inject({ ...isConfirmation, effect: { kind: 'status', status: 503, body: 'busy' } });
+    grid.inject({ ...isConfirmation, effect: { kind: 'reset', commit: true } });
+    expect(await host.add('c1', fromContainer())).toBe('172.18.0.1');
+    expect(grid.networks()).toMatchObject([{ network: '172.18.0.0/24', comment: 'infoblox-cni network=pods' }]);
+    expect(writes(grid).filter((line) => line.startsWith('POST network '))).toHaveLength(1);
+    expect(grid.requests.filter(({ method }) => method === 'PUT')).toHaveLength(3);
   });
 
   test('by another host until the time of the ADD is over is an error that says so', async () => {
