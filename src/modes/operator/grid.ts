@@ -1,14 +1,14 @@
 /** The grid, asked by a command itself: with the settings of the service, whether or not the daemon runs. */
 import { Conditions } from '../../infoblox/conditions.ts';
 import type { Log } from '../../infoblox/log.ts';
-import type { Transport } from '../../infoblox/wapi/connection/transport.ts';
+import type { Exchange, Transport } from '../../infoblox/wapi/connection/transport.ts';
 import { type Options, readOptions } from '../daemon/config/options.ts';
 import { rememberingNothing } from '../daemon/config/trust.ts';
 import { buildGridAccess, type GridAccess } from '../daemon/grid-access.ts';
 import type { ServiceSettings } from './command.ts';
 
-/** Milliseconds for all that a command asks of the grid. */
-const timeout = 60_000;
+/** For all that a command asks of the grid. */
+const timeoutMs = 60_000;
 
 /** What a way to the grid needs. */
 export type GridSettings = Pick<ServiceSettings, 'daemonFlags' | 'env'>;
@@ -33,19 +33,53 @@ export async function withGrid<T>(
   const options = readSettings(settings);
   const grid = openGrid(options);
   try {
-    return await use(grid, options, AbortSignal.timeout(timeout));
+    return await use(grid, options, AbortSignal.timeout(timeoutMs));
   } finally {
     await grid.close();
   }
 }
 
-/**
- * Opens the way to the grid with these settings; connects to nothing yet. Its session is to be closed.
- * @param watch stands between the session and the connections
- */
-export function openGrid(options: Options, watch?: (transport: Transport) => Transport): GridAccess {
+/** Opens the way to the grid with these settings; connects to nothing yet. Its session is to be closed. */
+function openGrid(options: Options, watch?: (transport: Transport) => Transport): GridAccess {
   return buildGridAccess({ options, conditions: new Conditions(), watch, log: silent });
 }
 
 /** A command says itself what came of it. */
 const silent: Log = { error: () => {}, warn: () => {}, info: () => {}, debug: () => {} };
+
+/** What an answer of the grid says about clocks. */
+export interface ClockReading {
+  /** Milliseconds since 1970, by the clock of this host: when the request was sent, and when the answer was there. */
+  readonly sent: number;
+  readonly received: number;
+  /** Milliseconds since 1970, by the clock of the grid's host, to the second. */
+  readonly grid: number;
+}
+
+/** As `openGrid`, for those who only look. @param onClock told what each answer says */
+export function openToLook(options: Options, onClock: (reading: ClockReading) => void): GridAccess {
+  return openGrid(options, (transport) => lookingTransport(transport, onClock));
+}
+
+/** Makes a transport that passes on searches, functions that look, and the end of the session: nothing that could change the grid. */
+export function lookingTransport(transport: Transport, onClock: (reading: ClockReading) => void): Transport {
+  return {
+    async exchange(exchange) {
+      if (!isLook(exchange)) throw new Error(`a check must change nothing on the grid: ${exchange.method}`);
+      const sent = Date.now();
+      const answer = await transport.exchange(exchange);
+      const grid = Date.parse(answer.date ?? '');
+      if (Number.isFinite(grid)) onClock({ sent, received: Date.now(), grid });
+      return answer;
+    },
+    close: () => transport.close(),
+  };
+}
+
+/** Functions that answer what is free reserve nothing (prudhvitella/terraform-provider-infoblox, issue 13). */
+function isLook({ method, url }: Exchange): boolean {
+  if (method === 'GET') return true;
+  const { pathname, searchParams } = new URL(url);
+  const isFunction = /^next_available_(ip|network)$/.test(searchParams.get('_function') ?? '');
+  return method === 'POST' && (isFunction || pathname.endsWith('/logout'));
+}

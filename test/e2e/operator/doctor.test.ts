@@ -189,14 +189,14 @@ describe('of a fault on the way to the grid is told', () => {
   test('a wrong port', async () => {
     const port = await freePort();
     const line =
-      /^grid, 127\.0\.0\.1 TCP: cannot connect to the grid at .*ECONNREFUSED.* -> see whether 127\.0\.0\.1:\d+ is up; if it is, check --grid-host, --wapi-port/;
+      /^grid, 127\.0\.0\.1 TLS: cannot connect to the grid at .*ECONNREFUSED.* -> see whether 127\.0\.0\.1:\d+ is up; if it is, check --grid-host, --wapi-port/;
     await expectFailure(doctor([`--wapi-port=${port}`, netconf()]), line);
   });
 
   test('a name that nobody knows', async () => {
     await expectFailure(
       doctor(['--grid-host=grid.invalid', netconf()]),
-      /^grid, grid\.invalid DNS: .* -> check the name in/,
+      /^grid, grid\.invalid TLS: .* -> check the name in/,
     );
   });
 
@@ -239,15 +239,15 @@ describe('of a fault on the way to the grid is told', () => {
 
   test('a grid that is down, in one line', async () => {
     await grid.pause();
-    const { findings } = await expectFailure(doctor(), /^grid, 127\.0\.0\.1 TCP: cannot connect/);
+    const { findings } = await expectFailure(doctor(), /^grid, 127\.0\.0\.1 TLS: cannot connect/);
     const skipped = findings.filter(({ level }) => level === 'skipped').map(({ message }) => message);
-    expect(new Set(skipped)).toEqual(new Set(['127.0.0.1 TCP failed']));
+    expect(new Set(skipped)).toEqual(new Set(['127.0.0.1 TLS failed']));
   });
 
   test('one grid host of two, as a warning', async () => {
     const { exitCode, warnings } = await doctor(['--grid-host=127.0.0.1,grid.invalid', netconf()]);
     expect(exitCode).toBe(0);
-    expect(warnings).toContainEqual(expect.stringMatching(/^grid, grid\.invalid DNS: .* -> check the name/));
+    expect(warnings).toContainEqual(expect.stringMatching(/^grid, grid\.invalid TLS: .* -> check the name/));
   });
 
   test('a user who may not read reservations', async () => {

@@ -7,7 +7,7 @@ import { orStartError, StartError } from '../../daemon/start-error.ts';
 import { printable } from '../../printable.ts';
 import { defineCommand } from '../command.ts';
 import { exitStatus } from '../command-error.ts';
-import { judgeTogether } from '../doctor/network/configuration-checks.ts';
+import { judgeTogether } from '../doctor/configurations.ts';
 import { checkNetworkFile } from '../network-configurations.ts';
 import { whatToDo } from '../output/what-to-do.ts';
 

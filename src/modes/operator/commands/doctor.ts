@@ -3,8 +3,7 @@ import { styleText } from 'node:util';
 import { flagGroups as daemonGroups } from '../../daemon/config/flags.ts';
 import { defineCommand, json } from '../command.ts';
 import { exitStatus } from '../command-error.ts';
-import { countOf, type Level } from '../doctor/finding.ts';
-import { report } from '../doctor/report.ts';
+import { countOf, type Level, report } from '../doctor/finding.ts';
 import { showingProgress } from '../output/progress.ts';
 import { writeJson } from '../output/write-json.ts';
 

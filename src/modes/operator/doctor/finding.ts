@@ -1,4 +1,7 @@
-/** What a check has found out: for people a line with what and why, and a second one with the fix. */
+/** What a check has found out: for people a line with what and why, and a second one with the fix; all of them make the report. */
+import { counted } from '../../counted.ts';
+import { printable } from '../../printable.ts';
+import { folded } from '../../terminal-text.ts';
 
 export type Level =
   | 'ok'
@@ -33,12 +36,12 @@ export function ok(message: string): Verdict {
 }
 
 /** Makes the verdict that something works, and should be changed all the same. */
-export function warning(message: string, fix: string | undefined): Verdict {
+export function warning(message: string, fix: string | null | undefined): Verdict {
   return { level: 'warning', message, fix: fix ?? null };
 }
 
 /** Makes the verdict that something does not work. */
-export function failure(message: string, fix: string | undefined): Verdict {
+export function failure(message: string, fix: string | null | undefined): Verdict {
   return { level: 'failure', message, fix: fix ?? null };
 }
 
@@ -50,4 +53,38 @@ export function skipped(message: string): Verdict {
 /** Counts the findings of a level. */
 export function countOf(level: Level, findings: readonly Verdict[]): number {
   return findings.filter((finding) => finding.level === level).length;
+}
+
+type Paint = (level: Level, text: string) => string;
+
+const width = 'warning'.length;
+/** Columns before the text of a finding. */
+const indent = width + 4;
+
+/** Makes the report: findings by group, each with its fix, and how many there are; texts from outside are made printable. */
+export function report(findings: readonly Finding[], paint: Paint): string {
+  const sections = [...Map.groupBy(findings, ({ group }) => group)].map(([group, found]) => {
+    const lines = mergeSkipped(found).map((finding) => linesOf(finding, paint));
+    return `${folded(printable(group), 0)}\n${lines.join('')}\n`;
+  });
+  const [failures, warnings, skips] = [
+    countOf('failure', findings),
+    countOf('warning', findings),
+    countOf('skipped', findings),
+  ];
+  const counts = `${counted(failures, 'failure', 'failures')}, ${counted(warnings, 'warning', 'warnings')}, ${countOf('ok', findings)} ok`;
+  return `${sections.join('')}${counts}${skips === 0 ? '' : `, ${skips} skipped`}\n`;
+}
+
+function linesOf({ level, title, message, fix }: Finding, paint: Paint): string {
+  const line = `  ${paint(level, level.padEnd(width))}  ${folded(printable(`${title}: ${message}`), indent)}\n`;
+  return fix === null ? line : `${line}${' '.repeat(indent)}${folded(`fix: ${printable(fix)}`, indent)}\n`;
+}
+
+/** One line for all that was skipped for the same reason. */
+function mergeSkipped(findings: readonly Finding[]): Finding[] {
+  const groups = Map.groupBy(findings, ({ level, message }, index) => (level === 'skipped' ? message : index));
+  return [...groups.values()].flatMap(([first, ...others]) =>
+    first === undefined ? [] : { ...first, title: [first, ...others].map(({ title }) => title).join(', ') },
+  );
 }

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
-import { failure, ok, skipped, warning } from '../../../../src/modes/operator/doctor/finding.ts';
-import { report } from '../../../../src/modes/operator/doctor/report.ts';
+import { failure, ok, report, skipped, warning } from '../../../../src/modes/operator/doctor/finding.ts';
 
 const plain = (_: string, text: string) => text;
 

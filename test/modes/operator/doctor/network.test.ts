@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { type Cidr, parseCidr } from '../../../../../src/infoblox/address.ts';
-import { GridError } from '../../../../../src/infoblox/errors.ts';
-import { attachmentMark, gatewayMark } from '../../../../../src/infoblox/mark.ts';
-import type { NetworkOutlook } from '../../../../../src/infoblox/network/outlook.ts';
-import { networkSpec } from '../../../../../src/infoblox/network/spec.ts';
-import { judgeFiles, judgeTogether } from '../../../../../src/modes/operator/doctor/network/configuration-checks.ts';
+import { type Cidr, parseCidr } from '../../../../src/infoblox/address.ts';
+import { GridError } from '../../../../src/infoblox/errors.ts';
+import { attachmentMark, gatewayMark } from '../../../../src/infoblox/mark.ts';
+import type { NetworkOutlook } from '../../../../src/infoblox/network/outlook.ts';
+import { networkSpec } from '../../../../src/infoblox/network/spec.ts';
+import { judgeFiles, judgeTogether } from '../../../../src/modes/operator/doctor/configurations.ts';
 import {
   judgeAddresses,
   judgeGateway,
@@ -12,8 +12,9 @@ import {
   judgeOwnAddresses,
   judgeSharing,
   judgeView,
-} from '../../../../../src/modes/operator/doctor/network/network-judgements.ts';
-import { like, linesOf } from '../verdict-lines.ts';
+  nameOf,
+} from '../../../../src/modes/operator/doctor/network.ts';
+import { like, linesOf } from './verdict-lines.ts';
 
 function cidr(text: string): Cidr {
   const parsed = parseCidr(text);
@@ -183,4 +184,11 @@ describe('files', () => {
   ])('together: %s', (_, one, other, expected) => {
     expect(linesOf(judgeTogether([one, other]))).toEqual([like(expected)]);
   });
+});
+
+const of = (file: string, name: string) => ({ file, spec: { name } });
+
+test('what is found of networks that share a name is told apart by the file', () => {
+  const all = [of('a.conf', 'net-1'), of('b.conf', 'net-1'), of('c.conf', 'net-2')];
+  expect(all.map((one) => nameOf(one, all))).toEqual(['net-1 of a.conf', 'net-1 of b.conf', 'net-2']);
 });

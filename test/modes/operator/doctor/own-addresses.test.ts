@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { localAddresses } from '../../../../../src/modes/operator/doctor/host/own-addresses.ts';
+import { localAddresses } from '../../../../src/modes/operator/doctor/own-addresses.ts';
 
 /** As a kernel 6.1 writes it for one interface in use, and a bridge without a port. */
 const trie = `Main:

@@ -1,9 +1,6 @@
 import { expect, test } from 'vitest';
-import type { Exchange, Transport } from '../../../../../src/infoblox/wapi/connection/transport.ts';
-import {
-  type ClockReading,
-  lookingTransport,
-} from '../../../../../src/modes/operator/doctor/grid/looking-transport.ts';
+import type { Exchange, Transport } from '../../../src/infoblox/wapi/connection/transport.ts';
+import { type ClockReading, lookingTransport } from '../../../src/modes/operator/grid.ts';
 
 const url = 'https://grid/wapi/v2.3';
 const readings: ClockReading[] = [];

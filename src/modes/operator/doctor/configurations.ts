@@ -1,18 +1,15 @@
 /** The files with network configurations, as far as they can be judged without the grid. */
-import { overlaps } from '../../../../infoblox/address.ts';
-import type { Options } from '../../../daemon/config/options.ts';
+import { overlaps } from '../../../infoblox/address.ts';
+import type { Options } from '../../daemon/config/options.ts';
 import {
   type Checked,
   checkNetworkFile,
   findNetworkFiles,
   type NetworkConfiguration,
   networkDirectories,
-} from '../../network-configurations.ts';
-import type { Check } from '../check.ts';
-import { failure, ok, type Verdict, warning } from '../finding.ts';
-import type { MainPluginUse } from '../host/plugin-checks.ts';
-
-const group = 'network configurations';
+} from '../network-configurations.ts';
+import { type Check, checks } from './check.ts';
+import { failure, ok, type Verdict, warning } from './finding.ts';
 
 /** Reads network configurations. @param files none: those of this host that use the driver */
 export function readConfigurations(files: readonly string[], options: Options): Checked {
@@ -28,10 +25,10 @@ export function readConfigurations(files: readonly string[], options: Options): 
 
 /** Makes the checks of what was read. */
 export function configurationChecks(checked: Checked): Check[] {
-  return [
-    { group, title: 'files', run: () => judgeFiles(checked) },
-    ...(checked.found.length < 2 ? [] : [{ group, title: 'together', run: () => judgeTogether(checked.found) }]),
-  ];
+  return checks('network configurations', {
+    files: { run: () => judgeFiles(checked) },
+    ...(checked.found.length > 1 && { together: { run: () => judgeTogether(checked.found) } }),
+  });
 }
 
 /** Says what each file is good for. */
@@ -50,8 +47,7 @@ export function judgeFiles({ found, errors }: Checked): Verdict[] {
 
 /** Says which configurations the daemon cannot serve beside each other. */
 export function judgeTogether(found: readonly NetworkConfiguration[]): Verdict[] {
-  const pairs = found.flatMap((one, index) => found.slice(index + 1).map((other) => [one, other] as const));
-  const conflicts = pairs.flatMap(([one, other]) => judgePair(one, other));
+  const conflicts = found.flatMap((one, index) => found.slice(index + 1).flatMap((other) => judgePair(one, other)));
   return conflicts.length > 0 ? conflicts : [ok('they do not contradict each other')];
 }
 
@@ -67,12 +63,4 @@ function judgePair({ file, spec: one }: NetworkConfiguration, { file: otherFile,
   if (!overlaps(cidr, otherCidr)) return [];
   const what = `the subnets of ${files} overlap: ${cidr.text} of ${one.name}, ${otherCidr.text} of ${other.name}`;
   return [failure(what, 'give them subnets that do not overlap, or the same subnet and name')];
-}
-
-/** Says which main plugins the configurations want, and in which version. */
-export function mainPluginUses(found: readonly NetworkConfiguration[]): MainPluginUse[] {
-  return found.flatMap(({ file, config: { type, cniVersion } }) => {
-    if (typeof type !== 'string' || type === '' || type.includes('/')) return [];
-    return [{ file, type, cniVersion: typeof cniVersion === 'string' && cniVersion !== '' ? cniVersion : '0.1.0' }];
-  });
 }

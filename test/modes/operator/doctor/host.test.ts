@@ -1,9 +1,8 @@
 import { expect, test } from 'vitest';
-import { GridError } from '../../../../../src/infoblox/errors.ts';
-import { UntrustedPath } from '../../../../../src/infoblox/host/trusted-path.ts';
-import type { Verdict } from '../../../../../src/modes/operator/doctor/finding.ts';
-import { judgeCredentials, judgeUser } from '../../../../../src/modes/operator/doctor/host/host-checks.ts';
-import { judgeStateDirectory } from '../../../../../src/modes/operator/doctor/host/state-directory.ts';
+import { GridError } from '../../../../src/infoblox/errors.ts';
+import { UntrustedPath } from '../../../../src/infoblox/host/trusted-path.ts';
+import type { Verdict } from '../../../../src/modes/operator/doctor/finding.ts';
+import { judgeCredentials, judgeStateDirectory, judgeUser } from '../../../../src/modes/operator/doctor/host.ts';
 
 const line = ([verdict]: readonly Verdict[]) =>
   `${verdict?.level}: ${verdict?.message}${verdict?.fix === null ? '' : ` -> ${verdict?.fix}`}`;
@@ -46,7 +45,14 @@ test.each([
   expect(said).not.toContain('hunter2');
 });
 
-const directory = { isDirectory: true, mode: 0o700, isReadOnly: false, free: 2 ** 30, takesFiles: true };
+const directory = {
+  untrusted: undefined,
+  isDirectory: true,
+  mode: 0o700,
+  isReadOnly: false,
+  free: 2 ** 30,
+  takesFiles: true,
+};
 const untrusted = new UntrustedPath('/state belongs to uid 1000, not to root', 'chown root /state');
 
 test.each([

@@ -1,38 +1,44 @@
 /** The plugins: is this driver's beside the main plugins, of this release, and do they speak the versions that are asked for? */
-import { isSupported, supportedVersions } from '../../../../cni/versions.ts';
-import { versionLine } from '../../../about.ts';
-import { lookAtPlugins, type PluginDirectory, pluginPaths } from '../../plugins/plugin-directories.ts';
-import { type Check, shared } from '../check.ts';
-import { failure, ok, type Verdict, warning } from '../finding.ts';
+import { isSupported, supportedVersions } from '../../../cni/versions.ts';
+import { versionLine } from '../../about.ts';
+import type { NetworkConfiguration } from '../network-configurations.ts';
+import { lookAtPlugins, type PluginDirectory, pluginPaths } from '../plugins/plugin-directories.ts';
+import { type Check, checks, shared } from './check.ts';
+import { failure, ok, type Verdict, warning } from './finding.ts';
 
-const group = 'plugins';
+interface PluginContext {
+  readonly env: NodeJS.ProcessEnv;
+  /** File name of the IPAM plugin. */
+  readonly driver: string;
+  readonly configurations: readonly NetworkConfiguration[];
+}
+
+/** Makes the checks of the IPAM plugin and of the main plugins. */
+export function pluginChecks({ env, driver, configurations }: PluginContext): Check[] {
+  const uses = configurations.flatMap(useOf);
+  const types = uses.map(({ type }) => type);
+  const look = shared((signal) =>
+    Promise.all(pluginPaths(env).map((path) => lookAtPlugins(path, { driver, types, signal }))),
+  );
+  const installed = { driver, versionLine, executable: process.execPath };
+  return checks('plugins', {
+    'IPAM plugin': { run: async (signal) => judgeDriver(await look(signal), installed) },
+    'main plugins': { run: async (signal) => judgeMainPlugins(await look(signal), uses) },
+  });
+}
 
 /** A network configuration as far as the main plugin is concerned. */
-export interface MainPluginUse {
+interface MainPluginUse {
   readonly file: string;
   /** File name of the main plugin. */
   readonly type: string;
   readonly cniVersion: string;
 }
 
-interface PluginContext {
-  readonly env: NodeJS.ProcessEnv;
-  /** File name of the IPAM plugin. */
-  readonly driver: string;
-  readonly uses: readonly MainPluginUse[];
-}
-
-/** Makes the checks of the IPAM plugin and of the main plugins. */
-export function pluginChecks({ env, driver, uses }: PluginContext): Check[] {
-  const types = uses.map(({ type }) => type);
-  const look = shared((signal) =>
-    Promise.all(pluginPaths(env).map((path) => lookAtPlugins(path, { driver, types, signal }))),
-  );
-  const installed = { driver, versionLine, executable: process.execPath };
-  return [
-    { group, title: 'IPAM plugin', run: async (signal) => judgeDriver(await look(signal), installed) },
-    { group, title: 'main plugins', run: async (signal) => judgeMainPlugins(await look(signal), uses) },
-  ];
+/** None if the configuration does not name a plugin by a file name. */
+function useOf({ file, config: { type, cniVersion } }: NetworkConfiguration): MainPluginUse[] {
+  if (typeof type !== 'string' || type === '' || type.includes('/')) return [];
+  return [{ file, type, cniVersion: typeof cniVersion === 'string' && cniVersion !== '' ? cniVersion : '0.1.0' }];
 }
 
 /** What is installed on this host. */
@@ -103,10 +109,9 @@ function judgeUse(directories: readonly PluginDirectory[], { file, type, cniVers
 /** The main plugins of a directory by the newest version that they speak. */
 function spoken({ path, mains }: PluginDirectory): Verdict[] {
   const known = Object.entries(mains).flatMap(([name, said]) => ('value' in said ? [{ name, said }] : []));
-  const byVersion = Map.groupBy(known, ({ said }) => newestOf(said.value));
-  return [...byVersion].map(([version, plugins]) => {
-    return ok(`${plugins.map(({ name }) => name).join(', ')} in ${path}: CNI up to ${version}`);
-  });
+  return [...Map.groupBy(known, ({ said }) => newestOf(said.value))].map(([version, plugins]) =>
+    ok(`${plugins.map(({ name }) => name).join(', ')} in ${path}: CNI up to ${version}`),
+  );
 }
 
 /** The newest version that this driver knows, too. */

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { UntrustedPath } from '../../../../../src/infoblox/host/trusted-path.ts';
-import { judgeDaemon, judgeSocket } from '../../../../../src/modes/operator/doctor/host/daemon-checks.ts';
-import type { Status } from '../../../../../src/modes/operator-protocol.ts';
+import { UntrustedPath } from '../../../../src/infoblox/host/trusted-path.ts';
+import { judgeDaemon, judgeSocket } from '../../../../src/modes/operator/doctor/daemon.ts';
+import type { Status } from '../../../../src/modes/operator-protocol.ts';
 
-const socket = { isSocket: true, mode: 0o600 };
+const socket = { untrusted: undefined, isSocket: true, mode: 0o600 };
 const untrusted = new UntrustedPath('/run/cni is writable by users other than root (mode 0777)', 'chmod go-w /run/cni');
 
 test.each([

@@ -1,16 +1,17 @@
 import { describe, expect, test } from 'vitest';
-import { GridError } from '../../../../../src/infoblox/errors.ts';
-import { failure, ok, skipped } from '../../../../../src/modes/operator/doctor/finding.ts';
-import { softenFailover } from '../../../../../src/modes/operator/doctor/grid/failover.ts';
+import { GridError } from '../../../../src/infoblox/errors.ts';
+import { failure, ok, skipped } from '../../../../src/modes/operator/doctor/finding.ts';
 import {
   judgeAttributes,
+  judgeCertificate,
   judgeClock,
   judgeLicenses,
   judgePermissions,
   judgeVersion,
   type Seen,
-} from '../../../../../src/modes/operator/doctor/grid/grid-judgements.ts';
-import { like, linesOf } from '../verdict-lines.ts';
+  softenFailover,
+} from '../../../../src/modes/operator/doctor/grid.ts';
+import { like, linesOf } from './verdict-lines.ts';
 
 const refusal = new GridError('permission', 'GET x: refused');
 
@@ -132,8 +133,8 @@ test.each([
 });
 
 describe('a grid host that cannot be used', () => {
-  const down = { group: 'grid', about: 'gm', title: 'gm TCP', ...failure('refused', 'look') };
-  const up = { group: 'grid', about: 'gmc', title: 'gmc TCP', ...ok('port 443 answers') };
+  const down = { group: 'grid', about: 'gm', title: 'gm TLS', ...failure('refused', 'look') };
+  const up = { group: 'grid', about: 'gmc', title: 'gmc TLS', ...ok('the certificate is trusted') };
   const login = { group: 'grid', title: 'login', ...ok('as "cni" at gmc') };
 
   test('is a warning while another one serves', () => {
@@ -145,4 +146,45 @@ describe('a grid host that cannot be used', () => {
     const nobody = { group: 'grid', title: 'login', ...skipped('gm TLS, gmc TLS failed') };
     expect(softenFailover([down, nobody], ['gm', 'gmc'])[0]?.level).toBe('failure');
   });
+});
+
+const noon = Date.parse('2026-06-01T12:00:00Z');
+const day = 86_400_000;
+const certificate = {
+  subject: 'O=Example\nCN=gm',
+  subjectAltName: 'DNS:gm',
+  validFromDate: new Date(noon - day),
+  validToDate: new Date(noon + 30.5 * day),
+};
+const valid = 'ok: the certificate is valid until 2026-07-02, for 30 more days';
+
+test.each([
+  ['verified', {}, ['ok: the certificate is trusted: O=Example, CN=gm; DNS:gm', valid]],
+  ['verified', { subject: '', subjectAltName: undefined }, ['ok: the certificate is trusted: without a name', valid]],
+  ['pinned', { isKeyNew: false }, ['ok: the public key is the known one, sha256//abc', valid]],
+  ['pinned', {}, [/^warning: no public key is known yet; .* sha256\/\/abc -> compare it with the grid's$/, valid]],
+  [
+    'unverified',
+    {},
+    [/^warning: the certificate is not checked \(--ssl-verify=false\), .*: O=Example, CN=gm; DNS:gm -> set --/, valid],
+  ],
+  [
+    'verified',
+    { validToDate: new Date(noon + 3.5 * day) },
+    [/^ok/, 'warning: the certificate expires on 2026-06-05, in 3 days -> renew it on the grid'],
+  ],
+  [
+    'pinned',
+    { validToDate: new Date(noon - day) },
+    [/^warning/, 'warning: the certificate has expired on 2026-05-31 -> renew it on the grid'],
+  ],
+  [
+    'pinned',
+    { validFromDate: new Date(noon + day) },
+    [/^warning/, /^warning: the certificate is not valid before 2026-06-02T.* -> check the clock/],
+  ],
+] as const)('certificate: %s, %j', (trust, differs, expected) => {
+  const context = { key: 'sha256//abc', isKeyNew: true, trust, now: noon, ...differs };
+  const lines = linesOf(judgeCertificate({ ...certificate, ...differs }, context));
+  expect(lines).toEqual(expected.map(like));
 });
