@@ -8,22 +8,21 @@ import type { Options } from './config/options.ts';
 import type { GridAccess } from './grid-access.ts';
 import type { GridMonitor } from './grid-monitor.ts';
 import { addHandler, recordUnanswered } from './handlers/add.ts';
-import { callFields } from './handlers/call-fields.ts';
-import { checkHandler } from './handlers/check.ts';
-import { delHandler, releaseCall } from './handlers/del.ts';
-import { gcHandler } from './handlers/gc.ts';
-import { type Handlers, pluginWork } from './handlers/handler.ts';
-import { statusHandler } from './handlers/status.ts';
+import { callFields } from './handlers/call.ts';
+import { checkHandler, statusHandler } from './handlers/check-and-status.ts';
+import { delHandler, gcHandler, releaseCall } from './handlers/del-and-gc.ts';
 import type { Leases } from './leases.ts';
 import type { RecentError } from './log/recent-errors.ts';
 import { forOwnNames, type Pages, shared } from './metrics/listener.ts';
 import type { Metrics } from './metrics/metrics.ts';
-import { operatorHandlers } from './operator/handlers.ts';
-import { hostPage } from './operator/host-page.ts';
-import { operatorWork } from './operator/operator-handler.ts';
+import { historyHandler, leasesHandler } from './operator/leases.ts';
+import { gcByHandHandler, hostReservationsHandler, releaseHandler, releaseHostHandler } from './operator/release.ts';
+import { hostPage, operatorStatusHandler } from './operator/status.ts';
+import { probeHandler } from './probes.ts';
 import { isPluginRequest, type Request } from './rpc/frame.ts';
 import { ReleaseNotes } from './rpc/release-notes.ts';
 import { CallServer } from './rpc/server.ts';
+import { type Handlers, type OperatorHandlers, operatorWork, pluginWork } from './rpc/work.ts';
 import type { Tracing } from './tracing/tracing.ts';
 
 /** Of the page for people, which is made of all leases. */
@@ -67,7 +66,16 @@ export function buildCalls(deps: CallsDeps) {
     STATUS: statusHandler({ conditions, monitor, networks, exhaustion, defaults, unverified }),
   };
   const operatorDeps = { ...deps, ...deps.grid, ...leases, startedAt: Date.now() };
-  const operator = operatorHandlers(operatorDeps);
+  const operator: OperatorHandlers = {
+    'operator/status': operatorStatusHandler(operatorDeps),
+    'operator/probe': probeHandler(operatorDeps),
+    'operator/leases': leasesHandler(operatorDeps),
+    'operator/history': historyHandler(operatorDeps),
+    'operator/gc': gcByHandHandler(operatorDeps),
+    'operator/release': releaseHandler(operatorDeps),
+    'operator/host-reservations': hostReservationsHandler(operatorDeps),
+    'operator/release-host': releaseHostHandler(operatorDeps),
+  };
   const server = new CallServer({
     workOf: (request) => (isPluginRequest(request) ? pluginWork(handlers, request) : operatorWork(operator, request)),
     describe,

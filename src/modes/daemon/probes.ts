@@ -2,7 +2,7 @@
 import type { Condition, Conditions } from '../../infoblox/conditions.ts';
 import { gridTrouble } from '../../infoblox/wapi/grid-state.ts';
 import type { Page, Pages } from './metrics/listener.ts';
-import type { OperatorHandler } from './operator/operator-handler.ts';
+import type { OperatorHandler } from './rpc/work.ts';
 
 /** Finds what keeps every ADD from being served, whatever its network. @returns undefined when nothing is known to */
 export function servingTrouble(conditions: Conditions): Condition | undefined {
@@ -12,7 +12,7 @@ export function servingTrouble(conditions: Conditions): Condition | undefined {
 /** Makes the handler of `status --probe`: that it answers says that the event loop turns. */
 export function probeHandler({ conditions }: Pick<ProbeSources, 'conditions'>): OperatorHandler<'operator/probe'> {
   return {
-    longest: 0,
+    timeoutMs: 0,
     async run() {
       const error = servingTrouble(conditions)?.error;
       return {

@@ -15,10 +15,9 @@ import type { Log } from '../../../infoblox/log.ts';
 import { specText } from '../../../infoblox/network/spec.ts';
 import type { Call } from '../../protocol.ts';
 import type { ReleaseNotes } from '../rpc/release-notes.ts';
-import { attachmentOf } from './attachment.ts';
-import type { Handler } from './handler.ts';
+import type { Handler } from '../rpc/work.ts';
+import { attachmentOf, workloadOf } from './call.ts';
 import { type SpecDefaults, specOf, unknownKeys } from './network-spec.ts';
-import { workloadOf } from './workload.ts';
 
 /** Milliseconds that a refusal counts: only another ADD can show that it is over. */
 const refusalLasts = 60_000;
@@ -41,7 +40,7 @@ interface AddDeps {
 export function addHandler(deps: AddDeps): Handler {
   const warned = new Set<string>();
   return {
-    longest: deps.addTimeout,
+    timeoutMs: deps.addTimeout,
     async run(call, gone) {
       const netconf = parseNetconf(call.config, 'ADD');
       const attachment = attachmentOf(netconf, call);

@@ -4,8 +4,7 @@ import { checkConfig } from '../../../cni/config-check.ts';
 import { CniCode, CniError } from '../../../cni/errors.ts';
 import type { Netconf } from '../../../cni/netconf.ts';
 import { maxViewLength, type NetworkSpec, networkSpec } from '../../../infoblox/network/spec.ts';
-import { nearest } from '../config/spelling.ts';
-import { foreignKey } from './foreign-keys.ts';
+import { nearest, plainSpelling } from '../config/spelling.ts';
 
 /** What the flags say where the network configuration says nothing. */
 export interface SpecDefaults {
@@ -27,6 +26,44 @@ const Keys = v.object({
 
 /** All keys that mean something under `ipam`. */
 export const ipamKeys: readonly string[] = [...Object.keys(Keys.entries), 'type', 'routes', 'socket-dir'];
+
+/**
+ * A key that people write under `ipam` from habit, out of other IPAM plugins or of a guess: our key for it, or why there is none and
+ * what to do.
+ */
+type ForeignKey = { readonly meant: string } | { readonly unsupported: string; readonly instead: string };
+
+const ranges: ForeignKey = {
+  unsupported: 'address ranges are not supported',
+  instead:
+    'Name the network in ipam.subnet, and keep addresses out of use with reservations or DHCP ranges on the grid.',
+};
+const pinned: ForeignKey = {
+  unsupported: 'addresses cannot be pinned in the network configuration',
+  instead: 'Request an address with the capability "ips", or with IP= in CNI_ARGS.',
+};
+
+/** By the key without case and separators: `rangeStart` is `rangestart`. */
+const foreignKeys: ReadonlyMap<string, ForeignKey> = new Map<string, ForeignKey>([
+  // host-local
+  ['ranges', ranges],
+  ['rangestart', ranges],
+  ['rangeend', ranges],
+  // whereabouts
+  ['range', { meant: 'subnet' }],
+  ['exclude', ranges],
+  // static
+  ['addresses', pinned],
+  // near to ours
+  ['view', { meant: 'network-view' }],
+  ['netview', { meant: 'network-view' }],
+  ['prefix', { meant: 'prefix-length' }],
+  ['prefixlen', { meant: 'prefix-length' }],
+  ['cidr', { meant: 'subnet' }],
+  ['network', { meant: 'subnet' }],
+  ['container', { meant: 'network-container' }],
+  ['gw', { meant: 'gateway' }],
+]);
 
 /**
  * Reads the network spec of a network configuration.
@@ -67,7 +104,7 @@ export function unknownKeys(netconf: Netconf): string[] {
 
 /** @throws CniError 7 for an unknown key that, ignored, would let addresses come from somewhere else */
 function refuseMisleading(key: string): void {
-  const foreign = foreignKey(key);
+  const foreign = foreignKeys.get(plainSpelling(key));
   if (foreign !== undefined && 'unsupported' in foreign) {
     throw new CniError(
       CniCode.invalidConfig,

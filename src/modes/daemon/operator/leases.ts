@@ -1,21 +1,30 @@
-/** `leases`: what the state has, lease by lease. */
+/** `leases` and `leases --history`: what the state has, lease by lease, and who held an address. */
 import { setImmediate as turn } from 'node:timers/promises';
+import { compareAddresses } from '../../../infoblox/address.ts';
+import { doubtOf, type Moment } from '../../../infoblox/lease/doubt.ts';
+import { holdersAt, holdings } from '../../../infoblox/lease/history/holders.ts';
 import type { Lease } from '../../../infoblox/lease/lease.ts';
+import type { Sandboxes } from '../../../infoblox/lease/sandbox/sandbox.ts';
 import type { SqliteLeaseStore } from '../../../infoblox/lease/state/store.ts';
-import { shortNetworkName } from '../../../infoblox/mark.ts';
+import { attachmentIn, shortNetworkName } from '../../../infoblox/mark.ts';
+import { workloadName, workloadOfLease } from '../../../infoblox/workload.ts';
 import type { LeaseRecord, OperatorParams } from '../../operator-protocol.ts';
-import { leaseRecord, type RecordDeps } from './lease-record.ts';
-import type { OperatorHandler } from './operator-handler.ts';
+import type { OperatorHandler } from '../rpc/work.ts';
 
 /** Leases that are read and looked at between two turns of the event loop. */
 const pageSize = 200;
 
-export type LeasesDeps = RecordDeps & { readonly store: SqliteLeaseStore };
+export interface LeasesDeps {
+  readonly store: SqliteLeaseStore;
+  readonly sandboxes: Sandboxes;
+  readonly moment: () => Moment;
+}
+
 type LeaseFilter = OperatorParams<'operator/leases'>;
 
 /** Makes the handler of `leases`. */
 export function leasesHandler(deps: LeasesDeps): OperatorHandler<'operator/leases'> {
-  return { longest: 10_000, run: async (filter) => ({ result: { leases: await findLeases(deps, filter) } }) };
+  return { timeoutMs: 10_000, run: async (filter) => ({ result: { leases: await findLeases(deps, filter) } }) };
 }
 
 /** Finds the leases that match, in the order of their marks. */
@@ -42,4 +51,50 @@ function matches(lease: Lease, filter: LeaseFilter): boolean {
 /** By the first characters of an ID: as the mark has it, which shortens a long one, or in full. */
 function isOf({ mark, workload }: Lease, container: string): boolean {
   return mark.includes(` container=${container}`) || workload?.containerId.startsWith(container) === true;
+}
+
+/** Makes the record of a lease; looks at its sandbox. */
+function leaseRecord(lease: Lease, { sandboxes, moment }: LeasesDeps): LeaseRecord {
+  const doubt = doubtOf(lease, moment());
+  const workload = workloadOfLease(lease);
+  const { mark, view, address, phase, createdAt, dueAt, attempts, netns } = lease;
+  return {
+    ...attachmentIn(mark),
+    mark,
+    view,
+    address,
+    phase,
+    dueAt,
+    attempts,
+    netns,
+    containerId: workload.containerId,
+    createdAt: createdAt === 0 ? null : createdAt,
+    inDoubt: doubt.create !== null || doubt.delete !== null,
+    sandbox: sandboxes.fate(lease),
+    workload: workloadName(workload),
+  };
+}
+
+type Placed = Pick<LeaseRecord, 'network' | 'address'>;
+
+/** Compares by network, then by address. */
+export function byNetworkAndAddress(one: Placed, other: Placed): number {
+  if (one.network !== other.network) return one.network.localeCompare(other.network);
+  return one.address === null || other.address === null ? 0 : compareAddresses(one.address, other.address);
+}
+
+/** Makes the handler of `leases --history`. */
+export function historyHandler({ store }: { readonly store: SqliteLeaseStore }): OperatorHandler<'operator/history'> {
+  return {
+    timeoutMs: 10_000,
+    async run({ address, at }) {
+      const { entries, since } = store.history(address);
+      const result = {
+        since: since === null ? null : new Date(since).toISOString(),
+        holdings: holdings(entries),
+        atTime: at === undefined ? null : holdersAt(entries, at),
+      };
+      return { result };
+    },
+  };
 }

@@ -1,22 +1,30 @@
-/** `release` and `gc`: leases that an operator ends. Both end them as a DEL does; they differ in whose. */
+/** `release`, `gc` and `gc --host`: leases that an operator ends, here and of a host that is gone for good. Those of this host end as by a DEL. */
 import { CniCode, CniError } from '../../../cni/errors.ts';
 import { turnEvery } from '../../../infoblox/concurrency/clock.ts';
-import { writesAtATime } from '../../../infoblox/lease/deps.ts';
+import { type LeaseDeps, writesAtATime } from '../../../infoblox/lease/deps.ts';
 import { ending, endLease } from '../../../infoblox/lease/endings.ts';
+import type { FormerNames } from '../../../infoblox/lease/former-names.ts';
+import { listOfHost, releaseOfHost } from '../../../infoblox/lease/orphans/lost-host.ts';
 import type { ReleaseDeps } from '../../../infoblox/lease/release/release.ts';
 import type { Fields } from '../../../infoblox/log.ts';
+import { hostPrefix, type Origin, parseMark } from '../../../infoblox/mark.ts';
 import type { LeaseRecord, OperatorResult } from '../../operator-protocol.ts';
+import type { OperatorHandler } from '../rpc/work.ts';
 import { findLeases } from './leases.ts';
-import type { OperatorHandler } from './operator-handler.ts';
 
 /** Milliseconds. */
-const longest = 10_000;
+const timeoutMs = 10_000;
+/** For a list: as long as a search of many pages may wait for the grid. */
+const listTimeoutMs = 60_000;
+/** For one page of releases, on a grid that takes seconds for each request. */
+const pageTimeoutMs = 600_000;
+
 type Released = OperatorResult<'operator/release'>;
 
 /** Makes the handler of `release`: all leases of a container, whether or not it is proven dead. */
 export function releaseHandler(deps: ReleaseDeps): OperatorHandler<'operator/release'> {
   return {
-    longest,
+    timeoutMs,
     changes: true,
     async run({ container, isWhole, network, evenIfAlive }) {
       const result: Released = { leases: [], kept: [] };
@@ -44,7 +52,7 @@ export function releaseHandler(deps: ReleaseDeps): OperatorHandler<'operator/rel
 /** Makes the handler of `gc`: the leases whose sandbox is proven gone, without the reaper's period of grace. */
 export function gcByHandHandler(deps: ReleaseDeps): OperatorHandler<'operator/gc'> {
   return {
-    longest,
+    timeoutMs,
     changes: true,
     async run({ dryRun }) {
       const result: Released = { leases: [], kept: [] };
@@ -75,4 +83,51 @@ function refuseAmbiguous(container: string, leases: readonly LeaseRecord[]): voi
 
 function namesOf({ leases }: Released): Fields {
   return { released: leases.length, addresses: leases.map(({ address }) => address).join(', ') };
+}
+
+/** Makes the handler that lists what a host has reserved. */
+export function hostReservationsHandler(deps: LeaseDeps): OperatorHandler<'operator/host-reservations'> {
+  return {
+    timeoutMs: listTimeoutMs,
+    async run({ host }, { gone }) {
+      const origin = otherHost(deps.names, host);
+      const signal = AbortSignal.any([gone, AbortSignal.timeout(listTimeoutMs)]);
+      return { result: { cluster: origin.cluster, ...(await listOfHost(deps, origin, signal)) } };
+    },
+  };
+}
+
+/** Makes the handler that releases some of it. */
+export function releaseHostHandler(deps: LeaseDeps): OperatorHandler<'operator/release-host'> {
+  return {
+    timeoutMs: pageTimeoutMs,
+    changes: true,
+    async run({ host, reservations }, { gone, tell }) {
+      const prefix = hostPrefix(otherHost(deps.names, host));
+      const stray = reservations.find(({ mark }) => parseMark(mark) === undefined || !mark.startsWith(prefix));
+      if (stray !== undefined) throw new CniError(CniCode.invalidEnvironment, `"${stray.mark}" is no mark of ${host}`);
+      const total = reservations.length;
+      const onDone = (done: number) => tell({ done, total });
+      const { released, left, failure } = await releaseOfHost(deps, reservations, { stop: gone, onDone });
+      const stopped = failure === undefined ? null : { message: failure.message, hint: failure.hint ?? null };
+      const fields = { host, released: released.length, left: left.length, reason: stopped?.message };
+      return { result: { released, left, stopped }, fields };
+    },
+  };
+}
+
+/** @throws CniError for this host itself */
+function otherHost({ present, all }: FormerNames, node: string): Origin {
+  const host = { cluster: present.cluster, node };
+  const own = all.find((origin) => hostPrefix(origin) === hostPrefix(host));
+  if (own === undefined) return host;
+  const what =
+    own === present
+      ? `${node} is this host itself`
+      : `${node} is an earlier name of this host, which has leases under it`;
+  throw new CniError(
+    CniCode.invalidEnvironment,
+    what,
+    'Use gc without --host for what is dead here, release for one container.',
+  );
 }

@@ -1,4 +1,4 @@
-/** `status`: how this host is. */
+/** `status`, and the page for people at the address of the metrics: how this host is. */
 import type { X509Certificate } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { contains } from '../../../infoblox/address.ts';
@@ -12,13 +12,15 @@ import type { GridState } from '../../../infoblox/wapi/grid-state.ts';
 import type { Session } from '../../../infoblox/wapi/session.ts';
 import { commit, version } from '../../build-info.ts';
 import type { Status } from '../../operator-protocol.ts';
+import { renderPage } from '../../page/page.ts';
 import type { Options } from '../config/options.ts';
 import { trustOf } from '../config/trust.ts';
 import type { RecentError } from '../log/recent-errors.ts';
-import type { OperatorHandler } from './operator-handler.ts';
+import type { Page } from '../metrics/listener.ts';
+import type { OperatorHandler } from '../rpc/work.ts';
+import { byNetworkAndAddress, findLeases, type LeasesDeps } from './leases.ts';
 
-/** Milliseconds. */
-const usagePatience = 300;
+const maxUsageWaitMs = 300;
 
 type NetworkStatus = Status['networks'][number];
 
@@ -40,12 +42,12 @@ export interface OperatorStatusDeps {
 
 /** Makes the handler of `status`. */
 export function operatorStatusHandler(deps: OperatorStatusDeps): OperatorHandler<'operator/status'> {
-  return { longest: 5_000, run: async () => ({ result: await statusOf(deps) }) };
+  return { timeoutMs: 5_000, run: async () => ({ result: await statusOf(deps) }) };
 }
 
 /** Says how this host is. How full networks are is asked of the grid if that is not known, but not waited for long. */
 export async function statusOf(deps: OperatorStatusDeps): Promise<Status> {
-  await Promise.race([deps.usage.refresh().catch(() => undefined), delay(usagePatience, undefined, { ref: false })]);
+  await Promise.race([deps.usage.refresh().catch(() => undefined), delay(maxUsageWaitMs, undefined, { ref: false })]);
   const { startedAt, options, conditions, store, names, recentErrors } = deps;
   return {
     version,
@@ -115,4 +117,13 @@ function networksOf({ store, networks, usage }: OperatorStatusDeps): Status['net
     return { ...network, total: known.total, used };
   });
   return withUsage.sort((one, other) => one.name.localeCompare(other.name));
+}
+
+/** Makes the page for people, as of now. */
+export async function hostPage(deps: OperatorStatusDeps & LeasesDeps): Promise<Page> {
+  const leases = await findLeases(deps, {});
+  return {
+    type: 'text/html; charset=utf-8',
+    text: renderPage({ status: await statusOf(deps), leases: leases.toSorted(byNetworkAndAddress), now: Date.now() }),
+  };
 }

@@ -7,11 +7,11 @@ import { CniCode, CniError } from '../../../cni/errors.ts';
 import type { Fields, Log } from '../../../infoblox/log.ts';
 import { isOperatorMethod, progressFrame } from '../../operator-protocol.ts';
 import { acceptedFrame, answerFrame, takenFrame } from '../../protocol.ts';
-import { asCniError } from '../handlers/cni-errors.ts';
-import type { Work } from '../handlers/handler.ts';
 import type { CallEnd, Tracing } from '../tracing/tracing.ts';
+import { asCniError } from './cni-errors.ts';
 import { parseRequest, type Request } from './frame.ts';
 import { type Frame, FrameReader } from './frame-reader.ts';
+import type { Work } from './work.ts';
 
 /** Milliseconds for a peer to pass its answer on. One that is stopped may yet do so. */
 const deliveryTimeout = 5_000;
@@ -120,7 +120,7 @@ export class CallServer {
     const { method } = request;
     try {
       const work = this.#deps.workOf(request);
-      socket.write(acceptedFrame(work.longest));
+      socket.write(acceptedFrame(work.timeoutMs));
       const answer = await work.run({ gone, tell: (progress) => void socket.write(progressFrame(progress)) });
       const fields = { ...this.#about(request, began), ...answer.fields };
       this.#deps.log[work.changes ? 'info' : 'debug'](method, fields);

@@ -2,7 +2,7 @@
 import { messageOf } from '../../../infoblox/host/errno.ts';
 import { writeRegularFile } from '../../../infoblox/host/regular-file.ts';
 import { UsageError } from '../../daemon/config/command-line.ts';
-import { byNetworkAndAddress } from '../../daemon/operator/lease-order.ts';
+import { byNetworkAndAddress } from '../../daemon/operator/leases.ts';
 import { ago } from '../../duration.ts';
 import type { Status } from '../../operator-protocol.ts';
 import { renderPage } from '../../page/page.ts';

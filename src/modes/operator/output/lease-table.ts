@@ -1,6 +1,6 @@
 /** Leases as a table. */
 
-import { byNetworkAndAddress } from '../../daemon/operator/lease-order.ts';
+import { byNetworkAndAddress } from '../../daemon/operator/leases.ts';
 import { ago } from '../../duration.ts';
 import type { LeaseRecord } from '../../operator-protocol.ts';
 import { type Column, table } from './table.ts';

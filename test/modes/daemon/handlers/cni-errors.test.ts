@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { CniError } from '../../../../src/cni/errors.ts';
 import { GridError, type Reason } from '../../../../src/infoblox/errors.ts';
-import { asCniError, notAvailable } from '../../../../src/modes/daemon/handlers/cni-errors.ts';
+import { asCniError, notAvailable } from '../../../../src/modes/daemon/rpc/cni-errors.ts';
 
 /** What each cause means to a runtime. A reason that is missing here does not compile. */
 const table: Record<Reason, number> = {

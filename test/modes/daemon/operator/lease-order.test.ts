@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { byNetworkAndAddress } from '../../../../src/modes/daemon/operator/lease-order.ts';
+import { byNetworkAndAddress } from '../../../../src/modes/daemon/operator/leases.ts';
 
 const lease = (network: string, address: string | null) => ({ network, address });
 

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { GridError } from '../../../../src/infoblox/errors.ts';
-import { callFields } from '../../../../src/modes/daemon/handlers/call-fields.ts';
-import { type Answer, type Handler, pluginWork } from '../../../../src/modes/daemon/handlers/handler.ts';
+import { callFields } from '../../../../src/modes/daemon/handlers/call.ts';
 import { isPluginRequest } from '../../../../src/modes/daemon/rpc/frame.ts';
 import { CallServer } from '../../../../src/modes/daemon/rpc/server.ts';
+import { type Answer, type Handler, pluginWork } from '../../../../src/modes/daemon/rpc/work.ts';
 import { noTracing } from '../../../../src/modes/daemon/tracing/tracing.ts';
 import {
   acceptedFrame,
@@ -53,7 +53,7 @@ beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-server-'));
   file = join(directory, 'infoblox.sock');
   run = async () => ({ result: { cniVersion: '1.1.0' }, fields: { address: '10.0.0.2' } });
-  const handler: Handler = { longest: 12_345, run: (_, gone) => run(gone) };
+  const handler: Handler = { timeoutMs: 12_345, run: (_, gone) => run(gone) };
   const handlers = { ADD: handler, DEL: handler, CHECK: handler, GC: handler, STATUS: handler };
   server = new CallServer({
     workOf: (request) => {
