@@ -64,7 +64,7 @@ export async function recreate(
   apply(store, mark, (current) => createInDoubt(current, moment()));
   try {
     const description = describeReservation(attachmentIn(mark).network, workloadOfLease(lease));
-    const made = await wapi.createReservation({ address, view, comment: mark, ...description }, signal);
+    const made = await wapi.createReservation({ source: { address }, view, comment: mark, ...description }, signal);
     if (made.ipv4addr === address && made.network_view === view) return undefined;
     throw new GridError('bad-answer', `the grid reserved ${made.ipv4addr}, asked for ${address}`, {
       outcome: 'unknown',

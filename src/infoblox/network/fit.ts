@@ -4,6 +4,7 @@
  */
 import { addressAt, type Cidr, contains, isNetworkOrBroadcast, parseAddress } from '../address.ts';
 import { GridError } from '../errors.ts';
+import type { NewReservation } from '../wapi/client.ts';
 import { type NetworkSpec, resolveGateway } from './spec.ts';
 
 /**
@@ -27,23 +28,20 @@ export function fits(address: string, room: Room, requested: string | undefined)
   return !isNetworkOrBroadcast(room.cidr, address) && address !== room.kept;
 }
 
-/** What the grid answered to a create, and what it was asked for: this address, or any of this network. */
-interface Answer {
-  readonly address: string;
-  readonly view: string;
-  readonly wanted: string | Cidr;
-}
-
 /**
  * Compares what the grid answered to a create with what was asked of it. The address that is kept back is no misfit: a
  * grid that has lost its reservation hands it out.
- * @param view the one that was asked for
  * @returns undefined if it fits, else what is wrong, to be put behind the address
  */
-export function misfit({ address, view: answered, wanted }: Answer, view: string): string | undefined {
-  if (answered !== view) return `in view ${answered}, asked for one in view ${view}`;
-  if (typeof wanted === 'string') return address === wanted ? undefined : `asked for ${wanted}`;
-  return fits(address, { cidr: wanted }, undefined) ? undefined : `which is no host address of ${wanted.text}`;
+export function misfit(
+  { address, view }: { readonly address: string; readonly view: string },
+  { source, view: wanted }: Pick<NewReservation, 'source' | 'view'>,
+): string | undefined {
+  if (view !== wanted) return `in view ${view}, asked for one in view ${wanted}`;
+  if ('address' in source) return address === source.address ? undefined : `asked for ${source.address}`;
+  return fits(address, { cidr: source.nextOf }, undefined)
+    ? undefined
+    : `which is no host address of ${source.nextOf.text}`;
 }
 
 /** Refuses a request for an address that no container of the network can have. @throws GridError `address-unavailable` */

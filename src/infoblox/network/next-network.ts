@@ -53,8 +53,8 @@ export async function createNextNetwork(
     const exists = index === 0 ? firstExists : await hasContainer(wapi, { container, view }, signal);
     if (!exists) await createContainer(wapi, { container, view }, signal);
     try {
-      const next = `func:nextavailablenetwork:${container.text},${view},${prefixLength}`;
-      const wanted = { network: next, view, comment: pendingNetworkMark(name), name };
+      const source = { nextOf: container, prefixLength };
+      const wanted = { source, view, comment: pendingNetworkMark(name), name };
       return (await wapi.createNetwork(wanted, signal)).network;
     } catch (error) {
       if (hasReason(error, 'no-free-network')) continue;

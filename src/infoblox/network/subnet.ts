@@ -27,7 +27,7 @@ export async function findOrCreateSubnet(
     const { viewExists } = await refuseNewSubnet(deps, spec, signal);
     if (!viewExists) await views.create(view, signal);
     try {
-      const wanted = { network: place.cidr.text, view, comment: networkMark(name), name };
+      const wanted = { source: { cidr: place.cidr }, view, comment: networkMark(name), name };
       const network = await wapi.createNetwork(wanted, signal);
       return { network, isNew: true };
     } catch (error) {

@@ -2,6 +2,7 @@
  * The requests by which addresses are given and released, typed: searches, creates with extensible attributes, deletes. One method is
  * one kind of request; what people ask of a grid besides is in inspection.ts. All throw GridError as the session does, and `bad-answer` for an answer in a form that WAPI does not have.
  */
+import type { Cidr } from '../address.ts';
 import { type Attributes, type ExtensibleAttributes, ofNetwork, reservedAt } from '../attributes.ts';
 import { type GridError, hasReason } from '../errors.ts';
 import { gatewayMark } from '../mark.ts';
@@ -25,15 +26,17 @@ interface Description {
   readonly attributes: Attributes;
 }
 
+/** Where the address of a reservation comes from: it is this one, or the next free one of a network. */
+export type AddressSource = { readonly address: string } | { readonly nextOf: Cidr };
+
 export interface NewReservation extends Description {
-  /** The address, or `func:nextavailableip:…`. */
-  readonly address: string;
+  readonly source: AddressSource;
   readonly view: string;
 }
 
 interface NewNetwork {
-  /** The CIDR, or `func:nextavailablenetwork:…`. */
-  readonly network: string;
+  /** It is this one, or the next free one of so many bits in a network container. */
+  readonly source: { readonly cidr: Cidr } | { readonly nextOf: Cidr; readonly prefixLength: number };
   readonly view: string;
   readonly comment: string;
   /** What the network is called. */
@@ -167,8 +170,9 @@ export class WapiClient {
    * @throws GridError `no-free-address`, `conflict`, `missing` for a network that is not there
    */
   createReservation(reservation: NewReservation, signal: AbortSignal): Promise<objects.FixedAddress> {
-    const { address, view, comment, name, attributes } = reservation;
-    const what = { ipv4addr: address, network_view: view, match_client: 'RESERVED', mac: objects.zeroMac };
+    const { source, view, comment, name, attributes } = reservation;
+    const ipv4addr = 'address' in source ? source.address : `func:nextavailableip:${source.nextOf.text},${view}`;
+    const what = { ipv4addr, network_view: view, match_client: 'RESERVED', mac: objects.zeroMac };
     const body = { ...what, comment, name };
     return this.#attributed.create(
       objects.fixedAddress,
@@ -183,12 +187,16 @@ export class WapiClient {
     signal: AbortSignal,
   ): Promise<void> {
     const described = { comment: gatewayMark(network), name: gatewayName, attributes: ofNetwork(network) };
-    await this.createReservation({ address, view, ...described }, signal);
+    await this.createReservation({ source: { address }, view, ...described }, signal);
     this.#onMade({ kind: 'gateway', name: address, view });
   }
 
   /** Creates a network. @throws GridError `no-free-network`, `conflict`, `missing` for a container that is not there */
-  async createNetwork({ network, view, comment, name }: NewNetwork, signal: AbortSignal): Promise<objects.Network> {
+  async createNetwork({ source, view, comment, name }: NewNetwork, signal: AbortSignal): Promise<objects.Network> {
+    const network =
+      'cidr' in source
+        ? source.cidr.text
+        : `func:nextavailablenetwork:${source.nextOf.text},${view},${source.prefixLength}`;
     const body = { network, network_view: view, comment };
     const made = await this.#attributed.create(objects.network, { body, attributes: ofNetwork(name) }, signal);
     this.#onMade({ kind: 'network', name: made.network, view });

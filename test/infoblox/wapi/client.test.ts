@@ -143,7 +143,7 @@ test('an answer in another form than WAPI’s is refused, naming the field; afte
   answer([]);
   expect(await failureOf(wapi.findNetworks({}, inTime()))).toMatchObject({ reason: 'bad-answer' });
   answer('fixedaddress/x:y');
-  const reservation = { address: '10.0.0.1', view: 'default', comment: 'c', name: 'n', attributes: {} };
+  const reservation = { source: { address: '10.0.0.1' }, view: 'default', comment: 'c', name: 'n', attributes: {} };
   const created = wapi.createReservation(reservation, inTime());
   expect(await failureOf(created)).toMatchObject({ reason: 'bad-answer', outcome: 'unknown' });
 });

@@ -7,7 +7,7 @@ import { type Backoff, pauseBefore } from '../../concurrency/backoff.ts';
 import { GridError } from '../../errors.ts';
 import { misfit, refuseOutside } from '../../network/fit.ts';
 import type { ReadyNetwork } from '../../network/networks.ts';
-import type { NewReservation } from '../../wapi/client.ts';
+import type { AddressSource, NewReservation } from '../../wapi/client.ts';
 import type { FixedAddress } from '../../wapi/schemas.ts';
 import { apply } from '../act.ts';
 import type { LeaseDeps } from '../deps.ts';
@@ -62,6 +62,11 @@ export class AddressCreation {
     return this.#isDoubtful;
   }
 
+  get #source(): AddressSource {
+    const { requested } = this.#want;
+    return requested === undefined ? { nextOf: this.#network.cidr } : { address: requested };
+  }
+
   /** An address of another attachment was made its own again: the grid must not answer with it a second time. */
   reassigned(address: string): void {
     this.#reassigned.add(address);
@@ -74,13 +79,8 @@ export class AddressCreation {
   async prepare(lease: Lease, look: Look, signal: AbortSignal): Promise<NewReservation> {
     const { mark, attachment, workload, requested } = this.#want;
     if (requested !== undefined) await this.#checkRequest(requested, { lease, look }, signal);
-    const { cidr, view } = this.#network;
-    return {
-      address: requested ?? `func:nextavailableip:${cidr.text},${view}`,
-      view,
-      comment: mark,
-      ...describeReservation(attachment.network, workload),
-    };
+    const described = describeReservation(attachment.network, workload);
+    return { source: this.#source, view: this.#network.view, comment: mark, ...described };
   }
 
   /** Waits a moment after an answer was lost, or one that nobody could confirm. @throws `why` when it was enough */
@@ -119,11 +119,11 @@ export class AddressCreation {
   ): Promise<Look> {
     const { store, observer, exhaustion, isOwnAddress } = this.#deps;
     const { mark, requested } = this.#want;
-    const { cidr, view, kept } = this.#network;
+    const { view, kept } = this.#network;
     const made = { ref, address: ipv4addr, view: network_view };
     this.#made = made;
     const again = this.#reassigned.has(made.address) ? 'for the second time' : undefined;
-    const wrong = again ?? misfit({ ...made, wanted: requested ?? cidr }, view);
+    const wrong = again ?? misfit(made, { source: this.#source, view });
     if (wrong !== undefined) throw this.#nonsense(made, wrong);
     if (requested === undefined) exhaustion.obtained(this.#network);
     // What only an unconfirmed look has shown does not count.
