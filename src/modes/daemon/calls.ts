@@ -12,7 +12,7 @@ import { callFields } from './handlers/call.ts';
 import { checkHandler, statusHandler } from './handlers/check-and-status.ts';
 import { delHandler, gcHandler, releaseCall } from './handlers/del-and-gc.ts';
 import type { Leases } from './leases.ts';
-import type { RecentError } from './log/recent-errors.ts';
+import type { RecentError } from './log/log.ts';
 import { forOwnNames, type Pages, shared } from './metrics/listener.ts';
 import type { Metrics } from './metrics/metrics.ts';
 import { historyHandler, leasesHandler } from './operator/leases.ts';

@@ -18,7 +18,7 @@ import { buildGridAccess } from './grid-access.ts';
 import { GridMonitor } from './grid-monitor.ts';
 import { buildLeases } from './leases.ts';
 import { logConditions } from './log/condition-log.ts';
-import { rememberErrors } from './log/recent-errors.ts';
+import { rememberErrors } from './log/log.ts';
 import type { Metrics } from './metrics/metrics.ts';
 import { prepareSocket } from './rpc/socket-file.ts';
 import { listen, listenOnPassed } from './rpc/socket-watch.ts';

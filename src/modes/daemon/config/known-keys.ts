@@ -11,7 +11,7 @@ import { messageOf } from '../../../infoblox/host/errno.ts';
 import { readRegularFile } from '../../../infoblox/host/regular-file.ts';
 import { refuseUntrusted } from '../../../infoblox/host/trusted-path.ts';
 import { isPublicKey, type KeyJudge } from '../../../infoblox/wapi/connection/peer-key.ts';
-import { serviceUid } from '../process/service-user.ts';
+import { serviceUid } from '../process/own-process.ts';
 
 /** Bytes of a file of keys: some hundred of them. */
 const maxBytes = 16 * 1024;

@@ -1,7 +1,12 @@
-/** The daemon's log: text for people on a terminal, one JSON object a line otherwise. Fields never hold secrets. */
+/**
+ * The daemon's log: text for people on a terminal, one JSON object a line otherwise. Fields never hold secrets. Its last errors
+ * are kept for `status`.
+ */
 import { fstatSync } from 'node:fs';
 import { createConsola, LogLevels } from 'consola';
 import type { Fields, Log } from '../../../infoblox/log.ts';
+import { attachmentIn } from '../../../infoblox/mark.ts';
+import type { Status } from '../../operator-protocol.ts';
 import { printable } from '../../printable.ts';
 
 type Level = keyof Log;
@@ -70,4 +75,35 @@ function inWords({ date, level, message, fields }: LogLine): string {
     .map(([key, value]) => `${key}: ${typeof value === 'string' ? value : JSON.stringify(value)}`)
     .join(', ');
   return printable(`${date.toISOString()} ${level.padEnd(5)} ${message}${words === '' ? '' : ` (${words})`}`);
+}
+
+export type RecentError = Status['errors'][number];
+
+/** The last errors that are kept. */
+const maxErrors = 5;
+
+/**
+ * Makes a log that passes everything on and remembers its last errors.
+ * @returns that log, and what reads the errors, the newest last
+ */
+export function rememberErrors(log: Log): { readonly log: Log; readonly recentErrors: () => readonly RecentError[] } {
+  const errors: RecentError[] = [];
+  const error = (message: string, fields: Fields = {}) => {
+    const why = [...whose(fields), textOf(fields.error ?? fields.reason)].filter((text) => text !== null);
+    const hint = textOf(fields.hint ?? fields.details);
+    errors.push({ at: Date.now(), message, error: why.join(': ') || null, hint });
+    if (errors.length > maxErrors) errors.shift();
+    log.error(message, fields);
+  };
+  return { log: { ...log, error }, recentErrors: () => errors };
+}
+
+/** The container that an error is about, and its address. */
+function whose({ attachment, container, address }: Fields): (string | null)[] {
+  const id = textOf(container) || attachmentIn(textOf(attachment) ?? '').containerId;
+  return [id === '' ? null : `container ${id}`, textOf(address)];
+}
+
+function textOf(value: unknown): string | null {
+  return typeof value === 'string' ? value : null;
 }

@@ -15,7 +15,7 @@ import type { Status } from '../../operator-protocol.ts';
 import { renderPage } from '../../page/page.ts';
 import type { Options } from '../config/options.ts';
 import { trustOf } from '../config/trust.ts';
-import type { RecentError } from '../log/recent-errors.ts';
+import type { RecentError } from '../log/log.ts';
 import type { Page } from '../metrics/listener.ts';
 import type { OperatorHandler } from '../rpc/work.ts';
 import { byNetworkAndAddress, findLeases, type LeasesDeps } from './leases.ts';

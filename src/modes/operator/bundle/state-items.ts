@@ -10,7 +10,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { messageOf } from '../../../infoblox/host/errno.ts';
 import { readRegularFile } from '../../../infoblox/host/regular-file.ts';
 import { phases } from '../../../infoblox/lease/lease.ts';
-import { serviceUid } from '../../daemon/process/service-user.ts';
+import { serviceUid } from '../../daemon/process/own-process.ts';
 import { type Item, jsonItem } from './item.ts';
 
 /** Bytes of a file that is copied: the state of 10,000 leases takes a few MiB. */

@@ -2,7 +2,7 @@
 import { distrust } from '../../../infoblox/host/trusted-path.ts';
 import { flagGroups as daemonGroups } from '../../daemon/config/flags.ts';
 import { readOptions } from '../../daemon/config/options.ts';
-import { refuseOtherUsers } from '../../daemon/process/root.ts';
+import { refuseOtherUsers } from '../../daemon/process/own-process.ts';
 import { orStartError, StartError } from '../../daemon/start-error.ts';
 import { printable } from '../../printable.ts';
 import { defineCommand } from '../command.ts';

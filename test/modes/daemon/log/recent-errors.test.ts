@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { attachmentMark } from '../../../../src/infoblox/mark.ts';
-import { rememberErrors } from '../../../../src/modes/daemon/log/recent-errors.ts';
+import { rememberErrors } from '../../../../src/modes/daemon/log/log.ts';
 
 const silent = { error: () => {}, warn: () => {}, info: () => {}, debug: () => {} };
 const attachment = attachmentMark(

@@ -1,6 +1,6 @@
 import type { SpanExporter } from '@opentelemetry/sdk-trace';
 import { beforeEach, expect, test } from 'vitest';
-import { warnOfLoss } from '../../../../src/modes/daemon/tracing/exporter.ts';
+import { warnOfLoss } from '../../../../src/modes/daemon/tracing/open-telemetry.ts';
 import type { LogLine } from '../../../fixture/host.ts';
 
 type Spans = Parameters<SpanExporter['export']>[0];
