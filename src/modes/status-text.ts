@@ -1,9 +1,58 @@
 /** What the command `status` and the page say of a host, in the same words. Texts from outside are as they are. */
 import { counted } from './counted.ts';
 import { ago, day } from './duration.ts';
-import type { Status } from './operator-protocol.ts';
+import type { LeaseRecord, Status } from './operator-protocol.ts';
 
 type Grid = Status['grid'];
+
+/** A column of a table. */
+export interface Column<Row> {
+  readonly title: string;
+  readonly cell: (row: Row) => string;
+  readonly align?: 'right';
+  /** Never shortened. */
+  readonly isWhole?: true;
+}
+
+export const networkColumns: readonly Column<Status['networks'][number]>[] = [
+  { title: 'NAME', cell: ({ name }) => name },
+  { title: 'VIEW', cell: ({ view }) => view },
+  { title: 'NETWORK', cell: ({ cidr }) => cidr ?? '-', isWhole: true },
+  { title: 'BOUND HERE', cell: ({ bound }) => String(bound), align: 'right' },
+  { title: 'USED', cell: ({ used }) => String(used ?? '-'), align: 'right' },
+  {
+    title: 'FREE',
+    cell: ({ total, used }) => (total === null || used === null ? '-' : String(total - used)),
+    align: 'right',
+  },
+];
+
+/** @param now milliseconds since 1970 */
+export function leaseColumns(now: number): readonly Column<LeaseRecord>[] {
+  return [
+    { title: 'ADDRESS', cell: ({ address }) => address ?? '-', isWhole: true },
+    { title: 'PHASE', cell: ({ phase, inDoubt }) => (inDoubt ? `${phase}, in doubt` : phase), isWhole: true },
+    { title: 'NETWORK', cell: ({ network }) => network },
+    { title: 'VIEW', cell: ({ view }) => view },
+    { title: 'CONTAINER', cell: ({ containerId }) => containerId },
+    { title: 'WORKLOAD', cell: ({ workload, containerId }) => (workload === containerId ? '-' : workload) },
+    { title: 'INTERFACE', cell: ({ ifName }) => ifName },
+    { title: 'AGE', cell: ({ createdAt }) => (createdAt === null ? '-' : ago(createdAt, now)), align: 'right' },
+    { title: 'SANDBOX', cell: ({ sandbox }) => sandbox, isWhole: true },
+  ];
+}
+
+/** What is so of a host at any time, each by its name. @param now milliseconds since 1970 */
+export function hostFacts(status: Status, now: number): readonly (readonly [name: string, text: string])[] {
+  const { version, commit, startedAt, grid } = status;
+  return [
+    ['daemon', `infoblox-cni ${version} (${commit}), running for ${ago(startedAt, now)}`],
+    ['host', hostText(status)],
+    ['grid', gridText(grid, now)],
+    ['session', sessionText(grid, now)],
+    ['leases', leasesText(status, now)],
+  ];
+}
 
 const trustTexts: Readonly<Record<string, string>> = {
   verified: 'certificate verified',
@@ -13,7 +62,7 @@ const trustTexts: Readonly<Record<string, string>> = {
 };
 
 /** What this host is called, and was. */
-export function hostText({ node, cluster, driver, formerNames }: Status): string {
+function hostText({ node, cluster, driver, formerNames }: Status): string {
   const former =
     formerNames.length === 0 ? '' : `; has leases as ${formerNames.join(', ')}: no other host may be called so`;
   return `${node} in ${cluster}, driver ${driver}${former}`;
@@ -55,6 +104,11 @@ export function leasesText(
 ): string {
   const oldest = oldestRelease === null ? '' : ` (the oldest for ${ago(oldestRelease, now)})`;
   return `${bound} bound, ${pending} pending, ${releasing} releasing${oldest}`;
+}
+
+/** One of the last errors of the log. */
+export function errorText({ at, message, error }: Status['errors'][number]): string {
+  return `${new Date(at).toISOString()} ${error === null ? message : `${message}: ${error}`}`;
 }
 
 /** What is wrong; names what it is about, where the message does not. */

@@ -5,12 +5,11 @@ import { UsageError } from '../daemon/config/command-line.ts';
 import { ago, hour } from '../duration.ts';
 import type { HostReservation, OperatorResult, Progress } from '../operator-protocol.ts';
 import { printable } from '../printable.ts';
+import type { Column } from '../status-text.ts';
 import { CommandError, type ExitStatus, exitStatus } from './command-error.ts';
 import { askDaemon } from './daemon-connection.ts';
-import { ask, canAsk } from './output/ask.ts';
-import { progressBar, showingProgress } from './output/progress.ts';
-import { type Column, table } from './output/table.ts';
-import { writeJson } from './output/write-json.ts';
+import { table, writeJson } from './output/results.ts';
+import { ask, canAsk, progressBar, showingProgress } from './output/terminal.ts';
 
 /** Reservations that the daemon is asked to release at a time. */
 const pageSize = 100;
@@ -127,11 +126,11 @@ async function releaseAll({ reservations }: Found, { socket, host }: GcHost): Pr
 }
 
 const columns: readonly Column<HostReservation>[] = [
-  { title: 'ADDRESS', cell: ({ address }) => address, narrow: 'whole' },
-  { title: 'VIEW', cell: ({ view }) => view, narrow: 'spare' },
-  { title: 'NETWORK', cell: ({ network }) => network, narrow: 'spare' },
+  { title: 'ADDRESS', cell: ({ address }) => address, isWhole: true },
+  { title: 'VIEW', cell: ({ view }) => view },
+  { title: 'NETWORK', cell: ({ network }) => network },
   { title: 'CONTAINER', cell: ({ containerId }) => containerId },
-  { title: 'INTERFACE', cell: ({ ifName }) => ifName, narrow: 'spare' },
+  { title: 'INTERFACE', cell: ({ ifName }) => ifName },
   { title: 'AGE', cell: ({ reservedAt }) => (reservedAt === null ? '-' : ago(reservedAt, Date.now())), align: 'right' },
 ];
 

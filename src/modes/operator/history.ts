@@ -3,10 +3,10 @@ import { workloadName } from '../../infoblox/workload.ts';
 import { UsageError } from '../daemon/config/command-line.ts';
 import type { History, Holding } from '../operator-protocol.ts';
 import { printable } from '../printable.ts';
+import type { Column } from '../status-text.ts';
 import { CommandError, type ExitStatus, exitStatus } from './command-error.ts';
 import { askDaemon } from './daemon-connection.ts';
-import { type Column, table } from './output/table.ts';
-import { writeJson } from './output/write-json.ts';
+import { table, writeJson } from './output/results.ts';
 
 interface HistoryQuestion {
   readonly address: string;
@@ -50,12 +50,12 @@ export function readTime(text: string): number {
 }
 
 const columns: readonly Column<Holding>[] = [
-  { title: 'FROM', cell: ({ from, recorded }) => from ?? `before ${recorded}`, narrow: 'whole' },
-  { title: 'UNTIL', cell: ({ until }) => until ?? 'now', narrow: 'whole' },
-  { title: 'RELEASED BY', cell: ({ releasedBy }) => releasedBy ?? '-', narrow: 'spare' },
-  { title: 'NETWORK', cell: ({ network }) => network, narrow: 'spare' },
-  { title: 'VIEW', cell: ({ view }) => view, narrow: 'spare' },
-  { title: 'CONTAINER', cell: ({ container }) => container, narrow: 'spare' },
+  { title: 'FROM', cell: ({ from, recorded }) => from ?? `before ${recorded}`, isWhole: true },
+  { title: 'UNTIL', cell: ({ until }) => until ?? 'now', isWhole: true },
+  { title: 'RELEASED BY', cell: ({ releasedBy }) => releasedBy ?? '-' },
+  { title: 'NETWORK', cell: ({ network }) => network },
+  { title: 'VIEW', cell: ({ view }) => view },
+  { title: 'CONTAINER', cell: ({ container }) => container },
   { title: 'WORKLOAD', cell: (holding) => (nameOf(holding) === holding.container ? '-' : nameOf(holding)) },
   { title: 'NOTE', cell: ({ overlaps }) => (overlaps ? 'its times contradict others: was the clock set?' : '') },
 ];

@@ -14,7 +14,7 @@ import { foldedLines } from '../terminal-text.ts';
 import { CommandError, type ExitStatus, exitStatus } from './command-error.ts';
 import { commands } from './commands.ts';
 import { commandHelp, commandList } from './help.ts';
-import { whatToDo } from './output/what-to-do.ts';
+import { whatToDo } from './output/terminal.ts';
 
 /** Runs a command line. @returns the exit status */
 async function run([word = 'help', ...args]: readonly string[]): Promise<ExitStatus> {

@@ -1,11 +1,11 @@
 /** What the original driver has left on the grid for containers, for people who migrate from it. */
 import { listOriginals, type Original } from '../../infoblox/lease/orphans/original.ts';
 import { counted } from '../counted.ts';
+import type { Column } from '../status-text.ts';
 import { type ExitStatus, exitStatus } from './command-error.ts';
 import { type GridSettings, withGrid } from './grid.ts';
-import { showingProgress } from './output/progress.ts';
-import { type Column, table } from './output/table.ts';
-import { writeJson } from './output/write-json.ts';
+import { table, writeJson } from './output/results.ts';
+import { showingProgress } from './output/terminal.ts';
 
 /**
  * Asks the grid and writes the list, in all views.
@@ -28,12 +28,12 @@ export function showOriginals(
 }
 
 const columns: readonly Column<Original>[] = [
-  { title: 'ADDRESS', cell: ({ address }) => address, narrow: 'whole' },
-  { title: 'NETWORK', cell: ({ network }) => network, narrow: 'spare' },
-  { title: 'VIEW', cell: ({ view }) => view, narrow: 'spare' },
+  { title: 'ADDRESS', cell: ({ address }) => address, isWhole: true },
+  { title: 'NETWORK', cell: ({ network }) => network },
+  { title: 'VIEW', cell: ({ view }) => view },
   { title: 'CONTAINER', cell: ({ containerId }) => containerId },
   { title: 'POD', cell: ({ name }) => name || '-' },
-  { title: 'MAC', cell: ({ mac }) => mac, narrow: 'spare' },
+  { title: 'MAC', cell: ({ mac }) => mac },
   { title: 'NOTE', cell: ({ altered }) => (altered === undefined ? '' : `left alone: it ${altered}`) },
 ];
 

@@ -5,10 +5,8 @@
 import { createHash } from 'node:crypto';
 import { ago } from '../duration.ts';
 import type { LeaseRecord, Status } from '../operator-protocol.ts';
-import { conditionText, gridText, hostText, leasesText, sessionText } from '../status-text.ts';
-import { html, type Markup, raw } from './html.ts';
-import { script } from './script.ts';
-import { style } from './style.ts';
+import { printable } from '../printable.ts';
+import { type Column, conditionText, errorText, hostFacts, leaseColumns, networkColumns } from '../status-text.ts';
 
 /** What the page shows. */
 interface PageSource {
@@ -19,109 +17,161 @@ interface PageSource {
   readonly now: number;
 }
 
+/** Text that is markup already. */
+interface Markup {
+  readonly text: string;
+}
+
+/** Characters that a cell has room for. */
+const roomy = 24;
+
+/** The search in the table of leases: any of the words may stand anywhere in a row; all of them must. */
+const script = `
+const search = document.getElementById('search');
+const rows = [...document.querySelectorAll('#leases tbody tr')].map((row) => ({ row, text: row.textContent.toLowerCase() }));
+search.addEventListener('input', () => {
+  const words = search.value.toLowerCase().split(/\\s+/).filter(Boolean);
+  let shown = 0;
+  for (const { row, text } of rows) {
+    row.hidden = !words.every((word) => text.includes(word));
+    if (!row.hidden) shown += 1;
+  }
+  document.getElementById('shown').value = shown;
+});
+`;
+
+const style = `
+:root { color-scheme: light dark; --ground: light-dark(#fff, #15181e); --line: light-dark(#d5d9e0, #3a3f4a); --soft: light-dark(#5b6472, #9aa4b2); }
+body { margin: 0; font: 15px/1.5 system-ui, sans-serif; background: var(--ground); color: light-dark(#1c2128, #e4e8ee); }
+header { display: flex; flex-wrap: wrap; align-items: baseline; gap: .3rem 1.2rem; padding: 1rem 1.5rem; color: #fff; }
+header.well { background: #1a7f4b; }
+header.trouble { background: #b3261e; }
+header p { margin: 0; }
+h1 { margin: 0; font-size: 1.4rem; }
+h2 { margin: 1.6rem 0 .5rem; font-size: 1.05rem; }
+main { padding: .5rem 1.5rem 2rem; max-width: 80rem; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1.2rem; margin: 1rem 0; }
+dt { color: var(--soft); text-transform: capitalize; }
+dd { margin: 0; }
+table { border-collapse: collapse; width: 100%; }
+th { text-align: left; font-weight: 600; font-size: .85em; color: var(--soft); position: sticky; top: 0; background: var(--ground); }
+th, td { padding: .25rem .9rem .25rem 0; border-bottom: 1px solid var(--line); white-space: nowrap; unicode-bidi: isolate; }
+.number { text-align: right; padding-right: 1.4rem; font-variant-numeric: tabular-nums; }
+.long { max-width: 14rem; overflow: hidden; text-overflow: ellipsis; }
+.conditions li { margin: .4rem 0; }
+input { font: inherit; padding: .2rem .5rem; width: 20rem; max-width: 60vw; }
+section { overflow: auto; max-height: 85vh; }
+@media print { section { max-height: none; } .long { max-width: none; white-space: normal; overflow-wrap: anywhere; } }
+`;
+
 /** Nothing but this very script and style may act, whatever text a grid or a runtime has put into the page. */
 const policy = `default-src 'none'; script-src '${hashOf(script)}'; style-src '${hashOf(style)}'`;
 
+function hashOf(text: string): string {
+  return `sha256-${createHash('sha256').update(text).digest('base64')}`;
+}
+
 /** Makes the page, a whole HTML document. */
-export function renderPage(source: PageSource): string {
-  const { status, now } = source;
-  const isWell = status.conditions.length === 0;
+export function renderPage({ status, leases, now }: PageSource): string {
+  const { node, conditions, networks, errors } = status;
+  const isWell = conditions.length === 0;
   const page = html`<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="${policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${status.node}: ${isWell ? 'well' : 'not well'} - infoblox-cni</title>
-<style>${raw(style)}</style>
+<title>${node}: ${isWell ? 'well' : 'not well'} - infoblox-cni</title>
+<style>${{ text: style }}</style>
 </head>
 <body>
 <header class="${isWell ? 'well' : 'trouble'}">
-<h1>${status.node}</h1>
+<h1>${node}</h1>
 <p>${isWell ? 'well' : 'not well'}, as of <time>${new Date(now).toISOString()}</time></p>
 </header>
 <main>
-${conditionList(source)}
-${facts(source)}
-${networkBars(source)}
-${leaseTable(source)}
-${errorList(source)}
+${section(
+  'Conditions',
+  conditions,
+  list(
+    conditions.map((condition) => conditionItem(condition, now)),
+    'conditions',
+  ),
+)}
+<dl>${hostFacts(status, now).map(([name, text]) => html`<dt>${name}</dt><dd>${text}</dd>`)}</dl>
+${section('Networks', networks, table('networks', networkColumns, networks))}
+<section><h2>Leases</h2>
+<p><label>Search <input type="search" id="search" autocomplete="off"></label> <output id="shown">${leases.length}</output> of ${leases.length}</p>
+${table('leases', leaseColumns(now), leases)}</section>
+${section(
+  'Last errors',
+  errors,
+  list(
+    errors.map((error) => html`${errorText(error)}${fix(error.hint)}`),
+    'errors',
+  ),
+)}
 </main>
-<script>${raw(script)}</script>
+<script>${{ text: script }}</script>
 </body>
 </html>
 `;
   return page.text;
 }
 
-function hashOf(text: string): string {
-  return `sha256-${createHash('sha256').update(text).digest('base64')}`;
+/** Nothing where nothing is to be shown. */
+function section(title: string, things: readonly unknown[], content: Markup): Markup {
+  return things.length === 0 ? html`` : html`<section><h2>${title}</h2>${content}</section>`;
 }
 
-function conditionList({ status, now }: PageSource): Markup {
-  if (status.conditions.length === 0) return html``;
-  const items = status.conditions.map(
-    (condition) =>
-      html`<li><strong>${condition.kind}</strong> for ${ago(condition.since, now)}: ${conditionText(condition)}${fix(condition.hint)}</li>`,
-  );
-  return html`<section><h2>Conditions</h2><ul class="conditions">${items}</ul></section>`;
+function list(items: readonly Markup[], kind: string): Markup {
+  return html`<ul class="${kind}">${items.map((item) => html`<li>${item}</li>`)}</ul>`;
+}
+
+function conditionItem(condition: Status['conditions'][number], now: number): Markup {
+  const { kind, since, hint } = condition;
+  return html`<strong>${kind}</strong> for ${ago(since, now)}: ${conditionText(condition)}${fix(hint)}`;
 }
 
 function fix(hint: string | null): Markup {
   return hint === null ? html`` : html`<br><em>fix: ${hint}</em>`;
 }
 
-function facts({ status, now }: PageSource): Markup {
-  const rows: readonly (readonly [string, string])[] = [
-    ['Daemon', `infoblox-cni ${status.version} (${status.commit}), running for ${ago(status.startedAt, now)}`],
-    ['Host', hostText(status)],
-    ['Grid', gridText(status.grid, now)],
-    ['Session', sessionText(status.grid, now)],
-    ['Leases', leasesText(status, now)],
-  ];
-  return html`<section><dl>${rows.map(([name, text]) => html`<dt>${name}</dt><dd>${text}</dd>`)}</dl></section>`;
-}
-
-function networkBars({ status }: PageSource): Markup {
-  if (status.networks.length === 0) return html``;
-  const rows = status.networks.map(({ name, view, cidr, bound, used, total }) => {
-    const isKnown = used !== null && total !== null && total > 0;
-    const bar = isKnown
-      ? html`<meter min="0" max="${total}" low="${total * 0.75}" high="${total * 0.9}" optimum="0" value="${used}"></meter> ${used} of ${total} used`
-      : html`not known`;
-    return html`<tr>${long(name)}<td>${view}</td><td>${cidr ?? '-'}</td><td class="number">${bound}</td><td>${bar}</td></tr>`;
-  });
-  return html`<section><h2>Networks</h2><table>
-<thead><tr><th>Name</th><th>View</th><th>Network</th><th class="number">Bound here</th><th>In the grid</th></tr></thead>
-<tbody>${rows}</tbody></table></section>`;
-}
-
-function leaseTable({ leases, now }: PageSource): Markup {
-  const rows = leases.map(
-    ({ address, phase, inDoubt, network, view, containerId, workload, ifName, createdAt, sandbox }) =>
-      html`<tr><td>${address ?? '-'}</td><td>${phase}${inDoubt ? ', in doubt' : ''}</td>${long(network)}<td>${view}</td>${long(containerId, 'long id')}${long(workload === containerId ? '-' : workload)}<td>${ifName}</td><td class="number">${createdAt === null ? '-' : ago(createdAt, now)}</td><td>${sandbox}</td></tr>
-`,
+function table<Row>(id: string, columns: readonly Column<Row>[], rows: readonly Row[]): Markup {
+  const titles = columns.map(
+    ({ title, align }) => html`<th class="${align === undefined ? '' : 'number'}">${title}</th>`,
   );
-  return html`<section><h2>Leases</h2>
-<p><label>Search <input type="search" id="search" autocomplete="off"></label> <output id="shown">${leases.length}</output> of ${leases.length}</p>
-<div class="leases"><table id="leases"><thead><tr><th>Address</th><th>Phase</th><th>Network</th><th>View</th><th>Container</th><th>Workload</th><th>Interface</th><th class="number">Age</th><th>Sandbox</th></tr></thead>
-<tbody>${rows}</tbody></table></div></section>`;
+  const lines = rows.map((row) => html`<tr>${columns.map((column) => cellOf(column, row))}</tr>\n`);
+  return html`<table id="${id}"><thead><tr>${titles}</tr></thead>\n<tbody>${lines}</tbody></table>`;
 }
 
-/** Characters that a column has room for. */
-const roomy = 24;
-
-/** A cell that may be too long for its column: then the pointer shows it in full. */
-function long(text: string, style = 'long'): Markup {
-  const title = text.length > roomy ? html` title="${text}"` : html``;
-  return html`<td class="${style}"${title}>${text}</td>`;
+/** What is too long for its column the pointer shows in full. */
+function cellOf<Row>({ cell, align }: Column<Row>, row: Row): Markup {
+  const text = cell(row);
+  if (align === 'right') return html`<td class="number">${text}</td>`;
+  return text.length > roomy ? html`<td class="long" title="${text}">${text}</td>` : html`<td>${text}</td>`;
 }
 
-function errorList({ status }: PageSource): Markup {
-  if (status.errors.length === 0) return html``;
-  const items = status.errors.map(({ at, message, error, hint }) => {
-    const what = error === null ? message : `${message}: ${error}`;
-    return html`<li><time>${new Date(at).toISOString()}</time> ${what}${fix(hint)}</li>`;
-  });
-  return html`<section><h2>Last errors</h2><ul>${items}</ul></section>`;
+/**
+ * Makes markup of a template: what is put in is escaped, so that no text from outside becomes markup or reorders what is read, unless
+ * it is markup itself.
+ */
+function html(
+  strings: TemplateStringsArray,
+  ...parts: readonly (string | number | Markup | readonly Markup[])[]
+): Markup {
+  return { text: strings.reduce((text, string, at) => `${text}${textOf(parts[at - 1] ?? '')}${string}`) };
+}
+
+const entities: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+
+function textOf(part: string | number | Markup | readonly Markup[]): string {
+  if (typeof part === 'object') return 'text' in part ? part.text : part.map(({ text }) => text).join('');
+  return printable(String(part)).replaceAll(/[&<>"']/g, (character) => entities[character] ?? character);
 }

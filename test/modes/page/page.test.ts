@@ -51,12 +51,15 @@ test('no text from outside becomes markup', () => {
   expect(text).toContain('&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;');
 });
 
-test('a network is a bar of what is used, or said not to be known', () => {
-  expect(renderPage({ status, leases: [], now })).toContain('value="200"></meter> 200 of 254 used');
-  const [network] = status.networks;
-  if (network === undefined) throw new Error('no network');
-  const unknown = { ...status, networks: [{ ...network, used: null, total: null }] };
-  expect(renderPage({ status: unknown, leases: [], now })).toContain('not known');
+test('a network shows what is used and free, and what is not known', () => {
+  const rowOf = (used: number | null, total: number | null) => {
+    const [network] = status.networks;
+    if (network === undefined) throw new Error('no network');
+    const text = renderPage({ status: { ...status, networks: [{ ...network, used, total }] }, leases: [], now });
+    return [...(/<tr><td>net-1.*/.exec(text)?.[0].matchAll(/<td[^>]*>([^<]*)/g) ?? [])].map(([, cell]) => cell);
+  };
+  expect(rowOf(200, 254)).toEqual(['net-1', 'default', '10.0.0.0/24', '3', '200', '54']);
+  expect(rowOf(null, null)).toEqual(['net-1', 'default', '10.0.0.0/24', '3', '-', '-']);
 });
 
 test('what is wrong comes first, with its fix', () => {

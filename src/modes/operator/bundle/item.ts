@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { errnoOf, messageOf } from '../../../infoblox/host/errno.ts';
 import { CommandError } from '../command-error.ts';
-import { inIso } from '../output/write-json.ts';
+import { inIso } from '../output/results.ts';
 
 /** Characters of an item. */
 const maxLength = 4 * 1024 * 1024;

@@ -9,7 +9,7 @@ import { defineCommand } from '../command.ts';
 import { exitStatus } from '../command-error.ts';
 import { judgeTogether } from '../doctor/configurations.ts';
 import { checkNetworkFile } from '../network-configurations.ts';
-import { whatToDo } from '../output/what-to-do.ts';
+import { whatToDo } from '../output/terminal.ts';
 
 export const checkConfig = defineCommand({
   operands: '[FILE...]',

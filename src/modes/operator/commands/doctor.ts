@@ -4,8 +4,8 @@ import { flagGroups as daemonGroups } from '../../daemon/config/flags.ts';
 import { defineCommand, json } from '../command.ts';
 import { exitStatus } from '../command-error.ts';
 import { countOf, type Level, report } from '../doctor/finding.ts';
-import { showingProgress } from '../output/progress.ts';
-import { writeJson } from '../output/write-json.ts';
+import { writeJson } from '../output/results.ts';
+import { showingProgress } from '../output/terminal.ts';
 
 export const doctor = defineCommand({
   operands: '[NETCONF...]',

@@ -4,11 +4,11 @@ import { GridError } from '../../../infoblox/errors.ts';
 import { defineAttribute, listAttributeDefinitions } from '../../../infoblox/wapi/attributed-requests.ts';
 import type { DefinedAttribute } from '../../../infoblox/wapi/schemas.ts';
 import type { Session } from '../../../infoblox/wapi/session.ts';
+import type { Column } from '../../status-text.ts';
 import { defineCommand, gridFlags, json } from '../command.ts';
 import { CommandError, exitStatus } from '../command-error.ts';
-import { showingProgress } from '../output/progress.ts';
-import { type Column, table } from '../output/table.ts';
-import { writeJson } from '../output/write-json.ts';
+import { table, writeJson } from '../output/results.ts';
+import { showingProgress } from '../output/terminal.ts';
 
 const own = {
   create: { type: 'boolean', description: 'Define on the grid what is missing, which takes a superuser' },

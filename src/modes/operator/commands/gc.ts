@@ -4,8 +4,7 @@ import { daemonPlace, defineCommand, json } from '../command.ts';
 import { exitStatus } from '../command-error.ts';
 import { askDaemon } from '../daemon-connection.ts';
 import { gcHost } from '../gc-host.ts';
-import { writeReleased } from '../output/released.ts';
-import { writeJson } from '../output/write-json.ts';
+import { writeJson, writeReleased } from '../output/results.ts';
 
 const own = {
   'dry-run': { type: 'boolean', description: 'Only say what would be released' },

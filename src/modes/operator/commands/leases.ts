@@ -6,8 +6,7 @@ import { daemonPlace, defineCommand, gridFlags, json } from '../command.ts';
 import { exitStatus } from '../command-error.ts';
 import { askDaemon } from '../daemon-connection.ts';
 import { showHistory } from '../history.ts';
-import { leaseTable } from '../output/lease-table.ts';
-import { writeJson } from '../output/write-json.ts';
+import { leaseTable, writeJson } from '../output/results.ts';
 
 const filter = {
   network: { type: 'string', default: '', description: 'Only of this network, by its "name" in the configuration' },

@@ -3,8 +3,7 @@ import { UsageError } from '../../daemon/config/command-line.ts';
 import { daemonPlace, defineCommand, json } from '../command.ts';
 import { CommandError, exitStatus } from '../command-error.ts';
 import { askDaemon } from '../daemon-connection.ts';
-import { writeReleased } from '../output/released.ts';
-import { writeJson } from '../output/write-json.ts';
+import { writeJson, writeReleased } from '../output/results.ts';
 
 const own = {
   network: { type: 'string', default: '', description: 'Only in this network, by its "name" in the configuration' },

@@ -7,13 +7,12 @@ import { ago } from '../../duration.ts';
 import type { Status } from '../../operator-protocol.ts';
 import { renderPage } from '../../page/page.ts';
 import { printable } from '../../printable.ts';
-import { conditionText, gridText, hostText, leasesText, sessionText } from '../../status-text.ts';
+import { conditionText, errorText, hostFacts, networkColumns } from '../../status-text.ts';
 import { folded } from '../../terminal-text.ts';
 import { daemonPlace, defineCommand, json } from '../command.ts';
 import { CommandError, type ExitStatus, exitStatus } from '../command-error.ts';
 import { askDaemon } from '../daemon-connection.ts';
-import { type Column, table } from '../output/table.ts';
-import { writeJson } from '../output/write-json.ts';
+import { table, writeJson } from '../output/results.ts';
 
 type Condition = Status['conditions'][number];
 
@@ -70,19 +69,18 @@ async function writePage(file: string, status: Status, socket: string): Promise<
 
 /** Makes the screen for people; texts from outside are made printable. @param now milliseconds since 1970 */
 export function screen(status: Status, now: number): string {
-  const { version, commit, startedAt, conditions, grid, networks, errors } = status;
+  const { conditions, networks, errors } = status;
   const kinds = new Set(conditions.map(({ kind }) => kind));
   const headline = kinds.size === 0 ? 'well' : `NOT WELL: ${[...kinds].join(', ')}`;
   return [
     `${folded(headline, 0)}\n\n`,
-    fact('daemon', `infoblox-cni ${version} (${commit}), running for ${ago(startedAt, now)}`),
-    fact('host', hostText(status)),
-    fact('grid', gridText(grid, now)),
-    fact('session', sessionText(grid, now)),
-    fact('leases', leasesText(status, now)),
+    ...hostFacts(status, now).map(([name, text]) => `${name.padEnd(indent)}${folded(printable(text), indent)}\n`),
     ...section('Conditions', conditionSection(conditions, now)),
     ...section('Networks', networks.length === 0 ? [] : [table(networkColumns, networks)]),
-    ...section('Last errors', errors.map(errorLine)),
+    ...section(
+      'Last errors',
+      errors.map((error) => `${item(errorText(error))}${fixLine(error.hint)}`),
+    ),
   ].join('');
 }
 
@@ -90,10 +88,6 @@ export function screen(status: Status, now: number): string {
 const mostOfAKind = 5;
 /** Columns before a fact. */
 const indent = 9;
-
-function fact(name: string, text: string): string {
-  return `${name.padEnd(indent)}${folded(printable(text), indent)}\n`;
-}
 
 /** The oldest of each kind: a grid that has lost much makes one for each container. */
 function conditionSection(conditions: readonly Condition[], now: number): string[] {
@@ -116,24 +110,6 @@ function item(text: string): string {
 
 function fixLine(hint: string | null): string {
   return hint === null ? '' : `    ${folded(printable(`fix: ${hint}`), 4)}\n`;
-}
-
-const networkColumns: readonly Column<Status['networks'][number]>[] = [
-  { title: 'NAME', cell: ({ name }) => name },
-  { title: 'VIEW', cell: ({ view }) => view, narrow: 'spare' },
-  { title: 'NETWORK', cell: ({ cidr }) => cidr ?? '-', narrow: 'whole' },
-  { title: 'BOUND HERE', cell: ({ bound }) => String(bound), align: 'right' },
-  { title: 'USED', cell: ({ used }) => String(used ?? '-'), align: 'right' },
-  {
-    title: 'FREE',
-    cell: ({ total, used }) => (total === null || used === null ? '-' : String(total - used)),
-    align: 'right',
-  },
-];
-
-function errorLine({ at, message, error, hint }: Status['errors'][number]): string {
-  const what = error === null ? message : `${message}: ${error}`;
-  return `${item(`${new Date(at).toISOString()} ${what}`)}${fixLine(hint)}`;
 }
 
 function section(title: string, lines: readonly string[]): string[] {

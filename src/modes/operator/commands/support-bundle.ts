@@ -9,7 +9,7 @@ import { printable } from '../../printable.ts';
 import type { Item } from '../bundle/item.ts';
 import { defineCommand } from '../command.ts';
 import { CommandError, exitStatus } from '../command-error.ts';
-import { showingProgress } from '../output/progress.ts';
+import { showingProgress } from '../output/terminal.ts';
 
 const own = {
   output: { type: 'string', default: '', description: 'File that is made; default: named after host and time, here' },

@@ -1,7 +1,12 @@
-/** How far a long work has come: a line on the terminal, after a second; none in a pipe. On stderr, so that stdout is the result. */
+/**
+ * What commands say to whoever sits at the terminal, on stderr, so that stdout is the result: how far a long work has come, questions,
+ * what is wrong.
+ */
+import { createInterface } from 'node:readline';
 import type { WriteStream } from 'node:tty';
 import { ago } from '../../duration.ts';
 import type { Progress } from '../../operator-protocol.ts';
+import { printable } from '../../printable.ts';
 import { columnsOf, shortened } from '../../terminal-text.ts';
 import { CommandError } from '../command-error.ts';
 
@@ -15,6 +20,7 @@ const refresh = 250;
 const spare = 3;
 const clearLine = '\r\u001b[K';
 
+/** A line on the terminal, after a second; none in a pipe. */
 interface ProgressBar {
   /** @param progress undefined: it is not known how much there is to do */
   show(progress: Progress | undefined): void;
@@ -97,4 +103,30 @@ export function progressText(
   const width = Math.min(room, widest);
   const full = Math.round(part * width);
   return `${what} [${'#'.repeat(full)}${' '.repeat(width - full)}] ${count}${left}`;
+}
+
+/** Tells whether somebody can be asked. */
+export function canAsk(): boolean {
+  return process.stdin.isTTY === true && process.stderr.isTTY === true;
+}
+
+/** Asks. @returns the answer without space around it; empty if there is none: Ctrl-C, Ctrl-D */
+export function ask(question: string): Promise<string> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  return new Promise<string>((resolve) => {
+    terminal.question(question, (answer) => resolve(answer.trim()));
+    terminal.once('close', () => resolve(''));
+  }).finally(() => terminal.close());
+}
+
+/**
+ * Writes what is wrong and what to do about it on one line: `cannot reach grid-1: refused. Check --grid-host.`
+ * @param hint a clause or sentences; undefined where nobody knows
+ */
+export function whatToDo(message: string, hint: string | undefined): string {
+  if (hint === undefined) return printable(message);
+  const stop = /[.?!]$/.test(message) ? '' : '.';
+  return printable(
+    `${message}${stop} ${hint.charAt(0).toUpperCase()}${hint.slice(1)}${/[.?!]$/.test(hint) ? '' : '.'}`,
+  );
 }

@@ -1,6 +1,55 @@
-import { expect, test } from 'vitest';
-import { jsonText, timeName } from '../../../../src/modes/operator/output/write-json.ts';
+import { describe, expect, test } from 'vitest';
+import { jsonText, table, timeName } from '../../../../src/modes/operator/output/results.ts';
 import { operatorMethods, time } from '../../../../src/modes/operator-protocol.ts';
+import type { Column } from '../../../../src/modes/status-text.ts';
+
+interface Row {
+  readonly address: string;
+  readonly network: string;
+  readonly pod: string;
+  readonly age: string;
+}
+
+const columns: readonly Column<Row>[] = [
+  { title: 'ADDRESS', cell: ({ address }) => address, isWhole: true },
+  { title: 'NETWORK', cell: ({ network }) => network },
+  { title: 'POD', cell: ({ pod }) => pod },
+  { title: 'AGE', cell: ({ age }) => age, align: 'right' },
+];
+const rows: readonly Row[] = [
+  { address: '172.18.100.200', network: 'a-network-with-a-name', pod: 'shop/checkout-7d9f8b6c5-x2x4z', age: '12m' },
+  { address: '172.18.1.2', network: 'net-1', pod: 'shop/web-1', age: '3d' },
+];
+const at = (width: number) => table(columns, rows, width).split('\n').slice(0, -1);
+
+test('in a pipe every text stands in full, however wide the line gets', () => {
+  expect(at(Number.POSITIVE_INFINITY)).toEqual([
+    'ADDRESS         NETWORK                POD                            AGE',
+    '172.18.100.200  a-network-with-a-name  shop/checkout-7d9f8b6c5-x2x4z  12m',
+    '172.18.1.2      net-1                  shop/web-1                      3d',
+  ]);
+});
+
+describe('on a terminal that is narrower', () => {
+  test('the widest columns are shortened, an address never', () => {
+    expect(at(60)).toEqual([
+      'ADDRESS         NETWORK             POD                  AGE',
+      '172.18.100.200  a-network-with-a-…  shop/checkout-7d9f…  12m',
+      '172.18.1.2      net-1               shop/web-1            3d',
+    ]);
+  });
+
+  test('no line is wider than the terminal, down to what an address needs beside four characters of the rest', () => {
+    for (let width = 31; width <= 90; width += 1) {
+      expect(Math.max(...at(width).map((line) => line.length))).toBeLessThanOrEqual(width);
+    }
+  });
+});
+
+test('nothing in a cell commands the terminal', () => {
+  const evil = [{ address: '10.0.0.1', network: 'n', pod: 'web\u001b[31m\n\u202e', age: '1s' }];
+  expect(table(columns, evil, 80)).toContain('web\\u001b[31m\\n\\u202e');
+});
 
 test('nothing in a document commands a terminal or reorders what is read, and it is the same document', () => {
   const value = {

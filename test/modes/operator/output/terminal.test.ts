@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { progressBar, progressText } from '../../../../src/modes/operator/output/progress.ts';
+import { progressBar, progressText, whatToDo } from '../../../../src/modes/operator/output/terminal.ts';
 
 /** A bar on a stream that is, or is no, terminal, and a clock to set. */
 function bar(isTTY: boolean, columns = 80) {
@@ -66,4 +66,18 @@ describe('a progress bar', () => {
     shown.show({ done: 1, total: 4 });
     expect(written).toEqual([`\r\u001b[Kreleasing [#    ] 1 of 4, about 6s left`]);
   });
+});
+
+test.each([
+  ['cannot reach grid-1: refused', 'check --grid-host', 'cannot reach grid-1: refused. Check --grid-host.'],
+  ['unknown key subnett; did you mean subnet?', 'Correct it.', 'unknown key subnett; did you mean subnet? Correct it.'],
+  [
+    '10.0.0.5/24 has host bits set',
+    'did you mean 10.0.0.0/24?',
+    '10.0.0.5/24 has host bits set. Did you mean 10.0.0.0/24?',
+  ],
+  ['is no JSON', undefined, 'is no JSON'],
+  ['pod \u001b[31m', 'see\nbelow', 'pod \\u001b[31m. See\\nbelow.'],
+])('%j and %j are one line: %s', (message, hint, line) => {
+  expect(whatToDo(message, hint)).toBe(line);
 });

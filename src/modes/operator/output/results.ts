@@ -1,0 +1,76 @@
+/** What commands have found, on stdout: tables for people, JSON for programs. */
+import { counted } from '../../counted.ts';
+import { byNetworkAndAddress } from '../../daemon/operator/leases.ts';
+import type { LeaseRecord, OperatorResult } from '../../operator-protocol.ts';
+import { printable, printableLines } from '../../printable.ts';
+import { type Column, leaseColumns } from '../../status-text.ts';
+import { columnsOf, shortened } from '../../terminal-text.ts';
+
+const gap = '  ';
+/** Characters below which a cell says nothing any more. */
+const minCell = 4;
+
+/** Names of times in what the daemon answers, where they are milliseconds since 1970. */
+export const timeName = /^(at|since|oldestRelease|\w+At)$/;
+
+/**
+ * Makes a table with a line of titles, and no other lines, so that grep and awk take it, too; texts from outside are made printable.
+ * In a pipe every text stands in full; on a terminal the widest are shortened until a line fits. Ends with a newline.
+ * @param available characters in a line of the terminal
+ */
+export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[], available = columnsOf()): string {
+  const filled = columns.map(({ title, cell, isWhole = false, align }) => {
+    const cells = [title, ...rows.map((row) => printable(cell(row)))];
+    return { cells, isWhole, align, width: cells.reduce((most, { length }) => Math.max(most, length), 0) };
+  });
+  const tooMany = () => filled.reduce((sum, { width }) => sum + width + gap.length, -gap.length) > available;
+  while (tooMany()) {
+    const [widest] = filled.filter(({ isWhole }) => !isWhole).sort((one, other) => other.width - one.width);
+    if (widest === undefined || widest.width <= minCell) break;
+    widest.width -= 1;
+  }
+  const lines = [undefined, ...rows].map((_, line) =>
+    filled.map(({ cells, width, align }) => {
+      const text = shortened(cells[line] ?? '', width);
+      return align === 'right' ? text.padStart(width) : text.padEnd(width);
+    }),
+  );
+  return lines.map((cells) => `${cells.join(gap).trimEnd()}\n`).join('');
+}
+
+/** Makes the table of leases, by network and address. */
+export function leaseTable(leases: readonly LeaseRecord[]): string {
+  return table(leaseColumns(Date.now()), leases.toSorted(byNetworkAndAddress));
+}
+
+/**
+ * Writes what a command has released, and what it has left alone.
+ * @param verb what happens to the leases: `releasing`, `would release`
+ */
+export function writeReleased({ leases, kept }: OperatorResult<'operator/release'>, verb: string): void {
+  const count = `${verb} ${counted(leases.length, 'address', 'addresses')}\n`;
+  process.stdout.write(leases.length === 0 ? 'nothing to release\n' : `${count}${leaseTable(leases)}`);
+  for (const { lease, why } of kept) {
+    const what = `kept ${lease.address ?? 'a lease without address'} of ${lease.containerId}: ${why}`;
+    process.stdout.write(`${printable(what)}\n`);
+  }
+}
+
+/** Writes a value for programs: indented, as people read it too, and so nothing in it commands their terminal. */
+export function writeJson(value: unknown): void {
+  process.stdout.write(`${jsonText(value)}\n`);
+}
+
+/**
+ * Makes the text, with times as ISO 8601 writes them, in UTC. JSON itself escapes few of the characters that a terminal obeys; it
+ * may escape them all.
+ */
+export function jsonText(value: unknown): string {
+  return printableLines(JSON.stringify(value, inIso, 2));
+}
+
+/** Makes texts of times that are numbers, for `JSON.stringify`. What lies beyond the times of ECMAScript stays a number. */
+export function inIso(name: string, value: unknown): unknown {
+  if (typeof value !== 'number' || !timeName.test(name) || Math.abs(value) > 8.64e15) return value;
+  return new Date(value).toISOString();
+}
