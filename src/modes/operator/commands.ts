@@ -1,5 +1,6 @@
-/** The commands by name. */
-import type { CommandName } from '../commands.ts';
+/** The commands by name, and the texts of `--help`. */
+import { type CommandName, commandLines, commandSummaries } from '../commands.ts';
+import { flagHelp } from '../daemon/config/flags.ts';
 import type { Command } from './command.ts';
 import { checkConfig } from './commands/check-config.ts';
 import { doctor } from './commands/doctor.ts';
@@ -22,3 +23,30 @@ export const commands: Readonly<Record<CommandName, Command>> = {
   'support-bundle': supportBundle,
   'install-plugin': installPlugin,
 };
+
+const program = 'infoblox-cni-daemon';
+
+/** Makes the list of all commands. */
+export function commandList(): string {
+  return `Usage: ${program} COMMAND [flags]
+
+Commands:
+${commandLines}
+${program} COMMAND --help describes one; ${program} --help the daemon itself.
+`;
+}
+
+/** Makes the help of one command: what it does, examples, flags by group. */
+export function commandHelp(name: CommandName): string {
+  const { examples, operands, groups } = commands[name];
+  const shown = examples.map(([line, text]) => `  ${program} ${line}\n        ${text}\n`);
+  return `${commandSummaries[name]}
+
+Usage: ${program} ${name}${operands === undefined ? '' : ` ${operands}`} [flags]
+
+Examples:
+${shown.join('')}
+${flagHelp(groups)}
+Exit status: 0 all is well, 1 something is wrong or failed, 2 wrong command line, 3 the daemon does not answer
+`;
+}

@@ -12,8 +12,7 @@ import { StartError } from '../daemon/start-error.ts';
 import { printable, printableLines } from '../printable.ts';
 import { foldedLines } from '../terminal-text.ts';
 import { CommandError, type ExitStatus, exitStatus } from './command-error.ts';
-import { commands } from './commands.ts';
-import { commandHelp, commandList } from './help.ts';
+import { commandHelp, commandList, commands } from './commands.ts';
 import { whatToDo } from './output/terminal.ts';
 
 /** Runs a command line. @returns the exit status */
@@ -26,7 +25,7 @@ async function run([word = 'help', ...args]: readonly string[]): Promise<ExitSta
   const name = commandNames.find((known) => known === word);
   if (name === undefined) throw new UsageError(unknown(word));
   const status = commands[name].start(args);
-  if (status === undefined) process.stdout.write(foldedLines(commandHelp(name, commands[name])));
+  if (status === undefined) process.stdout.write(foldedLines(commandHelp(name)));
   return status ?? exitStatus.ok;
 }
 

@@ -53,7 +53,7 @@ export async function daemonItems(
   const { socket } = examined;
   // The defaults would lead to somebody else's grid.
   const examine = async () => {
-    if (wrongFlags !== null) throw new Error(`DAEMON_FLAGS are wrong: ${wrongFlags}`);
+    if (wrongFlags !== null) throw new Error(`DAEMON_FLAGS are wrong: ${fields.write('text', wrongFlags)}`);
     const findings = await diagnose(examined, { onProgress });
     return fields.select(
       findings.map((finding) => headed(finding, fields)),

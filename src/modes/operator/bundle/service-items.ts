@@ -58,7 +58,10 @@ const journalShape = shape({ plain: 'EXIT_CODE EXIT_STATUS UNIT_RESULT JOB_TYPE 
 export async function serviceItems(settings: ServiceSettings, fields: Fields): Promise<Item[]> {
   const { daemonFlags, wrongFlags, env } = settings;
   return [
-    await jsonItem('flags.json', () => ({ wrong: wrongFlags, flags: fields.select(daemonFlags, flagShape) })),
+    await jsonItem('flags.json', () => ({
+      wrong: fields.select(wrongFlags, 'text'),
+      flags: fields.select(daemonFlags, flagShape),
+    })),
     await jsonItem('variables.json', () => fields.select(env, variableShape)),
     await item('service-state', () => outputOf('systemctl', ['show', unit, `--property=${properties}`])),
     await item('log', () => log(fields)),

@@ -10,8 +10,8 @@ import { distrust } from '../../../infoblox/host/trusted-path.ts';
 const usualDirectories = ['/opt/cni/bin', '/usr/lib/cni', '/usr/libexec/cni', '/usr/lib/rkt/plugins/net'];
 /** Main plugins that call an IPAM plugin. */
 const mainPlugins = ['bridge', 'macvlan', 'ipvlan', 'ptp', 'host-device'];
-/** Milliseconds for one plugin to say its version. */
-const patience = 5_000;
+/** For one plugin to say its version. */
+const versionTimeoutMs = 5_000;
 
 /** What a program says of itself, or why it cannot be asked. */
 type Said<T> = { readonly value: T } | { readonly error: string };
@@ -79,7 +79,7 @@ function run(file: string, { args, env, stdin, signal }: Program): Promise<Said<
   const untrusted = distrust(file);
   if (untrusted !== undefined) return Promise.resolve({ error: `${untrusted.message}: run ${untrusted.hint}` });
   return new Promise((resolve) => {
-    const child = execFile(file, args, { env, signal, timeout: patience }, (error, stdout) => {
+    const child = execFile(file, args, { env, signal, timeout: versionTimeoutMs }, (error, stdout) => {
       resolve(error === null ? { value: stdout } : { error: messageOf(error).split('\n', 1)[0] ?? '' });
     });
     // A program may end without reading it.
