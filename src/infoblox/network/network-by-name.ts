@@ -61,7 +61,6 @@ export async function agreeOnNetwork<T>(
   const occupied = new Set<string>();
   const waiting = new Waiting(clock);
   let waits = 0;
-  let failures = 0;
   // A host without leases in the view will probably have to create the network: what that needs is read beside the look.
   let early = views.hasLeases(view) ? undefined : readSurroundings(deps, spec, signal).catch(() => undefined);
   let full: GridError | undefined;
@@ -86,12 +85,9 @@ export async function agreeOnNetwork<T>(
     if (step.kind === 'confirm') {
       const { network } = step;
       const ready = prepare({ network, isNew: true });
-      const [confirmed] = await Promise.allSettled([
-        wapi.setComment(sighted(network), networkMark(name), signal),
-        ready,
-      ]);
-      if (confirmed.status === 'fulfilled') return ready;
-      failures = await pauseBeforeLook(lookAfter(confirmed.reason), { clock, failures }, signal);
+      const [confirmation] = await Promise.allSettled([confirmNetwork(deps, { network, name, view }, signal), ready]);
+      if (confirmation.status === 'rejected') throw confirmation.reason;
+      if (confirmation.value) return ready;
       continue;
     }
     const known = await early;
@@ -141,9 +137,28 @@ export function nextStep(
   return isAgreed ? { kind: 'confirm', network: lowest } : { kind: 'wait' };
 }
 
-/** A confirmation whose answer was lost does no harm when it comes late: another look tells what there is to do. */
-function lookAfter(error: unknown): unknown {
-  return error instanceof GridError && error.outcome !== 'none' ? forAnotherLook(error) : error;
+/**
+ * Confirms a pending network as the one of its name. If its answer is lost it does no harm when it comes late, so a look tells what
+ * there is to do then as well.
+ * @returns false if it is gone or given up: this took so long that another host took it for abandoned
+ */
+async function confirmNetwork(
+  { wapi, clock }: AgreementDeps,
+  { network, name, view }: { readonly network: Sighted<Network>; readonly name: string; readonly view: string },
+  signal: AbortSignal,
+): Promise<boolean> {
+  let now: Sighted<Network> | undefined = network;
+  for (let failures = 0; now?.comment === pendingNetworkMark(name); ) {
+    try {
+      await wapi.setComment(sighted(now), networkMark(name), signal);
+      return true;
+    } catch (error) {
+      const isLost = error instanceof GridError && error.outcome !== 'none';
+      failures = await pauseBeforeLook(isLost ? forAnotherLook(error) : error, { clock, failures }, signal);
+      [now] = await wapi.findNetworks({ network: network.network, network_view: view }, signal);
+    }
+  }
+  return now?.comment === networkMark(name);
 }
 
 /**
