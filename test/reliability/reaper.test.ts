@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, expect, vi } from 'vitest';
 import { until } from '../fixture/host.ts';
@@ -75,6 +75,30 @@ reaperTest(
     expect(held(world)).toEqual(['living']);
   },
 );
+
+reaperTest('a container whose namespace went with a directory of its own gives its address back', async (world) => {
+  const place = mkdtempSync(join(tmpdir(), 'infoblox-cni-netns-'));
+  const [dying, living] = ['dying', 'living'].map((name) => {
+    const file = join(place, name, 'netns');
+    mkdirSync(join(place, name));
+    writeFileSync(file, '');
+    execFileSync('mount', ['--bind', makeNamespace(), file]);
+    return file;
+  }) as [string, string];
+  try {
+    await world.caller.add('dying', { netns: dying });
+    await world.caller.add('living', { netns: living });
+    execFileSync('umount', [dying]);
+    rmSync(dirname(dying), { recursive: true });
+    world.caller.dies('dying');
+    await until('the dead is found', () => !held(world).includes('dying'));
+    await pause(1_000);
+    expect(held(world)).toEqual(['living']);
+  } finally {
+    execFileSync('umount', [living]);
+    rmSync(place, { recursive: true });
+  }
+});
 
 reaperTest('a container whose namespace this host never saw is left alone', async (world) => {
   await world.caller.add('c1', { netns: '/run/netns/of-another-mount-namespace' });

@@ -79,12 +79,12 @@ export class Allocator {
     }
     const what = 'no address came from the grid in the time for one ADD';
     const trouble = gridTrouble(this.#deps.conditions)?.error;
-    return (
-      this.#delays.get(mark) ??
-      new GridError('timeout', trouble === undefined ? what : `${what}: ${trouble.message}`, {
-        hint: trouble?.hint ?? 'see the log of the daemon for what the grid does; --add-timeout sets the time',
-      })
-    );
+    const hint = 'see the log of the daemon for what the grid does; --add-timeout sets the time';
+    const late =
+      trouble === undefined
+        ? new GridError('timeout', what, { hint })
+        : new GridError(trouble.reason, `${what}: ${trouble.message}`, { hint: trouble.hint ?? hint });
+    return this.#delays.get(mark) ?? late;
   }
 
   async #give(mark: string, request: AddRequest, work: SharedWork): Promise<Taken> {

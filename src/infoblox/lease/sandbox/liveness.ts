@@ -11,8 +11,9 @@ export interface SandboxIdentity {
   /** Its path, as the runtime named it. */
   readonly netns: string | null;
   /**
-   * Null if it cannot be seen from here. Else its device and inode, and after ` via ` those of the place through which it
-   * was seen: only who sees that very place again can tell from an absent path that the namespace is gone.
+   * Null if it cannot be seen from here. Else its device and inode, after ` via ` those of the place through which it was seen, and
+   * after ` in ` those of the directory above: only who sees one of these again can tell from an absent path that the namespace is
+   * gone.
    */
   readonly netnsId: string | null;
   /** For `/proc/PID/ns/net`: when the process started, in clock ticks since the boot. */
@@ -47,6 +48,8 @@ export interface Recorded {
   readonly id: string;
   /** Through which place it was seen; see `Seen`. Undefined if that says nothing. */
   readonly place: string | undefined;
+  /** The directory that held the place; undefined if that says nothing. */
+  readonly above?: string | undefined;
   readonly boot: Boot;
   /** When the process started whose namespace it is, in clock ticks since the boot; undefined if not known. */
   readonly processStart: number | undefined;
@@ -56,6 +59,8 @@ export interface Seen {
   readonly at: PathState;
   /** What has to be the same for the path to mean the same: a directory, or the PID namespace of /proc. */
   readonly place: string | undefined;
+  /** The directory that held the place, if it has nothing of that name any more. */
+  readonly above?: string | undefined;
   readonly boot: Boot;
   /** For `/proc/PID/ns/net` only. */
   readonly process?: ProcessState | undefined;
@@ -75,7 +80,9 @@ const bootTolerance = 10;
 export function fateOf(recorded: Recorded, seen: Seen): Fate {
   if (seen.at.kind === 'namespace' && seen.at.id === recorded.id) return 'alive';
   if (isAnotherBoot(recorded.boot, seen.boot)) return 'gone';
-  if (recorded.place === undefined || recorded.place !== seen.place) return 'unknown';
+  if (recorded.place === undefined) return 'unknown';
+  if (recorded.place !== seen.place)
+    return recorded.above !== undefined && recorded.above === seen.above ? 'gone' : 'unknown';
   if (seen.process !== undefined) return hasEnded(seen.process, recorded.processStart) ? 'gone' : 'unknown';
   return seen.at.kind === 'absent' || seen.at.kind === 'namespace' ? 'gone' : 'unknown';
 }

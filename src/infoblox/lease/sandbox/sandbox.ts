@@ -25,7 +25,6 @@ export interface Sandboxes {
 
 /** Magic number of the file system that holds namespaces (linux/magic.h, NSFS_MAGIC). */
 const nsfs = 0x6e736673;
-const via = ' via ';
 /** Milliseconds: reading the time costs as much as looking at a namespace, and a listing looks at thousands. */
 const bootTimeGoodFor = 1_000;
 /** Stands for a boot ID that could not be read. */
@@ -46,15 +45,20 @@ export function hostSandboxes(clock: Pick<Clock, 'wall' | 'now'>, bootId: string
     identify(path) {
       const at = lookAt(path);
       if (at.kind !== 'namespace') return { netns: path, netnsId: null, processStart: null, ...boot() };
-      const place = placeOf(path);
       const process = processAt(path);
       const processStart = typeof process === 'object' ? process.start : null;
-      return { netns: path, netnsId: place === undefined ? at.id : at.id + via + place, processStart, ...boot() };
+      return { netns: path, netnsId: at.id + placeText(path), processStart, ...boot() };
     },
     fate({ netns, netnsId, processStart, bootId, bootedAt }) {
       if (netns === null || netnsId === null) return 'unknown';
-      const [id = '', place] = netnsId.split(via);
-      const recorded = { id, place, boot: bootOf({ bootId, bootedAt }), processStart: processStart ?? undefined };
+      const [id = '', place, above] = netnsId.split(/ via | in /);
+      const recorded = {
+        id,
+        place,
+        above,
+        boot: bootOf({ bootId, bootedAt }),
+        processStart: processStart ?? undefined,
+      };
       return fateOf(recorded, { ...see(netns, recorded), boot: bootOf(boot()) });
     },
   };
@@ -69,7 +73,9 @@ function see(path: string, { id, place }: Pick<Recorded, 'id' | 'place'>): Omit<
   const at = lookAt(path);
   const isThere = at.kind === 'namespace' && at.id === id;
   if (isThere || place === undefined) return { at, place: undefined };
-  return { at, place: directoryOf(path), process: processAt(path) };
+  const directory = directoryOf(path);
+  const above = directory === undefined ? aboveAbsent(path) : undefined;
+  return { at, place: directory, above, process: processAt(path) };
 }
 
 function lookAt(path: string): PathState {
@@ -85,13 +91,36 @@ function lookAt(path: string): PathState {
 }
 
 /**
- * The place through which a namespace is seen. None for a symbolic link, nor for what a process has open or mounted: that
- * may go out of sight while the place stays.
+ * The place through which a namespace is seen, as `netnsId` has it. None for a symbolic link, nor for what a process has open or
+ * mounted: that may go out of sight while the place stays.
  */
-function placeOf(path: string): string | undefined {
+function placeText(path: string): string {
   try {
-    if (processOf(path) === undefined && (isInProcess(path) || lstatSync(path).isSymbolicLink())) return undefined;
-    return directoryOf(path);
+    if (processOf(path) === undefined && (isInProcess(path) || lstatSync(path).isSymbolicLink())) return '';
+    const place = directoryOf(path);
+    if (place === undefined) return '';
+    const above = directoryAbove(path);
+    return above === undefined ? ` via ${place}` : ` via ${place} in ${above}`;
+  } catch {
+    return '';
+  }
+}
+
+/** The directory above that of a path. None if that is reached by a link or a mount, which may go out of sight. */
+function directoryAbove(path: string): string | undefined {
+  if (processOf(path) !== undefined) return undefined;
+  const directory = dirname(path);
+  const above = statSync(dirname(directory), { bigint: true });
+  const its = lstatSync(directory, { bigint: true });
+  return its.isDirectory() && its.dev === above.dev ? identityOf(above) : undefined;
+}
+
+/** The directory above that of a path, if that has nothing of its name any more. */
+function aboveAbsent(path: string): string | undefined {
+  const directory = dirname(path);
+  try {
+    if (lstatSync(directory, { throwIfNoEntry: false }) !== undefined) return undefined;
+    return fileIdentity(`${dirname(directory)}/`);
   } catch {
     return undefined;
   }

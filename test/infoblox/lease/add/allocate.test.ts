@@ -303,6 +303,24 @@ describe('a failed ADD', () => {
     });
   });
 
+  test('says that the grid refuses the password, though all its time was spent waiting for an earlier release', async () => {
+    const { grid } = fixture;
+    const host = await fixture.another({ node: 'host-b', flags: ['--add-timeout=3s'] }).start();
+    await host.add('c1');
+    grid.inject({ method: 'DELETE', effect: { kind: 'hang' } });
+    await host.call('DEL', 'c1');
+    await until('the release is at the grid', () => grid.requests.some(({ method }) => method === 'DELETE'));
+    grid.password = 'another';
+    grid.expireSessions();
+    expect(await errorOf(host.add('c2'))).toMatchObject({ code: 103 });
+    expect(await errorOf(host.add('c1'))).toMatchObject({
+      code: 103,
+      msg: expect.stringMatching(
+        /^no address came from the grid in the time for one ADD: .*refused the user name or password/,
+      ),
+    });
+  });
+
   test('leaves nothing on the grid and nothing in the state when the grid refuses it', async () => {
     const { grid, host } = fixture;
     await host.add('c0');

@@ -3,6 +3,7 @@ import { type Fate, fateOf, type Recorded, type Seen } from '../../../../src/inf
 
 const boot = { id: 'boot-1', at: 1_000_000 };
 const container: Recorded = { id: '4:17', place: '26:3', boot, processStart: undefined };
+const inItsOwn: Recorded = { ...container, above: '26:1' };
 const ofProcess: Recorded = { ...container, processStart: 500 };
 
 const absent = { kind: 'absent' } as const;
@@ -35,6 +36,21 @@ const table: readonly [string, Recorded, Seen, Fate][] = [
     'nothing is there, and the place neither was noted nor can be seen',
     { ...container, place: undefined },
     seen(absent, { place: undefined }),
+    'unknown',
+  ],
+
+  [
+    'its directory has gone from the directory above',
+    inItsOwn,
+    seen(absent, { place: undefined, above: '26:1' }),
+    'gone',
+  ],
+  ['its directory has gone from another one', inItsOwn, seen(absent, { place: undefined, above: '26:9' }), 'unknown'],
+  ['its directory is another one, in whatever directory', inItsOwn, seen(absent, { place: '26:4' }), 'unknown'],
+  [
+    'its directory has gone, and the directory above was not noted',
+    container,
+    seen(absent, { place: undefined, above: '26:1' }),
     'unknown',
   ],
 

@@ -106,6 +106,22 @@ describe('gone', () => {
     expect(namespaces.fate(witness)).not.toBe('gone');
   });
 
+  test('is what was seen in a directory that has gone from the same directory above', () => {
+    const own = join(directory, 'own');
+    mkdirSync(own);
+    const witness = seen(join(own, 'netns'), `${idOf(own)} in ${idOf(directory)}`);
+    renameSync(own, join(directory, 'kept'));
+    expect(namespaces.fate(witness)).toBe('gone');
+    // Whatever has its name is out of sight, or was made anew.
+    writeFileSync(own, '');
+    expect(namespaces.fate(witness)).not.toBe('gone');
+    rmSync(own);
+    mkdirSync(own);
+    expect(namespaces.fate(witness)).not.toBe('gone');
+    rmSync(own, { recursive: true });
+    expect(namespaces.fate({ ...witness, netnsId: `4:17 via 26:3 in ${idOf('/')}` })).not.toBe('gone');
+  });
+
   test('is not a process of another PID namespace, be there one of its number in this one or not', () => {
     expect(namespaces.fate(seen(nobody, '4:1'))).not.toBe('gone');
     expect(namespaces.fate(seen(own, '4:1', ownStart - 1))).not.toBe('gone');
