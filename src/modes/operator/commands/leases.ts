@@ -39,7 +39,11 @@ export const leases = defineCommand({
     ['leases --history=172.18.1.7 --at=2026-01-02T15:04', 'Who held it at that time'],
   ],
   groups: {
-    ...{ Filter: filter, History: history, 'From the original driver': original, Output: json, Daemon: daemonPlace },
+    Filter: filter,
+    History: history,
+    'From the original driver': original,
+    Output: json,
+    Daemon: daemonPlace,
     'Infoblox grid, with --original': gridFlags,
   },
   async run({ flags, socket, ...settings }) {

@@ -11,7 +11,7 @@ const own = {
 } as const;
 
 /** Characters of an ID: fewer would name too many. */
-const shortestId = 4;
+const minIdLength = 4;
 
 export const release = defineCommand({
   operands: 'CONTAINER',
@@ -24,12 +24,12 @@ export const release = defineCommand({
     if (container === undefined) throw new UsageError('name the container whose addresses are to be released');
     if (more.length > 0) throw new UsageError('one container at a time');
     const { network, force } = flags;
-    const isWhole = container.length < shortestId;
+    const isWhole = container.length < minIdLength;
     const params = { container, isWhole, evenIfAlive: force === true, network: network || undefined };
     const result = await askDaemon({ socket, method: 'operator/release', params });
     if (result.leases.length + result.kept.length === 0) {
       if (isWhole && network === '')
-        throw new UsageError(`name at least ${shortestId} characters of the ID, or all of it`);
+        throw new UsageError(`name at least ${minIdLength} characters of the ID, or all of it`);
       const where = network === '' ? '' : ` in network ${network}`;
       const hint = 'see infoblox-cni-daemon leases for what it holds';
       throw new CommandError(`this host holds no address of a container ${container}${where}`, hint);

@@ -85,7 +85,7 @@ export function screen(status: Status, now: number): string {
 }
 
 /** Conditions of one kind that are shown. */
-const mostOfAKind = 5;
+const maxOfAKind = 5;
 /** Columns before a fact. */
 const indent = 9;
 
@@ -93,7 +93,7 @@ const indent = 9;
 function conditionSection(conditions: readonly Condition[], now: number): string[] {
   const kinds = [...Map.groupBy(conditions, ({ kind }) => kind)];
   return kinds.flatMap(([kind, all]) => {
-    const lines = all.slice(0, mostOfAKind).map((condition) => conditionLines(condition, now));
+    const lines = all.slice(0, maxOfAKind).map((condition) => conditionLines(condition, now));
     const more = all.length - lines.length;
     return more > 0 ? [...lines, item(`... and ${more} more of ${kind}: --json has them all`)] : lines;
   });
