@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Host, until } from '../fixture/host.ts';
 import { errorOf, held } from '../infoblox/grid-and-host.ts';
-import { type Grid, startGrid } from '../simulator/grid.ts';
+import { type Fault, type Grid, type RequestRecord, startGrid } from '../simulator/grid.ts';
 import { type Candidate, candidateHost, startCandidate } from './candidate.ts';
 
 let master: Grid;
@@ -215,5 +215,51 @@ describe('a candidate that is promoted in the place of a master that is gone for
     await host.start();
     await host.del('c1');
     expect(Object.values(holders(candidate.grid))).not.toContain('c1');
+  });
+});
+
+describe('a candidate that is promoted between a look at the master and what follows from it', () => {
+  /** From the next request that matches on, the master only reads, and the candidate is the master. */
+  const promoteAt = (fault: Omit<Fault, 'effect'>) => {
+    const when = (request: RequestRecord) => {
+      if (fault.when?.(request) === false) return false;
+      master.readOnly = true;
+      candidate.promote();
+      return true;
+    };
+    master.inject({ ...fault, when, effect: { kind: 'delay', ms: 0 } });
+  };
+  const received = (grid: Grid, method: string) => grid.requests.filter((request) => request.method === method);
+
+  test('gets no delete of what a stranger has there under the same reference', async () => {
+    const address = await host.add('c1');
+    candidate.grid.add('fixedaddress', { ...reserved, ipv4addr: address, comment: 'a stranger' });
+    promoteAt({ method: 'GET', when: ({ query }) => query.comment?.includes('container=c1 ') ?? false });
+    await host.del('c1');
+    await until('nothing is left to release', () => logged('nothing to release').length === 1);
+    const there = candidate.grid.fixedAddresses().find(({ ipv4addr }) => ipv4addr === address);
+    expect(there?.comment).toBe('a stranger');
+    expect(received(candidate.grid, 'DELETE')).toEqual([]);
+    expect(received(master, 'DELETE')).toHaveLength(1);
+  });
+
+  test('releases what it shows itself, after a look of its own', async () => {
+    const address = await host.add('c1');
+    const { comment = '' } = master.fixedAddresses().find(({ ipv4addr }) => ipv4addr === address) ?? {};
+    candidate.grid.add('fixedaddress', { ...reserved, ipv4addr: address, comment });
+    promoteAt({ method: 'DELETE' });
+    await host.del('c1');
+    await until('it has gone back', () => logged('released').length === 1);
+    expect(candidate.grid.requests.map(({ method }) => method).slice(0, 3)).toEqual(['GET', 'GET', 'DELETE']);
+    expect(holders(candidate.grid)[address]).toBeUndefined();
+    expect(received(master, 'DELETE')).toHaveLength(1);
+  });
+
+  test('gives an ADD its address that was about to give one back to the gateway', async () => {
+    master.remove(master.fixedAddresses().find(({ ipv4addr }) => ipv4addr === '10.0.0.1')?._ref ?? '');
+    promoteAt({ method: 'PUT' });
+    expect(await host.add('c1')).toBe('10.0.0.3');
+    expect(holders(candidate.grid)).toEqual({ '10.0.0.1': undefined, '10.0.0.2': 'c0', '10.0.0.3': 'c1' });
+    expect(received(master, 'PUT')).toHaveLength(1);
   });
 });

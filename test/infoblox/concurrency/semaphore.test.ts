@@ -23,6 +23,22 @@ describe('a semaphore', () => {
     expect(order).toEqual(['a', 'b', 'c', 'd']);
   });
 
+  test('lets those go on first whose need is urgent', async () => {
+    const semaphore = new Semaphore(1);
+    await semaphore.acquire(never);
+    const order: string[] = [];
+    const waiting = [
+      semaphore.acquire(never).then(() => order.push('first')),
+      semaphore.acquire(never, 'urgent').then(() => order.push('urgent')),
+    ];
+    expect(semaphore.waiting).toBe(2);
+    for (const _ of waiting) {
+      semaphore.release();
+      await turn();
+    }
+    expect(order).toEqual(['urgent', 'first']);
+  });
+
   test('gives none to whoever has left the line', async () => {
     const semaphore = new Semaphore(1);
     await semaphore.acquire(never);

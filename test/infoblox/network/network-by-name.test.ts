@@ -377,6 +377,36 @@ describe('a network that is being set up', () => {
     expect(grid.requests.filter(({ method }) => method === 'PUT')).toHaveLength(3);
   });
 
+  test('is not confirmed if somebody else’s has its place by then', async () => {
+    const { grid, host } = fixture;
+    const when = () => {
+      grid.remove(grid.networks()[0]?._ref ?? '');
+      grid.add('network', { network: '172.18.0.0/24', comment: 'for printers' });
+      return true;
+    };
+    grid.inject({ method: 'PUT', type: 'network', when, effect: { kind: 'status', status: 503 } });
+    expect(await host.add('c1', fromContainer())).toBe('172.18.1.1');
+    expect(grid.networks()).toMatchObject([
+      { network: '172.18.0.0/24', comment: 'for printers' },
+      { network: '172.18.1.0/24', comment: 'infoblox-cni network=pods' },
+    ]);
+  });
+
+  test('that was given up is looked at before it is deleted, and is left to whoever has its place by then', async () => {
+    const { grid, host } = fixture;
+    grid.add('networkcontainer', { network: '172.18.0.0/16' });
+    for (const n of [0, 1]) grid.add('network', { network: `172.18.${n}.0/24`, comment: pendingNetworkMark('pods') });
+    const second = () => grid.networks().find(({ network }) => network === '172.18.1.0/24');
+    const when = () => {
+      grid.remove(second()?._ref ?? '');
+      grid.add('network', { network: '172.18.1.0/24', comment: 'for printers' });
+      return true;
+    };
+    grid.inject({ method: 'DELETE', type: 'network', when, effect: { kind: 'status', status: 503 } });
+    expect(await afterLongWait(host.add('c1', fromContainer()))).toBe('172.18.0.1');
+    expect(second()).toMatchObject({ comment: 'for printers' });
+  });
+
   test('by another host until the time of the ADD is over is an error that says so', async () => {
     const { grid } = fixture;
     const hasty = await fixture.another({ node: 'host-b', flags: ['--add-timeout=1s'] }).start();

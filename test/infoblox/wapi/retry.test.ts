@@ -64,6 +64,31 @@ describe.each<[Reason, string, string]>([
   });
 });
 
+describe('after a write by reference has failed, another look', () => {
+  const mayHelp = (...judged: Parameters<typeof judge>) => judge(...judged).mayLookAgain;
+
+  test.each<Reason>(['unreachable', 'bad-answer', 'grid-fault', 'missing', 'unconfirmed'])('may help: %s', (reason) => {
+    expect(mayHelp(reason)).toBe(true);
+    expect(mayHelp(reason, { outcome: 'unknown' })).toBe(true);
+    expect(mayHelp(reason, { troubleFor: 60_000 })).toBe(true);
+  });
+
+  test.each<Reason>(['read-only', 'untrusted', 'not-wapi'])('may help if there is another host: %s', (reason) => {
+    expect(mayHelp(reason)).toBe(false);
+    expect(mayHelp(reason, { otherHost: true })).toBe(true);
+  });
+
+  test.each<Reason>(['credentials', 'permission', 'licence', 'conflict', 'rejected', 'busy'])(
+    'does not help: %s',
+    (reason) => expect(mayHelp(reason, { otherHost: true })).toBe(false),
+  );
+
+  test('does not help while the write may still be carried out, nor whoever has left', () => {
+    expect(mayHelp('timeout', { outcome: 'open', otherHost: true })).toBe(false);
+    expect(mayHelp('unreachable', { callerLeft: true, otherHost: true })).toBe(false);
+  });
+});
+
 test('a caller who left after three seconds without an answer has shown that the grid is in trouble', () => {
   expect(decision(judge('timeout', { callerLeft: true, took: 3_001 }))).toBe(`${failed}, not again`);
 });

@@ -11,12 +11,10 @@ import type { AttributedAddress } from '../../wapi/schemas.ts';
 import type { LeaseDeps } from '../deps.ts';
 import { endLease } from '../endings.ts';
 import { describe, isExactlyOurs } from '../observe.ts';
-import { reconcile } from '../release/reconcile.ts';
+import { attemptTimeoutMs, reconcile } from '../release/reconcile.ts';
 
 /** Releases that are under way at once: half of the requests that may be, for containers start meanwhile. */
 const atOnce = 4;
-/** Milliseconds for one release: a look and a delete on a grid that is slow. */
-const attemptTimeout = 35_000;
 
 /**
  * Lists what a host has reserved, in all views.
@@ -87,7 +85,7 @@ export async function releaseOfHost(
 /** @returns why its reservation has not gone back; undefined if it has */
 async function releaseOne(deps: LeaseDeps, { mark, view }: Wanted): Promise<string | undefined> {
   endLease(deps, { mark, view, network: networkOf(mark) }, { cause: 'gc --host' });
-  const removed = await reconcile(deps, mark, deadline(deps.clock, attemptTimeout));
+  const removed = await reconcile(deps, mark, deadline(deps.clock, attemptTimeoutMs));
   if (removed.length > 0) return undefined;
   return deps.store.get(mark) === undefined
     ? 'it was removed or altered meanwhile'

@@ -32,6 +32,8 @@ const maxSteps = 50;
 
 /** Milliseconds that a refused release counts: twice the longest pause before it is tried again. */
 const refusalLasts = 600_000;
+/** Milliseconds for one attempt in the background: a look and a delete may each take the 15 s that the session waits for an answer. */
+export const attemptTimeoutMs = 35_000;
 
 /** Gives a look that was made for several leases; undefined if this one has to be looked for alone. */
 export type SharedLook = (lease: Lease, signal: AbortSignal) => Promise<Look | undefined>;

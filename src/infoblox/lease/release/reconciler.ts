@@ -10,12 +10,10 @@ import { apply } from '../act.ts';
 import type { LeaseDeps } from '../deps.ts';
 import { endLease } from '../endings.ts';
 import { postpone } from '../lease.ts';
-import { noteRefusedRelease, reconcile, type SharedLook } from './reconcile.ts';
+import { attemptTimeoutMs, noteRefusedRelease, reconcile, type SharedLook } from './reconcile.ts';
 import { SharedLooks } from './shared-looks.ts';
 
 const workers = 3;
-/** Milliseconds for one attempt: two requests, a look and a delete, may each take the 15 s that the session waits for an answer. */
-const attemptTimeout = 35_000;
 const retry: Backoff = { first: 1_000, longest: 300_000 };
 /** Milliseconds between attempts while the grid or the state fails altogether, whatever the leases say. */
 const outagePause = 5_000;
@@ -164,7 +162,7 @@ export class Reconciler {
 
   async #take(mark: string): Promise<void> {
     this.#working.add(mark);
-    const deadline = { milliseconds: attemptTimeout, signal: this.#cutShort.signal };
+    const deadline = { milliseconds: attemptTimeoutMs, signal: this.#cutShort.signal };
     const attempt = () =>
       withDeadline(this.#deps.clock, deadline, (signal) => reconcile(this.#deps, mark, signal, this.#sharedLook)).catch(
         (error) => {

@@ -1,4 +1,5 @@
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { Clock } from '../../../../src/infoblox/concurrency/clock.ts';
 import { deleteInDoubt, lostPause, startRelease } from '../../../../src/infoblox/lease/lease.ts';
 import { reconcile } from '../../../../src/infoblox/lease/release/reconcile.ts';
 import { inTime } from '../../wapi/session-fixture.ts';
@@ -102,6 +103,68 @@ test('all that carries the mark of a released lease goes, each after a look of i
     { level: 'info', message: 'released', details: { attachment: mark, addresses: ['10.0.0.2'] } },
     { level: 'info', message: 'released', details: { attachment: mark, addresses: ['10.0.0.3'] } },
   ]);
+});
+
+describe('a delete that fails', () => {
+  const methods = () => leases.grid.requests.map(({ method, status }) => `${method} ${status}`);
+  const notFound = JSON.stringify({ Error: 'x', code: 'Client.Ibap.Data.NotFound', text: 'Reference not found' });
+
+  test('is followed by another look, and sent again only for what that shows', async () => {
+    leases.releasing('c1', '10.0.0.2');
+    leases.grid.inject({ method: 'DELETE', effect: { kind: 'status', status: 503 } });
+    expect(await reconciled()).toBeUndefined();
+    expect(methods()).toEqual(['GET 200', 'DELETE 503', 'GET 200', 'DELETE 200']);
+  });
+
+  test('hits nobody who has the address by the next look', async () => {
+    leases.releasing('c1', '10.0.0.2');
+    const when = () => {
+      leases.grid.remove(leases.grid.fixedAddresses()[0]?._ref ?? '');
+      leases.grid.add('fixedaddress', { ipv4addr: '10.0.0.2', mac: '02:00:00:00:00:01', comment: 'printer' });
+      return true;
+    };
+    leases.grid.inject({ method: 'DELETE', when, effect: { kind: 'status', status: 503 } });
+    expect(await reconciled()).toBeUndefined();
+    expect(onTheGrid()).toEqual([['10.0.0.2', 'printer']]);
+    expect(requests('DELETE')).toBe(1);
+  });
+
+  test('as the object is gone is enough', async () => {
+    leases.releasing('c1', '10.0.0.2');
+    leases.grid.inject({
+      method: 'DELETE',
+      effect: { kind: 'status', status: 404, contentType: 'application/json', body: notFound },
+    });
+    expect(await reconciled()).toBeUndefined();
+    expect(methods()).toEqual(['GET 200', 'DELETE 404']);
+  });
+
+  test('again and again ends the attempt; nothing is in doubt then', async () => {
+    leases.releasing('c1', '10.0.0.2');
+    leases.grid.inject({ method: 'DELETE', times: 99, effect: { kind: 'status', status: 503 } });
+    const noPause: Clock = { ...leases.deps.clock, sleep: async () => {} };
+    const attempt = reconcile({ ...leases.deps, clock: noPause }, mark, inTime());
+    await expect(attempt).rejects.toMatchObject({ reason: 'grid-fault' });
+    expect([requests('GET'), requests('DELETE')]).toEqual([6, 6]);
+    expect(leases.store.get(mark)).toMatchObject({ phase: 'releasing', deleteInDoubtUntil: null });
+  });
+});
+
+test('what has the address of another attachment is looked at once more before it is made its own, and left alone if somebody else has it', async () => {
+  const owner = markOf('c2');
+  put(leases.store, aLease(owner, { address: '10.0.0.9' }));
+  put(leases.store, aLease(mark, { phase: 'releasing', dueAt: 1 }));
+  leases.reserve('c1', '10.0.0.9');
+  const when = ({ query }: { query: Readonly<Record<string, string>> }) => {
+    if (query.comment !== owner) return false;
+    leases.grid.remove(leases.grid.fixedAddresses()[0]?._ref ?? '');
+    leases.grid.add('fixedaddress', { ipv4addr: '10.0.0.9', mac: '02:00:00:00:00:01', comment: 'printer' });
+    return true;
+  };
+  leases.grid.inject({ method: 'GET', when, effect: { kind: 'delay', ms: 0 } });
+  expect(await reconciled()).toBeUndefined();
+  expect(onTheGrid()).toEqual([['10.0.0.9', 'printer']]);
+  expect(requests('PUT')).toBe(0);
 });
 
 test('a release does not wait for the lease whose address it has: an ADD of that one may wait for the release', async () => {

@@ -59,7 +59,7 @@ describe('a state that fails', () => {
 test('an ADD that the last run has begun is released, and its create held for possible', async () => {
   put(leases.store, aLease(markOf('c1'), { phase: 'pending', address: null }));
   put(leases.store, aLease(markOf('c2')));
-  const begun = Date.now();
+  const begun = leases.deps.clock.now();
   reconciler.start();
   const lease = leases.store.get(markOf('c1'));
   expect(lease?.phase).toBe('releasing');
