@@ -13,7 +13,7 @@ import { commit, version } from '../build-info.ts';
 import { socketFile } from '../protocol.ts';
 import { buildCalls } from './calls.ts';
 import type { Options } from './config/options.ts';
-import { trustOf } from './config/trust.ts';
+import { trustOf, unverifiedNotice, warnOfUnverified } from './config/trust.ts';
 import { buildGridAccess } from './grid-access.ts';
 import { GridMonitor } from './grid-monitor.ts';
 import { buildLeases } from './leases.ts';
@@ -25,7 +25,6 @@ import { listen, listenOnPassed } from './rpc/socket-watch.ts';
 import { orStartError, type StartError } from './start-error.ts';
 import { openStore, watchState, writerMemory } from './state.ts';
 import { noTracing, type Tracing } from './tracing/tracing.ts';
-import { unverifiedNotice, warnOfUnverified } from './unverified.ts';
 
 export interface Daemon {
   /** Resolves, with the reason, when the daemon cannot serve any more; to be stopped then. */

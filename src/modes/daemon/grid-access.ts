@@ -17,7 +17,7 @@ import type { ClientCertificate } from './config/client-certificate.ts';
 import type { Options } from './config/options.ts';
 
 /** Milliseconds for the session to end on the grid. */
-const logoutTimeout = 2_000;
+const logoutTimeoutMs = 2_000;
 
 export type GridAccess = ReturnType<typeof buildGridAccess>;
 
@@ -46,7 +46,7 @@ export function buildGridAccess(deps: GridAccessDeps) {
     log.warn('created on the grid', { kind, name, view, hint });
   });
   /** Ends the session on the grid and closes the connections. */
-  const close = () => session.close(AbortSignal.timeout(logoutTimeout));
+  const close = () => session.close(AbortSignal.timeout(logoutTimeoutMs));
   return { gridState, session, wapi, inspection: new GridInspection(session), certificates, meetHosts, close };
 }
 

@@ -5,8 +5,13 @@ import type { Log } from '../../infoblox/log.ts';
 import { versionLine } from '../about.ts';
 import { commit, version } from '../build-info.ts';
 import { foldedLines } from '../terminal-text.ts';
-import { type FlagValues, parseFlags, UsageError, whatIsWrong } from './config/command-line.ts';
-import { readTrustedEnvironmentFile } from './config/environment-file.ts';
+import {
+  type FlagValues,
+  parseFlags,
+  readTrustedEnvironmentFile,
+  UsageError,
+  whatIsWrong,
+} from './config/command-line.ts';
 import { usage } from './config/flags.ts';
 import { type Options, readOptions } from './config/options.ts';
 import { startDaemon } from './daemon.ts';

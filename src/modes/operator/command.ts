@@ -1,8 +1,15 @@
 /** What a command of the operator is made of, and how its command line is read. */
 import { existsSync } from 'node:fs';
 import { type ArgsDef, type ParsedArgs, parseArgs } from 'citty';
-import { type FlagValues, joinFlags, parseFlags, UsageError, whatIsWrong } from '../daemon/config/command-line.ts';
-import { defaultEnvironmentFile, readEnvironmentFile } from '../daemon/config/environment-file.ts';
+import {
+  defaultEnvironmentFile,
+  type FlagValues,
+  joinFlags,
+  parseFlags,
+  readEnvironmentFile,
+  UsageError,
+  whatIsWrong,
+} from '../daemon/config/command-line.ts';
 import { flags as daemon, flagGroups } from '../daemon/config/flags.ts';
 import { socketFile } from '../protocol.ts';
 import type { ExitStatus } from './command-error.ts';

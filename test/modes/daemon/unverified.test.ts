@@ -1,7 +1,7 @@
 /** What is said while any certificate of the grid is accepted, and where. */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Log } from '../../../src/infoblox/log.ts';
-import { warnOfUnverified } from '../../../src/modes/daemon/unverified.ts';
+import { warnOfUnverified } from '../../../src/modes/daemon/config/trust.ts';
 import { freePort } from '../../fixture/free-port.ts';
 import { Host, until } from '../../fixture/host.ts';
 import { errorOf } from '../../infoblox/grid-and-host.ts';

@@ -1,8 +1,17 @@
-/** The command line, taken as Go programs take theirs, for the original was one. */
+/**
+ * The command line, taken as Go programs take theirs, for the original was one; and the environment file, as systemd reads it
+ * (systemd.exec(5), "EnvironmentFile="), so that a command finds the daemon, and the grid, without being told what the service was
+ * told, and so that a daemon without systemd can be given the same file.
+ */
+import { readFileSync } from 'node:fs';
+import { parseEnv } from 'node:util';
 import { type ArgsDef, type ParsedArgs, parseArgs } from 'citty';
+import { distance } from 'fastest-levenshtein';
+import { isErrno, messageOf } from '../../../infoblox/host/errno.ts';
+import { distrust } from '../../../infoblox/host/trusted-path.ts';
 import { commandNames } from '../../commands.ts';
+import { StartError } from '../start-error.ts';
 import { type FlagName, flags } from './flags.ts';
-import { nearest, plainSpelling } from './spelling.ts';
 
 /** The command line is wrong; the message names the flag and never a value that may be a secret. */
 export class UsageError extends Error {}
@@ -106,4 +115,67 @@ function complaint(arg: string, known: ArgsDef, before = ''): string {
   const argument = before.startsWith('--wapi-password=') ? '...' : shown;
   // After a flag it is the rest of a value with spaces, most likely.
   return `unexpected argument "${argument}"${before === '' ? '' : `; if a quote is missing: ${quoting}`}`;
+}
+
+export const defaultEnvironmentFile = '/etc/infoblox-cni/daemon.env';
+
+interface EnvironmentFile {
+  readonly variables: NodeJS.ProcessEnv;
+  /** DAEMON_FLAGS, in words. */
+  readonly daemonFlags: readonly string[];
+}
+
+/**
+ * Reads the file.
+ * @param need `optional`: a file that is absent, or that this user may not read, is an empty one
+ * @throws StartError
+ */
+export function readEnvironmentFile(path: string, need: 'optional' | 'required'): EnvironmentFile {
+  let text = '';
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if (need === 'required' || !isErrno(error, 'ENOENT', 'EACCES', 'ENOTDIR')) {
+      throw new StartError(`cannot read ${path}: ${messageOf(error)}`, 'check --environment-file');
+    }
+  }
+  const variables = parseEnv(text);
+  return { variables, daemonFlags: wordsOf(variables.DAEMON_FLAGS ?? '') };
+}
+
+/**
+ * Reads the file for the daemon itself, which sends the password to the grid that it names.
+ * @throws StartError, also for a file that users other than root can change
+ */
+export function readTrustedEnvironmentFile(path: string): EnvironmentFile {
+  const untrusted = distrust(path);
+  if (untrusted !== undefined) {
+    throw new StartError(`cannot use --environment-file ${path}: ${untrusted.message}`, `run ${untrusted.hint}`);
+  }
+  return readEnvironmentFile(path, 'required');
+}
+
+/** Splits as systemd does an unbraced `$DAEMON_FLAGS`: at white space, but not within quotes, which are removed. */
+function wordsOf(text: string): string[] {
+  const words = text.match(/(?:"[^"]*"|'[^']*'|[^\s"'])+/g) ?? [];
+  return words.map((word) => word.replaceAll(/"([^"]*)"|'([^']*)'/g, '$1$2'));
+}
+
+/**
+ * Finds the name that a word was most likely meant to be: the nearest one, at most two letters away, one if
+ * it is short. Case and separators count for nothing.
+ * @returns undefined if none is near
+ */
+export function nearest<Name extends string>(word: string, names: readonly Name[]): Name | undefined {
+  const plain = plainSpelling(word);
+  const [best] = names
+    .map((name) => ({ name, letters: distance(plain, plainSpelling(name)) }))
+    .filter(({ name, letters }) => letters <= (name.length > 4 ? 2 : 1))
+    .sort((one, other) => one.letters - other.letters);
+  return best?.name;
+}
+
+/** Leaves out case and separators, so that spellings of one name compare equal: `rangeStart`, `range_start`. */
+export function plainSpelling(word: string): string {
+  return word.toLowerCase().replace(/[-_ .]/g, '');
 }

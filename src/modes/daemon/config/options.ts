@@ -9,15 +9,15 @@ import type { ListenAddress } from '../metrics/listener.ts';
 import { StartError } from '../start-error.ts';
 import { readClientCertificate } from './client-certificate.ts';
 import { type FlagValues, UsageError } from './command-line.ts';
-import { passwordSource } from './password.ts';
+import { passwordSource } from './given-file.ts';
 import { readTrust } from './trust.ts';
 
 export type Options = Readonly<ReturnType<typeof readOptions>>;
 
-const longestAddTimeout = limits.ADD - 5_000;
-const longestHistory = 3_650 * day;
+const maxAddTimeoutMs = limits.ADD - 5_000;
+const maxHistoryMs = 3_650 * day;
 /** Bytes of a socket's path, its end not counted: unix(7), sun_path. */
-const longestSocketPath = 107;
+const maxSocketPathBytes = 107;
 
 const text = v.pipe(v.string(), v.trim(), v.minLength(1, 'must not be empty'));
 const path = v.pipe(v.string(), v.regex(/^\//, 'must be an absolute path'));
@@ -76,11 +76,11 @@ const Flags = v.object({
     v.transform((text) => labels(text) ?? {}),
   ),
   'state-dir': path,
-  'lease-history': v.pipe(duration, v.maxValue(longestHistory, `must be at most ${longestHistory / day}d`)),
+  'lease-history': v.pipe(duration, v.maxValue(maxHistoryMs, `must be at most ${maxHistoryMs / day}d`)),
   'add-timeout': v.pipe(
     duration,
     v.minValue(1_000, 'must be at least 1s'),
-    v.maxValue(longestAddTimeout, `must be at most ${longestAddTimeout / 1000}s: runtimes give up then`),
+    v.maxValue(maxAddTimeoutMs, `must be at most ${maxAddTimeoutMs / 1000}s: runtimes give up then`),
   ),
   'release-original': v.string(),
   'reap-after': duration,
@@ -184,9 +184,9 @@ function checkSpecDefaults(containers: string, prefixLength: number): void {
 
 function checkSocketPath(file: string): void {
   const bytes = Buffer.byteLength(file);
-  if (bytes <= longestSocketPath) return;
+  if (bytes <= maxSocketPathBytes) return;
   throw new UsageError(
-    `--socket-dir and --driver-name make ${file}, a path of ${bytes} bytes, and that of a socket may have ${longestSocketPath}: use a shorter --socket-dir or --driver-name`,
+    `--socket-dir and --driver-name make ${file}, a path of ${bytes} bytes, and that of a socket may have ${maxSocketPathBytes}: use a shorter --socket-dir or --driver-name`,
   );
 }
 

@@ -3,13 +3,20 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { getCACertificates, rootCertificates } from 'node:tls';
+import { GridError } from '../../../infoblox/errors.ts';
+import { makeDirectory } from '../../../infoblox/host/directory.ts';
+import { writeDurably } from '../../../infoblox/host/durable-file.ts';
+import { messageOf } from '../../../infoblox/host/errno.ts';
+import { readRegularFile } from '../../../infoblox/host/regular-file.ts';
 import { refuseUntrusted, UntrustedPath } from '../../../infoblox/host/trusted-path.ts';
+import type { Log } from '../../../infoblox/log.ts';
 import type { TlsOptions } from '../../../infoblox/wapi/connection/agent.ts';
-import { peerName } from '../../../infoblox/wapi/connection/peer-key.ts';
+import { isPublicKey, type KeyJudge, peerName } from '../../../infoblox/wapi/connection/peer-key.ts';
+import { day } from '../../duration.ts';
+import { serviceUid } from '../process/own-process.ts';
 import { StartError } from '../start-error.ts';
 import { UsageError } from './command-line.ts';
 import { whyUnreadable } from './given-file.ts';
-import { KnownKeys } from './known-keys.ts';
 
 /** How the grid is known to be the grid. */
 export const trusts = ['verified', 'pinned', 'unverified'] as const;
@@ -19,6 +26,23 @@ export type Trust = (typeof trusts)[number];
 export function trustOf({ verify, keys }: TlsOptions): Trust {
   if (keys !== undefined) return 'pinned';
   return verify ? 'verified' : 'unverified';
+}
+
+/** Returns a clause for the details of STATUS and for `/health`; undefined if the grid's certificate or key is checked. */
+export function unverifiedNotice(tls: TlsOptions): string | undefined {
+  return trustOf(tls) !== 'unverified' ? undefined : "the grid's certificate is not verified (--ssl-verify=false)";
+}
+
+/** Warns now and every day, as a warning at the start is soon rotated away. @returns what ends it */
+export function warnOfUnverified(log: Log): () => void {
+  const warn = () =>
+    log.warn("the grid's certificate is not checked: whoever can intercept the connection learns the password", {
+      hint: 'set --ssl-verify to pin, to true, or to a file with the certificate of the grid or its CA',
+    });
+  warn();
+  const timer = setInterval(warn, day);
+  timer.unref();
+  return () => clearInterval(timer);
 }
 
 /** The same trust for a command, which remembers no key. */
@@ -91,4 +115,108 @@ function readCertificates(file: string): string {
   // A TLS context ignores a certificate that it cannot read.
   for (const certificate of certificates) new X509Certificate(`${beginning}${certificate}`);
   return pem;
+}
+
+/** Bytes of a file of keys: some hundred of them. */
+const maxBytes = 16 * 1024;
+
+/**
+ * Trust on first use, `--ssl-verify=pin`: the public key that each grid host had when the daemon first started is remembered in a
+ * file of its own, and another one is refused; so is a host that is seen later for the first time. Keys are written as curl's
+ * `--pinnedpubkey` takes them. The file is read each time, so that a key which was accepted by hand counts without a restart.
+ */
+export class KnownKeys implements KeyJudge {
+  readonly #directory: string;
+  readonly #hosts: readonly string[];
+  readonly #reader: 'daemon' | 'command';
+  #meetings = 0;
+
+  /**
+   * @param directory holds a file for each grid host; made if absent
+   * @param hosts those of the grid
+   * @param reader a command remembers nothing, and reads as root what may belong to the user of the service
+   */
+  constructor(directory: string, hosts: readonly string[], reader: 'daemon' | 'command' = 'daemon') {
+    this.#directory = directory;
+    this.#hosts = hosts;
+    this.#reader = reader;
+  }
+
+  /** The same keys for a command. */
+  forCommand(): KnownKeys {
+    return new KnownKeys(this.#directory, this.#hosts, 'command');
+  }
+
+  check(host: string, key: string): 'known' | 'first seen' {
+    const known = this.#read(host);
+    if (known === undefined) {
+      // Which host is asked first by a fail-over, and when, may be the choice of whoever comes between.
+      if (this.#meetings === 0 && this.#hosts.some((other) => this.#knows(other))) {
+        throw this.#refusal(host, key, `was not seen when the daemon started, and shows the public key ${key}`);
+      }
+      if (this.#reader === 'daemon') this.#remember(host, key);
+      return 'first seen';
+    }
+    if (known.includes(key)) return 'known';
+    const was = known.length === 0 ? `${join(this.#directory, host)} names no key` : `known: ${known.join(', ')}`;
+    throw this.#refusal(host, key, `has another public key than it had: ${key}; ${was}`);
+  }
+
+  async meet(greet: (host: string) => Promise<void>): Promise<readonly string[]> {
+    if (this.#reader === 'command') return [];
+    const isUnknown = (host: string) => !this.#knows(host);
+    this.#meetings += 1;
+    await Promise.allSettled(this.#hosts.filter(isUnknown).map(greet));
+    this.#meetings -= 1;
+    return this.#hosts.every(isUnknown) ? [] : this.#hosts.filter(isUnknown);
+  }
+
+  #refusal(host: string, key: string, what: string): GridError {
+    const command = `echo ${key} >${join(this.#directory, host)}`;
+    return new GridError('untrusted', `the grid at ${host} ${what}`, {
+      hint: `if the grid says that this is its key, accept it with ${command}; if not, the connection is being intercepted`,
+    });
+  }
+
+  /** Also where the file cannot be used: then nothing is trusted. */
+  #knows(host: string): boolean {
+    try {
+      return this.#read(host) !== undefined;
+    } catch {
+      return true;
+    }
+  }
+
+  /** One key a line; undefined if there is no file yet. Other lines are none: an error shows what is known. */
+  #read(host: string): string[] | undefined {
+    // Who may say which keys to trust, beside root and the user of this process.
+    const user = this.#reader === 'daemon' ? undefined : serviceUid();
+    try {
+      refuseUntrusted(this.#directory, { user });
+      const file = readRegularFile(join(this.#directory, host), { maxBytes, user });
+      const lines = file?.bytes.toString().split('\n');
+      return lines?.map((line) => line.trim()).filter(isPublicKey);
+    } catch (error) {
+      throw unusable(`cannot read the known public key of the grid at ${host}`, error);
+    }
+  }
+
+  /** Durable before the key counts: one that is lost again would let anybody in. */
+  #remember(host: string, key: string): void {
+    const directory = this.#directory;
+    try {
+      makeDirectory(directory, 0o700);
+      writeDurably({ directory, name: host, mode: 0o600 }, `${key}\n`);
+    } catch (error) {
+      throw unusable(`cannot remember the public key of the grid at ${host}`, error);
+    }
+  }
+}
+
+/** A key that cannot be compared or kept is not trusted: the next one would pass for the first. */
+function unusable(what: string, error: unknown): GridError {
+  return new GridError('untrusted', `${what}: ${messageOf(error)}`, {
+    hint: 'look at --state-dir: disk full, read-only, permissions?',
+    cause: error,
+  });
 }

@@ -4,7 +4,7 @@ import { checkConfig } from '../../../cni/config-check.ts';
 import { CniCode, CniError } from '../../../cni/errors.ts';
 import type { Netconf } from '../../../cni/netconf.ts';
 import { maxViewLength, type NetworkSpec, networkSpec } from '../../../infoblox/network/spec.ts';
-import { nearest, plainSpelling } from '../config/spelling.ts';
+import { nearest, plainSpelling } from '../config/command-line.ts';
 
 /** What the flags say where the network configuration says nothing. */
 export interface SpecDefaults {

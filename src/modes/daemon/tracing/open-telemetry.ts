@@ -10,18 +10,27 @@ import {
   resourceFromAttributes,
   serviceNameEnvDetector,
 } from '@opentelemetry/resources';
-import { BatchSpanProcessor, type SpanExporter, TracerProvider } from '@opentelemetry/sdk-trace';
+import {
+  AlwaysOffSampler,
+  AlwaysOnSampler,
+  BatchSpanProcessor,
+  ParentBasedSampler,
+  type Sampler,
+  type SpanExporter,
+  TraceIdRatioBasedSampler,
+  TracerProvider,
+} from '@opentelemetry/sdk-trace';
+import * as v from 'valibot';
 import { errnoOf, messageOf } from '../../../infoblox/host/errno.ts';
 import type { Log } from '../../../infoblox/log.ts';
 import { version } from '../../build-info.ts';
-import { readSettings } from './settings.ts';
 import { Spans } from './spans.ts';
 import type { Tracing, TracingDeps } from './tracing.ts';
 
 /** Milliseconds for the last export: a stop does not wait longer for a collector. */
-const closeTimeout = 2_000;
+const closeTimeoutMs = 2_000;
 /** Characters of an attribute; the longest that is of use is the URL of a search by mark. */
-const longestAttribute = 2048;
+const maxAttributeCharacters = 2048;
 
 /** Begins to export traces. The exporter itself reads its variables, OTEL_EXPORTER_OTLP_*, from the process's environment. */
 export function openTracing({ env, node, log }: TracingDeps): Tracing {
@@ -31,11 +40,11 @@ export function openTracing({ env, node, log }: TracingDeps): Tracing {
   const provider = new TracerProvider({
     resource: resourceOf(node),
     sampler,
-    spanLimits: { attributeValueLengthLimit: longestAttribute },
+    spanLimits: { attributeValueLengthLimit: maxAttributeCharacters },
     spanProcessors: [new BatchSpanProcessor({ exporter, ...batches })],
   });
   stopWarnings();
-  const late = () => delay(closeTimeout, undefined, { ref: false });
+  const late = () => delay(closeTimeoutMs, undefined, { ref: false });
   const close = () => Promise.race([provider.shutdown().catch(() => undefined), late()]);
   return new Spans(provider.getTracer('infoblox-cni', version), close);
 }
@@ -63,7 +72,7 @@ function warnOfSettings(log: Log): () => void {
 }
 
 /** Milliseconds between two warnings. */
-const warningPause = 600_000;
+const warningPauseMs = 600_000;
 
 /**
  * Makes an exporter say in the log that spans are lost: when it begins, and every ten minutes while it goes on.
@@ -74,7 +83,7 @@ export function warnOfLoss(exporter: SpanExporter, log: Log, now = () => perform
   let warnedAt = Number.NEGATIVE_INFINITY;
   const failed = (spans: number, error: unknown) => {
     lost += spans;
-    if (now() - warnedAt < warningPause) return;
+    if (now() - warnedAt < warningPauseMs) return;
     const hint = 'calls are not affected: see that the collector runs, and check OTEL_EXPORTER_OTLP_ENDPOINT';
     log.warn('traces cannot be exported', { reason: reasonOf(error), spans: lost, hint });
     lost = 0;
@@ -95,4 +104,63 @@ export function warnOfLoss(exporter: SpanExporter, log: Log, now = () => perform
 function reasonOf(error: unknown): string {
   const code = errnoOf(error) ?? (error instanceof Error && 'code' in error ? error.code : undefined);
   return [code, messageOf(error)].filter((part) => part !== undefined && part !== '').join(': ');
+}
+
+/*
+ * What the environment says of traces and the SDK does not read itself: OpenTelemetry specification, "Environment Variable
+ * Specification". Malformed values are ignored, with a warning.
+ */
+
+const on = () => new AlwaysOnSampler();
+const off = () => new AlwaysOffSampler();
+const ratioed = (ratio: number) => new TraceIdRatioBasedSampler(ratio);
+const asParent = (root: (ratio: number) => Sampler) => (ratio: number) => new ParentBasedSampler({ root: root(ratio) });
+
+/** Values of OTEL_TRACES_SAMPLER. */
+const samplers = {
+  always_on: on,
+  always_off: off,
+  traceidratio: ratioed,
+  parentbased_always_on: asParent(on),
+  parentbased_always_off: asParent(off),
+  parentbased_traceidratio: asParent(ratioed),
+} as const satisfies Record<string, (ratio: number) => Sampler>;
+
+const Name = v.picklist(Object.keys(samplers) as (keyof typeof samplers)[], 'one of the samplers of OpenTelemetry');
+/** JSON is what is sent, and what a collector takes wherever it takes protobuf. */
+const Protocol = v.picklist(['http/json', 'http/protobuf'], 'http/json: the collector has to take OTLP over HTTP');
+const Ratio = v.pipe(
+  v.string(),
+  v.regex(/^[01](\.\d{1,17})?$|^\.\d{1,17}$/, 'a number from 0 to 1'),
+  v.transform(Number),
+  v.maxValue(1, 'a number from 0 to 1'),
+);
+const Count = v.pipe(v.string(), v.regex(/^[1-9]\d{0,8}$/, 'a whole number above 0'), v.transform(Number));
+
+/** Options of the batches in which spans are exported, in milliseconds and numbers of spans, by their variables. */
+const batchOptions = {
+  OTEL_BSP_SCHEDULE_DELAY: 'scheduledDelayMillis',
+  OTEL_BSP_EXPORT_TIMEOUT: 'exportTimeoutMillis',
+  OTEL_BSP_MAX_QUEUE_SIZE: 'maxQueueSize',
+  OTEL_BSP_MAX_EXPORT_BATCH_SIZE: 'maxExportBatchSize',
+} as const;
+
+/** Reads which spans are kept, and how they are put together for export. */
+export function readSettings(env: NodeJS.ProcessEnv, log: Log) {
+  function read<Value>(name: string, schema: v.GenericSchema<string, Value>): Value | undefined {
+    const value = env[name]?.trim();
+    if (!value) return undefined;
+    const parsed = v.safeParse(schema, value);
+    if (parsed.success) return parsed.output;
+    log.warn('variable ignored', { name, value, hint: `must be ${parsed.issues[0].message}` });
+    return undefined;
+  }
+  for (const name of ['OTEL_EXPORTER_OTLP_PROTOCOL', 'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL']) read(name, Protocol);
+  const sampler = samplers[read('OTEL_TRACES_SAMPLER', Name) ?? 'parentbased_always_on'];
+  const batches: Partial<Record<(typeof batchOptions)[keyof typeof batchOptions], number>> = {};
+  for (const [variable, option] of Object.entries(batchOptions)) {
+    const value = read(variable, Count);
+    if (value !== undefined) batches[option] = value;
+  }
+  return { sampler: sampler(read('OTEL_TRACES_SAMPLER_ARG', Ratio) ?? 1), batches };
 }

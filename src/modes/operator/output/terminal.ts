@@ -11,11 +11,11 @@ import { columnsOf, shortened } from '../../terminal-text.ts';
 import { CommandError } from '../command-error.ts';
 
 /** Milliseconds: what is over by then needs no bar. */
-const patience = 1_000;
+const firstShownAfterMs = 1_000;
 /** Columns of the bar alone, where there is room, and where it is left out rather. */
-const [widest, narrowest] = [30, 5];
+const [maxBar, minBar] = [30, 5];
 /** Milliseconds between two pictures of it. */
-const refresh = 250;
+const refreshIntervalMs = 250;
 /** Columns at the end of the line: for the cursor, and for `^C`, which a terminal writes there itself. */
 const spare = 3;
 const clearLine = '\r\u001b[K';
@@ -43,7 +43,7 @@ export function progressBar(
   return {
     show(progress) {
       const passed = now() - began;
-      if (!stream.isTTY || passed < patience) return;
+      if (!stream.isTTY || passed < firstShownAfterMs) return;
       isShown = true;
       const text = progressText(what, { progress, passed, columns: columnsOf(stream) - spare });
       stream.write(`${clearLine}${text}`);
@@ -67,7 +67,7 @@ export async function showingProgress<T>(
   const bar = progressBar(what);
   let latest: Progress | undefined;
   // A step may take longer than all others.
-  const timer = setInterval(() => bar.show(latest), refresh);
+  const timer = setInterval(() => bar.show(latest), refreshIntervalMs);
   const { promise: interruption, reject } = Promise.withResolvers<never>();
   const onSignal = () => reject(new CommandError('interrupted'));
   process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
@@ -99,8 +99,8 @@ export function progressText(
   const count = `${done} of ${total}`;
   const left = part > 0 && part < 1 ? `, about ${ago(0, (passed / part) * (1 - part))} left` : '';
   const room = columns - `${what} [] ${count}${left}`.length;
-  if (room < narrowest) return shortened(`${what} ${count}`, columns);
-  const width = Math.min(room, widest);
+  if (room < minBar) return shortened(`${what} ${count}`, columns);
+  const width = Math.min(room, maxBar);
   const full = Math.round(part * width);
   return `${what} [${'#'.repeat(full)}${' '.repeat(width - full)}] ${count}${left}`;
 }

@@ -2,10 +2,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import {
-  readEnvironmentFile,
-  readTrustedEnvironmentFile,
-} from '../../../../src/modes/daemon/config/environment-file.ts';
+import { readEnvironmentFile, readTrustedEnvironmentFile } from '../../../../src/modes/daemon/config/command-line.ts';
 
 let directory: string;
 let file: string;

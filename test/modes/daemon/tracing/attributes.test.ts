@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { attributesOf, endAttributes, requestAttributes } from '../../../../src/modes/daemon/tracing/attributes.ts';
+import { attributesOf, endAttributes, requestAttributes } from '../../../../src/modes/daemon/tracing/spans.ts';
 
 test.each([
   [

@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest';
-import { readSettings } from '../../../../src/modes/daemon/tracing/settings.ts';
+import { readSettings } from '../../../../src/modes/daemon/tracing/open-telemetry.ts';
 
 const warnings: unknown[] = [];
 const nothing = () => undefined;
