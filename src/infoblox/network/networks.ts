@@ -73,14 +73,15 @@ export class Networks {
    * there, out of which the grid gives addresses just as well, so this is asked beside each create. The grid is asked at most
    * once a minute, and only if this host has no bound lease in the network. Callers that come meanwhile share the look.
    * @param network what `ensure` answered
-   * @returns false if another network is there, or none, or it was forgotten; true also if the grid does not tell
+   * @returns false if another network is there, or none, or it was forgotten; true also if neither grid nor state tells: whoever
+   * has sent a create has to wait for its answer
    */
   async isInPlace(spec: NetworkSpec, network: ReadyNetwork, signal: AbortSignal): Promise<boolean> {
     const memory = this.#memory.get(specKey(spec));
     if (memory?.network !== network) return false;
-    if (memory.look === undefined && !this.#isLookDue(memory)) return true;
-    memory.look ??= this.#look(memory, network);
     try {
+      if (memory.look === undefined && !this.#isLookDue(memory)) return true;
+      memory.look ??= this.#look(memory, network);
       return await abortable(memory.look, signal, () => new GridError('timeout', 'the caller left'));
     } catch (error) {
       if (!(error instanceof GridError)) throw error;

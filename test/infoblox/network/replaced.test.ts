@@ -1,16 +1,27 @@
 /** Networks that are remembered, and replaced by others on the grid. */
 import { beforeEach, describe, expect, test } from 'vitest';
 import { hostClock } from '../../../src/infoblox/concurrency/clock.ts';
+import { GridError } from '../../../src/infoblox/errors.ts';
+import type { SqliteLeaseStore } from '../../../src/infoblox/lease/state/store.ts';
 import { networkMark } from '../../../src/infoblox/mark.ts';
 import type { CallOptions } from '../../fixture/host.ts';
 import { errorOf, fromContainer, held, useGridAndHost, writes } from '../grid-and-host.ts';
+import { intercept } from '../lease/intercept.ts';
 
 const real = hostClock();
 let skipped = 0;
 const clock = { ...real, now: () => real.now() + skipped };
-const fixture = useGridAndHost({ attributes: ['Network Name'] }, { clock });
+/** Whether the state can say no more whether there is a lease in a network. */
+let isStateBroken = false;
+const wrapStore = (store: SqliteLeaseStore) =>
+  intercept(store, (method, _, run) => {
+    if (isStateBroken && method === 'hasBoundIn') throw new GridError('state', 'disk I/O error');
+    return run();
+  });
+const fixture = useGridAndHost({ attributes: ['Network Name'] }, { clock, wrapStore });
 beforeEach(() => {
   skipped = 0;
+  isStateBroken = false;
 });
 
 /** A minute after the host has seen its network, on which it has no lease any more. */
@@ -143,6 +154,14 @@ describe('whether a remembered network is in its place', () => {
     const refused = { kind: 'status', status: 403, body: '<html>Forbidden</html>' } as const;
     grid.inject({ method: 'GET', type: 'network', effect: refused, times: 9 });
     expect(await host.add('c1', call)).toBe('10.0.0.1');
+  });
+
+  test('makes no ADD forget its create when the state does not tell', async () => {
+    const { host } = fixture;
+    await idle(call);
+    isStateBroken = true;
+    expect(await host.add('c1', call)).toBe('10.0.0.1');
+    expect(requests()).toEqual(['POST fixedaddress']);
   });
 });
 
