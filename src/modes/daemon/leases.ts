@@ -11,7 +11,7 @@ import { Observer } from '../../infoblox/lease/observe.ts';
 import { Originals } from '../../infoblox/lease/orphans/original.ts';
 import { Reconciler } from '../../infoblox/lease/release/reconciler.ts';
 import { Reaper } from '../../infoblox/lease/sandbox/reaper.ts';
-import { hostSandboxes } from '../../infoblox/lease/sandbox/sandbox.ts';
+import { hostSandboxes, type Sandboxes } from '../../infoblox/lease/sandbox/sandbox.ts';
 import type { SqliteLeaseStore } from '../../infoblox/lease/state/store.ts';
 import type { Log } from '../../infoblox/log.ts';
 import type { Origin } from '../../infoblox/mark.ts';
@@ -22,7 +22,6 @@ import { NetworkViews } from '../../infoblox/network/views.ts';
 import type { Trace } from '../../infoblox/trace.ts';
 import type { Options } from './config/options.ts';
 import type { GridAccess } from './grid-access.ts';
-import { warnOfUnseen } from './process/unseen-namespaces.ts';
 
 export type Leases = ReturnType<typeof buildLeases>;
 
@@ -84,5 +83,30 @@ export function buildLeases({ options, origin, conditions, grid, clock, window, 
     reconciler: new Reconciler(deps),
     importer,
     reaper: new Reaper({ ...deps, allocator }, reapAfter),
+  };
+}
+
+/**
+ * Adds a warning to the look at namespaces, for the first one under /proc that this process may not see: the systemd unit hides
+ * them, and without DEL or GC the address of such a container would never be released.
+ */
+export function warnOfUnseen(sandboxes: Sandboxes, log: Log): Sandboxes {
+  let warned = false;
+  return {
+    ...sandboxes,
+    identify(path) {
+      const sandbox = sandboxes.identify(path);
+      if (!warned && sandbox.netnsId === null && path.startsWith('/proc/')) {
+        warned = true;
+        log.warn(
+          'cannot see the network namespace of a container: if it ends without DEL, only GC releases its address',
+          {
+            netns: path,
+            hint: 'let the daemon see other processes: "Runtimes that name /proc" in docs/operations.md',
+          },
+        );
+      }
+      return sandbox;
+    },
   };
 }
