@@ -13,7 +13,7 @@ export interface HttpAnswer {
 }
 
 /** Characters of a text from the grid that are looked at and shown; WAPI's own are below 300. */
-const longestText = 1_000;
+const maxTextLength = 1_000;
 
 const notWapiHint =
   'something other than the WAPI of a grid may be listening there: check --grid-host, --wapi-port and any proxy between';
@@ -77,7 +77,7 @@ function refusesRequest(status: number): boolean {
 
 /** Patterns see no more of a text from the grid than this, so that none of them can take long. */
 function beginning(text: string): string {
-  return text.trim().slice(0, longestText).trimEnd();
+  return text.trim().slice(0, maxTextLength).trimEnd();
 }
 
 interface Refusal {

@@ -3,9 +3,9 @@ import type { Condition, ConditionKind, Conditions } from '../conditions.ts';
 import { GridError, hasReason } from '../errors.ts';
 
 /** Milliseconds after which a good answer is too old to rely on. */
-const freshFor = 60_000;
+const maxAnswerAgeMs = 60_000;
 /** Milliseconds that a refused write counts: no read can show that the grid accepts writes again. */
-const readOnlyLasts = 60_000;
+const readOnlyLapsesMs = 60_000;
 
 /** The conditions of the grid, the most specific first. */
 export const gridConditions: readonly ConditionKind[] = ['grid-unavailable', 'grid-read-only', 'grid-not-seen'];
@@ -46,7 +46,7 @@ export class GridState {
     this.#isUnclear = hasReason(trouble, 'not-wapi');
     if (this.#isUnclear) return;
     if (hasReason(trouble, 'read-only', 'licence')) {
-      conditions.raise('grid-read-only', trouble, { lasts: readOnlyLasts });
+      conditions.raise('grid-read-only', trouble, { lasts: readOnlyLapsesMs });
     } else if (trouble !== undefined) conditions.raise('grid-unavailable', trouble);
     else {
       this.#goodAt = this.#now();
@@ -74,6 +74,6 @@ export class GridState {
 
   /** True when the last good answer is too long ago to rely on, or something else than WAPI has answered since. */
   get isStale(): boolean {
-    return this.#isUnclear || this.sinceAnswer > freshFor;
+    return this.#isUnclear || this.sinceAnswer > maxAnswerAgeMs;
   }
 }

@@ -10,12 +10,12 @@ import { GridError, hasReason, isGridAway } from '../errors.ts';
  * Milliseconds without an answer that are evidence against the grid also when the caller gives up then; of a slow grid, those that
  * it took of late, twice.
  */
-const evidenceWindow = 3_000;
+const evidenceWindowMs = 3_000;
 /** Milliseconds of trouble during which requests are repeated; after it each gets one try until the grid is back. */
-const patience = 10_000;
+const maxTroubleMs = 10_000;
 /** Before each further try; together they outlast a fail-over of 4-5 s (NIOS 9.0 documentation, "About HA Failover"). */
 const retryPause = { first: 250, longest: 3_000 };
-const mostRetries = 5;
+const maxRetries = 5;
 
 export interface FailedAttempt {
   readonly error: GridError;
@@ -48,7 +48,7 @@ export interface RetryDecision {
 export function retryDecision(failed: FailedAttempt): RetryDecision {
   const { error, took, usualMs, callerLeft, otherHost } = failed;
   // A caller who leaves early proves nothing about the grid.
-  const isEvidence = !callerLeft || took > Math.max(evidenceWindow, 2 * usualMs);
+  const isEvidence = !callerLeft || took > Math.max(evidenceWindowMs, 2 * usualMs);
   const away = isGridAway(error);
   const notWapi = hasReason(error, 'not-wapi');
   // One host is not the grid, as long as another may serve. What was never sent tells nothing.
@@ -65,12 +65,12 @@ export function retryDecision(failed: FailedAttempt): RetryDecision {
 
 function pauseAfter({ error, attempt, otherHost, troubleFor }: FailedAttempt): number | undefined {
   // A write is repeated only if it certainly did nothing; a read never does anything.
-  if (error.outcome !== 'none' || attempt >= mostRetries) return undefined;
+  if (error.outcome !== 'none' || attempt >= maxRetries) return undefined;
   if (!isFinal(error) && !isGridAway(error)) return undefined;
   if (otherHost) return 0;
   if (isFinal(error)) return undefined;
   // A grid that has been away for a while gets one try a request: callers need their answer, not hope.
-  return troubleFor > patience ? undefined : pauseBefore(attempt, retryPause);
+  return troubleFor > maxTroubleMs ? undefined : pauseBefore(attempt, retryPause);
 }
 
 /** A write that may still be carried out is waited for, not looked after. */
@@ -102,7 +102,7 @@ export async function pauseBeforeLook(
   { clock, failures }: { readonly clock: Pick<Clock, 'sleep'>; readonly failures: number },
   signal: AbortSignal,
 ): Promise<number> {
-  if (!(error instanceof GridError) || !error.mayLookAgain || failures >= mostRetries) throw error;
+  if (!(error instanceof GridError) || !error.mayLookAgain || failures >= maxRetries) throw error;
   if (error.attribute !== undefined) return failures;
   await clock.sleep(pauseBefore(failures, retryPause), signal, error);
   return failures + 1;

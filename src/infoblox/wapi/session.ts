@@ -20,7 +20,7 @@ import { type Sighted, type SightedObject, type Sighting, sightingBy, sightingMa
 /** Requests in flight at most, and so connections: a grid master is a small machine with many guests. */
 export const maxConnections = 8;
 /** Milliseconds for one request when its caller has more time left: slow grids take 10 s (infoblox-client, issue 272). */
-const requestTimeout = 15_000;
+const requestTimeoutMs = 15_000;
 
 interface SessionOptions {
   readonly transport: Transport;
@@ -240,7 +240,7 @@ export class Session {
     };
     return (headers) => {
       const all = { ...exchange, headers: { ...headers, 'user-agent': userAgent } };
-      const deadline = { milliseconds: requestTimeout, signal };
+      const deadline = { milliseconds: requestTimeoutMs, signal };
       return withDeadline(deadline, (either) => transport.exchange({ ...all, signal: either }));
     };
   }

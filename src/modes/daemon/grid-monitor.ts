@@ -10,7 +10,7 @@ import type { WapiClient } from '../../infoblox/wapi/client.ts';
 import { type GridState, gridConditions, gridTrouble } from '../../infoblox/wapi/grid-state.ts';
 
 /** Milliseconds for a probe. */
-const probeTimeout = 15_000;
+const probeTimeoutMs = 15_000;
 /** Between probes while there is trouble: soon at first, then seldom. */
 const probing: Backoff = { first: 1_000, longest: 30_000 };
 
@@ -56,7 +56,7 @@ export class GridMonitor {
     this.#isProbing = true;
     const { wapi, view, conditions } = this.#deps;
     wapi
-      .exists('networkview', { name: view }, AbortSignal.timeout(probeTimeout))
+      .exists('networkview', { name: view }, AbortSignal.timeout(probeTimeoutMs))
       .catch((error) => {
         // The session reports all else. Nothing in this request comes from a network configuration: what refuses it is no grid.
         if (hasReason(error, 'not-wapi')) conditions.raise('grid-unavailable', error);
@@ -98,7 +98,7 @@ export class GridMonitor {
     if (this.#knowsAttributes) return;
     this.#knowsAttributes = true;
     const { wapi, log } = this.#deps;
-    wapi.learnAttributes(AbortSignal.timeout(probeTimeout)).catch((error) => {
+    wapi.learnAttributes(AbortSignal.timeout(probeTimeoutMs)).catch((error) => {
       log.debug('cannot read the attribute definitions', { reason: messageOf(error) });
     });
   }
