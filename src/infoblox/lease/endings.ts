@@ -3,6 +3,7 @@
  * lease is judged as it is in the transaction that changes it. What the lease then still has on the grid, and whose that is, is
  * for the look and `plan`. The table is in docs/architecture.md, too, written from here.
  */
+import type { Log } from '../log.ts';
 import { doubtOf, type Moment } from './doubt.ts';
 import type { Releaser } from './history/releaser.ts';
 import {
@@ -109,6 +110,7 @@ export const endings: readonly EndingRule[] = [
   { cause: 'failed ADD', phase: ['pending'], evidence: ['nothing left'], answer: 'forget', because: 'the grid certainly has nothing of it' },
   { cause: 'failed ADD', phase: ['pending'], evidence: ['perhaps something left'], answer: 'release', because: 'nobody was told what it may have taken' },
   { cause: 'failed ADD', phase: ['pending'], evidence: ['create in doubt'], answer: 'abandon', because: 'nobody was told, and its create may still be carried out' },
+  { cause: 'failed ADD', phase: ['bound'], evidence: causes['failed ADD'].evidence, answer: 'keep', because: 'each of its callers says that it has no answer' },
   { cause: 'failed ADD', phase: ['releasing'], evidence: causes['failed ADD'].evidence, answer: 'keep', because: 'a DEL came first' },
 
   { cause: 'dead ADD', phase: ['pending'], evidence: ['no ADD under way'], answer: 'abandon', because: 'how far it came is not known: its create may still be carried out' },
@@ -151,12 +153,6 @@ export const impossibleEndings: readonly Omit<EndingRule, 'answer'>[] = [
     because: 'a lease is forgotten under its lock, which the ADD has',
   },
   {
-    cause: 'failed ADD',
-    phase: ['bound'],
-    evidence: causes['failed ADD'].evidence,
-    because: 'an ADD that has bound its lease has not failed',
-  },
-  {
     cause: 'gc --host',
     phase: ['pending', 'bound'],
     evidence: ['the call'],
@@ -164,10 +160,23 @@ export const impossibleEndings: readonly Omit<EndingRule, 'answer'>[] = [
   },
 ];
 
+interface Verdict {
+  readonly answer: Answer;
+  readonly because: string;
+  /** Set if this cannot be: an error of this program. */
+  readonly isImpossible?: true;
+}
+
 /** A decision, and what it makes of the lease. */
-export interface Ended extends Pick<EndingRule, 'answer' | 'because'> {
+export interface Ended extends Verdict {
   /** As it is then; undefined if there is none. */
   readonly lease: Lease | undefined;
+}
+
+interface EndingDeps {
+  readonly store: Pick<SqliteLeaseStore, 'apply'>;
+  readonly moment: () => Moment;
+  readonly log: Pick<Log, 'error'>;
 }
 
 /**
@@ -175,17 +184,16 @@ export interface Ended extends Pick<EndingRule, 'answer' | 'because'> {
  * @param identity `view`: where to look on the grid if there is no lease
  * @throws GridError `state` if that cannot be recorded
  */
-export function endLease(
-  { store, moment }: { readonly store: Pick<SqliteLeaseStore, 'apply'>; readonly moment: () => Moment },
-  identity: LeaseIdentity,
-  reason: Reason,
-): Ended {
+export function endLease({ store, moment, log }: EndingDeps, identity: LeaseIdentity, reason: Reason): Ended {
   let ended = undefined as Ended | undefined;
   store.apply(identity.mark, (lease) => {
     ended = ending(reason, { identity, lease }, moment());
     return ended.lease;
   });
   if (ended === undefined) throw new Error('the store has not applied an ending');
+  const { isImpossible, because } = ended;
+  if (isImpossible)
+    log.error('a lease was to end where it cannot', { attachment: identity.mark, cause: reason.cause, because });
   return ended;
 }
 
@@ -197,32 +205,32 @@ export function ending(
 ): Ended {
   const { cause } = reason;
   const current = cause === 'caller left' && lease !== undefined ? notAnswered(lease, reason.caller) : lease;
-  const { answer, because } = endingRule(cause, current?.phase ?? 'none', evidenceIn(reason, current, moment));
+  const verdict = endingRule(cause, current?.phase ?? 'none', evidenceIn(reason, current, moment));
   const { by } = causes[cause];
   const backdated = (released: Lease) =>
     cause === 'DEL' && reason.at !== undefined ? releasedSince(released, reason.at) : released;
-  switch (answer) {
+  switch (verdict.answer) {
     case 'keep':
-      return { answer, because, lease: current };
+      return { ...verdict, lease: current };
     case 'forget':
-      return { answer, because, lease: current && forgetPending(current) };
+      return { ...verdict, lease: current && forgetPending(current) };
     case 'abandon':
-      return { answer, because, lease: current && backdated(abandon(current, by, moment)) };
+      return { ...verdict, lease: current && backdated(abandon(current, by, moment)) };
     case 'release':
-      if (current === undefined) return { answer, because, lease: unknownToRelease(identity, by, moment) };
-      return { answer, because, lease: backdated(startRelease(current, by, moment)) };
+      if (current === undefined) return { ...verdict, lease: unknownToRelease(identity, by, moment) };
+      return { ...verdict, lease: backdated(startRelease(current, by, moment)) };
   }
 }
 
 /** The one rule for a combination. One that cannot be keeps the lease. */
-export function endingRule(cause: Cause, phase: PhaseOrNone, evidence: Evidence): Pick<Ended, 'answer' | 'because'> {
+export function endingRule(cause: Cause, phase: PhaseOrNone, evidence: Evidence): Verdict {
   const isMet = (row: Pick<EndingRule, 'cause' | 'phase' | 'evidence'>) =>
     row.cause === cause && row.phase.includes(phase) && row.evidence.includes(evidence);
   const rule = endings.find(isMet);
-  if (rule !== undefined) return rule;
+  if (rule !== undefined) return { answer: rule.answer, because: rule.because };
   const impossible = impossibleEndings.find(isMet);
   if (impossible === undefined) throw new Error(`no rule for ${cause}, ${phase}, ${evidence}`);
-  return { answer: 'keep', because: impossible.because };
+  return { answer: 'keep', because: impossible.because, isImpossible: true };
 }
 
 /** What is known of a lease that may end. */

@@ -27,9 +27,9 @@ nobody else was told   | keep     keep     release  keep
 others may be told     | keep     keep     keep     keep
 
 failed ADD             | none     pending  bound    releasing
-nothing left           | -        forget   -        keep
-perhaps something left | -        release  -        keep
-create in doubt        | -        abandon  -        keep
+nothing left           | -        forget   keep     keep
+perhaps something left | -        release  keep     keep
+create in doubt        | -        abandon  keep     keep
 
 dead ADD               | none     pending  bound    releasing
 ADD under way          | keep     keep     keep     keep
@@ -201,8 +201,18 @@ describe('a lease', () => {
     let stored: Lease | undefined = aLease('a', { netns: '/run/netns/new' });
     const store = { apply: (_: string, change: (lease?: Lease) => Lease | undefined) => (stored = change(stored)) };
     const fateOf = ({ netns }: Lease): Fate => (netns === '/run/netns/new' ? 'alive' : 'gone');
-    const ended = endLease({ store, moment: () => noon }, aLease('a'), { cause: 'gc', isAdding: false, fateOf });
+    const reason = { cause: 'gc', isAdding: false, fateOf } as const;
+    const ended = endLease({ store, moment: () => noon, log: { error: () => undefined } }, aLease('a'), reason);
     expect([ended.answer, stored?.phase]).toEqual(['keep', 'bound']);
+  });
+
+  test('that was to end where it cannot is kept, with an error in the log', () => {
+    const errors: string[] = [];
+    const log = { error: (message: string) => void errors.push(message) };
+    const store = { apply: (_: string, change: (lease?: Lease) => Lease | undefined) => change(leaseOf('bound')) };
+    const ended = endLease({ store, moment: () => noon, log }, identity, { cause: 'gc --host' });
+    expect(ended).toMatchObject({ answer: 'keep', lease: leaseOf('bound') });
+    expect(errors).toEqual(['a lease was to end where it cannot']);
   });
 });
 
