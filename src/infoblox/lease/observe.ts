@@ -2,7 +2,7 @@
 import type { Log } from '../log.ts';
 import { parseMark } from '../mark.ts';
 import type { SightedAddress, WapiClient } from '../wapi/client.ts';
-import { beginsWith, isOneOf } from '../wapi/paged-search.ts';
+import { beginsWith } from '../wapi/paged-search.ts';
 import { type FixedAddress, isReservation } from '../wapi/schemas.ts';
 import type { Moment } from './doubt.ts';
 import { type Lease, wasUnknown } from './lease.ts';
@@ -46,28 +46,6 @@ export class Observer {
     if (originals === undefined || !wasUnknown(lease)) return marked;
     if (marked.found.length > 0 || marked.unconfirmed !== undefined) return marked;
     return { ...marked, found: await originals.find(lease, signal) };
-  }
-
-  /**
-   * Looks for several leases of one view with one request.
-   * @returns a function that gives the look for one of the marks. To be called when the look is used: other leases may have its
-   *   addresses by then. Undefined if nothing was shown, which says nothing: see `isOneOf`. Else all that carries the mark in this
-   *   view was shown
-   * @throws GridError if this cannot be asked: each lease has to be looked for alone
-   */
-  async lookTogether(
-    marks: readonly string[],
-    view: string,
-    signal: AbortSignal,
-  ): Promise<(mark: string) => Look | undefined> {
-    const { wapi, moment } = this.#deps;
-    const { now: askedAt } = moment();
-    const query = { 'comment~': isOneOf(marks), network_view: view };
-    const objects = Map.groupBy(await wapi.tryToFindFixedAddresses(query, signal), ({ comment }) => comment);
-    return (mark) => {
-      const found = this.#marked(objects.get(mark) ?? [], mark);
-      return found.length === 0 ? undefined : { found, askedAt };
-    };
   }
 
   /** By its mark in its view and, if nothing is there that should be, in all views and at its address. */

@@ -85,11 +85,6 @@ export class WapiClient {
     }
   }
 
-  /** Finds fixed addresses by a search that not every grid may be able to make: something else is asked if it fails. */
-  tryToFindFixedAddresses(query: Query, signal: AbortSignal): Promise<SightedAddress[]> {
-    return findExactly(this.#session, { ...objects.fixedAddress, query, confirm: 'answer', isOptional: true }, signal);
-  }
-
   /** Yields all fixed addresses that match, however many; page by page. */
   listFixedAddresses(query: Query, signal: AbortSignal, confirm?: Confirmation): AsyncGenerator<SightedAddress> {
     return searchPages(this.#session, { ...objects.fixedAddress, query, confirm }, signal);

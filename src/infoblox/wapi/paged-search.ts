@@ -30,19 +30,7 @@ export interface Search<S extends ObjectSchema> extends Omit<PageRequest, 'page'
 
 /** Makes a search expression for texts that begin with `prefix`: the part of the syntax that every dialect has. */
 export function beginsWith(prefix: string): string {
-  return `^${escaped(prefix)}`;
-}
-
-/**
- * Makes a search expression that matches any of some texts, as a whole. WAPI's documentation does not say which dialect grids
- * understand, so a result is evidence, an empty answer is not.
- */
-export function isOneOf(texts: readonly string[]): string {
-  return `^(${texts.map(escaped).join('|')})$`;
-}
-
-function escaped(text: string): string {
-  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  return `^${prefix.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`;
 }
 
 /**

@@ -20,8 +20,6 @@ export interface Request {
   readonly query?: Query;
   readonly body?: Fields;
   readonly confirm?: Confirmation | undefined;
-  /** The caller has a fallback: it is sent once, and a failure is not reported as trouble of the grid. */
-  readonly isOptional?: boolean | undefined;
 }
 
 /** One page of a search. */
@@ -34,7 +32,6 @@ export interface PageRequest {
   /** `next_page_id` of the page before; undefined for the first. */
   readonly page?: string | undefined;
   readonly confirm?: Confirmation | undefined;
-  readonly isOptional?: boolean | undefined;
 }
 
 /**
@@ -63,7 +60,7 @@ export function objectTypeIn(url: string): string {
 }
 
 /** Gives a text as it stands in a query. */
-export function encoded(text: string): string {
+function encoded(text: string): string {
   return encodeURIComponent(text.toWellFormed());
 }
 

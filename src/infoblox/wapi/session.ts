@@ -113,7 +113,6 @@ export class Session {
         return this.#confirm(request, host, signal);
       }
       if (error === undefined) return answer;
-      if (request.isOptional) throw error;
       const decision = this.#failed(host, request, { error, attempt, took, callerLeft: signal.aborted });
       if (decision.pause === undefined) throw error;
       await pause(decision.pause, signal, error);
@@ -161,7 +160,7 @@ export class Session {
       hosts.succeeded(writer);
       return answer;
     }
-    if (isGridAway(error) && !signal.aborted && !request.isOptional) hosts.failed(writer);
+    if (isGridAway(error) && !signal.aborted) hosts.failed(writer);
     if (hasReason(error, 'missing')) throw error;
     throw unconfirmed(request, { host, writer }, error);
   }

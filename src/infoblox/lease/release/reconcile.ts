@@ -35,34 +35,20 @@ const refusalLasts = 600_000;
 /** Milliseconds for one attempt in the background: a look and a delete may each take the 15 s that the session waits for an answer. */
 export const attemptTimeoutMs = 35_000;
 
-/** Gives a look that was made for several leases; undefined if this one has to be looked for alone. */
-export type SharedLook = (lease: Lease, signal: AbortSignal) => Promise<Look | undefined>;
-
 /**
  * Reconciles one lease. Takes its lock.
  * @returns the addresses whose reservations it has removed
  * @throws GridError if the grid or the state could not do its part; the lease is due still
  */
-export function reconcile(
-  deps: LeaseDeps,
-  mark: string,
-  signal: AbortSignal,
-  sharedLook?: SharedLook,
-): Promise<readonly string[]> {
-  return deps.locks.run(mark, () => reconcileLocked(deps, mark, signal, sharedLook));
+export function reconcile(deps: LeaseDeps, mark: string, signal: AbortSignal): Promise<readonly string[]> {
+  return deps.locks.run(mark, () => reconcileLocked(deps, mark, signal));
 }
 
 /** As `reconcile`, for a caller that holds the lock. */
-export async function reconcileLocked(
-  deps: LeaseDeps,
-  mark: string,
-  signal: AbortSignal,
-  sharedLook?: SharedLook,
-): Promise<readonly string[]> {
+export async function reconcileLocked(deps: LeaseDeps, mark: string, signal: AbortSignal): Promise<readonly string[]> {
   const { store, observer, moment, clock } = deps;
   const removed: string[] = [];
   let look: Look | undefined;
-  let isFirst = true;
   let failures = 0;
   for (let steps = 0; steps < maxSteps; steps += 1) {
     // Each time anew: a DEL may have come during a request.
@@ -74,9 +60,7 @@ export async function reconcileLocked(
       continue;
     }
     if (look === undefined) {
-      const shared = isFirst ? await sharedLook?.(lease, signal) : undefined;
-      isFirst = false;
-      look = shared ?? (await observer.look(lease, signal));
+      look = await observer.look(lease, signal);
       continue;
     }
     const step = plan(lease, look, moment());

@@ -10,8 +10,7 @@ import { apply } from '../act.ts';
 import type { LeaseDeps } from '../deps.ts';
 import { endLease } from '../endings.ts';
 import { postpone } from '../lease.ts';
-import { attemptTimeoutMs, noteRefusedRelease, reconcile, type SharedLook } from './reconcile.ts';
-import { SharedLooks } from './shared-looks.ts';
+import { attemptTimeoutMs, noteRefusedRelease, reconcile } from './reconcile.ts';
 
 const workers = 3;
 const retry: Backoff = { first: 1_000, longest: 300_000 };
@@ -38,7 +37,6 @@ const stopPatience = 1_000;
 
 export class Reconciler {
   readonly #deps: LeaseDeps;
-  readonly #sharedLook: SharedLook;
   readonly #working = new Set<string>();
   readonly #cutShort = new AbortController();
   #isStopped = false;
@@ -54,10 +52,6 @@ export class Reconciler {
 
   constructor(deps: LeaseDeps) {
     this.#deps = deps;
-    const looks = new SharedLooks(deps, (limit, view) =>
-      this.#due(limit, { has: (mark) => deps.locks.busy(mark) && !this.#working.has(mark) }, view),
-    );
-    this.#sharedLook = (lease, signal) => looks.of(lease, signal);
   }
 
   /** Begins with what the last run left pending. From now on it wakes by itself when a lease becomes due. */
@@ -149,10 +143,10 @@ export class Reconciler {
     this.#wake();
   }
 
-  #due(limit: number, except: Pick<ReadonlySet<string>, 'has'>, view?: string): string[] {
+  #due(limit: number, except: Pick<ReadonlySet<string>, 'has'>): string[] {
     const { store, moment } = this.#deps;
     const { now } = moment();
-    return store.due({ now, horizon: now + 2 * retry.longest, view }, limit, except);
+    return store.due({ now, horizon: now + 2 * retry.longest }, limit, except);
   }
 
   /** Whose lock an ADD has would keep a worker for as long as that ADD takes. */
@@ -164,12 +158,10 @@ export class Reconciler {
     this.#working.add(mark);
     const deadline = { milliseconds: attemptTimeoutMs, signal: this.#cutShort.signal };
     const attempt = () =>
-      withDeadline(this.#deps.clock, deadline, (signal) => reconcile(this.#deps, mark, signal, this.#sharedLook)).catch(
-        (error) => {
-          this.#guarded(() => this.#postpone(mark, error));
-          throw error;
-        },
-      );
+      withDeadline(this.#deps.clock, deadline, (signal) => reconcile(this.#deps, mark, signal)).catch((error) => {
+        this.#guarded(() => this.#postpone(mark, error));
+        throw error;
+      });
     const goesOn = await this.#deps.trace.attempt('reconcile', mark, attempt).then(
       () => true,
       () => false,
