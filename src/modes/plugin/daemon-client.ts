@@ -177,7 +177,7 @@ const logHint = 'See its log: journalctl -u infoblox-cni-daemon.';
 function notAccepted(file: string): NoAnswer {
   return new NoAnswer(
     `the daemon at ${file} did not accept the call within ${acceptLimit / 1000} s`,
-    `It hangs, or is of an earlier release than the plugin: systemctl restart infoblox-cni-daemon. ${logHint}`,
+    `It hangs: systemctl restart infoblox-cni-daemon. ${logHint}`,
   );
 }
 
