@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { hostClock } from '../../../src/infoblox/concurrency/clock.ts';
-import { gatewayMark, networkMark, pendingNetworkMark } from '../../../src/infoblox/mark.ts';
+import { gatewayMark, networkMark, pendingNetworkMark, yieldedNetworkMark } from '../../../src/infoblox/mark.ts';
 import { nextStep } from '../../../src/infoblox/network/network-by-name.ts';
 import { sightingBy } from '../../../src/infoblox/wapi/sighting.ts';
 import { askDaemon } from '../../../src/modes/operator/daemon-connection.ts';
@@ -397,12 +397,12 @@ describe('a network that is being set up', () => {
     grid.add('networkcontainer', { network: '172.18.0.0/16' });
     for (const n of [0, 1]) grid.add('network', { network: `172.18.${n}.0/24`, comment: pendingNetworkMark('pods') });
     const second = () => grid.networks().find(({ network }) => network === '172.18.1.0/24');
-    const when = () => {
+    const replaced = until('it is given up', () => second()?.comment === yieldedNetworkMark('pods')).then(() => {
       grid.remove(second()?._ref ?? '');
       grid.add('network', { network: '172.18.1.0/24', comment: 'for printers' });
-      return true;
-    };
-    grid.inject({ method: 'DELETE', type: 'network', when, effect: { kind: 'status', status: 503 } });
+    });
+    const when = ({ path }: { readonly path: string }) => decodeURIComponent(path).includes('172.18.1.0');
+    grid.inject({ method: 'PUT', type: 'network', when, effect: { kind: 'answer-late', after: replaced } });
     expect(await afterLongWait(host.add('c1', fromContainer()))).toBe('172.18.0.1');
     expect(second()).toMatchObject({ comment: 'for printers' });
   });
