@@ -11,7 +11,7 @@ export type Reason =
   | 'untrusted'
   /** No answer in time. */
   | 'timeout'
-  /** The time ran out before the request was sent: too many others were waiting. */
+  /** The time ran out before the request was sent: too many others were waiting, or the look that it depends on was too old. */
   | 'busy'
   /** The connection broke, or the answer was no WAPI answer: HTML, truncated, empty, too large. */
   | 'bad-answer'

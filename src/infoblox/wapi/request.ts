@@ -22,6 +22,9 @@ export interface Request {
   readonly confirm?: Confirmation | undefined;
 }
 
+/** A read, a function that looks, or a create: what needs no look before it. */
+export type Question = Request & { readonly method: 'GET' | 'POST' };
+
 /** One page of a search. */
 export interface PageRequest {
   /** Object type. */
@@ -38,7 +41,7 @@ export interface PageRequest {
  * Makes the request for one page of at most `pageSize` results. Unpaged searches fail when more than 1000 match
  * (infoblox-client, issue 62), and paging needs `_return_as_object` (infoblox-client, connector.py).
  */
-export function searchRequest({ type, query, fields, page, ...rest }: PageRequest): Request {
+export function searchRequest({ type, query, fields, page, ...rest }: PageRequest): Question {
   const paging = { _paging: '1', _return_as_object: '1', _max_results: String(pageSize) };
   const search = { ...query, _return_fields: fields, ...paging, ...(page === undefined ? {} : { _page_id: page }) };
   return { method: 'GET', path: type, query: search, ...rest };

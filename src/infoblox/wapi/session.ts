@@ -13,7 +13,7 @@ import type { GridHosts } from './connection/hosts.ts';
 import type { Transport } from './connection/transport.ts';
 import type { Credentials } from './credentials.ts';
 import { Logins, type Send } from './login.ts';
-import { describe, type Fields, pathOf, type Request, writes } from './request.ts';
+import { describe, type Fields, pathOf, type Question, type Request, writes } from './request.ts';
 import { type FailedAttempt, forAnotherLook, type RetryDecision, retryDecision } from './retry.ts';
 import { type Sighted, type SightedObject, type Sighting, sightingBy, sightingMaxAgeMs } from './sighting.ts';
 
@@ -95,7 +95,7 @@ export class Session {
   }
 
   /** As `ask`, for the value of the answer alone. */
-  async request(request: Request, signal: AbortSignal): Promise<unknown> {
+  async request(request: Question, signal: AbortSignal): Promise<unknown> {
     return (await this.ask(request, signal)).value;
   }
 
@@ -103,7 +103,7 @@ export class Session {
    * Sends a read or a create. A create is never repeated after it may have reached the grid.
    * @throws GridError `unconfirmed` if the host that accepts writes has to confirm the answer and cannot be asked
    */
-  async ask(request: Request, signal: AbortSignal): Promise<Answer> {
+  async ask(request: Question, signal: AbortSignal): Promise<Answer> {
     const { hosts } = this.#options;
     for (let attempt = 0; ; attempt += 1) {
       const host = hosts.pick(request.confirm === 'answer' ? hosts.writer : undefined);
