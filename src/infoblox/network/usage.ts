@@ -41,6 +41,8 @@ interface NetworkUsageDeps {
 export class NetworkUsage {
   readonly #deps: NetworkUsageDeps;
   readonly #asked = new Set<string>();
+  /** Subjects of networks that have become full, or are so no longer, since the grid was asked. */
+  readonly #changed = new Set<string>();
   #found: Usage[] = [];
   #askedAt = Number.NEGATIVE_INFINITY;
   #isAsking = false;
@@ -79,21 +81,24 @@ export class NetworkUsage {
   /** A network that has become full, or is so no longer, is another than the grid has last said: it is asked anew. */
   #forget({ kind, subject }: Condition): void {
     if (kind !== 'network-full') return;
+    this.#changed.add(subject);
     this.#found = this.#found.filter((usage) => subjectOf(usage) !== subject);
     for (const target of this.#deps.known()) if (subjectOf(target) === subject) this.#asked.delete(nameOf(target));
   }
 
   /** What cannot be learnt is left out: no figure is better than an old one. */
   async #ask(targets: readonly Target[], found: Usage[]): Promise<void> {
+    this.#changed.clear();
     for (const target of targets) {
       if (gridTrouble(this.#deps.conditions) !== undefined) break;
       this.#asked.add(nameOf(target));
+      if ('cidr' in target) this.#changed.delete(subjectOf(target));
       if (found.some((usage) => isIn(target, usage))) continue;
       const signal = deadline(this.#deps.clock, requestTimeoutMs);
       const usage = await usageOf(this.#deps.inspection, target, signal).catch(() => undefined);
       if (usage !== undefined) found.push(usage);
     }
-    this.#found = found;
+    this.#found = found.filter((usage) => !this.#changed.has(subjectOf(usage)));
   }
 }
 

@@ -116,6 +116,18 @@ describe('the grid is asked', () => {
     await refresh(1);
   });
 
+  test('anew for a network that becomes full while the grid is asked: that answer may be older', async () => {
+    const full = network('10.0.1.0/28');
+    known = [full];
+    const refreshing = usage.refresh();
+    const error = new GridError('no-free-address', 'no free address');
+    conditions.raise('network-full', error, { subject: '10.0.1.0/28 (view default)' });
+    await refreshing;
+    expect(seen()).toEqual([]);
+    await refresh(1);
+    expect(seen()).toEqual(['10.0.1.0/28 default 1/14']);
+  });
+
   test('about fifty networks at most', async () => {
     known = Array.from({ length: 60 }, (_, index) => network(`10.1.${index}.0/24`));
     await refresh(50);
