@@ -6,7 +6,7 @@ import { Conditions } from '../src/infoblox/conditions.ts';
 import { defaultDoubtWindow } from '../src/infoblox/lease/doubt.ts';
 import { begin, bind, type Lease } from '../src/infoblox/lease/lease.ts';
 import { hostSandboxes } from '../src/infoblox/lease/sandbox/sandbox.ts';
-import { SqliteLeaseStore } from '../src/infoblox/lease/state/store.ts';
+import { SqliteLeaseStore } from '../src/infoblox/lease/store/sqlite-store.ts';
 import { hostPrefix } from '../src/infoblox/mark.ts';
 
 /** The mark of lease `n`. */

@@ -25,7 +25,7 @@ let points = 0;
 
 /** Until the daemon has read back what it holds and does nothing more by itself. */
 function atHome({ host }: World<ProcessHost>): Promise<void> {
-  return until('the daemon has made itself at home', () => host.writes.includes('setWhole'));
+  return until('the daemon has made itself at home', () => host.writes.some((what) => what.includes('setWhole')));
 }
 
 /** Until the daemon has done what follows from its answer: a DEL is carried out after it. */

@@ -4,7 +4,7 @@
  * to the durable state.
  */
 import type { DoubtWindow } from '../../src/infoblox/lease/doubt.ts';
-import type { SqliteLeaseStore, Transition } from '../../src/infoblox/lease/state/store.ts';
+import type { SqliteLeaseStore } from '../../src/infoblox/lease/store/sqlite-store.ts';
 import { parseFlags } from '../../src/modes/daemon/config/command-line.ts';
 import { readOptions } from '../../src/modes/daemon/config/options.ts';
 import { startDaemon } from '../../src/modes/daemon/daemon.ts';
@@ -39,38 +39,24 @@ function dieIf(moment: DieAtWrite['moment']): void {
   if (death?.write === writes && death.moment === moment) process.kill(process.pid, 'SIGKILL');
 }
 
-function beforeWrite(): void {
+/** What is about to be committed. */
+let applied: string[] = [];
+
+const aroundCommit = (commit: () => void) => {
+  const what = applied.join(', ');
+  applied = [];
   writes += 1;
   dieIf('before');
-}
-
-function afterWrite(what: string): void {
+  commit();
   say({ kind: 'write', what });
   dieIf('after');
-}
-
-/** A transition that leaves a lease as it is writes nothing. */
-function apply(mark: unknown, transition: Transition, run: (args: readonly unknown[]) => unknown): unknown {
-  let isWritten = false;
-  const watched: Transition = (lease) => {
-    const next = transition(lease);
-    isWritten = next !== lease;
-    if (isWritten) beforeWrite();
-    return next;
-  };
-  const result = run([mark, watched]);
-  if (isWritten) afterWrite('apply');
-  return result;
-}
+};
 
 const wrapStore = (store: SqliteLeaseStore) =>
   intercept(store, (method, args, run) => {
-    if (method === 'apply') return apply(args[0], args[1] as Transition, run);
-    if (method !== 'setFact' && method !== 'setWhole') return run();
-    beforeWrite();
-    const result = run();
-    afterWrite(method === 'setFact' ? `${method} ${args[0]}` : method);
-    return result;
+    if (method === 'setFact') applied.push(`${method} ${args[0]}`);
+    if (method === 'apply' || method === 'setWhole') applied.push(method);
+    return run();
   });
 
 process.on('message', (message: DieAtWrite) => {
@@ -83,5 +69,7 @@ process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
 
 const { doubtWindow } = JSON.parse(process.env.RELIABILITY_TEST ?? '') as ProcessSettings;
 const options = readOptions(parseFlags(process.argv.slice(2)), process.env, { isTerminal: false });
-await startDaemon(options, createLog(options.logLevel, options.logFormat), { doubtWindow, wrapStore });
+await startDaemon(options, createLog(options.logLevel, options.logFormat), {
+  ...{ doubtWindow, wrapStore, aroundCommit },
+});
 say({ kind: 'ready' });

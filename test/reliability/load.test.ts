@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect } from 'vitest';
 import { Conditions } from '../../src/infoblox/conditions.ts';
-import { SqliteLeaseStore } from '../../src/infoblox/lease/state/store.ts';
+import { SqliteLeaseStore } from '../../src/infoblox/lease/store/sqlite-store.ts';
 import type { Outcome } from './calls.ts';
 import { pause, type World } from './world.ts';
 import { lonelyWorldTest } from './world-test.ts';

@@ -1,7 +1,7 @@
 /** A release that could not be done at once is done later - once, in its place, and without a burst or a spin. */
 import { readdirSync } from 'node:fs';
 import { expect, vi } from 'vitest';
-import type { SqliteLeaseStore } from '../../src/infoblox/lease/state/store.ts';
+import type { SqliteLeaseStore } from '../../src/infoblox/lease/store/sqlite-store.ts';
 import { owedDir } from '../../src/modes/protocol.ts';
 import { until } from '../fixture/host.ts';
 import { intercept } from '../infoblox/lease/intercept.ts';

@@ -185,17 +185,23 @@ test('a state directory that cannot be is said at the start, with what to do', a
   await world.end();
 });
 
-/** The log of the state has some blocks in advance: the disk is felt when they are used up. */
-async function firstRefusal({ host, caller }: World): Promise<unknown> {
+/**
+ * The log of the state has some blocks in advance: the disk is felt when they are used up, by an ADD, or by a DEL, which leaves a note.
+ * @returns how the first ADD is refused, and the container that was deleted last
+ */
+async function firstRefusal({ host, caller }: World): Promise<{ refusal: unknown; last: string }> {
+  let last = 'none';
   for (let tries = 0; tries < 2_000; tries += 1) {
-    const refusal = await host.add('filling').then(
+    const container = `filling-${tries}`;
+    const refusal = await host.add(container).then(
       () => undefined,
       (error) => error,
     );
-    if (refusal !== undefined) return refusal;
-    await caller.del('filling');
+    if (refusal !== undefined) return { refusal, last };
+    await caller.del(container);
+    last = container;
   }
-  return 'none';
+  return { refusal: 'none', last };
 }
 
 /** A world whose state lies on a small file system; `free` makes it larger. */
@@ -240,7 +246,8 @@ rootTest(
       await inhabit(world);
       await until('it has read the grid', () => host.log.some(({ message }) => message === 'grid available'));
       await pause(200);
-      expect(await firstRefusal(world)).toMatchObject({
+      const { refusal, last } = await firstRefusal(world);
+      expect(refusal).toMatchObject({
         code: 5,
         message: expect.stringContaining('full'),
         details: expect.stringContaining('--state-dir'),
@@ -258,6 +265,7 @@ rootTest(
       await pause(1_000);
       expect(grid.requests.length).toBeLessThan(5);
       free();
+      expect(await caller.del(last)).toBe('ok');
       expect(await caller.add('c4')).toBe('ok');
       expect(await caller.add('c2')).toBe('ok');
       expect(await caller.gc(['c1', 'c2', 'c4'])).toBe('ok');

@@ -79,12 +79,12 @@ export async function withDeadline<T>(
   }
 }
 
-/** Makes what a long loop awaits after each step: a turn of the others after every `steps`-th, else nothing. */
-export function turnEvery(clock: Pick<Clock, 'turn'>, steps: number): () => Promise<void> | undefined {
+/** Makes what a long loop awaits after each step, so that others have a turn: `pause` after every `steps`-th, else nothing. */
+export function every(steps: number, pause: () => Promise<void>): () => Promise<void> | undefined {
   let count = 0;
   return () => {
     count += 1;
-    return count % steps === 0 ? clock.turn() : undefined;
+    return count % steps === 0 ? pause() : undefined;
   };
 }
 

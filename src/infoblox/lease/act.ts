@@ -12,7 +12,7 @@ import { workloadOfLease } from '../workload.ts';
 import type { LeaseDeps } from './deps.ts';
 import { createInDoubt, createRefused, deleteAnswered, deleteInDoubt, type Lease } from './lease.ts';
 import type { Found, Look } from './plan.ts';
-import type { SqliteLeaseStore } from './state/store.ts';
+import type { LeaseStore } from './store/lease-store.ts';
 
 /**
  * Removes an object that a look has just shown. The caller writes that this delete is not in doubt any more
@@ -26,6 +26,7 @@ export async function remove(
 ): Promise<void> {
   const seen = sighted(object);
   apply(store, lease.mark, (current) => deleteInDoubt(current, moment()));
+  await store.durable();
   try {
     await wapi.remove(seen, signal);
   } catch (error) {
@@ -46,7 +47,7 @@ export function sighted({ ref, address, seen }: Found): SightedObject {
 /** Notes that a delete, or a change that takes an object from a lease, has failed. @param before the lease before it */
 export function endDelete({ store, moment }: Pick<LeaseDeps, 'store' | 'moment'>, before: Lease, error: unknown): void {
   const end = (lease: Lease) => (isOpen(error) ? deleteInDoubt(lease, moment()) : deleteAnswered(lease, before));
-  applyIfPossible(store, before.mark, end);
+  apply(store, before.mark, end);
 }
 
 /**
@@ -62,6 +63,7 @@ export async function recreate(
   const { mark, view, address } = lease;
   // Noted first: a create that comes late must not outlive a DEL that comes meanwhile.
   apply(store, mark, (current) => createInDoubt(current, moment()));
+  await store.durable();
   try {
     const description = describeReservation(attachmentIn(mark).network, workloadOfLease(lease));
     const made = await wapi.createReservation({ source: { address }, view, comment: mark, ...description }, signal);
@@ -70,7 +72,7 @@ export async function recreate(
       outcome: 'unknown',
     });
   } catch (error) {
-    if (isOpen(error)) applyIfPossible(store, mark, (current) => createInDoubt(current, moment()));
+    if (isOpen(error)) apply(store, mark, (current) => createInDoubt(current, moment()));
     if (!hasReason(error, 'conflict', 'missing', 'rejected') || error.outcome !== 'none') throw error;
     apply(store, mark, (current) => createRefused(current, lease));
     return error;
@@ -96,20 +98,11 @@ export function without(look: Look, object: Found): Look | undefined {
 
 /** Applies a transition to a lease, as `store.apply` does, if there is one: one that has gone meanwhile stays gone. */
 export function apply(
-  store: Pick<SqliteLeaseStore, 'apply'>,
+  store: Pick<LeaseStore, 'apply'>,
   mark: string,
   transition: (lease: Lease) => Lease | undefined,
 ): Lease | undefined {
   return store.apply(mark, (lease) => (lease === undefined ? undefined : transition(lease)));
-}
-
-/** As `apply`; but a state that cannot be written must not hide why a write failed. What was noted before it stands. */
-export function applyIfPossible(store: SqliteLeaseStore, mark: string, transition: (lease: Lease) => Lease): void {
-  try {
-    apply(store, mark, transition);
-  } catch (error) {
-    if (!hasReason(error, 'state')) throw error;
-  }
 }
 
 /** Tells whether the error leaves a write that may still be carried out. */

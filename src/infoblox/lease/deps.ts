@@ -11,10 +11,10 @@ import type { Moment } from './doubt.ts';
 import type { FormerNames } from './former-names.ts';
 import type { Observer } from './observe.ts';
 import type { Sandboxes } from './sandbox/sandbox.ts';
-import type { SqliteLeaseStore } from './state/store.ts';
+import type { LeaseStore } from './store/lease-store.ts';
 
-/** Leases that a loop writes between two turns of the event loop: each waits for the disk. */
-export const writesAtATime = 20;
+/** Leases that a long loop changes at most between two turns of the event loop. */
+export const maxChangesAtOnce = 50;
 
 /** Counted since the start, for figures. */
 export interface Tally {
@@ -28,7 +28,7 @@ export interface LeaseDeps {
   readonly wapi: WapiClient;
   readonly networks: Networks;
   readonly exhaustion: Exhaustion;
-  readonly store: SqliteLeaseStore;
+  readonly store: LeaseStore;
   readonly names: FormerNames;
   readonly observer: Observer;
   readonly sandboxes: Sandboxes;

@@ -5,7 +5,7 @@
 
 /** What a lease remembers of it. */
 export interface Doubtful {
-  /** Milliseconds since 1970 until which a create whose answer was lost may still be carried out; null: no doubt. */
+  /** Until when a create whose answer was lost may still be carried out, as the clock's `now`; null: no doubt. */
   readonly createInDoubtUntil: number | null;
   /** The same for a delete. */
   readonly deleteInDoubtUntil: number | null;
@@ -29,7 +29,7 @@ export interface Moment {
   readonly wall: number;
   readonly window: DoubtWindow;
   /**
-   * If it follows from a look: when the grid was asked, milliseconds since 1970. What was in doubt then may have been carried out
+   * If it follows from a look: when the grid was asked, as the clock's `now`. What was in doubt then may have been carried out
    * between the look and its answer.
    */
   readonly askedAt?: number;
@@ -41,17 +41,14 @@ export interface Doubt {
   readonly delete: number | null;
 }
 
-/**
- * The doubt that is not over. An end further ahead than any that is ever written comes from a clock that was set back
- * since: it is over.
- */
-export function doubtOf(lease: Doubtful | undefined, { now, window, askedAt = now }: Moment): Doubt {
+/** The doubt that is not over. */
+export function doubtOf(lease: Doubtful | undefined, { now, askedAt = now }: Moment): Doubt {
   const standing = (until: number | null | undefined) =>
-    until != null && until > Math.min(askedAt, now) && until - now <= window.end ? until : null;
+    until != null && until > Math.min(askedAt, now) ? until : null;
   return { create: standing(lease?.createInDoubtUntil), delete: standing(lease?.deleteInDoubtUntil) };
 }
 
-/** When to look next for what a create in doubt may have left, milliseconds since 1970: soon once, then at its end. */
+/** When to look next for what a create in doubt may have left: soon once, then at its end. */
 export function nextRecheck(until: number, { now, window }: Moment): number {
   const first = until - window.end + window.recheck;
   return now < first ? first : until;

@@ -18,7 +18,7 @@ import {
 } from './lease.ts';
 import type { PhaseOrNone } from './plan.ts';
 import type { Fate } from './sandbox/liveness.ts';
-import type { SqliteLeaseStore } from './state/store.ts';
+import type { SqliteLeaseStore } from './store/sqlite-store.ts';
 
 /** What is known of the calls that a lease was, or is being, answered with. */
 interface Calls {

@@ -5,7 +5,7 @@
  */
 import * as v from 'valibot';
 import { type Attachment, attachmentMark, hostPrefix, type Origin } from '../mark.ts';
-import type { SqliteLeaseStore } from './state/store.ts';
+import type { LeaseStore } from './store/lease-store.ts';
 
 const Remembered = v.array(v.object({ cluster: v.string(), node: v.string() }));
 const fact = 'origins';
@@ -13,10 +13,10 @@ const fact = 'origins';
 export class FormerNames {
   readonly present: Origin;
   readonly #former: readonly Origin[];
-  readonly #store: SqliteLeaseStore;
+  readonly #store: LeaseStore;
 
   /** Remembers `present` in the store, and forgets the earlier names that no lease has. */
-  constructor(store: SqliteLeaseStore, present: Origin) {
+  constructor(store: LeaseStore, present: Origin) {
     this.#store = store;
     this.present = present;
     this.#former = recall(store).filter((origin) => !same(origin, present));
@@ -26,7 +26,7 @@ export class FormerNames {
 
   /** The present name, and after it the earlier ones under which this host still has leases. */
   get all(): readonly [Origin, ...Origin[]] {
-    return [this.present, ...this.#former.filter((origin) => this.#store.hasAny(hostPrefix(origin)))];
+    return [this.present, ...this.#former.filter((origin) => this.#hasLeases(hostPrefix(origin)))];
   }
 
   /**
@@ -56,9 +56,13 @@ export class FormerNames {
     const mark = (origin: Origin) => attachmentMark(origin, attachment);
     return [mark(present), ...former.map(mark)];
   }
+
+  #hasLeases(prefix: string): boolean {
+    return this.#store.where(({ mark }) => mark.startsWith(prefix)).length > 0;
+  }
 }
 
-function recall(store: SqliteLeaseStore): Origin[] {
+function recall(store: LeaseStore): Origin[] {
   try {
     return v.parse(Remembered, JSON.parse(store.fact(fact) ?? '[]'));
   } catch {

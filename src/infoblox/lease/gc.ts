@@ -1,8 +1,8 @@
 /** CNI GC: releases what this host has reserved in a network and the runtime no longer knows. */
-import { turnEvery } from '../concurrency/clock.ts';
+import { every } from '../concurrency/clock.ts';
 import { GridError } from '../errors.ts';
 import { type Attachment, networkOf, networkPrefix, shortNetworkName } from '../mark.ts';
-import { writesAtATime } from './deps.ts';
+import { maxChangesAtOnce } from './deps.ts';
 import { endLease } from './endings.ts';
 import type { LeaseIdentity } from './lease.ts';
 import { reconcile } from './release/reconcile.ts';
@@ -41,7 +41,7 @@ export async function collectGarbage(
   const result = { released: [] as string[], releasing: [] as string[] };
   const failures: unknown[] = [];
   // Out of time nothing waits for the grid any more.
-  const turn = turnEvery(deps.clock, writesAtATime);
+  const turn = every(maxChangesAtOnce, deps.clock.turn);
   const collect = async (one: LeaseIdentity & { readonly address: string | null }) => {
     const { mark, address } = one;
     if (collected.has(mark)) return;
@@ -57,7 +57,8 @@ export async function collectGarbage(
     }
     await turn();
   };
-  for (const lease of store.ofNetwork(shortNetworkName(network))) await collect(lease);
+  const name = shortNetworkName(network);
+  for (const lease of store.where((one) => one.network === name)) await collect(lease);
   try {
     for await (const object of observer.list(networkPrefix(names.present, network), { view }, signal)) {
       const { comment: mark, network_view: where, ipv4addr: address } = object;
@@ -74,6 +75,7 @@ export async function collectGarbage(
 
 /** @returns false if the reconciler has to try again */
 async function finish(deps: ReleaseDeps, mark: string, signal: AbortSignal): Promise<boolean> {
+  await deps.store.durable();
   await reconcile(deps, mark, signal).catch((error) => {
     if (!(error instanceof GridError)) throw error;
   });

@@ -3,12 +3,12 @@
  * them. Tried until it succeeds; until then each ADD looks for its attachment on the grid first.
  */
 import { type Backoff, pauseBefore } from '../concurrency/backoff.ts';
-import { deadline, turnEvery } from '../concurrency/clock.ts';
+import { deadline, every } from '../concurrency/clock.ts';
 import { GridError } from '../errors.ts';
 import { messageOf } from '../host/errno.ts';
 import { hostPrefix, networkOf } from '../mark.ts';
 import type { Allocator } from './add/allocate.ts';
-import { type LeaseDeps, writesAtATime } from './deps.ts';
+import { type LeaseDeps, maxChangesAtOnce } from './deps.ts';
 import { imported } from './lease.ts';
 import { plan } from './plan.ts';
 
@@ -56,8 +56,9 @@ export class Import {
     const stopping = this.#stopping.signal;
     const signal = AbortSignal.any([stopping, deadline(clock, attemptTimeout)]);
     // A page that was read before shows what has been released since.
-    const { forgotten, end } = store.watchForgotten();
-    const turn = turnEvery(clock, writesAtATime);
+    const forgotten = new Set<string>();
+    const end = store.subscribe({ changed: (mark, lease) => lease === undefined && forgotten.add(mark) });
+    const settle = every(maxChangesAtOnce, () => store.durable());
     let count = 0;
     try {
       // Not before the list has come to its end: one without an end must not fill the state, attempt by attempt.
@@ -66,10 +67,12 @@ export class Import {
         stopping.throwIfAborted();
         if (forgotten.has(mark) || !this.#adopt(mark, { ref, view, address })) continue;
         count += 1;
-        await turn();
+        await settle();
       }
+      await store.durable();
       stopping.throwIfAborted();
       store.setWhole(clock.wall());
+      await store.durable();
     } finally {
       end();
     }

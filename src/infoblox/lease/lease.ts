@@ -40,13 +40,13 @@ export interface Lease extends LeaseIdentity, SandboxIdentity, Doubtful {
   readonly workload: Workload | null;
   /** Null unless it is releasing. */
   readonly releasedBy: Releaser | null;
-  /** Milliseconds since 1970; 0 for one that was imported. */
+  /** Milliseconds since 1970, as the host's clock was; 0 for one that was imported. */
   readonly createdAt: number;
-  /** When its reservation was last written to the grid, or may have been: milliseconds since 1970; 0 for one that was imported. */
+  /** When its reservation was last written to the grid, or may have been, as the clock's `now`; 0 for one that was imported. */
   readonly writtenAt: number;
-  /** Since when nobody needs it, milliseconds since 1970; null unless it is releasing. */
+  /** Since when nobody needs it, milliseconds since 1970, as the host's clock was; null unless it is releasing. */
   readonly releasedAt: number | null;
-  /** Milliseconds since 1970 at which the reconciler has to look at it; null: it need not. */
+  /** When the reconciler has to look at it, as the clock's `now`; null: it need not. */
   readonly dueAt: number | null;
   /** Attempts of the reconciler that have failed since the last one that did not. */
   readonly attempts: number;
@@ -217,12 +217,12 @@ export function emptied(lease: Lease): Lease {
   return lease.phase === 'releasing' ? { ...lease, address: null } : lease;
 }
 
-/** To be looked at again at a known time, milliseconds since 1970. */
+/** To be looked at again at a known time. */
 export function recheck(lease: Lease, at: number): Lease {
   return { ...lease, attempts: 0, dueAt: at };
 }
 
-/** An attempt of the reconciler has failed: to be tried again at a known time, milliseconds since 1970. */
+/** An attempt of the reconciler has failed: to be tried again at a known time. */
 export function postpone(lease: Lease, at: number): Lease {
   return { ...lease, attempts: lease.attempts + 1, dueAt: at };
 }
@@ -233,6 +233,20 @@ export function askAgain(lease: Lease, sandbox: SandboxIdentity, workload: Workl
   const known = { ...lease.workload, ...workload };
   const isSame = lease.netns === netns && lease.netnsId === netnsId && lease.bootId === bootId;
   return isSame && isDeepStrictEqual(lease.workload, known) ? lease : { ...lease, ...sandbox, workload: known };
+}
+
+/**
+ * As an earlier run of the daemon has left it, by a clock of which this one knows nothing: what was in doubt is in doubt for all
+ * its time from now on, and nothing waits for longer than that.
+ */
+export function resumed(lease: Lease, { now, window }: Pick<Moment, 'now' | 'window'>): Lease {
+  const end = now + window.end;
+  return {
+    ...lease,
+    createInDoubtUntil: lease.createInDoubtUntil === null ? null : end,
+    deleteInDoubtUntil: lease.deleteInDoubtUntil === null ? null : end,
+    dueAt: lease.dueAt === null ? null : Math.min(lease.dueAt, end),
+  };
 }
 
 function newLease({ mark, network, view }: LeaseIdentity, { now, wall }: Instant): Lease {

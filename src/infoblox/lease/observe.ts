@@ -8,7 +8,7 @@ import type { Moment } from './doubt.ts';
 import { type Lease, wasUnknown } from './lease.ts';
 import type { Originals } from './orphans/original.ts';
 import type { Found, Look } from './plan.ts';
-import type { SqliteLeaseStore } from './state/store.ts';
+import type { LeaseStore } from './store/lease-store.ts';
 
 /** Altered objects that are remembered as reported; after that many the reports start anew. */
 const mostReported = 1_000;
@@ -16,7 +16,7 @@ const mostReported = 1_000;
 /** What it needs, which is there before all others that work on leases. */
 interface ObserverDeps {
   readonly wapi: WapiClient;
-  readonly store: Pick<SqliteLeaseStore, 'boundAt' | 'isWhole'>;
+  readonly store: Pick<LeaseStore, 'boundAt' | 'isWhole'>;
   readonly moment: () => Moment;
   readonly log: Pick<Log, 'warn'>;
   /** What the original driver has made; undefined if that is left alone. */

@@ -5,7 +5,7 @@ import { type Machine, readMachine } from '../../infoblox/host/machine.ts';
 import { isOwnAddress as askKernel } from '../../infoblox/host/own-address.ts';
 import { type DoubtWindow, defaultDoubtWindow } from '../../infoblox/lease/doubt.ts';
 import { FormerNames } from '../../infoblox/lease/former-names.ts';
-import type { SqliteLeaseStore } from '../../infoblox/lease/state/store.ts';
+import type { SqliteLeaseStore } from '../../infoblox/lease/store/sqlite-store.ts';
 import type { Log } from '../../infoblox/log.ts';
 import { hostPrefix } from '../../infoblox/mark.ts';
 import type { Transport } from '../../infoblox/wapi/connection/transport.ts';
@@ -44,6 +44,8 @@ interface Surroundings {
   readonly machine?: Machine | undefined;
   /** Whether an address is one of this host itself. */
   readonly isOwnAddress?: ((address: string) => Promise<boolean>) | undefined;
+  /** Makes each commit of the state. */
+  readonly aroundCommit?: ((commit: () => void) => void) | undefined;
   /** Wraps the store that the daemon has opened. */
   readonly wrapStore?: ((store: SqliteLeaseStore) => SqliteLeaseStore) | undefined;
 }
@@ -104,16 +106,23 @@ export async function startDaemon(options: Options, plainLog: Log, surroundings:
 async function build(options: Options, passedLog: Log, surroundings: Surroundings & { readonly tracing: Tracing }) {
   const { log, recentErrors } = rememberErrors(passedLog);
   const { doubtWindow: window = defaultDoubtWindow, machine = readMachine(), wrapStore, tracing } = surroundings;
-  const { isOwnAddress = askKernel, clock = hostClock() } = surroundings;
+  const { isOwnAddress = askKernel, clock = hostClock(), aroundCommit } = surroundings;
   const unverified = unverifiedNotice(options.tls);
   const origin = { cluster: options.clusterName, node: options.nodeName };
   const owner = { ...machine, name: hostPrefix(origin).trim() };
   const conditions = new Conditions(clock);
   logConditions(conditions, log);
-  const opened = openStore(options.stateDir, { conditions, owner, historyAge: options.leaseHistory, log });
+  const opened = openStore(options.stateDir, {
+    ...{ conditions, owner, clock, window, aroundCommit, log },
+    historyAge: options.leaseHistory,
+  });
   const store = wrapStore?.(opened) ?? opened;
-  // One that is pending is due only if its ADD dies.
-  store.subscribe((lease) => lease && lease.phase !== 'pending' && tracing.leaseDue(lease.mark));
+  store.subscribe({
+    changed: (mark, lease) => {
+      // One that is pending is due only if its ADD dies.
+      if (lease?.dueAt != null && lease.phase !== 'pending') tracing.leaseDue(mark);
+    },
+  });
   const names = orStartError(() => new FormerNames(store, origin));
   const metrics = await createMetrics(options);
   const watch = (transport: Transport) => {

@@ -12,7 +12,8 @@ import { Originals } from '../../infoblox/lease/orphans/original.ts';
 import { Reconciler } from '../../infoblox/lease/release/reconciler.ts';
 import { Reaper } from '../../infoblox/lease/sandbox/reaper.ts';
 import { hostSandboxes, type Sandboxes } from '../../infoblox/lease/sandbox/sandbox.ts';
-import type { SqliteLeaseStore } from '../../infoblox/lease/state/store.ts';
+import type { LeaseStore } from '../../infoblox/lease/store/lease-store.ts';
+import type { SqliteLeaseStore } from '../../infoblox/lease/store/sqlite-store.ts';
 import type { Log } from '../../infoblox/log.ts';
 import type { Origin } from '../../infoblox/mark.ts';
 import { Exhaustion } from '../../infoblox/network/exhaustion.ts';
@@ -76,7 +77,7 @@ export function buildLeases({ options, origin, conditions, grid, clock, window, 
       inspection: grid.inspection,
       conditions,
       known: () => networks.all().map(({ network }) => network),
-      leased: (limit) => store.addressOfEach(limit),
+      leased: (limit) => addressOfEach(store, limit),
       clock,
     }),
     allocator,
@@ -109,4 +110,13 @@ export function warnOfUnseen(sandboxes: Sandboxes, log: Log): Sandboxes {
       return sandbox;
     },
   };
+}
+
+/** One address that this host has in each network of each view. */
+function addressOfEach(store: LeaseStore, limit: number) {
+  const bound = store.where(({ phase }) => phase === 'bound');
+  const networks = Map.groupBy(bound, ({ network, view }) => `${network} ${view}`);
+  return [...networks.values()]
+    .slice(0, limit)
+    .flatMap(([lease]) => (lease?.address == null ? [] : [{ view: lease.view, address: lease.address }]));
 }

@@ -1,8 +1,6 @@
 /** The daemon's durable state: opened at the start, and watched, since root can remove its file. */
 import type { Conditions } from '../../infoblox/conditions.ts';
-import { hasReason } from '../../infoblox/errors.ts';
-import type { Owner } from '../../infoblox/host/machine.ts';
-import { SqliteLeaseStore } from '../../infoblox/lease/state/store.ts';
+import { SqliteLeaseStore, type StoreOptions } from '../../infoblox/lease/store/sqlite-store.ts';
 import type { Log } from '../../infoblox/log.ts';
 import type { WriterMemory } from '../../infoblox/wapi/connection/hosts.ts';
 import { orStartError, StartError } from './start-error.ts';
@@ -10,12 +8,8 @@ import { orStartError, StartError } from './start-error.ts';
 /** Milliseconds between looks whether the state file is still in its place. */
 const pause = 5_000;
 
-interface StateDeps {
+interface StateDeps extends StoreOptions {
   readonly conditions: Conditions;
-  /** Whose the file has to be. */
-  readonly owner: Owner;
-  /** Milliseconds that it is remembered who held an address; 0: not at all. */
-  readonly historyAge: number;
   readonly log: Log;
 }
 
@@ -23,8 +17,8 @@ interface StateDeps {
  * Opens the store of leases in a directory.
  * @throws StartError if the directory cannot be used or another daemon has it
  */
-export function openStore(directory: string, { conditions, owner, historyAge, log }: StateDeps): SqliteLeaseStore {
-  const { store, setAside } = orStartError(() => SqliteLeaseStore.open(directory, conditions, { owner, historyAge }));
+export function openStore(directory: string, { conditions, log, ...options }: StateDeps): SqliteLeaseStore {
+  const { store, setAside } = orStartError(() => SqliteLeaseStore.open(directory, conditions, options));
   if (setAside !== undefined) {
     const { file, reason, foreign } = setAside;
     log.error('state file set aside; importing the reservations of this host from the grid', {
@@ -35,22 +29,16 @@ export function openStore(directory: string, { conditions, owner, historyAge, lo
   return store;
 }
 
-/** Remembers in the state which grid host accepts writes; only until the daemon ends if the state cannot be written. */
+/** Remembers in the state which grid host accepts writes. */
 export function writerMemory(store: SqliteLeaseStore): WriterMemory {
   return {
     remembered: store.fact('writer'),
-    remember: (host) => {
-      try {
-        store.setFact('writer', host);
-      } catch (error) {
-        if (!hasReason(error, 'state')) throw error;
-      }
-    },
+    remember: (host) => store.setFact('writer', host),
   };
 }
 
 /**
- * Looks from time to time whether the state file is still in its place.
+ * Looks from time to time whether the state file is still in its place, and in order.
  * @param onLost called when it is not: nothing that is written lasts any more
  * @returns what ends it
  */

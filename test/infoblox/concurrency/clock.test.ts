@@ -1,12 +1,12 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { deadline, hostClock, turnEvery, withDeadline } from '../../../src/infoblox/concurrency/clock.ts';
+import { deadline, every, hostClock, withDeadline } from '../../../src/infoblox/concurrency/clock.ts';
 import { ManualClock } from '../../fixture/manual-clock.ts';
 
 const never = new AbortController().signal;
 
 test('the event loop turns after every so many steps', async () => {
   const happened: string[] = [];
-  const turn = turnEvery(hostClock(), 2);
+  const turn = every(2, hostClock().turn);
   setImmediate(() => happened.push('another'));
   for (const step of ['first', 'second', 'third']) {
     happened.push(step);

@@ -3,7 +3,7 @@
 import type { Moment } from '../../../src/infoblox/lease/doubt.ts';
 import type { Lease } from '../../../src/infoblox/lease/lease.ts';
 import type { SandboxIdentity } from '../../../src/infoblox/lease/sandbox/liveness.ts';
-import type { SqliteLeaseStore } from '../../../src/infoblox/lease/state/store.ts';
+import type { LeaseStore } from '../../../src/infoblox/lease/store/lease-store.ts';
 import type { Workload } from '../../../src/infoblox/workload.ts';
 
 export const window = { recheck: 10_000, end: 60_000 };
@@ -30,11 +30,11 @@ export function aLease(mark: string, over: Partial<Lease> = {}): Lease {
 }
 
 /** Writes a lease whatever the store has had. */
-export function put(store: SqliteLeaseStore, lease: Lease): void {
+export function put(store: LeaseStore, lease: Lease): void {
   store.apply(lease.mark, () => lease);
 }
 
 /** As if it had been forgotten. */
-export function drop(store: SqliteLeaseStore, mark: string): void {
+export function drop(store: LeaseStore, mark: string): void {
   store.apply(mark, () => undefined);
 }

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Conditions } from '../../../src/infoblox/conditions.ts';
 import { FormerNames } from '../../../src/infoblox/lease/former-names.ts';
-import { SqliteLeaseStore } from '../../../src/infoblox/lease/state/store.ts';
+import { SqliteLeaseStore } from '../../../src/infoblox/lease/store/sqlite-store.ts';
 import { Host, until } from '../../fixture/host.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
 import { drop } from './a-lease.ts';

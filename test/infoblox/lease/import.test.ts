@@ -50,7 +50,7 @@ test('what is known, is being given, or was released meanwhile is left as it is'
   drop(store, markOf('released'));
   await attempt;
   expect(store.isWhole).toBe(true);
-  expect(store.ofNetwork('net-1')).toEqual([known]);
+  expect(store.where(({ network }) => network === 'net-1')).toEqual([known]);
 });
 
 test('is tried until it succeeds', async () => {
@@ -66,15 +66,19 @@ test('is tried until it succeeds', async () => {
   ]);
   disarm();
   expect(leases.store.fact('imported')).toBeUndefined();
-  await until('it has succeeded', () => leases.store.fact('imported') !== undefined);
+  await until('it has succeeded', () => leases.deps.conditions.all().length === 0);
+  expect(leases.store.fact('imported')).toBeDefined();
   expect(leases.store.get(markOf('c1'))).toMatchObject({ phase: 'bound', address: '10.0.0.2', network: 'net-1' });
-  expect(leases.deps.conditions.all()).toEqual([]);
 });
 
-test('a state that cannot be read fails nobody, and is tried again', async () => {
-  leases.broken.add('fact');
-  leases.broken.add('isWhole');
+test('is tried again, and fails nobody, if the state cannot be written', async () => {
+  leases.reserve('c1', '10.0.0.2');
+  leases.isFull = true;
   await expect(importer.attempt()).resolves.toBeUndefined();
+  expect([leases.store.isWhole, leases.store.get(markOf('c1'))]).toEqual([false, undefined]);
+  leases.isFull = false;
+  await until('it has succeeded', () => leases.store.isWhole);
+  expect(leases.store.get(markOf('c1'))).toMatchObject({ phase: 'bound', address: '10.0.0.2' });
 });
 
 test('lets calls in between, however much it is', async () => {

@@ -1,5 +1,5 @@
 /** A store that tests watch or let fail, in the place of the one that the daemon has opened. */
-import type { SqliteLeaseStore } from '../../../src/infoblox/lease/state/store.ts';
+import type { SqliteLeaseStore } from '../../../src/infoblox/lease/store/sqlite-store.ts';
 
 /** Told of each call of a method before it is made; makes it, with other arguments perhaps, or does not. */
 export type Interceptor = (

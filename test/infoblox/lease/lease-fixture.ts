@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach } from 'vitest';
 import { ExtensibleAttributes } from '../../../src/infoblox/attributes.ts';
-import { hostClock } from '../../../src/infoblox/concurrency/clock.ts';
+import { type Clock, hostClock } from '../../../src/infoblox/concurrency/clock.ts';
 import { KeyedMutex } from '../../../src/infoblox/concurrency/keyed-mutex.ts';
 import { Conditions } from '../../../src/infoblox/conditions.ts';
 import { type AddDeps, Deliveries } from '../../../src/infoblox/lease/add/deliveries.ts';
@@ -14,7 +14,7 @@ import { FormerNames } from '../../../src/infoblox/lease/former-names.ts';
 import type { Lease } from '../../../src/infoblox/lease/lease.ts';
 import { Observer } from '../../../src/infoblox/lease/observe.ts';
 import { hostSandboxes } from '../../../src/infoblox/lease/sandbox/sandbox.ts';
-import { SqliteLeaseStore } from '../../../src/infoblox/lease/state/store.ts';
+import { SqliteLeaseStore } from '../../../src/infoblox/lease/store/sqlite-store.ts';
 import { attachmentMark, type Origin } from '../../../src/infoblox/mark.ts';
 import { Exhaustion } from '../../../src/infoblox/network/exhaustion.ts';
 import { Networks } from '../../../src/infoblox/network/networks.ts';
@@ -36,8 +36,8 @@ export const markOf = (containerId: string) =>
 
 export class LeaseFixture {
   readonly log: LogLine[] = [];
-  /** Methods of the store that fail. */
-  readonly broken = new Set<string>();
+  /** Whether no commit of the state succeeds. */
+  isFull = false;
   /** Methods of the store that have been called, in order. */
   readonly calls: string[] = [];
   readonly grid: Grid;
@@ -46,13 +46,18 @@ export class LeaseFixture {
   readonly #session: Session;
   readonly #directory: string;
 
-  constructor(grid: Grid) {
+  constructor(grid: Grid, clock: Clock = hostClock()) {
     this.grid = grid;
     this.#directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-leases-'));
     this.#session = openSession({ port: grid.port });
-    this.store = intercept(SqliteLeaseStore.open(this.#directory, new Conditions()).store, (method, _, run) => {
+    const conditions = new Conditions(clock);
+    const aroundCommit = (commit: () => void) => {
+      if (this.isFull) throw new Error('disk is full');
+      commit();
+    };
+    const { store: opened } = SqliteLeaseStore.open(this.#directory, conditions, { clock, aroundCommit });
+    this.store = intercept(opened, (method, _, run) => {
       this.calls.push(method);
-      if (this.broken.has(method)) throw new Error('disk I/O error');
       return run();
     });
     const wapi = new WapiClient(this.#session, new ExtensibleAttributes('c'));
@@ -63,8 +68,6 @@ export class LeaseFixture {
       };
     const log = { error: write('error'), warn: write('warn'), info: write('info'), debug: write('debug') };
     const { store } = this;
-    const conditions = new Conditions();
-    const clock = hostClock();
     const moment = () => ({ now: clock.now(), wall: clock.wall(), window: defaultDoubtWindow });
     this.deps = {
       ...{ wapi, store, log, clock, moment },
@@ -84,7 +87,7 @@ export class LeaseFixture {
   }
 
   async end(): Promise<void> {
-    this.broken.clear();
+    this.isFull = false;
     await this.deps.locks.idle();
     await this.#session.close(inTime());
     this.store.close();
@@ -104,7 +107,7 @@ export class LeaseFixture {
   releasing(containerId: string, address: string, over: Partial<Lease> = {}): string {
     const mark = markOf(containerId);
     this.reserve(containerId, address);
-    put(this.store, aLease(mark, { phase: 'releasing', address, dueAt: Date.now(), ...over }));
+    put(this.store, aLease(mark, { phase: 'releasing', address, dueAt: this.deps.clock.now(), ...over }));
     return mark;
   }
 
@@ -113,9 +116,14 @@ export class LeaseFixture {
     const writes: number[] = [];
     const count = () => writes.push(this.calls.splice(0).filter((method) => method === 'apply').length);
     this.calls.length = 0;
-    const watch = setInterval(count, 0);
+    let isOver = false;
+    const watch = () => {
+      count();
+      if (!isOver) setImmediate(watch);
+    };
+    setImmediate(watch);
     await work();
-    clearInterval(watch);
+    isOver = true;
     count();
     return writes;
   }
@@ -125,11 +133,11 @@ export class LeaseFixture {
   }
 }
 
-/** @returns what gives the fixture of the test under way */
-export function useLeases(): () => LeaseFixture {
+/** @returns what gives the fixture of the test under way. @param clock makes the clock of each */
+export function useLeases(clock: () => Clock = hostClock): () => LeaseFixture {
   let fixture: LeaseFixture;
   beforeEach(async () => {
-    fixture = new LeaseFixture(await startGrid());
+    fixture = new LeaseFixture(await startGrid(), clock());
     fixture.grid.add('network', { network: '10.0.0.0/24' });
   });
   afterEach(() => fixture.end());

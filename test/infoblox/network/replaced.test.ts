@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { hostClock } from '../../../src/infoblox/concurrency/clock.ts';
 import { GridError } from '../../../src/infoblox/errors.ts';
-import type { SqliteLeaseStore } from '../../../src/infoblox/lease/state/store.ts';
+import type { SqliteLeaseStore } from '../../../src/infoblox/lease/store/sqlite-store.ts';
 import { networkMark } from '../../../src/infoblox/mark.ts';
 import type { CallOptions } from '../../fixture/host.ts';
 import { errorOf, fromContainer, held, useGridAndHost, writes } from '../grid-and-host.ts';

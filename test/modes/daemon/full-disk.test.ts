@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import { Host, until } from '../../fixture/host.ts';
 import { errorOf, held } from '../../infoblox/grid-and-host.ts';
-import { fill, onSmallDisk } from '../../infoblox/lease/state/small-disk.ts';
+import { fill, onSmallDisk } from '../../infoblox/lease/store/small-disk.ts';
 import { rootTest } from '../../reliability/root.ts';
 import { startGrid } from '../../simulator/grid.ts';
 

@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { holdersAt, holdings } from '../../../src/infoblox/lease/history/holders.ts';
-import type { SqliteLeaseStore } from '../../../src/infoblox/lease/state/store.ts';
+import type { SqliteLeaseStore } from '../../../src/infoblox/lease/store/sqlite-store.ts';
 import { leaveReleaseNote } from '../../../src/modes/plugin/leave-note.ts';
 import { Host, until } from '../../fixture/host.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';

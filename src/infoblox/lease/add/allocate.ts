@@ -2,7 +2,7 @@
 
 import { abortable } from '../../concurrency/abortable.ts';
 import { type SharedWork, SingleFlight } from '../../concurrency/single-flight.ts';
-import { GridError, hasReason } from '../../errors.ts';
+import { GridError } from '../../errors.ts';
 import { shortNetworkName, whoOf } from '../../mark.ts';
 import { fits, mayFit, refuseHopeless } from '../../network/fit.ts';
 import { specKey } from '../../network/spec.ts';
@@ -21,7 +21,7 @@ export interface Allocation extends Taken {
   /** The caller has the answer. */
   delivered(): void;
   /** The caller went away without the answer: if no other caller of the attachment has it, the address is released. */
-  undelivered(): void;
+  undelivered(): Promise<void>;
 }
 
 export class Allocator {
@@ -114,13 +114,22 @@ export class Allocator {
     store.apply(mark, (lease) => begin(lease, beginning, moment()));
     let taking: AddressTaking | undefined;
     try {
+      await store.durable();
       taking = new AddressTaking(this.#deps, want, await networks.ensure(spec, signal));
-      return await taking.run(signal);
+      return await this.#durable(mark, await taking.run(signal));
     } catch (error) {
       this.#giveUp(beginning, taking ?? { mayBeOnGrid, isDoubtful: false });
       // A request that was cut short by a DEL says that it got no answer.
       throw signal.reason instanceof GridError ? signal.reason : error;
     }
+  }
+
+  /** What an ADD is answered with is durable, and no DEL has come meanwhile. */
+  async #durable(mark: string, taken: Taken): Promise<Taken> {
+    const { store } = this.#deps;
+    await store.durable();
+    if (store.get(mark)?.phase !== 'bound') throw deletedError();
+    return taken;
   }
 
   /**
@@ -131,15 +140,7 @@ export class Allocator {
     identity: LeaseIdentity,
     { mayBeOnGrid, isDoubtful }: Pick<AddressTaking, 'mayBeOnGrid' | 'isDoubtful'>,
   ): void {
-    try {
-      endLease(this.#deps, identity, { cause: 'failed ADD', mayBeOnGrid, isDoubtful });
-    } catch (error) {
-      if (!hasReason(error, 'state')) throw error;
-      this.#deps.log.warn('cannot record that an ADD has failed; will release what it has left', {
-        attachment: identity.mark,
-        reason: error.message,
-      });
-    }
+    endLease(this.#deps, identity, { cause: 'failed ADD', mayBeOnGrid, isDoubtful });
   }
 
   /** ADD for an attachment that has an address: the same one, reserved again if the grid has lost it. */
@@ -157,7 +158,7 @@ export class Allocator {
     if (!fits(address, network, requested)) throw held(lease, want);
     const taken = await new AddressTaking(this.#deps, want, network).run(signal, look);
     apply(store, mark, (current) => askAgain(current, sandbox, workload));
-    return taken;
+    return this.#durable(mark, taken);
   }
 
   /** The lease; in the view that the configuration names, if its reservation has moved there with a renamed view. */

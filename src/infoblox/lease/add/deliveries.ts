@@ -59,9 +59,9 @@ export class Deliveries {
   }
 
   /** The caller went away without its answer. As `notAnswered`, but a state that cannot be written is a line in the log. */
-  undelivered(mark: string, caller: string): void {
+  async undelivered(mark: string, caller: string): Promise<void> {
     try {
-      this.notAnswered(mark, caller);
+      await this.notAnswered(mark, caller);
     } catch (error) {
       // The plugin's note says the same, and is taken when the state can be written.
       if (!hasReason(error, 'state')) throw error;
@@ -74,11 +74,12 @@ export class Deliveries {
    * answered with it.
    * @throws GridError `state` if that cannot be recorded
    */
-  notAnswered(mark: string, caller: string): void {
+  async notAnswered(mark: string, caller: string): Promise<void> {
     const { store, log } = this.#deps;
     const known = store.get(mark);
     if (known === undefined) return;
     const { answer } = endLease(this.#deps, known, { cause: 'caller left', caller });
+    await store.durable();
     if (answer !== 'release') return;
     log.info('caller disconnected before the result was delivered; releasing', {
       attachment: mark,

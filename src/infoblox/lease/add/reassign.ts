@@ -7,7 +7,7 @@ import { GridError } from '../../errors.ts';
 import { attachmentIn, isAttachmentMark, isHostMark, whoOf } from '../../mark.ts';
 import { gatewayName } from '../../wapi/client.ts';
 import { workloadOfLease } from '../../workload.ts';
-import { apply, applyIfPossible, endDelete, isOpen, sighted, warnOfLoss, without } from '../act.ts';
+import { apply, endDelete, isOpen, sighted, warnOfLoss, without } from '../act.ts';
 import type { LeaseDeps } from '../deps.ts';
 import { createInDoubt, deleteAnswered, deleteInDoubt, type Lease } from '../lease.ts';
 import { type Another, type Found, type Look, plan } from '../plan.ts';
@@ -82,12 +82,13 @@ async function relabel(
   const { wapi, store, moment } = deps;
   const seen = sighted(object);
   apply(store, lease.mark, (current) => deleteInDoubt(current, moment()));
+  await store.durable();
   try {
     await wapi.relabel(seen, { comment: object.owner, name, attributes }, signal);
   } catch (error) {
     endDelete({ store, moment }, lease, error);
     // It has become, or will become, the owner's.
-    if (isOpen(error)) applyIfPossible(store, object.owner, (current) => createInDoubt(current, moment()));
+    if (isOpen(error)) apply(store, object.owner, (current) => createInDoubt(current, moment()));
     throw error;
   }
   apply(store, lease.mark, (current) => deleteAnswered(current, lease));

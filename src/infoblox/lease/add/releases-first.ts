@@ -4,6 +4,7 @@ import { fits } from '../../network/fit.ts';
 import type { ReadyNetwork } from '../../network/networks.ts';
 import type { LeaseDeps } from '../deps.ts';
 import { doubtOf } from '../doubt.ts';
+import type { Lease } from '../lease.ts';
 import { reconcile } from '../release/reconcile.ts';
 import type { Want } from './want.ts';
 
@@ -22,7 +23,7 @@ export class ReleasesFirst {
    * @throws GridError only if the state fails: what cannot be released is refused as taken
    */
   async ofAddress(address: string, { view }: ReadyNetwork, signal: AbortSignal): Promise<void> {
-    const lease = this.#deps.store.releasing(view).find((one) => one.address === address);
+    const lease = this.#releasing(view).find((one) => one.address === address);
     if (lease !== undefined) await this.#try(lease.mark, signal);
   }
 
@@ -31,9 +32,8 @@ export class ReleasesFirst {
    * @returns false if there is none that has not been tried for this ADD
    */
   async oneOf({ view, cidr }: ReadyNetwork, signal: AbortSignal): Promise<boolean> {
-    const { store, locks, moment } = this.#deps;
-    const untried = store
-      .releasing(view)
+    const { locks, moment } = this.#deps;
+    const untried = this.#releasing(view)
       .filter(({ mark, address }) => !this.#tried.has(mark) && address !== null && fits(address, { cidr }, undefined))
       // After a delete without an answer there is nothing to do but wait for longer than an ADD has.
       .filter((lease) => locks.busy(lease.mark) || doubtOf(lease, moment()).delete === null);
@@ -42,6 +42,12 @@ export class ReleasesFirst {
     if (next === undefined) return false;
     await this.#try(next.mark, signal);
     return true;
+  }
+
+  /** What is being given back in a view, the oldest first. */
+  #releasing(view: string): Lease[] {
+    const leases = this.#deps.store.where((lease) => lease.phase === 'releasing' && lease.view === view);
+    return leases.sort((one, other) => (one.dueAt ?? 0) - (other.dueAt ?? 0));
   }
 
   async #try(mark: string, signal: AbortSignal): Promise<void> {

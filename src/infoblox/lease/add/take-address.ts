@@ -206,6 +206,7 @@ export class AddressTaking {
     this.#mayBeOnGrid = true;
     const beginning = { mark, network, view, sandbox, workload, callers: work.callers };
     store.apply(mark, (current) => (current?.phase === 'bound' ? begin(current, beginning, moment()) : current));
+    await store.durable();
   }
 }
 

@@ -1,6 +1,6 @@
 /**
  * Who held an address, and when: an entry for each time that a lease was bound, kept after the lease is forgotten. What a
- * change of a lease means for it is decided here; state/history.ts keeps it in the state, holders.ts answers questions.
+ * change of a lease means for it is decided here; store/history-table.ts keeps it in the state, holders.ts answers questions.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Workload } from '../../workload.ts';

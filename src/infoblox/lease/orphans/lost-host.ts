@@ -85,6 +85,7 @@ export async function releaseOfHost(
 /** @returns why its reservation has not gone back; undefined if it has */
 async function releaseOne(deps: LeaseDeps, { mark, view }: Wanted): Promise<string | undefined> {
   endLease(deps, { mark, view, network: networkOf(mark) }, { cause: 'gc --host' });
+  await deps.store.durable();
   const removed = await reconcile(deps, mark, deadline(deps.clock, attemptTimeoutMs));
   if (removed.length > 0) return undefined;
   return deps.store.get(mark) === undefined

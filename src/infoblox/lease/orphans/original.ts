@@ -12,7 +12,7 @@ import type { AttributedAddress } from '../../wapi/schemas.ts';
 import type { Sighted, Sighting } from '../../wapi/sighting.ts';
 import type { LeaseIdentity } from '../lease.ts';
 import type { Found } from '../plan.ts';
-import type { SqliteLeaseStore } from '../state/store.ts';
+import type { LeaseStore } from '../store/lease-store.ts';
 
 /** `CMP Type`, as release 1.0 and as the builds before it write it. */
 const cmpTypes: readonly unknown[] = ['Kubernetes', 'CNI'];
@@ -75,7 +75,7 @@ export async function* listOriginals(
 
 interface OriginalsDeps {
   readonly wapi: WapiClient;
-  readonly store: Pick<SqliteLeaseStore, 'boundAt'>;
+  readonly store: Pick<LeaseStore, 'boundAt'>;
   readonly log: Pick<Log, 'info' | 'warn'>;
 }
 

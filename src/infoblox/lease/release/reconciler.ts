@@ -4,12 +4,12 @@
  */
 import { type Backoff, pauseBefore } from '../../concurrency/backoff.ts';
 import { withDeadline } from '../../concurrency/clock.ts';
-import { isGridAway, isRefused } from '../../errors.ts';
+import { type GridError, hasReason, isGridAway, isRefused } from '../../errors.ts';
 import { messageOf } from '../../host/errno.ts';
 import { apply } from '../act.ts';
 import type { LeaseDeps } from '../deps.ts';
 import { endLease } from '../endings.ts';
-import { postpone } from '../lease.ts';
+import { postpone, recheck } from '../lease.ts';
 import { attemptTimeoutMs, noteRefusedRelease, reconcile } from './reconcile.ts';
 
 const workers = 3;
@@ -20,8 +20,6 @@ const outagePause = 5_000;
 const busyPause = 1_000;
 /** Milliseconds between two rounds of retries because the grid is back: one that comes and goes must not undo all backoff. */
 const hurryPause = 30_000;
-/** Milliseconds that the timer sleeps at most, so that a clock that was set cannot stop it for long. */
-const longestSleep = 30_000;
 /**
  * Milliseconds before a fail-over in which the new master may have lost what the old one had confirmed (NIOS 9.0
  * documentation, "Promoting a Grid Master Candidate").
@@ -35,20 +33,19 @@ const recheckPause = 300_000;
  */
 const stopPatience = 1_000;
 
+/** Times are the clock's. */
 export class Reconciler {
   readonly #deps: LeaseDeps;
   readonly #working = new Set<string>();
   readonly #cutShort = new AbortController();
   #isStopped = false;
-  #timer: NodeJS.Timeout | undefined;
-  #waking: NodeJS.Immediate | undefined;
-  /** Milliseconds since 1970. */
-  #pausedUntil = 0;
-  /** Monotonic milliseconds. */
+  #cancelTimer = () => {};
+  /** When the timer fires. It is never moved later: on a busy host it would never come. */
+  #wakesAt = Number.POSITIVE_INFINITY;
+  #pausedUntil = Number.NEGATIVE_INFINITY;
   #hurriedAt = Number.NEGATIVE_INFINITY;
-  /** When the last round of re-checks began, or the next one will; monotonic milliseconds. */
+  /** When the last round of re-checks began, or the next one will. */
   #recheckAt = Number.NEGATIVE_INFINITY;
-  #abandonedReleased = false;
 
   constructor(deps: LeaseDeps) {
     this.#deps = deps;
@@ -56,19 +53,23 @@ export class Reconciler {
 
   /** Begins with what the last run left pending. From now on it wakes by itself when a lease becomes due. */
   start(): void {
-    this.#guarded(() => this.#releaseAbandoned());
-    this.#deps.store.subscribe(() => this.#wakeSoon());
+    const { store, conditions } = this.#deps;
+    this.#releaseAbandoned();
+    store.subscribe({
+      changed: (_, lease) => {
+        if (lease?.dueAt != null) this.#wakeAt(lease.dueAt);
+      },
+      failed: (error) => this.#pauseForState(error),
+    });
+    conditions.subscribe({
+      raised: () => undefined,
+      cleared: ({ kind }) => {
+        if (kind !== 'state-not-writable') return;
+        this.#pausedUntil = Number.NEGATIVE_INFINITY;
+        this.#wake();
+      },
+    });
     this.#wake();
-  }
-
-  /** Once for all changes of a turn of the event loop: in a burst of ADDs there are many, and it looks at every lease under way. */
-  #wakeSoon(): void {
-    // The first worker that ends looks, too.
-    if (this.#working.size >= workers) return;
-    this.#waking ??= setImmediate(() => {
-      this.#waking = undefined;
-      this.#wake();
-    }).unref();
   }
 
   /**
@@ -77,76 +78,80 @@ export class Reconciler {
    */
   gridIsBack(afterFailover: boolean): void {
     if (this.#isStopped) return;
-    this.#pausedUntil = 0;
-    const { store, moment } = this.#deps;
-    const { now, window } = moment();
-    const at = this.#deps.clock.now();
-    if (at - this.#hurriedAt > hurryPause) {
-      this.#hurriedAt = at;
-      this.#guarded(() => store.hurryFailed(now));
+    this.#pausedUntil = Number.NEGATIVE_INFINITY;
+    const { store, clock } = this.#deps;
+    const now = clock.now();
+    if (now - this.#hurriedAt > hurryPause) {
+      this.#hurriedAt = now;
+      const failed = store.where(({ attempts, dueAt }) => attempts > 0 && dueAt !== null);
+      for (const { mark } of failed) apply(store, mark, (lease) => recheck(lease, now));
     }
-    if (afterFailover) {
-      if (this.#recheckAt <= at) this.#recheckAt = Math.max(at, this.#recheckAt + recheckPause);
-      const wait = Math.round(this.#recheckAt - at);
-      this.#guarded(() => store.recheckSince(now - failoverLoss, now + wait, window.end));
-    }
+    if (afterFailover) this.#recheckLately(now);
     this.#wake();
   }
 
   /** Takes up nothing more. What is under way, in its locks, ends soon, or is cut short and tried again by the next daemon. */
   stop(): void {
     this.#isStopped = true;
-    clearTimeout(this.#timer);
-    setTimeout(() => this.#cutShort.abort(), stopPatience).unref();
+    this.#cancelTimer();
+    this.#deps.clock.after(stopPatience, () => this.#cutShort.abort());
+  }
+
+  /** Looks at what was reserved lately, spread over a while. */
+  #recheckLately(now: number): void {
+    const { store, moment } = this.#deps;
+    if (this.#recheckAt <= now) this.#recheckAt = Math.max(now, this.#recheckAt + recheckPause);
+    const lately = store.where(
+      ({ phase, dueAt, writtenAt }) => phase === 'bound' && dueAt === null && writtenAt > now - failoverLoss,
+    );
+    for (const { mark } of lately) {
+      const at = Math.round(this.#recheckAt + Math.random() * moment().window.end);
+      apply(store, mark, (lease) => recheck(lease, at));
+    }
   }
 
   #wake(): void {
-    if (this.#isStopped) return;
-    clearTimeout(this.#timer);
     if (this.#working.size >= workers) return;
-    let wait: number | undefined = outagePause;
-    this.#guarded(() => {
-      wait = this.#nextWait();
-    });
-    if (wait === undefined) return;
-    this.#timer = setTimeout(() => this.#work(), Math.min(Math.max(wait, 0), longestSleep));
-    this.#timer.unref();
+    const next = this.#next();
+    if (next !== undefined) this.#wakeAt(next);
   }
 
-  /** Milliseconds until something is due; undefined if nothing ever is. */
-  #nextWait(): number | undefined {
-    const { store, moment } = this.#deps;
-    const { now } = moment();
-    let busy = false;
+  #wakeAt(at: number): void {
+    if (this.#isStopped || at >= this.#wakesAt) return;
+    this.#cancelTimer();
+    this.#wakesAt = at;
+    this.#cancelTimer = this.#deps.clock.after(Math.max(at - this.#deps.clock.now(), 0), () => {
+      this.#wakesAt = Number.POSITIVE_INFINITY;
+      this.#work();
+    });
+  }
+
+  /** When there is something to do next; undefined: never. */
+  #next(): number | undefined {
+    const { store, clock } = this.#deps;
+    const now = clock.now();
+    let isBusy = false;
     const next = store.nextDue({
       has: (mark) => {
-        const taken = this.#isTaken(mark);
-        busy ||= taken && !this.#working.has(mark);
-        return taken;
+        const isTaken = this.#isTaken(mark);
+        isBusy ||= isTaken && !this.#working.has(mark);
+        return isTaken;
       },
     });
-    const times = [
-      ...(next === undefined ? [] : [next]),
-      ...(busy ? [now + busyPause] : []),
-      ...(this.#abandonedReleased ? [] : [now]),
-    ];
-    return times.length === 0 ? undefined : Math.max(Math.min(...times), this.#pausedUntil) - now;
+    const soonest = Math.min(next ?? Number.POSITIVE_INFINITY, isBusy ? now + busyPause : Number.POSITIVE_INFINITY);
+    return Number.isFinite(soonest) ? Math.max(soonest, this.#pausedUntil) : undefined;
   }
 
   #work(): void {
     if (this.#isStopped) return;
-    this.#guarded(() => {
-      if (!this.#abandonedReleased) this.#releaseAbandoned();
-      const except = { has: (mark: string) => this.#isTaken(mark) };
-      for (const mark of this.#due(workers - this.#working.size, except)) void this.#take(mark);
-    });
+    const { store, clock } = this.#deps;
+    const now = clock.now();
+    if (now >= this.#pausedUntil) {
+      const free = workers - this.#working.size;
+      const due = store.due(now, free, { has: (mark) => this.#isTaken(mark) });
+      for (const mark of due) void this.#take(mark);
+    }
     this.#wake();
-  }
-
-  #due(limit: number, except: Pick<ReadonlySet<string>, 'has'>): string[] {
-    const { store, moment } = this.#deps;
-    const { now } = moment();
-    return store.due({ now, horizon: now + 2 * retry.longest }, limit, except);
   }
 
   /** Whose lock an ADD has would keep a worker for as long as that ADD takes. */
@@ -156,13 +161,14 @@ export class Reconciler {
 
   async #take(mark: string): Promise<void> {
     this.#working.add(mark);
+    const { clock, trace } = this.#deps;
     const deadline = { milliseconds: attemptTimeoutMs, signal: this.#cutShort.signal };
     const attempt = () =>
-      withDeadline(this.#deps.clock, deadline, (signal) => reconcile(this.#deps, mark, signal)).catch((error) => {
-        this.#guarded(() => this.#postpone(mark, error));
+      withDeadline(clock, deadline, (signal) => reconcile(this.#deps, mark, signal)).catch((error) => {
+        this.#postpone(mark, error);
         throw error;
       });
-    const goesOn = await this.#deps.trace.attempt('reconcile', mark, attempt).then(
+    const goesOn = await trace.attempt('reconcile', mark, attempt).then(
       () => true,
       () => false,
     );
@@ -173,11 +179,12 @@ export class Reconciler {
 
   #postpone(mark: string, error: unknown): void {
     if (this.#isStopped) return;
-    const { store, moment, log } = this.#deps;
-    const { now } = moment();
+    const { store, clock, log } = this.#deps;
+    const now = clock.now();
     const lease = apply(store, mark, (current) => postpone(current, now + pauseBefore(current.attempts, retry)));
     if (isGridAway(error) || isRefused(error)) this.#pausedUntil = now + outagePause;
-    if (lease === undefined) return;
+    // That the state fails is said once for all.
+    if (lease === undefined || hasReason(error, 'state')) return;
     noteRefusedRelease(this.#deps, lease, error);
     log.warn(lease.phase === 'releasing' ? 'release failed; will retry' : 're-check failed; will retry', {
       attachment: mark,
@@ -189,27 +196,17 @@ export class Reconciler {
 
   /** ADDs of a daemon that died: their creates may still be on their way to the grid. */
   #releaseAbandoned(): void {
-    const { store, locks, log } = this.#deps;
-    let count = 0;
-    for (const lease of store.inPhase('pending')) {
-      // This daemon may have begun ADDs of its own, if the state could not be written at the start.
-      const { answer } = endLease(this.#deps, lease, { cause: 'dead ADD', isAdding: locks.busy(lease.mark) });
-      if (answer === 'abandon') count += 1;
-    }
-    this.#abandonedReleased = true;
-    if (count > 0) log.info('releasing unfinished ADDs of the last run', { count });
+    const { store, log } = this.#deps;
+    const pending = store.where(({ phase }) => phase === 'pending');
+    for (const lease of pending) endLease(this.#deps, lease, { cause: 'dead ADD', isAdding: false });
+    if (pending.length > 0) log.info('releasing unfinished ADDs of the last run', { count: pending.length });
   }
 
-  /** A state that fails is no reason to end, nor to be asked again without a pause. */
-  #guarded(action: () => void): void {
-    try {
-      action();
-    } catch (error) {
-      const { moment, log } = this.#deps;
-      const { now } = moment();
-      const reason = messageOf(error);
-      if (this.#pausedUntil <= now) log.warn('the reconciler cannot use the state; will retry', { reason });
-      this.#pausedUntil = now + outagePause;
-    }
+  /** A state that fails is not asked again without a pause. */
+  #pauseForState({ message }: GridError): void {
+    const { clock, log } = this.#deps;
+    const now = clock.now();
+    if (this.#pausedUntil <= now) log.warn('the reconciler cannot use the state; will retry', { reason: message });
+    this.#pausedUntil = now + outagePause;
   }
 }

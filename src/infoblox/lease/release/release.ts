@@ -26,9 +26,14 @@ interface Release {
  * @returns the lease; its address is null if nobody was told one, or it has gone back already
  * @throws GridError `state` if that cannot be recorded: nothing is released, and the plugin leaves a note
  */
-export function releaseAttachment(deps: ReleaseDeps, { attachment, view, at }: Release): Lease | undefined {
-  const { names, allocator } = deps;
+export async function releaseAttachment(
+  deps: ReleaseDeps,
+  { attachment, view, at }: Release,
+): Promise<Lease | undefined> {
+  const { names, allocator, store } = deps;
   for (const mark of names.marksOf(attachment)) allocator.abort(mark);
-  const mark = names.markOf(attachment);
-  return endLease(deps, { mark, network: shortNetworkName(attachment.network), view }, { cause: 'DEL', at }).lease;
+  const identity = { mark: names.markOf(attachment), network: shortNetworkName(attachment.network), view };
+  const { lease } = endLease(deps, identity, { cause: 'DEL', at });
+  await store.durable();
+  return lease;
 }

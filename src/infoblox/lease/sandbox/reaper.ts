@@ -4,9 +4,9 @@
  * apart. One that was never seen is left alone, and so is one that this daemon, started with another view of the host,
  * could not see any more.
  */
-import { turnEvery } from '../../concurrency/clock.ts';
+import { every } from '../../concurrency/clock.ts';
 import { workloadFields } from '../../workload.ts';
-import { writesAtATime } from '../deps.ts';
+import { maxChangesAtOnce } from '../deps.ts';
 import { endLease } from '../endings.ts';
 import type { Lease } from '../lease.ts';
 import type { ReleaseDeps } from '../release/release.ts';
@@ -60,7 +60,7 @@ export class Reaper {
     const gone = await this.#gone();
     const marks = new Set(gone.map(({ mark }) => mark));
     for (const mark of this.#firstLooks.keys()) if (!marks.has(mark)) this.#firstLooks.delete(mark);
-    const turn = turnEvery(clock, writesAtATime);
+    const turn = every(maxChangesAtOnce, clock.turn);
     for (const lease of gone) {
       const { mark, address, workload } = lease;
       const first = this.#firstLooks.get(mark) ?? now;
@@ -84,8 +84,8 @@ export class Reaper {
   async #gone(): Promise<Lease[]> {
     const { store, sandboxes, clock } = this.#deps;
     const gone: Lease[] = [];
-    const turn = turnEvery(clock, looksAtATime);
-    for (const lease of store.withSandbox()) {
+    const turn = every(looksAtATime, clock.turn);
+    for (const lease of store.where(({ phase, netnsId }) => phase === 'bound' && netnsId !== null)) {
       if (sandboxes.fate(lease) === 'gone') gone.push(lease);
       await turn();
     }

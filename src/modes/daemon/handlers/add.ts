@@ -104,11 +104,11 @@ function warnOfUnknownKeys(netconf: Netconf, warned: Set<string>, log: Log): voi
  * Notes durably that the plugin of an ADD got no answer, as its note says.
  * @throws CniError if the call is none; GridError `state` if that cannot be noted
  */
-export function recordUnanswered(
+export async function recordUnanswered(
   { deliveries, names }: { readonly deliveries: Deliveries; readonly names: FormerNames },
   call: Call,
-): void {
+): Promise<void> {
   // As for DEL: the configuration may have been edited since.
   const netconf = parseNetconf(call.config, 'DEL');
-  deliveries.notAnswered(names.markOf(attachmentOf(netconf, call)), call.callId);
+  await deliveries.notAnswered(names.markOf(attachmentOf(netconf, call)), call.callId);
 }

@@ -28,7 +28,7 @@ export async function releaseCall(deps: DelDeps, call: Call, at?: number): Promi
   const netconf = parseNetconf(call.config, 'DEL');
   const attachment = attachmentOf(netconf, call);
   const view = viewOf(netconf, deps.defaults);
-  const lease = releaseAttachment(deps, { attachment, view, at });
+  const lease = await releaseAttachment(deps, { attachment, view, at });
   // Nomad names a workload at its ADD only.
   return { fields: { ...workloadFields(lease?.workload ?? null), address: lease?.address ?? 'none' } };
 }

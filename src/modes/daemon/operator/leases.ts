@@ -5,17 +5,18 @@ import { doubtOf, type Moment } from '../../../infoblox/lease/doubt.ts';
 import { holdersAt, holdings } from '../../../infoblox/lease/history/holders.ts';
 import type { Lease } from '../../../infoblox/lease/lease.ts';
 import type { Sandboxes } from '../../../infoblox/lease/sandbox/sandbox.ts';
-import type { SqliteLeaseStore } from '../../../infoblox/lease/state/store.ts';
+import type { LeaseStore } from '../../../infoblox/lease/store/lease-store.ts';
+import type { SqliteLeaseStore } from '../../../infoblox/lease/store/sqlite-store.ts';
 import { attachmentIn, shortNetworkName } from '../../../infoblox/mark.ts';
 import { workloadName, workloadOfLease } from '../../../infoblox/workload.ts';
 import type { LeaseRecord, OperatorParams } from '../../operator-protocol.ts';
 import type { OperatorHandler } from '../rpc/work.ts';
 
-/** Leases that are read and looked at between two turns of the event loop. */
-const pageSize = 200;
+/** Leases that are looked at between two turns of the event loop. */
+const looksAtATime = 200;
 
 export interface LeasesDeps {
-  readonly store: SqliteLeaseStore;
+  readonly store: LeaseStore;
   readonly sandboxes: Sandboxes;
   readonly moment: () => Moment;
 }
@@ -30,14 +31,15 @@ export function leasesHandler(deps: LeasesDeps): OperatorHandler<'operator/lease
 /** Finds the leases that match, in the order of their marks. */
 export async function findLeases(deps: LeasesDeps, filter: LeaseFilter): Promise<LeaseRecord[]> {
   const records: LeaseRecord[] = [];
-  let page = deps.store.following('', pageSize);
-  for (;;) {
-    for (const lease of page) if (matches(lease, filter)) records.push(leaseRecord(lease, deps));
-    const last = page.at(-1);
-    if (last === undefined || page.length < pageSize) return records;
-    await turn();
-    page = deps.store.following(last.mark, pageSize);
+  const found = deps.store.where((lease) => matches(lease, filter));
+  found.sort((one, other) => (one.mark < other.mark ? -1 : 1));
+  for (const [index, { mark }] of found.entries()) {
+    if (index > 0 && index % looksAtATime === 0) await turn();
+    // It may have been forgotten meanwhile.
+    const lease = deps.store.get(mark);
+    if (lease !== undefined) records.push(leaseRecord(lease, deps));
   }
+  return records;
 }
 
 function matches(lease: Lease, filter: LeaseFilter): boolean {

@@ -1,7 +1,7 @@
 /** `release`, `gc` and `gc --host`: leases that an operator ends, here and of a host that is gone for good. Those of this host end as by a DEL. */
 import { CniCode, CniError } from '../../../cni/errors.ts';
-import { turnEvery } from '../../../infoblox/concurrency/clock.ts';
-import { type LeaseDeps, writesAtATime } from '../../../infoblox/lease/deps.ts';
+import { every } from '../../../infoblox/concurrency/clock.ts';
+import { type LeaseDeps, maxChangesAtOnce } from '../../../infoblox/lease/deps.ts';
 import { ending, endLease } from '../../../infoblox/lease/endings.ts';
 import type { FormerNames } from '../../../infoblox/lease/former-names.ts';
 import { listOfHost, releaseOfHost } from '../../../infoblox/lease/orphans/lost-host.ts';
@@ -44,6 +44,7 @@ export function releaseHandler(deps: ReleaseDeps): OperatorHandler<'operator/rel
           result.leases.push(lease);
         }
       }
+      await deps.store.durable();
       return { result, fields: namesOf(result) };
     },
   };
@@ -56,7 +57,7 @@ export function gcByHandHandler(deps: ReleaseDeps): OperatorHandler<'operator/gc
     changes: true,
     async run({ dryRun }) {
       const result: Released = { leases: [], kept: [] };
-      const turn = turnEvery(deps.clock, writesAtATime);
+      const settle = every(maxChangesAtOnce, () => deps.store.durable());
       for (const lease of await findLeases(deps, { phase: 'bound' })) {
         if (lease.sandbox !== 'gone') continue;
         const isAdding = deps.allocator.isAdding(lease.mark);
@@ -65,8 +66,9 @@ export function gcByHandHandler(deps: ReleaseDeps): OperatorHandler<'operator/gc
           ? ending(reason, { identity: lease, lease: deps.store.get(lease.mark) }, deps.moment())
           : endLease(deps, lease, reason);
         if (answer === 'release') result.leases.push(lease);
-        await turn();
+        await settle();
       }
+      await deps.store.durable();
       return { result, fields: dryRun ? { wouldRelease: result.leases.length } : namesOf(result) };
     },
   };

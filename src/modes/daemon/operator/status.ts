@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { contains } from '../../../infoblox/address.ts';
 import type { Conditions } from '../../../infoblox/conditions.ts';
 import type { FormerNames } from '../../../infoblox/lease/former-names.ts';
-import type { SqliteLeaseStore } from '../../../infoblox/lease/state/store.ts';
+import type { SqliteLeaseStore } from '../../../infoblox/lease/store/sqlite-store.ts';
 import { shortNetworkName } from '../../../infoblox/mark.ts';
 import type { Networks } from '../../../infoblox/network/networks.ts';
 import type { NetworkUsage } from '../../../infoblox/network/usage.ts';
@@ -102,7 +102,7 @@ function networksOf({ store, networks, usage }: OperatorStatusDeps): Status['net
     return network;
   };
   for (const { name, network } of networks.all()) at(shortNetworkName(name), network.view).cidr = network.cidr.text;
-  for (const { network, view, address } of store.inPhase('bound')) {
+  for (const { network, view, address } of store.where(({ phase }) => phase === 'bound')) {
     const known = at(network, view);
     known.bound += 1;
     // After a restart no ADD has asked for it yet.

@@ -27,7 +27,7 @@ interface ReleaseNotesDeps {
   /** Records a DEL durably, so that it will be carried out. `at`: when it was called, milliseconds since 1970. */
   readonly release: (call: Call, at: number) => Promise<unknown>;
   /** Records durably that the caller of an ADD got no answer. */
-  readonly recordUnanswered: (call: Call) => void;
+  readonly recordUnanswered: (call: Call) => Promise<void>;
   readonly conditions: Conditions;
   readonly log: Log;
 }
@@ -151,7 +151,7 @@ export class ReleaseNotes {
       if (!isPluginRequest(request)) throw new SyntaxError(`no call of a plugin: ${request.method}`);
       const isDel = request.method === 'DEL';
       if (isDel) await release(request.params, note.modifiedAt);
-      else recordUnanswered(request.params);
+      else await recordUnanswered(request.params);
       rmSync(file, { force: true });
       this.#warned.delete(name);
       const what = isDel ? 'recorded release taken over' : 'note of an unanswered ADD taken over';

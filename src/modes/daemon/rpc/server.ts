@@ -32,7 +32,7 @@ interface ServerDeps {
 interface Outgoing {
   readonly frame: string;
   readonly delivered?: (() => void) | undefined;
-  readonly undelivered?: (() => void) | undefined;
+  readonly undelivered?: (() => Promise<void>) | undefined;
 }
 
 const busy = new CniError(
@@ -90,7 +90,7 @@ export class CallServer {
       const { frame, delivered, undelivered } = await this.#answer(received, socket, gone.signal);
       const delivery = await deliver(socket, frame);
       if (delivery === 'taken') delivered?.();
-      if (delivery === 'left') undelivered?.();
+      if (delivery === 'left') await undelivered?.();
     } catch (error) {
       this.#deps.log.error('call failed', { error: error instanceof Error ? (error.stack ?? error.message) : error });
     } finally {

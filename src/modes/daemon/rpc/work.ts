@@ -23,7 +23,7 @@ export interface Answer {
   /** To be called when the caller has passed the result on. */
   readonly delivered?: () => void;
   /** To be called if the caller went away without the answer. */
-  readonly undelivered?: () => void;
+  readonly undelivered?: () => Promise<void>;
 }
 
 export interface Handler {

@@ -22,33 +22,33 @@ afterEach(() => reconciler.stop());
 const allReleased = () => until('all is released', () => leases.grid.fixedAddresses().length === 0);
 
 describe('a state that fails', () => {
-  test('while the reconciler looks for what is due is a warning, and the reconciler goes on', async () => {
-    leases.broken.add('due');
-    reconciler.start();
+  test('is a warning and a pause, in which the grid is not asked, and the reconciler goes on', async () => {
     leases.releasing('c1', '10.0.0.2');
+    await leases.store.durable();
+    leases.isFull = true;
+    reconciler.start();
     await until('it has tried', () => leases.warnings.length > 0);
-    leases.broken.clear();
+    const { length } = leases.grid.requests;
     expect(leases.warnings).toEqual(['the reconciler cannot use the state; will retry']);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(leases.grid.requests).toHaveLength(length);
+    leases.isFull = false;
     await allReleased();
   });
 
-  test.each(['nextDue', 'hurryFailed', 'recheckSince'] as const)(
-    'in %s does not fail whoever brings the news that the grid is back',
-    async (method) => {
-      leases.broken.add(method);
-      expect(() => reconciler.gridIsBack(true)).not.toThrow();
-      await until('it has been said', () => leases.warnings.length > 0);
-    },
-  );
-
   test('at the start keeps unfinished ADDs for later, and ends none that has begun since', async () => {
-    put(leases.store, aLease(markOf('c1'), { phase: 'pending', address: null }));
-    leases.broken.add('pending');
-    expect(() => reconciler.start()).not.toThrow();
+    const pending = (container: string) =>
+      put(leases.store, aLease(markOf(container), { phase: 'pending', address: null, dueAt: Date.now() }));
+    pending('c1');
+    await leases.store.durable();
+    leases.isFull = true;
+    reconciler.start();
     const gate = Promise.withResolvers<void>();
     const adding = leases.deps.locks.run(markOf('c2'), () => gate.promise);
-    put(leases.store, aLease(markOf('c2'), { phase: 'pending', address: null }));
-    leases.broken.clear();
+    await until('it has tried', () => leases.warnings.length > 0);
+    expect(leases.store.get(markOf('c1'))?.phase).toBe('pending');
+    leases.isFull = false;
+    pending('c2');
     await until('they are released', () => leases.store.get(markOf('c1'))?.phase !== 'pending');
     expect(leases.store.get(markOf('c2'))?.phase).toBe('pending');
     gate.resolve();

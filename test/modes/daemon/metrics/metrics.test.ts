@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { GridError } from '../../../../src/infoblox/errors.ts';
-import type { SqliteLeaseStore } from '../../../../src/infoblox/lease/state/store.ts';
+import type { SqliteLeaseStore } from '../../../../src/infoblox/lease/store/sqlite-store.ts';
 import { freePort } from '../../../fixture/free-port.ts';
 import { Host, until } from '../../../fixture/host.ts';
 import { intercept } from '../../../infoblox/lease/intercept.ts';

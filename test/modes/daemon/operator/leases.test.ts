@@ -6,7 +6,7 @@ import { hostClock } from '../../../../src/infoblox/concurrency/clock.ts';
 import { Conditions } from '../../../../src/infoblox/conditions.ts';
 import { defaultDoubtWindow } from '../../../../src/infoblox/lease/doubt.ts';
 import { hostSandboxes } from '../../../../src/infoblox/lease/sandbox/sandbox.ts';
-import { SqliteLeaseStore } from '../../../../src/infoblox/lease/state/store.ts';
+import { SqliteLeaseStore } from '../../../../src/infoblox/lease/store/sqlite-store.ts';
 import { findLeases } from '../../../../src/modes/daemon/operator/leases.ts';
 import { aLease, drop, put } from '../../../infoblox/lease/a-lease.ts';
 

@@ -79,7 +79,7 @@ beforeEach(() => {
   notes = new ReleaseNotes({
     ...{ socketDir, driverName: 'infoblox', conditions, log },
     release: (one) => release(one),
-    recordUnanswered: ({ callId }) => void unanswered.push(callId),
+    recordUnanswered: async ({ callId }) => void unanswered.push(callId),
   });
 });
 afterEach(() => {

@@ -39,11 +39,11 @@ interface Write {
   readonly values: Record<string, string | number | null>;
 }
 
-/**
- * Returns what makes the row of a lease that of the other; undefined if there is nothing to write. It names the columns that
- * have changed alone: each index that is left as it is saves a page of the log.
- */
-export function leaseWrite(before: Lease | undefined, after: Lease): Write | undefined {
+/** Returns what makes the row of a lease that of the other; undefined if there is nothing to write. */
+export function leaseWrite(mark: string, before: Lease | undefined, after: Lease | undefined): Write | undefined {
+  if (after === undefined) {
+    return before && { sql: 'DELETE FROM lease WHERE mark = $mark', values: { $mark: mark } };
+  }
   const changed = columns.filter((column) => after[column] !== before?.[column]);
   if (changed.length === 0) return undefined;
   const stored = (column: keyof Lease) => (column === 'workload' ? workloadText(after.workload) : after[column]);
@@ -52,5 +52,5 @@ export function leaseWrite(before: Lease | undefined, after: Lease): Write | und
     return { sql: `INSERT INTO lease (${changed.join(', ')}) VALUES (${Object.keys(values).join(', ')})`, values };
   }
   const sql = `UPDATE lease SET ${changed.map((column) => `${column} = $${column}`).join(', ')} WHERE mark = $mark`;
-  return { sql, values: { ...values, $mark: after.mark } };
+  return { sql, values: { ...values, $mark: mark } };
 }

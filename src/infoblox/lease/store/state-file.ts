@@ -15,13 +15,16 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import * as v from 'valibot';
 import { GridError } from '../../errors.ts';
 import { makeDirectory } from '../../host/directory.ts';
 import { isErrno, messageOf } from '../../host/errno.ts';
+import { fileIdentity } from '../../host/file-identity.ts';
 import { type Owner, ownerText, parseOwner, strangerOf } from '../../host/machine.ts';
 import { UntrustedPath } from '../../host/trusted-path.ts';
-import { lockDirectory, StatePlace } from './state-place.ts';
-import { columns } from './stored-lease.ts';
+import type { Lease } from '../lease.ts';
+import type { Stored } from './batched-store.ts';
+import { columns, StoredLease } from './stored-lease.ts';
 
 /** Raised with each change of the tables that a release has made; before the first release they are changed in place. */
 const schemaVersion = 1;
@@ -49,9 +52,6 @@ const schema = `
     dueAt INTEGER,
     attempts INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
-  CREATE INDEX lease_due ON lease (phase, dueAt) WHERE dueAt IS NOT NULL;
-  CREATE INDEX lease_network ON lease (network);
-  CREATE INDEX lease_address ON lease (view, address, phase);
   CREATE TABLE history (
     address TEXT NOT NULL,
     number INTEGER NOT NULL,
@@ -68,6 +68,50 @@ const schema = `
   CREATE INDEX history_released ON history (releasedAt) WHERE releasedAt IS NOT NULL;
   CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;`;
 
+/**
+ * Locks the directory until the database that this returns is closed. The lock of `state.db` would go with that file, and
+ * a second daemon would make itself another one.
+ * @throws the error of SQLite: busy if another daemon has the directory
+ */
+function lockDirectory(directory: string): DatabaseSync {
+  const lock = new DatabaseSync(join(directory, 'state.lock'), { timeout: 0 });
+  try {
+    // Nothing is ever written, so that a full disk is no reason not to start.
+    lock.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
+    return lock;
+  } catch (error) {
+    lock.close();
+    throw error;
+  }
+}
+
+export class StatePlace {
+  readonly file: string;
+  readonly #id: string;
+  readonly #lock: DatabaseSync;
+
+  /** To be made when the file has been opened. */
+  constructor(file: string, lock: DatabaseSync) {
+    this.file = file;
+    this.#id = fileIdentity(file);
+    this.#lock = lock;
+  }
+
+  /** True if the path leads to another file by now, or to none: what is written is lost with this process. */
+  isLost(): boolean {
+    try {
+      return fileIdentity(this.file) !== this.#id;
+    } catch (error) {
+      return isErrno(error, 'ENOENT', 'ENOTDIR');
+    }
+  }
+
+  /** Lets another daemon have the directory. */
+  release(): void {
+    this.#lock.close();
+  }
+}
+
 /** A file that could not be used: where it is now, and why. */
 export interface SetAside {
   readonly file: string;
@@ -78,8 +122,9 @@ export interface SetAside {
 
 export interface StateFile {
   readonly database: DatabaseSync;
+  readonly stored: Stored;
   readonly place: StatePlace;
-  readonly setAside?: SetAside;
+  readonly setAside?: SetAside | undefined;
 }
 
 /**
@@ -105,7 +150,7 @@ export function openStateFile(directory: string, owner?: Owner): StateFile {
 
 function openOrSetAside(file: string, owner: Owner | undefined): Omit<StateFile, 'place'> {
   try {
-    return { database: openDatabase(file, owner) };
+    return openDatabase(file, owner);
   } catch (error) {
     if (!isUnreadable(error) || !existsSync(file)) throw error;
     const foreign = error instanceof ForeignState;
@@ -115,11 +160,11 @@ function openOrSetAside(file: string, owner: Owner | undefined): Omit<StateFile,
       if (existsSync(file + suffix)) renameSync(file + suffix, setAside + suffix);
     }
     const reason = messageOf(error);
-    return { database: openDatabase(file, owner), setAside: { file: setAside, reason, foreign } };
+    return { ...openDatabase(file, owner), setAside: { file: setAside, reason, foreign } };
   }
 }
 
-function openDatabase(file: string, owner: Owner | undefined): DatabaseSync {
+function openDatabase(file: string, owner: Owner | undefined): Pick<StateFile, 'database' | 'stored'> {
   const database = new DatabaseSync(file, { timeout: 0 });
   try {
     // The lock of the first read, exclusive with these two, is kept: two daemons never share a state directory.
@@ -127,16 +172,29 @@ function openDatabase(file: string, owner: Owner | undefined): DatabaseSync {
     const version = Number(database.prepare('PRAGMA user_version').get()?.user_version);
     if (version > schemaVersion) throw new UnreadableState(`it is of a newer release (version ${version})`);
     if (version === 0) database.exec(`BEGIN IMMEDIATE; ${schema} PRAGMA user_version = ${schemaVersion}; COMMIT`);
-    const check = database.prepare('PRAGMA quick_check(1)').get()?.quick_check;
+    // Not `quick_check`, which does not find all that fails in use.
+    const check = database.prepare('PRAGMA integrity_check(1)').get()?.integrity_check;
     if (check !== 'ok') throw new UnreadableState(`it is damaged: ${String(check)}`);
-    database.prepare(`SELECT ${columns.join(', ')} FROM lease`);
+    const stored = read(database);
     if (owner !== undefined) claim(database, owner);
     reserveLog(`${file}-wal`);
-    return database;
+    return { database, stored };
   } catch (error) {
     database.close();
     throw error;
   }
+}
+
+function read(database: DatabaseSync): Stored {
+  const leases: Lease[] = [];
+  // One by one: there may be thousands.
+  for (const row of database.prepare(`SELECT ${columns.join(', ')} FROM lease`).iterate()) {
+    const lease = v.safeParse(StoredLease, row);
+    if (!lease.success) throw new UnreadableState(`it is damaged: ${lease.issues[0].message}`);
+    leases.push(lease.output);
+  }
+  const facts = database.prepare('SELECT name, value FROM fact').all();
+  return { leases, facts: facts.map(({ name, value }) => [String(name), String(value)]) };
 }
 
 /** Bytes of the write-ahead log between two checkpoints: SQLite's 1000 pages of 4096 bytes and their headers. */
@@ -172,9 +230,15 @@ function claim(database: DatabaseSync, owner: Owner): void {
 class UnreadableState extends Error {}
 class ForeignState extends UnreadableState {}
 
-/** SQLITE_CORRUPT 11, SQLITE_NOTADB 26, SQLITE_ERROR 1 (a table that is not as it should be). */
+/** SQLITE_ERROR 1: a table that is not as it should be. */
 function isUnreadable(error: unknown): boolean {
-  return error instanceof UnreadableState || [1, 11, 26].includes(sqliteCode(error));
+  return error instanceof UnreadableState || isCorruption(error) || sqliteCode(error) === 1;
+}
+
+/** Tells whether SQLite has found the file damaged. */
+export function isCorruption(error: unknown): boolean {
+  // SQLITE_CORRUPT 11, SQLITE_NOTADB 26.
+  return [11, 26].includes(sqliteCode(error));
 }
 
 function sqliteCode(error: unknown): number {

@@ -4,13 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { hostClock } from '../../../../src/infoblox/concurrency/clock.ts';
 import { Conditions } from '../../../../src/infoblox/conditions.ts';
 import { historyChanges } from '../../../../src/infoblox/lease/history/history.ts';
 import { begin, bind, emptied, imported, type Lease, startRelease } from '../../../../src/infoblox/lease/lease.ts';
-import { HistoryTable } from '../../../../src/infoblox/lease/state/history.ts';
-import { openStateFile } from '../../../../src/infoblox/lease/state/state-file.ts';
-import { Statements } from '../../../../src/infoblox/lease/state/statements.ts';
-import { SqliteLeaseStore, type StoreOptions } from '../../../../src/infoblox/lease/state/store.ts';
+import { HistoryTable } from '../../../../src/infoblox/lease/store/history-table.ts';
+import { SqliteLeaseStore, type StoreOptions } from '../../../../src/infoblox/lease/store/sqlite-store.ts';
+import { openStateFile } from '../../../../src/infoblox/lease/store/state-file.ts';
+import { Statements } from '../../../../src/infoblox/lease/store/statements.ts';
 import { aLease, drop, momentAt, put, sandbox, workload } from '../a-lease.ts';
 
 const day = 86_400_000;
@@ -21,7 +22,8 @@ let now: number;
 let store: SqliteLeaseStore;
 
 function open(options: StoreOptions = {}): void {
-  store = SqliteLeaseStore.open(directory, conditions, { now: () => now, ...options }).store;
+  const clock = { ...hostClock(), wall: () => now };
+  store = SqliteLeaseStore.open(directory, conditions, { clock, ...options }).store;
 }
 
 function reopen(options: StoreOptions = {}): void {
@@ -166,12 +168,13 @@ describe('the history of an address', () => {
 
 test('of too many entries the one that was released first goes first, and none that is held', () => {
   const { database, place } = openStateFile(join(directory, 'small'));
-  const history = new HistoryTable(new Statements(database, conditions), conditions, {
+  const history = new HistoryTable(new Statements(database), conditions, {
     age: 30 * day,
     now: () => now,
     most: 3,
   });
-  const change = (before: Lease | undefined, after: Lease | undefined) => history.write(historyChanges(before, after));
+  const change = (before: Lease | undefined, after: Lease | undefined) =>
+    history.write(historyChanges(before, after).map((change) => ({ at: now, change })));
   const leases = ['a', 'b', 'c', 'd', 'e', 'f'].map((mark) => aLease(mark, { address }));
   for (const lease of leases) change(undefined, lease);
   const left = () => history.of(address).entries.map(({ mark }) => mark);
@@ -202,7 +205,7 @@ describe('a host that keeps no history', () => {
 describe('a history that cannot be written', () => {
   const failure = "BEGIN SELECT RAISE(ABORT, 'damaged'); END";
 
-  test('stops no allocation and no release, and is a condition until it can be', () => {
+  test('stops no allocation and no release, and is a condition until it can be', async () => {
     tamper(
       `CREATE TRIGGER one BEFORE INSERT ON history ${failure}; CREATE TRIGGER two BEFORE UPDATE ON history ${failure}`,
     );
@@ -218,6 +221,7 @@ describe('a history that cannot be written', () => {
     tamper('DROP TRIGGER one; DROP TRIGGER two');
     expect(entries()).toMatchObject([{ mark: 'b', boundAt: now - 1_000, recordedAt: now, releasedAt: null }]);
     add('c', '10.0.0.3');
+    await store.durable();
     expect(conditions.all()).toEqual([]);
   });
 
@@ -239,10 +243,12 @@ describe('a history that cannot be written', () => {
   });
 });
 
-test('a lease that cannot be written leaves no trace in the history', () => {
-  tamper("CREATE TRIGGER full BEFORE UPDATE ON lease WHEN new.phase = 'bound' BEGIN SELECT RAISE(FAIL, 'full'); END");
-  expect(() => add('a')).toThrow('full');
-  expect([store.get('a')?.phase, entries()]).toEqual(['pending', []]);
+test('a lease that cannot be written leaves no trace in the history', async () => {
+  tamper("CREATE TRIGGER full BEFORE INSERT ON lease WHEN new.phase = 'bound' BEGIN SELECT RAISE(FAIL, 'full'); END");
+  add('a');
+  await expect(store.durable()).rejects.toThrow('full');
+  expect([store.get('a'), entries(), store.historyCount]).toEqual([undefined, [], 0]);
   put(store, aLease('b', { phase: 'releasing' }));
+  await store.durable();
   expect(store.get('b')?.phase).toBe('releasing');
 });

@@ -7,7 +7,8 @@ import type { Conditions } from '../../conditions.ts';
 import { GridError } from '../../errors.ts';
 import { messageOf } from '../../host/errno.ts';
 import { readWorkload, workloadText } from '../../workload.ts';
-import { endings, type HistoryChange, type HistoryEntry } from '../history/history.ts';
+import { endings, type HistoryEntry } from '../history/history.ts';
+import type { Batch } from './batched-store.ts';
 import type { Statements } from './statements.ts';
 
 /** Entries of what is not held any more; each has about half a kilobyte. */
@@ -55,8 +56,8 @@ export class HistoryTable {
   readonly #statements: Statements;
   readonly #conditions: Conditions;
   readonly #options: Required<HistoryOptions>;
-  /** Entries of what is not held any more. A transaction that fails at its end leaves it a few too high. */
-  #ended = 0;
+  /** Entries of what is not held any more. Whoever undoes a transaction sets it back. */
+  ended = 0;
 
   /** Brings the table in line with the leases, which may have changed without it. */
   constructor(statements: Statements, conditions: Conditions, options: HistoryOptions) {
@@ -70,9 +71,9 @@ export class HistoryTable {
     }
   }
 
-  /** Writes changes, in the transaction of their lease. @throws the error of SQLite if that transaction is undone, too */
-  write(changes: readonly HistoryChange[]): void {
-    if (this.#options.age === 0) return;
+  /** Writes changes, in the transaction of their leases. @throws the error of SQLite if that transaction is undone, too */
+  write(changes: Batch['history']): void {
+    if (this.#options.age === 0 || changes.length === 0) return;
     try {
       for (const change of changes) this.#write(change);
       this.#conditions.clear('history-not-written');
@@ -92,7 +93,7 @@ export class HistoryTable {
     const entries = rows.map((row) => v.parse(StoredEntry, row));
     const fact = this.#statements.run('SELECT value FROM fact WHERE name = ?', (statement) => statement.get(sinceFact));
     const began = Number(fact?.value ?? now());
-    const dropped = this.#ended < most ? began : Number(this.#oldest(1)[0]?.releasedAt ?? began);
+    const dropped = this.ended < most ? began : Number(this.#oldest(1)[0]?.releasedAt ?? began);
     return { entries, since: Math.max(oldest, began, dropped) };
   }
 
@@ -101,16 +102,15 @@ export class HistoryTable {
     return Number(this.#statements.run('SELECT count(*) AS n FROM history', (statement) => statement.get())?.n);
   }
 
-  #write(change: HistoryChange): void {
-    const now = this.#options.now();
+  #write({ at, change }: Batch['history'][number]): void {
     switch (change.kind) {
       case 'begin': {
         const { address, view, mark, workload, createdAt } = change.lease;
-        const boundAt = createdAt === 0 ? null : now;
+        const boundAt = createdAt === 0 ? null : at;
         this.#statements
           .get(`INSERT INTO history SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5, ?6, NULL, NULL, NULL
             FROM history WHERE address = ?1`)
-          .run(address, view, mark, workloadText(workload), boundAt, now);
+          .run(address, view, mark, workloadText(workload), boundAt, at);
         return;
       }
       case 'correct': {
@@ -122,14 +122,14 @@ export class HistoryTable {
       case 'release': {
         const sql = `UPDATE history SET releasedAt = ?, releasedBy = ?
           WHERE address = ? AND mark = ? AND releasedAt IS NULL`;
-        const { changes } = this.#statements.get(sql).run(change.at ?? now, change.by, change.address, change.mark);
-        this.#ended += Number(changes);
+        const { changes } = this.#statements.get(sql).run(change.at ?? at, change.by, change.address, change.mark);
+        this.ended += Number(changes);
         this.#drop();
         return;
       }
       case 'return': {
         const sql = 'UPDATE history SET returnedAt = ? WHERE address = ? AND mark = ? AND returnedAt IS NULL';
-        this.#statements.get(sql).run(now, change.address, change.mark);
+        this.#statements.get(sql).run(at, change.address, change.mark);
       }
     }
   }
@@ -137,14 +137,14 @@ export class HistoryTable {
   /** Drops what is too old or too much. @returns how many entries */
   #drop(): number {
     const { age, most, now } = this.#options;
-    const tooMany = this.#ended - most;
+    const tooMany = this.ended - most;
     const drops = this.#oldest(dropsAtATime).filter(
       ({ releasedAt }, index) => index < tooMany || Number(releasedAt) < now() - age,
     );
     for (const { address, number } of drops) {
       this.#statements.get('DELETE FROM history WHERE address = ? AND number = ?').run(String(address), Number(number));
     }
-    this.#ended -= drops.length;
+    this.ended -= drops.length;
     return drops.length;
   }
 
@@ -172,7 +172,7 @@ export class HistoryTable {
           WHERE lease.mark = history.mark AND lease.address = history.address AND lease.phase = 'bound')`)
       .run(now);
     const ended = this.#statements.get('SELECT count(*) AS n FROM history WHERE releasedAt IS NOT NULL').get();
-    this.#ended = Number(ended?.n);
+    this.ended = Number(ended?.n);
     while (this.#drop() > 0);
   }
 

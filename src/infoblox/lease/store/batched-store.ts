@@ -1,0 +1,259 @@
+/**
+ * A lease store that has all leases in memory and makes durable together what was applied together: with the first that somebody
+ * waits for all that comes with it; what nobody waits for soon. How, a subclass knows.
+ */
+import { contains } from '../../address.ts';
+import type { Clock } from '../../concurrency/clock.ts';
+import type { Conditions } from '../../conditions.ts';
+import { GridError } from '../../errors.ts';
+import type { BoundLeases } from '../../network/views.ts';
+import type { DoubtWindow } from '../doubt.ts';
+import { type HistoryChange, historyChanges } from '../history/history.ts';
+import { type Lease, type Phase, resumed } from '../lease.ts';
+import type { Except, LeaseStore, StoreListener, Transition } from './lease-store.ts';
+
+/** The fact that says that the state is whole. */
+const wholeFact = 'imported';
+/** Phases in which a lease can be due, the most urgent first. */
+const dueOrder: readonly Phase[] = ['releasing', 'pending', 'bound'];
+/** Milliseconds until what nobody waits for is made durable. A crash before that undoes it: it is done again. */
+const maxUncommittedMs = 100;
+/** Milliseconds that a commit waits at most for changes that come turn by turn, and how many times as long as the last one took. */
+const maxGatheringMs = 100;
+const gatheringFactor = 5;
+/** Milliseconds that a failed commit counts, since only the next one can show that the state can be written again. */
+const failureLastsMs = 30_000;
+const noMarks: Except = new Set();
+
+/** What was applied since the last commit. */
+export interface Batch {
+  /** Each as it is durable, and as it is now. */
+  readonly leases: readonly {
+    readonly mark: string;
+    readonly before: Lease | undefined;
+    readonly after: Lease | undefined;
+  }[];
+  /** In order; `at`: milliseconds since 1970, as the host's clock was. */
+  readonly history: readonly { readonly at: number; readonly change: HistoryChange }[];
+  readonly facts: Stored['facts'];
+}
+
+/** What is durable when the store is opened. */
+export interface Stored {
+  readonly leases: readonly Lease[];
+  readonly facts: readonly (readonly [string, string])[];
+}
+
+export interface BatchedStoreOptions {
+  readonly clock: Clock;
+  readonly window: DoubtWindow;
+  readonly conditions: Conditions;
+}
+
+export abstract class BatchedLeaseStore implements LeaseStore {
+  protected readonly clock: Clock;
+  protected readonly conditions: Conditions;
+  readonly #leases: Map<string, Lease>;
+  readonly #facts: Map<string, string>;
+  readonly #listeners = new Set<StoreListener>();
+  /** What was durable of that which has changed since the last commit. */
+  readonly #before = new Map<string, Lease | undefined>();
+  readonly #factsBefore = new Map<string, string | undefined>();
+  #history: { readonly at: number; readonly change: HistoryChange }[] = [];
+  #cancelCommit: (() => void) | undefined;
+  #awaited: PromiseWithResolvers<void> | undefined;
+  /** Counts what was applied. */
+  #changes = 0;
+  #lastCommitMs = 0;
+
+  constructor({ leases, facts }: Stored, { clock, window, conditions }: BatchedStoreOptions) {
+    const start = { now: clock.now(), window };
+    this.#leases = new Map(leases.map((lease) => [lease.mark, resumed(lease, start)]));
+    this.#facts = new Map(facts);
+    this.clock = clock;
+    this.conditions = conditions;
+  }
+
+  /** Makes a batch durable, all or nothing. @throws GridError `state` if that fails */
+  protected abstract write(batch: Batch): void;
+
+  get(mark: string): Lease | undefined {
+    return this.#leases.get(mark);
+  }
+
+  where(matches: (lease: Lease) => boolean): Lease[] {
+    return [...this.#leases.values()].filter(matches);
+  }
+
+  boundAt(view: string, address: string, except: string): Lease | undefined {
+    for (const lease of this.#leases.values()) {
+      if (lease.address === address && isBound(lease, view) && lease.mark !== except) return lease;
+    }
+    return undefined;
+  }
+
+  boundIn(view: string, limit: number): Lease[] {
+    return this.where((lease) => isBound(lease, view)).slice(0, limit);
+  }
+
+  hasBoundIn({ name, view, cidr }: Parameters<BoundLeases['hasBoundIn']>[0]): boolean {
+    const isThere = (lease: Lease) =>
+      lease.network === name && isBound(lease, view) && lease.address !== null && contains(cidr, lease.address);
+    return this.where(isThere).length > 0;
+  }
+
+  due(now: number, limit: number, except = noMarks): string[] {
+    // In one pass: thousands may be due, and each worker takes one at a time.
+    const first: Lease[] = [];
+    for (const lease of this.#leases.values()) {
+      if (lease.dueAt === null || lease.dueAt > now) continue;
+      const place = first.findIndex((other) => byUrgency(lease, other) < 0);
+      if ((place === -1 && first.length >= limit) || except.has(lease.mark)) continue;
+      first.splice(place === -1 ? first.length : place, 0, lease);
+      if (first.length > limit) first.pop();
+    }
+    return first.map(({ mark }) => mark);
+  }
+
+  nextDue(except = noMarks): number | undefined {
+    let next: number | undefined;
+    for (const { mark, dueAt } of this.#leases.values()) {
+      if (dueAt !== null && (next === undefined || dueAt < next) && !except.has(mark)) next = dueAt;
+    }
+    return next;
+  }
+
+  count(phase: Phase): number {
+    return this.where((lease) => lease.phase === phase).length;
+  }
+
+  /** When the oldest release began that is not carried out yet, milliseconds since 1970; undefined if there is none. */
+  oldestRelease(): number | undefined {
+    const times = this.where(({ phase }) => phase === 'releasing').flatMap(({ releasedAt }) => releasedAt ?? []);
+    return times.length === 0 ? undefined : Math.min(...times);
+  }
+
+  apply(mark: string, transition: Transition): Lease | undefined {
+    const before = this.#leases.get(mark);
+    const after = transition(before);
+    if (after === before) return before;
+    if (!this.#before.has(mark)) this.#before.set(mark, before);
+    const at = this.clock.wall();
+    for (const change of historyChanges(before, after)) this.#history.push({ at, change });
+    this.#commitSoon();
+    this.#set(mark, after);
+    return after;
+  }
+
+  durable(): Promise<void> {
+    if (this.#cancelCommit === undefined) return Promise.resolve();
+    if (this.#awaited === undefined) {
+      this.#awaited = Promise.withResolvers();
+      void this.#commitTogether();
+    }
+    return this.#awaited.promise;
+  }
+
+  fact(name: string): string | undefined {
+    return this.#facts.get(name);
+  }
+
+  setFact(name: string, value: string): void {
+    const before = this.#facts.get(name);
+    if (value === before) return;
+    if (!this.#factsBefore.has(name)) this.#factsBefore.set(name, before);
+    this.#facts.set(name, value);
+    this.#commitSoon();
+  }
+
+  get isWhole(): boolean {
+    return this.fact(wholeFact) !== undefined;
+  }
+
+  setWhole(at: number): void {
+    this.setFact(wholeFact, new Date(at).toISOString());
+  }
+
+  subscribe(listener: StoreListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * Commits when a turn of the event loop has brought no further change, or too long a wait: the loop accepts one connection a turn,
+   * so that a burst of calls comes turn by turn, and on a slow disk a commit for each would keep the others from being accepted.
+   */
+  async #commitTogether(): Promise<void> {
+    const end = this.clock.now() + Math.min(this.#lastCommitMs * gatheringFactor, maxGatheringMs);
+    let changes: number;
+    do {
+      changes = this.#changes;
+      await this.clock.turn();
+    } while (this.#changes !== changes && this.clock.now() < end);
+    this.commit();
+  }
+
+  /** Makes durable what has been applied, or undoes it. */
+  protected commit(): void {
+    if (this.#cancelCommit === undefined) return;
+    this.#cancelCommit();
+    this.#cancelCommit = undefined;
+    const awaited = this.#awaited;
+    this.#awaited = undefined;
+    const began = this.clock.now();
+    try {
+      this.write(this.#batch());
+      this.#lastCommitMs = this.clock.now() - began;
+      this.#forgetBatch();
+      this.conditions.clear('state-not-writable');
+      awaited?.resolve();
+    } catch (error) {
+      if (!(error instanceof GridError)) throw error;
+      this.conditions.raise('state-not-writable', error, { lasts: failureLastsMs });
+      this.#undo();
+      awaited?.reject(error);
+      for (const listener of this.#listeners) listener.failed?.(error);
+    }
+  }
+
+  #commitSoon(): void {
+    this.#changes += 1;
+    this.#cancelCommit ??= this.clock.after(maxUncommittedMs, () => this.commit());
+  }
+
+  #batch(): Batch {
+    const leases = [...this.#before].map(([mark, before]) => ({ mark, before, after: this.#leases.get(mark) }));
+    const facts = [...this.#factsBefore.keys()].map((name) => [name, this.#facts.get(name) ?? ''] as const);
+    return { leases, history: this.#history, facts };
+  }
+
+  #forgetBatch(): void {
+    this.#before.clear();
+    this.#factsBefore.clear();
+    this.#history = [];
+  }
+
+  #undo(): void {
+    const leases = [...this.#before];
+    for (const [name, before] of this.#factsBefore) {
+      if (before === undefined) this.#facts.delete(name);
+      else this.#facts.set(name, before);
+    }
+    this.#forgetBatch();
+    for (const [mark, before] of leases) this.#set(mark, before);
+  }
+
+  #set(mark: string, lease: Lease | undefined): void {
+    if (lease === undefined) this.#leases.delete(mark);
+    else this.#leases.set(mark, lease);
+    for (const listener of this.#listeners) listener.changed?.(mark, lease);
+  }
+}
+
+function isBound(lease: Lease, view: string): boolean {
+  return lease.phase === 'bound' && lease.view === view;
+}
+
+function byUrgency(one: Lease, other: Lease): number {
+  return dueOrder.indexOf(one.phase) - dueOrder.indexOf(other.phase) || (one.dueAt ?? 0) - (other.dueAt ?? 0);
+}
