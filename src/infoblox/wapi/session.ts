@@ -3,6 +3,7 @@
  * Reads are repeated when the grid stumbles; a create only when it certainly did nothing. A write by reference carries the look that
  * has shown its object, and is sent once: to that host, and soon, or not at all.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { pause } from '../concurrency/backoff.ts';
 import { withDeadline } from '../concurrency/deadline.ts';
 import { Semaphore } from '../concurrency/semaphore.ts';
@@ -101,16 +102,19 @@ export class Session {
 
   /**
    * Sends a read or a create. A create is never repeated after it may have reached the grid.
-   * @throws GridError `unconfirmed` if the host that accepts writes has to confirm the answer and cannot be asked
+   * @throws GridError `unconfirmed` if the host that accepts writes has to confirm the answer and cannot be asked; where none is known to,
+   * if not all hosts say the same
    */
   async ask(request: Question, signal: AbortSignal): Promise<Answer> {
     const { hosts } = this.#options;
     for (let attempt = 0; ; attempt += 1) {
       const host = hosts.pick(request.confirm === 'answer' ? hosts.writer : undefined);
-      const { answer, error, took } = await this.#attempt({ host, request }, signal);
+      const attempted = await this.#attempt({ host, request }, signal);
+      const { answer, error, took } = attempted;
       if (error === undefined) this.#succeeded(host, request);
       if (needsConfirmation(request, { host, writer: hosts.writer }, error)) {
-        return this.#confirm(request, host, signal);
+        if (hosts.writer === undefined) return this.#confirmByAll(request, { host, attempted }, signal);
+        return this.#confirm(request, { host, writer: hosts.writer }, signal);
       }
       if (error === undefined) return answer;
       const decision = this.#failed(host, request, { error, attempt, took, callerLeft: signal.aborted });
@@ -151,10 +155,12 @@ export class Session {
   }
 
   /** Asks the host that accepts writes what another one has answered. */
-  async #confirm(request: Request, host: string, signal: AbortSignal): Promise<Answer> {
+  async #confirm(
+    request: Request,
+    { host, writer }: { readonly host: string; readonly writer: string },
+    signal: AbortSignal,
+  ): Promise<Answer> {
     const { hosts } = this.#options;
-    const { writer } = hosts;
-    if (writer === undefined) throw unconfirmed(request, { host, writer }, undefined);
     const { answer, error } = await this.#attempt({ host: writer, request }, signal);
     if (error === undefined) {
       hosts.succeeded(writer);
@@ -163,6 +169,28 @@ export class Session {
     if (isGridAway(error) && !signal.aborted) hosts.failed(writer);
     if (hasReason(error, 'missing')) throw error;
     throw unconfirmed(request, { host, writer }, error);
+  }
+
+  /**
+   * Asks all other hosts what one has answered, where none is known to accept writes: what all of them say, the one that does says,
+   * too. Without this a host that has nothing to create would never learn that nothing is left of a release.
+   */
+  async #confirmByAll(
+    request: Request,
+    { host, attempted }: { readonly host: string; readonly attempted: Attempt },
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    for (const other of this.#options.hosts.all) {
+      if (other === host) continue;
+      const { answer, error } = await this.#attempt({ host: other, request }, signal);
+      const agrees =
+        attempted.error === undefined
+          ? isDeepStrictEqual(answer?.value, attempted.answer.value)
+          : hasReason(error, attempted.error.reason);
+      if (!agrees) throw unconfirmed(request, { host, writer: undefined }, error);
+    }
+    if (attempted.error !== undefined) throw attempted.error;
+    return attempted.answer;
   }
 
   #succeeded(host: string, request: Request): void {

@@ -7,7 +7,7 @@ import type { Session } from '../../../src/infoblox/wapi/session.ts';
 import { type SightedObject, sightingBy, sightingMaxAgeMs } from '../../../src/infoblox/wapi/sighting.ts';
 import { type Candidate, candidateHost, relayed, startCandidate } from '../../reliability/candidate.ts';
 import { type Effect, type Grid, startGrid } from '../../simulator/grid.ts';
-import { ask, failureOf, inTime, openSession } from './session-fixture.ts';
+import { ask, create, failureOf, inTime, openSession } from './session-fixture.ts';
 
 const masterHost = '127.0.0.1';
 const reservation = { ipv4addr: '10.0.0.5', match_client: 'RESERVED', mac: '00:00:00:00:00:00' };
@@ -187,4 +187,34 @@ test('a read-only refusal by the only host is the operator’s to mend: no look 
   const object = await look();
   master.readOnly = true;
   expect(await failureOf(remove(object))).toMatchObject({ reason: 'read-only', mayLookAgain: false });
+});
+
+describe('where no host is known to accept writes', () => {
+  let candidate: Candidate;
+  const nothing = { result: [] };
+  const query = { comment: 'none', _return_as_object: '1' };
+  const lookFor = () => session.ask({ method: 'GET', path: 'fixedaddress', query, confirm: 'answer' }, inTime());
+
+  beforeEach(async () => {
+    candidate = await startCandidate(master);
+    master.readOnly = true;
+    session = openSession({ port: master.port, hosts: [masterHost, candidateHost] });
+    await failureOf(create(session, 'networkview', { name: 'refused' }));
+  });
+  afterEach(() => candidate.stop());
+
+  test('what all hosts of the grid answer is confirmed: one of them accepts writes', async () => {
+    expect((await lookFor()).value).toEqual(nothing);
+  });
+
+  test('what one of them answers otherwise is not', async () => {
+    candidate.catchUp();
+    candidate.grid.add('fixedaddress', { ...reservation, comment: 'none' });
+    expect(await failureOf(lookFor())).toMatchObject({ reason: 'unconfirmed' });
+  });
+
+  test('nor is what one of them cannot be asked', async () => {
+    await candidate.grid.pause();
+    expect(await failureOf(lookFor())).toMatchObject({ reason: 'unconfirmed' });
+  });
 });

@@ -41,6 +41,11 @@ export class GridHosts {
     return this.#writer;
   }
 
+  /** All of them, in the operator's order. */
+  get all(): readonly string[] {
+    return this.#hosts;
+  }
+
   /** The host has carried out a write. */
   acceptedWrite(host: string): void {
     this.#setWriter(host);
