@@ -137,6 +137,22 @@ worldTest(
   },
 );
 
+worldTest(
+  'a lost state with the grid away: an ADD that fails releases nothing that an earlier one was answered with',
+  async (world) => {
+    const { grid, host, caller, ledger } = world;
+    await inhabit(world);
+    await grid.pause();
+    await restart(world, () => rmSync(stateDir(world), { recursive: true }));
+    expect(await caller.add('c1')).toBe(11);
+    await grid.resume();
+    await until('the state is whole', () => host.log.some(({ message }) => message.startsWith('imported')));
+    await pause(2 * doubtWindow.end);
+    expect(ledger.brokenNow()).toEqual([]);
+    await carriesOn(world);
+  },
+);
+
 worldTest('a DEL that comes while the state is being read back from the grid leaves no phantom', async (world) => {
   const { grid, host, caller, ledger } = world;
   await inhabit(world);

@@ -9,7 +9,7 @@ import { specKey } from '../../network/spec.ts';
 import { gridTrouble } from '../../wapi/grid-state.ts';
 import { apply } from '../act.ts';
 import { endLease } from '../endings.ts';
-import { answer, askAgain, begin, followView, type Lease, type LeaseIdentity } from '../lease.ts';
+import { answer, askAgain, begin, followView, imported, type Lease, type LeaseIdentity } from '../lease.ts';
 import { type Look, plan } from '../plan.ts';
 import { reconcileLocked } from '../release/reconcile.ts';
 import { deletedError, leftError, refusal } from './address-errors.ts';
@@ -91,16 +91,33 @@ export class Allocator {
     const { signal } = work;
     if (signal.aborted) throw signal.reason instanceof GridError ? signal.reason : leftError();
     const { store, sandboxes } = this.#deps;
-    const known = store.get(mark);
+    const known = store.get(mark) ?? (store.isWhole ? undefined : await this.#recall(mark, request, signal));
     const want = {
       ...{ ...request, mark, work, sandbox: sandboxes.identify(request.netns) },
-      // Of an attachment that is new to a state that is whole, the grid can hold nothing: one request is enough.
-      mayBeOnGrid: known !== undefined || !store.isWhole,
+      // Of an attachment that is new the grid can hold nothing: one request is enough.
+      mayBeOnGrid: known !== undefined,
       delayedBy: (why: GridError) => this.#delays.set(mark, why),
     };
     const taken = await (known?.phase === 'bound' ? this.#giveAgain(known, want) : this.#giveAnew(known, want));
     this.#deps.deliveries.answering(mark);
     return taken;
+  }
+
+  /**
+   * Imports what the grid has of an attachment, before anything is written for it: in a state that has lost its past, an earlier ADD
+   * may have been answered with it, so that a failure of this one must not release it.
+   * @returns undefined if there is nothing
+   */
+  async #recall(mark: string, { attachment, spec }: AddRequest, signal: AbortSignal): Promise<Lease | undefined> {
+    const { observer, store } = this.#deps;
+    const identity = { mark, network: shortNetworkName(attachment.network), view: spec.view };
+    const look = await observer.look({ ...imported(identity, ''), address: null }, signal);
+    const [object] = look.found;
+    if (object !== undefined) {
+      return store.apply(mark, (lease) => lease ?? imported({ ...identity, view: object.view }, object.address));
+    }
+    if (look.unconfirmed !== undefined) throw look.unconfirmed;
+    return undefined;
   }
 
   async #giveAnew(known: Lease | undefined, want: Want): Promise<Taken> {
