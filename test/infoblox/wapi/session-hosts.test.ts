@@ -1,5 +1,6 @@
+import dns from 'node:dns';
 import { createServer, connect as dial, type Server } from 'node:net';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { createAgent } from '../../../src/infoblox/wapi/connection/agent.ts';
 import type { Session } from '../../../src/infoblox/wapi/session.ts';
 import { until } from '../../fixture/host.ts';
@@ -128,6 +129,11 @@ test('with all hosts away each is tried', async () => {
 });
 
 test('a name that does not resolve is called that', async () => {
+  vi.spyOn(dns, 'lookup').mockImplementation((...args) => {
+    const callback = args.at(-1) as (error: Error) => void;
+    callback(Object.assign(new Error('getaddrinfo ENOTFOUND grid.invalid'), { code: 'ENOTFOUND' }));
+  });
+  onTestFinished(() => void vi.restoreAllMocks());
   const error = await failureOf(ask(session(['grid.invalid']), inTime(1_000)));
   expect(error).toMatchObject({ reason: 'unreachable', hint: expect.stringContaining('resolver') });
 });

@@ -184,13 +184,15 @@ export abstract class BatchedLeaseStore implements LeaseStore {
    * so that a burst of calls comes turn by turn, and on a slow disk a commit for each would keep the others from being accepted.
    */
   async #commitTogether(): Promise<void> {
+    const awaited = this.#awaited;
     const end = this.clock.now() + Math.min(this.#lastCommitMs * gatheringFactor, maxGatheringMs);
     let changes: number;
     do {
       changes = this.#changes;
       await this.clock.turn();
     } while (this.#changes !== changes && this.clock.now() < end);
-    this.commit();
+    // Another commit than this one may have come first: what is awaited by now gathers anew.
+    if (this.#awaited === awaited) this.commit();
   }
 
   /** Makes durable what has been applied, or undoes it. */

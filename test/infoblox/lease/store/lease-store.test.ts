@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { parseCidr } from '../../../../src/infoblox/address.ts';
 import { Conditions } from '../../../../src/infoblox/conditions.ts';
 import type { LeaseStore } from '../../../../src/infoblox/lease/store/lease-store.ts';
@@ -149,6 +149,24 @@ describe.each([
     await store.durable();
     await clock.advance(10_000);
     expect(commits).toBe(1);
+  });
+
+  test('gathers anew what is waited for after a commit that came first', async () => {
+    let commitSoon = () => {};
+    vi.spyOn(clock, 'after').mockImplementation((_, action) => {
+      commitSoon = action;
+      return () => {};
+    });
+    put(store, aLease('a'));
+    const first = store.durable();
+    const turn = clock.turn();
+    commitSoon();
+    put(store, aLease('b'));
+    const second = store.durable();
+    await turn;
+    expect(commits).toBe(1);
+    await Promise.all([first, second]);
+    expect(commits).toBe(2);
   });
 
   test('that cannot commit fails all who wait, shows again what is durable, and says so until it can', async () => {
