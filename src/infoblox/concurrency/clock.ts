@@ -42,6 +42,15 @@ export function deadline(clock: Pick<Clock, 'after'>, milliseconds: number): Abo
   return controller.signal;
 }
 
+/** Makes a signal that fires so many milliseconds after another one. */
+export function after(clock: Pick<Clock, 'after'>, signal: AbortSignal, milliseconds: number): AbortSignal {
+  const controller = new AbortController();
+  const wait = () => void clock.after(milliseconds, () => controller.abort(signal.reason));
+  if (signal.aborted) wait();
+  else signal.addEventListener('abort', wait, { once: true });
+  return controller.signal;
+}
+
 /** How long work may take. */
 interface Deadline {
   readonly milliseconds: number;

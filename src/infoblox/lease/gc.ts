@@ -1,12 +1,15 @@
 /** CNI GC: releases what this host has reserved in a network and the runtime no longer knows. */
-import { every } from '../concurrency/clock.ts';
+import { after, every } from '../concurrency/clock.ts';
 import { GridError } from '../errors.ts';
 import { type Attachment, networkOf, networkPrefix, shortNetworkName } from '../mark.ts';
-import { maxChangesAtOnce } from './deps.ts';
+import { maxChangesAtOnce, stopPatienceMs } from './deps.ts';
 import { endLease } from './endings.ts';
-import type { LeaseIdentity } from './lease.ts';
+import type { Lease, LeaseIdentity } from './lease.ts';
 import { reconcile } from './release/reconcile.ts';
 import type { ReleaseDeps } from './release/release.ts';
+
+/** What may have to be released. */
+type Stale = LeaseIdentity & Pick<Lease, 'address'>;
 
 /** What the runtime says. */
 interface GcRequest {
@@ -26,58 +29,59 @@ interface GcResult {
 
 /**
  * Releases the leases of a network but for those of the valid attachments, and what else the grid has there under the name of this
- * host. What was told since the call, or is being given, is not judged by a list that cannot know it. Goes on after a failure.
- * @throws the first failure, after everything else has been tried
+ * host. What was told since the call, or is being given, is not judged by a list that cannot know it. That all of it is to be
+ * released is durable before the first of it is. Goes on after a failure.
+ * @param limits `signal` ends it; `stopping`, of the daemon, too, but what is under way has a moment to end, and the rest is the next
+ * daemon's
+ * @throws GridError `state` at once if that cannot be recorded; else the first failure, after everything else has been tried
  */
 export async function collectGarbage(
   deps: ReleaseDeps,
   { network, view, valid }: GcRequest,
-  signal: AbortSignal,
+  { signal, stopping }: { readonly signal: AbortSignal; readonly stopping: AbortSignal },
 ): Promise<GcResult> {
-  const { store, names, observer, allocator, deliveries } = deps;
+  const { store, clock, names, observer, allocator, deliveries } = deps;
   const { count } = deliveries;
   const validMarks = new Set(valid.flatMap((attachment) => names.marksOf({ ...attachment, network })));
-  const collected = new Set<string>();
-  const result = { released: [] as string[], releasing: [] as string[] };
+  const judged = new Set<string>();
+  const begun: Stale[] = [];
   const failures: unknown[] = [];
-  // Out of time nothing waits for the grid any more.
-  const turn = every(maxChangesAtOnce, deps.clock.turn);
-  const collect = async (one: LeaseIdentity & { readonly address: string | null }) => {
-    const { mark, address } = one;
-    if (collected.has(mark)) return;
-    collected.add(mark);
-    try {
-      const isValid = validMarks.has(mark);
-      const calls = { isAdding: allocator.isAdding(mark), wasToldSince: deliveries.toldSince(mark, count) };
-      if (endLease(deps, one, { cause: 'GC', isValid, ...calls }).answer !== 'release') return;
-      const isReleased = await finish(deps, mark, signal);
-      if (address !== null) result[isReleased ? 'released' : 'releasing'].push(address);
-    } catch (error) {
-      failures.push(error);
-    }
-    await turn();
+  const settle = every(maxChangesAtOnce, () => store.durable());
+  const judge = async (one: Stale) => {
+    const { mark } = one;
+    if (judged.has(mark)) return;
+    judged.add(mark);
+    const isValid = validMarks.has(mark);
+    const calls = { isAdding: allocator.isAdding(mark), wasToldSince: deliveries.toldSince(mark, count) };
+    if (endLease(deps, one, { cause: 'GC', isValid, ...calls }).answer === 'release') begun.push(one);
+    await settle();
   };
   const name = shortNetworkName(network);
-  for (const lease of store.where((one) => one.network === name)) await collect(lease);
+  for (const lease of store.where((one) => one.network === name)) await judge(lease);
+  await store.durable();
   try {
-    for await (const object of observer.list(networkPrefix(names.present, network), { view }, signal)) {
+    const either = AbortSignal.any([signal, stopping]);
+    for await (const object of observer.list(networkPrefix(names.present, network), { view }, either)) {
       const { comment: mark, network_view: where, ipv4addr: address } = object;
       // The address of a live attachment under a mark that nobody here knows: somebody has changed it.
       if (store.get(mark) === undefined && store.boundAt(where, address, mark) !== undefined) observer.report(object);
-      else await collect({ mark, network: networkOf(mark), view: where, address });
+      else await judge({ mark, network: networkOf(mark), view: where, address });
     }
   } catch (error) {
-    failures.push(error);
+    failures.push(stopping.aborted ? stopping.reason : error);
+  }
+  await store.durable();
+  const result = { released: [] as string[], releasing: [] as string[] };
+  const cutShort = AbortSignal.any([signal, after(clock, stopping, stopPatienceMs)]);
+  for (const { mark, address } of begun) {
+    try {
+      // Out of time nothing waits for the grid any more.
+      if (!stopping.aborted) await reconcile(deps, mark, cutShort);
+    } catch (error) {
+      if (!(error instanceof GridError)) failures.push(error);
+    }
+    if (address !== null) result[store.get(mark) === undefined ? 'released' : 'releasing'].push(address);
   }
   if (failures.length > 0) throw failures[0];
   return result;
-}
-
-/** @returns false if the reconciler has to try again */
-async function finish(deps: ReleaseDeps, mark: string, signal: AbortSignal): Promise<boolean> {
-  await deps.store.durable();
-  await reconcile(deps, mark, signal).catch((error) => {
-    if (!(error instanceof GridError)) throw error;
-  });
-  return deps.store.get(mark) === undefined;
 }

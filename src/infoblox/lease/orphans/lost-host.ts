@@ -4,11 +4,11 @@
  * altered object are met as with its own.
  */
 import { reservedAtIn } from '../../attributes.ts';
-import { deadline } from '../../concurrency/clock.ts';
+import { after, withDeadline } from '../../concurrency/clock.ts';
 import { GridError, hasReason, isGridAway, isRefused } from '../../errors.ts';
 import { attachmentIn, hostPrefix, networkOf, type Origin } from '../../mark.ts';
 import type { AttributedAddress } from '../../wapi/schemas.ts';
-import type { LeaseDeps } from '../deps.ts';
+import { type LeaseDeps, stopPatienceMs } from '../deps.ts';
 import { endLease } from '../endings.ts';
 import { describe, isExactlyOurs } from '../observe.ts';
 import { attemptTimeoutMs, reconcile } from '../release/reconcile.ts';
@@ -44,18 +44,20 @@ type Wanted = Pick<ReturnType<typeof reservationOf>, 'mark' | 'view'>;
 
 /**
  * Releases reservations of a host. What has begun when it ends is finished by the reconciler.
- * @param stop ends it between two deletes
- * @param onDone told how many are done, after each
+ * @param limits `gone` ends it between two deletes; so does `stopping`, of the daemon, and soon those that are under way; `onDone` is
+ * told how many are done, after each
  * @returns the marks whose reservations have gone back, those that are left, and why the rest was not begun
  * @throws what is no GridError
  */
 export async function releaseOfHost(
   deps: LeaseDeps,
   wanted: readonly Wanted[],
-  { stop, onDone }: { readonly stop: AbortSignal; readonly onDone: (done: number) => void },
+  limits: { readonly gone: AbortSignal; readonly stopping: AbortSignal; readonly onDone: (done: number) => void },
 ) {
   const released: string[] = [];
   const left: { readonly mark: string; readonly why: string }[] = [];
+  const { gone, stopping, onDone } = limits;
+  const cutShort = after(deps.clock, stopping, stopPatienceMs);
   let failure: GridError | undefined;
   // The reservations of one mark, if there are several, are one lease after another.
   const queue = Map.groupBy(wanted, ({ mark }) => mark).entries();
@@ -63,10 +65,11 @@ export async function releaseOfHost(
     for (const [mark, reservations] of queue) {
       // What is in one view goes together.
       for (const [view, together] of Map.groupBy(reservations, (one) => one.view)) {
-        if (stop.aborted || failure !== undefined) return;
+        if (stopping.aborted) failure ??= stopping.reason;
+        if (gone.aborted || failure !== undefined) return;
         const leave = (why: string) => left.push(...together.map(() => ({ mark, why })));
         try {
-          const why = await releaseOne(deps, { mark, view });
+          const why = await releaseOne(deps, { mark, view }, cutShort);
           if (why === undefined) released.push(...together.map(() => mark));
           else leave(why);
         } catch (error) {
@@ -83,10 +86,11 @@ export async function releaseOfHost(
 }
 
 /** @returns why its reservation has not gone back; undefined if it has */
-async function releaseOne(deps: LeaseDeps, { mark, view }: Wanted): Promise<string | undefined> {
+async function releaseOne(deps: LeaseDeps, { mark, view }: Wanted, cutShort: AbortSignal): Promise<string | undefined> {
   endLease(deps, { mark, view, network: networkOf(mark) }, { cause: 'gc --host' });
   await deps.store.durable();
-  const removed = await reconcile(deps, mark, deadline(deps.clock, attemptTimeoutMs));
+  const deadline = { milliseconds: attemptTimeoutMs, signal: cutShort };
+  const removed = await withDeadline(deps.clock, deadline, (signal) => reconcile(deps, mark, signal));
   if (removed.length > 0) return undefined;
   return deps.store.get(mark) === undefined
     ? 'it was removed or altered meanwhile'

@@ -7,7 +7,7 @@ import { withDeadline } from '../../concurrency/clock.ts';
 import { type GridError, hasReason, isGridAway, isRefused } from '../../errors.ts';
 import { messageOf } from '../../host/errno.ts';
 import { apply } from '../act.ts';
-import type { LeaseDeps } from '../deps.ts';
+import { type LeaseDeps, stopPatienceMs } from '../deps.ts';
 import { endLease } from '../endings.ts';
 import { postpone, recheck } from '../lease.ts';
 import { attemptTimeoutMs, noteRefusedRelease, reconcile } from './reconcile.ts';
@@ -27,12 +27,6 @@ const hurryPause = 30_000;
 const failoverLoss = 3_600_000;
 /** Milliseconds between two rounds of re-checks after fail-overs. A grid that comes and goes makes many. */
 const recheckPause = 300_000;
-/**
- * Milliseconds that an attempt may take to end when the daemon stops. A grid that is well answers by then, and a delete that is cut
- * short keeps its address for as long as it is in doubt. Calls wait at the socket meanwhile, for 3 s at most.
- */
-const stopPatience = 1_000;
-
 /** Times are the clock's. */
 export class Reconciler {
   readonly #deps: LeaseDeps;
@@ -94,7 +88,7 @@ export class Reconciler {
   stop(): void {
     this.#isStopped = true;
     this.#cancelTimer();
-    this.#deps.clock.after(stopPatience, () => this.#cutShort.abort());
+    this.#deps.clock.after(stopPatienceMs, () => this.#cutShort.abort());
   }
 
   /** Looks at what was reserved lately, spread over a while. */

@@ -41,7 +41,7 @@ export function addHandler(deps: AddDeps): Handler {
   const warned = new Set<string>();
   return {
     timeoutMs: deps.addTimeout,
-    async run(call, gone) {
+    async run(call, { gone }) {
       const netconf = parseNetconf(call.config, 'ADD');
       const attachment = attachmentOf(netconf, call);
       const spec = specOf(netconf, deps.defaults);

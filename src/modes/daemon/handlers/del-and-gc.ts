@@ -42,12 +42,13 @@ const maxNamed = 50;
 export function gcHandler(deps: ReleaseDeps & { readonly defaults: SpecDefaults }): Handler {
   return {
     timeoutMs: gcTimeoutMs,
-    async run(call) {
+    async run(call, { stopping }) {
       const netconf = parseNetconf(call.config, 'GC');
       const valid = validAttachments(call.config);
       if (valid === undefined) return { fields: { skipped: 'no list of valid attachments' } };
       const request = { network: netconf.name, view: viewOf(netconf, deps.defaults), valid };
-      const { released, releasing } = await collectGarbage(deps, request, AbortSignal.timeout(gcTimeoutMs));
+      const limits = { signal: AbortSignal.timeout(gcTimeoutMs), stopping };
+      const { released, releasing } = await collectGarbage(deps, request, limits);
       const addresses = listed([...released, ...releasing]);
       return { fields: { released: released.length, releasing: releasing.length, ...addresses } };
     },

@@ -104,13 +104,13 @@ export function releaseHostHandler(deps: LeaseDeps): OperatorHandler<'operator/r
   return {
     timeoutMs: pageTimeoutMs,
     changes: true,
-    async run({ host, reservations }, { gone, tell }) {
+    async run({ host, reservations }, { gone, stopping, tell }) {
       const prefix = hostPrefix(otherHost(deps.names, host));
       const stray = reservations.find(({ mark }) => parseMark(mark) === undefined || !mark.startsWith(prefix));
       if (stray !== undefined) throw new CniError(CniCode.invalidEnvironment, `"${stray.mark}" is no mark of ${host}`);
       const total = reservations.length;
       const onDone = (done: number) => tell({ done, total });
-      const { released, left, failure } = await releaseOfHost(deps, reservations, { stop: gone, onDone });
+      const { released, left, failure } = await releaseOfHost(deps, reservations, { gone, stopping, onDone });
       const stopped = failure === undefined ? null : { message: failure.message, hint: failure.hint ?? null };
       const fields = { host, released: released.length, left: left.length, reason: stopped?.message };
       return { result: { released, left, stopped }, fields };

@@ -4,6 +4,7 @@
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import { CniCode, CniError } from '../../../cni/errors.ts';
+import { GridError } from '../../../infoblox/errors.ts';
 import type { Fields, Log } from '../../../infoblox/log.ts';
 import { isOperatorMethod, progressFrame } from '../../operator-protocol.ts';
 import { acceptedFrame, answerFrame, takenFrame } from '../../protocol.ts';
@@ -41,11 +42,14 @@ const busy = new CniError(
   'Try again when that GC has ended.',
 );
 
+const stopped = new GridError('busy', 'the daemon is stopping', { hint: 'try again when it runs again' });
+
 export class CallServer {
   readonly #deps: ServerDeps;
   readonly #server: Server;
   readonly #calls = new Set<Promise<void>>();
   readonly #frames = new FrameReader();
+  readonly #stopping = new AbortController();
 
   constructor(deps: ServerDeps) {
     this.#deps = deps;
@@ -73,8 +77,9 @@ export class CallServer {
     });
   }
 
-  /** Takes no more calls and waits for those in flight. */
+  /** Takes no more calls and waits for those in flight; work of many steps ends after the one that is under way. */
   async close(): Promise<void> {
+    this.#stopping.abort(stopped);
     this.#server.close();
     await Promise.allSettled([...this.#calls]);
   }
@@ -121,7 +126,11 @@ export class CallServer {
     try {
       const work = this.#deps.workOf(request);
       socket.write(acceptedFrame(work.timeoutMs));
-      const answer = await work.run({ gone, tell: (progress) => void socket.write(progressFrame(progress)) });
+      const answer = await work.run({
+        gone,
+        stopping: this.#stopping.signal,
+        tell: (progress) => void socket.write(progressFrame(progress)),
+      });
       const fields = { ...this.#about(request, began), ...answer.fields };
       this.#deps.log[work.changes ? 'info' : 'debug'](method, fields);
       this.#deps.onCall?.({ command: method, code: 0, seconds: secondsSince(began), fields });

@@ -29,11 +29,8 @@ export interface Answer {
 export interface Handler {
   /** Milliseconds that it takes at most; the caller is told. */
   readonly timeoutMs: number;
-  /**
-   * @param gone fires when the caller has closed the connection
-   * @throws CniError or GridError
-   */
-  run(call: Call, gone: AbortSignal): Promise<Answer>;
+  /** @throws CniError or GridError */
+  run(call: Call, caller: Caller): Promise<Answer>;
 }
 
 /** The work that a request is for, as the socket server runs it. */
@@ -42,15 +39,17 @@ export interface Work {
   readonly timeoutMs: number;
   /** Whether the log has a line of its success at its usual level: it changes something. */
   readonly changes: boolean;
-  /**
-   * @param caller `gone` fires when the caller has closed the connection; `tell` sends it how far the work has come
-   * @throws CniError or GridError
-   */
+  /** @throws CniError or GridError */
   run(caller: Caller): Promise<Answer>;
 }
 
+/** Who waits for an answer. */
 export interface Caller {
+  /** Fires when the caller has closed the connection. */
   readonly gone: AbortSignal;
+  /** Fires, with a GridError, when the daemon stops: work of many steps begins no further one. */
+  readonly stopping: AbortSignal;
+  /** Sends how far the work has come. */
   readonly tell: (progress: Progress) => void;
 }
 
@@ -60,7 +59,7 @@ export type Handlers = Readonly<Record<ServedCommand, Handler>>;
 export function pluginWork(handlers: Handlers, { method, params }: { method: ServedCommand; params: Call }): Work {
   const handler = handlers[method];
   const changes = method === 'ADD' || method === 'DEL' || method === 'GC';
-  return { timeoutMs: handler.timeoutMs, changes, run: ({ gone }) => handler.run(params, gone) };
+  return { timeoutMs: handler.timeoutMs, changes, run: (caller) => handler.run(params, caller) };
 }
 
 export interface OperatorHandler<M extends OperatorMethod> {

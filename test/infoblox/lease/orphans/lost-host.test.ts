@@ -1,5 +1,6 @@
 /** What another host has left, released through the state of this one: what a lost answer and a live container of ours mean. */
 import { describe, expect, test } from 'vitest';
+import { GridError } from '../../../../src/infoblox/errors.ts';
 import { listOfHost, releaseOfHost } from '../../../../src/infoblox/lease/orphans/lost-host.ts';
 import { attachmentMark, type Origin } from '../../../../src/infoblox/mark.ts';
 import { until } from '../../../fixture/host.ts';
@@ -18,8 +19,9 @@ function leave(...last: number[]) {
     return { mark: lostMark(`c${each}`), view: 'default' };
   });
 }
-const release = (wanted: ReturnType<typeof leave>, stop = new AbortController().signal, onDone = (_: number) => {}) =>
-  releaseOfHost(leases().deps, wanted, { stop, onDone });
+const never = new AbortController().signal;
+const release = (wanted: ReturnType<typeof leave>, limits: Partial<Parameters<typeof releaseOfHost>[2]> = {}) =>
+  releaseOfHost(leases().deps, wanted, { gone: never, stopping: never, onDone: () => {}, ...limits });
 const comments = () =>
   leases()
     .grid.fixedAddresses()
@@ -41,7 +43,7 @@ describe('what a lost host has reserved', () => {
   test('goes back, and leaves nothing in the state', async () => {
     const done: number[] = [];
     const wanted = leave(5, 6, 7);
-    const result = await release(wanted, undefined, (count) => done.push(count));
+    const result = await release(wanted, { onDone: (count) => done.push(count) });
     expect({ ...result, released: [...result.released].sort() }).toEqual({
       released: wanted.map(({ mark }) => mark).sort(),
       left: [],
@@ -97,10 +99,21 @@ describe('what a lost host has reserved', () => {
   test('stays from where it is stopped', async () => {
     const wanted = leave(5, 6, 7, 8, 9, 10, 11, 12);
     const stop = new AbortController();
-    const result = await release(wanted, stop.signal, () => stop.abort());
+    const result = await release(wanted, { gone: stop.signal, onDone: () => stop.abort() });
     expect(result.released.length).toBeLessThanOrEqual(4);
+    expect(result.failure).toBeUndefined();
     expect(comments()).toHaveLength(8 - result.released.length);
     expect(leases().store.count('releasing')).toBe(0);
+  });
+
+  test('stays from where the daemon stops, which is said', async () => {
+    const wanted = leave(5, 6, 7, 8, 9, 10, 11, 12);
+    const stopping = new AbortController();
+    const why = new GridError('busy', 'the daemon is stopping');
+    const result = await release(wanted, { stopping: stopping.signal, onDone: () => stopping.abort(why) });
+    expect(result.released.length).toBeLessThanOrEqual(4);
+    expect(result.failure).toBe(why);
+    expect(comments()).toHaveLength(8 - result.released.length);
   });
 
   test('stays if the state cannot be written', async () => {

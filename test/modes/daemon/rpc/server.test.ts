@@ -53,7 +53,7 @@ beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-server-'));
   file = join(directory, 'infoblox.sock');
   run = async () => ({ result: { cniVersion: '1.1.0' }, fields: { address: '10.0.0.2' } });
-  const handler: Handler = { timeoutMs: 12_345, run: (_, gone) => run(gone) };
+  const handler: Handler = { timeoutMs: 12_345, run: (_, caller) => run(caller.gone) };
   const handlers = { ADD: handler, DEL: handler, CHECK: handler, GC: handler, STATUS: handler };
   server = new CallServer({
     workOf: (request) => {
