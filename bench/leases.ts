@@ -5,9 +5,9 @@ import { hostClock } from '../src/infoblox/concurrency/clock.ts';
 import { Conditions } from '../src/infoblox/conditions.ts';
 import { defaultDoubtWindow } from '../src/infoblox/lease/doubt.ts';
 import { begin, bind, type Lease } from '../src/infoblox/lease/lease.ts';
-import { hostSandboxes } from '../src/infoblox/lease/sandbox/sandbox.ts';
 import { SqliteLeaseStore } from '../src/infoblox/lease/store/sqlite-store.ts';
 import { hostPrefix } from '../src/infoblox/mark.ts';
+import { hostSandboxes } from '../src/modes/daemon/host/sandboxes.ts';
 
 /** The mark of lease `n`. */
 export function leaseMark(n: number): string {

@@ -6,13 +6,17 @@ const src = join(import.meta.dirname, '../src');
 
 /**
  * The parts of src, the most specific path first, and the parts that each may import besides itself:
- * main -> modes -> { cni, infoblox }, inside infoblox lease -> network -> wapi -> leaves. The two roles meet only in what
+ * main -> modes -> { cni, infoblox }, inside infoblox core -> lease -> network -> wapi -> leaves. The two roles meet only in what
  * lies directly in modes/: the protocol and the texts of both. The plugin is started for every container, so it takes nothing of
  * infoblox but what it needs of the host. The operator's commands may use what the daemon is made of, never the other way round.
  */
 const PARTS: readonly { readonly path: string; readonly part: string; readonly mayImport: readonly string[] }[] = [
   { path: 'modes/plugin/', part: 'plugin', mayImport: ['shared', 'cni', 'host'] },
-  { path: 'modes/daemon/', part: 'daemon', mayImport: ['shared', 'cni', 'lease', 'network', 'wapi', 'leaf', 'host'] },
+  {
+    path: 'modes/daemon/',
+    part: 'daemon',
+    mayImport: ['shared', 'cni', 'core', 'lease', 'network', 'wapi', 'leaf', 'host'],
+  },
   {
     path: 'modes/operator/',
     part: 'operator',
@@ -20,6 +24,8 @@ const PARTS: readonly { readonly path: string; readonly part: string; readonly m
   },
   { path: 'modes/', part: 'shared', mayImport: ['cni'] },
   { path: 'cni/', part: 'cni', mayImport: [] },
+  { path: 'infoblox/core.ts', part: 'core', mayImport: ['lease', 'network', 'wapi', 'leaf', 'host'] },
+  { path: 'infoblox/grid-monitor.ts', part: 'core', mayImport: ['wapi', 'leaf', 'host'] },
   { path: 'infoblox/lease/', part: 'lease', mayImport: ['network', 'wapi', 'leaf', 'host'] },
   { path: 'infoblox/network/', part: 'network', mayImport: ['wapi', 'leaf', 'host'] },
   { path: 'infoblox/wapi/', part: 'wapi', mayImport: ['leaf', 'host'] },
@@ -89,6 +95,7 @@ describe('imports', () => {
     ['infoblox/wapi/session.ts', '../network/networks.ts'],
     ['infoblox/network/networks.ts', '../lease/store.ts'],
     ['infoblox/conditions.ts', './wapi/session.ts'],
+    ['infoblox/lease/gc.ts', '../core.ts'],
     ['cni/netconf.ts', 'node:fs'],
     ['modes/plugin/plugin.ts', '../../main.ts'],
     ['modes/plugin/plugin.ts', '../daemon/start-error.ts'],

@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
-import { readMachine } from '../../src/infoblox/host/machine.ts';
+import { readMachine } from '../../src/modes/daemon/host/this-host.ts';
 import { Collector } from '../fixture/collector.ts';
 import { until } from '../fixture/host.ts';
 import { type Grid, startGrid } from '../simulator/grid.ts';

@@ -11,10 +11,11 @@ export interface Backoff {
 /**
  * Says how long to wait before an attempt.
  * @param attempt 0 for the first pause
+ * @param random gives a number from 0 up to 1
  * @returns milliseconds
  */
-export function pauseBefore(attempt: number, { first, longest, spread = 0.25 }: Backoff): number {
-  return Math.round(Math.min(first * 2 ** attempt, longest) * (1 + spread * (2 * Math.random() - 1)));
+export function pauseBefore(attempt: number, { first, longest, spread = 0.25 }: Backoff, random: () => number): number {
+  return Math.round(Math.min(first * 2 ** attempt, longest) * (1 + spread * (2 * random() - 1)));
 }
 
 /** Waits for so many milliseconds. @throws `late` if the signal fires before that */

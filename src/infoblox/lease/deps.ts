@@ -1,16 +1,19 @@
-/** What everybody who works on leases needs. Built once for the daemon, each part after those that it needs. */
+/** What everybody who works on leases needs: built once, in core.ts. */
 import type { Clock } from '../concurrency/clock.ts';
 import type { KeyedMutex } from '../concurrency/keyed-mutex.ts';
+import type { SingleFlight } from '../concurrency/single-flight.ts';
 import type { Conditions } from '../conditions.ts';
+import type { Host } from '../host.ts';
 import type { Log } from '../log.ts';
 import type { Exhaustion } from '../network/exhaustion.ts';
 import type { Networks } from '../network/networks.ts';
 import type { Trace } from '../trace.ts';
 import type { WapiClient } from '../wapi/client.ts';
+import type { Deliveries } from './add/deliveries.ts';
+import type { Taken } from './add/take-address.ts';
 import type { Moment } from './doubt.ts';
 import type { FormerNames } from './former-names.ts';
 import type { Observer } from './observe.ts';
-import type { Sandboxes } from './sandbox/sandbox.ts';
 import type { LeaseStore } from './store/lease-store.ts';
 
 /** Leases that a long loop changes at most between two turns of the event loop. */
@@ -37,9 +40,11 @@ export interface LeaseDeps {
   readonly store: LeaseStore;
   readonly names: FormerNames;
   readonly observer: Observer;
-  readonly sandboxes: Sandboxes;
-  /** Whether an address is one of this host itself. */
-  readonly isOwnAddress: (address: string) => Promise<boolean>;
+  readonly host: Host;
+  /** The ADDs that are under way, by the mark of their attachment: what others know of it may be older. */
+  readonly adds: SingleFlight<Taken>;
+  /** What is known of those that were answered. */
+  readonly deliveries: Deliveries;
   /** One for each lease, by its mark. */
   readonly locks: KeyedMutex;
   readonly clock: Clock;

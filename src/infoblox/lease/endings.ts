@@ -3,6 +3,7 @@
  * lease is judged as it is in the transaction that changes it. What the lease then still has on the grid, and whose that is, is
  * for the look and `plan`. The table is in docs/architecture.md, too, written from here.
  */
+import type { Fate } from '../host.ts';
 import type { Log } from '../log.ts';
 import { doubtOf, type Moment } from './doubt.ts';
 import type { Releaser } from './history/releaser.ts';
@@ -17,7 +18,6 @@ import {
   unknownToRelease,
 } from './lease.ts';
 import type { PhaseOrNone } from './plan.ts';
-import type { Fate } from './sandbox/liveness.ts';
 import type { SqliteLeaseStore } from './store/sqlite-store.ts';
 
 /** What is known of the calls that a lease was, or is being, answered with. */

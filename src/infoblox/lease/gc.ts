@@ -2,11 +2,10 @@
 import { after, every } from '../concurrency/clock.ts';
 import { GridError } from '../errors.ts';
 import { type Attachment, networkOf, networkPrefix, shortNetworkName } from '../mark.ts';
-import { maxChangesAtOnce, stopPatienceMs } from './deps.ts';
+import { type LeaseDeps, maxChangesAtOnce, stopPatienceMs } from './deps.ts';
 import { endLease } from './endings.ts';
 import type { Lease, LeaseIdentity } from './lease.ts';
 import { reconcile } from './release/reconcile.ts';
-import type { ReleaseDeps } from './release/release.ts';
 
 /** What may have to be released. */
 type Stale = LeaseIdentity & Pick<Lease, 'address'>;
@@ -36,11 +35,11 @@ interface GcResult {
  * @throws GridError `state` at once if that cannot be recorded; else the first failure, after everything else has been tried
  */
 export async function collectGarbage(
-  deps: ReleaseDeps,
+  deps: LeaseDeps,
   { network, view, valid }: GcRequest,
   { signal, stopping }: { readonly signal: AbortSignal; readonly stopping: AbortSignal },
 ): Promise<GcResult> {
-  const { store, clock, names, observer, allocator, deliveries } = deps;
+  const { store, clock, names, observer, adds, deliveries } = deps;
   const { count } = deliveries;
   const validMarks = new Set(valid.flatMap((attachment) => names.marksOf({ ...attachment, network })));
   const judged = new Set<string>();
@@ -52,7 +51,7 @@ export async function collectGarbage(
     if (judged.has(mark)) return;
     judged.add(mark);
     const isValid = validMarks.has(mark);
-    const calls = { isAdding: allocator.isAdding(mark), wasToldSince: deliveries.toldSince(mark, count) };
+    const calls = { isAdding: adds.underWay(mark), wasToldSince: deliveries.toldSince(mark, count) };
     if (endLease(deps, one, { cause: 'GC', isValid, ...calls }).answer === 'release') begun.push(one);
     await settle();
   };

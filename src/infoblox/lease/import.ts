@@ -7,7 +7,6 @@ import { deadline, every } from '../concurrency/clock.ts';
 import { GridError } from '../errors.ts';
 import { messageOf } from '../host/errno.ts';
 import { hostPrefix, networkOf } from '../mark.ts';
-import type { Allocator } from './add/allocate.ts';
 import { type LeaseDeps, maxChangesAtOnce } from './deps.ts';
 import { imported } from './lease.ts';
 import { plan } from './plan.ts';
@@ -16,19 +15,14 @@ import { plan } from './plan.ts';
 const attemptTimeout = 120_000;
 const retry: Backoff = { first: 1_000, longest: 300_000 };
 
-interface ImportDeps
-  extends Pick<LeaseDeps, 'store' | 'observer' | 'names' | 'clock' | 'moment' | 'conditions' | 'log'> {
-  readonly allocator: Pick<Allocator, 'isAdding'>;
-}
-
 export class Import {
-  readonly #deps: ImportDeps;
+  readonly #deps: LeaseDeps;
   readonly #stopping = new AbortController();
   #cancelRetry = () => {};
   #attempts = 0;
   #underWay = false;
 
-  constructor(deps: ImportDeps) {
+  constructor(deps: LeaseDeps) {
     this.#deps = deps;
   }
 
@@ -81,8 +75,8 @@ export class Import {
   }
 
   #adopt(mark: string, object: { readonly ref: string; readonly view: string; readonly address: string }): boolean {
-    const { store, allocator, moment } = this.#deps;
-    if (allocator.isAdding(mark) || store.get(mark) !== undefined) return false;
+    const { store, adds, moment } = this.#deps;
+    if (adds.underWay(mark) || store.get(mark) !== undefined) return false;
     const step = plan(undefined, { found: [object], askedAt: moment().now }, moment());
     if (step.kind !== 'adopt') return false;
     const { view, address } = step.object;
@@ -92,8 +86,8 @@ export class Import {
 
   #tryLater(error: unknown): void {
     if (this.#stopping.signal.aborted) return;
-    const { clock, conditions, log } = this.#deps;
-    const pause = pauseBefore(this.#attempts, retry);
+    const { host, clock, conditions, log } = this.#deps;
+    const pause = pauseBefore(this.#attempts, retry, host.random);
     this.#attempts += 1;
     const reason = messageOf(error);
     log.warn('cannot import the reservations of this host from the grid; will retry', {

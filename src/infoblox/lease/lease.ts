@@ -11,11 +11,11 @@
  * Beside the phase stands doubt: a create or a delete was sent and its answer was lost, so it may still be carried out.
  */
 import { isDeepStrictEqual } from 'node:util';
+import { noSandbox, type SandboxIdentity } from '../host.ts';
 import type { Workload } from '../workload.ts';
 import { type Callers, joinedBy, withCallers, withoutCaller } from './callers.ts';
 import { type Doubtful, doubtOf, type Moment, nextRecheck } from './doubt.ts';
 import type { Releaser } from './history/releaser.ts';
-import { noSandbox, type SandboxIdentity } from './sandbox/liveness.ts';
 
 /** `pending`: an ADD has begun, nobody was told anything. `bound`: an attachment was told. `releasing`: nobody needs it. */
 export const phases = ['pending', 'bound', 'releasing'] as const;

@@ -37,6 +37,7 @@ const lookPause = { first: 40, longest: 800 };
 /** What agreeing on a network needs. */
 export interface AgreementDeps extends NetworkDeps {
   readonly clock: Clock;
+  readonly random: () => number;
   readonly conditions: Conditions;
 }
 
@@ -53,7 +54,7 @@ export async function agreeOnNetwork<T>(
   { spec, prepare }: { readonly spec: SpecOf<'container'>; readonly prepare: (found: FoundNetwork) => Promise<T> },
   signal: AbortSignal,
 ): Promise<T> {
-  const { wapi, views, leases, clock, conditions } = deps;
+  const { wapi, views, leases, clock, random, conditions } = deps;
   const { name, view } = spec;
   /** CIDRs that this call has created and not yielded. */
   const mine = new Set<string>();
@@ -107,7 +108,7 @@ export async function agreeOnNetwork<T>(
     const late = new GridError('timeout', `network ${name} in view ${view} is still being set up by another host`, {
       hint: 'see the logs of the other hosts that use this network name; --add-timeout sets the time',
     });
-    await clock.sleep(pauseBefore(waits++, lookPause), signal, late);
+    await clock.sleep(pauseBefore(waits++, lookPause, random), signal, late);
   }
 }
 
@@ -143,7 +144,7 @@ export function nextStep(
  * @returns false if it is gone or given up: this took so long that another host took it for abandoned
  */
 async function confirmNetwork(
-  { wapi, clock }: AgreementDeps,
+  { wapi, clock, random }: AgreementDeps,
   { network, name, view }: { readonly network: Sighted<Network>; readonly name: string; readonly view: string },
   signal: AbortSignal,
 ): Promise<boolean> {
@@ -154,7 +155,7 @@ async function confirmNetwork(
       return true;
     } catch (error) {
       const isLost = error instanceof GridError && error.outcome !== 'none';
-      failures = await pauseBeforeLook(isLost ? forAnotherLook(error) : error, { clock, failures }, signal);
+      failures = await pauseBeforeLook(isLost ? forAnotherLook(error) : error, { clock, random, failures }, signal);
       [now] = await wapi.findNetworks({ network: network.network, network_view: view }, signal);
     }
   }
@@ -166,7 +167,7 @@ async function confirmNetwork(
  * @returns false if addresses are reserved in it for anything but its gateway: then it stays
  */
 async function yieldNetwork(
-  { wapi, clock }: AgreementDeps,
+  { wapi, clock, random }: AgreementDeps,
   { network, name, view }: { readonly network: string; readonly name: string; readonly view: string },
   signal: AbortSignal,
 ): Promise<boolean> {
@@ -187,7 +188,7 @@ async function yieldNetwork(
         return true;
       } else return true;
     } catch (error) {
-      failures = await pauseBeforeLook(error, { clock, failures }, signal);
+      failures = await pauseBeforeLook(error, { clock, random, failures }, signal);
     }
   }
 }

@@ -20,6 +20,8 @@ interface CredentialsOptions {
   readonly fingerprint?: (() => string) | undefined;
   /** Milliseconds, monotonic. */
   readonly now?: (() => number) | undefined;
+  /** Spreads pauses: gives a number from 0 up to 1. */
+  readonly random: () => number;
 }
 
 /** What a login is made with. */
@@ -102,7 +104,7 @@ export class Credentials {
   /** The grid refused a login with these. */
   refused(secret: string, error: GridError): void {
     const before = this.#refused?.secret === secret ? this.#refused.refusals : 0;
-    const retryAt = this.#now() + pauseBefore(before, refusalPause);
+    const retryAt = this.#now() + pauseBefore(before, refusalPause, this.#options.random);
     this.#refused = { secret, error, retryAt, refusals: before + 1 };
     this.#accepted = undefined;
   }

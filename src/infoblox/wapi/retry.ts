@@ -31,6 +31,8 @@ export interface FailedAttempt {
   readonly otherHost: boolean;
   /** Milliseconds for which the grid has been in trouble; 0 if it was well. */
   readonly troubleFor: number;
+  /** Spreads pauses: gives a number from 0 up to 1. */
+  readonly random: () => number;
 }
 
 export interface RetryDecision {
@@ -63,14 +65,14 @@ export function retryDecision(failed: FailedAttempt): RetryDecision {
   };
 }
 
-function pauseAfter({ error, attempt, otherHost, troubleFor }: FailedAttempt): number | undefined {
+function pauseAfter({ error, attempt, otherHost, troubleFor, random }: FailedAttempt): number | undefined {
   // A write is repeated only if it certainly did nothing; a read never does anything.
   if (error.outcome !== 'none' || attempt >= maxRetries) return undefined;
   if (!isFinal(error) && !isGridAway(error)) return undefined;
   if (otherHost) return 0;
   if (isFinal(error)) return undefined;
   // A grid that has been away for a while gets one try a request: callers need their answer, not hope.
-  return troubleFor > maxTroubleMs ? undefined : pauseBefore(attempt, retryPause);
+  return troubleFor > maxTroubleMs ? undefined : pauseBefore(attempt, retryPause, random);
 }
 
 /** A write that may still be carried out is waited for, not looked after. */
@@ -99,11 +101,15 @@ export function forAnotherLook(cause: GridError): GridError {
  */
 export async function pauseBeforeLook(
   error: unknown,
-  { clock, failures }: { readonly clock: Pick<Clock, 'sleep'>; readonly failures: number },
+  {
+    clock,
+    random,
+    failures,
+  }: { readonly clock: Pick<Clock, 'sleep'>; readonly random: () => number; readonly failures: number },
   signal: AbortSignal,
 ): Promise<number> {
   if (!(error instanceof GridError) || !error.mayLookAgain || failures >= maxRetries) throw error;
   if (error.attribute !== undefined) return failures;
-  await clock.sleep(pauseBefore(failures, retryPause), signal, error);
+  await clock.sleep(pauseBefore(failures, retryPause, random), signal, error);
   return failures + 1;
 }

@@ -31,6 +31,8 @@ interface SessionOptions {
   /** WAPI version, `2.3`. */
   readonly version: string;
   readonly userAgent: string;
+  /** Spreads pauses: gives a number from 0 up to 1. */
+  readonly random: () => number;
   /**
    * Told how each request ended: undefined when the grid answered as a grid should, be it with a refusal; `not-wapi` when it is
    * unclear who has refused it.
@@ -62,7 +64,7 @@ interface Sending {
   readonly seen?: Sighting | undefined;
 }
 
-type Failure = Omit<FailedAttempt, 'otherHost' | 'troubleFor' | 'usualMs'>;
+type Failure = Omit<FailedAttempt, 'otherHost' | 'troubleFor' | 'usualMs' | 'random'>;
 
 /** All methods throw GridError: what `readAnswer`, `connectionError` and the login make of a failure, or `busy`. */
 export class Session {
@@ -205,11 +207,11 @@ export class Session {
 
   /** Notes what a failure says. @returns what follows from it */
   #failed(host: string, request: Request, failed: Failure): RetryDecision {
-    const { hosts } = this.#options;
+    const { hosts, random } = this.#options;
     const { error } = failed;
     const otherHost = hosts.hasAnother(host, { forWrite: hasReason(error, 'read-only') });
     const troubleFor = this.#troubleSince === undefined ? 0 : performance.now() - this.#troubleSince;
-    const decision = retryDecision({ ...failed, otherHost, troubleFor, usualMs: this.#usualMs });
+    const decision = retryDecision({ ...failed, otherHost, troubleFor, usualMs: this.#usualMs, random });
     const { hostFailed, grid } = decision;
     if (hostFailed) hosts.failed(host);
     if (grid === 'unclear') this.#options.onOutcome?.(error, { writes: writes(request) });

@@ -3,21 +3,22 @@
  * answer.
  */
 import type { Conditions } from '../../infoblox/conditions.ts';
+import type { Core } from '../../infoblox/core.ts';
+import type { SqliteLeaseStore } from '../../infoblox/lease/store/sqlite-store.ts';
 import type { Log } from '../../infoblox/log.ts';
+import type { Call } from '../protocol.ts';
 import type { Options } from './config/options.ts';
 import type { GridAccess } from './grid-access.ts';
-import type { GridMonitor } from './grid-monitor.ts';
 import { addHandler, recordUnanswered } from './handlers/add.ts';
 import { callFields } from './handlers/call.ts';
 import { checkHandler, statusHandler } from './handlers/check-and-status.ts';
 import { delHandler, gcHandler, releaseCall } from './handlers/del-and-gc.ts';
-import type { Leases } from './leases.ts';
 import type { RecentError } from './log/log.ts';
 import { forOwnNames, type Pages, shared } from './metrics/listener.ts';
 import type { Metrics } from './metrics/metrics.ts';
 import { historyHandler, leasesHandler } from './operator/leases.ts';
 import { gcByHandHandler, hostReservationsHandler, releaseHandler, releaseHostHandler } from './operator/release.ts';
-import { hostPage, operatorStatusHandler } from './operator/status.ts';
+import { hostPage, type OperatorStatusDeps, operatorStatusHandler } from './operator/status.ts';
 import { probeHandler } from './probes.ts';
 import { isPluginRequest, type Request } from './rpc/frame.ts';
 import { ReleaseNotes } from './rpc/release-notes.ts';
@@ -30,51 +31,65 @@ const pageLifetimeMs = 1_000;
 
 interface CallsDeps {
   readonly options: Options;
-  readonly conditions: Conditions;
-  readonly leases: Leases;
+  readonly store: SqliteLeaseStore;
   readonly grid: GridAccess;
-  readonly monitor: GridMonitor;
-  readonly recentErrors: () => readonly RecentError[];
+  readonly core: Core;
   readonly metrics: Metrics | undefined;
+  readonly tracing: Tracing;
+  readonly conditions: Conditions;
+  readonly recentErrors: () => readonly RecentError[];
   /** Stands in the details of STATUS while the grid's certificate is not verified. */
   readonly unverified: string | undefined;
-  readonly tracing: Tracing;
   readonly log: Log;
 }
 
 /** Builds what serves calls; it does not listen yet. */
 export function buildCalls(deps: CallsDeps) {
-  const { options, conditions, leases, monitor, metrics, unverified, tracing, log } = deps;
+  const { options, store, grid, core, metrics, tracing, conditions, recentErrors, unverified, log } = deps;
+  const { leases, allocator, monitor, usage } = core;
+  const { networks, exhaustion, names } = leases;
   const { socketDir, driverName, addTimeout, networkView } = options;
   const defaults = options;
-  const { networks, exhaustion, allocator } = leases;
-  const del = { ...leases, defaults };
   const describe = (request: Request) => callFields(request, networkView);
+  const release = (params: Call, at: number) =>
+    tracing.call({ method: 'DEL', params }, describe, () => releaseCall(leases, { call: params, at, defaults }));
   const notes = new ReleaseNotes({
     socketDir,
     driverName,
-    release: (params, at) => tracing.call({ method: 'DEL', params }, describe, () => releaseCall(del, params, at)),
+    release,
     recordUnanswered: (call) => recordUnanswered(leases, call),
     conditions,
     log,
   });
   const handlers: Handlers = {
     ADD: addHandler({ allocator, conditions, notes, defaults, addTimeout, log }),
-    DEL: delHandler(del),
-    CHECK: checkHandler({ ...leases, defaults }),
-    GC: gcHandler({ ...leases, defaults }),
+    DEL: delHandler(leases, defaults),
+    CHECK: checkHandler(leases, defaults),
+    GC: gcHandler(leases, defaults),
     STATUS: statusHandler({ conditions, monitor, networks, exhaustion, defaults, unverified }),
   };
-  const operatorDeps = { ...deps, ...deps.grid, ...leases, startedAt: Date.now() };
+  const status: OperatorStatusDeps = {
+    startedAt: Date.now(),
+    options,
+    conditions,
+    gridState: grid.gridState,
+    session: grid.session,
+    certificates: grid.certificates,
+    networks,
+    usage,
+    store,
+    names,
+    recentErrors,
+  };
   const operator: OperatorHandlers = {
-    'operator/status': operatorStatusHandler(operatorDeps),
-    'operator/probe': probeHandler(operatorDeps),
-    'operator/leases': leasesHandler(operatorDeps),
-    'operator/history': historyHandler(operatorDeps),
-    'operator/gc': gcByHandHandler(operatorDeps),
-    'operator/release': releaseHandler(operatorDeps),
-    'operator/host-reservations': hostReservationsHandler(operatorDeps),
-    'operator/release-host': releaseHostHandler(operatorDeps),
+    'operator/status': operatorStatusHandler(status),
+    'operator/probe': probeHandler(conditions),
+    'operator/leases': leasesHandler(leases),
+    'operator/history': historyHandler(store),
+    'operator/gc': gcByHandHandler(leases),
+    'operator/release': releaseHandler(leases),
+    'operator/host-reservations': hostReservationsHandler(leases),
+    'operator/release-host': releaseHostHandler(leases),
   };
   const server = new CallServer({
     workOf: (request) => (isPluginRequest(request) ? pluginWork(handlers, request) : operatorWork(operator, request)),
@@ -87,7 +102,7 @@ export function buildCalls(deps: CallsDeps) {
     log,
   });
   const { nodeName, metricsListen } = options;
-  const page = shared(() => hostPage(operatorDeps), pageLifetimeMs);
+  const page = shared(() => hostPage(status, leases), pageLifetimeMs);
   const pages: Pages = { '/': forOwnNames([nodeName, metricsListen?.host ?? nodeName], page) };
   return { server, notes, pages };
 }

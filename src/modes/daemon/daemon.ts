@@ -1,10 +1,9 @@
 /** Builds the daemon from its options, and takes it down again in good order. */
 import { type Clock, hostClock } from '../../infoblox/concurrency/clock.ts';
 import { Conditions } from '../../infoblox/conditions.ts';
-import { type Machine, readMachine } from '../../infoblox/host/machine.ts';
-import { isOwnAddress as askKernel } from '../../infoblox/host/own-address.ts';
+import { buildCore } from '../../infoblox/core.ts';
+import type { Host } from '../../infoblox/host.ts';
 import { type DoubtWindow, defaultDoubtWindow } from '../../infoblox/lease/doubt.ts';
-import { FormerNames } from '../../infoblox/lease/former-names.ts';
 import type { SqliteLeaseStore } from '../../infoblox/lease/store/sqlite-store.ts';
 import type { Log } from '../../infoblox/log.ts';
 import { hostPrefix } from '../../infoblox/mark.ts';
@@ -15,14 +14,13 @@ import { buildCalls } from './calls.ts';
 import type { Options } from './config/options.ts';
 import { trustOf, unverifiedNotice, warnOfUnverified } from './config/trust.ts';
 import { buildGridAccess } from './grid-access.ts';
-import { GridMonitor } from './grid-monitor.ts';
-import { buildLeases } from './leases.ts';
+import { thisHost } from './host/this-host.ts';
 import { logConditions } from './log/condition-log.ts';
 import { rememberErrors } from './log/log.ts';
 import type { Metrics } from './metrics/metrics.ts';
 import { prepareSocket } from './rpc/socket-file.ts';
 import { listen, listenOnPassed } from './rpc/socket-watch.ts';
-import { orStartError, type StartError } from './start-error.ts';
+import type { StartError } from './start-error.ts';
 import { openStore, watchState, writerMemory } from './state.ts';
 import { noTracing, type Tracing } from './tracing/tracing.ts';
 
@@ -41,9 +39,8 @@ interface Surroundings {
   readonly clock?: Clock | undefined;
   /** How long a write whose answer was lost counts as in doubt. */
   readonly doubtWindow?: DoubtWindow | undefined;
-  readonly machine?: Machine | undefined;
-  /** Whether an address is one of this host itself. */
-  readonly isOwnAddress?: ((address: string) => Promise<boolean>) | undefined;
+  /** What is other on this host than the kernel says. */
+  readonly host?: Partial<Host> | undefined;
   /** Makes each commit of the state. */
   readonly aroundCommit?: ((commit: () => void) => void) | undefined;
   /** Wraps the store that the daemon has opened. */
@@ -63,9 +60,10 @@ export async function startDaemon(options: Options, plainLog: Log, surroundings:
   const isOurs = passedSocket === undefined;
   const file = isOurs ? await prepareSocket(socketDir, driverName) : socketFile(socketDir, driverName);
   const parts = await build(options, log, { ...surroundings, tracing });
-  const { store, grid, leases, monitor, server, notes, pages, metrics, sources } = parts;
+  const { store, grid, core, server, notes, pages, metrics, sources } = parts;
 
-  leases.reconciler.start();
+  void grid.meetHosts();
+  core.start();
   const stopMetrics = options.metricsListen && (await metrics?.serve(options.metricsListen, sources, pages));
   const { promise: lost, resolve: onLost } = Promise.withResolvers<StartError>();
   const watch = { file, onLost, log };
@@ -75,9 +73,6 @@ export async function startDaemon(options: Options, plainLog: Log, surroundings:
     bound: store.count('bound'),
     releasing: store.count('releasing'),
   });
-  void grid.meetHosts();
-  monitor.probe();
-  if (options.reapAfter > 0) leases.reaper.start();
   notes.start();
   const stopStateWatch = watchState(store, onLost);
 
@@ -87,14 +82,11 @@ export async function startDaemon(options: Options, plainLog: Log, surroundings:
       notes.stop();
       stopStateWatch();
       await socketWatch.stop();
-      leases.reconciler.stop();
-      leases.importer.stop();
-      leases.reaper.stop();
-      monitor.stop();
+      core.stop();
       stopWarning?.();
       stopMetrics?.();
       await server.close();
-      await leases.locks.idle();
+      await core.leases.locks.idle();
       await grid.close();
       store.close();
       await tracing.close();
@@ -105,16 +97,21 @@ export async function startDaemon(options: Options, plainLog: Log, surroundings:
 /** Builds the parts, each after those that it needs. Nothing runs yet; the state is open. */
 async function build(options: Options, passedLog: Log, surroundings: Surroundings & { readonly tracing: Tracing }) {
   const { log, recentErrors } = rememberErrors(passedLog);
-  const { doubtWindow: window = defaultDoubtWindow, machine = readMachine(), wrapStore, tracing } = surroundings;
-  const { isOwnAddress = askKernel, clock = hostClock(), aroundCommit } = surroundings;
+  const { doubtWindow = defaultDoubtWindow, clock = hostClock(), wrapStore, aroundCommit, tracing } = surroundings;
+  const host = { ...thisHost({ clock, log }), ...surroundings.host };
   const unverified = unverifiedNotice(options.tls);
   const origin = { cluster: options.clusterName, node: options.nodeName };
-  const owner = { ...machine, name: hostPrefix(origin).trim() };
+  const owner = { ...host.machine, name: hostPrefix(origin).trim() };
   const conditions = new Conditions(clock);
   logConditions(conditions, log);
   const opened = openStore(options.stateDir, {
-    ...{ conditions, owner, clock, window, aroundCommit, log },
+    conditions,
+    owner,
     historyAge: options.leaseHistory,
+    clock,
+    window: doubtWindow,
+    aroundCommit,
+    log,
   });
   const store = wrapStore?.(opened) ?? opened;
   store.subscribe({
@@ -123,26 +120,47 @@ async function build(options: Options, passedLog: Log, surroundings: Surrounding
       if (lease?.dueAt != null && lease.phase !== 'pending') tracing.leaseDue(mark);
     },
   });
-  const names = orStartError(() => new FormerNames(store, origin));
   const metrics = await createMetrics(options);
   const watch = (transport: Transport) => {
     const traced = tracing.watch(transport);
     return metrics?.watch(traced) ?? traced;
   };
-  const grid = buildGridAccess({ options, conditions, memory: writerMemory(store), watch, log });
-  const leases = buildLeases({
-    ...{ options, origin, conditions, store, names, grid, clock, window },
-    isOwnAddress,
+  const { random } = host;
+  const grid = buildGridAccess({ options, conditions, memory: writerMemory(store), watch, random, log });
+  const core = buildCore({
+    wapi: grid.wapi,
+    inspection: grid.inspection,
+    gridState: grid.gridState,
+    store,
+    clock,
+    host,
+    settings: {
+      origin,
+      networkView: options.networkView,
+      doubtWindow,
+      reapAfterMs: options.reapAfter,
+      originalTenant: options.releaseOriginal,
+    },
+    conditions,
     trace: tracing,
     log,
   });
-  const monitor = new GridMonitor({ ...grid, ...leases, view: options.networkView, conditions, log });
-  const shown = { metrics, tracing, recentErrors, unverified };
-  const calls = buildCalls({ ...shown, options, conditions, leases, grid, monitor, log });
+  const calls = buildCalls({ options, store, grid, core, metrics, tracing, conditions, recentErrors, unverified, log });
   const { clientCertificate } = options;
-  const trust = trustOf(options.tls);
-  const sources = { ...grid, ...leases, ...calls, conditions, unverified, clientCertificate, trust };
-  return { store, grid, leases, monitor, metrics, sources, ...calls };
+  const sources = {
+    conditions,
+    store,
+    tally: core.leases.tally,
+    usage: core.usage,
+    exhaustion: core.leases.exhaustion,
+    certificates: grid.certificates,
+    clientCertificate,
+    trust: trustOf(options.tls),
+    server: calls.server,
+    session: grid.session,
+    unverified,
+  };
+  return { store, grid, core, metrics, sources, ...calls };
 }
 
 /** Loads the library of metrics only where they are served. */

@@ -27,6 +27,8 @@ interface GridAccessDeps {
   readonly memory?: WriterMemory;
   /** Stands between the session and the connections, and sees what is exchanged with the grid. */
   readonly watch?: ((transport: Transport) => Transport) | undefined;
+  /** Spreads pauses: gives a number from 0 up to 1. */
+  readonly random: () => number;
   readonly log: Log;
 }
 
@@ -51,7 +53,7 @@ export function buildGridAccess(deps: GridAccessDeps) {
 }
 
 function openSession(deps: GridAccessDeps, gridState: GridState, certificates: Map<string, X509Certificate>) {
-  const { options, conditions, memory, watch, log } = deps;
+  const { options, conditions, memory, watch, random, log } = deps;
   const { clientCertificate } = options;
   const shown = clientCertificate && { client: () => usablePair(clientCertificate, conditions) };
   const tls: TlsOptions = { ...options.tls, ...shown };
@@ -72,10 +74,12 @@ function openSession(deps: GridAccessDeps, gridState: GridState, certificates: M
       username: options.wapiUsername,
       readPassword: options.readPassword,
       fingerprint: clientCertificate && (() => clientCertificate.read().pair.fingerprint),
+      random,
     }),
     port: options.wapiPort,
     version: options.wapiVersion,
     userAgent: `infoblox-cni/${version}`,
+    random,
     onOutcome: (trouble, request) => gridState.report(trouble, request),
     onSwitch: (from, to) => {
       log.warn('another grid host serves', { from, to });

@@ -10,7 +10,7 @@ export function servingTrouble(conditions: Conditions): Condition | undefined {
 }
 
 /** Makes the handler of `status --probe`: that it answers says that the event loop turns. */
-export function probeHandler({ conditions }: Pick<ProbeSources, 'conditions'>): OperatorHandler<'operator/probe'> {
+export function probeHandler(conditions: Conditions): OperatorHandler<'operator/probe'> {
   return {
     timeoutMs: 0,
     async run() {

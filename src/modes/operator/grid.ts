@@ -41,7 +41,7 @@ export async function withGrid<T>(
 
 /** Opens the way to the grid with these settings; connects to nothing yet. Its session is to be closed. */
 function openGrid(options: Options, watch?: (transport: Transport) => Transport): GridAccess {
-  return buildGridAccess({ options, conditions: new Conditions(), watch, log: silent });
+  return buildGridAccess({ options, conditions: new Conditions(), watch, random: Math.random, log: silent });
 }
 
 /** A command says itself what came of it. */

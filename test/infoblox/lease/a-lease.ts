@@ -1,8 +1,8 @@
 /** Leases for tests, and what puts them into a store. */
 
+import type { SandboxIdentity } from '../../../src/infoblox/host.ts';
 import type { Moment } from '../../../src/infoblox/lease/doubt.ts';
 import type { Lease } from '../../../src/infoblox/lease/lease.ts';
-import type { SandboxIdentity } from '../../../src/infoblox/lease/sandbox/liveness.ts';
 import type { LeaseStore } from '../../../src/infoblox/lease/store/lease-store.ts';
 import type { Workload } from '../../../src/infoblox/workload.ts';
 

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import type { Fate } from '../../../src/infoblox/host.ts';
 import {
   type Cause,
   causes,
@@ -14,7 +15,6 @@ import {
 } from '../../../src/infoblox/lease/endings.ts';
 import { createInDoubt, deleteInDoubt, type Lease } from '../../../src/infoblox/lease/lease.ts';
 import type { PhaseOrNone } from '../../../src/infoblox/lease/plan.ts';
-import type { Fate } from '../../../src/infoblox/lease/sandbox/liveness.ts';
 import { aLease, noon, window } from './a-lease.ts';
 
 /** Every cell, written out: what the code decides is compared with what a person decided here. `-` cannot be. */

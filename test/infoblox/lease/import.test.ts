@@ -5,14 +5,12 @@ import { aLease, drop, put } from './a-lease.ts';
 import { type LeaseFixture, markOf, useLeases } from './lease-fixture.ts';
 
 const fixture = useLeases();
-const adding = new Set<string>();
 let leases: LeaseFixture;
 let importer: Import;
 
 beforeEach(() => {
   leases = fixture();
-  adding.clear();
-  importer = new Import({ ...leases.deps, allocator: { isAdding: (mark) => adding.has(mark) } });
+  importer = new Import(leases.deps);
 });
 // Before the fixture ends.
 afterEach(() => importer.stop());
@@ -42,7 +40,7 @@ test('what is known, is being given, or was released meanwhile is left as it is'
   for (const [index, name] of ['known', 'adding', 'released'].entries()) leases.reserve(name, `10.0.0.${index + 2}`);
   const known = aLease(markOf('known'), { phase: 'releasing', dueAt: 9 });
   put(store, known);
-  adding.add(markOf('adding'));
+  leases.deps.adds.join(markOf('adding'), { variant: '', caller: 'a1b2' }, () => new Promise(() => {}));
   put(store, aLease(markOf('released'), { phase: 'releasing' }));
   grid.inject({ method: 'GET', type: 'fixedaddress', effect: { kind: 'delay', ms: 100 } });
   const attempt = importer.attempt();

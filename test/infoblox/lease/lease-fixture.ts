@@ -5,23 +5,19 @@ import { join } from 'node:path';
 import { afterEach, beforeEach } from 'vitest';
 import { ExtensibleAttributes } from '../../../src/infoblox/attributes.ts';
 import { type Clock, hostClock } from '../../../src/infoblox/concurrency/clock.ts';
-import { KeyedMutex } from '../../../src/infoblox/concurrency/keyed-mutex.ts';
 import { Conditions } from '../../../src/infoblox/conditions.ts';
-import { type AddDeps, Deliveries } from '../../../src/infoblox/lease/add/deliveries.ts';
-
+import { buildCore } from '../../../src/infoblox/core.ts';
+import type { LeaseDeps } from '../../../src/infoblox/lease/deps.ts';
 import { defaultDoubtWindow } from '../../../src/infoblox/lease/doubt.ts';
-import { FormerNames } from '../../../src/infoblox/lease/former-names.ts';
 import type { Lease } from '../../../src/infoblox/lease/lease.ts';
-import { Observer } from '../../../src/infoblox/lease/observe.ts';
-import { hostSandboxes } from '../../../src/infoblox/lease/sandbox/sandbox.ts';
 import { SqliteLeaseStore } from '../../../src/infoblox/lease/store/sqlite-store.ts';
 import { attachmentMark, type Origin } from '../../../src/infoblox/mark.ts';
-import { Exhaustion } from '../../../src/infoblox/network/exhaustion.ts';
-import { Networks } from '../../../src/infoblox/network/networks.ts';
-import { NetworkViews } from '../../../src/infoblox/network/views.ts';
 import { untraced } from '../../../src/infoblox/trace.ts';
 import { WapiClient } from '../../../src/infoblox/wapi/client.ts';
+import { GridState } from '../../../src/infoblox/wapi/grid-state.ts';
+import { GridInspection } from '../../../src/infoblox/wapi/inspection.ts';
 import type { Session } from '../../../src/infoblox/wapi/session.ts';
+import { thisHost } from '../../../src/modes/daemon/host/this-host.ts';
 import type { LogLine } from '../../fixture/host.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
 import { inTime, openSession } from '../wapi/session-fixture.ts';
@@ -42,7 +38,7 @@ export class LeaseFixture {
   readonly calls: string[] = [];
   readonly grid: Grid;
   readonly store: SqliteLeaseStore;
-  readonly deps: AddDeps;
+  readonly deps: LeaseDeps;
   readonly #session: Session;
   readonly #directory: string;
 
@@ -67,23 +63,24 @@ export class LeaseFixture {
         this.log.push({ level, message, details });
       };
     const log = { error: write('error'), warn: write('warn'), info: write('info'), debug: write('debug') };
-    const { store } = this;
-    const moment = () => ({ now: clock.now(), wall: clock.wall(), window: defaultDoubtWindow });
-    this.deps = {
-      ...{ wapi, store, log, clock, moment },
-      ...{ trace: untraced, locks: new KeyedMutex(), tally: { reaped: 0, recreated: 0 } },
-      networks: new Networks({
-        ...{ wapi, conditions, clock, leases: store },
-        views: new NetworkViews({ wapi, leases: store, host: origin }),
-      }),
-      exhaustion: new Exhaustion(wapi, conditions, clock),
+    this.deps = buildCore({
+      wapi,
+      inspection: new GridInspection(this.#session),
+      gridState: new GridState(new Conditions()),
+      store: this.store,
+      clock,
+      host: { ...thisHost({ clock, log }), isOwnAddress: async () => false },
+      settings: {
+        origin,
+        networkView: 'default',
+        doubtWindow: defaultDoubtWindow,
+        reapAfterMs: 0,
+        originalTenant: '',
+      },
       conditions,
-      names: new FormerNames(store, origin),
-      observer: new Observer({ wapi, store, moment, log }),
-      sandboxes: hostSandboxes(clock),
-      isOwnAddress: async () => false,
-      deliveries: new Deliveries({ store, moment, log }),
-    };
+      trace: untraced,
+      log,
+    }).leases;
   }
 
   async end(): Promise<void> {

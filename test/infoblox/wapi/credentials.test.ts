@@ -10,7 +10,12 @@ let credentials: Credentials;
 beforeEach(() => {
   now = 0;
   password = 'one';
-  credentials = new Credentials({ username: 'ädmin', readPassword: () => password, now: () => now });
+  credentials = new Credentials({
+    username: 'ädmin',
+    readPassword: () => password,
+    now: () => now,
+    random: Math.random,
+  });
 });
 
 const wrong = new GridError('credentials', 'the grid refused the user name or password (401)', { hint: 'check it' });

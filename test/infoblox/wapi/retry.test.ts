@@ -14,6 +14,7 @@ function judge(reason: Reason, more: Partial<FailedAttempt> & { outcome?: GridEr
     callerLeft: false,
     otherHost: false,
     troubleFor: 0,
+    random: Math.random,
     ...failed,
   });
 }

@@ -28,10 +28,11 @@ export function openSession(setup: SessionSetup): Session {
   return new Session({
     transport: setup.transport ?? createTransport(setup.dispatcher ?? createAgent({ verify: false }, maxConnections)),
     hosts: new GridHosts(hosts, setup.now),
-    credentials: new Credentials({ username, readPassword, now: setup.now }),
+    credentials: new Credentials({ username, readPassword, now: setup.now, random: Math.random }),
     port,
     version,
     userAgent: 'infoblox-cni/test',
+    random: Math.random,
     ...(setup.onOutcome === undefined ? {} : { onOutcome: setup.onOutcome }),
   });
 }

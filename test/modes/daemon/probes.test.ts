@@ -30,7 +30,7 @@ test.each(rows)(
       expect(text).toBe(status === 200 ? 'ok\n' : 'what: why\n');
     }
     const caller = { gone: AbortSignal.abort(), stopping: AbortSignal.abort(), tell: () => undefined };
-    const { result } = await probeHandler({ conditions }).run({}, caller);
+    const { result } = await probeHandler(conditions).run({}, caller);
     expect(result.notReady).toEqual(expected['/readyz'] === 200 ? null : { message: 'what: why', hint: 'fix' });
   },
 );

@@ -1,19 +1,19 @@
 /** Gives addresses to attachments: one ADD, from the first write to the state to the answer. */
 
 import { abortable } from '../../concurrency/abortable.ts';
-import { type SharedWork, SingleFlight } from '../../concurrency/single-flight.ts';
+import type { SharedWork } from '../../concurrency/single-flight.ts';
 import { GridError } from '../../errors.ts';
 import { shortNetworkName, whoOf } from '../../mark.ts';
 import { fits, mayFit, refuseHopeless } from '../../network/fit.ts';
 import { specKey } from '../../network/spec.ts';
 import { gridTrouble } from '../../wapi/grid-state.ts';
 import { apply } from '../act.ts';
+import type { LeaseDeps } from '../deps.ts';
 import { endLease } from '../endings.ts';
 import { answer, askAgain, begin, followView, imported, type Lease, type LeaseIdentity } from '../lease.ts';
 import { type Look, plan } from '../plan.ts';
 import { reconcileLocked } from '../release/reconcile.ts';
 import { deletedError, leftError, refusal } from './address-errors.ts';
-import type { AddDeps } from './deliveries.ts';
 import { AddressTaking, type Taken } from './take-address.ts';
 import type { AddRequest, Want } from './want.ts';
 
@@ -25,12 +25,11 @@ export interface Allocation extends Taken {
 }
 
 export class Allocator {
-  readonly #deps: AddDeps;
-  readonly #adds = new SingleFlight<Taken>();
+  readonly #deps: LeaseDeps;
   /** What an ADD under way is waiting for, by mark. */
   readonly #delays = new Map<string, GridError>();
 
-  constructor(deps: AddDeps) {
+  constructor(deps: LeaseDeps) {
     this.#deps = deps;
   }
 
@@ -46,7 +45,7 @@ export class Allocator {
     const { callId: caller } = request;
     // Another sandbox is another start of the container: the lease has to know the one that lives.
     const variant = JSON.stringify([specKey(request.spec), request.requested, request.netns]);
-    const share = this.#adds.join(mark, { variant, caller }, (work) =>
+    const share = this.#deps.adds.join(mark, { variant, caller }, (work) =>
       this.#deps.locks.run(mark, () => this.#give(mark, request, work)).finally(() => this.#delays.delete(mark)),
     );
     const { deliveries } = this.#deps;
@@ -61,16 +60,6 @@ export class Allocator {
       share.result.then(undelivered, undelivered);
       throw error;
     }
-  }
-
-  /** Ends an ADD under way: a runtime that deletes has given up on it. */
-  abort(mark: string): void {
-    this.#adds.abort(mark, deletedError());
-  }
-
-  /** True while an ADD is under way for the attachment: what others know of it may be older. */
-  isAdding(mark: string): boolean {
-    return this.#adds.underWay(mark);
   }
 
   #outOfTime(mark: string, { reason }: AbortSignal): GridError {
@@ -90,10 +79,10 @@ export class Allocator {
   async #give(mark: string, request: AddRequest, work: SharedWork): Promise<Taken> {
     const { signal } = work;
     if (signal.aborted) throw signal.reason instanceof GridError ? signal.reason : leftError();
-    const { store, sandboxes } = this.#deps;
+    const { store, host } = this.#deps;
     const known = store.get(mark) ?? (store.isWhole ? undefined : await this.#recall(mark, request, signal));
     const want = {
-      ...{ ...request, mark, work, sandbox: sandboxes.identify(request.netns) },
+      ...{ ...request, mark, work, sandbox: host.identify(request.netns) },
       // Of an attachment that is new the grid can hold nothing: one request is enough.
       mayBeOnGrid: known !== undefined,
       delayedBy: (why: GridError) => this.#delays.set(mark, why),

@@ -87,7 +87,8 @@ export class AddressCreation {
   async waitAfterLoss(why: GridError, signal: AbortSignal): Promise<void> {
     this.#isDoubtful = true;
     if (this.#losses >= mostLosses) throw why;
-    await this.#deps.clock.sleep(pauseBefore(this.#losses, lostPause), signal, why);
+    const { clock, host } = this.#deps;
+    await clock.sleep(pauseBefore(this.#losses, lostPause, host.random), signal, why);
     this.#losses += 1;
   }
 
@@ -117,7 +118,7 @@ export class AddressCreation {
     look: Look,
     signal: AbortSignal,
   ): Promise<Look> {
-    const { store, observer, exhaustion, isOwnAddress } = this.#deps;
+    const { store, observer, exhaustion, host } = this.#deps;
     const { mark, requested } = this.#want;
     const { view, kept } = this.#network;
     const made = { ref, address: ipv4addr, view: network_view };
@@ -129,7 +130,7 @@ export class AddressCreation {
     // What only an unconfirmed look has shown does not count.
     const before = look.unconfirmed === undefined ? look.found : [];
     const isKept = made.address === kept || store.boundAt(view, made.address, mark) !== undefined;
-    if (!isKept && !(await isOwnAddress(made.address))) return { askedAt: look.askedAt, found: [...before, made] };
+    if (!isKept && !(await host.isOwnAddress(made.address))) return { askedAt: look.askedAt, found: [...before, made] };
     // Only what is there is made another's, whatever the answer was.
     const there = await observer.look(leaseOf(store, mark), signal);
     if (there.found.some(({ address }) => address === made.address)) return there;
@@ -173,7 +174,8 @@ export class AddressCreation {
   async #afterCollision(error: GridError, look: Look, signal: AbortSignal): Promise<Look | undefined> {
     const why = collisionError(this.#network, error);
     this.#want.delayedBy(why);
-    await this.#deps.clock.sleep(pauseBefore(this.#collisions, collisionPause), signal, why);
+    const { clock, host } = this.#deps;
+    await clock.sleep(pauseBefore(this.#collisions, collisionPause, host.random), signal, why);
     this.#collisions += 1;
     // The conflict may be with what an earlier create, whose answer was lost, has made since.
     return this.isDoubtful ? undefined : look;
@@ -196,10 +198,10 @@ export class AddressCreation {
   ): Promise<void> {
     if (this.#isRequestChecked) return;
     this.#isRequestChecked = true;
-    const { store, wapi, moment, isOwnAddress } = this.#deps;
+    const { store, wapi, moment, host } = this.#deps;
     const network = this.#network;
     refuseOutside(requested, network);
-    if (await isOwnAddress(requested)) throw ownAddressError(requested, network);
+    if (await host.isOwnAddress(requested)) throw ownAddressError(requested, network);
     const isThere = look.found.some(({ address }) => address === requested);
     if (isThere && doubtOf(lease, { ...moment(), askedAt: look.askedAt }).delete !== null) {
       throw new GridError('busy', `an earlier release of ${requested} may still be carried out`, {

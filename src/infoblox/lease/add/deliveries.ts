@@ -9,9 +9,6 @@ import { endLease } from '../endings.ts';
 /** Attachments whose answers are remembered. */
 const maxRemembered = 10_000;
 
-/** What an ADD needs beside what all work on leases does. */
-export type AddDeps = LeaseDeps & { readonly deliveries: Deliveries };
-
 interface Answered {
   /** Which of all answers of this run the last one was. */
   readonly order: number;

@@ -9,11 +9,11 @@ import { fits } from '../../network/fit.ts';
 import type { ReadyNetwork } from '../../network/networks.ts';
 import { pauseBeforeLook } from '../../wapi/retry.ts';
 import { apply, recreate, remove, warnOfLoss, without } from '../act.ts';
+import type { LeaseDeps } from '../deps.ts';
 import { answer, begin, bind, createInDoubt, deleteAnswered, type Lease } from '../lease.ts';
 import { type Another, type Look, plan, type Step } from '../plan.ts';
 import { deletedError, leftError, ownAddressesError, refusal } from './address-errors.ts';
 import { AddressCreation } from './create-address.ts';
-import type { AddDeps } from './deliveries.ts';
 import { keeperOf } from './keeper.ts';
 import { reassign } from './reassign.ts';
 import type { Want } from './want.ts';
@@ -27,7 +27,7 @@ export interface Taken {
 }
 
 export class AddressTaking {
-  readonly #deps: AddDeps;
+  readonly #deps: LeaseDeps;
   readonly #want: Want;
   readonly #creation: AddressCreation;
   #mayBeOnGrid: boolean;
@@ -36,7 +36,7 @@ export class AddressTaking {
   /** How many addresses of the host the grid has given out. */
   #own = 0;
 
-  constructor(deps: AddDeps, want: Want, network: ReadyNetwork) {
+  constructor(deps: LeaseDeps, want: Want, network: ReadyNetwork) {
     this.#deps = deps;
     this.#want = want;
     this.#creation = new AddressCreation(deps, want, network);
@@ -59,7 +59,7 @@ export class AddressTaking {
    * @throws GridError; the lease is pending or bound still, with what is in doubt: the caller gives a pending one up
    */
   async run(signal: AbortSignal, first?: Look): Promise<Taken> {
-    const { observer, moment, clock } = this.#deps;
+    const { observer, host, moment, clock } = this.#deps;
     let look: Look | undefined = this.#mayBeOnGrid ? first : { found: [], askedAt: moment().now };
     let failures = 0;
     for (;;) {
@@ -75,7 +75,7 @@ export class AddressTaking {
       try {
         look = await this.#act(step, { lease, look }, signal);
       } catch (error) {
-        failures = await pauseBeforeLook(error, { clock, failures }, signal);
+        failures = await pauseBeforeLook(error, { clock, random: host.random, failures }, signal);
         look = undefined;
       }
     }
@@ -91,10 +91,10 @@ export class AddressTaking {
   /** The look, with what only this ADD knows. */
   async #judged(look: Look): Promise<Look> {
     const { requested, spec } = this.#want;
-    const { isOwnAddress, names } = this.#deps;
+    const { host, names } = this.#deps;
     const { network, made } = this.#creation;
     const found = look.found.map(async (object) => {
-      const isOwn = await isOwnAddress(object.address);
+      const isOwn = await host.isOwnAddress(object.address);
       const owner = keeperOf(object, { network, name: spec.name, host: names.present, isOwn });
       return { ...object, fresh: object.ref === made?.ref, owner };
     });

@@ -1,10 +1,10 @@
 /** What one ADD wants, as its caller says, and as the files that take its address know it. */
 import type { SharedWork } from '../../concurrency/single-flight.ts';
 import type { GridError } from '../../errors.ts';
+import type { SandboxIdentity } from '../../host.ts';
 import type { Attachment } from '../../mark.ts';
 import type { NetworkSpec } from '../../network/spec.ts';
 import type { Workload } from '../../workload.ts';
-import type { SandboxIdentity } from '../sandbox/liveness.ts';
 
 export interface AddRequest {
   readonly attachment: Attachment;

@@ -46,7 +46,7 @@ export function reconcile(deps: LeaseDeps, mark: string, signal: AbortSignal): P
 
 /** As `reconcile`, for a caller that holds the lock. */
 export async function reconcileLocked(deps: LeaseDeps, mark: string, signal: AbortSignal): Promise<readonly string[]> {
-  const { store, observer, moment, clock } = deps;
+  const { store, observer, host, moment, clock } = deps;
   const removed: string[] = [];
   let look: Look | undefined;
   let failures = 0;
@@ -70,7 +70,7 @@ export async function reconcileLocked(deps: LeaseDeps, mark: string, signal: Abo
       if (outcome === 'done') return removed;
       look = outcome === 'look' ? undefined : outcome;
     } catch (error) {
-      failures = await pauseBeforeLook(error, { clock, failures }, signal);
+      failures = await pauseBeforeLook(error, { clock, random: host.random, failures }, signal);
       look = undefined;
     }
   }

@@ -93,13 +93,13 @@ export class Reconciler {
 
   /** Looks at what was reserved lately, spread over a while. */
   #recheckLately(now: number): void {
-    const { store, moment } = this.#deps;
+    const { store, host, moment } = this.#deps;
     if (this.#recheckAt <= now) this.#recheckAt = Math.max(now, this.#recheckAt + recheckPause);
     const lately = store.where(
       ({ phase, dueAt, writtenAt }) => phase === 'bound' && dueAt === null && writtenAt > now - failoverLoss,
     );
     for (const { mark } of lately) {
-      const at = Math.round(this.#recheckAt + Math.random() * moment().window.end);
+      const at = Math.round(this.#recheckAt + host.random() * moment().window.end);
       apply(store, mark, (lease) => recheck(lease, at));
     }
   }
@@ -173,9 +173,10 @@ export class Reconciler {
 
   #postpone(mark: string, error: unknown): void {
     if (this.#isStopped) return;
-    const { store, clock, log } = this.#deps;
+    const { store, host, clock, log } = this.#deps;
     const now = clock.now();
-    const lease = apply(store, mark, (current) => postpone(current, now + pauseBefore(current.attempts, retry)));
+    const pause = (attempts: number) => pauseBefore(attempts, retry, host.random);
+    const lease = apply(store, mark, (current) => postpone(current, now + pause(current.attempts)));
     if (isGridAway(error) || isRefused(error)) this.#pausedUntil = now + outagePause;
     // That the state fails is said once for all.
     if (lease === undefined || hasReason(error, 'state')) return;

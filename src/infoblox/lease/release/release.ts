@@ -3,15 +3,10 @@
  * answer, and needs no grid.
  */
 import { type Attachment, shortNetworkName } from '../../mark.ts';
-import type { Allocator } from '../add/allocate.ts';
-import type { AddDeps } from '../add/deliveries.ts';
+import { deletedError } from '../add/address-errors.ts';
+import type { LeaseDeps } from '../deps.ts';
 import { endLease } from '../endings.ts';
 import type { Lease } from '../lease.ts';
-
-/** What ends leases needs beside what all work on them does: what is known of the calls that were answered with them. */
-export interface ReleaseDeps extends AddDeps {
-  readonly allocator: Pick<Allocator, 'abort' | 'isAdding'>;
-}
 
 interface Release {
   readonly attachment: Attachment;
@@ -27,11 +22,11 @@ interface Release {
  * @throws GridError `state` if that cannot be recorded: nothing is released, and the plugin leaves a note
  */
 export async function releaseAttachment(
-  deps: ReleaseDeps,
+  deps: LeaseDeps,
   { attachment, view, at }: Release,
 ): Promise<Lease | undefined> {
-  const { names, allocator, store } = deps;
-  for (const mark of names.marksOf(attachment)) allocator.abort(mark);
+  const { names, adds, store } = deps;
+  for (const mark of names.marksOf(attachment)) adds.abort(mark, deletedError());
   const identity = { mark: names.markOf(attachment), network: shortNetworkName(attachment.network), view };
   const { lease } = endLease(deps, identity, { cause: 'DEL', at });
   await store.durable();

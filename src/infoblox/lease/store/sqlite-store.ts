@@ -2,10 +2,10 @@
 import { type Clock, hostClock } from '../../concurrency/clock.ts';
 import type { Conditions } from '../../conditions.ts';
 import { GridError } from '../../errors.ts';
-import type { Owner } from '../../host/machine.ts';
 import { type DoubtWindow, defaultDoubtWindow } from '../doubt.ts';
 import { type Batch, BatchedLeaseStore } from './batched-store.ts';
 import { type AddressHistory, HistoryTable } from './history-table.ts';
+import type { Owner } from './owner.ts';
 import type { StatePlace } from './state-file.ts';
 import { openStateFile, type SetAside, type StateFile } from './state-file.ts';
 import { Statements } from './statements.ts';

@@ -20,10 +20,10 @@ import { GridError } from '../../errors.ts';
 import { makeDirectory } from '../../host/directory.ts';
 import { isErrno, messageOf } from '../../host/errno.ts';
 import { fileIdentity } from '../../host/file-identity.ts';
-import { type Owner, ownerText, parseOwner, strangerOf } from '../../host/machine.ts';
 import { UntrustedPath } from '../../host/trusted-path.ts';
 import type { Lease } from '../lease.ts';
 import type { Stored } from './batched-store.ts';
+import { type Owner, ownerText, parseOwner, strangerOf } from './owner.ts';
 import { columns, StoredLease } from './stored-lease.ts';
 
 /** Raised with each change of the tables that a release has made; before the first release they are changed in place. */

@@ -8,9 +8,8 @@ import { abortable } from '../../../infoblox/concurrency/abortable.ts';
 import type { Conditions } from '../../../infoblox/conditions.ts';
 import { GridError, hasReason } from '../../../infoblox/errors.ts';
 import type { Allocation, Allocator } from '../../../infoblox/lease/add/allocate.ts';
-import type { Deliveries } from '../../../infoblox/lease/add/deliveries.ts';
 import type { AddRequest } from '../../../infoblox/lease/add/want.ts';
-import type { FormerNames } from '../../../infoblox/lease/former-names.ts';
+import type { LeaseDeps } from '../../../infoblox/lease/deps.ts';
 import type { Log } from '../../../infoblox/log.ts';
 import { specText } from '../../../infoblox/network/spec.ts';
 import type { Call } from '../../protocol.ts';
@@ -105,7 +104,7 @@ function warnOfUnknownKeys(netconf: Netconf, warned: Set<string>, log: Log): voi
  * @throws CniError if the call is none; GridError `state` if that cannot be noted
  */
 export async function recordUnanswered(
-  { deliveries, names }: { readonly deliveries: Deliveries; readonly names: FormerNames },
+  { deliveries, names }: Pick<LeaseDeps, 'deliveries' | 'names'>,
   call: Call,
 ): Promise<void> {
   // As for DEL: the configuration may have been edited since.

@@ -3,12 +3,12 @@ import { CniCode, CniError } from '../../../cni/errors.ts';
 import { parseNetconf } from '../../../cni/netconf.ts';
 import type { Conditions } from '../../../infoblox/conditions.ts';
 import type { GridError } from '../../../infoblox/errors.ts';
+import type { GridMonitor } from '../../../infoblox/grid-monitor.ts';
 import { checkLease } from '../../../infoblox/lease/check.ts';
 import type { LeaseDeps } from '../../../infoblox/lease/deps.ts';
 import type { Exhaustion } from '../../../infoblox/network/exhaustion.ts';
 import type { Networks } from '../../../infoblox/network/networks.ts';
 import { type NetworkSpec, specText } from '../../../infoblox/network/spec.ts';
-import type { GridMonitor } from '../grid-monitor.ts';
 import { servingTrouble } from '../probes.ts';
 import { notAvailable } from '../rpc/cni-errors.ts';
 import type { Handler } from '../rpc/work.ts';
@@ -19,7 +19,7 @@ import { type SpecDefaults, specOf, viewOf } from './network-spec.ts';
 const checkTimeoutMs = 12_000;
 
 /** Makes the handler of CHECK. */
-export function checkHandler(deps: LeaseDeps & { readonly defaults: SpecDefaults }): Handler {
+export function checkHandler(deps: LeaseDeps, defaults: SpecDefaults): Handler {
   return {
     timeoutMs: checkTimeoutMs,
     async run(call) {
@@ -33,7 +33,7 @@ export function checkHandler(deps: LeaseDeps & { readonly defaults: SpecDefaults
         );
       }
       const addresses = netconf.prevResult.addresses.map((address) => address.replace(/\/.*/, ''));
-      const view = viewOf(netconf, deps.defaults);
+      const view = viewOf(netconf, defaults);
       await checkLease(deps, { attachment, view, addresses }, AbortSignal.timeout(checkTimeoutMs));
       return {};
     },

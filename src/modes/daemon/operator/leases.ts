@@ -1,11 +1,11 @@
 /** `leases` and `leases --history`: what the state has, lease by lease, and who held an address. */
 import { setImmediate as turn } from 'node:timers/promises';
 import { compareAddresses } from '../../../infoblox/address.ts';
-import { doubtOf, type Moment } from '../../../infoblox/lease/doubt.ts';
+import type { Host } from '../../../infoblox/host.ts';
+import type { LeaseDeps } from '../../../infoblox/lease/deps.ts';
+import { doubtOf } from '../../../infoblox/lease/doubt.ts';
 import { holdersAt, holdings } from '../../../infoblox/lease/history/holders.ts';
 import type { Lease } from '../../../infoblox/lease/lease.ts';
-import type { Sandboxes } from '../../../infoblox/lease/sandbox/sandbox.ts';
-import type { LeaseStore } from '../../../infoblox/lease/store/lease-store.ts';
 import type { SqliteLeaseStore } from '../../../infoblox/lease/store/sqlite-store.ts';
 import { attachmentIn, shortNetworkName } from '../../../infoblox/mark.ts';
 import { workloadName, workloadOfLease } from '../../../infoblox/workload.ts';
@@ -15,11 +15,7 @@ import type { OperatorHandler } from '../rpc/work.ts';
 /** Leases that are looked at between two turns of the event loop. */
 const looksAtATime = 200;
 
-export interface LeasesDeps {
-  readonly store: LeaseStore;
-  readonly sandboxes: Sandboxes;
-  readonly moment: () => Moment;
-}
+export type LeasesDeps = Pick<LeaseDeps, 'store' | 'moment'> & { readonly host: Pick<Host, 'fate'> };
 
 type LeaseFilter = OperatorParams<'operator/leases'>;
 
@@ -56,7 +52,7 @@ function isOf({ mark, workload }: Lease, container: string): boolean {
 }
 
 /** Makes the record of a lease; looks at its sandbox. */
-function leaseRecord(lease: Lease, { sandboxes, moment }: LeasesDeps): LeaseRecord {
+function leaseRecord(lease: Lease, { host, moment }: LeasesDeps): LeaseRecord {
   const doubt = doubtOf(lease, moment());
   const workload = workloadOfLease(lease);
   const { mark, view, address, phase, createdAt, dueAt, attempts, netns } = lease;
@@ -72,7 +68,7 @@ function leaseRecord(lease: Lease, { sandboxes, moment }: LeasesDeps): LeaseReco
     containerId: workload.containerId,
     createdAt: createdAt === 0 ? null : createdAt,
     inDoubt: doubt.create !== null || doubt.delete !== null,
-    sandbox: sandboxes.fate(lease),
+    sandbox: host.fate(lease),
     workload: workloadName(workload),
   };
 }
@@ -86,7 +82,7 @@ export function byNetworkAndAddress(one: Placed, other: Placed): number {
 }
 
 /** Makes the handler of `leases --history`. */
-export function historyHandler({ store }: { readonly store: SqliteLeaseStore }): OperatorHandler<'operator/history'> {
+export function historyHandler(store: SqliteLeaseStore): OperatorHandler<'operator/history'> {
   return {
     timeoutMs: 10_000,
     async run({ address, at }) {

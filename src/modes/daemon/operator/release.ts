@@ -1,11 +1,11 @@
 /** `release`, `gc` and `gc --host`: leases that an operator ends, here and of a host that is gone for good. Those of this host end as by a DEL. */
 import { CniCode, CniError } from '../../../cni/errors.ts';
 import { every } from '../../../infoblox/concurrency/clock.ts';
+import { deletedError } from '../../../infoblox/lease/add/address-errors.ts';
 import { type LeaseDeps, maxChangesAtOnce } from '../../../infoblox/lease/deps.ts';
 import { ending, endLease } from '../../../infoblox/lease/endings.ts';
 import type { FormerNames } from '../../../infoblox/lease/former-names.ts';
 import { listOfHost, releaseOfHost } from '../../../infoblox/lease/orphans/lost-host.ts';
-import type { ReleaseDeps } from '../../../infoblox/lease/release/release.ts';
 import type { Fields } from '../../../infoblox/log.ts';
 import { hostPrefix, type Origin, parseMark } from '../../../infoblox/mark.ts';
 import type { LeaseRecord, OperatorResult } from '../../operator-protocol.ts';
@@ -22,7 +22,7 @@ const pageTimeoutMs = 600_000;
 type Released = OperatorResult<'operator/release'>;
 
 /** Makes the handler of `release`: all leases of a container, whether or not it is proven dead. */
-export function releaseHandler(deps: ReleaseDeps): OperatorHandler<'operator/release'> {
+export function releaseHandler(deps: LeaseDeps): OperatorHandler<'operator/release'> {
   return {
     timeoutMs,
     changes: true,
@@ -36,11 +36,11 @@ export function releaseHandler(deps: ReleaseDeps): OperatorHandler<'operator/rel
         const { answer, because } = endLease(deps, lease, {
           cause: 'release',
           evenIfAlive,
-          fateOf: deps.sandboxes.fate,
+          fateOf: deps.host.fate,
         });
         if (answer === 'keep') result.kept.push({ lease, why: because });
         else {
-          deps.allocator.abort(lease.mark);
+          deps.adds.abort(lease.mark, deletedError());
           result.leases.push(lease);
         }
       }
@@ -51,7 +51,7 @@ export function releaseHandler(deps: ReleaseDeps): OperatorHandler<'operator/rel
 }
 
 /** Makes the handler of `gc`: the leases whose sandbox is proven gone, without the reaper's period of grace. */
-export function gcByHandHandler(deps: ReleaseDeps): OperatorHandler<'operator/gc'> {
+export function gcByHandHandler(deps: LeaseDeps): OperatorHandler<'operator/gc'> {
   return {
     timeoutMs,
     changes: true,
@@ -60,8 +60,8 @@ export function gcByHandHandler(deps: ReleaseDeps): OperatorHandler<'operator/gc
       const settle = every(maxChangesAtOnce, () => deps.store.durable());
       for (const lease of await findLeases(deps, { phase: 'bound' })) {
         if (lease.sandbox !== 'gone') continue;
-        const isAdding = deps.allocator.isAdding(lease.mark);
-        const reason = { cause: 'gc', isAdding, fateOf: deps.sandboxes.fate } as const;
+        const isAdding = deps.adds.underWay(lease.mark);
+        const reason = { cause: 'gc', isAdding, fateOf: deps.host.fate } as const;
         const { answer } = dryRun
           ? ending(reason, { identity: lease, lease: deps.store.get(lease.mark) }, deps.moment())
           : endLease(deps, lease, reason);

@@ -120,8 +120,8 @@ function networksOf({ store, networks, usage }: OperatorStatusDeps): Status['net
 }
 
 /** Makes the page for people, as of now. */
-export async function hostPage(deps: OperatorStatusDeps & LeasesDeps): Promise<Page> {
-  const leases = await findLeases(deps, {});
+export async function hostPage(deps: OperatorStatusDeps, leasesDeps: LeasesDeps): Promise<Page> {
+  const leases = await findLeases(leasesDeps, {});
   return {
     type: 'text/html; charset=utf-8',
     text: renderPage({ status: await statusOf(deps), leases: leases.toSorted(byNetworkAndAddress), now: Date.now() }),

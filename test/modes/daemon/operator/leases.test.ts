@@ -5,8 +5,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { hostClock } from '../../../../src/infoblox/concurrency/clock.ts';
 import { Conditions } from '../../../../src/infoblox/conditions.ts';
 import { defaultDoubtWindow } from '../../../../src/infoblox/lease/doubt.ts';
-import { hostSandboxes } from '../../../../src/infoblox/lease/sandbox/sandbox.ts';
 import { SqliteLeaseStore } from '../../../../src/infoblox/lease/store/sqlite-store.ts';
+import { hostSandboxes } from '../../../../src/modes/daemon/host/sandboxes.ts';
 import { findLeases } from '../../../../src/modes/daemon/operator/leases.ts';
 import { aLease, drop, put } from '../../../infoblox/lease/a-lease.ts';
 
@@ -29,7 +29,7 @@ function markOf(n: number): string {
 function find(filter = {}) {
   const clock = hostClock();
   const moment = () => ({ now: clock.now(), wall: clock.wall(), window: defaultDoubtWindow });
-  return findLeases({ store, moment, sandboxes: hostSandboxes(clock) }, filter);
+  return findLeases({ store, moment, host: hostSandboxes(clock) }, filter);
 }
 
 describe('a listing of many leases', () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { type Fate, fateOf, type Recorded, type Seen } from '../../../../src/infoblox/lease/sandbox/liveness.ts';
+import type { Fate } from '../../../../src/infoblox/host.ts';
+import { fateOf, type Recorded, type Seen } from '../../../../src/modes/daemon/host/liveness.ts';
 
 const boot = { id: 'boot-1', at: 1_000_000 };
 const container: Recorded = { id: '4:17', place: '26:3', boot, processStart: undefined };

@@ -1,25 +1,26 @@
 import { expect, test } from 'vitest';
-import { Allocator } from '../../../../src/infoblox/lease/add/allocate.ts';
-import type { AddRequest } from '../../../../src/infoblox/lease/add/want.ts';
-import type { Fate } from '../../../../src/infoblox/lease/sandbox/liveness.ts';
-import { Reaper } from '../../../../src/infoblox/lease/sandbox/reaper.ts';
-import { networkSpec } from '../../../../src/infoblox/network/spec.ts';
-import { until } from '../../../fixture/host.ts';
-import { inTime } from '../../wapi/session-fixture.ts';
-import { aLease, put, sandbox } from '../a-lease.ts';
-import { markOf, useLeases } from '../lease-fixture.ts';
+import type { Fate } from '../../../src/infoblox/host.ts';
+import { Allocator } from '../../../src/infoblox/lease/add/allocate.ts';
+import type { AddRequest } from '../../../src/infoblox/lease/add/want.ts';
+import { Reaper } from '../../../src/infoblox/lease/reaper.ts';
+import { networkSpec } from '../../../src/infoblox/network/spec.ts';
+import { until } from '../../fixture/host.ts';
+import { inTime } from '../wapi/session-fixture.ts';
+import { aLease, put, sandbox } from './a-lease.ts';
+import { markOf, useLeases } from './lease-fixture.ts';
 
 const leases = useLeases();
 
 /** A reaper without a period of grace, and an allocator; `fate` is that of the sandbox of every lease. */
 function reaperAndAllocator(fate: (netns: string | null) => Fate) {
-  const sandboxes = {
+  const { deps: all } = leases();
+  const host = {
+    ...all.host,
     identify: (netns: string) => ({ ...sandbox, netns }),
     fate: ({ netns }: { netns: string | null }) => fate(netns),
   };
-  const deps = { ...leases().deps, sandboxes };
-  const allocator = new Allocator(deps);
-  return { allocator, reaper: new Reaper({ ...deps, allocator }, 0) };
+  const deps = { ...all, host };
+  return { allocator: new Allocator(deps), reaper: new Reaper(deps, 0) };
 }
 
 /** An ADD of the container c1 from a namespace. */

@@ -1,13 +1,12 @@
 /** Knows whether the grid answers while nobody asks for anything: asks first, and again while there is trouble. */
-import { type Backoff, pauseBefore } from '../../infoblox/concurrency/backoff.ts';
-import type { Conditions } from '../../infoblox/conditions.ts';
-import { hasReason, isGridAway } from '../../infoblox/errors.ts';
-import { messageOf } from '../../infoblox/host/errno.ts';
-import type { Import } from '../../infoblox/lease/import.ts';
-import type { Reconciler } from '../../infoblox/lease/release/reconciler.ts';
-import type { Log } from '../../infoblox/log.ts';
-import type { WapiClient } from '../../infoblox/wapi/client.ts';
-import { type GridState, gridConditions, gridTrouble } from '../../infoblox/wapi/grid-state.ts';
+import { type Backoff, pauseBefore } from './concurrency/backoff.ts';
+import { type Clock, deadline } from './concurrency/clock.ts';
+import type { Conditions } from './conditions.ts';
+import { hasReason, isGridAway } from './errors.ts';
+import { messageOf } from './host/errno.ts';
+import type { Log } from './log.ts';
+import type { WapiClient } from './wapi/client.ts';
+import { type GridState, gridConditions, gridTrouble } from './wapi/grid-state.ts';
 
 /** Milliseconds for a probe. */
 const probeTimeoutMs = 15_000;
@@ -18,16 +17,20 @@ interface GridMonitorDeps {
   readonly wapi: WapiClient;
   /** A probe looks for this network view. */
   readonly view: string;
-  readonly conditions: Conditions;
   readonly gridState: GridState;
-  readonly reconciler: Reconciler;
-  readonly importer: Import;
+  /** Told when the grid answers, for the first time and after trouble; `afterFailover`: another host of it may serve now. */
+  readonly onBack: (afterFailover: boolean) => void;
+  /** Told when another host of the grid serves. */
+  readonly onSwitch: () => void;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly conditions: Conditions;
   readonly log: Log;
 }
 
 export class GridMonitor {
   readonly #deps: GridMonitorDeps;
-  #timer: NodeJS.Timeout | undefined;
+  #cancelProbe = () => {};
   #probes = 0;
   #isProbing = false;
   #knowsAttributes = false;
@@ -36,8 +39,8 @@ export class GridMonitor {
 
   constructor(deps: GridMonitorDeps) {
     this.#deps = deps;
-    const { conditions, gridState, reconciler } = deps;
-    gridState.onSwitch(() => reconciler.gridIsBack(true));
+    const { conditions, gridState, onSwitch } = deps;
+    gridState.onSwitch(onSwitch);
     conditions.subscribe({
       raised: ({ kind, error }) => {
         if (!gridConditions.includes(kind)) return;
@@ -54,9 +57,9 @@ export class GridMonitor {
   probe(): void {
     if (this.#isProbing || this.#stopped) return;
     this.#isProbing = true;
-    const { wapi, view, conditions } = this.#deps;
+    const { wapi, view, clock, conditions } = this.#deps;
     wapi
-      .exists('networkview', { name: view }, AbortSignal.timeout(probeTimeoutMs))
+      .exists('networkview', { name: view }, deadline(clock, probeTimeoutMs))
       .catch((error) => {
         // The session reports all else. Nothing in this request comes from a network configuration: what refuses it is no grid.
         if (hasReason(error, 'not-wapi')) conditions.raise('grid-unavailable', error);
@@ -74,31 +77,29 @@ export class GridMonitor {
 
   stop(): void {
     this.#stopped = true;
-    clearTimeout(this.#timer);
+    this.#cancelProbe();
   }
 
   #isBack(): void {
     this.#probes = 0;
     this.#learnAttributes();
-    const { reconciler, importer } = this.#deps;
-    reconciler.gridIsBack(this.#wasAway);
-    void importer.attempt();
+    this.#deps.onBack(this.#wasAway);
     this.#wasAway = false;
   }
 
   #schedule(): void {
-    if (gridTrouble(this.#deps.conditions) === undefined || this.#stopped) return;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.probe(), pauseBefore(this.#probes, probing));
-    this.#timer.unref();
+    const { clock, random, conditions } = this.#deps;
+    if (gridTrouble(conditions) === undefined || this.#stopped) return;
+    this.#cancelProbe();
+    this.#cancelProbe = clock.after(pauseBefore(this.#probes, probing, random), () => this.probe());
     this.#probes += 1;
   }
 
   #learnAttributes(): void {
     if (this.#knowsAttributes) return;
     this.#knowsAttributes = true;
-    const { wapi, log } = this.#deps;
-    wapi.learnAttributes(AbortSignal.timeout(probeTimeoutMs)).catch((error) => {
+    const { wapi, clock, log } = this.#deps;
+    wapi.learnAttributes(deadline(clock, probeTimeoutMs)).catch((error) => {
       log.debug('cannot read the attribute definitions', { reason: messageOf(error) });
     });
   }

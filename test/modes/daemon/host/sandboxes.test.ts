@@ -12,7 +12,7 @@ import { tmpdir, uptime } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { hostClock } from '../../../../src/infoblox/concurrency/clock.ts';
-import { hostSandboxes } from '../../../../src/infoblox/lease/sandbox/sandbox.ts';
+import { hostSandboxes } from '../../../../src/modes/daemon/host/sandboxes.ts';
 
 const namespaces = hostSandboxes(hostClock());
 const own = `/proc/${process.pid}/ns/net`;

@@ -2,17 +2,8 @@
  * Which machine a state belongs to. A disk that is cloned takes the state of its host along; the copy must neither reap
  * nor release what the original holds, whose containers it cannot see.
  */
-import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
-
-/** What tells machines apart, as hashes; undefined what cannot be read here. */
-export interface Machine {
-  /** From /etc/machine-id: of the installation. Images without one, and containers, have none or that of their image. */
-  readonly installation: string | undefined;
-  /** From the DMI's product UUID: of the hardware, real or virtual; containers see their host's. */
-  readonly hardware: string | undefined;
-}
+import type { Machine } from '../../host.ts';
 
 /** Whom a state belongs to. */
 export interface Owner extends Machine {
@@ -25,22 +16,6 @@ const Recorded = v.object({
   hardware: v.optional(v.string()),
   name: v.string(),
 });
-
-const files = {
-  machineId: '/etc/machine-id',
-  productUuid: '/sys/class/dmi/id/product_uuid',
-  /** The same hashed, as root has written it down for the service, whose user may not read the UUID. */
-  hardware: '/run/infoblox-cni-hardware',
-};
-
-/** Reads what tells this machine from others. Never throws. */
-export function readMachine({ machineId, productUuid, hardware } = files): Machine {
-  const uuid = read(productUuid, /^(?![0-]+$|[f-]+$)[0-9a-f-]{36}$/);
-  return {
-    installation: hashed(read(machineId, /^[0-9a-f]{32}$/)),
-    hardware: hashed(uuid) ?? read(hardware, /^[0-9a-f]{32}$/),
-  };
-}
 
 /**
  * Decides whether a state belongs to this host.
@@ -74,21 +49,4 @@ export function parseOwner(text: string): Owner | undefined {
 
 function differ(one: string | undefined, other: string | undefined): boolean {
   return one !== undefined && other !== undefined && one !== other;
-}
-
-function read(file: string, form: RegExp): string | undefined {
-  try {
-    const text = readFileSync(file, 'latin1').trim().toLowerCase();
-    return form.test(text) ? text : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/**
- * machine-id(5): the ID is confidential and shall not leave the machine, but hashed with a word of the application. The systemd unit
- * does the same to the product UUID.
- */
-function hashed(id: string | undefined): string | undefined {
-  return id === undefined ? undefined : createHash('sha256').update(`infoblox-cni ${id}`).digest('hex').slice(0, 32);
 }

@@ -2,26 +2,13 @@
 import { lstatSync, readFileSync, readlinkSync, statfsSync, statSync } from 'node:fs';
 import { uptime } from 'node:os';
 import { dirname, normalize } from 'node:path';
-import type { Clock } from '../../concurrency/clock.ts';
-import { isErrno } from '../../host/errno.ts';
-import { fileIdentity, identityOf } from '../../host/file-identity.ts';
-import {
-  type Boot,
-  type Fate,
-  fateOf,
-  type PathState,
-  type ProcessState,
-  type Recorded,
-  type SandboxIdentity,
-  type Seen,
-} from './liveness.ts';
+import type { Clock } from '../../../infoblox/concurrency/clock.ts';
+import { isErrno } from '../../../infoblox/host/errno.ts';
+import { fileIdentity, identityOf } from '../../../infoblox/host/file-identity.ts';
+import type { Host } from '../../../infoblox/host.ts';
+import { type Boot, fateOf, type PathState, type ProcessState, type Recorded, type Seen } from './liveness.ts';
 
-export interface Sandboxes {
-  /** Never throws: what is unclear is not seen. */
-  identify(path: string): SandboxIdentity;
-  /** Whether the namespace is still there: `gone` only if that is proven. Never throws. */
-  fate(identity: SandboxIdentity): Fate;
-}
+export type Sandboxes = Pick<Host, 'identify' | 'fate'>;
 
 /** Magic number of the file system that holds namespaces (linux/magic.h, NSFS_MAGIC). */
 const nsfs = 0x6e736673;

@@ -4,12 +4,11 @@
  * apart. One that was never seen is left alone, and so is one that this daemon, started with another view of the host,
  * could not see any more.
  */
-import { every } from '../../concurrency/clock.ts';
-import { workloadFields } from '../../workload.ts';
-import { maxChangesAtOnce } from '../deps.ts';
-import { endLease } from '../endings.ts';
-import type { Lease } from '../lease.ts';
-import type { ReleaseDeps } from '../release/release.ts';
+import { every } from '../concurrency/clock.ts';
+import { workloadFields } from '../workload.ts';
+import { type LeaseDeps, maxChangesAtOnce } from './deps.ts';
+import { endLease } from './endings.ts';
+import type { Lease } from './lease.ts';
 
 const longestPause = 60_000;
 const shortestPause = 500;
@@ -24,7 +23,7 @@ interface FirstLook {
 }
 
 export class Reaper {
-  readonly #deps: ReleaseDeps;
+  readonly #deps: LeaseDeps;
   readonly #grace: number;
   /** By mark: the first look that found the sandbox gone. */
   readonly #firstLooks = new Map<string, FirstLook>();
@@ -32,7 +31,7 @@ export class Reaper {
   #isStopped = false;
 
   /** @param grace milliseconds between the two looks */
-  constructor(deps: ReleaseDeps, grace: number) {
+  constructor(deps: LeaseDeps, grace: number) {
     this.#deps = deps;
     this.#grace = grace;
   }
@@ -55,7 +54,7 @@ export class Reaper {
 
   /** Looks once at all sandboxes that were seen; releases the leases of those that have been gone for the grace period. */
   async look(): Promise<void> {
-    const { sandboxes, allocator, deliveries, clock, tally, log } = this.#deps;
+    const { host, adds, deliveries, clock, tally, log } = this.#deps;
     const now = { at: clock.now(), count: deliveries.count };
     const gone = await this.#gone();
     const marks = new Set(gone.map(({ mark }) => mark));
@@ -67,11 +66,11 @@ export class Reaper {
       const wasToldSince = deliveries.toldSince(mark, first.count);
       this.#firstLooks.set(mark, wasToldSince ? now : first);
       const isFirstLook = first === now || now.at - first.at < this.#grace;
-      const calls = { isAdding: allocator.isAdding(mark), wasToldSince };
+      const calls = { isAdding: adds.underWay(mark), wasToldSince };
       const { answer } = endLease(this.#deps, lease, {
         cause: 'reaper',
         isFirstLook,
-        fateOf: sandboxes.fate,
+        fateOf: host.fate,
         ...calls,
       });
       if (answer !== 'release') continue;
@@ -82,11 +81,11 @@ export class Reaper {
   }
 
   async #gone(): Promise<Lease[]> {
-    const { store, sandboxes, clock } = this.#deps;
+    const { store, host, clock } = this.#deps;
     const gone: Lease[] = [];
     const turn = every(looksAtATime, clock.turn);
     for (const lease of store.where(({ phase, netnsId }) => phase === 'bound' && netnsId !== null)) {
-      if (sandboxes.fate(lease) === 'gone') gone.push(lease);
+      if (host.fate(lease) === 'gone') gone.push(lease);
       await turn();
     }
     return gone;

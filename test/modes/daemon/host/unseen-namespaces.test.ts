@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { noSandbox } from '../../../../src/infoblox/lease/sandbox/liveness.ts';
-import { warnOfUnseen } from '../../../../src/modes/daemon/leases.ts';
+import { noSandbox } from '../../../../src/infoblox/host.ts';
+import { warnOfUnseen } from '../../../../src/modes/daemon/host/this-host.ts';
 
 test('a namespace under /proc that is hidden from the daemon is warned of once, any other is not', () => {
   const warnings: unknown[] = [];

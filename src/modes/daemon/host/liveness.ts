@@ -3,34 +3,7 @@
  * got its address and what is seen now. Only what proves the end counts: an address that is taken from a living container
  * is worse than one that a dead container keeps.
  */
-
-export type Fate = 'alive' | 'gone' | 'unknown';
-
-/** What is remembered of a container's network namespace when it is given its address. */
-export interface SandboxIdentity {
-  /** Its path, as the runtime named it. */
-  readonly netns: string | null;
-  /**
-   * Null if it cannot be seen from here. Else its device and inode, after ` via ` those of the place through which it was seen, and
-   * after ` in ` those of the directory above: only who sees one of these again can tell from an absent path that the namespace is
-   * gone.
-   */
-  readonly netnsId: string | null;
-  /** For `/proc/PID/ns/net`: when the process started, in clock ticks since the boot. */
-  readonly processStart: number | null;
-  readonly bootId: string | null;
-  /** Seconds since 1970. */
-  readonly bootedAt: number | null;
-}
-
-/** What is remembered where there is none. */
-export const noSandbox: SandboxIdentity = {
-  netns: null,
-  netnsId: null,
-  processStart: null,
-  bootId: null,
-  bootedAt: null,
-};
+import type { Fate } from '../../../infoblox/host.ts';
 
 /** One run of the host's kernel. */
 export interface Boot {

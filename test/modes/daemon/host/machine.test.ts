@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type Owner, ownerText, parseOwner, readMachine, strangerOf } from '../../../src/infoblox/host/machine.ts';
+import { type Owner, ownerText, parseOwner, strangerOf } from '../../../../src/infoblox/lease/store/owner.ts';
+import { readMachine } from '../../../../src/modes/daemon/host/this-host.ts';
 
 const owner: Owner = { installation: 'i1', hardware: 'h1', name: 'host-7' };
 

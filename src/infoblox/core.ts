@@ -1,0 +1,149 @@
+/**
+ * The core: all that works on addresses, over the ports Grid, LeaseStore, Clock and Host. Built here and nowhere else, for the daemon
+ * and for the simulation.
+ */
+import type { Clock } from './concurrency/clock.ts';
+import { KeyedMutex } from './concurrency/keyed-mutex.ts';
+import { SingleFlight } from './concurrency/single-flight.ts';
+import type { Conditions } from './conditions.ts';
+import { GridMonitor } from './grid-monitor.ts';
+import type { Host } from './host.ts';
+import { Allocator } from './lease/add/allocate.ts';
+import { Deliveries } from './lease/add/deliveries.ts';
+import type { Taken } from './lease/add/take-address.ts';
+import type { LeaseDeps } from './lease/deps.ts';
+import type { DoubtWindow } from './lease/doubt.ts';
+import { FormerNames } from './lease/former-names.ts';
+import { Import } from './lease/import.ts';
+import { Observer } from './lease/observe.ts';
+import { Originals } from './lease/orphans/original.ts';
+import { Reaper } from './lease/reaper.ts';
+import { Reconciler } from './lease/release/reconciler.ts';
+import type { LeaseStore } from './lease/store/lease-store.ts';
+import type { Log } from './log.ts';
+import type { Origin } from './mark.ts';
+import { Exhaustion } from './network/exhaustion.ts';
+import { Networks } from './network/networks.ts';
+import { NetworkUsage } from './network/usage.ts';
+import { NetworkViews } from './network/views.ts';
+import type { Trace } from './trace.ts';
+import type { WapiClient } from './wapi/client.ts';
+import type { GridState } from './wapi/grid-state.ts';
+import type { GridInspection } from './wapi/inspection.ts';
+
+export interface CoreSettings {
+  /** Under which name this host gives addresses. */
+  readonly origin: Origin;
+  /** A network view that the grid is asked about to learn whether it answers. */
+  readonly networkView: string;
+  /** How long a write whose answer was lost counts as in doubt. */
+  readonly doubtWindow: DoubtWindow;
+  /** Milliseconds between the two looks that find a namespace gone; 0: nobody looks. */
+  readonly reapAfterMs: number;
+  /** `Tenant ID` of what the original driver has made; empty: that is left alone. */
+  readonly originalTenant: string;
+}
+
+interface CoreOptions {
+  readonly wapi: WapiClient;
+  readonly inspection: GridInspection;
+  readonly gridState: GridState;
+  readonly store: LeaseStore;
+  readonly clock: Clock;
+  readonly host: Host;
+  readonly settings: CoreSettings;
+  readonly conditions: Conditions;
+  readonly trace: Trace;
+  readonly log: Log;
+}
+
+export interface Core {
+  /** What DEL, CHECK, GC and commands for people need. */
+  readonly leases: LeaseDeps;
+  readonly allocator: Allocator;
+  readonly monitor: GridMonitor;
+  readonly usage: NetworkUsage;
+  /** Goes on with what the last run left, and works in the background from now on. Before the first call. */
+  start(): void;
+  /** Takes up nothing more in the background; what is under way ends soon, in its locks. */
+  stop(): void;
+}
+
+/** Builds the core; nothing runs before `start`. */
+export function buildCore(options: CoreOptions): Core {
+  const { wapi, store, clock, host, settings, conditions, trace, log } = options;
+  const { origin, originalTenant, reapAfterMs, doubtWindow } = settings;
+  const { random } = host;
+  const moment = () => ({ now: clock.now(), wall: clock.wall(), window: doubtWindow });
+  const views = new NetworkViews({ wapi, leases: store, host: origin });
+  const networks = new Networks({ wapi, views, leases: store, clock, random, conditions });
+  const originals = originalTenant === '' ? undefined : new Originals({ wapi, store, log }, originalTenant);
+  const leases: LeaseDeps = {
+    wapi,
+    networks,
+    exhaustion: new Exhaustion(wapi, conditions, clock),
+    store,
+    names: new FormerNames(store, origin),
+    observer: new Observer({ wapi, store, moment, log, originals }),
+    host,
+    adds: new SingleFlight<Taken>(),
+    deliveries: new Deliveries({ store, moment, log }),
+    locks: new KeyedMutex(),
+    clock,
+    moment,
+    conditions,
+    tally: { reaped: 0, recreated: 0 },
+    trace,
+    log,
+  };
+  const reconciler = new Reconciler(leases);
+  const importer = new Import(leases);
+  const reaper = new Reaper(leases, reapAfterMs);
+  const monitor = new GridMonitor({
+    wapi,
+    view: settings.networkView,
+    gridState: options.gridState,
+    onBack: (afterFailover) => {
+      reconciler.gridIsBack(afterFailover);
+      void importer.attempt();
+    },
+    onSwitch: () => reconciler.gridIsBack(true),
+    clock,
+    random,
+    conditions,
+    log,
+  });
+  const usage = new NetworkUsage({
+    inspection: options.inspection,
+    conditions,
+    known: () => networks.all().map(({ network }) => network),
+    leased: (limit) => addressOfEach(store, limit),
+    clock,
+  });
+  return {
+    leases,
+    allocator: new Allocator(leases),
+    monitor,
+    usage,
+    start() {
+      reconciler.start();
+      monitor.probe();
+      if (reapAfterMs > 0) reaper.start();
+    },
+    stop() {
+      reconciler.stop();
+      importer.stop();
+      reaper.stop();
+      monitor.stop();
+    },
+  };
+}
+
+/** One address that this host has in each network of each view. */
+function addressOfEach(store: LeaseStore, limit: number) {
+  const bound = store.where(({ phase }) => phase === 'bound');
+  const networks = Map.groupBy(bound, ({ network, view }) => `${network} ${view}`);
+  return [...networks.values()]
+    .slice(0, limit)
+    .flatMap(([lease]) => (lease?.address == null ? [] : [{ view: lease.view, address: lease.address }]));
+}
