@@ -6,8 +6,6 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-export class LicenceError extends Error {}
-
 /** What was bundled, as esbuild's metafiles of the scripts by name tell. */
 function merged(metafiles) {
   const outputs = Object.entries(metafiles).map(([name, { outputs }]) => [name, Object.values(outputs)[0]]);
@@ -42,7 +40,7 @@ export function makeSbom({ root, metafiles, stage, node, commit }) {
 
 /** Node is no part of the scripts, but of the executable. */
 function nodeComponent({ version, licence }) {
-  if (!existsSync(licence)) throw new LicenceError(`Node's licence is missing: ${licence}`);
+  if (!existsSync(licence)) throw new Error(`Node's licence is missing: ${licence}`);
   const content = readFileSync(licence).toString('base64');
   return {
     type: 'platform',
@@ -59,7 +57,7 @@ function nodeComponent({ version, licence }) {
 
 /**
  * The licence texts of everything in the SBOM, to be read by people.
- * @throws LicenceError naming each component that has none
+ * @throws Error naming each component that has none
  */
 export function licenceTexts(sbom) {
   const { name, version } = sbom.metadata.component;
@@ -68,7 +66,7 @@ export function licenceTexts(sbom) {
   const without = shipped.filter((component) => textsOf(component).length === 0);
   if (without.length > 0) {
     const names = without.map((component) => `${component.name}@${component.version ?? '?'}`).join(', ');
-    throw new LicenceError(`bundled without a licence text, so it cannot be shipped: ${names}`);
+    throw new Error(`bundled without a licence text, so it cannot be shipped: ${names}`);
   }
   const head = `${name} ${version} contains this software, under these licences:\n\n${shipped.map(listed).join('')}`;
   return [head, ...shipped.map(section)].join('\n');

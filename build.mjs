@@ -10,32 +10,19 @@
  * Equal sources, commit and strip give equal bytes: no code cache, no snapshot, no date, no path of the building machine.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import {
-  chmodSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { brotliCompressSync } from 'node:zlib';
-import { LicenceError, licenceTexts, makeSbom } from './build-licences.mjs';
+import { build } from 'esbuild';
+import { licenceTexts, makeSbom } from './build-licences.mjs';
+import { architectures, nodeFor, strippedCopy } from './build-node.mjs';
 
 const root = dirname(fileURLToPath(import.meta.url));
-const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const manifest = JSON.parse(fs.readFileSync(join(root, 'package.json'), 'utf8'));
 const hostArch = process.arch;
 const nodeVersion = manifest.optionalDependencies[`node-linux-${hostArch}`];
 
@@ -51,31 +38,29 @@ const ASSETS = {
 const LICENCES = 'THIRD-PARTY-LICENSES';
 const SBOM = 'infoblox-cni.cdx.json';
 const SHARE = 'share';
+/** What the plugin's script may hold: every byte is paid for at each container start, and runs as root. */
+const LEAN = /^src\/(main\.ts$|cni\/|modes\/[^/]+\.ts$|modes\/plugin\/|infoblox\/host\/)/;
 /** MiB of V8's heap: with what is outside of it, less than MemoryMax of the unit. */
 const MAX_HEAP_MIB = 320;
-const STRIP = { x64: 'x86_64-linux-gnu-strip', arm64: 'aarch64-linux-gnu-strip' };
-
-class BuildError extends Error {}
+const EXEC_ARGV = [
+  // SIGUSR1 would open Node's inspector, through which any local user runs code as root; OPENSSL_CONF would load code.
+  '--disable-sigusr1',
+  '--openssl-config=/dev/null',
+  `--max-old-space-size=${MAX_HEAP_MIB}`,
+  // 50 MB less for a daemon that mostly waits: less is compiled, not in threads that keep what they once took, and undici's parser,
+  // which is WebAssembly, is not optimized.
+  '--optimize-for-size',
+  '--no-concurrent-recompilation',
+  '--no-wasm-tier-up',
+  '--no-wasm-dynamic-tiering',
+];
 
 function say(text) {
   console.log(`build: ${text}`);
 }
 
-function megabytes(bytes) {
-  return `${(bytes / 1e6).toFixed(1)} MB`;
-}
-
-/** A SEA blob fits only the Node that wrote it, so everything here runs under the pinned one. */
-function useThePinnedNode() {
-  if (process.version === `v${nodeVersion}`) return;
-  const pinned = join(root, 'node_modules', '.bin', 'node');
-  if (!existsSync(pinned) || realpathSync(pinned) === realpathSync(process.execPath)) {
-    throw new BuildError(
-      `this needs Node ${nodeVersion} from node_modules (found ${process.version}): run "make setup"`,
-    );
-  }
-  const run = spawnSync(pinned, process.argv.slice(1), { stdio: 'inherit' });
-  process.exit(run.status ?? 1);
+function megabytes(file) {
+  return `${(fs.statSync(file).size / 1e6).toFixed(1)} MB`;
 }
 
 /** The commit that is built, marked when the tree differs from it; a packager without git names it in COMMIT. */
@@ -86,29 +71,8 @@ function commit() {
   return run.status === 0 ? run.stdout.trim() : 'unknown';
 }
 
-/**
- * Of the assets. V8 keeps the text of a script while it runs, in twice its size if a comment has one letter that is not ASCII.
- * The licences that comments name are in a file of their own. What is compiled as a function can `require`, not `import()`.
- */
-const ASSET_OPTIONS = { minifyWhitespace: true, legalComments: 'none', supported: { 'dynamic-import': false } };
-
-/**
- * What is bundled of a library of which little is used: V8 keeps the text of everything that is bundled. ofetch's entry for Node
- * brings a second HTTP client, for Nodes without fetch.
- */
-const SUBSETS = { undici: 'build-undici.mjs', ofetch: 'node_modules/ofetch/dist/index.mjs' };
-const useSubsets = {
-  name: 'use-subsets',
-  setup({ onResolve }) {
-    const filter = new RegExp(`^(${Object.keys(SUBSETS).join('|')})$`);
-    onResolve({ filter }, ({ path }) => ({ path: join(root, SUBSETS[path]) }));
-  },
-};
-
 /** Bundles one script into the stage; returns esbuild's account of what went into it. */
 async function bundle(entry, outfile, options = {}) {
-  const { build } = await import('esbuild');
-  if (!existsSync(join(root, entry))) throw new BuildError(`${entry} is missing`);
   const result = await build({
     absWorkingDir: root,
     entryPoints: [entry],
@@ -119,208 +83,114 @@ async function bundle(entry, outfile, options = {}) {
     format: 'cjs',
     target: `node${nodeVersion}`,
     define: { __VERSION__: JSON.stringify(manifest.version), __COMMIT__: JSON.stringify(commit()) },
-    plugins: [useSubsets],
     metafile: true,
     logLevel: 'warning',
     ...options,
     write: false, // esbuild's own process would make the stage anew that an interrupted build has just removed
   });
-  writeFileSync(outfile, result.outputFiles[0].contents);
-  const files = Object.keys(result.metafile.inputs).length;
-  say(`${entry}: ${files} files, ${(statSync(outfile).size / 1e3).toFixed(0)} kB`);
+  fs.writeFileSync(outfile, result.outputFiles[0].contents);
+  say(`${entry}: ${Object.keys(result.metafile.inputs).length} files, ${megabytes(outfile)}`);
   return result.metafile;
 }
 
-/** What the plugin's script may hold: every byte is paid for at each container start. */
-const LEAN = [
-  /^src\/main\.ts$/,
-  /^src\/cni\//,
-  /^src\/modes\/[^/]+\.ts$/,
-  /^src\/modes\/plugin\//,
-  /^src\/infoblox\/host\//,
-];
-
-/** Refuses libraries, and anything of the daemon or the grid, in the plugin's script. */
-function keepThePluginLean({ inputs }) {
-  const foreign = Object.keys(inputs).filter((file) => !LEAN.some((allowed) => allowed.test(file)));
-  if (foreign.length > 0) {
-    throw new BuildError(`the plugin's script must hold no more than it needs, but has:\n  ${foreign.join('\n  ')}`);
+/** Bundles all scripts; returns esbuild's account of each, by its name. */
+async function bundleAll(stage) {
+  const plugin = await bundle('src/main.ts', join(stage, 'plugin.cjs'));
+  const foreign = Object.keys(plugin.inputs).filter((file) => !LEAN.test(file));
+  if (foreign.length > 0) throw new Error(`the plugin's script must not hold\n  ${foreign.join('\n  ')}`);
+  const metafiles = { 'plugin.cjs': plugin };
+  for (const [name, entry] of Object.entries(ASSETS)) {
+    // V8 keeps the text of a script while it runs. The licences that comments name are in a file of their own. What is compiled as a
+    // function can `require`, not `import()`.
+    const options = { minifyWhitespace: true, legalComments: 'none', supported: { 'dynamic-import': false } };
+    metafiles[name] = await bundle(entry, join(stage, name), options);
   }
-}
-
-/** The directory of the pinned Node for the target: from node_modules, or from npm, checked against the lock file. */
-function nodeFor(arch) {
-  const name = `node-linux-${arch}`;
-  const installed = join(root, 'node_modules', name);
-  if (existsSync(join(installed, 'bin', 'node'))) return installed;
-  const cache = join(root, '.cache');
-  const version = manifest.optionalDependencies[name];
-  const archive = join(cache, `${name}-${version}.tgz`);
-  mkdirSync(cache, { recursive: true });
-  if (!existsSync(archive)) {
-    say(`fetching ${name}@${version} from npm`);
-    execFileSync('npm', ['pack', `${name}@${version}`, '--silent', '--pack-destination', cache], { cwd: root });
-  }
-  const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
-  const wanted = lock.packages[`node_modules/${name}`].integrity;
-  const found = `sha512-${createHash('sha512').update(readFileSync(archive)).digest('base64')}`;
-  if (found !== wanted) {
-    rmSync(archive);
-    throw new BuildError(`${name}@${version} is not what package-lock.json names (${found}); removed, try again`);
-  }
-  const target = join(cache, `${name}-${version}`);
-  mkdirSync(target, { recursive: true });
-  execFileSync('tar', ['-xzf', archive, '-C', target, '--strip-components=1', 'package/bin/node', 'package/LICENSE']);
-  return target;
-}
-
-/** Copies Node and strips the copy. Only before the injection: afterwards strip would ruin the executable. */
-function strippedCopy(arch, node, target) {
-  copyFileSync(node, target);
-  chmodSync(target, 0o755);
-  const before = statSync(target).size;
-  const tool = arch === hostArch ? 'strip' : STRIP[arch];
-  const run = spawnSync(tool, [target], { encoding: 'utf8' });
-  if (run.error) {
-    const source = arch === hostArch ? 'binutils' : `binutils-${arch === 'arm64' ? 'aarch64' : 'x86-64'}-linux-gnu`;
-    say(`NOT STRIPPED: no ${tool} here, the executable is almost 20 MB larger (Debian: apt-get install ${source})`);
-  } else if (run.status !== 0) {
-    throw new BuildError(`${tool} failed: ${run.stderr.trim()}`);
-  } else {
-    say(`stripped Node ${nodeVersion} for ${arch}: ${megabytes(before)} -> ${megabytes(statSync(target).size)}`);
-  }
+  return metafiles;
 }
 
 /** Makes the executable in the stage. */
-async function inject(arch, stage, node, output) {
+async function inject(arch, stage, output) {
   const sea = createRequire(import.meta.url)('@yao-pkg/pkg/lib-es5/sea.js').default;
   // pkg works in a directory that it makes under TMPDIR. Naming the scripts from there keeps the stage's own name out of
   // the blob, which records the main script's path.
   process.env.TMPDIR = stage;
   const assets = [...Object.keys(ASSETS), LICENCES];
   for (const name of assets) {
-    writeFileSync(join(stage, `${name}.br`), brotliCompressSync(readFileSync(join(stage, name))));
+    fs.writeFileSync(join(stage, `${name}.br`), brotliCompressSync(fs.readFileSync(join(stage, name))));
   }
   await sea(join(stage, 'plugin.cjs'), {
-    nodePath: node,
+    nodePath: join(stage, 'node'),
     useLocalNode: true, // the blob may come from this very Node: the target's may be of another architecture
     targets: [{ platform: 'linux', arch, nodeRange: `node${nodeVersion}`, output }],
     seaConfig: {
       main: '../plugin.cjs',
       assets: Object.fromEntries(assets.map((name) => [name, `../${name}.br`])),
-      // SIGUSR1 would open Node's inspector, through which any local user runs code as root; OPENSSL_CONF would load code.
-      execArgv: ['--disable-sigusr1', '--openssl-config=/dev/null', `--max-old-space-size=${MAX_HEAP_MIB}`],
+      execArgv: EXEC_ARGV,
       execArgvExtension: 'none', // a NODE_OPTIONS in a runtime's environment must not alter the plugin
       disableExperimentalSEAWarning: true,
       useCodeCache: false,
       useSnapshot: false,
     },
   });
-  chmodSync(output, 0o755);
+  fs.chmodSync(output, 0o755);
 }
 
-/** Runs the executable as its users will: from an empty directory, with an empty environment. */
-function tryOut(directory) {
-  const empty = join(directory, 'empty');
-  mkdirSync(empty);
-  const trials = [
-    ['infoblox', [], { CNI_COMMAND: 'VERSION' }, /"supportedVersions"/],
-    ['infoblox-cni', ['--version'], {}, /./],
-    ['infoblox-cni', ['--help'], {}, /./],
-    ['infoblox-cni', ['--licenses'], {}, /./],
-    ['infoblox-cni-daemon', ['--version'], {}, /./],
-    ['infoblox-cni-daemon', ['help'], {}, /./],
-  ];
-  for (const [name, args, env, expected] of trials) {
-    const input = '{"cniVersion":"1.0.0"}';
-    const run = spawnSync(join(directory, name), args, { cwd: empty, env, input, encoding: 'utf8', timeout: 20_000 });
-    const title = [...Object.entries(env).map((pair) => pair.join('=')), name, ...args].join(' ');
-    if (run.status !== 0 || !expected.test(run.stdout)) {
-      throw new BuildError(
-        `${title}: ${run.error?.message ?? `exit ${run.status ?? run.signal}`}\n${run.stdout}${run.stderr}`,
-      );
-    }
-    say(`tried  ${title}  ->  ${run.stdout.trim().split('\n')[0]}`);
+/** Runs the executable in each role as its users will: from another directory, with an empty environment. */
+function tryOut(stage) {
+  for (const [title, name, args, env, expected] of [
+    ['CNI_COMMAND=VERSION infoblox', 'infoblox', [], { CNI_COMMAND: 'VERSION' }, '"supportedVersions"'],
+    ['infoblox-cni --licenses', 'infoblox-cni', ['--licenses'], {}, 'node'],
+    ['infoblox-cni-daemon --version', 'infoblox-cni-daemon', ['--version'], {}, manifest.version],
+    ['infoblox-cni-daemon help', 'infoblox-cni-daemon', ['help'], {}, 'Usage'],
+  ]) {
+    const options = { cwd: '/', env, input: '{}', encoding: 'utf8', timeout: 20_000 };
+    const { status, stdout, stderr, error } = spawnSync(join(stage, name), args, options);
+    if (status !== 0 || !stdout.includes(expected)) throw new Error(`${title}: ${error ?? status}\n${stdout}${stderr}`);
   }
 }
 
-/**
- * Where a build is made before it is moved in. Its name holds the process ID: what a killed build has left is told from
- * what another one is making now.
- */
+/** A directory inside `outdir` that goes with this process. */
 function makeStage(outdir) {
-  for (const name of readdirSync(outdir)) {
-    const pid = /^\.build-(\d+)-/.exec(name)?.[1];
-    if (pid !== undefined && !isRunning(Number(pid))) remove(join(outdir, name));
-  }
-  const stage = mkdtempSync(join(outdir, `.build-${process.pid}-`));
+  const stage = fs.mkdtempSync(join(outdir, '.build-'));
+  // A child of an interrupted build may still be writing there.
+  process.once('exit', () => fs.rmSync(stage, { recursive: true, force: true, maxRetries: 10 }));
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-    process.once(signal, () => {
-      remove(stage);
-      console.error('build: interrupted');
-      process.exit(128 + constants.signals[signal]);
-    });
+    process.once(signal, () => process.exit(128 + constants.signals[signal]));
   }
   return stage;
 }
 
-function isRunning(pid) {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return error.code !== 'ESRCH';
+/** Made aside and moved in when it is known to work: a failed build leaves the last good one as it was. */
+async function main({ arch = hostArch, outdir = join(root, arch === hostArch ? 'dist' : `dist/${arch}`) }) {
+  // A SEA blob fits only the Node that wrote it.
+  if (process.version !== `v${nodeVersion}`) throw new Error(`this needs Node ${nodeVersion}: make build has it`);
+  if (!architectures.includes(arch)) throw new Error(`--arch ${arch}: must be ${architectures.join(' or ')}`);
+  fs.mkdirSync(outdir, { recursive: true });
+  const stage = makeStage(resolve(outdir));
+  const metafiles = await bundleAll(stage);
+  const nodeDirectory = nodeFor(arch, manifest.optionalDependencies[`node-linux-${arch}`]);
+  const node = { version: nodeVersion, licence: join(nodeDirectory, 'LICENSE') };
+  const sbom = makeSbom({ root, stage, node, metafiles, commit: commit() });
+  fs.writeFileSync(join(stage, SBOM), `${JSON.stringify(sbom, null, 2)}\n`);
+  fs.writeFileSync(join(stage, LICENCES), licenceTexts(sbom));
+  say(`${SBOM}, ${LICENCES}: ${sbom.components.map(({ name }) => name).join(', ')}`);
+  say(`Node ${nodeVersion} for ${arch}, ${strippedCopy(arch, join(nodeDirectory, 'bin/node'), join(stage, 'node'))}`);
+  await inject(arch, stage, join(stage, 'infoblox-cni'));
+  for (const link of LINKS) fs.symlinkSync('infoblox-cni', join(stage, link));
+  if (arch === hostArch) tryOut(stage);
+  else say(`not tried out: an ${arch} executable does not run on ${hostArch}`);
+  execFileSync(process.execPath, ['deploy/manual/write.ts', join(stage, SHARE)], { cwd: root });
+  fs.rmSync(join(outdir, SHARE), { recursive: true, force: true }); // a directory is moved over none but an empty one
+  for (const name of ['infoblox-cni', ...LINKS, LICENCES, SBOM, SHARE]) {
+    fs.renameSync(join(stage, name), join(outdir, name));
   }
+  const executable = join(outdir, 'infoblox-cni');
+  say(`${relative(process.cwd(), executable)}: ${megabytes(executable)}`);
 }
 
-/** Removes a directory in which a child of an interrupted build may still be writing. */
-function remove(directory) {
-  rmSync(directory, { recursive: true, force: true, maxRetries: 10 });
-}
-
-async function main() {
-  useThePinnedNode();
-  const { values } = parseArgs({ options: { arch: { type: 'string' }, outdir: { type: 'string' } } });
-  const arch = values.arch || hostArch;
-  if (!Object.hasOwn(STRIP, arch)) throw new BuildError(`--arch ${arch}: must be x64 or arm64`);
-  const native = arch === hostArch;
-  const outdir = resolve(values.outdir ?? join(root, native ? 'dist' : `dist/${arch}`));
-  mkdirSync(outdir, { recursive: true });
-  // Made aside and moved in when it is known to work: a failed build leaves the last good one as it was.
-  const stage = makeStage(outdir);
-  try {
-    const executable = join(stage, 'infoblox-cni');
-    const plugin = await bundle('src/main.ts', join(stage, 'plugin.cjs'));
-    keepThePluginLean(plugin);
-    const metafiles = { 'plugin.cjs': plugin };
-    for (const [name, entry] of Object.entries(ASSETS)) {
-      metafiles[name] = await bundle(entry, join(stage, name), ASSET_OPTIONS);
-    }
-    const nodeDirectory = nodeFor(arch);
-    const node = { version: nodeVersion, licence: join(nodeDirectory, 'LICENSE') };
-    const sbom = makeSbom({ root, stage, node, metafiles, commit: commit() });
-    writeFileSync(join(stage, SBOM), `${JSON.stringify(sbom, null, 2)}\n`);
-    writeFileSync(join(stage, LICENCES), licenceTexts(sbom));
-    say(`${SBOM}, ${LICENCES}: ${sbom.components.map(({ name }) => name).join(', ')}`);
-    strippedCopy(arch, join(nodeDirectory, 'bin', 'node'), join(stage, 'node'));
-    await inject(arch, stage, join(stage, 'node'), executable);
-    for (const link of LINKS) symlinkSync('infoblox-cni', join(stage, link));
-    if (native) tryOut(stage);
-    else say(`not tried out: an ${arch} executable does not run on ${hostArch}`);
-    execFileSync(process.execPath, ['deploy/manual/write.ts', join(stage, SHARE)], { cwd: root });
-    remove(join(outdir, SHARE)); // a directory is moved over none but an empty one
-    for (const name of ['infoblox-cni', ...LINKS, LICENCES, SBOM, SHARE])
-      renameSync(join(stage, name), join(outdir, name));
-  } finally {
-    remove(stage);
-  }
-  say(
-    `${relative(process.cwd(), join(outdir, 'infoblox-cni'))}: ${megabytes(statSync(join(outdir, 'infoblox-cni')).size)}`,
-  );
-}
-
-main().catch((error) => {
-  console.error(
-    `build failed: ${error instanceof BuildError || error instanceof LicenceError ? error.message : error.stack}`,
-  );
+try {
+  await main(parseArgs({ options: { arch: { type: 'string' }, outdir: { type: 'string' } } }).values);
+} catch (error) {
+  console.error(`build failed: ${error.message}`);
   process.exitCode = 1;
-});
+}
