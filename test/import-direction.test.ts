@@ -83,6 +83,17 @@ describe('imports', () => {
     expect(wrong).toEqual([]);
   });
 
+  it('leave the time to the clock, in infoblox', () => {
+    const otherClock =
+      /\bDate\.now\b|\bnew Date\(\)|\bperformance\.|\bset(Timeout|Interval|Immediate)\b|AbortSignal\.timeout|node:timers/;
+    const files = readdirSync(join(src, 'infoblox'), { recursive: true, encoding: 'utf8' }).filter(
+      (name) => name.endsWith('.ts') && name !== 'concurrency/clock.ts',
+    );
+    expect(files.length).toBeGreaterThan(50);
+    const text = (name: string) => readFileSync(join(src, 'infoblox', name), 'utf8');
+    expect(files.filter((name) => otherClock.test(text(name)))).toEqual([]);
+  });
+
   it('are found however they are written', () => {
     const text = `import './a.ts';\nimport type {\n  B,\n} from './b.ts';\nexport * from './c.ts';\nvoid import('./d.ts');\n`;
     expect(importsOf(text)).toEqual(['./a.ts', './b.ts', './c.ts', './d.ts']);

@@ -1,5 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
-
 /** Pauses in milliseconds: the first, doubled with each attempt up to the longest, each a part more or less. */
 export interface Backoff {
   readonly first: number;
@@ -16,11 +14,4 @@ export interface Backoff {
  */
 export function pauseBefore(attempt: number, { first, longest, spread = 0.25 }: Backoff, random: () => number): number {
   return Math.round(Math.min(first * 2 ** attempt, longest) * (1 + spread * (2 * random() - 1)));
-}
-
-/** Waits for so many milliseconds. @throws `late` if the signal fires before that */
-export async function pause(milliseconds: number, signal: AbortSignal, late: Error): Promise<void> {
-  await delay(milliseconds, undefined, { signal }).catch(() => {
-    throw late;
-  });
 }

@@ -13,7 +13,7 @@ import { attributeDefinition, type DefinedAttribute, parseAnswer } from './schem
 import type { Session } from './session.ts';
 import type { Sighted, SightedObject } from './sighting.ts';
 
-type Requests = Pick<Session, 'ask' | 'request' | 'write'>;
+type Requests = Pick<Session, 'ask' | 'request' | 'write' | 'clock'>;
 
 export class AttributedRequests {
   readonly #session: Requests;
@@ -110,7 +110,7 @@ function withAttributes(body: Fields, attributes: Attributes): Fields {
 
 /** Yields the definitions of extensible attributes that this user may see. @throws as `searchPages` */
 export function listAttributeDefinitions(
-  session: Pick<Session, 'ask'>,
+  session: Pick<Session, 'ask' | 'clock'>,
   signal: AbortSignal,
 ): AsyncGenerator<DefinedAttribute> {
   return searchPages(session, { ...attributeDefinition, query: {} }, signal);

@@ -171,7 +171,7 @@ export class WapiClient {
     const body = { ...what, comment, name };
     return this.#attributed.create(
       objects.fixedAddress,
-      { body, attributes: { ...attributes, ...reservedAt(Date.now()) } },
+      { body, attributes: { ...attributes, ...reservedAt(this.#session.clock.wall()) } },
       signal,
     );
   }
@@ -233,7 +233,10 @@ export class WapiClient {
 
   /** Makes an object somebody else's: replaces comment, name and all extensible attributes. @throws GridError as `Session.write` does */
   async relabel(object: SightedObject, { comment, name, attributes }: Description, signal: AbortSignal): Promise<void> {
-    const change = { body: { comment, name }, attributes: { ...attributes, ...reservedAt(Date.now()) } };
+    const change = {
+      body: { comment, name },
+      attributes: { ...attributes, ...reservedAt(this.#session.clock.wall()) },
+    };
     const answer = await this.#attributed.change(object, change, signal);
     objects.parseAnswer(referenceTo(typeOf(object.ref)), answer, { what: 'PUT', outcome: 'unknown' });
   }

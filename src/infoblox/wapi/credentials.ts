@@ -1,5 +1,6 @@
 /** Who we are to the grid - a user with a password, a client certificate, or both - and what is remembered of a refusal. */
 import { pauseBefore } from '../concurrency/backoff.ts';
+import type { Clock } from '../concurrency/clock.ts';
 import { GridError } from '../errors.ts';
 
 /**
@@ -18,8 +19,7 @@ interface CredentialsOptions {
   readonly readPassword: () => string;
   /** Tells one client certificate from another; absent if none is shown to the grid. */
   readonly fingerprint?: (() => string) | undefined;
-  /** Milliseconds, monotonic. */
-  readonly now?: (() => number) | undefined;
+  readonly clock: Pick<Clock, 'now'>;
   /** Spreads pauses: gives a number from 0 up to 1. */
   readonly random: () => number;
 }
@@ -35,13 +35,11 @@ interface Authorization {
 /** Wrong credentials are not hammered: grids also block other users of the same client then (scoulomb/myDNS, notes on errors). */
 export class Credentials {
   readonly #options: CredentialsOptions;
-  readonly #now: () => number;
   #accepted: string | undefined;
   #refused: { secret: string; error: GridError; retryAt: number; refusals: number } | undefined;
 
   constructor(options: CredentialsOptions) {
     this.#options = options;
-    this.#now = options.now ?? (() => performance.now());
   }
 
   /** Whether a user name says who we are. */
@@ -54,13 +52,13 @@ export class Credentials {
    * @throws GridError `credentials` while the very same is known to be refused, or when the password cannot be read
    */
   authorization(): Authorization {
-    const { username, readPassword, fingerprint } = this.#options;
+    const { username, readPassword, fingerprint, clock } = this.#options;
     const certificate = fingerprint?.();
     const password = this.#isNamed ? readPassword() : '';
     const secret = certificate === undefined ? password : `${certificate} ${password}`;
     const refused = this.#refused;
-    if (refused !== undefined && refused.secret === secret && this.#now() < refused.retryAt) {
-      const seconds = Math.ceil((refused.retryAt - this.#now()) / 1000);
+    if (refused !== undefined && refused.secret === secret && clock.now() < refused.retryAt) {
+      const seconds = Math.ceil((refused.retryAt - clock.now()) / 1000);
       const what = [
         ...(this.#isNamed ? ['the password'] : []),
         ...(certificate === undefined ? [] : ['the certificate']),
@@ -104,7 +102,8 @@ export class Credentials {
   /** The grid refused a login with these. */
   refused(secret: string, error: GridError): void {
     const before = this.#refused?.secret === secret ? this.#refused.refusals : 0;
-    const retryAt = this.#now() + pauseBefore(before, refusalPause, this.#options.random);
+    const { clock, random } = this.#options;
+    const retryAt = clock.now() + pauseBefore(before, refusalPause, random);
     this.#refused = { secret, error, retryAt, refusals: before + 1 };
     this.#accepted = undefined;
   }

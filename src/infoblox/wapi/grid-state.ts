@@ -1,4 +1,5 @@
 /** What the ends of requests say about the grid: they raise and clear the conditions of the grid. */
+import type { Clock } from '../concurrency/clock.ts';
 import type { Condition, ConditionKind, Conditions } from '../conditions.ts';
 import { GridError, hasReason } from '../errors.ts';
 
@@ -21,15 +22,14 @@ export function gridTrouble(conditions: Conditions): Condition | undefined {
 
 export class GridState {
   readonly #conditions: Conditions;
-  readonly #now: () => number;
+  readonly #clock: Pick<Clock, 'now'>;
   readonly #switchListeners = new Set<() => void>();
   #goodAt = Number.NEGATIVE_INFINITY;
   #isUnclear = false;
 
-  /** @param now milliseconds, monotonic */
-  constructor(conditions: Conditions, now: () => number = () => performance.now()) {
+  constructor(conditions: Conditions, clock: Pick<Clock, 'now'>) {
     this.#conditions = conditions;
-    this.#now = now;
+    this.#clock = clock;
     const error = new GridError('timeout', 'the grid has not answered yet since the daemon started', {
       hint: 'try again in a few seconds; if this stays, check --grid-host and --wapi-port of the daemon',
     });
@@ -49,7 +49,7 @@ export class GridState {
       conditions.raise('grid-read-only', trouble, { lasts: readOnlyLapsesMs });
     } else if (trouble !== undefined) conditions.raise('grid-unavailable', trouble);
     else {
-      this.#goodAt = this.#now();
+      this.#goodAt = this.#clock.now();
       conditions.clear('grid-unavailable');
       if (writes) conditions.clear('grid-read-only');
     }
@@ -69,7 +69,7 @@ export class GridState {
 
   /** Milliseconds since the last good answer; infinite before the first. */
   get sinceAnswer(): number {
-    return this.#now() - this.#goodAt;
+    return this.#clock.now() - this.#goodAt;
   }
 
   /** True when the last good answer is too long ago to rely on, or something else than WAPI has answered since. */

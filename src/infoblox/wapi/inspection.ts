@@ -29,9 +29,9 @@ export interface DhcpRange {
 const most = 1_000;
 
 export class GridInspection {
-  readonly #session: Pick<Session, 'ask' | 'request'>;
+  readonly #session: Pick<Session, 'ask' | 'request' | 'clock'>;
 
-  constructor(session: Pick<Session, 'ask' | 'request'>) {
+  constructor(session: Pick<Session, 'ask' | 'request' | 'clock'>) {
     this.#session = session;
   }
 

@@ -4,7 +4,9 @@
  * cookie may have expired, one request carries both, so that this costs nothing but a login. All others carry the cookie
  * alone: a password that has changed on the grid meanwhile is tried by one request, not by all that are under way.
  */
+
 import { abortable } from '../concurrency/abortable.ts';
+import type { Clock } from '../concurrency/clock.ts';
 import { GridError, hasReason, isGridAway } from '../errors.ts';
 import type { TransportAnswer } from './connection/transport.ts';
 import type { Credentials } from './credentials.ts';
@@ -21,21 +23,20 @@ const idleLimit = 60_000;
 interface Login {
   /** Empty if the grid gave none. */
   cookie: string;
-  /** Milliseconds, monotonic. */
+  /** As the clock's `now`. */
   usedAt: number;
 }
 
 export class Logins {
   readonly #credentials: Credentials;
   readonly #logins = new Map<string, Login>();
-  readonly #now: () => number;
+  readonly #clock: Pick<Clock, 'now'>;
   /** Logins under way. */
   readonly #loggingIn = new Map<string, Promise<void>>();
 
-  /** @param now milliseconds, monotonic */
-  constructor(credentials: Credentials, now: () => number = () => performance.now()) {
+  constructor(credentials: Credentials, clock: Pick<Clock, 'now'>) {
     this.#credentials = credentials;
-    this.#now = now;
+    this.#clock = clock;
   }
 
   /** Lists the hosts with a login. */
@@ -73,7 +74,7 @@ export class Logins {
   }
 
   #isUsable(host: string, { cookie, usedAt }: Login): boolean {
-    return cookie === '' || this.#now() - usedAt < idleLimit || this.#loggingIn.has(host);
+    return cookie === '' || this.#clock.now() - usedAt < idleLimit || this.#loggingIn.has(host);
   }
 
   async #logIn(host: string, send: Send, signal: AbortSignal): Promise<TransportAnswer> {
@@ -110,7 +111,7 @@ export class Logins {
     }
     if (isLetIn(answer)) {
       this.#credentials.accepted(secret);
-      this.#logins.set(host, { cookie: cookieOf(answer) ?? cookie ?? '', usedAt: this.#now() });
+      this.#logins.set(host, { cookie: cookieOf(answer) ?? cookie ?? '', usedAt: this.#clock.now() });
     }
     return answer;
   }
@@ -120,7 +121,7 @@ export class Logins {
     const { cookie } = login;
     const answer = await send(cookie === '' ? headers() : { cookie });
     login.cookie = cookieOf(answer) ?? cookie;
-    login.usedAt = this.#now();
+    login.usedAt = this.#clock.now();
     return answer;
   }
 }

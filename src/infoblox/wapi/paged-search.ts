@@ -1,6 +1,6 @@
 /** One search of the grid, page by page, that comes to an end even if the grid's list does not. */
 import type { GenericSchema, InferOutput } from 'valibot';
-import { withDeadline } from '../concurrency/deadline.ts';
+import { withDeadline } from '../concurrency/clock.ts';
 import { GridError, hasReason } from '../errors.ts';
 import { type PageRequest, searchRequest } from './request.ts';
 import { page, parseAnswer } from './schemas.ts';
@@ -39,24 +39,25 @@ export function beginsWith(prefix: string): string {
  * @throws GridError `bad-answer` if a page is none, or one too many; `timeout` if the pages take too long; what the session throws
  */
 export async function* searchPages<const S extends ObjectSchema>(
-  session: Pick<Session, 'ask'>,
+  session: Pick<Session, 'ask' | 'clock'>,
   { schema, limits = listSearch, ...request }: Search<S>,
   signal: AbortSignal,
 ): AsyncGenerator<Sighted<InferOutput<S>>> {
+  const { clock } = session;
   const what = `GET ${request.type}`;
   let left = limits.waiting;
   let next: string | undefined;
   for (let pages = 0; pages < limits.pages; pages += 1) {
-    const began = performance.now();
+    const began = clock.now();
     const send = (either: AbortSignal) => session.ask(searchRequest({ ...request, page: next }), either);
     const late = (cause?: unknown) => tookTooLong(what, limits, cause);
     if (left <= 0) throw late();
     // The first page is a request like any other, with the session's own limits; most searches have no second.
     const answer = await (next === undefined
       ? send(signal).catch(unlessMissing)
-      : withDeadline({ milliseconds: left, signal, late }, send));
+      : withDeadline(clock, { milliseconds: left, signal, late }, send));
     if (answer === undefined) return;
-    left -= performance.now() - began;
+    left -= clock.now() - began;
     const { result, next_page_id } = parseAnswer(page(schema), answer.value, { what });
     const { seen } = answer;
     for (const item of result) yield { ...item, seen };
@@ -78,7 +79,7 @@ function unlessMissing(error: unknown): undefined {
 
 /** Finds what matches exact criteria: a few results. @throws as `searchPages` */
 export function findExactly<const S extends ObjectSchema>(
-  session: Pick<Session, 'ask'>,
+  session: Pick<Session, 'ask' | 'clock'>,
   search: Search<S>,
   signal: AbortSignal,
 ): Promise<Sighted<InferOutput<S>>[]> {

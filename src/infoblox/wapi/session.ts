@@ -4,8 +4,7 @@
  * has shown its object, and is sent once: to that host, and soon, or not at all.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { pause } from '../concurrency/backoff.ts';
-import { withDeadline } from '../concurrency/deadline.ts';
+import { type Clock, withDeadline } from '../concurrency/clock.ts';
 import { Semaphore } from '../concurrency/semaphore.ts';
 import { GridError, hasReason, isGridAway } from '../errors.ts';
 import { readAnswer } from './answer.ts';
@@ -27,6 +26,7 @@ interface SessionOptions {
   readonly transport: Transport;
   readonly hosts: GridHosts;
   readonly credentials: Credentials;
+  readonly clock: Clock;
   readonly port: number;
   /** WAPI version, `2.3`. */
   readonly version: string;
@@ -68,10 +68,12 @@ type Failure = Omit<FailedAttempt, 'otherHost' | 'troubleFor' | 'usualMs' | 'ran
 
 /** All methods throw GridError: what `readAnswer`, `connectionError` and the login make of a failure, or `busy`. */
 export class Session {
+  /** What its requests go by. */
+  readonly clock: Clock;
   readonly #options: SessionOptions;
   readonly #requestLimit = new Semaphore(maxConnections);
   readonly #logins: Logins;
-  /** Monotonic, milliseconds. */
+  /** As the clock's `now`. */
   #troubleSince: number | undefined;
   /** Milliseconds: the slowest of the last answers, each of which makes the older ones count a tenth less. */
   #usualMs = 0;
@@ -79,7 +81,8 @@ export class Session {
 
   constructor(options: SessionOptions) {
     this.#options = options;
-    this.#logins = new Logins(options.credentials);
+    this.clock = options.clock;
+    this.#logins = new Logins(options.credentials, options.clock);
   }
 
   /** The host that answered last; undefined before the first answer. */
@@ -121,7 +124,7 @@ export class Session {
       if (error === undefined) return answer;
       const decision = this.#failed(host, request, { error, attempt, took, callerLeft: signal.aborted });
       if (decision.pause === undefined) throw error;
-      await pause(decision.pause, signal, error);
+      await this.clock.sleep(decision.pause, signal, error);
     }
   }
 
@@ -210,7 +213,7 @@ export class Session {
     const { hosts, random } = this.#options;
     const { error } = failed;
     const otherHost = hosts.hasAnother(host, { forWrite: hasReason(error, 'read-only') });
-    const troubleFor = this.#troubleSince === undefined ? 0 : performance.now() - this.#troubleSince;
+    const troubleFor = this.#troubleSince === undefined ? 0 : this.clock.now() - this.#troubleSince;
     const decision = retryDecision({ ...failed, otherHost, troubleFor, usualMs: this.#usualMs, random });
     const { hostFailed, grid } = decision;
     if (hostFailed) hosts.failed(host);
@@ -227,7 +230,7 @@ export class Session {
   }
 
   #report(trouble: GridError | undefined, request: Request): void {
-    this.#troubleSince = trouble === undefined ? undefined : (this.#troubleSince ?? performance.now());
+    this.#troubleSince = trouble === undefined ? undefined : (this.#troubleSince ?? this.clock.now());
     this.#options.onOutcome?.(trouble, { writes: writes(request) });
   }
 
@@ -239,17 +242,17 @@ export class Session {
     } catch (cause) {
       return { error: busy(request, cause), took: 0 };
     }
-    const sentAt = performance.now();
+    const sentAt = this.clock.now();
     try {
       const answer = await this.#logins.exchange(host, this.#sender({ host, request, seen }, signal), signal);
-      const answeredAt = performance.now();
+      const answeredAt = this.clock.now();
       const took = answeredAt - sentAt;
       this.#usualMs = Math.max(took, 0.9 * this.#usualMs);
       return { answer: { value: readAnswer(answer, host, request), seen: sightingBy(host, answeredAt) }, took };
     } catch (error) {
       if (!(error instanceof GridError)) throw error;
       this.#noteWriter(host, request, error);
-      return { error, took: performance.now() - sentAt };
+      return { error, took: this.clock.now() - sentAt };
     } finally {
       this.#requestLimit.release();
     }
@@ -270,7 +273,7 @@ export class Session {
     return (headers) => {
       const all = { ...exchange, headers: { ...headers, 'user-agent': userAgent } };
       const deadline = { milliseconds: requestTimeoutMs, signal };
-      return withDeadline(deadline, (either) => transport.exchange({ ...all, signal: either }));
+      return withDeadline(this.clock, deadline, (either) => transport.exchange({ ...all, signal: either }));
     };
   }
 }

@@ -11,7 +11,7 @@ declare const madeByTheSession: unique symbol;
 /** Where and when something was seen: a token that only an answer of the session gives. */
 export interface Sighting {
   readonly host: string;
-  /** When the answer was here, monotonic milliseconds. */
+  /** When the answer was here, as the clock's `now`. */
   readonly answeredAt: number;
   readonly [madeByTheSession]: true;
 }

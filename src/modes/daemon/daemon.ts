@@ -126,7 +126,7 @@ async function build(options: Options, passedLog: Log, surroundings: Surrounding
     return metrics?.watch(traced) ?? traced;
   };
   const { random } = host;
-  const grid = buildGridAccess({ options, conditions, memory: writerMemory(store), watch, random, log });
+  const grid = buildGridAccess({ options, conditions, clock, memory: writerMemory(store), watch, random, log });
   const core = buildCore({
     wapi: grid.wapi,
     inspection: grid.inspection,

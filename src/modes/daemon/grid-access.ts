@@ -1,6 +1,7 @@
 /** The way to the grid: connections, session, typed requests, and what their ends say about the grid. */
 import type { X509Certificate } from 'node:crypto';
 import { ExtensibleAttributes } from '../../infoblox/attributes.ts';
+import type { Clock } from '../../infoblox/concurrency/clock.ts';
 import type { Conditions } from '../../infoblox/conditions.ts';
 import type { Log } from '../../infoblox/log.ts';
 import { WapiClient } from '../../infoblox/wapi/client.ts';
@@ -24,6 +25,7 @@ export type GridAccess = ReturnType<typeof buildGridAccess>;
 interface GridAccessDeps {
   readonly options: Options;
   readonly conditions: Conditions;
+  readonly clock: Clock;
   readonly memory?: WriterMemory;
   /** Stands between the session and the connections, and sees what is exchanged with the grid. */
   readonly watch?: ((transport: Transport) => Transport) | undefined;
@@ -34,8 +36,8 @@ interface GridAccessDeps {
 
 /** Builds what requests to the grid need; connects to nothing yet. */
 export function buildGridAccess(deps: GridAccessDeps) {
-  const { options, conditions, log } = deps;
-  const gridState = new GridState(conditions);
+  const { options, conditions, clock, log } = deps;
+  const gridState = new GridState(conditions, clock);
   /** The last that each host has shown. */
   const certificates = new Map<string, X509Certificate>();
   const { session, meetHosts } = openSession(deps, gridState, certificates);
@@ -53,7 +55,7 @@ export function buildGridAccess(deps: GridAccessDeps) {
 }
 
 function openSession(deps: GridAccessDeps, gridState: GridState, certificates: Map<string, X509Certificate>) {
-  const { options, conditions, memory, watch, random, log } = deps;
+  const { options, conditions, clock, memory, watch, random, log } = deps;
   const { clientCertificate } = options;
   const shown = clientCertificate && { client: () => usablePair(clientCertificate, conditions) };
   const tls: TlsOptions = { ...options.tls, ...shown };
@@ -66,16 +68,18 @@ function openSession(deps: GridAccessDeps, gridState: GridState, certificates: M
     onCertificate: (host, certificate) => certificates.set(host, certificate),
   };
   const meetHosts = meeting(tls, listeners, log);
-  const transport = createTransport(createAgent(tls, maxConnections, listeners));
+  const transport = createTransport(createAgent(tls, maxConnections, listeners), clock);
   const session = new Session({
     transport: watch?.(transport) ?? transport,
-    hosts: new GridHosts(options.gridHosts, undefined, memory),
+    hosts: new GridHosts(options.gridHosts, clock, memory),
     credentials: new Credentials({
       username: options.wapiUsername,
       readPassword: options.readPassword,
       fingerprint: clientCertificate && (() => clientCertificate.read().pair.fingerprint),
+      clock,
       random,
     }),
+    clock,
     port: options.wapiPort,
     version: options.wapiVersion,
     userAgent: `infoblox-cni/${version}`,

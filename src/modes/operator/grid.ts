@@ -1,4 +1,5 @@
 /** The grid, asked by a command itself: with the settings of the service, whether or not the daemon runs. */
+import { hostClock } from '../../infoblox/concurrency/clock.ts';
 import { Conditions } from '../../infoblox/conditions.ts';
 import type { Log } from '../../infoblox/log.ts';
 import type { Exchange, Transport } from '../../infoblox/wapi/connection/transport.ts';
@@ -41,7 +42,9 @@ export async function withGrid<T>(
 
 /** Opens the way to the grid with these settings; connects to nothing yet. Its session is to be closed. */
 function openGrid(options: Options, watch?: (transport: Transport) => Transport): GridAccess {
-  return buildGridAccess({ options, conditions: new Conditions(), watch, random: Math.random, log: silent });
+  const clock = hostClock();
+  const { random } = Math;
+  return buildGridAccess({ options, conditions: new Conditions(clock), clock, watch, random, log: silent });
 }
 
 /** A command says itself what came of it. */

@@ -66,7 +66,7 @@ export class LeaseFixture {
     this.deps = buildCore({
       wapi,
       inspection: new GridInspection(this.#session),
-      gridState: new GridState(new Conditions()),
+      gridState: new GridState(new Conditions(), clock),
       store: this.store,
       clock,
       host: { ...thisHost({ clock, log }), isOwnAddress: async () => false },

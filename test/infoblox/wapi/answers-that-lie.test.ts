@@ -1,10 +1,12 @@
 /** Answers that are well-formed and not what was asked for. Nothing is done to an object because of them. */
+
 import { createSecureServer } from 'node:http2';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import * as v from 'valibot';
 import { afterEach, describe, expect, test } from 'vitest';
+import { hostClock } from '../../../src/infoblox/concurrency/clock.ts';
 import { type GridError, hasReason } from '../../../src/infoblox/errors.ts';
 import { createAgent } from '../../../src/infoblox/wapi/connection/agent.ts';
 import { createTransport } from '../../../src/infoblox/wapi/connection/transport.ts';
@@ -184,7 +186,7 @@ describe('what comes over the wire', () => {
     lists = true,
   ) {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const transport = createTransport(createAgent({ verify: false }, 2));
+    const transport = createTransport(createAgent({ verify: false }, 2), hostClock());
     open.push(transport);
     const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/`;
     return transport.exchange({ method: 'GET', url, headers: {}, lists, signal: inTime() });

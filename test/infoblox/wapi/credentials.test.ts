@@ -13,7 +13,7 @@ beforeEach(() => {
   credentials = new Credentials({
     username: 'ädmin',
     readPassword: () => password,
-    now: () => now,
+    clock: { now: () => now },
     random: Math.random,
   });
 });

@@ -16,7 +16,7 @@ beforeEach(() => {
     raised: ({ error }) => events.push(error.reason),
     cleared: ({ kind }) => events.push(`no longer ${kind}`),
   });
-  state = new GridState(conditions, () => now);
+  state = new GridState(conditions, { now: () => now });
   events.length = 0;
 });
 

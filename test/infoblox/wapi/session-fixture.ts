@@ -1,5 +1,6 @@
 /** A WAPI session for tests, to a simulated grid or to undici's MockAgent. */
 import type { Dispatcher } from 'undici';
+import { hostClock } from '../../../src/infoblox/concurrency/clock.ts';
 import type { GridError } from '../../../src/infoblox/errors.ts';
 import { createAgent } from '../../../src/infoblox/wapi/connection/agent.ts';
 import { GridHosts } from '../../../src/infoblox/wapi/connection/hosts.ts';
@@ -17,7 +18,7 @@ export interface SessionSetup {
   readonly dispatcher?: Dispatcher;
   /** Instead of connections. */
   readonly transport?: Transport;
-  /** Milliseconds, monotonic; for the hosts and the credentials. */
+  /** For the hosts and the credentials. */
   readonly now?: () => number;
   readonly onOutcome?: (trouble: GridError | undefined) => void;
 }
@@ -25,10 +26,14 @@ export interface SessionSetup {
 /** A session with the settings of a daemon that does not check certificates. */
 export function openSession(setup: SessionSetup): Session {
   const { hosts = ['127.0.0.1'], port, username = 'admin', readPassword = () => 'infoblox', version = '2.3' } = setup;
+  const clock = hostClock();
+  const { now = clock.now } = setup;
   return new Session({
-    transport: setup.transport ?? createTransport(setup.dispatcher ?? createAgent({ verify: false }, maxConnections)),
-    hosts: new GridHosts(hosts, setup.now),
-    credentials: new Credentials({ username, readPassword, now: setup.now, random: Math.random }),
+    transport:
+      setup.transport ?? createTransport(setup.dispatcher ?? createAgent({ verify: false }, maxConnections), clock),
+    hosts: new GridHosts(hosts, { now }),
+    credentials: new Credentials({ username, readPassword, clock: { now }, random: Math.random }),
+    clock,
     port,
     version,
     userAgent: 'infoblox-cni/test',

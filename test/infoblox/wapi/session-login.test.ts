@@ -195,10 +195,9 @@ test('a password that changes while a session lasts is looked at by the grid whe
 
 test('after a pause one request carries Basic and the cookie, so that an expired session costs nothing but a login', async () => {
   let now = 0;
-  const logins = new Logins(
-    new Credentials({ username: 'admin', readPassword: () => 'infoblox', random: Math.random }),
-    () => now,
-  );
+  const clock = { now: () => now };
+  const who = { username: 'admin', readPassword: () => 'infoblox' };
+  const logins = new Logins(new Credentials({ ...who, clock, random: Math.random }), clock);
   const answers = new Map([['first', 'ibapauth="one"']]);
   const sent: string[] = [];
   const send = (name: string) => async (headers: Record<string, string>) => {
@@ -216,10 +215,9 @@ test('after a pause one request carries Basic and the cookie, so that an expired
 
 test('a slow request after a pause does not hold up the others', async () => {
   let now = 0;
-  const logins = new Logins(
-    new Credentials({ username: 'admin', readPassword: () => 'infoblox', random: Math.random }),
-    () => now,
-  );
+  const clock = { now: () => now };
+  const who = { username: 'admin', readPassword: () => 'infoblox' };
+  const logins = new Logins(new Credentials({ ...who, clock, random: Math.random }), clock);
   const answer = { status: 200, body: '{}', setCookie: ['ibapauth="one"'] };
   await logins.exchange('grid.example', async () => answer, inTime());
   now += 60_000;

@@ -66,7 +66,7 @@ describe('a write by reference', () => {
     const slow = await relayed(master.port, master.port, { delayMs: 200 });
     const other = openSession({ port: master.port, hosts: [candidateHost] });
     try {
-      const late = { ref: object.ref, seen: sightingBy(candidateHost, performance.now() - sightingMaxAgeMs + 100) };
+      const late = { ref: object.ref, seen: sightingBy(candidateHost, other.clock.now() - sightingMaxAgeMs + 100) };
       expect(await failureOf(other.write(late, { method: 'DELETE' }, inTime()))).toMatchObject(outdated);
       expect(deletes(master)).toEqual([]);
     } finally {
@@ -152,7 +152,7 @@ describe('a master that fails after a look, and a promoted candidate on which a 
 
   test('refusing connections: the delete is not sent to another', async () => {
     const { ref } = await look();
-    const object = { ref, seen: sightingBy('127.0.0.3', performance.now()) };
+    const object = { ref, seen: sightingBy('127.0.0.3', session.clock.now()) };
     expect(await failureOf(remove(object))).toMatchObject({
       ...{ reason: 'unreachable', outcome: 'none', mayLookAgain: true },
       message: expect.stringContaining('127.0.0.3'),
@@ -175,7 +175,7 @@ test('that an object is gone counts only from the host that is known to accept w
   const candidate = await startCandidate(master);
   session = openSession({ port: master.port, hosts: [masterHost, candidateHost] });
   const { ref } = await look();
-  const object = { ref, seen: sightingBy(candidateHost, performance.now()) };
+  const object = { ref, seen: sightingBy(candidateHost, session.clock.now()) };
   candidate.promote();
   expect(await failureOf(remove(object))).toMatchObject({ reason: 'unconfirmed', outcome: 'none', mayLookAgain: true });
   expect([deletes(master).length, deletes(candidate.grid).length]).toEqual([0, 1]);

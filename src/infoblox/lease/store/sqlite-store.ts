@@ -31,8 +31,8 @@ export class SqliteLeaseStore extends BatchedLeaseStore {
   readonly #history: HistoryTable;
   readonly #aroundCommit: (commit: () => void) => void;
 
-  private constructor(file: StateFile, conditions: Conditions, options: StoreOptions) {
-    const { clock = hostClock(), window = defaultDoubtWindow, historyAge = defaultHistoryAge } = options;
+  private constructor(file: StateFile, conditions: Conditions, options: StoreOptions & { readonly clock: Clock }) {
+    const { clock, window = defaultDoubtWindow, historyAge = defaultHistoryAge } = options;
     super(file.stored, { clock, window, conditions });
     this.#place = file.place;
     this.#statements = new Statements(file.database);
@@ -51,8 +51,9 @@ export class SqliteLeaseStore extends BatchedLeaseStore {
     conditions: Conditions,
     options: StoreOptions = {},
   ): { store: SqliteLeaseStore; setAside: SetAside | undefined } {
-    const file = openStateFile(directory, options.owner);
-    return { store: new SqliteLeaseStore(file, conditions, options), setAside: file.setAside };
+    const { clock = hostClock(), owner } = options;
+    const file = openStateFile(directory, { owner, clock });
+    return { store: new SqliteLeaseStore(file, conditions, { ...options, clock }), setAside: file.setAside };
   }
 
   protected override write(batch: Batch): void {

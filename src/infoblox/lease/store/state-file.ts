@@ -16,6 +16,7 @@ import {
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import * as v from 'valibot';
+import type { Clock } from '../../concurrency/clock.ts';
 import { GridError } from '../../errors.ts';
 import { makeDirectory } from '../../host/directory.ts';
 import { isErrno, messageOf } from '../../host/errno.ts';
@@ -132,7 +133,10 @@ export interface StateFile {
  * @param owner whose the file has to be; it may be anybody's if this is left out
  * @throws GridError `state` if the directory cannot be used or another daemon has it
  */
-export function openStateFile(directory: string, owner?: Owner): StateFile {
+export function openStateFile(
+  directory: string,
+  { owner, clock }: { readonly owner?: Owner | undefined; readonly clock: Pick<Clock, 'wall'> },
+): StateFile {
   const file = join(directory, 'state.db');
   let lock: DatabaseSync | undefined;
   try {
@@ -140,7 +144,7 @@ export function openStateFile(directory: string, owner?: Owner): StateFile {
     // SQLite would call a read-only file system an input/output error.
     accessSync(existsSync(file) ? file : directory, constants.W_OK);
     lock = lockDirectory(directory);
-    const opened = openOrSetAside(file, owner);
+    const opened = openOrSetAside(file, owner, clock.wall());
     return { ...opened, place: new StatePlace(file, lock) };
   } catch (error) {
     lock?.close();
@@ -148,13 +152,14 @@ export function openStateFile(directory: string, owner?: Owner): StateFile {
   }
 }
 
-function openOrSetAside(file: string, owner: Owner | undefined): Omit<StateFile, 'place'> {
+/** @param now milliseconds since 1970 */
+function openOrSetAside(file: string, owner: Owner | undefined, now: number): Omit<StateFile, 'place'> {
   try {
     return openDatabase(file, owner);
   } catch (error) {
     if (!isUnreadable(error) || !existsSync(file)) throw error;
     const foreign = error instanceof ForeignState;
-    const setAside = `${file}.${foreign ? 'foreign' : 'unreadable'}-${Date.now()}`;
+    const setAside = `${file}.${foreign ? 'foreign' : 'unreadable'}-${now}`;
     renameSync(file, setAside);
     for (const suffix of ['-wal', '-shm']) {
       if (existsSync(file + suffix)) renameSync(file + suffix, setAside + suffix);

@@ -15,8 +15,8 @@ interface Limits {
 export interface Gathering {
   readonly signal: AbortSignal;
   readonly limits: Limits;
-  /** Monotonic milliseconds after which the request is not sent any more. */
-  readonly leaveBy?: number | undefined;
+  /** Asked before the request is sent; one that is too late is not. */
+  readonly isTooLate: () => boolean;
 }
 
 interface Gathered {
@@ -37,7 +37,7 @@ export function gather(
   gathering: Gathering,
 ): Promise<Gathered> {
   return new Promise((resolve, reject) => {
-    if (isTooLate(gathering)) return reject(new TooLate());
+    if (gathering.isTooLate()) return reject(new TooLate());
     dispatcher.dispatch(request, new AnswerHandler(gathering, resolve, reject));
   });
 }
@@ -69,7 +69,7 @@ class AnswerHandler implements Dispatcher.DispatchHandler {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
     if (this.#gathering.signal.aborted) this.#abort();
-    else if (isTooLate(this.#gathering)) controller.abort(new TooLate());
+    else if (this.#gathering.isTooLate()) controller.abort(new TooLate());
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: Gathered['headers']): void {
@@ -112,8 +112,4 @@ class AnswerHandler implements Dispatcher.DispatchHandler {
   #end(): void {
     this.#gathering.signal.removeEventListener('abort', this.#abort);
   }
-}
-
-function isTooLate({ leaveBy = Number.POSITIVE_INFINITY }: Gathering): boolean {
-  return performance.now() > leaveBy;
 }

@@ -1,4 +1,5 @@
 /** Which of the grid's hosts is asked next, and which of them accepts writes. */
+import type { Clock } from '../../concurrency/clock.ts';
 
 /** Milliseconds that a host which failed is left alone when another one can be asked. */
 const restTime = 15_000;
@@ -17,15 +18,14 @@ export interface WriterMemory {
 export class GridHosts {
   readonly #hosts: readonly string[];
   readonly #failedAt = new Map<string, number>();
-  readonly #now: () => number;
+  readonly #clock: Pick<Clock, 'now'>;
   readonly #remember: (host: string) => void;
   #writer: string | undefined;
 
-  /** @param now milliseconds, monotonic */
-  constructor(hosts: readonly string[], now: () => number = () => performance.now(), memory?: WriterMemory) {
+  constructor(hosts: readonly string[], clock: Pick<Clock, 'now'>, memory?: WriterMemory) {
     if (hosts.length === 0) throw new Error('at least one grid host is needed');
     this.#hosts = hosts;
-    this.#now = now;
+    this.#clock = clock;
     this.#remember = memory?.remember ?? (() => {});
     const remembered = memory?.remembered;
     if (remembered === '') return;
@@ -77,7 +77,7 @@ export class GridHosts {
 
   /** The host did not answer, or not as a grid. */
   failed(host: string): void {
-    this.#failedAt.set(host, this.#now());
+    this.#failedAt.set(host, this.#clock.now());
   }
 
   /** The host has answered. */
@@ -87,7 +87,7 @@ export class GridHosts {
 
   /** Milliseconds since the host failed; infinite if it did not. */
   #rested(host: string): number {
-    return this.#now() - (this.#failedAt.get(host) ?? Number.NEGATIVE_INFINITY);
+    return this.#clock.now() - (this.#failedAt.get(host) ?? Number.NEGATIVE_INFINITY);
   }
 
   #setWriter(host: string | undefined): void {

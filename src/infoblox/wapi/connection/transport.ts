@@ -1,7 +1,7 @@
 /** One HTTPS exchange with one host of the grid. Knows nothing of WAPI, sessions or repetition. */
-import { setImmediate as turn } from 'node:timers/promises';
 import { createFetch } from 'ofetch';
 import type { Dispatcher } from 'undici';
+import type { Clock } from '../../concurrency/clock.ts';
 import type { HttpAnswer } from '../answer.ts';
 import { connectionError } from './connection-error.ts';
 import { type Gathering, gather } from './gather.ts';
@@ -19,7 +19,7 @@ export interface Exchange {
   readonly body?: Record<string, unknown>;
   /** Whether the answer, if it is a good one, is a list. */
   readonly lists?: boolean;
-  /** Monotonic milliseconds after which it is not sent any more. */
+  /** When it is not sent any more, as the clock's `now`. */
   readonly leaveBy?: number;
   readonly signal: AbortSignal;
 }
@@ -37,19 +37,19 @@ export interface Transport {
 }
 
 /** Makes a transport over the connections of a dispatcher: an agent's, or those of undici's MockAgent in tests. */
-export function createTransport(dispatcher: Dispatcher): Transport {
+export function createTransport(dispatcher: Dispatcher, clock: Pick<Clock, 'now' | 'turn'>): Transport {
   return {
-    async exchange({ url, headers: own, lists = false, leaveBy, ...request }) {
+    async exchange({ url, headers: own, lists = false, leaveBy = Number.POSITIVE_INFINITY, ...request }) {
       const limits = { good: lists ? largestList : largestAnswer, other: largestAnswer };
       const client = createFetch({
-        fetch: fetchThrough(dispatcher, own, { limits, leaveBy }),
+        fetch: fetchThrough(dispatcher, own, { limits, isTooLate: () => clock.now() > leaveBy }),
         // The session decides what a status means and what is sent again.
         defaults: { retry: false, ignoreResponseError: true },
       });
       try {
         const answer = await client.raw(url, request);
         // undici frees the connection one turn after the body ends; who asks again before that opens a second one.
-        await turn();
+        await clock.turn();
         const { status, headers } = answer;
         const body = await answer.text();
         return { status, body, setCookie: headers.getSetCookie(), date: headers.get('date') ?? undefined };

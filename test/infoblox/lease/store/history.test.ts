@@ -167,7 +167,7 @@ describe('the history of an address', () => {
 });
 
 test('of too many entries the one that was released first goes first, and none that is held', () => {
-  const { database, place } = openStateFile(join(directory, 'small'));
+  const { database, place } = openStateFile(join(directory, 'small'), { clock: hostClock() });
   const history = new HistoryTable(new Statements(database), conditions, {
     age: 30 * day,
     now: () => now,

@@ -6,7 +6,7 @@ let hosts: GridHosts;
 
 beforeEach(() => {
   now = 100;
-  hosts = new GridHosts(['a', 'b', 'c'], () => now);
+  hosts = new GridHosts(['a', 'b', 'c'], { now: () => now });
 });
 
 test('the first is asked as long as it is well', () => {
@@ -55,7 +55,7 @@ test('another host is well until it has failed too', () => {
 });
 
 test('one host alone has no other', () => {
-  const alone = new GridHosts(['a'], () => now);
+  const alone = new GridHosts(['a'], { now: () => now });
   alone.failed('a');
   expect(alone.pick()).toBe('a');
   expect(alone.hasAnother('a')).toBe(false);
@@ -88,13 +88,13 @@ describe('the host that accepts writes', () => {
     ['', undefined],
     ['no longer in the list', 'a'],
   ])('after a restart that remembers %j is %j', (remembered, writer) => {
-    expect(new GridHosts(['a', 'b'], () => now, { remembered, remember: () => {} }).writer).toBe(writer);
+    expect(new GridHosts(['a', 'b'], { now: () => now }, { remembered, remember: () => {} }).writer).toBe(writer);
   });
 
   test('is remembered when it changes', () => {
     const told: string[] = [];
     const remember = (host: string) => told.push(host);
-    const remembering = new GridHosts(['a', 'b'], () => now, { remembered: undefined, remember });
+    const remembering = new GridHosts(['a', 'b'], { now: () => now }, { remembered: undefined, remember });
     for (const host of ['a', 'b', 'b']) remembering.acceptedWrite(host);
     remembering.refusedWrite('b');
     expect(told).toEqual(['b', '']);
@@ -102,5 +102,5 @@ describe('the host that accepts writes', () => {
 });
 
 test('no host at all is an error of the program', () => {
-  expect(() => new GridHosts([])).toThrow('at least one');
+  expect(() => new GridHosts([], { now: () => now })).toThrow('at least one');
 });

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createServer, connect as dial, type Server } from 'node:net';
 import { MockAgent } from 'undici';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { hostClock } from '../../../../src/infoblox/concurrency/clock.ts';
 import { createAgent, type TlsOptions } from '../../../../src/infoblox/wapi/connection/agent.ts';
 import { NotConnected } from '../../../../src/infoblox/wapi/connection/connection-error.ts';
 import { createTransport } from '../../../../src/infoblox/wapi/connection/transport.ts';
@@ -27,7 +28,7 @@ function tlsOf(flag: string): TlsOptions {
 }
 
 async function get(tls: TlsOptions, authority: string): Promise<number> {
-  const transport = createTransport(createAgent(tls, 1));
+  const transport = createTransport(createAgent(tls, 1), hostClock());
   try {
     const url = `https://${authority}/wapi/v2.3/networkview`;
     const answer = await transport.exchange({ method: 'GET', url, headers: {}, signal: inTime() });
@@ -49,7 +50,7 @@ test('the certificate of a grid host is told, whether it is checked or not', asy
   for (const flag of ['false', grid.caFile]) {
     const shown: [string, string][] = [];
     const onCertificate = (host: string, { fingerprint256 }: X509Certificate) => shown.push([host, fingerprint256]);
-    const transport = createTransport(createAgent(tlsOf(flag), 1, { onCertificate }));
+    const transport = createTransport(createAgent(tlsOf(flag), 1, { onCertificate }), hostClock());
     const url = `https://127.0.0.1:${grid.port}/wapi/v2.3/networkview`;
     await transport.exchange({ method: 'GET', url, headers: {}, signal: inTime() });
     await transport.close();
@@ -139,7 +140,7 @@ test('a redirect is not followed, so that credentials stay with the grid', async
   const signal = inTime();
   const headers = { authorization: 'Basic eDp5' };
   const exchange = { method: 'GET', url: 'https://grid.example/wapi/v2.3/network', headers, signal } as const;
-  expect((await createTransport(agent).exchange(exchange)).status).toBe(302);
+  expect((await createTransport(agent, hostClock()).exchange(exchange)).status).toBe(302);
   expect(followed).toBe(false);
   await agent.close();
 });
@@ -155,7 +156,7 @@ test.each([
   // What our agent makes of an error while it connects.
   const error = broken.syscall === 'connect' ? new NotConnected(broken) : broken;
   agent.get('https://grid.example').intercept({ path: '/', method: 'POST' }).replyWithError(error);
-  const transport = createTransport(agent);
+  const transport = createTransport(agent, hostClock());
   const exchange = { method: 'POST', url: 'https://grid.example/', headers: {}, body: {}, signal: inTime() } as const;
   expect(await failureOf(transport.exchange(exchange))).toMatchObject({ reason, outcome });
   await agent.close();
@@ -169,7 +170,7 @@ test('an error whose text has no end is told in few words', async () => {
     .intercept({ path: '/' })
     .replyWithError(new Error('DNS:x, '.repeat(100_000)));
   const exchange = { method: 'GET', url: 'https://grid.example/', headers: {}, signal: inTime() } as const;
-  const failure = (await failureOf(createTransport(agent).exchange(exchange))) as Error;
+  const failure = (await failureOf(createTransport(agent, hostClock()).exchange(exchange))) as Error;
   expect(failure.message).toMatch(/broke: DNS:x/);
   expect(failure.message.length).toBeLessThan(500);
   await agent.close();

@@ -22,7 +22,7 @@ beforeEach(() => {
   };
   conditions = new Conditions({ wall: () => time, now: () => time });
   logConditions(conditions, { error: write('error'), warn: write('warn'), info: write('info'), debug: write('debug') });
-  grid = new GridState(conditions, () => time);
+  grid = new GridState(conditions, { now: () => time });
 });
 
 const messages = () => lines.map(([level, message]) => `${level} ${message}`);
