@@ -6,7 +6,7 @@
 import type { Fate } from '../host.ts';
 import type { Log } from '../log.ts';
 import { doubtOf, type Moment } from './doubt.ts';
-import type { Releaser } from './history/releaser.ts';
+import type { Releaser } from './history.ts';
 import {
   abandon,
   forgetPending,

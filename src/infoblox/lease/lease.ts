@@ -15,7 +15,7 @@ import { noSandbox, type SandboxIdentity } from '../host.ts';
 import type { Workload } from '../workload.ts';
 import { type Callers, joinedBy, withCallers, withoutCaller } from './callers.ts';
 import { type Doubtful, doubtOf, type Moment, nextRecheck } from './doubt.ts';
-import type { Releaser } from './history/releaser.ts';
+import type { Releaser } from './history.ts';
 
 /** `pending`: an ADD has begun, nobody was told anything. `bound`: an attachment was told. `releasing`: nobody needs it. */
 export const phases = ['pending', 'bound', 'releasing'] as const;

@@ -8,7 +8,7 @@ import type { Conditions } from '../../conditions.ts';
 import { GridError } from '../../errors.ts';
 import type { BoundLeases } from '../../network/views.ts';
 import type { DoubtWindow } from '../doubt.ts';
-import { type HistoryChange, historyChanges } from '../history/history.ts';
+import { type HistoryChange, historyChanges } from '../history.ts';
 import { type Lease, type Phase, resumed } from '../lease.ts';
 import type { Except, LeaseStore, StoreListener, Transition } from './lease-store.ts';
 

@@ -7,16 +7,19 @@ import type { Conditions } from '../../conditions.ts';
 import { GridError } from '../../errors.ts';
 import { messageOf } from '../../host/errno.ts';
 import { readWorkload, workloadText } from '../../workload.ts';
-import { endings, type HistoryEntry } from '../history/history.ts';
+import { type HistoryEntry, releases } from '../history.ts';
 import type { Batch } from './batched-store.ts';
 import type { Statements } from './statements.ts';
 
 /** Entries of what is not held any more; each has about half a kilobyte. */
-const mostEnded = 100_000;
-/** Entries that are looked at to be dropped after a release. */
-const dropsAtATime = 8;
+const maxEntriesEnded = 100_000;
+/** Entries that are dropped after a release. */
+const maxDrops = 8;
 /** Milliseconds that a failure counts, since only the next change can show that it is over. */
-const failureLasts = 3_600_000;
+const failureLastsMs = 3_600_000;
+
+/** What is written when a lease is bound. */
+const bindingColumns = 'address, view, mark, workload, boundAt, recordedAt';
 
 /** The fact that says since when the history is kept, in milliseconds since 1970. */
 const sinceFact = 'historySince';
@@ -31,7 +34,7 @@ const StoredEntry = v.object({
   boundAt: nullableNumber,
   recordedAt: v.number(),
   releasedAt: nullableNumber,
-  releasedBy: v.nullable(v.fallback(v.picklist(endings), 'unknown')),
+  releasedBy: v.nullable(v.fallback(v.picklist(releases), 'unknown')),
   returnedAt: nullableNumber,
 });
 
@@ -49,7 +52,7 @@ interface HistoryOptions {
   /** Milliseconds since 1970. */
   readonly now: () => number;
   /** Entries of what is not held any more. */
-  readonly most?: number;
+  readonly maxEnded?: number;
 }
 
 export class HistoryTable {
@@ -63,7 +66,7 @@ export class HistoryTable {
   constructor(statements: Statements, conditions: Conditions, options: HistoryOptions) {
     this.#statements = statements;
     this.#conditions = conditions;
-    this.#options = { most: mostEnded, ...options };
+    this.#options = { maxEnded: maxEntriesEnded, ...options };
     try {
       statements.transaction(() => (options.age === 0 ? this.#empty() : this.#catchUp()));
     } catch (error) {
@@ -85,7 +88,7 @@ export class HistoryTable {
 
   /** @throws GridError `state` */
   of(address: string): AddressHistory {
-    const { age, most, now } = this.#options;
+    const { age, maxEnded, now } = this.#options;
     if (age === 0) return { entries: [], since: null };
     const oldest = now() - age;
     const sql = 'SELECT * FROM history WHERE address = ? AND coalesce(releasedAt, ?2) >= ?2 ORDER BY number';
@@ -93,7 +96,8 @@ export class HistoryTable {
     const entries = rows.map((row) => v.parse(StoredEntry, row));
     const fact = this.#statements.run('SELECT value FROM fact WHERE name = ?', (statement) => statement.get(sinceFact));
     const began = Number(fact?.value ?? now());
-    const dropped = this.ended < most ? began : Number(this.#oldest(1)[0]?.releasedAt ?? began);
+    const oldestEnd = 'SELECT min(releasedAt) AS at FROM history WHERE releasedAt IS NOT NULL';
+    const dropped = this.ended < maxEnded ? began : Number(this.#statements.get(oldestEnd).get()?.at ?? began);
     return { entries, since: Math.max(oldest, began, dropped) };
   }
 
@@ -104,65 +108,47 @@ export class HistoryTable {
 
   #write({ at, change }: Batch['history'][number]): void {
     switch (change.kind) {
-      case 'begin': {
+      case 'bound': {
         const { address, view, mark, workload, createdAt } = change.lease;
         const boundAt = createdAt === 0 ? null : at;
-        this.#statements
-          .get(`INSERT INTO history SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5, ?6, NULL, NULL, NULL
-            FROM history WHERE address = ?1`)
-          .run(address, view, mark, workloadText(workload), boundAt, at);
+        const sql = `INSERT INTO history (${bindingColumns}) VALUES (?, ?, ?, ?, ?, ?)`;
+        this.#statements.get(sql).run(address, view, mark, workloadText(workload), boundAt, at);
         return;
       }
-      case 'correct': {
-        const { address, view, mark, workload } = change.lease;
-        const sql = `UPDATE history SET view = ?, workload = ? WHERE address = ? AND mark = ? AND releasedAt IS NULL`;
-        this.#statements.get(sql).run(view, workloadText(workload), address, mark);
-        return;
-      }
-      case 'release': {
-        const sql = `UPDATE history SET releasedAt = ?, releasedBy = ?
-          WHERE address = ? AND mark = ? AND releasedAt IS NULL`;
-        const { changes } = this.#statements.get(sql).run(change.at ?? at, change.by, change.address, change.mark);
-        this.ended += Number(changes);
+      case 'released': {
+        const { address, mark, by } = change;
+        const sql = `UPDATE history SET releasedAt = ?, releasedBy = ? WHERE address = ? AND mark = ? AND releasedAt IS NULL`;
+        this.ended += Number(this.#statements.get(sql).run(change.at ?? at, by, address, mark).changes);
         this.#drop();
         return;
       }
-      case 'return': {
+      case 'returned': {
         const sql = 'UPDATE history SET returnedAt = ? WHERE address = ? AND mark = ? AND returnedAt IS NULL';
         this.#statements.get(sql).run(at, change.address, change.mark);
       }
     }
   }
 
-  /** Drops what is too old or too much. @returns how many entries */
+  /** Drops some of what is too old or too much, the oldest first. @returns how many entries */
   #drop(): number {
-    const { age, most, now } = this.#options;
-    const tooMany = this.ended - most;
-    const drops = this.#oldest(dropsAtATime).filter(
-      ({ releasedAt }, index) => index < tooMany || Number(releasedAt) < now() - age,
-    );
-    for (const { address, number } of drops) {
-      this.#statements.get('DELETE FROM history WHERE address = ? AND number = ?').run(String(address), Number(number));
-    }
-    this.ended -= drops.length;
-    return drops.length;
+    const { age, maxEnded, now } = this.#options;
+    const surplus = this.ended - maxEnded;
+    const sql = `DELETE FROM history WHERE number IN
+      (SELECT number FROM history WHERE releasedAt < ? ORDER BY releasedAt LIMIT ?)`;
+    const isTooMuch = surplus > 0;
+    const drops = this.#statements
+      .get(sql)
+      .run(isTooMuch ? Number.MAX_SAFE_INTEGER : now() - age, isTooMuch ? Math.min(surplus, maxDrops) : maxDrops);
+    this.ended -= Number(drops.changes);
+    return Number(drops.changes);
   }
 
-  #oldest(limit: number) {
-    const sql = `SELECT address, number, releasedAt FROM history
-      WHERE releasedAt IS NOT NULL ORDER BY releasedAt LIMIT ?`;
-    return this.#statements.get(sql).all(limit);
-  }
-
-  /** Of what was bound while no history was kept or it could not be written, and of what was released then. */
+  /** What was bound or released while no history was kept, or it could not be written, happened nobody knows when. */
   #catchUp(): void {
     const now = this.#options.now();
     this.#statements.get('INSERT OR IGNORE INTO fact VALUES (?, ?)').run(sinceFact, String(now));
     this.#statements
-      .get(`INSERT INTO history
-        SELECT address, row_number() OVER (PARTITION BY address ORDER BY createdAt) + coalesce(
-            (SELECT max(number) FROM history WHERE history.address = lease.address), 0),
-          view, mark, workload, nullif(createdAt, 0), ?, NULL, NULL, NULL
+      .get(`INSERT INTO history (${bindingColumns}) SELECT address, view, mark, workload, nullif(createdAt, 0), ?
         FROM lease WHERE phase = 'bound' AND address IS NOT NULL AND NOT EXISTS (SELECT 1 FROM history
           WHERE history.address = lease.address AND history.mark = lease.mark AND history.releasedAt IS NULL)`)
       .run(now);
@@ -186,6 +172,6 @@ export class HistoryTable {
       hint: 'restart the daemon, which checks the state file and sets a damaged one aside',
       cause,
     });
-    this.#conditions.raise('history-not-written', error, { lasts: failureLasts });
+    this.#conditions.raise('history-not-written', error, { lasts: failureLastsMs });
   }
 }

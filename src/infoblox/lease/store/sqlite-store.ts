@@ -60,7 +60,7 @@ export class SqliteLeaseStore extends BatchedLeaseStore {
     this.#statements.guarded(() => this.#aroundCommit(() => this.#write(batch)));
   }
 
-  /** Who held an address of this host, in whatever view; ../history/holders.ts answers questions from it. */
+  /** Who held an address of this host, in whatever view; ../history.ts answers questions from it. */
   history(address: string): AddressHistory {
     this.commit();
     return this.#history.of(address);

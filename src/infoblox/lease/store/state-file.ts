@@ -54,8 +54,8 @@ const schema = `
     attempts INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE history (
+    number INTEGER PRIMARY KEY,
     address TEXT NOT NULL,
-    number INTEGER NOT NULL,
     view TEXT NOT NULL,
     mark TEXT NOT NULL,
     workload TEXT,
@@ -63,9 +63,9 @@ const schema = `
     recordedAt INTEGER NOT NULL,
     releasedAt INTEGER,
     releasedBy TEXT,
-    returnedAt INTEGER,
-    PRIMARY KEY (address, number)
-  ) STRICT, WITHOUT ROWID;
+    returnedAt INTEGER
+  ) STRICT;
+  CREATE INDEX history_address ON history (address);
   CREATE INDEX history_released ON history (releasedAt) WHERE releasedAt IS NOT NULL;
   CREATE TABLE fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;`;
 

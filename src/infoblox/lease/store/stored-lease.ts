@@ -1,7 +1,7 @@
 /** A lease as a row of its table. */
 import * as v from 'valibot';
 import { readWorkload, workloadText } from '../../workload.ts';
-import { releasers } from '../history/releaser.ts';
+import { releasers } from '../history.ts';
 import { type Lease, phases } from '../lease.ts';
 
 const nullableText = v.nullable(v.string());

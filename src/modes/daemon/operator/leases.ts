@@ -4,7 +4,7 @@ import { compareAddresses } from '../../../infoblox/address.ts';
 import type { Host } from '../../../infoblox/host.ts';
 import type { LeaseDeps } from '../../../infoblox/lease/deps.ts';
 import { doubtOf } from '../../../infoblox/lease/doubt.ts';
-import { holdersAt, holdings } from '../../../infoblox/lease/history/holders.ts';
+import { holdersAt, holdings } from '../../../infoblox/lease/history.ts';
 import type { Lease } from '../../../infoblox/lease/lease.ts';
 import type { SqliteLeaseStore } from '../../../infoblox/lease/store/sqlite-store.ts';
 import { attachmentIn, shortNetworkName } from '../../../infoblox/mark.ts';

@@ -6,7 +6,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { hostClock } from '../../../../src/infoblox/concurrency/clock.ts';
 import { Conditions } from '../../../../src/infoblox/conditions.ts';
-import { historyChanges } from '../../../../src/infoblox/lease/history/history.ts';
+import { historyChanges } from '../../../../src/infoblox/lease/history.ts';
 import { begin, bind, emptied, imported, type Lease, startRelease } from '../../../../src/infoblox/lease/lease.ts';
 import { HistoryTable } from '../../../../src/infoblox/lease/store/history-table.ts';
 import { SqliteLeaseStore, type StoreOptions } from '../../../../src/infoblox/lease/store/sqlite-store.ts';
@@ -171,7 +171,7 @@ test('of too many entries the one that was released first goes first, and none t
   const history = new HistoryTable(new Statements(database), conditions, {
     age: 30 * day,
     now: () => now,
-    most: 3,
+    maxEnded: 3,
   });
   const change = (before: Lease | undefined, after: Lease | undefined) =>
     history.write(historyChanges(before, after).map((change) => ({ at: now, change })));

@@ -1,6 +1,6 @@
 /** What each change of a lease means for the history. */
 import { describe, expect, test } from 'vitest';
-import { type HistoryChange, historyChanges } from '../../../../src/infoblox/lease/history/history.ts';
+import { type HistoryChange, historyChanges } from '../../../src/infoblox/lease/history.ts';
 import {
   abandon,
   answer,
@@ -14,8 +14,8 @@ import {
   type Lease,
   postpone,
   startRelease,
-} from '../../../../src/infoblox/lease/lease.ts';
-import { aLease, noon, sandbox, workload } from '../a-lease.ts';
+} from '../../../src/infoblox/lease/lease.ts';
+import { aLease, noon, sandbox, workload } from './a-lease.ts';
 
 const beginning = { mark: 'a', network: 'net-1', view: 'default', sandbox, workload, callers: ['new'] };
 const pending = begin(undefined, beginning, noon);
@@ -26,22 +26,17 @@ const again = begin(releasing, beginning, noon);
 const import_ = imported({ mark: 'a', network: 'net-1', view: 'default' }, '10.0.0.2');
 
 const ofA = { mark: 'a', address: '10.0.0.2' };
-const release = (by: string, at: number | null = noon.now) => ({ kind: 'release', ...ofA, by, at });
-const returned = { kind: 'return', ...ofA };
+const release = (by: string, at: number | null = noon.now) => ({ kind: 'released', ...ofA, by, at });
+const returned = { kind: 'returned', ...ofA };
 
 /** From a lease to a lease, and what the history says of it. */
 const changes: readonly [string, Lease | undefined, Lease | undefined, readonly object[]][] = [
   ['an ADD begins', undefined, pending, []],
-  ['it is given its address', pending, bound, [{ kind: 'begin', lease: bound }]],
+  ['it is given its address', pending, bound, [{ kind: 'bound', lease: bound }]],
   ['another ADD is answered with the same', bound, answer(bound, ['two']), []],
   ['a create is in doubt', bound, createInDoubt(bound, noon), []],
-  ['its view is renamed', bound, followView(bound, 'x'), [{ kind: 'correct', lease: followView(bound, 'x') }]],
-  [
-    'more of its workload is known',
-    bound,
-    askAgain(bound, sandbox, { containerId: 'c1', job: 'web' }),
-    [{ kind: 'correct', lease: askAgain(bound, sandbox, { containerId: 'c1', job: 'web' }) }],
-  ],
+  ['its view is renamed', bound, followView(bound, 'x'), []],
+  ['more of its workload is known', bound, askAgain(bound, sandbox, { containerId: 'c1', job: 'web' }), []],
   ['its sandbox is another', bound, askAgain(bound, { ...sandbox, netns: '/run/netns/b' }, workload), []],
   ['it is deleted', bound, releasing, [release('DEL')]],
   ['it is collected', bound, startRelease(bound, 'GC', noon), [release('GC')]],
@@ -56,7 +51,7 @@ const changes: readonly [string, Lease | undefined, Lease | undefined, readonly 
     'and is given the same',
     again,
     bind(again, '10.0.0.2', noon),
-    [{ kind: 'begin', lease: bind(again, '10.0.0.2', noon) }],
+    [{ kind: 'bound', lease: bind(again, '10.0.0.2', noon) }],
   ],
   [
     'the grid has lost it and does not take it again',
@@ -66,7 +61,7 @@ const changes: readonly [string, Lease | undefined, Lease | undefined, readonly 
   ],
   ['an ADD fails', pending, undefined, []],
   ['an ADD was cut off', pending, abandon(pending, 'unfinished', noon), []],
-  ['it is imported', undefined, import_, [{ kind: 'begin', lease: import_ }]],
+  ['it is imported', undefined, import_, [{ kind: 'bound', lease: import_ }]],
 ];
 
 describe('the history is told', () => {

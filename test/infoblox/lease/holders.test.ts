@@ -1,8 +1,8 @@
 /** Questions about the past: who held an address, and who held it then? */
 import { describe, expect, test } from 'vitest';
-import type { HistoryEntry } from '../../../../src/infoblox/lease/history/history.ts';
-import { holdersAt, holdings } from '../../../../src/infoblox/lease/history/holders.ts';
-import { attachmentMark } from '../../../../src/infoblox/mark.ts';
+import type { HistoryEntry } from '../../../src/infoblox/lease/history.ts';
+import { holdersAt, holdings } from '../../../src/infoblox/lease/history.ts';
+import { attachmentMark } from '../../../src/infoblox/mark.ts';
 
 /** Hours of a day, as milliseconds since 1970. */
 const at = (hour: number) => Date.UTC(2026, 0, 6, hour);
