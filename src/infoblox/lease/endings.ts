@@ -112,6 +112,7 @@ export const endings: readonly EndingRule[] = [
   { cause: 'failed ADD', phase: ['pending'], evidence: ['create in doubt'], answer: 'abandon', because: 'nobody was told, and its create may still be carried out' },
   { cause: 'failed ADD', phase: ['bound'], evidence: causes['failed ADD'].evidence, answer: 'keep', because: 'each of its callers says that it has no answer' },
   { cause: 'failed ADD', phase: ['releasing'], evidence: causes['failed ADD'].evidence, answer: 'keep', because: 'a DEL came first' },
+  { cause: 'failed ADD', phase: ['none'], evidence: causes['failed ADD'].evidence, answer: 'keep', because: 'that it began could not be written, so it has asked the grid for nothing' },
 
   { cause: 'dead ADD', phase: ['pending'], evidence: ['no ADD under way'], answer: 'abandon', because: 'how far it came is not known: its create may still be carried out' },
   { cause: 'dead ADD', phase: ['pending'], evidence: ['ADD under way'], answer: 'keep', because: 'it was begun again' },
@@ -146,12 +147,6 @@ export const endings: readonly EndingRule[] = [
 
 /** What cannot be. If it is all the same, the lease is kept. */
 export const impossibleEndings: readonly Omit<EndingRule, 'answer'>[] = [
-  {
-    cause: 'failed ADD',
-    phase: ['none'],
-    evidence: causes['failed ADD'].evidence,
-    because: 'a lease is forgotten under its lock, which the ADD has',
-  },
   {
     cause: 'gc --host',
     phase: ['pending', 'bound'],

@@ -27,9 +27,9 @@ nobody else was told   | keep     keep     release  keep
 others may be told     | keep     keep     keep     keep
 
 failed ADD             | none     pending  bound    releasing
-nothing left           | -        forget   keep     keep
-perhaps something left | -        release  keep     keep
-create in doubt        | -        abandon  keep     keep
+nothing left           | keep     forget   keep     keep
+perhaps something left | keep     release  keep     keep
+create in doubt        | keep     abandon  keep     keep
 
 dead ADD               | none     pending  bound    releasing
 ADD under way          | keep     keep     keep     keep

@@ -26,6 +26,8 @@ rootTest(
         });
         // With this code the plugin leaves a note, and succeeds.
         expect(await errorOf(host.del('c1'))).toMatchObject({ code: 5 });
+        // What could not be begun is no lease, and that it ends no surprise.
+        expect(host.log.filter(({ message }) => message.startsWith('a lease'))).toEqual([]);
         expect(held(grid)).toEqual(['10.0.0.1', '10.0.0.2']);
         free();
         await host.del('c1');
