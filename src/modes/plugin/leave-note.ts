@@ -8,6 +8,7 @@ import { writeDurably } from '../../infoblox/host/durable-file.ts';
 import { type Call, defaultSocketDir, owedDir, requestFrame, socketFile } from '../protocol.ts';
 import { maxNoteBytes, maxNotes, noteName, unansweredName } from '../release-note.ts';
 import { type DaemonPlace, sentConfig } from '../sent-config.ts';
+import { ownName } from './process.ts';
 
 /**
  * Leaves the note of a DEL: complete and on disk when this returns, or not there at all.
@@ -33,14 +34,15 @@ function noteText(method: 'ADD' | 'DEL', call: Call): string {
 }
 
 /**
- * The author of a network configuration chooses the directory: nothing is made where no daemon has been, and no more than so much is
- * written where one was. A daemon with a user of its own reads it through the group of the directory, which tmpfiles.d has made for it.
+ * The author of a network configuration chooses directory and name: nothing is made where no daemon has been, and no more than so much
+ * is written where one was. A daemon with a user of its own reads it through the group of the directory, which tmpfiles.d has made for it.
  */
 function writeNote({ socketDir, driverName }: DaemonPlace, name: string, text: string): void {
   const directory = owedDir(socketDir, driverName);
-  if (socketDir === defaultSocketDir) makeDirectory(socketDir, 0o755);
+  // After a boot a runtime may come before the daemon.
+  if (socketDir === defaultSocketDir && driverName === ownName()) makeDirectory(socketDir, 0o755);
   else if (![directory, socketFile(socketDir, driverName)].some(exists)) {
-    throw new Error(`no infoblox-cni-daemon has used ${socketDir}`);
+    throw new Error(`no daemon called ${driverName} has used ${socketDir}`);
   }
   makeDirectory(directory, 0o700, 'group');
   if (Buffer.byteLength(text) > maxNoteBytes) throw new Error(`its note is longer than ${maxNoteBytes} bytes`);

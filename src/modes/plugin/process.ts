@@ -1,14 +1,20 @@
 /**
  * The plugin as a process that a runtime starts: stdin, read to its end within a time limit; stdout, for one document; stderr, for a
- * line to people; its user, and its clock.
+ * line to people; its name, its user, and its clock.
  */
 import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from 'node:fs';
+import { basename } from 'node:path';
 import { CniCode, CniError } from '../../cni/errors.ts';
 import { errnoOf, isErrno } from '../../infoblox/host/errno.ts';
 import { printable } from '../printable.ts';
 
 /** Milliseconds between two looks at a stdin that has not ended. */
 const pollPauseMs = 2;
+
+/** Returns the name by which the runtime found this plugin: the `--driver-name` of its daemon. */
+export function ownName(): string {
+  return basename(process.argv0);
+}
 
 /**
  * Reads stdin to its end, at no cost when the caller has written it already.

@@ -9,6 +9,10 @@ import { isDraft, maxNoteBytes, maxNotes, noteName } from '../../../src/modes/re
 import { rootTest } from '../../reliability/root.ts';
 
 const standard = vi.hoisted(() => ({ socketDir: '' }));
+vi.mock(import('../../../src/modes/plugin/process.ts'), async (original) => ({
+  ...(await original()),
+  ownName: () => 'infoblox',
+}));
 vi.mock(import('node:fs'), async (original) => {
   const real = await original();
   return { ...real, existsSync: vi.fn(real.existsSync), renameSync: vi.fn(real.renameSync) };
@@ -64,9 +68,16 @@ describe('the author of a network configuration', () => {
   test('has nothing made in a directory that no daemon has used', () => {
     const before = fs.readdirSync(directory);
     for (const socketDir of [directory, join(directory, 'absent')]) {
-      expect(() => leave(socketDir)).toThrow(`no infoblox-cni-daemon has used ${socketDir}`);
+      expect(() => leave(socketDir)).toThrow(`no daemon called infoblox has used ${socketDir}`);
     }
     expect(fs.readdirSync(directory)).toEqual(before);
+  });
+
+  test('has no directory made under a name that is not the plugin’s own', () => {
+    leave(standard.socketDir);
+    const other = { socketDir: standard.socketDir, driverName: 'another' };
+    expect(() => leaveReleaseNote(other, 'net-1', call())).toThrow('no daemon called another has used');
+    expect(fs.readdirSync(standard.socketDir)).toEqual(['infoblox.owed']);
   });
 
   test.each([
