@@ -44,6 +44,8 @@ export interface SpecInput {
 
 /** Characters of a network view's name at most, so that it fits into the URL of a search, whatever it takes to encode it. */
 export const maxViewLength = 256;
+/** Characters of a network's name at most, in configurations for which an address is given. */
+export const maxNameLength = 1_000;
 /** Bits of the smallest network that has addresses for a container beside its gateway. */
 const maxPrefixLength = 30;
 
@@ -70,7 +72,7 @@ export function networkSpec(input: SpecInput): NetworkSpec {
 /** Limits are far above what is of use: no request, message or log is to be flooded. */
 function refuseLong({ name, view, subnet = '', containers, gateway = '' }: SpecInput): void {
   const values: readonly (readonly [key: string, value: string, maxLength: number])[] = [
-    ['name', name, 1_000],
+    ['name', name, maxNameLength],
     ['network-view', view, maxViewLength],
     ['subnet', subnet, 64],
     ['network-container', containers, 2_000],

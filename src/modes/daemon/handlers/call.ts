@@ -5,6 +5,7 @@ import { checkContainerId, checkInterfaceName } from '../../../cni/names.ts';
 import type { Netconf } from '../../../cni/netconf.ts';
 import type { Fields } from '../../../infoblox/log.ts';
 import type { Attachment } from '../../../infoblox/mark.ts';
+import { maxNameLength } from '../../../infoblox/network/spec.ts';
 import { type Workload, workloadFields, workloadFrom } from '../../../infoblox/workload.ts';
 import type { Call } from '../../protocol.ts';
 import { isPluginRequest, type Request } from '../rpc/frame.ts';
@@ -46,7 +47,7 @@ export function callFields(request: Request, networkView: string): Fields {
   const ipam = isJsonObject(config.ipam) ? config.ipam : {};
   return {
     command: method,
-    network: config.name,
+    network: typeof config.name === 'string' ? config.name.slice(0, maxNameLength) : undefined,
     view: viewOf({ ipam: { type: '', ...ipam } }, { networkView }),
     container: containerId,
     interface: ifName,

@@ -34,6 +34,8 @@ test.each([[{}], [{ ipam: null }], [{ ipam: 7 }], [{ ipam: [] }], [{ ipam: { 'ne
 );
 
 test('a name of any length does not fill the log', () => {
-  const { pod, namespace } = fields({}, `K8S_POD_NAME=${'x'.repeat(1e6)};K8S_POD_NAMESPACE=${'y'.repeat(1e6)}`);
-  expect([pod, namespace]).toEqual(['x'.repeat(253), 'y'.repeat(253)]);
+  const args = `K8S_POD_NAME=${'x'.repeat(1e6)};K8S_POD_NAMESPACE=${'y'.repeat(1e6)}`;
+  const { network, pod, namespace } = fields({ name: 'n'.repeat(1e6) }, args);
+  expect([network, pod, namespace]).toEqual(['n'.repeat(1_000), 'x'.repeat(253), 'y'.repeat(253)]);
+  expect(fields({ name: { of: 'n'.repeat(1e6) } }).network).toBeUndefined();
 });
