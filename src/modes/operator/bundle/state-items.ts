@@ -9,8 +9,10 @@ import { basename, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { messageOf } from '../../../infoblox/host/errno.ts';
 import { readRegularFile } from '../../../infoblox/host/regular-file.ts';
+import { refuseUntrusted } from '../../../infoblox/host/trusted-path.ts';
 import { phases } from '../../../infoblox/lease/lease.ts';
 import { serviceUid } from '../../daemon/process/own-process.ts';
+import { CommandError } from '../command-error.ts';
 import { type Item, jsonItem } from './item.ts';
 
 /** Bytes of a file that is copied: the state of 10,000 leases takes a few MiB. */
@@ -22,19 +24,22 @@ export function stateItems(stateDir: string): Promise<Item> {
   return jsonItem('state.json', () => withCopy(stateDir, (copy) => facts(new DatabaseSync(copy))));
 }
 
-/** The files of the state as they are. @throws Error if one cannot be given to anybody */
+/** The files of the state as they are. @throws CommandError if one cannot be given to anybody */
 export function stateFiles(stateDir: string): { readonly name: string; readonly data: Uint8Array }[] {
   return ['state.db', 'state.db-wal'].flatMap((name) => {
-    const data = read(join(stateDir, name));
+    const data = read(stateDir, name);
     return data === undefined ? [] : [{ name: `state/${name}`, data }];
   });
 }
 
-function read(file: string): Buffer | undefined {
+function read(stateDir: string, name: string): Buffer | undefined {
+  const file = join(stateDir, name);
+  const user = serviceUid();
   try {
-    return readRegularFile(file, { maxBytes, user: serviceUid() })?.bytes;
+    refuseUntrusted(stateDir, { user });
+    return readRegularFile(file, { maxBytes, user })?.bytes;
   } catch (error) {
-    throw new Error(`cannot read ${file}: ${messageOf(error)}`);
+    throw new CommandError(`cannot read ${file}: ${messageOf(error)}`);
   }
 }
 

@@ -1,11 +1,13 @@
 /** The state in a support bundle, in a directory where the service's user can plant what he likes. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { lchownSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { stateFiles, stateItems } from '../../../../src/modes/operator/bundle/state-items.ts';
+import { CommandError } from '../../../../src/modes/operator/command-error.ts';
+import { rootTest } from '../../../reliability/root.ts';
 
 let directory: string;
 let state: string;
@@ -55,5 +57,17 @@ test.each<[string, RegExp, () => void]>([
   const item = await stateItems(directory);
   expect(item).toMatchObject({ isThere: false, text: expect.stringMatching(reason) });
   expect(item.text).not.toContain('root:secret');
-  expect(() => stateFiles(directory)).toThrow(reason);
+  expect(() => stateFiles(directory)).toThrow(CommandError);
+});
+
+rootTest('a directory behind a link of the service’s user is not entered', 'root', async () => {
+  makeState('CREATE TABLE lease (phase)');
+  const link = join(directory, 'link');
+  symlinkSync(directory, link);
+  lchownSync(link, 4242, 4242);
+  expect(await stateItems(link)).toMatchObject({
+    isThere: false,
+    text: expect.stringContaining('belongs to uid 4242'),
+  });
+  expect(() => stateFiles(link)).toThrow(CommandError);
 });
