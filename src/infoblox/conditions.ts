@@ -80,6 +80,8 @@ export class Conditions {
   raise(kind: ConditionKind, error: GridError, { subject = '', lasts = Number.POSITIVE_INFINITY } = {}): void {
     const key = keyOf(kind, subject);
     const before = this.#standing(key)?.condition;
+    // What lapses unseen would be remembered for ever.
+    if (before === undefined) this.all();
     const condition = { kind, subject, error, since: before?.since ?? this.#clock.wall() };
     this.#entries.set(key, { condition, lapsesAt: this.#clock.now() + lasts });
     if (before?.error.reason !== error.reason) for (const listener of this.#listeners) listener.raised(condition);

@@ -54,6 +54,14 @@ describe('a condition', () => {
     expect(events).toEqual(['raised no-free-address', 'lapsed no-free-address']);
   });
 
+  test('that has lapsed is forgotten when another one begins, whether or not somebody asks for it', () => {
+    const { conditions, events } = watched();
+    conditions.raise('network-refused', away, { subject: 'a', lasts: 60_000 });
+    time = 60_000;
+    conditions.raise('network-refused', late, { subject: 'b', lasts: 60_000 });
+    expect(events).toEqual(['raised unreachable', 'lapsed unreachable', 'raised timeout']);
+  });
+
   test('of one network says nothing about another', () => {
     const { conditions } = watched();
     conditions.raise('network-full', away, { subject: 'a' });
