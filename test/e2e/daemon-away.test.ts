@@ -96,7 +96,7 @@ describe('no daemon', () => {
       const call = await host.call('DEL', { ipam: { 'socket-dir': wrong } });
       expect(failure(call)).toMatchObject({
         code: 11,
-        msg: expect.stringContaining(`cannot be recorded for later: no infoblox-cni-daemon has used ${wrong}`),
+        msg: expect.stringContaining(`cannot be recorded for later: no daemon called infoblox has used ${wrong}`),
         details: expect.stringContaining('--socket-dir'),
       });
     }
