@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { callDaemon } from '../src/modes/plugin/daemon-client.ts';
-import { limits, newCallId, protocolVersion, socketFile } from '../src/modes/protocol.ts';
+import { callTimeoutsMs, newCallId, protocolVersion, socketFile } from '../src/modes/protocol.ts';
 import { builtPlugin } from './built.ts';
 import { DaemonProcess } from './daemon-process.ts';
 import { RemoteGrid } from './remote-grid.ts';
@@ -84,7 +84,7 @@ export class BenchHost {
       config,
     };
     let answer: unknown;
-    await callDaemon({ file: socket, method: command, call, limit: limits[command] }, (result) => {
+    await callDaemon({ file: socket, method: command, call, limit: callTimeoutsMs[command] }, (result) => {
       answer = result;
     });
     return answer;

@@ -112,10 +112,10 @@ describe('imports', () => {
     ['modes/plugin/plugin.ts', '../daemon/start-error.ts'],
     ['modes/plugin/plugin.ts', '../../infoblox/errors.ts'],
     ['modes/plugin/plugin.ts', 'valibot'],
-    ['modes/daemon/main.ts', '../plugin/clock.ts'],
+    ['modes/daemon/main.ts', '../plugin/process.ts'],
     ['modes/daemon/main.ts', '../operator/command.ts'],
-    ['modes/protocol.ts', './build-info.ts'],
-    ['modes/release-note.ts', './plugin/clock.ts'],
+    ['modes/protocol.ts', './about.ts'],
+    ['modes/release-note.ts', './plugin/process.ts'],
     ['modes/plugin/plugin.ts', '../../../test/simulator/grid.ts'],
   ])('from %s to %s are refused', (file, imported) => {
     expect(wrongWith(file, imported)).toContain(file);

@@ -3,7 +3,7 @@
  * program and evaluates nothing that was typed, since who types is root.
  */
 import type { ArgDef } from 'citty';
-import { commandNames, commandSummaries } from '../../src/modes/commands.ts';
+import { commandNames, commandSummaries } from '../../src/modes/about.ts';
 import { flags as daemonFlags } from '../../src/modes/daemon/config/flags.ts';
 import { commands } from '../../src/modes/operator/commands.ts';
 

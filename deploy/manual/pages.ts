@@ -1,6 +1,6 @@
 /** The manual pages of the three names: flags and commands from the code, keys and codes from the docs. */
 import type { ArgDef } from 'citty';
-import { commandNames, commandSummaries } from '../../src/modes/commands.ts';
+import { commandNames, commandSummaries } from '../../src/modes/about.ts';
 import { flagGroups } from '../../src/modes/daemon/config/flags.ts';
 import { common } from '../../src/modes/operator/command.ts';
 import { commands } from '../../src/modes/operator/commands.ts';

@@ -4,7 +4,7 @@
  * specification is not judged here.
  */
 import * as v from 'valibot';
-import { networkName } from './call.ts';
+import { attachmentsKey, networkName } from './call.ts';
 import { checkConfig, cidrText, jsonObject, listOf, requestedAddressText } from './config-check.ts';
 import type { Command } from './environment.ts';
 import { CniCode, CniError } from './errors.ts';
@@ -117,4 +117,35 @@ function requireIpam(value: unknown): Netconf['ipam'] {
   }
   const ipam = checkConfig(ipamSchema, value, 'ipam');
   return ipam as Netconf['ipam'];
+}
+
+/** One container's interface on the network that GC is about. */
+interface ValidAttachment {
+  readonly containerId: string;
+  readonly ifName: string;
+}
+
+const attachmentName = v.pipe(v.string('a string'), v.nonEmpty('a name'));
+const attachment = v.pipe(
+  jsonObject,
+  v.object({ containerID: attachmentName, ifname: attachmentName }),
+  v.transform((item): ValidAttachment => ({ containerId: item.containerID, ifName: item.ifname })),
+);
+const listSchema = v.nullable(v.array(attachment, 'an array of attachments'));
+
+/**
+ * Reads the attachments that are still valid on the network of this configuration.
+ *
+ * Neither key: the caller had no list, and nothing may be released. `[]`: no attachment is valid any more. `null` is
+ * read as `[]`: Go prints an empty list so, and CRI-O sends it when the last pod has left the network. The specification does
+ * not say; that caller means it, and only leases of this host on this network are released.
+ *
+ * @returns undefined if there is no list
+ * @throws CniError 7 if an entry is not readable. Entries are never skipped: one that is not understood may stand for a
+ * running container, whose address would be released.
+ */
+export function validAttachments(config: Readonly<Record<string, unknown>>): readonly ValidAttachment[] | undefined {
+  const key = attachmentsKey(config);
+  if (key === undefined) return undefined;
+  return checkConfig(listSchema, config[key], key) ?? [];
 }

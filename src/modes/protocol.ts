@@ -8,7 +8,7 @@
  * Characters of each part of a trace context: `traceparent` has 55, and of `tracestate` at least 512 are to be passed on (W3C Trace
  * Context, "tracestate Limits").
  */
-export const longestTraceContext = 512;
+export const maxTraceContextLength = 512;
 
 /** Raised when a request or answer changes in a way that the other side must know of. */
 export const protocolVersion = 1;
@@ -18,24 +18,24 @@ export const defaultSocketDir = '/run/cni';
 const mebibyte = 1024 * 1024;
 
 /** Bytes of a network configuration on stdin. */
-export const largestConfig = mebibyte;
+export const maxConfigBytes = mebibyte;
 /** The same for GC: about 170,000 attachments, since libcni names each of them under two keys. */
-export const largestGcConfig = 16 * mebibyte;
+export const maxGcConfigBytes = 16 * mebibyte;
 /** Bytes of a frame: the configuration, escaped, and the environment. */
-export const largestFrame = 2 * largestConfig + 64 * 1024;
+export const maxFrameBytes = 2 * maxConfigBytes + 64 * 1024;
 /** The same for GC, whose list holds nothing that grows when it is written anew. */
-export const largestGcFrame = largestGcConfig + 64 * 1024;
+export const maxGcFrameBytes = maxGcConfigBytes + 64 * 1024;
 
 /**
  * Milliseconds after which the plugin ends a call by itself, whatever the daemon does. The highest --add-timeout stays below
  * the limit of ADD.
  */
-export const limits = { ADD: 65_000, DEL: 4_500, CHECK: 15_000, GC: 60_000, STATUS: 5_000 };
+export const callTimeoutsMs = { ADD: 65_000, DEL: 4_500, CHECK: 15_000, GC: 60_000, STATUS: 5_000 };
 
 /** Milliseconds for a daemon to accept a call: one that works does so at once, however slow the grid is. */
-export const acceptLimit = 3_000;
+export const acceptTimeoutMs = 3_000;
 /** Milliseconds that a plugin waits for the answer beyond the time that the daemon has said it will take at most. */
-export const answerGrace = 5_000;
+export const answerGraceMs = 5_000;
 
 /** What every request says of who sends it. */
 export interface Sender {

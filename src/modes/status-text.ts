@@ -1,7 +1,7 @@
 /** What the command `status` and the page say of a host, in the same words. Texts from outside are as they are. */
-import { counted } from './counted.ts';
-import { ago, day } from './duration.ts';
+
 import type { LeaseRecord, Status } from './operator-protocol.ts';
+import { ago, counted, day } from './quantity.ts';
 
 type Grid = Status['grid'];
 

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type CniArgs, parseCniArgs } from '../../src/cni/args.ts';
-import { requestedAddress } from '../../src/cni/requested-address.ts';
+import { type CniArgs, parseCniArgs, requestedAddress } from '../../src/cni/args.ts';
 import { argsCases, expectAsVector } from './vectors.ts';
 
 const none = { runtimeIps: [], argsIps: [] };

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { validAttachments } from '../../src/cni/attachments.ts';
+import { validAttachments } from '../../src/cni/netconf.ts';
 import { execCases } from './vectors.ts';
 
 const entry = { containerID: 'c0ffee', ifname: 'eth0' };

@@ -2,12 +2,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { parseAddress, parseCidr } from '../../src/cni/address.ts';
-import { parseCniArgs } from '../../src/cni/args.ts';
-import { validAttachments } from '../../src/cni/attachments.ts';
+import { parseCniArgs, requestedAddress } from '../../src/cni/args.ts';
 import { peekVersion, readNetworkConfig } from '../../src/cni/call.ts';
 import { readEnvironment } from '../../src/cni/environment.ts';
-import { parseNetconf } from '../../src/cni/netconf.ts';
-import { requestedAddress } from '../../src/cni/requested-address.ts';
+import { parseNetconf, validAttachments } from '../../src/cni/netconf.ts';
 import { formatResult } from '../../src/cni/result.ts';
 import { requireVersion, supportedVersions } from '../../src/cni/versions.ts';
 import { codeOr } from './vectors.ts';

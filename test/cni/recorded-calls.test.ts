@@ -1,10 +1,9 @@
 /** Every call that real main plugins and a real runtime made is understood. */
 import { describe, expect, test } from 'vitest';
-import { parseCniArgs } from '../../src/cni/args.ts';
+import { parseCniArgs, requestedAddress } from '../../src/cni/args.ts';
 import { readNetworkConfig } from '../../src/cni/call.ts';
 import { readEnvironment } from '../../src/cni/environment.ts';
 import { parseNetconf } from '../../src/cni/netconf.ts';
-import { requestedAddress } from '../../src/cni/requested-address.ts';
 import { requireVersion } from '../../src/cni/versions.ts';
 import { recordedCalls } from './vectors.ts';
 

@@ -8,7 +8,7 @@ import { describe, expect, test } from 'vitest';
 import { parseFlags, readEnvironmentFile } from '../../src/modes/daemon/config/command-line.ts';
 import { type Options, readOptions } from '../../src/modes/daemon/config/options.ts';
 import { checkNetworkFile } from '../../src/modes/operator/network-configurations.ts';
-import { limits } from '../../src/modes/protocol.ts';
+import { callTimeoutsMs } from '../../src/modes/protocol.ts';
 import {
   build,
   buildOver,
@@ -115,7 +115,7 @@ describe.skipIf(leftOut).each(['base', 'overlays/multus', 'overlays/node-pool'])
 
   test('replaces one daemon after another, never two on a node, and lets calls end', () => {
     expect(find<DaemonSet>(manifests, 'DaemonSet').spec?.updateStrategy?.rollingUpdate?.maxSurge).toBe(0);
-    expect((pod?.terminationGracePeriodSeconds ?? 0) * 1000).toBeGreaterThan(limits.ADD);
+    expect((pod?.terminationGracePeriodSeconds ?? 0) * 1000).toBeGreaterThan(callTimeoutsMs.ADD);
   });
 
   test('restarts a daemon that is stuck, and none because the grid is away', () => {

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { commandNames } from '../../src/modes/commands.ts';
+import { commandNames } from '../../src/modes/about.ts';
 import { flags } from '../../src/modes/daemon/config/flags.ts';
 
 const project = join(import.meta.dirname, '../..');

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { limits } from '../../src/modes/protocol.ts';
+import { callTimeoutsMs } from '../../src/modes/protocol.ts';
 
 const deploy = join(import.meta.dirname, '../../deploy');
 const unit = readFileSync(join(deploy, 'systemd/infoblox-cni-daemon.service'), 'utf8');
@@ -104,7 +104,7 @@ describe('the systemd unit', () => {
   });
 
   it('lets the longest call end before it is killed', () => {
-    expect(Number(directive('TimeoutStopSec')[0]) * 1000).toBeGreaterThan(limits.ADD);
+    expect(Number(directive('TimeoutStopSec')[0]) * 1000).toBeGreaterThan(callTimeoutsMs.ADD);
   });
 
   it('leaves socket and notes to systemd, which keeps them over a restart and for root alone', () => {

@@ -1,7 +1,7 @@
 /** GC of a host with tens of thousands of containers: libcni names each of them under two keys. */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { largestConfig, largestGcConfig } from '../../src/modes/protocol.ts';
+import { maxConfigBytes, maxGcConfigBytes } from '../../src/modes/protocol.ts';
 import { until } from '../fixture/host.ts';
 import { type Grid, startGrid } from '../simulator/grid.ts';
 import { BuiltHost, failure } from './built-host.ts';
@@ -38,7 +38,7 @@ function peakMemory(): number {
 test('a list of 16 MiB is read, what is not in it is released, and the daemon stays within its memory', async () => {
   await host.add('alive');
   await host.add('dead');
-  const config = configOf(largestGcConfig);
+  const config = configOf(maxGcConfigBytes);
   expect(await host.call('GC', { config })).toMatchObject({ exitCode: 0, stdout: '', stderr: '' });
   const comments = grid.fixedAddresses().map(({ comment }) => comment);
   expect(comments.filter((comment) => comment?.includes('container=alive '))).toHaveLength(1);
@@ -69,10 +69,10 @@ test('an ADD with a mebibyte of routes is refused before the daemon reads it; a 
 });
 
 test('more than 16 MiB is refused, and more than 1 MiB for every other command', async () => {
-  const { code, msg } = failure(await host.call('GC', { config: { padding: 'x'.repeat(largestGcConfig) } }));
+  const { code, msg } = failure(await host.call('GC', { config: { padding: 'x'.repeat(maxGcConfigBytes) } }));
   expect({ code, msg }).toEqual({ code: 5, msg: 'the network configuration on stdin is larger than 16 MiB' });
   for (const command of ['ADD', 'DEL', 'CHECK', 'STATUS'] as const) {
-    const refusal = failure(await host.call(command, { config: { padding: 'x'.repeat(largestConfig) } }));
+    const refusal = failure(await host.call(command, { config: { padding: 'x'.repeat(maxConfigBytes) } }));
     expect(refusal).toMatchObject({ code: 5, msg: 'the network configuration on stdin is larger than 1 MiB' });
   }
 });

@@ -2,7 +2,7 @@
 import { CniError } from '../../src/cni/errors.ts';
 import { NoAnswer } from '../../src/modes/plugin/daemon-client.ts';
 import { leaveReleaseNote, leaveUnansweredNote } from '../../src/modes/plugin/leave-note.ts';
-import { limits } from '../../src/modes/protocol.ts';
+import { callTimeoutsMs } from '../../src/modes/protocol.ts';
 import type { CallOptions, Host } from '../fixture/host.ts';
 import type { Ledger } from './ledger.ts';
 
@@ -85,7 +85,9 @@ export class Caller {
   }
 
   async status(options: CallOptions = {}): Promise<Outcome> {
-    return this.host.call('STATUS', '', { limit: limits.STATUS, ...options }).then(() => 'ok' as const, outcomeOf);
+    return this.host
+      .call('STATUS', '', { limit: callTimeoutsMs.STATUS, ...options })
+      .then(() => 'ok' as const, outcomeOf);
   }
 
   /** The container died without a DEL: GC or the reaper has to find out. */

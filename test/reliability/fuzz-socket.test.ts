@@ -5,7 +5,7 @@
 import { connect } from 'node:net';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { largestFrame, protocolVersion } from '../../src/modes/protocol.ts';
+import { maxFrameBytes, protocolVersion } from '../../src/modes/protocol.ts';
 import { startWorld, type World } from './world.ts';
 
 let world: World;
@@ -137,6 +137,6 @@ test('any call, however odd its values, is answered; what it was given is given 
 test('what never becomes a line is hung up on, be it nothing, half a request or too much', async () => {
   expect(await send('', { andEnd: true })).toBe('');
   expect(await send('{"jsonrpc":"2.0","id":1,"method":"ADD"', { andEnd: true })).toBe('');
-  expect(await send(Buffer.alloc(largestFrame + 2, 'x'))).toBe('');
+  expect(await send(Buffer.alloc(maxFrameBytes + 2, 'x'))).toBe('');
   await stillServes();
 });

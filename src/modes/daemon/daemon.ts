@@ -8,7 +8,7 @@ import type { SqliteLeaseStore } from '../../infoblox/lease/store/sqlite-store.t
 import type { Log } from '../../infoblox/log.ts';
 import { hostPrefix } from '../../infoblox/mark.ts';
 import type { Transport } from '../../infoblox/wapi/connection/transport.ts';
-import { commit, version } from '../build-info.ts';
+import { commit, version } from '../about.ts';
 import { socketFile } from '../protocol.ts';
 import { buildCalls } from './calls.ts';
 import type { Options } from './config/options.ts';

@@ -13,7 +13,7 @@ import { Credentials } from '../../infoblox/wapi/credentials.ts';
 import { GridState } from '../../infoblox/wapi/grid-state.ts';
 import { GridInspection } from '../../infoblox/wapi/inspection.ts';
 import { maxConnections, Session } from '../../infoblox/wapi/session.ts';
-import { version } from '../build-info.ts';
+import { version } from '../about.ts';
 import type { ClientCertificate } from './config/client-certificate.ts';
 import type { Options } from './config/options.ts';
 

@@ -2,8 +2,7 @@
 import { GridError } from '../../infoblox/errors.ts';
 import { messageOf } from '../../infoblox/host/errno.ts';
 import type { Log } from '../../infoblox/log.ts';
-import { versionLine } from '../about.ts';
-import { commit, version } from '../build-info.ts';
+import { commit, version, versionLine } from '../about.ts';
 import { foldedLines } from '../terminal-text.ts';
 import {
   type FlagValues,

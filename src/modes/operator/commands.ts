@@ -1,5 +1,5 @@
 /** The commands by name, and the texts of `--help`. */
-import { type CommandName, commandLines, commandSummaries } from '../commands.ts';
+import { type CommandName, commandLines, commandSummaries } from '../about.ts';
 import { flagHelp } from '../daemon/config/flags.ts';
 import type { Command } from './command.ts';
 import { checkConfig } from './commands/check-config.ts';

@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import * as v from 'valibot';
 import { isErrno, messageOf } from '../../infoblox/host/errno.ts';
 import { distrust } from '../../infoblox/host/trusted-path.ts';
-import { version } from '../build-info.ts';
+import { version } from '../about.ts';
 import {
   type OperatorMethod,
   type OperatorParams,
@@ -12,7 +12,7 @@ import {
   operatorMethods,
   Progress,
 } from '../operator-protocol.ts';
-import { acceptLimit, answerGrace, newCallId, protocolVersion, requestFrame, takenFrame } from '../protocol.ts';
+import { acceptTimeoutMs, answerGraceMs, newCallId, protocolVersion, requestFrame, takenFrame } from '../protocol.ts';
 import { CommandError, exitStatus } from './command-error.ts';
 
 /** What to do where no daemon listens. */
@@ -87,7 +87,7 @@ async function exchange<M extends OperatorMethod>(socket: Socket, question: Ques
   const lines = createInterface({ input: socket });
   const stop = () => lines.close();
   signal?.addEventListener('abort', stop);
-  let timer = setTimeout(stop, acceptLimit);
+  let timer = setTimeout(stop, acceptTimeoutMs);
   try {
     // Lines end with a stream that ends, not with one that breaks.
     socket.on('error', () => undefined).once('close', stop);
@@ -103,7 +103,7 @@ async function exchange<M extends OperatorMethod>(socket: Socket, question: Ques
       if (message.method === 'progress') onProgress?.(message.params);
       else {
         clearTimeout(timer);
-        timer = setTimeout(stop, message.params.milliseconds + answerGrace);
+        timer = setTimeout(stop, message.params.milliseconds + answerGraceMs);
       }
     }
   } catch (error) {

@@ -2,8 +2,8 @@
 import { workloadName } from '../../infoblox/workload.ts';
 import { UsageError } from '../daemon/config/command-line.ts';
 import type { History, Holding } from '../operator-protocol.ts';
-import { printable } from '../printable.ts';
 import type { Column } from '../status-text.ts';
+import { printable } from '../terminal-text.ts';
 import { CommandError, type ExitStatus, exitStatus } from './command-error.ts';
 import { askDaemon } from './daemon-connection.ts';
 import { table, writeJson } from './output/results.ts';

@@ -4,12 +4,10 @@
  */
 import { GridError } from '../../infoblox/errors.ts';
 import { messageOf } from '../../infoblox/host/errno.ts';
-import { versionLine } from '../about.ts';
-import { type CommandName, commandNames } from '../commands.ts';
+import { type CommandName, commandNames, versionLine } from '../about.ts';
 import { nearest, UsageError } from '../daemon/config/command-line.ts';
 import { StartError } from '../daemon/start-error.ts';
-import { printable, printableLines } from '../printable.ts';
-import { foldedLines } from '../terminal-text.ts';
+import { foldedLines, printable, printableLines } from '../terminal-text.ts';
 import { CommandError, type ExitStatus, exitStatus } from './command-error.ts';
 import { commandHelp, commandList, commands } from './commands.ts';
 import { whatToDo } from './output/terminal.ts';

@@ -3,10 +3,10 @@
  * its metrics; `status --html` writes it.
  */
 import { createHash } from 'node:crypto';
-import { ago } from '../duration.ts';
 import type { LeaseRecord, Status } from '../operator-protocol.ts';
-import { printable } from '../printable.ts';
+import { ago } from '../quantity.ts';
 import { type Column, conditionText, errorText, hostFacts, leaseColumns, networkColumns } from '../status-text.ts';
+import { printable } from '../terminal-text.ts';
 
 /** What the page shows. */
 interface PageSource {

@@ -1,7 +1,7 @@
 /** The plugin's side of the socket: one call, one answer, and an end to the wait. */
 import { connect, type Socket } from 'node:net';
 import { CniCode, CniError } from '../../cni/errors.ts';
-import { acceptLimit, answerGrace, type Call, largestFrame, requestFrame, takenFrame } from '../protocol.ts';
+import { acceptTimeoutMs, answerGraceMs, type Call, maxFrameBytes, requestFrame, takenFrame } from '../protocol.ts';
 import { milliseconds, mustBeRoot, rootHint } from './process.ts';
 
 /** The daemon could not be asked, or gave no answer: code 11. Nothing else is thrown as this class. */
@@ -26,9 +26,9 @@ interface DaemonCall {
 }
 
 /** Milliseconds that an ADD waits for a daemon that is being restarted. Other commands lose nothing by an error or a note. */
-const restartPatience = 2_000;
+const restartWaitMs = 2_000;
 /** Milliseconds between two attempts. */
-const retryPause = 20;
+const retryPauseMs = 20;
 
 /** No daemon has accepted the call: nothing listens, or what did has gone. The code is that of the system call. */
 class NotAccepted extends Error {
@@ -57,17 +57,17 @@ export async function callDaemon(request: DaemonCall, take: (result: unknown) =>
       return await exchange(socket, { ...request, end: begin + limit }, take);
     } catch (error) {
       if (!(error instanceof NotAccepted)) throw error;
-      const patience = patienceWith(error.code, method);
-      if (milliseconds() + retryPause > begin + patience) throw notReached(error.code, file, asked);
-      await new Promise((resolve) => setTimeout(resolve, retryPause));
+      const waitMs = waitFor(error.code, method);
+      if (milliseconds() + retryPauseMs > begin + waitMs) throw notReached(error.code, file, asked);
+      await new Promise((resolve) => setTimeout(resolve, retryPauseMs));
     }
   }
 }
 
 /** Milliseconds to go on trying. EAGAIN: the queue of the socket is full, many containers start at once. */
-function patienceWith(code: string, method: string): number {
-  if (code === 'EAGAIN') return acceptLimit;
-  return method === 'ADD' && (isAbsent(code) || code === 'ECONNRESET') ? restartPatience : 0;
+function waitFor(code: string, method: string): number {
+  if (code === 'EAGAIN') return acceptTimeoutMs;
+  return method === 'ADD' && (isAbsent(code) || code === 'ECONNRESET') ? restartWaitMs : 0;
 }
 
 function connectTo(file: string): Promise<Socket> {
@@ -96,12 +96,12 @@ function exchange(
       reject(error);
     };
     const failAfter = (wait: number, error: NoAnswer) => setTimeout(fail, Math.min(wait, end - milliseconds()), error);
-    let timer = failAfter(acceptLimit, notAccepted(file));
+    let timer = failAfter(acceptTimeoutMs, notAccepted(file));
     const onMessage = (message: Message) => {
       clearTimeout(timer);
       if ('accepted' in message) {
         isAccepted = true;
-        const wait = message.accepted + answerGrace;
+        const wait = message.accepted + answerGraceMs;
         timer = failAfter(wait, late(file, Math.min(wait, limit)));
         return;
       }
@@ -134,7 +134,7 @@ function messageReader(file: string, onMessage: (message: Message) => void): (pi
   let received = Buffer.alloc(0);
   return (piece) => {
     received = Buffer.concat([received, piece]);
-    if (received.length > largestFrame) throw incompatible(file);
+    if (received.length > maxFrameBytes) throw incompatible(file);
     for (let at = received.indexOf(0x0a); at >= 0; at = received.indexOf(0x0a)) {
       const message = parseMessage(received.toString('utf8', 0, at));
       if (message === undefined) throw incompatible(file);
@@ -176,7 +176,7 @@ const logHint = 'See its log: journalctl -u infoblox-cni-daemon.';
 
 function notAccepted(file: string): NoAnswer {
   return new NoAnswer(
-    `the daemon at ${file} did not accept the call within ${acceptLimit / 1000} s`,
+    `the daemon at ${file} did not accept the call within ${acceptTimeoutMs / 1000} s`,
     `It hangs: systemctl restart infoblox-cni-daemon. ${logHint}`,
   );
 }

@@ -9,25 +9,25 @@ import { CniCode, CniError, formatError } from '../../cni/errors.ts';
 import { answerVersion, requireVersion, versionAnswer } from '../../cni/versions.ts';
 import { errnoOf, messageOf } from '../../infoblox/host/errno.ts';
 import { distrust } from '../../infoblox/host/trusted-path.ts';
-import { version } from '../build-info.ts';
-import { printable } from '../printable.ts';
+import { version } from '../about.ts';
 import {
   type Call,
-  largestConfig,
-  largestGcConfig,
-  limits,
-  longestTraceContext,
+  callTimeoutsMs,
+  maxConfigBytes,
+  maxGcConfigBytes,
+  maxTraceContextLength,
   newCallId,
   protocolVersion,
   type Sender,
   socketFile,
 } from '../protocol.ts';
 import { type DaemonPlace, daemonPlace, sentConfig } from '../sent-config.ts';
+import { printable } from '../terminal-text.ts';
 import { complain, mustBeRoot, NoOutput, print, readStdin, rootHint } from './process.ts';
 
 /** Milliseconds for stdin: callers write it before or while they start us. */
-const stdinLimit = 5_000;
-const versionStdinLimit = 1_000;
+const stdinTimeoutMs = 5_000;
+const versionStdinTimeoutMs = 1_000;
 
 /**
  * Serves one call.
@@ -40,11 +40,11 @@ export async function runPlugin(env: NodeJS.ProcessEnv): Promise<number> {
     const environment = readEnvironment(env);
     const { command } = environment;
     if (command === 'VERSION') {
-      stdin = await readStdin(versionStdinLimit, largestConfig).catch(() => stdin);
+      stdin = await readStdin(versionStdinTimeoutMs, maxConfigBytes).catch(() => stdin);
       print(versionAnswer(peekVersion(stdin)));
       return 0;
     }
-    stdin = await readStdin(stdinLimit, command === 'GC' ? largestGcConfig : largestConfig);
+    stdin = await readStdin(stdinTimeoutMs, command === 'GC' ? maxGcConfigBytes : maxConfigBytes);
     await serve({ ...environment, command }, stdin, env);
     return 0;
   } catch (error) {
@@ -104,7 +104,7 @@ async function serve(environment: ServedEnvironment, stdin: Buffer, env: NodeJS.
   const { callDaemon, incompatible, NoAnswer } = await import('./daemon-client.ts');
   const { isAddResult } = await import('../../cni/result-check.ts');
   try {
-    await callDaemon({ file, method: command, call, limit: limits[command] }, (result) => {
+    await callDaemon({ file, method: command, call, limit: callTimeoutsMs[command] }, (result) => {
       if (command === 'ADD' ? !isAddResult(result, cniVersion) : result !== null) throw incompatible(file);
       if (command === 'ADD') print(result);
     });
@@ -168,7 +168,7 @@ export function traceContext({
 }
 
 function bounded(text: string | undefined): string | undefined {
-  return text !== undefined && text.length <= longestTraceContext ? text : undefined;
+  return text !== undefined && text.length <= maxTraceContextLength ? text : undefined;
 }
 
 /** True for a failure that the caller can do nothing about: a runtime that does not repeat its DEL must lose nothing. */

@@ -6,7 +6,7 @@ import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from '
 import { basename } from 'node:path';
 import { CniCode, CniError } from '../../cni/errors.ts';
 import { errnoOf, isErrno } from '../../infoblox/host/errno.ts';
-import { printable } from '../printable.ts';
+import { printable } from '../terminal-text.ts';
 
 /** Milliseconds between two looks at a stdin that has not ended. */
 const pollPauseMs = 2;

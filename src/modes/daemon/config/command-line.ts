@@ -9,7 +9,7 @@ import { type ArgsDef, type ParsedArgs, parseArgs } from 'citty';
 import { distance } from 'fastest-levenshtein';
 import { isErrno, messageOf } from '../../../infoblox/host/errno.ts';
 import { distrust } from '../../../infoblox/host/trusted-path.ts';
-import { commandNames } from '../../commands.ts';
+import { commandNames } from '../../about.ts';
 import { StartError } from '../start-error.ts';
 import { type FlagName, flags } from './flags.ts';
 

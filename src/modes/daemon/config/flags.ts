@@ -1,6 +1,6 @@
 /** The daemon's flags: their names, defaults and texts, in the groups of `--help`. Those of the original keep its names and defaults. */
 import type { ArgsDef } from 'citty';
-import { commandLines } from '../../commands.ts';
+import { commandLines } from '../../about.ts';
 import { defaultSocketDir } from '../../protocol.ts';
 
 export const defaultStateDir = '/var/lib/infoblox-cni';

@@ -3,8 +3,8 @@ import { hostname } from 'node:os';
 import * as v from 'valibot';
 import { GridError } from '../../../infoblox/errors.ts';
 import { networkSpec } from '../../../infoblox/network/spec.ts';
-import { day, parseDuration } from '../../duration.ts';
-import { limits, socketFile } from '../../protocol.ts';
+import { callTimeoutsMs, socketFile } from '../../protocol.ts';
+import { day, parseDuration } from '../../quantity.ts';
 import type { ListenAddress } from '../metrics/listener.ts';
 import { StartError } from '../start-error.ts';
 import { readClientCertificate } from './client-certificate.ts';
@@ -14,7 +14,7 @@ import { readTrust } from './trust.ts';
 
 export type Options = Readonly<ReturnType<typeof readOptions>>;
 
-const maxAddTimeoutMs = limits.ADD - 5_000;
+const maxAddTimeoutMs = callTimeoutsMs.ADD - 5_000;
 const maxHistoryMs = 3_650 * day;
 /** Bytes of a socket's path, its end not counted: unix(7), sun_path. */
 const maxSocketPathBytes = 107;

@@ -12,7 +12,7 @@ import { refuseUntrusted, UntrustedPath } from '../../../infoblox/host/trusted-p
 import type { Log } from '../../../infoblox/log.ts';
 import type { TlsOptions } from '../../../infoblox/wapi/connection/agent.ts';
 import { isPublicKey, type KeyJudge, peerName } from '../../../infoblox/wapi/connection/peer-key.ts';
-import { day } from '../../duration.ts';
+import { day } from '../../quantity.ts';
 import { serviceUid } from '../process/own-process.ts';
 import { StartError } from '../start-error.ts';
 import { UsageError } from './command-line.ts';

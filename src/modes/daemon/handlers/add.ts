@@ -1,7 +1,6 @@
 /** ADD: gives an attachment its address. */
-import { parseCniArgs } from '../../../cni/args.ts';
+import { parseCniArgs, requestedAddress } from '../../../cni/args.ts';
 import { type Netconf, parseNetconf } from '../../../cni/netconf.ts';
-import { requestedAddress } from '../../../cni/requested-address.ts';
 import { formatResult } from '../../../cni/result.ts';
 import { withNextHop } from '../../../cni/route.ts';
 import { abortable } from '../../../infoblox/concurrency/abortable.ts';

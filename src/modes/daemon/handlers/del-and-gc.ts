@@ -1,6 +1,5 @@
 /** DEL and GC: they record durably that attachments need their addresses no more. The reconciler asks the grid afterwards. */
-import { validAttachments } from '../../../cni/attachments.ts';
-import { parseNetconf } from '../../../cni/netconf.ts';
+import { parseNetconf, validAttachments } from '../../../cni/netconf.ts';
 import type { LeaseDeps } from '../../../infoblox/lease/deps.ts';
 import { collectGarbage } from '../../../infoblox/lease/gc.ts';
 import { releaseAttachment } from '../../../infoblox/lease/release/release.ts';

@@ -7,7 +7,7 @@ import { createConsola, LogLevels } from 'consola';
 import type { Fields, Log } from '../../../infoblox/log.ts';
 import { attachmentIn } from '../../../infoblox/mark.ts';
 import type { Status } from '../../operator-protocol.ts';
-import { printable } from '../../printable.ts';
+import { printable } from '../../terminal-text.ts';
 
 type Level = keyof Log;
 

@@ -3,7 +3,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import { GridError } from '../../../infoblox/errors.ts';
 import type { Exchange, Transport } from '../../../infoblox/wapi/connection/transport.ts';
 import { objectTypeIn } from '../../../infoblox/wapi/request.ts';
-import { commit, version } from '../../build-info.ts';
+import { commit, version } from '../../about.ts';
 import { type ProbeSources, probePages } from '../probes.ts';
 import { type ListenAddress, type Page, type Pages, servePages, shared } from './listener.ts';
 import { type ReadSources, registerReadings } from './readings.ts';

@@ -10,7 +10,7 @@ import type { Networks } from '../../../infoblox/network/networks.ts';
 import type { NetworkUsage } from '../../../infoblox/network/usage.ts';
 import type { GridState } from '../../../infoblox/wapi/grid-state.ts';
 import type { Session } from '../../../infoblox/wapi/session.ts';
-import { commit, version } from '../../build-info.ts';
+import { commit, version } from '../../about.ts';
 import type { Status } from '../../operator-protocol.ts';
 import { renderPage } from '../../page/page.ts';
 import type { Options } from '../config/options.ts';

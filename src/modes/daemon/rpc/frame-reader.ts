@@ -3,7 +3,7 @@
  * size, the list of a GC, which may be 16 times as long, also by how many there are at a time.
  */
 import type { Socket } from 'node:net';
-import { gcRequestStart, largestFrame, largestGcFrame } from '../../protocol.ts';
+import { gcRequestStart, maxFrameBytes, maxGcFrameBytes } from '../../protocol.ts';
 
 /** Milliseconds for a peer to send its request. */
 const sendTimeout = 5_000;
@@ -41,13 +41,13 @@ export class FrameReader {
       const take = (chunk: Buffer) => {
         chunks.push(chunk);
         size += chunk.length;
-        if (size > largestFrame && !isLong) {
+        if (size > maxFrameBytes && !isLong) {
           if (!isGc(chunks[0])) return end(undefined);
           if (this.#isLongUnderWay) return end('busy');
           isLong = true;
           this.#isLongUnderWay = true;
         }
-        if (size > largestGcFrame) return end(undefined);
+        if (size > maxGcFrameBytes) return end(undefined);
         if (chunk.includes(0x0a)) end({ text: firstLine(chunks), release });
       };
       socket.on('data', take);

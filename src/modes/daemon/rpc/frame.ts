@@ -2,11 +2,11 @@
 import * as v from 'valibot';
 import { CniCode, CniError } from '../../../cni/errors.ts';
 import { isOperatorMethod, type OperatorMethod, operatorMethods } from '../../operator-protocol.ts';
-import { longestTraceContext, protocolVersion } from '../../protocol.ts';
+import { maxTraceContextLength, protocolVersion } from '../../protocol.ts';
 
 /** `VERSION-TRACE-PARENT-FLAGS`; what a later version than 00 may append is passed over (W3C Trace Context, "Versioning of traceparent"). */
 const traceparent = /^(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?![^-])/;
-const traceText = v.pipe(v.string(), v.maxLength(longestTraceContext));
+const traceText = v.pipe(v.string(), v.maxLength(maxTraceContextLength));
 
 const envelope = { jsonrpc: v.literal('2.0'), id: v.union([v.number(), v.string()]) };
 const sender = {

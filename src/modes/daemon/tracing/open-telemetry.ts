@@ -23,7 +23,7 @@ import {
 import * as v from 'valibot';
 import { errnoOf, messageOf } from '../../../infoblox/host/errno.ts';
 import type { Log } from '../../../infoblox/log.ts';
-import { version } from '../../build-info.ts';
+import { version } from '../../about.ts';
 import { Spans } from './spans.ts';
 import type { Tracing, TracingDeps } from './tracing.ts';
 

@@ -5,7 +5,7 @@ import { basename, dirname, join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { isJsonObject } from '../../../cni/call.ts';
 import { errnoOf, messageOf } from '../../../infoblox/host/errno.ts';
-import * as about from '../../build-info.ts';
+import * as about from '../../about.ts';
 import type { FlagValues } from '../../daemon/config/command-line.ts';
 import { owedDir } from '../../protocol.ts';
 import { findNetworkFiles, networkDirectories } from '../network-configurations.ts';

@@ -4,7 +4,7 @@ import { flagGroups as daemonGroups } from '../../daemon/config/flags.ts';
 import { readOptions } from '../../daemon/config/options.ts';
 import { refuseOtherUsers } from '../../daemon/process/own-process.ts';
 import { orStartError, StartError } from '../../daemon/start-error.ts';
-import { printable } from '../../printable.ts';
+import { printable } from '../../terminal-text.ts';
 import { defineCommand } from '../command.ts';
 import { exitStatus } from '../command-error.ts';
 import { judgeTogether } from '../doctor/configurations.ts';

@@ -1,10 +1,10 @@
 /** `gc`: releases what is proven dead, without the reaper's period of grace; `gc --host`: what another host has left for good. */
-import { counted } from '../../counted.ts';
+
 import { UsageError } from '../../daemon/config/command-line.ts';
-import { ago, hour } from '../../duration.ts';
 import type { HostReservation, OperatorResult, Progress } from '../../operator-protocol.ts';
-import { printable } from '../../printable.ts';
+import { ago, counted, hour } from '../../quantity.ts';
 import type { Column } from '../../status-text.ts';
+import { printable } from '../../terminal-text.ts';
 import { daemonPlace, defineCommand, json } from '../command.ts';
 import { CommandError, type ExitStatus, exitStatus } from '../command-error.ts';
 import { askDaemon } from '../daemon-connection.ts';

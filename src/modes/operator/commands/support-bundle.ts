@@ -5,7 +5,7 @@ import { resolve } from 'node:path';
 import { isErrno, messageOf } from '../../../infoblox/host/errno.ts';
 import { UsageError } from '../../daemon/config/command-line.ts';
 import { flagGroups as daemonGroups } from '../../daemon/config/flags.ts';
-import { printable } from '../../printable.ts';
+import { printable } from '../../terminal-text.ts';
 import type { Item } from '../bundle/item.ts';
 import { defineCommand } from '../command.ts';
 import { CommandError, exitStatus } from '../command-error.ts';

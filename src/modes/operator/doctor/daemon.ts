@@ -1,10 +1,10 @@
 /** The running daemon: its socket, its release, and whether it was started with the flags that count now. */
 import { statSync } from 'node:fs';
 import { distrust, octal } from '../../../infoblox/host/trusted-path.ts';
-import { commit, version } from '../../build-info.ts';
+import { commit, version } from '../../about.ts';
 import type { Options } from '../../daemon/config/options.ts';
-import { ago } from '../../duration.ts';
 import type { Status } from '../../operator-protocol.ts';
+import { ago } from '../../quantity.ts';
 import { askDaemon, startHint } from '../daemon-connection.ts';
 import { type Check, checks } from './check.ts';
 import { failure, ok, type Verdict, warning } from './finding.ts';

@@ -1,7 +1,6 @@
 /** What a check has found out: for people a line with what and why, and a second one with the fix; all of them make the report. */
-import { counted } from '../../counted.ts';
-import { printable } from '../../printable.ts';
-import { folded } from '../../terminal-text.ts';
+import { counted } from '../../quantity.ts';
+import { folded, printable } from '../../terminal-text.ts';
 
 export type Level =
   | 'ok'

@@ -12,7 +12,7 @@ import type { GridInspection, License } from '../../../infoblox/wapi/inspection.
 import type { Options } from '../../daemon/config/options.ts';
 import { type Trust, trustOf } from '../../daemon/config/trust.ts';
 import type { GridAccess } from '../../daemon/grid-access.ts';
-import { day } from '../../duration.ts';
+import { day } from '../../quantity.ts';
 import type { ClockReading } from '../grid.ts';
 import { type Check, checks, shared } from './check.ts';
 import { type Finding, failure, ok, skipped, type Verdict, warning } from './finding.ts';

@@ -1,10 +1,10 @@
 /** What commands have found, on stdout: tables for people, JSON for programs. */
-import { counted } from '../../counted.ts';
+
 import { byNetworkAndAddress } from '../../daemon/operator/leases.ts';
 import type { LeaseRecord, OperatorResult } from '../../operator-protocol.ts';
-import { printable, printableLines } from '../../printable.ts';
+import { counted } from '../../quantity.ts';
 import { type Column, leaseColumns } from '../../status-text.ts';
-import { columnsOf, shortened } from '../../terminal-text.ts';
+import { columnsOf, printable, printableLines, shortened } from '../../terminal-text.ts';
 
 const gap = '  ';
 /** Characters below which a cell says nothing any more. */

@@ -4,10 +4,9 @@
  */
 import { createInterface } from 'node:readline';
 import type { WriteStream } from 'node:tty';
-import { ago } from '../../duration.ts';
 import type { Progress } from '../../operator-protocol.ts';
-import { printable } from '../../printable.ts';
-import { columnsOf, shortened } from '../../terminal-text.ts';
+import { ago } from '../../quantity.ts';
+import { columnsOf, printable, shortened } from '../../terminal-text.ts';
 import { CommandError } from '../command-error.ts';
 
 /** Milliseconds: what is over by then needs no bar. */

@@ -12,10 +12,10 @@ import { noTracing } from '../../../../src/modes/daemon/tracing/tracing.ts';
 import {
   acceptedFrame,
   type Call,
-  largestConfig,
-  largestFrame,
-  largestGcConfig,
-  largestGcFrame,
+  maxConfigBytes,
+  maxFrameBytes,
+  maxGcConfigBytes,
+  maxGcFrameBytes,
   newCallId,
   protocolVersion,
   requestFrame,
@@ -195,11 +195,11 @@ describe('a request of more than an ordinary size', () => {
   const withPadding = (bytes: number) => ({ ...call, config: { name: 'net-1', padding: 'x'.repeat(bytes) } });
 
   test('is served for GC up to 16 MiB, and cut off for every other command', async () => {
-    expect(JSON.parse(await talk(requestFrame('GC', withPadding(largestGcConfig))))).toMatchObject({ result: {} });
+    expect(JSON.parse(await talk(requestFrame('GC', withPadding(maxGcConfigBytes))))).toMatchObject({ result: {} });
     for (const method of ['ADD', 'DEL', 'CHECK', 'STATUS']) {
-      expect(await talk(requestFrame(method, withPadding(2 * largestConfig + 128 * 1024))), method).toBe('');
+      expect(await talk(requestFrame(method, withPadding(2 * maxConfigBytes + 128 * 1024))), method).toBe('');
     }
-    expect(await talk(requestFrame('GC', withPadding(largestGcFrame)))).toBe('');
+    expect(await talk(requestFrame('GC', withPadding(maxGcFrameBytes)))).toBe('');
   });
 
   test('is told to come again while another one is under way; ordinary ones are served meanwhile', async () => {
@@ -210,7 +210,7 @@ describe('a request of more than an ordinary size', () => {
       await gate.promise;
       return { result: 'first' };
     };
-    const large = requestFrame('GC', withPadding(4 * largestConfig));
+    const large = requestFrame('GC', withPadding(4 * maxConfigBytes));
     const first = talk(large);
     await until('the first one runs', () => isRunning);
     run = async () => ({ result: 'other' });
@@ -224,7 +224,7 @@ describe('a request of more than an ordinary size', () => {
   });
 
   test('that is never finished gives way to others when its time is over', async () => {
-    const large = requestFrame('GC', withPadding(4 * largestConfig));
+    const large = requestFrame('GC', withPadding(4 * maxConfigBytes));
     expect(await talk(large.slice(0, -10))).toBe('');
     expect(JSON.parse(await talk(large))).toMatchObject({ result: {} });
   });
@@ -256,7 +256,7 @@ describe('a peer', () => {
     const config = { name: 'net-1', notes: 'x'.repeat(1024 * 1024) };
     expect(JSON.parse(await talk(requestFrame('ADD', { ...call, config })))).toMatchObject({ result: {} });
     const begin = performance.now();
-    expect(await talk(Buffer.alloc(largestFrame + 1, 'x'))).toBe('');
+    expect(await talk(Buffer.alloc(maxFrameBytes + 1, 'x'))).toBe('');
     expect(performance.now() - begin).toBeLessThan(4_000);
   });
 

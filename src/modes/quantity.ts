@@ -1,4 +1,4 @@
-/** Lengths of time as people write and read them: `500ms`, `30s`, `14m`, `2h`, `3d`. */
+/** Quantities as people write and read them: counts, and lengths of time such as `500ms`, `30s`, `14m`, `2h`, `3d`. */
 
 /** Milliseconds. */
 const units = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000, ms: 1 } as const;
@@ -19,4 +19,9 @@ export function ago(at: number, now: number): string {
 export function parseDuration(text: string): number | undefined {
   const [, value, unit] = /^(\d+(?:\.\d+)?)(ms|[smhd])$/.exec(text === '0' ? '0s' : text) ?? [];
   return value === undefined ? undefined : Math.round(Number(value) * units[unit as keyof typeof units]);
+}
+
+/** Writes how many there are: `1 address`, `2 addresses`. */
+export function counted(count: number, one: string, many: string): string {
+  return `${count} ${count === 1 ? one : many}`;
 }

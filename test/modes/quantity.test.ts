@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ago, parseDuration } from '../../src/modes/duration.ts';
+import { ago, parseDuration } from '../../src/modes/quantity.ts';
 
 test.each([
   [0, '0s'],
