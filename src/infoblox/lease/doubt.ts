@@ -35,6 +35,11 @@ export interface Moment {
   readonly askedAt?: number;
 }
 
+/** What the host's clock shows, or will show, at a time of the one that nobody can set: for people. */
+export function wallTimeOf(at: number, { now, wall }: Moment): number {
+  return at + wall - now;
+}
+
 /** What is in doubt at a moment. */
 export interface Doubt {
   readonly create: number | null;

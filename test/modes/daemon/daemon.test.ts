@@ -19,11 +19,12 @@ function host(...flags: string[]): Host {
 }
 
 /** Starts another daemon with the flags of a host and some of its own. */
-const start = (of: Host, ...flags: string[]) => {
-  const quiet = () => undefined;
-  const log = { error: quiet, warn: quiet, info: quiet, debug: quiet };
-  return startDaemon(readOptions(parseFlags([...of.flags, ...flags]), {}, { isTerminal: false }), log);
-};
+const start = (of: Host, ...flags: string[]) => startDaemon(optionsOf(of, ...flags), quiet);
+const optionsOf = (of: Host, ...flags: string[]) =>
+  readOptions(parseFlags([...of.flags, ...flags]), {}, { isTerminal: false });
+
+const nothing = () => undefined;
+const quiet = { error: nothing, warn: nothing, info: nothing, debug: nothing };
 
 const logged = (of: Host, text: string) => of.log.some(({ message }) => message.includes(text));
 
@@ -122,6 +123,23 @@ describe('a daemon', () => {
     await until('it has read back', () => logged(one, 'imported the reservations of this host'));
     expect(await one.add('c1')).toBe(address);
     expect(held(grid)).toHaveLength(2);
+  });
+
+  test('whose state turns out to be damaged in use ends, and says why', async () => {
+    const one = host();
+    const corruption = Object.assign(new Error('database disk image is malformed'), { errcode: 11 });
+    let isDamaged = false;
+    const aroundCommit = (commit: () => void) => {
+      if (isDamaged) throw corruption;
+      commit();
+    };
+    const daemon = await startDaemon(optionsOf(one), quiet, { aroundCommit });
+    isDamaged = true;
+    expect(await errorOf(one.call('ADD', 'c1'))).toMatchObject({ code: 5 });
+    const loss = await daemon.lost;
+    expect(loss.message).toMatch(/the state file is damaged.*malformed.*restart the daemon/is);
+    isDamaged = false;
+    await daemon.stop();
   });
 
   test('serves the plugin by the name that it was given', async () => {

@@ -9,7 +9,7 @@ import { workloadFields } from '../../workload.ts';
 import { apply, recreate, remove, warnOfLoss, without } from '../act.ts';
 import { reassign } from '../add/reassign.ts';
 import type { LeaseDeps } from '../deps.ts';
-import type { Moment } from '../doubt.ts';
+import { type Moment, wallTimeOf } from '../doubt.ts';
 import { endLease } from '../endings.ts';
 import {
   deleteAnswered,
@@ -107,7 +107,7 @@ async function carryOut(
       return outcome === 'look' ? outcome : end(outcome === 'reserved' ? keepDoubt : reserveLater);
     }
     case 'look again':
-      log.debug('look again', { attachment: mark, at: new Date(step.at).toISOString() });
+      log.debug('look again', { attachment: mark, at: new Date(wallTimeOf(step.at, moment())).toISOString() });
       return end((current) => recheck(current, step.at));
     case 'forget':
       forget(deps, { lease, look });

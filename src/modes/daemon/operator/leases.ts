@@ -3,7 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { compareAddresses } from '../../../infoblox/address.ts';
 import type { Host } from '../../../infoblox/host.ts';
 import type { LeaseDeps } from '../../../infoblox/lease/deps.ts';
-import { doubtOf } from '../../../infoblox/lease/doubt.ts';
+import { doubtOf, wallTimeOf } from '../../../infoblox/lease/doubt.ts';
 import { holdersAt, holdings } from '../../../infoblox/lease/history.ts';
 import type { Lease } from '../../../infoblox/lease/lease.ts';
 import type { SqliteLeaseStore } from '../../../infoblox/lease/store/sqlite-store.ts';
@@ -53,7 +53,8 @@ function isOf({ mark, workload }: Lease, container: string): boolean {
 
 /** Makes the record of a lease; looks at its sandbox. */
 function leaseRecord(lease: Lease, { host, moment }: LeasesDeps): LeaseRecord {
-  const doubt = doubtOf(lease, moment());
+  const now = moment();
+  const doubt = doubtOf(lease, now);
   const workload = workloadOfLease(lease);
   const { mark, view, address, phase, createdAt, dueAt, attempts, netns } = lease;
   return {
@@ -62,7 +63,7 @@ function leaseRecord(lease: Lease, { host, moment }: LeasesDeps): LeaseRecord {
     view,
     address,
     phase,
-    dueAt,
+    dueAt: dueAt === null ? null : wallTimeOf(dueAt, now),
     attempts,
     netns,
     containerId: workload.containerId,

@@ -2,12 +2,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { hostClock } from '../../../../src/infoblox/concurrency/clock.ts';
+import { type Clock, hostClock } from '../../../../src/infoblox/concurrency/clock.ts';
 import { Conditions } from '../../../../src/infoblox/conditions.ts';
 import { defaultDoubtWindow } from '../../../../src/infoblox/lease/doubt.ts';
 import { SqliteLeaseStore } from '../../../../src/infoblox/lease/store/sqlite-store.ts';
 import { hostSandboxes } from '../../../../src/modes/daemon/host/sandboxes.ts';
 import { findLeases } from '../../../../src/modes/daemon/operator/leases.ts';
+import { ManualClock } from '../../../fixture/manual-clock.ts';
 import { aLease, drop, put } from '../../../infoblox/lease/a-lease.ts';
 
 let directory: string;
@@ -26,8 +27,7 @@ function markOf(n: number): string {
   return `infoblox-cni cluster=c node=n network=net container=box-${String(n).padStart(4, '0')} interface=eth0`;
 }
 
-function find(filter = {}) {
-  const clock = hostClock();
+function find(filter = {}, clock: Clock = hostClock()) {
   const moment = () => ({ now: clock.now(), wall: clock.wall(), window: defaultDoubtWindow });
   return findLeases({ store, moment, host: hostSandboxes(clock) }, filter);
 }
@@ -59,5 +59,12 @@ describe('a listing of many leases', () => {
       Array.from({ length: 450 }, (_, n) => markOf(n)).filter((mark) => mark !== markOf(200)),
     );
     expect(found.at(-1)?.phase).toBe('releasing');
+  });
+
+  test('says by the clock of the host when a lease is due, whatever that was set to', async () => {
+    const clock = new ManualClock();
+    put(store, aLease(markOf(0), { phase: 'releasing', dueAt: clock.now() + 5_000 }));
+    clock.set(clock.now() + 3_600_000);
+    expect((await find({ container: 'box-0000' }, clock)).map(({ dueAt }) => dueAt)).toEqual([clock.wall() + 5_000]);
   });
 });
