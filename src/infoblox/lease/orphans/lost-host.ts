@@ -11,7 +11,7 @@ import type { AttributedAddress } from '../../wapi/schemas.ts';
 import { type LeaseDeps, stopPatienceMs } from '../deps.ts';
 import { endLease } from '../endings.ts';
 import { describe, isExactlyOurs } from '../observe.ts';
-import { attemptTimeoutMs, reconcile } from '../release/reconcile.ts';
+import { attemptTimeoutMs, reconcileLocked } from '../release/reconcile.ts';
 
 /** Releases that are under way at once: half of the requests that may be, for containers start meanwhile. */
 const atOnce = 4;
@@ -86,15 +86,19 @@ export async function releaseOfHost(
 }
 
 /** @returns why its reservation has not gone back; undefined if it has */
-async function releaseOne(deps: LeaseDeps, { mark, view }: Wanted, cutShort: AbortSignal): Promise<string | undefined> {
-  endLease(deps, { mark, view, network: networkOf(mark) }, { cause: 'gc --host' });
-  await deps.store.durable();
-  const deadline = { milliseconds: attemptTimeoutMs, signal: cutShort };
-  const removed = await withDeadline(deps.clock, deadline, (signal) => reconcile(deps, mark, signal));
-  if (removed.length > 0) return undefined;
-  return deps.store.get(mark) === undefined
-    ? 'it was removed or altered meanwhile'
-    : 'the grid cannot tell yet whether it is there; this host looks again and releases it';
+function releaseOne(deps: LeaseDeps, { mark, view }: Wanted, cutShort: AbortSignal): Promise<string | undefined> {
+  const { store, clock, locks } = deps;
+  // Locked first: the lease is due for the reconciler as soon as it is in the state.
+  return locks.run(mark, async () => {
+    endLease(deps, { mark, view, network: networkOf(mark) }, { cause: 'gc --host' });
+    await store.durable();
+    const deadline = { milliseconds: attemptTimeoutMs, signal: cutShort };
+    const removed = await withDeadline(clock, deadline, (signal) => reconcileLocked(deps, mark, signal));
+    if (removed.length > 0) return undefined;
+    return store.get(mark) === undefined
+      ? 'it was removed or altered meanwhile'
+      : 'the grid cannot tell yet whether it is there; this host looks again and releases it';
+  });
 }
 
 /** Tells whether the next release would fail as this one did. */

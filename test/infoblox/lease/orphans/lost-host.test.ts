@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { GridError } from '../../../../src/infoblox/errors.ts';
 import { listOfHost, releaseOfHost } from '../../../../src/infoblox/lease/orphans/lost-host.ts';
+import { Reconciler } from '../../../../src/infoblox/lease/release/reconciler.ts';
 import { attachmentMark, type Origin } from '../../../../src/infoblox/mark.ts';
 import { until } from '../../../fixture/host.ts';
 import { inTime } from '../../wapi/session-fixture.ts';
@@ -49,6 +50,15 @@ describe('what a lost host has reserved', () => {
       left: [],
     });
     expect([comments(), done, leases().store.count('releasing')]).toEqual([[], [1, 2, 3], 0]);
+  });
+
+  test('goes back by this call, though it is due for the reconciler as soon as it is in the state', async () => {
+    const reconciler = new Reconciler(leases().deps);
+    reconciler.start();
+    const wanted = leave(5, 6, 7, 8, 9, 10, 11, 12);
+    const { released, left } = await release(wanted);
+    expect([released.length, left]).toEqual([wanted.length, []]);
+    reconciler.stop();
   });
 
   test('is looked at right before its delete: what is another object by now stays', async () => {
