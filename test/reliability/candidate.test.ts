@@ -126,6 +126,28 @@ describe('what the candidate shows', () => {
     }
   });
 
+  test('is not given to a container of a host that has lost its state, and what that held is not released', async () => {
+    const markOf = (id: string) =>
+      `infoblox-cni cluster=cluster-1 node=host-b network=net-1 container=${id} interface=eth0`;
+    for (const { ipv4addr, comment = '' } of master.fixedAddresses()) {
+      candidate.grid.add('fixedaddress', { ...reserved, ipv4addr, comment });
+    }
+    // The master has given it to another by now, and what it has of c2 the candidate does not know.
+    candidate.grid.add('fixedaddress', { ...reserved, ipv4addr: '10.0.0.3', comment: markOf('c1') });
+    expect(await host.add('c1')).toBe('10.0.0.3');
+    master.add('fixedaddress', { ...reserved, ipv4addr: '10.0.0.9', comment: markOf('c2') });
+    await master.pause();
+    const fresh = await new Host(master, { doubtWindow, flags, node: 'host-b' }).start();
+    try {
+      for (const id of ['c1', 'c2']) expect(await errorOf(fresh.add(id))).toMatchObject({ code: 11 });
+      await master.resume();
+      expect(await fresh.add('c1')).toBe('10.0.0.4');
+      expect(await fresh.add('c2')).toBe('10.0.0.9');
+    } finally {
+      await fresh.dispose();
+    }
+  });
+
   test('is no reason to remove a network that another host has set up', async () => {
     const pending = 'infoblox-cni network=pods (being set up)';
     for (const grid of [master, candidate.grid]) grid.add('networkcontainer', { network: '172.18.0.0/16' });

@@ -80,11 +80,14 @@ export class Allocator {
     const { signal } = work;
     if (signal.aborted) throw signal.reason instanceof GridError ? signal.reason : leftError();
     const { store, host } = this.#deps;
-    const known = store.get(mark) ?? (store.isWhole ? undefined : await this.#recall(mark, request, signal));
+    const first =
+      store.get(mark) === undefined && !store.isWhole ? await this.#recall(mark, request, signal) : undefined;
+    const known = store.get(mark);
     const want = {
       ...{ ...request, mark, work, sandbox: host.identify(request.netns) },
       // Of an attachment that is new the grid can hold nothing: one request is enough.
       mayBeOnGrid: known !== undefined,
+      first,
       delayedBy: (why: GridError) => this.#delays.set(mark, why),
     };
     const taken = await (known?.phase === 'bound' ? this.#giveAgain(known, want) : this.#giveAnew(known, want));
@@ -95,17 +98,16 @@ export class Allocator {
   /**
    * Imports what the grid has of an attachment, before anything is written for it: in a state that has lost its past, an earlier ADD
    * may have been answered with it, so that a failure of this one must not release it.
-   * @returns undefined if there is nothing
+   * @returns the look, if no host that is known to accept writes could be asked: what it shows may be another's by now
    */
-  async #recall(mark: string, { attachment, spec }: AddRequest, signal: AbortSignal): Promise<Lease | undefined> {
+  async #recall(mark: string, { attachment, spec }: AddRequest, signal: AbortSignal): Promise<Look | undefined> {
     const { observer, store } = this.#deps;
     const identity = { mark, network: shortNetworkName(attachment.network), view: spec.view };
     const look = await observer.look({ ...imported(identity, ''), address: null }, signal);
+    if (look.unconfirmed !== undefined) return look;
     const [object] = look.found;
-    if (object !== undefined) {
-      return store.apply(mark, (lease) => lease ?? imported({ ...identity, view: object.view }, object.address));
-    }
-    if (look.unconfirmed !== undefined) throw look.unconfirmed;
+    if (object === undefined) return undefined;
+    store.apply(mark, (lease) => lease ?? imported({ ...identity, view: object.view }, object.address));
     return undefined;
   }
 
@@ -122,7 +124,7 @@ export class Allocator {
     try {
       await store.durable();
       taking = new AddressTaking(this.#deps, want, await networks.ensure(spec, signal));
-      return await this.#durable(mark, await taking.run(signal));
+      return await this.#durable(mark, await taking.run(signal, want.first));
     } catch (error) {
       this.#giveUp(beginning, taking ?? { mayBeOnGrid, isDoubtful: false });
       // A request that was cut short by a DEL says that it got no answer.

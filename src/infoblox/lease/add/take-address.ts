@@ -60,12 +60,11 @@ export class AddressTaking {
    */
   async run(signal: AbortSignal, first?: Look): Promise<Taken> {
     const { observer, host, moment, clock } = this.#deps;
-    let look: Look | undefined = this.#mayBeOnGrid ? first : { found: [], askedAt: moment().now };
+    let look = first ?? (this.#mayBeOnGrid ? undefined : { found: [], askedAt: moment().now });
     let failures = 0;
     for (;;) {
       if (signal.aborted) throw signal.reason instanceof GridError ? signal.reason : leftError();
       look ??= await observer.look(this.#lease(), signal);
-      this.#mayBeOnGrid ||= look.found.length > 0 || look.unconfirmed !== undefined;
       this.#isUnconfirmed ||= look.unconfirmed !== undefined;
       const judged = await this.#judged(look);
       const lease = this.#lease();

@@ -5,6 +5,7 @@ import type { SandboxIdentity } from '../../host.ts';
 import type { Attachment } from '../../mark.ts';
 import type { NetworkSpec } from '../../network/spec.ts';
 import type { Workload } from '../../workload.ts';
+import type { Look } from '../plan.ts';
 
 export interface AddRequest {
   readonly attachment: Attachment;
@@ -24,6 +25,8 @@ export interface Want extends AddRequest {
   readonly work: SharedWork;
   /** False if the grid can hold nothing of the attachment yet: then one request is enough. */
   readonly mayBeOnGrid: boolean;
+  /** What the grid has shown already, if nobody can confirm it. */
+  readonly first: Look | undefined;
   /** Told what taking the address is waiting for. */
   readonly delayedBy: (why: GridError) => void;
 }
