@@ -47,12 +47,8 @@ const EXEC_ARGV = [
   '--disable-sigusr1',
   '--openssl-config=/dev/null',
   `--max-old-space-size=${MAX_HEAP_MIB}`,
-  // 50 MB less for a daemon that mostly waits: less is compiled, not in threads that keep what they once took, and undici's parser,
-  // which is WebAssembly, is not optimized.
-  '--optimize-for-size',
+  // A thread of a compiler keeps the memory of its largest compilation. More flags for the daemon are in src/main.ts.
   '--no-concurrent-recompilation',
-  '--no-wasm-tier-up',
-  '--no-wasm-dynamic-tiering',
 ];
 
 function say(text) {
