@@ -1,6 +1,6 @@
 /** A WAPI session for tests, to a simulated grid or to undici's MockAgent. */
 import type { Dispatcher } from 'undici';
-import { hostClock } from '../../../src/infoblox/concurrency/clock.ts';
+import { type Clock, hostClock } from '../../../src/infoblox/concurrency/clock.ts';
 import type { GridError } from '../../../src/infoblox/errors.ts';
 import { createAgent } from '../../../src/infoblox/wapi/connection/agent.ts';
 import { GridHosts } from '../../../src/infoblox/wapi/connection/hosts.ts';
@@ -18,6 +18,7 @@ export interface SessionSetup {
   readonly dispatcher?: Dispatcher;
   /** Instead of connections. */
   readonly transport?: Transport;
+  readonly clock?: Clock;
   /** For the hosts and the credentials. */
   readonly now?: () => number;
   readonly onOutcome?: (trouble: GridError | undefined) => void;
@@ -26,8 +27,7 @@ export interface SessionSetup {
 /** A session with the settings of a daemon that does not check certificates. */
 export function openSession(setup: SessionSetup): Session {
   const { hosts = ['127.0.0.1'], port, username = 'admin', readPassword = () => 'infoblox', version = '2.3' } = setup;
-  const clock = hostClock();
-  const { now = clock.now } = setup;
+  const { clock = hostClock(), now = clock.now } = setup;
   return new Session({
     transport:
       setup.transport ?? createTransport(setup.dispatcher ?? createAgent({ verify: false }, maxConnections), clock),
@@ -40,6 +40,18 @@ export function openSession(setup: SessionSetup): Session {
     random: Math.random,
     ...(setup.onOutcome === undefined ? {} : { onOutcome: setup.onOutcome }),
   });
+}
+
+/** The host's clock, but for pauses: each is over as soon as what happens in it has happened. */
+export function pauseless(inPause: (count: number) => unknown = () => {}): Clock {
+  const clock = hostClock();
+  let count = 0;
+  const sleep: Clock['sleep'] = async (_, signal, late) => {
+    count += 1;
+    await inPause(count);
+    await clock.sleep(0, signal, late);
+  };
+  return { ...clock, sleep };
 }
 
 /** A caller's patience. */

@@ -1,11 +1,12 @@
 import dns from 'node:dns';
 import { createServer, connect as dial, type Server } from 'node:net';
 import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
+import { hostClock } from '../../../src/infoblox/concurrency/clock.ts';
 import { createAgent } from '../../../src/infoblox/wapi/connection/agent.ts';
 import type { Session } from '../../../src/infoblox/wapi/session.ts';
 import { until } from '../../fixture/host.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
-import { ask, failureOf, inTime, openSession, write } from './session-fixture.ts';
+import { ask, failureOf, inTime, openSession, pauseless, write } from './session-fixture.ts';
 
 /** Another loopback address, at which nothing listens unless a test says so. */
 const first = '127.0.0.2';
@@ -15,8 +16,8 @@ let relay: Server | undefined;
 const open: Session[] = [];
 let now: number;
 
-function session(hosts: readonly string[] = ['127.0.0.1']): Session {
-  const made = openSession({ port: grid.port, hosts, now: () => now });
+function session(hosts: readonly string[] = ['127.0.0.1'], clock = hostClock()): Session {
+  const made = openSession({ port: grid.port, hosts, clock, now: () => now });
   open.push(made);
   return made;
 }
@@ -46,26 +47,22 @@ afterEach(async () => {
   await grid.stop();
 });
 
-/** Milliseconds: after the second try, which comes after 312 at most, and before the third, after 562 at least. */
-const inPause = 450;
-
-test('a refused connection has done nothing, names the flags, and a write is tried again until the grid is there', async () => {
-  const wapi = session();
+test('a refused connection has done nothing, and names the flags to the caller who waits no longer for the next try', async () => {
+  const leaving = new AbortController();
+  const clock = pauseless((count) => count === 2 && leaving.abort());
   await grid.pause();
-  expect(await failureOf(write(wapi, 'view-0', inTime(inPause)))).toMatchObject({
+  expect(await failureOf(write(session(['127.0.0.1'], clock), 'view-0', leaving.signal))).toMatchObject({
     reason: 'unreachable',
     outcome: 'none',
     message: expect.stringMatching(/^cannot connect to the grid at 127\.0\.0\.1:\d+: connect ECONNREFUSED/),
     hint: expect.stringContaining('--grid-host, --wapi-port'),
   });
-  let done = false;
-  const waiting = write(wapi, 'view-1').finally(() => {
-    done = true;
-  });
-  await new Promise((resolve) => setTimeout(resolve, 200));
-  expect(done).toBe(false);
-  await grid.resume();
-  await waiting;
+});
+
+test('a write that was refused a connection is tried again until the grid is there', async () => {
+  await grid.pause();
+  const clock = pauseless((count) => count === 3 && grid.resume());
+  await write(session(['127.0.0.1'], clock), 'view-1');
   expect(grid.objects('networkview')).toHaveLength(2);
 });
 
@@ -123,8 +120,7 @@ test('a write whose answer was lost is not taken to the next host', async () => 
 });
 
 test('with all hosts away each is tried', async () => {
-  const wapi = session([first, '127.0.0.3']);
-  const error = await failureOf(ask(wapi, inTime(inPause)));
+  const error = await failureOf(ask(session([first, '127.0.0.3'], pauseless())));
   expect(error).toMatchObject({ reason: 'unreachable', outcome: 'none' });
 });
 
@@ -134,7 +130,7 @@ test('a name that does not resolve is called that', async () => {
     callback(Object.assign(new Error('getaddrinfo ENOTFOUND grid.invalid'), { code: 'ENOTFOUND' }));
   });
   onTestFinished(() => void vi.restoreAllMocks());
-  const error = await failureOf(ask(session(['grid.invalid']), inTime(1_000)));
+  const error = await failureOf(ask(session(['grid.invalid'], pauseless())));
   expect(error).toMatchObject({ reason: 'unreachable', hint: expect.stringContaining('resolver') });
 });
 
