@@ -5,7 +5,6 @@
  * documentation, "Extensible Attributes for Cloud Objects"), so what is not defined is left out. A cloud API user must send
  * the cloud ones ("Supported Cloud API Objects"), and may not be able to read the definitions.
  */
-import { GridError, hasReason } from './errors.ts';
 import { shorten } from './mark.ts';
 import { oneLine, type Workload, workloadName } from './workload.ts';
 
@@ -72,8 +71,6 @@ export function attributeDefinitions(own: Attributes): readonly AttributeDefinit
  * names have no limit of their own.
  */
 const maxValueLength = 250;
-/** Refused values that are remembered; the oldest are forgotten, and sent once more. */
-const maxRefusedValues = 1_000;
 
 /** Attributes by name. */
 export type Attributes = Readonly<Record<string, string>>;
@@ -108,120 +105,10 @@ export function reservedAt(now: number): Attributes {
 }
 
 /** Reads when a reservation was made, milliseconds since 1970; null if nothing says so that `reservedAt` has written. */
-export function reservedAtIn(extattrs: Readonly<Record<string, { readonly value: unknown }>>): number | null {
-  const value = extattrs[reservedAtAttribute]?.value;
+export function reservedAtIn(attributes: ReadonlyMap<string, unknown>): number | null {
+  const value = attributes.get(reservedAtAttribute);
   const at = typeof value === 'string' ? Date.parse(value) : Number.NaN;
   return Number.isNaN(at) ? null : at;
-}
-
-/** What the grid refuses: an attribute, an attribute of objects of a type, or one value of it. */
-interface Refused {
-  readonly name: string;
-  readonly type?: string;
-  readonly value?: string;
-}
-
-/** Knows which attributes, and which of their values, the grid takes. */
-export class ExtensibleAttributes {
-  readonly #own: Attributes;
-  readonly #onRefused: (refused: Refused) => void;
-  readonly #everywhere: Attributes;
-  /** Names, and names with a type of object. */
-  readonly #refused = new Set<string>();
-  /** Names with a value. */
-  readonly #refusedValues = new Set<string>();
-  /** By name, what the grid takes if that is a list. */
-  #lists: ReadonlyMap<string, readonly string[]> = new Map();
-  #nothingDefined = false;
-
-  /**
-   * @param tenant value of `Tenant ID`: the cluster's name
-   * @param own what the operator wants on everything that is created
-   * @param onRefused told, once for each attribute, when the grid does not define one of those, or refuses one that it defines
-   */
-  constructor(tenant: string, own: Attributes = {}, onRefused: (refused: Refused) => void = () => {}) {
-    this.#own = own;
-    this.#everywhere = { [cloud.tenant]: tenant, [cloud.cmpType]: 'CNI', [cloud.owned]: 'True', ...own };
-    const told = new Set<string>();
-    this.#onRefused = (refused) => {
-      if (!told.has(refused.name)) onRefused(refused);
-      told.add(refused.name);
-    };
-  }
-
-  /** Returns what the grid takes of these and of what everything gets, for an object of a type. */
-  taken(type: string, attributes: Attributes): Attributes {
-    const all = Object.entries({ ...this.#everywhere, ...attributes });
-    return Object.fromEntries(all.filter(([name, value]) => this.takes(type, name, value)));
-  }
-
-  /** Tells whether an attribute can be sent, or searched by, with a value: a grid refuses both for what it does not take. */
-  takes(type: string, name: string, value: string): boolean {
-    if (this.#refused.has(name) || this.#refused.has(keyOf(name, type))) return false;
-    if (this.#lists.get(name)?.includes(value) !== false) return !this.#refusedValues.has(keyOf(name, value));
-    this.#onRefused({ name, value });
-    return false;
-  }
-
-  /**
-   * Notes what a failed request shows that the grid does not take: it is not sent again.
-   * @param request `type`: of the object; `attributes`: what was sent or searched by
-   * @returns false if the failure is not about one of them
-   */
-  noteRefusal(error: unknown, request: { readonly type: string; readonly attributes: Attributes }): boolean {
-    if (!(error instanceof GridError) || error.attribute === undefined) return false;
-    const { reason, attribute: name } = error;
-    const value = Object.hasOwn(request.attributes, name) ? request.attributes[name] : undefined;
-    if (value === undefined) return false;
-    if (reason === 'attribute-value') this.#refuseValue(name, value);
-    else if (reason === 'unknown-attribute') this.#refuse(name);
-    else {
-      this.#refused.add(keyOf(name, request.type));
-      this.#onRefused({ name, type: request.type });
-    }
-    return true;
-  }
-
-  /**
-   * Notes that a search by an attribute has failed. If the list of definitions was empty, too, that was no matter of rights: nothing
-   * is defined, and to be told so for one attribute after another would cost a request each. What the operator wants is tried all the same.
-   * @returns as `noteRefusal`
-   */
-  noteRefusedSearch(error: unknown, request: { readonly type: string; readonly attributes: Attributes }): boolean {
-    if (!this.noteRefusal(error, request)) return false;
-    if (this.#nothingDefined && hasReason(error, 'unknown-attribute')) this.#refuseAllBut(Object.keys(this.#own));
-    return true;
-  }
-
-  /**
-   * Notes what the grid defines. That it is nothing is not believed at once, as rights may hide it.
-   * @param defined by name, the values of those that take only some
-   */
-  learn(defined: ReadonlyMap<string, readonly string[] | undefined>): void {
-    this.#nothingDefined = defined.size === 0;
-    this.#lists = new Map([...defined].flatMap(([name, values]) => (values === undefined ? [] : [[name, values]])));
-    if (!this.#nothingDefined) this.#refuseAllBut([...defined.keys()]);
-  }
-
-  #refuseAllBut(names: readonly string[]): void {
-    for (const { name } of attributeDefinitions(this.#own)) if (!names.includes(name)) this.#refuse(name);
-  }
-
-  #refuse(name: string): void {
-    this.#refused.add(name);
-    if (Object.hasOwn(this.#own, name)) this.#onRefused({ name });
-  }
-
-  #refuseValue(name: string, value: string): void {
-    const [oldest] = this.#refusedValues;
-    if (this.#refusedValues.size >= maxRefusedValues && oldest !== undefined) this.#refusedValues.delete(oldest);
-    this.#refusedValues.add(keyOf(name, value));
-    this.#onRefused({ name, value });
-  }
-}
-
-function keyOf(name: string, rest: string): string {
-  return `${name}\n${rest}`;
 }
 
 /**

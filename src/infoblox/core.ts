@@ -6,7 +6,9 @@ import type { Clock } from './concurrency/clock.ts';
 import { KeyedMutex } from './concurrency/keyed-mutex.ts';
 import { SingleFlight } from './concurrency/single-flight.ts';
 import type { Conditions } from './conditions.ts';
+import type { Grid } from './grid.ts';
 import { GridMonitor } from './grid-monitor.ts';
+import type { GridState } from './grid-state.ts';
 import type { Host } from './host.ts';
 import { Allocator } from './lease/add/allocate.ts';
 import { Deliveries } from './lease/add/deliveries.ts';
@@ -27,9 +29,6 @@ import { Networks } from './network/networks.ts';
 import { NetworkUsage } from './network/usage.ts';
 import { NetworkViews } from './network/views.ts';
 import type { Trace } from './trace.ts';
-import type { WapiClient } from './wapi/client.ts';
-import type { GridState } from './wapi/grid-state.ts';
-import type { GridInspection } from './wapi/inspection.ts';
 
 export interface CoreSettings {
   /** Under which name this host gives addresses. */
@@ -45,8 +44,9 @@ export interface CoreSettings {
 }
 
 interface CoreOptions {
-  readonly wapi: WapiClient;
-  readonly inspection: GridInspection;
+  readonly grid: Grid;
+  /** Learns what spares requests to the grid later on: begun once, when the grid has answered. */
+  readonly learnAttributes: (signal: AbortSignal) => Promise<void>;
   readonly gridState: GridState;
   readonly store: LeaseStore;
   readonly clock: Clock;
@@ -71,20 +71,20 @@ export interface Core {
 
 /** Builds the core; nothing runs before `start`. */
 export function buildCore(options: CoreOptions): Core {
-  const { wapi, store, clock, host, settings, conditions, trace, log } = options;
+  const { grid, store, clock, host, settings, conditions, trace, log } = options;
   const { origin, originalTenant, reapAfterMs, doubtWindow } = settings;
   const { random } = host;
   const moment = () => ({ now: clock.now(), wall: clock.wall(), window: doubtWindow });
-  const views = new NetworkViews({ wapi, leases: store, host: origin });
-  const networks = new Networks({ wapi, views, leases: store, clock, random, conditions });
-  const originals = originalTenant === '' ? undefined : new Originals({ wapi, store, log }, originalTenant);
+  const views = new NetworkViews({ grid, leases: store, host: origin, log });
+  const networks = new Networks({ grid, views, leases: store, clock, random, conditions, log });
+  const originals = originalTenant === '' ? undefined : new Originals({ grid, store, log }, originalTenant);
   const leases: LeaseDeps = {
-    wapi,
+    grid,
     networks,
-    exhaustion: new Exhaustion(wapi, conditions, clock),
+    exhaustion: new Exhaustion(grid, conditions, clock),
     store,
     names: new FormerNames(store, origin),
-    observer: new Observer({ wapi, store, moment, log, originals }),
+    observer: new Observer({ grid, store, moment, log, originals }),
     host,
     adds: new SingleFlight<Taken>(),
     deliveries: new Deliveries({ store, moment, log }),
@@ -100,7 +100,8 @@ export function buildCore(options: CoreOptions): Core {
   const importer = new Import(leases);
   const reaper = new Reaper(leases, reapAfterMs);
   const monitor = new GridMonitor({
-    wapi,
+    grid,
+    learnAttributes: options.learnAttributes,
     view: settings.networkView,
     gridState: options.gridState,
     onBack: (afterFailover) => {
@@ -114,7 +115,7 @@ export function buildCore(options: CoreOptions): Core {
     log,
   });
   const usage = new NetworkUsage({
-    inspection: options.inspection,
+    grid,
     conditions,
     known: () => networks.all().map(({ network }) => network),
     leased: (limit) => addressOfEach(store, limit),

@@ -95,6 +95,12 @@ export class GridError extends Error {
   }
 }
 
+/** Says of an error that another look may help. */
+export function forAnotherLook(cause: GridError): GridError {
+  const { reason, message, hint, outcome, attribute } = cause;
+  return new GridError(reason, message, { hint, outcome, attribute, mayLookAgain: true, cause });
+}
+
 /** Tells whether the grid is the trouble, not the request: the same request may succeed later. */
 export function isGridAway(error: unknown): error is GridError {
   return hasReason(error, 'unreachable', 'untrusted', 'timeout', 'bad-answer', 'grid-fault', 'read-only');

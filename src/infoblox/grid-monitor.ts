@@ -3,10 +3,10 @@ import { type Backoff, pauseBefore } from './concurrency/backoff.ts';
 import { type Clock, deadline } from './concurrency/clock.ts';
 import type { Conditions } from './conditions.ts';
 import { hasReason, isGridAway } from './errors.ts';
+import type { Grid } from './grid.ts';
+import { type GridState, gridConditions, gridTrouble } from './grid-state.ts';
 import { messageOf } from './host/errno.ts';
 import type { Log } from './log.ts';
-import type { WapiClient } from './wapi/client.ts';
-import { type GridState, gridConditions, gridTrouble } from './wapi/grid-state.ts';
 
 /** Milliseconds for a probe. */
 const probeTimeoutMs = 15_000;
@@ -14,7 +14,9 @@ const probeTimeoutMs = 15_000;
 const probing: Backoff = { first: 1_000, longest: 30_000 };
 
 interface GridMonitorDeps {
-  readonly wapi: WapiClient;
+  readonly grid: Pick<Grid, 'exists'>;
+  /** Learns what spares requests later on: begun once, when the grid has answered. */
+  readonly learnAttributes: (signal: AbortSignal) => Promise<void>;
   /** A probe looks for this network view. */
   readonly view: string;
   readonly gridState: GridState;
@@ -57,9 +59,9 @@ export class GridMonitor {
   probe(): void {
     if (this.#isProbing || this.#stopped) return;
     this.#isProbing = true;
-    const { wapi, view, clock, conditions } = this.#deps;
-    wapi
-      .exists('networkview', { name: view }, deadline(clock, probeTimeoutMs))
+    const { grid, view, clock, conditions } = this.#deps;
+    grid
+      .exists({ view }, deadline(clock, probeTimeoutMs))
       .catch((error) => {
         // The session reports all else. Nothing in this request comes from a network configuration: what refuses it is no grid.
         if (hasReason(error, 'not-wapi')) conditions.raise('grid-unavailable', error);
@@ -98,8 +100,8 @@ export class GridMonitor {
   #learnAttributes(): void {
     if (this.#knowsAttributes) return;
     this.#knowsAttributes = true;
-    const { wapi, clock, log } = this.#deps;
-    wapi.learnAttributes(deadline(clock, probeTimeoutMs)).catch((error) => {
+    const { learnAttributes, clock, log } = this.#deps;
+    learnAttributes(deadline(clock, probeTimeoutMs)).catch((error) => {
       log.debug('cannot read the attribute definitions', { reason: messageOf(error) });
     });
   }

@@ -37,7 +37,8 @@ const longest = { cluster: 32, node: 47, network: 40, containerId: 64 };
  */
 export function attachmentMark(origin: Origin, attachment: Attachment): string {
   const { network, containerId, ifName } = attachment;
-  return `${networkPrefix(origin, network)}container=${shorten(containerId, longest.containerId)} interface=${ifName}`;
+  const [shortNetwork, shortId] = [shorten(network, longest.network), shorten(containerId, longest.containerId)];
+  return `${hostPrefix(origin)}network=${shortNetwork} container=${shortId} interface=${ifName}`;
 }
 
 /** Writes what the marks of all attachments of one host begin with. */
@@ -45,20 +46,31 @@ export function hostPrefix(origin: Origin): string {
   return `infoblox-cni cluster=${shorten(origin.cluster, longest.cluster)} node=${shorten(origin.node, longest.node)} `;
 }
 
-/** Writes what the marks of all attachments of one host to one network begin with. */
-export function networkPrefix(origin: Origin, network: string): string {
-  return `${hostPrefix(origin)}network=${shorten(network, longest.network)} `;
+/** Marks of attachments: those with these values, and with any where one is left out. */
+export interface MarkFilter extends Partial<Origin> {
+  readonly network?: string;
 }
 
-/**
- * Writes a regular expression for the marks of all attachments of a cluster to one network, on whatever host, for the search
- * modifier `~` (WAPI documentation, object pages). Of what names may hold, only the dot means something there.
- */
-export function clusterPattern({ cluster }: Origin, network: string): string {
-  const literal = (text: string) => text.replaceAll('.', '\\.');
-  const [ofCluster, ofNetwork] = [shorten(cluster, longest.cluster), shorten(network, longest.network)].map(literal);
-  return `^infoblox-cni cluster=${ofCluster} node=[^ ]* network=${ofNetwork} container=`;
+/** Writes the words that such marks begin with; one that ends with `=` stands for any with that key. */
+export function firstWords(filter: MarkFilter): string[] {
+  const last = Math.max(
+    0,
+    filterKeys.findLastIndex((key) => filter[key] !== undefined),
+  );
+  const words = filterKeys.slice(0, last + 1).map((key) => `${key}=${shorten(filter[key] ?? '', longest[key])}`);
+  return ['infoblox-cni', ...words];
 }
+
+/** Tells whether a comment begins as such marks do. */
+export function beginsAs(comment: string, filter: MarkFilter): boolean {
+  const words = comment.split(' ');
+  const first = firstWords(filter);
+  const isAs = (word: string, index: number) =>
+    word.endsWith('=') ? words[index]?.startsWith(word) : words[index] === word;
+  return words.length > first.length && first.every(isAs);
+}
+
+const filterKeys = ['cluster', 'node', 'network'] as const;
 
 /** Writes the comment of a network that was created for a network name: the same on all hosts, which share the network. */
 export function networkMark(name: string): string {
@@ -101,7 +113,7 @@ export function namedInComment(comment: string): string | undefined {
 }
 
 /** The grammar of an attachment's mark: a whole line, from its first character to its last. */
-const markPattern =
+const markGrammar =
   /^infoblox-cni cluster=(\S+) node=(\S+) network=(\S+) container=(\S+) interface=([^/:\p{White_Space}]+)$/u;
 
 /** What the mark of an attachment says; values that were too long are as they stand there, shortened. */
@@ -116,7 +128,7 @@ interface Mark {
  */
 export function parseMark(comment: string): Mark | undefined {
   if (comment.length > longestComment) return undefined;
-  const [, cluster, node, network, containerId, ifName] = markPattern.exec(comment) ?? [];
+  const [, cluster, node, network, containerId, ifName] = markGrammar.exec(comment) ?? [];
   if (!cluster || !node || !network || !containerId || !ifName) return undefined;
   if (Buffer.byteLength(ifName) > longestInterface) return undefined;
   const mark = { origin: { cluster, node }, attachment: { network, containerId, ifName } };

@@ -14,6 +14,7 @@ export const maxTraceContextLength = 512;
 export const protocolVersion = 1;
 
 export const defaultSocketDir = '/run/cni';
+export const defaultStateDir = '/var/lib/infoblox-cni';
 
 const mebibyte = 1024 * 1024;
 

@@ -1,12 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import {
-  attributeDefinitions,
-  attributedName,
-  ExtensibleAttributes,
-  ofNetwork,
-  reservedAtIn,
-} from '../../src/infoblox/attributes.ts';
+import { attributeDefinitions, attributedName, ofNetwork, reservedAtIn } from '../../src/infoblox/attributes.ts';
 import { GridError, type Reason } from '../../src/infoblox/errors.ts';
+import { ExtensibleAttributes } from '../../src/infoblox/wapi/attributes.ts';
 import { Host, until } from '../fixture/host.ts';
 import { type Grid, type GridOptions, startGrid } from '../simulator/grid.ts';
 import { fromContainer } from './grid-and-host.ts';
@@ -166,10 +161,11 @@ test('a reservation says when it was made, where the grid defines an attribute f
   const before = Date.now();
   const address = await host.add('c1');
   const object = grid.fixedAddresses().find(({ ipv4addr }) => ipv4addr === address);
-  const at = reservedAtIn(object?.extattrs ?? {}) ?? 0;
+  const values = Object.entries(object?.extattrs ?? {}).map(([name, { value }]) => [name, value] as const);
+  const at = reservedAtIn(new Map(values)) ?? 0;
   expect(at).toBeGreaterThanOrEqual(before);
   expect(at).toBeLessThanOrEqual(Date.now());
-  expect(reservedAtIn({ 'Reserved At': { value: 'yesterday' } })).toBeNull();
+  expect(reservedAtIn(new Map([['Reserved At', 'yesterday']]))).toBeNull();
 });
 
 test('what is said to be written is what is written', async () => {

@@ -2,12 +2,12 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
   attachmentMark,
+  beginsAs,
   gatewayMark,
   hostPrefix,
   isAttachmentMark,
   namedInComment,
   networkMark,
-  networkPrefix,
   parseMark,
   pendingNetworkMark,
   shortNetworkName,
@@ -89,20 +89,38 @@ test('a shortened value equals no value that was short enough', () => {
   );
 });
 
-test('the prefixes of host and network begin the marks of their attachments and of no others', () => {
+test('the prefix of a host begins the marks of its attachments and of no others', () => {
   fc.assert(
     fc.property(whole, whole, (one, other) => {
       const comment = attachmentMark(one.origin, one.attachment);
       expect(comment.startsWith(hostPrefix(one.origin))).toBe(true);
-      expect(comment.startsWith(networkPrefix(one.origin, one.attachment.network))).toBe(true);
       const sameHost = JSON.stringify(one.origin) === JSON.stringify(other.origin);
       expect(comment.startsWith(hostPrefix(other.origin))).toBe(sameHost);
     }),
   );
   expect(hostPrefix({ cluster: 'cluster-1', node: 'host-ab' }).startsWith(hostPrefix(origin))).toBe(false);
-  expect(attachmentMark(origin, { ...attachment, network: 'net-10' }).startsWith(networkPrefix(origin, 'net-1'))).toBe(
-    false,
+});
+
+test('marks begin as a filter says that has their values, whatever the others are', () => {
+  const given = fc.record({ cluster: fc.boolean(), node: fc.boolean(), network: fc.boolean() });
+  fc.assert(
+    fc.property(whole, whole, given, (one, other, { cluster, node, network }) => {
+      const filter = {
+        ...(cluster && { cluster: one.origin.cluster }),
+        ...(node && { node: one.origin.node }),
+        ...(network && { network: one.attachment.network }),
+      };
+      const theirs = { ...other.origin, network: other.attachment.network };
+      const isAlike = JSON.stringify({ ...theirs, ...filter }) === JSON.stringify(theirs);
+      expect(beginsAs(attachmentMark(one.origin, one.attachment), filter)).toBe(true);
+      expect(beginsAs(attachmentMark(other.origin, other.attachment), filter)).toBe(isAlike);
+      expect(beginsAs(networkMark(one.attachment.network), filter)).toBe(false);
+    }),
   );
+  const mark = attachmentMark(origin, { ...attachment, network: 'net-10' });
+  expect(beginsAs(`${mark} (ticket 4711)`, origin)).toBe(true);
+  expect(beginsAs(`was ${mark}`, {})).toBe(false);
+  expect(beginsAs(mark, { ...origin, network: 'net-1' })).toBe(false);
 });
 
 test('only marks of attachments look like such', () => {

@@ -6,12 +6,12 @@
  */
 import { describeReservation } from '../attributes.ts';
 import { GridError, hasReason } from '../errors.ts';
+import type { Sighted } from '../grid.ts';
 import { attachmentIn, isAttachmentMark } from '../mark.ts';
-import type { SightedObject } from '../wapi/sighting.ts';
 import { workloadOfLease } from '../workload.ts';
 import type { LeaseDeps } from './deps.ts';
 import { createInDoubt, createRefused, deleteAnswered, deleteInDoubt, type Lease } from './lease.ts';
-import type { Found, Look } from './plan.ts';
+import { type Found, isSame, type Look } from './plan.ts';
 import type { LeaseStore } from './store/lease-store.ts';
 
 /**
@@ -20,7 +20,7 @@ import type { LeaseStore } from './store/lease-store.ts';
  * @throws GridError; unless its outcome is `open` nothing is in doubt. `state` if the doubt cannot be marked: then nothing is sent
  */
 export async function remove(
-  { wapi, store, moment }: LeaseDeps,
+  { grid, store, moment }: LeaseDeps,
   { lease, object }: { readonly lease: Lease; readonly object: Found },
   signal: AbortSignal,
 ): Promise<void> {
@@ -28,7 +28,7 @@ export async function remove(
   apply(store, lease.mark, (current) => deleteInDoubt(current, moment()));
   await store.durable();
   try {
-    await wapi.remove(seen, signal);
+    await grid.remove(seen, signal);
   } catch (error) {
     endDelete({ store, moment }, lease, error);
     throw error;
@@ -39,8 +39,8 @@ export async function remove(
  * What a write by reference needs to know of an object.
  * @throws GridError with `mayLookAgain` if no look has shown it yet
  */
-export function sighted({ ref, address, seen }: Found): SightedObject {
-  if (seen !== undefined) return { ref, seen };
+export function sighted({ address, seen }: Found): Sighted {
+  if (seen !== undefined) return { seen };
   throw new GridError('busy', `${address} has not been looked at since it was made`, { mayLookAgain: true });
 }
 
@@ -56,7 +56,7 @@ export function endDelete({ store, moment }: Pick<LeaseDeps, 'store' | 'moment'>
  * @throws GridError if it has to be tried again
  */
 export async function recreate(
-  { wapi, store, moment }: LeaseDeps,
+  { grid, store, moment }: LeaseDeps,
   lease: Lease & { readonly address: string },
   signal: AbortSignal,
 ): Promise<GridError | undefined> {
@@ -66,9 +66,9 @@ export async function recreate(
   await store.durable();
   try {
     const description = describeReservation(attachmentIn(mark).network, workloadOfLease(lease));
-    const made = await wapi.createReservation({ source: { address }, view, comment: mark, ...description }, signal);
-    if (made.ipv4addr === address && made.network_view === view) return undefined;
-    throw new GridError('bad-answer', `the grid reserved ${made.ipv4addr}, asked for ${address}`, {
+    const made = await grid.reserve({ source: { view, address }, comment: mark, ...description }, signal);
+    if (isSame(made, { address, view })) return undefined;
+    throw new GridError('bad-answer', `the grid reserved ${made.address}, asked for ${address}`, {
       outcome: 'unknown',
     });
   } catch (error) {
@@ -92,7 +92,7 @@ export function warnOfLoss({ log, tally }: Pick<LeaseDeps, 'log' | 'tally'>, mar
 
 /** A look less what has just been removed. Undefined if more is left: what is to be written to needs a look of its own. */
 export function without(look: Look, object: Found): Look | undefined {
-  const found = look.found.filter(({ ref }) => ref !== object.ref);
+  const found = look.found.filter((one) => !isSame(one, object));
   return found.length > 0 ? undefined : { ...look, found };
 }
 

@@ -1,10 +1,10 @@
 /** CNI CHECK: does an attachment still have what its caller was told? Only looks. */
 import { GridError } from '../errors.ts';
 import { type Attachment, shortNetworkName, whoOf } from '../mark.ts';
-import { movedError } from './add/address-errors.ts';
+import { movedError } from './address-errors.ts';
 import type { LeaseDeps } from './deps.ts';
 import { imported, type Lease } from './lease.ts';
-import { describe, isExactlyOurs, type Observer } from './observe.ts';
+import { describe, isExactlyOurs } from './observe.ts';
 import { plan } from './plan.ts';
 
 /** What the caller was told. */
@@ -45,12 +45,12 @@ export async function checkLease(deps: LeaseDeps, request: CheckRequest, signal:
   if (look.unconfirmed !== undefined) throw look.unconfirmed;
   const [other] = look.found;
   if (other !== undefined) throw lost(request, `it holds ${other.address}`);
-  throw lost(request, await whatIsThere(observer, lease, signal));
+  throw lost(request, await whatIsThere(deps, lease, signal));
 }
 
-async function whatIsThere(observer: Observer, { address, view }: Lease, signal: AbortSignal): Promise<string> {
+async function whatIsThere({ grid }: LeaseDeps, { address, view }: Lease, signal: AbortSignal): Promise<string> {
   if (!address) return 'no address is known';
-  const [holder] = await observer.at(address, view, signal);
+  const [holder] = await grid.at(address, view, signal);
   if (holder === undefined) return `the grid has no reservation of ${address} any more`;
   return isExactlyOurs(holder) ? `${address} is reserved for "${holder.comment}"` : `${address} ${describe(holder)}`;
 }

@@ -3,12 +3,12 @@ import type { Clock } from '../concurrency/clock.ts';
 import type { KeyedMutex } from '../concurrency/keyed-mutex.ts';
 import type { SingleFlight } from '../concurrency/single-flight.ts';
 import type { Conditions } from '../conditions.ts';
+import type { Grid } from '../grid.ts';
 import type { Host } from '../host.ts';
 import type { Log } from '../log.ts';
 import type { Exhaustion } from '../network/exhaustion.ts';
 import type { Networks } from '../network/networks.ts';
 import type { Trace } from '../trace.ts';
-import type { WapiClient } from '../wapi/client.ts';
 import type { Deliveries } from './add/deliveries.ts';
 import type { Taken } from './add/take-address.ts';
 import type { Moment } from './doubt.ts';
@@ -34,7 +34,7 @@ export interface Tally {
 }
 
 export interface LeaseDeps {
-  readonly wapi: WapiClient;
+  readonly grid: Grid;
   readonly networks: Networks;
   readonly exhaustion: Exhaustion;
   readonly store: LeaseStore;

@@ -1,7 +1,7 @@
 /** CNI GC: releases what this host has reserved in a network and the runtime no longer knows. */
 import { after, every } from '../concurrency/clock.ts';
 import { GridError } from '../errors.ts';
-import { type Attachment, networkOf, networkPrefix, shortNetworkName } from '../mark.ts';
+import { type Attachment, networkOf, shortNetworkName } from '../mark.ts';
 import { type LeaseDeps, maxChangesAtOnce, stopPatienceMs } from './deps.ts';
 import { endLease } from './endings.ts';
 import type { Lease, LeaseIdentity } from './lease.ts';
@@ -60,8 +60,8 @@ export async function collectGarbage(
   await store.durable();
   try {
     const either = AbortSignal.any([signal, stopping]);
-    for await (const object of observer.list(networkPrefix(names.present, network), { view }, either)) {
-      const { comment: mark, network_view: where, ipv4addr: address } = object;
+    for await (const object of observer.list({ marks: { ...names.present, network }, view }, either)) {
+      const { comment: mark, view: where, address } = object;
       // The address of a live attachment under a mark that nobody here knows: somebody has changed it.
       if (store.get(mark) === undefined && store.boundAt(where, address, mark) !== undefined) observer.report(object);
       else await judge({ mark, network: networkOf(mark), view: where, address });

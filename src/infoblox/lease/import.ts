@@ -6,7 +6,7 @@ import { type Backoff, pauseBefore } from '../concurrency/backoff.ts';
 import { deadline, every } from '../concurrency/clock.ts';
 import { GridError } from '../errors.ts';
 import { messageOf } from '../host/errno.ts';
-import { hostPrefix, networkOf } from '../mark.ts';
+import { networkOf } from '../mark.ts';
 import { type LeaseDeps, maxChangesAtOnce } from './deps.ts';
 import { imported } from './lease.ts';
 import { plan } from './plan.ts';
@@ -56,10 +56,10 @@ export class Import {
     let count = 0;
     try {
       // Not before the list has come to its end: one without an end must not fill the state, attempt by attempt.
-      const objects = await Array.fromAsync(observer.list(hostPrefix(names.present), { confirm: 'answer' }, signal));
-      for (const { comment: mark, _ref: ref, network_view: view, ipv4addr: address } of objects) {
+      const objects = await Array.fromAsync(observer.list({ marks: names.present, confirm: true }, signal));
+      for (const { comment: mark, view, address } of objects) {
         stopping.throwIfAborted();
-        if (forgotten.has(mark) || !this.#adopt(mark, { ref, view, address })) continue;
+        if (forgotten.has(mark) || !this.#adopt(mark, { view, address })) continue;
         count += 1;
         await settle();
       }
@@ -74,7 +74,7 @@ export class Import {
     if (count > 0) log.info('imported the reservations of this host from the grid', { count });
   }
 
-  #adopt(mark: string, object: { readonly ref: string; readonly view: string; readonly address: string }): boolean {
+  #adopt(mark: string, object: { readonly view: string; readonly address: string }): boolean {
     const { store, adds, moment } = this.#deps;
     if (adds.underWay(mark) || store.get(mark) !== undefined) return false;
     const step = plan(undefined, { found: [object], askedAt: moment().now }, moment());

@@ -4,13 +4,12 @@
  * take. The table is in docs/architecture.md, too, written from here.
  */
 import type { GridError } from '../errors.ts';
-import type { Sighting } from '../wapi/sighting.ts';
+import type { Sighting } from '../grid.ts';
 import { type Doubt, doubtOf, type Moment, nextRecheck } from './doubt.ts';
 import type { Lease } from './lease.ts';
 
 /** An object on the grid that carries the mark of the lease. */
 export interface Found {
-  readonly ref: string;
   readonly address: string;
   readonly view: string;
   /** The look that has shown it; absent if only the answer to a create has told it: it is looked at before it is written to. */
@@ -19,6 +18,11 @@ export interface Found {
   readonly fresh?: boolean;
   /** The mark of another attachment of this host, of the gateway, or of the host, if the address is not for this attachment. */
   readonly owner?: string | undefined;
+}
+
+/** Tells whether two are one: an address has one reservation in its view. */
+export function isSame(one: Pick<Found, 'address' | 'view'>, other: Pick<Found, 'address' | 'view'>): boolean {
+  return one.address === other.address && one.view === other.view;
 }
 
 /** An object at the address of another attachment, of the gateway, or of this host. */

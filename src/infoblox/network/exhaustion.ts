@@ -5,7 +5,7 @@
 import { type Clock, deadline } from '../concurrency/clock.ts';
 import type { Conditions } from '../conditions.ts';
 import { GridError } from '../errors.ts';
-import type { WapiClient } from '../wapi/client.ts';
+import type { Grid } from '../grid.ts';
 import type { ReadyNetwork } from './networks.ts';
 
 /** Milliseconds after which STATUS has the grid asked again. */
@@ -19,14 +19,14 @@ const hint =
   'release addresses, use a larger subnet, or shrink DHCP ranges inside it: their addresses are not given out';
 
 export class Exhaustion {
-  readonly #wapi: WapiClient;
+  readonly #grid: Pick<Grid, 'hasRoom'>;
   readonly #conditions: Conditions;
   readonly #clock: Clock;
   /** By the subject of their condition. */
   readonly #asked = new Map<string, { readonly network: ReadyNetwork; readonly at: number }>();
 
-  constructor(wapi: WapiClient, conditions: Conditions, clock: Clock) {
-    this.#wapi = wapi;
+  constructor(grid: Pick<Grid, 'hasRoom'>, conditions: Conditions, clock: Clock) {
+    this.#grid = grid;
     this.#conditions = conditions;
     this.#clock = clock;
   }
@@ -68,12 +68,16 @@ export class Exhaustion {
     const asked = this.#asked.get(subject);
     if (error !== undefined && asked !== undefined && this.#clock.now() - asked.at > recheckIntervalMs) {
       this.#noteAsked(network);
-      this.#wapi.hasFreeAddress(network.ref, deadline(this.#clock, requestTimeoutMs)).then(
-        (free) => (free ? this.obtained(network) : this.#raise(network, error)),
-        () => undefined,
-      );
+      void this.#askAgain(network, error).catch(() => undefined);
     }
     return error;
+  }
+
+  async #askAgain(network: ReadyNetwork, error: GridError): Promise<void> {
+    const { view, cidr } = network;
+    const hasRoom = await this.#grid.hasRoom({ view, nextOf: cidr }, deadline(this.#clock, requestTimeoutMs));
+    if (hasRoom === true) this.obtained(network);
+    else if (hasRoom === false) this.#raise(network, error);
   }
 
   #noteAsked(network: ReadyNetwork): void {

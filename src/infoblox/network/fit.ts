@@ -4,7 +4,7 @@
  */
 import { addressAt, type Cidr, contains, isNetworkOrBroadcast, parseAddress } from '../address.ts';
 import { GridError } from '../errors.ts';
-import type { NewReservation } from '../wapi/client.ts';
+import type { AddressSource } from '../grid.ts';
 import { type NetworkSpec, resolveGateway } from './spec.ts';
 
 /**
@@ -35,9 +35,9 @@ export function fits(address: string, room: Room, requested: string | undefined)
  */
 export function misfit(
   { address, view }: { readonly address: string; readonly view: string },
-  { source, view: wanted }: Pick<NewReservation, 'source' | 'view'>,
+  source: AddressSource,
 ): string | undefined {
-  if (view !== wanted) return `in view ${view}, asked for one in view ${wanted}`;
+  if (view !== source.view) return `in view ${view}, asked for one in view ${source.view}`;
   if ('address' in source) return address === source.address ? undefined : `asked for ${source.address}`;
   return fits(address, { cidr: source.nextOf }, undefined)
     ? undefined

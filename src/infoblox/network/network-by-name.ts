@@ -10,14 +10,14 @@
  * Nobody takes addresses from a pending network, so yielding deletes nothing that is in use. What is being deleted is marked as
  * given up before: it is pending for nobody any more.
  */
+
+import type { Cidr } from '../address.ts';
 import { pauseBefore } from '../concurrency/backoff.ts';
 import type { Clock } from '../concurrency/clock.ts';
 import type { Conditions } from '../conditions.ts';
-import { GridError, hasReason } from '../errors.ts';
+import { forAnotherLook, GridError, hasReason } from '../errors.ts';
+import { type Network, pauseBeforeLook } from '../grid.ts';
 import { gatewayMark, networkMark, pendingNetworkMark, yieldedNetworkMark } from '../mark.ts';
-import { forAnotherLook, pauseBeforeLook } from '../wapi/retry.ts';
-import type { Network } from '../wapi/schemas.ts';
-import type { Sighted, SightedObject } from '../wapi/sighting.ts';
 import {
   byPreference,
   findNamedNetworks,
@@ -54,7 +54,7 @@ export async function agreeOnNetwork<T>(
   { spec, prepare }: { readonly spec: SpecOf<'container'>; readonly prepare: (found: FoundNetwork) => Promise<T> },
   signal: AbortSignal,
 ): Promise<T> {
-  const { wapi, views, leases, clock, random, conditions } = deps;
+  const { grid, views, leases, clock, random, conditions } = deps;
   const { name, view } = spec;
   /** CIDRs that this call has created and not yielded. */
   const mine = new Set<string>();
@@ -66,27 +66,27 @@ export async function agreeOnNetwork<T>(
   let early = views.hasLeases(view) ? undefined : readSurroundings(deps, spec, signal).catch(() => undefined);
   let full: GridError | undefined;
   for (;;) {
-    const named = await findNamedNetworks(wapi, spec, signal);
+    const named = await findNamedNetworks(grid, spec, signal);
     const complete = byPreference(named.complete, spec, leases);
-    const pending = named.pending.filter(({ network }) => !occupied.has(network));
-    noteDuplicates(conditions, { complete: named.complete, used: complete[0]?.network }, spec);
+    const pending = named.pending.filter(({ cidr }) => !occupied.has(cidr.text));
+    noteDuplicates(conditions, { complete: named.complete, used: complete[0]?.cidr.text }, spec);
     const step = nextStep({ complete, pending }, { mine, abandoned: waiting.hasStalled(pending) });
     if (step.kind === 'yield') {
-      for (const { network } of step.networks) {
-        if (!(await yieldNetwork(deps, { network, name, view }, signal))) occupied.add(network);
+      for (const { cidr } of step.networks) {
+        if (!(await yieldNetwork(deps, { cidr, name, view }, signal))) occupied.add(cidr.text);
         // Another host may create its network in the same place.
-        mine.delete(network);
+        mine.delete(cidr.text);
       }
       waiting.expect(pending.filter((one) => !step.networks.includes(one)));
       continue;
     }
     const likely = complete[0] ?? pending[0];
     if (likely !== undefined) refuseOutsideContainers(likely, spec);
-    if (step.kind === 'use') return prepare({ network: step.network, isNew: false });
+    if (step.kind === 'use') return prepare({ cidr: step.network.cidr, isNew: false });
     if (step.kind === 'confirm') {
       const { network } = step;
-      const ready = prepare({ network, isNew: true });
-      const [confirmation] = await Promise.allSettled([confirmNetwork(deps, { network, name, view }, signal), ready]);
+      const ready = prepare({ cidr: network.cidr, isNew: true });
+      const [confirmation] = await Promise.allSettled([confirmNetwork(deps, { network, name }, signal), ready]);
       if (confirmation.status === 'rejected') throw confirmation.reason;
       if (confirmation.value) return ready;
       continue;
@@ -101,7 +101,7 @@ export async function agreeOnNetwork<T>(
         full = error;
       });
       if (created !== undefined) {
-        mine.add(created);
+        mine.add(created.text);
         continue;
       }
     } else full = undefined;
@@ -114,8 +114,8 @@ export async function agreeOnNetwork<T>(
 
 /** What a look at the networks of a name calls for. */
 type AgreementStep =
-  | { readonly kind: 'use' | 'confirm'; readonly network: Sighted<Network> }
-  | { readonly kind: 'yield'; readonly networks: readonly Sighted<Network>[] }
+  | { readonly kind: 'use' | 'confirm'; readonly network: Network }
+  | { readonly kind: 'yield'; readonly networks: readonly Network[] }
   | { readonly kind: 'create' | 'wait' };
 
 /**
@@ -129,7 +129,7 @@ export function nextStep(
 ): AgreementStep {
   const [found] = complete;
   const [lowest, ...others] = pending;
-  const isMine = ({ network }: Network) => mine.has(network);
+  const isMine = ({ cidr }: Network) => mine.has(cidr.text);
   const surplus = found !== undefined ? pending.filter(isMine) : abandoned ? others : others.filter(isMine);
   if (surplus.length > 0) return { kind: 'yield', networks: surplus };
   if (found !== undefined) return { kind: 'use', network: found };
@@ -144,19 +144,19 @@ export function nextStep(
  * @returns false if it is gone or given up: this took so long that another host took it for abandoned
  */
 async function confirmNetwork(
-  { wapi, clock, random }: AgreementDeps,
-  { network, name, view }: { readonly network: Sighted<Network>; readonly name: string; readonly view: string },
+  { grid, clock, random }: AgreementDeps,
+  { network, name }: { readonly network: Network; readonly name: string },
   signal: AbortSignal,
 ): Promise<boolean> {
-  let now: Sighted<Network> | undefined = network;
+  let now: Network | undefined = network;
   for (let failures = 0; now?.comment === pendingNetworkMark(name); ) {
     try {
-      await wapi.setComment(sighted(now), networkMark(name), signal);
+      await grid.relabel(now, { comment: networkMark(name) }, signal);
       return true;
     } catch (error) {
       const isLost = error instanceof GridError && error.outcome !== 'none';
       failures = await pauseBeforeLook(isLost ? forAnotherLook(error) : error, { clock, random, failures }, signal);
-      [now] = await wapi.findNetworks({ network: network.network, network_view: view }, signal);
+      now = await grid.networkAt(network, signal);
     }
   }
   return now?.comment === networkMark(name);
@@ -167,34 +167,30 @@ async function confirmNetwork(
  * @returns false if addresses are reserved in it for anything but its gateway: then it stays
  */
 async function yieldNetwork(
-  { wapi, clock, random }: AgreementDeps,
-  { network, name, view }: { readonly network: string; readonly name: string; readonly view: string },
+  { grid, clock, random }: AgreementDeps,
+  { cidr, name, view }: { readonly cidr: Cidr; readonly name: string; readonly view: string },
   signal: AbortSignal,
 ): Promise<boolean> {
-  const query = { network, network_view: view };
   // A Grid Master Candidate may not know yet that it is in use, or complete.
-  const reserved = await wapi.findFixedAddresses(query, signal, 'answer');
-  if (reserved.some(({ comment }) => comment !== gatewayMark(name))) return false;
+  for await (const { comment } of grid.list({ network: cidr, view, confirm: true }, signal)) {
+    if (comment !== gatewayMark(name)) return false;
+  }
   let isGivenUp = false;
   for (let failures = 0; ; ) {
-    const [now] = await wapi.findNetworks(query, signal, 'answer');
+    const now = await grid.networkAt({ cidr, view, confirm: true }, signal);
     try {
       if (now?.comment === pendingNetworkMark(name)) {
         isGivenUp = true;
         // The delete may come late, and hit what is in this place by then: so nobody else deletes it, and nothing takes its place before.
-        await wapi.setComment(sighted(now), yieldedNetworkMark(name), signal);
+        await grid.relabel(now, { comment: yieldedNetworkMark(name) }, signal);
       } else if (isGivenUp && now?.comment === yieldedNetworkMark(name)) {
-        await wapi.remove(sighted(now), signal);
+        await grid.remove(now, signal);
         return true;
       } else return true;
     } catch (error) {
       failures = await pauseBeforeLook(error, { clock, random, failures }, signal);
     }
   }
-}
-
-function sighted({ _ref: ref, seen }: Sighted<Network>): SightedObject {
-  return { ref, seen };
 }
 
 /** Waiting for other hosts, as long as something changes. */
@@ -218,6 +214,6 @@ class Waiting {
 
   /** What is left when this host has changed something is no change by others. */
   expect(pending: readonly Network[]): void {
-    this.#seen = pending.map(({ network }) => network).join();
+    this.#seen = pending.map(({ cidr }) => cidr.text).join();
   }
 }

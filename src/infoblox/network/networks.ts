@@ -3,13 +3,15 @@
  * one request. What turns out to be gone is forgotten, and found or created again.
  */
 import type { Cidr } from '../address.ts';
+import { ofNetwork } from '../attributes.ts';
 import { abortable } from '../concurrency/abortable.ts';
 import { deadline } from '../concurrency/clock.ts';
 import { GridError, hasReason, mayExist } from '../errors.ts';
-import { isAttachmentMark, shortNetworkName } from '../mark.ts';
-import type { WapiClient } from '../wapi/client.ts';
+import type { Grid } from '../grid.ts';
+import type { Log } from '../log.ts';
+import { gatewayMark, isAttachmentMark, shortNetworkName } from '../mark.ts';
 import { keptBack } from './fit.ts';
-import { cidrOf, findNamedNetworks, hasDuplicates, isComplete, noteDuplicates } from './named-networks.ts';
+import { findNamedNetworks, hasDuplicates, isComplete, noteDuplicates } from './named-networks.ts';
 import { type AgreementDeps, agreeOnNetwork } from './network-by-name.ts';
 import { type NetworkSpec, type SpecOf, specKey } from './spec.ts';
 import { findOrCreateSubnet, otherNameOf } from './subnet.ts';
@@ -24,7 +26,6 @@ const prepareTimeoutMs = 25_000;
 
 /** A network that addresses can be taken from. */
 export interface ReadyNetwork {
-  readonly ref: string;
   readonly cidr: Cidr;
   readonly view: string;
   /** The gateway to tell containers; absent if the configuration names none. */
@@ -148,13 +149,13 @@ export class Networks {
 
   /** Tells whether the grid has a network in this place that the spec may use. */
   async #isNamed(spec: NetworkSpec, { cidr, view }: ReadyNetwork, signal: AbortSignal): Promise<boolean> {
-    const { wapi, conditions } = this.#deps;
+    const { grid, conditions } = this.#deps;
     if (hasDuplicates(conditions, spec)) {
-      const { complete } = await findNamedNetworks(wapi, spec, signal);
+      const { complete } = await findNamedNetworks(grid, spec, signal);
       noteDuplicates(conditions, { complete, used: cidr.text }, spec);
-      return complete.some((one) => one.network === cidr.text);
+      return complete.some((one) => one.cidr.text === cidr.text);
     }
-    const [found] = await wapi.findNetworks({ network: cidr.text, network_view: view }, signal);
+    const found = await grid.networkAt({ cidr, view }, signal);
     if (found === undefined) return false;
     return spec.place.kind === 'subnet' ? otherNameOf(found, spec.name) === undefined : isComplete(found, spec.name);
   }
@@ -166,12 +167,12 @@ export class Networks {
   }
 
   async #prepareSubnet(spec: SpecOf<'subnet'>, signal: AbortSignal): Promise<ReadyNetwork> {
-    const { network, isNew } = await findOrCreateSubnet(this.#deps, spec, signal);
-    if (network.network !== spec.place.cidr.text) {
+    const found = await findOrCreateSubnet(this.#deps, spec, signal);
+    if (found.cidr.text !== spec.place.cidr.text) {
       const asked = spec.place.cidr.text;
-      throw new GridError('bad-answer', `the grid answered ${network.network}, asked for network ${asked}`);
+      throw new GridError('bad-answer', `the grid answered ${found.cidr.text}, asked for network ${asked}`);
     }
-    return this.#keepGateway(spec, { network, isNew }, signal);
+    return this.#keepGateway(spec, found, signal);
   }
 
   /**
@@ -184,20 +185,22 @@ export class Networks {
     return agreeOnNetwork(this.#deps, { spec, prepare }, signal);
   }
 
-  async #keepGateway(spec: NetworkSpec, { network, isNew }: FoundNetwork, signal: AbortSignal): Promise<ReadyNetwork> {
+  async #keepGateway(spec: NetworkSpec, { cidr, isNew }: FoundNetwork, signal: AbortSignal): Promise<ReadyNetwork> {
     const { name, view } = spec;
-    const cidr = cidrOf(network);
-    this.#deps.views.noteUsed(view);
-    const ready = { ref: network._ref, cidr, view };
+    const { grid, views, log } = this.#deps;
+    views.noteUsed(view);
+    const ready = { cidr, view };
     const address = keptBack(spec, cidr);
     if (address === undefined) return ready;
-    await reserveGateway({ ...this.#deps, address, view, name, isNetworkNew: isNew }, signal);
+    await reserveGateway({ grid, log }, { address, view, name, isNetworkNew: isNew }, signal);
     return { ...ready, kept: address, ...(spec.gateway === undefined ? {} : { gateway: address }) };
   }
 }
 
-interface GatewayReservation {
-  readonly wapi: WapiClient;
+/** What the reservation of an address is called that no container must have. */
+export const gatewayName = 'gateway';
+
+interface Gateway {
   readonly address: string;
   readonly view: string;
   /** The network's name. */
@@ -211,16 +214,24 @@ interface GatewayReservation {
  * create collides with that reservation: an address has one in its view.
  * @throws GridError `network-conflict` if a container has it, or what the grid answered
  */
-export async function reserveGateway(reservation: GatewayReservation, signal: AbortSignal): Promise<void> {
-  const { wapi, address, view, name, isNetworkNew } = reservation;
-  const create = () => wapi.createGateway({ address, view, network: name }, signal);
-  if (!isNetworkNew && (await isHeld(reservation, signal))) return;
+export async function reserveGateway(
+  { grid, log }: { readonly grid: Grid; readonly log: Pick<Log, 'info'> },
+  gateway: Gateway,
+  signal: AbortSignal,
+): Promise<void> {
+  const { address, view, name, isNetworkNew } = gateway;
+  const described = { comment: gatewayMark(name), name: gatewayName, attributes: ofNetwork(name) };
+  const create = async () => {
+    await grid.reserve({ source: { view, address }, ...described }, signal);
+    log.info('created on the grid', { kind: 'gateway', name: address, view });
+  };
+  if (!isNetworkNew && (await isHeld(grid, gateway, signal))) return;
   try {
     return await create();
   } catch (error) {
     if (!mayExist(error)) throw error;
   }
-  if (await isHeld(reservation, signal)) return;
+  if (await isHeld(grid, gateway, signal)) return;
   await create().catch((error) => {
     // Taken by something that is no fixed address, a host record say: taken is all that is needed.
     if (!hasReason(error, 'conflict')) throw error;
@@ -228,8 +239,8 @@ export async function reserveGateway(reservation: GatewayReservation, signal: Ab
 }
 
 /** Tells whether a fixed address has the place. @throws GridError `network-conflict` if it is a container's */
-async function isHeld({ wapi, address, view, name }: GatewayReservation, signal: AbortSignal): Promise<boolean> {
-  const [holder] = await wapi.findFixedAddresses({ ipv4addr: address, network_view: view }, signal);
+async function isHeld(grid: Grid, { address, view, name }: Gateway, signal: AbortSignal): Promise<boolean> {
+  const [holder] = await grid.at(address, view, signal);
   if (holder === undefined || !isAttachmentMark(holder.comment)) return holder !== undefined;
   throw new GridError('network-conflict', `gateway ${address} of network ${name} is held by a container`, {
     hint: `choose another gateway, or stop that container: ${holder.comment}`,

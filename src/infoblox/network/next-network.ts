@@ -2,7 +2,6 @@
 import type { Cidr } from '../address.ts';
 import { GridError, hasReason, mayExist } from '../errors.ts';
 import { pendingNetworkMark } from '../mark.ts';
-import type { WapiClient } from '../wapi/client.ts';
 import { refuseStrayGateway } from './fit.ts';
 import type { SpecOf } from './spec.ts';
 import type { NetworkDeps } from './views.ts';
@@ -16,13 +15,13 @@ interface Surroundings {
 
 /** Reads whether the view and the first container exist, side by side. @throws GridError */
 export async function readSurroundings(
-  { wapi, views }: NetworkDeps,
+  { grid, views }: Pick<NetworkDeps, 'grid' | 'views'>,
   { view, place }: SpecOf<'container'>,
   signal: AbortSignal,
 ): Promise<Surroundings> {
   const [viewExists, containerExists] = await Promise.all([
     views.exists(view, signal),
-    hasContainer(wapi, { container: place.containers[0], view }, signal),
+    grid.exists({ container: place.containers[0], view }, signal),
   ]);
   return { viewExists, containerExists };
 }
@@ -37,25 +36,26 @@ export async function readSurroundings(
  * is none; `invalid-spec` if no network of them can hold the gateway
  */
 export async function createNextNetwork(
-  { wapi, views, known }: NetworkDeps & { readonly known?: Surroundings | undefined },
+  { grid, views, log, known }: NetworkDeps & { readonly known?: Surroundings | undefined },
   spec: SpecOf<'container'>,
   signal: AbortSignal,
-): Promise<string | undefined> {
+): Promise<Cidr | undefined> {
   const { name, view, place } = spec;
   const { containers, prefixLength } = place;
   refuseStrayGateway(spec);
   const [viewExists, firstExists] = await Promise.all([
     views.refuseRenamed(spec, signal, known),
-    known?.containerExists ?? hasContainer(wapi, { container: containers[0], view }, signal),
+    known?.containerExists ?? grid.exists({ container: containers[0], view }, signal),
   ]);
   if (!viewExists) await views.create(view, signal);
   for (const [index, container] of containers.entries()) {
-    const exists = index === 0 ? firstExists : await hasContainer(wapi, { container, view }, signal);
-    if (!exists) await createContainer(wapi, { container, view }, signal);
+    const exists = index === 0 ? firstExists : await grid.exists({ container, view }, signal);
+    if (!exists) await createContainer({ grid, log }, { container, view }, signal);
     try {
-      const source = { nextOf: container, prefixLength };
-      const wanted = { source, view, comment: pendingNetworkMark(name), name };
-      return (await wapi.createNetwork(wanted, signal)).network;
+      const source = { view, nextOf: container, prefixLength };
+      const cidr = await grid.createNetwork({ source, name, comment: pendingNetworkMark(name) }, signal);
+      log.info('created on the grid', { kind: 'network', name: cidr.text, view });
+      return cidr;
     } catch (error) {
       if (hasReason(error, 'no-free-network')) continue;
       // Another host was faster, or the answer was lost: the next look tells.
@@ -80,18 +80,19 @@ interface ContainerInView {
   readonly view: string;
 }
 
-function hasContainer(wapi: WapiClient, { container, view }: ContainerInView, signal: AbortSignal): Promise<boolean> {
-  return wapi.exists('networkcontainer', { network: container.text, network_view: view }, signal);
-}
-
 /** @throws GridError `network-conflict` if something that is no network container has its place */
-async function createContainer(wapi: WapiClient, wanted: ContainerInView, signal: AbortSignal): Promise<void> {
+async function createContainer(
+  { grid, log }: Pick<NetworkDeps, 'grid' | 'log'>,
+  wanted: ContainerInView,
+  signal: AbortSignal,
+): Promise<void> {
   const { container, view } = wanted;
   try {
-    await wapi.createContainer(container.text, view, signal);
+    await grid.create(wanted, signal);
+    log.info('created on the grid', { kind: 'network container', name: container.text, view });
   } catch (error) {
     if (!mayExist(error)) throw error;
-    if (await hasContainer(wapi, wanted, signal)) return;
+    if (await grid.exists(wanted, signal)) return;
     throw noContainer(wanted, error);
   }
 }

@@ -1,23 +1,19 @@
 /** What the next ADD would find, or have to create: the same reads and refusals as its own, and no write. */
 import type { Cidr } from '../address.ts';
 import type { GridError } from '../errors.ts';
-import type { GridInspection } from '../wapi/inspection.ts';
-import type { Network } from '../wapi/schemas.ts';
+import type { Grid } from '../grid.ts';
 import { refuseStrayGateway } from './fit.ts';
-import { byPreference, cidrOf, duplicateError, findNamedNetworks, refuseOutsideContainers } from './named-networks.ts';
+import { byPreference, duplicateError, findNamedNetworks, refuseOutsideContainers } from './named-networks.ts';
 import { noContainer, noRoom } from './next-network.ts';
 import type { NetworkSpec, SpecOf } from './spec.ts';
 import { findSubnet, refuseNewSubnet } from './subnet.ts';
 import type { NetworkDeps } from './views.ts';
 
-interface OutlookDeps extends NetworkDeps {
-  readonly inspection: GridInspection;
-}
+type OutlookDeps = Omit<NetworkDeps, 'log'>;
 
 export type NetworkOutlook =
   | {
       readonly kind: 'found';
-      readonly ref: string;
       readonly cidr: Cidr;
       /** That others have its name, too. */
       readonly duplicate?: GridError | undefined;
@@ -35,27 +31,25 @@ export async function outlookOf(deps: OutlookDeps, spec: NetworkSpec, signal: Ab
   const { place, ...rest } = spec;
   if (place.kind === 'subnet') {
     const subnet = { ...rest, place };
-    const found = await findSubnet(deps.wapi, subnet, signal);
-    if (found !== undefined) return asFound(found);
+    const found = await findSubnet(deps.grid, subnet, signal);
+    if (found !== undefined) return { kind: 'found', cidr: found.cidr };
     await refuseNewSubnet(deps, subnet, signal);
     return { kind: 'absent' };
   }
   const byName = { ...rest, place };
-  const { complete, pending } = await findNamedNetworks(deps.wapi, spec, signal);
+  const { complete, pending } = await findNamedNetworks(deps.grid, spec, signal);
   const preferred = byPreference(complete, byName, deps.leases);
   const [found] = preferred;
   const likely = found ?? pending[0];
   if (likely !== undefined) refuseOutsideContainers(likely, byName);
-  if (found !== undefined)
-    return { ...asFound(found), duplicate: duplicateError({ complete, used: found.network }, spec) };
+  if (found !== undefined) {
+    const { cidr } = found;
+    return { kind: 'found', cidr, duplicate: duplicateError({ complete, used: cidr.text }, spec) };
+  }
   if (pending.length > 0) return { kind: 'pending' };
   refuseStrayGateway(spec);
   await deps.views.refuseRenamed(spec, signal);
-  return { kind: 'absent', room: await findRoom(deps, byName, signal) };
-}
-
-function asFound(network: Network) {
-  return { kind: 'found' as const, ref: network._ref, cidr: cidrOf(network) };
+  return { kind: 'absent', room: await findRoom(deps.grid, byName, signal) };
 }
 
 /**
@@ -64,17 +58,17 @@ function asFound(network: Network) {
  * @throws GridError `no-free-network`, or `network-conflict` if one of them is none
  */
 async function findRoom(
-  { wapi, inspection }: OutlookDeps,
+  grid: Grid,
   spec: SpecOf<'container'>,
   signal: AbortSignal,
 ): Promise<{ readonly container: Cidr; readonly exists: boolean }> {
   const { view, place } = spec;
   for (const container of place.containers) {
-    const query = { network: container.text, network_view: view };
-    const hasRoom = await inspection.hasFreeNetwork(query, place.prefixLength, signal);
+    const source = { view, nextOf: container, prefixLength: place.prefixLength };
+    const hasRoom = await grid.hasRoom(source, signal);
     if (hasRoom === true) return { container, exists: true };
     if (hasRoom === false) continue;
-    if (await wapi.exists('network', query, signal)) throw noContainer({ container, view });
+    if ((await grid.networkAt({ cidr: container, view }, signal)) !== undefined) throw noContainer({ container, view });
     return { container, exists: false };
   }
   throw noRoom(spec);

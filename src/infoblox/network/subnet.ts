@@ -1,11 +1,9 @@
 /** The network of a configured subnet: found, or created where nothing overlaps it. */
-import { type Cidr, overlaps, parseCidr } from '../address.ts';
 import { attributedName, networkNameAttribute } from '../attributes.ts';
 import { GridError, hasReason, mayExist } from '../errors.ts';
+import type { Grid, Network } from '../grid.ts';
 import { namedInComment, networkMark, shortNetworkName } from '../mark.ts';
-import type { WapiClient } from '../wapi/client.ts';
-import type { Network } from '../wapi/schemas.ts';
-import { attributedNames, findNamedNetworks } from './named-networks.ts';
+import { findNamedNetworks } from './named-networks.ts';
 import type { SpecOf } from './spec.ts';
 import type { FoundNetwork, NetworkDeps } from './views.ts';
 
@@ -20,23 +18,24 @@ export async function findOrCreateSubnet(
   spec: SpecOf<'subnet'>,
   signal: AbortSignal,
 ): Promise<FoundNetwork> {
-  const { wapi, views } = deps;
+  const { grid, views, log } = deps;
   const { name, view, place } = spec;
-  let found = await findSubnet(wapi, spec, signal);
+  let found = await findSubnet(grid, spec, signal);
   for (let tries = 0; found === undefined; tries += 1) {
     const { viewExists } = await refuseNewSubnet(deps, spec, signal);
     if (!viewExists) await views.create(view, signal);
     try {
-      const wanted = { source: { cidr: place.cidr }, view, comment: networkMark(name), name };
-      const network = await wapi.createNetwork(wanted, signal);
-      return { network, isNew: true };
+      const source = { view, cidr: place.cidr };
+      const cidr = await grid.createNetwork({ source, name, comment: networkMark(name) }, signal);
+      log.info('created on the grid', { kind: 'network', name: cidr.text, view });
+      return { cidr, isNew: true };
     } catch (error) {
       // Another host was faster, or the answer was lost: the network itself tells.
       if (!mayExist(error) || tries > 0) throw asConflict(error, spec);
-      found = await findSubnet(wapi, spec, signal);
+      found = await findSubnet(grid, spec, signal);
     }
   }
-  return { network: found, isNew: false };
+  return { cidr: found.cidr, isNew: false };
 }
 
 /**
@@ -44,14 +43,13 @@ export async function findOrCreateSubnet(
  * @throws GridError `network-conflict` if the name or the place is another network's
  */
 export async function findSubnet(
-  wapi: WapiClient,
+  grid: Grid,
   spec: SpecOf<'subnet'>,
   signal: AbortSignal,
 ): Promise<Network | undefined> {
-  const query = { network: spec.place.cidr.text, network_view: spec.view };
-  const [{ complete }, [found]] = await Promise.all([
-    findNamedNetworks(wapi, spec, signal),
-    wapi.findNetworks(query, signal),
+  const [{ complete }, found] = await Promise.all([
+    findNamedNetworks(grid, spec, signal),
+    grid.networkAt({ cidr: spec.place.cidr, view: spec.view }, signal),
   ]);
   refuseOtherNetwork(complete, spec);
   if (found !== undefined) refuseOtherName(found, spec);
@@ -64,11 +62,11 @@ export async function findSubnet(
  * @throws GridError `network-conflict` if it overlaps another network, or the view was renamed
  */
 export async function refuseNewSubnet(
-  { wapi, views }: NetworkDeps,
+  { grid, views }: Pick<NetworkDeps, 'grid' | 'views'>,
   spec: SpecOf<'subnet'>,
   signal: AbortSignal,
 ): Promise<{ readonly viewExists: boolean }> {
-  const [viewExists] = await Promise.all([views.refuseRenamed(spec, signal), refuseOverlap(wapi, spec, signal)]);
+  const [viewExists] = await Promise.all([views.refuseRenamed(spec, signal), refuseOverlap(grid, spec, signal)]);
   return { viewExists };
 }
 
@@ -76,8 +74,8 @@ export async function refuseNewSubnet(
 function refuseOtherNetwork(named: readonly Network[], { name, view, place }: SpecOf<'subnet'>): void {
   const { text } = place.cidr;
   const [other] = named;
-  if (other === undefined || named.some(({ network }) => network === text)) return;
-  throw new GridError('network-conflict', `network ${name} is ${other.network} in view ${view}, not ${text}`, {
+  if (other === undefined || named.some(({ cidr }) => cidr.text === text)) return;
+  throw new GridError('network-conflict', `network ${name} is ${other.cidr.text} in view ${view}, not ${text}`, {
     hint: 'give the configuration another name, or the subnet that the grid has for this one',
   });
 }
@@ -86,10 +84,9 @@ function refuseOtherNetwork(named: readonly Network[], { name, view, place }: Sp
  * Reads the name that a network has, in attribute or comment, instead of the expected one. One without any is an
  * administrator's, and may be used.
  */
-export function otherNameOf(network: Network, name: string): string | undefined {
-  const inAttribute = attributedNames(network);
-  if (inAttribute.length > 0) return inAttribute.includes(attributedName(name)) ? undefined : inAttribute[0];
-  const inComment = namedInComment(network.comment);
+export function otherNameOf({ names, comment }: Network, name: string): string | undefined {
+  if (names.length > 0) return names.includes(attributedName(name)) ? undefined : names[0];
+  const inComment = namedInComment(comment);
   return inComment === shortNetworkName(name) ? undefined : inComment;
 }
 
@@ -98,7 +95,7 @@ function refuseOtherName(network: Network, { name, view }: SpecOf<'subnet'>): vo
   if (other === undefined) return;
   throw new GridError(
     'network-conflict',
-    `network ${network.network} in view ${view} belongs to the network name ${other}, not ${name}`,
+    `network ${network.cidr.text} in view ${view} belongs to the network name ${other}, not ${name}`,
     {
       hint: `give the configuration that name or another subnet, or correct the extensible attribute "${networkNameAttribute}" or the comment of that network in the grid`,
     },
@@ -109,27 +106,11 @@ function refuseOtherName(network: Network, { name, view }: SpecOf<'subnet'>): vo
  * A network inside a network turns the outer one into a container, and its reservations are gone (NIOS 9.0
  * documentation, "Adding IPv4 Networks"); so neither is created when the other is there.
  */
-async function refuseOverlap(wapi: WapiClient, { view, place }: SpecOf<'subnet'>, signal: AbortSignal): Promise<void> {
-  const { cidr } = place;
-  const outer = async () => {
-    const query = { contains_address: cidr.base, network_view: view };
-    for (const { network } of await wapi.findNetworks(query, signal)) refuseIfOverlapping(network, cidr, view);
-  };
-  const inner = async () => {
-    const octets = cidr.base.split('.').slice(0, Math.floor(cidr.prefix / 8));
-    const inside = octets.length === 0 ? {} : { 'network~': `^${octets.join('\\.')}\\.` };
-    for await (const network of wapi.listNetworks({ ...inside, network_view: view }, signal)) {
-      refuseIfOverlapping(network, cidr, view);
-    }
-  };
-  await Promise.all([outer(), inner()]);
-}
-
-function refuseIfOverlapping(network: string, cidr: Cidr, view: string): void {
-  const other = parseCidr(network);
-  if (other === undefined || other.text === cidr.text || !overlaps(other, cidr)) return;
-  throw new GridError('network-conflict', `${cidr.text} overlaps the network ${network} in view ${view}`, {
-    hint: `use ${network}, or a subnet of its own`,
+async function refuseOverlap(grid: Grid, { view, place }: SpecOf<'subnet'>, signal: AbortSignal): Promise<void> {
+  const [other] = await grid.networksOverlapping(place.cidr, view, signal);
+  if (other === undefined) return;
+  throw new GridError('network-conflict', `${place.cidr.text} overlaps the network ${other.text} in view ${view}`, {
+    hint: `use ${other.text}, or a subnet of its own`,
   });
 }
 

@@ -2,11 +2,11 @@
  * How full the networks are that this host uses, for figures: asked of the grid seldom, one small request a network, one
  * after another and in the background, so that nobody ever waits for it.
  */
-import { type Cidr, contains, hostCount, parseCidr } from '../address.ts';
+import { type Cidr, contains, hostCount } from '../address.ts';
 import { type Clock, deadline } from '../concurrency/clock.ts';
 import type { Condition, Conditions } from '../conditions.ts';
-import { gridTrouble } from '../wapi/grid-state.ts';
-import type { GridInspection } from '../wapi/inspection.ts';
+import type { Grid } from '../grid.ts';
+import { gridTrouble } from '../grid-state.ts';
 import { subjectOf } from './exhaustion.ts';
 
 /** Milliseconds that an answer is good for: the grid itself counts only from time to time (`utilization_update`). */
@@ -29,7 +29,7 @@ export interface Usage extends Known {
 }
 
 interface NetworkUsageDeps {
-  readonly inspection: Pick<GridInspection, 'utilization'>;
+  readonly grid: Pick<Grid, 'utilization'>;
   readonly conditions: Conditions;
   /** Networks that addresses were taken from since the start; asked at each refresh. */
   readonly known: () => readonly Known[];
@@ -95,7 +95,7 @@ export class NetworkUsage {
       if ('cidr' in target) this.#changed.delete(subjectOf(target));
       if (found.some((usage) => isIn(target, usage))) continue;
       const signal = deadline(this.#deps.clock, requestTimeoutMs);
-      const usage = await usageOf(this.#deps.inspection, target, signal).catch(() => undefined);
+      const usage = await usageOf(this.#deps.grid, target, signal).catch(() => undefined);
       if (usage !== undefined) found.push(usage);
     }
     this.#found = found.filter((usage) => !this.#changed.has(subjectOf(usage)));
@@ -104,17 +104,15 @@ export class NetworkUsage {
 
 /** Asks how full a network is; undefined if the grid has none there. @throws GridError */
 export async function usageOf(
-  inspection: Pick<GridInspection, 'utilization'>,
+  grid: Pick<Grid, 'utilization'>,
   target: Target,
   signal: AbortSignal,
 ): Promise<Usage | undefined> {
-  const { view } = target;
-  const which = 'cidr' in target ? { network: target.cidr.text } : { contains_address: target.address };
-  const [found] = await inspection.utilization({ ...which, network_view: view }, signal);
-  const cidr = parseCidr(found?.network ?? '');
-  if (found === undefined || cidr === undefined) return undefined;
+  const found = await grid.utilization(target, signal);
+  if (found === undefined) return undefined;
+  const { cidr, tenths } = found;
   const total = hostCount(cidr);
-  return { cidr, view, total, used: Math.min(Math.round((total * found.utilization) / 1000), total) };
+  return { cidr, view: target.view, total, used: Math.min(Math.round((total * tenths) / 1000), total) };
 }
 
 /** Chooses what to ask about: each known network once, and what leases lie in beside them. */

@@ -4,10 +4,9 @@
  */
 import { type Cidr, contains } from '../address.ts';
 import { GridError, mayExist } from '../errors.ts';
-import { clusterPattern, networkPrefix, type Origin, parseMark } from '../mark.ts';
-import type { WapiClient } from '../wapi/client.ts';
-import { beginsWith } from '../wapi/paged-search.ts';
-import type { FixedAddress, Network } from '../wapi/schemas.ts';
+import type { Grid, Reservation } from '../grid.ts';
+import type { Log } from '../log.ts';
+import { type Origin, parseMark } from '../mark.ts';
 import type { NetworkSpec } from './spec.ts';
 
 /** Reservations of this host that are looked for: one may have been deleted by hand, not all. */
@@ -22,21 +21,23 @@ export interface BoundLeases {
 }
 
 interface NetworkViewsDeps {
-  readonly wapi: WapiClient;
+  readonly grid: Grid;
   readonly leases: BoundLeases;
   readonly host: Origin;
+  readonly log: Pick<Log, 'warn'>;
 }
 
 /** What finding and creating networks needs. */
 export interface NetworkDeps {
-  readonly wapi: WapiClient;
+  readonly grid: Grid;
   readonly views: NetworkViews;
   readonly leases: BoundLeases;
+  readonly log: Pick<Log, 'info'>;
 }
 
 /** A network that was found or created. */
 export interface FoundNetwork {
-  readonly network: Network;
+  readonly cidr: Cidr;
   /** This call has created it, or must confirm it before an address is taken from it. */
   readonly isNew: boolean;
 }
@@ -61,7 +62,7 @@ export class NetworkViews {
 
   /** Tells whether the grid has the view. */
   exists(view: string, signal: AbortSignal): Promise<boolean> {
-    return this.#deps.wapi.exists('networkview', { name: view }, signal);
+    return this.#deps.grid.exists({ view }, signal);
   }
 
   /**
@@ -85,12 +86,12 @@ export class NetworkViews {
     ]);
     const elsewhere = ofLease ?? (exists ? undefined : ofNetwork);
     if (elsewhere === undefined) return exists;
-    const { ipv4addr, network_view, comment } = elsewhere;
+    const { address, view: now, comment } = elsewhere;
     throw new GridError(
       'network-conflict',
-      `network view ${view} has been renamed to ${network_view}, it seems: ${ipv4addr} is reserved there, "${comment}"`,
+      `network view ${view} has been renamed to ${now}, it seems: ${address} is reserved there, "${comment}"`,
       {
-        hint: `set network-view to ${network_view}, or rename the view back; if ${view} is meant to be another view, make the network in it by hand`,
+        hint: `set network-view to ${now}, or rename the view back; if ${view} is meant to be another view, make the network in it by hand`,
       },
     );
   }
@@ -100,32 +101,36 @@ export class NetworkViews {
    * @throws GridError if the grid refuses it and it is not there
    */
   async create(view: string, signal: AbortSignal): Promise<void> {
+    const { grid, log } = this.#deps;
     try {
-      await this.#deps.wapi.createView(view, signal);
+      await grid.create({ view }, signal);
     } catch (error) {
-      if (!mayExist(error) || !(await this.exists(view, signal))) throw error;
+      if (mayExist(error) && (await this.exists(view, signal))) return;
+      throw error;
     }
+    const hint = 'if it is not meant to be: correct network-view, and remove the view';
+    log.warn('created on the grid', { kind: 'network view', name: view, view, hint });
   }
 
   /** What the state knows to be in this view, and the grid has in another one. */
-  async #leaseElsewhere(view: string, signal: AbortSignal): Promise<FixedAddress | undefined> {
-    const { wapi, leases } = this.#deps;
+  async #leaseElsewhere(view: string, signal: AbortSignal): Promise<Reservation | undefined> {
+    const { grid, leases } = this.#deps;
     const looks = leases.boundIn(view, maxSamples).map(async ({ mark }) => {
-      const found = await wapi.findFixedAddresses({ comment: mark }, signal);
-      return found.find((object) => object.comment === mark && object.network_view !== view);
+      const { found } = await grid.find(mark, undefined, signal);
+      return found.find((one) => one.view !== view);
     });
     return (await Promise.all(looks)).find((moved) => moved !== undefined);
   }
 
   /** What the grid has of this network in another view: the state may be new, or the view that of other hosts. */
-  async #networkElsewhere({ name, view, place }: NetworkSpec, signal: AbortSignal): Promise<FixedAddress | undefined> {
-    const { wapi, host } = this.#deps;
-    const expression = this.#used.has(view) ? clusterPattern(host, name) : beginsWith(networkPrefix(host, name));
-    const [within, where] =
-      place.kind === 'subnet' ? [[place.cidr], { network: place.cidr.text }] : [place.containers, {}];
-    for await (const object of wapi.listFixedAddresses({ 'comment~': expression, ...where }, signal)) {
-      if (object.network_view === view || parseMark(object.comment) === undefined) continue;
-      if (within.some((cidr) => contains(cidr, object.ipv4addr))) return object;
+  async #networkElsewhere({ name, view, place }: NetworkSpec, signal: AbortSignal): Promise<Reservation | undefined> {
+    const { grid, host } = this.#deps;
+    const marks = { ...(this.#used.has(view) ? { cluster: host.cluster } : host), network: name };
+    const within = place.kind === 'subnet' ? [place.cidr] : place.containers;
+    const filter = { marks, ...(place.kind === 'subnet' && { network: place.cidr }) };
+    for await (const one of grid.list(filter, signal)) {
+      if (one.view === view || parseMark(one.comment) === undefined) continue;
+      if (within.some((cidr) => contains(cidr, one.address))) return one;
     }
     return undefined;
   }

@@ -1,10 +1,10 @@
 /**
  * What a failed attempt says about the host and about the grid, and whether the request is sent again, or, for a write by reference,
- * another look helps. Pure but for the pause: the session and its callers act.
+ * another look helps; and whether an answer is believed. Pure: the session acts.
  */
 import { pauseBefore } from '../concurrency/backoff.ts';
-import type { Clock } from '../concurrency/clock.ts';
 import { GridError, hasReason, isGridAway } from '../errors.ts';
+import { describe, type Request } from './request.ts';
 
 /**
  * Milliseconds without an answer that are evidence against the grid also when the caller gives up then; of a slow grid, those that
@@ -87,29 +87,35 @@ function isFinal(error: GridError): boolean {
   return hasReason(error, 'read-only', 'untrusted', 'not-wapi');
 }
 
-/** Says of an error that another look may help. */
-export function forAnotherLook(cause: GridError): GridError {
-  const { reason, message, hint, outcome, attribute } = cause;
-  return new GridError(reason, message, { hint, outcome, attribute, mayLookAgain: true, cause });
+/**
+ * Decides whether the host that accepts writes has to be asked the same. A Grid Master Candidate serves reads but may lack what the
+ * master has just confirmed (NIOS 9.0 documentation, "Enabling Read-only API Access", "Promoting a Grid Master Candidate"), so from it
+ * neither "there is none" nor a whole answer is proof.
+ * @param answered.writer who is known to accept writes
+ * @param error what `host` refused it with; undefined if it gave a value
+ */
+export function needsConfirmation(
+  { confirm }: Request,
+  { host, writer }: { readonly host: string; readonly writer: string | undefined },
+  error?: GridError,
+): boolean {
+  if (confirm !== true || host === writer) return false;
+  return error === undefined || error.reason === 'missing';
 }
 
-/**
- * Waits before the look that a failed write by reference calls for; not if the grid has only refused an attribute.
- * @param after `failures`: of such writes before this one
- * @returns the same with this one
- * @throws the error if no look helps, or the signal fires first
- */
-export async function pauseBeforeLook(
-  error: unknown,
-  {
-    clock,
-    random,
-    failures,
-  }: { readonly clock: Pick<Clock, 'sleep'>; readonly random: () => number; readonly failures: number },
-  signal: AbortSignal,
-): Promise<number> {
-  if (!(error instanceof GridError) || !error.mayLookAgain || failures >= maxRetries) throw error;
-  if (error.attribute !== undefined) return failures;
-  await clock.sleep(pauseBefore(failures, retryPause, random), signal, error);
-  return failures + 1;
+/** Makes the error for an answer that nobody confirms. */
+export function unconfirmed(
+  request: Request,
+  { host, writer }: { readonly host: string; readonly writer: string | undefined },
+  cause: unknown,
+): GridError {
+  const why = writer === undefined ? 'no host is known to' : `${writer}, which does, cannot be asked`;
+  return new GridError(
+    'unconfirmed',
+    `${describe(request)}: ${host} is not known to accept writes and may lack what was written last; ${why}`,
+    {
+      cause,
+      hint: 'see why the Grid Master does not answer, and name it first in --grid-host; the daemon tries again',
+    },
+  );
 }

@@ -6,16 +6,15 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Clock, withDeadline } from '../concurrency/clock.ts';
 import { Semaphore } from '../concurrency/semaphore.ts';
-import { GridError, hasReason, isGridAway } from '../errors.ts';
+import { forAnotherLook, GridError, hasReason, isGridAway } from '../errors.ts';
+import { type Sighting, sightingMaxAgeMs } from '../grid.ts';
 import { readAnswer } from './answer.ts';
-import { needsConfirmation, unconfirmed } from './confirmation.ts';
 import type { GridHosts } from './connection/hosts.ts';
 import type { Transport } from './connection/transport.ts';
 import type { Credentials } from './credentials.ts';
 import { Logins, type Send } from './login.ts';
-import { describe, type Fields, pathOf, type Question, type Request, writes } from './request.ts';
-import { type FailedAttempt, forAnotherLook, type RetryDecision, retryDecision } from './retry.ts';
-import { type Sighted, type SightedObject, type Sighting, sightingBy, sightingMaxAgeMs } from './sighting.ts';
+import { aboutOf, describe, type Fields, pathOf, type Question, type Request, writes } from './request.ts';
+import { type FailedAttempt, needsConfirmation, type RetryDecision, retryDecision, unconfirmed } from './retry.ts';
 
 /** Requests in flight at most, and so connections: a grid master is a small machine with many guests. */
 export const maxConnections = 8;
@@ -42,8 +41,10 @@ interface SessionOptions {
   readonly onSwitch?: (from: string, to: string) => void;
 }
 
-/** What the grid has answered, and the look that this is. */
-export type Answer = Sighted<{ readonly value: unknown }>;
+/** What the grid has answered, and what makes a look of it: who, and when. */
+export interface Answer extends Pick<Sighting, 'host' | 'answeredAt'> {
+  readonly value: unknown;
+}
 
 /** How one attempt ended: with an error or an answer, so many milliseconds after it was sent. */
 type Attempt = { readonly took: number } & (
@@ -113,7 +114,7 @@ export class Session {
   async ask(request: Question, signal: AbortSignal): Promise<Answer> {
     const { hosts } = this.#options;
     for (let attempt = 0; ; attempt += 1) {
-      const host = hosts.pick(request.confirm === 'answer' ? hosts.writer : undefined);
+      const host = hosts.pick(request.confirm ? hosts.writer : undefined);
       const attempted = await this.#attempt({ host, request }, signal);
       const { answer, error, took } = attempted;
       if (error === undefined) this.#succeeded(host, request);
@@ -134,11 +135,10 @@ export class Session {
    * @throws GridError with `mayLookAgain` if it was not carried out and another look may help: `busy` if it was not sent,
    * `missing` if the object is gone, `unconfirmed` if only a host says so that may lag behind
    */
-  async write(object: SightedObject, change: Change, signal: AbortSignal): Promise<unknown> {
+  async write(seen: Sighting, change: Change, signal: AbortSignal): Promise<unknown> {
     const { hosts } = this.#options;
-    const { ref: path, seen } = object;
-    const { host } = seen;
-    const request = { ...change, path };
+    const { host, object } = seen;
+    const request = { ...change, path: object };
     const { answer, error, took } = await this.#attempt({ host, request, seen }, signal);
     if (error === undefined) {
       this.#succeeded(host, request);
@@ -248,7 +248,7 @@ export class Session {
       const answeredAt = this.clock.now();
       const took = answeredAt - sentAt;
       this.#usualMs = Math.max(took, 0.9 * this.#usualMs);
-      return { answer: { value: readAnswer(answer, host, request), seen: sightingBy(host, answeredAt) }, took };
+      return { answer: { value: readAnswer(answer, host, request), host, answeredAt }, took };
     } catch (error) {
       if (!(error instanceof GridError)) throw error;
       this.#noteWriter(host, request, error);
@@ -266,6 +266,8 @@ export class Session {
     const exchange = {
       method,
       url,
+      about: aboutOf(request),
+      writes: writes(request),
       lists: method === 'GET',
       ...(body && { body }),
       ...(seen && { leaveBy: seen.answeredAt + sightingMaxAgeMs }),

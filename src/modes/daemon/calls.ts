@@ -32,7 +32,7 @@ const pageLifetimeMs = 1_000;
 interface CallsDeps {
   readonly options: Options;
   readonly store: SqliteLeaseStore;
-  readonly grid: GridAccess;
+  readonly access: GridAccess;
   readonly core: Core;
   readonly metrics: Metrics | undefined;
   readonly tracing: Tracing;
@@ -45,7 +45,7 @@ interface CallsDeps {
 
 /** Builds what serves calls; it does not listen yet. */
 export function buildCalls(deps: CallsDeps) {
-  const { options, store, grid, core, metrics, tracing, conditions, recentErrors, unverified, log } = deps;
+  const { options, store, access, core, metrics, tracing, conditions, recentErrors, unverified, log } = deps;
   const { leases, allocator, monitor, usage } = core;
   const { networks, exhaustion, names } = leases;
   const { socketDir, driverName, addTimeout, networkView } = options;
@@ -72,9 +72,9 @@ export function buildCalls(deps: CallsDeps) {
     startedAt: Date.now(),
     options,
     conditions,
-    gridState: grid.gridState,
-    session: grid.session,
-    certificates: grid.certificates,
+    gridState: access.gridState,
+    session: access.session,
+    certificates: access.certificates,
     networks,
     usage,
     store,

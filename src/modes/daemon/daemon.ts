@@ -60,9 +60,9 @@ export async function startDaemon(options: Options, plainLog: Log, surroundings:
   const isOurs = passedSocket === undefined;
   const file = isOurs ? await prepareSocket(socketDir, driverName) : socketFile(socketDir, driverName);
   const parts = await build(options, log, { ...surroundings, tracing });
-  const { store, grid, core, server, notes, pages, metrics, sources } = parts;
+  const { store, access, core, server, notes, pages, metrics, sources } = parts;
 
-  void grid.meetHosts();
+  void access.meetHosts();
   core.start();
   const stopMetrics = options.metricsListen && (await metrics?.serve(options.metricsListen, sources, pages));
   const { promise: lost, resolve: onLost } = Promise.withResolvers<StartError>();
@@ -87,7 +87,7 @@ export async function startDaemon(options: Options, plainLog: Log, surroundings:
       stopMetrics?.();
       await server.close();
       await core.leases.locks.idle();
-      await grid.close();
+      await access.close();
       store.close();
       await tracing.close();
     },
@@ -126,11 +126,11 @@ async function build(options: Options, passedLog: Log, surroundings: Surrounding
     return metrics?.watch(traced) ?? traced;
   };
   const { random } = host;
-  const grid = buildGridAccess({ options, conditions, clock, memory: writerMemory(store), watch, random, log });
+  const access = buildGridAccess({ options, conditions, clock, memory: writerMemory(store), watch, random, log });
   const core = buildCore({
-    wapi: grid.wapi,
-    inspection: grid.inspection,
-    gridState: grid.gridState,
+    grid: access.grid,
+    learnAttributes: access.learnAttributes,
+    gridState: access.gridState,
     store,
     clock,
     host,
@@ -145,7 +145,18 @@ async function build(options: Options, passedLog: Log, surroundings: Surrounding
     trace: tracing,
     log,
   });
-  const calls = buildCalls({ options, store, grid, core, metrics, tracing, conditions, recentErrors, unverified, log });
+  const calls = buildCalls({
+    options,
+    store,
+    access,
+    core,
+    metrics,
+    tracing,
+    conditions,
+    recentErrors,
+    unverified,
+    log,
+  });
   const { clientCertificate } = options;
   const sources = {
     conditions,
@@ -153,14 +164,14 @@ async function build(options: Options, passedLog: Log, surroundings: Surrounding
     tally: core.leases.tally,
     usage: core.usage,
     exhaustion: core.leases.exhaustion,
-    certificates: grid.certificates,
+    certificates: access.certificates,
     clientCertificate,
     trust: trustOf(options.tls),
     server: calls.server,
-    session: grid.session,
+    session: access.session,
     unverified,
   };
-  return { store, grid, core, metrics, sources, ...calls };
+  return { store, access, core, metrics, sources, ...calls };
 }
 
 /** Loads the library of metrics only where they are served. */

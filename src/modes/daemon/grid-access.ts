@@ -1,18 +1,19 @@
 /** The way to the grid: connections, session, typed requests, and what their ends say about the grid. */
 import type { X509Certificate } from 'node:crypto';
-import { ExtensibleAttributes } from '../../infoblox/attributes.ts';
 import type { Clock } from '../../infoblox/concurrency/clock.ts';
 import type { Conditions } from '../../infoblox/conditions.ts';
+import type { Grid } from '../../infoblox/grid.ts';
+import { GridState } from '../../infoblox/grid-state.ts';
 import type { Log } from '../../infoblox/log.ts';
-import { WapiClient } from '../../infoblox/wapi/client.ts';
+import { ExtensibleAttributes } from '../../infoblox/wapi/attributes.ts';
 import { createAgent, greet, type PeerListeners, type TlsOptions } from '../../infoblox/wapi/connection/agent.ts';
 import { GridHosts, type WriterMemory } from '../../infoblox/wapi/connection/hosts.ts';
 import type { ClientPair } from '../../infoblox/wapi/connection/renewed-agent.ts';
 import { createTransport, type Transport } from '../../infoblox/wapi/connection/transport.ts';
 import { Credentials } from '../../infoblox/wapi/credentials.ts';
-import { GridState } from '../../infoblox/wapi/grid-state.ts';
 import { GridInspection } from '../../infoblox/wapi/inspection.ts';
 import { maxConnections, Session } from '../../infoblox/wapi/session.ts';
+import { WapiGrid } from '../../infoblox/wapi/wapi-grid.ts';
 import { version } from '../about.ts';
 import type { ClientCertificate } from './config/client-certificate.ts';
 import type { Options } from './config/options.ts';
@@ -44,14 +45,12 @@ export function buildGridAccess(deps: GridAccessDeps) {
   const attributes = new ExtensibleAttributes(options.clusterName, options.labels, ({ name, type, value }) => {
     log.warn('extensible attribute left out: the grid does not accept it', { name, type, value });
   });
-  const wapi = new WapiClient(session, attributes, ({ kind, name, view }) => {
-    if (kind !== 'network view') return log.info('created on the grid', { kind, name, view });
-    const hint = 'if it is not meant to be: correct network-view, and remove the view';
-    log.warn('created on the grid', { kind, name, view, hint });
-  });
+  const grid = new WapiGrid(session, attributes);
   /** Ends the session on the grid and closes the connections. */
   const close = () => session.close(AbortSignal.timeout(logoutTimeoutMs));
-  return { gridState, session, wapi, inspection: new GridInspection(session), certificates, meetHosts, close };
+  const learnAttributes = (signal: AbortSignal) => grid.learnAttributes(signal);
+  const inspection = new GridInspection(session);
+  return { grid: grid as Grid, learnAttributes, gridState, session, inspection, certificates, meetHosts, close };
 }
 
 function openSession(deps: GridAccessDeps, gridState: GridState, certificates: Map<string, X509Certificate>) {

@@ -1,6 +1,6 @@
 /** Answers to probes: does the daemon live, can it serve the next ADD, what does it say of the grid. */
 import type { Condition, Conditions } from '../../infoblox/conditions.ts';
-import { gridTrouble } from '../../infoblox/wapi/grid-state.ts';
+import { gridTrouble } from '../../infoblox/grid-state.ts';
 import type { Page, Pages } from './metrics/listener.ts';
 import type { OperatorHandler } from './rpc/work.ts';
 

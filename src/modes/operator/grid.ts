@@ -2,7 +2,7 @@
 import { hostClock } from '../../infoblox/concurrency/clock.ts';
 import { Conditions } from '../../infoblox/conditions.ts';
 import type { Log } from '../../infoblox/log.ts';
-import type { Exchange, Transport } from '../../infoblox/wapi/connection/transport.ts';
+import type { Transport } from '../../infoblox/wapi/connection/transport.ts';
 import { type Options, readOptions } from '../daemon/config/options.ts';
 import { rememberingNothing } from '../daemon/config/trust.ts';
 import { buildGridAccess, type GridAccess } from '../daemon/grid-access.ts';
@@ -64,11 +64,11 @@ export function openToLook(options: Options, onClock: (reading: ClockReading) =>
   return openGrid(options, (transport) => lookingTransport(transport, onClock));
 }
 
-/** Makes a transport that passes on searches, functions that look, and the end of the session: nothing that could change the grid. */
+/** Makes a transport that passes on nothing that could change the grid. */
 export function lookingTransport(transport: Transport, onClock: (reading: ClockReading) => void): Transport {
   return {
     async exchange(exchange) {
-      if (!isLook(exchange)) throw new Error(`a check must change nothing on the grid: ${exchange.method}`);
+      if (exchange.writes) throw new Error(`a check must change nothing on the grid: ${exchange.method}`);
       const sent = Date.now();
       const answer = await transport.exchange(exchange);
       const grid = Date.parse(answer.date ?? '');
@@ -77,12 +77,4 @@ export function lookingTransport(transport: Transport, onClock: (reading: ClockR
     },
     close: () => transport.close(),
   };
-}
-
-/** Functions that answer what is free reserve nothing (prudhvitella/terraform-provider-infoblox, issue 13). */
-function isLook({ method, url }: Exchange): boolean {
-  if (method === 'GET') return true;
-  const { pathname, searchParams } = new URL(url);
-  const isFunction = /^next_available_(ip|network)$/.test(searchParams.get('_function') ?? '');
-  return method === 'POST' && (isFunction || pathname.endsWith('/logout'));
 }

@@ -16,9 +16,9 @@ export function showOriginals(
   settings: GridSettings,
   { tenant, json }: { readonly tenant: string; readonly json: boolean | undefined },
 ): Promise<ExitStatus> {
-  return withGrid(settings, async ({ wapi }, _, signal) => {
+  return withGrid(settings, async ({ grid }, _, signal) => {
     const found = await showingProgress('asking the grid', () =>
-      Array.fromAsync(listOriginals(wapi, { tenant }, signal)),
+      Array.fromAsync(listOriginals(grid, { tenant }, signal)),
     );
     const count = counted(found.length, 'address', 'addresses');
     if (json) writeJson(found);

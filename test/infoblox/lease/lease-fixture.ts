@@ -3,24 +3,21 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach } from 'vitest';
-import { ExtensibleAttributes } from '../../../src/infoblox/attributes.ts';
 import { type Clock, hostClock } from '../../../src/infoblox/concurrency/clock.ts';
 import { Conditions } from '../../../src/infoblox/conditions.ts';
 import { buildCore } from '../../../src/infoblox/core.ts';
+import { GridState } from '../../../src/infoblox/grid-state.ts';
 import type { LeaseDeps } from '../../../src/infoblox/lease/deps.ts';
 import { defaultDoubtWindow } from '../../../src/infoblox/lease/doubt.ts';
 import type { Lease } from '../../../src/infoblox/lease/lease.ts';
 import { SqliteLeaseStore } from '../../../src/infoblox/lease/store/sqlite-store.ts';
 import { attachmentMark, type Origin } from '../../../src/infoblox/mark.ts';
 import { untraced } from '../../../src/infoblox/trace.ts';
-import { WapiClient } from '../../../src/infoblox/wapi/client.ts';
-import { GridState } from '../../../src/infoblox/wapi/grid-state.ts';
-import { GridInspection } from '../../../src/infoblox/wapi/inspection.ts';
 import type { Session } from '../../../src/infoblox/wapi/session.ts';
 import { thisHost } from '../../../src/modes/daemon/host/this-host.ts';
 import type { LogLine } from '../../fixture/host.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
-import { inTime, openSession } from '../wapi/session-fixture.ts';
+import { gridOver, inTime, openSession } from '../wapi/session-fixture.ts';
 import { aLease, put } from './a-lease.ts';
 import { intercept } from './intercept.ts';
 
@@ -56,7 +53,7 @@ export class LeaseFixture {
       this.calls.push(method);
       return run();
     });
-    const wapi = new WapiClient(this.#session, new ExtensibleAttributes('c'));
+    const port = gridOver(this.#session);
     const write =
       (level: string) =>
       (message: string, details: LogLine['details'] = {}) => {
@@ -64,8 +61,8 @@ export class LeaseFixture {
       };
     const log = { error: write('error'), warn: write('warn'), info: write('info'), debug: write('debug') };
     this.deps = buildCore({
-      wapi,
-      inspection: new GridInspection(this.#session),
+      grid: port,
+      learnAttributes: async () => {},
       gridState: new GridState(new Conditions(), clock),
       store: this.store,
       clock,

@@ -4,7 +4,6 @@
  */
 import { GridError } from '../../../src/infoblox/errors.ts';
 import { without } from '../../../src/infoblox/lease/act.ts';
-import { notReassigned } from '../../../src/infoblox/lease/add/reassign.ts';
 import { ending, type Reason } from '../../../src/infoblox/lease/endings.ts';
 import {
   answer,
@@ -22,6 +21,7 @@ import {
   settle,
 } from '../../../src/infoblox/lease/lease.ts';
 import { type Found, type Look, plan, type Step } from '../../../src/infoblox/lease/plan.ts';
+import { notReassigned } from '../../../src/infoblox/lease/reassign.ts';
 
 /** How a write ends: answered; carried out or dropped without an answer; on its way for a while without an answer. */
 export type Ending = 'answered' | 'done, answer lost' | 'dropped, answer lost' | 'late';
@@ -350,7 +350,7 @@ export class World {
         if (isMoved && lease.phase === 'pending') throw new Failure('the owner has moved');
         const again = this.#look(mark, how);
         if (isMoved) return notReassigned(again, object).look;
-        if (!again.found.some(({ ref }) => ref === object.ref)) return again;
+        if (!again.found.some(({ address }) => address === object.address)) return again;
         this.#apply(owner, (current) => createInDoubt(current, this.moment));
         apply((current) => deleteInDoubt(current, this.moment));
         this.#lostAnew(mark, () => this.#reassign(mark, object, ending()), owner);
@@ -459,7 +459,7 @@ export class World {
   }
 
   #found(mark: string, address: string): Found {
-    return { ref: `ref ${address}`, address, view: this.view, ...this.#owner(mark, address) };
+    return { address, view: this.view, ...this.#owner(mark, address) };
   }
 
   #owner(mark: string, address: string): { owner?: string } {

@@ -86,8 +86,8 @@ const now = 1_700_000_000_000;
 const momentAt = (now: number) => ({ now, wall: now, window });
 const moment = momentAt(now);
 const mark = 'mark of c1';
-const mine: Found = { ref: 'fixedaddress/a:10.0.0.2/default', address: '10.0.0.2', view: 'default' };
-const other: Found = { ref: 'fixedaddress/b:10.0.0.9/default', address: '10.0.0.9', view: 'default' };
+const mine: Found = { address: '10.0.0.2', view: 'default' };
+const other: Found = { address: '10.0.0.9', view: 'default' };
 const moved: Found = { ...mine, view: 'renamed' };
 
 describe('the table', () => {

@@ -1,16 +1,14 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { parseCidr } from '../../../src/infoblox/address.ts';
-import { ExtensibleAttributes } from '../../../src/infoblox/attributes.ts';
 import { hostClock } from '../../../src/infoblox/concurrency/clock.ts';
 import { Conditions } from '../../../src/infoblox/conditions.ts';
 import { GridError } from '../../../src/infoblox/errors.ts';
 import { Exhaustion } from '../../../src/infoblox/network/exhaustion.ts';
 import type { ReadyNetwork } from '../../../src/infoblox/network/networks.ts';
-import { WapiClient } from '../../../src/infoblox/wapi/client.ts';
 import type { Session } from '../../../src/infoblox/wapi/session.ts';
 import { until } from '../../fixture/host.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
-import { inTime, openSession } from '../wapi/session-fixture.ts';
+import { gridOver, inTime, openSession } from '../wapi/session-fixture.ts';
 
 let grid: Grid;
 let session: Session;
@@ -24,7 +22,7 @@ beforeEach(async () => {
   session = openSession({ port: grid.port });
   const clock = { ...hostClock(), wall: () => 1_700_000_000_000 + now, now: () => now };
   conditions = new Conditions(clock);
-  exhaustion = new Exhaustion(new WapiClient(session, new ExtensibleAttributes('c')), conditions, clock);
+  exhaustion = new Exhaustion(gridOver(session), conditions, clock);
 });
 afterEach(async () => {
   await session.close(inTime());
@@ -32,10 +30,10 @@ afterEach(async () => {
 });
 
 function network(text: string): ReadyNetwork {
-  const ref = grid.add('network', { network: text });
+  grid.add('network', { network: text });
   const cidr = parseCidr(text);
   if (cidr === undefined) throw new Error('no network');
-  return { ref, cidr, view: 'default' };
+  return { cidr, view: 'default' };
 }
 
 function fill(...addresses: readonly string[]): void {
@@ -81,7 +79,8 @@ test('what is known is looked at again in the background after ten seconds', asy
   now = 20_002;
   exhaustion.known(full);
   await until('it is no longer known as full', () => exhaustion.known(full) === undefined);
-  expect(grid.requests).toHaveLength(2);
+  // Twice: the network is found, and its room is asked for.
+  expect(grid.requests).toHaveLength(4);
 });
 
 test('a full network is a condition, which nobody needs to clear if it is not asked for any more', async () => {

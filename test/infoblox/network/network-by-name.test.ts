@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { parseCidr } from '../../../src/infoblox/address.ts';
 import { hostClock } from '../../../src/infoblox/concurrency/clock.ts';
+import { type Network, sighting } from '../../../src/infoblox/grid.ts';
 import { gatewayMark, networkMark, pendingNetworkMark, yieldedNetworkMark } from '../../../src/infoblox/mark.ts';
 import { nextStep } from '../../../src/infoblox/network/network-by-name.ts';
-import { sightingBy } from '../../../src/infoblox/wapi/sighting.ts';
 import { askDaemon } from '../../../src/modes/operator/daemon-connection.ts';
 import { until } from '../../fixture/host.ts';
 import { errorOf, fromContainer, held, useGridAndHost, writes } from '../grid-and-host.ts';
@@ -240,10 +241,11 @@ test('networks of two sizes that are made at once in one container do not take e
 });
 
 describe('what a look at the networks of a name calls for', () => {
-  const seen = sightingBy('127.0.0.1', 0);
-  const network = (cidr: string) => ({ _ref: `network/${cidr}`, network: cidr, comment: '', extattrs: {}, seen });
-  const [a, b, c] = ['10.0.0.0/24', '10.0.1.0/24', '10.0.2.0/24'].map(network) as [Named, Named, Named];
-  type Named = ReturnType<typeof network>;
+  const network = (text: string): Network => {
+    const seen = sighting({ host: '127.0.0.1', answeredAt: 0, object: text });
+    return { cidr: parseCidr(text) ?? { base: '', prefix: 0, text }, view: 'default', comment: '', names: [], seen };
+  };
+  const [a, b, c] = ['10.0.0.0/24', '10.0.1.0/24', '10.0.2.0/24'].map(network) as [Network, Network, Network];
 
   test.each([
     ['nothing is there', [], [], [], false, { kind: 'create' }],
@@ -260,7 +262,7 @@ describe('what a look at the networks of a name calls for', () => {
     ['several have been for long', [], [a, b, c], [], true, { kind: 'yield', networks: [b, c] }],
     ['mine the lowest of them', [], [a, b], [a], true, { kind: 'yield', networks: [b] }],
   ] as const)('%s', (_, complete, pending, mine, abandoned, step) => {
-    const known = { mine: new Set(mine.map((one) => one.network)), abandoned };
+    const known = { mine: new Set(mine.map(({ cidr }) => cidr.text)), abandoned };
     expect(nextStep({ complete, pending }, known)).toEqual(step);
   });
 });

@@ -1,17 +1,14 @@
 /** What the next ADD would do, seen without doing it. */
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { ExtensibleAttributes } from '../../../src/infoblox/attributes.ts';
 import { networkMark, pendingNetworkMark } from '../../../src/infoblox/mark.ts';
 import { outlookOf } from '../../../src/infoblox/network/outlook.ts';
 import { networkSpec, type SpecInput } from '../../../src/infoblox/network/spec.ts';
 import { NetworkViews } from '../../../src/infoblox/network/views.ts';
-import { WapiClient } from '../../../src/infoblox/wapi/client.ts';
-import { GridInspection } from '../../../src/infoblox/wapi/inspection.ts';
 import type { Session } from '../../../src/infoblox/wapi/session.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
 import { writes } from '../grid-and-host.ts';
-import { inTime, openSession } from '../wapi/session-fixture.ts';
+import { gridOver, inTime, openSession } from '../wapi/session-fixture.ts';
 
 let grid: Grid;
 let session: Session;
@@ -29,14 +26,15 @@ afterEach(async () => {
 const usual = { name: 'net-1', view: 'default', containers: '172.18.0.0/16', prefixLength: 24, keepFirst: false };
 
 function outlook(differs: Partial<SpecInput> = {}) {
-  const wapi = new WapiClient(session, new ExtensibleAttributes('c'));
+  const port = gridOver(session);
   const leases = { boundIn: () => [], hasBoundIn: () => false };
-  const views = new NetworkViews({ wapi, leases, host: { cluster: 'c', node: 'n' } });
-  return outlookOf(
-    { wapi, views, leases, inspection: new GridInspection(session) },
-    networkSpec({ ...usual, ...differs }),
-    inTime(),
-  );
+  const views = new NetworkViews({
+    grid: port,
+    leases,
+    host: { cluster: 'c', node: 'n' },
+    log: { warn: () => undefined },
+  });
+  return outlookOf({ grid: port, views, leases }, networkSpec({ ...usual, ...differs }), inTime());
 }
 
 describe('by subnet', () => {

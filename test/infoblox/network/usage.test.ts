@@ -4,12 +4,11 @@ import { hostClock } from '../../../src/infoblox/concurrency/clock.ts';
 import { Conditions } from '../../../src/infoblox/conditions.ts';
 import { GridError } from '../../../src/infoblox/errors.ts';
 import { NetworkUsage, targetsOf } from '../../../src/infoblox/network/usage.ts';
-import { GridInspection } from '../../../src/infoblox/wapi/inspection.ts';
 import type { Session } from '../../../src/infoblox/wapi/session.ts';
 import { until } from '../../fixture/host.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
 import { reservation } from '../../simulator/grid-fixture.ts';
-import { inTime, openSession } from '../wapi/session-fixture.ts';
+import { gridOver, inTime, openSession } from '../wapi/session-fixture.ts';
 
 function cidr(text: string): Cidr {
   const parsed = parseCidr(text);
@@ -59,9 +58,8 @@ describe('the grid is asked', () => {
     grid = await startGrid();
     session = openSession({ port: grid.port });
     conditions = new Conditions();
-    const inspection = new GridInspection(session);
     const clock = { ...hostClock(), now: () => now };
-    usage = new NetworkUsage({ inspection, conditions, known: () => known, leased: () => leased, clock });
+    usage = new NetworkUsage({ grid: gridOver(session), conditions, known: () => known, leased: () => leased, clock });
     grid.add('network', { network: '10.0.0.0/24' });
     grid.add('network', { network: '10.0.1.0/28' });
     for (const address of ['10.0.0.1', '10.0.0.2', '10.0.1.1']) grid.add('fixedaddress', reservation(address));

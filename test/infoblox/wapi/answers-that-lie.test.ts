@@ -10,9 +10,9 @@ import { hostClock } from '../../../src/infoblox/concurrency/clock.ts';
 import { type GridError, hasReason } from '../../../src/infoblox/errors.ts';
 import { createAgent } from '../../../src/infoblox/wapi/connection/agent.ts';
 import { createTransport } from '../../../src/infoblox/wapi/connection/transport.ts';
-import { searchPages } from '../../../src/infoblox/wapi/paged-search.ts';
-import { referenceTo, urlPath } from '../../../src/infoblox/wapi/reference.ts';
-import { fixedAddress } from '../../../src/infoblox/wapi/schemas.ts';
+import { fixedAddress } from '../../../src/infoblox/wapi/objects.ts';
+import { referenceTo, urlPath } from '../../../src/infoblox/wapi/request.ts';
+import { searchPages } from '../../../src/infoblox/wapi/search.ts';
 import { until } from '../../fixture/host.ts';
 import { type Certificate, makeCertificate } from '../../simulator/http/certificate.ts';
 import { useGridAndHost, writes } from '../grid-and-host.ts';
@@ -189,7 +189,7 @@ describe('what comes over the wire', () => {
     const transport = createTransport(createAgent({ verify: false }, 2), hostClock());
     open.push(transport);
     const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/`;
-    return transport.exchange({ method: 'GET', url, headers: {}, lists, signal: inTime() });
+    return transport.exchange({ method: 'GET', url, about: 'x', writes: false, headers: {}, lists, signal: inTime() });
   }
 
   test('is HTTP/1.1, also where the grid offers HTTP/2', async () => {

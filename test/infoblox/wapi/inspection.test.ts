@@ -21,24 +21,22 @@ afterEach(async () => {
 test('a grid says which versions it serves, and under which licences', async () => {
   expect(await inspection.versions(inTime())).toEqual(['2.3', '2.5']);
   const licenses = await inspection.licenses(inTime());
-  expect(licenses).toContainEqual({ type: 'DHCP', expiration_status: 'PERMANENT' });
+  expect(licenses).toContainEqual({ type: 'DHCP', status: 'PERMANENT' });
 });
 
 test('what a user may see of a type is some, none, or refused', async () => {
-  const comment = { _return_fields: 'comment' };
-  expect(await inspection.sees('networkview', comment, inTime())).toBe(true);
-  expect(await inspection.sees('network', comment, inTime())).toBe(false);
+  expect(await inspection.sees('networkview', inTime())).toBe(true);
+  expect(await inspection.sees('network', inTime())).toBe(false);
   grid.denied.add('network');
-  await expect(inspection.sees('network', comment, inTime())).rejects.toMatchObject({ reason: 'permission' });
+  await expect(inspection.sees('network', inTime())).rejects.toMatchObject({ reason: 'permission' });
 });
 
 test('ranges of a network and hosts of an address are found in their view', async () => {
   grid.add('network', { network: '10.0.0.0/24' });
+  const cidr = { base: '10.0.0.0', prefix: 24, text: '10.0.0.0/24' };
   grid.add('range', { start_addr: '10.0.0.10', end_addr: '10.0.0.19' });
   grid.add('record:host', { name: 'printer', configure_for_dns: false, ipv4addrs: [{ ipv4addr: '10.0.0.9' }] });
-  expect(await inspection.ranges('10.0.0.0/24', 'default', inTime())).toEqual([
-    { first: '10.0.0.10', last: '10.0.0.19' },
-  ]);
+  expect(await inspection.ranges(cidr, 'default', inTime())).toEqual([{ first: '10.0.0.10', last: '10.0.0.19' }]);
   expect(await inspection.hostsAt('10.0.0.9', 'default', inTime())).toEqual(['printer']);
   expect(await inspection.hostsAt('10.0.0.8', 'default', inTime())).toEqual([]);
 });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { GridError, type Reason } from '../../../src/infoblox/errors.ts';
-import { type FailedAttempt, retryDecision } from '../../../src/infoblox/wapi/retry.ts';
+import type { Request } from '../../../src/infoblox/wapi/request.ts';
+import { type FailedAttempt, needsConfirmation, retryDecision, unconfirmed } from '../../../src/infoblox/wapi/retry.ts';
 
 /** A first attempt that failed at once, with a caller who waits, a grid that was well and no other host. */
 function judge(reason: Reason, more: Partial<FailedAttempt> & { outcome?: GridError['outcome'] } = {}) {
@@ -113,4 +114,34 @@ test('five retries, with pauses that double up to three seconds, a quarter more 
   }
   expect(judge('unreachable', { attempt: 5 }).pause).toBeUndefined();
   expect(judge('unreachable', { attempt: 5, otherHost: true }).pause).toBeUndefined();
+});
+
+const missing = new GridError('missing', 'gone');
+const refused = new GridError('rejected', 'no');
+
+const read = (confirm?: boolean): Request => ({ method: 'GET', path: 'network', confirm });
+
+/** What is asked for, what another host than the writer refuses it with, whether the writer is asked. */
+test.each<[boolean | undefined, GridError | undefined, boolean]>([
+  [undefined, undefined, false],
+  [undefined, missing, false],
+  [true, undefined, true],
+  [true, missing, true],
+  [true, refused, false],
+])('to confirm: %s; answered: %s; the writer is asked: %s', (confirm, answer, asked) => {
+  expect(needsConfirmation(read(confirm), { host: 'a', writer: 'b' }, answer)).toBe(asked);
+  expect(needsConfirmation(read(confirm), { host: 'a', writer: undefined }, answer)).toBe(asked);
+  expect(needsConfirmation(read(confirm), { host: 'a', writer: 'a' }, answer)).toBe(false);
+});
+
+test('an answer that nobody confirms names who answered, and who could not', () => {
+  const cause = new GridError('unreachable', 'down');
+  expect(unconfirmed(read(true), { host: 'a', writer: 'b' }, cause)).toMatchObject({
+    ...{ reason: 'unconfirmed', outcome: 'none', cause },
+    message:
+      'GET network: a is not known to accept writes and may lack what was written last; b, which does, cannot be asked',
+  });
+  expect(unconfirmed(read(true), { host: 'a', writer: undefined }, undefined).message).toMatch(
+    /; no host is known to$/,
+  );
 });

@@ -2,12 +2,15 @@
 import type { Dispatcher } from 'undici';
 import { type Clock, hostClock } from '../../../src/infoblox/concurrency/clock.ts';
 import type { GridError } from '../../../src/infoblox/errors.ts';
+import { ExtensibleAttributes } from '../../../src/infoblox/wapi/attributes.ts';
 import { createAgent } from '../../../src/infoblox/wapi/connection/agent.ts';
 import { GridHosts } from '../../../src/infoblox/wapi/connection/hosts.ts';
 import { createTransport, type Transport } from '../../../src/infoblox/wapi/connection/transport.ts';
 import { Credentials } from '../../../src/infoblox/wapi/credentials.ts';
-import { type Fields, searchRequest } from '../../../src/infoblox/wapi/request.ts';
+import type { Fields } from '../../../src/infoblox/wapi/request.ts';
+import { searchRequest } from '../../../src/infoblox/wapi/search.ts';
 import { maxConnections, Session } from '../../../src/infoblox/wapi/session.ts';
+import { WapiGrid } from '../../../src/infoblox/wapi/wapi-grid.ts';
 
 export interface SessionSetup {
   readonly hosts?: readonly string[];
@@ -52,6 +55,11 @@ export function pauseless(inPause: (count: number) => unknown = () => {}): Clock
     await clock.sleep(0, signal, late);
   };
   return { ...clock, sleep };
+}
+
+/** The grid over a session, as a daemon of the cluster `c` asks it. */
+export function gridOver(session: Session): WapiGrid {
+  return new WapiGrid(session, new ExtensibleAttributes('c'));
 }
 
 /** A caller's patience. */

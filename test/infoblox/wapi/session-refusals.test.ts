@@ -2,7 +2,7 @@
 import { createServer } from 'node:https';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { searchRequest } from '../../../src/infoblox/wapi/request.ts';
+import { searchRequest } from '../../../src/infoblox/wapi/search.ts';
 import { Host, until } from '../../fixture/host.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
 import { makeCertificate } from '../../simulator/http/certificate.ts';

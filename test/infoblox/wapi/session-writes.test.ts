@@ -3,8 +3,8 @@
  * grid whatever has it there.
  */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type Sighting, sighting, sightingMaxAgeMs } from '../../../src/infoblox/grid.ts';
 import type { Session } from '../../../src/infoblox/wapi/session.ts';
-import { type SightedObject, sightingBy, sightingMaxAgeMs } from '../../../src/infoblox/wapi/sighting.ts';
 import { type Candidate, candidateHost, relayed, startCandidate } from '../../reliability/candidate.ts';
 import { type Effect, type Grid, startGrid } from '../../simulator/grid.ts';
 import { ask, create, failureOf, inTime, openSession } from './session-fixture.ts';
@@ -26,19 +26,16 @@ afterEach(async () => {
 });
 
 /** Looks at the reservation. */
-async function look(): Promise<SightedObject> {
+async function look(): Promise<Sighting> {
   const query = { ipv4addr: '10.0.0.5', _return_as_object: '1' };
-  const { seen } = await session.ask({ method: 'GET', path: 'fixedaddress', query }, inTime());
-  return { ref: master.fixedAddresses()[0]?._ref ?? '', seen };
+  const { host, answeredAt } = await session.ask({ method: 'GET', path: 'fixedaddress', query }, inTime());
+  return sighting({ host, answeredAt, object: master.fixedAddresses()[0]?._ref ?? '' });
 }
 
 /** The same, as if its answer had come so many milliseconds before. */
-const aged = ({ ref, seen }: SightedObject, by: number): SightedObject => ({
-  ref,
-  seen: sightingBy(seen.host, seen.answeredAt - by),
-});
+const aged = (seen: Sighting, by: number): Sighting => sighting({ ...seen, answeredAt: seen.answeredAt - by });
 
-const remove = (object: SightedObject) => session.write(object, { method: 'DELETE' }, inTime());
+const remove = (seen: Sighting) => session.write(seen, { method: 'DELETE' }, inTime());
 const deletes = (grid: Grid) => grid.requests.filter(({ method }) => method === 'DELETE');
 const outdated = { reason: 'busy', outcome: 'none', mayLookAgain: true };
 
@@ -66,7 +63,8 @@ describe('a write by reference', () => {
     const slow = await relayed(master.port, master.port, { delayMs: 200 });
     const other = openSession({ port: master.port, hosts: [candidateHost] });
     try {
-      const late = { ref: object.ref, seen: sightingBy(candidateHost, other.clock.now() - sightingMaxAgeMs + 100) };
+      const answeredAt = other.clock.now() - sightingMaxAgeMs + 100;
+      const late = sighting({ ...object, host: candidateHost, answeredAt });
       expect(await failureOf(other.write(late, { method: 'DELETE' }, inTime()))).toMatchObject(outdated);
       expect(deletes(master)).toEqual([]);
     } finally {
@@ -151,8 +149,7 @@ describe('a master that fails after a look, and a promoted candidate on which a 
   });
 
   test('refusing connections: the delete is not sent to another', async () => {
-    const { ref } = await look();
-    const object = { ref, seen: sightingBy('127.0.0.3', session.clock.now()) };
+    const object = sighting({ ...(await look()), host: '127.0.0.3' });
     expect(await failureOf(remove(object))).toMatchObject({
       ...{ reason: 'unreachable', outcome: 'none', mayLookAgain: true },
       message: expect.stringContaining('127.0.0.3'),
@@ -165,7 +162,7 @@ describe('a master that fails after a look, and a promoted candidate on which a 
     await look();
     await master.pause();
     const object = await look();
-    expect(object.seen.host).toBe(candidateHost);
+    expect(object.host).toBe(candidateHost);
     await session.write(object, { method: 'PUT', body: { comment: 'changed' } }, inTime());
     expect(candidate.grid.fixedAddresses()).toMatchObject([{ comment: 'changed' }]);
   });
@@ -174,8 +171,7 @@ describe('a master that fails after a look, and a promoted candidate on which a 
 test('that an object is gone counts only from the host that is known to accept writes', async () => {
   const candidate = await startCandidate(master);
   session = openSession({ port: master.port, hosts: [masterHost, candidateHost] });
-  const { ref } = await look();
-  const object = { ref, seen: sightingBy(candidateHost, session.clock.now()) };
+  const object = sighting({ ...(await look()), host: candidateHost });
   candidate.promote();
   expect(await failureOf(remove(object))).toMatchObject({ reason: 'unconfirmed', outcome: 'none', mayLookAgain: true });
   expect([deletes(master).length, deletes(candidate.grid).length]).toEqual([0, 1]);
@@ -193,7 +189,7 @@ describe('where no host is known to accept writes', () => {
   let candidate: Candidate;
   const nothing = { result: [] };
   const query = { comment: 'none', _return_as_object: '1' };
-  const lookFor = () => session.ask({ method: 'GET', path: 'fixedaddress', query, confirm: 'answer' }, inTime());
+  const lookFor = () => session.ask({ method: 'GET', path: 'fixedaddress', query, confirm: true }, inTime());
 
   beforeEach(async () => {
     candidate = await startCandidate(master);

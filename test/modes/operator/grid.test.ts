@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import type { Exchange, Transport } from '../../../src/infoblox/wapi/connection/transport.ts';
+import type { Transport } from '../../../src/infoblox/wapi/connection/transport.ts';
+import { type Request, writes } from '../../../src/infoblox/wapi/request.ts';
 import { type ClockReading, lookingTransport } from '../../../src/modes/operator/grid.ts';
 
-const url = 'https://grid/wapi/v2.3';
 const readings: ClockReading[] = [];
 const passed: string[] = [];
 const transport: Transport = {
@@ -13,27 +13,33 @@ const transport: Transport = {
   close: async () => {},
 };
 const looking = lookingTransport(transport, (reading) => readings.push(reading));
-const exchange = (method: Exchange['method'], path: string) =>
-  looking.exchange({ method, url: `${url}/${path}`, headers: {}, signal: AbortSignal.timeout(1_000) });
 
-test.each<[Exchange['method'], string]>([
-  ['GET', 'network?network_view=default'],
-  ['POST', 'network/a:b?_function=next_available_ip'],
-  ['POST', 'networkcontainer/a:b?_function=next_available_network'],
+/** Sends a request, as a session would. */
+function send(method: Request['method'], path: string, _function?: string) {
+  const request: Request = { method, path, ...(_function !== undefined && { query: { _function } }) };
+  const url = `https://grid/wapi/v2.3/${path}`;
+  const signal = AbortSignal.timeout(1_000);
+  return looking.exchange({ method, url, about: path, writes: writes(request), headers: {}, signal });
+}
+
+test.each<Parameters<typeof send>>([
+  ['GET', 'network'],
+  ['POST', 'network/a:b', 'next_available_ip'],
+  ['POST', 'networkcontainer/a:b', 'next_available_network'],
   ['POST', 'logout'],
-])('%s %s is a look, and passes', async (method, path) => {
-  await exchange(method, path);
-  expect(passed).toContain(`${method} ${url}/${path}`);
+])('%s %s is a look, and passes', async (method, path, name) => {
+  await send(method, path, name);
+  expect(passed).toContain(`${method} https://grid/wapi/v2.3/${path}`);
 });
 
-test.each<[Exchange['method'], string]>([
+test.each<Parameters<typeof send>>([
   ['POST', 'fixedaddress'],
-  ['POST', 'network/a:b?_function=resize'],
+  ['POST', 'network/a:b', 'resize'],
   ['PUT', 'network/a:b'],
   ['DELETE', 'fixedaddress/a:b'],
-])('%s %s could change the grid, and is never sent', async (method, path) => {
+])('%s %s could change the grid, and is never sent', async (method, path, name) => {
   const before = passed.length;
-  await expect(exchange(method, path)).rejects.toThrow('must change nothing on the grid');
+  await expect(send(method, path, name)).rejects.toThrow('must change nothing on the grid');
   expect(passed).toHaveLength(before);
 });
 

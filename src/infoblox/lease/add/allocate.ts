@@ -3,17 +3,17 @@
 import { abortable } from '../../concurrency/abortable.ts';
 import type { SharedWork } from '../../concurrency/single-flight.ts';
 import { GridError } from '../../errors.ts';
+import { gridTrouble } from '../../grid-state.ts';
 import { shortNetworkName, whoOf } from '../../mark.ts';
 import { fits, mayFit, refuseHopeless } from '../../network/fit.ts';
 import { specKey } from '../../network/spec.ts';
-import { gridTrouble } from '../../wapi/grid-state.ts';
 import { apply } from '../act.ts';
+import { deletedError, leftError, refusal } from '../address-errors.ts';
 import type { LeaseDeps } from '../deps.ts';
 import { endLease } from '../endings.ts';
 import { answer, askAgain, begin, followView, imported, type Lease, type LeaseIdentity } from '../lease.ts';
 import { type Look, plan } from '../plan.ts';
 import { reconcileLocked } from '../release/reconcile.ts';
-import { deletedError, leftError, refusal } from './address-errors.ts';
 import { AddressTaking, type Taken } from './take-address.ts';
 import type { AddRequest, Want } from './want.ts';
 

@@ -5,16 +5,15 @@
 import { describeReservation } from '../../attributes.ts';
 import { type Backoff, pauseBefore } from '../../concurrency/backoff.ts';
 import { GridError } from '../../errors.ts';
+import type { AddressSource, Description, Reservation } from '../../grid.ts';
 import { misfit, refuseOutside } from '../../network/fit.ts';
 import type { ReadyNetwork } from '../../network/networks.ts';
-import type { AddressSource, NewReservation } from '../../wapi/client.ts';
-import type { FixedAddress } from '../../wapi/schemas.ts';
 import { apply } from '../act.ts';
+import { collisionError, nonsenseError, ownAddressError, takenError } from '../address-errors.ts';
 import type { LeaseDeps } from '../deps.ts';
 import { doubtOf } from '../doubt.ts';
 import { createInDoubt, type Lease } from '../lease.ts';
 import type { Found, Look } from '../plan.ts';
-import { collisionError, nonsenseError, ownAddressError, takenError } from './address-errors.ts';
 import { ReleasesFirst } from './releases-first.ts';
 import type { Want } from './want.ts';
 
@@ -26,6 +25,9 @@ const lostPause: Backoff = { first: 250, longest: 4_000 };
  * "Configuring the Next Available Network or IP Address").
  */
 const collisionPause: Backoff = { first: 5, longest: 4_000 };
+
+/** What is asked of the grid. */
+type NewReservation = Description & { readonly source: AddressSource };
 
 export class AddressCreation {
   readonly #deps: LeaseDeps;
@@ -64,7 +66,8 @@ export class AddressCreation {
 
   get #source(): AddressSource {
     const { requested } = this.#want;
-    return requested === undefined ? { nextOf: this.#network.cidr } : { address: requested };
+    const { view, cidr } = this.#network;
+    return requested === undefined ? { view, nextOf: cidr } : { view, address: requested };
   }
 
   /** An address of another attachment was made its own again: the grid must not answer with it a second time. */
@@ -80,7 +83,7 @@ export class AddressCreation {
     const { mark, attachment, workload, requested } = this.#want;
     if (requested !== undefined) await this.#checkRequest(requested, { lease, look }, signal);
     const described = describeReservation(attachment.network, workload);
-    return { source: this.#source, view: this.#network.view, comment: mark, ...described };
+    return { source: this.#source, comment: mark, ...described };
   }
 
   /** Waits a moment after an answer was lost, or one that nobody could confirm. @throws `why` when it was enough */
@@ -113,18 +116,13 @@ export class AddressCreation {
    * @returns what the grid shows then
    * @throws GridError `bad-answer` if it makes no sense
    */
-  async afterAnswer(
-    { _ref: ref, ipv4addr, network_view }: FixedAddress,
-    look: Look,
-    signal: AbortSignal,
-  ): Promise<Look> {
+  async afterAnswer(made: Pick<Reservation, 'address' | 'view'>, look: Look, signal: AbortSignal): Promise<Look> {
     const { store, observer, exhaustion, host } = this.#deps;
     const { mark, requested } = this.#want;
     const { view, kept } = this.#network;
-    const made = { ref, address: ipv4addr, view: network_view };
     this.#made = made;
     const again = this.#reassigned.has(made.address) ? 'for the second time' : undefined;
-    const wrong = again ?? misfit(made, { source: this.#source, view });
+    const wrong = again ?? misfit(made, this.#source);
     if (wrong !== undefined) throw this.#nonsense(made, wrong);
     if (requested === undefined) exhaustion.obtained(this.#network);
     // What only an unconfirmed look has shown does not count.
@@ -198,7 +196,7 @@ export class AddressCreation {
   ): Promise<void> {
     if (this.#isRequestChecked) return;
     this.#isRequestChecked = true;
-    const { store, wapi, moment, host } = this.#deps;
+    const { store, grid, moment, host } = this.#deps;
     const network = this.#network;
     refuseOutside(requested, network);
     if (await host.isOwnAddress(requested)) throw ownAddressError(requested, network);
@@ -211,14 +209,14 @@ export class AddressCreation {
     const owner = store.boundAt(network.view, requested, lease.mark);
     if (owner !== undefined) throw takenError(requested, network, owner.mark);
     await this.#releases.ofAddress(requested, network, signal);
-    const status = await wapi.addressStatus(requested, network.view, signal);
-    const taken = status === 'USED' ? await this.#takenByAnother(requested, signal) : undefined;
+    const isUsed = await grid.isUsed(requested, network.view, signal);
+    const taken = isUsed ? await this.#takenByAnother(requested, signal) : undefined;
     if (taken !== undefined) throw taken;
   }
 
   /** @returns undefined if it is this attachment's: a create whose answer was lost has been carried out since */
   async #takenByAnother(address: string, signal: AbortSignal): Promise<GridError | undefined> {
-    const [holder] = await this.#deps.observer.at(address, this.#network.view, signal);
+    const [holder] = await this.#deps.grid.at(address, this.#network.view, signal);
     return holder?.comment === this.#want.mark ? undefined : takenError(address, this.#network, holder?.comment ?? '');
   }
 }

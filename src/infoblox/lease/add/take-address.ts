@@ -4,18 +4,18 @@
  */
 
 import { GridError } from '../../errors.ts';
+import { pauseBeforeLook } from '../../grid.ts';
 import { isHostMark } from '../../mark.ts';
 import { fits } from '../../network/fit.ts';
 import type { ReadyNetwork } from '../../network/networks.ts';
-import { pauseBeforeLook } from '../../wapi/retry.ts';
 import { apply, recreate, remove, warnOfLoss, without } from '../act.ts';
+import { deletedError, leftError, ownAddressesError, refusal } from '../address-errors.ts';
 import type { LeaseDeps } from '../deps.ts';
 import { answer, begin, bind, createInDoubt, deleteAnswered, type Lease } from '../lease.ts';
-import { type Another, type Look, plan, type Step } from '../plan.ts';
-import { deletedError, leftError, ownAddressesError, refusal } from './address-errors.ts';
+import { type Another, isSame, type Look, plan, type Step } from '../plan.ts';
+import { reassign } from '../reassign.ts';
 import { AddressCreation } from './create-address.ts';
 import { keeperOf } from './keeper.ts';
-import { reassign } from './reassign.ts';
 import type { Want } from './want.ts';
 
 /** Addresses of the host that one ADD reserves for it. With more, the whole network routes to the host itself, say. */
@@ -95,7 +95,7 @@ export class AddressTaking {
     const found = look.found.map(async (object) => {
       const isOwn = await host.isOwnAddress(object.address);
       const owner = keeperOf(object, { network, name: spec.name, host: names.present, isOwn });
-      return { ...object, fresh: object.ref === made?.ref, owner };
+      return { ...object, fresh: made !== undefined && isSame(object, made), owner };
     });
     return { ...look, found: await Promise.all(found), fits: (address) => fits(address, network, requested) };
   }
@@ -170,9 +170,9 @@ export class AddressTaking {
 
   async #create(lease: Lease, look: Look, signal: AbortSignal): Promise<Look | undefined> {
     const request = await this.#creation.prepare(lease, look, signal);
-    const { wapi, networks } = this.#deps;
+    const { grid, networks } = this.#deps;
     const [made, isInPlace] = await Promise.all([
-      wapi.createReservation(request, signal).catch(asGridError),
+      grid.reserve(request, signal).catch(asGridError),
       networks.isInPlace(this.#want.spec, this.#creation.network, signal),
     ]);
     const isFailure = made instanceof GridError;

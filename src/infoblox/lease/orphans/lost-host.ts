@@ -6,8 +6,8 @@
 import { reservedAtIn } from '../../attributes.ts';
 import { after, withDeadline } from '../../concurrency/clock.ts';
 import { GridError, hasReason, isGridAway, isRefused } from '../../errors.ts';
-import { attachmentIn, hostPrefix, networkOf, type Origin } from '../../mark.ts';
-import type { AttributedAddress } from '../../wapi/schemas.ts';
+import type { DescribedReservation } from '../../grid.ts';
+import { attachmentIn, networkOf, type Origin } from '../../mark.ts';
 import { type LeaseDeps, stopPatienceMs } from '../deps.ts';
 import { endLease } from '../endings.ts';
 import { describe, isExactlyOurs } from '../observe.ts';
@@ -21,22 +21,19 @@ const atOnce = 4;
  * @returns what carries exactly a mark of the host, and what looks like it and is left alone, with a clause that follows the address
  * @throws GridError `unconfirmed` if only a host could be asked that may lag behind
  */
-export async function listOfHost({ wapi }: Pick<LeaseDeps, 'wapi'>, host: Origin, signal: AbortSignal) {
-  const prefix = hostPrefix(host);
+export async function listOfHost({ grid }: Pick<LeaseDeps, 'grid'>, host: Origin, signal: AbortSignal) {
   const reservations: ReturnType<typeof reservationOf>[] = [];
   const unclear: { view: string; address: string; why: string }[] = [];
-  for await (const object of wapi.listMarked(prefix, signal)) {
-    // Dialects of regular expressions differ.
-    if (!object.comment.startsWith(prefix)) continue;
-    if (isExactlyOurs(object)) reservations.push(reservationOf(object));
-    else unclear.push({ view: object.network_view, address: object.ipv4addr, why: describe(object) });
+  for await (const one of grid.listDescribed({ marks: host, confirm: true }, signal)) {
+    if (isExactlyOurs(one)) reservations.push(reservationOf(one));
+    else unclear.push({ view: one.view, address: one.address, why: describe(one) });
   }
   return { reservations, unclear };
 }
 
 /** @returns `reservedAt`: milliseconds since 1970; null if the grid does not say */
-function reservationOf({ comment: mark, network_view: view, ipv4addr: address, extattrs }: AttributedAddress) {
-  return { mark, view, address, ...attachmentIn(mark), reservedAt: reservedAtIn(extattrs) };
+function reservationOf({ comment: mark, view, address, attributes }: DescribedReservation) {
+  return { mark, view, address, ...attachmentIn(mark), reservedAt: reservedAtIn(attributes) };
 }
 
 /** What is to be released: a mark and its view. */

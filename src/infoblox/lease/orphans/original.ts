@@ -5,11 +5,10 @@
  * as it makes them (daemon.go, and AllocateIP of infoblox-go-client 0.8): no comment, and these four attributes.
  */
 import { cloud, vm } from '../../attributes.ts';
+import type { DescribedReservation, Grid, Sighting } from '../../grid.ts';
 import type { Log } from '../../log.ts';
 import { attachmentIn, isOurs } from '../../mark.ts';
-import type { WapiClient } from '../../wapi/client.ts';
-import type { AttributedAddress } from '../../wapi/schemas.ts';
-import type { Sighted, Sighting } from '../../wapi/sighting.ts';
+import { isComplete } from '../../network/named-networks.ts';
 import type { LeaseIdentity } from '../lease.ts';
 import type { Found } from '../plan.ts';
 import type { LeaseStore } from '../store/lease-store.ts';
@@ -24,7 +23,6 @@ const matches: readonly string[] = ['MAC_ADDRESS', 'RESERVED'];
 
 /** A fixed address that the original driver has made for a container. */
 export interface Original {
-  readonly ref: string;
   readonly address: string;
   readonly view: string;
   /** CIDR. */
@@ -43,17 +41,15 @@ export interface Original {
  * @param tenant the `Tenant ID` that the original has used
  * @returns undefined if it is not, or a gateway's
  */
-export function originalOf(object: Sighted<AttributedAddress>, tenant: string): Original | undefined {
-  const own = ownAttributes(object);
+export function originalOf(object: DescribedReservation, tenant: string): Original | undefined {
+  const { attributes: own, address, view, name, mac, seen } = object;
+  const network = object.network?.text ?? '';
   const containerId = own.get(vm.id);
   const isMade =
     own.get(cloud.tenant) === tenant && own.get(cloud.owned) === 'True' && cmpTypes.includes(own.get(cloud.cmpType));
   if (!isMade || isOurs(object.comment)) return undefined;
   if (typeof containerId !== 'string' || containerId === noContainer) return undefined;
-  return {
-    ...{ ref: object._ref, address: object.ipv4addr, view: object.network_view, network: object.network },
-    ...{ containerId, name: object.name, mac: object.mac, seen: object.seen, altered: alteration(object, own) },
-  };
+  return { address, view, network, containerId, name, mac, seen, altered: alteration(object) };
 }
 
 /**
@@ -62,19 +58,19 @@ export function originalOf(object: Sighted<AttributedAddress>, tenant: string): 
  * @throws GridError as the session does
  */
 export async function* listOriginals(
-  wapi: WapiClient,
+  grid: Grid,
   { tenant, view }: { readonly tenant: string; readonly view?: string },
   signal: AbortSignal,
 ): AsyncGenerator<Original> {
-  const where = view === undefined ? {} : { network_view: view };
-  for await (const object of wapi.listAttributed({ [cloud.tenant]: tenant, [cloud.owned]: 'True' }, where, signal)) {
+  const attributes = { [cloud.tenant]: tenant, [cloud.owned]: 'True' };
+  for await (const object of grid.listDescribed({ attributes, view }, signal)) {
     const original = originalOf(object, tenant);
     if (original !== undefined) yield original;
   }
 }
 
 interface OriginalsDeps {
-  readonly wapi: WapiClient;
+  readonly grid: Grid;
   readonly store: Pick<LeaseStore, 'boundAt'>;
   readonly log: Pick<Log, 'info' | 'warn'>;
 }
@@ -96,25 +92,28 @@ export class Originals {
    * @throws GridError as the session does; `unconfirmed` if only a host could be asked that may lag behind
    */
   async find({ mark, view }: LeaseIdentity, signal: AbortSignal): Promise<Found[]> {
-    const { wapi, store, log } = this.#deps;
+    const { grid, store, log } = this.#deps;
     const { containerId, network: name } = attachmentIn(mark);
     const attributes = { [vm.id]: containerId, [cloud.tenant]: this.#tenant };
-    const anywhere = await wapi.findAttributed(attributes, { network_view: view }, signal);
+    const filter = { attributes, view, confirm: true };
+    const anywhere = await Array.fromAsync(grid.listDescribed(filter, signal));
     if (anywhere.length === 0) return [];
-    const networks = await wapi.findNetworksNamed(name, view, signal);
     // Read again, last: the one answer that a delete may follow.
-    const objects: Sighted<AttributedAddress>[] = [];
-    for (const { network } of networks) {
-      objects.push(...(await wapi.findAttributed(attributes, { network_view: view, network }, signal)));
+    const objects: DescribedReservation[] = [];
+    for (const cidr of new Map(anywhere.map(({ network }) => [network?.text, network])).values()) {
+      if (cidr === undefined) continue;
+      const network = await grid.networkAt({ cidr, view }, signal);
+      if (network === undefined || !isComplete(network, name)) continue;
+      objects.push(...(await Array.fromAsync(grid.listDescribed({ ...filter, network: cidr }, signal))));
     }
     const originals = objects.flatMap((object) => originalOf(object, this.#tenant) ?? []);
     const [original, ...others] = originals.filter((one) => one.containerId === containerId);
     if (original === undefined) return [];
-    const { ref, address, seen, altered } = original;
+    const { address, seen, altered } = original;
     const holder = store.boundAt(view, address, mark);
     if (others.length === 0 && altered === undefined && holder === undefined) {
       log.info('found what the original driver reserved', { attachment: mark, view, address });
-      return [{ ref, address, view, seen }];
+      return [{ address, view, seen }];
     }
     const reason = altered ?? (holder === undefined ? 'it is one of several' : `it is in use by ${holder.mark}`);
     log.warn('what the original driver reserved is left alone', {
@@ -125,18 +124,9 @@ export class Originals {
   }
 }
 
-/** Values of attributes that the object has itself: those that it inherits are its network's (WAPI documentation, "Extensible Attributes"). */
-function ownAttributes({ extattrs }: AttributedAddress): ReadonlyMap<string, unknown> {
-  const own = Object.entries(extattrs).filter(([, { inheritance_source: source }]) => source === undefined);
-  return new Map(own.map(([name, { value }]) => [name, value]));
-}
-
-function alteration(
-  { comment, match_client }: AttributedAddress,
-  own: ReadonlyMap<string, unknown>,
-): string | undefined {
+function alteration({ comment, matchedBy, attributes }: DescribedReservation): string | undefined {
   if (comment !== '') return `has a comment: "${comment}"`;
-  if (!matches.includes(match_client)) return `is matched by ${match_client}`;
-  const more = [...own.keys()].find((name) => !expected.includes(name));
+  if (!matches.includes(matchedBy)) return `is matched by ${matchedBy}`;
+  const more = [...attributes.keys()].find((name) => !expected.includes(name));
   return more === undefined ? undefined : `has the attribute "${more}"`;
 }

@@ -3,11 +3,10 @@
  * same from whatever state, for the first time and for the repair.
  */
 import { GridError, hasReason } from '../../errors.ts';
+import { pauseBeforeLook } from '../../grid.ts';
 import { attachmentIn, whoOf } from '../../mark.ts';
-import { pauseBeforeLook } from '../../wapi/retry.ts';
 import { workloadFields } from '../../workload.ts';
 import { apply, recreate, remove, warnOfLoss, without } from '../act.ts';
-import { reassign } from '../add/reassign.ts';
 import type { LeaseDeps } from '../deps.ts';
 import { type Moment, wallTimeOf } from '../doubt.ts';
 import { endLease } from '../endings.ts';
@@ -23,6 +22,7 @@ import {
   settle,
 } from '../lease.ts';
 import { type Found, type Look, plan, type Step } from '../plan.ts';
+import { reassign } from '../reassign.ts';
 
 /**
  * Looks and steps for one lease at most; a grid that answers sensibly needs four, and two more for each object, for each write by

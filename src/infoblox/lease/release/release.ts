@@ -3,7 +3,7 @@
  * answer, and needs no grid.
  */
 import { type Attachment, shortNetworkName } from '../../mark.ts';
-import { deletedError } from '../add/address-errors.ts';
+import { deletedError } from '../address-errors.ts';
 import type { LeaseDeps } from '../deps.ts';
 import { endLease } from '../endings.ts';
 import type { Lease } from '../lease.ts';

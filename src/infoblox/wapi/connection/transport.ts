@@ -14,6 +14,10 @@ const largestAnswer = 256 * 1024;
 export interface Exchange {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   readonly url: string;
+  /** What it is about, for people: an object type, or the name of a function. */
+  readonly about: string;
+  /** Whether it may change the grid. */
+  readonly writes: boolean;
   readonly headers: Record<string, string>;
   /** Sent as JSON. */
   readonly body?: Record<string, unknown>;
@@ -39,7 +43,15 @@ export interface Transport {
 /** Makes a transport over the connections of a dispatcher: an agent's, or those of undici's MockAgent in tests. */
 export function createTransport(dispatcher: Dispatcher, clock: Pick<Clock, 'now' | 'turn'>): Transport {
   return {
-    async exchange({ url, headers: own, lists = false, leaveBy = Number.POSITIVE_INFINITY, ...request }) {
+    async exchange({
+      url,
+      about: _,
+      writes,
+      headers: own,
+      lists = false,
+      leaveBy = Number.POSITIVE_INFINITY,
+      ...request
+    }) {
       const limits = { good: lists ? largestList : largestAnswer, other: largestAnswer };
       const client = createFetch({
         fetch: fetchThrough(dispatcher, own, { limits, isTooLate: () => clock.now() > leaveBy }),
@@ -55,7 +67,7 @@ export function createTransport(dispatcher: Dispatcher, clock: Pick<Clock, 'now'
         return { status, body, setCookie: headers.getSetCookie(), date: headers.get('date') ?? undefined };
       } catch (error) {
         const late = request.signal.aborted;
-        throw connectionError(error, { host: new URL(url).host, writes: request.method !== 'GET', late });
+        throw connectionError(error, { host: new URL(url).host, writes, late });
       }
     },
     close: () => dispatcher.destroy(),

@@ -1,9 +1,7 @@
 /** The daemon's flags: their names, defaults and texts, in the groups of `--help`. Those of the original keep its names and defaults. */
 import type { ArgsDef } from 'citty';
 import { commandLines } from '../../about.ts';
-import { defaultSocketDir } from '../../protocol.ts';
-
-export const defaultStateDir = '/var/lib/infoblox-cni';
+import { defaultSocketDir, defaultStateDir } from '../../protocol.ts';
 
 /** A flag with a value, as all are but two; the default `''` is not shown. */
 const text = (standard: string, description: string) => ({ type: 'string', default: standard, description }) as const;

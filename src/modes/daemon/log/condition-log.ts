@@ -1,7 +1,7 @@
 /** The log of conditions: one line when one begins or changes its reason, one when it ends. */
 import type { Condition, ConditionKind, Conditions } from '../../../infoblox/conditions.ts';
+import { gridConditions, gridTrouble } from '../../../infoblox/grid-state.ts';
 import type { Log } from '../../../infoblox/log.ts';
-import { gridConditions, gridTrouble } from '../../../infoblox/wapi/grid-state.ts';
 
 interface Texts {
   readonly level: 'error' | 'warn';

@@ -2,7 +2,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { GridError } from '../../../infoblox/errors.ts';
 import type { Exchange, Transport } from '../../../infoblox/wapi/connection/transport.ts';
-import { objectTypeIn } from '../../../infoblox/wapi/request.ts';
 import { commit, version } from '../../about.ts';
 import { type ProbeSources, probePages } from '../probes.ts';
 import { type ListenAddress, type Page, type Pages, servePages, shared } from './listener.ts';
@@ -104,8 +103,7 @@ class WapiMetrics {
   }
 
   async #count(transport: Transport, exchange: Exchange): ReturnType<Transport['exchange']> {
-    const { method, url, headers } = exchange;
-    const type = objectTypeIn(url);
+    const { method, about: type, headers } = exchange;
     const began = performance.now();
     const ended = (result: string, login: (typeof loginResults)[number]) => {
       this.#inFlight.dec();

@@ -2,12 +2,12 @@
 import type { X509Certificate } from 'node:crypto';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import { type Conditions, conditionKinds } from '../../../infoblox/conditions.ts';
+import { gridTrouble } from '../../../infoblox/grid-state.ts';
 import type { Tally } from '../../../infoblox/lease/deps.ts';
 import { phases } from '../../../infoblox/lease/lease.ts';
 import type { SqliteLeaseStore } from '../../../infoblox/lease/store/sqlite-store.ts';
 import type { Exhaustion } from '../../../infoblox/network/exhaustion.ts';
 import { maxNetworks, type NetworkUsage, type Usage } from '../../../infoblox/network/usage.ts';
-import { gridTrouble } from '../../../infoblox/wapi/grid-state.ts';
 import type { ClientCertificate } from '../config/client-certificate.ts';
 import { type Trust, trusts } from '../config/trust.ts';
 

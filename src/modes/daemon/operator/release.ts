@@ -1,7 +1,7 @@
 /** `release`, `gc` and `gc --host`: leases that an operator ends, here and of a host that is gone for good. Those of this host end as by a DEL. */
 import { CniCode, CniError } from '../../../cni/errors.ts';
 import { every } from '../../../infoblox/concurrency/clock.ts';
-import { deletedError } from '../../../infoblox/lease/add/address-errors.ts';
+import { deletedError } from '../../../infoblox/lease/address-errors.ts';
 import { type LeaseDeps, maxChangesAtOnce } from '../../../infoblox/lease/deps.ts';
 import { ending, endLease } from '../../../infoblox/lease/endings.ts';
 import type { FormerNames } from '../../../infoblox/lease/former-names.ts';

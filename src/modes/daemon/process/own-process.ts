@@ -1,7 +1,6 @@
 /** Who this process is: the user that it has to run as, and what `ps` shows of it. */
 import { readFileSync } from 'node:fs';
-import { defaultSocketDir } from '../../protocol.ts';
-import { defaultStateDir } from '../config/flags.ts';
+import { defaultSocketDir, defaultStateDir } from '../../protocol.ts';
 import { StartError } from '../start-error.ts';
 
 /**

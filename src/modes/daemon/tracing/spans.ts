@@ -18,7 +18,6 @@ import {
 import { messageOf } from '../../../infoblox/host/errno.ts';
 import type { Fields, Log } from '../../../infoblox/log.ts';
 import type { Exchange, Transport, TransportAnswer } from '../../../infoblox/wapi/connection/transport.ts';
-import { objectTypeIn } from '../../../infoblox/wapi/request.ts';
 import type { Sender } from '../../protocol.ts';
 import type { Request } from '../rpc/frame.ts';
 import type { CallEnd, Tracing } from './tracing.ts';
@@ -128,10 +127,10 @@ export class Spans implements Tracing {
   }
 
   async #exchange(transport: Transport, exchange: Exchange): Promise<TransportAnswer> {
-    const { method, url } = exchange;
+    const { method, url, about } = exchange;
     const parent = this.#open === undefined ? ROOT_CONTEXT : trace.setSpan(ROOT_CONTEXT, this.#open.span);
     const options = { kind: SpanKind.CLIENT, attributes: requestAttributes(method, url) };
-    const span = this.#tracer.startSpan(`${method} ${objectTypeIn(url)}`, options, parent);
+    const span = this.#tracer.startSpan(`${method} ${about}`, options, parent);
     try {
       const answer = await transport.exchange(exchange);
       span.setAttribute('http.response.status_code', answer.status);

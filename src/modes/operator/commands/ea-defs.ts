@@ -1,9 +1,8 @@
 /** `ea-defs`: which extensible attributes the driver writes, and which of them the grid defines. Works without the daemon. */
 import { type AttributeDefinition, attributeDefinitions } from '../../../infoblox/attributes.ts';
 import { GridError } from '../../../infoblox/errors.ts';
-import { defineAttribute, listAttributeDefinitions } from '../../../infoblox/wapi/attributed-requests.ts';
-import type { DefinedAttribute } from '../../../infoblox/wapi/schemas.ts';
-import type { Session } from '../../../infoblox/wapi/session.ts';
+import type { GridInspection } from '../../../infoblox/wapi/inspection.ts';
+import type { DefinedAttribute } from '../../../infoblox/wapi/objects.ts';
 import type { Column } from '../../status-text.ts';
 import { defineCommand, gridFlags, json } from '../command.ts';
 import { CommandError, exitStatus } from '../command-error.ts';
@@ -26,11 +25,11 @@ export const eaDefs = defineCommand({
   async run({ flags, ...settings }) {
     // With the client of the grid, which would make every command start later.
     const { withGrid } = await import('../grid.ts');
-    return withGrid(settings, async ({ session }, { labels }, signal) => {
+    return withGrid(settings, async ({ inspection }, { labels }, signal) => {
       const { written, visible } = await showingProgress('asking the grid', async () => {
-        const defined = await Array.fromAsync(listAttributeDefinitions(session, signal));
+        const defined = await Array.fromAsync(inspection.attributes(signal));
         const found = compare(attributeDefinitions(labels), defined);
-        const written = flags.create ? await createMissing(session, found, signal) : found;
+        const written = flags.create ? await createMissing(inspection, found, signal) : found;
         return { written, visible: defined.length };
       });
       if (flags.json) writeJson(written);
@@ -58,19 +57,27 @@ function compare(written: readonly AttributeDefinition[], defined: readonly Defi
   }));
 }
 
-async function createMissing(session: Session, found: readonly Found[], signal: AbortSignal): Promise<Found[]> {
+async function createMissing(
+  inspection: GridInspection,
+  found: readonly Found[],
+  signal: AbortSignal,
+): Promise<Found[]> {
   const all: Found[] = [];
   for (const attribute of found) {
-    const created = attribute.definedAs === null && (await create(session, attribute, signal));
+    const created = attribute.definedAs === null && (await create(inspection, attribute, signal));
     all.push(created ? { ...attribute, definedAs: attribute.type, created } : attribute);
   }
   return all;
 }
 
 /** @returns false if it has been there, where this user cannot see it */
-async function create(session: Session, attribute: AttributeDefinition, signal: AbortSignal): Promise<boolean> {
+async function create(
+  inspection: GridInspection,
+  attribute: AttributeDefinition,
+  signal: AbortSignal,
+): Promise<boolean> {
   try {
-    await defineAttribute(session, attribute, signal);
+    await inspection.defineAttribute(attribute, signal);
     return true;
   } catch (error) {
     if (!(error instanceof GridError)) throw error;

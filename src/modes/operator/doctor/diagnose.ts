@@ -59,7 +59,7 @@ async function examine({ env, socket, operands }: Examined, options: Options, ru
     ...pluginChecks({ env, driver: options.driverName, configurations: found }),
     ...gridChecks({ options, grid, oldest, clock, specs: found.map(({ spec }) => spec) }),
     ...configurationChecks(configurations),
-    ...found.flatMap((configuration) => networkChecks(configuration, { grid, host, all: found })),
+    ...found.flatMap((configuration) => networkChecks(configuration, { access: grid, host, all: found })),
   ];
   try {
     return await runChecks(checks, run);

@@ -4,11 +4,10 @@ import { addressAt } from '../../../infoblox/address.ts';
 import { attributeDefinitions } from '../../../infoblox/attributes.ts';
 import { GridError, hasReason } from '../../../infoblox/errors.ts';
 import type { NetworkSpec } from '../../../infoblox/network/spec.ts';
-import { listAttributeDefinitions } from '../../../infoblox/wapi/attributed-requests.ts';
 import { greet, type PeerListeners } from '../../../infoblox/wapi/connection/agent.ts';
 import { connectionError } from '../../../infoblox/wapi/connection/connection-error.ts';
 import { peerName, publicKeyOf } from '../../../infoblox/wapi/connection/peer-key.ts';
-import type { GridInspection, License } from '../../../infoblox/wapi/inspection.ts';
+import { type GridInspection, type License, readTypes } from '../../../infoblox/wapi/inspection.ts';
 import type { Options } from '../../daemon/config/options.ts';
 import { type Trust, trustOf } from '../../daemon/config/trust.ts';
 import type { GridAccess } from '../../daemon/grid-access.ts';
@@ -42,7 +41,7 @@ export function gridChecks({ options, grid, oldest, clock, specs }: GridContext)
     return judgePermissions(await lookAround(inspection, specs, signal), { allocates });
   };
   const attributes = async (signal: AbortSignal) => {
-    const defined = await orRefusal(Array.fromAsync(listAttributeDefinitions(session, signal)));
+    const defined = await orRefusal(Array.fromAsync(inspection.attributes(signal)));
     const names = defined instanceof GridError ? defined : defined.map(({ name }) => name);
     const written = attributeDefinitions(labels).map(({ name }) => name);
     return judgeAttributes(names, { written, labels: Object.keys(labels) });
@@ -189,21 +188,18 @@ async function lookAround(
   specs: readonly NetworkSpec[],
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, Seen>> {
-  const listed = ['networkview', 'network', 'networkcontainer', 'fixedaddress', 'extensibleattributedef'];
-  const looks: (readonly [string, Record<string, string>])[] = [
-    ...listed.map((type) => [type, { _return_fields: 'comment' }] as const),
-    ...specs.slice(0, 1).map((spec) => ['ipv4address', addressQuery(spec)] as const),
+  const looks = [
+    ...readTypes.map((type) => [type, inspection.sees(type, signal)] as const),
+    ...specs.slice(0, 1).map((spec) => ['ipv4address', seesUse(inspection, spec, signal)] as const),
   ];
-  const seen = looks.map(async ([type, query]) => {
-    return [type, await orRefusal(inspection.sees(type, query, signal))] as const;
-  });
+  const seen = looks.map(async ([type, look]) => [type, await orRefusal(look)] as const);
   // What is looked for in a view that is not there says nothing about rights.
   return new Map((await Promise.all(seen)).filter(([, found]) => !hasReason(found, 'missing')));
 }
 
-function addressQuery({ view, place }: NetworkSpec): Record<string, string> {
+function seesUse(inspection: GridInspection, { view, place }: NetworkSpec, signal: AbortSignal): Promise<boolean> {
   const cidr = place.kind === 'subnet' ? place.cidr : place.containers[0];
-  return { ip_address: addressAt(cidr, 1), network_view: view, _return_fields: 'status' };
+  return inspection.seesUse(addressAt(cidr, 1), view, signal);
 }
 
 /** What becomes of a read that is refused. */
@@ -245,11 +241,11 @@ export function judgeLicenses(found: readonly License[] | GridError): Verdict[] 
   if (found instanceof GridError) return [ok('this user may not see them, which is fine')];
   const namesOf = (licenses: readonly License[]) => [...new Set(licenses.map(({ type }) => type))].join(', ');
   const ofDhcp = found.filter(({ type }) => type.toLowerCase() === 'dhcp');
-  if (ofDhcp.length > 0 && ofDhcp.every(({ expiration_status: status }) => /^(EXPIRED|DELETED)$/.test(status))) {
+  if (ofDhcp.length > 0 && ofDhcp.every(({ status }) => /^(EXPIRED|DELETED)$/.test(status))) {
     const fix = 'renew it: the grid may refuse networks and reservations without it';
     return [warning('the DHCP licence of the grid has expired', fix)];
   }
-  const ending = found.filter(({ expiration_status }) => expiration_status.startsWith('EXPIRING'));
+  const ending = found.filter(({ status }) => status.startsWith('EXPIRING'));
   if (ending.length > 0) return [warning(`${namesOf(ending)} expires soon`, 'renew it on the grid')];
   return [ok(found.length === 0 ? 'the grid shows none to this user' : namesOf(found))];
 }

@@ -1,14 +1,13 @@
 /** What doctor examines on the grid of one network configuration: is its network there, has it addresses, is its gateway safe? */
 import { type Cidr, compareAddresses, contains, hostCount } from '../../../infoblox/address.ts';
+import type { Grid, Reservation } from '../../../infoblox/grid.ts';
 import { gatewayMark, isAttachmentMark, type Origin, parseMark } from '../../../infoblox/mark.ts';
 import { keptBack } from '../../../infoblox/network/fit.ts';
 import { type NetworkOutlook, outlookOf } from '../../../infoblox/network/outlook.ts';
 import type { NetworkSpec } from '../../../infoblox/network/spec.ts';
 import { usageOf } from '../../../infoblox/network/usage.ts';
 import { NetworkViews } from '../../../infoblox/network/views.ts';
-import type { WapiClient } from '../../../infoblox/wapi/client.ts';
 import type { DhcpRange } from '../../../infoblox/wapi/inspection.ts';
-import type { FixedAddress } from '../../../infoblox/wapi/schemas.ts';
 import type { GridAccess } from '../../daemon/grid-access.ts';
 import type { NetworkConfiguration } from '../network-configurations.ts';
 import { type Check, checks, shared } from './check.ts';
@@ -21,8 +20,10 @@ const maxReservations = 1_000;
 /** Other hosts that are named. */
 const maxHosts = 3;
 
+type Access = Pick<GridAccess, 'grid' | 'inspection'>;
+
 interface NetworkContext {
-  readonly grid: GridAccess;
+  readonly access: Access;
   /** This host, by its name in marks. */
   readonly host: Origin;
   /** All that are examined. */
@@ -38,14 +39,14 @@ export function nameOf({ file, spec: { name } }: Named, all: readonly Named[]): 
 }
 
 /** Makes the checks. They throw GridError, with which an ADD would fail, too; of a network that is not there yet some say nothing. */
-export function networkChecks(configuration: NetworkConfiguration, { grid, host, all }: NetworkContext): Check[] {
-  const { wapi, inspection } = grid;
+export function networkChecks(configuration: NetworkConfiguration, { access, host, all }: NetworkContext): Check[] {
+  const { grid, inspection } = access;
   const { spec, config } = configuration;
   const { view } = spec;
   // The state is the daemon's.
   const leases = { boundIn: () => [], hasBoundIn: () => false };
-  const views = new NetworkViews({ wapi, leases, host });
-  const outlook = shared((signal) => outlookOf({ wapi, views, leases, inspection }, spec, signal));
+  const views = new NetworkViews({ grid, leases, host, log: { warn: () => {} } });
+  const outlook = shared((signal) => outlookOf({ grid, views, leases }, spec, signal));
   const found = async (signal: AbortSignal) => {
     const network = await outlook(signal);
     return network.kind === 'found' ? network : undefined;
@@ -53,7 +54,7 @@ export function networkChecks(configuration: NetworkConfiguration, { grid, host,
   /** Undefined if the user may not see them. */
   const ranges = shared(async (signal) => {
     const network = await found(signal);
-    return network === undefined ? [] : unlessRefused(inspection.ranges(network.cidr.text, view, signal));
+    return network === undefined ? [] : unlessRefused(inspection.ranges(network.cidr, view, signal));
   });
   /** Of the grid's network, else of the one that would be created; undefined if only the grid knows where. */
   const place = async (signal: AbortSignal) =>
@@ -65,16 +66,16 @@ export function networkChecks(configuration: NetworkConfiguration, { grid, host,
   const freeAddresses = async (signal: AbortSignal) => {
     const network = await found(signal);
     if (network === undefined) return [];
-    const { cidr, ref } = network;
-    const usage = await usageOf(inspection, { cidr, view }, signal);
-    const hasFree = await wapi.hasFreeAddress(ref, signal);
+    const { cidr } = network;
+    const usage = await usageOf(grid, { cidr, view }, signal);
+    const hasFree = (await grid.hasRoom({ view, nextOf: cidr }, signal)) === true;
     return judgeAddresses({ cidr, used: usage?.used, hasFree, ranges: await ranges(signal) });
   };
   const gatewayHolder = async (signal: AbortSignal) => {
     const address = await gateway(signal);
     if (address === undefined) return judgeGateway({ spec, address });
-    const [holder] = await wapi.findFixedAddresses({ ipv4addr: address, network_view: view }, signal);
-    return judgeGateway({ spec, address, holder, status: await wapi.addressStatus(address, view, signal) });
+    const [holder] = await grid.at(address, view, signal);
+    return judgeGateway({ spec, address, holder, isUsed: await grid.isUsed(address, view, signal) });
   };
   const ownAddresses = async (signal: AbortSignal) => {
     const cidr = await place(signal);
@@ -82,13 +83,13 @@ export function networkChecks(configuration: NetworkConfiguration, { grid, host,
     // The gateway may be one: where this host's bridge has it.
     const kept = await gateway(signal);
     const inside = hostAddresses().filter(({ address }) => contains(cidr, address) && address !== kept);
-    const own = inside.map(async (one) => ({ ...one, known: await isKnown(grid, { ...one, view }, signal) }));
+    const own = inside.map(async (one) => ({ ...one, known: await isKnown(access, { ...one, view }, signal) }));
     return judgeOwnAddresses(await Promise.all(own), { cidr, ranges: await ranges(signal) });
   };
   const otherHosts = async (signal: AbortSignal) => {
     const network = await found(signal);
     if (network === undefined) return [];
-    const others = await findOtherHosts(wapi, { cidr: network.cidr, view, host }, signal);
+    const others = await findOtherHosts(grid, { cidr: network.cidr, view, host }, signal);
     return judgeSharing(others, { config, gateway: await gateway(signal) });
   };
   const about = nameOf(configuration, all);
@@ -106,28 +107,26 @@ export function networkChecks(configuration: NetworkConfiguration, { grid, host,
 
 /** Whether the grid takes an address for used; undefined if it does not tell this user. */
 async function isKnown(
-  { wapi, inspection }: GridAccess,
+  { grid, inspection }: Access,
   { address, view }: { readonly address: string; readonly view: string },
   signal: AbortSignal,
 ): Promise<boolean | undefined> {
-  const status = await wapi.addressStatus(address, view, signal);
-  if (status !== undefined) return status === 'USED';
-  const reserved = await wapi.findFixedAddresses({ ipv4addr: address, network_view: view }, signal);
-  if (reserved.length > 0) return true;
+  const isUsed = await grid.isUsed(address, view, signal);
+  if (isUsed !== undefined) return isUsed;
+  if ((await grid.at(address, view, signal)).length > 0) return true;
   const hosts = await unlessRefused(inspection.hostsAt(address, view, signal));
   return hosts && hosts.length > 0;
 }
 
 /** Names some of the hosts that have addresses in a network, by node and cluster. @param of.host this host, which is none of them */
 async function findOtherHosts(
-  wapi: WapiClient,
+  grid: Grid,
   { cidr, view, host }: { readonly cidr: Cidr; readonly view: string; readonly host: Origin },
   signal: AbortSignal,
 ): Promise<string[]> {
-  const query = { network: cidr.text, network_view: view, 'comment~': '^infoblox-cni cluster=' };
   const found = new Set<string>();
   let looked = 0;
-  for await (const { comment } of wapi.listFixedAddresses(query, signal)) {
+  for await (const { comment } of grid.list({ marks: {}, network: cidr, view }, signal)) {
     const origin = parseMark(comment)?.origin;
     const isOther = origin !== undefined && (origin.node !== host.node || origin.cluster !== host.cluster);
     if (isOther) found.add(`${origin.node} in ${origin.cluster}`);
@@ -203,14 +202,14 @@ interface GatewayFacts {
   readonly spec: NetworkSpec;
   /** The address that no container may get; undefined if there is none, or it is not known yet. */
   readonly address: string | undefined;
-  /** The fixed address that the grid has there. */
-  readonly holder?: FixedAddress | undefined;
-  /** What the grid says of the address, `USED` say. */
-  readonly status?: string | undefined;
+  /** What the grid has reserved there. */
+  readonly holder?: Pick<Reservation, 'comment' | 'mac'> | undefined;
+  /** Whether anything uses it; undefined if the user must not know. */
+  readonly isUsed?: boolean | undefined;
 }
 
 /** Judges whether the gateway's address is kept from containers. */
-export function judgeGateway({ spec, address, holder, status }: GatewayFacts): Verdict[] {
+export function judgeGateway({ spec, address, holder, isUsed }: GatewayFacts): Verdict[] {
   if (address === undefined) {
     const isKept = spec.gateway !== undefined || spec.keepFirst;
     return [
@@ -218,7 +217,7 @@ export function judgeGateway({ spec, address, holder, status }: GatewayFacts): V
     ];
   }
   if (holder === undefined) {
-    if (status === 'USED') return [ok(`${address} is in use on the grid by something that is no reservation`)];
+    if (isUsed) return [ok(`${address} is in use on the grid by something that is no reservation`)];
     return [ok(`${address} is free: the first ADD reserves it`)];
   }
   const { comment, mac } = holder;

@@ -1,15 +1,13 @@
 /** What the original driver has left is released by DEL, once the host is told to, and only if it is certainly its work. */
 import { beforeEach, describe, expect, test } from 'vitest';
-import { ExtensibleAttributes } from '../../../../src/infoblox/attributes.ts';
+import { parseCidr } from '../../../../src/infoblox/address.ts';
+import { type DescribedReservation, sighting } from '../../../../src/infoblox/grid.ts';
 import { listOriginals, originalOf } from '../../../../src/infoblox/lease/orphans/original.ts';
-import { WapiClient } from '../../../../src/infoblox/wapi/client.ts';
-import type { AttributedAddress } from '../../../../src/infoblox/wapi/schemas.ts';
-import { sightingBy } from '../../../../src/infoblox/wapi/sighting.ts';
 import { until } from '../../../fixture/host.ts';
 import { type MadeByOriginal, OriginalDriver } from '../../../fixture/original.ts';
 import { type Grid, startGrid } from '../../../simulator/grid.ts';
 import { held, useGridAndHost, writes } from '../../grid-and-host.ts';
-import { inTime, openSession } from '../../wapi/session-fixture.ts';
+import { gridOver, inTime, openSession } from '../../wapi/session-fixture.ts';
 
 /** Containers that the grid was searched for by the attribute. */
 const searches = (grid: Grid) => grid.requests.flatMap(({ query }) => query['*VM ID'] ?? []);
@@ -18,43 +16,32 @@ const id = '85f177f2f1981087309589281979e1190931a9f3d7840660ac8dd9eaeb5685fb';
 
 describe('a fixed address', () => {
   const attributes = { 'Cloud API Owned': 'True', 'CMP Type': 'Kubernetes', 'Tenant ID': 'cluster-1', 'VM ID': id };
-  type Changes = Partial<Omit<AttributedAddress, 'extattrs'>> & { readonly extattrs?: AttributedAddress['extattrs'] };
-  const seen = sightingBy('127.0.0.1', 0);
-  const judge = ({ extattrs = {}, ...over }: Changes = {}) => {
-    const own = Object.fromEntries(Object.entries(attributes).map(([name, value]) => [name, { value }]));
-    const object = {
-      ...{
-        _ref: 'fixedaddress/x:10.0.0.2/default',
-        ipv4addr: '10.0.0.2',
-        network_view: 'default',
-        network: '10.0.0.0/24',
-      },
-      ...{ comment: '', mac: '66:c2:1c:94:6e:e5', match_client: 'MAC_ADDRESS', name: 'web-1' },
-      ...{ extattrs: { ...own, ...extattrs }, seen, ...over },
+  type Changes = Partial<Omit<DescribedReservation, 'attributes'>> & { readonly attributes?: Record<string, unknown> };
+  const seen = sighting({ host: '127.0.0.1', answeredAt: 0, object: '10.0.0.2' });
+  const judge = ({ attributes: others = {}, ...over }: Changes = {}) => {
+    const object: DescribedReservation = {
+      ...{ address: '10.0.0.2', view: 'default', network: parseCidr('10.0.0.0/24'), comment: '', isReserved: false },
+      ...{ mac: '66:c2:1c:94:6e:e5', matchedBy: 'MAC_ADDRESS', name: 'web-1', seen },
+      ...{ attributes: new Map(Object.entries({ ...attributes, ...others })), ...over },
     };
     return originalOf(object, 'cluster-1');
   };
 
   test('that is exactly as the original makes it is its work', () => {
     expect(judge()).toEqual({
-      ...{ ref: 'fixedaddress/x:10.0.0.2/default', address: '10.0.0.2', view: 'default', network: '10.0.0.0/24' },
+      ...{ address: '10.0.0.2', view: 'default', network: '10.0.0.0/24' },
       ...{ containerId: id, name: 'web-1', mac: '66:c2:1c:94:6e:e5', seen },
     });
-    expect(judge({ match_client: 'RESERVED', mac: '00:00:00:00:00:00', name: '' })?.altered).toBeUndefined();
-    expect(judge({ extattrs: { 'CMP Type': { value: 'CNI' } } })?.altered).toBeUndefined();
-  });
-
-  test('whose network hands an attribute down to it is as it was made', () => {
-    const inherited = { value: 'Paris', inheritance_source: { _ref: 'network/x:10.0.0.0/24/default' } };
-    expect(judge({ extattrs: { Site: inherited } })?.altered).toBeUndefined();
+    expect(judge({ matchedBy: 'RESERVED', mac: '00:00:00:00:00:00', name: '' })?.altered).toBeUndefined();
+    expect(judge({ attributes: { 'CMP Type': 'CNI' } })?.altered).toBeUndefined();
   });
 
   test.each<[string, Changes]>([
-    ['of another cluster', { extattrs: { 'Tenant ID': { value: 'cluster-2' } } }],
-    ['of another program with the same client library', { extattrs: { 'CMP Type': { value: 'Docker' } } }],
-    ['that the cloud API does not own', { extattrs: { 'Cloud API Owned': { value: 'False' } } }],
-    ['of a gateway', { extattrs: { 'VM ID': { value: 'N/A' } } }],
-    ['whose container is a list', { extattrs: { 'VM ID': { value: [id] } } }],
+    ['of another cluster', { attributes: { 'Tenant ID': 'cluster-2' } }],
+    ['of another program with the same client library', { attributes: { 'CMP Type': 'Docker' } }],
+    ['that the cloud API does not own', { attributes: { 'Cloud API Owned': 'False' } }],
+    ['of a gateway', { attributes: { 'VM ID': 'N/A' } }],
+    ['whose container is a list', { attributes: { 'VM ID': [id] } }],
     ['of this driver', { comment: 'infoblox-cni cluster=cluster-1 node=a network=n container=c interface=eth0' }],
   ])('%s is not', (_, changes) => {
     expect(judge(changes)).toBeUndefined();
@@ -62,8 +49,8 @@ describe('a fixed address', () => {
 
   test.each<[string, Changes, string]>([
     ['a comment', { comment: 'do not touch' }, 'has a comment: "do not touch"'],
-    ['another attribute', { extattrs: { Site: { value: 'Paris' } } }, 'has the attribute "Site"'],
-    ['another identifier', { match_client: 'CLIENT_ID' }, 'is matched by CLIENT_ID'],
+    ['another attribute', { attributes: { Site: 'Paris' } }, 'has the attribute "Site"'],
+    ['another identifier', { matchedBy: 'CLIENT_ID' }, 'is matched by CLIENT_ID'],
   ])('that somebody has given %s is told as altered', (_, changes, altered) => {
     expect(judge(changes)).toMatchObject({ altered });
   });
@@ -246,11 +233,11 @@ test('what is left is listed by pages: containers with their pods, no gateways, 
     original.add('changed', { view: 'other', network: '10.0.0.0/20', extattrs: { Site: 'Paris' } });
     original.add('foreign', { view: 'other', network: '10.0.0.0/20', tenant: 'cluster-2' });
     grid.clearLog();
-    const wapi = new WapiClient(session, new ExtensibleAttributes('cluster-1'));
+    const port = gridOver(session);
     const listed = async (view?: string) => {
       const all = [];
       const of = { tenant: 'cluster-1', ...(view === undefined ? {} : { view }) };
-      for await (const one of listOriginals(wapi, of, inTime())) all.push(one);
+      for await (const one of listOriginals(port, of, inTime())) all.push(one);
       return all;
     };
     const pods = await listed('pods');

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { sighting } from '../../../../src/infoblox/grid.ts';
 import { defaultDoubtWindow } from '../../../../src/infoblox/lease/doubt.ts';
 import { Reconciler } from '../../../../src/infoblox/lease/release/reconciler.ts';
-import { sightingBy } from '../../../../src/infoblox/wapi/sighting.ts';
 import { until } from '../../../fixture/host.ts';
 import { ManualClock } from '../../../fixture/manual-clock.ts';
 import type { Effect } from '../../../simulator/http/faults.ts';
@@ -135,14 +135,15 @@ test('on a grid that takes 8 s an answer, a release is forgotten as soon as it i
   const { deps, store } = leases;
   const mark = leases.releasing('c1', '10.0.0.2', { dueAt: clock.now() });
   const slowly = <T>(value: T, signal: AbortSignal) => clock.sleep(8_000, signal).then(() => value);
-  const found = [{ ref: 'fixedaddress/x', address: '10.0.0.2', view: 'default', seen: sightingBy('grid', 0) }];
+  const seen = sighting({ host: 'grid', answeredAt: 0, object: 'its reservation' });
+  const found = [{ address: '10.0.0.2', view: 'default', seen }];
   reconciler = new Reconciler({
     ...{ ...deps, clock },
     moment: () => ({ now: clock.now(), wall: clock.wall(), window: defaultDoubtWindow }),
     observer: Object.assign(Object.create(deps.observer), {
       look: (_: unknown, signal: AbortSignal) => slowly({ found, askedAt: clock.now() }, signal),
     }),
-    wapi: Object.assign(Object.create(deps.wapi), {
+    grid: Object.assign(Object.create(deps.grid), {
       remove: (_: unknown, signal: AbortSignal) => slowly(undefined, signal),
     }),
   });

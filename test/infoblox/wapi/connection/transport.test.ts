@@ -27,11 +27,14 @@ function tlsOf(flag: string): TlsOptions {
   return readOptions(parseFlags([`--ssl-verify=${flag}`]), {}, { isTerminal: false }).tls;
 }
 
+/** A read; to be given a URL. */
+const read = () => ({ method: 'GET', about: 'network', writes: false, headers: {}, signal: inTime() }) as const;
+
 async function get(tls: TlsOptions, authority: string): Promise<number> {
   const transport = createTransport(createAgent(tls, 1), hostClock());
   try {
     const url = `https://${authority}/wapi/v2.3/networkview`;
-    const answer = await transport.exchange({ method: 'GET', url, headers: {}, signal: inTime() });
+    const answer = await transport.exchange({ ...read(), url });
     return answer.status;
   } finally {
     await transport.close();
@@ -52,7 +55,7 @@ test('the certificate of a grid host is told, whether it is checked or not', asy
     const onCertificate = (host: string, { fingerprint256 }: X509Certificate) => shown.push([host, fingerprint256]);
     const transport = createTransport(createAgent(tlsOf(flag), 1, { onCertificate }), hostClock());
     const url = `https://127.0.0.1:${grid.port}/wapi/v2.3/networkview`;
-    await transport.exchange({ method: 'GET', url, headers: {}, signal: inTime() });
+    await transport.exchange({ ...read(), url });
     await transport.close();
     expect(shown).toEqual([['127.0.0.1', own.fingerprint256]]);
   }
@@ -137,9 +140,8 @@ test('a redirect is not followed, so that credentials stay with the grid', async
       followed = true;
       return '[]';
     });
-  const signal = inTime();
   const headers = { authorization: 'Basic eDp5' };
-  const exchange = { method: 'GET', url: 'https://grid.example/wapi/v2.3/network', headers, signal } as const;
+  const exchange = { ...read(), url: 'https://grid.example/wapi/v2.3/network', headers };
   expect((await createTransport(agent, hostClock()).exchange(exchange)).status).toBe(302);
   expect(followed).toBe(false);
   await agent.close();
@@ -157,7 +159,7 @@ test.each([
   const error = broken.syscall === 'connect' ? new NotConnected(broken) : broken;
   agent.get('https://grid.example').intercept({ path: '/', method: 'POST' }).replyWithError(error);
   const transport = createTransport(agent, hostClock());
-  const exchange = { method: 'POST', url: 'https://grid.example/', headers: {}, body: {}, signal: inTime() } as const;
+  const exchange = { ...read(), url: 'https://grid.example/', method: 'POST', writes: true, body: {} } as const;
   expect(await failureOf(transport.exchange(exchange))).toMatchObject({ reason, outcome });
   await agent.close();
 });
@@ -169,7 +171,7 @@ test('an error whose text has no end is told in few words', async () => {
     .get('https://grid.example')
     .intercept({ path: '/' })
     .replyWithError(new Error('DNS:x, '.repeat(100_000)));
-  const exchange = { method: 'GET', url: 'https://grid.example/', headers: {}, signal: inTime() } as const;
+  const exchange = { ...read(), url: 'https://grid.example/' };
   const failure = (await failureOf(createTransport(agent, hostClock()).exchange(exchange))) as Error;
   expect(failure.message).toMatch(/broke: DNS:x/);
   expect(failure.message.length).toBeLessThan(500);

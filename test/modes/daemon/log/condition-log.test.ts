@@ -1,8 +1,8 @@
 import { beforeEach, expect, test } from 'vitest';
 import { Conditions } from '../../../../src/infoblox/conditions.ts';
 import { GridError } from '../../../../src/infoblox/errors.ts';
+import { GridState } from '../../../../src/infoblox/grid-state.ts';
 import type { Fields } from '../../../../src/infoblox/log.ts';
-import { GridState } from '../../../../src/infoblox/wapi/grid-state.ts';
 import { logConditions } from '../../../../src/modes/daemon/log/condition-log.ts';
 
 const away = new GridError('unreachable', 'cannot reach the grid', { hint: 'check --grid-host' });

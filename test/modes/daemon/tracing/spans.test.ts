@@ -9,6 +9,7 @@ import type { LogLine } from '../../../fixture/host.ts';
 
 const exchange: Exchange = {
   ...{ method: 'GET', url: 'https://grid.example.com/wapi/v2.3/network?comment=a%20b', headers: {} },
+  ...{ about: 'network', writes: false },
   signal: new AbortController().signal,
 };
 const request = { method: 'STATUS', params: { protocol: protocolVersion, release: 'test' } } as unknown as Parameters<

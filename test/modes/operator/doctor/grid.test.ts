@@ -46,8 +46,7 @@ test.each([
   [[['DHCP', 'EXPIRING_SOON']], 'warning: DHCP expires soon -> renew it on the grid'],
   [[['DDI_TRIAL', 'NOT_EXPIRED']], 'ok: DDI_TRIAL'],
 ] as const)('licences: %j', (found, expected) => {
-  const licenses =
-    found instanceof GridError ? found : found.map(([type, expiration_status]) => ({ type, expiration_status }));
+  const licenses = found instanceof GridError ? found : found.map(([type, status]) => ({ type, status }));
   expect(linesOf(judgeLicenses(licenses))).toEqual([like(expected)]);
 });
 

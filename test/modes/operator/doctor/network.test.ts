@@ -34,11 +34,10 @@ test('a view that is absent is a warning, since its name may be mistyped', () =>
 });
 
 test.each<[NetworkOutlook, typeof bySubnet, RegExp | string]>([
-  [{ kind: 'found', ref: 'r', cidr: net }, bySubnet, 'ok: 10.0.0.0/24 in view default'],
+  [{ kind: 'found', cidr: net }, bySubnet, 'ok: 10.0.0.0/24 in view default'],
   [
     {
       kind: 'found',
-      ref: 'r',
       cidr: net,
       duplicate: new GridError('network-conflict', 'net-1 is two networks', { hint: 'leave the name to one' }),
     },
@@ -84,28 +83,25 @@ test.each([
 });
 
 describe('gateway', () => {
-  const held = (comment: string, mac = '') => ({
-    ...{ _ref: 'fixedaddress/a:10.0.0.1/default', ipv4addr: '10.0.0.1', network_view: 'default', comment, mac },
-    match_client: 'RESERVED',
-  });
+  const held = (comment: string, mac = '') => ({ comment, mac });
   const ofContainer = attachmentMark(
     { cluster: 'c', node: 'n' },
     { network: 'net-1', containerId: 'abc', ifName: 'eth0' },
   );
   test.each([
     ['free', undefined, undefined, 'ok: 10.0.0.1 is free: the first ADD reserves it'],
-    ['a host record', undefined, 'USED', 'ok: 10.0.0.1 is in use on the grid by something that is no reservation'],
-    ['reserved', held(gatewayMark('net-1')), 'USED', 'ok: 10.0.0.1 is reserved'],
+    ['a host record', undefined, true, 'ok: 10.0.0.1 is in use on the grid by something that is no reservation'],
+    ['reserved', held(gatewayMark('net-1')), true, 'ok: 10.0.0.1 is reserved'],
     [
       'of another network',
       held(gatewayMark('net-2')),
-      'USED',
+      true,
       /^ok: 10.0.0.1 is held on the grid by "infoblox-cni gateway/,
     ],
-    ['a router', held('', '00:11:22:33:44:55'), 'USED', /^ok: .* by a fixed address of 00:11:22:33:44:55$/],
-    ['a container', held(ofContainer), 'USED', /^failure: 10.0.0.1 is held by a container -> choose .*container=abc/],
-  ])('%s', (_, holder, status, expected) => {
-    const lines = linesOf(judgeGateway({ spec: bySubnet, address: '10.0.0.1', holder, status }));
+    ['a router', held('', '00:11:22:33:44:55'), true, /^ok: .* by a fixed address of 00:11:22:33:44:55$/],
+    ['a container', held(ofContainer), true, /^failure: 10.0.0.1 is held by a container -> choose .*container=abc/],
+  ])('%s', (_, holder, isUsed, expected) => {
+    const lines = linesOf(judgeGateway({ spec: bySubnet, address: '10.0.0.1', holder, isUsed }));
     expect(lines).toEqual([like(expected)]);
   });
   test('none, or one that is known when the network is there', () => {

@@ -1,7 +1,7 @@
 /** What the ends of requests say about the grid: they raise and clear the conditions of the grid. */
-import type { Clock } from '../concurrency/clock.ts';
-import type { Condition, ConditionKind, Conditions } from '../conditions.ts';
-import { GridError, hasReason } from '../errors.ts';
+import type { Clock } from './concurrency/clock.ts';
+import type { Condition, ConditionKind, Conditions } from './conditions.ts';
+import { GridError, hasReason } from './errors.ts';
 
 /** Milliseconds after which a good answer is too old to rely on. */
 const maxAnswerAgeMs = 60_000;

@@ -1,9 +1,9 @@
 /** What an ADD says when it cannot give an address. */
-import { GridError } from '../../errors.ts';
-import { type Attachment, whoOf } from '../../mark.ts';
-import type { ReadyNetwork } from '../../network/networks.ts';
-import type { Lease } from '../lease.ts';
-import type { Found, Step } from '../plan.ts';
+import { GridError } from '../errors.ts';
+import { type Attachment, whoOf } from '../mark.ts';
+import type { ReadyNetwork } from '../network/networks.ts';
+import type { Lease } from './lease.ts';
+import type { Found, Step } from './plan.ts';
 
 /** The reservation of an attachment was moved or altered: a person has to decide. */
 export function refusal(

@@ -1,11 +1,15 @@
 /** One search of the grid, page by page, that comes to an end even if the grid's list does not. */
-import type { GenericSchema, InferOutput } from 'valibot';
+import * as v from 'valibot';
 import { withDeadline } from '../concurrency/clock.ts';
 import { GridError, hasReason } from '../errors.ts';
-import { type PageRequest, searchRequest } from './request.ts';
-import { page, parseAnswer } from './schemas.ts';
+import { type Kind, parseAnswer } from './objects.ts';
+import type { Query, Question } from './request.ts';
 import type { Session } from './session.ts';
-import type { Sighted } from './sighting.ts';
+
+/** Results that one page of a search has at most: what is asked for as `_max_results`. */
+const pageSize = 1000;
+/** Characters of a page's ID, which has to fit into the URL of the next request. */
+const maxPageIdLength = 4096;
 
 interface SearchLimits {
   /** Pages of at most 1000 results. */
@@ -19,18 +23,11 @@ export const exactSearch: SearchLimits = { pages: 3, waiting: 60_000 };
 /** For lists of what a host or a view holds, whose results are looked at one by one. */
 const listSearch: SearchLimits = { pages: 50, waiting: 60_000 };
 
-/** Of the objects of a list. */
-export type ObjectSchema = GenericSchema<unknown, object>;
-
-export interface Search<S extends ObjectSchema> extends Omit<PageRequest, 'page'> {
-  readonly schema: S;
+export interface Search<S extends v.GenericSchema, T> extends Kind<S, T> {
+  readonly query: Query;
+  readonly confirm?: boolean | undefined;
   /** For a list if absent. */
   readonly limits?: SearchLimits;
-}
-
-/** Makes a search expression for texts that begin with `prefix`: the part of the syntax that every dialect has. */
-export function beginsWith(prefix: string): string {
-  return `^${prefix.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`;
 }
 
 /**
@@ -38,11 +35,11 @@ export function beginsWith(prefix: string): string {
  * @param signal has to end at some time: a request waits for its turn as long as that allows
  * @throws GridError `bad-answer` if a page is none, or one too many; `timeout` if the pages take too long; what the session throws
  */
-export async function* searchPages<const S extends ObjectSchema>(
+export async function* searchPages<const S extends v.GenericSchema, T>(
   session: Pick<Session, 'ask' | 'clock'>,
-  { schema, limits = listSearch, ...request }: Search<S>,
+  { schema, read, limits = listSearch, ...request }: Search<S, T>,
   signal: AbortSignal,
-): AsyncGenerator<Sighted<InferOutput<S>>> {
+): AsyncGenerator<T> {
   const { clock } = session;
   const what = `GET ${request.type}`;
   let left = limits.waiting;
@@ -59,8 +56,7 @@ export async function* searchPages<const S extends ObjectSchema>(
     if (answer === undefined) return;
     left -= clock.now() - began;
     const { result, next_page_id } = parseAnswer(page(schema), answer.value, { what });
-    const { seen } = answer;
-    for (const item of result) yield { ...item, seen };
+    for (const item of result) yield read(item, answer);
     next = next_page_id;
     if (next === undefined) return;
   }
@@ -78,11 +74,11 @@ function unlessMissing(error: unknown): undefined {
 }
 
 /** Finds what matches exact criteria: a few results. @throws as `searchPages` */
-export function findExactly<const S extends ObjectSchema>(
+export function findExactly<const S extends v.GenericSchema, T>(
   session: Pick<Session, 'ask' | 'clock'>,
-  search: Search<S>,
+  search: Search<S, T>,
   signal: AbortSignal,
-): Promise<Sighted<InferOutput<S>>[]> {
+): Promise<T[]> {
   return Array.fromAsync(searchPages(session, { ...search, limits: exactSearch }, signal));
 }
 
@@ -90,5 +86,40 @@ function tookTooLong(what: string, { waiting }: SearchLimits, cause: unknown): G
   return new GridError('timeout', `${what}: the search took more than ${waiting / 1000} s in all`, {
     hint: 'see whether the grid is overloaded; one that sends page after page without an end is at fault itself',
     cause,
+  });
+}
+
+/** One page of a search. */
+export interface PageRequest {
+  /** Object type. */
+  readonly type: string;
+  readonly query: Query;
+  /** `_return_fields`. */
+  readonly fields: string;
+  /** `next_page_id` of the page before; undefined for the first. */
+  readonly page?: string | undefined;
+  readonly confirm?: boolean | undefined;
+}
+
+/**
+ * Makes the request for one page of at most `pageSize` results. Unpaged searches fail when more than 1000 match
+ * (infoblox-client, issue 62), and paging needs `_return_as_object` (infoblox-client, connector.py).
+ */
+export function searchRequest({ type, query, fields, page, ...rest }: PageRequest): Question {
+  const paging = { _paging: '1', _return_as_object: '1', _max_results: String(pageSize) };
+  const search = { ...query, _return_fields: fields, ...paging, ...(page === undefined ? {} : { _page_id: page }) };
+  return { method: 'GET', path: type, query: search, ...rest };
+}
+
+/** Makes the schema of one page of a paged search. */
+function page<const S extends v.GenericSchema>(item: S) {
+  // Before the array is gone through: nothing is made of a list that is too long.
+  const few = v.check(
+    (list: unknown) => !Array.isArray(list) || list.length <= pageSize,
+    `at most ${pageSize} results`,
+  );
+  return v.object({
+    result: v.pipe(v.unknown(), few, v.array(item)),
+    next_page_id: v.optional(v.pipe(v.string(), v.maxLength(maxPageIdLength, `at most ${maxPageIdLength} characters`))),
   });
 }

@@ -1,7 +1,7 @@
 import { beforeEach, expect, test } from 'vitest';
-import { Conditions } from '../../../src/infoblox/conditions.ts';
-import { GridError, type Reason } from '../../../src/infoblox/errors.ts';
-import { GridState, gridTrouble } from '../../../src/infoblox/wapi/grid-state.ts';
+import { Conditions } from '../../src/infoblox/conditions.ts';
+import { GridError, type Reason } from '../../src/infoblox/errors.ts';
+import { GridState, gridTrouble } from '../../src/infoblox/grid-state.ts';
 
 let now: number;
 let events: string[];

@@ -2,16 +2,16 @@
  * Gives an object the mark of the attachment, of the gateway, or of the host that its address belongs to. In place: between a delete and a
  * create another host could take the address.
  */
-import { type Attributes, describeReservation, ofNetwork } from '../../attributes.ts';
-import { GridError } from '../../errors.ts';
-import { attachmentIn, isAttachmentMark, isHostMark, whoOf } from '../../mark.ts';
-import { gatewayName } from '../../wapi/client.ts';
-import { workloadOfLease } from '../../workload.ts';
-import { apply, endDelete, isOpen, sighted, warnOfLoss, without } from '../act.ts';
-import type { LeaseDeps } from '../deps.ts';
-import { createInDoubt, deleteAnswered, deleteInDoubt, type Lease } from '../lease.ts';
-import { type Another, type Found, type Look, plan } from '../plan.ts';
+import { type Attributes, describeReservation, ofNetwork } from '../attributes.ts';
+import { GridError } from '../errors.ts';
+import { attachmentIn, isAttachmentMark, isHostMark, whoOf } from '../mark.ts';
+import { gatewayName } from '../network/networks.ts';
+import { workloadOfLease } from '../workload.ts';
+import { apply, endDelete, isOpen, sighted, warnOfLoss, without } from './act.ts';
 import { movedError } from './address-errors.ts';
+import type { LeaseDeps } from './deps.ts';
+import { createInDoubt, deleteAnswered, deleteInDoubt, type Lease } from './lease.ts';
+import { type Another, type Found, isSame, type Look, plan } from './plan.ts';
 
 interface Reassignment {
   /** Whose mark the object has. */
@@ -60,7 +60,7 @@ export async function reassign(
     // Waiting for the owner, and asking for what it has, took its time.
     const again = await observer.look(lease, signal);
     if (moved !== undefined) return notReassigned(again, object);
-    const seen = again.found.find(({ ref }) => ref === object.ref);
+    const seen = again.found.find((one) => isSame(one, object));
     if (seen === undefined) return { isReassigned: false, look: again };
     apply(store, owner, (current) => createInDoubt(current, moment()));
     const { name, attributes } = describeReservation(attachment.network, workloadOfLease(newOwner));
@@ -79,12 +79,12 @@ async function relabel(
   { lease, object, name, attributes }: Relabel,
   signal: AbortSignal,
 ): Promise<void> {
-  const { wapi, store, moment } = deps;
+  const { grid, store, moment } = deps;
   const seen = sighted(object);
   apply(store, lease.mark, (current) => deleteInDoubt(current, moment()));
   await store.durable();
   try {
-    await wapi.relabel(seen, { comment: object.owner, name, attributes }, signal);
+    await grid.relabel(seen, { comment: object.owner, name, attributes }, signal);
   } catch (error) {
     endDelete({ store, moment }, lease, error);
     // It has become, or will become, the owner's.
@@ -104,7 +104,7 @@ function warnOfOwn({ log }: LeaseDeps, address: string): void {
 }
 
 /** The object is nobody else's. */
-export function notReassigned(look: Look, { ref }: Found): { readonly isReassigned: false; readonly look: Look } {
-  const found = look.found.map((one) => (one.ref === ref ? { ...one, owner: undefined } : one));
+export function notReassigned(look: Look, object: Found): { readonly isReassigned: false; readonly look: Look } {
+  const found = look.found.map((one) => (isSame(one, object) ? { ...one, owner: undefined } : one));
   return { isReassigned: false, look: { ...look, found } };
 }

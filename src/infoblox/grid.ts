@@ -1,0 +1,236 @@
+/**
+ * The port to a grid: what the driver asks of one, in its own words. `WapiGrid` speaks WAPI to a real one; another implementation
+ * lives in memory. test/infoblox/grid-contract.ts says what both have to do.
+ *
+ * All verbs throw GridError. Reads may be sent again, writes are not, once they may have arrived: the `outcome` of the error says
+ * what a write that failed has done. `none`: nothing, and it never will. `unknown`: it is over, and only a look tells how.
+ * `open`: its answer was lost, so it may be carried out later, even after a look that does not show it.
+ *
+ * A grid has hosts of which only one accepts writes; any other may lag behind it. `confirm` asks that one alone: a whole answer, and
+ * `unconfirmed` if it cannot be asked.
+ */
+import type { Cidr } from './address.ts';
+import type { Attributes } from './attributes.ts';
+import { type Backoff, pauseBefore } from './concurrency/backoff.ts';
+import type { Clock } from './concurrency/clock.ts';
+import { GridError } from './errors.ts';
+import type { MarkFilter } from './mark.ts';
+
+/** Milliseconds after the answer that has shown an object in which a write to it has to leave. */
+export const sightingMaxAgeMs = 1_000;
+
+declare const madeByTheGrid: unique symbol;
+
+/**
+ * Where and when the grid has shown an object, and what it calls it: only an implementation of `Grid` makes one. The names are natural
+ * keys: a moment later, or on another host, the same one may be somebody else's object.
+ */
+export interface Sighting {
+  readonly host: string;
+  /** When the answer was here, monotonic milliseconds. */
+  readonly answeredAt: number;
+  readonly object: string;
+  readonly [madeByTheGrid]: true;
+}
+
+/** Makes a sighting: for implementations of `Grid`. */
+export function sighting(seen: Pick<Sighting, 'host' | 'answeredAt' | 'object'>): Sighting {
+  return seen as Sighting;
+}
+
+/** An address that the grid keeps. */
+export interface Reservation {
+  readonly address: string;
+  readonly view: string;
+  readonly comment: string;
+  /** Whether no client of DHCP gets it: what `reserve` makes. Else it is somebody's, or somebody has altered it. */
+  readonly isReserved: boolean;
+  /** By what the grid gives it to a client of DHCP, in its words; `RESERVED` if to none. */
+  readonly matchedBy: string;
+  readonly mac: string;
+  readonly seen: Sighting;
+}
+
+/** A reservation with all that tells who has made it. */
+export interface DescribedReservation extends Reservation {
+  /** Where its network lies; undefined if the grid does not say it. */
+  readonly network: Cidr | undefined;
+  readonly name: string;
+  /** Extensible attributes of its own, not those that it inherits from its network. */
+  readonly attributes: ReadonlyMap<string, unknown>;
+}
+
+export interface Network {
+  readonly cidr: Cidr;
+  readonly view: string;
+  readonly comment: string;
+  /** Network names in its extensible attribute. */
+  readonly names: readonly string[];
+  readonly seen: Sighting;
+}
+
+/** What a write to an object takes: that a look has shown it. */
+export type Sighted = Pick<Reservation | Network, 'seen'>;
+
+/** A network, by its CIDR or by an address in it. */
+export type NetworkPlace = { readonly view: string } & ({ readonly cidr: Cidr } | { readonly address: string });
+
+/** Where an address comes from: the next free one of a network, or this one. The family is that of the network or the address. */
+export type AddressSource = { readonly view: string } & ({ readonly nextOf: Cidr } | { readonly address: string });
+
+/** Where a network comes from: the next free one of so many bits in a network container, or this one. */
+export type NetworkSource = { readonly view: string } & (
+  | { readonly nextOf: Cidr; readonly prefixLength: number }
+  | { readonly cidr: Cidr }
+);
+
+/** What is said of a reservation. */
+export interface Description {
+  readonly comment: string;
+  readonly name: string;
+  readonly attributes: Attributes;
+}
+
+/** Which reservations are meant: those to which all applies that is there. */
+export interface ReservationFilter {
+  /** Their comment begins as such a mark. */
+  readonly marks?: MarkFilter;
+  /** They lie in this network. */
+  readonly network?: Cidr;
+  readonly view?: string | undefined;
+  readonly confirm?: boolean;
+}
+
+/** A network view or, in it, a network container. */
+export interface Surroundings {
+  readonly view: string;
+  readonly container?: Cidr;
+}
+
+export interface Grid {
+  /**
+   * Finds the objects whose comment is exactly a mark; none where the view is not there.
+   * @param view undefined: all
+   * @returns `unconfirmed`: why no host that is known to accept writes could be asked, if that is so: what is found may be out of date
+   */
+  find(
+    mark: string,
+    view: string | undefined,
+    signal: AbortSignal,
+  ): Promise<{ readonly found: Reservation[]; readonly unconfirmed?: GridError }>;
+
+  /** Finds what is reserved at an address. @param view undefined: all */
+  at(address: string, view: string | undefined, signal: AbortSignal): Promise<Reservation[]>;
+
+  /** Lists reservations, however many, while they come. A list that cannot be read to its end ends with an error. */
+  list(filter: ReservationFilter, signal: AbortSignal): AsyncIterable<Reservation>;
+
+  /** As `list`. @param filter `attributes`: that they have; none where the grid does not define them */
+  listDescribed(
+    filter: ReservationFilter & { readonly attributes?: Attributes },
+    signal: AbortSignal,
+  ): AsyncIterable<DescribedReservation>;
+
+  /** Tells whether anything uses an address, also what is no reservation. @returns undefined if this user must not know */
+  isUsed(address: string, view: string, signal: AbortSignal): Promise<boolean | undefined>;
+
+  /**
+   * Reserves an address.
+   * @returns what the grid says that it has made, which is to be compared with what was asked for
+   * @throws GridError `no-free-address`; `conflict` if it is taken, perhaps by a host that came first; `missing` if the network is gone
+   */
+  reserve(
+    wanted: Description & { readonly source: AddressSource },
+    signal: AbortSignal,
+  ): Promise<Pick<Reservation, 'address' | 'view'>>;
+
+  /**
+   * Says something else of a reservation or a network; what is left out stays. As `remove`, it goes to the host that has shown the
+   * object, leaves within `sightingMaxAgeMs` of its answer, and is sent once.
+   * @param label `attributes`: instead of all that it has
+   * @throws GridError with `mayLookAgain` if it was not carried out and another look may lead to one that is: `busy` if it was not
+   * sent, `missing` if the object is gone, `unconfirmed` if only a host says so that may lag behind
+   */
+  relabel(
+    object: Sighted,
+    label: Pick<Description, 'comment'> & Partial<Description>,
+    signal: AbortSignal,
+  ): Promise<void>;
+
+  /**
+   * Deletes a reservation or a network; one that is gone already is fine, if a host says so that is known to accept writes.
+   * @throws as `relabel`
+   */
+  remove(object: Sighted, signal: AbortSignal): Promise<void>;
+
+  /** Finds a network. */
+  networkAt(
+    where: NetworkPlace & Pick<ReservationFilter, 'confirm'>,
+    signal: AbortSignal,
+  ): Promise<Network | undefined>;
+
+  /**
+   * Says how full a network is, as the grid has counted last.
+   * @returns `tenths`: of a per cent of its addresses; undefined if the grid has no network there
+   */
+  utilization(
+    place: NetworkPlace,
+    signal: AbortSignal,
+  ): Promise<{ readonly cidr: Cidr; readonly tenths: number } | undefined>;
+
+  /**
+   * Finds the networks of a view that carry a network name, in their extensible attribute or, with whatever follows it, in their
+   * comment. One may be shown twice, by two looks.
+   */
+  networksNamed(name: string, view: string, signal: AbortSignal): Promise<Network[]>;
+
+  /** Finds the networks of a view that share addresses with a network, other than itself. */
+  networksOverlapping(cidr: Cidr, view: string, signal: AbortSignal): Promise<Cidr[]>;
+
+  /**
+   * Creates a network of a network name.
+   * @throws GridError `no-free-network`; `conflict` if its place is taken, perhaps by a host that came first; `missing` if the view or the
+   * container is gone
+   */
+  createNetwork(
+    wanted: { readonly source: NetworkSource; readonly name: string; readonly comment: string },
+    signal: AbortSignal,
+  ): Promise<Cidr>;
+
+  /** Tells whether there is an address or a network to be had, and takes none. @returns undefined if what it would come from is not there */
+  hasRoom(
+    source: Extract<AddressSource | NetworkSource, { readonly nextOf: Cidr }>,
+    signal: AbortSignal,
+  ): Promise<boolean | undefined>;
+
+  exists(surroundings: Surroundings, signal: AbortSignal): Promise<boolean>;
+
+  /** @throws GridError `conflict` if it is there, or something else in its place */
+  create(surroundings: Surroundings, signal: AbortSignal): Promise<void>;
+}
+
+/** Looks again after a failed write to an object that a look had shown, at most. */
+const maxLooksAgain = 5;
+/** Before each: together they outlast a fail-over of 4-5 s (NIOS 9.0 documentation, "About HA Failover"). */
+const lookPause: Backoff = { first: 250, longest: 3_000 };
+
+/**
+ * Waits before the look that a failed write to an object calls for; not if the grid has only refused an attribute.
+ * @param after `failures`: of such writes before this one
+ * @returns the same with this one
+ * @throws the error if no look helps, or the signal fires first
+ */
+export async function pauseBeforeLook(
+  error: unknown,
+  {
+    clock,
+    random,
+    failures,
+  }: { readonly clock: Pick<Clock, 'sleep'>; readonly random: () => number; readonly failures: number },
+  signal: AbortSignal,
+): Promise<number> {
+  if (!(error instanceof GridError) || !error.mayLookAgain || failures >= maxLooksAgain) throw error;
+  if (error.attribute !== undefined) return failures;
+  await clock.sleep(pauseBefore(failures, lookPause, random), signal, error);
+  return failures + 1;
+}

@@ -1,0 +1,191 @@
+/**
+ * The grid's objects as they are read: everything that comes from WAPI enters through these schemas. Beside each stand its
+ * object type and the fields that are asked for. Field names: WAPI documentation, the page of each object.
+ */
+import * as v from 'valibot';
+import { type Cidr, parseCidr } from '../address.ts';
+import { networkNameAttribute } from '../attributes.ts';
+import { GridError, type Outcome } from '../errors.ts';
+import { type DescribedReservation, type Network, type Reservation, type Sighting, sighting } from '../grid.ts';
+import { referenceTo } from './request.ts';
+
+/** Characters of a name, of a comment (256 at most) and of a text that is neither, each with room to spare. */
+const maxTextLength = 1024;
+
+const text = v.pipe(v.string(), v.maxLength(maxTextLength, `at most ${maxTextLength} characters`));
+const attributeValue = v.union([text, v.number(), v.boolean()]);
+
+/**
+ * One attribute of an object, a string, a number or a list of them (WAPI documentation, "extattrsearch"); `inheritance_source` if
+ * it is its network's (WAPI documentation, "Extensible Attributes").
+ */
+const attribute = v.object({
+  value: v.union([attributeValue, v.pipe(v.array(attributeValue), v.maxLength(100))]),
+  inheritance_source: v.optional(v.unknown()),
+});
+
+/** Only the attribute that networks are told apart by is read, so that the others can be whatever they are. */
+const NamedNetwork = v.object({ [networkNameAttribute]: v.optional(attribute) });
+
+/** Who has shown something, and when. */
+type Answerer = Pick<Sighting, 'host' | 'answeredAt'>;
+
+/** Objects of one type: what is asked for of each, and what that is in the words of the port. */
+export interface Kind<S extends v.GenericSchema, T> {
+  readonly type: string;
+  readonly schema: S;
+  /** `_return_fields`. */
+  readonly fields: string;
+  readonly read: (object: v.InferOutput<S>, answer: Answerer) => T;
+}
+
+type ObjectOf<Entries extends v.ObjectEntries> = v.InferOutput<v.ObjectSchema<Entries, undefined>>;
+
+/** Makes a kind. @param entries the fields that are asked for, beside the reference */
+function kindOf<const Entries extends v.ObjectEntries, T = ObjectOf<Entries>>(
+  type: string,
+  entries: Entries,
+  read: (object: ObjectOf<Entries>, answer: Answerer) => T,
+) {
+  const fields = Object.keys(entries).filter((name) => name !== '_ref');
+  return { type, schema: v.object(entries), fields: fields.join(), read };
+}
+
+const fixedAddressFields = {
+  _ref: referenceTo('fixedaddress'),
+  ipv4addr: v.pipe(v.string(), v.maxLength(15, 'an IPv4 address'), v.ipv4('an IPv4 address')),
+  network_view: v.optional(text, 'default'),
+  comment: v.optional(text, ''),
+  mac: v.optional(text, ''),
+  match_client: v.optional(text, ''),
+};
+
+export const fixedAddress = kindOf('fixedaddress', fixedAddressFields, asReservation);
+
+/** A fixed address with all that tells who has made it. */
+export const describedAddress = kindOf(
+  'fixedaddress',
+  {
+    ...fixedAddressFields,
+    network: v.optional(text, ''),
+    name: v.optional(text, ''),
+    extattrs: v.optional(v.record(text, attribute), {}),
+  },
+  (object, answer): DescribedReservation => {
+    const { network, name, extattrs } = object;
+    const own = Object.entries(extattrs).filter(([, { inheritance_source: source }]) => source === undefined);
+    const attributes = new Map(own.map(([key, { value }]) => [key, value]));
+    return { ...asReservation(object, answer), network: parseCidr(network), name, attributes };
+  },
+);
+
+/** The MAC address of a reservation, which no client has (NIOS 9.0 documentation, "Configuring IPv4 Reservations"). */
+export const zeroMac = '00:00:00:00:00:00';
+
+function asReservation(object: ObjectOf<typeof fixedAddressFields>, answer: Answerer): Reservation {
+  const { ipv4addr, network_view, comment, mac, match_client } = object;
+  return {
+    address: ipv4addr,
+    view: network_view,
+    comment,
+    // The only kind of fixed address that we make: a client could get any other kind by DHCP.
+    isReserved: match_client === 'RESERVED' && (mac === zeroMac || mac === ''),
+    matchedBy: match_client,
+    mac,
+    seen: seenIn(answer, object),
+  };
+}
+
+export const network = kindOf(
+  'network',
+  {
+    _ref: referenceTo('network'),
+    network: text,
+    network_view: v.optional(text, 'default'),
+    comment: v.optional(text, ''),
+    extattrs: v.optional(NamedNetwork, {}),
+  },
+  (object, answer): Network => {
+    const { network_view: view, comment, extattrs } = object;
+    const name = extattrs[networkNameAttribute]?.value;
+    const names = name === undefined ? [] : [name].flat().map(String);
+    return { cidr: cidrOf(object), view, comment, names, seen: seenIn(answer, object) };
+  },
+);
+
+/**
+ * How full networks are: tenths of a percent, as of the grid's last count (`utilization_update`). The vendor says "percentage"
+ * (infobloxopen/infoblox-nios-go-client, ipam/docs/Network.md); public clients that make a share of it divide by 1000.
+ */
+export const networkUtilization = kindOf(
+  'network',
+  { _ref: referenceTo('network'), network: text, utilization: v.pipe(v.number(), v.minValue(0)) },
+  (object) => ({ cidr: cidrOf(object), tenths: object.utilization }),
+);
+
+/** Where networks lie, of which there may be many. */
+export const networkCidr = kindOf('network', { _ref: referenceTo('network'), network: text }, cidrOf);
+
+/** @throws GridError `bad-answer` */
+export function cidrOf({ network }: { readonly network: string }): Cidr {
+  const cidr = parseCidr(network);
+  if (cidr === undefined) throw new GridError('bad-answer', `the grid calls a network "${network}"`);
+  return cidr;
+}
+
+function seenIn({ host, answeredAt }: Answerer, { _ref: object }: { readonly _ref: string }): Sighting {
+  return sighting({ host, answeredAt, object });
+}
+
+/**
+ * Makes the kind of an object of which nothing counts but that it is there.
+ * @param fields any that objects of the type have
+ */
+export function anyOf(type: string, fields: string) {
+  return { ...kindOf(type, { _ref: referenceTo(type) }, ({ _ref }) => _ref), fields };
+}
+
+export const ipv4Address = kindOf('ipv4address', { status: text }, ({ status }) => status);
+
+/** An extensible attribute as the grid defines it. */
+export interface DefinedAttribute {
+  readonly name: string;
+  readonly type: string;
+  /** What an ENUM takes. */
+  readonly values: readonly string[];
+}
+
+export const attributeDefinition = kindOf(
+  'extensibleattributedef',
+  {
+    name: text,
+    type: v.optional(text, ''),
+    list_values: v.optional(v.array(v.object({ value: text })), []),
+  },
+  ({ name, type, list_values }): DefinedAttribute => ({ name, type, values: list_values.map(({ value }) => value) }),
+);
+
+export const NextAddresses = v.object({ ips: v.pipe(v.array(text), v.maxLength(100)) });
+export const NextNetworks = v.object({ networks: v.pipe(v.array(text), v.maxLength(100)) });
+
+/**
+ * Checks an answer against its schema.
+ * @param request `what`: in words, for the message; `outcome`: `unknown` for a write, which the grid carried out or not
+ * @throws GridError `bad-answer` naming the first field that is not as expected
+ */
+export function parseAnswer<const S extends v.GenericSchema>(
+  schema: S,
+  value: unknown,
+  { what, outcome = 'none' }: { readonly what: string; readonly outcome?: Outcome },
+): v.InferOutput<S> {
+  // One thing that is wrong is enough: to list all of an answer's faults may take more memory than there is.
+  const parsed = v.safeParse(schema, value, { abortEarly: true, abortPipeEarly: true });
+  if (parsed.success) return parsed.output;
+  const issue = parsed.issues[0];
+  const path = v.getDotPath(issue) ?? 'the answer';
+  const expected = issue.kind === 'validation' ? issue.message : issue.expected;
+  throw new GridError('bad-answer', `${what}: ${path} is ${issue.received}, expected ${expected}`, {
+    outcome,
+    hint: 'the grid answers in a form that this release does not know',
+  });
+}
