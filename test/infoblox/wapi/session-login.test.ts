@@ -58,7 +58,7 @@ test('the first request carries Basic, the later ones the cookie as the grid wro
   const sent: Headers[] = [];
   const cookie = 'ibapauth="client=API,group=admin-group,ctime=1,user=admin,5d41402a"';
   agent
-    .get('https://grid.example:443')
+    .get('https://grid.example')
     .intercept({ path: /.*/ })
     .reply(
       200,
@@ -97,7 +97,7 @@ test('eight requests whose cookie is refused one after another make one more log
   let valid = 'ibapauth="one"';
   let logins = 0;
   let refused = 0;
-  const pool = agent.get('https://grid.example:443');
+  const pool = agent.get('https://grid.example');
   const answer = (milliseconds: number, times: number) =>
     pool
       .intercept({ path: /.*/ })

@@ -1,10 +1,15 @@
 /** Connections to the grid's hosts: how many, how long they are kept, who shows which certificate, and what is accepted. */
 import type { X509Certificate } from 'node:crypto';
 import { TLSSocket } from 'node:tls';
-import { Agent, buildConnector, type Dispatcher } from 'undici';
+import { Agent, buildConnector, Dispatcher } from 'undici';
 import { connectTimeout, NotConnected } from './connection-error.ts';
 import { checkPeer, type KeyJudge, type OnFirstKey, peerName } from './peer-key.ts';
-import { type ClientPair, RenewedAgent } from './renewed-agent.ts';
+
+/** A certificate, with its chain, and its key, as PEM. */
+export interface ClientPair {
+  readonly cert: string;
+  readonly key: string;
+}
 
 export interface TlsOptions {
   /** Check the grid's certificate. False accepts any, as grids come with a self-signed one. */
@@ -40,6 +45,41 @@ export function createAgent(tls: TlsOptions, connections: number, listeners: Pee
       connect: checked(connectorOf(tls, pair), tls, listeners),
     });
   return tls.client === undefined ? make() : new RenewedAgent(tls.client, make);
+}
+
+/** Sends each request over a connection that shows the client certificate of the moment. */
+class RenewedAgent extends Dispatcher {
+  readonly #client: () => ClientPair;
+  readonly #make: (pair: ClientPair) => Agent;
+  #pair: ClientPair;
+  #agent: Agent;
+
+  /**
+   * @param client asked for each request; the same object as long as nothing has changed
+   * @param make makes the connections that show a pair
+   */
+  constructor(client: () => ClientPair, make: (pair: ClientPair) => Agent) {
+    super();
+    this.#client = client;
+    this.#make = make;
+    this.#pair = client();
+    this.#agent = make(this.#pair);
+  }
+
+  override dispatch(options: Agent.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+    const pair = this.#client();
+    if (pair !== this.#pair) {
+      // What is under way ends there.
+      void this.#agent.close();
+      this.#pair = pair;
+      this.#agent = this.#make(pair);
+    }
+    return this.#agent.dispatch(options, handler);
+  }
+
+  override destroy(): Promise<void> {
+    return this.#agent.destroy();
+  }
 }
 
 /**

@@ -1,15 +1,14 @@
 /** One HTTPS exchange with one host of the grid. Knows nothing of WAPI, sessions or repetition. */
 import { createFetch } from 'ofetch';
-import type { Dispatcher } from 'undici';
+import { type Dispatcher, fetch, Headers, type Response } from 'undici';
 import type { Clock } from '../../concurrency/clock.ts';
 import type { HttpAnswer } from '../answer.ts';
-import { connectionError } from './connection-error.ts';
-import { type Gathering, gather } from './gather.ts';
+import { connectionError, TooLate } from './connection-error.ts';
 
-/** Bytes of a list that are read at most; a page of 1000 reservations has half a megabyte. */
-const largestList = 2 * 1024 * 1024;
+/** Bytes of a list that are read at most, unpacked; a page of 1000 reservations has half a megabyte. */
+const maxListBytes = 2 * 1024 * 1024;
 /** Bytes of any other answer that are read at most: one object, a reference, a refusal, the page of a proxy. */
-const largestAnswer = 256 * 1024;
+const maxAnswerBytes = 256 * 1024;
 
 export interface Exchange {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
@@ -42,28 +41,23 @@ export interface Transport {
 
 /** Makes a transport over the connections of a dispatcher: an agent's, or those of undici's MockAgent in tests. */
 export function createTransport(dispatcher: Dispatcher, clock: Pick<Clock, 'now' | 'turn'>): Transport {
+  const client = createFetch({ fetch: fetch as unknown as typeof globalThis.fetch, Headers: Headers as never }).create({
+    // The session decides what a status means and what is sent again.
+    retry: false,
+    ignoreResponseError: true,
+    // Credentials stay with the grid.
+    redirect: 'manual',
+    responseType: 'stream',
+  });
   return {
-    async exchange({
-      url,
-      about: _,
-      writes,
-      headers: own,
-      lists = false,
-      leaveBy = Number.POSITIVE_INFINITY,
-      ...request
-    }) {
-      const limits = { good: lists ? largestList : largestAnswer, other: largestAnswer };
-      const client = createFetch({
-        fetch: fetchThrough(dispatcher, own, { limits, isTooLate: () => clock.now() > leaveBy }),
-        // The session decides what a status means and what is sent again.
-        defaults: { retry: false, ignoreResponseError: true },
-      });
+    async exchange({ url, about: _, writes, lists = false, leaveBy, ...request }) {
+      const inTime = leaveBy === undefined ? [] : [leavingInTime(() => clock.now() > leaveBy)];
       try {
-        const answer = await client.raw(url, request);
+        const answer = await client.raw(url, { ...request, dispatcher: dispatcher.compose(inTime) });
+        const { status, headers } = answer;
+        const body = await textOf(answer as unknown as Response, lists && answer.ok ? maxListBytes : maxAnswerBytes);
         // undici frees the connection one turn after the body ends; who asks again before that opens a second one.
         await clock.turn();
-        const { status, headers } = answer;
-        const body = await answer.text();
         return { status, body, setCookie: headers.getSetCookie(), date: headers.get('date') ?? undefined };
       } catch (error) {
         const late = request.signal.aborted;
@@ -74,32 +68,30 @@ export function createTransport(dispatcher: Dispatcher, clock: Pick<Clock, 'now'
   };
 }
 
-/**
- * A `fetch` for ofetch that goes over a dispatcher, with its limits and TLS checks, and follows no redirect. It answers with
- * as much of a Response as is read here: a whole one costs as much processor time as the exchange itself.
- * @param own headers beside those that ofetch adds for JSON; as Headers they would be copied and sorted on the way
- */
-function fetchThrough(
-  dispatcher: Dispatcher,
-  own: Exchange['headers'],
-  given: Omit<Gathering, 'signal'>,
-): typeof globalThis.fetch {
-  return async (input, { method = 'GET', headers, body, signal } = {}) => {
-    const url = String(input);
-    const end = url.indexOf('/', 'https://'.length);
-    const text = typeof body === 'string' ? body : null;
-    const all = headers instanceof Headers ? { ...Object.fromEntries(headers), ...own } : own;
-    const request = { origin: url.slice(0, end), path: url.slice(end), method, headers: all, body: text };
-    const answer = await gather(dispatcher, request, { ...given, signal: signal ?? AbortSignal.abort() });
-    const lines = (name: string): string[] => {
-      const value = answer.headers[name] ?? [];
-      return typeof value === 'string' ? [value] : value;
-    };
-    return {
-      status: answer.status,
-      headers: { get: (name) => lines(name)[0] ?? null, getSetCookie: () => lines('set-cookie') },
-      body: null,
-      text: async () => answer.body,
-    } as Response;
-  };
+/** Makes an interceptor that has a request written to a connection only as long as it is not too late. */
+function leavingInTime(isTooLate: () => boolean): Dispatcher.DispatcherComposeInterceptor {
+  return (dispatch) => (options, handler) =>
+    dispatch(options, {
+      // Called when there is a connection, right before the request is written to it.
+      onRequestStart(controller, context) {
+        handler.onRequestStart?.(controller, context);
+        if (isTooLate()) controller.abort(new TooLate());
+      },
+      onResponseStart: (...start) => handler.onResponseStart?.(...start),
+      onResponseData: (...data) => handler.onResponseData?.(...data),
+      onResponseEnd: (...end) => handler.onResponseEnd?.(...end),
+      onResponseError: (...error) => handler.onResponseError?.(...error),
+    });
+}
+
+/** Reads the body of an answer, as UTF-8. @throws Error if it is too long; what has come by then is dropped with its connection */
+async function textOf({ body }: Response, maxBytes: number): Promise<string> {
+  const pieces: Uint8Array[] = [];
+  let length = 0;
+  for await (const piece of body ?? []) {
+    length += piece.length;
+    if (length > maxBytes) throw new Error(`more than ${maxBytes} bytes`);
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces).toString('utf8');
 }

@@ -5,7 +5,7 @@ import { createSecureContext } from 'node:tls';
 import { GridError } from '../../../infoblox/errors.ts';
 import { messageOf } from '../../../infoblox/host/errno.ts';
 import { refuseUntrusted, UntrustedPath } from '../../../infoblox/host/trusted-path.ts';
-import type { ClientPair } from '../../../infoblox/wapi/connection/renewed-agent.ts';
+import type { ClientPair } from '../../../infoblox/wapi/connection/agent.ts';
 import { orStartError } from '../start-error.ts';
 import { UsageError } from './command-line.ts';
 import { type Exposure, exposureOf, whyUnreadable } from './given-file.ts';
