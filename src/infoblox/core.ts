@@ -10,17 +10,16 @@ import type { Grid } from './grid.ts';
 import { GridMonitor } from './grid-monitor.ts';
 import type { GridState } from './grid-state.ts';
 import type { Host } from './host.ts';
-import { Allocator } from './lease/add/allocate.ts';
-import { Deliveries } from './lease/add/deliveries.ts';
-import type { Taken } from './lease/add/take-address.ts';
+import type { Taken } from './lease/add.ts';
+import { Answers } from './lease/callers.ts';
 import type { LeaseDeps } from './lease/deps.ts';
 import type { DoubtWindow } from './lease/doubt.ts';
 import { FormerNames } from './lease/former-names.ts';
 import { Import } from './lease/import.ts';
 import { Observer } from './lease/observe.ts';
-import { Originals } from './lease/orphans/original.ts';
+import { Originals } from './lease/originals.ts';
 import { Reaper } from './lease/reaper.ts';
-import { Reconciler } from './lease/release/reconciler.ts';
+import { Reconciler } from './lease/reconciler.ts';
 import type { LeaseStore } from './lease/store/lease-store.ts';
 import type { Log } from './log.ts';
 import type { Origin } from './mark.ts';
@@ -58,9 +57,8 @@ interface CoreOptions {
 }
 
 export interface Core {
-  /** What DEL, CHECK, GC and commands for people need. */
+  /** What ADD, DEL, CHECK, GC and commands for people need. */
   readonly leases: LeaseDeps;
-  readonly allocator: Allocator;
   readonly monitor: GridMonitor;
   readonly usage: NetworkUsage;
   /** Goes on with what the last run left, and works in the background from now on. Before the first call. */
@@ -87,7 +85,7 @@ export function buildCore(options: CoreOptions): Core {
     observer: new Observer({ grid, store, moment, log, originals }),
     host,
     adds: new SingleFlight<Taken>(),
-    deliveries: new Deliveries({ store, moment, log }),
+    answers: new Answers(),
     locks: new KeyedMutex(),
     clock,
     moment,
@@ -123,7 +121,6 @@ export function buildCore(options: CoreOptions): Core {
   });
   return {
     leases,
-    allocator: new Allocator(leases),
     monitor,
     usage,
     start() {

@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { causes, endings, impossibleEndings } from '../../src/infoblox/lease/endings.ts';
-import { table } from '../../src/infoblox/lease/plan.ts';
+import { impossibilities, table } from '../../src/infoblox/lease/plan.ts';
 
 const page = join(import.meta.dirname, '../../docs/architecture.md');
 
@@ -19,9 +19,12 @@ function listed(values: readonly string[], all: number): string {
 
 /** The rules as Markdown tables. */
 export function ruleTables(): Record<Name, string> {
-  const planRows = table.map(({ phase, seen, doubt, step, because }) => {
-    return [phase, seen.join('; '), listed(doubt, 4), `**${step}**`, because];
-  });
+  const planRows = [...table, ...impossibilities.map((row) => ({ ...row, step: 'cannot be' }))].map(
+    ({ phase, seen, doubt = [], step, because }) => {
+      const which = doubt.length === 0 ? 'any' : doubt.join(', ');
+      return [phase, seen.length === 9 ? 'any' : seen.join('; '), which, `**${step}**`, because];
+    },
+  );
   const endingRows = [...endings, ...impossibleEndings.map((row) => ({ ...row, answer: 'cannot be' }))].map(
     ({ cause, phase, evidence, answer, because }) => {
       return [cause, listed(evidence, causes[cause].evidence.length), listed(phase, 4), `**${answer}**`, because];

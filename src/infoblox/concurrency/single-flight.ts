@@ -6,12 +6,15 @@ export interface SharedWork {
   readonly signal: AbortSignal;
   /** IDs of all callers that have joined so far, also of those that have left. */
   readonly callers: ReadonlySet<string>;
+  /** What it is waiting for, if whoever does it says so: to be told to a caller that waits no longer. */
+  delay: Error | undefined;
   /** From now on nobody joins any more: what callers there are is about to be written down. */
   close(): void;
 }
 
 /** One caller's share of the work. */
 interface Share<T> {
+  readonly work: Pick<SharedWork, 'delay'>;
   /** Resolves as the work does. */
   readonly result: Promise<T>;
   /** This caller does not wait any longer. The work is aborted with the last one. */
@@ -24,6 +27,7 @@ class Work<T> implements SharedWork {
   readonly signal = this.controller.signal;
   readonly callers: Set<string>;
   readonly result: Promise<T>;
+  delay: Error | undefined;
   isClosed = false;
   waiting = 0;
 
@@ -62,7 +66,7 @@ export class SingleFlight<T> {
       work.waiting -= 1;
       if (work.waiting === 0) work.controller.abort();
     };
-    return { result: work.result, leave };
+    return { work, result: work.result, leave };
   }
 
   /** True while work for this key is under way. */

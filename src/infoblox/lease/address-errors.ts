@@ -1,7 +1,10 @@
 /** What an ADD says when it cannot give an address. */
 import { GridError } from '../errors.ts';
+import { gridTrouble } from '../grid-state.ts';
 import { type Attachment, whoOf } from '../mark.ts';
 import type { ReadyNetwork } from '../network/networks.ts';
+import type { NetworkSpec } from '../network/spec.ts';
+import type { LeaseDeps } from './deps.ts';
 import type { Lease } from './lease.ts';
 import type { Found, Step } from './plan.ts';
 
@@ -67,10 +70,43 @@ export function nonsenseError(address: string, wrong: string): GridError {
   });
 }
 
+/** The attachment has an address that the ADD must not be answered with. */
+export function heldError(
+  { address, view }: Lease,
+  { attachment, spec }: { readonly attachment: Attachment; readonly spec: NetworkSpec },
+): GridError {
+  return new GridError(
+    'address-unavailable',
+    `${whoOf(attachment)} already holds ${address} in network ${attachment.network}`,
+    {
+      hint:
+        view === spec.view
+          ? 'delete the attachment before adding it with another address or subnet'
+          : `it is in network view ${view}: name that one, or delete the attachment before adding it in another`,
+    },
+  );
+}
+
+export function unsettledError(mark: string): GridError {
+  return new GridError('bad-answer', `the grid shows something else at each look for ${mark}`);
+}
+
 export function deletedError(): GridError {
   return new GridError('busy', 'the attachment was deleted while its ADD was under way');
 }
 
 export function leftError(): GridError {
   return new GridError('timeout', 'the caller left before its turn came');
+}
+
+/** The caller of an ADD waits no longer. */
+export function lateError({ conditions }: Pick<LeaseDeps, 'conditions'>, { reason }: AbortSignal): GridError {
+  if (!(reason instanceof Error && reason.name === 'TimeoutError')) {
+    return new GridError('timeout', 'the caller left before it had its answer');
+  }
+  const what = 'no address came from the grid in the time for one ADD';
+  const trouble = gridTrouble(conditions)?.error;
+  const hint = 'see the log of the daemon for what the grid does; --add-timeout sets the time';
+  if (trouble === undefined) return new GridError('timeout', what, { hint });
+  return new GridError(trouble.reason, `${what}: ${trouble.message}`, { hint: trouble.hint ?? hint });
 }

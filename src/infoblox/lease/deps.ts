@@ -9,8 +9,8 @@ import type { Log } from '../log.ts';
 import type { Exhaustion } from '../network/exhaustion.ts';
 import type { Networks } from '../network/networks.ts';
 import type { Trace } from '../trace.ts';
-import type { Deliveries } from './add/deliveries.ts';
-import type { Taken } from './add/take-address.ts';
+import type { Taken } from './add.ts';
+import type { Answers } from './callers.ts';
 import type { Moment } from './doubt.ts';
 import type { FormerNames } from './former-names.ts';
 import type { Observer } from './observe.ts';
@@ -44,7 +44,7 @@ export interface LeaseDeps {
   /** The ADDs that are under way, by the mark of their attachment: what others know of it may be older. */
   readonly adds: SingleFlight<Taken>;
   /** What is known of those that were answered. */
-  readonly deliveries: Deliveries;
+  readonly answers: Answers;
   /** One for each lease, by its mark. */
   readonly locks: KeyedMutex;
   readonly clock: Clock;

@@ -4,8 +4,8 @@ import { GridError } from '../errors.ts';
 import { type Attachment, networkOf, shortNetworkName } from '../mark.ts';
 import { type LeaseDeps, maxChangesAtOnce, stopPatienceMs } from './deps.ts';
 import { endLease } from './endings.ts';
+import { reconcile } from './execute.ts';
 import type { Lease, LeaseIdentity } from './lease.ts';
-import { reconcile } from './release/reconcile.ts';
 
 /** What may have to be released. */
 type Stale = LeaseIdentity & Pick<Lease, 'address'>;
@@ -39,8 +39,8 @@ export async function collectGarbage(
   { network, view, valid }: GcRequest,
   { signal, stopping }: { readonly signal: AbortSignal; readonly stopping: AbortSignal },
 ): Promise<GcResult> {
-  const { store, clock, names, observer, adds, deliveries } = deps;
-  const { count } = deliveries;
+  const { store, clock, names, observer, adds, answers } = deps;
+  const { count } = answers;
   const validMarks = new Set(valid.flatMap((attachment) => names.marksOf({ ...attachment, network })));
   const judged = new Set<string>();
   const begun: Stale[] = [];
@@ -51,7 +51,7 @@ export async function collectGarbage(
     if (judged.has(mark)) return;
     judged.add(mark);
     const isValid = validMarks.has(mark);
-    const calls = { isAdding: adds.underWay(mark), wasToldSince: deliveries.toldSince(mark, count) };
+    const calls = { isAdding: adds.underWay(mark), wasToldSince: answers.toldSince(mark, count) };
     if (endLease(deps, one, { cause: 'GC', isValid, ...calls }).answer === 'release') begun.push(one);
     await settle();
   };

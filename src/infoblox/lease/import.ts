@@ -6,9 +6,8 @@ import { type Backoff, pauseBefore } from '../concurrency/backoff.ts';
 import { deadline, every } from '../concurrency/clock.ts';
 import { GridError } from '../errors.ts';
 import { messageOf } from '../host/errno.ts';
-import { networkOf } from '../mark.ts';
 import { type LeaseDeps, maxChangesAtOnce } from './deps.ts';
-import { imported } from './lease.ts';
+import { adopt } from './execute.ts';
 import { plan } from './plan.ts';
 
 /** Milliseconds for one attempt. */
@@ -79,8 +78,7 @@ export class Import {
     if (adds.underWay(mark) || store.get(mark) !== undefined) return false;
     const step = plan(undefined, { found: [object], askedAt: moment().now }, moment());
     if (step.kind !== 'adopt') return false;
-    const { view, address } = step.object;
-    store.apply(mark, (lease) => lease ?? imported({ mark, network: networkOf(mark), view }, address));
+    adopt(store, mark, step.object);
     return true;
   }
 

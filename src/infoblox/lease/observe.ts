@@ -1,11 +1,14 @@
-/** Looks at the grid: what carries a mark, and what became of a reservation that is not where it should be. */
+/** Looks at the grid: what carries a mark, whose it is, and what became of a reservation that is not where it should be. */
 import type { Grid, Reservation, ReservationFilter } from '../grid.ts';
+import type { Host } from '../host.ts';
 import type { Log } from '../log.ts';
-import { parseMark } from '../mark.ts';
+import { gatewayMark, hostMark, type Origin, parseMark } from '../mark.ts';
+import { fits } from '../network/fit.ts';
+import type { ReadyNetwork } from '../network/networks.ts';
 import type { Moment } from './doubt.ts';
 import { type Lease, wasUnknown } from './lease.ts';
-import type { Originals } from './orphans/original.ts';
-import type { Found, Look } from './plan.ts';
+import type { Originals } from './originals.ts';
+import { type Found, isSame, type Look } from './plan.ts';
 import type { LeaseStore } from './store/lease-store.ts';
 
 /** Altered objects that are remembered as reported; after that many the reports start anew. */
@@ -110,4 +113,44 @@ export function describe({ comment, isReserved, matchedBy, mac }: Reservation): 
 
 function wasMarked({ comment }: Reservation, mark: string): boolean {
   return comment === mark || (comment.startsWith(mark) && parseMark(comment) === undefined);
+}
+
+/** What only an ADD knows. */
+interface AddView {
+  readonly host: Host;
+  readonly origin: Origin;
+  readonly network: ReadyNetwork;
+  /** Of the network. */
+  readonly name: string;
+  readonly requested: string | undefined;
+  readonly made: Pick<Found, 'address' | 'view'> | undefined;
+}
+
+/** A look with what only an ADD knows: what it has made, what fits it, and which addresses no container may have. */
+export async function seenByAdd(look: Look, { host, origin, network, name, requested, made }: AddView): Promise<Look> {
+  const found = look.found.map(async (object) => {
+    const isOwn = await host.isOwnAddress(object.address);
+    const owner = keeperOf(object, { network, name, host: origin, isOwn });
+    return { ...object, fresh: made !== undefined && isSame(object, made), owner };
+  });
+  return { ...look, found: await Promise.all(found), fits: (address) => fits(address, network, requested) };
+}
+
+interface Keepers {
+  readonly network: ReadyNetwork;
+  /** The network's name. */
+  readonly name: string;
+  readonly host: Origin;
+  /** Whether the object's address is one of the host's own. */
+  readonly isOwn: boolean;
+}
+
+/**
+ * Decides who has to have an object that was made for a container.
+ * @returns the mark of its owner: gateway, other attachment, or this host; undefined if the container may have it
+ */
+export function keeperOf({ address, view, owner }: Found, { network, name, host, isOwn }: Keepers): string | undefined {
+  const isHere = view === network.view;
+  if (isHere && address === network.kept) return gatewayMark(name);
+  return owner ?? (isHere && isOwn ? hostMark(host) : undefined);
 }

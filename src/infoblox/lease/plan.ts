@@ -73,69 +73,107 @@ export type Step =
   | { readonly kind: 'adopt'; readonly object: Found; readonly surplus: readonly Found[] }
   /** One: each needs a look of its own. */
   | { readonly kind: 'remove'; readonly object: Found }
-  /** `at`: milliseconds since 1970. */
-  | { readonly kind: 'look again'; readonly at: number }
+  /**
+   * There is nothing to do before `at`, milliseconds since 1970: a bound lease is as it should be until then. `impossible`: set if this
+   * cannot be, an error of this program: why.
+   */
+  | { readonly kind: 'look again'; readonly at: number; readonly impossible?: string }
   /** To be given the mark of its owner. */
   | { readonly kind: 'reassign'; readonly object: Another }
   /** Somebody has moved or altered it: a person has to decide. */
   | { readonly kind: 'refuse'; readonly moved?: Found | undefined; readonly altered?: string | undefined };
 
-/** One rule of the table. Every combination of phase, seen and doubt is matched by exactly one. */
-export interface Rule {
+/** A set of combinations of phase, sight and doubt. */
+interface Row {
   readonly phase: PhaseOrNone;
   readonly seen: readonly Seen[];
-  readonly doubt: readonly DoubtKind[];
-  readonly step: Step['kind'];
+  /** Any, if it is left out. */
+  readonly doubt?: readonly DoubtKind[];
   readonly because: string;
 }
 
-const anyDoubt: readonly DoubtKind[] = ['none', 'create', 'delete', 'both'];
+/** One rule of the table. Every combination meets exactly one, or one impossibility. */
+export interface Rule extends Row {
+  readonly step: Step['kind'];
+}
+
 const noDelete: readonly DoubtKind[] = ['none', 'create'];
 const noCreate: readonly DoubtKind[] = ['none', 'delete'];
 const aDelete: readonly DoubtKind[] = ['delete', 'both'];
 const aCreate: readonly DoubtKind[] = ['create', 'both'];
-const anyObject: readonly Seen[] = [
-  'wanted',
-  'wanted and surplus',
-  'surplus',
-  'the address of another',
-  'in another view',
-];
+const unconfirmed: readonly Seen[] = ['shown, unconfirmed', 'unconfirmed'];
 
 // biome-ignore format: a table reads as a table
 export const table: readonly Rule[] = [
-  { phase: 'none', seen: ['nothing', 'altered', 'shown, unconfirmed', 'unconfirmed'], doubt: anyDoubt, step: 'nothing', because: 'there is nothing to answer for, as far as is known' },
-  { phase: 'none', seen: anyObject, doubt: anyDoubt, step: 'adopt', because: 'whoever was told this address may use it' },
+  { phase: 'none', seen: ['nothing'], doubt: ['none'], step: 'nothing', because: 'there is nothing to answer for' },
+  { phase: 'none', seen: ['wanted', 'wanted and surplus'], doubt: ['none'], step: 'adopt', because: 'whoever was told this address may use it' },
+  { phase: 'none', seen: ['the address of another'], doubt: ['none'], step: 'nothing', because: 'it is a live attachment that uses it: somebody has changed its mark' },
+  { phase: 'none', seen: ['unconfirmed'], doubt: ['none'], step: 'nothing', because: 'what only a host shows that may lag behind may be another\'s by now' },
 
-  { phase: 'pending', seen: ['nothing', 'altered'], doubt: anyDoubt, step: 'create', because: 'nothing is there to use; what a create in doubt may still leave is looked for after the ADD' },
-  { phase: 'pending', seen: ['shown, unconfirmed', 'unconfirmed'], doubt: noCreate, step: 'create', because: 'the create goes to a host that accepts writes; what it duplicates is looked for after the ADD' },
-  { phase: 'pending', seen: ['shown, unconfirmed', 'unconfirmed'], doubt: aCreate, step: 'look again', because: 'whether the create was carried out only a host that accepts writes can tell' },
-  { phase: 'pending', seen: ['wanted', 'wanted and surplus'], doubt: anyDoubt, step: 'adopt', because: 'this attempt or an earlier one took it, and nobody was told' },
+  { phase: 'pending', seen: ['nothing'], step: 'create', because: 'nothing is there to use; what a create in doubt may still leave is looked for after the ADD' },
+  { phase: 'pending', seen: ['unconfirmed'], doubt: noCreate, step: 'create', because: 'the create goes to a host that accepts writes; what it duplicates is looked for after the ADD' },
+  { phase: 'pending', seen: ['unconfirmed'], doubt: aCreate, step: 'look again', because: 'whether the create was carried out only a host that accepts writes can tell' },
+  { phase: 'pending', seen: ['wanted', 'wanted and surplus'], step: 'adopt', because: 'this attempt or an earlier one took it, and nobody was told' },
   { phase: 'pending', seen: ['surplus'], doubt: noDelete, step: 'remove', because: 'it is not what the ADD asks for' },
   { phase: 'pending', seen: ['surplus'], doubt: aDelete, step: 'create', because: 'the delete may still remove it, so nobody is told its address, and no second delete is sent' },
-  { phase: 'pending', seen: ['the address of another'], doubt: anyDoubt, step: 'reassign', because: 'the grid gave it away: the reservation of a live attachment or of the gateway was lost, or the host itself has the address' },
-  { phase: 'pending', seen: ['in another view'], doubt: anyDoubt, step: 'refuse', because: 'the view was renamed or the object moved; a second reservation would be one too many' },
+  { phase: 'pending', seen: ['the address of another'], step: 'reassign', because: 'the grid gave it away: the reservation of a live attachment or of the gateway was lost, or the host itself has the address' },
+  { phase: 'pending', seen: ['in another view'], step: 'refuse', because: 'the view was renamed or the object moved; a second reservation would be one too many' },
 
-  { phase: 'bound', seen: ['nothing'], doubt: anyDoubt, step: 'recreate', because: 'a live attachment has lost its reservation' },
+  { phase: 'bound', seen: ['nothing'], step: 'recreate', because: 'a live attachment has lost its reservation' },
   { phase: 'bound', seen: ['wanted'], doubt: noCreate, step: 'nothing', because: 'the grid shows what it should' },
   { phase: 'bound', seen: ['wanted'], doubt: aCreate, step: 'look again', because: 'the create may still leave a surplus object' },
   { phase: 'bound', seen: ['wanted and surplus', 'surplus'], doubt: noDelete, step: 'remove', because: 'the answer to a create was lost, and its object has turned up' },
   { phase: 'bound', seen: ['wanted and surplus'], doubt: aDelete, step: 'look again', because: 'the delete may still remove the surplus; a second one could hit a later owner of that address' },
   { phase: 'bound', seen: ['surplus'], doubt: aDelete, step: 'recreate', because: 'a live attachment has lost its reservation; the delete may still remove the surplus' },
-  { phase: 'bound', seen: ['the address of another'], doubt: anyDoubt, step: 'reassign', because: 'the answer to a create was lost, and what it took is the address of another attachment' },
-  { phase: 'bound', seen: ['in another view'], doubt: anyDoubt, step: 'refuse', because: 'the view was renamed or the object moved; the address is still reserved' },
-  { phase: 'bound', seen: ['altered'], doubt: anyDoubt, step: 'refuse', because: 'somebody has changed it on purpose; the address is still taken' },
-  { phase: 'bound', seen: ['shown, unconfirmed'], doubt: anyDoubt, step: 'look again', because: 'a host that does not accept writes may lag behind; the attachment may be told the address once more' },
-  { phase: 'bound', seen: ['unconfirmed'], doubt: anyDoubt, step: 'recreate', because: 'a create tells what no look can: the grid refuses it if the object is there, and a host that takes it is the one to ask from now on' },
+  { phase: 'bound', seen: ['the address of another'], step: 'reassign', because: 'the answer to a create was lost, and what it took is the address of another attachment' },
+  { phase: 'bound', seen: ['in another view'], step: 'refuse', because: 'the view was renamed or the object moved; the address is still reserved' },
+  { phase: 'bound', seen: ['altered'], step: 'refuse', because: 'somebody has changed it on purpose; the address is still taken' },
+  { phase: 'bound', seen: ['shown, unconfirmed'], step: 'look again', because: 'a host that does not accept writes may lag behind; the attachment may be told the address once more' },
+  { phase: 'bound', seen: ['unconfirmed'], step: 'recreate', because: 'a create tells what no look can: the grid refuses it if the object is there, and a host that takes it is the one to ask from now on' },
 
   { phase: 'releasing', seen: ['nothing', 'altered'], doubt: noCreate, step: 'forget', because: 'nothing is left that carries the mark, and nothing can come any more' },
   { phase: 'releasing', seen: ['nothing', 'altered'], doubt: aCreate, step: 'look again', because: 'the create may still be carried out' },
-  { phase: 'releasing', seen: ['wanted', 'wanted and surplus', 'surplus', 'in another view'], doubt: noDelete, step: 'remove', because: 'nobody needs it any more' },
-  { phase: 'releasing', seen: ['wanted', 'wanted and surplus', 'surplus', 'in another view'], doubt: aDelete, step: 'look again', because: 'one delete is on its way; a second one could hit a later owner of the address' },
-  { phase: 'releasing', seen: ['the address of another'], doubt: anyDoubt, step: 'reassign', because: 'removing it would take the address from the attachment that uses it' },
+  { phase: 'releasing', seen: ['surplus'], doubt: noDelete, step: 'remove', because: 'nobody needs it any more' },
+  { phase: 'releasing', seen: ['surplus'], doubt: aDelete, step: 'look again', because: 'one delete is on its way; a second one could hit a later owner of the address' },
+  { phase: 'releasing', seen: ['the address of another'], step: 'reassign', because: 'removing it would take the address from the attachment that uses it' },
   { phase: 'releasing', seen: ['shown, unconfirmed'], doubt: noDelete, step: 'remove', because: 'the delete goes to the host that shows it alone: one that lags does not accept it, and for one that does it is there' },
   { phase: 'releasing', seen: ['unconfirmed'], doubt: noDelete, step: 'recreate', because: 'as for a bound lease; what it makes is removed next, by a host that accepts writes' },
-  { phase: 'releasing', seen: ['shown, unconfirmed', 'unconfirmed'], doubt: aDelete, step: 'look again', because: 'the delete may still be carried out; another host may lag behind' },
+  { phase: 'releasing', seen: unconfirmed, doubt: aDelete, step: 'look again', because: 'the delete may still be carried out; another host may lag behind' },
+];
+
+/** What cannot be. If it is all the same, nothing is written: the grid is looked at again later. */
+export const impossibilities: readonly Row[] = [
+  {
+    phase: 'none',
+    seen: ['surplus', 'in another view', 'altered', 'shown, unconfirmed'],
+    doubt: ['none'],
+    because: 'all that carries the mark is wanted, wherever it is',
+  },
+  {
+    phase: 'none',
+    seen: [
+      'nothing',
+      'wanted',
+      'wanted and surplus',
+      'surplus',
+      'the address of another',
+      'in another view',
+      'altered',
+      ...unconfirmed,
+    ],
+    doubt: ['create', 'delete', 'both'],
+    because: 'it is a lease that is in doubt',
+  },
+  {
+    phase: 'pending',
+    seen: ['altered', 'shown, unconfirmed'],
+    because: 'nobody was told an address at which to look',
+  },
+  {
+    phase: 'releasing',
+    seen: ['wanted', 'wanted and surplus', 'in another view'],
+    because: 'nothing of it is wanted, in whatever view',
+  },
 ];
 
 /**
@@ -146,10 +184,12 @@ export const table: readonly Rule[] = [
 export function plan(lease: Lease | undefined, look: Look, moment: Moment): Step {
   const doubt = doubtOf(lease, { ...moment, askedAt: look.askedAt });
   const sight = sightOf(lease, look, doubt);
-  const kinds = { phase: lease?.phase ?? 'none', seen: sight.seen, doubt: kindOf(doubt) } as const;
-  const rule = ruleFor(kinds.phase, kinds.seen, kinds.doubt);
+  const verdict = ruleFor(lease?.phase ?? 'none', sight.seen, kindOf(doubt));
+  if (verdict.step === 'impossible') {
+    return { kind: 'look again', at: nextLook(sight, doubt, moment), impossible: verdict.because };
+  }
   // Where nobody was told an address there is none to ask for.
-  const step = rule.step === 'recreate' && lease?.address == null ? 'look again' : rule.step;
+  const step = verdict.step === 'recreate' && lease?.address == null ? 'look again' : verdict.step;
   switch (step) {
     case 'adopt': {
       const [object, ...surplus] = [...sight.wanted, ...sight.surplus];
@@ -173,11 +213,18 @@ export function plan(lease: Lease | undefined, look: Look, moment: Moment): Step
   }
 }
 
-/** The one rule for a combination. */
-export function ruleFor(phase: PhaseOrNone, seen: Seen, doubt: DoubtKind): Rule {
-  const rule = table.find((row) => row.phase === phase && row.seen.includes(seen) && row.doubt.includes(doubt));
-  if (rule === undefined) throw new Error(`no rule for ${phase}, ${seen}, doubt ${doubt}`);
-  return rule;
+/** The one rule for a combination, or the one impossibility. */
+export function ruleFor(
+  phase: PhaseOrNone,
+  seen: Seen,
+  doubt: DoubtKind,
+): { step: Rule['step'] | 'impossible'; because: string } {
+  const isMet = (row: Row) => row.phase === phase && row.seen.includes(seen) && row.doubt?.includes(doubt) !== false;
+  const rule = table.find(isMet);
+  if (rule !== undefined) return rule;
+  const impossible = impossibilities.find(isMet);
+  if (impossible === undefined) throw new Error(`no rule for ${phase}, ${seen}, doubt ${doubt}`);
+  return { step: 'impossible', because: impossible.because };
 }
 
 interface Sight {
@@ -199,7 +246,7 @@ function sightOf(lease: Lease | undefined, look: Look, doubt: Doubt): Sight {
   if (found.length === 0) return { wanted: [], surplus: [], seen: altered === undefined ? 'nothing' : 'altered' };
   const isSafe = ({ fresh }: Found) => fresh === true || doubt.delete === null;
   const isWanted = (object: Found) => {
-    if (lease === undefined) return true;
+    if (lease === undefined) return !isAnothers(object);
     if (lease.phase === 'bound') return object.address === lease.address;
     return lease.phase === 'pending' && !isAnothers(object) && isSafe(object) && fits(object.address);
   };
@@ -209,7 +256,8 @@ function sightOf(lease: Lease | undefined, look: Look, doubt: Doubt): Sight {
   const surplus = here.filter((object) => !wanted.includes(object));
   if (here.length === 0) return { seen: 'in another view', wanted, surplus: found };
   const another = surplus.filter(isAnothers).find(isSafe);
-  if (another !== undefined) return { seen: 'the address of another', wanted, surplus, another };
+  if (another !== undefined && (lease !== undefined || wanted.length === 0))
+    return { seen: 'the address of another', wanted, surplus, another };
   if (wanted.length === 0) return { seen: 'surplus', wanted, surplus };
   return { seen: surplus.length > 0 ? 'wanted and surplus' : 'wanted', wanted, surplus };
 }

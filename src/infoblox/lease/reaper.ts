@@ -54,8 +54,8 @@ export class Reaper {
 
   /** Looks once at all sandboxes that were seen; releases the leases of those that have been gone for the grace period. */
   async look(): Promise<void> {
-    const { host, adds, deliveries, clock, tally, log } = this.#deps;
-    const now = { at: clock.now(), count: deliveries.count };
+    const { host, adds, answers, clock, tally, log } = this.#deps;
+    const now = { at: clock.now(), count: answers.count };
     const gone = await this.#gone();
     const marks = new Set(gone.map(({ mark }) => mark));
     for (const mark of this.#firstLooks.keys()) if (!marks.has(mark)) this.#firstLooks.delete(mark);
@@ -63,7 +63,7 @@ export class Reaper {
     for (const lease of gone) {
       const { mark, address, workload } = lease;
       const first = this.#firstLooks.get(mark) ?? now;
-      const wasToldSince = deliveries.toldSince(mark, first.count);
+      const wasToldSince = answers.toldSince(mark, first.count);
       this.#firstLooks.set(mark, wasToldSince ? now : first);
       const isFirstLook = first === now || now.at - first.at < this.#grace;
       const calls = { isAdding: adds.underWay(mark), wasToldSince };

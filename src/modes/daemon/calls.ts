@@ -46,7 +46,7 @@ interface CallsDeps {
 /** Builds what serves calls; it does not listen yet. */
 export function buildCalls(deps: CallsDeps) {
   const { options, store, access, core, metrics, tracing, conditions, recentErrors, unverified, log } = deps;
-  const { leases, allocator, monitor, usage } = core;
+  const { leases, monitor, usage } = core;
   const { networks, exhaustion, names } = leases;
   const { socketDir, driverName, addTimeout, networkView } = options;
   const defaults = options;
@@ -62,7 +62,7 @@ export function buildCalls(deps: CallsDeps) {
     log,
   });
   const handlers: Handlers = {
-    ADD: addHandler({ allocator, conditions, notes, defaults, addTimeout, log }),
+    ADD: addHandler({ leases, conditions, notes, defaults, addTimeout, log }),
     DEL: delHandler(leases, defaults),
     CHECK: checkHandler(leases, defaults),
     GC: gcHandler(leases, defaults),

@@ -1,5 +1,5 @@
 /** What the original driver has left on the grid for containers, for people who migrate from it. */
-import { listOriginals, type Original } from '../../infoblox/lease/orphans/original.ts';
+import { listOriginals, type Original } from '../../infoblox/lease/originals.ts';
 import { counted } from '../quantity.ts';
 import type { Column } from '../status-text.ts';
 import { type ExitStatus, exitStatus } from './command-error.ts';

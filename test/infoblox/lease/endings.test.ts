@@ -228,7 +228,7 @@ describe('nothing else in src ends a lease', () => {
     ['abandon', 'endings.ts'],
     ['unknownToRelease', 'endings.ts'],
     ['forgetPending', 'endings.ts'],
-    ['forgetReleased', 'release/reconcile.ts'],
+    ['forgetReleased', 'execute.ts'],
   ])('%s is called in %s alone', (transition, file) => {
     expect(naming(new RegExp(`\\b${transition}\\(|[{,]\\s*${transition}\\b`))).toEqual(
       [`infoblox/lease/${file}`, lease].sort(),

@@ -3,8 +3,8 @@
  * natural keys, so that a late delete hits whoever has the address by then. No clock, no network, no database.
  */
 import { GridError } from '../../../src/infoblox/errors.ts';
-import { without } from '../../../src/infoblox/lease/act.ts';
 import { ending, type Reason } from '../../../src/infoblox/lease/endings.ts';
+import { asNobodys, without } from '../../../src/infoblox/lease/execute.ts';
 import {
   answer,
   begin,
@@ -21,7 +21,6 @@ import {
   settle,
 } from '../../../src/infoblox/lease/lease.ts';
 import { type Found, type Look, plan, type Step } from '../../../src/infoblox/lease/plan.ts';
-import { notReassigned } from '../../../src/infoblox/lease/reassign.ts';
 
 /** How a write ends: answered; carried out or dropped without an answer; on its way for a while without an answer. */
 export type Ending = 'answered' | 'done, answer lost' | 'dropped, answer lost' | 'late';
@@ -344,12 +343,12 @@ export class World {
         this.#await();
         const newOwner = this.state.get(owner);
         if (newOwner?.phase !== 'bound' || newOwner.address !== object.address) {
-          return notReassigned(look, object).look;
+          return asNobodys(look, object);
         }
         const isMoved = plan(newOwner, this.#look(owner, how), this.moment).kind === 'refuse';
         if (isMoved && lease.phase === 'pending') throw new Failure('the owner has moved');
         const again = this.#look(mark, how);
-        if (isMoved) return notReassigned(again, object).look;
+        if (isMoved) return asNobodys(again, object);
         if (!again.found.some(({ address }) => address === object.address)) return again;
         this.#apply(owner, (current) => createInDoubt(current, this.moment));
         apply((current) => deleteInDoubt(current, this.moment));

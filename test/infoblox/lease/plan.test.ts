@@ -11,6 +11,7 @@ import {
 import {
   type DoubtKind,
   type Found,
+  impossibilities,
   type Look,
   type PhaseOrNone,
   plan,
@@ -19,18 +20,18 @@ import {
   table,
 } from '../../../src/infoblox/lease/plan.ts';
 
-/** Every cell, written out: what the code decides is compared with what a person decided here. */
+/** Every cell, written out: what the code decides is compared with what a person decided here. `-`: it cannot be. */
 const cells = `
 none                   | none       create     delete     both
-nothing                | nothing    nothing    nothing    nothing
-wanted                 | adopt      adopt      adopt      adopt
-wanted and surplus     | adopt      adopt      adopt      adopt
-surplus                | adopt      adopt      adopt      adopt
-the address of another | adopt      adopt      adopt      adopt
-in another view        | adopt      adopt      adopt      adopt
-altered                | nothing    nothing    nothing    nothing
-shown, unconfirmed     | nothing    nothing    nothing    nothing
-unconfirmed            | nothing    nothing    nothing    nothing
+nothing                | nothing    -          -          -
+wanted                 | adopt      -          -          -
+wanted and surplus     | adopt      -          -          -
+surplus                | -          -          -          -
+the address of another | nothing    -          -          -
+in another view        | -          -          -          -
+altered                | -          -          -          -
+shown, unconfirmed     | -          -          -          -
+unconfirmed            | nothing    -          -          -
 
 pending                | none       create     delete     both
 nothing                | create     create     create     create
@@ -39,8 +40,8 @@ wanted and surplus     | adopt      adopt      adopt      adopt
 surplus                | remove     remove     create     create
 the address of another | reassign   reassign   reassign   reassign
 in another view        | refuse     refuse     refuse     refuse
-altered                | create     create     create     create
-shown, unconfirmed     | create     look-again create     look-again
+altered                | -          -          -          -
+shown, unconfirmed     | -          -          -          -
 unconfirmed            | create     look-again create     look-again
 
 bound                  | none       create     delete     both
@@ -56,11 +57,11 @@ unconfirmed            | recreate   recreate   recreate   recreate
 
 releasing              | none       create     delete     both
 nothing                | forget     look-again forget     look-again
-wanted                 | remove     remove     look-again look-again
-wanted and surplus     | remove     remove     look-again look-again
+wanted                 | -          -          -          -
+wanted and surplus     | -          -          -          -
 surplus                | remove     remove     look-again look-again
 the address of another | reassign   reassign   reassign   reassign
-in another view        | remove     remove     look-again look-again
+in another view        | -          -          -          -
 altered                | forget     look-again forget     look-again
 shown, unconfirmed     | remove     remove     look-again look-again
 unconfirmed            | recreate   recreate   look-again look-again
@@ -75,7 +76,7 @@ const written = cells
     return lines.flatMap((line) => {
       const [seen = '', steps = ''] = line.split('|').map((part) => part.trim());
       return doubts.split(/ +/).map((doubt, index) => {
-        const step = (steps.split(/ +/)[index] ?? '').replace('-', ' ');
+        const step = (steps.split(/ +/)[index] ?? '').replace(/^-$/, 'impossible').replace('-', ' ');
         return { phase: phase as PhaseOrNone, seen: seen as Seen, doubt: doubt as DoubtKind, step };
       });
     });
@@ -97,14 +98,17 @@ describe('the table', () => {
     expect(ruleFor(phase, seen, doubt).step).toBe(step);
   });
 
-  test('has exactly one rule for each cell, and no rule for none', () => {
+  test('has exactly one rule or one impossibility for each cell, and none for no cell', () => {
+    const rows = [...table, ...impossibilities];
     const matching = ({ phase, seen, doubt }: (typeof written)[number]) =>
-      table.filter((rule) => rule.phase === phase && rule.seen.includes(seen) && rule.doubt.includes(doubt));
+      rows.filter((row) => row.phase === phase && row.seen.includes(seen) && row.doubt?.includes(doubt) !== false);
     expect(written.map((cell) => matching(cell).length)).toEqual(written.map(() => 1));
-    expect(new Set(written.flatMap(matching)).size).toBe(table.length);
+    expect(new Set(written.flatMap(matching)).size).toBe(rows.length);
   });
 
-  test('gives a reason for each rule', () => expect(table.filter(({ because }) => because === '')).toEqual([]));
+  test('gives a reason for each row', () => {
+    expect([...table, ...impossibilities].filter(({ because }) => because === '')).toEqual([]);
+  });
 });
 
 /** A lease as it comes to be, and a look as it is made: what `plan` makes of them is the cell of the table. */
@@ -147,12 +151,20 @@ function lookOf(seen: Seen, { askedAt = now, phase }: { askedAt?: number; phase?
 }
 
 describe('plan', () => {
-  // An object without a lease is wanted wherever it is; of a releasing lease nothing is wanted: these looks cannot be told apart.
-  test.each(written.filter(({ phase, doubt }) => phase !== 'none' || doubt === 'none'))(
+  test.each(written.filter(({ step }) => step !== 'impossible'))(
     'of a $phase lease that sees $seen with doubt $doubt: $step',
     ({ phase, seen, doubt, step }) =>
       expect(plan(leaseOf(phase, doubt), lookOf(seen, { phase }), moment).kind).toBe(step),
   );
+
+  test('writes nothing where the grid shows what cannot be, and looks again', () => {
+    const look = { ...lookOf('altered'), altered: 'is a printer by now' };
+    expect(plan(leaseOf('pending', 'none'), look, moment)).toEqual({
+      kind: 'look again',
+      at: now + window.recheck,
+      impossible: expect.stringContaining('nobody was told'),
+    });
+  });
 
   test('removes the surplus and nothing else', () => {
     expect(plan(leaseOf('bound', 'none'), lookOf('wanted and surplus'), moment)).toEqual({

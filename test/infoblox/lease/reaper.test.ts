@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Fate } from '../../../src/infoblox/host.ts';
-import { Allocator } from '../../../src/infoblox/lease/add/allocate.ts';
-import type { AddRequest } from '../../../src/infoblox/lease/add/want.ts';
+import { type AddRequest, add } from '../../../src/infoblox/lease/add.ts';
 import { Reaper } from '../../../src/infoblox/lease/reaper.ts';
 import { networkSpec } from '../../../src/infoblox/network/spec.ts';
 import { until } from '../../fixture/host.ts';
@@ -11,8 +10,8 @@ import { markOf, useLeases } from './lease-fixture.ts';
 
 const leases = useLeases();
 
-/** A reaper without a period of grace, and an allocator; `fate` is that of the sandbox of every lease. */
-function reaperAndAllocator(fate: (netns: string | null) => Fate) {
+/** A reaper without a period of grace, and what it works with; `fate` is that of the sandbox of every lease. */
+function reaperAndDeps(fate: (netns: string | null) => Fate) {
   const { deps: all } = leases();
   const host = {
     ...all.host,
@@ -20,7 +19,7 @@ function reaperAndAllocator(fate: (netns: string | null) => Fate) {
     fate: ({ netns }: { netns: string | null }) => fate(netns),
   };
   const deps = { ...all, host };
-  return { allocator: new Allocator(deps), reaper: new Reaper(deps, 0) };
+  return { deps, reaper: new Reaper(deps, 0) };
 }
 
 /** An ADD of the container c1 from a namespace. */
@@ -42,13 +41,13 @@ const addFrom = (netns: string): AddRequest => ({
 });
 
 test('an ADD that is under way for the same container in a new namespace is not ended', async () => {
-  const { allocator, reaper } = reaperAndAllocator((netns) => (netns === '/run/netns/new' ? 'alive' : 'gone'));
+  const { deps, reaper } = reaperAndDeps((netns) => (netns === '/run/netns/new' ? 'alive' : 'gone'));
   const { grid, store } = leases();
   leases().reserve('c1', '10.0.0.2');
   put(store, aLease(markOf('c1')));
   grid.inject({ method: 'GET', type: 'fixedaddress', effect: { kind: 'delay', ms: 150 } });
   await reaper.look();
-  const adding = allocator.add(addFrom('/run/netns/new'), inTime());
+  const adding = add(deps, addFrom('/run/netns/new'), inTime());
   await until('the ADD is at the grid', () => grid.requests.length > 0);
   await reaper.look();
   expect(await adding).toMatchObject({ address: '10.0.0.2' });
@@ -57,13 +56,13 @@ test('an ADD that is under way for the same container in a new namespace is not 
 });
 
 test('a container that an ADD has answered between the two looks counts as alive until two looks more', async () => {
-  const { allocator, reaper } = reaperAndAllocator(() => 'gone');
+  const { deps, reaper } = reaperAndDeps(() => 'gone');
   const { store } = leases();
   leases().reserve('c1', '10.0.0.2');
   put(store, aLease(markOf('c1')));
   await reaper.look();
   // The kernel gives the number of a namespace that is gone to the next one.
-  await allocator.add(addFrom('/run/netns/a'), inTime());
+  await add(deps, addFrom('/run/netns/a'), inTime());
   await reaper.look();
   expect(store.get(markOf('c1'))?.phase).toBe('bound');
   await reaper.look();
@@ -74,7 +73,7 @@ test('many that died at once are released with calls in between', async () => {
   const { store } = leases();
   const gone = { netns: '/run/netns/gone', netnsId: '4:1', bootId: 'before', bootedAt: 1_000_000 };
   for (let n = 2; n < 202; n += 1) put(store, aLease(markOf(`c${n}`), { address: `10.0.0.${n}`, ...gone }));
-  const { reaper } = reaperAndAllocator(() => 'gone');
+  const { reaper } = reaperAndDeps(() => 'gone');
   await reaper.look();
   const writesAtATime = await leases().writesAtATime(() => reaper.look());
   expect(store.count('releasing')).toBe(200);

@@ -6,9 +6,9 @@ import { withNextHop } from '../../../cni/route.ts';
 import { abortable } from '../../../infoblox/concurrency/abortable.ts';
 import type { Conditions } from '../../../infoblox/conditions.ts';
 import { GridError, hasReason } from '../../../infoblox/errors.ts';
-import type { Allocation, Allocator } from '../../../infoblox/lease/add/allocate.ts';
-import type { AddRequest } from '../../../infoblox/lease/add/want.ts';
+import { type AddRequest, type Allocation, add } from '../../../infoblox/lease/add.ts';
 import type { LeaseDeps } from '../../../infoblox/lease/deps.ts';
+import { noteNotAnswered } from '../../../infoblox/lease/release.ts';
 import type { Log } from '../../../infoblox/log.ts';
 import { specText } from '../../../infoblox/network/spec.ts';
 import type { Call } from '../../protocol.ts';
@@ -25,7 +25,7 @@ const maxNamedKeys = 10;
 const maxKeyLength = 40;
 
 interface AddDeps {
-  readonly allocator: Allocator;
+  readonly leases: LeaseDeps;
   readonly conditions: Conditions;
   readonly notes: Pick<ReleaseNotes, 'takeOf'>;
   readonly defaults: SpecDefaults;
@@ -67,13 +67,13 @@ function unsettled(): GridError {
 
 /** A refusal that the next ADD of this network would meet as well is a condition, for STATUS to report. */
 async function allocate(
-  { allocator, conditions }: AddDeps,
+  { leases, conditions }: AddDeps,
   request: AddRequest,
   signal: AbortSignal,
 ): Promise<Allocation> {
   const subject = specText(request.spec);
   try {
-    const allocation = await allocator.add(request, signal);
+    const allocation = await add(leases, request, signal);
     conditions.clear('network-refused', subject);
     return allocation;
   } catch (error) {
@@ -102,11 +102,8 @@ function warnOfUnknownKeys(netconf: Netconf, warned: Set<string>, log: Log): voi
  * Notes durably that the plugin of an ADD got no answer, as its note says.
  * @throws CniError if the call is none; GridError `state` if that cannot be noted
  */
-export async function recordUnanswered(
-  { deliveries, names }: Pick<LeaseDeps, 'deliveries' | 'names'>,
-  call: Call,
-): Promise<void> {
+export async function recordUnanswered(leases: LeaseDeps, call: Call): Promise<void> {
   // As for DEL: the configuration may have been edited since.
   const netconf = parseNetconf(call.config, 'DEL');
-  await deliveries.notAnswered(names.markOf(attachmentOf(netconf, call)), call.callId);
+  await noteNotAnswered(leases, leases.names.markOf(attachmentOf(netconf, call)), call.callId);
 }

@@ -2,7 +2,7 @@
 import { parseNetconf, validAttachments } from '../../../cni/netconf.ts';
 import type { LeaseDeps } from '../../../infoblox/lease/deps.ts';
 import { collectGarbage } from '../../../infoblox/lease/gc.ts';
-import { releaseAttachment } from '../../../infoblox/lease/release/release.ts';
+import { releaseAttachment } from '../../../infoblox/lease/release.ts';
 import { workloadFields } from '../../../infoblox/workload.ts';
 import type { Call } from '../../protocol.ts';
 import type { Answer, Handler } from '../rpc/work.ts';

@@ -5,7 +5,7 @@ import { deletedError } from '../../../infoblox/lease/address-errors.ts';
 import { type LeaseDeps, maxChangesAtOnce } from '../../../infoblox/lease/deps.ts';
 import { ending, endLease } from '../../../infoblox/lease/endings.ts';
 import type { FormerNames } from '../../../infoblox/lease/former-names.ts';
-import { listOfHost, releaseOfHost } from '../../../infoblox/lease/orphans/lost-host.ts';
+import { listOfHost, releaseOfHost } from '../../../infoblox/lease/lost-host.ts';
 import type { Fields } from '../../../infoblox/log.ts';
 import { hostPrefix, type Origin, parseMark } from '../../../infoblox/mark.ts';
 import type { LeaseRecord, OperatorResult } from '../../operator-protocol.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import type { AddDocument } from '../../../fixture/host.ts';
-import { until } from '../../../fixture/host.ts';
-import { errorOf, held, useGridAndHost, writes } from '../../grid-and-host.ts';
+import type { AddDocument } from '../../fixture/host.ts';
+import { until } from '../../fixture/host.ts';
+import { errorOf, held, useGridAndHost, writes } from '../grid-and-host.ts';
 
 const fixture = useGridAndHost();
 const identity = 'infoblox-cni cluster=cluster-1 node=host-a network=net-1 container=c1 interface=eth0';

@@ -1,11 +1,11 @@
 /** Many releases at once, after the grid was away. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { GridError } from '../../../../src/infoblox/errors.ts';
-import type { SqliteLeaseStore } from '../../../../src/infoblox/lease/store/sqlite-store.ts';
-import { Host, until } from '../../../fixture/host.ts';
-import { type Grid, startGrid } from '../../../simulator/grid.ts';
-import { held } from '../../grid-and-host.ts';
-import { intercept } from '../intercept.ts';
+import { GridError } from '../../../src/infoblox/errors.ts';
+import type { SqliteLeaseStore } from '../../../src/infoblox/lease/store/sqlite-store.ts';
+import { Host, until } from '../../fixture/host.ts';
+import { type Grid, startGrid } from '../../simulator/grid.ts';
+import { held } from '../grid-and-host.ts';
+import { intercept } from './intercept.ts';
 
 let grid: Grid;
 let host: Host;

@@ -1,13 +1,13 @@
 /** What another host has left, released through the state of this one: what a lost answer and a live container of ours mean. */
 import { describe, expect, test } from 'vitest';
-import { GridError } from '../../../../src/infoblox/errors.ts';
-import { listOfHost, releaseOfHost } from '../../../../src/infoblox/lease/orphans/lost-host.ts';
-import { Reconciler } from '../../../../src/infoblox/lease/release/reconciler.ts';
-import { attachmentMark, type Origin } from '../../../../src/infoblox/mark.ts';
-import { until } from '../../../fixture/host.ts';
-import { inTime } from '../../wapi/session-fixture.ts';
-import { aLease, put } from '../a-lease.ts';
-import { markOf, useLeases } from '../lease-fixture.ts';
+import { GridError } from '../../../src/infoblox/errors.ts';
+import { listOfHost, releaseOfHost } from '../../../src/infoblox/lease/lost-host.ts';
+import { Reconciler } from '../../../src/infoblox/lease/reconciler.ts';
+import { attachmentMark, type Origin } from '../../../src/infoblox/mark.ts';
+import { until } from '../../fixture/host.ts';
+import { inTime } from '../wapi/session-fixture.ts';
+import { aLease, put } from './a-lease.ts';
+import { markOf, useLeases } from './lease-fixture.ts';
 
 const leases = useLeases();
 const lost: Origin = { cluster: 'cluster-1', node: 'host-9' };

@@ -1,11 +1,11 @@
 /** A clock of the host that somebody sets, while the daemon runs and between two runs. */
 import { expect, test } from 'vitest';
-import { endLease } from '../../../../src/infoblox/lease/endings.ts';
-import { postpone } from '../../../../src/infoblox/lease/lease.ts';
-import { Reconciler } from '../../../../src/infoblox/lease/release/reconciler.ts';
-import { ManualClock } from '../../../fixture/manual-clock.ts';
-import { aLease, put } from '../a-lease.ts';
-import { markOf, useLeases } from '../lease-fixture.ts';
+import { endLease } from '../../../src/infoblox/lease/endings.ts';
+import { postpone } from '../../../src/infoblox/lease/lease.ts';
+import { Reconciler } from '../../../src/infoblox/lease/reconciler.ts';
+import { ManualClock } from '../../fixture/manual-clock.ts';
+import { aLease, put } from './a-lease.ts';
+import { markOf, useLeases } from './lease-fixture.ts';
 
 const hour = 3_600_000;
 let clock: ManualClock;

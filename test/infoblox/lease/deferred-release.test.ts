@@ -1,7 +1,7 @@
 /** A DEL is answered when the release is durable; the grid is asked afterwards, and whoever needs the address waits for that. */
 import { describe, expect, test } from 'vitest';
-import { until } from '../../../fixture/host.ts';
-import { errorOf, held, useGridAndHost, writes } from '../../grid-and-host.ts';
+import { until } from '../../fixture/host.ts';
+import { errorOf, held, useGridAndHost, writes } from '../grid-and-host.ts';
 
 const fixture = useGridAndHost();
 const markOf = (container: string) => (object: { readonly comment?: string | undefined }) =>

@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { Clock } from '../../../../src/infoblox/concurrency/clock.ts';
-import { deleteInDoubt, lostPause, startRelease } from '../../../../src/infoblox/lease/lease.ts';
-import { reconcile } from '../../../../src/infoblox/lease/release/reconcile.ts';
-import { inTime } from '../../wapi/session-fixture.ts';
-import { aLease, momentAt, put } from '../a-lease.ts';
-import { type LeaseFixture, markOf, useLeases } from '../lease-fixture.ts';
+import type { Clock } from '../../../src/infoblox/concurrency/clock.ts';
+import { reconcile } from '../../../src/infoblox/lease/execute.ts';
+import { deleteInDoubt, lostPause, startRelease } from '../../../src/infoblox/lease/lease.ts';
+import { inTime } from '../wapi/session-fixture.ts';
+import { aLease, momentAt, put } from './a-lease.ts';
+import { type LeaseFixture, markOf, useLeases } from './lease-fixture.ts';
 
 const fixture = useLeases();
 const mark = markOf('c1');

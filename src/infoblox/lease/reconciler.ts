@@ -2,15 +2,15 @@
  * Works in the background on the leases that are due: releases, re-checks, and what the last run left undone. A few at a
  * time, so that a backlog never becomes a burst on the grid.
  */
-import { type Backoff, pauseBefore } from '../../concurrency/backoff.ts';
-import { withDeadline } from '../../concurrency/clock.ts';
-import { type GridError, hasReason, isGridAway, isRefused } from '../../errors.ts';
-import { messageOf } from '../../host/errno.ts';
-import { apply } from '../act.ts';
-import { type LeaseDeps, stopPatienceMs } from '../deps.ts';
-import { endLease } from '../endings.ts';
-import { postpone, recheck } from '../lease.ts';
-import { attemptTimeoutMs, noteRefusedRelease, reconcile } from './reconcile.ts';
+import { type Backoff, pauseBefore } from '../concurrency/backoff.ts';
+import { withDeadline } from '../concurrency/clock.ts';
+import { type GridError, hasReason, isGridAway, isRefused } from '../errors.ts';
+import { messageOf } from '../host/errno.ts';
+import { type LeaseDeps, stopPatienceMs } from './deps.ts';
+import { endLease } from './endings.ts';
+import { apply, attemptTimeoutMs, reconcile } from './execute.ts';
+import { postpone, recheck } from './lease.ts';
+import { noteRefusedRelease } from './lease-conditions.ts';
 
 const workers = 3;
 const retry: Backoff = { first: 1_000, longest: 300_000 };

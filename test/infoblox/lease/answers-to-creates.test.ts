@@ -1,7 +1,7 @@
 /** What the grid answers is compared with what it was asked for: nobody is told an address that makes no sense. */
 import { beforeEach, describe, expect, test } from 'vitest';
-import { until } from '../../../fixture/host.ts';
-import { errorOf, held, useGridAndHost, writes } from '../../grid-and-host.ts';
+import { until } from '../../fixture/host.ts';
+import { errorOf, held, useGridAndHost, writes } from '../grid-and-host.ts';
 
 const fixture = useGridAndHost({}, { doubtWindow: { recheck: 50, end: 400 } });
 

@@ -1,13 +1,13 @@
 /** What the original driver has left is released by DEL, once the host is told to, and only if it is certainly its work. */
 import { beforeEach, describe, expect, test } from 'vitest';
-import { parseCidr } from '../../../../src/infoblox/address.ts';
-import { type DescribedReservation, sighting } from '../../../../src/infoblox/grid.ts';
-import { listOriginals, originalOf } from '../../../../src/infoblox/lease/orphans/original.ts';
-import { until } from '../../../fixture/host.ts';
-import { type MadeByOriginal, OriginalDriver } from '../../../fixture/original.ts';
-import { type Grid, startGrid } from '../../../simulator/grid.ts';
-import { held, useGridAndHost, writes } from '../../grid-and-host.ts';
-import { gridOver, inTime, openSession } from '../../wapi/session-fixture.ts';
+import { parseCidr } from '../../../src/infoblox/address.ts';
+import { type DescribedReservation, sighting } from '../../../src/infoblox/grid.ts';
+import { listOriginals, originalOf } from '../../../src/infoblox/lease/originals.ts';
+import { until } from '../../fixture/host.ts';
+import { type MadeByOriginal, OriginalDriver } from '../../fixture/original.ts';
+import { type Grid, startGrid } from '../../simulator/grid.ts';
+import { held, useGridAndHost, writes } from '../grid-and-host.ts';
+import { gridOver, inTime, openSession } from '../wapi/session-fixture.ts';
 
 /** Containers that the grid was searched for by the attribute. */
 const searches = (grid: Grid) => grid.requests.flatMap(({ query }) => query['*VM ID'] ?? []);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { until } from '../../../fixture/host.ts';
-import { errorOf, held, useGridAndHost, writes } from '../../grid-and-host.ts';
+import { until } from '../../fixture/host.ts';
+import { errorOf, held, useGridAndHost, writes } from '../grid-and-host.ts';
 
 const fixture = useGridAndHost();
 const stranger = 'infoblox-cni cluster=cluster-1 node=host-z network=net-1 container=c1 interface=eth0';

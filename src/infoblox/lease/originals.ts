@@ -1,17 +1,16 @@
 /**
- * Reservations that nobody answers for. Beside this: those of a lost host. Here: what the original driver, infobloxopen/cni-infoblox,
- * has left on the grid. Its fixed addresses carry no mark: the container
- * stands in an extensible attribute, and neither host nor interface anywhere. So one counts as its work only if it is exactly
- * as it makes them (daemon.go, and AllocateIP of infoblox-go-client 0.8): no comment, and these four attributes.
+ * What the original driver, infobloxopen/cni-infoblox, has left on the grid. Its fixed addresses carry no mark: the container stands
+ * in an extensible attribute, and neither host nor interface anywhere. So one counts as its work only if it is exactly as it makes
+ * them (daemon.go, and AllocateIP of infoblox-go-client 0.8): no comment, and these four attributes.
  */
-import { cloud, vm } from '../../attributes.ts';
-import type { DescribedReservation, Grid, Sighting } from '../../grid.ts';
-import type { Log } from '../../log.ts';
-import { attachmentIn, isOurs } from '../../mark.ts';
-import { isComplete } from '../../network/named-networks.ts';
-import type { LeaseIdentity } from '../lease.ts';
-import type { Found } from '../plan.ts';
-import type { LeaseStore } from '../store/lease-store.ts';
+import { cloud, vm } from '../attributes.ts';
+import type { DescribedReservation, Grid, Sighting } from '../grid.ts';
+import type { Log } from '../log.ts';
+import { attachmentIn, isOurs } from '../mark.ts';
+import { isComplete } from '../network/named-networks.ts';
+import type { LeaseIdentity } from './lease.ts';
+import type { Found } from './plan.ts';
+import type { LeaseStore } from './store/lease-store.ts';
 
 /** `CMP Type`, as release 1.0 and as the builds before it write it. */
 const cmpTypes: readonly unknown[] = ['Kubernetes', 'CNI'];

@@ -1,6 +1,6 @@
 /** Addresses that the host itself has, and that the grid knows nothing of: no container is given one. */
 import { beforeEach, expect, test } from 'vitest';
-import { errorOf, held, useGridAndHost } from '../../grid-and-host.ts';
+import { errorOf, held, useGridAndHost } from '../grid-and-host.ts';
 
 const own = new Set<string>();
 const fixture = useGridAndHost({}, { isOwnAddress: async (address) => own.has(address) });

@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { sighting } from '../../../../src/infoblox/grid.ts';
-import { defaultDoubtWindow } from '../../../../src/infoblox/lease/doubt.ts';
-import { Reconciler } from '../../../../src/infoblox/lease/release/reconciler.ts';
-import { until } from '../../../fixture/host.ts';
-import { ManualClock } from '../../../fixture/manual-clock.ts';
-import type { Effect } from '../../../simulator/http/faults.ts';
-import { aLease, put } from '../a-lease.ts';
-import { type LeaseFixture, markOf, useLeases } from '../lease-fixture.ts';
+import { sighting } from '../../../src/infoblox/grid.ts';
+import { defaultDoubtWindow } from '../../../src/infoblox/lease/doubt.ts';
+import { Reconciler } from '../../../src/infoblox/lease/reconciler.ts';
+import { until } from '../../fixture/host.ts';
+import { ManualClock } from '../../fixture/manual-clock.ts';
+import type { Effect } from '../../simulator/http/faults.ts';
+import { aLease, put } from './a-lease.ts';
+import { type LeaseFixture, markOf, useLeases } from './lease-fixture.ts';
 
 const fixture = useLeases();
 let leases: LeaseFixture;

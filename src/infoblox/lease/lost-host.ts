@@ -3,15 +3,15 @@
  * alone. Here another host takes them into its state as leases that are releasing, so that a lost answer, a full disk and an
  * altered object are met as with its own.
  */
-import { reservedAtIn } from '../../attributes.ts';
-import { after, withDeadline } from '../../concurrency/clock.ts';
-import { GridError, hasReason, isGridAway, isRefused } from '../../errors.ts';
-import type { DescribedReservation } from '../../grid.ts';
-import { attachmentIn, networkOf, type Origin } from '../../mark.ts';
-import { type LeaseDeps, stopPatienceMs } from '../deps.ts';
-import { endLease } from '../endings.ts';
-import { describe, isExactlyOurs } from '../observe.ts';
-import { attemptTimeoutMs, reconcileLocked } from '../release/reconcile.ts';
+import { reservedAtIn } from '../attributes.ts';
+import { after, withDeadline } from '../concurrency/clock.ts';
+import { GridError, hasReason, isGridAway, isRefused } from '../errors.ts';
+import type { DescribedReservation } from '../grid.ts';
+import { attachmentIn, networkOf, type Origin } from '../mark.ts';
+import { type LeaseDeps, stopPatienceMs } from './deps.ts';
+import { endLease } from './endings.ts';
+import { attemptTimeoutMs, reconcileLocked } from './execute.ts';
+import { describe, isExactlyOurs } from './observe.ts';
 
 /** Releases that are under way at once: half of the requests that may be, for containers start meanwhile. */
 const atOnce = 4;

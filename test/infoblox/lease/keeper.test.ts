@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { parseCidr } from '../../../../src/infoblox/address.ts';
-import { keeperOf } from '../../../../src/infoblox/lease/add/keeper.ts';
-import type { ReadyNetwork } from '../../../../src/infoblox/network/networks.ts';
+import { parseCidr } from '../../../src/infoblox/address.ts';
+import { keeperOf } from '../../../src/infoblox/lease/observe.ts';
+import type { ReadyNetwork } from '../../../src/infoblox/network/networks.ts';
 
 const cidr = parseCidr('10.0.0.0/24');
 if (cidr === undefined) throw new Error('no CIDR');

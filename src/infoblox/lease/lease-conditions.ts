@@ -1,0 +1,57 @@
+/** What stays wrong with leases, as conditions: a live attachment without its reservation, releases that the grid refuses. */
+import { GridError, hasReason } from '../errors.ts';
+import { attachmentIn, whoOf } from '../mark.ts';
+import { workloadFields } from '../workload.ts';
+import type { LeaseDeps } from './deps.ts';
+import { type Lease, lostPause } from './lease.ts';
+
+/** Milliseconds that a refused release counts: twice the longest pause before it is tried again. */
+const refusalLastsMs = 600_000;
+
+type Deps = Pick<LeaseDeps, 'conditions' | 'log'>;
+
+/** The grid does not take the address of a live attachment again. */
+export function noteLost({ conditions, log }: Deps, { mark, address, workload }: Lease, why: GridError): void {
+  const subject = subjectOf(mark);
+  const hint = 'restart this container, so that it gets an address of its own';
+  const what = `${address} of ${subject} is not reserved any more: ${why.message}`;
+  const isNews = conditions.find('reservation-lost', subject) === undefined;
+  const error = new GridError('reservation-lost', what, { hint });
+  conditions.raise('reservation-lost', error, { subject, lasts: 2 * lostPause });
+  if (!isNews) return;
+  const fields = { attachment: mark, address, ...workloadFields(workload), reason: why.message, hint };
+  log.error('the grid has lost the reservation of a live attachment and does not take it again', fields);
+}
+
+/** The grid has what a lease should have. */
+export function noteFound({ conditions }: Deps, mark: string): void {
+  conditions.clear('reservation-lost', subjectOf(mark));
+}
+
+/** Raises a condition if a grid that is there has refused to release a lease. */
+export function noteRefusedRelease({ conditions }: Deps, lease: Lease, error: unknown): void {
+  if (lease.phase !== 'releasing' || !hasReason(error, 'permission', 'rejected', 'conflict', 'not-wapi')) return;
+  const subject = networkSubject(lease);
+  const what = `the grid refuses to release addresses of ${subject}, which stay reserved: ${error.message}`;
+  const hint =
+    error.reason === 'permission'
+      ? 'give the user of --wapi-username the right to read and delete fixed addresses there; they are released by themselves then'
+      : error.hint;
+  const refusal = new GridError(error.reason, what, { hint });
+  conditions.raise('releases-refused', refusal, { subject, lasts: refusalLastsMs });
+}
+
+/** Ends that condition when a lease is released that could not be before. */
+export function noteReleased({ conditions }: Deps, lease: Lease): void {
+  if (lease.phase === 'releasing' && lease.attempts > 0) conditions.clear('releases-refused', networkSubject(lease));
+}
+
+function networkSubject({ network, view }: Lease): string {
+  return `network ${network} in view ${view}`;
+}
+
+/** Names an attachment as the subject of a condition. */
+function subjectOf(mark: string): string {
+  const attachment = attachmentIn(mark);
+  return `${whoOf(attachment)} in network ${attachment.network}`;
+}

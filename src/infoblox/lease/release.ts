@@ -1,0 +1,95 @@
+/**
+ * Leases that end by a call: a DEL, or an ADD whose caller got no answer. The end is recorded durably, and the rest left to the
+ * reconciler, so that a DEL costs no request before its answer, and needs no grid; or carried out now, where an ADD waits for it.
+ */
+import { GridError, hasReason } from '../errors.ts';
+import { type Attachment, shortNetworkName } from '../mark.ts';
+import { fits } from '../network/fit.ts';
+import type { ReadyNetwork } from '../network/networks.ts';
+import { deletedError } from './address-errors.ts';
+import type { LeaseDeps } from './deps.ts';
+import { doubtOf } from './doubt.ts';
+import { endLease } from './endings.ts';
+import { reconcile } from './execute.ts';
+import type { Lease } from './lease.ts';
+
+interface Release {
+  readonly attachment: Attachment;
+  /** Where to look if the state does not know the attachment. */
+  readonly view: string;
+  /** When it was called, milliseconds since 1970, if it is told later. */
+  readonly at?: number | undefined;
+}
+
+/**
+ * Releases whatever an attachment has. An ADD under way ends: the runtime has given up on it.
+ * @returns the lease; its address is null if nobody was told one, or it has gone back already
+ * @throws GridError `state` if that cannot be recorded: nothing is released, and the plugin leaves a note
+ */
+export async function releaseAttachment(
+  deps: LeaseDeps,
+  { attachment, view, at }: Release,
+): Promise<Lease | undefined> {
+  const { names, adds, store } = deps;
+  for (const mark of names.marksOf(attachment)) adds.abort(mark, deletedError());
+  const identity = { mark: names.markOf(attachment), network: shortNetworkName(attachment.network), view };
+  const { lease } = endLease(deps, identity, { cause: 'DEL', at });
+  await store.durable();
+  return lease;
+}
+
+/**
+ * The caller of an ADD got no answer: what the attachment has is released, unless another ADD was, or may have been,
+ * answered with it.
+ * @throws GridError `state` if that cannot be recorded
+ */
+export async function noteNotAnswered(deps: LeaseDeps, mark: string, caller: string): Promise<void> {
+  const { store, log } = deps;
+  const known = store.get(mark);
+  if (known === undefined) return;
+  const { answer } = endLease(deps, known, { cause: 'caller left', caller });
+  await store.durable();
+  if (answer !== 'release') return;
+  log.info('caller disconnected before the result was delivered; releasing', {
+    attachment: mark,
+    address: known.address,
+  });
+}
+
+/** As `noteNotAnswered`, but a state that cannot be written is a line in the log. */
+export async function noteUndelivered(deps: LeaseDeps, mark: string, caller: string): Promise<void> {
+  try {
+    await noteNotAnswered(deps, mark, caller);
+  } catch (error) {
+    // The plugin's note says the same, and is taken when the state can be written.
+    if (!hasReason(error, 'state')) throw error;
+    deps.log.warn('cannot note that a result was not delivered', { attachment: mark, reason: error.message });
+  }
+}
+
+/** What this host is releasing in the view of a network, the oldest first. */
+export function releasingIn({ store }: LeaseDeps, { view }: ReadyNetwork): Lease[] {
+  const leases = store.where((lease) => lease.phase === 'releasing' && lease.view === view);
+  return leases.sort((one, other) => (one.dueAt ?? 0) - (other.dueAt ?? 0));
+}
+
+/** Chooses a release that may give a full network an address. @param tried marks that are left out */
+export function nextRelease(deps: LeaseDeps, network: ReadyNetwork, tried: ReadonlySet<string>): string | undefined {
+  const { locks, moment } = deps;
+  const { cidr } = network;
+  const untried = releasingIn(deps, network)
+    .filter(({ mark, address }) => !tried.has(mark) && address !== null && fits(address, { cidr }, undefined))
+    // After a delete without an answer there is nothing to do but wait for longer than an ADD has.
+    .filter((lease) => locks.busy(lease.mark) || doubtOf(lease, moment()).delete === null);
+  // One that nobody works on yet: ADDs that wait at once each carry out another.
+  return (untried.find(({ mark }) => !locks.busy(mark)) ?? untried[0])?.mark;
+}
+
+/** Carries out a release for which an ADD waits. @throws GridError only if the state fails: what is not released is refused as taken */
+export async function releaseNow(deps: LeaseDeps, mark: string, signal: AbortSignal): Promise<void> {
+  try {
+    await reconcile(deps, mark, signal);
+  } catch (error) {
+    if (!(error instanceof GridError) || error.reason === 'state') throw error;
+  }
+}
