@@ -157,6 +157,8 @@ export const faults: readonly FaultRow[] = [
     arm: nextRead({ kind: 'html', status: 414 }),
     ...served,
     CHECK: 11,
+    // The first that it reads is what this host has on the grid: it releases what the state knows, and says that it could not read that.
+    GC: 11,
   },
   { number: 27, fault: 'what answers is no grid', arm: everything({ kind: 'html', status: 404 }), ...away },
   { number: 27, fault: 'the grid answers nothing but HTML pages', arm: everything({ kind: 'html' }), ...away },
