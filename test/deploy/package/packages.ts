@@ -24,7 +24,9 @@ const debianArch = process.arch === 'x64' ? 'amd64' : 'arm64';
 /** What the tarball's directory is called; its name but for the suffix. */
 export const tarball = `infoblox-cni-${version}-linux-${process.arch}`;
 export const deb = `infoblox-cni_${version}_${debianArch}.deb`;
-/** The Debian package that follows, of the same files but for an example. */
+/** The same, not compressed: dpkg unpacks it in a tenth of the time. */
+export const quickDeb = `infoblox-cni_${version}_${debianArch}.quick.deb`;
+/** The Debian package that follows, of the same files but for an example, not compressed either. */
 export const nextDeb = `infoblox-cni_${version}+next_${debianArch}.deb`;
 
 const obstacle = rootObstacle();
@@ -35,7 +37,7 @@ if (leftOut) process.stderr.write(`left out: packages are not made and installed
 /** Milliseconds for `madePackages`: compressing takes its time, also for another file of tests, which is waited for. */
 export const patience = 300_000;
 
-/** @returns the directory with `deb`, `nextDeb`, and the archive of `tarball` */
+/** @returns the directory with `deb`, `quickDeb`, `nextDeb`, and the archive of `tarball` */
 export async function madePackages(): Promise<string> {
   const [made, failed] = [join(tmpdir(), 'packages'), join(tmpdir(), 'packages-failed')];
   try {
@@ -46,8 +48,8 @@ export async function madePackages(): Promise<string> {
   }
   try {
     const stage = mkdtempSync(join(tmpdir(), 'infoblox-cni-packages-'));
-    await pack(stage);
-    packNext(stage);
+    await pack(stage, { DPKG_DEB_COMPRESSOR_LEVEL: '0' });
+    packAnew(stage);
     renameSync(stage, made);
     return made;
   } catch (error) {
@@ -79,13 +81,16 @@ export async function pack(
   return output;
 }
 
-function packNext(directory: string): void {
-  const files = join(directory, 'next');
+function packAnew(directory: string): void {
+  const files = join(directory, 'files');
+  const build = (name: string) =>
+    succeed('dpkg-deb', '--root-owner-group', '-Znone', '--build', files, join(directory, name));
   succeed('dpkg-deb', '--raw-extract', join(directory, deb), files);
+  build(quickDeb);
   const control = join(files, 'DEBIAN/control');
   writeFileSync(control, readFileSync(control, 'utf8').replace(/^Version: .*/m, `Version: ${version}+next`));
   writeFileSync(join(files, 'etc/infoblox-cni/netconf/10-net-1.conf'), '{ "of": "the next release" }\n');
-  succeed('dpkg-deb', '--root-owner-group', '-Zgzip', '-z1', '--build', files, join(directory, nextDeb));
+  build(nextDeb);
   rmSync(files, { recursive: true });
 }
 
