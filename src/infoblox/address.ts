@@ -1,21 +1,31 @@
 /**
- * IPv4 addresses and networks in CIDR form, the only parser and the only arithmetic of them here. Parsing is strict: four
- * decimal parts, no leading zeros.
+ * Addresses and networks in CIDR form, of both families: the only parser and the only arithmetic of them here. Parsing is strict: an
+ * IPv4 address has four decimal parts without leading zeros, an IPv6 address no zone and no IPv4 address inside.
  */
 import ipaddr from 'ipaddr.js';
 
+export type Family = 4 | 6;
+
 export interface Cidr {
+  readonly family: Family;
   /** First address of the network. */
   readonly base: string;
   /** Prefix length in bits. */
   readonly prefix: number;
-  /** `10.0.0.0/24` */
+  /** `10.0.0.0/24`, `2001:db8::/64` */
   readonly text: string;
 }
 
 /** Reads an address. @returns it in canonical form, undefined if the text is none */
 export function parseAddress(text: string): string | undefined {
-  return ipaddr.IPv4.isValidFourPartDecimal(text) && !/(^|\.)0\d/.test(text) ? text : undefined;
+  if (ipaddr.IPv4.isValidFourPartDecimal(text)) return /(^|\.)0\d/.test(text) ? undefined : text;
+  const isIpv6 = /^[0-9a-f:]+$/i.test(text) && ipaddr.IPv6.isValid(text);
+  return isIpv6 ? ipaddr.IPv6.parse(text).toRFC5952String() : undefined;
+}
+
+/** Tells of which family an address is. */
+export function familyOf(address: string): Family {
+  return address.includes(':') ? 6 : 4;
 }
 
 /**
@@ -23,18 +33,21 @@ export function parseAddress(text: string): string | undefined {
  * @returns undefined if the text is none; `hostBits` is the text of the network that was meant, if host bits are set
  */
 export function parseCidr(text: string): (Cidr & { hostBits?: string }) | undefined {
-  const match = /^([0-9.]+)\/(0|[1-9]\d?)$/.exec(text);
-  const address = match?.[1] === undefined ? undefined : parseAddress(match[1]);
-  const prefix = Number(match?.[2]);
-  if (address === undefined || !(prefix <= 32)) return undefined;
-  const base = ipaddr.IPv4.networkAddressFromCIDR(`${address}/${prefix}`).toString();
-  const cidr = { base, prefix, text: `${base}/${prefix}` };
-  return base === address ? cidr : { ...cidr, hostBits: `${base}/${prefix}` };
+  const [, written = '', digits = ''] = /^([0-9a-f.:]+)\/(0|[1-9]\d{0,2})$/i.exec(text) ?? [];
+  const address = parseAddress(written);
+  const prefix = Number(digits);
+  if (address === undefined || prefix > bitsOf(familyOf(address))) return undefined;
+  const family = familyOf(address);
+  const hostBits = BigInt(bitsOf(family) - prefix);
+  const base = textOf(family, (numberOf(address) >> hostBits) << hostBits);
+  const cidr = { family, base, prefix, text: `${base}/${prefix}` };
+  return base === address ? cidr : { ...cidr, hostBits: cidr.text };
 }
 
 /** Tells whether the address lies in the network. */
-export function contains(cidr: Cidr, address: string): boolean {
-  return ipaddr.IPv4.parse(address).match(ipaddr.IPv4.parse(cidr.base), cidr.prefix);
+export function contains({ family, base, prefix }: Cidr, address: string): boolean {
+  const hostBits = BigInt(bitsOf(family) - prefix);
+  return familyOf(address) === family && numberOf(address) >> hostBits === numberOf(base) >> hostBits;
 }
 
 /** Tells whether all of a network lies in another one, or is that. */
@@ -47,36 +60,45 @@ export function overlaps(one: Cidr, other: Cidr): boolean {
   return one.prefix <= other.prefix ? contains(one, other.base) : contains(other, one.base);
 }
 
-/** Tells whether an address is the network's own or its broadcast address, which no host may have. */
+/**
+ * Tells whether an address is the network's own, which in IPv6 is that of its routers (RFC 4291 section 2.6.1), or its broadcast address,
+ * which IPv6 has not: no host may have either.
+ */
 export function isNetworkOrBroadcast(cidr: Cidr, address: string): boolean {
-  if (cidr.prefix >= 31) return false;
-  return address === cidr.base || address === ipaddr.IPv4.broadcastAddressFromCIDR(cidr.text).toString();
+  if (bitsOf(cidr.family) - cidr.prefix < 2) return false;
+  return address === cidr.base || (cidr.family === 4 && address === addressAt(cidr, 2 ** (32 - cidr.prefix) - 1));
 }
 
-/** Counts the addresses that hosts can have: all but the network's own and its broadcast address. */
-export function hostCount({ prefix }: Cidr): number {
-  return prefix >= 31 ? 2 ** (32 - prefix) : 2 ** (32 - prefix) - 2;
+/** Counts the addresses that hosts can have: all but those of `isNetworkOrBroadcast`. */
+export function hostCount({ family, prefix }: Cidr): number {
+  const count = 2 ** (bitsOf(family) - prefix);
+  if (count <= 2) return count;
+  return family === 4 ? count - 2 : count - 1;
 }
 
 /** Computes the address that is `offset` above the network's first. */
-export function addressAt(cidr: Cidr, offset: number): string {
-  const value = toNumber(cidr.base) + offset;
-  return [24, 16, 8, 0].map((shift) => Math.floor(value / 2 ** shift) % 256).join('.');
+export function addressAt({ family, base }: Cidr, offset: number): string {
+  return textOf(family, numberOf(base) + BigInt(offset));
 }
 
 /** Computes the host part of an address whose network bits are all zero, `0.0.0.1` in a /24; undefined for any other. */
-export function hostPart(cidr: Cidr, address: string): number | undefined {
-  const value = toNumber(address);
-  return value < 2 ** (32 - cidr.prefix) ? value : undefined;
+export function hostPart({ family, prefix }: Cidr, address: string): number | undefined {
+  const value = Number(numberOf(address));
+  return familyOf(address) === family && value < 2 ** (bitsOf(family) - prefix) ? value : undefined;
 }
 
-/** Orders two addresses by their value, for `sort`. */
+/** Orders two addresses by family and value, for `sort`. */
 export function compareAddresses(one: string, other: string): number {
-  return toNumber(one) - toNumber(other);
+  return familyOf(one) - familyOf(other) || Number(numberOf(one) - numberOf(other));
 }
 
-/** Converts an address to its number. Digit by digit, as sorting thousands of leases calls it hundreds of thousands of times. */
-function toNumber(address: string): number {
+function bitsOf(family: Family): number {
+  return family === 4 ? 32 : 128;
+}
+
+/** Converts an address to its number. IPv4 digit by digit, as sorting thousands of leases calls it hundreds of thousands of times. */
+function numberOf(address: string): bigint {
+  if (familyOf(address) === 6) return BigInt(`0x${Buffer.from(ipaddr.parse(address).toByteArray()).toString('hex')}`);
   let value = 0;
   let part = 0;
   for (const digit of address) {
@@ -85,5 +107,15 @@ function toNumber(address: string): number {
       part = 0;
     } else part = part * 10 + Number(digit);
   }
-  return value * 256 + part;
+  return BigInt(value * 256 + part);
+}
+
+/** Writes a number as an address; what is beyond the last one begins anew. */
+function textOf(family: Family, value: bigint): string {
+  const bits = bitsOf(family);
+  const hex = BigInt.asUintN(bits, value)
+    .toString(16)
+    .padStart(bits / 4, '0');
+  const address = ipaddr.fromByteArray([...Buffer.from(hex, 'hex')]);
+  return address instanceof ipaddr.IPv6 ? address.toRFC5952String() : address.toString();
 }

@@ -2,7 +2,7 @@
  * Which addresses of a network a container may have, and which it may ask for: all host addresses but the one that is kept
  * from containers, the gateway or the one that a bridge takes for itself.
  */
-import { addressAt, type Cidr, contains, isNetworkOrBroadcast, parseAddress } from '../address.ts';
+import { addressAt, type Cidr, contains, hostPart, isNetworkOrBroadcast, parseAddress } from '../address.ts';
 import { GridError } from '../errors.ts';
 import type { AddressSource } from '../grid.ts';
 import { type NetworkSpec, resolveGateway } from './spec.ts';
@@ -75,8 +75,7 @@ export function mayFit(address: string, spec: NetworkSpec, requested: string | u
 export function refuseStrayGateway({ gateway, place }: Pick<NetworkSpec, 'gateway' | 'place'>): void {
   if (gateway === undefined || place.kind !== 'container') return;
   const { containers, prefixLength } = place;
-  const hostParts = { base: '0.0.0.0', prefix: prefixLength, text: `0.0.0.0/${prefixLength}` };
-  if (contains(hostParts, gateway)) return;
+  if (hostPart({ ...containers[0], prefix: prefixLength }, gateway) !== undefined) return;
   if (containers.some((container) => contains(container, gateway))) return;
   const tried = containers.map((container) => container.text).join(', ');
   throw new GridError('invalid-spec', `gateway ${gateway} is in none of the network containers ${tried}`, {

@@ -243,7 +243,8 @@ test('networks of two sizes that are made at once in one container do not take e
 describe('what a look at the networks of a name calls for', () => {
   const network = (text: string): Network => {
     const seen = sighting({ host: '127.0.0.1', answeredAt: 0, object: text });
-    return { cidr: parseCidr(text) ?? { base: '', prefix: 0, text }, view: 'default', comment: '', names: [], seen };
+    const cidr = parseCidr(text) ?? expect.fail(`${text} is no network`);
+    return { cidr, view: 'default', comment: '', names: [], seen };
   };
   const [a, b, c] = ['10.0.0.0/24', '10.0.1.0/24', '10.0.2.0/24'].map(network) as [Network, Network, Network];
 

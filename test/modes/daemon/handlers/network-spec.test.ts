@@ -136,7 +136,7 @@ describe('the policy', () => {
       ...{ name: 'net-1', view: 'of-the-flags', keepFirst: false },
       place: {
         kind: 'container',
-        containers: [{ base: '172.18.0.0', prefix: 16, text: '172.18.0.0/16' }],
+        containers: [{ family: 4, base: '172.18.0.0', prefix: 16, text: '172.18.0.0/16' }],
         prefixLength: 24,
       },
     };
