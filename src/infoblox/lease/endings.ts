@@ -3,8 +3,10 @@
  * lease is judged as it is in the transaction that changes it. What the lease then still has on the grid, and whose that is, is
  * for the look and `plan`. The table is in docs/architecture.md, too, written from here.
  */
-import type { Fate } from '../host.ts';
+import type { SingleFlight } from '../concurrency/single-flight.ts';
+import type { Fate, Host } from '../host.ts';
 import type { Log } from '../log.ts';
+import type { Answers } from './callers.ts';
 import { doubtOf, type Moment } from './doubt.ts';
 import type { Releaser } from './history.ts';
 import {
@@ -18,34 +20,35 @@ import {
   unknownToRelease,
 } from './lease.ts';
 import type { PhaseOrNone } from './plan.ts';
-import type { SqliteLeaseStore } from './store/sqlite-store.ts';
+import type { LeaseStore } from './store/lease-store.ts';
 
-/** What is known of the calls that a lease was, or is being, answered with. */
-interface Calls {
+/** What this host knows when a lease is judged. */
+interface Known {
+  readonly moment: Moment;
+  /** Says whether the sandbox of a lease still exists. */
+  readonly fate: (lease: Lease) => Fate;
   /** An ADD of the attachment is under way. */
   readonly isAdding: boolean;
-  /** An ADD was answered with it since the evidence was gathered, which cannot know of that. */
-  readonly wasToldSince: boolean;
+  /** Tells whether an ADD was answered with it since a point in the order of all answers: evidence from before cannot know of that. */
+  readonly toldSince: (count: number) => boolean;
 }
 
-/** Says whether the sandbox of a lease still exists. */
-type FateOf = (lease: Lease) => Fate;
-
-/** A reason to end a lease, with what the lease itself does not say. */
+/** A reason to end a lease, with what only whoever has it knows. `since`: when its evidence was gathered, in the order of all answers. */
 export type Reason =
   /** `at`: when it was called, as the clock's `wall`, if it is told later. */
   | { readonly cause: 'DEL'; readonly at?: number | undefined }
   | { readonly cause: 'caller left'; readonly caller: string }
   /** `mayBeOnGrid`: the grid may have something of it; `isDoubtful`: a create may still be carried out. */
   | { readonly cause: 'failed ADD'; readonly mayBeOnGrid: boolean; readonly isDoubtful: boolean }
-  | { readonly cause: 'dead ADD'; readonly isAdding: boolean }
-  /** Evidence since the call. `isValid`: the attachment is in its list. */
-  | ({ readonly cause: 'GC'; readonly isValid: boolean } & Calls)
-  /** Evidence since the first look. */
-  | ({ readonly cause: 'reaper'; readonly isFirstLook: boolean; readonly fateOf: FateOf } & Calls)
+  /** Whoever says it has the lock, so the ADD that began the lease is not under way any more. */
+  | { readonly cause: 'dead ADD' }
+  /** `since`: its call. `isValid`: the attachment is in its list. */
+  | { readonly cause: 'GC'; readonly since: number; readonly isValid: boolean }
+  /** `since`: the first look. */
+  | { readonly cause: 'reaper'; readonly since: number; readonly isFirstLook: boolean }
   /** Of what is dead, by a person. */
-  | { readonly cause: 'gc'; readonly isAdding: boolean; readonly fateOf: FateOf }
-  | { readonly cause: 'release'; readonly evenIfAlive: boolean; readonly fateOf: FateOf }
+  | { readonly cause: 'gc' }
+  | { readonly cause: 'release'; readonly evenIfAlive: boolean }
   | { readonly cause: 'gc --host' };
 
 export type Cause = Reason['cause'];
@@ -58,7 +61,6 @@ export type Evidence =
   | 'perhaps something left'
   | 'create in doubt'
   | 'ADD under way'
-  | 'no ADD under way'
   | 'told since'
   | 'valid'
   | 'not valid'
@@ -84,7 +86,7 @@ export const causes: { readonly [C in Cause]: { readonly evidence: readonly Evid
   DEL: { evidence: ['the call'], by: 'DEL' },
   'caller left': { evidence: ['others may be told', 'nobody else was told'], by: 'undelivered' },
   'failed ADD': { evidence: ['nothing left', 'perhaps something left', 'create in doubt'], by: 'unfinished' },
-  'dead ADD': { evidence: ['ADD under way', 'no ADD under way'], by: 'unfinished' },
+  'dead ADD': { evidence: ['the call'], by: 'unfinished' },
   GC: { evidence: ['valid', 'ADD under way', 'told since', 'not valid'], by: 'GC' },
   reaper: { evidence: ['ADD under way', 'told since', 'alive', 'unknown', 'gone once', 'gone twice'], by: 'reaper' },
   gc: { evidence: ['ADD under way', 'alive', 'unknown', 'gone once'], by: 'operator' },
@@ -114,8 +116,7 @@ export const endings: readonly EndingRule[] = [
   { cause: 'failed ADD', phase: ['releasing'], evidence: causes['failed ADD'].evidence, answer: 'keep', because: 'a DEL came first' },
   { cause: 'failed ADD', phase: ['none'], evidence: causes['failed ADD'].evidence, answer: 'keep', because: 'that it began could not be written, so it has asked the grid for nothing' },
 
-  { cause: 'dead ADD', phase: ['pending'], evidence: ['no ADD under way'], answer: 'abandon', because: 'how far it came is not known: its create may still be carried out' },
-  { cause: 'dead ADD', phase: ['pending'], evidence: ['ADD under way'], answer: 'keep', because: 'it was begun again' },
+  { cause: 'dead ADD', phase: ['pending'], evidence: ['the call'], answer: 'abandon', because: 'how far it came is not known: its create may still be carried out' },
   { cause: 'dead ADD', phase: ['none', 'bound', 'releasing'], evidence: causes['dead ADD'].evidence, answer: 'keep', because: 'its ADD has ended' },
 
   { cause: 'GC', phase: ['none'], evidence: ['not valid'], answer: 'release', because: 'this host has reserved it, and nobody answers for it' },
@@ -169,7 +170,10 @@ export interface Ended extends Verdict {
 }
 
 interface EndingDeps {
-  readonly store: Pick<SqliteLeaseStore, 'apply'>;
+  readonly store: Pick<LeaseStore, 'apply' | 'get'>;
+  readonly host: Pick<Host, 'fate'>;
+  readonly adds: Pick<SingleFlight<unknown>, 'underWay'>;
+  readonly answers: Pick<Answers, 'toldSince'>;
   readonly moment: () => Moment;
   readonly log: Pick<Log, 'error'>;
 }
@@ -179,10 +183,11 @@ interface EndingDeps {
  * @param identity `view`: where to look on the grid if there is no lease
  * @throws GridError `state` if that cannot be recorded
  */
-export function endLease({ store, moment, log }: EndingDeps, identity: LeaseIdentity, reason: Reason): Ended {
+export function endLease(deps: EndingDeps, identity: LeaseIdentity, reason: Reason): Ended {
+  const { store, log } = deps;
   let ended = undefined as Ended | undefined;
   store.apply(identity.mark, (lease) => {
-    ended = ending(reason, { identity, lease }, moment());
+    ended = ending(reason, { identity, lease }, knownOf(deps, identity));
     return ended.lease;
   });
   if (ended === undefined) throw new Error('the store has not applied an ending');
@@ -192,15 +197,30 @@ export function endLease({ store, moment, log }: EndingDeps, identity: LeaseIden
   return ended;
 }
 
+/** As `endLease`, but changes nothing. */
+export function wouldEnd(deps: EndingDeps, identity: LeaseIdentity, reason: Reason): Ended {
+  return ending(reason, { identity, lease: deps.store.get(identity.mark) }, knownOf(deps, identity));
+}
+
+function knownOf({ host, adds, answers, moment }: EndingDeps, { mark }: LeaseIdentity): Known {
+  return {
+    moment: moment(),
+    fate: host.fate,
+    isAdding: adds.underWay(mark),
+    toldSince: (count) => answers.toldSince(mark, count),
+  };
+}
+
 /** Decides whether a lease ends, and what it is then. */
 export function ending(
   reason: Reason,
   { identity, lease }: { readonly identity: LeaseIdentity; readonly lease: Lease | undefined },
-  moment: Moment,
+  known: Known,
 ): Ended {
   const { cause } = reason;
+  const { moment } = known;
   const current = cause === 'caller left' && lease !== undefined ? notAnswered(lease, reason.caller) : lease;
-  const verdict = endingRule(cause, current?.phase ?? 'none', evidenceIn(reason, current, moment));
+  const verdict = endingRule(cause, current?.phase ?? 'none', evidenceIn(reason, current, known));
   const { by } = causes[cause];
   const backdated = (released: Lease) =>
     cause === 'DEL' && reason.at !== undefined ? releasedSince(released, reason.at) : released;
@@ -229,43 +249,40 @@ export function endingRule(cause: Cause, phase: PhaseOrNone, evidence: Evidence)
 }
 
 /** What is known of a lease that may end. */
-function evidenceIn(reason: Reason, lease: Lease | undefined, moment: Moment): Evidence {
+function evidenceIn(reason: Reason, lease: Lease | undefined, known: Known): Evidence {
   switch (reason.cause) {
     case 'DEL':
+    case 'dead ADD':
     case 'gc --host':
       return 'the call';
     case 'caller left':
       return lease?.callers === '' ? 'nobody else was told' : 'others may be told';
     case 'failed ADD': {
       if (reason.isDoubtful) return 'create in doubt';
-      const doubt = doubtOf(lease, moment);
+      const doubt = doubtOf(lease, known.moment);
       const isEmpty = !reason.mayBeOnGrid && doubt.create === null && doubt.delete === null;
       return isEmpty ? 'nothing left' : 'perhaps something left';
     }
-    case 'dead ADD':
-      return reason.isAdding ? 'ADD under way' : 'no ADD under way';
     case 'GC':
       if (reason.isValid) return 'valid';
-      return callsSince(reason) ?? 'not valid';
-    case 'reaper':
-      return callsSince(reason) ?? fateIn(reason, lease);
+      return callsSince(known, reason.since) ?? 'not valid';
+    case 'reaper': {
+      const fate = fateOf(lease, known);
+      return callsSince(known, reason.since) ?? (fate === 'gone once' && !reason.isFirstLook ? 'gone twice' : fate);
+    }
     case 'gc':
-      return reason.isAdding ? 'ADD under way' : fateIn(reason, lease);
+      return known.isAdding ? 'ADD under way' : fateOf(lease, known);
     case 'release':
-      return !reason.evenIfAlive && fateIn(reason, lease) === 'alive' ? 'alive' : 'the call';
+      return !reason.evenIfAlive && fateOf(lease, known) === 'alive' ? 'alive' : 'the call';
   }
 }
 
-function callsSince({ isAdding, wasToldSince }: Calls): Evidence | undefined {
+function callsSince({ isAdding, toldSince }: Known, since: number): Evidence | undefined {
   if (isAdding) return 'ADD under way';
-  return wasToldSince ? 'told since' : undefined;
+  return toldSince(since) ? 'told since' : undefined;
 }
 
-function fateIn(
-  { fateOf, isFirstLook = true }: { readonly fateOf: FateOf; readonly isFirstLook?: boolean },
-  lease: Lease | undefined,
-): Evidence {
-  const fate = lease === undefined ? 'unknown' : fateOf(lease);
-  if (fate !== 'gone') return fate;
-  return isFirstLook ? 'gone once' : 'gone twice';
+function fateOf(lease: Lease | undefined, known: Known): Evidence {
+  const fate = lease === undefined ? 'unknown' : known.fate(lease);
+  return fate === 'gone' ? 'gone once' : fate;
 }

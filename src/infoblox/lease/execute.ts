@@ -77,7 +77,7 @@ export async function reconcileLocked(deps: LeaseDeps, mark: string, signal: Abo
     if (lease === undefined) return removed;
     if (lease.phase === 'pending') {
       // The lock is here, so no ADD is under way: it died, or could not write its end.
-      endLease(deps, lease, { cause: 'dead ADD', isAdding: false });
+      endLease(deps, lease, { cause: 'dead ADD' });
       continue;
     }
     if (look === undefined) {

@@ -54,7 +54,7 @@ export class Reaper {
 
   /** Looks once at all sandboxes that were seen; releases the leases of those that have been gone for the grace period. */
   async look(): Promise<void> {
-    const { host, adds, answers, clock, tally, log } = this.#deps;
+    const { answers, clock, tally, log } = this.#deps;
     const now = { at: clock.now(), count: answers.count };
     const gone = await this.#gone();
     const marks = new Set(gone.map(({ mark }) => mark));
@@ -63,16 +63,9 @@ export class Reaper {
     for (const lease of gone) {
       const { mark, address, workload } = lease;
       const first = this.#firstLooks.get(mark) ?? now;
-      const wasToldSince = answers.toldSince(mark, first.count);
-      this.#firstLooks.set(mark, wasToldSince ? now : first);
+      this.#firstLooks.set(mark, answers.toldSince(mark, first.count) ? now : first);
       const isFirstLook = first === now || now.at - first.at < this.#grace;
-      const calls = { isAdding: adds.underWay(mark), wasToldSince };
-      const { answer } = endLease(this.#deps, lease, {
-        cause: 'reaper',
-        isFirstLook,
-        fateOf: host.fate,
-        ...calls,
-      });
+      const { answer } = endLease(this.#deps, lease, { cause: 'reaper', since: first.count, isFirstLook });
       if (answer !== 'release') continue;
       tally.reaped += 1;
       log.info('sandbox is gone; releasing', { attachment: mark, address, ...workloadFields(workload) });

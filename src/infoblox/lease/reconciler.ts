@@ -193,7 +193,7 @@ export class Reconciler {
   #releaseAbandoned(): void {
     const { store, log } = this.#deps;
     const pending = store.where(({ phase }) => phase === 'pending');
-    for (const lease of pending) endLease(this.#deps, lease, { cause: 'dead ADD', isAdding: false });
+    for (const lease of pending) endLease(this.#deps, lease, { cause: 'dead ADD' });
     if (pending.length > 0) log.info('releasing unfinished ADDs of the last run', { count: pending.length });
   }
 

@@ -15,6 +15,7 @@ import {
 } from '../../../src/infoblox/lease/endings.ts';
 import { createInDoubt, deleteInDoubt, type Lease } from '../../../src/infoblox/lease/lease.ts';
 import type { PhaseOrNone } from '../../../src/infoblox/lease/plan.ts';
+import type { LeaseStore } from '../../../src/infoblox/lease/store/lease-store.ts';
 import { aLease, noon, window } from './a-lease.ts';
 
 /** Every cell, written out: what the code decides is compared with what a person decided here. `-` cannot be. */
@@ -32,8 +33,7 @@ perhaps something left | keep     release  keep     keep
 create in doubt        | keep     abandon  keep     keep
 
 dead ADD               | none     pending  bound    releasing
-ADD under way          | keep     keep     keep     keep
-no ADD under way       | keep     abandon  keep     keep
+the call               | keep     abandon  keep     keep
 
 GC                     | none     pending  bound    releasing
 valid                  | keep     keep     keep     keep
@@ -103,27 +103,30 @@ describe('the table', () => {
   });
 });
 
-/** What whoever asks says, where the lease is to be judged by some evidence. */
-function reasonOf(cause: Cause, evidence: Evidence): Reason {
+/** What this host knows, where the lease is to be judged by some evidence. */
+function knownOf(evidence: Evidence) {
   const fate: Fate = evidence === 'alive' || evidence === 'unknown' ? evidence : 'gone';
-  const fateOf = () => fate;
-  const isAdding = evidence === 'ADD under way';
-  const wasToldSince = evidence === 'told since';
+  return {
+    moment: noon,
+    fate: () => fate,
+    isAdding: evidence === 'ADD under way',
+    toldSince: () => evidence === 'told since',
+  };
+}
+
+/** What whoever asks says then. */
+function reasonOf(cause: Cause, evidence: Evidence): Reason {
   switch (cause) {
     case 'caller left':
       return { cause, caller: evidence === 'nobody else was told' ? 'one' : 'two' };
     case 'failed ADD':
       return { cause, mayBeOnGrid: evidence !== 'nothing left', isDoubtful: evidence === 'create in doubt' };
-    case 'dead ADD':
-      return { cause, isAdding };
     case 'GC':
-      return { cause, isValid: evidence === 'valid', isAdding, wasToldSince };
+      return { cause, since: 0, isValid: evidence === 'valid' };
     case 'reaper':
-      return { cause, isFirstLook: evidence === 'gone once', isAdding, wasToldSince, fateOf };
-    case 'gc':
-      return { cause, isAdding, fateOf };
+      return { cause, since: 0, isFirstLook: evidence === 'gone once' };
     case 'release':
-      return { cause, evenIfAlive: false, fateOf };
+      return { cause, evenIfAlive: false };
     default:
       return { cause };
   }
@@ -141,12 +144,22 @@ function leaseOf(phase: PhaseOrNone): Lease | undefined {
   });
 }
 
-const endOf = (reason: Reason, lease: Lease | undefined) => ending(reason, { identity, lease }, noon);
+const endOf = (reason: Reason, lease: Lease | undefined, evidence: Evidence = 'the call') =>
+  ending(reason, { identity, lease }, knownOf(evidence));
+
+const depsOf = (apply: LeaseStore['apply']) => ({
+  store: { apply, get: () => undefined },
+  host: { fate: (): Fate => 'unknown' },
+  adds: { underWay: () => false },
+  answers: { toldSince: () => false },
+  moment: () => noon,
+  log: { error: () => undefined },
+});
 
 describe('a lease', () => {
   test.each(possible)('that is $phase ends by $cause, $evidence: $answer', ({ cause, phase, evidence, answer }) => {
     const before = leaseOf(phase);
-    const { lease: after, ...ended } = endOf(reasonOf(cause, evidence), before);
+    const { lease: after, ...ended } = endOf(reasonOf(cause, evidence), before, evidence);
     expect(ended.answer).toBe(answer);
     if (answer === 'keep') expect(after?.phase).toBe(before?.phase);
     else if (answer === 'forget') expect(after).toBeUndefined();
@@ -160,7 +173,7 @@ describe('a lease', () => {
   test('that is kept is not changed, but that a caller who left is struck out', () => {
     for (const { cause, phase, evidence } of possible.filter(({ answer }) => answer === 'keep')) {
       const before = leaseOf(phase);
-      const { lease: after } = endOf(reasonOf(cause, evidence), before);
+      const { lease: after } = endOf(reasonOf(cause, evidence), before, evidence);
       if (cause !== 'caller left') expect(after).toBe(before);
     }
     const left = { cause: 'caller left', caller: 'one' } as const;
@@ -183,9 +196,7 @@ describe('a lease', () => {
   });
 
   test('is released whatever its sandbox, if a person insists', () => {
-    expect(endOf({ cause: 'release', evenIfAlive: true, fateOf: () => 'alive' }, leaseOf('bound')).answer).toBe(
-      'release',
-    );
+    expect(endOf({ cause: 'release', evenIfAlive: true }, leaseOf('bound'), 'alive').answer).toBe('release');
   });
 
   test.each([
@@ -199,18 +210,17 @@ describe('a lease', () => {
 
   test('is judged as it is in the transaction, whatever it was before', () => {
     let stored: Lease | undefined = aLease('a', { netns: '/run/netns/new' });
-    const store = { apply: (_: string, change: (lease?: Lease) => Lease | undefined) => (stored = change(stored)) };
-    const fateOf = ({ netns }: Lease): Fate => (netns === '/run/netns/new' ? 'alive' : 'gone');
-    const reason = { cause: 'gc', isAdding: false, fateOf } as const;
-    const ended = endLease({ store, moment: () => noon, log: { error: () => undefined } }, aLease('a'), reason);
+    const apply = (_: string, change: (lease?: Lease) => Lease | undefined) => (stored = change(stored));
+    const fate = ({ netns }: Pick<Lease, 'netns'>): Fate => (netns === '/run/netns/new' ? 'alive' : 'gone');
+    const ended = endLease({ ...depsOf(apply), host: { fate } }, aLease('a'), { cause: 'gc' });
     expect([ended.answer, stored?.phase]).toEqual(['keep', 'bound']);
   });
 
   test('that was to end where it cannot is kept, with an error in the log', () => {
     const errors: string[] = [];
     const log = { error: (message: string) => void errors.push(message) };
-    const store = { apply: (_: string, change: (lease?: Lease) => Lease | undefined) => change(leaseOf('bound')) };
-    const ended = endLease({ store, moment: () => noon, log }, identity, { cause: 'gc --host' });
+    const apply = (_: string, change: (lease?: Lease) => Lease | undefined) => change(leaseOf('bound'));
+    const ended = endLease({ ...depsOf(apply), log }, identity, { cause: 'gc --host' });
     expect(ended).toMatchObject({ answer: 'keep', lease: leaseOf('bound') });
     expect(errors).toEqual(['a lease was to end where it cannot']);
   });

@@ -1,7 +1,7 @@
 /** What another host has left, released through the state of this one: what a lost answer and a live container of ours mean. */
 import { describe, expect, test } from 'vitest';
 import { GridError } from '../../../src/infoblox/errors.ts';
-import { listOfHost, releaseOfHost } from '../../../src/infoblox/lease/lost-host.ts';
+import { listOfHost, releaseOfHost } from '../../../src/infoblox/lease/gc.ts';
 import { Reconciler } from '../../../src/infoblox/lease/reconciler.ts';
 import { attachmentMark, type Origin } from '../../../src/infoblox/mark.ts';
 import { until } from '../../fixture/host.ts';

@@ -159,7 +159,7 @@ export class World {
         // Nobody is there to learn of it.
       }
     }
-    this.#end(mark, { cause: 'dead ADD', isAdding: false });
+    this.#end(mark, { cause: 'dead ADD' });
   }
 
   del(mark: string): void {
@@ -258,7 +258,7 @@ export class World {
 
   /** What is still being released in another view goes first. */
   #leaveView(mark: string, { endings }: How): void {
-    this.#end(mark, { cause: 'dead ADD', isAdding: false });
+    this.#end(mark, { cause: 'dead ADD' });
     this.#bring(mark, { endings, lagging: false });
     if (this.state.has(mark)) throw new Failure('its release is not settled');
   }
@@ -273,7 +273,8 @@ export class World {
 
   #end(mark: string, reason: Reason): void {
     const identity = { mark, network: 'n', view: this.view };
-    const { lease } = ending(reason, { identity, lease: this.state.get(mark) }, this.moment);
+    const known = { moment: this.moment, fate: () => 'unknown' as const, isAdding: false, toldSince: () => false };
+    const { lease } = ending(reason, { identity, lease: this.state.get(mark) }, known);
     if (lease === undefined) this.state.delete(mark);
     else this.state.set(mark, lease);
   }

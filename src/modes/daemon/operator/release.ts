@@ -3,9 +3,9 @@ import { CniCode, CniError } from '../../../cni/errors.ts';
 import { every } from '../../../infoblox/concurrency/clock.ts';
 import { deletedError } from '../../../infoblox/lease/address-errors.ts';
 import { type LeaseDeps, maxChangesAtOnce } from '../../../infoblox/lease/deps.ts';
-import { ending, endLease } from '../../../infoblox/lease/endings.ts';
+import { endLease, wouldEnd } from '../../../infoblox/lease/endings.ts';
 import type { FormerNames } from '../../../infoblox/lease/former-names.ts';
-import { listOfHost, releaseOfHost } from '../../../infoblox/lease/lost-host.ts';
+import { listOfHost, releaseOfHost } from '../../../infoblox/lease/gc.ts';
 import type { Fields } from '../../../infoblox/log.ts';
 import { hostPrefix, type Origin, parseMark } from '../../../infoblox/mark.ts';
 import type { LeaseRecord, OperatorResult } from '../../operator-protocol.ts';
@@ -33,11 +33,7 @@ export function releaseHandler(deps: LeaseDeps): OperatorHandler<'operator/relea
       const leases = isWhole || whole.length > 0 ? whole : begun;
       refuseAmbiguous(container, leases);
       for (const lease of leases) {
-        const { answer, because } = endLease(deps, lease, {
-          cause: 'release',
-          evenIfAlive,
-          fateOf: deps.host.fate,
-        });
+        const { answer, because } = endLease(deps, lease, { cause: 'release', evenIfAlive });
         if (answer === 'keep') result.kept.push({ lease, why: because });
         else {
           deps.adds.abort(lease.mark, deletedError());
@@ -60,11 +56,7 @@ export function gcByHandHandler(deps: LeaseDeps): OperatorHandler<'operator/gc'>
       const settle = every(maxChangesAtOnce, () => deps.store.durable());
       for (const lease of await findLeases(deps, { phase: 'bound' })) {
         if (lease.sandbox !== 'gone') continue;
-        const isAdding = deps.adds.underWay(lease.mark);
-        const reason = { cause: 'gc', isAdding, fateOf: deps.host.fate } as const;
-        const { answer } = dryRun
-          ? ending(reason, { identity: lease, lease: deps.store.get(lease.mark) }, deps.moment())
-          : endLease(deps, lease, reason);
+        const { answer } = (dryRun ? wouldEnd : endLease)(deps, lease, { cause: 'gc' });
         if (answer === 'release') result.leases.push(lease);
         await settle();
       }
