@@ -253,12 +253,14 @@ function sightOf(lease: Lease | undefined, look: Look, doubt: Doubt): Sight {
   const anywhere = lease === undefined || lease.phase === 'releasing';
   const here = found.filter(({ view }) => anywhere || view === lease.view);
   const wanted = here.filter(isWanted).slice(0, 1);
-  const surplus = here.filter((object) => !wanted.includes(object));
+  // Where it is not known who was told what, as after an import, each object may be what somebody was told.
+  const mayBeTold = lease?.phase === 'bound' && lease.callers === null;
+  const surplus = here.filter((object) => !wanted.includes(object) && (!mayBeTold || isAnothers(object)));
   if (here.length === 0) return { seen: 'in another view', wanted, surplus: found };
   const another = surplus.filter(isAnothers).find(isSafe);
   if (another !== undefined && (lease !== undefined || wanted.length === 0))
     return { seen: 'the address of another', wanted, surplus, another };
-  if (wanted.length === 0) return { seen: 'surplus', wanted, surplus };
+  if (wanted.length === 0) return { seen: surplus.length > 0 ? 'surplus' : 'nothing', wanted, surplus };
   return { seen: surplus.length > 0 ? 'wanted and surplus' : 'wanted', wanted, surplus };
 }
 

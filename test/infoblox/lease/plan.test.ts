@@ -173,6 +173,14 @@ describe('plan', () => {
     });
   });
 
+  test.each<[Seen, string]>([
+    ['wanted and surplus', 'nothing'],
+    ['surplus', 'recreate'],
+  ])('where it is not known who was told what, all that carries the mark stays: %s, %s', (seen, step) => {
+    const lease = leaseOf('bound', 'none');
+    expect(plan(lease && { ...lease, callers: null }, lookOf(seen), moment).kind).toBe(step);
+  });
+
   test('removes all that a released lease has, in whatever view, one look at a time', () => {
     const found = [mine, other, moved];
     for (const [index, object] of found.entries()) {

@@ -1,0 +1,29 @@
+/** Counts how often each row of the two tables was met, by watching who reads its decision. */
+import { endings } from '../../src/infoblox/lease/endings.ts';
+import { table } from '../../src/infoblox/lease/plan.ts';
+
+export interface Coverage {
+  /** How often each row was met, named by what it decides on. */
+  readonly met: ReadonlyMap<string, number>;
+  /** Rows that were never met. */
+  missing(): string[];
+}
+
+/** Begins to count; for the rest of the process. */
+export function watchTables(): Coverage {
+  const met = new Map<string, number>();
+  const watch = (row: object, decision: string, name: string) => {
+    const value: unknown = Reflect.get(row, decision);
+    met.set(name, 0);
+    Object.defineProperty(row, decision, {
+      get: () => {
+        met.set(name, (met.get(name) ?? 0) + 1);
+        return value;
+      },
+    });
+  };
+  for (const row of table) watch(row, 'step', `plan: ${row.phase} | ${row.seen.join(', ')} | ${row.doubt.join(', ')}`);
+  for (const row of endings)
+    watch(row, 'answer', `ending: ${row.cause} | ${row.phase.join(', ')} | ${row.evidence.join(', ')}`);
+  return { met, missing: () => [...met].filter(([, count]) => count === 0).map(([name]) => name) };
+}

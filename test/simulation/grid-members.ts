@@ -1,0 +1,198 @@
+/**
+ * The grid of the simulation: a Grid Master and a candidate, each with contents of its own. What the master has carried out reaches
+ * the candidate a moment later, so that a promoted one may lack what was confirmed last (NIOS 9.0 documentation, "Promoting a Grid
+ * Master Candidate"). It answers WAPI requests with the simulator's own rules, without a network between.
+ */
+import { WapiError } from '../simulator/errors.ts';
+import { GridContents } from '../simulator/grid-contents.ts';
+import { installFactoryObjects } from '../simulator/rules/factory-objects.ts';
+import { Database } from '../simulator/store/database.ts';
+import { formatAddress } from '../simulator/store/ipv4.ts';
+import { parseTarget } from '../simulator/wapi/target.ts';
+import { WAPI_VERSIONS } from '../simulator/wapi/versions.ts';
+import { type ServiceSettings, type WapiRequest, WapiService } from '../simulator/wapi/wapi-service.ts';
+import type { VirtualTime } from './virtual-time.ts';
+
+export const memberNames = ['grid-a', 'grid-b'] as const;
+export type MemberName = (typeof memberNames)[number];
+
+export interface HttpRequest {
+  readonly method: string;
+  readonly url: string;
+  /** JSON; empty for none. */
+  readonly body: string;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly body: string;
+}
+
+/** Who has an address. */
+export interface Holder {
+  readonly view: string;
+  readonly address: string;
+  readonly comment: string;
+}
+
+class Member {
+  readonly db = new Database();
+  readonly settings: ServiceSettings;
+  contents: GridContents;
+  service: WapiService;
+  isUp = true;
+  /** What it has carried out, with what next-available functions found in their place. */
+  history: WapiRequest[] = [];
+
+  constructor(readOnly: boolean, fill: (contents: GridContents) => void) {
+    this.settings = { versions: WAPI_VERSIONS, cloud: false, cloudUser: false, denied: new Set(), readOnly };
+    const { db } = this;
+    installFactoryObjects(db, { username: 'admin', attributes: ['Network Name', 'Reserved At'], cloudLicence: false });
+    this.contents = new GridContents(db);
+    fill(this.contents);
+    this.service = new WapiService(db, this.settings);
+  }
+
+  carryOut(request: WapiRequest): void {
+    const wasReadOnly = this.settings.readOnly;
+    this.settings.readOnly = false;
+    try {
+      this.service.handle(request);
+      this.history.push(request);
+    } catch (error) {
+      if (!(error instanceof WapiError)) throw error;
+    } finally {
+      this.settings.readOnly = wasReadOnly;
+    }
+  }
+}
+
+export class GridMembers {
+  readonly #time: VirtualTime;
+  readonly #fill: (contents: GridContents) => void;
+  /** Milliseconds. */
+  readonly #lag: number;
+  readonly #members = new Map<MemberName, Member>();
+  #master: MemberName = 'grid-a';
+  /** The reign of a master: what one has not passed on when it ends is lost. */
+  #reign = 0;
+  #isReachable = true;
+
+  /**
+   * @param fill puts into a new grid what is there before anybody comes
+   * @param lag milliseconds until the candidate has what the master has carried out
+   */
+  constructor(time: VirtualTime, fill: (contents: GridContents) => void, lag: number) {
+    this.#time = time;
+    this.#fill = fill;
+    this.#lag = lag;
+    for (const name of memberNames) this.#members.set(name, new Member(name !== this.#master, fill));
+  }
+
+  /** What the administrator of the grid sees and does. */
+  get contents(): GridContents {
+    return this.#member(this.#master).contents;
+  }
+
+  get isFirstMaster(): boolean {
+    return this.#master === memberNames[0];
+  }
+
+  /** Who has which address, as the master has it. */
+  holders(name: MemberName = this.#master): Holder[] {
+    return Array.from(this.#member(name).db.all('fixedaddress'), ({ address, view, values }) => {
+      return { view: view.name, address: formatAddress(address), comment: String(values.comment ?? '') };
+    });
+  }
+
+  isUp(name: MemberName): boolean {
+    return this.#isReachable && this.#member(name).isUp;
+  }
+
+  /** All members are away, or back. */
+  setUp(isUp: boolean): void {
+    this.#isReachable = isUp;
+  }
+
+  /** Writes are refused, or taken again by the master. */
+  setReadOnly(isReadOnly: boolean): void {
+    this.#member(this.#master).settings.readOnly = isReadOnly;
+  }
+
+  /**
+   * The master is lost and the candidate promoted, without what has not reached it. Nothing happens if the candidate is away.
+   * @returns the marks of reservations that the grid has confirmed, made or removed, and now has otherwise
+   */
+  failOver(): Set<string> {
+    const marks = (name: MemberName) =>
+      new Set(this.holders(name).map(({ view, address, comment }) => `${view}/${address}/${comment}`));
+    const old = this.#master;
+    const next = memberNames.find((name) => name !== old) ?? old;
+    if (!this.#member(next).isUp) return new Set();
+    const [before, after] = [marks(old), marks(next)];
+    this.#reign += 1;
+    this.#master = next;
+    this.#member(old).isUp = false;
+    this.#member(next).settings.readOnly = false;
+    const differ = [...[...before].filter((key) => !after.has(key)), ...[...after].filter((key) => !before.has(key))];
+    return new Set(differ.map((key) => key.slice(key.indexOf('/', key.indexOf('/') + 1) + 1)));
+  }
+
+  /** The member that was lost is there again, as a candidate with what the master has. */
+  rejoin(): void {
+    const name = memberNames.find((one) => one !== this.#master) ?? this.#master;
+    if (this.#member(name).isUp) return;
+    const member = new Member(true, this.#fill);
+    for (const request of this.#member(this.#master).history) member.carryOut(request);
+    this.#members.set(name, member);
+  }
+
+  /** The body of a request in which what next-available functions find now stands in their place. */
+  lookUp(name: MemberName, request: HttpRequest): HttpRequest {
+    const target = parseTarget(new URL(request.url).pathname);
+    return { ...request, body: this.#member(name).service.lookUp(target?.type ?? '', request.body) };
+  }
+
+  /** Carries a request out and gives its answer. */
+  answer(name: MemberName, request: HttpRequest): HttpAnswer {
+    const { method, body } = request;
+    const url = new URL(request.url);
+    const target = parseTarget(url.pathname);
+    if (target === undefined) throw new Error(`no URL of WAPI: ${request.url}`);
+    if (target.type === 'logout') return { status: 200, body: '{}' };
+    const member = this.#member(name);
+    const isWrite = method !== 'GET' && !url.searchParams.has('_function');
+    const found = isWrite ? member.service.lookUp(target.type, body) : body;
+    const wapi = { method, target, query: url.searchParams, body: found, contentType: 'application/json' };
+    try {
+      const { status, json } = member.service.handle(wapi);
+      if (isWrite) this.#passOn(name, wapi);
+      return { status, body: JSON.stringify(json) };
+    } catch (error) {
+      if (!(error instanceof WapiError)) throw error;
+      return { status: error.status, body: error.body };
+    }
+  }
+
+  /** Does by hand what an administrator does; it reaches the candidate like all else. */
+  byHand(method: 'POST' | 'PUT' | 'DELETE', path: string, fields: Readonly<Record<string, unknown>> = {}): HttpAnswer {
+    const url = `https://${this.#master}/wapi/v2.3/${path}`;
+    return this.answer(this.#master, { method, url, body: method === 'DELETE' ? '' : JSON.stringify(fields) });
+  }
+
+  #passOn(name: MemberName, request: WapiRequest): void {
+    this.#member(name).history.push(request);
+    const reign = this.#reign;
+    const other = memberNames.find((one) => one !== name) ?? name;
+    const candidate = this.#member(other);
+    this.#time.after(this.#lag, () => {
+      if (this.#reign === reign && this.#member(other) === candidate) candidate.carryOut(request);
+    });
+  }
+
+  #member(name: MemberName): Member {
+    const member = this.#members.get(name);
+    if (member === undefined) throw new Error(`no member ${name}`);
+    return member;
+  }
+}

@@ -1,0 +1,307 @@
+/**
+ * One run: a plan is carried out in virtual time, the invariants hold after each event; then all troubles end, and everything has to
+ * come to rest: what lives is reserved, and nothing else is.
+ */
+import { chanceOf } from './chance.ts';
+import type { World } from './daemon-run.ts';
+import { network } from './daemon-run.ts';
+import { GridMembers } from './grid-members.ts';
+import { Ledger } from './ledger.ts';
+import type { PathTroubles } from './network-path.ts';
+import type { Happening, Plan } from './plan.ts';
+import { Runtime } from './runtime.ts';
+import { SimHost } from './sim-host.ts';
+import { VirtualTime } from './virtual-time.ts';
+
+/** Of all containers. */
+const subnet = '10.0.0.0/26';
+/** Virtual milliseconds for everything to come to rest once nothing troubles it. */
+const restMs = 3_600_000;
+
+/** What an administrator writes behind the mark of a reservation. */
+const note = ' (ask the DDI team)';
+
+export interface Outcome {
+  readonly events: number;
+  readonly requests: number;
+  /** What happened, in order; the same for the same plan. */
+  readonly trace: readonly string[];
+}
+
+/** A run that broke an invariant, with what led to it. */
+export class Broken extends Error {
+  readonly trace: readonly string[];
+
+  constructor(what: readonly string[], trace: readonly string[]) {
+    super(what.join('\n'));
+    this.trace = trace;
+  }
+}
+
+/** Carries a plan out. @throws Broken */
+export async function simulate(plan: Plan): Promise<Outcome> {
+  const simulation = new Simulation(plan);
+  return simulation.run();
+}
+
+class Simulation {
+  readonly #plan: Plan;
+  readonly #time = new VirtualTime();
+  readonly #members: GridMembers;
+  readonly #ledger: Ledger;
+  readonly #hosts: SimHost[];
+  readonly #runtimes: Runtime[];
+  readonly #trace: string[] = [];
+  #troubles: PathTroubles;
+  #events = 0;
+  #requests = 0;
+  /** Something was written to the grid or answered since the invariants were looked at. */
+  #isChanged = false;
+
+  constructor(plan: Plan) {
+    this.#plan = plan;
+    this.#troubles = plan.troubles;
+    this.#members = new GridMembers(
+      this.#time,
+      (contents) => {
+        contents.add('network', { network: subnet });
+        const reservation = { match_client: 'RESERVED', mac: '00:00:00:00:00:00' };
+        contents.add('fixedaddress', { ...reservation, ipv4addr: '10.0.0.5', comment: 'theirs: printer' });
+        contents.add('fixedaddress', {
+          ...reservation,
+          ipv4addr: '10.0.0.7',
+          name: 'theirs',
+          comment: `infoblox-cni cluster=other node=host-0 network=${network} container=c1 interface=eth0`,
+        });
+      },
+      plan.lagMs,
+    );
+    this.#ledger = new Ledger(this.#members);
+    const chance = chanceOf(plan.seed);
+    const world: World = {
+      time: this.#time,
+      members: this.#members,
+      subnet,
+      chance,
+      troubles: () => this.#troubles,
+      onArrival: ({ method, url, body }, client) => {
+        this.#requests += 1;
+        this.#say(`${client} ${method} ${shown(url)} ${body}`);
+        if (method !== 'GET') this.#isChanged = true;
+      },
+      log: (line) => this.#say(line),
+    };
+    this.#hosts = Array.from({ length: plan.hosts }, (_, index) => new SimHost(`host-${index}`, world));
+    const ledger = this.#ledger;
+    this.#runtimes = this.#hosts.map((host) => new Runtime({ time: this.#time, ledger }, host));
+  }
+
+  async run(): Promise<Outcome> {
+    for (const host of this.#hosts) host.start();
+    for (const { afterMs, happening } of this.#plan.steps) {
+      await this.#pass(afterMs);
+      this.#say(describe(happening));
+      this.#happen(happening);
+      this.#isChanged = true;
+    }
+    await this.#rest();
+    return { events: this.#events, requests: this.#requests, trace: this.#trace };
+  }
+
+  #happen(happening: Happening): void {
+    switch (happening.kind) {
+      case 'start':
+        this.#runtime(happening).start(happening.slot, happening);
+        break;
+      case 'add again':
+        this.#runtime(happening).addAgain(happening.slot);
+        break;
+      case 'check':
+        this.#runtime(happening).check(happening.slot);
+        break;
+      case 'stop':
+        this.#runtime(happening).stop(happening.slot);
+        break;
+      case 'die':
+        this.#runtime(happening).die(happening.slot);
+        break;
+      case 'collect':
+        this.#runtime(happening).collect();
+        break;
+      case 'kill': {
+        const host = this.#host(happening);
+        host.kill();
+        this.#time.after(happening.downMs, () => host.start());
+        break;
+      }
+      case 'restart': {
+        const host = this.#host(happening);
+        host.kill();
+        host.start();
+        break;
+      }
+      case 'reboot': {
+        const host = this.#host(happening);
+        host.reboot();
+        this.#runtime(happening).lostAll();
+        this.#time.after(15_000, () => host.start());
+        break;
+      }
+      case 'state lost': {
+        // Who it was that accepts writes is lost, too, and the first host of --grid-host is believed (docs/reliability.md).
+        if (!this.#members.isFirstMaster) return;
+        const host = this.#host(happening);
+        host.loseState();
+        host.start();
+        break;
+      }
+      case 'set clock':
+        this.#host(happening).setClock(happening.byMs);
+        break;
+      case 'grid away':
+        this.#members.setUp(false);
+        this.#time.after(happening.forMs, () => this.#members.setUp(true));
+        break;
+      case 'read-only':
+        this.#members.setReadOnly(true);
+        this.#time.after(happening.forMs, () => this.#members.setReadOnly(false));
+        break;
+      case 'fail over':
+        for (const mark of this.#members.failOver()) this.#ledger.excuse(mark);
+        this.#time.after(happening.backMs, () => this.#members.rejoin());
+        break;
+      case 'removed by hand':
+        this.#byHand(happening, (ref, mark) => {
+          this.#ledger.excuse(mark);
+          this.#members.byHand('DELETE', ref);
+        });
+        break;
+      case 'altered by hand':
+        this.#byHand(happening, (ref, mark) => {
+          this.#ledger.excuse(mark);
+          this.#members.byHand('PUT', ref, { comment: `${mark}${note}` });
+          this.#time.after(30_000, () => this.#restoreAltered());
+        });
+        break;
+      case 'stranger takes': {
+        const fields = {
+          ipv4addr: `func:nextavailableip:${subnet}`,
+          match_client: 'RESERVED',
+          mac: '00:00:00:00:00:00',
+        };
+        this.#members.byHand('POST', 'fixedaddress', { ...fields, comment: 'a person' });
+        break;
+      }
+      case 'stranger leaves': {
+        const all = this.#members.contents.fixedAddresses();
+        const theirs = all.find(({ comment }) => comment === 'a person');
+        if (theirs !== undefined) this.#members.byHand('DELETE', theirs._ref);
+        break;
+      }
+    }
+  }
+
+  /** Does something to the reservation of a container. */
+  #byHand(
+    { host, slot }: { readonly host: number; readonly slot: number },
+    act: (ref: string, mark: string) => void,
+  ): void {
+    const marks = this.#runtimes[host]?.marks ?? [];
+    const mark = marks[slot % Math.max(marks.length, 1)];
+    if (mark === undefined || !this.#ledger.live.has(mark)) return;
+    const object = this.#members.contents.fixedAddresses().find(({ comment }) => comment === mark);
+    if (object !== undefined) act(object._ref, mark);
+  }
+
+  #restoreAltered(): void {
+    for (const { _ref: ref, comment = '' } of this.#members.contents.fixedAddresses()) {
+      if (comment.endsWith(note)) this.#members.byHand('PUT', ref, { comment: comment.slice(0, -note.length) });
+    }
+  }
+
+  async #pass(milliseconds: number): Promise<void> {
+    const end = this.#time.now + milliseconds;
+    while (await this.#time.step(end)) {
+      this.#events += 1;
+      if (this.#isChanged) this.#hold();
+    }
+    this.#time.goTo(end);
+  }
+
+  /** The invariants hold. */
+  #hold(): void {
+    this.#isChanged = false;
+    const broken = this.#ledger.broken();
+    if (broken.length > 0) throw new Broken(broken, this.#trace);
+  }
+
+  /** No more troubles: everything has to come to rest. */
+  async #rest(): Promise<void> {
+    this.#say('troubles end');
+    this.#troubles = {};
+    // What a plan has begun ends by itself: outages, late writes, members that are lost.
+    await this.#pass(180_000);
+    this.#restoreAltered();
+    for (const host of this.#hosts) host.start();
+    for (let round = 0; round < 3; round += 1) {
+      const excused = this.#ledger.excused;
+      for (const runtime of this.#runtimes) runtime.stopAll(excused);
+      await this.#pass(restMs / 6);
+      for (const runtime of this.#runtimes) runtime.collect();
+      await this.#pass(restMs / 6);
+    }
+    this.#settled('after a while');
+    for (const runtime of this.#runtimes) runtime.stopAll();
+    await this.#pass(restMs / 4);
+    this.#settled('after all containers have ended');
+  }
+
+  #settled(when: string): void {
+    this.#hold();
+    const busy = this.#runtimes.filter((runtime) => runtime.busy > 0).length;
+    const live = new Set(this.#ledger.live.keys());
+    // Of two reservations of one container, a host that has lost its state does not know which one its caller was told.
+    const left = this.#ledger.leftOver().filter(({ mark }) => !live.has(mark));
+    const leases = this.#hosts.flatMap((host) => [...host.disk.leases.values()]);
+    // A host that has lost its state has not imported what was altered by hand at that moment.
+    const forgetful = this.#hosts.flatMap((host, index) =>
+      host.hasLostState ? (this.#runtimes[index]?.marks ?? []) : [],
+    );
+    const known = new Set([...leases.map(({ mark }) => mark), ...forgetful]);
+    const odd = leases.filter(({ mark, phase, dueAt }) => !live.has(mark) || phase !== 'bound' || dueAt !== null);
+    const broken = [
+      ...(busy > 0 ? [`${busy} calls have not ended`] : []),
+      ...left.map(({ text }) => text),
+      ...odd.map((lease) => `a lease is left: ${JSON.stringify(lease)}`),
+      ...[...live].filter((mark) => !known.has(mark)).map((mark) => `${mark} has no lease`),
+    ];
+    if (broken.length > 0) throw new Broken([`${when}:`, ...broken], this.#trace);
+  }
+
+  #host({ host }: { readonly host: number }): SimHost {
+    return at(this.#hosts, host);
+  }
+
+  #runtime({ host }: { readonly host: number }): Runtime {
+    return at(this.#runtimes, host);
+  }
+
+  #say(line: string): void {
+    this.#trace.push(`${((this.#time.now - 1_700_000_000_000) / 1_000).toFixed(3)} ${line}`);
+  }
+}
+
+function shown(url: string): string {
+  const { hostname, pathname, search } = new URL(url);
+  return `${hostname} ${decodeURIComponent(pathname).replace('/wapi/v2.3/', '')} ${decodeURIComponent(search).replace(/&_return.*/, '')}`;
+}
+
+function describe({ kind, ...rest }: Happening): string {
+  return `-- ${kind} ${JSON.stringify(rest)}`;
+}
+
+function at<T>(list: readonly T[], index: number): T {
+  const item = list[index % list.length];
+  if (item === undefined) throw new Error('nothing to choose from');
+  return item;
+}

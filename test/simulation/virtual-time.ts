@@ -1,0 +1,131 @@
+/**
+ * Time of the simulation: it stands still while anything runs, and jumps to the next event when nothing does. One queue for all
+ * hosts and the grid, so that the order of events is that of their times, and of their making where those are equal.
+ */
+import type { Clock } from '../../src/infoblox/concurrency/clock.ts';
+
+interface Event {
+  readonly at: number;
+  /** Of two events at one time the earlier made comes first. */
+  readonly order: number;
+  readonly action: () => void;
+}
+
+/** When every simulation begins, milliseconds since 1970. */
+export const epoch = 1_700_000_000_000;
+
+export class VirtualTime {
+  #now = epoch;
+  #order = 0;
+  #queue: Event[] = [];
+
+  get now(): number {
+    return this.#now;
+  }
+
+  /** Calls `action` so many milliseconds from now. @returns what cancels it */
+  after(milliseconds: number, action: () => void): () => void {
+    let isCancelled = false;
+    this.#push({
+      at: this.#now + Math.max(0, milliseconds),
+      order: this.#order++,
+      action: () => isCancelled || action(),
+    });
+    return () => {
+      isCancelled = true;
+    };
+  }
+
+  /** Carries out the next event, and all that follows from it at once. @returns false if there is none before `end` */
+  async step(end = Number.POSITIVE_INFINITY): Promise<boolean> {
+    const next = this.#queue[0];
+    if (next === undefined || next.at > end) return false;
+    this.#pop();
+    this.#now = next.at;
+    next.action();
+    await drained();
+    return true;
+  }
+
+  /** Lets time go by to `end`, which no event is before. */
+  goTo(end: number): void {
+    this.#now = Math.max(this.#now, end);
+  }
+
+  #push(event: Event): void {
+    const queue = this.#queue;
+    let child = queue.push(event) - 1;
+    while (child > 0) {
+      const parent = (child - 1) >> 1;
+      if (!isBefore(event, at(queue, parent))) break;
+      queue[child] = at(queue, parent);
+      child = parent;
+    }
+    queue[child] = event;
+  }
+
+  #pop(): void {
+    const queue = this.#queue;
+    const last = queue.pop();
+    if (last === undefined || queue.length === 0) return;
+    let parent = 0;
+    for (;;) {
+      let child = 2 * parent + 1;
+      if (child >= queue.length) break;
+      if (child + 1 < queue.length && isBefore(at(queue, child + 1), at(queue, child))) child += 1;
+      if (!isBefore(at(queue, child), last)) break;
+      queue[parent] = at(queue, child);
+      parent = child;
+    }
+    queue[parent] = last;
+  }
+}
+
+/**
+ * The clock of one run of a daemon. It ends with the process: nothing that waits for it goes on.
+ * @param setBy milliseconds by which somebody has set the host's clock
+ */
+export function processClock(time: VirtualTime, setBy: () => number): { readonly clock: Clock; end(): void } {
+  const start = time.now + setBy();
+  const startedAt = time.now;
+  let hasEnded = false;
+  const after = (milliseconds: number, action: () => void) => time.after(milliseconds, () => hasEnded || action());
+  const clock: Clock = {
+    wall: () => time.now + setBy(),
+    now: () => start + time.now - startedAt,
+    after,
+    sleep: (milliseconds, signal, late) =>
+      new Promise((resolve, reject) => {
+        const leave = () => {
+          cancel();
+          reject(late ?? signal.reason);
+        };
+        const cancel = after(milliseconds, () => {
+          signal.removeEventListener('abort', leave);
+          resolve();
+        });
+        if (signal.aborted) leave();
+        else signal.addEventListener('abort', leave, { once: true });
+      }),
+    turn: () => new Promise((resolve) => void after(0, resolve)),
+  };
+  return {
+    clock,
+    end: () => {
+      hasEnded = true;
+    },
+  };
+}
+
+/** Resolves when no promise has anything left to do. */
+function drained(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+function isBefore(one: Event, other: Event): boolean {
+  return one.at < other.at || (one.at === other.at && one.order < other.order);
+}
+
+function at<T>(list: readonly T[], index: number): T {
+  return list[index] as T;
+}
