@@ -22,7 +22,8 @@ export function watchTables(): Coverage {
       },
     });
   };
-  for (const row of table) watch(row, 'step', `plan: ${row.phase} | ${row.seen.join(', ')} | ${row.doubt.join(', ')}`);
+  for (const row of table)
+    watch(row, 'step', `plan: ${row.phase} | ${row.seen.join(', ')} | ${row.doubt?.join(', ') ?? 'any'}`);
   for (const row of endings)
     watch(row, 'answer', `ending: ${row.cause} | ${row.phase.join(', ')} | ${row.evidence.join(', ')}`);
   return { met, missing: () => [...met].filter(([, count]) => count === 0).map(([name]) => name) };

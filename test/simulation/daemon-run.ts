@@ -3,10 +3,11 @@ import { deadline } from '../../src/infoblox/concurrency/clock.ts';
 import { Conditions } from '../../src/infoblox/conditions.ts';
 import { buildCore } from '../../src/infoblox/core.ts';
 import { GridState } from '../../src/infoblox/grid-state.ts';
+import { add } from '../../src/infoblox/lease/add.ts';
 import { checkLease } from '../../src/infoblox/lease/check.ts';
 import { defaultDoubtWindow } from '../../src/infoblox/lease/doubt.ts';
 import { collectGarbage } from '../../src/infoblox/lease/gc.ts';
-import { releaseAttachment } from '../../src/infoblox/lease/release/release.ts';
+import { noteNotAnswered, releaseAttachment } from '../../src/infoblox/lease/release.ts';
 import type { Fields, Log } from '../../src/infoblox/log.ts';
 import { networkSpec } from '../../src/infoblox/network/spec.ts';
 import { untraced } from '../../src/infoblox/trace.ts';
@@ -113,7 +114,7 @@ export function startRun(world: World, host: SimHost, client: string): DaemonRun
     trace: untraced,
     log: logOf(world, client),
   });
-  const { leases, allocator } = core;
+  const { leases } = core;
   const where = { subnet: world.subnet, containers: '', prefixLength: 26, gateway: '10.0.0.1' };
   const spec = networkSpec({ name: network, view, ...where, keepFirst: false });
   const attachmentOf = (containerId: string) => ({ network, containerId, ifName: 'eth0' });
@@ -122,7 +123,7 @@ export function startRun(world: World, host: SimHost, client: string): DaemonRun
   const takeNotes = async (wanted: (containerId: string) => boolean) => {
     for (const note of host.notes.filter(({ containerId }) => wanted(containerId))) {
       if (note.kind === 'DEL') await release(note.containerId, note.at);
-      else leases.deliveries.notAnswered(leases.names.markOf(attachmentOf(note.containerId)), note.callId);
+      else await noteNotAnswered(leases, leases.names.markOf(attachmentOf(note.containerId)), note.callId);
       await store.durable();
       host.notes.splice(host.notes.indexOf(note), 1);
     }
@@ -142,7 +143,7 @@ export function startRun(world: World, host: SimHost, client: string): DaemonRun
       await takeNotes((id) => id === containerId);
       const request = { attachment: attachmentOf(containerId), spec, netns, callId, workload: { containerId } };
       const signal = AbortSignal.any([gone, deadline(clock, addTimeoutMs)]);
-      const { address, network: ready, delivered, undelivered } = await allocator.add(request, signal);
+      const { address, network: ready, delivered, undelivered } = await add(leases, request, signal);
       return { address, view: ready.view, delivered, undelivered };
     },
     async del(containerId) {

@@ -55,6 +55,11 @@ export class Ledger {
     if (this.#live.has(mark) && !this.#excused.has(mark)) this.#broken.push(`CHECK of ${mark}: ${why}`);
   }
 
+  /** The core has met what its tables call impossible. */
+  saidImpossible(line: string): void {
+    this.#broken.push(line);
+  }
+
   /** A container claims nothing any more. */
   left(mark: string): void {
     this.#live.delete(mark);

@@ -13,6 +13,8 @@ import { Runtime } from './runtime.ts';
 import { SimHost } from './sim-host.ts';
 import { VirtualTime } from './virtual-time.ts';
 
+/** What the core says when it meets what its tables call impossible. */
+const cannotBe = /\b(shows what cannot be|was to end where it cannot)\b/;
 /** Of all containers. */
 const subnet = '10.0.0.0/26';
 /** Virtual milliseconds for everything to come to rest once nothing troubles it. */
@@ -89,7 +91,10 @@ class Simulation {
         this.#say(`${client} ${method} ${shown(url)} ${body}`);
         if (method !== 'GET') this.#isChanged = true;
       },
-      log: (line) => this.#say(line),
+      log: (line) => {
+        this.#say(line);
+        if (cannotBe.test(line)) this.#ledger.saidImpossible(line);
+      },
     };
     this.#hosts = Array.from({ length: plan.hosts }, (_, index) => new SimHost(`host-${index}`, world));
     const ledger = this.#ledger;
