@@ -1,6 +1,6 @@
 /**
  * Requests that carry extensible attributes, or search by them. A grid refuses both for an attribute that it does not define and for
- * a value that it does not take: what it has refused is left out from then on. Also which attributes a grid defines: asked, and added to.
+ * a value that it does not take: what it has refused is left out from then on.
  */
 import type { GenericSchema, InferOutput } from 'valibot';
 import { type Attributes, attributeDefinitions, cloud } from '../attributes.ts';
@@ -72,7 +72,8 @@ export class AttributedRequests {
   }
 
   /**
-   * Changes an object. @param change `attributes`: undefined if they stay
+   * Changes an object.
+   * @param change `attributes`: undefined if they stay
    * @throws GridError as `Session.write` does; `mayLookAgain` also if an attribute was refused, which is left out the next time
    */
   async change(
