@@ -119,6 +119,15 @@ describe('imports', () => {
     expect(files.filter((name) => otherClock.test(text(name)))).toEqual([]);
   });
 
+  it('leave the words of WAPI to infoblox/wapi', () => {
+    const words =
+      /\b_ref\b|\bipv4addr\b|(?<!infoblox\.)network_view|extattrs|comment~|\bfunc:|_return_fields|_function\b|ip_address/;
+    const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter(
+      (name) => name.endsWith('.ts') && !name.startsWith('infoblox/wapi/'),
+    );
+    expect(files.filter((name) => words.test(readFileSync(join(src, name), 'utf8')))).toEqual([]);
+  });
+
   it('are found however they are written', () => {
     const text = `import './a.ts';\nimport type {\n  B,\n} from './b.ts';\nexport * from './c.ts';\nvoid import('./d.ts');\n`;
     expect(importsOf(text).map(({ from }) => from)).toEqual(['./a.ts', './b.ts', './c.ts', './d.ts']);
