@@ -19,7 +19,7 @@ interface SearchLimits {
 }
 
 /** For exact criteria, whose few results are kept in memory. */
-export const exactSearch: SearchLimits = { pages: 3, waiting: 60_000 };
+const exactSearch: SearchLimits = { pages: 3, waiting: 60_000 };
 /** For lists of what a host or a view holds, whose results are looked at one by one. */
 const listSearch: SearchLimits = { pages: 50, waiting: 60_000 };
 
@@ -90,7 +90,7 @@ function tookTooLong(what: string, { waiting }: SearchLimits, cause: unknown): G
 }
 
 /** One page of a search. */
-export interface PageRequest {
+interface PageRequest {
   /** Object type. */
   readonly type: string;
   readonly query: Query;
