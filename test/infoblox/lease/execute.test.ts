@@ -212,7 +212,7 @@ test.each([
 test('a release that comes while a surplus goes still knows the address that it has to give back', async () => {
   leases.reserve('c1', '10.0.0.2');
   leases.reserve('c1', '10.0.0.3');
-  put(leases.store, aLease(mark, { dueAt: 1 }));
+  put(leases.store, aLease(mark, { dueAt: 1, callers: 'call-1' }));
   const when = () => {
     leases.store.apply(mark, (lease) => lease && startRelease(lease, 'DEL', momentAt(1)));
     return true;
