@@ -178,15 +178,17 @@ export class Session {
 
   /**
    * Asks all other hosts what one has answered, where none is known to accept writes: what all of them say, the one that does says,
-   * too. Without this a host that has nothing to create would never learn that nothing is left of a release.
+   * too. Without this a host that has nothing to create would never learn that nothing is left of a release. One alone confirms nothing:
+   * what is behind its name may be a candidate.
    */
   async #confirmByAll(
     request: Request,
     { host, attempted }: { readonly host: string; readonly attempted: Attempt },
     signal: AbortSignal,
   ): Promise<Answer> {
-    for (const other of this.#options.hosts.all) {
-      if (other === host) continue;
+    const others = this.#options.hosts.all.filter((one) => one !== host);
+    if (others.length === 0) throw unconfirmed(request, { host, writer: undefined }, attempted.error);
+    for (const other of others) {
       const { answer, error } = await this.#attempt({ host: other, request }, signal);
       const agrees =
         attempted.error === undefined

@@ -209,6 +209,13 @@ describe('where no host is known to accept writes', () => {
     expect(await failureOf(lookFor())).toMatchObject({ reason: 'unconfirmed' });
   });
 
+  test('nor what a grid of one host answers: a candidate may be behind its name', async () => {
+    await session.close(inTime(1_000));
+    session = openSession({ port: master.port });
+    await failureOf(create(session, 'networkview', { name: 'refused' }));
+    expect(await failureOf(lookFor())).toMatchObject({ reason: 'unconfirmed' });
+  });
+
   test('nor is what one of them cannot be asked', async () => {
     await candidate.grid.pause();
     expect(await failureOf(lookFor())).toMatchObject({ reason: 'unconfirmed' });
