@@ -3,12 +3,12 @@ import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import type { Expression } from './expressions.ts';
 
-/** Characters of each text that an expression is run on: a linear one needs less than a millisecond, a quadratic one seconds. */
-const length = 100_000;
+/** Characters of each text that an expression is run on: a linear one needs less than a millisecond, most quadratic ones a second. */
+const length = 40_000;
 /** Milliseconds of processor time for one text, far above what a linear expression needs. */
-const most = 50;
+const maxMs = 10;
 /** Milliseconds after which a thread is ended: more than the processor's time, as a busy machine makes it wait, too. */
-const patience = 8_000;
+const threadTimeoutMs = 3_000;
 
 /** What stands alone or beside another of its kind in answers, flags and names, and is repeated. */
 const runs = [...' \t\n/\\0aAé=,-_:;.@~\'"[]{}<>%!#?', 'a=b,', 'a= ', ', ', '/a', '="', '\'"', 'a.', ' a', '0.', '-a'];
@@ -31,8 +31,8 @@ function samples({ pattern, flags }: Pick<Expression, 'pattern' | 'flags'>): str
 /** Runs in the thread; twice where it is slow, as a collection of garbage may have been in the way. */
 const thread = `
   const { workerData, parentPort } = require('node:worker_threads');
-  const { pattern, flags, fronts, units, spoilers, length, most } = workerData;
-  const run = (text) => {
+  const { pattern, flags, fronts, units, spoilers, length, maxMs } = workerData;
+  const takes = (text) => {
     const expression = new RegExp(pattern, flags);
     const before = process.threadCpuUsage();
     if (flags.includes('g')) text.replace(expression, '');
@@ -41,11 +41,13 @@ const thread = `
     return (user + system) / 1000;
   };
   const slow = () => {
-    for (const front of fronts) for (const unit of units) for (const spoiler of spoilers) {
-      const text = front + unit.repeat(Math.ceil(length / unit.length)) + spoiler;
-      const shown = JSON.stringify([front, unit, spoiler]);
-      parentPort.postMessage({ shown });
-      if (run(text) > most && run(text) > most) return shown;
+    for (const front of fronts) for (const unit of units) {
+      parentPort.postMessage({ shown: JSON.stringify([front, unit]) });
+      const run = unit.repeat(Math.ceil(length / unit.length));
+      for (const spoiler of spoilers) {
+        const text = front + run + spoiler;
+        if (takes(text) > maxMs && takes(text) > maxMs) return JSON.stringify([front, unit, spoiler]);
+      }
     }
   };
   parentPort.postMessage({ done: true, slow: slow() });
@@ -59,19 +61,19 @@ export async function slowTextFor(expression: Pick<Expression, 'pattern' | 'flag
   const { pattern, flags } = expression;
   const worker = new Worker(thread, {
     eval: true,
-    workerData: { pattern, flags, fronts, units, spoilers, length, most },
+    workerData: { pattern, flags, fronts, units, spoilers, length, maxMs },
   });
   let last = 'the first text';
   try {
     return await new Promise<string | undefined>((resolve, reject) => {
       const end = () => resolve(last);
-      let timer = setTimeout(end, 4 * patience);
+      let timer = setTimeout(end, 4 * threadTimeoutMs);
       worker.on('error', reject);
       worker.on('message', ({ done, slow, shown }) => {
         clearTimeout(timer);
         if (done) return resolve(slow);
         last = shown;
-        timer = setTimeout(end, patience);
+        timer = setTimeout(end, threadTimeoutMs);
       });
     });
   } finally {
