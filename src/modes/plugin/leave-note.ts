@@ -10,13 +10,19 @@ import { maxNoteBytes, maxNotes, noteName, unansweredName } from '../release-not
 import { type DaemonPlace, sentConfig } from '../sent-config.ts';
 import { ownName } from './process.ts';
 
+/** Where a note goes. */
+interface NotePlace extends DaemonPlace {
+  /** The one place that is made if it is absent, since no author of a configuration has chosen it; the plugin's unless a test says so. */
+  readonly own?: DaemonPlace;
+}
+
 /**
  * Leaves the note of a DEL: complete and on disk when this returns, or not there at all.
  * @param network name of the network, as the configuration has it
  * @throws UntrustedPath if users other than root could change what is written there; Error if the directory is no daemon's, if it has
  * as many notes as it may, or if the note is too long; the error of the file system
  */
-export function leaveReleaseNote(place: DaemonPlace, network: string, call: Call): void {
+export function leaveReleaseNote(place: NotePlace, network: string, call: Call): void {
   writeNote(place, noteName(network, call.containerId, call.ifName), noteText('DEL', call));
 }
 
@@ -24,7 +30,7 @@ export function leaveReleaseNote(place: DaemonPlace, network: string, call: Call
  * Leaves the note of an ADD: what it may have taken is released, unless another ADD of the attachment was answered with it.
  * @throws as `leaveReleaseNote`
  */
-export function leaveUnansweredNote(place: DaemonPlace, call: Call): void {
+export function leaveUnansweredNote(place: NotePlace, call: Call): void {
   writeNote(place, unansweredName(call.callId), noteText('ADD', call));
 }
 
@@ -37,10 +43,10 @@ function noteText(method: 'ADD' | 'DEL', call: Call): string {
  * The author of a network configuration chooses directory and name: nothing is made where no daemon has been, and no more than so much
  * is written where one was. A daemon with a user of its own reads it through the group of the directory, which tmpfiles.d has made for it.
  */
-function writeNote({ socketDir, driverName }: DaemonPlace, name: string, text: string): void {
+function writeNote({ socketDir, driverName, own = ownPlace() }: NotePlace, name: string, text: string): void {
   const directory = owedDir(socketDir, driverName);
   // After a boot a runtime may come before the daemon.
-  if (socketDir === defaultSocketDir && driverName === ownName()) makeDirectory(socketDir, 0o755);
+  if (socketDir === own.socketDir && driverName === own.driverName) makeDirectory(socketDir, 0o755);
   else if (![directory, socketFile(socketDir, driverName)].some(exists)) {
     throw new Error(`no daemon called ${driverName} has used ${socketDir}`);
   }
@@ -50,6 +56,10 @@ function writeNote({ socketDir, driverName }: DaemonPlace, name: string, text: s
     throw new Error(`${directory} has ${maxNotes} files already`);
   }
   writeDurably({ directory, name, mode: 0o640 }, text);
+}
+
+function ownPlace(): DaemonPlace {
+  return { socketDir: defaultSocketDir, driverName: ownName() };
 }
 
 function exists(path: string): boolean {

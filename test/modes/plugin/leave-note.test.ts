@@ -1,38 +1,33 @@
 import { execFileSync } from 'node:child_process';
-import * as fs from 'node:fs';
+import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { leaveReleaseNote, leaveUnansweredNote } from '../../../src/modes/plugin/leave-note.ts';
 import { type Call, owedDir, protocolVersion, socketFile } from '../../../src/modes/protocol.ts';
 import { isDraft, maxNoteBytes, maxNotes, noteName } from '../../../src/modes/release-note.ts';
 import { rootTest } from '../../reliability/root.ts';
 
-const standard = vi.hoisted(() => ({ socketDir: '' }));
-vi.mock(import('../../../src/modes/plugin/process.ts'), async (original) => ({
-  ...(await original()),
-  ownName: () => 'infoblox',
-}));
-vi.mock(import('node:fs'), async (original) => {
-  const real = await original();
-  return { ...real, existsSync: vi.fn(real.existsSync), renameSync: vi.fn(real.renameSync) };
-});
-vi.mock(import('../../../src/modes/protocol.ts'), async (original) => {
-  const real = await original();
-  return Object.defineProperty({ ...real }, 'defaultSocketDir', { get: () => standard.socketDir });
-});
-
 let directory: string;
+/** As /run/cni is to a plugin. */
+let standard: string;
 
 beforeEach(() => {
   directory = fs.mkdtempSync(join(tmpdir(), 'infoblox-cni-note-'));
-  standard.socketDir = join(directory, 'run');
+  standard = join(directory, 'run');
 });
-afterEach(() => {
-  vi.mocked(fs.existsSync).mockReset();
-  vi.mocked(fs.renameSync).mockReset();
-  fs.rmSync(directory, { recursive: true });
-});
+afterEach(() => fs.rmSync(directory, { recursive: true }));
+
+/** Replaces a function of the file system while a test runs. */
+function replace<Name extends 'existsSync' | 'renameSync'>(name: Name, replacement: (typeof fs)[Name]): void {
+  const spy = vi.spyOn(fs, name).mockImplementation(replacement as never);
+  syncBuiltinESMExports();
+  onTestFinished(() => {
+    spy.mockRestore();
+    syncBuiltinESMExports();
+  });
+}
 
 const call = (more: Partial<Call> = {}): Call => ({
   protocol: protocolVersion,
@@ -49,16 +44,18 @@ const call = (more: Partial<Call> = {}): Call => ({
   },
   ...more,
 });
-const place = (socketDir: string) => ({ socketDir, driverName: 'infoblox' });
+const place = (socketDir: string, driverName = 'infoblox') => {
+  return { socketDir, driverName, own: { socketDir: standard, driverName: 'infoblox' } };
+};
 const leave = (socketDir: string, more: Partial<Call> = {}) => leaveReleaseNote(place(socketDir), 'net-1', call(more));
 const notes = (socketDir: string) => fs.readdirSync(owedDir(socketDir, 'infoblox'));
 
 test('a note is there, whole and under its name, and has what the daemon reads of it', () => {
-  leave(standard.socketDir);
-  leaveUnansweredNote(place(standard.socketDir), call());
+  leave(standard);
+  leaveUnansweredNote(place(standard), call());
   const name = noteName('net-1', 'c1', 'eth0');
-  expect(notes(standard.socketDir).sort()).toEqual(['0123456789abcdef.unanswered', name].sort());
-  const text = fs.readFileSync(join(owedDir(standard.socketDir, 'infoblox'), name), 'utf8');
+  expect(notes(standard).sort()).toEqual(['0123456789abcdef.unanswered', name].sort());
+  const text = fs.readFileSync(join(owedDir(standard, 'infoblox'), name), 'utf8');
   const config = { cniVersion: '1.1.0', name: 'net-1', ipam: { type: 'infoblox', 'network-view': 'v' } };
   expect(JSON.parse(text)).toMatchObject({ method: 'DEL', params: { ...call(), netns: '', args: '', config } });
   expect(text).not.toContain('10.0.0.0/24');
@@ -74,10 +71,11 @@ describe('the author of a network configuration', () => {
   });
 
   test('has no directory made under a name that is not the plugin’s own', () => {
-    leave(standard.socketDir);
-    const other = { socketDir: standard.socketDir, driverName: 'another' };
-    expect(() => leaveReleaseNote(other, 'net-1', call())).toThrow('no daemon called another has used');
-    expect(fs.readdirSync(standard.socketDir)).toEqual(['infoblox.owed']);
+    leave(standard);
+    expect(() => leaveReleaseNote(place(standard, 'another'), 'net-1', call())).toThrow(
+      'no daemon called another has used',
+    );
+    expect(fs.readdirSync(standard)).toEqual(['infoblox.owed']);
   });
 
   test.each([
@@ -91,44 +89,44 @@ describe('the author of a network configuration', () => {
 
   test('has no note that is longer than one can be', () => {
     const config = { name: 'net-1', ipam: { type: 'infoblox', 'network-view': 'x'.repeat(maxNoteBytes) } };
-    expect(() => leave(standard.socketDir, { config })).toThrow(`its note is longer than ${maxNoteBytes} bytes`);
-    expect(notes(standard.socketDir)).toEqual([]);
+    expect(() => leave(standard, { config })).toThrow(`its note is longer than ${maxNoteBytes} bytes`);
+    expect(notes(standard)).toEqual([]);
   });
 
   test('has no more notes than may be; one that is there is written again', () => {
-    leave(standard.socketDir);
+    leave(standard);
     for (let index = 1; index < maxNotes; index += 1) {
-      fs.writeFileSync(join(owedDir(standard.socketDir, 'infoblox'), `${index}.json`), '');
+      fs.writeFileSync(join(owedDir(standard, 'infoblox'), `${index}.json`), '');
     }
-    leave(standard.socketDir);
-    expect(() => leave(standard.socketDir, { containerId: 'c2' })).toThrow(`has ${maxNotes} files already`);
-    expect(() => leaveUnansweredNote(place(standard.socketDir), call())).toThrow(`has ${maxNotes} files already`);
-    expect(notes(standard.socketDir)).toHaveLength(maxNotes);
+    leave(standard);
+    expect(() => leave(standard, { containerId: 'c2' })).toThrow(`has ${maxNotes} files already`);
+    expect(() => leaveUnansweredNote(place(standard), call())).toThrow(`has ${maxNotes} files already`);
+    expect(notes(standard)).toHaveLength(maxNotes);
   });
 });
 
 test('a plugin that makes the directories at the same moment is no trouble', () => {
   // As it looks to a plugin that has looked for them before the other one made them.
-  vi.mocked(fs.existsSync).mockReturnValue(false);
-  fs.mkdirSync(standard.socketDir);
-  leave(standard.socketDir);
-  leave(standard.socketDir);
-  expect(notes(standard.socketDir)).toEqual([noteName('net-1', 'c1', 'eth0')]);
+  replace('existsSync', () => false);
+  fs.mkdirSync(standard);
+  leave(standard);
+  leave(standard);
+  expect(notes(standard)).toEqual([noteName('net-1', 'c1', 'eth0')]);
 });
 
 test('what cannot be put in its place is no half a note either', () => {
-  vi.mocked(fs.renameSync).mockImplementation(() => {
+  replace('renameSync', () => {
     throw new Error('read-only file system');
   });
-  expect(() => leave(standard.socketDir)).toThrow('read-only file system');
-  expect(notes(standard.socketDir)).toEqual([]);
+  expect(() => leave(standard)).toThrow('read-only file system');
+  expect(notes(standard)).toEqual([]);
 });
 
 rootTest('where there is no room for it, it says so and leaves nothing', 'a small file system', async () => {
   const small = fs.mkdtempSync(join(tmpdir(), 'infoblox-cni-small-'));
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k,mode=0755', 'small', small]);
   try {
-    standard.socketDir = small;
+    standard = small;
     leave(small);
     expect(() => fs.writeFileSync(join(small, 'full'), Buffer.alloc(65_536))).toThrow('ENOSPC');
     expect(() => leave(small, { containerId: 'c2' })).toThrow('ENOSPC');
