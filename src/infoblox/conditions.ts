@@ -75,15 +75,15 @@ export class Conditions {
 
   /**
    * Raises a condition. If it already stands, `since` is kept, even when the reason changes.
-   * @param lasts milliseconds after which it lapses; infinite if it does not
+   * @param lapsesAfterMs milliseconds after which it lapses; infinite if it does not
    */
-  raise(kind: ConditionKind, error: GridError, { subject = '', lasts = Number.POSITIVE_INFINITY } = {}): void {
+  raise(kind: ConditionKind, error: GridError, { subject = '', lapsesAfterMs = Number.POSITIVE_INFINITY } = {}): void {
     const key = keyOf(kind, subject);
     const before = this.#standing(key)?.condition;
     // What lapses unseen would be remembered for ever.
     if (before === undefined) this.all();
     const condition = { kind, subject, error, since: before?.since ?? this.#clock.wall() };
-    this.#entries.set(key, { condition, lapsesAt: this.#clock.now() + lasts });
+    this.#entries.set(key, { condition, lapsesAt: this.#clock.now() + lapsesAfterMs });
     if (before?.error.reason !== error.reason) for (const listener of this.#listeners) listener.raised(condition);
   }
 

@@ -3,7 +3,7 @@
  * and for the simulation.
  */
 import type { Clock } from './concurrency/clock.ts';
-import { KeyedMutex } from './concurrency/keyed-mutex.ts';
+import { KeyedMutex } from './concurrency/locks.ts';
 import { SingleFlight } from './concurrency/single-flight.ts';
 import type { Conditions } from './conditions.ts';
 import type { Grid } from './grid.ts';

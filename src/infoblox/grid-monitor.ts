@@ -1,6 +1,5 @@
 /** Knows whether the grid answers while nobody asks for anything: asks first, and again while there is trouble. */
-import { type Backoff, pauseBefore } from './concurrency/backoff.ts';
-import { type Clock, deadline } from './concurrency/clock.ts';
+import { type Backoff, type Clock, deadline, pauseBefore } from './concurrency/clock.ts';
 import type { Conditions } from './conditions.ts';
 import { hasReason, isGridAway } from './errors.ts';
 import type { Grid } from './grid.ts';
@@ -11,7 +10,7 @@ import type { Log } from './log.ts';
 /** Milliseconds for a probe. */
 const probeTimeoutMs = 15_000;
 /** Between probes while there is trouble: soon at first, then seldom. */
-const probing: Backoff = { first: 1_000, longest: 30_000 };
+const probing: Backoff = { firstMs: 1_000, maxMs: 30_000 };
 
 interface GridMonitorDeps {
   readonly grid: Pick<Grid, 'exists'>;

@@ -46,7 +46,7 @@ export class GridState {
     this.#isUnclear = hasReason(trouble, 'not-wapi');
     if (this.#isUnclear) return;
     if (hasReason(trouble, 'read-only', 'licence')) {
-      conditions.raise('grid-read-only', trouble, { lasts: readOnlyLapsesMs });
+      conditions.raise('grid-read-only', trouble, { lapsesAfterMs: readOnlyLapsesMs });
     } else if (trouble !== undefined) conditions.raise('grid-unavailable', trouble);
     else {
       this.#goodAt = this.#clock.now();

@@ -11,8 +11,7 @@
  */
 import type { Cidr } from './address.ts';
 import type { Attributes } from './attributes.ts';
-import { type Backoff, pauseBefore } from './concurrency/backoff.ts';
-import type { Clock } from './concurrency/clock.ts';
+import { type Backoff, type Clock, pauseBefore } from './concurrency/clock.ts';
 import { GridError } from './errors.ts';
 import type { MarkFilter } from './mark.ts';
 
@@ -212,7 +211,7 @@ export interface Grid {
 /** Looks again after a failed write to an object that a look had shown, at most. */
 const maxLooksAgain = 5;
 /** Before each: together they outlast a fail-over of 4-5 s (NIOS 9.0 documentation, "About HA Failover"). */
-const lookPause: Backoff = { first: 250, longest: 3_000 };
+const lookPause: Backoff = { firstMs: 250, maxMs: 3_000 };
 
 /**
  * Waits before the look that a failed write to an object calls for; not if the grid has only refused an attribute.

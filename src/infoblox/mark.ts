@@ -24,11 +24,11 @@ export interface Origin {
 }
 
 /** Characters that a comment holds (NIOS; longer ones are refused). */
-const longestComment = 256;
+const maxCommentLength = 256;
 /** Bytes of an interface's name: the kernel's IFNAMSIZ less the terminating zero. */
-const longestInterface = 15;
+const maxInterfaceLength = 15;
 /** The longest values that together stay below it. */
-const longest = { cluster: 32, node: 47, network: 40, containerId: 64 };
+const maxLengths = { cluster: 32, node: 47, network: 40, containerId: 64 };
 
 /**
  * Writes the mark of an attachment: one line, the same for the same attachment at all times, at most 256 characters.
@@ -37,13 +37,13 @@ const longest = { cluster: 32, node: 47, network: 40, containerId: 64 };
  */
 export function attachmentMark(origin: Origin, attachment: Attachment): string {
   const { network, containerId, ifName } = attachment;
-  const [shortNetwork, shortId] = [shorten(network, longest.network), shorten(containerId, longest.containerId)];
+  const [shortNetwork, shortId] = [shorten(network, maxLengths.network), shorten(containerId, maxLengths.containerId)];
   return `${hostPrefix(origin)}network=${shortNetwork} container=${shortId} interface=${ifName}`;
 }
 
 /** Writes what the marks of all attachments of one host begin with. */
 export function hostPrefix(origin: Origin): string {
-  return `infoblox-cni cluster=${shorten(origin.cluster, longest.cluster)} node=${shorten(origin.node, longest.node)} `;
+  return `infoblox-cni cluster=${shorten(origin.cluster, maxLengths.cluster)} node=${shorten(origin.node, maxLengths.node)} `;
 }
 
 /** Marks of attachments: those with these values, and with any where one is left out. */
@@ -57,7 +57,7 @@ export function firstWords(filter: MarkFilter): string[] {
     0,
     filterKeys.findLastIndex((key) => filter[key] !== undefined),
   );
-  const words = filterKeys.slice(0, last + 1).map((key) => `${key}=${shorten(filter[key] ?? '', longest[key])}`);
+  const words = filterKeys.slice(0, last + 1).map((key) => `${key}=${shorten(filter[key] ?? '', maxLengths[key])}`);
   return ['infoblox-cni', ...words];
 }
 
@@ -74,7 +74,7 @@ const filterKeys = ['cluster', 'node', 'network'] as const;
 
 /** Writes the comment of a network that was created for a network name: the same on all hosts, which share the network. */
 export function networkMark(name: string): string {
-  return `infoblox-cni network=${shorten(name, longest.network)}`;
+  return `infoblox-cni network=${shorten(name, maxLengths.network)}`;
 }
 
 /** Writes the comment of such a network while it is pending: until its creator knows that it is the only one of the name. */
@@ -89,14 +89,14 @@ export function yieldedNetworkMark(name: string): string {
 
 /** Writes the comment of a reservation that only keeps an address from being given to a container. */
 export function gatewayMark(name: string): string {
-  return `infoblox-cni gateway of network=${shorten(name, longest.network)}`;
+  return `infoblox-cni gateway of network=${shorten(name, maxLengths.network)}`;
 }
 
 const hostMarkStart = 'infoblox-cni address of host ';
 
 /** Writes the comment of a reservation that keeps an address of the host itself from being given to a container. */
 export function hostMark({ cluster, node }: Origin): string {
-  return `${hostMarkStart}cluster=${shorten(cluster, longest.cluster)} node=${shorten(node, longest.node)}`;
+  return `${hostMarkStart}cluster=${shorten(cluster, maxLengths.cluster)} node=${shorten(node, maxLengths.node)}`;
 }
 
 /** Tells whether a comment is one that `hostMark` writes, on whatever host. */
@@ -127,10 +127,10 @@ interface Mark {
  * something else, is none.
  */
 export function parseMark(comment: string): Mark | undefined {
-  if (comment.length > longestComment) return undefined;
+  if (comment.length > maxCommentLength) return undefined;
   const [, cluster, node, network, containerId, ifName] = markGrammar.exec(comment) ?? [];
   if (!cluster || !node || !network || !containerId || !ifName) return undefined;
-  if (Buffer.byteLength(ifName) > longestInterface) return undefined;
+  if (Buffer.byteLength(ifName) > maxInterfaceLength) return undefined;
   const mark = { origin: { cluster, node }, attachment: { network, containerId, ifName } };
   return attachmentMark(mark.origin, mark.attachment) === comment ? mark : undefined;
 }
@@ -157,7 +157,7 @@ export function isAttachmentMark(comment: string): boolean {
 
 /** Writes a network's name as it stands in comments. */
 export function shortNetworkName(name: string): string {
-  return shorten(name, longest.network);
+  return shorten(name, maxLengths.network);
 }
 
 /**

@@ -7,7 +7,7 @@ import type { Fields } from './log.ts';
 import { attachmentIn } from './mark.ts';
 
 /** Characters of a value: those of a Kubernetes name. Container IDs, and what other orchestrators send, have no limit. */
-const longestValue = 253;
+const maxValueLength = 253;
 
 const text = v.exactOptional(v.string());
 
@@ -26,9 +26,9 @@ export type Workload = Readonly<v.InferOutput<typeof Workload>>;
 
 /** Makes a workload of texts from outside: each one line of at most 253 characters, and none that is empty. */
 export function workloadFrom({ containerId, uid, ...names }: Record<keyof Workload, string | undefined>): Workload {
-  const id = oneLine(containerId ?? '', longestValue);
+  const id = oneLine(containerId ?? '', maxValueLength);
   const lines = Object.entries({ ...names, uid: uid === id ? undefined : uid })
-    .map(([part, value = '']) => [part, oneLine(value, longestValue)] as const)
+    .map(([part, value = '']) => [part, oneLine(value, maxValueLength)] as const)
     .filter(([, line]) => line !== '');
   return v.parse(Workload, { containerId: id, ...Object.fromEntries(lines) });
 }
@@ -67,10 +67,10 @@ export function readWorkload(text: string | null): Workload | null {
 }
 
 /** Writes a text from outside as one line, of so many characters at most, without space around it. */
-export function oneLine(text: string, longest: number): string {
+export function oneLine(text: string, maxLength: number): string {
   return text
     .replace(/\p{Cc}+/gu, ' ')
-    .slice(0, longest)
+    .slice(0, maxLength)
     .trim()
     .toWellFormed();
 }

@@ -43,9 +43,9 @@ describe('a condition', () => {
   test('lapses after its time where nobody can see it end, each time counted anew', () => {
     const { conditions, events } = watched();
     const full = new GridError('no-free-address', 'no free address in 10.0.0.0/24');
-    conditions.raise('network-full', full, { subject: '10.0.0.0/24', lasts: 60_000 });
+    conditions.raise('network-full', full, { subject: '10.0.0.0/24', lapsesAfterMs: 60_000 });
     time = 59_000;
-    conditions.raise('network-full', full, { subject: '10.0.0.0/24', lasts: 60_000 });
+    conditions.raise('network-full', full, { subject: '10.0.0.0/24', lapsesAfterMs: 60_000 });
     time = 118_999;
     expect(conditions.find('network-full', '10.0.0.0/24')).toBeDefined();
     time = 119_000;
@@ -56,9 +56,9 @@ describe('a condition', () => {
 
   test('that has lapsed is forgotten when another one begins, whether or not somebody asks for it', () => {
     const { conditions, events } = watched();
-    conditions.raise('network-refused', away, { subject: 'a', lasts: 60_000 });
+    conditions.raise('network-refused', away, { subject: 'a', lapsesAfterMs: 60_000 });
     time = 60_000;
-    conditions.raise('network-refused', late, { subject: 'b', lasts: 60_000 });
+    conditions.raise('network-refused', late, { subject: 'b', lapsesAfterMs: 60_000 });
     expect(events).toEqual(['raised unreachable', 'lapsed unreachable', 'raised timeout']);
   });
 

@@ -4,7 +4,7 @@
  * do, and the invariants hold. How many requests and writes there are is counted first, so no point is left out.
  */
 import { afterAll, describe, expect, test, vi } from 'vitest';
-import { Semaphore } from '../../src/infoblox/concurrency/semaphore.ts';
+import { Semaphore } from '../../src/infoblox/concurrency/locks.ts';
 import { until } from '../fixture/host.ts';
 import { type Scenario, scenarios } from './crash-scenarios.ts';
 import type { ProcessHost } from './process-host.ts';

@@ -1,6 +1,6 @@
 /** Every fault of the table meets every command; the answers are those of the table, and the invariants hold afterwards. */
 import { describe, expect, test, vi } from 'vitest';
-import { Semaphore } from '../../src/infoblox/concurrency/semaphore.ts';
+import { Semaphore } from '../../src/infoblox/concurrency/locks.ts';
 import type { Outcome } from './calls.ts';
 import { type FaultRow, faults } from './fault-matrix.ts';
 import { pause, startWorld, type World } from './world.ts';

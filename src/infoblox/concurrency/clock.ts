@@ -1,6 +1,6 @@
 /**
  * The Clock port: all that infoblox/ knows of time. It has two clocks, since the host's can be set: what waits or lasts within
- * one run goes by `now`, what people and other machines read by `wall`.
+ * one run goes by `now`, what people and other machines read by `wall`. Beside it the ways to wait: deadlines, and pauses that grow.
  */
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 
@@ -86,6 +86,37 @@ export async function withDeadline<T>(
     cancel();
     signal.removeEventListener('abort', abort);
   }
+}
+
+/**
+ * Waits for a promise, but no longer than a signal allows.
+ * @param late makes the error to reject with when the signal fires first
+ */
+export function abortable<T>(promise: Promise<T>, signal: AbortSignal, late: () => Error): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(late());
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}
+
+/** Pauses: the first, doubled with each attempt up to the longest, each a part more or less. */
+export interface Backoff {
+  readonly firstMs: number;
+  readonly maxMs: number;
+  /** How much more or less, a part of 1; a quarter unless told, so that hosts which failed together do not return together. */
+  readonly spread?: number;
+}
+
+/**
+ * Says how long to wait before an attempt.
+ * @param attempt 0 for the first pause
+ * @param random gives a number from 0 up to 1
+ * @returns milliseconds
+ */
+export function pauseBefore(attempt: number, { firstMs, maxMs, spread = 0.25 }: Backoff, random: () => number): number {
+  return Math.round(Math.min(firstMs * 2 ** attempt, maxMs) * (1 + spread * (2 * random() - 1)));
 }
 
 /** Makes what a long loop awaits after each step, so that others have a turn: `pause` after every `steps`-th, else nothing. */

@@ -17,7 +17,7 @@ export class UntrustedPath extends Error {
 }
 
 /** Links on one way: the kernel follows 40, path_resolution(7). */
-const mostLinks = 40;
+const maxLinks = 40;
 const sticky = 0o1000;
 const writableByGroup = 0o020;
 const writableByOthers = 0o022;
@@ -75,7 +75,7 @@ export function refuseUntrustedWay(path: string, writers: Writers = 'nobody'): s
       continue;
     }
     links += 1;
-    if (links > mostLinks) break;
+    if (links > maxLinks) break;
     const target = readlinkSync(next);
     if (target.startsWith('/')) at = '';
     parts.unshift(...target.split('/'));

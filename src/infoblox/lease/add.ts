@@ -3,8 +3,7 @@
  * lease, look, `plan`, and its step, until the lease is bound and the answer durable (`give`). Below stands what `give` asks on the way.
  */
 import { describeReservation } from '../attributes.ts';
-import { abortable } from '../concurrency/abortable.ts';
-import { type Backoff, pauseBefore } from '../concurrency/backoff.ts';
+import { abortable, type Backoff, pauseBefore } from '../concurrency/clock.ts';
 import type { SharedWork } from '../concurrency/single-flight.ts';
 import { GridError } from '../errors.ts';
 import { type AddressSource, pauseBeforeLook } from '../grid.ts';
@@ -50,12 +49,12 @@ import { nextRelease, noteUndelivered, releaseNow, releasingIn } from './release
 const maxOwnAddresses = 8;
 /** Creates that are sent again after an answer was lost. */
 const maxLosses = 4;
-const lossPause: Backoff = { first: 250, longest: 4_000 };
+const lossPause: Backoff = { firstMs: 250, maxMs: 4_000 };
 /**
  * After another host took the same next address: two clients that ask at once may get the same one (NIOS 9.0 documentation,
  * "Configuring the Next Available Network or IP Address").
  */
-const collisionPause: Backoff = { first: 5, longest: 4_000 };
+const collisionPause: Backoff = { firstMs: 5, maxMs: 4_000 };
 
 /** What one ADD wants, as its caller says. */
 export interface AddRequest {

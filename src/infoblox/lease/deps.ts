@@ -1,6 +1,6 @@
 /** What everybody who works on leases needs: built once, in core.ts. */
 import type { Clock } from '../concurrency/clock.ts';
-import type { KeyedMutex } from '../concurrency/keyed-mutex.ts';
+import type { KeyedMutex } from '../concurrency/locks.ts';
 import type { SingleFlight } from '../concurrency/single-flight.ts';
 import type { Conditions } from '../conditions.ts';
 import type { Grid } from '../grid.ts';

@@ -2,8 +2,7 @@
  * Imports this host's reservations from the grid after the state was lost: whoever was told their addresses may use
  * them. Tried until it succeeds; until then each ADD looks for its attachment on the grid first.
  */
-import { type Backoff, pauseBefore } from '../concurrency/backoff.ts';
-import { deadline, every } from '../concurrency/clock.ts';
+import { type Backoff, deadline, every, pauseBefore } from '../concurrency/clock.ts';
 import { GridError } from '../errors.ts';
 import { messageOf } from '../host/errno.ts';
 import { type LeaseDeps, maxChangesAtOnce } from './deps.ts';
@@ -11,8 +10,8 @@ import { adopt } from './execute.ts';
 import { plan } from './plan.ts';
 
 /** Milliseconds for one attempt. */
-const attemptTimeout = 120_000;
-const retry: Backoff = { first: 1_000, longest: 300_000 };
+const attemptTimeoutMs = 120_000;
+const retry: Backoff = { firstMs: 1_000, maxMs: 300_000 };
 
 export class Import {
   readonly #deps: LeaseDeps;
@@ -47,7 +46,7 @@ export class Import {
   async #import(): Promise<void> {
     const { observer, store, names, clock, conditions, log } = this.#deps;
     const stopping = this.#stopping.signal;
-    const signal = AbortSignal.any([stopping, deadline(clock, attemptTimeout)]);
+    const signal = AbortSignal.any([stopping, deadline(clock, attemptTimeoutMs)]);
     // A page that was read before shows what has been released since.
     const forgotten = new Set<string>();
     const end = store.subscribe({ changed: (mark, lease) => lease === undefined && forgotten.add(mark) });

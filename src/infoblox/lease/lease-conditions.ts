@@ -3,10 +3,10 @@ import { GridError, hasReason } from '../errors.ts';
 import { attachmentIn, whoOf } from '../mark.ts';
 import { workloadFields } from '../workload.ts';
 import type { LeaseDeps } from './deps.ts';
-import { type Lease, lostPause } from './lease.ts';
+import { type Lease, lostPauseMs } from './lease.ts';
 
 /** Milliseconds that a refused release counts: twice the longest pause before it is tried again. */
-const refusalLastsMs = 600_000;
+const refusalLapsesAfterMs = 600_000;
 
 type Deps = Pick<LeaseDeps, 'conditions' | 'log'>;
 
@@ -17,7 +17,7 @@ export function noteLost({ conditions, log }: Deps, { mark, address, workload }:
   const what = `${address} of ${subject} is not reserved any more: ${why.message}`;
   const isNews = conditions.find('reservation-lost', subject) === undefined;
   const error = new GridError('reservation-lost', what, { hint });
-  conditions.raise('reservation-lost', error, { subject, lasts: 2 * lostPause });
+  conditions.raise('reservation-lost', error, { subject, lapsesAfterMs: 2 * lostPauseMs });
   if (!isNews) return;
   const fields = { attachment: mark, address, ...workloadFields(workload), reason: why.message, hint };
   log.error('the grid has lost the reservation of a live attachment and does not take it again', fields);
@@ -38,7 +38,7 @@ export function noteRefusedRelease({ conditions }: Deps, lease: Lease, error: un
       ? 'give the user of --wapi-username the right to read and delete fixed addresses there; they are released by themselves then'
       : error.hint;
   const refusal = new GridError(error.reason, what, { hint });
-  conditions.raise('releases-refused', refusal, { subject, lasts: refusalLastsMs });
+  conditions.raise('releases-refused', refusal, { subject, lapsesAfterMs: refusalLapsesAfterMs });
 }
 
 /** Ends that condition when a lease is released that could not be before. */

@@ -203,12 +203,12 @@ export function keepDoubt(lease: Lease, moment: Moment): Lease {
 }
 
 /** Milliseconds between attempts to reserve again what the grid has lost and refuses. */
-export const lostPause = 300_000;
+export const lostPauseMs = 300_000;
 
 /** The grid does not take its reservation again: tried once more after a pause, since what is in its place may go. */
 export function reserveLater(lease: Lease, moment: Moment): Lease {
   const kept = keepDoubt(lease, moment);
-  const at = moment.now + lostPause;
+  const at = moment.now + lostPauseMs;
   return kept.phase === 'bound' ? { ...kept, dueAt: Math.min(kept.dueAt ?? at, at) } : kept;
 }
 

@@ -10,8 +10,8 @@ import { type LeaseDeps, maxChangesAtOnce } from './deps.ts';
 import { endLease } from './endings.ts';
 import type { Lease } from './lease.ts';
 
-const longestPause = 60_000;
-const shortestPause = 500;
+const maxIntervalMs = 60_000;
+const minIntervalMs = 500;
 /** Leases that are looked at between two turns of the event loop. */
 const looksAtATime = 100;
 
@@ -24,22 +24,22 @@ interface FirstLook {
 
 export class Reaper {
   readonly #deps: LeaseDeps;
-  readonly #grace: number;
+  readonly #graceMs: number;
   /** By mark: the first look that found the sandbox gone. */
   readonly #firstLooks = new Map<string, FirstLook>();
   #cancelLook = () => {};
   #isStopped = false;
 
-  /** @param grace milliseconds between the two looks */
-  constructor(deps: LeaseDeps, grace: number) {
+  /** @param graceMs milliseconds between the two looks */
+  constructor(deps: LeaseDeps, graceMs: number) {
     this.#deps = deps;
-    this.#grace = grace;
+    this.#graceMs = graceMs;
   }
 
   /** Looks from time to time until stopped. */
   start(): void {
     if (this.#isStopped) return;
-    const pause = Math.max(Math.min(this.#grace / 2, longestPause), shortestPause);
+    const pause = Math.max(Math.min(this.#graceMs / 2, maxIntervalMs), minIntervalMs);
     this.#cancelLook = this.#deps.clock.after(pause, () => {
       this.look()
         .catch((error) => this.#deps.log.warn('cannot look for dead attachments', { reason: String(error) }))
@@ -64,7 +64,7 @@ export class Reaper {
       const { mark, address, workload } = lease;
       const first = this.#firstLooks.get(mark) ?? now;
       this.#firstLooks.set(mark, answers.toldSince(mark, first.count) ? now : first);
-      const isFirstLook = first === now || now.at - first.at < this.#grace;
+      const isFirstLook = first === now || now.at - first.at < this.#graceMs;
       const { answer } = endLease(this.#deps, lease, { cause: 'reaper', since: first.count, isFirstLook });
       if (answer !== 'release') continue;
       tally.reaped += 1;

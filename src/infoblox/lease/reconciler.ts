@@ -2,8 +2,7 @@
  * Works in the background on the leases that are due: releases, re-checks, and what the last run left undone. A few at a
  * time, so that a backlog never becomes a burst on the grid.
  */
-import { type Backoff, pauseBefore } from '../concurrency/backoff.ts';
-import { withDeadline } from '../concurrency/clock.ts';
+import { type Backoff, pauseBefore, withDeadline } from '../concurrency/clock.ts';
 import { type GridError, hasReason, isGridAway, isRefused } from '../errors.ts';
 import { messageOf } from '../host/errno.ts';
 import { type LeaseDeps, stopPatienceMs } from './deps.ts';
@@ -13,20 +12,20 @@ import { postpone, recheck } from './lease.ts';
 import { noteRefusedRelease } from './lease-conditions.ts';
 
 const workers = 3;
-const retry: Backoff = { first: 1_000, longest: 300_000 };
+const retry: Backoff = { firstMs: 1_000, maxMs: 300_000 };
 /** Milliseconds between attempts while the grid or the state fails altogether, whatever the leases say. */
-const outagePause = 5_000;
+const outagePauseMs = 5_000;
 /** Milliseconds after which a lease is tried again whose lock somebody else had. */
-const busyPause = 1_000;
+const busyPauseMs = 1_000;
 /** Milliseconds between two rounds of retries because the grid is back: one that comes and goes must not undo all backoff. */
-const hurryPause = 30_000;
+const hurryPauseMs = 30_000;
 /**
  * Milliseconds before a fail-over in which the new master may have lost what the old one had confirmed (NIOS 9.0
  * documentation, "Promoting a Grid Master Candidate").
  */
 const failoverLoss = 3_600_000;
 /** Milliseconds between two rounds of re-checks after fail-overs. A grid that comes and goes makes many. */
-const recheckPause = 300_000;
+const recheckPauseMs = 300_000;
 /** Times are the clock's. */
 export class Reconciler {
   readonly #deps: LeaseDeps;
@@ -75,7 +74,7 @@ export class Reconciler {
     this.#pausedUntil = Number.NEGATIVE_INFINITY;
     const { store, clock } = this.#deps;
     const now = clock.now();
-    if (now - this.#hurriedAt > hurryPause) {
+    if (now - this.#hurriedAt > hurryPauseMs) {
       this.#hurriedAt = now;
       const failed = store.where(({ attempts, dueAt }) => attempts > 0 && dueAt !== null);
       for (const { mark } of failed) apply(store, mark, (lease) => recheck(lease, now));
@@ -94,7 +93,7 @@ export class Reconciler {
   /** Looks at what was reserved lately, spread over a while. */
   #recheckLately(now: number): void {
     const { store, host, moment } = this.#deps;
-    if (this.#recheckAt <= now) this.#recheckAt = Math.max(now, this.#recheckAt + recheckPause);
+    if (this.#recheckAt <= now) this.#recheckAt = Math.max(now, this.#recheckAt + recheckPauseMs);
     const lately = store.where(
       ({ phase, dueAt, writtenAt }) => phase === 'bound' && dueAt === null && writtenAt > now - failoverLoss,
     );
@@ -132,7 +131,7 @@ export class Reconciler {
         return isTaken;
       },
     });
-    const soonest = Math.min(next ?? Number.POSITIVE_INFINITY, isBusy ? now + busyPause : Number.POSITIVE_INFINITY);
+    const soonest = Math.min(next ?? Number.POSITIVE_INFINITY, isBusy ? now + busyPauseMs : Number.POSITIVE_INFINITY);
     return Number.isFinite(soonest) ? Math.max(soonest, this.#pausedUntil) : undefined;
   }
 
@@ -177,7 +176,7 @@ export class Reconciler {
     const now = clock.now();
     const pause = (attempts: number) => pauseBefore(attempts, retry, host.random);
     const lease = apply(store, mark, (current) => postpone(current, now + pause(current.attempts)));
-    if (isGridAway(error) || isRefused(error)) this.#pausedUntil = now + outagePause;
+    if (isGridAway(error) || isRefused(error)) this.#pausedUntil = now + outagePauseMs;
     // That the state fails is said once for all.
     if (lease === undefined || hasReason(error, 'state')) return;
     noteRefusedRelease(this.#deps, lease, error);
@@ -202,6 +201,6 @@ export class Reconciler {
     const { clock, log } = this.#deps;
     const now = clock.now();
     if (this.#pausedUntil <= now) log.warn('the reconciler cannot use the state; will retry', { reason: message });
-    this.#pausedUntil = now + outagePause;
+    this.#pausedUntil = now + outagePauseMs;
   }
 }

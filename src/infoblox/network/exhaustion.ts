@@ -85,7 +85,7 @@ export class Exhaustion {
   }
 
   #raise(network: ReadyNetwork, error: GridError): void {
-    this.#conditions.raise('network-full', error, { subject: subjectOf(network), lasts: maxSilenceMs });
+    this.#conditions.raise('network-full', error, { subject: subjectOf(network), lapsesAfterMs: maxSilenceMs });
   }
 }
 

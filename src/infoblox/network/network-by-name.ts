@@ -12,8 +12,7 @@
  */
 
 import type { Cidr } from '../address.ts';
-import { pauseBefore } from '../concurrency/backoff.ts';
-import type { Clock } from '../concurrency/clock.ts';
+import { type Clock, pauseBefore } from '../concurrency/clock.ts';
 import type { Conditions } from '../conditions.ts';
 import { forAnotherLook, GridError, hasReason } from '../errors.ts';
 import { type Network, pauseBeforeLook } from '../grid.ts';
@@ -32,7 +31,7 @@ import type { FoundNetwork, NetworkDeps } from './views.ts';
 /** Milliseconds without any change after which the pending networks of a name belong to creators that died. */
 const abandonedAfterMs = 8_000;
 /** Between looks while others are at work. */
-const lookPause = { first: 40, longest: 800 };
+const lookPause = { firstMs: 40, maxMs: 800 };
 
 /** What agreeing on a network needs. */
 export interface AgreementDeps extends NetworkDeps {

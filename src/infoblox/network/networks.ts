@@ -4,8 +4,7 @@
  */
 import type { Cidr } from '../address.ts';
 import { ofNetwork } from '../attributes.ts';
-import { abortable } from '../concurrency/abortable.ts';
-import { deadline } from '../concurrency/clock.ts';
+import { abortable, deadline } from '../concurrency/clock.ts';
 import { GridError, hasReason, mayExist } from '../errors.ts';
 import type { Grid } from '../grid.ts';
 import type { Log } from '../log.ts';

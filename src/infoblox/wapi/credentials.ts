@@ -1,13 +1,12 @@
 /** Who we are to the grid - a user with a password, a client certificate, or both - and what is remembered of a refusal. */
-import { pauseBefore } from '../concurrency/backoff.ts';
-import type { Clock } from '../concurrency/clock.ts';
+import { type Clock, pauseBefore } from '../concurrency/clock.ts';
 import { GridError } from '../errors.ts';
 
 /**
  * Before refused credentials are tried again. Never sooner, so without spread: an account is locked after 5 attempts in 5
  * minutes (NIOS 9.0 documentation, "Configuring Account Lockout for Admin Groups").
  */
-const refusalPause = { first: 60_000, longest: 900_000, spread: 0 };
+const refusalPause = { firstMs: 60_000, maxMs: 900_000, spread: 0 };
 
 interface CredentialsOptions {
   /** Empty if the client certificate alone says who we are: then no password is sent. */

@@ -5,8 +5,7 @@
  * alone: a password that has changed on the grid meanwhile is tried by one request, not by all that are under way.
  */
 
-import { abortable } from '../concurrency/abortable.ts';
-import type { Clock } from '../concurrency/clock.ts';
+import { abortable, type Clock } from '../concurrency/clock.ts';
 import { GridError, hasReason, isGridAway } from '../errors.ts';
 import type { TransportAnswer } from './connection/transport.ts';
 import type { Credentials } from './credentials.ts';
@@ -18,7 +17,7 @@ export type Send = (headers: Readonly<Record<string, string>>) => Promise<Transp
  * Milliseconds without a request after which the cookie may have expired: the shortest Session Timeout; 600 s are usual
  * (NIOS 9.0 documentation, "Managing Security Operations").
  */
-const idleLimit = 60_000;
+const maxIdleMs = 60_000;
 
 interface Login {
   /** Empty if the grid gave none. */
@@ -74,7 +73,7 @@ export class Logins {
   }
 
   #isUsable(host: string, { cookie, usedAt }: Login): boolean {
-    return cookie === '' || this.#clock.now() - usedAt < idleLimit || this.#loggingIn.has(host);
+    return cookie === '' || this.#clock.now() - usedAt < maxIdleMs || this.#loggingIn.has(host);
   }
 
   async #logIn(host: string, send: Send, signal: AbortSignal): Promise<TransportAnswer> {

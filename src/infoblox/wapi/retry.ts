@@ -2,7 +2,7 @@
  * What a failed attempt says about the host and about the grid, and whether the request is sent again, or, for a write by reference,
  * another look helps; and whether an answer is believed. Pure: the session acts.
  */
-import { pauseBefore } from '../concurrency/backoff.ts';
+import { pauseBefore } from '../concurrency/clock.ts';
 import { GridError, hasReason, isGridAway } from '../errors.ts';
 import { describe, type Request } from './request.ts';
 
@@ -14,7 +14,7 @@ const evidenceWindowMs = 3_000;
 /** Milliseconds of trouble during which requests are repeated; after it each gets one try until the grid is back. */
 const maxTroubleMs = 10_000;
 /** Before each further try; together they outlast a fail-over of 4-5 s (NIOS 9.0 documentation, "About HA Failover"). */
-const retryPause = { first: 250, longest: 3_000 };
+const retryPause = { firstMs: 250, maxMs: 3_000 };
 const maxRetries = 5;
 
 export interface FailedAttempt {

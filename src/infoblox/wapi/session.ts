@@ -5,7 +5,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { type Clock, withDeadline } from '../concurrency/clock.ts';
-import { Semaphore } from '../concurrency/semaphore.ts';
+import { Semaphore } from '../concurrency/locks.ts';
 import { forAnotherLook, GridError, hasReason, isGridAway } from '../errors.ts';
 import { type Sighting, sightingMaxAgeMs } from '../grid.ts';
 import { readAnswer } from './answer.ts';

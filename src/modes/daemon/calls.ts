@@ -48,7 +48,7 @@ export function buildCalls(deps: CallsDeps) {
   const { options, store, access, core, metrics, tracing, conditions, recentErrors, unverified, log } = deps;
   const { leases, monitor, usage } = core;
   const { networks, exhaustion, names } = leases;
-  const { socketDir, driverName, addTimeout, networkView } = options;
+  const { socketDir, driverName, addTimeoutMs, networkView } = options;
   const defaults = options;
   const describe = (request: Request) => callFields(request, networkView);
   const release = (params: Call, at: number) =>
@@ -62,7 +62,7 @@ export function buildCalls(deps: CallsDeps) {
     log,
   });
   const handlers: Handlers = {
-    ADD: addHandler({ leases, conditions, notes, defaults, addTimeout, log }),
+    ADD: addHandler({ leases, conditions, notes, defaults, addTimeoutMs, log }),
     DEL: delHandler(leases, defaults),
     CHECK: checkHandler(leases, defaults),
     GC: gcHandler(leases, defaults),

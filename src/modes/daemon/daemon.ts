@@ -107,7 +107,7 @@ async function build(options: Options, passedLog: Log, surroundings: Surrounding
   const opened = openStore(options.stateDir, {
     conditions,
     owner,
-    historyAge: options.leaseHistory,
+    historyAgeMs: options.leaseHistoryMs,
     clock,
     window: doubtWindow,
     aroundCommit,
@@ -138,7 +138,7 @@ async function build(options: Options, passedLog: Log, surroundings: Surrounding
       origin,
       networkView: options.networkView,
       doubtWindow,
-      reapAfterMs: options.reapAfter,
+      reapAfterMs: options.reapAfterMs,
       originalTenant: options.releaseOriginal,
     },
     conditions,

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { deadline, every, hostClock, withDeadline } from '../../../src/infoblox/concurrency/clock.ts';
+import { deadline, every, hostClock, pauseBefore, withDeadline } from '../../../src/infoblox/concurrency/clock.ts';
 import { ManualClock } from '../../fixture/manual-clock.ts';
 
 const never = new AbortController().signal;
@@ -69,4 +69,18 @@ describe('a deadline', () => {
     await clock.advance(100);
     await Promise.all([timed, left]);
   });
+});
+
+test('pauses double up to the longest', () => {
+  const exact = { firstMs: 100, maxMs: 1_000, spread: 0 };
+  expect([0, 1, 2, 3, 4, 2_000].map((attempt) => pauseBefore(attempt, exact, Math.random))).toEqual([
+    100, 200, 400, 800, 1_000, 1_000,
+  ]);
+});
+
+test('hosts that failed together do not return together: each pause is a quarter more or less', () => {
+  const pauses = Array.from({ length: 1_000 }, () => pauseBefore(0, { firstMs: 1_000, maxMs: 1_000 }, Math.random));
+  expect(Math.min(...pauses)).toBeGreaterThanOrEqual(750);
+  expect(Math.max(...pauses)).toBeLessThanOrEqual(1_250);
+  expect(new Set(pauses).size).toBeGreaterThan(100);
 });

@@ -22,7 +22,7 @@ const maxUncommittedMs = 100;
 const maxGatheringMs = 100;
 const gatheringFactor = 5;
 /** Milliseconds that a failed commit counts, since only the next one can show that the state can be written again. */
-const failureLastsMs = 30_000;
+const failureLapsesAfterMs = 30_000;
 const noMarks: Except = new Set();
 
 /** What was applied since the last commit. */
@@ -211,7 +211,7 @@ export abstract class BatchedLeaseStore implements LeaseStore {
       awaited?.resolve();
     } catch (error) {
       if (!(error instanceof GridError)) throw error;
-      this.conditions.raise('state-not-writable', error, { lasts: failureLastsMs });
+      this.conditions.raise('state-not-writable', error, { lapsesAfterMs: failureLapsesAfterMs });
       this.#undo();
       awaited?.reject(error);
       for (const listener of this.#listeners) listener.failed?.(error);

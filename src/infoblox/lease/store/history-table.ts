@@ -16,7 +16,7 @@ const maxEntriesEnded = 100_000;
 /** Entries that are dropped after a release. */
 const maxDrops = 8;
 /** Milliseconds that a failure counts, since only the next change can show that it is over. */
-const failureLastsMs = 3_600_000;
+const failureLapsesAfterMs = 3_600_000;
 
 /** What is written when a lease is bound. */
 const bindingColumns = 'address, view, mark, workload, boundAt, recordedAt';
@@ -172,6 +172,6 @@ export class HistoryTable {
       hint: 'restart the daemon, which checks the state file and sets a damaged one aside',
       cause,
     });
-    this.#conditions.raise('history-not-written', error, { lasts: failureLastsMs });
+    this.#conditions.raise('history-not-written', error, { lapsesAfterMs: failureLapsesAfterMs });
   }
 }

@@ -15,7 +15,7 @@ export interface StoreOptions {
   /** Whose the file has to be, if that matters. */
   readonly owner?: Owner;
   /** Milliseconds that it is remembered who held an address; 0: not at all. */
-  readonly historyAge?: number;
+  readonly historyAgeMs?: number;
   readonly clock?: Clock;
   /** How long a write whose answer was lost counts as in doubt. */
   readonly window?: DoubtWindow;
@@ -23,7 +23,7 @@ export interface StoreOptions {
   readonly aroundCommit?: ((commit: () => void) => void) | undefined;
 }
 
-const defaultHistoryAge = 30 * 86_400_000;
+const defaultHistoryAgeMs = 30 * 86_400_000;
 
 export class SqliteLeaseStore extends BatchedLeaseStore {
   readonly #place: StatePlace;
@@ -32,11 +32,11 @@ export class SqliteLeaseStore extends BatchedLeaseStore {
   readonly #aroundCommit: (commit: () => void) => void;
 
   private constructor(file: StateFile, conditions: Conditions, options: StoreOptions & { readonly clock: Clock }) {
-    const { clock, window = defaultDoubtWindow, historyAge = defaultHistoryAge } = options;
+    const { clock, window = defaultDoubtWindow, historyAgeMs = defaultHistoryAgeMs } = options;
     super(file.stored, { clock, window, conditions });
     this.#place = file.place;
     this.#statements = new Statements(file.database);
-    this.#history = new HistoryTable(this.#statements, conditions, { age: historyAge, now: clock.wall });
+    this.#history = new HistoryTable(this.#statements, conditions, { age: historyAgeMs, now: clock.wall });
     this.#aroundCommit = options.aroundCommit ?? ((commit) => commit());
   }
 

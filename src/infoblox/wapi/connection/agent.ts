@@ -2,7 +2,7 @@
 import type { X509Certificate } from 'node:crypto';
 import { TLSSocket } from 'node:tls';
 import { Agent, buildConnector, Dispatcher } from 'undici';
-import { connectTimeout, NotConnected } from './connection-error.ts';
+import { connectTimeoutMs, NotConnected } from './connection-error.ts';
 import { checkPeer, type KeyJudge, type OnFirstKey, peerName } from './peer-key.ts';
 
 /** A certificate, with its chain, and its key, as PEM. */
@@ -109,7 +109,7 @@ function connectorOf({ verify, trusted, keys }: TlsOptions, pair?: ClientPair): 
     if (connector === undefined || now?.join() !== ca?.join()) {
       ca = now;
       connector = buildConnector({
-        timeout: connectTimeout,
+        timeout: connectTimeoutMs,
         allowH2: false,
         rejectUnauthorized: verify,
         // A resumed TLS session shows no certificate.

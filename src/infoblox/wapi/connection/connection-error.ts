@@ -3,9 +3,9 @@ import { GridError, type Reason } from '../../errors.ts';
 import { errnoOf } from '../../host/errno.ts';
 
 /** Milliseconds to set up a connection. A grid that needs longer is treated as away. */
-export const connectTimeout = 4_000;
+export const connectTimeoutMs = 4_000;
 /** Characters of an error's text that are shown: one of TLS may list all names of a certificate. */
-const longestReason = 300;
+const maxReasonLength = 300;
 
 /** No connection could be set up, so that nothing was sent. */
 export class NotConnected extends Error {
@@ -84,7 +84,7 @@ function whyNotConnected(error: unknown, host: string): { reason?: Reason; text?
   const code = errnoOf(error) ?? '';
   if (code === 'UND_ERR_CONNECT_TIMEOUT') {
     const hint = `check the network path to ${host}, and whether the grid is well: it may have accepted and said nothing`;
-    return { text: `no connection within ${connectTimeout / 1000} s`, hint };
+    return { text: `no connection within ${connectTimeoutMs / 1000} s`, hint };
   }
   if (/^(ENOTFOUND|EAI_AGAIN|EAI_FAIL)$/.test(code)) {
     return { hint: 'check the name in --grid-host and the resolver of this host' };
@@ -127,5 +127,5 @@ function alertOf(error: unknown): string {
 
 function textOf(error: unknown): string {
   const text = error instanceof Error ? error.message || errnoOf(error) : undefined;
-  return (text ?? String(error)).slice(0, longestReason);
+  return (text ?? String(error)).slice(0, maxReasonLength);
 }

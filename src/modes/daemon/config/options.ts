@@ -143,13 +143,13 @@ export function readOptions(
     labels: flags.labels,
     stateDir: flags['state-dir'],
     /** Milliseconds; 0: not at all. */
-    leaseHistory: flags['lease-history'],
+    leaseHistoryMs: flags['lease-history'],
     /** Milliseconds. */
-    addTimeout: flags['add-timeout'],
+    addTimeoutMs: flags['add-timeout'],
     /** `Tenant ID` of the original driver; empty: what it has made is left alone. */
     releaseOriginal: flags['release-original'],
     /** Milliseconds; 0: never. */
-    reapAfter: flags['reap-after'],
+    reapAfterMs: flags['reap-after'],
     /** Undefined: metrics are not served. */
     metricsListen: flags['metrics-listen'],
     logLevel: flags['log-level'],

@@ -3,7 +3,7 @@ import { parseCniArgs, requestedAddress } from '../../../cni/args.ts';
 import { type Netconf, parseNetconf } from '../../../cni/netconf.ts';
 import { formatResult } from '../../../cni/result.ts';
 import { withNextHop } from '../../../cni/route.ts';
-import { abortable } from '../../../infoblox/concurrency/abortable.ts';
+import { abortable } from '../../../infoblox/concurrency/clock.ts';
 import type { Conditions } from '../../../infoblox/conditions.ts';
 import { GridError, hasReason } from '../../../infoblox/errors.ts';
 import { type AddRequest, type Allocation, add } from '../../../infoblox/lease/add.ts';
@@ -18,7 +18,7 @@ import { attachmentOf, workloadOf } from './call.ts';
 import { type SpecDefaults, specOf, unknownKeys } from './network-spec.ts';
 
 /** Milliseconds that a refusal counts: only another ADD can show that it is over. */
-const refusalLasts = 60_000;
+const refusalLapsesAfterMs = 60_000;
 /** Configurations with unknown keys that are remembered, keys of one that are named, and characters of each. */
 const maxWarned = 256;
 const maxNamedKeys = 10;
@@ -30,7 +30,7 @@ interface AddDeps {
   readonly notes: Pick<ReleaseNotes, 'takeOf'>;
   readonly defaults: SpecDefaults;
   /** Milliseconds. */
-  readonly addTimeout: number;
+  readonly addTimeoutMs: number;
   readonly log: Log;
 }
 
@@ -38,14 +38,14 @@ interface AddDeps {
 export function addHandler(deps: AddDeps): Handler {
   const warned = new Set<string>();
   return {
-    timeoutMs: deps.addTimeout,
+    timeoutMs: deps.addTimeoutMs,
     async run(call, { gone }) {
       const netconf = parseNetconf(call.config, 'ADD');
       const attachment = attachmentOf(netconf, call);
       const spec = specOf(netconf, deps.defaults);
       warnOfUnknownKeys(netconf, warned, deps.log);
       const requested = requestedAddress(netconf, parseCniArgs(call.args));
-      const signal = AbortSignal.any([gone, AbortSignal.timeout(deps.addTimeout)]);
+      const signal = AbortSignal.any([gone, AbortSignal.timeout(deps.addTimeoutMs)]);
       // A release of this attachment that a plugin has recorded must not undo the ADD.
       await abortable(deps.notes.takeOf(attachment), signal, unsettled);
       const { netns, callId } = call;
@@ -78,7 +78,7 @@ async function allocate(
     return allocation;
   } catch (error) {
     if (hasReason(error, 'permission', 'network-conflict', 'no-free-network')) {
-      conditions.raise('network-refused', error, { subject, lasts: refusalLasts });
+      conditions.raise('network-refused', error, { subject, lapsesAfterMs: refusalLapsesAfterMs });
     }
     throw error;
   }

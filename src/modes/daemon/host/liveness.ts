@@ -47,7 +47,7 @@ export type PathState =
 export type ProcessState = { readonly start: number } | 'absent' | 'unclear';
 
 /** Seconds by which the boot time of one and the same boot may seem to differ: it is computed from two clocks. */
-const bootTolerance = 10;
+const bootToleranceSeconds = 10;
 
 /** Decides whether a recorded namespace still exists. */
 export function fateOf(recorded: Recorded, seen: Seen): Fate {
@@ -64,7 +64,7 @@ export function fateOf(recorded: Recorded, seen: Seen): Fate {
 function isAnotherBoot(before: Boot, now: Boot): boolean {
   if (before.id === undefined || now.id === undefined || before.id === now.id) return false;
   if (before.at === undefined || now.at === undefined) return false;
-  return Math.abs(now.at - before.at) > bootTolerance;
+  return Math.abs(now.at - before.at) > bootToleranceSeconds;
 }
 
 /** A process that is there may have moved to another namespace and left children in the old one. */

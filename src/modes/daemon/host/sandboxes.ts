@@ -13,7 +13,7 @@ export type Sandboxes = Pick<Host, 'identify' | 'fate'>;
 /** Magic number of the file system that holds namespaces (linux/magic.h, NSFS_MAGIC). */
 const nsfs = 0x6e736673;
 /** Milliseconds: reading the time costs as much as looking at a namespace, and a listing looks at thousands. */
-const bootTimeGoodFor = 1_000;
+const bootTimeMaxAgeMs = 1_000;
 /** Stands for a boot ID that could not be read. */
 const unknownBoot = 'unknown';
 
@@ -22,7 +22,7 @@ export function hostSandboxes(clock: Pick<Clock, 'wall' | 'now'>, bootId: string
   let bootedAt = Math.round(clock.wall() / 1000 - uptime());
   let readAt = clock.now();
   const boot = () => {
-    if (clock.now() - readAt > bootTimeGoodFor) {
+    if (clock.now() - readAt > bootTimeMaxAgeMs) {
       bootedAt = Math.round(clock.wall() / 1000 - uptime());
       readAt = clock.now();
     }

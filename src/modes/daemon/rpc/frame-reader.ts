@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 import { gcRequestStart, maxFrameBytes, maxGcFrameBytes } from '../../protocol.ts';
 
 /** Milliseconds for a peer to send its request. */
-const sendTimeout = 5_000;
+const sendTimeoutMs = 5_000;
 
 /** What came: a line; or a long one that would be too much at the moment; undefined if the peer is to be left alone. */
 export type Frame = { readonly text: string; readonly release: () => void } | 'busy' | undefined;
@@ -37,7 +37,7 @@ export class FrameReader {
         resolve(frame);
       };
       const leave = () => end(undefined);
-      const timer = setTimeout(leave, sendTimeout);
+      const timer = setTimeout(leave, sendTimeoutMs);
       const take = (chunk: Buffer) => {
         chunks.push(chunk);
         size += chunk.length;

@@ -19,7 +19,7 @@ import { isPluginRequest, parseRequest } from './frame.ts';
 /** Milliseconds between looks for notes, which a plugin may leave while the daemon is slow. */
 const pause = 15_000;
 /** Milliseconds after which nobody is writing a note any more. */
-const longestWriting = 60_000;
+const maxDraftAgeMs = 60_000;
 
 interface ReleaseNotesDeps {
   readonly socketDir: string;
@@ -131,7 +131,7 @@ export class ReleaseNotes {
   #removeIfOld(draft: string): void {
     const file = `${this.#directory}/${draft}`;
     try {
-      if (Date.now() - lstatSync(file).mtimeMs > longestWriting) rmSync(file);
+      if (Date.now() - lstatSync(file).mtimeMs > maxDraftAgeMs) rmSync(file);
     } catch (error) {
       if (!isErrno(error, 'ENOENT'))
         this.#deps.log.warn('cannot remove an unfinished release note', { file, reason: messageOf(error) });

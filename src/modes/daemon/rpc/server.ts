@@ -15,7 +15,7 @@ import { type Frame, FrameReader } from './frame-reader.ts';
 import type { Work } from './work.ts';
 
 /** Milliseconds for a peer to pass its answer on. One that is stopped may yet do so. */
-const deliveryTimeout = 5_000;
+const deliveryTimeoutMs = 5_000;
 /** Connections that may wait to be accepted: a burst of container starts is no reason to refuse any. */
 const backlog = 4096;
 
@@ -200,7 +200,7 @@ function deliver(socket: Socket, frame: string): Promise<Delivery> {
       clearTimeout(timer);
       resolve(delivery);
     };
-    const timer = setTimeout(end, deliveryTimeout, 'unknown');
+    const timer = setTimeout(end, deliveryTimeoutMs, 'unknown');
     let said = '';
     socket.on('data', (chunk) => {
       said = `${said}${chunk.toString('latin1')}`.slice(0, takenFrame.length);

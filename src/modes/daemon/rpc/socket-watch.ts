@@ -13,7 +13,7 @@ import { makeRoom, prepareSocket, protectSocket } from './socket-file.ts';
 /** Milliseconds between two looks. */
 const pause = 5_000;
 /** Attempts to listen again before the daemon gives up. */
-const mostAttempts = 3;
+const maxAttempts = 3;
 
 interface SocketWatchOptions {
   /** The socket's path, as `prepareSocket` said. */
@@ -111,7 +111,7 @@ export class SocketWatch {
 
   async #look(): Promise<void> {
     const { file, listenAgain, onLost, log } = this.#options;
-    if (this.#attempts >= mostAttempts || socketId(file) === this.#socket) return;
+    if (this.#attempts >= maxAttempts || socketId(file) === this.#socket) return;
     try {
       await listenAgain();
       this.#socket = socketId(file);
@@ -128,7 +128,7 @@ export class SocketWatch {
           file,
           reason: error.message,
         });
-      if (this.#attempts === mostAttempts) onLost(error);
+      if (this.#attempts === maxAttempts) onLost(error);
     }
   }
 }

@@ -1,5 +1,5 @@
 /** Checks, and how they are run: side by side, each in its time, none without those that it needs. */
-import { abortable } from '../../../infoblox/concurrency/abortable.ts';
+import { abortable } from '../../../infoblox/concurrency/clock.ts';
 import { GridError } from '../../../infoblox/errors.ts';
 import { messageOf } from '../../../infoblox/host/errno.ts';
 import type { Progress } from '../../operator-protocol.ts';

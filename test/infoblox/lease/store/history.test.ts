@@ -139,7 +139,7 @@ describe('the history of an address', () => {
   });
 
   test('is kept for as many days as are wanted, beginning with the release', () => {
-    reopen({ historyAge: 2 * day });
+    reopen({ historyAgeMs: 2 * day });
     add('lasting', '10.0.0.7');
     add('a');
     now += 5 * day;
@@ -152,7 +152,7 @@ describe('the history of an address', () => {
     expect(store.history('10.0.0.7').entries).toHaveLength(1);
     // What is not shown any more goes from the file when something is released, or at a start.
     expect(store.historyCount).toBe(2);
-    reopen({ historyAge: 2 * day });
+    reopen({ historyAgeMs: 2 * day });
     expect(store.historyCount).toBe(1);
   });
 
@@ -194,7 +194,7 @@ describe('a host that keeps no history', () => {
   test('has none, and forgets the one that it had', () => {
     add('a');
     del('a');
-    reopen({ historyAge: 0 });
+    reopen({ historyAgeMs: 0 });
     add('b');
     expect([entries(), store.history(address).since, store.historyCount]).toEqual([[], null, 0]);
     reopen();

@@ -30,7 +30,7 @@ test('without any flag the daemon has the settings of the original', () => {
     ...{ gridHosts: ['192.168.124.200'], wapiPort: 443, wapiUsername: '', wapiVersion: '2.3', tls: { verify: false } },
     ...{ socketDir: '/run/cni', driverName: 'infoblox', networkView: 'default', networkContainer: '172.18.0.0/16' },
     ...{ prefixLength: 24, clusterName: 'cluster-1', nodeName: hostname(), stateDir: '/var/lib/infoblox-cni' },
-    ...{ addTimeout: 30_000, reapAfter: 600_000, logLevel: 'info', logFormat: 'json' },
+    ...{ addTimeoutMs: 30_000, reapAfterMs: 600_000, logLevel: 'info', logFormat: 'json' },
   });
 });
 
@@ -45,14 +45,14 @@ test.each([
   [['--driver-name=ibx'], { driverName: 'ibx' }],
   [['--network-view= Kunden Süd '], { networkView: 'Kunden Süd' }],
   [['--node-name=worker-1.example'], { nodeName: 'worker-1.example' }],
-  [['--add-timeout=1500ms'], { addTimeout: 1_500 }],
-  [['--add-timeout=1m'], { addTimeout: 60_000 }],
+  [['--add-timeout=1500ms'], { addTimeoutMs: 1_500 }],
+  [['--add-timeout=1m'], { addTimeoutMs: 60_000 }],
   // Timers take no fractions, and 16.1 * 1000 is one.
-  [['--add-timeout=16.1s'], { addTimeout: 16_100 }],
-  [['--reap-after=0'], { reapAfter: 0 }],
-  [['--reap-after=1.5h'], { reapAfter: 5_400_000 }],
-  [['--lease-history=0'], { leaseHistory: 0 }],
-  [['--lease-history=90d'], { leaseHistory: 90 * 86_400_000 }],
+  [['--add-timeout=16.1s'], { addTimeoutMs: 16_100 }],
+  [['--reap-after=0'], { reapAfterMs: 0 }],
+  [['--reap-after=1.5h'], { reapAfterMs: 5_400_000 }],
+  [['--lease-history=0'], { leaseHistoryMs: 0 }],
+  [['--lease-history=90d'], { leaseHistoryMs: 90 * 86_400_000 }],
   [['--metrics-listen=:9477'], { metricsListen: { host: '127.0.0.1', port: 9477 } }],
   [['--metrics-listen=0.0.0.0:9477'], { metricsListen: { host: '0.0.0.0', port: 9477 } }],
   [['--metrics-listen=[::]:9477'], { metricsListen: { host: '::', port: 9477 } }],

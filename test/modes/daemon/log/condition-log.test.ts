@@ -54,7 +54,7 @@ test('the grid is available again when the last of its conditions has ended', ()
 });
 
 test('a condition that lapses is not said to have ended', () => {
-  conditions.raise('network-full', full, { subject: '10.0.0.0/24', lasts: 60_000 });
+  conditions.raise('network-full', full, { subject: '10.0.0.0/24', lapsesAfterMs: 60_000 });
   time = 60_000;
   conditions.find('network-full', '10.0.0.0/24');
   expect(lines.at(-1)).toEqual([
@@ -65,7 +65,7 @@ test('a condition that lapses is not said to have ended', () => {
 });
 
 test('a state that cannot be written is a line, and its end another', () => {
-  conditions.raise('state-not-writable', new GridError('state', 'disk full'), { lasts: 30_000 });
+  conditions.raise('state-not-writable', new GridError('state', 'disk full'), { lapsesAfterMs: 30_000 });
   conditions.clear('state-not-writable');
   expect(messages()).toEqual(['error state not writable', 'info state writable']);
 });
