@@ -39,7 +39,7 @@ const LICENCES = 'THIRD-PARTY-LICENSES';
 const SBOM = 'infoblox-cni.cdx.json';
 const SHARE = 'share';
 /** What the plugin's script may hold: every byte is paid for at each container start, and runs as root. */
-const LEAN = /^src\/(main\.ts$|cni\/|modes\/[^/]+\.ts$|modes\/plugin\/|infoblox\/host\/)/;
+const LEAN = /^src\/(main\.ts$|errno\.ts$|cni\/|files\/|modes\/[^/]+\.ts$|modes\/plugin\/)/;
 /** MiB of V8's heap: with what is outside of it, less than MemoryMax of the unit. */
 const MAX_HEAP_MIB = 320;
 const EXEC_ARGV = [

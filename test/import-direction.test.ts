@@ -9,29 +9,32 @@ const src = join(import.meta.dirname, '../src');
  * main -> modes -> { cni, infoblox }, inside infoblox core -> lease -> network -> leaves, of which one is the
  * port to the grid: what implements it over WAPI is known to nobody there. The two roles meet only in what
  * lies directly in modes/: the protocol and the texts of both. The plugin is started for every container, so it takes nothing of
- * infoblox but what it needs of the host. The operator's commands may use what the daemon is made of, never the other way round.
+ * infoblox. The operator's commands may use what the daemon is made of, never the other way round. Of infoblox only the store on disk
+ * knows of files.
  */
 const PARTS: readonly { readonly path: string; readonly part: string; readonly mayImport: readonly string[] }[] = [
-  { path: 'modes/plugin/', part: 'plugin', mayImport: ['shared', 'cni', 'host'] },
+  { path: 'modes/plugin/', part: 'plugin', mayImport: ['shared', 'cni', 'files', 'errno'] },
   {
     path: 'modes/daemon/',
     part: 'daemon',
-    mayImport: ['shared', 'cni', 'core', 'lease', 'network', 'leaf', 'host'],
+    mayImport: ['shared', 'cni', 'core', 'lease', 'store', 'network', 'leaf', 'files', 'errno'],
   },
   {
     path: 'modes/operator/',
     part: 'operator',
-    mayImport: ['shared', 'daemon', 'cni', 'lease', 'network', 'leaf', 'host'],
+    mayImport: ['shared', 'daemon', 'cni', 'lease', 'network', 'leaf', 'files', 'errno'],
   },
   { path: 'modes/', part: 'shared', mayImport: ['cni'] },
   { path: 'cni/', part: 'cni', mayImport: [] },
-  { path: 'infoblox/core.ts', part: 'core', mayImport: ['lease', 'network', 'leaf', 'host'] },
-  { path: 'infoblox/grid-monitor.ts', part: 'core', mayImport: ['leaf', 'host'] },
-  { path: 'infoblox/lease/', part: 'lease', mayImport: ['network', 'leaf', 'host'] },
-  { path: 'infoblox/network/', part: 'network', mayImport: ['leaf', 'host'] },
-  { path: 'infoblox/wapi/', part: 'wapi', mayImport: ['leaf', 'host'] },
-  { path: 'infoblox/host/', part: 'host', mayImport: [] },
-  { path: 'infoblox/', part: 'leaf', mayImport: ['host'] },
+  { path: 'infoblox/core.ts', part: 'core', mayImport: ['lease', 'store', 'network', 'leaf', 'errno'] },
+  { path: 'infoblox/grid-monitor.ts', part: 'core', mayImport: ['leaf', 'errno'] },
+  { path: 'infoblox/lease/store/', part: 'store', mayImport: ['lease', 'network', 'leaf', 'files', 'errno'] },
+  { path: 'infoblox/lease/', part: 'lease', mayImport: ['store', 'network', 'leaf', 'errno'] },
+  { path: 'infoblox/network/', part: 'network', mayImport: ['leaf', 'errno'] },
+  { path: 'infoblox/wapi/', part: 'wapi', mayImport: ['leaf', 'errno'] },
+  { path: 'infoblox/', part: 'leaf', mayImport: ['errno'] },
+  { path: 'files/', part: 'files', mayImport: ['errno'] },
+  { path: 'errno.ts', part: 'errno', mayImport: [] },
   { path: '', part: 'main', mayImport: ['plugin', 'daemon', 'shared'] },
 ];
 
@@ -145,6 +148,7 @@ describe('imports', () => {
     ['infoblox/core.ts', './wapi/wapi-grid.ts'],
     ['modes/daemon/main.ts', '../../infoblox/wapi/session.ts'],
     ['infoblox/lease/gc.ts', '../core.ts'],
+    ['infoblox/lease/gc.ts', '../../files/durable-file.ts'],
     ['cni/netconf.ts', 'node:fs'],
     ['modes/plugin/plugin.ts', '../../main.ts'],
     ['modes/plugin/plugin.ts', '../daemon/start-error.ts'],
@@ -164,7 +168,7 @@ describe('imports', () => {
     ['modes/daemon/grid-access.ts', '../../infoblox/wapi/session.ts'],
     ['modes/daemon/main.ts', '../protocol.ts'],
     ['modes/daemon/main.ts', 'valibot'],
-    ['modes/plugin/plugin.ts', '../../infoblox/host/directory.ts'],
+    ['modes/plugin/plugin.ts', '../src/files/trusted-path.ts'],
     ['cni/netconf.ts', './errors.ts'],
     ['infoblox/lease/gc.ts', '../grid.ts'],
     ['infoblox/wapi/wapi-grid.ts', '../grid.ts'],

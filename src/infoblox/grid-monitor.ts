@@ -1,10 +1,10 @@
 /** Knows whether the grid answers while nobody asks for anything: asks first, and again while there is trouble. */
+import { messageOf } from '../errno.ts';
 import { type Backoff, type Clock, deadline, pauseBefore } from './concurrency/clock.ts';
 import type { Conditions } from './conditions.ts';
 import { hasReason, isGridAway } from './errors.ts';
 import type { Grid } from './grid.ts';
 import { type GridState, gridConditions, gridTrouble } from './grid-state.ts';
-import { messageOf } from './host/errno.ts';
 import type { Log } from './log.ts';
 
 /** Milliseconds for a probe. */

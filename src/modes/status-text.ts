@@ -1,5 +1,4 @@
 /** What the command `status` and the page say of a host, in the same words. Texts from outside are as they are. */
-
 import type { LeaseRecord, Status } from './operator-protocol.ts';
 import { ago, counted, day } from './quantity.ts';
 

@@ -2,9 +2,9 @@
  * Imports this host's reservations from the grid after the state was lost: whoever was told their addresses may use
  * them. Tried until it succeeds; until then each ADD looks for its attachment on the grid first.
  */
+import { messageOf } from '../../errno.ts';
 import { type Backoff, deadline, every, pauseBefore } from '../concurrency/clock.ts';
 import { GridError } from '../errors.ts';
-import { messageOf } from '../host/errno.ts';
 import { type LeaseDeps, maxChangesAtOnce } from './deps.ts';
 import { adopt } from './execute.ts';
 import { plan } from './plan.ts';

@@ -2,9 +2,9 @@
  * Works in the background on the leases that are due: releases, re-checks, and what the last run left undone. A few at a
  * time, so that a backlog never becomes a burst on the grid.
  */
+import { messageOf } from '../../errno.ts';
 import { type Backoff, pauseBefore, withDeadline } from '../concurrency/clock.ts';
 import { type GridError, hasReason, isGridAway, isRefused } from '../errors.ts';
-import { messageOf } from '../host/errno.ts';
 import { type LeaseDeps, stopPatienceMs } from './deps.ts';
 import { endLease } from './endings.ts';
 import { apply, attemptTimeoutMs, reconcile } from './execute.ts';

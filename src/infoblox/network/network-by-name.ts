@@ -10,7 +10,6 @@
  * Nobody takes addresses from a pending network, so yielding deletes nothing that is in use. What is being deleted is marked as
  * given up before: it is pending for nobody any more.
  */
-
 import type { Cidr } from '../address.ts';
 import { type Clock, pauseBefore } from '../concurrency/clock.ts';
 import type { Conditions } from '../conditions.ts';

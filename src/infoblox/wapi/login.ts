@@ -4,7 +4,6 @@
  * cookie may have expired, one request carries both, so that this costs nothing but a login. All others carry the cookie
  * alone: a password that has changed on the grid meanwhile is tried by one request, not by all that are under way.
  */
-
 import { abortable, type Clock } from '../concurrency/clock.ts';
 import { GridError, hasReason, isGridAway } from '../errors.ts';
 import type { TransportAnswer } from './connection/transport.ts';

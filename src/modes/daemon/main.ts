@@ -1,6 +1,6 @@
 /** The daemon's entry: a script of its own inside the executable, compiled only in this role. */
+import { messageOf } from '../../errno.ts';
 import { GridError } from '../../infoblox/errors.ts';
-import { messageOf } from '../../infoblox/host/errno.ts';
 import type { Log } from '../../infoblox/log.ts';
 import { commit, version, versionLine } from '../about.ts';
 import { foldedLines } from '../terminal-text.ts';

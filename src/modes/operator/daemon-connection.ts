@@ -2,8 +2,8 @@
 import { connect, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import * as v from 'valibot';
-import { isErrno, messageOf } from '../../infoblox/host/errno.ts';
-import { distrust } from '../../infoblox/host/trusted-path.ts';
+import { isErrno, messageOf } from '../../errno.ts';
+import { distrust } from '../../files/trusted-path.ts';
 import { version } from '../about.ts';
 import {
   type OperatorMethod,

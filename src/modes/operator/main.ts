@@ -2,8 +2,8 @@
  * The operator's commands: `infoblox-cni-daemon COMMAND`. They ask the running daemon over its socket where they can, and the
  * grid where they must. A script of its own inside the executable, compiled only in this role.
  */
+import { messageOf } from '../../errno.ts';
 import { GridError } from '../../infoblox/errors.ts';
-import { messageOf } from '../../infoblox/host/errno.ts';
 import { type CommandName, commandNames, versionLine } from '../about.ts';
 import { nearest, UsageError } from '../daemon/config/command-line.ts';
 import { StartError } from '../daemon/start-error.ts';

@@ -3,8 +3,8 @@
  * its caller has no answer, and so no address. Loaded only when there is something to record.
  */
 import { lstatSync, readdirSync } from 'node:fs';
-import { makeDirectory } from '../../infoblox/host/directory.ts';
-import { writeDurably } from '../../infoblox/host/durable-file.ts';
+import { writeDurably } from '../../files/durable-file.ts';
+import { makeDirectory } from '../../files/trusted-path.ts';
 import { type Call, defaultSocketDir, owedDir, requestFrame, socketFile } from '../protocol.ts';
 import { maxNoteBytes, maxNotes, noteName, unansweredName } from '../release-note.ts';
 import { type DaemonPlace, sentConfig } from '../sent-config.ts';

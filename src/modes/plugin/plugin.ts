@@ -7,8 +7,8 @@ import { peekVersion, readNetworkConfig } from '../../cni/call.ts';
 import { type CallEnvironment, type Command, readEnvironment } from '../../cni/environment.ts';
 import { CniCode, CniError, formatError } from '../../cni/errors.ts';
 import { answerVersion, requireVersion, versionAnswer } from '../../cni/versions.ts';
-import { errnoOf, messageOf } from '../../infoblox/host/errno.ts';
-import { distrust } from '../../infoblox/host/trusted-path.ts';
+import { errnoOf, messageOf } from '../../errno.ts';
+import { distrust } from '../../files/trusted-path.ts';
 import { version } from '../about.ts';
 import {
   type Call,

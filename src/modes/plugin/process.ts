@@ -5,7 +5,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { basename } from 'node:path';
 import { CniCode, CniError } from '../../cni/errors.ts';
-import { errnoOf, isErrno } from '../../infoblox/host/errno.ts';
+import { errnoOf, isErrno } from '../../errno.ts';
 import { printable } from '../terminal-text.ts';
 
 /** Milliseconds between two looks at a stdin that has not ended. */

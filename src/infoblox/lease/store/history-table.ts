@@ -3,9 +3,9 @@
  * be written is a condition, and keeps no lease from being changed. It is bounded by age and by number, the oldest first out.
  */
 import * as v from 'valibot';
+import { messageOf } from '../../../errno.ts';
 import type { Conditions } from '../../conditions.ts';
 import { GridError } from '../../errors.ts';
-import { messageOf } from '../../host/errno.ts';
 import { readWorkload, workloadText } from '../../workload.ts';
 import { type HistoryEntry, releases } from '../history.ts';
 import type { Batch } from './batched-store.ts';

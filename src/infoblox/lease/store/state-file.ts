@@ -16,12 +16,11 @@ import {
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import * as v from 'valibot';
+import { isErrno, messageOf } from '../../../errno.ts';
+import { fileIdentity } from '../../../files/regular-file.ts';
+import { makeDirectory, UntrustedPath } from '../../../files/trusted-path.ts';
 import type { Clock } from '../../concurrency/clock.ts';
 import { GridError } from '../../errors.ts';
-import { makeDirectory } from '../../host/directory.ts';
-import { isErrno, messageOf } from '../../host/errno.ts';
-import { fileIdentity } from '../../host/file-identity.ts';
-import { UntrustedPath } from '../../host/trusted-path.ts';
 import type { Lease } from '../lease.ts';
 import type { Stored } from './batched-store.ts';
 import { type Owner, ownerText, parseOwner, strangerOf } from './owner.ts';

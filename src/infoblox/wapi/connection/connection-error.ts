@@ -1,6 +1,6 @@
 /** What a failed exchange means: whether a request can have reached the grid, why it failed and what to do about it. */
+import { errnoOf } from '../../../errno.ts';
 import { GridError, type Reason } from '../../errors.ts';
-import { errnoOf } from '../../host/errno.ts';
 
 /** Milliseconds to set up a connection. A grid that needs longer is treated as away. */
 export const connectTimeoutMs = 4_000;

@@ -2,9 +2,9 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
+import { messageOf } from '../../../errno.ts';
+import { refuseUntrusted, UntrustedPath } from '../../../files/trusted-path.ts';
 import { GridError } from '../../../infoblox/errors.ts';
-import { messageOf } from '../../../infoblox/host/errno.ts';
-import { refuseUntrusted, UntrustedPath } from '../../../infoblox/host/trusted-path.ts';
 import type { ClientPair } from '../../../infoblox/wapi/connection/agent.ts';
 import { orStartError } from '../start-error.ts';
 import { UsageError } from './command-line.ts';

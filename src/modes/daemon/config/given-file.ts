@@ -1,8 +1,8 @@
 /** What flags name in files, the grid's password above all: why a file cannot be read, and who else can read the secret in it. */
 import { readFileSync, statSync } from 'node:fs';
+import { isErrno, messageOf } from '../../../errno.ts';
+import { octal, refuseUntrusted, UntrustedPath } from '../../../files/trusted-path.ts';
 import { GridError } from '../../../infoblox/errors.ts';
-import { isErrno, messageOf } from '../../../infoblox/host/errno.ts';
-import { octal, refuseUntrusted, UntrustedPath } from '../../../infoblox/host/trusted-path.ts';
 
 /** Adds to the error of the file system what it does not say: which files the systemd unit keeps from the daemon. */
 export function whyUnreadable(file: string, error: unknown): string {

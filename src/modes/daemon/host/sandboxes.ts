@@ -2,9 +2,9 @@
 import { lstatSync, readFileSync, readlinkSync, statfsSync, statSync } from 'node:fs';
 import { uptime } from 'node:os';
 import { dirname, normalize } from 'node:path';
+import { isErrno } from '../../../errno.ts';
+import { fileIdentity, identityOf } from '../../../files/regular-file.ts';
 import type { Clock } from '../../../infoblox/concurrency/clock.ts';
-import { isErrno } from '../../../infoblox/host/errno.ts';
-import { fileIdentity, identityOf } from '../../../infoblox/host/file-identity.ts';
 import type { Host } from '../../../infoblox/host.ts';
 import { type Boot, fateOf, type PathState, type ProcessState, type Recorded, type Seen } from './liveness.ts';
 

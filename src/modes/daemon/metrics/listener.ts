@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { isIP, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
-import { messageOf } from '../../../infoblox/host/errno.ts';
+import { messageOf } from '../../../errno.ts';
 import { StartError } from '../start-error.ts';
 
 const maxConnections = 32;

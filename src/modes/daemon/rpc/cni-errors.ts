@@ -1,7 +1,7 @@
 /** The one table from what went wrong to the error code that a container runtime sees (SPEC section 5 "Error"). */
 import { CniCode, CniError } from '../../../cni/errors.ts';
+import { messageOf } from '../../../errno.ts';
 import { GridError, type Reason } from '../../../infoblox/errors.ts';
-import { messageOf } from '../../../infoblox/host/errno.ts';
 
 const codes: Readonly<Record<Reason, number>> = {
   unreachable: CniCode.tryAgain,

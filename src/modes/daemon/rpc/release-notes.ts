@@ -5,11 +5,11 @@
 import { lstatSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { CniCode, CniError } from '../../../cni/errors.ts';
+import { isErrno, messageOf } from '../../../errno.ts';
+import { IrregularFile, readRegularFile } from '../../../files/regular-file.ts';
+import { distrust, type UntrustedPath } from '../../../files/trusted-path.ts';
 import type { Conditions } from '../../../infoblox/conditions.ts';
 import { GridError } from '../../../infoblox/errors.ts';
-import { isErrno, messageOf } from '../../../infoblox/host/errno.ts';
-import { IrregularFile, readRegularFile } from '../../../infoblox/host/regular-file.ts';
-import { distrust, type UntrustedPath } from '../../../infoblox/host/trusted-path.ts';
 import type { Log } from '../../../infoblox/log.ts';
 import type { Attachment } from '../../../infoblox/mark.ts';
 import { type Call, owedDir } from '../../protocol.ts';

@@ -4,9 +4,8 @@
  */
 import { chmodSync, rmSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
-import { makeDirectory } from '../../../infoblox/host/directory.ts';
-import { errnoOf, messageOf } from '../../../infoblox/host/errno.ts';
-import { UntrustedPath } from '../../../infoblox/host/trusted-path.ts';
+import { errnoOf, messageOf } from '../../../errno.ts';
+import { makeDirectory, UntrustedPath } from '../../../files/trusted-path.ts';
 import { owedDir, socketFile } from '../../protocol.ts';
 import { StartError } from '../start-error.ts';
 

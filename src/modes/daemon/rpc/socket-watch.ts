@@ -3,7 +3,7 @@
  * say, plugins cannot reach the daemon any more, and the daemon would not notice: the kernel keeps the socket open.
  */
 import { lstatSync } from 'node:fs';
-import { messageOf } from '../../../infoblox/host/errno.ts';
+import { messageOf } from '../../../errno.ts';
 import type { Log } from '../../../infoblox/log.ts';
 import type { Options } from '../config/options.ts';
 import { StartError } from '../start-error.ts';

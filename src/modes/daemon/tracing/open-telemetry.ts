@@ -21,7 +21,7 @@ import {
   TracerProvider,
 } from '@opentelemetry/sdk-trace';
 import * as v from 'valibot';
-import { errnoOf, messageOf } from '../../../infoblox/host/errno.ts';
+import { errnoOf, messageOf } from '../../../errno.ts';
 import type { Log } from '../../../infoblox/log.ts';
 import { version } from '../../about.ts';
 import { Spans } from './spans.ts';

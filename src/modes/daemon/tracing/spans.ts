@@ -15,7 +15,7 @@ import {
   type Tracer,
   trace,
 } from '@opentelemetry/api';
-import { messageOf } from '../../../infoblox/host/errno.ts';
+import { messageOf } from '../../../errno.ts';
 import type { Fields, Log } from '../../../infoblox/log.ts';
 import type { Exchange, Transport, TransportAnswer } from '../../../infoblox/wapi/connection/transport.ts';
 import type { Sender } from '../../protocol.ts';

@@ -4,7 +4,7 @@ import { arch, cpus, hostname, release, totalmem, uptime, version } from 'node:o
 import { basename, dirname, join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { isJsonObject } from '../../../cni/call.ts';
-import { errnoOf, messageOf } from '../../../infoblox/host/errno.ts';
+import { errnoOf, messageOf } from '../../../errno.ts';
 import * as about from '../../about.ts';
 import type { FlagValues } from '../../daemon/config/command-line.ts';
 import { owedDir } from '../../protocol.ts';

@@ -1,7 +1,7 @@
 /** One file of a support bundle: a text of bounded size, or why there is none. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { errnoOf, messageOf } from '../../../infoblox/host/errno.ts';
+import { errnoOf, messageOf } from '../../../errno.ts';
 import { CommandError } from '../command-error.ts';
 import { inIso } from '../output/results.ts';
 

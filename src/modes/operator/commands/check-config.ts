@@ -1,5 +1,5 @@
 /** `check-config`: would the daemon start with these flags, and can it serve these network configurations? */
-import { distrust } from '../../../infoblox/host/trusted-path.ts';
+import { distrust } from '../../../files/trusted-path.ts';
 import { flagGroups as daemonGroups } from '../../daemon/config/flags.ts';
 import { readOptions } from '../../daemon/config/options.ts';
 import { refuseOtherUsers } from '../../daemon/process/own-process.ts';

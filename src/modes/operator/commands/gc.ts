@@ -1,5 +1,4 @@
 /** `gc`: releases what is proven dead, without the reaper's period of grace; `gc --host`: what another host has left for good. */
-
 import { UsageError } from '../../daemon/config/command-line.ts';
 import type { HostReservation, OperatorResult, Progress } from '../../operator-protocol.ts';
 import { ago, counted, hour } from '../../quantity.ts';

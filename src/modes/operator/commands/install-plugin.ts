@@ -4,9 +4,9 @@
  */
 import { accessSync, constants, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { removeDrafts, writeDurably } from '../../../infoblox/host/durable-file.ts';
-import { messageOf } from '../../../infoblox/host/errno.ts';
-import { distrust } from '../../../infoblox/host/trusted-path.ts';
+import { messageOf } from '../../../errno.ts';
+import { removeDrafts, writeDurably } from '../../../files/durable-file.ts';
+import { distrust } from '../../../files/trusted-path.ts';
 import { UsageError } from '../../daemon/config/command-line.ts';
 import { type Options, readOptions } from '../../daemon/config/options.ts';
 import { daemonPlace, defineCommand } from '../command.ts';

@@ -1,6 +1,6 @@
 /** `status`: is this host well, on one screen. */
-import { messageOf } from '../../../infoblox/host/errno.ts';
-import { writeRegularFile } from '../../../infoblox/host/regular-file.ts';
+import { messageOf } from '../../../errno.ts';
+import { writeRegularFile } from '../../../files/regular-file.ts';
 import { UsageError } from '../../daemon/config/command-line.ts';
 import { byNetworkAndAddress } from '../../daemon/operator/leases.ts';
 import type { Status } from '../../operator-protocol.ts';

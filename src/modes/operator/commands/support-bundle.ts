@@ -2,7 +2,7 @@
 import { closeSync, openSync, unlinkSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
-import { isErrno, messageOf } from '../../../infoblox/host/errno.ts';
+import { isErrno, messageOf } from '../../../errno.ts';
 import { UsageError } from '../../daemon/config/command-line.ts';
 import { flagGroups as daemonGroups } from '../../daemon/config/flags.ts';
 import { printable } from '../../terminal-text.ts';

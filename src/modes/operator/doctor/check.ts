@@ -1,7 +1,7 @@
 /** Checks, and how they are run: side by side, each in its time, none without those that it needs. */
+import { messageOf } from '../../../errno.ts';
 import { abortable } from '../../../infoblox/concurrency/clock.ts';
 import { GridError } from '../../../infoblox/errors.ts';
-import { messageOf } from '../../../infoblox/host/errno.ts';
 import type { Progress } from '../../operator-protocol.ts';
 import { CommandError } from '../command-error.ts';
 import { type Finding, failure, skipped, type Verdict } from './finding.ts';

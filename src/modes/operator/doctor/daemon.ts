@@ -1,6 +1,6 @@
 /** The running daemon: its socket, its release, and whether it was started with the flags that count now. */
 import { statSync } from 'node:fs';
-import { distrust, octal } from '../../../infoblox/host/trusted-path.ts';
+import { distrust, octal } from '../../../files/trusted-path.ts';
 import { commit, version } from '../../about.ts';
 import type { Options } from '../../daemon/config/options.ts';
 import type { Status } from '../../operator-protocol.ts';

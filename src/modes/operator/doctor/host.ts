@@ -1,8 +1,8 @@
 /** What doctor examines on this host beside daemon and plugins: user, credentials, state directory. */
 import { accessSync, constants, statfsSync, statSync } from 'node:fs';
+import { isErrno } from '../../../errno.ts';
+import { distrust, octal } from '../../../files/trusted-path.ts';
 import { GridError } from '../../../infoblox/errors.ts';
-import { isErrno } from '../../../infoblox/host/errno.ts';
-import { distrust, octal } from '../../../infoblox/host/trusted-path.ts';
 import type { Exposure } from '../../daemon/config/given-file.ts';
 import type { Options } from '../../daemon/config/options.ts';
 import { refuseOtherUsers, serviceUid } from '../../daemon/process/own-process.ts';

@@ -1,5 +1,4 @@
 /** What commands have found, on stdout: tables for people, JSON for programs. */
-
 import { byNetworkAndAddress } from '../../daemon/operator/leases.ts';
 import type { LeaseRecord, OperatorResult } from '../../operator-protocol.ts';
 import { counted } from '../../quantity.ts';

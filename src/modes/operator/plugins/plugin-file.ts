@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream, linkSync, lstatSync, readlinkSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { copyDurably, linkDurably, type Place, removeDrafts } from '../../../infoblox/host/durable-file.ts';
+import { copyDurably, linkDurably, type Place, removeDrafts } from '../../../files/durable-file.ts';
 import { versionLine } from '../../about.ts';
 import { sayVersion } from './plugin-directories.ts';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { UntrustedPath } from '../../../../src/infoblox/host/trusted-path.ts';
+import { UntrustedPath } from '../../../../src/files/trusted-path.ts';
 import { judgeDaemon, judgeSocket } from '../../../../src/modes/operator/doctor/daemon.ts';
 import type { Status } from '../../../../src/modes/operator-protocol.ts';
 

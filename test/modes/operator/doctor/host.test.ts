@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
+import { UntrustedPath } from '../../../../src/files/trusted-path.ts';
 import { GridError } from '../../../../src/infoblox/errors.ts';
-import { UntrustedPath } from '../../../../src/infoblox/host/trusted-path.ts';
 import type { Verdict } from '../../../../src/modes/operator/doctor/finding.ts';
 import { judgeCredentials, judgeStateDirectory, judgeUser } from '../../../../src/modes/operator/doctor/host.ts';
 

@@ -3,7 +3,9 @@
  * between any look and the use that follows; then root's process reads and overwrites what that user chooses. Node has no
  * openat(2), so the whole way is judged, from / on: if root alone can change each part of it, a look stays true.
  */
-import { lstatSync, readlinkSync, type Stats } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, mkdirSync, readlinkSync, type Stats, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { isErrno } from '../errno.ts';
 
 /** Users other than root, or the user of this process, can change what a path leads to. */
 export class UntrustedPath extends Error {
@@ -55,7 +57,7 @@ export function distrust(path: string, writers: Writers = 'nobody'): UntrustedPa
  * @returns the last part that exists, links resolved
  * @throws UntrustedPath
  */
-export function refuseUntrustedWay(path: string, writers: Writers = 'nobody'): string {
+function refuseUntrustedWay(path: string, writers: Writers = 'nobody'): string {
   const parts = (path.startsWith('/') ? path : `${process.cwd()}/${path}`).split('/');
   let links = 0;
   let at = '';
@@ -81,6 +83,34 @@ export function refuseUntrustedWay(path: string, writers: Writers = 'nobody'): s
     parts.unshift(...target.split('/'));
   }
   return at === '' ? '/' : at;
+}
+
+/**
+ * Makes a directory and what is missing above it; one that exists is left as it is. When this returns, nobody but root
+ * and the user of this process can change the way to it or what is in it. Nothing is made where that is not so.
+ * @param mode permissions of a directory that is made, whatever the umask
+ * @param writers who may write to one that exists
+ * @throws UntrustedPath, or the error of the file system
+ */
+export function makeDirectory(path: string, mode: number, writers: Writers = 'nobody'): void {
+  if (!existsSync(path)) makeMissing(path, mode);
+  refuseUntrusted(path, writers);
+  if (!statSync(path).isDirectory()) throw new Error(`${path} is not a directory`);
+}
+
+/** Step by step, for Node's recursive mkdir does not return where the kernel refuses an entry as absent, below /proc say. */
+function makeMissing(path: string, mode: number): void {
+  const parent = dirname(path);
+  if (parent !== path && !existsSync(parent)) makeMissing(parent, 0o755);
+  refuseUntrustedWay(parent);
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    // Another process made it at the same time; who owns it is looked at next.
+    if (isErrno(error, 'EEXIST')) return;
+    throw error;
+  }
+  chmodSync(path, mode);
 }
 
 /** Writes permission bits as chmod(1) takes them: four octal digits. */

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { errnoOf, isErrno } from '../../../src/infoblox/host/errno.ts';
+import { errnoOf, isErrno } from '../src/errno.ts';
 
 function failureOf(action: () => unknown): unknown {
   try {

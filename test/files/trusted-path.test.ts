@@ -7,15 +7,15 @@ import {
   mkdirSync,
   mkdtempSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect } from 'vitest';
-import { makeDirectory } from '../../../src/infoblox/host/directory.ts';
-import { refuseUntrusted, UntrustedPath } from '../../../src/infoblox/host/trusted-path.ts';
-import { rootTest } from '../../reliability/root.ts';
+import { expect, test } from 'vitest';
+import { makeDirectory, refuseUntrusted, UntrustedPath } from '../../src/files/trusted-path.ts';
+import { rootTest } from '../reliability/root.ts';
 
 const nobody = 65534;
 
@@ -135,4 +135,20 @@ trustTest('a directory may be made under a sticky one: there it stays root’s',
   chmodSync(shared, 0o1777);
   makeDirectory(join(shared, 'run/cni'), 0o755);
   expect(existsSync(join(shared, 'run/cni'))).toBe(true);
+});
+
+test('a directory is made with all that is missing above it, whatever the umask; a file in its place is named', () => {
+  const base = mkdtempSync(join(tmpdir(), 'infoblox-cni-directory-'));
+  const umask = process.umask(0o777);
+  try {
+    makeDirectory(join(base, 'a/b'), 0o700);
+  } finally {
+    process.umask(umask);
+  }
+  expect(statSync(join(base, 'a/b')).mode & 0o777).toBe(0o700);
+  expect(statSync(join(base, 'a')).mode & 0o777).toBe(0o755);
+  const file = join(base, 'state');
+  writeFileSync(file, '');
+  expect(() => makeDirectory(file, 0o700)).toThrow(`${file} is not a directory`);
+  rmSync(base, { recursive: true });
 });

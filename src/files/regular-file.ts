@@ -2,8 +2,19 @@
  * Files in directories where another user can put what he likes: a link to a secret, a pipe that nobody writes to, a device without
  * end. The file is judged once it is open, so nothing can be exchanged after the look.
  */
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, type Stats, writeFileSync } from 'node:fs';
-import { isErrno } from './errno.ts';
+import {
+  type BigIntStats,
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  type Stats,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { isErrno } from '../errno.ts';
 import { isOurs } from './trusted-path.ts';
 
 const { O_RDONLY, O_WRONLY, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
@@ -85,4 +96,17 @@ function open(file: string, flags: number): number | undefined {
     if (isErrno(error, 'ENXIO')) throw new IrregularFile('it is no regular file');
     throw error;
   }
+}
+
+/**
+ * Tells one file from another, whatever path leads to it: the device and the inode, as `DEVICE:INODE`.
+ * @throws the error of the file system
+ */
+export function fileIdentity(path: string): string {
+  return identityOf(statSync(path, { bigint: true }));
+}
+
+/** As `fileIdentity`, of a file that has been looked at. */
+export function identityOf({ dev, ino }: BigIntStats): string {
+  return `${dev}:${ino}`;
 }

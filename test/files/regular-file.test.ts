@@ -18,7 +18,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { IrregularFile, readRegularFile, writeRegularFile } from '../../../src/infoblox/host/regular-file.ts';
+import { IrregularFile, readRegularFile, writeRegularFile } from '../../src/files/regular-file.ts';
 
 const service = 991;
 let directory: string;

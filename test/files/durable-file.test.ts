@@ -14,8 +14,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { copyDurably, linkDurably, removeDrafts, writeDurably } from '../../../src/infoblox/host/durable-file.ts';
-import { rootTest } from '../../reliability/root.ts';
+import { copyDurably, linkDurably, removeDrafts, writeDurably } from '../../src/files/durable-file.ts';
+import { rootTest } from '../reliability/root.ts';
 
 let directory: string;
 beforeEach(() => {
