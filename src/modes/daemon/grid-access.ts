@@ -15,7 +15,7 @@ import { GridInspection } from '../../infoblox/wapi/inspection.ts';
 import { maxConnections, Session } from '../../infoblox/wapi/session.ts';
 import { WapiGrid } from '../../infoblox/wapi/wapi-grid.ts';
 import { version } from '../about.ts';
-import type { ClientCertificate } from './config/client-certificate.ts';
+import type { ClientCertificate } from './config/credentials.ts';
 import type { Options } from './config/options.ts';
 
 /** Milliseconds for the session to end on the grid. */

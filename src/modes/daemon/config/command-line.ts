@@ -11,27 +11,12 @@ import { isErrno, messageOf } from '../../../errno.ts';
 import { distrust } from '../../../files/trusted-path.ts';
 import { commandNames } from '../../about.ts';
 import { StartError } from '../start-error.ts';
-import { type FlagName, flags } from './flags.ts';
+import { flags } from './flags.ts';
 
 /** The command line is wrong; the message names the flag and never a value that may be a secret. */
 export class UsageError extends Error {}
 
 export type FlagValues = ParsedArgs<typeof flags>;
-
-/** What people type from habit, in plain spelling, and the flag that they mean. */
-const habits: ReadonlyMap<string, FlagName> = new Map([
-  ['user', 'wapi-username'],
-  ['username', 'wapi-username'],
-  ['wapiuser', 'wapi-username'],
-  ['pass', 'wapi-password-file'],
-  ['password', 'wapi-password-file'],
-  ['wapipass', 'wapi-password-file'],
-  ['port', 'wapi-port'],
-  ['host', 'grid-host'],
-  ['grid', 'grid-host'],
-  ['server', 'grid-host'],
-  ['wapihost', 'grid-host'],
-]);
 
 /**
  * Reads `--flag value`, `--flag=value` and the same with one dash; of a repeated flag the last counts.
@@ -106,8 +91,7 @@ function refuseSwallowed(name: string, value: string, known: ArgsDef): void {
 /** Never the value: a password may stand in it, or be the argument itself where it holds a space. */
 function complaint(arg: string, known: ArgsDef, before = ''): string {
   const name = /^--?([a-z][a-z_-]*)(?==|$)/i.exec(arg)?.[1];
-  const habit = name && habits.get(plainSpelling(name));
-  const meant = habit && Object.hasOwn(known, habit) ? habit : name && nearest(name, Object.keys(known));
+  const meant = name && (nearest(name, Object.keys(known)) ?? holding(name, Object.keys(known)));
   if (meant) return `unknown flag --${name}; did you mean --${meant}?`;
   const shown = arg.replace(/=.*/s, '');
   if (/^--[a-z-]+$/.test(shown)) return `unknown flag ${shown}`;
@@ -173,6 +157,11 @@ export function nearest<Name extends string>(word: string, names: readonly Name[
     .filter(({ name, letters }) => letters <= (name.length > 4 ? 2 : 1))
     .sort((one, other) => one.letters - other.letters);
   return best?.name;
+}
+
+/** Finds a name of which people type a part from habit: `--port`, `--username`; of `--password`, the one with the file. */
+function holding(word: string, names: readonly string[]): string | undefined {
+  return word.length < 4 ? undefined : names.findLast((name) => plainSpelling(name).includes(plainSpelling(word)));
 }
 
 /** Leaves out case and separators, so that spellings of one name compare equal: `rangeStart`, `range_start`. */

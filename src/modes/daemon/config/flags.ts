@@ -87,8 +87,6 @@ export const flagGroups = {
 
 export const flags = { ...grid, ...driver, ...policy, ...state, ...observability, ...about } satisfies ArgsDef;
 
-export type FlagName = keyof typeof flags;
-
 /** Describes flags for `--help`, by the heading of their group: a paragraph each. */
 export function flagHelp(groups: Readonly<Record<string, ArgsDef>>): string {
   const sections = Object.entries(groups).map(([title, flags]) => {

@@ -1,8 +1,51 @@
-/** What flags name in files, the grid's password above all: why a file cannot be read, and who else can read the secret in it. */
-import { readFileSync, statSync } from 'node:fs';
+/** What flags name in files: read again when it changes, told when others can read it, explained when it cannot be read. */
+import { statSync } from 'node:fs';
 import { isErrno, messageOf } from '../../../errno.ts';
-import { octal, refuseUntrusted, UntrustedPath } from '../../../files/trusted-path.ts';
-import { GridError } from '../../../infoblox/errors.ts';
+import { octal } from '../../../files/trusted-path.ts';
+
+/**
+ * The content of files that are exchanged while the daemon runs, as certificates are. While they cannot be used, as in the middle of a
+ * renewal, their last good content counts.
+ */
+export class RenewedFiles<Content> {
+  readonly #files: readonly string[];
+  readonly #load: () => Content;
+  #seen: string;
+  #content: Content;
+  #failure: unknown;
+
+  /** @param load reads and judges them; what it throws here, the constructor throws */
+  constructor(files: readonly string[], load: () => Content) {
+    this.#files = files;
+    this.#load = load;
+    this.#seen = this.#look();
+    this.#content = load();
+  }
+
+  /** Reads them only if they have changed. `failure`: why what they are now cannot be used; undefined if it can. */
+  read(): { readonly content: Content; readonly failure: unknown } {
+    const now = this.#look();
+    if (now !== this.#seen) {
+      this.#seen = now;
+      try {
+        this.#content = this.#load();
+        this.#failure = undefined;
+      } catch (error) {
+        this.#failure = error;
+      }
+    }
+    return { content: this.#content, failure: this.#failure };
+  }
+
+  /** Everything that a change of content, owner or mode changes. */
+  #look(): string {
+    const identities = this.#files.map((file) => {
+      const stats = statSync(file, { bigint: true, throwIfNoEntry: false });
+      return stats && [stats.dev, stats.ino, stats.size, stats.mtimeNs, stats.ctimeNs].join();
+    });
+    return identities.join(' ');
+  }
+}
 
 /** Adds to the error of the file system what it does not say: which files the systemd unit keeps from the daemon. */
 export function whyUnreadable(file: string, error: unknown): string {
@@ -42,49 +85,5 @@ export function exposureOf(file: string): Exposure | undefined {
     return { file, readers, mode: octal(mode), hint: `chmod 0600 ${file}` };
   } catch {
     return undefined;
-  }
-}
-
-interface Password {
-  /** Reads it; called for each request. Throws GridError `credentials` where there is none, which is not worth a login. */
-  readonly read: () => string;
-  /** Who else than root can read it; undefined if others cannot, or there is none. */
-  readonly exposure: () => Exposure | undefined;
-}
-
-/** systemd copies the file at the start of the service, to a place that is of no use to the operator. */
-const credentialHint =
-  'put the password, alone on a line, into /etc/infoblox-cni/wapi-password, then: systemctl restart infoblox-cni-daemon';
-
-/** Finds where the password comes from: flag, file, environment, systemd credential; the first that is set. */
-export function passwordSource(flag: string, file: string, env: NodeJS.ProcessEnv): Password {
-  if (flag !== '') return { read: () => flag, exposure: () => undefined };
-  const credential = env.CREDENTIALS_DIRECTORY === undefined ? '' : `${env.CREDENTIALS_DIRECTORY}/wapi-password`;
-  const source = file || (env.WAPI_PASSWORD ? '' : credential);
-  const hint = source !== '' && source === credential ? credentialHint : undefined;
-  return {
-    read: () => {
-      const password = source === '' ? (env.WAPI_PASSWORD ?? '') : readPasswordFile(source, hint);
-      if (password !== '') return password;
-      throw new GridError('credentials', `no WAPI password given${source === '' ? '' : `: ${source} is empty`}`, {
-        hint:
-          hint ??
-          'put it into the file of --wapi-password-file, into WAPI_PASSWORD, or into the systemd credential wapi-password',
-      });
-    },
-    exposure: () => (source === '' ? undefined : exposureOf(source)),
-  };
-}
-
-/** Refuses a file that others can write: they would choose the password. */
-function readPasswordFile(file: string, hint = `put it into ${file}, readable by the daemon only`): string {
-  try {
-    refuseUntrusted(file);
-    return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
-  } catch (error) {
-    throw new GridError('credentials', `cannot read the WAPI password: ${messageOf(error)}`, {
-      hint: error instanceof UntrustedPath ? `run ${error.hint}, or put it where only root can write` : hint,
-      cause: error,
-    });
   }
 }

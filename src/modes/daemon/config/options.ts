@@ -7,9 +7,8 @@ import { callTimeoutsMs, socketFile } from '../../protocol.ts';
 import { day, parseDuration } from '../../quantity.ts';
 import type { ListenAddress } from '../metrics/listener.ts';
 import { StartError } from '../start-error.ts';
-import { readClientCertificate } from './client-certificate.ts';
 import { type FlagValues, UsageError } from './command-line.ts';
-import { passwordSource } from './given-file.ts';
+import { passwordSource, readClientCertificate } from './credentials.ts';
 import { readTrust } from './trust.ts';
 
 export type Options = Readonly<ReturnType<typeof readOptions>>;
@@ -72,8 +71,14 @@ const Flags = v.object({
   'node-name': v.union([v.literal(''), name], whatNamesAre),
   labels: v.pipe(
     v.string(),
-    v.check((text) => labels(text) !== undefined, 'must be a list such as "Site=Paris,Owner=Network team"'),
-    v.transform((text) => labels(text) ?? {}),
+    v.transform((list) =>
+      (list === '' ? [] : list.split(',')).map((pair) => pair.split('=').map((part) => part.trim())),
+    ),
+    v.everyItem(
+      (pair) => pair.length === 2 && !pair.includes(''),
+      'must be a list such as "Site=Paris,Owner=Network team"',
+    ),
+    v.transform((pairs): Record<string, string> => Object.fromEntries(pairs)),
   ),
   'state-dir': path,
   'lease-history': v.pipe(duration, v.maxValue(maxHistoryMs, `must be at most ${maxHistoryMs / day}d`)),
@@ -188,12 +193,6 @@ function checkSocketPath(file: string): void {
   throw new UsageError(
     `--socket-dir and --driver-name make ${file}, a path of ${bytes} bytes, and that of a socket may have ${maxSocketPathBytes}: use a shorter --socket-dir or --driver-name`,
   );
-}
-
-/** Names and values of `--labels`; undefined if one of the pairs is none. */
-function labels(text: string): Record<string, string> | undefined {
-  const pairs = text === '' ? [] : text.split(',').map((pair) => pair.split('=').map((part) => part.trim()));
-  return pairs.every((pair) => pair.length === 2 && !pair.includes('')) ? Object.fromEntries(pairs) : undefined;
 }
 
 /** A bare port is served to the host alone: metrics for everybody have to be asked for by an address. */

@@ -15,7 +15,7 @@ import { day } from '../../quantity.ts';
 import { serviceUid } from '../process/own-process.ts';
 import { StartError } from '../start-error.ts';
 import { UsageError } from './command-line.ts';
-import { whyUnreadable } from './given-file.ts';
+import { RenewedFiles, whyUnreadable } from './given-file.ts';
 
 /** How the grid is known to be the grid. */
 export const trusts = ['verified', 'pinned', 'unverified'] as const;
@@ -60,8 +60,7 @@ const beginning = '-----BEGIN CERTIFICATE-----';
 
 /**
  * Reads `--ssl-verify`. `false`: any certificate. `true`: what the host trusts. `pin`: any at first, then only those with its
- * public key. A file: its certificates; it is read again for new connections, so that a renewed certificate needs no restart,
- * and while it cannot be used its last good content counts.
+ * public key. A file: its certificates; it is looked at again for new connections, so that a renewed certificate needs no restart.
  * @throws StartError if the file cannot be used at start: never less checking than asked for; UsageError if it is no path
  */
 export function readTrust(value: string, pinned: PinnedHosts): TlsOptions {
@@ -74,9 +73,9 @@ export function readTrust(value: string, pinned: PinnedHosts): TlsOptions {
     const known = [...new Set([...rootCertificates, ...getCACertificates('system')])];
     return { verify: true, trusted: () => known };
   }
-  let last: string;
   try {
-    last = readCertificates(value);
+    const files = new RenewedFiles([value], () => readCertificates(value));
+    return { verify: true, trusted: () => [files.read().content] };
   } catch (error) {
     if (error instanceof UntrustedPath) {
       throw new StartError(`cannot trust --ssl-verify ${value}: ${error.message}`, `run ${error.hint}`);
@@ -86,17 +85,6 @@ export function readTrust(value: string, pinned: PinnedHosts): TlsOptions {
     // A file may yet be put there, or be corrected.
     throw value.startsWith('/') ? new StartError(message) : new UsageError(message);
   }
-  return {
-    verify: true,
-    trusted: () => {
-      try {
-        last = readCertificates(value);
-      } catch {
-        // Kept: being replaced at this moment, most likely.
-      }
-      return [last];
-    },
-  };
 }
 
 /** First byte of a certificate in binary form. */

@@ -8,7 +8,7 @@ import { phases } from '../../../infoblox/lease/lease.ts';
 import type { SqliteLeaseStore } from '../../../infoblox/lease/store/sqlite-store.ts';
 import type { Exhaustion } from '../../../infoblox/network/exhaustion.ts';
 import { maxNetworks, type NetworkUsage, type Usage } from '../../../infoblox/network/usage.ts';
-import type { ClientCertificate } from '../config/client-certificate.ts';
+import type { ClientCertificate } from '../config/credentials.ts';
 import { type Trust, trusts } from '../config/trust.ts';
 
 export interface ReadSources {

@@ -57,7 +57,7 @@ describe('a flag', () => {
     ['--wapi_port=1', 'unknown flag --wapi_port; did you mean --wapi-port?'],
     ['--WAPI_USERNAME', 'unknown flag --WAPI_USERNAME; did you mean --wapi-username?'],
     ['-wapi_user=x', 'unknown flag --wapi_user; did you mean --wapi-username?'],
-    ['--socket=/run', 'unknown flag --socket'],
+    ['--sockets=/run', 'unknown flag --sockets'],
     ['--toString=x', 'unexpected argument "--toString"'],
     ['--constructor=x', 'unknown flag --constructor'],
     ['--wapi-port', 'flag --wapi-port needs a value'],
@@ -73,7 +73,8 @@ describe('a flag', () => {
     ['wapi-username', ['user', 'username', 'wapi-user']],
     ['wapi-password-file', ['pass', 'password', 'wapi-pass']],
     ['wapi-port', ['port']],
-    ['grid-host', ['host', 'grid', 'server', 'wapi-host']],
+    ['grid-host', ['host', 'grid']],
+    ['socket-dir', ['socket']],
   ])('--%s is suggested to who types %j', (meant, names) => {
     for (const name of names) {
       expect(() => parseFlags([`--${name}=hunter2`])).toThrow(

@@ -1,0 +1,156 @@
+/** As whom the daemon logs in to the grid: the password, and the certificate of `--wapi-client-cert` and `--wapi-client-key`. */
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
+import { messageOf } from '../../../errno.ts';
+import { refuseUntrusted, UntrustedPath } from '../../../files/trusted-path.ts';
+import { GridError } from '../../../infoblox/errors.ts';
+import type { ClientPair } from '../../../infoblox/wapi/connection/agent.ts';
+import { orStartError } from '../start-error.ts';
+import { UsageError } from './command-line.ts';
+import { type Exposure, exposureOf, RenewedFiles, whyUnreadable } from './given-file.ts';
+
+interface Password {
+  /** Reads it; called for each request. Throws GridError `credentials` where there is none, which is not worth a login. */
+  readonly read: () => string;
+  /** Who else than root can read it; undefined if others cannot, or there is none. */
+  readonly exposure: () => Exposure | undefined;
+}
+
+/** systemd copies the file at the start of the service, to a place that is of no use to the operator. */
+const credentialHint =
+  'put the password, alone on a line, into /etc/infoblox-cni/wapi-password, then: systemctl restart infoblox-cni-daemon';
+
+/** Finds where the password comes from: flag, file, environment, systemd credential; the first that is set. */
+export function passwordSource(flag: string, file: string, env: NodeJS.ProcessEnv): Password {
+  if (flag !== '') return { read: () => flag, exposure: () => undefined };
+  const credential = env.CREDENTIALS_DIRECTORY === undefined ? '' : `${env.CREDENTIALS_DIRECTORY}/wapi-password`;
+  const source = file || (env.WAPI_PASSWORD ? '' : credential);
+  const hint = source !== '' && source === credential ? credentialHint : undefined;
+  return {
+    read: () => {
+      const password = source === '' ? (env.WAPI_PASSWORD ?? '') : readPasswordFile(source, hint);
+      if (password !== '') return password;
+      throw new GridError('credentials', `no WAPI password given${source === '' ? '' : `: ${source} is empty`}`, {
+        hint:
+          hint ??
+          'put it into the file of --wapi-password-file, into WAPI_PASSWORD, or into the systemd credential wapi-password',
+      });
+    },
+    exposure: () => (source === '' ? undefined : exposureOf(source)),
+  };
+}
+
+/** Refuses a file that others can write: they would choose the password. */
+function readPasswordFile(file: string, hint = `put it into ${file}, readable by the daemon only`): string {
+  try {
+    refuseUntrusted(file);
+    return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
+  } catch (error) {
+    throw new GridError('credentials', `cannot read the WAPI password: ${messageOf(error)}`, {
+      hint: error instanceof UntrustedPath ? `run ${error.hint}, or put it where only root can write` : hint,
+      cause: error,
+    });
+  }
+}
+
+/** The pair to show to the grid, and what is known of it. */
+interface UsablePair extends ClientPair {
+  /** SHA-256 of the certificate: another one is another login. */
+  readonly fingerprint: string;
+  /** Milliseconds since 1970. */
+  readonly expiresAt: number;
+}
+
+/** A certificate, with its chain, and its key, in files that are renewed. */
+export class ClientCertificate {
+  /** Of the certificate. */
+  readonly file: string;
+  readonly #keyFile: string;
+  readonly #files: RenewedFiles<UsablePair>;
+
+  /** @throws GridError `credentials` if the files cannot be used */
+  constructor(certFile: string, keyFile: string) {
+    this.file = certFile;
+    this.#keyFile = keyFile;
+    this.#files = new RenewedFiles([certFile, keyFile], () => readPair(certFile, keyFile));
+  }
+
+  /** Tells what to show, and why something has to be done about the files; undefined if all is well. */
+  read(): { readonly pair: UsablePair; readonly trouble: GridError | undefined } {
+    const { content: pair, failure } = this.#files.read();
+    if (failure === undefined) return { pair, trouble: expiry(this.file, pair.expiresAt) };
+    if (!(failure instanceof GridError)) throw failure;
+    const hint = `${failure.hint}; until then the previous certificate stays in use`;
+    return { pair, trouble: new GridError(failure.reason, failure.message, { hint, cause: failure }) };
+  }
+
+  /** Says who else than root can read the key; undefined if nobody can. */
+  exposure(): Exposure | undefined {
+    return exposureOf(this.#keyFile);
+  }
+}
+
+/**
+ * Reads `--wapi-client-cert` and `--wapi-client-key`; without the latter the key is in the file of the certificate.
+ * @returns undefined without the flags
+ * @throws StartError if the files cannot be used; UsageError for a key without a certificate
+ */
+export function readClientCertificate(certFile: string, keyFile: string): ClientCertificate | undefined {
+  if (certFile === '') {
+    if (keyFile === '') return undefined;
+    throw new UsageError('--wapi-client-key is set without --wapi-client-cert: name the file of its certificate, too');
+  }
+  return orStartError(() => new ClientCertificate(certFile, keyFile || certFile));
+}
+
+function readPair(certFile: string, keyFile: string): UsablePair {
+  const cert = readGiven('client certificate', certFile);
+  const key = readGiven('key of the client certificate', keyFile);
+  const { fingerprint256: fingerprint, validFromDate, validToDate } = judgePair({ cert, key }, certFile, keyFile);
+  const expired = expiry(certFile, validToDate.getTime());
+  if (expired !== undefined) throw expired;
+  if (validFromDate.getTime() > Date.now()) {
+    const why = `it is valid only from ${validFromDate.toISOString()} on`;
+    throw unusable(`the client certificate ${certFile}`, why, 'check the clock of this host');
+  }
+  return { cert, key, fingerprint, expiresAt: validToDate.getTime() };
+}
+
+/** OpenSSL says what is wrong with one of them, with the chain, or with both together. */
+function judgePair(pair: ClientPair, certFile: string, keyFile: string): X509Certificate {
+  try {
+    const certificate = new X509Certificate(pair.cert);
+    // A context would take an empty text for no key at all.
+    createPrivateKey(pair.key);
+    createSecureContext(pair);
+    return certificate;
+  } catch (error) {
+    const why = messageOf(error).replace(/^error:.*::/, '');
+    const hint =
+      "both have to be PEM: the daemon's own certificate before those of its CA, and the key that belongs to it, not encrypted, both strong enough for OpenSSL";
+    throw unusable(`the client certificate ${certFile} with the key in ${keyFile}`, why, hint);
+  }
+}
+
+/** Others who can write to the file would choose as whom the daemon logs in. */
+function readGiven(what: string, file: string): string {
+  try {
+    refuseUntrusted(file);
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if (error instanceof UntrustedPath) throw unusable(`the ${what} ${file}`, error.message, `run ${error.hint}`);
+    const hint = 'put a PEM file of root there that the daemon may read, or correct the flag';
+    throw new GridError('credentials', `cannot read the ${what}: ${whyUnreadable(file, error)}`, { hint });
+  }
+}
+
+function expiry(file: string, expiresAt: number): GridError | undefined {
+  if (expiresAt > Date.now()) return undefined;
+  const why = `it expired on ${new Date(expiresAt).toISOString()}`;
+  return unusable(`the client certificate ${file}`, why, 'renew it, or set the clock of this host');
+}
+
+function unusable(what: string, why: string, hint: string): GridError {
+  return new GridError('credentials', `cannot use ${what}: ${why}`, { hint });
+}
