@@ -1,6 +1,6 @@
 import { notFoundError, protocolError } from './errors.ts';
 import { isTypeName } from './schema/object-types.ts';
-import type { Database } from './store/database.ts';
+import type { Database, Quirks } from './store/database.ts';
 import type { ExtAttrs, GridObject, Values } from './store/grid-objects.ts';
 import { formatAddress } from './store/ipv4.ts';
 import { decodeReference, referenceOf } from './store/reference.ts';
@@ -39,6 +39,10 @@ export class GridContents {
 
   constructor(db: Database) {
     this.#db = db;
+  }
+
+  get quirks(): Quirks {
+    return this.#db.quirks;
   }
 
   objects(type: string): WapiObject[] {

@@ -8,7 +8,7 @@ import { HttpsServer } from './http/https-server.ts';
 import type { RequestRecord } from './http/request-log.ts';
 import { Sessions } from './http/sessions.ts';
 import { installFactoryObjects } from './rules/factory-objects.ts';
-import { Database } from './store/database.ts';
+import { Database, type Quirks } from './store/database.ts';
 import type { Values } from './store/grid-objects.ts';
 import { WAPI_VERSIONS } from './wapi/versions.ts';
 import { type ServiceSettings, WapiService } from './wapi/wapi-service.ts';
@@ -67,6 +67,8 @@ export interface Grid {
   readOnly: boolean;
   /** Object types that the user may not read. */
   readonly denied: Set<string>;
+  /** How it deals with what no source says. */
+  readonly quirks: Quirks;
   /** Milliseconds by which the grid's clock is ahead of the host's, as its answers tell. */
   clockAhead: number;
   /** Requests in the order of arrival, since the start or the last `clearLog`; so are the counters below. */

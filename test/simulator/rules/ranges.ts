@@ -1,14 +1,61 @@
 import { conflictError, parentNotFound } from '../errors.ts';
 import type { Database } from '../store/database.ts';
-import type { RangeObject, Values } from '../store/grid-objects.ts';
+import type { NetworkObject, NetworkViewObject, RangeObject, Values } from '../store/grid-objects.ts';
 import { formatAddress } from '../store/ipv4.ts';
 import { naturalKey } from '../store/reference.ts';
 import { newAttributes, updatedAttributes, withInherited } from './attributes.ts';
 import { addressOf, plainValues, textOf, viewOf } from './field-access.ts';
 
-/** Creates a DHCP range inside one network. Overlaps are refused (assumed wording). */
+const OWN_FIELDS = ['start_addr', 'end_addr', 'network'];
+
+interface Placement {
+  readonly network: NetworkObject;
+  readonly first: number;
+  readonly last: number;
+}
+
+/** Creates a range inside one network; without a DHCP member it is a reserved one (WAPI: reserved ranges). */
 export function createRange(db: Database, fields: Values): RangeObject {
   const view = viewOf(db, fields);
+  const placement = placementOf(db, view, fields);
+  const range: RangeObject = {
+    type: 'range',
+    key: keyOf(db, view, placement),
+    view,
+    ...placement,
+    values: plainValues(fields, ...OWN_FIELDS),
+    extattrs: withInherited(db, newAttributes(db, fields), placement.network),
+  };
+  range.network.ranges.add(range);
+  range.network.pool.addRange(range);
+  db.insert(range);
+  return range;
+}
+
+/** Changes a range in place. Other bounds mean another natural key, and so another reference. */
+export function updateRange(db: Database, range: RangeObject, fields: Values): void {
+  const { view, network, first, last } = range;
+  const bounds = { start_addr: formatAddress(first), end_addr: formatAddress(last), network: network.cidr.text };
+  const placement = placementOf(db, view, { ...bounds, ...fields }, range);
+  const extattrs = updatedAttributes(db, range.extattrs, fields);
+  const isMoved = placement.first !== first || placement.last !== last;
+  network.pool.removeRange(range);
+  db.update(range, plainValues(fields, ...OWN_FIELDS), () => {
+    range.extattrs = extattrs;
+    if (isMoved) Object.assign(range, placement, { key: keyOf(db, view, placement) });
+  });
+  network.pool.addRange(range);
+}
+
+/** Removes a range; what was reserved inside stays. */
+export function removeRange(db: Database, range: RangeObject): void {
+  range.network.ranges.delete(range);
+  range.network.pool.removeRange(range);
+  db.delete(range);
+}
+
+/** Where a range wants to be. Both ends lie in one network, and no other range has any of its addresses (assumed wording). */
+function placementOf(db: Database, view: NetworkViewObject, fields: Values, self?: RangeObject): Placement {
   const first = addressOf(textOf(fields, 'start_addr') ?? '');
   const last = addressOf(textOf(fields, 'end_addr') ?? '');
   const network = db.networkAround(view, first);
@@ -18,34 +65,16 @@ export function createRange(db: Database, fields: Values): RangeObject {
   }
   const span = `${formatAddress(first)}-${formatAddress(last)}`;
   if (first > last) throw conflictError(`Invalid range ${span}`);
-  for (const other of network.ranges) {
-    if (first <= other.last && last >= other.first) throw conflictError(`The range ${span} overlaps another range.`);
+  const isTaken = [...network.ranges].some((other) => other !== self && first <= other.last && last >= other.first);
+  if (isTaken && !db.quirks.rangesMayOverlap) throw conflictError(`The range ${span} overlaps another range.`);
+  return { network, first, last };
+}
+
+/** Ranges of the same bounds, where a grid lets them be, need a key each. */
+function keyOf(db: Database, view: NetworkViewObject, { first, last }: Placement): string {
+  const key = naturalKey('range', `${formatAddress(first)}/${formatAddress(last)}///${view.id}/`);
+  for (let copy = 0; ; copy += 1) {
+    const unique = copy === 0 ? key : `${key}${copy}`;
+    if (db.get(unique) === undefined) return unique;
   }
-  const range: RangeObject = {
-    type: 'range',
-    key: naturalKey('range', `${formatAddress(first)}/${formatAddress(last)}///${view.id}/`),
-    view,
-    network,
-    first,
-    last,
-    values: plainValues(fields, 'start_addr', 'end_addr', 'network'),
-    extattrs: withInherited(db, newAttributes(db, fields), network),
-  };
-  network.ranges.add(range);
-  network.pool.addRange(range);
-  db.insert(range);
-  return range;
-}
-
-export function updateRange(db: Database, range: RangeObject, fields: Values): void {
-  const extattrs = updatedAttributes(db, range.extattrs, fields);
-  db.update(range, plainValues(fields), () => {
-    range.extattrs = extattrs;
-  });
-}
-
-export function removeRange(db: Database, range: RangeObject): void {
-  range.network.ranges.delete(range);
-  range.network.pool.removeRange(range);
-  db.delete(range);
 }

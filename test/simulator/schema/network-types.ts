@@ -58,15 +58,19 @@ const network = {
   dhcp_utilization_status: readOnly('string'),
 } satisfies Record<string, Field>;
 
+/** Of what kind the server of a range is; NONE for a reserved range. */
+const rangeServers = ['FAILOVER', 'MEMBER', 'MS_FAILOVER', 'MS_SERVER', 'NONE'] as const;
+
 const range = {
-  start_addr: field({ base: true, required: true, search: '=~', update: 'same', format: 'ipv4' }),
-  end_addr: field({ base: true, required: true, search: '=~', update: 'same', format: 'ipv4' }),
+  start_addr: field({ base: true, required: true, search: '=~', format: 'ipv4' }),
+  end_addr: field({ base: true, required: true, search: '=~', format: 'ipv4' }),
   network: field({ base: true, search: '=~', update: 'same', format: 'cidr' }),
   network_view: networkView,
   comment,
   name: field(),
-  member: field({ kind: 'struct' }),
-  server_association_type: field({ kind: 'enum', values: ['FAILOVER', 'MEMBER', 'MS_FAILOVER', 'MS_SERVER', 'NONE'] }),
+  member: field({ kind: 'struct', search: '=' }),
+  failover_association: field({ search: '=' }),
+  server_association_type: field({ kind: 'enum', values: rangeServers, search: '=' }),
   disable: toggle,
   options: list,
   use_options: toggle,

@@ -39,7 +39,7 @@ export class AddressPool {
       return;
     }
     this.#holders.delete(address);
-    if (address < this.#cursor) this.#cursor = Math.max(address, this.#first);
+    if (address < this.#cursor && !this.#rangeAround(address)) this.#cursor = Math.max(address, this.#first);
   }
 
   addRange(range: Span): void {
@@ -66,9 +66,10 @@ export class AddressPool {
    */
   lowestFree(count: number, exclude: ReadonlySet<number> = new Set()): number[] {
     for (; this.#cursor <= this.#last; this.#cursor++) {
+      if (this.isTaken(this.#cursor)) continue;
       const range = this.#rangeAround(this.#cursor);
-      if (range) this.#cursor = range.last;
-      else if (!this.isTaken(this.#cursor)) break;
+      if (!range) break;
+      this.#cursor = range.last;
     }
     return this.#scan({ first: this.#cursor, last: this.#last }, count, exclude, true);
   }

@@ -16,11 +16,21 @@ function isOfType<T extends TypeName>(object: GridObject, type: T): object is Ob
   return object.type === type;
 }
 
+/** What no source says of ranges on a real grid: by default the kinder answer. */
+export interface Quirks {
+  rangesMayOverlap: boolean;
+  /** Next-available on a network gives addresses inside ranges, too. */
+  networksGiveFromRanges: boolean;
+  /** An address inside a range reads USED, whether anything is there or not. */
+  rangesReadUsed: boolean;
+}
+
 /**
  * All objects of the grid with the indexes that keep it fast at tens of thousands of addresses: by natural key (which is
  * view and address for a fixed address), by type, by comment, hosts by address. It knows no rules.
  */
 export class Database {
+  readonly quirks: Quirks = { rangesMayOverlap: false, networksGiveFromRanges: false, rangesReadUsed: false };
   readonly #byKey = new Map<string, GridObject>();
   readonly #byType = new Map<TypeName, Set<GridObject>>();
   readonly #byComment = new Map<string, Set<GridObject>>();

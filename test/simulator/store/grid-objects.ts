@@ -52,9 +52,9 @@ export interface FixedAddressObject extends Stored {
 export interface RangeObject extends Stored {
   readonly type: 'range';
   readonly view: NetworkViewObject;
-  readonly network: NetworkObject;
-  readonly first: number;
-  readonly last: number;
+  network: NetworkObject;
+  first: number;
+  last: number;
 }
 
 export interface HostAddress {

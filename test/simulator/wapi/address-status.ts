@@ -1,5 +1,12 @@
 import type { Database } from '../store/database.ts';
-import { type AddressObject, type GridObject, type Json, type NetworkObject, ZERO_MAC } from '../store/grid-objects.ts';
+import {
+  type AddressObject,
+  type GridObject,
+  type Json,
+  type NetworkObject,
+  type RangeObject,
+  ZERO_MAC,
+} from '../store/grid-objects.ts';
 import { formatAddress, parseAddress } from '../store/ipv4.ts';
 import { naturalKey, referenceOf } from '../store/reference.ts';
 
@@ -32,7 +39,9 @@ export function readAddressField(db: Database, object: AddressObject, name: stri
     case 'network_view':
       return network.view.name;
     case 'status':
-      return fixed || hosts.length > 0 || edgeOf(network, address) ? 'USED' : 'UNUSED';
+      return fixed || hosts.length > 0 || edgeOf(network, address) || (db.quirks.rangesReadUsed && rangeOf(object))
+        ? 'USED'
+        : 'UNUSED';
     case 'types':
       return typesOf(db, object);
     case 'usage':
@@ -44,7 +53,8 @@ export function readAddressField(db: Database, object: AddressObject, name: stri
     case 'objects':
       return [...(fixed ? [fixed] : []), ...hosts].map(referenceOf);
     case 'comment':
-      return fixed?.values.comment;
+      // Of a host: appliances of the vendor's tests (vindyavk/vvk_automation_public). Of a fixed address: assumed.
+      return (fixed ?? hosts[0])?.values.comment;
     case 'lease_state':
       return 'FREE';
     case 'username':
@@ -54,16 +64,27 @@ export function readAddressField(db: Database, object: AddressObject, name: stri
   }
 }
 
-function typesOf(db: Database, { network, address }: AddressObject): Json {
+function typesOf(db: Database, object: AddressObject): Json {
+  const { network, address } = object;
   const types: string[] = [];
   const edge = edgeOf(network, address);
   if (edge) types.push(edge);
   const fixed = db.fixedAddressAt(network.view, address);
   if (fixed) types.push(fixed.mac === ZERO_MAC ? 'RESERVATION' : 'FA');
   if ([...db.hostsAt(network.view, address)].length > 0) types.push('HOST');
-  const inRange = [...network.ranges].some((range) => address >= range.first && address <= range.last);
-  if (inRange) types.push('DHCP_RANGE');
+  const range = rangeOf(object);
+  // In this order, and by this name where no member serves it (nautobot-app-ssot, of an appliance).
+  if (range) types.push(isServed(range) ? 'DHCP_RANGE' : 'RESERVED_RANGE');
   return types;
+}
+
+function rangeOf({ network, address }: AddressObject): RangeObject | undefined {
+  for (const range of network.ranges) if (address >= range.first && address <= range.last) return range;
+  return undefined;
+}
+
+function isServed({ values }: RangeObject): boolean {
+  return (values.server_association_type ?? 'NONE') !== 'NONE';
 }
 
 function edgeOf({ cidr }: NetworkObject, address: number): 'NETWORK' | 'BROADCAST' | undefined {

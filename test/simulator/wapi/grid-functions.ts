@@ -4,7 +4,7 @@ import { cidrOf, type Subnet, subnetsIn } from '../rules/networks.ts';
 import { type FunctionName, OBJECT_TYPES } from '../schema/object-types.ts';
 import type { Database } from '../store/database.ts';
 import type { GridObject, Json, NetworkObject, RangeObject, Values } from '../store/grid-objects.ts';
-import { type Cidr, formatAddress, networkAround, networkSize } from '../store/ipv4.ts';
+import { type Cidr, formatAddress, hostBounds, networkAround, networkSize } from '../store/ipv4.ts';
 
 /** WAPI: one call hands out at most this many addresses. */
 const MOST_ADDRESSES = 20;
@@ -16,7 +16,7 @@ const MOST_ADDRESSES = 20;
 export function callFunction(db: Database, object: GridObject, name: string, parameters: Values): Values {
   if (!isFunctionOf(object, name)) throw protocolError(`Function ${name} is not valid for this object`);
   if (name === 'next_available_ip' && (object.type === 'network' || object.type === 'range')) {
-    return { ips: nextAddresses(object, parameters) };
+    return { ips: nextAddresses(db, object, parameters) };
   }
   if (name === 'next_available_network' && (object.type === 'network' || object.type === 'networkcontainer')) {
     return { networks: nextNetworks(db, object, parameters) };
@@ -28,18 +28,27 @@ function isFunctionOf(object: GridObject, name: string): name is FunctionName {
   return OBJECT_TYPES[object.type].functions.some((known) => known === name);
 }
 
-function nextAddresses(source: NetworkObject | RangeObject, parameters: Values): string[] {
+function nextAddresses(db: Database, source: NetworkObject | RangeObject, parameters: Values): string[] {
   refuseOthers(parameters, ['num', 'exclude']);
   const num = integer(parameters, 'num') ?? 1;
   // Assumed wording.
   if (num < 1 || num > MOST_ADDRESSES) throw protocolError(`Invalid value for num: ${num}: Must be between 1 and 20`);
   const exclude = new Set(texts(parameters, 'exclude').map(addressOf));
-  const free =
-    source.type === 'network'
-      ? source.pool.lowestFree(num, exclude)
-      : source.network.pool.lowestFreeIn(source, num, exclude);
+  const free = freeIn(source, { num, exclude, alsoInRanges: db.quirks.networksGiveFromRanges });
   if (free.length < num) throw dataError(`Cannot find ${num} available IP address(es) in this ${source.type}.`);
   return free.map(formatAddress);
+}
+
+interface Wanted {
+  readonly num: number;
+  readonly exclude: ReadonlySet<number>;
+  readonly alsoInRanges: boolean;
+}
+
+function freeIn(source: NetworkObject | RangeObject, { num, exclude, alsoInRanges }: Wanted): number[] {
+  if (source.type === 'range') return source.network.pool.lowestFreeIn(source, num, exclude);
+  const { pool, cidr } = source;
+  return alsoInRanges ? pool.lowestFreeIn(hostBounds(cidr), num, exclude) : pool.lowestFree(num, exclude);
 }
 
 function nextNetworks(db: Database, source: Subnet, parameters: Values): string[] {

@@ -112,7 +112,8 @@ function readRangeField(range: RangeObject, name: string): Json | undefined {
   if (name === 'start_addr') return formatAddress(range.first);
   if (name === 'end_addr') return formatAddress(range.last);
   if (name === 'network') return range.network.cidr.text;
-  return name === 'network_view' ? range.view.name : undefined;
+  if (name === 'network_view') return range.view.name;
+  return name === 'server_association_type' ? (range.values[name] ?? 'NONE') : undefined;
 }
 
 function readHostField(host: HostObject, name: string): Json | undefined {

@@ -3,7 +3,7 @@ import type { GridObject, Json, NetworkViewObject, TypeName } from '../store/gri
 import { formatAddress, parseAddress } from '../store/ipv4.ts';
 import { addressObject } from './address-status.ts';
 import { readField } from './read-field.ts';
-import { type Term, valueTest } from './search-terms.ts';
+import { type Operator, type Term, valueTest } from './search-terms.ts';
 
 /** The objects of a type that satisfy all terms, in the order of creation; found through an index where there is one. */
 export function* search(db: Database, type: TypeName, terms: readonly Term[]): Generator<GridObject> {
@@ -47,7 +47,11 @@ function candidates(db: Database, type: TypeName, terms: readonly Term[]): Itera
   const cidr = exact('network');
   const comment = exact('comment');
 
-  if (type === 'ipv4address') return addresses(db, views, address, cidr);
+  if (type === 'ipv4address') {
+    const bound = (operator: Operator) =>
+      parseAddress(terms.find((term) => term.name === 'ip_address' && term.operator === operator)?.value ?? '');
+    return addresses(db, views, { cidr, first: address ?? bound('>'), last: address ?? bound('<') });
+  }
   if (comment !== undefined) return db.withComment(type, comment);
   if (address !== undefined) {
     if (type === 'fixedaddress') return views.flatMap((view) => db.fixedAddressAt(view, address) ?? []);
@@ -71,22 +75,21 @@ function withCidr(db: Database, views: readonly NetworkViewObject[], cidr: strin
   return views.flatMap((view) => db.networkWith(view, cidr) ?? []);
 }
 
+interface AddressBounds {
+  readonly cidr: string | undefined;
+  readonly first: number | undefined;
+  readonly last: number | undefined;
+}
+
 function* addresses(
   db: Database,
   views: readonly NetworkViewObject[],
-  address?: number,
-  cidr?: string,
+  { cidr, first = 0, last = 0xffff_ffff }: AddressBounds,
 ): Generator<GridObject> {
-  for (const view of views) {
-    if (address !== undefined) {
-      const network = db.networkAround(view, address);
-      if (network) yield addressObject(network, address);
-      continue;
-    }
-    const networks =
-      cidr === undefined ? [...db.all('network')].filter((each) => each.view === view) : withCidr(db, [view], cidr);
-    for (const network of networks) {
-      for (let each = network.cidr.first; each <= network.cidr.last; each++) yield addressObject(network, each);
-    }
+  const around = first === last ? views.flatMap((view) => db.networkAround(view, first) ?? []) : db.all('network');
+  for (const network of cidr === undefined ? around : withCidr(db, views, cidr)) {
+    if (!views.includes(network.view)) continue;
+    const end = Math.min(last, network.cidr.last);
+    for (let each = Math.max(first, network.cidr.first); each <= end; each++) yield addressObject(network, each);
   }
 }
