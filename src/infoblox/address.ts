@@ -16,6 +16,12 @@ export interface Cidr {
   readonly text: string;
 }
 
+/** A run of addresses of one family, from the first to the last. */
+export interface Interval {
+  readonly first: string;
+  readonly last: string;
+}
+
 /** Reads an address. @returns it in canonical form, undefined if the text is none */
 export function parseAddress(text: string): string | undefined {
   if (ipaddr.IPv4.isValidFourPartDecimal(text)) return /(^|\.)0\d/.test(text) ? undefined : text;
@@ -58,6 +64,27 @@ export function isInside(inner: Cidr, outer: Cidr): boolean {
 /** Tells whether the two networks share an address. */
 export function overlaps(one: Cidr, other: Cidr): boolean {
   return one.prefix <= other.prefix ? contains(one, other.base) : contains(other, one.base);
+}
+
+/** Gives all addresses of a network. */
+export function intervalOf({ family, base, prefix }: Cidr): Interval {
+  const size = 1n << BigInt(bitsOf(family) - prefix);
+  return { first: base, last: textOf(family, numberOf(base) + size - 1n) };
+}
+
+/** Writes a network or an interval: `10.0.0.0/24`, `10.0.0.8-10.0.0.15`. */
+export function spanOf(place: Cidr | Interval): string {
+  return 'text' in place ? place.text : `${place.first}-${place.last}`;
+}
+
+/** Tells whether an address is one of an interval. */
+export function isWithin(address: string, { first, last }: Interval): boolean {
+  return compareAddresses(first, address) <= 0 && compareAddresses(address, last) <= 0;
+}
+
+/** Tells whether two intervals share an address. */
+export function intersect(one: Interval, other: Interval): boolean {
+  return isWithin(one.first, other) || isWithin(other.first, one);
 }
 
 /**

@@ -9,7 +9,7 @@
  * A grid has hosts of which only one accepts writes; any other may lag behind it. `confirm` asks that one alone: a whole answer, and
  * `unconfirmed` if it cannot be asked.
  */
-import type { Cidr } from './address.ts';
+import type { Cidr, Interval } from './address.ts';
 import type { Attributes } from './attributes.ts';
 import { type Backoff, type Clock, pauseBefore } from './concurrency/clock.ts';
 import { GridError } from './errors.ts';
@@ -68,14 +68,37 @@ export interface Network {
   readonly seen: Sighting;
 }
 
+/** A part of a network, of which next-available on the network gives no address. Reservations may lie inside. */
+export interface Range extends Interval {
+  readonly view: string;
+  readonly network: Cidr;
+  readonly comment: string;
+  /** Whether no member serves it to clients of DHCP: what `createRange` makes. */
+  readonly isReserved: boolean;
+  readonly seen: Sighting;
+}
+
+/** An address at which the grid has something: a reservation, a lease, a host, a record, a device that it has discovered. */
+export interface Occupant {
+  readonly address: string;
+  /** Of the reservation, if that is all there is; else empty, as it may be on grids that do not say it here. */
+  readonly comment: string;
+}
+
 /** What a write to an object takes: that a look has shown it. */
-export type Sighted = Pick<Reservation | Network, 'seen'>;
+export type Sighted = Pick<Reservation | Network | Range, 'seen'>;
 
 /** A network, by its CIDR or by an address in it. */
 export type NetworkPlace = { readonly view: string } & ({ readonly cidr: Cidr } | { readonly address: string });
 
-/** Where an address comes from: the next free one of a network, or this one. The family is that of the network or the address. */
-export type AddressSource = { readonly view: string } & ({ readonly nextOf: Cidr } | { readonly address: string });
+/**
+ * Where an address comes from: the next free one of a network or of a range with exactly these bounds, or this one. The family is that
+ * of the addresses.
+ */
+export type AddressSource = { readonly view: string } & (
+  | { readonly nextOf: Cidr | Interval }
+  | { readonly address: string }
+);
 
 /** Where a network comes from: the next free one of so many bits in a network container, or this one. */
 export type NetworkSource = { readonly view: string } & (
@@ -83,7 +106,7 @@ export type NetworkSource = { readonly view: string } & (
   | { readonly cidr: Cidr }
 );
 
-/** What is said of a reservation. */
+/** What is said of a reservation or a range. */
 export interface Description {
   readonly comment: string;
   readonly name: string;
@@ -98,6 +121,14 @@ export interface ReservationFilter {
   readonly network?: Cidr;
   readonly view?: string | undefined;
   readonly confirm?: boolean;
+}
+
+/** Which ranges are meant, likewise. */
+export interface RangeFilter extends ReservationFilter {
+  /** Their comment is exactly this. */
+  readonly mark?: string;
+  /** They share addresses with this. A grid searches by no interval: name the network, too. */
+  readonly touching?: Interval;
 }
 
 /** A network view or, in it, a network container. */
@@ -143,9 +174,28 @@ export interface Grid {
     signal: AbortSignal,
   ): Promise<Pick<Reservation, 'address' | 'view'>>;
 
+  /** Lists ranges. A list that cannot be read to its end ends with an error. */
+  ranges(filter: RangeFilter, signal: AbortSignal): Promise<Range[]>;
+
   /**
-   * Says something else of a reservation or a network; what is left out stays. As `remove`, it goes to the host that has shown the
-   * object, leaves within `sightingMaxAgeMs` of its answer, and is sent once.
+   * Reserves a range.
+   * @throws GridError `conflict` if another range has some of its addresses; `missing` if the network is gone
+   */
+  createRange(wanted: Interval & Pick<Range, 'network' | 'view'> & Description, signal: AbortSignal): Promise<void>;
+
+  /**
+   * Lists, in order, the addresses of an interval at which anything is; the range or network that they are part of is nothing. None where
+   * the network is not there.
+   * @throws GridError `permission` if this user must not know
+   */
+  occupants(
+    interval: Interval,
+    where: Pick<Range, 'network' | 'view'> & Pick<RangeFilter, 'confirm'>,
+    signal: AbortSignal,
+  ): Promise<Occupant[]>;
+
+  /**
+   * Says something else of an object; what is left out stays. As `remove`, it goes to the host that has shown the object, leaves within `sightingMaxAgeMs` of its answer, and is sent once.
    * @param label `attributes`: instead of all that it has
    * @throws GridError with `mayLookAgain` if it was not carried out and another look may lead to one that is: `busy` if it was not
    * sent, `missing` if the object is gone, `unconfirmed` if only a host says so that may lag behind
@@ -157,7 +207,8 @@ export interface Grid {
   ): Promise<void>;
 
   /**
-   * Deletes a reservation or a network; one that is gone already is fine, if a host says so that is known to accept writes.
+   * Deletes an object: a network with all that is in it, a range without. One that is gone already is fine, if a host says so that is
+   * known to accept writes.
    * @throws as `relabel`
    */
   remove(object: Sighted, signal: AbortSignal): Promise<void>;
@@ -198,7 +249,7 @@ export interface Grid {
 
   /** Tells whether there is an address or a network to be had, and takes none. @returns undefined if what it would come from is not there */
   hasRoom(
-    source: Extract<AddressSource | NetworkSource, { readonly nextOf: Cidr }>,
+    source: Extract<AddressSource | NetworkSource, { readonly nextOf: unknown }>,
     signal: AbortSignal,
   ): Promise<boolean | undefined>;
 

@@ -46,31 +46,55 @@ export function hostPrefix(origin: Origin): string {
   return `infoblox-cni cluster=${shorten(origin.cluster, maxLengths.cluster)} node=${shorten(origin.node, maxLengths.node)} `;
 }
 
-/** Marks of attachments: those with these values, and with any where one is left out. */
+/** Marks of attachments, or of blocks: those with these values, and with any where one is left out. */
 export interface MarkFilter extends Partial<Origin> {
   readonly network?: string;
+  /** Attachments if absent. */
+  readonly of?: 'attachments' | 'blocks';
 }
 
 /** Writes the words that such marks begin with; one that ends with `=` stands for any with that key. */
-export function firstWords(filter: MarkFilter): string[] {
-  const last = Math.max(
-    0,
-    filterKeys.findLastIndex((key) => filter[key] !== undefined),
+export function firstWords({ of = 'attachments', ...filter }: MarkFilter): string[] {
+  const words = (['cluster', 'node', 'network'] as const).map(
+    (key) => `${key}=${shorten(filter[key] ?? '', maxLengths[key])}`,
   );
-  const words = filterKeys.slice(0, last + 1).map((key) => `${key}=${shorten(filter[key] ?? '', maxLengths[key])}`);
-  return ['infoblox-cni', ...words];
+  return ['infoblox-cni', ...words, of === 'blocks' ? 'block=' : 'container='];
 }
 
 /** Tells whether a comment begins as such marks do. */
 export function beginsAs(comment: string, filter: MarkFilter): boolean {
   const words = comment.split(' ');
-  const first = firstWords(filter);
   const isAs = (word: string, index: number) =>
     word.endsWith('=') ? words[index]?.startsWith(word) : words[index] === word;
-  return words.length > first.length && first.every(isAs);
+  return firstWords(filter).every(isAs);
 }
 
-const filterKeys = ['cluster', 'node', 'network'] as const;
+/** Whose a block is: a range of addresses that a host keeps for its containers. */
+export interface BlockMark {
+  readonly origin: Origin;
+  /** `name` of the network configuration. */
+  readonly network: string;
+  /** First 8 hex digits of the hash of the machine that took it, which a host of the same name may not be. */
+  readonly machine: string;
+  /** 16 hex digits that no other block has. */
+  readonly id: string;
+}
+
+/** Writes the mark of a block. */
+export function blockMark({ origin, network, machine, id }: BlockMark): string {
+  return `${hostPrefix(origin)}network=${shorten(network, maxLengths.network)} block=${machine}.${id}`;
+}
+
+const blockGrammar = /^infoblox-cni cluster=(\S+) node=(\S+) network=(\S+) block=([0-9a-f]{8})\.([0-9a-f]{16})$/;
+
+/** Reads the mark of a block, of this host or another, values that are too long shortened; undefined for any other comment. */
+export function parseBlockMark(comment: string): BlockMark | undefined {
+  if (comment.length > maxCommentLength) return undefined;
+  const [, cluster, node, network, machine, id] = blockGrammar.exec(comment) ?? [];
+  if (!cluster || !node || !network || !machine || !id) return undefined;
+  const block = { origin: { cluster, node }, network, machine, id };
+  return blockMark(block) === comment ? block : undefined;
+}
 
 /** Writes the comment of a network that was created for a network name: the same on all hosts, which share the network. */
 export function networkMark(name: string): string {
@@ -152,7 +176,7 @@ export function isOurs(comment: string): boolean {
 
 /** Tells whether a comment is, or begins like, the mark of some attachment, of this host or another. */
 export function isAttachmentMark(comment: string): boolean {
-  return comment.startsWith('infoblox-cni cluster=');
+  return beginsAs(comment, {});
 }
 
 /** Writes a network's name as it stands in comments. */

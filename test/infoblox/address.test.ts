@@ -7,10 +7,14 @@ import {
   familyOf,
   hostCount,
   hostPart,
+  intersect,
+  intervalOf,
   isNetworkOrBroadcast,
+  isWithin,
   overlaps,
   parseAddress,
   parseCidr,
+  spanOf,
 } from '../../src/infoblox/address.ts';
 
 const cidr = (written: string) => parseCidr(written) ?? expect.fail(`${written} is no network`);
@@ -102,6 +106,22 @@ describe.each([
         const expected = one.first <= other.last && other.first <= one.last;
         expect(overlaps(cidr(one.text), cidr(other.text))).toBe(expected);
         expect(overlaps(cidr(other.text), cidr(one.text))).toBe(expected);
+      }),
+    );
+  });
+
+  test('the interval of a network has what the network contains; intervals intersect when one begins inside the other', () => {
+    fc.assert(
+      fc.property(network, number, number, number, (net, one, other, value) => {
+        expect(intervalOf(cidr(net.text))).toEqual({ first: text(net.first), last: text(net.last) });
+        const [first, last] = one < other ? [one, other] : [other, one];
+        const interval = { first: text(first), last: text(last) };
+        expect(isWithin(text(value), interval)).toBe(first <= value && value <= last);
+        expect(isWithin(family === 4 ? '::1' : '0.0.0.1', interval)).toBe(false);
+        const expected = first <= net.last && net.first <= last;
+        expect(intersect(interval, intervalOf(cidr(net.text)))).toBe(expected);
+        expect(intersect(intervalOf(cidr(net.text)), interval)).toBe(expected);
+        expect([spanOf(interval), spanOf(cidr(net.text))]).toEqual([`${text(first)}-${text(last)}`, net.text]);
       }),
     );
   });

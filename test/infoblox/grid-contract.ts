@@ -1,21 +1,26 @@
 /** What every implementation of the port `Grid` has to do: the same cases for the one over WAPI and for the one in memory. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type Cidr, parseCidr } from '../../src/infoblox/address.ts';
+import { type Cidr, type Interval, intervalOf, parseCidr } from '../../src/infoblox/address.ts';
 import { describeReservation, ofNetwork, reservedAtIn } from '../../src/infoblox/attributes.ts';
 import {
   type AddressSource,
   type Grid,
   type Reservation,
+  type Sighted,
   sighting,
   sightingMaxAgeMs,
 } from '../../src/infoblox/grid.ts';
-import { attachmentMark, networkMark, pendingNetworkMark } from '../../src/infoblox/mark.ts';
+import { attachmentMark, blockMark, networkMark, pendingNetworkMark } from '../../src/infoblox/mark.ts';
 
 /** An empty grid that defines all attributes, with what happens to it from outside. */
 export interface GridUnderTest {
   readonly grid: Grid;
   /** An administrator gives an address to a client of DHCP. */
   addClient(where: { readonly address: string; readonly view: string; readonly comment?: string }): void;
+  /** An administrator makes a range that a member serves to clients of DHCP. */
+  addServedRange(range: Interval & { readonly view: string }): void;
+  /** An administrator gives an address to a host. */
+  addHost(where: { readonly address: string; readonly view: string }): void;
   /** An administrator writes something else into the comment of a reservation. */
   comment(where: Pick<Reservation, 'address' | 'view'>, comment: string): void;
   /** The answer to the next write does not come; `isCarriedOut`: whether the write is. */
@@ -55,7 +60,7 @@ export function gridContract(open: () => Promise<GridUnderTest>): void {
     return one;
   };
   /** The same look, as if its answer had come so many milliseconds later. */
-  const later = ({ seen: at }: Reservation, milliseconds: number) => ({
+  const later = ({ seen: at }: Sighted, milliseconds: number) => ({
     seen: sighting({ ...at, answeredAt: at.answeredAt + milliseconds }),
   });
   const createNetwork = (one: Cidr, name = 'net-1', comment = networkMark(name)) =>
@@ -204,7 +209,7 @@ export function gridContract(open: () => Promise<GridUnderTest>): void {
 
     test('goes by a name that whoever comes next in its place has, too', async () => {
       const { address, ...one } = await seen(mark);
-      const look = later({ address, ...one }, 60_000);
+      const look = later(one, 60_000);
       await grid.remove(look, inTime());
       await reserve(markOf('c2'), { view, address });
       await grid.remove(look, inTime());
@@ -305,6 +310,113 @@ export function gridContract(open: () => Promise<GridUnderTest>): void {
     });
   });
 
+  describe('a range', () => {
+    const wide = cidr('10.0.0.0/24');
+    const block = (n: number, { node = 'host-a', network = 'net-1' } = {}) =>
+      blockMark({ origin: { cluster: 'c', node }, network, machine: '0123abcd', id: String(n).padStart(16, '0') });
+    const interval = (first: number, last: number) => ({ first: `10.0.0.${first}`, last: `10.0.0.${last}` });
+    const eight = interval(8, 15);
+    const createRange = (where: Interval, comment: string, network = wide) =>
+      grid.createRange({ ...where, network, view, comment, name: 'host-a', attributes: ofNetwork('net-1') }, inTime());
+    const ranges = (filter: Parameters<Grid['ranges']>[0]) => grid.ranges({ view, confirm: true, ...filter }, inTime());
+    const comments = async (filter: Parameters<Grid['ranges']>[0]) =>
+      (await ranges(filter)).map(({ comment }) => comment).sort();
+    const occupants = (where: Interval) => grid.occupants(where, { network: wide, view, confirm: true }, inTime());
+    const only = async (mark: string) => {
+      const [one] = await ranges({ mark });
+      if (one === undefined) throw new Error(`no range carries ${mark}`);
+      return one;
+    };
+    beforeEach(() => createNetwork(wide));
+
+    test('is created once, found by its mark and by what it touches, and removed without what is reserved inside', async () => {
+      await createRange(eight, block(1));
+      const one = await only(block(1));
+      expect(one).toMatchObject({ ...eight, view, network: wide, comment: block(1), isReserved: true });
+      for (const where of [eight, interval(1, 8), interval(15, 20), interval(1, 99), interval(10, 10)]) {
+        expect(await comments({ network: wide, touching: where })).toEqual([block(1)]);
+        expect(await failure(createRange(where, block(2)))).toMatchObject({ reason: 'conflict', outcome: 'none' });
+      }
+      for (const where of [interval(1, 7), interval(16, 99)]) {
+        expect(await comments({ network: wide, touching: where })).toEqual([]);
+      }
+      await reserve(markOf('c1'), { view, address: '10.0.0.9' });
+      await grid.remove(one, inTime());
+      expect(await ranges({ network: wide })).toEqual([]);
+      expect(await found(markOf('c1'))).toHaveLength(1);
+    });
+
+    test('of a host is told from those of other hosts and of other networks, and from one that a member serves', async () => {
+      outside.addServedRange({ ...interval(1, 4), view });
+      await createRange(eight, block(1));
+      await createRange(interval(16, 23), block(2, { network: 'net-2' }));
+      await createRange(interval(24, 31), block(3, { node: 'host-b' }));
+      const host = { cluster: 'c', node: 'host-a', of: 'blocks' } as const;
+      expect(await comments({ marks: host })).toEqual([block(1), block(2, { network: 'net-2' })]);
+      expect(await comments({ marks: { cluster: 'c', network: 'net-1', of: 'blocks' } })).toEqual(
+        [block(1), block(3, { node: 'host-b' })].sort(),
+      );
+      expect(await comments({ marks: { cluster: 'c' } })).toEqual([]);
+      expect(await comments({ mark: block(1).slice(0, -1) })).toEqual([]);
+      expect(await comments({ marks: host, view: 'nowhere' })).toEqual([]);
+      expect(await Array.fromAsync(grid.list({ marks: host }, inTime()))).toEqual([]);
+      const kinds = (await ranges({ network: wide })).map(({ first, isReserved }) => [first, isReserved]);
+      expect(kinds.filter(([, isReserved]) => !isReserved)).toEqual([['10.0.0.1', false]]);
+    });
+
+    test('gives its addresses to whoever names it, and not to who asks its network', async () => {
+      await createRange(interval(1, 2), block(1));
+      const nextOf = interval(1, 2);
+      expect(await reserve(markOf('c1'), { view, nextOf: wide })).toMatchObject({ address: '10.0.0.3' });
+      expect(await grid.hasRoom({ view, nextOf }, inTime())).toBe(true);
+      const made = [await reserve(markOf('c2'), { view, nextOf }), await reserve(markOf('c3'), { view, nextOf })];
+      expect(made.map(({ address }) => address).sort()).toEqual(['10.0.0.1', '10.0.0.2']);
+      expect(await failure(reserve(markOf('c4'), { view, nextOf }))).toMatchObject({ reason: 'no-free-address' });
+      expect(await grid.hasRoom({ view, nextOf }, inTime())).toBe(false);
+      expect(await grid.hasRoom({ view, nextOf: interval(1, 3) }, inTime())).toBeUndefined();
+    });
+
+    test('does not make its addresses used: what is at them does', async () => {
+      await createRange(eight, block(1));
+      outside.addHost({ address: '10.0.0.10', view });
+      outside.addClient({ address: '10.0.0.9', view, comment: 'printer' });
+      await reserve(markOf('c1'), { view, address: '10.0.0.15' });
+      await reserve(markOf('c2'), { view, address: '10.0.0.16' });
+      expect(await occupants(eight)).toEqual([
+        { address: '10.0.0.9', comment: 'printer' },
+        { address: '10.0.0.10', comment: '' },
+        { address: '10.0.0.15', comment: markOf('c1') },
+      ]);
+      expect(await grid.isUsed('10.0.0.8', view, inTime())).toBe(false);
+      expect(await grid.isUsed('10.0.0.10', view, inTime())).toBe(true);
+      expect(await occupants({ first: '10.0.0.0', last: '10.0.0.8' })).toEqual([]);
+    });
+
+    test('needs a network that holds all of it', async () => {
+      const gone = cidr('10.9.0.0/24');
+      const where = { first: '10.9.0.1', last: '10.9.0.8' };
+      expect(await failure(createRange(where, block(1), gone))).toMatchObject({ reason: 'missing', outcome: 'none' });
+      expect(await failure(createRange(where, block(1)))).toMatchObject({ outcome: 'none' });
+      expect(await ranges({ network: gone, touching: where })).toEqual([]);
+      expect(await grid.occupants(where, { network: gone, view }, inTime())).toEqual([]);
+    });
+
+    test('is written to by a look at it, like any object', async () => {
+      await createRange(eight, block(1));
+      await grid.relabel(await only(block(1)), { comment: `${block(1)} (Oslo)` }, inTime());
+      const [one] = await ranges({ network: wide });
+      expect(one).toMatchObject({ ...eight, comment: `${block(1)} (Oslo)`, isReserved: true });
+      if (one === undefined) return;
+      const old = await failure(grid.remove(later(one, -sightingMaxAgeMs - 1), inTime()));
+      expect(old).toMatchObject({ reason: 'busy', outcome: 'none', mayLookAgain: true });
+      outside.loseAnswer(true);
+      expect(await failure(grid.remove(one, inTime()))).toMatchObject({ outcome: 'open' });
+      expect(await ranges({ network: wide })).toEqual([]);
+      outside.loseAnswer(false);
+      expect(await failure(createRange(eight, block(2)))).toMatchObject({ outcome: 'open', mayLookAgain: false });
+    });
+  });
+
   test('a view and a network container are created once', async () => {
     const container = cidr('172.18.0.0/16');
     for (const one of [{ view: 'pods' }, { view: 'pods', container }]) {
@@ -329,6 +441,9 @@ export function gridContract(open: () => Promise<GridUnderTest>): void {
     expect(await failure(listed)).toMatchObject(unconfirmed);
     const network = grid.networkAt({ cidr: small, view, confirm: true }, inTime());
     expect(await failure(network)).toMatchObject(unconfirmed);
+    expect(await failure(grid.ranges({ network: small, confirm: true }, inTime()))).toMatchObject(unconfirmed);
+    const occupants = grid.occupants(intervalOf(small), { network: small, view, confirm: true }, inTime());
+    expect(await failure(occupants)).toMatchObject(unconfirmed);
     expect(await failure(grid.remove(later(one, 60_000), inTime()))).toMatchObject({
       outcome: 'none',
       mayLookAgain: true,

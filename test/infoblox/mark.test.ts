@@ -3,11 +3,14 @@ import { expect, test } from 'vitest';
 import {
   attachmentMark,
   beginsAs,
+  blockMark,
   gatewayMark,
   hostPrefix,
   isAttachmentMark,
   namedInComment,
   networkMark,
+  networkOf,
+  parseBlockMark,
   parseMark,
   pendingNetworkMark,
   shortNetworkName,
@@ -121,6 +124,63 @@ test('marks begin as a filter says that has their values, whatever the others ar
   expect(beginsAs(`${mark} (ticket 4711)`, origin)).toBe(true);
   expect(beginsAs(`was ${mark}`, {})).toBe(false);
   expect(beginsAs(mark, { ...origin, network: 'net-1' })).toBe(false);
+});
+
+const hex = (length: number) =>
+  fc.string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: length, maxLength: length });
+const wholeBlock = fc.record({
+  origin: fc.record({ cluster: name, node: name }),
+  network: name,
+  machine: hex(8),
+  id: hex(16),
+});
+const block = { origin, network: 'net-1', machine: '0123abcd', id: '0123456789abcdef' };
+
+test('the mark of a block is one line of at most 256 characters, and is read back as it was written', () => {
+  expect(blockMark(block)).toBe(
+    'infoblox-cni cluster=cluster-1 node=host-a network=net-1 block=0123abcd.0123456789abcdef',
+  );
+  fc.assert(
+    fc.property(wholeBlock, (one) => {
+      const comment = blockMark(one);
+      expect(comment.length).toBeLessThanOrEqual(256);
+      const read = parseBlockMark(comment);
+      expect(read).toMatchObject({ machine: one.machine, id: one.id });
+      expect(read && blockMark(read)).toBe(comment);
+      if (!comment.includes('~')) expect(read).toEqual(one);
+    }),
+  );
+  const mark = blockMark(block);
+  const others = [`${mark} `, `${mark} (ticket 4711)`, `${mark}0`, mark.toUpperCase(), mark.slice(0, -1), `x${mark}`];
+  for (const comment of [...others, attachmentMark(origin, attachment), networkMark('a'), '']) {
+    expect({ comment, block: parseBlockMark(comment) }).toEqual({ comment, block: undefined });
+  }
+});
+
+test('no mark of a block is taken for that of an attachment, nor the other way round', () => {
+  fc.assert(
+    fc.property(whole, wholeBlock, (one, other) => {
+      const comment = blockMark(other);
+      for (const text of [comment, `${comment} (ticket 4711)`]) {
+        expect(parseMark(text)).toBeUndefined();
+        expect(isAttachmentMark(text)).toBe(false);
+        expect(networkOf(text)).toBe('');
+        expect(beginsAs(text, other.origin)).toBe(false);
+        expect(beginsAs(text, { ...other.origin, of: 'blocks' })).toBe(true);
+      }
+      expect(parseBlockMark(attachmentMark(one.origin, one.attachment))).toBeUndefined();
+      expect(beginsAs(attachmentMark(one.origin, one.attachment), { of: 'blocks' })).toBe(false);
+    }),
+  );
+});
+
+test('blocks are told apart by host, and by cluster and network', () => {
+  const mark = blockMark(block);
+  const { cluster, node } = origin;
+  expect(beginsAs(mark, { cluster, network: 'net-1', of: 'blocks' })).toBe(true);
+  expect(beginsAs(mark, { cluster, network: 'net-10', of: 'blocks' })).toBe(false);
+  expect(beginsAs(mark, { cluster, node: 'host-b', of: 'blocks' })).toBe(false);
+  expect(beginsAs(mark, { cluster: 'cluster-2', node, of: 'blocks' })).toBe(false);
 });
 
 test('only marks of attachments look like such', () => {

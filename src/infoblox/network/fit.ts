@@ -2,7 +2,16 @@
  * Which addresses of a network a container may have, and which it may ask for: all host addresses but the one that is kept
  * from containers, the gateway or the one that a bridge takes for itself.
  */
-import { addressAt, type Cidr, contains, hostPart, isNetworkOrBroadcast, parseAddress } from '../address.ts';
+import {
+  addressAt,
+  type Cidr,
+  contains,
+  hostPart,
+  isNetworkOrBroadcast,
+  isWithin,
+  parseAddress,
+  spanOf,
+} from '../address.ts';
 import { GridError } from '../errors.ts';
 import type { AddressSource } from '../grid.ts';
 import { type NetworkSpec, resolveGateway } from './spec.ts';
@@ -39,9 +48,9 @@ export function misfit(
 ): string | undefined {
   if (view !== source.view) return `in view ${view}, asked for one in view ${source.view}`;
   if ('address' in source) return address === source.address ? undefined : `asked for ${source.address}`;
-  return fits(address, { cidr: source.nextOf }, undefined)
-    ? undefined
-    : `which is no host address of ${source.nextOf.text}`;
+  const { nextOf } = source;
+  const isFit = 'text' in nextOf ? fits(address, { cidr: nextOf }, undefined) : isWithin(address, nextOf);
+  return isFit ? undefined : `which is no host address of ${spanOf(nextOf)}`;
 }
 
 /** Refuses a request for an address that no container of the network can have. @throws GridError `address-unavailable` */

@@ -3,7 +3,6 @@
  * which can be defined here, too. All throw GridError as the session does, and `bad-answer` for what WAPI does not answer.
  */
 import * as v from 'valibot';
-import type { Cidr } from '../address.ts';
 import type { AttributeDefinition } from '../attributes.ts';
 import { attributeDefinition, type DefinedAttribute, parseAnswer } from './objects.ts';
 import { type Request, referenceTo } from './request.ts';
@@ -22,14 +21,7 @@ export interface License {
   readonly status: string;
 }
 
-const Range = v.object({ start_addr: v.pipe(text, v.ipv4()), end_addr: v.pipe(text, v.ipv4()) });
 const Named = v.object({ name: v.optional(text, '') });
-
-/** A DHCP range: its first and its last address. */
-export interface DhcpRange {
-  readonly first: string;
-  readonly last: string;
-}
 
 /** Results that are looked at of a list that is not read to its end. */
 const maxResults = 1_000;
@@ -72,13 +64,6 @@ export class GridInspection {
   seesUse(address: string, view: string, signal: AbortSignal): Promise<boolean> {
     const query = { ip_address: address, network_view: view, _return_fields: 'status' };
     return this.#seesAny({ path: 'ipv4address', query }, signal);
-  }
-
-  /** Lists the DHCP ranges of a network. */
-  async ranges({ text: network }: Cidr, view: string, signal: AbortSignal): Promise<DhcpRange[]> {
-    const query = { network, network_view: view, _return_fields: 'start_addr,end_addr' };
-    const found = await this.#list({ path: 'range', query }, Range, signal);
-    return found.map(({ start_addr, end_addr }) => ({ first: start_addr, last: end_addr }));
   }
 
   /** Lists the names of the hosts that have an address. */

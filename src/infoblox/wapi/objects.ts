@@ -6,8 +6,16 @@ import * as v from 'valibot';
 import { type Cidr, parseCidr } from '../address.ts';
 import { networkNameAttribute } from '../attributes.ts';
 import { GridError, type Outcome } from '../errors.ts';
-import { type DescribedReservation, type Network, type Reservation, type Sighting, sighting } from '../grid.ts';
-import { referenceTo } from './request.ts';
+import {
+  type DescribedReservation,
+  type Network,
+  type Occupant,
+  type Range,
+  type Reservation,
+  type Sighting,
+  sighting,
+} from '../grid.ts';
+import { referenceTo, typeOf } from './request.ts';
 
 /** Characters of a name, of a comment (256 at most) and of a text that is neither, each with room to spare. */
 const maxTextLength = 1024;
@@ -51,9 +59,11 @@ function kindOf<const Entries extends v.ObjectEntries, T = ObjectOf<Entries>>(
   return { type, schema: v.object(entries), fields: fields.join(), read };
 }
 
+const ipv4 = v.pipe(v.string(), v.maxLength(15, 'an IPv4 address'), v.ipv4('an IPv4 address'));
+
 const fixedAddressFields = {
   _ref: referenceTo('fixedaddress'),
-  ipv4addr: v.pipe(v.string(), v.maxLength(15, 'an IPv4 address'), v.ipv4('an IPv4 address')),
+  ipv4addr: ipv4,
   network_view: v.optional(text, 'default'),
   comment: v.optional(text, ''),
   mac: v.optional(text, ''),
@@ -78,6 +88,9 @@ export const describedAddress = kindOf(
     return { ...asReservation(object, answer), network: parseCidr(network), name, attributes };
   },
 );
+
+/** `server_association_type` of a reserved range (NIOS 9.0 documentation, "Configuring IPv4 Address Ranges"). */
+export const unserved = 'NONE';
 
 /** The MAC address of a reservation, which no client has (NIOS 9.0 documentation, "Configuring IPv4 Reservations"). */
 export const zeroMac = '00:00:00:00:00:00';
@@ -145,7 +158,46 @@ export function anyOf(type: string, fields: string) {
   return { ...kindOf(type, { _ref: referenceTo(type) }, ({ _ref }) => _ref), fields };
 }
 
-export const ipv4Address = kindOf('ipv4address', { status: text }, ({ status }) => status);
+export const range = kindOf(
+  'range',
+  {
+    _ref: referenceTo('range'),
+    start_addr: ipv4,
+    end_addr: ipv4,
+    network: text,
+    network_view: v.optional(text, 'default'),
+    comment: v.optional(text, ''),
+    server_association_type: v.optional(text, unserved),
+  },
+  (object, answer): Range => ({
+    first: object.start_addr,
+    last: object.end_addr,
+    network: cidrOf(object),
+    view: object.network_view,
+    comment: object.comment,
+    isReserved: object.server_association_type === unserved,
+    seen: seenIn(answer, object),
+  }),
+);
+
+/**
+ * What is at an address; undefined if nothing is. Its status does not tell: the network's own address is USED, and no source says what
+ * one inside a range is. UNMANAGED is what discovery has found, which is no object.
+ */
+export const occupant = kindOf(
+  'ipv4address',
+  {
+    ip_address: ipv4,
+    objects: v.optional(v.pipe(v.array(v.string()), v.maxLength(1_000)), []),
+    types: v.optional(v.pipe(v.array(text), v.maxLength(100)), []),
+    comment: v.optional(text, ''),
+  },
+  ({ ip_address: address, objects, types, comment }): Occupant | undefined => {
+    if (objects.length === 0 && !types.includes('UNMANAGED')) return undefined;
+    const isReservation = objects.length === 1 && typeOf(objects[0] ?? '') === fixedAddress.type;
+    return { address, comment: isReservation ? comment : '' };
+  },
+);
 
 /** An extensible attribute as the grid defines it. */
 export interface DefinedAttribute {

@@ -1,5 +1,5 @@
 /** The grid over WAPI: each verb of the port is one kind of request, or a few. */
-import { type Cidr, overlaps } from '../address.ts';
+import { type Cidr, compareAddresses, type Interval, intersect, overlaps, spanOf } from '../address.ts';
 import { type Attributes, ofNetwork, reservedAt } from '../attributes.ts';
 import { type GridError, hasReason } from '../errors.ts';
 import type {
@@ -10,6 +10,9 @@ import type {
   Network,
   NetworkPlace,
   NetworkSource,
+  Occupant,
+  Range,
+  RangeFilter,
   Reservation,
   ReservationFilter,
   Sighted,
@@ -78,8 +81,8 @@ export class WapiGrid implements Grid {
   async isUsed(address: string, view: string, signal: AbortSignal): Promise<boolean | undefined> {
     const query = { ip_address: address, network_view: view };
     try {
-      const [status] = await findExactly(this.#session, { ...objects.ipv4Address, query }, signal);
-      return status === undefined ? undefined : status === 'USED';
+      const found = await findExactly(this.#session, { ...objects.occupant, query }, signal);
+      return found.length === 0 ? undefined : found[0] !== undefined;
     } catch (error) {
       // Users with restricted rights may not read this type; the create decides then.
       if (hasReason(error, 'permission', 'rejected')) return undefined;
@@ -93,7 +96,7 @@ export class WapiGrid implements Grid {
     signal: AbortSignal,
   ): Promise<Pick<Reservation, 'address' | 'view'>> {
     const { view } = source;
-    const ipv4addr = 'address' in source ? source.address : `func:nextavailableip:${source.nextOf.text},${view}`;
+    const ipv4addr = 'address' in source ? source.address : `func:nextavailableip:${spanOf(source.nextOf)},${view}`;
     const what = { ipv4addr, network_view: view, match_client: 'RESERVED', mac: objects.zeroMac };
     const change = {
       body: { ...what, comment, name },
@@ -101,6 +104,35 @@ export class WapiGrid implements Grid {
     };
     const made = await this.#attributed.create(objects.fixedAddress, change, signal);
     return { address: made.ipv4addr, view: made.network_view };
+  }
+
+  async ranges(filter: RangeFilter, signal: AbortSignal): Promise<Range[]> {
+    const { mark, touching, confirm } = filter;
+    const query = { ...scope(filter), ...(mark !== undefined && { comment: mark }) };
+    const found = searchPages(this.#session, { ...objects.range, query, confirm }, signal);
+    const ranges = await Array.fromAsync(matching(found, filter));
+    return ranges.filter((one) => {
+      return (mark === undefined || one.comment === mark) && (touching === undefined || intersect(one, touching));
+    });
+  }
+
+  async createRange(
+    { first, last, network, view, comment, name, attributes }: Parameters<Grid['createRange']>[0],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const where = { start_addr: first, end_addr: last, network: network.text, network_view: view };
+    const body = { ...where, server_association_type: objects.unserved, comment, name };
+    await this.#attributed.create(objects.range, { body, attributes }, signal);
+  }
+
+  async occupants(
+    { first, last }: Interval,
+    { network, view, confirm }: Parameters<Grid['occupants']>[1],
+    signal: AbortSignal,
+  ): Promise<Occupant[]> {
+    const query = { 'ip_address>': first, 'ip_address<': last, ...scope({ network, view }) };
+    const found = await Array.fromAsync(searchPages(this.#session, { ...objects.occupant, query, confirm }, signal));
+    return found.filter((one) => one !== undefined).sort((one, other) => compareAddresses(one.address, other.address));
   }
 
   async relabel(
@@ -178,9 +210,11 @@ export class WapiGrid implements Grid {
    */
   async hasRoom(source: Parameters<Grid['hasRoom']>[0], signal: AbortSignal): Promise<boolean | undefined> {
     const { view, nextOf } = source;
-    const query = { network: nextOf.text, network_view: view };
     const isOfNetworks = 'prefixLength' in source;
-    const type = isOfNetworks ? 'networkcontainer' : 'network';
+    const isOfRange = 'first' in nextOf;
+    const type = isOfNetworks ? 'networkcontainer' : isOfRange ? 'range' : 'network';
+    const place = isOfRange ? { start_addr: nextOf.first, end_addr: nextOf.last } : { network: nextOf.text };
+    const query = { ...place, network_view: view };
     const [path] = await findExactly(this.#session, { ...objects.anyOf(type, 'comment'), query }, signal);
     if (path === undefined) return undefined;
     const what = isOfNetworks ? 'next_available_network' : 'next_available_ip';
@@ -222,7 +256,7 @@ function placeQuery(place: NetworkPlace): Query {
   return { ...where, network_view: place.view };
 }
 
-/** What narrows a search of fixed addresses. */
+/** What narrows a search of fixed addresses or ranges. */
 function scope({ marks, network, view }: ReservationFilter): Query {
   return {
     ...(marks && { 'comment~': markExpression(marks) }),
@@ -234,7 +268,7 @@ function scope({ marks, network, view }: ReservationFilter): Query {
 /** Writes a search expression for comments that begin as marks do, of what every dialect of regular expressions has. */
 function markExpression(marks: MarkFilter): string {
   const words = firstWords(marks).map((word) => (word.endsWith('=') ? `${literal(word)}[^ ]*` : literal(word)));
-  return `^${words.join(' ')} `;
+  return `^${words.join(' ')}`;
 }
 
 /** Writes a text as it stands in such an expression. */
@@ -243,7 +277,7 @@ function literal(text: string): string {
 }
 
 /** Dialects differ: what an expression has found is compared once more. */
-async function* matching<R extends Reservation>(
+async function* matching<R extends Pick<Reservation, 'comment'>>(
   found: AsyncIterable<R>,
   { marks }: ReservationFilter,
 ): AsyncGenerator<R> {

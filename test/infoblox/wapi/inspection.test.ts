@@ -31,12 +31,9 @@ test('what a user may see of a type is some, none, or refused', async () => {
   await expect(inspection.sees('network', inTime())).rejects.toMatchObject({ reason: 'permission' });
 });
 
-test('ranges of a network and hosts of an address are found in their view', async () => {
+test('hosts of an address are found in its view', async () => {
   grid.add('network', { network: '10.0.0.0/24' });
-  const cidr = { family: 4, base: '10.0.0.0', prefix: 24, text: '10.0.0.0/24' } as const;
-  grid.add('range', { start_addr: '10.0.0.10', end_addr: '10.0.0.19' });
   grid.add('record:host', { name: 'printer', configure_for_dns: false, ipv4addrs: [{ ipv4addr: '10.0.0.9' }] });
-  expect(await inspection.ranges(cidr, 'default', inTime())).toEqual([{ first: '10.0.0.10', last: '10.0.0.19' }]);
   expect(await inspection.hostsAt('10.0.0.9', 'default', inTime())).toEqual(['printer']);
   expect(await inspection.hostsAt('10.0.0.8', 'default', inTime())).toEqual([]);
 });

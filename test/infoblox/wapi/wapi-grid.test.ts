@@ -1,5 +1,6 @@
 /** The grid over WAPI: the contract of the port, and what only WAPI can do wrong. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { intervalOf } from '../../../src/infoblox/address.ts';
 import { describeReservation } from '../../../src/infoblox/attributes.ts';
 import type { Session } from '../../../src/infoblox/wapi/session.ts';
 import type { WapiGrid } from '../../../src/infoblox/wapi/wapi-grid.ts';
@@ -19,6 +20,14 @@ async function openWapiGrid(): Promise<GridUnderTest> {
     addClient({ address, view, comment = '' }) {
       const fields = { ipv4addr: address, network_view: view, comment, mac: '02:00:00:00:00:77' };
       simulated.add('fixedaddress', fields);
+    },
+    addServedRange({ first, last, view }) {
+      const fields = { start_addr: first, end_addr: last, network_view: view, server_association_type: 'MEMBER' };
+      simulated.add('range', fields);
+    },
+    addHost({ address, view }) {
+      const ipv4addrs = [{ ipv4addr: address }];
+      simulated.add('record:host', { name: address, network_view: view, configure_for_dns: false, ipv4addrs });
     },
     comment({ address, view }, comment) {
       const object = simulated.fixedAddresses(view).find(({ ipv4addr }) => ipv4addr === address);
@@ -177,4 +186,28 @@ test('whether an address is used is unknown to users who may not read it', async
     },
   });
   expect(await port.isUsed('10.0.0.9', 'default', inTime())).toBeUndefined();
+});
+
+test('what is at an address counts, not whether the grid calls it used', async () => {
+  grid.add('network', { network: '10.0.0.0/24' });
+  grid.add('range', { start_addr: '10.0.0.8', end_addr: '10.0.0.15' });
+  grid.quirks.rangesReadUsed = true;
+  const network = { family: 4, base: '10.0.0.0', prefix: 24, text: '10.0.0.0/24' } as const;
+  const occupants = () => port.occupants(intervalOf(network), { network, view: 'default' }, inTime());
+  expect(await occupants()).toEqual([]);
+  expect(await port.isUsed('10.0.0.9', 'default', inTime())).toBe(false);
+  const found = { _ref: 'ipv4address/x:10.0.0.9', ip_address: '10.0.0.9', types: ['UNMANAGED', 'RESERVED_RANGE'] };
+  const body = JSON.stringify({ result: [{ ...found, objects: [] }] });
+  grid.inject({ type: 'ipv4address', effect: { kind: 'status', status: 200, contentType: 'application/json', body } });
+  expect(await occupants()).toEqual([{ address: '10.0.0.9', comment: '' }]);
+});
+
+test('a user without the permission for ranges is told so', async () => {
+  grid.add('network', { network: '10.0.0.0/24' });
+  grid.denied.add('range');
+  const network = { family: 4, base: '10.0.0.0', prefix: 24, text: '10.0.0.0/24' } as const;
+  const range = { first: '10.0.0.8', last: '10.0.0.15', network, view: 'default' };
+  const created = port.createRange({ ...range, comment: 'c', name: 'n', attributes: {} }, inTime());
+  expect(await failureOf(created)).toMatchObject({ reason: 'permission', outcome: 'none' });
+  expect(await failureOf(port.ranges({ network }, inTime()))).toMatchObject({ reason: 'permission' });
 });

@@ -1,5 +1,13 @@
 /** What doctor examines on the grid of one network configuration: is its network there, has it addresses, is its gateway safe? */
-import { type Cidr, compareAddresses, contains, hostCount } from '../../../infoblox/address.ts';
+import {
+  type Cidr,
+  compareAddresses,
+  contains,
+  hostCount,
+  type Interval,
+  isWithin,
+  spanOf,
+} from '../../../infoblox/address.ts';
 import type { Grid, Reservation } from '../../../infoblox/grid.ts';
 import { gatewayMark, isAttachmentMark, type Origin, parseMark } from '../../../infoblox/mark.ts';
 import { keptBack } from '../../../infoblox/network/fit.ts';
@@ -7,7 +15,6 @@ import { type NetworkOutlook, outlookOf } from '../../../infoblox/network/outloo
 import type { NetworkSpec } from '../../../infoblox/network/spec.ts';
 import { usageOf } from '../../../infoblox/network/usage.ts';
 import { NetworkViews } from '../../../infoblox/network/views.ts';
-import type { DhcpRange } from '../../../infoblox/wapi/inspection.ts';
 import type { GridAccess } from '../../daemon/grid-access.ts';
 import type { NetworkConfiguration } from '../network-configurations.ts';
 import { type Check, checks, shared } from './check.ts';
@@ -40,7 +47,7 @@ export function nameOf({ file, spec: { name } }: Named, all: readonly Named[]): 
 
 /** Makes the checks. They throw GridError, with which an ADD would fail, too; of a network that is not there yet some say nothing. */
 export function networkChecks(configuration: NetworkConfiguration, { access, host, all }: NetworkContext): Check[] {
-  const { grid, inspection } = access;
+  const { grid } = access;
   const { spec, config } = configuration;
   const { view } = spec;
   // The state is the daemon's.
@@ -54,7 +61,7 @@ export function networkChecks(configuration: NetworkConfiguration, { access, hos
   /** Undefined if the user may not see them. */
   const ranges = shared(async (signal) => {
     const network = await found(signal);
-    return network === undefined ? [] : unlessRefused(inspection.ranges(network.cidr, view, signal));
+    return network === undefined ? [] : unlessRefused(grid.ranges({ network: network.cidr, view }, signal));
   });
   /** Of the grid's network, else of the one that would be created; undefined if only the grid knows where. */
   const place = async (signal: AbortSignal) =>
@@ -167,7 +174,7 @@ interface AddressFacts {
   /** Whether the grid has an address to give. */
   readonly hasFree: boolean;
   /** Undefined if the user may not see them. */
-  readonly ranges: readonly DhcpRange[] | undefined;
+  readonly ranges: readonly Interval[] | undefined;
 }
 
 /** Part of the addresses below which a network is soon full. */
@@ -177,7 +184,7 @@ const scarce = 0.1;
 export function judgeAddresses({ cidr, used = 0, hasFree, ranges = [] }: AddressFacts): Verdict[] {
   const total = hostCount(cidr);
   const hidden = hiddenBy(ranges, cidr);
-  const spans = ranges.map(({ first, last }) => `${first}-${last}`).join(', ');
+  const spans = ranges.map(spanOf).join(', ');
   const ranged = hidden === 0 ? '' : `; ${hidden} lie in DHCP ranges (${spans}), whose addresses are not given out`;
   const room = `${used} of ${total} addresses of ${cidr.text} are used${ranged}`;
   const fix =
@@ -189,7 +196,7 @@ export function judgeAddresses({ cidr, used = 0, hasFree, ranges = [] }: Address
   return [ok(room)];
 }
 
-function hiddenBy(ranges: readonly DhcpRange[], cidr: Cidr): number {
+function hiddenBy(ranges: readonly Interval[], cidr: Cidr): number {
   const inside = ranges.filter(({ first }) => contains(cidr, first));
   const sizes = inside.map(({ first, last }) => compareAddresses(last, first) + 1);
   return Math.min(
@@ -239,23 +246,19 @@ interface OwnAddress extends HostAddress {
 /** Judges whether a container could be given an address of this host. */
 export function judgeOwnAddresses(
   own: readonly OwnAddress[],
-  { cidr, ranges = [] }: { readonly cidr: Cidr; readonly ranges: readonly DhcpRange[] | undefined },
+  { cidr, ranges = [] }: { readonly cidr: Cidr; readonly ranges: readonly Interval[] | undefined },
 ): Verdict[] {
   if (own.length === 0) return [ok(`none lies in ${cidr.text}, the gateway aside`)];
   return own.map(({ address, device, known }) => {
     const what = `${address} (${device ?? 'an interface without carrier'})`;
     if (known === true) return ok(`${what} is in use for the grid, too`);
-    if (ranges.some(({ first, last }) => isBetween(address, first, last))) {
+    if (ranges.some((range) => isWithin(address, range))) {
       return ok(`${what} lies in a DHCP range, of which no container gets an address`);
     }
     const fix = `reserve ${address} on the grid: a fixed address, or a host record`;
     if (known === undefined) return warning(`whether the grid knows ${what} cannot be seen by this user`, fix);
     return failure(`the grid does not know ${what}: another host may give it to a container`, fix);
   });
-}
-
-function isBetween(address: string, first: string, last: string): boolean {
-  return compareAddresses(first, address) <= 0 && compareAddresses(address, last) <= 0;
 }
 
 /**
