@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(HOST_PATH)
 .DEFAULT_GOAL := help
 # Whatever -j says: all of them work in dist/.
 .NOTPARALLEL:
-.PHONY: help setup npm-packages host-packages build-packages demo-packages check test build demo simulator simulate soak bench pictures image aci install uninstall package release clean
+.PHONY: help setup npm-packages host-packages build-packages demo-packages check test unit simulation integration e2e build demo simulator simulate soak bench pictures image aci install uninstall package release clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -55,6 +55,12 @@ test: setup check build ## set up, check, build, write the images, run every tes
 	@node test/fixture/newest.ts || echo 'test: NO plugins and containerd of Debian testing on this host - going on without, less is tested'
 	npm run --silent test
 
+unit simulation integration: npm-packages ## run one tier of the tests: what is pure; the core in virtual time; the daemon against the simulator
+	vitest run --project $@
+
+e2e: host-packages build ## run the tests of the built executable, with real kernels, runtimes and packages
+	vitest run --project $@
+
 build: npm-packages build-packages ## build dist/infoblox-cni with its links, licences and SBOM (ARCH=arm64: dist/arm64/)
 	node build.mjs --arch $(ARCH)
 
@@ -65,7 +71,7 @@ simulator: npm-packages ## start the grid simulator alone, to point curl or a da
 	node test/simulator/main.ts $(FLAGS)
 
 soak: npm-packages ## the long chaos run: OPERATIONS=100000, SEED=...
-	node test/reliability/soak.ts --operations $(or $(OPERATIONS),100000) $(if $(SEED),--seed $(SEED))
+	node test/e2e/reliability/soak.ts --operations $(or $(OPERATIONS),100000) $(if $(SEED),--seed $(SEED))
 
 simulate: npm-packages ## the core in virtual time, with troubles: SEEDS=100000, SEED=1; SCENARIO=fleet for a site that boots
 	@SEEDS='$(or $(SEEDS),500)' SEED='$(or $(SEED),1)' SCENARIO='$(or $(SCENARIO),seeds)' node test/simulation/main.ts

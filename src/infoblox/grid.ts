@@ -1,6 +1,6 @@
 /**
  * The port to a grid: what the driver asks of one, in its own words. `WapiGrid` speaks WAPI to a real one; another implementation
- * may live in memory. test/infoblox/grid-contract.ts says what each has to do.
+ * may live in memory. test/integration/infoblox/grid-contract.ts says what each has to do.
  *
  * All verbs throw GridError. Reads may be sent again, writes are not, once they may have arrived: the `outcome` of the error says
  * what a write that failed has done. `none`: nothing, and it never will. `unknown`: it is over, and only a look tells how.

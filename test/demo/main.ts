@@ -4,10 +4,10 @@
  */
 import { inspect } from 'node:util';
 import { BuiltHost } from '../e2e/built-host.ts';
+import { wapiGet } from '../e2e/demo/wapi-get.ts';
 import { type Container, labObstacle, NetworkLab } from '../e2e/network-lab.ts';
 import type { Run } from '../e2e/program.ts';
 import { type Grid, startGrid } from '../simulator/grid.ts';
-import { wapiGet } from './wapi-get.ts';
 
 let interrupted = false;
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => (interrupted = true));

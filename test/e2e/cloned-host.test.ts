@@ -6,7 +6,7 @@ import { cpSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { until } from '../fixture/host.ts';
-import { rootTest } from '../reliability/root.ts';
+import { rootTest } from '../fixture/root.ts';
 import { startGrid } from '../simulator/grid.ts';
 import { BuiltHost } from './built-host.ts';
 import { daemonFile } from './program.ts';

@@ -4,10 +4,10 @@ import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { acceptedFrame, answerFrame, takenFrame } from '../../src/modes/protocol.ts';
+import { type FakeDaemon, startFakeDaemon } from '../fixture/fake-daemon.ts';
 import { until } from '../fixture/host.ts';
 import { type Grid, startGrid } from '../simulator/grid.ts';
 import { BuiltHost, type Command, failure } from './built-host.ts';
-import { type FakeDaemon, startFakeDaemon } from './fake-daemon.ts';
 
 const CI = process.env.CI !== undefined;
 

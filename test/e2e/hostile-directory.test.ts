@@ -15,12 +15,12 @@ import { join } from 'node:path';
 import { expect } from 'vitest';
 import { answerFrame, newCallId, protocolVersion, requestFrame } from '../../src/modes/protocol.ts';
 import { noteName } from '../../src/modes/release-note.ts';
+import { startFakeDaemon } from '../fixture/fake-daemon.ts';
 import { until } from '../fixture/host.ts';
-import { rootTest } from '../reliability/root.ts';
+import { rootTest } from '../fixture/root.ts';
 import { startGrid } from '../simulator/grid.ts';
 import { BuiltHost, type Command, failure } from './built-host.ts';
 import { DaemonProcess } from './daemon-process.ts';
-import { startFakeDaemon } from './fake-daemon.ts';
 
 const nobody = 65534;
 

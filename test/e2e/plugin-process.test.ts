@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { until } from '../fixture/host.ts';
-import { rootTest } from '../reliability/root.ts';
+import { rootTest } from '../fixture/root.ts';
 import { type Grid, startGrid } from '../simulator/grid.ts';
 import { BuiltHost, failure } from './built-host.ts';
 import { daemonFile, dist, pluginFile, run, type Stdin } from './program.ts';

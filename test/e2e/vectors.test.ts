@@ -1,6 +1,6 @@
 /** The recorded process runs of the reference, against the built executable with a daemon and a grid behind it. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Environment, execCases, expectAsVector, outcomeOf } from '../cni/vectors.ts';
+import { type Environment, execCases, expectAsVector, outcomeOf } from '../fixture/cni-vectors.ts';
 import { type Grid, startGrid } from '../simulator/grid.ts';
 import { BuiltHost } from './built-host.ts';
 import { pluginFile, run } from './program.ts';

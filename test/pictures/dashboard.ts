@@ -5,7 +5,7 @@
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import type { Browser } from 'puppeteer-core';
-import { legendOf, type Panel, queryOf, readDashboard } from '../deploy/dashboard.ts';
+import { legendOf, type Panel, queryOf, readDashboard } from '../e2e/deploy/dashboard.ts';
 import type { Prometheus } from '../fixture/prometheus.ts';
 import { observeHosts } from './monitored-hosts.ts';
 

@@ -1,8 +1,8 @@
 /** Two hosts with the built daemon on a simulated grid, and a Prometheus that scrapes them while they live through some trouble. */
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { monitoring } from '../deploy/dashboard.ts';
 import { BuiltHost, type CallOptions } from '../e2e/built-host.ts';
+import { monitoring } from '../e2e/deploy/dashboard.ts';
 import { freePort } from '../fixture/free-port.ts';
 import { Prometheus, prometheusObstacle } from '../fixture/prometheus.ts';
 import { type Grid, startGrid } from '../simulator/grid.ts';

@@ -4,9 +4,9 @@ import { writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { startFakeDaemon } from '../../fixture/fake-daemon.ts';
 import { until } from '../../fixture/host.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
-import { startFakeDaemon } from '../fake-daemon.ts';
 import { OperatorHost } from './operator-host.ts';
 import { atTerminal } from './terminal.ts';
 

@@ -1,7 +1,7 @@
 /** `doctor` without a word more, on a host of its own that is installed as the documentation says. */
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Finding } from '../../../src/modes/operator/doctor/finding.ts';
-import { hostObstacle, runOnThrowawayHost } from '../../docs/throwaway-host.ts';
+import { hostObstacle, runOnThrowawayHost } from '../docs/throwaway-host.ts';
 import { requireBuilt } from '../program.ts';
 
 const obstacle = hostObstacle();

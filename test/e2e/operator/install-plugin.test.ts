@@ -19,8 +19,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Random } from '../../reliability/random.ts';
 import { daemonFile, pluginFile, run } from '../program.ts';
+import { Random } from '../reliability/random.ts';
 
 let directory: string;
 const bin = () => join(directory, 'bin');

@@ -6,8 +6,8 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { parseTarGzip } from 'nanotar';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { hostObstacle, runOnThrowawayHost } from '../../docs/throwaway-host.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
+import { hostObstacle, runOnThrowawayHost } from '../docs/throwaway-host.ts';
 import { requireBuilt } from '../program.ts';
 import { OperatorHost } from './operator-host.ts';
 

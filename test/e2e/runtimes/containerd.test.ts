@@ -1,8 +1,8 @@
 /** containerd and runc on a host of their own, by `ctr` and by the Container Runtime Interface, as the kubelet uses it. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { blocksOf, project } from '../../docs/pages.ts';
 import { until } from '../../fixture/host.ts';
 import { findNewest, type Newest } from '../../fixture/newest.ts';
+import { blocksOf, project } from '../../fixture/pages.ts';
 import { imageName, sleep } from './busybox-image.ts';
 import { criOf, loadImage, programs, startContainerd, useNewest } from './containerd-host.ts';
 import type { Cri, Pod } from './cri.ts';

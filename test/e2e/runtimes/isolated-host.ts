@@ -7,9 +7,9 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { boot, bootEnvironment, unshare } from '../../docs/throwaway-host.ts';
 import { until } from '../../fixture/host.ts';
 import { firstProcess, removeMountPoint } from '../../fixture/unshared.ts';
+import { boot, bootEnvironment, unshare } from '../docs/throwaway-host.ts';
 import type { NetworkLab } from '../network-lab.ts';
 import { dist, type Run, run } from '../program.ts';
 

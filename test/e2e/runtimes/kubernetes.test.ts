@@ -6,7 +6,7 @@ import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ConfigMap, PodSpec } from 'kubernetes-types/core/v1.js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { buildOver, type Manifest, podOf } from '../../deploy/manifests.ts';
+import { buildOver, type Manifest, podOf } from '../deploy/manifests.ts';
 import { dist } from '../program.ts';
 import { criOf, loadImage, programs, startContainerd } from './containerd-host.ts';
 import type { Cri, Pod } from './cri.ts';

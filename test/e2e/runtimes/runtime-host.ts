@@ -2,10 +2,10 @@
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { blocksOf, project } from '../../docs/pages.ts';
-import { hostObstacle } from '../../docs/throwaway-host.ts';
 import { until } from '../../fixture/host.ts';
+import { blocksOf, project } from '../../fixture/pages.ts';
 import type { GridAccess } from '../built-host.ts';
+import { hostObstacle } from '../docs/throwaway-host.ts';
 import type { NetworkLab } from '../network-lab.ts';
 import { dist, requireBuilt } from '../program.ts';
 import { type Reserved, SharedNetwork, sharedNetworkObstacle } from '../shared-network.ts';

@@ -1,0 +1,206 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { constants, tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { build as esbuild } from 'esbuild';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const project = join(import.meta.dirname, '../../..');
+/** What the scripts beside the plugin's begin with. */
+const scripts = [
+  'src/modes/daemon/main.ts',
+  'src/modes/operator/main.ts',
+  'src/modes/daemon/tracing/open-telemetry.ts',
+] as const;
+let work: string;
+
+beforeAll(() => {
+  work = mkdtempSync(join(tmpdir(), 'infoblox-cni-build-'));
+});
+
+afterAll(() => {
+  rmSync(work, { recursive: true });
+});
+
+function run(script: string, ...args: string[]) {
+  // One commit, named, because the tree may move on between two builds.
+  const env = { ...process.env, COMMIT: 'abc123' };
+  return spawnSync(process.execPath, [script, ...args], { encoding: 'utf8', env });
+}
+
+function sha256(file: string): string {
+  return createHash('sha256').update(readFileSync(file)).digest('hex');
+}
+
+/** The project in another place, without its sources. */
+function copyOfProject(): string {
+  const root = mkdtempSync(join(work, 'project-'));
+  for (const file of [
+    'build.mjs',
+    'build-licences.mjs',
+    'build-node.mjs',
+    'package.json',
+    'package-lock.json',
+    'tsconfig.json',
+    'LICENSE',
+  ])
+    cpSync(join(project, file), join(root, file));
+  symlinkSync(join(project, 'node_modules'), join(root, 'node_modules'));
+  return root;
+}
+
+describe('two builds of one commit', () => {
+  it('give equal bytes wherever they are made, with links and a size that hosts can bear', { timeout: 120_000 }, () => {
+    const one = join(work, 'one');
+    const two = join(work, 'a', 'longer', 'path');
+    const elsewhere = copyOfProject();
+    for (const part of ['src', 'deploy', 'docs', 'CHANGELOG.md']) {
+      cpSync(join(project, part), join(elsewhere, part), { recursive: true });
+    }
+    const builds = [
+      run(join(project, 'build.mjs'), '--outdir', one),
+      run(join(elsewhere, 'build.mjs'), '--outdir', two),
+    ];
+    for (const build of builds) expect(build, build.stderr).toMatchObject({ status: 0 });
+
+    const pages = readdirSync(join(one, 'share'), { recursive: true, withFileTypes: true }).filter((entry) =>
+      entry.isFile(),
+    );
+    expect(pages.length).toBe(6);
+    const files = pages.map(({ parentPath, name }) => relative(one, join(parentPath, name)));
+    for (const file of ['infoblox-cni', 'THIRD-PARTY-LICENSES', 'infoblox-cni.cdx.json', ...files])
+      expect(sha256(join(two, file)), file).toBe(sha256(join(one, file)));
+    expect(statSync(join(one, 'infoblox-cni')).mode & 0o777).toBe(0o755);
+    expect(readlinkSync(join(one, 'infoblox'))).toBe('infoblox-cni');
+    expect(readlinkSync(join(one, 'infoblox-cni-daemon'))).toBe('infoblox-cni');
+    if (!builds[0]?.stdout.includes('NOT STRIPPED')) {
+      expect(statSync(join(one, 'infoblox-cni')).size).toBeLessThanOrEqual(112e6);
+    }
+  });
+
+  it('name version and commit', () => {
+    const { version } = JSON.parse(readFileSync(join(project, 'package.json'), 'utf8'));
+    for (const name of ['infoblox-cni', 'infoblox-cni-daemon']) {
+      const { stdout } = spawnSync(join(work, 'one', name), ['--version'], { encoding: 'utf8', env: {} });
+      expect(stdout).toContain(version);
+      expect(stdout).toContain('abc123');
+    }
+  });
+});
+
+describe('what ships with the executable', () => {
+  /** The packages that esbuild puts into the scripts beside the plugin's, found without the help of the build. */
+  async function bundled(): Promise<string[]> {
+    const entryPoints = scripts.map((script) => join(project, script));
+    const options = {
+      outdir: 'nowhere',
+      bundle: true,
+      write: false,
+      metafile: true,
+      platform: 'node',
+      preserveSymlinks: true,
+    } as const;
+    const { metafile } = await esbuild({ ...options, entryPoints, absWorkingDir: project });
+    const files = Object.values(metafile.outputs).flatMap(({ inputs }) => Object.keys(inputs));
+    const names = files.flatMap((file) => /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(file)?.[1] ?? []);
+    return [...new Set(names)].sort();
+  }
+
+  it('is a list of components (CycloneDX) that has each bundled package, and Node', async () => {
+    const sbom = JSON.parse(readFileSync(join(work, 'one/infoblox-cni.cdx.json'), 'utf8'));
+    expect(sbom).toMatchObject({ bomFormat: 'CycloneDX', specVersion: '1.6' });
+    const packages = await bundled();
+    expect(packages).toContain('undici');
+    const names: string[] = sbom.components.map(({ group, name }: { group?: string; name: string }) =>
+      group === undefined ? name : `${group}/${name}`,
+    );
+    expect(names.sort()).toEqual([...packages, 'node'].sort());
+    expect(sbom.components).toContainEqual(
+      expect.objectContaining({ name: 'node', version: process.versions.node, type: 'platform' }),
+    );
+  });
+
+  it('are the licence texts of each of them, in a file and in the executable itself', async () => {
+    const texts = readFileSync(join(work, 'one/THIRD-PARTY-LICENSES'), 'utf8');
+    for (const name of await bundled()) {
+      const { version } = JSON.parse(readFileSync(join(project, 'node_modules', name, 'package.json'), 'utf8'));
+      const directory = join(project, 'node_modules', name);
+      const file = readdirSync(directory).find((entry) => /^licen[cs]e/i.test(entry)) ?? '';
+      expect(texts, name).toContain(`\n${name} ${version} (`);
+      expect(texts, name).toContain(readFileSync(join(directory, file), 'utf8').trim());
+    }
+    expect(texts).toContain('Node.js is licensed for use as follows');
+    const { stdout, stderr } = spawnSync(join(work, 'one/infoblox-cni'), ['--licenses'], { encoding: 'utf8', env: {} });
+    expect({ stdout, stderr }).toEqual({ stdout: texts, stderr: '' });
+  });
+});
+
+describe('a build that must not pass', () => {
+  /** A project of small scripts around the real build.mjs. */
+  function projectWith(main: string, daemon?: string): string {
+    const root = copyOfProject();
+    for (const script of scripts) {
+      mkdirSync(join(root, script, '..'), { recursive: true });
+      writeFileSync(join(root, script), '');
+    }
+    writeFileSync(join(root, 'src/main.ts'), main);
+    if (daemon !== undefined) writeFileSync(join(root, 'src/modes/daemon/main.ts'), daemon);
+    return join(root, 'build.mjs');
+  }
+
+  it('fails when a library has crept into the plugin, and names it', () => {
+    const build = run(projectWith(`import { parse } from 'valibot'; process.stdout.write(String(parse));`, ''));
+    expect(build.status).toBe(1);
+    expect(build.stderr).toContain('node_modules/valibot');
+  });
+
+  it('fails when the daemon has crept into the plugin', () => {
+    const build = run(projectWith(`import '../../build/modes/daemon/main.ts';`, 'process.exitCode = 0;'));
+    expect(build.status).toBe(1);
+    expect(build.stderr).toContain('src/modes/daemon/main.ts');
+  });
+
+  it('fails when a bundled package has no licence text, and names it', () => {
+    const script = projectWith(`process.stdout.write('hello');`, `import { nothing } from 'unlicensed'; nothing();`);
+    const unlicensed = join(script, '../src/modes/daemon/node_modules/unlicensed');
+    mkdirSync(unlicensed, { recursive: true });
+    writeFileSync(join(unlicensed, 'package.json'), '{"name":"unlicensed","version":"1.2.3","license":"MIT"}');
+    writeFileSync(join(unlicensed, 'index.js'), 'exports.nothing = () => console.log();');
+    const build = run(script, '--outdir', join(work, 'unlicensed'));
+    expect(build.status).toBe(1);
+    expect(build.stderr).toContain('bundled without a licence text, so it cannot be shipped: unlicensed@1.2.3');
+    expect(readdirSync(join(work, 'unlicensed'))).toEqual([]);
+  });
+
+  it('fails when the executable does not answer VERSION, and leaves nothing in dist', { timeout: 60_000 }, () => {
+    const script = projectWith(`process.stdout.write('hello');`, '');
+    const build = run(script, '--outdir', join(work, 'mute'));
+    expect(build.status).toBe(1);
+    expect(build.stderr).toContain('CNI_COMMAND=VERSION infoblox');
+    expect(readdirSync(join(work, 'mute'))).toEqual([]);
+  });
+});
+
+describe('a build that is broken off', () => {
+  it.each(['SIGINT', 'SIGTERM'] as const)('by %s leaves nothing of itself', async (signal) => {
+    const outdir = join(work, signal);
+    const build = spawn(process.execPath, [join(project, 'build.mjs'), '--outdir', outdir]);
+    build.stdout.once('data', () => build.kill(signal));
+    const [status] = await once(build, 'close');
+    expect(status).toBe(128 + constants.signals[signal]);
+    expect(readdirSync(outdir)).toEqual([]);
+  });
+});

@@ -1,0 +1,73 @@
+/** What the Makefile brings onto a machine for a target: no more than that target needs. */
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+
+const project = join(import.meta.dirname, '../../..');
+let bin: string;
+
+/** A machine that has none of the programs, with stand-ins for root and for apt-get, which notes its calls. */
+beforeEach(() => {
+  bin = mkdtempSync(join(tmpdir(), 'infoblox-cni-toolchain-'));
+  symlinkSync('/bin/uname', join(bin, 'uname'));
+  for (const [program, script] of [
+    ['id', 'echo 0'],
+    ['apt-get', `echo "$*" >>${bin}/calls`],
+  ]) {
+    writeFileSync(join(bin, `${program}`), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  }
+});
+afterEach(() => rmSync(bin, { recursive: true }));
+
+function make(...args: string[]): string {
+  const { status, stdout, stderr } = spawnSync('/usr/bin/make', ['--no-print-directory', '-C', project, ...args], {
+    encoding: 'utf8',
+    env: { PATH: bin },
+  });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  return stdout;
+}
+
+const installed = () =>
+  readFileSync(join(bin, 'calls'), 'utf8')
+    .split(/ |\n/)
+    .filter((word) => /^[a-z]/.test(word) && !['update', 'install'].includes(word))
+    .sort();
+
+test('a build brings binutils, and no container runtime', () => {
+  expect(make('build-packages')).toBe('setup: apt-get install binutils\n');
+  expect(installed()).toEqual(['binutils']);
+});
+
+test('no target that an operator uses brings what only tests need', () => {
+  expect(make('--dry-run', 'setup')).toContain('docker.io');
+  expect(make('--dry-run', 'demo', 'image', 'aci', 'package', 'simulator')).not.toContain('docker.io');
+});
+
+test('setup brings all that tests need', () => {
+  expect(make('host-packages')).toMatch(/^setup: apt-get install .*binutils.* docker\.io docker-cli containerd /);
+  expect(installed()).toEqual(expect.arrayContaining(['binutils', 'containerd', 'docker.io', 'kustomize', 'podman']));
+});
+
+test('a machine without npm is told what to install', () => {
+  const root = join(bin, 'project');
+  mkdirSync(root);
+  for (const file of ['Makefile', 'package-lock.json']) copyFileSync(join(project, file), join(root, file));
+  symlinkSync('/usr/bin/sha256sum', join(bin, 'sha256sum'));
+  const { status, stdout, stderr } = spawnSync('/usr/bin/make', ['-C', root, 'build'], {
+    encoding: 'utf8',
+    env: { PATH: bin },
+  });
+  expect(status).toBe(2);
+  expect(stderr).toContain(
+    'no npm on this host: install Node 20 or later with npm (Debian: apt-get install nodejs npm)',
+  );
+  expect(stdout).not.toContain('fetching');
+});
+
+test('what cannot be brought is named', () => {
+  rmSync(join(bin, 'apt-get'));
+  expect(make('build-packages')).toContain('MISSING on this host (Debian names): binutils - going on without');
+});

@@ -1,0 +1,228 @@
+/** The image archive that `make image` writes: what is in it, what is said of it, and that it is made of the same bytes each time. */
+import { spawnSync } from 'node:child_process';
+import { createHash, X509Certificate } from 'node:crypto';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { dist } from '../program.ts';
+
+const project = join(import.meta.dirname, '../../..');
+const archive = join(dist, 'infoblox-cni-daemon.oci.tar');
+/** In CI they have to be there. */
+const isLeftOut = !existsSync(archive) && process.env.CI === undefined;
+if (isLeftOut) process.stderr.write('left out: what is in the image: none here, which "make image aci" writes\n');
+
+let work: string;
+
+beforeAll(() => {
+  work = mkdtempSync(join(tmpdir(), 'infoblox-cni-image-'));
+});
+
+afterAll(() => {
+  rmSync(work, { recursive: true, force: true });
+});
+
+function unpack(file: string, name: string): string {
+  const directory = join(work, name);
+  mkdirSync(directory);
+  const { status, stderr } = spawnSync('tar', ['-xf', file, '-C', directory], { encoding: 'utf8' });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  return directory;
+}
+
+const json = (...path: string[]) => JSON.parse(readFileSync(join(...path), 'utf8'));
+
+function sha256(file: string): string {
+  return createHash('sha256').update(readFileSync(file)).digest('hex');
+}
+
+/** Files below a directory, relative to it; links are not followed. */
+function filesUnder(directory: string): string[] {
+  const entries = readdirSync(directory, { recursive: true, withFileTypes: true });
+  return entries.filter((entry) => entry.isFile()).map(({ parentPath, name }) => join(parentPath, name));
+}
+
+describe.skipIf(isLeftOut)('the image', () => {
+  const { version } = json(project, 'package.json');
+  const architecture = process.arch === 'x64' ? 'amd64' : process.arch;
+  let layout: string;
+  let tree: string;
+
+  const blob = ({ digest }: { digest: string }) => join(layout, 'blobs', digest.replace(':', '/'));
+
+  beforeAll(() => {
+    layout = unpack(archive, 'layout');
+    const manifest = json(blob(json(layout, 'index.json').manifests[0]));
+    tree = unpack(blob(manifest.layers[0]), 'tree');
+  });
+
+  it('is an OCI image layout, each blob under its own hash, which docker finds its way in, too', () => {
+    expect(json(layout, 'oci-layout')).toEqual({ imageLayoutVersion: '1.0.0' });
+    const { manifests } = json(layout, 'index.json');
+    expect(manifests).toHaveLength(1);
+    const manifest = json(blob(manifests[0]));
+    const [name, blobs] = [`localhost/infoblox-cni-daemon:${version}`, readdirSync(join(layout, 'blobs/sha256'))];
+    expect(manifests[0].annotations['org.opencontainers.image.ref.name']).toBe(name);
+    for (const { digest, size } of [manifests[0], manifest.config, ...manifest.layers]) {
+      expect(sha256(blob({ digest }))).toBe(digest.slice('sha256:'.length));
+      expect(statSync(blob({ digest })).size).toBe(size);
+    }
+    expect(blobs).toHaveLength(3);
+    const [docker] = json(layout, 'manifest.json');
+    expect(docker.RepoTags).toEqual([name]);
+    expect(blob(manifest.config)).toBe(join(layout, docker.Config));
+    expect(docker.Layers.map((layer: string) => join(layout, layer))).toEqual(manifest.layers.map(blob));
+  });
+
+  it('says version, commit, licences and libraries in labels, and runs the daemon as user 0', () => {
+    const manifest = json(blob(json(layout, 'index.json').manifests[0]));
+    const config = json(blob(manifest.config));
+    expect(config).toMatchObject({ architecture, os: 'linux', config: { User: '0:0' } });
+    expect(config.config.Entrypoint).toEqual(['/usr/local/bin/infoblox-cni-daemon']);
+    const { stdout } = spawnSync(join(dist, 'infoblox-cni'), ['--version'], { encoding: 'utf8' });
+    const { Labels: labels } = config.config;
+    expect(stdout).toBe(`infoblox-cni ${version} (${labels['org.opencontainers.image.revision']})\n`);
+    expect(labels['org.opencontainers.image.version']).toBe(version);
+    expect(labels['org.opencontainers.image.title']).toBe('infoblox-cni-daemon');
+    expect(labels['org.opencontainers.image.licenses'].split(' AND ')).toEqual([
+      'Apache-2.0',
+      'GPL-3.0-or-later WITH GCC-exception-3.1',
+      'LGPL-2.1-or-later',
+      'MIT',
+      'MPL-2.0',
+    ]);
+    expect(labels['infoblox-cni.debian-packages']).toMatch(
+      /^ca-certificates=\S+ libc6=\S+ libgcc-s1=\S+ libstdc\+\+6=\S+$/,
+    );
+  });
+
+  it('holds the build with its links, and every library that a program in it needs', () => {
+    const bin = join(tree, 'usr/local/bin');
+    expect(sha256(join(bin, 'infoblox-cni'))).toBe(sha256(join(dist, 'infoblox-cni')));
+    for (const link of ['infoblox', 'infoblox-cni-daemon'])
+      expect(sha256(join(bin, link))).toBe(sha256(join(bin, 'infoblox-cni')));
+    const libraries = join(
+      tree,
+      'usr/lib',
+      readdirSync(join(tree, 'usr/lib')).find((name) => name.endsWith('-gnu')) ?? '',
+    );
+    for (const file of [join(bin, 'infoblox-cni'), ...filesUnder(libraries)]) {
+      const { stdout } = spawnSync('readelf', ['--dynamic', file], { encoding: 'utf8' });
+      for (const [, name = ''] of stdout.matchAll(/\(NEEDED\).*\[(.*)\]/g)) {
+        expect(readdirSync(libraries), `${file} needs ${name}`).toContain(name);
+      }
+    }
+    const { stdout } = spawnSync('readelf', ['--program-headers', join(bin, 'infoblox-cni')], { encoding: 'utf8' });
+    const loader = /program interpreter: (.*)\]/.exec(stdout)?.[1] ?? 'no loader';
+    expect(existsSync(join(tree, loader)), loader).toBe(true);
+  });
+
+  it('holds the certificates of authorities, and the licences of all that is in it', () => {
+    const certificates = readFileSync(join(tree, 'etc/ssl/certs/ca-certificates.crt'), 'utf8');
+    const [first = '', ...others] = certificates.match(/-----BEGIN[^-]*-----[^-]*-----END CERTIFICATE-----/g) ?? [];
+    expect(new X509Certificate(first).ca).toBe(true);
+    expect(others.length).toBeGreaterThan(100);
+    const documents = join(tree, 'usr/share/doc');
+    expect(readdirSync(documents)).toEqual(['ca-certificates', 'infoblox-cni', 'libc6', 'libgcc-s1', 'libstdc++6']);
+    expect(readdirSync(join(documents, 'infoblox-cni'))).toEqual(['LICENSE', 'THIRD-PARTY-LICENSES']);
+    for (const name of readdirSync(documents).filter((one) => one !== 'infoblox-cni')) {
+      const copyright = readFileSync(join(documents, name, 'copyright'), 'utf8');
+      for (const [path] of copyright.matchAll(/usr\/share\/common-licenses\/[\w.-]*\w/g)) {
+        expect(existsSync(join(tree, path)), `${name} is under ${path}`).toBe(true);
+      }
+    }
+  });
+
+  it('holds nothing that another user can write to, nothing set-user-ID, no date but one, and at most 120 MB', () => {
+    const files = readdirSync(tree, { recursive: true, withFileTypes: true }).filter((one) => !one.isSymbolicLink());
+    const stats = files.map(({ parentPath, name }) => statSync(join(parentPath, name)));
+    expect(stats.filter(({ mode }) => (mode & 0o7022) !== 0)).toEqual([]);
+    expect(new Set(stats.map(({ mtimeMs }) => mtimeMs)).size).toBe(1);
+    const sizes = new Map(stats.filter((one) => one.isFile()).map((one) => [one.ino, one.size])); // readdir follows /lib
+    const size = [...sizes.values()].reduce((sum, one) => sum + one, 0);
+    expect(size).toBeLessThanOrEqual(120e6);
+  });
+
+  it('has an SBOM beside it: that of the build, with the libraries and their versions', () => {
+    const sbom = json(dist, 'infoblox-cni-daemon.cdx.json');
+    const built = json(dist, 'infoblox-cni.cdx.json');
+    expect(sbom).toMatchObject({ bomFormat: 'CycloneDX', metadata: built.metadata });
+    expect(sbom.components.slice(0, built.components.length)).toEqual(built.components);
+    const added: { name: string; purl: string }[] = sbom.components.slice(built.components.length);
+    expect(added.map(({ name }) => name)).toEqual(['ca-certificates', 'libc6', 'libgcc-s1', 'libstdc++6']);
+    const status = readFileSync(join(tree, 'var/lib/dpkg/status.d/libc6'), 'utf8');
+    const [, found = ''] = /^Version: (.*)$/m.exec(status) ?? [];
+    expect(added[1]?.purl).toBe(`pkg:deb/debian/libc6@${encodeURIComponent(found)}?arch=${architecture}`);
+  });
+});
+
+describe.skipIf(isLeftOut)('writing images', () => {
+  const write = join(project, 'deploy/image/write.ts');
+
+  /** A build with a small program, made anew with times and, for its owner alone, modes of its own. */
+  function build(name: string, owner = 0o700): string {
+    const directory = join(work, name);
+    mkdirSync(directory);
+    for (const file of ['THIRD-PARTY-LICENSES', 'infoblox-cni.cdx.json'])
+      cpSync(join(dist, file), join(directory, file));
+    writeFileSync(join(directory, 'infoblox-cni'), 'a program', { mode: 0o755 });
+    for (const file of readdirSync(directory))
+      chmodSync(join(directory, file), statSync(join(directory, file)).mode & owner);
+    return directory;
+  }
+
+  it('twice gives equal bytes, wherever and whoever does it, and for another architecture its libraries', {
+    timeout: 120_000,
+  }, () => {
+    const builds = [build('one', 0o777), build('two', 0o700)];
+    for (const [index, directory] of builds.entries()) {
+      const command = `umask 0${index}77; exec "$0" "$@"`;
+      const args = [process.execPath, write, 'oci', 'aci', '--arch', 'arm64', '--dist', directory];
+      const { status, stdout, stderr } = spawnSync('sh', ['-c', command, ...args], { encoding: 'utf8', cwd: work });
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+      expect(stdout).toMatch(/^image: localhost\/infoblox-cni-daemon:\S+ for arm64, with ca-certificates \S+, libc6 /m);
+    }
+    for (const name of ['infoblox-cni-daemon.oci.tar', 'infoblox-cni-daemon.aci', 'infoblox-cni-daemon.cdx.json']) {
+      const [one, two] = builds.map((directory) => sha256(join(directory, name)));
+      expect(one, name).toBe(two);
+    }
+    const aci = unpack(join(builds[0] ?? '', 'infoblox-cni-daemon.aci'), 'arm64');
+    expect(json(aci, 'manifest').labels).toContainEqual({ name: 'arch', value: 'aarch64' });
+    for (const file of filesUnder(join(aci, 'rootfs/usr/lib'))) {
+      expect(spawnSync('readelf', ['--file-header', file], { encoding: 'utf8' }).stdout, file).toContain('AArch64');
+    }
+    expect(existsSync(join(aci, 'rootfs/lib/ld-linux-aarch64.so.1'))).toBe(true);
+  });
+
+  it.each([
+    [
+      'a program',
+      'half',
+      { PATH: join(tmpdir(), 'nowhere') },
+      'missing on this machine: apt-get (Debian: apt), dpkg-deb (Debian: dpkg)',
+    ],
+    ['a build', '', {}, 'Run "make build"'],
+  ] as const)('says what to do for want of %s, and leaves nothing', (_, name, env, message) => {
+    const directory = name === '' ? join(work, 'empty') : build(name);
+    mkdirSync(directory, { recursive: true });
+    const before = readdirSync(directory);
+    const run = spawnSync(process.execPath, [write, 'oci', '--dist', directory], {
+      encoding: 'utf8',
+      env: { ...process.env, ...env },
+    });
+    expect(run).toMatchObject({ status: 1, stdout: '', stderr: expect.stringContaining(message) });
+    expect(readdirSync(directory)).toEqual(before);
+  });
+});

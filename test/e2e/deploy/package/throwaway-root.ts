@@ -1,0 +1,157 @@
+/**
+ * A machine to install on for real: the file system of this one below a layer of its own, in namespaces of their own. What is written
+ * lands in the layer, and goes with it. Needs root, and dpkg where packages are installed.
+ */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { makeControlGroup, removeControlGroup } from '../../../fixture/control-group.ts';
+import { until } from '../../../fixture/host.ts';
+import { firstProcess, removeMountPoint } from '../../../fixture/unshared.ts';
+import { type Run, run } from '../../program.ts';
+
+const namespaces = [
+  '--mount',
+  '--propagation',
+  'private',
+  '--uts',
+  '--ipc',
+  '--pid',
+  '--cgroup',
+  '--fork',
+  '--kill-child',
+];
+
+/** Why there can be no such root here; undefined if there can. */
+export function rootObstacle(): string | undefined {
+  if (process.getuid?.() !== 0) return 'not root';
+  for (const program of ['dpkg', 'dpkg-deb', 'unshare']) {
+    if (spawnSync(program, ['--version']).error !== undefined) return `no ${program} on this host`;
+  }
+  const tried = spawnSync('unshare', [
+    ...namespaces,
+    'sh',
+    '-c',
+    `dir=$(mktemp -d)\n${layer}\numount -R $dir\nrmdir $dir`,
+  ]);
+  return tried.status === 0 ? undefined : `no overlay in a mount namespace: ${tried.stderr}`;
+}
+
+/** Mounts the root at $dir/system, with what is written to it in $dir/upper. */
+const layer = `set -e
+mount -t tmpfs -o mode=0755 tmpfs $dir
+mkdir $dir/upper $dir/work $dir/system
+mount -t overlay overlay -o lowerdir=/,upperdir=$dir/upper,workdir=$dir/work $dir/system`;
+
+/** What this machine may have of the driver, or of plugins beside which it would be put; main plugins are where Debian has them. */
+const blank = `
+rm -rf /etc/infoblox-cni /var/lib/infoblox-cni /usr/local/*bin/infoblox* /usr/local/lib/systemd /usr/lib/cni /opt/cni /usr/libexec/cni /usr/lib/rkt
+rm -f /usr/sbin/policy-rc.d
+sed -i /^infoblox-cni:/d /etc/passwd /etc/shadow /etc/group /etc/gshadow
+mkdir -p /usr/lib/cni && touch /usr/lib/cni/bridge`;
+
+/** Only what is asked for is started, and nothing that this machine has enabled. */
+const bootSystemd = `
+mkdir -p /sys/fs/cgroup /run/units
+mount -t sysfs sysfs /sys
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+mount --make-rshared /
+for name in default sysinit basic shutdown network exit sockets multi-user; do
+  printf '[Unit]\\nDefaultDependencies=no\\n' >/run/units/$name.target
+done
+export container=test SYSTEMD_UNIT_PATH=/run/units:/etc/systemd/system:/usr/local/lib/systemd/system:/usr/lib/systemd/system
+exec /lib/systemd/systemd --system --unit=default.target --log-target=null --show-status=no`;
+
+export class ThrowawayRoot {
+  readonly #directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-root-'));
+  readonly #child: ChildProcess;
+  readonly #cgroup: string | undefined;
+
+  private constructor(packages: string, cgroup?: string) {
+    this.#cgroup = cgroup;
+    const script = `${cgroup === undefined ? '' : `echo $$ >${cgroup}/cgroup.procs\n`}exec unshare ${namespaces.join(' ')} sh -c "$boot"`;
+    const boot = `${layer}
+mkdir -p $dir/system/packages $dir/system/upper $dir/system/mnt/old
+mount --bind "$packages" $dir/system/packages
+mount --bind $dir/upper $dir/system/upper
+mount -t proc proc $dir/system/proc
+mount --rbind /dev $dir/system/dev
+mount -t tmpfs -o mode=0755 tmpfs $dir/system/run
+mount -t tmpfs -o mode=1777 tmpfs $dir/system/tmp
+cd $dir/system
+pivot_root . mnt/old
+cd /
+umount -l /mnt/old
+${blank}
+touch /run/booted
+${cgroup === undefined ? 'sleep infinity & wait' : bootSystemd}`;
+    const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', dir: this.#directory, packages, boot };
+    this.#child = spawn('sh', ['-c', script], { env, stdio: ['ignore', 'ignore', 'inherit'] });
+  }
+
+  /** @param packages a directory, which is /packages there */
+  static start(packages: string): Promise<ThrowawayRoot> {
+    return ThrowawayRoot.#booted(new ThrowawayRoot(packages));
+  }
+
+  /** With a systemd that runs; it needs control groups. */
+  static async startWithSystemd(packages: string): Promise<ThrowawayRoot> {
+    const root = await ThrowawayRoot.#booted(new ThrowawayRoot(packages, makeControlGroup()));
+    await until('systemd runs', async () => (await root.run('systemctl is-system-running')).output === 'running\n');
+    return root;
+  }
+
+  static async #booted(root: ThrowawayRoot): Promise<ThrowawayRoot> {
+    try {
+      await until('the root is there', () =>
+        existsSync(join('/proc', String(firstProcess(root.#child)), 'root', 'run', 'booted')),
+      );
+      return root;
+    } catch (error) {
+      await root.stop();
+      throw error;
+    }
+  }
+
+  /** Runs a script there, as root. @returns its exit status, with all that it prints */
+  async run(script: string): Promise<{ readonly status: number | undefined; readonly output: string }> {
+    const { exitCode, stdout } = await this.execute(['/bin/sh', '-c', `exec 2>&1\n${script}`]);
+    return { status: exitCode, output: stdout };
+  }
+
+  /** Runs a program there, as root. @param stdin the text that it finds there */
+  execute(command: readonly string[], env: Readonly<Record<string, string>> = {}, stdin = ''): Promise<Run> {
+    const inside = ['-t', String(firstProcess(this.#child)), '-m', '-u', '-i', '-p', '-C', '--', ...command];
+    const PATH = '/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+    const all = { PATH, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C.UTF-8', ...env };
+    return run('/usr/bin/nsenter', inside, all, { pipe: stdin }, 60_000);
+  }
+
+  /** As `run`. @returns what it prints. @throws Error if it fails */
+  async succeed(script: string): Promise<string> {
+    const { status, output } = await this.run(script);
+    if (status !== 0) throw new Error(`exit ${status}: ${script}\n${output}`);
+    return output;
+  }
+
+  /** Files and links that are not those of the machine below, without /run and /tmp; what was removed of it does not count. */
+  written(): string[] {
+    const upper = `/proc/${firstProcess(this.#child)}/root/upper`;
+    return readdirSync(upper, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() || entry.isSymbolicLink())
+      .map((entry) => `/${relative(upper, join(entry.parentPath, entry.name))}`)
+      .sort();
+  }
+
+  async stop(): Promise<void> {
+    if (this.#child.exitCode === null) {
+      const ended = once(this.#child, 'exit');
+      process.kill(firstProcess(this.#child) ?? this.#child.pid ?? 0, 'SIGKILL'); // the first process takes all others along
+      await ended;
+    }
+    if (this.#cgroup !== undefined) await removeControlGroup(this.#cgroup);
+    await removeMountPoint(this.#directory);
+  }
+}

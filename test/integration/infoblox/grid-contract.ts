@@ -1,0 +1,458 @@
+/** What every implementation of the port `Grid` has to do: the same cases for the one over WAPI and for the one in memory. */
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type Cidr, type Interval, intervalOf, parseCidr } from '../../../src/infoblox/address.ts';
+import { describeReservation, ofNetwork, reservedAtIn } from '../../../src/infoblox/attributes.ts';
+import {
+  type AddressSource,
+  type Grid,
+  type Reservation,
+  type Sighted,
+  sighting,
+  sightingMaxAgeMs,
+} from '../../../src/infoblox/grid.ts';
+import { attachmentMark, blockMark, networkMark, pendingNetworkMark } from '../../../src/infoblox/mark.ts';
+
+/** An empty grid that defines all attributes, with what happens to it from outside. */
+export interface GridUnderTest {
+  readonly grid: Grid;
+  /** An administrator gives an address to a client of DHCP. */
+  addClient(where: { readonly address: string; readonly view: string; readonly comment?: string }): void;
+  /** An administrator makes a range that a member serves to clients of DHCP. */
+  addServedRange(range: Interval & { readonly view: string }): void;
+  /** An administrator gives an address to a host. */
+  addHost(where: { readonly address: string; readonly view: string }): void;
+  /** An administrator writes something else into the comment of a reservation. */
+  comment(where: Pick<Reservation, 'address' | 'view'>, comment: string): void;
+  /** The answer to the next write does not come; `isCarriedOut`: whether the write is. */
+  loseAnswer(isCarriedOut: boolean): void;
+  /** From now on only a host answers that does not accept writes, and knows nothing but the view `default`. */
+  loseMaster(): Promise<void>;
+  end(): Promise<void>;
+}
+
+export function gridContract(open: () => Promise<GridUnderTest>): void {
+  let outside: GridUnderTest;
+  let grid: Grid;
+
+  beforeEach(async () => {
+    outside = await open();
+    grid = outside.grid;
+  });
+  afterEach(() => outside.end());
+
+  const view = 'default';
+  const small = cidr('10.0.0.0/29');
+  const inTime = () => AbortSignal.timeout(20_000);
+  const failure = (promise: Promise<unknown>) =>
+    promise.then(
+      () => 'no failure',
+      (error) => error,
+    );
+  const markOf = (containerId: string, { node = 'host-a', network = 'net-1' } = {}) =>
+    attachmentMark({ cluster: 'c', node }, { network, containerId, ifName: 'eth0' });
+  const next: AddressSource = { view, nextOf: small };
+  const reserve = (comment: string, source: AddressSource = next) =>
+    grid.reserve({ source, comment, name: 'web', attributes: {} }, inTime());
+  const found = async (mark: string) => (await grid.find(mark, view, inTime())).found;
+  const seen = async (mark: string) => {
+    const [one] = await found(mark);
+    if (one === undefined) throw new Error(`nothing carries ${mark}`);
+    return one;
+  };
+  /** The same look, as if its answer had come so many milliseconds later. */
+  const later = ({ seen: at }: Sighted, milliseconds: number) => ({
+    seen: sighting({ ...at, answeredAt: at.answeredAt + milliseconds }),
+  });
+  const createNetwork = (one: Cidr, name = 'net-1', comment = networkMark(name)) =>
+    grid.createNetwork({ source: { view, cidr: one }, name, comment }, inTime());
+  const networkAt = (one: Cidr) => grid.networkAt({ cidr: one, view }, inTime());
+
+  describe('an address', () => {
+    beforeEach(() => createNetwork(small));
+
+    test('is reserved, found by its mark and at its place, and free again when that is removed', async () => {
+      const mark = markOf('c1');
+      const made = await reserve(mark);
+      expect(made).toMatchObject({ view, address: expect.stringMatching(/^10\.0\.0\.[1-6]$/) });
+      const one = await seen(mark);
+      expect(one).toMatchObject({ ...made, comment: mark, isReserved: true, matchedBy: 'RESERVED' });
+      expect(await grid.at(made.address, view, inTime())).toMatchObject([{ comment: mark }]);
+      expect(await grid.isUsed(made.address, view, inTime())).toBe(true);
+      await grid.remove(one, inTime());
+      expect(await found(mark)).toEqual([]);
+      expect(await grid.at(made.address, undefined, inTime())).toEqual([]);
+      expect(await grid.isUsed(made.address, view, inTime())).toBe(false);
+    });
+
+    test('is every host address of the network once, and then none', async () => {
+      const addresses = new Set<string>();
+      for (let n = 0; n < 6; n += 1) addresses.add((await reserve(markOf(`c${n}`))).address);
+      expect([...addresses].sort()).toEqual([1, 2, 3, 4, 5, 6].map((n) => `10.0.0.${n}`));
+      expect(await grid.hasRoom({ view, nextOf: small }, inTime())).toBe(false);
+      expect(await failure(reserve(markOf('c7')))).toMatchObject({ reason: 'no-free-address', outcome: 'none' });
+      await grid.remove(await seen(markOf('c3')), inTime());
+      expect(await grid.hasRoom({ view, nextOf: small }, inTime())).toBe(true);
+      await expect(reserve(markOf('c7'))).resolves.toMatchObject({ view });
+    });
+
+    test('that is asked for is had or refused, whoever has it', async () => {
+      const source = { view, address: '10.0.0.3' };
+      outside.addClient({ ...source, comment: 'printer' });
+      expect(await failure(reserve(markOf('c1'), source))).toMatchObject({ reason: 'conflict', outcome: 'none' });
+      expect(await grid.at('10.0.0.3', view, inTime())).toMatchObject([{ comment: 'printer', isReserved: false }]);
+      expect(await reserve(markOf('c1'), { view, address: '10.0.0.4' })).toEqual({ view, address: '10.0.0.4' });
+    });
+
+    test('of hosts that ask at once is never the same', async () => {
+      const asked = await Promise.allSettled([1, 2, 3, 4].map((n) => reserve(markOf(`c${n}`))));
+      const made = asked.flatMap((one) => (one.status === 'fulfilled' ? [one.value.address] : []));
+      expect(new Set(made).size).toBe(made.length);
+      for (const one of asked) if (one.status === 'rejected') expect(one.reason).toMatchObject({ reason: 'conflict' });
+    });
+
+    test('cannot come from a network that is not there', async () => {
+      const gone = { view, nextOf: cidr('10.9.0.0/24') };
+      expect(await failure(reserve(markOf('c1'), gone))).toMatchObject({ outcome: 'none' });
+      expect(await grid.hasRoom(gone, inTime())).toBeUndefined();
+    });
+
+    test('is looked for letter by letter, in one view or in all', async () => {
+      await grid.create({ view: 'other' }, inTime());
+      await grid.createNetwork({ source: { view: 'other', cidr: small }, name: 'n', comment: '' }, inTime());
+      const mark = markOf('c1');
+      await reserve(`${mark}1`);
+      await reserve(mark, { view: 'other', nextOf: small });
+      expect(await found(mark)).toEqual([]);
+      expect(await grid.find(mark, undefined, inTime())).toMatchObject({ found: [{ view: 'other' }] });
+      expect(await grid.find(mark, 'nowhere', inTime())).toEqual({ found: [] });
+    });
+  });
+
+  describe('a list', () => {
+    const marks = [markOf('c1'), markOf('c2', { network: 'net-2' }), markOf('c3', { node: 'host-b' })];
+    const listed = async (filter: Parameters<Grid['list']>[0]) => {
+      const all = await Array.fromAsync(grid.list(filter, inTime()));
+      return all.map(({ comment }) => comment).sort();
+    };
+    beforeEach(async () => {
+      await createNetwork(small);
+      for (const mark of [...marks, 'router']) await reserve(mark);
+    });
+
+    test('has the reservations of a cluster, of a host, of a network name, of a view and of a network', async () => {
+      const host = { cluster: 'c', node: 'host-a' };
+      expect(await listed({ marks: { cluster: 'c' } })).toEqual([...marks].sort());
+      expect(await listed({ marks: host })).toEqual([marks[0], marks[1]]);
+      expect(await listed({ marks: { ...host, network: 'net-2' } })).toEqual([marks[1]]);
+      expect(await listed({ marks: { cluster: 'c', network: 'net-1' } })).toEqual([marks[0], marks[2]].sort());
+      expect(await listed({ marks: { ...host, node: 'host' } })).toEqual([]);
+      expect(await listed({ marks: host, view: 'nowhere' })).toEqual([]);
+      expect(await listed({ network: small, view, confirm: true })).toEqual([...marks, 'router'].sort());
+      expect(await listed({ network: cidr('10.9.0.0/24') })).toEqual([]);
+    });
+
+    test('has also what somebody has added something to', async () => {
+      const { address } = await seen(marks[0] ?? '');
+      outside.comment({ address, view }, `${marks[0]} (ticket 4711)`);
+      expect(await listed({ marks: { cluster: 'c', node: 'host-a', network: 'net-1' } })).toEqual([
+        `${marks[0]} (ticket 4711)`,
+      ]);
+    });
+
+    test('with descriptions says when and for whom each was reserved, and finds them by that', async () => {
+      const mark = markOf('c9');
+      const described = { comment: mark, ...describeReservation('net-1', { containerId: 'c9', pod: 'web-1' }) };
+      await grid.reserve({ source: next, ...described }, inTime());
+      const attributes = { 'VM ID': 'c9' };
+      const all = await Array.fromAsync(grid.listDescribed({ attributes, view, confirm: true }, inTime()));
+      expect(all).toMatchObject([{ comment: mark, name: described.name, network: small, isReserved: true }]);
+      const own = all[0]?.attributes ?? new Map();
+      expect(Object.fromEntries(own)).toMatchObject(described.attributes);
+      expect(Math.abs((reservedAtIn(own) ?? 0) - Date.now())).toBeLessThan(60_000);
+      const another = grid.listDescribed({ attributes: { 'VM ID': 'c8' } }, inTime());
+      expect(await Array.fromAsync(another)).toEqual([]);
+    });
+  });
+
+  describe('a write to what was looked at', () => {
+    const mark = markOf('c1');
+    beforeEach(async () => {
+      await createNetwork(small);
+      await reserve(mark);
+    });
+
+    test('makes it another’s, attributes and all', async () => {
+      const label = { comment: markOf('c2'), name: 'db', attributes: ofNetwork('net-2') };
+      const before = await seen(mark);
+      await grid.relabel(before, label, inTime());
+      expect(await found(mark)).toEqual([]);
+      const [one] = await Array.fromAsync(grid.listDescribed({ view }, inTime()));
+      expect(one).toMatchObject({ address: before.address, comment: markOf('c2'), name: 'db', isReserved: true });
+      expect(one?.attributes.get('Network Name')).toBe('net-2');
+    });
+
+    test('is not sent when the look is older than a second: another one may lead to it', async () => {
+      const old = later(await seen(mark), -sightingMaxAgeMs - 1);
+      const outdated = { reason: 'busy', outcome: 'none', mayLookAgain: true };
+      expect(await failure(grid.remove(old, inTime()))).toMatchObject(outdated);
+      expect(await failure(grid.relabel(old, { comment: 'x' }, inTime()))).toMatchObject(outdated);
+      expect(await found(mark)).toHaveLength(1);
+    });
+
+    test('that is gone is removed already, and not there to be changed', async () => {
+      const one = later(await seen(mark), 60_000);
+      await grid.remove(one, inTime());
+      await grid.remove(one, inTime());
+      const gone = { reason: 'missing', outcome: 'none', mayLookAgain: true };
+      expect(await failure(grid.relabel(one, { comment: 'x' }, inTime()))).toMatchObject(gone);
+    });
+
+    test('goes by a name that whoever comes next in its place has, too', async () => {
+      const { address, ...one } = await seen(mark);
+      const look = later(one, 60_000);
+      await grid.remove(look, inTime());
+      await reserve(markOf('c2'), { view, address });
+      await grid.remove(look, inTime());
+      expect(await found(markOf('c2'))).toEqual([]);
+    });
+  });
+
+  describe('a write whose answer is lost', () => {
+    const mark = markOf('c1');
+    beforeEach(() => createNetwork(small));
+
+    test.each([true, false])(
+      'may be carried out or not, and is not sent again (carried out: %s)',
+      async (isCarriedOut) => {
+        outside.loseAnswer(isCarriedOut);
+        expect(await failure(reserve(mark))).toMatchObject({ outcome: 'open', mayLookAgain: false });
+        expect(await found(mark)).toHaveLength(isCarriedOut ? 1 : 0);
+      },
+    );
+
+    test.each([true, false])('is open for a delete, too (carried out: %s)', async (isCarriedOut) => {
+      await reserve(mark);
+      const one = await seen(mark);
+      outside.loseAnswer(isCarriedOut);
+      expect(await failure(grid.remove(one, inTime()))).toMatchObject({ outcome: 'open', mayLookAgain: false });
+      expect(await found(mark)).toHaveLength(isCarriedOut ? 0 : 1);
+    });
+  });
+
+  describe('a network', () => {
+    const container = cidr('172.18.0.0/23');
+    const another = { view, nextOf: container, prefixLength: 24 };
+    const createNext = (name: string) =>
+      grid.createNetwork({ source: another, name, comment: pendingNetworkMark(name) }, inTime());
+
+    test('is created once, found where it lies, and removed', async () => {
+      expect(await networkAt(small)).toBeUndefined();
+      expect((await createNetwork(small)).text).toBe(small.text);
+      expect(await failure(createNetwork(small))).toMatchObject({ reason: 'conflict', outcome: 'none' });
+      const network = await networkAt(small);
+      expect(network).toMatchObject({ cidr: small, view, comment: networkMark('net-1'), names: ['net-1'] });
+      expect(await grid.networkAt({ address: '10.0.0.5', view, confirm: true }, inTime())).toMatchObject({
+        cidr: small,
+      });
+      expect(await grid.networkAt({ address: '10.0.0.9', view }, inTime())).toBeUndefined();
+      expect(await grid.networkAt({ cidr: small, view: 'nowhere' }, inTime())).toBeUndefined();
+      if (network !== undefined) await grid.remove(network, inTime());
+      expect(await networkAt(small)).toBeUndefined();
+    });
+
+    test('is the next free one of a container, as long as that has one', async () => {
+      expect(await grid.hasRoom(another, inTime())).toBeUndefined();
+      expect(await failure(createNext('a'))).toMatchObject({ outcome: 'none' });
+      await grid.create({ view, container }, inTime());
+      expect(await grid.hasRoom(another, inTime())).toBe(true);
+      const made = [await createNext('a'), await createNext('b')].map(({ text }) => text);
+      expect(made).toEqual(['172.18.0.0/24', '172.18.1.0/24']);
+      expect(await failure(createNext('c'))).toMatchObject({ reason: 'no-free-network', outcome: 'none' });
+      expect(await grid.hasRoom(another, inTime())).toBe(false);
+    });
+
+    test('is found by its name, in its comment or its attribute, and keeps that when its comment changes', async () => {
+      await createNetwork(small, 'net-1', pendingNetworkMark('net-1'));
+      await createNetwork(cidr('10.0.1.0/29'), 'net-1', 'Paris');
+      await createNetwork(cidr('10.0.2.0/29'), 'net-10');
+      const named = async () => {
+        const all = await grid.networksNamed('net-1', view, inTime());
+        const texts = all.map(({ cidr: { text }, comment }) => `${text} ${comment}`);
+        return [...new Set(texts)].filter((text) => !text.startsWith('10.0.2.')).sort();
+      };
+      expect(await named()).toEqual([`10.0.0.0/29 ${pendingNetworkMark('net-1')}`, '10.0.1.0/29 Paris']);
+      const network = await networkAt(small);
+      if (network !== undefined) await grid.relabel(network, { comment: `${networkMark('net-1')} - Oslo` }, inTime());
+      expect(await named()).toEqual([`10.0.0.0/29 ${networkMark('net-1')} - Oslo`, '10.0.1.0/29 Paris']);
+      expect((await networkAt(small))?.names).toEqual(['net-1']);
+      expect(await grid.networksNamed('net-1', 'nowhere', inTime())).toEqual([]);
+    });
+
+    test('shares addresses with those that it lies in, or that lie in it, not with itself', async () => {
+      await createNetwork(small);
+      await createNetwork(cidr('10.0.1.0/24'));
+      const overlapping = async (text: string) =>
+        (await grid.networksOverlapping(cidr(text), view, inTime())).map((one) => one.text).sort();
+      expect(await overlapping('10.0.0.0/29')).toEqual([]);
+      expect(await overlapping('10.0.0.4/30')).toEqual(['10.0.0.0/29']);
+      expect(await overlapping('10.0.0.0/20')).toEqual(['10.0.0.0/29', '10.0.1.0/24']);
+      expect(await overlapping('10.2.0.0/16')).toEqual([]);
+    });
+
+    test('says how full it is', async () => {
+      await createNetwork(small);
+      for (const n of [1, 2, 3]) await reserve(markOf(`c${n}`));
+      const utilization = await grid.utilization({ address: '10.0.0.1', view }, inTime());
+      expect(utilization).toMatchObject({ cidr: small });
+      expect(utilization?.tenths).toBeGreaterThan(300);
+      expect(utilization?.tenths).toBeLessThanOrEqual(500);
+      expect(await grid.utilization({ cidr: cidr('10.9.0.0/24'), view }, inTime())).toBeUndefined();
+    });
+  });
+
+  describe('a range', () => {
+    const wide = cidr('10.0.0.0/24');
+    const block = (n: number, { node = 'host-a', network = 'net-1' } = {}) =>
+      blockMark({ origin: { cluster: 'c', node }, network, machine: '0123abcd', id: String(n).padStart(16, '0') });
+    const interval = (first: number, last: number) => ({ first: `10.0.0.${first}`, last: `10.0.0.${last}` });
+    const eight = interval(8, 15);
+    const createRange = (where: Interval, comment: string, network = wide) =>
+      grid.createRange({ ...where, network, view, comment, name: 'host-a', attributes: ofNetwork('net-1') }, inTime());
+    const ranges = (filter: Parameters<Grid['ranges']>[0]) => grid.ranges({ view, confirm: true, ...filter }, inTime());
+    const comments = async (filter: Parameters<Grid['ranges']>[0]) =>
+      (await ranges(filter)).map(({ comment }) => comment).sort();
+    const occupants = (where: Interval) => grid.occupants(where, { network: wide, view, confirm: true }, inTime());
+    const only = async (mark: string) => {
+      const [one] = await ranges({ mark });
+      if (one === undefined) throw new Error(`no range carries ${mark}`);
+      return one;
+    };
+    beforeEach(() => createNetwork(wide));
+
+    test('is created once, found by its mark and by what it touches, and removed without what is reserved inside', async () => {
+      await createRange(eight, block(1));
+      const one = await only(block(1));
+      expect(one).toMatchObject({ ...eight, view, network: wide, comment: block(1), isReserved: true });
+      for (const where of [eight, interval(1, 8), interval(15, 20), interval(1, 99), interval(10, 10)]) {
+        expect(await comments({ network: wide, touching: where })).toEqual([block(1)]);
+        expect(await failure(createRange(where, block(2)))).toMatchObject({ reason: 'conflict', outcome: 'none' });
+      }
+      for (const where of [interval(1, 7), interval(16, 99)]) {
+        expect(await comments({ network: wide, touching: where })).toEqual([]);
+      }
+      await reserve(markOf('c1'), { view, address: '10.0.0.9' });
+      await grid.remove(one, inTime());
+      expect(await ranges({ network: wide })).toEqual([]);
+      expect(await found(markOf('c1'))).toHaveLength(1);
+    });
+
+    test('of a host is told from those of other hosts and of other networks, and from one that a member serves', async () => {
+      outside.addServedRange({ ...interval(1, 4), view });
+      await createRange(eight, block(1));
+      await createRange(interval(16, 23), block(2, { network: 'net-2' }));
+      await createRange(interval(24, 31), block(3, { node: 'host-b' }));
+      const host = { cluster: 'c', node: 'host-a', of: 'blocks' } as const;
+      expect(await comments({ marks: host })).toEqual([block(1), block(2, { network: 'net-2' })]);
+      expect(await comments({ marks: { cluster: 'c', network: 'net-1', of: 'blocks' } })).toEqual(
+        [block(1), block(3, { node: 'host-b' })].sort(),
+      );
+      expect(await comments({ marks: { cluster: 'c' } })).toEqual([]);
+      expect(await comments({ mark: block(1).slice(0, -1) })).toEqual([]);
+      expect(await comments({ marks: host, view: 'nowhere' })).toEqual([]);
+      expect(await Array.fromAsync(grid.list({ marks: host }, inTime()))).toEqual([]);
+      const kinds = (await ranges({ network: wide })).map(({ first, isReserved }) => [first, isReserved]);
+      expect(kinds.filter(([, isReserved]) => !isReserved)).toEqual([['10.0.0.1', false]]);
+    });
+
+    test('gives its addresses to whoever names it, and not to who asks its network', async () => {
+      await createRange(interval(1, 2), block(1));
+      const nextOf = interval(1, 2);
+      expect(await reserve(markOf('c1'), { view, nextOf: wide })).toMatchObject({ address: '10.0.0.3' });
+      expect(await grid.hasRoom({ view, nextOf }, inTime())).toBe(true);
+      const made = [await reserve(markOf('c2'), { view, nextOf }), await reserve(markOf('c3'), { view, nextOf })];
+      expect(made.map(({ address }) => address).sort()).toEqual(['10.0.0.1', '10.0.0.2']);
+      expect(await failure(reserve(markOf('c4'), { view, nextOf }))).toMatchObject({ reason: 'no-free-address' });
+      expect(await grid.hasRoom({ view, nextOf }, inTime())).toBe(false);
+      expect(await grid.hasRoom({ view, nextOf: interval(1, 3) }, inTime())).toBeUndefined();
+    });
+
+    test('does not make its addresses used: what is at them does', async () => {
+      await createRange(eight, block(1));
+      outside.addHost({ address: '10.0.0.10', view });
+      outside.addClient({ address: '10.0.0.9', view, comment: 'printer' });
+      await reserve(markOf('c1'), { view, address: '10.0.0.15' });
+      await reserve(markOf('c2'), { view, address: '10.0.0.16' });
+      expect(await occupants(eight)).toEqual([
+        { address: '10.0.0.9', comment: 'printer' },
+        { address: '10.0.0.10', comment: '' },
+        { address: '10.0.0.15', comment: markOf('c1') },
+      ]);
+      expect(await grid.isUsed('10.0.0.8', view, inTime())).toBe(false);
+      expect(await grid.isUsed('10.0.0.10', view, inTime())).toBe(true);
+      expect(await occupants({ first: '10.0.0.0', last: '10.0.0.8' })).toEqual([]);
+    });
+
+    test('needs a network that holds all of it', async () => {
+      const gone = cidr('10.9.0.0/24');
+      const where = { first: '10.9.0.1', last: '10.9.0.8' };
+      expect(await failure(createRange(where, block(1), gone))).toMatchObject({ reason: 'missing', outcome: 'none' });
+      expect(await failure(createRange(where, block(1)))).toMatchObject({ outcome: 'none' });
+      expect(await ranges({ network: gone, touching: where })).toEqual([]);
+      expect(await grid.occupants(where, { network: gone, view }, inTime())).toEqual([]);
+    });
+
+    test('is written to by a look at it, like any object', async () => {
+      await createRange(eight, block(1));
+      await grid.relabel(await only(block(1)), { comment: `${block(1)} (Oslo)` }, inTime());
+      const [one] = await ranges({ network: wide });
+      expect(one).toMatchObject({ ...eight, comment: `${block(1)} (Oslo)`, isReserved: true });
+      if (one === undefined) return;
+      const old = await failure(grid.remove(later(one, -sightingMaxAgeMs - 1), inTime()));
+      expect(old).toMatchObject({ reason: 'busy', outcome: 'none', mayLookAgain: true });
+      outside.loseAnswer(true);
+      expect(await failure(grid.remove(one, inTime()))).toMatchObject({ outcome: 'open' });
+      expect(await ranges({ network: wide })).toEqual([]);
+      outside.loseAnswer(false);
+      expect(await failure(createRange(eight, block(2)))).toMatchObject({ outcome: 'open', mayLookAgain: false });
+    });
+  });
+
+  test('a view and a network container are created once', async () => {
+    const container = cidr('172.18.0.0/16');
+    for (const one of [{ view: 'pods' }, { view: 'pods', container }]) {
+      expect(await grid.exists(one, inTime())).toBe(false);
+      await grid.create(one, inTime());
+      expect(await grid.exists(one, inTime())).toBe(true);
+      expect(await failure(grid.create(one, inTime()))).toMatchObject({ reason: 'conflict', outcome: 'none' });
+    }
+    expect(await grid.exists({ view, container }, inTime())).toBe(false);
+  });
+
+  test('where the master is away, nothing that another host says counts as confirmed, and nothing goes to it by a look at the master', async () => {
+    await createNetwork(small);
+    const mark = markOf('c1');
+    await reserve(mark);
+    const one = await seen(mark);
+    await outside.loseMaster();
+    expect(await grid.find(mark, view, inTime())).toMatchObject({ found: [], unconfirmed: { reason: 'unconfirmed' } });
+    expect(await grid.at(one.address, view, inTime())).toEqual([]);
+    const unconfirmed = { reason: 'unconfirmed', outcome: 'none' };
+    const listed = Array.fromAsync(grid.list({ marks: { cluster: 'c' }, confirm: true }, inTime()));
+    expect(await failure(listed)).toMatchObject(unconfirmed);
+    const network = grid.networkAt({ cidr: small, view, confirm: true }, inTime());
+    expect(await failure(network)).toMatchObject(unconfirmed);
+    expect(await failure(grid.ranges({ network: small, confirm: true }, inTime()))).toMatchObject(unconfirmed);
+    const occupants = grid.occupants(intervalOf(small), { network: small, view, confirm: true }, inTime());
+    expect(await failure(occupants)).toMatchObject(unconfirmed);
+    expect(await failure(grid.remove(later(one, 60_000), inTime()))).toMatchObject({
+      outcome: 'none',
+      mayLookAgain: true,
+    });
+  });
+}
+
+function cidr(text: string): Cidr {
+  const parsed = parseCidr(text);
+  if (parsed === undefined) throw new Error(`${text} is no network`);
+  return parsed;
+}

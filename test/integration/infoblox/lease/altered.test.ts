@@ -1,0 +1,136 @@
+/** Reservations that somebody has altered on the grid: a mark ends where it ends, and what goes on is not ours. */
+import { describe, expect, test } from 'vitest';
+import { type Host, until } from '../../../fixture/host.ts';
+import { errorOf, held, useGridAndHost, writes } from '../grid-and-host.ts';
+
+const fixture = useGridAndHost({}, { doubtWindow: { recheck: 100, end: 400 } });
+
+const note = ' (ticket 4711, do not touch)';
+const mark = 'infoblox-cni cluster=cluster-1 node=host-a network=net-1 container=c1 interface=eth0';
+const reservation = { match_client: 'RESERVED', mac: '00:00:00:00:00:00' };
+
+const at = (address: string) => fixture.grid.fixedAddresses().find(({ ipv4addr }) => ipv4addr === address);
+const alter = (address: string, fields: Record<string, string>) => fixture.grid.update(at(address)?._ref ?? '', fields);
+const knowing = (...containers: string[]) => ({
+  config: { 'cni.dev/valid-attachments': containers.map((containerID) => ({ containerID, ifname: 'eth0' })) },
+});
+const withResult = (address: string) => ({ config: { prevResult: { ips: [{ address: `${address}/24` }] } } });
+const deletes = () => writes(fixture.grid).filter((line) => line.startsWith('DELETE'));
+const reports = (host: Host) => host.log.filter(({ message }) => message.includes('was altered on the grid'));
+/** GC does not judge what is younger than its own millisecond. */
+const later = () => new Promise((resolve) => setTimeout(resolve, 5));
+
+/** A host of the same name without its state; it has read the grid when this returns. */
+async function reinstalled(): Promise<Host> {
+  await fixture.host.stop();
+  fixture.grid.clearLog();
+  const host = await fixture.another({ node: 'host-a' }).start();
+  const imported = () => fixture.grid.requests.some(({ query, status }) => 'comment~' in query && status === 200);
+  await until('the grid has been read', imported);
+  return host;
+}
+
+describe.each([
+  ['whose comment somebody has added to', { comment: `${mark}${note}` }],
+  ['that somebody has made a fixed address of a MAC', { match_client: 'MAC_ADDRESS', mac: '02:00:00:00:00:77' }],
+])('a reservation %s', (_, change) => {
+  test('of a valid container is left alone by GC, which reports it once', async () => {
+    const { grid, host } = fixture;
+    const address = await host.add('c1');
+    alter(address, change);
+    await later();
+    for (let n = 0; n < 2; n += 1) await host.call('GC', '', knowing('c1'));
+    expect(held(grid)).toEqual(['10.0.0.1', address]);
+    expect(reports(host)).toMatchObject([
+      { level: 'warn', details: { address, view: 'default', comment: at(address)?.comment } },
+    ]);
+  });
+
+  test('is left alone by the DEL of its container, which says so', async () => {
+    const { grid, host } = fixture;
+    const address = await host.add('c1');
+    alter(address, change);
+    await host.del('c1');
+    expect(held(grid)).toEqual(['10.0.0.1', address]);
+    expect(deletes()).toEqual([]);
+    expect(host.log.at(-1)).toMatchObject({
+      message: 'nothing to release: the reservation was removed or changed in the grid',
+      details: { address, now: expect.stringContaining('was changed in the grid and is n') },
+    });
+    expect(reports(host)).toHaveLength(1);
+    expect(await host.add('c2')).not.toBe(address);
+  });
+
+  test('is left alone by GC, DEL and import of a host that has lost its state', async () => {
+    const { grid, host } = fixture;
+    const address = await host.add('c1');
+    alter(address, change);
+    const twin = await reinstalled();
+    await twin.del('c1');
+    await twin.call('GC', '', knowing());
+    expect(held(grid)).toEqual(['10.0.0.1', address]);
+    expect(reports(twin).map(({ details }) => details.address)).toEqual([address]);
+    expect(twin.log.map(({ message }) => message)).not.toContainEqual(expect.stringContaining('imported'));
+  });
+
+  test('is missed by CHECK, which quotes it', async () => {
+    const { host } = fixture;
+    const address = await host.add('c1');
+    alter(address, change);
+    expect(await errorOf(host.call('CHECK', 'c1', withResult(address)))).toMatchObject({
+      code: 104,
+      msg: expect.stringMatching(new RegExp(`${address} was changed in the grid and is .*"infoblox-cni .*"$`)),
+    });
+  });
+
+  test('is not answered by a repeated ADD, which takes no second address for the container', async () => {
+    const { grid, host } = fixture;
+    const address = await host.add('c1');
+    alter(address, change);
+    expect(await errorOf(host.add('c1'))).toMatchObject({
+      code: 105,
+      msg: expect.stringContaining(`c1/eth0 holds ${address} in network net-1, and that was changed in the grid`),
+      details: expect.stringContaining(`with the comment "${mark}" again`),
+    });
+    expect(held(grid)).toEqual(['10.0.0.1', address]);
+    alter(address, { ...reservation, comment: mark });
+    expect(await host.add('c1')).toBe(address);
+  });
+
+  test('is not reserved again after a fail-over, nor called lost', async () => {
+    const { grid, host } = fixture;
+    const address = await host.add('c1');
+    alter(address, change);
+    await grid.pause();
+    await errorOf(host.call('CHECK', 'c1', withResult(address)));
+    await until('the grid is missed', () => host.log.some(({ message }) => message.includes('grid unavailable')));
+    grid.clearLog();
+    await grid.resume();
+    await until('it is reported', () => reports(host).length > 0);
+    expect(grid.requests.filter(({ method }) => method === 'POST')).toEqual([]);
+    expect(host.log.filter(({ message }) => message.includes('lost the reservation'))).toEqual([]);
+  });
+});
+
+test('a mark that somebody has added to without a space is still no reason to take the address of a valid container', async () => {
+  const { grid, host } = fixture;
+  const address = await host.add('c1');
+  alter(address, { comment: `${mark},Paris` });
+  await later();
+  await host.call('GC', '', knowing('c1'));
+  expect(held(grid)).toEqual(['10.0.0.1', address]);
+  expect(reports(host)).toHaveLength(1);
+});
+
+test('a copy of a reservation that somebody made for a device of his own is nobody’s but his', async () => {
+  const { grid, host } = fixture;
+  const address = await host.add('c1');
+  grid.add('fixedaddress', { ipv4addr: '10.0.0.9', mac: '02:00:00:00:00:77', comment: mark });
+  await later();
+  await host.call('GC', '', knowing());
+  expect(held(grid)).toEqual(['10.0.0.1', '10.0.0.9']);
+  const twin = await reinstalled();
+  await twin.del('c1');
+  expect(await twin.add('c1')).toBe(address);
+  expect(held(grid)).toEqual(['10.0.0.1', '10.0.0.9', address]);
+});

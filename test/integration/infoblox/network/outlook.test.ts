@@ -1,0 +1,102 @@
+/** What the next ADD would do, seen without doing it. */
+
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { networkMark, pendingNetworkMark } from '../../../../src/infoblox/mark.ts';
+import { outlookOf } from '../../../../src/infoblox/network/outlook.ts';
+import { networkSpec, type SpecInput } from '../../../../src/infoblox/network/spec.ts';
+import { NetworkViews } from '../../../../src/infoblox/network/views.ts';
+import type { Session } from '../../../../src/infoblox/wapi/session.ts';
+import { type Grid, startGrid } from '../../../simulator/grid.ts';
+import { writes } from '../grid-and-host.ts';
+import { gridOver, inTime, openSession } from '../wapi/session-fixture.ts';
+
+let grid: Grid;
+let session: Session;
+
+beforeEach(async () => {
+  grid = await startGrid();
+  session = openSession({ port: grid.port });
+});
+afterEach(async () => {
+  expect(writes(grid)).toEqual([]);
+  await session.close(inTime());
+  await grid.stop();
+});
+
+const usual = { name: 'net-1', view: 'default', containers: '172.18.0.0/16', prefixLength: 24, keepFirst: false };
+
+function outlook(differs: Partial<SpecInput> = {}) {
+  const port = gridOver(session);
+  const leases = { boundIn: () => [], hasBoundIn: () => false };
+  const views = new NetworkViews({
+    grid: port,
+    leases,
+    host: { cluster: 'c', node: 'n' },
+    log: { warn: () => undefined },
+  });
+  return outlookOf({ grid: port, views, leases }, networkSpec({ ...usual, ...differs }), inTime());
+}
+
+describe('by subnet', () => {
+  const subnet = '10.0.0.0/24';
+  test('a network that is there is used', async () => {
+    grid.add('network', { network: subnet });
+    expect(await outlook({ subnet })).toMatchObject({ kind: 'found', cidr: { text: subnet } });
+  });
+  test('one that is absent, be it with its view, would be created', async () => {
+    expect(await outlook({ subnet })).toEqual({ kind: 'absent' });
+    expect(await outlook({ subnet, view: 'priv' })).toEqual({ kind: 'absent' });
+  });
+  test.each([
+    ['another name has it', { network: subnet, comment: networkMark('net-2') }, /belongs to the network name net-2/],
+    ['it would overlap another one', { network: '10.0.0.0/16' }, /overlaps the network 10\.0\.0\.0\/16/],
+    ['its name is another network', { network: '10.9.0.0/24', comment: networkMark('net-1') }, /is 10\.9\.0\.0\/24 in/],
+  ])('is refused when %s', async (_, network, message) => {
+    grid.add('network', network);
+    await expect(outlook({ subnet })).rejects.toMatchObject({
+      reason: 'network-conflict',
+      message: expect.stringMatching(message),
+    });
+  });
+});
+
+describe('by container', () => {
+  test('the network of the name is used, wherever in the containers it lies', async () => {
+    grid.add('network', { network: '172.18.9.0/24', comment: networkMark('net-1') });
+    expect(await outlook()).toMatchObject({ kind: 'found', cidr: { text: '172.18.9.0/24' } });
+  });
+  test('one that lies in none of the containers is refused', async () => {
+    grid.add('network', { network: '10.9.0.0/24', comment: networkMark('net-1') });
+    await expect(outlook()).rejects.toMatchObject({ message: expect.stringMatching(/is 10\.9\.0\.0\/24 .* outside/) });
+  });
+  test('of two networks of the name the one that would be used is told, and that there are two', async () => {
+    for (const network of ['10.9.0.0/24', '172.18.9.0/24'])
+      grid.add('network', { network, comment: networkMark('net-1') });
+    expect(await outlook()).toMatchObject({
+      kind: 'found',
+      cidr: { text: '172.18.9.0/24' },
+      duplicate: { message: expect.stringContaining('network net-1 is 10.9.0.0/24 and 172.18.9.0/24') },
+    });
+  });
+  test('one that another host sets up is waited for', async () => {
+    grid.add('network', { network: '172.18.0.0/24', comment: pendingNetworkMark('net-1') });
+    expect(await outlook()).toEqual({ kind: 'pending' });
+  });
+  test('else it would come from the first container with room, or one that would be created', async () => {
+    expect(await outlook()).toMatchObject({
+      kind: 'absent',
+      room: { container: { text: '172.18.0.0/16' }, exists: false },
+    });
+    grid.add('networkcontainer', { network: '172.18.0.0/23' });
+    for (const network of ['172.18.0.0/24', '172.18.1.0/24']) grid.add('network', { network });
+    grid.add('networkcontainer', { network: '172.19.0.0/16' });
+    expect(await outlook({ containers: '172.18.0.0/23,172.19.0.0/16' })).toMatchObject({
+      room: { container: { text: '172.19.0.0/16' }, exists: true },
+    });
+    await expect(outlook({ containers: '172.18.0.0/23' })).rejects.toMatchObject({ reason: 'no-free-network' });
+  });
+  test('a network in the place of the container is refused', async () => {
+    grid.add('network', { network: '172.18.0.0/16' });
+    await expect(outlook()).rejects.toMatchObject({ message: expect.stringMatching(/is not a network container/) });
+  });
+});

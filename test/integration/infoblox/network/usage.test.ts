@@ -1,0 +1,145 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type Cidr, parseCidr } from '../../../../src/infoblox/address.ts';
+import { hostClock } from '../../../../src/infoblox/concurrency/clock.ts';
+import { Conditions } from '../../../../src/infoblox/conditions.ts';
+import { GridError } from '../../../../src/infoblox/errors.ts';
+import { NetworkUsage, targetsOf } from '../../../../src/infoblox/network/usage.ts';
+import type { Session } from '../../../../src/infoblox/wapi/session.ts';
+import { until } from '../../../fixture/host.ts';
+import { type Grid, startGrid } from '../../../simulator/grid.ts';
+import { reservation } from '../../../simulator/grid-fixture.ts';
+import { gridOver, inTime, openSession } from '../wapi/session-fixture.ts';
+
+function cidr(text: string): Cidr {
+  const parsed = parseCidr(text);
+  if (parsed === undefined) throw new Error(`${text} is no network`);
+  return parsed;
+}
+
+const network = (text: string, view = 'default') => ({ cidr: cidr(text), view });
+const lease = (address: string, view = 'default') => ({ address, view });
+
+describe('what is asked about', () => {
+  const one = network('10.0.0.0/24');
+  test.each([
+    ['nothing is known', [], [], []],
+    ['a network for two specs is one', [one, network('10.0.0.0/24')], [], [one]],
+    [
+      'one CIDR in two views is two networks',
+      [one, network('10.0.0.0/24', 'b')],
+      [],
+      [one, network('10.0.0.0/24', 'b')],
+    ],
+    ['a lease in a known network adds nothing', [one], [lease('10.0.0.9')], [one]],
+    [
+      'a lease outside, or in another view, does',
+      [one],
+      [lease('10.0.1.9'), lease('10.0.0.9', 'b')],
+      [one, lease('10.0.1.9'), lease('10.0.0.9', 'b')],
+    ],
+  ])('%s', (_, known, leased, expected) => {
+    expect(targetsOf(known, leased)).toEqual(expected);
+  });
+});
+
+describe('the grid is asked', () => {
+  let grid: Grid;
+  let session: Session;
+  let conditions: Conditions;
+  let usage: NetworkUsage;
+  let now: number;
+  let known: ReturnType<typeof network>[];
+  let leased: ReturnType<typeof lease>[];
+
+  beforeEach(async () => {
+    now = 0;
+    known = [];
+    leased = [];
+    grid = await startGrid();
+    session = openSession({ port: grid.port });
+    conditions = new Conditions();
+    const clock = { ...hostClock(), now: () => now };
+    usage = new NetworkUsage({ grid: gridOver(session), conditions, known: () => known, leased: () => leased, clock });
+    grid.add('network', { network: '10.0.0.0/24' });
+    grid.add('network', { network: '10.0.1.0/28' });
+    for (const address of ['10.0.0.1', '10.0.0.2', '10.0.1.1']) grid.add('fixedaddress', reservation(address));
+  });
+  afterEach(async () => {
+    await session.close(inTime());
+    await grid.stop();
+  });
+
+  const seen = () => usage.all.map(({ cidr: { text }, view, total, used }) => `${text} ${view} ${used}/${total}`);
+  /** Refreshes, and waits for as many requests as must follow from that. */
+  async function refresh(requests: number): Promise<void> {
+    grid.clearLog();
+    usage.refresh();
+    await until(`${requests} requests`, () => grid.requests.filter(({ status }) => status !== 0).length >= requests);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(grid.requests).toHaveLength(requests);
+  }
+
+  test('once for each network, whether it is known or an address in it is leased, and again after five minutes', async () => {
+    known = [network('10.0.0.0/24')];
+    leased = [lease('10.0.0.2'), lease('10.0.1.1'), lease('10.0.1.2')];
+    await refresh(2);
+    expect(seen()).toEqual(['10.0.0.0/24 default 2/254', '10.0.1.0/28 default 1/14']);
+    now = 299_000;
+    await refresh(0);
+    now = 300_000;
+    grid.add('fixedaddress', reservation('10.0.0.3'));
+    await refresh(2);
+    expect(seen()).toEqual(['10.0.0.0/24 default 3/254', '10.0.1.0/28 default 1/14']);
+  });
+
+  test('at once for a network that is new, and for that alone', async () => {
+    known = [network('10.0.0.0/24')];
+    await refresh(1);
+    known = [...known, network('10.0.1.0/28')];
+    await refresh(1);
+    expect(seen()).toEqual(['10.0.0.0/24 default 2/254', '10.0.1.0/28 default 1/14']);
+  });
+
+  test('at once for a network that has become full, or is so no longer: what it said before holds no more', async () => {
+    const subject = '10.0.1.0/28 (view default)';
+    known = [network('10.0.0.0/24'), network('10.0.1.0/28')];
+    await refresh(2);
+    conditions.raise('network-full', new GridError('no-free-address', 'full'), { subject });
+    expect(seen()).toEqual(['10.0.0.0/24 default 2/254']);
+    grid.add('fixedaddress', reservation('10.0.1.2'));
+    await refresh(1);
+    expect(seen()).toEqual(['10.0.0.0/24 default 2/254', '10.0.1.0/28 default 2/14']);
+    await refresh(0);
+    conditions.clear('network-full', subject);
+    await refresh(1);
+  });
+
+  test('anew for a network that becomes full while the grid is asked: that answer may be older', async () => {
+    const full = network('10.0.1.0/28');
+    known = [full];
+    const refreshing = usage.refresh();
+    const error = new GridError('no-free-address', 'no free address');
+    conditions.raise('network-full', error, { subject: '10.0.1.0/28 (view default)' });
+    await refreshing;
+    expect(seen()).toEqual([]);
+    await refresh(1);
+    expect(seen()).toEqual(['10.0.1.0/28 default 1/14']);
+  });
+
+  test('about fifty networks at most', async () => {
+    known = Array.from({ length: 60 }, (_, index) => network(`10.1.${index}.0/24`));
+    await refresh(50);
+    expect(seen()).toEqual([]);
+    await refresh(0);
+  });
+
+  test('not while it is away; a network that it does not have is left out', async () => {
+    known = [network('10.0.0.0/24'), network('10.9.0.0/24'), network('10.0.0.0/24', 'nowhere')];
+    conditions.raise('grid-unavailable', new GridError('unreachable', 'cannot connect to the grid'));
+    await refresh(0);
+    conditions.clear('grid-unavailable');
+    await refresh(3);
+    expect(seen()).toEqual(['10.0.0.0/24 default 2/254']);
+    await refresh(0);
+  });
+});

@@ -1,0 +1,235 @@
+/** Answers that are well-formed and not what was asked for. Nothing is done to an object because of them. */
+
+import { createSecureServer } from 'node:http2';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import fc from 'fast-check';
+import * as v from 'valibot';
+import { afterEach, describe, expect, test } from 'vitest';
+import { hostClock } from '../../../../src/infoblox/concurrency/clock.ts';
+import { type GridError, hasReason } from '../../../../src/infoblox/errors.ts';
+import { createAgent } from '../../../../src/infoblox/wapi/connection/agent.ts';
+import { createTransport } from '../../../../src/infoblox/wapi/connection/transport.ts';
+import { fixedAddress } from '../../../../src/infoblox/wapi/objects.ts';
+import { referenceTo, urlPath } from '../../../../src/infoblox/wapi/request.ts';
+import { searchPages } from '../../../../src/infoblox/wapi/search.ts';
+import { until } from '../../../fixture/host.ts';
+import { type Certificate, makeCertificate } from '../../../simulator/http/certificate.ts';
+import { useGridAndHost, writes } from '../grid-and-host.ts';
+import { failureOf, inTime, openSession } from './session-fixture.ts';
+
+const onTheGrid = useGridAndHost({ attributes: ['VM ID'] });
+
+const json = (status: number, value: unknown) => ({
+  ...({ kind: 'status', status, body: JSON.stringify(value), contentType: 'application/json' } as const),
+});
+
+describe('a reference that leads elsewhere', () => {
+  const references: readonly (readonly [string, string])[] = [
+    ['the directory above', 'fixedaddress/../networkview/ZG5zLm5ldHdvcmtfdmlldyQw:default/true'],
+    ['an object of another type', 'networkview/ZG5zLm5ldHdvcmtfdmlldyQw:default/true'],
+    ['the directory above its name', 'fixedaddress/ZG5z:10.0.0.2/../../networkview/ZG5zLm5ldHdvcmtfdmlldyQw'],
+    ['the same, encoded', 'fixedaddress/ZG5z:10.0.0.2/%2E%2e/%2e./networkview/ZG5zLm5ldHdvcmtfdmlldyQw'],
+    ['the same by backslashes', 'fixedaddress/ZG5z:10.0.0.2\\..\\..\\networkview\\ZG5zLm5ldHdvcmtfdmlldyQw'],
+    ['the same with a tab that URLs lose', 'fixedaddress/.\t./networkview/ZG5zLm5ldHdvcmtfdmlldyQw:default/true'],
+    ['nowhere, at length', `fixedaddress/ZG5z:${'/'.repeat(5_000)}`],
+  ];
+
+  test.each(references)('to %s: nothing is deleted because of it', async (_, _ref) => {
+    const { grid, host } = onTheGrid;
+    await host.add('c1');
+    const real = grid.fixedAddresses().find(({ comment }) => comment?.includes('container=c1 '));
+    const { ipv4addr, comment, mac, match_client } = real ?? {};
+    const found = { result: [{ _ref, ipv4addr, network_view: 'default', comment, mac, match_client }] };
+    grid.clearLog();
+    const disarm = grid.inject({ method: 'GET', type: 'fixedaddress', times: 99, effect: json(200, found) });
+    await host.del('c1');
+    expect(writes(grid)).toEqual([]);
+    disarm();
+    await until('it is released', () => writes(grid).length > 0);
+    expect(writes(grid)).toEqual(['DELETE fixedaddress 200']);
+    expect(grid.fixedAddresses().map((object) => object.comment)).not.toContain(comment);
+  });
+
+  test.each([
+    'fixedaddress/ZG5zLmZpeGVkX2FkZHJlc3MkMTAuMC4wLjIuMC4u:10.0.0.2/default',
+    'fixedaddress/ZG5zLmZpeGVkX2FkZHJlc3MkMTAuMC4wLjIuMC4u',
+    'fixedaddress/ZG5z_-+=:10.0.0.2/a%20view%2Fof%3F%C3%A9..%2e',
+  ])('is not one like %s', (reference) => {
+    expect(v.is(referenceTo('fixedaddress'), reference)).toBe(true);
+  });
+
+  test('is none that a URL keeps below its type', () => {
+    const pieces = fc.constantFrom(
+      'fixedaddress/',
+      '..',
+      '.',
+      '%2e',
+      '/',
+      ':',
+      'networkview',
+      '\\',
+      '\t',
+      '?',
+      '#',
+      '@',
+      '%',
+      'é',
+    );
+    const texts = fc
+      .array(fc.oneof(pieces, fc.string({ unit: 'binary', maxLength: 3 })))
+      .map((parts) => parts.join(''));
+    const property = fc.property(texts, (text) => {
+      const reference = `fixedaddress/ZG5z${text}`;
+      if (!v.is(referenceTo('fixedaddress'), reference)) return;
+      expect(new URL(`https://grid.example/wapi/v2.3/${urlPath(reference)}`).pathname).toMatch(
+        /^\/wapi\/v2\.3\/fixedaddress\/ZG5z/,
+      );
+    });
+    fc.assert(property, { numRuns: 2_000 });
+  });
+});
+
+test('a view whose name means something in a URL is used like any other', async () => {
+  const { grid, host } = onTheGrid;
+  const ipam = { 'network-view': 'a?b#c/d e%é..' };
+  await host.add('c1', { ipam });
+  await host.del('c1', { ipam });
+  expect(grid.fixedAddresses(ipam['network-view']).map(({ name }) => name)).toEqual(['gateway']);
+});
+
+test.each(['constructor', '__proto__', 'toString', 'VM ID'])(
+  'a refused attribute "%s" costs one more request at most',
+  async (name) => {
+    const { grid, host } = onTheGrid;
+    await host.add('c1');
+    grid.clearLog();
+    const text = `Unknown extensible attribute: ${name}`;
+    const refusal = json(400, { Error: 'AdmConProtoError', code: 'Client.Ibap.Proto', text });
+    grid.inject({ method: 'POST', type: 'fixedaddress', times: 9999, effect: refusal });
+    await failureOf(host.add('c2'));
+    expect(writes(grid).length).toBeLessThanOrEqual(2);
+  },
+);
+
+describe('a search', () => {
+  const search = (limits: { pages: number; waiting: number }) => {
+    const { grid } = onTheGrid;
+    const session = openSession({ port: grid.port });
+    const what = { ...fixedAddress, query: {}, fields: 'ipv4addr', limits };
+    return { session, results: searchPages(session, what, inTime()) };
+  };
+  const object = { _ref: 'fixedaddress/ZG5z:10.0.0.2/default', ipv4addr: '10.0.0.2' };
+
+  async function end(limits: { pages: number; waiting: number }): Promise<{ count: number; error: unknown }> {
+    const { session, results } = search(limits);
+    let count = 0;
+    try {
+      for await (const _ of results) count += 1;
+      return { count, error: undefined };
+    } catch (error) {
+      return { count, error };
+    } finally {
+      await session.close(inTime());
+    }
+  }
+
+  test('whose pages have no end is ended, and says so', async () => {
+    const endless = json(200, { result: [object], next_page_id: 'on-and-on' });
+    onTheGrid.grid.inject({ method: 'GET', type: 'fixedaddress', times: 9999, effect: endless });
+    const { count, error } = await end({ pages: 20, waiting: 60_000 });
+    expect(count).toBe(20);
+    expect(error).toMatchObject({
+      reason: 'bad-answer',
+      message: 'GET fixedaddress: the search has more than 20 pages of results',
+      hint: expect.stringContaining('page after page'),
+    });
+  });
+
+  test('whose pages come slowly, one after the other, is ended, too', async () => {
+    const { grid } = onTheGrid;
+    grid.inject({ method: 'GET', type: 'fixedaddress', times: 9999, effect: { kind: 'hang' }, skip: 1 });
+    const first = json(200, { result: [object], next_page_id: 'on-and-on' });
+    grid.inject({ method: 'GET', type: 'fixedaddress', effect: first });
+    const { count, error } = await end({ pages: 20, waiting: 500 });
+    expect(count).toBe(1);
+    expect(error).toMatchObject({
+      reason: 'timeout',
+      message: 'GET fixedaddress: the search took more than 0.5 s in all',
+    });
+  });
+
+  test.each([
+    ['more results than were asked for', { result: Array(1001).fill(object) }, 'at most 1000 results'],
+    ['a page ID that fits in no URL', { result: [], next_page_id: 'x'.repeat(5_000) }, 'at most 4096 characters'],
+    ['a comment that no grid can hold', { result: [{ ...object, comment: 'x'.repeat(2_000) }] }, 'at most 1024 char'],
+    ['an address that is none', { result: [{ ...object, ipv4addr: '10.0.0.2 ' }] }, 'an IPv4 address'],
+  ])('with %s is no answer', async (_, answer, expected) => {
+    onTheGrid.grid.inject({ method: 'GET', type: 'fixedaddress', times: 9999, effect: json(200, answer) });
+    const { error } = await end({ pages: 3, waiting: 60_000 });
+    expect(hasReason(error, 'bad-answer')).toBe(true);
+    expect((error as GridError).message).toContain(expected);
+    expect((error as GridError).message.length).toBeLessThan(300);
+  });
+});
+
+describe('what comes over the wire', () => {
+  const open: { close(): unknown }[] = [];
+  let certificate: Certificate | undefined;
+  afterEach(async () => {
+    for (const each of open.splice(0)) await each.close();
+    await certificate?.remove();
+  });
+
+  async function answerOf(
+    server: { listen(port: number, host: string, ready: () => void): unknown; address(): unknown },
+    lists = true,
+  ) {
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const transport = createTransport(createAgent({ verify: false }, 2), hostClock());
+    open.push(transport);
+    const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+    return transport.exchange({ method: 'GET', url, about: 'x', writes: false, headers: {}, lists, signal: inTime() });
+  }
+
+  test('is HTTP/1.1, also where the grid offers HTTP/2', async () => {
+    certificate = await makeCertificate();
+    const server = createSecureServer({ ...certificate, allowHTTP1: true }, (request, response) => {
+      response.end(request.httpVersion);
+    });
+    open.push(server);
+    expect((await answerOf(server)).body).toBe('1.1');
+  });
+
+  test('is put together, in however many pieces it comes', async () => {
+    certificate = await makeCertificate();
+    const text = JSON.stringify('añ€😀'.repeat(3_000));
+    const server = createServer(certificate, async (_, response) => {
+      for (const byte of Buffer.from(text)) response.write(Buffer.from([byte]));
+      response.end();
+    });
+    open.push(server);
+    expect((await answerOf(server)).body).toBe(text);
+  });
+
+  test.each([
+    ['a list', 200, true, 2_097_152],
+    ['an object', 200, false, 262_144],
+    ['a refusal', 400, true, 262_144],
+  ])('is read up to a limit, as %s', async (_, status, lists, most) => {
+    certificate = await makeCertificate();
+    let size = most;
+    const server = createServer(certificate, (_request, response) => {
+      response.writeHead(status).end('x'.repeat(size));
+    });
+    open.push(server);
+    expect((await answerOf(server, lists)).body).toHaveLength(most);
+    server.close();
+    size += 1;
+    const failure = await failureOf(answerOf(server, lists));
+    expect(failure).toMatchObject({
+      reason: 'bad-answer',
+      message: expect.stringContaining(`more than ${most} bytes`),
+    });
+  });
+});

@@ -1,0 +1,39 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { GridInspection } from '../../../../src/infoblox/wapi/inspection.ts';
+import type { Session } from '../../../../src/infoblox/wapi/session.ts';
+import { type Grid, startGrid } from '../../../simulator/grid.ts';
+import { inTime, openSession } from './session-fixture.ts';
+
+let grid: Grid;
+let session: Session;
+let inspection: GridInspection;
+
+beforeEach(async () => {
+  grid = await startGrid({ versions: ['2.3', '2.5'] });
+  session = openSession({ port: grid.port });
+  inspection = new GridInspection(session);
+});
+afterEach(async () => {
+  await session.close(inTime());
+  await grid.stop();
+});
+
+test('a grid says which versions it serves, and under which licences', async () => {
+  expect(await inspection.versions(inTime())).toEqual(['2.3', '2.5']);
+  const licenses = await inspection.licenses(inTime());
+  expect(licenses).toContainEqual({ type: 'DHCP', status: 'PERMANENT' });
+});
+
+test('what a user may see of a type is some, none, or refused', async () => {
+  expect(await inspection.sees('networkview', inTime())).toBe(true);
+  expect(await inspection.sees('network', inTime())).toBe(false);
+  grid.denied.add('network');
+  await expect(inspection.sees('network', inTime())).rejects.toMatchObject({ reason: 'permission' });
+});
+
+test('hosts of an address are found in its view', async () => {
+  grid.add('network', { network: '10.0.0.0/24' });
+  grid.add('record:host', { name: 'printer', configure_for_dns: false, ipv4addrs: [{ ipv4addr: '10.0.0.9' }] });
+  expect(await inspection.hostsAt('10.0.0.9', 'default', inTime())).toEqual(['printer']);
+  expect(await inspection.hostsAt('10.0.0.8', 'default', inTime())).toEqual([]);
+});

@@ -1,0 +1,91 @@
+/** A WAPI session for tests, to a simulated grid or to undici's MockAgent. */
+import type { Dispatcher } from 'undici';
+import { type Clock, hostClock } from '../../../../src/infoblox/concurrency/clock.ts';
+import type { GridError } from '../../../../src/infoblox/errors.ts';
+import { ExtensibleAttributes } from '../../../../src/infoblox/wapi/attributes.ts';
+import { createAgent } from '../../../../src/infoblox/wapi/connection/agent.ts';
+import { GridHosts } from '../../../../src/infoblox/wapi/connection/hosts.ts';
+import { createTransport, type Transport } from '../../../../src/infoblox/wapi/connection/transport.ts';
+import { Credentials } from '../../../../src/infoblox/wapi/credentials.ts';
+import type { Fields } from '../../../../src/infoblox/wapi/request.ts';
+import { searchRequest } from '../../../../src/infoblox/wapi/search.ts';
+import { maxConnections, Session } from '../../../../src/infoblox/wapi/session.ts';
+import { WapiGrid } from '../../../../src/infoblox/wapi/wapi-grid.ts';
+
+export interface SessionSetup {
+  readonly hosts?: readonly string[];
+  readonly port: number;
+  readonly username?: string;
+  readonly readPassword?: () => string;
+  readonly version?: string;
+  readonly dispatcher?: Dispatcher;
+  /** Instead of connections. */
+  readonly transport?: Transport;
+  readonly clock?: Clock;
+  /** For the hosts and the credentials. */
+  readonly now?: () => number;
+  readonly onOutcome?: (trouble: GridError | undefined) => void;
+}
+
+/** A session with the settings of a daemon that does not check certificates. */
+export function openSession(setup: SessionSetup): Session {
+  const { hosts = ['127.0.0.1'], port, username = 'admin', readPassword = () => 'infoblox', version = '2.3' } = setup;
+  const { clock = hostClock(), now = clock.now } = setup;
+  return new Session({
+    transport:
+      setup.transport ?? createTransport(setup.dispatcher ?? createAgent({ verify: false }, maxConnections), clock),
+    hosts: new GridHosts(hosts, { now }),
+    credentials: new Credentials({ username, readPassword, clock: { now }, random: Math.random }),
+    clock,
+    port,
+    version,
+    userAgent: 'infoblox-cni/test',
+    random: Math.random,
+    ...(setup.onOutcome === undefined ? {} : { onOutcome: setup.onOutcome }),
+  });
+}
+
+/** The host's clock, but for pauses: each is over as soon as what happens in it has happened. */
+export function pauseless(inPause: (count: number) => unknown = () => {}): Clock {
+  const clock = hostClock();
+  let count = 0;
+  const sleep: Clock['sleep'] = async (_, signal, late) => {
+    count += 1;
+    await inPause(count);
+    await clock.sleep(0, signal, late);
+  };
+  return { ...clock, sleep };
+}
+
+/** The grid over a session, as a daemon of the cluster `c` asks it. */
+export function gridOver(session: Session): WapiGrid {
+  return new WapiGrid(session, new ExtensibleAttributes('c'));
+}
+
+/** A caller's patience. */
+export const inTime = (milliseconds = 10_000): AbortSignal => AbortSignal.timeout(milliseconds);
+
+/** The cheapest request: one that finds nothing. */
+export function ask(session: Session, signal: AbortSignal = inTime()): Promise<unknown> {
+  return session.request(searchRequest({ type: 'networkview', query: { name: 'none' }, fields: 'name' }), signal);
+}
+
+/** A write that leaves a trace to be counted. */
+export function write(session: Session, name: string, signal: AbortSignal = inTime()): Promise<unknown> {
+  return create(session, 'networkview', { name, comment: 'test' }, signal);
+}
+
+/** Creates an object. */
+export function create(session: Session, type: string, body: Fields, signal: AbortSignal = inTime()): Promise<unknown> {
+  return session.request({ method: 'POST', path: type, query: { _return_fields: 'comment' }, body }, signal);
+}
+
+/** The error that a promise ends with; fails if it ends well. */
+export async function failureOf(promise: Promise<unknown>): Promise<unknown> {
+  try {
+    await promise;
+  } catch (error) {
+    return error;
+  }
+  throw new Error('expected a failure');
+}

@@ -1,0 +1,147 @@
+import dns from 'node:dns';
+import { createServer, connect as dial, type Server } from 'node:net';
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
+import { hostClock } from '../../../../src/infoblox/concurrency/clock.ts';
+import { createAgent } from '../../../../src/infoblox/wapi/connection/agent.ts';
+import type { Session } from '../../../../src/infoblox/wapi/session.ts';
+import { until } from '../../../fixture/host.ts';
+import { type Grid, startGrid } from '../../../simulator/grid.ts';
+import { ask, failureOf, inTime, openSession, pauseless, write } from './session-fixture.ts';
+
+/** Another loopback address, at which nothing listens unless a test says so. */
+const first = '127.0.0.2';
+
+let grid: Grid;
+let relay: Server | undefined;
+const open: Session[] = [];
+let now: number;
+
+function session(hosts: readonly string[] = ['127.0.0.1'], clock = hostClock()): Session {
+  const made = openSession({ port: grid.port, hosts, clock, now: () => now });
+  open.push(made);
+  return made;
+}
+
+/** Makes the grid answer at `first` too, and counts the connections that come that way. */
+async function answerAtFirst(): Promise<{ connections: () => number }> {
+  let count = 0;
+  relay = createServer((socket) => {
+    count += 1;
+    const onward = dial(grid.port, '127.0.0.1');
+    socket.on('error', () => onward.destroy());
+    onward.on('error', () => socket.destroy());
+    socket.pipe(onward).pipe(socket);
+  });
+  await new Promise<void>((resolve) => relay?.listen(grid.port, first, resolve));
+  return { connections: () => count };
+}
+
+beforeEach(async () => {
+  now = 0;
+  grid = await startGrid();
+});
+afterEach(async () => {
+  for (const made of open.splice(0)) await made.close(inTime(1000));
+  relay?.close();
+  relay = undefined;
+  await grid.stop();
+});
+
+test('a refused connection has done nothing, and names the flags to the caller who waits no longer for the next try', async () => {
+  const leaving = new AbortController();
+  const clock = pauseless((count) => count === 2 && leaving.abort());
+  await grid.pause();
+  expect(await failureOf(write(session(['127.0.0.1'], clock), 'view-0', leaving.signal))).toMatchObject({
+    reason: 'unreachable',
+    outcome: 'none',
+    message: expect.stringMatching(/^cannot connect to the grid at 127\.0\.0\.1:\d+: connect ECONNREFUSED/),
+    hint: expect.stringContaining('--grid-host, --wapi-port'),
+  });
+});
+
+test('a write that was refused a connection is tried again until the grid is there', async () => {
+  await grid.pause();
+  const clock = pauseless((count) => count === 3 && grid.resume());
+  await write(session(['127.0.0.1'], clock), 'view-1');
+  expect(grid.objects('networkview')).toHaveLength(2);
+});
+
+test('the next host is asked at once when the first does not listen, and goes on being asked', async () => {
+  const times: number[] = [];
+  for (let n = 0; n < 8; n += 1) {
+    const wapi = session([first, '127.0.0.1']);
+    const begin = performance.now();
+    await write(wapi, `view-${n}`);
+    times.push(performance.now() - begin);
+    await ask(wapi);
+  }
+  // A pause before the next try would take 112 ms at least, each time.
+  expect(Math.min(...times)).toBeLessThan(100);
+  expect(grid.requests.map(({ method }) => method)).toEqual(Array(8).fill(['POST', 'GET']).flat());
+});
+
+test('the first host is asked again when it has rested', async () => {
+  const wapi = session([first, '127.0.0.1']);
+  await ask(wapi);
+  const { connections } = await answerAtFirst();
+  now = 14_999;
+  await ask(wapi);
+  expect(connections()).toBe(0);
+  now = 15_000;
+  await ask(wapi);
+  await ask(wapi);
+  expect(connections()).toBe(1);
+  expect(grid.logins).toBe(2);
+});
+
+test('a write goes to the next host when the first only reads', async () => {
+  await answerAtFirst();
+  const wapi = session([first, '127.0.0.1']);
+  grid.inject({
+    method: 'POST',
+    effect: {
+      kind: 'status',
+      status: 400,
+      contentType: 'application/json',
+      body: JSON.stringify({ Error: 'AdmConDataError', code: 'Client.Ibap.Data', text: 'The grid is read-only' }),
+    },
+  });
+  await write(wapi, 'view-1');
+  expect(grid.requests.map(({ status }) => status)).toEqual([400, 201]);
+});
+
+test('a write whose answer was lost is not taken to the next host', async () => {
+  await answerAtFirst();
+  const wapi = session([first, '127.0.0.1']);
+  grid.inject({ method: 'POST', effect: { kind: 'reset', commit: true } });
+  expect(await failureOf(write(wapi, 'view-1'))).toMatchObject({ outcome: 'open' });
+  expect(grid.requests).toHaveLength(1);
+  await until('the write has been carried out', () => grid.objects('networkview').length === 2);
+});
+
+test('with all hosts away each is tried', async () => {
+  const error = await failureOf(ask(session([first, '127.0.0.3'], pauseless())));
+  expect(error).toMatchObject({ reason: 'unreachable', outcome: 'none' });
+});
+
+test('a name that does not resolve is called that', async () => {
+  vi.spyOn(dns, 'lookup').mockImplementation((...args) => {
+    const callback = args.at(-1) as (error: Error) => void;
+    callback(Object.assign(new Error('getaddrinfo ENOTFOUND grid.invalid'), { code: 'ENOTFOUND' }));
+  });
+  onTestFinished(() => void vi.restoreAllMocks());
+  const error = await failureOf(ask(session(['grid.invalid'], pauseless())));
+  expect(error).toMatchObject({ reason: 'unreachable', hint: expect.stringContaining('resolver') });
+});
+
+test('a certificate that is not accepted is no reason to try again: only the operator can mend that', async () => {
+  const troubles: string[] = [];
+  const wapi = openSession({
+    port: grid.port,
+    dispatcher: createAgent({ verify: true }, 1),
+    onOutcome: (trouble) => troubles.push(trouble?.reason ?? 'none'),
+  });
+  expect(await failureOf(ask(wapi))).toMatchObject({ reason: 'untrusted' });
+  expect(troubles).toEqual(['untrusted']);
+  await wapi.close(inTime());
+});

@@ -1,0 +1,213 @@
+/** The grid over WAPI: the contract of the port, and what only WAPI can do wrong. */
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { intervalOf } from '../../../../src/infoblox/address.ts';
+import { describeReservation } from '../../../../src/infoblox/attributes.ts';
+import type { Session } from '../../../../src/infoblox/wapi/session.ts';
+import type { WapiGrid } from '../../../../src/infoblox/wapi/wapi-grid.ts';
+import { type Grid, startGrid } from '../../../simulator/grid.ts';
+import { type Candidate, candidateHost, startCandidate } from '../../reliability/candidate.ts';
+import { type GridUnderTest, gridContract } from '../grid-contract.ts';
+import { failureOf, gridOver, inTime, openSession } from './session-fixture.ts';
+
+describe('the contract', () => gridContract(openWapiGrid));
+
+async function openWapiGrid(): Promise<GridUnderTest> {
+  const simulated = await startGrid({ cloudLicence: true, attributes: ['Network Name', 'Reserved At', 'Pod'] });
+  const session = openSession({ port: simulated.port, hosts: [simulated.host, candidateHost] });
+  let candidate: Candidate | undefined;
+  return {
+    grid: gridOver(session),
+    addClient({ address, view, comment = '' }) {
+      const fields = { ipv4addr: address, network_view: view, comment, mac: '02:00:00:00:00:77' };
+      simulated.add('fixedaddress', fields);
+    },
+    addServedRange({ first, last, view }) {
+      const fields = { start_addr: first, end_addr: last, network_view: view, server_association_type: 'MEMBER' };
+      simulated.add('range', fields);
+    },
+    addHost({ address, view }) {
+      const ipv4addrs = [{ ipv4addr: address }];
+      simulated.add('record:host', { name: address, network_view: view, configure_for_dns: false, ipv4addrs });
+    },
+    comment({ address, view }, comment) {
+      const object = simulated.fixedAddresses(view).find(({ ipv4addr }) => ipv4addr === address);
+      simulated.update(object?._ref ?? '', { comment });
+    },
+    loseAnswer(isCarriedOut) {
+      const when = ({ method }: { readonly method: string }) => method !== 'GET';
+      simulated.inject({ when, effect: { kind: 'reset', commit: isCarriedOut } });
+    },
+    async loseMaster() {
+      candidate = await startCandidate(simulated);
+      await simulated.pause();
+    },
+    async end() {
+      await session.close(inTime(1_000));
+      await candidate?.stop();
+      await simulated.stop();
+    },
+  };
+}
+
+let grid: Grid;
+let session: Session;
+let port: WapiGrid;
+
+beforeEach(async () => {
+  grid = await startGrid();
+  session = openSession({ port: grid.port });
+  port = gridOver(session);
+});
+afterEach(async () => {
+  await session.close(inTime());
+  await grid.stop();
+});
+
+/** Reservations of one host in a network of 2046 addresses. */
+function fill(count: number): void {
+  grid.add('network', { network: '10.0.0.0/21' });
+  for (let n = 1; n <= count; n += 1) {
+    grid.add('fixedaddress', {
+      ...{ ipv4addr: `10.0.${Math.floor(n / 256)}.${n % 256}`, match_client: 'RESERVED', mac: '00:00:00:00:00:00' },
+      comment: `infoblox-cni cluster=cluster-1 node=host-a network=n container=c${n} interface=eth0`,
+    });
+  }
+}
+
+/** How many there are of a host. */
+async function count(marks = { cluster: 'cluster-1', node: 'host-a' }): Promise<number> {
+  let count = 0;
+  for await (const _ of port.list({ marks }, inTime())) count += 1;
+  return count;
+}
+
+test('a search that matches more than 1000 objects is read page by page', async () => {
+  fill(1_500);
+  expect(await count()).toBe(1_500);
+  expect(grid.requests.map(({ query }) => [query._max_results, '_page_id' in query])).toEqual([
+    ['1000', false],
+    ['1000', true],
+  ]);
+});
+
+test('a list of exactly 1000 is complete', async () => {
+  fill(1_000);
+  expect(await count()).toBe(1_000);
+});
+
+test('a page that is lost is an error, not the end of the list', async () => {
+  fill(1_200);
+  grid.inject({
+    method: 'GET',
+    when: ({ query }) => '_page_id' in query,
+    effect: {
+      ...{ kind: 'status', status: 404, contentType: 'application/json' },
+      body: '{"Error": "x", "code": "Client.Ibap.Data.NotFound", "text": "page not found"}',
+    },
+  });
+  expect(await failureOf(count())).toMatchObject({ reason: 'missing' });
+});
+
+test('a mark means itself, not a pattern', async () => {
+  grid.add('network', { network: '10.0.0.0/24' });
+  const reserve = (last: number, cluster: string) =>
+    grid.add('fixedaddress', {
+      ...{ ipv4addr: `10.0.0.${last}`, match_client: 'RESERVED', mac: '00:00:00:00:00:00' },
+      comment: `infoblox-cni cluster=${cluster} node=n network=x container=c interface=eth0`,
+    });
+  reserve(1, 'a.b');
+  reserve(2, 'axb');
+  expect(await count({ cluster: 'a.b', node: 'n' })).toBe(1);
+});
+
+test('what a grid finds by an expression that it understands otherwise is left out', async () => {
+  fill(2);
+  const answer = (body: string) => body.replace('node=host-a', 'node=host-b');
+  grid.inject({ method: 'GET', effect: { kind: 'alter', answer } });
+  expect(await count()).toBe(1);
+});
+
+test('an object is made another’s also where the grid does not define our attributes, by a new look for each that it refuses', async () => {
+  fill(1);
+  const owner = { comment: 'mark of c2', ...describeReservation('n', { containerId: 'c2' }) };
+  for (;;) {
+    const [look] = await port.at('10.0.0.1', undefined, inTime());
+    if (look === undefined) throw new Error('nothing is there');
+    const error = await port.relabel(look, owner, inTime()).then(
+      () => undefined,
+      (why) => why,
+    );
+    if (error === undefined) break;
+    expect(error).toMatchObject({ reason: 'unknown-attribute', mayLookAgain: true });
+  }
+  expect(grid.fixedAddresses()).toMatchObject([{ comment: 'mark of c2', name: 'c2' }]);
+  const requests = grid.requests.map(({ method }) => method);
+  expect(requests.length).toBeGreaterThan(2);
+  expect(requests).toEqual(requests.map((_, index) => (index % 2 === 0 ? 'GET' : 'PUT')));
+});
+
+test('a delete of what is no reference is an error', async () => {
+  fill(1);
+  const [look] = await port.at('10.0.0.1', undefined, inTime());
+  const nonsense = { seen: { ...look?.seen, object: 'fixedaddress/!' } } as unknown as { seen: never };
+  expect(await failureOf(port.remove(nonsense, inTime()))).toMatchObject({ reason: 'rejected', mayLookAgain: false });
+});
+
+test('an answer in another form than WAPI’s is refused, naming the field; after a write its outcome is unknown', async () => {
+  const answer = (body: unknown) =>
+    grid.inject({
+      effect: { kind: 'status', status: 200, contentType: 'application/json', body: JSON.stringify(body) },
+    });
+  answer({ result: [{ _ref: 'fixedaddress/x:y', ipv4addr: '10.0.0.999' }] });
+  expect(await failureOf(port.at('10.0.0.1', undefined, inTime()))).toMatchObject({
+    reason: 'bad-answer',
+    outcome: 'none',
+    message: expect.stringContaining('GET fixedaddress: result.0.ipv4addr is "10.0.0.999"'),
+    hint: expect.stringContaining('form that this release does not know'),
+  });
+  answer([]);
+  expect(await failureOf(port.networkAt({ address: '10.0.0.1', view: 'default' }, inTime()))).toMatchObject({
+    reason: 'bad-answer',
+  });
+  answer('fixedaddress/x:y');
+  const source = { address: '10.0.0.1', view: 'default' };
+  const created = port.reserve({ source, comment: 'c', name: 'n', attributes: {} }, inTime());
+  expect(await failureOf(created)).toMatchObject({ reason: 'bad-answer', outcome: 'unknown' });
+});
+
+test('whether an address is used is unknown to users who may not read it', async () => {
+  grid.add('network', { network: '10.0.0.0/24' });
+  expect(await port.isUsed('10.0.0.9', 'default', inTime())).toBe(false);
+  grid.inject({
+    type: 'ipv4address',
+    effect: {
+      ...{ kind: 'status', status: 400, contentType: 'application/json' },
+      body: '{"Error": "x", "code": "Client.Ibap.Data", "text": "You need to have Read permission for the object"}',
+    },
+  });
+  expect(await port.isUsed('10.0.0.9', 'default', inTime())).toBeUndefined();
+});
+
+test('what is at an address counts, not whether the grid calls it used', async () => {
+  grid.add('network', { network: '10.0.0.0/24' });
+  grid.add('range', { start_addr: '10.0.0.8', end_addr: '10.0.0.15' });
+  grid.quirks.rangesReadUsed = true;
+  const network = { family: 4, base: '10.0.0.0', prefix: 24, text: '10.0.0.0/24' } as const;
+  const occupants = () => port.occupants(intervalOf(network), { network, view: 'default' }, inTime());
+  expect(await occupants()).toEqual([]);
+  expect(await port.isUsed('10.0.0.9', 'default', inTime())).toBe(false);
+  const found = { _ref: 'ipv4address/x:10.0.0.9', ip_address: '10.0.0.9', types: ['UNMANAGED', 'RESERVED_RANGE'] };
+  const body = JSON.stringify({ result: [{ ...found, objects: [] }] });
+  grid.inject({ type: 'ipv4address', effect: { kind: 'status', status: 200, contentType: 'application/json', body } });
+  expect(await occupants()).toEqual([{ address: '10.0.0.9', comment: '' }]);
+});
+
+test('a user without the permission for ranges is told so', async () => {
+  grid.add('network', { network: '10.0.0.0/24' });
+  grid.denied.add('range');
+  const network = { family: 4, base: '10.0.0.0', prefix: 24, text: '10.0.0.0/24' } as const;
+  const range = { first: '10.0.0.8', last: '10.0.0.15', network, view: 'default' };
+  const created = port.createRange({ ...range, comment: 'c', name: 'n', attributes: {} }, inTime());
+  expect(await failureOf(created)).toMatchObject({ reason: 'permission', outcome: 'none' });
+  expect(await failureOf(port.ranges({ network }, inTime()))).toMatchObject({ reason: 'permission' });
+});

@@ -1,0 +1,79 @@
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import {
+  readEnvironmentFile,
+  readTrustedEnvironmentFile,
+} from '../../../../../src/modes/daemon/config/command-line.ts';
+
+let directory: string;
+let file: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-env-'));
+  file = join(directory, 'daemon.env');
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+test.each<[string, string, readonly string[]]>([
+  ['words', "DAEMON_FLAGS='--grid-host=a --wapi-port 443'", ['--grid-host=a', '--wapi-port', '443']],
+  [
+    'white space of all kinds',
+    "DAEMON_FLAGS=' --grid-host=a\t --log-level=info\n--node-name=n '",
+    ['--grid-host=a', '--log-level=info', '--node-name=n'],
+  ],
+  ['no quotes around it', 'DAEMON_FLAGS=--grid-host=a', ['--grid-host=a']],
+  ['double quotes around it', 'DAEMON_FLAGS="--grid-host=a --node-name=n"', ['--grid-host=a', '--node-name=n']],
+  [
+    'a quoted value with spaces',
+    `DAEMON_FLAGS='--labels="Site=Paris,Owner=Network team"'`,
+    ['--labels=Site=Paris,Owner=Network team'],
+  ],
+  [
+    'a quoted word',
+    `DAEMON_FLAGS='"--labels=Owner=Network team" --node-name=n'`,
+    ['--labels=Owner=Network team', '--node-name=n'],
+  ],
+  ['single quotes in double ones', `DAEMON_FLAGS="--labels='Owner=Network team'"`, ['--labels=Owner=Network team']],
+  ['the last line of its name', "DAEMON_FLAGS='--grid-host=a'\nDAEMON_FLAGS='--grid-host=b'", ['--grid-host=b']],
+  ['a line that is a comment', "#DAEMON_FLAGS='--grid-host=a'", []],
+  ['nothing', 'DAEMON_FLAGS=', []],
+  ['an empty file', '', []],
+])('DAEMON_FLAGS are read in words: %s', (_, text, words) => {
+  writeFileSync(file, text);
+  expect(readEnvironmentFile(file, 'required').daemonFlags).toEqual(words);
+});
+
+test('all variables are read, those of traces as well', () => {
+  writeFileSync(file, "# a comment\nDAEMON_FLAGS='--grid-host=a'\nOTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318\n");
+  expect(readEnvironmentFile(file, 'required').variables).toEqual({
+    DAEMON_FLAGS: '--grid-host=a',
+    OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4318',
+  });
+});
+
+describe('a file that cannot be read', () => {
+  test('is an empty one if it need not be there', () => {
+    for (const absent of [file, `${process.execPath}/daemon.env`])
+      expect(readEnvironmentFile(absent, 'optional')).toEqual({ variables: {}, daemonFlags: [] });
+  });
+
+  test('is named if it was asked for, with what to check', () => {
+    expect(() => readEnvironmentFile(file, 'required')).toThrow(
+      /^cannot read .*\/daemon\.env: ENOENT: .*\. Check --environment-file\.$/,
+    );
+  });
+
+  test('is named in any case if it is no file', () => {
+    expect(() => readEnvironmentFile(directory, 'optional')).toThrow(/^cannot read .*: EISDIR: /);
+  });
+});
+
+test('the daemon takes no file that others could change, whose grid gets the password', () => {
+  writeFileSync(file, "DAEMON_FLAGS='--grid-host=a'");
+  expect(readTrustedEnvironmentFile(file).daemonFlags).toEqual(['--grid-host=a']);
+  chmodSync(file, 0o646);
+  expect(() => readTrustedEnvironmentFile(file)).toThrow(
+    /^cannot use --environment-file .* is writable by users other than root \(mode 0646\)\. Run chmod go-w .*\/daemon\.env\.$/,
+  );
+});

@@ -1,0 +1,213 @@
+import { describe, expect, test } from 'vitest';
+import { parseNetconf } from '../../../../../src/cni/netconf.ts';
+import { specOf, unknownKeys, viewOf } from '../../../../../src/modes/daemon/handlers/network-spec.ts';
+import { errorOf, held, useGridAndHost } from '../../../infoblox/grid-and-host.ts';
+
+const defaults = { networkView: 'of-the-flags', networkContainer: '172.18.0.0/16', prefixLength: 24 };
+
+const netconf = (ipam: Record<string, unknown>, more: Record<string, unknown> = {}) =>
+  parseNetconf(
+    { cniVersion: '1.1.0', name: 'net-1', type: 'bridge', ipam: { type: 'infoblox', ...ipam }, ...more },
+    'ADD',
+  );
+const policy = (ipam: Record<string, unknown>, more?: Record<string, unknown>) => specOf(netconf(ipam, more), defaults);
+
+describe('a key under ipam', () => {
+  test.each([
+    ['subnets', 'subnet'],
+    ['Subnet', 'subnet'],
+    ['subent', 'subnet'],
+    ['sub-net', 'subnet'],
+    ['subnet6', 'subnet'],
+    ['gatway', 'gateway'],
+    ['gateways', 'gateway'],
+    ['GATEWAY', 'gateway'],
+    ['network_view', 'network-view'],
+    ['networkView', 'network-view'],
+    ['networkview', 'network-view'],
+    ['network-vew', 'network-view'],
+    ['networkContainer', 'network-container'],
+    ['network-containers', 'network-container'],
+    ['network container', 'network-container'],
+    ['prefixLength', 'prefix-length'],
+    ['prefix_length', 'prefix-length'],
+    ['prefix-lenght', 'prefix-length'],
+    ['route', 'routes'],
+    ['socketDir', 'socket-dir'],
+    ['socket-dirs', 'socket-dir'],
+    ['types', 'type'],
+  ])('%s is refused as a typo of %s', (key, meant) => {
+    expect(() => policy({ [key]: 'x' })).toThrow(
+      expect.objectContaining({
+        code: 7,
+        message: `unknown key ipam.${key} in the network configuration; did you mean ipam.${meant}?`,
+      }),
+    );
+  });
+
+  test.each([
+    ['view', 'network-view'],
+    ['netview', 'network-view'],
+    ['View', 'network-view'],
+    ['prefix', 'prefix-length'],
+    ['prefix-len', 'prefix-length'],
+    ['prefixLen', 'prefix-length'],
+    ['cidr', 'subnet'],
+    ['network', 'subnet'],
+    ['range', 'subnet'],
+    ['container', 'network-container'],
+    ['gw', 'gateway'],
+  ])('%s, a habit from elsewhere, is refused and %s named', (key, meant) => {
+    expect(() => policy({ [key]: 'x' })).toThrow(
+      expect.objectContaining({
+        code: 7,
+        message: `unknown key ipam.${key} in the network configuration; did you mean ipam.${meant}?`,
+      }),
+    );
+  });
+
+  test.each([
+    ['ranges', 'address ranges are not supported', 'ipam.subnet'],
+    ['rangeStart', 'address ranges are not supported', 'ipam.subnet'],
+    ['rangeEnd', 'address ranges are not supported', 'ipam.subnet'],
+    ['range_end', 'address ranges are not supported', 'ipam.subnet'],
+    ['exclude', 'address ranges are not supported', 'ipam.subnet'],
+    ['addresses', 'addresses cannot be pinned in the network configuration', 'the capability "ips"'],
+  ])('%s is refused, for no key of ours does that', (key, reason, instead) => {
+    expect(() => policy({ [key]: [] })).toThrow(
+      expect.objectContaining({
+        code: 7,
+        message: `ipam.${key} in the network configuration: ${reason}`,
+        details: expect.stringContaining(instead),
+      }),
+    );
+  });
+
+  test.each([
+    ...['dns', 'dataDir', 'resolvConf', 'name', 'tag', 'mtu', 'vlan'],
+    ...['hosts', 'comment', 'labels', 'x-notes', '_comment'],
+  ])('%s means nothing here and is let pass', (key) => {
+    expect(policy({ [key]: 'x' }).place).toMatchObject({ kind: 'container' });
+    expect(unknownKeys(netconf({ [key]: 'x' }))).toEqual([key]);
+  });
+
+  test('that is known is none of those', () => {
+    const all = { subnet: '10.0.0.0/24', gateway: '10.0.0.1', routes: [], 'network-view': 'v', 'socket-dir': '/run' };
+    expect(unknownKeys(netconf({ ...all, 'network-container': '10.0.0.0/8', 'prefix-length': 24 }))).toEqual([]);
+  });
+
+  test.each([
+    [{ subnet: 24 }, /ipam\.subnet: expected a network such as "172\.18\.1\.0\/24", found 24/],
+    [{ subnet: '' }, /ipam\.subnet: expected a network/],
+    [{ subnet: ['10.0.0.0/24'] }, /ipam\.subnet: expected a network/],
+    [{ gateway: true }, /ipam\.gateway: expected an address such as/],
+    [{ 'network-view': '' }, /ipam\.network-view: expected the name of a network view/],
+    [{ 'network-container': ['10.0.0.0/8'] }, /ipam\.network-container: expected one or more networks/],
+    [{ 'prefix-length': '24' }, /ipam\.prefix-length: expected a number such as 24/],
+    [{ 'prefix-length': 24.5 }, /ipam\.prefix-length: expected a number such as 24/],
+    [{ subnet: 1, gateway: 2 }, /ipam\.subnet: /],
+  ])('of a wrong type is refused: %j', (ipam, message) => {
+    expect(() => policy(ipam)).toThrow(expect.objectContaining({ code: 7, message: expect.stringMatching(message) }));
+  });
+});
+
+describe('address ranges of the runtime', () => {
+  const ipRanges = [[{ subnet: '10.1.0.0/24' }]];
+
+  test('are refused, for the container would get an address from somewhere else', () => {
+    expect(() => policy({}, { runtimeConfig: { ipRanges } })).toThrow(
+      expect.objectContaining({
+        code: 7,
+        message: 'runtimeConfig.ipRanges in the network configuration is not supported',
+        details: expect.stringContaining('Remove the capability "ipRanges"'),
+      }),
+    );
+    expect(() => policy({}, { runtimeConfig: { ipRanges: '10.1.0.0/24' } })).toThrow(/ipRanges: expected an array/);
+  });
+
+  test.each([{}, { ipRanges: null }, { ipRanges: [] }])('are no matter where there are none: %j', (runtimeConfig) => {
+    expect(policy({}, { runtimeConfig }).place).toMatchObject({ kind: 'container' });
+  });
+});
+
+describe('the policy', () => {
+  test('is the flags’ where the configuration says nothing, or null', () => {
+    const fallback = {
+      ...{ name: 'net-1', view: 'of-the-flags', keepFirst: false },
+      place: {
+        kind: 'container',
+        containers: [{ family: 4, base: '172.18.0.0', prefix: 16, text: '172.18.0.0/16' }],
+        prefixLength: 24,
+      },
+    };
+    expect(policy({})).toEqual(fallback);
+    const keys = { subnet: null, gateway: null, 'network-view': null, 'network-container': null };
+    expect(policy({ ...keys, 'prefix-length': null })).toEqual(fallback);
+  });
+
+  test('is the configuration’s where it says something', () => {
+    expect(policy({ 'network-view': 'v', 'network-container': '10.0.0.0/8', 'prefix-length': 20 })).toMatchObject({
+      view: 'v',
+      place: { containers: [{ text: '10.0.0.0/8' }], prefixLength: 20 },
+    });
+    expect(policy({ subnet: '10.0.0.0/24', gateway: '0.0.0.1' })).toMatchObject({
+      place: { kind: 'subnet' },
+      gateway: '0.0.0.1',
+    });
+  });
+
+  test('keeps the first address back exactly where a bridge takes it for itself', () => {
+    const keepFirst = (more: Record<string, unknown>, ipam = {}) =>
+      policy({ subnet: '10.0.0.0/24', ...ipam }, more).keepFirst;
+    expect(keepFirst({})).toBe(false);
+    expect(keepFirst({ isGateway: true })).toBe(true);
+    expect(keepFirst({ isDefaultGateway: true })).toBe(true);
+    expect(keepFirst({ isGateway: true }, { gateway: '10.0.0.9' })).toBe(false);
+  });
+
+  test('has a view even when the rest of the configuration is spoilt', () => {
+    const conf = (view: unknown) =>
+      parseNetconf(
+        { cniVersion: '1.1.0', name: 'n', ipam: { type: 'infoblox', subnett: 1, 'network-view': view } },
+        'DEL',
+      );
+    expect(viewOf(conf('v'), defaults)).toBe('v');
+    for (const view of [undefined, null, '', 7, 'v'.repeat(257)])
+      expect(viewOf(conf(view), defaults)).toBe('of-the-flags');
+  });
+});
+
+describe('in the daemon', () => {
+  const fixture = useGridAndHost();
+
+  test('unknown keys are warned of once a configuration, in a line that stays short; a typo is an error', async () => {
+    const { host } = fixture;
+    const many = Object.fromEntries(Array.from({ length: 50 }, (_, index) => [`x${'y'.repeat(1_000)}${index}`, 1]));
+    for (const ipam of [{ resolvConf: '/etc/resolv.conf', dataDir: '/x' }, many]) {
+      await host.add('c1', { ipam });
+      await host.add('c2', { ipam });
+    }
+    const ten = Array.from({ length: 10 }, () => `x${'y'.repeat(39)}`);
+    expect(host.log.filter(({ message }) => message === 'unknown ipam key ignored')).toEqual(
+      ['resolvConf, dataDir', `${ten.join(', ')}, ...`].map((key) => ({
+        level: 'warn',
+        message: 'unknown ipam key ignored',
+        details: { network: 'net-1', key },
+      })),
+    );
+    expect(await errorOf(host.add('c3', { ipam: { subnett: '10.0.0.0/24' } }))).toMatchObject({ code: 7 });
+  });
+
+  test.each([
+    ['a key that is refused on ADD', { ipam: { rangeStart: '10.0.0.10', view: 'v' } }],
+    ['ranges of the runtime', { config: { runtimeConfig: { ipRanges: [[{ subnet: '10.1.0.0/24' }]] } } }],
+  ])('%s does not keep DEL and GC from releasing what was given before', async (_what, edited) => {
+    const { grid, host } = fixture;
+    const given = [await host.add('c1'), await host.add('c2')];
+    expect(await errorOf(host.add('c3', edited))).toMatchObject({ code: 7 });
+    await host.del('c1', edited);
+    const nobody = { 'cni.dev/valid-attachments': [] };
+    await host.call('GC', '', { ...edited, config: { ...('config' in edited ? edited.config : {}), ...nobody } });
+    for (const address of given) expect(held(grid)).not.toContain(address);
+  });
+});

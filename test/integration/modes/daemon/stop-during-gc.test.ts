@@ -1,0 +1,52 @@
+/** A daemon that is stopped during a GC on a slow grid: what the GC has begun is durable, and the next daemon goes on with it. */
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { Host, until } from '../../../fixture/host.ts';
+import { type Grid, type RequestRecord, startGrid } from '../../../simulator/grid.ts';
+import { held } from '../../infoblox/grid-and-host.ts';
+
+const stale = 40;
+let grid: Grid;
+let host: Host;
+
+beforeEach(async () => {
+  grid = await startGrid();
+  grid.add('network', { network: '10.0.0.0/24' });
+  host = await new Host(grid).start();
+  await Promise.all(Array.from({ length: stale }, (_, n) => host.add(`c${n}`)));
+});
+afterEach(async () => {
+  await host.dispose();
+  await grid.stop();
+});
+
+const collect = () => host.call('GC', '', { config: { 'cni.dev/valid-attachments': [] } });
+const isList = ({ query }: RequestRecord) => 'comment~' in query;
+
+test('which lists what the grid has: the GC fails, to be called again, and what the state knew goes back', async () => {
+  grid.clearLog();
+  grid.inject({ when: isList, effect: { kind: 'hang' } });
+  const gc = expect(collect()).rejects.toMatchObject({ code: 11, message: 'the daemon is stopping' });
+  await until('the grid is asked', () => grid.requests.some(isList));
+  await host.stop();
+  await gc;
+  await host.start();
+  await until('all of it is back', () => held(grid).length === 1);
+});
+
+test('which releases one by one: the GC is answered, few requests follow, and the rest goes back', async () => {
+  const quicken = grid.inject({ times: 10_000, effect: { kind: 'delay', ms: 300 } });
+  grid.clearLog();
+  const gc = collect();
+  await until('it releases', () => grid.requests.some(({ method }) => method === 'DELETE'));
+  const before = grid.requests.length;
+  await host.stop();
+  // Four work on releases, a look and a delete each; the logout is the last.
+  expect(grid.requests.length - before).toBeLessThanOrEqual(9);
+  await gc;
+  const [line] = host.log.filter(({ message }) => message === 'GC');
+  expect(Number(line?.details.released) + Number(line?.details.releasing)).toBe(stale);
+  expect(line?.details.releasing).toBeGreaterThan(stale / 2);
+  quicken();
+  await host.start();
+  await until('all of it is back', () => held(grid).length === 1, 30_000);
+});

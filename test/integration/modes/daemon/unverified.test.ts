@@ -1,0 +1,73 @@
+/** What is said while any certificate of the grid is accepted, and where. */
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { Log } from '../../../../src/infoblox/log.ts';
+import { warnOfUnverified } from '../../../../src/modes/daemon/config/trust.ts';
+import { freePort } from '../../../fixture/free-port.ts';
+import { Host, until } from '../../../fixture/host.ts';
+import { type Grid, startGrid } from '../../../simulator/grid.ts';
+import { errorOf } from '../../infoblox/grid-and-host.ts';
+
+const notice = "the grid's certificate is not verified (--ssl-verify=false)";
+
+describe('the warning that no certificate is checked', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  test('comes at the start and every day, until the daemon stops', () => {
+    const warn = vi.fn();
+    const stop = warnOfUnverified({ warn } as Partial<Log> as Log);
+    expect(warn).toHaveBeenCalledTimes(1);
+    vi.advanceTimersByTime(3 * 24 * 60 * 60 * 1000);
+    expect(warn).toHaveBeenCalledTimes(4);
+    stop();
+    vi.advanceTimersByTime(3 * 24 * 60 * 60 * 1000);
+    expect(warn).toHaveBeenCalledTimes(4);
+  });
+});
+
+describe.each([
+  ['false', 0],
+  ['pin', 1],
+] as const)('with --ssl-verify=%s', (value, verified) => {
+  let grid: Grid;
+  let host: Host;
+  let url: string;
+  const more = verified ? [] : [notice];
+  const health = async () => (await (await fetch(`${url}/health`)).text()).trimEnd().split('\n');
+
+  beforeEach(async () => {
+    grid = await startGrid();
+    const port = await freePort();
+    url = `http://127.0.0.1:${port}`;
+    host = new Host(grid, { flags: [`--ssl-verify=${value}`, `--metrics-listen=127.0.0.1:${port}`] });
+  });
+  afterEach(async () => {
+    await host.dispose();
+    await grid.stop();
+  });
+
+  test(`the metric is ${verified}, and the log ${verified ? 'silent' : 'warns'}`, async () => {
+    await host.start();
+    const text = await (await fetch(`${url}/metrics`)).text();
+    expect(text).toMatch(new RegExp(`^infoblox_cni_grid_certificate_verified ${verified}$`, 'm'));
+    const warnings = host.log.filter(({ message }) => message.includes('certificate is not checked'));
+    expect(warnings.map(({ level }) => level)).toEqual(verified ? [] : ['warn']);
+  });
+
+  test(`/health ${verified ? 'leaves it out' : 'says so'} when all is well`, async () => {
+    await host.start();
+    await until('the grid is well', async () => (await fetch(`${url}/health`)).status === 200);
+    expect(await health()).toEqual(['ok', ...more]);
+  });
+
+  test(`/health and the details of STATUS ${verified ? 'leave it out' : 'say so'} when the grid is away`, async () => {
+    await grid.pause();
+    await host.start();
+    const [trouble, ...rest] = await health();
+    expect(trouble).toMatch(/grid/);
+    expect(rest).toEqual(more);
+    const { code, details } = await errorOf(host.call('STATUS', ''));
+    expect(code).toBe(50);
+    expect(details.includes(notice)).toBe(!verified);
+  });
+});

@@ -1,0 +1,161 @@
+/** The plugin's patience: with a daemon that restarts, one that hangs, and one that is slow. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { callDaemon, NoAnswer } from '../../../../src/modes/plugin/daemon-client.ts';
+import { acceptedFrame, answerFrame, newCallId, protocolVersion } from '../../../../src/modes/protocol.ts';
+import { type FakeDaemon, startFakeDaemon } from '../../../fixture/fake-daemon.ts';
+import { until } from '../../../fixture/host.ts';
+
+let directory: string;
+let file: string;
+let fake: FakeDaemon | undefined;
+let child: ChildProcess | undefined;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-call-'));
+  file = join(directory, 'infoblox.sock');
+});
+afterEach(async () => {
+  child?.kill('SIGKILL');
+  child = undefined;
+  await fake?.stop();
+  fake = undefined;
+  rmSync(directory, { recursive: true, force: true });
+});
+
+async function ask(method: string, limit = 10_000): Promise<unknown> {
+  let answer: unknown;
+  const ids = { protocol: protocolVersion, release: 'test', callId: newCallId(), containerId: 'c1', ifName: 'eth0' };
+  const call = { ...ids, netns: '', args: '', config: { name: 'net-1' } };
+  await callDaemon({ file, method, call, limit }, (result) => {
+    answer = result;
+  });
+  return answer;
+}
+
+async function failureOf(asking: Promise<unknown>): Promise<{ asked: boolean; message: string; milliseconds: number }> {
+  const begin = performance.now();
+  const error = await asking.then(
+    () => undefined,
+    (failure) => failure,
+  );
+  if (!(error instanceof NoAnswer)) throw new Error(`no NoAnswer but ${error}`);
+  return { asked: error.asked, message: error.message, milliseconds: performance.now() - begin };
+}
+
+const serve = (socket: Socket) => {
+  socket.write(acceptedFrame(1_000));
+  socket.write(answerFrame({ result: 'here' }));
+};
+
+describe('an ADD', () => {
+  test('waits for a daemon that is being restarted', async () => {
+    const asking = ask('ADD');
+    setTimeout(async () => {
+      fake = await startFakeDaemon(file, serve);
+    }, 500);
+    expect(await asking).toBe('here');
+  });
+
+  test('that came to a daemon which ended before it accepted it goes to the next one', async () => {
+    let connections = 0;
+    fake = await startFakeDaemon(file, (socket) => {
+      connections += 1;
+      if (connections > 2) serve(socket);
+      else if (connections === 2) socket.destroy();
+      else socket.end();
+    });
+    expect(await ask('ADD')).toBe('here');
+    expect(connections).toBe(3);
+  });
+
+  test('without a daemon ends after two seconds, and has asked nobody', async () => {
+    const { asked, message, milliseconds } = await failureOf(ask('ADD'));
+    expect({ asked, message }).toEqual({
+      asked: false,
+      message: `infoblox-cni-daemon is not running: nothing listens at ${file}`,
+    });
+    expect(milliseconds).toBeGreaterThan(1_900);
+    expect(milliseconds).toBeLessThan(3_000);
+  });
+
+  test('that was accepted is not asked for again when the daemon ends: it may have been carried out', async () => {
+    let connections = 0;
+    fake = await startFakeDaemon(file, (socket) => {
+      connections += 1;
+      socket.end(acceptedFrame(1_000));
+    });
+    expect(await failureOf(ask('ADD'))).toMatchObject({ asked: true, message: expect.stringContaining('ended') });
+    expect(connections).toBe(1);
+  });
+});
+
+test.each(['DEL', 'CHECK', 'GC', 'STATUS'])('a %s without a daemon does not wait for one', async (method) => {
+  const { asked, milliseconds } = await failureOf(ask(method));
+  expect(asked).toBe(false);
+  expect(milliseconds).toBeLessThan(1_500);
+});
+
+test('a daemon that does not accept a call within three seconds hangs: it is waited for no longer', async () => {
+  fake = await startFakeDaemon(file, () => {});
+  const { asked, message, milliseconds } = await failureOf(ask('ADD'));
+  expect({ asked, message }).toEqual({
+    asked: true,
+    message: `the daemon at ${file} did not accept the call within 3 s`,
+  });
+  expect(milliseconds).toBeGreaterThan(2_900);
+  expect(milliseconds).toBeLessThan(4_500);
+});
+
+test('a daemon that has accepted a call is waited for, but not much longer than it said', async () => {
+  fake = await startFakeDaemon(file, (socket) => {
+    socket.write(acceptedFrame(200));
+  });
+  const { asked, message, milliseconds } = await failureOf(ask('ADD', 60_000));
+  expect({ asked, message }).toEqual({ asked: true, message: `the daemon at ${file} did not answer in time` });
+  expect(milliseconds).toBeGreaterThan(5_000);
+  expect(milliseconds).toBeLessThan(7_000);
+});
+
+test('an answer that comes in pieces, together with the acceptance, is put together', async () => {
+  const frames = Buffer.from(acceptedFrame(1_000) + answerFrame({ result: 'dé' }));
+  fake = await startFakeDaemon(file, (socket) => {
+    const at = frames.length - 4;
+    socket.write(frames.subarray(0, at));
+    setTimeout(() => socket.write(frames.subarray(at)), 30);
+  });
+  expect(await ask('ADD')).toBe('dé');
+});
+
+test('an answer in time needs no acceptance before it', async () => {
+  fake = await startFakeDaemon(file, (socket) => {
+    socket.write(answerFrame({ result: 'as ever' }));
+  });
+  expect(await ask('ADD')).toBe('as ever');
+});
+
+test('a call that finds the queue of the socket full waits for its place in it', async () => {
+  // Listens with room for one, and does not look for a second.
+  const script = `
+    const { createServer } = require('node:net');
+    const server = createServer((socket) => socket.write(${JSON.stringify(answerFrame({ result: 'served' }))}));
+    server.listen({ path: ${JSON.stringify(file)}, backlog: 1 }, () => {
+      process.stdout.write('ready');
+      setTimeout(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_000), 50);
+    });`;
+  child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let isReady = false;
+  child.stdout?.on('data', () => {
+    isReady = true;
+  });
+  await until('it listens', () => isReady);
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  const begin = performance.now();
+  const answers = await Promise.all(Array.from({ length: 8 }, () => ask('CHECK')));
+  expect(new Set(answers)).toEqual(new Set(['served']));
+  expect(performance.now() - begin).toBeGreaterThan(500);
+});

@@ -1,0 +1,86 @@
+/** Every fault of the table meets every command; the answers are those of the table, and the invariants hold afterwards. */
+import { describe, expect, test, vi } from 'vitest';
+import { Semaphore } from '../../../src/infoblox/concurrency/locks.ts';
+import type { Outcome } from '../../fixture/calls.ts';
+import { pause, startWorld, type World } from '../../fixture/world.ts';
+import { type FaultRow, faults } from './fault-matrix.ts';
+
+const commands = ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS'] as const;
+type Command = (typeof commands)[number];
+
+/** Milliseconds within which each command has answered, whatever happens. ADD has been given 4 s. */
+const deadlines: Record<Command, number> = { ADD: 5_500, DEL: 5_000, CHECK: 13_000, GC: 56_000, STATUS: 1_000 };
+
+async function meet({ caller }: World, command: Command): Promise<Outcome> {
+  switch (command) {
+    case 'ADD':
+      return caller.add('new');
+    case 'DEL':
+      return caller.del('leaving');
+    case 'CHECK':
+      return caller.check('staying');
+    case 'GC':
+      caller.dies('leaving');
+      return caller.gc(['staying']);
+    case 'STATUS':
+      return caller.status();
+  }
+}
+
+/** STATUS tells what the last requests have shown: when the grid is well again, the next one shows it. */
+async function statusSoon(world: World, expected: Outcome): Promise<Outcome> {
+  const end = performance.now() + 2_000;
+  for (;;) {
+    const outcome = await world.caller.status();
+    if (outcome === expected || performance.now() > end) return outcome;
+    await pause(50);
+  }
+}
+
+// Rows wait for time-outs most of the time: many may do so at once.
+vi.setConfig({ maxConcurrency: 10 });
+
+const settingUp = new Semaphore(4);
+
+/** A world with a container that stays and one that leaves. Setting up takes the processor, so few at a time. */
+async function inhabitedWorld(): Promise<World> {
+  await settingUp.acquire(new AbortController().signal);
+  try {
+    const world = await startWorld({ flags: ['--add-timeout=4s'], passwordFromFile: true });
+    expect(await world.caller.add('staying')).toBe('ok');
+    expect(await world.caller.add('leaving')).toBe('ok');
+    return world;
+  } finally {
+    settingUp.release();
+  }
+}
+
+/** One cell of the matrix, in a world of its own. */
+async function cell(row: FaultRow, command: Command): Promise<{ outcome: Outcome; milliseconds: number }> {
+  const { arm, lasts } = row;
+  const world = await inhabitedWorld();
+  try {
+    const heal = await arm(world.grid);
+    const healed = lasts === undefined ? undefined : pause(lasts).then(heal);
+    if (command === 'STATUS') await world.caller.add('new');
+    const begin = performance.now();
+    const outcome = await meet(world, command);
+    const milliseconds = performance.now() - begin;
+    const final = command === 'STATUS' ? await statusSoon(world, row.STATUS) : outcome;
+    await (healed ?? heal());
+    await world.ledger.settled(20_000);
+    return { outcome: final, milliseconds };
+  } finally {
+    await world.end();
+  }
+}
+
+describe.concurrent('fault', () => {
+  test.each(faults)('$number: $fault', { timeout: 60_000 }, async (row) => {
+    const cells = await Promise.all(commands.map(async (command) => ({ command, ...(await cell(row, command)) })));
+    const expected = commands.map((command) => [command, row[command]]);
+    expect(cells.map(({ command, outcome }) => [command, outcome])).toEqual(expected);
+    const late = cells.filter(({ command, milliseconds }) => milliseconds > deadlines[command]);
+    expect(late).toEqual([]);
+  });
+});

@@ -1,0 +1,111 @@
+/** A release that could not be done at once is done later - once, in its place, and without a burst or a spin. */
+import { readdirSync } from 'node:fs';
+import { expect, vi } from 'vitest';
+import type { SqliteLeaseStore } from '../../../src/infoblox/lease/store/sqlite-store.ts';
+import { owedDir } from '../../../src/modes/protocol.ts';
+import { until } from '../../fixture/host.ts';
+import { intercept } from '../../fixture/intercept.ts';
+import { pause, type World } from '../../fixture/world.ts';
+import { lonelyWorldTest, worldTest } from './world-test.ts';
+
+// They wait for what happens later, side by side.
+vi.setConfig({ maxConcurrency: 12 });
+
+/** How often the reconciler has asked when something is due. */
+let looks = 0;
+const countLooks = (store: SqliteLeaseStore) =>
+  intercept(store, (method, _, run) => {
+    if (method === 'nextDue') looks += 1;
+    return run();
+  });
+
+const gone = (world: World) => () => world.ledger.reservations().length === 0;
+
+worldTest('an ADD after an owed DEL keeps its address: the DEL is not carried out behind its back', async (world) => {
+  const { grid, caller, ledger } = world;
+  await caller.add('c1');
+  await grid.pause();
+  expect(await caller.del('c1')).toBe('ok');
+  await grid.resume();
+  expect(await caller.add('c1')).toBe('ok');
+  // Longer than the first pause before an owed release is tried.
+  await pause(6_000);
+  expect(ledger.brokenNow()).toEqual([]);
+  await ledger.settled();
+});
+
+worldTest('a DEL noted by the plugin while the daemon was down does not undo the ADD that follows', async (world) => {
+  const { host, caller, ledger } = world;
+  await caller.add('c1');
+  await host.stop();
+  caller.leaveNote('c1');
+  await host.start();
+  expect(await caller.add('c1')).toBe('ok');
+  await pause(500);
+  await ledger.settled();
+});
+
+worldTest(
+  'a DEL noted while the daemon was merely slow is taken up by the ADD that follows, before it',
+  async (world) => {
+    const { host, caller, ledger } = world;
+    await caller.add('c1');
+    caller.leaveNote('c1');
+    expect(await caller.add('c1')).toBe('ok');
+    // Nothing is left there that could undo the ADD when the daemon looks for notes the next time.
+    expect(readdirSync(owedDir(host.socketDir, 'infoblox'))).toEqual([]);
+    await ledger.settled();
+  },
+);
+
+worldTest('a DEL noted by the plugin while the daemon was down is settled when it starts', async (world) => {
+  const { host, caller } = world;
+  await caller.add('c1');
+  await host.stop();
+  caller.leaveNote('c1');
+  await host.start();
+  await until('the note is settled', gone(world));
+});
+
+worldTest('a DEL that the daemon could not finish survives its restart', async (world) => {
+  const { grid, host, caller } = world;
+  await caller.add('c1');
+  await grid.pause();
+  await caller.del('c1');
+  await host.stop();
+  await grid.resume();
+  await host.start();
+  await until('the owed release is settled', gone(world));
+});
+
+lonelyWorldTest(
+  'while the grid hangs the reconciler waits, and does not look at the clock a thousand times a second',
+  async (world) => {
+    const { host, grid, caller } = world;
+    await caller.add('c1');
+    await host.stop();
+    caller.leaveNote('c1');
+    const disarm = grid.inject({ times: Number.POSITIVE_INFINITY, type: 'fixedaddress', effect: { kind: 'hang' } });
+    grid.clearLog();
+    await host.start();
+    await until('the reconciler asks', () => grid.requests.some(({ type }) => type === 'fixedaddress'));
+    looks = 0;
+    await pause(1_000);
+    expect(looks).toBeLessThan(20);
+    disarm();
+  },
+  { wrapStore: countLooks },
+);
+
+worldTest('a hundred and fifty owed releases go back two at a time', async (world) => {
+  const { host, grid, caller } = world;
+  await Promise.all(Array.from({ length: 150 }, (_, index) => caller.add(`c${index}`)));
+  await host.stop();
+  for (let index = 0; index < 150; index += 1) caller.leaveNote(`c${index}`);
+  grid.latencyMs = 5;
+  grid.clearLog();
+  await host.start();
+  await until('all are settled', gone(world));
+  // The reconciler's workers, and the look whether the grid answers.
+  expect(grid.inFlightMax).toBeLessThanOrEqual(4);
+});

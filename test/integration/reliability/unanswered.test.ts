@@ -1,0 +1,168 @@
+/**
+ * ADDs whose plugin got no answer and says so by a note: what they took goes back, though no runtime asks for it; what
+ * somebody was told stays.
+ */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { leaveUnansweredNote } from '../../../src/modes/plugin/leave-note.ts';
+import { newCallId, owedDir } from '../../../src/modes/protocol.ts';
+import { until } from '../../fixture/host.ts';
+import type { ProcessHost } from '../../fixture/process-host.ts';
+import { startKillableWorld, type World } from '../../fixture/world.ts';
+
+let world: World<ProcessHost>;
+
+beforeEach(async () => {
+  world = await startKillableWorld();
+  await until('the daemon has made itself at home', () => world.host.writes.includes('setWhole'));
+});
+afterEach(() => world.end());
+
+/** The writes of an ADD: that it begins, then that it is bound. */
+const whenBound = { write: 2, moment: 'after' } as const;
+
+const reserved = (container = 'c1') =>
+  world.ledger.reservations().filter(({ comment }) => comment?.includes(` container=${container} `));
+
+/** An ADD whose daemon is killed when the lease is durable and nobody was told. @returns its ID; no note is left yet */
+async function killedWhenBound(write: { write: number; moment: 'after' } = whenBound): Promise<string> {
+  const { host } = world;
+  const callId = newCallId();
+  await host.dieAt(write);
+  await expect(host.add('c1', { callId })).rejects.toMatchObject({ asked: true });
+  await host.died();
+  expect(reserved()).toHaveLength(1);
+  return callId;
+}
+
+function leaveNote(callId: string): void {
+  leaveUnansweredNote({ socketDir: world.host.socketDir, driverName: 'infoblox' }, world.host.callOf('c1', { callId }));
+}
+
+/** The next daemon has taken over all notes that are there. */
+async function notesTaken(): Promise<void> {
+  const { host } = world;
+  await host.stop();
+  await host.startHere();
+  await until('the notes are taken over', () => readdirSync(owedDir(host.socketDir, 'infoblox')).length === 0);
+}
+
+/** What the state says that c1 holds; ends the daemon. */
+async function leaseOf(): Promise<unknown> {
+  await world.host.stop();
+  const database = new DatabaseSync(join(world.host.directory, 'state', 'state.db'));
+  try {
+    return database.prepare("SELECT phase, address FROM lease WHERE mark LIKE '% container=c1 %'").get();
+  } finally {
+    database.close();
+  }
+}
+
+/** c1 has its address, in the state and on the grid. */
+async function expectBound(): Promise<void> {
+  expect(await leaseOf()).toMatchObject({ phase: 'bound', address: '10.0.0.2' });
+  expect(reserved().map(({ ipv4addr }) => ipv4addr)).toEqual(['10.0.0.2']);
+}
+
+test('a daemon is killed when the address is taken and nobody was told: the next one gives it back, though nobody asks', async () => {
+  await world.host.dieAt(whenBound);
+  expect(await world.caller.add('c1')).toBe('no answer');
+  await world.host.died();
+  expect(reserved()).toHaveLength(1);
+  await world.host.startHere();
+  await until('it has gone back', () => reserved().length === 0);
+});
+
+test.each([
+  [
+    'which knows that the first has its answer',
+    async () => {
+      const when = () => {
+        void world.host.kill();
+        return true;
+      };
+      world.grid.inject({ when, effect: { kind: 'hang', commit: false } });
+    },
+  ],
+  [
+    'of a later start, which writes down that there may be two',
+    async () => {
+      await world.host.kill();
+      await world.host.start();
+      await world.host.dieAt({ write: 1, moment: 'after' });
+    },
+  ],
+])(
+  'a repeated ADD that gets no answer takes nothing from the container that lives by the first: a daemon %s',
+  async (_, arrange) => {
+    expect(await world.caller.add('c1')).toBe('ok');
+    await arrange();
+    expect(await world.caller.add('c1')).toBe('no answer');
+    await world.host.died();
+    await notesTaken();
+    await expectBound();
+  },
+);
+
+test('a note that comes late takes nothing from a later ADD that was answered', async () => {
+  const first = await killedWhenBound();
+  await world.host.startHere();
+  expect(await world.caller.add('c1')).toBe('ok');
+  leaveNote(first);
+  await notesTaken();
+  await expectBound();
+});
+
+test.each([
+  ['in their order', (ids: string[]) => ids],
+  ['in the other order', (ids: string[]) => ids.toReversed()],
+])('if no ADD of several got an answer, the address goes back: notes %s', async (_, ordered) => {
+  const first = await killedWhenBound();
+  await world.host.start();
+  const second = await killedWhenBound({ write: 1, moment: 'after' });
+  await world.host.startHere();
+  const [before = '', last = ''] = ordered([first, second]);
+  leaveNote(before);
+  await notesTaken();
+  await expectBound();
+  leaveNote(last);
+  await notesTaken();
+  await until('it has gone back', () => reserved().length === 0);
+});
+
+test('of two that ask at once and share the answer, one that got none takes nothing from the other', async () => {
+  const [told, untold] = [newCallId(), newCallId()];
+  world.grid.latencyMs = 100;
+  await Promise.all([told, untold].map((callId) => world.host.add('c1', { callId })));
+  // As if the answer had not reached it.
+  leaveNote(untold);
+  await notesTaken();
+  await expectBound();
+  leaveNote(told);
+  await notesTaken();
+  await until('it has gone back', () => reserved().length === 0);
+});
+
+test('a release that was noted is carried out, whatever ADDs without an answer note after it', async () => {
+  expect(await world.caller.add('c1')).toBe('ok');
+  await world.host.stop();
+  world.caller.leaveNote('c1');
+  leaveNote(newCallId());
+  await world.host.startHere();
+  await world.ledger.settled();
+  expect(reserved()).toEqual([]);
+});
+
+test('a lease whose callers are not known is not released by the word of an ADD', async () => {
+  const callId = newCallId();
+  await world.host.add('c1', { callId });
+  await world.host.stop();
+  const database = new DatabaseSync(join(world.host.directory, 'state', 'state.db'));
+  database.exec('UPDATE lease SET callers = NULL');
+  database.close();
+  leaveNote(callId);
+  await notesTaken();
+  await expectBound();
+});

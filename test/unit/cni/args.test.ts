@@ -1,0 +1,59 @@
+import { describe, expect, test } from 'vitest';
+import { type CniArgs, parseCniArgs, requestedAddress } from '../../../src/cni/args.ts';
+import { argsCases, expectAsVector } from '../../fixture/cni-vectors.ts';
+
+const none = { runtimeIps: [], argsIps: [] };
+
+describe('CNI_ARGS is read as by the reference, or more leniently', () => {
+  test.each(argsCases)('$name', ({ name, args, error, values = {} }) => {
+    expectAsVector('cni-args', name, parseCniArgs(args), error === undefined ? known(values) : 'refused');
+  });
+});
+
+describe('an address is asked for by the most explicit source', () => {
+  const all = { runtimeIps: ['10.0.0.1'], argsIps: ['10.0.0.2/24', '10.0.0.7'] };
+
+  test.each([
+    ['the capability wins', all, { ip: '10.0.0.3' }, '10.0.0.1'],
+    ['args win over CNI_ARGS', { ...none, argsIps: ['10.0.0.2/24'] }, { ip: '10.0.0.3' }, '10.0.0.2'],
+    ['CNI_ARGS counts when it is alone', none, { ip: '10.0.0.3/24' }, '10.0.0.3'],
+    ['nobody asks', none, {}, undefined],
+    ['what loses is not judged', all, { ip: 'nonsense' }, '10.0.0.1'],
+  ])('%s', (_, netconf, args, expected) => {
+    expect(requestedAddress(netconf, args)).toBe(expected);
+  });
+
+  test.each(['nonsense', '10.0.0.3=x', '10.0.0.3/33', '010.0.0.3', 'fe80::1%eth0'])('IP=%s is refused', (ip) => {
+    const args = parseCniArgs(`IP=${ip}`);
+    expect(() => requestedAddress(none, args)).toThrow(expect.objectContaining({ code: 4 }));
+  });
+
+  test.each([
+    [{ ...none, runtimeIps: ['10.0.0.1', '10.0.0.2'] }, {}, '2 addresses are requested (10.0.0.1, 10.0.0.2)'],
+    [{ ...none, argsIps: ['2001:db8::3/64'] }, {}, '2001:db8::3/64 is requested: IPv6'],
+    [none, { ip: '2001:db8::3' }, '2001:db8::3 is requested: IPv6'],
+  ])('%j with %j cannot be had', (netconf, args, message) => {
+    const error = expect.objectContaining({ code: 105, message: expect.stringContaining(message) });
+    expect(() => requestedAddress(netconf, args)).toThrow(error);
+  });
+
+  test('the last IP counts, also if it takes the first back', () => {
+    expect(requestedAddress(none, parseCniArgs('IP=10.0.0.3;IP=10.0.0.4'))).toBe('10.0.0.4');
+    expect(requestedAddress(none, parseCniArgs('IP=10.0.0.3;IP='))).toBeUndefined();
+  });
+});
+
+test('a key that every object has is no argument', () => {
+  expect(parseCniArgs('constructor=x;__proto__=y;toString=z')).toEqual({});
+});
+
+/** The vector's values that this plugin reads. */
+function known(values: Record<string, unknown>): CniArgs {
+  const fields = {
+    ip: values.IP,
+    podName: values.K8S_POD_NAME,
+    podNamespace: values.K8S_POD_NAMESPACE,
+    podUid: values.K8S_POD_UID,
+  };
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}

@@ -1,0 +1,24 @@
+/** The plugin process is started for every container: what it loads is its cost. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+
+const pluginSide = ['errors', 'versions', 'names', 'environment', 'call', 'result-check'];
+
+test('what the plugin process loads of this directory needs nothing heavy', () => {
+  const loaded = new Set(pluginSide.flatMap((module) => importsOf(`${module}.ts`)));
+  const own = pluginSide.map((module) => `./${module}.ts`);
+  expect([...loaded].filter((name) => !own.includes(name)))
+    // Whoever has an answer to judge has loaded node:net for the socket that it came over.
+    .toEqual(['node:buffer', 'node:net']);
+});
+
+test('nothing in this directory knows the other parts of the program or the system', () => {
+  const all = readdirSync(new URL('../../../src/cni/', import.meta.url));
+  const outside = new Set(all.flatMap(importsOf).filter((name) => !name.startsWith('./')));
+  expect([...outside].sort()).toEqual(['ipaddr.js', 'node:buffer', 'node:net', 'valibot']);
+});
+
+function importsOf(file: string): string[] {
+  const source = readFileSync(new URL(`../../../src/cni/${file}`, import.meta.url), 'utf8');
+  return [...source.matchAll(/^import (?!type )[^;]*? from '([^'\n]+)';$/gm)].flatMap(([, name]) => name ?? []);
+}

@@ -1,0 +1,48 @@
+/** Every call that real main plugins and a real runtime made is understood. */
+import { describe, expect, test } from 'vitest';
+import { parseCniArgs, requestedAddress } from '../../../src/cni/args.ts';
+import { readNetworkConfig } from '../../../src/cni/call.ts';
+import { readEnvironment } from '../../../src/cni/environment.ts';
+import { parseNetconf } from '../../../src/cni/netconf.ts';
+import { requireVersion } from '../../../src/cni/versions.ts';
+import { recordedCalls } from '../../fixture/cni-vectors.ts';
+
+test('there are calls of every command that main plugins forward', () => {
+  expect(new Set(recordedCalls.map(({ cmd }) => cmd))).toEqual(new Set(['ADD', 'CHECK', 'DEL', 'STATUS']));
+});
+
+describe('a recorded call yields its attachment and its network', () => {
+  test.each(recordedCalls)('$title', ({ cmd, env, stdin }) => {
+    const call = readEnvironment(env);
+    const { cniVersion, name, config } = readNetworkConfig(Buffer.from(JSON.stringify(stdin)));
+    const netconf = parseNetconf(config, call.command);
+
+    expect(call.command).toBe(cmd);
+    expect([call.containerId, call.ifName, call.netns]).toEqual([env.CNI_CONTAINERID, env.CNI_IFNAME, env.CNI_NETNS]);
+    expect(call.containerId).toMatch(cmd === 'STATUS' ? /^$/ : /^(rec1|NAMESPACE-ID|SANDBOXID)$/);
+    expect(name).toMatch(/^(recnet|goodnet)$/);
+    expect(netconf).toMatchObject({
+      cniVersion: requireVersion(cniVersion, call.command),
+      name,
+      ipam: stdin.ipam,
+    });
+    expect(requestedAddress(netconf, parseCniArgs(call.args))).toBeUndefined();
+  });
+});
+
+describe('a recorded CHECK carries our address', () => {
+  test.each(recordedCalls.filter(({ cmd }) => cmd === 'CHECK'))('$title', ({ stdin }) => {
+    const { prevResult } = parseNetconf(stdin, 'CHECK');
+    expect(prevResult?.addresses).toContain('10.77.0.9/24');
+  });
+});
+
+test('the pod is known in whatever order a runtime names it', () => {
+  const pods = recordedCalls
+    .filter(({ env }) => env.CNI_CONTAINERID === 'SANDBOXID')
+    .map(({ env }) => env.CNI_ARGS ?? '');
+  expect(new Set(pods).size).toBeGreaterThan(1);
+  for (const args of pods) {
+    expect(parseCniArgs(args)).toEqual({ podName: 'POD', podNamespace: 'lab', podUid: 'UUID' });
+  }
+});

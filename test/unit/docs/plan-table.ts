@@ -1,0 +1,60 @@
+/** The tables of docs/architecture.md, made from the rules for leases: `node test/unit/docs/plan-table.ts` writes them there. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { causes, endings, impossibleEndings } from '../../../src/infoblox/lease/endings.ts';
+import { impossibilities, table } from '../../../src/infoblox/lease/plan.ts';
+
+const page = join(import.meta.dirname, '../../../docs/architecture.md');
+
+type Name = 'plan' | 'endings';
+
+function markdown(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  return [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |\n`).join('');
+}
+
+/** Lists values, or says `any` if there are no others. */
+function listed(values: readonly string[], all: number): string {
+  return values.length === all ? 'any' : values.join(', ');
+}
+
+/** The rules as Markdown tables. */
+export function ruleTables(): Record<Name, string> {
+  const planRows = [...table, ...impossibilities.map((row) => ({ ...row, step: 'cannot be' }))].map(
+    ({ phase, seen, doubt = [], step, because }) => {
+      const which = doubt.length === 0 ? 'any' : doubt.join(', ');
+      return [phase, seen.length === 9 ? 'any' : seen.join('; '), which, `**${step}**`, because];
+    },
+  );
+  const endingRows = [...endings, ...impossibleEndings.map((row) => ({ ...row, answer: 'cannot be' }))].map(
+    ({ cause, phase, evidence, answer, because }) => {
+      return [cause, listed(evidence, causes[cause].evidence.length), listed(phase, 4), `**${answer}**`, because];
+    },
+  );
+  return {
+    plan: markdown(['lease', 'the grid shows', 'in doubt', 'step', 'because'], planRows),
+    endings: markdown(['cause', 'evidence', 'lease', 'answer', 'because'], endingRows),
+  };
+}
+
+/** What stands in the page between the marks of a table. */
+export function documentedTable(name: Name): string {
+  const text = readFileSync(page, 'utf8');
+  const { begin, end } = placeIn(text, name);
+  return text.slice(begin, end);
+}
+
+function placeIn(text: string, name: Name): { readonly begin: number; readonly end: number } {
+  const mark = `<!-- ${name}: begin -->\n`;
+  return { begin: text.indexOf(mark) + mark.length, end: text.indexOf(`<!-- ${name}: end -->`) };
+}
+
+function write(): void {
+  let text = readFileSync(page, 'utf8');
+  for (const [name, rows] of Object.entries(ruleTables())) {
+    const { begin, end } = placeIn(text, name as Name);
+    text = text.slice(0, begin) + rows + text.slice(end);
+  }
+  writeFileSync(page, text);
+}
+
+if (import.meta.main) write();

@@ -1,0 +1,179 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+const src = join(import.meta.dirname, '../../src');
+
+/**
+ * The parts of src, the most specific path first, and the parts that each may import besides itself:
+ * main -> modes -> { cni, infoblox }, inside infoblox core -> lease -> network -> leaves, of which one is the
+ * port to the grid: what implements it over WAPI is known to nobody there. The two roles meet only in what
+ * lies directly in modes/: the protocol and the texts of both. The plugin is started for every container, so it takes nothing of
+ * infoblox. The operator's commands may use what the daemon is made of, never the other way round. Of infoblox only the store on disk
+ * knows of files.
+ */
+const PARTS: readonly { readonly path: string; readonly part: string; readonly mayImport: readonly string[] }[] = [
+  { path: 'modes/plugin/', part: 'plugin', mayImport: ['shared', 'cni', 'files', 'errno'] },
+  {
+    path: 'modes/daemon/',
+    part: 'daemon',
+    mayImport: ['shared', 'cni', 'core', 'lease', 'store', 'network', 'leaf', 'files', 'errno'],
+  },
+  {
+    path: 'modes/operator/',
+    part: 'operator',
+    mayImport: ['shared', 'daemon', 'cni', 'lease', 'network', 'leaf', 'files', 'errno'],
+  },
+  { path: 'modes/', part: 'shared', mayImport: ['cni'] },
+  { path: 'cni/', part: 'cni', mayImport: [] },
+  { path: 'infoblox/core.ts', part: 'core', mayImport: ['lease', 'store', 'network', 'leaf', 'errno'] },
+  { path: 'infoblox/grid-monitor.ts', part: 'core', mayImport: ['leaf', 'errno'] },
+  { path: 'infoblox/lease/store/', part: 'store', mayImport: ['lease', 'network', 'leaf', 'files', 'errno'] },
+  { path: 'infoblox/lease/', part: 'lease', mayImport: ['store', 'network', 'leaf', 'errno'] },
+  { path: 'infoblox/network/', part: 'network', mayImport: ['leaf', 'errno'] },
+  { path: 'infoblox/wapi/', part: 'wapi', mayImport: ['leaf', 'errno'] },
+  { path: 'infoblox/', part: 'leaf', mayImport: ['errno'] },
+  { path: 'files/', part: 'files', mayImport: ['errno'] },
+  { path: 'errno.ts', part: 'errno', mayImport: [] },
+  { path: '', part: 'main', mayImport: ['plugin', 'daemon', 'shared'] },
+];
+
+/** What puts the grid over WAPI together, and what examines it for people. All others in modes/ know no more of it than its types. */
+const COMPOSITIONS = ['modes/daemon/grid-access.ts', 'modes/daemon/config/trust.ts', 'modes/operator/doctor/grid.ts'];
+
+/** The specification is pure: what it knows comes as arguments. */
+const INPUT_AND_OUTPUT = /^node:(fs|http|https|child_process|dgram|dns|tls|sqlite|process)(\/|$)/;
+
+interface Import {
+  readonly from: string;
+  /** Of types alone: nothing is left of it when the program runs. */
+  readonly isOfTypes: boolean;
+}
+
+/** What a source file imports, types included. */
+function importsOf(text: string): Import[] {
+  const statements =
+    /(?:^|\n)\s*(?:import|export)\s+(type\s)?(?:[^'"();]*?\sfrom\s+)?['"]([^'"]+)['"]|\bimport\s*\(\s*['"]([^'"]+)['"]/g;
+  return [...text.matchAll(statements)].map(([, type, from, dynamic]) => {
+    return { from: from ?? dynamic ?? '', isOfTypes: type !== undefined };
+  });
+}
+
+function partOf(file: string): (typeof PARTS)[number] {
+  const found = PARTS.find(({ path }) => file.startsWith(path));
+  if (found === undefined) throw new Error(`${file} is in no part`);
+  return found;
+}
+
+/** Says what is wrong with one import, or nothing. `file` is relative to src. */
+function wrongWith(file: string, imported: string, isOfTypes = false): string | undefined {
+  const { part, mayImport } = partOf(file);
+  if (!imported.startsWith('.')) {
+    if (part === 'cni' && INPUT_AND_OUTPUT.test(imported)) {
+      return `${file} imports ${imported}: src/cni does no input or output`;
+    }
+    const isLibrary = !imported.startsWith('node:');
+    return part === 'plugin' && isLibrary ? `${file} imports ${imported}: the plugin uses no library` : undefined;
+  }
+  const target = normalize(join(dirname(file), imported));
+  if (target.startsWith('..')) return `${file} imports ${imported}, outside src`;
+  if (file === 'modes/protocol.ts') return `${file} imports ${imported}: the protocol imports nothing`;
+  const other = partOf(target).part;
+  if (other === part || mayImport.includes(other)) return undefined;
+  if (other === 'wapi' && file.startsWith('modes/') && (isOfTypes || COMPOSITIONS.includes(file))) return undefined;
+  return `${file} imports ${imported}: ${part} may import ${mayImport.join(', ') || 'nothing but itself'}`;
+}
+
+/** All imports of the source. */
+function* allImports(): Generator<Import & { readonly file: string }> {
+  for (const file of readdirSync(src, { recursive: true, encoding: 'utf8' })) {
+    if (!file.endsWith('.ts')) continue;
+    for (const imported of importsOf(readFileSync(join(src, file), 'utf8'))) yield { ...imported, file };
+  }
+}
+
+describe('imports', () => {
+  it('run one way, and never out of src', () => {
+    const all = [...allImports()];
+    expect(all.length).toBeGreaterThan(0);
+    expect(all.flatMap(({ file, from, isOfTypes }) => wrongWith(file, from, isOfTypes) ?? [])).toEqual([]);
+  });
+
+  it('make no two folders depend on each other, types and folders in folders aside', () => {
+    const known = new Map<string, string>();
+    for (const { file, from, isOfTypes } of allImports()) {
+      const [folder, other] = [dirname(file), dirname(normalize(join(dirname(file), from)))];
+      const isInside = `${folder}/`.startsWith(`${other}/`) || `${other}/`.startsWith(`${folder}/`) || folder === '.';
+      if (from.startsWith('.') && !isOfTypes && !isInside)
+        known.set(`${folder} -> ${other}`, `${file} imports ${from}`);
+    }
+    const reversed = (way: string) => way.split(' -> ').reverse().join(' -> ');
+    expect([...known].flatMap(([way, line]) => (known.has(reversed(way)) ? [line] : []))).toEqual([]);
+  });
+
+  it('leave the time to the clock, in infoblox', () => {
+    const otherClock =
+      /\bDate\.now\b|\bnew Date\(\)|\bperformance\.|\bset(Timeout|Interval|Immediate)\b|AbortSignal\.timeout|node:timers/;
+    const files = readdirSync(join(src, 'infoblox'), { recursive: true, encoding: 'utf8' }).filter(
+      (name) => name.endsWith('.ts') && name !== 'concurrency/clock.ts',
+    );
+    expect(files.length).toBeGreaterThan(50);
+    const text = (name: string) => readFileSync(join(src, 'infoblox', name), 'utf8');
+    expect(files.filter((name) => otherClock.test(text(name)))).toEqual([]);
+  });
+
+  it('leave the words of WAPI to infoblox/wapi', () => {
+    const words =
+      /\b_ref\b|\bipv4addr\b|(?<!infoblox\.)network_view|extattrs|comment~|\bfunc:|_return_fields|_function\b|ip_address/;
+    const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter(
+      (name) => name.endsWith('.ts') && !name.startsWith('infoblox/wapi/'),
+    );
+    expect(files.filter((name) => words.test(readFileSync(join(src, name), 'utf8')))).toEqual([]);
+  });
+
+  it('are found however they are written', () => {
+    const text = `import '../a.ts';\nimport type {\n  B,\n} from '../b.ts';\nexport * from '../c.ts';\nvoid import('../d.ts');\n`;
+    expect(importsOf(text).map(({ from }) => from)).toEqual(['../a.ts', '../b.ts', '../c.ts', '../d.ts']);
+    expect(importsOf(text).map(({ isOfTypes }) => isOfTypes)).toEqual([false, true, false, false]);
+  });
+
+  it.each([
+    ['cni/result.ts', '../infoblox/wapi/session.ts'],
+    ['infoblox/wapi/session.ts', '../../cni/errors.ts'],
+    ['infoblox/wapi/session.ts', '../../modes/daemon/main.ts'],
+    ['infoblox/wapi/session.ts', '../network/networks.ts'],
+    ['infoblox/network/networks.ts', '../lease/store.ts'],
+    ['infoblox/conditions.ts', './wapi/session.ts'],
+    ['infoblox/lease/gc.ts', '../wapi/wapi-grid.ts'],
+    ['infoblox/core.ts', './wapi/wapi-grid.ts'],
+    ['modes/daemon/main.ts', '../../infoblox/wapi/session.ts'],
+    ['infoblox/lease/gc.ts', '../core.ts'],
+    ['infoblox/lease/gc.ts', '../../files/durable-file.ts'],
+    ['cni/netconf.ts', 'node:fs'],
+    ['modes/plugin/plugin.ts', '../../main.ts'],
+    ['modes/plugin/plugin.ts', '../daemon/start-error.ts'],
+    ['modes/plugin/plugin.ts', '../../infoblox/errors.ts'],
+    ['modes/plugin/plugin.ts', 'valibot'],
+    ['modes/daemon/main.ts', '../plugin/process.ts'],
+    ['modes/daemon/main.ts', '../operator/command.ts'],
+    ['modes/protocol.ts', './about.ts'],
+    ['modes/release-note.ts', './plugin/process.ts'],
+    ['modes/plugin/plugin.ts', '../../../test/simulator/grid.ts'],
+  ])('from %s to %s are refused', (file, imported) => {
+    expect(wrongWith(file, imported)).toContain(file);
+  });
+
+  it.each([
+    ['main.ts', './modes/plugin/plugin.ts'],
+    ['modes/daemon/grid-access.ts', '../../infoblox/wapi/session.ts'],
+    ['modes/daemon/main.ts', '../protocol.ts'],
+    ['modes/daemon/main.ts', 'valibot'],
+    ['modes/plugin/plugin.ts', '../src/files/trusted-path.ts'],
+    ['cni/netconf.ts', './errors.ts'],
+    ['infoblox/lease/gc.ts', '../grid.ts'],
+    ['infoblox/wapi/wapi-grid.ts', '../grid.ts'],
+    ['infoblox/lease/store.ts', 'node:sqlite'],
+  ])('from %s to %s are fine', (file, imported) => {
+    expect(wrongWith(file, imported)).toBe(undefined);
+  });
+});

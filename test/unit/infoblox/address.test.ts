@@ -1,0 +1,172 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  addressAt,
+  compareAddresses,
+  contains,
+  familyOf,
+  hostCount,
+  hostPart,
+  intersect,
+  intervalOf,
+  isNetworkOrBroadcast,
+  isWithin,
+  overlaps,
+  parseAddress,
+  parseCidr,
+  spanOf,
+} from '../../../src/infoblox/address.ts';
+
+const cidr = (written: string) => parseCidr(written) ?? expect.fail(`${written} is no network`);
+
+test.each([
+  ...['', '1.2.3', '1.2.3.4.5', '1.2.3.256', '01.2.3.4', '1.2.3.04', '0x1.2.3.4', '1.2.3.4 ', ' 1.2.3.4', '1.2.3.-4'],
+  ...['16909060', '1..2.3', 'a.b.c.d', '1.2.3.4/24', '1.2.3.4\n'],
+  ...[
+    ':',
+    ':::',
+    '1:2:3:4:5:6:7',
+    '1:2:3:4:5:6:7:8:9',
+    '12345::',
+    'fe80::1%eth0',
+    '::1.2.3.4',
+    '2001:db8::1/64',
+    ' ::1',
+  ],
+])('%j is no address', (written) => {
+  expect(parseAddress(written)).toBeUndefined();
+});
+
+test.each([
+  ...['10.0.0.0', '10.0.0.0/', '10.0.0.0/33', '10.0.0.0/-1', '10.0.0.0/08', '10.0.0.0/24 ', '10.0.0/24', '/24'],
+  ...['10.0.0.0/24/24', '010.0.0.0/24', '10.0.0.0/2.4', '10.0.0.0/255.255.255.0', '10.0.0.0/1e1'],
+  ...['fd00::', 'fd00::/129', 'fd00::/064', 'fd00::/64/64', 'fd00::1%eth0/64'],
+])('%j is no network', (written) => {
+  expect(parseCidr(written)).toBeUndefined();
+});
+
+test('an IPv6 address reads in the one form that RFC 5952 gives it', () => {
+  expect(parseAddress('2001:0DB8:0:0:0:0:0:1')).toBe('2001:db8::1');
+  expect(parseCidr('2001:DB8:0::/64')).toMatchObject({ base: '2001:db8::', text: '2001:db8::/64' });
+});
+
+const four = (value: bigint) => [24n, 16n, 8n, 0n].map((shift) => (value >> shift) & 255n).join('.');
+const six = (value: bigint) => {
+  const groups = Array.from({ length: 8 }, (_, index) => (value >> BigInt(112 - 16 * index)) & 0xffffn);
+  return parseAddress(groups.map((group) => group.toString(16)).join(':')) ?? expect.fail('no address');
+};
+
+describe.each([
+  { family: 4 as const, bits: 32, text: four },
+  { family: 6 as const, bits: 128, text: six },
+])('IPv$family', ({ family, bits, text }) => {
+  const number = fc.bigInt({ min: 0n, max: 2n ** BigInt(bits) - 1n });
+  const size = (prefix: number) => 2n ** BigInt(bits - prefix);
+  const network = fc.tuple(number, fc.integer({ min: 0, max: bits })).map(([value, prefix]) => {
+    const first = (value / size(prefix)) * size(prefix);
+    return { first, last: first + size(prefix) - 1n, prefix, text: `${text(first)}/${prefix}` };
+  });
+
+  test('every address reads as itself', () => {
+    fc.assert(
+      fc.property(number, (value) => {
+        expect(parseAddress(text(value))).toBe(text(value));
+        expect(familyOf(text(value))).toBe(family);
+      }),
+    );
+  });
+
+  test('a network reads as its first address and prefix, and says what was meant if host bits are set', () => {
+    fc.assert(
+      fc.property(network, number, ({ first, prefix, text: written }, offset) => {
+        const read = { family, base: text(first), prefix, text: written };
+        expect(parseCidr(written)).toEqual(read);
+        const inside = first + (offset % size(prefix));
+        expect(parseCidr(`${text(inside)}/${prefix}`)).toEqual(
+          inside === first ? read : { ...read, hostBits: written },
+        );
+      }),
+    );
+  });
+
+  test('a network contains what lies between its first and last address, and nothing of the other family', () => {
+    fc.assert(
+      fc.property(network, number, (net, value) => {
+        expect(contains(cidr(net.text), text(value))).toBe(value >= net.first && value <= net.last);
+        expect(contains(cidr(net.text), text(net.first))).toBe(true);
+        expect(contains(cidr(net.text), text(net.last))).toBe(true);
+        expect(contains(cidr(net.text), family === 4 ? '::1' : '0.0.0.1')).toBe(false);
+      }),
+    );
+  });
+
+  test('two networks overlap when one begins inside the other', () => {
+    fc.assert(
+      fc.property(network, network, (one, other) => {
+        const expected = one.first <= other.last && other.first <= one.last;
+        expect(overlaps(cidr(one.text), cidr(other.text))).toBe(expected);
+        expect(overlaps(cidr(other.text), cidr(one.text))).toBe(expected);
+      }),
+    );
+  });
+
+  test('the interval of a network has what the network contains; intervals intersect when one begins inside the other', () => {
+    fc.assert(
+      fc.property(network, number, number, number, (net, one, other, value) => {
+        expect(intervalOf(cidr(net.text))).toEqual({ first: text(net.first), last: text(net.last) });
+        const [first, last] = one < other ? [one, other] : [other, one];
+        const interval = { first: text(first), last: text(last) };
+        expect(isWithin(text(value), interval)).toBe(first <= value && value <= last);
+        expect(isWithin(family === 4 ? '::1' : '0.0.0.1', interval)).toBe(false);
+        const expected = first <= net.last && net.first <= last;
+        expect(intersect(interval, intervalOf(cidr(net.text)))).toBe(expected);
+        expect(intersect(intervalOf(cidr(net.text)), interval)).toBe(expected);
+        expect([spanOf(interval), spanOf(cidr(net.text))]).toEqual([`${text(first)}-${text(last)}`, net.text]);
+      }),
+    );
+  });
+
+  test('the address of a network, and in IPv4 its broadcast address, is no host’s, but of networks of one or two addresses', () => {
+    fc.assert(
+      fc.property(network, number, (net, offset) => {
+        const edges = family === 4 ? [net.first, net.last] : [net.first];
+        for (const address of [net.first, net.last, net.first + (offset % size(net.prefix))]) {
+          const isEdge = net.prefix < bits - 1 && edges.includes(address);
+          expect(isNetworkOrBroadcast(cidr(net.text), text(address))).toBe(isEdge);
+        }
+        const all = size(net.prefix);
+        expect(hostCount(cidr(net.text))).toBe(Number(all > 2n ? all - BigInt(edges.length) : all));
+      }),
+    );
+  });
+
+  test('the host part of an address without network bits leads to the address so far above the first', () => {
+    fc.assert(
+      fc.property(network, fc.nat(), (net, any) => {
+        const offset = Number(BigInt(any) % size(net.prefix));
+        expect(hostPart(cidr(net.text), text(BigInt(offset)))).toBe(offset);
+        expect(addressAt(cidr(net.text), offset)).toBe(text(net.first + BigInt(offset)));
+      }),
+    );
+  });
+
+  test('addresses are ordered by their value', () => {
+    fc.assert(
+      fc.property(number, number, (one, other) => {
+        const sign = one < other ? -1 : one > other ? 1 : 0;
+        expect(Math.sign(compareAddresses(text(one), text(other)))).toBe(sign);
+      }),
+    );
+  });
+});
+
+test('an address with network bits is no host part, nor is one of the other family', () => {
+  expect(hostPart(cidr('10.0.0.0/24'), '0.0.1.0')).toBeUndefined();
+  expect(hostPart(cidr('10.0.0.0/24'), '10.0.0.1')).toBeUndefined();
+  expect(hostPart(cidr('10.0.0.0/24'), '::1')).toBeUndefined();
+});
+
+test('IPv4 comes before IPv6', () => {
+  const sorted = ['9.255.255.255', '10.0.0.9', '10.0.0.10', '10.100.0.0', '172.18.0.0', '::1', '2001:db8::1'];
+  expect([...sorted].reverse().sort(compareAddresses)).toEqual(sorted);
+});

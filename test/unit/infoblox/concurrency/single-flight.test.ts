@@ -1,0 +1,97 @@
+import { describe, expect, test } from 'vitest';
+import { type SharedWork, SingleFlight } from '../../../../src/infoblox/concurrency/single-flight.ts';
+
+/** Work that ends when told to. */
+function gated() {
+  const gate = Promise.withResolvers<string>();
+  const signals: AbortSignal[] = [];
+  const work = ({ signal }: SharedWork) => {
+    signals.push(signal);
+    return gate.promise;
+  };
+  return { gate, signals, work };
+}
+
+describe('concurrent calls', () => {
+  test('for one key and variant share the work and its result', async () => {
+    const singleFlight = new SingleFlight<string>();
+    const { gate, signals, work } = gated();
+    const shares = [
+      singleFlight.join('c1', { variant: 'a', caller: 'x' }, work),
+      singleFlight.join('c1', { variant: 'a', caller: 'x' }, work),
+    ];
+    gate.resolve('10.0.0.2');
+    expect(await Promise.all(shares.map(({ result }) => result))).toEqual(['10.0.0.2', '10.0.0.2']);
+    expect(signals).toHaveLength(1);
+    expect(singleFlight.underWay('c1')).toBe(false);
+  });
+
+  test.each([
+    ['another key', 'c2', 'a'],
+    ['another variant', 'c1', 'b'],
+  ])('for %s do not', (_, key, variant) => {
+    const singleFlight = new SingleFlight<string>();
+    const { signals, work } = gated();
+    singleFlight.join('c1', { variant: 'a', caller: 'x' }, work);
+    singleFlight.join(key, { variant, caller: 'x' }, work);
+    expect(signals).toHaveLength(2);
+  });
+});
+
+describe('the work', () => {
+  test('is aborted when its last caller has left, not before', () => {
+    const singleFlight = new SingleFlight<string>();
+    const { signals, work } = gated();
+    const shares = [
+      singleFlight.join('c1', { variant: 'a', caller: 'x' }, work),
+      singleFlight.join('c1', { variant: 'a', caller: 'x' }, work),
+    ];
+    shares[0]?.leave();
+    expect(signals[0]?.aborted).toBe(false);
+    shares[1]?.leave();
+    expect(signals[0]?.aborted).toBe(true);
+  });
+
+  test('that was aborted is not joined any more', () => {
+    const singleFlight = new SingleFlight<string>();
+    const { signals, work } = gated();
+    singleFlight.join('c1', { variant: 'a', caller: 'x' }, work);
+    singleFlight.abort('c1', new Error('deleted'));
+    singleFlight.join('c1', { variant: 'a', caller: 'x' }, work);
+    expect(signals.map(({ aborted, reason }) => aborted && reason.message)).toEqual(['deleted', false]);
+  });
+
+  test('of every variant is aborted at once', () => {
+    const singleFlight = new SingleFlight<string>();
+    const { signals, work } = gated();
+    for (const variant of ['a', 'b']) singleFlight.join('c1', { variant, caller: 'x' }, work).result.catch(() => {});
+    singleFlight.abort('c1', new Error('deleted'));
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, true]);
+  });
+
+  test('that fails is forgotten: the next call starts anew', async () => {
+    const singleFlight = new SingleFlight<string>();
+    const { gate, work, signals } = gated();
+    const { result } = singleFlight.join('c1', { variant: 'a', caller: 'x' }, work);
+    gate.reject(new Error('no'));
+    await expect(result).rejects.toThrow('no');
+    singleFlight.join('c1', { variant: 'a', caller: 'x' }, work).result.catch(() => {});
+    expect(signals).toHaveLength(2);
+  });
+
+  test('that is closed is not joined any more, and knows who has joined before', async () => {
+    const singleFlight = new SingleFlight<string>();
+    const { gate } = gated();
+    const seen: (string | undefined)[][] = [];
+    const work = async (entry: SharedWork) => {
+      await gate.promise;
+      entry.close();
+      seen.push([...entry.callers]);
+      return 'done';
+    };
+    const joined = ['x', 'y'].map((caller) => singleFlight.join('c1', { variant: 'a', caller }, work).result);
+    gate.resolve('');
+    await Promise.all(joined);
+    expect(seen).toEqual([['x', 'y']]);
+  });
+});

@@ -1,0 +1,21 @@
+import { expect, test } from 'vitest';
+import { Answers } from '../../../../src/infoblox/lease/callers.ts';
+
+test('an attachment was told since a point if an ADD of it was answered after that', () => {
+  const answers = new Answers();
+  answers.answering('a');
+  const { count } = answers;
+  answers.answering('b');
+  answers.delivered('a', 'one');
+  expect(['a', 'b', 'c'].map((mark) => answers.toldSince(mark, count))).toEqual([false, true, false]);
+  answers.answering('a');
+  expect([answers.toldSince('a', count), answers.told('a')]).toEqual([true, 'one']);
+});
+
+test('what has been forgotten since a point counts as told since', () => {
+  const answers = new Answers();
+  const { count } = answers;
+  for (let n = 0; n <= 10_000; n += 1) answers.answering(`a${n}`);
+  expect(answers.toldSince('a0', count)).toBe(true);
+  expect(answers.toldSince('a0', answers.count)).toBe(false);
+});

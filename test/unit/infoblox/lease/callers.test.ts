@@ -1,0 +1,54 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { joinedBy, withCallers, withoutCaller } from '../../../../src/infoblox/lease/callers.ts';
+
+test.each([
+  ['nobody and one', '', ['a1'], 'a1'],
+  ['one and two others', 'a1', ['b2', 'c3'], 'a1 b2 c3'],
+  ['one that is there already', 'a1 b2', ['a1'], 'a1 b2'],
+  ['what is not known', null, ['a1'], null],
+])('%s', (_, callers, ids, expected) => {
+  expect(withCallers(callers, ids)).toBe(expected);
+});
+
+test.each([
+  ['the only one leaves nobody', 'a1', 'a1', ''],
+  ['one of two leaves the other', 'a1 b2', 'a1', 'b2'],
+  ['a stranger leaves all', 'a1 b2', 'c3', 'a1 b2'],
+  ['who is part of another name is a stranger', 'a1b2', 'a1', 'a1b2'],
+  ['what is not known stays so', null, 'a1', null],
+])('%s', (_, callers, id, expected) => {
+  expect(withoutCaller(callers, id)).toBe(expected);
+});
+
+test.each([
+  ['one that is written down has its answer: nobody else need be', 'a1 b2', 'b2', 'a1 b2'],
+  ['a stranger has its answer', 'a1 b2', 'd4', 'a1 b2 c3'],
+  ['nobody is known to have an answer', 'a1', undefined, 'a1 c3'],
+  ['nobody is written down', '', 'a1', 'c3'],
+  ['they are not known', null, 'a1', null],
+])('another joins: %s', (_, callers, told, expected) => {
+  expect(joinedBy(callers, ['c3'], told)).toBe(expected);
+});
+
+test('whoever has an answer is never forgotten, in whatever order callers come and say that they have none', () => {
+  const id = fc.constantFrom('a1', 'b2', 'c3', 'd4');
+  const step = fc.record({ id, comes: fc.boolean() });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
+      let callers: string | null = '';
+      for (const { id: one, comes } of steps) {
+        callers = comes ? withCallers(callers, [one]) : withoutCaller(callers, one);
+        expect(callers?.split(' ').includes(one)).toBe(comes);
+      }
+      const last = new Map(steps.map((one) => [one.id, one.comes]));
+      const living = [...last].filter(([, comes]) => comes).map(([one]) => one);
+      expect(callers === '' ? [] : callers?.split(' ').sort()).toEqual(living.sort());
+    }),
+  );
+});
+
+test('more callers than are counted are never said to be nobody', () => {
+  const ids = Array.from({ length: 17 }, (_, index) => `${index}a`);
+  expect(withCallers('', ids)).toBeNull();
+});

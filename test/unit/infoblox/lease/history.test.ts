@@ -1,0 +1,75 @@
+/** What each change of a lease means for the history. */
+import { describe, expect, test } from 'vitest';
+import { type HistoryChange, historyChanges } from '../../../../src/infoblox/lease/history.ts';
+import {
+  abandon,
+  answer,
+  askAgain,
+  begin,
+  bind,
+  createInDoubt,
+  emptied,
+  followView,
+  imported,
+  type Lease,
+  postpone,
+  startRelease,
+} from '../../../../src/infoblox/lease/lease.ts';
+import { aLease, noon, sandbox, workload } from '../../../fixture/a-lease.ts';
+
+const beginning = { mark: 'a', network: 'net-1', view: 'default', sandbox, workload, callers: ['new'] };
+const pending = begin(undefined, beginning, noon);
+const bound = bind(pending, '10.0.0.2', noon);
+const releasing = startRelease(bound, 'DEL', noon);
+const empty = emptied(releasing);
+const again = begin(releasing, beginning, noon);
+const import_ = imported({ mark: 'a', network: 'net-1', view: 'default' }, '10.0.0.2');
+
+const ofA = { mark: 'a', address: '10.0.0.2' };
+const release = (by: string, at: number | null = noon.now) => ({ kind: 'released', ...ofA, by, at });
+const returned = { kind: 'returned', ...ofA };
+
+/** From a lease to a lease, and what the history says of it. */
+const changes: readonly [string, Lease | undefined, Lease | undefined, readonly object[]][] = [
+  ['an ADD begins', undefined, pending, []],
+  ['it is given its address', pending, bound, [{ kind: 'bound', lease: bound }]],
+  ['another ADD is answered with the same', bound, answer(bound, ['two']), []],
+  ['a create is in doubt', bound, createInDoubt(bound, noon), []],
+  ['its view is renamed', bound, followView(bound, 'x'), []],
+  ['more of its workload is known', bound, askAgain(bound, sandbox, { containerId: 'c1', job: 'web' }), []],
+  ['its sandbox is another', bound, askAgain(bound, { ...sandbox, netns: '/run/netns/b' }, workload), []],
+  ['it is deleted', bound, releasing, [release('DEL')]],
+  ['it is collected', bound, startRelease(bound, 'GC', noon), [release('GC')]],
+  ['its sandbox is gone', bound, startRelease(bound, 'reaper', noon), [release('reaper')]],
+  ['its caller was not told', bound, startRelease(bound, 'undelivered', noon), [release('undelivered')]],
+  ['its release fails', releasing, postpone(releasing, noon.now), []],
+  ['the grid has it no more', releasing, empty, [returned]],
+  ['that is settled', empty, undefined, []],
+  ['the grid has it no more, and that is settled', releasing, undefined, [returned]],
+  ['the attachment asks anew before', releasing, again, [returned]],
+  [
+    'and is given the same',
+    again,
+    bind(again, '10.0.0.2', noon),
+    [{ kind: 'bound', lease: bind(again, '10.0.0.2', noon) }],
+  ],
+  [
+    'the grid has lost it and does not take it again',
+    bound,
+    begin(bound, beginning, noon),
+    [release('lost', null), returned],
+  ],
+  ['an ADD fails', pending, undefined, []],
+  ['an ADD was cut off', pending, abandon(pending, 'unfinished', noon), []],
+  ['it is imported', undefined, import_, [{ kind: 'bound', lease: import_ }]],
+];
+
+describe('the history is told', () => {
+  test.each(changes)('what it should be when %s', (_, before, after, expected) => {
+    expect(historyChanges(before, after)).toEqual(expected as HistoryChange[]);
+  });
+});
+
+test('a lease without an address is held by nobody', () => {
+  expect(historyChanges(undefined, aLease('a', { address: null }))).toEqual([]);
+});

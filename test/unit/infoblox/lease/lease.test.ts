@@ -1,0 +1,320 @@
+import { describe, expect, test } from 'vitest';
+import { doubtOf, nextRecheck } from '../../../../src/infoblox/lease/doubt.ts';
+import {
+  abandon,
+  answer,
+  askAgain,
+  begin,
+  bind,
+  createInDoubt,
+  createRefused,
+  deleteAnswered,
+  deleteInDoubt,
+  followView,
+  imported,
+  keepDoubt,
+  type Lease,
+  notAnswered,
+  type Phase,
+  postpone,
+  recheck,
+  resumed,
+  settle,
+  startRelease,
+  unknownToRelease,
+} from '../../../../src/infoblox/lease/lease.ts';
+import { aLease, momentAt, noon, sandbox, window, workload } from '../../../fixture/a-lease.ts';
+
+const { now } = noon;
+const elsewhere = { netns: '/run/netns/b', netnsId: '4:18', processStart: 3, bootId: 'boot-2', bootedAt: 5 };
+const noSandbox = { netns: null, netnsId: null, processStart: null, bootId: null, bootedAt: null };
+const beginning = { mark: 'a', network: 'net-1', view: 'default', sandbox: elsewhere, workload, callers: ['new'] };
+const phases: readonly Phase[] = ['pending', 'bound', 'releasing'];
+
+/** A lease of a phase with a history: doubt of both kinds, callers, failed attempts. */
+function historic(phase: Phase): Lease {
+  return aLease('a', {
+    ...{ phase, address: phase === 'pending' ? null : '10.0.0.2', callers: 'one two', attempts: 3, dueAt: 7 },
+    releasedBy: phase === 'releasing' ? 'reaper' : null,
+    releasedAt: phase === 'releasing' ? 3 : null,
+    ...{ createInDoubtUntil: now + 5_000, deleteInDoubtUntil: now + 6_000 },
+  });
+}
+
+type Change = (lease: Lease) => Lease;
+type Expected = Partial<Lease> | 'the same';
+
+const deleted = { releasedBy: 'DEL', releasedAt: now, attempts: 0, dueAt: now } as const;
+
+/** What each transition changes of a lease in each phase; all else stays. */
+const transitions: readonly [string, Change, Record<Phase, Expected>][] = [
+  [
+    'begin',
+    (lease) => begin(lease, beginning, noon),
+    {
+      pending: {
+        ...{
+          ...elsewhere,
+          workload,
+          callers: 'new',
+          createdAt: now,
+          writtenAt: now,
+          attempts: 0,
+          dueAt: now + window.end,
+        },
+        // What was cut off may have sent a create a moment ago.
+        createInDoubtUntil: now + window.end,
+      },
+      bound: {
+        ...{
+          ...elsewhere,
+          workload,
+          phase: 'pending',
+          address: null,
+          callers: 'one two new',
+          createdAt: now,
+          writtenAt: now,
+          attempts: 0,
+        },
+        dueAt: now + window.end,
+      },
+      releasing: {
+        ...{
+          ...elsewhere,
+          workload,
+          phase: 'pending',
+          address: null,
+          callers: 'new',
+          createdAt: now,
+          writtenAt: now,
+          attempts: 0,
+        },
+        releasedBy: null,
+        releasedAt: null,
+        dueAt: now + window.end,
+      },
+    },
+  ],
+  [
+    'bind',
+    (lease) => bind(lease, '10.0.0.9', noon),
+    {
+      // The re-check of the create comes first: 5,000 ms before its end is past that, so at its end.
+      pending: { phase: 'bound', address: '10.0.0.9', writtenAt: now, attempts: 0, dueAt: now + 5_000 },
+      bound: { address: '10.0.0.9', writtenAt: now, attempts: 0, dueAt: now + 5_000 },
+      releasing: 'the same',
+    },
+  ],
+  [
+    'answer',
+    (lease) => answer(lease, ['two', 'three']),
+    {
+      pending: { callers: 'one two three' },
+      bound: { callers: 'one two three' },
+      releasing: { callers: 'one two three' },
+    },
+  ],
+  [
+    'notAnswered of one of two',
+    (lease) => notAnswered(lease, 'two'),
+    { pending: { callers: 'one' }, bound: { callers: 'one' }, releasing: 'the same' },
+  ],
+  [
+    'notAnswered of the last',
+    (lease) => notAnswered({ ...lease, callers: 'one' }, 'one'),
+    {
+      pending: { callers: '' },
+      bound: { callers: '' },
+      releasing: { callers: 'one' },
+    },
+  ],
+  [
+    'notAnswered of nobody known',
+    (lease) => notAnswered(lease, 'three'),
+    { pending: 'the same', bound: 'the same', releasing: 'the same' },
+  ],
+  [
+    'followView',
+    (lease) => followView(lease, 'renamed'),
+    { pending: { view: 'renamed' }, bound: { view: 'renamed' }, releasing: { view: 'renamed' } },
+  ],
+  [
+    'startRelease',
+    (lease) => startRelease(lease, 'GC', { now: 43, wall: 42 }),
+    {
+      pending: { phase: 'releasing', releasedBy: 'GC', releasedAt: 42, attempts: 0, dueAt: 43 },
+      bound: { phase: 'releasing', releasedBy: 'GC', releasedAt: 42, attempts: 0, dueAt: 43 },
+      // It has been released already: that is when, and by whom.
+      releasing: { attempts: 0, dueAt: 43 },
+    },
+  ],
+  [
+    'abandon',
+    (lease) => abandon(lease, 'DEL', noon),
+    {
+      pending: { ...deleted, phase: 'releasing', writtenAt: now, createInDoubtUntil: now + window.end },
+      bound: { ...deleted, phase: 'releasing' },
+      releasing: { attempts: 0, dueAt: now },
+    },
+  ],
+  [
+    'createInDoubt',
+    (lease) => createInDoubt(lease, noon),
+    {
+      pending: { writtenAt: now, createInDoubtUntil: now + window.end },
+      // The end of the delete, 6,000 ms away, comes before the re-check of the create.
+      bound: { writtenAt: now, createInDoubtUntil: now + window.end, dueAt: now + 6_000 },
+      releasing: { writtenAt: now, createInDoubtUntil: now + window.end },
+    },
+  ],
+  [
+    'createRefused',
+    (lease) => createRefused({ ...lease, writtenAt: now, createInDoubtUntil: now + window.end }, lease),
+    { pending: {}, bound: {}, releasing: {} },
+  ],
+  [
+    'deleteInDoubt',
+    (lease) => deleteInDoubt(lease, noon),
+    {
+      pending: { deleteInDoubtUntil: now + window.end },
+      bound: { deleteInDoubtUntil: now + window.end },
+      releasing: { deleteInDoubtUntil: now + window.end },
+    },
+  ],
+  [
+    'deleteAnswered',
+    (lease) => deleteAnswered(deleteInDoubt(lease, noon), lease),
+    { pending: {}, bound: {}, releasing: {} },
+  ],
+  [
+    'settle',
+    (lease) => settle(lease, noon),
+    {
+      pending: 'the same',
+      bound: { attempts: 0, deleteInDoubtUntil: null, dueAt: now + 5_000 },
+      releasing: 'the same',
+    },
+  ],
+  [
+    'keepDoubt',
+    (lease) => keepDoubt(lease, noon),
+    { pending: 'the same', bound: { attempts: 0, dueAt: now + 5_000 }, releasing: 'the same' },
+  ],
+  [
+    'recheck',
+    (lease) => recheck(lease, 42),
+    { pending: { attempts: 0, dueAt: 42 }, bound: { attempts: 0, dueAt: 42 }, releasing: { attempts: 0, dueAt: 42 } },
+  ],
+  [
+    'postpone',
+    (lease) => postpone(lease, 42),
+    { pending: { attempts: 4, dueAt: 42 }, bound: { attempts: 4, dueAt: 42 }, releasing: { attempts: 4, dueAt: 42 } },
+  ],
+  [
+    'askAgain',
+    (lease) => askAgain(lease, elsewhere, workload),
+    {
+      pending: { ...elsewhere, workload },
+      bound: { ...elsewhere, workload },
+      releasing: { ...elsewhere, workload },
+    },
+  ],
+];
+
+const cells = transitions.flatMap(([name, change, expected]) =>
+  phases.map((phase) => ({ name, phase, change, expected: expected[phase] })),
+);
+
+describe('a transition', () => {
+  test.each(cells)('$name of a $phase lease', ({ name, phase, change, expected }) => {
+    const before = historic(phase);
+    const after = change(before);
+    if (expected === 'the same') expect(after).toBe(before);
+    else expect(after).toEqual({ ...before, ...expected });
+    expect(before, `${name} changes no copy that somebody has`).toEqual(historic(phase));
+  });
+});
+
+describe('begin', () => {
+  test('of an attachment that is not known has no doubt, and is looked at if its ADD never ends', () => {
+    expect(begin(undefined, beginning, noon)).toEqual({
+      ...{ ...aLease('a'), ...elsewhere, workload, phase: 'pending', address: null, callers: 'new' },
+      ...{ createdAt: now, writtenAt: now, dueAt: now + window.end },
+    });
+  });
+
+  test('carries over doubt that stands, and none that is over', () => {
+    const doubtful = aLease('a', { createInDoubtUntil: now - 1, deleteInDoubtUntil: now + 1 });
+    expect(begin(doubtful, beginning, noon)).toMatchObject({ createInDoubtUntil: null, deleteInDoubtUntil: now + 1 });
+  });
+
+  test('keeps those in mind who were told the address that the grid has lost, and only those', () => {
+    const callers = (phase: Phase) => begin(aLease('a', { phase, callers: 'one' }), beginning, noon).callers;
+    expect(phases.map(callers)).toEqual(['new', 'one new', 'new']);
+    expect(begin(aLease('a', { callers: null }), beginning, noon).callers).toBeNull();
+  });
+});
+
+test('a lease that is imported is bound, older than any call, and nothing of its sandbox is known', () => {
+  expect(imported({ mark: 'a', network: 'net-1', view: 'default' }, '10.0.0.2')).toEqual({
+    ...{ ...aLease('a'), ...noSandbox, createdAt: 0, writtenAt: 0 },
+  });
+});
+
+test('a release of what is not known looks at once, and tells nobody an address', () => {
+  expect(unknownToRelease({ mark: 'a', network: 'net-1', view: 'default' }, 'DEL', noon)).toEqual({
+    ...{ ...aLease('a'), ...noSandbox, phase: 'releasing', address: null },
+    ...{ createdAt: now, writtenAt: now, releasedBy: 'DEL', releasedAt: now, dueAt: now },
+  });
+});
+
+describe('a bound lease is looked at again', () => {
+  const bound = (over: Partial<Lease>) => settle(aLease('a', { ...over }), noon).dueAt;
+
+  test('never, if nothing is in doubt', () => expect(bound({ dueAt: 5 })).toBeNull());
+
+  test('soon after a create in doubt was sent, and at the end of the doubt', () => {
+    const createInDoubtUntil = now + window.end;
+    expect(bound({ createInDoubtUntil })).toBe(now + window.recheck);
+    expect(settle(aLease('a', { createInDoubtUntil }), momentAt(now + window.recheck)).dueAt).toBe(createInDoubtUntil);
+  });
+
+  test('when a delete in doubt ends, at its binding; a look without surplus ends that doubt', () => {
+    const doubtful = aLease('a', { phase: 'pending', deleteInDoubtUntil: now + window.end });
+    expect(bind(doubtful, '10.0.0.2', noon).dueAt).toBe(now + window.end);
+    expect(bound({ deleteInDoubtUntil: now + window.end })).toBeNull();
+  });
+});
+
+describe('doubt', () => {
+  const lease = aLease('a', { createInDoubtUntil: now, deleteInDoubtUntil: now + 1 });
+
+  test('ends at its end', () => expect(doubtOf(lease, noon)).toEqual({ create: null, delete: now + 1 }));
+
+  test('of no lease is none', () => expect(doubtOf(undefined, noon)).toEqual({ create: null, delete: null }));
+
+  test.each([-86_400_000, 0, 86_400_000])('begins anew in a new run, whose clock was set by %s ms meanwhile', (set) => {
+    const written = deleteInDoubt(createInDoubt(aLease('a'), noon), noon);
+    const start = momentAt(now + set);
+    const doubt = { create: start.now + window.end, delete: start.now + window.end };
+    expect(doubtOf(resumed(written, start), start)).toEqual(doubt);
+    expect(doubtOf(resumed(aLease('a'), start), start)).toEqual({ create: null, delete: null });
+  });
+
+  test('is looked into once soon, and then at its end', () => {
+    const until = now + window.end;
+    const at = (later: number) => nextRecheck(until, momentAt(now + later)) - now;
+    expect([at(0), at(window.recheck - 1), at(window.recheck), at(window.end - 1)]).toEqual([
+      ...[window.recheck, window.recheck, window.end, window.end],
+    ]);
+  });
+});
+
+test('what is known of a workload stays known when a later ADD does not name it', () => {
+  const lease = askAgain(aLease('a', { workload }), sandbox, { containerId: 'c1', uid: '8c1d' });
+  expect(lease.workload).toEqual({ ...workload, uid: '8c1d' });
+});
+
+test('the sandbox of a lease is what its ADD has seen', () => {
+  expect(begin(undefined, { ...beginning, sandbox }, noon)).toMatchObject(sandbox);
+});

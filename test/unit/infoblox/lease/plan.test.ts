@@ -1,0 +1,235 @@
+import { describe, expect, test } from 'vitest';
+import { GridError } from '../../../../src/infoblox/errors.ts';
+import {
+  begin,
+  bind,
+  createInDoubt,
+  deleteInDoubt,
+  type Lease,
+  startRelease,
+} from '../../../../src/infoblox/lease/lease.ts';
+import {
+  type DoubtKind,
+  type Found,
+  impossibilities,
+  type Look,
+  type PhaseOrNone,
+  plan,
+  ruleFor,
+  type Seen,
+  table,
+} from '../../../../src/infoblox/lease/plan.ts';
+
+/** Every cell, written out: what the code decides is compared with what a person decided here. `-`: it cannot be. */
+const cells = `
+none                   | none       create     delete     both
+nothing                | nothing    -          -          -
+wanted                 | adopt      -          -          -
+wanted and surplus     | adopt      -          -          -
+surplus                | -          -          -          -
+the address of another | nothing    -          -          -
+in another view        | -          -          -          -
+altered                | -          -          -          -
+shown, unconfirmed     | -          -          -          -
+unconfirmed            | nothing    -          -          -
+
+pending                | none       create     delete     both
+nothing                | create     create     create     create
+wanted                 | adopt      adopt      adopt      adopt
+wanted and surplus     | adopt      adopt      adopt      adopt
+surplus                | remove     remove     create     create
+the address of another | reassign   reassign   reassign   reassign
+in another view        | refuse     refuse     refuse     refuse
+altered                | -          -          -          -
+shown, unconfirmed     | -          -          -          -
+unconfirmed            | create     look-again create     look-again
+
+bound                  | none       create     delete     both
+nothing                | recreate   recreate   recreate   recreate
+wanted                 | nothing    look-again nothing    look-again
+wanted and surplus     | remove     remove     look-again look-again
+surplus                | remove     remove     recreate   recreate
+the address of another | reassign   reassign   reassign   reassign
+in another view        | refuse     refuse     refuse     refuse
+altered                | refuse     refuse     refuse     refuse
+shown, unconfirmed     | look-again look-again look-again look-again
+unconfirmed            | recreate   recreate   recreate   recreate
+
+releasing              | none       create     delete     both
+nothing                | forget     look-again forget     look-again
+wanted                 | -          -          -          -
+wanted and surplus     | -          -          -          -
+surplus                | remove     remove     look-again look-again
+the address of another | reassign   reassign   reassign   reassign
+in another view        | -          -          -          -
+altered                | forget     look-again forget     look-again
+shown, unconfirmed     | remove     remove     look-again look-again
+unconfirmed            | recreate   recreate   look-again look-again
+`;
+
+const written = cells
+  .trim()
+  .split('\n\n')
+  .flatMap((block) => {
+    const [head = '', ...lines] = block.split('\n');
+    const [phase = '', doubts = ''] = head.split('|').map((part) => part.trim());
+    return lines.flatMap((line) => {
+      const [seen = '', steps = ''] = line.split('|').map((part) => part.trim());
+      return doubts.split(/ +/).map((doubt, index) => {
+        const step = (steps.split(/ +/)[index] ?? '').replace(/^-$/, 'impossible').replace('-', ' ');
+        return { phase: phase as PhaseOrNone, seen: seen as Seen, doubt: doubt as DoubtKind, step };
+      });
+    });
+  });
+
+const window = { recheck: 10_000, end: 60_000 };
+const now = 1_700_000_000_000;
+const momentAt = (now: number) => ({ now, wall: now, window });
+const moment = momentAt(now);
+const mark = 'mark of c1';
+const mine: Found = { address: '10.0.0.2', view: 'default' };
+const other: Found = { address: '10.0.0.9', view: 'default' };
+const moved: Found = { ...mine, view: 'renamed' };
+
+describe('the table', () => {
+  test('is written out in full here: 144 cells', () => expect(written).toHaveLength(144));
+
+  test.each(written)('$phase, $seen, doubt $doubt: $step', ({ phase, seen, doubt, step }) => {
+    expect(ruleFor(phase, seen, doubt).step).toBe(step);
+  });
+
+  test('has exactly one rule or one impossibility for each cell, and none for no cell', () => {
+    const rows = [...table, ...impossibilities];
+    const matching = ({ phase, seen, doubt }: (typeof written)[number]) =>
+      rows.filter((row) => row.phase === phase && row.seen.includes(seen) && row.doubt?.includes(doubt) !== false);
+    expect(written.map((cell) => matching(cell).length)).toEqual(written.map(() => 1));
+    expect(new Set(written.flatMap(matching)).size).toBe(rows.length);
+  });
+
+  test('gives a reason for each row', () => {
+    expect([...table, ...impossibilities].filter(({ because }) => because === '')).toEqual([]);
+  });
+});
+
+/** A lease as it comes to be, and a look as it is made: what `plan` makes of them is the cell of the table. */
+function leaseOf(phase: PhaseOrNone, doubt: DoubtKind): Lease | undefined {
+  if (phase === 'none') return undefined;
+  const sandbox = { netns: null, netnsId: null, processStart: null, bootId: null, bootedAt: null };
+  const workload = { containerId: 'c1' };
+  let lease = begin(
+    undefined,
+    { mark, network: 'net-1', view: 'default', sandbox, workload, callers: ['call'] },
+    moment,
+  );
+  if (phase !== 'pending') lease = bind(lease, mine.address, moment);
+  if (phase === 'releasing') lease = startRelease(lease, 'DEL', moment);
+  if (doubt === 'create' || doubt === 'both') lease = createInDoubt(lease, moment);
+  if (doubt === 'delete' || doubt === 'both') lease = deleteInDoubt(lease, moment);
+  return lease;
+}
+
+function lookOf(seen: Seen, { askedAt = now, phase }: { askedAt?: number; phase?: PhaseOrNone } = {}): Look {
+  const fresh = { fresh: true };
+  const found = {
+    nothing: [],
+    altered: [],
+    'shown, unconfirmed': [mine],
+    unconfirmed: phase === 'releasing' ? [] : [other],
+    wanted: [{ ...mine, ...fresh }],
+    'wanted and surplus': [other, { ...mine, ...fresh }],
+    'the address of another': [{ ...other, ...fresh, owner: 'mark of c2' }],
+    surplus: [other],
+    'in another view': [moved],
+  }[seen];
+  return {
+    found,
+    askedAt,
+    ...(seen.endsWith('unconfirmed') ? { unconfirmed: new GridError('unconfirmed', 'the master is away') } : {}),
+    ...(seen === 'altered' ? { altered: 'is a printer by now' } : {}),
+    fits: (address) => address === mine.address,
+  };
+}
+
+describe('plan', () => {
+  test.each(written.filter(({ step }) => step !== 'impossible'))(
+    'of a $phase lease that sees $seen with doubt $doubt: $step',
+    ({ phase, seen, doubt, step }) =>
+      expect(plan(leaseOf(phase, doubt), lookOf(seen, { phase }), moment).kind).toBe(step),
+  );
+
+  test('writes nothing where the grid shows what cannot be, and looks again', () => {
+    const look = { ...lookOf('altered'), altered: 'is a printer by now' };
+    expect(plan(leaseOf('pending', 'none'), look, moment)).toEqual({
+      kind: 'look again',
+      at: now + window.recheck,
+      impossible: expect.stringContaining('nobody was told'),
+    });
+  });
+
+  test('removes the surplus and nothing else', () => {
+    expect(plan(leaseOf('bound', 'none'), lookOf('wanted and surplus'), moment)).toEqual({
+      kind: 'remove',
+      object: other,
+    });
+  });
+
+  test.each<[Seen, string]>([
+    ['wanted and surplus', 'nothing'],
+    ['surplus', 'recreate'],
+  ])('where it is not known who was told what, all that carries the mark stays: %s, %s', (seen, step) => {
+    const lease = leaseOf('bound', 'none');
+    expect(plan(lease && { ...lease, callers: null }, lookOf(seen), moment).kind).toBe(step);
+  });
+
+  test('removes all that a released lease has, in whatever view, one look at a time', () => {
+    const found = [mine, other, moved];
+    for (const [index, object] of found.entries()) {
+      const look = { found: found.slice(index), askedAt: now };
+      expect(plan(leaseOf('releasing', 'none'), look, moment)).toEqual({ kind: 'remove', object });
+    }
+  });
+
+  test('removes nothing that only a host shows which may lag, if another attachment has its address', () => {
+    const found = [{ ...mine, owner: 'mark of c2' }];
+    const look = { ...lookOf('shown, unconfirmed'), found };
+    expect(plan(leaseOf('releasing', 'none'), look, moment)).toEqual({ kind: 'recreate' });
+  });
+
+  test('adopts the object that fits, and names the others', () => {
+    const step = plan(leaseOf('pending', 'none'), lookOf('wanted and surplus'), moment);
+    expect(step).toEqual({ kind: 'adopt', object: { ...mine, fresh: true }, surplus: [other] });
+  });
+
+  test('names where the object is now that it refuses to touch', () => {
+    const look = lookOf('in another view');
+    expect(plan(leaseOf('bound', 'none'), look, moment)).toEqual({ kind: 'refuse', moved });
+  });
+
+  test('looks for a create in doubt soon, and once more when the doubt ends', () => {
+    const lease = leaseOf('releasing', 'create');
+    const at = (later: number) => plan(lease, lookOf('nothing', { askedAt: now + later }), momentAt(now + later));
+    expect(at(0)).toEqual({ kind: 'look again', at: now + window.recheck });
+    expect(at(window.recheck)).toEqual({ kind: 'look again', at: now + window.end });
+    expect(at(window.end)).toEqual({ kind: 'forget' });
+  });
+
+  test('waits for a delete in doubt until it must have been carried out or dropped', () => {
+    const lease = leaseOf('releasing', 'delete');
+    const at = (later: number) => plan(lease, lookOf('wanted', { askedAt: now + later }), momentAt(now + later));
+    expect(at(1)).toEqual({ kind: 'look again', at: now + window.end });
+    expect(at(window.end)).toMatchObject({ kind: 'remove', object: mine });
+  });
+
+  test.each([
+    ['a delete', 'releasing', 'delete', 'wanted'],
+    ['a create', 'releasing', 'create', 'nothing'],
+    ['a delete, for an ADD', 'pending', 'delete', 'surplus'],
+  ] as const)('does not know what became of %s that was in doubt when the grid was asked', (_, phase, doubt, seen) => {
+    const lease = leaseOf(phase, doubt);
+    const [answered, after] = [now + window.end + 10, now + window.end];
+    const step = (askedAt: number) => plan(lease, lookOf(seen, { askedAt }), momentAt(answered)).kind;
+    expect(step(after - 1)).toBe(plan(lease, lookOf(seen), moment).kind);
+    expect(step(after)).toBe(plan(leaseOf(phase, 'none'), lookOf(seen), moment).kind);
+    expect(step(after)).not.toBe(step(after - 1));
+  });
+});

@@ -1,0 +1,106 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { GridHosts } from '../../../../../src/infoblox/wapi/connection/hosts.ts';
+
+let now: number;
+let hosts: GridHosts;
+
+beforeEach(() => {
+  now = 100;
+  hosts = new GridHosts(['a', 'b', 'c'], { now: () => now });
+});
+
+test('the first is asked as long as it is well', () => {
+  expect(hosts.pick()).toBe('a');
+  hosts.succeeded('a');
+  expect(hosts.pick()).toBe('a');
+});
+
+test('a host that failed rests for 15 seconds while others are asked', () => {
+  hosts.failed('a');
+  expect(hosts.pick()).toBe('b');
+  now += 14_999;
+  expect(hosts.pick()).toBe('b');
+  now += 1;
+  expect(hosts.pick()).toBe('a');
+});
+
+test('a success ends the rest', () => {
+  hosts.failed('a');
+  hosts.succeeded('a');
+  expect(hosts.pick()).toBe('a');
+});
+
+test('when all have failed, the one whose failure is longest ago is asked', () => {
+  for (const host of ['b', 'c', 'a']) {
+    hosts.failed(host);
+    now += 10;
+  }
+  expect(hosts.pick()).toBe('b');
+});
+
+test('a preferred host is asked before all others if it is well', () => {
+  expect(hosts.pick('b')).toBe('b');
+  hosts.failed('b');
+  expect(hosts.pick('b')).toBe('a');
+});
+
+test('another host is well until it has failed too', () => {
+  hosts.failed('a');
+  expect(hosts.hasAnother('a')).toBe(true);
+  hosts.failed('b');
+  hosts.failed('c');
+  expect(hosts.hasAnother('a')).toBe(false);
+  now += 15_000;
+  expect(hosts.hasAnother('a')).toBe(true);
+});
+
+test('one host alone has no other', () => {
+  const alone = new GridHosts(['a'], { now: () => now });
+  alone.failed('a');
+  expect(alone.pick()).toBe('a');
+  expect(alone.hasAnother('a')).toBe(false);
+});
+
+describe('the host that accepts writes', () => {
+  test('is the first of the list until another one has accepted one', () => {
+    expect(hosts.writer).toBe('a');
+    hosts.failed('a');
+    hosts.succeeded('b');
+    expect(hosts.writer).toBe('a');
+    hosts.acceptedWrite('b');
+    expect(hosts.writer).toBe('b');
+    hosts.succeeded('a');
+    expect(hosts.writer).toBe('b');
+  });
+
+  test('is none that has refused one, until one is accepted', () => {
+    hosts.refusedWrite('b');
+    expect(hosts.writer).toBe('a');
+    hosts.refusedWrite('a');
+    expect(hosts.writer).toBeUndefined();
+    hosts.acceptedWrite('a');
+    expect(hosts.writer).toBe('a');
+  });
+
+  test.each([
+    [undefined, 'a'],
+    ['b', 'b'],
+    ['', undefined],
+    ['no longer in the list', 'a'],
+  ])('after a restart that remembers %j is %j', (remembered, writer) => {
+    expect(new GridHosts(['a', 'b'], { now: () => now }, { remembered, remember: () => {} }).writer).toBe(writer);
+  });
+
+  test('is remembered when it changes', () => {
+    const told: string[] = [];
+    const remember = (host: string) => told.push(host);
+    const remembering = new GridHosts(['a', 'b'], { now: () => now }, { remembered: undefined, remember });
+    for (const host of ['a', 'b', 'b']) remembering.acceptedWrite(host);
+    remembering.refusedWrite('b');
+    expect(told).toEqual(['b', '']);
+  });
+});
+
+test('no host at all is an error of the program', () => {
+  expect(() => new GridHosts([], { now: () => now })).toThrow('at least one');
+});

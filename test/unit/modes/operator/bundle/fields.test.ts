@@ -1,0 +1,122 @@
+import { describe, expect, test } from 'vitest';
+import { flags } from '../../../../../src/modes/daemon/config/flags.ts';
+import { leasesShape, statusShape } from '../../../../../src/modes/operator/bundle/daemon-items.ts';
+import { Fields, shape } from '../../../../../src/modes/operator/bundle/fields.ts';
+import { flagShape } from '../../../../../src/modes/operator/bundle/service-items.ts';
+import { operatorMethods } from '../../../../../src/modes/operator-protocol.ts';
+
+const members = shape(
+  { plain: 'version', presence: 'password', host: 'hosts', url: 'endpoint', text: 'error' },
+  {
+    leases: shape({
+      network: 'network',
+      container: 'container',
+      workload: 'workload',
+      mark: 'mark',
+      address: 'address',
+    }),
+  },
+);
+const mark = 'infoblox-cni cluster=blue node=host-7 network=net-1 container=4f1c interface=eth0';
+const value = {
+  version: 3,
+  password: 'planted',
+  token: 'planted',
+  hosts: ['gm.example.com', 'host-7'],
+  endpoint: 'https://user:planted@collector.example.com:4318/planted?key=planted',
+  error: 'taken by web-1',
+  leases: [
+    { network: 'net-1', container: '4f1c', workload: 'shop/web-1', mark, address: '172.18.1.9', secret: 'planted' },
+    { network: 'net-1', container: '77ab', workload: '77ab', mark: 'by hand', address: '172.18.1.0/24', pod: null },
+  ],
+};
+
+describe('a bundle', () => {
+  test('has the members that a shape names and no other, and of a secret that it is set', () => {
+    const selected = new Fields(false).select(value, members);
+    expect(JSON.stringify(selected)).not.toContain('planted');
+    expect(selected).toEqual({
+      version: 3,
+      password: '[set]',
+      hosts: ['gm.example.com', 'host-7'],
+      endpoint: 'https://collector.example.com:4318',
+      error: 'taken by web-1',
+      leases: [
+        { network: 'net-1', container: '4f1c', workload: 'shop/web-1', mark, address: '172.18.1.9' },
+        { network: 'net-1', container: '77ab', workload: '77ab', mark: 'by hand', address: '172.18.1.0/24' },
+      ],
+    });
+  });
+
+  test('has nothing of a member with another shape than its name promises', () => {
+    const odd = { version: { password: 'planted' }, leases: 'planted', hosts: [{ name: 'planted' }] };
+    expect(JSON.stringify(new Fields(false).select(odd, members))).toBe('{"hosts":[null]}');
+  });
+
+  test('has no URL in the place of a host, which may hold a password', () => {
+    const fields = new Fields(false);
+    expect(fields.write('host', 'https://user:planted@gm')).toBe('[left out]');
+    expect(fields.write('host', 'gm.example.com, [2001:db8::1]')).toBe('gm.example.com, [2001:db8::1]');
+    expect(fields.write('url', 'planted')).toBe('[left out]');
+  });
+});
+
+describe('under --redact', () => {
+  test('the same name has the same pseudonym everywhere, and texts in which one may stand are left out', () => {
+    expect(new Fields(true).select(value, members)).toEqual({
+      version: 3,
+      password: '[set]',
+      hosts: ['host~1', 'host~2'],
+      endpoint: '[left out]',
+      error: '[left out]',
+      leases: [
+        {
+          network: 'network~1',
+          container: 'container~1',
+          workload: 'namespace~1/pod~1',
+          mark: 'infoblox-cni cluster=cluster~1 node=host~2 network=network~1 container=container~1 interface=eth0',
+          address: 'ip~1.1.1.1',
+        },
+        {
+          network: 'network~1',
+          container: 'container~2',
+          workload: 'container~2',
+          mark: '[left out]',
+          address: 'ip~1.1.1.0/24',
+        },
+      ],
+    });
+  });
+
+  test('addresses of one network stay in one, and what is no address is left out', () => {
+    const fields = new Fields(true);
+    expect(fields.write('address', '10.0.0.0/16,10.0.0.7,10.1.0.7')).toBe('ip~1.0.0.0/16,ip~1.0.0.1,ip~1.1.0.1');
+    expect(fields.write('address', 'web-1')).toBe('[left out]');
+    expect(fields.write('address', '2001:db8::1')).toBe('ip~1');
+  });
+
+  test('what everybody has keeps its name', () => {
+    const fields = new Fields(true);
+    expect([fields.write('view', 'default'), fields.write('cluster', 'cluster-1')]).toEqual(['default', 'cluster-1']);
+  });
+});
+
+/** Names of the members of a schema, those of inner ones too. */
+function membersOf(schema: unknown): unknown {
+  const { entries, item, wrapped } = schema as { entries?: Record<string, unknown>; item?: unknown; wrapped?: unknown };
+  if (entries !== undefined) return mapped(entries, membersOf);
+  return item === undefined && wrapped === undefined ? null : membersOf(item ?? wrapped);
+}
+const mapped = (members: object, map: (value: unknown) => unknown): unknown =>
+  Object.fromEntries(Object.entries(members).map(([name, member]) => [name, map(member)]));
+const namesIn = (one: unknown): unknown => (typeof one === 'string' ? null : mapped(one as object, namesIn));
+
+test('of each field that the daemon says it is decided how it goes in', () => {
+  expect(namesIn(statusShape)).toEqual(membersOf(operatorMethods['operator/status'].result));
+  expect(namesIn(leasesShape)).toEqual(membersOf(operatorMethods['operator/leases'].result));
+});
+
+test('of each flag of the daemon it is decided how it goes in', () => {
+  const decided = [...Object.keys(flagShape), 'environment-file', 'help', 'version'];
+  expect(decided.sort()).toEqual(Object.keys(flags).sort());
+});

@@ -1,0 +1,189 @@
+import { describe, expect, test } from 'vitest';
+import { GridError } from '../../../../../src/infoblox/errors.ts';
+import { failure, ok, skipped } from '../../../../../src/modes/operator/doctor/finding.ts';
+import {
+  judgeAttributes,
+  judgeCertificate,
+  judgeClock,
+  judgeLicenses,
+  judgePermissions,
+  judgeVersion,
+  type Seen,
+  softenFailover,
+} from '../../../../../src/modes/operator/doctor/grid.ts';
+import { like, linesOf } from './verdict-lines.ts';
+
+const refusal = new GridError('permission', 'GET x: refused');
+
+test.each([
+  [true, ['2.3', '2.13.5', '2.9'], 'ok: 2.3; the grid serves up to 2.13.5'],
+  [true, [], 'ok: 2.3'],
+  [false, ['2.9', '2.13.5'], /^failure: the grid does not serve 2.3 -> set --wapi-version to 2\.13\.5, the newest/],
+  [false, [], 'failure: the grid does not serve 2.3 -> set --wapi-version to one that it serves'],
+])('WAPI version: served %s, of %j', (isServed, served, expected) => {
+  expect(linesOf(judgeVersion('2.3', { isServed, served }))).toEqual([like(expected)]);
+});
+
+test.each([
+  [refusal, 'ok: this user may not see them, which is fine'],
+  [[], 'ok: the grid shows none to this user'],
+  [
+    [
+      ['DHCP', 'PERMANENT'],
+      ['DNS', 'PERMANENT'],
+      ['DHCP', 'PERMANENT'],
+    ],
+    'ok: DHCP, DNS',
+  ],
+  [[['dhcp', 'EXPIRED']], /^warning: the DHCP licence of the grid has expired -> renew it: /],
+  [
+    [
+      ['DHCP', 'EXPIRED'],
+      ['DHCP', 'NOT_EXPIRED'],
+    ],
+    'ok: DHCP',
+  ],
+  [[['DHCP', 'EXPIRING_SOON']], 'warning: DHCP expires soon -> renew it on the grid'],
+  [[['DDI_TRIAL', 'NOT_EXPIRED']], 'ok: DDI_TRIAL'],
+] as const)('licences: %j', (found, expected) => {
+  const licenses = found instanceof GridError ? found : found.map(([type, status]) => ({ type, status }));
+  expect(linesOf(judgeLicenses(licenses))).toEqual([like(expected)]);
+});
+
+describe('permissions', () => {
+  const seen = (differs: Readonly<Record<string, Seen>>) =>
+    new Map<string, Seen>(Object.entries({ networkview: true, network: false, networkcontainer: true, ...differs }));
+  test.each<[string, Readonly<Record<string, Seen>>, { allocates: boolean }, (string | RegExp)[]]>([
+    ['all', {}, { allocates: true }, ['ok: may read networkview, network, networkcontainer']],
+    [
+      'no networks',
+      { network: refusal },
+      { allocates: false },
+      [
+        'ok: may read networkview, networkcontainer',
+        /^failure: cannot read network: GET x: refused -> give the user of --wapi-username permission to read network /,
+      ],
+    ],
+    [
+      'no containers, where networks are allocated',
+      { networkcontainer: refusal },
+      { allocates: true },
+      ['ok: may read networkview, network', /^failure: cannot read networkcontainer: /],
+    ],
+    [
+      'no containers, where none are',
+      { networkcontainer: refusal },
+      { allocates: false },
+      ['ok: may read networkview, network', 'ok: cannot read networkcontainer, and need not'],
+    ],
+    [
+      'what is optional',
+      { ipv4address: refusal },
+      { allocates: true },
+      ['ok: may read networkview, network, networkcontainer', /^ok: cannot read ipv4address, which is optional: /],
+    ],
+    [
+      'nothing, as an empty list of views tells',
+      { networkview: false, networkcontainer: false },
+      { allocates: true },
+      [/^failure: the grid shows no network view to this user, though every grid has one -> give the user/],
+    ],
+  ])('%s', (_, differs, needs, expected) => {
+    const lines = linesOf(judgePermissions(seen(differs), needs));
+    expect(lines).toEqual(expected.map(like));
+  });
+});
+
+test.each<[readonly string[] | GridError, string[], (string | RegExp)[]]>([
+  [refusal, [], ['ok: this user may not see which are defined: they are tried']],
+  [[], ['Site'], ['ok: the grid shows none to this user: they are tried']],
+  [['VM ID', 'Other'], [], ['ok: defined: VM ID', 'ok: not defined, and left out: Tenant ID']],
+  [['VM ID', 'Tenant ID', 'Site'], ['Site'], ['ok: defined: VM ID, Tenant ID, Site']],
+  [
+    ['VM ID', 'Tenant ID'],
+    ['Site'],
+    [
+      'ok: defined: VM ID, Tenant ID',
+      'warning: --labels names what the grid does not define: Site -> define it with ea-defs --create, or take it out of --labels',
+    ],
+  ],
+])('attributes: defined %j, labels %j', (defined, labels, expected) => {
+  const written = ['VM ID', 'Tenant ID', ...labels];
+  expect(linesOf(judgeAttributes(defined, { written, labels }))).toEqual(expected);
+});
+
+const now = 1_800_000_000_000;
+/** An answer after 100 ms by a clock that is this much ahead of the grid's, in ms. */
+const reading = (ahead: number, took = 100) => ({
+  sent: now - took,
+  received: now,
+  grid: now - took / 2 - ahead - 500,
+});
+
+test.each([
+  [[], 'ok: the grid does not say what time it is'],
+  [[reading(0)], "ok: within 1 s of the grid's"],
+  [[reading(-4_000)], "ok: within 4 s of the grid's"],
+  [[reading(60_000)], /^warning: this host's clock is 60 s ahead of the grid's -> set both by NTP/],
+  [[reading(-3_600_000)], /^failure: this host's clock is 3600 s behind the grid's -> set both by NTP/],
+  [[reading(30_000, 60_000), reading(0)], "ok: within 1 s of the grid's"],
+])('clock: %j', (readings, expected) => {
+  expect(linesOf(judgeClock(readings))).toEqual([like(expected)]);
+});
+
+describe('a grid host that cannot be used', () => {
+  const down = { group: 'grid', about: 'gm', title: 'gm TLS', ...failure('refused', 'look') };
+  const up = { group: 'grid', about: 'gmc', title: 'gmc TLS', ...ok('the certificate is trusted') };
+  const login = { group: 'grid', title: 'login', ...ok('as "cni" at gmc') };
+
+  test('is a warning while another one serves', () => {
+    const levels = softenFailover([down, up, login], ['gm', 'gmc']).map(({ level }) => level);
+    expect(levels).toEqual(['warning', 'ok', 'ok']);
+  });
+  test('is a failure if it is the only one, or none serves', () => {
+    expect(softenFailover([down, login], ['gm'])[0]?.level).toBe('failure');
+    const nobody = { group: 'grid', title: 'login', ...skipped('gm TLS, gmc TLS failed') };
+    expect(softenFailover([down, nobody], ['gm', 'gmc'])[0]?.level).toBe('failure');
+  });
+});
+
+const noon = Date.parse('2026-06-01T12:00:00Z');
+const day = 86_400_000;
+const certificate = {
+  subject: 'O=Example\nCN=gm',
+  subjectAltName: 'DNS:gm',
+  validFromDate: new Date(noon - day),
+  validToDate: new Date(noon + 30.5 * day),
+};
+const valid = 'ok: the certificate is valid until 2026-07-02, for 30 more days';
+
+test.each([
+  ['verified', {}, ['ok: the certificate is trusted: O=Example, CN=gm; DNS:gm', valid]],
+  ['verified', { subject: '', subjectAltName: undefined }, ['ok: the certificate is trusted: without a name', valid]],
+  ['pinned', { isKeyNew: false }, ['ok: the public key is the known one, sha256//abc', valid]],
+  ['pinned', {}, [/^warning: no public key is known yet; .* sha256\/\/abc -> compare it with the grid's$/, valid]],
+  [
+    'unverified',
+    {},
+    [/^warning: the certificate is not checked \(--ssl-verify=false\), .*: O=Example, CN=gm; DNS:gm -> set --/, valid],
+  ],
+  [
+    'verified',
+    { validToDate: new Date(noon + 3.5 * day) },
+    [/^ok/, 'warning: the certificate expires on 2026-06-05, in 3 days -> renew it on the grid'],
+  ],
+  [
+    'pinned',
+    { validToDate: new Date(noon - day) },
+    [/^warning/, 'warning: the certificate has expired on 2026-05-31 -> renew it on the grid'],
+  ],
+  [
+    'pinned',
+    { validFromDate: new Date(noon + day) },
+    [/^warning/, /^warning: the certificate is not valid before 2026-06-02T.* -> check the clock/],
+  ],
+] as const)('certificate: %s, %j', (trust, differs, expected) => {
+  const context = { key: 'sha256//abc', isKeyNew: true, trust, now: noon, ...differs };
+  const lines = linesOf(judgeCertificate({ ...certificate, ...differs }, context));
+  expect(lines).toEqual(expected.map(like));
+});

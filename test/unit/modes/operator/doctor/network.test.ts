@@ -1,0 +1,190 @@
+import { describe, expect, test } from 'vitest';
+import { type Cidr, parseCidr } from '../../../../../src/infoblox/address.ts';
+import { GridError } from '../../../../../src/infoblox/errors.ts';
+import { attachmentMark, gatewayMark } from '../../../../../src/infoblox/mark.ts';
+import type { NetworkOutlook } from '../../../../../src/infoblox/network/outlook.ts';
+import { networkSpec } from '../../../../../src/infoblox/network/spec.ts';
+import { judgeFiles, judgeTogether } from '../../../../../src/modes/operator/doctor/configurations.ts';
+import {
+  judgeAddresses,
+  judgeGateway,
+  judgeOutlook,
+  judgeOwnAddresses,
+  judgeSharing,
+  judgeView,
+  nameOf,
+} from '../../../../../src/modes/operator/doctor/network.ts';
+import { like, linesOf } from './verdict-lines.ts';
+
+function cidr(text: string): Cidr {
+  const parsed = parseCidr(text);
+  if (parsed === undefined) throw new Error(`${text} is no network`);
+  return parsed;
+}
+
+const net = cidr('10.0.0.0/24');
+const input = { name: 'net-1', view: 'default', containers: '172.18.0.0/16', prefixLength: 24, keepFirst: false };
+const bySubnet = networkSpec({ ...input, subnet: '10.0.0.0/24', gateway: '10.0.0.1' });
+const byContainer = networkSpec(input);
+const range = (first: string, last: string) => ({ first, last });
+
+test('a view that is absent is a warning, since its name may be mistyped', () => {
+  expect(linesOf(judgeView('priv', true))).toEqual(['ok: priv is there']);
+  expect(linesOf(judgeView('priv', false))[0]).toMatch(/^warning: the grid has no view priv.* -> if it is not meant/);
+});
+
+test.each<[NetworkOutlook, typeof bySubnet, RegExp | string]>([
+  [{ kind: 'found', cidr: net }, bySubnet, 'ok: 10.0.0.0/24 in view default'],
+  [
+    {
+      kind: 'found',
+      cidr: net,
+      duplicate: new GridError('network-conflict', 'net-1 is two networks', { hint: 'leave the name to one' }),
+    },
+    byContainer,
+    'warning: net-1 is two networks -> leave the name to one',
+  ],
+  [{ kind: 'absent' }, bySubnet, 'ok: not there yet: the first ADD creates 10.0.0.0/24 in view default'],
+  [
+    { kind: 'absent', room: { container: cidr('172.18.0.0/16'), exists: true } },
+    byContainer,
+    'ok: not there yet: the first ADD creates a /24 in the container 172.18.0.0/16',
+  ],
+  [
+    { kind: 'absent', room: { container: cidr('172.18.0.0/16'), exists: false } },
+    byContainer,
+    'ok: not there yet: the first ADD creates a /24 in the container 172.18.0.0/16, and that container, too',
+  ],
+  [{ kind: 'pending' }, byContainer, /^warning: another host is setting it up -> wait/],
+])('network: %j', (outlook, spec, expected) => {
+  expect(linesOf(judgeOutlook(outlook, spec))).toEqual([like(expected)]);
+});
+
+test.each([
+  [{ used: 10, hasFree: true }, 'ok: 10 of 254 addresses of 10.0.0.0/24 are used'],
+  [{ used: undefined, hasFree: true, ranges: undefined }, 'ok: 0 of 254 addresses of 10.0.0.0/24 are used'],
+  [
+    { used: 254, hasFree: false },
+    /^failure: none: 254 of 254 .* are used -> release addresses, or use a larger subnet$/,
+  ],
+  [{ used: 240, hasFree: true }, /^warning: few: 240 of 254 .* -> release addresses/],
+  [
+    { used: 1, hasFree: true, ranges: [range('10.0.0.100', '10.0.0.199')] },
+    /^ok: 1 of 254 addresses of 10.0.0.0\/24 are used; 100 lie in DHCP ranges \(10.0.0.100-10.0.0.199\), whose addresses/,
+  ],
+  [
+    { used: 1, hasFree: false, ranges: [range('10.0.0.1', '10.0.0.254')] },
+    /^failure: none: 1 of 254 .*; 254 lie in DHCP ranges .* -> shrink or remove these ranges on the grid/,
+  ],
+  [{ used: 1, hasFree: true, ranges: [range('10.0.0.10', '10.0.0.250')] }, /^warning: few: .* -> shrink or remove/],
+])('free addresses: %j', (facts, expected) => {
+  const lines = linesOf(judgeAddresses({ cidr: net, ranges: [], ...facts }));
+  expect(lines).toEqual([like(expected)]);
+});
+
+describe('gateway', () => {
+  const held = (comment: string, mac = '') => ({ comment, mac });
+  const ofContainer = attachmentMark(
+    { cluster: 'c', node: 'n' },
+    { network: 'net-1', containerId: 'abc', ifName: 'eth0' },
+  );
+  test.each([
+    ['free', undefined, undefined, 'ok: 10.0.0.1 is free: the first ADD reserves it'],
+    ['a host record', undefined, true, 'ok: 10.0.0.1 is in use on the grid by something that is no reservation'],
+    ['reserved', held(gatewayMark('net-1')), true, 'ok: 10.0.0.1 is reserved'],
+    [
+      'of another network',
+      held(gatewayMark('net-2')),
+      true,
+      /^ok: 10.0.0.1 is held on the grid by "infoblox-cni gateway/,
+    ],
+    ['a router', held('', '00:11:22:33:44:55'), true, /^ok: .* by a fixed address of 00:11:22:33:44:55$/],
+    ['a container', held(ofContainer), true, /^failure: 10.0.0.1 is held by a container -> choose .*container=abc/],
+  ])('%s', (_, holder, isUsed, expected) => {
+    const lines = linesOf(judgeGateway({ spec: bySubnet, address: '10.0.0.1', holder, isUsed }));
+    expect(lines).toEqual([like(expected)]);
+  });
+  test('none, or one that is known when the network is there', () => {
+    const none = { address: undefined, holder: undefined, status: undefined };
+    expect(linesOf(judgeGateway({ spec: byContainer, ...none }))[0]).toMatch(/^ok: none configured/);
+    const kept = networkSpec({ ...input, keepFirst: true });
+    expect(linesOf(judgeGateway({ spec: kept, ...none }))[0]).toMatch(/^ok: reserved with the network/);
+  });
+});
+
+test.each([
+  ['10.0.0.7', true, 'ok: 10.0.0.7 (eth1) is in use for the grid, too'],
+  [
+    '10.0.0.7',
+    false,
+    'failure: the grid does not know 10.0.0.7 (eth1): another host may give it to a container -> reserve 10.0.0.7 on the grid: a fixed address, or a host record',
+  ],
+  ['10.0.0.7', undefined, /^warning: whether the grid knows 10.0.0.7 \(eth1\) cannot be seen by this user -> reserve/],
+  ['10.0.0.150', false, /^ok: 10.0.0.150 \(eth1\) lies in a DHCP range/],
+])("this host's address %s, known to the grid: %s", (address, known, expected) => {
+  const place = { cidr: net, ranges: [range('10.0.0.100', '10.0.0.199')] };
+  const lines = linesOf(judgeOwnAddresses([{ address, device: 'eth1', known }], place));
+  expect(lines).toEqual([like(expected)]);
+  expect(linesOf(judgeOwnAddresses([], place))).toEqual(['ok: none lies in 10.0.0.0/24, the gateway aside']);
+});
+
+test.each([
+  [[], { type: 'bridge', isGateway: true }, 'ok: no other host has addresses in it'],
+  [['b in c'], { type: 'macvlan' }, 'ok: b in c has addresses in it, too'],
+  [['b in c', 'd in c'], { type: 'bridge' }, 'ok: b in c, d in c have addresses in it, too'],
+  [
+    ['b in c'],
+    { type: 'bridge', isGateway: true },
+    /^warning: b in c has .*, and a bridge with isGateway puts 10.0.0.1 on/,
+  ],
+  [['b in c'], { type: 'bridge', isDefaultGateway: true }, /^warning: .* -> let a router have the gateway/],
+])('shared with %j by %j', (others, config, expected) => {
+  expect(linesOf(judgeSharing(others, { config, gateway: '10.0.0.1' }))).toEqual([like(expected)]);
+});
+
+describe('files', () => {
+  const at = (file: string, differs: Partial<typeof input> & { subnet?: string } = {}) => ({
+    ...{ file, config: {}, remarks: [] },
+    spec: networkSpec({ ...input, subnet: '10.0.0.0/24', ...differs }),
+  });
+
+  test('say what is wrong with each, or that there is none', () => {
+    const errors = [{ file: 'b', message: 'unknown key', hint: 'correct it' }];
+    const found = [{ ...at('a'), remarks: ['ipam.x has no effect'] }];
+    expect(linesOf(judgeFiles({ found, errors }))).toEqual([
+      'failure: b: unknown key -> correct it',
+      'ok: a: network net-1',
+      'warning: a: ipam.x has no effect -> correct or remove it',
+    ]);
+    expect(linesOf(judgeFiles({ found: [], errors: [] }))[0]).toMatch(
+      /^warning: none in \/etc\/cni\/net\.d and .* -> copy/,
+    );
+  });
+
+  test.each([
+    ['the same network twice', at('a'), at('b'), /^ok/],
+    ['other networks', at('a'), at('b', { name: 'net-2', subnet: '10.0.1.0/24' }), /^ok/],
+    ['the same place in other views', at('a'), at('b', { name: 'net-2', view: 'other' }), /^ok/],
+    [
+      'one name, two subnets',
+      at('a'),
+      at('b', { subnet: '10.0.1.0/24' }),
+      /^failure: a and b give network net-1 two subnets, 10.0.0.0\/24 and 10.0.1.0\/24 -> give one of them another/,
+    ],
+    [
+      'two names, overlapping subnets',
+      at('a'),
+      at('b', { name: 'net-2', subnet: '10.0.0.128/25' }),
+      /^failure: the subnets of a and b overlap: 10.0.0.0\/24 of net-1, 10.0.0.128\/25 of net-2 -> give them/,
+    ],
+  ])('together: %s', (_, one, other, expected) => {
+    expect(linesOf(judgeTogether([one, other]))).toEqual([like(expected)]);
+  });
+});
+
+const of = (file: string, name: string) => ({ file, spec: { name } });
+
+test('what is found of networks that share a name is told apart by the file', () => {
+  const all = [of('a.conf', 'net-1'), of('b.conf', 'net-1'), of('c.conf', 'net-2')];
+  expect(all.map((one) => nameOf(one, all))).toEqual(['net-1 of a.conf', 'net-1 of b.conf', 'net-2']);
+});

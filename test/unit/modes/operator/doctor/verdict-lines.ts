@@ -1,0 +1,13 @@
+/** Verdicts as tables of tests write them. */
+import { expect } from 'vitest';
+import type { Verdict } from '../../../../../src/modes/operator/doctor/finding.ts';
+
+/** Writes each verdict in one line, `level: message`, and ` -> fix` behind it if it has one. */
+export function linesOf(verdicts: readonly Verdict[]): string[] {
+  return verdicts.map(({ level, message, fix }) => `${level}: ${message}${fix === null ? '' : ` -> ${fix}`}`);
+}
+
+/** What a line must be: the text as a whole, or any that matches. */
+export function like(expected: string | RegExp): unknown {
+  return typeof expected === 'string' ? expected : expect.stringMatching(expected);
+}

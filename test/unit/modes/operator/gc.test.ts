@@ -1,0 +1,29 @@
+import { describe, expect, test } from 'vitest';
+import { whyNameIsNeeded } from '../../../../src/modes/operator/commands/gc.ts';
+
+const now = Date.parse('2026-01-07T12:00:00Z');
+const minute = 60_000;
+const aged = (...ages: (number | null)[]) => ages.map((age) => ({ reservedAt: age === null ? null : now - age }));
+
+describe('what has to be confirmed', () => {
+  test.each([
+    ['all are older than an hour', aged(60 * minute, 900 * minute), undefined],
+    ['there are none', [], undefined],
+    [
+      'one is younger than an hour',
+      aged(900 * minute, 59 * minute),
+      'it has reserved an address 59m ago, so it may be alive',
+    ],
+    ['one is dated in the future', aged(-5 * minute), 'it has reserved an address 0s ago, so it may be alive'],
+    ['the grid does not say how old one is', aged(900 * minute, null), /^the grid does not say since when/],
+    [
+      'one is young and another of unknown age',
+      aged(null, minute),
+      'it has reserved an address 1m ago, so it may be alive',
+    ],
+  ])('if %s', (_, reservations, why) => {
+    const needed = whyNameIsNeeded(reservations, now);
+    if (why instanceof RegExp) expect(needed).toMatch(why);
+    else expect(needed).toBe(why);
+  });
+});

@@ -1,0 +1,109 @@
+import { describe, expect, test } from 'vitest';
+import { jsonText, table, timeName } from '../../../../../src/modes/operator/output/results.ts';
+import { operatorMethods, time } from '../../../../../src/modes/operator-protocol.ts';
+import type { Column } from '../../../../../src/modes/status-text.ts';
+
+interface Row {
+  readonly address: string;
+  readonly network: string;
+  readonly pod: string;
+  readonly age: string;
+}
+
+const columns: readonly Column<Row>[] = [
+  { title: 'ADDRESS', cell: ({ address }) => address, isWhole: true },
+  { title: 'NETWORK', cell: ({ network }) => network },
+  { title: 'POD', cell: ({ pod }) => pod },
+  { title: 'AGE', cell: ({ age }) => age, align: 'right' },
+];
+const rows: readonly Row[] = [
+  { address: '172.18.100.200', network: 'a-network-with-a-name', pod: 'shop/checkout-7d9f8b6c5-x2x4z', age: '12m' },
+  { address: '172.18.1.2', network: 'net-1', pod: 'shop/web-1', age: '3d' },
+];
+const at = (width: number) => table(columns, rows, width).split('\n').slice(0, -1);
+
+test('in a pipe every text stands in full, however wide the line gets', () => {
+  expect(at(Number.POSITIVE_INFINITY)).toEqual([
+    'ADDRESS         NETWORK                POD                            AGE',
+    '172.18.100.200  a-network-with-a-name  shop/checkout-7d9f8b6c5-x2x4z  12m',
+    '172.18.1.2      net-1                  shop/web-1                      3d',
+  ]);
+});
+
+describe('on a terminal that is narrower', () => {
+  test('the widest columns are shortened, an address never', () => {
+    expect(at(60)).toEqual([
+      'ADDRESS         NETWORK             POD                  AGE',
+      '172.18.100.200  a-network-with-a-…  shop/checkout-7d9f…  12m',
+      '172.18.1.2      net-1               shop/web-1            3d',
+    ]);
+  });
+
+  test('no line is wider than the terminal, down to what an address needs beside four characters of the rest', () => {
+    for (let width = 31; width <= 90; width += 1) {
+      expect(Math.max(...at(width).map((line) => line.length))).toBeLessThanOrEqual(width);
+    }
+  });
+});
+
+test('nothing in a cell commands the terminal', () => {
+  const evil = [{ address: '10.0.0.1', network: 'n', pod: 'web\u001b[31m\n\u202e', age: '1s' }];
+  expect(table(columns, evil, 80)).toContain('web\\u001b[31m\\n\\u202e');
+});
+
+test('nothing in a document commands a terminal or reorders what is read, and it is the same document', () => {
+  const value = {
+    pod: 'web\u001b[31m\u009b5m\u007f',
+    name: 'a\u202eb\u2028c',
+    lone: '\ud800',
+    emoji: '🚀',
+    lines: '1\n2',
+  };
+  const text = jsonText(value);
+  expect(text).not.toMatch(/[^\n\P{Cc}]|[\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u);
+  expect(text).toContain('"pod": "web\\u001b[31m\\u009b5m\\u007f"');
+  expect(JSON.parse(text)).toEqual(value);
+});
+
+test('a document is indented, so that people read it, too', () => {
+  expect(jsonText({ a: [1] })).toBe('{\n  "a": [\n    1\n  ]\n}');
+});
+
+test('times are written as ISO 8601 writes them, wherever they stand, and nothing else is', () => {
+  const value = {
+    startedAt: 0,
+    errors: [{ at: 1_500, message: 'x' }],
+    since: null,
+    dueAt: '2026',
+    attempts: 3,
+    format: 1,
+  };
+  expect(JSON.parse(jsonText(value))).toEqual({
+    ...value,
+    startedAt: '1970-01-01T00:00:00.000Z',
+    errors: [{ at: '1970-01-01T00:00:01.500Z', message: 'x' }],
+  });
+});
+
+/** A schema of valibot's, as far as it is walked here. */
+interface Schema {
+  readonly type: string;
+  readonly entries?: Readonly<Record<string, Schema>>;
+  readonly item?: Schema;
+  readonly wrapped?: Schema;
+}
+
+/** The numbers in what a schema describes, with their names. */
+function numbersIn(schema: Schema, name = ''): [string, Schema][] {
+  const { type, entries, item, wrapped } = schema;
+  if (type === 'number') return [[name, schema]];
+  if (entries !== undefined) return Object.entries(entries).flatMap(([name, entry]) => numbersIn(entry, name));
+  return [item, wrapped].flatMap((inner) => (inner === undefined ? [] : numbersIn(inner, name)));
+}
+
+test('what the daemon answers as a time is known by its name, and no other number has such a name', () => {
+  const results = Object.values(operatorMethods).map(({ result }) => result as unknown as Schema);
+  const numbers = results.flatMap((result) => numbersIn(result));
+  expect(numbers.length).toBeGreaterThan(20);
+  for (const [name, schema] of numbers) expect(timeName.test(name), name).toBe(schema === time);
+});

@@ -1,0 +1,89 @@
+import { expect, test } from 'vitest';
+import type { LeaseRecord, Status } from '../../../../src/modes/operator-protocol.ts';
+import { renderPage } from '../../../../src/modes/page/page.ts';
+
+const now = Date.UTC(2026, 0, 2, 3, 4, 5);
+const status: Status = {
+  ...{
+    version: '1.0.0',
+    commit: 'abc',
+    startedAt: now - 7_200_000,
+    cluster: 'cluster-1',
+    node: 'host-a',
+    formerNames: [],
+  },
+  ...{ driver: 'infoblox', stateDir: '/var/lib/infoblox-cni', oldestRelease: null, conditions: [], errors: [] },
+  grid: {
+    ...{ hosts: ['grid'], inUse: 'grid', answeredAt: now, port: 443, wapiVersion: '2.3', user: 'cni' },
+    trust: 'verified',
+    ...{ isLoggedIn: true, certificateEndsAt: now + 29.5 * 86_400_000, clientCertificateEndsAt: null },
+  },
+  networks: [{ name: 'net-1', view: 'default', cidr: '10.0.0.0/24', bound: 3, used: 200, total: 254 }],
+  leases: { pending: 0, bound: 3, releasing: 0 },
+};
+const lease: LeaseRecord = {
+  ...{ mark: 'm', network: 'net-1', containerId: 'c1', ifName: 'eth0', view: 'default', address: '10.0.0.2' },
+  ...{
+    phase: 'bound',
+    createdAt: now - 60_000,
+    dueAt: null,
+    attempts: 0,
+    inDoubt: false,
+    netns: null,
+    sandbox: 'alive',
+    workload: 'shop/web-1',
+  },
+};
+
+test('no text from outside becomes markup', () => {
+  const evil = '"><script>alert(1)</script>';
+  const text = renderPage({
+    status: {
+      ...status,
+      node: evil,
+      conditions: [{ kind: evil, subject: evil, message: evil, hint: evil, since: now }],
+      errors: [{ at: now, message: evil, error: evil, hint: evil }],
+    },
+    leases: [{ ...lease, containerId: evil, ifName: evil, network: evil, view: evil }],
+    now,
+  });
+  expect(text).not.toContain('<script>alert');
+  expect(text).toContain('&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;');
+});
+
+test('a network shows what is used and free, and what is not known', () => {
+  const rowOf = (used: number | null, total: number | null) => {
+    const [network] = status.networks;
+    if (network === undefined) throw new Error('no network');
+    const text = renderPage({ status: { ...status, networks: [{ ...network, used, total }] }, leases: [], now });
+    return [...(/<tr><td>net-1.*/.exec(text)?.[0].matchAll(/<td[^>]*>([^<]*)/g) ?? [])].map(([, cell]) => cell);
+  };
+  expect(rowOf(200, 254)).toEqual(['net-1', 'default', '10.0.0.0/24', '3', '200', '54']);
+  expect(rowOf(null, null)).toEqual(['net-1', 'default', '10.0.0.0/24', '3', '-', '-']);
+});
+
+test('what is wrong comes first, with its fix', () => {
+  const conditions = [
+    { kind: 'grid-unavailable', subject: '', message: 'no route', hint: 'check it', since: now - 5_000 },
+  ];
+  const text = renderPage({ status: { ...status, conditions }, leases: [lease], now });
+  expect(text).toContain('<title>host-a: not well');
+  expect(text).toMatch(/<strong>grid-unavailable<\/strong> for 5s: no route<br><em>fix: check it<\/em>/);
+  expect(text.indexOf('grid-unavailable')).toBeLessThan(text.indexOf('Leases'));
+});
+
+test('a name that is too long for its column is shown in full by the pointer', () => {
+  const workload = 'a-namespace-with-a-long-name/a-deployment-7d9f8b6c5-x2x4z';
+  const text = renderPage({ status, leases: [{ ...lease, workload }], now });
+  expect(text).toContain(`<td class="long" title="${workload}">${workload}</td>`);
+});
+
+test('nothing of a name reorders or hides what is read', () => {
+  const text = renderPage({ status, leases: [{ ...lease, workload: 'web\u202e\u009b5m' }], now });
+  expect(text).toContain('web\\u202e\\u009b5m');
+});
+
+test('an unverified grid is told with the fix, as by the command', () => {
+  const grid = { ...status.grid, trust: 'unverified' };
+  expect(renderPage({ status: { ...status, grid }, leases: [], now })).toContain('set --ssl-verify to pin');
+});

@@ -1,0 +1,14 @@
+import { expect, test } from 'vitest';
+import { traceContext } from '../../../../src/modes/plugin/plugin.ts';
+
+test('the trace of the caller is passed on as it is, and only that', () => {
+  const env = { TRACEPARENT: '00-a-b-01', TRACESTATE: 'vendor=1', BAGGAGE: 'user=1', traceparent: 'other' };
+  expect(traceContext(env)).toEqual({ traceparent: '00-a-b-01', tracestate: 'vendor=1' });
+  expect(traceContext({})).toEqual({});
+});
+
+test('a text that is too long cannot make the request too long', () => {
+  expect(traceContext({ TRACEPARENT: 'x'.repeat(513), TRACESTATE: 'x'.repeat(512) })).toEqual({
+    tracestate: 'x'.repeat(512),
+  });
+});

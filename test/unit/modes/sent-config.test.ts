@@ -1,0 +1,57 @@
+/** What the plugin sends of a network configuration: no more than the daemon reads, and no more than it can hold. */
+import { expect, test } from 'vitest';
+import type { Command } from '../../../src/cni/environment.ts';
+import { sentConfig } from '../../../src/modes/sent-config.ts';
+
+const config = {
+  ...{ cniVersion: '1.1.0', name: 'net-1', type: 'bridge', bridge: 'br0', isGateway: true, dns: {} },
+  ipam: { type: 'infoblox', 'network-view': 'v', subnet: '10.0.0.0/24', routes: [{ dst: '0.0.0.0/0' }] },
+  runtimeConfig: { ips: ['10.0.0.5'], portMappings: [] },
+  args: { cni: { ips: [], labels: [] }, other: 1 },
+  prevResult: { cniVersion: '1.1.0', interfaces: [], ips: [{ address: '10.0.0.5/24' }] },
+  'cni.dev/valid-attachments': [{ containerID: 'c1', ifname: 'eth0' }],
+};
+const sent = (command: Command, more: Record<string, unknown> = {}) =>
+  JSON.parse(JSON.stringify(sentConfig(command, { ...config, ...more })));
+
+test('what the daemon reads to give an address, to check one, and to release it', () => {
+  const { cniVersion, name, ipam, isGateway, prevResult } = config;
+  const toGive = {
+    cniVersion,
+    name,
+    ipam,
+    isGateway,
+    runtimeConfig: { ips: ['10.0.0.5'] },
+    args: { cni: { ips: [] } },
+  };
+  const toRelease = { cniVersion, name, ipam: { type: 'infoblox', 'network-view': 'v' } };
+  expect(sent('ADD')).toEqual(toGive);
+  expect(sent('STATUS')).toEqual(toGive);
+  expect(sent('CHECK')).toEqual({ ...toGive, prevResult: { ips: prevResult.ips } });
+  expect(sent('DEL')).toEqual(toRelease);
+  const list = 'cni.dev/valid-attachments';
+  expect(sent('GC')).toEqual({ ...toRelease, [list]: config[list] });
+});
+
+test('what has the wrong type goes as it is, for the daemon to name it', () => {
+  expect(sent('CHECK', { runtimeConfig: 7, args: 'x', prevResult: [] })).toMatchObject({
+    runtimeConfig: 7,
+    args: 'x',
+    prevResult: [],
+  });
+  expect(sent('ADD', { args: { cni: 'x' } })).toMatchObject({ args: { cni: 'x' } });
+});
+
+const nested = JSON.parse(`${'['.repeat(100_000)}${']'.repeat(100_000)}`);
+test.each([
+  ['a mebibyte of routes', { ipam: { ...config.ipam, routes: Array.from({ length: 350_000 }, () => ({})) } }],
+  ['a long text', { runtimeConfig: { ips: ['1'.repeat(65_536)] } }],
+  ['a hundred thousand arrays in each other', { ipam: { ...config.ipam, routes: nested } }],
+])('%s is refused where an address is to be used, not where it is released', (_, more) => {
+  for (const command of ['ADD', 'CHECK', 'STATUS'] as const) {
+    expect(() => sent(command, more), command).toThrow(
+      expect.objectContaining({ code: 7, message: expect.stringContaining('is longer than 64 KiB') }),
+    );
+  }
+  for (const command of ['DEL', 'GC'] as const) expect(sent(command, more), command).toMatchObject({ name: 'net-1' });
+});
