@@ -119,6 +119,16 @@ export function pauseBefore(attempt: number, { firstMs, maxMs, spread = 0.25 }: 
   return Math.round(Math.min(firstMs * 2 ** attempt, maxMs) * (1 + spread * (2 * random() - 1)));
 }
 
+/** Does something every so many milliseconds, one time after another. Resolves when the signal fires, and what was being done is done. */
+export async function repeat(
+  clock: Pick<Clock, 'sleep'>,
+  { intervalMs, signal }: { readonly intervalMs: number; readonly signal: AbortSignal },
+  action: () => Promise<void> | void,
+): Promise<void> {
+  const isOver = () => true;
+  while (!(await clock.sleep(intervalMs, signal).catch(isOver))) await action();
+}
+
 /** Makes what a long loop awaits after each step, so that others have a turn: `pause` after every `steps`-th, else nothing. */
 export function every(steps: number, pause: () => Promise<void>): () => Promise<void> | undefined {
   let count = 0;

@@ -2,28 +2,23 @@
  * The calls of plugins and of operator's commands: the socket server with a handler for each, and the notes of calls that got no
  * answer.
  */
-import type { Conditions } from '../../infoblox/conditions.ts';
 import type { Core } from '../../infoblox/core.ts';
 import type { SqliteLeaseStore } from '../../infoblox/lease/store/sqlite-store.ts';
-import type { Log } from '../../infoblox/log.ts';
-import type { Call } from '../protocol.ts';
 import type { Options } from './config/options.ts';
+import { unverifiedNotice } from './config/trust.ts';
 import type { GridAccess } from './grid-access.ts';
-import { addHandler, recordUnanswered } from './handlers/add.ts';
 import { callFields } from './handlers/call.ts';
-import { checkHandler, statusHandler } from './handlers/check-and-status.ts';
-import { delHandler, gcHandler, releaseCall } from './handlers/del-and-gc.ts';
+import { callHandlers, recordUnanswered, releaseCall } from './handlers/calls.ts';
 import type { RecentError } from './log/log.ts';
 import { forOwnNames, type Pages, shared } from './metrics/listener.ts';
 import type { Metrics } from './metrics/metrics.ts';
 import { historyHandler, leasesHandler } from './operator/leases.ts';
 import { gcByHandHandler, hostReservationsHandler, releaseHandler, releaseHostHandler } from './operator/release.ts';
-import { hostPage, type OperatorStatusDeps, operatorStatusHandler } from './operator/status.ts';
+import { hostPage, operatorStatusHandler } from './operator/status.ts';
 import { probeHandler } from './probes.ts';
-import { isPluginRequest, type Request } from './rpc/frame.ts';
 import { ReleaseNotes } from './rpc/release-notes.ts';
+import type { Handlers, Request } from './rpc/request.ts';
 import { CallServer } from './rpc/server.ts';
-import { type Handlers, type OperatorHandlers, operatorWork, pluginWork } from './rpc/work.ts';
 import type { Tracing } from './tracing/tracing.ts';
 
 /** Of the page for people, which is made of all leases. */
@@ -36,40 +31,28 @@ interface CallsDeps {
   readonly core: Core;
   readonly metrics: Metrics | undefined;
   readonly tracing: Tracing;
-  readonly conditions: Conditions;
   readonly recentErrors: () => readonly RecentError[];
-  /** Stands in the details of STATUS while the grid's certificate is not verified. */
-  readonly unverified: string | undefined;
-  readonly log: Log;
 }
 
 /** Builds what serves calls; it does not listen yet. */
-export function buildCalls(deps: CallsDeps) {
-  const { options, store, access, core, metrics, tracing, conditions, recentErrors, unverified, log } = deps;
+export function buildCalls({ options, store, access, core, metrics, tracing, recentErrors }: CallsDeps) {
   const { leases, monitor, usage } = core;
-  const { networks, exhaustion, names } = leases;
-  const { socketDir, driverName, addTimeoutMs, networkView } = options;
+  const { networks, names, conditions, clock, log } = leases;
+  const { socketDir, driverName, addTimeoutMs, nodeName, metricsListen } = options;
   const defaults = options;
-  const describe = (request: Request) => callFields(request, networkView);
-  const release = (params: Call, at: number) =>
-    tracing.call({ method: 'DEL', params }, describe, () => releaseCall(leases, { call: params, at, defaults }));
+  const describe = (request: Request) => callFields(request, options.networkView);
   const notes = new ReleaseNotes({
     socketDir,
     driverName,
-    release,
+    release: (params, at) =>
+      tracing.call({ method: 'DEL', params }, describe, () => releaseCall({ leases, defaults }, params, at)),
     recordUnanswered: (call) => recordUnanswered(leases, call),
     conditions,
+    clock,
     log,
   });
-  const handlers: Handlers = {
-    ADD: addHandler({ leases, conditions, notes, defaults, addTimeoutMs, log }),
-    DEL: delHandler(leases, defaults),
-    CHECK: checkHandler(leases, defaults),
-    GC: gcHandler(leases, defaults),
-    STATUS: statusHandler({ conditions, monitor, networks, exhaustion, defaults, unverified }),
-  };
-  const status: OperatorStatusDeps = {
-    startedAt: Date.now(),
+  const status = {
+    startedAt: clock.wall(),
     options,
     conditions,
     gridState: access.gridState,
@@ -81,7 +64,8 @@ export function buildCalls(deps: CallsDeps) {
     names,
     recentErrors,
   };
-  const operator: OperatorHandlers = {
+  const handlers: Handlers = {
+    ...callHandlers({ leases, monitor, notes, defaults, addTimeoutMs, unverified: unverifiedNotice(options.tls) }),
     'operator/status': operatorStatusHandler(status),
     'operator/probe': probeHandler(conditions),
     'operator/leases': leasesHandler(leases),
@@ -92,7 +76,7 @@ export function buildCalls(deps: CallsDeps) {
     'operator/release-host': releaseHostHandler(leases),
   };
   const server = new CallServer({
-    workOf: (request) => (isPluginRequest(request) ? pluginWork(handlers, request) : operatorWork(operator, request)),
+    handlers,
     describe,
     onCall: (end) => {
       metrics?.call(end.command, end.code, end.seconds);
@@ -101,7 +85,6 @@ export function buildCalls(deps: CallsDeps) {
     tracing,
     log,
   });
-  const { nodeName, metricsListen } = options;
   const page = shared(() => hostPage(status, leases), pageLifetimeMs);
   const pages: Pages = { '/': forOwnNames([nodeName, metricsListen?.host ?? nodeName], page) };
   return { server, notes, pages };

@@ -1,28 +1,27 @@
 /** Builds the daemon from its options, and takes it down again in good order. */
-import { type Clock, hostClock } from '../../infoblox/concurrency/clock.ts';
+import { type Clock, hostClock, repeat } from '../../infoblox/concurrency/clock.ts';
 import { Conditions } from '../../infoblox/conditions.ts';
 import { buildCore } from '../../infoblox/core.ts';
 import type { Host } from '../../infoblox/host.ts';
 import { type DoubtWindow, defaultDoubtWindow } from '../../infoblox/lease/doubt.ts';
-import type { SqliteLeaseStore } from '../../infoblox/lease/store/sqlite-store.ts';
+import { SqliteLeaseStore, type StoreOptions } from '../../infoblox/lease/store/sqlite-store.ts';
 import type { Log } from '../../infoblox/log.ts';
 import { hostPrefix } from '../../infoblox/mark.ts';
-import type { Transport } from '../../infoblox/wapi/connection/transport.ts';
 import { commit, version } from '../about.ts';
 import { socketFile } from '../protocol.ts';
 import { buildCalls } from './calls.ts';
 import type { Options } from './config/options.ts';
 import { trustOf, unverifiedNotice, warnOfUnverified } from './config/trust.ts';
-import { buildGridAccess } from './grid-access.ts';
+import { buildGridAccess, observed } from './grid-access.ts';
 import { thisHost } from './host/this-host.ts';
-import { logConditions } from './log/condition-log.ts';
-import { rememberErrors } from './log/log.ts';
+import { logConditions, type RecentError, rememberErrors } from './log/log.ts';
 import type { Metrics } from './metrics/metrics.ts';
-import { prepareSocket } from './rpc/socket-file.ts';
-import { listen, listenOnPassed } from './rpc/socket-watch.ts';
-import type { StartError } from './start-error.ts';
-import { openStore, watchState, writerMemory } from './state.ts';
+import { keepSocket, listen, prepareSocket, type SocketPlace } from './rpc/socket.ts';
+import { orStartError, StartError } from './start-error.ts';
 import { noTracing, type Tracing } from './tracing/tracing.ts';
+
+/** Between looks whether the state file, which root can remove, is still in its place. */
+const stateLookIntervalMs = 5_000;
 
 export interface Daemon {
   /** Resolves, with the reason, when the daemon cannot serve any more; to be stopped then. */
@@ -52,38 +51,44 @@ interface Surroundings {
  * @throws StartError when it cannot listen or keep its state
  */
 export async function startDaemon(options: Options, plainLog: Log, surroundings: Surroundings = {}): Promise<Daemon> {
-  const { tracing = noTracing } = surroundings;
-  const log = tracing.correlate(plainLog);
-  const stopWarning = unverifiedNotice(options.tls) === undefined ? undefined : warnOfUnverified(log);
-  const { passedSocket } = surroundings;
-  const { socketDir, driverName } = options;
-  const isOurs = passedSocket === undefined;
-  const file = isOurs ? await prepareSocket(socketDir, driverName) : socketFile(socketDir, driverName);
-  const parts = await build(options, log, { ...surroundings, tracing });
-  const { store, access, core, server, notes, pages, metrics, sources } = parts;
+  const { tracing = noTracing, clock = hostClock(), passedSocket } = surroundings;
+  const { log, recentErrors } = rememberErrors(tracing.correlate(plainLog));
+  const { socketDir, driverName, metricsListen } = options;
+  const place: SocketPlace = { socketDir, driverName, passedSocket };
+  if (passedSocket === undefined) await prepareSocket(place);
+  const parts = await build({ options, surroundings, tracing, clock, log, recentErrors });
+  const { store, access, core, server, notes, metrics } = parts;
+  const { promise: lost, resolve: onLost } = Promise.withResolvers<StartError>();
 
   void access.meetHosts();
   core.start();
-  const stopMetrics = options.metricsListen && (await metrics?.serve(options.metricsListen, sources, pages));
-  const { promise: lost, resolve: onLost } = Promise.withResolvers<StartError>();
-  const watch = { file, onLost, log };
-  const socketWatch = await (isOurs ? listen(server, options, watch) : listenOnPassed(server, passedSocket, watch));
+  const stopMetrics = metricsListen && (await metrics?.serve(metricsListen, parts.sources, parts.pages));
+  await listen(server, place);
   log.info('listening', {
-    ...{ socket: file, version, commit, grid: options.gridHosts.join(','), node: options.nodeName },
+    socket: socketFile(socketDir, driverName),
+    version,
+    commit,
+    grid: options.gridHosts.join(','),
+    node: options.nodeName,
     bound: store.count('bound'),
     releasing: store.count('releasing'),
   });
-  notes.start();
-  const stopStateWatch = watchState(store, onLost);
-
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const background = [
+    notes.keepTaking(signal),
+    keepSocket({ server, place, onLost, clock, log }, signal),
+    repeat(clock, { intervalMs: stateLookIntervalMs, signal }, () => {
+      if (store.loss !== undefined) onLost(new StartError(store.loss.message, store.loss.hint));
+    }),
+    unverifiedNotice(options.tls) && warnOfUnverified(clock, log, signal),
+  ];
   return {
     lost,
     async stop() {
-      notes.stop();
-      stopStateWatch();
-      await socketWatch.stop();
+      stopping.abort();
+      await Promise.all(background);
       core.stop();
-      stopWarning?.();
       stopMetrics?.();
       await server.close();
       await core.leases.locks.idle();
@@ -94,24 +99,29 @@ export async function startDaemon(options: Options, plainLog: Log, surroundings:
   };
 }
 
+interface BuildInput {
+  readonly options: Options;
+  readonly surroundings: Surroundings;
+  readonly tracing: Tracing;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly recentErrors: () => readonly RecentError[];
+}
+
 /** Builds the parts, each after those that it needs. Nothing runs yet; the state is open. */
-async function build(options: Options, passedLog: Log, surroundings: Surroundings & { readonly tracing: Tracing }) {
-  const { log, recentErrors } = rememberErrors(passedLog);
-  const { doubtWindow = defaultDoubtWindow, clock = hostClock(), wrapStore, aroundCommit, tracing } = surroundings;
+async function build({ options, surroundings, tracing, clock, log, recentErrors }: BuildInput) {
+  const { doubtWindow = defaultDoubtWindow, wrapStore, aroundCommit } = surroundings;
   const host = { ...thisHost({ clock, log }), ...surroundings.host };
-  const unverified = unverifiedNotice(options.tls);
   const origin = { cluster: options.clusterName, node: options.nodeName };
-  const owner = { ...host.machine, name: hostPrefix(origin).trim() };
   const conditions = new Conditions(clock);
   logConditions(conditions, log);
-  const opened = openStore(options.stateDir, {
+  const opened = openStore(options.stateDir, log, {
     conditions,
-    owner,
+    owner: { ...host.machine, name: hostPrefix(origin).trim() },
     historyAgeMs: options.leaseHistoryMs,
     clock,
     window: doubtWindow,
     aroundCommit,
-    log,
   });
   const store = wrapStore?.(opened) ?? opened;
   store.subscribe({
@@ -121,12 +131,16 @@ async function build(options: Options, passedLog: Log, surroundings: Surrounding
     },
   });
   const metrics = await createMetrics(options);
-  const watch = (transport: Transport) => {
-    const traced = tracing.watch(transport);
-    return metrics?.watch(traced) ?? traced;
-  };
-  const { random } = host;
-  const access = buildGridAccess({ options, conditions, clock, memory: writerMemory(store), watch, random, log });
+  const access = buildGridAccess({
+    options,
+    conditions,
+    clock,
+    memory: { remembered: store.fact('writer'), remember: (name) => store.setFact('writer', name) },
+    watch: (transport) =>
+      observed(transport, metrics === undefined ? [tracing.exchange] : [tracing.exchange, metrics.exchange]),
+    random: host.random,
+    log,
+  });
   const core = buildCore({
     grid: access.grid,
     learnAttributes: access.learnAttributes,
@@ -145,19 +159,7 @@ async function build(options: Options, passedLog: Log, surroundings: Surrounding
     trace: tracing,
     log,
   });
-  const calls = buildCalls({
-    options,
-    store,
-    access,
-    core,
-    metrics,
-    tracing,
-    conditions,
-    recentErrors,
-    unverified,
-    log,
-  });
-  const { clientCertificate } = options;
+  const calls = buildCalls({ options, store, access, core, metrics, tracing, recentErrors });
   const sources = {
     conditions,
     store,
@@ -165,13 +167,29 @@ async function build(options: Options, passedLog: Log, surroundings: Surrounding
     usage: core.usage,
     exhaustion: core.leases.exhaustion,
     certificates: access.certificates,
-    clientCertificate,
+    clientCertificate: options.clientCertificate,
     trust: trustOf(options.tls),
     server: calls.server,
     session: access.session,
-    unverified,
+    unverified: unverifiedNotice(options.tls),
   };
   return { store, access, core, metrics, sources, ...calls };
+}
+
+/** @throws StartError if the directory cannot be used or another daemon has it */
+function openStore(directory: string, log: Log, { conditions, ...options }: StoreOptions & { conditions: Conditions }) {
+  const { store, setAside } = orStartError(() => SqliteLeaseStore.open(directory, conditions, options));
+  if (setAside !== undefined) {
+    const { file, reason, foreign } = setAside;
+    const hint = 'nothing has to be done; GC releases what was still to be released according to that file';
+    log.error('state file set aside; importing the reservations of this host from the grid', {
+      file,
+      reason,
+      foreign,
+      hint,
+    });
+  }
+  return store;
 }
 
 /** Loads the library of metrics only where they are served. */

@@ -1,6 +1,6 @@
 /** The way to the grid: connections, session, typed requests, and what their ends say about the grid. */
 import type { X509Certificate } from 'node:crypto';
-import type { Clock } from '../../infoblox/concurrency/clock.ts';
+import { type Clock, deadline } from '../../infoblox/concurrency/clock.ts';
 import type { Conditions } from '../../infoblox/conditions.ts';
 import type { Grid } from '../../infoblox/grid.ts';
 import { GridState } from '../../infoblox/grid-state.ts';
@@ -9,7 +9,12 @@ import { ExtensibleAttributes } from '../../infoblox/wapi/attributes.ts';
 import type { ClientPair } from '../../infoblox/wapi/connection/agent.ts';
 import { createAgent, greet, type PeerListeners, type TlsOptions } from '../../infoblox/wapi/connection/agent.ts';
 import { GridHosts, type WriterMemory } from '../../infoblox/wapi/connection/hosts.ts';
-import { createTransport, type Transport } from '../../infoblox/wapi/connection/transport.ts';
+import {
+  createTransport,
+  type Exchange,
+  type Transport,
+  type TransportAnswer,
+} from '../../infoblox/wapi/connection/transport.ts';
 import { Credentials } from '../../infoblox/wapi/credentials.ts';
 import { GridInspection } from '../../infoblox/wapi/inspection.ts';
 import { maxConnections, Session } from '../../infoblox/wapi/session.ts';
@@ -18,7 +23,7 @@ import { version } from '../about.ts';
 import type { ClientCertificate } from './config/credentials.ts';
 import type { Options } from './config/options.ts';
 
-/** Milliseconds for the session to end on the grid. */
+/** For the session to end on the grid. */
 const logoutTimeoutMs = 2_000;
 
 export type GridAccess = ReturnType<typeof buildGridAccess>;
@@ -47,7 +52,7 @@ export function buildGridAccess(deps: GridAccessDeps) {
   });
   const grid = new WapiGrid(session, attributes);
   /** Ends the session on the grid and closes the connections. */
-  const close = () => session.close(AbortSignal.timeout(logoutTimeoutMs));
+  const close = () => session.close(deadline(clock, logoutTimeoutMs));
   const learnAttributes = (signal: AbortSignal) => grid.learnAttributes(signal);
   const inspection = new GridInspection(session);
   return { grid: grid as Grid, learnAttributes, gridState, session, inspection, certificates, meetHosts, close };
@@ -90,6 +95,25 @@ function openSession(deps: GridAccessDeps, gridState: GridState, certificates: M
     },
   });
   return { session, meetHosts };
+}
+
+/** Is shown an exchange as it begins. @returns what is told how it ended: with an answer, or with an error instead */
+export type ExchangeObserver = (exchange: Exchange) => (answer: TransportAnswer | undefined, error?: unknown) => void;
+
+/** Returns the same transport, its exchanges shown to observers. */
+export function observed(transport: Transport, observers: readonly ExchangeObserver[]): Transport {
+  return {
+    async exchange(exchange) {
+      const ends = observers.map((begin) => begin(exchange));
+      const answer = await transport.exchange(exchange).catch((error) => {
+        for (const end of ends) end(undefined, error);
+        throw error;
+      });
+      for (const end of ends) end(answer);
+      return answer;
+    },
+    close: () => transport.close(),
+  };
 }
 
 /** Makes what has the hosts of the grid show the keys that are to be pinned, so that no fail-over is the first to see one. */

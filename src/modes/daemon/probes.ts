@@ -2,7 +2,7 @@
 import type { Condition, Conditions } from '../../infoblox/conditions.ts';
 import { gridTrouble } from '../../infoblox/grid-state.ts';
 import type { Page, Pages } from './metrics/listener.ts';
-import type { OperatorHandler } from './rpc/work.ts';
+import type { OperatorHandler } from './rpc/request.ts';
 
 /** Finds what keeps every ADD from being served, whatever its network. @returns undefined when nothing is known to */
 export function servingTrouble(conditions: Conditions): Condition | undefined {

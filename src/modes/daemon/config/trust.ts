@@ -7,6 +7,7 @@ import { messageOf } from '../../../errno.ts';
 import { writeDurably } from '../../../files/durable-file.ts';
 import { readRegularFile } from '../../../files/regular-file.ts';
 import { makeDirectory, refuseUntrusted, UntrustedPath } from '../../../files/trusted-path.ts';
+import { type Clock, repeat } from '../../../infoblox/concurrency/clock.ts';
 import { GridError } from '../../../infoblox/errors.ts';
 import type { Log } from '../../../infoblox/log.ts';
 import type { TlsOptions } from '../../../infoblox/wapi/connection/agent.ts';
@@ -32,16 +33,14 @@ export function unverifiedNotice(tls: TlsOptions): string | undefined {
   return trustOf(tls) !== 'unverified' ? undefined : "the grid's certificate is not verified (--ssl-verify=false)";
 }
 
-/** Warns now and every day, as a warning at the start is soon rotated away. @returns what ends it */
-export function warnOfUnverified(log: Log): () => void {
+/** Warns now and every day, as a warning at the start is soon rotated away, until the signal fires. */
+export function warnOfUnverified(clock: Clock, log: Log, signal: AbortSignal): Promise<void> {
   const warn = () =>
     log.warn("the grid's certificate is not checked: whoever can intercept the connection learns the password", {
       hint: 'set --ssl-verify to pin, to true, or to a file with the certificate of the grid or its CA',
     });
   warn();
-  const timer = setInterval(warn, day);
-  timer.unref();
-  return () => clearInterval(timer);
+  return repeat(clock, { intervalMs: day, signal }, warn);
 }
 
 /** The same trust for a command, which remembers no key. */

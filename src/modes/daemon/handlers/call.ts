@@ -8,7 +8,7 @@ import type { Attachment } from '../../../infoblox/mark.ts';
 import { maxNameLength } from '../../../infoblox/network/spec.ts';
 import { type Workload, workloadFields, workloadFrom } from '../../../infoblox/workload.ts';
 import type { Call } from '../../protocol.ts';
-import { isPluginRequest, type Request } from '../rpc/frame.ts';
+import { isPluginRequest, type Request } from '../rpc/request.ts';
 import { viewOf } from './network-spec.ts';
 
 /**

@@ -1,8 +1,8 @@
 /** Figures for Prometheus, served where `--metrics-listen` says. Loaded only then. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { GridError } from '../../../infoblox/errors.ts';
-import type { Exchange, Transport } from '../../../infoblox/wapi/connection/transport.ts';
 import { commit, version } from '../../about.ts';
+import type { ExchangeObserver } from '../grid-access.ts';
 import { type ProbeSources, probePages } from '../probes.ts';
 import { type ListenAddress, type Page, type Pages, servePages, shared } from './listener.ts';
 import { type ReadSources, registerReadings } from './readings.ts';
@@ -10,17 +10,36 @@ import { type ReadSources, registerReadings } from './readings.ts';
 /** Seconds: a call takes one WAPI request in the steady state, and as long as `--add-timeout` at worst. */
 const buckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
+const loginResults = ['accepted', 'refused', 'failed'] as const;
+
 /** What is read at each scrape. */
 type MetricsSources = ReadSources & ProbeSources;
 
 export class Metrics {
   readonly #registry = new Registry();
-  readonly #wapi = new WapiMetrics(this.#registry);
   readonly #calls = new Histogram({
     name: 'infoblox_cni_call_duration_seconds',
     help: 'Calls of the plugin, by CNI command and error code (0: success)',
     labelNames: ['command', 'code'],
     buckets,
+    registers: [this.#registry],
+  });
+  readonly #requests = new Histogram({
+    name: 'infoblox_cni_wapi_request_duration_seconds',
+    help: 'Requests to the grid, by method, object type and HTTP status or reason of failure',
+    labelNames: ['method', 'type', 'result'],
+    buckets,
+    registers: [this.#registry],
+  });
+  readonly #inFlight = new Gauge({
+    name: 'infoblox_cni_wapi_requests_in_flight',
+    help: 'Requests that the grid has not answered yet; 8 at most',
+    registers: [this.#registry],
+  });
+  readonly #logins = new Counter({
+    name: 'infoblox_cni_wapi_logins_total',
+    help: 'Requests that carried the password, each a login in the audit log of the grid',
+    labelNames: ['result'],
     registers: [this.#registry],
   });
 
@@ -31,6 +50,8 @@ export class Metrics {
       { version, commit },
       1,
     );
+    // A rate needs a beginning.
+    for (const result of loginResults) this.#logins.inc({ result }, 0);
   }
 
   /**
@@ -41,10 +62,18 @@ export class Metrics {
     this.#calls.observe({ command, code }, seconds);
   }
 
-  /** Returns the same transport, its exchanges counted. */
-  watch(transport: Transport): Transport {
-    return this.#wapi.watch(transport);
-  }
+  /** Counts requests to the grid and logins where they are sent: each attempt is one. */
+  readonly exchange: ExchangeObserver = ({ method, about: type, headers }) => {
+    const began = performance.now();
+    this.#inFlight.inc();
+    return (answer, error) => {
+      this.#inFlight.dec();
+      const failure = error instanceof GridError ? error.reason : 'error';
+      const result = answer === undefined ? failure : String(answer.status);
+      this.#requests.observe({ method, type, result }, (performance.now() - began) / 1000);
+      if (headers.authorization !== undefined) this.#logins.inc({ result: loginResult(answer?.status) });
+    };
+  };
 
   /**
    * Serves the figures and the answers to probes.
@@ -65,65 +94,8 @@ export class Metrics {
   }
 }
 
-const loginResults = ['accepted', 'refused', 'failed'] as const;
-
-/** Requests to the grid and logins, counted where they are sent: each attempt is one. */
-class WapiMetrics {
-  readonly #requests: Histogram<'method' | 'type' | 'result'>;
-  readonly #inFlight: Gauge;
-  readonly #logins: Counter<'result'>;
-
-  constructor(registry: Registry) {
-    const registers = [registry];
-    this.#requests = new Histogram({
-      name: 'infoblox_cni_wapi_request_duration_seconds',
-      help: 'Requests to the grid, by method, object type and HTTP status or reason of failure',
-      labelNames: ['method', 'type', 'result'],
-      buckets,
-      registers,
-    });
-    this.#inFlight = new Gauge({
-      name: 'infoblox_cni_wapi_requests_in_flight',
-      help: 'Requests that the grid has not answered yet; 8 at most',
-      registers,
-    });
-    this.#logins = new Counter({
-      name: 'infoblox_cni_wapi_logins_total',
-      help: 'Requests that carried the password, each a login in the audit log of the grid',
-      labelNames: ['result'],
-      registers,
-    });
-    // A rate needs a beginning.
-    for (const result of loginResults) this.#logins.inc({ result }, 0);
-  }
-
-  /** Returns the same transport, its exchanges counted. */
-  watch(transport: Transport): Transport {
-    return { exchange: (exchange) => this.#count(transport, exchange), close: () => transport.close() };
-  }
-
-  async #count(transport: Transport, exchange: Exchange): ReturnType<Transport['exchange']> {
-    const { method, about: type, headers } = exchange;
-    const began = performance.now();
-    const ended = (result: string, login: (typeof loginResults)[number]) => {
-      this.#inFlight.dec();
-      this.#requests.observe({ method, type, result }, (performance.now() - began) / 1000);
-      if (headers.authorization !== undefined) this.#logins.inc({ result: login });
-    };
-    this.#inFlight.inc();
-    try {
-      const answer = await transport.exchange(exchange);
-      ended(String(answer.status), loginResult(answer.status));
-      return answer;
-    } catch (error) {
-      ended(error instanceof GridError ? error.reason : 'error', 'failed');
-      throw error;
-    }
-  }
-}
-
-/** What the status of an answer says of the password. */
-function loginResult(status: number): (typeof loginResults)[number] {
+/** What an answer says of the password, if there is one. */
+function loginResult(status = 500): (typeof loginResults)[number] {
   if (status === 401 || status === 403) return 'refused';
   return status < 500 ? 'accepted' : 'failed';
 }

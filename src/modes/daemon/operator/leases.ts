@@ -10,7 +10,7 @@ import type { SqliteLeaseStore } from '../../../infoblox/lease/store/sqlite-stor
 import { attachmentIn, shortNetworkName } from '../../../infoblox/mark.ts';
 import { workloadName, workloadOfLease } from '../../../infoblox/workload.ts';
 import type { LeaseRecord, OperatorParams } from '../../operator-protocol.ts';
-import type { OperatorHandler } from '../rpc/work.ts';
+import type { OperatorHandler } from '../rpc/request.ts';
 
 /** Leases that are looked at between two turns of the event loop. */
 const looksAtATime = 200;

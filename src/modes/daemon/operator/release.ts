@@ -9,7 +9,7 @@ import { listOfHost, releaseOfHost } from '../../../infoblox/lease/gc.ts';
 import type { Fields } from '../../../infoblox/log.ts';
 import { hostPrefix, type Origin, parseMark } from '../../../infoblox/mark.ts';
 import type { LeaseRecord, OperatorResult } from '../../operator-protocol.ts';
-import type { OperatorHandler } from '../rpc/work.ts';
+import type { OperatorHandler } from '../rpc/request.ts';
 import { findLeases } from './leases.ts';
 
 /** Milliseconds. */

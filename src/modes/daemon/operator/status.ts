@@ -17,7 +17,7 @@ import type { Options } from '../config/options.ts';
 import { trustOf } from '../config/trust.ts';
 import type { RecentError } from '../log/log.ts';
 import type { Page } from '../metrics/listener.ts';
-import type { OperatorHandler } from '../rpc/work.ts';
+import type { OperatorHandler } from '../rpc/request.ts';
 import { byNetworkAndAddress, findLeases, type LeasesDeps } from './leases.ts';
 
 const maxUsageWaitMs = 300;

@@ -3,22 +3,22 @@
  * when what it says stands in the durable state, and not before.
  */
 import { lstatSync, readdirSync, renameSync, rmSync } from 'node:fs';
-import { setImmediate } from 'node:timers/promises';
 import { CniCode, CniError } from '../../../cni/errors.ts';
 import { isErrno, messageOf } from '../../../errno.ts';
 import { IrregularFile, readRegularFile } from '../../../files/regular-file.ts';
 import { distrust, type UntrustedPath } from '../../../files/trusted-path.ts';
+import { type Clock, repeat } from '../../../infoblox/concurrency/clock.ts';
 import type { Conditions } from '../../../infoblox/conditions.ts';
 import { GridError } from '../../../infoblox/errors.ts';
 import type { Log } from '../../../infoblox/log.ts';
 import type { Attachment } from '../../../infoblox/mark.ts';
 import { type Call, owedDir } from '../../protocol.ts';
 import { isDraft, isNote, maxNoteBytes, noteName } from '../../release-note.ts';
-import { isPluginRequest, parseRequest } from './frame.ts';
+import { isPluginRequest, parseRequest } from './request.ts';
 
-/** Milliseconds between looks for notes, which a plugin may leave while the daemon is slow. */
-const pause = 15_000;
-/** Milliseconds after which nobody is writing a note any more. */
+/** Between looks for notes, which a plugin may leave while the daemon is slow. */
+const lookIntervalMs = 15_000;
+/** After which nobody is writing a note any more. */
 const maxDraftAgeMs = 60_000;
 
 interface ReleaseNotesDeps {
@@ -29,6 +29,7 @@ interface ReleaseNotesDeps {
   /** Records durably that the caller of an ADD got no answer. */
   readonly recordUnanswered: (call: Call) => Promise<void>;
   readonly conditions: Conditions;
+  readonly clock: Clock;
   readonly log: Log;
 }
 
@@ -37,34 +38,21 @@ export class ReleaseNotes {
   readonly #directory: string;
   /** Notes that were complained about already. */
   readonly #warned = new Set<string>();
-  #timer: NodeJS.Timeout | undefined;
-  #taking: Promise<void> | undefined;
 
   constructor(deps: ReleaseNotesDeps) {
     this.#deps = deps;
     this.#directory = owedDir(deps.socketDir, deps.driverName);
   }
 
-  /** Takes all notes over, now and from time to time. */
-  start(): void {
+  /** Takes all notes over, now and from time to time, until the signal fires. */
+  async keepTaking(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#deps;
     const take = () =>
-      this.takeAll().catch((error) =>
-        this.#deps.log.warn('cannot read release notes', { directory: this.#directory, reason: messageOf(error) }),
+      this.takeAll(signal).catch((error) =>
+        log.warn('cannot read release notes', { directory: this.#directory, reason: messageOf(error) }),
       );
-    void take();
-    this.#timer = setInterval(take, pause);
-  }
-
-  stop(): void {
-    clearInterval(this.#timer);
-  }
-
-  /** Takes over all notes that are there now. Called again meanwhile, it joins what is under way. */
-  takeAll(): Promise<void> {
-    this.#taking ??= this.#takeAll().finally(() => {
-      this.#taking = undefined;
-    });
-    return this.#taking;
+    await take();
+    await repeat(clock, { intervalMs: lookIntervalMs, signal }, take);
   }
 
   /**
@@ -88,14 +76,16 @@ export class ReleaseNotes {
     }
   }
 
-  async #takeAll(): Promise<void> {
+  /** Takes over all notes that are there now. */
+  async takeAll(signal?: AbortSignal): Promise<void> {
     if (this.#distrust() !== undefined) return;
     const files = this.#files();
     for (const name of files.filter(isDraft)) this.#removeIfOld(name);
     for (const name of files.filter(isNote)) {
+      if (signal?.aborted) return;
       try {
         // Thousands may lie there after an outage: calls come in between.
-        await setImmediate();
+        await this.#deps.clock.turn();
         await this.#take(name);
       } catch (error) {
         if (this.#warned.has(name)) continue;
@@ -131,7 +121,7 @@ export class ReleaseNotes {
   #removeIfOld(draft: string): void {
     const file = `${this.#directory}/${draft}`;
     try {
-      if (Date.now() - lstatSync(file).mtimeMs > maxDraftAgeMs) rmSync(file);
+      if (this.#deps.clock.wall() - lstatSync(file).mtimeMs > maxDraftAgeMs) rmSync(file);
     } catch (error) {
       if (!isErrno(error, 'ENOENT'))
         this.#deps.log.warn('cannot remove an unfinished release note', { file, reason: messageOf(error) });

@@ -1,27 +1,34 @@
 /**
- * The daemon's side of the socket: one request a connection, accepted at once and answered once, and a caller that leaves
- * is noticed.
+ * The daemon's side of the socket: one request a connection, accepted at once and answered once, and a caller that leaves is noticed.
+ * How much a peer may make the daemon hold is bounded: an ordinary request by its size, the list of a GC, which may be 16 times as long,
+ * also by how many there are at a time.
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import { CniCode, CniError } from '../../../cni/errors.ts';
 import { GridError } from '../../../infoblox/errors.ts';
 import type { Fields, Log } from '../../../infoblox/log.ts';
-import { isOperatorMethod, progressFrame } from '../../operator-protocol.ts';
-import { acceptedFrame, answerFrame, takenFrame } from '../../protocol.ts';
+import { progressFrame } from '../../operator-protocol.ts';
+import {
+  acceptedFrame,
+  answerFrame,
+  gcRequestStart,
+  maxFrameBytes,
+  maxGcFrameBytes,
+  takenFrame,
+} from '../../protocol.ts';
 import type { CallEnd, Tracing } from '../tracing/tracing.ts';
 import { asCniError } from './cni-errors.ts';
-import { parseRequest, type Request } from './frame.ts';
-import { type Frame, FrameReader } from './frame-reader.ts';
-import type { Work } from './work.ts';
+import { type Handler, type Handlers, parseRequest, type Request } from './request.ts';
 
-/** Milliseconds for a peer to pass its answer on. One that is stopped may yet do so. */
+/** For a peer to send its request. */
+const sendTimeoutMs = 5_000;
+/** For a peer to pass its answer on. One that is stopped may yet do so. */
 const deliveryTimeoutMs = 5_000;
 /** Connections that may wait to be accepted: a burst of container starts is no reason to refuse any. */
 const backlog = 4096;
 
 interface ServerDeps {
-  /** Finds out what a request is for. @throws CniError if it asks for nothing that can be done */
-  readonly workOf: (request: Request) => Work;
+  readonly handlers: Handlers;
   /** Fields of the log that say what a call is about. */
   readonly describe: (request: Request) => Fields;
   /** Told how each call ended. */
@@ -36,20 +43,15 @@ interface Outgoing {
   readonly undelivered?: (() => Promise<void>) | undefined;
 }
 
-const busy = new CniError(
-  CniCode.tryAgain,
-  'the list of another GC is being worked on, and both together would be too much at a time',
-  'Try again when that GC has ended.',
-);
-
 const stopped = new GridError('busy', 'the daemon is stopping', { hint: 'try again when it runs again' });
 
 export class CallServer {
   readonly #deps: ServerDeps;
   readonly #server: Server;
   readonly #calls = new Set<Promise<void>>();
-  readonly #frames = new FrameReader();
   readonly #stopping = new AbortController();
+  /** Whose request is a long one. */
+  #long: Socket | undefined;
 
   constructor(deps: ServerDeps) {
     this.#deps = deps;
@@ -90,76 +92,100 @@ export class CallServer {
     socket.on('error', () => gone.abort());
     socket.on('close', () => gone.abort());
     try {
-      const received = await this.#frames.read(socket);
-      if (received === undefined) return;
-      const { frame, delivered, undelivered } = await this.#answer(received, socket, gone.signal);
-      const delivery = await deliver(socket, frame);
-      if (delivery === 'taken') delivered?.();
-      if (delivery === 'left') await undelivered?.();
+      const outgoing = await this.#answer(socket, gone.signal);
+      if (outgoing === undefined) return;
+      const delivery = await deliver(socket, outgoing.frame);
+      if (delivery === 'taken') outgoing.delivered?.();
+      if (delivery === 'left') await outgoing.undelivered?.();
     } catch (error) {
       this.#deps.log.error('call failed', { error: error instanceof Error ? (error.stack ?? error.message) : error });
     } finally {
+      if (this.#long === socket) this.#long = undefined;
       socket.destroy();
     }
   }
 
-  async #answer(received: Exclude<Frame, undefined>, socket: Socket, gone: AbortSignal): Promise<Outgoing> {
-    const began = performance.now();
+  /** @returns undefined if the peer is to be left alone */
+  async #answer(socket: Socket, gone: AbortSignal): Promise<Outgoing | undefined> {
     const { tracing, describe } = this.#deps;
     try {
-      if (received === 'busy') throw busy;
-      const request = parseRequest(received.text);
-      return await tracing.call(request, describe, () => this.#carryOut(request, socket, { gone, began }));
+      const line = await this.#readLine(socket);
+      if (line === undefined) return undefined;
+      const request = parseRequest(line);
+      return await tracing.call(request, describe, () => this.#carryOut(request, socket, gone));
     } catch (failure) {
-      return this.#refuse(undefined, failure, began);
-    } finally {
-      if (received !== 'busy') received.release();
+      return this.#refuse(failure, undefined);
     }
   }
 
-  async #carryOut(
-    request: Request,
-    socket: Socket,
-    { gone, began }: { readonly gone: AbortSignal; readonly began: number },
-  ): Promise<Outgoing> {
-    const { method } = request;
+  /**
+   * @returns undefined if the peer sends no line in time, too long a one, or leaves
+   * @throws CniError for a long one that would be too much at the moment
+   */
+  async #readLine(socket: Socket): Promise<string | undefined> {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const timer = setTimeout(() => socket.destroy(), sendTimeoutMs);
     try {
-      const work = this.#deps.workOf(request);
-      socket.write(acceptedFrame(work.timeoutMs));
-      const answer = await work.run({
+      for await (const chunk of socket.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+        chunks.push(chunk);
+        size += chunk.length;
+        if (size > maxFrameBytes) {
+          if (size > maxGcFrameBytes || !isGc(chunks)) return undefined;
+          this.#long ??= socket;
+          if (this.#long !== socket) throw busy;
+        }
+        if (!chunk.includes(0x0a)) continue;
+        const bytes = Buffer.concat(chunks);
+        return bytes.toString('utf8', 0, bytes.indexOf(0x0a));
+      }
+    } catch (error) {
+      // All else is a connection that has broken.
+      if (error === busy) throw error;
+    } finally {
+      clearTimeout(timer);
+      // From now on it is said when the peer leaves.
+      socket.resume();
+    }
+    return undefined;
+  }
+
+  async #carryOut(request: Request, socket: Socket, gone: AbortSignal): Promise<Outgoing> {
+    const began = performance.now();
+    try {
+      // The request was checked against the schema of its method.
+      const handler = this.#deps.handlers[request.method] as Handler<unknown>;
+      socket.write(acceptedFrame(handler.timeoutMs));
+      const { result, fields, delivered, undelivered } = await handler.run(request.params, {
         gone,
         stopping: this.#stopping.signal,
         tell: (progress) => void socket.write(progressFrame(progress)),
       });
-      const fields = { ...this.#about(request, began), ...answer.fields };
-      this.#deps.log[work.changes ? 'info' : 'debug'](method, fields);
-      this.#deps.onCall?.({ command: method, code: 0, seconds: secondsSince(began), fields });
-      const { result, delivered, undelivered } = answer;
+      const all = { ...this.#about(request, began), ...fields };
+      this.#deps.log[handler.changes ? 'info' : 'debug'](request.method, all);
+      this.#end(request, { code: 0, began, fields: all });
       return { frame: answerFrame({ result: result ?? null }), delivered, undelivered };
     } catch (failure) {
-      return this.#refuse(request, failure, began);
+      return this.#refuse(failure, request, began);
     }
   }
 
-  #refuse(request: Request | undefined, failure: unknown, began: number): Outgoing {
+  #refuse(failure: unknown, request: Request | undefined, began = performance.now()): Outgoing {
     const error = failure instanceof SyntaxError ? noRequest(failure) : asCniError(failure);
-    this.#logFailure(request, error, { failure, began });
-    const data = error.details === undefined ? {} : { data: { details: error.details } };
-    return { frame: answerFrame({ error: { code: error.code, message: error.message, ...data } }) };
+    const { code, message, details } = error;
+    const isBug = code === CniCode.unexpected && !(failure instanceof CniError || failure instanceof SyntaxError);
+    const stack = isBug && failure instanceof Error ? failure.stack : undefined;
+    const fields = { code, error: message, ...this.#about(request, began), details, stack };
+    const level = code === CniCode.unexpected ? 'error' : levelOf(request?.method ?? '');
+    this.#deps.log[level](`${request?.method ?? 'call'} failed`, fields);
+    this.#end(request, { code, began, fields });
+    const data = details === undefined ? {} : { data: { details } };
+    return { frame: answerFrame({ error: { code, message, ...data } }) };
   }
 
-  #logFailure(
-    request: Request | undefined,
-    { code, message, details }: CniError,
-    { failure, began }: { readonly failure: unknown; readonly began: number },
-  ): void {
-    const unexpected = code === CniCode.unexpected;
-    const isForeseen = failure instanceof CniError || failure instanceof SyntaxError;
-    const stack = unexpected && !isForeseen && failure instanceof Error ? failure.stack : undefined;
-    const level = unexpected ? 'error' : levelOf(request?.method);
-    const fields = { code, error: message, ...this.#about(request, began), details, stack };
-    this.#deps.log[level](`${request?.method ?? 'call'} failed`, fields);
-    this.#deps.onCall?.({ command: request?.method ?? 'none', code, seconds: secondsSince(began), fields });
+  #end(request: Request | undefined, { code, began, fields }: { code: number; began: number; fields: Fields }): void {
+    const seconds = (performance.now() - began) / 1000;
+    this.#deps.onCall?.({ command: request?.method ?? 'none', code, seconds, fields });
   }
 
   #about(request: Request | undefined, began: number): Fields {
@@ -169,17 +195,22 @@ export class CallServer {
 }
 
 /** The level of a call's failure that was to be expected. */
-function levelOf(method: string | undefined): 'error' | 'warn' | 'debug' {
+function levelOf(method: string): 'error' | 'warn' | 'debug' {
   // It is asked often, and the condition that it reports is logged when it begins.
   if (method === 'STATUS') return 'debug';
   // Whoever has typed a command has read why it failed: it is nothing that `status` has to tell of.
-  return method !== undefined && isOperatorMethod(method) ? 'warn' : 'error';
+  return method.startsWith('operator/') ? 'warn' : 'error';
 }
 
-/** @param began milliseconds, monotonic */
-function secondsSince(began: number): number {
-  return (performance.now() - began) / 1000;
+function isGc([first]: readonly Buffer[]): boolean {
+  return first?.toString('latin1', 0, gcRequestStart.length) === gcRequestStart;
 }
+
+const busy = new CniError(
+  CniCode.tryAgain,
+  'the list of another GC is being worked on, and both together would be too much at a time',
+  'Try again when that GC has ended.',
+);
 
 function noRequest(error: SyntaxError): CniError {
   return new CniError(

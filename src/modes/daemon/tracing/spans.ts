@@ -17,9 +17,9 @@ import {
 } from '@opentelemetry/api';
 import { messageOf } from '../../../errno.ts';
 import type { Fields, Log } from '../../../infoblox/log.ts';
-import type { Exchange, Transport, TransportAnswer } from '../../../infoblox/wapi/connection/transport.ts';
 import type { Sender } from '../../protocol.ts';
-import type { Request } from '../rpc/frame.ts';
+import type { ExchangeObserver } from '../grid-access.ts';
+import type { Request } from '../rpc/request.ts';
 import type { CallEnd, Tracing } from './tracing.ts';
 
 /** Leases of which is known which call made them due; of more, the oldest are forgotten. */
@@ -89,12 +89,21 @@ export class Spans implements Tracing {
     return value;
   }
 
-  watch(transport: Transport): Transport {
-    return {
-      exchange: (exchange) => this.#exchange(transport, exchange),
-      close: () => transport.close(),
+  readonly exchange: ExchangeObserver = ({ method, url, about }) => {
+    const parent = this.#open === undefined ? ROOT_CONTEXT : trace.setSpan(ROOT_CONTEXT, this.#open.span);
+    const options = { kind: SpanKind.CLIENT, attributes: requestAttributes(method, url) };
+    const span = this.#tracer.startSpan(`${method} ${about}`, options, parent);
+    return (answer, error) => {
+      if (answer === undefined) failed(span, error);
+      else {
+        span.setAttribute('http.response.status_code', answer.status);
+        if (answer.status >= 400) {
+          span.setAttribute('error.type', String(answer.status)).setStatus({ code: SpanStatusCode.ERROR });
+        }
+      }
+      span.end();
     };
-  }
+  };
 
   correlate(log: Log): Log {
     const write = (level: keyof Log) => (message: string, fields?: Fields) => {
@@ -123,26 +132,6 @@ export class Spans implements Tracing {
     } finally {
       work.isOpen = false;
       work.span.end();
-    }
-  }
-
-  async #exchange(transport: Transport, exchange: Exchange): Promise<TransportAnswer> {
-    const { method, url, about } = exchange;
-    const parent = this.#open === undefined ? ROOT_CONTEXT : trace.setSpan(ROOT_CONTEXT, this.#open.span);
-    const options = { kind: SpanKind.CLIENT, attributes: requestAttributes(method, url) };
-    const span = this.#tracer.startSpan(`${method} ${about}`, options, parent);
-    try {
-      const answer = await transport.exchange(exchange);
-      span.setAttribute('http.response.status_code', answer.status);
-      if (answer.status >= 400) {
-        span.setAttribute('error.type', String(answer.status)).setStatus({ code: SpanStatusCode.ERROR });
-      }
-      return answer;
-    } catch (error) {
-      failed(span, error);
-      throw error;
-    } finally {
-      span.end();
     }
   }
 }

@@ -5,9 +5,9 @@
 import * as v from 'valibot';
 import type { Fields, Log } from '../../../infoblox/log.ts';
 import { type Trace, untraced } from '../../../infoblox/trace.ts';
-import type { Transport } from '../../../infoblox/wapi/connection/transport.ts';
 import { loadScript } from '../../script.ts';
-import type { Request } from '../rpc/frame.ts';
+import type { ExchangeObserver } from '../grid-access.ts';
+import type { Request } from '../rpc/request.ts';
 
 /** How a call ended. */
 export interface CallEnd {
@@ -30,8 +30,8 @@ export interface Tracing extends Trace {
   callEnded(end: CallEnd): void;
   /** Says that the call under way, if there is one, makes a lease due: the next attempt at it belongs to its trace. */
   leaseDue(mark: string): void;
-  /** Returns the same transport, its exchanges shown in traces. */
-  watch(transport: Transport): Transport;
+  /** Shows an exchange with the grid. */
+  readonly exchange: ExchangeObserver;
   /** Returns the same log, its lines with `trace_id` and `span_id` of what is under way. */
   correlate(log: Log): Log;
   /** Exports what is left, as far as there is time. */
@@ -44,7 +44,7 @@ export const noTracing: Tracing = {
   call: (_request, _describe, run) => run(),
   callEnded: () => undefined,
   leaseDue: () => undefined,
-  watch: (transport) => transport,
+  exchange: () => () => undefined,
   correlate: (log) => log,
   close: async () => undefined,
 };

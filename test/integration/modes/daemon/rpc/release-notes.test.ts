@@ -19,9 +19,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { hostClock } from '../../../../../src/infoblox/concurrency/clock.ts';
 import { Conditions } from '../../../../../src/infoblox/conditions.ts';
 import type { Fields } from '../../../../../src/infoblox/log.ts';
-import { logConditions } from '../../../../../src/modes/daemon/log/condition-log.ts';
+import { logConditions } from '../../../../../src/modes/daemon/log/log.ts';
 import { servingTrouble } from '../../../../../src/modes/daemon/probes.ts';
 import { ReleaseNotes } from '../../../../../src/modes/daemon/rpc/release-notes.ts';
 import { leaveReleaseNote, leaveUnansweredNote } from '../../../../../src/modes/plugin/leave-note.ts';
@@ -77,7 +78,7 @@ beforeEach(() => {
   conditions = new Conditions();
   logConditions(conditions, log);
   notes = new ReleaseNotes({
-    ...{ socketDir, driverName: 'infoblox', conditions, log },
+    ...{ socketDir, driverName: 'infoblox', conditions, clock: hostClock(), log },
     release: (one) => release(one),
     recordUnanswered: async ({ callId }) => void unanswered.push(callId),
   });
@@ -114,16 +115,6 @@ describe('notes', () => {
     await notes.takeOf({ network: 'net-1', containerId: 'c9', ifName: 'eth0' });
     expect(released).toEqual(['c1']);
     expect(files()).toHaveLength(1);
-  });
-
-  test('are taken over once, however often they are asked for at once', async () => {
-    leave('c1');
-    leave('c2');
-    await Promise.all([notes.takeAll(), notes.takeAll()]);
-    expect(released).toHaveLength(2);
-    leave('c1');
-    await notes.takeAll();
-    expect(released).toHaveLength(3);
   });
 
   test('of one attachment are taken, absent or unreadable when it is asked for; else it says why not', async () => {

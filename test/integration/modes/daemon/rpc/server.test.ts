@@ -5,9 +5,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { GridError } from '../../../../../src/infoblox/errors.ts';
 import { callFields } from '../../../../../src/modes/daemon/handlers/call.ts';
-import { isPluginRequest } from '../../../../../src/modes/daemon/rpc/frame.ts';
+import type { Answer, Handler, Handlers } from '../../../../../src/modes/daemon/rpc/request.ts';
 import { CallServer } from '../../../../../src/modes/daemon/rpc/server.ts';
-import { type Answer, type Handler, pluginWork } from '../../../../../src/modes/daemon/rpc/work.ts';
 import { noTracing } from '../../../../../src/modes/daemon/tracing/tracing.ts';
 import {
   acceptedFrame,
@@ -54,12 +53,11 @@ beforeEach(async () => {
   file = join(directory, 'infoblox.sock');
   run = async () => ({ result: { cniVersion: '1.1.0' }, fields: { address: '10.0.0.2' } });
   const handler: Handler = { timeoutMs: 12_345, run: (_, caller) => run(caller.gone) };
-  const handlers = { ADD: handler, DEL: handler, CHECK: handler, GC: handler, STATUS: handler };
+  const changing = { ...handler, changes: true };
+  const handlers = { ADD: changing, DEL: changing, CHECK: handler, GC: changing, STATUS: handler };
   server = new CallServer({
-    workOf: (request) => {
-      if (isPluginRequest(request)) return pluginWork(handlers, request);
-      throw new Error('only calls of plugins come here');
-    },
+    // Only calls of plugins come here.
+    handlers: handlers as unknown as Handlers,
     describe: (request) => callFields(request, 'default'),
     tracing: noTracing,
     log: { error: write('error'), warn: write('warn'), info: write('info'), debug: write('debug') },

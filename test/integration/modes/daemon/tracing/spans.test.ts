@@ -3,6 +3,7 @@ import { InMemorySpanExporter, SimpleSpanProcessor, TracerProvider } from '@open
 import { beforeEach, expect, test } from 'vitest';
 import { GridError } from '../../../../../src/infoblox/errors.ts';
 import type { Exchange, Transport } from '../../../../../src/infoblox/wapi/connection/transport.ts';
+import { observed } from '../../../../../src/modes/daemon/grid-access.ts';
 import { Spans } from '../../../../../src/modes/daemon/tracing/spans.ts';
 import { protocolVersion } from '../../../../../src/modes/protocol.ts';
 import type { LogLine } from '../../../../fixture/host.ts';
@@ -27,7 +28,7 @@ beforeEach(() => {
   const provider = new TracerProvider({ spanProcessors: [new SimpleSpanProcessor({ exporter })] });
   spans = new Spans(provider.getTracer('test'), async () => undefined);
   answer = async () => ({ status: 200, body: '[]', setCookie: [] });
-  const transport = spans.watch({ exchange: (asked) => answer(asked), close: async () => undefined });
+  const transport = observed({ exchange: (asked) => answer(asked), close: async () => undefined }, [spans.exchange]);
   ask = () => transport.exchange(exchange);
 });
 

@@ -3,7 +3,7 @@ import { Conditions } from '../../../../../src/infoblox/conditions.ts';
 import { GridError } from '../../../../../src/infoblox/errors.ts';
 import { GridState } from '../../../../../src/infoblox/grid-state.ts';
 import type { Fields } from '../../../../../src/infoblox/log.ts';
-import { logConditions } from '../../../../../src/modes/daemon/log/condition-log.ts';
+import { logConditions } from '../../../../../src/modes/daemon/log/log.ts';
 
 const away = new GridError('unreachable', 'cannot reach the grid', { hint: 'check --grid-host' });
 const readOnly = new GridError('read-only', 'the grid is read-only');

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { CniError } from '../../../../../src/cni/errors.ts';
-import { parseRequest } from '../../../../../src/modes/daemon/rpc/frame.ts';
+import { parseRequest } from '../../../../../src/modes/daemon/rpc/request.ts';
 import { type Call, protocolVersion, requestFrame } from '../../../../../src/modes/protocol.ts';
 
 const call: Call = {

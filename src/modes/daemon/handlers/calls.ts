@@ -1,0 +1,197 @@
+/** ADD, DEL, CHECK, GC and STATUS, as the daemon serves them: what the network configuration says, what the lease does, and the answer. */
+import { parseCniArgs, requestedAddress } from '../../../cni/args.ts';
+import { CniCode, CniError } from '../../../cni/errors.ts';
+import { type Netconf, parseNetconf, validAttachments } from '../../../cni/netconf.ts';
+import { formatResult } from '../../../cni/result.ts';
+import { withNextHop } from '../../../cni/route.ts';
+import { abortable, deadline } from '../../../infoblox/concurrency/clock.ts';
+import { GridError, hasReason } from '../../../infoblox/errors.ts';
+import type { GridMonitor } from '../../../infoblox/grid-monitor.ts';
+import { type AddRequest, type Allocation, add } from '../../../infoblox/lease/add.ts';
+import { checkLease } from '../../../infoblox/lease/check.ts';
+import type { LeaseDeps } from '../../../infoblox/lease/deps.ts';
+import { collectGarbage } from '../../../infoblox/lease/gc.ts';
+import { noteNotAnswered, releaseAttachment } from '../../../infoblox/lease/release.ts';
+import type { Log } from '../../../infoblox/log.ts';
+import { specText } from '../../../infoblox/network/spec.ts';
+import { workloadFields } from '../../../infoblox/workload.ts';
+import type { Call } from '../../protocol.ts';
+import { servingTrouble } from '../probes.ts';
+import { notAvailable } from '../rpc/cni-errors.ts';
+import type { ReleaseNotes } from '../rpc/release-notes.ts';
+import type { Answer, Handler, PluginMethod } from '../rpc/request.ts';
+import { attachmentOf, workloadOf } from './call.ts';
+import { type SpecDefaults, specOf, unknownKeys, viewOf } from './network-spec.ts';
+
+const checkTimeoutMs = 12_000;
+/** One write of the state, on a slow disk. */
+const delTimeoutMs = 3_500;
+const gcTimeoutMs = 55_000;
+/** Only another ADD can show that a refusal is over. */
+const refusalLapsesAfterMs = 60_000;
+/** Addresses that a line of the log names. */
+const maxNamed = 50;
+/** Configurations with unknown keys that are remembered, keys of one that are named, and characters of each. */
+const maxWarned = 256;
+const maxNamedKeys = 10;
+const maxKeyLength = 40;
+
+export interface CallDeps {
+  readonly leases: LeaseDeps;
+  readonly monitor: GridMonitor;
+  readonly notes: Pick<ReleaseNotes, 'takeOf'>;
+  readonly defaults: SpecDefaults;
+  readonly addTimeoutMs: number;
+  /** Stands in the details of STATUS while the grid's certificate is not verified. */
+  readonly unverified: string | undefined;
+}
+
+/** Makes the handlers of the plugin's calls. */
+export function callHandlers(deps: CallDeps): Readonly<Record<PluginMethod, Handler>> {
+  const { addTimeoutMs } = deps;
+  const warnOfUnknownKeys = onceForEach(deps.leases.log);
+  return {
+    ADD: {
+      timeoutMs: addTimeoutMs,
+      changes: true,
+      run: (call, { gone }) => {
+        const signal = AbortSignal.any([gone, deadline(deps.leases.clock, addTimeoutMs)]);
+        return giveAddress(deps, call, { signal, warnOfUnknownKeys });
+      },
+    },
+    DEL: { timeoutMs: delTimeoutMs, changes: true, run: (call) => releaseCall(deps, call) },
+    CHECK: { timeoutMs: checkTimeoutMs, run: (call) => checkCall(deps, call) },
+    GC: { timeoutMs: gcTimeoutMs, changes: true, run: (call, { stopping }) => collect(deps, call, stopping) },
+    STATUS: { timeoutMs: 0, run: (call) => statusCall(deps, call) },
+  };
+}
+
+interface AddContext {
+  readonly signal: AbortSignal;
+  readonly warnOfUnknownKeys: (netconf: Netconf) => void;
+}
+
+async function giveAddress(deps: CallDeps, call: Call, { signal, warnOfUnknownKeys }: AddContext): Promise<Answer> {
+  const netconf = parseNetconf(call.config, 'ADD');
+  const attachment = attachmentOf(netconf, call);
+  const spec = specOf(netconf, deps.defaults);
+  warnOfUnknownKeys(netconf);
+  const requested = requestedAddress(netconf, parseCniArgs(call.args));
+  // A release of this attachment that a plugin has recorded must not undo the ADD.
+  await abortable(deps.notes.takeOf(attachment), signal, unsettled);
+  const { netns, callId } = call;
+  const request = { attachment, spec, requested, netns, callId, workload: workloadOf(call) };
+  const { address, network, delivered, undelivered } = await allocate(deps.leases, request, signal);
+  const { cidr, gateway } = network;
+  const ip = { address: `${address}/${cidr.prefix}`, ...(gateway === undefined ? {} : { gateway }) };
+  const result = formatResult({ ips: [ip], routes: withNextHop(netconf.routes, gateway) }, netconf.cniVersion);
+  return { result, fields: { address, subnet: cidr.text }, delivered, undelivered };
+}
+
+function unsettled(): GridError {
+  return new GridError('timeout', 'an earlier release of this attachment was not settled in the time for one ADD', {
+    hint: 'see the log of the daemon for what the grid does; --add-timeout sets the time',
+  });
+}
+
+/** A refusal that the next ADD of this network would meet as well is a condition, for STATUS to report. */
+async function allocate(leases: LeaseDeps, request: AddRequest, signal: AbortSignal): Promise<Allocation> {
+  const { conditions } = leases;
+  const subject = specText(request.spec);
+  try {
+    const allocation = await add(leases, request, signal);
+    conditions.clear('network-refused', subject);
+    return allocation;
+  } catch (error) {
+    if (hasReason(error, 'permission', 'network-conflict', 'no-free-network')) {
+      conditions.raise('network-refused', error, { subject, lapsesAfterMs: refusalLapsesAfterMs });
+    }
+    throw error;
+  }
+}
+
+/** Makes what warns of unknown keys, once for a configuration, as long as it is among the last ones. */
+function onceForEach(log: Log): (netconf: Netconf) => void {
+  const warned = new Set<string>();
+  return (netconf) => {
+    const { name } = netconf;
+    const keys = unknownKeys(netconf).map((key) => key.slice(0, maxKeyLength));
+    if (keys.length === 0) return;
+    const key = keys.length > maxNamedKeys ? `${keys.slice(0, maxNamedKeys).join(', ')}, ...` : keys.join(', ');
+    const once = `${name} ${key}`;
+    if (warned.has(once)) return;
+    const [oldest = ''] = warned;
+    if (warned.size >= maxWarned) warned.delete(oldest);
+    warned.add(once);
+    log.warn('unknown ipam key ignored', { network: name, key });
+  };
+}
+
+/**
+ * Notes durably that the plugin of an ADD got no answer, as its note says.
+ * @throws CniError if the call is none; GridError `state` if that cannot be noted
+ */
+export async function recordUnanswered(leases: LeaseDeps, call: Call): Promise<void> {
+  // As for DEL: the configuration may have been edited since.
+  const netconf = parseNetconf(call.config, 'DEL');
+  await noteNotAnswered(leases, leases.names.markOf(attachmentOf(netconf, call)), call.callId);
+}
+
+/**
+ * Records durably that an attachment needs its address no more; the reconciler asks the grid afterwards.
+ * @param call of a DEL, or of the note of one
+ * @param at of a note: when it was written, milliseconds since 1970
+ * @throws CniError if the call is none; GridError `state` if the release cannot be recorded
+ */
+export async function releaseCall(
+  { leases, defaults }: Pick<CallDeps, 'leases' | 'defaults'>,
+  call: Call,
+  at?: number,
+): Promise<Answer> {
+  const netconf = parseNetconf(call.config, 'DEL');
+  const attachment = attachmentOf(netconf, call);
+  const lease = await releaseAttachment(leases, { attachment, view: viewOf(netconf, defaults), at });
+  // Nomad names a workload at its ADD only.
+  return { fields: { ...workloadFields(lease?.workload ?? null), address: lease?.address ?? 'none' } };
+}
+
+async function checkCall({ leases, defaults }: CallDeps, call: Call): Promise<Answer> {
+  const netconf = parseNetconf(call.config, 'CHECK');
+  const attachment = attachmentOf(netconf, call);
+  if (netconf.prevResult === undefined) {
+    throw new CniError(
+      CniCode.invalidConfig,
+      'CHECK needs the result of ADD, and prevResult is missing in the network configuration',
+      'The runtime must pass the result of ADD as prevResult.',
+    );
+  }
+  const addresses = netconf.prevResult.addresses.map((address) => address.replace(/\/.*/, ''));
+  const request = { attachment, view: viewOf(netconf, defaults), addresses };
+  await checkLease(leases, request, deadline(leases.clock, checkTimeoutMs));
+  return {};
+}
+
+async function collect({ leases, defaults }: CallDeps, call: Call, stopping: AbortSignal): Promise<Answer> {
+  const netconf = parseNetconf(call.config, 'GC');
+  const valid = validAttachments(call.config);
+  if (valid === undefined) return { fields: { skipped: 'no list of valid attachments' } };
+  const request = { network: netconf.name, view: viewOf(netconf, defaults), valid };
+  const limits = { signal: deadline(leases.clock, gcTimeoutMs), stopping };
+  const { released, releasing } = await collectGarbage(leases, request, limits);
+  const addresses = [...released, ...releasing];
+  const named = addresses.length > maxNamed ? [...addresses.slice(0, maxNamed), '...'] : addresses;
+  const fields = { released: released.length, releasing: releasing.length };
+  return { fields: named.length === 0 ? fields : { ...fields, addresses: named.join(', ') } };
+}
+
+/** Goes by what is known already: it is asked often and must not wait for the grid. */
+async function statusCall({ leases, monitor, defaults, unverified }: CallDeps, call: Call): Promise<Answer> {
+  const spec = specOf(parseNetconf(call.config, 'STATUS'), defaults);
+  monitor.refresh();
+  const { conditions, networks, exhaustion } = leases;
+  const condition = servingTrouble(conditions) ?? conditions.find('network-refused', specText(spec));
+  const network = networks.known(spec);
+  const reason = condition?.error ?? (network && exhaustion.known(network));
+  if (reason !== undefined) throw notAvailable(reason, unverified);
+  return {};
+}

@@ -1,0 +1,135 @@
+/**
+ * What is asked of the daemon, over the socket or by a release note: checked here before anything is done with it, and by the types of
+ * handlers what serves each method.
+ */
+import * as v from 'valibot';
+import { CniCode, CniError } from '../../../cni/errors.ts';
+import type { Fields } from '../../../infoblox/log.ts';
+import {
+  type OperatorMethod,
+  type OperatorParams,
+  type OperatorResult,
+  operatorMethods,
+  type Progress,
+} from '../../operator-protocol.ts';
+import { type Call, maxTraceContextLength, protocolVersion, type Sender } from '../../protocol.ts';
+
+export type PluginMethod = 'ADD' | 'DEL' | 'CHECK' | 'GC' | 'STATUS';
+
+/** What a plugin asks, or an operator's command. */
+export type Request =
+  | { readonly method: PluginMethod; readonly params: Call }
+  | { readonly method: OperatorMethod; readonly params: Sender };
+
+/** Who waits for an answer. */
+export interface Caller {
+  /** Fires when the caller has closed the connection. */
+  readonly gone: AbortSignal;
+  /** Fires, with a GridError, when the daemon stops: work of many steps begins no further one. */
+  readonly stopping: AbortSignal;
+  /** Sends how far the work has come. */
+  readonly tell: (progress: Progress) => void;
+}
+
+export interface Answer {
+  /** The document for the plugin's stdout, or what a command is told; null if absent. */
+  readonly result?: unknown;
+  /** What happened: fields of the line that the log has for each call. */
+  readonly fields?: Fields;
+  /** To be called when the caller has passed the result on. */
+  readonly delivered?: () => void;
+  /** To be called if the caller went away without the answer. */
+  readonly undelivered?: () => Promise<void>;
+}
+
+export interface Handler<Params = Call, Told extends Answer = Answer> {
+  /** Milliseconds that it takes at most; the caller is told. */
+  readonly timeoutMs: number;
+  /** Whether the log has a line of its success at its usual level: it changes something. */
+  readonly changes?: boolean;
+  /** @throws CniError or GridError */
+  run(params: Params, caller: Caller): Promise<Told>;
+}
+
+export type OperatorHandler<M extends OperatorMethod> = Handler<
+  OperatorParams<M>,
+  Answer & { readonly result: OperatorResult<M> }
+>;
+
+export type Handlers = { readonly [M in PluginMethod]: Handler } & {
+  readonly [M in OperatorMethod]: OperatorHandler<M>;
+};
+
+/** `VERSION-TRACE-PARENT-FLAGS`; what a later version than 00 may append is passed over (W3C Trace Context, "Versioning of traceparent"). */
+const traceparent = /^(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?![^-])/;
+const traceText = v.pipe(v.string(), v.maxLength(maxTraceContextLength));
+
+const sender = {
+  protocol: v.number(),
+  release: v.string(),
+  callId: v.pipe(v.string(), v.regex(/^[0-9a-f]{8,32}$/)),
+  // Nobody goes without an address because of a trace.
+  traceparent: v.fallback(v.optional(v.pipe(traceText, v.regex(traceparent))), undefined),
+  tracestate: v.fallback(v.optional(traceText), undefined),
+};
+
+const call = v.object({
+  ...sender,
+  containerId: v.string(),
+  ifName: v.string(),
+  netns: v.string(),
+  args: v.string(),
+  config: v.record(v.string(), v.unknown()),
+});
+
+/** What each method takes. */
+const params: ReadonlyMap<string, v.GenericSchema> = new Map<string, v.GenericSchema>([
+  ...['ADD', 'DEL', 'CHECK', 'GC', 'STATUS'].map((method) => [method, call] as const),
+  ...Object.entries(operatorMethods).map(
+    ([method, { params }]) => [method, v.object({ ...sender, ...params.entries })] as const,
+  ),
+]);
+
+const Envelope = v.object({
+  jsonrpc: v.literal('2.0'),
+  id: v.union([v.number(), v.string()]),
+  method: v.picklist([...params.keys()]),
+  params: v.looseObject({}),
+});
+
+/** Tells whether a request is a plugin's. */
+export function isPluginRequest(request: Request): request is Extract<Request, { method: PluginMethod }> {
+  return params.get(request.method) === call;
+}
+
+/**
+ * @throws SyntaxError if the text is no request; CniError if it is one of another protocol version, saying which side to
+ * upgrade
+ */
+export function parseRequest(text: string): Request {
+  const value: unknown = JSON.parse(text);
+  refuseOtherProtocol(value);
+  const { method } = parse(Envelope, value);
+  const Whole = v.object({ params: params.get(method) ?? v.never() });
+  return { method, ...parse(Whole, value) } as Request;
+}
+
+function parse<Output>(schema: v.GenericSchema<unknown, Output>, value: unknown): Output {
+  const parsed = v.safeParse(schema, value);
+  if (parsed.success) return parsed.output;
+  const issue = parsed.issues[0];
+  throw new SyntaxError(`no request of the plugin: ${v.getDotPath(issue) ?? 'it'} is ${issue.received}`);
+}
+
+const Versioned = v.object({ params: v.object({ protocol: v.number(), release: v.string() }) });
+
+function refuseOtherProtocol(value: unknown): void {
+  if (!v.is(Versioned, value) || value.params.protocol === protocolVersion) return;
+  const { protocol, release } = value.params;
+  const older = protocol < protocolVersion ? 'plugin' : 'daemon';
+  throw new CniError(
+    CniCode.tryAgain,
+    `the plugin (release ${release}) speaks protocol ${protocol}, the daemon protocol ${protocolVersion}`,
+    `Upgrade the ${older}: install the same release of infoblox-cni as plugin and daemon, and restart the daemon.`,
+  );
+}
