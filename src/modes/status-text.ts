@@ -1,8 +1,9 @@
-/** What the command `status` and the page say of a host, in the same words. Texts from outside are as they are. */
+/** What is said of a host: its facts, lists and tables, for the command `status` and for the page alike. Texts from outside are as they are. */
 import type { LeaseRecord, Status } from './operator-protocol.ts';
 import { ago, counted, day } from './quantity.ts';
 
 type Grid = Status['grid'];
+type Condition = Status['conditions'][number];
 
 /** A column of a table. */
 export interface Column<Row> {
@@ -13,7 +14,64 @@ export interface Column<Row> {
   readonly isWhole?: true;
 }
 
-export const networkColumns: readonly Column<Status['networks'][number]>[] = [
+/** One of a list: what it is, what is said of it, and what to do about it. */
+export interface Item {
+  readonly what: string;
+  readonly text: string;
+  readonly fix: string | null;
+}
+
+/** Writes what is said, each part in its form. */
+export interface Writer<Written> {
+  facts(facts: readonly (readonly [name: string, text: string])[]): Written;
+  list(title: string, items: readonly Item[]): Written;
+  table<Row>(title: string, columns: readonly Column<Row>[], rows: readonly Row[]): Written;
+}
+
+/** Has all of it written that there is, leases aside. @param now milliseconds since 1970 */
+export function writeStatus<Written>(status: Status, now: number, writer: Writer<Written>): Written[] {
+  const { conditions, networks, errors } = status;
+  return [
+    writer.facts(hostFacts(status, now)),
+    ...(conditions.length === 0 ? [] : [writer.list('Conditions', conditionItems(conditions, now))]),
+    ...(networks.length === 0 ? [] : [writer.table('Networks', networkColumns, networks)]),
+    ...(errors.length === 0 ? [] : [writer.list('Last errors', errors.map(errorItem))]),
+  ];
+}
+
+/** `well`, or the kinds of what is wrong. */
+export function headline({ conditions }: Status): string {
+  const kinds = new Set(conditions.map(({ kind }) => kind));
+  return kinds.size === 0 ? 'well' : `NOT WELL: ${[...kinds].join(', ')}`;
+}
+
+/** Conditions of one kind that are shown. */
+const maxOfAKind = 5;
+
+/** The oldest of each kind: a grid that has lost much makes one for each container. */
+function conditionItems(conditions: readonly Condition[], now: number): Item[] {
+  return [...Map.groupBy(conditions, ({ kind }) => kind)].flatMap(([kind, all]) => {
+    const items = all.slice(0, maxOfAKind).map((condition) => {
+      const { since, hint } = condition;
+      return { what: kind, text: `for ${ago(since, now)}: ${conditionText(condition)}`, fix: hint };
+    });
+    const more = all.length - items.length;
+    return more === 0
+      ? items
+      : [...items, { what: '...', text: `and ${more} more of ${kind}: --json has them all`, fix: null }];
+  });
+}
+
+/** What is wrong; names what it is about, where the message does not. */
+export function conditionText({ subject, message }: Condition): string {
+  return subject === '' || message.includes(subject) ? message : `${subject}: ${message}`;
+}
+
+function errorItem({ at, message, error, hint }: Status['errors'][number]): Item {
+  return { what: new Date(at).toISOString(), text: error === null ? message : `${message}: ${error}`, fix: hint };
+}
+
+const networkColumns: readonly Column<Status['networks'][number]>[] = [
   { title: 'NAME', cell: ({ name }) => name },
   { title: 'VIEW', cell: ({ view }) => view },
   { title: 'NETWORK', cell: ({ cidr }) => cidr ?? '-', isWhole: true },
@@ -42,7 +100,7 @@ export function leaseColumns(now: number): readonly Column<LeaseRecord>[] {
 }
 
 /** What is so of a host at any time, each by its name. @param now milliseconds since 1970 */
-export function hostFacts(status: Status, now: number): readonly (readonly [name: string, text: string])[] {
+function hostFacts(status: Status, now: number): readonly (readonly [name: string, text: string])[] {
   const { version, commit, startedAt, grid } = status;
   return [
     ['daemon', `infoblox-cni ${version} (${commit}), running for ${ago(startedAt, now)}`],
@@ -103,14 +161,4 @@ export function leasesText(
 ): string {
   const oldest = oldestRelease === null ? '' : ` (the oldest for ${ago(oldestRelease, now)})`;
   return `${bound} bound, ${pending} pending, ${releasing} releasing${oldest}`;
-}
-
-/** One of the last errors of the log. */
-export function errorText({ at, message, error }: Status['errors'][number]): string {
-  return `${new Date(at).toISOString()} ${error === null ? message : `${message}: ${error}`}`;
-}
-
-/** What is wrong; names what it is about, where the message does not. */
-export function conditionText({ subject, message }: Status['conditions'][number]): string {
-  return subject === '' || message.includes(subject) ? message : `${subject}: ${message}`;
 }

@@ -24,11 +24,11 @@ export function leasesHandler(deps: LeasesDeps): OperatorHandler<'operator/lease
   return { timeoutMs: 10_000, run: async (filter) => ({ result: { leases: await findLeases(deps, filter) } }) };
 }
 
-/** Finds the leases that match, in the order of their marks. */
+/** Finds the leases that match, by network and address. */
 export async function findLeases(deps: LeasesDeps, filter: LeaseFilter): Promise<LeaseRecord[]> {
   const records: LeaseRecord[] = [];
   const found = deps.store.where((lease) => matches(lease, filter));
-  found.sort((one, other) => (one.mark < other.mark ? -1 : 1));
+  found.sort(byNetworkAndAddress);
   for (const [index, { mark }] of found.entries()) {
     if (index > 0 && index % looksAtATime === 0) await turn();
     // It may have been forgotten meanwhile.
@@ -74,12 +74,14 @@ function leaseRecord(lease: Lease, { host, moment }: LeasesDeps): LeaseRecord {
   };
 }
 
-type Placed = Pick<LeaseRecord, 'network' | 'address'>;
+type Placed = Pick<Lease, 'network' | 'address' | 'mark'>;
 
-/** Compares by network, then by address. */
+/** Compares by network, by address as a number, those without one first, and by mark. */
 export function byNetworkAndAddress(one: Placed, other: Placed): number {
-  if (one.network !== other.network) return one.network.localeCompare(other.network);
-  return one.address === null || other.address === null ? 0 : compareAddresses(one.address, other.address);
+  if (one.network !== other.network) return one.network < other.network ? -1 : 1;
+  if (one.address === other.address) return one.mark < other.mark ? -1 : 1;
+  if (one.address === null || other.address === null) return one.address === null ? -1 : 1;
+  return compareAddresses(one.address, other.address);
 }
 
 /** Makes the handler of `leases --history`. */

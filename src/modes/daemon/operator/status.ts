@@ -12,13 +12,13 @@ import type { NetworkUsage } from '../../../infoblox/network/usage.ts';
 import type { Session } from '../../../infoblox/wapi/session.ts';
 import { commit, version } from '../../about.ts';
 import type { Status } from '../../operator-protocol.ts';
-import { renderPage } from '../../page/page.ts';
+import { renderPage } from '../../page.ts';
 import type { Options } from '../config/options.ts';
 import { trustOf } from '../config/trust.ts';
 import type { RecentError } from '../log/log.ts';
 import type { Page } from '../metrics/listener.ts';
 import type { OperatorHandler } from '../rpc/request.ts';
-import { byNetworkAndAddress, findLeases, type LeasesDeps } from './leases.ts';
+import { findLeases, type LeasesDeps } from './leases.ts';
 
 const maxUsageWaitMs = 300;
 
@@ -124,6 +124,6 @@ export async function hostPage(deps: OperatorStatusDeps, leasesDeps: LeasesDeps)
   const leases = await findLeases(leasesDeps, {});
   return {
     type: 'text/html; charset=utf-8',
-    text: renderPage({ status: await statusOf(deps), leases: leases.toSorted(byNetworkAndAddress), now: Date.now() }),
+    text: renderPage({ status: await statusOf(deps), leases, now: Date.now() }),
   };
 }

@@ -1,9 +1,8 @@
 /** What commands have found, on stdout: tables for people, JSON for programs. */
-import { byNetworkAndAddress } from '../../daemon/operator/leases.ts';
 import type { LeaseRecord, OperatorResult } from '../../operator-protocol.ts';
 import { counted } from '../../quantity.ts';
-import { type Column, leaseColumns } from '../../status-text.ts';
-import { columnsOf, printable, printableLines, shortened } from '../../terminal-text.ts';
+import { type Column, leaseColumns, type Writer } from '../../status-text.ts';
+import { columnsOf, folded, printable, printableLines, shortened } from '../../terminal-text.ts';
 
 const gap = '  ';
 /** Characters below which a cell says nothing any more. */
@@ -37,10 +36,27 @@ export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]
   return lines.map((cells) => `${cells.join(gap).trimEnd()}\n`).join('');
 }
 
-/** Makes the table of leases, by network and address. */
+/** Makes the table of leases. */
 export function leaseTable(leases: readonly LeaseRecord[]): string {
-  return table(leaseColumns(Date.now()), leases.toSorted(byNetworkAndAddress));
+  return table(leaseColumns(Date.now()), leases);
 }
+
+/** Columns before a fact. */
+const factIndent = 9;
+
+/** Writes what is said of a host for a terminal; texts from outside are made printable. */
+export const forTerminal: Writer<string> = {
+  facts: (facts) =>
+    facts.map(([name, text]) => `${name.padEnd(factIndent)}${folded(printable(text), factIndent)}\n`).join(''),
+  list(title, items) {
+    const lines = items.flatMap(({ what, text, fix }) => [
+      `  ${folded(printable(`${what} ${text}`), 4)}\n`,
+      ...(fix === null ? [] : [`    ${folded(printable(`fix: ${fix}`), 4)}\n`]),
+    ]);
+    return `${title}\n${lines.join('')}`;
+  },
+  table: (title, columns, rows) => `${title}\n${table(columns, rows)}`,
+};
 
 /**
  * Writes what a command has released, and what it has left alone.

@@ -1,13 +1,18 @@
 import { expect, test } from 'vitest';
 import { byNetworkAndAddress } from '../../../../../src/modes/daemon/operator/leases.ts';
 
-const lease = (network: string, address: string | null) => ({ network, address });
+const lease = (network: string, address: string | null) => ({ network, address, mark: `container in ${network}` });
 
-test('leases stand by network, then by address as a number; what has none stays where it is', () => {
-  const leases = [lease('web', '10.0.0.10'), lease('web', '10.0.0.9'), lease('batch', '10.1.0.1'), lease('edge', null)];
-  expect(leases.toSorted(byNetworkAndAddress)).toEqual([
+test('leases stand by network, then by address as a number; what has none comes first', () => {
+  const leases = [
+    lease('web', '10.0.0.10'),
+    lease('web', '10.0.0.9'),
     lease('batch', '10.1.0.1'),
-    lease('edge', null),
+    lease('batch', null),
+  ];
+  expect(leases.toSorted(byNetworkAndAddress)).toEqual([
+    lease('batch', null),
+    lease('batch', '10.1.0.1'),
     lease('web', '10.0.0.9'),
     lease('web', '10.0.0.10'),
   ]);

@@ -3,10 +3,9 @@
  * its metrics; `status --html` writes it.
  */
 import { createHash } from 'node:crypto';
-import type { LeaseRecord, Status } from '../operator-protocol.ts';
-import { ago } from '../quantity.ts';
-import { type Column, conditionText, errorText, hostFacts, leaseColumns, networkColumns } from '../status-text.ts';
-import { printable } from '../terminal-text.ts';
+import type { LeaseRecord, Status } from './operator-protocol.ts';
+import { type Column, headline, leaseColumns, type Writer, writeStatus } from './status-text.ts';
+import { printable } from './terminal-text.ts';
 
 /** What the page shows. */
 interface PageSource {
@@ -58,7 +57,7 @@ th { text-align: left; font-weight: 600; font-size: .85em; color: var(--soft); p
 th, td { padding: .25rem .9rem .25rem 0; border-bottom: 1px solid var(--line); white-space: nowrap; unicode-bidi: isolate; }
 .number { text-align: right; padding-right: 1.4rem; font-variant-numeric: tabular-nums; }
 .long { max-width: 14rem; overflow: hidden; text-overflow: ellipsis; }
-.conditions li { margin: .4rem 0; }
+li { margin: .4rem 0; }
 input { font: inherit; padding: .2rem .5rem; width: 20rem; max-width: 60vw; }
 section { overflow: auto; max-height: 85vh; }
 @media print { section { max-height: none; } .long { max-width: none; white-space: normal; overflow-wrap: anywhere; } }
@@ -73,44 +72,26 @@ function hashOf(text: string): string {
 
 /** Makes the page, a whole HTML document. */
 export function renderPage({ status, leases, now }: PageSource): string {
-  const { node, conditions, networks, errors } = status;
-  const isWell = conditions.length === 0;
+  const isWell = status.conditions.length === 0;
   const page = html`<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="${policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${node}: ${isWell ? 'well' : 'not well'} - infoblox-cni</title>
+<title>${status.node}: ${isWell ? 'well' : 'not well'} - infoblox-cni</title>
 <style>${{ text: style }}</style>
 </head>
 <body>
 <header class="${isWell ? 'well' : 'trouble'}">
-<h1>${node}</h1>
-<p>${isWell ? 'well' : 'not well'}, as of <time>${new Date(now).toISOString()}</time></p>
+<h1>${status.node}</h1>
+<p>${headline(status)}, as of <time>${new Date(now).toISOString()}</time></p>
 </header>
 <main>
-${section(
-  'Conditions',
-  conditions,
-  list(
-    conditions.map((condition) => conditionItem(condition, now)),
-    'conditions',
-  ),
-)}
-<dl>${hostFacts(status, now).map(([name, text]) => html`<dt>${name}</dt><dd>${text}</dd>`)}</dl>
-${section('Networks', networks, table('networks', networkColumns, networks))}
-<section><h2>Leases</h2>
+${writeStatus(status, now, markup)}
+<section id="leases"><h2>Leases</h2>
 <p><label>Search <input type="search" id="search" autocomplete="off"></label> <output id="shown">${leases.length}</output> of ${leases.length}</p>
-${table('leases', leaseColumns(now), leases)}</section>
-${section(
-  'Last errors',
-  errors,
-  list(
-    errors.map((error) => html`${errorText(error)}${fix(error.hint)}`),
-    'errors',
-  ),
-)}
+${table(leaseColumns(now), leases)}</section>
 </main>
 <script>${{ text: script }}</script>
 </body>
@@ -119,30 +100,25 @@ ${section(
   return page.text;
 }
 
-/** Nothing where nothing is to be shown. */
-function section(title: string, things: readonly unknown[], content: Markup): Markup {
-  return things.length === 0 ? html`` : html`<section><h2>${title}</h2>${content}</section>`;
-}
+/** Writes what is said of a host as markup. */
+const markup: Writer<Markup> = {
+  facts: (facts) => html`<dl>${facts.map(([name, text]) => html`<dt>${name}</dt><dd>${text}</dd>`)}</dl>`,
+  list(title, items) {
+    const lines = items.map(({ what, text, fix }) => {
+      const remedy = fix === null ? html`` : html`<br><em>fix: ${fix}</em>`;
+      return html`<li><strong>${what}</strong> ${text}${remedy}</li>`;
+    });
+    return html`<section><h2>${title}</h2><ul>${lines}</ul></section>`;
+  },
+  table: (title, columns, rows) => html`<section><h2>${title}</h2>${table(columns, rows)}</section>`,
+};
 
-function list(items: readonly Markup[], kind: string): Markup {
-  return html`<ul class="${kind}">${items.map((item) => html`<li>${item}</li>`)}</ul>`;
-}
-
-function conditionItem(condition: Status['conditions'][number], now: number): Markup {
-  const { kind, since, hint } = condition;
-  return html`<strong>${kind}</strong> for ${ago(since, now)}: ${conditionText(condition)}${fix(hint)}`;
-}
-
-function fix(hint: string | null): Markup {
-  return hint === null ? html`` : html`<br><em>fix: ${hint}</em>`;
-}
-
-function table<Row>(id: string, columns: readonly Column<Row>[], rows: readonly Row[]): Markup {
+function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): Markup {
   const titles = columns.map(
-    ({ title, align }) => html`<th class="${align === undefined ? '' : 'number'}">${title}</th>`,
+    ({ title, align }) => html`<th class="${align === 'right' ? 'number' : ''}">${title}</th>`,
   );
   const lines = rows.map((row) => html`<tr>${columns.map((column) => cellOf(column, row))}</tr>\n`);
-  return html`<table id="${id}"><thead><tr>${titles}</tr></thead>\n<tbody>${lines}</tbody></table>`;
+  return html`<table><thead><tr>${titles}</tr></thead>\n<tbody>${lines}</tbody></table>`;
 }
 
 /** What is too long for its column the pointer shows in full. */

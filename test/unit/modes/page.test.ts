@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import type { LeaseRecord, Status } from '../../../../src/modes/operator-protocol.ts';
-import { renderPage } from '../../../../src/modes/page/page.ts';
+import type { LeaseRecord, Status } from '../../../src/modes/operator-protocol.ts';
+import { renderPage } from '../../../src/modes/page.ts';
 
 const now = Date.UTC(2026, 0, 2, 3, 4, 5);
 const status: Status = {
