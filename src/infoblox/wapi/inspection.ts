@@ -21,8 +21,6 @@ export interface License {
   readonly status: string;
 }
 
-const Named = v.object({ name: v.optional(text, '') });
-
 /** Results that are looked at of a list that is not read to its end. */
 const maxResults = 1_000;
 
@@ -64,12 +62,6 @@ export class GridInspection {
   seesUse(address: string, view: string, signal: AbortSignal): Promise<boolean> {
     const query = { ip_address: address, network_view: view, _return_fields: 'status' };
     return this.#seesAny({ path: 'ipv4address', query }, signal);
-  }
-
-  /** Lists the names of the hosts that have an address. */
-  async hostsAt(address: string, view: string, signal: AbortSignal): Promise<string[]> {
-    const query = { ipv4addr: address, network_view: view, _return_fields: 'name' };
-    return (await this.#list({ path: 'record:host', query }, Named, signal)).map(({ name }) => name);
   }
 
   /** Yields the definitions of extensible attributes that this user may see. @throws as `searchPages` */

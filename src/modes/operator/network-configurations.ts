@@ -38,8 +38,6 @@ interface ConfigurationError {
   readonly file: string;
   readonly message: string;
   readonly hint?: string | undefined;
-  /** It is right, but for other IPAM plugins. */
-  readonly isForeign?: boolean;
 }
 
 export type Checked = { readonly found: NetworkConfiguration[]; readonly errors: ConfigurationError[] };
@@ -47,17 +45,21 @@ export type Checked = { readonly found: NetworkConfiguration[]; readonly errors:
 /** Where runtimes look for network configurations: CRI and nerdctl, rkt. */
 export const networkDirectories = ['/etc/cni/net.d', '/etc/rkt/net.d'];
 
-/** Lists the files with network configurations of this host that mention the driver, be it in broken JSON. */
-export function findNetworkFiles(driver: string): string[] {
-  const files = networkDirectories.flatMap((directory) => filesIn(directory).map((name) => join(directory, name)));
-  return files.filter((file) => mentions(file, driver));
+/** Tells whether runtimes read a file of this name. */
+export function isNetworkFile(name: string): boolean {
+  return /.\.(conf|conflist|json)$/.test(name);
 }
 
-function filesIn(directory: string): string[] {
+/** Lists the files with network configurations of this host that name the driver, be it in broken JSON. */
+export function findNetworkFiles(driver: string): string[] {
+  return networkDirectories.flatMap(networkFilesIn).filter((file) => mentions(file, driver));
+}
+
+/** Lists what runtimes read in a directory, in their order. */
+export function networkFilesIn(directory: string): string[] {
   try {
-    return readdirSync(directory)
-      .filter((name) => /\.(conf|conflist|json)$/.test(name))
-      .sort();
+    const names = readdirSync(directory).filter(isNetworkFile).sort();
+    return names.map((name) => join(directory, name));
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES')) return [];
     throw error;
@@ -67,38 +69,35 @@ function filesIn(directory: string): string[] {
 /** A file that cannot be read may be ours: whoever reads it next says why it cannot. What is no file is skipped, as by libcni. */
 function mentions(file: string, driver: string): boolean {
   try {
-    return statSync(file).isFile() && readFileSync(file, 'utf8').includes(`"${driver}"`);
+    const text = statSync(file).isFile() ? readFileSync(file, 'utf8') : '';
+    return text.replaceAll(/\s/g, '').includes(`"type":"${driver}"`);
   } catch {
     return true;
   }
 }
 
-/** Reads a file and checks each use of the driver in it as an ADD would, without asking the grid. Never throws. */
-export function checkNetworkFile(file: string, options: Options): Checked {
-  const result: Checked = { found: [], errors: [] };
-  try {
-    const uses = usesOf(readNetworkFile(file), options.driverName);
-    if (uses.length === 0) {
-      const hint = `set "type" under "ipam" to "${options.driverName}", or leave the file out`;
-      const message = `no plugin in it uses the IPAM plugin ${options.driverName}`;
-      result.errors.push({ file, message, hint, isForeign: true });
-    }
-    for (const config of uses) {
-      try {
-        result.found.push(checkUse(file, config, options));
-      } catch (error) {
-        result.errors.push({ file, ...described(error) });
+/** Reads files and checks each use of the driver in them as an ADD would, without asking the grid. Never throws. */
+export function checkNetworkFiles(files: readonly string[], options: Options): Checked {
+  const checked: Checked = { found: [], errors: [] };
+  for (const file of files) {
+    try {
+      const uses = usesOf(readNetworkFile(file), options.driverName);
+      if (uses.length === 0) {
+        const hint = `set "type" under "ipam" to "${options.driverName}", or leave the file out`;
+        checked.errors.push({ file, message: `no plugin in it uses the IPAM plugin ${options.driverName}`, hint });
       }
+      for (const config of uses) checked.found.push(checkUse(file, config, options));
+    } catch (error) {
+      checked.errors.push({ file, ...whyUnusable(error) });
     }
-  } catch (error) {
-    result.errors.push({ file, ...whyUnreadable(error) });
   }
-  return result;
+  return checked;
 }
 
-function whyUnreadable(error: unknown): Omit<ConfigurationError, 'file'> {
+function whyUnusable(error: unknown): Omit<ConfigurationError, 'file'> {
+  if (error instanceof CniError) return { message: error.message, hint: error.details };
+  if (error instanceof GridError) return { message: error.message, hint: error.hint };
   if (isErrno(error, 'ENOENT')) return { message: 'there is no such file', hint: 'correct its name' };
-  if (error instanceof CniError) return described(error);
   return { message: `cannot be read: ${messageOf(error)}`, hint: 'name a file that this user can read' };
 }
 
@@ -132,10 +131,4 @@ function checkUse(file: string, config: Record<string, unknown>, options: Option
     );
   }
   return { file, config, spec, remarks };
-}
-
-function described(error: unknown): Omit<ConfigurationError, 'file'> {
-  if (error instanceof CniError) return { message: error.message, hint: error.details };
-  if (error instanceof GridError) return { message: error.message, hint: error.hint };
-  throw error;
 }

@@ -7,7 +7,7 @@ import type { Namespace } from 'kubernetes-types/core/v1.js';
 import { describe, expect, test } from 'vitest';
 import { parseFlags, readEnvironmentFile } from '../../../src/modes/daemon/config/command-line.ts';
 import { type Options, readOptions } from '../../../src/modes/daemon/config/options.ts';
-import { checkNetworkFile } from '../../../src/modes/operator/network-configurations.ts';
+import { checkNetworkFiles } from '../../../src/modes/operator/network-configurations.ts';
 import { callTimeoutsMs } from '../../../src/modes/protocol.ts';
 import {
   build,
@@ -221,7 +221,7 @@ function networksOf(manifests: readonly Manifest[]): string[] {
 }
 
 function checkText(text: string, options: Options) {
-  const { found, errors } = inFile(text, (file) => checkNetworkFile(file, options));
+  const { found, errors } = inFile(text, (file) => checkNetworkFiles([file], options));
   return [...errors.map(({ message }) => message), ...found.flatMap(({ remarks }) => remarks)];
 }
 

@@ -1,6 +1,6 @@
 /** `doctor` without a word more, on a host of its own that is installed as the documentation says. */
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { Finding } from '../../../src/modes/operator/doctor/finding.ts';
+import type { Finding } from '../../../src/modes/operator/doctor/check.ts';
 import { hostObstacle, runOnThrowawayHost } from '../docs/throwaway-host.ts';
 import { requireBuilt } from '../program.ts';
 
@@ -70,7 +70,7 @@ describe.skipIf(leftOut)('on an installed host', () => {
     ]);
     expect(lines('unconfigured', 'ok')).toContainEqual('login: as "cni" at grid.example.com');
     expect(lines('unconfigured', 'ok')).toContainEqual(
-      expect.stringMatching(/^grid\.example\.com TLS: the public key is the known/),
+      expect.stringMatching(/^TLS: grid\.example\.com: the public key is the known/),
     );
   });
 

@@ -7,8 +7,8 @@ import { orStartError, StartError } from '../../daemon/start-error.ts';
 import { printable } from '../../terminal-text.ts';
 import { defineCommand } from '../command.ts';
 import { exitStatus } from '../command-error.ts';
-import { judgeTogether } from '../doctor/configurations.ts';
-import { checkNetworkFile } from '../network-configurations.ts';
+import { judgeTogether } from '../doctor/networks.ts';
+import { checkNetworkFiles } from '../network-configurations.ts';
 import { whatToDo } from '../output/terminal.ts';
 
 export const checkConfig = defineCommand({
@@ -27,16 +27,15 @@ export const checkConfig = defineCommand({
     const untrusted = distrust(socket);
     if (untrusted !== undefined)
       throw new StartError(`cannot trust ${socket}: ${untrusted.message}`, `run ${untrusted.hint}`);
-    const checked = operands.map((file) => checkNetworkFile(file, options));
-    for (const { file, spec, remarks } of checked.flatMap(({ found }) => found)) {
+    const { found, errors } = checkNetworkFiles(operands, options);
+    for (const { file, spec, remarks } of found) {
       process.stdout.write(`${printable(file)}: network ${spec.name} is fine\n`);
       for (const remark of remarks) process.stdout.write(`${printable(`${file}: warning: ${remark}`)}\n`);
     }
-    const errors = checked.flatMap((one) => one.errors);
     for (const { file, message, hint } of errors) {
       process.stderr.write(`infoblox-cni-daemon check-config: ${whatToDo(`${file}: ${message}`, hint)}\n`);
     }
-    const conflicts = judgeTogether(checked.flatMap(({ found }) => found)).filter(({ level }) => level === 'failure');
+    const conflicts = judgeTogether(found).filter(({ level }) => level === 'failure');
     for (const { message, fix } of conflicts) {
       process.stderr.write(`infoblox-cni-daemon check-config: ${whatToDo(message, fix ?? undefined)}\n`);
     }

@@ -1,9 +1,11 @@
 /** `doctor`: examines host, grid and network configurations from cold, and says how to repair what is wrong. */
 import { styleText } from 'node:util';
 import { flagGroups as daemonGroups } from '../../daemon/config/flags.ts';
+import { counted } from '../../quantity.ts';
+import { folded, printable } from '../../terminal-text.ts';
 import { defineCommand, json } from '../command.ts';
 import { exitStatus } from '../command-error.ts';
-import { countOf, type Level, report } from '../doctor/finding.ts';
+import type { Finding, Level } from '../doctor/check.ts';
 import { writeJson } from '../output/results.ts';
 import { showingProgress } from '../output/terminal.ts';
 
@@ -27,9 +29,40 @@ export const doctor = defineCommand({
   },
 });
 
+function countOf(level: Level, findings: readonly Finding[]): number {
+  return findings.filter((finding) => finding.level === level).length;
+}
+
 const colours = { ok: 'green', warning: 'yellow', failure: 'red', skipped: 'gray' } as const;
 
 /** Colours on a terminal alone, and not under NO_COLOR. */
 function paint(level: Level, text: string): string {
   return styleText(colours[level], text, { stream: process.stdout });
+}
+
+const width = 'warning'.length;
+/** Columns before the text of a finding. */
+const indent = width + 4;
+
+/** Makes the report: findings by group, each with its fix, and how many there are; texts from outside are made printable. */
+export function report(findings: readonly Finding[], paintLevel: typeof paint): string {
+  const sections = [...Map.groupBy(findings, ({ group }) => group)].map(([group, found]) => {
+    const lines = mergeSkipped(found).map(({ level, title, message, fix }) => {
+      const line = `  ${paintLevel(level, level.padEnd(width))}  ${folded(printable(`${title}: ${message}`), indent)}\n`;
+      return fix === null ? line : `${line}${' '.repeat(indent)}${folded(`fix: ${printable(fix)}`, indent)}\n`;
+    });
+    return `${folded(printable(group), 0)}\n${lines.join('')}\n`;
+  });
+  const [failures, warnings] = [countOf('failure', findings), countOf('warning', findings)];
+  const [good, skips] = [countOf('ok', findings), countOf('skipped', findings)];
+  const counts = `${counted(failures, 'failure', 'failures')}, ${counted(warnings, 'warning', 'warnings')}, ${good} ok`;
+  return `${sections.join('')}${counts}${skips === 0 ? '' : `, ${skips} skipped`}\n`;
+}
+
+/** One line for all that was skipped for the same reason. */
+function mergeSkipped(findings: readonly Finding[]): Finding[] {
+  const groups = Map.groupBy(findings, ({ level, message }, index) => (level === 'skipped' ? message : index));
+  return [...groups.values()].flatMap(([first, ...others]) =>
+    first === undefined ? [] : { ...first, title: [first, ...others].map(({ title }) => title).join(', ') },
+  );
 }

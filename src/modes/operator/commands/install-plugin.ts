@@ -11,8 +11,8 @@ import { UsageError } from '../../daemon/config/command-line.ts';
 import { type Options, readOptions } from '../../daemon/config/options.ts';
 import { daemonPlace, defineCommand } from '../command.ts';
 import { CommandError, exitStatus } from '../command-error.ts';
-import { checkNetworkFile, pluginsIn } from '../network-configurations.ts';
-import { pluginPaths } from '../plugins/plugin-directories.ts';
+import { checkNetworkFiles, pluginsIn } from '../network-configurations.ts';
+import { pluginPaths } from '../plugin-directories.ts';
 import { draftAge, placeDaemonLink, placePlugin } from '../plugins/plugin-file.ts';
 
 const own = {
@@ -94,7 +94,7 @@ function nameOf(file: string): string {
  * @throws CommandError
  */
 function readNetwork(file: string, { bin, options }: { readonly bin: string; readonly options: Options }): string {
-  const [error] = checkNetworkFile(file, options).errors;
+  const [error] = checkNetworkFiles([file], options).errors;
   if (error !== undefined) throw new CommandError(`${file}: ${error.message}`, error.hint);
   const isMissing = (name: string) => name !== options.driverName && !existsSync(join(bin, name));
   const missing = pluginsIn(file).filter(isMissing);

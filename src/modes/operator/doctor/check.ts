@@ -1,18 +1,61 @@
-/** Checks, and how they are run: side by side, each in its time, none without those that it needs. */
+/** Checks, what they find, and how they are run: side by side, each in its time, none without those that it needs. */
 import { messageOf } from '../../../errno.ts';
 import { abortable } from '../../../infoblox/concurrency/clock.ts';
 import { GridError } from '../../../infoblox/errors.ts';
 import type { Progress } from '../../operator-protocol.ts';
 import { CommandError } from '../command-error.ts';
-import { type Finding, failure, skipped, type Verdict } from './finding.ts';
+
+export type Level =
+  | 'ok'
+  /** It works, but not for long, not safely, or not as meant. */
+  | 'warning'
+  /** Containers do not start, or get an address that somebody else has. */
+  | 'failure'
+  /** It could not be found out; the message says why. */
+  | 'skipped';
+
+/** What one look at something says. */
+export interface Verdict {
+  readonly level: Level;
+  /** What was found, and why it is so: a clause. */
+  readonly message: string;
+  /** What to do about it: a clause. Null where there is nothing to do. */
+  readonly fix: string | null;
+}
+
+export interface Finding extends Verdict {
+  /** What the check belongs to: `host`, `plugins`, `grid`, `network net-1`. */
+  readonly group: string;
+  /** What was checked. */
+  readonly title: string;
+  /** The name of a network that stands in the group. */
+  readonly about?: string | undefined;
+}
+
+/** Makes the verdict that all is as it should be. */
+export function ok(message: string): Verdict {
+  return { level: 'ok', message, fix: null };
+}
+
+/** Makes the verdict that something works, and should be changed all the same. */
+export function warning(message: string, fix: string | null | undefined): Verdict {
+  return { level: 'warning', message, fix: fix ?? null };
+}
+
+/** Makes the verdict that something does not work. */
+export function failure(message: string, fix: string | null | undefined): Verdict {
+  return { level: 'failure', message, fix: fix ?? null };
+}
+
+/** Makes the verdict that something cannot be told. @param message why not */
+export function skipped(message: string): Verdict {
+  return { level: 'skipped', message, fix: null };
+}
 
 /** A row of a table of checks. */
 interface Row {
-  /**
-   * Titles of checks above, of the same group if it has one, that must not have failed, or this one can tell nothing: each of them; of a
-   * list, one.
-   */
-  readonly needs?: readonly (string | readonly string[])[];
+  /** Titles of checks above that must not have failed, or this one can tell nothing. Of several with a title the nearest counts. */
+  readonly needs?: readonly string[];
   /**
    * Looks and judges; changes nothing anywhere.
    * @throws GridError or CommandError, which is a failure with its hint as the fix
@@ -36,51 +79,43 @@ export interface RunOptions {
 /** Of a check: a first connection, a login and a slow search. */
 const usualTimeLimitMs = 20_000;
 
-type Begun = { readonly check: Check; readonly verdicts: Promise<readonly Verdict[]> };
-
 /** Runs checks and returns what they have found, in the order of the checks. */
 export async function runChecks(
   all: readonly Check[],
   { timeLimitMs = usualTimeLimitMs, onProgress }: RunOptions = {},
 ): Promise<Finding[]> {
-  const begun: Begun[] = [];
+  const begun: { readonly title: string; readonly findings: Promise<Finding[]> }[] = [];
   let done = 0;
-  for (const check of all) {
-    const needs = (check.needs ?? []).map((need) => [need].flat().map((title) => find(begun, check, title)));
-    const verdicts = perform(check, needs, timeLimitMs).finally(() => {
+  for (const { group, title, about, needs = [], run } of all) {
+    const needed = needs.map((name) => {
+      const found = begun.findLast((one) => one.title === name);
+      if (found === undefined) throw new Error(`the check ${title} needs ${name}, which is not above it`);
+      return found.findings;
+    });
+    const examine = async () => {
+      const verdicts = (await whyNot(needed)) ?? (await perform(run, timeLimitMs));
       done += 1;
       onProgress?.({ done, total: all.length });
-    });
-    begun.push({ check, verdicts });
+      return verdicts.map((verdict) => ({ group, title, about, ...verdict }));
+    };
+    begun.push({ title, findings: examine() });
   }
-  const findings = begun.map(async ({ check: { group, title, about }, verdicts }) =>
-    (await verdicts).map((verdict) => ({ group, title, about, ...verdict })),
-  );
-  return (await Promise.all(findings)).flat();
+  return (await Promise.all(begun.map(({ findings }) => findings))).flat();
 }
 
-function find(begun: readonly Begun[], { group, title }: Check, needed: string): Begun {
-  const titled = begun.filter(({ check }) => check.title === needed);
-  const found = titled.find(({ check }) => check.group === group) ?? titled[0];
-  if (found === undefined) throw new Error(`the check ${title} needs ${needed}, which is not above it`);
-  return found;
+/** Why a check is not run: what failed first, not what was skipped for it. */
+async function whyNot(needed: readonly Promise<readonly Finding[]>[]): Promise<Verdict[] | undefined> {
+  for (const findings of needed) {
+    const failed = (await findings).find(({ level }) => level === 'failure' || level === 'skipped');
+    if (failed !== undefined) return [skipped(failed.level === 'skipped' ? failed.message : `${failed.title} failed`)];
+  }
+  return undefined;
 }
 
-async function perform(
-  check: Check,
-  needs: readonly (readonly Begun[])[],
-  timeLimitMs: number,
-): Promise<readonly Verdict[]> {
-  for (const needed of needs) {
-    const results = await Promise.all(needed.map(({ verdicts }) => verdicts));
-    if (!results.every(hasFailed)) continue;
-    // What failed first, not what was skipped for it.
-    const before = results.flat().find(({ level }) => level === 'skipped');
-    return [skipped(before?.message ?? `${needed.map((one) => one.check.title).join(', ')} failed`)];
-  }
+async function perform(run: Row['run'], timeLimitMs: number): Promise<readonly Verdict[]> {
   const signal = AbortSignal.timeout(timeLimitMs);
   try {
-    return await abortable(Promise.resolve(check.run(signal)), signal, () => {
+    return await abortable(Promise.resolve(run(signal)), signal, () => {
       const hint = 'see why it is so slow; what needs it was not checked';
       return new CommandError(`no answer within ${timeLimitMs / 1000} s`, hint);
     });
@@ -88,10 +123,6 @@ async function perform(
     if (error instanceof GridError || error instanceof CommandError) return [failure(error.message, error.hint)];
     return [failure(`internal error: ${messageOf(error)}`, 'report it, with the output of support-bundle')];
   }
-}
-
-function hasFailed(verdicts: readonly Verdict[]): boolean {
-  return verdicts.some(({ level }) => level === 'failure' || level === 'skipped');
 }
 
 /** Makes a look that several checks share: it is taken once, by the first that asks. */

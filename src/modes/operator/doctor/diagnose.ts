@@ -8,13 +8,11 @@ import type { GridAccess } from '../../daemon/grid-access.ts';
 import { StartError } from '../../daemon/start-error.ts';
 import type { Invocation } from '../command.ts';
 import { type ClockReading, openToLook, readSettings } from '../grid.ts';
-import { type RunOptions, runChecks } from './check.ts';
-import { configurationChecks, readConfigurations } from './configurations.ts';
-import { daemonChecks } from './daemon.ts';
-import { type Finding, failure, ok } from './finding.ts';
-import { gridChecks, softenFailover } from './grid.ts';
+import { checkNetworkFiles, findNetworkFiles } from '../network-configurations.ts';
+import { type Finding, failure, ok, type RunOptions, runChecks } from './check.ts';
+import { gridChecks } from './grid.ts';
 import { hostChecks } from './host.ts';
-import { networkChecks } from './network.ts';
+import { configurationChecks, networkChecks } from './networks.ts';
 import { pluginChecks } from './plugins.ts';
 
 /** The oldest WAPI version that the daemon takes; a grid goes on serving old ones (WAPI documentation, index page). */
@@ -29,15 +27,13 @@ export type Examined = Pick<Invocation, 'daemonFlags' | 'env' | 'socket' | 'oper
  */
 export async function diagnose(examined: Examined, run: RunOptions = {}): Promise<Finding[]> {
   const about = { group: 'host', title: 'flags' };
-  let options: Options;
   try {
-    options = readSettings(examined);
+    const options = readSettings(examined);
+    return [{ ...about, ...ok('accepted') }, ...(await examine(examined, options, run))];
   } catch (error) {
     if (!(error instanceof UsageError) && !(error instanceof StartError)) throw error;
     return [{ ...about, ...failure(error.message, 'correct DAEMON_FLAGS; nothing else can be checked before') }];
   }
-  const findings = await examine(examined, options, run);
-  return [{ ...about, ...ok('accepted') }, ...softenFailover(findings, options.gridHosts)];
 }
 
 async function examine({ env, socket, operands }: Examined, options: Options, run: RunOptions): Promise<Finding[]> {
@@ -51,15 +47,15 @@ async function examine({ env, socket, operands }: Examined, options: Options, ru
   const grid = open(options);
   const oldest = () => open({ ...options, wapiVersion: oldestVersion });
   const host = { cluster: options.clusterName, node: options.nodeName };
-  const configurations = readConfigurations(operands, options);
+  const files = operands.length > 0 ? operands : findNetworkFiles(options.driverName);
+  const configurations = checkNetworkFiles(files, options);
   const { found } = configurations;
   const checks = [
-    ...hostChecks(options),
-    ...daemonChecks(socket, options),
-    ...pluginChecks({ env, driver: options.driverName, configurations: found }),
+    ...hostChecks(options, socket),
+    ...pluginChecks(options.driverName, found, env),
     ...gridChecks({ options, grid, oldest, clock, specs: found.map(({ spec }) => spec) }),
     ...configurationChecks(configurations),
-    ...found.flatMap((configuration) => networkChecks(configuration, { access: grid, host, all: found })),
+    ...found.flatMap((configuration) => networkChecks(configuration, { grid: grid.grid, host, all: found })),
   ];
   try {
     return await runChecks(checks, run);

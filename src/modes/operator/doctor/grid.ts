@@ -4,7 +4,7 @@ import { addressAt } from '../../../infoblox/address.ts';
 import { attributeDefinitions } from '../../../infoblox/attributes.ts';
 import { GridError, hasReason } from '../../../infoblox/errors.ts';
 import type { NetworkSpec } from '../../../infoblox/network/spec.ts';
-import { greet, type PeerListeners } from '../../../infoblox/wapi/connection/agent.ts';
+import { greet } from '../../../infoblox/wapi/connection/agent.ts';
 import { connectionError } from '../../../infoblox/wapi/connection/connection-error.ts';
 import { peerName, publicKeyOf } from '../../../infoblox/wapi/connection/peer-key.ts';
 import { type GridInspection, type License, readTypes } from '../../../infoblox/wapi/inspection.ts';
@@ -13,8 +13,7 @@ import { type Trust, trustOf } from '../../daemon/config/trust.ts';
 import type { GridAccess } from '../../daemon/grid-access.ts';
 import { day } from '../../quantity.ts';
 import type { ClockReading } from '../grid.ts';
-import { type Check, checks, shared } from './check.ts';
-import { type Finding, failure, ok, skipped, type Verdict, warning } from './finding.ts';
+import { type Check, checks, failure, ok, shared, skipped, type Verdict, warning } from './check.ts';
 
 interface GridContext {
   readonly options: Options;
@@ -32,77 +31,83 @@ export function gridChecks({ options, grid, oldest, clock, specs }: GridContext)
   const { gridHosts, labels, wapiVersion } = options;
   const { inspection, session } = grid;
   const versions = shared((signal) => versionsOf(inspection, oldest, signal));
-  const login = async (signal: AbortSignal) => {
-    await versions(signal);
-    return [ok(`${loginOf(options)} at ${session.serving ?? gridHosts[0]}`)];
-  };
-  const permissions = async (signal: AbortSignal) => {
-    const allocates = specs.length === 0 || specs.some(({ place }) => place.kind === 'container');
-    return judgePermissions(await lookAround(inspection, specs, signal), { allocates });
-  };
-  const attributes = async (signal: AbortSignal) => {
-    const defined = await orRefusal(Array.fromAsync(inspection.attributes(signal)));
-    const names = defined instanceof GridError ? defined : defined.map(({ name }) => name);
-    const written = attributeDefinitions(labels).map(({ name }) => name);
-    return judgeAttributes(names, { written, labels: Object.keys(labels) });
-  };
-  const untried = 'not tried, as doctor writes nothing; an ADD that lacks one fails with 103 and names it';
-  // Another user could not read the keys that are known.
-  const toConnect = trustOf(options.tls) === 'pinned' ? ['user'] : [];
-  const ways = gridHosts.flatMap((host) =>
-    checks('grid', { [`${host} TLS`]: { needs: toConnect, run: () => judgeWay(host, options) } }, host),
-  );
   const needs = ['WAPI version'];
-  return [
-    ...ways,
-    ...checks('grid', {
-      login: { needs: ['credentials', ways.map(({ title }) => title)], run: login },
-      'WAPI version': { needs: ['login'], run: async (signal) => judgeVersion(wapiVersion, await versions(signal)) },
-      permissions: { needs, run: permissions },
-      'permissions to write': { needs, run: () => [skipped(untried)] },
-      licences: { needs, run: async (signal) => judgeLicenses(await orRefusal(inspection.licenses(signal))) },
-      'extensible attributes': { needs, run: attributes },
-      clock: { needs: ['login'], run: () => judgeClock(clock) },
-    }),
-  ];
-}
-
-/**
- * Makes failures of single grid hosts warnings, as long as the grid serves by another one: for that the others are there.
- * @param hosts as --grid-host names them
- */
-export function softenFailover(findings: readonly Finding[], hosts: readonly string[]): Finding[] {
-  const isServed = findings.some(({ group, title, level }) => group === 'grid' && title === 'login' && level === 'ok');
-  if (hosts.length < 2 || !isServed) return [...findings];
-  return findings.map((finding) => {
-    const isOfHost = finding.group === 'grid' && finding.about !== undefined;
-    return isOfHost && finding.level === 'failure' ? { ...finding, level: 'warning' } : finding;
+  return checks('grid', {
+    TLS: {
+      // Another user could not read the keys that are known.
+      needs: trustOf(options.tls) === 'pinned' ? ['user'] : [],
+      run: async () => judgeHosts(await Promise.all(gridHosts.map((host) => judgeHost(host, options)))),
+    },
+    login: {
+      needs: ['credentials', 'TLS'],
+      run: async (signal) => {
+        await versions(signal);
+        return [ok(`${loginOf(options)} at ${session.serving ?? gridHosts[0]}`)];
+      },
+    },
+    'WAPI version': { needs: ['login'], run: async (signal) => judgeVersion(wapiVersion, await versions(signal)) },
+    permissions: {
+      needs,
+      run: async (signal) => {
+        const allocates = specs.length === 0 || specs.some(({ place }) => place.kind === 'container');
+        return judgePermissions(await lookAround(inspection, specs, signal), { allocates });
+      },
+    },
+    'permissions to write': {
+      needs,
+      run: () => [skipped('not tried, as doctor writes nothing; an ADD that lacks one fails with 103 and names it')],
+    },
+    licences: { needs, run: async (signal) => judgeLicenses(await unlessRefused(inspection.licenses(signal))) },
+    'extensible attributes': {
+      needs,
+      run: async (signal) => {
+        const defined = await unlessRefused(Array.fromAsync(inspection.attributes(signal)));
+        const written = attributeDefinitions(labels).map(({ name }) => name);
+        return judgeAttributes(
+          defined?.map(({ name }) => name),
+          { written, labels: Object.keys(labels) },
+        );
+      },
+    },
+    clock: { needs: ['login'], run: () => judgeClock(clock) },
   });
 }
 
-/** Connects as the daemon would, and sends nothing. @throws GridError that says what has failed: name, TCP, TLS or key */
-async function judgeWay(gridHost: string, { wapiPort, tls, clientCertificate }: Options): Promise<Verdict[]> {
+/** Connects to a host as the daemon would, and sends nothing. */
+async function judgeHost(gridHost: string, { wapiPort, tls, clientCertificate }: Options): Promise<Verdict[]> {
   const host = peerName(gridHost, wapiPort);
   const shown = clientCertificate && { client: () => clientCertificate.read().pair };
-  let [certificate, isKeyNew]: [X509Certificate | undefined, boolean] = [undefined, false];
-  const listeners: PeerListeners = {
-    onCertificate: (_, its) => {
-      certificate = its;
-    },
-    onFirstKey: () => {
-      isKeyNew = true;
-    },
-  };
-  await greet(host, { ...tls, ...shown }, listeners).catch((error) => {
-    throw connectionError(error, { host, writes: false, late: false });
+  let certificate: X509Certificate | undefined;
+  let isKeyNew = false;
+  try {
+    await greet(
+      host,
+      { ...tls, ...shown },
+      {
+        onCertificate: (_, its) => {
+          certificate = its;
+        },
+        onFirstKey: () => {
+          isKeyNew = true;
+        },
+      },
+    );
+  } catch (error) {
+    const { message, hint } = connectionError(error, { host, writes: false, late: false });
+    return [failure(message, hint)];
+  }
+  if (certificate === undefined) return [failure(`the grid at ${host} shows no certificate`, null)];
+  const context = { key: publicKeyOf(certificate), isKeyNew, trust: trustOf(tls), now: Date.now() };
+  return judgeCertificate(certificate, context).map((verdict) => {
+    return { ...verdict, message: `${gridHost}: ${verdict.message}` };
   });
-  if (certificate === undefined) throw new GridError('untrusted', `the grid at ${host} shows no certificate`);
-  return judgeCertificate(certificate, {
-    key: publicKeyOf(certificate),
-    isKeyNew,
-    trust: trustOf(tls),
-    now: Date.now(),
-  });
+}
+
+/** Makes failures of single grid hosts warnings, as long as another one serves: for that it is there. @param found by host */
+export function judgeHosts(found: readonly (readonly Verdict[])[]): Verdict[] {
+  const hasFailed = (verdicts: readonly Verdict[]) => verdicts.some(({ level }) => level === 'failure');
+  if (found.every(hasFailed)) return found.flat();
+  return found.flat().map((verdict) => (verdict.level === 'failure' ? { ...verdict, level: 'warning' } : verdict));
 }
 
 type Certificate = Pick<X509Certificate, 'subject' | 'subjectAltName' | 'validFromDate' | 'validToDate'>;
@@ -113,6 +118,7 @@ interface CertificateContext {
   /** Whether the host was not known by a key. */
   readonly isKeyNew: boolean;
   readonly trust: Trust;
+  /** Milliseconds since 1970. */
   readonly now: number;
 }
 
@@ -133,20 +139,18 @@ function judgeTrust({ subject, subjectAltName }: Certificate, { key, isKeyNew, t
   return warning(`no public key is known yet; the daemon will trust the first: ${key}`, "compare it with the grid's");
 }
 
-/** Milliseconds before the end of a certificate from which on its renewal is urgent. */
-const soonMs = 14 * day;
+/** Days before the end of a certificate from which on its renewal is urgent. */
+const urgentDays = 14;
 
 function judgeDates({ validFromDate: from, validToDate: to }: Certificate, now: number): Verdict {
-  const until = to.toISOString().slice(0, 10);
   if (from.getTime() > now) {
     return warning(`the certificate is not valid before ${from.toISOString()}`, 'check the clock of this host');
   }
-  const renew = 'renew it on the grid';
-  const left = to.getTime() - now;
-  if (left <= 0) return warning(`the certificate has expired on ${until}`, renew);
-  const days = Math.floor(left / day);
-  if (left < soonMs) return warning(`the certificate expires on ${until}, in ${days} days`, renew);
-  return ok(`the certificate is valid until ${until}, for ${days} more days`);
+  const until = to.toISOString().slice(0, 10);
+  const days = Math.floor((to.getTime() - now) / day);
+  if (days >= urgentDays) return ok(`the certificate is valid until ${until}, for ${days} more days`);
+  const what = days < 0 ? `has expired on ${until}` : `expires on ${until}, in ${days} days`;
+  return warning(`the certificate ${what}`, 'renew it on the grid');
 }
 
 /** The versions that are served; `isServed` is false if the configured one is not. */
@@ -155,10 +159,8 @@ async function versionsOf(inspection: GridInspection, oldest: () => GridAccess, 
     return { isServed: true, served: await inspection.versions(signal) };
   } catch (error) {
     if (!hasReason(error, 'wapi-version')) throw error;
-    const served = await oldest()
-      .inspection.versions(signal)
-      .catch(() => []);
-    return { isServed: false, served };
+    const ask = oldest().inspection.versions(signal);
+    return { isServed: false, served: await ask.catch(() => []) };
   }
 }
 
@@ -185,21 +187,17 @@ export type Seen = boolean | GridError;
 /** Looks for one object of each type that the driver reads. Addresses are not listed but asked for one by one. */
 async function lookAround(
   inspection: GridInspection,
-  specs: readonly NetworkSpec[],
+  [spec]: readonly NetworkSpec[],
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, Seen>> {
-  const looks = [
-    ...readTypes.map((type) => [type, inspection.sees(type, signal)] as const),
-    ...specs.slice(0, 1).map((spec) => ['ipv4address', seesUse(inspection, spec, signal)] as const),
-  ];
+  const looks: [string, Promise<boolean>][] = readTypes.map((type) => [type, inspection.sees(type, signal)]);
+  if (spec !== undefined) {
+    const { cidr } = spec.place.kind === 'subnet' ? spec.place : { cidr: spec.place.containers[0] };
+    looks.push(['ipv4address', inspection.seesUse(addressAt(cidr, 1), spec.view, signal)]);
+  }
   const seen = looks.map(async ([type, look]) => [type, await orRefusal(look)] as const);
   // What is looked for in a view that is not there says nothing about rights.
   return new Map((await Promise.all(seen)).filter(([, found]) => !hasReason(found, 'missing')));
-}
-
-function seesUse(inspection: GridInspection, { view, place }: NetworkSpec, signal: AbortSignal): Promise<boolean> {
-  const cidr = place.kind === 'subnet' ? place.cidr : place.containers[0];
-  return inspection.seesUse(addressAt(cidr, 1), view, signal);
 }
 
 /** What becomes of a read that is refused. */
@@ -236,9 +234,10 @@ export function judgePermissions(
 /**
  * Judges the licences that the user sees. A grid can have networks under others than that of DHCP (NIOS 9.0 documentation, "Managing
  * Licenses"), a trial licence say, so only one that has run out means something.
+ * @param found undefined if the user may not see them
  */
-export function judgeLicenses(found: readonly License[] | GridError): Verdict[] {
-  if (found instanceof GridError) return [ok('this user may not see them, which is fine')];
+export function judgeLicenses(found: readonly License[] | undefined): Verdict[] {
+  if (found === undefined) return [ok('this user may not see them, which is fine')];
   const namesOf = (licenses: readonly License[]) => [...new Set(licenses.map(({ type }) => type))].join(', ');
   const ofDhcp = found.filter(({ type }) => type.toLowerCase() === 'dhcp');
   if (ofDhcp.length > 0 && ofDhcp.every(({ status }) => /^(EXPIRED|DELETED)$/.test(status))) {
@@ -252,22 +251,22 @@ export function judgeLicenses(found: readonly License[] | GridError): Verdict[] 
 
 /**
  * Judges which extensible attributes are written.
- * @param defined those that the grid shows
+ * @param defined those that the grid shows; undefined if the user may not see them
  * @param ours.written all that the driver writes where they are defined
  * @param ours.labels those of --labels, which somebody wants
  */
 export function judgeAttributes(
-  defined: readonly string[] | GridError,
+  defined: readonly string[] | undefined,
   { written, labels }: { readonly written: readonly string[]; readonly labels: readonly string[] },
 ): Verdict[] {
-  if (defined instanceof GridError) return [ok('this user may not see which are defined: they are tried')];
+  if (defined === undefined) return [ok('this user may not see which are defined: they are tried')];
   if (defined.length === 0) return [ok('the grid shows none to this user: they are tried')];
-  const lost = labels.filter((name) => !defined.includes(name));
-  const known = written.filter((name) => defined.includes(name));
-  const missing = written.filter((name) => !defined.includes(name) && !lost.includes(name));
+  const isDefined = (name: string) => defined.includes(name);
+  const missing = written.filter((name) => !isDefined(name) && !labels.includes(name));
+  const lost = labels.filter((name) => !isDefined(name));
   const what = `--labels names what the grid does not define: ${lost.join(', ')}`;
   return [
-    ok(`defined: ${known.join(', ') || 'none'}`),
+    ok(`defined: ${written.filter(isDefined).join(', ') || 'none'}`),
     ...(missing.length === 0 ? [] : [ok(`not defined, and left out: ${missing.join(', ')}`)]),
     ...(lost.length === 0 ? [] : [warning(what, 'define it with ea-defs --create, or take it out of --labels')]),
   ];

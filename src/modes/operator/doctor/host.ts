@@ -1,40 +1,48 @@
-/** What doctor examines on this host beside daemon and plugins: user, credentials, state directory. */
+/** What doctor examines on this host beside plugins: user, credentials, state directory, socket, and the daemon that runs. */
 import { accessSync, constants, statfsSync, statSync } from 'node:fs';
 import { isErrno } from '../../../errno.ts';
 import { distrust, octal } from '../../../files/trusted-path.ts';
-import { GridError } from '../../../infoblox/errors.ts';
+import { commit, version } from '../../about.ts';
 import type { Exposure } from '../../daemon/config/given-file.ts';
 import type { Options } from '../../daemon/config/options.ts';
 import { refuseOtherUsers, serviceUid } from '../../daemon/process/own-process.ts';
 import { StartError } from '../../daemon/start-error.ts';
-import { type Check, checks } from './check.ts';
-import { failure, ok, type Verdict, warning } from './finding.ts';
+import type { Status } from '../../operator-protocol.ts';
+import { ago } from '../../quantity.ts';
+import { askDaemon, startHint } from '../daemon-connection.ts';
+import { type Check, checks, failure, ok, type Verdict, warning } from './check.ts';
 
-/** Makes the checks. */
-export function hostChecks(options: Options): Check[] {
-  const { stateDir } = options;
-  const isStateHidden = failsWith(stateDir, constants.R_OK | constants.X_OK, 'EACCES', 'EPERM');
+/** Makes the checks. @param socket path of the daemon's */
+export function hostChecks(options: Options, socket: string): Check[] {
+  const needs = ['user'];
   return checks('host', {
-    user: { run: () => judgeUser(options, { uid: process.getuid?.(), isStateHidden }) },
-    credentials: { needs: ['user'], run: () => judgeCredentials(options) },
-    'state directory': { needs: ['user'], run: () => judgeStateDirectory(stateDir, lookAtDirectory(stateDir)) },
+    user: { run: () => judgeUser(options, { uid: process.getuid?.(), isStateHidden: isHidden(options.stateDir) }) },
+    credentials: { needs, run: () => judgeCredentials(options) },
+    'state directory': { needs, run: () => judgeStateDirectory(options.stateDir) },
+    socket: { needs, run: () => judgeSocket(socket) },
+    daemon: {
+      needs: ['socket'],
+      run: async () => {
+        const status = await askDaemon({ socket, method: 'operator/status', params: {} });
+        return judgeDaemon(status, { version, commit, options, now: Date.now() });
+      },
+    },
   });
 }
 
-/** Whether access(2) to a path fails with one of these codes. */
-function failsWith(path: string, mode: number, ...codes: readonly string[]): boolean {
+/** Whether a directory is there that this user may not look into. */
+function isHidden(path: string): boolean {
   try {
-    accessSync(path, mode);
+    accessSync(path, constants.R_OK | constants.X_OK);
     return false;
   } catch (error) {
-    return isErrno(error, ...codes);
+    return isErrno(error, 'EACCES', 'EPERM');
   }
 }
 
 /**
  * Judges the user that runs the command: what it may read, the daemon may, too.
  * @param who.uid undefined where there are none
- * @param who.isStateHidden whether the state directory is there, and this user may not look into it
  */
 export function judgeUser(
   options: Pick<Options, 'socketDir' | 'stateDir'>,
@@ -53,7 +61,7 @@ export function judgeUser(
 
 type Credentials = Pick<Options, 'wapiUsername' | 'readPassword' | 'passwordExposure' | 'clientCertificate'>;
 
-/** Judges what the daemon logs in with, as far as this host knows; no secret is shown. */
+/** Judges what the daemon logs in with, as far as this host knows; no secret is shown. @throws GridError without a password */
 export function judgeCredentials(options: Credentials): Verdict[] {
   const { wapiUsername, clientCertificate } = options;
   if (clientCertificate === undefined) return judgePassword(options);
@@ -71,12 +79,7 @@ function judgePassword({ wapiUsername, readPassword, passwordExposure }: Credent
   if (wapiUsername === '') {
     return [failure('--wapi-username is not set: the grid refuses every request', 'set it in DAEMON_FLAGS')];
   }
-  try {
-    readPassword();
-  } catch (error) {
-    if (!(error instanceof GridError)) throw error;
-    return [failure(error.message, error.hint)];
-  }
+  readPassword();
   const exposure = passwordExposure();
   return [exposure === undefined ? ok('user and password') : readableByOthers(exposure, 'change the password')];
 }
@@ -90,44 +93,94 @@ const mebibyte = 2 ** 20;
 /** Bytes: the state of 10,000 leases takes a few MiB, and SQLite needs as much again for a moment. */
 const plenty = 64 * mebibyte;
 
-/** Undefined if it is absent. */
-type DirectoryFacts = ReturnType<typeof lookAtDirectory>;
-
-/** Looks at a directory of the service, and writes nothing. @throws the error of the file system */
-function lookAtDirectory(path: string) {
-  const untrusted = distrust(path, { user: serviceUid() });
+/** What is at a path of the service; undefined if nothing is. @param user who may own it beside root */
+function lookAt(path: string, user?: number) {
   const stats = statSync(path, { throwIfNoEntry: false });
   if (stats === undefined) return undefined;
-  const { bavail, bsize, files, ffree } = statfsSync(path);
-  return {
-    untrusted,
-    isDirectory: stats.isDirectory(),
-    mode: stats.mode,
-    // access(2) says so to root, too.
-    isReadOnly: failsWith(path, constants.W_OK, 'EROFS'),
-    /** Bytes that a process without privileges may still use. */
-    free: bavail * bsize,
-    // Some file systems count no inodes.
-    takesFiles: files === 0 || ffree > 0,
-  };
+  const untrusted = distrust(path, { user });
+  return { untrusted, mode: stats.mode, isSocket: stats.isSocket(), isDirectory: stats.isDirectory() };
 }
 
-/** Says whether the daemon can keep its state in a directory. */
-export function judgeStateDirectory(path: string, facts: DirectoryFacts): Verdict[] {
+/** Bytes that a process without privileges may still use. */
+function roomAt(path: string): number {
+  const { bavail, bsize } = statfsSync(path);
+  return bavail * bsize;
+}
+
+/** Says whether the daemon can keep its state in a directory. @throws the error of the file system */
+export function judgeStateDirectory(path: string, facts = lookAt(path, serviceUid()), room = roomAt): Verdict[] {
   if (facts === undefined) return [ok(`${path} is not there yet: the daemon makes it`)];
-  const { untrusted, isDirectory, mode, free } = facts;
+  const { untrusted, isDirectory, mode } = facts;
   if (untrusted !== undefined) return [failure(untrusted.message, `run ${untrusted.hint}`)];
   if (!isDirectory) return [failure(`${path} is not a directory`, 'remove it, or name another --state-dir')];
-  if (facts.isReadOnly) {
-    const fix = 'mount it writable; check dmesg for a disk error after which the kernel made it read-only';
-    return [failure(`${path} is on a file system that is mounted read-only`, fix)];
-  }
-  if (!facts.takesFiles) return [failure(`no inode is left on the file system of ${path}`, 'remove files there')];
-  const room = `${Math.floor(free / mebibyte)} MiB free`;
-  if (free < mebibyte) {
-    const what = `${path}: ${room}: ADDs fail with error 5, or soon will`;
-    return [failure(what, 'free space there, or name another --state-dir')];
-  }
-  if (free < plenty) return [warning(`${path}: ${room}`, 'free space there: without it no container starts')];
-  return [ok(`${path}, mode ${octal(mode)}, ${room}`)];
+  const free = room(path);
+  const what = `${path}, mode ${octal(mode)}, ${Math.floor(free / mebibyte)} MiB free`;
+  if (free > plenty) return [ok(what)];
+  const judge = free < mebibyte ? failure : warning;
+  return [judge(what, 'free space there, or name another --state-dir: without it no container starts')];
+}
+
+/** Says whether plugins can trust the socket. */
+export function judgeSocket(path: string, facts = lookAt(path)): Verdict[] {
+  if (facts === undefined) return [failure(`the daemon is not running: there is no ${path}`, startHint)];
+  const { untrusted, isSocket, mode } = facts;
+  if (untrusted !== undefined) return [failure(`${untrusted.message}: plugins refuse it`, `run ${untrusted.hint}`)];
+  if (!isSocket) return [failure(`${path} is no socket`, 'remove it, then restart the daemon')];
+  if ((mode & 0o077) === 0) return [ok(`${path}, mode ${octal(mode)}`)];
+  return [failure(`${path} can be used by users other than root (mode ${octal(mode)})`, `run chmod 0600 ${path}`)];
+}
+
+/** What a daemon is compared with. */
+interface Expected {
+  readonly version: string;
+  readonly commit: string;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+  readonly options: Pick<
+    Options,
+    'gridHosts' | 'wapiPort' | 'wapiVersion' | 'wapiUsername' | 'stateDir' | 'clusterName' | 'nodeName'
+  >;
+}
+
+const restart = 'run systemctl restart infoblox-cni-daemon (containers keep their addresses)';
+
+/** Conditions of which containers do not start, or have an address that is not theirs, and which no check of this command can see. */
+const failing: readonly string[] = [
+  'grid-read-only',
+  'network-refused',
+  'notes-ignored',
+  'reservation-lost',
+  'state-not-writable',
+];
+
+/** Says whether the daemon that runs is the one that is installed and configured, and what it complains of itself. */
+export function judgeDaemon(status: Status, { version, commit, now, options }: Expected): Verdict[] {
+  const runs = `infoblox-cni ${status.version} (${status.commit})`;
+  const isInstalled = status.version === version && status.commit === commit;
+  const differences = differingFlags(status, options).join(', ');
+  const differ = `the running daemon has another ${differences} than configured now`;
+  return [
+    isInstalled
+      ? ok(`${runs} answers, running for ${ago(status.startedAt, now)}`)
+      : failure(`${runs} is running, but ${version} (${commit}) is installed`, restart),
+    ...(differences === '' ? [] : [warning(differ, `if the change is meant, ${restart}`)]),
+    ...status.conditions.map(({ kind, message, hint, since }) => {
+      const judge = failing.includes(kind) ? failure : warning;
+      return judge(`it reports ${kind} for ${ago(since, now)}: ${message}`, hint);
+    }),
+  ];
+}
+
+/** Names the flags whose value the running daemon does not have. */
+function differingFlags({ grid, ...status }: Status, options: Expected['options']): string[] {
+  const pairs: readonly (readonly [string, unknown, unknown])[] = [
+    ['--grid-host', grid.hosts.join(), options.gridHosts.join()],
+    ['--wapi-port', grid.port, options.wapiPort],
+    ['--wapi-version', grid.wapiVersion, options.wapiVersion],
+    ['--wapi-username', grid.user, options.wapiUsername],
+    ['--state-dir', status.stateDir, options.stateDir],
+    ['--cluster-name', status.cluster, options.clusterName],
+    ['--node-name', status.node, options.nodeName],
+  ];
+  return pairs.filter(([, its, ours]) => its !== ours).map(([flag]) => flag);
 }

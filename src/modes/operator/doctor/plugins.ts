@@ -2,19 +2,15 @@
 import { isSupported, supportedVersions } from '../../../cni/versions.ts';
 import { versionLine } from '../../about.ts';
 import type { NetworkConfiguration } from '../network-configurations.ts';
-import { lookAtPlugins, type PluginDirectory, pluginPaths } from '../plugins/plugin-directories.ts';
-import { type Check, checks, shared } from './check.ts';
-import { failure, ok, type Verdict, warning } from './finding.ts';
+import { lookAtPlugins, type PluginDirectory, pluginPaths } from '../plugin-directories.ts';
+import { type Check, checks, failure, ok, shared, type Verdict, warning } from './check.ts';
 
-interface PluginContext {
-  readonly env: NodeJS.ProcessEnv;
-  /** File name of the IPAM plugin. */
-  readonly driver: string;
-  readonly configurations: readonly NetworkConfiguration[];
-}
-
-/** Makes the checks of the IPAM plugin and of the main plugins. */
-export function pluginChecks({ env, driver, configurations }: PluginContext): Check[] {
+/** Makes the checks. @param driver file name of the IPAM plugin */
+export function pluginChecks(
+  driver: string,
+  configurations: readonly NetworkConfiguration[],
+  env: NodeJS.ProcessEnv,
+): Check[] {
   const uses = configurations.flatMap(useOf);
   const types = uses.map(({ type }) => type);
   const look = shared((signal) =>
@@ -27,13 +23,8 @@ export function pluginChecks({ env, driver, configurations }: PluginContext): Ch
   });
 }
 
-/** A network configuration as far as the main plugin is concerned. */
-interface MainPluginUse {
-  readonly file: string;
-  /** File name of the main plugin. */
-  readonly type: string;
-  readonly cniVersion: string;
-}
+/** A network configuration as far as the main plugin is concerned; `type` is its file name. */
+type MainPluginUse = Readonly<Record<'file' | 'type' | 'cniVersion', string>>;
 
 /** None if the configuration does not name a plugin by a file name. */
 function useOf({ file, config: { type, cniVersion } }: NetworkConfiguration): MainPluginUse[] {
@@ -54,20 +45,19 @@ interface Installed {
 /** Says whether a runtime finds the IPAM plugin, whichever directory it uses. */
 export function judgeDriver(directories: readonly PluginDirectory[], installed: Installed): Verdict[] {
   const { driver, versionLine, executable } = installed;
-  const isSomewhere = directories.some((directory) => directory.driver !== undefined);
   const served = directories.filter((directory) => directory.driver !== undefined || 'bridge' in directory.mains);
   if (served.length === 0) {
     const where = directories.length === 0 ? 'there is no plugin directory' : `no bridge in ${pathsOf(directories)}`;
     const fix = `install the CNI plugins, then ${driver} beside them; or name the runtime's plugin directories in CNI_PATH`;
     return [failure(`${where}, and no ${driver}`, fix)];
   }
+  const isSomewhere = served.some((directory) => directory.driver !== undefined);
   return served.map(({ path, driver: said }) => {
     const file = `${path}/${driver}`;
     const fix = `run make install CNI_BIN_DIR=${path}, or install -m 0755 ${executable} ${file}`;
     if (said === undefined) {
-      const judge = isSomewhere ? warning : failure;
-      const then = isSomewhere ? `if the runtime looks there, ${fix}` : fix;
-      return judge(`there is bridge in ${path}, but no ${driver} beside it`, then);
+      const what = `there is bridge in ${path}, but no ${driver} beside it`;
+      return isSomewhere ? warning(what, `if the runtime looks there, ${fix}`) : failure(what, fix);
     }
     if ('error' in said) return failure(`cannot run ${file}: ${said.error}`, fix);
     if (said.value === versionLine) return ok(`${file} is ${versionLine}`);
@@ -78,13 +68,20 @@ export function judgeDriver(directories: readonly PluginDirectory[], installed: 
 
 /** Says which CNI versions the main plugins speak, and which network configurations ask for another one. */
 export function judgeMainPlugins(directories: readonly PluginDirectory[], uses: readonly MainPluginUse[]): Verdict[] {
-  const lacking = uses.flatMap((use) => judgeUse(directories, use));
+  const spoken = directories.flatMap(({ path, mains }) => {
+    const newest = Object.entries(mains).flatMap(([name, said]) =>
+      'value' in said ? [[name, newestOf(said.value)]] : [],
+    );
+    return [...Map.groupBy(newest, ([, version]) => version)].map(([version, plugins]) =>
+      ok(`${plugins.map(([name]) => name).join(', ')} in ${path}: CNI up to ${version}`),
+    );
+  });
   const broken = directories.flatMap(({ path, mains }) =>
     Object.entries(mains).flatMap(([name, said]) =>
       'error' in said ? [warning(`cannot ask ${path}/${name} for its version: ${said.error}`, 'reinstall it')] : [],
     ),
   );
-  return [...lacking, ...broken, ...directories.flatMap(spoken)];
+  return [...uses.flatMap((use) => judgeUse(directories, use)), ...broken, ...spoken];
 }
 
 function judgeUse(directories: readonly PluginDirectory[], { file, type, cniVersion }: MainPluginUse): Verdict[] {
@@ -93,25 +90,17 @@ function judgeUse(directories: readonly PluginDirectory[], { file, type, cniVers
     const fix = 'install it, correct "type", or name the directories of the runtime in CNI_PATH';
     return [failure(`${file} wants the main plugin ${type}, which is not in ${pathsOf(directories)}`, fix)];
   }
-  const versions = holding.flatMap(({ path, mains }) => {
+  const lacking = holding.flatMap(({ path, mains }) => {
     const said = mains[type];
-    return said === undefined || 'error' in said ? [] : [{ path, spoken: said.value }];
+    return said === undefined || 'error' in said || said.value.includes(cniVersion)
+      ? []
+      : [{ path, spoken: said.value }];
   });
-  const lacking = versions.filter(({ spoken }) => !spoken.includes(cniVersion));
   if (lacking.length === 0) return [];
-  const judge = lacking.length === versions.length ? failure : warning;
-  const usable = newestOf(lacking.flatMap(({ spoken }) => spoken));
+  const judge = lacking.length === holding.length ? failure : warning;
   const where = lacking.map(({ path }) => `${path}/${type}`).join(', ');
-  const fix = `set cniVersion to ${usable}, or install newer CNI plugins`;
+  const fix = `set cniVersion to ${newestOf(lacking.flatMap(({ spoken }) => spoken))}, or install newer CNI plugins`;
   return [judge(`${file} asks for CNI ${cniVersion}, which ${where} does not speak`, fix)];
-}
-
-/** The main plugins of a directory by the newest version that they speak. */
-function spoken({ path, mains }: PluginDirectory): Verdict[] {
-  const known = Object.entries(mains).flatMap(([name, said]) => ('value' in said ? [{ name, said }] : []));
-  return [...Map.groupBy(known, ({ said }) => newestOf(said.value))].map(([version, plugins]) =>
-    ok(`${plugins.map(({ name }) => name).join(', ')} in ${path}: CNI up to ${version}`),
-  );
 }
 
 /** The newest version that this driver knows, too. */

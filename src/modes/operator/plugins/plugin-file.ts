@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { copyDurably, linkDurably, type Place, removeDrafts } from '../../../files/durable-file.ts';
 import { versionLine } from '../../about.ts';
-import { sayVersion } from './plugin-directories.ts';
+import { sayVersion } from '../plugin-directories.ts';
 
 const mode = 0o755;
 /** The daemon's name, by which the same file is the operator's commands. */

@@ -30,10 +30,3 @@ test('what a user may see of a type is some, none, or refused', async () => {
   grid.denied.add('network');
   await expect(inspection.sees('network', inTime())).rejects.toMatchObject({ reason: 'permission' });
 });
-
-test('hosts of an address are found in its view', async () => {
-  grid.add('network', { network: '10.0.0.0/24' });
-  grid.add('record:host', { name: 'printer', configure_for_dns: false, ipv4addrs: [{ ipv4addr: '10.0.0.9' }] });
-  expect(await inspection.hostsAt('10.0.0.9', 'default', inTime())).toEqual(['printer']);
-  expect(await inspection.hostsAt('10.0.0.8', 'default', inTime())).toEqual([]);
-});

@@ -2,13 +2,13 @@ import { chmodSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { Verdict } from '../../../../../src/modes/operator/doctor/finding.ts';
+import type { Verdict } from '../../../../../src/modes/operator/doctor/check.ts';
 import { judgeDriver, judgeMainPlugins } from '../../../../../src/modes/operator/doctor/plugins.ts';
 import {
   lookAtPlugins,
   type PluginDirectory,
   pluginPaths,
-} from '../../../../../src/modes/operator/plugins/plugin-directories.ts';
+} from '../../../../../src/modes/operator/plugin-directories.ts';
 
 const lines = (verdicts: readonly Verdict[]) => verdicts.map(({ level, message }) => `${level}: ${message}`);
 

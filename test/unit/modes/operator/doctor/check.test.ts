@@ -1,7 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { GridError } from '../../../../../src/infoblox/errors.ts';
-import { type Check, runChecks } from '../../../../../src/modes/operator/doctor/check.ts';
-import { failure, ok, type Verdict, warning } from '../../../../../src/modes/operator/doctor/finding.ts';
+import {
+  type Check,
+  failure,
+  ok,
+  runChecks,
+  type Verdict,
+  warning,
+} from '../../../../../src/modes/operator/doctor/check.ts';
 
 function check(title: string, run: Check['run'], needs: Check['needs'] = []): Check {
   return { group: 'grid', title, needs, run };
@@ -34,19 +40,10 @@ describe('a check that needs another one', () => {
     ]);
   });
 
-  test('means the one of its own group where others have one of that title', async () => {
+  test('means the nearest above where several have that title', async () => {
     const other = { ...bad, group: 'network', title: 'good' };
     expect(await lines([other, good, saying('next', ok('fine'), ['good'])])).toContain('ok next: fine');
     await expect(lines([saying('next', ok('fine'), ['good']), good])).rejects.toThrow('is not above it');
-  });
-
-  test('of a list wants one', async () => {
-    const worse = saying('worse', failure('broken', 'mend it'));
-    const one = saying('one', ok('fine'), [['bad', 'good']]);
-    const none = saying('none', ok('fine'), [['bad', 'worse']]);
-    expect(await lines([good, bad, worse, one, none])).toEqual(
-      expect.arrayContaining(['ok one: fine', 'skipped none: bad, worse failed']),
-    );
   });
 
   test('runs it once, also if several need it', async () => {

@@ -1,15 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { GridError } from '../../../../../src/infoblox/errors.ts';
-import { failure, ok, skipped } from '../../../../../src/modes/operator/doctor/finding.ts';
+import { failure, ok } from '../../../../../src/modes/operator/doctor/check.ts';
 import {
   judgeAttributes,
   judgeCertificate,
   judgeClock,
+  judgeHosts,
   judgeLicenses,
   judgePermissions,
   judgeVersion,
   type Seen,
-  softenFailover,
 } from '../../../../../src/modes/operator/doctor/grid.ts';
 import { like, linesOf } from './verdict-lines.ts';
 
@@ -25,7 +25,7 @@ test.each([
 });
 
 test.each([
-  [refusal, 'ok: this user may not see them, which is fine'],
+  [undefined, 'ok: this user may not see them, which is fine'],
   [[], 'ok: the grid shows none to this user'],
   [
     [
@@ -46,7 +46,7 @@ test.each([
   [[['DHCP', 'EXPIRING_SOON']], 'warning: DHCP expires soon -> renew it on the grid'],
   [[['DDI_TRIAL', 'NOT_EXPIRED']], 'ok: DDI_TRIAL'],
 ] as const)('licences: %j', (found, expected) => {
-  const licenses = found instanceof GridError ? found : found.map(([type, status]) => ({ type, status }));
+  const licenses = found?.map(([type, status]) => ({ type, status }));
   expect(linesOf(judgeLicenses(licenses))).toEqual([like(expected)]);
 });
 
@@ -94,8 +94,8 @@ describe('permissions', () => {
   });
 });
 
-test.each<[readonly string[] | GridError, string[], (string | RegExp)[]]>([
-  [refusal, [], ['ok: this user may not see which are defined: they are tried']],
+test.each<[readonly string[] | undefined, string[], (string | RegExp)[]]>([
+  [undefined, [], ['ok: this user may not see which are defined: they are tried']],
   [[], ['Site'], ['ok: the grid shows none to this user: they are tried']],
   [['VM ID', 'Other'], [], ['ok: defined: VM ID', 'ok: not defined, and left out: Tenant ID']],
   [['VM ID', 'Tenant ID', 'Site'], ['Site'], ['ok: defined: VM ID, Tenant ID, Site']],
@@ -132,18 +132,14 @@ test.each([
 });
 
 describe('a grid host that cannot be used', () => {
-  const down = { group: 'grid', about: 'gm', title: 'gm TLS', ...failure('refused', 'look') };
-  const up = { group: 'grid', about: 'gmc', title: 'gmc TLS', ...ok('the certificate is trusted') };
-  const login = { group: 'grid', title: 'login', ...ok('as "cni" at gmc') };
+  const down = [failure('refused', 'look')];
+  const up = [ok('the certificate is trusted'), ok('the certificate is valid')];
 
-  test('is a warning while another one serves', () => {
-    const levels = softenFailover([down, up, login], ['gm', 'gmc']).map(({ level }) => level);
-    expect(levels).toEqual(['warning', 'ok', 'ok']);
+  test('is a warning while another one can be', () => {
+    expect(linesOf(judgeHosts([down, up]))).toEqual(['warning: refused -> look', ...linesOf(up)]);
   });
-  test('is a failure if it is the only one, or none serves', () => {
-    expect(softenFailover([down, login], ['gm'])[0]?.level).toBe('failure');
-    const nobody = { group: 'grid', title: 'login', ...skipped('gm TLS, gmc TLS failed') };
-    expect(softenFailover([down, nobody], ['gm', 'gmc'])[0]?.level).toBe('failure');
+  test('is a failure if it is the only one, or none can be used', () => {
+    for (const hosts of [[down], [down, down]]) expect(judgeHosts(hosts)).toEqual(hosts.flat());
   });
 });
 

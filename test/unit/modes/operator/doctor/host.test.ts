@@ -1,8 +1,15 @@
 import { expect, test } from 'vitest';
 import { UntrustedPath } from '../../../../../src/files/trusted-path.ts';
 import { GridError } from '../../../../../src/infoblox/errors.ts';
-import type { Verdict } from '../../../../../src/modes/operator/doctor/finding.ts';
-import { judgeCredentials, judgeStateDirectory, judgeUser } from '../../../../../src/modes/operator/doctor/host.ts';
+import type { Verdict } from '../../../../../src/modes/operator/doctor/check.ts';
+import {
+  judgeCredentials,
+  judgeDaemon,
+  judgeSocket,
+  judgeStateDirectory,
+  judgeUser,
+} from '../../../../../src/modes/operator/doctor/host.ts';
+import type { Status } from '../../../../../src/modes/operator-protocol.ts';
 
 const line = ([verdict]: readonly Verdict[]) =>
   `${verdict?.level}: ${verdict?.message}${verdict?.fix === null ? '' : ` -> ${verdict?.fix}`}`;
@@ -32,7 +39,6 @@ const missing = () => {
 test.each([
   ['cni', password, unexposed, 'ok: user and password'],
   ['', password, unexposed, /^failure: --wapi-username is not set.* -> set it in DAEMON_FLAGS$/],
-  ['cni', missing, unexposed, 'failure: no WAPI password given -> put it into the file'],
   [
     'cni',
     password,
@@ -45,25 +51,118 @@ test.each([
   expect(said).not.toContain('hunter2');
 });
 
-const directory = {
-  untrusted: undefined,
-  isDirectory: true,
-  mode: 0o700,
-  isReadOnly: false,
-  free: 2 ** 30,
-  takesFiles: true,
-};
+test('without a password nothing is tried', () => {
+  const credentials = { passwordExposure: unexposed, clientCertificate: undefined };
+  expect(() => judgeCredentials({ wapiUsername: 'cni', readPassword: missing, ...credentials })).toThrow(GridError);
+});
+
+const directory = { untrusted: undefined, isDirectory: true, isSocket: false, mode: 0o700 };
 const untrusted = new UntrustedPath('/state belongs to uid 1000, not to root', 'chown root /state');
 
 test.each([
-  [directory, 'ok: /state, mode 0700, 1024 MiB free'],
-  [undefined, 'ok: /state is not there yet: the daemon makes it'],
-  [{ ...directory, untrusted }, 'failure: /state belongs to uid 1000, not to root -> run chown root /state'],
-  [{ ...directory, isDirectory: false }, /^failure: \/state is not a directory -> /],
-  [{ ...directory, isReadOnly: true }, /^failure: \/state is on a file system that is mounted read-only -> mount it/],
-  [{ ...directory, free: 2 ** 25 }, /^warning: \/state: 32 MiB free -> free space/],
-  [{ ...directory, free: 1000 }, /^failure: \/state: 0 MiB free: ADDs fail with error 5, or soon will -> free space/],
-  [{ ...directory, takesFiles: false }, /^failure: no inode is left on the file system of \/state -> /],
-])('state directory: %j', (facts, expected) => {
-  expect(line(judgeStateDirectory('/state', facts))).toMatch(expected);
+  [directory, 2 ** 30, 'ok: /state, mode 0700, 1024 MiB free'],
+  [{ ...directory, untrusted }, 0, 'failure: /state belongs to uid 1000, not to root -> run chown root /state'],
+  [{ ...directory, isDirectory: false }, 0, /^failure: \/state is not a directory -> /],
+  [directory, 2 ** 25, /^warning: \/state, mode 0700, 32 MiB free -> free space/],
+  [directory, 1000, /^failure: \/state, mode 0700, 0 MiB free -> free space/],
+])('state directory: %j with %d bytes free', (facts, free, expected) => {
+  expect(line(judgeStateDirectory('/state', facts, () => free))).toMatch(expected);
+});
+
+test('a state directory that is not there yet is made by the daemon', () => {
+  expect(line(judgeStateDirectory('/nonexistent'))).toBe('ok: /nonexistent is not there yet: the daemon makes it');
+});
+
+const socket = { untrusted: undefined, isSocket: true, isDirectory: false, mode: 0o600 };
+const openToAll = new UntrustedPath('/run/cni is writable by users other than root (mode 0777)', 'chmod go-w /run/cni');
+
+test.each([
+  [socket, 'ok', /^\/run\/s, mode 0600$/, null],
+  [undefined, 'failure', /^the daemon is not running: there is no \/run\/s$/, /^start it with systemctl start/],
+  [{ ...socket, untrusted: openToAll }, 'failure', /mode 0777\): plugins refuse it$/, /^run chmod go-w \/run\/cni$/],
+  [{ ...socket, isSocket: false }, 'failure', /^\/run\/s is no socket$/, /^remove it/],
+  [
+    { ...socket, mode: 0o666 },
+    'failure',
+    /can be used by users other than root \(mode 0666\)$/,
+    /^run chmod 0600 \/run\/s$/,
+  ],
+])('socket: %j is %s', (facts, level, message, fix) => {
+  const [verdict] = judgeSocket('/run/s', facts);
+  expect(verdict).toMatchObject({ level, message: expect.stringMatching(message) });
+  if (fix === null) expect(verdict?.fix).toBe(null);
+  else expect(verdict?.fix).toMatch(fix);
+});
+
+const now = 1_800_000_000_000;
+const grid = {
+  ...{ hosts: ['gm', 'gmc'], inUse: null, answeredAt: null, port: 443, wapiVersion: '2.3', user: 'cni' },
+  ...{ trust: 'verified', isLoggedIn: true, certificateEndsAt: null, clientCertificateEndsAt: null },
+};
+const status: Status = {
+  ...{
+    version: '1.0.0',
+    commit: 'abc',
+    startedAt: now - 5_000,
+    cluster: 'c',
+    node: 'n',
+    formerNames: [],
+    driver: 'infoblox',
+  },
+  ...{ stateDir: '/state', grid, conditions: [], networks: [], leases: { pending: 0, bound: 0, releasing: 0 } },
+  ...{ oldestRelease: null, errors: [] },
+};
+const expected = {
+  ...{ version: '1.0.0', commit: 'abc', now },
+  options: {
+    ...{ gridHosts: ['gm', 'gmc'], wapiPort: 443, wapiVersion: '2.3', wapiUsername: 'cni' },
+    ...{ stateDir: '/state', clusterName: 'c', nodeName: 'n' },
+  },
+};
+const condition = {
+  kind: 'grid-unavailable',
+  subject: '',
+  message: 'no route',
+  hint: 'look',
+  since: now - 60_000,
+};
+
+test.each<[string, Partial<Status>, (string | null)[][]]>([
+  ['the one that is installed', {}, [['ok', 'infoblox-cni 1.0.0 (abc) answers, running for 5s', null]]],
+  [
+    'of another build',
+    { commit: 'abd' },
+    [
+      [
+        'failure',
+        'infoblox-cni 1.0.0 (abd) is running, but 1.0.0 (abc) is installed',
+        'run systemctl restart infoblox-cni-daemon (containers keep their addresses)',
+      ],
+    ],
+  ],
+  [
+    'with other flags',
+    { node: 'm', grid: { ...grid, port: 8443 } },
+    [
+      ['ok', 'infoblox-cni 1.0.0 (abc) answers, running for 5s', null],
+      [
+        'warning',
+        'the running daemon has another --wapi-port, --node-name than configured now',
+        'if the change is meant, run systemctl restart infoblox-cni-daemon (containers keep their addresses)',
+      ],
+    ],
+  ],
+  [
+    'that is not well',
+    { conditions: [condition, { ...condition, kind: 'grid-read-only', message: 'no writes' }] },
+    [
+      ['ok', 'infoblox-cni 1.0.0 (abc) answers, running for 5s', null],
+      ['warning', 'it reports grid-unavailable for 1m: no route', 'look'],
+      // No other check of doctor can see it.
+      ['failure', 'it reports grid-read-only for 1m: no writes', 'look'],
+    ],
+  ],
+])('a daemon %s', (_, differs, verdicts) => {
+  const found = judgeDaemon({ ...status, ...differs }, expected);
+  expect(found.map(({ level, message, fix }) => [level, message, fix])).toEqual(verdicts);
 });

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { failure, ok, report, skipped, warning } from '../../../../../src/modes/operator/doctor/finding.ts';
+import { report } from '../../../../../src/modes/operator/commands/doctor.ts';
+import { failure, ok, skipped, warning } from '../../../../../src/modes/operator/doctor/check.ts';
 
 const plain = (_: string, text: string) => text;
 

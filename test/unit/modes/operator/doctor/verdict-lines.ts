@@ -1,6 +1,6 @@
 /** Verdicts as tables of tests write them. */
 import { expect } from 'vitest';
-import type { Verdict } from '../../../../../src/modes/operator/doctor/finding.ts';
+import type { Verdict } from '../../../../../src/modes/operator/doctor/check.ts';
 
 /** Writes each verdict in one line, `level: message`, and ` -> fix` behind it if it has one. */
 export function linesOf(verdicts: readonly Verdict[]): string[] {

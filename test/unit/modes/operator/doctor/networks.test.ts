@@ -4,16 +4,17 @@ import { GridError } from '../../../../../src/infoblox/errors.ts';
 import { attachmentMark, gatewayMark } from '../../../../../src/infoblox/mark.ts';
 import type { NetworkOutlook } from '../../../../../src/infoblox/network/outlook.ts';
 import { networkSpec } from '../../../../../src/infoblox/network/spec.ts';
-import { judgeFiles, judgeTogether } from '../../../../../src/modes/operator/doctor/configurations.ts';
 import {
   judgeAddresses,
+  judgeFiles,
   judgeGateway,
   judgeOutlook,
-  judgeOwnAddresses,
+  judgeOwnAddress,
   judgeSharing,
+  judgeTogether,
   judgeView,
   nameOf,
-} from '../../../../../src/modes/operator/doctor/network.ts';
+} from '../../../../../src/modes/operator/doctor/networks.ts';
 import { like, linesOf } from './verdict-lines.ts';
 
 function cidr(text: string): Cidr {
@@ -78,7 +79,7 @@ test.each([
   ],
   [{ used: 1, hasFree: true, ranges: [range('10.0.0.10', '10.0.0.250')] }, /^warning: few: .* -> shrink or remove/],
 ])('free addresses: %j', (facts, expected) => {
-  const lines = linesOf(judgeAddresses({ cidr: net, ranges: [], ...facts }));
+  const lines = linesOf(judgeAddresses(net, { ranges: [], ...facts }));
   expect(lines).toEqual([like(expected)]);
 });
 
@@ -89,26 +90,18 @@ describe('gateway', () => {
     { network: 'net-1', containerId: 'abc', ifName: 'eth0' },
   );
   test.each([
-    ['free', undefined, undefined, 'ok: 10.0.0.1 is free: the first ADD reserves it'],
-    ['a host record', undefined, true, 'ok: 10.0.0.1 is in use on the grid by something that is no reservation'],
-    ['reserved', held(gatewayMark('net-1')), true, 'ok: 10.0.0.1 is reserved'],
-    [
-      'of another network',
-      held(gatewayMark('net-2')),
-      true,
-      /^ok: 10.0.0.1 is held on the grid by "infoblox-cni gateway/,
-    ],
-    ['a router', held('', '00:11:22:33:44:55'), true, /^ok: .* by a fixed address of 00:11:22:33:44:55$/],
-    ['a container', held(ofContainer), true, /^failure: 10.0.0.1 is held by a container -> choose .*container=abc/],
-  ])('%s', (_, holder, isUsed, expected) => {
-    const lines = linesOf(judgeGateway({ spec: bySubnet, address: '10.0.0.1', holder, isUsed }));
-    expect(lines).toEqual([like(expected)]);
+    ['free', undefined, 'ok: 10.0.0.1 has no reservation: the first ADD makes one, unless it is in use'],
+    ['reserved', held(gatewayMark('net-1')), 'ok: 10.0.0.1 is reserved'],
+    ['of another network', held(gatewayMark('net-2')), /^ok: 10.0.0.1 is held on the grid by "infoblox-cni gateway/],
+    ['a router', held('', '00:11:22:33:44:55'), /^ok: .* by "00:11:22:33:44:55"$/],
+    ['a container', held(ofContainer), /^failure: 10.0.0.1 is held by a container -> choose .*container=abc/],
+  ])('%s', (_, holder, expected) => {
+    expect(linesOf(judgeGateway(bySubnet, '10.0.0.1', holder))).toEqual([like(expected)]);
   });
   test('none, or one that is known when the network is there', () => {
-    const none = { address: undefined, holder: undefined, status: undefined };
-    expect(linesOf(judgeGateway({ spec: byContainer, ...none }))[0]).toMatch(/^ok: none configured/);
+    expect(linesOf(judgeGateway(byContainer, undefined))[0]).toMatch(/^ok: none configured/);
     const kept = networkSpec({ ...input, keepFirst: true });
-    expect(linesOf(judgeGateway({ spec: kept, ...none }))[0]).toMatch(/^ok: reserved with the network/);
+    expect(linesOf(judgeGateway(kept, undefined))[0]).toMatch(/^ok: reserved with the network/);
   });
 });
 
@@ -122,10 +115,8 @@ test.each([
   ['10.0.0.7', undefined, /^warning: whether the grid knows 10.0.0.7 \(eth1\) cannot be seen by this user -> reserve/],
   ['10.0.0.150', false, /^ok: 10.0.0.150 \(eth1\) lies in a DHCP range/],
 ])("this host's address %s, known to the grid: %s", (address, known, expected) => {
-  const place = { cidr: net, ranges: [range('10.0.0.100', '10.0.0.199')] };
-  const lines = linesOf(judgeOwnAddresses([{ address, device: 'eth1', known }], place));
-  expect(lines).toEqual([like(expected)]);
-  expect(linesOf(judgeOwnAddresses([], place))).toEqual(['ok: none lies in 10.0.0.0/24, the gateway aside']);
+  const verdict = judgeOwnAddress({ address, device: 'eth1', known }, [range('10.0.0.100', '10.0.0.199')]);
+  expect(linesOf([verdict])).toEqual([like(expected)]);
 });
 
 test.each([

@@ -3,8 +3,8 @@ import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import { messageOf } from '../../../errno.ts';
-import { distrust } from '../../../files/trusted-path.ts';
+import { messageOf } from '../../errno.ts';
+import { distrust } from '../../files/trusted-path.ts';
 
 /** Where distributions, the CNI project and rkt put plugins (deploy/install.sh serves the same). */
 const usualDirectories = ['/opt/cni/bin', '/usr/lib/cni', '/usr/libexec/cni', '/usr/lib/rkt/plugins/net'];

@@ -1,0 +1,310 @@
+/**
+ * What doctor examines of network configurations: their files, without the grid, and on the grid for each of them whether its network is
+ * there, has addresses, and keeps those that no container may get.
+ */
+import { networkInterfaces } from 'node:os';
+import {
+  type Cidr,
+  compareAddresses,
+  contains,
+  hostCount,
+  type Interval,
+  isWithin,
+  overlaps,
+  spanOf,
+} from '../../../infoblox/address.ts';
+import type { Grid, Reservation } from '../../../infoblox/grid.ts';
+import { gatewayMark, isAttachmentMark, type Origin, parseMark } from '../../../infoblox/mark.ts';
+import { keptBack } from '../../../infoblox/network/fit.ts';
+import { type NetworkOutlook, outlookOf } from '../../../infoblox/network/outlook.ts';
+import type { NetworkSpec } from '../../../infoblox/network/spec.ts';
+import { usageOf } from '../../../infoblox/network/usage.ts';
+import { NetworkViews } from '../../../infoblox/network/views.ts';
+import { type Checked, type NetworkConfiguration, networkDirectories } from '../network-configurations.ts';
+import { type Check, checks, failure, ok, shared, type Verdict, warning } from './check.ts';
+import { unlessRefused } from './grid.ts';
+
+/** Makes the checks of what was read. */
+export function configurationChecks(checked: Checked): Check[] {
+  const { found } = checked;
+  return checks('network configurations', {
+    files: { run: () => judgeFiles(checked) },
+    ...(found.length > 1 && { together: { run: () => judgeTogether(found) } }),
+  });
+}
+
+/** Says what each file is good for. */
+export function judgeFiles({ found, errors }: Checked): Verdict[] {
+  if (found.length + errors.length === 0) {
+    const what = `none in ${networkDirectories.join(' and ')} uses this driver`;
+    return [warning(what, 'copy one of /etc/infoblox-cni/netconf there, or name files after doctor')];
+  }
+  const wrong = errors.map(({ file, message, hint }) => failure(`${file}: ${message}`, hint));
+  const right = found.flatMap(({ file, spec, remarks }) => [
+    ok(`${file}: network ${spec.name}`),
+    ...remarks.map((remark) => warning(`${file}: ${remark}`, 'correct or remove it')),
+  ]);
+  return [...wrong, ...right];
+}
+
+/** Says which configurations the daemon cannot serve beside each other. */
+export function judgeTogether(found: readonly NetworkConfiguration[]): Verdict[] {
+  const conflicts = found.flatMap((one, index) => found.slice(index + 1).flatMap((other) => judgePair(one, other)));
+  return conflicts.length > 0 ? conflicts : [ok('they do not contradict each other')];
+}
+
+function judgePair({ file, spec: one }: NetworkConfiguration, { file: otherFile, spec: other }: NetworkConfiguration) {
+  if (one.view !== other.view || one.place.kind !== 'subnet' || other.place.kind !== 'subnet') return [];
+  const [cidr, otherCidr] = [one.place.cidr, other.place.cidr];
+  const files = `${file} and ${otherFile}`;
+  if (one.name === other.name) {
+    if (cidr.text === otherCidr.text) return [];
+    const what = `${files} give network ${one.name} two subnets, ${cidr.text} and ${otherCidr.text}`;
+    return [failure(what, 'give one of them another "name", or both the same subnet')];
+  }
+  if (!overlaps(cidr, otherCidr)) return [];
+  const what = `the subnets of ${files} overlap: ${cidr.text} of ${one.name}, ${otherCidr.text} of ${other.name}`;
+  return [failure(what, 'give them subnets that do not overlap, or the same subnet and name')];
+}
+
+interface NetworkContext {
+  readonly grid: Grid;
+  /** This host, by its name in marks. */
+  readonly host: Origin;
+  /** All that are examined. */
+  readonly all: readonly Named[];
+}
+
+type Named = { readonly file: string; readonly spec: { readonly name: string } };
+
+/** Names a configuration in its findings: with its file, where several have a network of that name. */
+export function nameOf({ file, spec: { name } }: Named, all: readonly Named[]): string {
+  return all.filter(({ spec }) => spec.name === name).length === 1 ? name : `${name} of ${file}`;
+}
+
+/** Where a network is, or will be. */
+interface Place {
+  /** Of the network that the grid has; undefined if the first ADD creates it. */
+  readonly found: Cidr | undefined;
+  /** The same, or what will be created; undefined if only the grid knows where. */
+  readonly cidr: Cidr | undefined;
+  /** The address that no container may get; undefined if there is none, or it is not known yet. */
+  readonly gateway: string | undefined;
+  /** Undefined if the user may not see them. */
+  readonly ranges: readonly Interval[] | undefined;
+}
+
+/** Makes the checks. They throw GridError, with which an ADD would fail, too; of a network that is not there yet some say nothing. */
+export function networkChecks(configuration: NetworkConfiguration, { grid, host, all }: NetworkContext): Check[] {
+  const { spec, config } = configuration;
+  const { view } = spec;
+  // The state is the daemon's.
+  const leases = { boundIn: () => [], hasBoundIn: () => false };
+  const views = new NetworkViews({ grid, leases, host, log: { warn: () => {} } });
+  const outlook = shared((signal) => outlookOf({ grid, views, leases }, spec, signal));
+  const place = shared(async (signal): Promise<Place> => {
+    const network = await outlook(signal);
+    const found = network.kind === 'found' ? network.cidr : undefined;
+    const cidr = found ?? (spec.place.kind === 'subnet' ? spec.place.cidr : undefined);
+    const ranges = found === undefined ? [] : await unlessRefused(grid.ranges({ network: found, view }, signal));
+    return { found, cidr, gateway: cidr && keptBack(spec, cidr), ranges };
+  });
+  const about = nameOf(configuration, all);
+  const [onGrid, onIt] = [['permissions'], ['network']];
+  const rows: Parameters<typeof checks>[1] = {
+    view: { needs: onGrid, run: async (signal) => judgeView(view, await views.exists(view, signal)) },
+    network: { needs: onGrid, run: async (signal) => judgeOutlook(await outlook(signal), spec) },
+    'free addresses': {
+      needs: onIt,
+      async run(signal) {
+        const { found: cidr, ranges } = await place(signal);
+        if (cidr === undefined) return [];
+        const usage = await usageOf(grid, { cidr, view }, signal);
+        const hasFree = (await grid.hasRoom({ view, nextOf: cidr }, signal)) === true;
+        return judgeAddresses(cidr, { used: usage?.used, hasFree, ranges });
+      },
+    },
+    gateway: {
+      needs: onIt,
+      async run(signal) {
+        const { gateway } = await place(signal);
+        const [holder] = gateway === undefined ? [] : await grid.at(gateway, view, signal);
+        return judgeGateway(spec, gateway, holder);
+      },
+    },
+    "this host's addresses": {
+      needs: onIt,
+      async run(signal) {
+        const { cidr, gateway, ranges } = await place(signal);
+        if (cidr === undefined) return [];
+        // The gateway may be one: where this host's bridge has it.
+        const inside = hostAddresses().filter(({ address }) => contains(cidr, address) && address !== gateway);
+        if (inside.length === 0) return [ok(`none lies in ${cidr.text}, the gateway aside`)];
+        const judge = async (own: HostAddress) =>
+          judgeOwnAddress({ ...own, known: await isKnown(grid, { ...own, view }, signal) }, ranges);
+        return Promise.all(inside.map(judge));
+      },
+    },
+    'other hosts': {
+      needs: onIt,
+      async run(signal) {
+        const { found: cidr, gateway } = await place(signal);
+        if (cidr === undefined) return [];
+        return judgeSharing(await findOtherHosts(grid, { cidr, view, host }, signal), { config, gateway });
+      },
+    },
+  };
+  return checks(`network ${about}`, rows, about);
+}
+
+interface HostAddress {
+  readonly address: string;
+  /** Name of the interface. */
+  readonly device: string;
+}
+
+/** Lists the addresses of this host, loopback excepted. */
+function hostAddresses(): HostAddress[] {
+  const all = Object.entries(networkInterfaces()).flatMap(([device, addresses = []]) =>
+    addresses.map((one) => ({ ...one, device })),
+  );
+  return all.filter(({ family, internal }) => family === 'IPv4' && !internal);
+}
+
+/** Whether the grid takes an address for used; undefined if it does not tell this user. */
+async function isKnown(grid: Grid, { address, view }: Record<'address' | 'view', string>, signal: AbortSignal) {
+  const isUsed = await grid.isUsed(address, view, signal);
+  if (isUsed !== undefined) return isUsed;
+  return (await grid.at(address, view, signal)).length > 0 ? true : undefined;
+}
+
+/** Reservations that are looked through for other hosts: one page. */
+const maxReservations = 1_000;
+/** Other hosts that are named. */
+const maxHosts = 3;
+
+/** Names some of the hosts that have addresses in a network, by node and cluster. @param of.host this host, which is none of them */
+async function findOtherHosts(
+  grid: Grid,
+  { cidr, view, host }: { readonly cidr: Cidr; readonly view: string; readonly host: Origin },
+  signal: AbortSignal,
+): Promise<string[]> {
+  const found = new Set<string>();
+  let looked = 0;
+  for await (const { comment } of grid.list({ marks: {}, network: cidr, view }, signal)) {
+    const origin = parseMark(comment)?.origin;
+    const isOther = origin !== undefined && (origin.node !== host.node || origin.cluster !== host.cluster);
+    if (isOther) found.add(`${origin.node} in ${origin.cluster}`);
+    looked += 1;
+    if (looked === maxReservations || found.size === maxHosts) break;
+  }
+  return [...found];
+}
+
+/** Judges a network view. One that is absent would be created, and a mistyped name with it. */
+export function judgeView(view: string, exists: boolean): Verdict[] {
+  if (exists) return [ok(`${view} is there`)];
+  const what = `the grid has no view ${view}, or does not show it to this user: the first ADD creates it`;
+  return [warning(what, 'if it is not meant to be new, correct "network-view" or --network-view')];
+}
+
+/** Judges what an ADD would find. What it would fail with has been thrown before. */
+export function judgeOutlook(outlook: NetworkOutlook, { view, place }: NetworkSpec): Verdict[] {
+  if (outlook.kind === 'pending') {
+    return [warning('another host is setting it up', 'wait some seconds, then run doctor again')];
+  }
+  if (outlook.kind === 'found') {
+    const { cidr, duplicate } = outlook;
+    return [duplicate === undefined ? ok(`${cidr.text} in view ${view}`) : warning(duplicate.message, duplicate.hint)];
+  }
+  const { room } = outlook;
+  const where = room === undefined ? `in view ${view}` : `in the container ${room.container.text}`;
+  const created = room?.exists === false ? ', and that container, too' : '';
+  const what = place.kind === 'subnet' ? place.cidr.text : `a /${place.prefixLength}`;
+  return [ok(`not there yet: the first ADD creates ${what} ${where}${created}`)];
+}
+
+/** Part of the addresses below which a network is soon full. */
+const scarce = 0.1;
+
+/**
+ * Judges how many addresses a network has left. The grid gives out none that lies in a DHCP range.
+ * @param facts.used addresses in use; undefined if the grid does not say
+ * @param facts.hasFree whether the grid has an address to give
+ */
+export function judgeAddresses(
+  cidr: Cidr,
+  {
+    used = 0,
+    hasFree,
+    ranges = [],
+  }: Pick<Place, 'ranges'> & { readonly used?: number | undefined; readonly hasFree: boolean },
+): Verdict[] {
+  const total = hostCount(cidr);
+  const hidden = ranges.reduce((sum, { first, last }) => sum + compareAddresses(last, first) + 1, 0);
+  const spans = ranges.map(spanOf).join(', ');
+  const ranged = hidden === 0 ? '' : `; ${hidden} lie in DHCP ranges (${spans}), whose addresses are not given out`;
+  const room = `${used} of ${total} addresses of ${cidr.text} are used${ranged}`;
+  const fix = `${hidden === 0 ? 'release addresses' : 'shrink or remove these ranges on the grid'}, or use a larger subnet`;
+  if (!hasFree) return [failure(`none: ${room}`, fix)];
+  return [total - used - hidden < total * scarce ? warning(`few: ${room}`, fix) : ok(room)];
+}
+
+/**
+ * Judges whether the gateway's address is kept from containers.
+ * @param address undefined if there is none, or it is not known yet
+ * @param holder what the grid has reserved there
+ */
+export function judgeGateway(
+  spec: NetworkSpec,
+  address: string | undefined,
+  holder?: Pick<Reservation, 'comment' | 'mac'>,
+): Verdict[] {
+  if (address === undefined) {
+    const isKept = spec.gateway !== undefined || spec.keepFirst;
+    return [
+      ok(isKept ? 'reserved with the network, once that is there' : 'none configured, so containers are told none'),
+    ];
+  }
+  if (holder === undefined) return [ok(`${address} has no reservation: the first ADD makes one, unless it is in use`)];
+  const { comment, mac } = holder;
+  if (comment === gatewayMark(spec.name)) return [ok(`${address} is reserved`)];
+  if (!isAttachmentMark(comment)) return [ok(`${address} is held on the grid by ${JSON.stringify(comment || mac)}`)];
+  const fix = `choose another gateway, or stop that container: ${comment}`;
+  return [failure(`${address} is held by a container`, fix)];
+}
+
+/**
+ * Judges whether a container could be given an address of this host that lies in the network.
+ * @param own.known whether the grid takes it for used; undefined if the user may not see that
+ */
+export function judgeOwnAddress(
+  { address, device, known }: HostAddress & { readonly known: boolean | undefined },
+  ranges: Place['ranges'] = [],
+): Verdict {
+  const what = `${address} (${device})`;
+  if (known === true) return ok(`${what} is in use for the grid, too`);
+  if (ranges.some((range) => isWithin(address, range))) {
+    return ok(`${what} lies in a DHCP range, of which no container gets an address`);
+  }
+  const fix = `reserve ${address} on the grid: a fixed address, or a host record`;
+  if (known === undefined) return warning(`whether the grid knows ${what} cannot be seen by this user`, fix);
+  return failure(`the grid does not know ${what}: another host may give it to a container`, fix);
+}
+
+/**
+ * Judges whether hosts that share a network claim one gateway: a bridge with `isGateway` puts its address on each of them.
+ * @param others other hosts that have addresses in the network
+ */
+export function judgeSharing(
+  others: readonly string[],
+  { config, gateway }: Pick<NetworkConfiguration, 'config'> & Pick<Place, 'gateway'>,
+): Verdict[] {
+  if (others.length === 0) return [ok('no other host has addresses in it')];
+  const named = `${others.join(', ')} ${others.length === 1 ? 'has' : 'have'} addresses in it, too`;
+  const isGateway = config.type === 'bridge' && (config.isGateway === true || config.isDefaultGateway === true);
+  if (!isGateway || gateway === undefined) return [ok(named)];
+  const fix =
+    'let a router have the gateway and drop isGateway, or give each host a network of its own (docs/configuration.md, Several hosts, one network)';
+  return [warning(`${named}, and a bridge with isGateway puts ${gateway} on each host`, fix)];
+}
