@@ -36,6 +36,7 @@ export function fillState(directory: string, leases: number, change = (lease: Le
     sandbox,
     workload: { containerId: 'old-0' },
     callers: [],
+    cooldownMs: 0,
   };
   const moment = { now: Date.now(), wall: Date.now(), window: defaultDoubtWindow };
   store.apply(mark, () => change(bind(begin(undefined, beginning, moment), leaseAddress(0), moment)));

@@ -38,6 +38,8 @@ export interface CoreSettings {
   readonly doubtWindow: DoubtWindow;
   /** Milliseconds between the two looks that find a namespace gone; 0: nobody looks. */
   readonly reapAfterMs: number;
+  /** Milliseconds that a released address rests where that of its attachment is not known: after an import. */
+  readonly cooldownMs: number;
   /** `Tenant ID` of what the original driver has made; empty: that is left alone. */
   readonly originalTenant: string;
 }
@@ -70,7 +72,7 @@ export interface Core {
 /** Builds the core; nothing runs before `start`. */
 export function buildCore(options: CoreOptions): Core {
   const { grid, store, clock, host, settings, conditions, trace, log } = options;
-  const { origin, originalTenant, reapAfterMs, doubtWindow } = settings;
+  const { origin, originalTenant, reapAfterMs, cooldownMs, doubtWindow } = settings;
   const { random } = host;
   const moment = () => ({ now: clock.now(), wall: clock.wall(), window: doubtWindow });
   const views = new NetworkViews({ grid, leases: store, host: origin, log });
@@ -89,6 +91,7 @@ export function buildCore(options: CoreOptions): Core {
     locks: new KeyedMutex(),
     clock,
     moment,
+    cooldownMs,
     conditions,
     tally: { reaped: 0, recreated: 0 },
     trace,

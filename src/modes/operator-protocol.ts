@@ -9,7 +9,8 @@ import * as v from 'valibot';
 export const time = v.number();
 const text = v.string();
 const maybeText = v.nullable(v.string());
-const phase = v.picklist(['pending', 'bound', 'releasing']);
+/** `resting`: it is released, and its reservation is kept until the cool-down is over. */
+const phase = v.picklist(['pending', 'bound', 'resting', 'releasing']);
 
 const Condition = v.object({ kind: text, subject: text, message: text, hint: maybeText, since: time });
 
@@ -56,8 +57,8 @@ const Status = v.object({
       used: v.nullable(v.number()),
     }),
   ),
-  leases: v.object({ pending: v.number(), bound: v.number(), releasing: v.number() }),
-  /** When the oldest release that is not carried out yet began; null if there is none. */
+  leases: v.object({ pending: v.number(), bound: v.number(), resting: v.number(), releasing: v.number() }),
+  /** Since when the oldest release waits that could be carried out; null if there is none. */
   oldestRelease: v.nullable(time),
   /** What the log had as errors lately, the newest last. */
   errors: v.array(v.object({ at: time, message: text, error: maybeText, hint: maybeText })),
@@ -76,7 +77,7 @@ const LeaseRecord = v.object({
   phase,
   /** Null for an imported one. */
   createdAt: v.nullable(time),
-  /** When the reconciler acts on it next. */
+  /** When the reconciler acts on it next; until then a resting one rests. */
   dueAt: v.nullable(time),
   attempts: v.number(),
   /** Whether a write for it was sent whose answer was lost. */

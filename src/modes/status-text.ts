@@ -88,7 +88,7 @@ const networkColumns: readonly Column<Status['networks'][number]>[] = [
 export function leaseColumns(now: number): readonly Column<LeaseRecord>[] {
   return [
     { title: 'ADDRESS', cell: ({ address }) => address ?? '-', isWhole: true },
-    { title: 'PHASE', cell: ({ phase, inDoubt }) => (inDoubt ? `${phase}, in doubt` : phase), isWhole: true },
+    { title: 'PHASE', cell: (lease) => phaseText(lease, now), isWhole: true },
     { title: 'NETWORK', cell: ({ network }) => network },
     { title: 'VIEW', cell: ({ view }) => view },
     { title: 'CONTAINER', cell: ({ containerId }) => containerId },
@@ -97,6 +97,11 @@ export function leaseColumns(now: number): readonly Column<LeaseRecord>[] {
     { title: 'AGE', cell: ({ createdAt }) => (createdAt === null ? '-' : ago(createdAt, now)), align: 'right' },
     { title: 'SANDBOX', cell: ({ sandbox }) => sandbox, isWhole: true },
   ];
+}
+
+function phaseText({ phase, inDoubt, dueAt }: LeaseRecord, now: number): string {
+  const left = phase === 'resting' && dueAt !== null ? `, ${ago(now, dueAt)} left` : '';
+  return `${phase}${left}${inDoubt ? ', in doubt' : ''}`;
 }
 
 /** What is so of a host at any time, each by its name. @param now milliseconds since 1970 */
@@ -156,9 +161,10 @@ function validText(end: number, now: number): string {
 
 /** How many leases there are by phase. @param now milliseconds since 1970 */
 export function leasesText(
-  { leases: { bound, pending, releasing }, oldestRelease }: Pick<Status, 'leases' | 'oldestRelease'>,
+  { leases: { bound, pending, resting, releasing }, oldestRelease }: Pick<Status, 'leases' | 'oldestRelease'>,
   now: number,
 ): string {
   const oldest = oldestRelease === null ? '' : ` (the oldest for ${ago(oldestRelease, now)})`;
-  return `${bound} bound, ${pending} pending, ${releasing} releasing${oldest}`;
+  const rest = resting === 0 ? '' : `, ${resting} resting`;
+  return `${bound} bound, ${pending} pending${rest}, ${releasing} releasing${oldest}`;
 }

@@ -109,6 +109,7 @@ export function startRun(world: World, host: SimHost, client: string): DaemonRun
       doubtWindow: defaultDoubtWindow,
       reapAfterMs,
       originalTenant: '',
+      cooldownMs: 0,
     },
     conditions,
     trace: untraced,

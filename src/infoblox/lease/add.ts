@@ -7,7 +7,6 @@ import { abortable, type Backoff, pauseBefore } from '../concurrency/clock.ts';
 import type { SharedWork } from '../concurrency/single-flight.ts';
 import { GridError } from '../errors.ts';
 import { type AddressSource, pauseBeforeLook } from '../grid.ts';
-import type { SandboxIdentity } from '../host.ts';
 import { type Attachment, isHostMark, shortNetworkName } from '../mark.ts';
 import { fits, mayFit, misfit, refuseHopeless, refuseOutside } from '../network/fit.ts';
 import type { ReadyNetwork } from '../network/networks.ts';
@@ -31,11 +30,13 @@ import { doubtOf } from './doubt.ts';
 import { endLease } from './endings.ts';
 import { adopt, apply, execute, reconcileLocked, reportImpossible } from './execute.ts';
 import {
+  type Asking,
   answer,
   askAgain,
   begin,
   bind,
   createInDoubt,
+  endRest,
   followView,
   imported,
   type Lease,
@@ -43,7 +44,7 @@ import {
 } from './lease.ts';
 import { seenByAdd } from './observe.ts';
 import { type Found, type Look, plan } from './plan.ts';
-import { nextRelease, noteUndelivered, releaseNow, releasingIn } from './release.ts';
+import { nextRelease, noteUndelivered, releaseNow, releasingIn, warnOfRest } from './release.ts';
 
 /** Addresses of the host that one ADD reserves for it. With more, the whole network routes to the host itself, say. */
 const maxOwnAddresses = 8;
@@ -123,7 +124,8 @@ async function give(deps: LeaseDeps, { mark, request, work }: Giving): Promise<T
   refuseIfLeft(signal);
   const sandbox = host.identify(request.netns);
   const identity: LeaseIdentity = { mark, network: shortNetworkName(attachment.network), view: spec.view };
-  const beginning = { ...identity, sandbox, workload, callers: work.callers };
+  const asking: Asking = { sandbox, workload, cooldownMs: spec.cooldownMs };
+  const beginning = { ...identity, ...asking, callers: work.callers };
   let look = store.get(mark) === undefined ? await lookAtNew(deps, identity, signal) : undefined;
   const known = store.get(mark);
   /** Whether the grid may hold something of the attachment that nobody was told. */
@@ -187,7 +189,7 @@ async function give(deps: LeaseDeps, { mark, request, work }: Giving): Promise<T
             return bind(mayLeaveSurplus ? createInDoubt(joined, now) : joined, step.object.address, now);
           });
           if (bound?.phase !== 'bound') throw deletedError();
-          return await answered(deps, beginning, { address: step.object.address, network });
+          return await answered(deps, { mark, asking }, { address: step.object.address, network });
         }
 
         case 'nothing':
@@ -196,7 +198,7 @@ async function give(deps: LeaseDeps, { mark, request, work }: Giving): Promise<T
           if (lease.phase === 'bound' && address !== null && look.found.some((object) => object.address === address)) {
             work.close();
             apply(store, mark, (before) => answer(before, work.callers, answers.told(mark)));
-            return await answered(deps, beginning, { address, network });
+            return await answered(deps, { mark, asking }, { address, network });
           }
           reportImpossible(deps, lease, step);
           // No host could say whether a create was carried out: a moment later one may.
@@ -245,6 +247,7 @@ async function give(deps: LeaseDeps, { mark, request, work }: Giving): Promise<T
             const next = nextRelease(deps, network, tried);
             if (next === undefined) throw exhaustion.found(network, reply);
             tried.add(next);
+            warnOfRest(deps, next, network);
             await releaseNow(deps, next, signal);
           } else if (reply.reason === 'missing' && !isNetworkMadeAgain) {
             isNetworkMadeAgain = true;
@@ -296,14 +299,10 @@ async function give(deps: LeaseDeps, { mark, request, work }: Giving): Promise<T
 /** What an ADD is answered with is durable, and no DEL has come meanwhile. */
 async function answered(
   { store, answers }: LeaseDeps,
-  {
-    mark,
-    sandbox,
-    workload,
-  }: { readonly mark: string; readonly sandbox: SandboxIdentity; readonly workload: Workload },
+  { mark, asking }: { readonly mark: string; readonly asking: Asking },
   taken: Taken,
 ): Promise<Taken> {
-  apply(store, mark, (lease) => askAgain(lease, sandbox, workload));
+  apply(store, mark, (lease) => askAgain(lease, asking));
   await store.durable();
   if (store.get(mark)?.phase !== 'bound') throw deletedError();
   answers.answering(mark);
@@ -315,15 +314,12 @@ async function answered(
  * enough for its ADD. In a state that has lost its past an earlier ADD may have been answered with what the grid has, so that a
  * failure of this one must not release it: it is imported, before anything is written.
  */
-async function lookAtNew(
-  { store, observer, moment }: LeaseDeps,
-  identity: LeaseIdentity,
-  signal: AbortSignal,
-): Promise<Look> {
+async function lookAtNew(deps: LeaseDeps, identity: LeaseIdentity, signal: AbortSignal): Promise<Look> {
+  const { store, observer, moment } = deps;
   if (store.isWhole) return { found: [], askedAt: moment().now };
   const look = await observer.look({ ...imported(identity, ''), address: null }, signal);
   const step = plan(undefined, look, moment());
-  if (step.kind === 'adopt') adopt(store, identity.mark, step.object);
+  if (step.kind === 'adopt') adopt(deps, identity.mark, step.object);
   return look;
 }
 
@@ -353,6 +349,7 @@ async function lookAtHeld(
 
 /** Carries out what is left to release in another view than the one in which the attachment is given an address. @throws GridError */
 async function leaveView(deps: LeaseDeps, known: Lease, signal: AbortSignal): Promise<void> {
+  apply(deps.store, known.mark, (lease) => endRest(lease, deps.moment()));
   await reconcileLocked(deps, known.mark, signal);
   if (deps.store.get(known.mark) === undefined) return;
   throw new GridError('busy', `an earlier release in view ${known.view} is not settled yet`, {

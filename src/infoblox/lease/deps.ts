@@ -49,6 +49,8 @@ export interface LeaseDeps {
   readonly locks: KeyedMutex;
   readonly clock: Clock;
   readonly moment: () => Moment;
+  /** Milliseconds that the reservation of a released lease is kept of which no configuration says it. */
+  readonly cooldownMs: number;
   readonly conditions: Conditions;
   readonly tally: Tally;
   readonly trace: Trace;

@@ -36,7 +36,7 @@ export interface Moment {
 }
 
 /** What the host's clock shows, or will show, at a time of the one that nobody can set: for people. */
-export function wallTimeOf(at: number, { now, wall }: Moment): number {
+export function wallTimeOf(at: number, { now, wall }: Pick<Moment, 'now' | 'wall'>): number {
   return at + wall - now;
 }
 

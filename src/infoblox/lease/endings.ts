@@ -6,6 +6,7 @@
 import type { SingleFlight } from '../concurrency/single-flight.ts';
 import type { Fate, Host } from '../host.ts';
 import type { Log } from '../log.ts';
+import type { Exhaustion } from '../network/exhaustion.ts';
 import type { Answers } from './callers.ts';
 import { doubtOf, type Moment } from './doubt.ts';
 import type { Releaser } from './history.ts';
@@ -16,6 +17,7 @@ import {
   type LeaseIdentity,
   notAnswered,
   releasedSince,
+  shownPhase,
   startRelease,
   unknownToRelease,
 } from './lease.ts';
@@ -174,6 +176,7 @@ interface EndingDeps {
   readonly host: Pick<Host, 'fate'>;
   readonly adds: Pick<SingleFlight<unknown>, 'underWay'>;
   readonly answers: Pick<Answers, 'toldSince'>;
+  readonly exhaustion: Pick<Exhaustion, 'released'>;
   readonly moment: () => Moment;
   readonly log: Pick<Log, 'error'>;
 }
@@ -184,14 +187,16 @@ interface EndingDeps {
  * @throws GridError `state` if that cannot be recorded
  */
 export function endLease(deps: EndingDeps, identity: LeaseIdentity, reason: Reason): Ended {
-  const { store, log } = deps;
+  const { store, exhaustion, moment, log } = deps;
   let ended = undefined as Ended | undefined;
   store.apply(identity.mark, (lease) => {
     ended = ending(reason, { identity, lease }, knownOf(deps, identity));
     return ended.lease;
   });
   if (ended === undefined) throw new Error('the store has not applied an ending');
-  const { isImpossible, because } = ended;
+  const { lease, isImpossible, because } = ended;
+  // An ADD that finds no other address gets this one.
+  if (lease !== undefined && shownPhase(lease, moment().now) === 'resting') exhaustion.released(lease.view);
   if (isImpossible)
     log.error('a lease was to end where it cannot', { attachment: identity.mark, cause: reason.cause, because });
   return ended;

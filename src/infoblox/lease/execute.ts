@@ -27,6 +27,7 @@ import {
   recheck,
   reserveLater,
   settle,
+  shownPhase,
 } from './lease.ts';
 import { noteFound, noteLost, noteReleased } from './lease-conditions.ts';
 import { type Another, type Found, isSame, type Look, plan, type Step } from './plan.ts';
@@ -74,7 +75,7 @@ export async function reconcileLocked(deps: LeaseDeps, mark: string, signal: Abo
   for (let steps = 0; steps < maxSteps; steps += 1) {
     // Each time anew: a DEL may have come during a request.
     const lease = store.get(mark);
-    if (lease === undefined) return removed;
+    if (lease === undefined || shownPhase(lease, clock.now()) === 'resting') return removed;
     if (lease.phase === 'pending') {
       // The lock is here, so no ADD is under way: it died, or could not write its end.
       endLease(deps, lease, { cause: 'dead ADD' });
@@ -346,8 +347,12 @@ export function asNobodys(look: Look, object: Found): Look {
 }
 
 /** Makes a bound lease of an object whose lease this state does not have: whoever was told its address may use it. */
-export function adopt(store: LeaseStore, mark: string, { view, address }: Found): Lease | undefined {
-  return store.apply(mark, (lease) => lease ?? imported({ mark, network: networkOf(mark), view }, address));
+export function adopt(
+  { store, cooldownMs }: Pick<LeaseDeps, 'store' | 'cooldownMs'>,
+  mark: string,
+  { view, address }: Found,
+): Lease | undefined {
+  return store.apply(mark, (lease) => lease ?? imported({ mark, network: networkOf(mark), view }, address, cooldownMs));
 }
 
 /** Applies a transition to a lease, as `store.apply` does, if there is one: one that has gone meanwhile stays gone. */

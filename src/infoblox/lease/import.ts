@@ -77,7 +77,7 @@ export class Import {
     if (adds.underWay(mark) || store.get(mark) !== undefined) return false;
     const step = plan(undefined, { found: [object], askedAt: moment().now }, moment());
     if (step.kind !== 'adopt') return false;
-    adopt(store, mark, step.object);
+    adopt(this.#deps, mark, step.object);
     return true;
   }
 

@@ -8,7 +8,9 @@
  * Who may end one is decided in endings.ts. `begin` also replaces a lease that is releasing, when an ADD comes before the release is carried out, and a bound one whose
  * address is lost for good. `imported` makes a bound lease of what the grid has, after the state was lost.
  *
- * Beside the phase stands doubt: a create or a delete was sent and its answer was lost, so it may still be carried out.
+ * Beside the phase stands doubt: a create or a delete was sent and its answer was lost, so it may still be carried out. A releasing
+ * lease whose address an attachment was told rests first: its reservation is kept for the cool-down, so that nobody is given the address
+ * while others remember who had it.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { noSandbox, type SandboxIdentity } from '../host.ts';
@@ -50,12 +52,34 @@ export interface Lease extends LeaseIdentity, SandboxIdentity, Doubtful {
   readonly dueAt: number | null;
   /** Attempts of the reconciler that have failed since the last one that did not. */
   readonly attempts: number;
+  /** Milliseconds that its reservation is kept when it is released. */
+  readonly cooldownMs: number;
+  /**
+   * Until when it is kept, as the clock's `now`; null: it is not. A pending lease has that of the releasing one that it replaced: if its ADD
+   * fails, the address rests on.
+   */
+  readonly restsUntil: number | null;
+}
+
+/** What people see of a phase: a releasing lease is resting until its cool-down is over. */
+export const shownPhases = ['pending', 'bound', 'resting', 'releasing'] as const;
+export type ShownPhase = (typeof shownPhases)[number];
+
+/** @param now as the clock has it */
+export function shownPhase({ phase, restsUntil }: Lease, now: number): ShownPhase {
+  return phase === 'releasing' && restsUntil !== null && restsUntil > now ? 'resting' : phase;
+}
+
+/** Who asks for an address, and how. */
+export interface Asking {
+  readonly sandbox: SandboxIdentity;
+  readonly workload: Workload;
+  /** Milliseconds. */
+  readonly cooldownMs: number;
 }
 
 /** What `begin` is told. */
-interface Beginning extends LeaseIdentity {
-  readonly sandbox: SandboxIdentity;
-  readonly workload: Workload;
+interface Beginning extends LeaseIdentity, Asking {
   /** IDs of the ADDs that wait for it. */
   readonly callers: Iterable<string>;
 }
@@ -71,6 +95,8 @@ export function begin(previous: Lease | undefined, beginning: Beginning, moment:
     ...newLease(beginning, moment),
     ...beginning.sandbox,
     workload: beginning.workload,
+    cooldownMs: beginning.cooldownMs,
+    restsUntil: previous?.restsUntil ?? null,
     phase: 'pending',
     // Whoever was told an address before may still use it, though the grid has lost it.
     callers: withCallers(previous?.phase === 'bound' ? previous.callers : '', beginning.callers),
@@ -87,7 +113,8 @@ export function begin(previous: Lease | undefined, beginning: Beginning, moment:
  */
 export function bind(lease: Lease, address: string, moment: Moment): Lease {
   if (lease.phase === 'releasing') return lease;
-  return scheduled({ ...lease, phase: 'bound', address, writtenAt: moment.now, attempts: 0 }, moment);
+  const bound = { ...lease, phase: 'bound', address, writtenAt: moment.now, restsUntil: null, attempts: 0 } as const;
+  return scheduled(bound, moment);
 }
 
 /**
@@ -112,17 +139,20 @@ export function followView(lease: Lease, view: string): Lease {
 }
 
 /** The grid has an object of this host that the state knows nothing of: whoever was told its address may use it. */
-export function imported(identity: LeaseIdentity, address: string): Lease {
+export function imported(identity: LeaseIdentity, address: string, cooldownMs = 0): Lease {
   // Older than whatever this daemon will be asked: a GC that is under way may judge it.
-  return { ...newLease(identity, { now: 0, wall: 0 }), phase: 'bound', address };
+  return { ...newLease(identity, { now: 0, wall: 0 }), phase: 'bound', address, cooldownMs };
 }
 
-/** Nobody needs it any more: before DEL answers. The reconciler is to take it up now. */
+/** Nobody needs it any more: before DEL answers. The reconciler is to take it up now, or when its address has rested. */
 export function startRelease(lease: Lease, by: Releaser, { now, wall }: Instant): Lease {
-  const { releasedBy, releasedAt } = lease;
+  const { phase, callers, cooldownMs, releasedBy, releasedAt } = lease;
+  // Nobody remembers an address that nobody was told.
+  const rests = phase === 'bound' && callers !== '' && cooldownMs > 0;
+  const restsUntil = rests ? now + cooldownMs : lease.restsUntil;
   return {
     ...{ ...lease, phase: 'releasing', releasedBy: releasedBy ?? by, releasedAt: releasedAt ?? wall },
-    ...{ attempts: 0, dueAt: now },
+    ...{ attempts: 0, restsUntil, dueAt: Math.max(restsUntil ?? now, now) },
   };
 }
 
@@ -217,36 +247,51 @@ export function emptied(lease: Lease): Lease {
   return lease.phase === 'releasing' ? { ...lease, address: null } : lease;
 }
 
-/** To be looked at again at a known time. */
-export function recheck(lease: Lease, at: number): Lease {
-  return { ...lease, attempts: 0, dueAt: at };
+/** Its address is needed before it has rested. */
+export function endRest(lease: Lease, { now }: Instant): Lease {
+  if (lease.restsUntil === null || lease.restsUntil <= now) return lease;
+  return { ...lease, restsUntil: now, dueAt: lease.phase === 'releasing' ? now : lease.dueAt };
 }
 
-/** An attempt of the reconciler has failed: to be tried again at a known time. */
+/** To be looked at again at a known time, or when it has rested. */
+export function recheck(lease: Lease, at: number): Lease {
+  return { ...lease, attempts: 0, dueAt: Math.max(at, restOf(lease)) };
+}
+
+/** An attempt of the reconciler has failed: to be tried again at a known time, or when it has rested. */
 export function postpone(lease: Lease, at: number): Lease {
-  return { ...lease, attempts: lease.attempts + 1, dueAt: at };
+  return { ...lease, attempts: lease.attempts + 1, dueAt: Math.max(at, restOf(lease)) };
 }
 
 /** The same attachment asks again, from what may be another sandbox, and may name more of its workload. */
-export function askAgain(lease: Lease, sandbox: SandboxIdentity, workload: Workload): Lease {
+export function askAgain(lease: Lease, { sandbox, workload, cooldownMs }: Asking): Lease {
   const { netns, netnsId, bootId } = sandbox;
   const known = { ...lease.workload, ...workload };
-  const isSame = lease.netns === netns && lease.netnsId === netnsId && lease.bootId === bootId;
-  return isSame && isDeepStrictEqual(lease.workload, known) ? lease : { ...lease, ...sandbox, workload: known };
+  const isSameSandbox = lease.netns === netns && lease.netnsId === netnsId && lease.bootId === bootId;
+  const isSame = isSameSandbox && lease.cooldownMs === cooldownMs && isDeepStrictEqual(lease.workload, known);
+  return isSame ? lease : { ...lease, ...sandbox, workload: known, cooldownMs };
 }
 
 /**
  * As an earlier run of the daemon has left it, by a clock of which this one knows nothing: what was in doubt is in doubt for all
- * its time from now on, and nothing waits for longer than that.
+ * its time from now on, what rested rests for all of its, and nothing else waits for longer than that.
  */
 export function resumed(lease: Lease, { now, window }: Pick<Moment, 'now' | 'window'>): Lease {
   const end = now + window.end;
+  const restsUntil = lease.restsUntil === null ? null : now + lease.cooldownMs;
+  const latest = lease.phase === 'releasing' && restsUntil !== null ? restsUntil : Math.min(lease.dueAt ?? end, end);
   return {
     ...lease,
     createInDoubtUntil: lease.createInDoubtUntil === null ? null : end,
     deleteInDoubtUntil: lease.deleteInDoubtUntil === null ? null : end,
-    dueAt: lease.dueAt === null ? null : Math.min(lease.dueAt, end),
+    restsUntil,
+    dueAt: lease.dueAt === null ? null : latest,
   };
+}
+
+/** A DEL may have come since the reconciler took the lease up. */
+function restOf({ phase, restsUntil }: Lease): number {
+  return (phase === 'releasing' ? restsUntil : null) ?? Number.NEGATIVE_INFINITY;
 }
 
 function newLease({ mark, network, view }: LeaseIdentity, { now, wall }: Instant): Lease {
@@ -256,6 +301,7 @@ function newLease({ mark, network, view }: LeaseIdentity, { now, wall }: Instant
     phase: 'pending',
     ...{ createdAt: wall, writtenAt: now, releasedAt: null, releasedBy: null },
     ...{ createInDoubtUntil: null, deleteInDoubtUntil: null, dueAt: null, attempts: 0 },
+    ...{ cooldownMs: 0, restsUntil: null },
   };
 }
 

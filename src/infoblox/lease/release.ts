@@ -10,8 +10,8 @@ import { deletedError } from './address-errors.ts';
 import type { LeaseDeps } from './deps.ts';
 import { doubtOf } from './doubt.ts';
 import { endLease } from './endings.ts';
-import { reconcile } from './execute.ts';
-import type { Lease } from './lease.ts';
+import { apply, reconcile } from './execute.ts';
+import { endRest, type Lease, shownPhase } from './lease.ts';
 
 interface Release {
   readonly attachment: Attachment;
@@ -67,10 +67,12 @@ export async function noteUndelivered(deps: LeaseDeps, mark: string, caller: str
   }
 }
 
-/** What this host is releasing in the view of a network, the oldest first. */
+/** What this host is releasing in the view of a network: what is due first, of what rests what has rested longest. */
 export function releasingIn({ store }: LeaseDeps, { view }: ReadyNetwork): Lease[] {
   const leases = store.where((lease) => lease.phase === 'releasing' && lease.view === view);
-  return leases.sort((one, other) => (one.dueAt ?? 0) - (other.dueAt ?? 0));
+  return leases.sort(
+    (one, other) => (one.dueAt ?? 0) - (other.dueAt ?? 0) || (one.releasedAt ?? 0) - (other.releasedAt ?? 0),
+  );
 }
 
 /** Chooses a release that may give a full network an address. @param tried marks that are left out */
@@ -85,8 +87,20 @@ export function nextRelease(deps: LeaseDeps, network: ReadyNetwork, tried: Reado
   return (untried.find(({ mark }) => !locks.busy(mark)) ?? untried[0])?.mark;
 }
 
+/** Says that the next address of a full network is one that has not rested for its time, if it is. */
+export function warnOfRest({ store, clock, log }: LeaseDeps, mark: string, { cidr, view }: ReadyNetwork): void {
+  const lease = store.get(mark);
+  if (lease === undefined || shownPhase(lease, clock.now()) !== 'resting') return;
+  const seconds = Math.ceil(((lease.restsUntil ?? 0) - clock.now()) / 1_000);
+  log.warn('no free address but those that rest: giving the one that has rested longest', {
+    ...{ network: cidr.text, view, address: lease.address, seconds },
+    hint: 'use a larger subnet, or a shorter ip-cooldown',
+  });
+}
+
 /** Carries out a release for which an ADD waits. @throws GridError only if the state fails: what is not released is refused as taken */
 export async function releaseNow(deps: LeaseDeps, mark: string, signal: AbortSignal): Promise<void> {
+  apply(deps.store, mark, (lease) => endRest(lease, deps.moment()));
   try {
     await reconcile(deps, mark, signal);
   } catch (error) {

@@ -22,6 +22,8 @@ export interface NetworkSpec {
   readonly gateway?: string;
   /** The main plugin takes the first host address for itself, without telling us. */
   readonly keepFirst: boolean;
+  /** Milliseconds that the reservation of an address is kept when it is released. */
+  readonly cooldownMs: number;
 }
 
 /** A spec whose network lies in a place of one kind. */
@@ -40,8 +42,12 @@ export interface SpecInput {
   readonly prefixLength: number;
   readonly gateway?: string;
   readonly keepFirst: boolean;
+  /** Milliseconds, from 0 to `maxCooldownMs`; 0 if absent. */
+  readonly cooldownMs?: number;
 }
 
+/** Milliseconds: longer than switches and connection tables remember who had an address. */
+export const maxCooldownMs = 3_600_000;
 /** Characters of a network view's name at most, so that it fits into the URL of a search, whatever it takes to encode it. */
 export const maxViewLength = 256;
 /** Characters of a network's name at most, in configurations for which an address is given. */
@@ -54,11 +60,11 @@ const maxPrefixLength = 30;
  * @throws GridError `invalid-spec` naming the key, the reason and the fix
  */
 export function networkSpec(input: SpecInput): NetworkSpec {
-  const { name, view, gateway, keepFirst } = input;
+  const { name, view, gateway, keepFirst, cooldownMs = 0 } = input;
   refuseLong(input);
   const place: NetworkPlace =
     input.subnet === undefined ? containerPlace(input) : { kind: 'subnet', cidr: strictCidr('subnet', input.subnet) };
-  if (gateway === undefined) return { name, view, place, keepFirst };
+  if (gateway === undefined) return { name, view, place, keepFirst, cooldownMs };
   if (gateway.includes(':')) throw noIpv6(`gateway ${gateway}`);
   if (parseAddress(gateway) === undefined) {
     throw new GridError('invalid-spec', `gateway "${gateway}" is no IPv4 address`, {
@@ -66,7 +72,7 @@ export function networkSpec(input: SpecInput): NetworkSpec {
     });
   }
   if (place.kind === 'subnet') resolveGateway(gateway, place.cidr);
-  return { name, view, place, keepFirst, gateway };
+  return { name, view, place, keepFirst, cooldownMs, gateway };
 }
 
 /** Limits are far above what is of use: no request, message or log is to be flooded. */
@@ -86,7 +92,7 @@ function refuseLong({ name, view, subnet = '', containers, gateway = '' }: SpecI
   }
 }
 
-/** Names a spec: two specs have one key exactly if they ask for the same. */
+/** Names a spec: two specs have one key exactly if they ask for the same network. */
 export function specKey({ name, view, place, gateway, keepFirst }: NetworkSpec): string {
   const where =
     place.kind === 'subnet' ? [place.cidr.text] : [place.containers.map(({ text }) => text), place.prefixLength];

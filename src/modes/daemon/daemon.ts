@@ -71,6 +71,7 @@ export async function startDaemon(options: Options, plainLog: Log, surroundings:
     grid: options.gridHosts.join(','),
     node: options.nodeName,
     bound: store.count('bound'),
+    resting: store.count('resting'),
     releasing: store.count('releasing'),
   });
   const stopping = new AbortController();
@@ -153,6 +154,7 @@ async function build({ options, surroundings, tracing, clock, log, recentErrors 
       networkView: options.networkView,
       doubtWindow,
       reapAfterMs: options.reapAfterMs,
+      cooldownMs: options.ipCooldownMs,
       originalTenant: options.releaseOriginal,
     },
     conditions,

@@ -286,7 +286,7 @@ test('a wrong command line is told with what was meant', async () => {
   expect(await typed('statsu')).toMatch(/unknown command "statsu"; did you mean status\?/);
   expect(await typed('status', '--jso')).toMatch(/unknown flag --jso; did you mean --json\?\nTry .* status --help/);
   expect(await typed('leases', 'c1')).toMatch(/unexpected argument "c1"/);
-  expect(await typed('leases', '--phase=bond')).toMatch(/--phase "bond" must be pending, bound or releasing/);
+  expect(await typed('leases', '--phase=bond')).toMatch(/--phase "bond" must be pending, bound, resting or releasing/);
   expect(await typed('leases', '--address=10.0.0')).toMatch(/--address "10\.0\.0" must be an IPv4 address/);
   expect(await typed('leases', '--container=')).toMatch(/flag --container needs a value/);
   expect(await typed('leases', '--address=x=')).toMatch(/--address "x=" must be an IPv4 address/);

@@ -19,7 +19,7 @@ const status: Status = {
     ...{ isLoggedIn: true, certificateEndsAt: now + 29.5 * 86_400_000, clientCertificateEndsAt: null },
   },
   networks: [{ name: 'net-1', view: 'default', cidr: '10.0.0.0/24', bound: 3, used: 200, total: 254 }],
-  leases: { pending: 0, bound: 3, releasing: 0 },
+  leases: { pending: 0, bound: 3, resting: 0, releasing: 0 },
 };
 const lease: LeaseRecord = {
   ...{ mark: 'm', network: 'net-1', containerId: 'c1', ifName: 'eth0', view: 'default', address: '10.0.0.2' },

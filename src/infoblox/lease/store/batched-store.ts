@@ -7,9 +7,9 @@ import type { Clock } from '../../concurrency/clock.ts';
 import type { Conditions } from '../../conditions.ts';
 import { GridError } from '../../errors.ts';
 import type { BoundLeases } from '../../network/views.ts';
-import type { DoubtWindow } from '../doubt.ts';
+import { type DoubtWindow, wallTimeOf } from '../doubt.ts';
 import { type HistoryChange, historyChanges } from '../history.ts';
-import { type Lease, type Phase, resumed } from '../lease.ts';
+import { type Lease, type Phase, resumed, type ShownPhase, shownPhase } from '../lease.ts';
 import type { Except, LeaseStore, StoreListener, Transition } from './lease-store.ts';
 
 /** The fact that says that the state is whole. */
@@ -123,13 +123,21 @@ export abstract class BatchedLeaseStore implements LeaseStore {
     return next;
   }
 
-  count(phase: Phase): number {
-    return this.where((lease) => lease.phase === phase).length;
+  count(phase: ShownPhase): number {
+    const now = this.clock.now();
+    return this.where((lease) => shownPhase(lease, now) === phase).length;
   }
 
-  /** When the oldest release began that is not carried out yet, milliseconds since 1970; undefined if there is none. */
+  /**
+   * Since when the oldest release waits that could be carried out, milliseconds since 1970: since it began, or its address has rested.
+   * Undefined if there is none.
+   */
   oldestRelease(): number | undefined {
-    const times = this.where(({ phase }) => phase === 'releasing').flatMap(({ releasedAt }) => releasedAt ?? []);
+    const moment = { now: this.clock.now(), wall: this.clock.wall() };
+    const waiting = this.where((lease) => shownPhase(lease, moment.now) === 'releasing');
+    const times = waiting.flatMap(({ restsUntil, releasedAt }) =>
+      restsUntil === null ? (releasedAt ?? []) : wallTimeOf(restsUntil, moment),
+    );
     return times.length === 0 ? undefined : Math.min(...times);
   }
 

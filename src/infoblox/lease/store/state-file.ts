@@ -50,7 +50,9 @@ const schema = `
     createInDoubtUntil INTEGER,
     deleteInDoubtUntil INTEGER,
     dueAt INTEGER,
-    attempts INTEGER NOT NULL
+    attempts INTEGER NOT NULL,
+    cooldownMs INTEGER NOT NULL,
+    restsUntil INTEGER
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE history (
     number INTEGER PRIMARY KEY,

@@ -28,6 +28,8 @@ export const StoredLease = v.object({
   deleteInDoubtUntil: nullableNumber,
   dueAt: nullableNumber,
   attempts: v.number(),
+  cooldownMs: v.number(),
+  restsUntil: nullableNumber,
 });
 
 /** Of the table `lease`, in its order. */

@@ -51,6 +51,7 @@ const policy = {
   'network-view': text('default', 'Network view, where the network configuration names none'),
   'network-container': text('172.18.0.0/16', 'Networks without "subnet" are allocated from these, comma-separated'),
   'prefix-length': text('24', 'Prefix length of such networks'),
+  'ip-cooldown': text('0s', 'Keep a released address reserved for this long before it can be given again, at most 1h'),
 } satisfies ArgsDef;
 
 const state = {

@@ -2,7 +2,7 @@
 import { hostname } from 'node:os';
 import * as v from 'valibot';
 import { GridError } from '../../../infoblox/errors.ts';
-import { networkSpec } from '../../../infoblox/network/spec.ts';
+import { maxCooldownMs, networkSpec } from '../../../infoblox/network/spec.ts';
 import { callTimeoutsMs, socketFile } from '../../protocol.ts';
 import { day, parseDuration } from '../../quantity.ts';
 import type { ListenAddress } from '../metrics/listener.ts';
@@ -67,6 +67,7 @@ const Flags = v.object({
   'network-view': text,
   'network-container': v.string(),
   'prefix-length': v.pipe(v.string(), v.regex(/^\d{1,3}$/, 'must be a whole number of bits'), v.transform(Number)),
+  'ip-cooldown': v.pipe(duration, v.maxValue(maxCooldownMs, 'must be at most 1h')),
   'cluster-name': name,
   'node-name': v.union([v.literal(''), name], whatNamesAre),
   labels: v.pipe(
@@ -142,6 +143,8 @@ export function readOptions(
     networkView: flags['network-view'],
     networkContainer: flags['network-container'],
     prefixLength: flags['prefix-length'],
+    /** Milliseconds; 0: not at all. */
+    ipCooldownMs: flags['ip-cooldown'],
     clusterName: flags['cluster-name'],
     nodeName: flags['node-name'] || distinctive(hostName),
     /** Extensible attributes by name. */

@@ -3,7 +3,8 @@ import * as v from 'valibot';
 import { checkConfig } from '../../../cni/config-check.ts';
 import { CniCode, CniError } from '../../../cni/errors.ts';
 import type { Netconf } from '../../../cni/netconf.ts';
-import { maxViewLength, type NetworkSpec, networkSpec } from '../../../infoblox/network/spec.ts';
+import { maxCooldownMs, maxViewLength, type NetworkSpec, networkSpec } from '../../../infoblox/network/spec.ts';
+import { parseDuration } from '../../quantity.ts';
 import { nearest, plainSpelling } from '../config/command-line.ts';
 
 /** What the flags say where the network configuration says nothing. */
@@ -11,9 +12,19 @@ export interface SpecDefaults {
   readonly networkView: string;
   readonly networkContainer: string;
   readonly prefixLength: number;
+  /** Milliseconds. */
+  readonly ipCooldownMs: number;
 }
 
 const text = (expected: string) => v.nullish(v.pipe(v.string(expected), v.nonEmpty(expected)));
+const lengthOfTime = (expected: string, maxMs: number) =>
+  v.nullish(
+    v.pipe(
+      v.string(expected),
+      v.check((text) => (parseDuration(text) ?? Number.POSITIVE_INFINITY) <= maxMs, expected),
+      v.transform((text) => parseDuration(text) ?? 0),
+    ),
+  );
 const viewName = text('the name of a network view');
 
 const Keys = v.object({
@@ -22,6 +33,7 @@ const Keys = v.object({
   'network-view': viewName,
   'network-container': text('one or more networks such as "172.18.0.0/16", separated by commas'),
   'prefix-length': v.nullish(v.pipe(v.number('a number such as 24'), v.integer('a number such as 24'))),
+  'ip-cooldown': lengthOfTime('a length of time from "0s" to "1h", such as "10m"', maxCooldownMs),
 });
 
 /** All keys that mean something under `ipam`. */
@@ -85,6 +97,7 @@ export function specOf(netconf: Netconf, defaults: SpecDefaults): NetworkSpec {
     view: keys['network-view'] ?? defaults.networkView,
     containers: keys['network-container'] ?? defaults.networkContainer,
     prefixLength: keys['prefix-length'] ?? defaults.prefixLength,
+    cooldownMs: keys['ip-cooldown'] ?? defaults.ipCooldownMs,
     keepFirst: keys.gateway == null && (netconf.isGateway || netconf.isDefaultGateway),
     ...(keys.subnet == null ? {} : { subnet: keys.subnet }),
     ...(keys.gateway == null ? {} : { gateway: keys.gateway }),

@@ -4,7 +4,7 @@ import { Counter, Gauge, type Registry } from 'prom-client';
 import { type Conditions, conditionKinds } from '../../../infoblox/conditions.ts';
 import { gridTrouble } from '../../../infoblox/grid-state.ts';
 import type { Tally } from '../../../infoblox/lease/deps.ts';
-import { phases } from '../../../infoblox/lease/lease.ts';
+import { shownPhases } from '../../../infoblox/lease/lease.ts';
 import type { SqliteLeaseStore } from '../../../infoblox/lease/store/sqlite-store.ts';
 import type { Exhaustion } from '../../../infoblox/network/exhaustion.ts';
 import { maxNetworks, type NetworkUsage, type Usage } from '../../../infoblox/network/usage.ts';
@@ -42,7 +42,7 @@ const rows: readonly Row[] = [
     name: 'infoblox_cni_leases',
     help: 'Addresses that this host answers for, by phase',
     labels: ['phase'],
-    read: ({ store }) => phases.map((phase) => [{ phase }, store.count(phase)]),
+    read: ({ store }) => shownPhases.map((phase) => [{ phase }, store.count(phase)]),
   },
   {
     name: 'infoblox_cni_attachments_held',
@@ -51,7 +51,7 @@ const rows: readonly Row[] = [
   },
   {
     name: 'infoblox_cni_releases_owed',
-    help: 'Releases that are still to be made on the grid',
+    help: 'Releases that are still to be made on the grid, but for addresses that rest',
     read: ({ store }) => store.count('releasing'),
   },
   {

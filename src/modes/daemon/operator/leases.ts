@@ -5,7 +5,7 @@ import type { Host } from '../../../infoblox/host.ts';
 import type { LeaseDeps } from '../../../infoblox/lease/deps.ts';
 import { doubtOf, wallTimeOf } from '../../../infoblox/lease/doubt.ts';
 import { holdersAt, holdings } from '../../../infoblox/lease/history.ts';
-import type { Lease } from '../../../infoblox/lease/lease.ts';
+import { type Lease, shownPhase } from '../../../infoblox/lease/lease.ts';
 import type { SqliteLeaseStore } from '../../../infoblox/lease/store/sqlite-store.ts';
 import { attachmentIn, shortNetworkName } from '../../../infoblox/mark.ts';
 import { workloadName, workloadOfLease } from '../../../infoblox/workload.ts';
@@ -27,7 +27,8 @@ export function leasesHandler(deps: LeasesDeps): OperatorHandler<'operator/lease
 /** Finds the leases that match, by network and address. */
 export async function findLeases(deps: LeasesDeps, filter: LeaseFilter): Promise<LeaseRecord[]> {
   const records: LeaseRecord[] = [];
-  const found = deps.store.where((lease) => matches(lease, filter));
+  const { now } = deps.moment();
+  const found = deps.store.where((lease) => matches(lease, filter, now));
   found.sort(byNetworkAndAddress);
   for (const [index, { mark }] of found.entries()) {
     if (index > 0 && index % looksAtATime === 0) await turn();
@@ -38,9 +39,9 @@ export async function findLeases(deps: LeasesDeps, filter: LeaseFilter): Promise
   return records;
 }
 
-function matches(lease: Lease, filter: LeaseFilter): boolean {
-  const { network, address, phase } = lease;
-  if (filter.phase !== undefined && phase !== filter.phase) return false;
+function matches(lease: Lease, filter: LeaseFilter, now: number): boolean {
+  const { network, address } = lease;
+  if (filter.phase !== undefined && shownPhase(lease, now) !== filter.phase) return false;
   if (filter.network !== undefined && network !== shortNetworkName(filter.network)) return false;
   if (filter.address !== undefined && address !== filter.address) return false;
   return filter.container === undefined || isOf(lease, filter.container);
@@ -52,17 +53,17 @@ function isOf({ mark, workload }: Lease, container: string): boolean {
 }
 
 /** Makes the record of a lease; looks at its sandbox. */
-function leaseRecord(lease: Lease, { host, moment }: LeasesDeps): LeaseRecord {
+export function leaseRecord(lease: Lease, { host, moment }: LeasesDeps): LeaseRecord {
   const now = moment();
   const doubt = doubtOf(lease, now);
   const workload = workloadOfLease(lease);
-  const { mark, view, address, phase, createdAt, dueAt, attempts, netns } = lease;
+  const { mark, view, address, createdAt, dueAt, attempts, netns } = lease;
   return {
     ...attachmentIn(mark),
     mark,
     view,
     address,
-    phase,
+    phase: shownPhase(lease, now.now),
     dueAt: dueAt === null ? null : wallTimeOf(dueAt, now),
     attempts,
     netns,

@@ -10,7 +10,7 @@ import type { Fields } from '../../../infoblox/log.ts';
 import { hostPrefix, type Origin, parseMark } from '../../../infoblox/mark.ts';
 import type { LeaseRecord, OperatorResult } from '../../operator-protocol.ts';
 import type { OperatorHandler } from '../rpc/request.ts';
-import { findLeases } from './leases.ts';
+import { findLeases, leaseRecord } from './leases.ts';
 
 /** Milliseconds. */
 const timeoutMs = 10_000;
@@ -33,11 +33,11 @@ export function releaseHandler(deps: LeaseDeps): OperatorHandler<'operator/relea
       const leases = isWhole || whole.length > 0 ? whole : begun;
       refuseAmbiguous(container, leases);
       for (const lease of leases) {
-        const { answer, because } = endLease(deps, lease, { cause: 'release', evenIfAlive });
-        if (answer === 'keep') result.kept.push({ lease, why: because });
+        const ended = endLease(deps, lease, { cause: 'release', evenIfAlive });
+        if (ended.answer === 'keep') result.kept.push({ lease, why: ended.because });
         else {
           deps.adds.abort(lease.mark, deletedError());
-          result.leases.push(lease);
+          result.leases.push(ended.lease === undefined ? lease : leaseRecord(ended.lease, deps));
         }
       }
       await deps.store.durable();
@@ -56,8 +56,9 @@ export function gcByHandHandler(deps: LeaseDeps): OperatorHandler<'operator/gc'>
       const settle = every(maxChangesAtOnce, () => deps.store.durable());
       for (const lease of await findLeases(deps, { phase: 'bound' })) {
         if (lease.sandbox !== 'gone') continue;
-        const { answer } = (dryRun ? wouldEnd : endLease)(deps, lease, { cause: 'gc' });
-        if (answer === 'release') result.leases.push(lease);
+        const ended = (dryRun ? wouldEnd : endLease)(deps, lease, { cause: 'gc' });
+        if (ended.answer !== 'release') continue;
+        result.leases.push(dryRun || ended.lease === undefined ? lease : leaseRecord(ended.lease, deps));
         await settle();
       }
       await deps.store.durable();

@@ -63,7 +63,12 @@ export async function statusOf(deps: OperatorStatusDeps): Promise<Status> {
       return { kind, subject, message: error.message, hint: error.hint ?? null, since };
     }),
     networks: networksOf(deps),
-    leases: { pending: store.count('pending'), bound: store.count('bound'), releasing: store.count('releasing') },
+    leases: {
+      pending: store.count('pending'),
+      bound: store.count('bound'),
+      resting: store.count('resting'),
+      releasing: store.count('releasing'),
+    },
     oldestRelease: store.oldestRelease() ?? null,
     errors: [...recentErrors()],
   };

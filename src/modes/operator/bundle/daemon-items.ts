@@ -23,7 +23,7 @@ export const statusShape = shape(
     }),
     conditions: shape({ plain: 'kind since', text: 'subject message hint' }),
     networks: shape({ plain: 'bound total used', network: 'name', view: 'view', address: 'cidr' }),
-    leases: shape({ plain: 'pending bound releasing' }),
+    leases: shape({ plain: 'pending bound resting releasing' }),
     errors: shape({ plain: 'at message', text: 'error hint' }),
   },
 );

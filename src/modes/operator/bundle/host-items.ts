@@ -29,7 +29,7 @@ const pluginShape = shape(
     capabilities: shape({ plain: 'ips ipRanges mac' }),
     ipam: shape(
       {
-        plain: 'type prefix-length socket-dir',
+        plain: 'type prefix-length ip-cooldown socket-dir',
         address: 'subnet gateway network-container',
         view: 'network-view',
       },

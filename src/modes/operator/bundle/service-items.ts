@@ -10,7 +10,7 @@ const maxLines = 5_000;
 
 export const flagShape = shape({
   plain:
-    'wapi-port wapi-version socket-dir driver-name add-timeout reap-after prefix-length state-dir lease-history log-level log-format',
+    'wapi-port wapi-version socket-dir driver-name add-timeout reap-after prefix-length ip-cooldown state-dir lease-history log-level log-format',
   presence: 'wapi-password',
   text: 'wapi-password-file wapi-client-cert wapi-client-key ssl-verify labels metrics-listen',
   host: 'grid-host node-name',
@@ -38,7 +38,7 @@ AmbientCapabilities,PrivateUsers,ProtectProc,ProtectSystem,ReadWritePaths,ReadOn
 /** Fields of the daemon's log: docs/operations.md, "Logs". */
 const logShape = shape({
   plain:
-    'time level message command code condition kind interface milliseconds attempts count bound releasing released version commit trace_id span_id',
+    'time level message command code condition kind interface milliseconds attempts count bound resting releasing released version commit trace_id span_id',
   host: 'node grid host from',
   network: 'network',
   view: 'view',

@@ -1,6 +1,6 @@
 /** `leases`: who holds which address. */
 import { isIPv4 } from 'node:net';
-import { phases } from '../../../infoblox/lease/lease.ts';
+import { shownPhases } from '../../../infoblox/lease/lease.ts';
 import { UsageError } from '../../daemon/config/command-line.ts';
 import { daemonPlace, defineCommand, gridFlags, json } from '../command.ts';
 import { exitStatus } from '../command-error.ts';
@@ -12,7 +12,7 @@ const filter = {
   network: { type: 'string', default: '', description: 'Only of this network, by its "name" in the configuration' },
   container: { type: 'string', default: '', description: 'Only of containers whose ID begins like this' },
   address: { type: 'string', default: '', description: 'Only of this address' },
-  phase: { type: 'string', default: '', description: 'Only pending, bound or releasing ones' },
+  phase: { type: 'string', default: '', description: 'Only pending, bound, resting or releasing ones' },
 } as const;
 
 const history = {
@@ -60,10 +60,10 @@ export const leases = defineCommand({
       const { showOriginals } = await import('../originals.ts');
       return showOriginals(settings, { tenant: flags.original, json });
     }
-    const known = phases.find((name) => name === phase);
+    const known = shownPhases.find((name) => name === phase);
     if (phase !== '' && known === undefined) {
       throw new UsageError(
-        `--phase ${JSON.stringify(phase)} must be ${phases.slice(0, -1).join(', ')} or ${phases.at(-1)}`,
+        `--phase ${JSON.stringify(phase)} must be ${shownPhases.slice(0, -1).join(', ')} or ${shownPhases.at(-1)}`,
       );
     }
     const filter = { network: network || undefined, container: container || undefined, address: address || undefined };

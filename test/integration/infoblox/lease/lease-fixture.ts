@@ -73,6 +73,7 @@ export class LeaseFixture {
         doubtWindow: defaultDoubtWindow,
         reapAfterMs: 0,
         originalTenant: '',
+        cooldownMs: 0,
       },
       conditions,
       trace: untraced,

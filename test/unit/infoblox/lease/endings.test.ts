@@ -152,6 +152,7 @@ const depsOf = (apply: LeaseStore['apply']) => ({
   host: { fate: (): Fate => 'unknown' },
   adds: { underWay: () => false },
   answers: { toldSince: () => false },
+  exhaustion: { released: () => undefined },
   moment: () => noon,
   log: { error: () => undefined },
 });

@@ -15,9 +15,9 @@ import {
   postpone,
   startRelease,
 } from '../../../../src/infoblox/lease/lease.ts';
-import { aLease, noon, sandbox, workload } from '../../../fixture/a-lease.ts';
+import { aLease, asking, noon, sandbox } from '../../../fixture/a-lease.ts';
 
-const beginning = { mark: 'a', network: 'net-1', view: 'default', sandbox, workload, callers: ['new'] };
+const beginning = { mark: 'a', network: 'net-1', view: 'default', ...asking, callers: ['new'] };
 const pending = begin(undefined, beginning, noon);
 const bound = bind(pending, '10.0.0.2', noon);
 const releasing = startRelease(bound, 'DEL', noon);
@@ -36,8 +36,13 @@ const changes: readonly [string, Lease | undefined, Lease | undefined, readonly 
   ['another ADD is answered with the same', bound, answer(bound, ['two']), []],
   ['a create is in doubt', bound, createInDoubt(bound, noon), []],
   ['its view is renamed', bound, followView(bound, 'x'), []],
-  ['more of its workload is known', bound, askAgain(bound, sandbox, { containerId: 'c1', job: 'web' }), []],
-  ['its sandbox is another', bound, askAgain(bound, { ...sandbox, netns: '/run/netns/b' }, workload), []],
+  [
+    'more of its workload is known',
+    bound,
+    askAgain(bound, { ...asking, workload: { containerId: 'c1', job: 'web' } }),
+    [],
+  ],
+  ['its sandbox is another', bound, askAgain(bound, { ...asking, sandbox: { ...sandbox, netns: '/run/netns/b' } }), []],
   ['it is deleted', bound, releasing, [release('DEL')]],
   ['it is collected', bound, startRelease(bound, 'GC', noon), [release('GC')]],
   ['its sandbox is gone', bound, startRelease(bound, 'reaper', noon), [release('reaper')]],

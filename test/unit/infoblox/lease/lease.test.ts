@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { doubtOf, nextRecheck } from '../../../../src/infoblox/lease/doubt.ts';
+import { doubtOf, type Moment, nextRecheck } from '../../../../src/infoblox/lease/doubt.ts';
 import {
   abandon,
   answer,
@@ -20,6 +20,7 @@ import {
   recheck,
   resumed,
   settle,
+  shownPhase,
   startRelease,
   unknownToRelease,
 } from '../../../../src/infoblox/lease/lease.ts';
@@ -28,7 +29,8 @@ import { aLease, momentAt, noon, sandbox, window, workload } from '../../../fixt
 const { now } = noon;
 const elsewhere = { netns: '/run/netns/b', netnsId: '4:18', processStart: 3, bootId: 'boot-2', bootedAt: 5 };
 const noSandbox = { netns: null, netnsId: null, processStart: null, bootId: null, bootedAt: null };
-const beginning = { mark: 'a', network: 'net-1', view: 'default', sandbox: elsewhere, workload, callers: ['new'] };
+const asking = { sandbox: elsewhere, workload, cooldownMs: 0 };
+const beginning = { mark: 'a', network: 'net-1', view: 'default', ...asking, callers: ['new'] };
 const phases: readonly Phase[] = ['pending', 'bound', 'releasing'];
 
 /** A lease of a phase with a history: doubt of both kinds, callers, failed attempts. */
@@ -212,7 +214,7 @@ const transitions: readonly [string, Change, Record<Phase, Expected>][] = [
   ],
   [
     'askAgain',
-    (lease) => askAgain(lease, elsewhere, workload),
+    (lease) => askAgain(lease, asking),
     {
       pending: { ...elsewhere, workload },
       bound: { ...elsewhere, workload },
@@ -310,8 +312,58 @@ describe('doubt', () => {
   });
 });
 
+describe('a cool-down', () => {
+  const minute = 60_000;
+  const told = aLease('a', { callers: 'one', cooldownMs: 10 * minute });
+  const resting = startRelease(told, 'DEL', noon);
+  const later = (milliseconds: number) => momentAt(now + milliseconds);
+
+  test('keeps what an attachment was told resting until it is over', () => {
+    expect(resting).toMatchObject({ phase: 'releasing', restsUntil: now + 10 * minute, dueAt: now + 10 * minute });
+    const shown = (lease: Lease, at: Moment) => shownPhase(lease, at.now);
+    expect([noon, later(10 * minute - 1), later(10 * minute)].map((at) => shown(resting, at))).toEqual([
+      ...['resting', 'resting', 'releasing'],
+    ]);
+    expect(phases.map((phase) => shown(aLease('a', { phase }), noon))).toEqual(phases);
+  });
+
+  test.each<[string, Partial<Lease>]>([
+    ['nobody was told its address', { callers: '' }],
+    ['its ADD has not ended', { phase: 'pending', address: null }],
+    ['it has none', { cooldownMs: 0 }],
+  ])('lets a lease go at once if %s', (_, over) => {
+    expect(startRelease({ ...told, ...over }, 'DEL', noon)).toMatchObject({ restsUntil: null, dueAt: now });
+  });
+
+  test('counts for what was imported, of which nobody knows who was told it', () => {
+    const lease = imported({ mark: 'a', network: 'net-1', view: 'default' }, '10.0.0.2', minute);
+    expect(startRelease(lease, 'GC', noon).restsUntil).toBe(now + minute);
+  });
+
+  test('goes on when an ADD of the same attachment comes and fails, and ends when that has its address', () => {
+    const again = begin(resting, { ...beginning, cooldownMs: 10 * minute }, later(minute));
+    expect(abandon(again, 'unfinished', later(2 * minute))).toMatchObject({ dueAt: resting.dueAt });
+    expect(abandon(again, 'unfinished', later(20 * minute))).toMatchObject({ dueAt: now + 20 * minute });
+    const bound = bind(again, '10.0.0.2', later(minute));
+    expect(bound).toMatchObject({ restsUntil: null, dueAt: null });
+    expect(startRelease(bound, 'DEL', later(3 * minute)).restsUntil).toBe(now + 13 * minute);
+  });
+
+  test('is that of the last ADD', () => {
+    expect(askAgain(told, { ...asking, cooldownMs: minute }).cooldownMs).toBe(minute);
+  });
+
+  test.each([-86_400_000, 0, 86_400_000])('begins anew in a new run, whose clock was set by %s ms meanwhile', (set) => {
+    const start = later(minute + set);
+    const end = start.now + 10 * minute;
+    expect(resumed(resting, start)).toMatchObject({ restsUntil: end, dueAt: end });
+    const again = resumed(begin(resting, { ...beginning, cooldownMs: 10 * minute }, noon), start);
+    expect(abandon(again, 'unfinished', start).dueAt).toBe(end);
+  });
+});
+
 test('what is known of a workload stays known when a later ADD does not name it', () => {
-  const lease = askAgain(aLease('a', { workload }), sandbox, { containerId: 'c1', uid: '8c1d' });
+  const lease = askAgain(aLease('a', { workload }), { ...asking, workload: { containerId: 'c1', uid: '8c1d' } });
   expect(lease.workload).toEqual({ ...workload, uid: '8c1d' });
 });
 

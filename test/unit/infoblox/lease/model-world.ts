@@ -13,12 +13,14 @@ import {
   createRefused,
   deleteAnswered,
   deleteInDoubt,
+  endRest,
   followView,
   keepDoubt,
   type Lease,
   recheck,
   reserveLater,
   settle,
+  shownPhase,
 } from '../../../../src/infoblox/lease/lease.ts';
 import { type Found, type Look, plan, type Step } from '../../../../src/infoblox/lease/plan.ts';
 
@@ -79,16 +81,24 @@ export class World {
   readonly replaced = new Set<string>();
   /** Attachments whose reservation was found in another view: what else they have stays, too, until they are deleted. */
   readonly strayed = new Set<string>();
+  /** What attachments were told whose DEL has come since, and until when nobody else may have it. */
+  readonly #resting = new Map<string, { readonly address: string; readonly until: number }>();
   readonly faults: string[] = [];
   /** ADDs whose callers have no answer and have not said so yet: notes of plugins. */
   readonly notes: { readonly mark: string; readonly caller: string }[] = [];
   /** By mark: the last ADD that is known to have its answer. */
   readonly #delivered = new Map<string, string>();
   #calls = 0;
+  readonly #cooldownMs: number;
   /** What a grid host that lags behind still shows. */
   #past = new Map<string, string>();
   /** What happens while a write is under way: before it is carried out, or before its answer is here. */
   #meanwhile: { awaits: number; readonly happen: (world: World) => void } | undefined;
+
+  /** @param cooldownMs for which a released address is kept */
+  constructor(cooldownMs = 0) {
+    this.#cooldownMs = cooldownMs;
+  }
 
   get moment() {
     return { now: this.now, wall: this.now, window };
@@ -115,6 +125,7 @@ export class World {
     // An attachment that has an address keeps it; a runtime that wants another one deletes it first.
     if (this.state.get(mark)?.phase === 'bound' && wanted !== 'any') return;
     this.#calls += 1;
+    this.#resting.delete(mark);
     const add = { caller: `call-${this.#calls}`, view: view === 'as ever' ? 'v' : this.view };
     try {
       const address = this.#give(mark, { endings, wanted, lagging, add });
@@ -150,6 +161,7 @@ export class World {
     const known = this.state.get(mark);
     if (known?.phase === 'bound') return;
     if (known !== undefined && known.view !== this.view) return;
+    this.#resting.delete(mark);
     const lease = begin(known, this.#beginning(mark, 'killed'), this.moment);
     this.state.set(mark, lease);
     if (plan(lease, this.#look(mark, {}), this.moment).kind === 'create') {
@@ -163,6 +175,10 @@ export class World {
   }
 
   del(mark: string): void {
+    const address = this.told.get(mark);
+    if (address !== undefined && this.#cooldownMs > 0 && this.grid.get(address) === mark) {
+      this.#resting.set(mark, { address, until: this.now + this.#cooldownMs });
+    }
     this.#forgetTold(mark);
     if (this.state.has(mark)) this.#end(mark, { cause: 'DEL' });
   }
@@ -226,9 +242,13 @@ export class World {
 
   broken(): string[] {
     const told = [...this.told];
+    const restless = [...this.#resting].filter(
+      ([mark, { address, until }]) => this.now < until && this.grid.get(address) !== mark,
+    );
     for (const mark of this.robbed) if (this.grid.get(this.told.get(mark) ?? '') === mark) this.robbed.delete(mark);
     return [
       ...this.faults,
+      ...restless.map(([mark, { address }]) => `${address} of ${mark} did not rest`),
       ...told
         .filter(([mark, address]) => this.grid.get(address) !== mark && !this.robbed.has(mark))
         .map(([mark, address]) => `${mark} lost ${address}`),
@@ -259,12 +279,13 @@ export class World {
   /** What is still being released in another view goes first. */
   #leaveView(mark: string, { endings }: How): void {
     this.#end(mark, { cause: 'dead ADD' });
+    this.#apply(mark, (lease) => endRest(lease, this.moment));
     this.#bring(mark, { endings, lagging: false });
     if (this.state.has(mark)) throw new Failure('its release is not settled');
   }
 
   #beginning(mark: string, caller: string, view = this.view) {
-    return { mark, network: 'n', view, sandbox, workload, callers: [caller] };
+    return { mark, network: 'n', view, sandbox, workload, cooldownMs: this.#cooldownMs, callers: [caller] };
   }
 
   #notAnswered(mark: string, caller: string): void {
@@ -293,6 +314,7 @@ export class World {
       const lease = this.state.get(mark);
       if (lease === undefined) return undefined;
       if (how.add !== undefined && lease.phase === 'releasing') throw new Failure('it was deleted');
+      if (shownPhase(lease, this.now) === 'resting') return undefined;
       how.doubtful ||= look.unconfirmed !== undefined;
       const next = this.#act(lease, look, { step: plan(lease, look, this.moment), how });
       if (next === 'done') return this.state.get(mark)?.address ?? undefined;

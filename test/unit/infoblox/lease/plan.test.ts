@@ -118,7 +118,7 @@ function leaseOf(phase: PhaseOrNone, doubt: DoubtKind): Lease | undefined {
   const workload = { containerId: 'c1' };
   let lease = begin(
     undefined,
-    { mark, network: 'net-1', view: 'default', sandbox, workload, callers: ['call'] },
+    { mark, network: 'net-1', view: 'default', sandbox, workload, cooldownMs: 0, callers: ['call'] },
     moment,
   );
   if (phase !== 'pending') lease = bind(lease, mine.address, moment);

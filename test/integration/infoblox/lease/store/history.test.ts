@@ -12,7 +12,7 @@ import { HistoryTable } from '../../../../../src/infoblox/lease/store/history-ta
 import { SqliteLeaseStore, type StoreOptions } from '../../../../../src/infoblox/lease/store/sqlite-store.ts';
 import { openStateFile } from '../../../../../src/infoblox/lease/store/state-file.ts';
 import { Statements } from '../../../../../src/infoblox/lease/store/statements.ts';
-import { aLease, drop, momentAt, put, sandbox, workload } from '../../../../fixture/a-lease.ts';
+import { aLease, asking, drop, momentAt, put, workload } from '../../../../fixture/a-lease.ts';
 
 const day = 86_400_000;
 const address = '10.0.0.2';
@@ -41,7 +41,7 @@ function tamper(sql: string): void {
 }
 
 function add(mark: string, at = address): void {
-  const beginning = { mark, network: 'net-1', view: 'default', sandbox, workload, callers: [] };
+  const beginning = { mark, network: 'net-1', view: 'default', ...asking, callers: [] };
   store.apply(mark, (lease) => begin(lease, beginning, momentAt(now)));
   store.apply(mark, (lease) => lease && bind(lease, at, momentAt(now)));
 }

@@ -219,6 +219,7 @@ describe.each([
     put(store, aLease('by a clock that was behind', doubt(now - day)));
     put(store, aLease('without doubt', { phase: 'releasing', dueAt: now + 300_000 }));
     put(store, aLease('never', { deleteInDoubtUntil: now }));
+    put(store, aLease('resting', { phase: 'releasing', cooldownMs: day, restsUntil: now + 1, dueAt: now + 1 }));
     await store.durable();
     await clock.advance(1_000);
     reopened();
@@ -227,6 +228,7 @@ describe.each([
     expect(store.get('by a clock that was behind')).toMatchObject({ ...doubt(end), dueAt: now - day });
     expect(store.get('without doubt')).toMatchObject({ createInDoubtUntil: null, dueAt: end });
     expect(store.get('never')).toMatchObject({ deleteInDoubtUntil: end, dueAt: null });
+    expect(store.get('resting')).toMatchObject({ restsUntil: clock.now() + day, dueAt: clock.now() + day });
   });
 
   test('tells whoever listens what has changed and what is forgotten, and nothing of what a transition left alone', () => {

@@ -9,7 +9,7 @@ import { Conditions } from '../../../../../src/infoblox/conditions.ts';
 import { GridError } from '../../../../../src/infoblox/errors.ts';
 import * as transitions from '../../../../../src/infoblox/lease/lease.ts';
 import { SqliteLeaseStore } from '../../../../../src/infoblox/lease/store/sqlite-store.ts';
-import { momentAt, noon, sandbox, window, workload } from '../../../../fixture/a-lease.ts';
+import { asking, momentAt, noon, window } from '../../../../fixture/a-lease.ts';
 import { ManualClock } from '../../../../fixture/manual-clock.ts';
 
 type Lease = transitions.Lease;
@@ -46,13 +46,13 @@ const changes: Readonly<Record<string, (lease: Lease, n: number) => Lease | unde
   emptied: (lease) => transitions.emptied(lease),
   recheck: (lease, n) => transitions.recheck(lease, n),
   postpone: (lease, n) => transitions.postpone(lease, n),
-  askAgain: (lease) => transitions.askAgain(lease, sandbox, workload),
+  askAgain: (lease) => transitions.askAgain(lease, asking),
   forget: () => undefined,
 };
 
 function changed(lease: Lease | undefined, what: string, { mark, n }: { mark: string; n: number }): Lease | undefined {
   if (what === 'begin') {
-    return transitions.begin(lease, { ...identity(mark), sandbox, workload, callers: [`call-${n}`] }, noon);
+    return transitions.begin(lease, { ...identity(mark), ...asking, callers: [`call-${n}`] }, noon);
   }
   if (what === 'imported') return lease ?? transitions.imported(identity(mark), `10.0.0.${n}`);
   return lease === undefined ? undefined : changes[what]?.(lease, n);

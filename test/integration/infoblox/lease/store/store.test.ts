@@ -221,6 +221,10 @@ describe('leases', () => {
     put(store, aLease('d', { phase: 'releasing', releasedAt: 600, dueAt: 950 }));
     expect([store.count('bound'), store.count('releasing'), store.count('pending')]).toEqual([1, 2, 1]);
     expect(store.oldestRelease()).toBe(600);
+    drop(store, 'd');
+    const now = Date.now();
+    put(store, aLease('e', { phase: 'releasing', releasedAt: 500, restsUntil: now + 60_000, dueAt: now + 60_000 }));
+    expect([store.count('resting'), store.count('releasing'), store.oldestRelease()]).toEqual([1, 1, 700]);
   });
 
   test('of 10,000 containers are opened, read and changed fast', async () => {

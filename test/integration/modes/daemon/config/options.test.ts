@@ -50,6 +50,7 @@ test.each([
   // Timers take no fractions, and 16.1 * 1000 is one.
   [['--add-timeout=16.1s'], { addTimeoutMs: 16_100 }],
   [['--reap-after=0'], { reapAfterMs: 0 }],
+  [['--ip-cooldown=1h'], { ipCooldownMs: 3_600_000 }],
   [['--reap-after=1.5h'], { reapAfterMs: 5_400_000 }],
   [['--lease-history=0'], { leaseHistoryMs: 0 }],
   [['--lease-history=90d'], { leaseHistoryMs: 90 * 86_400_000 }],
@@ -93,6 +94,7 @@ test.each([
   ['--add-timeout=0', /must be at least 1s/],
   ['--add-timeout=2m', /must be at most 60s: runtimes give up then/],
   ['--reap-after=-1s', /must be a duration/],
+  ['--ip-cooldown=61m', /^--ip-cooldown "61m" must be at most 1h$/],
   ['--lease-history=30', /must be a duration/],
   ['--lease-history=3651d', /must be at most 3650d/],
   ['--metrics-listen=9477', /must be off, or host:port such as 127\.0\.0\.1:9477/],

@@ -3,7 +3,7 @@ import { parseNetconf } from '../../../../../src/cni/netconf.ts';
 import { specOf, unknownKeys, viewOf } from '../../../../../src/modes/daemon/handlers/network-spec.ts';
 import { errorOf, held, useGridAndHost } from '../../../infoblox/grid-and-host.ts';
 
-const defaults = { networkView: 'of-the-flags', networkContainer: '172.18.0.0/16', prefixLength: 24 };
+const defaults = { networkView: 'of-the-flags', networkContainer: '172.18.0.0/16', prefixLength: 24, ipCooldownMs: 0 };
 
 const netconf = (ipam: Record<string, unknown>, more: Record<string, unknown> = {}) =>
   parseNetconf(
@@ -32,6 +32,8 @@ describe('a key under ipam', () => {
     ['prefixLength', 'prefix-length'],
     ['prefix_length', 'prefix-length'],
     ['prefix-lenght', 'prefix-length'],
+    ['ipCooldownMs', 'ip-cooldown'],
+    ['ip-cool-down', 'ip-cooldown'],
     ['route', 'routes'],
     ['socketDir', 'socket-dir'],
     ['socket-dirs', 'socket-dir'],
@@ -133,7 +135,7 @@ describe('address ranges of the runtime', () => {
 describe('the policy', () => {
   test('is the flags’ where the configuration says nothing, or null', () => {
     const fallback = {
-      ...{ name: 'net-1', view: 'of-the-flags', keepFirst: false },
+      ...{ name: 'net-1', view: 'of-the-flags', keepFirst: false, cooldownMs: 0 },
       place: {
         kind: 'container',
         containers: [{ family: 4, base: '172.18.0.0', prefix: 16, text: '172.18.0.0/16' }],
@@ -154,6 +156,26 @@ describe('the policy', () => {
       place: { kind: 'subnet' },
       gateway: '0.0.0.1',
     });
+  });
+
+  test.each([
+    ['0s', 0],
+    ['0', 0],
+    ['90s', 90_000],
+    ['1h', 3_600_000],
+  ])('keeps a released address for the cool-down of the configuration, %s, else for that of the flags', (text, ms) => {
+    expect(policy({ 'ip-cooldown': text }).cooldownMs).toBe(ms);
+    expect(specOf(netconf({}), { ...defaults, ipCooldownMs: 60_000 }).cooldownMs).toBe(60_000);
+  });
+
+  test.each([['61m'], ['-1s'], ['10'], [600], ['']])('refuses the cool-down %j', (value) => {
+    const found = `found ${JSON.stringify(value)}`;
+    expect(() => policy({ 'ip-cooldown': value })).toThrow(
+      expect.objectContaining({
+        code: 7,
+        message: `invalid network configuration: ipam.ip-cooldown: expected a length of time from "0s" to "1h", such as "10m", ${found}`,
+      }),
+    );
   });
 
   test('keeps the first address back exactly where a bridge takes it for itself', () => {

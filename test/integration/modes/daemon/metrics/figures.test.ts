@@ -77,11 +77,11 @@ test('a network without a free address is full until one comes back', async () =
 test('leases are counted by phase, and a release that waits for the grid shows how long for', async () => {
   await host.add('c1');
   await host.add('c2');
-  expect(await figure('leases')).toEqual({ pending: 0, bound: 2, releasing: 0 });
+  expect(await figure('leases')).toEqual({ pending: 0, bound: 2, resting: 0, releasing: 0 });
   expect(await figure('oldest_release_age_seconds')).toEqual({ '': 0 });
   await grid.pause();
   await host.call('DEL', 'c1');
-  expect(await figure('leases')).toEqual({ pending: 0, bound: 1, releasing: 1 });
+  expect(await figure('leases')).toEqual({ pending: 0, bound: 1, resting: 0, releasing: 1 });
   await until('a second has passed', async () => ((await figure('oldest_release_age_seconds'))[''] ?? 0) > 1);
   expect(await figure('conditions')).toMatchObject({ 'grid-unavailable': 1, 'grid-not-seen': 0 });
   await grid.resume();

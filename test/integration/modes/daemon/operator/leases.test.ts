@@ -48,6 +48,14 @@ describe('a listing of many leases', () => {
     expect(new Set(found.map(({ phase }) => phase))).toEqual(new Set(['releasing']));
   });
 
+  test('has those that rest apart from those that are to go now', async () => {
+    const clock = new ManualClock();
+    put(store, aLease(markOf(0), { phase: 'releasing', restsUntil: clock.now() + 1, dueAt: clock.now() + 1 }));
+    const found = await find({ phase: 'resting' }, clock);
+    expect(found).toMatchObject([{ mark: markOf(0), phase: 'resting', dueAt: clock.wall() + 1 }]);
+    expect(await find({ phase: 'releasing' }, clock)).toHaveLength(149);
+  });
+
   test('goes on where it was when leases come and go meanwhile', async () => {
     const finding = find();
     drop(store, markOf(0));

@@ -109,7 +109,13 @@ const status: Status = {
     formerNames: [],
     driver: 'infoblox',
   },
-  ...{ stateDir: '/state', grid, conditions: [], networks: [], leases: { pending: 0, bound: 0, releasing: 0 } },
+  ...{
+    stateDir: '/state',
+    grid,
+    conditions: [],
+    networks: [],
+    leases: { pending: 0, bound: 0, resting: 0, releasing: 0 },
+  },
   ...{ oldestRelease: null, errors: [] },
 };
 const expected = {
