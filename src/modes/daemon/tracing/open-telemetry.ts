@@ -14,6 +14,7 @@ import {
   AlwaysOffSampler,
   AlwaysOnSampler,
   BatchSpanProcessor,
+  type BatchSpanProcessorOptions,
   ParentBasedSampler,
   type Sampler,
   type SpanExporter,
@@ -34,7 +35,7 @@ const maxAttributeCharacters = 2048;
 
 /** Begins to export traces. The exporter itself reads its variables, OTEL_EXPORTER_OTLP_*, from the process's environment. */
 export function openTracing({ env, node, log }: TracingDeps): Tracing {
-  const stopWarnings = warnOfSettings(log);
+  passOn(log, 'warn');
   const { sampler, batches } = readSettings(env, log);
   const exporter = warnOfLoss(new OTLPTraceExporter(), log);
   const provider = new TracerProvider({
@@ -43,7 +44,7 @@ export function openTracing({ env, node, log }: TracingDeps): Tracing {
     spanLimits: { attributeValueLengthLimit: maxAttributeCharacters },
     spanProcessors: [new BatchSpanProcessor({ exporter, ...batches })],
   });
-  stopWarnings();
+  passOn(log, 'debug');
   const late = () => delay(closeTimeoutMs, undefined, { ref: false });
   const close = () => Promise.race([provider.shutdown().catch(() => undefined), late()]);
   return new Spans(provider.getTracer('infoblox-cni', version), close);
@@ -56,22 +57,15 @@ function resourceOf(node: string): Resource {
   return defaultResource().merge(resourceFromAttributes(own)).merge(detectResources({ detectors }));
 }
 
-/**
- * Passes on what the SDK says of its settings. Later it repeats what `warnOfLoss` says, or worse: that is for `--log-level=debug`.
- * @returns what makes it later
- */
-function warnOfSettings(log: Log): () => void {
-  let level: 'warn' | 'debug' = 'warn';
+/** Passes on what the SDK says. Once its settings are read it repeats what `warnOfLoss` says, or worse: that is for debug. */
+function passOn(log: Log, level: 'warn' | 'debug'): void {
   const write = (text: string) => log[level]('OpenTelemetry complains', { text });
   const nothing = () => undefined;
   const logger = { error: write, warn: write, info: nothing, debug: nothing, verbose: nothing };
   diag.setLogger(logger, { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
-  return () => {
-    level = 'debug';
-  };
 }
 
-/** Milliseconds between two warnings. */
+/** Between two warnings. */
 const warningPauseMs = 600_000;
 
 /**
@@ -106,61 +100,52 @@ function reasonOf(error: unknown): string {
   return [code, messageOf(error)].filter((part) => part !== undefined && part !== '').join(': ');
 }
 
-/*
- * What the environment says of traces and the SDK does not read itself: OpenTelemetry specification, "Environment Variable
- * Specification". Malformed values are ignored, with a warning.
- */
+/** Values of OTEL_TRACES_SAMPLER, without `parentbased_`. */
+const samplers: Readonly<Record<string, (ratio: number) => Sampler>> = {
+  always_on: () => new AlwaysOnSampler(),
+  always_off: () => new AlwaysOffSampler(),
+  traceidratio: (ratio) => new TraceIdRatioBasedSampler(ratio),
+};
+const samplerNames = Object.keys(samplers).flatMap((name) => [name, `parentbased_${name}`]);
 
-const on = () => new AlwaysOnSampler();
-const off = () => new AlwaysOffSampler();
-const ratioed = (ratio: number) => new TraceIdRatioBasedSampler(ratio);
-const asParent = (root: (ratio: number) => Sampler) => (ratio: number) => new ParentBasedSampler({ root: root(ratio) });
-
-/** Values of OTEL_TRACES_SAMPLER. */
-const samplers = {
-  always_on: on,
-  always_off: off,
-  traceidratio: ratioed,
-  parentbased_always_on: asParent(on),
-  parentbased_always_off: asParent(off),
-  parentbased_traceidratio: asParent(ratioed),
-} as const satisfies Record<string, (ratio: number) => Sampler>;
-
-const Name = v.picklist(Object.keys(samplers) as (keyof typeof samplers)[], 'one of the samplers of OpenTelemetry');
 /** JSON is what is sent, and what a collector takes wherever it takes protobuf. */
 const Protocol = v.picklist(['http/json', 'http/protobuf'], 'http/json: the collector has to take OTLP over HTTP');
-const Ratio = v.pipe(
-  v.string(),
-  v.regex(/^[01](\.\d{1,17})?$|^\.\d{1,17}$/, 'a number from 0 to 1'),
-  v.transform(Number),
-  v.maxValue(1, 'a number from 0 to 1'),
-);
 const Count = v.pipe(v.string(), v.regex(/^[1-9]\d{0,8}$/, 'a whole number above 0'), v.transform(Number));
 
-/** Options of the batches in which spans are exported, in milliseconds and numbers of spans, by their variables. */
-const batchOptions = {
-  OTEL_BSP_SCHEDULE_DELAY: 'scheduledDelayMillis',
-  OTEL_BSP_EXPORT_TIMEOUT: 'exportTimeoutMillis',
-  OTEL_BSP_MAX_QUEUE_SIZE: 'maxQueueSize',
-  OTEL_BSP_MAX_EXPORT_BATCH_SIZE: 'maxExportBatchSize',
-} as const;
+/** What the environment says of traces and the SDK does not read itself: OpenTelemetry, "Environment Variable Specification". */
+const Variables = v.object({
+  OTEL_EXPORTER_OTLP_PROTOCOL: Protocol,
+  OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: Protocol,
+  OTEL_TRACES_SAMPLER: v.picklist(samplerNames, 'one of the samplers of OpenTelemetry'),
+  OTEL_TRACES_SAMPLER_ARG: v.pipe(
+    v.string(),
+    v.regex(/^[01](\.0{0,17})?$|^0?\.\d{1,17}$/, 'a number from 0 to 1'),
+    v.transform(Number),
+  ),
+  OTEL_BSP_SCHEDULE_DELAY: Count,
+  OTEL_BSP_EXPORT_TIMEOUT: Count,
+  OTEL_BSP_MAX_QUEUE_SIZE: Count,
+  OTEL_BSP_MAX_EXPORT_BATCH_SIZE: Count,
+});
 
-/** Reads which spans are kept, and how they are put together for export. */
+/** Reads which spans are kept, and how they are put together for export. Malformed values are ignored, with a warning. */
 export function readSettings(env: NodeJS.ProcessEnv, log: Log) {
-  function read<Value>(name: string, schema: v.GenericSchema<string, Value>): Value | undefined {
+  const given: Partial<v.InferOutput<typeof Variables>> = {};
+  for (const [name, schema] of Object.entries(Variables.entries)) {
     const value = env[name]?.trim();
-    if (!value) return undefined;
+    if (!value) continue;
     const parsed = v.safeParse(schema, value);
-    if (parsed.success) return parsed.output;
-    log.warn('variable ignored', { name, value, hint: `must be ${parsed.issues[0].message}` });
-    return undefined;
+    if (parsed.success) Object.assign(given, { [name]: parsed.output });
+    else log.warn('variable ignored', { name, value, hint: `must be ${parsed.issues[0].message}` });
   }
-  for (const name of ['OTEL_EXPORTER_OTLP_PROTOCOL', 'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL']) read(name, Protocol);
-  const sampler = samplers[read('OTEL_TRACES_SAMPLER', Name) ?? 'parentbased_always_on'];
-  const batches: Partial<Record<(typeof batchOptions)[keyof typeof batchOptions], number>> = {};
-  for (const [variable, option] of Object.entries(batchOptions)) {
-    const value = read(variable, Count);
-    if (value !== undefined) batches[option] = value;
-  }
-  return { sampler: sampler(read('OTEL_TRACES_SAMPLER_ARG', Ratio) ?? 1), batches };
+  const { OTEL_TRACES_SAMPLER: name = 'parentbased_always_on', OTEL_TRACES_SAMPLER_ARG: ratio = 1 } = given;
+  const root = samplers[name.replace('parentbased_', '')]?.(ratio) ?? new AlwaysOnSampler();
+  // What is undefined is as the SDK has it.
+  const batches = {
+    scheduledDelayMillis: given.OTEL_BSP_SCHEDULE_DELAY,
+    exportTimeoutMillis: given.OTEL_BSP_EXPORT_TIMEOUT,
+    maxQueueSize: given.OTEL_BSP_MAX_QUEUE_SIZE,
+    maxExportBatchSize: given.OTEL_BSP_MAX_EXPORT_BATCH_SIZE,
+  } as Omit<BatchSpanProcessorOptions, 'exporter'>;
+  return { sampler: name.startsWith('parentbased_') ? new ParentBasedSampler({ root }) : root, batches };
 }
