@@ -24,8 +24,3 @@ export function unansweredName(callId: string): string {
 export function isNote(name: string): boolean {
   return /^[^.].*\.(json|unanswered)$/.test(name);
 }
-
-/** Tells whether a file is a note that is being written. */
-export function isDraft(name: string): boolean {
-  return /^\..+\.(json|unanswered)\.[0-9a-f]+$/.test(name);
-}

@@ -54,6 +54,9 @@ export async function startDaemon(options: Options, plainLog: Log, surroundings:
   const { tracing = noTracing, clock = hostClock(), passedSocket } = surroundings;
   const { log, recentErrors } = rememberErrors(tracing.correlate(plainLog));
   const { socketDir, driverName, metricsListen } = options;
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const warning = unverifiedNotice(options.tls) && warnOfUnverified(clock, log, signal);
   const place: SocketPlace = { socketDir, driverName, passedSocket };
   if (passedSocket === undefined) await prepareSocket(place);
   const parts = await build({ options, surroundings, tracing, clock, log, recentErrors });
@@ -74,15 +77,13 @@ export async function startDaemon(options: Options, plainLog: Log, surroundings:
     resting: store.count('resting'),
     releasing: store.count('releasing'),
   });
-  const stopping = new AbortController();
-  const { signal } = stopping;
   const background = [
+    warning,
     notes.keepTaking(signal),
     keepSocket({ server, place, onLost, clock, log }, signal),
     repeat(clock, { intervalMs: stateLookIntervalMs, signal }, () => {
       if (store.loss !== undefined) onLost(new StartError(store.loss.message, store.loss.hint));
     }),
-    unverifiedNotice(options.tls) && warnOfUnverified(clock, log, signal),
   ];
   return {
     lost,

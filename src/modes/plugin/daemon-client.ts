@@ -1,6 +1,7 @@
 /** The plugin's side of the socket: one call, one answer, and an end to the wait. */
 import { connect, type Socket } from 'node:net';
 import { CniCode, CniError } from '../../cni/errors.ts';
+import { errnoOf } from '../../errno.ts';
 import { acceptTimeoutMs, answerGraceMs, type Call, maxFrameBytes, requestFrame, takenFrame } from '../protocol.ts';
 import { milliseconds, mustBeRoot, rootHint } from './process.ts';
 
@@ -83,65 +84,52 @@ function connectTo(file: string): Promise<Socket> {
 }
 
 /** @param request with `end`, in milliseconds of `process.ts`: when everything is over */
-function exchange(
+async function exchange(
   socket: Socket,
   { file, method, call, limit, end }: DaemonCall & { readonly end: number },
   take: (result: unknown) => void,
 ): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let isAccepted = false;
-    const fail = (error: unknown) => {
+  const failAfter = (waitMs: number, error: NoAnswer) =>
+    setTimeout(() => socket.destroy(error), Math.min(waitMs, end - milliseconds()));
+  let timer = failAfter(acceptTimeoutMs, notAccepted(file));
+  let isAccepted = false;
+  try {
+    socket.write(requestFrame(method, call));
+    for await (const line of linesOf(socket, file)) {
       clearTimeout(timer);
-      socket.destroy();
-      reject(error);
-    };
-    const failAfter = (wait: number, error: NoAnswer) => setTimeout(fail, Math.min(wait, end - milliseconds()), error);
-    let timer = failAfter(acceptTimeoutMs, notAccepted(file));
-    const onMessage = (message: Message) => {
-      clearTimeout(timer);
+      const message = parseMessage(line);
+      if (message === undefined) throw incompatible(file);
+      if ('error' in message) throw message.error;
       if ('accepted' in message) {
         isAccepted = true;
-        const wait = message.accepted + answerGraceMs;
-        timer = failAfter(wait, late(file, Math.min(wait, limit)));
-        return;
+        const waitMs = message.accepted + answerGraceMs;
+        timer = failAfter(waitMs, late(file, Math.min(waitMs, limit)));
+        continue;
       }
-      if ('error' in message) throw message.error;
       take(message.result);
       // Written at once, without a turn of the event loop: the process may end now.
-      socket.end(takenFrame);
-      resolve();
-    };
-    const read = messageReader(file, onMessage);
-    socket.on('data', (chunk) => {
-      try {
-        read(chunk);
-      } catch (error) {
-        fail(error);
-      }
-    });
-    // Ignored: 'close' follows and decides.
-    socket.on('error', () => undefined);
-    socket.on('close', () => fail(isAccepted ? ended(file) : new NotAccepted('ECONNRESET')));
-    socket.write(requestFrame(method, call));
-  });
+      return void socket.end(takenFrame);
+    }
+  } catch (error) {
+    // All that has a code of the system is a connection that has broken.
+    if (errnoOf(error) === undefined) throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+  throw isAccepted ? ended(file) : new NotAccepted('ECONNRESET');
 }
 
-/**
- * Makes what puts messages together from the pieces that come over the socket `file`.
- * @returns a function that throws NoAnswer for what is no message, and what `onMessage` throws
- */
-function messageReader(file: string, onMessage: (message: Message) => void): (piece: Buffer) => void {
+/** Puts lines together from the pieces that come over the socket `file`. @throws NoAnswer for one that is too long */
+async function* linesOf(pieces: AsyncIterable<Buffer>, file: string): AsyncGenerator<string> {
   let received = Buffer.alloc(0);
-  return (piece) => {
+  for await (const piece of pieces) {
     received = Buffer.concat([received, piece]);
     if (received.length > maxFrameBytes) throw incompatible(file);
     for (let at = received.indexOf(0x0a); at >= 0; at = received.indexOf(0x0a)) {
-      const message = parseMessage(received.toString('utf8', 0, at));
-      if (message === undefined) throw incompatible(file);
+      yield received.toString('utf8', 0, at);
       received = received.subarray(at + 1);
-      onMessage(message);
     }
-  };
+  }
 }
 
 type Message = { readonly accepted: number } | { readonly result: unknown } | { readonly error: CniError };

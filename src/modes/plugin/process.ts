@@ -17,31 +17,23 @@ export function ownName(): string {
 }
 
 /**
- * Reads stdin to its end, at no cost when the caller has written it already.
- * @param limit milliseconds
- * @param maxBytes bytes
+ * Reads stdin to its end, at no cost when the caller has written it already. It is opened anew as non-blocking, so that a caller who
+ * never closes it cannot keep us: a blocking read would keep even process.exit waiting. A socket, which no runtime passes, cannot be
+ * opened, and is read as it is.
  * @throws CniError 5 when it does not end in time or holds more
  */
-export async function readStdin(limit: number, maxBytes: number): Promise<Buffer> {
-  return fstatSync(0).isSocket() ? readSocket(limit, maxBytes) : readFile(limit, maxBytes);
-}
-
-/**
- * Opened anew as non-blocking, so that a caller who never closes it cannot keep us: a blocking read would keep even
- * process.exit waiting.
- */
-async function readFile(limit: number, maxBytes: number): Promise<Buffer> {
-  const fd = openSync('/proc/self/fd/0', constants.O_RDONLY | constants.O_NONBLOCK);
-  const end = milliseconds() + limit;
+export async function readStdin(limitMs: number, maxBytes: number): Promise<Buffer> {
+  const file = fstatSync(0).isSocket() ? 0 : openSync('/proc/self/fd/0', constants.O_RDONLY | constants.O_NONBLOCK);
+  const end = milliseconds() + limitMs;
   const chunks: Buffer[] = [];
   let size = 0;
   try {
     for (;;) {
       const chunk = Buffer.allocUnsafe(65_536);
-      const length = readAvailable(fd, chunk);
+      const length = readAvailable(file, chunk);
       if (length === 0) return Buffer.concat(chunks);
       if (length === undefined) {
-        if (milliseconds() > end) throw late(limit);
+        if (milliseconds() > end) throw late(limitMs);
         await new Promise((resolve) => setTimeout(resolve, pollPauseMs));
         continue;
       }
@@ -50,7 +42,7 @@ async function readFile(limit: number, maxBytes: number): Promise<Buffer> {
       chunks.push(chunk.subarray(0, length));
     }
   } finally {
-    closeSync(fd);
+    if (file !== 0) closeSync(file);
   }
 }
 
@@ -63,28 +55,10 @@ function readAvailable(fd: number, chunk: Buffer): number | undefined {
   }
 }
 
-async function readSocket(limit: number, maxBytes: number): Promise<Buffer> {
-  const { Socket } = await import('node:net');
-  const socket = new Socket({ fd: 0, readable: true, writable: false });
-  const chunks: Buffer[] = [];
-  let size = 0;
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => socket.destroy(late(limit)), limit);
-    socket.on('data', (chunk) => {
-      size += chunk.length;
-      if (size > maxBytes) socket.destroy(tooLarge(maxBytes));
-      chunks.push(chunk);
-    });
-    socket.on('end', () => resolve(Buffer.concat(chunks)));
-    socket.on('error', reject);
-    socket.on('close', () => clearTimeout(timer));
-  });
-}
-
-function late(limit: number): CniError {
+function late(limitMs: number): CniError {
   return new CniError(
     CniCode.io,
-    `stdin did not end within ${limit / 1000} s`,
+    `stdin did not end within ${limitMs / 1000} s`,
     'The caller must write the network configuration to stdin and close it.',
   );
 }

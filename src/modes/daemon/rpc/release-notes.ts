@@ -13,13 +13,11 @@ import { GridError } from '../../../infoblox/errors.ts';
 import type { Log } from '../../../infoblox/log.ts';
 import type { Attachment } from '../../../infoblox/mark.ts';
 import { type Call, owedDir } from '../../protocol.ts';
-import { isDraft, isNote, maxNoteBytes, noteName } from '../../release-note.ts';
-import { isPluginRequest, parseRequest } from './request.ts';
+import { isNote, maxNoteBytes, noteName } from '../../release-note.ts';
+import { parseCall } from './request.ts';
 
 /** Between looks for notes, which a plugin may leave while the daemon is slow. */
 const lookIntervalMs = 15_000;
-/** After which nobody is writing a note any more. */
-const maxDraftAgeMs = 60_000;
 
 interface ReleaseNotesDeps {
   readonly socketDir: string;
@@ -79,9 +77,7 @@ export class ReleaseNotes {
   /** Takes over all notes that are there now. */
   async takeAll(signal?: AbortSignal): Promise<void> {
     if (this.#distrust() !== undefined) return;
-    const files = this.#files();
-    for (const name of files.filter(isDraft)) this.#removeIfOld(name);
-    for (const name of files.filter(isNote)) {
+    for (const name of this.#files().filter(isNote)) {
       if (signal?.aborted) return;
       try {
         // Thousands may lie there after an outage: calls come in between.
@@ -117,17 +113,6 @@ export class ReleaseNotes {
     }
   }
 
-  /** The plugin that wrote it was killed. */
-  #removeIfOld(draft: string): void {
-    const file = `${this.#directory}/${draft}`;
-    try {
-      if (this.#deps.clock.wall() - lstatSync(file).mtimeMs > maxDraftAgeMs) rmSync(file);
-    } catch (error) {
-      if (!isErrno(error, 'ENOENT'))
-        this.#deps.log.warn('cannot remove an unfinished release note', { file, reason: messageOf(error) });
-    }
-  }
-
   /** Returns when the note is taken, absent or set aside; throws if it is still there. */
   async #take(name: string): Promise<void> {
     const { log, release, recordUnanswered } = this.#deps;
@@ -137,22 +122,19 @@ export class ReleaseNotes {
       const owner = lstatSync(this.#directory, { throwIfNoEntry: false })?.uid;
       const note = readRegularFile(file, { maxBytes: maxNoteBytes, owner });
       if (note === undefined) return;
-      const request = parseRequest(note.bytes.toString());
-      if (!isPluginRequest(request)) throw new SyntaxError(`no call of a plugin: ${request.method}`);
-      const isDel = request.method === 'DEL';
-      if (isDel) await release(request.params, note.modifiedAt);
-      else await recordUnanswered(request.params);
+      const { method, params } = parseCall(note.bytes.toString());
+      if (method === 'DEL') await release(params, note.modifiedAt);
+      else await recordUnanswered(params);
       rmSync(file, { force: true });
       this.#warned.delete(name);
-      const what = isDel ? 'recorded release taken over' : 'note of an unanswered ADD taken over';
-      log[isDel ? 'info' : 'debug'](what, { container: request.params.containerId });
+      const container = params.containerId;
+      if (method === 'DEL') log.info('recorded release taken over', { container });
+      else log.debug('note of an unanswered ADD taken over', { container });
     } catch (error) {
       if (!(error instanceof SyntaxError || error instanceof IrregularFile)) throw error;
-      renameSync(file, `${file}.unreadable`);
-      log.error('unreadable release note set aside', {
-        file: `${file}.unreadable`,
-        reason: messageOf(error),
-      });
+      const aside = `${file}.unreadable`;
+      renameSync(file, aside);
+      log.error('unreadable release note set aside', { file: aside, reason: messageOf(error) });
     }
   }
 }

@@ -16,10 +16,13 @@ import { type Call, maxTraceContextLength, protocolVersion, type Sender } from '
 
 export type PluginMethod = 'ADD' | 'DEL' | 'CHECK' | 'GC' | 'STATUS';
 
+interface PluginRequest {
+  readonly method: PluginMethod;
+  readonly params: Call;
+}
+
 /** What a plugin asks, or an operator's command. */
-export type Request =
-  | { readonly method: PluginMethod; readonly params: Call }
-  | { readonly method: OperatorMethod; readonly params: Sender };
+export type Request = PluginRequest | { readonly method: OperatorMethod; readonly params: Sender };
 
 /** Who waits for an answer. */
 export interface Caller {
@@ -98,7 +101,7 @@ const Envelope = v.object({
 });
 
 /** Tells whether a request is a plugin's. */
-export function isPluginRequest(request: Request): request is Extract<Request, { method: PluginMethod }> {
+export function isPluginRequest(request: Request): request is PluginRequest {
   return params.get(request.method) === call;
 }
 
@@ -112,6 +115,13 @@ export function parseRequest(text: string): Request {
   const { method } = parse(Envelope, value);
   const Whole = v.object({ params: params.get(method) ?? v.never() });
   return { method, ...parse(Whole, value) } as Request;
+}
+
+/** As `parseRequest`, for calls of plugins alone. */
+export function parseCall(text: string): PluginRequest {
+  const request = parseRequest(text);
+  if (isPluginRequest(request)) return request;
+  throw new SyntaxError(`no call of a plugin: ${request.method}`);
 }
 
 function parse<Output>(schema: v.GenericSchema<unknown, Output>, value: unknown): Output {

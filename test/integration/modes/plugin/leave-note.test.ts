@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { leaveReleaseNote, leaveUnansweredNote } from '../../../../src/modes/plugin/leave-note.ts';
 import { type Call, owedDir, protocolVersion, socketFile } from '../../../../src/modes/protocol.ts';
-import { isDraft, maxNoteBytes, maxNotes, noteName } from '../../../../src/modes/release-note.ts';
+import { isNote, maxNoteBytes, maxNotes, noteName } from '../../../../src/modes/release-note.ts';
 import { rootTest } from '../../../fixture/root.ts';
 
 let directory: string;
@@ -139,7 +139,7 @@ rootTest('where there is no room for it, it says so and leaves nothing', 'a smal
   }
 });
 
-test('a draft is told from a note', () => {
+test('a note is told from what is being written, and from what was set aside', () => {
   const name = noteName('net-1', 'c1', 'eth0');
-  expect([`.${name}.17`, name, `${name}.unreadable`, '.hidden'].map(isDraft)).toEqual([true, false, false, false]);
+  expect([`.${name}.17`, name, `${name}.unreadable`, '.hidden'].map(isNote)).toEqual([false, true, false, false]);
 });

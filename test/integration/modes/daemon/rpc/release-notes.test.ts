@@ -3,7 +3,6 @@ import {
   chmodSync,
   chownSync,
   linkSync,
-  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -12,7 +11,6 @@ import {
   rmSync,
   symlinkSync,
   truncateSync,
-  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -181,17 +179,6 @@ describe('notes', () => {
     expect(problems).toEqual([]);
   });
 
-  test('that were never finished are removed when nobody can be writing them any more', async () => {
-    leave('c1');
-    const draft = join(owedDir(socketDir, 'infoblox'), '.draft.json.17');
-    writeFileSync(draft, 'half');
-    const longAgo = Date.now() / 1000 - 61;
-    utimesSync(draft, longAgo, longAgo);
-    await notes.takeAll();
-    expect(files()).toEqual([]);
-    expect(problems).toEqual([]);
-  });
-
   test('that never were are no trouble', async () => {
     rmSync(socketDir, { recursive: true });
     await notes.takeAll();
@@ -295,18 +282,6 @@ describe.skipIf(!isRoot)('what is no note of root’s', () => {
     await notes.takeAll();
     expect(released).toEqual(['c1']);
     expect(servingTrouble(conditions)).toBeUndefined();
-  });
-
-  test('half a note that is a link is removed as the link that it is', async () => {
-    leave('c1');
-    const victim = join(socketDir, 'victim');
-    writeFileSync(victim, 'root’s');
-    const draft = join(place(), '.draft.json.17');
-    symlinkSync(victim, draft);
-    execFileSync('touch', ['--no-dereference', '--date=2 minutes ago', draft]);
-    await notes.takeAll();
-    expect(files()).toEqual([]);
-    expect(lstatSync(victim).size).toBeGreaterThan(0);
   });
 });
 
