@@ -24,6 +24,8 @@ export interface NetworkSpec {
   readonly keepFirst: boolean;
   /** Milliseconds that the reservation of an address is kept when it is released. */
   readonly cooldownMs: number;
+  /** Addresses of a block that this host takes for itself; 0: it takes none. */
+  readonly blockSize: number;
 }
 
 /** A spec whose network lies in a place of one kind. */
@@ -44,6 +46,9 @@ export interface SpecInput {
   readonly keepFirst: boolean;
   /** Milliseconds, from 0 to `maxCooldownMs`; 0 if absent. */
   readonly cooldownMs?: number;
+  readonly blockSize?: number;
+  /** Counts where the configuration names none and the network is large enough; 0 if absent. */
+  readonly defaultBlockSize?: number;
 }
 
 /** Milliseconds: longer than switches and connection tables remember who had an address. */
@@ -64,7 +69,8 @@ export function networkSpec(input: SpecInput): NetworkSpec {
   refuseLong(input);
   const place: NetworkPlace =
     input.subnet === undefined ? containerPlace(input) : { kind: 'subnet', cidr: strictCidr('subnet', input.subnet) };
-  if (gateway === undefined) return { name, view, place, keepFirst, cooldownMs };
+  const blockSize = blockSizeIn(place, input);
+  if (gateway === undefined) return { name, view, place, keepFirst, cooldownMs, blockSize };
   if (gateway.includes(':')) throw noIpv6(`gateway ${gateway}`);
   if (parseAddress(gateway) === undefined) {
     throw new GridError('invalid-spec', `gateway "${gateway}" is no IPv4 address`, {
@@ -72,7 +78,7 @@ export function networkSpec(input: SpecInput): NetworkSpec {
     });
   }
   if (place.kind === 'subnet') resolveGateway(gateway, place.cidr);
-  return { name, view, place, keepFirst, cooldownMs, gateway };
+  return { name, view, place, keepFirst, cooldownMs, blockSize, gateway };
 }
 
 /** Limits are far above what is of use: no request, message or log is to be flooded. */
@@ -135,6 +141,30 @@ function containerPlace(input: SpecInput): NetworkPlace {
     });
   }
   return { kind: 'container', containers, prefixLength };
+}
+
+/** Tells whether blocks can have so many addresses; 0: there are none. */
+export function isBlockSize(size: number): boolean {
+  return size === 0 || (size >= 8 && size <= 256 && Number.isInteger(Math.log2(size)));
+}
+
+/** The block size of a configuration is refused where it cannot be; that of the flags is for networks that are large enough. */
+function blockSizeIn(place: NetworkPlace, { blockSize, defaultBlockSize = 0 }: SpecInput): number {
+  const prefix = place.kind === 'subnet' ? place.cidr.prefix : place.prefixLength;
+  const largest = 2 ** (32 - prefix) / 4;
+  if (blockSize === undefined) return defaultBlockSize <= largest ? defaultBlockSize : 0;
+  if (!isBlockSize(blockSize)) {
+    throw new GridError('invalid-spec', `block-size ${blockSize} is neither 0 nor a power of two from 8 to 256`, {
+      hint: 'choose one that holds twice the containers of a host, such as 64, or 0 for no blocks',
+    });
+  }
+  if (blockSize > largest) {
+    const network = place.kind === 'subnet' ? place.cidr.text : `a /${place.prefixLength} network`;
+    throw new GridError('invalid-spec', `block-size ${blockSize} is more than a quarter of ${network}`, {
+      hint: `${largest < 8 ? 'choose 0' : `choose at most ${largest}`}, or a larger network`,
+    });
+  }
+  return blockSize;
 }
 
 /** Tells what addresses that must not be used for hosts are for (RFC 6890, RFC 5771); undefined for all others. */

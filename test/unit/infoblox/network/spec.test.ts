@@ -32,6 +32,14 @@ test.each([
   expect(refusal(over).message).toBe(message);
 });
 
+test.each<[string, Partial<SpecInput>, number]>([
+  ['the configuration', { blockSize: 64, defaultBlockSize: 16 }, 64],
+  ['the configuration, which wants none', { blockSize: 0, defaultBlockSize: 16 }, 0],
+  ['the flags', { defaultBlockSize: 64 }, 64],
+  ['nobody in a network that is too small for that of the flags', { defaultBlockSize: 128 }, 0],
+  ['nobody', {}, 0],
+])('the block size is that of %s', (_, over, size) => expect(spec(over).blockSize).toBe(size));
+
 test('subnet wins over the containers', () => {
   expect(spec({ subnet: '10.0.0.0/24' }).place).toMatchObject({ kind: 'subnet', cidr: { text: '10.0.0.0/24' } });
 });
@@ -91,6 +99,24 @@ test.each([
     { containers: '10.0.0.0/8,172.18.0.0/26' },
     'a /24 network does not fit into 172.18.0.0/26',
     'choose a prefix-length above 26, or a larger network-container',
+  ],
+  ...[-8, 4, 12, 512, 8.5, Number.NaN].map(
+    (blockSize) =>
+      [
+        { blockSize },
+        `block-size ${blockSize} is neither 0 nor a power of two from 8 to 256`,
+        /such as 64, or 0/,
+      ] as const,
+  ),
+  [
+    { blockSize: 128 },
+    'block-size 128 is more than a quarter of a /24 network',
+    'choose at most 64, or a larger network',
+  ],
+  [
+    { subnet: '10.0.0.0/28', blockSize: 8 },
+    'block-size 8 is more than a quarter of 10.0.0.0/28',
+    'choose 0, or a larger network',
   ],
   [{ gateway: 'fd00::1' }, 'gateway fd00::1: IPv6 networks are not supported yet', 'use an IPv4 network'],
   [{ gateway: 'router' }, 'gateway "router" is no IPv4 address', /172\.18\.1\.1, or as 0\.0\.0\.1/],

@@ -135,7 +135,7 @@ describe('address ranges of the runtime', () => {
 describe('the policy', () => {
   test('is the flags’ where the configuration says nothing, or null', () => {
     const fallback = {
-      ...{ name: 'net-1', view: 'of-the-flags', keepFirst: false, cooldownMs: 0 },
+      ...{ name: 'net-1', view: 'of-the-flags', keepFirst: false, cooldownMs: 0, blockSize: 0 },
       place: {
         kind: 'container',
         containers: [{ family: 4, base: '172.18.0.0', prefix: 16, text: '172.18.0.0/16' }],
