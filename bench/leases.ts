@@ -7,7 +7,7 @@ import { defaultDoubtWindow } from '../src/infoblox/lease/doubt.ts';
 import { begin, bind, type Lease } from '../src/infoblox/lease/lease.ts';
 import { SqliteLeaseStore } from '../src/infoblox/lease/store/sqlite-store.ts';
 import { hostPrefix } from '../src/infoblox/mark.ts';
-import { hostSandboxes } from '../src/modes/daemon/host/sandboxes.ts';
+import { thisHost } from '../src/modes/daemon/host/this-host.ts';
 
 /** The mark of lease `n`. */
 export function leaseMark(n: number): string {
@@ -28,7 +28,10 @@ export function leaseAddress(n: number): string {
 export function fillState(directory: string, leases: number, change = (lease: Lease) => lease): void {
   const { store } = SqliteLeaseStore.open(directory, new Conditions());
   const mark = leaseMark(0);
-  const sandbox = { ...hostSandboxes(hostClock()).identify('/run/netns/old'), netnsId: '4:4026532000' };
+  const sandbox = {
+    ...thisHost({ clock: hostClock(), log: { warn: () => undefined } }).identify('/run/netns/old'),
+    netnsId: '4:4026532000',
+  };
   const beginning = {
     mark,
     network: 'bench',

@@ -14,6 +14,7 @@ import { owedReleases } from './figures/owed-releases.ts';
 import { requests } from './figures/requests.ts';
 import { size } from './figures/size.ts';
 import { startUp } from './figures/start-up.ts';
+import { warmAdd } from './figures/warm-add.ts';
 import { table } from './table.ts';
 
 const measurements: readonly Measurement[] = [
@@ -26,6 +27,7 @@ const measurements: readonly Measurement[] = [
   manyLeases,
   owedReleases,
   hostLocal,
+  warmAdd,
 ];
 
 const command = defineCommand({

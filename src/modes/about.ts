@@ -53,5 +53,7 @@ export type CommandName = keyof typeof commandSummaries;
 /** In the order of the help. */
 export const commandNames = Object.keys(commandSummaries) as readonly CommandName[];
 
-/** The same as lines of a help. */
-export const commandLines = commandNames.map((name) => `  ${name.padEnd(16)}${commandSummaries[name]}\n`).join('');
+/** Writes the same as lines of a help. */
+export function commandLines(): string {
+  return commandNames.map((name) => `  ${name.padEnd(16)}${commandSummaries[name]}\n`).join('');
+}

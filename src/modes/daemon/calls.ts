@@ -40,6 +40,12 @@ export function buildCalls({ options, store, access, core, metrics, tracing, rec
   const { networks, names, conditions, clock, log } = leases;
   const { socketDir, driverName, addTimeoutMs, nodeName, metricsListen } = options;
   const defaults = options;
+  store.subscribe({
+    changed: (mark, lease) => {
+      // One that is pending is due only if its ADD dies.
+      if (lease?.dueAt != null && lease.phase !== 'pending') tracing.leaseDue(mark);
+    },
+  });
   const describe = (request: Request) => callFields(request, options.networkView);
   const notes = new ReleaseNotes({
     socketDir,

@@ -126,12 +126,6 @@ async function build({ options, surroundings, tracing, clock, log, recentErrors 
     aroundCommit,
   });
   const store = wrapStore?.(opened) ?? opened;
-  store.subscribe({
-    changed: (mark, lease) => {
-      // One that is pending is due only if its ADD dies.
-      if (lease?.dueAt != null && lease.phase !== 'pending') tracing.leaseDue(mark);
-    },
-  });
   const metrics = await createMetrics(options);
   const access = buildGridAccess({
     options,

@@ -31,7 +31,7 @@ export function commandList(): string {
   return `Usage: ${program} COMMAND [flags]
 
 Commands:
-${commandLines}
+${commandLines()}
 ${program} COMMAND --help describes one; ${program} --help the daemon itself.
 `;
 }

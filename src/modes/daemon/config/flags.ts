@@ -109,7 +109,7 @@ Usage: infoblox-cni-daemon [flags]            runs the daemon
        infoblox-cni-daemon COMMAND [flags]    see infoblox-cni-daemon COMMAND --help
 
 Commands:
-${commandLines}
+${commandLines()}
 ${flagHelp({ ...flagGroups, Other: about })}
 The password may also come from the environment variable WAPI_PASSWORD or the systemd credential "wapi-password".
 `;

@@ -1,11 +1,15 @@
 /** The host that the daemon runs on, as the core asks for it: by its kernel and its files. */
 import { createHash } from 'node:crypto';
 import { createSocket } from 'node:dgram';
-import { readFileSync } from 'node:fs';
+import { lstatSync, readFileSync, readlinkSync, statfsSync, statSync } from 'node:fs';
+import { uptime } from 'node:os';
+import { dirname, normalize } from 'node:path';
+import { isErrno } from '../../../errno.ts';
+import { fileIdentity, identityOf } from '../../../files/regular-file.ts';
 import type { Clock } from '../../../infoblox/concurrency/clock.ts';
 import type { Host, Machine } from '../../../infoblox/host.ts';
 import type { Log } from '../../../infoblox/log.ts';
-import { hostSandboxes, type Sandboxes } from './sandboxes.ts';
+import { type Boot, fateOf, type PathState, type ProcessState, type Recorded, type Seen } from './liveness.ts';
 
 /** Any port will do: connecting a UDP socket sends nothing. */
 const anyPort = 9;
@@ -17,35 +21,182 @@ const machineFiles = {
   hardware: '/run/infoblox-cni-hardware',
 };
 
-/** Makes the Host port of this host. */
-export function thisHost({ clock, log }: { readonly clock: Clock; readonly log: Log }): Host {
-  const { identify, fate } = warnOfUnseen(hostSandboxes(clock), log);
-  return { machine: readMachine(), identify, fate, isOwnAddress, random: Math.random };
+/** Magic number of the file system that holds namespaces (linux/magic.h, NSFS_MAGIC). */
+const nsfs = 0x6e736673;
+/** Milliseconds: reading the time costs as much as looking at a namespace, and a listing looks at thousands. */
+const bootTimeMaxAgeMs = 1_000;
+/** Stands for a boot ID that could not be read. */
+const unknownBoot = 'unknown';
+
+interface HostDeps {
+  readonly clock: Pick<Clock, 'wall' | 'now'>;
+  readonly log: Pick<Log, 'warn'>;
 }
 
 /**
- * Adds a warning to the look at namespaces, for the first one under /proc that this process may not see: the systemd unit hides
- * them, and without DEL or GC the address of such a container would never be released.
+ * Makes the Host port of this host. The first namespace under /proc that it may not see is warned of: the systemd unit hides them, and
+ * without DEL or GC the address of such a container would never be released.
+ * @param bootId names this boot of the host; from the kernel but in tests
  */
-export function warnOfUnseen(sandboxes: Sandboxes, log: Log): Sandboxes {
+export function thisHost({ clock, log }: HostDeps, bootId: string = readBootId()): Host {
+  let bootedAt = Math.round(clock.wall() / 1000 - uptime());
+  let readAt = clock.now();
   let warned = false;
+  const boot = () => {
+    if (clock.now() - readAt > bootTimeMaxAgeMs) {
+      bootedAt = Math.round(clock.wall() / 1000 - uptime());
+      readAt = clock.now();
+    }
+    return { bootId, bootedAt };
+  };
+  const warnOfUnseen = (netns: string) => {
+    if (warned || !netns.startsWith('/proc/')) return;
+    warned = true;
+    const hint = 'let the daemon see other processes: "Runtimes that name /proc" in docs/operations.md';
+    log.warn('cannot see the network namespace of a container: if it ends without DEL, only GC releases its address', {
+      netns,
+      hint,
+    });
+  };
   return {
-    fate: sandboxes.fate,
+    machine: readMachine(),
+    isOwnAddress,
+    random: Math.random,
     identify(path) {
-      const sandbox = sandboxes.identify(path);
-      if (!warned && sandbox.netnsId === null && path.startsWith('/proc/')) {
-        warned = true;
-        log.warn(
-          'cannot see the network namespace of a container: if it ends without DEL, only GC releases its address',
-          {
-            netns: path,
-            hint: 'let the daemon see other processes: "Runtimes that name /proc" in docs/operations.md',
-          },
-        );
+      const at = lookAt(path);
+      if (at.kind !== 'namespace') {
+        warnOfUnseen(path);
+        return { netns: path, netnsId: null, processStart: null, ...boot() };
       }
-      return sandbox;
+      const process = processAt(path);
+      const processStart = typeof process === 'object' ? process.start : null;
+      return { netns: path, netnsId: at.id + placeText(path), processStart, ...boot() };
+    },
+    fate({ netns, netnsId, processStart, bootId, bootedAt }) {
+      if (netns === null || netnsId === null) return 'unknown';
+      const [id = '', place, above] = netnsId.split(/ via | in /);
+      const recorded = {
+        id,
+        place,
+        above,
+        boot: bootOf({ bootId, bootedAt }),
+        processStart: processStart ?? undefined,
+      };
+      return fateOf(recorded, { ...see(netns, recorded), boot: bootOf(boot()) });
     },
   };
+}
+
+function bootOf({ bootId, bootedAt }: { bootId: string | null; bootedAt: number | null }): Boot {
+  return { id: bootId === unknownBoot ? undefined : (bootId ?? undefined), at: bootedAt ?? undefined };
+}
+
+/** Looks at a path, and around it only where that can tell anything: a listing looks at thousands. */
+function see(path: string, { id, place }: Pick<Recorded, 'id' | 'place'>): Omit<Seen, 'boot'> {
+  const at = lookAt(path);
+  const isThere = at.kind === 'namespace' && at.id === id;
+  if (isThere || place === undefined) return { at, place: undefined };
+  const directory = directoryOf(path);
+  const above = directory === undefined ? aboveAbsent(path) : undefined;
+  return { at, place: directory, above, process: processAt(path) };
+}
+
+function lookAt(path: string): PathState {
+  if (!path.startsWith('/')) return { kind: 'unclear' };
+  try {
+    // An error for each that is absent would cost as much as all the rest of a listing.
+    const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+    if (found === undefined) return { kind: 'absent' };
+    return statfsSync(path).type === nsfs ? { kind: 'namespace', id: identityOf(found) } : { kind: 'other' };
+  } catch (error) {
+    return { kind: isErrno(error, 'ENOENT', 'ESRCH') ? 'absent' : 'unclear' };
+  }
+}
+
+/**
+ * The place through which a namespace is seen, as `netnsId` has it. None for a symbolic link, nor for what a process has open or
+ * mounted: that may go out of sight while the place stays.
+ */
+function placeText(path: string): string {
+  try {
+    if (processOf(path) === undefined && (isInProcess(path) || lstatSync(path).isSymbolicLink())) return '';
+    const place = directoryOf(path);
+    if (place === undefined) return '';
+    const above = directoryAbove(path);
+    return above === undefined ? ` via ${place}` : ` via ${place} in ${above}`;
+  } catch {
+    return '';
+  }
+}
+
+/** The directory above that of a path. None if that is reached by a link or a mount, which may go out of sight. */
+function directoryAbove(path: string): string | undefined {
+  if (processOf(path) !== undefined) return undefined;
+  const directory = dirname(path);
+  const above = statSync(dirname(directory), { bigint: true });
+  const its = lstatSync(directory, { bigint: true });
+  return its.isDirectory() && its.dev === above.dev ? identityOf(above) : undefined;
+}
+
+/** The directory above that of a path, if that has nothing of its name any more. */
+function aboveAbsent(path: string): string | undefined {
+  const directory = dirname(path);
+  try {
+    if (lstatSync(directory, { throwIfNoEntry: false }) !== undefined) return undefined;
+    return fileIdentity(`${dirname(directory)}/`);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The directory that holds the path, which stays what it is when it becomes a mount point of itself; for a process, the
+ * PID namespace whose numbers /proc shows.
+ * @returns undefined if that cannot be seen
+ */
+function directoryOf(path: string): string | undefined {
+  try {
+    // With a slash it is an error if it is a file, below which everything is absent.
+    if (processOf(path) === undefined) return fileIdentity(`${dirname(path)}/`);
+    // Another PID namespace's /proc says nothing about ours; and where processes are hidden, the first one is too.
+    if (readlinkSync('/proc/self') !== String(process.pid)) return undefined;
+    statSync('/proc/1');
+    return fileIdentity('/proc/self/ns/pid');
+  } catch {
+    return undefined;
+  }
+}
+
+/** The process whose namespace a path means: `/proc/PID/ns/net`, or that of one of its threads. */
+function processOf(path: string): string | undefined {
+  // Most paths are in /run/netns, and a listing looks at thousands.
+  if (!path.includes('/proc/')) return undefined;
+  return /^\/proc\/(\d+)\/(?:task\/\d+\/)?ns\/net$/.exec(normalize(path))?.[1];
+}
+
+function isInProcess(path: string): boolean {
+  return /^\/proc\/\d+\//.test(normalize(path));
+}
+
+function processAt(path: string): ProcessState | undefined {
+  const pid = processOf(path);
+  if (pid === undefined) return undefined;
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    // proc(5): starttime is field 22; field 2, the command in parentheses, may hold spaces and parentheses.
+    const start = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
+    return Number.isSafeInteger(start) ? { start } : 'unclear';
+  } catch (error) {
+    return isErrno(error, 'ENOENT', 'ESRCH') ? 'absent' : 'unclear';
+  }
+}
+
+function readBootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch {
+    return unknownBoot;
+  }
 }
 
 /**

@@ -12,9 +12,10 @@ import { tmpdir, uptime } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { hostClock } from '../../../../../src/infoblox/concurrency/clock.ts';
-import { hostSandboxes } from '../../../../../src/modes/daemon/host/sandboxes.ts';
+import { thisHost } from '../../../../../src/modes/daemon/host/this-host.ts';
 
-const namespaces = hostSandboxes(hostClock());
+const deps = { clock: hostClock(), log: { warn: () => undefined } };
+const namespaces = thisHost(deps);
 const own = `/proc/${process.pid}/ns/net`;
 /** A process ID above the largest that the kernel gives. */
 const nobody = '/proc/4194999/ns/net';
@@ -146,7 +147,7 @@ describe('gone', () => {
   });
 
   test('is not what is out of sight only since the host, or the container of the daemon, has another boot ID', () => {
-    const restarted = hostSandboxes(hostClock(), 'of-this-start-of-the-container');
+    const restarted = thisHost(deps, 'of-this-start-of-the-container');
     expect(restarted.fate(namespaces.identify(own))).not.toBe('gone');
     expect(restarted.fate(seen(own, '4:1'))).not.toBe('gone');
   });

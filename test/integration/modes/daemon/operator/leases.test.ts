@@ -6,7 +6,7 @@ import { type Clock, hostClock } from '../../../../../src/infoblox/concurrency/c
 import { Conditions } from '../../../../../src/infoblox/conditions.ts';
 import { defaultDoubtWindow } from '../../../../../src/infoblox/lease/doubt.ts';
 import { SqliteLeaseStore } from '../../../../../src/infoblox/lease/store/sqlite-store.ts';
-import { hostSandboxes } from '../../../../../src/modes/daemon/host/sandboxes.ts';
+import { thisHost } from '../../../../../src/modes/daemon/host/this-host.ts';
 import { findLeases } from '../../../../../src/modes/daemon/operator/leases.ts';
 import { aLease, drop, put } from '../../../../fixture/a-lease.ts';
 import { ManualClock } from '../../../../fixture/manual-clock.ts';
@@ -29,7 +29,7 @@ function markOf(n: number): string {
 
 function find(filter = {}, clock: Clock = hostClock()) {
   const moment = () => ({ now: clock.now(), wall: clock.wall(), window: defaultDoubtWindow });
-  return findLeases({ store, moment, host: hostSandboxes(clock) }, filter);
+  return findLeases({ store, moment, host: thisHost({ clock, log: { warn: () => undefined } }) }, filter);
 }
 
 describe('a listing of many leases', () => {
