@@ -5,8 +5,8 @@ import { run } from '../whole-process.ts';
 
 const latencyMs = 100;
 /** Round trips, one after another, of an ADD that has to create its network; and milliseconds for them. */
-const mostRoundTrips = 6;
-const longestFirst = 700;
+const maxRoundTrips = 6;
+const maxFirstMs = 700;
 /** So long takes a request while it is seen whether a DEL waits for any. */
 const slowMs = 1_000;
 
@@ -80,9 +80,9 @@ async function firstAdds(host: BenchHost, { quick, progress }: Settings): Promis
   const name = 'first ADD of a network';
   const least = original.firstRequests * latencyMs;
   return [
-    atMost(`${name} from a container, round trips`, container.roundTrips, mostRoundTrips, '', container.detail),
-    atMost(`${name} by subnet in a new view, round trips`, most, mostRoundTrips, '', 'the most of all'),
-    atMost('  at the median', median(times), longestFirst, ' ms'),
+    atMost(`${name} from a container, round trips`, container.roundTrips, maxRoundTrips, '', container.detail),
+    atMost(`${name} by subnet in a new view, round trips`, most, maxRoundTrips, '', 'the most of all'),
+    atMost('  at the median', median(times), maxFirstMs, ' ms'),
     percentiles('  first ADD', times),
     plain(
       `  original (${original.firstRequests} requests) / ours`,

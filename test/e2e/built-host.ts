@@ -26,7 +26,7 @@ export interface CallOptions {
 }
 
 /** Milliseconds for a call: longer than the plugin's own limit for any command. */
-const patience = 80_000;
+const timeoutMs = 80_000;
 
 export interface BuiltHostOptions {
   readonly node?: string;
@@ -103,7 +103,7 @@ export class BuiltHost {
   /** Runs the plugin, as called by a main plugin. */
   call(command: Command, options: CallOptions = {}): Promise<Run> {
     const stdin = options.stdin ?? JSON.stringify(this.config(options));
-    return run(pluginFile, [], this.environment(command, options), { pipe: stdin }, patience);
+    return run(pluginFile, [], this.environment(command, options), { pipe: stdin }, timeoutMs);
   }
 
   /** ADD that must succeed. @returns the address without its prefix length */

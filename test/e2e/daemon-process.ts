@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { daemonFile, requireBuilt } from './program.ts';
 
 /** Milliseconds for the daemon to listen, and to stop. */
-const patience = 15_000;
+const timeoutMs = 15_000;
 
 export interface DaemonLogLine {
   readonly level: string;
@@ -73,7 +73,7 @@ export class DaemonProcess {
   }
 
   /** Waits until the log holds a text. @throws Error with the log if the daemon ends, or time runs out, before */
-  async says(text: string, limit = patience): Promise<void> {
+  async says(text: string, limit = timeoutMs): Promise<void> {
     const end = performance.now() + limit;
     while (!this.#log.includes(text)) {
       const over = this.#failed || this.#child.exitCode !== null || this.#child.signalCode !== null;
@@ -89,7 +89,7 @@ export class DaemonProcess {
   /** Asks it to stop, as a service manager does, and waits. @returns its exit status, undefined if a signal ended it */
   async stop(signal: 'SIGTERM' | 'SIGINT' = 'SIGTERM'): Promise<number | undefined> {
     this.#child.kill(signal);
-    const timer = setTimeout(() => this.#child.kill('SIGKILL'), patience);
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), timeoutMs);
     const exitCode = await this.#ended;
     clearTimeout(timer);
     return exitCode;

@@ -23,7 +23,7 @@ export const maxChangesAtOnce = 50;
  * Milliseconds that what is under way may take to end when the daemon stops. A grid that is well answers by then, and a delete that is
  * cut short keeps its address for as long as it is in doubt. Calls wait at the socket meanwhile, for 3 s at most.
  */
-export const stopPatienceMs = 1_000;
+export const maxStopMs = 1_000;
 
 /** Counted since the start, for figures. */
 export interface Tally {

@@ -8,7 +8,7 @@ import { after, every, withDeadline } from '../concurrency/clock.ts';
 import { GridError, hasReason, isGridAway, isRefused } from '../errors.ts';
 import type { DescribedReservation } from '../grid.ts';
 import { type Attachment, attachmentIn, networkOf, type Origin, shortNetworkName } from '../mark.ts';
-import { type LeaseDeps, maxChangesAtOnce, stopPatienceMs } from './deps.ts';
+import { type LeaseDeps, maxChangesAtOnce, maxStopMs } from './deps.ts';
 import { endLease } from './endings.ts';
 import { attemptTimeoutMs, reconcile, reconcileLocked } from './execute.ts';
 import type { Lease, LeaseIdentity } from './lease.ts';
@@ -80,7 +80,7 @@ export async function collectGarbage(
   }
   await store.durable();
   const result = { released: [] as string[], releasing: [] as string[] };
-  const cutShort = AbortSignal.any([signal, after(clock, stopping, stopPatienceMs)]);
+  const cutShort = AbortSignal.any([signal, after(clock, stopping, maxStopMs)]);
   for (const { mark, address } of begun) {
     try {
       // Out of time nothing waits for the grid any more.
@@ -132,7 +132,7 @@ export async function releaseOfHost(
   const released: string[] = [];
   const left: { readonly mark: string; readonly why: string }[] = [];
   const { gone, stopping, onDone } = limits;
-  const cutShort = after(deps.clock, stopping, stopPatienceMs);
+  const cutShort = after(deps.clock, stopping, maxStopMs);
   let failure: GridError | undefined;
   // The reservations of one mark, if there are several, are one lease after another.
   const queue = Map.groupBy(wanted, ({ mark }) => mark).entries();

@@ -5,7 +5,7 @@
 import { messageOf } from '../../errno.ts';
 import { type Backoff, pauseBefore, withDeadline } from '../concurrency/clock.ts';
 import { type GridError, hasReason, isGridAway, isRefused } from '../errors.ts';
-import { type LeaseDeps, stopPatienceMs } from './deps.ts';
+import { type LeaseDeps, maxStopMs } from './deps.ts';
 import { endLease } from './endings.ts';
 import { apply, attemptTimeoutMs, reconcile } from './execute.ts';
 import { postpone, recheck } from './lease.ts';
@@ -87,7 +87,7 @@ export class Reconciler {
   stop(): void {
     this.#isStopped = true;
     this.#cancelTimer();
-    this.#deps.clock.after(stopPatienceMs, () => this.#cutShort.abort());
+    this.#deps.clock.after(maxStopMs, () => this.#cutShort.abort());
   }
 
   /** Looks at what was reserved lately, spread over a while. */

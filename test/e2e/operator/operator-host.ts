@@ -3,7 +3,7 @@ import { BuiltHost } from '../built-host.ts';
 import { daemonFile, type Run, run } from '../program.ts';
 
 /** Milliseconds: what asks the grid thousands of times takes a while. */
-const patience = 60_000;
+const timeoutMs = 60_000;
 
 export class OperatorHost extends BuiltHost {
   /** Runs a command of the operator, with the flags that lead it to this host's daemon. */
@@ -14,6 +14,6 @@ export class OperatorHost extends BuiltHost {
   /** Runs the daemon's executable with these arguments and no other; no environment file is read but one that is named. */
   type(...args: readonly string[]): Promise<Run> {
     const [file = daemonFile, ...rest] = [...this.inside, daemonFile, ...args];
-    return run(file, rest, {}, 'null', patience);
+    return run(file, rest, {}, 'null', timeoutMs);
   }
 }

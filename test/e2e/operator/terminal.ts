@@ -16,7 +16,7 @@ export interface Answer {
 }
 
 /** Milliseconds after which it is killed. */
-const patience = 20_000;
+const timeoutMs = 20_000;
 
 /**
  * Runs the daemon's executable at a terminal of its own, with the answers in their order.
@@ -47,7 +47,7 @@ export async function atTerminal(
     next.run?.();
     child.stdin.write(next.type);
   });
-  const timer = setTimeout(() => child.kill('SIGKILL'), patience);
+  const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
   const exitCode = await new Promise<number | null>((resolve, reject) =>
     child.once('error', reject).once('close', resolve),
   );

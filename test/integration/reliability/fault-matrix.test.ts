@@ -57,11 +57,11 @@ async function inhabitedWorld(): Promise<World> {
 
 /** One cell of the matrix, in a world of its own. */
 async function cell(row: FaultRow, command: Command): Promise<{ outcome: Outcome; milliseconds: number }> {
-  const { arm, lasts } = row;
+  const { arm, durationMs } = row;
   const world = await inhabitedWorld();
   try {
     const heal = await arm(world.grid);
-    const healed = lasts === undefined ? undefined : pause(lasts).then(heal);
+    const healed = durationMs === undefined ? undefined : pause(durationMs).then(heal);
     if (command === 'STATUS') await world.caller.add('new');
     const begin = performance.now();
     const outcome = await meet(world, command);

@@ -13,7 +13,7 @@ export interface FaultRow {
   /** Lets it go wrong; returns how it gets well again. */
   readonly arm: (grid: Grid) => (() => Promise<void> | void) | Promise<() => Promise<void>>;
   /** Milliseconds after which it gets well by itself while the command waits; absent: only after the command. */
-  readonly lasts?: number;
+  readonly durationMs?: number;
   readonly ADD: Outcome;
   readonly DEL: Outcome;
   readonly CHECK: Outcome;
@@ -98,9 +98,9 @@ export const faults: readonly FaultRow[] = [
     ADD: 11,
   },
   { number: 8, fault: 'the grid is down', arm: pausing, ...away },
-  { number: 8, fault: 'the grid is down for a second', arm: pausing, lasts: 1_000, ...served },
+  { number: 8, fault: 'the grid is down for a second', arm: pausing, durationMs: 1_000, ...served },
   { number: 11, fault: 'every request takes 200 ms', arm: slow, ...served },
-  { number: 11, fault: 'the grid hangs for 5 s', arm: hanging, lasts: 5_000, ...served, ADD: 11, STATUS: 50 },
+  { number: 11, fault: 'the grid hangs for 5 s', arm: hanging, durationMs: 5_000, ...served, ADD: 11, STATUS: 50 },
   { number: 11, fault: 'the grid answers nothing but 503', arm: everything({ kind: 'status', status: 503 }), ...away },
   {
     number: 12,

@@ -12,7 +12,7 @@ import type { Effect } from '../../simulator/grid.ts';
 
 const mib = 1024 * 1024;
 /** Bytes of memory that the daemon may have had at most; the unit's MemoryMax is 512 MiB. */
-const mostMemory = 400 * mib;
+const maxMemory = 400 * mib;
 /** Milliseconds in which a daemon answers STATUS, which asks nobody, on a machine that has much else to do. */
 const soon = 3_000;
 
@@ -76,7 +76,7 @@ describe('the daemon stays small', () => {
     world.grid.inject({ method: 'GET', times: 999, effect: json(200, body) });
     await Promise.all(['c1', 'c2', 'c3', 'c4', 'c5', 'c6', 'c7', 'c8'].map((container) => world.caller.del(container)));
     expect(world.host.alive).toBe(true);
-    expect(world.host.usage().peak).toBeLessThan(mostMemory);
+    expect(world.host.usage().peak).toBeLessThan(maxMemory);
   });
 
   test('pages without an end', async () => {
@@ -91,7 +91,7 @@ describe('the daemon stays small', () => {
     expect(await world.caller.gc(['c1'])).toBe(11);
     expect(performance.now() - began).toBeLessThan(10_000);
     expect(world.grid.requests.length).toBeLessThan(100);
-    expect(world.host.usage().peak).toBeLessThan(mostMemory);
+    expect(world.host.usage().peak).toBeLessThan(maxMemory);
   });
 
   test('a list without an end of what this host is said to hold: none of it gets into the state', async () => {
@@ -110,7 +110,7 @@ describe('the daemon stays small', () => {
     await host.start();
     await until('the import gives up', () => host.output.includes('more than 50 pages of results'), 20_000);
     expect(host.writes.filter((what) => what === 'apply')).toEqual([]);
-    expect(host.usage().peak).toBeLessThan(mostMemory);
+    expect(host.usage().peak).toBeLessThan(maxMemory);
     disarm();
     await until('the import succeeds', () => host.writes.includes('setWhole'), 20_000);
     expect(host.writes.filter((what) => what === 'apply')).toHaveLength(1);

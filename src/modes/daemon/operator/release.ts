@@ -1,6 +1,6 @@
 /** `release`, `gc` and `gc --host`: leases that an operator ends, here and of a host that is gone for good. Those of this host end as by a DEL. */
 import { CniCode, CniError } from '../../../cni/errors.ts';
-import { every } from '../../../infoblox/concurrency/clock.ts';
+import { deadline, every } from '../../../infoblox/concurrency/clock.ts';
 import { deletedError } from '../../../infoblox/lease/address-errors.ts';
 import { type LeaseDeps, maxChangesAtOnce } from '../../../infoblox/lease/deps.ts';
 import { endLease, wouldEnd } from '../../../infoblox/lease/endings.ts';
@@ -86,7 +86,7 @@ export function hostReservationsHandler(deps: LeaseDeps): OperatorHandler<'opera
     timeoutMs: listTimeoutMs,
     async run({ host }, { gone }) {
       const origin = otherHost(deps.names, host);
-      const signal = AbortSignal.any([gone, AbortSignal.timeout(listTimeoutMs)]);
+      const signal = AbortSignal.any([gone, deadline(deps.clock, listTimeoutMs)]);
       return { result: { cluster: origin.cluster, ...(await listOfHost(deps, origin, signal)) } };
     },
   };

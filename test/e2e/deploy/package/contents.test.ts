@@ -11,7 +11,7 @@ import {
   leftOut,
   madePackages,
   pack,
-  patience,
+  packageTimeoutMs,
   project,
   succeed,
   tarball,
@@ -26,7 +26,7 @@ const sha256 = (file: string) => createHash('sha256').update(readFileSync(file))
 beforeAll(async () => {
   work = mkdtempSync(join(tmpdir(), 'infoblox-cni-package-'));
   if (!leftOut) packages = await madePackages();
-}, patience);
+}, packageTimeoutMs);
 afterAll(() => rmSync(work, { recursive: true }));
 
 /** What a build has made, with another file for its executable. */

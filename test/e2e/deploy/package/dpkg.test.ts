@@ -1,6 +1,6 @@
 /** The Debian package on a host of its own, installed, upgraded, removed and purged by the real dpkg. */
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { deb, leftOut, madePackages, nextDeb, patience, quickDeb, version } from './packages.ts';
+import { deb, leftOut, madePackages, nextDeb, packageTimeoutMs, quickDeb, version } from './packages.ts';
 import { ThrowawayRoot } from './throwaway-root.ts';
 
 describe.skipIf(leftOut)('on a host with dpkg', { timeout: 120_000 }, () => {
@@ -11,7 +11,7 @@ describe.skipIf(leftOut)('on a host with dpkg', { timeout: 120_000 }, () => {
 
   beforeAll(async () => {
     if (!leftOut) packages = await madePackages();
-  }, patience);
+  }, packageTimeoutMs);
   beforeEach(async () => {
     root = await ThrowawayRoot.start(packages);
   });

@@ -35,7 +35,7 @@ export const leftOut = obstacle !== undefined && process.env.CI === undefined;
 if (leftOut) process.stderr.write(`left out: packages are not made and installed: ${obstacle}\n`);
 
 /** Milliseconds for `madePackages`: compressing takes its time, also for another file of tests, which is waited for. */
-export const patience = 300_000;
+export const packageTimeoutMs = 300_000;
 
 /** @returns the directory with `deb`, `quickDeb`, `nextDeb`, and the archive of `tarball` */
 export async function madePackages(): Promise<string> {
@@ -43,7 +43,11 @@ export async function madePackages(): Promise<string> {
   try {
     mkdirSync(join(tmpdir(), 'packages-begun'));
   } catch {
-    await until('another file of tests has made the packages', () => existsSync(made) || existsSync(failed), patience);
+    await until(
+      'another file of tests has made the packages',
+      () => existsSync(made) || existsSync(failed),
+      packageTimeoutMs,
+    );
     return made;
   }
   try {

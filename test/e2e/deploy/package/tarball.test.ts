@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { dist } from '../../program.ts';
-import { filesBelow, leftOut, madePackages, patience, project, succeed, tarball, version } from './packages.ts';
+import { filesBelow, leftOut, madePackages, packageTimeoutMs, project, succeed, tarball, version } from './packages.ts';
 import { ThrowawayRoot } from './throwaway-root.ts';
 
 const sha256 = (file: string) => createHash('sha256').update(readFileSync(file)).digest('hex');
@@ -23,7 +23,7 @@ describe.skipIf(leftOut)('the tarball', () => {
     packages = await madePackages();
     succeed('tar', '-xzf', join(packages, `${tarball}.tar.gz`), '-C', work);
     unpacked = join(work, tarball);
-  }, patience);
+  }, packageTimeoutMs);
   afterAll(() => rmSync(work, { recursive: true }));
   beforeEach(() => {
     host = mkdtempSync(join(work, 'host-'));

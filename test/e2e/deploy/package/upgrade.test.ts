@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { controlGroups } from '../../../fixture/control-group.ts';
 import { until } from '../../../fixture/host.ts';
 import { type Grid, startGrid } from '../../../simulator/grid.ts';
-import { leftOut, madePackages, nextDeb, patience, quickDeb } from './packages.ts';
+import { leftOut, madePackages, nextDeb, packageTimeoutMs, quickDeb } from './packages.ts';
 import { ThrowawayRoot } from './throwaway-root.ts';
 
 const plugin = '/usr/lib/cni/infoblox';
@@ -25,7 +25,7 @@ describe.skipIf(leftOut || !hasSystemd)('the Debian package under systemd', { ti
     if (leftOut || !hasSystemd) return;
     grid = await startGrid();
     root = await ThrowawayRoot.startWithSystemd(await madePackages());
-  }, patience);
+  }, packageTimeoutMs);
   afterAll(async () => {
     await root?.stop();
     await grid?.stop();

@@ -62,7 +62,7 @@ export function gridOver(session: Session): WapiGrid {
   return new WapiGrid(session, new ExtensibleAttributes('c'));
 }
 
-/** A caller's patience. */
+/** How long a caller waits. */
 export const inTime = (milliseconds = 10_000): AbortSignal => AbortSignal.timeout(milliseconds);
 
 /** The cheapest request: one that finds nothing. */

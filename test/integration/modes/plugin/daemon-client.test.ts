@@ -1,4 +1,4 @@
-/** The plugin's patience: with a daemon that restarts, one that hangs, and one that is slow. */
+/** How long the plugin waits: for a daemon that restarts, one that hangs, and one that is slow. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import type { Socket } from 'node:net';
