@@ -1,4 +1,4 @@
-/** What a command of the operator is made of, and how its command line is read. */
+/** What a command of the operator is made of, how its command line is read, and how it ends. */
 import { existsSync } from 'node:fs';
 import { type ArgsDef, type ParsedArgs, parseArgs } from 'citty';
 import {
@@ -12,7 +12,33 @@ import {
 } from '../daemon/config/command-line.ts';
 import { flags as daemon, flagGroups } from '../daemon/config/flags.ts';
 import { socketFile } from '../protocol.ts';
-import type { ExitStatus } from './command-error.ts';
+import { jsonText } from './output/results.ts';
+
+/** How a command ends, for scripts. */
+export const exitStatus = {
+  ok: 0,
+  /** It found something wrong, or could not do what was asked. */
+  failed: 1,
+  /** The command line is wrong. */
+  usage: 2,
+  /** The daemon does not answer. */
+  noDaemon: 3,
+} as const;
+
+export type ExitStatus = (typeof exitStatus)[keyof typeof exitStatus];
+
+/** A command that cannot go on. Its text is one line for people: what, why, and the fix. */
+export class CommandError extends Error {
+  readonly status: ExitStatus;
+  readonly hint: string | undefined;
+
+  /** @param hint a clause or sentence that says what to do */
+  constructor(message: string, hint?: string, status: ExitStatus = exitStatus.failed) {
+    super(message);
+    this.status = status;
+    this.hint = hint;
+  }
+}
 
 /** Every command's. Not `--env-file`: Node takes that itself, even within a single executable. */
 export const common = {
@@ -64,6 +90,16 @@ export interface Invocation<G extends Groups = Groups> extends ServiceSettings {
   readonly operands: readonly string[];
 }
 
+/** What a command has found or done. */
+export interface Outcome {
+  /** Makes the text for people. */
+  readonly text: () => string;
+  /** The same for programs, with --json. */
+  readonly value?: unknown;
+  /** Whether something is wrong, or not all was done that was asked. */
+  readonly failed?: boolean;
+}
+
 /** A command as it is written. */
 interface Definition<G extends Groups> {
   /** What follows the flags, as the help shows it: `CONTAINER`, `[FILE...]`. Absent: nothing may. */
@@ -74,18 +110,18 @@ interface Definition<G extends Groups> {
   /** Whether it can do without what DAEMON_FLAGS say. */
   readonly wrongFlags?: 'tolerated';
   /** @throws CommandError, UsageError, GridError or StartError */
-  run(invocation: Invocation<G>): Promise<ExitStatus>;
+  run(invocation: Invocation<G>): Promise<Outcome>;
 }
 
 /** A command as it is run, whatever its flags. */
 export type Command = Pick<Definition<Groups>, 'operands' | 'examples' | 'groups'> & {
   /**
-   * Runs it.
+   * Runs it and writes what came of it.
    * @param args what follows its name
    * @returns undefined if help is asked for
    * @throws UsageError for a wrong command line, and what `run` throws
    */
-  start(args: readonly string[]): Promise<ExitStatus> | undefined;
+  start(args: readonly string[]): Promise<ExitStatus | undefined>;
 };
 
 /** Makes a command of its definition. */
@@ -94,15 +130,18 @@ export function defineCommand<const G extends Groups>(definition: Definition<G>)
   return {
     ...described,
     groups: { ...groups, Other: common },
-    start(args) {
+    async start(args) {
       const known: ArgsDef = Object.assign({}, ...Object.values(groups), common);
       const { joined, operands } = joinFlags(args, known, described.operands === undefined ? undefined : 'operands');
-      const { help, 'environment-file': file } = parseArgs<typeof common>(joined, known);
-      if (help) return undefined;
+      const given = parseArgs<typeof common & typeof json>(joined, known);
+      if (given.help) return undefined;
       // An empty variable in a script must not stand for "all of them". Some of the daemon's flags may be empty.
       const empty = joined.find((flag) => flag.indexOf('=') === flag.length - 1 && !isDaemonFlag(flag));
       if (empty !== undefined) throw new UsageError(`flag ${empty.slice(0, -1)} needs a value`);
-      return run({ flags: parseArgs<FlagsIn<G>>(joined, known), operands, ...settingsOf(joined, file, wrongFlags) });
+      const settings = settingsOf(joined, given['environment-file'], wrongFlags);
+      const { text, value, failed } = await run({ flags: parseArgs<FlagsIn<G>>(joined, known), operands, ...settings });
+      process.stdout.write(given.json ? `${jsonText(value)}\n` : text());
+      return failed ? exitStatus.failed : exitStatus.ok;
     },
   };
 }

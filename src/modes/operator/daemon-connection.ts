@@ -1,4 +1,5 @@
 /** Asks the running daemon over the socket that plugins use. */
+import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import * as v from 'valibot';
@@ -13,7 +14,7 @@ import {
   Progress,
 } from '../operator-protocol.ts';
 import { acceptTimeoutMs, answerGraceMs, newCallId, protocolVersion, requestFrame, takenFrame } from '../protocol.ts';
-import { CommandError, exitStatus } from './command-error.ts';
+import { CommandError, exitStatus } from './command.ts';
 
 /** What to do where no daemon listens. */
 export const startHint =
@@ -47,57 +48,21 @@ const Message = v.union([
  * @throws CommandError `noDaemon` if it cannot be asked or does not answer in time, `failed` if it answers with an error
  */
 export async function askDaemon<M extends OperatorMethod>(question: Question<M>): Promise<OperatorResult<M>> {
-  const socket = await connectTo(question.socket);
-  try {
-    const value = await exchange(socket, question);
-    const parsed = v.safeParse(operatorMethods[question.method].result, value);
-    if (!parsed.success) throw incompatible(question.socket);
-    return parsed.output as OperatorResult<M>;
-  } finally {
-    socket.destroy();
-  }
-}
-
-async function connectTo(file: string): Promise<Socket> {
-  const untrusted = distrust(file);
-  if (untrusted !== undefined) {
-    const what = `cannot trust what answers at ${file}: ${untrusted.message}`;
-    throw new CommandError(what, `run ${untrusted.hint}`, exitStatus.noDaemon);
-  }
-  try {
-    const socket = connect(file);
-    await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject));
-    return socket;
-  } catch (error) {
-    throw notReached(file, error);
-  }
-}
-
-function notReached(file: string, error: unknown): CommandError {
-  if (isErrno(error, 'ENOENT', 'ECONNREFUSED')) {
-    return new CommandError(`the daemon is not running: nothing listens at ${file}`, startHint, exitStatus.noDaemon);
-  }
-  const isRefused = isErrno(error, 'EACCES', 'EPERM');
-  const hint = isRefused ? 'run this command as root' : logHint;
-  return new CommandError(`cannot connect to ${file}: ${messageOf(error)}`, hint, exitStatus.noDaemon);
-}
-
-async function exchange<M extends OperatorMethod>(socket: Socket, question: Question<M>): Promise<unknown> {
-  const { method, params, onProgress, signal } = question;
+  const { socket: file, method, params, onProgress, signal } = question;
+  const socket = await connectTo(file);
   const lines = createInterface({ input: socket });
   const stop = () => lines.close();
-  signal?.addEventListener('abort', stop);
   let timer = setTimeout(stop, acceptTimeoutMs);
+  signal?.addEventListener('abort', stop);
+  // Lines end with a stream that ends, not with one that breaks.
+  socket.on('error', () => undefined).once('close', stop);
   try {
-    // Lines end with a stream that ends, not with one that breaks.
-    socket.on('error', () => undefined).once('close', stop);
-    const sender = { protocol: protocolVersion, release: version, callId: newCallId() };
-    socket.write(requestFrame(method, { ...params, ...sender }));
+    socket.write(requestFrame(method, { ...params, protocol: protocolVersion, release: version, callId: newCallId() }));
     for await (const line of lines) {
-      const message = readMessage(line, question.socket);
+      const message = parsed(Message, line, file);
       if ('result' in message) {
         socket.write(takenFrame);
-        return message.result;
+        return parsed(operatorMethods[method].result, message.result, file) as OperatorResult<M>;
       }
       if ('error' in message) throw new CommandError(message.error.message, message.error.data?.details);
       if (message.method === 'progress') onProgress?.(message.params);
@@ -112,20 +77,39 @@ async function exchange<M extends OperatorMethod>(socket: Socket, question: Ques
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener('abort', stop);
+    socket.destroy();
   }
   if (signal?.aborted) throw new CommandError('interrupted');
-  throw new CommandError(`the daemon at ${question.socket} did not answer in time`, logHint, exitStatus.noDaemon);
+  throw new CommandError(`the daemon at ${file} did not answer in time`, logHint, exitStatus.noDaemon);
 }
 
-function readMessage(line: string, file: string): v.InferOutput<typeof Message> {
+async function connectTo(file: string): Promise<Socket> {
+  const untrusted = distrust(file);
+  if (untrusted !== undefined) {
+    const what = `cannot trust what answers at ${file}: ${untrusted.message}`;
+    throw new CommandError(what, `run ${untrusted.hint}`, exitStatus.noDaemon);
+  }
   try {
-    return v.parse(Message, JSON.parse(line));
-  } catch {
-    throw incompatible(file);
+    const socket = connect(file);
+    await once(socket, 'connect');
+    return socket;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ECONNREFUSED')) {
+      const what = `the daemon is not running: nothing listens at ${file}`;
+      throw new CommandError(what, startHint, exitStatus.noDaemon);
+    }
+    const hint = isErrno(error, 'EACCES', 'EPERM') ? 'run this command as root' : logHint;
+    throw new CommandError(`cannot connect to ${file}: ${messageOf(error)}`, hint, exitStatus.noDaemon);
   }
 }
 
-function incompatible(file: string): CommandError {
-  const hint = 'restart it after an upgrade: systemctl restart infoblox-cni-daemon';
-  return new CommandError(`the daemon at ${file} is of another release than this command`, hint, exitStatus.noDaemon);
+/** Reads what the daemon says. @param value JSON, or what is in it */
+function parsed<S extends v.GenericSchema>(schema: S, value: unknown, file: string): v.InferOutput<S> {
+  try {
+    return v.parse(schema, typeof value === 'string' ? JSON.parse(value) : value);
+  } catch {
+    const hint = 'restart it after an upgrade: systemctl restart infoblox-cni-daemon';
+    const what = `the daemon at ${file} is of another release than this command`;
+    throw new CommandError(what, hint, exitStatus.noDaemon);
+  }
 }

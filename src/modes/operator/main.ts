@@ -4,11 +4,11 @@
  */
 import { messageOf } from '../../errno.ts';
 import { GridError } from '../../infoblox/errors.ts';
-import { type CommandName, commandNames, versionLine } from '../about.ts';
+import { commandNames, versionLine } from '../about.ts';
 import { nearest, UsageError } from '../daemon/config/command-line.ts';
 import { StartError } from '../daemon/start-error.ts';
 import { foldedLines, printable, printableLines } from '../terminal-text.ts';
-import { CommandError, type ExitStatus, exitStatus } from './command-error.ts';
+import { CommandError, type ExitStatus, exitStatus } from './command.ts';
 import { commandHelp, commandList, commands } from './commands.ts';
 import { whatToDo } from './output/terminal.ts';
 
@@ -20,15 +20,13 @@ async function run([word = 'help', ...args]: readonly string[]): Promise<ExitSta
     return exitStatus.ok;
   }
   const name = commandNames.find((known) => known === word);
-  if (name === undefined) throw new UsageError(unknown(word));
-  const status = commands[name].start(args);
+  if (name === undefined) {
+    const meant = nearest(word, commandNames);
+    throw new UsageError(`unknown command "${word}"${meant === undefined ? '' : `; did you mean ${meant}?`}`);
+  }
+  const status = await commands[name].start(args);
   if (status === undefined) process.stdout.write(foldedLines(commandHelp(name)));
   return status ?? exitStatus.ok;
-}
-
-function unknown(word: string): string {
-  const meant: CommandName | undefined = nearest(word, commandNames);
-  return meant === undefined ? `unknown command "${word}"` : `unknown command "${word}"; did you mean ${meant}?`;
 }
 
 /** Says what kept a command from being carried out. @returns the exit status */

@@ -7,6 +7,7 @@ import { checkConfig } from '../../cni/config-check.ts';
 import { CniError } from '../../cni/errors.ts';
 import { parseNetconf } from '../../cni/netconf.ts';
 import { isErrno, messageOf } from '../../errno.ts';
+import { overlaps } from '../../infoblox/address.ts';
 import { GridError } from '../../infoblox/errors.ts';
 import type { NetworkSpec } from '../../infoblox/network/spec.ts';
 import type { Options } from '../daemon/config/options.ts';
@@ -76,7 +77,7 @@ function mentions(file: string, driver: string): boolean {
   }
 }
 
-/** Reads files and checks each use of the driver in them as an ADD would, without asking the grid. Never throws. */
+/** Reads files and checks each use of the driver in them as an ADD would, and all beside each other; does not ask the grid. Never throws. */
 export function checkNetworkFiles(files: readonly string[], options: Options): Checked {
   const checked: Checked = { found: [], errors: [] };
   for (const file of files) {
@@ -91,7 +92,25 @@ export function checkNetworkFiles(files: readonly string[], options: Options): C
       checked.errors.push({ file, ...whyUnusable(error) });
     }
   }
-  return checked;
+  const { found } = checked;
+  const conflicts = found.flatMap((one, index) => found.slice(index + 1).flatMap((other) => conflictOf(one, other)));
+  return { found, errors: [...checked.errors, ...conflicts] };
+}
+
+/** Says why the daemon cannot serve two configurations beside each other. */
+export function conflictOf(one: NetworkConfiguration, other: NetworkConfiguration): ConfigurationError[] {
+  const [{ spec }, { spec: others }] = [one, other];
+  if (spec.view !== others.view || spec.place.kind !== 'subnet' || others.place.kind !== 'subnet') return [];
+  const [cidr, otherCidr] = [spec.place.cidr, others.place.cidr];
+  const file = `${one.file} and ${other.file}`;
+  if (spec.name === others.name) {
+    if (cidr.text === otherCidr.text) return [];
+    const hint = 'give one of them another "name", or both the same subnet';
+    return [{ file, message: `they give network ${spec.name} two subnets, ${cidr.text} and ${otherCidr.text}`, hint }];
+  }
+  if (!overlaps(cidr, otherCidr)) return [];
+  const message = `their subnets overlap: ${cidr.text} of ${spec.name}, ${otherCidr.text} of ${others.name}`;
+  return [{ file, message, hint: 'give them subnets that do not overlap, or the same subnet and name' }];
 }
 
 function whyUnusable(error: unknown): Omit<ConfigurationError, 'file'> {

@@ -2,17 +2,33 @@
  * A support bundle: what is known of this driver on this host, as files of an archive that can be given to others. Nothing in it
  * is a secret, and what it needs may be down: the daemon, the grid, systemd.
  */
-import { promisify } from 'node:util';
+import { readFileSync } from 'node:fs';
+import { arch, cpus, hostname, release, totalmem, uptime, version } from 'node:os';
+import { parseEnv, promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { createTar } from 'nanotar';
+import { messageOf } from '../../../errno.ts';
+import * as about from '../../about.ts';
 import type { Progress } from '../../operator-protocol.ts';
+import { owedDir } from '../../protocol.ts';
 import type { Invocation } from '../command.ts';
-import { daemonItems } from './daemon-items.ts';
+import { CommandError } from '../command.ts';
+import { askDaemon } from '../daemon-connection.ts';
+import { diagnose } from '../doctor/diagnose.ts';
+import { findNetworkFiles, networkDirectories } from '../network-configurations.ts';
+import { inIso } from '../output/results.ts';
 import { Fields } from './fields.ts';
-import { hostItems } from './host-items.ts';
-import type { Item } from './item.ts';
-import { serviceItems } from './service-items.ts';
-import { stateFiles, stateItems } from './state-items.ts';
+import {
+  findingShape,
+  flagShape,
+  leasesShape,
+  releaseShape,
+  statusShape,
+  unitProperties,
+  variableShape,
+} from './shapes.ts';
+import { listing, log, metrics, networkConfiguration, outputOf } from './sources.ts';
+import { stateFacts, stateFiles } from './state.ts';
 
 /** Of what the bundle is made. */
 type Source = Omit<Invocation, 'flags'>;
@@ -26,28 +42,28 @@ interface BundleOptions {
   readonly onProgress: (progress: Progress) => void;
 }
 
+export interface Item {
+  /** Its path in the archive. */
+  readonly name: string;
+  readonly text: string;
+  /** Whether it has what it is for. */
+  readonly isThere: boolean;
+}
+
 const folder = 'infoblox-cni-support';
+const unit = 'infoblox-cni-daemon.service';
+/** Characters of an item. */
+const maxLength = 4 * 1024 * 1024;
 /** Two blocks of zeros, of which tar(1) misses the second. */
 const endOfTar = Buffer.alloc(1024);
 
-/** Collects the files of a bundle. */
-async function collect(source: Source, { redact, onProgress }: Omit<BundleOptions, 'state'>): Promise<Item[]> {
-  const { daemonFlags: flags } = source;
-  const fields = new Fields(redact);
-  return [
-    ...(await serviceItems(source, fields)),
-    ...(await hostItems(flags, fields)),
-    ...(await daemonItems(source, fields, onProgress)),
-    await stateItems(flags['state-dir']),
-  ];
-}
-
-/** Makes the archive of it, gzipped. */
+/** Makes the archive, gzipped. */
 export async function archive(
   source: Source,
   { state, ...options }: BundleOptions,
 ): Promise<{ data: Uint8Array; items: Item[] }> {
-  const items = await collect(source, options);
+  const items: Item[] = [];
+  for (const [name, make] of Object.entries(contents(source, options))) items.push(await item(name, make));
   const files = [
     { name: 'README', data: readme(items, options.redact) },
     ...items.map(({ name, text }) => ({ name, data: text })),
@@ -56,6 +72,69 @@ export async function archive(
   const named = files.map(({ name, data }) => ({ name: `${folder}/${name}`, data }));
   const tar = createTar(named, { attrs: { mode: '600', uid: 0, gid: 0, mtime: Date.now() } });
   return { data: await promisify(gzip)(Buffer.concat([tar, endOfTar])), items };
+}
+
+/** Says of each file what it holds: a text, or a value to be written as JSON. What is thrown is the reason why there is none. */
+function contents(
+  source: Source,
+  { redact, onProgress }: Omit<BundleOptions, 'state'>,
+): Readonly<Record<string, () => unknown>> {
+  const { daemonFlags: flags, env, socket, wrongFlags } = source;
+  const { 'driver-name': driver, 'socket-dir': socketDir, 'state-dir': stateDir } = flags;
+  const fields = new Fields(redact);
+  const status = () => askDaemon({ socket, method: 'operator/status', params: {} });
+  const leases = () => askDaemon({ socket, method: 'operator/leases', params: {} });
+  const own = [socketDir, owedDir(socketDir, driver), stateDir, '/etc/infoblox-cni'];
+  return {
+    'flags.json': () => ({ wrong: fields.select(wrongFlags, 'text'), flags: fields.select(flags, flagShape) }),
+    'variables.json': () => fields.select(env, variableShape),
+    'service-state': () => outputOf('systemctl', ['show', unit, `--property=${unitProperties}`]),
+    log: () => log(unit, fields),
+    'versions.json': () => ({ version: about.version, commit: about.commit, ...process.versions }),
+    'system.json': () => ({
+      hostname: fields.write('host', hostname()),
+      kernel: release(),
+      build: version(),
+      arch: arch(),
+      uptime: Math.round(uptime()),
+      processors: cpus().length,
+      memory: totalmem(),
+    }),
+    'os-release.json': () => fields.select(parseEnv(readFileSync('/etc/os-release', 'utf8')), releaseShape),
+    'systemd-version': () => outputOf('systemctl', ['--version']),
+    directories: () => listing([...own, ...networkDirectories], fields),
+    'network-configurations.json': () => findNetworkFiles(driver).map((file) => networkConfiguration(file, fields)),
+    'status.json': async () => fields.select(await status(), statusShape),
+    'leases.json': async () => fields.select(await leases(), leasesShape),
+    metrics: async () => {
+      // Without the daemon, any user of this host may listen in its place.
+      await status();
+      return metrics(source, fields);
+    },
+    'doctor.json': async () => {
+      // The defaults would lead to somebody else's grid.
+      if (wrongFlags !== null) throw new Error(`DAEMON_FLAGS are wrong: ${fields.write('text', wrongFlags)}`);
+      const findings = await diagnose(source, { onProgress });
+      const named = findings.map(({ about, group, ...finding }) => {
+        return { ...finding, group: about === undefined ? group : `network ${fields.write('network', about)}` };
+      });
+      return fields.select(named, findingShape);
+    },
+    'state.json': () => stateFacts(stateDir),
+  };
+}
+
+/** Makes an item. @param make see `contents` */
+async function item(name: string, make: () => unknown): Promise<Item> {
+  try {
+    const made = await make();
+    const text = typeof made === 'string' ? made : `${JSON.stringify(made, inIso, 2)}\n`;
+    const cut = text.length <= maxLength ? '' : `\n[cut here: it has ${text.length} characters]\n`;
+    return { name, text: `${text.slice(0, maxLength)}${cut}`, isThere: true };
+  } catch (error) {
+    const hint = error instanceof CommandError && error.hint !== undefined ? `; ${error.hint}` : '';
+    return { name, text: `not available: ${messageOf(error)}${hint}\n`, isThere: false };
+  }
 }
 
 function readme(items: readonly Item[], redact: boolean): string {

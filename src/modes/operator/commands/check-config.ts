@@ -4,11 +4,9 @@ import { flagGroups as daemonGroups } from '../../daemon/config/flags.ts';
 import { readOptions } from '../../daemon/config/options.ts';
 import { refuseOtherUsers } from '../../daemon/process/own-process.ts';
 import { orStartError, StartError } from '../../daemon/start-error.ts';
-import { printable } from '../../terminal-text.ts';
 import { defineCommand } from '../command.ts';
-import { exitStatus } from '../command-error.ts';
-import { judgeTogether } from '../doctor/networks.ts';
 import { checkNetworkFiles } from '../network-configurations.ts';
+import { printedLines } from '../output/results.ts';
 import { whatToDo } from '../output/terminal.ts';
 
 export const checkConfig = defineCommand({
@@ -28,19 +26,14 @@ export const checkConfig = defineCommand({
     if (untrusted !== undefined)
       throw new StartError(`cannot trust ${socket}: ${untrusted.message}`, `run ${untrusted.hint}`);
     const { found, errors } = checkNetworkFiles(operands, options);
-    for (const { file, spec, remarks } of found) {
-      process.stdout.write(`${printable(file)}: network ${spec.name} is fine\n`);
-      for (const remark of remarks) process.stdout.write(`${printable(`${file}: warning: ${remark}`)}\n`);
-    }
     for (const { file, message, hint } of errors) {
       process.stderr.write(`infoblox-cni-daemon check-config: ${whatToDo(`${file}: ${message}`, hint)}\n`);
     }
-    const conflicts = judgeTogether(found).filter(({ level }) => level === 'failure');
-    for (const { message, fix } of conflicts) {
-      process.stderr.write(`infoblox-cni-daemon check-config: ${whatToDo(message, fix ?? undefined)}\n`);
-    }
-    if (errors.length + conflicts.length > 0) return exitStatus.failed;
-    process.stdout.write('configuration accepted\n');
-    return exitStatus.ok;
+    const right = found.flatMap(({ file, spec, remarks }) => [
+      `${file}: network ${spec.name} is fine`,
+      ...remarks.map((remark) => `${file}: warning: ${remark}`),
+    ]);
+    const failed = errors.length > 0;
+    return { failed, text: () => printedLines([...right, ...(failed ? [] : ['configuration accepted'])]) };
   },
 });

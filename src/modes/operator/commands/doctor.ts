@@ -4,9 +4,7 @@ import { flagGroups as daemonGroups } from '../../daemon/config/flags.ts';
 import { counted } from '../../quantity.ts';
 import { folded, printable } from '../../terminal-text.ts';
 import { defineCommand, json } from '../command.ts';
-import { exitStatus } from '../command-error.ts';
 import type { Finding, Level } from '../doctor/check.ts';
-import { writeJson } from '../output/results.ts';
 import { showingProgress } from '../output/terminal.ts';
 
 export const doctor = defineCommand({
@@ -22,10 +20,8 @@ export const doctor = defineCommand({
     // With the client of the grid, which would make every command start later.
     const { diagnose } = await import('../doctor/diagnose.ts');
     const findings = await showingProgress('checking', (onProgress) => diagnose(invocation, { onProgress }));
-    const failures = countOf('failure', findings);
-    if (invocation.flags.json) writeJson({ failures, warnings: countOf('warning', findings), findings });
-    else process.stdout.write(report(findings, paint));
-    return failures === 0 ? exitStatus.ok : exitStatus.failed;
+    const [failures, warnings] = [countOf('failure', findings), countOf('warning', findings)];
+    return { value: { failures, warnings, findings }, text: () => report(findings, paint), failed: failures > 0 };
   },
 });
 

@@ -2,16 +2,22 @@
 import { type AttributeDefinition, attributeDefinitions } from '../../../infoblox/attributes.ts';
 import { GridError } from '../../../infoblox/errors.ts';
 import type { GridInspection } from '../../../infoblox/wapi/inspection.ts';
-import type { DefinedAttribute } from '../../../infoblox/wapi/objects.ts';
 import type { Column } from '../../status-text.ts';
-import { defineCommand, gridFlags, json } from '../command.ts';
-import { CommandError, exitStatus } from '../command-error.ts';
-import { table, writeJson } from '../output/results.ts';
+import { CommandError, defineCommand, gridFlags, json } from '../command.ts';
+import { table } from '../output/results.ts';
 import { showingProgress } from '../output/terminal.ts';
 
 const own = {
   create: { type: 'boolean', description: 'Define on the grid what is missing, which takes a superuser' },
 } as const;
+
+/** An attribute that the driver writes, and what the grid has. */
+interface Found extends AttributeDefinition {
+  /** The type that it has on the grid; null if it is not defined. */
+  readonly definedAs: string | null;
+  /** Whether this command has defined it. */
+  readonly created: boolean;
+}
 
 export const eaDefs = defineCommand({
   examples: [
@@ -26,49 +32,21 @@ export const eaDefs = defineCommand({
     // With the client of the grid, which would make every command start later.
     const { withGrid } = await import('../grid.ts');
     return withGrid(settings, async ({ inspection }, { labels }, signal) => {
-      const { written, visible } = await showingProgress('asking the grid', async () => {
+      const found: Found[] = [];
+      const visible = await showingProgress('asking the grid', async () => {
         const defined = await Array.fromAsync(inspection.attributes(signal));
-        const found = compare(attributeDefinitions(labels), defined);
-        const written = flags.create ? await createMissing(inspection, found, signal) : found;
-        return { written, visible: defined.length };
+        const types = new Map(defined.map(({ name, type }) => [name, type]));
+        for (const attribute of attributeDefinitions(labels)) {
+          const known = types.get(attribute.name) ?? null;
+          const created = flags.create === true && known === null && (await create(inspection, attribute, signal));
+          found.push({ ...attribute, definedAs: created ? attribute.type : known, created });
+        }
+        return defined.length;
       });
-      if (flags.json) writeJson(written);
-      else process.stdout.write(`${table(columns, written)}\n${conclusion(written, visible)}\n`);
-      return exitStatus.ok;
+      return { value: found, text: () => `${table(columns, found)}\n${conclusion(found, visible)}\n` };
     });
   },
 });
-
-/** An attribute that the driver writes, and what the grid has. */
-interface Found extends AttributeDefinition {
-  /** The type that it has on the grid; null if it is not defined. */
-  readonly definedAs: string | null;
-  /** Whether this command has defined it. */
-  readonly created: boolean;
-}
-
-/** Compares what the driver writes with what the grid defines. */
-function compare(written: readonly AttributeDefinition[], defined: readonly DefinedAttribute[]): Found[] {
-  const types = new Map(defined.map(({ name, type }) => [name, type]));
-  return written.map((attribute) => ({
-    ...attribute,
-    definedAs: types.get(attribute.name) ?? null,
-    created: false,
-  }));
-}
-
-async function createMissing(
-  inspection: GridInspection,
-  found: readonly Found[],
-  signal: AbortSignal,
-): Promise<Found[]> {
-  const all: Found[] = [];
-  for (const attribute of found) {
-    const created = attribute.definedAs === null && (await create(inspection, attribute, signal));
-    all.push(created ? { ...attribute, definedAs: attribute.type, created } : attribute);
-  }
-  return all;
-}
 
 /** @returns false if it has been there, where this user cannot see it */
 async function create(
@@ -82,8 +60,7 @@ async function create(
   } catch (error) {
     if (!(error instanceof GridError)) throw error;
     if (error.reason === 'conflict') return false;
-    const isRefused = error.reason === 'permission' || error.reason === 'rejected';
-    const hint = isRefused
+    const hint = ['permission', 'rejected'].includes(error.reason)
       ? 'only superusers define attributes: name one with --wapi-username and --wapi-password-file this once, or have the DDI team define what is missing'
       : error.hint;
     throw new CommandError(`cannot define "${attribute.name}": ${error.message}`, hint);

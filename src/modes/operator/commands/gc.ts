@@ -1,14 +1,12 @@
 /** `gc`: releases what is proven dead, without the reaper's period of grace; `gc --host`: what another host has left for good. */
 import { UsageError } from '../../daemon/config/command-line.ts';
-import type { HostReservation, OperatorResult, Progress } from '../../operator-protocol.ts';
+import type { HostReservation, OperatorResult } from '../../operator-protocol.ts';
 import { ago, counted, hour } from '../../quantity.ts';
 import type { Column } from '../../status-text.ts';
-import { printable } from '../../terminal-text.ts';
-import { daemonPlace, defineCommand, json } from '../command.ts';
-import { CommandError, type ExitStatus, exitStatus } from '../command-error.ts';
+import { CommandError, daemonPlace, defineCommand, exitStatus, json, type Outcome } from '../command.ts';
 import { askDaemon } from '../daemon-connection.ts';
-import { table, writeJson, writeReleased } from '../output/results.ts';
-import { ask, canAsk, progressBar, showingProgress } from '../output/terminal.ts';
+import { printedLines, releasedText, table } from '../output/results.ts';
+import { ask, canAsk, showingProgress } from '../output/terminal.ts';
 
 /** Reservations that the daemon is asked to release at a time. */
 const pageSize = 100;
@@ -45,14 +43,11 @@ export const gc = defineCommand({
   groups: { Release: own, 'A lost host': ofLostHost, Output: json, Daemon: daemonPlace },
   async run({ flags, socket }) {
     const { host, confirm } = flags;
-    const given = { dryRun: flags['dry-run'] === true, yes: flags.yes === true, json: flags.json === true };
-    if (host !== undefined) return releaseLostHost({ socket, host, confirm, ...given });
-    if (given.yes || confirm !== '') throw new UsageError('--yes and --confirm go with --host');
-    const { dryRun } = given;
-    const result = await askDaemon({ socket, method: 'operator/gc', params: { dryRun } });
-    if (flags.json) writeJson(result);
-    else writeReleased(result, dryRun ? 'would release' : 'releasing');
-    return exitStatus.ok;
+    const [dryRun, yes] = [flags['dry-run'] === true, flags.yes === true];
+    if (host !== undefined) return releaseLostHost({ socket, host, confirm, dryRun, yes, json: flags.json === true });
+    if (yes || confirm !== '') throw new UsageError('--yes and --confirm go with --host');
+    const value = await askDaemon({ socket, method: 'operator/gc', params: { dryRun } });
+    return { value, text: () => releasedText(value, dryRun ? 'would release' : 'releasing') };
   },
 });
 
@@ -70,31 +65,20 @@ interface LostHost {
 
 type Found = OperatorResult<'operator/host-reservations'>;
 
-/** How far the release has come. */
-interface Outcome extends Pick<OperatorResult<'operator/release-host'>, 'left' | 'stopped'> {
-  released: number;
-  /** Those that something has become of. */
-  done: number;
-}
-
-/** Runs it. @throws CommandError, UsageError */
-async function releaseLostHost(options: LostHost): Promise<ExitStatus> {
+/** @throws CommandError, UsageError */
+async function releaseLostHost(options: LostHost): Promise<Outcome> {
   const { socket, host, json, dryRun, confirm } = options;
   if (confirm !== '' && confirm !== host) throw new UsageError('--confirm must repeat the name that --host gives');
   const found = await showingProgress('asking the grid', () =>
     askDaemon({ socket, method: 'operator/host-reservations', params: { host } }),
   );
-  if (dryRun && json) writeJson(found);
-  else if (!json) process.stdout.write(listOf(found, options));
-  if (dryRun) return exitStatus.ok;
-  if (found.reservations.length > 0 && !(await isConfirmed(found, options))) {
-    process.stderr.write('nothing is released\n');
-    return exitStatus.failed;
-  }
-  const outcome = await releaseAll(found, options);
-  if (json) writeJson({ ...outcome, unclear: found.unclear });
-  else process.stdout.write(reportOf(found, outcome, host));
-  return outcome.released === found.reservations.length ? exitStatus.ok : exitStatus.failed;
+  if (dryRun) return { value: found, text: () => listOf(found, options) };
+  if (!json) process.stdout.write(listOf(found, options));
+  const { reservations, unclear } = found;
+  if (reservations.length > 0 && !(await isConfirmed(found, options))) throw new CommandError('nothing is released');
+  const release = await releaseAll(reservations, options);
+  const failed = release.released < reservations.length;
+  return { value: { ...release, unclear }, text: () => reportOf(found, release, host), failed };
 }
 
 /**
@@ -127,34 +111,36 @@ async function isConfirmed({ reservations }: Found, { host, yes, confirm }: Lost
   return (await ask(`Type its name to release ${addresses}: `)) === host;
 }
 
-async function releaseAll({ reservations }: Found, { socket, host }: LostHost): Promise<Outcome> {
-  const outcome: Outcome = { released: 0, done: 0, left: [], stopped: null };
-  const interrupt = new AbortController();
-  const onSignal = () => interrupt.abort();
-  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
-  const { signal } = interrupt;
-  const bar = progressBar('releasing');
+/** How far the release has come. */
+interface Release extends Pick<OperatorResult<'operator/release-host'>, 'left' | 'stopped'> {
+  released: number;
+  /** Those that something has become of. */
+  done: number;
+}
+
+async function releaseAll(reservations: Found['reservations'], { socket, host }: LostHost): Promise<Release> {
+  const release: Release = { released: 0, done: 0, left: [], stopped: null };
+  const total = reservations.length;
   try {
-    for (let at = 0; at < reservations.length && outcome.stopped === null; at += pageSize) {
-      const page = reservations.slice(at, at + pageSize).map(({ mark, view }) => ({ mark, view }));
-      const onProgress = ({ done }: Progress) => {
-        outcome.done = at + done;
-        bar.show({ done: at + done, total: reservations.length });
-      };
-      const params = { host, reservations: page };
-      const answer = await askDaemon({ socket, method: 'operator/release-host', params, onProgress, signal });
-      outcome.released += answer.released.length;
-      outcome.left.push(...answer.left);
-      outcome.stopped = answer.stopped;
-    }
+    await showingProgress('releasing', async (show, signal) => {
+      for (let at = 0; at < total && release.stopped === null; at += pageSize) {
+        const page = reservations.slice(at, at + pageSize).map(({ mark, view }) => ({ mark, view }));
+        const onProgress = ({ done }: { readonly done: number }) => {
+          release.done = at + done;
+          show({ done: at + done, total });
+        };
+        const params = { host, reservations: page };
+        const answer = await askDaemon({ socket, method: 'operator/release-host', params, onProgress, signal });
+        release.released += answer.released.length;
+        release.left.push(...answer.left);
+        release.stopped = answer.stopped;
+      }
+    });
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
-    outcome.stopped = { message: error.message, hint: error.hint ?? null };
-  } finally {
-    bar.end();
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+    release.stopped = { message: error.message, hint: error.hint ?? null };
   }
-  return outcome;
+  return release;
 }
 
 const columns: readonly Column<HostReservation>[] = [
@@ -169,27 +155,29 @@ const columns: readonly Column<HostReservation>[] = [
 function listOf({ cluster, reservations, unclear }: Found, { host, dryRun }: LostHost): string {
   const shown = dryRun ? reservations : reservations.slice(0, maxTableLines);
   const more = reservations.length - shown.length;
-  return [
-    ...(shown.length > 0 ? [table(columns, shown)] : []),
-    ...(more > 0 ? [`... and ${more} more: --dry-run shows them all\n`] : []),
-    ...unclear.map(({ address, view, why }) => printable(`left alone: ${address} in view ${view} ${why}`).concat('\n')),
-    `${counted(reservations.length, 'address', 'addresses')} of ${host} in ${cluster}\n`,
-  ].join('');
+  const lines = printedLines([
+    ...(more > 0 ? [`... and ${more} more: --dry-run shows them all`] : []),
+    ...unclear.map(({ address, view, why }) => `left alone: ${address} in view ${view} ${why}`),
+    `${counted(reservations.length, 'address', 'addresses')} of ${host} in ${cluster}`,
+  ]);
+  return `${shown.length > 0 ? table(columns, shown) : ''}${lines}`;
 }
 
-function reportOf({ reservations, unclear }: Found, { released, done, left, stopped }: Outcome, host: string): string {
-  const addresses = new Map(reservations.map(({ mark, address }) => [mark, address]));
-  const all = `${counted(reservations.length, 'address', 'addresses')} of ${host}`;
-  const lines = left.map(({ mark, why }) => `not released: ${addresses.get(mark)}: ${why}`);
+function reportOf({ reservations, unclear }: Found, { released, done, left, stopped }: Release, host: string): string {
   if (reservations.length === 0) {
     // Its name was right if something is left alone.
     const hint =
       unclear.length > 0 ? '' : `; if ${host} had addresses, check what its --node-name and --cluster-name were`;
-    lines.push(`nothing to release${hint}`);
-  } else if (stopped === null) lines.push(`released ${released} of ${all}`);
-  else {
-    const hint = stopped.hint === null ? '' : `; ${stopped.hint}`;
-    lines.push(`stopped after ${done} of ${all}: ${stopped.message}${hint}`, 'run it again for the rest');
+    return printedLines([`nothing to release${hint}`]);
   }
-  return lines.map((line) => `${printable(line)}\n`).join('');
+  const all = `${counted(reservations.length, 'address', 'addresses')} of ${host}`;
+  const end =
+    stopped === null
+      ? [`released ${released} of ${all}`]
+      : [
+          `stopped after ${done} of ${all}: ${[stopped.message, stopped.hint ?? []].flat().join('; ')}`,
+          'run it again for the rest',
+        ];
+  const addresses = new Map(reservations.map(({ mark, address }) => [mark, address]));
+  return printedLines([...left.map(({ mark, why }) => `not released: ${addresses.get(mark)}: ${why}`), ...end]);
 }

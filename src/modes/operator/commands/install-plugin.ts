@@ -2,18 +2,30 @@
  * `install-plugin`: puts the plugin where a runtime looks for it, and after it the network configurations that need it, each in one
  * step. The init container of the DaemonSet runs it (deploy/kubernetes); it can be run again at any time.
  */
-import { accessSync, constants, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  accessSync,
+  constants,
+  createReadStream,
+  existsSync,
+  linkSync,
+  lstatSync,
+  readFileSync,
+  readlinkSync,
+  type Stats,
+  statSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { messageOf } from '../../../errno.ts';
-import { removeDrafts, writeDurably } from '../../../files/durable-file.ts';
+import { copyDurably, linkDurably, type Place, removeDrafts, writeDurably } from '../../../files/durable-file.ts';
 import { distrust } from '../../../files/trusted-path.ts';
+import { versionLine } from '../../about.ts';
 import { UsageError } from '../../daemon/config/command-line.ts';
 import { type Options, readOptions } from '../../daemon/config/options.ts';
-import { daemonPlace, defineCommand } from '../command.ts';
-import { CommandError, exitStatus } from '../command-error.ts';
-import { checkNetworkFiles, pluginsIn } from '../network-configurations.ts';
-import { pluginPaths } from '../plugin-directories.ts';
-import { draftAge, placeDaemonLink, placePlugin } from '../plugins/plugin-file.ts';
+import { CommandError, daemonPlace, defineCommand } from '../command.ts';
+import { checkNetworkFiles, isNetworkFile, networkFilesIn, pluginsIn } from '../network-configurations.ts';
+import { pluginPaths, sayVersion } from '../plugin-directories.ts';
 
 const own = {
   'bin-dir': { type: 'string', default: '/opt/cni/bin', description: "The runtime's directory of plugins" },
@@ -24,7 +36,11 @@ const own = {
   },
 } as const;
 
-const networkFile = /^[^.].*\.(conf|conflist|json)$/;
+/** The daemon's name, by which the same file is the operator's commands. */
+const daemonName = 'infoblox-cni-daemon';
+const pluginMode = 0o755;
+/** Milliseconds without a write after which a draft is nobody's: a copy takes some seconds. */
+const draftAgeMs = 60_000;
 
 export const installPlugin = defineCommand({
   operands: '[FILE...]',
@@ -44,24 +60,24 @@ export const installPlugin = defineCommand({
     requireDirectory(bin, '--bin-dir');
     if (operands.length > 0) requireDirectory(conf, '--conf-dir');
     const networks = operands.map((file) => ({ name: nameOf(file), text: readNetwork(file, { bin, options }) }));
-
+    const say = (line: string) => process.stdout.write(`${line}\n`);
     try {
-      const plugin = { directory: bin, name: options.driverName };
-      say(await placePlugin(plugin, process.execPath));
-      say(placeDaemonLink(plugin));
-      for (const { name, text } of networks) say([placeNetwork({ directory: conf, name }, text)]);
-      if (networks.length > 0) say(remarks(conf, networks));
+      for (const line of await placePlugin({ directory: bin, name: options.driverName })) say(line);
+      say(placeDaemonLink(bin, options.driverName));
+      for (const { name, text } of networks) say(placeNetwork({ directory: conf, name }, text));
     } catch (error) {
       const hint = 'make room, or make the directory writable, and run it again: what is in place is complete';
       throw new CommandError(`cannot go on: ${messageOf(error)}`, hint);
     }
-    return exitStatus.ok;
+    return {
+      text: () =>
+        remark(
+          conf,
+          networks.map(({ name }) => name),
+        ),
+    };
   },
 });
-
-function say(lines: readonly string[]): void {
-  for (const line of lines) process.stdout.write(`${line}\n`);
-}
 
 /** What others can write to they could fill with links, and have root's files overwritten. @throws CommandError */
 function requireDirectory(path: string, flag: string): void {
@@ -73,10 +89,8 @@ function requireDirectory(path: string, flag: string): void {
   try {
     accessSync(path, constants.W_OK);
   } catch (error) {
-    throw new CommandError(
-      `cannot write to ${path}: ${messageOf(error)}`,
-      `mount it writable, or name another one with ${flag}`,
-    );
+    const hint = `mount it writable, or name another one with ${flag}`;
+    throw new CommandError(`cannot write to ${path}: ${messageOf(error)}`, hint);
   }
   const untrusted = distrust(path);
   if (untrusted !== undefined) throw new CommandError(untrusted.message, `run ${untrusted.hint}`);
@@ -85,7 +99,7 @@ function requireDirectory(path: string, flag: string): void {
 /** Runtimes read no file of another name. */
 function nameOf(file: string): string {
   const name = basename(file);
-  if (networkFile.test(name)) return name;
+  if (isNetworkFile(name)) return name;
   throw new UsageError(`runtimes do not read a file called ${name}: it must end in .conf, .conflist or .json`);
 }
 
@@ -96,26 +110,93 @@ function nameOf(file: string): string {
 function readNetwork(file: string, { bin, options }: { readonly bin: string; readonly options: Options }): string {
   const [error] = checkNetworkFiles([file], options).errors;
   if (error !== undefined) throw new CommandError(`${file}: ${error.message}`, error.hint);
-  const isMissing = (name: string) => name !== options.driverName && !existsSync(join(bin, name));
-  const missing = pluginsIn(file).filter(isMissing);
+  const missing = pluginsIn(file).filter((name) => name !== options.driverName && !existsSync(join(bin, name)));
   if (missing.length === 0) return readFileSync(file, 'utf8');
   const why = `${file} names ${missing.join(', ')}, not in ${bin}`;
   throw new CommandError(why, 'install these plugins first, or name their directory with --bin-dir');
 }
 
-function placeNetwork(place: { readonly directory: string; readonly name: string }, text: string): string {
+/**
+ * Puts this executable into a directory of plugins, in one step: a runtime finds the former file, or the whole new one. A program of
+ * another kind that has the name is kept beside it.
+ * @returns what was done, a line for people each
+ * @throws the error of the file system
+ */
+async function placePlugin(place: Place): Promise<string[]> {
   const file = join(place.directory, place.name);
-  removeDrafts(place, Date.now() - draftAge);
+  removeDrafts(place, Date.now() - draftAgeMs);
+  const present = lstatIfThere(file);
+  const hasMode = present !== undefined && (present.mode & 0o7777) === pluginMode;
+  if (hasMode && (await areEqual(file, process.execPath))) return [`${file} is up to date`];
+  const isForeign = present !== undefined && !(await isOurs(file));
+  const kept = isForeign ? [`${file} is another program: kept as ${await keep(file)}`] : [];
+  copyDurably({ ...place, mode: pluginMode }, process.execPath);
+  return [...kept, `installed ${file}: ${versionLine}`];
+}
+
+/** Whether a file is this driver, of whatever release. */
+async function isOurs(file: string): Promise<boolean> {
+  const said = await sayVersion(file, new AbortController().signal);
+  return 'value' in said && said.value.startsWith('infoblox-cni ');
+}
+
+/** Gives a file a second name, the first that is free; what was kept earlier is not kept twice. @returns the name */
+async function keep(file: string): Promise<string> {
+  for (let number = 1; ; number += 1) {
+    const kept = number === 1 ? `${file}.replaced` : `${file}.replaced-${number}`;
+    if (lstatIfThere(kept) === undefined) {
+      linkSync(file, kept);
+      return kept;
+    }
+    if (await areEqual(file, kept)) return kept;
+  }
+}
+
+/** False also for what is no file. */
+async function areEqual(one: string, other: string): Promise<boolean> {
+  const [first, second] = [lstatIfThere(one), lstatIfThere(other)];
+  if (!first?.isFile() || !second?.isFile() || first.size !== second.size) return false;
+  return (await digestOf(one)) === (await digestOf(other));
+}
+
+function lstatIfThere(file: string): Stats | undefined {
+  return lstatSync(file, { throwIfNoEntry: false });
+}
+
+async function digestOf(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(file), hash);
+  return hash.digest('hex');
+}
+
+/**
+ * Makes a link of the daemon's name to the plugin, so that the operator's commands can be run on the host; a file of that name
+ * stays.
+ * @returns what was done, a line for people
+ */
+function placeDaemonLink(directory: string, plugin: string): string {
+  const link = { directory, name: daemonName };
+  const file = join(directory, daemonName);
+  removeDrafts(link, Date.now() - draftAgeMs);
+  const present = lstatIfThere(file);
+  if (present?.isSymbolicLink() === false) return `${file} is no link and stays as it is`;
+  if (present !== undefined && readlinkSync(file) === plugin) return `${file} is up to date`;
+  linkDurably(link, plugin);
+  return `linked ${file} to ${plugin}`;
+}
+
+/** @returns what was done, a line for people */
+function placeNetwork(place: Place, text: string): string {
+  const file = join(place.directory, place.name);
+  removeDrafts(place, Date.now() - draftAgeMs);
   if (existsSync(file) && readFileSync(file, 'utf8') === text) return `${file} is up to date`;
   writeDurably({ ...place, mode: 0o644 }, text);
   return `installed ${file}`;
 }
 
 /** Kubernetes' runtimes take one network only, the first by name. */
-function remarks(conf: string, networks: readonly { readonly name: string }[]): string[] {
-  const first = readdirSync(conf)
-    .filter((name) => networkFile.test(name))
-    .sort()[0];
-  if (first === undefined || networks.some(({ name }) => name === first)) return [];
-  return [`warning: a runtime that takes the first file of ${conf} takes ${first}, not this network`];
+function remark(conf: string, installed: readonly string[]): string {
+  const [first] = installed.length === 0 ? [] : networkFilesIn(conf).map((file) => basename(file));
+  if (first === undefined || installed.includes(first)) return '';
+  return `warning: a runtime that takes the first file of ${conf} takes ${first}, not this network\n`;
 }

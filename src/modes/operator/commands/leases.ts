@@ -1,33 +1,34 @@
-/** `leases`: who holds which address. */
+/** `leases`: who holds which address, who held one, and what the original driver has left. */
 import { isIPv4 } from 'node:net';
 import { shownPhases } from '../../../infoblox/lease/lease.ts';
+import type { Original } from '../../../infoblox/lease/originals.ts';
 import { UsageError } from '../../daemon/config/command-line.ts';
-import { daemonPlace, defineCommand, gridFlags, json } from '../command.ts';
-import { exitStatus } from '../command-error.ts';
+import { counted } from '../../quantity.ts';
+import type { Column } from '../../status-text.ts';
+import { daemonPlace, defineCommand, gridFlags, json, type Outcome } from '../command.ts';
 import { askDaemon } from '../daemon-connection.ts';
+import type { GridSettings } from '../grid.ts';
 import { showHistory } from '../history.ts';
-import { leaseTable, writeJson } from '../output/results.ts';
+import { leaseTable, table } from '../output/results.ts';
+import { showingProgress } from '../output/terminal.ts';
+
+const text = (description: string) => ({ type: 'string', default: '', description }) as const;
 
 const filter = {
-  network: { type: 'string', default: '', description: 'Only of this network, by its "name" in the configuration' },
-  container: { type: 'string', default: '', description: 'Only of containers whose ID begins like this' },
-  address: { type: 'string', default: '', description: 'Only of this address' },
-  phase: { type: 'string', default: '', description: 'Only pending, bound, resting or releasing ones' },
-} as const;
-
+  network: text('Only of this network, by its "name" in the configuration'),
+  container: text('Only of containers whose ID begins like this'),
+  address: text('Only of this address'),
+  phase: text('Only pending, bound, resting or releasing ones'),
+};
 const history = {
-  history: { type: 'string', default: '', description: 'Who has held this address, and from when to when' },
-  at: { type: 'string', default: '', description: 'With --history: at this time, 2026-01-02T15:04 (local) or ...Z' },
-} as const;
-
+  history: text('Who has held this address, and from when to when'),
+  at: text('With --history: at this time, 2026-01-02T15:04 (local) or ...Z'),
+};
 const original = {
-  original: {
-    type: 'string',
-    default: '',
-    description:
-      "Ask the grid for what the original driver has made for containers, by its Tenant ID: 'cluster-1', 'CNIEngineID'",
-  },
-} as const;
+  original: text(
+    "Ask the grid for what the original driver has made for containers, by its Tenant ID: 'cluster-1', 'CNIEngineID'",
+  ),
+};
 
 export const leases = defineCommand({
   examples: [
@@ -47,30 +48,24 @@ export const leases = defineCommand({
     'Infoblox grid, with --original': gridFlags,
   },
   async run({ flags, socket, ...settings }) {
-    const { network, container, address, phase, json } = flags;
     refuseMixture(flags);
     for (const name of ['address', 'history'] as const) {
       if (flags[name] !== '' && !isIPv4(flags[name])) {
         throw new UsageError(`--${name} ${JSON.stringify(flags[name])} must be an IPv4 address`);
       }
     }
-    if (flags.history !== '') return showHistory({ address: flags.history, time: flags.at, json, socket });
-    if (flags.original !== '') {
-      // With the client of the grid, which would make every command start later.
-      const { showOriginals } = await import('../originals.ts');
-      return showOriginals(settings, { tenant: flags.original, json });
-    }
-    const known = shownPhases.find((name) => name === phase);
-    if (phase !== '' && known === undefined) {
+    if (flags.history !== '') return showHistory(flags.history, flags.at, socket);
+    if (flags.original !== '') return showOriginals(flags.original, settings);
+    const { network, container, address } = flags;
+    const phase = shownPhases.find((name) => name === flags.phase);
+    if (flags.phase !== '' && phase === undefined) {
       throw new UsageError(
-        `--phase ${JSON.stringify(phase)} must be ${shownPhases.slice(0, -1).join(', ')} or ${shownPhases.at(-1)}`,
+        `--phase ${JSON.stringify(flags.phase)} must be ${shownPhases.slice(0, -1).join(', ')} or ${shownPhases.at(-1)}`,
       );
     }
-    const filter = { network: network || undefined, container: container || undefined, address: address || undefined };
-    const { leases } = await askDaemon({ socket, method: 'operator/leases', params: { ...filter, phase: known } });
-    if (json) writeJson(leases);
-    else process.stdout.write(leases.length === 0 ? 'no leases\n' : leaseTable(leases));
-    return exitStatus.ok;
+    const params = { network: network || undefined, container: container || undefined, address: address || undefined };
+    const found = await askDaemon({ socket, method: 'operator/leases', params: { ...params, phase } });
+    return { value: found.leases, text: () => (found.leases.length === 0 ? 'no leases\n' : leaseTable(found.leases)) };
   },
 });
 
@@ -82,4 +77,28 @@ function refuseMixture(flags: Readonly<Record<keyof typeof filter | keyof typeof
   const names = Object.keys({ ...filter, ...original }) as (keyof typeof filter | 'original')[];
   const useless = names.find((name) => name !== other && flags[name] !== '');
   if (useless !== undefined) throw new UsageError(`--${useless} does not go with --${other}`);
+}
+
+const columns: readonly Column<Original>[] = [
+  { title: 'ADDRESS', cell: ({ address }) => address, isWhole: true },
+  { title: 'NETWORK', cell: ({ network }) => network },
+  { title: 'VIEW', cell: ({ view }) => view },
+  { title: 'CONTAINER', cell: ({ containerId }) => containerId },
+  { title: 'POD', cell: ({ name }) => name || '-' },
+  { title: 'MAC', cell: ({ mac }) => mac },
+  { title: 'NOTE', cell: ({ altered }) => (altered === undefined ? '' : `left alone: it ${altered}`) },
+];
+
+/** Asks the grid, in all views, for what the original driver has made. @param tenant the `Tenant ID` that it has used */
+async function showOriginals(tenant: string, settings: GridSettings): Promise<Outcome> {
+  // With the client of the grid, which would make every command start later.
+  const [{ withGrid }, { listOriginals }] = await Promise.all([
+    import('../grid.ts'),
+    import('../../../infoblox/lease/originals.ts'),
+  ]);
+  const found = await withGrid(settings, ({ grid }, _, signal) =>
+    showingProgress('asking the grid', () => Array.fromAsync(listOriginals(grid, { tenant }, signal))),
+  );
+  const count = `${counted(found.length, 'address', 'addresses')} of the original driver with the tenant ${tenant}\n`;
+  return { value: found, text: () => `${found.length === 0 ? '' : table(columns, found)}${count}` };
 }

@@ -1,9 +1,8 @@
 /** `release`: the addresses of a container go back to the grid, as a DEL would have it. */
 import { UsageError } from '../../daemon/config/command-line.ts';
-import { daemonPlace, defineCommand, json } from '../command.ts';
-import { CommandError, exitStatus } from '../command-error.ts';
+import { CommandError, daemonPlace, defineCommand, json } from '../command.ts';
 import { askDaemon } from '../daemon-connection.ts';
-import { writeJson, writeReleased } from '../output/results.ts';
+import { releasedText } from '../output/results.ts';
 
 const own = {
   network: { type: 'string', default: '', description: 'Only in this network, by its "name" in the configuration' },
@@ -20,22 +19,19 @@ export const release = defineCommand({
     ['release 3f2b9c --network=net-1', 'The same in one network'],
   ],
   groups: { Release: own, Output: json, Daemon: daemonPlace },
-  async run({ flags, operands: [container, ...more], socket }) {
+  async run({ flags: { network, force }, operands: [container, ...more], socket }) {
     if (container === undefined) throw new UsageError('name the container whose addresses are to be released');
     if (more.length > 0) throw new UsageError('one container at a time');
-    const { network, force } = flags;
     const isWhole = container.length < minIdLength;
     const params = { container, isWhole, evenIfAlive: force === true, network: network || undefined };
-    const result = await askDaemon({ socket, method: 'operator/release', params });
-    if (result.leases.length + result.kept.length === 0) {
+    const value = await askDaemon({ socket, method: 'operator/release', params });
+    if (value.leases.length + value.kept.length === 0) {
       if (isWhole && network === '')
         throw new UsageError(`name at least ${minIdLength} characters of the ID, or all of it`);
       const where = network === '' ? '' : ` in network ${network}`;
       const hint = 'see infoblox-cni-daemon leases for what it holds';
       throw new CommandError(`this host holds no address of a container ${container}${where}`, hint);
     }
-    if (flags.json) writeJson(result);
-    else writeReleased(result, 'releasing');
-    return result.leases.length === 0 ? exitStatus.failed : exitStatus.ok;
+    return { value, text: () => releasedText(value, 'releasing'), failed: value.leases.length === 0 };
   },
 });

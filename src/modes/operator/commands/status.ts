@@ -6,10 +6,9 @@ import type { Status } from '../../operator-protocol.ts';
 import { renderPage } from '../../page.ts';
 import { headline, writeStatus } from '../../status-text.ts';
 import { folded } from '../../terminal-text.ts';
-import { daemonPlace, defineCommand, json } from '../command.ts';
-import { CommandError, type ExitStatus, exitStatus } from '../command-error.ts';
+import { CommandError, daemonPlace, defineCommand, json, type Outcome } from '../command.ts';
 import { askDaemon } from '../daemon-connection.ts';
-import { forTerminal, writeJson } from '../output/results.ts';
+import { forTerminal } from '../output/results.ts';
 
 const output = {
   ...json,
@@ -33,21 +32,19 @@ export const status = defineCommand({
     const [one, other] = ['html', 'json', 'probe'].filter((name) => flags[name]);
     if (other !== undefined) throw new UsageError(`--${other} does not go with --${one}`);
     if (flags.probe !== '') return probe(flags.probe, socket);
-    const found = await askDaemon({ socket, method: 'operator/status', params: {} });
-    if (flags.html !== '') await writePage(flags.html, found, socket);
-    else if (flags.json) writeJson(found);
-    else process.stdout.write(screen(found, Date.now()));
-    return found.conditions.length === 0 ? exitStatus.ok : exitStatus.failed;
+    const value = await askDaemon({ socket, method: 'operator/status', params: {} });
+    if (flags.html !== '') await writePage(flags.html, value, socket);
+    const text = () => (flags.html === '' ? screen(value, Date.now()) : `written to ${flags.html}\n`);
+    return { value, text, failed: value.conditions.length > 0 };
   },
 });
 
 /** Judges as `/livez` and `/readyz` do. @throws CommandError if the daemon does not answer, or is not ready */
-async function probe(kind: string, socket: string): Promise<ExitStatus> {
+async function probe(kind: string, socket: string): Promise<Outcome> {
   if (kind !== 'live' && kind !== 'ready') throw new UsageError('--probe must be live or ready');
   const { notReady } = await askDaemon({ socket, method: 'operator/probe', params: {} });
   if (kind === 'ready' && notReady !== null) throw new CommandError(notReady.message, notReady.hint ?? undefined);
-  process.stdout.write('ok\n');
-  return exitStatus.ok;
+  return { text: () => 'ok\n' };
 }
 
 /** Makes the page with all leases as well. @throws CommandError if the file cannot be written */
@@ -59,7 +56,6 @@ async function writePage(file: string, status: Status, socket: string): Promise<
   } catch (error) {
     throw new CommandError(`cannot write ${file}: ${messageOf(error)}`, 'name another file with --html');
   }
-  process.stdout.write(`written to ${file}\n`);
 }
 
 /** Makes the screen for people. @param now milliseconds since 1970 */

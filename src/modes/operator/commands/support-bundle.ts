@@ -5,10 +5,9 @@ import { resolve } from 'node:path';
 import { isErrno, messageOf } from '../../../errno.ts';
 import { UsageError } from '../../daemon/config/command-line.ts';
 import { flagGroups as daemonGroups } from '../../daemon/config/flags.ts';
-import { printable } from '../../terminal-text.ts';
-import type { Item } from '../bundle/item.ts';
-import { defineCommand } from '../command.ts';
-import { CommandError, exitStatus } from '../command-error.ts';
+import type { Item } from '../bundle/bundle.ts';
+import { CommandError, defineCommand } from '../command.ts';
+import { printedLines } from '../output/results.ts';
 import { showingProgress } from '../output/terminal.ts';
 
 const own = {
@@ -36,8 +35,7 @@ export const supportBundle = defineCommand({
         archive(source, { redact, state, onProgress }),
       );
       writeFileSync(handle, data);
-      process.stdout.write(summary(file, items));
-      return exitStatus.ok;
+      return { text: () => summary(file, items) };
     } catch (error) {
       unlinkSync(file);
       throw error;
@@ -49,11 +47,11 @@ export const supportBundle = defineCommand({
 
 function summary(file: string, items: readonly Item[]): string {
   const missing = items.filter(({ isThere }) => !isThere);
-  return [
-    `${file}: ${items.length - missing.length} files\n`,
-    ...missing.map(({ name, text }) => `${printable(`without ${name}: ${text.trim()}`)}\n`),
-    'look through it before you give it to others\n',
-  ].join('');
+  return printedLines([
+    `${file}: ${items.length - missing.length} files`,
+    ...missing.map(({ name, text }) => `without ${name}: ${text.trim()}`),
+    'look through it before you give it to others',
+  ]);
 }
 
 function defaultName(redact: boolean): string {

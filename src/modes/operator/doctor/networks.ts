@@ -10,7 +10,6 @@ import {
   hostCount,
   type Interval,
   isWithin,
-  overlaps,
   spanOf,
 } from '../../../infoblox/address.ts';
 import type { Grid, Reservation } from '../../../infoblox/grid.ts';
@@ -24,13 +23,9 @@ import { type Checked, type NetworkConfiguration, networkDirectories } from '../
 import { type Check, checks, failure, ok, shared, type Verdict, warning } from './check.ts';
 import { unlessRefused } from './grid.ts';
 
-/** Makes the checks of what was read. */
+/** Makes the check of what was read. */
 export function configurationChecks(checked: Checked): Check[] {
-  const { found } = checked;
-  return checks('network configurations', {
-    files: { run: () => judgeFiles(checked) },
-    ...(found.length > 1 && { together: { run: () => judgeTogether(found) } }),
-  });
+  return checks('network configurations', { files: { run: () => judgeFiles(checked) } });
 }
 
 /** Says what each file is good for. */
@@ -45,26 +40,6 @@ export function judgeFiles({ found, errors }: Checked): Verdict[] {
     ...remarks.map((remark) => warning(`${file}: ${remark}`, 'correct or remove it')),
   ]);
   return [...wrong, ...right];
-}
-
-/** Says which configurations the daemon cannot serve beside each other. */
-export function judgeTogether(found: readonly NetworkConfiguration[]): Verdict[] {
-  const conflicts = found.flatMap((one, index) => found.slice(index + 1).flatMap((other) => judgePair(one, other)));
-  return conflicts.length > 0 ? conflicts : [ok('they do not contradict each other')];
-}
-
-function judgePair({ file, spec: one }: NetworkConfiguration, { file: otherFile, spec: other }: NetworkConfiguration) {
-  if (one.view !== other.view || one.place.kind !== 'subnet' || other.place.kind !== 'subnet') return [];
-  const [cidr, otherCidr] = [one.place.cidr, other.place.cidr];
-  const files = `${file} and ${otherFile}`;
-  if (one.name === other.name) {
-    if (cidr.text === otherCidr.text) return [];
-    const what = `${files} give network ${one.name} two subnets, ${cidr.text} and ${otherCidr.text}`;
-    return [failure(what, 'give one of them another "name", or both the same subnet')];
-  }
-  if (!overlaps(cidr, otherCidr)) return [];
-  const what = `the subnets of ${files} overlap: ${cidr.text} of ${one.name}, ${otherCidr.text} of ${other.name}`;
-  return [failure(what, 'give them subnets that do not overlap, or the same subnet and name')];
 }
 
 interface NetworkContext {

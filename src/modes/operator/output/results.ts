@@ -59,26 +59,25 @@ export const forTerminal: Writer<string> = {
 };
 
 /**
- * Writes what a command has released, and what it has left alone.
+ * Says what a command has released, and what it has left alone.
  * @param verb what happens to the leases: `releasing`, `would release`
  */
-export function writeReleased({ leases, kept }: OperatorResult<'operator/release'>, verb: string): void {
+export function releasedText({ leases, kept }: OperatorResult<'operator/release'>, verb: string): string {
   const count = `${verb} ${counted(leases.length, 'address', 'addresses')}\n`;
-  process.stdout.write(leases.length === 0 ? 'nothing to release\n' : `${count}${leaseTable(leases)}`);
-  for (const { lease, why } of kept) {
-    const what = `kept ${lease.address ?? 'a lease without address'} of ${lease.containerId}: ${why}`;
-    process.stdout.write(`${printable(what)}\n`);
-  }
+  const left = kept.map(({ lease: { address, containerId }, why }) => {
+    return `kept ${address ?? 'a lease without address'} of ${containerId}: ${why}`;
+  });
+  return `${leases.length === 0 ? 'nothing to release\n' : `${count}${leaseTable(leases)}`}${printedLines(left)}`;
 }
 
-/** Writes a value for programs: indented, as people read it too, and so nothing in it commands their terminal. */
-export function writeJson(value: unknown): void {
-  process.stdout.write(`${jsonText(value)}\n`);
+/** Ends each line; texts from outside are made printable. */
+export function printedLines(lines: readonly string[]): string {
+  return lines.map((line) => `${printable(line)}\n`).join('');
 }
 
 /**
- * Makes the text, with times as ISO 8601 writes them, in UTC. JSON itself escapes few of the characters that a terminal obeys; it
- * may escape them all.
+ * Writes a value for programs: indented, as people read it too, with times as ISO 8601 writes them, in UTC. JSON itself escapes
+ * few of the characters that a terminal obeys; it may escape them all.
  */
 export function jsonText(value: unknown): string {
   return printableLines(JSON.stringify(value, inIso, 2));

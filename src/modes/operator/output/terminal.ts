@@ -7,7 +7,7 @@ import type { WriteStream } from 'node:tty';
 import type { Progress } from '../../operator-protocol.ts';
 import { ago } from '../../quantity.ts';
 import { columnsOf, printable, shortened } from '../../terminal-text.ts';
-import { CommandError } from '../command-error.ts';
+import { CommandError } from '../command.ts';
 
 /** Milliseconds: what is over by then needs no bar. */
 const firstShownAfterMs = 1_000;
@@ -57,23 +57,28 @@ export function progressBar(
 /**
  * Does something long and shows how far it has come, or that it goes on.
  * @param what is being done: `checking`
+ * @param work told of an interruption by its signal
  * @throws CommandError as soon as somebody interrupts it, and what `work` throws
  */
 export async function showingProgress<T>(
   what: string,
-  work: (onProgress: (progress: Progress) => void) => Promise<T>,
+  work: (onProgress: (progress: Progress) => void, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const bar = progressBar(what);
   let latest: Progress | undefined;
   // A step may take longer than all others.
   const timer = setInterval(() => bar.show(latest), refreshIntervalMs);
   const { promise: interruption, reject } = Promise.withResolvers<never>();
-  const onSignal = () => reject(new CommandError('interrupted'));
+  const interrupt = new AbortController();
+  const onSignal = () => {
+    reject(new CommandError('interrupted'));
+    interrupt.abort();
+  };
   process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
   try {
     const done = work((progress) => {
       latest = progress;
-    });
+    }, interrupt.signal);
     return await Promise.race([done, interruption]);
   } finally {
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal);

@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { flags } from '../../../../../src/modes/daemon/config/flags.ts';
-import { leasesShape, statusShape } from '../../../../../src/modes/operator/bundle/daemon-items.ts';
 import { Fields, shape } from '../../../../../src/modes/operator/bundle/fields.ts';
-import { flagShape } from '../../../../../src/modes/operator/bundle/service-items.ts';
+import { flagShape, leasesShape, statusShape } from '../../../../../src/modes/operator/bundle/shapes.ts';
 import { operatorMethods } from '../../../../../src/modes/operator-protocol.ts';
 
 const members = shape(

@@ -11,10 +11,10 @@ import {
   judgeOutlook,
   judgeOwnAddress,
   judgeSharing,
-  judgeTogether,
   judgeView,
   nameOf,
 } from '../../../../../src/modes/operator/doctor/networks.ts';
+import { conflictOf } from '../../../../../src/modes/operator/network-configurations.ts';
 import { like, linesOf } from './verdict-lines.ts';
 
 function cidr(text: string): Cidr {
@@ -153,23 +153,24 @@ describe('files', () => {
   });
 
   test.each([
-    ['the same network twice', at('a'), at('b'), /^ok/],
-    ['other networks', at('a'), at('b', { name: 'net-2', subnet: '10.0.1.0/24' }), /^ok/],
-    ['the same place in other views', at('a'), at('b', { name: 'net-2', view: 'other' }), /^ok/],
+    ['the same network twice', at('a'), at('b'), undefined],
+    ['other networks', at('a'), at('b', { name: 'net-2', subnet: '10.0.1.0/24' }), undefined],
+    ['the same place in other views', at('a'), at('b', { name: 'net-2', view: 'other' }), undefined],
     [
       'one name, two subnets',
       at('a'),
       at('b', { subnet: '10.0.1.0/24' }),
-      /^failure: a and b give network net-1 two subnets, 10.0.0.0\/24 and 10.0.1.0\/24 -> give one of them another/,
+      /^they give network net-1 two subnets, 10.0.0.0\/24 and 10.0.1.0\/24 -> give one of them another/,
     ],
     [
       'two names, overlapping subnets',
       at('a'),
       at('b', { name: 'net-2', subnet: '10.0.0.128/25' }),
-      /^failure: the subnets of a and b overlap: 10.0.0.0\/24 of net-1, 10.0.0.128\/25 of net-2 -> give them/,
+      /^their subnets overlap: 10.0.0.0\/24 of net-1, 10.0.0.128\/25 of net-2 -> give them/,
     ],
   ])('together: %s', (_, one, other, expected) => {
-    expect(linesOf(judgeTogether([one, other]))).toEqual([like(expected)]);
+    const conflicts = conflictOf(one, other).map(({ file, message, hint }) => [file, `${message} -> ${hint}`]);
+    expect(conflicts).toEqual(expected === undefined ? [] : [['a and b', expect.stringMatching(expected)]]);
   });
 });
 

@@ -12,51 +12,42 @@ import { readRegularFile } from '../../../files/regular-file.ts';
 import { refuseUntrusted } from '../../../files/trusted-path.ts';
 import { phases } from '../../../infoblox/lease/lease.ts';
 import { serviceUid } from '../../daemon/process/own-process.ts';
-import { CommandError } from '../command-error.ts';
-import { type Item, jsonItem } from './item.ts';
+import { CommandError } from '../command.ts';
 
 /** Bytes of a file that is copied: the state of 10,000 leases takes a few MiB. */
 const maxBytes = 128 * 1024 * 1024;
 const tables = ['lease', 'fact', 'history'];
 
-/** Collects what is known of the state in a directory. */
-export function stateItems(stateDir: string): Promise<Item> {
-  return jsonItem('state.json', () => withCopy(stateDir, (copy) => facts(new DatabaseSync(copy))));
-}
-
-/** The files of the state as they are. @throws CommandError if one cannot be given to anybody */
-export function stateFiles(stateDir: string): { readonly name: string; readonly data: Uint8Array }[] {
-  return ['state.db', 'state.db-wal'].flatMap((name) => {
-    const data = read(stateDir, name);
-    return data === undefined ? [] : [{ name: `state/${name}`, data }];
-  });
-}
-
-function read(stateDir: string, name: string): Buffer | undefined {
-  const file = join(stateDir, name);
-  const user = serviceUid();
-  try {
-    refuseUntrusted(stateDir, { user });
-    return readRegularFile(file, { maxBytes, user })?.bytes;
-  } catch (error) {
-    throw new CommandError(`cannot read ${file}: ${messageOf(error)}`);
-  }
-}
-
-function withCopy<T>(stateDir: string, use: (file: string) => T): T {
+/** Says what is known of the state in a directory. @throws Error if there is none, and as `stateFiles` */
+export function stateFacts(stateDir: string): unknown {
   const files = stateFiles(stateDir);
   if (files.length === 0) throw new Error(`there is no state in ${stateDir}`);
   const directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-support-'));
   try {
     for (const { name, data } of files) writeFileSync(join(directory, basename(name)), data);
-    return use(join(directory, 'state.db'));
+    return factsOf(new DatabaseSync(join(directory, 'state.db')));
   } finally {
     rmSync(directory, { recursive: true });
   }
 }
 
+/** The files of the state as they are. @throws CommandError if one cannot be given to anybody */
+export function stateFiles(stateDir: string): { readonly name: string; readonly data: Uint8Array }[] {
+  const user = serviceUid();
+  return ['state.db', 'state.db-wal'].flatMap((name) => {
+    const file = join(stateDir, name);
+    try {
+      refuseUntrusted(stateDir, { user });
+      const data = readRegularFile(file, { maxBytes, user })?.bytes;
+      return data === undefined ? [] : [{ name: `state/${name}`, data }];
+    } catch (error) {
+      throw new CommandError(`cannot read ${file}: ${messageOf(error)}`);
+    }
+  });
+}
+
 /** Counts alone: the rows are in leases.json, if the daemon runs. */
-function facts(database: DatabaseSync) {
+function factsOf(database: DatabaseSync) {
   try {
     const one = (sql: string, ...values: string[]) => Object.values(database.prepare(sql).get(...values) ?? {})[0];
     const isTable = (name: string) => one('SELECT type FROM sqlite_schema WHERE name = ?', name) === 'table';

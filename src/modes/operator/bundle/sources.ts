@@ -1,0 +1,162 @@
+/** Where a support bundle has its texts from, beside the daemon: programs, the log, directories, files, the metrics. */
+import { execFile } from 'node:child_process';
+import { lstatSync, readdirSync, readFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { isJsonObject } from '../../../cni/call.ts';
+import { errnoOf, messageOf } from '../../../errno.ts';
+import type { ListenAddress } from '../../daemon/metrics/listener.ts';
+import { type GridSettings, readSettings } from '../grid.ts';
+import type { Fields } from './fields.ts';
+import { journalShape, labelShape, logShape, networkShape } from './shapes.ts';
+
+/** Bytes of what a program writes. */
+const maxOutputBytes = 32 * 1024 * 1024;
+const programTimeoutMs = 10_000;
+
+/** Runs a program of the host and returns what it writes. @throws Error saying why not */
+export async function outputOf(program: string, args: readonly string[]): Promise<string> {
+  const env = { PATH: process.env.PATH, LC_ALL: 'C.UTF-8' };
+  const limits = { timeout: programTimeoutMs, maxBuffer: maxOutputBytes };
+  try {
+    return (await promisify(execFile)(program, args, { ...limits, env })).stdout;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') throw new Error(`there is no ${program} on this host`);
+    const stderr = error instanceof Error && 'stderr' in error ? String(error.stderr) : '';
+    throw new Error(`${program}: ${stderr.split('\n')[0] || messageOf(error)}`);
+  }
+}
+
+/** Lines of the log. */
+const maxLines = 5_000;
+
+/** Reads the last lines of a unit's log, and counts those that nobody knows. @throws Error if there is none */
+export async function log(unit: string, fields: Fields): Promise<string> {
+  const wanted = ['MESSAGE', ...Object.keys(journalShape)].join();
+  const options = ['-n', String(maxLines), '-o', 'json', `--output-fields=${wanted}`, '--no-pager', '--quiet'];
+  const entries = (await outputOf('journalctl', ['-u', unit, ...options])).split('\n').map(parsed).filter(isJsonObject);
+  if (entries.length === 0) throw new Error('the journal has no line of the service');
+  const known = entries.map((entry) => logLine(entry, fields)).filter((line) => line !== undefined);
+  const leftOut = entries.length - known.length;
+  return [...known, ...(leftOut === 0 ? [] : [{ leftOut }])].map((line) => `${JSON.stringify(line)}\n`).join('');
+}
+
+/** What the daemon logged, what it wrote instead of starting, or what systemd says of its end; undefined for anything else. */
+function logLine(entry: Readonly<Record<string, unknown>>, fields: Fields): unknown {
+  const { MESSAGE: message, __REALTIME_TIMESTAMP: microseconds } = entry;
+  if (typeof message !== 'string') return undefined;
+  const logged = parsed(message);
+  if (isJsonObject(logged)) return fields.select(logged, logShape);
+  const at = new Date(Number(microseconds) / 1000).toISOString();
+  if (message.startsWith('infoblox-cni-daemon: ')) return { at, said: fields.write('text', message) };
+  const ofUnit = Object.entries(fields.select(entry, journalShape) ?? {});
+  return ofUnit.length === 0 ? undefined : { at, ...Object.fromEntries(ofUnit) };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Entries of a directory that are listed. */
+const maxEntries = 500;
+
+/** Lists directories: owner and mode of each, of what is in it, and of what is above it. */
+export function listing(directories: readonly string[], fields: Fields): string {
+  const named = new Set(directories.flatMap(above));
+  const inside = directories.flatMap(entriesOf).filter((path) => !named.has(path));
+  const lines = [
+    ...[...named].map((path) => entryLine(path, path)),
+    ...inside.map((path) => entryLine(path, shownPath(path, fields))),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function above(directory: string): string[] {
+  const parent = dirname(directory);
+  return parent === directory ? [directory] : [...above(parent), directory];
+}
+
+/** None of one that is not there: its own line says so. */
+function entriesOf(directory: string): string[] {
+  try {
+    const names = readdirSync(directory).sort().slice(0, maxEntries);
+    return names.map((name) => join(directory, name));
+  } catch {
+    return [];
+  }
+}
+
+/** `type+mode uid:gid size time path`, the mode in octal as lstat(2) has it. Where a link leads may name anything. */
+function entryLine(path: string, shown: string): string {
+  try {
+    const { mode, uid, gid, size, mtime } = lstatSync(path);
+    return `${mode.toString(8).padStart(6, '0')} ${uid}:${gid} ${size} ${mtime.toISOString()} ${shown}`;
+  } catch (error) {
+    return `${errnoOf(error)} ${shown}`;
+  }
+}
+
+/** Names that the driver itself gives. */
+const ownFile = /^(?:state\.db(?:-wal|-shm)?|grid-keys|daemon\.env|wapi-password|netconf|[\w-]+\.(?:sock|owed|lock))$/;
+
+/** The name of a file may be that of a network or a host. */
+function shownPath(path: string, fields: Fields): string {
+  const name = basename(path);
+  return ownFile.test(name) ? path : join(dirname(path), fields.write('file', name));
+}
+
+/** Reads what a network configuration says of networks and their plugins. */
+export function networkConfiguration(file: string, fields: Fields): unknown {
+  const shown = shownPath(file, fields);
+  try {
+    return { file: shown, config: fields.select(JSON.parse(readFileSync(file, 'utf8')), networkShape) };
+  } catch (error) {
+    // What JSON.parse says quotes the file.
+    return { file: shown, error: errnoOf(error) ?? 'no JSON' };
+  }
+}
+
+const metricsTimeoutMs = 5_000;
+/** Bytes: 50 networks and what each process has make less than 100 KiB. */
+const maxMetricsBytes = 1024 * 1024;
+
+/** Asks the daemon for its metrics, at the address that it was told and no other. @throws Error saying why not */
+export async function metrics(settings: GridSettings, fields: Fields): Promise<string> {
+  const address = listenAddress(settings);
+  if (address === undefined) throw new Error('--metrics-listen is off');
+  // What listens at all addresses is reached at loopback.
+  const host = { '0.0.0.0': '127.0.0.1', '::': '::1' }[address.host] ?? address.host;
+  const url = `http://${host.includes(':') ? `[${host}]` : host}:${address.port}/metrics`;
+  const answer = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(metricsTimeoutMs) });
+  if (!answer.ok) throw new Error(`${url} answers ${answer.status}`);
+  const chunks: Uint8Array[] = [];
+  let left = maxMetricsBytes;
+  for await (const chunk of answer.body ?? []) {
+    left -= chunk.byteLength;
+    if (left < 0) throw new Error(`${url} answers more than ${maxMetricsBytes} bytes`);
+    chunks.push(chunk);
+  }
+  const lines = Buffer.concat(chunks).toString().split('\n');
+  const ours = lines.filter((line) => /^(?:# (?:HELP|TYPE) )?(?:infoblox_cni|process|nodejs)_/.test(line));
+  return ours.map((line) => `${masked(line, fields)}\n`).join('');
+}
+
+/** What is wrong with flags names their values. */
+function listenAddress(settings: GridSettings): ListenAddress | undefined {
+  try {
+    return readSettings(settings).metricsListen;
+  } catch {
+    throw new Error('the flags are not accepted: see doctor.json');
+  }
+}
+
+function masked(line: string, fields: Fields): string {
+  const label = /\b(network|view|host|file)="((?:[^"\\]|\\.)*)"/g;
+  return line.replace(label, (_, name: keyof typeof labelShape, value) => {
+    return `${name}="${fields.write(labelShape[name], value)}"`;
+  });
+}
