@@ -7,8 +7,7 @@ import type { SqliteLeaseStore } from '../../infoblox/lease/store/sqlite-store.t
 import type { Options } from './config/options.ts';
 import { unverifiedNotice } from './config/trust.ts';
 import type { GridAccess } from './grid-access.ts';
-import { callFields } from './handlers/call.ts';
-import { callHandlers, recordUnanswered, releaseCall } from './handlers/calls.ts';
+import { callFields, callHandlers, recordUnanswered, releaseCall } from './handlers/calls.ts';
 import type { RecentError } from './log/log.ts';
 import { forOwnNames, type Pages, shared } from './metrics/listener.ts';
 import type { Metrics } from './metrics/metrics.ts';

@@ -17,26 +17,16 @@ interface NotePlace extends DaemonPlace {
 }
 
 /**
- * Leaves the note of a DEL: complete and on disk when this returns, or not there at all.
- * @param network name of the network, as the configuration has it
+ * Leaves the note of a call: complete and on disk when this returns, or not there at all. That of a DEL has its release carried out;
+ * that of an ADD has what it may have taken released, unless another ADD of the attachment was answered with it.
  * @throws UntrustedPath if users other than root could change what is written there; Error if the directory is no daemon's, if it has
  * as many notes as it may, or if the note is too long; the error of the file system
  */
-export function leaveReleaseNote(place: NotePlace, network: string, call: Call): void {
-  writeNote(place, noteName(network, call.containerId, call.ifName), noteText('DEL', call));
-}
-
-/**
- * Leaves the note of an ADD: what it may have taken is released, unless another ADD of the attachment was answered with it.
- * @throws as `leaveReleaseNote`
- */
-export function leaveUnansweredNote(place: NotePlace, call: Call): void {
-  writeNote(place, unansweredName(call.callId), noteText('ADD', call));
-}
-
-/** A request with what the daemon reads of a note: whose address it is about, and when it has to look for it on the grid, where. */
-function noteText(method: 'ADD' | 'DEL', call: Call): string {
-  return requestFrame(method, { ...call, netns: '', args: '', config: sentConfig('DEL', call.config) });
+export function leaveNote(place: NotePlace, method: 'ADD' | 'DEL', call: Call): void {
+  const { callId, containerId, ifName, config } = call;
+  const name = method === 'ADD' ? unansweredName(callId) : noteName(String(config.name), containerId, ifName);
+  // What the daemon reads of a note: whose address it is about, and when it has to look for it on the grid, where.
+  writeNote(place, name, requestFrame(method, { ...call, netns: '', args: '', config: sentConfig('DEL', config) }));
 }
 
 /**

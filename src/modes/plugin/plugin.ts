@@ -84,7 +84,7 @@ type ServedEnvironment = CallEnvironment & { readonly command: Exclude<Command, 
 
 async function serve(environment: ServedEnvironment, stdin: Buffer, env: NodeJS.ProcessEnv): Promise<void> {
   const { command, containerId, ifName, netns, args } = environment;
-  const { name, config, cniVersion: written } = readNetworkConfig(stdin);
+  const { config, cniVersion: written } = readNetworkConfig(stdin);
   const cniVersion = requireVersion(written, command);
   refuseOwnNamespace(environment, env);
   const place = daemonPlace(config);
@@ -110,7 +110,7 @@ async function serve(environment: ServedEnvironment, stdin: Buffer, env: NodeJS.
     });
   } catch (error) {
     const failure = asCniError(error);
-    if (command === 'DEL' && isOurs(failure)) return recordRelease(place, { network: name, call }, failure);
+    if (command === 'DEL' && isOurs(failure)) return recordRelease(place, call, failure);
     const hasAnswer = error instanceof NoAnswer ? !error.asked : error instanceof CniError;
     if (command === 'ADD' && !hasAnswer) await recordUnanswered(place, call);
     if (command === 'STATUS' && error instanceof NoAnswer) {
@@ -176,14 +176,11 @@ function isOurs({ code }: CniError): boolean {
   return code === CniCode.tryAgain || code === CniCode.io || code === CniCode.unexpected;
 }
 
-async function recordRelease(
-  place: DaemonPlace,
-  { network, call }: { readonly network: string; readonly call: Call },
-  reason: CniError,
-): Promise<void> {
-  const { leaveReleaseNote } = await import('./leave-note.ts');
+/** A DEL without a daemon succeeds, as its release is carried out later. */
+async function recordRelease(place: DaemonPlace, call: Call, reason: CniError): Promise<void> {
+  const { leaveNote } = await import('./leave-note.ts');
   try {
-    leaveReleaseNote(place, network, call);
+    leaveNote(place, 'DEL', call);
   } catch (error) {
     const what = `${reason.message}; and the release cannot be recorded for later: ${messageOf(error)}`;
     throw new CniError(CniCode.tryAgain, what, reason.details);
@@ -193,9 +190,9 @@ async function recordRelease(
 
 /** The daemon may have reserved an address that nobody was told. A runtime need not say so: rkt forgets a failed ADD. */
 async function recordUnanswered(place: DaemonPlace, call: Call): Promise<void> {
-  const { leaveUnansweredNote } = await import('./leave-note.ts');
+  const { leaveNote } = await import('./leave-note.ts');
   try {
-    leaveUnansweredNote(place, call);
+    leaveNote(place, 'ADD', call);
   } catch (error) {
     complain(`cannot record that this ADD got no answer: ${messageOf(error)}`);
   }

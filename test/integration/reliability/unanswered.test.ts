@@ -6,7 +6,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { leaveUnansweredNote } from '../../../src/modes/plugin/leave-note.ts';
+import { leaveNote } from '../../../src/modes/plugin/leave-note.ts';
 import { newCallId, owedDir } from '../../../src/modes/protocol.ts';
 import { until } from '../../fixture/host.ts';
 import type { ProcessHost } from '../../fixture/process-host.ts';
@@ -37,8 +37,8 @@ async function killedWhenBound(write: { write: number; moment: 'after' } = whenB
   return callId;
 }
 
-function leaveNote(callId: string): void {
-  leaveUnansweredNote({ socketDir: world.host.socketDir, driverName: 'infoblox' }, world.host.callOf('c1', { callId }));
+function leaveUnanswered(callId: string): void {
+  leaveNote({ socketDir: world.host.socketDir, driverName: 'infoblox' }, 'ADD', world.host.callOf('c1', { callId }));
 }
 
 /** The next daemon has taken over all notes that are there. */
@@ -110,7 +110,7 @@ test('a note that comes late takes nothing from a later ADD that was answered', 
   const first = await killedWhenBound();
   await world.host.startHere();
   expect(await world.caller.add('c1')).toBe('ok');
-  leaveNote(first);
+  leaveUnanswered(first);
   await notesTaken();
   await expectBound();
 });
@@ -124,10 +124,10 @@ test.each([
   const second = await killedWhenBound({ write: 1, moment: 'after' });
   await world.host.startHere();
   const [before = '', last = ''] = ordered([first, second]);
-  leaveNote(before);
+  leaveUnanswered(before);
   await notesTaken();
   await expectBound();
-  leaveNote(last);
+  leaveUnanswered(last);
   await notesTaken();
   await until('it has gone back', () => reserved().length === 0);
 });
@@ -137,10 +137,10 @@ test('of two that ask at once and share the answer, one that got none takes noth
   world.grid.latencyMs = 100;
   await Promise.all([told, untold].map((callId) => world.host.add('c1', { callId })));
   // As if the answer had not reached it.
-  leaveNote(untold);
+  leaveUnanswered(untold);
   await notesTaken();
   await expectBound();
-  leaveNote(told);
+  leaveUnanswered(told);
   await notesTaken();
   await until('it has gone back', () => reserved().length === 0);
 });
@@ -149,7 +149,7 @@ test('a release that was noted is carried out, whatever ADDs without an answer n
   expect(await world.caller.add('c1')).toBe('ok');
   await world.host.stop();
   world.caller.leaveNote('c1');
-  leaveNote(newCallId());
+  leaveUnanswered(newCallId());
   await world.host.startHere();
   await world.ledger.settled();
   expect(reserved()).toEqual([]);
@@ -162,7 +162,7 @@ test('a lease whose callers are not known is not released by the word of an ADD'
   const database = new DatabaseSync(join(world.host.directory, 'state', 'state.db'));
   database.exec('UPDATE lease SET callers = NULL');
   database.close();
-  leaveNote(callId);
+  leaveUnanswered(callId);
   await notesTaken();
   await expectBound();
 });

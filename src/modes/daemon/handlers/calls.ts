@@ -1,6 +1,8 @@
 /** ADD, DEL, CHECK, GC and STATUS, as the daemon serves them: what the network configuration says, what the lease does, and the answer. */
 import { parseCniArgs, requestedAddress } from '../../../cni/args.ts';
+import { isJsonObject } from '../../../cni/call.ts';
 import { CniCode, CniError } from '../../../cni/errors.ts';
+import { checkContainerId, checkInterfaceName } from '../../../cni/names.ts';
 import { type Netconf, parseNetconf, validAttachments } from '../../../cni/netconf.ts';
 import { formatResult } from '../../../cni/result.ts';
 import { withNextHop } from '../../../cni/route.ts';
@@ -12,15 +14,15 @@ import { checkLease } from '../../../infoblox/lease/check.ts';
 import type { LeaseDeps } from '../../../infoblox/lease/deps.ts';
 import { collectGarbage } from '../../../infoblox/lease/gc.ts';
 import { noteNotAnswered, releaseAttachment } from '../../../infoblox/lease/release.ts';
-import type { Log } from '../../../infoblox/log.ts';
-import { specText } from '../../../infoblox/network/spec.ts';
-import { workloadFields } from '../../../infoblox/workload.ts';
+import type { Fields, Log } from '../../../infoblox/log.ts';
+import type { Attachment } from '../../../infoblox/mark.ts';
+import { maxNameLength, specText } from '../../../infoblox/network/spec.ts';
+import { type Workload, workloadFields, workloadFrom } from '../../../infoblox/workload.ts';
 import type { Call } from '../../protocol.ts';
 import { servingTrouble } from '../probes.ts';
 import { notAvailable } from '../rpc/cni-errors.ts';
 import type { ReleaseNotes } from '../rpc/release-notes.ts';
-import type { Answer, Handler, PluginMethod } from '../rpc/request.ts';
-import { attachmentOf, workloadOf } from './call.ts';
+import { type Answer, type Handler, isPluginRequest, type PluginMethod, type Request } from '../rpc/request.ts';
 import { type SpecDefaults, specOf, unknownKeys, viewOf } from './network-spec.ts';
 
 const checkTimeoutMs = 12_000;
@@ -194,4 +196,49 @@ async function statusCall({ leases, monitor, defaults, unverified }: CallDeps, c
   const reason = condition?.error ?? (network && exhaustion.known(network));
   if (reason !== undefined) throw notAvailable(reason, unverified);
   return {};
+}
+
+/**
+ * Says which attachment a call is about. The plugin has judged the names already; but a caller of the socket must not be able
+ * to write a mark on the grid that passes for another one.
+ * @throws CniError 4 for a name that no runtime may use
+ */
+export function attachmentOf({ name }: Netconf, { containerId, ifName }: Call): Attachment {
+  checkContainerId(containerId);
+  checkInterfaceName(ifName);
+  return { network: name, containerId, ifName };
+}
+
+/** Reads the workload of a call: what a Kubernetes runtime says of its pod, or Nomad of its job. Never throws. */
+export function workloadOf({ args, containerId }: { readonly args: string; readonly containerId: string }): Workload {
+  const { podName, podNamespace, podUid, ...nomad } = parseCniArgs(args);
+  return workloadFrom({
+    containerId,
+    pod: podName,
+    namespace: podNamespace ?? nomad.nomadNamespace,
+    job: nomad.nomadJob,
+    taskGroup: nomad.nomadGroup,
+    region: nomad.nomadRegion,
+    uid: podUid ?? nomad.nomadAllocation,
+  });
+}
+
+/**
+ * Makes the fields of the line that ends a call, also of one that was refused: nothing of it is judged here. Never throws.
+ * @param networkView where the network configuration names none
+ */
+export function callFields(request: Request, networkView: string): Fields {
+  if (!isPluginRequest(request)) return { command: request.method };
+  const { method, params } = request;
+  const { config, containerId, ifName } = params;
+  const ipam = isJsonObject(config.ipam) ? config.ipam : {};
+  return {
+    command: method,
+    network: typeof config.name === 'string' ? config.name.slice(0, maxNameLength) : undefined,
+    view: viewOf({ ipam: { type: '', ...ipam } }, { networkView }),
+    container: containerId,
+    interface: ifName,
+    ...workloadFields(workloadOf(params)),
+    trace_id: params.traceparent?.slice(3, 35),
+  };
 }

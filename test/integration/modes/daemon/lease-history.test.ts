@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { holdersAt, holdings } from '../../../../src/infoblox/lease/history.ts';
 import type { SqliteLeaseStore } from '../../../../src/infoblox/lease/store/sqlite-store.ts';
-import { leaveReleaseNote } from '../../../../src/modes/plugin/leave-note.ts';
+import { leaveNote } from '../../../../src/modes/plugin/leave-note.ts';
 import { Host, until } from '../../../fixture/host.ts';
 import { type Grid, startGrid } from '../../../simulator/grid.ts';
 
@@ -60,7 +60,7 @@ test('a DEL that was noted while no daemon ran has ended it then', async () => {
   await start();
   await host.add('c1');
   await host.stop();
-  leaveReleaseNote({ socketDir: host.socketDir, driverName: 'infoblox' }, 'net-1', host.callOf('c1', {}));
+  leaveNote({ socketDir: host.socketDir, driverName: 'infoblox' }, 'DEL', host.callOf('c1', {}));
   const noted = Date.now();
   await new Promise((resolve) => setTimeout(resolve, 1_100));
   await host.start();

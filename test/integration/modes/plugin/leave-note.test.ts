@@ -4,7 +4,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { leaveReleaseNote, leaveUnansweredNote } from '../../../../src/modes/plugin/leave-note.ts';
+import { leaveNote } from '../../../../src/modes/plugin/leave-note.ts';
 import { type Call, owedDir, protocolVersion, socketFile } from '../../../../src/modes/protocol.ts';
 import { isNote, maxNoteBytes, maxNotes, noteName } from '../../../../src/modes/release-note.ts';
 import { rootTest } from '../../../fixture/root.ts';
@@ -47,12 +47,12 @@ const call = (more: Partial<Call> = {}): Call => ({
 const place = (socketDir: string, driverName = 'infoblox') => {
   return { socketDir, driverName, own: { socketDir: standard, driverName: 'infoblox' } };
 };
-const leave = (socketDir: string, more: Partial<Call> = {}) => leaveReleaseNote(place(socketDir), 'net-1', call(more));
+const leave = (socketDir: string, more: Partial<Call> = {}) => leaveNote(place(socketDir), 'DEL', call(more));
 const notes = (socketDir: string) => fs.readdirSync(owedDir(socketDir, 'infoblox'));
 
 test('a note is there, whole and under its name, and has what the daemon reads of it', () => {
   leave(standard);
-  leaveUnansweredNote(place(standard), call());
+  leaveNote(place(standard), 'ADD', call());
   const name = noteName('net-1', 'c1', 'eth0');
   expect(notes(standard).sort()).toEqual(['0123456789abcdef.unanswered', name].sort());
   const text = fs.readFileSync(join(owedDir(standard, 'infoblox'), name), 'utf8');
@@ -72,9 +72,7 @@ describe('the author of a network configuration', () => {
 
   test('has no directory made under a name that is not the plugin’s own', () => {
     leave(standard);
-    expect(() => leaveReleaseNote(place(standard, 'another'), 'net-1', call())).toThrow(
-      'no daemon called another has used',
-    );
+    expect(() => leaveNote(place(standard, 'another'), 'DEL', call())).toThrow('no daemon called another has used');
     expect(fs.readdirSync(standard)).toEqual(['infoblox.owed']);
   });
 
@@ -100,7 +98,7 @@ describe('the author of a network configuration', () => {
     }
     leave(standard);
     expect(() => leave(standard, { containerId: 'c2' })).toThrow(`has ${maxNotes} files already`);
-    expect(() => leaveUnansweredNote(place(standard), call())).toThrow(`has ${maxNotes} files already`);
+    expect(() => leaveNote(place(standard), 'ADD', call())).toThrow(`has ${maxNotes} files already`);
     expect(notes(standard)).toHaveLength(maxNotes);
   });
 });

@@ -23,7 +23,7 @@ import type { Fields } from '../../../../../src/infoblox/log.ts';
 import { logConditions } from '../../../../../src/modes/daemon/log/log.ts';
 import { servingTrouble } from '../../../../../src/modes/daemon/probes.ts';
 import { ReleaseNotes } from '../../../../../src/modes/daemon/rpc/release-notes.ts';
-import { leaveReleaseNote, leaveUnansweredNote } from '../../../../../src/modes/plugin/leave-note.ts';
+import { leaveNote } from '../../../../../src/modes/plugin/leave-note.ts';
 import { type Call, newCallId, owedDir, protocolVersion } from '../../../../../src/modes/protocol.ts';
 import { noteName } from '../../../../../src/modes/release-note.ts';
 import { until } from '../../../../fixture/host.ts';
@@ -55,7 +55,7 @@ function call(containerId: string, over: Partial<Call> = {}): Call {
 }
 
 const leave = (containerId: string, over: Partial<Call> = {}) =>
-  leaveReleaseNote({ socketDir, driverName: 'infoblox' }, 'net-1', call(containerId, over));
+  leaveNote({ socketDir, driverName: 'infoblox' }, 'DEL', call(containerId, over));
 const files = () => readdirSync(owedDir(socketDir, 'infoblox'));
 
 beforeEach(() => {
@@ -99,7 +99,7 @@ describe('notes', () => {
   test('of ADDs without an answer are taken over as such, one for each call, and never instead of a DEL', async () => {
     leave('c1');
     for (const callId of ['a1a1a1a1', 'b2b2b2b2'])
-      leaveUnansweredNote({ socketDir, driverName: 'infoblox' }, { ...call('c1'), callId });
+      leaveNote({ socketDir, driverName: 'infoblox' }, 'ADD', { ...call('c1'), callId });
     expect(files()).toHaveLength(3);
     await notes.takeAll();
     expect([released, unanswered.sort()]).toEqual([['c1'], ['a1a1a1a1', 'b2b2b2b2']]);
@@ -293,11 +293,7 @@ describe('in the daemon', () => {
     await host.add('c1');
     await host.add('c2');
     await host.stop();
-    leaveReleaseNote(
-      { socketDir: host.socketDir, driverName: 'infoblox' },
-      'net-1',
-      call('c1', { config: host.config() }),
-    );
+    leaveNote({ socketDir: host.socketDir, driverName: 'infoblox' }, 'DEL', call('c1', { config: host.config() }));
     await host.start();
     await until('the address has gone back', () => held(grid).length === 2);
     expect(held(grid)).toEqual(['10.0.0.1', '10.0.0.3']);
@@ -306,11 +302,7 @@ describe('in the daemon', () => {
   test('a note is settled before an ADD of the same attachment, so that it cannot undo it', async () => {
     const { grid, host } = fixture;
     await host.add('c1');
-    leaveReleaseNote(
-      { socketDir: host.socketDir, driverName: 'infoblox' },
-      'net-1',
-      call('c1', { config: host.config() }),
-    );
+    leaveNote({ socketDir: host.socketDir, driverName: 'infoblox' }, 'DEL', call('c1', { config: host.config() }));
     const address = await host.add('c1');
     expect(readdirSync(owedDir(host.socketDir, 'infoblox'))).toEqual([]);
     expect(held(grid)).toContain(address);
@@ -320,7 +312,7 @@ describe('in the daemon', () => {
     const { grid, host } = fixture;
     await host.add('c1');
     const later = call('c1', { config: host.config(), protocol: 99 });
-    leaveReleaseNote({ socketDir: host.socketDir, driverName: 'infoblox' }, 'net-1', later);
+    leaveNote({ socketDir: host.socketDir, driverName: 'infoblox' }, 'DEL', later);
     expect(await errorOf(host.add('c1'))).toMatchObject({
       code: 11,
       msg: expect.stringMatching(

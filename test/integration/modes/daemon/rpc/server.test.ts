@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { GridError } from '../../../../../src/infoblox/errors.ts';
-import { callFields } from '../../../../../src/modes/daemon/handlers/call.ts';
+import { callFields } from '../../../../../src/modes/daemon/handlers/calls.ts';
 import type { Answer, Handler, Handlers } from '../../../../../src/modes/daemon/rpc/request.ts';
 import { CallServer } from '../../../../../src/modes/daemon/rpc/server.ts';
 import { noTracing } from '../../../../../src/modes/daemon/tracing/tracing.ts';

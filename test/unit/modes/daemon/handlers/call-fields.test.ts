@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { callFields } from '../../../../../src/modes/daemon/handlers/call.ts';
+import { callFields } from '../../../../../src/modes/daemon/handlers/calls.ts';
 import { protocolVersion } from '../../../../../src/modes/protocol.ts';
 
 function fields(config: Record<string, unknown>, args = '') {

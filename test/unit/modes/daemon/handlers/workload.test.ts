@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { workloadOf } from '../../../../../src/modes/daemon/handlers/call.ts';
+import { workloadOf } from '../../../../../src/modes/daemon/handlers/calls.ts';
 
 /** As containerd, and as Nomad, send them. */
 const ofKubernetes =
