@@ -97,15 +97,25 @@ export function isNetworkOrBroadcast(cidr: Cidr, address: string): boolean {
 }
 
 /** Counts the addresses that hosts can have: all but those of `isNetworkOrBroadcast`. */
-export function hostCount({ family, prefix }: Cidr): number {
-  const count = 2 ** (bitsOf(family) - prefix);
+export function hostCount(cidr: Cidr): number {
+  const count = spanSize(cidr);
   if (count <= 2) return count;
-  return family === 4 ? count - 2 : count - 1;
+  return cidr.family === 4 ? count - 2 : count - 1;
 }
 
 /** Computes the address that is `offset` above the network's first. */
 export function addressAt({ family, base }: Cidr, offset: number): string {
   return textOf(family, numberOf(base) + BigInt(offset));
+}
+
+/** Computes how far an address is above the network's first; below it, and for one of another network, what comes out is not in it. */
+export function offsetIn({ base }: Cidr, address: string): number {
+  return Number(numberOf(address) - numberOf(base));
+}
+
+/** Counts the addresses of a network, also those that no host can have. */
+export function spanSize({ family, prefix }: Cidr): number {
+  return 2 ** (bitsOf(family) - prefix);
 }
 
 /** Computes the host part of an address whose network bits are all zero, `0.0.0.1` in a /24; undefined for any other. */

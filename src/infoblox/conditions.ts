@@ -22,6 +22,12 @@ export const conditionKinds = [
   'notes-ignored',
   /** The grid has lost the reservation of a live attachment and does not take it again. */
   'reservation-lost',
+  /** A block of this host is gone from the grid, was changed there, or is not alone any more: no address of it is given. */
+  'block-altered',
+  /** The grid has reservations of this host in a block of which its state knows nothing: another machine may live on a copy of it. */
+  'block-shared',
+  /** The grid does not take the reservation of an address of a block that a container was told. */
+  'block-refused',
   /** The grid refuses to release addresses of a network. Only a release can show that it does not any more. */
   'releases-refused',
   /** The state is new, and what this host has on the grid could not be read into it yet. */

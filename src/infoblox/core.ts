@@ -11,9 +11,12 @@ import { GridMonitor } from './grid-monitor.ts';
 import type { GridState } from './grid-state.ts';
 import type { Host } from './host.ts';
 import type { Taken } from './lease/add.ts';
+import { Blocks } from './lease/block/blocks.ts';
+import { BlockKeeper } from './lease/block/keeper.ts';
 import { Answers } from './lease/callers.ts';
 import type { LeaseDeps } from './lease/deps.ts';
 import type { DoubtWindow } from './lease/doubt.ts';
+import { endLease } from './lease/endings.ts';
 import { FormerNames } from './lease/former-names.ts';
 import { Import } from './lease/import.ts';
 import { Observer } from './lease/observe.ts';
@@ -22,7 +25,7 @@ import { Reaper } from './lease/reaper.ts';
 import { Reconciler } from './lease/reconciler.ts';
 import type { LeaseStore } from './lease/store/lease-store.ts';
 import type { Log } from './log.ts';
-import type { Origin } from './mark.ts';
+import { networkOf, type Origin } from './mark.ts';
 import { Exhaustion } from './network/exhaustion.ts';
 import { Networks } from './network/networks.ts';
 import { NetworkUsage } from './network/usage.ts';
@@ -40,6 +43,8 @@ export interface CoreSettings {
   readonly reapAfterMs: number;
   /** Milliseconds that a released address rests where that of its attachment is not known: after an import. */
   readonly cooldownMs: number;
+  /** Milliseconds that a block of addresses serves after its last confirmation by the grid. */
+  readonly blockValidityMs: number;
   /** `Tenant ID` of what the original driver has made; empty: that is left alone. */
   readonly originalTenant: string;
 }
@@ -63,6 +68,7 @@ export interface Core {
   readonly leases: LeaseDeps;
   readonly monitor: GridMonitor;
   readonly usage: NetworkUsage;
+  readonly keeper: BlockKeeper;
   /** Goes on with what the last run left, and works in the background from now on. Before the first call. */
   start(): void;
   /** Takes up nothing more in the background; what is under way ends soon, in its locks. */
@@ -78,14 +84,38 @@ export function buildCore(options: CoreOptions): Core {
   const views = new NetworkViews({ grid, leases: store, host: origin, log });
   const networks = new Networks({ grid, views, leases: store, clock, random, conditions, log });
   const originals = originalTenant === '' ? undefined : new Originals({ grid, store, log }, originalTenant);
+  const names = new FormerNames(store, origin);
+  const blocks = new Blocks({ store, clock, conditions, validityMs: settings.blockValidityMs });
+  const releaseLeftover = (mark: string, view: string) => {
+    const identity = { mark, view, network: networkOf(mark) };
+    endLease(leases, identity, { cause: 'GC', since: leases.answers.count, isValid: false });
+  };
+  const keeper = new BlockKeeper({
+    blocks,
+    grid,
+    store,
+    names,
+    host,
+    clock,
+    moment,
+    conditions,
+    log,
+    releaseLeftover,
+  });
   const leases: LeaseDeps = {
     grid,
     networks,
     exhaustion: new Exhaustion(grid, conditions, clock),
     store,
-    names: new FormerNames(store, origin),
+    names,
     observer: new Observer({ grid, store, moment, log, originals }),
     host,
+    blocks,
+    noteAdd: (spec, network) => {
+      keeper.noteAdd(spec, network);
+      reconciler.lookSoon();
+    },
+    releaseLeftover,
     adds: new SingleFlight<Taken>(),
     answers: new Answers(),
     locks: new KeyedMutex(),
@@ -106,10 +136,11 @@ export function buildCore(options: CoreOptions): Core {
     view: settings.networkView,
     gridState: options.gridState,
     onBack: (afterFailover) => {
-      reconciler.gridIsBack(afterFailover);
+      // Containers wait for blocks; for releases nobody does.
+      void keeper.gridIsBack().then(() => reconciler.gridIsBack(afterFailover));
       void importer.attempt();
     },
-    onSwitch: () => reconciler.gridIsBack(true),
+    onSwitch: () => void keeper.gridIsBack().then(() => reconciler.gridIsBack(true)),
     clock,
     random,
     conditions,
@@ -126,13 +157,16 @@ export function buildCore(options: CoreOptions): Core {
     leases,
     monitor,
     usage,
+    keeper,
     start() {
       reconciler.start();
+      keeper.start();
       monitor.probe();
       if (reapAfterMs > 0) reaper.start();
     },
     stop() {
       reconciler.stop();
+      keeper.stop();
       importer.stop();
       reaper.stop();
       monitor.stop();

@@ -40,12 +40,15 @@ export interface World {
   readonly troubles: () => PathTroubles;
   readonly onArrival: (request: HttpRequest, client: string) => void;
   readonly log: (line: string) => void;
+  /** Addresses of the blocks of a host; 0 if absent. */
+  readonly blockSizeOf?: (host: string) => number;
 }
 
 export interface AddCall {
   readonly containerId: string;
   readonly netns: string;
   readonly callId: string;
+  readonly requested?: string;
 }
 
 export interface Answered {
@@ -62,6 +65,8 @@ export interface DaemonRun {
   del(containerId: string): Promise<void>;
   check(containerId: string, address: string): Promise<void>;
   gc(valid: readonly string[]): Promise<void>;
+  /** What is wrong, one line each. */
+  conditions(): string[];
   /** Notes have been left. */
   takeNotes(): void;
   end(): void;
@@ -108,6 +113,7 @@ export function startRun(world: World, host: SimHost, client: string): DaemonRun
       networkView: view,
       doubtWindow: defaultDoubtWindow,
       reapAfterMs,
+      blockValidityMs: 600_000,
       originalTenant: '',
       cooldownMs: 0,
     },
@@ -116,7 +122,8 @@ export function startRun(world: World, host: SimHost, client: string): DaemonRun
     log: logOf(world, client),
   });
   const { leases } = core;
-  const where = { subnet: world.subnet, containers: '', prefixLength: 26, gateway: '10.0.0.1' };
+  const blockSize = world.blockSizeOf?.(host.name) ?? 0;
+  const where = { subnet: world.subnet, containers: '', prefixLength: 26, gateway: '10.0.0.1', blockSize };
   const spec = networkSpec({ name: network, view, ...where, keepFirst: false });
   const attachmentOf = (containerId: string) => ({ network, containerId, ifName: 'eth0' });
   const release = (containerId: string, at?: number) =>
@@ -140,9 +147,16 @@ export function startRun(world: World, host: SimHost, client: string): DaemonRun
       end();
       onLost();
     },
-    async add({ containerId, netns, callId }, gone) {
+    async add({ containerId, netns, callId, requested }, gone) {
       await takeNotes((id) => id === containerId);
-      const request = { attachment: attachmentOf(containerId), spec, netns, callId, workload: { containerId } };
+      const request = {
+        attachment: attachmentOf(containerId),
+        spec,
+        requested,
+        netns,
+        callId,
+        workload: { containerId },
+      };
       const signal = AbortSignal.any([gone, deadline(clock, addTimeoutMs)]);
       const { address, network: ready, delivered, undelivered } = await add(leases, request, signal);
       return { address, view: ready.view, delivered, undelivered };
@@ -154,6 +168,7 @@ export function startRun(world: World, host: SimHost, client: string): DaemonRun
       const request = { attachment: attachmentOf(containerId), view, addresses: [address] };
       return checkLease(leases, request, deadline(clock, addTimeoutMs));
     },
+    conditions: () => conditions.all().map(({ kind, error }) => `${kind} ${error.message}`),
     async gc(ids) {
       const valid = ids.map((containerId) => ({ containerId, ifName: 'eth0' }));
       const signals = { signal: deadline(clock, gcTimeoutMs), stopping: new AbortController().signal };

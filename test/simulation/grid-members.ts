@@ -3,6 +3,7 @@
  * the candidate a moment later, so that a promoted one may lack what was confirmed last (NIOS 9.0 documentation, "Promoting a Grid
  * Master Candidate"). It answers WAPI requests with the simulator's own rules, without a network between.
  */
+import { isWithin } from '../../src/infoblox/address.ts';
 import { WapiError } from '../simulator/errors.ts';
 import { GridContents } from '../simulator/grid-contents.ts';
 import { installFactoryObjects } from '../simulator/rules/factory-objects.ts';
@@ -102,6 +103,16 @@ export class GridMembers {
   holders(name: MemberName = this.#master): Holder[] {
     return Array.from(this.#member(name).db.all('fixedaddress'), ({ address, view, values }) => {
       return { view: view.name, address: formatAddress(address), comment: String(values.comment ?? '') };
+    });
+  }
+
+  /** Whether an address lies in a block of the host that has given it, as its mark says. */
+  isInBlock({ view, address }: Pick<Holder, 'view' | 'address'>, mark: string): boolean {
+    const host = mark.slice(0, mark.indexOf(' network='));
+    return this.contents.objects('range').some((range) => {
+      const interval = { first: String(range.start_addr), last: String(range.end_addr) };
+      const isTheirs = String(range.comment).startsWith(`${host} `) && String(range.comment).includes(' block=');
+      return isTheirs && range.network_view === view && isWithin(address, interval);
     });
   }
 

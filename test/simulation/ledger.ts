@@ -9,10 +9,15 @@ interface Told {
   readonly address: string;
 }
 
+/** As it was told; `isOwed`: it is of a block of its host, and the grid has not shown it yet. */
+interface Live extends Told {
+  isOwed: boolean;
+}
+
 export class Ledger {
   readonly #members: GridMembers;
   /** By mark. */
-  readonly #live = new Map<string, Told>();
+  readonly #live = new Map<string, Live>();
   /** Marks whose reservation somebody else has removed or lost: until it is there again, nothing is promised. */
   readonly #excused = new Set<string>();
   readonly #broken: string[] = [];
@@ -47,7 +52,9 @@ export class Ledger {
     if (isAnother && !hasLostState && !this.#excused.delete(mark)) {
       this.#broken.push(`${mark} has ${before.address} and was told ${told.address} by a repeated ADD`);
     }
-    this.#live.set(mark, told);
+    const isKnown = before !== undefined && before.address === told.address;
+    const isOwed = isKnown ? before.isOwed : this.#members.isInBlock(told, mark);
+    this.#live.set(mark, { ...told, isOwed });
   }
 
   /** CHECK says that a container has lost its reservation. */
@@ -76,9 +83,14 @@ export class Ledger {
   broken(): string[] {
     const held = new Set(this.#members.holders().map(keyOf));
     const lost: string[] = [];
-    for (const [mark, { view, address }] of this.#live) {
-      if (held.has(keyOf({ comment: mark, view, address }))) this.#excused.delete(mark);
-      else if (!this.#excused.has(mark)) lost.push(`${address} was told to ${mark} and is not reserved for it`);
+    for (const [mark, live] of this.#live) {
+      const { view, address } = live;
+      if (held.has(keyOf({ comment: mark, view, address }))) {
+        this.#excused.delete(mark);
+        live.isOwed = false;
+      } else if (live.isOwed) {
+        // Its block is this host's: the reservation follows.
+      } else if (!this.#excused.has(mark)) lost.push(`${address} was told to ${mark} and is not reserved for it`);
     }
     const touched = this.#strangers.filter((holder) => !held.has(keyOf(holder)));
     return [...this.#broken, ...lost, ...touched.map(({ address, comment }) => `${address} of ${comment} was touched`)];

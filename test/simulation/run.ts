@@ -89,6 +89,7 @@ class Simulation {
       members: this.#members,
       subnet,
       chance,
+      blockSizeOf: (host) => (chance('blocks') < 0.7 && chance(host, 'blocks') < 0.7 ? 8 : 0),
       troubles: () => this.#troubles,
       onArrival: ({ method, url, body }, client) => {
         this.#requests += 1;

@@ -10,6 +10,7 @@ import { type AddressSource, pauseBeforeLook } from '../grid.ts';
 import { type Attachment, isHostMark, shortNetworkName } from '../mark.ts';
 import { fits, mayFit, misfit, refuseHopeless, refuseOutside } from '../network/fit.ts';
 import type { ReadyNetwork } from '../network/networks.ts';
+import { blockHostOf } from '../network/ranges.ts';
 import { type NetworkSpec, specKey } from '../network/spec.ts';
 import type { Workload } from '../workload.ts';
 import {
@@ -35,10 +36,12 @@ import {
   askAgain,
   begin,
   bind,
+  bindOwed,
   createInDoubt,
   endRest,
   followView,
   imported,
+  isUnsent,
   type Lease,
   type LeaseIdentity,
 } from './lease.ts';
@@ -101,6 +104,7 @@ export async function add(deps: LeaseDeps, request: AddRequest, signal: AbortSig
   const undelivered = () => noteUndelivered(deps, mark, caller);
   try {
     const taken = await abortable(share.result, signal, () => share.work.delay ?? lateError(deps, signal));
+    deps.noteAdd(spec, taken.network);
     return { ...taken, delivered: () => answers.delivered(mark, caller), undelivered };
   } catch (error) {
     share.leave();
@@ -126,6 +130,8 @@ async function give(deps: LeaseDeps, { mark, request, work }: Giving): Promise<T
   const identity: LeaseIdentity = { mark, network: shortNetworkName(attachment.network), view: spec.view };
   const asking: Asking = { sandbox, workload, cooldownMs: spec.cooldownMs };
   const beginning = { ...identity, ...asking, callers: work.callers };
+  const fromBlock = await giveOfBlock(deps, { mark, request, work }, beginning);
+  if (fromBlock !== undefined) return answered(deps, { mark, asking }, fromBlock);
   let look = store.get(mark) === undefined ? await lookAtNew(deps, identity, signal) : undefined;
   const known = store.get(mark);
   /** Whether the grid may hold something of the attachment that nobody was told. */
@@ -296,6 +302,49 @@ async function give(deps: LeaseDeps, { mark, request, work }: Giving): Promise<T
   }
 }
 
+/**
+ * Gives an attachment of which a whole state knows nothing an address of a block of this host, or again that of which the create is
+ * owed: without the grid.
+ * @returns undefined if no block serves
+ */
+async function giveOfBlock(
+  { store, blocks, host, moment, answers }: LeaseDeps,
+  { mark, request, work }: Giving,
+  beginning: Parameters<typeof begin>[1],
+): Promise<Taken | undefined> {
+  const { spec, requested } = request;
+  const known = store.get(mark);
+  if (known?.phase === 'bound' && known.owedSince !== null) {
+    const network = blocks.networkOf(known, spec);
+    if (known.address === null || network === undefined) return undefined;
+    if (!fits(known.address, network, requested)) throw heldError(known, request);
+    work.close();
+    apply(store, mark, (lease) => answer(lease, work.callers, answers.told(mark)));
+    return { address: known.address, network };
+  }
+  if (known !== undefined && !(known.phase === 'releasing' && isUnsent(known))) return undefined;
+  const except = new Set<string>();
+  for (;;) {
+    const offer = blocks.offer(spec, { requested, except });
+    if (offer === undefined) return undefined;
+    let given: Lease | undefined;
+    try {
+      if (await host.isOwnAddress(offer.address)) except.add(offer.address);
+      else {
+        refuseIfLeft(work.signal);
+        if (store.get(mark) !== known) throw deletedError();
+        work.close();
+        given = store.apply(mark, () =>
+          bindOwed(known, { ...beginning, callers: work.callers, address: offer.address }, moment()),
+        );
+        return { address: offer.address, network: offer.network };
+      }
+    } finally {
+      blocks.takeBack(offer, given && moment());
+    }
+  }
+}
+
 /** What an ADD is answered with is durable, and no DEL has come meanwhile. */
 async function answered(
   { store, answers }: LeaseDeps,
@@ -421,8 +470,27 @@ async function refuseTaken(deps: LeaseDeps, wanted: Requested, signal: AbortSign
   if (owner !== undefined) throw takenError(requested, network, owner.mark);
   const release = releasingIn(deps, network).find(({ mark, address }) => address === requested && mark !== lease.mark);
   if (release !== undefined) await releaseNow(deps, release.mark, signal);
-  const isUsed = await grid.isUsed(requested, network.view, signal);
+  const [isUsed] = await Promise.all([
+    grid.isUsed(requested, network.view, signal),
+    refuseInBlock(grid, { address: requested, network }, signal),
+  ]);
   if (isUsed) await refuseAnothers(deps, { mark: lease.mark, network, requested }, signal);
+}
+
+/**
+ * An address inside a block is the host's that has the block: it may give it to a container at this moment.
+ * @throws GridError `address-unavailable` naming the host
+ */
+async function refuseInBlock(
+  grid: LeaseDeps['grid'],
+  { address, network }: { readonly address: string; readonly network: ReadyNetwork },
+  signal: AbortSignal,
+): Promise<void> {
+  const host = await blockHostOf(grid, { address, network: network.cidr, view: network.view }, signal);
+  if (host === undefined) return;
+  throw new GridError('address-unavailable', `the requested address ${address} lies in a block of host ${host}`, {
+    hint: 'request another address, or none to get the next free one',
+  });
 }
 
 /** @throws GridError `address-unavailable` unless it is this attachment's: a create whose answer was lost has been carried out since */

@@ -3,6 +3,7 @@ import { GridError } from '../errors.ts';
 import { type Attachment, shortNetworkName, whoOf } from '../mark.ts';
 import { movedError } from './address-errors.ts';
 import type { LeaseDeps } from './deps.ts';
+import { reconcile } from './execute.ts';
 import { imported, type Lease } from './lease.ts';
 import { describe, isExactlyOurs } from './observe.ts';
 import { plan } from './plan.ts';
@@ -32,6 +33,8 @@ export async function checkLease(deps: LeaseDeps, request: CheckRequest, signal:
     known?.phase === 'bound'
       ? known
       : imported({ mark, network: shortNetworkName(attachment.network), view }, told ?? '');
+  // What is owed is reserved first: a moment later it would be there.
+  if (lease.owedSince !== null) await reconcile(deps, mark, signal);
   const look = await observer.look(lease, signal);
   const isThere = look.found.some(({ address }) => addresses.includes(address));
   const step = plan(lease, look, moment());

@@ -7,9 +7,11 @@ import type { Grid } from '../grid.ts';
 import type { Host } from '../host.ts';
 import type { Log } from '../log.ts';
 import type { Exhaustion } from '../network/exhaustion.ts';
-import type { Networks } from '../network/networks.ts';
+import type { Networks, ReadyNetwork } from '../network/networks.ts';
+import type { NetworkSpec } from '../network/spec.ts';
 import type { Trace } from '../trace.ts';
 import type { Taken } from './add.ts';
+import type { Blocks } from './block/blocks.ts';
 import type { Answers } from './callers.ts';
 import type { Moment } from './doubt.ts';
 import type { FormerNames } from './former-names.ts';
@@ -41,6 +43,12 @@ export interface LeaseDeps {
   readonly names: FormerNames;
   readonly observer: Observer;
   readonly host: Host;
+  /** The blocks of this host, of which ADDs are given addresses without the grid. */
+  readonly blocks: Blocks;
+  /** Told of each ADD that was given an address, since blocks are taken after the first one. */
+  readonly noteAdd: (spec: NetworkSpec, network: ReadyNetwork) => void;
+  /** Releases what carries a mark of which a lease has ended here. */
+  readonly releaseLeftover: (mark: string, view: string) => void;
   /** The ADDs that are under way, by the mark of their attachment: what others know of it may be older. */
   readonly adds: SingleFlight<Taken>;
   /** What is known of those that were answered. */

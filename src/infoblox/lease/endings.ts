@@ -13,6 +13,8 @@ import type { Releaser } from './history.ts';
 import {
   abandon,
   forgetPending,
+  forgetReleased,
+  isUnsent,
   type Lease,
   type LeaseIdentity,
   notAnswered,
@@ -194,12 +196,20 @@ export function endLease(deps: EndingDeps, identity: LeaseIdentity, reason: Reas
     return ended.lease;
   });
   if (ended === undefined) throw new Error('the store has not applied an ending');
+  if (ended.lease !== undefined && mayForgetAtOnce(ended.lease, deps.moment())) {
+    store.apply(identity.mark, (lease) => lease && forgetReleased(lease));
+  }
   const { lease, isImpossible, because } = ended;
   // An ADD that finds no other address gets this one.
   if (lease !== undefined && shownPhase(lease, moment().now) === 'resting') exhaustion.released(lease.view);
   if (isImpossible)
     log.error('a lease was to end where it cannot', { attachment: identity.mark, cause: reason.cause, because });
   return ended;
+}
+
+/** Of a lease of which nothing was sent nothing is to be released on the grid. Its address may have to rest. */
+function mayForgetAtOnce(lease: Lease, { now }: Moment): boolean {
+  return lease.phase === 'releasing' && isUnsent(lease) && (lease.restsUntil ?? now) <= now;
 }
 
 /** As `endLease`, but changes nothing. */

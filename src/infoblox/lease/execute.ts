@@ -5,12 +5,13 @@
  * the lock of the lease, but those of `reconcile`.
  */
 import { type Attributes, describeReservation, ofNetwork } from '../attributes.ts';
-import { GridError, hasReason } from '../errors.ts';
+import { GridError, hasReason, isRefused } from '../errors.ts';
 import { pauseBeforeLook } from '../grid.ts';
-import { attachmentIn, isAttachmentMark, isHostMark, networkOf, whoOf } from '../mark.ts';
+import { attachmentIn, beginsAs, isAttachmentMark, isHostMark, networkOf, whoOf } from '../mark.ts';
 import { gatewayName } from '../network/networks.ts';
 import { workloadOfLease } from '../workload.ts';
 import { movedError, unsettledError } from './address-errors.ts';
+import { refusedError } from './block/visit.ts';
 import type { LeaseDeps } from './deps.ts';
 import { type Moment, wallTimeOf } from './doubt.ts';
 import { endLease } from './endings.ts';
@@ -22,9 +23,11 @@ import {
   emptied,
   forgetReleased,
   imported,
+  isUnsent,
   keepDoubt,
   type Lease,
   recheck,
+  reserved,
   reserveLater,
   settle,
   shownPhase,
@@ -81,8 +84,8 @@ export async function reconcileLocked(deps: LeaseDeps, mark: string, signal: Abo
       endLease(deps, lease, { cause: 'dead ADD' });
       continue;
     }
-    if (look === undefined) {
-      look = await observer.look(lease, signal);
+    if (look === undefined || (look.unsent && !isUnsent(lease))) {
+      look = isUnsent(lease) ? { found: [], askedAt: moment().now, unsent: true } : await observer.look(lease, signal);
       continue;
     }
     const step = plan(lease, look, moment());
@@ -188,7 +191,7 @@ function forget(deps: LeaseDeps, { lease, look }: Situation): void {
   noteFound(deps, mark);
   apply(store, mark, forgetReleased);
   exhaustion.released(view);
-  if (address === null) return void log.debug('nothing to release', { attachment: mark, view });
+  if (address === null || look.unsent) return void log.debug('nothing to release', { attachment: mark, view });
   const fields = { attachment: mark, view, address, now: look.altered };
   log.info('nothing to release: the reservation was removed or changed in the grid', fields);
 }
@@ -210,12 +213,19 @@ async function recreate(deps: LeaseDeps, { lease, look }: Situation, signal: Abo
     }
   } catch (error) {
     if (isOpen(error)) apply(store, mark, (current) => createInDoubt(current, moment()));
-    if (!hasReason(error, 'conflict', 'missing', 'rejected') || error.outcome !== 'none') throw error;
+    if (!(error instanceof GridError) || error.outcome !== 'none') throw error;
     apply(store, mark, (current) => createRefused(current, lease));
+    if (lease.owedSince !== null) return afterRefusal(deps, { lease, why: error }, signal);
+    if (!hasReason(error, 'conflict', 'missing', 'rejected')) throw error;
     // It is there, or somebody else's: the host that says so accepts writes, and can be asked what it is.
     if (look.unconfirmed !== undefined && error.reason === 'conflict') return { kind: 'go on', look: undefined };
     if (phase === 'releasing') throw error;
     return { kind: 'lost', why: error };
+  }
+  if (lease.owedSince !== null) {
+    apply(store, mark, (current) => reserved(current, lease, moment()));
+    noteFound(deps, mark);
+    return store.get(mark)?.phase === 'bound' ? { kind: 'done' } : { kind: 'go on', look: undefined };
   }
   if (phase === 'bound') {
     noteFound(deps, mark);
@@ -224,6 +234,48 @@ async function recreate(deps: LeaseDeps, { lease, look }: Situation, signal: Abo
   // What is to be removed has to be looked at.
   if (store.get(mark)?.phase !== 'bound') return { kind: 'go on', look: undefined };
   return { kind: 'go on', look: { found: [{ address, view, fresh: true }], askedAt: look.askedAt } };
+}
+
+/**
+ * An owed create was refused. Where something has the address, what it is decides: what carries a mark of this host has its own lease, or
+ * is released, and the create is sent again then.
+ * @throws GridError if it may be carried out later
+ */
+async function afterRefusal(
+  deps: LeaseDeps,
+  { lease, why }: { readonly lease: Lease; readonly why: GridError },
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const { grid, store, blocks, names, moment } = deps;
+  const { mark, view, address } = lease;
+  const isGone = () => store.get(mark)?.phase !== 'bound';
+  if (isGone()) return { kind: 'go on', look: undefined };
+  const block = blocks.at(view, address ?? '');
+  const stop = () => block && blocks.stop(block, 'block-refused', refusedError(block, address ?? '', why));
+  if (why.reason !== 'conflict') {
+    if (isRefused(why) || hasReason(why, 'missing', 'rejected')) stop();
+    throw why;
+  }
+  const [holder] = await grid.at(address ?? '', view, signal);
+  if (isGone()) return { kind: 'go on', look: undefined };
+  const { comment = '', isReserved = false } = holder ?? {};
+  const isOfThisHost = isReserved && beginsAs(comment, names.present);
+  const busy = new GridError('busy', `${address} is still reserved for "${comment}"`, { cause: why });
+  if (isReserved && comment === mark) {
+    apply(store, mark, (current) => reserved(current, lease, moment()));
+    return { kind: 'done' };
+  }
+  if (isOfThisHost && store.get(comment) !== undefined) {
+    apply(store, comment, (current) => recheck(current, moment().now));
+    throw busy;
+  }
+  if (isOfThisHost && blocks.hasEnded(comment)) {
+    deps.releaseLeftover(comment, view);
+    throw busy;
+  }
+  stop();
+  apply(store, mark, (current) => settle(current, moment()));
+  return { kind: 'lost', why };
 }
 
 /**

@@ -55,6 +55,11 @@ export interface Lease extends LeaseIdentity, SandboxIdentity, Doubtful {
   /** Milliseconds that its reservation is kept when it is released. */
   readonly cooldownMs: number;
   /**
+   * Since when an attachment was told an address of a block whose reservation the grid has not confirmed yet, as the clock's `now`; null:
+   * the grid had one.
+   */
+  readonly owedSince: number | null;
+  /**
    * Until when it is kept, as the clock's `now`; null: it is not. A pending lease has that of the releasing one that it replaced: if its ADD
    * fails, the address rests on.
    */
@@ -115,6 +120,30 @@ export function bind(lease: Lease, address: string, moment: Moment): Lease {
   if (lease.phase === 'releasing') return lease;
   const bound = { ...lease, phase: 'bound', address, writtenAt: moment.now, restsUntil: null, attempts: 0 } as const;
   return scheduled(bound, moment);
+}
+
+/** An attachment is going to be told an address of a block of this host: its create is owed. */
+export function bindOwed(
+  previous: Lease | undefined,
+  beginning: Beginning & { address: string },
+  moment: Moment,
+): Lease {
+  const bound = bind(begin(previous, beginning, moment), beginning.address, moment);
+  return { ...bound, owedSince: moment.now, dueAt: moment.now };
+}
+
+/** Tells whether the grid can have nothing of it: its create is owed, and was never sent. */
+export function isUnsent({ owedSince, createInDoubtUntil }: Lease): boolean {
+  return owedSince !== null && createInDoubtUntil === null;
+}
+
+/**
+ * The grid has taken an owed create: only what was in doubt before it still is.
+ * @param before the lease before `createInDoubt`
+ */
+export function reserved(lease: Lease, before: Lease, moment: Moment): Lease {
+  const done = { ...lease, owedSince: null, writtenAt: moment.now, createInDoubtUntil: before.createInDoubtUntil };
+  return lease.phase === 'bound' ? scheduled({ ...done, attempts: 0 }, moment) : done;
 }
 
 /**
@@ -224,7 +253,8 @@ export function deleteAnswered(lease: Lease, before: Lease): Lease {
 export function settle(lease: Lease, moment: Moment): Lease {
   if (lease.phase !== 'bound') return lease;
   const { create } = doubtOf(lease, moment);
-  return scheduled({ ...lease, attempts: 0, createInDoubtUntil: create, deleteInDoubtUntil: null }, moment);
+  const settled = { ...lease, attempts: 0, owedSince: null, createInDoubtUntil: create, deleteInDoubtUntil: null };
+  return scheduled(settled, moment);
 }
 
 /** An attempt of the reconciler has ended without a look that could end the doubt: looked at again when that is over. */
@@ -242,9 +272,13 @@ export function reserveLater(lease: Lease, moment: Moment): Lease {
   return kept.phase === 'bound' ? { ...kept, dueAt: Math.min(kept.dueAt ?? at, at) } : kept;
 }
 
-/** What was to be released has been removed from the grid; only what is in doubt may still turn up. */
+/**
+ * What was to be released has been removed from the grid; only what is in doubt may still turn up. Of a block, nobody else is given the
+ * address of a create in doubt meanwhile.
+ */
 export function emptied(lease: Lease): Lease {
-  return lease.phase === 'releasing' ? { ...lease, address: null } : lease;
+  const mayBeGiven = lease.owedSince === null || lease.createInDoubtUntil === null;
+  return lease.phase === 'releasing' && mayBeGiven ? { ...lease, address: null } : lease;
 }
 
 /** Its address is needed before it has rested. */
@@ -301,7 +335,7 @@ function newLease({ mark, network, view }: LeaseIdentity, { now, wall }: Instant
     phase: 'pending',
     ...{ createdAt: wall, writtenAt: now, releasedAt: null, releasedBy: null },
     ...{ createInDoubtUntil: null, deleteInDoubtUntil: null, dueAt: null, attempts: 0 },
-    ...{ cooldownMs: 0, restsUntil: null },
+    ...{ cooldownMs: 0, owedSince: null, restsUntil: null },
   };
 }
 

@@ -39,6 +39,8 @@ export interface Look {
    * the master, so what it shows is no proof of anything.
    */
   readonly unconfirmed?: GridError;
+  /** Set if the grid was not asked: nothing of the lease was ever sent. */
+  readonly unsent?: true;
   /** Set if nothing carries the mark, but the object at the address of the lease did: what it is now, in words. */
   readonly altered?: string;
   /** For a pending lease: whether an address is what the ADD asks for. */
@@ -53,9 +55,10 @@ export type PhaseOrNone = Lease['phase'] | 'none';
  * for a pending one an address that fits and that no delete in doubt can remove, for a releasing one none. `surplus` is
  * all else that carries the mark. `altered`: nothing carries it, but an object that did was changed by somebody.
  * `shown, unconfirmed`: a host that may lag shows what a bound lease wants, or what a releasing one has. All else that is
- * unconfirmed is not told apart.
+ * unconfirmed is not told apart. `unsent`: nothing was looked at, for nothing was sent.
  */
 export type Seen =
+  | 'unsent'
   | 'nothing'
   | 'wanted'
   | 'wanted and surplus'
@@ -119,6 +122,7 @@ export const table: readonly Rule[] = [
   { phase: 'pending', seen: ['the address of another'], step: 'reassign', because: 'the grid gave it away: the reservation of a live attachment or of the gateway was lost, or the host itself has the address' },
   { phase: 'pending', seen: ['in another view'], step: 'refuse', because: 'the view was renamed or the object moved; a second reservation would be one too many' },
 
+  { phase: 'bound', seen: ['unsent'], doubt: ['none'], step: 'recreate', because: 'its address is of a block of this host, and the create is owed' },
   { phase: 'bound', seen: ['nothing'], step: 'recreate', because: 'a live attachment has lost its reservation' },
   { phase: 'bound', seen: ['wanted'], doubt: noCreate, step: 'nothing', because: 'the grid shows what it should' },
   { phase: 'bound', seen: ['wanted'], doubt: aCreate, step: 'look again', because: 'the create may still leave a surplus object' },
@@ -131,6 +135,7 @@ export const table: readonly Rule[] = [
   { phase: 'bound', seen: ['shown, unconfirmed'], step: 'look again', because: 'a host that does not accept writes may lag behind; the attachment may be told the address once more' },
   { phase: 'bound', seen: ['unconfirmed'], step: 'recreate', because: 'a create tells what no look can: the grid refuses it if the object is there, and a host that takes it is the one to ask from now on' },
 
+  { phase: 'releasing', seen: ['unsent'], doubt: ['none'], step: 'forget', because: 'the grid has never been asked for its address' },
   { phase: 'releasing', seen: ['nothing', 'altered'], doubt: noCreate, step: 'forget', because: 'nothing is left that carries the mark, and nothing can come any more' },
   { phase: 'releasing', seen: ['nothing', 'altered'], doubt: aCreate, step: 'look again', because: 'the create may still be carried out' },
   { phase: 'releasing', seen: ['surplus'], doubt: noDelete, step: 'remove', because: 'nobody needs it any more' },
@@ -145,13 +150,14 @@ export const table: readonly Rule[] = [
 export const impossibilities: readonly Row[] = [
   {
     phase: 'none',
-    seen: ['surplus', 'in another view', 'altered', 'shown, unconfirmed'],
+    seen: ['unsent', 'surplus', 'in another view', 'altered', 'shown, unconfirmed'],
     doubt: ['none'],
     because: 'all that carries the mark is wanted, wherever it is',
   },
   {
     phase: 'none',
     seen: [
+      'unsent',
       'nothing',
       'wanted',
       'wanted and surplus',
@@ -166,9 +172,12 @@ export const impossibilities: readonly Row[] = [
   },
   {
     phase: 'pending',
-    seen: ['altered', 'shown, unconfirmed'],
+    seen: ['unsent', 'altered', 'shown, unconfirmed'],
     because: 'nobody was told an address at which to look',
   },
+  ...(['bound', 'releasing'] as const).map((phase): Row => {
+    return { phase, seen: ['unsent'], doubt: ['create', 'delete', 'both'], because: 'what is in doubt was sent' };
+  }),
   {
     phase: 'releasing',
     seen: ['wanted', 'wanted and surplus', 'in another view'],
@@ -238,6 +247,7 @@ interface Sight {
 /** Sorts what was found into what should be there and what should not. */
 function sightOf(lease: Lease | undefined, look: Look, doubt: Doubt): Sight {
   const { found, unconfirmed, altered, fits = () => true } = look;
+  if (look.unsent) return { wanted: [], surplus: [], seen: 'unsent' };
   if (unconfirmed !== undefined) {
     const isWanted = lease?.phase === 'bound' && found.some(({ address }) => address === lease.address);
     const surplus = lease?.phase === 'releasing' && !found.some(isAnothers) ? found : [];

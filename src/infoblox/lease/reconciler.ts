@@ -83,6 +83,11 @@ export class Reconciler {
     this.#wake();
   }
 
+  /** A lease is due whose lock was taken until now. */
+  lookSoon(): void {
+    this.#wake();
+  }
+
   /** Takes up nothing more. What is under way, in its locks, ends soon, or is cut short and tried again by the next daemon. */
   stop(): void {
     this.#isStopped = true;

@@ -12,6 +12,7 @@ import { gatewayMark, isAttachmentMark, shortNetworkName } from '../mark.ts';
 import { keptBack } from './fit.ts';
 import { findNamedNetworks, hasDuplicates, isComplete, noteDuplicates } from './named-networks.ts';
 import { type AgreementDeps, agreeOnNetwork } from './network-by-name.ts';
+import { blockHostOf } from './ranges.ts';
 import { type NetworkSpec, type SpecOf, specKey } from './spec.ts';
 import { findOrCreateSubnet, otherNameOf } from './subnet.ts';
 import type { FoundNetwork } from './views.ts';
@@ -188,12 +189,24 @@ export class Networks {
     const { name, view } = spec;
     const { grid, views, log } = this.#deps;
     views.noteUsed(view);
-    const ready = { cidr, view };
-    const address = keptBack(spec, cidr);
-    if (address === undefined) return ready;
-    await reserveGateway({ grid, log }, { address, view, name, isNetworkNew: isNew }, signal);
-    return { ...ready, kept: address, ...(spec.gateway === undefined ? {} : { gateway: address }) };
+    const ready = readyIn(spec, cidr);
+    const { kept: address } = ready;
+    if (address !== undefined) {
+      await reserveGateway({ grid, log }, { address, view, cidr, name, isNetworkNew: isNew }, signal);
+    }
+    return ready;
   }
+}
+
+/**
+ * Says what a spec makes of a network.
+ * @throws GridError `invalid-spec` if its gateway is none there
+ */
+export function readyIn(spec: NetworkSpec, cidr: Cidr): ReadyNetwork {
+  const { view, gateway } = spec;
+  const kept = keptBack(spec, cidr);
+  if (kept === undefined) return { cidr, view };
+  return { cidr, view, kept, ...(gateway === undefined ? {} : { gateway: kept }) };
 }
 
 /** What the reservation of an address is called that no container must have. */
@@ -202,6 +215,7 @@ export const gatewayName = 'gateway';
 interface Gateway {
   readonly address: string;
   readonly view: string;
+  readonly cidr: Cidr;
   /** The network's name. */
   readonly name: string;
   /** This daemon has just created the network: it is tried before it is looked at. */
@@ -218,13 +232,21 @@ export async function reserveGateway(
   gateway: Gateway,
   signal: AbortSignal,
 ): Promise<void> {
-  const { address, view, name, isNetworkNew } = gateway;
+  const { address, view, cidr, name, isNetworkNew } = gateway;
   const described = { comment: gatewayMark(name), name: gatewayName, attributes: ofNetwork(name) };
   const create = async () => {
     await grid.reserve({ source: { view, address }, ...described }, signal);
     log.info('created on the grid', { kind: 'gateway', name: address, view });
   };
-  if (!isNetworkNew && (await isHeld(grid, gateway, signal))) return;
+  if (!isNetworkNew) {
+    if (await isHeld(grid, gateway, signal)) return;
+    const host = await blockHostOf(grid, { address, network: cidr, view }, signal);
+    if (host !== undefined) {
+      throw new GridError('network-conflict', `gateway ${address} of network ${name} lies in a block of host ${host}`, {
+        hint: 'choose another gateway, or have that host give its blocks back',
+      });
+    }
+  }
   try {
     return await create();
   } catch (error) {

@@ -149,6 +149,7 @@ async function build({ options, surroundings, tracing, clock, log, recentErrors 
       networkView: options.networkView,
       doubtWindow,
       reapAfterMs: options.reapAfterMs,
+      blockValidityMs: 600_000,
       cooldownMs: options.ipCooldownMs,
       originalTenant: options.releaseOriginal,
     },

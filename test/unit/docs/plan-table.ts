@@ -1,12 +1,13 @@
 /** The tables of docs/architecture.md, made from the rules for leases: `node test/unit/docs/plan-table.ts` writes them there. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { blockImpossibilities, blockTable } from '../../../src/infoblox/lease/block/block-plan.ts';
 import { causes, endings, impossibleEndings } from '../../../src/infoblox/lease/endings.ts';
 import { impossibilities, table } from '../../../src/infoblox/lease/plan.ts';
 
 const page = join(import.meta.dirname, '../../../docs/architecture.md');
 
-type Name = 'plan' | 'endings';
+type Name = 'plan' | 'endings' | 'blocks';
 
 function markdown(head: readonly string[], rows: readonly (readonly string[])[]): string {
   return [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |\n`).join('');
@@ -22,7 +23,7 @@ export function ruleTables(): Record<Name, string> {
   const planRows = [...table, ...impossibilities.map((row) => ({ ...row, step: 'cannot be' }))].map(
     ({ phase, seen, doubt = [], step, because }) => {
       const which = doubt.length === 0 ? 'any' : doubt.join(', ');
-      return [phase, seen.length === 9 ? 'any' : seen.join('; '), which, `**${step}**`, because];
+      return [phase, seen.length === 10 ? 'any' : seen.join('; '), which, `**${step}**`, because];
     },
   );
   const endingRows = [...endings, ...impossibleEndings.map((row) => ({ ...row, answer: 'cannot be' }))].map(
@@ -30,8 +31,15 @@ export function ruleTables(): Record<Name, string> {
       return [cause, listed(evidence, causes[cause].evidence.length), listed(phase, 4), `**${answer}**`, because];
     },
   );
+  const blockRows = [...blockTable, ...blockImpossibilities.map((row) => ({ ...row, step: 'cannot be' }))].map(
+    ({ phase, seen, doubt, inside, step, because }) => {
+      const listedOrAny = (values: readonly string[] | undefined) => values?.join('; ') ?? 'any';
+      return [phase, listedOrAny(seen), listedOrAny(inside), listedOrAny(doubt), `**${step}**`, because];
+    },
+  );
   return {
     plan: markdown(['lease', 'the grid shows', 'in doubt', 'step', 'because'], planRows),
+    blocks: markdown(['block', 'the grid shows', 'inside', 'in doubt', 'step', 'because'], blockRows),
     endings: markdown(['cause', 'evidence', 'lease', 'answer', 'because'], endingRows),
   };
 }

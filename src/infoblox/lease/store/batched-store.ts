@@ -7,14 +7,15 @@ import type { Clock } from '../../concurrency/clock.ts';
 import type { Conditions } from '../../conditions.ts';
 import { GridError } from '../../errors.ts';
 import type { BoundLeases } from '../../network/views.ts';
+import { type Block, resumedBlock } from '../block/block.ts';
 import { type DoubtWindow, wallTimeOf } from '../doubt.ts';
 import { type HistoryChange, historyChanges } from '../history.ts';
 import { type Lease, type Phase, resumed, type ShownPhase, shownPhase } from '../lease.ts';
-import type { Except, LeaseStore, StoreListener, Transition } from './lease-store.ts';
+import type { BlockTransition, Except, LeaseStore, StoreListener, Transition } from './lease-store.ts';
 
 /** The fact that says that the state is whole. */
 const wholeFact = 'imported';
-/** Phases in which a lease can be due, the most urgent first. */
+/** Phases in which a lease can be due, the most urgent first, after one whose create is owed. */
 const dueOrder: readonly Phase[] = ['releasing', 'pending', 'bound'];
 /** Milliseconds until what nobody waits for is made durable. A crash before that undoes it: it is done again. */
 const maxUncommittedMs = 100;
@@ -25,14 +26,17 @@ const gatheringFactor = 5;
 const failureLapsesAfterMs = 30_000;
 const noMarks: Except = new Set();
 
+/** What has one mark as it is durable, and as it is now. */
+export interface Change<T> {
+  readonly mark: string;
+  readonly before: T | undefined;
+  readonly after: T | undefined;
+}
+
 /** What was applied since the last commit. */
 export interface Batch {
-  /** Each as it is durable, and as it is now. */
-  readonly leases: readonly {
-    readonly mark: string;
-    readonly before: Lease | undefined;
-    readonly after: Lease | undefined;
-  }[];
+  readonly leases: readonly Change<Lease>[];
+  readonly blocks: readonly Change<Block>[];
   /** In order; `at`: milliseconds since 1970, as the host's clock was. */
   readonly history: readonly { readonly at: number; readonly change: HistoryChange }[];
   readonly facts: Stored['facts'];
@@ -41,6 +45,7 @@ export interface Batch {
 /** What is durable when the store is opened. */
 export interface Stored {
   readonly leases: readonly Lease[];
+  readonly blocks: readonly Block[];
   readonly facts: readonly (readonly [string, string])[];
 }
 
@@ -54,10 +59,12 @@ export abstract class BatchedLeaseStore implements LeaseStore {
   protected readonly clock: Clock;
   protected readonly conditions: Conditions;
   readonly #leases: Map<string, Lease>;
+  readonly #blocks: Map<string, Block>;
   readonly #facts: Map<string, string>;
   readonly #listeners = new Set<StoreListener>();
   /** What was durable of that which has changed since the last commit. */
   readonly #before = new Map<string, Lease | undefined>();
+  readonly #blocksBefore = new Map<string, Block | undefined>();
   readonly #factsBefore = new Map<string, string | undefined>();
   #history: { readonly at: number; readonly change: HistoryChange }[] = [];
   #cancelCommit: (() => void) | undefined;
@@ -66,9 +73,10 @@ export abstract class BatchedLeaseStore implements LeaseStore {
   #changes = 0;
   #lastCommitMs = 0;
 
-  constructor({ leases, facts }: Stored, { clock, window, conditions }: BatchedStoreOptions) {
+  constructor({ leases, blocks, facts }: Stored, { clock, window, conditions }: BatchedStoreOptions) {
     const start = { now: clock.now(), window };
     this.#leases = new Map(leases.map((lease) => [lease.mark, resumed(lease, start)]));
+    this.#blocks = new Map(blocks.map((block) => [block.mark, resumedBlock(block, start)]));
     this.#facts = new Map(facts);
     this.clock = clock;
     this.conditions = conditions;
@@ -153,6 +161,20 @@ export abstract class BatchedLeaseStore implements LeaseStore {
     return after;
   }
 
+  blocks(): Block[] {
+    return [...this.#blocks.values()];
+  }
+
+  applyBlock(mark: string, transition: BlockTransition): Block | undefined {
+    const before = this.#blocks.get(mark);
+    const after = transition(before);
+    if (after === before) return before;
+    if (!this.#blocksBefore.has(mark)) this.#blocksBefore.set(mark, before);
+    this.#commitSoon();
+    put(this.#blocks, mark, after);
+    return after;
+  }
+
   durable(): Promise<void> {
     if (this.#cancelCommit === undefined) return Promise.resolve();
     if (this.#awaited === undefined) {
@@ -232,13 +254,15 @@ export abstract class BatchedLeaseStore implements LeaseStore {
   }
 
   #batch(): Batch {
-    const leases = [...this.#before].map(([mark, before]) => ({ mark, before, after: this.#leases.get(mark) }));
+    const leases = changes(this.#before, this.#leases);
+    const blocks = changes(this.#blocksBefore, this.#blocks);
     const facts = [...this.#factsBefore.keys()].map((name) => [name, this.#facts.get(name) ?? ''] as const);
-    return { leases, history: this.#history, facts };
+    return { leases, blocks, history: this.#history, facts };
   }
 
   #forgetBatch(): void {
     this.#before.clear();
+    this.#blocksBefore.clear();
     this.#factsBefore.clear();
     this.#history = [];
   }
@@ -249,15 +273,24 @@ export abstract class BatchedLeaseStore implements LeaseStore {
       if (before === undefined) this.#facts.delete(name);
       else this.#facts.set(name, before);
     }
+    for (const [mark, before] of this.#blocksBefore) put(this.#blocks, mark, before);
     this.#forgetBatch();
     for (const [mark, before] of leases) this.#set(mark, before);
   }
 
   #set(mark: string, lease: Lease | undefined): void {
-    if (lease === undefined) this.#leases.delete(mark);
-    else this.#leases.set(mark, lease);
+    put(this.#leases, mark, lease);
     for (const listener of this.#listeners) listener.changed?.(mark, lease);
   }
+}
+
+function changes<T>(before: ReadonlyMap<string, T | undefined>, now: ReadonlyMap<string, T>): Change<T>[] {
+  return [...before].map(([mark, one]) => ({ mark, before: one, after: now.get(mark) }));
+}
+
+function put<T>(map: Map<string, T>, mark: string, one: T | undefined): void {
+  if (one === undefined) map.delete(mark);
+  else map.set(mark, one);
 }
 
 function isBound(lease: Lease, view: string): boolean {
@@ -265,5 +298,7 @@ function isBound(lease: Lease, view: string): boolean {
 }
 
 function byUrgency(one: Lease, other: Lease): number {
-  return dueOrder.indexOf(one.phase) - dueOrder.indexOf(other.phase) || (one.dueAt ?? 0) - (other.dueAt ?? 0);
+  const rank = ({ phase, owedSince }: Lease) =>
+    phase === 'bound' && owedSince !== null ? -1 : dueOrder.indexOf(phase);
+  return rank(one) - rank(other) || (one.dueAt ?? 0) - (other.dueAt ?? 0);
 }

@@ -9,7 +9,7 @@ import type { Owner } from './owner.ts';
 import type { StatePlace } from './state-file.ts';
 import { openStateFile, type SetAside, type StateFile } from './state-file.ts';
 import { Statements } from './statements.ts';
-import { leaseWrite } from './stored-lease.ts';
+import { blockTable, leaseTable, rowWrite } from './stored-lease.ts';
 
 export interface StoreOptions {
   /** Whose the file has to be, if that matters. */
@@ -87,14 +87,15 @@ export class SqliteLeaseStore extends BatchedLeaseStore {
     this.#place.release();
   }
 
-  #write({ leases, history, facts }: Batch): void {
+  #write({ leases, blocks, history, facts }: Batch): void {
     const { ended } = this.#history;
     try {
       this.#statements.transaction(() => {
-        for (const { mark, before, after } of leases) {
-          const write = leaseWrite(mark, before, after);
-          if (write !== undefined) this.#statements.get(write.sql).run(write.values);
-        }
+        const writes = [
+          ...leases.map((change) => rowWrite(leaseTable, change)),
+          ...blocks.map((change) => rowWrite(blockTable, change)),
+        ];
+        for (const write of writes) if (write !== undefined) this.#statements.get(write.sql).run(write.values);
         this.#history.write(history);
         const setFact = this.#statements.get('INSERT OR REPLACE INTO fact VALUES (?, ?)');
         for (const fact of facts) setFact.run(...fact);

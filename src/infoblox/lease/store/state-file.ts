@@ -21,10 +21,9 @@ import { fileIdentity } from '../../../files/regular-file.ts';
 import { makeDirectory, UntrustedPath } from '../../../files/trusted-path.ts';
 import type { Clock } from '../../concurrency/clock.ts';
 import { GridError } from '../../errors.ts';
-import type { Lease } from '../lease.ts';
 import type { Stored } from './batched-store.ts';
 import { type Owner, ownerText, parseOwner, strangerOf } from './owner.ts';
-import { columns, StoredLease } from './stored-lease.ts';
+import { blockTable, leaseTable, StoredBlock, StoredLease, type Table } from './stored-lease.ts';
 
 /** Raised with each change of the tables that a release has made; before the first release they are changed in place. */
 const schemaVersion = 1;
@@ -52,7 +51,24 @@ const schema = `
     dueAt INTEGER,
     attempts INTEGER NOT NULL,
     cooldownMs INTEGER NOT NULL,
+    owedSince INTEGER,
     restsUntil INTEGER
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE block (
+    mark TEXT PRIMARY KEY,
+    network TEXT NOT NULL,
+    view TEXT NOT NULL,
+    cidr TEXT NOT NULL,
+    first TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    phase TEXT NOT NULL CHECK (phase IN ('taking', 'held', 'draining')),
+    takenAt INTEGER,
+    usedAt INTEGER NOT NULL,
+    lastGiven TEXT,
+    waitMs INTEGER NOT NULL,
+    isOfLostState INTEGER NOT NULL,
+    createInDoubtUntil INTEGER,
+    deleteInDoubtUntil INTEGER
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE history (
     number INTEGER PRIMARY KEY,
@@ -192,15 +208,21 @@ function openDatabase(file: string, owner: Owner | undefined): Pick<StateFile, '
 }
 
 function read(database: DatabaseSync): Stored {
-  const leases: Lease[] = [];
-  // One by one: there may be thousands.
-  for (const row of database.prepare(`SELECT ${columns.join(', ')} FROM lease`).iterate()) {
-    const lease = v.safeParse(StoredLease, row);
-    if (!lease.success) throw new UnreadableState(`it is damaged: ${lease.issues[0].message}`);
-    leases.push(lease.output);
-  }
+  const leases = rows(database, leaseTable, StoredLease);
+  const blocks = rows(database, blockTable, StoredBlock);
   const facts = database.prepare('SELECT name, value FROM fact').all();
-  return { leases, facts: facts.map(({ name, value }) => [String(name), String(value)]) };
+  return { leases, blocks, facts: facts.map(({ name, value }) => [String(name), String(value)]) };
+}
+
+function rows<T>(database: DatabaseSync, { name, columns }: Table<T>, Row: v.GenericSchema<unknown, T>): T[] {
+  const all: T[] = [];
+  // One by one: there may be thousands.
+  for (const row of database.prepare(`SELECT ${columns.join(', ')} FROM ${name}`).iterate()) {
+    const one = v.safeParse(Row, row);
+    if (!one.success) throw new UnreadableState(`it is damaged: ${one.issues[0].message}`);
+    all.push(one.output);
+  }
+  return all;
 }
 
 /** Bytes of the write-ahead log between two checkpoints: SQLite's 1000 pages of 4096 bytes and their headers. */

@@ -1,8 +1,10 @@
-/** A lease as a row of its table. */
+/** Leases and blocks as rows of their tables. */
 import * as v from 'valibot';
 import { readWorkload, workloadText } from '../../workload.ts';
+import { type Block, blockPhases } from '../block/block.ts';
 import { releasers } from '../history.ts';
 import { type Lease, phases } from '../lease.ts';
+import type { Change } from './batched-store.ts';
 
 const nullableText = v.nullable(v.string());
 const nullableNumber = v.nullable(v.number());
@@ -29,30 +31,72 @@ export const StoredLease = v.object({
   dueAt: nullableNumber,
   attempts: v.number(),
   cooldownMs: v.number(),
+  owedSince: nullableNumber,
   restsUntil: nullableNumber,
 });
 
-/** Of the table `lease`, in its order. */
-export const columns = Object.keys(StoredLease.entries) as readonly (keyof Lease)[];
+export const StoredBlock = v.object({
+  mark: v.string(),
+  network: v.string(),
+  view: v.string(),
+  cidr: v.string(),
+  first: v.string(),
+  size: v.number(),
+  phase: v.picklist(blockPhases),
+  takenAt: nullableNumber,
+  usedAt: v.number(),
+  lastGiven: nullableText,
+  waitMs: v.number(),
+  isOfLostState: v.pipe(
+    v.number(),
+    v.transform((value) => value !== 0),
+  ),
+  createInDoubtUntil: nullableNumber,
+  deleteInDoubtUntil: nullableNumber,
+});
+
+/** What a row may hold. */
+type Value = string | number | null;
+
+/** A table of what has a mark. */
+export interface Table<T> {
+  readonly name: string;
+  readonly columns: readonly (keyof T & string)[];
+  readonly stored: (one: T, column: keyof T) => Value;
+}
+
+export const leaseTable: Table<Lease> = {
+  name: 'lease',
+  columns: Object.keys(StoredLease.entries) as (keyof Lease)[],
+  stored: (lease, column) => (column === 'workload' ? workloadText(lease.workload) : lease[column]),
+};
+
+export const blockTable: Table<Block> = {
+  name: 'block',
+  columns: Object.keys(StoredBlock.entries) as (keyof Block)[],
+  stored: (block, column) => (column === 'isOfLostState' ? Number(block.isOfLostState) : block[column]),
+};
 
 /** A statement and its parameters. */
 interface Write {
   readonly sql: string;
-  readonly values: Record<string, string | number | null>;
+  readonly values: Record<string, Value>;
 }
 
-/** Returns what makes the row of a lease that of the other; undefined if there is nothing to write. */
-export function leaseWrite(mark: string, before: Lease | undefined, after: Lease | undefined): Write | undefined {
+/** Returns what makes a row as it was durable as it is now; undefined if there is nothing to write. */
+export function rowWrite<T extends object>(
+  { name, columns, stored }: Table<T>,
+  { mark, before, after }: Change<T>,
+): Write | undefined {
   if (after === undefined) {
-    return before && { sql: 'DELETE FROM lease WHERE mark = $mark', values: { $mark: mark } };
+    return before && { sql: `DELETE FROM ${name} WHERE mark = $mark`, values: { $mark: mark } };
   }
   const changed = columns.filter((column) => after[column] !== before?.[column]);
   if (changed.length === 0) return undefined;
-  const stored = (column: keyof Lease) => (column === 'workload' ? workloadText(after.workload) : after[column]);
-  const values = Object.fromEntries(changed.map((column) => [`$${column}`, stored(column)]));
+  const values = Object.fromEntries(changed.map((column) => [`$${column}`, stored(after, column)]));
   if (before === undefined) {
-    return { sql: `INSERT INTO lease (${changed.join(', ')}) VALUES (${Object.keys(values).join(', ')})`, values };
+    return { sql: `INSERT INTO ${name} (${changed.join(', ')}) VALUES (${Object.keys(values).join(', ')})`, values };
   }
-  const sql = `UPDATE lease SET ${changed.map((column) => `${column} = $${column}`).join(', ')} WHERE mark = $mark`;
+  const sql = `UPDATE ${name} SET ${changed.map((column) => `${column} = $${column}`).join(', ')} WHERE mark = $mark`;
   return { sql, values: { ...values, $mark: mark } };
 }

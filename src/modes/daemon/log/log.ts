@@ -134,6 +134,21 @@ const texts: Readonly<Record<Told, Texts>> = {
     begins: 'release notes ignored: users other than root can write to their directory',
     ends: 'release notes read again',
   },
+  'block-altered': {
+    level: 'error',
+    begins: 'a block of addresses was changed on the grid: none of it is given',
+    ends: 'block of addresses as it should be',
+  },
+  'block-shared': {
+    level: 'error',
+    begins: 'a block of addresses has unknown reservations of this host: none of it is given',
+    ends: 'block of addresses without unknown reservations',
+  },
+  'block-refused': {
+    level: 'error',
+    begins: 'the grid refuses addresses of a block: none of it is given',
+    ends: 'the grid accepts addresses of the block',
+  },
   'releases-refused': { level: 'error', begins: 'grid refuses releases', ends: 'grid accepts releases' },
   'network-refused': { level: 'warn', begins: 'network refused', ends: 'network accepted' },
   'network-duplicate': { level: 'warn', begins: 'several networks have one name', ends: 'one network has the name' },

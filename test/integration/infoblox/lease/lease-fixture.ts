@@ -72,6 +72,7 @@ export class LeaseFixture {
         networkView: 'default',
         doubtWindow: defaultDoubtWindow,
         reapAfterMs: 0,
+        blockValidityMs: 600_000,
         originalTenant: '',
         cooldownMs: 0,
       },

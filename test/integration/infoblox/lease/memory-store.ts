@@ -2,13 +2,15 @@
 import { type Clock, hostClock } from '../../../../src/infoblox/concurrency/clock.ts';
 import { Conditions } from '../../../../src/infoblox/conditions.ts';
 import { GridError } from '../../../../src/infoblox/errors.ts';
+import type { Block } from '../../../../src/infoblox/lease/block/block.ts';
 import { type DoubtWindow, defaultDoubtWindow } from '../../../../src/infoblox/lease/doubt.ts';
 import type { Lease } from '../../../../src/infoblox/lease/lease.ts';
-import { type Batch, BatchedLeaseStore } from '../../../../src/infoblox/lease/store/batched-store.ts';
+import { type Batch, BatchedLeaseStore, type Change } from '../../../../src/infoblox/lease/store/batched-store.ts';
 
 /** What a crash leaves. */
 export class MemoryDisk {
   readonly leases = new Map<string, Lease>();
+  readonly blocks = new Map<string, Block>();
   readonly facts = new Map<string, string>();
 }
 
@@ -26,22 +28,30 @@ export class MemoryLeaseStore extends BatchedLeaseStore {
 
   constructor(disk: MemoryDisk, options: MemoryStoreOptions = {}) {
     const { clock = hostClock(), window = defaultDoubtWindow, conditions = new Conditions(clock) } = options;
-    super({ leases: [...disk.leases.values()], facts: [...disk.facts] }, { clock, window, conditions });
+    super(
+      { leases: [...disk.leases.values()], blocks: [...disk.blocks.values()], facts: [...disk.facts] },
+      { clock, window, conditions },
+    );
     this.#disk = disk;
     this.#aroundCommit = options.aroundCommit ?? ((commit) => commit());
   }
 
-  protected override write({ leases, facts }: Batch): void {
+  protected override write({ leases, blocks, facts }: Batch): void {
     try {
       this.#aroundCommit(() => {
-        for (const { mark, after } of leases) {
-          if (after === undefined) this.#disk.leases.delete(mark);
-          else this.#disk.leases.set(mark, after);
-        }
+        keep(this.#disk.leases, leases);
+        keep(this.#disk.blocks, blocks);
         for (const [name, value] of facts) this.#disk.facts.set(name, value);
       });
     } catch (cause) {
       throw new GridError('state', `the state cannot be written: ${String(cause)}`, { cause });
     }
+  }
+}
+
+function keep<T>(disk: Map<string, T>, changes: readonly Change<T>[]): void {
+  for (const { mark, after } of changes) {
+    if (after === undefined) disk.delete(mark);
+    else disk.set(mark, after);
   }
 }

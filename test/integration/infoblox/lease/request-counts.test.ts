@@ -43,7 +43,7 @@ test('the life of a container on a known network costs one request for ADD, one 
   expect(lines()).toEqual(['GET fixedaddress']);
 });
 
-test('a repeated ADD costs one look, a requested address one more, STATUS nothing', async () => {
+test('a repeated ADD costs one look, a requested address two more at once, STATUS nothing', async () => {
   const { grid, host } = fixture;
   await host.add('c0');
   await quiet();
@@ -52,7 +52,7 @@ test('a repeated ADD costs one look, a requested address one more, STATUS nothin
   expect(lines()).toEqual(['GET fixedaddress']);
   grid.clearLog();
   await host.add('c1', { args: 'IP=10.0.0.9' });
-  expect(lines()).toEqual(['GET ipv4address', 'POST fixedaddress']);
+  expect(lines()).toEqual(['GET ipv4address', 'GET range', 'POST fixedaddress']);
   grid.clearLog();
   await host.call('STATUS', '');
   await quiet();

@@ -23,6 +23,7 @@ import {
 /** Every cell, written out: what the code decides is compared with what a person decided here. `-`: it cannot be. */
 const cells = `
 none                   | none       create     delete     both
+unsent                 | -          -          -          -
 nothing                | nothing    -          -          -
 wanted                 | adopt      -          -          -
 wanted and surplus     | adopt      -          -          -
@@ -34,6 +35,7 @@ shown, unconfirmed     | -          -          -          -
 unconfirmed            | nothing    -          -          -
 
 pending                | none       create     delete     both
+unsent                 | -          -          -          -
 nothing                | create     create     create     create
 wanted                 | adopt      adopt      adopt      adopt
 wanted and surplus     | adopt      adopt      adopt      adopt
@@ -45,6 +47,7 @@ shown, unconfirmed     | -          -          -          -
 unconfirmed            | create     look-again create     look-again
 
 bound                  | none       create     delete     both
+unsent                 | recreate   -          -          -
 nothing                | recreate   recreate   recreate   recreate
 wanted                 | nothing    look-again nothing    look-again
 wanted and surplus     | remove     remove     look-again look-again
@@ -56,6 +59,7 @@ shown, unconfirmed     | look-again look-again look-again look-again
 unconfirmed            | recreate   recreate   recreate   recreate
 
 releasing              | none       create     delete     both
+unsent                 | forget     -          -          -
 nothing                | forget     look-again forget     look-again
 wanted                 | -          -          -          -
 wanted and surplus     | -          -          -          -
@@ -92,7 +96,7 @@ const other: Found = { address: '10.0.0.9', view: 'default' };
 const moved: Found = { ...mine, view: 'renamed' };
 
 describe('the table', () => {
-  test('is written out in full here: 144 cells', () => expect(written).toHaveLength(144));
+  test('is written out in full here: 160 cells', () => expect(written).toHaveLength(160));
 
   test.each(written)('$phase, $seen, doubt $doubt: $step', ({ phase, seen, doubt, step }) => {
     expect(ruleFor(phase, seen, doubt).step).toBe(step);
@@ -131,6 +135,7 @@ function leaseOf(phase: PhaseOrNone, doubt: DoubtKind): Lease | undefined {
 function lookOf(seen: Seen, { askedAt = now, phase }: { askedAt?: number; phase?: PhaseOrNone } = {}): Look {
   const fresh = { fresh: true };
   const found = {
+    unsent: [],
     nothing: [],
     altered: [],
     'shown, unconfirmed': [mine],
@@ -145,6 +150,7 @@ function lookOf(seen: Seen, { askedAt = now, phase }: { askedAt?: number; phase?
     found,
     askedAt,
     ...(seen.endsWith('unconfirmed') ? { unconfirmed: new GridError('unconfirmed', 'the master is away') } : {}),
+    ...(seen === 'unsent' ? { unsent: true } : {}),
     ...(seen === 'altered' ? { altered: 'is a printer by now' } : {}),
     fits: (address) => address === mine.address,
   };

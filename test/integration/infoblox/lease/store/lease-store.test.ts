@@ -7,6 +7,7 @@ import { parseCidr } from '../../../../../src/infoblox/address.ts';
 import { Conditions } from '../../../../../src/infoblox/conditions.ts';
 import type { LeaseStore } from '../../../../../src/infoblox/lease/store/lease-store.ts';
 import { SqliteLeaseStore } from '../../../../../src/infoblox/lease/store/sqlite-store.ts';
+import { aBlock } from '../../../../fixture/a-block.ts';
 import { aLease, drop, put, window } from '../../../../fixture/a-lease.ts';
 import { ManualClock } from '../../../../fixture/manual-clock.ts';
 import { MemoryDisk, MemoryLeaseStore } from '../memory-store.ts';
@@ -112,6 +113,31 @@ describe.each([
     expect(marks(store.where(() => true))).toEqual(['a', 'b']);
     expect([store.get('a'), store.get('b')]).toEqual([releasing, pending]);
     expect([store.fact('writer'), store.isWhole, store.fact('other')]).toEqual(['two', true, undefined]);
+  });
+
+  test('keeps blocks beside leases, makes both durable with one commit, and undoes both', async () => {
+    const [block, other] = [aBlock(), aBlock({ mark: 'other', takenAt: null })];
+    expect(store.applyBlock(block.mark, (before) => before ?? block)).toEqual(block);
+    store.applyBlock('other', () => other);
+    put(store, aLease('a'));
+    await store.durable();
+    expect([commits, store.blocks()]).toEqual([1, [block, other]]);
+    isFull = true;
+    store.applyBlock(block.mark, (before) => before && { ...before, usedAt: 5 });
+    store.applyBlock('other', () => undefined);
+    store.applyBlock('new', () => ({ ...block, mark: 'new' }));
+    put(store, aLease('b'));
+    expect(store.blocks().map(({ mark, usedAt }) => [mark, usedAt])).toEqual([
+      [block.mark, 5],
+      ['new', 1_000],
+    ]);
+    await expect(store.durable()).rejects.toEqual(failure);
+    expect([marks(store.blocks()), store.get('b')]).toEqual([[block.mark, 'other'], undefined]);
+    isFull = false;
+    store.applyBlock('other', () => undefined);
+    store.applyBlock(block.mark, (before) => before && { ...before, lastGiven: '10.0.0.17' });
+    await store.durable();
+    expect(reopened().blocks()).toEqual([{ ...block, lastGiven: '10.0.0.17' }]);
   });
 
   test('has after a restart nothing of what was not durable yet', async () => {

@@ -1,0 +1,163 @@
+/**
+ * A host block is a reserved range of the grid under a mark of this host: the grid arbitrates blocks, the host the addresses in its
+ * own. It is the one durable thing beside a lease, and changes by the named transitions below and by nothing else; what to do about
+ * one is decided in block-plan.ts. What this process has seen of it on the grid is kept in memory alone: until then it gives nothing.
+ *
+ *   (none) --take--> taking --hold--> held --drain--> draining --> (none)
+ *                       \_______________drain____________/
+ */
+import { addressAt, type Cidr, type Interval, isInside, offsetIn, parseCidr } from '../../address.ts';
+import { shortNetworkName } from '../../mark.ts';
+import type { NetworkSpec } from '../../network/spec.ts';
+import type { Doubtful, Moment } from '../doubt.ts';
+
+/** `taking`: a create was sent. `held`: it was alone on the grid after the time of doubt. `draining`: to go back when it is empty. */
+export const blockPhases = ['taking', 'held', 'draining'] as const;
+export type BlockPhase = (typeof blockPhases)[number];
+
+/** Where a block lies. */
+export interface BlockPlace {
+  readonly view: string;
+  /** Of its network, as text. */
+  readonly cidr: string;
+  /** Its first address. */
+  readonly first: string;
+  /** Addresses. */
+  readonly size: number;
+}
+
+export interface BlockIdentity extends BlockPlace {
+  /** The comment of the range on the grid. */
+  readonly mark: string;
+  /** Network name as it stands in marks. */
+  readonly network: string;
+}
+
+export interface Block extends BlockIdentity, Doubtful {
+  readonly phase: BlockPhase;
+  /** When this state began to take it, milliseconds since 1970; null: it did not, so that it never gives an address. */
+  readonly takenAt: number | null;
+  /** When an address of it was given last, or it was taken, milliseconds since 1970. */
+  readonly usedAt: number;
+  /** The address that was given last. */
+  readonly lastGiven: string | null;
+  /** Milliseconds for which this daemon has still to run before it goes back: its host may be alive without a line to the grid. */
+  readonly waitMs: number;
+  /** Set if a state of this machine took it that was lost: containers may have addresses of it that nobody knows of. */
+  readonly isOfLostState: boolean;
+}
+
+/** A block is about to be created. */
+export function take(identity: BlockIdentity, moment: Moment): Block {
+  const { now, wall, window } = moment;
+  return { ...newBlock(identity), phase: 'taking', takenAt: wall, usedAt: wall, createInDoubtUntil: now + window.end };
+}
+
+/** A block of a host that is gone, or of a state of this one that was lost: to go back when it is empty. */
+export function foreign(identity: BlockIdentity, over: Partial<Pick<Block, 'waitMs' | 'isOfLostState'>>): Block {
+  return { ...newBlock(identity), phase: 'draining', ...over };
+}
+
+/** The state is a copy, so that not all that was given of it is known. */
+export function disowned(block: Block): Block {
+  return { ...block, phase: 'draining', takenAt: null, isOfLostState: true };
+}
+
+/** A create may still be carried out. */
+export function blockCreateInDoubt(block: Block, { now, window }: Moment): Block {
+  return { ...block, createInDoubtUntil: now + window.end };
+}
+
+/** It was alone on the grid after the time in which another host may have taken it as well. */
+export function hold(block: Block): Block {
+  return block.phase === 'taking' ? { ...block, phase: 'held', createInDoubtUntil: null } : block;
+}
+
+/** An address of it is given. */
+export function given(block: Block, address: string, { wall }: Pick<Moment, 'wall'>): Block {
+  return { ...block, lastGiven: address, usedAt: wall };
+}
+
+/** Nothing of it is given any more. */
+export function drain(block: Block): Block {
+  return { ...block, phase: 'draining' };
+}
+
+/** So many milliseconds of its wait are over. */
+export function waited(block: Block, milliseconds: number): Block {
+  return { ...block, waitMs: Math.max(block.waitMs - milliseconds, 0) };
+}
+
+/** A delete is about to be sent, or got no answer. */
+export function blockDeleteInDoubt(block: Block, { now, window }: Moment): Block {
+  return { ...block, deleteInDoubtUntil: now + window.end };
+}
+
+/** The delete was refused, or certainly never sent: only what was in doubt before it still is. */
+export function blockDeleteRefused(block: Block, before: Block): Block {
+  return { ...block, deleteInDoubtUntil: before.deleteInDoubtUntil };
+}
+
+/** As an earlier run of the daemon has left it: what was in doubt is in doubt for all its time from now on. */
+export function resumedBlock(block: Block, { now, window }: Pick<Moment, 'now' | 'window'>): Block {
+  const from = (until: number | null) => (until === null ? null : now + window.end);
+  const { createInDoubtUntil, deleteInDoubtUntil } = block;
+  return {
+    ...block,
+    createInDoubtUntil: from(createInDoubtUntil),
+    deleteInDoubtUntil: from(deleteInDoubtUntil),
+  };
+}
+
+/** Its network. */
+export function networkOfBlock({ cidr }: BlockPlace): Cidr {
+  const parsed = parseCidr(cidr);
+  if (parsed === undefined) throw new Error(`${cidr} is no network`);
+  return parsed;
+}
+
+/** Its addresses. */
+export function intervalOf(place: BlockPlace): Interval {
+  const cidr = networkOfBlock(place);
+  return { first: place.first, last: addressAt(cidr, offsetIn(cidr, place.first) + place.size - 1) };
+}
+
+/** All its addresses, in order. */
+export function addressesOf(place: BlockPlace): string[] {
+  const cidr = networkOfBlock(place);
+  const base = offsetIn(cidr, place.first);
+  return Array.from({ length: place.size }, (_, index) => addressAt(cidr, base + index));
+}
+
+/** Counts the addresses of an interval of a network. */
+export function sizeOf(cidr: Cidr, { first, last }: Interval): number {
+  return offsetIn(cidr, last) - offsetIn(cidr, first) + 1;
+}
+
+/** Tells whether it is such a block as a spec asks for. */
+export function isOfSpec(block: Block, spec: NetworkSpec): boolean {
+  const { place, view, name, blockSize } = spec;
+  if (block.view !== view || block.size !== blockSize || block.network !== shortNetworkName(name)) return false;
+  if (place.kind === 'subnet') return place.cidr.text === block.cidr;
+  return place.containers.some((container) => isInside(networkOfBlock(block), container));
+}
+
+function newBlock(identity: BlockIdentity): Block {
+  const { mark, network, view, cidr, first, size } = identity;
+  return {
+    ...{
+      mark,
+      network,
+      view,
+      cidr,
+      first,
+      size,
+      phase: 'taking',
+      takenAt: null,
+      usedAt: 0,
+      lastGiven: null,
+      waitMs: 0,
+    },
+    ...{ isOfLostState: false, createInDoubtUntil: null, deleteInDoubtUntil: null },
+  };
+}

@@ -1,0 +1,238 @@
+/** One visit to a block: look at the grid, ask block-plan.ts, carry out its step, until there is nothing more to do now. */
+import type { Clock } from '../../concurrency/clock.ts';
+import type { Conditions } from '../../conditions.ts';
+import { GridError, hasReason } from '../../errors.ts';
+import type { Grid, Occupant, Range } from '../../grid.ts';
+import type { Host } from '../../host.ts';
+import type { Log } from '../../log.ts';
+import { beginsAs, parseBlockMark } from '../../mark.ts';
+import type { Moment } from '../doubt.ts';
+import type { FormerNames } from '../former-names.ts';
+import type { LeaseStore } from '../store/lease-store.ts';
+import {
+  type Block,
+  blockDeleteInDoubt,
+  blockDeleteRefused,
+  drain,
+  hold,
+  intervalOf,
+  networkOfBlock,
+  waited,
+} from './block.ts';
+import { type BlockLook, type BlockStep, type Inside, planBlock } from './block-plan.ts';
+import { type Blocks, subjectOf } from './blocks.ts';
+
+export interface VisitDeps {
+  readonly blocks: Blocks;
+  readonly grid: Grid;
+  readonly store: LeaseStore;
+  readonly names: Pick<FormerNames, 'present'>;
+  readonly host: Pick<Host, 'machine' | 'random'>;
+  readonly clock: Clock;
+  readonly moment: () => Moment;
+  readonly conditions: Conditions;
+  readonly log: Log;
+  /** Releases what carries a mark of which a lease has ended here. */
+  readonly releaseLeftover: (mark: string, view: string) => void;
+}
+
+interface Visit {
+  readonly mark: string;
+  /** Whether this host has no use for it once it is empty. */
+  readonly isSurplus: boolean;
+  /** Milliseconds since the last visit of this run. */
+  readonly sinceLast: number;
+}
+
+/** What a look has shown, with what it says of leases: they change meanwhile. */
+interface Shown {
+  readonly ranges: readonly Range[];
+  readonly occupants: readonly Occupant[];
+  readonly now: number;
+  readonly wall: number;
+  readonly unconfirmed?: GridError;
+}
+
+/** @throws GridError if the grid or the state could not do its part */
+export async function visit(
+  deps: VisitDeps,
+  { mark, isSurplus, sinceLast }: Visit,
+  signal: AbortSignal,
+): Promise<void> {
+  const { store, blocks, moment, log } = deps;
+  const current = () => store.blocks().find((block) => block.mark === mark);
+  store.applyBlock(mark, (block) => block && waited(block, sinceLast));
+  const visited = current();
+  if (visited === undefined || mustWait(deps, visited)) return;
+  const shown = await look(deps, visited, signal);
+  for (;;) {
+    const block = current();
+    if (block === undefined) return;
+    const step = planBlock(block, lookOf(deps, block, shown), moment());
+    if (step.impossible !== undefined)
+      log.error('a block shows what cannot be', { block: mark, because: step.impossible });
+    if (step.kind === 'confirm' && isSurplus && blocks.leasesIn(block).length === 0) {
+      store.applyBlock(mark, (one) => one && drain(one));
+    } else if (!(await carryOut(deps, { block, step, shown }, signal))) return;
+  }
+}
+
+/** What is in use does not go back, nor what its host may give addresses of that is gone: no look changes that. */
+function mustWait({ blocks }: VisitDeps, block: Block): boolean {
+  if (block.phase !== 'draining') return false;
+  const mayBeInUse = block.isOfLostState && !blocks.areReleased;
+  return block.waitMs > 0 || mayBeInUse || blocks.leasesIn(block).length > 0;
+}
+
+async function look({ grid, moment }: VisitDeps, block: Block, signal: AbortSignal): Promise<Shown> {
+  const [network, interval, { view }] = [networkOfBlock(block), intervalOf(block), block];
+  const { now, wall } = moment();
+  try {
+    const [ranges, occupants] = await Promise.all([
+      grid.ranges({ network, view, touching: interval, confirm: true }, signal),
+      grid.occupants(interval, { network, view, confirm: true }, signal),
+    ]);
+    return { ranges, occupants, now, wall };
+  } catch (error) {
+    if (!hasReason(error, 'unconfirmed')) throw error;
+    return { ranges: [], occupants: [], now, wall, unconfirmed: error };
+  }
+}
+
+/** A look with what the leases of this moment make of it. */
+function lookOf(deps: VisitDeps, block: Block, { ranges, occupants, now, unconfirmed }: Shown): BlockLook {
+  const { store, blocks, releaseLeftover } = deps;
+  const origin = parseBlockMark(block.mark)?.origin ?? deps.names.present;
+  const unknown = occupants.filter(({ comment }) => beginsAs(comment, origin) && store.get(comment) === undefined);
+  const leftovers = unknown.filter(({ comment }) => blocks.hasEnded(comment));
+  // A promoted master may show what was released: it is released again.
+  for (const { comment } of leftovers) releaseLeftover(comment, block.view);
+  let inside: Inside = blocks.leasesIn(block).length + leftovers.length > 0 ? 'leases' : 'empty';
+  if (unknown.length > leftovers.length) inside = 'unknown marks';
+  return { ranges, inside, askedAt: now, unconfirmed };
+}
+
+/** @returns whether there is more to do now */
+async function carryOut(
+  deps: VisitDeps,
+  { block, step, shown }: { readonly block: Block; readonly step: BlockStep; readonly shown: Shown },
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { store, blocks, log } = deps;
+  const { mark } = block;
+  switch (step.kind) {
+    case 'hold':
+      store.applyBlock(mark, (one) => one && hold(one));
+      return true;
+    case 'drain':
+      store.applyBlock(mark, (one) => one && drain(one));
+      log.warn('a block of addresses is not alone on the grid: it goes back', { block: mark, ...intervalOf(block) });
+      return true;
+    case 'confirm': {
+      const overdue = blocks.owedTooLong(block);
+      if (overdue === undefined) blocks.confirm(block, { ...shown, others: others(deps, block, shown) });
+      else blocks.stop(block, 'block-refused', overdueError(block, overdue.address));
+      return false;
+    }
+    case 'stop': {
+      const kind = step.inside === 'unknown marks' && step.seen === 'alone' ? 'block-shared' : 'block-altered';
+      blocks.stop(block, kind, stopError(block, step, shown));
+      return false;
+    }
+    case 'remove':
+      await remove(deps, { block, object: step.object }, signal);
+      return false;
+    case 'forget':
+      forget(deps, block);
+      return false;
+    case 'wait':
+      return false;
+  }
+}
+
+async function remove(
+  deps: VisitDeps,
+  { block, object }: { readonly block: Block; readonly object: Range },
+  signal: AbortSignal,
+): Promise<void> {
+  const { grid, store, blocks, moment, log } = deps;
+  const { mark, view } = block;
+  const isSent = store.applyBlock(mark, (one) => one && blockDeleteInDoubt(one, moment()));
+  await store.durable();
+  try {
+    if (isSent === undefined || blocks.leasesIn(block).length > 0)
+      throw new GridError('busy', `${mark} is in use again`);
+    await grid.remove(object, signal);
+  } catch (error) {
+    const isOpen = error instanceof GridError && error.outcome === 'open';
+    store.applyBlock(
+      mark,
+      (one) => one && (isOpen ? blockDeleteInDoubt(one, moment()) : blockDeleteRefused(one, block)),
+    );
+    throw error;
+  }
+  forget(deps, block);
+  log.info('gave a block of addresses back', { block: mark, view, ...intervalOf(block) });
+}
+
+function forget({ store, blocks }: VisitDeps, block: Block): void {
+  store.applyBlock(block.mark, () => undefined);
+  blocks.forget(block);
+}
+
+/** Addresses inside that no lease of this host has: those are known at each moment. */
+function others({ blocks }: VisitDeps, block: Block, { occupants }: Shown): ReadonlySet<string> {
+  const leases = blocks.leasesIn(block);
+  // Not all grids say the comment here.
+  const isOurs = ({ address, comment }: Occupant) =>
+    leases.some((lease) => lease.address === address && (comment === '' || comment === lease.mark));
+  return new Set(occupants.filter((one) => !isOurs(one)).map(({ address }) => address));
+}
+
+/** The grid does not take the reservation of an address of a block. */
+export function refusedError(block: Block, address: string, why: GridError): GridError {
+  return new GridError(
+    why.reason,
+    `${subjectOf(block)}: the grid refuses the reservation of ${address}: ${why.message}`,
+    {
+      hint: why.hint,
+      cause: why,
+    },
+  );
+}
+
+function overdueError(block: Block, address: string | null): GridError {
+  return new GridError(
+    'rejected',
+    `${subjectOf(block)}: the grid has not taken the reservation of ${address} for minutes`,
+    {
+      hint: 'see the log of the daemon for what the grid answers; the block serves again when the grid has taken it',
+    },
+  );
+}
+
+function stopError(block: Block, { seen, inside }: Extract<BlockStep, { kind: 'stop' }>, { ranges, occupants }: Shown) {
+  const subject = subjectOf(block);
+  const touching = ranges.find(({ comment }) => comment !== block.mark);
+  if (seen === 'alone' && inside === 'unknown marks') {
+    const origin = parseBlockMark(block.mark)?.origin;
+    const one = occupants.find(({ comment }) => origin !== undefined && beginsAs(comment, origin));
+    return new GridError(
+      'network-conflict',
+      `${subject} has reservations of this host of which it knows nothing: ${one?.comment}`,
+      {
+        hint: 'look for a second machine with the name and the state of this one; if there is none, run CNI GC or delete the reservation',
+      },
+    );
+  }
+  const what = {
+    nothing: 'is gone from the grid',
+    altered: 'was changed on the grid',
+    touched: `overlaps the range ${touching?.first}-${touching?.last} "${touching?.comment}"`,
+    alone: '',
+    unconfirmed: '',
+  }[seen];
+  return new GridError('network-conflict', `${subject} ${what}`, {
+    hint: `no address of it is given until it is the only range there again, reserved, with the comment "${block.mark}"`,
+  });
+}

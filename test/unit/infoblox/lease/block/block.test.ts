@@ -1,0 +1,86 @@
+import { describe, expect, test } from 'vitest';
+import {
+  addressesOf,
+  type Block,
+  blockCreateInDoubt,
+  blockDeleteInDoubt,
+  blockDeleteRefused,
+  drain,
+  foreign,
+  given,
+  hold,
+  intervalOf,
+  isOfSpec,
+  resumedBlock,
+  take,
+  waited,
+} from '../../../../../src/infoblox/lease/block/block.ts';
+import { shortNetworkName } from '../../../../../src/infoblox/mark.ts';
+import { networkSpec, type SpecInput } from '../../../../../src/infoblox/network/spec.ts';
+import { aBlock } from '../../../../fixture/a-block.ts';
+import { momentAt, noon, window } from '../../../../fixture/a-lease.ts';
+
+const { mark, network, view, cidr, first, size } = aBlock();
+const asked = { name: 'net-1', view: 'default', containers: '', prefixLength: 24, keepFirst: false, blockSize: 8 };
+const identity = { mark, network, view, cidr, first, size };
+
+describe('a block', () => {
+  test('is taken with a create in doubt for all its time, also of its answer, and held only then', () => {
+    const taken = take(identity, noon);
+    expect(taken).toMatchObject({ phase: 'taking', takenAt: noon.wall, createInDoubtUntil: noon.now + window.end });
+    const later = momentAt(noon.now + 5_000);
+    expect(blockCreateInDoubt(taken, later).createInDoubtUntil).toBe(later.now + window.end);
+    expect(hold(taken)).toMatchObject({ phase: 'held', createInDoubtUntil: null });
+    expect(hold(drain(taken)).phase).toBe('draining');
+  });
+
+  test('remembers what it has given last, and when', () => {
+    expect(given(aBlock(), '10.0.0.17', noon)).toMatchObject({ lastGiven: '10.0.0.17', usedAt: noon.wall });
+  });
+
+  test('that this state did not take drains from the start, for as long as its host may be alive', () => {
+    const block = foreign(identity, { waitMs: 90_000 });
+    expect(block).toMatchObject({ phase: 'draining', takenAt: null, waitMs: 90_000 });
+    expect(waited(waited(block, 60_000), 60_000).waitMs).toBe(0);
+  });
+
+  test('has a delete in doubt until its answer says that nothing was done', () => {
+    const block = drain(aBlock());
+    const sent = blockDeleteInDoubt(block, noon);
+    expect(sent.deleteInDoubtUntil).toBe(noon.now + window.end);
+    expect(blockDeleteRefused(sent, block)).toEqual(block);
+  });
+
+  test('is in doubt for all its time after a restart', () => {
+    const left = aBlock({ phase: 'taking', createInDoubtUntil: 5 });
+    expect(resumedBlock(left, noon)).toEqual({ ...left, createInDoubtUntil: noon.now + window.end });
+    expect(resumedBlock(aBlock(), noon)).toEqual(aBlock());
+  });
+
+  test('has its addresses in order', () => {
+    expect(intervalOf(aBlock())).toEqual({ first: '10.0.0.16', last: '10.0.0.23' });
+    expect(addressesOf(aBlock()).map((one) => Number(one.slice(7)))).toEqual([16, 17, 18, 19, 20, 21, 22, 23]);
+  });
+
+  test.each<[string, boolean, Partial<Block>, Partial<SpecInput>]>([
+    ['its network, view, subnet and size', true, {}, {}],
+    [
+      'a name that is shortened in marks',
+      true,
+      { network: shortNetworkName('n'.repeat(90)) },
+      { name: 'n'.repeat(90) },
+    ],
+    ['another name', false, {}, { name: 'net-2' }],
+    ['another view', false, {}, { view: 'other' }],
+    ['another subnet', false, {}, { subnet: '10.0.0.0/23' }],
+    ['another size', false, {}, { blockSize: 16 }],
+    ['no block at all', false, {}, { blockSize: 0 }],
+  ])('%s: is what a spec asks for: %s', (_, isIt, over, input) => {
+    expect(isOfSpec(aBlock(over), networkSpec({ ...asked, subnet: '10.0.0.0/24', ...input }))).toBe(isIt);
+  });
+
+  test('is what a spec asks for whose network came from a container around its own', () => {
+    const from = (containers: string) => isOfSpec(aBlock(), networkSpec({ ...asked, containers }));
+    expect([from('172.18.0.0/16,10.0.0.0/16'), from('172.18.0.0/16')]).toEqual([true, false]);
+  });
+});
