@@ -1,81 +1,182 @@
-/** The daemon's flags: their names, defaults and texts, in the groups of `--help`. Those of the original keep its names and defaults. */
+/**
+ * The daemon's flags, in the groups of `--help`: names, defaults, what the values may be, and texts. Those of the original keep its names
+ * and defaults.
+ */
 import type { ArgsDef } from 'citty';
+import * as v from 'valibot';
+import { maxCooldownMs } from '../../../infoblox/network/spec.ts';
 import { commandLines } from '../../about.ts';
-import { defaultSocketDir, defaultStateDir } from '../../protocol.ts';
+import { callTimeoutsMs, defaultSocketDir, defaultStateDir } from '../../protocol.ts';
+import { day, parseDuration } from '../../quantity.ts';
+import type { ListenAddress } from '../metrics/listener.ts';
+
+const maxAddTimeoutMs = callTimeoutsMs.ADD - 5_000;
+const maxHistoryMs = 3_650 * day;
+
+const any = v.string();
+const text = v.pipe(v.string(), v.trim(), v.minLength(1, 'must not be empty'));
+const path = v.pipe(v.string(), v.regex(/^\//, 'must be an absolute path'));
+const whatNamesAre = 'must consist of letters, digits, "_", "." and "-"';
+const name = v.pipe(v.string(), v.regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/, whatNamesAre));
+const whatHostsAre =
+  'must name hosts or addresses alone, separated by commas: no https://, no path, the port in --wapi-port, IPv6 addresses in brackets';
+const host = v.pipe(
+  v.string(),
+  v.regex(/^[a-zA-Z0-9_.-]+$|^\[[0-9a-fA-F:]+\]$/, whatHostsAre),
+  // As URLs have it: in lower case, an address in its short form.
+  v.transform((host) => URL.parse(`https://${host}`)?.hostname ?? host),
+);
+const hosts = v.pipe(text, v.transform(listed), v.array(host));
+const whatPortsAre = 'must be a port number';
+const port = v.pipe(
+  v.string(),
+  v.regex(/^\d{1,5}$/, whatPortsAre),
+  v.transform(Number),
+  v.minValue(1, whatPortsAre),
+  v.maxValue(65535, whatPortsAre),
+);
+const version = v.pipe(
+  v.string(),
+  v.regex(/^\d{1,2}\.\d{1,2}(\.\d{1,2})*$/, 'must be a version such as 2.3'),
+  v.check((version) => isAtLeast(version, [2, 3]), 'must be 2.3 or above'),
+);
+const bits = v.pipe(v.string(), v.regex(/^\d{1,3}$/, 'must be a whole number of bits'), v.transform(Number));
+const labels = v.pipe(
+  v.string(),
+  v.transform((list) => (list === '' ? [] : list.split(',')).map((pair) => pair.split('=').map((part) => part.trim()))),
+  v.everyItem(
+    (pair) => pair.length === 2 && !pair.includes(''),
+    'must be a list such as "Site=Paris,Owner=Network team"',
+  ),
+  v.transform((pairs): Record<string, string> => Object.fromEntries(pairs)),
+);
+/** In milliseconds. */
+const duration = v.pipe(
+  v.string(),
+  v.transform(parseDuration),
+  v.number('must be a duration such as 500ms, 30s or 10m'),
+);
+const addTimeout = v.pipe(
+  duration,
+  v.minValue(1_000, 'must be at least 1s'),
+  v.maxValue(maxAddTimeoutMs, `must be at most ${maxAddTimeoutMs / 1000}s: runtimes give up then`),
+);
+const history = v.pipe(duration, v.maxValue(maxHistoryMs, `must be at most ${maxHistoryMs / day}d`));
+const cooldown = v.pipe(duration, v.maxValue(maxCooldownMs, 'must be at most 1h'));
+const listening = v.pipe(
+  v.string(),
+  v.regex(
+    /^(off|\[[0-9a-fA-F:]+\]:\d{1,5}|[a-zA-Z0-9_.-]*:\d{1,5})$/,
+    'must be off, or host:port such as 127.0.0.1:9477',
+  ),
+  v.transform(listenAddress),
+  v.check((address) => address === undefined || address.port <= 65535, 'must have a port up to 65535'),
+);
+const level = v.picklist(['error', 'warn', 'info', 'debug'], 'must be error, warn, info or debug');
+const format = v.picklist(['text', 'json', 'auto'], 'must be text, json or auto');
 
 /** A flag with a value, as all are but two; the default `''` is not shown. */
-const text = (standard: string, description: string) => ({ type: 'string', default: standard, description }) as const;
+const flag = <const S extends v.GenericSchema<string, unknown>>(standard: string, schema: S, description: string) =>
+  ({ type: 'string', default: standard, description, schema }) as const;
 
 const grid = {
-  'grid-host': text('192.168.124.200', 'Grid host; several, comma-separated, are tried in order'),
-  'wapi-port': text('443', 'WAPI port'),
-  'wapi-username': text('', 'WAPI user name'),
-  'wapi-password': text(
+  'grid-host': flag('192.168.124.200', hosts, 'Grid host; several, comma-separated, are tried in order'),
+  'wapi-port': flag('443', port, 'WAPI port'),
+  'wapi-username': flag('', any, 'WAPI user name'),
+  'wapi-password': flag(
     '',
+    any,
     'WAPI password; visible in the process list while the daemon starts: prefer --wapi-password-file',
   ),
-  'wapi-password-file': text('', 'File with the WAPI password, read again when it changes'),
-  'wapi-client-cert': text(
+  'wapi-password-file': flag('', any, 'File with the WAPI password, read again when it changes'),
+  'wapi-client-cert': flag(
     '',
+    any,
     'PEM file with the certificate (and chain) by which the grid knows this daemon, beside or without user and password',
   ),
-  'wapi-client-key': text(
+  'wapi-client-key': flag(
     '',
+    any,
     'PEM file with its key, if it is not in the same file; both are read again when they change',
   ),
-  'wapi-version': text('2.3', 'WAPI version, 2.3 or above'),
-  'ssl-verify': text(
+  'wapi-version': flag('2.3', version, 'WAPI version, 2.3 or above'),
+  'ssl-verify': flag(
     'false',
+    text,
     "Check the grid's certificate: true, false, pin (the keys that its hosts had at the first start), or a file of certificates to trust",
   ),
-  labels: text(
+  labels: flag(
     '',
+    labels,
     'Extensible attributes for all that is created, "Site=Paris,Owner=Network team"; left out where the grid does not define them',
   ),
-} satisfies ArgsDef;
+} as const;
 
 const driver = {
-  'socket-dir': text(defaultSocketDir, 'Directory of the socket that plugins connect to'),
-  'driver-name': text('infoblox', 'Name of the socket file, and of the plugin ("type" in the network configuration)'),
-  'cluster-name': text('cluster-1', 'Cluster of this host: part of the mark of its reservations'),
-  'node-name': text('', 'Name of this host, unique in its cluster; default: the host name'),
-  'add-timeout': text('30s', 'Time for one ADD, at most 60s'),
-  'release-original': text(
+  'socket-dir': flag(defaultSocketDir, path, 'Directory of the socket that plugins connect to'),
+  'driver-name': flag(
+    'infoblox',
+    name,
+    'Name of the socket file, and of the plugin ("type" in the network configuration)',
+  ),
+  'cluster-name': flag('cluster-1', name, 'Cluster of this host: part of the mark of its reservations'),
+  'node-name': flag(
     '',
+    v.union([v.literal(''), name], whatNamesAre),
+    'Name of this host, unique in its cluster; default: the host name',
+  ),
+  'add-timeout': flag('30s', addTimeout, 'Time for one ADD, at most 60s'),
+  'release-original': flag(
+    '',
+    any,
     'Release, on DEL, also what the original driver reserved for the container under this Tenant ID; see docs/migration.md',
   ),
-  'reap-after': text('10m', 'Release addresses whose network namespace has been gone for this long; 0: never'),
-} satisfies ArgsDef;
+  'reap-after': flag(
+    '10m',
+    duration,
+    'Release addresses whose network namespace has been gone for this long; 0: never',
+  ),
+} as const;
 
 const policy = {
-  'network-view': text('default', 'Network view, where the network configuration names none'),
-  'network-container': text('172.18.0.0/16', 'Networks without "subnet" are allocated from these, comma-separated'),
-  'prefix-length': text('24', 'Prefix length of such networks'),
-  'ip-cooldown': text('0s', 'Keep a released address reserved for this long before it can be given again, at most 1h'),
-} satisfies ArgsDef;
+  'network-view': flag('default', text, 'Network view, where the network configuration names none'),
+  'network-container': flag(
+    '172.18.0.0/16',
+    any,
+    'Networks without "subnet" are allocated from these, comma-separated',
+  ),
+  'prefix-length': flag('24', bits, 'Prefix length of such networks'),
+  'ip-cooldown': flag(
+    '0s',
+    cooldown,
+    'Keep a released address reserved for this long before it can be given again, at most 1h',
+  ),
+} as const;
 
 const state = {
-  'state-dir': text(defaultStateDir, 'Directory of the durable state'),
-  'lease-history': text('30d', 'Remember for this long who held an address; 0: not at all'),
-} satisfies ArgsDef;
+  'state-dir': flag(defaultStateDir, path, 'Directory of the durable state'),
+  'lease-history': flag('30d', history, 'Remember for this long who held an address; 0: not at all'),
+} as const;
 
 const observability = {
-  'metrics-listen': text(
+  'metrics-listen': flag(
     'off',
+    listening,
     'Serve a page for people at /, /metrics (Prometheus), /livez, /readyz and /health at this address, host:port; ":9477" is 127.0.0.1:9477',
   ),
-  'log-level': text('info', 'error, warn, info or debug'),
-  'log-format': text('auto', 'text, json, or auto: text on a terminal'),
-} satisfies ArgsDef;
+  'log-level': flag('info', level, 'error, warn, info or debug'),
+  'log-format': flag('auto', format, 'text, json, or auto: text on a terminal'),
+} as const;
 
 const about = {
-  'environment-file': text(
+  'environment-file': flag(
     '',
+    any,
     'File whose DAEMON_FLAGS count where this command line says nothing, and whose variables are set; as EnvironmentFile= of systemd',
   ),
   help: { type: 'boolean', description: 'Show this help' },
   version: { type: 'boolean', description: 'Show the version' },
-} as const satisfies ArgsDef;
+} as const;
 
 /** All but those that every command has, by the heading of each group. */
 export const flagGroups = {
@@ -86,7 +187,32 @@ export const flagGroups = {
   Observability: observability,
 } as const;
 
-export const flags = { ...grid, ...driver, ...policy, ...state, ...observability, ...about } satisfies ArgsDef;
+const settings = { ...grid, ...driver, ...policy, ...state, ...observability };
+
+export const flags = { ...settings, ...about } satisfies ArgsDef;
+
+/** What their values may be. */
+export const FlagSchema = v.object(
+  Object.fromEntries(Object.entries(settings).map(([name, { schema }]) => [name, schema])) as {
+    [Name in keyof typeof settings]: (typeof settings)[Name]['schema'];
+  },
+);
+
+function listed(text: string): string[] {
+  return text.split(',').map((one) => one.trim());
+}
+
+/** A bare port is served to the host alone: metrics for everybody have to be asked for by an address. */
+function listenAddress(text: string): ListenAddress | undefined {
+  if (text === 'off') return undefined;
+  const colon = text.lastIndexOf(':');
+  return { host: text.slice(0, colon).replace(/[[\]]/g, '') || '127.0.0.1', port: Number(text.slice(colon + 1)) };
+}
+
+function isAtLeast(version: string, least: readonly [number, number]): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  return major > least[0] || (major === least[0] && minor >= least[1]);
+}
 
 /** Describes flags for `--help`, by the heading of their group: a paragraph each. */
 export function flagHelp(groups: Readonly<Record<string, ArgsDef>>): string {

@@ -2,106 +2,18 @@
 import { hostname } from 'node:os';
 import * as v from 'valibot';
 import { GridError } from '../../../infoblox/errors.ts';
-import { maxCooldownMs, networkSpec } from '../../../infoblox/network/spec.ts';
-import { callTimeoutsMs, socketFile } from '../../protocol.ts';
-import { day, parseDuration } from '../../quantity.ts';
-import type { ListenAddress } from '../metrics/listener.ts';
+import { networkSpec } from '../../../infoblox/network/spec.ts';
+import { socketFile } from '../../protocol.ts';
 import { StartError } from '../start-error.ts';
 import { type FlagValues, UsageError } from './command-line.ts';
 import { passwordSource, readClientCertificate } from './credentials.ts';
+import { FlagSchema } from './flags.ts';
 import { readTrust } from './trust.ts';
 
 export type Options = Readonly<ReturnType<typeof readOptions>>;
 
-const maxAddTimeoutMs = callTimeoutsMs.ADD - 5_000;
-const maxHistoryMs = 3_650 * day;
 /** Bytes of a socket's path, its end not counted: unix(7), sun_path. */
 const maxSocketPathBytes = 107;
-
-const text = v.pipe(v.string(), v.trim(), v.minLength(1, 'must not be empty'));
-const path = v.pipe(v.string(), v.regex(/^\//, 'must be an absolute path'));
-const whatNamesAre = 'must consist of letters, digits, "_", "." and "-"';
-const name = v.pipe(v.string(), v.regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/, whatNamesAre));
-const whatHostsAre =
-  'must name hosts or addresses alone, separated by commas: no https://, no path, the port in --wapi-port, IPv6 addresses in brackets';
-const hosts = v.pipe(
-  text,
-  v.transform((list) => list.split(',').map((host) => host.trim())),
-  v.array(
-    v.pipe(
-      v.string(),
-      v.regex(/^[a-zA-Z0-9_.-]+$|^\[[0-9a-fA-F:]+\]$/, whatHostsAre),
-      // As URLs have it: in lower case, an address in its short form.
-      v.transform((host) => URL.parse(`https://${host}`)?.hostname ?? host),
-    ),
-  ),
-);
-const duration = v.pipe(
-  v.string(),
-  v.transform(parseDuration),
-  v.number('must be a duration such as 500ms, 30s or 10m'),
-);
-
-const Flags = v.object({
-  'grid-host': hosts,
-  'wapi-port': v.pipe(
-    v.string(),
-    v.regex(/^\d{1,5}$/, 'must be a port number'),
-    v.transform(Number),
-    v.minValue(1, 'must be a port number'),
-    v.maxValue(65535, 'must be a port number'),
-  ),
-  'wapi-username': v.string(),
-  'wapi-password': v.string(),
-  'wapi-password-file': v.string(),
-  'wapi-client-cert': v.string(),
-  'wapi-client-key': v.string(),
-  'wapi-version': v.pipe(
-    v.string(),
-    v.regex(/^\d{1,2}\.\d{1,2}(\.\d{1,2})*$/, 'must be a version such as 2.3'),
-    v.check((version) => atLeast(version, [2, 3]), 'must be 2.3 or above'),
-  ),
-  'ssl-verify': text,
-  'socket-dir': path,
-  'driver-name': name,
-  'network-view': text,
-  'network-container': v.string(),
-  'prefix-length': v.pipe(v.string(), v.regex(/^\d{1,3}$/, 'must be a whole number of bits'), v.transform(Number)),
-  'ip-cooldown': v.pipe(duration, v.maxValue(maxCooldownMs, 'must be at most 1h')),
-  'cluster-name': name,
-  'node-name': v.union([v.literal(''), name], whatNamesAre),
-  labels: v.pipe(
-    v.string(),
-    v.transform((list) =>
-      (list === '' ? [] : list.split(',')).map((pair) => pair.split('=').map((part) => part.trim())),
-    ),
-    v.everyItem(
-      (pair) => pair.length === 2 && !pair.includes(''),
-      'must be a list such as "Site=Paris,Owner=Network team"',
-    ),
-    v.transform((pairs): Record<string, string> => Object.fromEntries(pairs)),
-  ),
-  'state-dir': path,
-  'lease-history': v.pipe(duration, v.maxValue(maxHistoryMs, `must be at most ${maxHistoryMs / day}d`)),
-  'add-timeout': v.pipe(
-    duration,
-    v.minValue(1_000, 'must be at least 1s'),
-    v.maxValue(maxAddTimeoutMs, `must be at most ${maxAddTimeoutMs / 1000}s: runtimes give up then`),
-  ),
-  'release-original': v.string(),
-  'reap-after': duration,
-  'metrics-listen': v.pipe(
-    v.string(),
-    v.regex(
-      /^(off|\[[0-9a-fA-F:]+\]:\d{1,5}|[a-zA-Z0-9_.-]*:\d{1,5})$/,
-      'must be off, or host:port such as 127.0.0.1:9477',
-    ),
-    v.transform(listenAddress),
-    v.check((address) => address === undefined || address.port <= 65535, 'must have a port up to 65535'),
-  ),
-  'log-level': v.picklist(['error', 'warn', 'info', 'debug'], 'must be error, warn, info or debug'),
-  'log-format': v.picklist(['text', 'json', 'auto'], 'must be text, json or auto'),
-});
 
 /**
  * Checks the flags and reads the files that they name.
@@ -115,7 +27,7 @@ export function readOptions(
   env: NodeJS.ProcessEnv,
   { isTerminal, hostName = hostname() }: { readonly isTerminal: boolean; readonly hostName?: string },
 ) {
-  const parsed = v.safeParse(Flags, values);
+  const parsed = v.safeParse(FlagSchema, values);
   if (!parsed.success) {
     const issue = parsed.issues[0];
     const flag = String(issue.path?.[0]?.key ?? '');
@@ -196,16 +108,4 @@ function checkSocketPath(file: string): void {
   throw new UsageError(
     `--socket-dir and --driver-name make ${file}, a path of ${bytes} bytes, and that of a socket may have ${maxSocketPathBytes}: use a shorter --socket-dir or --driver-name`,
   );
-}
-
-/** A bare port is served to the host alone: metrics for everybody have to be asked for by an address. */
-function listenAddress(text: string): ListenAddress | undefined {
-  if (text === 'off') return undefined;
-  const colon = text.lastIndexOf(':');
-  return { host: text.slice(0, colon).replace(/[[\]]/g, '') || '127.0.0.1', port: Number(text.slice(colon + 1)) };
-}
-
-function atLeast(version: string, least: readonly [number, number]): boolean {
-  const [major = 0, minor = 0] = version.split('.').map(Number);
-  return major > least[0] || (major === least[0] && minor >= least[1]);
 }
