@@ -32,7 +32,7 @@ describe('a key under ipam', () => {
     ['prefixLength', 'prefix-length'],
     ['prefix_length', 'prefix-length'],
     ['prefix-lenght', 'prefix-length'],
-    ['ipCooldownMs', 'ip-cooldown'],
+    ['ipCooldown', 'ip-cooldown'],
     ['ip-cool-down', 'ip-cooldown'],
     ['route', 'routes'],
     ['socketDir', 'socket-dir'],
