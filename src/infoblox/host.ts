@@ -8,8 +8,11 @@ export interface Host {
   readonly machine: Machine;
   /** Looks at a network namespace. Never throws: what is unclear is not seen. */
   identify(netns: string): SandboxIdentity;
-  /** Tells whether a namespace is still there: `gone` only if that is proven. Never throws. */
-  fate(identity: SandboxIdentity): Fate;
+  /**
+   * Tells whether a namespace is still there: `gone` only if that is proven. Never throws.
+   * @param lastUptime the highest that is known of its boot, in seconds; null if none is
+   */
+  fate(identity: SandboxIdentity, lastUptime: number | null): Fate;
   /** Tells whether an address is one of this host itself. Never rejects. */
   isOwnAddress(address: string): Promise<boolean>;
   /** A number from 0 up to 1, another each time: what hosts do that were interrupted together is spread by it. */
@@ -24,7 +27,8 @@ export interface Machine {
   readonly hardware: string | undefined;
 }
 
-export type Fate = 'alive' | 'gone' | 'unknown';
+/** `gone with its boot`: the host has certainly been booted since. */
+export type Fate = 'alive' | 'gone' | 'gone with its boot' | 'unknown';
 
 /** What is remembered of a container's network namespace when it is given its address. */
 export interface SandboxIdentity {
@@ -41,6 +45,8 @@ export interface SandboxIdentity {
   readonly bootId: string | null;
   /** Seconds since 1970. */
   readonly bootedAt: number | null;
+  /** Seconds from the boot to this look; null if something else than the kernel of the host may say so. */
+  readonly uptime: number | null;
 }
 
 /** What is remembered where there is none. */
@@ -50,4 +56,5 @@ export const noSandbox: SandboxIdentity = {
   processStart: null,
   bootId: null,
   bootedAt: null,
+  uptime: null,
 };

@@ -119,7 +119,7 @@ export class SimHost {
     return {
       machine: { installation: this.name, hardware: this.name },
       identify: (path) => ({ netns: path, netnsId: this.#seen(path), processStart: null, ...this.#boot() }),
-      fate: (identity) => this.#fate(identity),
+      fate: (identity, lastUptime) => this.#fate(identity, lastUptime),
       isOwnAddress: async () => false,
       random: () => {
         draws += 1;
@@ -129,7 +129,11 @@ export class SimHost {
   }
 
   #boot() {
-    return { bootId: `boot-${this.#boots}`, bootedAt: Math.round((this.#bootedAt + this.#setBy) / 1_000) };
+    return {
+      bootId: `boot-${this.#boots}`,
+      bootedAt: Math.round((this.#bootedAt + this.#setBy) / 1_000),
+      uptime: Math.floor((this.#world.time.now - this.#bootedAt) / 1_000),
+    };
   }
 
   #seen(path: string): string | null {
@@ -137,18 +141,18 @@ export class SimHost {
     return id === undefined ? null : `${id} via ${place}`;
   }
 
-  #fate({ netns, netnsId, bootId, bootedAt }: SandboxIdentity): Fate {
+  #fate({ netns, netnsId, bootId, bootedAt }: SandboxIdentity, lastUptime: number | null): Fate {
     if (netns === null || netnsId === null) return 'unknown';
     const now = this.#namespaces.get(netns);
     const [id = ''] = netnsId.split(' via ');
-    const boot: Boot = { id: bootId ?? undefined, at: bootedAt ?? undefined };
+    const boot: Boot = { id: bootId ?? undefined, at: bootedAt ?? undefined, uptime: lastUptime ?? undefined };
     const present = this.#boot();
     return fateOf(
       { id, place, above: undefined, boot, processStart: undefined },
       {
         at: now === undefined ? { kind: 'absent' } : { kind: 'namespace', id: now },
         place,
-        boot: { id: present.bootId, at: present.bootedAt },
+        boot: { id: present.bootId, at: present.bootedAt, uptime: present.uptime },
       },
     );
   }

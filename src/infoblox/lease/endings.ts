@@ -71,7 +71,8 @@ export type Evidence =
   | 'alive'
   | 'unknown'
   | 'gone once'
-  | 'gone twice';
+  | 'gone twice'
+  | 'gone with its boot';
 
 /** What becomes of the lease. `abandon` is `release` with a create that may still be carried out. */
 export type Answer = 'release' | 'abandon' | 'forget' | 'keep';
@@ -92,8 +93,11 @@ export const causes: { readonly [C in Cause]: { readonly evidence: readonly Evid
   'failed ADD': { evidence: ['nothing left', 'perhaps something left', 'create in doubt'], by: 'unfinished' },
   'dead ADD': { evidence: ['the call'], by: 'unfinished' },
   GC: { evidence: ['valid', 'ADD under way', 'told since', 'not valid'], by: 'GC' },
-  reaper: { evidence: ['ADD under way', 'told since', 'alive', 'unknown', 'gone once', 'gone twice'], by: 'reaper' },
-  gc: { evidence: ['ADD under way', 'alive', 'unknown', 'gone once'], by: 'operator' },
+  reaper: {
+    evidence: ['ADD under way', 'told since', 'alive', 'unknown', 'gone once', 'gone twice', 'gone with its boot'],
+    by: 'reaper',
+  },
+  gc: { evidence: ['ADD under way', 'alive', 'unknown', 'gone once', 'gone with its boot'], by: 'operator' },
   release: { evidence: ['alive', 'the call'], by: 'operator' },
   'gc --host': { evidence: ['the call'], by: 'operator' },
 };
@@ -130,12 +134,13 @@ export const endings: readonly EndingRule[] = [
   { cause: 'GC', phase: ['pending', 'releasing'], evidence: causes.GC.evidence, answer: 'keep', because: 'its ADD ends it, or something has ended it' },
 
   { cause: 'reaper', phase: ['bound'], evidence: ['gone twice'], answer: 'release', because: 'its namespace is gone, and was some time ago' },
+  { cause: 'reaper', phase: ['bound'], evidence: ['gone with its boot'], answer: 'release', because: 'the host has certainly been booted since, and nothing is at the place of its namespace' },
   { cause: 'reaper', phase: ['bound'], evidence: ['gone once'], answer: 'keep', because: 'one look may be mistaken' },
   { cause: 'reaper', phase: ['bound'], evidence: ['alive', 'unknown'], answer: 'keep', because: 'only what proves the end counts' },
   { cause: 'reaper', phase: ['bound'], evidence: ['ADD under way', 'told since'], answer: 'keep', because: 'the container may have started again in another namespace' },
   { cause: 'reaper', phase: notBound, evidence: causes.reaper.evidence, answer: 'keep', because: 'nothing is bound' },
 
-  { cause: 'gc', phase: ['bound'], evidence: ['gone once'], answer: 'release', because: 'its namespace is gone, and a person will not wait for a second look' },
+  { cause: 'gc', phase: ['bound'], evidence: ['gone once', 'gone with its boot'], answer: 'release', because: 'its namespace is gone, and a person will not wait for a second look' },
   { cause: 'gc', phase: ['bound'], evidence: ['alive', 'unknown'], answer: 'keep', because: 'only what proves the end counts' },
   { cause: 'gc', phase: ['bound'], evidence: ['ADD under way'], answer: 'keep', because: 'the container may have started again in another namespace' },
   { cause: 'gc', phase: notBound, evidence: causes.gc.evidence, answer: 'keep', because: 'nothing is bound' },
@@ -174,7 +179,7 @@ export interface Ended extends Verdict {
 }
 
 interface EndingDeps {
-  readonly store: Pick<LeaseStore, 'apply' | 'get'>;
+  readonly store: Pick<LeaseStore, 'apply' | 'get' | 'lastUptime'>;
   readonly host: Pick<Host, 'fate'>;
   readonly adds: Pick<SingleFlight<unknown>, 'underWay'>;
   readonly answers: Pick<Answers, 'toldSince'>;
@@ -217,10 +222,10 @@ export function wouldEnd(deps: EndingDeps, identity: LeaseIdentity, reason: Reas
   return ending(reason, { identity, lease: deps.store.get(identity.mark) }, knownOf(deps, identity));
 }
 
-function knownOf({ host, adds, answers, moment }: EndingDeps, { mark }: LeaseIdentity): Known {
+function knownOf({ store, host, adds, answers, moment }: EndingDeps, { mark }: LeaseIdentity): Known {
   return {
     moment: moment(),
-    fate: host.fate,
+    fate: (lease) => host.fate(lease, store.lastUptime(lease.bootId)),
     isAdding: adds.underWay(mark),
     toldSince: (count) => answers.toldSince(mark, count),
   };

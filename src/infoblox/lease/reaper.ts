@@ -1,8 +1,8 @@
 /**
  * Finds attachments that died without a DEL: rkt never repeats a failed one, a reboot loses them all. An attachment is
  * alive until proven dead: its network namespace, seen when the address was given, is gone on two looks a grace period
- * apart. One that was never seen is left alone, and so is one that this daemon, started with another view of the host,
- * could not see any more.
+ * apart, or once where the host has certainly been booted since. One that was never seen is left alone, and so is one that this
+ * daemon, started with another view of the host, could not see any more.
  */
 import { every } from '../concurrency/clock.ts';
 import { workloadFields } from '../workload.ts';
@@ -36,14 +36,18 @@ export class Reaper {
     this.#graceMs = graceMs;
   }
 
-  /** Looks from time to time until stopped. */
+  /** Looks now, and from time to time until stopped. */
   start(): void {
+    this.#lookAfter(0);
+  }
+
+  #lookAfter(pauseMs: number): void {
     if (this.#isStopped) return;
-    const pause = Math.max(Math.min(this.#graceMs / 2, maxIntervalMs), minIntervalMs);
-    this.#cancelLook = this.#deps.clock.after(pause, () => {
+    const nextMs = Math.max(Math.min(this.#graceMs / 2, maxIntervalMs), minIntervalMs);
+    this.#cancelLook = this.#deps.clock.after(pauseMs, () => {
       this.look()
         .catch((error) => this.#deps.log.warn('cannot look for dead attachments', { reason: String(error) }))
-        .finally(() => this.start());
+        .finally(() => this.#lookAfter(nextMs));
     });
   }
 
@@ -78,7 +82,8 @@ export class Reaper {
     const gone: Lease[] = [];
     const turn = every(looksAtATime, clock.turn);
     for (const lease of store.where(({ phase, netnsId }) => phase === 'bound' && netnsId !== null)) {
-      if (host.fate(lease) === 'gone') gone.push(lease);
+      const fate = host.fate(lease, store.lastUptime(lease.bootId));
+      if (fate === 'gone' || fate === 'gone with its boot') gone.push(lease);
       await turn();
     }
     return gone;

@@ -77,8 +77,8 @@ function fill(directory: string): void {
   const database = new DatabaseSync(join(directory, 'state.db'));
   database.exec('BEGIN');
   const row = database.prepare(
-    `INSERT INTO lease (mark, network, view, phase, address, netns, netnsId, bootId, createdAt, writtenAt, attempts)
-     VALUES (?, 'net-1', 'default', 'bound', ?, '/run/netns/x', '4:1', 'boot', 0, 0, 0)`,
+    `INSERT INTO lease (mark, network, view, phase, address, netns, netnsId, bootId, createdAt, writtenAt, attempts, cooldownMs)
+     VALUES (?, 'net-1', 'default', 'bound', ?, '/run/netns/x', '4:1', 'boot', 0, 0, 0, 0)`,
   );
   for (let index = 0; index < 10_000; index += 1) row.run(`lease ${index}`, `10.9.${index >> 8}.${index & 255}`);
   database.exec("INSERT INTO fact VALUES ('imported', 'long ago'); COMMIT");

@@ -196,6 +196,22 @@ reaperTest('after a reboot what is not there any more is gone, wherever it was s
 });
 
 reaperTest(
+  'after a reboot that the kernel proves what is not there any more is gone at once, without the grace',
+  async (world) => {
+    const [gone, kept] = [makeNamespace(), makeNamespace()];
+    await world.caller.add('c1', { netns: gone });
+    await world.caller.add('c2', { netns: kept });
+    removeNamespace(gone);
+    await reboot(world, "bootId = 'of-the-boot-before', uptime = uptime + 1000000");
+    world.caller.dies('c1');
+    await until('the dead is found', () => !held(world).includes('c1'));
+    await world.ledger.settled();
+    expect(held(world)).toEqual(['c2']);
+  },
+  { flags: ['--reap-after=1h'] },
+);
+
+reaperTest(
   'another boot ID, or what looks like a reboot, is no death where the namespace is still there',
   async (world) => {
     const [one, other] = [makeNamespace(), makeNamespace()];

@@ -61,6 +61,8 @@ export abstract class BatchedLeaseStore implements LeaseStore {
   readonly #leases: Map<string, Lease>;
   readonly #blocks: Map<string, Block>;
   readonly #facts: Map<string, string>;
+  /** By boot ID. What a lease has said stays true when it is gone. */
+  readonly #lastUptimes = new Map<string, number>();
   readonly #listeners = new Set<StoreListener>();
   /** What was durable of that which has changed since the last commit. */
   readonly #before = new Map<string, Lease | undefined>();
@@ -78,6 +80,7 @@ export abstract class BatchedLeaseStore implements LeaseStore {
     this.#leases = new Map(leases.map((lease) => [lease.mark, resumed(lease, start)]));
     this.#blocks = new Map(blocks.map((block) => [block.mark, resumedBlock(block, start)]));
     this.#facts = new Map(facts);
+    for (const lease of leases) this.#noteUptime(lease);
     this.clock = clock;
     this.conditions = conditions;
   }
@@ -108,6 +111,10 @@ export abstract class BatchedLeaseStore implements LeaseStore {
     const isThere = (lease: Lease) =>
       lease.network === name && isBound(lease, view) && lease.address !== null && contains(cidr, lease.address);
     return this.where(isThere).length > 0;
+  }
+
+  lastUptime(bootId: string | null): number | null {
+    return this.#lastUptimes.get(bootId ?? '') ?? null;
   }
 
   due(now: number, limit: number, except = noMarks): string[] {
@@ -278,8 +285,14 @@ export abstract class BatchedLeaseStore implements LeaseStore {
     for (const [mark, before] of leases) this.#set(mark, before);
   }
 
+  #noteUptime({ bootId, uptime }: Lease): void {
+    if (bootId === null || uptime === null) return;
+    this.#lastUptimes.set(bootId, Math.max(uptime, this.#lastUptimes.get(bootId) ?? 0));
+  }
+
   #set(mark: string, lease: Lease | undefined): void {
     put(this.#leases, mark, lease);
+    if (lease !== undefined) this.#noteUptime(lease);
     for (const listener of this.#listeners) listener.changed?.(mark, lease);
   }
 }

@@ -32,6 +32,8 @@ export interface LeaseStore extends BoundLeases {
   where(matches: (lease: Lease) => boolean): Lease[];
   /** The bound lease of another mark at an address of a view. */
   boundAt(view: string, address: string, except: string): Lease | undefined;
+  /** The highest uptime, in seconds, that a lease of a boot of the host was written with; null if there is none. */
+  lastUptime(bootId: string | null): number | null;
   /**
    * Marks of the leases that the reconciler has to act on: whose create is owed first, then what is to be released, then by the time at which they were due.
    * @param now as the clock has it

@@ -40,6 +40,7 @@ const schema = `
     processStart INTEGER,
     bootId TEXT,
     bootedAt INTEGER,
+    uptime INTEGER,
     callers TEXT,
     workload TEXT,
     releasedBy TEXT,

@@ -20,6 +20,7 @@ export const StoredLease = v.object({
   processStart: nullableNumber,
   bootId: nullableText,
   bootedAt: nullableNumber,
+  uptime: nullableNumber,
   callers: nullableText,
   workload: v.pipe(nullableText, v.transform(readWorkload)),
   releasedBy: v.fallback(v.nullable(v.picklist(releasers)), null),

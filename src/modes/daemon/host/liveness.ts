@@ -14,6 +14,8 @@ export interface Boot {
   readonly id: string | undefined;
   /** Seconds since 1970. Moves when the clock is set: no proof of a reboot either. */
   readonly at: number | undefined;
+  /** Seconds that it has lasted at least; undefined if something else than the kernel of the host may have said so. */
+  readonly uptime?: number | undefined;
 }
 
 export interface Recorded {
@@ -52,12 +54,19 @@ const bootToleranceSeconds = 10;
 /** Decides whether a recorded namespace still exists. */
 export function fateOf(recorded: Recorded, seen: Seen): Fate {
   if (seen.at.kind === 'namespace' && seen.at.id === recorded.id) return 'alive';
+  if (seen.at.kind === 'absent' && isLaterBoot(recorded.boot, seen.boot)) return 'gone with its boot';
   if (isAnotherBoot(recorded.boot, seen.boot)) return 'gone';
   if (recorded.place === undefined) return 'unknown';
   if (recorded.place !== seen.place)
     return recorded.above !== undefined && recorded.above === seen.above ? 'gone' : 'unknown';
   if (seen.process !== undefined) return hasEnded(seen.process, recorded.processStart) ? 'gone' : 'unknown';
   return seen.at.kind === 'absent' || seen.at.kind === 'namespace' ? 'gone' : 'unknown';
+}
+
+/** A kernel counts from its boot, and nobody can set that back: one that has counted less is another one. */
+function isLaterBoot(before: Boot, now: Boot): boolean {
+  if (before.id === undefined || now.id === undefined || before.id === now.id) return false;
+  return before.uptime !== undefined && now.uptime !== undefined && now.uptime < before.uptime;
 }
 
 /** Both signs of a reboot are needed, since each of them comes without one. */

@@ -7,7 +7,7 @@ import { dirname, normalize } from 'node:path';
 import { isErrno } from '../../../errno.ts';
 import { fileIdentity, identityOf } from '../../../files/regular-file.ts';
 import type { Clock } from '../../../infoblox/concurrency/clock.ts';
-import type { Host, Machine } from '../../../infoblox/host.ts';
+import type { Host, Machine, SandboxIdentity } from '../../../infoblox/host.ts';
 import type { Log } from '../../../infoblox/log.ts';
 import { type Boot, fateOf, type PathState, type ProcessState, type Recorded, type Seen } from './liveness.ts';
 
@@ -25,8 +25,21 @@ const machineFiles = {
 const nsfs = 0x6e736673;
 /** Milliseconds: reading the time costs as much as looking at a namespace, and a listing looks at thousands. */
 const bootTimeMaxAgeMs = 1_000;
+/** Magic number of /proc (linux/magic.h, PROC_SUPER_MAGIC). */
+const procfs = 0x9fa0;
+/** Inode of the first time namespace (linux/proc_ns.h, PROC_TIME_INIT_INO): in another one the boot may seem to be at another time. */
+const firstTimeNamespace = 4_026_531_834;
 /** Stands for a boot ID that could not be read. */
 const unknownBoot = 'unknown';
+
+/** What the kernel says of this boot of the host. */
+interface Kernel {
+  readonly bootId: string;
+  /** Seconds. */
+  readonly uptime: () => number;
+  /** Whether nothing but the kernel of the host has a say in that. */
+  readonly isUptimeCertain: boolean;
+}
 
 interface HostDeps {
   readonly clock: Pick<Clock, 'wall' | 'now'>;
@@ -36,18 +49,24 @@ interface HostDeps {
 /**
  * Makes the Host port of this host. The first namespace under /proc that it may not see is warned of: the systemd unit hides them, and
  * without DEL or GC the address of such a container would never be released.
- * @param bootId names this boot of the host; from the kernel but in tests
+ * @param kernel other than the host's only in tests
  */
-export function thisHost({ clock, log }: HostDeps, bootId: string = readBootId()): Host {
-  let bootedAt = Math.round(clock.wall() / 1000 - uptime());
+export function thisHost({ clock, log }: HostDeps, kernel: Kernel = readKernel()): Host {
+  const readBoot = () => {
+    const { bootId, isUptimeCertain } = kernel;
+    const uptime = kernel.uptime();
+    const bootedAt = Math.round(clock.wall() / 1000 - uptime);
+    return { bootId, bootedAt, uptime: isUptimeCertain ? Math.floor(uptime) : null };
+  };
+  let latest = readBoot();
   let readAt = clock.now();
   let warned = false;
   const boot = () => {
     if (clock.now() - readAt > bootTimeMaxAgeMs) {
-      bootedAt = Math.round(clock.wall() / 1000 - uptime());
+      latest = readBoot();
       readAt = clock.now();
     }
-    return { bootId, bootedAt };
+    return latest;
   };
   const warnOfUnseen = (netns: string) => {
     if (warned || !netns.startsWith('/proc/')) return;
@@ -72,14 +91,14 @@ export function thisHost({ clock, log }: HostDeps, bootId: string = readBootId()
       const processStart = typeof process === 'object' ? process.start : null;
       return { netns: path, netnsId: at.id + placeText(path), processStart, ...boot() };
     },
-    fate({ netns, netnsId, processStart, bootId, bootedAt }) {
+    fate({ netns, netnsId, processStart, bootId, bootedAt }, lastUptime) {
       if (netns === null || netnsId === null) return 'unknown';
       const [id = '', place, above] = netnsId.split(/ via | in /);
       const recorded = {
         id,
         place,
         above,
-        boot: bootOf({ bootId, bootedAt }),
+        boot: bootOf({ bootId, bootedAt, uptime: lastUptime }),
         processStart: processStart ?? undefined,
       };
       return fateOf(recorded, { ...see(netns, recorded), boot: bootOf(boot()) });
@@ -87,8 +106,12 @@ export function thisHost({ clock, log }: HostDeps, bootId: string = readBootId()
   };
 }
 
-function bootOf({ bootId, bootedAt }: { bootId: string | null; bootedAt: number | null }): Boot {
-  return { id: bootId === unknownBoot ? undefined : (bootId ?? undefined), at: bootedAt ?? undefined };
+function bootOf({ bootId, bootedAt, uptime }: Pick<SandboxIdentity, 'bootId' | 'bootedAt' | 'uptime'>): Boot {
+  return {
+    id: bootId === unknownBoot ? undefined : (bootId ?? undefined),
+    at: bootedAt ?? undefined,
+    uptime: uptime ?? undefined,
+  };
 }
 
 /** Looks at a path, and around it only where that can tell anything: a listing looks at thousands. */
@@ -188,6 +211,23 @@ function processAt(path: string): ProcessState | undefined {
     return Number.isSafeInteger(start) ? { start } : 'unclear';
   } catch (error) {
     return isErrno(error, 'ENOENT', 'ESRCH') ? 'absent' : 'unclear';
+  }
+}
+
+function readKernel(): Kernel {
+  return { bootId: readBootId(), uptime, isUptimeCertain: isUptimeCertain() };
+}
+
+/** Containers may have a /proc/uptime of their own, as with lxcfs, or a time namespace that shifts the kernel's. */
+function isUptimeCertain(): boolean {
+  try {
+    const isMount =
+      statSync('/proc/uptime').dev !== statSync('/proc').dev || statfsSync('/proc/uptime').type !== procfs;
+    // Kernels before 5.6 have none.
+    const timeNamespace = statSync('/proc/self/ns/time', { throwIfNoEntry: false })?.ino ?? firstTimeNamespace;
+    return !isMount && timeNamespace === firstTimeNamespace;
+  } catch {
+    return false;
   }
 }
 

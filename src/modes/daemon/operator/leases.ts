@@ -53,10 +53,11 @@ function isOf({ mark, workload }: Lease, container: string): boolean {
 }
 
 /** Makes the record of a lease; looks at its sandbox. */
-export function leaseRecord(lease: Lease, { host, moment }: LeasesDeps): LeaseRecord {
+export function leaseRecord(lease: Lease, { store, host, moment }: LeasesDeps): LeaseRecord {
   const now = moment();
   const doubt = doubtOf(lease, now);
   const workload = workloadOfLease(lease);
+  const fate = host.fate(lease, store.lastUptime(lease.bootId));
   const { mark, view, address, createdAt, dueAt, attempts, netns } = lease;
   return {
     ...attachmentIn(mark),
@@ -70,7 +71,7 @@ export function leaseRecord(lease: Lease, { host, moment }: LeasesDeps): LeaseRe
     containerId: workload.containerId,
     createdAt: createdAt === 0 ? null : createdAt,
     inDoubt: doubt.create !== null || doubt.delete !== null,
-    sandbox: host.fate(lease),
+    sandbox: fate === 'gone with its boot' ? 'gone' : fate,
     workload: workloadName(workload),
   };
 }

@@ -10,8 +10,8 @@ import { markOf, useLeases } from './lease-fixture.ts';
 
 const leases = useLeases();
 
-/** A reaper without a period of grace, and what it works with; `fate` is that of the sandbox of every lease. */
-function reaperAndDeps(fate: (netns: string | null) => Fate) {
+/** A reaper and what it works with; `fate` is that of the sandbox of every lease. */
+function reaperAndDeps(fate: (netns: string | null) => Fate, graceMs = 0) {
   const { deps: all } = leases();
   const host = {
     ...all.host,
@@ -19,7 +19,7 @@ function reaperAndDeps(fate: (netns: string | null) => Fate) {
     fate: ({ netns }: { netns: string | null }) => fate(netns),
   };
   const deps = { ...all, host };
-  return { deps, reaper: new Reaper(deps, 0) };
+  return { deps, reaper: new Reaper(deps, graceMs) };
 }
 
 /** An ADD of the container c1 from a namespace. */
@@ -67,6 +67,19 @@ test('a container that an ADD has answered between the two looks counts as alive
   expect(store.get(markOf('c1'))?.phase).toBe('bound');
   await reaper.look();
   expect(store.get(markOf('c1'))?.phase).toBe('releasing');
+});
+
+test('a container of an earlier boot of the host is released on the first look, unless an ADD has come since', async () => {
+  const rebooted = (netns: string | null) => (netns === '/run/netns/new' ? 'alive' : 'gone with its boot');
+  const { deps, reaper } = reaperAndDeps(rebooted, 600_000);
+  const { store } = leases();
+  leases().reserve('c1', '10.0.0.2');
+  put(store, aLease(markOf('c1')));
+  put(store, aLease(markOf('c2'), { address: '10.0.0.3' }));
+  await add(deps, addFrom('/run/netns/new'), inTime());
+  await reaper.look();
+  expect(store.get(markOf('c1'))?.phase).toBe('bound');
+  expect(store.get(markOf('c2'))?.phase).toBe('releasing');
 });
 
 test('many that died at once are released with calls in between', async () => {

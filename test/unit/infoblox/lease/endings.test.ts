@@ -48,12 +48,14 @@ alive                  | keep     keep     keep     keep
 unknown                | keep     keep     keep     keep
 gone once              | keep     keep     keep     keep
 gone twice             | keep     keep     release  keep
+gone with its boot     | keep     keep     release  keep
 
 gc                     | none     pending  bound    releasing
 ADD under way          | keep     keep     keep     keep
 alive                  | keep     keep     keep     keep
 unknown                | keep     keep     keep     keep
 gone once              | keep     keep     release  keep
+gone with its boot     | keep     keep     release  keep
 
 release                | none     pending  bound    releasing
 alive                  | keep     keep     keep     keep
@@ -105,7 +107,8 @@ describe('the table', () => {
 
 /** What this host knows, where the lease is to be judged by some evidence. */
 function knownOf(evidence: Evidence) {
-  const fate: Fate = evidence === 'alive' || evidence === 'unknown' ? evidence : 'gone';
+  const fates: readonly Evidence[] = ['alive', 'unknown', 'gone with its boot'];
+  const fate = fates.includes(evidence) ? (evidence as Fate) : 'gone';
   return {
     moment: noon,
     fate: () => fate,
@@ -124,7 +127,7 @@ function reasonOf(cause: Cause, evidence: Evidence): Reason {
     case 'GC':
       return { cause, since: 0, isValid: evidence === 'valid' };
     case 'reaper':
-      return { cause, since: 0, isFirstLook: evidence === 'gone once' };
+      return { cause, since: 0, isFirstLook: evidence !== 'gone twice' };
     case 'release':
       return { cause, evenIfAlive: false };
     default:
@@ -148,7 +151,7 @@ const endOf = (reason: Reason, lease: Lease | undefined, evidence: Evidence = 't
   ending(reason, { identity, lease }, knownOf(evidence));
 
 const depsOf = (apply: LeaseStore['apply']) => ({
-  store: { apply, get: () => undefined },
+  store: { apply, get: () => undefined, lastUptime: () => null },
   host: { fate: (): Fate => 'unknown' },
   adds: { underWay: () => false },
   answers: { toldSince: () => false },

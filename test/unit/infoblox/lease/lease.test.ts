@@ -27,8 +27,8 @@ import {
 import { aLease, momentAt, noon, sandbox, window, workload } from '../../../fixture/a-lease.ts';
 
 const { now } = noon;
-const elsewhere = { netns: '/run/netns/b', netnsId: '4:18', processStart: 3, bootId: 'boot-2', bootedAt: 5 };
-const noSandbox = { netns: null, netnsId: null, processStart: null, bootId: null, bootedAt: null };
+const elsewhere = { netns: '/run/netns/b', netnsId: '4:18', processStart: 3, bootId: 'boot-2', bootedAt: 5, uptime: 6 };
+const noSandbox = { netns: null, netnsId: null, processStart: null, bootId: null, bootedAt: null, uptime: null };
 const asking = { sandbox: elsewhere, workload, cooldownMs: 0 };
 const beginning = { mark: 'a', network: 'net-1', view: 'default', ...asking, callers: ['new'] };
 const phases: readonly Phase[] = ['pending', 'bound', 'releasing'];

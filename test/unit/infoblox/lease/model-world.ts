@@ -29,7 +29,7 @@ export type Ending = 'answered' | 'done, answer lost' | 'dropped, answer lost' |
 
 export const window = { recheck: 10, end: 60 };
 export const addresses = ['.2', '.3', '.4', '.5'] as const;
-const sandbox = { netns: null, netnsId: null, processStart: null, bootId: null, bootedAt: null };
+const sandbox = { netns: null, netnsId: null, processStart: null, bootId: null, bootedAt: null, uptime: null };
 const workload = { containerId: 'c1' };
 
 interface LateWrite {

@@ -118,7 +118,7 @@ describe('the table', () => {
 /** A lease as it comes to be, and a look as it is made: what `plan` makes of them is the cell of the table. */
 function leaseOf(phase: PhaseOrNone, doubt: DoubtKind): Lease | undefined {
   if (phase === 'none') return undefined;
-  const sandbox = { netns: null, netnsId: null, processStart: null, bootId: null, bootedAt: null };
+  const sandbox = { netns: null, netnsId: null, processStart: null, bootId: null, bootedAt: null, uptime: null };
   const workload = { containerId: 'c1' };
   let lease = begin(
     undefined,

@@ -257,6 +257,20 @@ describe.each([
     expect(store.get('resting')).toMatchObject({ restsUntil: clock.now() + day, dueAt: clock.now() + day });
   });
 
+  test('knows the highest uptime that a lease of a boot was written with, though that lease is gone', async () => {
+    put(store, aLease('a', { bootId: 'one', uptime: 70 }));
+    put(store, aLease('b', { bootId: 'one', uptime: 90 }));
+    put(store, aLease('c', { bootId: 'two', uptime: 5 }));
+    put(store, aLease('d', { bootId: 'three', uptime: null }));
+    const all = () => ['one', 'two', 'three', null].map((boot) => store.lastUptime(boot));
+    expect(all()).toEqual([90, 5, null, null]);
+    drop(store, 'b');
+    expect(all()).toEqual([90, 5, null, null]);
+    await store.durable();
+    reopened();
+    expect(all()).toEqual([70, 5, null, null]);
+  });
+
   test('tells whoever listens what has changed and what is forgotten, and nothing of what a transition left alone', () => {
     put(store, aLease('a', { dueAt: 5 }));
     const told: string[] = [];

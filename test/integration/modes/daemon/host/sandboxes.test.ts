@@ -12,10 +12,15 @@ import { tmpdir, uptime } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { hostClock } from '../../../../../src/infoblox/concurrency/clock.ts';
+import type { SandboxIdentity } from '../../../../../src/infoblox/host.ts';
 import { thisHost } from '../../../../../src/modes/daemon/host/this-host.ts';
 
 const deps = { clock: hostClock(), log: { warn: () => undefined } };
 const namespaces = thisHost(deps);
+const fate = (identity: SandboxIdentity) => namespaces.fate(identity, null);
+/** The host under another kernel. */
+const under = (bootId: string, seconds: number, isUptimeCertain = true) =>
+  thisHost(deps, { bootId, uptime: () => seconds, isUptimeCertain });
 const own = `/proc/${process.pid}/ns/net`;
 /** A process ID above the largest that the kernel gives. */
 const nobody = '/proc/4194999/ns/net';
@@ -33,7 +38,7 @@ const { bootId, bootedAt } = namespaces.identify('/none') as { bootId: string; b
 const ownStart = namespaces.identify(own).processStart ?? 0;
 /** A namespace as it was seen at some path through some place. */
 const seen = (netns: string, place?: string, processStart: number | null = null) => ({
-  ...{ netns, processStart, bootId, bootedAt },
+  ...{ netns, processStart, bootId, bootedAt, uptime: null },
   netnsId: place === undefined ? '4:17' : `4:17 via ${place}`,
 });
 
@@ -77,34 +82,34 @@ describe('the witness', () => {
 
 describe('gone', () => {
   test('is not what is there', () => {
-    expect(namespaces.fate(namespaces.identify(own))).not.toBe('gone');
+    expect(fate(namespaces.identify(own))).not.toBe('gone');
   });
 
   test('is what is absent where it was seen, and a process that has ended', () => {
-    expect(namespaces.fate(seen(join(directory, 'absent'), idOf(directory)))).toBe('gone');
-    expect(namespaces.fate(seen(nobody, idOf('/proc/self/ns/pid')))).toBe('gone');
-    expect(namespaces.fate(seen(own, idOf('/proc/self/ns/pid'), ownStart - 1))).toBe('gone');
+    expect(fate(seen(join(directory, 'absent'), idOf(directory)))).toBe('gone');
+    expect(fate(seen(nobody, idOf('/proc/self/ns/pid')))).toBe('gone');
+    expect(fate(seen(own, idOf('/proc/self/ns/pid'), ownStart - 1))).toBe('gone');
   });
 
   test('is not what is no namespace any more: its mount may be out of sight', () => {
     writeFileSync(join(directory, 'unmounted'), '');
-    expect(namespaces.fate(seen(join(directory, 'unmounted'), idOf(directory)))).not.toBe('gone');
+    expect(fate(seen(join(directory, 'unmounted'), idOf(directory)))).not.toBe('gone');
   });
 
   test('is not the namespace of a process that has moved to another one', () => {
-    expect(namespaces.fate(seen(own, idOf('/proc/self/ns/pid'), ownStart))).not.toBe('gone');
-    expect(namespaces.fate(seen(own, idOf('/proc/self/ns/pid')))).not.toBe('gone');
+    expect(fate(seen(own, idOf('/proc/self/ns/pid'), ownStart))).not.toBe('gone');
+    expect(fate(seen(own, idOf('/proc/self/ns/pid')))).not.toBe('gone');
   });
 
   test('is not what was seen in a directory that is not the one of this path any more', () => {
     const place = join(directory, 'netns');
     mkdirSync(place);
     const witness = seen(join(place, 'x'), idOf(place));
-    expect(namespaces.fate(witness)).toBe('gone');
+    expect(fate(witness)).toBe('gone');
     renameSync(place, join(directory, 'out-of-sight'));
-    expect(namespaces.fate(witness)).not.toBe('gone');
+    expect(fate(witness)).not.toBe('gone');
     mkdirSync(place);
-    expect(namespaces.fate(witness)).not.toBe('gone');
+    expect(fate(witness)).not.toBe('gone');
   });
 
   test('is what was seen in a directory that has gone from the same directory above', () => {
@@ -112,43 +117,61 @@ describe('gone', () => {
     mkdirSync(own);
     const witness = seen(join(own, 'netns'), `${idOf(own)} in ${idOf(directory)}`);
     renameSync(own, join(directory, 'kept'));
-    expect(namespaces.fate(witness)).toBe('gone');
+    expect(fate(witness)).toBe('gone');
     // Whatever has its name is out of sight, or was made anew.
     writeFileSync(own, '');
-    expect(namespaces.fate(witness)).not.toBe('gone');
+    expect(fate(witness)).not.toBe('gone');
     rmSync(own);
     mkdirSync(own);
-    expect(namespaces.fate(witness)).not.toBe('gone');
+    expect(fate(witness)).not.toBe('gone');
     rmSync(own, { recursive: true });
-    expect(namespaces.fate({ ...witness, netnsId: `4:17 via 26:3 in ${idOf('/')}` })).not.toBe('gone');
+    expect(fate({ ...witness, netnsId: `4:17 via 26:3 in ${idOf('/')}` })).not.toBe('gone');
   });
 
   test('is not a process of another PID namespace, be there one of its number in this one or not', () => {
-    expect(namespaces.fate(seen(nobody, '4:1'))).not.toBe('gone');
-    expect(namespaces.fate(seen(own, '4:1', ownStart - 1))).not.toBe('gone');
+    expect(fate(seen(nobody, '4:1'))).not.toBe('gone');
+    expect(fate(seen(own, '4:1', ownStart - 1))).not.toBe('gone');
   });
 
   test('is not what was seen by a release that did not note where, nor what was never seen', () => {
-    expect(namespaces.fate(seen(join(directory, 'absent')))).not.toBe('gone');
-    expect(namespaces.fate({ ...seen(nobody, idOf('/proc/self/ns/pid')), netnsId: null })).not.toBe('gone');
+    expect(fate(seen(join(directory, 'absent')))).not.toBe('gone');
+    expect(fate({ ...seen(nobody, idOf('/proc/self/ns/pid')), netnsId: null })).not.toBe('gone');
   });
 
   test('is not what cannot be looked at', () => {
-    expect(namespaces.fate(seen('/proc/self/ns/net/inside', idOf('/proc/self/ns/net')))).not.toBe('gone');
+    expect(fate(seen('/proc/self/ns/net/inside', idOf('/proc/self/ns/net')))).not.toBe('gone');
   });
 
   test('is what was seen before the host booted and is not there now, wherever that was', () => {
     const before = { bootId: 'of-the-boot-before', bootedAt: bootedAt - 300 };
-    expect(namespaces.fate({ ...seen(own, '4:1'), ...before })).toBe('gone');
-    expect(namespaces.fate({ ...seen(own), ...before })).toBe('gone');
-    expect(namespaces.fate({ ...namespaces.identify(own), ...before })).not.toBe('gone');
-    expect(namespaces.fate({ ...seen(own), ...before, bootId: 'unknown' })).not.toBe('gone');
-    expect(namespaces.fate({ ...seen(own), ...before, bootedAt: null })).not.toBe('gone');
+    expect(fate({ ...seen(own, '4:1'), ...before })).toBe('gone');
+    expect(fate({ ...seen(own), ...before })).toBe('gone');
+    expect(fate({ ...namespaces.identify(own), ...before })).not.toBe('gone');
+    expect(fate({ ...seen(own), ...before, bootId: 'unknown' })).not.toBe('gone');
+    expect(fate({ ...seen(own), ...before, bootedAt: null })).not.toBe('gone');
   });
 
   test('is not what is out of sight only since the host, or the container of the daemon, has another boot ID', () => {
-    const restarted = thisHost(deps, 'of-this-start-of-the-container');
-    expect(restarted.fate(namespaces.identify(own))).not.toBe('gone');
-    expect(restarted.fate(seen(own, '4:1'))).not.toBe('gone');
+    const restarted = under('of-this-start-of-the-container', uptime());
+    const fateThen = (identity: SandboxIdentity) => restarted.fate(identity, uptime() - 1);
+    expect(fateThen(namespaces.identify(own))).not.toBe('gone');
+    expect(fateThen(seen(own, '4:1'))).not.toBe('gone');
+  });
+
+  test('with its boot is what is absent under a kernel that has run for less long than that of its boot', () => {
+    const before = under('before', 90.7).identify(own);
+    expect(before).toMatchObject({ bootId: 'before', uptime: 90 });
+    const absent = { ...seen(join(directory, 'absent')), bootId: 'before' };
+    expect(under('now', 89.9).fate(absent, before.uptime)).toBe('gone with its boot');
+    expect(under('now', 89.9).fate(before, before.uptime)).toBe('alive');
+    expect(under('now', 90).fate(absent, before.uptime)).toBe('gone');
+    expect(under('now', 89.9).fate(absent, null)).toBe('gone');
+  });
+
+  test('with its boot is nothing where something else than the kernel may say how long it has run', () => {
+    const absent = { ...seen(join(directory, 'absent')), bootId: 'before' };
+    const container = under('now', 5, false);
+    expect(container.fate(absent, 90)).toBe('gone');
+    expect(container.identify(own).uptime).toBeNull();
   });
 });

@@ -7,6 +7,8 @@ const container: Recorded = { id: '4:17', place: '26:3', boot, processStart: und
 const inItsOwn: Recorded = { ...container, above: '26:1' };
 const ofProcess: Recorded = { ...container, processStart: 500 };
 
+const upFor = (uptime: number): Recorded => ({ ...container, boot: { ...boot, uptime } });
+
 const absent = { kind: 'absent' } as const;
 const other = { kind: 'other' } as const;
 const unclear = { kind: 'unclear' } as const;
@@ -17,6 +19,7 @@ const seen = (at: Seen['at'], over: Partial<Seen> = {}): Seen => ({ at, place: '
 const randomBootId = { id: 'boot-of-this-start', at: 1_000_001 };
 const clockWasSet = { id: 'boot-1', at: 900_000 };
 const rebooted = { id: 'boot-2', at: 1_000_300 };
+const reboot = (uptime: number | undefined, id = 'boot-2') => ({ id, at: 1_000_001, uptime });
 const process = (start: number) => ({ process: { start } });
 
 const table: readonly [string, Recorded, Seen, Fate][] = [
@@ -52,6 +55,49 @@ const table: readonly [string, Recorded, Seen, Fate][] = [
     'its directory has gone, and the directory above was not noted',
     container,
     seen(absent, { place: undefined, above: '26:1' }),
+    'unknown',
+  ],
+
+  [
+    'nothing is there, under a kernel that has run for less long',
+    upFor(90),
+    seen(absent, { place: '26:4', boot: reboot(89) }),
+    'gone with its boot',
+  ],
+  [
+    'another is there, under a kernel that has run for less long',
+    upFor(90),
+    seen(another, { place: '26:4', boot: reboot(89) }),
+    'unknown',
+  ],
+  [
+    'the same is there, under a kernel that seems to have run for less long',
+    upFor(90),
+    seen(same, { boot: reboot(89) }),
+    'alive',
+  ],
+  [
+    'nothing is there, under a kernel that has run for longer',
+    upFor(90),
+    seen(absent, { place: '26:4', boot: reboot(90) }),
+    'unknown',
+  ],
+  [
+    'nothing is there, under one boot ID, whatever the kernel says',
+    upFor(90),
+    seen(absent, { place: '26:4', boot: reboot(5, 'boot-1') }),
+    'unknown',
+  ],
+  [
+    'nothing is there, and the kernel cannot be asked for how long it has run',
+    upFor(90),
+    seen(absent, { place: '26:4', boot: reboot(undefined) }),
+    'unknown',
+  ],
+  [
+    'nothing is there, and for how long the kernel had run was not noted',
+    container,
+    seen(absent, { place: '26:4', boot: reboot(5) }),
     'unknown',
   ],
 
