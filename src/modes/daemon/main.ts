@@ -15,8 +15,7 @@ import { usage } from './config/flags.ts';
 import { type Options, readOptions } from './config/options.ts';
 import { startDaemon } from './daemon.ts';
 import { createLog, inJournal, isJournal } from './log/log.ts';
-import { processTitle, refuseOtherUsers } from './process/own-process.ts';
-import { descriptorOf, notifyReady } from './process/service-manager.ts';
+import { descriptorOf, notifyReady, processTitle, refuseOtherUsers } from './process.ts';
 import { StartError } from './start-error.ts';
 import { openTracing } from './tracing/tracing.ts';
 

@@ -13,7 +13,7 @@ import type { Log } from '../../../infoblox/log.ts';
 import type { TlsOptions } from '../../../infoblox/wapi/connection/agent.ts';
 import { isPublicKey, type KeyJudge, peerName } from '../../../infoblox/wapi/connection/peer-key.ts';
 import { day } from '../../quantity.ts';
-import { serviceUid } from '../process/own-process.ts';
+import { serviceUid } from '../process.ts';
 import { StartError } from '../start-error.ts';
 import { UsageError } from './command-line.ts';
 import { RenewedFiles, whyUnreadable } from './given-file.ts';

@@ -11,7 +11,7 @@ import { messageOf } from '../../../errno.ts';
 import { readRegularFile } from '../../../files/regular-file.ts';
 import { refuseUntrusted } from '../../../files/trusted-path.ts';
 import { phases } from '../../../infoblox/lease/lease.ts';
-import { serviceUid } from '../../daemon/process/own-process.ts';
+import { serviceUid } from '../../daemon/process.ts';
 import { CommandError } from '../command.ts';
 
 /** Bytes of a file that is copied: the state of 10,000 leases takes a few MiB. */

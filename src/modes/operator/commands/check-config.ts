@@ -2,7 +2,7 @@
 import { distrust } from '../../../files/trusted-path.ts';
 import { flagGroups as daemonGroups } from '../../daemon/config/flags.ts';
 import { readOptions } from '../../daemon/config/options.ts';
-import { refuseOtherUsers } from '../../daemon/process/own-process.ts';
+import { refuseOtherUsers } from '../../daemon/process.ts';
 import { orStartError, StartError } from '../../daemon/start-error.ts';
 import { defineCommand } from '../command.ts';
 import { checkNetworkFiles } from '../network-configurations.ts';

@@ -5,7 +5,7 @@ import { distrust, octal } from '../../../files/trusted-path.ts';
 import { commit, version } from '../../about.ts';
 import type { Exposure } from '../../daemon/config/given-file.ts';
 import type { Options } from '../../daemon/config/options.ts';
-import { refuseOtherUsers, serviceUid } from '../../daemon/process/own-process.ts';
+import { refuseOtherUsers, serviceUid } from '../../daemon/process.ts';
 import { StartError } from '../../daemon/start-error.ts';
 import type { Status } from '../../operator-protocol.ts';
 import { ago } from '../../quantity.ts';

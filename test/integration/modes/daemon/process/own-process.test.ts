@@ -2,7 +2,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { processTitle, refuseOtherUsers, serviceUid } from '../../../../../src/modes/daemon/process/own-process.ts';
+import { processTitle, refuseOtherUsers, serviceUid } from '../../../../../src/modes/daemon/process.ts';
 import { StartError } from '../../../../../src/modes/daemon/start-error.ts';
 
 const usual = { socketDir: '/run/cni', stateDir: '/var/lib/infoblox-cni' };

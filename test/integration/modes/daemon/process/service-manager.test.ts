@@ -3,7 +3,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { descriptorOf, notifyReady, watchdogPause } from '../../../../../src/modes/daemon/process/service-manager.ts';
+import { descriptorOf, notifyReady, watchdogIntervalMs } from '../../../../../src/modes/daemon/process.ts';
 import { until } from '../../../../fixture/host.ts';
 
 let directory: string;
@@ -75,7 +75,7 @@ test.each([
   [{ WATCHDOG_USEC: 'x' }, undefined],
   [{}, undefined],
 ])('watched by %j: a sign of life every %s ms', (env, pause) => {
-  expect(watchdogPause(env, 7)).toBe(pause);
+  expect(watchdogIntervalMs(env, 7)).toBe(pause);
 });
 
 test.each([

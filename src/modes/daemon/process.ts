@@ -1,7 +1,53 @@
-/** Notifies systemd, if it started the daemon: that it serves, and that its event loop runs (sd_notify(3)). */
+/** The daemon as a process: the user that it has to run as, what `ps` shows of it, and what systemd hands over and is told. */
 import { spawn } from 'node:child_process';
-import { write } from 'node:fs';
-import type { Log } from '../../../infoblox/log.ts';
+import { readFileSync, write } from 'node:fs';
+import type { Log } from '../../infoblox/log.ts';
+import { defaultSocketDir, defaultStateDir } from '../protocol.ts';
+import { StartError } from './start-error.ts';
+
+/**
+ * Refuses to run as another user than root: the daemon looks at other users' network namespaces and answers root's plugins.
+ * Another user may try it out, or test it, in directories of his own.
+ * @param uid user ID of this process; undefined where there are none
+ * @throws StartError
+ */
+export function refuseOtherUsers(
+  { socketDir, stateDir }: { readonly socketDir: string; readonly stateDir: string },
+  uid: number | undefined,
+): void {
+  if (uid === undefined || uid === 0) return;
+  if (socketDir !== defaultSocketDir && stateDir !== defaultStateDir) return;
+  throw new StartError(
+    `must run as root (this is uid ${uid})`,
+    'only to try it out: set --socket-dir and --state-dir to directories of this user',
+  );
+}
+
+/** The user that the systemd unit gives the daemon (deploy/systemd/infoblox-cni.sysusers.conf). */
+const serviceUser = 'infoblox-cni';
+
+/** Finds the service's user ID where systemd-sysusers puts it; undefined on a host whose daemon has no user of its own. */
+export function serviceUid(passwd = '/etc/passwd'): number | undefined {
+  try {
+    const lines = readFileSync(passwd, 'utf8').split('\n');
+    const [, , uid] = lines.find((line) => line.startsWith(`${serviceUser}:`))?.split(':') ?? [];
+    return uid === undefined || uid === '' ? undefined : Number(uid);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Makes what `ps` shows of the daemon: the command line as it was given, under the daemon's own name, without the password: any user of the host can read it.
+ * Setting it as `process.title` overwrites the arguments and names the process, which Node calls MainThread.
+ */
+export function processTitle(args: readonly string[]): string {
+  const shown = args.map((arg, index) => {
+    if (/^--?wapi-password=/.test(arg)) return arg.replace(/=.*/s, '=...');
+    return /^--?wapi-password$/.test(args[index - 1] ?? '') ? '...' : arg;
+  });
+  return ['infoblox-cni-daemon', ...shown].join(' ');
+}
 
 type Environment = Readonly<Record<string, string | undefined>>;
 type Send = (message: string, onFailure: (reason: string) => void) => void;
@@ -31,12 +77,15 @@ export function notifyReady(env: Environment, log: Log): void {
   const connection = descriptorOf(connectionName, env);
   const send = connection === undefined ? sendByProgram : sendTo(connection);
   send('READY=1', onFailure);
-  const pause = watchdogPause(env);
-  if (pause !== undefined) setInterval(() => send('WATCHDOG=1', onFailure), pause);
+  const intervalMs = watchdogIntervalMs(env);
+  if (intervalMs !== undefined) setInterval(() => send('WATCHDOG=1', onFailure), intervalMs);
 }
 
 /** Milliseconds between two signs of life; undefined if this process is not watched (sd_watchdog_enabled(3)). */
-export function watchdogPause({ WATCHDOG_USEC, WATCHDOG_PID }: Environment, pid = process.pid): number | undefined {
+export function watchdogIntervalMs(
+  { WATCHDOG_USEC, WATCHDOG_PID }: Environment,
+  pid = process.pid,
+): number | undefined {
   const limit = Number(WATCHDOG_USEC) / 1_000;
   if (!(limit > 0) || (WATCHDOG_PID !== undefined && WATCHDOG_PID !== String(pid))) return undefined;
   return limit / signsOfLife;
