@@ -40,14 +40,23 @@ export class CommandError extends Error {
   }
 }
 
+/** Makes a flag with a value; the default `''` is not shown. */
+export function text(standard: string, description: string) {
+  return { type: 'string', default: standard, description } as const;
+}
+
+/** Makes a flag without a value. */
+export function flag(description: string) {
+  return { type: 'boolean', description } as const;
+}
+
 /** Every command's. Not `--env-file`: Node takes that itself, even within a single executable. */
 export const common = {
-  'environment-file': {
-    type: 'string',
-    default: defaultEnvironmentFile,
-    description: "The daemon's environment file, whose DAEMON_FLAGS count where this command line says nothing",
-  },
-  help: { type: 'boolean', description: 'Show this help' },
+  'environment-file': text(
+    defaultEnvironmentFile,
+    "The daemon's environment file, whose DAEMON_FLAGS count where this command line says nothing",
+  ),
+  help: flag('Show this help'),
 } as const satisfies ArgsDef;
 
 /** Where the daemon listens: enough for commands that ask it. */
@@ -62,9 +71,7 @@ export const gridFlags = {
   'state-dir': daemon['state-dir'],
 } as const satisfies ArgsDef;
 
-export const json = {
-  json: { type: 'boolean', description: 'Write JSON, for programs' },
-} as const satisfies ArgsDef;
+export const json = { json: flag('Write JSON, for programs') } as const satisfies ArgsDef;
 
 /** Flags by the heading of their group in the help. */
 type Groups = Readonly<Record<string, ArgsDef>>;

@@ -3,13 +3,11 @@ import { type AttributeDefinition, attributeDefinitions } from '../../../infoblo
 import { GridError } from '../../../infoblox/errors.ts';
 import type { GridInspection } from '../../../infoblox/wapi/inspection.ts';
 import type { Column } from '../../status-text.ts';
-import { CommandError, defineCommand, gridFlags, json } from '../command.ts';
+import { CommandError, defineCommand, flag, gridFlags, json } from '../command.ts';
 import { table } from '../output/results.ts';
 import { showingProgress } from '../output/terminal.ts';
 
-const own = {
-  create: { type: 'boolean', description: 'Define on the grid what is missing, which takes a superuser' },
-} as const;
+const own = { create: flag('Define on the grid what is missing, which takes a superuser') };
 
 /** An attribute that the driver writes, and what the grid has. */
 interface Found extends AttributeDefinition {

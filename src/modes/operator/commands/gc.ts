@@ -3,7 +3,7 @@ import { UsageError } from '../../daemon/config/command-line.ts';
 import type { HostReservation, OperatorResult } from '../../operator-protocol.ts';
 import { ago, counted, hour } from '../../quantity.ts';
 import type { Column } from '../../status-text.ts';
-import { CommandError, daemonPlace, defineCommand, exitStatus, json, type Outcome } from '../command.ts';
+import { CommandError, daemonPlace, defineCommand, exitStatus, flag, json, type Outcome, text } from '../command.ts';
 import { askDaemon } from '../daemon-connection.ts';
 import { printedLines, releasedText, table } from '../output/results.ts';
 import { ask, canAsk, showingProgress } from '../output/terminal.ts';
@@ -15,23 +15,18 @@ const maxTableLines = 40;
 /** A host that has reserved an address within this time may well live. */
 const youngMs = hour;
 
-const own = {
-  'dry-run': { type: 'boolean', description: 'Only say what would be released' },
-} as const;
+const own = { 'dry-run': flag('Only say what would be released') };
 const ofLostHost = {
-  host: {
-    type: 'string',
-    description:
-      'Release all that another host of this cluster has reserved, which is gone for good; its name as in the marks',
-  },
-  yes: { type: 'boolean', description: 'Do not ask whether to release them' },
-  confirm: {
-    type: 'string',
-    default: '',
-    description:
-      "Answers every question: the host's name once more. Needed, where nobody can be asked, if it may be alive",
-  },
-} as const;
+  host: text(
+    '',
+    'Release all that another host of this cluster has reserved, which is gone for good; its name as in the marks',
+  ),
+  yes: flag('Do not ask whether to release them'),
+  confirm: text(
+    '',
+    "Answers every question: the host's name once more. Needed, where nobody can be asked, if it may be alive",
+  ),
+};
 
 export const gc = defineCommand({
   examples: [
@@ -44,7 +39,7 @@ export const gc = defineCommand({
   async run({ flags, socket }) {
     const { host, confirm } = flags;
     const [dryRun, yes] = [flags['dry-run'] === true, flags.yes === true];
-    if (host !== undefined) return releaseLostHost({ socket, host, confirm, dryRun, yes, json: flags.json === true });
+    if (host !== '') return releaseLostHost({ socket, host, confirm, dryRun, yes, json: flags.json === true });
     if (yes || confirm !== '') throw new UsageError('--yes and --confirm go with --host');
     const value = await askDaemon({ socket, method: 'operator/gc', params: { dryRun } });
     return { value, text: () => releasedText(value, dryRun ? 'would release' : 'releasing') };

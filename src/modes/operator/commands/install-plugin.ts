@@ -23,18 +23,17 @@ import { distrust } from '../../../files/trusted-path.ts';
 import { versionLine } from '../../about.ts';
 import { UsageError } from '../../daemon/config/command-line.ts';
 import { type Options, readOptions } from '../../daemon/config/options.ts';
-import { CommandError, daemonPlace, defineCommand } from '../command.ts';
+import { CommandError, daemonPlace, defineCommand, text } from '../command.ts';
 import { checkNetworkFiles, isNetworkFile, networkFilesIn, pluginsIn } from '../network-configurations.ts';
 import { pluginPaths, sayVersion } from '../plugin-directories.ts';
 
 const own = {
-  'bin-dir': { type: 'string', default: '/opt/cni/bin', description: "The runtime's directory of plugins" },
-  'conf-dir': {
-    type: 'string',
-    default: '/etc/cni/net.d',
-    description: "The runtime's directory of network configurations, where each FILE is put under its own name",
-  },
-} as const;
+  'bin-dir': text('/opt/cni/bin', "The runtime's directory of plugins"),
+  'conf-dir': text(
+    '/etc/cni/net.d',
+    "The runtime's directory of network configurations, where each FILE is put under its own name",
+  ),
+};
 
 /** The daemon's name, by which the same file is the operator's commands. */
 const daemonName = 'infoblox-cni-daemon';

@@ -5,27 +5,26 @@ import type { Original } from '../../../infoblox/lease/originals.ts';
 import { UsageError } from '../../daemon/config/command-line.ts';
 import { counted } from '../../quantity.ts';
 import type { Column } from '../../status-text.ts';
-import { daemonPlace, defineCommand, gridFlags, json, type Outcome } from '../command.ts';
+import { daemonPlace, defineCommand, gridFlags, json, type Outcome, text } from '../command.ts';
 import { askDaemon } from '../daemon-connection.ts';
 import type { GridSettings } from '../grid.ts';
 import { showHistory } from '../history.ts';
 import { leaseTable, table } from '../output/results.ts';
 import { showingProgress } from '../output/terminal.ts';
 
-const text = (description: string) => ({ type: 'string', default: '', description }) as const;
-
 const filter = {
-  network: text('Only of this network, by its "name" in the configuration'),
-  container: text('Only of containers whose ID begins like this'),
-  address: text('Only of this address'),
-  phase: text('Only pending, bound, resting or releasing ones'),
+  network: text('', 'Only of this network, by its "name" in the configuration'),
+  container: text('', 'Only of containers whose ID begins like this'),
+  address: text('', 'Only of this address'),
+  phase: text('', 'Only pending, bound, resting or releasing ones'),
 };
 const history = {
-  history: text('Who has held this address, and from when to when'),
-  at: text('With --history: at this time, 2026-01-02T15:04 (local) or ...Z'),
+  history: text('', 'Who has held this address, and from when to when'),
+  at: text('', 'With --history: at this time, 2026-01-02T15:04 (local) or ...Z'),
 };
 const original = {
   original: text(
+    '',
     "Ask the grid for what the original driver has made for containers, by its Tenant ID: 'cluster-1', 'CNIEngineID'",
   ),
 };

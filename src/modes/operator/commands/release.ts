@@ -1,13 +1,13 @@
 /** `release`: the addresses of a container go back to the grid, as a DEL would have it. */
 import { UsageError } from '../../daemon/config/command-line.ts';
-import { CommandError, daemonPlace, defineCommand, json } from '../command.ts';
+import { CommandError, daemonPlace, defineCommand, flag, json, text } from '../command.ts';
 import { askDaemon } from '../daemon-connection.ts';
 import { releasedText } from '../output/results.ts';
 
 const own = {
-  network: { type: 'string', default: '', description: 'Only in this network, by its "name" in the configuration' },
-  force: { type: 'boolean', description: 'Release also what a living container uses' },
-} as const;
+  network: text('', 'Only in this network, by its "name" in the configuration'),
+  force: flag('Release also what a living container uses'),
+};
 
 /** Characters of an ID: fewer would name too many. */
 const minIdLength = 4;

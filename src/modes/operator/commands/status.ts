@@ -6,19 +6,15 @@ import type { Status } from '../../operator-protocol.ts';
 import { renderPage } from '../../page.ts';
 import { headline, writeStatus } from '../../status-text.ts';
 import { folded } from '../../terminal-text.ts';
-import { CommandError, daemonPlace, defineCommand, json, type Outcome } from '../command.ts';
+import { CommandError, daemonPlace, defineCommand, json, type Outcome, text } from '../command.ts';
 import { askDaemon } from '../daemon-connection.ts';
 import { forTerminal } from '../output/results.ts';
 
 const output = {
   ...json,
-  html: { type: 'string', default: '', description: 'Write a page for people with leases and networks into this file' },
-  probe: {
-    type: 'string',
-    default: '',
-    description: 'For probes: say only whether the daemon is live (it answers) or ready (it can serve the next ADD)',
-  },
-} as const;
+  html: text('', 'Write a page for people with leases and networks into this file'),
+  probe: text('', 'For probes: say only whether the daemon is live (it answers) or ready (it can serve the next ADD)'),
+};
 
 export const status = defineCommand({
   examples: [

@@ -6,15 +6,15 @@ import { isErrno, messageOf } from '../../../errno.ts';
 import { UsageError } from '../../daemon/config/command-line.ts';
 import { flagGroups as daemonGroups } from '../../daemon/config/flags.ts';
 import type { Item } from '../bundle/bundle.ts';
-import { CommandError, defineCommand } from '../command.ts';
+import { CommandError, defineCommand, flag, text } from '../command.ts';
 import { printedLines } from '../output/results.ts';
 import { showingProgress } from '../output/terminal.ts';
 
 const own = {
-  output: { type: 'string', default: '', description: 'File that is made; default: named after host and time, here' },
-  redact: { type: 'boolean', description: 'Mask names and addresses, each by the same pseudonym everywhere' },
-  state: { type: 'boolean', description: 'Put the state itself in, with all names' },
-} as const;
+  output: text('', 'File that is made; default: named after host and time, here'),
+  redact: flag('Mask names and addresses, each by the same pseudonym everywhere'),
+  state: flag('Put the state itself in, with all names'),
+};
 
 export const supportBundle = defineCommand({
   examples: [

@@ -4,6 +4,7 @@
  */
 import { createInterface } from 'node:readline';
 import type { WriteStream } from 'node:tty';
+import { abortable } from '../../../infoblox/concurrency/clock.ts';
 import type { Progress } from '../../operator-protocol.ts';
 import { ago } from '../../quantity.ts';
 import { columnsOf, printable, shortened } from '../../terminal-text.ts';
@@ -68,18 +69,14 @@ export async function showingProgress<T>(
   let latest: Progress | undefined;
   // A step may take longer than all others.
   const timer = setInterval(() => bar.show(latest), refreshIntervalMs);
-  const { promise: interruption, reject } = Promise.withResolvers<never>();
   const interrupt = new AbortController();
-  const onSignal = () => {
-    reject(new CommandError('interrupted'));
-    interrupt.abort();
-  };
+  const onSignal = () => interrupt.abort();
   process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
   try {
     const done = work((progress) => {
       latest = progress;
     }, interrupt.signal);
-    return await Promise.race([done, interruption]);
+    return await abortable(done, interrupt.signal, () => new CommandError('interrupted'));
   } finally {
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
     clearInterval(timer);
