@@ -52,22 +52,32 @@ export function skipped(message: string): Verdict {
   return { level: 'skipped', message, fix: null };
 }
 
-/** A row of a table of checks. */
-interface Row {
+/**
+ * Looks and judges; changes nothing anywhere.
+ * @throws GridError or CommandError, which is a failure with its hint as the fix
+ */
+type Look = (signal: AbortSignal) => Verdict | readonly Verdict[] | Promise<Verdict | readonly Verdict[]>;
+
+export interface Check extends Pick<Finding, 'group' | 'title' | 'about'> {
   /** Titles of checks above that must not have failed, or this one can tell nothing. Of several with a title the nearest counts. */
   readonly needs?: readonly string[];
-  /**
-   * Looks and judges; changes nothing anywhere.
-   * @throws GridError or CommandError, which is a failure with its hint as the fix
-   */
-  run(signal: AbortSignal): readonly Verdict[] | Promise<readonly Verdict[]>;
+  readonly look: Look;
 }
 
-export type Check = Row & Pick<Finding, 'group' | 'title' | 'about'>;
+/** Makes a row of a table of checks that needs others: see `Check`. */
+export function after(needs: readonly string[], look: Look): Pick<Check, 'needs' | 'look'> {
+  return { needs, look };
+}
 
 /** Makes the checks of a group. @param rows by title; `about`: see `Finding` */
-export function checks(group: string, rows: Readonly<Record<string, Row>>, about?: string): Check[] {
-  return Object.entries(rows).map(([title, row]) => ({ group, title, about, ...row }));
+export function checks(
+  group: string,
+  rows: Readonly<Record<string, Look | ReturnType<typeof after>>>,
+  about?: string,
+): Check[] {
+  return Object.entries(rows).map(([title, row]) => {
+    return { group, title, about, ...(typeof row === 'function' ? { look: row } : row) };
+  });
 }
 
 export interface RunOptions {
@@ -86,14 +96,14 @@ export async function runChecks(
 ): Promise<Finding[]> {
   const begun: { readonly title: string; readonly findings: Promise<Finding[]> }[] = [];
   let done = 0;
-  for (const { group, title, about, needs = [], run } of all) {
+  for (const { group, title, about, needs = [], look } of all) {
     const needed = needs.map((name) => {
       const found = begun.findLast((one) => one.title === name);
       if (found === undefined) throw new Error(`the check ${title} needs ${name}, which is not above it`);
       return found.findings;
     });
     const examine = async () => {
-      const verdicts = (await whyNot(needed)) ?? (await perform(run, timeLimitMs));
+      const verdicts = (await whyNot(needed)) ?? (await perform(look, timeLimitMs));
       done += 1;
       onProgress?.({ done, total: all.length });
       return verdicts.map((verdict) => ({ group, title, about, ...verdict }));
@@ -112,13 +122,14 @@ async function whyNot(needed: readonly Promise<readonly Finding[]>[]): Promise<V
   return undefined;
 }
 
-async function perform(run: Row['run'], timeLimitMs: number): Promise<readonly Verdict[]> {
+async function perform(look: Look, timeLimitMs: number): Promise<readonly Verdict[]> {
   const signal = AbortSignal.timeout(timeLimitMs);
   try {
-    return await abortable(Promise.resolve(run(signal)), signal, () => {
+    const found = await abortable(Promise.resolve(look(signal)), signal, () => {
       const hint = 'see why it is so slow; what needs it was not checked';
       return new CommandError(`no answer within ${timeLimitMs / 1000} s`, hint);
     });
+    return [found].flat();
   } catch (error) {
     if (error instanceof GridError || error instanceof CommandError) return [failure(error.message, error.hint)];
     return [failure(`internal error: ${messageOf(error)}`, 'report it, with the output of support-bundle')];

@@ -13,7 +13,7 @@ import { type Trust, trustOf } from '../../daemon/config/trust.ts';
 import type { GridAccess } from '../../daemon/grid-access.ts';
 import { day } from '../../quantity.ts';
 import type { ClockReading } from '../grid.ts';
-import { type Check, checks, failure, ok, shared, skipped, type Verdict, warning } from './check.ts';
+import { after, type Check, checks, failure, ok, shared, skipped, type Verdict, warning } from './check.ts';
 
 interface GridContext {
   readonly options: Options;
@@ -31,45 +31,35 @@ export function gridChecks({ options, grid, oldest, clock, specs }: GridContext)
   const { gridHosts, labels, wapiVersion } = options;
   const { inspection, session } = grid;
   const versions = shared((signal) => versionsOf(inspection, oldest, signal));
-  const needs = ['WAPI version'];
+  // Another user could not read the keys that are known.
+  const toConnect = trustOf(options.tls) === 'pinned' ? ['user'] : [];
+  const served = ['WAPI version'];
   return checks('grid', {
-    TLS: {
-      // Another user could not read the keys that are known.
-      needs: trustOf(options.tls) === 'pinned' ? ['user'] : [],
-      run: async () => judgeHosts(await Promise.all(gridHosts.map((host) => judgeHost(host, options)))),
-    },
-    login: {
-      needs: ['credentials', 'TLS'],
-      run: async (signal) => {
-        await versions(signal);
-        return [ok(`${loginOf(options)} at ${session.serving ?? gridHosts[0]}`)];
-      },
-    },
-    'WAPI version': { needs: ['login'], run: async (signal) => judgeVersion(wapiVersion, await versions(signal)) },
-    permissions: {
-      needs,
-      run: async (signal) => {
-        const allocates = specs.length === 0 || specs.some(({ place }) => place.kind === 'container');
-        return judgePermissions(await lookAround(inspection, specs, signal), { allocates });
-      },
-    },
-    'permissions to write': {
-      needs,
-      run: () => [skipped('not tried, as doctor writes nothing; an ADD that lacks one fails with 103 and names it')],
-    },
-    licences: { needs, run: async (signal) => judgeLicenses(await unlessRefused(inspection.licenses(signal))) },
-    'extensible attributes': {
-      needs,
-      run: async (signal) => {
-        const defined = await unlessRefused(Array.fromAsync(inspection.attributes(signal)));
-        const written = attributeDefinitions(labels).map(({ name }) => name);
-        return judgeAttributes(
-          defined?.map(({ name }) => name),
-          { written, labels: Object.keys(labels) },
-        );
-      },
-    },
-    clock: { needs: ['login'], run: () => judgeClock(clock) },
+    TLS: after(toConnect, async () => {
+      return judgeHosts(await Promise.all(gridHosts.map((host) => judgeHost(host, options))));
+    }),
+    login: after(['credentials', 'TLS'], async (signal) => {
+      await versions(signal);
+      return ok(`${loginOf(options)} at ${session.serving ?? gridHosts[0]}`);
+    }),
+    'WAPI version': after(['login'], async (signal) => judgeVersion(wapiVersion, await versions(signal))),
+    permissions: after(served, async (signal) => {
+      const allocates = specs.length === 0 || specs.some(({ place }) => place.kind === 'container');
+      return judgePermissions(await lookAround(inspection, specs, signal), { allocates });
+    }),
+    'permissions to write': after(served, () => {
+      return skipped('not tried, as doctor writes nothing; an ADD that lacks one fails with 103 and names it');
+    }),
+    licences: after(served, async (signal) => judgeLicenses(await unlessRefused(inspection.licenses(signal)))),
+    'extensible attributes': after(served, async (signal) => {
+      const defined = await unlessRefused(Array.fromAsync(inspection.attributes(signal)));
+      const written = attributeDefinitions(labels).map(({ name }) => name);
+      return judgeAttributes(
+        defined?.map(({ name }) => name),
+        { written, labels: Object.keys(labels) },
+      );
+    }),
+    clock: after(['login'], () => judgeClock(clock)),
   });
 }
 
@@ -168,11 +158,11 @@ async function versionsOf(inspection: GridInspection, oldest: () => GridAccess, 
 export function judgeVersion(
   configured: string,
   { isServed, served }: { readonly isServed: boolean; readonly served: readonly string[] },
-): Verdict[] {
+): Verdict {
   const newest = served.toSorted((one, other) => one.localeCompare(other, 'en', { numeric: true })).at(-1);
-  if (isServed) return [ok(`${configured}${newest === undefined ? '' : `; the grid serves up to ${newest}`}`)];
+  if (isServed) return ok(`${configured}${newest === undefined ? '' : `; the grid serves up to ${newest}`}`);
   const fix = newest === undefined ? 'one that it serves' : `${newest}, the newest that it serves, or an older one`;
-  return [failure(`the grid does not serve ${configured}`, `set --wapi-version to ${fix}`)];
+  return failure(`the grid does not serve ${configured}`, `set --wapi-version to ${fix}`);
 }
 
 function loginOf({ wapiUsername, clientCertificate }: Options): string {
@@ -236,17 +226,17 @@ export function judgePermissions(
  * Licenses"), a trial licence say, so only one that has run out means something.
  * @param found undefined if the user may not see them
  */
-export function judgeLicenses(found: readonly License[] | undefined): Verdict[] {
-  if (found === undefined) return [ok('this user may not see them, which is fine')];
+export function judgeLicenses(found: readonly License[] | undefined): Verdict {
+  if (found === undefined) return ok('this user may not see them, which is fine');
   const namesOf = (licenses: readonly License[]) => [...new Set(licenses.map(({ type }) => type))].join(', ');
   const ofDhcp = found.filter(({ type }) => type.toLowerCase() === 'dhcp');
   if (ofDhcp.length > 0 && ofDhcp.every(({ status }) => /^(EXPIRED|DELETED)$/.test(status))) {
     const fix = 'renew it: the grid may refuse networks and reservations without it';
-    return [warning('the DHCP licence of the grid has expired', fix)];
+    return warning('the DHCP licence of the grid has expired', fix);
   }
   const ending = found.filter(({ status }) => status.startsWith('EXPIRING'));
-  if (ending.length > 0) return [warning(`${namesOf(ending)} expires soon`, 'renew it on the grid')];
-  return [ok(found.length === 0 ? 'the grid shows none to this user' : namesOf(found))];
+  if (ending.length > 0) return warning(`${namesOf(ending)} expires soon`, 'renew it on the grid');
+  return ok(found.length === 0 ? 'the grid shows none to this user' : namesOf(found));
 }
 
 /**
@@ -278,16 +268,16 @@ const noticeableMs = 10_000;
 const intolerableMs = 300_000;
 
 /** Judges the clock of this host by that of the grid. @param readings what answers have said; the quickest counts */
-export function judgeClock(readings: readonly ClockReading[]): Verdict[] {
+export function judgeClock(readings: readonly ClockReading[]): Verdict {
   const [best] = readings.toSorted((one, other) => one.received - one.sent - (other.received - other.sent));
-  if (best === undefined) return [ok('the grid does not say what time it is')];
+  if (best === undefined) return ok('the grid does not say what time it is');
   // The header has no fractions: half a second later on average.
   const ahead = (best.sent + best.received) / 2 - (best.grid + 500);
   const seconds = Math.round(Math.abs(ahead) / 1000);
-  if (Math.abs(ahead) < noticeableMs) return [ok(`within ${Math.max(seconds, 1)} s of the grid's`)];
+  if (Math.abs(ahead) < noticeableMs) return ok(`within ${Math.max(seconds, 1)} s of the grid's`);
   const judge = Math.abs(ahead) < intolerableMs ? warning : failure;
   const what = `this host's clock is ${seconds} s ${ahead > 0 ? 'ahead of' : 'behind'} the grid's`;
-  return [judge(what, 'set both by NTP: timedatectl shows whether this host does')];
+  return judge(what, 'set both by NTP: timedatectl shows whether this host does');
 }
 
 /** Waits for an answer, or the grid's refusal of it to this user. @throws GridError if the grid does not answer as one should */

@@ -10,23 +10,19 @@ import { StartError } from '../../daemon/start-error.ts';
 import type { Status } from '../../operator-protocol.ts';
 import { ago } from '../../quantity.ts';
 import { askDaemon, startHint } from '../daemon-connection.ts';
-import { type Check, checks, failure, ok, type Verdict, warning } from './check.ts';
+import { after, type Check, checks, failure, ok, type Verdict, warning } from './check.ts';
 
 /** Makes the checks. @param socket path of the daemon's */
 export function hostChecks(options: Options, socket: string): Check[] {
-  const needs = ['user'];
   return checks('host', {
-    user: { run: () => judgeUser(options, { uid: process.getuid?.(), isStateHidden: isHidden(options.stateDir) }) },
-    credentials: { needs, run: () => judgeCredentials(options) },
-    'state directory': { needs, run: () => judgeStateDirectory(options.stateDir) },
-    socket: { needs, run: () => judgeSocket(socket) },
-    daemon: {
-      needs: ['socket'],
-      run: async () => {
-        const status = await askDaemon({ socket, method: 'operator/status', params: {} });
-        return judgeDaemon(status, { version, commit, options, now: Date.now() });
-      },
-    },
+    user: () => judgeUser(options, { uid: process.getuid?.(), isStateHidden: isHidden(options.stateDir) }),
+    credentials: after(['user'], () => judgeCredentials(options)),
+    'state directory': after(['user'], () => judgeStateDirectory(options.stateDir)),
+    socket: after(['user'], () => judgeSocket(socket)),
+    daemon: after(['socket'], async () => {
+      const status = await askDaemon({ socket, method: 'operator/status', params: {} });
+      return judgeDaemon(status, { version, commit, options, now: Date.now() });
+    }),
   });
 }
 
@@ -47,16 +43,16 @@ function isHidden(path: string): boolean {
 export function judgeUser(
   options: Pick<Options, 'socketDir' | 'stateDir'>,
   { uid, isStateHidden }: { readonly uid: number | undefined; readonly isStateHidden: boolean },
-): Verdict[] {
+): Verdict {
   try {
     if (!isStateHidden) {
       refuseOtherUsers(options, uid);
-      return [ok(uid === 0 ? 'root' : `uid ${uid}, with directories of its own`)];
+      return ok(uid === 0 ? 'root' : `uid ${uid}, with directories of its own`);
     }
   } catch (error) {
     if (!(error instanceof StartError)) throw error;
   }
-  return [failure(`uid ${uid}, and socket and state are for root alone`, 'run this command as root, with sudo say')];
+  return failure(`uid ${uid}, and socket and state are for root alone`, 'run this command as root, with sudo say');
 }
 
 type Credentials = Pick<Options, 'wapiUsername' | 'readPassword' | 'passwordExposure' | 'clientCertificate'>;
@@ -108,26 +104,26 @@ function roomAt(path: string): number {
 }
 
 /** Says whether the daemon can keep its state in a directory. @throws the error of the file system */
-export function judgeStateDirectory(path: string, facts = lookAt(path, serviceUid()), room = roomAt): Verdict[] {
-  if (facts === undefined) return [ok(`${path} is not there yet: the daemon makes it`)];
+export function judgeStateDirectory(path: string, facts = lookAt(path, serviceUid()), room = roomAt): Verdict {
+  if (facts === undefined) return ok(`${path} is not there yet: the daemon makes it`);
   const { untrusted, isDirectory, mode } = facts;
-  if (untrusted !== undefined) return [failure(untrusted.message, `run ${untrusted.hint}`)];
-  if (!isDirectory) return [failure(`${path} is not a directory`, 'remove it, or name another --state-dir')];
+  if (untrusted !== undefined) return failure(untrusted.message, `run ${untrusted.hint}`);
+  if (!isDirectory) return failure(`${path} is not a directory`, 'remove it, or name another --state-dir');
   const free = room(path);
   const what = `${path}, mode ${octal(mode)}, ${Math.floor(free / mebibyte)} MiB free`;
-  if (free > plenty) return [ok(what)];
+  if (free > plenty) return ok(what);
   const judge = free < mebibyte ? failure : warning;
-  return [judge(what, 'free space there, or name another --state-dir: without it no container starts')];
+  return judge(what, 'free space there, or name another --state-dir: without it no container starts');
 }
 
 /** Says whether plugins can trust the socket. */
-export function judgeSocket(path: string, facts = lookAt(path)): Verdict[] {
-  if (facts === undefined) return [failure(`the daemon is not running: there is no ${path}`, startHint)];
+export function judgeSocket(path: string, facts = lookAt(path)): Verdict {
+  if (facts === undefined) return failure(`the daemon is not running: there is no ${path}`, startHint);
   const { untrusted, isSocket, mode } = facts;
-  if (untrusted !== undefined) return [failure(`${untrusted.message}: plugins refuse it`, `run ${untrusted.hint}`)];
-  if (!isSocket) return [failure(`${path} is no socket`, 'remove it, then restart the daemon')];
-  if ((mode & 0o077) === 0) return [ok(`${path}, mode ${octal(mode)}`)];
-  return [failure(`${path} can be used by users other than root (mode ${octal(mode)})`, `run chmod 0600 ${path}`)];
+  if (untrusted !== undefined) return failure(`${untrusted.message}: plugins refuse it`, `run ${untrusted.hint}`);
+  if (!isSocket) return failure(`${path} is no socket`, 'remove it, then restart the daemon');
+  if ((mode & 0o077) === 0) return ok(`${path}, mode ${octal(mode)}`);
+  return failure(`${path} can be used by users other than root (mode ${octal(mode)})`, `run chmod 0600 ${path}`);
 }
 
 /** What a daemon is compared with. */

@@ -20,12 +20,12 @@ import type { NetworkSpec } from '../../../infoblox/network/spec.ts';
 import { usageOf } from '../../../infoblox/network/usage.ts';
 import { NetworkViews } from '../../../infoblox/network/views.ts';
 import { type Checked, type NetworkConfiguration, networkDirectories } from '../network-configurations.ts';
-import { type Check, checks, failure, ok, shared, type Verdict, warning } from './check.ts';
+import { after, type Check, checks, failure, ok, shared, type Verdict, warning } from './check.ts';
 import { unlessRefused } from './grid.ts';
 
 /** Makes the check of what was read. */
 export function configurationChecks(checked: Checked): Check[] {
-  return checks('network configurations', { files: { run: () => judgeFiles(checked) } });
+  return checks('network configurations', { files: () => judgeFiles(checked) });
 }
 
 /** Says what each file is good for. */
@@ -85,49 +85,36 @@ export function networkChecks(configuration: NetworkConfiguration, { grid, host,
     return { found, cidr, gateway: cidr && keptBack(spec, cidr), ranges };
   });
   const about = nameOf(configuration, all);
-  const [onGrid, onIt] = [['permissions'], ['network']];
-  const rows: Parameters<typeof checks>[1] = {
-    view: { needs: onGrid, run: async (signal) => judgeView(view, await views.exists(view, signal)) },
-    network: { needs: onGrid, run: async (signal) => judgeOutlook(await outlook(signal), spec) },
-    'free addresses': {
-      needs: onIt,
-      async run(signal) {
-        const { found: cidr, ranges } = await place(signal);
-        if (cidr === undefined) return [];
-        const usage = await usageOf(grid, { cidr, view }, signal);
-        const hasFree = (await grid.hasRoom({ view, nextOf: cidr }, signal)) === true;
-        return judgeAddresses(cidr, { used: usage?.used, hasFree, ranges });
-      },
-    },
-    gateway: {
-      needs: onIt,
-      async run(signal) {
-        const { gateway } = await place(signal);
-        const [holder] = gateway === undefined ? [] : await grid.at(gateway, view, signal);
-        return judgeGateway(spec, gateway, holder);
-      },
-    },
-    "this host's addresses": {
-      needs: onIt,
-      async run(signal) {
-        const { cidr, gateway, ranges } = await place(signal);
-        if (cidr === undefined) return [];
-        // The gateway may be one: where this host's bridge has it.
-        const inside = hostAddresses().filter(({ address }) => contains(cidr, address) && address !== gateway);
-        if (inside.length === 0) return [ok(`none lies in ${cidr.text}, the gateway aside`)];
-        const judge = async (own: HostAddress) =>
-          judgeOwnAddress({ ...own, known: await isKnown(grid, { ...own, view }, signal) }, ranges);
-        return Promise.all(inside.map(judge));
-      },
-    },
-    'other hosts': {
-      needs: onIt,
-      async run(signal) {
-        const { found: cidr, gateway } = await place(signal);
-        if (cidr === undefined) return [];
-        return judgeSharing(await findOtherHosts(grid, { cidr, view, host }, signal), { config, gateway });
-      },
-    },
+  const rows = {
+    view: after(['permissions'], async (signal) => judgeView(view, await views.exists(view, signal))),
+    network: after(['permissions'], async (signal) => judgeOutlook(await outlook(signal), spec)),
+    'free addresses': after(['network'], async (signal) => {
+      const { found: cidr, ranges } = await place(signal);
+      if (cidr === undefined) return [];
+      const usage = await usageOf(grid, { cidr, view }, signal);
+      const hasFree = (await grid.hasRoom({ view, nextOf: cidr }, signal)) === true;
+      return judgeAddresses(cidr, { used: usage?.used, hasFree, ranges });
+    }),
+    gateway: after(['network'], async (signal) => {
+      const { gateway } = await place(signal);
+      const [holder] = gateway === undefined ? [] : await grid.at(gateway, view, signal);
+      return judgeGateway(spec, gateway, holder);
+    }),
+    "this host's addresses": after(['network'], async (signal) => {
+      const { cidr, gateway, ranges } = await place(signal);
+      if (cidr === undefined) return [];
+      // The gateway may be one: where this host's bridge has it.
+      const inside = hostAddresses().filter(({ address }) => contains(cidr, address) && address !== gateway);
+      if (inside.length === 0) return ok(`none lies in ${cidr.text}, the gateway aside`);
+      const judge = async (own: HostAddress) =>
+        judgeOwnAddress({ ...own, known: await isKnown(grid, { ...own, view }, signal) }, ranges);
+      return Promise.all(inside.map(judge));
+    }),
+    'other hosts': after(['network'], async (signal) => {
+      const { found: cidr, gateway } = await place(signal);
+      if (cidr === undefined) return [];
+      return judgeSharing(await findOtherHosts(grid, { cidr, view, host }, signal), { config, gateway });
+    }),
   };
   return checks(`network ${about}`, rows, about);
 }
@@ -177,26 +164,26 @@ async function findOtherHosts(
 }
 
 /** Judges a network view. One that is absent would be created, and a mistyped name with it. */
-export function judgeView(view: string, exists: boolean): Verdict[] {
-  if (exists) return [ok(`${view} is there`)];
+export function judgeView(view: string, exists: boolean): Verdict {
+  if (exists) return ok(`${view} is there`);
   const what = `the grid has no view ${view}, or does not show it to this user: the first ADD creates it`;
-  return [warning(what, 'if it is not meant to be new, correct "network-view" or --network-view')];
+  return warning(what, 'if it is not meant to be new, correct "network-view" or --network-view');
 }
 
 /** Judges what an ADD would find. What it would fail with has been thrown before. */
-export function judgeOutlook(outlook: NetworkOutlook, { view, place }: NetworkSpec): Verdict[] {
+export function judgeOutlook(outlook: NetworkOutlook, { view, place }: NetworkSpec): Verdict {
   if (outlook.kind === 'pending') {
-    return [warning('another host is setting it up', 'wait some seconds, then run doctor again')];
+    return warning('another host is setting it up', 'wait some seconds, then run doctor again');
   }
   if (outlook.kind === 'found') {
     const { cidr, duplicate } = outlook;
-    return [duplicate === undefined ? ok(`${cidr.text} in view ${view}`) : warning(duplicate.message, duplicate.hint)];
+    return duplicate === undefined ? ok(`${cidr.text} in view ${view}`) : warning(duplicate.message, duplicate.hint);
   }
   const { room } = outlook;
   const where = room === undefined ? `in view ${view}` : `in the container ${room.container.text}`;
   const created = room?.exists === false ? ', and that container, too' : '';
   const what = place.kind === 'subnet' ? place.cidr.text : `a /${place.prefixLength}`;
-  return [ok(`not there yet: the first ADD creates ${what} ${where}${created}`)];
+  return ok(`not there yet: the first ADD creates ${what} ${where}${created}`);
 }
 
 /** Part of the addresses below which a network is soon full. */
@@ -214,15 +201,15 @@ export function judgeAddresses(
     hasFree,
     ranges = [],
   }: Pick<Place, 'ranges'> & { readonly used?: number | undefined; readonly hasFree: boolean },
-): Verdict[] {
+): Verdict {
   const total = hostCount(cidr);
   const hidden = ranges.reduce((sum, { first, last }) => sum + compareAddresses(last, first) + 1, 0);
   const spans = ranges.map(spanOf).join(', ');
   const ranged = hidden === 0 ? '' : `; ${hidden} lie in DHCP ranges (${spans}), whose addresses are not given out`;
   const room = `${used} of ${total} addresses of ${cidr.text} are used${ranged}`;
   const fix = `${hidden === 0 ? 'release addresses' : 'shrink or remove these ranges on the grid'}, or use a larger subnet`;
-  if (!hasFree) return [failure(`none: ${room}`, fix)];
-  return [total - used - hidden < total * scarce ? warning(`few: ${room}`, fix) : ok(room)];
+  if (!hasFree) return failure(`none: ${room}`, fix);
+  return total - used - hidden < total * scarce ? warning(`few: ${room}`, fix) : ok(room);
 }
 
 /**
@@ -234,19 +221,19 @@ export function judgeGateway(
   spec: NetworkSpec,
   address: string | undefined,
   holder?: Pick<Reservation, 'comment' | 'mac'>,
-): Verdict[] {
+): Verdict {
   if (address === undefined) {
     const isKept = spec.gateway !== undefined || spec.keepFirst;
-    return [
-      ok(isKept ? 'reserved with the network, once that is there' : 'none configured, so containers are told none'),
-    ];
+    return ok(
+      isKept ? 'reserved with the network, once that is there' : 'none configured, so containers are told none',
+    );
   }
-  if (holder === undefined) return [ok(`${address} has no reservation: the first ADD makes one, unless it is in use`)];
+  if (holder === undefined) return ok(`${address} has no reservation: the first ADD makes one, unless it is in use`);
   const { comment, mac } = holder;
-  if (comment === gatewayMark(spec.name)) return [ok(`${address} is reserved`)];
-  if (!isAttachmentMark(comment)) return [ok(`${address} is held on the grid by ${JSON.stringify(comment || mac)}`)];
+  if (comment === gatewayMark(spec.name)) return ok(`${address} is reserved`);
+  if (!isAttachmentMark(comment)) return ok(`${address} is held on the grid by ${JSON.stringify(comment || mac)}`);
   const fix = `choose another gateway, or stop that container: ${comment}`;
-  return [failure(`${address} is held by a container`, fix)];
+  return failure(`${address} is held by a container`, fix);
 }
 
 /**
@@ -274,12 +261,12 @@ export function judgeOwnAddress(
 export function judgeSharing(
   others: readonly string[],
   { config, gateway }: Pick<NetworkConfiguration, 'config'> & Pick<Place, 'gateway'>,
-): Verdict[] {
-  if (others.length === 0) return [ok('no other host has addresses in it')];
+): Verdict {
+  if (others.length === 0) return ok('no other host has addresses in it');
   const named = `${others.join(', ')} ${others.length === 1 ? 'has' : 'have'} addresses in it, too`;
   const isGateway = config.type === 'bridge' && (config.isGateway === true || config.isDefaultGateway === true);
-  if (!isGateway || gateway === undefined) return [ok(named)];
+  if (!isGateway || gateway === undefined) return ok(named);
   const fix =
     'let a router have the gateway and drop isGateway, or give each host a network of its own (docs/configuration.md, Several hosts, one network)';
-  return [warning(`${named}, and a bridge with isGateway puts ${gateway} on each host`, fix)];
+  return warning(`${named}, and a bridge with isGateway puts ${gateway} on each host`, fix);
 }

@@ -18,8 +18,8 @@ export function pluginChecks(
   );
   const installed = { driver, versionLine, executable: process.execPath };
   return checks('plugins', {
-    'IPAM plugin': { run: async (signal) => judgeDriver(await look(signal), installed) },
-    'main plugins': { run: async (signal) => judgeMainPlugins(await look(signal), uses) },
+    'IPAM plugin': async (signal) => judgeDriver(await look(signal), installed),
+    'main plugins': async (signal) => judgeMainPlugins(await look(signal), uses),
   });
 }
 

@@ -9,8 +9,8 @@ import {
   warning,
 } from '../../../../../src/modes/operator/doctor/check.ts';
 
-function check(title: string, run: Check['run'], needs: Check['needs'] = []): Check {
-  return { group: 'grid', title, needs, run };
+function check(title: string, look: Check['look'], needs: Check['needs'] = []): Check {
+  return { group: 'grid', title, needs, look };
 }
 const saying = (title: string, verdict: Verdict, needs: Check['needs'] = []) => check(title, () => [verdict], needs);
 

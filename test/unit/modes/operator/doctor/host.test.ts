@@ -10,9 +10,9 @@ import {
   judgeUser,
 } from '../../../../../src/modes/operator/doctor/host.ts';
 import type { Status } from '../../../../../src/modes/operator-protocol.ts';
+import { linesOf } from './verdict-lines.ts';
 
-const line = ([verdict]: readonly Verdict[]) =>
-  `${verdict?.level}: ${verdict?.message}${verdict?.fix === null ? '' : ` -> ${verdict?.fix}`}`;
+const line = (verdicts: Verdict | readonly Verdict[]) => linesOf(verdicts)[0];
 
 const usual = { socketDir: '/run/cni', stateDir: '/var/lib/infoblox-cni' };
 const own = { socketDir: '/home/me/run', stateDir: '/home/me/state' };
@@ -88,10 +88,10 @@ test.each([
     /^run chmod 0600 \/run\/s$/,
   ],
 ])('socket: %j is %s', (facts, level, message, fix) => {
-  const [verdict] = judgeSocket('/run/s', facts);
+  const verdict = judgeSocket('/run/s', facts);
   expect(verdict).toMatchObject({ level, message: expect.stringMatching(message) });
-  if (fix === null) expect(verdict?.fix).toBe(null);
-  else expect(verdict?.fix).toMatch(fix);
+  if (fix === null) expect(verdict.fix).toBe(null);
+  else expect(verdict.fix).toMatch(fix);
 });
 
 const now = 1_800_000_000_000;
