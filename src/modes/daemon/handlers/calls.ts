@@ -6,7 +6,7 @@ import { checkContainerId, checkInterfaceName } from '../../../cni/names.ts';
 import { type Netconf, parseNetconf, validAttachments } from '../../../cni/netconf.ts';
 import { formatResult } from '../../../cni/result.ts';
 import { withNextHop } from '../../../cni/route.ts';
-import { abortable, deadline } from '../../../infoblox/concurrency/clock.ts';
+import { abortable, deadline, withDeadline } from '../../../infoblox/concurrency/clock.ts';
 import { GridError, hasReason } from '../../../infoblox/errors.ts';
 import type { GridMonitor } from '../../../infoblox/grid-monitor.ts';
 import { type AddRequest, type Allocation, add } from '../../../infoblox/lease/add.ts';
@@ -56,10 +56,10 @@ export function callHandlers(deps: CallDeps): Readonly<Record<PluginMethod, Hand
     ADD: {
       timeoutMs: addTimeoutMs,
       changes: true,
-      run: (call, { gone }) => {
-        const signal = AbortSignal.any([gone, deadline(deps.leases.clock, addTimeoutMs)]);
-        return giveAddress(deps, call, { signal, warnOfUnknownKeys });
-      },
+      run: (call, { gone }) =>
+        withDeadline(deps.leases.clock, { milliseconds: addTimeoutMs, signal: gone }, (signal) =>
+          giveAddress(deps, call, { signal, warnOfUnknownKeys }),
+        ),
     },
     DEL: { timeoutMs: delTimeoutMs, changes: true, run: (call) => releaseCall(deps, call) },
     CHECK: { timeoutMs: checkTimeoutMs, run: (call) => checkCall(deps, call) },
