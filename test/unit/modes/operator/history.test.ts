@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from 'vitest';
-import { readTime } from '../../../../src/modes/operator/history.ts';
+import { readTime } from '../../../../src/modes/operator/commands/leases.ts';
 
 afterEach(() => vi.unstubAllEnvs());
 
