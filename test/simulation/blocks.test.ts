@@ -308,6 +308,189 @@ describe('hosts that share a network', () => {
   });
 });
 
+describe('an owed create', () => {
+  const reservation = { match_client: 'RESERVED', mac: '00:00:00:00:00:00' };
+  const markOf = (containerId: string) =>
+    `infoblox-cni cluster=sim node=host-0 network=net-1 container=${containerId} interface=eth0`;
+
+  test('whose answer was lost is looked at, and is there once', async () => {
+    const site = await Site.serving();
+    site.troubles = { answerLost: 1 };
+    const address = await site.add('c1');
+    await site.pass(200);
+    site.troubles = {};
+    await site.pass(2 * minutes);
+    expect(site.members.holders().filter((one) => one.comment === markOf('c1'))).toMatchObject([{ address }]);
+    expect(site.run().leases.store.get(markOf('c1'))).toMatchObject({ owedSince: null, dueAt: null });
+    await site.del('c1');
+    await site.pass(2 * minutes);
+    expect(site.holder(address)).toBeUndefined();
+  });
+
+  test('that was never sent leaves nothing to release: a DEL forgets it at once, and the address is free', async () => {
+    const site = await Site.serving();
+    site.members.setUp(false);
+    for (let n = 0; n < 30; n += 1) {
+      await site.add(`c${n}`);
+      await site.del(`c${n}`);
+    }
+    expect(site.run().leases.store.where(({ mark }) => mark !== markOf('first'))).toEqual([]);
+    site.members.setUp(true);
+    await site.pass(2 * minutes);
+    expect(site.members.holders().map(({ comment }) => comment)).toEqual([
+      expect.stringContaining('gateway'),
+      markOf('first'),
+    ]);
+  });
+
+  test('finds what a promoted master has brought back of an ended lease: that is released, and the create is sent again', async () => {
+    const site = await Site.serving();
+    const address = await site.add('old');
+    await site.pass(1_000);
+    await site.del('old');
+    await site.pass(1_000);
+    site.members.byHand('POST', 'fixedaddress', { ...reservation, ipv4addr: address, comment: markOf('old') });
+    for (let n = 0; n < 8; n += 1) await site.add(`c${n}`);
+    await site.pass(1 * minutes);
+    expect(site.holder(address)).toContain('container=c');
+    expect(site.run().conditions()).toEqual([]);
+  });
+
+  test('waits for a grid that takes no writes', async () => {
+    const site = await Site.serving();
+    site.members.setReadOnly(true);
+    const address = await site.add('c1');
+    await site.pass(2_000);
+    expect(site.holder(address)).toBeUndefined();
+    site.members.setReadOnly(false);
+    await site.pass(3 * minutes);
+    expect(site.holder(address)).toBe(markOf('c1'));
+  });
+
+  test('that is refused for lack of rights ends what the block gives, until the grid takes it', async () => {
+    const site = await Site.serving();
+    site.members.setDenied(['fixedaddress']);
+    const address = await site.add('c1');
+    await site.pass(2_000);
+    expect(site.run().conditions().join()).toMatch(/block-refused .*grid refuses the reservation of/);
+    await expect(site.add('c2')).rejects.toMatchObject({ reason: 'permission' });
+    await site.pass(20 * minutes);
+    await expect(site.add('c3')).rejects.toMatchObject({ reason: 'permission' });
+    site.members.setDenied([]);
+    await site.pass(11 * minutes);
+    expect(site.holder(address)).toBe(markOf('c1'));
+    expect(site.isInBlock(await site.add('c4'))).toBe(true);
+    expect(site.run().conditions()).toEqual([]);
+  });
+
+  test('is listed, checked, collected and released as any other lease', async () => {
+    const site = await Site.serving();
+    site.members.setUp(false);
+    const addresses = [await site.add('c1'), await site.add('c2')];
+    await site.settle(site.run().gc(['first', 'c2'])).catch(() => undefined);
+    expect(site.run().leases.store.where(({ owedSince }) => owedSince !== null)).toMatchObject([
+      { mark: markOf('c2'), phase: 'bound', address: addresses[1] },
+    ]);
+    site.members.setUp(true);
+    await site.pass(1 * minutes);
+    expect([site.holder(addresses[0] ?? ''), site.holder(addresses[1] ?? '')]).toEqual([undefined, markOf('c2')]);
+  });
+
+  test('outlives the daemon', async () => {
+    const site = await Site.serving();
+    site.members.setUp(false);
+    const address = await site.add('c1');
+    const [host] = site.hosts;
+    host?.kill();
+    host?.start();
+    expect(await site.add('c1')).toBe(address);
+    site.members.setUp(true);
+    await site.pass(1 * minutes);
+    expect(site.holder(address)).toBe(markOf('c1'));
+  });
+});
+
+describe('blocks go back', () => {
+  test('when a person wants this host to give them back, each when it is empty; and serve again if that is undone', async () => {
+    const site = await Site.serving();
+    const { leases, keeper } = site.run();
+    const address = await site.add('c1');
+    leases.blocks.release(true);
+    await site.settle(keeper.lookAtAll());
+    expect(site.isInBlock(await site.add('c2'))).toBe(false);
+    leases.blocks.release(false);
+    expect(site.isInBlock(await site.add('c3'))).toBe(true);
+    leases.blocks.release(true);
+    for (const id of ['c1', 'c3']) await site.del(id);
+    await site.pass(20 * minutes);
+    expect([site.ranges, site.holder(address)]).toEqual([[], undefined]);
+    await site.add('c4');
+    await site.pass(3 * minutes);
+    expect(site.ranges).toEqual([]);
+  });
+
+  test('when the configuration asks for others', async () => {
+    const site = await Site.serving();
+    const [before] = site.ranges;
+    site.blockSize = 16;
+    site.hosts[0]?.kill();
+    site.hosts[0]?.start();
+    await site.pass(1 * minutes);
+    expect(site.isInBlock(await site.add('c1'))).toBe(false);
+    await site.pass(10 * minutes);
+    expect(site.ranges).toHaveLength(1);
+    expect(site.ranges).not.toContainEqual(before);
+  });
+
+  test('of a host that is gone after 25 hours, unless it reserves again meanwhile', async () => {
+    const site = await Site.serving({ hosts: 2 });
+    site.hosts[0]?.kill();
+    const gone = { cluster: 'sim', node: 'host-0' };
+    const noted = await site.settle(site.run(1).keeper.noteGone(gone, { isOff: false }, noSignal));
+    expect(noted.map(({ mark }) => mark)).toEqual([site.block().comment]);
+    for (const { _ref } of site.members.contents.fixedAddresses()) site.members.byHand('DELETE', _ref);
+    await site.pass(24.9 * hours);
+    expect(site.ranges).toHaveLength(1);
+    await site.pass(12 * minutes);
+    expect(site.ranges).toEqual([]);
+  });
+
+  test('not of a host that was said to be gone and has addresses again', async () => {
+    const site = await Site.serving({ hosts: 2 });
+    const gone = { cluster: 'sim', node: 'host-0' };
+    await site.settle(site.run(1).keeper.noteGone(gone, { isOff: true }, noSignal));
+    await site.pass(1 * minutes);
+    expect([site.ranges.length, site.run(1).leases.store.blocks()]).toEqual([1, []]);
+    expect(site.log.join('\n')).toContain('said to be gone has addresses again');
+  });
+
+  test('at once of a host that is known to be off', async () => {
+    const site = await Site.serving({ hosts: 2 });
+    site.hosts[0]?.kill();
+    for (const { _ref } of site.members.contents.fixedAddresses()) site.members.byHand('DELETE', _ref);
+    await site.settle(site.run(1).keeper.noteGone({ cluster: 'sim', node: 'host-0' }, { isOff: true }, noSignal));
+    await site.pass(1 * minutes);
+    expect(site.ranges).toEqual([]);
+  });
+});
+
+describe('a state that was lost', () => {
+  test('does not give addresses of the blocks that it has taken, and takes others', async () => {
+    const site = await Site.serving();
+    const [before] = site.ranges;
+    await site.add('c1');
+    await site.pass(1_000);
+    site.hosts[0]?.loseState();
+    site.hosts[0]?.start();
+    await site.pass(1 * minutes);
+    expect(site.isInBlock(await site.add('c2'))).toBe(false);
+    await site.pass(2 * minutes);
+    expect(site.ranges).toHaveLength(2);
+    expect(site.ranges).toContainEqual(before);
+    expect(site.isInBlock(await site.add('c3'), 1)).toBe(true);
+  });
+});
+
 function refOf(site: Site): string {
   return String(site.members.contents.objects('range')[0]?._ref);
 }

@@ -1,4 +1,5 @@
-/** Counts how often each row of the two tables was met, by watching who reads its decision. */
+/** Counts how often each row of the tables was met, by watching who reads its decision. */
+import { blockTable } from '../../src/infoblox/lease/block/block-plan.ts';
 import { endings } from '../../src/infoblox/lease/endings.ts';
 import { table } from '../../src/infoblox/lease/plan.ts';
 
@@ -24,6 +25,10 @@ export function watchTables(): Coverage {
   };
   for (const row of table)
     watch(row, 'step', `plan: ${row.phase} | ${row.seen.join(', ')} | ${row.doubt?.join(', ') ?? 'any'}`);
+  for (const row of blockTable) {
+    const { phase, seen, inside, doubt } = row;
+    watch(row, 'step', `block: ${[phase, seen, inside, doubt].join(' | ')}`);
+  }
   for (const row of endings)
     watch(row, 'answer', `ending: ${row.cause} | ${row.phase.join(', ')} | ${row.evidence.join(', ')}`);
   return { met, missing: () => [...met].filter(([, count]) => count === 0).map(([name]) => name) };

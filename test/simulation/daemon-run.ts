@@ -4,7 +4,9 @@ import { Conditions } from '../../src/infoblox/conditions.ts';
 import { buildCore } from '../../src/infoblox/core.ts';
 import { GridState } from '../../src/infoblox/grid-state.ts';
 import { add } from '../../src/infoblox/lease/add.ts';
+import type { BlockKeeper } from '../../src/infoblox/lease/block/keeper.ts';
 import { checkLease } from '../../src/infoblox/lease/check.ts';
+import type { LeaseDeps } from '../../src/infoblox/lease/deps.ts';
 import { defaultDoubtWindow } from '../../src/infoblox/lease/doubt.ts';
 import { collectGarbage } from '../../src/infoblox/lease/gc.ts';
 import { noteNotAnswered, releaseAttachment } from '../../src/infoblox/lease/release.ts';
@@ -65,6 +67,9 @@ export interface DaemonRun {
   del(containerId: string): Promise<void>;
   check(containerId: string, address: string): Promise<void>;
   gc(valid: readonly string[]): Promise<void>;
+  /** What only a test of blocks needs. */
+  readonly leases: LeaseDeps;
+  readonly keeper: BlockKeeper;
   /** What is wrong, one line each. */
   conditions(): string[];
   /** Notes have been left. */
@@ -168,6 +173,8 @@ export function startRun(world: World, host: SimHost, client: string): DaemonRun
       const request = { attachment: attachmentOf(containerId), view, addresses: [address] };
       return checkLease(leases, request, deadline(clock, addTimeoutMs));
     },
+    leases,
+    keeper: core.keeper,
     conditions: () => conditions.all().map(({ kind, error }) => `${kind} ${error.message}`),
     async gc(ids) {
       const valid = ids.map((containerId) => ({ containerId, ifName: 'eth0' }));

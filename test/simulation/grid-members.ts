@@ -5,9 +5,9 @@
  */
 import { isWithin } from '../../src/infoblox/address.ts';
 import { WapiError } from '../simulator/errors.ts';
-import { GridContents } from '../simulator/grid-contents.ts';
+import { GridContents, type WapiObject } from '../simulator/grid-contents.ts';
 import { installFactoryObjects } from '../simulator/rules/factory-objects.ts';
-import { Database } from '../simulator/store/database.ts';
+import { Database, type Quirks } from '../simulator/store/database.ts';
 import { formatAddress } from '../simulator/store/ipv4.ts';
 import { parseTarget } from '../simulator/wapi/target.ts';
 import { WAPI_VERSIONS } from '../simulator/wapi/versions.ts';
@@ -35,6 +35,9 @@ export interface Holder {
   readonly address: string;
   readonly comment: string;
 }
+
+/** Milliseconds that a host gives addresses of a block at most after its last confirmation. */
+const maxValidityMs = 600_000;
 
 class Member {
   readonly db = new Database();
@@ -73,21 +76,25 @@ export class GridMembers {
   readonly #fill: (contents: GridContents) => void;
   /** Milliseconds. */
   readonly #lag: number;
+  readonly #quirks: Partial<Quirks>;
   readonly #members = new Map<MemberName, Member>();
   #master: MemberName = 'grid-a';
   /** The reign of a master: what one has not passed on when it ends is lost. */
   #reign = 0;
   #isReachable = true;
+  readonly #removedBlocks: { readonly range: WapiObject; readonly at: number }[] = [];
 
   /**
    * @param fill puts into a new grid what is there before anybody comes
    * @param lag milliseconds until the candidate has what the master has carried out
+   * @param quirks what no source says of grids
    */
-  constructor(time: VirtualTime, fill: (contents: GridContents) => void, lag: number) {
+  constructor(time: VirtualTime, fill: (contents: GridContents) => void, lag: number, quirks: Partial<Quirks> = {}) {
     this.#time = time;
     this.#fill = fill;
     this.#lag = lag;
-    for (const name of memberNames) this.#members.set(name, new Member(name !== this.#master, fill));
+    this.#quirks = quirks;
+    for (const name of memberNames) this.#members.set(name, this.#newMember(name !== this.#master));
   }
 
   /** What the administrator of the grid sees and does. */
@@ -106,14 +113,22 @@ export class GridMembers {
     });
   }
 
-  /** Whether an address lies in a block of the host that has given it, as its mark says. */
+  /** Whether an address lies in a block of the host that has given it, as its mark says, or did until somebody removed that lately. */
   isInBlock({ view, address }: Pick<Holder, 'view' | 'address'>, mark: string): boolean {
     const host = mark.slice(0, mark.indexOf(' network='));
-    return this.contents.objects('range').some((range) => {
+    const removed = this.#removedBlocks
+      .filter(({ at }) => at > this.#time.now - maxValidityMs)
+      .map(({ range }) => range);
+    return [...this.contents.objects('range'), ...removed].some((range) => {
       const interval = { first: String(range.start_addr), last: String(range.end_addr) };
       const isTheirs = String(range.comment).startsWith(`${host} `) && String(range.comment).includes(' block=');
       return isTheirs && range.network_view === view && isWithin(address, interval);
     });
+  }
+
+  removeBlockByHand(range: WapiObject): void {
+    this.#removedBlocks.push({ range, at: this.#time.now });
+    this.byHand('DELETE', range._ref);
   }
 
   isUp(name: MemberName): boolean {
@@ -128,6 +143,14 @@ export class GridMembers {
   /** Writes are refused, or taken again by the master. */
   setReadOnly(isReadOnly: boolean): void {
     this.#member(this.#master).settings.readOnly = isReadOnly;
+  }
+
+  /** Objects of these types may not be written by the user of the hosts. */
+  setDenied(types: readonly string[]): void {
+    for (const { settings } of this.#members.values()) {
+      settings.denied.clear();
+      for (const type of types) settings.denied.add(type);
+    }
   }
 
   /**
@@ -153,7 +176,7 @@ export class GridMembers {
   rejoin(): void {
     const name = memberNames.find((one) => one !== this.#master) ?? this.#master;
     if (this.#member(name).isUp) return;
-    const member = new Member(true, this.#fill);
+    const member = this.#newMember(true);
     for (const request of this.#member(this.#master).history) member.carryOut(request);
     this.#members.set(name, member);
   }
@@ -199,6 +222,12 @@ export class GridMembers {
     this.#time.after(this.#lag, () => {
       if (this.#reign === reign && this.#member(other) === candidate) candidate.carryOut(request);
     });
+  }
+
+  #newMember(readOnly: boolean): Member {
+    const member = new Member(readOnly, this.#fill);
+    Object.assign(member.db.quirks, this.#quirks);
+    return member;
   }
 
   #member(name: MemberName): Member {

@@ -43,18 +43,30 @@ export class Ledger {
    * @param host `hasLostState`: of two reservations of one container it does not know which one was told (docs/reliability.md)
    */
   told(mark: string, told: Told, { hasLostState }: { readonly hasLostState: boolean }): void {
-    for (const [other, { view, address }] of this.#live) {
+    const before = this.#live.get(mark);
+    const isKnown = before !== undefined && before.address === told.address;
+    const isToBeOwed = isKnown ? before.isOwed : this.#members.isInBlock(told, mark);
+    for (const [other, { view, address, isOwed }] of this.#live) {
+      // One of them finds its address taken, and is named: a person, or a grid that gives addresses of ranges, has given it away.
+      if (isOwed !== isToBeOwed) continue;
       if (other === mark || view !== told.view || address !== told.address || this.#excused.has(other)) continue;
       this.#broken.push(`${address} was told to ${mark} while ${other} has it`);
     }
-    const before = this.#live.get(mark);
     const isAnother = before !== undefined && before.address !== told.address;
     if (isAnother && !hasLostState && !this.#excused.delete(mark)) {
       this.#broken.push(`${mark} has ${before.address} and was told ${told.address} by a repeated ADD`);
     }
-    const isKnown = before !== undefined && before.address === told.address;
-    const isOwed = isKnown ? before.isOwed : this.#members.isInBlock(told, mark);
-    this.#live.set(mark, { ...told, isOwed });
+    this.#live.set(mark, { ...told, isOwed: isToBeOwed });
+  }
+
+  /** The core has said that a container has lost its address to somebody: of one that was owed to it, as a person takes it by hand. */
+  namedLost(mark: string): void {
+    if (this.#live.get(mark)?.isOwed) this.#excused.add(mark);
+  }
+
+  /** Living containers whose address was told and never reserved. */
+  owed(): string[] {
+    return [...this.#live].flatMap(([mark, { isOwed }]) => (isOwed && !this.#excused.has(mark) ? [mark] : []));
   }
 
   /** CHECK says that a container has lost its reservation. */

@@ -3,6 +3,7 @@
  * all kinds (swarm testing), so that rare combinations are not drowned by common events.
  */
 import fc from 'fast-check';
+import type { Quirks } from '../simulator/store/database.ts';
 import type { PathTroubles } from './network-path.ts';
 import type { AddWay } from './runtime.ts';
 
@@ -26,7 +27,10 @@ export type Happening =
   /** An administrator removes the reservation of a container, or writes a note into its comment and takes it back later. */
   | { readonly kind: 'removed by hand' | 'altered by hand'; readonly host: number; readonly slot: number }
   /** Somebody else takes the next free address, or gives the first one back. */
-  | { readonly kind: 'stranger takes' | 'stranger leaves' };
+  | { readonly kind: 'stranger takes' | 'stranger leaves' }
+  /** Somebody takes an address inside the block of a host, or removes a block. */
+  | { readonly kind: 'taken in a block'; readonly index: number; readonly part: number }
+  | { readonly kind: 'block removed by hand'; readonly index: number };
 
 export type HappeningKind = Happening['kind'];
 
@@ -41,6 +45,8 @@ export interface Plan {
   readonly troubles: PathTroubles;
   /** Milliseconds until the candidate has what the master has. */
   readonly lagMs: number;
+  /** What no source says of grids. */
+  readonly quirks: Quirks;
   readonly steps: readonly Step[];
 }
 
@@ -64,8 +70,11 @@ const sometimes: readonly HappeningKind[] = [
   'altered by hand',
   'stranger takes',
   'stranger leaves',
+  'taken in a block',
+  'block removed by hand',
 ];
 
+const seldom = fc.constantFrom(false, false, true);
 const rate = fc.constantFrom(0.01, 0.05, 0.2);
 const troubles: fc.Arbitrary<PathTroubles> = fc.record(
   {
@@ -104,6 +113,7 @@ export function plans(steps: number): fc.Arbitrary<Plan> {
         hosts: fc.constant(hosts),
         troubles,
         lagMs: fc.constantFrom(1, 50, 5_000, 60_000),
+        quirks: fc.record({ rangesMayOverlap: seldom, networksGiveFromRanges: seldom, rangesReadUsed: seldom }),
         steps: fc.array(fc.record({ afterMs, happening: happeningOf([...always, ...kinds], hosts) }), {
           minLength: Math.floor(steps / 2),
           maxLength: steps,
@@ -148,6 +158,10 @@ function happeningOf(kinds: readonly HappeningKind[], hosts: number): fc.Arbitra
         return fc.record({ kind: fc.constant(kind), forMs });
       case 'fail over':
         return fc.record({ kind: fc.constant(kind), backMs: forMs });
+      case 'taken in a block':
+        return fc.record({ kind: fc.constant(kind), index: fc.nat(7), part: fc.nat(7) });
+      case 'block removed by hand':
+        return fc.record({ kind: fc.constant(kind), index: fc.nat(7) });
       case 'stranger takes':
       case 'stranger leaves':
         return fc.record({ kind: fc.constant(kind) });

@@ -2,6 +2,8 @@
  * One run: a plan is carried out in virtual time, the invariants hold after each event; then all troubles end, and everything has to
  * come to rest: what lives is reserved, and nothing else is.
  */
+import { addressAt, parseCidr } from '../../src/infoblox/address.ts';
+import type { WapiObject } from '../simulator/grid-contents.ts';
 import { chanceOf } from './chance.ts';
 import type { World } from './daemon-run.ts';
 import { network } from './daemon-run.ts';
@@ -15,6 +17,8 @@ import { VirtualTime } from './virtual-time.ts';
 
 /** What the core says when it meets what its tables call impossible. */
 const cannotBe = /\b(shows what cannot be|was to end where it cannot)\b/;
+/** What the core says of a container whose address somebody else has. */
+const saidLost = /has lost the reservation of a live attachment and does not take it again \{"attachment":"([^"]+)"/;
 /** Of all containers. */
 const subnet = '10.0.0.0/26';
 /** Virtual milliseconds for everything to come to rest once nothing troubles it. */
@@ -81,6 +85,7 @@ class Simulation {
         });
       },
       plan.lagMs,
+      plan.quirks,
     );
     this.#ledger = new Ledger(this.#members);
     const chance = chanceOf(plan.seed);
@@ -99,6 +104,8 @@ class Simulation {
       log: (line) => {
         this.#say(line);
         if (cannotBe.test(line)) this.#ledger.saidImpossible(line);
+        const [, lost] = saidLost.exec(line) ?? [];
+        if (lost !== undefined) this.#ledger.namedLost(lost);
       },
     };
     this.#hosts = Array.from({ length: plan.hosts }, (_, index) => new SimHost(`host-${index}`, world));
@@ -203,6 +210,19 @@ class Simulation {
         this.#members.byHand('POST', 'fixedaddress', { ...fields, comment: 'a person' });
         break;
       }
+      case 'taken in a block': {
+        const range = this.#blockOf(happening);
+        const first = parseCidr(`${range?.start_addr}/32`);
+        const ipv4addr = first && addressAt(first, happening.part);
+        const fields = { ipv4addr, match_client: 'RESERVED', mac: '00:00:00:00:00:00', comment: 'a person' };
+        if (range !== undefined) this.#members.byHand('POST', 'fixedaddress', fields);
+        break;
+      }
+      case 'block removed by hand': {
+        const range = this.#blockOf(happening);
+        if (range !== undefined) this.#members.removeBlockByHand(range);
+        break;
+      }
       case 'stranger leaves': {
         const all = this.#members.contents.fixedAddresses();
         const theirs = all.find(({ comment }) => comment === 'a person');
@@ -210,6 +230,11 @@ class Simulation {
         break;
       }
     }
+  }
+
+  #blockOf({ index }: { readonly index: number }): WapiObject | undefined {
+    const ranges = this.#members.contents.objects('range');
+    return ranges[index % Math.max(ranges.length, 1)];
   }
 
   /** Does something to the reservation of a container. */
@@ -291,6 +316,7 @@ class Simulation {
     const broken = [
       ...(busy > 0 ? [`${busy} calls have not ended`] : []),
       ...left.map(({ text }) => text),
+      ...this.#ledger.owed().map((mark) => `${mark} was told an address of a block and is not reserved`),
       ...odd.map((lease) => `a lease is left: ${JSON.stringify(lease)}`),
       ...[...live].filter((mark) => !known.has(mark)).map((mark) => `${mark} has no lease`),
     ];

@@ -6,7 +6,12 @@ import type { OperatorHandler } from './rpc/request.ts';
 
 /** Finds what keeps every ADD from being served, whatever its network. @returns undefined when nothing is known to */
 export function servingTrouble(conditions: Conditions): Condition | undefined {
-  return gridTrouble(conditions) ?? conditions.find('state-not-writable') ?? conditions.find('notes-ignored');
+  return gridTrouble(conditions) ?? hostTrouble(conditions);
+}
+
+/** The same of this host alone: a block of it serves while the grid is away. */
+export function hostTrouble(conditions: Conditions): Condition | undefined {
+  return conditions.find('state-not-writable') ?? conditions.find('notes-ignored');
 }
 
 /** Makes the handler of `status --probe`: that it answers says that the event loop turns. */

@@ -24,7 +24,7 @@ export interface ServiceSettings {
   /** The user is a cloud API user: three attributes on every create, some types out of bounds. */
   readonly cloudUser: boolean;
   /** Object types that the user may not read. */
-  readonly denied: ReadonlySet<string>;
+  readonly denied: Set<string>;
   /** Writes are refused, as by a grid master candidate. */
   readOnly: boolean;
 }

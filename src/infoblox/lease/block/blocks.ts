@@ -156,6 +156,11 @@ export class Blocks {
     return age <= (wall - block.takenAt >= maxLossMs ? validityMs : Math.min(validityMs, maxUnsureMs));
   }
 
+  /** Whether the grid refuses reservations of it: it would those of another one, too. */
+  isRefused(block: Block): boolean {
+    return this.#deps.conditions.find('block-refused', subjectOf(block)) !== undefined;
+  }
+
   /** Finds a lease in a block whose create fails for so long that something is wrong with the block. */
   owedTooLong(block: Block): Lease | undefined {
     const { clock, conditions } = this.#deps;

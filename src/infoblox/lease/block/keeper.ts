@@ -205,14 +205,18 @@ export class BlockKeeper {
     }
   }
 
-  /** Tells whether a block is to be taken: none of its kind is being taken, or not looked at yet, and those that serve are nearly full. */
+  /**
+   * Tells whether a block is to be taken: those that serve are nearly full, and none of its kind is being taken, not looked at yet, or
+   * refused its reservations, as another one would be.
+   */
   #isNeeded({ spec, addedAt }: Wanted): boolean {
     const { blocks, store, clock } = this.#deps;
     if (spec.blockSize === 0 || blocks.areReleased || !store.isWhole) return false;
     if (clock.now() - addedAt >= maxIdleMs) return false;
-    const isUnclear = (block: Block) =>
-      isOfSpec(block, spec) && (block.phase === 'taking' || (block.phase === 'held' && !this.#looks.has(block.mark)));
-    return !store.blocks().some(isUnclear) && blocks.isScarce(blocks.room(spec));
+    const isUnclear = (block: Block) => block.phase === 'held' && !this.#looks.has(block.mark);
+    const keepsFromTaking = (block: Block) =>
+      isOfSpec(block, spec) && (block.phase === 'taking' || isUnclear(block) || blocks.isRefused(block));
+    return !store.blocks().some(keepsFromTaking) && blocks.isScarce(blocks.room(spec));
   }
 
   /** Tells whether an empty block is one that this host has no use for. */

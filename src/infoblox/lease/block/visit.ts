@@ -5,7 +5,7 @@ import { GridError, hasReason } from '../../errors.ts';
 import type { Grid, Occupant, Range } from '../../grid.ts';
 import type { Host } from '../../host.ts';
 import type { Log } from '../../log.ts';
-import { beginsAs, parseBlockMark } from '../../mark.ts';
+import { beginsAs, hostPrefix, parseBlockMark } from '../../mark.ts';
 import type { Moment } from '../doubt.ts';
 import type { FormerNames } from '../former-names.ts';
 import type { LeaseStore } from '../store/lease-store.ts';
@@ -64,6 +64,7 @@ export async function visit(
   store.applyBlock(mark, (block) => block && waited(block, sinceLast));
   const visited = current();
   if (visited === undefined || mustWait(deps, visited)) return;
+  if (await hasReturned(deps, visited, signal)) return;
   const shown = await look(deps, visited, signal);
   for (;;) {
     const block = current();
@@ -82,6 +83,26 @@ function mustWait({ blocks }: VisitDeps, block: Block): boolean {
   if (block.phase !== 'draining') return false;
   const mayBeInUse = block.isOfLostState && !blocks.areReleased;
   return block.waitMs > 0 || mayBeInUse || blocks.leasesIn(block).length > 0;
+}
+
+/** A host that was said to be gone lives if it has reserved anything since: its blocks are its own again. */
+async function hasReturned(
+  { grid, store, names, log }: VisitDeps,
+  block: Block,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const host = parseBlockMark(block.mark)?.origin;
+  if (host === undefined || hostPrefix(host) === hostPrefix(names.present) || block.takenAt !== null) return false;
+  for await (const { address } of grid.list({ marks: host, confirm: true }, signal)) {
+    log.warn('a host that was said to be gone has addresses again: its block is left alone', {
+      block: block.mark,
+      address,
+      hint: `use gc --host=${host.node} again when it is gone for good`,
+    });
+    store.applyBlock(block.mark, () => undefined);
+    return true;
+  }
+  return false;
 }
 
 async function look({ grid, moment }: VisitDeps, block: Block, signal: AbortSignal): Promise<Shown> {

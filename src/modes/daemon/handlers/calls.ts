@@ -16,10 +16,10 @@ import { collectGarbage } from '../../../infoblox/lease/gc.ts';
 import { noteNotAnswered, releaseAttachment } from '../../../infoblox/lease/release.ts';
 import type { Fields, Log } from '../../../infoblox/log.ts';
 import type { Attachment } from '../../../infoblox/mark.ts';
-import { maxNameLength, specText } from '../../../infoblox/network/spec.ts';
+import { maxNameLength, type NetworkSpec, specText } from '../../../infoblox/network/spec.ts';
 import { type Workload, workloadFields, workloadFrom } from '../../../infoblox/workload.ts';
 import type { Call } from '../../protocol.ts';
-import { servingTrouble } from '../probes.ts';
+import { hostTrouble, servingTrouble } from '../probes.ts';
 import { notAvailable } from '../rpc/cni-errors.ts';
 import type { ReleaseNotes } from '../rpc/release-notes.ts';
 import { type Answer, type Handler, isPluginRequest, type PluginMethod, type Request } from '../rpc/request.ts';
@@ -190,12 +190,20 @@ async function collect({ leases, defaults }: CallDeps, call: Call, stopping: Abo
 async function statusCall({ leases, monitor, defaults, unverified }: CallDeps, call: Call): Promise<Answer> {
   const spec = specOf(parseNetconf(call.config, 'STATUS'), defaults);
   monitor.refresh();
-  const { conditions, networks, exhaustion } = leases;
-  const condition = servingTrouble(conditions) ?? conditions.find('network-refused', specText(spec));
-  const network = networks.known(spec);
-  const reason = condition?.error ?? (network && exhaustion.known(network));
+  const reason = notReadyReason(leases, spec);
   if (reason !== undefined) throw notAvailable(reason, unverified);
   return {};
+}
+
+/** Why STATUS reports "not available"; undefined if nothing is known to keep the next ADD from being served. */
+function notReadyReason(
+  { conditions, networks, exhaustion, blocks }: LeaseDeps,
+  spec: NetworkSpec,
+): GridError | undefined {
+  if (blocks.room(spec).free > 0) return hostTrouble(conditions)?.error;
+  const condition = servingTrouble(conditions) ?? conditions.find('network-refused', specText(spec));
+  const network = networks.known(spec);
+  return condition?.error ?? (network && exhaustion.known(network));
 }
 
 /**
