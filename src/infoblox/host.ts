@@ -13,6 +13,10 @@ export interface Host {
    * @param lastUptime the highest that is known of its boot, in seconds; null if none is
    */
   fate(identity: SandboxIdentity, lastUptime: number | null): Fate;
+  /** This boot of the host. Never throws. */
+  boot(): Boot;
+  /** Tells whether the host has certainly been booted since another boot had lasted so long. */
+  hasBootedSince(boot: Boot): boolean;
   /** Tells whether an address is one of this host itself. Never rejects. */
   isOwnAddress(address: string): Promise<boolean>;
   /** A number from 0 up to 1, another each time: what hosts do that were interrupted together is spread by it. */
@@ -29,6 +33,9 @@ export interface Machine {
 
 /** `gone with its boot`: the host has certainly been booted since. */
 export type Fate = 'alive' | 'gone' | 'gone with its boot' | 'unknown';
+
+/** Names a boot of the host. */
+export type Boot = Pick<SandboxIdentity, 'bootId' | 'bootedAt' | 'uptime'>;
 
 /** What is remembered of a container's network namespace when it is given its address. */
 export interface SandboxIdentity {

@@ -475,7 +475,7 @@ describe('blocks go back', () => {
 });
 
 describe('a state that was lost', () => {
-  test('does not give addresses of the blocks that it has taken, and takes others', async () => {
+  test('does not give addresses of the blocks that it has taken, and takes others; those go back when the host has certainly booted', async () => {
     const site = await Site.serving();
     const [before] = site.ranges;
     await site.add('c1');
@@ -488,6 +488,14 @@ describe('a state that was lost', () => {
     expect(site.ranges).toHaveLength(2);
     expect(site.ranges).toContainEqual(before);
     expect(site.isInBlock(await site.add('c3'), 1)).toBe(true);
+    for (const id of ['first', 'c1', 'c2', 'c3']) await site.del(id);
+    await site.pass(20 * minutes);
+    expect(site.ranges).toContainEqual(before);
+    site.hosts[0]?.reboot();
+    site.hosts[0]?.start();
+    await site.pass(20 * minutes);
+    expect(site.ranges).toHaveLength(1);
+    expect(site.ranges).not.toContainEqual(before);
   });
 });
 

@@ -59,7 +59,10 @@ export class Ledger {
     this.#live.set(mark, { ...told, isOwed: isToBeOwed });
   }
 
-  /** The core has said that a container has lost its address to somebody: of one that was owed to it, as a person takes it by hand. */
+  /**
+   * The core has said that a container has lost its address to somebody, or the state of its host is lost: nothing is promised any more if
+   * its reservation was owed.
+   */
   namedLost(mark: string): void {
     if (this.#live.get(mark)?.isOwed) this.#excused.add(mark);
   }

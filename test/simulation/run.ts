@@ -168,6 +168,8 @@ class Simulation {
         // Who it was that accepts writes is lost, too, and the first host of --grid-host is believed (docs/reliability.md).
         if (!this.#members.isFirstMaster) return;
         const host = this.#host(happening);
+        // What was owed is lost with it (docs/reliability.md).
+        for (const mark of this.#runtime(happening).marks) this.#ledger.namedLost(mark);
         host.loseState();
         host.start();
         break;

@@ -3,7 +3,7 @@
  * run that is killed leaves what was durable; nothing of it goes on.
  */
 import type { Fate, Host, SandboxIdentity } from '../../src/infoblox/host.ts';
-import { type Boot, fateOf } from '../../src/modes/daemon/host/liveness.ts';
+import { type Boot, fateOf, isLaterBoot } from '../../src/modes/daemon/host/liveness.ts';
 import { type DaemonRun, startRun, type World } from './daemon-run.ts';
 import { Disk } from './memory-store.ts';
 
@@ -120,6 +120,8 @@ export class SimHost {
       machine: { installation: this.name, hardware: this.name },
       identify: (path) => ({ netns: path, netnsId: this.#seen(path), processStart: null, ...this.#boot() }),
       fate: (identity, lastUptime) => this.#fate(identity, lastUptime),
+      boot: () => this.#boot(),
+      hasBootedSince: (before) => isLaterBoot(bootOf(before), bootOf(this.#boot())),
       isOwnAddress: async () => false,
       random: () => {
         draws += 1;
@@ -145,15 +147,18 @@ export class SimHost {
     if (netns === null || netnsId === null) return 'unknown';
     const now = this.#namespaces.get(netns);
     const [id = ''] = netnsId.split(' via ');
-    const boot: Boot = { id: bootId ?? undefined, at: bootedAt ?? undefined, uptime: lastUptime ?? undefined };
-    const present = this.#boot();
+    const boot = bootOf({ bootId, bootedAt, uptime: lastUptime });
     return fateOf(
       { id, place, above: undefined, boot, processStart: undefined },
       {
         at: now === undefined ? { kind: 'absent' } : { kind: 'namespace', id: now },
         place,
-        boot: { id: present.bootId, at: present.bootedAt, uptime: present.uptime },
+        boot: bootOf(this.#boot()),
       },
     );
   }
+}
+
+function bootOf({ bootId, bootedAt, uptime }: Pick<SandboxIdentity, 'bootId' | 'bootedAt' | 'uptime'>): Boot {
+  return { id: bootId ?? undefined, at: bootedAt ?? undefined, uptime: uptime ?? undefined };
 }

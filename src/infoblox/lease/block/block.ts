@@ -7,6 +7,7 @@
  *                       \_______________drain____________/
  */
 import { addressAt, type Cidr, type Interval, isInside, offsetIn, parseCidr } from '../../address.ts';
+import type { Boot } from '../../host.ts';
 import { shortNetworkName } from '../../mark.ts';
 import type { NetworkSpec } from '../../network/spec.ts';
 import type { Doubtful, Moment } from '../doubt.ts';
@@ -43,8 +44,12 @@ export interface Block extends BlockIdentity, Doubtful {
   readonly lastGiven: string | null;
   /** Milliseconds for which this daemon has still to run before it goes back: its host may be alive without a line to the grid. */
   readonly waitMs: number;
-  /** Set if a state of this machine took it that was lost: containers may have addresses of it that nobody knows of. */
-  readonly isOfLostState: boolean;
+  /**
+   * The boot of this host, and how many seconds it has lasted at least, in which containers may have addresses of it that only a state
+   * knew that is lost; null: there is none.
+   */
+  readonly bootId: string | null;
+  readonly uptime: number | null;
 }
 
 /** A block is about to be created. */
@@ -54,13 +59,13 @@ export function take(identity: BlockIdentity, moment: Moment): Block {
 }
 
 /** A block of a host that is gone, or of a state of this one that was lost: to go back when it is empty. */
-export function foreign(identity: BlockIdentity, over: Partial<Pick<Block, 'waitMs' | 'isOfLostState'>>): Block {
+export function foreign(identity: BlockIdentity, over: Partial<Pick<Block, 'waitMs' | 'bootId' | 'uptime'>>): Block {
   return { ...newBlock(identity), phase: 'draining', ...over };
 }
 
 /** The state is a copy, so that not all that was given of it is known. */
-export function disowned(block: Block): Block {
-  return { ...block, phase: 'draining', takenAt: null, isOfLostState: true };
+export function disowned(block: Block, { bootId, uptime }: Pick<Block, 'bootId' | 'uptime'>): Block {
+  return { ...block, phase: 'draining', takenAt: null, bootId, uptime };
 }
 
 /** A create may still be carried out. */
@@ -83,9 +88,11 @@ export function drain(block: Block): Block {
   return { ...block, phase: 'draining' };
 }
 
-/** So many milliseconds of its wait are over. */
-export function waited(block: Block, milliseconds: number): Block {
-  return { ...block, waitMs: Math.max(block.waitMs - milliseconds, 0) };
+/** So many milliseconds of its wait are over, and the boot has lasted longer. */
+export function waited(block: Block, milliseconds: number, { bootId, uptime }: Boot): Block {
+  const isOfThisBoot = block.bootId !== null && block.bootId === bootId;
+  if (block.waitMs === 0 && !isOfThisBoot) return block;
+  return { ...block, waitMs: Math.max(block.waitMs - milliseconds, 0), uptime: isOfThisBoot ? uptime : block.uptime };
 }
 
 /** A delete is about to be sent, or got no answer. */
@@ -158,6 +165,6 @@ function newBlock(identity: BlockIdentity): Block {
       lastGiven: null,
       waitMs: 0,
     },
-    ...{ isOfLostState: false, createInDoubtUntil: null, deleteInDoubtUntil: null },
+    ...{ bootId: null, uptime: null, createInDoubtUntil: null, deleteInDoubtUntil: null },
   };
 }

@@ -74,7 +74,7 @@ export class BlockKeeper {
     const { store } = this.#deps;
     // A state that is not whole is a new one, or a copy of another: it may not know all that was given.
     if (!store.isWhole)
-      for (const { mark } of store.blocks()) store.applyBlock(mark, (block) => block && disowned(block));
+      for (const { mark } of store.blocks()) store.applyBlock(mark, (block) => block && disowned(block, this.#boot));
     this.#wake();
   }
 
@@ -292,8 +292,14 @@ export class BlockKeeper {
     for (const range of ranges) {
       const identity = beginsAs(range.comment, ours) ? identityOf(range) : undefined;
       if (identity === undefined || parseBlockMark(identity.mark)?.machine !== this.#machine) continue;
-      store.applyBlock(identity.mark, (known) => known ?? foreign(identity, { isOfLostState: true }));
+      store.applyBlock(identity.mark, (known) => known ?? foreign(identity, this.#boot));
     }
+  }
+
+  /** If it cannot be told from others, a person has to say that no container is left of it. */
+  get #boot(): Pick<Block, 'bootId' | 'uptime'> {
+    const { bootId, uptime } = this.#deps.host.boot();
+    return { bootId: bootId ?? '', uptime };
   }
 
   #newMark(network: string): string {

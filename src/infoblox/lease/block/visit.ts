@@ -27,7 +27,7 @@ export interface VisitDeps {
   readonly grid: Grid;
   readonly store: LeaseStore;
   readonly names: Pick<FormerNames, 'present'>;
-  readonly host: Pick<Host, 'machine' | 'random'>;
+  readonly host: Pick<Host, 'machine' | 'random' | 'boot' | 'hasBootedSince'>;
   readonly clock: Clock;
   readonly moment: () => Moment;
   readonly conditions: Conditions;
@@ -59,9 +59,9 @@ export async function visit(
   { mark, isSurplus, sinceLast }: Visit,
   signal: AbortSignal,
 ): Promise<void> {
-  const { store, blocks, moment, log } = deps;
+  const { store, blocks, host, moment, log } = deps;
   const current = () => store.blocks().find((block) => block.mark === mark);
-  store.applyBlock(mark, (block) => block && waited(block, sinceLast));
+  store.applyBlock(mark, (block) => block && waited(block, sinceLast, host.boot()));
   const visited = current();
   if (visited === undefined || mustWait(deps, visited)) return;
   if (await hasReturned(deps, visited, signal)) return;
@@ -79,9 +79,11 @@ export async function visit(
 }
 
 /** What is in use does not go back, nor what its host may give addresses of that is gone: no look changes that. */
-function mustWait({ blocks }: VisitDeps, block: Block): boolean {
+function mustWait({ blocks, host }: VisitDeps, block: Block): boolean {
   if (block.phase !== 'draining') return false;
-  const mayBeInUse = block.isOfLostState && !blocks.areReleased;
+  const { bootId, uptime } = block;
+  const isLost = bootId !== null && !host.hasBootedSince({ bootId, bootedAt: null, uptime });
+  const mayBeInUse = isLost && !blocks.areReleased;
   return block.waitMs > 0 || mayBeInUse || blocks.leasesIn(block).length > 0;
 }
 

@@ -67,7 +67,8 @@ const schema = `
     usedAt INTEGER NOT NULL,
     lastGiven TEXT,
     waitMs INTEGER NOT NULL,
-    isOfLostState INTEGER NOT NULL,
+    bootId TEXT,
+    uptime INTEGER,
     createInDoubtUntil INTEGER,
     deleteInDoubtUntil INTEGER
   ) STRICT, WITHOUT ROWID;

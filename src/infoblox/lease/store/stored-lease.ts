@@ -48,10 +48,8 @@ export const StoredBlock = v.object({
   usedAt: v.number(),
   lastGiven: nullableText,
   waitMs: v.number(),
-  isOfLostState: v.pipe(
-    v.number(),
-    v.transform((value) => value !== 0),
-  ),
+  bootId: nullableText,
+  uptime: nullableNumber,
   createInDoubtUntil: nullableNumber,
   deleteInDoubtUntil: nullableNumber,
 });
@@ -75,7 +73,7 @@ export const leaseTable: Table<Lease> = {
 export const blockTable: Table<Block> = {
   name: 'block',
   columns: Object.keys(StoredBlock.entries) as (keyof Block)[],
-  stored: (block, column) => (column === 'isOfLostState' ? Number(block.isOfLostState) : block[column]),
+  stored: (block, column) => block[column],
 };
 
 /** A statement and its parameters. */

@@ -64,7 +64,7 @@ export function fateOf(recorded: Recorded, seen: Seen): Fate {
 }
 
 /** A kernel counts from its boot, and nobody can set that back: one that has counted less is another one. */
-function isLaterBoot(before: Boot, now: Boot): boolean {
+export function isLaterBoot(before: Boot, now: Boot): boolean {
   if (before.id === undefined || now.id === undefined || before.id === now.id) return false;
   return before.uptime !== undefined && now.uptime !== undefined && now.uptime < before.uptime;
 }

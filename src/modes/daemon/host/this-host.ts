@@ -9,7 +9,15 @@ import { fileIdentity, identityOf } from '../../../files/regular-file.ts';
 import type { Clock } from '../../../infoblox/concurrency/clock.ts';
 import type { Host, Machine, SandboxIdentity } from '../../../infoblox/host.ts';
 import type { Log } from '../../../infoblox/log.ts';
-import { type Boot, fateOf, type PathState, type ProcessState, type Recorded, type Seen } from './liveness.ts';
+import {
+  type Boot,
+  fateOf,
+  isLaterBoot,
+  type PathState,
+  type ProcessState,
+  type Recorded,
+  type Seen,
+} from './liveness.ts';
 
 /** Any port will do: connecting a UDP socket sends nothing. */
 const anyPort = 9;
@@ -81,6 +89,8 @@ export function thisHost({ clock, log }: HostDeps, kernel: Kernel = readKernel()
     machine: readMachine(),
     isOwnAddress,
     random: Math.random,
+    boot,
+    hasBootedSince: (before) => isLaterBoot(bootOf(before), bootOf(boot())),
     identify(path) {
       const at = lookAt(path);
       if (at.kind !== 'namespace') {

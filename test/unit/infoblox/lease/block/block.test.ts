@@ -5,6 +5,7 @@ import {
   blockCreateInDoubt,
   blockDeleteInDoubt,
   blockDeleteRefused,
+  disowned,
   drain,
   foreign,
   given,
@@ -41,7 +42,12 @@ describe('a block', () => {
   test('that this state did not take drains from the start, for as long as its host may be alive', () => {
     const block = foreign(identity, { waitMs: 90_000 });
     expect(block).toMatchObject({ phase: 'draining', takenAt: null, waitMs: 90_000 });
-    expect(waited(waited(block, 60_000), 60_000).waitMs).toBe(0);
+    const boot = { bootId: 'boot-1', bootedAt: null, uptime: 90 };
+    expect(waited(waited(block, 60_000, boot), 60_000, boot).waitMs).toBe(0);
+    const disownedBefore = disowned(aBlock(), { bootId: 'boot-1', uptime: 30 });
+    expect(disownedBefore).toMatchObject({ phase: 'draining', takenAt: null });
+    expect(waited(disownedBefore, 5, boot).uptime).toBe(90);
+    expect(waited(disownedBefore, 5, { ...boot, bootId: 'boot-2' })).toBe(disownedBefore);
   });
 
   test('has a delete in doubt until its answer says that nothing was done', () => {
