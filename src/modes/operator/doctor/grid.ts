@@ -4,7 +4,7 @@ import { addressAt } from '../../../infoblox/address.ts';
 import { attributeDefinitions } from '../../../infoblox/attributes.ts';
 import { GridError, hasReason } from '../../../infoblox/errors.ts';
 import type { NetworkSpec } from '../../../infoblox/network/spec.ts';
-import { greet } from '../../../infoblox/wapi/connection/agent.ts';
+import { greet, type PeerListeners } from '../../../infoblox/wapi/connection/agent.ts';
 import { connectionError } from '../../../infoblox/wapi/connection/connection-error.ts';
 import { peerName, publicKeyOf } from '../../../infoblox/wapi/connection/peer-key.ts';
 import { type GridInspection, type License, readTypes } from '../../../infoblox/wapi/inspection.ts';
@@ -69,19 +69,16 @@ async function judgeHost(gridHost: string, { wapiPort, tls, clientCertificate }:
   const shown = clientCertificate && { client: () => clientCertificate.read().pair };
   let certificate: X509Certificate | undefined;
   let isKeyNew = false;
+  const listeners: PeerListeners = {
+    onCertificate: (_, its) => {
+      certificate = its;
+    },
+    onFirstKey: () => {
+      isKeyNew = true;
+    },
+  };
   try {
-    await greet(
-      host,
-      { ...tls, ...shown },
-      {
-        onCertificate: (_, its) => {
-          certificate = its;
-        },
-        onFirstKey: () => {
-          isKeyNew = true;
-        },
-      },
-    );
+    await greet(host, { ...tls, ...shown }, listeners);
   } catch (error) {
     const { message, hint } = connectionError(error, { host, writes: false, late: false });
     return [failure(message, hint)];
