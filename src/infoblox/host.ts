@@ -6,6 +6,8 @@
 export interface Host {
   /** What tells this machine from others. */
   readonly machine: Machine;
+  /** Names this boot of the host; null if it cannot be read. Another one alone is no proof of a reboot. */
+  readonly bootId: string | null;
   /** Looks at a network namespace. Never throws: what is unclear is not seen. */
   identify(netns: string): SandboxIdentity;
   /**

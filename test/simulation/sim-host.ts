@@ -118,6 +118,7 @@ export class SimHost {
     let draws = 0;
     return {
       machine: { installation: this.name, hardware: this.name },
+      bootId: this.#boot().bootId,
       identify: (path) => ({ netns: path, netnsId: this.#seen(path), processStart: null, ...this.#boot() }),
       fate: (identity, lastUptime) => this.#fate(identity, lastUptime),
       boot: () => this.#boot(),

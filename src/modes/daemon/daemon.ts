@@ -12,6 +12,7 @@ import { socketFile } from '../protocol.ts';
 import { buildCalls } from './calls.ts';
 import type { Options } from './config/options.ts';
 import { trustOf, unverifiedNotice, warnOfUnverified } from './config/trust.ts';
+import { Epoch } from './epoch.ts';
 import { buildGridAccess, observed } from './grid-access.ts';
 import { thisHost } from './host/this-host.ts';
 import { logConditions, type RecentError, rememberErrors } from './log/log.ts';
@@ -60,9 +61,10 @@ export async function startDaemon(options: Options, plainLog: Log, surroundings:
   const place: SocketPlace = { socketDir, driverName, passedSocket };
   if (passedSocket === undefined) await prepareSocket(place);
   const parts = await build({ options, surroundings, tracing, clock, log, recentErrors });
-  const { store, access, core, server, notes, metrics } = parts;
+  const { store, epoch, access, core, server, notes, metrics } = parts;
   const { promise: lost, resolve: onLost } = Promise.withResolvers<StartError>();
 
+  await epoch.renew(store);
   void access.meetHosts();
   core.start();
   const stopMetrics = metricsListen && (await metrics?.serve(metricsListen, parts.sources, parts.pages));
@@ -95,6 +97,7 @@ export async function startDaemon(options: Options, plainLog: Log, surroundings:
       await server.close();
       await core.leases.locks.idle();
       await access.close();
+      await epoch.renew(store);
       store.close();
       await tracing.close();
     },
@@ -117,9 +120,12 @@ async function build({ options, surroundings, tracing, clock, log, recentErrors 
   const origin = { cluster: options.clusterName, node: options.nodeName };
   const conditions = new Conditions(clock);
   logConditions(conditions, log);
+  const { socketDir, driverName } = options;
+  const epoch = new Epoch({ socketDir, driverName, bootId: host.bootId, log });
   const opened = openStore(options.stateDir, log, {
     conditions,
     owner: { ...host.machine, name: hostPrefix(origin).trim() },
+    isCopy: (recorded) => epoch.isCopy(recorded),
     historyAgeMs: options.leaseHistoryMs,
     clock,
     window: doubtWindow,
@@ -171,7 +177,7 @@ async function build({ options, surroundings, tracing, clock, log, recentErrors 
     session: access.session,
     unverified: unverifiedNotice(options.tls),
   };
-  return { store, access, core, metrics, sources, ...calls };
+  return { store, epoch, access, core, metrics, sources, ...calls };
 }
 
 /** @throws StartError if the directory cannot be used or another daemon has it */

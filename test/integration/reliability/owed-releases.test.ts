@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs';
 import { expect, vi } from 'vitest';
 import type { SqliteLeaseStore } from '../../../src/infoblox/lease/store/sqlite-store.ts';
 import { owedDir } from '../../../src/modes/protocol.ts';
+import { isNote } from '../../../src/modes/release-note.ts';
 import { until } from '../../fixture/host.ts';
 import { intercept } from '../../fixture/intercept.ts';
 import { pause, type World } from '../../fixture/world.ts';
@@ -53,7 +54,7 @@ worldTest(
     caller.leaveNote('c1');
     expect(await caller.add('c1')).toBe('ok');
     // Nothing is left there that could undo the ADD when the daemon looks for notes the next time.
-    expect(readdirSync(owedDir(host.socketDir, 'infoblox'))).toEqual([]);
+    expect(readdirSync(owedDir(host.socketDir, 'infoblox')).filter(isNote)).toEqual([]);
     await ledger.settled();
   },
 );

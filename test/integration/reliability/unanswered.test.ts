@@ -8,6 +8,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { leaveNote } from '../../../src/modes/plugin/leave-note.ts';
 import { newCallId, owedDir } from '../../../src/modes/protocol.ts';
+import { isNote } from '../../../src/modes/release-note.ts';
 import { until } from '../../fixture/host.ts';
 import type { ProcessHost } from '../../fixture/process-host.ts';
 import { startKillableWorld, type World } from '../../fixture/world.ts';
@@ -46,7 +47,7 @@ async function notesTaken(): Promise<void> {
   const { host } = world;
   await host.stop();
   await host.startHere();
-  await until('the notes are taken over', () => readdirSync(owedDir(host.socketDir, 'infoblox')).length === 0);
+  await until('the notes are taken over', () => !readdirSync(owedDir(host.socketDir, 'infoblox')).some(isNote));
 }
 
 /** What the state says that c1 holds; ends the daemon. */

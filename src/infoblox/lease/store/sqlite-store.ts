@@ -5,15 +5,11 @@ import { GridError } from '../../errors.ts';
 import { type DoubtWindow, defaultDoubtWindow } from '../doubt.ts';
 import { type Batch, BatchedLeaseStore } from './batched-store.ts';
 import { type AddressHistory, HistoryTable } from './history-table.ts';
-import type { Owner } from './owner.ts';
-import type { StatePlace } from './state-file.ts';
-import { openStateFile, type SetAside, type StateFile } from './state-file.ts';
+import { type Expected, openStateFile, type SetAside, type StateFile, type StatePlace } from './state-file.ts';
 import { Statements } from './statements.ts';
 import { blockTable, leaseTable, rowWrite } from './stored-lease.ts';
 
-export interface StoreOptions {
-  /** Whose the file has to be, if that matters. */
-  readonly owner?: Owner;
+export interface StoreOptions extends Expected {
   /** Milliseconds that it is remembered who held an address; 0: not at all. */
   readonly historyAgeMs?: number;
   readonly clock?: Clock;
@@ -41,8 +37,8 @@ export class SqliteLeaseStore extends BatchedLeaseStore {
   }
 
   /**
-   * Opens `state.db` in the directory, made if absent. A file that is damaged, of a newer release or another machine's is set
-   * aside.
+   * Opens `state.db` in the directory, made if absent. A file that is damaged, of a newer release, another machine's or
+   * a copy is set aside.
    * @returns the store and, if a file was set aside, where it is now
    * @throws GridError `state` if the directory cannot be used or another daemon has it
    */
@@ -51,8 +47,8 @@ export class SqliteLeaseStore extends BatchedLeaseStore {
     conditions: Conditions,
     options: StoreOptions = {},
   ): { store: SqliteLeaseStore; setAside: SetAside | undefined } {
-    const { clock = hostClock(), owner } = options;
-    const file = openStateFile(directory, { owner, clock });
+    const { clock = hostClock(), owner, isCopy } = options;
+    const file = openStateFile(directory, { owner, isCopy, clock });
     return { store: new SqliteLeaseStore(file, conditions, { ...options, clock }), setAside: file.setAside };
   }
 

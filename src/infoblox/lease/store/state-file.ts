@@ -147,14 +147,21 @@ export interface StateFile {
   readonly setAside?: SetAside | undefined;
 }
 
+/** What a file has to be. */
+export interface Expected {
+  /** Whose; anybody's if absent. */
+  readonly owner?: Owner | undefined;
+  /** Tells by its epoch, if it has one, whether it is a copy; none is if absent. */
+  readonly isCopy?: ((epoch: string | undefined) => boolean) | undefined;
+}
+
 /**
  * Opens `state.db` in the directory, made if absent.
- * @param owner whose the file has to be; it may be anybody's if this is left out
  * @throws GridError `state` if the directory cannot be used or another daemon has it
  */
 export function openStateFile(
   directory: string,
-  { owner, clock }: { readonly owner?: Owner | undefined; readonly clock: Pick<Clock, 'wall'> },
+  { clock, ...expected }: Expected & { readonly clock: Pick<Clock, 'wall'> },
 ): StateFile {
   const file = join(directory, 'state.db');
   let lock: DatabaseSync | undefined;
@@ -163,7 +170,7 @@ export function openStateFile(
     // SQLite would call a read-only file system an input/output error.
     accessSync(existsSync(file) ? file : directory, constants.W_OK);
     lock = lockDirectory(directory);
-    const opened = openOrSetAside(file, owner, clock.wall());
+    const opened = openOrSetAside(file, expected, clock.wall());
     return { ...opened, place: new StatePlace(file, lock) };
   } catch (error) {
     lock?.close();
@@ -172,23 +179,23 @@ export function openStateFile(
 }
 
 /** @param now milliseconds since 1970 */
-function openOrSetAside(file: string, owner: Owner | undefined, now: number): Omit<StateFile, 'place'> {
+function openOrSetAside(file: string, expected: Expected, now: number): Omit<StateFile, 'place'> {
   try {
-    return openDatabase(file, owner);
+    return openDatabase(file, expected);
   } catch (error) {
     if (!isUnreadable(error) || !existsSync(file)) throw error;
-    const foreign = error instanceof ForeignState;
-    const setAside = `${file}.${foreign ? 'foreign' : 'unreadable'}-${now}`;
+    const kind = error instanceof UnreadableState ? error.kind : 'unreadable';
+    const setAside = `${file}.${kind}-${now}`;
     renameSync(file, setAside);
     for (const suffix of ['-wal', '-shm']) {
       if (existsSync(file + suffix)) renameSync(file + suffix, setAside + suffix);
     }
     const reason = messageOf(error);
-    return { ...openDatabase(file, owner), setAside: { file: setAside, reason, foreign } };
+    return { ...openDatabase(file, expected), setAside: { file: setAside, reason, foreign: kind === 'foreign' } };
   }
 }
 
-function openDatabase(file: string, owner: Owner | undefined): Pick<StateFile, 'database' | 'stored'> {
+function openDatabase(file: string, { owner, isCopy }: Expected): Pick<StateFile, 'database' | 'stored'> {
   const database = new DatabaseSync(file, { timeout: 0 });
   try {
     // The lock of the first read, exclusive with these two, is kept: two daemons never share a state directory.
@@ -201,6 +208,7 @@ function openDatabase(file: string, owner: Owner | undefined): Pick<StateFile, '
     if (check !== 'ok') throw new UnreadableState(`it is damaged: ${String(check)}`);
     const stored = read(database);
     if (owner !== undefined) claim(database, owner);
+    if (isCopy?.(new Map(stored.facts).get('epoch'))) throw new CopiedState();
     reserveLog(`${file}-wal`);
     return { database, stored };
   } catch (error) {
@@ -257,8 +265,20 @@ function claim(database: DatabaseSync, owner: Owner): void {
   if (now !== before) database.prepare("INSERT OR REPLACE INTO fact VALUES ('owner', ?)").run(now);
 }
 
-class UnreadableState extends Error {}
-class ForeignState extends UnreadableState {}
+class UnreadableState extends Error {
+  /** As the name of the file says it that is set aside. */
+  readonly kind: string = 'unreadable';
+}
+class ForeignState extends UnreadableState {
+  override readonly kind = 'foreign';
+}
+class CopiedState extends UnreadableState {
+  override readonly kind = 'copied';
+
+  constructor() {
+    super('it was put back from a backup, or copied: since the host was booted a daemon has served with another one');
+  }
+}
 
 /** SQLITE_ERROR 1: a table that is not as it should be. */
 function isUnreadable(error: unknown): boolean {

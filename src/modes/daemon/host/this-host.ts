@@ -87,6 +87,7 @@ export function thisHost({ clock, log }: HostDeps, kernel: Kernel = readKernel()
   };
   return {
     machine: readMachine(),
+    bootId: kernel.bootId === unknownBoot ? null : kernel.bootId,
     isOwnAddress,
     random: Math.random,
     boot,

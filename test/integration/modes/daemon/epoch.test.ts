@@ -1,0 +1,143 @@
+/** A state that was put back from a backup, or copied, is told from the one that the last daemon of this boot has written. */
+import { chmodSync, cpSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { owedDir } from '../../../../src/modes/protocol.ts';
+import { until } from '../../../fixture/host.ts';
+import { held, useGridAndHost } from '../../infoblox/grid-and-host.ts';
+
+let bootId: string;
+let isFull: boolean;
+const aroundCommit = (commit: () => void) => {
+  if (isFull) throw new Error('disk is full');
+  commit();
+};
+const fixture = useGridAndHost({}, { bootId: () => bootId, aroundCommit });
+beforeEach(() => {
+  bootId = 'boot-1';
+  isFull = false;
+});
+
+const stateDir = () => join(fixture.host.directory, 'state');
+const backup = () => join(fixture.host.directory, 'backup');
+const epochFile = () => join(owedDir(fixture.host.socketDir, 'infoblox'), 'epoch');
+const epochs = () => JSON.parse(readFileSync(epochFile(), 'utf8')).epochs;
+const setAside = () => readdirSync(stateDir()).filter((name) => name.startsWith('state.db.'));
+
+/** Does something while the daemon is stopped. */
+async function restart(meanwhile: () => void = () => undefined): Promise<void> {
+  const { host } = fixture;
+  await host.stop();
+  meanwhile();
+  await host.start();
+}
+
+const save = () => cpSync(stateDir(), backup(), { recursive: true });
+function putBack(): void {
+  rmSync(stateDir(), { recursive: true });
+  cpSync(backup(), stateDir(), { recursive: true });
+}
+
+describe('a state that was put back', () => {
+  test('within one boot is set aside: it releases nothing that a container uses by now', async () => {
+    const { grid, host } = fixture;
+    await host.add('c1');
+    await grid.pause();
+    await host.call('DEL', 'c1');
+    await restart(save);
+    await grid.resume();
+    await until('the release is carried out', () => held(grid).join() === '10.0.0.1');
+    const address = await host.add('c1');
+    await restart(putBack);
+    expect(host.log.find(({ message }) => message.startsWith('state file set aside'))).toMatchObject({
+      level: 'error',
+      details: {
+        reason: expect.stringMatching(/^it was put back from a backup, or copied/),
+        file: expect.stringMatching(/state\.db\.copied-\d+$/),
+      },
+    });
+    await until('it has imported', () => host.log.some(({ message }) => message.startsWith('imported the reserv')));
+    expect(held(grid)).toEqual(['10.0.0.1', address]);
+    expect(await host.add('c1')).toBe(address);
+  });
+
+  test('that was saved while the daemon ran is none of the next one', async () => {
+    await fixture.host.add('c1');
+    save();
+    await restart(putBack);
+    expect(setAside()).toHaveLength(1);
+  });
+
+  test('in another boot is used: nothing is left that could tell', async () => {
+    await restart(save);
+    await restart(() => {
+      putBack();
+      bootId = 'boot-2';
+    });
+    expect(setAside()).toEqual([]);
+    await restart();
+    expect(setAside()).toEqual([]);
+  });
+});
+
+test('a copy that serves in the place of its original makes that one the copy', async () => {
+  const { host } = fixture;
+  await restart(save);
+  await host.stop();
+  host.flags.push(`--state-dir=${backup()}`);
+  await host.start();
+  expect(readdirSync(backup()).filter((name) => name.includes('.copied-'))).toHaveLength(1);
+  await host.stop();
+  host.flags.pop();
+  await host.start();
+  expect(setAside()).toHaveLength(1);
+});
+
+describe('a state that is in order stays', () => {
+  test('through restarts, each with an epoch of its own, which root alone can read', async () => {
+    const seen = new Set<string>();
+    for (let n = 0; n < 3; n += 1) {
+      await restart();
+      seen.add(epochs().join());
+    }
+    expect([seen.size, setAside()]).toEqual([3, []]);
+    expect(statSync(epochFile()).mode & 0o777).toBe(0o600);
+  });
+
+  test('when its epoch could not be renewed, whatever was written of the next one', async () => {
+    await fixture.host.stop();
+    isFull = true;
+    await fixture.host.start();
+    expect(epochs()).toHaveLength(2);
+    await fixture.host.stop();
+    isFull = false;
+    await fixture.host.start();
+    expect([epochs().length, setAside()]).toEqual([1, []]);
+  });
+
+  test.each([
+    ['is gone', () => rmSync(epochFile())],
+    ['cannot be read', () => writeFileSync(epochFile(), '{"bootId": "boot-1", "epo')],
+    [
+      'can be written by others',
+      () => {
+        writeFileSync(epochFile(), '{"bootId":"boot-1","epochs":[]}');
+        chmodSync(epochFile(), 0o666);
+      },
+    ],
+  ])('when the file beside the socket %s', async (_, change) => {
+    await restart(change);
+    expect(setAside()).toEqual([]);
+  });
+
+  test('when it has served at another socket meanwhile', async () => {
+    const { host } = fixture;
+    await host.stop();
+    host.flags.push('--driver-name=other');
+    await host.start();
+    await host.stop();
+    host.flags.pop();
+    await host.start();
+    expect(setAside()).toEqual([]);
+  });
+});
