@@ -10,6 +10,12 @@ import { VirtualTime } from './virtual-time.ts';
 const minutes = 60_000;
 const hours = 60 * minutes;
 
+interface SiteOptions {
+  readonly hosts?: number;
+  readonly subnet?: string;
+  readonly blockValidityMs?: number;
+}
+
 class Site {
   readonly time = new VirtualTime();
   readonly members: GridMembers;
@@ -18,12 +24,14 @@ class Site {
   readonly log: string[] = [];
   troubles: PathTroubles = {};
   blockSize = 8;
+  gateway = '10.0.0.1';
 
-  constructor({ hosts = 1, subnet = '10.0.0.0/26' } = {}) {
+  constructor({ hosts = 1, subnet = '10.0.0.0/26', blockValidityMs = 10 * minutes }: SiteOptions = {}) {
     this.members = new GridMembers(this.time, (contents) => void contents.add('network', { network: subnet }), 1);
     const world: World = {
-      ...{ time: this.time, members: this.members, subnet, chance: chanceOf(1) },
+      ...{ time: this.time, members: this.members, subnet, chance: chanceOf(1), blockValidityMs },
       blockSizeOf: () => this.blockSize,
+      gateway: () => this.gateway,
       troubles: () => this.troubles,
       onArrival: ({ method, url }) => this.requests.push(`${method} ${new URL(url).pathname.split('/')[3]}`),
       log: (line) => this.log.push(line),
@@ -78,7 +86,7 @@ class Site {
   }
 
   /** A host with a block that serves, and an address outside of it. */
-  static async serving(options: { hosts?: number; subnet?: string } = {}): Promise<Site> {
+  static async serving(options: SiteOptions = {}): Promise<Site> {
     const site = new Site(options);
     await site.pass(1_000);
     await site.add('first');
@@ -181,6 +189,31 @@ describe('a block of a host', () => {
     site.members.setUp(true);
     await site.pass(2 * minutes);
     expect(site.isInBlock(await site.add('c3'))).toBe(true);
+  });
+
+  test('serves for as long as --block-validity says only if it was confirmed an hour after it was taken', async () => {
+    const site = await Site.serving({ blockValidityMs: 24 * hours });
+    site.members.setUp(false);
+    await site.pass(11 * minutes);
+    await expect(site.add('c1')).rejects.toMatchObject({ reason: 'unreachable' });
+    site.members.setUp(true);
+    await site.pass(60 * minutes);
+    site.members.setUp(false);
+    await site.pass(23 * hours);
+    expect(site.isInBlock(await site.add('c2'))).toBe(true);
+    await site.pass(2 * hours);
+    await expect(site.add('c3')).rejects.toMatchObject({ reason: 'unreachable' });
+  });
+
+  test.each([
+    ['forward', 86_400_000],
+    ['back', -86_400_000],
+  ])('does not serve for longer because the clock was set %s', async (_, by) => {
+    const site = await Site.serving();
+    site.members.setUp(false);
+    site.hosts[0]?.setClock(by);
+    await site.pass(11 * minutes);
+    await expect(site.add('c1')).rejects.toMatchObject({ reason: 'unreachable' });
   });
 
   test('serves after a restart of the daemon once the grid has confirmed it to the new one', async () => {
@@ -296,6 +329,22 @@ describe('hosts that share a network', () => {
     expect(new Set(addresses).size).toBe(3);
   });
 
+  test('leave a gateway in the block of another one alone, and name it', async () => {
+    const site = await Site.serving({ hosts: 2 });
+    const { first } = site.block();
+    site.members.byHand(
+      'DELETE',
+      String(site.members.contents.fixedAddresses().find(({ name }) => name === 'gateway')?._ref),
+    );
+    site.gateway = first;
+    site.hosts[1]?.kill();
+    site.hosts[1]?.start();
+    await expect(site.add('c1', 1)).rejects.toMatchObject({
+      reason: 'network-conflict',
+      message: `gateway ${first} of network net-1 lies in a block of host host-0`,
+    });
+  });
+
   test('leave a requested address in the block of another one alone, and name it', async () => {
     const site = await Site.serving({ hosts: 2 });
     const { first } = site.block();
@@ -325,6 +374,17 @@ describe('an owed create', () => {
     await site.del('c1');
     await site.pass(2 * minutes);
     expect(site.holder(address)).toBeUndefined();
+  });
+
+  test('that is under way when a DEL comes is followed by its delete', async () => {
+    const site = await Site.serving();
+    const address = await site.add('c1');
+    for (let step = 0; step < 200 && site.holder(address) === undefined; step += 1) await site.pass(1);
+    await site.del('c1');
+    await site.pass(1 * minutes);
+    expect(site.requests.slice(0, 3)).toEqual(['POST fixedaddress', 'GET fixedaddress', 'DELETE fixedaddress']);
+    expect(site.holder(address)).toBeUndefined();
+    expect(site.run().leases.store.get(markOf('c1'))).toBeUndefined();
   });
 
   test('that was never sent leaves nothing to release: a DEL forgets it at once, and the address is free', async () => {

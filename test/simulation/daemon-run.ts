@@ -44,6 +44,10 @@ export interface World {
   readonly log: (line: string) => void;
   /** Addresses of the blocks of a host; 0 if absent. */
   readonly blockSizeOf?: (host: string) => number;
+  /** 10.0.0.1 if absent. */
+  readonly gateway?: () => string;
+  /** 10 minutes if absent. */
+  readonly blockValidityMs?: number;
 }
 
 export interface AddCall {
@@ -118,7 +122,7 @@ export function startRun(world: World, host: SimHost, client: string): DaemonRun
       networkView: view,
       doubtWindow: defaultDoubtWindow,
       reapAfterMs,
-      blockValidityMs: 600_000,
+      blockValidityMs: world.blockValidityMs ?? 600_000,
       originalTenant: '',
       cooldownMs: 0,
     },
@@ -128,7 +132,13 @@ export function startRun(world: World, host: SimHost, client: string): DaemonRun
   });
   const { leases } = core;
   const blockSize = world.blockSizeOf?.(host.name) ?? 0;
-  const where = { subnet: world.subnet, containers: '', prefixLength: 26, gateway: '10.0.0.1', blockSize };
+  const where = {
+    subnet: world.subnet,
+    containers: '',
+    prefixLength: 26,
+    gateway: world.gateway?.() ?? '10.0.0.1',
+    blockSize,
+  };
   const spec = networkSpec({ name: network, view, ...where, keepFirst: false });
   const attachmentOf = (containerId: string) => ({ network, containerId, ifName: 'eth0' });
   const release = (containerId: string, at?: number) =>

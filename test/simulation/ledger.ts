@@ -77,6 +77,11 @@ export class Ledger {
     if (this.#live.has(mark) && !this.#excused.has(mark)) this.#broken.push(`CHECK of ${mark}: ${why}`);
   }
 
+  /** A block was deleted in which leases lie. */
+  deletes(broken: readonly string[]): void {
+    this.#broken.push(...broken);
+  }
+
   /** The core has met what its tables call impossible. */
   saidImpossible(line: string): void {
     this.#broken.push(line);

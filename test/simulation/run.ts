@@ -2,7 +2,7 @@
  * One run: a plan is carried out in virtual time, the invariants hold after each event; then all troubles end, and everything has to
  * come to rest: what lives is reserved, and nothing else is.
  */
-import { addressAt, parseCidr } from '../../src/infoblox/address.ts';
+import { addressAt, isWithin, parseCidr } from '../../src/infoblox/address.ts';
 import type { WapiObject } from '../simulator/grid-contents.ts';
 import { chanceOf } from './chance.ts';
 import type { World } from './daemon-run.ts';
@@ -100,6 +100,7 @@ class Simulation {
         this.#requests += 1;
         this.#say(`${client} ${method} ${shown(url)} ${body}`);
         if (method !== 'GET') this.#isChanged = true;
+        if (method === 'DELETE') this.#ledger.deletes(this.#blockGivenBack(url, client));
       },
       log: (line) => {
         this.#say(line);
@@ -234,6 +235,27 @@ class Simulation {
     }
   }
 
+  /** The leases of a host in the block that it deletes. */
+  #blockGivenBack(url: string, client: string): readonly string[] {
+    const range = this.#members.contents.objects('range').find(({ _ref }) => decodeURIComponent(url).includes(_ref));
+    const run = this.#hosts.find(({ name }) => client.startsWith(`${name}.`))?.run;
+    if (range === undefined || run === undefined) return [];
+    const interval = { first: String(range.start_addr), last: String(range.end_addr) };
+    const inside = run.leases.store.where(({ address }) => address !== null && isWithin(address, interval));
+    return inside.map(({ mark, address }) => `the block of ${address} was deleted while ${mark} has it`);
+  }
+
+  /** Leases of one host that are bound to one address. */
+  #doubles(): string[] {
+    return this.#hosts.flatMap(({ run }) => {
+      const bound = run?.leases.store.where(({ phase }) => phase === 'bound') ?? [];
+      const byPlace = Map.groupBy(bound, ({ view, address }) => `${address} (${view})`);
+      return [...byPlace].flatMap(([place, leases]) =>
+        leases.length > 1 ? [`${place} has ${leases.length} leases`] : [],
+      );
+    });
+  }
+
   #blockOf({ index }: { readonly index: number }): WapiObject | undefined {
     const ranges = this.#members.contents.objects('range');
     return ranges[index % Math.max(ranges.length, 1)];
@@ -269,7 +291,7 @@ class Simulation {
   /** The invariants hold. */
   #hold(): void {
     this.#isChanged = false;
-    const broken = this.#ledger.broken();
+    const broken = [...this.#ledger.broken(), ...this.#doubles()];
     if (broken.length > 0) throw new Broken(broken, this.#trace);
   }
 
@@ -293,6 +315,20 @@ class Simulation {
     for (const runtime of this.#runtimes) runtime.stopAll();
     await this.#pass(restMs / 4);
     this.#settled('after all containers have ended');
+    await this.#giveBlocksBack();
+  }
+
+  /** A person has all hosts give their blocks back. What a state that is lost has taken, or a promoted master shows again, waits for a reboot. */
+  async #giveBlocksBack(): Promise<void> {
+    for (const { run } of this.#hosts) {
+      run?.leases.blocks.release(true);
+      void run?.keeper.lookAtAll();
+    }
+    await this.#pass(900_000);
+    this.#hold();
+    const mayStay = this.#plan.steps.some(({ happening: { kind } }) => kind === 'state lost' || kind === 'fail over');
+    const left = this.#members.contents.objects('range').map(({ comment }) => `${comment} is left`);
+    if (left.length > 0 && !mayStay) throw new Broken(left, this.#trace);
   }
 
   /** Whether something has happened of which only a GC can clear up what is left (docs/reliability.md, what is not promised). */

@@ -323,25 +323,26 @@ async function giveOfBlock(
     return { address: known.address, network };
   }
   if (known !== undefined && !(known.phase === 'releasing' && isUnsent(known))) return undefined;
-  const except = new Set<string>();
+  const wish = { mark, requested, except: new Set<string>() };
   for (;;) {
-    const offer = blocks.offer(spec, { requested, except });
-    if (offer === undefined) return undefined;
-    let given: Lease | undefined;
-    try {
-      if (await host.isOwnAddress(offer.address)) except.add(offer.address);
-      else {
-        refuseIfLeft(work.signal);
-        if (store.get(mark) !== known) throw deletedError();
-        work.close();
-        given = store.apply(mark, () =>
-          bindOwed(known, { ...beginning, callers: work.callers, address: offer.address }, moment()),
-        );
-        return { address: offer.address, network: offer.network };
-      }
-    } finally {
-      blocks.takeBack(offer, given && moment());
+    const offer = blocks.offer(spec, wish);
+    if (offer === undefined) {
+      if (spec.blockSize > 0) blocks.tally.missed += 1;
+      return undefined;
     }
+    const isOwn = await host.isOwnAddress(offer.address);
+    // Others had their turn meanwhile.
+    if (!blocks.takeBack(offer, wish) || isOwn) {
+      wish.except.add(offer.address);
+      continue;
+    }
+    refuseIfLeft(work.signal);
+    if (store.get(mark) !== known) throw deletedError();
+    work.close();
+    const { address, network } = offer;
+    store.apply(mark, () => bindOwed(known, { ...beginning, callers: work.callers, address }, moment()));
+    blocks.noteGiven(offer, moment());
+    return { address, network };
   }
 }
 

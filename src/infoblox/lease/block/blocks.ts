@@ -42,9 +42,18 @@ export interface Confirmation {
   readonly others: ReadonlySet<string>;
 }
 
-/** An address that is given next. */
-export interface Offer {
+/** What an ADD wants. */
+interface Wish {
+  /** Of its attachment. */
   readonly mark: string;
+  readonly requested: string | undefined;
+  /** Addresses that it cannot be given. */
+  readonly except: ReadonlySet<string>;
+}
+
+/** An address that is given next. */
+interface Offer {
+  readonly block: Block;
   readonly address: string;
   readonly network: ReadyNetwork;
 }
@@ -136,7 +145,9 @@ export class Blocks {
 
   /** Leases of any phase that lie in a block. */
   leasesIn(block: Block): Lease[] {
-    const marks = this.#addressesOf(block).flatMap((address) => [...this.#at(block, address)]);
+    const marks = this.#addressesOf(block).flatMap((address) => {
+      return [...(this.#leasesAt.get(placeOf(block.view, address)) ?? noMarks)];
+    });
     return marks.flatMap((mark) => this.#deps.store.get(mark) ?? []);
   }
 
@@ -172,36 +183,39 @@ export class Blocks {
   }
 
   /**
-   * Chooses the address that an ADD is given: the one that has rested longest, of the oldest block with room, so that a younger one
-   * can become empty. It is offered to nobody else until it is taken back.
-   * @param except addresses that cannot be given
+   * Chooses the address that an ADD is given: that which its attachment had last, or the one that has rested longest, of the oldest block
+   * with room, so that a younger one can become empty. It is offered to nobody else until it is taken back.
    */
-  offer(
-    spec: NetworkSpec,
-    { requested, except }: { readonly requested: string | undefined; readonly except: ReadonlySet<string> },
-  ): Offer | undefined {
+  offer(spec: NetworkSpec, { mark, requested, except }: Wish): Offer | undefined {
+    const again = this.#deps.store.get(mark)?.address;
     for (const { block, network } of this.#serving(spec)) {
-      const { mark, view, lastGiven } = block;
+      const { view, lastGiven } = block;
       const all = this.#addressesOf(block);
       // Of those of which this run does not know when they were in use, the one after that which was given last.
       const next = all.indexOf(lastGiven ?? '') + 1;
-      const free = new Set(this.#free(block));
+      const rank = (address: string) => (address === again ? -2 : (this.#rested.get(placeOf(view, address)) ?? -1));
+      const free = new Set(this.#free(block, mark));
       const [address] = [...all.slice(next), ...all.slice(0, next)]
         .filter((one) => free.has(one) && !except.has(one) && fits(one, network, requested))
-        .sort((one, other) => this.#restedSince(view, one) - this.#restedSince(view, other));
+        .sort((one, other) => rank(one) - rank(other));
       if (address === undefined) continue;
       this.#offered.add(placeOf(view, address));
-      return { mark, address, network };
+      return { block, address, network };
     }
     return undefined;
   }
 
-  /** @param wasGiven whether a lease has it now */
-  takeBack({ mark, address, network }: Offer, wasGiven: { readonly wall: number } | undefined): void {
-    this.#offered.delete(placeOf(network.view, address));
-    if (wasGiven === undefined) return;
+  /** @returns whether it can still be given now */
+  takeBack({ block, address }: Offer, { mark }: Pick<Wish, 'mark'>): boolean {
+    this.#offered.delete(placeOf(block.view, address));
+    const present = this.#deps.store.blocks().find((one) => one.mark === block.mark);
+    return present !== undefined && this.serves(present) && this.#isFree(present, address, mark);
+  }
+
+  /** A lease has it now. */
+  noteGiven({ block, address }: Offer, { wall }: { readonly wall: number }): void {
     this.tally.given += 1;
-    this.#deps.store.applyBlock(mark, (block) => block && given(block, address, wasGiven));
+    this.#deps.store.applyBlock(block.mark, (one) => one && given(one, address, { wall }));
   }
 
   /** What a spec makes of the network of a lease, if it lies in a block that it may have come from. */
@@ -222,28 +236,23 @@ export class Blocks {
     return free < size * minFree || size === 0;
   }
 
-  #restedSince(view: string, address: string): number {
-    return this.#rested.get(placeOf(view, address)) ?? -1;
+  /** Addresses of a block that can be given. @param mark of an attachment whose own lease does not count */
+  #free(block: Block, mark?: string): string[] {
+    return this.#addressesOf(block).filter((address) => {
+      return !this.#offered.has(placeOf(block.view, address)) && this.#isFree(block, address, mark);
+    });
   }
 
-  /** Addresses of a block that nobody has. */
-  #free(block: Block): string[] {
-    const others = this.#confirmed.get(block.mark)?.others;
-    return this.#addressesOf(block).filter((address) => {
-      const isOffered = this.#offered.has(placeOf(block.view, address));
-      return !isOffered && !others?.has(address) && this.#at(block, address).size === 0;
-    });
+  #isFree(block: Block, address: string, mark?: string): boolean {
+    if (this.#confirmed.get(block.mark)?.others.has(address)) return false;
+    const holders = this.#leasesAt.get(placeOf(block.view, address)) ?? noMarks;
+    return holders.size === 0 || (holders.size === 1 && mark !== undefined && holders.has(mark));
   }
 
   #addressesOf(block: Block): readonly string[] {
     const addresses = this.#addresses.get(block.mark) ?? addressesOf(block);
     this.#addresses.set(block.mark, addresses);
     return addresses;
-  }
-
-  /** Marks of the leases at an address of a block. */
-  #at({ view }: Block, address: string): ReadonlySet<string> {
-    return this.#leasesAt.get(placeOf(view, address)) ?? noMarks;
   }
 
   #serving(spec: NetworkSpec): { readonly block: Block; readonly network: ReadyNetwork }[] {
