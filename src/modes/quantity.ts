@@ -3,7 +3,7 @@
 /** Milliseconds. */
 const units = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000, ms: 1 } as const;
 /** Milliseconds. */
-export const { d: day, h: hour } = units;
+export const { d: day, h: hour, m: minute } = units;
 
 /**
  * Writes how long ago something was, in its largest unit and no smaller than seconds; `0s` for what is yet to come.

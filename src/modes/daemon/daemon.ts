@@ -155,7 +155,7 @@ async function build({ options, surroundings, tracing, clock, log, recentErrors 
       networkView: options.networkView,
       doubtWindow,
       reapAfterMs: options.reapAfterMs,
-      blockValidityMs: 600_000,
+      blockValidityMs: options.blockValidityMs,
       cooldownMs: options.ipCooldownMs,
       originalTenant: options.releaseOriginal,
     },

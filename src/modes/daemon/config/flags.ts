@@ -4,10 +4,10 @@
  */
 import type { ArgsDef } from 'citty';
 import * as v from 'valibot';
-import { maxCooldownMs } from '../../../infoblox/network/spec.ts';
+import { isBlockSize, maxCooldownMs } from '../../../infoblox/network/spec.ts';
 import { commandLines } from '../../about.ts';
 import { callTimeoutsMs, defaultSocketDir, defaultStateDir } from '../../protocol.ts';
-import { day, parseDuration } from '../../quantity.ts';
+import { day, minute, parseDuration } from '../../quantity.ts';
 import type { ListenAddress } from '../metrics/listener.ts';
 
 const maxAddTimeoutMs = callTimeoutsMs.ADD - 5_000;
@@ -62,6 +62,18 @@ const addTimeout = v.pipe(
   v.maxValue(maxAddTimeoutMs, `must be at most ${maxAddTimeoutMs / 1000}s: runtimes give up then`),
 );
 const history = v.pipe(duration, v.maxValue(maxHistoryMs, `must be at most ${maxHistoryMs / day}d`));
+const whatBlockSizesAre = 'must be 0 or a power of two from 8 to 256';
+const blockSize = v.pipe(
+  v.string(),
+  v.regex(/^\d{1,3}$/, whatBlockSizesAre),
+  v.transform(Number),
+  v.check(isBlockSize, whatBlockSizesAre),
+);
+const blockValidity = v.pipe(
+  duration,
+  v.minValue(10 * minute, 'must be at least 10m: blocks are confirmed every 5m'),
+  v.maxValue(day, 'must be at most 24h'),
+);
 const cooldown = v.pipe(duration, v.maxValue(maxCooldownMs, 'must be at most 1h'));
 const listening = v.pipe(
   v.string(),
@@ -146,6 +158,16 @@ const policy = {
     'Networks without "subnet" are allocated from these, comma-separated',
   ),
   'prefix-length': flag('24', bits, 'Prefix length of such networks'),
+  'block-size': flag(
+    '0',
+    blockSize,
+    'Take blocks of so many addresses for this host, a power of two from 8 to 256, in networks of four times as many; 0: none',
+  ),
+  'block-validity': flag(
+    '10m',
+    blockValidity,
+    'Hand out addresses of a block for this long after the grid has confirmed it, at most 24h',
+  ),
   'ip-cooldown': flag(
     '0s',
     cooldown,

@@ -55,6 +55,9 @@ export function readOptions(
     networkView: flags['network-view'],
     networkContainer: flags['network-container'],
     prefixLength: flags['prefix-length'],
+    /** Addresses; 0: no blocks. */
+    blockSize: flags['block-size'],
+    blockValidityMs: flags['block-validity'],
     /** Milliseconds; 0: not at all. */
     ipCooldownMs: flags['ip-cooldown'],
     clusterName: flags['cluster-name'],

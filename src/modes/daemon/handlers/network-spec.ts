@@ -14,6 +14,8 @@ export interface SpecDefaults {
   readonly prefixLength: number;
   /** Milliseconds. */
   readonly ipCooldownMs: number;
+  /** 0: no blocks. */
+  readonly blockSize: number;
 }
 
 const text = (expected: string) => v.nullish(v.pipe(v.string(expected), v.nonEmpty(expected)));
@@ -33,6 +35,7 @@ const Keys = v.object({
   'network-view': viewName,
   'network-container': text('one or more networks such as "172.18.0.0/16", separated by commas'),
   'prefix-length': v.nullish(v.pipe(v.number('a number such as 24'), v.integer('a number such as 24'))),
+  'block-size': v.nullish(v.number('a number of addresses such as 64')),
   'ip-cooldown': lengthOfTime('a length of time from "0s" to "1h", such as "10m"', maxCooldownMs),
 });
 
@@ -97,10 +100,12 @@ export function specOf(netconf: Netconf, defaults: SpecDefaults): NetworkSpec {
     view: keys['network-view'] ?? defaults.networkView,
     containers: keys['network-container'] ?? defaults.networkContainer,
     prefixLength: keys['prefix-length'] ?? defaults.prefixLength,
+    defaultBlockSize: defaults.blockSize,
     cooldownMs: keys['ip-cooldown'] ?? defaults.ipCooldownMs,
     keepFirst: keys.gateway == null && (netconf.isGateway || netconf.isDefaultGateway),
     ...(keys.subnet == null ? {} : { subnet: keys.subnet }),
     ...(keys.gateway == null ? {} : { gateway: keys.gateway }),
+    ...(keys['block-size'] == null ? {} : { blockSize: keys['block-size'] }),
   });
 }
 

@@ -3,7 +3,13 @@ import { parseNetconf } from '../../../../../src/cni/netconf.ts';
 import { specOf, unknownKeys, viewOf } from '../../../../../src/modes/daemon/handlers/network-spec.ts';
 import { errorOf, held, useGridAndHost } from '../../../infoblox/grid-and-host.ts';
 
-const defaults = { networkView: 'of-the-flags', networkContainer: '172.18.0.0/16', prefixLength: 24, ipCooldownMs: 0 };
+const defaults = {
+  networkView: 'of-the-flags',
+  networkContainer: '172.18.0.0/16',
+  prefixLength: 24,
+  ipCooldownMs: 0,
+  blockSize: 0,
+};
 
 const netconf = (ipam: Record<string, unknown>, more: Record<string, unknown> = {}) =>
   parseNetconf(
@@ -32,6 +38,7 @@ describe('a key under ipam', () => {
     ['prefixLength', 'prefix-length'],
     ['prefix_length', 'prefix-length'],
     ['prefix-lenght', 'prefix-length'],
+    ['blockSize', 'block-size'],
     ['ipCooldown', 'ip-cooldown'],
     ['ip-cool-down', 'ip-cooldown'],
     ['route', 'routes'],
@@ -166,6 +173,20 @@ describe('the policy', () => {
   ])('keeps a released address for the cool-down of the configuration, %s, else for that of the flags', (text, ms) => {
     expect(policy({ 'ip-cooldown': text }).cooldownMs).toBe(ms);
     expect(specOf(netconf({}), { ...defaults, ipCooldownMs: 60_000 }).cooldownMs).toBe(60_000);
+  });
+
+  test('takes blocks of the size of the configuration, else of the flags', () => {
+    expect(policy({ 'block-size': 16 }).blockSize).toBe(16);
+    expect(specOf(netconf({}), { ...defaults, blockSize: 32 }).blockSize).toBe(32);
+    expect(specOf(netconf({ 'block-size': 0 }), { ...defaults, blockSize: 32 }).blockSize).toBe(0);
+    expect(() => policy({ 'block-size': '16' })).toThrow(
+      expect.objectContaining({
+        code: 7,
+        message:
+          'invalid network configuration: ipam.block-size: expected a number of addresses such as 64, found "16"',
+      }),
+    );
+    expect(() => policy({ 'block-size': 20 })).toThrow('block-size 20 is neither 0 nor a power of two from 8 to 256');
   });
 
   test.each([['61m'], ['-1s'], ['10'], [600], ['']])('refuses the cool-down %j', (value) => {
