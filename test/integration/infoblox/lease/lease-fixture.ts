@@ -31,6 +31,7 @@ export class LeaseFixture {
   readonly log: LogLine[] = [];
   /** Whether no commit of the state succeeds. */
   isFull = false;
+  commits = 0;
   /** Methods of the store that have been called, in order. */
   readonly calls: string[] = [];
   readonly grid: Grid;
@@ -46,6 +47,7 @@ export class LeaseFixture {
     const conditions = new Conditions(clock);
     const aroundCommit = (commit: () => void) => {
       if (this.isFull) throw new Error('disk is full');
+      this.commits += 1;
       commit();
     };
     const { store: opened } = SqliteLeaseStore.open(this.#directory, conditions, { clock, aroundCommit });

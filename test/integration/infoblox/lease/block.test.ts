@@ -1,0 +1,90 @@
+/** What an ADD costs that is answered from a host block. */
+import { expect, test } from 'vitest';
+import { add } from '../../../../src/infoblox/lease/add.ts';
+import { addressesOf } from '../../../../src/infoblox/lease/block/block.ts';
+import { networkSpec } from '../../../../src/infoblox/network/spec.ts';
+import { aBlock } from '../../../fixture/a-block.ts';
+import { markOf, useLeases } from './lease-fixture.ts';
+
+const fixture = useLeases();
+const where = { subnet: '10.0.0.0/24', containers: '', prefixLength: 24, gateway: '10.0.0.1' };
+const spec = networkSpec({ name: 'net-1', view: 'default', ...where, keepFirst: false, blockSize: 32 });
+const block = aBlock({ first: '10.0.0.32', size: 32 });
+
+function request(containerId: string, requested?: string) {
+  const attachment = { network: 'net-1', containerId, ifName: 'eth0' };
+  return {
+    attachment,
+    spec,
+    requested,
+    workload: { containerId },
+    netns: '/run/netns/x',
+    callId: `call-${containerId}`,
+  };
+}
+
+/** The host has a block that serves. */
+async function serve(): Promise<void> {
+  const { store, deps, grid } = fixture();
+  store.setWhole(0);
+  store.applyBlock(block.mark, () => block);
+  await store.durable();
+  deps.blocks.confirm(block, { now: deps.clock.now(), wall: deps.clock.wall(), others: new Set() });
+  grid.clearLog();
+  fixture().commits = 0;
+}
+
+const signal = AbortSignal.timeout(20_000);
+
+test('an ADD from a block costs no request and one commit, and its lease is owed', async () => {
+  await serve();
+  const { deps, grid, store } = fixture();
+  const { address, network } = await add(deps, request('c1'), signal);
+  expect([grid.requests.length, fixture().commits]).toEqual([0, 1]);
+  expect([address, network]).toEqual([
+    '10.0.0.32',
+    {
+      cidr: spec.place.kind === 'subnet' ? spec.place.cidr : '',
+      view: 'default',
+      kept: '10.0.0.1',
+      gateway: '10.0.0.1',
+    },
+  ]);
+  expect(store.get(markOf('c1'))).toMatchObject({ phase: 'bound', address, owedSince: expect.any(Number) });
+  expect(store.blocks()).toMatchObject([{ lastGiven: address }]);
+});
+
+test('ADDs at once share a commit, get addresses of their own, and are not kept by a slow grid', async () => {
+  await serve();
+  const { deps, grid } = fixture();
+  grid.latencyMs = 10_000;
+  const given = await Promise.all(Array.from({ length: 32 }, (_, n) => add(deps, request(`c${n}`), signal)));
+  expect(given.map(({ address }) => address).sort()).toEqual(addressesOf(block).sort());
+  expect([grid.requests.length, fixture().commits]).toEqual([0, 1]);
+});
+
+test("an address that is the host's own, that others have, or that is kept for the gateway is not given", async () => {
+  await serve();
+  const { deps } = fixture();
+  deps.blocks.confirm(block, { now: deps.clock.now(), wall: deps.clock.wall(), others: new Set(['10.0.0.33']) });
+  const own = { ...deps, host: { ...deps.host, isOwnAddress: async (address: string) => address === '10.0.0.32' } };
+  expect((await add(own, request('c1'), signal)).address).toBe('10.0.0.34');
+});
+
+test('a state that cannot be written gives no address and keeps none', async () => {
+  await serve();
+  const { deps, store } = fixture();
+  fixture().isFull = true;
+  await expect(add(deps, request('c1'), signal)).rejects.toMatchObject({ reason: 'state' });
+  fixture().isFull = false;
+  expect([store.get(markOf('c1')), store.blocks()]).toEqual([undefined, [block]]);
+  expect(addressesOf(block)).toContain((await add(deps, request('c1'), signal)).address);
+});
+
+test('a requested address comes from the block if it is free there, and is refused if another attachment has it', async () => {
+  await serve();
+  const { deps, grid } = fixture();
+  expect((await add(deps, request('c1', '10.0.0.40'), signal)).address).toBe('10.0.0.40');
+  expect(grid.requests).toEqual([]);
+  await expect(add(deps, request('c2', '10.0.0.40'), signal)).rejects.toMatchObject({ reason: 'address-unavailable' });
+});
