@@ -1,0 +1,53 @@
+/** A host with blocks as its runtimes meet it: while the grid is away containers start and stop, and STATUS says so. */
+import { expect, test, vi } from 'vitest';
+import { errorOf, useGridAndHost } from '../../infoblox/grid-and-host.ts';
+
+const fixture = useGridAndHost({}, { flags: ['--block-size=16'], doubtWindow: { recheck: 50, end: 200 } });
+
+/** @returns the last part of an address */
+async function add(containerId: string): Promise<number> {
+  return Number((await fixture.host.add(containerId)).split('.')[3]);
+}
+
+/** Waits until an ADD is served by the block. @returns its first address */
+async function served(): Promise<number> {
+  const { grid } = fixture;
+  await add('first');
+  await vi.waitFor(() => expect(grid.objects('range')).toHaveLength(1), 5_000);
+  const first = Number(String(grid.objects('range')[0]?.start_addr).split('.')[3]);
+  let tries = 0;
+  await vi.waitFor(async () => {
+    tries += 1;
+    const address = await add(`try-${tries}`);
+    expect(address >= first && address < first + 16).toBe(true);
+  }, 5_000);
+  return first;
+}
+
+test('while the grid is away ADD and DEL work, CHECK says 11, and STATUS is ready for a network with a block that has room', async () => {
+  const first = await served();
+  const { grid, host } = fixture;
+  await grid.pause();
+  const address = await add('c1');
+  expect(address >= first && address < first + 16).toBe(true);
+  expect((await errorOf(host.call('CHECK', 'c1', { config: { prevResult: resultOf(address) } }))).code).toBe(11);
+  await host.call('STATUS', '');
+  expect(
+    (
+      await errorOf(
+        host.call('STATUS', '', { config: { name: 'net-2' }, ipam: { subnet: '10.0.1.0/24', gateway: undefined } }),
+      )
+    ).code,
+  ).toBe(50);
+  await host.call('DEL', 'c1');
+  await add('c2');
+  await grid.resume();
+  await vi.waitFor(
+    () => expect(grid.fixedAddresses().filter(({ comment }) => /container=c[12] /.test(comment ?? ''))).toHaveLength(1),
+    20_000,
+  );
+});
+
+function resultOf(part: number) {
+  return { cniVersion: '1.1.0', ips: [{ address: `10.0.0.${part}/24` }] };
+}
