@@ -14,6 +14,28 @@ const phase = v.picklist(['pending', 'bound', 'resting', 'releasing']);
 
 const Condition = v.object({ kind: text, subject: text, message: text, hint: maybeText, since: time });
 
+/** A block of this host, or one that it gives back for another that is gone. */
+const BlockRecord = v.object({
+  mark: text,
+  network: text,
+  view: text,
+  /** CIDR of its network. */
+  cidr: text,
+  first: text,
+  last: text,
+  /** The host that is gone; null: it is this host's. */
+  host: maybeText,
+  /** `waiting`: for the grid to confirm it. `stopped`: by what a condition names. */
+  state: v.picklist(['taking', 'serving', 'waiting', 'stopped', 'draining']),
+  /** Addresses that can be given now, that containers have, and that rest or are being released. */
+  free: v.number(),
+  held: v.number(),
+  resting: v.number(),
+  confirmedAt: v.nullable(time),
+  /** Until when it is left alone, since its host may live; null: it is not. */
+  returnAt: v.nullable(time),
+});
+
 const Status = v.object({
   version: text,
   commit: text,
@@ -57,7 +79,17 @@ const Status = v.object({
       used: v.nullable(v.number()),
     }),
   ),
-  leases: v.object({ pending: v.number(), bound: v.number(), resting: v.number(), releasing: v.number() }),
+  blocks: v.array(BlockRecord),
+  /** Whether the blocks of this host go back when they are empty, and no more are taken. */
+  blocksReleased: v.boolean(),
+  /** By phase; `owed`: bound ones whose reservation the grid has not got yet. */
+  leases: v.object({
+    pending: v.number(),
+    bound: v.number(),
+    owed: v.number(),
+    resting: v.number(),
+    releasing: v.number(),
+  }),
   /** Since when the oldest release waits that could be carried out; null if there is none. */
   oldestRelease: v.nullable(time),
   /** What the log had as errors lately, the newest last. */
@@ -82,6 +114,9 @@ const LeaseRecord = v.object({
   attempts: v.number(),
   /** Whether a write for it was sent whose answer was lost. */
   inDoubt: v.boolean(),
+  /** Whether its address is one of a block of this host, and whether the grid has to get its reservation yet. */
+  inBlock: v.boolean(),
+  isOwed: v.boolean(),
   /** Path of the network namespace. */
   netns: maybeText,
   sandbox: v.picklist(['alive', 'gone', 'unknown']),
@@ -203,6 +238,7 @@ export type OperatorResult<M extends OperatorMethod> = v.InferOutput<(typeof ope
 export type Status = v.InferOutput<typeof Status>;
 export type History = v.InferOutput<typeof History>;
 export type Holding = v.InferOutput<typeof Holding>;
+export type BlockRecord = v.InferOutput<typeof BlockRecord>;
 export type LeaseRecord = v.InferOutput<typeof LeaseRecord>;
 export type HostReservation = v.InferOutput<typeof hostReservations>['reservations'][number];
 

@@ -91,7 +91,7 @@ export function renderPage({ status, leases, now }: PageSource): string {
 ${writeStatus(status, now, markup)}
 <section id="leases"><h2>Leases</h2>
 <p><label>Search <input type="search" id="search" autocomplete="off"></label> <output id="shown">${leases.length}</output> of ${leases.length}</p>
-${table(leaseColumns(now), leases)}</section>
+${table(leaseColumns(now, leases), leases)}</section>
 </main>
 <script>${{ text: script }}</script>
 </body>

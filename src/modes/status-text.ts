@@ -1,5 +1,5 @@
 /** What is said of a host: its facts, lists and tables, for the command `status` and for the page alike. Texts from outside are as they are. */
-import type { LeaseRecord, Status } from './operator-protocol.ts';
+import type { BlockRecord, LeaseRecord, Status } from './operator-protocol.ts';
 import { ago, counted, day } from './quantity.ts';
 
 type Grid = Status['grid'];
@@ -30,11 +30,12 @@ export interface Writer<Written> {
 
 /** Has all of it written that there is, leases aside. @param now milliseconds since 1970 */
 export function writeStatus<Written>(status: Status, now: number, writer: Writer<Written>): Written[] {
-  const { conditions, networks, errors } = status;
+  const { conditions, networks, blocks, errors } = status;
   return [
     writer.facts(hostFacts(status, now)),
     ...(conditions.length === 0 ? [] : [writer.list('Conditions', conditionItems(conditions, now))]),
     ...(networks.length === 0 ? [] : [writer.table('Networks', networkColumns, networks)]),
+    ...(blocks.length === 0 ? [] : [writer.table('Blocks', blockColumns(now), blocks)]),
     ...(errors.length === 0 ? [] : [writer.list('Last errors', errors.map(errorItem))]),
   ];
 }
@@ -85,10 +86,35 @@ const networkColumns: readonly Column<Status['networks'][number]>[] = [
 ];
 
 /** @param now milliseconds since 1970 */
-export function leaseColumns(now: number): readonly Column<LeaseRecord>[] {
+function blockColumns(now: number): readonly Column<BlockRecord>[] {
+  return [
+    { title: 'NETWORK', cell: ({ network }) => network },
+    { title: 'VIEW', cell: ({ view }) => view },
+    { title: 'ADDRESSES', cell: ({ first, last }) => `${first}-${last}`, isWhole: true },
+    { title: 'STATE', cell: (block) => blockText(block, now), isWhole: true },
+    { title: 'HELD', cell: ({ held }) => String(held), align: 'right' },
+    { title: 'RESTING', cell: ({ resting }) => String(resting), align: 'right' },
+    { title: 'FREE', cell: ({ free }) => String(free), align: 'right' },
+    {
+      title: 'CONFIRMED',
+      cell: ({ confirmedAt }) => (confirmedAt === null ? '-' : `${ago(confirmedAt, now)} ago`),
+      align: 'right',
+    },
+  ];
+}
+
+function blockText({ state, host, returnAt }: BlockRecord, now: number): string {
+  const of = host === null ? '' : `, of ${host}`;
+  return `${state}${of}${returnAt === null ? '' : `, ${ago(now, returnAt)} left`}`;
+}
+
+/** @param now milliseconds since 1970; `leases`: those that are shown */
+export function leaseColumns(now: number, leases: readonly LeaseRecord[]): readonly Column<LeaseRecord>[] {
+  const source: Column<LeaseRecord> = { title: 'FROM', cell: ({ inBlock }) => (inBlock ? 'block' : 'grid') };
   return [
     { title: 'ADDRESS', cell: ({ address }) => address ?? '-', isWhole: true },
     { title: 'PHASE', cell: (lease) => phaseText(lease, now), isWhole: true },
+    ...(leases.some(({ inBlock }) => inBlock) ? [source] : []),
     { title: 'NETWORK', cell: ({ network }) => network },
     { title: 'VIEW', cell: ({ view }) => view },
     { title: 'CONTAINER', cell: ({ containerId }) => containerId },
@@ -99,9 +125,9 @@ export function leaseColumns(now: number): readonly Column<LeaseRecord>[] {
   ];
 }
 
-function phaseText({ phase, inDoubt, dueAt }: LeaseRecord, now: number): string {
+function phaseText({ phase, inDoubt, isOwed, dueAt }: LeaseRecord, now: number): string {
   const left = phase === 'resting' && dueAt !== null ? `, ${ago(now, dueAt)} left` : '';
-  return `${phase}${left}${inDoubt ? ', in doubt' : ''}`;
+  return `${phase}${left}${isOwed ? ', owed' : ''}${inDoubt ? ', in doubt' : ''}`;
 }
 
 /** What is so of a host at any time, each by its name. @param now milliseconds since 1970 */
@@ -113,8 +139,11 @@ function hostFacts(status: Status, now: number): readonly (readonly [name: strin
     ['grid', gridText(grid, now)],
     ['session', sessionText(grid, now)],
     ['leases', leasesText(status, now)],
+    ...(status.blocksReleased ? [['blocks', releasedBlocksText] as const] : []),
   ];
 }
+
+const releasedBlocksText = 'given back when they are empty, until release --blocks --undo';
 
 const trustTexts: Readonly<Record<string, string>> = {
   verified: 'certificate verified',
@@ -161,10 +190,11 @@ function validText(end: number, now: number): string {
 
 /** How many leases there are by phase. @param now milliseconds since 1970 */
 export function leasesText(
-  { leases: { bound, pending, resting, releasing }, oldestRelease }: Pick<Status, 'leases' | 'oldestRelease'>,
+  { leases: { bound, owed, pending, resting, releasing }, oldestRelease }: Pick<Status, 'leases' | 'oldestRelease'>,
   now: number,
 ): string {
   const oldest = oldestRelease === null ? '' : ` (the oldest for ${ago(oldestRelease, now)})`;
   const rest = resting === 0 ? '' : `, ${resting} resting`;
-  return `${bound} bound, ${pending} pending${rest}, ${releasing} releasing${oldest}`;
+  const debt = owed === 0 ? '' : ` (${owed} owed to the grid)`;
+  return `${bound} bound${debt}, ${pending} pending${rest}, ${releasing} releasing${oldest}`;
 }

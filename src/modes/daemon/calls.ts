@@ -36,7 +36,7 @@ interface CallsDeps {
 /** Builds what serves calls; it does not listen yet. */
 export function buildCalls({ options, store, access, core, metrics, tracing, recentErrors }: CallsDeps) {
   const { leases, monitor, usage } = core;
-  const { networks, names, conditions, clock, log } = leases;
+  const { conditions, clock, log } = leases;
   const { socketDir, driverName, addTimeoutMs, nodeName, metricsListen } = options;
   const defaults = options;
   store.subscribe({
@@ -63,10 +63,9 @@ export function buildCalls({ options, store, access, core, metrics, tracing, rec
     gridState: access.gridState,
     session: access.session,
     certificates: access.certificates,
-    networks,
+    leases,
     usage,
     store,
-    names,
     recentErrors,
   };
   const handlers: Handlers = {
@@ -90,7 +89,7 @@ export function buildCalls({ options, store, access, core, metrics, tracing, rec
     tracing,
     log,
   });
-  const page = shared(() => hostPage(status, leases), pageLifetimeMs);
+  const page = shared(() => hostPage(status), pageLifetimeMs);
   const pages: Pages = { '/': forOwnNames([nodeName, metricsListen?.host ?? nodeName], page) };
   return { server, notes, pages };
 }

@@ -1,39 +1,12 @@
 import { expect, test } from 'vitest';
-import type { LeaseRecord, Status } from '../../../src/modes/operator-protocol.ts';
 import { renderPage } from '../../../src/modes/page.ts';
+import { aBlockRecord, aLeaseRecord, aStatus, now } from '../../fixture/a-status.ts';
 
-const now = Date.UTC(2026, 0, 2, 3, 4, 5);
-const status: Status = {
-  ...{
-    version: '1.0.0',
-    commit: 'abc',
-    startedAt: now - 7_200_000,
-    cluster: 'cluster-1',
-    node: 'host-a',
-    formerNames: [],
-  },
-  ...{ driver: 'infoblox', stateDir: '/var/lib/infoblox-cni', oldestRelease: null, conditions: [], errors: [] },
-  grid: {
-    ...{ hosts: ['grid'], inUse: 'grid', answeredAt: now, port: 443, wapiVersion: '2.3', user: 'cni' },
-    trust: 'verified',
-    ...{ isLoggedIn: true, certificateEndsAt: now + 29.5 * 86_400_000, clientCertificateEndsAt: null },
-  },
+const status = aStatus({
+  node: 'host-a',
   networks: [{ name: 'net-1', view: 'default', cidr: '10.0.0.0/24', bound: 3, used: 200, total: 254 }],
-  leases: { pending: 0, bound: 3, resting: 0, releasing: 0 },
-};
-const lease: LeaseRecord = {
-  ...{ mark: 'm', network: 'net-1', containerId: 'c1', ifName: 'eth0', view: 'default', address: '10.0.0.2' },
-  ...{
-    phase: 'bound',
-    createdAt: now - 60_000,
-    dueAt: null,
-    attempts: 0,
-    inDoubt: false,
-    netns: null,
-    sandbox: 'alive',
-    workload: 'shop/web-1',
-  },
-};
+});
+const lease = aLeaseRecord();
 
 test('no text from outside becomes markup', () => {
   const evil = '"><script>alert(1)</script>';
@@ -86,4 +59,16 @@ test('nothing of a name reorders or hides what is read', () => {
 test('an unverified grid is told with the fix, as by the command', () => {
   const grid = { ...status.grid, trust: 'unverified' };
   expect(renderPage({ status: { ...status, grid }, leases: [], now })).toContain('set --ssl-verify to pin');
+});
+
+test('addresses of blocks are told apart from those that the grid gave, where there are any', () => {
+  const titles = (leases: readonly (typeof lease)[]) =>
+    [...renderPage({ status, leases, now }).matchAll(/<th[^>]*>([A-Z ]+)/g)].map(([, title]) => title);
+  expect(titles([lease])).not.toContain('FROM');
+  const ofBlock = aLeaseRecord({ inBlock: true, isOwed: true });
+  expect(titles([lease, ofBlock])).toContain('FROM');
+  const text = renderPage({ status: { ...status, blocks: [aBlockRecord()] }, leases: [lease, ofBlock], now });
+  expect(text).toContain('<td>bound, owed</td><td>block</td>');
+  expect(text).toContain('<h2>Blocks</h2>');
+  expect(text).toContain('<td>10.0.0.16-10.0.0.23</td><td>serving</td>');
 });

@@ -43,13 +43,16 @@ test.each<[Partial<Status['grid']>, string]>([
 });
 
 test('leases are counted by phase, and the oldest release is told', () => {
-  const leases = { bound: 7, pending: 1, resting: 0, releasing: 2 };
+  const leases = { bound: 7, owed: 0, pending: 1, resting: 0, releasing: 2 };
   expect(leasesText({ leases, oldestRelease: now - 120_000 }, now)).toBe(
     '7 bound, 1 pending, 2 releasing (the oldest for 2m)',
   );
   expect(leasesText({ leases, oldestRelease: null }, now)).toBe('7 bound, 1 pending, 2 releasing');
   expect(leasesText({ leases: { ...leases, resting: 3 }, oldestRelease: null }, now)).toBe(
     '7 bound, 1 pending, 3 resting, 2 releasing',
+  );
+  expect(leasesText({ leases: { ...leases, owed: 4 }, oldestRelease: null }, now)).toBe(
+    '7 bound (4 owed to the grid), 1 pending, 2 releasing',
   );
 });
 

@@ -167,6 +167,21 @@ export class Blocks {
     return age <= (wall - block.takenAt >= maxLossMs ? validityMs : Math.min(validityMs, maxUnsureMs));
   }
 
+  /** When the grid was last seen to have it for this host alone, milliseconds since 1970; null: not in this run. */
+  confirmedAt({ mark }: Block): number | null {
+    return this.#confirmed.get(mark)?.wall ?? null;
+  }
+
+  /** Counts its addresses that can be given now. */
+  freeIn(block: Block): number {
+    return this.serves(block) ? this.#free(block).length : 0;
+  }
+
+  /** Whether something is wrong with it, which a condition names. */
+  isStopped(block: Block): boolean {
+    return blockConditions.some((kind) => this.#deps.conditions.find(kind, subjectOf(block)) !== undefined);
+  }
+
   /** Whether the grid refuses reservations of it: it would those of another one, too. */
   isRefused(block: Block): boolean {
     return this.#deps.conditions.find('block-refused', subjectOf(block)) !== undefined;

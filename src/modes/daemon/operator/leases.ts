@@ -2,6 +2,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { compareAddresses } from '../../../infoblox/address.ts';
 import type { Host } from '../../../infoblox/host.ts';
+import type { Blocks } from '../../../infoblox/lease/block/blocks.ts';
 import type { LeaseDeps } from '../../../infoblox/lease/deps.ts';
 import { doubtOf, wallTimeOf } from '../../../infoblox/lease/doubt.ts';
 import { holdersAt, holdings } from '../../../infoblox/lease/history.ts';
@@ -15,7 +16,10 @@ import type { OperatorHandler } from '../rpc/request.ts';
 /** Leases that are looked at between two turns of the event loop. */
 const looksAtATime = 200;
 
-export type LeasesDeps = Pick<LeaseDeps, 'store' | 'moment'> & { readonly host: Pick<Host, 'fate'> };
+export type LeasesDeps = Pick<LeaseDeps, 'store' | 'moment'> & {
+  readonly host: Pick<Host, 'fate'>;
+  readonly blocks: Pick<Blocks, 'at'>;
+};
 
 type LeaseFilter = OperatorParams<'operator/leases'>;
 
@@ -53,7 +57,7 @@ function isOf({ mark, workload }: Lease, container: string): boolean {
 }
 
 /** Makes the record of a lease; looks at its sandbox. */
-export function leaseRecord(lease: Lease, { store, host, moment }: LeasesDeps): LeaseRecord {
+export function leaseRecord(lease: Lease, { store, blocks, host, moment }: LeasesDeps): LeaseRecord {
   const now = moment();
   const doubt = doubtOf(lease, now);
   const workload = workloadOfLease(lease);
@@ -70,6 +74,8 @@ export function leaseRecord(lease: Lease, { store, host, moment }: LeasesDeps): 
     netns,
     containerId: workload.containerId,
     createdAt: createdAt === 0 ? null : createdAt,
+    inBlock: address !== null && blocks.at(view, address) !== undefined,
+    isOwed: lease.owedSince !== null,
     inDoubt: doubt.create !== null || doubt.delete !== null,
     sandbox: fate === 'gone with its boot' ? 'gone' : fate,
     workload: workloadName(workload),

@@ -4,10 +4,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { contains } from '../../../infoblox/address.ts';
 import type { Conditions } from '../../../infoblox/conditions.ts';
 import type { GridState } from '../../../infoblox/grid-state.ts';
+import type { LeaseDeps } from '../../../infoblox/lease/deps.ts';
 import type { FormerNames } from '../../../infoblox/lease/former-names.ts';
 import type { SqliteLeaseStore } from '../../../infoblox/lease/store/sqlite-store.ts';
 import { shortNetworkName } from '../../../infoblox/mark.ts';
-import type { Networks } from '../../../infoblox/network/networks.ts';
 import type { NetworkUsage } from '../../../infoblox/network/usage.ts';
 import type { Session } from '../../../infoblox/wapi/session.ts';
 import { commit, version } from '../../about.ts';
@@ -18,7 +18,8 @@ import { trustOf } from '../config/trust.ts';
 import type { RecentError } from '../log/log.ts';
 import type { Page } from '../metrics/listener.ts';
 import type { OperatorHandler } from '../rpc/request.ts';
-import { findLeases, type LeasesDeps } from './leases.ts';
+import { blockRecords } from './blocks.ts';
+import { findLeases } from './leases.ts';
 
 const maxUsageWaitMs = 300;
 
@@ -33,10 +34,9 @@ export interface OperatorStatusDeps {
   readonly session: Session;
   /** The last that each host of the grid has shown. */
   readonly certificates: ReadonlyMap<string, X509Certificate>;
-  readonly networks: Networks;
+  readonly leases: LeaseDeps;
   readonly usage: NetworkUsage;
   readonly store: SqliteLeaseStore;
-  readonly names: FormerNames;
   readonly recentErrors: () => readonly RecentError[];
 }
 
@@ -48,14 +48,14 @@ export function operatorStatusHandler(deps: OperatorStatusDeps): OperatorHandler
 /** Says how this host is. How full networks are is asked of the grid if that is not known, but not waited for long. */
 export async function statusOf(deps: OperatorStatusDeps): Promise<Status> {
   await Promise.race([deps.usage.refresh().catch(() => undefined), delay(maxUsageWaitMs, undefined, { ref: false })]);
-  const { startedAt, options, conditions, store, names, recentErrors } = deps;
+  const { startedAt, options, conditions, store, leases, recentErrors } = deps;
   return {
     version,
     commit,
     startedAt,
     cluster: options.clusterName,
     node: options.nodeName,
-    formerNames: formerNamesOf(names),
+    formerNames: formerNamesOf(leases.names),
     driver: options.driverName,
     stateDir: options.stateDir,
     grid: gridOf(deps),
@@ -63,9 +63,12 @@ export async function statusOf(deps: OperatorStatusDeps): Promise<Status> {
       return { kind, subject, message: error.message, hint: error.hint ?? null, since };
     }),
     networks: networksOf(deps),
+    blocks: blockRecords(leases),
+    blocksReleased: leases.blocks.areReleased,
     leases: {
       pending: store.count('pending'),
       bound: store.count('bound'),
+      owed: store.where(({ phase, owedSince }) => phase === 'bound' && owedSince !== null).length,
       resting: store.count('resting'),
       releasing: store.count('releasing'),
     },
@@ -99,7 +102,7 @@ function gridOf({ options, gridState, session, certificates, conditions }: Opera
 }
 
 /** By name and view: what leases name, and what ADDs have asked for since the start. */
-function networksOf({ store, networks, usage }: OperatorStatusDeps): Status['networks'] {
+function networksOf({ store, leases: { networks }, usage }: OperatorStatusDeps): Status['networks'] {
   const found = new Map<string, NetworkStatus>();
   const at = (name: string, view: string) => {
     const network = found.get(`${name} ${view}`) ?? { name, view, cidr: null, bound: 0, total: null, used: null };
@@ -125,8 +128,8 @@ function networksOf({ store, networks, usage }: OperatorStatusDeps): Status['net
 }
 
 /** Makes the page for people, as of now. */
-export async function hostPage(deps: OperatorStatusDeps, leasesDeps: LeasesDeps): Promise<Page> {
-  const leases = await findLeases(leasesDeps, {});
+export async function hostPage(deps: OperatorStatusDeps): Promise<Page> {
+  const leases = await findLeases(deps.leases, {});
   return {
     type: 'text/html; charset=utf-8',
     text: renderPage({ status: await statusOf(deps), leases, now: Date.now() }),

@@ -4,7 +4,7 @@
  */
 import { isIP, isIPv4 } from 'node:net';
 import { isJsonObject } from '../../../cni/call.ts';
-import { attachmentMark, parseMark } from '../../../infoblox/mark.ts';
+import { attachmentMark, blockMark, type Origin, parseBlockMark, parseMark } from '../../../infoblox/mark.ts';
 
 /** Names of what is masked by a pseudonym: `container~3`. */
 type Name = 'host' | 'cluster' | 'container' | 'pod' | 'namespace' | 'job' | 'network' | 'view' | 'user' | 'file';
@@ -20,7 +20,7 @@ export type Kind =
   | 'url'
   /** IPv4 addresses, with or without a prefix length. */
   | 'address'
-  /** The mark of an attachment. */
+  /** The mark of an attachment, or of a block. */
   | 'mark'
   /** `namespace/pod`, or one name. */
   | 'workload'
@@ -115,17 +115,23 @@ export class Fields {
   }
 
   #mark(text: string): string {
+    const block = parseBlockMark(text);
+    if (block !== undefined) {
+      const network = this.#pseudonym('network', block.network);
+      return blockMark({ ...block, origin: this.#origin(block.origin), network });
+    }
     const mark = parseMark(text);
     if (mark === undefined) return leftOut;
-    const { origin, attachment } = mark;
-    return attachmentMark(
-      { cluster: this.#pseudonym('cluster', origin.cluster), node: this.#pseudonym('host', origin.node) },
-      {
-        network: this.#pseudonym('network', attachment.network),
-        containerId: this.#pseudonym('container', attachment.containerId),
-        ifName: attachment.ifName,
-      },
-    );
+    const { network, containerId, ifName } = mark.attachment;
+    return attachmentMark(this.#origin(mark.origin), {
+      network: this.#pseudonym('network', network),
+      containerId: this.#pseudonym('container', containerId),
+      ifName,
+    });
+  }
+
+  #origin({ cluster, node }: Origin): Origin {
+    return { cluster: this.#pseudonym('cluster', cluster), node: this.#pseudonym('host', node) };
   }
 
   /** Octet by octet, so that what is in one network stays in one, and a network's own address keeps its zeros. */

@@ -40,8 +40,8 @@ export const logShape = shape({
   namespace: 'namespace',
   pod: 'pod uid',
   job: 'job taskGroup region',
-  mark: 'attachment',
-  address: 'address addresses subnet',
+  mark: 'attachment block',
+  address: 'address addresses subnet first last',
   text: 'error details reason hint was to file socket',
 });
 
@@ -73,7 +73,11 @@ const pluginShape = shape(
 export const networkShape = shape({ plain: 'disableCheck disableGC' }, { ...pluginShape, plugins: pluginShape });
 
 export const statusShape = shape(
-  { plain: 'version commit startedAt driver stateDir oldestRelease', cluster: 'cluster', host: 'node formerNames' },
+  {
+    plain: 'version commit startedAt driver stateDir oldestRelease blocksReleased',
+    cluster: 'cluster',
+    host: 'node formerNames',
+  },
   {
     grid: shape({
       plain: 'answeredAt port wapiVersion trust isLoggedIn certificateEndsAt clientCertificateEndsAt',
@@ -82,14 +86,22 @@ export const statusShape = shape(
     }),
     conditions: shape({ plain: 'kind since', text: 'subject message hint' }),
     networks: shape({ plain: 'bound total used', network: 'name', view: 'view', address: 'cidr' }),
-    leases: shape({ plain: 'pending bound resting releasing' }),
+    blocks: shape({
+      plain: 'state free held resting confirmedAt returnAt',
+      mark: 'mark',
+      network: 'network',
+      view: 'view',
+      address: 'cidr first last',
+      host: 'host',
+    }),
+    leases: shape({ plain: 'pending bound owed resting releasing' }),
     errors: shape({ plain: 'at message', text: 'error hint' }),
   },
 );
 
 export const leasesShape = {
   leases: shape({
-    plain: 'ifName phase createdAt dueAt attempts inDoubt sandbox',
+    plain: 'ifName phase createdAt dueAt attempts inDoubt inBlock isOwed sandbox',
     mark: 'mark',
     network: 'network',
     container: 'containerId',

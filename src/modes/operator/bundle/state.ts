@@ -16,7 +16,7 @@ import { CommandError } from '../command.ts';
 
 /** Bytes of a file that is copied: the state of 10,000 leases takes a few MiB. */
 const maxBytes = 128 * 1024 * 1024;
-const tables = ['lease', 'fact', 'history'];
+const tables = ['lease', 'block', 'fact', 'history'];
 
 /** Says what is known of the state in a directory. @throws Error if there is none, and as `stateFiles` */
 export function stateFacts(stateDir: string): unknown {

@@ -38,7 +38,7 @@ export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]
 
 /** Makes the table of leases. */
 export function leaseTable(leases: readonly LeaseRecord[]): string {
-  return table(leaseColumns(Date.now()), leases);
+  return table(leaseColumns(Date.now(), leases), leases);
 }
 
 /** Columns before a fact. */

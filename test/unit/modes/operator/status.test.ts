@@ -1,45 +1,37 @@
 import { expect, test } from 'vitest';
 import { screen } from '../../../../src/modes/operator/commands/status.ts';
-import type { Status } from '../../../../src/modes/operator-protocol.ts';
+import { aBlockRecord, aStatus, now } from '../../../fixture/a-status.ts';
 
-const now = 1_800_000_000_000;
-const grid = {
-  ...{ hosts: ['gm'], inUse: 'gm', answeredAt: now, port: 443, wapiVersion: '2.3', user: 'cni' },
-  ...{ trust: 'verified', isLoggedIn: true, certificateEndsAt: null, clientCertificateEndsAt: null },
-};
-const status: Status = {
-  ...{
-    version: '1.0.0',
-    commit: 'abc',
-    startedAt: now - 5_000,
-    cluster: 'c',
-    node: 'n',
-    formerNames: [],
-    driver: 'infoblox',
-  },
-  ...{
-    stateDir: '/state',
-    grid,
-    conditions: [],
-    networks: [],
-    leases: { pending: 0, bound: 0, resting: 0, releasing: 0 },
-  },
-  ...{ oldestRelease: null, errors: [] },
-};
 const condition = (kind: string, message: string) => ({ kind, subject: '', message, hint: null, since: now - 60_000 });
 
 test('a renamed host names the earlier names that no other machine may have yet', () => {
-  const lines = screen({ ...status, formerNames: ['m'] }, now).split('\n');
+  const lines = screen(aStatus({ formerNames: ['m'] }), now).split('\n');
   expect(lines).toContain('host     n in c, driver infoblox; has leases as m: no other host may be called so');
 });
 
 test('a host with many conditions of one kind still fits a screen', () => {
   const lost = Array.from({ length: 900 }, (_, n) => condition('reservation-lost', `10.0.0.2 of c${n} is lost`));
-  const lines = screen({ ...status, conditions: [...lost, condition('network-full', 'no address')] }, now).split('\n');
+  const lines = screen(aStatus({ conditions: [...lost, condition('network-full', 'no address')] }), now).split('\n');
   expect(lines[0]).toBe('NOT WELL: reservation-lost, network-full');
   expect(lines.slice(lines.indexOf('Conditions') + 1, -1)).toEqual([
     ...Array.from({ length: 5 }, (_, n) => `  reservation-lost for 1m: 10.0.0.2 of c${n} is lost`),
     '  ... and 895 more of reservation-lost: --json has them all',
     '  network-full for 1m: no address',
+  ]);
+});
+
+test('the blocks of a host stand there with what is left of them, and those of a host that is gone', () => {
+  const blocks = [
+    aBlockRecord(),
+    aBlockRecord({ first: '10.0.0.32', last: '10.0.0.39', state: 'waiting', free: 0, confirmedAt: null }),
+    aBlockRecord({ host: 'host-9', state: 'draining', held: 0, resting: 0, free: 0, returnAt: now + 7_200_000 }),
+  ];
+  const lines = screen(aStatus({ blocks, blocksReleased: true }), now).split('\n');
+  expect(lines).toContain('blocks   given back when they are empty, until release --blocks --undo');
+  expect(lines.slice(lines.indexOf('Blocks') + 1, -1)).toEqual([
+    'NETWORK  VIEW     ADDRESSES            STATE                         HELD  RESTING  FREE  CONFIRMED',
+    'net-1    default  10.0.0.16-10.0.0.23  serving                          2        1     5     2m ago',
+    'net-1    default  10.0.0.32-10.0.0.39  waiting                          2        1     0          -',
+    'net-1    default  10.0.0.16-10.0.0.23  draining, of host-9, 2h left     0        0     0     2m ago',
   ]);
 });

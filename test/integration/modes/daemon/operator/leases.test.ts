@@ -4,10 +4,12 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Clock, hostClock } from '../../../../../src/infoblox/concurrency/clock.ts';
 import { Conditions } from '../../../../../src/infoblox/conditions.ts';
+import { Blocks } from '../../../../../src/infoblox/lease/block/blocks.ts';
 import { defaultDoubtWindow } from '../../../../../src/infoblox/lease/doubt.ts';
 import { SqliteLeaseStore } from '../../../../../src/infoblox/lease/store/sqlite-store.ts';
 import { thisHost } from '../../../../../src/modes/daemon/host/this-host.ts';
 import { findLeases } from '../../../../../src/modes/daemon/operator/leases.ts';
+import { aBlock } from '../../../../fixture/a-block.ts';
 import { aLease, drop, put } from '../../../../fixture/a-lease.ts';
 import { ManualClock } from '../../../../fixture/manual-clock.ts';
 
@@ -28,8 +30,9 @@ function markOf(n: number): string {
 }
 
 function find(filter = {}, clock: Clock = hostClock()) {
+  const blocks = new Blocks({ store, clock, conditions: new Conditions(), validityMs: 0 });
   const moment = () => ({ now: clock.now(), wall: clock.wall(), window: defaultDoubtWindow });
-  return findLeases({ store, moment, host: thisHost({ clock, log: { warn: () => undefined } }) }, filter);
+  return findLeases({ store, blocks, moment, host: thisHost({ clock, log: { warn: () => undefined } }) }, filter);
 }
 
 describe('a listing of many leases', () => {
@@ -54,6 +57,18 @@ describe('a listing of many leases', () => {
     const found = await find({ phase: 'resting' }, clock);
     expect(found).toMatchObject([{ mark: markOf(0), phase: 'resting', dueAt: clock.wall() + 1 }]);
     expect(await find({ phase: 'releasing' }, clock)).toHaveLength(149);
+  });
+
+  test('says of each whether its address is of a block, and whether its create is owed', async () => {
+    const block = aBlock();
+    store.applyBlock(block.mark, () => block);
+    put(store, aLease(markOf(0), { address: '10.0.0.17', owedSince: 1 }));
+    put(store, aLease(markOf(1), { address: '10.0.0.17', view: 'other' }));
+    const found = await find({ address: '10.0.0.17' });
+    expect(found.map(({ inBlock, isOwed }) => [inBlock, isOwed])).toEqual([
+      [true, true],
+      [false, false],
+    ]);
   });
 
   test('goes on where it was when leases come and go meanwhile', async () => {

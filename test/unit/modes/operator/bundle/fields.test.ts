@@ -87,6 +87,15 @@ describe('under --redact', () => {
     });
   });
 
+  test('the mark of a block names its host and network by the same pseudonyms', () => {
+    const fields = new Fields(true);
+    const block = 'infoblox-cni cluster=blue node=host-7 network=net-1 block=0123abcd.000000000000002a';
+    expect(fields.write('mark', block)).toBe(
+      'infoblox-cni cluster=cluster~1 node=host~1 network=network~1 block=0123abcd.000000000000002a',
+    );
+    expect(fields.write('mark', mark)).toMatch(/cluster=cluster~1 node=host~1 network=network~1 container=/);
+  });
+
   test('addresses of one network stay in one, and what is no address is left out', () => {
     const fields = new Fields(true);
     expect(fields.write('address', '10.0.0.0/16,10.0.0.7,10.1.0.7')).toBe('ip~1.0.0.0/16,ip~1.0.0.1,ip~1.1.0.1');

@@ -10,6 +10,7 @@ import {
   judgeUser,
 } from '../../../../../src/modes/operator/doctor/host.ts';
 import type { Status } from '../../../../../src/modes/operator-protocol.ts';
+import { aStatus, now } from '../../../../fixture/a-status.ts';
 import { linesOf } from './verdict-lines.ts';
 
 const line = (verdicts: Verdict | readonly Verdict[]) => linesOf(verdicts)[0];
@@ -94,30 +95,8 @@ test.each([
   else expect(verdict.fix).toMatch(fix);
 });
 
-const now = 1_800_000_000_000;
-const grid = {
-  ...{ hosts: ['gm', 'gmc'], inUse: null, answeredAt: null, port: 443, wapiVersion: '2.3', user: 'cni' },
-  ...{ trust: 'verified', isLoggedIn: true, certificateEndsAt: null, clientCertificateEndsAt: null },
-};
-const status: Status = {
-  ...{
-    version: '1.0.0',
-    commit: 'abc',
-    startedAt: now - 5_000,
-    cluster: 'c',
-    node: 'n',
-    formerNames: [],
-    driver: 'infoblox',
-  },
-  ...{
-    stateDir: '/state',
-    grid,
-    conditions: [],
-    networks: [],
-    leases: { pending: 0, bound: 0, resting: 0, releasing: 0 },
-  },
-  ...{ oldestRelease: null, errors: [] },
-};
+const grid = { ...aStatus().grid, hosts: ['gm', 'gmc'], inUse: null, answeredAt: null };
+const status = aStatus({ grid });
 const expected = {
   ...{ version: '1.0.0', commit: 'abc', now },
   options: {

@@ -1,0 +1,71 @@
+/** How the blocks of a host are, as people and figures are told. */
+import { expect, test } from 'vitest';
+import { Conditions } from '../../../../../src/infoblox/conditions.ts';
+import { GridError } from '../../../../../src/infoblox/errors.ts';
+import type { Block } from '../../../../../src/infoblox/lease/block/block.ts';
+import { Blocks } from '../../../../../src/infoblox/lease/block/blocks.ts';
+import { statesOf } from '../../../../../src/infoblox/lease/block/states.ts';
+import { aBlock, blockMarkOf } from '../../../../fixture/a-block.ts';
+import { aLease, put } from '../../../../fixture/a-lease.ts';
+import { ManualClock } from '../../../../fixture/manual-clock.ts';
+import { Disk, MemoryLeaseStore } from '../../../../simulation/memory-store.ts';
+
+function hostWith(...blocks: Block[]) {
+  const clock = new ManualClock();
+  const conditions = new Conditions(clock);
+  const store = new MemoryLeaseStore(new Disk(), clock, conditions);
+  store.setWhole(clock.wall());
+  for (const block of blocks) store.applyBlock(block.mark, () => block);
+  return { clock, store, blocks: new Blocks({ store, clock, conditions, validityMs: 600_000 }) };
+}
+
+const alone = ({ clock }: ReturnType<typeof hostWith>, others: string[] = []) => ({
+  now: clock.now(),
+  wall: clock.wall(),
+  others: new Set(others),
+});
+const why = new GridError('network-conflict', 'it overlaps another range');
+
+test.each<[string, Partial<Block>, (host: ReturnType<typeof hostWith>, block: Block) => void, string]>([
+  ['whose create has just been sent', { phase: 'taking' }, () => {}, 'taking'],
+  ['that this run has not looked at yet', {}, () => {}, 'waiting'],
+  ['that the grid has confirmed', {}, (host, block) => host.blocks.confirm(block, alone(host)), 'serving'],
+  [
+    'that was confirmed too long ago',
+    {},
+    (host, block) => {
+      host.blocks.confirm(block, alone(host));
+      host.clock.set(host.clock.wall() + 600_001);
+    },
+    'waiting',
+  ],
+  ['that is not alone any more', {}, ({ blocks }, block) => blocks.stop(block, 'block-altered', why), 'stopped'],
+  ['that goes back', { phase: 'draining' }, () => {}, 'draining'],
+  [
+    'of a host that leaves',
+    {},
+    (host, block) => {
+      host.blocks.confirm(block, alone(host));
+      host.blocks.release(true);
+    },
+    'draining',
+  ],
+])('a block %s', (_, over, happen, state) => {
+  const block = aBlock(over);
+  const host = hostWith(block);
+  happen(host, block);
+  expect(statesOf(host.blocks, host.store)).toMatchObject([{ block: { mark: block.mark }, state }]);
+});
+
+test('the addresses of a block are free, held by containers, or at rest; what others have is none of these', () => {
+  const block = aBlock();
+  const host = hostWith(block, aBlock({ mark: blockMarkOf(2), first: '10.0.0.32' }));
+  host.blocks.confirm(block, alone(host, ['10.0.0.16']));
+  put(host.store, aLease('m1', { address: '10.0.0.17' }));
+  put(host.store, aLease('m2', { address: '10.0.0.18', phase: 'releasing' }));
+  put(host.store, aLease('m3', { address: '10.0.0.33' }));
+  expect(statesOf(host.blocks, host.store)).toMatchObject([
+    { free: 5, held: 1, resting: 1, confirmedAt: host.clock.wall() },
+    { free: 0, held: 1, resting: 0, confirmedAt: null },
+  ]);
+});
