@@ -139,8 +139,9 @@ hostileTest('pipes, endless and huge files and forged notes neither hang nor fee
   truncateSync(join(notes, note('huge')), 700 * 1024 * 1024);
 
   await host.start();
-  await until('all are set aside', () => readdirSync(notes).every((name) => name.endsWith('.unreadable')));
-  expect(readdirSync(notes)).toHaveLength(5);
+  const left = () => readdirSync(notes).filter((name) => name !== '.epoch');
+  await until('all are set aside', () => left().every((name) => name.endsWith('.unreadable')));
+  expect(left()).toHaveLength(5);
   const check = await host.call('CHECK', {
     containerId: 'alive',
     config: { prevResult: { ips: [{ address: '10.0.0.2/24' }] } },

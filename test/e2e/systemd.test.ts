@@ -100,17 +100,16 @@ describe.skipIf(lab === undefined)('the service', { timeout: 60_000 }, () => {
     }
   }
 
-  test('has a user of its own, to whom the state belongs and nothing else', async () => {
+  test('has a user of its own, to whom the state and its epoch belong and nothing else', async () => {
     await lab.systemctl('start', service);
     const pid = await lab.property('MainPID');
     expect((await lab.run(['ps', '-o', 'user:20=', '-p', pid])).stdout.trim()).toBe('infoblox-cni');
     const owned = await lab.run(['find', '/run/cni', '/var/lib/infoblox-cni', '-user', 'infoblox-cni']);
-    expect(
-      owned.stdout
-        .trim()
-        .split('\n')
-        .every((path) => path.startsWith('/var/lib/infoblox-cni')),
-    ).toBe(true);
+    const elsewhere = owned.stdout
+      .trim()
+      .split('\n')
+      .filter((path) => !path.startsWith('/var/lib/infoblox-cni'));
+    expect(elsewhere).toEqual(['/run/cni/infoblox.owed/.epoch']);
     const socket = await lab.run(['stat', '-c', '%U:%G %a', '/run/cni/infoblox.sock']);
     expect(socket.stdout.trim()).toBe('root:root 600');
   });

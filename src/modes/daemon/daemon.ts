@@ -64,11 +64,11 @@ export async function startDaemon(options: Options, plainLog: Log, surroundings:
   const { store, epoch, access, core, server, notes, metrics } = parts;
   const { promise: lost, resolve: onLost } = Promise.withResolvers<StartError>();
 
-  await epoch.renew(store);
   void access.meetHosts();
   core.start();
   const stopMetrics = metricsListen && (await metrics?.serve(metricsListen, parts.sources, parts.pages));
   await listen(server, place);
+  await epoch.renew(store);
   log.info('listening', {
     socket: socketFile(socketDir, driverName),
     version,

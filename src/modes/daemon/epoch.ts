@@ -6,14 +6,14 @@
 import { randomBytes } from 'node:crypto';
 import * as v from 'valibot';
 import { messageOf } from '../../errno.ts';
-import { writeDurably } from '../../files/durable-file.ts';
-import { readRegularFile } from '../../files/regular-file.ts';
+import { readRegularFile, writeRegularFile } from '../../files/regular-file.ts';
 import { refuseUntrusted } from '../../files/trusted-path.ts';
 import type { LeaseStore } from '../../infoblox/lease/store/lease-store.ts';
 import type { Log } from '../../infoblox/log.ts';
 import { owedDir, socketFile } from '../protocol.ts';
 
-const fileName = 'epoch';
+/** Hidden among the notes. */
+const fileName = '.epoch';
 const maxFileBytes = 4096;
 
 /** What the file says: in which boot, and which epochs the state may have. It has two while one follows the other. */
@@ -82,7 +82,8 @@ export class Epoch {
 
   #write(written: v.InferOutput<typeof Written>): void {
     refuseUntrusted(this.#directory, 'group');
-    writeDurably({ directory: this.#directory, name: fileName, mode: 0o600 }, JSON.stringify(written));
+    // In place, and not synced: what a crash spoils tells nothing, and a host that loses its power boots.
+    writeRegularFile(`${this.#directory}/${fileName}`, JSON.stringify(written));
   }
 }
 

@@ -20,7 +20,7 @@ beforeEach(() => {
 
 const stateDir = () => join(fixture.host.directory, 'state');
 const backup = () => join(fixture.host.directory, 'backup');
-const epochFile = () => join(owedDir(fixture.host.socketDir, 'infoblox'), 'epoch');
+const epochFile = () => join(owedDir(fixture.host.socketDir, 'infoblox'), '.epoch');
 const epochs = () => JSON.parse(readFileSync(epochFile(), 'utf8')).epochs;
 const setAside = () => readdirSync(stateDir()).filter((name) => name.startsWith('state.db.'));
 
