@@ -185,6 +185,9 @@ const releasedLeases = v.object({
   kept: v.array(v.object({ lease: LeaseRecord, why: text })),
 });
 
+/** Blocks of addresses. */
+const blocks = v.array(v.object({ first: text, size: v.number(), view: text, network: text }));
+
 /** What another host of this cluster has reserved, in all views. */
 const hostReservations = v.object({
   cluster: text,
@@ -200,6 +203,7 @@ const hostReservations = v.object({
       reservedAt: v.nullable(time),
     }),
   ),
+  blocks,
   /** What looks like it, and why it is left alone. */
   unclear: v.array(v.object({ view: text, address: text, why: text })),
 });
@@ -230,6 +234,13 @@ export const operatorMethods = {
     params: v.object({ host: text, reservations: v.array(v.object({ mark: text, view: text })) }),
     result: hostRelease,
   },
+  /** `isOff`: it is known to give no address any more, so that its blocks go back at once. */
+  'operator/release-host-blocks': {
+    params: v.object({ host: text, isOff: v.boolean() }),
+    result: v.object({ blocks, waitMs: v.number() }),
+  },
+  /** `undo`: they serve again. */
+  'operator/release-blocks': { params: v.object({ undo: v.boolean() }), result: v.object({ blocks }) },
 } as const;
 
 export type OperatorMethod = keyof typeof operatorMethods;

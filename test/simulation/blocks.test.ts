@@ -506,7 +506,7 @@ describe('blocks go back', () => {
     const site = await Site.serving({ hosts: 2 });
     site.hosts[0]?.kill();
     const gone = { cluster: 'sim', node: 'host-0' };
-    const noted = await site.settle(site.run(1).keeper.noteGone(gone, { isOff: false }, noSignal));
+    const { blocks: noted } = await site.settle(site.run(1).keeper.noteGone(gone, { isOff: false }, noSignal));
     expect(noted.map(({ mark }) => mark)).toEqual([site.block().comment]);
     for (const { _ref } of site.members.contents.fixedAddresses()) site.members.byHand('DELETE', _ref);
     await site.pass(24.9 * hours);

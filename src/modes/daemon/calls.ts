@@ -12,7 +12,14 @@ import type { RecentError } from './log/log.ts';
 import { forOwnNames, type Pages, shared } from './metrics/listener.ts';
 import type { Metrics } from './metrics/metrics.ts';
 import { historyHandler, leasesHandler } from './operator/leases.ts';
-import { gcByHandHandler, hostReservationsHandler, releaseHandler, releaseHostHandler } from './operator/release.ts';
+import {
+  gcByHandHandler,
+  hostReservationsHandler,
+  releaseBlocksHandler,
+  releaseHandler,
+  releaseHostBlocksHandler,
+  releaseHostHandler,
+} from './operator/release.ts';
 import { hostPage, operatorStatusHandler } from './operator/status.ts';
 import { probeHandler } from './probes.ts';
 import { ReleaseNotes } from './rpc/release-notes.ts';
@@ -35,7 +42,7 @@ interface CallsDeps {
 
 /** Builds what serves calls; it does not listen yet. */
 export function buildCalls({ options, store, access, core, metrics, tracing, recentErrors }: CallsDeps) {
-  const { leases, monitor, usage } = core;
+  const { leases, monitor, usage, keeper } = core;
   const { conditions, clock, log } = leases;
   const { socketDir, driverName, addTimeoutMs, nodeName, metricsListen } = options;
   const defaults = options;
@@ -76,8 +83,10 @@ export function buildCalls({ options, store, access, core, metrics, tracing, rec
     'operator/history': historyHandler(store),
     'operator/gc': gcByHandHandler(leases),
     'operator/release': releaseHandler(leases),
-    'operator/host-reservations': hostReservationsHandler(leases),
+    'operator/host-reservations': hostReservationsHandler(leases, keeper),
     'operator/release-host': releaseHostHandler(leases),
+    'operator/release-host-blocks': releaseHostBlocksHandler(leases, keeper),
+    'operator/release-blocks': releaseBlocksHandler(leases, keeper),
   };
   const server = new CallServer({
     handlers,

@@ -110,23 +110,37 @@ export class BlockKeeper {
   }
 
   /**
+   * Lists the blocks of a host; none to a user who may not read ranges.
+   * @throws GridError `unconfirmed` if only a host could be asked that may lag behind
+   */
+  async blocksOf(host: Origin, signal: AbortSignal): Promise<BlockIdentity[]> {
+    const wanted = { marks: { ...host, of: 'blocks' }, confirm: true } as const;
+    const ranges = await this.#deps.grid.ranges(wanted, signal).catch((error) => {
+      if (hasReason(error, 'permission', 'rejected')) return [];
+      throw error;
+    });
+    return ranges.flatMap((range) => identityOf(range) ?? []);
+  }
+
+  /**
    * Notes the blocks of a host that is gone, to be deleted when it cannot give addresses of them any more, unless it reserves again.
    * @param isOff whether it is known to be off, so that they go back now
-   * @throws GridError `unconfirmed` if only a host could be asked that may lag behind; `state`
+   * @returns them, and after how many milliseconds they go back
+   * @throws GridError as `blocksOf`; `state`
    */
-  async noteGone(host: Origin, { isOff }: { readonly isOff: boolean }, signal: AbortSignal): Promise<BlockIdentity[]> {
-    const { grid, store } = this.#deps;
-    const ranges = await grid.ranges({ marks: { ...host, of: 'blocks' }, confirm: true }, signal);
-    const blocks = ranges.flatMap((range) => identityOf(range) ?? []);
+  async noteGone(host: Origin, { isOff }: { readonly isOff: boolean }, signal: AbortSignal) {
+    const { store } = this.#deps;
+    const blocks = await this.blocksOf(host, signal);
     const waitMs = isOff ? 0 : goneHostWaitMs;
     for (const block of blocks) {
       store.applyBlock(block.mark, (known) =>
         known === undefined ? foreign(block, { waitMs }) : { ...known, waitMs },
       );
+      this.#looks.delete(block.mark);
     }
     await store.durable();
     this.#wake();
-    return blocks;
+    return { blocks, waitMs };
   }
 
   #wake(): void {

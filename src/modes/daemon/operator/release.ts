@@ -2,6 +2,8 @@
 import { CniCode, CniError } from '../../../cni/errors.ts';
 import { deadline, every } from '../../../infoblox/concurrency/clock.ts';
 import { deletedError } from '../../../infoblox/lease/address-errors.ts';
+import type { BlockIdentity } from '../../../infoblox/lease/block/block.ts';
+import type { BlockKeeper } from '../../../infoblox/lease/block/keeper.ts';
 import { type LeaseDeps, maxChangesAtOnce } from '../../../infoblox/lease/deps.ts';
 import { endLease, wouldEnd } from '../../../infoblox/lease/endings.ts';
 import type { FormerNames } from '../../../infoblox/lease/former-names.ts';
@@ -81,13 +83,18 @@ function namesOf({ leases }: Released): Fields {
 }
 
 /** Makes the handler that lists what a host has reserved. */
-export function hostReservationsHandler(deps: LeaseDeps): OperatorHandler<'operator/host-reservations'> {
+export function hostReservationsHandler(
+  deps: LeaseDeps,
+  keeper: BlockKeeper,
+): OperatorHandler<'operator/host-reservations'> {
   return {
     timeoutMs: listTimeoutMs,
     async run({ host }, { gone }) {
       const origin = otherHost(deps.names, host);
       const signal = AbortSignal.any([gone, deadline(deps.clock, listTimeoutMs)]);
-      return { result: { cluster: origin.cluster, ...(await listOfHost(deps, origin, signal)) } };
+      const found = await listOfHost(deps, origin, signal);
+      const blocks = (await keeper.blocksOf(origin, signal)).map(shownBlock);
+      return { result: { cluster: origin.cluster, ...found, blocks } };
     },
   };
 }
@@ -109,6 +116,43 @@ export function releaseHostHandler(deps: LeaseDeps): OperatorHandler<'operator/r
       return { result: { released, left, stopped }, fields };
     },
   };
+}
+
+/** Makes the handler that has the blocks of a host deleted when it cannot give addresses of them any more. */
+export function releaseHostBlocksHandler(
+  deps: LeaseDeps,
+  keeper: BlockKeeper,
+): OperatorHandler<'operator/release-host-blocks'> {
+  return {
+    timeoutMs: listTimeoutMs,
+    changes: true,
+    async run({ host, isOff }, { gone }) {
+      const signal = AbortSignal.any([gone, deadline(deps.clock, listTimeoutMs)]);
+      const { blocks, waitMs } = await keeper.noteGone(otherHost(deps.names, host), { isOff }, signal);
+      return { result: { blocks: blocks.map(shownBlock), waitMs }, fields: { host, blocks: blocks.length } };
+    },
+  };
+}
+
+/** Makes the handler of `release --blocks`: the blocks of this host go back, each when it is empty. */
+export function releaseBlocksHandler(
+  { blocks, store }: LeaseDeps,
+  keeper: BlockKeeper,
+): OperatorHandler<'operator/release-blocks'> {
+  return {
+    timeoutMs,
+    changes: true,
+    async run({ undo }) {
+      blocks.release(!undo);
+      await store.durable();
+      void keeper.lookAtAll();
+      return { result: { blocks: store.blocks().map(shownBlock) }, fields: { undo } };
+    },
+  };
+}
+
+function shownBlock({ first, size, view, network }: BlockIdentity) {
+  return { first, size, view, network };
 }
 
 /** @throws CniError for this host itself */

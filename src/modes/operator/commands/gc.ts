@@ -26,6 +26,7 @@ const ofLostHost = {
     '',
     "Answers every question: the host's name once more. Needed, where nobody can be asked, if it may be alive",
   ),
+  now: flag('The host is known to be off: its blocks of addresses go back at once, not 25 hours later'),
 };
 
 export const gc = defineCommand({
@@ -38,9 +39,11 @@ export const gc = defineCommand({
   groups: { Release: own, 'A lost host': ofLostHost, Output: json, Daemon: daemonPlace },
   async run({ flags, socket }) {
     const { host, confirm } = flags;
-    const [dryRun, yes] = [flags['dry-run'] === true, flags.yes === true];
-    if (host !== '') return releaseLostHost({ socket, host, confirm, dryRun, yes, json: flags.json === true });
-    if (yes || confirm !== '') throw new UsageError('--yes and --confirm go with --host');
+    const [dryRun, yes, isOff] = [flags['dry-run'] === true, flags.yes === true, flags.now === true];
+    if (host !== '') {
+      return releaseLostHost({ socket, host, confirm, dryRun, yes, isOff, json: flags.json === true });
+    }
+    if (yes || isOff || confirm !== '') throw new UsageError('--yes, --confirm and --now go with --host');
     const value = await askDaemon({ socket, method: 'operator/gc', params: { dryRun } });
     return { value, text: () => releasedText(value, dryRun ? 'would release' : 'releasing') };
   },
@@ -54,11 +57,15 @@ interface LostHost {
   readonly json: boolean;
   /** The question whether to release has been answered on the command line. */
   readonly yes: boolean;
+  /** It is known to give no address any more. */
+  readonly isOff: boolean;
   /** The host's name once more; empty if it was not repeated. */
   readonly confirm: string;
 }
 
 type Found = OperatorResult<'operator/host-reservations'>;
+type ReleasedBlocks = OperatorResult<'operator/release-host-blocks'>;
+const noBlocks: ReleasedBlocks = { blocks: [], waitMs: 0 };
 
 /** @throws CommandError, UsageError */
 async function releaseLostHost(options: LostHost): Promise<Outcome> {
@@ -70,10 +77,27 @@ async function releaseLostHost(options: LostHost): Promise<Outcome> {
   if (dryRun) return { value: found, text: () => listOf(found, options) };
   if (!json) process.stdout.write(listOf(found, options));
   const { reservations, unclear } = found;
-  if (reservations.length > 0 && !(await isConfirmed(found, options))) throw new CommandError('nothing is released');
+  const isAny = reservations.length + found.blocks.length > 0;
+  if (isAny && !(await isConfirmed(found, options))) throw new CommandError('nothing is released');
   const release = await releaseAll(reservations, options);
+  const blocks = release.stopped === null ? await releaseBlocks(found, options) : noBlocks;
   const failed = release.released < reservations.length;
-  return { value: { ...release, unclear }, text: () => reportOf(found, release, host), failed };
+  const text = () => `${reportOf(found, release, host)}${blocksText(blocks, host)}`;
+  return { value: { ...release, unclear, blocks: blocks.blocks }, text, failed };
+}
+
+/** Has its blocks deleted when it cannot give addresses of them any more. */
+async function releaseBlocks({ blocks }: Found, { socket, host, isOff }: LostHost): Promise<ReleasedBlocks> {
+  if (blocks.length === 0) return noBlocks;
+  return askDaemon({ socket, method: 'operator/release-host-blocks', params: { host, isOff } });
+}
+
+function blocksText({ blocks, waitMs }: ReleasedBlocks, host: string): string {
+  if (blocks.length === 0) return '';
+  const what = `giving back ${counted(blocks.length, 'block', 'blocks')} of addresses of ${host}`;
+  if (waitMs === 0) return printedLines([what]);
+  const hours = Math.round(waitMs / hour);
+  return printedLines([`${what} in ${hours} hours, unless it reserves again; use --now if it is known to be off`]);
 }
 
 /**
@@ -81,21 +105,25 @@ async function releaseLostHost(options: LostHost): Promise<Outcome> {
  * @param now milliseconds since 1970
  */
 export function whyNameIsNeeded(
-  reservations: readonly Pick<HostReservation, 'reservedAt'>[],
+  {
+    reservations,
+    blocks,
+  }: { readonly reservations: readonly Pick<HostReservation, 'reservedAt'>[] } & Pick<Found, 'blocks'>,
   now: number,
 ): string | undefined {
   const times = reservations.map(({ reservedAt }) => reservedAt);
   const latest = Math.max(...times.map((at) => at ?? Number.NEGATIVE_INFINITY));
   if (now - latest < youngMs) return `it has reserved an address ${ago(latest, now)} ago, so it may be alive`;
+  if (blocks.length > 0) return 'it has blocks of addresses, which it may give while only its line to the grid is down';
   if (!times.includes(null)) return undefined;
   return 'the grid does not say since when its addresses are reserved, so it may be alive';
 }
 
 /** @throws CommandError where nobody can be asked and the command line does not say enough */
-async function isConfirmed({ reservations }: Found, { host, yes, confirm }: LostHost): Promise<boolean> {
-  const why = whyNameIsNeeded(reservations, Date.now());
+async function isConfirmed(found: Found, { host, yes, confirm }: LostHost): Promise<boolean> {
+  const why = whyNameIsNeeded(found, Date.now());
   if (confirm === host || (yes && why === undefined)) return true;
-  const addresses = counted(reservations.length, 'address', 'addresses');
+  const addresses = counted(found.reservations.length, 'address', 'addresses');
   if (!canAsk()) {
     const hint = why === undefined ? 'use --yes' : `if it is gone for good, repeat its name: --confirm=${host}`;
     const what = `not releasing ${addresses} of ${host}: ${why ?? 'there is no terminal to ask'}`;
@@ -147,12 +175,15 @@ const columns: readonly Column<HostReservation>[] = [
   { title: 'AGE', cell: ({ reservedAt }) => (reservedAt === null ? '-' : ago(reservedAt, Date.now())), align: 'right' },
 ];
 
-function listOf({ cluster, reservations, unclear }: Found, { host, dryRun }: LostHost): string {
+function listOf({ cluster, reservations, blocks, unclear }: Found, { host, dryRun }: LostHost): string {
   const shown = dryRun ? reservations : reservations.slice(0, maxTableLines);
   const more = reservations.length - shown.length;
   const lines = printedLines([
     ...(more > 0 ? [`... and ${more} more: --dry-run shows them all`] : []),
     ...unclear.map(({ address, view, why }) => `left alone: ${address} in view ${view} ${why}`),
+    ...blocks.map(
+      ({ first, size, view, network }) => `block of ${size} from ${first} in view ${view}, network ${network}`,
+    ),
     `${counted(reservations.length, 'address', 'addresses')} of ${host} in ${cluster}`,
   ]);
   return `${shown.length > 0 ? table(columns, shown) : ''}${lines}`;

@@ -1,12 +1,19 @@
-/** `release`: the addresses of a container go back to the grid, as a DEL would have it. */
+/**
+ * `release`: the addresses of a container go back to the grid, as a DEL would have it; `release --blocks`: those that this host keeps
+ * for its containers.
+ */
 import { UsageError } from '../../daemon/config/command-line.ts';
-import { CommandError, daemonPlace, defineCommand, flag, json, text } from '../command.ts';
+import { CommandError, daemonPlace, defineCommand, flag, json, type Outcome, text } from '../command.ts';
 import { askDaemon } from '../daemon-connection.ts';
-import { releasedText } from '../output/results.ts';
+import { printedLines, releasedText } from '../output/results.ts';
 
 const own = {
   network: text('', 'Only in this network, by its "name" in the configuration'),
   force: flag('Release also what a living container uses'),
+};
+const ofHost = {
+  blocks: flag('Give the blocks of addresses of this host back, each when it is empty, and take no more'),
+  undo: flag('Take that back: blocks serve again'),
 };
 
 /** Characters of an ID: fewer would name too many. */
@@ -17,9 +24,12 @@ export const release = defineCommand({
   examples: [
     ['release 3f2b9c', 'Release what the container whose ID begins like this holds, if it is not alive'],
     ['release 3f2b9c --network=net-1', 'The same in one network'],
+    ['release --blocks', 'Give the blocks of this host back, before it leaves'],
   ],
-  groups: { Release: own, Output: json, Daemon: daemonPlace },
-  async run({ flags: { network, force }, operands: [container, ...more], socket }) {
+  groups: { Release: own, 'Blocks of addresses': ofHost, Output: json, Daemon: daemonPlace },
+  async run({ flags: { network, force, blocks, undo }, operands: [container, ...more], socket }) {
+    if (blocks === true && container === undefined) return releaseBlocks(socket, undo === true);
+    if (blocks === true || undo === true) throw new UsageError('--blocks names no container, and --undo goes with it');
     if (container === undefined) throw new UsageError('name the container whose addresses are to be released');
     if (more.length > 0) throw new UsageError('one container at a time');
     const isWhole = container.length < minIdLength;
@@ -35,3 +45,12 @@ export const release = defineCommand({
     return { value, text: () => releasedText(value, 'releasing'), failed: value.leases.length === 0 };
   },
 });
+
+async function releaseBlocks(socket: string, undo: boolean): Promise<Outcome> {
+  const value = await askDaemon({ socket, method: 'operator/release-blocks', params: { undo } });
+  const held = value.blocks.map(({ first, size, view }) => `block of ${size} from ${first} in view ${view}`);
+  const what = undo
+    ? 'blocks of addresses serve again'
+    : 'no address of a block is given any more; each goes back when it is empty';
+  return { value, text: () => printedLines([...held, what]) };
+}

@@ -22,8 +22,13 @@ describe('what has to be confirmed', () => {
       'it has reserved an address 1m ago, so it may be alive',
     ],
   ])('if %s', (_, reservations, why) => {
-    const needed = whyNameIsNeeded(reservations, now);
+    const needed = whyNameIsNeeded({ reservations, blocks: [] }, now);
     if (why instanceof RegExp) expect(needed).toMatch(why);
     else expect(needed).toBe(why);
+  });
+
+  test('if it has a block of addresses', () => {
+    const blocks = [{ first: '10.0.0.16', size: 16, view: 'default', network: 'net-1' }];
+    expect(whyNameIsNeeded({ reservations: aged(900 * minute), blocks }, now)).toMatch(/^it has blocks of addresses/);
   });
 });
