@@ -168,6 +168,7 @@ async function build({ options, surroundings, tracing, clock, log, recentErrors 
     conditions,
     store,
     tally: core.leases.tally,
+    blocks: core.leases.blocks,
     usage: core.usage,
     exhaustion: core.leases.exhaustion,
     certificates: access.certificates,

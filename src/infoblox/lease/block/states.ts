@@ -3,10 +3,12 @@ import type { LeaseStore } from '../store/lease-store.ts';
 import type { Block } from './block.ts';
 import type { Blocks } from './blocks.ts';
 
+/** `waiting`: for the grid to confirm it. `stopped`: by what a look has shown, which a condition names. */
+export const blockStates = ['taking', 'serving', 'waiting', 'stopped', 'draining'] as const;
+
 export interface BlockState {
   readonly block: Block;
-  /** `waiting`: for the grid to confirm it. `stopped`: by what a look has shown, which a condition names. */
-  readonly state: 'taking' | 'serving' | 'waiting' | 'stopped' | 'draining';
+  readonly state: (typeof blockStates)[number];
   /** Addresses that can be given now. */
   readonly free: number;
   /** Those that containers have. */

@@ -3,6 +3,8 @@ import type { X509Certificate } from 'node:crypto';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import { type Conditions, conditionKinds } from '../../../infoblox/conditions.ts';
 import { gridTrouble } from '../../../infoblox/grid-state.ts';
+import type { Blocks } from '../../../infoblox/lease/block/blocks.ts';
+import { blockStates, statesOf } from '../../../infoblox/lease/block/states.ts';
 import type { Tally } from '../../../infoblox/lease/deps.ts';
 import { shownPhases } from '../../../infoblox/lease/lease.ts';
 import type { SqliteLeaseStore } from '../../../infoblox/lease/store/sqlite-store.ts';
@@ -13,7 +15,8 @@ import { type Trust, trusts } from '../config/trust.ts';
 
 export interface ReadSources {
   readonly conditions: Conditions;
-  readonly store: Pick<SqliteLeaseStore, 'count' | 'oldestRelease'>;
+  readonly store: Pick<SqliteLeaseStore, 'count' | 'oldestRelease' | 'blocks'>;
+  readonly blocks: Blocks;
   readonly tally: Readonly<Tally>;
   readonly usage: Pick<NetworkUsage, 'all' | 'refresh'>;
   readonly exhaustion: Pick<Exhaustion, 'full'>;
@@ -70,6 +73,37 @@ const rows: readonly Row[] = [
     help: 'Reservations that the grid had lost and has again',
     counts: true,
     read: ({ tally }) => tally.recreated,
+  },
+  {
+    name: 'infoblox_cni_blocks',
+    help: 'Host blocks, by state',
+    labels: ['state'],
+    read: ({ blocks, store }) => {
+      const found = statesOf(blocks, store);
+      return blockStates.map((state) => [{ state }, found.filter((block) => block.state === state).length]);
+    },
+  },
+  {
+    name: 'infoblox_cni_block_addresses',
+    help: 'Addresses of host blocks, by use: free ones can be given now',
+    labels: ['use'],
+    read: ({ blocks, store }) => {
+      const found = statesOf(blocks, store);
+      const uses = ['free', 'held', 'resting'] as const;
+      return uses.map((use) => [{ use }, found.reduce((sum, block) => sum + block[use], 0)]);
+    },
+  },
+  {
+    name: 'infoblox_cni_block_hand_outs_total',
+    help: 'ADDs that were given an address of a host block',
+    counts: true,
+    read: ({ blocks }) => blocks.tally.given,
+  },
+  {
+    name: 'infoblox_cni_block_misses_total',
+    help: 'ADDs of networks with a block size that no host block could serve',
+    counts: true,
+    read: ({ blocks }) => blocks.tally.missed,
   },
   {
     name: 'infoblox_cni_grid_up',

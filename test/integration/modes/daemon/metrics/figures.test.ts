@@ -132,6 +132,18 @@ test('the end of the client certificate is told, and that of its successor; none
   }
 });
 
+test('addresses of host blocks are counted by use, ADDs by whether a block has served them', async () => {
+  await host.stop();
+  host.flags.push('--block-size=16');
+  await host.start();
+  expect(await figure('block_addresses')).toEqual({ free: 0, held: 0, resting: 0 });
+  await host.add('c1');
+  await until('a block is taken', async () => (await figure('blocks')).taking === 1);
+  expect(await figure('blocks')).toMatchObject({ serving: 0, waiting: 0, stopped: 0, draining: 0 });
+  expect(await figure('block_hand_outs_total')).toEqual({ '': 0 });
+  expect(await figure('block_misses_total')).toEqual({ '': 1 });
+});
+
 test('a reservation that the grid had lost is counted when it is there again', async () => {
   await host.add('c1');
   expect(await figure('reservations_recreated_total')).toEqual({ '': 0 });
