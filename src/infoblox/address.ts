@@ -104,13 +104,23 @@ export function hostCount(cidr: Cidr): number {
 }
 
 /** Computes the address that is `offset` above the network's first. */
-export function addressAt({ family, base }: Cidr, offset: number): string {
+export function addressAt({ family, base }: Pick<Cidr, 'family' | 'base'>, offset: number): string {
   return textOf(family, numberOf(base) + BigInt(offset));
 }
 
 /** Computes how far an address is above the network's first; below it, and for one of another network, what comes out is not in it. */
-export function offsetIn({ base }: Cidr, address: string): number {
+export function offsetIn({ base }: Pick<Cidr, 'base'>, address: string): number {
   return Number(numberOf(address) - numberOf(base));
+}
+
+/** Computes the address that is `offset` above another one. */
+export function addressBeside(address: string, offset: number): string {
+  return addressAt({ family: familyOf(address), base: address }, offset);
+}
+
+/** Counts the addresses of an interval; beyond 2 to the power of 53, about. */
+export function sizeOf({ first, last }: Interval): number {
+  return offsetIn({ base: first }, last) + 1;
 }
 
 /** Counts the addresses of a network, also those that no host can have. */

@@ -1,6 +1,7 @@
-/** Where addresses come from, as a network configuration asks for it: checked, and in one form. */
+/** One source of addresses, as a network configuration asks for it: checked, and in one form. Those of a configuration: sets.ts. */
 import { addressAt, type Cidr, contains, hostPart, isNetworkOrBroadcast, parseAddress, parseCidr } from '../address.ts';
 import { GridError } from '../errors.ts';
+import { type NetworkPart, type PartInput, partOf } from './part.ts';
 
 /** Where a network lies: at a fixed place, or wherever one of a given size is free in one of some network containers. */
 type NetworkPlace =
@@ -18,6 +19,9 @@ export interface NetworkSpec {
   /** Network view. */
   readonly view: string;
   readonly place: NetworkPlace;
+  readonly part: NetworkPart;
+  /** Subnets of the other sources of the same configuration: networks of the same name. */
+  readonly others: readonly Cidr[];
   /** As configured; `0.0.0.x` is resolved once the network is known. */
   readonly gateway?: string;
   /** The main plugin takes the first host address for itself, without telling us. */
@@ -34,19 +38,21 @@ export type SpecOf<Kind extends NetworkPlace['kind']> = NetworkSpec & {
 };
 
 /** The same as it comes from the network configuration and, for what that leaves out, from the daemon's flags. */
-export interface SpecInput {
+export interface SpecInput extends PartInput {
+  /** What stands before its keys in errors, such as `ranges[0][1].`; nothing if absent. */
+  readonly path?: string;
   readonly name: string;
   readonly view: string;
-  readonly subnet?: string;
+  readonly subnet?: string | undefined;
   /** Comma-separated, in the order to be tried. */
   readonly containers: string;
   /** Bits. */
   readonly prefixLength: number;
-  readonly gateway?: string;
+  readonly gateway?: string | undefined;
   readonly keepFirst: boolean;
   /** Milliseconds, from 0 to `maxCooldownMs`; 0 if absent. */
   readonly cooldownMs?: number;
-  readonly blockSize?: number;
+  readonly blockSize?: number | undefined;
   /** Counts where the configuration names none and the network is large enough; 0 if absent. */
   readonly defaultBlockSize?: number;
 }
@@ -65,30 +71,43 @@ const maxPrefixLength = 30;
  * @throws GridError `invalid-spec` naming the key, the reason and the fix
  */
 export function networkSpec(input: SpecInput): NetworkSpec {
-  const { name, view, gateway, keepFirst, cooldownMs = 0 } = input;
+  const { path = '', name, view, gateway, keepFirst, cooldownMs = 0 } = input;
   refuseLong(input);
   const place: NetworkPlace =
-    input.subnet === undefined ? containerPlace(input) : { kind: 'subnet', cidr: strictCidr('subnet', input.subnet) };
+    input.subnet === undefined
+      ? containerPlace(input)
+      : { kind: 'subnet', cidr: strictCidr(`${path}subnet`, input.subnet) };
+  const subnet = place.kind === 'subnet' ? place.cidr : undefined;
+  if (gateway !== undefined) refuseGateway(`${path}gateway`, gateway, subnet);
+  const part = partOf(
+    input,
+    subnet,
+    gateway === undefined || subnet === undefined ? [] : [resolveGateway(gateway, subnet)],
+  );
   const blockSize = blockSizeIn(place, input);
-  if (gateway === undefined) return { name, view, place, keepFirst, cooldownMs, blockSize };
-  if (gateway.includes(':')) throw noIpv6(`gateway ${gateway}`);
+  const common = { name, view, place, part, others: [], keepFirst, cooldownMs, blockSize };
+  return gateway === undefined ? common : { ...common, gateway };
+}
+
+/** @throws GridError `invalid-spec` */
+function refuseGateway(key: string, gateway: string, subnet: Cidr | undefined): void {
+  if (gateway.includes(':')) throw noIpv6(`${key} ${gateway}`);
   if (parseAddress(gateway) === undefined) {
-    throw new GridError('invalid-spec', `gateway "${gateway}" is no IPv4 address`, {
+    throw new GridError('invalid-spec', `${key} "${gateway}" is no IPv4 address`, {
       hint: 'write it as 172.18.1.1, or as 0.0.0.1 for host part 1 of the network',
     });
   }
-  if (place.kind === 'subnet') resolveGateway(gateway, place.cidr);
-  return { name, view, place, keepFirst, cooldownMs, blockSize, gateway };
+  if (subnet !== undefined) resolveGateway(gateway, subnet);
 }
 
 /** Limits are far above what is of use: no request, message or log is to be flooded. */
-function refuseLong({ name, view, subnet = '', containers, gateway = '' }: SpecInput): void {
+function refuseLong({ path = '', name, view, subnet = '', containers, gateway = '' }: SpecInput): void {
   const values: readonly (readonly [key: string, value: string, maxLength: number])[] = [
     ['name', name, maxNameLength],
     ['network-view', view, maxViewLength],
-    ['subnet', subnet, 64],
-    ['network-container', containers, 2_000],
-    ['gateway', gateway, 64],
+    [`${path}subnet`, subnet, 64],
+    [`${path}network-container`, containers, 2_000],
+    [`${path}gateway`, gateway, 64],
   ];
   for (const [key, { length }, maxLength] of values) {
     if (length <= maxLength) continue;
@@ -98,28 +117,35 @@ function refuseLong({ name, view, subnet = '', containers, gateway = '' }: SpecI
   }
 }
 
-/** Names a spec: two specs have one key exactly if they ask for the same network. */
-export function specKey({ name, view, place, gateway, keepFirst }: NetworkSpec): string {
+/** Names a spec: two specs have one key exactly if they ask for the same addresses. */
+export function specKey({ name, view, place, part, gateway, keepFirst }: NetworkSpec): string {
   const where =
     place.kind === 'subnet' ? [place.cidr.text] : [place.containers.map(({ text }) => text), place.prefixLength];
-  return JSON.stringify([name, view, ...where, gateway ?? null, keepFirst]);
+  return JSON.stringify([name, view, ...where, gateway ?? null, keepFirst, part]);
+}
+
+/** Names where a spec takes addresses from, for people: `172.18.1.50-172.18.1.199 of 172.18.1.0/24`. */
+export function sourceText({ place, part }: Pick<NetworkSpec, 'place' | 'part'>): string {
+  if (place.kind === 'container') {
+    return `a /${place.prefixLength} of ${place.containers.map(({ text }) => text).join(', ')}`;
+  }
+  const [first, last] = [part.intervals[0], part.intervals.at(-1)];
+  if (first === undefined || last === undefined) return place.cidr.text;
+  return `${first.first}-${last.last} of ${place.cidr.text}`;
 }
 
 /** Names a spec for people. */
-export function specText({ name, view, place, gateway }: NetworkSpec): string {
-  const where =
-    place.kind === 'subnet'
-      ? place.cidr.text
-      : `a /${place.prefixLength} of ${place.containers.map(({ text }) => text).join(', ')}`;
-  return `network ${name} (${where}${gateway === undefined ? '' : `, gateway ${gateway}`}) in view ${view}`;
+export function specText({ name, view, gateway, ...source }: NetworkSpec): string {
+  return `network ${name} (${sourceText(source)}${gateway === undefined ? '' : `, gateway ${gateway}`}) in view ${view}`;
 }
 
 function containerPlace(input: SpecInput): NetworkPlace {
+  const { path = '' } = input;
   const [first, ...others] = input.containers
     .split(',')
     .map((part) => part.trim())
     .filter((part) => part !== '')
-    .map((part) => strictCidr('network-container', part));
+    .map((part) => strictCidr(`${path}network-container`, part));
   if (first === undefined) {
     throw new GridError('invalid-spec', 'neither subnet nor network-container is set', {
       hint: 'set "subnet" or "network-container" in the network configuration, or --network-container',
@@ -130,7 +156,7 @@ function containerPlace(input: SpecInput): NetworkPlace {
   if (!Number.isInteger(prefixLength) || prefixLength < 1 || prefixLength > maxPrefixLength) {
     throw new GridError(
       'invalid-spec',
-      `prefix-length ${prefixLength} is not a whole number from 1 to ${maxPrefixLength}`,
+      `${path}prefix-length ${prefixLength} is not a whole number from 1 to ${maxPrefixLength}`,
       { hint: 'choose the size of the network, 24 for 254 addresses' },
     );
   }

@@ -9,9 +9,10 @@ import { parseNetconf } from '../../cni/netconf.ts';
 import { isErrno, messageOf } from '../../errno.ts';
 import { overlaps } from '../../infoblox/address.ts';
 import { GridError } from '../../infoblox/errors.ts';
+import { onlySource } from '../../infoblox/network/sets.ts';
 import type { NetworkSpec } from '../../infoblox/network/spec.ts';
 import type { Options } from '../daemon/config/options.ts';
-import { specOf, unknownKeys } from '../daemon/handlers/network-spec.ts';
+import { setsOf, unknownKeys } from '../daemon/handlers/network-spec.ts';
 import { daemonPlace, sentConfig } from '../sent-config.ts';
 
 const type = v.optional(v.string('a string'));
@@ -141,7 +142,7 @@ function usesOf(document: v.InferOutput<typeof NetworkFile>, driver: string): Re
 
 function checkUse(file: string, config: Record<string, unknown>, options: Options): NetworkConfiguration {
   const netconf = parseNetconf(sentConfig('ADD', config), 'ADD');
-  const spec = specOf(netconf, options);
+  const spec = onlySource(setsOf(netconf, options));
   const remarks = unknownKeys(netconf).map((key) => `ipam.${key} is not known and has no effect`);
   const { socketDir } = daemonPlace(config);
   if (socketDir !== options.socketDir) {

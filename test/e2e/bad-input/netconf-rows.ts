@@ -84,11 +84,11 @@ export const keys: Row[] = [
     details: 'Correct or remove the key',
   })),
   {
-    title: 'rangeStart, which is host-local’s',
+    title: 'rangeStart without a subnet',
     call: { ipam: { rangeStart: '10.0.0.10' } },
     code: 7,
-    msg: 'ipam.rangeStart in the network configuration: address ranges are not supported',
-    details: 'Remove the key',
+    msg: 'rangeStart is set without a subnet',
+    details: 'set subnet, or remove rangeStart',
   },
   ...Object.entries({
     subnet: [5, {}, ['10.0.0.0/24'], ''],

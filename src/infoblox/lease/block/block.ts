@@ -136,11 +136,6 @@ export function addressesOf(place: BlockPlace): string[] {
   return Array.from({ length: place.size }, (_, index) => addressAt(cidr, base + index));
 }
 
-/** Counts the addresses of an interval of a network. */
-export function sizeOf(cidr: Cidr, { first, last }: Interval): number {
-  return offsetIn(cidr, last) - offsetIn(cidr, first) + 1;
-}
-
 /** Tells whether it is such a block as a spec asks for. */
 export function isOfSpec(block: Block, spec: NetworkSpec): boolean {
   const { place, view, name, blockSize } = spec;

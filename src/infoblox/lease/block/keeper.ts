@@ -4,7 +4,7 @@
  * for it.
  */
 import { createHash } from 'node:crypto';
-import type { Interval } from '../../address.ts';
+import { type Interval, sizeOf } from '../../address.ts';
 import { ofNetwork } from '../../attributes.ts';
 import { type Backoff, pauseBefore, withDeadline } from '../../concurrency/clock.ts';
 import { GridError, hasReason, isGridAway } from '../../errors.ts';
@@ -20,7 +20,6 @@ import {
   foreign,
   intervalOf,
   isOfSpec,
-  sizeOf,
   take,
 } from './block.ts';
 import { choosePlace, isUnusedEnough } from './place.ts';
@@ -337,6 +336,6 @@ function identityOf({ comment: mark, view, network, ...interval }: Range): Block
     view,
     cidr: network.text,
     first: interval.first,
-    size: sizeOf(network, interval),
+    size: sizeOf(interval),
   };
 }

@@ -3,8 +3,7 @@
  * random, so that hosts that choose at once seldom meet; and only while a quarter of the network stays outside all ranges, so that
  * hosts without blocks find addresses, too.
  */
-import { addressAt, type Cidr, type Interval, offsetIn, spanSize } from '../../address.ts';
-import { sizeOf } from './block.ts';
+import { addressAt, type Cidr, type Interval, offsetIn, sizeOf, spanSize } from '../../address.ts';
 
 interface Ground {
   readonly cidr: Cidr;
@@ -34,7 +33,7 @@ export function isLargeEnough(cidr: Cidr, size: number): boolean {
 export function choosePlace(ground: Ground, random: number): Interval | undefined {
   const { cidr, size, ranges } = ground;
   const total = spanSize(cidr);
-  const covered = ranges.reduce((sum, range) => sum + sizeOf(cidr, range), 0);
+  const covered = ranges.reduce((sum, range) => sum + sizeOf(range), 0);
   if (!isLargeEnough(cidr, size) || covered + size > total * maxCovered) return undefined;
   const gaps = freeIndices(ground);
   let index = Math.floor(random * gaps.reduce((sum, { from, to }) => sum + to - from, 0));

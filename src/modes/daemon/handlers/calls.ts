@@ -16,6 +16,7 @@ import { collectGarbage } from '../../../infoblox/lease/gc.ts';
 import { noteNotAnswered, releaseAttachment } from '../../../infoblox/lease/release.ts';
 import type { Fields, Log } from '../../../infoblox/log.ts';
 import type { Attachment } from '../../../infoblox/mark.ts';
+import { onlySource } from '../../../infoblox/network/sets.ts';
 import { maxNameLength, type NetworkSpec, specText } from '../../../infoblox/network/spec.ts';
 import { type Workload, workloadFields, workloadFrom } from '../../../infoblox/workload.ts';
 import type { Call } from '../../protocol.ts';
@@ -23,7 +24,7 @@ import { hostTrouble, servingTrouble } from '../probes.ts';
 import { notAvailable } from '../rpc/cni-errors.ts';
 import type { ReleaseNotes } from '../rpc/release-notes.ts';
 import { type Answer, type Handler, isPluginRequest, type PluginMethod, type Request } from '../rpc/request.ts';
-import { type SpecDefaults, specOf, unknownKeys, viewOf } from './network-spec.ts';
+import { type SpecDefaults, setsOf, unknownKeys, viewOf } from './network-spec.ts';
 
 const checkTimeoutMs = 12_000;
 /** One write of the state, on a slow disk. */
@@ -76,7 +77,7 @@ interface AddContext {
 async function giveAddress(deps: CallDeps, call: Call, { signal, warnOfUnknownKeys }: AddContext): Promise<Answer> {
   const netconf = parseNetconf(call.config, 'ADD');
   const attachment = attachmentOf(netconf, call);
-  const spec = specOf(netconf, deps.defaults);
+  const spec = onlySource(setsOf(netconf, deps.defaults));
   warnOfUnknownKeys(netconf);
   const requested = requestedAddress(netconf, parseCniArgs(call.args));
   // A release of this attachment that a plugin has recorded must not undo the ADD.
@@ -188,7 +189,7 @@ async function collect({ leases, defaults }: CallDeps, call: Call, stopping: Abo
 
 /** Goes by what is known already: it is asked often and must not wait for the grid. */
 async function statusCall({ leases, monitor, defaults, unverified }: CallDeps, call: Call): Promise<Answer> {
-  const spec = specOf(parseNetconf(call.config, 'STATUS'), defaults);
+  const spec = onlySource(setsOf(parseNetconf(call.config, 'STATUS'), defaults));
   monitor.refresh();
   const reason = notReadyReason(leases, spec);
   if (reason !== undefined) throw notAvailable(reason, unverified);

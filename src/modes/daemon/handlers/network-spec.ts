@@ -1,9 +1,10 @@
 /** What a network configuration asks for: this driver's own keys under `ipam`, and the flags for what they leave out. */
 import * as v from 'valibot';
-import { checkConfig } from '../../../cni/config-check.ts';
+import { checkConfig, jsonObject, listOf } from '../../../cni/config-check.ts';
 import { CniCode, CniError } from '../../../cni/errors.ts';
 import type { Netconf } from '../../../cni/netconf.ts';
-import { maxCooldownMs, maxViewLength, type NetworkSpec, networkSpec } from '../../../infoblox/network/spec.ts';
+import { type AddressSets, addressSets, maxSets, maxSources } from '../../../infoblox/network/sets.ts';
+import { maxCooldownMs, maxViewLength, type SpecInput } from '../../../infoblox/network/spec.ts';
 import { parseDuration } from '../../quantity.ts';
 import { nearest, plainSpelling } from '../config/command-line.ts';
 
@@ -29,12 +30,39 @@ const lengthOfTime = (expected: string, maxMs: number) =>
   );
 const viewName = text('the name of a network view');
 
-const Keys = v.object({
+const excluded = v.pipe(v.string('an address, a range or a network'), v.maxLength(100, 'at most 100 characters'));
+
+/** What a source of addresses says: under `ipam` itself, or in `ranges`. */
+const sourceKeys = {
   subnet: text('a network such as "172.18.1.0/24"'),
+  rangeStart: text('an address such as "172.18.1.50"'),
+  rangeEnd: text('an address such as "172.18.1.199"'),
+  exclude: v.nullish(listOf(excluded, { of: 'exclusions', max: 256 })),
   gateway: text('an address such as "172.18.1.1"'),
-  'network-view': viewName,
   'network-container': text('one or more networks such as "172.18.0.0/16", separated by commas'),
   'prefix-length': v.nullish(v.pipe(v.number('a number such as 24'), v.integer('a number such as 24'))),
+};
+const Source = v.object(sourceKeys);
+type Source = v.InferOutput<typeof Source>;
+
+/** As in host-local: sets of sources. A key that a source does not know would change where addresses come from. */
+const knownKeys = `an object with the keys ${Object.keys(sourceKeys).join(', ')}`;
+const ListedSource = v.pipe(
+  jsonObject,
+  v.strictObject(sourceKeys, knownKeys),
+  v.check((source) => (source.subnet ?? source['network-container']) != null, 'an object with the key "subnet"'),
+);
+const Sets = v.nullish(
+  listOf(v.pipe(listOf(ListedSource, { of: 'sources', max: maxSources }), v.nonEmpty('at least one source')), {
+    of: 'sets of sources',
+    max: maxSets,
+  }),
+);
+
+const Keys = v.object({
+  ...sourceKeys,
+  ranges: Sets,
+  'network-view': viewName,
   'block-size': v.nullish(v.number('a number of addresses such as 64')),
   'ip-cooldown': lengthOfTime('a length of time from "0s" to "1h", such as "10m"', maxCooldownMs),
 });
@@ -48,11 +76,6 @@ export const ipamKeys: readonly string[] = [...Object.keys(Keys.entries), 'type'
  */
 type ForeignKey = { readonly meant: string } | { readonly unsupported: string; readonly instead: string };
 
-const ranges: ForeignKey = {
-  unsupported: 'address ranges are not supported',
-  instead:
-    'Name the network in ipam.subnet, and keep addresses out of use with reservations or DHCP ranges on the grid.',
-};
 const pinned: ForeignKey = {
   unsupported: 'addresses cannot be pinned in the network configuration',
   instead: 'Request an address with the capability "ips", or with IP= in CNI_ARGS.',
@@ -60,13 +83,10 @@ const pinned: ForeignKey = {
 
 /** By the key without case and separators: `rangeStart` is `rangestart`. */
 const foreignKeys: ReadonlyMap<string, ForeignKey> = new Map<string, ForeignKey>([
-  // host-local
-  ['ranges', ranges],
-  ['rangestart', ranges],
-  ['rangeend', ranges],
   // whereabouts
   ['range', { meant: 'subnet' }],
-  ['exclude', ranges],
+  ['rangestart', { meant: 'rangeStart' }],
+  ['rangeend', { meant: 'rangeEnd' }],
   // static
   ['addresses', pinned],
   // near to ours
@@ -81,32 +101,53 @@ const foreignKeys: ReadonlyMap<string, ForeignKey> = new Map<string, ForeignKey>
 ]);
 
 /**
- * Reads the network spec of a network configuration.
- * @throws CniError 7 for keys of the wrong type, keys that look like a typo, and keys and ranges that would have to be
- * ignored although they say where addresses come from; GridError `invalid-spec`
+ * Reads from where a network configuration wants addresses. As in host-local, the ranges of the runtime come first, a plain subnet or
+ * network container next, then `ranges`. The flags count where there is none of these.
+ * @throws CniError 7 for keys of the wrong type, and keys that look like a typo; GridError `invalid-spec`
  */
-export function specOf(netconf: Netconf, defaults: SpecDefaults): NetworkSpec {
+export function setsOf(netconf: Netconf, defaults: SpecDefaults): AddressSets {
   for (const key of unknownKeys(netconf)) refuseMisleading(key);
-  if (netconf.runtimeIpRanges.length > 0) {
-    throw new CniError(
-      CniCode.invalidConfig,
-      'runtimeConfig.ipRanges in the network configuration is not supported',
-      'Remove the capability "ipRanges" from the network configuration and name the network in ipam.subnet.',
-    );
-  }
   const keys = checkConfig(Keys, netconf.ipam, 'ipam');
-  return networkSpec({
+  const ofRuntime = checkConfig(Sets, netconf.runtimeIpRanges, 'runtimeConfig.ipRanges') ?? [];
+  const common = {
     name: netconf.name,
     view: keys['network-view'] ?? defaults.networkView,
+    cooldownMs: keys['ip-cooldown'] ?? defaults.ipCooldownMs,
+    blockSize: keys['block-size'] ?? undefined,
+    defaultBlockSize: defaults.blockSize,
+  };
+  const source = (keys: Source, path: string): SpecInput => ({
+    ...common,
+    path,
     containers: keys['network-container'] ?? defaults.networkContainer,
     prefixLength: keys['prefix-length'] ?? defaults.prefixLength,
-    defaultBlockSize: defaults.blockSize,
-    cooldownMs: keys['ip-cooldown'] ?? defaults.ipCooldownMs,
     keepFirst: keys.gateway == null && (netconf.isGateway || netconf.isDefaultGateway),
-    ...(keys.subnet == null ? {} : { subnet: keys.subnet }),
-    ...(keys.gateway == null ? {} : { gateway: keys.gateway }),
-    ...(keys['block-size'] == null ? {} : { blockSize: keys['block-size'] }),
+    subnet: keys.subnet ?? undefined,
+    gateway: keys.gateway ?? undefined,
+    rangeStart: keys.rangeStart ?? undefined,
+    rangeEnd: keys.rangeEnd ?? undefined,
+    exclude: keys.exclude ?? undefined,
   });
+  const listed = (sets: readonly (readonly Source[])[], path: string) =>
+    sets.map((set, outer) =>
+      set.map((one, inner) => source({ ...one, gateway: one.gateway ?? '0.0.0.1' }, `${path}[${outer}][${inner}].`)),
+    );
+  const all = [...listed(ofRuntime, 'runtimeConfig.ipRanges'), ...listed(keys.ranges ?? [], 'ranges')];
+  const isPlain = keys.subnet != null || keys['network-container'] != null;
+  if (!isPlain && all.length > 0) refuseWithoutSubnet(keys);
+  if (isPlain || all.length === 0) all.splice(ofRuntime.length, 0, [source(keys, '')]);
+  return addressSets(all);
+}
+
+/** Keys of a plain subnet say nothing of `ranges`. @throws CniError 7 */
+function refuseWithoutSubnet(keys: Source): void {
+  const stray = Object.keys(sourceKeys).find((key) => keys[key as keyof Source] != null);
+  if (stray === undefined) return;
+  throw new CniError(
+    CniCode.invalidConfig,
+    `ipam.${stray} in the network configuration stands beside ranges, and there is no ipam.subnet that it is about`,
+    `Set ${stray} in each source of ipam.ranges that it is meant for.`,
+  );
 }
 
 /** Reads the network view alone, for calls that must work though the configuration was spoilt since ADD. */

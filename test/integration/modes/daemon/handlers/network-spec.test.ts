@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { parseNetconf } from '../../../../../src/cni/netconf.ts';
-import { specOf, unknownKeys, viewOf } from '../../../../../src/modes/daemon/handlers/network-spec.ts';
+import { setsOf, unknownKeys, viewOf } from '../../../../../src/modes/daemon/handlers/network-spec.ts';
 import { errorOf, held, useGridAndHost } from '../../../infoblox/grid-and-host.ts';
 
 const defaults = {
@@ -16,7 +16,8 @@ const netconf = (ipam: Record<string, unknown>, more: Record<string, unknown> = 
     { cniVersion: '1.1.0', name: 'net-1', type: 'bridge', ipam: { type: 'infoblox', ...ipam }, ...more },
     'ADD',
   );
-const policy = (ipam: Record<string, unknown>, more?: Record<string, unknown>) => specOf(netconf(ipam, more), defaults);
+const sets = (ipam: Record<string, unknown>, more?: Record<string, unknown>) => setsOf(netconf(ipam, more), defaults);
+const policy = (ipam: Record<string, unknown>, more?: Record<string, unknown>) => sets(ipam, more)[0][0];
 
 describe('a key under ipam', () => {
   test.each([
@@ -66,6 +67,9 @@ describe('a key under ipam', () => {
     ['range', 'subnet'],
     ['container', 'network-container'],
     ['gw', 'gateway'],
+    ['range_end', 'rangeEnd'],
+    ['range-start', 'rangeStart'],
+    ['excludes', 'exclude'],
   ])('%s, a habit from elsewhere, is refused and %s named', (key, meant) => {
     expect(() => policy({ [key]: 'x' })).toThrow(
       expect.objectContaining({
@@ -75,22 +79,18 @@ describe('a key under ipam', () => {
     );
   });
 
-  test.each([
-    ['ranges', 'address ranges are not supported', 'ipam.subnet'],
-    ['rangeStart', 'address ranges are not supported', 'ipam.subnet'],
-    ['rangeEnd', 'address ranges are not supported', 'ipam.subnet'],
-    ['range_end', 'address ranges are not supported', 'ipam.subnet'],
-    ['exclude', 'address ranges are not supported', 'ipam.subnet'],
-    ['addresses', 'addresses cannot be pinned in the network configuration', 'the capability "ips"'],
-  ])('%s is refused, for no key of ours does that', (key, reason, instead) => {
-    expect(() => policy({ [key]: [] })).toThrow(
-      expect.objectContaining({
-        code: 7,
-        message: `ipam.${key} in the network configuration: ${reason}`,
-        details: expect.stringContaining(instead),
-      }),
-    );
-  });
+  test.each([['addresses', 'addresses cannot be pinned in the network configuration', 'the capability "ips"']])(
+    '%s is refused, for no key of ours does that',
+    (key, reason, instead) => {
+      expect(() => policy({ [key]: [] })).toThrow(
+        expect.objectContaining({
+          code: 7,
+          message: `ipam.${key} in the network configuration: ${reason}`,
+          details: expect.stringContaining(instead),
+        }),
+      );
+    },
+  );
 
   test.each([
     ...['dns', 'dataDir', 'resolvConf', 'name', 'tag', 'mtu', 'vlan'],
@@ -115,6 +115,17 @@ describe('a key under ipam', () => {
     [{ 'prefix-length': '24' }, /ipam\.prefix-length: expected a number such as 24/],
     [{ 'prefix-length': 24.5 }, /ipam\.prefix-length: expected a number such as 24/],
     [{ subnet: 1, gateway: 2 }, /ipam\.subnet: /],
+    [{ rangeStart: 50 }, /ipam\.rangeStart: expected an address such as/],
+    [{ exclude: '10.0.0.1' }, /ipam\.exclude: expected an array of exclusions/],
+    [{ ranges: [{ subnet: '10.0.0.0/24' }] }, /ipam\.ranges\[0\]: expected an array of sources, found an object/],
+    [{ ranges: [[]] }, /ipam\.ranges\[0\]: expected at least one source/],
+    [{ ranges: [[{ rangeStart: '10.0.0.1' }]] }, /ipam\.ranges\[0\]\[0\]: expected an object with the key "subnet"/],
+    [
+      { ranges: [[{ subnet: '10.0.0.0/24', rangestart: '10.0.0.9' }]] },
+      /rangestart: expected an object with the keys subnet,/,
+    ],
+    [{ ranges: Array(17).fill([{ subnet: '10.0.0.0/24' }]) }, /ipam\.ranges: expected at most 16 sets of sources/],
+    [{ ranges: [[{ subnet: '10.0.0.0/24' }]], gateway: '10.0.0.1' }, /ipam\.gateway .* stands beside ranges/],
   ])('of a wrong type is refused: %j', (ipam, message) => {
     expect(() => policy(ipam)).toThrow(expect.objectContaining({ code: 7, message: expect.stringMatching(message) }));
   });
@@ -123,14 +134,21 @@ describe('a key under ipam', () => {
 describe('address ranges of the runtime', () => {
   const ipRanges = [[{ subnet: '10.1.0.0/24' }]];
 
-  test('are refused, for the container would get an address from somewhere else', () => {
-    expect(() => policy({}, { runtimeConfig: { ipRanges } })).toThrow(
-      expect.objectContaining({
-        code: 7,
-        message: 'runtimeConfig.ipRanges in the network configuration is not supported',
-        details: expect.stringContaining('Remove the capability "ipRanges"'),
-      }),
+  test('come first, a plain subnet next, then those of the configuration; without a gateway they have the first host address', () => {
+    const ranges = [[{ subnet: '10.2.0.0/24' }, { subnet: '10.3.0.0/24', gateway: '10.3.0.9' }]];
+    const all = sets({ ranges, subnet: '10.0.0.0/24' }, { runtimeConfig: { ipRanges } });
+    const told = all.map((set) =>
+      set.map(({ place, gateway }) => [place.kind === 'subnet' && place.cidr.text, gateway]),
     );
+    expect(told).toEqual([
+      [['10.1.0.0/24', '0.0.0.1']],
+      [['10.0.0.0/24', undefined]],
+      [
+        ['10.2.0.0/24', '0.0.0.1'],
+        ['10.3.0.0/24', '10.3.0.9'],
+      ],
+    ]);
+    expect(sets({}, { runtimeConfig: { ipRanges } })).toHaveLength(1);
     expect(() => policy({}, { runtimeConfig: { ipRanges: '10.1.0.0/24' } })).toThrow(/ipRanges: expected an array/);
   });
 
@@ -143,6 +161,7 @@ describe('the policy', () => {
   test('is the flags’ where the configuration says nothing, or null', () => {
     const fallback = {
       ...{ name: 'net-1', view: 'of-the-flags', keepFirst: false, cooldownMs: 0, blockSize: 0 },
+      ...{ part: { intervals: [], excluded: [] }, others: [] },
       place: {
         kind: 'container',
         containers: [{ family: 4, base: '172.18.0.0', prefix: 16, text: '172.18.0.0/16' }],
@@ -172,13 +191,13 @@ describe('the policy', () => {
     ['1h', 3_600_000],
   ])('keeps a released address for the cool-down of the configuration, %s, else for that of the flags', (text, ms) => {
     expect(policy({ 'ip-cooldown': text }).cooldownMs).toBe(ms);
-    expect(specOf(netconf({}), { ...defaults, ipCooldownMs: 60_000 }).cooldownMs).toBe(60_000);
+    expect(setsOf(netconf({}), { ...defaults, ipCooldownMs: 60_000 })[0][0].cooldownMs).toBe(60_000);
   });
 
   test('takes blocks of the size of the configuration, else of the flags', () => {
     expect(policy({ 'block-size': 16 }).blockSize).toBe(16);
-    expect(specOf(netconf({}), { ...defaults, blockSize: 32 }).blockSize).toBe(32);
-    expect(specOf(netconf({ 'block-size': 0 }), { ...defaults, blockSize: 32 }).blockSize).toBe(0);
+    expect(setsOf(netconf({}), { ...defaults, blockSize: 32 })[0][0].blockSize).toBe(32);
+    expect(setsOf(netconf({ 'block-size': 0 }), { ...defaults, blockSize: 32 })[0][0].blockSize).toBe(0);
     expect(() => policy({ 'block-size': '16' })).toThrow(
       expect.objectContaining({
         code: 7,
@@ -243,7 +262,7 @@ describe('in the daemon', () => {
 
   test.each([
     ['a key that is refused on ADD', { ipam: { rangeStart: '10.0.0.10', view: 'v' } }],
-    ['ranges of the runtime', { config: { runtimeConfig: { ipRanges: [[{ subnet: '10.1.0.0/24' }]] } } }],
+    ['ranges of the runtime', { config: { runtimeConfig: { ipRanges: [[{ subnet: '10.1.0.1/24' }]] } } }],
   ])('%s does not keep DEL and GC from releasing what was given before', async (_what, edited) => {
     const { grid, host } = fixture;
     const given = [await host.add('c1'), await host.add('c2')];

@@ -1,0 +1,196 @@
+/**
+ * Which part of its subnet a source takes addresses from: `rangeStart`, `rangeEnd` and `exclude` as they are written, checked, and in
+ * the form that the grid serves. Next-available can leave out so many addresses; beyond that, a part falls into several intervals.
+ */
+import {
+  addressBeside,
+  type Cidr,
+  compareAddresses,
+  contains,
+  type Interval,
+  intersect,
+  intervalOf,
+  isNetworkOrBroadcast,
+  isWithin,
+  parseAddress,
+  parseCidr,
+  sizeOf,
+} from '../address.ts';
+import { GridError } from '../errors.ts';
+
+/** Addresses that one request for the next free one leaves out at most. */
+const maxExcluded = 64;
+/** Intervals that exclusions may make of a range. */
+const maxIntervals = 16;
+
+export interface NetworkPart {
+  /** Each is a reserved range on the grid, in order; none: the whole network. */
+  readonly intervals: readonly Interval[];
+  /** Addresses inside that no container gets: at most `maxExcluded` in an interval. */
+  readonly excluded: readonly string[];
+}
+
+/** As written. */
+export interface PartInput {
+  readonly path?: string;
+  readonly rangeStart?: string | undefined;
+  readonly rangeEnd?: string | undefined;
+  /** Addresses, `FIRST-LAST`, or networks. */
+  readonly exclude?: readonly string[] | undefined;
+}
+
+/** All of a network. */
+const whole: NetworkPart = { intervals: [], excluded: [] };
+
+/** Refuses a value. @throws GridError `invalid-spec`, always */
+function refuse(what: string, hint: string): never {
+  throw new GridError('invalid-spec', what, { hint });
+}
+
+/**
+ * Checks what a source says of a part of its subnet.
+ * @param subnet undefined for a source of which only the grid knows where it lies
+ * @param kept addresses that no container gets anyway
+ * @throws GridError `invalid-spec` naming the key, the reason and the fix
+ */
+export function partOf(input: PartInput, subnet: Cidr | undefined, kept: readonly string[]): NetworkPart {
+  const { path = '', rangeStart, rangeEnd, exclude = [] } = input;
+  const isRanged = rangeStart !== undefined || rangeEnd !== undefined;
+  if (!isRanged && exclude.length === 0) return whole;
+  if (subnet === undefined) {
+    const key = rangeStart !== undefined ? 'rangeStart' : rangeEnd !== undefined ? 'rangeEnd' : 'exclude';
+    refuse(`${path}${key} is set without a subnet`, `set ${path}subnet, or remove ${path}${key}`);
+  }
+  const hosts = hostsOf(subnet);
+  const range = {
+    first: rangeStart === undefined ? hosts.first : endOf(`${path}rangeStart`, rangeStart, subnet),
+    last: rangeEnd === undefined ? hosts.last : endOf(`${path}rangeEnd`, rangeEnd, subnet),
+  };
+  if (compareAddresses(range.first, range.last) > 0) {
+    refuse(`${path}rangeStart ${range.first} lies behind ${path}rangeEnd ${range.last}`, 'exchange the two');
+  }
+  const runs = merged(exclude.map((text, index) => runOf(`${path}exclude[${index}]`, text, subnet)))
+    .filter((run) => intersect(run, range))
+    .map((run) => ({ first: laterOf(run.first, range.first), last: earlierOf(run.last, range.last) }));
+  const excluded = runs.reduce((sum, run) => sum + sizeOf(run), 0);
+  const keptInside = kept.filter((one) => isWithin(one, range) && !runs.some((run) => isWithin(one, run)));
+  if (sizeOf(range) <= excluded + keptInside.length) {
+    refuse(
+      `${path}exclude leaves no address of ${range.first}-${range.last}`,
+      `exclude less, or choose a larger range`,
+    );
+  }
+  if (isRanged) return withoutRuns(path, range, runs);
+  if (excluded > maxExcluded) {
+    refuse(
+      `${path}exclude names ${excluded} addresses, more than ${maxExcluded} beside a subnet without a range`,
+      `set ${path}rangeStart and ${path}rangeEnd: what is excluded from a range may be of any size`,
+    );
+  }
+  return { intervals: [], excluded: runs.flatMap(addressesOf) };
+}
+
+/** Cuts a range where more addresses are excluded than one request can leave out. */
+function withoutRuns(path: string, range: Interval, runs: readonly Interval[]): NetworkPart {
+  const intervals: Interval[] = [];
+  const excluded: string[] = [];
+  let first = range.first;
+  let inside: string[] = [];
+  const cut = (last: string) => {
+    const interval = { first, last };
+    if (compareAddresses(first, last) > 0 || sizeOf(interval) <= inside.length) return;
+    intervals.push(interval);
+    excluded.push(...inside);
+  };
+  for (const run of runs) {
+    if (inside.length + sizeOf(run) <= maxExcluded) {
+      inside.push(...addressesOf(run));
+      continue;
+    }
+    cut(addressBeside(run.first, -1));
+    first = addressBeside(run.last, 1);
+    inside = [];
+  }
+  cut(range.last);
+  if (intervals.length > maxIntervals) {
+    refuse(
+      `${path}exclude cuts the range into ${intervals.length} parts, more than ${maxIntervals}`,
+      'exclude fewer and larger parts, or use several sources',
+    );
+  }
+  return { intervals, excluded };
+}
+
+/** One end of a range. */
+function endOf(key: string, text: string, subnet: Cidr): string {
+  const address = parseAddress(text);
+  if (address === undefined) refuse(`${key} "${text}" is no address`, `choose a host address of ${subnet.text}`);
+  if (!contains(subnet, address)) {
+    refuse(`${key} ${address} is outside the subnet ${subnet.text}`, `choose a host address of ${subnet.text}`);
+  }
+  if (isNetworkOrBroadcast(subnet, address)) {
+    refuse(
+      `${key} ${address} is the network or broadcast address of ${subnet.text}`,
+      `choose a host address of ${subnet.text}`,
+    );
+  }
+  return address;
+}
+
+/** A run of excluded addresses. */
+function runOf(key: string, text: string, subnet: Cidr): Interval {
+  const run = readRun(text);
+  if (run === undefined) {
+    refuse(
+      `${key} "${text}" is no address, range or network`,
+      'write it as 10.0.0.5, 10.0.0.5-10.0.0.9 or 10.0.0.8/29',
+    );
+  }
+  const { first, last } = run;
+  if (compareAddresses(first, last) > 0) refuse(`${key} ${text} ends before it begins`, 'exchange the two addresses');
+  if (!contains(subnet, first) || !contains(subnet, last)) {
+    refuse(`${key} ${text} is outside the subnet ${subnet.text}`, `exclude addresses of ${subnet.text} only`);
+  }
+  return run;
+}
+
+function readRun(text: string): Interval | undefined {
+  const cidr = parseCidr(text);
+  if (cidr !== undefined) return cidr.hostBits === undefined ? intervalOf(cidr) : undefined;
+  const [start = '', end = start, ...more] = text.split('-').map((one) => one.trim());
+  const [first, last] = [parseAddress(start), parseAddress(end)];
+  return first === undefined || last === undefined || more.length > 0 ? undefined : { first, last };
+}
+
+/** The addresses of a subnet that hosts can have. */
+function hostsOf(subnet: Cidr): Interval {
+  const { first, last } = intervalOf(subnet);
+  return {
+    first: isNetworkOrBroadcast(subnet, first) ? addressBeside(first, 1) : first,
+    last: isNetworkOrBroadcast(subnet, last) ? addressBeside(last, -1) : last,
+  };
+}
+
+/** Sorts runs and joins those that touch. */
+function merged(runs: readonly Interval[]): Interval[] {
+  const joined: Interval[] = [];
+  for (const run of runs.toSorted((one, other) => compareAddresses(one.first, other.first))) {
+    const before = joined.at(-1);
+    if (before !== undefined && compareAddresses(run.first, before.last) <= 1) {
+      joined[joined.length - 1] = { first: before.first, last: laterOf(before.last, run.last) };
+    } else joined.push(run);
+  }
+  return joined;
+}
+
+function addressesOf(run: Interval): string[] {
+  return Array.from({ length: sizeOf(run) }, (_, index) => addressBeside(run.first, index));
+}
+
+function laterOf(one: string, other: string): string {
+  return compareAddresses(one, other) >= 0 ? one : other;
+}
+
+function earlierOf(one: string, other: string): string {
+  return compareAddresses(one, other) <= 0 ? one : other;
+}
