@@ -46,7 +46,7 @@ export interface Plan {
   /** Milliseconds until the candidate has what the master has. */
   readonly lagMs: number;
   /** What no source says of grids. */
-  readonly quirks: Quirks;
+  readonly quirks: Partial<Quirks>;
   readonly steps: readonly Step[];
 }
 

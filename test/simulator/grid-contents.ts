@@ -1,8 +1,17 @@
 import { notFoundError, protocolError } from './errors.ts';
 import { isTypeName } from './schema/object-types.ts';
+import { formatAddress } from './store/address.ts';
 import type { Database, Quirks } from './store/database.ts';
-import type { ExtAttrs, GridObject, Values } from './store/grid-objects.ts';
-import { formatAddress } from './store/ipv4.ts';
+import {
+  type ExtAttrs,
+  type FixedAddressObject,
+  familyOfObject,
+  type GridObject,
+  kindOf,
+  type NetworkObject,
+  typeOf,
+  type Values,
+} from './store/grid-objects.ts';
 import { decodeReference, referenceOf } from './store/reference.ts';
 import { createObject, removeObject, updateObject } from './wapi/operations.ts';
 import { presentAll } from './wapi/read-field.ts';
@@ -47,11 +56,13 @@ export class GridContents {
 
   objects(type: string): WapiObject[] {
     if (!isTypeName(type)) throw protocolError(`Unknown object type (${type})`);
-    return Array.from(this.#db.all(type), (object) => structuredClone(presentAll(this.#db, object)));
+    const all = [...this.#db.all(kindOf(type))].filter((object) => typeOf(object) === type);
+    return all.map((object) => structuredClone(presentAll(this.#db, object)));
   }
 
+  /** Those of IPv4. */
   fixedAddresses(view?: string): FixedAddressSnapshot[] {
-    const all = [...this.#db.all('fixedaddress')].filter((fixed) => view === undefined || fixed.view.name === view);
+    const all = [...this.#db.all('fixedaddress')].filter((fixed) => isMeant(fixed, view));
     return all.map((fixed) => ({
       _ref: referenceOf(fixed),
       ipv4addr: formatAddress(fixed.address),
@@ -59,14 +70,15 @@ export class GridContents {
       network_view: fixed.view.name,
       match_client: fixed.matchClient,
       extattrs: structuredClone(fixed.extattrs),
-      ...(fixed.mac === undefined ? {} : { mac: fixed.mac }),
+      ...(fixed.client === undefined ? {} : { mac: fixed.client }),
       ...texts(fixed, 'name'),
       ...texts(fixed, 'comment'),
     }));
   }
 
+  /** Those of IPv4. */
   networks(view?: string): NetworkSnapshot[] {
-    const all = [...this.#db.all('network')].filter((network) => view === undefined || network.view.name === view);
+    const all = [...this.#db.all('network')].filter((network) => isMeant(network, view));
     return all.map((network) => ({
       _ref: referenceOf(network),
       network: network.cidr.text,
@@ -95,9 +107,13 @@ export class GridContents {
     const type = reference.split('/', 1)[0] ?? '';
     if (!isTypeName(type)) throw protocolError(`Invalid reference: ${reference}`);
     const object = this.#db.get(decodeReference(type, reference));
-    if (!object) throw notFoundError(`Reference ${reference} not found`);
+    if (!object || typeOf(object) !== type) throw notFoundError(`Reference ${reference} not found`);
     return object;
   }
+}
+
+function isMeant(object: FixedAddressObject | NetworkObject, view: string | undefined): boolean {
+  return familyOfObject(object) === 4 && (view === undefined || object.view.name === view);
 }
 
 function texts<Name extends 'name' | 'comment'>({ values }: GridObject, name: Name): { [Key in Name]?: string } {

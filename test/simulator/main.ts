@@ -46,7 +46,7 @@ const command = defineCommand({
     }).catch((error) => fail(1, obstacle(error, listen, port)));
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => grid.stop());
     try {
-      for (const network of given('network')) grid.add('network', { network });
+      for (const network of given('network')) grid.add(network.includes(':') ? 'ipv6network' : 'network', { network });
     } catch (error) {
       await grid.stop();
       if (error instanceof WapiError) fail(usageStatus, `--network: ${error.message}`);

@@ -1,7 +1,7 @@
 import { duplicateObject } from '../errors.ts';
 import { OBJECT_TYPES } from '../schema/object-types.ts';
 import type { Database } from '../store/database.ts';
-import type { PlainObject, TypeName, Values } from '../store/grid-objects.ts';
+import { kindOf, type PlainObject, type TypeName, type Values } from '../store/grid-objects.ts';
 import { naturalKey } from '../store/reference.ts';
 import { textOf } from './field-access.ts';
 
@@ -37,8 +37,8 @@ export function removeAttributeDefinition(db: Database, definition: PlainObject)
 }
 
 function moveValues(db: Database, from: string, to?: string): void {
-  for (const type of Object.keys(OBJECT_TYPES) as TypeName[]) {
-    for (const object of db.all(type)) {
+  for (const kind of new Set((Object.keys(OBJECT_TYPES) as TypeName[]).map(kindOf))) {
+    for (const object of db.all(kind)) {
       const attribute = object.extattrs[from];
       if (!attribute) continue;
       delete object.extattrs[from];

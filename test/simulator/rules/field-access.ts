@@ -1,7 +1,7 @@
-import { invalidAddress, notFoundError } from '../errors.ts';
+import { invalidAddress, invalidNetwork, notFoundError } from '../errors.ts';
+import { type Cidr, type Family, familyOf, parseAddress, parseCidr } from '../store/address.ts';
 import type { Database } from '../store/database.ts';
 import type { NetworkViewObject, Values } from '../store/grid-objects.ts';
-import { parseAddress } from '../store/ipv4.ts';
 
 /** A field that the schema has made sure is a string, or undefined when absent. */
 export function textOf(fields: Values, name: string): string | undefined {
@@ -17,11 +17,18 @@ export function viewOf(db: Database, fields: Values): NetworkViewObject {
   return view;
 }
 
-/** An IPv4 address as an integer; throws `Invalid address_string '…'`. */
-export function addressOf(text: string): number {
+/** An address of a family as a number; throws `Invalid address_string '…'`. */
+export function addressOf(text: string, family: Family): bigint {
   const address = parseAddress(text);
-  if (address === undefined) throw invalidAddress(text);
+  if (address === undefined || familyOf(address) !== family) throw invalidAddress(text);
   return address;
+}
+
+/** A network of a family; throws `Invalid network address '…'`. */
+export function cidrOf(text: string, family: Family): Cidr {
+  const cidr = parseCidr(text);
+  if (cidr?.family !== family) throw invalidNetwork(text);
+  return cidr;
 }
 
 /** The fields that have no property of their own in the stored object. */

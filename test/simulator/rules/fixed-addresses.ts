@@ -1,4 +1,5 @@
 import { conflictError, duplicateObject, invalidAddress, parentNotFound } from '../errors.ts';
+import { type Family, familyOf, formatAddress, hostBounds } from '../store/address.ts';
 import type { Database } from '../store/database.ts';
 import {
   type FixedAddressObject,
@@ -7,26 +8,25 @@ import {
   type Values,
   ZERO_MAC,
 } from '../store/grid-objects.ts';
-import { formatAddress, hostBounds } from '../store/ipv4.ts';
 import { naturalKey } from '../store/reference.ts';
 import { newAttributes, updatedAttributes, withInherited } from './attributes.ts';
 import { CLIENT_IDENTIFIERS, type ClientIdentity, identifyClient } from './client-identity.ts';
 import { addressOf, plainValues, textOf, viewOf } from './field-access.ts';
 
-const OWN_FIELDS = ['ipv4addr', 'network', 'mac', 'match_client'];
+const OWN_FIELDS = ['ipv4addr', 'ipv6addr', 'network', 'mac', 'duid', 'match_client'];
 
 /** Where a fixed address wants to be and who may use it. */
 interface Placement extends ClientIdentity {
   readonly view: NetworkViewObject;
   readonly network: NetworkObject;
-  readonly address: number;
+  readonly address: bigint;
   readonly values: Values;
 }
 
 /** Creates a fixed address or a reservation. It needs a parent network, and its address to itself in the view. */
-export function createFixedAddress(db: Database, fields: Values): FixedAddressObject {
+export function createFixedAddress(db: Database, family: Family, fields: Values): FixedAddressObject {
   const view = viewOf(db, fields);
-  const address = addressOf(textOf(fields, 'ipv4addr') ?? '');
+  const address = addressOf(textOf(fields, `ipv${family}addr`) ?? '', family);
   const network = parentOf(db, view, address, textOf(fields, 'network'));
   const identity = identifyClient(fields);
   const values = plainValues(fields, ...OWN_FIELDS);
@@ -41,8 +41,9 @@ export function createFixedAddress(db: Database, fields: Values): FixedAddressOb
 
 /** Changes a fixed address in place. Another address means another natural key, and so another reference. */
 export function updateFixedAddress(db: Database, fixed: FixedAddressObject, fields: Values): void {
-  const given = textOf(fields, 'ipv4addr');
-  const address = given === undefined ? fixed.address : addressOf(given);
+  const family = familyOf(fixed.address);
+  const given = textOf(fields, `ipv${family}addr`);
+  const address = given === undefined ? fixed.address : addressOf(given, family);
   const network = parentOf(db, fixed.view, address, textOf(fields, 'network'));
   const identity = identifyClient(fields, fixed);
   const values = plainValues(fields, ...OWN_FIELDS);
@@ -53,8 +54,8 @@ export function updateFixedAddress(db: Database, fixed: FixedAddressObject, fiel
     fixed.network = network;
     fixed.address = address;
     fixed.matchClient = identity.matchClient;
-    if (identity.mac === undefined) delete fixed.mac;
-    else fixed.mac = identity.mac;
+    if (identity.client === undefined) delete fixed.client;
+    else fixed.client = identity.client;
     fixed.key = keyOf(fixed.view, address);
     fixed.extattrs = extattrs;
   });
@@ -66,7 +67,7 @@ export function removeFixedAddress(db: Database, fixed: FixedAddressObject): voi
   db.delete(fixed);
 }
 
-function parentOf(db: Database, view: NetworkViewObject, address: number, named?: string): NetworkObject {
+function parentOf(db: Database, view: NetworkViewObject, address: bigint, named?: string): NetworkObject {
   const network = db.networkAround(view, address);
   if (!network || (named !== undefined && named !== network.cidr.text)) throw conflictError(parentNotFound);
   const { first, last } = hostBounds(network.cidr);
@@ -80,12 +81,13 @@ function parentOf(db: Database, view: NetworkViewObject, address: number, named?
  * (WAPI: a retried create fails so, even where next-available picked an address that was never created).
  */
 function refuseCollisions(db: Database, wanted: Placement, self?: FixedAddressObject): void {
-  const { view, network, address, mac } = wanted;
-  const sameMac = mac === undefined ? undefined : network.byMac.get(mac);
-  if (sameMac && sameMac !== self) {
-    const pair = `${formatAddress(sameMac.address)} and ${formatAddress(address)}`;
+  const { view, network, address, client } = wanted;
+  const isDuid = wanted.matchClient === 'DUID';
+  const same = client === undefined ? undefined : network.byClient.get(client);
+  if (same && same !== self && !(isDuid && db.quirks.duidsMayRepeat)) {
+    const pair = `${formatAddress(same.address)} and ${formatAddress(address)}`;
     throw conflictError(
-      `MAC address ${mac} is used in two fixed addresses ${pair}, which are in the same network ${network.cidr.text}.`,
+      `${isDuid ? 'DUID' : 'MAC address'} ${client} is used in two fixed addresses ${pair}, which are in the same network ${network.cidr.text}.`,
     );
   }
   for (const field of CLIENT_IDENTIFIERS) {
@@ -108,15 +110,15 @@ function refuseCollisions(db: Database, wanted: Placement, self?: FixedAddressOb
 function occupy(fixed: FixedAddressObject): void {
   fixed.network.pool.take(fixed.address);
   fixed.network.fixed.add(fixed);
-  if (fixed.mac !== undefined && fixed.mac !== ZERO_MAC) fixed.network.byMac.set(fixed.mac, fixed);
+  if (fixed.client !== undefined && fixed.client !== ZERO_MAC) fixed.network.byClient.set(fixed.client, fixed);
 }
 
 function vacate(fixed: FixedAddressObject): void {
   fixed.network.pool.release(fixed.address);
   fixed.network.fixed.delete(fixed);
-  if (fixed.mac !== undefined) fixed.network.byMac.delete(fixed.mac);
+  if (fixed.client !== undefined) fixed.network.byClient.delete(fixed.client);
 }
 
-function keyOf(view: NetworkViewObject, address: number): string {
+function keyOf(view: NetworkViewObject, address: bigint): string {
   return naturalKey('fixedaddress', `${formatAddress(address)}.${view.id}..`);
 }

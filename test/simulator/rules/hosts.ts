@@ -1,4 +1,5 @@
 import { conflictError, duplicateObject, parentNotFound, protocolError, unknownField } from '../errors.ts';
+import { type Family, familyOf, formatAddress } from '../store/address.ts';
 import type { Database } from '../store/database.ts';
 import {
   type HostAddress,
@@ -8,13 +9,13 @@ import {
   type Values,
   ZERO_MAC,
 } from '../store/grid-objects.ts';
-import { formatAddress } from '../store/ipv4.ts';
 import { naturalKey } from '../store/reference.ts';
 import { newAttributes, updatedAttributes, withInherited } from './attributes.ts';
-import { macOf } from './client-identity.ts';
+import { duidOf, macOf } from './client-identity.ts';
 import { addressOf, plainValues, textOf, viewOf } from './field-access.ts';
 
 const OWN_FIELDS = ['name', 'ipv4addrs', 'ipv6addrs', 'view'];
+const FAMILIES = [4, 6] as const;
 
 /** Creates a host record. The grid has no DNS zones, so only hosts with `configure_for_dns` false find a parent. */
 export function createHost(db: Database, fields: Values): HostObject {
@@ -22,7 +23,7 @@ export function createHost(db: Database, fields: Values): HostObject {
   const name = textOf(fields, 'name') ?? '';
   if (fields.configure_for_dns !== false) throw conflictError(parentNotFound);
   refuseSameName(db, view, name);
-  const addresses = hostAddresses(db, view, fields.ipv4addrs ?? []);
+  const addresses = FAMILIES.flatMap((family) => hostAddresses(db, { view, family }, fields));
   if (addresses.length === 0) throw protocolError('field for create missing: ipv4addrs');
   const first = addresses[0];
   const host: HostObject = {
@@ -44,8 +45,11 @@ export function updateHost(db: Database, host: HostObject, fields: Values): void
   const name = textOf(fields, 'name') ?? host.name;
   if (fields.configure_for_dns === true) throw conflictError(parentNotFound);
   if (name !== host.name) refuseSameName(db, host.view, name);
-  const given = fields.ipv4addrs;
-  const addresses = given === undefined ? host.addresses : hostAddresses(db, host.view, given, host);
+  const addresses = FAMILIES.flatMap((family) => {
+    if (fields[`ipv${family}addrs`] !== undefined)
+      return hostAddresses(db, { view: host.view, family, self: host }, fields);
+    return host.addresses.filter(({ address }) => familyOf(address) === family);
+  });
   const extattrs = updatedAttributes(db, host.extattrs, fields);
   for (const { address } of host.addresses) db.networkAround(host.view, address)?.pool.release(address);
   db.update(host, plainValues(fields, ...OWN_FIELDS), () => {
@@ -68,9 +72,14 @@ function refuseSameName(db: Database, view: NetworkViewObject, name: string): vo
   }
 }
 
-function hostAddresses(db: Database, view: NetworkViewObject, given: Json, self?: HostObject): HostAddress[] {
+function hostAddresses(
+  db: Database,
+  { view, family, self }: { view: NetworkViewObject; family: Family; self?: HostObject },
+  fields: Values,
+): HostAddress[] {
+  const given = fields[`ipv${family}addrs`];
   return (Array.isArray(given) ? given : []).map((item) => {
-    const entry = hostAddress(item);
+    const entry = hostAddress(item, family);
     const text = formatAddress(entry.address);
     if (!db.networkAround(view, entry.address)) throw conflictError(parentNotFound);
     // WAPI: without DHCP hosts don't exclude each other; with it a second holder is refused.
@@ -85,20 +94,21 @@ function hostAddresses(db: Database, view: NetworkViewObject, given: Json, self?
   });
 }
 
-function hostAddress(item: Json): HostAddress {
+function hostAddress(item: Json, family: Family): HostAddress {
+  const [addressField, clientField] = family === 4 ? ['ipv4addr', 'mac'] : ['ipv6addr', 'duid'];
   if (typeof item !== 'object' || item === null || Array.isArray(item))
-    throw protocolError('Structure expected in ipv4addrs');
+    throw protocolError(`Structure expected in ${addressField}s`);
   for (const name of Object.keys(item)) {
     if (name === 'host') throw protocolError('Field is not writable: host');
-    if (!['_ref', 'ipv4addr', 'mac', 'configure_for_dhcp'].includes(name)) throw unknownField(name);
+    if (!['_ref', addressField, clientField, 'configure_for_dhcp'].includes(name)) throw unknownField(name);
   }
-  const { ipv4addr, mac, configure_for_dhcp: dhcp } = item;
-  if (typeof ipv4addr !== 'string') throw protocolError('Required field missing: ipv4addr');
+  const { [addressField]: text, [clientField]: named, configure_for_dhcp: dhcp } = item;
+  if (typeof text !== 'string') throw protocolError(`Required field missing: ${addressField}`);
   if (dhcp !== undefined && typeof dhcp !== 'boolean') {
     throw protocolError(`Invalid value for configure_for_dhcp: ${JSON.stringify(dhcp)}: Must be boolean type`);
   }
-  const address = addressOf(ipv4addr);
-  if (typeof mac !== 'string') return { address, dhcp: dhcp ?? false };
-  const parsed = macOf(mac);
-  return { address, mac: parsed, dhcp: dhcp ?? parsed !== ZERO_MAC };
+  const address = addressOf(text, family);
+  if (typeof named !== 'string') return { address, dhcp: dhcp ?? false };
+  const client = family === 4 ? macOf(named) : duidOf(named);
+  return { address, client, dhcp: dhcp ?? client !== ZERO_MAC };
 }

@@ -1,11 +1,11 @@
-import { conflictError, invalidNetwork } from '../errors.ts';
+import { conflictError } from '../errors.ts';
+import { type Cidr, containsAddress, type Family, strictlyInside } from '../store/address.ts';
 import { AddressPool } from '../store/address-pool.ts';
 import type { Database } from '../store/database.ts';
 import type { ContainerObject, NetworkObject, NetworkViewObject, Values } from '../store/grid-objects.ts';
-import { type Cidr, containsAddress, parseCidr, strictlyInside } from '../store/ipv4.ts';
 import { naturalKey } from '../store/reference.ts';
 import { newAttributes, updatedAttributes } from './attributes.ts';
-import { plainValues, textOf, viewOf } from './field-access.ts';
+import { cidrOf, plainValues, textOf, viewOf } from './field-access.ts';
 
 export type Subnet = NetworkObject | ContainerObject;
 
@@ -14,9 +14,13 @@ export type Subnet = NetworkObject | ContainerObject;
  * that gets a child turns into a container and loses what it held; a new "network" around existing ones is itself a
  * container (assumed).
  */
-export function createSubnet(db: Database, type: Subnet['type'], fields: Values): Subnet {
+export function createSubnet(
+  db: Database,
+  { kind, family }: { kind: Subnet['type']; family: Family },
+  fields: Values,
+): Subnet {
   const view = viewOf(db, fields);
-  const cidr = cidrOf(textOf(fields, 'network') ?? '');
+  const cidr = cidrOf(textOf(fields, 'network') ?? '', family);
   if (subnetWith(db, view, cidr)) {
     throw conflictError(`The network ${cidr.text} already exists.  Select another network.`);
   }
@@ -26,7 +30,7 @@ export function createSubnet(db: Database, type: Subnet['type'], fields: Values)
 
   const common = { view, cidr, values: plainValues(fields, 'network'), extattrs };
   const holdsOthers = [...subnetsIn(db, view, cidr)].length > 0;
-  if (type === 'networkcontainer' || holdsOthers) return insertContainer(db, common);
+  if (kind === 'networkcontainer' || holdsOthers) return insertContainer(db, common);
   const network: NetworkObject = {
     type: 'network',
     key: subnetKey('network', view, cidr),
@@ -34,7 +38,7 @@ export function createSubnet(db: Database, type: Subnet['type'], fields: Values)
     pool: new AddressPool(cidr),
     fixed: new Set(),
     ranges: new Set(),
-    byMac: new Map(),
+    byClient: new Map(),
   };
   for (const host of db.all('record:host')) {
     if (host.view !== view) continue;
@@ -90,12 +94,6 @@ export function subnetWith(db: Database, view: NetworkViewObject, cidr: Cidr): S
   const network = db.networkWith(view, cidr.text);
   const container = db.get(subnetKey('networkcontainer', view, cidr));
   return network ?? (container?.type === 'networkcontainer' ? container : undefined);
-}
-
-export function cidrOf(text: string): Cidr {
-  const cidr = parseCidr(text);
-  if (!cidr) throw invalidNetwork(text);
-  return cidr;
 }
 
 function turnIntoContainer(db: Database, network: NetworkObject): void {

@@ -1,7 +1,7 @@
 import { conflictError, parentNotFound } from '../errors.ts';
+import { type Family, formatAddress } from '../store/address.ts';
 import type { Database } from '../store/database.ts';
 import type { NetworkObject, NetworkViewObject, RangeObject, Values } from '../store/grid-objects.ts';
-import { formatAddress } from '../store/ipv4.ts';
 import { naturalKey } from '../store/reference.ts';
 import { newAttributes, updatedAttributes, withInherited } from './attributes.ts';
 import { addressOf, plainValues, textOf, viewOf } from './field-access.ts';
@@ -10,14 +10,14 @@ const OWN_FIELDS = ['start_addr', 'end_addr', 'network'];
 
 interface Placement {
   readonly network: NetworkObject;
-  readonly first: number;
-  readonly last: number;
+  readonly first: bigint;
+  readonly last: bigint;
 }
 
 /** Creates a range inside one network; without a DHCP member it is a reserved one (WAPI: reserved ranges). */
-export function createRange(db: Database, fields: Values): RangeObject {
+export function createRange(db: Database, family: Family, fields: Values): RangeObject {
   const view = viewOf(db, fields);
-  const placement = placementOf(db, view, fields);
+  const placement = placementOf(db, { view, family }, fields);
   const range: RangeObject = {
     type: 'range',
     key: keyOf(db, view, placement),
@@ -36,7 +36,8 @@ export function createRange(db: Database, fields: Values): RangeObject {
 export function updateRange(db: Database, range: RangeObject, fields: Values): void {
   const { view, network, first, last } = range;
   const bounds = { start_addr: formatAddress(first), end_addr: formatAddress(last), network: network.cidr.text };
-  const placement = placementOf(db, view, { ...bounds, ...fields }, range);
+  const where = { view, family: network.cidr.family, self: range };
+  const placement = placementOf(db, where, { ...bounds, ...fields });
   const extattrs = updatedAttributes(db, range.extattrs, fields);
   const isMoved = placement.first !== first || placement.last !== last;
   network.pool.removeRange(range);
@@ -55,9 +56,13 @@ export function removeRange(db: Database, range: RangeObject): void {
 }
 
 /** Where a range wants to be. Both ends lie in one network, and no other range has any of its addresses (assumed wording). */
-function placementOf(db: Database, view: NetworkViewObject, fields: Values, self?: RangeObject): Placement {
-  const first = addressOf(textOf(fields, 'start_addr') ?? '');
-  const last = addressOf(textOf(fields, 'end_addr') ?? '');
+function placementOf(
+  db: Database,
+  { view, family, self }: { view: NetworkViewObject; family: Family; self?: RangeObject },
+  fields: Values,
+): Placement {
+  const first = addressOf(textOf(fields, 'start_addr') ?? '', family);
+  const last = addressOf(textOf(fields, 'end_addr') ?? '', family);
   const network = db.networkAround(view, first);
   const named = textOf(fields, 'network');
   if (!network || network !== db.networkAround(view, last) || (named !== undefined && named !== network.cidr.text)) {

@@ -19,7 +19,7 @@ export interface Field {
   /** Comments: no blanks at the ends and at most this many characters. */
   readonly maxLength?: number;
   /** How the value is checked and compared, where it is more than text. */
-  readonly format?: 'ipv4' | 'cidr' | 'mac' | 'view' | 'dns-view';
+  readonly format?: 'address' | 'cidr' | 'mac' | 'duid' | 'view' | 'dns-view';
   /** May hold a next-available function instead of a value. */
   readonly allocates: boolean;
 }

@@ -30,21 +30,22 @@ const subnet = {
   network_view: networkView,
   comment,
   network_container: readOnly('string', { search: '=' }),
-  unmanaged: toggleSearchable(),
+  unmanaged: field({ kind: 'boolean', search: '=' }),
   auto_create_reversezone: writeOnly('boolean'),
   restart_if_needed: writeOnly('boolean'),
   options: list,
   use_options: toggle,
-  utilization: counter,
   cloud_info: cloudInfo,
   mgm_private: toggle,
   extattrs,
 } satisfies Record<string, Field>;
 
+const container = { ...subnet, utilization: counter } satisfies Record<string, Field>;
+
 const network = {
-  ...subnet,
-  contains_address: searchOnly('=', { format: 'ipv4' }),
-  ipv4addr: readOnly('string', { search: '=~', format: 'ipv4' }),
+  ...container,
+  contains_address: searchOnly('=', { format: 'address' }),
+  ipv4addr: readOnly('string', { search: '=~', format: 'address' }),
   netmask: counter,
   members: list,
   disable: toggle,
@@ -58,12 +59,20 @@ const network = {
   dhcp_utilization_status: readOnly('string'),
 } satisfies Record<string, Field>;
 
+/** WAPI: it has no counters, and is found by no address in it. */
+const ipv6network = {
+  ...subnet,
+  members: list,
+  disable: toggle,
+  template: writeOnly('string'),
+} satisfies Record<string, Field>;
+
 /** Of what kind the server of a range is; NONE for a reserved range. */
 const rangeServers = ['FAILOVER', 'MEMBER', 'MS_FAILOVER', 'MS_SERVER', 'NONE'] as const;
 
 const range = {
-  start_addr: field({ base: true, required: true, search: '=~', format: 'ipv4' }),
-  end_addr: field({ base: true, required: true, search: '=~', format: 'ipv4' }),
+  start_addr: field({ base: true, required: true, search: '=~', format: 'address' }),
+  end_addr: field({ base: true, required: true, search: '=~', format: 'address' }),
   network: field({ base: true, search: '=~', update: 'same', format: 'cidr' }),
   network_view: networkView,
   comment,
@@ -79,8 +88,11 @@ const range = {
   extattrs,
 } satisfies Record<string, Field>;
 
-function toggleSearchable(): Field {
-  return field({ kind: 'boolean', search: '=' });
-}
+const ipv6range = {
+  ...range,
+  address_type: field({ kind: 'enum', values: ['ADDRESS'], search: '=' }),
+  name: field({ search: '=:~' }),
+  server_association_type: field({ kind: 'enum', values: ['MEMBER', 'NONE'], search: '=' }),
+} satisfies Record<string, Field>;
 
-export const networkTypes = { networkview, network, networkcontainer: subnet, range };
+export const networkTypes = { networkview, network, container, range, ipv6network, ipv6range };

@@ -17,7 +17,7 @@ export interface ObjectType {
 const everything: readonly Operation[] = ['create', 'read', 'update', 'delete'];
 const readOnlyType: readonly Operation[] = ['read'];
 
-/** Every object type that the simulated grid knows; IPv6, DNS zones and batches are left out. */
+/** Every object type that the simulated grid knows; DNS zones and batches are left out. */
 export const OBJECT_TYPES: Readonly<Record<TypeName, ObjectType>> = {
   networkview: { fields: networkTypes.networkview, operations: everything, functions: [] },
   network: {
@@ -25,15 +25,28 @@ export const OBJECT_TYPES: Readonly<Record<TypeName, ObjectType>> = {
     operations: everything,
     functions: ['next_available_ip', 'next_available_network'],
   },
+  ipv6network: {
+    fields: networkTypes.ipv6network,
+    operations: everything,
+    functions: ['next_available_ip', 'next_available_network'],
+  },
   networkcontainer: {
-    fields: networkTypes.networkcontainer,
+    fields: networkTypes.container,
+    operations: everything,
+    functions: ['next_available_network'],
+  },
+  ipv6networkcontainer: {
+    fields: networkTypes.container,
     operations: everything,
     functions: ['next_available_network'],
   },
   range: { fields: networkTypes.range, operations: everything, functions: ['next_available_ip'] },
+  ipv6range: { fields: networkTypes.ipv6range, operations: everything, functions: ['next_available_ip'] },
   fixedaddress: { fields: addressTypes.fixedaddress, operations: everything, functions: [] },
+  ipv6fixedaddress: { fields: addressTypes.ipv6fixedaddress, operations: everything, functions: [] },
   'record:host': { fields: addressTypes.host, operations: everything, functions: [] },
   ipv4address: { fields: addressTypes.ipv4address, operations: readOnlyType, functions: [] },
+  ipv6address: { fields: addressTypes.ipv6address, operations: readOnlyType, functions: [] },
   extensibleattributedef: { fields: gridTypes.extensibleattributedef, operations: everything, functions: [] },
   'member:license': { fields: gridTypes.license, operations: ['read', 'delete'], functions: [] },
   grid: { fields: gridTypes.grid, operations: readOnlyType, functions: [] },

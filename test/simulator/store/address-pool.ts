@@ -1,9 +1,9 @@
-import { type Cidr, hostBounds } from './ipv4.ts';
+import { type Cidr, hostBounds } from './address.ts';
 
 /** An inclusive run of addresses. */
 export interface Span {
-  readonly first: number;
-  readonly last: number;
+  readonly first: bigint;
+  readonly last: bigint;
 }
 
 /**
@@ -14,12 +14,12 @@ export interface Span {
  * addresses without DHCP do not exclude each other), hence a count instead of a flag.
  */
 export class AddressPool {
-  readonly #holders = new Map<number, number>();
+  readonly #holders = new Map<bigint, number>();
   readonly #ranges = new Set<Span>();
-  readonly #first: number;
-  readonly #last: number;
+  readonly #first: bigint;
+  readonly #last: bigint;
   /** Every address below is taken or inside a range. */
-  #cursor: number;
+  #cursor: bigint;
 
   constructor(cidr: Cidr) {
     const { first, last } = hostBounds(cidr);
@@ -28,18 +28,19 @@ export class AddressPool {
     this.#cursor = first;
   }
 
-  take(address: number): void {
+  take(address: bigint): void {
     this.#holders.set(address, (this.#holders.get(address) ?? 0) + 1);
   }
 
-  release(address: number): void {
+  release(address: bigint): void {
     const left = (this.#holders.get(address) ?? 0) - 1;
     if (left > 0) {
       this.#holders.set(address, left);
       return;
     }
     this.#holders.delete(address);
-    if (address < this.#cursor && !this.#rangeAround(address)) this.#cursor = Math.max(address, this.#first);
+    if (address < this.#cursor && !this.#rangeAround(address))
+      this.#cursor = address > this.#first ? address : this.#first;
   }
 
   addRange(range: Span): void {
@@ -48,7 +49,7 @@ export class AddressPool {
 
   removeRange(range: Span): void {
     this.#ranges.delete(range);
-    if (range.first < this.#cursor) this.#cursor = Math.max(range.first, this.#first);
+    if (range.first < this.#cursor) this.#cursor = range.first > this.#first ? range.first : this.#first;
   }
 
   /** How many addresses are taken. */
@@ -56,7 +57,7 @@ export class AddressPool {
     return this.#holders.size;
   }
 
-  isTaken(address: number): boolean {
+  isTaken(address: bigint): boolean {
     return this.#holders.has(address);
   }
 
@@ -64,7 +65,7 @@ export class AddressPool {
    * The lowest `count` free addresses in order, fewer when the network has no more. Skips taken addresses, `exclude`,
    * network and broadcast, and whatever lies inside a DHCP range (WAPI: next available address of a network).
    */
-  lowestFree(count: number, exclude: ReadonlySet<number> = new Set()): number[] {
+  lowestFree(count: number, exclude: ReadonlySet<bigint> = new Set()): bigint[] {
     for (; this.#cursor <= this.#last; this.#cursor++) {
       if (this.isTaken(this.#cursor)) continue;
       const range = this.#rangeAround(this.#cursor);
@@ -75,12 +76,12 @@ export class AddressPool {
   }
 
   /** As lowestFree, but inside one range: other ranges do not matter there. */
-  lowestFreeIn(range: Span, count: number, exclude: ReadonlySet<number> = new Set()): number[] {
+  lowestFreeIn(range: Span, count: number, exclude: ReadonlySet<bigint> = new Set()): bigint[] {
     return this.#scan(range, count, exclude, false);
   }
 
-  #scan(span: Span, count: number, exclude: ReadonlySet<number>, avoidRanges: boolean): number[] {
-    const found: number[] = [];
+  #scan(span: Span, count: number, exclude: ReadonlySet<bigint>, avoidRanges: boolean): bigint[] {
+    const found: bigint[] = [];
     for (let address = span.first; address <= span.last && found.length < count; address++) {
       const range = avoidRanges ? this.#rangeAround(address) : undefined;
       if (range) address = range.last;
@@ -89,7 +90,7 @@ export class AddressPool {
     return found;
   }
 
-  #rangeAround(address: number): Span | undefined {
+  #rangeAround(address: bigint): Span | undefined {
     for (const range of this.#ranges) if (address >= range.first && address <= range.last) return range;
     return undefined;
   }

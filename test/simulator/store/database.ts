@@ -1,42 +1,49 @@
+import { type Cidr, type Family, familyOf, formatAddress, networkAround } from './address.ts';
 import type {
   FixedAddressObject,
   GridObject,
   HostObject,
+  Kind,
   NetworkObject,
   NetworkViewObject,
   ObjectOf,
   PlainObject,
-  TypeName,
   Values,
 } from './grid-objects.ts';
-import { type Cidr, formatAddress, networkAround } from './ipv4.ts';
 import { naturalKey } from './reference.ts';
 
-function isOfType<T extends TypeName>(object: GridObject, type: T): object is ObjectOf<T> {
-  return object.type === type;
+function isOfKind<K extends Kind>(object: GridObject, kind: K): object is ObjectOf<K> {
+  return object.type === kind;
 }
 
-/** What no source says of ranges on a real grid: by default the kinder answer. */
+/** What no source says of a real grid: by default what the driver would wish, of DUIDs that they are told apart as MACs are. */
 export interface Quirks {
   rangesMayOverlap: boolean;
   /** Next-available on a network gives addresses inside ranges, too. */
   networksGiveFromRanges: boolean;
   /** An address inside a range reads USED, whether anything is there or not. */
   rangesReadUsed: boolean;
+  /** A DUID may occur twice in a network. */
+  duidsMayRepeat: boolean;
 }
 
 /**
  * All objects of the grid with the indexes that keep it fast at tens of thousands of addresses: by natural key (which is
- * view and address for a fixed address), by type, by comment, hosts by address. It knows no rules.
+ * view and address for a fixed address), by kind, by comment, hosts by address. It knows no rules.
  */
 export class Database {
-  readonly quirks: Quirks = { rangesMayOverlap: false, networksGiveFromRanges: false, rangesReadUsed: false };
+  readonly quirks: Quirks = {
+    rangesMayOverlap: false,
+    networksGiveFromRanges: false,
+    rangesReadUsed: false,
+    duidsMayRepeat: false,
+  };
   readonly #byKey = new Map<string, GridObject>();
-  readonly #byType = new Map<TypeName, Set<GridObject>>();
+  readonly #byKind = new Map<Kind, Set<GridObject>>();
   readonly #byComment = new Map<string, Set<GridObject>>();
   readonly #hostsByAddress = new Map<string, Set<HostObject>>();
   /** How many networks have each prefix length: the search for the network around an address looks only at those. */
-  readonly #prefixes = new Map<number, number>();
+  readonly #prefixes: Readonly<Record<Family, Map<number, number>>> = { 4: new Map(), 6: new Map() };
   #nextViewId = 0;
 
   newViewId(): number {
@@ -47,26 +54,26 @@ export class Database {
     return this.#byKey.get(key);
   }
 
-  /** Every object of a type in the order of creation. */
-  *all<T extends TypeName>(type: T): Generator<ObjectOf<T>> {
-    for (const object of this.#byType.get(type) ?? []) if (isOfType(object, type)) yield object;
+  /** Every object of a kind, of both families, in the order of creation. */
+  *all<K extends Kind>(kind: K): Generator<ObjectOf<K>> {
+    for (const object of this.#byKind.get(kind) ?? []) if (isOfKind(object, kind)) yield object;
   }
 
-  withComment(type: TypeName, comment: string): Iterable<GridObject> {
-    return this.#byComment.get(`${type}\n${comment}`) ?? [];
+  withComment(kind: Kind, comment: string): Iterable<GridObject> {
+    return this.#byComment.get(`${kind}\n${comment}`) ?? [];
   }
 
   insert(object: GridObject): void {
     this.#byKey.set(object.key, object);
-    const table = this.#byType.get(object.type) ?? new Set();
-    this.#byType.set(object.type, table.add(object));
+    const table = this.#byKind.get(object.type) ?? new Set();
+    this.#byKind.set(object.type, table.add(object));
     this.#index(object);
     if (object.type === 'network') this.#countPrefix(object.cidr, 1);
   }
 
   delete(object: GridObject): void {
     this.#byKey.delete(object.key);
-    this.#byType.get(object.type)?.delete(object);
+    this.#byKind.get(object.type)?.delete(object);
     this.#unindex(object);
     if (object.type === 'network') this.#countPrefix(object.cidr, -1);
   }
@@ -92,20 +99,20 @@ export class Database {
   }
 
   /** The network that holds an address. Networks never nest: one that gets a child becomes a container. */
-  networkAround(view: NetworkViewObject, address: number): NetworkObject | undefined {
-    for (const prefix of this.#prefixes.keys()) {
+  networkAround(view: NetworkViewObject, address: bigint): NetworkObject | undefined {
+    for (const prefix of this.#prefixes[familyOf(address)].keys()) {
       const network = this.networkWith(view, networkAround(address, prefix).text);
       if (network) return network;
     }
     return undefined;
   }
 
-  fixedAddressAt(view: NetworkViewObject, address: number): FixedAddressObject | undefined {
+  fixedAddressAt(view: NetworkViewObject, address: bigint): FixedAddressObject | undefined {
     const object = this.get(naturalKey('fixedaddress', `${formatAddress(address)}.${view.id}..`));
     return object?.type === 'fixedaddress' ? object : undefined;
   }
 
-  hostsAt(view: NetworkViewObject, address: number): Iterable<HostObject> {
+  hostsAt(view: NetworkViewObject, address: bigint): Iterable<HostObject> {
     return this.#hostsByAddress.get(`${view.id}/${address}`) ?? [];
   }
 
@@ -128,10 +135,11 @@ export class Database {
     for (const { address } of object.addresses) dropFrom(this.#hostsByAddress, `${object.view.id}/${address}`, object);
   }
 
-  #countPrefix({ prefix }: Cidr, change: number): void {
-    const count = (this.#prefixes.get(prefix) ?? 0) + change;
-    if (count > 0) this.#prefixes.set(prefix, count);
-    else this.#prefixes.delete(prefix);
+  #countPrefix({ family, prefix }: Cidr, change: number): void {
+    const prefixes = this.#prefixes[family];
+    const count = (prefixes.get(prefix) ?? 0) + change;
+    if (count > 0) prefixes.set(prefix, count);
+    else prefixes.delete(prefix);
   }
 }
 

@@ -1,5 +1,5 @@
+import type { Cidr, Family } from './address.ts';
 import type { AddressPool } from './address-pool.ts';
-import type { Cidr } from './ipv4.ts';
 
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
 export type Values = Record<string, Json>;
@@ -29,8 +29,8 @@ export interface NetworkObject extends Stored {
   readonly pool: AddressPool;
   readonly fixed: Set<FixedAddressObject>;
   readonly ranges: Set<RangeObject>;
-  /** The fixed address of each real MAC: one may appear only once in a network. */
-  readonly byMac: Map<string, FixedAddressObject>;
+  /** The fixed address of each real MAC or DUID: one may appear only once in a network, a DUID unless the grid is lenient. */
+  readonly byClient: Map<string, FixedAddressObject>;
 }
 
 export interface ContainerObject extends Stored {
@@ -43,9 +43,9 @@ export interface FixedAddressObject extends Stored {
   readonly type: 'fixedaddress';
   readonly view: NetworkViewObject;
   network: NetworkObject;
-  address: number;
-  /** Lower case with colons; the zero MAC for a reservation, absent when another identifier is used. */
-  mac?: string;
+  address: bigint;
+  /** MAC or, in IPv6, DUID, lower case with colons; the zero MAC for a reservation, absent when another identifier is used. */
+  client?: string;
   matchClient: string;
 }
 
@@ -53,13 +53,14 @@ export interface RangeObject extends Stored {
   readonly type: 'range';
   readonly view: NetworkViewObject;
   network: NetworkObject;
-  first: number;
-  last: number;
+  first: bigint;
+  last: bigint;
 }
 
 export interface HostAddress {
-  readonly address: number;
-  readonly mac?: string;
+  readonly address: bigint;
+  /** As of a fixed address. */
+  readonly client?: string;
   readonly dhcp: boolean;
 }
 
@@ -79,7 +80,7 @@ export type PlainObject = { [T in PlainType]: Stored & { readonly type: T } }[Pl
 export interface AddressObject extends Stored {
   readonly type: 'ipv4address';
   readonly network: NetworkObject;
-  readonly address: number;
+  readonly address: bigint;
 }
 
 export type GridObject =
@@ -92,8 +93,41 @@ export type GridObject =
   | PlainObject
   | AddressObject;
 
-export type TypeName = GridObject['type'];
+/** What an object is, whatever its family: the name that WAPI has for those that are not of IPv6. */
+export type Kind = GridObject['type'];
 
-export type ObjectOf<T extends TypeName> = Extract<GridObject, { type: T }>;
+export type ObjectOf<K extends Kind> = Extract<GridObject, { type: K }>;
+
+/** What WAPI calls the objects of IPv6. */
+const IPV6_NAMES = {
+  network: 'ipv6network',
+  networkcontainer: 'ipv6networkcontainer',
+  range: 'ipv6range',
+  fixedaddress: 'ipv6fixedaddress',
+  ipv4address: 'ipv6address',
+} as const satisfies Partial<Record<Kind, string>>;
+
+type TwoFamilies = keyof typeof IPV6_NAMES;
+
+/** The name of an object type in WAPI. */
+export type TypeName = Kind | (typeof IPV6_NAMES)[TwoFamilies];
+
+export function kindOf(type: TypeName): Kind {
+  const [kind] = Object.entries(IPV6_NAMES).find(([, name]) => name === type) ?? [type];
+  return kind as Kind;
+}
+
+export function familyOfType(type: TypeName): Family {
+  return type === kindOf(type) ? 4 : 6;
+}
+
+export function typeOf(object: GridObject): TypeName {
+  return familyOfObject(object) === 4 ? object.type : IPV6_NAMES[object.type as TwoFamilies];
+}
+
+export function familyOfObject(object: GridObject): Family {
+  if ('cidr' in object) return object.cidr.family;
+  return 'network' in object ? object.network.cidr.family : 4;
+}
 
 export const ZERO_MAC = '00:00:00:00:00:00';

@@ -1,9 +1,9 @@
 import { protocolError } from '../errors.ts';
-import type { GridObject, TypeName } from './grid-objects.ts';
-import { formatAddress } from './ipv4.ts';
+import { formatAddress } from './address.ts';
+import { type GridObject, type Kind, kindOf, type TypeName, typeOf } from './grid-objects.ts';
 
-/** How the natural key of each type begins (WAPI: references). */
-const KEY_PREFIXES: Record<TypeName, string> = {
+/** How the natural key of each kind begins, the same for both families (WAPI: references). */
+const KEY_PREFIXES: Record<Kind, string> = {
   networkview: 'dns.network_view$',
   network: 'dns.network$',
   networkcontainer: 'dns.network_container$',
@@ -17,13 +17,13 @@ const KEY_PREFIXES: Record<TypeName, string> = {
   userprofile: 'one.admin$',
 };
 
-export function naturalKey(type: TypeName, name: string): string {
-  return KEY_PREFIXES[type] + name;
+export function naturalKey(kind: Kind, name: string): string {
+  return KEY_PREFIXES[kind] + name;
 }
 
 /** The reference of an object: `type/<base64 of the natural key>:<readable tail>`. */
 export function referenceOf(object: GridObject): string {
-  return `${object.type}/${encodeKey(object.key)}:${tailOf(object)}`;
+  return `${typeOf(object)}/${encodeKey(object.key)}:${tailOf(object)}`;
 }
 
 /** The reference of something inside an object that has a key of its own, such as a host's address. */
@@ -42,7 +42,7 @@ function encodeKey(key: string): string {
 export function decodeReference(type: TypeName, reference: string): string {
   const opaque = /^[^/]+\/([A-Za-z0-9_-]+)(?::.*)?$/.exec(reference)?.[1];
   const key = opaque === undefined ? '' : Buffer.from(opaque, 'base64url').toString('utf8');
-  if (!key.startsWith(KEY_PREFIXES[type]) || encodeKey(key) !== opaque) {
+  if (!key.startsWith(KEY_PREFIXES[kindOf(type)]) || encodeKey(key) !== opaque) {
     throw protocolError(`Invalid reference: ${reference}`);
   }
   return key;
@@ -54,18 +54,23 @@ function tailOf(object: GridObject): string {
       return `${encodeURIComponent(object.name)}/${object.id === 0}`;
     case 'network':
     case 'networkcontainer':
-      return `${object.cidr.text}/${encodeURIComponent(object.view.name)}`;
+      return `${escaped(object.cidr.text)}/${encodeURIComponent(object.view.name)}`;
     case 'fixedaddress':
-      return `${formatAddress(object.address)}/${encodeURIComponent(object.view.name)}`;
+      return `${escaped(formatAddress(object.address))}/${encodeURIComponent(object.view.name)}`;
     case 'range':
-      return `${formatAddress(object.first)}/${formatAddress(object.last)}/${encodeURIComponent(object.view.name)}`;
+      return `${escaped(`${formatAddress(object.first)}/${formatAddress(object.last)}`)}/${encodeURIComponent(object.view.name)}`;
     case 'record:host':
       return `${encodeURIComponent(object.name)}/%20`;
     case 'ipv4address':
-      return formatAddress(object.address);
+      return escaped(formatAddress(object.address));
     case 'member:license':
       return `${object.values.type}/${object.values.kind}`;
     default:
       return encodeURIComponent(String(object.values.name));
   }
+}
+
+/** The colons of IPv6 in a tail (WAPI: references). */
+function escaped(text: string): string {
+  return text.replaceAll(':', '%3A');
 }

@@ -1,3 +1,4 @@
+import { formatAddress, hostBounds, parseAddress } from '../store/address.ts';
 import type { Database } from '../store/database.ts';
 import {
   type AddressObject,
@@ -7,21 +8,20 @@ import {
   type RangeObject,
   ZERO_MAC,
 } from '../store/grid-objects.ts';
-import { formatAddress, parseAddress } from '../store/ipv4.ts';
 import { naturalKey, referenceOf } from '../store/reference.ts';
 
 /** The virtual ipv4address object of one address (WAPI: one per address of a network). */
-export function addressObject(network: NetworkObject, address: number): AddressObject {
+export function addressObject(network: NetworkObject, address: bigint): AddressObject {
   const key = naturalKey('ipv4address', `${formatAddress(address)}/${network.view.id}`);
   return { type: 'ipv4address', key, values: {}, extattrs: {}, network, address };
 }
 
 /** The object with a natural key: a stored one, or the virtual one of an address. */
 export function objectWithKey(db: Database, key: string): GridObject | undefined {
-  const [, address, viewId] = /^dns\.ipv4_address\$([\d.]+)\/(\d+)$/.exec(key) ?? [];
+  const [, address, viewId] = /^dns\.ipv4_address\$([\da-f.:]+)\/(\d+)$/.exec(key) ?? [];
   if (address === undefined) return db.get(key);
   const view = [...db.all('networkview')].find(({ id }) => String(id) === viewId);
-  const number = parseAddress(address) ?? 0;
+  const number = parseAddress(address) ?? 0n;
   const network = view && db.networkAround(view, number);
   return network && addressObject(network, number);
 }
@@ -49,7 +49,8 @@ export function readAddressField(db: Database, object: AddressObject, name: stri
     case 'names':
       return [fixed?.values.name, ...hosts.map((host) => host.name)].filter((held) => typeof held === 'string');
     case 'mac_address':
-      return fixed?.mac ?? '';
+    case 'duid':
+      return fixed?.client ?? '';
     case 'objects':
       return [...(fixed ? [fixed] : []), ...hosts].map(referenceOf);
     case 'comment':
@@ -70,7 +71,7 @@ function typesOf(db: Database, object: AddressObject): Json {
   const edge = edgeOf(network, address);
   if (edge) types.push(edge);
   const fixed = db.fixedAddressAt(network.view, address);
-  if (fixed) types.push(fixed.mac === ZERO_MAC ? 'RESERVATION' : 'FA');
+  if (fixed) types.push(fixed.client === ZERO_MAC ? 'RESERVATION' : 'FA');
   if ([...db.hostsAt(network.view, address)].length > 0) types.push('HOST');
   const range = rangeOf(object);
   // In this order, and by this name where no member serves it (nautobot-app-ssot, of an appliance).
@@ -87,8 +88,8 @@ function isServed({ values }: RangeObject): boolean {
   return (values.server_association_type ?? 'NONE') !== 'NONE';
 }
 
-function edgeOf({ cidr }: NetworkObject, address: number): 'NETWORK' | 'BROADCAST' | undefined {
-  if (cidr.prefix >= 31) return undefined;
-  if (address === cidr.first) return 'NETWORK';
-  return address === cidr.last ? 'BROADCAST' : undefined;
+function edgeOf({ cidr }: NetworkObject, address: bigint): 'NETWORK' | 'BROADCAST' | undefined {
+  const { first, last } = hostBounds(cidr);
+  if (address < first) return 'NETWORK';
+  return address > last ? 'BROADCAST' : undefined;
 }

@@ -9,23 +9,28 @@ import { searchTerm } from './search-terms.ts';
 const SHORT_ADDRESS = /^func:nextavailableip:([^,]+)(?:,(.*))?$/;
 const SHORT_NETWORK = /^func:nextavailablenetwork:([^,]+),(.*),(\d+)$/;
 
+const IPV4_PARENTS: readonly TypeName[] = ['networkcontainer', 'network'];
+const IPV6_PARENTS: readonly TypeName[] = ['ipv6networkcontainer', 'ipv6network'];
+
 /**
  * Replaces next-available functions in a body by what they find: the short form `func:nextavailable…` and the long form
- * `{"_object_function": …}`, in the fields that allow it and inside a host's `ipv4addrs`.
+ * `{"_object_function": …}`, in the fields that allow it and inside a host's `ipv4addrs` and `ipv6addrs`.
  */
 export function resolveAllocations(db: Database, type: TypeName, fields: Values): Values {
   const result: Values = { ...fields };
   for (const [name, value] of Object.entries(fields)) {
     if (OBJECT_TYPES[type].fields[name]?.allocates) result[name] = resolved(db, value);
-    if (name === 'ipv4addrs' && Array.isArray(value)) {
-      result[name] = value.map((item) => (isStruct(item) && 'ipv4addr' in item ? resolvedEntry(db, item) : item));
+    if (/^ipv[46]addrs$/.test(name) && Array.isArray(value)) {
+      const field = name.slice(0, -1);
+      result[name] = value.map((item) => (isStruct(item) ? { ...item, ...resolvedIn(db, item, field) } : item));
     }
   }
   return result;
 }
 
-function resolvedEntry(db: Database, entry: Values): Values {
-  return { ...entry, ipv4addr: resolved(db, entry.ipv4addr ?? '') };
+function resolvedIn(db: Database, entry: Values, field: string): Values {
+  const value = entry[field];
+  return value === undefined ? {} : { [field]: resolved(db, value) };
 }
 
 function resolved(db: Database, value: Json): Json {
@@ -36,17 +41,19 @@ function resolved(db: Database, value: Json): Json {
   const [, container = '', view = '', cidr = ''] = SHORT_NETWORK.exec(value) ?? [];
   // Assumed wording: what is answered to a malformed function is unknown.
   if (cidr === '') throw protocolError(`Invalid function: ${value}`);
-  const source = firstOf(db, ['networkcontainer', 'network'], { network: container, network_view: view });
+  const types = container.includes(':') ? IPV6_PARENTS : IPV4_PARENTS;
+  const source = firstOf(db, types, { network: container, network_view: view });
   return only(callFunction(db, source, 'next_available_network', { cidr: Number(cidr) }), 'networks');
 }
 
 /** The source must match exactly what exists: a network by its CIDR, a range by `start-end`. */
 function shortAddress(db: Database, source: string, view: string): Json {
   const [start = '', end] = source.split('-');
+  const isIpv6 = source.includes(':');
   const object =
     end === undefined
-      ? firstOf(db, ['network'], { network: source, network_view: view })
-      : firstOf(db, ['range'], { start_addr: start, end_addr: end, network_view: view });
+      ? firstOf(db, [isIpv6 ? 'ipv6network' : 'network'], { network: source, network_view: view })
+      : firstOf(db, [isIpv6 ? 'ipv6range' : 'range'], { start_addr: start, end_addr: end, network_view: view });
   return only(callFunction(db, object, 'next_available_ip', { num: 1 }), 'ips');
 }
 

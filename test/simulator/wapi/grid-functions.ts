@@ -1,10 +1,18 @@
 import { dataError, protocolError, unknownField } from '../errors.ts';
-import { addressOf } from '../rules/field-access.ts';
-import { cidrOf, type Subnet, subnetsIn } from '../rules/networks.ts';
+import { addressOf, cidrOf } from '../rules/field-access.ts';
+import { type Subnet, subnetsIn } from '../rules/networks.ts';
 import { type FunctionName, OBJECT_TYPES } from '../schema/object-types.ts';
+import { BITS, type Cidr, formatAddress, hostBounds, networkAround, networkSize } from '../store/address.ts';
 import type { Database } from '../store/database.ts';
-import type { GridObject, Json, NetworkObject, RangeObject, Values } from '../store/grid-objects.ts';
-import { type Cidr, formatAddress, hostBounds, networkAround, networkSize } from '../store/ipv4.ts';
+import {
+  familyOfObject,
+  type GridObject,
+  type Json,
+  type NetworkObject,
+  type RangeObject,
+  typeOf,
+  type Values,
+} from '../store/grid-objects.ts';
 
 /** WAPI: one call hands out at most this many addresses. */
 const MOST_ADDRESSES = 20;
@@ -25,7 +33,7 @@ export function callFunction(db: Database, object: GridObject, name: string, par
 }
 
 function isFunctionOf(object: GridObject, name: string): name is FunctionName {
-  return OBJECT_TYPES[object.type].functions.some((known) => known === name);
+  return OBJECT_TYPES[typeOf(object)].functions.some((known) => known === name);
 }
 
 function nextAddresses(db: Database, source: NetworkObject | RangeObject, parameters: Values): string[] {
@@ -33,7 +41,8 @@ function nextAddresses(db: Database, source: NetworkObject | RangeObject, parame
   const num = integer(parameters, 'num') ?? 1;
   // Assumed wording.
   if (num < 1 || num > MOST_ADDRESSES) throw protocolError(`Invalid value for num: ${num}: Must be between 1 and 20`);
-  const exclude = new Set(texts(parameters, 'exclude').map(addressOf));
+  const family = familyOfObject(source);
+  const exclude = new Set(texts(parameters, 'exclude').map((text) => addressOf(text, family)));
   const free = freeIn(source, { num, exclude, alsoInRanges: db.quirks.networksGiveFromRanges });
   if (free.length < num) throw dataError(`Cannot find ${num} available IP address(es) in this ${source.type}.`);
   return free.map(formatAddress);
@@ -41,11 +50,11 @@ function nextAddresses(db: Database, source: NetworkObject | RangeObject, parame
 
 interface Wanted {
   readonly num: number;
-  readonly exclude: ReadonlySet<number>;
+  readonly exclude: ReadonlySet<bigint>;
   readonly alsoInRanges: boolean;
 }
 
-function freeIn(source: NetworkObject | RangeObject, { num, exclude, alsoInRanges }: Wanted): number[] {
+function freeIn(source: NetworkObject | RangeObject, { num, exclude, alsoInRanges }: Wanted): bigint[] {
   if (source.type === 'range') return source.network.pool.lowestFreeIn(source, num, exclude);
   const { pool, cidr } = source;
   return alsoInRanges ? pool.lowestFreeIn(hostBounds(cidr), num, exclude) : pool.lowestFree(num, exclude);
@@ -57,8 +66,10 @@ function nextNetworks(db: Database, source: Subnet, parameters: Values): string[
   if (prefix === undefined) throw protocolError('required function parameter missing: cidr');
   const num = integer(parameters, 'num') ?? 1;
   const taken = [...subnetsIn(db, source.view, source.cidr)].map(({ cidr }) => cidr);
-  taken.push(...texts(parameters, 'exclude').map(cidrOf));
-  const found = prefix > source.cidr.prefix && prefix <= 32 ? freeNetworks(source.cidr, prefix, taken, num) : [];
+  const { family } = source.cidr;
+  taken.push(...texts(parameters, 'exclude').map((text) => cidrOf(text, family)));
+  const found =
+    prefix > source.cidr.prefix && prefix <= BITS[family] ? freeNetworks(source.cidr, prefix, taken, num) : [];
   if (found.length < num) throw dataError('Can not find requested number of networks');
   return found.map(({ text }) => text);
 }
@@ -66,18 +77,18 @@ function nextNetworks(db: Database, source: Subnet, parameters: Values): string[
 /** Walks the container from the bottom and jumps over whatever is taken. */
 function freeNetworks(container: Cidr, prefix: number, taken: Cidr[], num: number): Cidr[] {
   const found: Cidr[] = [];
-  const size = networkSize(prefix);
-  const sorted = taken.sort((a, b) => a.first - b.first);
+  const size = networkSize(container.family, prefix);
+  const sorted = taken.sort((a, b) => (a.first < b.first ? -1 : 1));
   let next = 0;
   for (let first = container.first; first <= container.last && found.length < num; ) {
-    const last = first + size - 1;
-    while ((sorted[next]?.last ?? Number.POSITIVE_INFINITY) < first) next++;
+    const last = first + size - 1n;
+    while ((sorted[next]?.last ?? first) < first) next++;
     const obstacle = sorted[next];
     if (!obstacle || obstacle.first > last) {
       found.push(networkAround(first, prefix));
       first += size;
     } else {
-      first = networkAround(Math.max(obstacle.last, last), prefix).last + 1;
+      first = networkAround(obstacle.last > last ? obstacle.last : last, prefix).last + 1n;
     }
   }
   return found;

@@ -11,7 +11,7 @@ import { createSubnet, removeContainer, removeNetwork, updateSubnet } from '../r
 import { createRange, removeRange, updateRange } from '../rules/ranges.ts';
 import { validateCreate, validateUpdate } from '../schema/validate.ts';
 import type { Database } from '../store/database.ts';
-import type { GridObject, TypeName, Values } from '../store/grid-objects.ts';
+import { familyOfType, type GridObject, kindOf, type TypeName, typeOf, type Values } from '../store/grid-objects.ts';
 import { resolveAllocations } from './allocation.ts';
 import { readField } from './read-field.ts';
 
@@ -21,16 +21,18 @@ import { readField } from './read-field.ts';
  */
 export function createObject(db: Database, type: TypeName, body: Values): GridObject {
   const fields = resolveAllocations(db, type, validateCreate(type, body));
-  switch (type) {
+  const kind = kindOf(type);
+  const family = familyOfType(type);
+  switch (kind) {
     case 'networkview':
       return createNetworkView(db, fields);
     case 'network':
     case 'networkcontainer':
-      return createSubnet(db, type, fields);
+      return createSubnet(db, { kind, family }, fields);
     case 'fixedaddress':
-      return createFixedAddress(db, fields);
+      return createFixedAddress(db, family, fields);
     case 'range':
-      return createRange(db, fields);
+      return createRange(db, family, fields);
     case 'record:host':
       return createHost(db, fields);
     case 'extensibleattributedef':
@@ -43,7 +45,8 @@ export function createObject(db: Database, type: TypeName, body: Values): GridOb
 /** Changes the given fields of an object; its reference may be another one afterwards. */
 export function updateObject(db: Database, object: GridObject, body: Values): void {
   const current = (name: string) => readField(db, object, name);
-  const fields = resolveAllocations(db, object.type, validateUpdate(object.type, body, current));
+  const type = typeOf(object);
+  const fields = resolveAllocations(db, type, validateUpdate(type, body, current));
   switch (object.type) {
     case 'networkview':
       updateNetworkView(db, object, fields);
@@ -65,7 +68,7 @@ export function updateObject(db: Database, object: GridObject, body: Values): vo
       updateAttributeDefinition(db, object, fields);
       break;
     default:
-      throw protocolError(`Operation update not allowed for ${object.type}`);
+      throw protocolError(`Operation update not allowed for ${type}`);
   }
 }
 
@@ -97,6 +100,6 @@ export function removeObject(db: Database, object: GridObject, withSubnets = fal
       db.delete(object);
       break;
     default:
-      throw protocolError(`Operation delete not allowed for ${object.type}`);
+      throw protocolError(`Operation delete not allowed for ${typeOf(object)}`);
   }
 }

@@ -1,8 +1,15 @@
 import { containerAround } from '../rules/networks.ts';
 import { OBJECT_TYPES, readableFields } from '../schema/object-types.ts';
+import { familyOf, formatAddress, hostBounds } from '../store/address.ts';
 import type { Database } from '../store/database.ts';
-import type { GridObject, HostObject, Json, NetworkObject, RangeObject } from '../store/grid-objects.ts';
-import { formatAddress, hostBounds } from '../store/ipv4.ts';
+import {
+  type GridObject,
+  type HostObject,
+  type Json,
+  type NetworkObject,
+  type RangeObject,
+  typeOf,
+} from '../store/grid-objects.ts';
 import { partReference, referenceOf } from '../store/reference.ts';
 import { readAddressField } from './address-status.ts';
 
@@ -31,7 +38,7 @@ export function present(
 
 /** Everything that can be read of an object. */
 export function presentAll(db: Database, object: GridObject): { _ref: string } & Record<string, Json> {
-  return present(db, object, readableFields(object.type));
+  return present(db, object, readableFields(typeOf(object)));
 }
 
 /** The value of one field, stored or computed; undefined when it is unset. */
@@ -40,7 +47,7 @@ export function readField(db: Database, object: GridObject, name: string): Json 
   const own = readOwnField(db, object, name);
   if (own !== undefined) return own;
   const value = object.values[name];
-  const kind = OBJECT_TYPES[object.type].fields[name]?.kind;
+  const kind = OBJECT_TYPES[typeOf(object)].fields[name]?.kind;
   if (name === 'options') return [LEASE_TIME, ...(Array.isArray(value) ? value : [])];
   if (value === undefined && kind === 'boolean') return false;
   if (value === undefined && kind === 'list' && name !== 'ipv6addrs') return [];
@@ -61,10 +68,11 @@ function readOwnField(db: Database, object: GridObject, name: string): Json | un
       if (name === 'network_container') return containerAround(db, object)?.cidr.text ?? '/';
       return object.type === 'network' ? readCounter(object, name) : undefined;
     case 'fixedaddress':
-      if (name === 'ipv4addr') return formatAddress(object.address);
+      if (name === 'ipv4addr' || name === 'ipv6addr') return formatAddress(object.address);
       if (name === 'network') return object.network.cidr.text;
       if (name === 'network_view') return object.view.name;
-      if (name === 'mac') return object.mac;
+      if (name === 'mac' || name === 'duid') return object.client;
+      if (name === 'address_type') return object.values[name] ?? 'ADDRESS';
       return name === 'match_client' ? object.matchClient : undefined;
     case 'range':
       return readRangeField(object, name);
@@ -84,8 +92,8 @@ export function dnsViewOf(networkView: string): string {
 
 function readCounter(network: NetworkObject, name: string): Json | undefined {
   const { first, last } = hostBounds(network.cidr);
-  const total = last - first + 1;
-  const inRanges = [...network.ranges].reduce((sum, range) => sum + range.last - range.first + 1, 0);
+  const total = Number(last - first + 1n);
+  const inRanges = [...network.ranges].reduce((sum, range) => sum + Number(range.last - range.first + 1n), 0);
   switch (name) {
     case 'ipv4addr':
       return formatAddress(network.cidr.first);
@@ -113,6 +121,7 @@ function readRangeField(range: RangeObject, name: string): Json | undefined {
   if (name === 'end_addr') return formatAddress(range.last);
   if (name === 'network') return range.network.cidr.text;
   if (name === 'network_view') return range.view.name;
+  if (name === 'address_type') return range.values[name] ?? 'ADDRESS';
   return name === 'server_association_type' ? (range.values[name] ?? 'NONE') : undefined;
 }
 
@@ -121,11 +130,15 @@ function readHostField(host: HostObject, name: string): Json | undefined {
   // WAPI: a host outside DNS shows a blank as its view.
   if (name === 'view') return ' ';
   if (name === 'network_view') return host.view.name;
-  if (name !== 'ipv4addrs') return undefined;
-  return host.addresses.map(({ address, mac, dhcp }) => {
+  const family = name === 'ipv4addrs' ? 4 : 6;
+  const held = host.addresses.filter(({ address }) => familyOf(address) === family);
+  if (name !== `ipv${family}addrs` || (held.length === 0 && family === 6)) return undefined;
+  return held.map(({ address, client, dhcp }) => {
     const text = formatAddress(address);
     const key = `${host.key.replace('dns.host$', 'dns.host_address$')}.${text}.`;
-    const _ref = partReference('record:host_ipv4addr', key, `${text}/${encodeURIComponent(host.name)}/%20`);
-    return { _ref, configure_for_dhcp: dhcp, host: host.name, ipv4addr: text, ...(mac === undefined ? {} : { mac }) };
+    const tail = `${text.replaceAll(':', '%3A')}/${encodeURIComponent(host.name)}/%20`;
+    const _ref = partReference(`record:host_ipv${family}addr`, key, tail);
+    const identity = client === undefined ? {} : { [family === 4 ? 'mac' : 'duid']: client };
+    return { _ref, configure_for_dhcp: dhcp, host: host.name, [`ipv${family}addr`]: text, ...identity };
   });
 }

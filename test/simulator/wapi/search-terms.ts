@@ -1,17 +1,11 @@
-import {
-  invalidAddress,
-  invalidNetwork,
-  notFoundError,
-  protocolError,
-  unknownAttribute,
-  unknownField,
-} from '../errors.ts';
-import { macOf } from '../rules/client-identity.ts';
+import { notFoundError, protocolError, unknownAttribute, unknownField } from '../errors.ts';
+import { duidOf, macOf } from '../rules/client-identity.ts';
+import { addressOf, cidrOf } from '../rules/field-access.ts';
 import type { Field } from '../schema/field.ts';
 import { OBJECT_TYPES } from '../schema/object-types.ts';
+import { type Family, formatAddress, parseAddress } from '../store/address.ts';
 import type { Database } from '../store/database.ts';
-import type { Json, TypeName } from '../store/grid-objects.ts';
-import { parseAddress, parseCidr } from '../store/ipv4.ts';
+import { familyOfType, type Json, type TypeName } from '../store/grid-objects.ts';
 import { dnsViewOf } from './read-field.ts';
 
 export type Operator = '=' | ':' | '~' | '<' | '>' | '!';
@@ -47,7 +41,9 @@ export function searchTerm(db: Database, type: TypeName, key: string, value: Jso
     throw protocolError(`Search modifier '${operator}' not allowed for field: ${name}`);
   }
   const text = searchText(name, field, value);
-  return { name, attribute: false, operator, value: operator === '~' ? text : normalised(db, field, text), field };
+  const family = name === 'ipv6addr' ? 6 : familyOfType(type);
+  const wanted = operator === '~' ? text : normalised(db, { field, family }, text);
+  return { name, attribute: false, operator, value: wanted, field };
 }
 
 function attributeTerm(db: Database, name: string, operator: Operator, value: Json): Term {
@@ -72,16 +68,16 @@ function searchText(name: string, field: Field, value: Json): string {
   return value;
 }
 
-function normalised(db: Database, field: Field, text: string): string {
+function normalised(db: Database, { field, family }: { field: Field; family: Family }, text: string): string {
   switch (field.format) {
-    case 'ipv4':
-      if (parseAddress(text) === undefined) throw invalidAddress(text);
-      return text;
+    case 'address':
+      return formatAddress(addressOf(text, family));
     case 'cidr':
-      if (!parseCidr(text)) throw invalidNetwork(text);
-      return text;
+      return cidrOf(text, family).text;
     case 'mac':
       return macOf(text);
+    case 'duid':
+      return duidOf(text);
     case 'view':
       if (!db.viewNamed(text)) throw notFoundError(`Network View ${text} not found`);
       return text;
@@ -125,8 +121,8 @@ function regularExpression(text: string): RegExp {
 }
 
 function compare(left: string, right: string): number {
-  const numbers = [left, right].map((text) => parseAddress(text) ?? Number(text));
-  const [a = Number.NaN, b = Number.NaN] = numbers;
-  if (Number.isNaN(a) || Number.isNaN(b)) return left < right ? -1 : Number(left > right);
-  return a - b;
+  const [a, b] = [left, right].map((text) => parseAddress(text) ?? Number(text));
+  if (a === undefined || b === undefined || Number.isNaN(a) || Number.isNaN(b))
+    return left < right ? -1 : Number(left > right);
+  return a < b ? -1 : Number(a > b);
 }

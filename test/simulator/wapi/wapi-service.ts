@@ -2,7 +2,7 @@ import { dataError, notFoundError, protocolError, unsupportedVersion, WapiError 
 import { requireCloudAttributes } from '../rules/attributes.ts';
 import { isTypeName, OBJECT_TYPES, type Operation } from '../schema/object-types.ts';
 import type { Database } from '../store/database.ts';
-import type { GridObject, Json, TypeName, Values } from '../store/grid-objects.ts';
+import { type GridObject, type Json, kindOf, type TypeName, typeOf, type Values } from '../store/grid-objects.ts';
 import { decodeReference, referenceOf } from '../store/reference.ts';
 import { objectWithKey } from './address-status.ts';
 import { resolveAllocations } from './allocation.ts';
@@ -147,7 +147,7 @@ export class WapiService {
 
   #remove(request: WapiRequest, type: TypeName, args: Arguments): Json {
     this.#allow('delete', type);
-    refuseOthers(args, type === 'networkcontainer' ? ['remove_subnets'] : []);
+    refuseOthers(args, kindOf(type) === 'networkcontainer' ? ['remove_subnets'] : []);
     const object = this.#find(type, request.target.reference);
     const reference = referenceOf(object);
     const withSubnets = args.others.some(([, value]) => value === '1' || value === 'true');
@@ -169,7 +169,8 @@ export class WapiService {
 
   #find(type: TypeName, reference = ''): GridObject {
     const object = objectWithKey(this.#db, decodeReference(type, reference));
-    if (!object) throw notFoundError(`Reference ${reference} not found`);
+    // The natural keys of both families begin alike.
+    if (!object || typeOf(object) !== type) throw notFoundError(`Reference ${reference} not found`);
     return object;
   }
 

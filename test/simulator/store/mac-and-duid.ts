@@ -13,3 +13,12 @@ export function parseMac(text: string): string | undefined {
     .replace(/[^0-9a-f]/g, '')
     .replace(/(..)(?=.)/g, '$1:');
 }
+
+/** A DUID, of 2 to 130 octets, to lower case with colons; undefined when it is none. */
+export function parseDuid(text: string): string | undefined {
+  if (!/^[0-9a-f]{2}([:-]?[0-9a-f]{2}){1,129}$/i.test(text)) return undefined;
+  return text
+    .toLowerCase()
+    .replace(/[:-]/g, '')
+    .replace(/(..)(?=.)/g, '$1:');
+}
