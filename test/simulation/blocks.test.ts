@@ -355,6 +355,17 @@ describe('hosts that share a network', () => {
     });
     expect((await site.settle(site.run(0).add(request, noSignal))).address).toBe(first);
   });
+
+  test('refuse a requested address in a block of their own that does not serve', async () => {
+    const site = await Site.serving();
+    const { first } = site.block();
+    site.run().leases.blocks.release(true);
+    const request = { containerId: 'c1', netns: '/x', callId: 'c1', requested: first };
+    await expect(site.settle(site.run().add(request, noSignal))).rejects.toMatchObject({
+      reason: 'address-unavailable',
+      message: `the requested address ${first} lies in a block of host host-0`,
+    });
+  });
 });
 
 describe('an owed create', () => {

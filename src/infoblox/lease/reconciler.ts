@@ -31,6 +31,7 @@ export class Reconciler {
   readonly #deps: LeaseDeps;
   readonly #working = new Set<string>();
   readonly #cutShort = new AbortController();
+  #isStarted = false;
   #isStopped = false;
   #cancelTimer = () => {};
   /** When the timer fires. It is never moved later: on a busy host it would never come. */
@@ -46,6 +47,7 @@ export class Reconciler {
 
   /** Begins with what the last run left pending. From now on it wakes by itself when a lease becomes due. */
   start(): void {
+    this.#isStarted = true;
     const { store, conditions } = this.#deps;
     this.#releaseAbandoned();
     store.subscribe({
@@ -85,7 +87,7 @@ export class Reconciler {
 
   /** A lease is due whose lock was taken until now. */
   lookSoon(): void {
-    this.#wake();
+    if (this.#isStarted) this.#wake();
   }
 
   /** Takes up nothing more. What is under way, in its locks, ends soon, or is cut short and tried again by the next daemon. */

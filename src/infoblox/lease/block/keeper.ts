@@ -59,6 +59,7 @@ export class BlockKeeper {
   /** By mark: since when it is empty. */
   readonly #emptySince = new Map<string, number>();
   readonly #stopping = new AbortController();
+  #isStarted = false;
   #work: Promise<void> | undefined;
   #cancelTimer = () => {};
 
@@ -70,6 +71,7 @@ export class BlockKeeper {
 
   /** Goes on with what the last run left. */
   start(): void {
+    this.#isStarted = true;
     const { store } = this.#deps;
     // A state that is not whole is a new one, or a copy of another: it may not know all that was given.
     if (!store.isWhole)
@@ -144,7 +146,7 @@ export class BlockKeeper {
 
   #wake(): void {
     this.#cancelTimer();
-    if (this.#stopping.signal.aborted || this.#work !== undefined) return;
+    if (!this.#isStarted || this.#stopping.signal.aborted || this.#work !== undefined) return;
     const { clock } = this.#deps;
     const next = this.#nextDue();
     if (next > clock.now()) {

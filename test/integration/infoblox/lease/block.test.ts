@@ -2,6 +2,8 @@
 import { expect, test } from 'vitest';
 import { add } from '../../../../src/infoblox/lease/add.ts';
 import { addressesOf } from '../../../../src/infoblox/lease/block/block.ts';
+import { endLease } from '../../../../src/infoblox/lease/endings.ts';
+import { releaseAttachment } from '../../../../src/infoblox/lease/release.ts';
 import { networkSpec } from '../../../../src/infoblox/network/spec.ts';
 import { aBlock } from '../../../fixture/a-block.ts';
 import { markOf, useLeases } from './lease-fixture.ts';
@@ -69,6 +71,33 @@ test("an address that is the host's own, that others have, or that is kept for t
   deps.blocks.confirm(block, { now: deps.clock.now(), wall: deps.clock.wall(), others: new Set(['10.0.0.33']) });
   const own = { ...deps, host: { ...deps.host, isOwnAddress: async (address: string) => address === '10.0.0.32' } };
   expect((await add(own, request('c1'), signal)).address).toBe('10.0.0.34');
+});
+
+test('the history says who had an address whose create was never sent, and who ended that', async () => {
+  await serve();
+  const { deps, store } = fixture();
+  const { address } = await add(deps, request('c1'), signal);
+  await add(deps, request('c2'), signal);
+  const view = 'default';
+  await releaseAttachment(deps, { attachment: request('c1').attachment, view });
+  const identity = { mark: markOf('c2'), network: 'net-1', view };
+  expect(endLease(deps, identity, { cause: 'release', evenIfAlive: true }).answer).toBe('release');
+  await store.durable();
+  expect(store.where(() => true)).toEqual([]);
+  const ended = { releasedAt: expect.any(Number), returnedAt: expect.any(Number) };
+  expect(store.history(address).entries).toMatchObject([{ mark: markOf('c1'), releasedBy: 'DEL', ...ended }]);
+  expect(store.history('10.0.0.33').entries).toMatchObject([{ mark: markOf('c2'), releasedBy: 'operator', ...ended }]);
+});
+
+test('an address that was never reserved rests all the same', async () => {
+  await serve();
+  const { deps, store } = fixture();
+  const resting = { ...request('c1'), spec: { ...spec, cooldownMs: 60_000 } };
+  const { address } = await add(deps, resting, signal);
+  await releaseAttachment(deps, { attachment: resting.attachment, view: 'default' });
+  expect(store.get(markOf('c1'))).toMatchObject({ phase: 'releasing', address });
+  expect((await add(deps, request('c2'), signal)).address).not.toBe(address);
+  expect((await add(deps, resting, signal)).address).toBe(address);
 });
 
 test('a state that cannot be written gives no address and keeps none', async () => {
