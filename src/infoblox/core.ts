@@ -111,9 +111,9 @@ export function buildCore(options: CoreOptions): Core {
     observer: new Observer({ grid, store, moment, log, originals }),
     host,
     blocks,
-    noteAdd: (spec, network) => {
+    noteAdd: ({ spec, network, isOwed }) => {
       keeper.noteAdd(spec, network);
-      reconciler.lookSoon();
+      if (isOwed) reconciler.lookSoon();
     },
     releaseLeftover,
     adds: new SingleFlight<Taken>(),

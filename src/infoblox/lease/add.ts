@@ -104,7 +104,7 @@ export async function add(deps: LeaseDeps, request: AddRequest, signal: AbortSig
   const undelivered = () => noteUndelivered(deps, mark, caller);
   try {
     const taken = await abortable(share.result, signal, () => share.work.delay ?? lateError(deps, signal));
-    deps.noteAdd(spec, taken.network);
+    deps.noteAdd({ spec, network: taken.network, isOwed: deps.store.get(mark)?.owedSince != null });
     return { ...taken, delivered: () => answers.delivered(mark, caller), undelivered };
   } catch (error) {
     share.leave();

@@ -35,6 +35,13 @@ export interface Tally {
   recreated: number;
 }
 
+/** What an ADD has ended with. */
+export interface Given {
+  readonly spec: NetworkSpec;
+  readonly network: ReadyNetwork;
+  readonly isOwed: boolean;
+}
+
 export interface LeaseDeps {
   readonly grid: Grid;
   readonly networks: Networks;
@@ -45,8 +52,8 @@ export interface LeaseDeps {
   readonly host: Host;
   /** The blocks of this host, of which ADDs are given addresses without the grid. */
   readonly blocks: Blocks;
-  /** Told of each ADD that was given an address, since blocks are taken after the first one. */
-  readonly noteAdd: (spec: NetworkSpec, network: ReadyNetwork) => void;
+  /** Told of each ADD that was given an address: blocks are taken after the first one, and what is owed is sent when its lock is free. */
+  readonly noteAdd: (given: Given) => void;
   /** Releases what carries a mark of which a lease has ended here. */
   readonly releaseLeftover: (mark: string, view: string) => void;
   /** The ADDs that are under way, by the mark of their attachment: what others know of it may be older. */
