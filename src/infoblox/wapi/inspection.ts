@@ -30,6 +30,7 @@ export const readTypes = [
   'network',
   'networkcontainer',
   'fixedaddress',
+  'range',
   'extensibleattributedef',
 ] as const;
 

@@ -289,10 +289,20 @@ describe('of a fault in a network is told', () => {
   });
 
   test('a DHCP range that covers it', async () => {
-    grid.add('range', { start_addr: '10.0.0.1', end_addr: '10.0.0.254' });
+    grid.add('range', { start_addr: '10.0.0.1', end_addr: '10.0.0.254', server_association_type: 'MEMBER' });
     const line =
       /^network net-1, free addresses: none: 0 of 254 .* 254 lie in DHCP ranges .* -> shrink or remove these/;
     await expectFailure(doctor(), line);
+  });
+
+  test('a --block-size that it is too small for, unless it wants no blocks itself', async () => {
+    grid.add('network', { network: '10.1.0.0/27' });
+    const small = (ipam = {}) => netconf({ ipam: { subnet: '10.1.0.0/27', gateway: '10.1.0.1', ...ipam } });
+    const { warnings } = await doctor(['--block-size=16', small()]);
+    expect(warnings).toEqual([
+      expect.stringMatching(/^network net-1, host blocks: none: --block-size 16 is more than/),
+    ]);
+    expect((await doctor(['--block-size=16', small({ 'block-size': 0 })])).warnings).toEqual([]);
   });
 
   test('a subnet that overlaps another network', async () => {

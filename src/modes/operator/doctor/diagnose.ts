@@ -55,7 +55,9 @@ async function examine({ env, socket, operands }: Examined, options: Options, ru
     ...pluginChecks(options.driverName, found, env),
     ...gridChecks({ options, grid, oldest, clock, specs: found.map(({ spec }) => spec) }),
     ...configurationChecks(configurations),
-    ...found.flatMap((configuration) => networkChecks(configuration, { grid: grid.grid, host, all: found })),
+    ...found.flatMap((configuration) =>
+      networkChecks(configuration, { grid: grid.grid, host, flagSize: options.blockSize, all: found }),
+    ),
   ];
   try {
     return await runChecks(checks, run);

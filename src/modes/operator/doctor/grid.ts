@@ -45,7 +45,8 @@ export function gridChecks({ options, grid, oldest, clock, specs }: GridContext)
     'WAPI version': after(['login'], async (signal) => judgeVersion(wapiVersion, await versions(signal))),
     permissions: after(served, async (signal) => {
       const allocates = specs.length === 0 || specs.some(({ place }) => place.kind === 'container');
-      return judgePermissions(await lookAround(inspection, specs, signal), { allocates });
+      const takesBlocks = specs.some(({ blockSize }) => blockSize > 0);
+      return judgePermissions(await lookAround(inspection, specs, signal), { allocates, takesBlocks });
     }),
     'permissions to write': after(served, () => {
       return skipped('not tried, as doctor writes nothing; an ADD that lacks one fails with 103 and names it');
@@ -189,23 +190,35 @@ async function lookAround(
 
 /** What becomes of a read that is refused. */
 const optional: Readonly<Record<string, string>> = {
+  range: 'that a requested address lies in a block of another host is not found',
   ipv4address: 'other uses of a requested address are not found before the grid refuses it',
   extensibleattributedef: 'attributes are tried, and left out where the grid refuses them',
+};
+/** What a host needs that keeps blocks of addresses; without it the grid is asked at each ADD. */
+const forBlocks: Readonly<Record<string, string>> = {
+  range: 'read, create and delete ranges',
+  ipv4address: 'read the addresses of its networks',
 };
 
 /**
  * Judges what the user may read. The grid leaves out of a list what a user may not see, so an empty one proves nothing; but it
  * always has a network view.
  * @param needs.allocates whether networks are allocated from network containers
+ * @param needs.takesBlocks whether this host is to keep blocks of addresses
  */
 export function judgePermissions(
   seen: ReadonlyMap<string, Seen>,
-  { allocates }: { readonly allocates: boolean },
+  { allocates, takesBlocks }: { readonly allocates: boolean; readonly takesBlocks: boolean },
 ): Verdict[] {
   const readable = [...seen].filter(([, found]) => !(found instanceof GridError)).map(([type]) => type);
   const refused = [...seen].flatMap(([type, found]) => {
     if (!(found instanceof GridError)) return [];
     if (type === 'networkcontainer' && !allocates) return [ok(`cannot read ${type}, and need not`)];
+    const right = takesBlocks ? forBlocks[type] : undefined;
+    if (right !== undefined) {
+      const fix = `give the user of --wapi-username permission to ${right} (docs/grid.md, Permissions)`;
+      return [warning(`cannot read ${type}, so this host gets no blocks: ${found.message}`, fix)];
+    }
     const without = optional[type];
     if (without !== undefined) return [ok(`cannot read ${type}, which is optional: ${without}`)];
     const fix = `give the user of --wapi-username permission to read ${type} (docs/grid.md, Permissions)`;

@@ -3,15 +3,8 @@
  * there, has addresses, and keeps those that no container may get.
  */
 import { networkInterfaces } from 'node:os';
-import {
-  type Cidr,
-  compareAddresses,
-  contains,
-  hostCount,
-  type Interval,
-  isWithin,
-  spanOf,
-} from '../../../infoblox/address.ts';
+import { isJsonObject } from '../../../cni/call.ts';
+import { type Cidr, contains, hostCount, type Interval, isWithin, sizeOf, spanOf } from '../../../infoblox/address.ts';
 import type { Grid, Reservation } from '../../../infoblox/grid.ts';
 import { gatewayMark, isAttachmentMark, type Origin, parseMark } from '../../../infoblox/mark.ts';
 import { keptBack } from '../../../infoblox/network/fit.ts';
@@ -19,7 +12,9 @@ import { type NetworkOutlook, outlookOf } from '../../../infoblox/network/outloo
 import type { NetworkSpec } from '../../../infoblox/network/spec.ts';
 import { usageOf } from '../../../infoblox/network/usage.ts';
 import { NetworkViews } from '../../../infoblox/network/views.ts';
+import { counted } from '../../quantity.ts';
 import { type Checked, type NetworkConfiguration, networkDirectories } from '../network-configurations.ts';
+import { isBlock, type JudgedRange, judgeBlocks } from './blocks.ts';
 import { after, type Check, checks, failure, ok, shared, type Verdict, warning } from './check.ts';
 import { unlessRefused } from './grid.ts';
 
@@ -46,6 +41,8 @@ interface NetworkContext {
   readonly grid: Grid;
   /** This host, by its name in marks. */
   readonly host: Origin;
+  /** What --block-size says. */
+  readonly flagSize: number;
   /** All that are examined. */
   readonly all: readonly Named[];
 }
@@ -66,11 +63,12 @@ interface Place {
   /** The address that no container may get; undefined if there is none, or it is not known yet. */
   readonly gateway: string | undefined;
   /** Undefined if the user may not see them. */
-  readonly ranges: readonly Interval[] | undefined;
+  readonly ranges: readonly JudgedRange[] | undefined;
 }
 
 /** Makes the checks. They throw GridError, with which an ADD would fail, too; of a network that is not there yet some say nothing. */
-export function networkChecks(configuration: NetworkConfiguration, { grid, host, all }: NetworkContext): Check[] {
+export function networkChecks(configuration: NetworkConfiguration, context: NetworkContext): Check[] {
+  const { grid, host, all } = context;
   const { spec, config } = configuration;
   const { view } = spec;
   // The state is the daemon's.
@@ -94,6 +92,13 @@ export function networkChecks(configuration: NetworkConfiguration, { grid, host,
       const usage = await usageOf(grid, { cidr, view }, signal);
       const hasFree = (await grid.hasRoom({ view, nextOf: cidr }, signal)) === true;
       return judgeAddresses(cidr, { used: usage?.used, hasFree, ranges });
+    }),
+    'host blocks': after(['network'], async (signal) => {
+      const { cidr, gateway, ranges } = await place(signal);
+      if (cidr === undefined) return [];
+      const saysSize = isJsonObject(config.ipam) && config.ipam['block-size'] != null;
+      const flagSize = saysSize ? 0 : context.flagSize;
+      return judgeBlocks(spec, { cidr, gateway, ranges, host, flagSize });
     }),
     gateway: after(['network'], async (signal) => {
       const { gateway } = await place(signal);
@@ -190,7 +195,7 @@ export function judgeOutlook(outlook: NetworkOutlook, { view, place }: NetworkSp
 const scarce = 0.1;
 
 /**
- * Judges how many addresses a network has left. The grid gives out none that lies in a DHCP range.
+ * Judges how many addresses a network has left. The grid gives out none that lies in a range: hosts give those of their blocks.
  * @param facts.used addresses in use; undefined if the grid does not say
  * @param facts.hasFree whether the grid has an address to give
  */
@@ -203,13 +208,24 @@ export function judgeAddresses(
   }: Pick<Place, 'ranges'> & { readonly used?: number | undefined; readonly hasFree: boolean },
 ): Verdict {
   const total = hostCount(cidr);
-  const hidden = ranges.reduce((sum, { first, last }) => sum + compareAddresses(last, first) + 1, 0);
-  const spans = ranges.map(spanOf).join(', ');
-  const ranged = hidden === 0 ? '' : `; ${hidden} lie in DHCP ranges (${spans}), whose addresses are not given out`;
-  const room = `${used} of ${total} addresses of ${cidr.text} are used${ranged}`;
+  const blocks = ranges.filter(isBlock);
+  const others = ranges.filter((range) => !isBlock(range));
+  const inBlocks = countIn(blocks);
+  const hidden = countIn(others);
+  const kind = others.every(({ isReserved }) => isReserved) ? 'reserved ranges' : 'DHCP ranges';
+  const spans = others.map(spanOf).join(', ');
+  const ranged = hidden === 0 ? '' : `; ${hidden} lie in ${kind} (${spans}), whose addresses are not given out`;
+  const given = inBlocks === 0 ? '' : `; ${inBlocks} lie in ${counted(blocks.length, 'block', 'blocks')} of hosts`;
+  const room = `${used} of ${total} addresses of ${cidr.text} are used${ranged}${given}`;
   const fix = `${hidden === 0 ? 'release addresses' : 'shrink or remove these ranges on the grid'}, or use a larger subnet`;
   if (!hasFree) return failure(`none: ${room}`, fix);
-  return total - used - hidden < total * scarce ? warning(`few: ${room}`, fix) : ok(room);
+  // Which of those that are used lie in blocks, the grid does not say.
+  const left = total - hidden - Math.max(used, inBlocks);
+  return left < total * scarce ? warning(`few: ${room}`, fix) : ok(room);
+}
+
+function countIn(ranges: readonly Interval[]): number {
+  return ranges.reduce((sum, range) => sum + sizeOf(range), 0);
 }
 
 /**
@@ -246,7 +262,7 @@ export function judgeOwnAddress(
 ): Verdict {
   const what = `${address} (${device})`;
   if (known === true) return ok(`${what} is in use for the grid, too`);
-  if (ranges.some((range) => isWithin(address, range))) {
+  if (ranges.some((range) => !isBlock(range) && isWithin(address, range))) {
     return ok(`${what} lies in a DHCP range, of which no container gets an address`);
   }
   const fix = `reserve ${address} on the grid: a fixed address, or a host record`;

@@ -53,7 +53,9 @@ test.each([
 describe('permissions', () => {
   const seen = (differs: Readonly<Record<string, Seen>>) =>
     new Map<string, Seen>(Object.entries({ networkview: true, network: false, networkcontainer: true, ...differs }));
-  test.each<[string, Readonly<Record<string, Seen>>, { allocates: boolean }, (string | RegExp)[]]>([
+  test.each<
+    [string, Readonly<Record<string, Seen>>, { allocates: boolean; takesBlocks?: boolean }, (string | RegExp)[]]
+  >([
     ['all', {}, { allocates: true }, ['ok: may read networkview, network, networkcontainer']],
     [
       'no networks',
@@ -83,13 +85,29 @@ describe('permissions', () => {
       ['ok: may read networkview, network, networkcontainer', /^ok: cannot read ipv4address, which is optional: /],
     ],
     [
+      'no ranges, where blocks are taken',
+      { range: refusal, ipv4address: refusal },
+      { allocates: true, takesBlocks: true },
+      [
+        'ok: may read networkview, network, networkcontainer',
+        'warning: cannot read range, so this host gets no blocks: GET x: refused -> give the user of --wapi-username permission to read, create and delete ranges (docs/grid.md, Permissions)',
+        /^warning: cannot read ipv4address, so this host gets no blocks: /,
+      ],
+    ],
+    [
+      'no ranges, where none are',
+      { range: refusal },
+      { allocates: true },
+      ['ok: may read networkview, network, networkcontainer', /^ok: cannot read range, which is optional: /],
+    ],
+    [
       'nothing, as an empty list of views tells',
       { networkview: false, networkcontainer: false },
       { allocates: true },
       [/^failure: the grid shows no network view to this user, though every grid has one -> give the user/],
     ],
   ])('%s', (_, differs, needs, expected) => {
-    const lines = linesOf(judgePermissions(seen(differs), needs));
+    const lines = linesOf(judgePermissions(seen(differs), { takesBlocks: false, ...needs }));
     expect(lines).toEqual(expected.map(like));
   });
 });

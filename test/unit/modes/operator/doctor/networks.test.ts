@@ -4,6 +4,7 @@ import { GridError } from '../../../../../src/infoblox/errors.ts';
 import { attachmentMark, gatewayMark } from '../../../../../src/infoblox/mark.ts';
 import type { NetworkOutlook } from '../../../../../src/infoblox/network/outlook.ts';
 import { networkSpec } from '../../../../../src/infoblox/network/spec.ts';
+import { judgeBlocks } from '../../../../../src/modes/operator/doctor/blocks.ts';
 import {
   judgeAddresses,
   judgeFiles,
@@ -15,6 +16,7 @@ import {
   nameOf,
 } from '../../../../../src/modes/operator/doctor/networks.ts';
 import { conflictOf } from '../../../../../src/modes/operator/network-configurations.ts';
+import { blockMarkOf } from '../../../../fixture/a-block.ts';
 import { like, linesOf } from './verdict-lines.ts';
 
 function cidr(text: string): Cidr {
@@ -27,7 +29,8 @@ const net = cidr('10.0.0.0/24');
 const input = { name: 'net-1', view: 'default', containers: '172.18.0.0/16', prefixLength: 24, keepFirst: false };
 const bySubnet = networkSpec({ ...input, subnet: '10.0.0.0/24', gateway: '10.0.0.1' });
 const byContainer = networkSpec(input);
-const range = (first: string, last: string) => ({ first, last });
+const range = (first: string, last: string, comment = '') => ({ first, last, comment, isReserved: comment !== '' });
+const block = (first: string, last: string, node = 'host-a') => range(first, last, blockMarkOf(1, node));
 
 test('a view that is absent is a warning, since its name may be mistyped', () => {
   expect(linesOf(judgeView('priv', true))).toEqual(['ok: priv is there']);
@@ -78,6 +81,23 @@ test.each([
     /^failure: none: 1 of 254 .*; 254 lie in DHCP ranges .* -> shrink or remove these ranges on the grid/,
   ],
   [{ used: 1, hasFree: true, ranges: [range('10.0.0.10', '10.0.0.250')] }, /^warning: few: .* -> shrink or remove/],
+  [
+    { used: 1, hasFree: true, ranges: [range('10.0.0.10', '10.0.0.19', 'printers')] },
+    'ok: 1 of 254 addresses of 10.0.0.0/24 are used; 10 lie in reserved ranges (10.0.0.10-10.0.0.19), whose addresses are not given out',
+  ],
+  // What is used in a block is not used outside.
+  [
+    {
+      used: 150,
+      hasFree: true,
+      ranges: [block('10.0.0.64', '10.0.0.127'), block('10.0.0.128', '10.0.0.191', 'host-b')],
+    },
+    'ok: 150 of 254 addresses of 10.0.0.0/24 are used; 128 lie in 2 blocks of hosts',
+  ],
+  [
+    { used: 200, hasFree: false, ranges: [block('10.0.0.64', '10.0.0.127')] },
+    'failure: none: 200 of 254 addresses of 10.0.0.0/24 are used; 64 lie in 1 block of hosts -> release addresses, or use a larger subnet',
+  ],
 ])('free addresses: %j', (facts, expected) => {
   const lines = linesOf(judgeAddresses(net, { ranges: [], ...facts }));
   expect(lines).toEqual([like(expected)]);
@@ -114,8 +134,12 @@ test.each([
   ],
   ['10.0.0.7', undefined, /^warning: whether the grid knows 10.0.0.7 \(eth1\) cannot be seen by this user -> reserve/],
   ['10.0.0.150', false, /^ok: 10.0.0.150 \(eth1\) lies in a DHCP range/],
+  ['10.0.0.210', false, /^failure: the grid does not know 10.0.0.210 \(eth1\): another host may give it/],
 ])("this host's address %s, known to the grid: %s", (address, known, expected) => {
-  const verdict = judgeOwnAddress({ address, device: 'eth1', known }, [range('10.0.0.100', '10.0.0.199')]);
+  const verdict = judgeOwnAddress({ address, device: 'eth1', known }, [
+    range('10.0.0.100', '10.0.0.199'),
+    block('10.0.0.208', '10.0.0.223', 'host-b'),
+  ]);
   expect(linesOf([verdict])).toEqual([like(expected)]);
 });
 
@@ -131,6 +155,54 @@ test.each([
   [['b in c'], { type: 'bridge', isDefaultGateway: true }, /^warning: .* -> let a router have the gateway/],
 ])('shared with %j by %j', (others, config, expected) => {
   expect(linesOf(judgeSharing(others, { config, gateway: '10.0.0.1' }))).toEqual([like(expected)]);
+});
+
+describe('host blocks', () => {
+  const host = { cluster: 'cluster-1', node: 'host-a' };
+  const taking = (blockSize: number) => networkSpec({ ...input, subnet: '10.0.0.0/24', blockSize });
+  const judge = (spec: typeof bySubnet, facts: Partial<Parameters<typeof judgeBlocks>[1]> = {}) =>
+    linesOf(judgeBlocks(spec, { cidr: net, gateway: '10.0.0.1', ranges: [], host, flagSize: 0, ...facts }));
+
+  test.each([
+    ['none yet', [], 'ok: of 32 addresses; none of this host or others yet'],
+    [
+      'some, and room for more',
+      [block('10.0.0.64', '10.0.0.127'), block('10.0.0.128', '10.0.0.143', 'host-b')],
+      'ok: of 32 addresses; 1 of this host, 1 of others',
+    ],
+    [
+      'one, and no room for another',
+      [block('10.0.0.64', '10.0.0.127'), range('10.0.0.128', '10.0.0.254')],
+      'ok: of 32 addresses; 1 of this host, 0 of others; no further one fits',
+    ],
+    [
+      'no room',
+      [range('10.0.0.10', '10.0.0.230')],
+      'warning: no block of 32 addresses fits: ranges have 221 of 256 addresses, of which a quarter stays outside -> choose a smaller block-size, a larger subnet, or shrink these ranges on the grid',
+    ],
+  ])('%s', (_, ranges, expected) => expect(judge(taking(32), { ranges })).toEqual([expected]));
+
+  test('of a size that is too large for the network that the grid has', () => {
+    expect(judge(taking(64), { cidr: cidr('10.0.0.0/26') })).toEqual([
+      'warning: no block of 64 addresses fits: 10.0.0.0/26 has 64 -> choose a block-size of at most 16, or a larger subnet',
+    ]);
+  });
+
+  test('that nobody asks for are no matter', () => {
+    expect(judge(taking(0))).toEqual([]);
+    expect(judge(taking(0), { flagSize: 64 })).toEqual([]);
+  });
+
+  test('that the flag asks for, and the network is too small for', () => {
+    const small = networkSpec({ ...input, subnet: '10.0.0.0/27', defaultBlockSize: 16 });
+    expect(judge(small, { cidr: cidr('10.0.0.0/27'), flagSize: 16 })).toEqual([
+      'warning: none: --block-size 16 is more than a quarter of the network, so the grid is asked at each ADD -> choose a smaller --block-size, a larger subnet, or set "block-size": 0 here if that is meant',
+    ]);
+  });
+
+  test('are not told of to a user who may not read ranges', () => {
+    expect(judge(taking(64), { ranges: undefined })).toEqual([]);
+  });
 });
 
 describe('files', () => {
