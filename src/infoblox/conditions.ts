@@ -28,6 +28,8 @@ export const conditionKinds = [
   'block-shared',
   /** The grid does not take the reservation of an address of a block that a container was told. */
   'block-refused',
+  /** This host is to have a block in a network and can get none: the grid is asked at each ADD. */
+  'block-unavailable',
   /** The grid refuses to release addresses of a network. Only a release can show that it does not any more. */
   'releases-refused',
   /** The state is new, and what this host has on the grid could not be read into it yet. */

@@ -10,6 +10,7 @@ import { type Backoff, pauseBefore, withDeadline } from '../../concurrency/clock
 import { GridError, hasReason, isGridAway } from '../../errors.ts';
 import type { Range } from '../../grid.ts';
 import { beginsAs, blockMark, type Origin, parseBlockMark, shortNetworkName } from '../../mark.ts';
+import { subjectOf } from '../../network/exhaustion.ts';
 import type { ReadyNetwork } from '../../network/networks.ts';
 import { type NetworkSpec, specKey } from '../../network/spec.ts';
 import {
@@ -37,6 +38,10 @@ const goneHostWaitMs = 90_000_000;
 /** Places that are tried at once for one block. */
 const maxPlaces = 4;
 const retry: Backoff = { firstMs: 5_000, maxMs: lookIntervalMs };
+
+const permissionHint =
+  'give the user of --wapi-username the right to read, create and delete ranges, and to read ipv4address';
+const noRoomHint = 'use a larger subnet or a smaller block-size; infoblox-cni-daemon doctor says what is there';
 
 /** A network of which ADDs are given addresses. */
 interface Wanted {
@@ -178,7 +183,7 @@ export class BlockKeeper {
       if (!this.#isNeeded(wanted) || wanted.takeAt > clock.now()) continue;
       wanted.takeAt = clock.now() + pauseBefore(wanted.failures, retry, host.random);
       wanted.failures += 1;
-      const isTaken = await this.#attempt(wanted.spec.name, (signal) => this.#take(wanted, signal));
+      const isTaken = await this.#attempt(wanted.spec.name, (signal) => this.#takeOrSay(wanted, signal));
       if (isTaken === true) wanted.failures = 0;
     }
   }
@@ -250,6 +255,25 @@ export class BlockKeeper {
     return isEmptyForLong && spec !== undefined && !blocks.isScarce(blocks.room(spec, block.mark));
   }
 
+  /** As `#take`; a refusal that each further attempt would meet is a condition, for people. */
+  async #takeOrSay(wanted: Wanted, signal: AbortSignal): Promise<boolean> {
+    const { conditions } = this.#deps;
+    const { spec, network } = wanted;
+    const subject = subjectOf(network);
+    try {
+      const isTaken = await this.#take(wanted, signal);
+      if (isTaken) conditions.clear('block-unavailable', subject);
+      return isTaken;
+    } catch (error) {
+      if (!hasReason(error, 'permission', 'rejected', 'no-free-network')) throw error;
+      const what = `no block of ${spec.blockSize} addresses can be had in ${subject}: ${error.message}`;
+      const hint = error.reason === 'no-free-network' ? error.hint : permissionHint;
+      const why = new GridError(error.reason, what, { hint, cause: error });
+      conditions.raise('block-unavailable', why, { subject, lapsesAfterMs: 2 * lookIntervalMs });
+      throw error;
+    }
+  }
+
   /** @returns whether one was created, or may have been */
   async #take({ spec, network }: Wanted, signal: AbortSignal): Promise<boolean> {
     const { grid, blocks, host, moment } = this.#deps;
@@ -260,7 +284,11 @@ export class BlockKeeper {
     const barred: Interval[] = [...ranges];
     for (let tries = 0; tries < maxPlaces; tries += 1) {
       const place = choosePlace({ cidr, size, ranges: barred, kept: kept === undefined ? [] : [kept] }, host.random());
-      if (place === undefined) return false;
+      if (place === undefined) {
+        // A host that has one may do with it.
+        if (blocks.room(spec).size > 0) return false;
+        throw new GridError('no-free-network', 'ranges have all but a quarter of it', { hint: noRoomHint });
+      }
       barred.push(place);
       const occupants = await grid.occupants(place, { network: cidr, view, confirm: true }, signal);
       const mark = this.#newMark(name);

@@ -149,6 +149,11 @@ const texts: Readonly<Record<Told, Texts>> = {
     begins: 'the grid refuses addresses of a block: none of it is given',
     ends: 'the grid accepts addresses of the block',
   },
+  'block-unavailable': {
+    level: 'warn',
+    begins: 'no block of addresses can be had: the grid is asked at each ADD',
+    ends: 'took a block of addresses again',
+  },
   'releases-refused': { level: 'error', begins: 'grid refuses releases', ends: 'grid accepts releases' },
   'network-refused': { level: 'warn', begins: 'network refused', ends: 'network accepted' },
   'network-duplicate': { level: 'warn', begins: 'several networks have one name', ends: 'one network has the name' },
@@ -180,5 +185,5 @@ function isTold(kind: ConditionKind): kind is Told {
 
 /** What it was about, where the kind does not say. */
 function ofWhat({ kind, error }: Condition): { readonly was?: string } {
-  return /^(network|reservation|releases)-/.test(kind) ? { was: error.message } : {};
+  return /^(network|reservation|releases|block)-/.test(kind) ? { was: error.message } : {};
 }

@@ -1,5 +1,6 @@
 /** A host with blocks as its runtimes meet it: while the grid is away containers start and stop, and STATUS says so. */
 import { expect, test, vi } from 'vitest';
+import { askDaemon } from '../../../../src/modes/operator/daemon-connection.ts';
 import { errorOf, useGridAndHost } from '../../infoblox/grid-and-host.ts';
 
 const fixture = useGridAndHost({}, { flags: ['--block-size=16'], doubtWindow: { recheck: 50, end: 200 } });
@@ -46,6 +47,33 @@ test('while the grid is away ADD and DEL work, CHECK says 11, and STATUS is read
     () => expect(grid.fixedAddresses().filter(({ comment }) => /container=c[12] /.test(comment ?? ''))).toHaveLength(1),
     20_000,
   );
+});
+
+test.each<[string, () => void, RegExp, RegExp]>([
+  [
+    'this user may not read ranges',
+    () => void fixture.grid.denied.add('range'),
+    /^no block of 16 addresses can be had in 10\.0\.0\.0\/24 \(view default\): .*range/,
+    /read, create and delete ranges/,
+  ],
+  [
+    'ranges leave no room for one',
+    () => void fixture.grid.add('range', { start_addr: '10.0.0.10', end_addr: '10.0.0.240' }),
+    /^no block of 16 addresses can be had in 10\.0\.0\.0\/24 \(view default\): ranges have all but a quarter of it/,
+    /larger subnet/,
+  ],
+])('a host that gets no block since %s says so, and serves its containers all the same', async (_, spoil, why, fix) => {
+  const { grid, host } = fixture;
+  grid.add('network', { network: '10.0.0.0/24' });
+  spoil();
+  await add('c1');
+  await vi.waitFor(async () => {
+    const { conditions } = await askDaemon({ socket: host.socket, method: 'operator/status', params: {} });
+    expect(conditions).toMatchObject([
+      { kind: 'block-unavailable', message: expect.stringMatching(why), hint: expect.stringMatching(fix) },
+    ]);
+  }, 5_000);
+  await add('c2');
 });
 
 function resultOf(part: number) {
