@@ -169,7 +169,7 @@ uninstall_all() {
   rmdir "$DESTDIR$DOC_DIR" 2>/dev/null || true
   rmdir "$unit.d" 2>/dev/null || true
   say "left as they are: configuration in $DESTDIR$CONFIG_DIR, state in $DESTDIR/var/lib/infoblox-cni," \
-    "and what the grid holds. Network configurations that name this plugin will fail from now on."
+    "and what the grid holds of this host, addresses and blocks. Network configurations that name this plugin will fail from now on."
 }
 
 case $action in

@@ -39,7 +39,7 @@ install -d /opt/cni/bin && ln -s "$PROJECT/dist/infoblox" /opt/cni/bin/infoblox
 node test/simulator/main.ts --port 443 --username cni --password secret --attribute 'Tenant ID' >simulator.log 2>&1 &
 wait_for 'curl -sk https://grid.example.com/'
 infoblox-cni-daemon --grid-host=grid.example.com --wapi-username=cni --wapi-password-file=/etc/infoblox-cni/wapi-password \\
-  --ssl-verify=pin --node-name=host-7 --metrics-listen=127.0.0.1:9477 >daemon.log 2>&1 &
+  --ssl-verify=pin --node-name=host-7 --block-size=16 --metrics-listen=127.0.0.1:9477 >daemon.log 2>&1 &
 wait_for 'test -S /run/cni/infoblox.sock'
 `;
 
@@ -76,7 +76,7 @@ install -d /etc/cni/net.d
 echo '{"cniVersion":"1.0.0","name":"net-1","plugins":[{"type":"bridge","isGateway":true,"ipam":{"type":"infoblox","subnet":"172.18.1.0/24","gateway":"172.18.1.1"}}]}' >/etc/cni/net.d/10-net-1.conflist
 on_grid() { curl -sSk -u cni:secret -H 'content-type: application/json' "https://grid.example.com/wapi/v2.3/$1" -d "$2"; }
 on_grid network '{"network":"172.18.1.0/24"}'
-on_grid range '{"start_addr":"172.18.1.1","end_addr":"172.18.1.254"}'
+on_grid range '{"start_addr":"172.18.1.1","end_addr":"172.18.1.254","server_association_type":"MEMBER"}'
 `,
   'docs/operations.md': `
 ${container}CNI_COMMAND=DEL CNI_CONTAINERID=other CNI_IFNAME=eth0 CNI_PATH=/opt/cni/bin /opt/cni/bin/infoblox <net-1.json
