@@ -2,11 +2,16 @@
  * What `make demo` runs: a container gets its address from a (simulated) Infoblox grid and gives it back, the whole way,
  * with the executable as built and the real bridge plugin of the CNI project. Each step shows what it does.
  */
+import { mkdirSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
 import { inspect } from 'node:util';
+import { askDaemon } from '../../src/modes/operator/daemon-connection.ts';
 import { BuiltHost } from '../e2e/built-host.ts';
 import { wapiGet } from '../e2e/demo/wapi-get.ts';
 import { type Container, labObstacle, NetworkLab } from '../e2e/network-lab.ts';
 import type { Run } from '../e2e/program.ts';
+import { aBlock, blockMarkOf } from '../fixture/a-block.ts';
+import { holdBlocks } from '../fixture/held-blocks.ts';
 import { type Grid, startGrid } from '../simulator/grid.ts';
 
 let interrupted = false;
@@ -92,6 +97,8 @@ async function demo(): Promise<void> {
   await released(grid, 'container=second ');
   show(`DEL: ${deleting} ms, WAPI requests in the background: ${requestsOfDaemon(grid) - afterAdd}`);
 
+  await startWithoutGrid(grid);
+
   step('DEL: the first container stops.');
   const { milliseconds } = succeed(await call('DEL'));
   show(`exit status 0 after ${milliseconds} ms; the daemon removes the reservation now`);
@@ -100,6 +107,47 @@ async function demo(): Promise<void> {
   step('On the grid again. View, network and gateway stay by design: the next container finds them ready.');
   await showReservations(grid);
   show('No container holds an address any more.');
+}
+
+/** On a second host, which has a block of addresses: the grid is taken away, and a container starts. */
+async function startWithoutGrid(grid: Grid): Promise<void> {
+  step('The grid is away. A host with a block of addresses starts containers all the same:');
+  const host = new BuiltHost(grid, { node: 'host-b' });
+  cleanUp.push(() => host.dispose());
+  const block = aBlock({
+    mark: blockMarkOf(1, 'host-b'),
+    view: 'priv-view',
+    cidr: '172.18.1.0/24',
+    first: '172.18.1.32',
+    size: 16,
+    takenAt: Date.now(),
+    usedAt: Date.now(),
+  });
+  mkdirSync(host.stateDir, { mode: 0o700 });
+  for (const range of holdBlocks(host.stateDir, [block])) grid.add('range', range);
+  show('host-b keeps 172.18.1.32 to 172.18.1.47, a reserved range on the grid, by "block-size": 16.');
+  show('Taking one lasts a minute, so the demo has prepared this one.');
+  await host.start();
+  while ((await blockOf(host))?.state !== 'serving') await pause(20);
+  await grid.pause();
+
+  const netconf = exampleNetconf(host.socketDir);
+  const stdin = JSON.stringify({ ...netconf, ipam: { ...netconf.ipam, 'block-size': 16 } });
+  const third = { containerId: 'third', stdin };
+  const { stdout, milliseconds } = succeed(await host.call('ADD', third));
+  const { ips }: { ips: { address: string }[] } = JSON.parse(stdout);
+  show(`ADD: ${milliseconds} ms, ${ips[0]?.address}, without a request: there is nobody to ask`);
+
+  await grid.resume();
+  const isThere = () => grid.fixedAddresses().some(({ comment }) => comment?.includes('container=third '));
+  while (!isThere()) await pause(20);
+  show('The grid is back, and has the reservation.');
+  succeed(await host.call('DEL', third));
+}
+
+async function blockOf({ socket }: BuiltHost) {
+  const { blocks } = await askDaemon({ socket, method: 'operator/status', params: {} });
+  return blocks[0];
 }
 
 function exampleNetconf(socketDir: string) {
@@ -166,7 +214,7 @@ async function released(grid: Grid, mark: string): Promise<void> {
     if (left.length === 0) return;
     const addresses = left.map(({ ipv4addr }) => ipv4addr).join(', ');
     if (performance.now() > end) throw new Error(`the grid still holds ${addresses}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await pause(20);
   }
 }
 

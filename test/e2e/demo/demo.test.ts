@@ -44,7 +44,13 @@ function expectNothingLeft({ output }: Demo): void {
 test('it shows the whole way, in plain text, and leaves nothing behind', async () => {
   const demo = await runDemo();
   expect(demo.exitCode, demo.output).toBe(0);
-  for (const part of ['"172.18.1.2/24"', 'network=net-1', 'ADD: ', 'No container holds an address any more.']) {
+  for (const part of [
+    '"172.18.1.2/24"',
+    'network=net-1',
+    'ADD: ',
+    '172.18.1.32/24, without a request',
+    'No container holds an address any more.',
+  ]) {
     expect(demo.output).toContain(part);
   }
   expect(demo.output).not.toContain('\u001b');
