@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { askDaemon } from '../src/modes/operator/daemon-connection.ts';
 import { callDaemon } from '../src/modes/plugin/daemon-client.ts';
 import { callTimeoutsMs, newCallId, protocolVersion, socketFile } from '../src/modes/protocol.ts';
 import { builtPlugin } from './built.ts';
@@ -106,6 +107,16 @@ export class BenchHost {
         throw new Error(`the daemon does not serve: ${answer.text}\n${log}`);
       }
       await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+  }
+
+  /** Waits until all its blocks serve. */
+  async blocksServe(): Promise<void> {
+    const socket = socketFile(join(this.directory, 'run'), 'infoblox');
+    for (;;) {
+      const { blocks } = await askDaemon({ socket, method: 'operator/status', params: {} });
+      if (blocks.length > 0 && blocks.every(({ state }) => state === 'serving')) return;
+      await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
 

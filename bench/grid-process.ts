@@ -15,6 +15,7 @@ process.send?.({ host, port, username, password, caFile });
 function answer(grid: Grid, question: GridQuestion): GridState {
   if (question.latencyMs !== undefined) grid.latencyMs = question.latencyMs;
   if (question.network !== undefined) grid.add('network', { network: question.network });
+  for (const range of question.ranges ?? []) grid.add('range', range);
   for (const [index, comment] of (question.reservations ?? []).entries()) {
     const ipv4addr = leaseAddress(index);
     grid.add('fixedaddress', { ipv4addr, mac: '00:00:00:00:00:00', match_client: 'RESERVED', comment });

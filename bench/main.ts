@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { defineCommand, runMain } from 'citty';
 import { requireBuild } from './built.ts';
 import type { Measurement, Row } from './figure.ts';
+import { blocks } from './figures/blocks.ts';
 import { bursts } from './figures/bursts.ts';
 import { durability } from './figures/durability.ts';
 import { hostLocal } from './figures/host-local.ts';
@@ -21,6 +22,7 @@ const measurements: readonly Measurement[] = [
   startUp,
   requests,
   latency,
+  blocks,
   bursts,
   size,
   durability,

@@ -17,6 +17,8 @@ export interface GridQuestion {
   readonly network?: string;
   /** Reservations to create, one with each comment, at the addresses of leases in that order. */
   readonly reservations?: readonly string[];
+  /** Ranges to create, as fields of WAPI. */
+  readonly ranges?: readonly Readonly<Record<string, string>>[];
   /** Forget the requests so far. */
   readonly clear?: boolean;
 }
