@@ -4,7 +4,8 @@
  */
 import ipaddr from 'ipaddr.js';
 
-export type Family = 4 | 6;
+export const families = [4, 6] as const;
+export type Family = (typeof families)[number];
 
 export interface Cidr {
   readonly family: Family;

@@ -9,7 +9,7 @@
  * A grid has hosts of which only one accepts writes; any other may lag behind it. `confirm` asks that one alone: a whole answer, and
  * `unconfirmed` if it cannot be asked.
  */
-import type { Cidr, Interval } from './address.ts';
+import type { Cidr, Family, Interval } from './address.ts';
 import type { Attributes } from './attributes.ts';
 import { type Backoff, type Clock, pauseBefore } from './concurrency/clock.ts';
 import { GridError } from './errors.ts';
@@ -46,6 +46,7 @@ export interface Reservation {
   readonly isReserved: boolean;
   /** By what the grid gives it to a client of DHCP, in its words; `RESERVED` if to none. */
   readonly matchedBy: string;
+  /** MAC address of that client; empty in IPv6. */
   readonly mac: string;
   readonly seen: Sighting;
 }
@@ -113,12 +114,23 @@ export interface Description {
   readonly attributes: Attributes;
 }
 
+/** Where a mark is looked for: in all views, or in both families as far as this host has asked for addresses of them, if left out. */
+export interface MarkPlace {
+  readonly view?: string | undefined;
+  readonly family?: Family | undefined;
+}
+
 /** Which reservations are meant: those to which all applies that is there. */
 export interface ReservationFilter {
   /** Their comment begins as such a mark. */
   readonly marks?: MarkFilter;
   /** They lie in this network. */
   readonly network?: Cidr;
+  /**
+   * Of networks of these families, if no network is named; if left out, of those of which this host has asked for addresses, IPv4
+   * always. Of another one there is nothing where this user may not see it.
+   */
+  readonly families?: readonly Family[];
   readonly view?: string | undefined;
   readonly confirm?: boolean;
 }
@@ -140,12 +152,11 @@ export interface Surroundings {
 export interface Grid {
   /**
    * Finds the objects whose comment is exactly a mark; none where the view is not there.
-   * @param view undefined: all
    * @returns `unconfirmed`: why no host that is known to accept writes could be asked, if that is so: what is found may be out of date
    */
   find(
     mark: string,
-    view: string | undefined,
+    place: MarkPlace,
     signal: AbortSignal,
   ): Promise<{ readonly found: Reservation[]; readonly unconfirmed?: GridError }>;
 
@@ -215,13 +226,13 @@ export interface Grid {
 
   /** Finds a network. */
   networkAt(
-    where: NetworkPlace & Pick<ReservationFilter, 'confirm'>,
+    where: Pick<Network, 'cidr' | 'view'> & Pick<ReservationFilter, 'confirm'>,
     signal: AbortSignal,
   ): Promise<Network | undefined>;
 
   /**
    * Says how full a network is, as the grid has counted last.
-   * @returns `tenths`: of a per cent of its addresses; undefined if the grid has no network there
+   * @returns `tenths`: of a per cent of its addresses; undefined if the grid has no network there, or does not count, as in IPv6
    */
   utilization(
     place: NetworkPlace,
@@ -229,10 +240,14 @@ export interface Grid {
   ): Promise<{ readonly cidr: Cidr; readonly tenths: number } | undefined>;
 
   /**
-   * Finds the networks of a view that carry a network name, in their extensible attribute or, with whatever follows it, in their
-   * comment. One may be shown twice, by two looks.
+   * Finds the networks of a view and a family that carry a network name, in their extensible attribute or, with whatever follows it, in
+   * their comment. One may be shown twice, by two looks.
    */
-  networksNamed(name: string, view: string, signal: AbortSignal): Promise<Network[]>;
+  networksNamed(
+    name: string,
+    where: { readonly view: string; readonly family: Family },
+    signal: AbortSignal,
+  ): Promise<Network[]>;
 
   /** Finds the networks of a view that share addresses with a network, other than itself. */
   networksOverlapping(cidr: Cidr, view: string, signal: AbortSignal): Promise<Cidr[]>;

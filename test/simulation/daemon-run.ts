@@ -96,10 +96,7 @@ export function startRun(world: World, host: SimHost, client: string): DaemonRun
   const gridState = new GridState(conditions, clock);
   const session = new Session({
     transport: world.transport?.(client) ?? pathToGrid(world, { client, clock, isDropped: host.isLostSince() }),
-    hosts: new GridHosts(memberNames, clock, {
-      remembered: store.fact('writer'),
-      remember: (name) => store.setFact('writer', name),
-    }),
+    hosts: new GridHosts(memberNames, clock, store),
     credentials: new Credentials({ username: 'admin', readPassword: () => 'infoblox', clock, random: port.random }),
     random: port.random,
     clock,
@@ -109,7 +106,7 @@ export function startRun(world: World, host: SimHost, client: string): DaemonRun
     onOutcome: (trouble, request) => gridState.report(trouble, request),
     onSwitch: () => gridState.switched(),
   });
-  const grid = new WapiGrid(session, new ExtensibleAttributes(cluster));
+  const grid = new WapiGrid(session, new ExtensibleAttributes(cluster), store);
   const core = buildCore({
     grid,
     learnAttributes: (signal) => grid.learnAttributes(signal),

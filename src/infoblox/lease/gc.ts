@@ -3,6 +3,7 @@
  * cluster has left that is gone for good (`gc --host`). Nobody else releases that: each daemon answers for its own alone. This host takes
  * it into its state as leases that are releasing, so that a lost answer, a full disk and an altered object are met as with its own.
  */
+import { families } from '../address.ts';
 import { reservedAtIn } from '../attributes.ts';
 import { after, every, withDeadline } from '../concurrency/clock.ts';
 import { GridError, hasReason, isGridAway, isRefused } from '../errors.ts';
@@ -102,7 +103,7 @@ export async function collectGarbage(
 export async function listOfHost({ grid }: Pick<LeaseDeps, 'grid'>, host: Origin, signal: AbortSignal) {
   const reservations: ReturnType<typeof reservationOf>[] = [];
   const unclear: { view: string; address: string; why: string }[] = [];
-  for await (const one of grid.listDescribed({ marks: host, confirm: true }, signal)) {
+  for await (const one of grid.listDescribed({ marks: host, families, confirm: true }, signal)) {
     if (isExactlyOurs(one)) reservations.push(reservationOf(one));
     else unclear.push({ view: one.view, address: one.address, why: describe(one) });
   }

@@ -3,6 +3,7 @@
  * them. Tried until it succeeds; until then each ADD looks for its attachment on the grid first.
  */
 import { messageOf } from '../../errno.ts';
+import { families } from '../address.ts';
 import { type Backoff, deadline, every, pauseBefore } from '../concurrency/clock.ts';
 import { GridError } from '../errors.ts';
 import { type LeaseDeps, maxChangesAtOnce } from './deps.ts';
@@ -54,7 +55,7 @@ export class Import {
     let count = 0;
     try {
       // Not before the list has come to its end: one without an end must not fill the state, attempt by attempt.
-      const objects = await Array.fromAsync(observer.list({ marks: names.present, confirm: true }, signal));
+      const objects = await Array.fromAsync(observer.list({ marks: names.present, families, confirm: true }, signal));
       for (const { comment: mark, view, address } of objects) {
         stopping.throwIfAborted();
         if (forgotten.has(mark) || !this.#adopt(mark, { view, address })) continue;

@@ -1,5 +1,6 @@
 /** Looks at the grid: what carries a mark, whose it is, and what became of a reservation that is not where it should be. */
-import type { Grid, Reservation, ReservationFilter } from '../grid.ts';
+import { familyOf } from '../address.ts';
+import type { Grid, MarkPlace, Reservation, ReservationFilter } from '../grid.ts';
 import type { Host } from '../host.ts';
 import type { Log } from '../log.ts';
 import { gatewayMark, hostMark, type Origin, parseMark } from '../mark.ts';
@@ -52,12 +53,13 @@ export class Observer {
   /** By its mark in its view and, if nothing is there that should be, in all views and at its address. */
   async #lookForMark(lease: Lease, signal: AbortSignal): Promise<Shown> {
     const { mark, view, address } = lease;
-    const here = await this.#find(mark, view, signal);
+    const family = address === null ? undefined : familyOf(address);
+    const here = await this.#find(mark, { view, family }, signal);
     if (here.found.length > 0 || here.unconfirmed !== undefined) return here;
     // Of an attachment that a whole state knows nothing of, nothing can be anywhere else.
     const isKnown = this.#deps.store.isWhole && lease.createInDoubtUntil === null;
     if (address === null && lease.phase !== 'pending' && isKnown) return here;
-    const anywhere = await this.#find(mark, undefined, signal);
+    const anywhere = await this.#find(mark, { family }, signal);
     if (anywhere.found.length > 0 || address === null) return anywhere;
     const altered = (await this.#deps.grid.at(address, undefined, signal)).find((object) => wasMarked(object, mark));
     if (altered === undefined) return anywhere;
@@ -76,10 +78,10 @@ export class Observer {
     }
   }
 
-  /** What is reserved with exactly this mark. @param view undefined: in all */
-  async #find(mark: string, view: string | undefined, signal: AbortSignal): Promise<Shown> {
+  /** What is reserved with exactly this mark. */
+  async #find(mark: string, place: MarkPlace, signal: AbortSignal): Promise<Shown> {
     const { grid, store } = this.#deps;
-    const { found, ...rest } = await grid.find(mark, view, signal);
+    const { found, ...rest } = await grid.find(mark, place, signal);
     for (const one of found) if (!one.isReserved) this.report(one);
     const reserved = found.filter(({ isReserved }) => isReserved);
     const objects = reserved.map(({ address, view: where, seen }): Found => {
@@ -108,7 +110,8 @@ export function isExactlyOurs({ comment, isReserved }: Reservation): boolean {
 /** What an object is now that is not as it was made, in words that follow its address. */
 export function describe({ comment, isReserved, matchedBy, mac }: Reservation): string {
   if (isReserved) return `was changed in the grid and is now "${comment}"`;
-  return `was changed in the grid and is no reservation any more (matched by ${matchedBy}, MAC ${mac}): "${comment}"`;
+  const client = mac === '' ? matchedBy : `${matchedBy}, MAC ${mac}`;
+  return `was changed in the grid and is no reservation any more (matched by ${client}): "${comment}"`;
 }
 
 function wasMarked({ comment }: Reservation, mark: string): boolean {

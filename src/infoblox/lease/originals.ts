@@ -17,6 +17,8 @@ const cmpTypes: readonly unknown[] = ['Kubernetes', 'CNI'];
 const expected: readonly string[] = [cloud.tenant, cloud.owned, cloud.cmpType, vm.id];
 /** `VM ID` of a gateway. */
 const noContainer = 'N/A';
+/** It knows IPv4 alone. */
+const families = [4] as const;
 /** A fixed address without a MAC address reads as reserved. */
 const matches: readonly string[] = ['MAC_ADDRESS', 'RESERVED'];
 
@@ -62,7 +64,7 @@ export async function* listOriginals(
   signal: AbortSignal,
 ): AsyncGenerator<Original> {
   const attributes = { [cloud.tenant]: tenant, [cloud.owned]: 'True' };
-  for await (const object of grid.listDescribed({ attributes, view }, signal)) {
+  for await (const object of grid.listDescribed({ attributes, families, view }, signal)) {
     const original = originalOf(object, tenant);
     if (original !== undefined) yield original;
   }
@@ -94,7 +96,7 @@ export class Originals {
     const { grid, store, log } = this.#deps;
     const { containerId, network: name } = attachmentIn(mark);
     const attributes = { [vm.id]: containerId, [cloud.tenant]: this.#tenant };
-    const filter = { attributes, view, confirm: true };
+    const filter = { attributes, families, view, confirm: true };
     const anywhere = await Array.fromAsync(grid.listDescribed(filter, signal));
     if (anywhere.length === 0) return [];
     // Read again, last: the one answer that a delete may follow.

@@ -5,6 +5,7 @@ import type { Conditions } from '../conditions.ts';
 import { GridError } from '../errors.ts';
 import type { Grid, Network } from '../grid.ts';
 import { namedInComment, pendingNetworkMark, shortNetworkName, yieldedNetworkMark } from '../mark.ts';
+import { familyOfSpec } from './sets.ts';
 import type { NetworkSpec, SpecOf } from './spec.ts';
 import type { BoundLeases } from './views.ts';
 
@@ -16,15 +17,12 @@ export interface NamedNetworks {
 }
 
 /**
- * Looks for the networks of a name in one view. What people have added to the comment does not matter. A network that is confirmed
+ * Looks for the networks of the name of a spec, of its family, in its view. What people have added to the comment does not matter. A network that is confirmed
  * while the grid is asked shows up in both lists, never in none.
  */
-export async function findNamedNetworks(
-  grid: Grid,
-  { name, view }: Pick<NetworkSpec, 'name' | 'view'>,
-  signal: AbortSignal,
-): Promise<NamedNetworks> {
-  const found = await grid.networksNamed(name, view, signal);
+export async function findNamedNetworks(grid: Grid, spec: NetworkSpec, signal: AbortSignal): Promise<NamedNetworks> {
+  const { name, view } = spec;
+  const found = await grid.networksNamed(name, { view, family: familyOfSpec(spec) }, signal);
   return {
     complete: inOrder(found.filter((network) => isComplete(network, name))),
     pending: inOrder(found.filter(({ comment }) => comment === pendingNetworkMark(name))),

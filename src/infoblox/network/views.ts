@@ -7,6 +7,7 @@ import { GridError, mayExist } from '../errors.ts';
 import type { Grid, Reservation } from '../grid.ts';
 import type { Log } from '../log.ts';
 import { type Origin, parseMark } from '../mark.ts';
+import { familyOfSpec } from './sets.ts';
 import type { NetworkSpec } from './spec.ts';
 
 /** Reservations of this host that are looked for: one may have been deleted by hand, not all. */
@@ -116,18 +117,19 @@ export class NetworkViews {
   async #leaseElsewhere(view: string, signal: AbortSignal): Promise<Reservation | undefined> {
     const { grid, leases } = this.#deps;
     const looks = leases.boundIn(view, maxSamples).map(async ({ mark }) => {
-      const { found } = await grid.find(mark, undefined, signal);
+      const { found } = await grid.find(mark, {}, signal);
       return found.find((one) => one.view !== view);
     });
     return (await Promise.all(looks)).find((moved) => moved !== undefined);
   }
 
   /** What the grid has of this network in another view: the state may be new, or the view that of other hosts. */
-  async #networkElsewhere({ name, view, place }: NetworkSpec, signal: AbortSignal): Promise<Reservation | undefined> {
+  async #networkElsewhere(spec: NetworkSpec, signal: AbortSignal): Promise<Reservation | undefined> {
     const { grid, host } = this.#deps;
+    const { name, view, place } = spec;
     const marks = { ...(this.#used.has(view) ? { cluster: host.cluster } : host), network: name };
     const within = place.kind === 'subnet' ? [place.cidr] : place.containers;
-    const filter = { marks, ...(place.kind === 'subnet' && { network: place.cidr }) };
+    const filter = { marks, families: [familyOfSpec(spec)], ...(place.kind === 'subnet' && { network: place.cidr }) };
     for await (const one of grid.list(filter, signal)) {
       if (one.view === view || parseMark(one.comment) === undefined) continue;
       if (within.some((cidr) => contains(cidr, one.address))) return one;

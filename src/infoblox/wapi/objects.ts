@@ -3,7 +3,7 @@
  * object type and the fields that are asked for. Field names: WAPI documentation, the page of each object.
  */
 import * as v from 'valibot';
-import { type Cidr, parseCidr } from '../address.ts';
+import { type Cidr, type Family, parseCidr } from '../address.ts';
 import { networkNameAttribute } from '../attributes.ts';
 import { GridError, type Outcome } from '../errors.ts';
 import {
@@ -15,12 +15,9 @@ import {
   type Sighting,
   sighting,
 } from '../grid.ts';
+import { addressOf, type Dialect, dialects, text } from './dialect.ts';
 import { referenceTo, typeOf } from './request.ts';
 
-/** Characters of a name, of a comment (256 at most) and of a text that is neither, each with room to spare. */
-const maxTextLength = 1024;
-
-const text = v.pipe(v.string(), v.maxLength(maxTextLength, `at most ${maxTextLength} characters`));
 const attributeValue = v.union([text, v.number(), v.boolean()]);
 
 /**
@@ -59,85 +56,117 @@ function kindOf<const Entries extends v.ObjectEntries, T = ObjectOf<Entries>>(
   return { type, schema: v.object(entries), fields: fields.join(), read };
 }
 
-const ipv4 = v.pipe(v.string(), v.maxLength(15, 'an IPv4 address'), v.ipv4('an IPv4 address'));
-
-const fixedAddressFields = {
-  _ref: referenceTo('fixedaddress'),
-  ipv4addr: ipv4,
-  network_view: v.optional(text, 'default'),
-  comment: v.optional(text, ''),
-  mac: v.optional(text, ''),
-  match_client: v.optional(text, ''),
-};
-
-export const fixedAddress = kindOf('fixedaddress', fixedAddressFields, asReservation);
-
-/** A fixed address with all that tells who has made it. */
-export const describedAddress = kindOf(
-  'fixedaddress',
-  {
-    ...fixedAddressFields,
-    network: v.optional(text, ''),
-    name: v.optional(text, ''),
-    extattrs: v.optional(v.record(text, attribute), {}),
-  },
-  (object, answer): DescribedReservation => {
-    const { network, name, extattrs } = object;
-    const own = Object.entries(extattrs).filter(([, { inheritance_source: source }]) => source === undefined);
-    const attributes = new Map(own.map(([key, { value }]) => [key, value]));
-    return { ...asReservation(object, answer), network: parseCidr(network), name, attributes };
-  },
-);
-
 /** `server_association_type` of a reserved range (NIOS 9.0 documentation, "Configuring IPv4 Address Ranges"). */
 export const unserved = 'NONE';
 
-/** The MAC address of a reservation, which no client has (NIOS 9.0 documentation, "Configuring IPv4 Reservations"). */
-export const zeroMac = '00:00:00:00:00:00';
+export type Objects = ReturnType<typeof objectsIn>;
 
-function asReservation(object: ObjectOf<typeof fixedAddressFields>, answer: Answerer): Reservation {
-  const { ipv4addr, network_view, comment, mac, match_client } = object;
+/** Makes the kinds of objects of a family. */
+function objectsIn(dialect: Dialect) {
+  const { prefix, identity, around } = dialect;
+  const fixedType = `${prefix}fixedaddress`;
+  const networkType = `${prefix}network`;
+  const inView = { network_view: v.optional(text, 'default'), comment: v.optional(text, '') };
+  const place = { _ref: referenceTo(networkType), network: text };
+  const address = addressOf(dialect.family);
+
+  const ofFixed = { _ref: referenceTo(fixedType), ...inView };
+  const fixedFields = [dialect.address, 'network_view', 'comment', ...identity].join();
+  const ofDescription = {
+    network: v.optional(text, ''),
+    name: v.optional(text, ''),
+    extattrs: v.optional(v.record(text, attribute), {}),
+  };
+  type Fixed = v.InferOutput<Dialect['fixed']> & ObjectOf<typeof ofFixed>;
+  const asReservation = ({ _ref, network_view: view, ...fixed }: Fixed, answer: Answerer): Reservation => {
+    const { address, comment, isReserved, matchedBy, mac } = fixed;
+    return { address, view, comment, isReserved, matchedBy, mac, seen: seenIn(answer, { _ref }) };
+  };
   return {
-    address: ipv4addr,
-    view: network_view,
-    comment,
-    // The only kind of fixed address that we make: a client could get any other kind by DHCP.
-    isReserved: match_client === 'RESERVED' && (mac === zeroMac || mac === ''),
-    matchedBy: match_client,
-    mac,
-    seen: seenIn(answer, object),
+    ...dialect,
+    reservation: {
+      type: fixedType,
+      schema: v.intersect([dialect.fixed, v.object(ofFixed)]),
+      fields: fixedFields,
+      read: asReservation,
+    },
+    /** With all that tells who has made it. */
+    describedReservation: {
+      type: fixedType,
+      schema: v.intersect([dialect.fixed, v.object({ ...ofFixed, ...ofDescription })]),
+      fields: `${fixedFields},${Object.keys(ofDescription).join()}`,
+      read: (object: Fixed & ObjectOf<typeof ofDescription>, answer: Answerer): DescribedReservation => {
+        const { network, name, extattrs } = object;
+        const own = Object.entries(extattrs).filter(([, { inheritance_source: source }]) => source === undefined);
+        const attributes = new Map(own.map(([key, { value }]) => [key, value]));
+        return { ...asReservation(object, answer), network: parseCidr(network), name, attributes };
+      },
+    },
+    network: kindOf(
+      networkType,
+      { ...place, ...inView, extattrs: v.optional(NamedNetwork, {}) },
+      (object, answer): Network => {
+        const { network_view: view, comment, extattrs } = object;
+        const name = extattrs[networkNameAttribute]?.value;
+        const names = name === undefined ? [] : [name].flat().map(String);
+        return { cidr: cidrOf(object), view, comment, names, seen: seenIn(answer, object) };
+      },
+    ),
+    /**
+     * How full networks are: tenths of a percent, as of the grid's last count (`utilization_update`). The vendor says "percentage"
+     * (infobloxopen/infoblox-nios-go-client, ipam/docs/Network.md); public clients that make a share of it divide by 1000.
+     */
+    networkUtilization: kindOf(networkType, { ...place, utilization: v.pipe(v.number(), v.minValue(0)) }, (object) => ({
+      cidr: cidrOf(object),
+      tenths: object.utilization,
+    })),
+    /** Where networks lie, of which there may be many. */
+    networkCidr: kindOf(networkType, place, cidrOf),
+    /** Where the network lies that an address is in. */
+    networkAround: kindOf(around.type, { ...place, _ref: referenceTo(around.type) }, cidrOf),
+    range: kindOf(
+      `${prefix}range`,
+      {
+        _ref: referenceTo(`${prefix}range`),
+        // One that delegates prefixes alone has no addresses.
+        start_addr: v.optional(address),
+        end_addr: v.optional(address),
+        network: text,
+        ...inView,
+        server_association_type: v.optional(text, unserved),
+      },
+      (object, answer): Range => ({
+        first: object.start_addr ?? '',
+        last: object.end_addr ?? '',
+        network: cidrOf(object),
+        view: object.network_view,
+        comment: object.comment,
+        isReserved: object.server_association_type === unserved,
+        seen: seenIn(answer, object),
+      }),
+    ),
+    /**
+     * What is at an address; undefined if nothing is. Its status does not tell: the network's own address is USED, and no source says
+     * what one inside a range is. UNMANAGED is what discovery has found, which is no object.
+     */
+    occupant: kindOf(
+      `ipv${dialect.family}address`,
+      {
+        ip_address: address,
+        objects: v.optional(v.pipe(v.array(v.string()), v.maxLength(1_000)), []),
+        types: v.optional(v.pipe(v.array(text), v.maxLength(100)), []),
+        comment: v.optional(text, ''),
+      },
+      ({ ip_address: address, objects, types, comment }): Occupant | undefined => {
+        if (objects.length === 0 && !types.includes('UNMANAGED')) return undefined;
+        const isReservation = objects.length === 1 && typeOf(objects[0] ?? '') === fixedType;
+        return { address, comment: isReservation ? comment : '' };
+      },
+    ),
   };
 }
 
-export const network = kindOf(
-  'network',
-  {
-    _ref: referenceTo('network'),
-    network: text,
-    network_view: v.optional(text, 'default'),
-    comment: v.optional(text, ''),
-    extattrs: v.optional(NamedNetwork, {}),
-  },
-  (object, answer): Network => {
-    const { network_view: view, comment, extattrs } = object;
-    const name = extattrs[networkNameAttribute]?.value;
-    const names = name === undefined ? [] : [name].flat().map(String);
-    return { cidr: cidrOf(object), view, comment, names, seen: seenIn(answer, object) };
-  },
-);
-
-/**
- * How full networks are: tenths of a percent, as of the grid's last count (`utilization_update`). The vendor says "percentage"
- * (infobloxopen/infoblox-nios-go-client, ipam/docs/Network.md); public clients that make a share of it divide by 1000.
- */
-export const networkUtilization = kindOf(
-  'network',
-  { _ref: referenceTo('network'), network: text, utilization: v.pipe(v.number(), v.minValue(0)) },
-  (object) => ({ cidr: cidrOf(object), tenths: object.utilization }),
-);
-
-/** Where networks lie, of which there may be many. */
-export const networkCidr = kindOf('network', { _ref: referenceTo('network'), network: text }, cidrOf);
+export const objectsOf: Readonly<Record<Family, Objects>> = { 4: objectsIn(dialects[4]), 6: objectsIn(dialects[6]) };
 
 /** @throws GridError `bad-answer` */
 export function cidrOf({ network }: { readonly network: string }): Cidr {
@@ -157,47 +186,6 @@ function seenIn({ host, answeredAt }: Answerer, { _ref: object }: { readonly _re
 export function anyOf(type: string, fields: string) {
   return { ...kindOf(type, { _ref: referenceTo(type) }, ({ _ref }) => _ref), fields };
 }
-
-export const range = kindOf(
-  'range',
-  {
-    _ref: referenceTo('range'),
-    start_addr: ipv4,
-    end_addr: ipv4,
-    network: text,
-    network_view: v.optional(text, 'default'),
-    comment: v.optional(text, ''),
-    server_association_type: v.optional(text, unserved),
-  },
-  (object, answer): Range => ({
-    first: object.start_addr,
-    last: object.end_addr,
-    network: cidrOf(object),
-    view: object.network_view,
-    comment: object.comment,
-    isReserved: object.server_association_type === unserved,
-    seen: seenIn(answer, object),
-  }),
-);
-
-/**
- * What is at an address; undefined if nothing is. Its status does not tell: the network's own address is USED, and no source says what
- * one inside a range is. UNMANAGED is what discovery has found, which is no object.
- */
-export const occupant = kindOf(
-  'ipv4address',
-  {
-    ip_address: ipv4,
-    objects: v.optional(v.pipe(v.array(v.string()), v.maxLength(1_000)), []),
-    types: v.optional(v.pipe(v.array(text), v.maxLength(100)), []),
-    comment: v.optional(text, ''),
-  },
-  ({ ip_address: address, objects, types, comment }): Occupant | undefined => {
-    if (objects.length === 0 && !types.includes('UNMANAGED')) return undefined;
-    const isReservation = objects.length === 1 && typeOf(objects[0] ?? '') === fixedAddress.type;
-    return { address, comment: isReservation ? comment : '' };
-  },
-);
 
 /** An extensible attribute as the grid defines it. */
 export interface DefinedAttribute {

@@ -7,6 +7,7 @@ import type {
   DescribedReservation,
   Description,
   Grid,
+  MarkPlace,
   Network,
   NetworkPlace,
   NetworkSource,
@@ -20,7 +21,9 @@ import type {
 } from '../grid.ts';
 import { beginsAs, firstWords, type MarkFilter, networkMark } from '../mark.ts';
 import { AttributedRequests, type ExtensibleAttributes } from './attributes.ts';
-import * as objects from './objects.ts';
+import type { Facts } from './connection/hosts.ts';
+import { Families } from './families.ts';
+import { anyOf, attributeDefinition, cidrOf, NextAddresses, NextNetworks, parseAnswer, unserved } from './objects.ts';
 import { type Query, type Question, referenceTo, typeOf } from './request.ts';
 import { findExactly, searchPages } from './search.ts';
 import type { Session } from './session.ts';
@@ -28,27 +31,31 @@ import type { Session } from './session.ts';
 export class WapiGrid implements Grid {
   readonly #session: Session;
   readonly #attributed: AttributedRequests;
+  readonly #families: Families;
 
-  constructor(session: Session, attributes: ExtensibleAttributes) {
+  constructor(session: Session, attributes: ExtensibleAttributes, facts?: Facts) {
     this.#session = session;
     this.#attributed = new AttributedRequests(session, attributes);
+    this.#families = new Families(facts);
   }
 
   /** Learns which extensible attributes the grid defines. Spares creates that it would refuse; such refusals teach the same. */
   async learnAttributes(signal: AbortSignal): Promise<void> {
-    const defined = searchPages(this.#session, { ...objects.attributeDefinition, query: {} }, signal);
+    const defined = searchPages(this.#session, { ...attributeDefinition, query: {} }, signal);
     this.#attributed.learn(await Array.fromAsync(defined));
   }
 
   async find(
     mark: string,
-    view: string | undefined,
+    { view, family }: MarkPlace,
     signal: AbortSignal,
   ): Promise<{ found: Reservation[]; unconfirmed?: GridError }> {
-    const search = { ...objects.fixedAddress, query: { comment: mark, ...scope({ view }) } };
+    const query = { comment: mark, ...scope({ view }) };
     const find = async (confirm: boolean) => {
-      const found = await findExactly(this.#session, { ...search, confirm }, signal);
-      return found.filter(({ comment }) => comment === mark);
+      const searched = this.#families.searched(family).map(({ reservation }) => {
+        return findExactly(this.#session, { ...reservation, query, confirm }, signal);
+      });
+      return (await Promise.all(searched)).flat().filter(({ comment }) => comment === mark);
     };
     try {
       return { found: await find(true) };
@@ -59,13 +66,17 @@ export class WapiGrid implements Grid {
   }
 
   at(address: string, view: string | undefined, signal: AbortSignal): Promise<Reservation[]> {
-    const query = { ipv4addr: address, ...scope({ view }) };
-    return findExactly(this.#session, { ...objects.fixedAddress, query }, signal);
+    const of = this.#families.of(address);
+    const query = { [of.address]: address, ...scope({ view }) };
+    return findExactly(this.#session, { ...of.reservation, query }, signal);
   }
 
   list(filter: ReservationFilter, signal: AbortSignal): AsyncIterable<Reservation> {
     const { confirm } = filter;
-    const found = searchPages(this.#session, { ...objects.fixedAddress, query: scope(filter), confirm }, signal);
+    const query = scope(filter);
+    const found = this.#families.search(filter, ({ reservation }) => {
+      return searchPages(this.#session, { ...reservation, query, confirm }, signal);
+    });
     return matching(found, filter);
   }
 
@@ -74,14 +85,17 @@ export class WapiGrid implements Grid {
     signal: AbortSignal,
   ): AsyncIterable<DescribedReservation> {
     const { confirm, attributes = {} } = filter;
-    const search = { ...objects.describedAddress, query: scope(filter), confirm, attributes };
-    return matching(this.#attributed.list(search, signal), filter);
+    const query = scope(filter);
+    const found = this.#families.search(filter, ({ describedReservation }) => {
+      return this.#attributed.list({ ...describedReservation, query, confirm, attributes }, signal);
+    });
+    return matching(found, filter);
   }
 
   async isUsed(address: string, view: string, signal: AbortSignal): Promise<boolean | undefined> {
     const query = { ip_address: address, network_view: view };
     try {
-      const found = await findExactly(this.#session, { ...objects.occupant, query }, signal);
+      const found = await findExactly(this.#session, { ...this.#families.of(address).occupant, query }, signal);
       return found.length === 0 ? undefined : found[0] !== undefined;
     } catch (error) {
       // Users with restricted rights may not read this type; the create decides then.
@@ -90,29 +104,31 @@ export class WapiGrid implements Grid {
     }
   }
 
-  /** A reservation is a fixed address with the zero MAC, matched by RESERVED (NIOS 9.0 documentation, "Configuring IPv4 Reservations"). */
   async reserve(
     { source, comment, name, attributes }: Description & { readonly source: AddressSource },
     signal: AbortSignal,
   ): Promise<Pick<Reservation, 'address' | 'view'>> {
     const { view } = source;
-    const ipv4addr = 'address' in source ? source.address : `func:nextavailableip:${spanOf(source.nextOf)},${view}`;
-    const what = { ipv4addr, network_view: view, match_client: 'RESERVED', mac: objects.zeroMac };
+    const of = this.#families.of('address' in source ? source.address : source.nextOf);
+    const address = 'address' in source ? source.address : `func:nextavailableip:${spanOf(source.nextOf)},${view}`;
     const change = {
-      body: { ...what, comment, name },
+      body: { [of.address]: address, network_view: view, ...of.reserved(), comment, name },
       attributes: { ...attributes, ...reservedAt(this.#session.clock.wall()) },
     };
-    const made = await this.#attributed.create(objects.fixedAddress, change, signal);
-    return { address: made.ipv4addr, view: made.network_view };
+    const made = await this.#attributed.create(of.reservation, change, signal);
+    return { address: made.address, view: made.network_view };
   }
 
   async ranges(filter: RangeFilter, signal: AbortSignal): Promise<Range[]> {
     const { mark, touching, confirm } = filter;
     const query = { ...scope(filter), ...(mark !== undefined && { comment: mark }) };
-    const found = searchPages(this.#session, { ...objects.range, query, confirm }, signal);
+    const found = this.#families.search(filter, ({ range }) => {
+      return searchPages(this.#session, { ...range, query, confirm }, signal);
+    });
     const ranges = await Array.fromAsync(matching(found, filter));
     return ranges.filter((one) => {
-      return (mark === undefined || one.comment === mark) && (touching === undefined || intersect(one, touching));
+      if (one.first === '' || (mark !== undefined && one.comment !== mark)) return false;
+      return touching === undefined || intersect(one, touching);
     });
   }
 
@@ -121,8 +137,8 @@ export class WapiGrid implements Grid {
     signal: AbortSignal,
   ): Promise<void> {
     const where = { start_addr: first, end_addr: last, network: network.text, network_view: view };
-    const body = { ...where, server_association_type: objects.unserved, comment, name };
-    await this.#attributed.create(objects.range, { body, attributes }, signal);
+    const body = { ...where, server_association_type: unserved, comment, name };
+    await this.#attributed.create(this.#families.of(first).range, { body, attributes }, signal);
   }
 
   async occupants(
@@ -131,7 +147,8 @@ export class WapiGrid implements Grid {
     signal: AbortSignal,
   ): Promise<Occupant[]> {
     const query = { 'ip_address>': first, 'ip_address<': last, ...scope({ network, view }) };
-    const found = await Array.fromAsync(searchPages(this.#session, { ...objects.occupant, query, confirm }, signal));
+    const search = { ...this.#families.of(first).occupant, query, confirm };
+    const found = await Array.fromAsync(searchPages(this.#session, search, signal));
     return found.filter((one) => one !== undefined).sort((one, other) => compareAddresses(one.address, other.address));
   }
 
@@ -143,47 +160,60 @@ export class WapiGrid implements Grid {
     const body = { comment, ...(name === undefined ? {} : { name }) };
     const change = { body, attributes: attributes && { ...attributes, ...reservedAt(this.#session.clock.wall()) } };
     const answer = await this.#attributed.change(seen, change, signal);
-    objects.parseAnswer(referenceTo(typeOf(seen.object)), answer, { what: 'PUT', outcome: 'unknown' });
+    parseAnswer(referenceTo(typeOf(seen.object)), answer, { what: 'PUT', outcome: 'unknown' });
   }
 
   /** A success that is not WAPI's, the reference, is none: something else may have answered. */
   async remove({ seen }: Sighted, signal: AbortSignal): Promise<void> {
     try {
       const answer = await this.#session.write(seen, { method: 'DELETE' }, signal);
-      objects.parseAnswer(referenceTo(typeOf(seen.object)), answer, { what: 'DELETE', outcome: 'unknown' });
+      parseAnswer(referenceTo(typeOf(seen.object)), answer, { what: 'DELETE', outcome: 'unknown' });
     } catch (error) {
       if (!hasReason(error, 'missing')) throw error;
     }
   }
 
-  async networkAt(where: Parameters<Grid['networkAt']>[0], signal: AbortSignal): Promise<Network | undefined> {
-    const search = { ...objects.network, query: placeQuery(where), confirm: where.confirm };
+  async networkAt(
+    { cidr, view, confirm }: Parameters<Grid['networkAt']>[0],
+    signal: AbortSignal,
+  ): Promise<Network | undefined> {
+    const search = { ...this.#families.of(cidr).network, query: scope({ network: cidr, view }), confirm };
     return (await findExactly(this.#session, search, signal))[0];
   }
 
   async utilization(place: NetworkPlace, signal: AbortSignal) {
-    const search = { ...objects.networkUtilization, query: placeQuery(place) };
+    const of = this.#families.of('cidr' in place ? place.cidr : place.address);
+    const { around, isCounted, networkUtilization } = of;
+    if (!isCounted) return undefined;
+    const where = 'cidr' in place ? { network: place.cidr.text } : { [around.by]: place.address };
+    const search = { ...networkUtilization, query: { ...where, network_view: place.view } };
     return (await findExactly(this.#session, search, signal))[0];
   }
 
-  async networksNamed(name: string, view: string, signal: AbortSignal): Promise<Network[]> {
+  async networksNamed(
+    name: string,
+    { view, family }: Parameters<Grid['networksNamed']>[1],
+    signal: AbortSignal,
+  ): Promise<Network[]> {
+    const { network } = this.#families.of(family);
     const byComment = { 'comment~': `^${literal(networkMark(name))}`, network_view: view };
-    const byAttribute = { ...objects.network, query: { network_view: view }, attributes: ofNetwork(name) };
+    const byAttribute = { ...network, query: { network_view: view }, attributes: ofNetwork(name) };
     const found = await Promise.all([
-      findExactly(this.#session, { ...objects.network, query: byComment }, signal),
+      findExactly(this.#session, { ...network, query: byComment }, signal),
       Array.fromAsync(this.#attributed.list(byAttribute, signal)),
     ]);
     return found.flat();
   }
 
   async networksOverlapping(cidr: Cidr, view: string, signal: AbortSignal): Promise<Cidr[]> {
-    // All octets that the prefix fixes: an expression that every dialect has.
-    const octets = cidr.base.split('.').slice(0, Math.floor(cidr.prefix / 8));
-    const inside = octets.length === 0 ? {} : { 'network~': `^${literal(octets.join('.'))}\\.` };
-    const lists = [{ contains_address: cidr.base }, inside].map(async (query) => {
-      const search = { ...objects.networkCidr, query: { ...query, network_view: view } };
-      return Array.fromAsync(searchPages(this.#session, search, signal));
-    });
+    const { around, commonText, networkAround, networkCidr } = this.#families.of(cidr);
+    const beginning = commonText(cidr);
+    // An expression that every dialect has.
+    const inside = beginning === '' ? {} : { 'network~': `^${literal(beginning)}` };
+    const lists = [
+      { ...networkAround, query: { [around.by]: cidr.base, network_view: view } },
+      { ...networkCidr, query: { ...inside, network_view: view } },
+    ].map((search) => Array.fromAsync(searchPages(this.#session, search, signal)));
     const others = (await Promise.all(lists))
       .flat()
       .filter((other) => other.text !== cidr.text && overlaps(other, cidr));
@@ -200,8 +230,9 @@ export class WapiGrid implements Grid {
         ? source.cidr.text
         : `func:nextavailablenetwork:${source.nextOf.text},${view},${source.prefixLength}`;
     const body = { network, network_view: view, comment };
-    const made = await this.#attributed.create(objects.networkCidr, { body, attributes: ofNetwork(name) }, signal);
-    return objects.cidrOf(made);
+    const { networkCidr } = this.#families.of('cidr' in source ? source.cidr : source.nextOf);
+    const made = await this.#attributed.create(networkCidr, { body, attributes: ofNetwork(name) }, signal);
+    return cidrOf(made);
   }
 
   /**
@@ -212,10 +243,11 @@ export class WapiGrid implements Grid {
     const { view, nextOf } = source;
     const isOfNetworks = 'prefixLength' in source;
     const isOfRange = 'first' in nextOf;
-    const type = isOfNetworks ? 'networkcontainer' : isOfRange ? 'range' : 'network';
+    const { prefix } = this.#families.of(nextOf);
+    const type = `${prefix}${isOfNetworks ? 'networkcontainer' : isOfRange ? 'range' : 'network'}`;
     const place = isOfRange ? { start_addr: nextOf.first, end_addr: nextOf.last } : { network: nextOf.text };
     const query = { ...place, network_view: view };
-    const [path] = await findExactly(this.#session, { ...objects.anyOf(type, 'comment'), query }, signal);
+    const [path] = await findExactly(this.#session, { ...anyOf(type, 'comment'), query }, signal);
     if (path === undefined) return undefined;
     const what = isOfNetworks ? 'next_available_network' : 'next_available_ip';
     const body = { num: 1, ...(isOfNetworks && { cidr: source.prefixLength }) };
@@ -223,8 +255,8 @@ export class WapiGrid implements Grid {
     try {
       const answer = await this.#session.request(request, signal);
       const next = isOfNetworks
-        ? objects.parseAnswer(objects.NextNetworks, answer, { what }).networks
-        : objects.parseAnswer(objects.NextAddresses, answer, { what }).ips;
+        ? parseAnswer(NextNetworks, answer, { what }).networks
+        : parseAnswer(NextAddresses, answer, { what }).ips;
       return next.length > 0;
     } catch (error) {
       if (hasReason(error, 'no-free-address', 'no-free-network')) return false;
@@ -235,28 +267,27 @@ export class WapiGrid implements Grid {
   async exists({ view, container }: Surroundings, signal: AbortSignal): Promise<boolean> {
     const search =
       container === undefined
-        ? { ...objects.anyOf('networkview', 'comment'), query: { name: view } }
-        : { ...objects.anyOf('networkcontainer', 'comment'), query: { network: container.text, network_view: view } };
+        ? { ...anyOf('networkview', 'comment'), query: { name: view } }
+        : { ...anyOf(this.#containerOf(container), 'comment'), query: scope({ network: container, view }) };
     return (await findExactly(this.#session, search, signal)).length > 0;
   }
 
   async create({ view, container }: Surroundings, signal: AbortSignal): Promise<void> {
     if (container === undefined) {
       const body = { name: view, comment: 'infoblox-cni' };
-      await this.#attributed.create(objects.anyOf('networkview', 'name'), { body }, signal);
+      await this.#attributed.create(anyOf('networkview', 'name'), { body }, signal);
     } else {
       const body = { network: container.text, network_view: view, comment: 'infoblox-cni network container' };
-      await this.#attributed.create(objects.anyOf('networkcontainer', 'network'), { body }, signal);
+      await this.#attributed.create(anyOf(this.#containerOf(container), 'network'), { body }, signal);
     }
+  }
+
+  #containerOf(container: Cidr): string {
+    return `${this.#families.of(container).prefix}networkcontainer`;
   }
 }
 
-function placeQuery(place: NetworkPlace): Query {
-  const where = 'cidr' in place ? { network: place.cidr.text } : { contains_address: place.address };
-  return { ...where, network_view: place.view };
-}
-
-/** What narrows a search of fixed addresses or ranges. */
+/** What narrows a search to a view, a network in it, and marks. */
 function scope({ marks, network, view }: ReservationFilter): Query {
   return {
     ...(marks && { 'comment~': markExpression(marks) }),

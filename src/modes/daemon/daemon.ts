@@ -137,7 +137,7 @@ async function build({ options, surroundings, tracing, clock, log, recentErrors 
     options,
     conditions,
     clock,
-    memory: { remembered: store.fact('writer'), remember: (name) => store.setFact('writer', name) },
+    facts: store,
     watch: (transport) =>
       observed(transport, metrics === undefined ? [tracing.exchange] : [tracing.exchange, metrics.exchange]),
     random: host.random,

@@ -8,7 +8,7 @@ import type { Log } from '../../infoblox/log.ts';
 import { ExtensibleAttributes } from '../../infoblox/wapi/attributes.ts';
 import type { ClientPair } from '../../infoblox/wapi/connection/agent.ts';
 import { createAgent, greet, type PeerListeners, type TlsOptions } from '../../infoblox/wapi/connection/agent.ts';
-import { GridHosts, type WriterMemory } from '../../infoblox/wapi/connection/hosts.ts';
+import { type Facts, GridHosts } from '../../infoblox/wapi/connection/hosts.ts';
 import {
   createTransport,
   type Exchange,
@@ -32,7 +32,7 @@ interface GridAccessDeps {
   readonly options: Options;
   readonly conditions: Conditions;
   readonly clock: Clock;
-  readonly memory?: WriterMemory;
+  readonly facts?: Facts;
   /** Stands between the session and the connections, and sees what is exchanged with the grid. */
   readonly watch?: ((transport: Transport) => Transport) | undefined;
   /** Spreads pauses: gives a number from 0 up to 1. */
@@ -50,7 +50,7 @@ export function buildGridAccess(deps: GridAccessDeps) {
   const attributes = new ExtensibleAttributes(options.clusterName, options.labels, ({ name, type, value }) => {
     log.warn('extensible attribute left out: the grid does not accept it', { name, type, value });
   });
-  const grid = new WapiGrid(session, attributes);
+  const grid = new WapiGrid(session, attributes, deps.facts);
   /** Ends the session on the grid and closes the connections. */
   const close = () => session.close(deadline(clock, logoutTimeoutMs));
   const learnAttributes = (signal: AbortSignal) => grid.learnAttributes(signal);
@@ -59,7 +59,7 @@ export function buildGridAccess(deps: GridAccessDeps) {
 }
 
 function openSession(deps: GridAccessDeps, gridState: GridState, certificates: Map<string, X509Certificate>) {
-  const { options, conditions, clock, memory, watch, random, log } = deps;
+  const { options, conditions, clock, facts, watch, random, log } = deps;
   const { clientCertificate } = options;
   const shown = clientCertificate && { client: () => usablePair(clientCertificate, conditions) };
   const tls: TlsOptions = { ...options.tls, ...shown };
@@ -75,7 +75,7 @@ function openSession(deps: GridAccessDeps, gridState: GridState, certificates: M
   const transport = createTransport(createAgent(tls, maxConnections, listeners), clock);
   const session = new Session({
     transport: watch?.(transport) ?? transport,
-    hosts: new GridHosts(options.gridHosts, clock, memory),
+    hosts: new GridHosts(options.gridHosts, clock, facts),
     credentials: new Credentials({
       username: options.wapiUsername,
       readPassword: options.readPassword,

@@ -1,6 +1,13 @@
 /** What every implementation of the port `Grid` has to do: the same cases for the one over WAPI and for the one in memory. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type Cidr, type Interval, intervalOf, parseCidr } from '../../../src/infoblox/address.ts';
+import {
+  addressAt,
+  type Cidr,
+  type Family,
+  type Interval,
+  intervalOf,
+  parseCidr,
+} from '../../../src/infoblox/address.ts';
 import { describeReservation, ofNetwork, reservedAtIn } from '../../../src/infoblox/attributes.ts';
 import {
   type AddressSource,
@@ -30,7 +37,70 @@ export interface GridUnderTest {
   end(): Promise<void>;
 }
 
+/** The places of the cases in one family. */
+interface Ground {
+  readonly family: Family;
+  /** A network with few hosts, and how many. */
+  readonly small: Cidr;
+  readonly hosts: number;
+  readonly wide: Cidr;
+  /** A network that is not there. */
+  readonly gone: Cidr;
+  /** Room for two networks of a length. */
+  readonly container: Cidr;
+  readonly prefixLength: number;
+  readonly inContainer: readonly [string, string];
+  /** Beside `small`, in it, around both, and elsewhere. */
+  readonly beside: Cidr;
+  readonly further: Cidr;
+  readonly inner: Cidr;
+  readonly outer: Cidr;
+  readonly elsewhere: Cidr;
+  /** An address of `small` and `wide`, by its offset. */
+  readonly at: (offset: number) => string;
+}
+
+const grounds: readonly Ground[] = [
+  {
+    family: 4,
+    small: cidr('10.0.0.0/29'),
+    hosts: 6,
+    wide: cidr('10.0.0.0/24'),
+    gone: cidr('10.9.0.0/24'),
+    container: cidr('172.18.0.0/23'),
+    prefixLength: 24,
+    inContainer: ['172.18.0.0/24', '172.18.1.0/24'],
+    beside: cidr('10.0.1.0/24'),
+    further: cidr('10.0.2.0/29'),
+    inner: cidr('10.0.0.4/30'),
+    outer: cidr('10.0.0.0/20'),
+    elsewhere: cidr('10.2.0.0/16'),
+    at: (offset) => `10.0.0.${offset}`,
+  },
+  {
+    family: 6,
+    small: cidr('fd00:18:1::/125'),
+    hosts: 7,
+    wide: cidr('fd00:18:1::/64'),
+    gone: cidr('fd00:99::/64'),
+    container: cidr('fd00:18:8::/63'),
+    prefixLength: 64,
+    inContainer: ['fd00:18:8::/64', 'fd00:18:8:1::/64'],
+    beside: cidr('fd00:18:1:1::/64'),
+    further: cidr('fd00:18:1:2::/125'),
+    inner: cidr('fd00:18:1::4/126'),
+    outer: cidr('fd00:18:1::/48'),
+    elsewhere: cidr('fd00:19::/48'),
+    at: (offset) => `fd00:18:1::${offset.toString(16)}`,
+  },
+];
+
 export function gridContract(open: () => Promise<GridUnderTest>): void {
+  describe.each(grounds)('IPv$family', (ground) => contractIn(ground, open));
+}
+
+function contractIn(ground: Ground, open: () => Promise<GridUnderTest>): void {
+  const { family, small, wide, gone, container, at } = ground;
   let outside: GridUnderTest;
   let grid: Grid;
 
@@ -41,7 +111,6 @@ export function gridContract(open: () => Promise<GridUnderTest>): void {
   afterEach(() => outside.end());
 
   const view = 'default';
-  const small = cidr('10.0.0.0/29');
   const inTime = () => AbortSignal.timeout(20_000);
   const failure = (promise: Promise<unknown>) =>
     promise.then(
@@ -53,7 +122,7 @@ export function gridContract(open: () => Promise<GridUnderTest>): void {
   const next: AddressSource = { view, nextOf: small };
   const reserve = (comment: string, source: AddressSource = next) =>
     grid.reserve({ source, comment, name: 'web', attributes: {} }, inTime());
-  const found = async (mark: string) => (await grid.find(mark, view, inTime())).found;
+  const found = async (mark: string) => (await grid.find(mark, { view, family }, inTime())).found;
   const seen = async (mark: string) => {
     const [one] = await found(mark);
     if (one === undefined) throw new Error(`nothing carries ${mark}`);
@@ -63,6 +132,7 @@ export function gridContract(open: () => Promise<GridUnderTest>): void {
   const later = ({ seen: at }: Sighted, milliseconds: number) => ({
     seen: sighting({ ...at, answeredAt: at.answeredAt + milliseconds }),
   });
+  const hosts = Array.from({ length: ground.hosts }, (_, index) => at(index + 1));
   const createNetwork = (one: Cidr, name = 'net-1', comment = networkMark(name)) =>
     grid.createNetwork({ source: { view, cidr: one }, name, comment }, inTime());
   const networkAt = (one: Cidr) => grid.networkAt({ cidr: one, view }, inTime());
@@ -73,7 +143,7 @@ export function gridContract(open: () => Promise<GridUnderTest>): void {
     test('is reserved, found by its mark and at its place, and free again when that is removed', async () => {
       const mark = markOf('c1');
       const made = await reserve(mark);
-      expect(made).toMatchObject({ view, address: expect.stringMatching(/^10\.0\.0\.[1-6]$/) });
+      expect(made).toMatchObject({ view, address: expect.toBeOneOf(hosts) });
       const one = await seen(mark);
       expect(one).toMatchObject({ ...made, comment: mark, isReserved: true, matchedBy: 'RESERVED' });
       expect(await grid.at(made.address, view, inTime())).toMatchObject([{ comment: mark }]);
@@ -86,21 +156,21 @@ export function gridContract(open: () => Promise<GridUnderTest>): void {
 
     test('is every host address of the network once, and then none', async () => {
       const addresses = new Set<string>();
-      for (let n = 0; n < 6; n += 1) addresses.add((await reserve(markOf(`c${n}`))).address);
-      expect([...addresses].sort()).toEqual([1, 2, 3, 4, 5, 6].map((n) => `10.0.0.${n}`));
+      for (const n of hosts.keys()) addresses.add((await reserve(markOf(`c${n}`))).address);
+      expect([...addresses].sort()).toEqual(hosts);
       expect(await grid.hasRoom({ view, nextOf: small }, inTime())).toBe(false);
-      expect(await failure(reserve(markOf('c7')))).toMatchObject({ reason: 'no-free-address', outcome: 'none' });
+      expect(await failure(reserve(markOf('more')))).toMatchObject({ reason: 'no-free-address', outcome: 'none' });
       await grid.remove(await seen(markOf('c3')), inTime());
       expect(await grid.hasRoom({ view, nextOf: small }, inTime())).toBe(true);
-      await expect(reserve(markOf('c7'))).resolves.toMatchObject({ view });
+      await expect(reserve(markOf('more'))).resolves.toMatchObject({ view });
     });
 
     test('that is asked for is had or refused, whoever has it', async () => {
-      const source = { view, address: '10.0.0.3' };
+      const source = { view, address: at(3) };
       outside.addClient({ ...source, comment: 'printer' });
       expect(await failure(reserve(markOf('c1'), source))).toMatchObject({ reason: 'conflict', outcome: 'none' });
-      expect(await grid.at('10.0.0.3', view, inTime())).toMatchObject([{ comment: 'printer', isReserved: false }]);
-      expect(await reserve(markOf('c1'), { view, address: '10.0.0.4' })).toEqual({ view, address: '10.0.0.4' });
+      expect(await grid.at(at(3), view, inTime())).toMatchObject([{ comment: 'printer', isReserved: false }]);
+      expect(await reserve(markOf('c1'), { view, address: at(4) })).toEqual({ view, address: at(4) });
     });
 
     test('of hosts that ask at once is never the same', async () => {
@@ -111,9 +181,9 @@ export function gridContract(open: () => Promise<GridUnderTest>): void {
     });
 
     test('cannot come from a network that is not there', async () => {
-      const gone = { view, nextOf: cidr('10.9.0.0/24') };
-      expect(await failure(reserve(markOf('c1'), gone))).toMatchObject({ outcome: 'none' });
-      expect(await grid.hasRoom(gone, inTime())).toBeUndefined();
+      const nothing = { view, nextOf: gone };
+      expect(await failure(reserve(markOf('c1'), nothing))).toMatchObject({ outcome: 'none' });
+      expect(await grid.hasRoom(nothing, inTime())).toBeUndefined();
     });
 
     test('is looked for letter by letter, in one view or in all', async () => {
@@ -123,8 +193,8 @@ export function gridContract(open: () => Promise<GridUnderTest>): void {
       await reserve(`${mark}1`);
       await reserve(mark, { view: 'other', nextOf: small });
       expect(await found(mark)).toEqual([]);
-      expect(await grid.find(mark, undefined, inTime())).toMatchObject({ found: [{ view: 'other' }] });
-      expect(await grid.find(mark, 'nowhere', inTime())).toEqual({ found: [] });
+      expect(await grid.find(mark, {}, inTime())).toMatchObject({ found: [{ view: 'other' }] });
+      expect(await grid.find(mark, { view: 'nowhere' }, inTime())).toEqual({ found: [] });
     });
   });
 
@@ -148,7 +218,7 @@ export function gridContract(open: () => Promise<GridUnderTest>): void {
       expect(await listed({ marks: { ...host, node: 'host' } })).toEqual([]);
       expect(await listed({ marks: host, view: 'nowhere' })).toEqual([]);
       expect(await listed({ network: small, view, confirm: true })).toEqual([...marks, 'router'].sort());
-      expect(await listed({ network: cidr('10.9.0.0/24') })).toEqual([]);
+      expect(await listed({ network: gone })).toEqual([]);
     });
 
     test('has also what somebody has added something to', async () => {
@@ -240,8 +310,7 @@ export function gridContract(open: () => Promise<GridUnderTest>): void {
   });
 
   describe('a network', () => {
-    const container = cidr('172.18.0.0/23');
-    const another = { view, nextOf: container, prefixLength: 24 };
+    const another = { view, nextOf: container, prefixLength: ground.prefixLength };
     const createNext = (name: string) =>
       grid.createNetwork({ source: another, name, comment: pendingNetworkMark(name) }, inTime());
 
@@ -251,10 +320,7 @@ export function gridContract(open: () => Promise<GridUnderTest>): void {
       expect(await failure(createNetwork(small))).toMatchObject({ reason: 'conflict', outcome: 'none' });
       const network = await networkAt(small);
       expect(network).toMatchObject({ cidr: small, view, comment: networkMark('net-1'), names: ['net-1'] });
-      expect(await grid.networkAt({ address: '10.0.0.5', view, confirm: true }, inTime())).toMatchObject({
-        cidr: small,
-      });
-      expect(await grid.networkAt({ address: '10.0.0.9', view }, inTime())).toBeUndefined();
+      expect(await grid.networkAt({ cidr: small, view, confirm: true }, inTime())).toMatchObject({ cidr: small });
       expect(await grid.networkAt({ cidr: small, view: 'nowhere' }, inTime())).toBeUndefined();
       if (network !== undefined) await grid.remove(network, inTime());
       expect(await networkAt(small)).toBeUndefined();
@@ -266,55 +332,56 @@ export function gridContract(open: () => Promise<GridUnderTest>): void {
       await grid.create({ view, container }, inTime());
       expect(await grid.hasRoom(another, inTime())).toBe(true);
       const made = [await createNext('a'), await createNext('b')].map(({ text }) => text);
-      expect(made).toEqual(['172.18.0.0/24', '172.18.1.0/24']);
+      expect(made).toEqual(ground.inContainer);
       expect(await failure(createNext('c'))).toMatchObject({ reason: 'no-free-network', outcome: 'none' });
       expect(await grid.hasRoom(another, inTime())).toBe(false);
     });
 
     test('is found by its name, in its comment or its attribute, and keeps that when its comment changes', async () => {
       await createNetwork(small, 'net-1', pendingNetworkMark('net-1'));
-      await createNetwork(cidr('10.0.1.0/29'), 'net-1', 'Paris');
-      await createNetwork(cidr('10.0.2.0/29'), 'net-10');
+      await createNetwork(ground.beside, 'net-1', 'Paris');
+      await createNetwork(ground.further, 'net-10');
       const named = async () => {
-        const all = await grid.networksNamed('net-1', view, inTime());
+        const all = await grid.networksNamed('net-1', { view, family }, inTime());
         const texts = all.map(({ cidr: { text }, comment }) => `${text} ${comment}`);
-        return [...new Set(texts)].filter((text) => !text.startsWith('10.0.2.')).sort();
+        return [...new Set(texts)].filter((text) => !text.startsWith(ground.further.text)).sort();
       };
-      expect(await named()).toEqual([`10.0.0.0/29 ${pendingNetworkMark('net-1')}`, '10.0.1.0/29 Paris']);
+      const paris = `${ground.beside.text} Paris`;
+      expect(await named()).toEqual([`${small.text} ${pendingNetworkMark('net-1')}`, paris].sort());
       const network = await networkAt(small);
       if (network !== undefined) await grid.relabel(network, { comment: `${networkMark('net-1')} - Oslo` }, inTime());
-      expect(await named()).toEqual([`10.0.0.0/29 ${networkMark('net-1')} - Oslo`, '10.0.1.0/29 Paris']);
+      expect(await named()).toEqual([`${small.text} ${networkMark('net-1')} - Oslo`, paris].sort());
       expect((await networkAt(small))?.names).toEqual(['net-1']);
-      expect(await grid.networksNamed('net-1', 'nowhere', inTime())).toEqual([]);
+      expect(await grid.networksNamed('net-1', { view: 'nowhere', family }, inTime())).toEqual([]);
     });
 
     test('shares addresses with those that it lies in, or that lie in it, not with itself', async () => {
       await createNetwork(small);
-      await createNetwork(cidr('10.0.1.0/24'));
-      const overlapping = async (text: string) =>
-        (await grid.networksOverlapping(cidr(text), view, inTime())).map((one) => one.text).sort();
-      expect(await overlapping('10.0.0.0/29')).toEqual([]);
-      expect(await overlapping('10.0.0.4/30')).toEqual(['10.0.0.0/29']);
-      expect(await overlapping('10.0.0.0/20')).toEqual(['10.0.0.0/29', '10.0.1.0/24']);
-      expect(await overlapping('10.2.0.0/16')).toEqual([]);
+      await createNetwork(ground.beside);
+      const overlapping = async (one: Cidr) =>
+        (await grid.networksOverlapping(one, view, inTime())).map(({ text }) => text).sort();
+      expect(await overlapping(small)).toEqual([]);
+      expect(await overlapping(ground.inner)).toEqual([small.text]);
+      expect(await overlapping(ground.outer)).toEqual([small.text, ground.beside.text].sort());
+      expect(await overlapping(ground.elsewhere)).toEqual([]);
     });
 
-    test('says how full it is', async () => {
+    test('says how full it is, if the grid counts', async () => {
       await createNetwork(small);
       for (const n of [1, 2, 3]) await reserve(markOf(`c${n}`));
-      const utilization = await grid.utilization({ address: '10.0.0.1', view }, inTime());
+      const utilization = await grid.utilization({ address: at(1), view }, inTime());
+      if (family === 6) return expect(utilization).toBeUndefined();
       expect(utilization).toMatchObject({ cidr: small });
       expect(utilization?.tenths).toBeGreaterThan(300);
       expect(utilization?.tenths).toBeLessThanOrEqual(500);
-      expect(await grid.utilization({ cidr: cidr('10.9.0.0/24'), view }, inTime())).toBeUndefined();
+      expect(await grid.utilization({ cidr: gone, view }, inTime())).toBeUndefined();
     });
   });
 
   describe('a range', () => {
-    const wide = cidr('10.0.0.0/24');
     const block = (n: number, { node = 'host-a', network = 'net-1' } = {}) =>
       blockMark({ origin: { cluster: 'c', node }, network, machine: '0123abcd', id: String(n).padStart(16, '0') });
-    const interval = (first: number, last: number) => ({ first: `10.0.0.${first}`, last: `10.0.0.${last}` });
+    const interval = (first: number, last: number) => ({ first: at(first), last: at(last) });
     const eight = interval(8, 15);
     const createRange = (where: Interval, comment: string, network = wide) =>
       grid.createRange({ ...where, network, view, comment, name: 'host-a', attributes: ofNetwork('net-1') }, inTime());
@@ -340,7 +407,7 @@ export function gridContract(open: () => Promise<GridUnderTest>): void {
       for (const where of [interval(1, 7), interval(16, 99)]) {
         expect(await comments({ network: wide, touching: where })).toEqual([]);
       }
-      await reserve(markOf('c1'), { view, address: '10.0.0.9' });
+      await reserve(markOf('c1'), { view, address: at(9) });
       await grid.remove(one, inTime());
       expect(await ranges({ network: wide })).toEqual([]);
       expect(await found(markOf('c1'))).toHaveLength(1);
@@ -361,16 +428,16 @@ export function gridContract(open: () => Promise<GridUnderTest>): void {
       expect(await comments({ marks: host, view: 'nowhere' })).toEqual([]);
       expect(await Array.fromAsync(grid.list({ marks: host }, inTime()))).toEqual([]);
       const kinds = (await ranges({ network: wide })).map(({ first, isReserved }) => [first, isReserved]);
-      expect(kinds.filter(([, isReserved]) => !isReserved)).toEqual([['10.0.0.1', false]]);
+      expect(kinds.filter(([, isReserved]) => !isReserved)).toEqual([[at(1), false]]);
     });
 
     test('gives its addresses to whoever names it, and not to who asks its network', async () => {
       await createRange(interval(1, 2), block(1));
       const nextOf = interval(1, 2);
-      expect(await reserve(markOf('c1'), { view, nextOf: wide })).toMatchObject({ address: '10.0.0.3' });
+      expect(await reserve(markOf('c1'), { view, nextOf: wide })).toMatchObject({ address: at(3) });
       expect(await grid.hasRoom({ view, nextOf }, inTime())).toBe(true);
       const made = [await reserve(markOf('c2'), { view, nextOf }), await reserve(markOf('c3'), { view, nextOf })];
-      expect(made.map(({ address }) => address).sort()).toEqual(['10.0.0.1', '10.0.0.2']);
+      expect(made.map(({ address }) => address).sort()).toEqual([at(1), at(2)]);
       expect(await failure(reserve(markOf('c4'), { view, nextOf }))).toMatchObject({ reason: 'no-free-address' });
       expect(await grid.hasRoom({ view, nextOf }, inTime())).toBe(false);
       expect(await grid.hasRoom({ view, nextOf: interval(1, 3) }, inTime())).toBeUndefined();
@@ -378,23 +445,22 @@ export function gridContract(open: () => Promise<GridUnderTest>): void {
 
     test('does not make its addresses used: what is at them does', async () => {
       await createRange(eight, block(1));
-      outside.addHost({ address: '10.0.0.10', view });
-      outside.addClient({ address: '10.0.0.9', view, comment: 'printer' });
-      await reserve(markOf('c1'), { view, address: '10.0.0.15' });
-      await reserve(markOf('c2'), { view, address: '10.0.0.16' });
+      outside.addHost({ address: at(10), view });
+      outside.addClient({ address: at(9), view, comment: 'printer' });
+      await reserve(markOf('c1'), { view, address: at(15) });
+      await reserve(markOf('c2'), { view, address: at(16) });
       expect(await occupants(eight)).toEqual([
-        { address: '10.0.0.9', comment: 'printer' },
-        { address: '10.0.0.10', comment: '' },
-        { address: '10.0.0.15', comment: markOf('c1') },
+        { address: at(9), comment: 'printer' },
+        { address: at(10), comment: '' },
+        { address: at(15), comment: markOf('c1') },
       ]);
-      expect(await grid.isUsed('10.0.0.8', view, inTime())).toBe(false);
-      expect(await grid.isUsed('10.0.0.10', view, inTime())).toBe(true);
-      expect(await occupants({ first: '10.0.0.0', last: '10.0.0.8' })).toEqual([]);
+      expect(await grid.isUsed(at(8), view, inTime())).toBe(false);
+      expect(await grid.isUsed(at(10), view, inTime())).toBe(true);
+      expect(await occupants({ first: wide.base, last: at(8) })).toEqual([]);
     });
 
     test('needs a network that holds all of it', async () => {
-      const gone = cidr('10.9.0.0/24');
-      const where = { first: '10.9.0.1', last: '10.9.0.8' };
+      const where = { first: addressAt(gone, 1), last: addressAt(gone, 8) };
       expect(await failure(createRange(where, block(1), gone))).toMatchObject({ reason: 'missing', outcome: 'none' });
       expect(await failure(createRange(where, block(1)))).toMatchObject({ outcome: 'none' });
       expect(await ranges({ network: gone, touching: where })).toEqual([]);
@@ -418,7 +484,6 @@ export function gridContract(open: () => Promise<GridUnderTest>): void {
   });
 
   test('a view and a network container are created once', async () => {
-    const container = cidr('172.18.0.0/16');
     for (const one of [{ view: 'pods' }, { view: 'pods', container }]) {
       expect(await grid.exists(one, inTime())).toBe(false);
       await grid.create(one, inTime());
@@ -434,7 +499,10 @@ export function gridContract(open: () => Promise<GridUnderTest>): void {
     await reserve(mark);
     const one = await seen(mark);
     await outside.loseMaster();
-    expect(await grid.find(mark, view, inTime())).toMatchObject({ found: [], unconfirmed: { reason: 'unconfirmed' } });
+    expect(await grid.find(mark, { view }, inTime())).toMatchObject({
+      found: [],
+      unconfirmed: { reason: 'unconfirmed' },
+    });
     expect(await grid.at(one.address, view, inTime())).toEqual([]);
     const unconfirmed = { reason: 'unconfirmed', outcome: 'none' };
     const listed = Array.fromAsync(grid.list({ marks: { cluster: 'c' }, confirm: true }, inTime()));

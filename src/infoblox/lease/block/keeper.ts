@@ -4,7 +4,7 @@
  * for it.
  */
 import { createHash } from 'node:crypto';
-import { type Interval, sizeOf } from '../../address.ts';
+import { families, type Interval, sizeOf } from '../../address.ts';
 import { ofNetwork } from '../../attributes.ts';
 import { type Backoff, pauseBefore, withDeadline } from '../../concurrency/clock.ts';
 import { GridError, hasReason, isGridAway } from '../../errors.ts';
@@ -120,7 +120,7 @@ export class BlockKeeper {
    * @throws GridError `unconfirmed` if only a host could be asked that may lag behind
    */
   async blocksOf(host: Origin, signal: AbortSignal): Promise<BlockIdentity[]> {
-    const wanted = { marks: { ...host, of: 'blocks' }, confirm: true } as const;
+    const wanted = { marks: { ...host, of: 'blocks' }, families, confirm: true } as const;
     const ranges = await this.#deps.grid.ranges(wanted, signal).catch((error) => {
       if (hasReason(error, 'permission', 'rejected')) return [];
       throw error;

@@ -4,12 +4,14 @@ import type { Clock } from '../../concurrency/clock.ts';
 /** Milliseconds that a host which failed is left alone when another one can be asked. */
 const restTime = 15_000;
 
-/** Where it is remembered which host accepts writes, so that a restart in the middle of a fail-over does not forget it. */
-export interface WriterMemory {
-  /** The host, `''` for none, undefined if nothing is remembered. */
-  readonly remembered: string | undefined;
-  readonly remember: (host: string) => void;
+/** Where it is remembered what a restart must not forget, such as which host accepts writes in the middle of a fail-over. */
+export interface Facts {
+  fact(name: string): string | undefined;
+  setFact(name: string, value: string): void;
 }
+
+/** The host that accepts writes; `''` for none. */
+const writerFact = 'writer';
 
 /**
  * The grid's members in the operator's order: the first that is well is asked, and the first of all again as soon as
@@ -19,15 +21,15 @@ export class GridHosts {
   readonly #hosts: readonly string[];
   readonly #failedAt = new Map<string, number>();
   readonly #clock: Pick<Clock, 'now'>;
-  readonly #remember: (host: string) => void;
+  readonly #facts: Facts | undefined;
   #writer: string | undefined;
 
-  constructor(hosts: readonly string[], clock: Pick<Clock, 'now'>, memory?: WriterMemory) {
+  constructor(hosts: readonly string[], clock: Pick<Clock, 'now'>, facts?: Facts) {
     if (hosts.length === 0) throw new Error('at least one grid host is needed');
     this.#hosts = hosts;
     this.#clock = clock;
-    this.#remember = memory?.remember ?? (() => {});
-    const remembered = memory?.remembered;
+    this.#facts = facts;
+    const remembered = facts?.fact(writerFact);
     if (remembered === '') return;
     this.#writer = hosts.find((host) => host === remembered) ?? hosts[0];
   }
@@ -93,6 +95,6 @@ export class GridHosts {
   #setWriter(host: string | undefined): void {
     if (host === this.#writer) return;
     this.#writer = host;
-    this.#remember(host ?? '');
+    this.#facts?.setFact(writerFact, host ?? '');
   }
 }

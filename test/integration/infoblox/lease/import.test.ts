@@ -35,6 +35,22 @@ test('what this host has is bound: whoever was told may live on it', async () =>
   ]);
 });
 
+test.each([false, true])(
+  'what this host has in IPv6 is bound, too, if this user may see it (denied: %s)',
+  async (isDenied) => {
+    const { grid, store } = leases;
+    leases.reserve('c1', '10.0.0.2');
+    grid.add('ipv6network', { network: 'fd00:18:1::/64' });
+    const duid = '00:04:6b:3a:11:5e:0c:52:4d:0e:9a:6b:1f:6d:2a:7c:55:01';
+    grid.add('ipv6fixedaddress', { ipv6addr: 'fd00:18:1::2', duid, comment: markOf('c2') });
+    if (isDenied) grid.denied.add('ipv6fixedaddress');
+    await importer.attempt();
+    expect(store.isWhole).toBe(true);
+    expect(store.get(markOf('c1'))).toMatchObject({ phase: 'bound', address: '10.0.0.2' });
+    expect(store.get(markOf('c2'))?.address).toBe(isDenied ? undefined : 'fd00:18:1::2');
+  },
+);
+
 test('what is known, is being given, or was released meanwhile is left as it is', async () => {
   const { store, grid } = leases;
   for (const [index, name] of ['known', 'adding', 'released'].entries()) leases.reserve(name, `10.0.0.${index + 2}`);

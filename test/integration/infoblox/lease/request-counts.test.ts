@@ -9,11 +9,12 @@ const lines = () => fixture.grid.requests.map(({ method, type }) => `${method} $
 const answered = () => fixture.grid.requests.filter(({ status }) => status > 0).length;
 const quiet = () => new Promise((resolve) => setTimeout(resolve, 150));
 
-test('the start of the daemon costs three requests, and a start with its state two', async () => {
+test('the start of the daemon costs four requests, as only a look tells whether it had IPv6, and a start with its state two', async () => {
   const { grid, host } = fixture;
-  await until('the first contact', () => answered() >= 3);
+  await until('the first contact', () => answered() >= 4);
   await quiet();
-  expect(lines().sort()).toEqual(['GET extensibleattributedef', 'GET fixedaddress', 'GET networkview']);
+  const lists = ['GET fixedaddress', 'GET ipv6fixedaddress'];
+  expect(lines().sort()).toEqual(['GET extensibleattributedef', ...lists, 'GET networkview']);
   await host.stop();
   grid.clearLog();
   await host.start();

@@ -10,7 +10,7 @@ import { hostClock } from '../../../../src/infoblox/concurrency/clock.ts';
 import { type GridError, hasReason } from '../../../../src/infoblox/errors.ts';
 import { createAgent } from '../../../../src/infoblox/wapi/connection/agent.ts';
 import { createTransport } from '../../../../src/infoblox/wapi/connection/transport.ts';
-import { fixedAddress } from '../../../../src/infoblox/wapi/objects.ts';
+import { objectsOf } from '../../../../src/infoblox/wapi/objects.ts';
 import { referenceTo, urlPath } from '../../../../src/infoblox/wapi/request.ts';
 import { searchPages } from '../../../../src/infoblox/wapi/search.ts';
 import { until } from '../../../fixture/host.ts';
@@ -116,7 +116,7 @@ describe('a search', () => {
   const search = (limits: { pages: number; waiting: number }) => {
     const { grid } = onTheGrid;
     const session = openSession({ port: grid.port });
-    const what = { ...fixedAddress, query: {}, fields: 'ipv4addr', limits };
+    const what = { ...objectsOf[4].reservation, query: {}, fields: 'ipv4addr', limits };
     return { session, results: searchPages(session, what, inTime()) };
   };
   const object = { _ref: 'fixedaddress/ZG5z:10.0.0.2/default', ipv4addr: '10.0.0.2' };

@@ -4,7 +4,7 @@ import { type Clock, hostClock } from '../../../../src/infoblox/concurrency/cloc
 import type { GridError } from '../../../../src/infoblox/errors.ts';
 import { ExtensibleAttributes } from '../../../../src/infoblox/wapi/attributes.ts';
 import { createAgent } from '../../../../src/infoblox/wapi/connection/agent.ts';
-import { GridHosts } from '../../../../src/infoblox/wapi/connection/hosts.ts';
+import { type Facts, GridHosts } from '../../../../src/infoblox/wapi/connection/hosts.ts';
 import { createTransport, type Transport } from '../../../../src/infoblox/wapi/connection/transport.ts';
 import { Credentials } from '../../../../src/infoblox/wapi/credentials.ts';
 import type { Fields } from '../../../../src/infoblox/wapi/request.ts';
@@ -58,8 +58,8 @@ export function pauseless(inPause: (count: number) => unknown = () => {}): Clock
 }
 
 /** The grid over a session, as a daemon of the cluster `c` asks it. */
-export function gridOver(session: Session): WapiGrid {
-  return new WapiGrid(session, new ExtensibleAttributes('c'));
+export function gridOver(session: Session, facts?: Facts): WapiGrid {
+  return new WapiGrid(session, new ExtensibleAttributes('c'), facts);
 }
 
 /** How long a caller waits. */

@@ -1,6 +1,6 @@
 /** The grid over WAPI: the contract of the port, and what only WAPI can do wrong. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { intervalOf } from '../../../../src/infoblox/address.ts';
+import { families, familyOf, intervalOf, parseCidr } from '../../../../src/infoblox/address.ts';
 import { describeReservation } from '../../../../src/infoblox/attributes.ts';
 import type { Session } from '../../../../src/infoblox/wapi/session.ts';
 import type { WapiGrid } from '../../../../src/infoblox/wapi/wapi-grid.ts';
@@ -18,19 +18,24 @@ async function openWapiGrid(): Promise<GridUnderTest> {
   return {
     grid: gridOver(session),
     addClient({ address, view, comment = '' }) {
-      const fields = { ipv4addr: address, network_view: view, comment, mac: '02:00:00:00:00:77' };
-      simulated.add('fixedaddress', fields);
+      const client = { network_view: view, comment };
+      if (familyOf(address) === 6) {
+        simulated.add('ipv6fixedaddress', { ...client, ipv6addr: address, duid: '00:03:00:01:02:00:00:00:00:77' });
+      } else simulated.add('fixedaddress', { ...client, ipv4addr: address, mac: '02:00:00:00:00:77' });
     },
     addServedRange({ first, last, view }) {
       const fields = { start_addr: first, end_addr: last, network_view: view, server_association_type: 'MEMBER' };
-      simulated.add('range', fields);
+      simulated.add(`${prefixOf(first)}range`, fields);
     },
     addHost({ address, view }) {
-      const ipv4addrs = [{ ipv4addr: address }];
-      simulated.add('record:host', { name: address, network_view: view, configure_for_dns: false, ipv4addrs });
+      const field = `ipv${familyOf(address)}addr`;
+      const addresses = { [`${field}s`]: [{ [field]: address }] };
+      simulated.add('record:host', { name: address, network_view: view, configure_for_dns: false, ...addresses });
     },
     comment({ address, view }, comment) {
-      const object = simulated.fixedAddresses(view).find(({ ipv4addr }) => ipv4addr === address);
+      const object = simulated
+        .objects(`${prefixOf(address)}fixedaddress`)
+        .find((one) => one.network_view === view && one[`ipv${familyOf(address)}addr`] === address);
       simulated.update(object?._ref ?? '', { comment });
     },
     loseAnswer(isCarriedOut) {
@@ -47,6 +52,10 @@ async function openWapiGrid(): Promise<GridUnderTest> {
       await simulated.stop();
     },
   };
+}
+
+function prefixOf(address: string): string {
+  return familyOf(address) === 6 ? 'ipv6' : '';
 }
 
 let grid: Grid;
@@ -166,7 +175,7 @@ test('an answer in another form than WAPI’s is refused, naming the field; afte
     hint: expect.stringContaining('form that this release does not know'),
   });
   answer([]);
-  expect(await failureOf(port.networkAt({ address: '10.0.0.1', view: 'default' }, inTime()))).toMatchObject({
+  expect(await failureOf(port.utilization({ address: '10.0.0.1', view: 'default' }, inTime()))).toMatchObject({
     reason: 'bad-answer',
   });
   answer('fixedaddress/x:y');
@@ -210,4 +219,85 @@ test('a user without the permission for ranges is told so', async () => {
   const created = port.createRange({ ...range, comment: 'c', name: 'n', attributes: {} }, inTime());
   expect(await failureOf(created)).toMatchObject({ reason: 'permission', outcome: 'none' });
   expect(await failureOf(port.ranges({ network }, inTime()))).toMatchObject({ reason: 'permission' });
+});
+
+describe('in IPv6', () => {
+  const network = '2001:db8:1::/64';
+  const nextOf = parseCidr(network) ?? expect.fail('no network');
+  const source = { nextOf, view: 'default' };
+  const mark = 'infoblox-cni cluster=c node=n network=x container=c1 interface=eth0';
+  const reserve = (comment = mark) => port.reserve({ source, comment, name: 'n', attributes: {} }, inTime());
+  const asked = () => grid.requests.map(({ type }) => type);
+  beforeEach(() => {
+    grid.add('ipv6network', { network });
+  });
+
+  test.each([false, true])(
+    'an address is kept by a DUID of a UUID that no other has (DUIDs may repeat: %s)',
+    async (may) => {
+      grid.quirks.duidsMayRepeat = may;
+      for (const name of ['c1', 'c2', 'c3']) await reserve(name);
+      const duids = grid.objects('ipv6fixedaddress').map(({ duid }) => duid);
+      expect(new Set(duids).size).toBe(3);
+      // RFC 6355: type 4; RFC 9562: version 4, of variant 10.
+      for (const duid of duids) expect(duid).toMatch(/^00:04(:..){6}:4.:..:[89ab].(:..){7}$/);
+      const [look] = (await port.find('c2', { family: 6 }, inTime())).found;
+      if (look !== undefined) await port.relabel(look, { comment: 'c4', name: 'db', attributes: {} }, inTime());
+      expect(grid.objects('ipv6fixedaddress').map(({ duid }) => duid)).toEqual(duids);
+    },
+  );
+
+  test('an address with the DUID of a client is no reservation', async () => {
+    const duid = '00:01:00:01:2a:00:00:00:02:00:00:00:00:01';
+    grid.add('ipv6fixedaddress', { ipv6addr: '2001:db8:1::5', duid, comment: mark });
+    const [one] = await port.at('2001:db8:1::5', undefined, inTime());
+    expect(one).toMatchObject({ isReserved: false, matchedBy: `DUID ${duid}`, mac: '' });
+  });
+
+  test('what delegates prefixes has no addresses', async () => {
+    const answer = (found: object) => {
+      const body = JSON.stringify({ result: [{ network, ...found }] });
+      grid.inject({ effect: { kind: 'status', status: 200, contentType: 'application/json', body } });
+    };
+    answer({ _ref: 'ipv6range/x:y' });
+    expect(await port.ranges({ network: nextOf }, inTime())).toEqual([]);
+    answer({ _ref: 'ipv6fixedaddress/x:y', duid: '00:01' });
+    const all = await Array.fromAsync(port.list({ network: nextOf }, inTime()));
+    expect(all).toMatchObject([{ address: '', isReserved: false }]);
+  });
+
+  test('an address is read in canonical form', async () => {
+    const found = { _ref: 'ipv6fixedaddress/x:y', ipv6addr: '2001:0DB8:1::5', duid: '00:01' };
+    const body = JSON.stringify({ result: [found] });
+    grid.inject({ effect: { kind: 'status', status: 200, contentType: 'application/json', body } });
+    expect(await port.at('2001:db8:1::5', undefined, inTime())).toMatchObject([{ address: '2001:db8:1::5' }]);
+  });
+
+  test('nothing is asked about until a host asks for something of it, which a restart remembers', async () => {
+    const facts = new Map<string, string>();
+    const remembered = { fact: (name: string) => facts.get(name), setFact: facts.set.bind(facts) };
+    port = gridOver(session, remembered);
+    await port.find(mark, {}, inTime());
+    expect([await count({ cluster: 'c', node: 'n' }), asked()]).toEqual([0, ['fixedaddress', 'fixedaddress']]);
+    expect(facts.size).toBe(0);
+    await reserve();
+    grid.clearLog();
+    port = gridOver(session, remembered);
+    expect((await port.find(mark, {}, inTime())).found).toMatchObject([{ address: '2001:db8:1::1' }]);
+    expect(await count({ cluster: 'c', node: 'n' })).toBe(1);
+    expect(asked().sort()).toEqual(['fixedaddress', 'fixedaddress', 'ipv6fixedaddress', 'ipv6fixedaddress']);
+    grid.clearLog();
+    await port.find(mark, { family: 6 }, inTime());
+    expect(asked()).toEqual(['ipv6fixedaddress']);
+  });
+
+  test('a user without its permissions has nothing there, until a host asks for something of it', async () => {
+    for (const type of ['ipv6fixedaddress', 'ipv6range']) grid.denied.add(type);
+    const marks = { cluster: 'c', node: 'n' };
+    const list = () => Array.fromAsync(port.list({ marks, families, confirm: true }, inTime()));
+    expect(await list()).toEqual([]);
+    expect(await port.ranges({ marks, families }, inTime())).toEqual([]);
+    expect(await failureOf(reserve())).toMatchObject({ reason: 'permission', outcome: 'none' });
+    expect(await failureOf(list())).toMatchObject({ reason: 'permission' });
+  });
 });

@@ -88,13 +88,14 @@ describe('the host that accepts writes', () => {
     ['', undefined],
     ['no longer in the list', 'a'],
   ])('after a restart that remembers %j is %j', (remembered, writer) => {
-    expect(new GridHosts(['a', 'b'], { now: () => now }, { remembered, remember: () => {} }).writer).toBe(writer);
+    const facts = { fact: () => remembered, setFact: () => {} };
+    expect(new GridHosts(['a', 'b'], { now: () => now }, facts).writer).toBe(writer);
   });
 
   test('is remembered when it changes', () => {
     const told: string[] = [];
-    const remember = (host: string) => told.push(host);
-    const remembering = new GridHosts(['a', 'b'], { now: () => now }, { remembered: undefined, remember });
+    const facts = { fact: () => undefined, setFact: (_: string, host: string) => told.push(host) };
+    const remembering = new GridHosts(['a', 'b'], { now: () => now }, facts);
     for (const host of ['a', 'b', 'b']) remembering.acceptedWrite(host);
     remembering.refusedWrite('b');
     expect(told).toEqual(['b', '']);
