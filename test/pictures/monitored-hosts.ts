@@ -10,14 +10,14 @@ import { reservation } from '../simulator/grid-fixture.ts';
 
 interface Network {
   readonly name: string;
-  readonly ipam: Readonly<Record<string, string>>;
+  readonly ipam: Readonly<Record<string, string | number>>;
   /** Containers that a host keeps running in it. */
   readonly kept: number;
 }
 
 const networks = [
   { name: 'web', ipam: { subnet: '10.20.0.0/26', gateway: '10.20.0.1' }, kept: 12 },
-  { name: 'batch', ipam: { subnet: '10.20.1.0/25', gateway: '10.20.1.1' }, kept: 20 },
+  { name: 'batch', ipam: { subnet: '10.20.1.0/25', gateway: '10.20.1.1', 'block-size': 16 }, kept: 20 },
   // Full before long, since nothing there ends.
   { name: 'edge', ipam: { subnet: '10.20.2.0/28', gateway: '10.20.2.1', 'network-view': 'dmz' }, kept: 99 },
 ] as const satisfies readonly Network[];

@@ -287,7 +287,8 @@ export class BlockKeeper {
       if (place === undefined) {
         // A host that has one may do with it.
         if (blocks.room(spec).size > 0) return false;
-        throw new GridError('no-free-network', 'ranges have all but a quarter of it', { hint: noRoomHint });
+        const why = tries === 0 ? 'ranges have all but a quarter of it' : 'more than a quarter of each place is in use';
+        throw new GridError('no-free-network', why, { hint: noRoomHint });
       }
       barred.push(place);
       const occupants = await grid.occupants(place, { network: cidr, view, confirm: true }, signal);

@@ -1,6 +1,7 @@
 /** A host with blocks as its runtimes meet it: while the grid is away containers start and stop, and STATUS says so. */
 import { expect, test, vi } from 'vitest';
 import { askDaemon } from '../../../../src/modes/operator/daemon-connection.ts';
+import { reservation } from '../../../simulator/grid-fixture.ts';
 import { errorOf, useGridAndHost } from '../../infoblox/grid-and-host.ts';
 
 const fixture = useGridAndHost({}, { flags: ['--block-size=16'], doubtWindow: { recheck: 50, end: 200 } });
@@ -60,6 +61,15 @@ test.each<[string, () => void, RegExp, RegExp]>([
     'ranges leave no room for one',
     () => void fixture.grid.add('range', { start_addr: '10.0.0.10', end_addr: '10.0.0.240' }),
     /^no block of 16 addresses can be had in 10\.0\.0\.0\/24 \(view default\): ranges have all but a quarter of it/,
+    /larger subnet/,
+  ],
+  [
+    'each place for one is in use',
+    () => {
+      for (let host = 20; host < 240; host += 2) fixture.grid.add('fixedaddress', reservation(`10.0.0.${host}`));
+      fixture.grid.add('range', { start_addr: '10.0.0.64', end_addr: '10.0.0.239' });
+    },
+    /\(view default\): more than a quarter of each place is in use/,
     /larger subnet/,
   ],
 ])('a host that gets no block since %s says so, and serves its containers all the same', async (_, spoil, why, fix) => {
