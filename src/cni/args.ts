@@ -5,6 +5,7 @@
  * More lenient than the reference: unknown keys are ignored with or without IgnoreUnknown, and so is a malformed
  * pair. Only IP decides about an address; a container shall not fail over any other argument.
  */
+import { parseAddress, parseCidr } from './address.ts';
 import { isRequestableAddress } from './config-check.ts';
 import { CniCode, CniError } from './errors.ts';
 import type { Netconf } from './netconf.ts';
@@ -63,31 +64,13 @@ function isKnown(key: string): key is keyof typeof fieldOf {
 }
 
 /**
- * Finds the address that a caller requests (CONVENTIONS "ips", "args"). The most explicit source wins: the capability `ips`, then
+ * Finds the addresses that a caller requests (CONVENTIONS "ips", "args"). The most explicit source wins: the capability `ips`, then
  * `args`, then CNI_ARGS. They are alternatives, where the reference's host-local adds them up.
- * @returns the IPv4 address without prefix length; undefined if the caller asks for none
- * @throws CniError 4 if IP= of CNI_ARGS is the source and is no address; 105 if what is asked for cannot be had: more
- * than one address, or one of IPv6
+ * @returns the addresses without prefix length; none if the caller asks for none
+ * @throws CniError 4 if IP= of CNI_ARGS is the source and is no address
  */
-export function requestedAddress(netconf: Pick<Netconf, 'runtimeIps' | 'argsIps'>, args: CniArgs): string | undefined {
-  const requested = mostExplicit(netconf, args);
-  const [first, ...more] = requested;
-  if (first === undefined) return undefined;
-  if (more.length > 0) {
-    throw new CniError(
-      CniCode.addressNotAvailable,
-      `${requested.length} addresses are requested (${requested.join(', ')}), an attachment gets one`,
-      'Request one IPv4 address.',
-    );
-  }
-  if (first.includes(':')) {
-    throw new CniError(
-      CniCode.addressNotAvailable,
-      `${first} is requested: IPv6 is not supported yet`,
-      'Request an IPv4 address.',
-    );
-  }
-  return first.replace(/\/.*/, '');
+export function requestedAddresses(netconf: Pick<Netconf, 'runtimeIps' | 'argsIps'>, args: CniArgs): string[] {
+  return mostExplicit(netconf, args).map((text) => parseCidr(text)?.address ?? parseAddress(text)?.text ?? text);
 }
 
 /** Addresses as written, with prefix length if written so. What loses is not judged. */

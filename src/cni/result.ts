@@ -42,6 +42,20 @@ export function formatResult(result: AddResult, version: CniVersion): JsonObject
   return isAtLeast(version, '1.0.0') && Object.keys(dns).length === 0 ? document : { ...document, dns };
 }
 
+/**
+ * Makes sure that a result can carry all addresses of an ADD, before any is taken.
+ * @param families of the addresses
+ * @throws CniError 1
+ */
+export function requireFamilies(version: CniVersion, families: readonly number[]): void {
+  if (isAtLeast(version, '0.3.0') || new Set(families).size === families.length) return;
+  throw new CniError(
+    CniCode.incompatibleVersion,
+    `a result of version ${version} carries one address of each family, and ${families.length} are configured`,
+    'Set cniVersion in the network configuration to 0.3.1 or later, or remove all but one set of each family.',
+  );
+}
+
 /** The form of 0.1.0 and 0.2.0: at most one address for each family, routes inside their family. */
 function formatFamilies(result: AddResult): JsonObject {
   const routes = (result.routes ?? []).map(formatRoute);

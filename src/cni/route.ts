@@ -51,6 +51,11 @@ export const routeSchema = v.pipe(
 /** rtnetlink(7) RT_SCOPE_LINK: destinations on the link itself have this scope or a narrower one, and no next hop. */
 const linkScope = 253;
 
+/** As `withNextHop`, for the first gateway of each family. */
+export function withNextHops(routes: readonly Route[], gateways: readonly string[]): Route[] {
+  return gateways.reduce((named, gateway) => withNextHop(named, gateway), [...routes]);
+}
+
 /**
  * Names the gateway as the next hop of each route of its family that has none. It is what the reference main plugins
  * install for such a route (plugins, pkg/ipam ConfigureIface); but their CHECK compares the `gw` that the result names

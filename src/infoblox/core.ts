@@ -10,7 +10,6 @@ import type { Grid } from './grid.ts';
 import { GridMonitor } from './grid-monitor.ts';
 import type { GridState } from './grid-state.ts';
 import type { Host } from './host.ts';
-import type { Taken } from './lease/add.ts';
 import { Blocks } from './lease/block/blocks.ts';
 import { BlockKeeper } from './lease/block/keeper.ts';
 import { Answers } from './lease/callers.ts';
@@ -116,7 +115,7 @@ export function buildCore(options: CoreOptions): Core {
       if (isOwed) reconciler.lookSoon();
     },
     releaseLeftover,
-    adds: new SingleFlight<Taken>(),
+    adds: new SingleFlight(),
     answers: new Answers(),
     locks: new KeyedMutex(),
     clock,

@@ -96,10 +96,15 @@ export type NetworkPlace = { readonly view: string } & ({ readonly cidr: Cidr } 
  * Where an address comes from: the next free one of a network or of a range with exactly these bounds, or this one. The family is that
  * of the addresses.
  */
-export type AddressSource = { readonly view: string } & (
-  | { readonly nextOf: Cidr | Interval }
-  | { readonly address: string }
-);
+export type AddressSource = Pool | { readonly view: string; readonly address: string };
+
+/** What the grid is asked for the next free address of. */
+export interface Pool {
+  readonly view: string;
+  readonly nextOf: Cidr | Interval;
+  /** Addresses that it must not be. */
+  readonly exclude?: readonly string[];
+}
 
 /** Where a network comes from: the next free one of so many bits in a network container, or this one. */
 export type NetworkSource = { readonly view: string } & (
@@ -264,7 +269,7 @@ export interface Grid {
 
   /** Tells whether there is an address or a network to be had, and takes none. @returns undefined if what it would come from is not there */
   hasRoom(
-    source: Extract<AddressSource | NetworkSource, { readonly nextOf: unknown }>,
+    source: Pool | Extract<NetworkSource, { readonly nextOf: unknown }>,
     signal: AbortSignal,
   ): Promise<boolean | undefined>;
 

@@ -29,6 +29,8 @@ const maxCommentLength = 256;
 const maxInterfaceLength = 15;
 /** The longest values that together stay below it. */
 const maxLengths = { cluster: 32, node: 47, network: 40, containerId: 64 };
+/** The same of a container ID where the word of a set follows: ` set=15`. */
+const maxIdLengthInSet = 57;
 
 /**
  * Writes the mark of an attachment: one line, the same for the same attachment at all times, at most 256 characters.
@@ -39,6 +41,31 @@ export function attachmentMark(origin: Origin, attachment: Attachment): string {
   const { network, containerId, ifName } = attachment;
   const [shortNetwork, shortId] = [shorten(network, maxLengths.network), shorten(containerId, maxLengths.containerId)];
   return `${hostPrefix(origin)}network=${shortNetwork} container=${shortId} interface=${ifName}`;
+}
+
+/**
+ * Writes the marks of all addresses of an attachment: the first is that of the attachment, each further one says of which set of its
+ * configuration its address is.
+ * @param mark as `attachmentMark` writes it
+ */
+export function marksOfSets(mark: string, { containerId, ifName }: Attachment, sets: number): [string, ...string[]] {
+  const start = mark.slice(0, mark.indexOf(' container='));
+  const ofSet = `${start} container=${shortIdInSet(containerId)} interface=${ifName}`;
+  return [mark, ...Array.from({ length: sets - 1 }, (_, index) => `${ofSet} set=${index + 1}`)];
+}
+
+/** Names the attachment whose mark this is, by a text that is the same for the marks of all its addresses. */
+export function attachmentKey(mark: string): string {
+  const [, start, containerId = '', end] = /^(.* container=)(\S+)( interface=\S+)/.exec(mark) ?? [];
+  return start === undefined ? mark : `${start}${shortIdInSet(containerId)}${end}`;
+}
+
+/** Shortens a container ID, also one that has been shortened less: its hash stays that of the whole. */
+function shortIdInSet(containerId: string): string {
+  const [start = '', hash] = containerId.split('~');
+  return hash === undefined
+    ? shorten(containerId, maxIdLengthInSet)
+    : `${start.slice(0, maxIdLengthInSet - 17)}~${hash}`;
 }
 
 /** Writes what the marks of all attachments of one host begin with. */
@@ -116,6 +143,11 @@ export function gatewayMark(name: string): string {
   return `infoblox-cni gateway of network=${shorten(name, maxLengths.network)}`;
 }
 
+/** Writes the comment of a reserved range that sources of a network take addresses from: the same on all hosts. */
+export function rangeMark(name: string): string {
+  return `infoblox-cni range of network=${shorten(name, maxLengths.network)}`;
+}
+
 const hostMarkStart = 'infoblox-cni address of host ';
 
 /** Writes the comment of a reservation that keeps an address of the host itself from being given to a container. */
@@ -138,7 +170,7 @@ export function namedInComment(comment: string): string | undefined {
 
 /** The grammar of an attachment's mark: a whole line, from its first character to its last. */
 const markGrammar =
-  /^infoblox-cni cluster=(\S+) node=(\S+) network=(\S+) container=(\S+) interface=([^/:\p{White_Space}]+)$/u;
+  /^infoblox-cni cluster=(\S+) node=(\S+) network=(\S+) container=(\S+) interface=([^/:\p{White_Space}]+)(?: set=([1-9]\d?))?$/u;
 
 /** What the mark of an attachment says; values that were too long are as they stand there, shortened. */
 interface Mark {
@@ -152,11 +184,12 @@ interface Mark {
  */
 export function parseMark(comment: string): Mark | undefined {
   if (comment.length > maxCommentLength) return undefined;
-  const [, cluster, node, network, containerId, ifName] = markGrammar.exec(comment) ?? [];
+  const [, cluster, node, network, containerId, ifName, set = '0'] = markGrammar.exec(comment) ?? [];
   if (!cluster || !node || !network || !containerId || !ifName) return undefined;
   if (Buffer.byteLength(ifName) > maxInterfaceLength) return undefined;
   const mark = { origin: { cluster, node }, attachment: { network, containerId, ifName } };
-  return attachmentMark(mark.origin, mark.attachment) === comment ? mark : undefined;
+  const first = attachmentMark(mark.origin, mark.attachment);
+  return marksOfSets(first, mark.attachment, Number(set) + 1).at(-1) === comment ? mark : undefined;
 }
 
 /** Reads the network's name from the mark of an attachment, as `shortNetworkName` has it; empty for any other comment. */

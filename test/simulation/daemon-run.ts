@@ -163,15 +163,15 @@ export function startRun(world: World, host: SimHost, client: string): DaemonRun
       await takeNotes((id) => id === containerId);
       const request = {
         attachment: attachmentOf(containerId),
-        spec,
-        requested,
+        sets: [[spec]] as const,
+        requested: [requested],
         netns,
         callId,
         workload: { containerId },
       };
       const signal = AbortSignal.any([gone, deadline(clock, addTimeoutMs)]);
-      const { address, network: ready, delivered, undelivered } = await add(leases, request, signal);
-      return { address, view: ready.view, delivered, undelivered };
+      const { taken, delivered, undelivered } = await add(leases, request, signal);
+      return { address: taken[0]?.address ?? '', view, delivered, undelivered };
     },
     async del(containerId) {
       await release(containerId);

@@ -3,9 +3,10 @@ import { GridError } from '../errors.ts';
 import { gridTrouble } from '../grid-state.ts';
 import { type Attachment, whoOf } from '../mark.ts';
 import type { ReadyNetwork } from '../network/networks.ts';
-import type { NetworkSpec } from '../network/spec.ts';
+import type { AddRequest } from './add.ts';
 import type { LeaseDeps } from './deps.ts';
 import type { Lease } from './lease.ts';
+import type { Wish } from './obtain.ts';
 import type { Found, Step } from './plan.ts';
 
 /** The reservation of an attachment was moved or altered: a person has to decide. */
@@ -73,7 +74,7 @@ export function nonsenseError(address: string, wrong: string): GridError {
 /** The attachment has an address that the ADD must not be answered with. */
 export function heldError(
   { address, view }: Lease,
-  { attachment, spec }: { readonly attachment: Attachment; readonly spec: NetworkSpec },
+  { attachment, sources: [spec] }: Pick<Wish, 'attachment' | 'sources'>,
 ): GridError {
   return new GridError(
     'address-unavailable',
@@ -85,6 +86,19 @@ export function heldError(
           : `it is in network view ${view}: name that one, or delete the attachment before adding it in another`,
     },
   );
+}
+
+/** The attachment has addresses, and not those of the sets that it asks for now. */
+export function otherSetsError(
+  bound: readonly Lease[],
+  { attachment, sets }: Pick<AddRequest, 'attachment' | 'sets'>,
+): GridError {
+  const held = bound.map(({ address }) => address).join(', ');
+  const wanted = sets.length === 1 ? 'one address' : `${sets.length} addresses, one of each set`;
+  const what = `${whoOf(attachment)} holds ${held} in network ${attachment.network}, and its configuration asks for ${wanted}`;
+  return new GridError('address-unavailable', what, {
+    hint: 'delete the attachment before adding it again, or restore the sets of the configuration that it was added with',
+  });
 }
 
 export function unsettledError(mark: string): GridError {

@@ -18,21 +18,31 @@ interface CheckRequest {
 }
 
 /**
- * Makes sure that the attachment has one of the addresses.
+ * Makes sure that the attachment has all of the addresses that it was given, and the result of its ADD names them. An address of the
+ * result that is of another plugin of the chain does not matter.
  * @throws GridError `reservation-lost` saying what the grid has instead; `network-conflict` if its view was renamed;
  * `unconfirmed` if only a host was asked that may lag behind
  */
 export async function checkLease(deps: LeaseDeps, request: CheckRequest, signal: AbortSignal): Promise<void> {
-  const { store, observer, names, moment } = deps;
+  const { store, names } = deps;
   const { attachment, view, addresses } = request;
   const mark = names.markOf(attachment);
-  const known = store.get(mark);
-  if (known?.phase === 'releasing') throw lost(request, 'it has been deleted');
-  const [told = null] = addresses;
-  const lease =
-    known?.phase === 'bound'
-      ? known
-      : imported({ mark, network: shortNetworkName(attachment.network), view }, told ?? '');
+  const known = store.ofAttachment(mark);
+  if (known.some(({ phase }) => phase === 'releasing')) throw lost(request, 'it has been deleted');
+  const bound = known.filter(({ phase }) => phase === 'bound');
+  const [told = ''] = addresses;
+  const unknown = imported({ mark, network: shortNetworkName(attachment.network), view }, told);
+  await Promise.all((bound.length > 0 ? bound : [unknown]).map((lease) => checkOne(deps, { lease, request }, signal)));
+}
+
+async function checkOne(
+  deps: LeaseDeps,
+  { lease, request }: { readonly lease: Lease; readonly request: CheckRequest },
+  signal: AbortSignal,
+): Promise<void> {
+  const { observer, moment } = deps;
+  const { attachment, view, addresses } = request;
+  const { mark } = lease;
   // What is owed is reserved first: a moment later it would be there.
   if (lease.owedSince !== null) await reconcile(deps, mark, signal);
   const look = await observer.look(lease, signal);

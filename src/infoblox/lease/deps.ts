@@ -10,12 +10,12 @@ import type { Exhaustion } from '../network/exhaustion.ts';
 import type { Networks, ReadyNetwork } from '../network/networks.ts';
 import type { NetworkSpec } from '../network/spec.ts';
 import type { Trace } from '../trace.ts';
-import type { Taken } from './add.ts';
 import type { Blocks } from './block/blocks.ts';
 import type { Answers } from './callers.ts';
 import type { Moment } from './doubt.ts';
 import type { FormerNames } from './former-names.ts';
 import type { Observer } from './observe.ts';
+import type { Obtained } from './obtain.ts';
 import type { LeaseStore } from './store/lease-store.ts';
 
 /** Leases that a long loop changes at most between two turns of the event loop. */
@@ -56,9 +56,9 @@ export interface LeaseDeps {
   readonly noteAdd: (given: Given) => void;
   /** Releases what carries a mark of which a lease has ended here. */
   readonly releaseLeftover: (mark: string, view: string) => void;
-  /** The ADDs that are under way, by the mark of their attachment: what others know of it may be older. */
-  readonly adds: SingleFlight<Taken>;
-  /** What is known of those that were answered. */
+  /** The ADDs that are under way, by `attachmentKey`: what others know of it may be older. */
+  readonly adds: SingleFlight<readonly Obtained[]>;
+  /** What is known of those that were answered, likewise. */
   readonly answers: Answers;
   /** One for each lease, by its mark. */
   readonly locks: KeyedMutex;

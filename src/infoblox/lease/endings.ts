@@ -6,6 +6,7 @@
 import type { SingleFlight } from '../concurrency/single-flight.ts';
 import type { Fate, Host } from '../host.ts';
 import type { Log } from '../log.ts';
+import { attachmentKey } from '../mark.ts';
 import type { Exhaustion } from '../network/exhaustion.ts';
 import type { Answers } from './callers.ts';
 import { doubtOf, type Moment } from './doubt.ts';
@@ -212,6 +213,21 @@ export function endLease(deps: EndingDeps, identity: LeaseIdentity, reason: Reas
   return ended;
 }
 
+/**
+ * Ends all leases of an attachment in one turn, and so in one transaction: they were bound in one, of one sandbox and for the same
+ * callers, so the evidence about one is that about each.
+ * @param identity of any of them; for an attachment that has none, of what may be on the grid
+ * @returns at least one
+ */
+export function endAttachment(
+  deps: EndingDeps & { readonly store: Pick<LeaseStore, 'ofAttachment'> },
+  identity: LeaseIdentity,
+  reason: Reason,
+): readonly [Ended, ...Ended[]] {
+  const [first = identity, ...others] = deps.store.ofAttachment(identity.mark);
+  return [endLease(deps, first, reason), ...others.map((lease) => endLease(deps, lease, reason))];
+}
+
 /** Of a lease of which nothing was sent nothing is to be released on the grid. Its address may have to rest. */
 function mayForgetAtOnce(lease: Lease, { now }: Moment): boolean {
   return lease.phase === 'releasing' && isUnsent(lease) && (lease.restsUntil ?? now) <= now;
@@ -226,8 +242,8 @@ function knownOf({ store, host, adds, answers, moment }: EndingDeps, { mark }: L
   return {
     moment: moment(),
     fate: (lease) => host.fate(lease, store.lastUptime(lease.bootId)),
-    isAdding: adds.underWay(mark),
-    toldSince: (count) => answers.toldSince(mark, count),
+    isAdding: adds.underWay(attachmentKey(mark)),
+    toldSince: (count) => answers.toldSince(attachmentKey(mark), count),
   };
 }
 

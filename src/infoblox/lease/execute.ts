@@ -281,7 +281,8 @@ async function afterRefusal(
 /**
  * Gives an object the mark of the attachment, of the gateway, or of the host that its address belongs to. In place: between a delete
  * and a create another host could take the address. With the lock of the owner: a release under way leaves nothing to give. Only a
- * pending lease waits for it. The owner may be pending by then, and wait for a lease that is being released, but for no pending one.
+ * pending lease waits for it, of an attachment without a bound one, for which another could wait. The owner may be pending by then, and
+ * wait for a lease that is being released, but for no pending one.
  * @returns a look with the object as nobody else's if its owner has no need of it: it released the address, or has it in another view
  * @throws GridError `busy` if the owner is being worked on and is not waited for; `network-conflict` for a pending lease, if
  * the view of the owner was renamed
@@ -299,7 +300,8 @@ async function reassign(
     await relabel(deps, { lease, object, name, attributes: ofNetwork(network) }, signal);
     return { reassigned: address, look: without(look, object) };
   }
-  if (lease.phase !== 'pending' && locks.busy(owner)) {
+  const mayWait = lease.phase === 'pending' && store.ofAttachment(lease.mark).every(({ phase }) => phase !== 'bound');
+  if (!mayWait && locks.busy(owner)) {
     throw new GridError('busy', `${address} belongs to ${owner}, whose lease is being worked on`);
   }
   return locks.run(owner, async () => {

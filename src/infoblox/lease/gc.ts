@@ -8,9 +8,9 @@ import { reservedAtIn } from '../attributes.ts';
 import { after, every, withDeadline } from '../concurrency/clock.ts';
 import { GridError, hasReason, isGridAway, isRefused } from '../errors.ts';
 import type { DescribedReservation } from '../grid.ts';
-import { type Attachment, attachmentIn, networkOf, type Origin, shortNetworkName } from '../mark.ts';
+import { type Attachment, attachmentIn, attachmentKey, networkOf, type Origin, shortNetworkName } from '../mark.ts';
 import { type LeaseDeps, maxChangesAtOnce, maxStopMs } from './deps.ts';
-import { endLease } from './endings.ts';
+import { endAttachment, endLease } from './endings.ts';
 import { attemptTimeoutMs, reconcile, reconcileLocked } from './execute.ts';
 import type { Lease, LeaseIdentity } from './lease.ts';
 import { describe, isExactlyOurs } from './observe.ts';
@@ -52,7 +52,7 @@ export async function collectGarbage(
 ): Promise<GcResult> {
   const { store, clock, names, observer, answers } = deps;
   const since = answers.count;
-  const validMarks = new Set(valid.flatMap((attachment) => names.marksOf({ ...attachment, network })));
+  const validKeys = new Set(valid.flatMap((one) => names.marksOf({ ...one, network }).map(attachmentKey)));
   const judged = new Set<string>();
   const begun: Stale[] = [];
   const failures: unknown[] = [];
@@ -60,9 +60,12 @@ export async function collectGarbage(
   const judge = async (one: Stale) => {
     const { mark } = one;
     if (judged.has(mark)) return;
-    judged.add(mark);
-    const reason = { cause: 'GC', since, isValid: validMarks.has(mark) } as const;
-    if (endLease(deps, one, reason).answer === 'release') begun.push(one);
+    const isKnown = store.get(mark) !== undefined;
+    const together: readonly Stale[] = isKnown ? store.ofAttachment(mark) : [one];
+    for (const each of together) judged.add(each.mark);
+    const reason = { cause: 'GC', since, isValid: validKeys.has(attachmentKey(mark)) } as const;
+    const ended = isKnown ? endAttachment(deps, one, reason) : [endLease(deps, one, reason)];
+    begun.push(...together.filter((_, index) => ended[index]?.answer === 'release'));
     await settle();
   };
   const name = shortNetworkName(network);

@@ -6,8 +6,10 @@ import { messageOf } from '../../errno.ts';
 import { families } from '../address.ts';
 import { type Backoff, deadline, every, pauseBefore } from '../concurrency/clock.ts';
 import { GridError } from '../errors.ts';
+import { attachmentKey } from '../mark.ts';
 import { type LeaseDeps, maxChangesAtOnce } from './deps.ts';
 import { adopt } from './execute.ts';
+import type { Lease } from './lease.ts';
 import { plan } from './plan.ts';
 
 /** Milliseconds for one attempt. */
@@ -17,12 +19,22 @@ const retry: Backoff = { firstMs: 1_000, maxMs: 300_000 };
 export class Import {
   readonly #deps: LeaseDeps;
   readonly #stopping = new AbortController();
+  /** Keys of attachments that have ended since the start: the grid may have addresses of further sets of them. */
+  readonly #ended = new Set<string>();
   #cancelRetry = () => {};
   #attempts = 0;
   #underWay = false;
 
   constructor(deps: LeaseDeps) {
     this.#deps = deps;
+    const { store } = deps;
+    if (store.isWhole) return;
+    const changed = (mark: string, lease: Lease | undefined) => {
+      if (lease?.phase === 'releasing') this.#ended.add(attachmentKey(mark));
+      else if (lease !== undefined) this.#ended.delete(attachmentKey(mark));
+      if (store.isWhole) end();
+    };
+    const end = store.subscribe({ changed });
   }
 
   /** Tries now, and later again if that fails. Nothing happens if the state is whole or an attempt is under way. */
@@ -74,8 +86,15 @@ export class Import {
   }
 
   #adopt(mark: string, object: { readonly view: string; readonly address: string }): boolean {
-    const { store, adds, moment } = this.#deps;
-    if (adds.underWay(mark) || store.get(mark) !== undefined) return false;
+    const { store, adds, moment, releaseLeftover } = this.#deps;
+    const key = attachmentKey(mark);
+    if (adds.underWay(key) || store.get(mark) !== undefined) return false;
+    const known = store.ofAttachment(mark);
+    if (known.length === 0 ? this.#ended.has(key) : known.every(({ phase }) => phase === 'releasing')) {
+      // Its attachment was deleted before this state knew of this address.
+      releaseLeftover(mark, object.view);
+      return false;
+    }
     const step = plan(undefined, { found: [object], askedAt: moment().now }, moment());
     if (step.kind !== 'adopt') return false;
     adopt(this.#deps, mark, step.object);

@@ -5,10 +5,12 @@
  * daemon, started with another view of the host, could not see any more.
  */
 import { every } from '../concurrency/clock.ts';
+import { attachmentKey } from '../mark.ts';
 import { workloadFields } from '../workload.ts';
 import { type LeaseDeps, maxChangesAtOnce } from './deps.ts';
-import { endLease } from './endings.ts';
+import { endAttachment } from './endings.ts';
 import type { Lease } from './lease.ts';
+import { addressesOf } from './release.ts';
 
 const maxIntervalMs = 60_000;
 const minIntervalMs = 500;
@@ -25,7 +27,7 @@ interface FirstLook {
 export class Reaper {
   readonly #deps: LeaseDeps;
   readonly #graceMs: number;
-  /** By mark: the first look that found the sandbox gone. */
+  /** By `attachmentKey`: the first look that found the sandbox gone. */
   readonly #firstLooks = new Map<string, FirstLook>();
   #cancelLook = () => {};
   #isStopped = false;
@@ -58,32 +60,34 @@ export class Reaper {
 
   /** Looks once at all sandboxes that were seen; releases the leases of those that have been gone for the grace period. */
   async look(): Promise<void> {
-    const { answers, clock, tally, log } = this.#deps;
+    const { store, answers, clock, tally, log } = this.#deps;
     const now = { at: clock.now(), count: answers.count };
     const gone = await this.#gone();
-    const marks = new Set(gone.map(({ mark }) => mark));
-    for (const mark of this.#firstLooks.keys()) if (!marks.has(mark)) this.#firstLooks.delete(mark);
+    for (const key of this.#firstLooks.keys()) if (!gone.has(key)) this.#firstLooks.delete(key);
     const turn = every(maxChangesAtOnce, clock.turn);
-    for (const lease of gone) {
-      const { mark, address, workload } = lease;
-      const first = this.#firstLooks.get(mark) ?? now;
-      this.#firstLooks.set(mark, answers.toldSince(mark, first.count) ? now : first);
+    for (const [key, lease] of gone) {
+      const { mark, workload } = lease;
+      const first = this.#firstLooks.get(key) ?? now;
+      this.#firstLooks.set(key, answers.toldSince(key, first.count) ? now : first);
       const isFirstLook = first === now || now.at - first.at < this.#graceMs;
-      const { answer } = endLease(this.#deps, lease, { cause: 'reaper', since: first.count, isFirstLook });
-      if (answer !== 'release') continue;
-      tally.reaped += 1;
+      const address = addressesOf(store.ofAttachment(mark));
+      const ended = endAttachment(this.#deps, lease, { cause: 'reaper', since: first.count, isFirstLook });
+      const released = ended.filter(({ answer }) => answer === 'release').length;
+      if (released === 0) continue;
+      tally.reaped += released;
       log.info('sandbox is gone; releasing', { attachment: mark, address, ...workloadFields(workload) });
       await turn();
     }
   }
 
-  async #gone(): Promise<Lease[]> {
+  /** A lease of each attachment whose sandbox is gone. */
+  async #gone(): Promise<ReadonlyMap<string, Lease>> {
     const { store, host, clock } = this.#deps;
-    const gone: Lease[] = [];
+    const gone = new Map<string, Lease>();
     const turn = every(looksAtATime, clock.turn);
     for (const lease of store.where(({ phase, netnsId }) => phase === 'bound' && netnsId !== null)) {
       const fate = host.fate(lease, store.lastUptime(lease.bootId));
-      if (fate === 'gone' || fate === 'gone with its boot') gone.push(lease);
+      if (fate === 'gone' || fate === 'gone with its boot') gone.set(attachmentKey(lease.mark), lease);
       await turn();
     }
     return gone;

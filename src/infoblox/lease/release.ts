@@ -3,13 +3,13 @@
  * reconciler, so that a DEL costs no request before its answer, and needs no grid; or carried out now, where an ADD waits for it.
  */
 import { GridError, hasReason } from '../errors.ts';
-import { type Attachment, shortNetworkName } from '../mark.ts';
+import { type Attachment, attachmentKey, shortNetworkName } from '../mark.ts';
 import { fits } from '../network/fit.ts';
 import type { ReadyNetwork } from '../network/networks.ts';
 import { deletedError } from './address-errors.ts';
 import type { LeaseDeps } from './deps.ts';
 import { doubtOf } from './doubt.ts';
-import { endLease } from './endings.ts';
+import { endAttachment } from './endings.ts';
 import { apply, reconcile } from './execute.ts';
 import { endRest, type Lease, shownPhase } from './lease.ts';
 
@@ -22,20 +22,17 @@ interface Release {
 }
 
 /**
- * Releases whatever an attachment has. An ADD under way ends: the runtime has given up on it.
- * @returns the lease; its address is null if nobody was told one, or it has gone back already
+ * Releases whatever an attachment has, by what the state knows of it. An ADD under way ends: the runtime has given up on it.
+ * @returns the leases; the address of one is null if nobody was told one, or it has gone back already
  * @throws GridError `state` if that cannot be recorded: nothing is released, and the plugin leaves a note
  */
-export async function releaseAttachment(
-  deps: LeaseDeps,
-  { attachment, view, at }: Release,
-): Promise<Lease | undefined> {
+export async function releaseAttachment(deps: LeaseDeps, { attachment, view, at }: Release): Promise<readonly Lease[]> {
   const { names, adds, store } = deps;
-  for (const mark of names.marksOf(attachment)) adds.abort(mark, deletedError());
+  for (const mark of names.marksOf(attachment)) adds.abort(attachmentKey(mark), deletedError());
   const identity = { mark: names.markOf(attachment), network: shortNetworkName(attachment.network), view };
-  const { lease } = endLease(deps, identity, { cause: 'DEL', at });
+  const ended = endAttachment(deps, identity, { cause: 'DEL', at });
   await store.durable();
-  return lease;
+  return ended.flatMap(({ lease }) => lease ?? []);
 }
 
 /**
@@ -45,15 +42,22 @@ export async function releaseAttachment(
  */
 export async function noteNotAnswered(deps: LeaseDeps, mark: string, caller: string): Promise<void> {
   const { store, log } = deps;
-  const known = store.get(mark);
-  if (known === undefined) return;
-  const { answer } = endLease(deps, known, { cause: 'caller left', caller });
+  const known = store.ofAttachment(mark);
+  const [first] = known;
+  if (first === undefined) return;
+  const ended = endAttachment(deps, first, { cause: 'caller left', caller });
   await store.durable();
-  if (answer !== 'release') return;
+  if (ended.every(({ answer }) => answer !== 'release')) return;
   log.info('caller disconnected before the result was delivered; releasing', {
     attachment: mark,
-    address: known.address,
+    address: addressesOf(known),
   });
+}
+
+/** The addresses of leases, in a line of the log. */
+export function addressesOf(leases: readonly Lease[]): string | null {
+  const addresses = leases.flatMap(({ address }) => address ?? []);
+  return addresses.length === 0 ? null : addresses.join(', ');
 }
 
 /** As `noteNotAnswered`, but a state that cannot be written is a line in the log. */
@@ -68,19 +72,25 @@ export async function noteUndelivered(deps: LeaseDeps, mark: string, caller: str
 }
 
 /** What this host is releasing in the view of a network: what is due first, of what rests what has rested longest. */
-export function releasingIn({ store }: LeaseDeps, { view }: ReadyNetwork): Lease[] {
+export function releasingIn({ store }: LeaseDeps, { view }: Pick<ReadyNetwork, 'view'>): Lease[] {
   const leases = store.where((lease) => lease.phase === 'releasing' && lease.view === view);
   return leases.sort(
     (one, other) => (one.dueAt ?? 0) - (other.dueAt ?? 0) || (one.releasedAt ?? 0) - (other.releasedAt ?? 0),
   );
 }
 
-/** Chooses a release that may give a full network an address. @param tried marks that are left out */
-export function nextRelease(deps: LeaseDeps, network: ReadyNetwork, tried: ReadonlySet<string>): string | undefined {
+/** Chooses a release that may give one of full networks of a view an address. @param tried marks that are left out */
+export function nextRelease(
+  deps: LeaseDeps,
+  networks: readonly ReadyNetwork[],
+  tried: ReadonlySet<string>,
+): string | undefined {
   const { locks, moment } = deps;
-  const { cidr } = network;
-  const untried = releasingIn(deps, network)
-    .filter(({ mark, address }) => !tried.has(mark) && address !== null && fits(address, { cidr }, undefined))
+  const [first] = networks;
+  if (first === undefined) return undefined;
+  const isInside = (address: string) => networks.some(({ cidr, part }) => fits(address, { cidr, part }, undefined));
+  const untried = releasingIn(deps, first)
+    .filter(({ mark, address }) => !tried.has(mark) && address !== null && isInside(address))
     // After a delete without an answer there is nothing to do but wait for longer than an ADD has.
     .filter((lease) => locks.busy(lease.mark) || doubtOf(lease, moment()).delete === null);
   // One that nobody works on yet: ADDs that wait at once each carry out another.

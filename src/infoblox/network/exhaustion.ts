@@ -2,11 +2,11 @@
  * What is known of networks that have no free address, for an honest STATUS. What stands is a condition `network-full`; kept
  * here is only when the grid was asked last.
  */
+import { spanOf } from '../address.ts';
 import { type Clock, deadline } from '../concurrency/clock.ts';
 import type { Conditions } from '../conditions.ts';
 import { GridError } from '../errors.ts';
-import type { Grid } from '../grid.ts';
-import type { ReadyNetwork } from './networks.ts';
+import type { Grid, Pool } from '../grid.ts';
 
 /** Milliseconds after which STATUS has the grid asked again. */
 const recheckIntervalMs = 10_000;
@@ -23,7 +23,7 @@ export class Exhaustion {
   readonly #conditions: Conditions;
   readonly #clock: Clock;
   /** By the subject of their condition. */
-  readonly #asked = new Map<string, { readonly network: ReadyNetwork; readonly at: number }>();
+  readonly #asked = new Map<string, { readonly pool: Pool; readonly at: number }>();
 
   constructor(grid: Pick<Grid, 'hasRoom'>, conditions: Conditions, clock: Clock) {
     this.#grid = grid;
@@ -32,64 +32,63 @@ export class Exhaustion {
   }
 
   /**
-   * Notes that the grid found no free address in a network.
+   * Notes that the grid found no free address in a network, or in a reserved range of one.
    * @param cause what the grid answered
    * @returns the error to answer with
    */
-  found(network: ReadyNetwork, cause: GridError): GridError {
-    const message = `no free address in ${subjectOf(network)}`;
+  found(pool: Pool, cause: GridError): GridError {
+    const message = `no free address in ${subjectOf(pool)}`;
     const error = new GridError('no-free-address', message, { outcome: cause.outcome, cause, hint });
-    this.#noteAsked(network);
-    this.#raise(network, error);
+    this.#noteAsked(pool);
+    this.#raise(pool, error);
     return error;
   }
 
   /** Notes that an address of the view came back to the grid: its networks may have one again. */
   released(view: string): void {
-    for (const network of this.full) if (network.view === view) this.obtained(network);
+    for (const pool of this.full) if (pool.view === view) this.obtained(pool);
   }
 
-  /** The networks that are known to be full. */
-  get full(): ReadyNetwork[] {
-    const networks = [...this.#asked.values()].map(({ network }) => network);
-    return networks.filter((network) => this.#conditions.find('network-full', subjectOf(network)) !== undefined);
+  /** What is known to be full. */
+  get full(): Pool[] {
+    const pools = [...this.#asked.values()].map(({ pool }) => pool);
+    return pools.filter((pool) => this.#conditions.find('network-full', subjectOf(pool)) !== undefined);
   }
 
   /** Notes that the grid had an address to give: the network is not full any more. */
-  obtained(network: ReadyNetwork): void {
-    this.#asked.delete(subjectOf(network));
-    this.#conditions.clear('network-full', subjectOf(network));
+  obtained(pool: Pool): void {
+    this.#asked.delete(subjectOf(pool));
+    this.#conditions.clear('network-full', subjectOf(pool));
   }
 
   /** Tells whether a network is full, without asking the grid; what is old is checked in the background. */
-  known(network: ReadyNetwork): GridError | undefined {
-    const subject = subjectOf(network);
+  known(pool: Pool): GridError | undefined {
+    const subject = subjectOf(pool);
     const error = this.#conditions.find('network-full', subject)?.error;
     const asked = this.#asked.get(subject);
     if (error !== undefined && asked !== undefined && this.#clock.now() - asked.at > recheckIntervalMs) {
-      this.#noteAsked(network);
-      void this.#askAgain(network, error).catch(() => undefined);
+      this.#noteAsked(pool);
+      void this.#askAgain(pool, error).catch(() => undefined);
     }
     return error;
   }
 
-  async #askAgain(network: ReadyNetwork, error: GridError): Promise<void> {
-    const { view, cidr } = network;
-    const hasRoom = await this.#grid.hasRoom({ view, nextOf: cidr }, deadline(this.#clock, requestTimeoutMs));
-    if (hasRoom === true) this.obtained(network);
-    else if (hasRoom === false) this.#raise(network, error);
+  async #askAgain(pool: Pool, error: GridError): Promise<void> {
+    const hasRoom = await this.#grid.hasRoom(pool, deadline(this.#clock, requestTimeoutMs));
+    if (hasRoom === true) this.obtained(pool);
+    else if (hasRoom === false) this.#raise(pool, error);
   }
 
-  #noteAsked(network: ReadyNetwork): void {
-    this.#asked.set(subjectOf(network), { network, at: this.#clock.now() });
+  #noteAsked(pool: Pool): void {
+    this.#asked.set(subjectOf(pool), { pool, at: this.#clock.now() });
   }
 
-  #raise(network: ReadyNetwork, error: GridError): void {
-    this.#conditions.raise('network-full', error, { subject: subjectOf(network), lapsesAfterMs: maxSilenceMs });
+  #raise(pool: Pool, error: GridError): void {
+    this.#conditions.raise('network-full', error, { subject: subjectOf(pool), lapsesAfterMs: maxSilenceMs });
   }
 }
 
-/** Names a network as the subject of a condition. */
-export function subjectOf({ cidr, view }: Pick<ReadyNetwork, 'cidr' | 'view'>): string {
-  return `${cidr.text} (view ${view})`;
+/** Names what addresses come from as the subject of a condition. */
+export function subjectOf({ nextOf, view }: Pool): string {
+  return `${spanOf(nextOf)} (view ${view})`;
 }

@@ -17,12 +17,15 @@ export interface NamedNetworks {
 }
 
 /**
- * Looks for the networks of the name of a spec, of its family, in its view. What people have added to the comment does not matter. A network that is confirmed
- * while the grid is asked shows up in both lists, never in none.
+/**
+ * Looks for the networks of the name of a spec, of its family, in its view, but for those that other sources of the configuration name.
+ * What people have added to the comment does not matter. A network that is confirmed while the grid is asked shows up in both lists,
+ * never in none.
  */
 export async function findNamedNetworks(grid: Grid, spec: NetworkSpec, signal: AbortSignal): Promise<NamedNetworks> {
-  const { name, view } = spec;
-  const found = await grid.networksNamed(name, { view, family: familyOfSpec(spec) }, signal);
+  const { name, view, others } = spec;
+  const all = await grid.networksNamed(name, { view, family: familyOfSpec(spec) }, signal);
+  const found = all.filter(({ cidr }) => others.every(({ text }) => text !== cidr.text));
   return {
     complete: inOrder(found.filter((network) => isComplete(network, name))),
     pending: inOrder(found.filter(({ comment }) => comment === pendingNetworkMark(name))),

@@ -12,7 +12,8 @@ import { gatewayMark, isAttachmentMark, shortNetworkName } from '../mark.ts';
 import { keptBack } from './fit.ts';
 import { findNamedNetworks, hasDuplicates, isComplete, noteDuplicates } from './named-networks.ts';
 import { type AgreementDeps, agreeOnNetwork } from './network-by-name.ts';
-import { blockHostOf } from './ranges.ts';
+import type { NetworkPart } from './part.ts';
+import { blockHostOf, ensureRanges } from './ranges.ts';
 import { type NetworkSpec, type SpecOf, specKey } from './spec.ts';
 import { findOrCreateSubnet, otherNameOf } from './subnet.ts';
 import type { FoundNetwork } from './views.ts';
@@ -32,6 +33,8 @@ export interface ReadyNetwork {
   readonly gateway?: string;
   /** The address that is kept from containers, if there is one. */
   readonly kept?: string;
+  /** What of it containers get addresses of, if that is not all: intervals are reserved ranges that the grid has. */
+  readonly part?: NetworkPart;
 }
 
 /** What is remembered of a spec. */
@@ -194,7 +197,13 @@ export class Networks {
     if (address !== undefined) {
       await reserveGateway({ grid, log }, { address, view, cidr, name, isNetworkNew: isNew }, signal);
     }
-    return ready;
+    if (ready.part === undefined || ready.part.intervals.length === 0) return ready;
+    const intervals = await ensureRanges(
+      { grid, log },
+      { name, view, network: cidr, wanted: ready.part.intervals },
+      signal,
+    );
+    return { ...ready, part: { ...ready.part, intervals } };
   }
 }
 
@@ -203,10 +212,15 @@ export class Networks {
  * @throws GridError `invalid-spec` if its gateway is none there
  */
 export function readyIn(spec: NetworkSpec, cidr: Cidr): ReadyNetwork {
-  const { view, gateway } = spec;
+  const { view, gateway, part } = spec;
   const kept = keptBack(spec, cidr);
-  if (kept === undefined) return { cidr, view };
-  return { cidr, view, kept, ...(gateway === undefined ? {} : { gateway: kept }) };
+  return {
+    cidr,
+    view,
+    ...(kept === undefined ? {} : { kept }),
+    ...(kept === undefined || gateway === undefined ? {} : { gateway: kept }),
+    ...(part.intervals.length + part.excluded.length === 0 ? {} : { part }),
+  };
 }
 
 /** What the reservation of an address is called that no container must have. */

@@ -1,8 +1,119 @@
-/** Blocks of hosts, as whoever is about to reserve an address of its choice meets them. */
-import type { Cidr } from '../address.ts';
-import { hasReason } from '../errors.ts';
-import type { Grid } from '../grid.ts';
-import { parseBlockMark } from '../mark.ts';
+/**
+ * Reserved ranges: next-available exists for networks and for ranges of exactly its bounds only, so a source that is a part of a
+ * network has ranges of these bounds, under a mark that is the same on all hosts. The DDI team sees them, and nobody else's
+ * next-available gives their addresses. And the blocks of hosts, as whoever is about to reserve an address meets them.
+ */
+import { addressBeside, type Cidr, compareAddresses, type Interval, intersect, isWithin, spanOf } from '../address.ts';
+import { ofNetwork } from '../attributes.ts';
+import { GridError, hasReason, mayExist } from '../errors.ts';
+import type { Grid, Range } from '../grid.ts';
+import type { Log } from '../log.ts';
+import { parseBlockMark, rangeMark } from '../mark.ts';
+
+/** Looks at ranges that other hosts make at the same time. */
+const maxLooks = 5;
+
+interface WantedRanges {
+  /** The network's name. */
+  readonly name: string;
+  readonly view: string;
+  readonly network: Cidr;
+  readonly wanted: readonly Interval[];
+}
+
+/**
+ * Finds or makes the reserved ranges that cover intervals of a network exactly. Two hosts that make one at once agree: the grid refuses
+ * the second, and a look shows the first.
+ * @returns the bounds of the ranges, in order
+ * @throws GridError `network-conflict` if something else has a part of them, or what the grid answered
+ */
+export async function ensureRanges(
+  { grid, log }: { readonly grid: Pick<Grid, 'ranges' | 'createRange'>; readonly log: Pick<Log, 'info'> },
+  { name, view, network, wanted }: WantedRanges,
+  signal: AbortSignal,
+): Promise<readonly Interval[]> {
+  const described = { comment: rangeMark(name), name: 'infoblox-cni', attributes: ofNetwork(name) };
+  for (let looks = 1; ; looks += 1) {
+    const ranges = await grid.ranges({ network, view }, signal);
+    const covers = wanted.map((interval) => coverOf(interval, ranges, name));
+    const missing = covers.flatMap((cover) => cover.missing);
+    if (missing.length === 0) return covers.flatMap((cover) => cover.found);
+    try {
+      for (const interval of missing) {
+        await grid.createRange({ ...interval, network, view, ...described }, signal);
+        log.info('created on the grid', { kind: 'range', name: spanOf(interval), view });
+      }
+    } catch (error) {
+      // Another host was faster, or the answer was lost: the next look tells.
+      if (!mayExist(error) || looks === maxLooks) throw error;
+    }
+  }
+}
+
+/** A range as far as it matters here. */
+type SeenRange = Pick<Range, 'first' | 'last' | 'comment' | 'isReserved'>;
+
+/**
+ * Says which ranges cover an interval, and which parts of it none does.
+ * @throws GridError `network-conflict`
+ */
+export function coverOf(
+  interval: Interval,
+  ranges: readonly SeenRange[],
+  name: string,
+): { readonly found: readonly Interval[]; readonly missing: readonly Interval[] } {
+  const touching = ranges.filter((range) => intersect(range, interval));
+  for (const range of touching) refuseOthers(interval, range, name);
+  const exact = touching.find((range) => isSame(range, interval));
+  if (exact !== undefined) return { found: [interval], missing: [] };
+  const found = touching
+    .map(({ first, last }) => ({ first, last }))
+    .sort((one, other) => compareAddresses(one.first, other.first));
+  const missing: Interval[] = [];
+  let next = interval.first;
+  for (const { first, last } of found) {
+    if (compareAddresses(next, first) < 0) missing.push({ first: next, last: addressBeside(first, -1) });
+    if (compareAddresses(next, last) <= 0) next = addressBeside(last, 1);
+  }
+  if (compareAddresses(next, interval.last) <= 0) missing.push({ first: next, last: interval.last });
+  return { found, missing };
+}
+
+/** @throws GridError `network-conflict` for a range of which no address can be taken, or more than those of the interval */
+function refuseOthers(interval: Interval, range: SeenRange, name: string): void {
+  const [wanted, there] = [spanOf(interval), spanOf({ first: range.first, last: range.last })];
+  const conflict = (what: string, hint: string) => new GridError('network-conflict', what, { hint });
+  const host = parseBlockMark(range.comment)?.origin.node;
+  if (host !== undefined) {
+    throw conflict(
+      `the range ${wanted} overlaps the block ${there} of host ${host}`,
+      `choose another range, or let ${host} give its blocks back: "infoblox-cni release --blocks" there`,
+    );
+  }
+  if (isSame(range, interval)) {
+    if (range.isReserved) return;
+    throw conflict(
+      `the range ${wanted} is served to clients of DHCP: "${range.comment}"`,
+      'choose another range, or take its member off it on the grid',
+    );
+  }
+  const isInside = isWithin(range.first, interval) && isWithin(range.last, interval);
+  if (range.comment === rangeMark(name) && range.isReserved) {
+    if (isInside) return;
+    throw conflict(
+      `the range ${wanted} overlaps ${there} of an earlier configuration of network ${name}, which reaches beyond it`,
+      `delete the range ${there} on the grid, which leaves its reservations, when no host is configured with it any more`,
+    );
+  }
+  throw conflict(
+    `the range ${wanted} overlaps the range ${there} on the grid: "${range.comment}"`,
+    `choose a range that does not, or exactly ${there} if it is reserved`,
+  );
+}
+
+function isSame(one: Interval, other: Interval): boolean {
+  return one.first === other.first && one.last === other.last;
+}
 
 /**
  * Finds the host in whose block an address lies. A user who may not read ranges is told of none.

@@ -145,20 +145,16 @@ export function familyOfSpec({ place }: NetworkSpec): Family {
   return place.kind === 'subnet' ? place.cidr.family : place.containers[0].family;
 }
 
-/** The one source of a configuration that has no other. @throws GridError `invalid-spec` */
-export function onlySource([[spec, ...alternatives], ...others]: AddressSets): NetworkSpec {
-  const isPart = spec.part.intervals.length + spec.part.excluded.length > 0;
-  if (!isPart && alternatives.length + others.length === 0) return spec;
-  throw new GridError('invalid-spec', 'ranges, exclusions and several sources of addresses are not supported yet', {
-    hint: 'name one network in subnet, and keep addresses out of use with reservations on the grid',
-  });
+/** Names the sources of a set, for people. */
+export function setText(set: AddressSet): string {
+  return set.map(sourceText).join(' or ');
 }
 
 /** Names all sources of a configuration, for people. */
 export function setsText(sets: AddressSets): string {
   const [[spec, ...alternatives], ...others] = sets;
   if (alternatives.length + others.length === 0) return specText(spec);
-  const sources = sets.map((set) => set.map(sourceText).join(' or ')).join(' and ');
+  const sources = sets.map(setText).join(' and ');
   return `network ${spec.name} (${sources}) in view ${spec.view}`;
 }
 

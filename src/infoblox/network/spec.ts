@@ -84,7 +84,7 @@ export function networkSpec(input: SpecInput): NetworkSpec {
     subnet,
     gateway === undefined || subnet === undefined ? [] : [resolveGateway(gateway, subnet)],
   );
-  const blockSize = blockSizeIn(place, input);
+  const blockSize = blockSizeIn(place, part, input);
   const common = { name, view, place, part, others: [], keepFirst, cooldownMs, blockSize };
   return gateway === undefined ? common : { ...common, gateway };
 }
@@ -175,7 +175,17 @@ export function isBlockSize(size: number): boolean {
 }
 
 /** The block size of a configuration is refused where it cannot be; that of the flags is for networks that are large enough. */
-function blockSizeIn(place: NetworkPlace, { blockSize, defaultBlockSize = 0 }: SpecInput): number {
+function blockSizeIn(place: NetworkPlace, part: NetworkPart, { blockSize, defaultBlockSize = 0 }: SpecInput): number {
+  if (part.intervals.length > 0) {
+    if (blockSize === undefined || blockSize === 0) return 0;
+    throw new GridError(
+      'invalid-spec',
+      `block-size ${blockSize} and a range: a host has no blocks of a part of a subnet`,
+      {
+        hint: 'set block-size to 0, or name a subnet without rangeStart and rangeEnd',
+      },
+    );
+  }
   const prefix = place.kind === 'subnet' ? place.cidr.prefix : place.prefixLength;
   const largest = 2 ** (32 - prefix) / 4;
   if (blockSize === undefined) return defaultBlockSize <= largest ? defaultBlockSize : 0;

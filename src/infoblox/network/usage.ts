@@ -82,8 +82,9 @@ export class NetworkUsage {
   #forget({ kind, subject }: Condition): void {
     if (kind !== 'network-full') return;
     this.#changed.add(subject);
-    this.#found = this.#found.filter((usage) => subjectOf(usage) !== subject);
-    for (const target of this.#deps.known()) if (subjectOf(target) === subject) this.#asked.delete(nameOf(target));
+    this.#found = this.#found.filter((usage) => subjectOfNetwork(usage) !== subject);
+    for (const target of this.#deps.known())
+      if (subjectOfNetwork(target) === subject) this.#asked.delete(nameOf(target));
   }
 
   /** What cannot be learnt is left out: no figure is better than an old one. */
@@ -92,13 +93,13 @@ export class NetworkUsage {
     for (const target of targets) {
       if (gridTrouble(this.#deps.conditions) !== undefined) break;
       this.#asked.add(nameOf(target));
-      if ('cidr' in target) this.#changed.delete(subjectOf(target));
+      if ('cidr' in target) this.#changed.delete(subjectOfNetwork(target));
       if (found.some((usage) => isIn(target, usage))) continue;
       const signal = deadline(this.#deps.clock, requestTimeoutMs);
       const usage = await usageOf(this.#deps.grid, target, signal).catch(() => undefined);
       if (usage !== undefined) found.push(usage);
     }
-    this.#found = found.filter((usage) => !this.#changed.has(subjectOf(usage)));
+    this.#found = found.filter((usage) => !this.#changed.has(subjectOfNetwork(usage)));
   }
 }
 
@@ -124,6 +125,10 @@ export function targetsOf(known: readonly Known[], leased: readonly Leased[]): T
 function isIn(target: Target, { cidr, view }: Known): boolean {
   if (target.view !== view) return false;
   return 'cidr' in target ? target.cidr.text === cidr.text : contains(cidr, target.address);
+}
+
+function subjectOfNetwork({ cidr, view }: Known): string {
+  return subjectOf({ nextOf: cidr, view });
 }
 
 function nameOf(target: Target): string {

@@ -12,6 +12,7 @@ import type {
   NetworkPlace,
   NetworkSource,
   Occupant,
+  Pool,
   Range,
   RangeFilter,
   Reservation,
@@ -24,7 +25,7 @@ import { AttributedRequests, type ExtensibleAttributes } from './attributes.ts';
 import type { Facts } from './connection/hosts.ts';
 import { Families } from './families.ts';
 import { anyOf, attributeDefinition, cidrOf, NextAddresses, NextNetworks, parseAnswer, unserved } from './objects.ts';
-import { type Query, type Question, referenceTo, typeOf } from './request.ts';
+import { type Fields, type Query, type Question, referenceTo, typeOf } from './request.ts';
 import { findExactly, searchPages } from './search.ts';
 import type { Session } from './session.ts';
 
@@ -110,7 +111,7 @@ export class WapiGrid implements Grid {
   ): Promise<Pick<Reservation, 'address' | 'view'>> {
     const { view } = source;
     const of = this.#families.of('address' in source ? source.address : source.nextOf);
-    const address = 'address' in source ? source.address : `func:nextavailableip:${spanOf(source.nextOf)},${view}`;
+    const address = 'address' in source ? source.address : nextAvailable(source, of.prefix);
     const change = {
       body: { [of.address]: address, network_view: view, ...of.reserved(), comment, name },
       attributes: { ...attributes, ...reservedAt(this.#session.clock.wall()) },
@@ -250,7 +251,7 @@ export class WapiGrid implements Grid {
     const [path] = await findExactly(this.#session, { ...anyOf(type, 'comment'), query }, signal);
     if (path === undefined) return undefined;
     const what = isOfNetworks ? 'next_available_network' : 'next_available_ip';
-    const body = { num: 1, ...(isOfNetworks && { cidr: source.prefixLength }) };
+    const body = isOfNetworks ? { num: 1, cidr: source.prefixLength } : { num: 1, exclude: source.exclude ?? [] };
     const request: Question = { method: 'POST', path, query: { _function: what }, body };
     try {
       const answer = await this.#session.request(request, signal);
@@ -285,6 +286,26 @@ export class WapiGrid implements Grid {
   #containerOf(container: Cidr): string {
     return `${this.#families.of(container).prefix}networkcontainer`;
   }
+}
+
+/**
+ * Writes the function that stands for the next free address, in its long form where some are left out: the short one takes none (WAPI
+ * documentation, "Function Calls"; infoblox-ansible pull request 244).
+ * @param prefix of the object types of its family
+ */
+function nextAvailable({ view, nextOf, exclude = [] }: Pool, prefix: string): string | Fields {
+  if (exclude.length === 0) return `func:nextavailableip:${spanOf(nextOf)},${view}`;
+  const [type, place] =
+    'text' in nextOf
+      ? ['network', { network: nextOf.text }]
+      : ['range', { start_addr: nextOf.first, end_addr: nextOf.last }];
+  return {
+    _object_function: 'next_available_ip',
+    _parameters: { num: 1, exclude },
+    _result_field: 'ips',
+    _object: `${prefix}${type}`,
+    _object_parameters: { ...place, network_view: view },
+  };
 }
 
 /** What narrows a search to a view, a network in it, and marks. */

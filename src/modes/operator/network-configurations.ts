@@ -6,10 +6,11 @@ import { decodeConfig } from '../../cni/call.ts';
 import { checkConfig } from '../../cni/config-check.ts';
 import { CniError } from '../../cni/errors.ts';
 import { parseNetconf } from '../../cni/netconf.ts';
+import { requireFamilies } from '../../cni/result.ts';
 import { isErrno, messageOf } from '../../errno.ts';
 import { overlaps } from '../../infoblox/address.ts';
 import { GridError } from '../../infoblox/errors.ts';
-import { onlySource } from '../../infoblox/network/sets.ts';
+import { familyOfSpec } from '../../infoblox/network/sets.ts';
 import type { NetworkSpec } from '../../infoblox/network/spec.ts';
 import type { Options } from '../daemon/config/options.ts';
 import { setsOf, unknownKeys } from '../daemon/handlers/network-spec.ts';
@@ -25,7 +26,7 @@ const NetworkFile = v.looseObject({
   ...plugin.entries,
 });
 
-/** One use of this driver. */
+/** One source of addresses of one use of this driver. */
 export interface NetworkConfiguration {
   readonly file: string;
   /** As the IPAM plugin gets it. */
@@ -88,7 +89,7 @@ export function checkNetworkFiles(files: readonly string[], options: Options): C
         const hint = `set "type" under "ipam" to "${options.driverName}", or leave the file out`;
         checked.errors.push({ file, message: `no plugin in it uses the IPAM plugin ${options.driverName}`, hint });
       }
-      for (const config of uses) checked.found.push(checkUse(file, config, options));
+      for (const config of uses) checked.found.push(...checkUse(file, config, options));
     } catch (error) {
       checked.errors.push({ file, ...whyUnusable(error) });
     }
@@ -105,7 +106,10 @@ export function conflictOf(one: NetworkConfiguration, other: NetworkConfiguratio
   const [cidr, otherCidr] = [spec.place.cidr, others.place.cidr];
   const file = `${one.file} and ${other.file}`;
   if (spec.name === others.name) {
-    if (cidr.text === otherCidr.text) return [];
+    const isOfOne = [...spec.others, ...others.others].some(
+      ({ text }) => text === cidr.text || text === otherCidr.text,
+    );
+    if (cidr.text === otherCidr.text || isOfOne) return [];
     const hint = 'give one of them another "name", or both the same subnet';
     return [{ file, message: `they give network ${spec.name} two subnets, ${cidr.text} and ${otherCidr.text}`, hint }];
   }
@@ -140,9 +144,13 @@ function usesOf(document: v.InferOutput<typeof NetworkFile>, driver: string): Re
   return entries.filter(({ ipam }) => ipam?.type === driver);
 }
 
-function checkUse(file: string, config: Record<string, unknown>, options: Options): NetworkConfiguration {
+function checkUse(file: string, config: Record<string, unknown>, options: Options): NetworkConfiguration[] {
   const netconf = parseNetconf(sentConfig('ADD', config), 'ADD');
-  const spec = onlySource(setsOf(netconf, options));
+  const sets = setsOf(netconf, options);
+  requireFamilies(
+    netconf.cniVersion,
+    sets.map(([spec]) => familyOfSpec(spec)),
+  );
   const remarks = unknownKeys(netconf).map((key) => `ipam.${key} is not known and has no effect`);
   const { socketDir } = daemonPlace(config);
   if (socketDir !== options.socketDir) {
@@ -150,5 +158,5 @@ function checkUse(file: string, config: Record<string, unknown>, options: Option
       `its socket-dir is ${socketDir}, but the daemon's --socket-dir is ${options.socketDir}: ADDs fail with error 11 until both are the same`,
     );
   }
-  return { file, config, spec, remarks };
+  return sets.flat().map((spec, index) => ({ file, config, spec, remarks: index === 0 ? remarks : [] }));
 }

@@ -165,6 +165,15 @@ function contractIn(ground: Ground, open: () => Promise<GridUnderTest>): void {
       await expect(reserve(markOf('more'))).resolves.toMatchObject({ view });
     });
 
+    test('is none of those that are left out', async () => {
+      const source = { view, nextOf: small, exclude: ['10.0.0.1', '10.0.0.2', '10.0.0.4', '10.0.0.6'] };
+      expect(await reserve(markOf('c1'), source)).toEqual({ view, address: '10.0.0.3' });
+      expect(await grid.hasRoom(source, inTime())).toBe(true);
+      expect(await reserve(markOf('c2'), source)).toEqual({ view, address: '10.0.0.5' });
+      expect(await grid.hasRoom(source, inTime())).toBe(false);
+      expect(await failure(reserve(markOf('c3'), source))).toMatchObject({ reason: 'no-free-address' });
+    });
+
     test('that is asked for is had or refused, whoever has it', async () => {
       const source = { view, address: at(3) };
       outside.addClient({ ...source, comment: 'printer' });

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { parseAddress, parseCidr } from '../../../src/cni/address.ts';
-import { parseCniArgs, requestedAddress } from '../../../src/cni/args.ts';
+import { parseCniArgs, requestedAddresses } from '../../../src/cni/args.ts';
 import { peekVersion, readNetworkConfig } from '../../../src/cni/call.ts';
 import { readEnvironment } from '../../../src/cni/environment.ts';
 import { parseNetconf, validAttachments } from '../../../src/cni/netconf.ts';
@@ -49,7 +49,7 @@ test('any network configuration, and what is made of an accepted one', () => {
   check(fc.tuple(config, command, fc.string()), ([document, which, args]) => {
     const parsed = codeOr(() => {
       const netconf = parseNetconf(document, which as 'ADD');
-      requestedAddress(netconf, parseCniArgs(args));
+      requestedAddresses(netconf, parseCniArgs(args));
       return netconf;
     });
     codeOr(() => validAttachments(document));
@@ -91,7 +91,7 @@ test('any CNI_ARGS, which never throws at all', () => {
     ),
     (text) => {
       const args = parseCniArgs(text);
-      codeOr(() => requestedAddress({ runtimeIps: [], argsIps: [] }, args));
+      codeOr(() => requestedAddresses({ runtimeIps: [], argsIps: [] }, args));
     },
   );
 });

@@ -1,6 +1,6 @@
 /** Every call that real main plugins and a real runtime made is understood. */
 import { describe, expect, test } from 'vitest';
-import { parseCniArgs, requestedAddress } from '../../../src/cni/args.ts';
+import { parseCniArgs, requestedAddresses } from '../../../src/cni/args.ts';
 import { readNetworkConfig } from '../../../src/cni/call.ts';
 import { readEnvironment } from '../../../src/cni/environment.ts';
 import { parseNetconf } from '../../../src/cni/netconf.ts';
@@ -26,7 +26,7 @@ describe('a recorded call yields its attachment and its network', () => {
       name,
       ipam: stdin.ipam,
     });
-    expect(requestedAddress(netconf, parseCniArgs(call.args))).toBeUndefined();
+    expect(requestedAddresses(netconf, parseCniArgs(call.args))).toEqual([]);
   });
 });
 

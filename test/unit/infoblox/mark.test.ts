@@ -1,12 +1,14 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
+  attachmentKey,
   attachmentMark,
   beginsAs,
   blockMark,
   gatewayMark,
   hostPrefix,
   isAttachmentMark,
+  marksOfSets,
   namedInComment,
   networkMark,
   networkOf,
@@ -203,10 +205,30 @@ test('a mark is read back as it was written, but for what was too long', () => {
   );
 });
 
+test('an attachment has a mark for each set, all of one key that no other attachment has, at most 256 characters', () => {
+  fc.assert(
+    fc.property(whole, whole, ({ origin, attachment }, other) => {
+      const first = attachmentMark(origin, attachment);
+      const marks = marksOfSets(first, attachment, 16);
+      expect(marks[0]).toBe(first);
+      expect(new Set(marks).size).toBe(16);
+      expect(new Set(marks.map(attachmentKey)).size).toBe(1);
+      for (const mark of marks) {
+        expect(mark.length).toBeLessThanOrEqual(256);
+        expect(parseMark(mark)?.attachment.ifName).toBe(attachment.ifName);
+        expect(beginsAs(mark, { ...origin, network: attachment.network })).toBe(true);
+      }
+      const second = attachmentMark(other.origin, other.attachment);
+      if (second !== first) expect(attachmentKey(second)).not.toBe(attachmentKey(first));
+    }),
+  );
+});
+
 test('a mark ends where it ends: a comment that begins or goes on otherwise is none', () => {
   const mark = attachmentMark(origin, attachment);
   expect(parseMark(mark)).toEqual({ origin, attachment });
   const others = [
+    ...[' set=0', ' set=01', ' set=100', ' set=', ' set=1 '].map((tail) => mark + tail),
     ...[' (ticket 4711, do not touch)', ' ', '\n', ' interface=eth1', '\u00a0x', '/24', ':'].map((tail) => mark + tail),
     ...['x', ' ', 'was: '].map((head) => head + mark),
     mark.replace('eth0', 'sixteen-letters-x'),

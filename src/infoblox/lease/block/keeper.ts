@@ -259,7 +259,7 @@ export class BlockKeeper {
   async #takeOrSay(wanted: Wanted, signal: AbortSignal): Promise<boolean> {
     const { conditions } = this.#deps;
     const { spec, network } = wanted;
-    const subject = subjectOf(network);
+    const subject = subjectOf({ ...network, nextOf: network.cidr });
     try {
       const isTaken = await this.#take(wanted, signal);
       if (isTaken) conditions.clear('block-unavailable', subject);

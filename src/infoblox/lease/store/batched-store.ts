@@ -6,6 +6,7 @@ import { contains } from '../../address.ts';
 import type { Clock } from '../../concurrency/clock.ts';
 import type { Conditions } from '../../conditions.ts';
 import { GridError } from '../../errors.ts';
+import { attachmentKey } from '../../mark.ts';
 import type { BoundLeases } from '../../network/views.ts';
 import { type Block, resumedBlock } from '../block/block.ts';
 import { type DoubtWindow, wallTimeOf } from '../doubt.ts';
@@ -59,6 +60,8 @@ export abstract class BatchedLeaseStore implements LeaseStore {
   protected readonly clock: Clock;
   protected readonly conditions: Conditions;
   readonly #leases: Map<string, Lease>;
+  /** Marks by `attachmentKey`. */
+  readonly #marks = new Map<string, Set<string>>();
   readonly #blocks: Map<string, Block>;
   readonly #facts: Map<string, string>;
   /** By boot ID. What a lease has said stays true when it is gone. */
@@ -80,7 +83,10 @@ export abstract class BatchedLeaseStore implements LeaseStore {
     this.#leases = new Map(leases.map((lease) => [lease.mark, resumed(lease, start)]));
     this.#blocks = new Map(blocks.map((block) => [block.mark, resumedBlock(block, start)]));
     this.#facts = new Map(facts);
-    for (const lease of leases) this.#noteUptime(lease);
+    for (const lease of leases) {
+      this.#noteUptime(lease);
+      this.#noteMark(lease.mark, lease);
+    }
     this.clock = clock;
     this.conditions = conditions;
   }
@@ -94,6 +100,10 @@ export abstract class BatchedLeaseStore implements LeaseStore {
 
   where(matches: (lease: Lease) => boolean): Lease[] {
     return [...this.#leases.values()].filter(matches);
+  }
+
+  ofAttachment(mark: string): Lease[] {
+    return [...(this.#marks.get(attachmentKey(mark)) ?? [])].flatMap((one) => this.#leases.get(one) ?? []);
   }
 
   boundAt(view: string, address: string, except: string): Lease | undefined {
@@ -290,7 +300,16 @@ export abstract class BatchedLeaseStore implements LeaseStore {
     this.#lastUptimes.set(bootId, Math.max(uptime, this.#lastUptimes.get(bootId) ?? 0));
   }
 
+  #noteMark(mark: string, lease: Lease | undefined): void {
+    const key = attachmentKey(mark);
+    const marks = this.#marks.get(key) ?? new Set();
+    if (lease === undefined) marks.delete(mark);
+    else marks.add(mark);
+    put(this.#marks, key, marks.size === 0 ? undefined : marks);
+  }
+
   #set(mark: string, lease: Lease | undefined): void {
+    if (this.#leases.has(mark) !== (lease !== undefined)) this.#noteMark(mark, lease);
     put(this.#leases, mark, lease);
     if (lease !== undefined) this.#noteUptime(lease);
     for (const listener of this.#listeners) listener.changed?.(mark, lease);

@@ -30,6 +30,8 @@ export interface LeaseStore extends BoundLeases {
   get(mark: string): Lease | undefined;
   /** All leases that match, in no particular order. */
   where(matches: (lease: Lease) => boolean): Lease[];
+  /** All leases of the attachment of a mark: one for each address that it has. */
+  ofAttachment(mark: string): Lease[];
   /** The bound lease of another mark at an address of a view. */
   boundAt(view: string, address: string, except: string): Lease | undefined;
   /** The highest uptime, in seconds, that a lease of a boot of the host was written with; null if there is none. */

@@ -1,11 +1,11 @@
 /** ADD, DEL, CHECK, GC and STATUS, as the daemon serves them: what the network configuration says, what the lease does, and the answer. */
-import { parseCniArgs, requestedAddress } from '../../../cni/args.ts';
+import { parseCniArgs, requestedAddresses } from '../../../cni/args.ts';
 import { isJsonObject } from '../../../cni/call.ts';
 import { CniCode, CniError } from '../../../cni/errors.ts';
 import { checkContainerId, checkInterfaceName } from '../../../cni/names.ts';
 import { type Netconf, parseNetconf, validAttachments } from '../../../cni/netconf.ts';
-import { formatResult } from '../../../cni/result.ts';
-import { withNextHop } from '../../../cni/route.ts';
+import { formatResult, requireFamilies } from '../../../cni/result.ts';
+import { withNextHops } from '../../../cni/route.ts';
 import { abortable, deadline, withDeadline } from '../../../infoblox/concurrency/clock.ts';
 import { GridError, hasReason } from '../../../infoblox/errors.ts';
 import type { GridMonitor } from '../../../infoblox/grid-monitor.ts';
@@ -13,11 +13,12 @@ import { type AddRequest, type Allocation, add } from '../../../infoblox/lease/a
 import { checkLease } from '../../../infoblox/lease/check.ts';
 import type { LeaseDeps } from '../../../infoblox/lease/deps.ts';
 import { collectGarbage } from '../../../infoblox/lease/gc.ts';
-import { noteNotAnswered, releaseAttachment } from '../../../infoblox/lease/release.ts';
+import { addressesOf, noteNotAnswered, releaseAttachment } from '../../../infoblox/lease/release.ts';
 import type { Fields, Log } from '../../../infoblox/log.ts';
 import type { Attachment } from '../../../infoblox/mark.ts';
-import { onlySource } from '../../../infoblox/network/sets.ts';
-import { maxNameLength, type NetworkSpec, specText } from '../../../infoblox/network/spec.ts';
+import { poolsOf } from '../../../infoblox/network/fit.ts';
+import { type AddressSets, familyOfSpec, requestedOf, setsText } from '../../../infoblox/network/sets.ts';
+import { maxNameLength } from '../../../infoblox/network/spec.ts';
 import { type Workload, workloadFields, workloadFrom } from '../../../infoblox/workload.ts';
 import type { Call } from '../../protocol.ts';
 import { hostTrouble, servingTrouble } from '../probes.ts';
@@ -77,18 +78,29 @@ interface AddContext {
 async function giveAddress(deps: CallDeps, call: Call, { signal, warnOfUnknownKeys }: AddContext): Promise<Answer> {
   const netconf = parseNetconf(call.config, 'ADD');
   const attachment = attachmentOf(netconf, call);
-  const spec = onlySource(setsOf(netconf, deps.defaults));
+  const sets = setsOf(netconf, deps.defaults);
   warnOfUnknownKeys(netconf);
-  const requested = requestedAddress(netconf, parseCniArgs(call.args));
+  requireFamilies(
+    netconf.cniVersion,
+    sets.map(([spec]) => familyOfSpec(spec)),
+  );
+  const requested = requestedOf(sets, requestedAddresses(netconf, parseCniArgs(call.args)));
   // A release of this attachment that a plugin has recorded must not undo the ADD.
   await abortable(deps.notes.takeOf(attachment), signal, unsettled);
   const { netns, callId } = call;
-  const request = { attachment, spec, requested, netns, callId, workload: workloadOf(call) };
-  const { address, network, delivered, undelivered } = await allocate(deps.leases, request, signal);
-  const { cidr, gateway } = network;
-  const ip = { address: `${address}/${cidr.prefix}`, ...(gateway === undefined ? {} : { gateway }) };
-  const result = formatResult({ ips: [ip], routes: withNextHop(netconf.routes, gateway) }, netconf.cniVersion);
-  return { result, fields: { address, subnet: cidr.text }, delivered, undelivered };
+  const request = { attachment, sets, requested, netns, callId, workload: workloadOf(call) };
+  const { taken, delivered, undelivered } = await allocate(deps.leases, request, signal);
+  const ips = taken.map(({ address, network: { cidr, gateway } }) => {
+    return { address: `${address}/${cidr.prefix}`, ...(gateway === undefined ? {} : { gateway }) };
+  });
+  const routes = withNextHops(
+    netconf.routes,
+    taken.flatMap(({ network }) => network.gateway ?? []),
+  );
+  const result = formatResult({ ips, routes }, netconf.cniVersion);
+  const address = taken.map((one) => one.address).join(', ');
+  const subnet = taken.map(({ network }) => network.cidr.text).join(', ');
+  return { result, fields: { address, subnet }, delivered, undelivered };
 }
 
 function unsettled(): GridError {
@@ -100,7 +112,7 @@ function unsettled(): GridError {
 /** A refusal that the next ADD of this network would meet as well is a condition, for STATUS to report. */
 async function allocate(leases: LeaseDeps, request: AddRequest, signal: AbortSignal): Promise<Allocation> {
   const { conditions } = leases;
-  const subject = specText(request.spec);
+  const subject = setsText(request.sets);
   try {
     const allocation = await add(leases, request, signal);
     conditions.clear('network-refused', subject);
@@ -153,9 +165,9 @@ export async function releaseCall(
 ): Promise<Answer> {
   const netconf = parseNetconf(call.config, 'DEL');
   const attachment = attachmentOf(netconf, call);
-  const lease = await releaseAttachment(leases, { attachment, view: viewOf(netconf, defaults), at });
+  const ended = await releaseAttachment(leases, { attachment, view: viewOf(netconf, defaults), at });
   // Nomad names a workload at its ADD only.
-  return { fields: { ...workloadFields(lease?.workload ?? null), address: lease?.address ?? 'none' } };
+  return { fields: { ...workloadFields(ended[0]?.workload ?? null), address: addressesOf(ended) ?? 'none' } };
 }
 
 async function checkCall({ leases, defaults }: CallDeps, call: Call): Promise<Answer> {
@@ -189,9 +201,9 @@ async function collect({ leases, defaults }: CallDeps, call: Call, stopping: Abo
 
 /** Goes by what is known already: it is asked often and must not wait for the grid. */
 async function statusCall({ leases, monitor, defaults, unverified }: CallDeps, call: Call): Promise<Answer> {
-  const spec = onlySource(setsOf(parseNetconf(call.config, 'STATUS'), defaults));
+  const sets = setsOf(parseNetconf(call.config, 'STATUS'), defaults);
   monitor.refresh();
-  const reason = notReadyReason(leases, spec);
+  const reason = notReadyReason(leases, sets);
   if (reason !== undefined) throw notAvailable(reason, unverified);
   return {};
 }
@@ -199,12 +211,19 @@ async function statusCall({ leases, monitor, defaults, unverified }: CallDeps, c
 /** Why STATUS reports "not available"; undefined if nothing is known to keep the next ADD from being served. */
 function notReadyReason(
   { conditions, networks, exhaustion, blocks }: LeaseDeps,
-  spec: NetworkSpec,
+  sets: AddressSets,
 ): GridError | undefined {
-  if (blocks.room(spec).free > 0) return hostTrouble(conditions)?.error;
-  const condition = servingTrouble(conditions) ?? conditions.find('network-refused', specText(spec));
-  const network = networks.known(spec);
-  return condition?.error ?? (network && exhaustion.known(network));
+  if (sets.every((set) => set.some((spec) => blocks.room(spec).free > 0))) return hostTrouble(conditions)?.error;
+  const condition = servingTrouble(conditions) ?? conditions.find('network-refused', setsText(sets));
+  if (condition !== undefined) return condition.error;
+  const full = sets.map((set) => {
+    const found = set.map((spec) => {
+      const network = networks.known(spec);
+      return network === undefined ? [undefined] : poolsOf(network).map((pool) => exhaustion.known(pool));
+    });
+    return found.flat().includes(undefined) ? undefined : found.flat().at(-1);
+  });
+  return full.find((error) => error !== undefined);
 }
 
 /**

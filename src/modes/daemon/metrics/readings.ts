@@ -1,6 +1,7 @@
 /** What is read at the moment of a scrape: a table of gauges and counters, each with its source. */
 import type { X509Certificate } from 'node:crypto';
 import { Counter, Gauge, type Registry } from 'prom-client';
+import { spanOf } from '../../../infoblox/address.ts';
 import { type Conditions, conditionKinds } from '../../../infoblox/conditions.ts';
 import { gridTrouble } from '../../../infoblox/grid-state.ts';
 import type { Blocks } from '../../../infoblox/lease/block/blocks.ts';
@@ -181,7 +182,9 @@ const rows: readonly Row[] = [
     labels: ['network', 'view'],
     read: ({ usage, exhaustion }) => [
       ...usage.all.map((one): Sample => [labelsOf(one), 0]),
-      ...exhaustion.full.slice(0, maxNetworks).map((one): Sample => [labelsOf(one), 1]),
+      ...exhaustion.full
+        .slice(0, maxNetworks)
+        .map(({ nextOf, view }): Sample => [{ network: spanOf(nextOf), view }, 1]),
     ],
   },
 ];

@@ -5,11 +5,11 @@ import { deletedError } from '../../../infoblox/lease/address-errors.ts';
 import type { BlockIdentity } from '../../../infoblox/lease/block/block.ts';
 import type { BlockKeeper } from '../../../infoblox/lease/block/keeper.ts';
 import { type LeaseDeps, maxChangesAtOnce } from '../../../infoblox/lease/deps.ts';
-import { endLease, wouldEnd } from '../../../infoblox/lease/endings.ts';
+import { endLease, type Reason, wouldEnd } from '../../../infoblox/lease/endings.ts';
 import type { FormerNames } from '../../../infoblox/lease/former-names.ts';
 import { listOfHost, releaseOfHost } from '../../../infoblox/lease/gc.ts';
 import type { Fields } from '../../../infoblox/log.ts';
-import { hostPrefix, type Origin, parseMark } from '../../../infoblox/mark.ts';
+import { attachmentKey, hostPrefix, type Origin, parseMark } from '../../../infoblox/mark.ts';
 import type { LeaseRecord, OperatorResult } from '../../operator-protocol.ts';
 import type { OperatorHandler } from '../rpc/request.ts';
 import { findLeases, leaseRecord } from './leases.ts';
@@ -34,12 +34,14 @@ export function releaseHandler(deps: LeaseDeps): OperatorHandler<'operator/relea
       const whole = begun.filter(({ containerId }) => containerId === container);
       const leases = isWhole || whole.length > 0 ? whole : begun;
       refuseAmbiguous(container, leases);
-      for (const lease of leases) {
-        const ended = endLease(deps, lease, { cause: 'release', evenIfAlive });
-        if (ended.answer === 'keep') result.kept.push({ lease, why: ended.because });
-        else {
-          deps.adds.abort(lease.mark, deletedError());
-          result.leases.push(ended.lease === undefined ? lease : leaseRecord(ended.lease, deps));
+      for (const [key, [first]] of Map.groupBy(leases, ({ mark }) => attachmentKey(mark))) {
+        if (first === undefined) continue;
+        for (const { lease, ended } of endTogether(deps, first, { cause: 'release', evenIfAlive })) {
+          if (ended.answer === 'keep') result.kept.push({ lease, why: ended.because });
+          else {
+            deps.adds.abort(key, deletedError());
+            result.leases.push(ended.lease === undefined ? lease : leaseRecord(ended.lease, deps));
+          }
         }
       }
       await deps.store.durable();
@@ -56,17 +58,26 @@ export function gcByHandHandler(deps: LeaseDeps): OperatorHandler<'operator/gc'>
     async run({ dryRun }) {
       const result: Released = { leases: [], kept: [] };
       const settle = every(maxChangesAtOnce, () => deps.store.durable());
-      for (const lease of await findLeases(deps, { phase: 'bound' })) {
-        if (lease.sandbox !== 'gone') continue;
-        const ended = (dryRun ? wouldEnd : endLease)(deps, lease, { cause: 'gc' });
-        if (ended.answer !== 'release') continue;
-        result.leases.push(dryRun || ended.lease === undefined ? lease : leaseRecord(ended.lease, deps));
+      const found = await findLeases(deps, { phase: 'bound' });
+      const gone = found.filter(({ sandbox }) => sandbox === 'gone');
+      for (const [first] of Map.groupBy(gone, ({ mark }) => attachmentKey(mark)).values()) {
+        if (first === undefined) continue;
+        for (const { lease, ended } of endTogether(deps, first, { cause: 'gc' }, dryRun ? wouldEnd : endLease)) {
+          if (ended.answer !== 'release') continue;
+          result.leases.push(dryRun || ended.lease === undefined ? lease : leaseRecord(ended.lease, deps));
+        }
         await settle();
       }
       await deps.store.durable();
       return { result, fields: dryRun ? { wouldRelease: result.leases.length } : namesOf(result) };
     },
   };
+}
+
+/** Ends all leases of an attachment in one turn. @returns them as they were, and what has become of each */
+function endTogether(deps: LeaseDeps, { mark }: LeaseRecord, reason: Reason, end: typeof endLease = endLease) {
+  const leases = deps.store.ofAttachment(mark);
+  return leases.map((one) => ({ lease: leaseRecord(one, deps), ended: end(deps, one, reason) }));
 }
 
 /** The first characters of an ID will do if they are those of one container. @throws CniError */

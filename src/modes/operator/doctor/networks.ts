@@ -9,13 +9,14 @@ import type { Grid, Reservation } from '../../../infoblox/grid.ts';
 import { gatewayMark, isAttachmentMark, type Origin, parseMark } from '../../../infoblox/mark.ts';
 import { keptBack } from '../../../infoblox/network/fit.ts';
 import { type NetworkOutlook, outlookOf } from '../../../infoblox/network/outlook.ts';
-import type { NetworkSpec } from '../../../infoblox/network/spec.ts';
+import { coverOf } from '../../../infoblox/network/ranges.ts';
+import { type NetworkSpec, sourceText } from '../../../infoblox/network/spec.ts';
 import { usageOf } from '../../../infoblox/network/usage.ts';
 import { NetworkViews } from '../../../infoblox/network/views.ts';
 import { counted } from '../../quantity.ts';
 import { type Checked, type NetworkConfiguration, networkDirectories } from '../network-configurations.ts';
 import { isBlock, type JudgedRange, judgeBlocks } from './blocks.ts';
-import { after, type Check, checks, failure, ok, shared, type Verdict, warning } from './check.ts';
+import { after, type Check, checks, failure, ok, shared, skipped, type Verdict, warning } from './check.ts';
 import { unlessRefused } from './grid.ts';
 
 /** Makes the check of what was read. */
@@ -30,8 +31,9 @@ export function judgeFiles({ found, errors }: Checked): Verdict[] {
     return [warning(what, 'copy one of /etc/infoblox-cni/netconf there, or name files after doctor')];
   }
   const wrong = errors.map(({ file, message, hint }) => failure(`${file}: ${message}`, hint));
-  const right = found.flatMap(({ file, spec, remarks }) => [
-    ok(`${file}: network ${spec.name}`),
+  const right = found.flatMap(({ file, spec, remarks }, index) => [
+    // A use of several sources is listed once.
+    ...(found[index - 1]?.config === found[index]?.config ? [] : [ok(`${file}: network ${spec.name}`)]),
     ...remarks.map((remark) => warning(`${file}: ${remark}`, 'correct or remove it')),
   ]);
   return [...wrong, ...right];
@@ -47,11 +49,14 @@ interface NetworkContext {
   readonly all: readonly Named[];
 }
 
-type Named = { readonly file: string; readonly spec: { readonly name: string } };
+type Named = { readonly file: string; readonly spec: Pick<NetworkSpec, 'name' | 'place' | 'part'> };
 
-/** Names a configuration in its findings: with its file, where several have a network of that name. */
-export function nameOf({ file, spec: { name } }: Named, all: readonly Named[]): string {
-  return all.filter(({ spec }) => spec.name === name).length === 1 ? name : `${name} of ${file}`;
+/** Names a source in its findings: by its network, its place where that has several, and its file where several have one of that name. */
+export function nameOf({ file, spec }: Named, all: readonly Named[]): string {
+  const ofName = all.filter((one) => one.spec.name === spec.name);
+  const ofFile = ofName.filter((one) => one.file === file);
+  const source = ofFile.length === 1 ? '' : ` (${sourceText(spec)})`;
+  return `${spec.name}${source}${ofName.length === ofFile.length ? '' : ` of ${file}`}`;
 }
 
 /** Where a network is, or will be. */
@@ -89,6 +94,7 @@ export function networkChecks(configuration: NetworkConfiguration, context: Netw
     'free addresses': after(['network'], async (signal) => {
       const { found: cidr, ranges } = await place(signal);
       if (cidr === undefined) return [];
+      if (spec.part.intervals.length > 0) return judgeRanges(spec, ranges, { grid, signal });
       const usage = await usageOf(grid, { cidr, view }, signal);
       const hasFree = (await grid.hasRoom({ view, nextOf: cidr }, signal)) === true;
       return judgeAddresses(cidr, { used: usage?.used, hasFree, ranges });
@@ -189,6 +195,29 @@ export function judgeOutlook(outlook: NetworkOutlook, { view, place }: NetworkSp
   const created = room?.exists === false ? ', and that container, too' : '';
   const what = place.kind === 'subnet' ? place.cidr.text : `a /${place.prefixLength}`;
   return ok(`not there yet: the first ADD creates ${what} ${where}${created}`);
+}
+
+/** Judges the reserved ranges that a part of a network is taken from. @throws GridError with which an ADD would fail */
+async function judgeRanges(
+  { name, view, part }: NetworkSpec,
+  ranges: readonly JudgedRange[] | undefined,
+  { grid, signal }: { readonly grid: Grid; readonly signal: AbortSignal },
+): Promise<Verdict[]> {
+  if (ranges === undefined) {
+    return [skipped('this user may not read ranges')];
+  }
+  const verdicts = part.intervals.map(async (interval): Promise<Verdict> => {
+    const { found, missing } = coverOf(interval, ranges, name);
+    if (missing.length > 0) return ok(`the first ADD makes a reserved range of ${missing.map(spanOf).join(' and ')}`);
+    for (const nextOf of found) {
+      if ((await grid.hasRoom({ view, nextOf }, signal)) === true) return ok(`${spanOf(interval)} has free addresses`);
+    }
+    return failure(
+      `none: all addresses of ${spanOf(interval)} are used`,
+      'release addresses, or choose a larger range',
+    );
+  });
+  return Promise.all(verdicts);
 }
 
 /** Part of the addresses below which a network is soon full. */

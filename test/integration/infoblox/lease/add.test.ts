@@ -204,7 +204,7 @@ describe('a requested address', () => {
     ['10.0.0.0', 'the requested address 10.0.0.0 is no address for a container in 10.0.0.0/24'],
     ['10.0.0.255', 'the requested address 10.0.0.255 is no address for a container in 10.0.0.0/24'],
     ['10.0.0.1', 'the requested address 10.0.0.1 is the gateway in 10.0.0.0/24'],
-    ['fd00::9', 'fd00::9 is requested: IPv6 is not supported yet'],
+    ['fd00::9', 'the requested address fd00::9 lies in none of the subnets'],
   ])('%s cannot be had, and nothing is made for it', async (address, msg) => {
     const { grid, host } = fixture;
     expect(await errorOf(host.add('c1', { args: `IP=${address}` }))).toMatchObject({ code: 105, msg });

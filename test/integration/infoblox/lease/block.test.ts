@@ -1,7 +1,8 @@
 /** What an ADD costs that is answered from a host block. */
 import { expect, test } from 'vitest';
-import { add } from '../../../../src/infoblox/lease/add.ts';
+import { type AddRequest, add } from '../../../../src/infoblox/lease/add.ts';
 import { addressesOf } from '../../../../src/infoblox/lease/block/block.ts';
+import type { LeaseDeps } from '../../../../src/infoblox/lease/deps.ts';
 import { endLease } from '../../../../src/infoblox/lease/endings.ts';
 import { releaseAttachment } from '../../../../src/infoblox/lease/release.ts';
 import { networkSpec } from '../../../../src/infoblox/network/spec.ts';
@@ -17,8 +18,8 @@ function request(containerId: string, requested?: string) {
   const attachment = { network: 'net-1', containerId, ifName: 'eth0' };
   return {
     attachment,
-    spec,
-    requested,
+    sets: [[spec]] as const,
+    requested: [requested],
     workload: { containerId },
     netns: '/run/netns/x',
     callId: `call-${containerId}`,
@@ -38,10 +39,17 @@ async function serve(): Promise<void> {
 
 const signal = AbortSignal.timeout(20_000);
 
+/** @returns the one address that an ADD is given */
+async function addOne(deps: LeaseDeps, wanted: AddRequest) {
+  const [taken] = (await add(deps, wanted, signal)).taken;
+  if (taken === undefined) throw new Error('no address');
+  return taken;
+}
+
 test('an ADD from a block costs no request and one commit, and its lease is owed', async () => {
   await serve();
   const { deps, grid, store } = fixture();
-  const { address, network } = await add(deps, request('c1'), signal);
+  const { address, network } = await addOne(deps, request('c1'));
   expect([grid.requests.length, fixture().commits]).toEqual([0, 1]);
   expect([address, network]).toEqual([
     '10.0.0.32',
@@ -61,7 +69,7 @@ test('ADDs at once share a commit, get addresses of their own, and are not kept 
   const { deps, grid } = fixture();
   grid.latencyMs = 10_000;
   const given = await Promise.all(Array.from({ length: 32 }, (_, n) => add(deps, request(`c${n}`), signal)));
-  expect(given.map(({ address }) => address).sort()).toEqual(addressesOf(block).sort());
+  expect(given.map(({ taken: [one] }) => one?.address).sort()).toEqual(addressesOf(block).sort());
   expect([grid.requests.length, fixture().commits]).toEqual([0, 1]);
 });
 
@@ -70,13 +78,13 @@ test("an address that is the host's own, that others have, or that is kept for t
   const { deps } = fixture();
   deps.blocks.confirm(block, { now: deps.clock.now(), wall: deps.clock.wall(), others: new Set(['10.0.0.33']) });
   const own = { ...deps, host: { ...deps.host, isOwnAddress: async (address: string) => address === '10.0.0.32' } };
-  expect((await add(own, request('c1'), signal)).address).toBe('10.0.0.34');
+  expect((await addOne(own, request('c1'))).address).toBe('10.0.0.34');
 });
 
 test('the history says who had an address whose create was never sent, and who ended that', async () => {
   await serve();
   const { deps, store } = fixture();
-  const { address } = await add(deps, request('c1'), signal);
+  const { address } = await addOne(deps, request('c1'));
   await add(deps, request('c2'), signal);
   const view = 'default';
   await releaseAttachment(deps, { attachment: request('c1').attachment, view });
@@ -92,12 +100,12 @@ test('the history says who had an address whose create was never sent, and who e
 test('an address that was never reserved rests all the same', async () => {
   await serve();
   const { deps, store } = fixture();
-  const resting = { ...request('c1'), spec: { ...spec, cooldownMs: 60_000 } };
-  const { address } = await add(deps, resting, signal);
+  const resting = { ...request('c1'), sets: [[{ ...spec, cooldownMs: 60_000 }]] as const };
+  const { address } = await addOne(deps, resting);
   await releaseAttachment(deps, { attachment: resting.attachment, view: 'default' });
   expect(store.get(markOf('c1'))).toMatchObject({ phase: 'releasing', address });
-  expect((await add(deps, request('c2'), signal)).address).not.toBe(address);
-  expect((await add(deps, resting, signal)).address).toBe(address);
+  expect((await addOne(deps, request('c2'))).address).not.toBe(address);
+  expect((await addOne(deps, resting)).address).toBe(address);
 });
 
 test('a state that cannot be written gives no address and keeps none', async () => {
@@ -107,13 +115,13 @@ test('a state that cannot be written gives no address and keeps none', async () 
   await expect(add(deps, request('c1'), signal)).rejects.toMatchObject({ reason: 'state' });
   fixture().isFull = false;
   expect([store.get(markOf('c1')), store.blocks()]).toEqual([undefined, [block]]);
-  expect(addressesOf(block)).toContain((await add(deps, request('c1'), signal)).address);
+  expect(addressesOf(block)).toContain((await addOne(deps, request('c1'))).address);
 });
 
 test('a requested address comes from the block if it is free there, and is refused if another attachment has it', async () => {
   await serve();
   const { deps, grid } = fixture();
-  expect((await add(deps, request('c1', '10.0.0.40'), signal)).address).toBe('10.0.0.40');
+  expect((await addOne(deps, request('c1', '10.0.0.40'))).address).toBe('10.0.0.40');
   expect(grid.requests).toEqual([]);
   await expect(add(deps, request('c2', '10.0.0.40'), signal)).rejects.toMatchObject({ reason: 'address-unavailable' });
 });

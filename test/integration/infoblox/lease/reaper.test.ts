@@ -30,14 +30,18 @@ const addFrom = (netns: string): AddRequest => ({
     netns,
     callId: 'a1b2c3d4',
   },
-  spec: networkSpec({
-    name: 'net-1',
-    view: 'default',
-    subnet: '10.0.0.0/24',
-    containers: '',
-    prefixLength: 24,
-    keepFirst: false,
-  }),
+  sets: [
+    [
+      networkSpec({
+        name: 'net-1',
+        view: 'default',
+        subnet: '10.0.0.0/24',
+        containers: '',
+        prefixLength: 24,
+        keepFirst: false,
+      }),
+    ],
+  ],
 });
 
 test('an ADD that is under way for the same container in a new namespace is not ended', async () => {
@@ -50,7 +54,7 @@ test('an ADD that is under way for the same container in a new namespace is not 
   const adding = add(deps, addFrom('/run/netns/new'), inTime());
   await until('the ADD is at the grid', () => grid.requests.length > 0);
   await reaper.look();
-  expect(await adding).toMatchObject({ address: '10.0.0.2' });
+  expect(await adding).toMatchObject({ taken: [{ address: '10.0.0.2' }] });
   await reaper.look();
   expect(store.get(markOf('c1'))).toMatchObject({ phase: 'bound', netns: '/run/netns/new' });
 });

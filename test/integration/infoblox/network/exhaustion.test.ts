@@ -3,8 +3,8 @@ import { parseCidr } from '../../../../src/infoblox/address.ts';
 import { hostClock } from '../../../../src/infoblox/concurrency/clock.ts';
 import { Conditions } from '../../../../src/infoblox/conditions.ts';
 import { GridError } from '../../../../src/infoblox/errors.ts';
+import type { Pool } from '../../../../src/infoblox/grid.ts';
 import { Exhaustion } from '../../../../src/infoblox/network/exhaustion.ts';
-import type { ReadyNetwork } from '../../../../src/infoblox/network/networks.ts';
 import type { Session } from '../../../../src/infoblox/wapi/session.ts';
 import { until } from '../../../fixture/host.ts';
 import { type Grid, startGrid } from '../../../simulator/grid.ts';
@@ -29,11 +29,11 @@ afterEach(async () => {
   await grid.stop();
 });
 
-function network(text: string): ReadyNetwork {
+function network(text: string): Pool {
   grid.add('network', { network: text });
   const cidr = parseCidr(text);
   if (cidr === undefined) throw new Error('no network');
-  return { cidr, view: 'default' };
+  return { nextOf: cidr, view: 'default' };
 }
 
 function fill(...addresses: readonly string[]): void {
@@ -43,7 +43,7 @@ function fill(...addresses: readonly string[]): void {
 }
 
 const refusal = new GridError('no-free-address', 'Cannot find 1 available IP address(es) in this network.');
-const messageOf = (full: ReadyNetwork) => exhaustion.found(full, refusal).message;
+const messageOf = (full: Pool) => exhaustion.found(full, refusal).message;
 
 test('a full network is named, without a further request', () => {
   const full = network('10.0.0.0/30');

@@ -246,9 +246,13 @@ describe('files', () => {
   });
 });
 
-const of = (file: string, name: string) => ({ file, spec: { name } });
+const of = (file: string, name: string, subnet = '10.0.0.0/24') => {
+  return { file, spec: networkSpec({ ...input, name, subnet }) };
+};
 
-test('what is found of networks that share a name is told apart by the file', () => {
+test('what is found of networks that share a name is told apart by the file, and of several sources by the subnet', () => {
   const all = [of('a.conf', 'net-1'), of('b.conf', 'net-1'), of('c.conf', 'net-2')];
   expect(all.map((one) => nameOf(one, all))).toEqual(['net-1 of a.conf', 'net-1 of b.conf', 'net-2']);
+  const sources = [of('a.conf', 'net-1'), of('a.conf', 'net-1', '10.0.1.0/24')];
+  expect(sources.map((one) => nameOf(one, sources))).toEqual(['net-1 (10.0.0.0/24)', 'net-1 (10.0.1.0/24)']);
 });

@@ -1,0 +1,388 @@
+/**
+ * One address for one lease of an ADD. As for every lease: look, `plan`, and its step, until the grid has what the lease is going to be
+ * told; then it is for add.ts to bind it, together with the other leases of the attachment. Below stands what `obtain` asks on the way.
+ */
+import { describeReservation } from '../attributes.ts';
+import { type Backoff, pauseBefore } from '../concurrency/clock.ts';
+import type { SharedWork } from '../concurrency/single-flight.ts';
+import { GridError } from '../errors.ts';
+import { type AddressSource, pauseBeforeLook } from '../grid.ts';
+import { type Attachment, attachmentKey, isHostMark, shortNetworkName } from '../mark.ts';
+import { fits, mayFit, misfit } from '../network/fit.ts';
+import type { ReadyNetwork } from '../network/networks.ts';
+import type { AddressSet } from '../network/sets.ts';
+import type { NetworkSpec } from '../network/spec.ts';
+import { Succession } from '../network/succession.ts';
+import {
+  collisionError,
+  deletedError,
+  heldError,
+  leftError,
+  nonsenseError,
+  ownAddressesError,
+  refusal,
+  unsettledError,
+} from './address-errors.ts';
+import type { LeaseDeps } from './deps.ts';
+import { endLease } from './endings.ts';
+import { adopt, apply, execute, reconcileLocked, reportImpossible } from './execute.ts';
+import {
+  type Asking,
+  answer,
+  begin,
+  bind,
+  createInDoubt,
+  endRest,
+  followView,
+  imported,
+  type Lease,
+  type LeaseIdentity,
+} from './lease.ts';
+import { seenByAdd } from './observe.ts';
+import { type Found, type Look, plan } from './plan.ts';
+import { nextRelease, releaseNow, warnOfRest } from './release.ts';
+import { refuseAnothers, refuseTaken } from './requested.ts';
+
+/** Addresses of the host that one ADD reserves for it. With more, the whole network routes to the host itself, say. */
+const maxOwnAddresses = 8;
+/** Creates that are sent again after an answer was lost. */
+const maxLosses = 4;
+const lossPause: Backoff = { firstMs: 250, maxMs: 4_000 };
+/**
+ * After another host took the same next address: two clients that ask at once may get the same one (NIOS 9.0 documentation,
+ * "Configuring the Next Available Network or IP Address").
+ */
+const collisionPause: Backoff = { firstMs: 5, maxMs: 4_000 };
+
+/** What an ADD wants for one of its leases. */
+export interface Wish {
+  readonly mark: string;
+  readonly attachment: Attachment;
+  readonly sources: AddressSet;
+  /** This address and no other. */
+  readonly requested: string | undefined;
+  readonly asking: Asking;
+}
+
+/** An address that the attachment can be told. */
+export interface Obtained {
+  readonly mark: string;
+  readonly address: string;
+  readonly spec: NetworkSpec;
+  readonly network: ReadyNetwork;
+  /** Makes the lease bound, in the turn in which all leases of the attachment become so. */
+  readonly settle: (lease: Lease | undefined) => Lease | undefined;
+  /** Whether the grid may hold more for the lease than this. */
+  readonly isDoubtful: boolean;
+}
+
+/**
+ * Gets an address for a lease. The lock is the caller's.
+ * @param limits `work`: of the ADD; `halted` fires when another lease of the attachment gets none: no further step is taken
+ * @throws GridError; the lease is ended as far as it was this ADD's
+ */
+export async function obtain(
+  deps: LeaseDeps,
+  wish: Wish,
+  { work, halted }: { readonly work: SharedWork; readonly halted: AbortSignal },
+): Promise<Obtained> {
+  const { grid, networks, exhaustion, store, names, observer, host, clock, moment } = deps;
+  const { mark, attachment, requested, asking } = wish;
+  const { signal } = work;
+  const identity = identityOf(wish);
+  const beginning = { ...identity, ...asking, callers: work.callers };
+  let look = store.get(mark) === undefined ? await lookAtNew(deps, identity, signal) : undefined;
+  const known = store.get(mark);
+  /** Whether the grid may hold something of the attachment that nobody was told. */
+  let mayBeOnGrid = known !== undefined;
+  /** Whether a create got no answer, or no host could tell whether one was carried out. */
+  let isDoubtful = false;
+  /** Whether a look could not be confirmed, so that the grid may hold more than was seen. */
+  let isUnconfirmed = false;
+  /** What the last create has made. */
+  let made: Pick<Found, 'address' | 'view'> | undefined;
+  let [losses, collisions, failures, ownAddresses] = [0, 0, 0, 0];
+  let [isRequestChecked, isNetworkMadeAgain] = [false, false];
+  /** Addresses that belong to somebody else, who has them again: the grid must not answer with one a second time. */
+  const reassigned = new Set<string>();
+  /** Marks of leases whose release has been tried for this ADD. */
+  const tried = new Set([mark]);
+
+  /** The lease, unless a DEL has come. */
+  const current = (): Lease => {
+    const lease = store.get(mark);
+    if (lease === undefined || lease.phase === 'releasing') throw deletedError();
+    return lease;
+  };
+  /** Waits a moment after an answer was lost, or one that nobody could confirm. @throws `why` when it was enough */
+  const pauseAfterLoss = async (why: GridError): Promise<void> => {
+    isDoubtful = true;
+    if (losses >= maxLosses) throw why;
+    await clock.sleep(pauseBefore(losses, lossPause, host.random), signal, why);
+    losses += 1;
+  };
+
+  try {
+    // Begin. What the attachment has been told is looked at before the network is made sure of: a view that was renamed must not be
+    // made again. Before the first wait its callers are written down: it must not be released because one leaves who is not the last.
+    if (known?.phase === 'bound') {
+      store.apply(mark, joinedBy(deps, wish, work));
+      look = await lookAtHeld(deps, { held: known, wish }, signal);
+    } else {
+      if (known !== undefined && known.view !== identity.view) await leaveView(deps, known, signal);
+      store.apply(mark, (lease) => begin(lease, beginning, moment()));
+      await store.durable();
+    }
+
+    const address = known?.phase === 'bound' ? known.address : (requested ?? null);
+    let succession = new Succession(deps, sourcesFor(wish, address));
+    let target = await succession.next(signal);
+    while (known?.phase === 'bound' && !fits(known.address ?? '', target.network, requested)) {
+      if (!succession.pass(target)) throw heldError(known, wish);
+      target = await succession.next(signal);
+    }
+
+    for (;;) {
+      refuseIfLeft(signal);
+      if (halted.aborted) throw leftError();
+      look ??= await observer.look(current(), signal);
+      isUnconfirmed ||= look.unconfirmed !== undefined;
+      const { spec, network, pool } = target;
+      const seen = await seenByAdd(look, { host, origin: names.present, network, name: spec.name, requested, made });
+      const lease = current();
+      const step = plan(lease, seen, moment());
+      switch (step.kind) {
+        case 'adopt': {
+          const { askedAt } = look;
+          const { address } = step.object;
+          const mayLeaveSurplus = step.surplus.length > 0 || isUnconfirmed || isDoubtful;
+          const settle = (before: Lease | undefined) => {
+            const now = { ...moment(), askedAt };
+            const joined = before && answer(before, work.callers);
+            return joined && bind(mayLeaveSurplus ? createInDoubt(joined, now) : joined, address, now);
+          };
+          return { mark, address, spec, network, settle, isDoubtful: mayLeaveSurplus };
+        }
+
+        case 'nothing':
+        case 'look again': {
+          const { address } = lease;
+          if (lease.phase === 'bound' && address !== null && look.found.some((object) => object.address === address)) {
+            return { mark, address, spec, network, settle: joinedBy(deps, wish, work), isDoubtful: false };
+          }
+          reportImpossible(deps, lease, step);
+          // No host could say whether a create was carried out: a moment later one may.
+          await pauseAfterLoss(look.unconfirmed ?? unsettledError(mark));
+          look = undefined;
+          break;
+        }
+
+        case 'refuse':
+          throw refusal(lease, step, attachment);
+
+        case 'create': {
+          if (requested !== undefined && !isRequestChecked) {
+            isRequestChecked = true;
+            await refuseTaken(deps, { lease, look, network, requested }, signal);
+          }
+          const source: AddressSource = requested === undefined ? pool : { view: network.view, address: requested };
+          const description = { comment: mark, ...describeReservation(attachment.network, asking.workload) };
+          const [reply, isInPlace] = await Promise.all([
+            grid.reserve({ source, ...description }, signal).catch(asGridError),
+            networks.isInPlace(spec, network, signal),
+          ]);
+          if (!(reply instanceof GridError)) {
+            made = reply;
+            const isSecond = reassigned.has(reply.address);
+            look = await afterAnswer(deps, { lease, look, network, source, made, isSecond }, signal);
+          } else if (reply.outcome !== 'none') {
+            apply(store, mark, (before) => createInDoubt(before, moment()));
+            await pauseAfterLoss(reply);
+            look = undefined;
+          } else if (!isInPlace) {
+            // What a network refuses that is not the one that was meant says nothing.
+          } else if (reply.reason === 'conflict' && requested === undefined) {
+            const why = collisionError(network, reply);
+            work.delay = why;
+            await clock.sleep(pauseBefore(collisions, collisionPause, host.random), signal, why);
+            collisions += 1;
+            // The conflict may be with what an earlier create, whose answer was lost, has made since.
+            if (isDoubtful) look = undefined;
+          } else if (reply.reason === 'conflict' && requested !== undefined) {
+            await refuseAnothers(deps, { mark, network, requested }, signal);
+            await pauseAfterLoss(reply);
+            look = undefined;
+          } else if (reply.reason === 'no-free-address') {
+            if (succession.pass(target)) exhaustion.found(pool, reply);
+            else {
+              const next = nextRelease(deps, succession.networks, tried);
+              if (next === undefined) throw succession.noneFree(exhaustion.found(pool, reply));
+              tried.add(next);
+              warnOfRest(deps, next, network);
+              await releaseNow(deps, next, signal);
+              succession.restart();
+            }
+            target = await succession.next(signal);
+          } else if (reply.reason === 'missing' && !isNetworkMadeAgain) {
+            isNetworkMadeAgain = true;
+            networks.forget(spec);
+            target = await succession.next(signal);
+          } else throw reply;
+          if (isInPlace) break;
+          // Another network was seen in its place. What was made there does not fit, and is removed.
+          target = await succession.next(signal);
+          if (!(reply instanceof GridError)) look = undefined;
+          break;
+        }
+
+        default:
+          if (step.kind === 'reassign' && isHostMark(step.object.owner)) ownAddresses += 1;
+          if (ownAddresses > maxOwnAddresses) throw ownAddressesError(network, maxOwnAddresses);
+          try {
+            const outcome = await execute(deps, { lease, look, step }, signal);
+            look = outcome.kind === 'go on' ? outcome.look : undefined;
+            if (outcome.kind === 'go on' && outcome.reassigned !== undefined) reassigned.add(outcome.reassigned);
+            if (outcome.kind !== 'lost') break;
+            if (outcome.why.reason === 'missing' && !isNetworkMadeAgain) {
+              isNetworkMadeAgain = true;
+              networks.forget(spec);
+              target = await succession.next(signal);
+              break;
+            }
+            // Somebody else has it: the attachment gets another one.
+            mayBeOnGrid = true;
+            succession = new Succession(deps, sourcesFor(wish, requested ?? null));
+            target = await succession.next(signal);
+            store.apply(mark, (before) => (before?.phase === 'bound' ? begin(before, beginning, moment()) : before));
+            await store.durable();
+          } catch (error) {
+            look = undefined;
+            if (step.kind === 'recreate' && error instanceof GridError && error.outcome !== 'none') {
+              await pauseAfterLoss(error);
+            } else failures = await pauseBeforeLook(error, { clock, random: host.random, failures }, signal);
+          }
+      }
+    }
+  } catch (error) {
+    // What it may have on the grid is released; one that is bound is its callers' to give up.
+    const reason = { mayBeOnGrid: mayBeOnGrid || isDoubtful || made !== undefined, isDoubtful };
+    endLease(deps, identity, { cause: 'failed ADD', ...reason });
+    // A request that was cut short by a DEL says that it got no answer.
+    throw signal.reason instanceof GridError ? signal.reason : error;
+  }
+}
+
+/** What its wish makes of a lease that the state does not have. */
+export function identityOf({ mark, attachment, sources: [{ view }] }: Wish): LeaseIdentity {
+  return { mark, network: shortNetworkName(attachment.network), view };
+}
+
+/** Notes the callers of an ADD on a lease that is bound already. */
+export function joinedBy({ answers }: Pick<LeaseDeps, 'answers'>, { mark }: Wish, { callers }: SharedWork) {
+  return (lease: Lease | undefined) => lease && answer(lease, callers, answers.told(attachmentKey(mark)));
+}
+
+/** The sources that an address may be of; all where none is wanted. One that can be of none is refused by the first. */
+function sourcesFor({ sources }: Wish, address: string | null): readonly NetworkSpec[] {
+  if (address === null) return sources;
+  const fitting = sources.filter((spec) => mayFit(address, spec, undefined));
+  return fitting.length > 0 ? fitting : sources.slice(0, 1);
+}
+
+/** @throws GridError if nobody waits for the ADD any more, or a DEL has come */
+export function refuseIfLeft(signal: AbortSignal): void {
+  if (signal.aborted) throw signal.reason instanceof GridError ? signal.reason : leftError();
+}
+
+/**
+ * Looks for an attachment that is new to the state. Of one that is new to a state that is whole, the grid can hold nothing: one request is
+ * enough for its ADD. In a state that has lost its past an earlier ADD may have been answered with what the grid has, so that a
+ * failure of this one must not release it: it is imported, before anything is written.
+ */
+async function lookAtNew(deps: LeaseDeps, identity: LeaseIdentity, signal: AbortSignal): Promise<Look> {
+  const { store, observer, moment } = deps;
+  if (store.isWhole) return { found: [], askedAt: moment().now };
+  const look = await observer.look({ ...imported(identity, ''), address: null }, signal);
+  const step = plan(undefined, look, moment());
+  if (step.kind === 'adopt') adopt(deps, identity.mark, step.object);
+  return look;
+}
+
+/**
+ * Looks at what an attachment has been told. A reservation that has moved with a renamed view to where the configuration names it is
+ * followed.
+ * @throws GridError if it is elsewhere, or no address that the ADD may be answered with
+ */
+async function lookAtHeld(
+  deps: LeaseDeps,
+  { held, wish }: { readonly held: Lease; readonly wish: Wish },
+  signal: AbortSignal,
+): Promise<Look> {
+  const { store, observer, moment } = deps;
+  const { attachment, sources, requested } = wish;
+  const [{ view: wanted }] = sources;
+  const look = await observer.look(held, signal);
+  const step = plan(held, look, moment());
+  let lease: Lease = held;
+  if (step.kind === 'refuse') {
+    if (step.moved?.view !== wanted) throw refusal(held, step, attachment);
+    lease = apply(store, held.mark, (current) => followView(current, wanted)) ?? held;
+  }
+  const { view, address } = lease;
+  const isFit = address !== null && sources.some((spec) => mayFit(address, spec, requested));
+  if (view !== wanted || !isFit) throw heldError(lease, wish);
+  return look;
+}
+
+/** Carries out what is left to release in another view than the one in which the attachment is given an address. @throws GridError */
+async function leaveView(deps: LeaseDeps, known: Lease, signal: AbortSignal): Promise<void> {
+  apply(deps.store, known.mark, (lease) => endRest(lease, deps.moment()));
+  await reconcileLocked(deps, known.mark, signal);
+  if (deps.store.get(known.mark) === undefined) return;
+  throw new GridError('busy', `an earlier release in view ${known.view} is not settled yet`, {
+    hint: 'try again in a minute',
+  });
+}
+
+interface Creation {
+  readonly lease: Lease;
+  readonly look: Look;
+  readonly network: ReadyNetwork;
+  readonly source: AddressSource;
+  /** What the grid says that it has made. */
+  readonly made: Pick<Found, 'address' | 'view'>;
+  /** Whether it belongs to somebody else, who had lost it and has it again. */
+  readonly isSecond: boolean;
+}
+
+/**
+ * Compares the grid's answer to a create with what was asked for. What does not fit is looked for later, wherever it is, and released.
+ * @returns what the grid shows then
+ * @throws GridError `bad-answer` if it makes no sense
+ */
+async function afterAnswer(deps: LeaseDeps, creation: Creation, signal: AbortSignal): Promise<Look> {
+  const { store, observer, exhaustion, host, moment } = deps;
+  const { lease, look, network, source, made, isSecond } = creation;
+  const { mark } = lease;
+  const nonsense = (wrong: string) => {
+    apply(store, mark, (current) => createInDoubt(current, moment()));
+    return nonsenseError(made.address, wrong);
+  };
+  const wrong = isSecond ? 'for the second time' : misfit(made, source);
+  if (wrong !== undefined) throw nonsense(wrong);
+  if ('nextOf' in source) exhaustion.obtained(source);
+  // What only an unconfirmed look has shown does not count.
+  const before = look.unconfirmed === undefined ? look.found : [];
+  const isKept = made.address === network.kept || store.boundAt(network.view, made.address, mark) !== undefined;
+  if (!isKept && !(await host.isOwnAddress(made.address))) return { askedAt: look.askedAt, found: [...before, made] };
+  // Only what is there is made another's, whatever the answer was.
+  const there = await observer.look(store.get(mark) ?? lease, signal);
+  if (there.found.some(({ address }) => address === made.address)) return there;
+  throw nonsense('and does not have it');
+}
+
+/** @throws `error` if it is none of the grid's */
+function asGridError(error: unknown): GridError {
+  if (error instanceof GridError) return error;
+  throw error;
+}

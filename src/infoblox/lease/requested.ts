@@ -1,0 +1,71 @@
+/** Whether an ADD can be given the address that it requests. */
+import { GridError } from '../errors.ts';
+import { refuseOutside } from '../network/fit.ts';
+import type { ReadyNetwork } from '../network/networks.ts';
+import { blockHostOf } from '../network/ranges.ts';
+import { ownAddressError, takenError } from './address-errors.ts';
+import type { LeaseDeps } from './deps.ts';
+import { doubtOf } from './doubt.ts';
+import type { Lease } from './lease.ts';
+import type { Look } from './plan.ts';
+import { releaseNow, releasingIn } from './release.ts';
+
+interface Requested {
+  readonly lease: Lease;
+  readonly look: Look;
+  readonly network: ReadyNetwork;
+  readonly requested: string;
+}
+
+/**
+ * Makes sure that the requested address is free; also of objects that a fixed address would not exclude, and after a release of it that
+ * this host still has under way.
+ * @throws GridError `address-unavailable`, or `busy` if it may be free in a minute
+ */
+export async function refuseTaken(deps: LeaseDeps, wanted: Requested, signal: AbortSignal): Promise<void> {
+  const { grid, store, host, moment } = deps;
+  const { lease, look, network, requested } = wanted;
+  refuseOutside(requested, network);
+  if (await host.isOwnAddress(requested)) throw ownAddressError(requested, network);
+  const isThere = look.found.some(({ address }) => address === requested);
+  if (isThere && doubtOf(lease, { ...moment(), askedAt: look.askedAt }).delete !== null) {
+    throw new GridError('busy', `an earlier release of ${requested} may still be carried out`, {
+      hint: 'try again in a minute',
+    });
+  }
+  const owner = store.boundAt(network.view, requested, lease.mark);
+  if (owner !== undefined) throw takenError(requested, network, owner.mark);
+  const release = releasingIn(deps, network).find(({ mark, address }) => address === requested && mark !== lease.mark);
+  if (release !== undefined) await releaseNow(deps, release.mark, signal);
+  const [isUsed] = await Promise.all([
+    grid.isUsed(requested, network.view, signal),
+    refuseInBlock(grid, { address: requested, network }, signal),
+  ]);
+  if (isUsed) await refuseAnothers(deps, { mark: lease.mark, network, requested }, signal);
+}
+
+/**
+ * An address inside a block is the host's that has the block: it may give it to a container at this moment.
+ * @throws GridError `address-unavailable` naming the host
+ */
+async function refuseInBlock(
+  grid: LeaseDeps['grid'],
+  { address, network }: { readonly address: string; readonly network: ReadyNetwork },
+  signal: AbortSignal,
+): Promise<void> {
+  const host = await blockHostOf(grid, { address, network: network.cidr, view: network.view }, signal);
+  if (host === undefined) return;
+  throw new GridError('address-unavailable', `the requested address ${address} lies in a block of host ${host}`, {
+    hint: 'request another address, or none to get the next free one',
+  });
+}
+
+/** @throws GridError `address-unavailable` unless it is this attachment's: a create whose answer was lost has been carried out since */
+export async function refuseAnothers(
+  { grid }: LeaseDeps,
+  { mark, network, requested }: Pick<Requested, 'network' | 'requested'> & Pick<Lease, 'mark'>,
+  signal: AbortSignal,
+): Promise<void> {
+  const [holder] = await grid.at(requested, network.view, signal);
+  if (holder?.comment !== mark) throw takenError(requested, network, holder?.comment ?? '');
+}

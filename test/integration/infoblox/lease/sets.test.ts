@@ -1,0 +1,147 @@
+/** An attachment with an address of each of several sets. */
+import { describe, expect, test } from 'vitest';
+import type { CallOptions } from '../../../fixture/host.ts';
+import { errorOf, held, useGridAndHost } from '../grid-and-host.ts';
+
+const fixture = useGridAndHost();
+const lines = () => fixture.grid.requests.map(({ method, type }) => `${method} ${type}`);
+const networks = ['10.0.1.0/24', '10.0.2.0/24'];
+const withSets = (...subnets: readonly string[]): CallOptions => {
+  return { ipam: { subnet: undefined, gateway: undefined, ranges: subnets.map((subnet) => [{ subnet }]) } };
+};
+const both = withSets(...networks);
+const addressesOf = async (id: string, options = both) => {
+  const { ips } = (await fixture.host.call('ADD', id, options)) as { ips: { address: string; gateway: string }[] };
+  return ips.map(({ address }) => address);
+};
+/** What the grid holds but for the gateways. */
+const given = () => held(fixture.grid).filter((address) => !address.endsWith('.1'));
+const mark = 'infoblox-cni cluster=cluster-1 node=host-a network=net-1 container=c1 interface=eth0';
+
+test('an ADD gives one address of each, with a mark of its own each, side by side at one request each', async () => {
+  const { grid, host } = fixture;
+  expect(await addressesOf('c1')).toEqual(['10.0.1.2/24', '10.0.2.2/24']);
+  const comments = grid.fixedAddresses().map(({ comment }) => comment);
+  expect(comments).toEqual(expect.arrayContaining([mark, `${mark} set=1`]));
+  grid.clearLog();
+  grid.latencyMs = 300;
+  const began = performance.now();
+  expect(await addressesOf('c2')).toEqual(['10.0.1.3/24', '10.0.2.3/24']);
+  expect(performance.now() - began).toBeLessThan(550);
+  expect(lines()).toEqual(['POST fixedaddress', 'POST fixedaddress']);
+  expect(host.log.filter(({ level }) => level === 'error')).toEqual([]);
+});
+
+test('routes get the gateway of their family, and the answer tells each gateway', async () => {
+  const { host } = fixture;
+  const ipam = { ...both.ipam, routes: [{ dst: '0.0.0.0/0' }] };
+  expect(await host.call('ADD', 'c1', { ipam })).toMatchObject({
+    ips: [{ gateway: '10.0.1.1' }, { gateway: '10.0.2.1' }],
+    routes: [{ dst: '0.0.0.0/0', gw: '10.0.1.1' }],
+  });
+});
+
+test('ADD again gives all the same, DEL releases all, and the next one may have them', async () => {
+  const { host } = fixture;
+  await addressesOf('c1');
+  expect(await addressesOf('c1')).toEqual(['10.0.1.2/24', '10.0.2.2/24']);
+  await host.del('c1', withSets('10.0.1.0/24'));
+  await expect.poll(given).toEqual([]);
+});
+
+test('an ADD that gets one address and not the other keeps none, and says which set failed', async () => {
+  const { host } = fixture;
+  const small = withSets('10.0.1.0/24', '10.0.2.0/30');
+  await addressesOf('c1', small);
+  expect(await errorOf(host.call('ADD', 'c2', small))).toMatchObject({
+    code: 101,
+    msg: 'set 2 of 2, 10.0.2.0/30: no free address in 10.0.2.0/30 (view default)',
+  });
+  await expect.poll(given).toEqual(['10.0.1.2', '10.0.2.2']);
+});
+
+test.each([
+  ['gained', both, withSets(...networks, '10.0.3.0/24'), 'asks for 3 addresses, one of each set'],
+  ['lost', both, withSets('10.0.1.0/24'), 'asks for one address'],
+])('a configuration that %s a set does not serve an attachment that has addresses', async (_, before, after, asks) => {
+  const { host } = fixture;
+  await addressesOf('c1', before);
+  const error = await errorOf(host.call('ADD', 'c1', after));
+  expect(error).toMatchObject({ code: 105 });
+  expect(error.msg).toBe(`c1/eth0 holds 10.0.1.2, 10.0.2.2 in network net-1, and its configuration ${asks}`);
+  expect(error.details).toContain('delete the attachment');
+  expect(given()).toEqual(['10.0.1.2', '10.0.2.2']);
+});
+
+test('CHECK wants all addresses', async () => {
+  const { grid, host } = fixture;
+  await addressesOf('c1');
+  const check = (...addresses: string[]) => {
+    const prevResult = { ips: addresses.map((address) => ({ address: `${address}/24` })) };
+    return host.call('CHECK', 'c1', { ...both, config: { prevResult } });
+  };
+  await check('10.0.1.2', '10.0.2.2', '192.168.0.1');
+  expect(await errorOf(check('10.0.1.2'))).toMatchObject({ code: 104 });
+  grid.remove(grid.fixedAddresses().find(({ ipv4addr }) => ipv4addr === '10.0.2.2')?._ref ?? '');
+  expect(await errorOf(check('10.0.1.2', '10.0.2.2'))).toMatchObject({
+    code: 104,
+    msg: expect.stringContaining('no reservation of 10.0.2.2 any more'),
+  });
+});
+
+test('GC releases all of what is not valid, and nothing of what is', async () => {
+  const { host } = fixture;
+  const id = 'f'.repeat(64);
+  await addressesOf('c1');
+  await addressesOf(id);
+  const gc = (...ids: string[]) => {
+    const list = ids.map((containerID) => ({ containerID, ifname: 'eth0' }));
+    return host.call('GC', '', { ...both, config: { 'cni.dev/valid-attachments': list } });
+  };
+  await gc('c1', id);
+  expect(given()).toEqual(['10.0.1.2', '10.0.2.2', '10.0.1.3', '10.0.2.3']);
+  await gc(id);
+  expect(given()).toEqual(['10.0.1.3', '10.0.2.3']);
+});
+
+test('requested addresses are matched by where they lie', async () => {
+  const request = { ...both, config: { runtimeConfig: { ips: ['10.0.2.7', '10.0.1.9/24'] } } };
+  expect(await addressesOf('c1', request)).toEqual(['10.0.1.9/24', '10.0.2.7/24']);
+  expect(await addressesOf('c2', { ...both, args: 'IP=10.0.2.8' })).toEqual(['10.0.1.2/24', '10.0.2.8/24']);
+});
+
+test('a result of 0.2.0 has no room for two addresses of a family: error 1, before anything is taken', async () => {
+  const { grid, host } = fixture;
+  const old = { ...both, config: { cniVersion: '0.2.0' } };
+  expect(await errorOf(host.call('ADD', 'c1', old))).toMatchObject({
+    code: 1,
+    msg: 'a result of version 0.2.0 carries one address of each family, and 2 are configured',
+  });
+  expect(grid.networks()).toEqual([]);
+});
+
+describe('after the state was lost', () => {
+  test('all are imported, and a DEL releases all', async () => {
+    const { grid, host, another } = fixture;
+    const id = 'a'.repeat(64);
+    await addressesOf(id);
+    await host.stop();
+    const next = await another({}).start();
+    const prevResult = { ips: [{ address: '10.0.1.2/24' }, { address: '10.0.2.2/24' }] };
+    await expect
+      .poll(() => next.call('CHECK', id, { ...both, config: { prevResult } }).then(() => 'ok', String))
+      .toBe('ok');
+    await next.del(id, both);
+    await expect.poll(() => held(grid).filter((address) => !address.endsWith('.1'))).toEqual([]);
+  });
+
+  test('a DEL before the import releases those of further sets, too', async () => {
+    const { grid, host, another } = fixture;
+    await addressesOf('c1');
+    await host.stop();
+    grid.inject({ method: 'GET', type: 'fixedaddress', effect: { kind: 'delay', ms: 500 } });
+    const next = await another({}).start();
+    await next.call('DEL', 'c1', both);
+    await expect.poll(() => held(grid).filter((address) => !address.endsWith('.1')), { timeout: 5_000 }).toEqual([]);
+  });
+});
