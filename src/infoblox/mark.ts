@@ -54,6 +54,11 @@ export function marksOfSets(mark: string, { containerId, ifName }: Attachment, s
   return [mark, ...Array.from({ length: sets - 1 }, (_, index) => `${ofSet} set=${index + 1}`)];
 }
 
+/** Tells of which set of its configuration the address with this mark is, counted from 0. */
+export function setIn(mark: string): number {
+  return Number(/ set=(\d+)$/.exec(mark)?.[1] ?? 0);
+}
+
 /** Names the attachment whose mark this is, by a text that is the same for the marks of all its addresses. */
 export function attachmentKey(mark: string): string {
   const [, start, containerId = '', end] = /^(.* container=)(\S+)( interface=\S+)/.exec(mark) ?? [];

@@ -11,7 +11,7 @@ import { defaultDoubtWindow } from '../../src/infoblox/lease/doubt.ts';
 import { collectGarbage } from '../../src/infoblox/lease/gc.ts';
 import { noteNotAnswered, releaseAttachment } from '../../src/infoblox/lease/release.ts';
 import type { Fields, Log } from '../../src/infoblox/log.ts';
-import { networkSpec } from '../../src/infoblox/network/spec.ts';
+import { addressSets } from '../../src/infoblox/network/sets.ts';
 import { untraced } from '../../src/infoblox/trace.ts';
 import { ExtensibleAttributes } from '../../src/infoblox/wapi/attributes.ts';
 import { GridHosts } from '../../src/infoblox/wapi/connection/hosts.ts';
@@ -37,6 +37,8 @@ export interface World {
   readonly chance: Chance;
   /** Of all containers; 10.0.0.1 is its gateway. */
   readonly subnet: string;
+  /** Of a second address of all containers, if they have one. */
+  readonly secondSubnet?: string | undefined;
   /** The way to the grid; by default that of network-path.ts. @param client names a run of a daemon */
   readonly transport?: (client: string) => Transport;
   readonly troubles: () => PathTroubles;
@@ -60,6 +62,8 @@ export interface AddCall {
 export interface Answered {
   readonly view: string;
   readonly address: string;
+  /** By set. */
+  readonly addresses: readonly string[];
   delivered(): void;
   undelivered(): void;
 }
@@ -69,7 +73,7 @@ export interface DaemonRun {
   readonly lost: Promise<void>;
   add(call: AddCall, gone: AbortSignal): Promise<Answered>;
   del(containerId: string): Promise<void>;
-  check(containerId: string, address: string): Promise<void>;
+  check(containerId: string, addresses: readonly string[]): Promise<void>;
   gc(valid: readonly string[]): Promise<void>;
   /** What only a test of blocks needs. */
   readonly leases: LeaseDeps;
@@ -136,7 +140,9 @@ export function startRun(world: World, host: SimHost, client: string): DaemonRun
     gateway: world.gateway?.() ?? '10.0.0.1',
     blockSize,
   };
-  const spec = networkSpec({ name: network, view, ...where, keepFirst: false });
+  const source = { name: network, view, ...where, keepFirst: false };
+  const second = { ...source, subnet: world.secondSubnet, gateway: '0.0.0.1' };
+  const sets = addressSets(world.secondSubnet === undefined ? [[source]] : [[source], [second]]);
   const attachmentOf = (containerId: string) => ({ network, containerId, ifName: 'eth0' });
   const release = (containerId: string, at?: number) =>
     releaseAttachment(leases, { attachment: attachmentOf(containerId), view, at });
@@ -163,7 +169,7 @@ export function startRun(world: World, host: SimHost, client: string): DaemonRun
       await takeNotes((id) => id === containerId);
       const request = {
         attachment: attachmentOf(containerId),
-        sets: [[spec]] as const,
+        sets,
         requested: [requested],
         netns,
         callId,
@@ -171,13 +177,14 @@ export function startRun(world: World, host: SimHost, client: string): DaemonRun
       };
       const signal = AbortSignal.any([gone, deadline(clock, addTimeoutMs)]);
       const { taken, delivered, undelivered } = await add(leases, request, signal);
-      return { address: taken[0]?.address ?? '', view, delivered, undelivered };
+      const addresses = taken.map((one) => one.address);
+      return { address: addresses[0] ?? '', addresses, view, delivered, undelivered };
     },
     async del(containerId) {
       await release(containerId);
     },
-    check: (containerId, address) => {
-      const request = { attachment: attachmentOf(containerId), view, addresses: [address] };
+    check: (containerId, addresses) => {
+      const request = { attachment: attachmentOf(containerId), view, addresses };
       return checkLease(leases, request, deadline(clock, addTimeoutMs));
     },
     leases,

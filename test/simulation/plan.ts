@@ -45,6 +45,8 @@ export interface Plan {
   readonly troubles: PathTroubles;
   /** Milliseconds until the candidate has what the master has. */
   readonly lagMs: number;
+  /** Sets of which each container gets an address. */
+  readonly sets: 1 | 2;
   /** What no source says of grids. */
   readonly quirks: Partial<Quirks>;
   readonly steps: readonly Step[];
@@ -113,6 +115,7 @@ export function plans(steps: number): fc.Arbitrary<Plan> {
         hosts: fc.constant(hosts),
         troubles,
         lagMs: fc.constantFrom(1, 50, 5_000, 60_000),
+        sets: fc.constantFrom<1 | 2>(1, 2),
         quirks: fc.record({ rangesMayOverlap: seldom, networksGiveFromRanges: seldom, rangesReadUsed: seldom }),
         steps: fc.array(fc.record({ afterMs, happening: happeningOf([...always, ...kinds], hosts) }), {
           minLength: Math.floor(steps / 2),

@@ -21,6 +21,8 @@ const cannotBe = /\b(shows what cannot be|was to end where it cannot)\b/;
 const saidLost = /has lost the reservation of a live attachment and does not take it again \{"attachment":"([^"]+)"/;
 /** Of all containers. */
 const subnet = '10.0.0.0/26';
+/** Of the second address of all containers, where they have one. */
+const secondSubnet = '10.0.1.0/26';
 /** Virtual milliseconds for everything to come to rest once nothing troubles it. */
 const restMs = 3_600_000;
 
@@ -75,6 +77,7 @@ class Simulation {
       this.#time,
       (contents) => {
         contents.add('network', { network: subnet });
+        if (plan.sets === 2) contents.add('network', { network: secondSubnet });
         const reservation = { match_client: 'RESERVED', mac: '00:00:00:00:00:00' };
         contents.add('fixedaddress', { ...reservation, ipv4addr: '10.0.0.5', comment: 'theirs: printer' });
         contents.add('fixedaddress', {
@@ -93,6 +96,7 @@ class Simulation {
       time: this.#time,
       members: this.#members,
       subnet,
+      secondSubnet: plan.sets === 2 ? secondSubnet : undefined,
       chance,
       blockSizeOf: (host) => (chance('blocks') < 0.7 && chance(host, 'blocks') < 0.7 ? 8 : 0),
       troubles: () => this.#troubles,
@@ -111,7 +115,7 @@ class Simulation {
     };
     this.#hosts = Array.from({ length: plan.hosts }, (_, index) => new SimHost(`host-${index}`, world));
     const ledger = this.#ledger;
-    this.#runtimes = this.#hosts.map((host) => new Runtime({ time: this.#time, ledger }, host));
+    this.#runtimes = this.#hosts.map((host) => new Runtime({ time: this.#time, ledger, sets: plan.sets }, host));
   }
 
   async run(): Promise<Outcome> {

@@ -4,7 +4,7 @@
  */
 
 import { GridError } from '../../src/infoblox/errors.ts';
-import { attachmentMark } from '../../src/infoblox/mark.ts';
+import { attachmentMark, marksOfSets } from '../../src/infoblox/mark.ts';
 import { cluster, network } from './daemon-run.ts';
 import type { Ledger } from './ledger.ts';
 import type { SimHost } from './sim-host.ts';
@@ -17,13 +17,16 @@ const retryMs = 1_000;
 interface Container {
   readonly id: string;
   readonly netns: string;
-  readonly mark: string;
+  /** Of its addresses; the first is that of the attachment. */
+  readonly marks: readonly [string, ...string[]];
   state: 'starting' | 'running' | 'stopping';
 }
 
 export interface RuntimeDeps {
   readonly time: VirtualTime;
   readonly ledger: Ledger;
+  /** Addresses of each container. */
+  readonly sets: number;
 }
 
 /** How an ADD goes on after it was sent. */
@@ -45,7 +48,7 @@ export class Runtime {
   }
 
   get marks(): string[] {
-    return [...this.#containers.values()].map(({ mark }) => mark);
+    return [...this.#containers.values()].flatMap(({ marks }) => marks);
   }
 
   /** Starts a container, unless its slot has one. @param again it has the ID of the one before, as with some runtimes */
@@ -56,8 +59,9 @@ export class Runtime {
     const id = `${this.#host.name}-${slot}-${number}`;
     const netns = this.#host.addNamespace(id);
     const origin = { cluster, node: this.#host.name };
-    const mark = attachmentMark(origin, { network, containerId: id, ifName: 'eth0' });
-    const container: Container = { id, netns, mark, state: 'starting' };
+    const attachment = { network, containerId: id, ifName: 'eth0' };
+    const marks = marksOfSets(attachmentMark(origin, attachment), attachment, this.#deps.sets);
+    const container: Container = { id, netns, marks, state: 'starting' };
     this.#containers.set(slot, container);
     void this.#operation(async () => {
       if (way === 'deleted meanwhile') {
@@ -71,7 +75,7 @@ export class Runtime {
         this.#add(container, way === 'hangs up' ? 30 : addTimeoutMs),
         ...(way === 'twice' ? [this.#add(container)] : []),
       ]);
-      const isLive = this.#deps.ledger.live.has(mark);
+      const isLive = this.#deps.ledger.live.has(marks[0]);
       if (this.#containers.get(slot) !== container) return;
       if (answered || isLive) container.state = 'running';
       else await this.#end(slot, container);
@@ -88,12 +92,12 @@ export class Runtime {
     const container = this.#running(slot);
     if (container === undefined) return;
     void this.#operation(async () => {
-      const told = this.#deps.ledger.live.get(container.mark);
-      if (told === undefined) return;
+      const told = container.marks.flatMap((mark) => this.#deps.ledger.live.get(mark)?.address ?? []);
+      if (told.length === 0) return;
       const { run } = this.#host;
-      const check = run?.check(container.id, told.address).catch((error: unknown) => {
+      const check = run?.check(container.id, told).catch((error: unknown) => {
         const isLost = error instanceof GridError && error.reason === 'reservation-lost';
-        if (isLost && this.#running(slot) === container) this.#deps.ledger.saidLost(container.mark, error.message);
+        if (isLost && this.#running(slot) === container) this.#saidLost(container, error.message);
       });
       await Promise.race([check, run?.lost]);
     });
@@ -108,14 +112,14 @@ export class Runtime {
   die(slot: number): void {
     const container = this.#running(slot);
     if (container === undefined) return;
-    this.#deps.ledger.left(container.mark);
+    this.#left(container);
     this.#host.removeNamespace(container.netns);
     this.#containers.delete(slot);
   }
 
   /** All of them are gone, with the host. */
   lostAll(): void {
-    for (const { mark } of this.#containers.values()) this.#deps.ledger.left(mark);
+    for (const container of this.#containers.values()) this.#left(container);
     this.#containers.clear();
   }
 
@@ -127,7 +131,9 @@ export class Runtime {
 
   /** Ends all containers, or those of some marks. */
   stopAll(marks: readonly string[] = this.marks): void {
-    for (const [slot, { mark }] of this.#containers) if (marks.includes(mark)) this.stop(slot);
+    for (const [slot, container] of this.#containers) {
+      if (container.marks.some((mark) => marks.includes(mark))) this.stop(slot);
+    }
   }
 
   async #operation(run: () => Promise<unknown>): Promise<void> {
@@ -140,7 +146,7 @@ export class Runtime {
   }
 
   /** @returns whether it was answered with an address */
-  async #add({ id, netns, mark }: Container, limit = addTimeoutMs): Promise<boolean> {
+  async #add({ id, netns, marks }: Container, limit = addTimeoutMs): Promise<boolean> {
     const { time, ledger } = this.#deps;
     this.#calls += 1;
     const callId = `${id}.${this.#calls}`;
@@ -159,7 +165,8 @@ export class Runtime {
       if (answer === 'lost') this.#host.leaveNote({ kind: 'unanswered', containerId: id, callId, at: this.#host.wall });
       return false;
     }
-    ledger.told(mark, answer, this.#host);
+    const { view, addresses } = answer;
+    for (const [set, mark] of marks.entries()) ledger.told(mark, { view, address: addresses[set] ?? '' }, this.#host);
     answer.delivered();
     return true;
   }
@@ -167,7 +174,7 @@ export class Runtime {
   /** DEL until it succeeds, as runtimes do. */
   async #end(slot: number, container: Container): Promise<void> {
     container.state = 'stopping';
-    this.#deps.ledger.left(container.mark);
+    this.#left(container);
     for (;;) {
       const { run } = this.#host;
       const done =
@@ -189,6 +196,17 @@ export class Runtime {
     }
     this.#host.removeNamespace(container.netns);
     if (this.#containers.get(slot) === container) this.#containers.delete(slot);
+  }
+
+  /** It claims nothing any more. */
+  #left({ marks }: Container): void {
+    for (const mark of marks) this.#deps.ledger.left(mark);
+  }
+
+  /** CHECK says that it has lost a reservation: one of those of which nothing was excused. */
+  #saidLost({ marks }: Container, why: string): void {
+    const { ledger } = this.#deps;
+    if (!marks.some((mark) => ledger.excused.includes(mark))) ledger.saidLost(marks[0], why);
   }
 
   #running(slot: number): Container | undefined {

@@ -63,7 +63,7 @@ export async function add(deps: LeaseDeps, request: AddRequest, signal: AbortSig
   const variant = JSON.stringify([sets.map((set) => set.map(specKey)), requested, netns]);
   const marks = marksOfSets(mark, attachment, sets.length);
   const share = adds.join(key, { variant, caller }, (work) =>
-    // Always in this order. Whoever waits for another's lock meanwhile has no bound lease, for which alone others wait.
+    // Always in this order; who may wait for others meanwhile, `mayWaitForOthers` says.
     marks.reduceRight(
       (run, one) => () => locks.run(one, run),
       () => give(deps, { marks, request, work }),
@@ -138,7 +138,9 @@ async function bindAll(deps: LeaseDeps, { wishes, obtained, work }: Binding): Pr
   const except = new Set<string>();
   for (;;) {
     const offers = await Promise.all(
-      wishes.map((wish) => (obtained.has(wish.mark) ? undefined : offerOf(deps, { wish, except, work }))),
+      wishes.map((wish) =>
+        obtained.has(wish.mark) ? undefined : offerOf(deps, { wish, isAlone: wishes.length === 1, except, work }),
+      ),
     );
     const ofGrid = wishes.filter(({ mark }, index) => !obtained.has(mark) && offers[index] === undefined);
     // Others had their turn meanwhile: each offer is taken back, whatever comes of the others.
@@ -208,18 +210,26 @@ type Offered = Obtained & {
   readonly noteGiven: () => void;
 };
 
+interface OfferWanted {
+  readonly wish: Wish;
+  /** Whether the attachment has no other lease: then none that is releasing is held up while the grid is asked for another one. */
+  readonly isAlone: boolean;
+  /** Addresses that cannot be given. */
+  readonly except: ReadonlySet<string>;
+  readonly work: SharedWork;
+}
+
 /**
  * Chooses an address of a block of this host for a lease of which a whole state knows nothing. Never rejects.
- * @param except addresses that cannot be given
  * @returns undefined if no block serves
  */
 async function offerOf(
   { store, blocks, host, moment }: LeaseDeps,
-  { wish, except, work }: { readonly wish: Wish; readonly except: ReadonlySet<string>; readonly work: SharedWork },
+  { wish, isAlone, except, work }: OfferWanted,
 ): Promise<Offered | undefined> {
   const { mark, sources, requested, asking } = wish;
   const known = store.get(mark);
-  if (known !== undefined && !(known.phase === 'releasing' && isUnsent(known))) return undefined;
+  if (known !== undefined && !(isAlone && known.phase === 'releasing' && isUnsent(known))) return undefined;
   for (const spec of sources) {
     const offer = blocks.offer(spec, { mark, requested, except });
     if (offer === undefined) continue;

@@ -281,8 +281,7 @@ async function afterRefusal(
 /**
  * Gives an object the mark of the attachment, of the gateway, or of the host that its address belongs to. In place: between a delete
  * and a create another host could take the address. With the lock of the owner: a release under way leaves nothing to give. Only a
- * pending lease waits for it, of an attachment without a bound one, for which another could wait. The owner may be pending by then, and
- * wait for a lease that is being released, but for no pending one.
+ * pending lease waits for it, as `mayWaitForOthers` says. The owner may be pending by then, and wait for a lease that is being released, but for no pending one.
  * @returns a look with the object as nobody else's if its owner has no need of it: it released the address, or has it in another view
  * @throws GridError `busy` if the owner is being worked on and is not waited for; `network-conflict` for a pending lease, if
  * the view of the owner was renamed
@@ -300,8 +299,7 @@ async function reassign(
     await relabel(deps, { lease, object, name, attributes: ofNetwork(network) }, signal);
     return { reassigned: address, look: without(look, object) };
   }
-  const mayWait = lease.phase === 'pending' && store.ofAttachment(lease.mark).every(({ phase }) => phase !== 'bound');
-  if (!mayWait && locks.busy(owner)) {
+  if (locks.busy(owner) && (lease.phase !== 'pending' || !mayWaitForOthers(deps, lease.mark))) {
     throw new GridError('busy', `${address} belongs to ${owner}, whose lease is being worked on`);
   }
   return locks.run(owner, async () => {
@@ -321,6 +319,14 @@ async function reassign(
     await relabel(deps, { lease, object: { ...seen, owner }, ...description }, signal);
     return { reassigned: address, look: without(again, object) };
   });
+}
+
+/**
+ * Tells whether an ADD may wait for the lock of another attachment's lease while it has the locks of its own: only while none of those
+ * is bound. Others wait for leases that are bound, or releasing, which none of an ADD under way is: so nobody waits for this one.
+ */
+export function mayWaitForOthers({ store }: Pick<LeaseDeps, 'store'>, mark: string): boolean {
+  return store.ofAttachment(mark).every(({ phase }) => phase !== 'bound');
 }
 
 interface Relabel {

@@ -215,7 +215,7 @@ export async function obtain(
           } else if (reply.reason === 'no-free-address') {
             if (succession.pass(target)) exhaustion.found(pool, reply);
             else {
-              const next = nextRelease(deps, succession.networks, tried);
+              const next = nextRelease(deps, { mark, networks: succession.networks, tried });
               if (next === undefined) throw succession.noneFree(exhaustion.found(pool, reply));
               tried.add(next);
               warnOfRest(deps, next, network);

@@ -10,7 +10,7 @@ import { deletedError } from './address-errors.ts';
 import type { LeaseDeps } from './deps.ts';
 import { doubtOf } from './doubt.ts';
 import { endAttachment } from './endings.ts';
-import { apply, reconcile } from './execute.ts';
+import { apply, mayWaitForOthers, reconcile } from './execute.ts';
 import { endRest, type Lease, shownPhase } from './lease.ts';
 
 interface Release {
@@ -79,12 +79,17 @@ export function releasingIn({ store }: LeaseDeps, { view }: Pick<ReadyNetwork, '
   );
 }
 
-/** Chooses a release that may give one of full networks of a view an address. @param tried marks that are left out */
-export function nextRelease(
-  deps: LeaseDeps,
-  networks: readonly ReadyNetwork[],
-  tried: ReadonlySet<string>,
-): string | undefined {
+interface NextRelease {
+  /** Of the lease that wants an address. */
+  readonly mark: string;
+  /** Of one view. */
+  readonly networks: readonly ReadyNetwork[];
+  /** Marks that are left out. */
+  readonly tried: ReadonlySet<string>;
+}
+
+/** Chooses a release that may give one of full networks an address. */
+export function nextRelease(deps: LeaseDeps, { mark: own, networks, tried }: NextRelease): string | undefined {
   const { locks, moment } = deps;
   const [first] = networks;
   if (first === undefined) return undefined;
@@ -94,7 +99,8 @@ export function nextRelease(
     // After a delete without an answer there is nothing to do but wait for longer than an ADD has.
     .filter((lease) => locks.busy(lease.mark) || doubtOf(lease, moment()).delete === null);
   // One that nobody works on yet: ADDs that wait at once each carry out another.
-  return (untried.find(({ mark }) => !locks.busy(mark)) ?? untried[0])?.mark;
+  const free = untried.find(({ mark }) => !locks.busy(mark));
+  return (free ?? (mayWaitForOthers(deps, own) ? untried[0] : undefined))?.mark;
 }
 
 /** Says that the next address of a full network is one that has not rested for its time, if it is. */

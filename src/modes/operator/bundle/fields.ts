@@ -4,7 +4,15 @@
  */
 import { isIP, isIPv4 } from 'node:net';
 import { isJsonObject } from '../../../cni/call.ts';
-import { attachmentMark, blockMark, type Origin, parseBlockMark, parseMark } from '../../../infoblox/mark.ts';
+import {
+  attachmentMark,
+  blockMark,
+  marksOfSets,
+  type Origin,
+  parseBlockMark,
+  parseMark,
+  setIn,
+} from '../../../infoblox/mark.ts';
 
 /** Names of what is masked by a pseudonym: `container~3`. */
 type Name = 'host' | 'cluster' | 'container' | 'pod' | 'namespace' | 'job' | 'network' | 'view' | 'user' | 'file';
@@ -123,11 +131,13 @@ export class Fields {
     const mark = parseMark(text);
     if (mark === undefined) return leftOut;
     const { network, containerId, ifName } = mark.attachment;
-    return attachmentMark(this.#origin(mark.origin), {
+    const attachment = {
       network: this.#pseudonym('network', network),
       containerId: this.#pseudonym('container', containerId),
       ifName,
-    });
+    };
+    const first = attachmentMark(this.#origin(mark.origin), attachment);
+    return marksOfSets(first, attachment, setIn(text) + 1).at(-1) ?? first;
   }
 
   #origin({ cluster, node }: Origin): Origin {
