@@ -1,24 +1,25 @@
 /** `status`, and the page for people at the address of the metrics: how this host is. */
 import type { X509Certificate } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { contains } from '../../../infoblox/address.ts';
+import { compareAddresses, contains } from '../../../infoblox/address.ts';
 import type { Conditions } from '../../../infoblox/conditions.ts';
 import type { GridState } from '../../../infoblox/grid-state.ts';
+import { intervalOf } from '../../../infoblox/lease/block/block.ts';
+import { statesOf } from '../../../infoblox/lease/block/states.ts';
 import type { LeaseDeps } from '../../../infoblox/lease/deps.ts';
 import type { FormerNames } from '../../../infoblox/lease/former-names.ts';
 import type { SqliteLeaseStore } from '../../../infoblox/lease/store/sqlite-store.ts';
-import { shortNetworkName } from '../../../infoblox/mark.ts';
+import { hostPrefix, parseBlockMark, shortNetworkName } from '../../../infoblox/mark.ts';
 import type { NetworkUsage } from '../../../infoblox/network/usage.ts';
 import type { Session } from '../../../infoblox/wapi/session.ts';
 import { commit, version } from '../../about.ts';
-import type { Status } from '../../operator-protocol.ts';
+import type { BlockRecord, Status } from '../../operator-protocol.ts';
 import { renderPage } from '../../page.ts';
 import type { Options } from '../config/options.ts';
 import { trustOf } from '../config/trust.ts';
 import type { RecentError } from '../log/log.ts';
 import type { Page } from '../metrics/listener.ts';
 import type { OperatorHandler } from '../rpc/request.ts';
-import { blockRecords } from './blocks.ts';
 import { findLeases } from './leases.ts';
 
 const maxUsageWaitMs = 300;
@@ -125,6 +126,26 @@ function networksOf({ store, leases: { networks }, usage }: OperatorStatusDeps):
     return { ...network, total: known.total, used };
   });
   return withUsage.sort((one, other) => one.name.localeCompare(other.name));
+}
+
+/** Makes the records of all blocks, by network and place. */
+export function blockRecords({
+  blocks,
+  store,
+  names,
+  clock,
+}: Pick<LeaseDeps, 'blocks' | 'store' | 'names' | 'clock'>): BlockRecord[] {
+  const own = names.all.map(hostPrefix);
+  const records = statesOf(blocks, store).map(({ block, ...state }): BlockRecord => {
+    const { mark, network, view, cidr, waitMs } = block;
+    const origin = parseBlockMark(mark)?.origin;
+    const host = origin === undefined || own.includes(hostPrefix(origin)) ? null : origin.node;
+    const returnAt = waitMs === 0 ? null : clock.wall() + waitMs;
+    return { mark, network, view, cidr, ...intervalOf(block), host, ...state, returnAt };
+  });
+  return records.sort(
+    (one, other) => one.network.localeCompare(other.network) || compareAddresses(one.first, other.first),
+  );
 }
 
 /** Makes the page for people, as of now. */

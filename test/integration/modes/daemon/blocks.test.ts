@@ -33,6 +33,13 @@ test('while the grid is away ADD and DEL work, CHECK says 11, and STATUS is read
   const address = await add('c1');
   expect(address >= first && address < first + 16).toBe(true);
   expect((await errorOf(host.call('CHECK', 'c1', { config: { prevResult: resultOf(address) } }))).code).toBe(11);
+  const ask = { socket: host.socket };
+  const { leases } = await askDaemon({ ...ask, method: 'operator/leases', params: { container: 'c1' } });
+  expect(leases).toMatchObject([{ phase: 'bound', inBlock: true, isOwed: true }]);
+  const status = await askDaemon({ ...ask, method: 'operator/status', params: {} });
+  const place = { first: `10.0.0.${first}`, last: `10.0.0.${first + 15}` };
+  expect(status.blocks).toMatchObject([{ ...place, state: 'serving', host: null, returnAt: null }]);
+  expect(status.leases.owed).toBeGreaterThan(0);
   await host.call('STATUS', '');
   expect(
     (
