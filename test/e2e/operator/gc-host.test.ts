@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { attachmentMark } from '../../../src/infoblox/mark.ts';
+import { blockMarkOf } from '../../fixture/a-block.ts';
 import { until } from '../../fixture/host.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
 import { daemonFile } from '../program.ts';
@@ -142,8 +143,25 @@ describe('without a terminal', () => {
   });
 
   test('what does not go with the rest is refused', async () => {
-    expect((await host.command('gc', '--yes')).stderr).toMatch(/--yes and --confirm go with --host/);
+    expect((await host.command('gc', '--yes')).stderr).toMatch(/--yes, --confirm and --now go with --host/);
     expect((await host.command('gc', '--host=')).stderr).toMatch(/flag --host needs a value/);
+  });
+});
+
+describe('the blocks of a host that is gone', () => {
+  test('go back a day later, as its line alone may be down, or now if it is known to be off; its name is needed', async () => {
+    leave(1, { age: 2 * hour });
+    grid.add('range', { start_addr: '10.9.0.16', end_addr: '10.9.0.31', comment: blockMarkOf(1, 'host-9') });
+    const refused = await gc('--yes');
+    expect([refused.exitCode, refused.stderr]).toEqual([2, expect.stringMatching(/it has blocks of addresses/)]);
+    const later = await gc('--confirm=host-9');
+    expect(later.stdout).toMatch(/^block of 16 from 10\.9\.0\.16 in view default, network net-1$/m);
+    expect(later.stdout).toMatch(/^giving back 1 block of addresses of host-9 in 25 hours, unless it reserves again/m);
+    const { stdout } = await host.command('status');
+    expect(stdout).toMatch(/^net-1 +default +10\.9\.0\.16-10\.9\.0\.31 +draining, of host-9, 1d left +0 +0 +0 +-$/m);
+    expect([addresses(), grid.objects('range').length]).toEqual([[], 1]);
+    expect((await gc('--confirm=host-9', '--now')).stdout).toMatch(/^giving back 1 block of addresses of host-9$/m);
+    await until('the block is gone', () => grid.objects('range').length === 0);
   });
 });
 
@@ -245,5 +263,6 @@ test('thousands of reservations are read and released in pages, with at most 8 r
   expect(addresses()).toEqual([]);
   expect(grid.inFlightMax).toBeLessThanOrEqual(8);
   const lists = grid.requests.filter(({ query }) => query['comment~']?.includes('host-9') || '_page_id' in query);
-  expect(lists).toHaveLength(2);
+  const types = lists.map(({ type }) => type).sort();
+  expect(types).toEqual(['fixedaddress', 'fixedaddress', 'ipv6fixedaddress', 'ipv6range', 'range']);
 });
