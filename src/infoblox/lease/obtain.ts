@@ -10,7 +10,7 @@ import { type AddressSource, pauseBeforeLook } from '../grid.ts';
 import { type Attachment, attachmentKey, isHostMark, shortNetworkName } from '../mark.ts';
 import { fits, mayFit, misfit } from '../network/fit.ts';
 import type { ReadyNetwork } from '../network/networks.ts';
-import type { AddressSet } from '../network/sets.ts';
+import { type AddressSet, familyOfSpec } from '../network/sets.ts';
 import type { NetworkSpec } from '../network/spec.ts';
 import { Succession } from '../network/succession.ts';
 import {
@@ -91,7 +91,7 @@ export async function obtain(
   const { signal } = work;
   const identity = identityOf(wish);
   const beginning = { ...identity, ...asking, callers: work.callers };
-  let look = store.get(mark) === undefined ? await lookAtNew(deps, identity, signal) : undefined;
+  let look = store.get(mark) === undefined ? await lookAtNew(deps, wish, signal) : undefined;
   const known = store.get(mark);
   /** Whether the grid may hold something of the attachment that nobody was told. */
   let mayBeOnGrid = known !== undefined;
@@ -299,12 +299,13 @@ export function refuseIfLeft(signal: AbortSignal): void {
  * enough for its ADD. In a state that has lost its past an earlier ADD may have been answered with what the grid has, so that a
  * failure of this one must not release it: it is imported, before anything is written.
  */
-async function lookAtNew(deps: LeaseDeps, identity: LeaseIdentity, signal: AbortSignal): Promise<Look> {
+async function lookAtNew(deps: LeaseDeps, wish: Wish, signal: AbortSignal): Promise<Look> {
   const { store, observer, moment } = deps;
   if (store.isWhole) return { found: [], askedAt: moment().now };
-  const look = await observer.look({ ...imported(identity, ''), address: null }, signal);
+  const lease = { ...imported(identityOf(wish), ''), address: null };
+  const look = await observer.look(lease, signal, familyOfSpec(wish.sources[0]));
   const step = plan(undefined, look, moment());
-  if (step.kind === 'adopt') adopt(deps, identity.mark, step.object);
+  if (step.kind === 'adopt') adopt(deps, wish.mark, step.object);
   return look;
 }
 

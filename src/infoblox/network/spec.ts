@@ -46,8 +46,8 @@ export interface SpecInput extends PartInput {
   readonly subnet?: string | undefined;
   /** Comma-separated, in the order to be tried. */
   readonly containers: string;
-  /** Bits. */
-  readonly prefixLength: number;
+  /** Bits; undefined: there is none for a network of this family. */
+  readonly prefixLength: number | undefined;
   readonly gateway?: string | undefined;
   readonly keepFirst: boolean;
   /** Milliseconds, from 0 to `maxCooldownMs`; 0 if absent. */
@@ -63,8 +63,9 @@ export const maxCooldownMs = 3_600_000;
 export const maxViewLength = 256;
 /** Characters of a network's name at most, in configurations for which an address is given. */
 export const maxNameLength = 1_000;
-/** Bits of the smallest network that has addresses for a container beside its gateway. */
-const maxPrefixLength = 30;
+/** Bits of the smallest network of each family that has addresses for a container beside its gateway. */
+const maxPrefixLength = { 4: 30, 6: 126 };
+const examples = { 4: '172.18.1.0/24', 6: 'fd00:18:1::/64' };
 
 /**
  * Checks a network configuration before the grid is asked.
@@ -91,10 +92,9 @@ export function networkSpec(input: SpecInput): NetworkSpec {
 
 /** @throws GridError `invalid-spec` */
 function refuseGateway(key: string, gateway: string, subnet: Cidr | undefined): void {
-  if (gateway.includes(':')) throw noIpv6(`${key} ${gateway}`);
   if (parseAddress(gateway) === undefined) {
-    throw new GridError('invalid-spec', `${key} "${gateway}" is no IPv4 address`, {
-      hint: 'write it as 172.18.1.1, or as 0.0.0.1 for host part 1 of the network',
+    throw new GridError('invalid-spec', `${key} "${gateway}" is no IP address`, {
+      hint: 'write it as 172.18.1.1, or as 0.0.0.1 for host part 1 of the network; in IPv6 as fd00:18:1::1 or ::1',
     });
   }
   if (subnet !== undefined) resolveGateway(gateway, subnet);
@@ -153,12 +153,26 @@ function containerPlace(input: SpecInput): NetworkPlace {
   }
   const { prefixLength } = input;
   const containers = [first, ...others] as const;
-  if (!Number.isInteger(prefixLength) || prefixLength < 1 || prefixLength > maxPrefixLength) {
+  const stranger = others.find(({ family }) => family !== first.family);
+  if (stranger !== undefined) {
     throw new GridError(
       'invalid-spec',
-      `${path}prefix-length ${prefixLength} is not a whole number from 1 to ${maxPrefixLength}`,
-      { hint: 'choose the size of the network, 24 for 254 addresses' },
+      `${path}network-container names ${first.text} and ${stranger.text}, of two families`,
+      {
+        hint: 'give each family a set of its own in "ranges"',
+      },
     );
+  }
+  if (prefixLength === undefined) {
+    throw new GridError('invalid-spec', `${path}network-container ${first.text} has no prefix-length`, {
+      hint: `set ${path}prefix-length, 64 for a usual IPv6 subnet`,
+    });
+  }
+  const max = maxPrefixLength[first.family];
+  if (!Number.isInteger(prefixLength) || prefixLength < 1 || prefixLength > max) {
+    throw new GridError('invalid-spec', `${path}prefix-length ${prefixLength} is not a whole number from 1 to ${max}`, {
+      hint: 'choose the size of the network, 24 for 254 addresses',
+    });
   }
   const tooSmall = containers.find((container) => container.prefix >= prefixLength);
   if (tooSmall !== undefined) {
@@ -186,6 +200,8 @@ function blockSizeIn(place: NetworkPlace, part: NetworkPart, { blockSize, defaul
       },
     );
   }
+  const { family } = place.kind === 'subnet' ? place.cidr : place.containers[0];
+  if (family === 6) return 0;
   const prefix = place.kind === 'subnet' ? place.cidr.prefix : place.prefixLength;
   const largest = 2 ** (32 - prefix) / 4;
   if (blockSize === undefined) return defaultBlockSize <= largest ? defaultBlockSize : 0;
@@ -203,25 +219,30 @@ function blockSizeIn(place: NetworkPlace, part: NetworkPart, { blockSize, defaul
   return blockSize;
 }
 
-/** Tells what addresses that must not be used for hosts are for (RFC 6890, RFC 5771); undefined for all others. */
-function specialUse(address: string): string | undefined {
-  const first = Number(address.split('.', 1)[0]);
+/** Tells what addresses that must not be used for hosts are for (RFC 6890, RFC 5771, RFC 4291); undefined for all others. */
+function specialUse({ family, base }: Cidr): string | undefined {
+  const first = family === 4 ? Number(base.split('.', 1)[0]) : Number.parseInt(base.split(':', 1)[0] || '0', 16);
+  if (family === 6) {
+    if (first === 0) return 'loopback and IPv4 addresses';
+    if (first >= 0xff00) return 'multicast';
+    return first >= 0xfe80 && first <= 0xfebf ? 'single links' : undefined;
+  }
   if (first === 0) return '"this network"';
   if (first === 127) return 'loopback';
   return first >= 224 && first < 240 ? 'multicast' : undefined;
 }
 
 function strictCidr(key: string, text: string): Cidr {
-  if (text.includes(':')) throw noIpv6(`${key} ${text}`);
   const cidr = parseCidr(text);
   if (cidr === undefined) {
-    throw new GridError('invalid-spec', `${key} "${text}" is not an IPv4 network`, {
-      hint: 'write it as 172.18.1.0/24',
+    throw new GridError('invalid-spec', `${key} "${text}" is not a network`, {
+      hint: `write it as ${examples[4]}, or as ${examples[6]}`,
     });
   }
-  if (cidr.prefix > maxPrefixLength || cidr.prefix === 0) {
+  const max = maxPrefixLength[cidr.family];
+  if (cidr.prefix > max || cidr.prefix === 0) {
     throw new GridError('invalid-spec', `${key} ${text} cannot hold containers`, {
-      hint: `a network has a prefix length from 1 to ${maxPrefixLength}`,
+      hint: `a network has a prefix length from 1 to ${max}`,
     });
   }
   if (cidr.hostBits !== undefined) {
@@ -229,23 +250,17 @@ function strictCidr(key: string, text: string): Cidr {
       hint: `did you mean ${cidr.hostBits}?`,
     });
   }
-  const use = specialUse(cidr.base);
+  const use = specialUse(cidr);
   if (use !== undefined) {
     throw new GridError('invalid-spec', `${key} ${text} cannot hold containers: it is reserved for ${use}`, {
-      hint: 'choose another network, such as 172.18.1.0/24',
+      hint: `choose another network, such as ${examples[cidr.family]}`,
     });
   }
   return cidr;
 }
 
-function noIpv6(what: string): GridError {
-  return new GridError('invalid-spec', `${what}: IPv6 networks are not supported yet`, {
-    hint: 'use an IPv4 network',
-  });
-}
-
 /**
- * Computes the gateway's address in a network: as given, or host part x of the network for `0.0.0.x`.
+ * Computes the gateway's address in a network: as given, or host part x of the network for `0.0.0.x`, in IPv6 `::x`.
  * @throws GridError `invalid-spec` if it lies outside the network or is no host's address
  */
 export function resolveGateway(gateway: string, cidr: Cidr): string {
@@ -253,7 +268,7 @@ export function resolveGateway(gateway: string, cidr: Cidr): string {
   const address = part === undefined || cidr.base === '0.0.0.0' ? gateway : addressAt(cidr, part);
   if (!contains(cidr, address)) {
     throw new GridError('invalid-spec', `gateway ${gateway} is outside the network ${cidr.text}`, {
-      hint: `choose an address of ${cidr.text}, or 0.0.0.x for host part x of it`,
+      hint: `choose an address of ${cidr.text}, or ${cidr.family === 4 ? '0.0.0.x' : '::x'} for host part x of it`,
     });
   }
   if (isNetworkOrBroadcast(cidr, address)) {

@@ -33,6 +33,8 @@ export const readTypes = [
   'range',
   'extensibleattributedef',
 ] as const;
+/** Those besides where it gives addresses of IPv6. */
+export const readTypes6 = ['ipv6network', 'ipv6fixedaddress'] as const;
 
 export class GridInspection {
   readonly #session: Pick<Session, 'ask' | 'request' | 'clock'>;
@@ -55,7 +57,7 @@ export class GridInspection {
   }
 
   /** Tells whether the user sees any object of a type. */
-  sees(type: (typeof readTypes)[number], signal: AbortSignal): Promise<boolean> {
+  sees(type: (typeof readTypes)[number] | (typeof readTypes6)[number], signal: AbortSignal): Promise<boolean> {
     return this.#seesAny({ path: type, query: { _return_fields: 'comment' } }, signal);
   }
 

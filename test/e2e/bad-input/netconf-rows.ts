@@ -125,11 +125,11 @@ export const policy: Row[] = [
   },
   { title: 'subnet too small', call: { ipam: { subnet: '10.0.0.0/31' } }, code: 7, msg: '10.0.0.0/31', details: '30' },
   {
-    title: 'subnet of IPv6',
-    call: { ipam: { subnet: 'fd00::/64' } },
+    title: 'subnet of IPv6 with host bits',
+    call: { ipam: { subnet: 'fd00::1/64', gateway: undefined } },
     code: 7,
-    msg: 'not supported yet',
-    details: 'IPv4',
+    msg: 'subnet fd00::1/64 has host bits set',
+    details: 'did you mean fd00::/64?',
   },
   {
     title: 'gateway outside',

@@ -120,7 +120,8 @@ export function setsOf(netconf: Netconf, defaults: SpecDefaults): AddressSets {
     ...common,
     path,
     containers: keys['network-container'] ?? defaults.networkContainer,
-    prefixLength: keys['prefix-length'] ?? defaults.prefixLength,
+    // That of the flags is for the IPv4 container of the flags.
+    prefixLength: keys['prefix-length'] ?? (isIpv6(keys) ? undefined : defaults.prefixLength),
     keepFirst: keys.gateway == null && (netconf.isGateway || netconf.isDefaultGateway),
     subnet: keys.subnet ?? undefined,
     gateway: keys.gateway ?? undefined,
@@ -130,13 +131,20 @@ export function setsOf(netconf: Netconf, defaults: SpecDefaults): AddressSets {
   });
   const listed = (sets: readonly (readonly Source[])[], path: string) =>
     sets.map((set, outer) =>
-      set.map((one, inner) => source({ ...one, gateway: one.gateway ?? '0.0.0.1' }, `${path}[${outer}][${inner}].`)),
+      set.map((one, inner) =>
+        source({ ...one, gateway: one.gateway ?? (isIpv6(one) ? '::1' : '0.0.0.1') }, `${path}[${outer}][${inner}].`),
+      ),
     );
   const all = [...listed(ofRuntime, 'runtimeConfig.ipRanges'), ...listed(keys.ranges ?? [], 'ranges')];
   const isPlain = keys.subnet != null || keys['network-container'] != null;
   if (!isPlain && all.length > 0) refuseWithoutSubnet(keys);
   if (isPlain || all.length === 0) all.splice(ofRuntime.length, 0, [source(keys, '')]);
   return addressSets(all);
+}
+
+/** Tells whether a source names a network of IPv6. */
+function isIpv6(keys: Source): boolean {
+  return (keys.subnet ?? keys['network-container'] ?? '').includes(':');
 }
 
 /** Keys of a plain subnet say nothing of `ranges`. @throws CniError 7 */

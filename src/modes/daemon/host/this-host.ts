@@ -258,7 +258,7 @@ function readBootId(): string {
  */
 export function isOwnAddress(address: string): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
-  const socket = createSocket('udp4');
+  const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
   const end = (isOwn: boolean) => {
     socket.close();
     resolve(isOwn);

@@ -1,13 +1,14 @@
 /** What doctor examines on the grid: the way to each of its hosts, and what the user of this host sees there. */
 import type { X509Certificate } from 'node:crypto';
-import { addressAt } from '../../../infoblox/address.ts';
+import { addressAt, type Family } from '../../../infoblox/address.ts';
 import { attributeDefinitions } from '../../../infoblox/attributes.ts';
 import { GridError, hasReason } from '../../../infoblox/errors.ts';
+import { familyOfSpec } from '../../../infoblox/network/sets.ts';
 import type { NetworkSpec } from '../../../infoblox/network/spec.ts';
 import { greet, type PeerListeners } from '../../../infoblox/wapi/connection/agent.ts';
 import { connectionError } from '../../../infoblox/wapi/connection/connection-error.ts';
 import { peerName, publicKeyOf } from '../../../infoblox/wapi/connection/peer-key.ts';
-import { type GridInspection, type License, readTypes } from '../../../infoblox/wapi/inspection.ts';
+import { type GridInspection, type License, readTypes, readTypes6 } from '../../../infoblox/wapi/inspection.ts';
 import type { Options } from '../../daemon/config/options.ts';
 import { type Trust, trustOf } from '../../daemon/config/trust.ts';
 import type { GridAccess } from '../../daemon/grid-access.ts';
@@ -175,10 +176,13 @@ export type Seen = boolean | GridError;
 /** Looks for one object of each type that the driver reads. Addresses are not listed but asked for one by one. */
 async function lookAround(
   inspection: GridInspection,
-  [spec]: readonly NetworkSpec[],
+  specs: readonly NetworkSpec[],
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, Seen>> {
-  const looks: [string, Promise<boolean>][] = readTypes.map((type) => [type, inspection.sees(type, signal)]);
+  const isOf = (family: Family) => (one: NetworkSpec) => familyOfSpec(one) === family;
+  const types = [...readTypes, ...(specs.some(isOf(6)) ? readTypes6 : [])];
+  const looks: [string, Promise<boolean>][] = types.map((type) => [type, inspection.sees(type, signal)]);
+  const spec = specs.find(isOf(4));
   if (spec !== undefined) {
     const { cidr } = spec.place.kind === 'subnet' ? spec.place : { cidr: spec.place.containers[0] };
     looks.push(['ipv4address', inspection.seesUse(addressAt(cidr, 1), spec.view, signal)]);

@@ -141,7 +141,7 @@ function hostAddresses(): HostAddress[] {
   const all = Object.entries(networkInterfaces()).flatMap(([device, addresses = []]) =>
     addresses.map((one) => ({ ...one, device })),
   );
-  return all.filter(({ family, internal }) => family === 'IPv4' && !internal);
+  return all.filter(({ internal }) => !internal);
 }
 
 /** Whether the grid takes an address for used; undefined if it does not tell this user. */

@@ -120,6 +120,97 @@ test('a result of 0.2.0 has no room for two addresses of a family: error 1, befo
   expect(grid.networks()).toEqual([]);
 });
 
+describe('of both families', () => {
+  const dual: CallOptions = {
+    ipam: {
+      ...{ subnet: undefined, gateway: undefined, routes: [{ dst: '0.0.0.0/0' }, { dst: '::/0' }] },
+      ranges: [[{ subnet: '10.0.1.0/24' }], [{ subnet: 'fd00:18:1::/64', gateway: 'fd00:18:1::1' }]],
+    },
+  };
+  const version = (cniVersion: string) => ({ ...dual, config: { cniVersion } });
+  const six = () => fixture.grid.objects('ipv6fixedaddress').map(({ ipv6addr, comment }) => [ipv6addr, comment]);
+
+  test('an ADD gives an address of each, at one request each, and DEL releases both', async () => {
+    const { grid, host } = fixture;
+    const result = await host.call('ADD', 'c1', dual);
+    expect(result).toEqual({
+      cniVersion: '1.1.0',
+      ips: [
+        { address: '10.0.1.2/24', gateway: '10.0.1.1' },
+        { address: 'fd00:18:1::2/64', gateway: 'fd00:18:1::1' },
+      ],
+      routes: [
+        { dst: '0.0.0.0/0', gw: '10.0.1.1' },
+        { dst: '::/0', gw: 'fd00:18:1::1' },
+      ],
+    });
+    expect(six()).toEqual([
+      ['fd00:18:1::1', 'infoblox-cni gateway of network=net-1'],
+      ['fd00:18:1::2', `${mark} set=1`],
+    ]);
+    grid.clearLog();
+    await host.call('ADD', 'c2', dual);
+    expect(lines().sort()).toEqual(['POST fixedaddress', 'POST ipv6fixedaddress']);
+    expect(await host.call('ADD', 'c1', dual)).toEqual(result);
+    const prevResult = { ips: [{ address: '10.0.1.2/24' }, { address: 'fd00:18:1:0::2/64' }] };
+    await host.call('CHECK', 'c1', { ...dual, config: { prevResult } });
+    await host.call('DEL', 'c1', dual);
+    await host.call('DEL', 'c2', dual);
+    await expect.poll(() => [given(), six().length]).toEqual([[], 1]);
+  });
+
+  test('0.1.0 and 0.2.0 carry both', async () => {
+    const { host } = fixture;
+    expect(await host.call('ADD', 'c1', version('0.2.0'))).toEqual({
+      cniVersion: '0.2.0',
+      dns: {},
+      ip4: { ip: '10.0.1.2/24', gateway: '10.0.1.1', routes: [{ dst: '0.0.0.0/0', gw: '10.0.1.1' }] },
+      ip6: { ip: 'fd00:18:1::2/64', gateway: 'fd00:18:1::1', routes: [{ dst: '::/0', gw: 'fd00:18:1::1' }] },
+    });
+    expect(await host.call('ADD', 'c2', version('0.3.1'))).toMatchObject({
+      ips: [{ version: '4' }, { version: '6', address: 'fd00:18:1::3/64' }],
+    });
+  });
+
+  test('requested addresses, ranges, exclusions and containers are as in IPv4', async () => {
+    const ranges = [
+      [
+        {
+          subnet: 'fd00:18:1::/64',
+          rangeStart: 'fd00:18:1::100',
+          rangeEnd: 'fd00:18:1::1ff',
+          exclude: ['fd00:18:1::100-fd00:18:1::10f'],
+        },
+      ],
+      [{ 'network-container': '10.16.0.0/12', 'prefix-length': 26 }],
+    ];
+    const options = { ipam: { ...both.ipam, ranges } };
+    expect(await addressesOf('c1', options)).toEqual(['fd00:18:1::110/64', '10.16.0.2/26']);
+    const request = { ...options, config: { runtimeConfig: { ips: ['fd00:18:1:0::1aa'] } } };
+    expect(await addressesOf('c2', request)).toEqual(['fd00:18:1::1aa/64', '10.16.0.3/26']);
+    const six = {
+      ipam: { ...both.ipam, ranges: [[{ 'network-container': 'fd00:99::/48', 'prefix-length': 64 }]] },
+      config: { name: 'six' },
+    };
+    expect(await addressesOf('c1', six)).toEqual(['fd00:99::2/64']);
+  });
+
+  test('a lost state imports both, and a refusal of one family gives none', async () => {
+    const { grid, host, another } = fixture;
+    await host.call('ADD', 'c1', dual);
+    await host.stop();
+    const next = await another({}).start();
+    await expect
+      .poll(() => next.call('ADD', 'c1', dual))
+      .toMatchObject({ ips: [{ address: '10.0.1.2/24' }, { address: 'fd00:18:1::2/64' }] });
+    grid.denied.add('ipv6fixedaddress');
+    expect(await errorOf(next.call('ADD', 'c2', dual))).toMatchObject({
+      msg: expect.stringContaining('set 2 of 2, fd00:18:1::/64: '),
+    });
+    await expect.poll(given).toEqual(['10.0.1.2']);
+  });
+});
+
 describe('after the state was lost', () => {
   test('all are imported, and a DEL releases all', async () => {
     const { grid, host, another } = fixture;

@@ -55,8 +55,8 @@ test('containers keep their order, whatever the spaces', () => {
 
 test.each([
   [{ subnet: '10.0.0.5/24' }, 'subnet 10.0.0.5/24 has host bits set', 'did you mean 10.0.0.0/24?'],
-  [{ subnet: '10.0.0.0' }, 'subnet "10.0.0.0" is not an IPv4 network', 'write it as 172.18.1.0/24'],
-  [{ subnet: 'pods' }, 'subnet "pods" is not an IPv4 network', 'write it as 172.18.1.0/24'],
+  [{ subnet: '10.0.0.0' }, 'subnet "10.0.0.0" is not a network', 'write it as 172.18.1.0/24, or as fd00:18:1::/64'],
+  [{ subnet: 'pods' }, 'subnet "pods" is not a network', 'write it as 172.18.1.0/24, or as fd00:18:1::/64'],
   [
     { subnet: '10.0.0.0/31' },
     'subnet 10.0.0.0/31 cannot hold containers',
@@ -79,11 +79,34 @@ test.each([
     'network-container 0.0.0.0/4 cannot hold containers: it is reserved for "this network"',
     /another network/,
   ],
-  [{ subnet: 'fd00::/64' }, 'subnet fd00::/64: IPv6 networks are not supported yet', 'use an IPv4 network'],
+  [{ subnet: 'fd00::1/64' }, 'subnet fd00::1/64 has host bits set', 'did you mean fd00::/64?'],
+  [{ subnet: 'fd00::/127' }, 'subnet fd00::/127 cannot hold containers', 'a network has a prefix length from 1 to 126'],
+  [{ subnet: 'fe80::/64' }, 'subnet fe80::/64 cannot hold containers: it is reserved for single links', /fd00:18:1::/],
+  [{ subnet: 'ff02::/64' }, 'subnet ff02::/64 cannot hold containers: it is reserved for multicast', /another network/],
   [
-    { containers: 'fd00::/48' },
-    'network-container fd00::/48: IPv6 networks are not supported yet',
-    'use an IPv4 network',
+    { subnet: '::/96' },
+    'subnet ::/96 cannot hold containers: it is reserved for loopback and IPv4 addresses',
+    /another/,
+  ],
+  [
+    { subnet: 'fd00::/64', gateway: '10.0.0.1' },
+    'gateway 10.0.0.1 is outside the network fd00::/64',
+    /or ::x for host/,
+  ],
+  [
+    { subnet: 'fd00::/64', gateway: 'fd00::' },
+    'gateway fd00:: is the network or broadcast address of fd00::/64',
+    /host/,
+  ],
+  [
+    { containers: 'fd00::/48', prefixLength: undefined },
+    'network-container fd00::/48 has no prefix-length',
+    'set prefix-length, 64 for a usual IPv6 subnet',
+  ],
+  [
+    { containers: '10.0.0.0/8,fd00::/48' },
+    'network-container names 10.0.0.0/8 and fd00::/48, of two families',
+    /a set of its own/,
   ],
   [
     { containers: '172.18.0.0/16,172.19.0.1/16' },
@@ -118,9 +141,8 @@ test.each([
     'block-size 8 is more than a quarter of 10.0.0.0/28',
     'choose 0, or a larger network',
   ],
-  [{ gateway: 'fd00::1' }, 'gateway fd00::1: IPv6 networks are not supported yet', 'use an IPv4 network'],
-  [{ gateway: 'router' }, 'gateway "router" is no IPv4 address', /172\.18\.1\.1, or as 0\.0\.0\.1/],
-  [{ gateway: '10.0.0.1/24' }, 'gateway "10.0.0.1/24" is no IPv4 address', /172\.18\.1\.1/],
+  [{ gateway: 'router' }, 'gateway "router" is no IP address', /172\.18\.1\.1, or as 0\.0\.0\.1/],
+  [{ gateway: '10.0.0.1/24' }, 'gateway "10.0.0.1/24" is no IP address', /172\.18\.1\.1/],
   [
     { subnet: '10.0.0.0/24', gateway: '10.0.1.1' },
     'gateway 10.0.1.1 is outside the network 10.0.0.0/24',
