@@ -9,7 +9,7 @@ import { GridError } from '../errors.ts';
 import { type Attachment, attachmentKey, marksOfSets } from '../mark.ts';
 import { fits, refuseHopeless } from '../network/fit.ts';
 import type { ReadyNetwork } from '../network/networks.ts';
-import { type AddressSets, setText } from '../network/sets.ts';
+import { type AddressSets, familyOfSpec, setText } from '../network/sets.ts';
 import { specKey } from '../network/spec.ts';
 import type { Workload } from '../workload.ts';
 import { deletedError, heldError, lateError, otherSetsError } from './address-errors.ts';
@@ -237,7 +237,11 @@ async function offerOf(
     const isOwn = await host.isOwnAddress(address);
     const settle = (lease: Lease | undefined) => {
       if (lease !== known) return lease;
-      return bindOwed(known, { ...identityOf(wish), ...asking, callers: work.callers, address }, moment());
+      return bindOwed(
+        known,
+        { ...identityOf(wish), ...asking, family: familyOfSpec(spec), callers: work.callers, address },
+        moment(),
+      );
     };
     const takeBack = () => blocks.takeBack(offer, wish) && !isOwn;
     return {

@@ -13,6 +13,7 @@
  * while others remember who had it.
  */
 import { isDeepStrictEqual } from 'node:util';
+import type { Family } from '../address.ts';
 import { noSandbox, type SandboxIdentity } from '../host.ts';
 import type { Workload } from '../workload.ts';
 import { type Callers, joinedBy, withCallers, withoutCaller } from './callers.ts';
@@ -36,6 +37,8 @@ export interface Lease extends LeaseIdentity, SandboxIdentity, Doubtful {
   readonly phase: Phase;
   /** What the attachment was told; null if nobody was told anything, or it has been removed from the grid since. */
   readonly address: string | null;
+  /** Of which family whatever it has on the grid is; null if that is not known, as for an imported one. */
+  readonly family: Family | null;
   /** Which ADDs were, or may have been, answered with it; null if that is not known, as for an imported one. */
   readonly callers: Callers;
   /** Null if it is not known, as for an imported one. */
@@ -85,6 +88,7 @@ export interface Asking {
 
 /** What `begin` is told. */
 interface Beginning extends LeaseIdentity, Asking {
+  readonly family?: Family;
   /** IDs of the ADDs that wait for it. */
   readonly callers: Iterable<string>;
 }
@@ -100,6 +104,8 @@ export function begin(previous: Lease | undefined, beginning: Beginning, moment:
     ...newLease(beginning, moment),
     ...beginning.sandbox,
     workload: beginning.workload,
+    // What the lease that it replaces has left may be of another family.
+    family: previous === undefined || previous.family === beginning.family ? (beginning.family ?? null) : null,
     cooldownMs: beginning.cooldownMs,
     restsUntil: previous?.restsUntil ?? null,
     phase: 'pending',
@@ -331,7 +337,7 @@ function restOf({ phase, restsUntil }: Lease): number {
 function newLease({ mark, network, view }: LeaseIdentity, { now, wall }: Instant): Lease {
   return {
     ...noSandbox,
-    ...{ mark, network, view, address: null, callers: null, workload: null },
+    ...{ mark, network, view, address: null, family: null, callers: null, workload: null },
     phase: 'pending',
     ...{ createdAt: wall, writtenAt: now, releasedAt: null, releasedBy: null },
     ...{ createInDoubtUntil: null, deleteInDoubtUntil: null, dueAt: null, attempts: 0 },

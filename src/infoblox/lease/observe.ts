@@ -1,5 +1,5 @@
 /** Looks at the grid: what carries a mark, whose it is, and what became of a reservation that is not where it should be. */
-import { type Family, familyOf } from '../address.ts';
+import { familyOf } from '../address.ts';
 import type { Grid, MarkPlace, Reservation, ReservationFilter } from '../grid.ts';
 import type { Host } from '../host.ts';
 import type { Log } from '../log.ts';
@@ -39,25 +39,21 @@ export class Observer {
   /**
    * Looks for what a lease has on the grid: what carries its mark and, for an attachment that the state did not know, what
    * the original driver has made for it. One request as a rule, three at most for a mark.
-   * @param family of an address that is not known; of what this host has ever asked for, if left out
    * @throws GridError if the grid cannot be asked
    */
-  async look(lease: Lease, signal: AbortSignal, family?: Family): Promise<Look> {
+  async look(lease: Lease, signal: AbortSignal): Promise<Look> {
     const { originals, moment } = this.#deps;
     const { now: askedAt } = moment();
-    const marked = { ...(await this.#lookForMark({ lease, family }, signal)), askedAt };
+    const marked = { ...(await this.#lookForMark(lease, signal)), askedAt };
     if (originals === undefined || !wasUnknown(lease)) return marked;
     if (marked.found.length > 0 || marked.unconfirmed !== undefined) return marked;
     return { ...marked, found: await originals.find(lease, signal) };
   }
 
   /** By its mark in its view and, if nothing is there that should be, in all views and at its address. */
-  async #lookForMark(
-    { lease, family: wanted }: { readonly lease: Lease; readonly family: Family | undefined },
-    signal: AbortSignal,
-  ): Promise<Shown> {
+  async #lookForMark(lease: Lease, signal: AbortSignal): Promise<Shown> {
     const { mark, view, address } = lease;
-    const family = address === null ? wanted : familyOf(address);
+    const family = address === null ? (lease.family ?? undefined) : familyOf(address);
     const here = await this.#find(mark, { view, family }, signal);
     if (here.found.length > 0 || here.unconfirmed !== undefined) return here;
     // Of an attachment that a whole state knows nothing of, nothing can be anywhere else.

@@ -90,7 +90,7 @@ export async function obtain(
   const { mark, attachment, requested, asking } = wish;
   const { signal } = work;
   const identity = identityOf(wish);
-  const beginning = { ...identity, ...asking, callers: work.callers };
+  const beginning = { ...identity, ...asking, family: familyOfSpec(wish.sources[0]), callers: work.callers };
   let look = store.get(mark) === undefined ? await lookAtNew(deps, wish, signal) : undefined;
   const known = store.get(mark);
   /** Whether the grid may hold something of the attachment that nobody was told. */
@@ -302,8 +302,8 @@ export function refuseIfLeft(signal: AbortSignal): void {
 async function lookAtNew(deps: LeaseDeps, wish: Wish, signal: AbortSignal): Promise<Look> {
   const { store, observer, moment } = deps;
   if (store.isWhole) return { found: [], askedAt: moment().now };
-  const lease = { ...imported(identityOf(wish), ''), address: null };
-  const look = await observer.look(lease, signal, familyOfSpec(wish.sources[0]));
+  const lease = { ...imported(identityOf(wish), ''), address: null, family: familyOfSpec(wish.sources[0]) };
+  const look = await observer.look(lease, signal);
   const step = plan(undefined, look, moment());
   if (step.kind === 'adopt') adopt(deps, wish.mark, step.object);
   return look;

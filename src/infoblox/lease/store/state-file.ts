@@ -35,6 +35,7 @@ const schema = `
     view TEXT NOT NULL,
     phase TEXT NOT NULL CHECK (phase IN ('pending', 'bound', 'releasing')),
     address TEXT,
+    family INTEGER,
     netns TEXT,
     netnsId TEXT,
     processStart INTEGER,

@@ -1,5 +1,6 @@
 /** Leases and blocks as rows of their tables. */
 import * as v from 'valibot';
+import { families } from '../../address.ts';
 import { readWorkload, workloadText } from '../../workload.ts';
 import { type Block, blockPhases } from '../block/block.ts';
 import { releasers } from '../history.ts';
@@ -15,6 +16,7 @@ export const StoredLease = v.object({
   view: v.string(),
   phase: v.picklist(phases),
   address: nullableText,
+  family: v.nullable(v.picklist(families)),
   netns: nullableText,
   netnsId: nullableText,
   processStart: nullableNumber,
