@@ -108,6 +108,33 @@ describe.skipIf(leftOut)('a container comes and goes', () => {
   });
 });
 
+describe.skipIf(leftOut)('containers with an address of each family', () => {
+  test.each(Object.keys(mains))('come, reach each other and go through %s', async (type) => {
+    const { conf, subnet } = netconf('1.0.0', mains[type]?.() ?? { type });
+    const subnet6 = `fd00:18:${networks}::/64`;
+    const routes = [{ dst: '0.0.0.0/0' }, { dst: '::/0' }];
+    const ranges = [[{ subnet }], [{ subnet: subnet6 }]];
+    const dual: Netconf = { ...conf, ipam: { type: 'infoblox', 'socket-dir': host.socketDir, ranges, routes } };
+    const containers = [lab.addContainer(), lab.addContainer()];
+    for (const container of containers) {
+      const prevResult = JSON.parse(await succeed('ADD', container, dual));
+      expect(prevResult.ips).toHaveLength(2);
+      await succeed('CHECK', container, { ...dual, prevResult });
+    }
+    const [one, other] = containers as [Container, Container];
+    const sixth = lab.ipInside(other, '-6', 'addr', 'show', 'dev', 'eth0', 'scope', 'global');
+    const targets = [lab.addresses(other, 'eth0')[0], /inet6 (\S+)/.exec(sixth)?.[1]];
+    for (const target of targets) {
+      const ping = ['busybox', 'ping', '-c1', '-w10', `${target}`.replace(/\/.*/, '')];
+      const { exitCode, stdout, stderr } = await lab.runInside(one, ping);
+      expect(exitCode, `${ping.join(' ')}: ${stdout}${stderr}`).toBe(0);
+    }
+    for (const container of containers) await succeed('DEL', container, dual);
+    const left = () => grid.objects('ipv6fixedaddress').filter(({ network }) => network === subnet6);
+    await expect.poll(() => [reserved(subnet), left().length], release).toEqual([[], 1]);
+  });
+});
+
 describe.skipIf(leftOut)(
   'the example of the original’s documentation, whose route has no next hop, passes CHECK',
   () => {

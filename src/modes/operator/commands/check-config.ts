@@ -29,8 +29,9 @@ export const checkConfig = defineCommand({
     for (const { file, message, hint } of errors) {
       process.stderr.write(`infoblox-cni-daemon check-config: ${whatToDo(`${file}: ${message}`, hint)}\n`);
     }
-    const right = found.flatMap(({ file, spec, remarks }) => [
-      `${file}: network ${spec.name} is fine`,
+    const right = found.flatMap(({ file, config, spec, remarks }, index) => [
+      // A use of several sources is listed once.
+      ...(found[index - 1]?.config === config ? [] : [`${file}: network ${spec.name} is fine`]),
       ...remarks.map((remark) => `${file}: warning: ${remark}`),
     ]);
     const failed = errors.length > 0;

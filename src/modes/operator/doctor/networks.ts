@@ -31,9 +31,9 @@ export function judgeFiles({ found, errors }: Checked): Verdict[] {
     return [warning(what, 'copy one of /etc/infoblox-cni/netconf there, or name files after doctor')];
   }
   const wrong = errors.map(({ file, message, hint }) => failure(`${file}: ${message}`, hint));
-  const right = found.flatMap(({ file, spec, remarks }, index) => [
+  const right = found.flatMap(({ file, config, spec, remarks }, index) => [
     // A use of several sources is listed once.
-    ...(found[index - 1]?.config === found[index]?.config ? [] : [ok(`${file}: network ${spec.name}`)]),
+    ...(found[index - 1]?.config === config ? [] : [ok(`${file}: network ${spec.name}`)]),
     ...remarks.map((remark) => warning(`${file}: ${remark}`, 'correct or remove it')),
   ]);
   return [...wrong, ...right];

@@ -195,6 +195,31 @@ describe('of both families', () => {
     expect(await addressesOf('c1', six)).toEqual(['fd00:99::2/64']);
   });
 
+  test("a configuration that was host-local's works with its type changed", async () => {
+    const { host } = fixture;
+    const ipam = {
+      ...{ subnet: undefined, gateway: undefined, dataDir: '/run/pods', resolvConf: '/etc/resolv.conf' },
+      ranges: [
+        [
+          { subnet: '10.40.0.0/16', rangeStart: '10.40.1.30', rangeEnd: '10.40.3.60', gateway: '10.40.0.250' },
+          { subnet: '172.30.5.0/24' },
+        ],
+        [{ subnet: 'fd00:40:0:02ff::/64', rangeStart: 'fd00:40:0:02ff::0010', rangeEnd: 'fd00:40:0:02ff::0020' }],
+      ],
+      routes: [{ dst: '0.0.0.0/0' }, { dst: '192.168.0.0/16', gw: '10.40.5.1' }, { dst: 'fd00:40:0:02ff::1/64' }],
+    };
+    expect(await host.call('ADD', 'c1', { ipam })).toMatchObject({
+      ips: [
+        { address: '10.40.1.30/16', gateway: '10.40.0.250' },
+        { address: 'fd00:40:0:2ff::10/64', gateway: 'fd00:40:0:2ff::1' },
+      ],
+      routes: [{ gw: '10.40.0.250' }, { gw: '10.40.5.1' }, { dst: 'fd00:40:0:2ff::1/64' }],
+    });
+    const plain = { subnet: '10.41.0.0/24', gateway: undefined, rangeStart: '10.41.0.9', rangeEnd: '10.41.0.20' };
+    const config = { name: 'plain', runtimeConfig: { ipRanges: [[{ subnet: '10.42.0.0/24' }]] } };
+    expect(await addressesOf('c1', { ipam: plain, config })).toEqual(['10.42.0.2/24', '10.41.0.9/24']);
+  });
+
   test('a lost state imports both, and a refusal of one family gives none', async () => {
     const { grid, host, another } = fixture;
     await host.call('ADD', 'c1', dual);
