@@ -3,25 +3,25 @@
  * an earlier name is still found, as long as the state has a lease of it, and what it gives from now on has the present name. Beyond
  * those leases an earlier name means nothing: another machine may have it later, so nothing is looked for on the grid by it.
  */
-import * as v from 'valibot';
-import { type Attachment, attachmentMark, hostPrefix, type Origin } from '../mark.ts';
+import { type Attachment, attachmentMark, hostPrefix, type Origin, parseMark } from '../mark.ts';
 import type { LeaseStore } from './store/lease-store.ts';
-
-const Remembered = v.array(v.object({ cluster: v.string(), node: v.string() }));
-const fact = 'origins';
 
 export class FormerNames {
   readonly present: Origin;
   readonly #former: readonly Origin[];
   readonly #store: LeaseStore;
 
-  /** Remembers `present` in the store, and forgets the earlier names that no lease has. */
+  /** Reads the earlier names from the marks of the bound leases: from now on none is given under them. */
   constructor(store: LeaseStore, present: Origin) {
     this.#store = store;
     this.present = present;
-    this.#former = recall(store).filter((origin) => !same(origin, present));
-    const text = JSON.stringify(this.all);
-    if (store.fact(fact) !== text) store.setFact(fact, text);
+    const former = new Map<string, Origin>();
+    for (const { mark } of store.where(({ phase }) => phase === 'bound')) {
+      const origin = parseMark(mark)?.origin;
+      if (origin !== undefined) former.set(hostPrefix(origin), origin);
+    }
+    former.delete(hostPrefix(present));
+    this.#former = [...former.values()];
   }
 
   /** The present name, and after it the earlier ones under which this host still has leases. */
@@ -60,16 +60,4 @@ export class FormerNames {
   #hasLeases(prefix: string): boolean {
     return this.#store.where(({ mark }) => mark.startsWith(prefix)).length > 0;
   }
-}
-
-function recall(store: LeaseStore): Origin[] {
-  try {
-    return v.parse(Remembered, JSON.parse(store.fact(fact) ?? '[]'));
-  } catch {
-    return [];
-  }
-}
-
-function same(one: Origin, other: Origin): boolean {
-  return one.cluster === other.cluster && one.node === other.node;
 }

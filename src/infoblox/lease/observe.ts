@@ -57,12 +57,13 @@ export class Observer {
     const here = await this.#find(mark, { view, family }, signal);
     if (here.found.length > 0 || here.unconfirmed !== undefined) return here;
     // Of an attachment that a whole state knows nothing of, nothing can be anywhere else.
-    const isKnown = this.#deps.store.isWhole && lease.createInDoubtUntil === null;
-    if (address === null && lease.phase !== 'pending' && isKnown) return here;
+    if (this.#deps.store.isWhole && wasUnknown(lease)) return here;
     const anywhere = await this.#find(mark, { family }, signal);
     if (anywhere.found.length > 0 || address === null) return anywhere;
     const altered = (await this.#deps.grid.at(address, undefined, signal)).find((object) => wasMarked(object, mark));
     if (altered === undefined) return anywhere;
+    // It was made between the two answers.
+    if (altered.comment === mark && altered.isReserved) return this.#find(mark, { family }, signal);
     this.report(altered);
     return { ...anywhere, altered: describe(altered) };
   }

@@ -304,6 +304,8 @@ async function lookAtNew(deps: LeaseDeps, wish: Wish, signal: AbortSignal): Prom
   if (store.isWhole) return { found: [], askedAt: moment().now };
   const lease = { ...imported(identityOf(wish), ''), address: null, family: familyOfSpec(wish.sources[0]) };
   const look = await observer.look(lease, signal);
+  // An earlier ADD was answered with it, perhaps; a failure of this one would release it as soon as a host accepts writes.
+  if (look.unconfirmed !== undefined && look.found.length > 0) throw look.unconfirmed;
   const step = plan(undefined, look, moment());
   if (step.kind === 'adopt') adopt(deps, wish.mark, step.object);
   return look;
