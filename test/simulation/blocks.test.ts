@@ -29,9 +29,8 @@ class Site {
   constructor({ hosts = 1, subnet = '10.0.0.0/26', blockValidityMs = 10 * minutes }: SiteOptions = {}) {
     this.members = new GridMembers(this.time, (contents) => void contents.add('network', { network: subnet }), 1);
     const world: World = {
-      ...{ time: this.time, members: this.members, subnet, chance: chanceOf(1), blockValidityMs },
-      blockSizeOf: () => this.blockSize,
-      gateway: () => this.gateway,
+      ...{ time: this.time, members: this.members, chance: chanceOf(1), blockValidityMs },
+      config: () => ({ view: 'default', subnet, gateway: this.gateway, blockSize: this.blockSize }),
       troubles: () => this.troubles,
       onArrival: ({ method, url }) => this.requests.push(`${method} ${new URL(url).pathname.split('/')[3]}`),
       log: (line) => this.log.push(line),
@@ -67,7 +66,7 @@ class Site {
     const netns = one.addNamespace(containerId);
     const answer = await this.settle(this.run(host).add({ containerId, netns, callId: containerId }, noSignal));
     answer.delivered();
-    return answer.address;
+    return answer.given[0]?.address ?? '';
   }
 
   del(containerId: string, host = 0): Promise<void> {
@@ -353,7 +352,7 @@ describe('hosts that share a network', () => {
       reason: 'address-unavailable',
       message: `the requested address ${first} lies in a block of host host-0`,
     });
-    expect((await site.settle(site.run(0).add(request, noSignal))).address).toBe(first);
+    expect((await site.settle(site.run(0).add(request, noSignal))).given[0]?.address).toBe(first);
   });
 
   test('refuse a requested address in a block of their own that does not serve', async () => {

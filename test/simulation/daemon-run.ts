@@ -11,6 +11,7 @@ import { defaultDoubtWindow } from '../../src/infoblox/lease/doubt.ts';
 import { collectGarbage } from '../../src/infoblox/lease/gc.ts';
 import { noteNotAnswered, releaseAttachment } from '../../src/infoblox/lease/release.ts';
 import type { Fields, Log } from '../../src/infoblox/log.ts';
+import { hostPrefix } from '../../src/infoblox/mark.ts';
 import { addressSets } from '../../src/infoblox/network/sets.ts';
 import { untraced } from '../../src/infoblox/trace.ts';
 import { ExtensibleAttributes } from '../../src/infoblox/wapi/attributes.ts';
@@ -19,63 +20,92 @@ import type { Transport } from '../../src/infoblox/wapi/connection/transport.ts'
 import { Credentials } from '../../src/infoblox/wapi/credentials.ts';
 import { Session } from '../../src/infoblox/wapi/session.ts';
 import { WapiGrid } from '../../src/infoblox/wapi/wapi-grid.ts';
+import {
+  gcByHandHandler,
+  hostReservationsHandler,
+  releaseHandler,
+  releaseHostBlocksHandler,
+  releaseHostHandler,
+} from '../../src/modes/daemon/operator/release.ts';
 import type { Chance } from './chance.ts';
 import { type GridMembers, type HttpRequest, memberNames } from './grid-members.ts';
 import { MemoryLeaseStore } from './memory-store.ts';
-import { type PathTroubles, pathToGrid } from './network-path.ts';
+import { type Arranged, type Interrupt, type PathTroubles, pathToGrid } from './network-path.ts';
 import type { SimHost } from './sim-host.ts';
 import { processClock, type VirtualTime } from './virtual-time.ts';
 
 export const network = 'net-1';
 export const cluster = 'sim';
-const view = 'default';
+
+/** What the network configuration of all hosts says. */
+export interface NetworkConfig {
+  readonly view: string;
+  /** Without it a network of `prefixLength` bits from `containers`. */
+  readonly subnet?: string | undefined;
+  readonly containers?: string | undefined;
+  readonly prefixLength?: number | undefined;
+  readonly gateway: string;
+  readonly blockSize?: number | undefined;
+  /** Of a second address of all containers, if they have one; its first address is its gateway. */
+  readonly secondSubnet?: string | undefined;
+}
 
 /** What all hosts share. */
 export interface World {
   readonly time: VirtualTime;
   readonly members: GridMembers;
   readonly chance: Chance;
-  /** Of all containers; 10.0.0.1 is its gateway. */
-  readonly subnet: string;
-  /** Of a second address of all containers, if they have one. */
-  readonly secondSubnet?: string | undefined;
+  readonly config: (host: string) => NetworkConfig;
+  /** `--block-validity`, in milliseconds; 10 minutes if absent. */
+  readonly blockValidityMs?: number;
+  /** `--release-original`. */
+  readonly originalTenant?: string;
   /** The way to the grid; by default that of network-path.ts. @param client names a run of a daemon */
   readonly transport?: (client: string) => Transport;
   readonly troubles: () => PathTroubles;
+  readonly arranged?: (request: HttpRequest, client: string) => Arranged | undefined;
+  readonly interrupt?: Interrupt;
   readonly onArrival: (request: HttpRequest, client: string) => void;
   readonly log: (line: string) => void;
-  /** Addresses of the blocks of a host; 0 if absent. */
-  readonly blockSizeOf?: (host: string) => number;
-  /** 10.0.0.1 if absent. */
-  readonly gateway?: () => string;
-  /** 10 minutes if absent. */
-  readonly blockValidityMs?: number;
 }
 
 export interface AddCall {
   readonly containerId: string;
   readonly netns: string;
   readonly callId: string;
-  readonly requested?: string;
+  readonly requested?: string | undefined;
+}
+
+/** An address of a container, and the CIDR of its network. */
+interface Given {
+  readonly address: string;
+  readonly network: string;
 }
 
 export interface Answered {
-  readonly view: string;
-  readonly address: string;
-  /** By set. */
-  readonly addresses: readonly string[];
+  /** Of each set. */
+  readonly given: readonly Given[];
   delivered(): void;
   undelivered(): void;
 }
 
+/** What is called on a run that ends meanwhile is never answered. */
 export interface DaemonRun {
-  /** Resolves when it is killed: nobody gets an answer from it any more. */
+  /** Resolves when it is killed. */
   readonly lost: Promise<void>;
+  /** Whether an ADD was answered. */
+  readonly hasServed: boolean;
   add(call: AddCall, gone: AbortSignal): Promise<Answered>;
   del(containerId: string): Promise<void>;
   check(containerId: string, addresses: readonly string[]): Promise<void>;
   gc(valid: readonly string[]): Promise<void>;
-  /** What only a test of blocks needs. */
+  /** The command `release`. @returns how many leases it has ended */
+  release(containerId: string, options: { readonly evenIfAlive: boolean }): Promise<number>;
+  /** The command `gc`. */
+  gcByHand(): Promise<unknown>;
+  /** The command `gc --host`. */
+  gcOfHost(node: string): Promise<void>;
+  /** For tests of what the core knows. */
   readonly leases: LeaseDeps;
   readonly keeper: BlockKeeper;
   /** What is wrong, one line each. */
@@ -90,16 +120,28 @@ const notesIntervalMs = 2_000;
 const addTimeoutMs = 20_000;
 const gcTimeoutMs = 55_000;
 const reapAfterMs = 60_000;
+const never = new AbortController().signal;
+/** Who calls an operator's command and waits for its end. */
+const person = { gone: never, stopping: never, tell: () => {} };
 
 /** Starts the daemon of a host. @param client names the run */
 export function startRun(world: World, host: SimHost, client: string): DaemonRun {
+  const { interrupt = () => false } = world;
+  const { promise: lost, resolve: onLost } = Promise.withResolvers<void>();
+  let isOver = false;
+  let hasServed = false;
+  const config = () => world.config(host.name);
   const port = host.port(client);
   const { clock, end } = processClock(world.time, () => host.setBy);
   const conditions = new Conditions(clock);
-  const store = new MemoryLeaseStore(host.disk, clock, conditions);
+  const origin = { cluster, node: host.name };
+  host.disk.claim({ ...port.machine, name: hostPrefix(origin).trim() });
+  const atCommit = (moment: 'before' | 'after') => interrupt(client, 'commit', moment);
+  const store = new MemoryLeaseStore(host.disk, { clock, conditions, interrupt: atCommit });
   const gridState = new GridState(conditions, clock);
+  const path = { client, clock, isOver: () => isOver, isDropped: host.isLostSince() };
   const session = new Session({
-    transport: world.transport?.(client) ?? pathToGrid(world, { client, clock, isDropped: host.isLostSince() }),
+    transport: world.transport?.(client) ?? pathToGrid(world, path),
     hosts: new GridHosts(memberNames, clock, store),
     credentials: new Credentials({ username: 'admin', readPassword: () => 'infoblox', clock, random: port.random }),
     random: port.random,
@@ -119,89 +161,114 @@ export function startRun(world: World, host: SimHost, client: string): DaemonRun
     clock,
     host: port,
     settings: {
-      origin: { cluster, node: host.name },
-      networkView: view,
+      origin,
+      networkView: config().view,
       doubtWindow: defaultDoubtWindow,
       reapAfterMs,
       blockValidityMs: world.blockValidityMs ?? 600_000,
-      originalTenant: '',
       cooldownMs: 0,
+      originalTenant: world.originalTenant ?? '',
     },
     conditions,
     trace: untraced,
-    log: logOf(world, client),
+    log: logOf((line) => isOver || world.log(`${client} ${line}`)),
   });
-  const { leases } = core;
-  const blockSize = world.blockSizeOf?.(host.name) ?? 0;
-  const where = {
-    subnet: world.subnet,
-    containers: '',
-    prefixLength: 26,
-    gateway: world.gateway?.() ?? '10.0.0.1',
-    blockSize,
+  const { leases, keeper } = core;
+  const sets = () => {
+    const { containers = '', prefixLength = 26, blockSize = 0, subnet, secondSubnet, ...rest } = config();
+    const first = { name: network, keepFirst: false, containers, prefixLength, blockSize, ...rest };
+    const place = subnet === undefined ? {} : { subnet };
+    const second = secondSubnet === undefined ? [] : [[{ ...first, subnet: secondSubnet, gateway: '0.0.0.1' }]];
+    return addressSets([[{ ...first, ...place }], ...second]);
   };
-  const source = { name: network, view, ...where, keepFirst: false };
-  const second = { ...source, subnet: world.secondSubnet, gateway: '0.0.0.1' };
-  const sets = addressSets(world.secondSubnet === undefined ? [[source]] : [[source], [second]]);
   const attachmentOf = (containerId: string) => ({ network, containerId, ifName: 'eth0' });
   const release = (containerId: string, at?: number) =>
-    releaseAttachment(leases, { attachment: attachmentOf(containerId), view, at });
-  const takeNotes = async (wanted: (containerId: string) => boolean) => {
-    for (const note of host.notes.filter(({ containerId }) => wanted(containerId))) {
+    releaseAttachment(leases, { attachment: attachmentOf(containerId), view: config().view, at });
+  const takeNotes = async (isWanted: (note: (typeof host.notes)[number]) => boolean) => {
+    for (const note of host.notes.filter(isWanted)) {
       if (note.kind === 'DEL') await release(note.containerId, note.at);
       else await noteNotAnswered(leases, leases.names.markOf(attachmentOf(note.containerId)), note.callId);
-      await store.durable();
-      host.notes.splice(host.notes.indexOf(note), 1);
+      const index = host.notes.indexOf(note);
+      if (index >= 0) host.notes.splice(index, 1);
     }
   };
-  const takeNotesSoon = () => void clock.after(notesIntervalMs, () => void takeNotes(() => true));
-  const { promise: lost, resolve: onLost } = Promise.withResolvers<void>();
+  const takeNotesSoon = () =>
+    void clock.after(notesIntervalMs, () => {
+      // A state that cannot be written is tried again.
+      takeNotes(() => true).catch(takeNotesSoon);
+    });
+  /** Nobody is told anything by a run that has ended. */
+  const answered = <T>(work: Promise<T>) =>
+    new Promise<T>((resolve, reject) => {
+      work.then(
+        (result) => isOver || resolve(result),
+        (error) => isOver || reject(error),
+      );
+    });
   core.start();
   takeNotesSoon();
   return {
     lost,
+    get hasServed() {
+      return hasServed;
+    },
+    leases,
+    keeper,
+    conditions: () => conditions.all().map(({ kind, error }) => `${kind} ${error.message}`),
     takeNotes: takeNotesSoon,
     end() {
+      isOver = true;
       end();
       onLost();
     },
-    async add({ containerId, netns, callId, requested }, gone) {
-      await takeNotes((id) => id === containerId);
-      const request = {
-        attachment: attachmentOf(containerId),
-        sets,
-        requested: [requested],
-        netns,
-        callId,
-        workload: { containerId },
+    add: ({ containerId, netns, callId, requested }, gone) => {
+      const give = async () => {
+        await takeNotes((note) => note.kind === 'DEL' && note.containerId === containerId);
+        const workload = { containerId };
+        const attachment = attachmentOf(containerId);
+        const request = { attachment, sets: sets(), requested: [requested], netns, callId, workload };
+        const signal = AbortSignal.any([gone, deadline(clock, addTimeoutMs)]);
+        const { taken, delivered, undelivered } = await add(leases, request, signal);
+        hasServed = true;
+        const given = taken.map(({ address, network: { cidr } }) => ({ address, network: cidr.text }));
+        return { given, delivered, undelivered };
       };
-      const signal = AbortSignal.any([gone, deadline(clock, addTimeoutMs)]);
-      const { taken, delivered, undelivered } = await add(leases, request, signal);
-      const addresses = taken.map((one) => one.address);
-      return { address: addresses[0] ?? '', addresses, view, delivered, undelivered };
+      return answered(give());
     },
-    async del(containerId) {
-      await release(containerId);
-    },
+    del: (containerId) => answered(release(containerId).then(() => undefined)),
     check: (containerId, addresses) => {
-      const request = { attachment: attachmentOf(containerId), view, addresses };
-      return checkLease(leases, request, deadline(clock, addTimeoutMs));
+      const request = { attachment: attachmentOf(containerId), view: config().view, addresses };
+      return answered(checkLease(leases, request, deadline(clock, addTimeoutMs)));
     },
-    leases,
-    keeper: core.keeper,
-    conditions: () => conditions.all().map(({ kind, error }) => `${kind} ${error.message}`),
-    async gc(ids) {
+    gc: (ids) => {
       const valid = ids.map((containerId) => ({ containerId, ifName: 'eth0' }));
-      const signals = { signal: deadline(clock, gcTimeoutMs), stopping: new AbortController().signal };
-      await collectGarbage(leases, { network, view, valid }, signals);
+      const signals = { signal: deadline(clock, gcTimeoutMs), stopping: never };
+      return answered(collectGarbage(leases, { network, view: config().view, valid }, signals).then(() => undefined));
+    },
+    release: (container, { evenIfAlive }) => {
+      const request = { container, isWhole: true, evenIfAlive };
+      return answered(
+        releaseHandler(leases)
+          .run(request, person)
+          .then(({ result }) => result.leases.length),
+      );
+    },
+    gcByHand: () => answered(gcByHandHandler(leases).run({ dryRun: false }, person)),
+    gcOfHost: (node) => {
+      const collect = async () => {
+        const { result } = await hostReservationsHandler(leases, keeper).run({ host: node }, person);
+        await releaseHostHandler(leases).run({ host: node, ...result }, person);
+        await releaseHostBlocksHandler(leases, keeper).run({ host: node, isOff: true }, person);
+      };
+      return answered(collect());
     },
   };
 }
 
-function logOf({ log }: World, client: string): Log {
+function logOf(say: (line: string) => void): Log {
   const write =
     (level: string) =>
     (message: string, fields: Fields = {}) =>
-      log(`${client} ${level} ${message} ${JSON.stringify(fields)}`);
+      say(`${level} ${message} ${JSON.stringify(fields)}`);
   return { error: write('error'), warn: write('warn'), info: write('info'), debug: write('debug') };
 }

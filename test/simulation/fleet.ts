@@ -51,7 +51,7 @@ export async function simulateFleet({
     time,
     members,
     chance,
-    subnet: '10.0.0.0/14',
+    config: () => ({ view: 'default', subnet: '10.0.0.0/14', gateway: '10.0.0.1' }),
     transport: (client) => grid.transport(client),
     troubles: () => ({}),
     onArrival: () => {},

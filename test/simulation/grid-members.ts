@@ -3,9 +3,11 @@
  * the candidate a moment later, so that a promoted one may lack what was confirmed last (NIOS 9.0 documentation, "Promoting a Grid
  * Master Candidate"). It answers WAPI requests with the simulator's own rules, without a network between.
  */
-import { isWithin } from '../../src/infoblox/address.ts';
+import { type Interval, isWithin } from '../../src/infoblox/address.ts';
+import { parseBlockMark } from '../../src/infoblox/mark.ts';
 import { WapiError } from '../simulator/errors.ts';
 import { GridContents, type WapiObject } from '../simulator/grid-contents.ts';
+import { CLOUD_ATTRIBUTES } from '../simulator/rules/attributes.ts';
 import { installFactoryObjects } from '../simulator/rules/factory-objects.ts';
 import { formatAddress } from '../simulator/store/address.ts';
 import { Database, type Quirks } from '../simulator/store/database.ts';
@@ -51,7 +53,8 @@ class Member {
   constructor(readOnly: boolean, fill: (contents: GridContents) => void) {
     this.settings = { versions: WAPI_VERSIONS, cloud: false, cloudUser: false, denied: new Set(), readOnly };
     const { db } = this;
-    installFactoryObjects(db, { username: 'admin', attributes: ['Network Name', 'Reserved At'], cloudLicence: false });
+    const attributes = [...CLOUD_ATTRIBUTES, 'Network Name', 'Reserved At'];
+    installFactoryObjects(db, { username: 'admin', attributes, cloudLicence: false });
     this.contents = new GridContents(db);
     fill(this.contents);
     this.service = new WapiService(db, this.settings);
@@ -113,22 +116,23 @@ export class GridMembers {
     });
   }
 
-  /** Whether an address lies in a block of the host that has given it, as its mark says, or did until somebody removed that lately. */
-  isInBlock({ view, address }: Pick<Holder, 'view' | 'address'>, mark: string): boolean {
-    const host = mark.slice(0, mark.indexOf(' network='));
-    const removed = this.#removedBlocks
-      .filter(({ at }) => at > this.#time.now - maxValidityMs)
-      .map(({ range }) => range);
-    return [...this.contents.objects('range'), ...removed].some((range) => {
-      const interval = { first: String(range.start_addr), last: String(range.end_addr) };
-      const isTheirs = String(range.comment).startsWith(`${host} `) && String(range.comment).includes(' block=');
-      return isTheirs && range.network_view === view && isWithin(address, interval);
+  /** Whether an address lies in a block of a host, or did until somebody removed that lately. @param hosts names of the host */
+  isInBlock(address: string, hosts: readonly string[]): boolean {
+    const removed = this.#removedBlocks.filter(({ at }) => at > this.#time.now - maxValidityMs);
+    return [...this.contents.objects('range'), ...removed.map(({ range }) => range)].some((range) => {
+      const host = parseBlockMark(String(range.comment ?? ''))?.origin.node ?? '';
+      return hosts.includes(host) && isWithin(address, boundsOf(range));
     });
   }
 
   removeBlockByHand(range: WapiObject): void {
     this.#removedBlocks.push({ range, at: this.#time.now });
     this.byHand('DELETE', range._ref);
+  }
+
+  /** Which machine a member is: with one that is lost goes all that is on its way to it. */
+  machineOf(name: MemberName): object {
+    return this.#member(name);
   }
 
   isUp(name: MemberName): boolean {
@@ -208,10 +212,15 @@ export class GridMembers {
     }
   }
 
-  /** Does by hand what an administrator does; it reaches the candidate like all else. */
+  /** Does by hand what an administrator does, whoever else may write; it reaches the candidate like all else. */
   byHand(method: 'POST' | 'PUT' | 'DELETE', path: string, fields: Readonly<Record<string, unknown>> = {}): HttpAnswer {
     const url = `https://${this.#master}/wapi/v2.3/${path}`;
-    return this.answer(this.#master, { method, url, body: method === 'DELETE' ? '' : JSON.stringify(fields) });
+    const { settings } = this.#member(this.#master);
+    const { readOnly } = settings;
+    settings.readOnly = false;
+    const answer = this.answer(this.#master, { method, url, body: method === 'DELETE' ? '' : JSON.stringify(fields) });
+    settings.readOnly = readOnly;
+    return answer;
   }
 
   #passOn(name: MemberName, request: WapiRequest): void {
@@ -235,4 +244,9 @@ export class GridMembers {
     if (member === undefined) throw new Error(`no member ${name}`);
     return member;
   }
+}
+
+/** The addresses of a range. */
+export function boundsOf({ start_addr: first, end_addr: last }: WapiObject): Interval {
+  return { first: String(first), last: String(last) };
 }

@@ -1,12 +1,17 @@
 /**
- * What containers were told, and what follows from it at every moment. It knows nothing of how the driver works: only which containers
+ * What containers were told, address by address, and what follows from it at every moment. It knows nothing of how the driver works: only which containers
  * live, what they were answered, and what the grid holds.
  */
+import { addressAt, contains, isNetworkOrBroadcast, parseCidr } from '../../src/infoblox/address.ts';
+import { parseMark, setIn } from '../../src/infoblox/mark.ts';
+import { cluster } from './daemon-run.ts';
 import type { GridMembers, Holder } from './grid-members.ts';
 
+/** What an ADD was answered with. */
 interface Told {
-  readonly view: string;
   readonly address: string;
+  /** CIDR. */
+  readonly network: string;
 }
 
 /** As it was told; `isOwed`: it is of a block of its host, and the grid has not shown it yet. */
@@ -14,19 +19,34 @@ interface Live extends Told {
   isOwed: boolean;
 }
 
+/** How an ADD was made. */
+interface Asked {
+  /** What its host is called, and was. */
+  readonly names: readonly string[];
+  readonly requested?: string | undefined;
+  /** That no container of this host may have. */
+  readonly ownAddresses: ReadonlySet<string>;
+  /** Of two reservations of one container a host that has lost its state does not know which one was told (docs/reliability.md). */
+  readonly hasLostState: boolean;
+}
+
 export class Ledger {
   readonly #members: GridMembers;
-  /** By mark. */
+  /** By container. */
   readonly #live = new Map<string, Live>();
-  /** Marks whose reservation somebody else has removed or lost: until it is there again, nothing is promised. */
+  /** Containers whose reservation somebody else has removed or lost: until it is there again, nothing is promised. */
   readonly #excused = new Set<string>();
   readonly #broken: string[] = [];
   /** Who was there before anybody came: nothing of it is ever touched. */
-  readonly #strangers: readonly Holder[];
+  readonly #strangers: Holder[];
+  readonly #containerOf = new Map<string, string>();
+  /** A master may be promoted that does not know the network: then it may be made anew elsewhere. */
+  readonly #mayMoveNetwork: boolean;
 
-  constructor(members: GridMembers) {
+  constructor(members: GridMembers, { mayMoveNetwork }: { readonly mayMoveNetwork: boolean }) {
     this.#members = members;
     this.#strangers = members.holders();
+    this.#mayMoveNetwork = mayMoveNetwork;
   }
 
   get live(): ReadonlyMap<string, Told> {
@@ -35,95 +55,134 @@ export class Ledger {
 
   /** Those of the living that nothing is promised to now: an operator restarts them. */
   get excused(): string[] {
-    return [...this.#excused].filter((mark) => this.#live.has(mark));
+    return [...this.#excused].filter((container) => this.#live.has(container));
   }
 
-  /**
-   * An ADD was answered.
-   * @param host `hasLostState`: of two reservations of one container it does not know which one was told (docs/reliability.md)
-   */
-  told(mark: string, told: Told, { hasLostState }: { readonly hasLostState: boolean }): void {
-    const before = this.#live.get(mark);
-    const isKnown = before !== undefined && before.address === told.address;
-    const isToBeOwed = isKnown ? before.isOwed : this.#members.isInBlock(told, mark);
-    for (const [other, { view, address, isOwed }] of this.#live) {
+  /** The container that a comment is the mark of, and which of its addresses; empty for any other comment. Containers have names that are theirs alone. */
+  containerOf(comment: string): string {
+    const known = this.#containerOf.get(comment);
+    if (known !== undefined) return known;
+    const mark = parseMark(comment);
+    const container = mark?.origin.cluster === cluster ? placeOf(mark.attachment.containerId, setIn(comment)) : '';
+    this.#containerOf.set(comment, container);
+    return container;
+  }
+
+  /** An ADD was answered. */
+  told(container: string, told: Told, { requested, names, ownAddresses, hasLostState }: Asked): void {
+    const { address, network } = told;
+    const before = this.#live.get(container);
+    const isOwed = before?.address === address ? before.isOwed : this.#members.isInBlock(address, names);
+    const others = this.#excused.has(container) ? [] : this.#live;
+    for (const [other, { address: its, network: theirs, isOwed: isTheirsOwed }] of others) {
+      if (other === container || this.#excused.has(other)) continue;
       // One of them finds its address taken, and is named: a person, or a grid that gives addresses of ranges, has given it away.
-      if (isOwed !== isToBeOwed) continue;
-      if (other === mark || view !== told.view || address !== told.address || this.#excused.has(other)) continue;
-      this.#broken.push(`${address} was told to ${mark} while ${other} has it`);
+      if (its === address && isTheirsOwed === isOwed)
+        this.#broken.push(`${address} was told to ${container} while ${other} has it`);
+      if (theirs !== network && !this.#mayMoveNetwork && isSecond(other) === isSecond(container)) {
+        this.#broken.push(`${container} is in ${network} while ${other} is in ${theirs}`);
+      }
     }
-    const isAnother = before !== undefined && before.address !== told.address;
-    if (isAnother && !hasLostState && !this.#excused.delete(mark)) {
-      this.#broken.push(`${mark} has ${before.address} and was told ${told.address} by a repeated ADD`);
+    const misfit = misfitOf(told, ownAddresses);
+    if (misfit !== undefined) this.#broken.push(`${address}, ${misfit}, was told to ${container}`);
+    if (requested !== undefined && address !== requested) {
+      this.#broken.push(`${container} was told ${address} and has asked for ${requested}`);
     }
-    this.#live.set(mark, { ...told, isOwed: isToBeOwed });
+    const isAnother = before !== undefined && before.address !== address;
+    if (isAnother && !hasLostState && !this.#excused.delete(container)) {
+      this.#broken.push(`${container} has ${before.address} and was told ${address} by a repeated ADD`);
+    }
+    this.#live.set(container, { ...told, isOwed });
   }
 
   /**
    * The core has said that a container has lost its address to somebody, or the state of its host is lost: nothing is promised any more if
    * its reservation was owed.
    */
-  namedLost(mark: string): void {
-    if (this.#live.get(mark)?.isOwed) this.#excused.add(mark);
+  namedLost(container: string): void {
+    if (this.#live.get(container)?.isOwed) this.#excused.add(container);
   }
 
   /** Living containers whose address was told and never reserved. */
   owed(): string[] {
-    return [...this.#live].flatMap(([mark, { isOwed }]) => (isOwed && !this.#excused.has(mark) ? [mark] : []));
+    return [...this.#live].flatMap(([id, { isOwed }]) => (isOwed && !this.#excused.has(id) ? [id] : []));
   }
 
   /** CHECK says that a container has lost its reservation. */
-  saidLost(mark: string, why: string): void {
-    if (this.#live.has(mark) && !this.#excused.has(mark)) this.#broken.push(`CHECK of ${mark}: ${why}`);
+  saidLost(container: string, why: string): void {
+    if (this.#live.has(container) && !this.#excused.has(container)) this.#broken.push(`CHECK of ${container}: ${why}`);
   }
 
-  /** A block was deleted in which leases lie. */
-  deletes(broken: readonly string[]): void {
-    this.#broken.push(...broken);
-  }
-
-  /** The core has met what its tables call impossible. */
+  /** What must not happen has happened. */
   saidImpossible(line: string): void {
     this.#broken.push(line);
   }
 
   /** A container claims nothing any more. */
-  left(mark: string): void {
-    this.#live.delete(mark);
-    this.#excused.delete(mark);
+  left(container: string): void {
+    this.#live.delete(container);
+    this.#excused.delete(container);
   }
 
   /** Somebody else has removed the reservation, or the grid has lost it. */
-  excuse(mark: string): void {
+  excuse(container: string): void {
     // Also of one that is about to be told.
-    this.#excused.add(mark);
+    this.#excused.add(container);
+  }
+
+  /** Whoever has answered for it says that a stranger's object is not needed any more. */
+  givenUp({ view, address }: Pick<Holder, 'view' | 'address'>): void {
+    const index = this.#strangers.findIndex((one) => one.view === view && one.address === address);
+    if (index >= 0) this.#strangers.splice(index, 1);
   }
 
   /** What is broken now, one line each. */
   broken(): string[] {
-    const held = new Set(this.#members.holders().map(keyOf));
+    const holders = this.#members.holders();
+    // Whatever its view is called by now.
+    const held = new Set(holders.map(({ address, comment }) => `${address} ${this.containerOf(comment)}`));
     const lost: string[] = [];
-    for (const [mark, live] of this.#live) {
-      const { view, address } = live;
-      if (held.has(keyOf({ comment: mark, view, address }))) {
-        this.#excused.delete(mark);
+    for (const [container, live] of this.#live) {
+      const { address, isOwed } = live;
+      if (held.has(`${address} ${container}`)) {
+        this.#excused.delete(container);
         live.isOwed = false;
-      } else if (live.isOwed) {
-        // Its block is this host's: the reservation follows.
-      } else if (!this.#excused.has(mark)) lost.push(`${address} was told to ${mark} and is not reserved for it`);
+      } else if (!isOwed && !this.#excused.has(container)) {
+        lost.push(`${address} was told to ${container} and is not reserved for it`);
+      }
     }
-    const touched = this.#strangers.filter((holder) => !held.has(keyOf(holder)));
+    const there = new Set(holders.map(keyOf));
+    const touched = this.#strangers.filter((stranger) => !there.has(keyOf(stranger)));
     return [...this.#broken, ...lost, ...touched.map(({ address, comment }) => `${address} of ${comment} was touched`)];
   }
 
   /** Reservations for containers that no living container was told. */
-  leftOver(): { readonly mark: string; readonly text: string }[] {
-    const wanted = new Set([...this.#live].map(([comment, told]) => keyOf({ comment, ...told })));
-    return this.#members
-      .holders()
-      .filter((holder) => holder.comment.startsWith('infoblox-cni cluster=sim ') && !wanted.has(keyOf(holder)))
-      .map(({ address, comment }) => ({ mark: comment, text: `${address} stays reserved for ${comment}` }));
+  leftOver(): { readonly container: string; readonly node: string; readonly text: string }[] {
+    return this.#members.holders().flatMap(({ address, comment }) => {
+      const container = this.containerOf(comment);
+      if (container === '' || this.#live.get(container)?.address === address) return [];
+      const node = parseMark(comment)?.origin.node ?? '';
+      return [{ container, node, text: `${address} stays reserved for ${comment}` }];
+    });
   }
+}
+
+/** Names an address of a container: the first by its ID alone. @param set counted from 0 */
+export function placeOf(container: string, set: number): string {
+  return set === 0 ? container : `${container}/${set}`;
+}
+
+function isSecond(place: string): boolean {
+  return place.includes('/');
+}
+
+/** Why no container may have an address. */
+function misfitOf({ address, network }: Told, ownAddresses: ReadonlySet<string>): string | undefined {
+  const cidr = parseCidr(network);
+  if (cidr === undefined || !contains(cidr, address)) return `outside ${network}`;
+  if (isNetworkOrBroadcast(cidr, address)) return 'no address of a host';
+  if (address === addressAt(cidr, 1)) return 'the gateway';
+  return ownAddresses.has(address) ? 'an address of its host' : undefined;
 }
 
 function keyOf({ view, address, comment }: Holder): string {

@@ -1,16 +1,20 @@
 /** The lease store of the simulation: what was committed lasts, all else ends with the run that applied it. */
 import type { Clock } from '../../src/infoblox/concurrency/clock.ts';
 import type { Conditions } from '../../src/infoblox/conditions.ts';
+import { GridError } from '../../src/infoblox/errors.ts';
 import type { Block } from '../../src/infoblox/lease/block/block.ts';
 import { defaultDoubtWindow } from '../../src/infoblox/lease/doubt.ts';
 import type { Lease } from '../../src/infoblox/lease/lease.ts';
 import { type Batch, BatchedLeaseStore, type Change } from '../../src/infoblox/lease/store/batched-store.ts';
+import { type Owner, ownerText, parseOwner, strangerOf } from '../../src/infoblox/lease/store/owner.ts';
 
 /** The disk of a host. */
 export class Disk {
   readonly leases = new Map<string, Lease>();
   readonly blocks = new Map<string, Block>();
   readonly facts = new Map<string, string>();
+  /** Nothing can be written to it. */
+  isFull = false;
 
   /** Nothing of it is left. */
   lose(): void {
@@ -18,23 +22,50 @@ export class Disk {
     this.blocks.clear();
     this.facts.clear();
   }
+
+  /** Becomes a copy of another one. */
+  become({ leases, blocks, facts }: Disk): void {
+    this.lose();
+    for (const [mark, lease] of leases) this.leases.set(mark, lease);
+    for (const [mark, block] of blocks) this.blocks.set(mark, block);
+    for (const [name, value] of facts) this.facts.set(name, value);
+  }
+
+  /** Sets aside what another machine has written, as the state file does. */
+  claim(owner: Owner): void {
+    const recorded = parseOwner(this.facts.get('owner') ?? '');
+    if (recorded !== undefined && strangerOf(recorded, owner) !== undefined) this.lose();
+    this.facts.set('owner', ownerText(recorded, owner));
+  }
+}
+
+interface MemoryStoreDeps {
+  readonly clock: Clock;
+  readonly conditions: Conditions;
+  /** @returns whether the run ends here, so that what comes next does not happen */
+  readonly interrupt?: (moment: 'before' | 'after') => boolean;
 }
 
 export class MemoryLeaseStore extends BatchedLeaseStore {
   readonly #disk: Disk;
+  readonly #interrupt: (moment: 'before' | 'after') => boolean;
 
-  constructor(disk: Disk, clock: Clock, conditions: Conditions) {
+  constructor(disk: Disk, { clock, conditions, interrupt = () => false }: MemoryStoreDeps) {
     super(
       { leases: [...disk.leases.values()], blocks: [...disk.blocks.values()], facts: [...disk.facts] },
       { clock, conditions, window: defaultDoubtWindow },
     );
     this.#disk = disk;
+    this.#interrupt = interrupt;
   }
 
   protected write({ leases, blocks, facts }: Batch): void {
+    if (this.#disk.isFull) throw new GridError('state', 'cannot use the state file: the disk is full');
+    if (this.#interrupt('before')) return;
     keep(this.#disk.leases, leases);
     keep(this.#disk.blocks, blocks);
     for (const [name, value] of facts) this.#disk.facts.set(name, value);
+    this.#interrupt('after');
   }
 }
 

@@ -1,6 +1,7 @@
 /**
  * The way of a request from a host to the grid and back, in virtual time, with all that may happen to it there: it is slow, refused,
- * dropped, carried out late, or its answer is lost. What happens follows from the seed and from which request of which host it is.
+ * dropped, carried out late, or its answer is lost. What happens follows from the seed and from which request of which host it is, or
+ * from what a test has arranged for it.
  */
 import type { Clock } from '../../src/infoblox/concurrency/clock.ts';
 import { connectionError, NotConnected, TooLate } from '../../src/infoblox/wapi/connection/connection-error.ts';
@@ -11,8 +12,10 @@ import type { VirtualTime } from './virtual-time.ts';
 
 /** How often something happens to a request, a part of 1; absent: never. */
 export interface PathTroubles {
-  /** It takes 2 to 9 s. */
+  /** It takes 2 to 9 s to the grid. */
   readonly slow?: number;
+  /** It is carried out at once, and its answer takes 2 to 9 s. */
+  readonly slowAnswer?: number;
   /** The connection is there only after 0.5 to 3 s. */
   readonly connectsSlowly?: number;
   /** No connection. */
@@ -31,10 +34,22 @@ export interface PathTroubles {
   readonly lookFirst?: number;
 }
 
-type Fate = keyof PathTroubles | 'well';
+export type Fate = keyof PathTroubles | 'well';
 
-const fates = [
+/** What a test has arranged for a request. */
+export interface Arranged {
+  readonly fate: Fate;
+  /** Milliseconds: how late, or how slow. */
+  readonly ms?: number | undefined;
+}
+
+/** Where a run of a daemon can be cut off: at a request, or a commit of its state. */
+export type PointKind = 'request' | 'commit';
+export type Interrupt = (client: string, kind: PointKind, moment: 'before' | 'after') => boolean;
+
+export const fates = [
   'slow',
+  'slowAnswer',
   'connectsSlowly',
   'refused',
   'dropped',
@@ -45,29 +60,34 @@ const fates = [
   'lookFirst',
 ] as const;
 /** Milliseconds in which the grid has carried a request out or dropped it, whatever its caller knows. */
-const lateAtMost = 50_000;
+const maxLateMs = 50_000;
 
 interface PathDeps {
   readonly time: VirtualTime;
   readonly members: GridMembers;
   readonly chance: Chance;
   readonly troubles: () => PathTroubles;
+  /** What a request meets, instead of what follows from the seed. */
+  readonly arranged?: (request: HttpRequest, client: string) => Arranged | undefined;
   /** Told of each request that reaches the grid. */
-  readonly onArrival?: (request: HttpRequest, client: string) => void;
+  readonly onArrival: (request: HttpRequest, client: string) => void;
+  /** @returns whether the run ends at this point, so that what comes next does not happen */
+  readonly interrupt?: Interrupt;
 }
 
-/**
- * Makes the transport of one run of a daemon.
- * @param run `client` names it: its requests are numbered; `isDropped` tells whether what is still on its way never arrives
- */
-export function pathToGrid(
-  { time, members, chance, troubles, onArrival = () => {} }: PathDeps,
-  {
-    client,
-    clock,
-    isDropped,
-  }: { readonly client: string; readonly clock: Pick<Clock, 'now'>; readonly isDropped: () => boolean },
-): Transport {
+interface Run {
+  /** Names it: its requests are numbered. */
+  readonly client: string;
+  readonly clock: Pick<Clock, 'now'>;
+  /** A run that has ended sends nothing and is told nothing. */
+  readonly isOver: () => boolean;
+  /** Whether what is still on its way never arrives. */
+  readonly isDropped: () => boolean;
+}
+
+/** Makes the transport of one run of a daemon. */
+export function pathToGrid(deps: PathDeps, { client, clock, isOver, isDropped }: Run): Transport {
+  const { time, members, chance, troubles, arranged, onArrival, interrupt = () => false } = deps;
   let count = 0;
   return {
     close: async () => {},
@@ -75,35 +95,44 @@ export function pathToGrid(
       count += 1;
       const draw = (what: string) => chance(client, count, what);
       const member = new URL(exchange.url).hostname as MemberName;
-      const request = {
-        method: exchange.method,
-        url: exchange.url,
-        body: exchange.body ? JSON.stringify(exchange.body) : '',
-      };
-      const writes = exchange.method !== 'GET';
-      const fate = members.isUp(member) ? fateOf(troubles(), draw) : 'refused';
+      const machine = members.machineOf(member);
+      const { method, url, signal, leaveBy = Number.POSITIVE_INFINITY } = exchange;
+      const request = { method, url, body: exchange.body ? JSON.stringify(exchange.body) : '' };
+      const { fate, ms } = arranged?.(request, client) ?? { fate: fateOf(troubles(), draw) };
       const [there, back] = [between(draw('there'), 1, 40), between(draw('back'), 1, 40)];
       return new Promise((resolve, reject) => {
-        const { signal, leaveBy = Number.POSITIVE_INFINITY } = exchange;
+        // Of a run that has ended nothing goes on.
+        if (isOver()) return;
         const host = `${member}:443`;
-        const broken = (error: Error) => reject(connectionError(error, { host, writes, late: signal.aborted }));
+        const giveUp = () => broken(new Error('gave up'));
+        const answer = (given: TransportAnswer) => {
+          signal.removeEventListener('abort', giveUp);
+          if (!isOver()) resolve(given);
+        };
+        const broken = (error: Error) => {
+          if (!isOver()) reject(connectionError(error, { host, writes: method !== 'GET', late: signal.aborted }));
+        };
         const reset = () => broken(Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }));
         const isWanted = () => !signal.aborted || draw('after all') < 0.5;
-        const carryOut = (then: (answer: TransportAnswer) => void = () => {}) => {
-          if (!members.isUp(member) || isDropped()) return reset();
-          onArrival(request, client);
-          then({ ...members.answer(member, request), setCookie: ['ibapauth="sim"'] });
+        const carryOut = (what: HttpRequest, then: (answer: TransportAnswer) => void = () => {}) => {
+          if (!members.isUp(member) || members.machineOf(member) !== machine || isDropped()) return reset();
+          if (interrupt(client, 'request', 'before')) return;
+          onArrival(what, client);
+          const given = members.answer(member, what);
+          if (!interrupt(client, 'request', 'after')) then({ ...given, setCookie: ['ibapauth="sim"'] });
         };
         if (signal.aborted) return broken(new Error('too late to send'));
-        signal.addEventListener('abort', () => broken(new Error('gave up')), { once: true });
-        if (fate === 'refused') {
+        signal.addEventListener('abort', giveUp, { once: true });
+        if (fate === 'refused' || !members.isUp(member)) {
           const refusal = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
           time.after(there, () => broken(new NotConnected(refusal)));
           return;
         }
-        const connecting = fate === 'connectsSlowly' ? between(draw('connect'), 500, 3_000) : 0;
-        const travelling = fate === 'slow' ? between(draw('slow'), 2_000, 9_000) : there;
+        const connecting = fate === 'connectsSlowly' ? (ms ?? between(draw('connect'), 500, 3_000)) : 0;
+        const travelling = fate === 'slow' ? (ms ?? between(draw('slow'), 2_000, 9_000)) : there;
+        const returning = fate === 'slowAnswer' ? (ms ?? between(draw('slow'), 2_000, 9_000)) : back;
         time.after(connecting, () => {
+          if (isOver()) return;
           if (clock.now() > leaveBy) return broken(new TooLate());
           if (!signal.aborted) time.after(travelling, arrive);
         });
@@ -113,29 +142,26 @@ export function pathToGrid(
             case 'dropped':
               return reset();
             case 'answerLost':
-              carryOut();
+              carryOut(request);
               return reset();
             case 'silence':
-              return carryOut();
+              return carryOut(request);
             case 'late':
               reset();
-              time.after(between(draw('late'), 1, lateAtMost), () => carryOut());
+              time.after(ms ?? between(draw('late'), 1, maxLateMs), () => carryOut(request));
               return;
             case 'fault':
-              return void time.after(back, () => resolve({ status: 503, body: 'busy', setCookie: [] }));
+              return void time.after(back, () => answer({ status: 503, body: 'busy', setCookie: [] }));
             case 'lookFirst': {
               if (!members.isUp(member)) return reset();
               const found = members.lookUp(member, request);
-              time.after(between(draw('look'), 1, 30), () => {
-                if (!members.isUp(member)) return reset();
-                onArrival(found, client);
-                const answer = members.answer(member, found);
-                time.after(back, () => resolve({ ...answer, setCookie: ['ibapauth="sim"'] }));
-              });
+              time.after(ms ?? between(draw('look'), 1, 30), () =>
+                carryOut(found, (given) => time.after(back, () => answer(given))),
+              );
               return;
             }
             default:
-              return carryOut((answer) => time.after(back, () => resolve(answer)));
+              return carryOut(request, (given) => time.after(returning, () => answer(given)));
           }
         };
       });

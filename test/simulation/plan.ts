@@ -4,33 +4,55 @@
  */
 import fc from 'fast-check';
 import type { Quirks } from '../simulator/store/database.ts';
-import type { PathTroubles } from './network-path.ts';
+import { fates, type PathTroubles } from './network-path.ts';
 import type { AddWay } from './runtime.ts';
+import type { Setup } from './site.ts';
+
+/** `host` and `slot` name a place for one container after another. */
+interface InSlot {
+  readonly host: number;
+  readonly slot: number;
+}
 
 export type Happening =
-  | {
+  | ({
       readonly kind: 'start';
-      readonly host: number;
-      readonly slot: number;
       readonly again: boolean;
       readonly way: AddWay;
-    }
-  | { readonly kind: 'add again' | 'check' | 'stop' | 'die'; readonly host: number; readonly slot: number }
-  | { readonly kind: 'collect' | 'restart' | 'reboot'; readonly host: number }
+      /** Of the address that the container asks for. */
+      readonly part?: number | undefined;
+    } & InSlot)
+  | ({ readonly kind: 'add again' | 'check' | 'stop' | 'die' } & InSlot)
+  | { readonly kind: 'collect' | 'restart' | 'reboot' | 'state lost'; readonly host: number }
+  /** Commands of a person. */
+  | ({ readonly kind: 'release'; readonly evenIfAlive: boolean } & InSlot)
+  | { readonly kind: 'gc by hand' | 'gc of host'; readonly host: number }
   /** The daemon is killed and started again after some milliseconds. */
   | { readonly kind: 'kill'; readonly host: number; readonly downMs: number }
+  /** A host is lost for good, gets another name, or its disk is copied to a further machine. */
+  | { readonly kind: 'host gone' | 'rename host' | 'clone'; readonly host: number }
   | { readonly kind: 'set clock'; readonly host: number; readonly byMs: number }
-  | { readonly kind: 'state lost'; readonly host: number }
+  | { readonly kind: 'disk full'; readonly host: number; readonly forMs: number }
   | { readonly kind: 'grid away' | 'read-only'; readonly forMs: number }
   /** The master is lost, and the candidate promoted; the lost one rejoins after some milliseconds. */
   | { readonly kind: 'fail over'; readonly backMs: number }
+  | {
+      readonly kind: 'view renamed';
+      readonly to: string;
+      readonly forMs: number;
+      /** Whether the view gets its name back, or configurations follow. */
+      readonly end: 'undone' | 'followed';
+    }
   /** An administrator removes the reservation of a container, or writes a note into its comment and takes it back later. */
-  | { readonly kind: 'removed by hand' | 'altered by hand'; readonly host: number; readonly slot: number }
+  | ({ readonly kind: 'removed by hand' | 'altered by hand' } & InSlot)
+  | { readonly kind: 'gateway removed' }
   /** Somebody else takes the next free address, or gives the first one back. */
   | { readonly kind: 'stranger takes' | 'stranger leaves' }
   /** Somebody takes an address inside the block of a host, or removes a block. */
   | { readonly kind: 'taken in a block'; readonly index: number; readonly part: number }
-  | { readonly kind: 'block removed by hand'; readonly index: number };
+  | { readonly kind: 'block removed by hand'; readonly index: number }
+  /** A container ends that was started under the original driver. */
+  | { readonly kind: 'original stops'; readonly host: number };
 
 export type HappeningKind = Happening['kind'];
 
@@ -42,17 +64,16 @@ export interface Step {
 export interface Plan {
   readonly seed: number;
   readonly hosts: number;
+  readonly setup: Setup;
   readonly troubles: PathTroubles;
   /** Milliseconds until the candidate has what the master has. */
   readonly lagMs: number;
-  /** Sets of which each container gets an address. */
-  readonly sets: 1 | 2;
   /** What no source says of grids. */
   readonly quirks: Partial<Quirks>;
   readonly steps: readonly Step[];
 }
 
-export const slots = 4;
+const slots = 4;
 /** Kinds without which nothing happens: they are in every run. */
 const always: readonly HappeningKind[] = ['start', 'stop'];
 const sometimes: readonly HappeningKind[] = [
@@ -60,115 +81,153 @@ const sometimes: readonly HappeningKind[] = [
   'check',
   'die',
   'collect',
+  'release',
+  'gc by hand',
   'restart',
   'reboot',
   'kill',
+  'host gone',
+  'rename host',
+  'clone',
   'set clock',
   'state lost',
+  'disk full',
   'grid away',
   'read-only',
   'fail over',
+  'view renamed',
   'removed by hand',
   'altered by hand',
+  'gateway removed',
   'stranger takes',
   'stranger leaves',
   'taken in a block',
   'block removed by hand',
 ];
+/** What is of no use without another kind. */
+const companions: Partial<Record<HappeningKind, readonly HappeningKind[]>> = { 'host gone': ['gc of host'] };
 
 const seldom = fc.constantFrom(false, false, true);
-const rate = fc.constantFrom(0.01, 0.05, 0.2);
-const troubles: fc.Arbitrary<PathTroubles> = fc.record(
-  {
-    slow: rate,
-    connectsSlowly: rate,
-    refused: rate,
-    dropped: rate,
-    answerLost: rate,
-    silence: rate,
-    late: rate,
-    fault: rate,
-    lookFirst: rate,
-  },
-  { requiredKeys: [] },
-);
+const setups: fc.Arbitrary<Setup> = fc
+  .record({
+    place: fc.constantFrom('subnet', 'subnet', 'by name'),
+    view: fc.constantFrom('default', 'blue'),
+    isPrepared: fc.boolean(),
+    hasOwnAddresses: seldom,
+    hasOriginals: seldom,
+    hasTwoSets: fc.boolean(),
+  })
+  .map((setup) => ({
+    ...setup,
+    hasOriginals: setup.hasOriginals && setup.place === 'subnet' && setup.view === 'default',
+    hasTwoSets: setup.hasTwoSets && setup.place === 'subnet',
+  }));
+
+/** A few kinds of trouble on the way to the grid, of which each is rare or frequent. */
+const troubles: fc.Arbitrary<PathTroubles> = fc
+  .array(fc.tuple(fc.constantFrom(...fates), fc.constantFrom(0.01, 0.05, 0.2)), { maxLength: 4 })
+  .map((drawn) => Object.fromEntries(drawn));
+/** About half of the kinds that there are. */
+const half = fc
+  .tuple(...sometimes.map(() => fc.boolean()))
+  .map((drawn) => sometimes.filter((_, index) => drawn[index] === true));
 const afterMs = fc.oneof(
   { weight: 6, arbitrary: fc.nat(100) },
   { weight: 3, arbitrary: fc.nat(3_000) },
   { weight: 1, arbitrary: fc.nat(90_000) },
 );
+const maxHosts = 8;
 
-/** @param steps how many there are at most */
-export function plans(steps: number): fc.Arbitrary<Plan> {
+/** @param maxSteps how many are drawn at most; those of the kinds that the run does not have are left out */
+export function plans(maxSteps: number): fc.Arbitrary<Plan> {
   return fc
     .record({
       seed: fc.integer(),
       hosts: fc.oneof(
         { weight: 3, arbitrary: fc.constant(1) },
-        { weight: 5, arbitrary: fc.integer({ min: 2, max: 8 }) },
+        { weight: 3, arbitrary: fc.integer({ min: 2, max: 3 }) },
+        { weight: 1, arbitrary: fc.integer({ min: 4, max: maxHosts }) },
       ),
-      kinds: fc.subarray([...sometimes]),
+      setup: setups,
+      kinds: half,
+      troubles,
+      lagMs: fc.constantFrom(1, 50, 5_000, 60_000),
+      quirks: fc.record({ rangesMayOverlap: seldom, networksGiveFromRanges: seldom, rangesReadUsed: seldom }),
+      steps: fc.array(fc.record({ afterMs, happening: happenings() }), { maxLength: maxSteps, size: 'max' }),
     })
-    .chain(({ seed, hosts, kinds }) =>
-      fc.record({
-        seed: fc.constant(seed),
-        hosts: fc.constant(hosts),
-        troubles,
-        lagMs: fc.constantFrom(1, 50, 5_000, 60_000),
-        sets: fc.constantFrom<1 | 2>(1, 2),
-        quirks: fc.record({ rangesMayOverlap: seldom, networksGiveFromRanges: seldom, rangesReadUsed: seldom }),
-        steps: fc.array(fc.record({ afterMs, happening: happeningOf([...always, ...kinds], hosts) }), {
-          minLength: Math.floor(steps / 2),
-          maxLength: steps,
-          size: 'max',
-        }),
-      }),
-    );
+    .map(({ kinds, steps, ...plan }) => {
+      const possible = new Set(kindsFor(plan.setup, kinds));
+      return { ...plan, steps: steps.filter(({ happening }) => possible.has(happening.kind)) };
+    });
 }
 
-function happeningOf(kinds: readonly HappeningKind[], hosts: number): fc.Arbitrary<Happening> {
-  const host = fc.nat(hosts - 1);
+/** Which kinds may happen together. */
+function kindsFor({ view, hasOriginals }: Setup, drawn: readonly HappeningKind[]): HappeningKind[] {
+  const mayRename = view !== 'default' && drawn.includes('view renamed');
+  // What a promoted candidate knows of a renamed view is not told apart here.
+  const isPossible = (kind: HappeningKind) =>
+    kind === 'fail over' ? !mayRename : kind !== 'view renamed' || mayRename;
+  const kinds = drawn.filter(isPossible).flatMap((kind) => [kind, ...(companions[kind] ?? [])]);
+  return [...always, ...kinds, ...(hasOriginals ? (['original stops'] as const) : [])];
+}
+
+function happenings(): fc.Arbitrary<Happening> {
+  const host = fc.nat(maxHosts - 1);
   const slot = fc.nat(slots - 1);
+  const inSlot = { host, slot };
   const forMs = fc.constantFrom(200, 4_000, 20_000, 120_000);
-  const way = fc.constantFrom<AddWay>('plain', 'plain', 'plain', 'twice', 'hangs up', 'deleted meanwhile');
-  const weights: Partial<Record<HappeningKind, number>> = { start: 12, stop: 8, 'add again': 3, die: 3 };
-  const one = (kind: HappeningKind): fc.Arbitrary<Happening> => {
-    switch (kind) {
-      case 'start':
-        return fc.record({ kind: fc.constant(kind), host, slot, again: fc.boolean(), way });
-      case 'add again':
-      case 'check':
-      case 'stop':
-      case 'die':
-      case 'removed by hand':
-      case 'altered by hand':
-        return fc.record({ kind: fc.constant(kind), host, slot });
-      case 'collect':
-      case 'restart':
-      case 'reboot':
-      case 'state lost':
-        return fc.record({ kind: fc.constant(kind), host });
-      case 'kill':
-        return fc.record({ kind: fc.constant(kind), host, downMs: fc.constantFrom(10, 1_000, 70_000) });
-      case 'set clock':
-        return fc.record({
-          kind: fc.constant(kind),
-          host,
-          byMs: fc.constantFrom(-86_400_000, -60_000, 60_000, 86_400_000),
-        });
-      case 'grid away':
-      case 'read-only':
-        return fc.record({ kind: fc.constant(kind), forMs });
-      case 'fail over':
-        return fc.record({ kind: fc.constant(kind), backMs: forMs });
-      case 'taken in a block':
-        return fc.record({ kind: fc.constant(kind), index: fc.nat(7), part: fc.nat(7) });
-      case 'block removed by hand':
-        return fc.record({ kind: fc.constant(kind), index: fc.nat(7) });
-      case 'stranger takes':
-      case 'stranger leaves':
-        return fc.record({ kind: fc.constant(kind) });
-    }
-  };
-  return fc.oneof(...kinds.map((kind) => ({ weight: weights[kind] ?? 1, arbitrary: one(kind) })));
+  const way = fc.constantFrom<AddWay>(
+    'plain',
+    'plain',
+    'plain',
+    'plain',
+    'twice',
+    'hangs up',
+    'deleted meanwhile',
+    'unread',
+  );
+  // An address that is asked for is one of the first, and so mostly one that others have.
+  const part = fc.option(fc.integer({ min: 1, max: 12 }), { freq: 6, nil: undefined });
+  const of = <K extends HappeningKind, T>(kind: K, fields: { [Key in keyof T]: fc.Arbitrary<T[Key]> }) =>
+    fc.record(fields).map((drawn) => ({ kind, ...drawn }));
+  const weighted = (weight: number, arbitrary: fc.Arbitrary<Happening>) => ({ weight, arbitrary });
+  return fc.oneof(
+    weighted(12, of('start', { ...inSlot, again: fc.boolean(), way, part })),
+    weighted(8, of('stop', inSlot)),
+    weighted(4, of('add again', inSlot)),
+    weighted(4, of('die', inSlot)),
+    weighted(2, of('check', inSlot)),
+    weighted(2, of('removed by hand', inSlot)),
+    weighted(2, of('altered by hand', inSlot)),
+    weighted(2, of('release', { ...inSlot, evenIfAlive: fc.boolean() })),
+    weighted(2, of('kill', { host, downMs: fc.constantFrom(10, 1_000, 70_000) })),
+    weighted(2, of('fail over', { backMs: forMs })),
+    weighted(1, of('collect', { host })),
+    weighted(1, of('restart', { host })),
+    weighted(1, of('reboot', { host })),
+    weighted(1, of('gc by hand', { host })),
+    weighted(1, of('gc of host', { host })),
+    weighted(1, of('host gone', { host })),
+    weighted(1, of('rename host', { host })),
+    weighted(1, of('clone', { host })),
+    weighted(1, of('state lost', { host })),
+    weighted(1, of('disk full', { host, forMs })),
+    weighted(1, of('set clock', { host, byMs: fc.constantFrom(-86_400_000, -60_000, 60_000, 86_400_000) })),
+    weighted(1, of('grid away', { forMs })),
+    weighted(1, of('read-only', { forMs })),
+    weighted(
+      1,
+      of('view renamed', {
+        to: fc.constantFrom('green', 'red'),
+        forMs,
+        end: fc.constantFrom('undone' as const, 'followed' as const),
+      }),
+    ),
+    weighted(1, fc.constant({ kind: 'gateway removed' })),
+    weighted(2, fc.constant({ kind: 'stranger takes' })),
+    weighted(1, fc.constant({ kind: 'stranger leaves' })),
+    weighted(1, of('taken in a block', { index: fc.nat(7), part: fc.nat(7) })),
+    weighted(1, of('block removed by hand', { index: fc.nat(7) })),
+    weighted(2, of('original stops', { host })),
+  );
 }

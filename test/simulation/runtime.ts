@@ -2,11 +2,9 @@
  * A container runtime of the simulation: it starts, checks and stops containers, repeats and forgets calls, dies and collects garbage,
  * in every order, as runtimes do. What it is answered goes into the ledger.
  */
-
-import { GridError } from '../../src/infoblox/errors.ts';
-import { attachmentMark, marksOfSets } from '../../src/infoblox/mark.ts';
-import { cluster, network } from './daemon-run.ts';
-import type { Ledger } from './ledger.ts';
+import { GridError, hasReason } from '../../src/infoblox/errors.ts';
+import type { DaemonRun } from './daemon-run.ts';
+import { type Ledger, placeOf } from './ledger.ts';
 import type { SimHost } from './sim-host.ts';
 import type { VirtualTime } from './virtual-time.ts';
 
@@ -17,8 +15,7 @@ const retryMs = 1_000;
 interface Container {
   readonly id: string;
   readonly netns: string;
-  /** Of its addresses; the first is that of the attachment. */
-  readonly marks: readonly [string, ...string[]];
+  readonly requested: string | undefined;
   state: 'starting' | 'running' | 'stopping';
 }
 
@@ -30,38 +27,58 @@ export interface RuntimeDeps {
 }
 
 /** How an ADD goes on after it was sent. */
-export type AddWay = 'plain' | 'twice' | 'hangs up' | 'deleted meanwhile';
+export type AddWay = 'plain' | 'twice' | 'hangs up' | 'deleted meanwhile' | 'unread';
+
+/** How a container is started. */
+export interface Start {
+  /** It has the ID of the one before, as with some runtimes. */
+  readonly again?: boolean;
+  readonly way?: AddWay;
+  /** The address that it asks for. */
+  readonly requested?: string | undefined;
+}
 
 export class Runtime {
   readonly #deps: RuntimeDeps;
   readonly #host: SimHost;
   /** By slot: a place for one container after another. */
   readonly #containers = new Map<number, Container>();
-  readonly #names = new Map<number, number>();
+  readonly #numbers = new Map<number, number>();
+  readonly #id: string;
   #calls = 0;
   /** Operations under way. */
   busy = 0;
+  /** When an ADD was called last. */
+  addedAt = Number.NEGATIVE_INFINITY;
 
   constructor(deps: RuntimeDeps, host: SimHost) {
     this.#deps = deps;
     this.#host = host;
+    this.#id = host.name;
   }
 
-  get marks(): string[] {
-    return [...this.#containers.values()].flatMap(({ marks }) => marks);
+  /** Of all containers. */
+  get ids(): string[] {
+    return [...this.#containers.values()].map(({ id }) => id);
   }
 
-  /** Starts a container, unless its slot has one. @param again it has the ID of the one before, as with some runtimes */
-  start(slot: number, { again, way }: { readonly again: boolean; readonly way: AddWay }): void {
+  /** All addresses of all containers, as the ledger names them. */
+  get places(): string[] {
+    return this.ids.flatMap((id) => this.#placesOf(id));
+  }
+
+  /** The ID of the container of a slot, or of the last one that it had. */
+  idOf(slot: number): string {
+    return `${this.#id}-${slot}-${this.#numbers.get(slot) ?? 0}`;
+  }
+
+  /** Starts a container, unless its slot has one. */
+  start(slot: number, { again = false, way = 'plain', requested }: Start = {}): void {
     if (this.#containers.has(slot)) return;
-    const number = (this.#names.get(slot) ?? 0) + (again ? 0 : 1);
-    this.#names.set(slot, number);
-    const id = `${this.#host.name}-${slot}-${number}`;
+    this.#numbers.set(slot, (this.#numbers.get(slot) ?? 0) + (again ? 0 : 1));
+    const id = this.idOf(slot);
     const netns = this.#host.addNamespace(id);
-    const origin = { cluster, node: this.#host.name };
-    const attachment = { network, containerId: id, ifName: 'eth0' };
-    const marks = marksOfSets(attachmentMark(origin, attachment), attachment, this.#deps.sets);
-    const container: Container = { id, netns, marks, state: 'starting' };
+    const container: Container = { id, netns, requested, state: 'starting' };
     this.#containers.set(slot, container);
     void this.#operation(async () => {
       if (way === 'deleted meanwhile') {
@@ -72,10 +89,10 @@ export class Runtime {
         return;
       }
       const [answered] = await Promise.all([
-        this.#add(container, way === 'hangs up' ? 30 : addTimeoutMs),
+        this.#add(container, { limitMs: way === 'hangs up' ? 30 : addTimeoutMs, isRead: way !== 'unread' }),
         ...(way === 'twice' ? [this.#add(container)] : []),
       ]);
-      const isLive = this.#deps.ledger.live.has(marks[0]);
+      const isLive = this.#deps.ledger.live.has(id);
       if (this.#containers.get(slot) !== container) return;
       if (answered || isLive) container.state = 'running';
       else await this.#end(slot, container);
@@ -92,14 +109,15 @@ export class Runtime {
     const container = this.#running(slot);
     if (container === undefined) return;
     void this.#operation(async () => {
-      const told = container.marks.flatMap((mark) => this.#deps.ledger.live.get(mark)?.address ?? []);
-      if (told.length === 0) return;
-      const { run } = this.#host;
-      const check = run?.check(container.id, told).catch((error: unknown) => {
-        const isLost = error instanceof GridError && error.reason === 'reservation-lost';
-        if (isLost && this.#running(slot) === container) this.#saidLost(container, error.message);
+      const { ledger } = this.#deps;
+      const told = this.#placesOf(container.id).flatMap((place) => ledger.live.get(place)?.address ?? []);
+      const isExcused = () => this.#placesOf(container.id).some((place) => ledger.excused.includes(place));
+      if (told.length === 0 || isExcused()) return;
+      await this.#call((run) => run.check(container.id, told)).catch((error: unknown) => {
+        if (!(error instanceof GridError)) throw error;
+        const isLost = hasReason(error, 'reservation-lost') && !isExcused();
+        if (isLost && this.#running(slot) === container) ledger.saidLost(container.id, error.message);
       });
-      await Promise.race([check, run?.lost]);
     });
   }
 
@@ -112,27 +130,73 @@ export class Runtime {
   die(slot: number): void {
     const container = this.#running(slot);
     if (container === undefined) return;
-    this.#left(container);
+    this.#left(container.id);
     this.#host.removeNamespace(container.netns);
     this.#containers.delete(slot);
   }
 
   /** All of them are gone, with the host. */
   lostAll(): void {
-    for (const container of this.#containers.values()) this.#left(container);
+    for (const id of this.ids) this.#left(id);
     this.#containers.clear();
   }
 
   collect(): void {
-    const valid = [...this.#containers.values()].map(({ id }) => id);
-    const { run } = this.#host;
-    if (run !== undefined) void this.#operation(() => Promise.race([run.gc(valid).catch(ignore), run.lost]));
+    const valid = this.ids;
+    void this.#operation(() => this.#call((run) => run.gc(valid)).catch(ignore));
   }
 
-  /** Ends all containers, or those of some marks. */
-  stopAll(marks: readonly string[] = this.marks): void {
-    for (const [slot, container] of this.#containers) {
-      if (container.marks.some((mark) => marks.includes(mark))) this.stop(slot);
+  /** A person has the dead released. */
+  gcByHand(): void {
+    void this.#operation(() => this.#call((run) => run.gcByHand()).catch(ignore));
+  }
+
+  /** A person has what a host has left released that is gone for good. */
+  gcOfHost(node: string): void {
+    void this.#operation(() => this.#call((run) => run.gcOfHost(node)).catch(ignore));
+  }
+
+  /**
+   * A person releases a container, be it alive, dead or forgotten.
+   * @param options `evenIfAlive`: one that lives hangs, say, and no DEL comes for it; without it a living one keeps its address
+   */
+  release(slot: number, options: { readonly evenIfAlive: boolean }): void {
+    const { ledger } = this.#deps;
+    const id = this.idOf(slot);
+    // Of what was imported the host knows no sandbox: it believes the person.
+    if (!options.evenIfAlive && this.#host.hasLostState) return;
+    const isLive = ledger.live.has(id);
+    const isGivenUp = isLive && options.evenIfAlive;
+    if (isGivenUp) {
+      this.#left(id);
+      this.#containers.delete(slot);
+    }
+    void this.#operation(async () => {
+      for (;;) {
+        const released = await this.#call((run) => run.release(id, options)).catch(ignore);
+        const isDone = released !== undefined && released !== 'lost';
+        if (isDone && released > 0 && isLive && !isGivenUp && ledger.live.has(id)) {
+          ledger.saidImpossible(`${id} lives, and the command "release" has released it`);
+        }
+        // What is to be released is tried until it is done, or started again under its name.
+        if (isDone || !isGivenUp || this.ids.includes(id)) return;
+        await this.#sleep(retryMs);
+      }
+    });
+  }
+
+  /** DEL of a container that was started under the original driver. */
+  stopOriginal(id: string, onDone: () => void): void {
+    void this.#operation(async () => {
+      await this.#del(id);
+      onDone();
+    });
+  }
+
+  /** Ends all containers, or those that have one of some addresses, as the ledger names them. */
+  stopAll(places: readonly string[] = this.ids): void {
+    for (const [slot, { id }] of this.#containers) {
+      if (this.#placesOf(id).some((place) => places.includes(place))) this.stop(slot);
     }
   }
 
@@ -145,68 +209,81 @@ export class Runtime {
     }
   }
 
-  /** @returns whether it was answered with an address */
-  async #add({ id, netns, marks }: Container, limit = addTimeoutMs): Promise<boolean> {
+  /** @returns `lost` if no daemon has answered */
+  async #call<T>(call: (run: DaemonRun) => Promise<T>): Promise<T | 'lost'> {
+    const { run } = this.#host;
+    return run === undefined ? 'lost' : Promise.race([call(run), run.lost.then(() => 'lost' as const)]);
+  }
+
+  /**
+   * @param options `limitMs`: the caller leaves then; `isRead`: it lives until it has read the answer
+   * @returns whether it was answered with an address
+   */
+  async #add(
+    { id, netns, requested }: Container,
+    { limitMs = addTimeoutMs, isRead = true }: { readonly limitMs?: number; readonly isRead?: boolean } = {},
+  ): Promise<boolean> {
     const { time, ledger } = this.#deps;
-    this.#calls += 1;
-    const callId = `${id}.${this.#calls}`;
     const { run } = this.#host;
     if (run === undefined) return false;
+    this.addedAt = time.now;
+    this.#calls += 1;
+    const callId = `${id}.${this.#calls}`;
     const gone = new AbortController();
-    const cancel = time.after(limit, () => gone.abort(new DOMException('gone', 'AbortError')));
-    const lost = run.lost.then(() => 'lost' as const);
-    const call = run.add({ containerId: id, netns, callId }, gone.signal).catch(ignore);
-    const answer = await Promise.race([call, lost]);
+    const cancel = time.after(limitMs, () => gone.abort(new DOMException('gone', 'AbortError')));
+    const answer = await this.#call(() => run.add({ containerId: id, netns, callId, requested }, gone.signal)).catch(
+      ignore,
+    );
     cancel();
     const isWanted = [...this.#containers.values()].some((one) => one.netns === netns && one.state !== 'stopping');
-    if (answer === 'lost' || answer === undefined || gone.signal.aborted || !isWanted) {
+    if (answer === 'lost' || answer === undefined || gone.signal.aborted || !isWanted || !isRead) {
       if (answer !== 'lost' && answer !== undefined) answer.undelivered();
       // The plugin of a call that got no answer leaves a note.
       if (answer === 'lost') this.#host.leaveNote({ kind: 'unanswered', containerId: id, callId, at: this.#host.wall });
       return false;
     }
-    const { view, addresses } = answer;
-    for (const [set, mark] of marks.entries()) ledger.told(mark, { view, address: addresses[set] ?? '' }, this.#host);
+    const { names, hasLostState, ownAddresses } = this.#host;
+    for (const [set, place] of this.#placesOf(id).entries()) {
+      const given = answer.given[set];
+      if (given === undefined) ledger.saidImpossible(`${id} was told ${answer.given.length} addresses`);
+      else
+        ledger.told(place, given, { requested: set === 0 ? requested : undefined, names, ownAddresses, hasLostState });
+    }
     answer.delivered();
     return true;
   }
 
-  /** DEL until it succeeds, as runtimes do. */
   async #end(slot: number, container: Container): Promise<void> {
     container.state = 'stopping';
-    this.#left(container);
-    for (;;) {
-      const { run } = this.#host;
-      const done =
-        run === undefined
-          ? 'lost'
-          : await Promise.race([
-              run.del(container.id).then(
-                () => 'done',
-                () => 'failed',
-              ),
-              run.lost,
-            ]);
-      if (done === 'lost') {
-        const callId = `${container.id}.del`;
-        this.#host.leaveNote({ kind: 'DEL', containerId: container.id, callId, at: this.#host.wall });
-      }
-      if (done !== 'failed') break;
-      await this.#sleep(retryMs);
-    }
+    this.#left(container.id);
+    await this.#del(container.id);
     this.#host.removeNamespace(container.netns);
     if (this.#containers.get(slot) === container) this.#containers.delete(slot);
   }
 
-  /** It claims nothing any more. */
-  #left({ marks }: Container): void {
-    for (const mark of marks) this.#deps.ledger.left(mark);
+  /** DEL until it succeeds, as runtimes do; if no daemon answers, or its state cannot be written, the plugin leaves a note. */
+  async #del(containerId: string): Promise<void> {
+    for (;;) {
+      const done = await this.#call((run) => run.del(containerId)).catch((error: unknown) =>
+        hasReason(error, 'state') ? 'lost' : 'failed',
+      );
+      if (done === 'lost') {
+        const callId = `${containerId}.del`;
+        this.#host.leaveNote({ kind: 'DEL', containerId, callId, at: this.#host.wall });
+      }
+      if (done !== 'failed') return;
+      await this.#sleep(retryMs);
+    }
   }
 
-  /** CHECK says that it has lost a reservation: one of those of which nothing was excused. */
-  #saidLost({ marks }: Container, why: string): void {
-    const { ledger } = this.#deps;
-    if (!marks.some((mark) => ledger.excused.includes(mark))) ledger.saidLost(marks[0], why);
+  /** It claims nothing any more. */
+  #left(id: string): void {
+    for (const place of this.#placesOf(id)) this.#deps.ledger.left(place);
+  }
+
+  /** How the ledger names the addresses of a container. */
+  #placesOf(id: string): string[] {
+    return Array.from({ length: this.#deps.sets }, (_, set) => placeOf(id, set));
   }
 
   #running(slot: number): Container | undefined {

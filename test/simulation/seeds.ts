@@ -1,10 +1,13 @@
 /** Plans by their seeds: one seed, one run. A run that breaks an invariant is made smaller before it is shown. */
 import fc from 'fast-check';
 import { type Plan, plans } from './plan.ts';
-import { Broken, type Outcome, simulate } from './run.ts';
+import { type Outcome, simulate } from './run.ts';
+import { Broken } from './site.ts';
 
-/** Things that happen in one run at most; about a thousand events follow from them. */
-const maxSteps = 100;
+/** Things that are drawn for one run at most: half of them are of kinds that it has. About two thousand events follow from them. */
+const maxSteps = 400;
+/** Milliseconds for making a plan smaller. */
+const maxShrinkMs = 30_000;
 /** Lines of a trace that are shown: the last ones. */
 const maxTraceLines = 60;
 
@@ -38,7 +41,7 @@ async function described(seed: number, broken: Broken): Promise<string> {
       throw error;
     }
   });
-  const { counterexample } = await fc.check(property, { seed, numRuns: 1, interruptAfterTimeLimit: 60_000 });
+  const { counterexample } = await fc.check(property, { seed, numRuns: 1, interruptAfterTimeLimit: maxShrinkMs });
   const [plan] = counterexample ?? [planOf(seed)];
   return [
     `seed ${seed}: ${smallest.message}`,

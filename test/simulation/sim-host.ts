@@ -20,9 +20,14 @@ export interface Note {
 }
 
 export class SimHost {
-  readonly name: string;
+  /** What it has been called, its present name last. */
+  readonly names: string[];
   readonly disk = new Disk();
   readonly notes: Note[] = [];
+  /** Addresses that it has itself, of which the grid knows nothing. */
+  readonly ownAddresses = new Set<string>();
+  /** Names the machine, whatever the host is called; its runs are named by it. */
+  readonly machine: string;
   readonly #world: World;
   readonly #namespaces = new Map<string, string>();
   #boots = 1;
@@ -31,12 +36,23 @@ export class SimHost {
   #serial = 0;
   #runs = 0;
   #losses = 0;
+  #isGone = false;
   #run: DaemonRun | undefined;
 
   constructor(name: string, world: World) {
-    this.name = name;
+    this.names = [name];
+    this.machine = name;
     this.#world = world;
     this.#bootedAt = world.time.now;
+  }
+
+  get name(): string {
+    return this.names.at(-1) ?? '';
+  }
+
+  /** It will never be there again. */
+  get isGone(): boolean {
+    return this.#isGone;
   }
 
   get run(): DaemonRun | undefined {
@@ -58,14 +74,31 @@ export class SimHost {
   }
 
   start(): void {
+    if (this.#isGone) return;
     this.#runs += 1;
-    this.#run ??= startRun(this.#world, this, `${this.name}.${this.#runs}`);
+    this.#run ??= startRun(this.#world, this, `${this.machine}.${this.#runs}`);
   }
 
   /** The daemon is gone from one moment to the next. */
   kill(): void {
     this.#run?.end();
     this.#run = undefined;
+  }
+
+  restart(): void {
+    this.kill();
+    this.start();
+  }
+
+  /** From the next start of the daemon on it has another name. */
+  rename(name: string): void {
+    this.names.push(name);
+  }
+
+  /** It is gone for good. */
+  leave(): void {
+    this.reboot();
+    this.#isGone = true;
   }
 
   /** Everything that runs on it is gone, and nothing says so. */
@@ -117,13 +150,13 @@ export class SimHost {
   port(client: string): Host {
     let draws = 0;
     return {
-      machine: { installation: this.name, hardware: this.name },
-      bootId: this.#boot().bootId,
+      machine: { installation: this.machine, hardware: this.machine },
       identify: (path) => ({ netns: path, netnsId: this.#seen(path), processStart: null, ...this.#boot() }),
+      bootId: this.#boot().bootId,
       fate: (identity, lastUptime) => this.#fate(identity, lastUptime),
       boot: () => this.#boot(),
       hasBootedSince: (before) => isLaterBoot(bootOf(before), bootOf(this.#boot())),
-      isOwnAddress: async () => false,
+      isOwnAddress: async (address) => this.ownAddresses.has(address),
       random: () => {
         draws += 1;
         return this.#world.chance(client, 'random', draws);

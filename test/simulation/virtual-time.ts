@@ -9,6 +9,7 @@ interface Event {
   /** Of two events at one time the earlier made comes first. */
   readonly order: number;
   readonly action: () => void;
+  isCancelled: boolean;
 }
 
 /** When every simulation begins, milliseconds since 1970. */
@@ -25,19 +26,17 @@ export class VirtualTime {
 
   /** Calls `action` so many milliseconds from now. @returns what cancels it */
   after(milliseconds: number, action: () => void): () => void {
-    let isCancelled = false;
-    this.#push({
-      at: this.#now + Math.max(0, milliseconds),
-      order: this.#order++,
-      action: () => isCancelled || action(),
-    });
+    const at = this.#now + Math.max(0, milliseconds);
+    const event = { at, order: this.#order++, action, isCancelled: false };
+    this.#push(event);
     return () => {
-      isCancelled = true;
+      event.isCancelled = true;
     };
   }
 
   /** Carries out the next event, and all that follows from it at once. @returns false if there is none before `end` */
   async step(end = Number.POSITIVE_INFINITY): Promise<boolean> {
+    while (this.#queue[0]?.isCancelled) this.#pop();
     const next = this.#queue[0];
     if (next === undefined || next.at > end) return false;
     this.#pop();
@@ -45,6 +44,11 @@ export class VirtualTime {
     next.action();
     await drained();
     return true;
+  }
+
+  /** Carries out all that was begun outside of an event, and needs no time. */
+  settle(): Promise<void> {
+    return drained();
   }
 
   /** Lets time go by to `end`, which no event is before. */

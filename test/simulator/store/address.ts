@@ -23,6 +23,8 @@ export function familyOf(address: bigint): Family {
 
 /** Dotted quad or IPv6 address to number; undefined for anything else (also for the octal and short forms that inet_aton takes). */
 export function parseAddress(text: string): bigint | undefined {
+  // The library throws and catches an error for each text that is none.
+  if (!/^[0-9a-f:.]+$/i.test(text)) return undefined;
   if (ipaddr.IPv4.isValidFourPartDecimal(text)) {
     return firstIpv4 + BigInt(ipaddr.IPv4.parse(text).octets.reduce((value, octet) => value * 256 + octet, 0));
   }

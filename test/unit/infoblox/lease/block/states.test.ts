@@ -13,7 +13,7 @@ import { Disk, MemoryLeaseStore } from '../../../../simulation/memory-store.ts';
 function hostWith(...blocks: Block[]) {
   const clock = new ManualClock();
   const conditions = new Conditions(clock);
-  const store = new MemoryLeaseStore(new Disk(), clock, conditions);
+  const store = new MemoryLeaseStore(new Disk(), { clock, conditions });
   store.setWhole(clock.wall());
   for (const block of blocks) store.applyBlock(block.mark, () => block);
   return { clock, store, blocks: new Blocks({ store, clock, conditions, validityMs: 600_000 }) };

@@ -11,7 +11,7 @@ import { Disk, MemoryLeaseStore } from '../../../../simulation/memory-store.ts';
 test('blocks are told in order, those of a host that is gone with its name and for how long they are left alone', () => {
   const clock = new ManualClock();
   const conditions = new Conditions(clock);
-  const store = new MemoryLeaseStore(new Disk(), clock, conditions);
+  const store = new MemoryLeaseStore(new Disk(), { clock, conditions });
   const names = new FormerNames(store, { cluster: 'cluster-1', node: 'host-a' });
   const blocks = new Blocks({ store, clock, conditions, validityMs: 0 });
   const gone = foreign(aBlock({ mark: blockMarkOf(2, 'host-9'), first: '10.0.0.8' }), { waitMs: 3_600_000 });

@@ -1,0 +1,93 @@
+/** What the simulation has found, each as the script that failed before it was mended. */
+import { expect } from 'vitest';
+import { comeToRest } from '../run.ts';
+import { plainSetup, Site } from '../site.ts';
+import { holdersOf, lookFor, type Situation, startAll, told } from './situation.ts';
+
+export const defects: readonly Situation[] = [
+  {
+    name: 'a host is renamed while its disk is full: it knows its containers by their leases, and a GC that lists them releases none',
+    run: async () => {
+      const site = new Site();
+      await startAll(site);
+      const host = site.host(0);
+      host.disk.isFull = true;
+      host.rename('second');
+      host.restart();
+      await site.pass(500);
+      host.disk.isFull = false;
+      site.runtime(0).start(0);
+      await site.pass(2_000);
+      host.rename('third');
+      host.restart();
+      await site.pass(2_000);
+      site.runtime(0).collect();
+      await site.pass(2_000);
+      expect(holdersOf(site)).toEqual({ [told(site, 'host-0-0-1')]: 'host-0-0-1' });
+      await comeToRest(site);
+    },
+  },
+  {
+    name: 'a host has lost its state, and only a candidate answers: a repeated ADD that it cannot settle in time releases nothing',
+    run: async () => {
+      const site = new Site({ mayLoseWrites: true });
+      await startAll(site);
+      const c0 = 'host-0-0-1';
+      const requested = site.addressOf(20);
+      site.runtime(0).start(0, { requested });
+      await site.pass(2_000);
+      site.members.failOver();
+      site.host(0).loseState();
+      site.host(0).start();
+      // Its looks are answered until a create has shown who accepts writes, and none after that in the time that it has.
+      for (let n = 0; n < 7; n += 1) site.arrange(lookFor(c0), { fate: n < 3 ? 'well' : 'silence' });
+      site.runtime(0).addAgain(0);
+      await site.pass(180_000);
+      expect(holdersOf(site)).toEqual({ [requested]: c0 });
+      site.members.rejoin();
+      await comeToRest(site, { needsCollection: true });
+    },
+  },
+  {
+    name: 'a view is renamed while what a failed ADD has left in it is being released: it is found where it is',
+    run: async () => {
+      const site = new Site({ setup: { ...plainSetup, view: 'blue' } });
+      const [c0 = ''] = await startAll(site, 0);
+      site.members.setReadOnly(true);
+      site.runtime(0).stop(0);
+      await site.pass(1_200);
+      site.runtime(0).start(0, { again: true, requested: site.addressOf(20) });
+      await site.pass(25_000);
+      expect(Object.values(holdersOf(site))).toEqual([c0]);
+      expect(site.renameView('green')).toBe(true);
+      site.members.setReadOnly(false);
+      await site.pass(120_000);
+      expect(holdersOf(site)).toEqual({});
+      site.endRename('undone');
+      await comeToRest(site);
+    },
+  },
+  ...(['before the second', 'before the third'] as const).map((when, index) => ({
+    name: `a reservation is made again while CHECK looks, ${when} request: CHECK does not say that it is lost`,
+    run: async () => {
+      const site = new Site();
+      const [c0 = ''] = await startAll(site, 0);
+      const address = told(site, c0);
+      site.removeByHand(c0);
+      const check = site.host(0).run?.check(c0, [address]);
+      const outcome = check?.then(
+        () => 'ok',
+        (error) => String(error),
+      );
+      for (let n = 0; n < index; n += 1) site.arrange(isLookAt, { fate: 'well' });
+      site.arrange(isLookAt, { fate: 'slow', ms: 2_000 });
+      await site.pass(200);
+      site.runtime(0).addAgain(0);
+      await site.pass(5_000);
+      expect([await outcome, holdersOf(site)]).toEqual(['ok', { [address]: c0 }]);
+      await comeToRest(site);
+    },
+  })),
+];
+
+const isLookAt = ({ url }: { readonly url: string }) => url.includes('ipv4addr=');
