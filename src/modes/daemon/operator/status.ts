@@ -1,7 +1,7 @@
 /** `status`, and the page for people at the address of the metrics: how this host is. */
 import type { X509Certificate } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { compareAddresses, contains } from '../../../infoblox/address.ts';
+import { type Cidr, compareAddresses, contains } from '../../../infoblox/address.ts';
 import type { Conditions } from '../../../infoblox/conditions.ts';
 import type { GridState } from '../../../infoblox/grid-state.ts';
 import { intervalOf } from '../../../infoblox/lease/block/block.ts';
@@ -102,30 +102,34 @@ function gridOf({ options, gridState, session, certificates, conditions }: Opera
   };
 }
 
-/** By name and view: what leases name, and what ADDs have asked for since the start. */
+/** By name, view and place: what leases name, and what ADDs have asked for since the start. */
 function networksOf({ store, leases: { networks }, usage }: OperatorStatusDeps): Status['networks'] {
-  const found = new Map<string, NetworkStatus>();
-  const at = (name: string, view: string) => {
-    const network = found.get(`${name} ${view}`) ?? { name, view, cidr: null, bound: 0, total: null, used: null };
-    found.set(`${name} ${view}`, network);
+  const found: NetworkStatus[] = [];
+  const at = (name: string, view: string, cidr: string | null) => {
+    const known = found.find((one) => one.name === name && one.view === view && one.cidr === cidr);
+    if (known !== undefined) return known;
+    const network = { name, view, cidr, bound: 0, total: null, used: null };
+    found.push(network);
     return network;
   };
-  for (const { name, network } of networks.all()) at(shortNetworkName(name), network.view).cidr = network.cidr.text;
+  const places = networks.all().map(({ name, network }) => ({ name: shortNetworkName(name), ...network }));
+  for (const { name, view, cidr } of places) at(name, view, cidr.text);
   for (const { network, view, address } of store.where(({ phase }) => phase === 'bound')) {
-    const known = at(network, view);
-    known.bound += 1;
+    const isIn = (one: { readonly cidr: Cidr; readonly view: string }) =>
+      one.view === view && contains(one.cidr, address ?? '');
     // After a restart no ADD has asked for it yet.
-    known.cidr ??=
-      usage.all.find(({ cidr, view: its }) => its === view && contains(cidr, address ?? ''))?.cidr.text ?? null;
+    const place = places.find((one) => one.name === network && isIn(one)) ?? usage.all.find(isIn);
+    at(network, view, place?.cidr.text ?? null).bound += 1;
   }
-  const withUsage = [...found.values()].map((network) => {
+  const withUsage = found.map((network) => {
     const known = usage.all.find(({ cidr, view }) => cidr.text === network.cidr && view === network.view);
     if (known === undefined) return network;
     // The grid counts from time to time, in thousandths.
     const used = Math.min(Math.max(known.used, network.bound), known.total);
     return { ...network, total: known.total, used };
   });
-  return withUsage.sort((one, other) => one.name.localeCompare(other.name));
+  const placeOf = ({ name, cidr }: NetworkStatus) => `${name} ${cidr ?? ''}`;
+  return withUsage.sort((one, other) => placeOf(one).localeCompare(placeOf(other)));
 }
 
 /** Makes the records of all blocks, by network and place. */
