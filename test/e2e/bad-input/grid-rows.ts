@@ -27,7 +27,7 @@ export const requested: Row[] = [
     msg: /10\.0\.0\.9 .*is taken by .*container=other/,
     details: 'request another address',
   },
-  { title: 'requested IPv6', call: { args: 'IP=fd00::7' }, code: 105, msg: 'fd00::7', details: 'IPv4' },
+  { title: 'requested IPv6', call: { args: 'IP=fd00::7' }, code: 105, msg: 'fd00::7', details: 'of a subnet' },
   { title: 'requested nonsense', call: { args: 'IP=nonsense' }, code: 4, msg: 'IP="nonsense"', details: 'IP=10.0.0.5' },
   {
     title: 'requested two addresses',

@@ -85,7 +85,7 @@ export const keys: Row[] = [
   })),
   {
     title: 'rangeStart without a subnet',
-    call: { ipam: { rangeStart: '10.0.0.10' } },
+    call: { ipam: { rangeStart: '10.0.0.10', subnet: undefined, gateway: undefined } },
     code: 7,
     msg: 'rangeStart is set without a subnet',
     details: 'set subnet, or remove rangeStart',
@@ -113,7 +113,7 @@ export const policy: Row[] = [
     title: `subnet ${subnet}`,
     call: { ipam: { subnet } },
     code: 7,
-    msg: `subnet "${subnet}" is not an IPv4 network`,
+    msg: `subnet "${subnet}" is not a network`,
     details: '172.18.1.0/24',
   })),
   {
