@@ -97,7 +97,7 @@ export function isNetworkOrBroadcast(cidr: Cidr, address: string): boolean {
   return address === cidr.base || (cidr.family === 4 && address === addressAt(cidr, 2 ** (32 - cidr.prefix) - 1));
 }
 
-/** Counts the addresses that hosts can have: all but those of `isNetworkOrBroadcast`. */
+/** Counts the addresses that hosts can have: all but those of `isNetworkOrBroadcast`; beyond 2 to the power of 53, about. */
 export function hostCount(cidr: Cidr): number {
   const count = spanSize(cidr);
   if (count <= 2) return count;
@@ -129,10 +129,11 @@ export function spanSize({ family, prefix }: Cidr): number {
   return 2 ** (bitsOf(family) - prefix);
 }
 
-/** Computes the host part of an address whose network bits are all zero, `0.0.0.1` in a /24; undefined for any other. */
-export function hostPart({ family, prefix }: Cidr, address: string): number | undefined {
-  const value = Number(numberOf(address));
-  return familyOf(address) === family && value < 2 ** (bitsOf(family) - prefix) ? value : undefined;
+/** Computes the address of a network of which another one says the host part alone, `0.0.0.1` or `::1`; undefined for any other. */
+export function withHostPart({ family, base, prefix }: Cidr, part: string): string | undefined {
+  const value = numberOf(part);
+  if (familyOf(part) !== family || value >> BigInt(bitsOf(family) - prefix) !== 0n) return undefined;
+  return textOf(family, numberOf(base) + value);
 }
 
 /** Orders two addresses by family and value, for `sort`. */

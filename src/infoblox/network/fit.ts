@@ -6,16 +6,17 @@ import {
   addressAt,
   type Cidr,
   contains,
-  hostPart,
   isNetworkOrBroadcast,
   isWithin,
   parseAddress,
   spanOf,
+  withHostPart,
 } from '../address.ts';
 import { GridError } from '../errors.ts';
 import type { AddressSource, Pool } from '../grid.ts';
+import { firstHostOf, resolveGateway } from './notation.ts';
 import type { NetworkPart } from './part.ts';
-import { type NetworkSpec, resolveGateway } from './spec.ts';
+import type { NetworkSpec } from './spec.ts';
 
 /**
  * Computes the address of a network that no container may have; undefined if there is none.
@@ -106,11 +107,11 @@ export function mayFit(address: string, spec: NetworkSpec, requested: string | u
 export function refuseStrayGateway({ gateway, place }: Pick<NetworkSpec, 'gateway' | 'place'>): void {
   if (gateway === undefined || place.kind !== 'container') return;
   const { containers, prefixLength } = place;
-  if (hostPart({ ...containers[0], prefix: prefixLength }, gateway) !== undefined) return;
+  if (withHostPart({ ...containers[0], prefix: prefixLength }, gateway) !== undefined) return;
   if (containers.some((container) => contains(container, gateway))) return;
   const tried = containers.map((container) => container.text).join(', ');
   throw new GridError('invalid-spec', `gateway ${gateway} is in none of the network containers ${tried}`, {
-    hint: 'use 0.0.0.1 for the first address of whatever network is taken, or set network-container or subnet to match',
+    hint: `use ${firstHostOf(containers[0].base)} for the first address of whatever network is taken, or set network-container or subnet to match`,
   });
 }
 

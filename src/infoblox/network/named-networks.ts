@@ -1,5 +1,5 @@
 /** The networks that carry a network name, complete or still being set up, and which of them a host may use. */
-import { type Cidr, compareAddresses, isInside } from '../address.ts';
+import { type Cidr, compareAddresses, type Family, isInside } from '../address.ts';
 import { attributedName, networkNameAttribute } from '../attributes.ts';
 import type { Conditions } from '../conditions.ts';
 import { GridError } from '../errors.ts';
@@ -92,6 +92,9 @@ export function duplicateError(
   });
 }
 
+/** A name has networks of its own in each family. */
+const besideIpv4: Readonly<Record<Family, string>> = { 4: '', 6: ', IPv6' };
+
 /** Raises the condition of a name that several networks have, or ends it. */
 export function noteDuplicates(conditions: Conditions, networks: NetworksInUse, spec: NetworkSpec): void {
   const error = duplicateError(networks, spec);
@@ -104,8 +107,8 @@ export function hasDuplicates(conditions: Conditions, spec: NetworkSpec): boolea
   return conditions.find('network-duplicate', nameInView(spec)) !== undefined;
 }
 
-function nameInView({ name, view }: NetworkSpec): string {
-  return `${name} (view ${view})`;
+function nameInView(spec: NetworkSpec): string {
+  return `${spec.name} (view ${spec.view}${besideIpv4[familyOfSpec(spec)]})`;
 }
 
 function isInAny(containers: readonly Cidr[], cidr: Cidr): boolean {

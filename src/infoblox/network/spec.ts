@@ -1,6 +1,7 @@
 /** One source of addresses, as a network configuration asks for it: checked, and in one form. Those of a configuration: sets.ts. */
-import { addressAt, type Cidr, contains, hostPart, isNetworkOrBroadcast, parseAddress, parseCidr } from '../address.ts';
+import { type Cidr, spanSize } from '../address.ts';
 import { GridError } from '../errors.ts';
+import { refuseNoAddress, resolveGateway, strictCidr, strictPrefixLength } from './notation.ts';
 import { type NetworkPart, type PartInput, partOf } from './part.ts';
 
 /** Where a network lies: at a fixed place, or wherever one of a given size is free in one of some network containers. */
@@ -22,7 +23,7 @@ export interface NetworkSpec {
   readonly part: NetworkPart;
   /** Subnets of the other sources of the same configuration: networks of the same name. */
   readonly others: readonly Cidr[];
-  /** As configured; `0.0.0.x` is resolved once the network is known. */
+  /** As configured; `0.0.0.x` and `::x` are resolved once the network is known. */
   readonly gateway?: string;
   /** The main plugin takes the first host address for itself, without telling us. */
   readonly keepFirst: boolean;
@@ -63,9 +64,6 @@ export const maxCooldownMs = 3_600_000;
 export const maxViewLength = 256;
 /** Characters of a network's name at most, in configurations for which an address is given. */
 export const maxNameLength = 1_000;
-/** Bits of the smallest network of each family that has addresses for a container beside its gateway. */
-const maxPrefixLength = { 4: 30, 6: 126 };
-const examples = { 4: '172.18.1.0/24', 6: 'fd00:18:1::/64' };
 
 /**
  * Checks a network configuration before the grid is asked.
@@ -79,7 +77,7 @@ export function networkSpec(input: SpecInput): NetworkSpec {
       ? containerPlace(input)
       : { kind: 'subnet', cidr: strictCidr(`${path}subnet`, input.subnet) };
   const subnet = place.kind === 'subnet' ? place.cidr : undefined;
-  if (gateway !== undefined) refuseGateway(`${path}gateway`, gateway, subnet);
+  if (gateway !== undefined) refuseNoAddress(`${path}gateway`, gateway);
   const part = partOf(
     input,
     subnet,
@@ -88,16 +86,6 @@ export function networkSpec(input: SpecInput): NetworkSpec {
   const blockSize = blockSizeIn(place, part, input);
   const common = { name, view, place, part, others: [], keepFirst, cooldownMs, blockSize };
   return gateway === undefined ? common : { ...common, gateway };
-}
-
-/** @throws GridError `invalid-spec` */
-function refuseGateway(key: string, gateway: string, subnet: Cidr | undefined): void {
-  if (parseAddress(gateway) === undefined) {
-    throw new GridError('invalid-spec', `${key} "${gateway}" is no IP address`, {
-      hint: 'write it as 172.18.1.1, or as 0.0.0.1 for host part 1 of the network; in IPv6 as fd00:18:1::1 or ::1',
-    });
-  }
-  if (subnet !== undefined) resolveGateway(gateway, subnet);
 }
 
 /** Limits are far above what is of use: no request, message or log is to be flooded. */
@@ -151,29 +139,16 @@ function containerPlace(input: SpecInput): NetworkPlace {
       hint: 'set "subnet" or "network-container" in the network configuration, or --network-container',
     });
   }
-  const { prefixLength } = input;
   const containers = [first, ...others] as const;
   const stranger = others.find(({ family }) => family !== first.family);
   if (stranger !== undefined) {
     throw new GridError(
       'invalid-spec',
       `${path}network-container names ${first.text} and ${stranger.text}, of two families`,
-      {
-        hint: 'give each family a set of its own in "ranges"',
-      },
+      { hint: 'give each family a set of its own in "ranges"' },
     );
   }
-  if (prefixLength === undefined) {
-    throw new GridError('invalid-spec', `${path}network-container ${first.text} has no prefix-length`, {
-      hint: `set ${path}prefix-length, 64 for a usual IPv6 subnet`,
-    });
-  }
-  const max = maxPrefixLength[first.family];
-  if (!Number.isInteger(prefixLength) || prefixLength < 1 || prefixLength > max) {
-    throw new GridError('invalid-spec', `${path}prefix-length ${prefixLength} is not a whole number from 1 to ${max}`, {
-      hint: 'choose the size of the network, 24 for 254 addresses',
-    });
-  }
+  const prefixLength = strictPrefixLength(path, input.prefixLength, first);
   const tooSmall = containers.find((container) => container.prefix >= prefixLength);
   if (tooSmall !== undefined) {
     throw new GridError('invalid-spec', `a /${prefixLength} network does not fit into ${tooSmall.text}`, {
@@ -200,10 +175,8 @@ function blockSizeIn(place: NetworkPlace, part: NetworkPart, { blockSize, defaul
       },
     );
   }
-  const { family } = place.kind === 'subnet' ? place.cidr : place.containers[0];
-  if (family === 6) return 0;
-  const prefix = place.kind === 'subnet' ? place.cidr.prefix : place.prefixLength;
-  const largest = 2 ** (32 - prefix) / 4;
+  const largest =
+    spanSize(place.kind === 'subnet' ? place.cidr : { ...place.containers[0], prefix: place.prefixLength }) / 4;
   if (blockSize === undefined) return defaultBlockSize <= largest ? defaultBlockSize : 0;
   if (!isBlockSize(blockSize)) {
     throw new GridError('invalid-spec', `block-size ${blockSize} is neither 0 nor a power of two from 8 to 256`, {
@@ -217,64 +190,4 @@ function blockSizeIn(place: NetworkPlace, part: NetworkPart, { blockSize, defaul
     });
   }
   return blockSize;
-}
-
-/** Tells what addresses that must not be used for hosts are for (RFC 6890, RFC 5771, RFC 4291); undefined for all others. */
-function specialUse({ family, base }: Cidr): string | undefined {
-  const first = family === 4 ? Number(base.split('.', 1)[0]) : Number.parseInt(base.split(':', 1)[0] || '0', 16);
-  if (family === 6) {
-    if (first === 0) return 'loopback and IPv4 addresses';
-    if (first >= 0xff00) return 'multicast';
-    return first >= 0xfe80 && first <= 0xfebf ? 'single links' : undefined;
-  }
-  if (first === 0) return '"this network"';
-  if (first === 127) return 'loopback';
-  return first >= 224 && first < 240 ? 'multicast' : undefined;
-}
-
-function strictCidr(key: string, text: string): Cidr {
-  const cidr = parseCidr(text);
-  if (cidr === undefined) {
-    throw new GridError('invalid-spec', `${key} "${text}" is not a network`, {
-      hint: `write it as ${examples[4]}, or as ${examples[6]}`,
-    });
-  }
-  const max = maxPrefixLength[cidr.family];
-  if (cidr.prefix > max || cidr.prefix === 0) {
-    throw new GridError('invalid-spec', `${key} ${text} cannot hold containers`, {
-      hint: `a network has a prefix length from 1 to ${max}`,
-    });
-  }
-  if (cidr.hostBits !== undefined) {
-    throw new GridError('invalid-spec', `${key} ${text} has host bits set`, {
-      hint: `did you mean ${cidr.hostBits}?`,
-    });
-  }
-  const use = specialUse(cidr);
-  if (use !== undefined) {
-    throw new GridError('invalid-spec', `${key} ${text} cannot hold containers: it is reserved for ${use}`, {
-      hint: `choose another network, such as ${examples[cidr.family]}`,
-    });
-  }
-  return cidr;
-}
-
-/**
- * Computes the gateway's address in a network: as given, or host part x of the network for `0.0.0.x`, in IPv6 `::x`.
- * @throws GridError `invalid-spec` if it lies outside the network or is no host's address
- */
-export function resolveGateway(gateway: string, cidr: Cidr): string {
-  const part = hostPart(cidr, gateway);
-  const address = part === undefined || cidr.base === '0.0.0.0' ? gateway : addressAt(cidr, part);
-  if (!contains(cidr, address)) {
-    throw new GridError('invalid-spec', `gateway ${gateway} is outside the network ${cidr.text}`, {
-      hint: `choose an address of ${cidr.text}, or ${cidr.family === 4 ? '0.0.0.x' : '::x'} for host part x of it`,
-    });
-  }
-  if (isNetworkOrBroadcast(cidr, address)) {
-    throw new GridError('invalid-spec', `gateway ${gateway} is the network or broadcast address of ${cidr.text}`, {
-      hint: `choose a host address of ${cidr.text}`,
-    });
-  }
-  return address;
 }

@@ -3,7 +3,9 @@
  * which can be defined here, too. All throw GridError as the session does, and `bad-answer` for what WAPI does not answer.
  */
 import * as v from 'valibot';
+import { type Family, familyOf } from '../address.ts';
 import type { AttributeDefinition } from '../attributes.ts';
+import { dialects } from './dialect.ts';
 import { attributeDefinition, type DefinedAttribute, parseAnswer } from './objects.ts';
 import { type Request, referenceTo } from './request.ts';
 import { searchPages } from './search.ts';
@@ -24,17 +26,12 @@ export interface License {
 /** Results that are looked at of a list that is not read to its end. */
 const maxResults = 1_000;
 
-/** Object types that the driver reads, and that can be listed. */
-export const readTypes = [
-  'networkview',
-  'network',
-  'networkcontainer',
-  'fixedaddress',
-  'range',
-  'extensibleattributedef',
-] as const;
-/** Those besides where it gives addresses of IPv6. */
-export const readTypes6 = ['ipv6network', 'ipv6fixedaddress'] as const;
+/** Names the object types that the driver reads for addresses of some families, and that can be listed. */
+export function readTypes(families: readonly Family[]): string[] {
+  const ofFamily = ['network', 'networkcontainer', 'fixedaddress', 'range'];
+  const types = families.flatMap((family) => ofFamily.map((type) => `${dialects[family].prefix}${type}`));
+  return ['networkview', ...types, 'extensibleattributedef'];
+}
 
 export class GridInspection {
   readonly #session: Pick<Session, 'ask' | 'request' | 'clock'>;
@@ -57,14 +54,14 @@ export class GridInspection {
   }
 
   /** Tells whether the user sees any object of a type. */
-  sees(type: (typeof readTypes)[number] | (typeof readTypes6)[number], signal: AbortSignal): Promise<boolean> {
+  sees(type: string, signal: AbortSignal): Promise<boolean> {
     return this.#seesAny({ path: type, query: { _return_fields: 'comment' } }, signal);
   }
 
   /** Tells whether the user sees whether an address is used. */
   seesUse(address: string, view: string, signal: AbortSignal): Promise<boolean> {
     const query = { ip_address: address, network_view: view, _return_fields: 'status' };
-    return this.#seesAny({ path: 'ipv4address', query }, signal);
+    return this.#seesAny({ path: `ipv${familyOf(address)}address`, query }, signal);
   }
 
   /** Yields the definitions of extensible attributes that this user may see. @throws as `searchPages` */

@@ -6,7 +6,7 @@
  *   (none) --take--> taking --hold--> held --drain--> draining --> (none)
  *                       \_______________drain____________/
  */
-import { addressAt, type Cidr, type Interval, isInside, offsetIn, parseCidr } from '../../address.ts';
+import { addressBeside, type Cidr, type Interval, isInside, parseCidr } from '../../address.ts';
 import type { Boot } from '../../host.ts';
 import { shortNetworkName } from '../../mark.ts';
 import type { NetworkSpec } from '../../network/spec.ts';
@@ -125,15 +125,12 @@ export function networkOfBlock({ cidr }: BlockPlace): Cidr {
 
 /** Its addresses. */
 export function intervalOf(place: BlockPlace): Interval {
-  const cidr = networkOfBlock(place);
-  return { first: place.first, last: addressAt(cidr, offsetIn(cidr, place.first) + place.size - 1) };
+  return { first: place.first, last: addressBeside(place.first, place.size - 1) };
 }
 
 /** All its addresses, in order. */
 export function addressesOf(place: BlockPlace): string[] {
-  const cidr = networkOfBlock(place);
-  const base = offsetIn(cidr, place.first);
-  return Array.from({ length: place.size }, (_, index) => addressAt(cidr, base + index));
+  return Array.from({ length: place.size }, (_, index) => addressBeside(place.first, index));
 }
 
 /** Tells whether it is such a block as a spec asks for. */

@@ -3,7 +3,7 @@
  * random, so that hosts that choose at once seldom meet; and only while a quarter of the network stays outside all ranges, so that
  * hosts without blocks find addresses, too.
  */
-import { addressAt, type Cidr, type Interval, offsetIn, sizeOf, spanSize } from '../../address.ts';
+import { addressAt, addressBeside, type Cidr, type Interval, offsetIn, sizeOf, spanSize } from '../../address.ts';
 
 interface Ground {
   readonly cidr: Cidr;
@@ -39,8 +39,8 @@ export function choosePlace(ground: Ground, random: number): Interval | undefine
   let index = Math.floor(random * gaps.reduce((sum, { from, to }) => sum + to - from, 0));
   for (const { from, to } of gaps) {
     if (index < to - from) {
-      const offset = (from + index) * size;
-      return { first: addressAt(cidr, offset), last: addressAt(cidr, offset + size - 1) };
+      const first = addressAt(cidr, (from + index) * size);
+      return { first, last: addressBeside(first, size - 1) };
     }
     index -= to - from;
   }

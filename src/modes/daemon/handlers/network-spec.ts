@@ -3,6 +3,8 @@ import * as v from 'valibot';
 import { checkConfig, jsonObject, listOf } from '../../../cni/config-check.ts';
 import { CniCode, CniError } from '../../../cni/errors.ts';
 import type { Netconf } from '../../../cni/netconf.ts';
+import { familyOf } from '../../../infoblox/address.ts';
+import { firstHostOf } from '../../../infoblox/network/notation.ts';
 import { type AddressSets, addressSets, maxSets, maxSources } from '../../../infoblox/network/sets.ts';
 import { maxCooldownMs, maxViewLength, type SpecInput } from '../../../infoblox/network/spec.ts';
 import { parseDuration } from '../../quantity.ts';
@@ -120,8 +122,7 @@ export function setsOf(netconf: Netconf, defaults: SpecDefaults): AddressSets {
     ...common,
     path,
     containers: keys['network-container'] ?? defaults.networkContainer,
-    // That of the flags is for the IPv4 container of the flags.
-    prefixLength: keys['prefix-length'] ?? (isIpv6(keys) ? undefined : defaults.prefixLength),
+    prefixLength: keys['prefix-length'] ?? defaultPrefixLength(keys, defaults),
     keepFirst: keys.gateway == null && (netconf.isGateway || netconf.isDefaultGateway),
     subnet: keys.subnet ?? undefined,
     gateway: keys.gateway ?? undefined,
@@ -131,9 +132,10 @@ export function setsOf(netconf: Netconf, defaults: SpecDefaults): AddressSets {
   });
   const listed = (sets: readonly (readonly Source[])[], path: string) =>
     sets.map((set, outer) =>
-      set.map((one, inner) =>
-        source({ ...one, gateway: one.gateway ?? (isIpv6(one) ? '::1' : '0.0.0.1') }, `${path}[${outer}][${inner}].`),
-      ),
+      set.map((one, inner) => {
+        const gateway = one.gateway ?? firstHostOf(one.subnet ?? one['network-container'] ?? '');
+        return source({ ...one, gateway }, `${path}[${outer}][${inner}].`);
+      }),
     );
   const all = [...listed(ofRuntime, 'runtimeConfig.ipRanges'), ...listed(keys.ranges ?? [], 'ranges')];
   const isPlain = keys.subnet != null || keys['network-container'] != null;
@@ -142,9 +144,10 @@ export function setsOf(netconf: Netconf, defaults: SpecDefaults): AddressSets {
   return addressSets(all);
 }
 
-/** Tells whether a source names a network of IPv6. */
-function isIpv6(keys: Source): boolean {
-  return (keys.subnet ?? keys['network-container'] ?? '').includes(':');
+/** Gives the prefix length of the flags, which is for networks of the family of --network-container. */
+function defaultPrefixLength(keys: Source, { networkContainer, prefixLength }: SpecDefaults): number | undefined {
+  const isAlike = familyOf(keys['network-container'] ?? networkContainer) === familyOf(networkContainer);
+  return isAlike ? prefixLength : undefined;
 }
 
 /** Keys of a plain subnet say nothing of `ranges`. @throws CniError 7 */

@@ -6,6 +6,7 @@ import { uptime } from 'node:os';
 import { dirname, normalize } from 'node:path';
 import { isErrno } from '../../../errno.ts';
 import { fileIdentity, identityOf } from '../../../files/regular-file.ts';
+import { familyOf } from '../../../infoblox/address.ts';
 import type { Clock } from '../../../infoblox/concurrency/clock.ts';
 import type { Host, Machine, SandboxIdentity } from '../../../infoblox/host.ts';
 import type { Log } from '../../../infoblox/log.ts';
@@ -258,7 +259,7 @@ function readBootId(): string {
  */
 export function isOwnAddress(address: string): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
-  const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
+  const socket = createSocket(`udp${familyOf(address)}`);
   const end = (isOwn: boolean) => {
     socket.close();
     resolve(isOwn);

@@ -1,6 +1,6 @@
 /** What doctor examines on the grid: the way to each of its hosts, and what the user of this host sees there. */
 import type { X509Certificate } from 'node:crypto';
-import { addressAt, type Family } from '../../../infoblox/address.ts';
+import { addressAt } from '../../../infoblox/address.ts';
 import { attributeDefinitions } from '../../../infoblox/attributes.ts';
 import { GridError, hasReason } from '../../../infoblox/errors.ts';
 import { familyOfSpec } from '../../../infoblox/network/sets.ts';
@@ -8,7 +8,7 @@ import type { NetworkSpec } from '../../../infoblox/network/spec.ts';
 import { greet, type PeerListeners } from '../../../infoblox/wapi/connection/agent.ts';
 import { connectionError } from '../../../infoblox/wapi/connection/connection-error.ts';
 import { peerName, publicKeyOf } from '../../../infoblox/wapi/connection/peer-key.ts';
-import { type GridInspection, type License, readTypes, readTypes6 } from '../../../infoblox/wapi/inspection.ts';
+import { type GridInspection, type License, readTypes } from '../../../infoblox/wapi/inspection.ts';
 import type { Options } from '../../daemon/config/options.ts';
 import { type Trust, trustOf } from '../../daemon/config/trust.ts';
 import type { GridAccess } from '../../daemon/grid-access.ts';
@@ -179,29 +179,28 @@ async function lookAround(
   specs: readonly NetworkSpec[],
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, Seen>> {
-  const isOf = (family: Family) => (one: NetworkSpec) => familyOfSpec(one) === family;
-  const types = [...readTypes, ...(specs.some(isOf(6)) ? readTypes6 : [])];
+  const byFamily = new Map(specs.toReversed().map((spec) => [familyOfSpec(spec), spec]));
+  const types = readTypes(specs.length === 0 ? [4] : [...byFamily.keys()].sort());
   const looks: [string, Promise<boolean>][] = types.map((type) => [type, inspection.sees(type, signal)]);
-  const spec = specs.find(isOf(4));
-  if (spec !== undefined) {
-    const { cidr } = spec.place.kind === 'subnet' ? spec.place : { cidr: spec.place.containers[0] };
-    looks.push(['ipv4address', inspection.seesUse(addressAt(cidr, 1), spec.view, signal)]);
+  for (const [family, { place, view }] of byFamily) {
+    const { cidr } = place.kind === 'subnet' ? place : { cidr: place.containers[0] };
+    looks.push([`ipv${family}address`, inspection.seesUse(addressAt(cidr, 1), view, signal)]);
   }
   const seen = looks.map(async ([type, look]) => [type, await orRefusal(look)] as const);
   // What is looked for in a view that is not there says nothing about rights.
   return new Map((await Promise.all(seen)).filter(([, found]) => !hasReason(found, 'missing')));
 }
 
-/** What becomes of a read that is refused. */
+/** What becomes of a read that is refused, by the object type without its family. */
 const optional: Readonly<Record<string, string>> = {
   range: 'that a requested address lies in a block of another host is not found',
-  ipv4address: 'other uses of a requested address are not found before the grid refuses it',
+  address: 'other uses of a requested address are not found before the grid refuses it',
   extensibleattributedef: 'attributes are tried, and left out where the grid refuses them',
 };
 /** What a host needs that keeps blocks of addresses; without it the grid is asked at each ADD. */
 const forBlocks: Readonly<Record<string, string>> = {
   range: 'read, create and delete ranges',
-  ipv4address: 'read the addresses of its networks',
+  address: 'read the addresses of its networks',
 };
 
 /**
@@ -217,13 +216,14 @@ export function judgePermissions(
   const readable = [...seen].filter(([, found]) => !(found instanceof GridError)).map(([type]) => type);
   const refused = [...seen].flatMap(([type, found]) => {
     if (!(found instanceof GridError)) return [];
-    if (type === 'networkcontainer' && !allocates) return [ok(`cannot read ${type}, and need not`)];
-    const right = takesBlocks ? forBlocks[type] : undefined;
+    const kind = type.replace(/^ipv\d/, '');
+    if (kind === 'networkcontainer' && !allocates) return [ok(`cannot read ${type}, and need not`)];
+    const right = takesBlocks ? forBlocks[kind] : undefined;
     if (right !== undefined) {
       const fix = `give the user of --wapi-username permission to ${right} (docs/grid.md, Permissions)`;
       return [warning(`cannot read ${type}, so this host gets no blocks: ${found.message}`, fix)];
     }
-    const without = optional[type];
+    const without = optional[kind];
     if (without !== undefined) return [ok(`cannot read ${type}, which is optional: ${without}`)];
     const fix = `give the user of --wapi-username permission to read ${type} (docs/grid.md, Permissions)`;
     return [failure(`cannot read ${type}: ${found.message}`, fix)];

@@ -225,13 +225,13 @@ const scarce = 0.1;
 
 /**
  * Judges how many addresses a network has left. The grid gives out none that lies in a range: hosts give those of their blocks.
- * @param facts.used addresses in use; undefined if the grid does not say
+ * @param facts.used addresses in use; undefined if the grid does not count them
  * @param facts.hasFree whether the grid has an address to give
  */
 export function judgeAddresses(
   cidr: Cidr,
   {
-    used = 0,
+    used,
     hasFree,
     ranges = [],
   }: Pick<Place, 'ranges'> & { readonly used?: number | undefined; readonly hasFree: boolean },
@@ -245,9 +245,14 @@ export function judgeAddresses(
   const spans = others.map(spanOf).join(', ');
   const ranged = hidden === 0 ? '' : `; ${hidden} lie in ${kind} (${spans}), whose addresses are not given out`;
   const given = inBlocks === 0 ? '' : `; ${inBlocks} lie in ${counted(blocks.length, 'block', 'blocks')} of hosts`;
-  const room = `${used} of ${total} addresses of ${cidr.text} are used${ranged}${given}`;
+  const count =
+    used === undefined
+      ? `the grid does not count those of ${cidr.text}`
+      : `${used} of ${total} addresses of ${cidr.text} are used`;
+  const room = `${count}${ranged}${given}`;
   const fix = `${hidden === 0 ? 'release addresses' : 'shrink or remove these ranges on the grid'}, or use a larger subnet`;
   if (!hasFree) return failure(`none: ${room}`, fix);
+  if (used === undefined) return ok(`at least one is free: ${room}`);
   // Which of those that are used lie in blocks, the grid does not say.
   const left = total - hidden - Math.max(used, inBlocks);
   return left < total * scarce ? warning(`few: ${room}`, fix) : ok(room);
@@ -265,7 +270,7 @@ function countIn(ranges: readonly Interval[]): number {
 export function judgeGateway(
   spec: NetworkSpec,
   address: string | undefined,
-  holder?: Pick<Reservation, 'comment' | 'mac'>,
+  holder?: Pick<Reservation, 'comment' | 'mac' | 'matchedBy'>,
 ): Verdict {
   if (address === undefined) {
     const isKept = spec.gateway !== undefined || spec.keepFirst;
@@ -274,9 +279,10 @@ export function judgeGateway(
     );
   }
   if (holder === undefined) return ok(`${address} has no reservation: the first ADD makes one, unless it is in use`);
-  const { comment, mac } = holder;
+  const { comment, mac, matchedBy } = holder;
   if (comment === gatewayMark(spec.name)) return ok(`${address} is reserved`);
-  if (!isAttachmentMark(comment)) return ok(`${address} is held on the grid by ${JSON.stringify(comment || mac)}`);
+  if (!isAttachmentMark(comment))
+    return ok(`${address} is held on the grid by ${JSON.stringify(comment || mac || matchedBy)}`);
   const fix = `choose another gateway, or stop that container: ${comment}`;
   return failure(`${address} is held by a container`, fix);
 }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { GridInspection } from '../../../../src/infoblox/wapi/inspection.ts';
+import { GridInspection, readTypes } from '../../../../src/infoblox/wapi/inspection.ts';
 import type { Session } from '../../../../src/infoblox/wapi/session.ts';
 import { type Grid, startGrid } from '../../../simulator/grid.ts';
 import { inTime, openSession } from './session-fixture.ts';
@@ -29,4 +29,14 @@ test('what a user may see of a type is some, none, or refused', async () => {
   expect(await inspection.sees('network', inTime())).toBe(false);
   grid.denied.add('network');
   await expect(inspection.sees('network', inTime())).rejects.toMatchObject({ reason: 'permission' });
+});
+
+test('what is read is of the families that are asked for', async () => {
+  expect(readTypes([4]).filter((type) => type.startsWith('ipv6'))).toEqual([]);
+  const types = readTypes([4, 6]);
+  expect(types).toEqual(expect.arrayContaining(['fixedaddress', 'ipv6network', 'ipv6fixedaddress', 'ipv6range']));
+  for (const type of types) await inspection.sees(type, inTime());
+  grid.add('ipv6network', { network: 'fd00:18:1::/64' });
+  expect(await inspection.seesUse('fd00:18:1::1', 'default', inTime())).toBe(true);
+  expect(await inspection.seesUse('10.0.0.1', 'default', inTime())).toBe(false);
 });

@@ -1,5 +1,6 @@
 /** A host with blocks as its runtimes meet it: while the grid is away containers start and stop, and STATUS says so. */
 import { expect, test, vi } from 'vitest';
+import { isWithin, sizeOf } from '../../../../src/infoblox/address.ts';
 import { askDaemon } from '../../../../src/modes/operator/daemon-connection.ts';
 import { reservation } from '../../../simulator/grid-fixture.ts';
 import { errorOf, useGridAndHost } from '../../infoblox/grid-and-host.ts';
@@ -25,6 +26,24 @@ async function served(): Promise<number> {
   }, 5_000);
   return first;
 }
+
+test('a network of IPv6 has blocks, too', async () => {
+  const { grid, host } = fixture;
+  const ipam = { subnet: 'fd00:18:1::/64', gateway: 'fd00:18:1::1' };
+  await host.add('first', { ipam });
+  await vi.waitFor(() => expect(grid.objects('ipv6range')).toHaveLength(1), 5_000);
+  const [range] = grid.objects('ipv6range');
+  const block = { first: String(range?.start_addr), last: String(range?.end_addr) };
+  expect(sizeOf(block)).toBe(16);
+  let address = '';
+  await vi.waitFor(async () => {
+    address = await host.add(`try-${Date.now()}`, { ipam });
+    expect(isWithin(address, block)).toBe(true);
+  }, 5_000);
+  await vi.waitFor(() => {
+    expect(grid.objects('ipv6fixedaddress').map(({ ipv6addr }) => ipv6addr)).toContain(address);
+  }, 5_000);
+});
 
 test('while the grid is away ADD and DEL work, CHECK says 11, and STATUS is ready for a network with a block that has room', async () => {
   const first = await served();

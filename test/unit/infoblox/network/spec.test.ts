@@ -3,7 +3,8 @@ import { expect, test } from 'vitest';
 import { contains, isNetworkOrBroadcast, parseCidr } from '../../../../src/infoblox/address.ts';
 import { GridError } from '../../../../src/infoblox/errors.ts';
 import { refuseStrayGateway } from '../../../../src/infoblox/network/fit.ts';
-import { networkSpec, resolveGateway, type SpecInput, specKey } from '../../../../src/infoblox/network/spec.ts';
+import { resolveGateway } from '../../../../src/infoblox/network/notation.ts';
+import { networkSpec, type SpecInput, specKey } from '../../../../src/infoblox/network/spec.ts';
 
 const input: SpecInput = {
   ...{ name: 'net-1', view: 'default', containers: '172.18.0.0/16', prefixLength: 24, keepFirst: false },
@@ -213,6 +214,18 @@ test('0.0.0.x and the full address name the same gateway', () => {
       expect(isNetworkOrBroadcast(cidr, address)).toBe(false);
     }),
   );
+});
+
+test('::x names the gateway of an IPv6 network, to its last bit', () => {
+  const cidr = parseCidr('fd00:18:1::/64') ?? expect.fail('no network');
+  expect(resolveGateway('::1', cidr)).toBe('fd00:18:1::1');
+  expect(resolveGateway('::ffff:ffff:ffff:fff1', cidr)).toBe('fd00:18:1:0:ffff:ffff:ffff:fff1');
+  expect(resolveGateway('fd00:18:1::ffff', cidr)).toBe('fd00:18:1::ffff');
+});
+
+test('blocks of any size fit into a /64', () => {
+  expect(spec({ subnet: 'fd00::/64', blockSize: 256 }).blockSize).toBe(256);
+  expect(spec({ subnet: 'fd00::/124', defaultBlockSize: 64 }).blockSize).toBe(0);
 });
 
 test('the gateway of a network that is not known yet is judged when it is', () => {

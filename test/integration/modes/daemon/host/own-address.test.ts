@@ -7,13 +7,17 @@ import { isOwnAddress } from '../../../../../src/modes/daemon/host/this-host.ts'
 test('every address of an interface is the host’s own', async () => {
   const own = Object.values(networkInterfaces())
     .flat()
-    .filter((address) => address?.family === 'IPv4');
+    // One of a single link names no host without its interface, and no network of containers has it.
+    .filter((address) => !address?.address.startsWith('fe80:'));
   for (const address of own) expect(await isOwnAddress(address?.address ?? ''), address?.address).toBe(true);
 });
 
-test.each(['192.0.2.200', '203.0.113.9', '255.255.255.255', '224.0.0.1'])('%s is not', async (address) => {
-  expect(await isOwnAddress(address)).toBe(false);
-});
+test.each(['192.0.2.200', '203.0.113.9', '255.255.255.255', '224.0.0.1', '2001:db8::1', 'fd00::5'])(
+  '%s is not',
+  async (address) => {
+    expect(await isOwnAddress(address)).toBe(false);
+  },
+);
 
 test.skipIf(process.getuid?.() !== 0)('in a network namespace without any interface none is', () => {
   const module = join(import.meta.dirname, '../../../../../src/modes/daemon/host/this-host.ts');

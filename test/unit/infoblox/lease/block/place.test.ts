@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Interval, offsetIn, parseCidr } from '../../../../../src/infoblox/address.ts';
+import { type Interval, offsetIn, parseCidr, sizeOf } from '../../../../../src/infoblox/address.ts';
 import { choosePlace, isLargeEnough, isUnusedEnough } from '../../../../../src/infoblox/lease/block/place.ts';
 
 const cidrOf = (text: string) => parseCidr(text) ?? expect.fail('no CIDR');
@@ -43,6 +43,13 @@ describe('the place of a block', () => {
       ranges: [{ first: '10.0.0.8', last: '10.127.255.255' }],
     };
     expect(choosePlace(large, 0)?.first).toBe('10.128.0.0');
+  });
+
+  test('of a /64 is aligned, and of its size to the address', () => {
+    const place = (random: number) => choosePlace({ ...ground, cidr: cidrOf('fd00:18:1::/64'), kept: [] }, random);
+    expect(place(0)).toEqual({ first: 'fd00:18:1::10', last: 'fd00:18:1::1f' });
+    const { first = '', last = '' } = place(0.7123456789) ?? {};
+    expect([first.endsWith('0'), sizeOf({ first, last })]).toEqual([true, 16]);
   });
 
   test('touches no range, whatever there is', () => {

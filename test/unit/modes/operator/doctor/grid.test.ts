@@ -85,6 +85,17 @@ describe('permissions', () => {
       ['ok: may read networkview, network, networkcontainer', /^ok: cannot read ipv4address, which is optional: /],
     ],
     [
+      'nothing of IPv6',
+      { ipv6fixedaddress: refusal, ipv6networkcontainer: refusal, ipv6address: refusal },
+      { allocates: false },
+      [
+        'ok: may read networkview, network, networkcontainer',
+        /^failure: cannot read ipv6fixedaddress: GET x: refused -> give the user .* permission to read ipv6fixedaddress /,
+        'ok: cannot read ipv6networkcontainer, and need not',
+        /^ok: cannot read ipv6address, which is optional: /,
+      ],
+    ],
+    [
       'no ranges, where blocks are taken',
       { range: refusal, ipv4address: refusal },
       { allocates: true, takesBlocks: true },
