@@ -3,6 +3,14 @@ import { blockTable } from '../../src/infoblox/lease/block/block-plan.ts';
 import { endings } from '../../src/infoblox/lease/endings.ts';
 import { table } from '../../src/infoblox/lease/plan.ts';
 
+/** Rows that nothing can meet, with the reason. They are there since a decision has an answer to everything. */
+export const cannotBeMet: Readonly<Record<string, string>> = {
+  'ending: dead ADD | none, bound, releasing | the call':
+    'whoever says that an ADD is dead has seen its lease pending in the same turn of the event loop',
+  'ending: release | none | alive, the call':
+    'the command finds the leases of a container and ends them in one turn of the event loop, unless it has more than 200',
+};
+
 export interface Coverage {
   /** How often each row was met, named by what it decides on. */
   readonly met: ReadonlyMap<string, number>;

@@ -28,8 +28,8 @@ export interface Outcome {
 /** Carries a plan out. @throws Broken */
 export async function simulate(plan: Plan): Promise<Outcome> {
   const kinds = new Set(plan.steps.map(({ happening }) => happening.kind));
-  const hasBlocks = chanceOf(plan.seed)('blocks') < 0.7;
-  const site = new Site({ ...plan, hasBlocks, mayLoseWrites: kinds.has('fail over') });
+  const blocks = chanceOf(plan.seed)('blocks') < 0.7 ? 'some' : 'none';
+  const site = new Site({ ...plan, blocks, mayLoseWrites: kinds.has('fail over') });
   for (const host of site.hosts) host.start();
   for (const { afterMs, happening } of plan.steps) {
     await site.pass(afterMs);

@@ -135,6 +135,12 @@ export class Runtime {
     this.#containers.delete(slot);
   }
 
+  /** The namespace of a container that runs cannot be seen any more. @returns what shows it again */
+  hide(slot: number): () => void {
+    const container = this.#running(slot);
+    return container === undefined ? () => {} : this.#host.hideNamespace(container.netns);
+  }
+
   /** All of them are gone, with the host. */
   lostAll(): void {
     for (const id of this.ids) this.#left(id);

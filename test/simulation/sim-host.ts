@@ -146,6 +146,13 @@ export class SimHost {
     this.#namespaces.delete(path);
   }
 
+  /** It cannot be seen any more, though it is there. @returns what shows it again */
+  hideNamespace(path: string): () => void {
+    const id = this.#namespaces.get(path);
+    this.#namespaces.delete(path);
+    return () => void (id !== undefined && this.#namespaces.set(path, id));
+  }
+
   /** What a run of the daemon knows of the host. @param client names the run: what it draws follows from that */
   port(client: string): Host {
     let draws = 0;

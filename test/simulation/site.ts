@@ -61,8 +61,8 @@ export interface SiteOptions {
   /** Milliseconds until the candidate has what the master has. */
   readonly lagMs?: number;
   readonly quirks?: Partial<Quirks>;
-  /** Hosts take blocks of addresses, most of them. */
-  readonly hasBlocks?: boolean;
+  /** Which hosts take blocks of addresses. */
+  readonly blocks?: 'none' | 'some' | 'all';
   /** Masters may be promoted that lack what was confirmed last. */
   readonly mayLoseWrites?: boolean;
   /** Where the run of a daemon ends. */
@@ -105,8 +105,9 @@ export class Site {
 
   constructor(options: SiteOptions = {}) {
     const { seed = 1, hosts = 1, setup = plainSetup, troubles = {}, lagMs = 1 } = options;
-    const { hasBlocks = false, mayLoseWrites = false } = options;
+    const { blocks = 'none', mayLoseWrites = false } = options;
     const chance = chanceOf(seed);
+    const hasBlocks = (host: string) => blocks === 'all' || (blocks === 'some' && chance(host, 'blocks') < 0.7);
     this.#setup = setup;
     this.troubles = troubles;
     this.config = configOf(setup);
@@ -116,7 +117,7 @@ export class Site {
       time: this.time,
       members: this.members,
       chance,
-      config: (host) => ({ ...this.config, blockSize: hasBlocks && chance(host, 'blocks') < 0.7 ? blockSize : 0 }),
+      config: (host) => ({ ...this.config, blockSize: hasBlocks(host) ? blockSize : 0 }),
       originalTenant: setup.hasOriginals ? originalTenant : '',
       troubles: () => this.troubles,
       arranged: (request, client) => this.#takeArranged(request, client),

@@ -1,6 +1,9 @@
 /** All known situations. */
+import { blockSituations } from './blocks.ts';
+import { crowds } from './crowds.ts';
 import { defects } from './defects.ts';
 import { lateWrites } from './late-writes.ts';
+import { people } from './people.ts';
 import type { Situation } from './situation.ts';
 
-export const situations: readonly Situation[] = [...lateWrites, ...defects];
+export const situations: readonly Situation[] = [...lateWrites, ...people, ...crowds, ...blockSituations, ...defects];

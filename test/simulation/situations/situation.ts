@@ -32,6 +32,11 @@ export const aDelete: IsMeant = ({ method, url }) => method === 'DELETE' && url.
 /** The search for all that a host has. */
 export const anImport: IsMeant = ({ method, url }) => method === 'GET' && decodeURIComponent(url).includes('comment~=');
 
+/** How many requests of a method for a type of objects have reached the grid. */
+export function arrivals({ trace }: Site, method: string, type: string): number {
+  return trace.filter((line) => line.includes(` ${method} grid-`) && line.includes(` ${type}`)).length;
+}
+
 /** The mark of a container of a site. */
 export function markOf(container: string, node = container.replace(/-\d+-\d+$/, '')): string {
   return `infoblox-cni cluster=${cluster} node=${node} network=${network} container=${container} interface=eth0`;

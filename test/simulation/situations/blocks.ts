@@ -1,0 +1,99 @@
+/** Blocks of a host that others touch, or that it wants no more before it has one. */
+import { expect } from 'vitest';
+import type { HttpRequest } from '../grid-members.ts';
+import { boundsOf } from '../grid-members.ts';
+import { comeToRest } from '../run.ts';
+import { Site } from '../site.ts';
+import { markOf, type Situation, startAll } from './situation.ts';
+
+const minute = 60_000;
+const reserved = { match_client: 'RESERVED', mac: '00:00:00:00:00:00' };
+
+/** Somebody makes a range that shares addresses with the only block. */
+function touch(site: Site): void {
+  const block = site.blockAt(0) ?? expect.fail('no block');
+  const { first, last } = boundsOf(block);
+  const { status, body } = site.members.byHand('POST', 'range', {
+    start_addr: first,
+    end_addr: last,
+    comment: 'theirs',
+  });
+  if (status !== 201) expect.fail(body);
+}
+
+const aBlock = ({ method, url }: HttpRequest) => method === 'POST' && url.includes('/range');
+
+export const blockSituations: readonly Situation[] = [
+  {
+    name: 'somebody makes a range over a block that serves: it serves no more, and another one is taken',
+    run: async () => {
+      const site = new Site({ blocks: 'all', quirks: { rangesMayOverlap: true } });
+      await startAll(site, 0);
+      await site.pass(2 * minute);
+      touch(site);
+      await site.pass(6 * minute);
+      expect(site.host(0).run?.conditions().join()).toContain('block-altered');
+      await comeToRest(site);
+    },
+  },
+  {
+    name: 'somebody makes a range over a block that is being taken: it goes back',
+    run: async () => {
+      const site = new Site({ blocks: 'all', quirks: { rangesMayOverlap: true } });
+      await startAll(site, 0);
+      const taken = site.blockAt(0)?.comment;
+      touch(site);
+      await site.pass(10 * minute);
+      expect(site.members.contents.objects('range').map(({ comment }) => comment)).not.toContain(taken);
+      await comeToRest(site);
+    },
+  },
+  {
+    name: 'another machine gives an address of a block that is being taken: it gives none, and is forgotten when a person has removed it',
+    run: async () => {
+      const site = new Site({ blocks: 'all' });
+      await startAll(site, 0);
+      const block = site.blockAt(0) ?? expect.fail('no block');
+      const comment = markOf('ghost', 'host-0');
+      site.members.byHand('POST', 'fixedaddress', { ...reserved, ipv4addr: boundsOf(block).first, comment });
+      await site.pass(2 * minute);
+      const phases = () =>
+        site
+          .host(0)
+          .run?.leases.store.blocks()
+          .map(({ phase }) => phase);
+      expect(phases()).toContain('draining');
+      site.host(0).restart();
+      const ghost = site.members.contents.fixedAddresses().find((one) => one.comment === comment);
+      for (const { _ref } of [block, ghost ?? expect.fail('it is gone')]) site.members.byHand('DELETE', _ref);
+      await site.pass(10 * minute);
+      expect(phases()).not.toContain('draining');
+      await comeToRest(site);
+    },
+  },
+  {
+    name: 'a person wants no blocks while the create of one may still be carried out, and while leases are in another: both go back',
+    run: async () => {
+      const site = new Site({ blocks: 'all' });
+      site.arrange(aBlock, { fate: 'late', ms: 30_000 });
+      await startAll(site, 0);
+      const { leases, keeper } = site.host(0).run ?? expect.fail('no daemon');
+      leases.blocks.release(true);
+      void keeper.lookAtAll();
+      await site.pass(3 * minute);
+      expect(site.blockAt(0)).toBeUndefined();
+      leases.blocks.release(false);
+      site.runtime(0).start(1);
+      await site.pass(3 * minute);
+      site.runtime(0).start(2);
+      await site.pass(minute);
+      leases.blocks.release(true);
+      await site.pass(20 * minute);
+      expect(site.blockAt(0)).toBeDefined();
+      site.runtime(0).stop(2);
+      await site.pass(20 * minute);
+      expect(site.blockAt(0)).toBeUndefined();
+      await comeToRest(site);
+    },
+  },
+];

@@ -1,0 +1,66 @@
+/** Hosts with so many containers that those who judge them pause in between, and what is so by then. */
+import { expect } from 'vitest';
+import { comeToRest } from '../run.ts';
+import { plainSetup, Site } from '../site.ts';
+import { holdersOf, type Situation, startAll } from './situation.ts';
+
+/** More than the reaper looks at, and than a command releases, in one turn of the event loop. */
+const many = 120;
+/** Milliseconds: the reaper's grace, and its next look. */
+const graceMs = 60_000;
+const lookMs = 31_000;
+
+/** A host with many containers, all of them dead without a DEL. */
+async function manyDead(): Promise<Site> {
+  const site = new Site({ setup: { ...plainSetup, view: 'blue', isPrepared: false } });
+  site.config = { ...site.config, subnet: '10.0.0.0/24' };
+  await startAll(site);
+  for (let slot = 0; slot < many; slot += 1) site.runtime(0).start(slot);
+  await site.pass(20_000);
+  expect(site.ledger.live.size).toBe(many);
+  return site;
+}
+
+/** Lets time pass event by event until a look or a command has begun to judge, and paused. */
+async function untilPaused(site: Site): Promise<void> {
+  const isDue = () => site.host(0).run?.leases.store.where(({ phase }) => phase === 'releasing').length ?? 0;
+  for (let steps = 0; isDue() === 0; steps += 1) {
+    if (steps > 200_000) expect.fail('nothing is judged');
+    await site.time.step();
+  }
+}
+
+export const crowds: readonly Situation[] = [
+  {
+    name: 'while the reaper releases the dead, a namespace is seen again, and a DEL comes: what it had judged before does not count',
+    run: async () => {
+      const site = await manyDead();
+      const [runtime, host] = [site.runtime(0), site.host(0)];
+      const revived = runtime.hide(many - 1);
+      for (let slot = 0; slot < many - 1; slot += 1) runtime.die(slot);
+      await site.pass(graceMs);
+      await untilPaused(site);
+      revived();
+      void host.run?.del(runtime.idOf(many - 2));
+      await site.pass(lookMs);
+      expect(Object.values(holdersOf(site))).toEqual([runtime.idOf(many - 1)]);
+      await comeToRest(site);
+    },
+  },
+  {
+    name: 'while a person has the dead released, a namespace is seen again, and a DEL comes: what was listed before does not count',
+    run: async () => {
+      const site = await manyDead();
+      const [runtime, host] = [site.runtime(0), site.host(0)];
+      const revived = runtime.hide(many - 1);
+      for (let slot = 0; slot < many - 1; slot += 1) runtime.die(slot);
+      runtime.gcByHand();
+      await untilPaused(site);
+      revived();
+      void host.run?.del(runtime.idOf(many - 2));
+      await site.pass(lookMs);
+      expect(Object.values(holdersOf(site))).toEqual([runtime.idOf(many - 1)]);
+      await comeToRest(site);
+    },
+  },
+];
