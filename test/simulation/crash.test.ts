@@ -1,0 +1,202 @@
+/**
+ * The daemon is killed at every request to the grid - before it arrives, and after it was carried out and before its answer - and before
+ * and after every commit of its state, of what a runtime, a person or an import makes it do. It is started again, the runtime goes on as
+ * runtimes do, and the invariants hold. How many requests and commits there are is counted first, so that no point is left out.
+ */
+import { afterAll, expect, test } from 'vitest';
+import type { PointKind } from './network-path.ts';
+import { comeToRest } from './run.ts';
+import { plainSetup, Site, type SiteOptions } from './site.ts';
+import { aDelete, createOf, startAll } from './situations/situation.ts';
+
+interface Scenario {
+  readonly name: string;
+  readonly options?: SiteOptions;
+  /** Slots of containers that run before. */
+  readonly running: readonly number[];
+  /** What the daemon does when it is killed. */
+  readonly act: (site: Site) => void;
+  /** Whether only a GC can clear up what may be left. */
+  readonly needsCollection?: true;
+}
+
+const again = { again: true };
+
+const scenarios: readonly Scenario[] = [
+  {
+    name: 'the first ADD of a network, in a view that has to be made',
+    options: { setup: { ...plainSetup, view: 'blue', isPrepared: false } },
+    running: [],
+    act: (site) => site.runtime(0).start(0),
+  },
+  {
+    name: 'the first ADD of a network that is found by its name',
+    options: { setup: { ...plainSetup, place: 'by name', isPrepared: false } },
+    running: [],
+    act: (site) => site.runtime(0).start(0),
+  },
+  { name: 'an ADD on a known network', running: [0], act: (site) => site.runtime(0).start(1) },
+  {
+    name: 'an ADD of two addresses',
+    options: { setup: { ...plainSetup, hasTwoSets: true } },
+    running: [0],
+    act: (site) => site.runtime(0).start(1),
+  },
+  { name: 'a repeated ADD', running: [0], act: (site) => site.runtime(0).addAgain(0) },
+  {
+    name: 'an ADD whose create loses its answer',
+    running: [0],
+    act: (site) => {
+      site.arrange(createOf('host-0-1-1'), { fate: 'answerLost' });
+      site.runtime(0).start(1);
+    },
+  },
+  {
+    name: 'an ADD whose create is carried out late',
+    running: [0],
+    act: (site) => {
+      site.arrange(createOf('host-0-1-1'), { fate: 'late', ms: 5_000 });
+      site.runtime(0).start(1);
+    },
+  },
+  {
+    name: 'an ADD that is handed what another container lives on',
+    running: [0],
+    act: (site) => {
+      site.removeByHand('host-0-0-1');
+      site.runtime(0).start(1);
+    },
+  },
+  {
+    name: 'an ADD that is handed the gateway',
+    running: [0],
+    act: (site) => {
+      site.removeGateway();
+      site.runtime(0).start(1);
+    },
+  },
+  {
+    name: 'an ADD that asks for an address',
+    running: [0],
+    act: (site) => site.runtime(0).start(1, { requested: site.addressOf(20) }),
+  },
+  {
+    name: 'an ADD from a block, and its create',
+    options: { blocks: 'all' },
+    running: [0],
+    act: (site) => {
+      site.time.after(65_000, () => site.runtime(0).start(1));
+    },
+  },
+  { name: 'a DEL', running: [0, 1], act: (site) => site.runtime(0).stop(1) },
+  {
+    name: 'a DEL whose delete is carried out late',
+    running: [0, 1],
+    act: (site) => {
+      site.arrange(aDelete, { fate: 'late', ms: 30_000 });
+      site.runtime(0).stop(1);
+    },
+  },
+  {
+    name: 'a DEL, followed by an ADD of the same container',
+    running: [0, 1],
+    act: (site) => {
+      site.runtime(0).stop(1);
+      site.time.after(20, () => site.runtime(0).start(1, again));
+    },
+  },
+  {
+    name: 'a GC of a dead container, tried again',
+    running: [0, 1],
+    act: (site) => {
+      site.runtime(0).die(1);
+      site.runtime(0).collect();
+      site.time.after(5_000, () => site.runtime(0).collect());
+    },
+  },
+  {
+    name: 'the release of a container by a person',
+    running: [0, 1],
+    act: (site) => site.runtime(0).release(1, { evenIfAlive: true }),
+  },
+  {
+    name: 'the import after the state was lost',
+    running: [0, 1],
+    act: (site) => {
+      site.host(0).loseState();
+      site.host(0).start();
+    },
+    needsCollection: true,
+  },
+  {
+    name: 'the first start under another name, and a DEL',
+    running: [0, 1],
+    act: (site) => {
+      site.host(0).rename('renamed');
+      site.host(0).restart();
+      site.time.after(500, () => site.runtime(0).stop(1));
+    },
+  },
+];
+
+/** Where the daemon dies. */
+interface Point {
+  readonly kind: PointKind;
+  readonly number: number;
+  readonly moment: 'before' | 'after';
+}
+
+/** Milliseconds for what follows from the call by itself: the last re-check of a create in doubt. */
+const followsMs = 80_000;
+
+let points = 0;
+
+/** @returns how many requests and commits there were */
+async function run(scenario: Scenario, at?: Point): Promise<Record<PointKind, number>> {
+  const counts = { request: 0, commit: 0 };
+  let isArmed = false;
+  const site = new Site({
+    ...scenario.options,
+    interrupt: (where, client, kind, moment) => {
+      if (!isArmed || !client.startsWith('host-0.')) return false;
+      if (moment === 'before') counts[kind] += 1;
+      if (at?.kind !== kind || at.moment !== moment || at.number !== counts[kind]) return false;
+      isArmed = false;
+      where.host(0).kill();
+      where.time.after(1_000, () => where.host(0).start());
+      // Others want addresses meanwhile: soon, and when what is late has been carried out.
+      for (const [slot, ms] of [
+        [8, 1_500],
+        [9, 40_000],
+      ] as const) {
+        where.time.after(ms, () => where.runtime(0).start(slot));
+      }
+      return true;
+    },
+  });
+  await startAll(site, ...scenario.running);
+  isArmed = true;
+  scenario.act(site);
+  await site.pass(followsMs);
+  isArmed = false;
+  if (at !== undefined) await comeToRest(site, scenario);
+  return counts;
+}
+
+for (const scenario of scenarios) {
+  test(`killed during ${scenario.name}`, { timeout: 60_000 }, async () => {
+    const counts = await run(scenario);
+    for (const kind of ['request', 'commit'] as const) {
+      for (let number = 1; number <= counts[kind]; number += 1) {
+        for (const moment of ['before', 'after'] as const) {
+          points += 1;
+          await run(scenario, { kind, number, moment }).catch((cause: unknown) => {
+            throw new Error(`killed ${moment} ${kind} ${number} of ${scenario.name}: ${String(cause)}`, { cause });
+          });
+        }
+      }
+    }
+  });
+}
+
+afterAll(() => expect(points, 'points at which the daemon was killed').toBeGreaterThan(200));
