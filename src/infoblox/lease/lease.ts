@@ -186,8 +186,13 @@ export function startRelease(lease: Lease, by: Releaser, { now, wall }: Instant)
   const rests = phase === 'bound' && callers !== '' && cooldownMs > 0;
   const restsUntil = rests ? now + cooldownMs : lease.restsUntil;
   return {
-    ...{ ...lease, phase: 'releasing', releasedBy: releasedBy ?? by, releasedAt: releasedAt ?? wall },
-    ...{ attempts: 0, restsUntil, dueAt: Math.max(restsUntil ?? now, now) },
+    ...lease,
+    phase: 'releasing',
+    releasedBy: releasedBy ?? by,
+    releasedAt: releasedAt ?? wall,
+    attempts: 0,
+    restsUntil,
+    dueAt: Math.max(restsUntil ?? now, now),
   };
 }
 
@@ -337,11 +342,25 @@ function restOf({ phase, restsUntil }: Lease): number {
 function newLease({ mark, network, view }: LeaseIdentity, { now, wall }: Instant): Lease {
   return {
     ...noSandbox,
-    ...{ mark, network, view, address: null, family: null, callers: null, workload: null },
+    mark,
+    network,
+    view,
+    address: null,
+    family: null,
+    callers: null,
+    workload: null,
     phase: 'pending',
-    ...{ createdAt: wall, writtenAt: now, releasedAt: null, releasedBy: null },
-    ...{ createInDoubtUntil: null, deleteInDoubtUntil: null, dueAt: null, attempts: 0 },
-    ...{ cooldownMs: 0, owedSince: null, restsUntil: null },
+    createdAt: wall,
+    writtenAt: now,
+    releasedAt: null,
+    releasedBy: null,
+    createInDoubtUntil: null,
+    deleteInDoubtUntil: null,
+    dueAt: null,
+    attempts: 0,
+    cooldownMs: 0,
+    owedSince: null,
+    restsUntil: null,
   };
 }
 

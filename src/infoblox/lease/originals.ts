@@ -118,7 +118,10 @@ export class Originals {
     }
     const reason = altered ?? (holder === undefined ? 'it is one of several' : `it is in use by ${holder.mark}`);
     log.warn('what the original driver reserved is left alone', {
-      ...{ attachment: mark, view, addresses: [address, ...others.map((one) => one.address)], reason },
+      attachment: mark,
+      view,
+      addresses: [address, ...others.map((one) => one.address)],
+      reason,
       hint: 'delete it in the grid when its container is gone',
     });
     return [];

@@ -109,7 +109,10 @@ export function warnOfRest({ store, clock, log }: LeaseDeps, mark: string, { cid
   if (lease === undefined || shownPhase(lease, clock.now()) !== 'resting') return;
   const seconds = Math.ceil(((lease.restsUntil ?? 0) - clock.now()) / 1_000);
   log.warn('no free address but those that rest: giving the one that has rested longest', {
-    ...{ network: cidr.text, view, address: lease.address, seconds },
+    network: cidr.text,
+    view,
+    address: lease.address,
+    seconds,
     hint: 'use a larger subnet, or a shorter ip-cooldown',
   });
 }

@@ -157,6 +157,9 @@ function newBlock(identity: BlockIdentity): Block {
       lastGiven: null,
       waitMs: 0,
     },
-    ...{ bootId: null, uptime: null, createInDoubtUntil: null, deleteInDoubtUntil: null },
+    bootId: null,
+    uptime: null,
+    createInDoubtUntil: null,
+    deleteInDoubtUntil: null,
   };
 }

@@ -114,7 +114,9 @@ function connectorOf({ verify, trusted, keys }: TlsOptions, pair?: ClientPair): 
         rejectUnauthorized: verify,
         // A resumed TLS session shows no certificate.
         maxCachedSessions: keys === undefined ? null : 0,
-        ...{ ca: ca && [...ca], cert: pair?.cert, key: pair?.key },
+        ca: ca && [...ca],
+        cert: pair?.cert,
+        key: pair?.key,
       });
     }
     connector(options, callback);
