@@ -46,7 +46,7 @@ async function collected(name: string, trace = traceId): Promise<CollectedSpan> 
 describe('a call', () => {
   test('is a part of the trace of its caller, and the requests to the grid are parts of the call', async () => {
     await start();
-    const atStart = ['networkview', 'extensibleattributedef', 'fixedaddress'];
+    const atStart = ['networkview', 'extensibleattributedef', 'fixedaddress', 'ipv6fixedaddress'];
     const isAnswered = (wanted: string) => grid.requests.some(({ type, status }) => type === wanted && status === 200);
     await until('the daemon has looked around', () => atStart.every(isAnswered));
     grid.clearLog();

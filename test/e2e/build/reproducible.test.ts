@@ -168,7 +168,7 @@ describe('a build that must not pass', () => {
   });
 
   it('fails when the daemon has crept into the plugin', () => {
-    const build = run(projectWith(`import '../../build/modes/daemon/main.ts';`, 'process.exitCode = 0;'));
+    const build = run(projectWith(`import './modes/daemon/main.ts';`, 'process.exitCode = 0;'));
     expect(build.status).toBe(1);
     expect(build.stderr).toContain('src/modes/daemon/main.ts');
   });
