@@ -46,6 +46,8 @@ export interface NetworkConfig {
   readonly prefixLength?: number | undefined;
   readonly gateway: string;
   readonly blockSize?: number | undefined;
+  /** Milliseconds that a released address rests; 0 if absent. */
+  readonly cooldownMs?: number | undefined;
   /** Of a second address of all containers, if they have one; its first address is its gateway. */
   readonly secondSubnet?: string | undefined;
 }
@@ -166,7 +168,7 @@ export function startRun(world: World, host: SimHost, client: string): DaemonRun
       doubtWindow: defaultDoubtWindow,
       reapAfterMs,
       blockValidityMs: world.blockValidityMs ?? 600_000,
-      cooldownMs: 0,
+      cooldownMs: config().cooldownMs ?? 0,
       originalTenant: world.originalTenant ?? '',
     },
     conditions,
@@ -175,8 +177,16 @@ export function startRun(world: World, host: SimHost, client: string): DaemonRun
   });
   const { leases, keeper } = core;
   const sets = () => {
-    const { containers = '', prefixLength = 26, blockSize = 0, subnet, secondSubnet, ...rest } = config();
-    const first = { name: network, keepFirst: false, containers, prefixLength, blockSize, ...rest };
+    const {
+      containers = '',
+      prefixLength = 26,
+      blockSize = 0,
+      cooldownMs = 0,
+      subnet,
+      secondSubnet,
+      ...rest
+    } = config();
+    const first = { name: network, keepFirst: false, containers, prefixLength, blockSize, cooldownMs, ...rest };
     const place = subnet === undefined ? {} : { subnet };
     const second = secondSubnet === undefined ? [] : [[{ ...first, subnet: secondSubnet, gateway: '0.0.0.1' }]];
     return addressSets([[{ ...first, ...place }], ...second]);

@@ -85,6 +85,8 @@ export function happen(site: Site, happening: Happening): void {
       // What was owed is lost with it (docs/reliability.md).
       for (const place of site.runtime(happening.host).places) ledger.namedLost(place);
       host.loseState();
+      // What was to rest is imported as what somebody uses, and a GC releases it.
+      ledger.endsRest();
       host.start();
       break;
     }

@@ -32,10 +32,13 @@ interface Asked {
 
 export class Ledger {
   readonly #members: GridMembers;
+  readonly #now: () => number;
   /** By container. */
   readonly #live = new Map<string, Live>();
   /** Containers whose reservation somebody else has removed or lost: until it is there again, nothing is promised. */
   readonly #excused = new Set<string>();
+  /** What was told to containers whose DEL was answered, and until when nobody else may be told it. */
+  readonly #resting = new Map<string, { readonly address: string; readonly until: number }>();
   readonly #broken: string[] = [];
   /** Who was there before anybody came: nothing of it is ever touched. */
   readonly #strangers: Holder[];
@@ -43,8 +46,12 @@ export class Ledger {
   /** A master may be promoted that does not know the network: then it may be made anew elsewhere. */
   readonly #mayMoveNetwork: boolean;
 
-  constructor(members: GridMembers, { mayMoveNetwork }: { readonly mayMoveNetwork: boolean }) {
+  constructor(
+    members: GridMembers,
+    { now, mayMoveNetwork }: { readonly now: () => number; readonly mayMoveNetwork: boolean },
+  ) {
     this.#members = members;
+    this.#now = now;
     this.#strangers = members.holders();
     this.#mayMoveNetwork = mayMoveNetwork;
   }
@@ -83,6 +90,7 @@ export class Ledger {
         this.#broken.push(`${container} is in ${network} while ${other} is in ${theirs}`);
       }
     }
+    this.#refuseRestless(container, address, requested !== undefined || isOwed);
     const misfit = misfitOf(told, ownAddresses);
     if (misfit !== undefined) this.#broken.push(`${address}, ${misfit}, was told to ${container}`);
     if (requested !== undefined && address !== requested) {
@@ -118,6 +126,21 @@ export class Ledger {
     this.#broken.push(line);
   }
 
+  /** The DEL of a container is answered that was told an address. @param until as virtual time has it */
+  rests(container: string, { address }: Pick<Told, 'address'>, until: number): void {
+    const isReserved = this.#members
+      .holders()
+      .some((holder) => holder.address === address && this.containerOf(holder.comment) === container);
+    if (isReserved) this.#resting.set(container, { address, until });
+  }
+
+  /** The core has said that it gives an address before it has rested; or nobody knows any more which ones rest. */
+  endsRest(address?: string): void {
+    for (const [container, told] of this.#resting) {
+      if (address === undefined || told.address === address) this.#resting.delete(container);
+    }
+  }
+
   /** A container claims nothing any more. */
   left(container: string): void {
     this.#live.delete(container);
@@ -126,8 +149,19 @@ export class Ledger {
 
   /** Somebody else has removed the reservation, or the grid has lost it. */
   excuse(container: string): void {
+    this.#resting.delete(container);
     // Also of one that is about to be told.
     this.#excused.add(container);
+  }
+
+  /** @param mayBe it was asked for, or the grid shows what a block has in it only later */
+  #refuseRestless(container: string, address: string, mayBe: boolean): void {
+    this.#resting.delete(container);
+    if (mayBe) return;
+    for (const [other, { address: its, until }] of this.#resting) {
+      if (its !== address || until <= this.#now()) continue;
+      this.#broken.push(`${address} was told to ${container} though it rests for ${other}`);
+    }
   }
 
   /** Whoever has answered for it says that a stranger's object is not needed any more. */

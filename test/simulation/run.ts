@@ -28,8 +28,10 @@ export interface Outcome {
 /** Carries a plan out. @throws Broken */
 export async function simulate(plan: Plan): Promise<Outcome> {
   const kinds = new Set(plan.steps.map(({ happening }) => happening.kind));
-  const blocks = chanceOf(plan.seed)('blocks') < 0.7 ? 'some' : 'none';
-  const site = new Site({ ...plan, blocks, mayLoseWrites: kinds.has('fail over') });
+  const chance = chanceOf(plan.seed);
+  const blocks = chance('blocks') < 0.7 ? 'some' : 'none';
+  const cooldownMs = chance('cool-down') < 0.4 ? 45_000 : 0;
+  const site = new Site({ ...plan, blocks, cooldownMs, mayLoseWrites: kinds.has('fail over') });
   for (const host of site.hosts) host.start();
   for (const { afterMs, happening } of plan.steps) {
     await site.pass(afterMs);

@@ -24,6 +24,8 @@ export interface RuntimeDeps {
   readonly ledger: Ledger;
   /** Addresses of each container. */
   readonly sets: number;
+  /** Milliseconds that a released address rests. */
+  readonly cooldownMs: number;
 }
 
 /** How an ADD goes on after it was sent. */
@@ -159,6 +161,7 @@ export class Runtime {
 
   /** A person has what a host has left released that is gone for good. */
   gcOfHost(node: string): void {
+    this.#deps.ledger.endsRest();
     void this.#operation(() => this.#call((run) => run.gcOfHost(node)).catch(ignore));
   }
 
@@ -233,6 +236,8 @@ export class Runtime {
     const { run } = this.#host;
     if (run === undefined) return false;
     this.addedAt = time.now;
+    // Who asks for an address has it released, though nobody may be told it in the end.
+    if (requested !== undefined) ledger.endsRest(requested);
     this.#calls += 1;
     const callId = `${id}.${this.#calls}`;
     const gone = new AbortController();
@@ -261,14 +266,23 @@ export class Runtime {
 
   async #end(slot: number, container: Container): Promise<void> {
     container.state = 'stopping';
+    const told = new Map(this.#placesOf(container.id).map((place) => [place, this.#deps.ledger.live.get(place)]));
     this.#left(container.id);
-    await this.#del(container.id);
+    const isAnswered = await this.#del(container.id);
+    const { time, ledger, cooldownMs } = this.#deps;
+    for (const [place, its] of told) {
+      // What a state that was lost does not know goes back at once.
+      if (isAnswered && its !== undefined && !this.#host.hasLostState) ledger.rests(place, its, time.now + cooldownMs);
+    }
     this.#host.removeNamespace(container.netns);
     if (this.#containers.get(slot) === container) this.#containers.delete(slot);
   }
 
-  /** DEL until it succeeds, as runtimes do; if no daemon answers, or its state cannot be written, the plugin leaves a note. */
-  async #del(containerId: string): Promise<void> {
+  /**
+   * DEL until it succeeds, as runtimes do; if no daemon answers, or its state cannot be written, the plugin leaves a note.
+   * @returns whether it was answered
+   */
+  async #del(containerId: string): Promise<boolean> {
     for (;;) {
       const done = await this.#call((run) => run.del(containerId)).catch((error: unknown) =>
         hasReason(error, 'state') ? 'lost' : 'failed',
@@ -277,7 +291,7 @@ export class Runtime {
         const callId = `${containerId}.del`;
         this.#host.leaveNote({ kind: 'DEL', containerId, callId, at: this.#host.wall });
       }
-      if (done !== 'failed') return;
+      if (done !== 'failed') return done !== 'lost';
       await this.#sleep(retryMs);
     }
   }

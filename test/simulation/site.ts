@@ -18,6 +18,8 @@ import { epoch, VirtualTime } from './virtual-time.ts';
 const cannotBe = /\b(shows what cannot be|was to end where it cannot)\b/;
 /** What the core says of a container whose address somebody else has. */
 const saidLost = /has lost the reservation of a live attachment and does not take it again \{"attachment":"([^"]+)"/;
+/** What it says of an address that it gives before it has rested. */
+const saidRestless = /no free address but those that rest: .*"address":"([^"]+)"/;
 /** Addresses of the blocks of hosts that have some. */
 const blockSize = 8;
 /** What an administrator writes behind the mark of a reservation. */
@@ -63,6 +65,8 @@ export interface SiteOptions {
   readonly quirks?: Partial<Quirks>;
   /** Which hosts take blocks of addresses. */
   readonly blocks?: 'none' | 'some' | 'all';
+  /** Milliseconds that released addresses rest. */
+  readonly cooldownMs?: number;
   /** Masters may be promoted that lack what was confirmed last. */
   readonly mayLoseWrites?: boolean;
   /** Where the run of a daemon ends. */
@@ -105,14 +109,14 @@ export class Site {
 
   constructor(options: SiteOptions = {}) {
     const { seed = 1, hosts = 1, setup = plainSetup, troubles = {}, lagMs = 1 } = options;
-    const { blocks = 'none', mayLoseWrites = false } = options;
+    const { blocks = 'none', cooldownMs = 0, mayLoseWrites = false } = options;
     const chance = chanceOf(seed);
     const hasBlocks = (host: string) => blocks === 'all' || (blocks === 'some' && chance(host, 'blocks') < 0.7);
     this.#setup = setup;
     this.troubles = troubles;
-    this.config = configOf(setup);
+    this.config = { ...configOf(setup), cooldownMs };
     this.members = new GridMembers(this.time, (contents) => fill(contents, setup), lagMs, options.quirks);
-    this.ledger = new Ledger(this.members, { mayMoveNetwork: mayLoseWrites });
+    this.ledger = new Ledger(this.members, { now: () => this.time.now, mayMoveNetwork: mayLoseWrites });
     this.#world = {
       time: this.time,
       members: this.members,
@@ -133,6 +137,8 @@ export class Site {
         if (cannotBe.test(line)) this.ledger.saidImpossible(line);
         const [, lost] = saidLost.exec(line) ?? [];
         if (lost !== undefined) this.ledger.namedLost(this.ledger.containerOf(lost));
+        const [, restless] = saidRestless.exec(line) ?? [];
+        if (restless !== undefined) this.ledger.endsRest(restless);
       },
     };
     for (let index = 0; index < hosts; index += 1) this.addHost();
@@ -145,7 +151,9 @@ export class Site {
     if (this.#setup.hasOwnAddresses) host.ownAddresses.add(this.addressOf(index + 2));
     this.hosts.push(host);
     const sets = this.#setup.hasTwoSets ? 2 : 1;
-    this.runtimes.push(new Runtime({ time: this.time, ledger: this.ledger, sets }, host));
+    const { time, ledger } = this;
+    const { cooldownMs = 0 } = this.config;
+    this.runtimes.push(new Runtime({ time, ledger, sets, cooldownMs }, host));
     return host;
   }
 
