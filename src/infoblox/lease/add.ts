@@ -142,6 +142,10 @@ async function bindAll(deps: LeaseDeps, { wishes, obtained, work }: Binding): Pr
         obtained.has(wish.mark) ? undefined : offerOf(deps, { wish, isAlone: wishes.length === 1, except, work }),
       ),
     );
+    // An address that waits for the others is not bound yet: after a fail-over the grid may have given it to another container.
+    for (const { mark, address, network } of obtained.values()) {
+      if (store.boundAt(network.view, address, mark) !== undefined) obtained.delete(mark);
+    }
     const ofGrid = wishes.filter(({ mark }, index) => !obtained.has(mark) && offers[index] === undefined);
     // Others had their turn meanwhile: each offer is taken back, whatever comes of the others.
     const stale = offers.flatMap((offer) => (offer === undefined || offer.takeBack() ? [] : [offer.address]));

@@ -1,8 +1,9 @@
 /** What the simulation has found, each as the script that failed before it was mended. */
 import { expect } from 'vitest';
+import type { HttpRequest } from '../grid-members.ts';
 import { comeToRest } from '../run.ts';
 import { plainSetup, Site } from '../site.ts';
-import { holdersOf, lookFor, type Situation, startAll, told } from './situation.ts';
+import { createOf, holdersOf, lookFor, type Situation, startAll, told } from './situation.ts';
 
 export const defects: readonly Situation[] = [
   {
@@ -88,6 +89,24 @@ export const defects: readonly Situation[] = [
       await comeToRest(site);
     },
   })),
+  {
+    name: 'a promoted master gives the second address of an ADD that waits for its first to another container: that ADD gets a third',
+    run: async () => {
+      const site = new Site({ setup: { ...plainSetup, hasTwoSets: true }, lagMs: 60_000, mayLoseWrites: true });
+      await startAll(site, 0);
+      await site.pass(60_000);
+      const isFirstOf = (container: string) => (request: HttpRequest, client: string) =>
+        createOf(container)(request, client) && !request.body.includes(' set=1');
+      site.arrange(isFirstOf('host-0-1-1'), { fate: 'dropped' });
+      site.runtime(0).start(1);
+      await site.pass(150);
+      site.members.failOver();
+      site.runtime(0).start(2);
+      await site.pass(2_000);
+      site.members.rejoin();
+      await comeToRest(site);
+    },
+  },
 ];
 
 const isLookAt = ({ url }: { readonly url: string }) => url.includes('ipv4addr=');
