@@ -157,6 +157,8 @@ async function run(scenario: Scenario, at?: Point): Promise<Record<PointKind, nu
   let isArmed = false;
   const site = new Site({
     ...scenario.options,
+    // What nobody needs has to go back without it.
+    reaps: false,
     interrupt: (where, client, kind, moment) => {
       if (!isArmed || !client.startsWith('host-0.')) return false;
       if (moment === 'before') counts[kind] += 1;

@@ -58,6 +58,8 @@ export interface World {
   readonly members: GridMembers;
   readonly chance: Chance;
   readonly config: (host: string) => NetworkConfig;
+  /** `--reap-after`, in milliseconds; a minute if absent. */
+  readonly reapAfterMs?: number;
   /** `--block-validity`, in milliseconds; 10 minutes if absent. */
   readonly blockValidityMs?: number;
   /** `--release-original`. */
@@ -121,7 +123,6 @@ export interface DaemonRun {
 const notesIntervalMs = 2_000;
 const addTimeoutMs = 20_000;
 const gcTimeoutMs = 55_000;
-const reapAfterMs = 60_000;
 const never = new AbortController().signal;
 /** Who calls an operator's command and waits for its end. */
 const person = { gone: never, stopping: never, tell: () => {} };
@@ -166,7 +167,7 @@ export function startRun(world: World, host: SimHost, client: string): DaemonRun
       origin,
       networkView: config().view,
       doubtWindow: defaultDoubtWindow,
-      reapAfterMs,
+      reapAfterMs: world.reapAfterMs ?? 60_000,
       blockValidityMs: world.blockValidityMs ?? 600_000,
       cooldownMs: config().cooldownMs ?? 0,
       originalTenant: world.originalTenant ?? '',

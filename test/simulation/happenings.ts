@@ -16,6 +16,11 @@ export function happen(site: Site, happening: Happening): void {
       site.runtime(host).start(slot, { again, way, requested });
       break;
     }
+    case 'all start':
+      for (const [index, host] of site.hosts.entries()) {
+        if (site.knowsView(host)) site.runtime(index).start(happening.slot);
+      }
+      break;
     case 'add again':
       if (site.knowsView(site.host(happening.host))) site.runtime(happening.host).addAgain(happening.slot);
       break;

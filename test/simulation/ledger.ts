@@ -141,6 +141,11 @@ export class Ledger {
     }
   }
 
+  /** A container has come back and asks for another address. */
+  givesUpRest(container: string): void {
+    this.#resting.delete(container);
+  }
+
   /** A container claims nothing any more. */
   left(container: string): void {
     this.#live.delete(container);

@@ -23,6 +23,8 @@ export type Happening =
       readonly part?: number | undefined;
     } & InSlot)
   | ({ readonly kind: 'add again' | 'check' | 'stop' | 'die' } & InSlot)
+  /** On all hosts at once. */
+  | { readonly kind: 'all start'; readonly slot: number }
   | { readonly kind: 'collect' | 'restart' | 'reboot' | 'state lost'; readonly host: number }
   /** Commands of a person. */
   | ({ readonly kind: 'release'; readonly evenIfAlive: boolean } & InSlot)
@@ -68,6 +70,8 @@ export interface Plan {
   readonly troubles: PathTroubles;
   /** Milliseconds until the candidate has what the master has. */
   readonly lagMs: number;
+  /** Whether daemons look for dead containers. */
+  readonly reaps: boolean;
   /** What no source says of grids. */
   readonly quirks: Partial<Quirks>;
   readonly steps: readonly Step[];
@@ -77,6 +81,7 @@ const slots = 4;
 /** Kinds without which nothing happens: they are in every run. */
 const always: readonly HappeningKind[] = ['start', 'stop'];
 const sometimes: readonly HappeningKind[] = [
+  'all start',
   'add again',
   'check',
   'die',
@@ -152,6 +157,7 @@ export function plans(maxSteps: number): fc.Arbitrary<Plan> {
       kinds: half,
       troubles,
       lagMs: fc.constantFrom(1, 50, 5_000, 60_000),
+      reaps: fc.boolean(),
       quirks: fc.record({ rangesMayOverlap: seldom, networksGiveFromRanges: seldom, rangesReadUsed: seldom }),
       steps: fc.array(fc.record({ afterMs, happening: happenings() }), { maxLength: maxSteps, size: 'max' }),
     })
@@ -194,6 +200,7 @@ function happenings(): fc.Arbitrary<Happening> {
   return fc.oneof(
     weighted(12, of('start', { ...inSlot, again: fc.boolean(), way, part })),
     weighted(8, of('stop', inSlot)),
+    weighted(2, of('all start', { slot })),
     weighted(4, of('add again', inSlot)),
     weighted(4, of('die', inSlot)),
     weighted(2, of('check', inSlot)),

@@ -39,7 +39,8 @@ export async function simulate(plan: Plan): Promise<Outcome> {
     happen(site, happening);
   }
   await site.pass(0);
-  await comeToRest(site, { needsCollection: onlyCollected.some((kind) => kinds.has(kind)) });
+  const needsCollection = onlyCollected.some((kind) => kinds.has(kind)) || (kinds.has('die') && !plan.reaps);
+  await comeToRest(site, { needsCollection });
   await giveBlocksBack(site, { mayStay: forgetsBlocks.some((kind) => kinds.has(kind)) });
   const { events, requests, trace } = site;
   return { events, requests, trace };

@@ -236,8 +236,11 @@ export class Runtime {
     const { run } = this.#host;
     if (run === undefined) return false;
     this.addedAt = time.now;
-    // Who asks for an address has it released, though nobody may be told it in the end.
-    if (requested !== undefined) ledger.endsRest(requested);
+    // Who asks for an address has it released, and gives up the one that it had, though nobody may be told it in the end.
+    if (requested !== undefined) {
+      ledger.endsRest(requested);
+      for (const place of this.#placesOf(id)) ledger.givesUpRest(place);
+    }
     this.#calls += 1;
     const callId = `${id}.${this.#calls}`;
     const gone = new AbortController();

@@ -63,6 +63,8 @@ export interface SiteOptions {
   /** Milliseconds until the candidate has what the master has. */
   readonly lagMs?: number;
   readonly quirks?: Partial<Quirks>;
+  /** Whether daemons look for dead containers. */
+  readonly reaps?: boolean;
   /** Which hosts take blocks of addresses. */
   readonly blocks?: 'none' | 'some' | 'all';
   /** Milliseconds that released addresses rest. */
@@ -109,7 +111,7 @@ export class Site {
 
   constructor(options: SiteOptions = {}) {
     const { seed = 1, hosts = 1, setup = plainSetup, troubles = {}, lagMs = 1 } = options;
-    const { blocks = 'none', cooldownMs = 0, mayLoseWrites = false } = options;
+    const { blocks = 'none', cooldownMs = 0, reaps = true, mayLoseWrites = false } = options;
     const chance = chanceOf(seed);
     const hasBlocks = (host: string) => blocks === 'all' || (blocks === 'some' && chance(host, 'blocks') < 0.7);
     this.#setup = setup;
@@ -122,6 +124,7 @@ export class Site {
       members: this.members,
       chance,
       config: (host) => ({ ...this.config, blockSize: hasBlocks(host) ? blockSize : 0 }),
+      ...(!reaps && { reapAfterMs: 0 }),
       originalTenant: setup.hasOriginals ? originalTenant : '',
       troubles: () => this.troubles,
       arranged: (request, client) => this.#takeArranged(request, client),

@@ -61,7 +61,9 @@ export function historyChanges(before: Lease | undefined, after: Lease | undefin
     if (isHeld(before)) {
       changes.push({ kind: 'released', mark, address, by: after?.releasedBy ?? 'lost', at: after?.releasedAt ?? null });
     }
-    if (after?.address !== address) changes.push({ kind: 'returned', mark, address });
+    // An attachment that asks again may be given what it had.
+    if (after?.address !== address || (isHeld(after) && !isHeld(before)))
+      changes.push({ kind: 'returned', mark, address });
   }
   if (isHeld(after)) changes.push({ kind: 'bound', lease: after });
   return changes;

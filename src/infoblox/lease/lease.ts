@@ -35,7 +35,10 @@ export interface LeaseIdentity {
 
 export interface Lease extends LeaseIdentity, SandboxIdentity, Doubtful {
   readonly phase: Phase;
-  /** What the attachment was told; null if nobody was told anything, or it has been removed from the grid since. */
+  /**
+   * What the attachment was told; null if nobody was told anything, or it has been removed from the grid since. A pending lease has that of
+   * the releasing one that it replaced: the grid may have it still.
+   */
   readonly address: string | null;
   /** Of which family whatever it has on the grid is; null if that is not known, as for an imported one. */
   readonly family: Family | null;
@@ -107,6 +110,7 @@ export function begin(previous: Lease | undefined, beginning: Beginning, moment:
     // What the lease that it replaces has left may be of another family.
     family: previous === undefined || previous.family === beginning.family ? (beginning.family ?? null) : null,
     cooldownMs: beginning.cooldownMs,
+    address: previous === undefined || previous.phase === 'bound' ? null : previous.address,
     restsUntil: previous?.restsUntil ?? null,
     phase: 'pending',
     // Whoever was told an address before may still use it, though the grid has lost it.

@@ -2,8 +2,16 @@
 import { blockSituations } from './blocks.ts';
 import { crowds } from './crowds.ts';
 import { defects } from './defects.ts';
+import { hosts } from './hosts.ts';
 import { lateWrites } from './late-writes.ts';
 import { people } from './people.ts';
 import type { Situation } from './situation.ts';
 
-export const situations: readonly Situation[] = [...lateWrites, ...people, ...crowds, ...blockSituations, ...defects];
+export const situations: readonly Situation[] = [
+  ...lateWrites,
+  ...hosts,
+  ...people,
+  ...crowds,
+  ...blockSituations,
+  ...defects,
+];

@@ -51,12 +51,12 @@ const changes: readonly [string, Lease | undefined, Lease | undefined, readonly 
   ['the grid has it no more', releasing, empty, [returned]],
   ['that is settled', empty, undefined, []],
   ['the grid has it no more, and that is settled', releasing, undefined, [returned]],
-  ['the attachment asks anew before', releasing, again, [returned]],
+  ['the attachment asks anew before', releasing, again, []],
   [
     'and is given the same',
     again,
     bind(again, '10.0.0.2', noon),
-    [{ kind: 'bound', lease: bind(again, '10.0.0.2', noon) }],
+    [returned, { kind: 'bound', lease: bind(again, '10.0.0.2', noon) }],
   ],
   [
     'the grid has lost it and does not take it again',

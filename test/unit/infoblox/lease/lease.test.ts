@@ -85,7 +85,6 @@ const transitions: readonly [string, Change, Record<Phase, Expected>][] = [
           ...elsewhere,
           workload,
           phase: 'pending',
-          address: null,
           callers: 'new',
           createdAt: now,
           writtenAt: now,
