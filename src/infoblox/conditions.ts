@@ -22,6 +22,8 @@ export const conditionKinds = [
   'notes-ignored',
   /** The grid has lost the reservation of a live attachment and does not take it again. */
   'reservation-lost',
+  /** Somebody has altered the reservation of this host's: it is left alone, and stays reserved. Only a look can show that it is not so any more. */
+  'reservation-altered',
   /** A block of this host is gone from the grid, was changed there, or is not alone any more: no address of it is given. */
   'block-altered',
   /** The grid has reservations of this host in a block of which its state knows nothing: another machine may live on a copy of it. */

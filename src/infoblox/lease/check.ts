@@ -4,8 +4,9 @@ import type { Reservation } from '../grid.ts';
 import { type Attachment, shortNetworkName, whoOf } from '../mark.ts';
 import { movedError } from './address-errors.ts';
 import type { LeaseDeps } from './deps.ts';
-import { reconcile } from './execute.ts';
-import { imported, type Lease } from './lease.ts';
+import { apply, reconcile } from './execute.ts';
+import { imported, type Lease, recheck } from './lease.ts';
+import { noteFound } from './lease-conditions.ts';
 import { describe, isExactlyOurs } from './observe.ts';
 import { plan } from './plan.ts';
 
@@ -41,7 +42,7 @@ async function checkOne(
   { lease, request }: { readonly lease: Lease; readonly request: CheckRequest },
   signal: AbortSignal,
 ): Promise<void> {
-  const { observer, moment } = deps;
+  const { observer, store, moment } = deps;
   const { attachment, view, addresses } = request;
   const { mark } = lease;
   // What is owed is reserved first: a moment later it would be there.
@@ -50,12 +51,19 @@ async function checkOne(
   const isThere = look.found.some(({ address }) => addresses.includes(address));
   const step = plan(lease, look, moment());
   if (step.kind === 'refuse') {
-    if (step.altered !== undefined) throw lost(request, `${lease.address} ${step.altered}`);
+    if (step.altered !== undefined) {
+      // It stays a condition for as long as the reconciler sees it.
+      apply(store, mark, (current) => recheck(current, moment().now));
+      throw lost(request, `${lease.address} ${step.altered}`);
+    }
     // Renamed, and the configuration follows: where it says, the reservation is.
     const { moved } = step;
     if (moved !== undefined && moved.view !== view) throw movedError(whoOf(attachment), lease, moved);
   }
-  if (isThere) return;
+  if (isThere) {
+    noteFound(deps, mark);
+    return;
+  }
   if (look.unconfirmed !== undefined) throw look.unconfirmed;
   const [other] = look.found;
   if (other !== undefined) throw lost(request, `it holds ${other.address}`);

@@ -16,6 +16,7 @@ import type { LeaseDeps } from './deps.ts';
 import { type Moment, wallTimeOf } from './doubt.ts';
 import { endLease } from './endings.ts';
 import {
+  awaitPerson,
   createInDoubt,
   createRefused,
   deleteAnswered,
@@ -28,11 +29,10 @@ import {
   type Lease,
   recheck,
   reserved,
-  reserveLater,
   settle,
   shownPhase,
 } from './lease.ts';
-import { noteFound, noteLost, noteReleased } from './lease-conditions.ts';
+import { noteAltered, noteFound, noteLost, noteReleased } from './lease-conditions.ts';
 import { type Another, type Found, isSame, type Look, plan, type Step } from './plan.ts';
 import type { LeaseStore } from './store/lease-store.ts';
 
@@ -95,7 +95,7 @@ export async function reconcileLocked(deps: LeaseDeps, mark: string, signal: Abo
       if (outcome.kind === 'lost') {
         const seen = momentOf(deps, look);
         noteLost(deps, lease, outcome.why);
-        apply(store, mark, (current) => reserveLater(current, seen));
+        apply(store, mark, (current) => awaitPerson(current, seen));
       }
       if (outcome.kind !== 'go on') return removed;
       look = outcome.look;
@@ -140,11 +140,14 @@ export async function execute(
       noteFound(deps, mark);
       return end(settle);
     case 'refuse':
+      if (step.altered !== undefined) {
+        noteAltered(deps, lease, step.altered);
+        return end(awaitPerson);
+      }
       log.error('the reservation of a live attachment was moved or altered on the grid: it is left alone', {
         attachment: mark,
         address,
         view: step.moved?.view,
-        now: step.altered,
         hint: 'undo the change, or delete the container',
       });
       return end(keepDoubt);
@@ -188,12 +191,14 @@ function forget(deps: LeaseDeps, { lease, look }: Situation): void {
   const { store, exhaustion, log } = deps;
   const { mark, address, view } = lease;
   noteReleased(deps, lease);
-  noteFound(deps, mark);
   apply(store, mark, forgetReleased);
   exhaustion.released(view);
   if (address === null || look.unsent) return void log.debug('nothing to release', { attachment: mark, view });
-  const fields = { attachment: mark, view, address, now: look.altered };
-  log.info('nothing to release: the reservation was removed or changed in the grid', fields);
+  log.info('nothing to release: the reservation was removed or changed in the grid', {
+    attachment: mark,
+    view,
+    address,
+  });
 }
 
 /** Reserves the address of a lease that the grid has lost, or of which no look can tell. */

@@ -1,9 +1,9 @@
-/** What stays wrong with leases, as conditions: a live attachment without its reservation, releases that the grid refuses. */
+/** What stays wrong with leases, as conditions: a reservation that is lost or was altered, releases that the grid refuses. */
 import { GridError, hasReason } from '../errors.ts';
 import { attachmentIn, whoOf } from '../mark.ts';
 import { workloadFields } from '../workload.ts';
 import type { LeaseDeps } from './deps.ts';
-import { type Lease, lostPauseMs } from './lease.ts';
+import { type Lease, personPauseMs } from './lease.ts';
 
 /** Milliseconds that a refused release counts: twice the longest pause before it is tried again. */
 const refusalLapsesAfterMs = 600_000;
@@ -17,15 +17,37 @@ export function noteLost({ conditions, log }: Deps, { mark, address, workload }:
   const what = `${address} of ${subject} is not reserved any more: ${why.message}`;
   const isNews = conditions.find('reservation-lost', subject) === undefined;
   const error = new GridError('reservation-lost', what, { hint });
-  conditions.raise('reservation-lost', error, { subject, lapsesAfterMs: 2 * lostPauseMs });
+  conditions.raise('reservation-lost', error, { subject, lapsesAfterMs: 2 * personPauseMs });
   if (!isNews) return;
   const fields = { attachment: mark, address, ...workloadFields(workload), reason: why.message, hint };
   log.error('the grid has lost the reservation of a live attachment and does not take it again', fields);
 }
 
+/**
+ * Somebody has altered the reservation of a lease.
+ * @param now what it is now, in words that follow its address
+ */
+export function noteAltered({ conditions, log }: Deps, lease: Lease, now: string): void {
+  const { mark, view, address, phase, workload } = lease;
+  const subject = subjectOf(mark);
+  const isHeld = phase === 'bound';
+  const hint = `on the grid, let its comment be "${mark}" alone, with the match RESERVED${isHeld ? '' : ', or delete it: no container has it any more'}`;
+  const what = `${address} of ${subject}, view ${view}, ${now}${isHeld ? '' : ': it is not released'}`;
+  const isNews = conditions.find('reservation-altered', subject)?.error.message !== what;
+  const error = new GridError('reservation-lost', what, { hint });
+  conditions.raise('reservation-altered', error, { subject, lapsesAfterMs: 2 * personPauseMs });
+  if (!isNews) return;
+  const fields = { attachment: mark, address, view, now, ...workloadFields(workload), hint };
+  if (isHeld)
+    log.error('the reservation of a live attachment was moved or altered on the grid: it is left alone', fields);
+  else log.error('the reservation of an ended attachment is not released: somebody has changed it on the grid', fields);
+}
+
 /** The grid has what a lease should have. */
 export function noteFound({ conditions }: Deps, mark: string): void {
-  conditions.clear('reservation-lost', subjectOf(mark));
+  const subject = subjectOf(mark);
+  conditions.clear('reservation-lost', subject);
+  conditions.clear('reservation-altered', subject);
 }
 
 /** Raises a condition if a grid that is there has refused to release a lease. */
@@ -41,9 +63,11 @@ export function noteRefusedRelease({ conditions }: Deps, lease: Lease, error: un
   conditions.raise('releases-refused', refusal, { subject, lapsesAfterMs: refusalLapsesAfterMs });
 }
 
-/** Ends that condition when a lease is released that could not be before. */
-export function noteReleased({ conditions }: Deps, lease: Lease): void {
-  if (lease.phase === 'releasing' && lease.attempts > 0) conditions.clear('releases-refused', networkSubject(lease));
+/** Ends these conditions when a lease is released that could not be before. */
+export function noteReleased(deps: Deps, lease: Lease): void {
+  if (lease.phase !== 'releasing') return;
+  noteFound(deps, lease.mark);
+  if (lease.attempts > 0) deps.conditions.clear('releases-refused', networkSubject(lease));
 }
 
 function networkSubject({ network, view }: Lease): string {

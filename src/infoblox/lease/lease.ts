@@ -277,13 +277,14 @@ export function keepDoubt(lease: Lease, moment: Moment): Lease {
   return lease.phase === 'bound' ? scheduled({ ...lease, attempts: 0 }, moment) : lease;
 }
 
-/** Milliseconds between attempts to reserve again what the grid has lost and refuses. */
-export const lostPauseMs = 300_000;
+/** Milliseconds between looks at what only a person can put right. */
+export const personPauseMs = 300_000;
 
-/** The grid does not take its reservation again: tried once more after a pause, since what is in its place may go. */
-export function reserveLater(lease: Lease, moment: Moment): Lease {
+/** What is in the place of its reservation is for a person to remove or to undo: looked at again after a pause. */
+export function awaitPerson(lease: Lease, moment: Moment): Lease {
+  const at = moment.now + personPauseMs;
+  if (lease.phase === 'releasing') return recheck(lease, at);
   const kept = keepDoubt(lease, moment);
-  const at = moment.now + lostPauseMs;
   return kept.phase === 'bound' ? { ...kept, dueAt: Math.min(kept.dueAt ?? at, at) } : kept;
 }
 

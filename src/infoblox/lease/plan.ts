@@ -136,7 +136,8 @@ export const table: readonly Rule[] = [
   { phase: 'bound', seen: ['unconfirmed'], step: 'recreate', because: 'a create tells what no look can: the grid refuses it if the object is there, and a host that takes it is the one to ask from now on' },
 
   { phase: 'releasing', seen: ['unsent'], doubt: ['none'], step: 'forget', because: 'the grid has never been asked for its address' },
-  { phase: 'releasing', seen: ['nothing', 'altered'], doubt: noCreate, step: 'forget', because: 'nothing is left that carries the mark, and nothing can come any more' },
+  { phase: 'releasing', seen: ['nothing'], doubt: noCreate, step: 'forget', because: 'nothing is left that carries the mark, and nothing can come any more' },
+  { phase: 'releasing', seen: ['altered'], doubt: noCreate, step: 'refuse', because: 'somebody has changed it on purpose; the address is reserved until a person undoes that or deletes it' },
   { phase: 'releasing', seen: ['nothing', 'altered'], doubt: aCreate, step: 'look again', because: 'the create may still be carried out' },
   { phase: 'releasing', seen: ['surplus'], doubt: noDelete, step: 'remove', because: 'nobody needs it any more' },
   { phase: 'releasing', seen: ['surplus'], doubt: aDelete, step: 'look again', because: 'one delete is on its way; a second one could hit a later owner of the address' },

@@ -52,6 +52,22 @@ export const people: readonly Situation[] = [
     },
   },
   {
+    name: 'the reaper looks while a dead container is started again under its name: it keeps its address',
+    run: async () => {
+      const site = new Site();
+      const [c0 = ''] = await startAll(site, 0);
+      const address = told(site, c0);
+      site.runtime(0).die(0);
+      // The first look was at the start, the next comes half a minute later.
+      await site.pass(25_000);
+      site.arrange(lookFor(c0), { fate: 'slow', ms: 10_000 });
+      site.runtime(0).start(0, { again: true });
+      await site.pass(60_000);
+      expect([told(site, c0), holdersOf(site)]).toEqual([address, { [address]: c0 }]);
+      await comeToRest(site);
+    },
+  },
+  {
     name: 'a GC of the runtime lists slowly, and containers start meanwhile: they keep their addresses, and the dead goes',
     run: async () => {
       const site = new Site();

@@ -117,7 +117,7 @@ interface Texts {
 }
 
 /** That the grid has not been seen yet is no news, and of a lost reservation and an import whoever finds it says more. */
-type Told = Exclude<ConditionKind, 'grid-not-seen' | 'reservation-lost' | 'import-incomplete'>;
+type Told = Exclude<ConditionKind, 'grid-not-seen' | 'reservation-lost' | 'reservation-altered' | 'import-incomplete'>;
 
 const texts: Readonly<Record<Told, Texts>> = {
   'grid-unavailable': { level: 'error', begins: 'grid unavailable', ends: 'grid available' },

@@ -8,6 +8,7 @@ import { type LeaseDeps, maxChangesAtOnce } from '../../../infoblox/lease/deps.t
 import { endLease, type Reason, wouldEnd } from '../../../infoblox/lease/endings.ts';
 import type { FormerNames } from '../../../infoblox/lease/former-names.ts';
 import { listOfHost, releaseOfHost } from '../../../infoblox/lease/gc.ts';
+import { recheck } from '../../../infoblox/lease/lease.ts';
 import type { Fields } from '../../../infoblox/log.ts';
 import { attachmentKey, hostPrefix, type Origin, parseMark } from '../../../infoblox/mark.ts';
 import type { LeaseRecord, OperatorResult } from '../../operator-protocol.ts';
@@ -37,8 +38,11 @@ export function releaseHandler(deps: LeaseDeps): OperatorHandler<'operator/relea
       for (const [key, [first]] of Map.groupBy(leases, ({ mark }) => attachmentKey(mark))) {
         if (first === undefined) continue;
         for (const { lease, ended } of endTogether(deps, first, { cause: 'release', evenIfAlive })) {
-          if (ended.answer === 'keep') result.kept.push({ lease, why: ended.because });
-          else {
+          if (ended.answer === 'keep') {
+            result.kept.push({ lease, why: ended.because });
+            // A person who asks has perhaps put right what was in its way.
+            if (ended.lease?.phase === 'releasing') tryNow(deps, ended.lease.mark);
+          } else {
             deps.adds.abort(key, deletedError());
             result.leases.push(ended.lease === undefined ? lease : leaseRecord(ended.lease, deps));
           }
@@ -48,6 +52,10 @@ export function releaseHandler(deps: LeaseDeps): OperatorHandler<'operator/relea
       return { result, fields: namesOf(result) };
     },
   };
+}
+
+function tryNow({ store, moment }: LeaseDeps, mark: string): void {
+  store.apply(mark, (lease) => lease && recheck(lease, moment().now));
 }
 
 /** Makes the handler of `gc`: the leases whose sandbox is proven gone, without the reaper's period of grace. */

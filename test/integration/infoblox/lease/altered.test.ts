@@ -1,5 +1,6 @@
 /** Reservations that somebody has altered on the grid: a mark ends where it ends, and what goes on is not ours. */
 import { describe, expect, test } from 'vitest';
+import { askDaemon } from '../../../../src/modes/operator/daemon-connection.ts';
 import { type Host, until } from '../../../fixture/host.ts';
 import { errorOf, held, useGridAndHost, writes } from '../grid-and-host.ts';
 
@@ -16,6 +17,11 @@ const knowing = (...containers: string[]) => ({
 });
 const withResult = (address: string) => ({ config: { prevResult: { ips: [{ address: `${address}/24` }] } } });
 const deletes = () => writes(fixture.grid).filter((line) => line.startsWith('DELETE'));
+const everything = { isWhole: true, evenIfAlive: true };
+const conditions = async ({ socket }: Host) =>
+  (await askDaemon({ socket, method: 'operator/status', params: {} })).conditions;
+const last = async ({ socket }: Host, address: string) =>
+  (await askDaemon({ socket, method: 'operator/history', params: { address } })).holdings[0];
 const reports = (host: Host) => host.log.filter(({ message }) => message.includes('was altered on the grid'));
 /** GC does not judge what is younger than its own millisecond. */
 const later = () => new Promise((resolve) => setTimeout(resolve, 5));
@@ -54,11 +60,52 @@ describe.each([
     expect(held(grid)).toEqual(['10.0.0.1', address]);
     expect(deletes()).toEqual([]);
     expect(host.log.at(-1)).toMatchObject({
-      message: 'nothing to release: the reservation was removed or changed in the grid',
+      level: 'error',
+      message: 'the reservation of an ended attachment is not released: somebody has changed it on the grid',
       details: { address, now: expect.stringContaining('was changed in the grid and is n') },
     });
     expect(reports(host)).toHaveLength(1);
     expect(await host.add('c2')).not.toBe(address);
+  });
+
+  test.each([
+    ['restored', (address: string) => alter(address, { ...reservation, comment: mark })],
+    ['deleted', (address: string) => fixture.grid.remove(at(address)?._ref ?? '')],
+  ])('is a condition after a DEL, and in the history not returned before a person has %s it', async (_, putRight) => {
+    const { grid, host } = fixture;
+    const address = await host.add('c1');
+    alter(address, change);
+    await host.del('c1');
+    const altered = {
+      kind: 'reservation-altered',
+      subject: 'c1/eth0 in network net-1',
+      message: expect.stringMatching(`^${address} of c1/eth0 .* was changed in the grid .*: it is not released$`),
+      hint: expect.stringContaining(`let its comment be "${mark}" alone, with the match RESERVED, or delete it`),
+    };
+    expect(await conditions(host)).toMatchObject([altered]);
+    expect(await last(host, address)).toMatchObject({ releasedBy: 'DEL', returned: null });
+    await host.stop();
+    await host.start();
+    await expect.poll(() => conditions(host)).toMatchObject([altered]);
+    putRight(address);
+    await askDaemon({ socket: host.socket, method: 'operator/release', params: { ...everything, container: 'c1' } });
+    await expect.poll(() => conditions(host)).toEqual([]);
+    expect(held(grid)).toEqual(['10.0.0.1']);
+    expect((await last(host, address))?.returned).not.toBeNull();
+  });
+
+  test('of a living container is a condition until somebody restores it', async () => {
+    const { host } = fixture;
+    const address = await host.add('c1');
+    alter(address, change);
+    await host.stop();
+    await host.start();
+    expect(await errorOf(host.call('CHECK', 'c1', withResult(address)))).toMatchObject({ code: 104 });
+    const isHeld = { kind: 'reservation-altered', message: expect.not.stringContaining('not released') };
+    await expect.poll(() => conditions(host)).toMatchObject([isHeld]);
+    alter(address, { ...reservation, comment: mark });
+    await host.call('CHECK', 'c1', withResult(address));
+    expect(await conditions(host)).toEqual([]);
   });
 
   test('is left alone by GC, DEL and import of a host that has lost its state', async () => {

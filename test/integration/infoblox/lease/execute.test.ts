@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { Clock } from '../../../../src/infoblox/concurrency/clock.ts';
 import { reconcile } from '../../../../src/infoblox/lease/execute.ts';
-import { deleteInDoubt, lostPauseMs, startRelease } from '../../../../src/infoblox/lease/lease.ts';
+import { deleteInDoubt, personPauseMs, startRelease } from '../../../../src/infoblox/lease/lease.ts';
 import { aLease, momentAt, put } from '../../../fixture/a-lease.ts';
 import { inTime } from '../wapi/session-fixture.ts';
 import { type LeaseFixture, markOf, useLeases } from './lease-fixture.ts';
@@ -31,7 +31,7 @@ test('a live attachment whose address somebody else has by now is a line in the 
   const { now } = leases.deps.moment();
   const lease = await reconciled();
   expect(lease).toEqual(aLease(mark, { dueAt: expect.any(Number) as number }));
-  expect(lease?.dueAt).toBeGreaterThanOrEqual(now + lostPauseMs);
+  expect(lease?.dueAt).toBeGreaterThanOrEqual(now + personPauseMs);
   await reconciled();
   const { conditions } = leases.deps;
   expect(conditions.all()).toMatchObject([{ kind: 'reservation-lost', subject: 'c1/eth0 in network net-1' }]);

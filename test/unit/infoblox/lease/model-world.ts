@@ -7,6 +7,7 @@ import { ending, type Reason } from '../../../../src/infoblox/lease/endings.ts';
 import { asNobodys, without } from '../../../../src/infoblox/lease/execute.ts';
 import {
   answer,
+  awaitPerson,
   begin,
   bind,
   createInDoubt,
@@ -18,7 +19,6 @@ import {
   keepDoubt,
   type Lease,
   recheck,
-  reserveLater,
   settle,
   shownPhase,
 } from '../../../../src/infoblox/lease/lease.ts';
@@ -435,7 +435,7 @@ export class World {
       const { add } = how;
       if (add === undefined) {
         this.givenAway.add(mark);
-        apply((current) => reserveLater(current, { ...this.moment, askedAt }));
+        apply((current) => awaitPerson(current, { ...this.moment, askedAt }));
         return 'done';
       } else {
         // Lost for good: the attachment gets another one.

@@ -66,7 +66,7 @@ wanted and surplus     | -          -          -          -
 surplus                | remove     remove     look-again look-again
 the address of another | reassign   reassign   reassign   reassign
 in another view        | -          -          -          -
-altered                | forget     look-again forget     look-again
+altered                | refuse     look-again refuse     look-again
 shown, unconfirmed     | remove     remove     look-again look-again
 unconfirmed            | recreate   recreate   look-again look-again
 `;
