@@ -11,8 +11,8 @@ import type { DescribedReservation } from '../grid.ts';
 import { type Attachment, attachmentIn, attachmentKey, networkOf, type Origin, shortNetworkName } from '../mark.ts';
 import { type LeaseDeps, maxChangesAtOnce, maxStopMs } from './deps.ts';
 import { endAttachment, endLease } from './endings.ts';
-import { attemptTimeoutMs, reconcile, reconcileLocked } from './execute.ts';
-import type { Lease, LeaseIdentity } from './lease.ts';
+import { apply, attemptTimeoutMs, reconcile, reconcileLocked } from './execute.ts';
+import { type Lease, type LeaseIdentity, recheck } from './lease.ts';
 import { describe, isExactlyOurs } from './observe.ts';
 
 /** Releases of a lost host that are under way at once: half of the requests that may be, for containers start meanwhile. */
@@ -75,8 +75,11 @@ export async function collectGarbage(
     const either = AbortSignal.any([signal, stopping]);
     for await (const object of observer.list({ marks: { ...names.present, network }, view }, either)) {
       const { comment: mark, view: where, address } = object;
+      const lease = store.get(mark);
+      // A second object, as one that was removed and that a promoted master still has.
+      if (lease?.phase === 'bound' && lease.address !== address) apply(store, mark, (one) => recheck(one, clock.now()));
       // The address of a live attachment under a mark that nobody here knows: somebody has changed it.
-      if (store.get(mark) === undefined && store.boundAt(where, address, mark) !== undefined) observer.report(object);
+      if (lease === undefined && store.boundAt(where, address, mark) !== undefined) observer.report(object);
       else await judge({ mark, network: networkOf(mark), view: where, address });
     }
   } catch (error) {

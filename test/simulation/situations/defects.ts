@@ -107,6 +107,26 @@ export const defects: readonly Situation[] = [
       await comeToRest(site);
     },
   },
+  {
+    name: 'a promoted master still has what a container had before it came back and asked for another address: a GC removes it',
+    run: async () => {
+      const site = new Site({ lagMs: 60_000, mayLoseWrites: true });
+      const [c0 = ''] = await startAll(site, 0, 1);
+      await site.pass(60_000);
+      site.runtime(0).stop(0);
+      await site.pass(2_000);
+      site.members.failOver();
+      site.members.rejoin();
+      // The state has forgotten the container, so this ADD looks for nothing.
+      site.runtime(0).start(0, { again: true, requested: site.addressOf(12) });
+      await site.pass(2_000);
+      site.runtime(0).collect();
+      await site.pass(2_000);
+      const holders = holdersOf(site);
+      expect(Object.keys(holders).filter((address) => holders[address] === c0)).toEqual([site.addressOf(12)]);
+      await comeToRest(site, { needsCollection: true });
+    },
+  },
 ];
 
 const isLookAt = ({ url }: { readonly url: string }) => url.includes('ipv4addr=');
