@@ -96,4 +96,24 @@ export const blockSituations: readonly Situation[] = [
       await comeToRest(site);
     },
   },
+  {
+    name: 'somebody deletes a block that serves, and means it: it is forgotten when its host wants no more blocks and has nothing in it',
+    run: async () => {
+      const site = new Site({ blocks: 'all' });
+      await startAll(site, 0);
+      await site.pass(2 * minute);
+      site.runtime(0).start(1);
+      await site.pass(minute);
+      site.members.removeBlockByHand(site.blockAt(0) ?? expect.fail('no block'));
+      const { leases, keeper, conditions } = site.host(0).run ?? expect.fail('no daemon');
+      leases.blocks.release(true);
+      void keeper.lookAtAll();
+      await site.pass(minute);
+      expect(leases.store.blocks()).toHaveLength(1);
+      site.runtime(0).stop(1);
+      await site.pass(6 * minute);
+      expect([leases.store.blocks(), conditions()]).toEqual([[], []]);
+      await comeToRest(site);
+    },
+  },
 ];

@@ -72,7 +72,8 @@ export async function visit(
     const step = planBlock(block, lookOf(deps, block, shown), moment());
     if (step.impossible !== undefined)
       log.error('a block shows what cannot be', { block: mark, because: step.impossible });
-    if (step.kind === 'confirm' && isSurplus && blocks.leasesIn(block).length === 0) {
+    const isSeen = step.kind === 'confirm' || step.kind === 'stop';
+    if (isSeen && isSurplus && blocks.leasesIn(block).length === 0) {
       store.applyBlock(mark, (one) => one && drain(one));
     } else if (!(await carryOut(deps, { block, step, shown }, signal))) return;
   }
