@@ -66,8 +66,8 @@ export interface Lease extends LeaseIdentity, SandboxIdentity, Doubtful {
    */
   readonly owedSince: number | null;
   /**
-   * Until when it is kept, as the clock's `now`; null: it is not. A pending lease has that of the releasing one that it replaced: if its ADD
-   * fails, the address rests on.
+   * Until when it is kept, as the clock's `now`; null: it is not. A lease has that of the releasing one that it replaced, until it is bound
+   * to another address: if its ADD fails, or nobody is told the address, that rests on.
    */
   readonly restsUntil: number | null;
 }
@@ -128,7 +128,8 @@ export function begin(previous: Lease | undefined, beginning: Beginning, moment:
  */
 export function bind(lease: Lease, address: string, moment: Moment): Lease {
   if (lease.phase === 'releasing') return lease;
-  const bound = { ...lease, phase: 'bound', address, writtenAt: moment.now, restsUntil: null, attempts: 0 } as const;
+  const restsUntil = lease.address === address ? lease.restsUntil : null;
+  const bound = { ...lease, phase: 'bound', address, writtenAt: moment.now, restsUntil, attempts: 0 } as const;
   return scheduled(bound, moment);
 }
 

@@ -52,7 +52,9 @@ export class Observer {
 
   /** By its mark in its view and, if nothing is there that should be, in all views and at its address. */
   async #lookForMark(lease: Lease, signal: AbortSignal): Promise<Shown> {
-    const { mark, view, address } = lease;
+    const { mark, view } = lease;
+    // Of a pending lease it is the former address: this ADD has told none yet.
+    const address = lease.phase === 'pending' ? null : lease.address;
     const family = address === null ? (lease.family ?? undefined) : familyOf(address);
     const here = await this.#find(mark, { view, family }, signal);
     if (here.found.length > 0 || here.unconfirmed !== undefined) return here;

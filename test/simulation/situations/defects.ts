@@ -3,7 +3,7 @@ import { expect } from 'vitest';
 import type { HttpRequest } from '../grid-members.ts';
 import { comeToRest } from '../run.ts';
 import { plainSetup, Site } from '../site.ts';
-import { createOf, holdersOf, lookFor, type Situation, startAll, told } from './situation.ts';
+import { createOf, holdersOf, lookFor, markOf, type Situation, startAll, told } from './situation.ts';
 
 export const defects: readonly Situation[] = [
   {
@@ -124,6 +124,39 @@ export const defects: readonly Situation[] = [
       await site.pass(2_000);
       const holders = holdersOf(site);
       expect(Object.keys(holders).filter((address) => holders[address] === c0)).toEqual([site.addressOf(12)]);
+      await comeToRest(site, { needsCollection: true });
+    },
+  },
+  {
+    name: 'a container comes back while its address rests, and leaves before it is answered: the address rests on',
+    run: async () => {
+      const site = new Site({ cooldownMs: 45_000 });
+      const [c0 = ''] = await startAll(site, 0);
+      const address = told(site, c0);
+      site.runtime(0).stop(0);
+      await site.pass(2_000);
+      site.runtime(0).start(0, { again: true, way: 'unread' });
+      await site.pass(2_000);
+      site.runtime(0).start(1);
+      await site.pass(2_000);
+      expect(told(site, 'host-0-1-1')).not.toBe(address);
+      await comeToRest(site);
+    },
+  },
+  {
+    name: 'somebody alters a reservation while it rests, and its container comes back: it gets another address',
+    run: async () => {
+      const site = new Site({ cooldownMs: 45_000 });
+      const [c0 = ''] = await startAll(site, 0);
+      const address = told(site, c0);
+      site.runtime(0).stop(0);
+      await site.pass(2_000);
+      const object = site.members.contents.fixedAddresses().find(({ ipv4addr }) => ipv4addr === address);
+      site.members.byHand('PUT', object?._ref ?? '', { comment: `${markOf(c0)} - ask first` });
+      site.runtime(0).start(0, { again: true });
+      await site.pass(2_000);
+      expect(told(site, c0)).not.toBe(address);
+      site.members.byHand('DELETE', object?._ref ?? '');
       await comeToRest(site, { needsCollection: true });
     },
   },

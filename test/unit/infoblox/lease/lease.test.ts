@@ -339,13 +339,17 @@ describe('a cool-down', () => {
     expect(startRelease(lease, 'GC', noon).restsUntil).toBe(now + minute);
   });
 
-  test('goes on when an ADD of the same attachment comes and fails, and ends when that has its address', () => {
+  test('goes on when an ADD of the same attachment comes and fails, or has its address and is not answered', () => {
     const again = begin(resting, { ...beginning, cooldownMs: 10 * minute }, later(minute));
     expect(abandon(again, 'unfinished', later(2 * minute))).toMatchObject({ dueAt: resting.dueAt });
     expect(abandon(again, 'unfinished', later(20 * minute))).toMatchObject({ dueAt: now + 20 * minute });
     const bound = bind(again, '10.0.0.2', later(minute));
-    expect(bound).toMatchObject({ restsUntil: null, dueAt: null });
+    expect(bound.dueAt).toBeNull();
+    expect(startRelease({ ...bound, callers: '' }, 'undelivered', later(3 * minute))).toMatchObject({
+      dueAt: resting.dueAt,
+    });
     expect(startRelease(bound, 'DEL', later(3 * minute)).restsUntil).toBe(now + 13 * minute);
+    expect(bind(again, '10.0.0.3', later(minute)).restsUntil).toBeNull();
   });
 
   test('is that of the last ADD', () => {
