@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(HOST_PATH)
 .DEFAULT_GOAL := help
 # Whatever -j says: all of them work in dist/.
 .NOTPARALLEL:
-.PHONY: help setup npm-packages host-packages build-packages demo-packages check test unit simulation integration e2e build demo simulator simulate soak bench pictures image aci install uninstall package release clean
+.PHONY: help setup npm-packages host-packages build-packages demo-packages check test unit simulation integration e2e build demo simulator simulate mutations soak bench pictures image aci install uninstall package release clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -75,6 +75,9 @@ soak: npm-packages ## the long chaos run: OPERATIONS=100000, SEED=...
 
 simulate: npm-packages ## the core in virtual time, with troubles: SEEDS=100000, SEED=1; SCENARIO=fleet for a site that boots
 	@SEEDS='$(or $(SEEDS),500)' SEED='$(or $(SEED),1)' SCENARIO='$(or $(SCENARIO),seeds)' node test/simulation/main.ts
+
+mutations: npm-packages ## take safety conditions out of the source one by one: each time a test has to fail
+	@node test/mutations.ts
 
 bench: demo-packages build ## what it costs: start-up, requests, latency
 	node bench/main.ts

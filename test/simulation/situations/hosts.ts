@@ -2,6 +2,7 @@
 import { expect } from 'vitest';
 import { hostMark } from '../../../src/infoblox/mark.ts';
 import { cluster } from '../daemon-run.ts';
+import type { HttpRequest } from '../grid-members.ts';
 import { comeToRest } from '../run.ts';
 import { plainSetup, Site } from '../site.ts';
 import { aDelete, arrivals, holdersOf, lookFor, type Situation, startAll, told } from './situation.ts';
@@ -32,6 +33,27 @@ export const hosts: readonly Situation[] = [
           }
         }
       }
+    },
+  },
+  {
+    name: 'a place below the network that a host is confirming becomes free, and another host makes one there: they agree on one',
+    run: async () => {
+      const site = new Site({ hosts: 2, setup: { ...plainSetup, place: 'by name', view: 'blue' } });
+      await startAll(site);
+      const inItsPlace = { network: '10.0.0.0/26', network_view: 'blue', comment: 'a person' };
+      const { body: person } = site.members.byHand('POST', 'network', inItsPlace);
+      const isNetwork = (wanted: string, host: string) => (request: HttpRequest, client: string) =>
+        request.method === wanted && request.url.includes('/network') && client.startsWith(host);
+      site.arrange(isNetwork('POST', 'host-0.'), { fate: 'slow', ms: 1_000 });
+      site.arrange(isNetwork('PUT', 'host-1.'), { fate: 'slow', ms: 2_000 });
+      site.runtime(0).start(0);
+      await site.pass(300);
+      site.runtime(1).start(0);
+      await site.pass(500);
+      site.members.byHand('DELETE', JSON.parse(person));
+      await site.pass(minute);
+      expect([site.ledger.live.size, networksOf(site).map(({ network }) => network)]).toEqual([2, ['10.0.0.64/26']]);
+      await comeToRest(site);
     },
   },
   {
