@@ -99,6 +99,15 @@ export function describeReservation(
   return { name, attributes: { ...ofVm, ...Object.fromEntries(ofWorkload), ...ofNetwork(network) } };
 }
 
+/** The one that holds the pod of a reservation. */
+export const podAttribute = orchestrated.pod;
+
+/** Returns those of the reservations of a pod. @param name `namespace/pod`, or the pod alone */
+export function ofPod(name: string): Attributes {
+  const [pod = '', namespace] = name.split('/').reverse();
+  return { [podAttribute]: pod, ...(namespace === undefined ? {} : { [orchestrated.namespace]: namespace }) };
+}
+
 /** Returns the one that says when a reservation was made. @param now milliseconds since 1970 */
 export function reservedAt(now: number): Attributes {
   return { [reservedAtAttribute]: new Date(now).toISOString() };

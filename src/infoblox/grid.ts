@@ -135,7 +135,7 @@ export interface ReservationFilter {
    * Of networks of these families, if no network is named; if left out, of those of which this host has asked for addresses, IPv4
    * always. Of another one there is nothing where this user may not see it.
    */
-  readonly families?: readonly Family[];
+  readonly families?: readonly Family[] | undefined;
   readonly view?: string | undefined;
   readonly confirm?: boolean;
 }
@@ -171,9 +171,9 @@ export interface Grid {
   /** Lists reservations, however many, while they come. A list that cannot be read to its end ends with an error. */
   list(filter: ReservationFilter, signal: AbortSignal): AsyncIterable<Reservation>;
 
-  /** As `list`. @param filter `attributes`: that they have; none where the grid does not define them */
+  /** As `list`. @param filter `attributes`: that they have; none where the grid does not define them; `address`: where they are */
   listDescribed(
-    filter: ReservationFilter & { readonly attributes?: Attributes },
+    filter: ReservationFilter & { readonly attributes?: Attributes; readonly address?: string },
     signal: AbortSignal,
   ): AsyncIterable<DescribedReservation>;
 

@@ -31,6 +31,8 @@ const maxInterfaceLength = 15;
 const maxLengths = { cluster: 32, node: 47, network: 40, containerId: 64 };
 /** The same of a container ID where the word of a set follows: ` set=15`. */
 const maxIdLengthInSet = 57;
+/** Characters of a container ID that stand in each of its marks, however it is shortened. */
+const maxBeginning = maxIdLengthInSet - 17;
 
 /**
  * Writes the mark of an attachment: one line, the same for the same attachment at all times, at most 256 characters.
@@ -68,9 +70,7 @@ export function attachmentKey(mark: string): string {
 /** Shortens a container ID, also one that has been shortened less: its hash stays that of the whole. */
 function shortIdInSet(containerId: string): string {
   const [start = '', hash] = containerId.split('~');
-  return hash === undefined
-    ? shorten(containerId, maxIdLengthInSet)
-    : `${start.slice(0, maxIdLengthInSet - 17)}~${hash}`;
+  return hash === undefined ? shorten(containerId, maxIdLengthInSet) : `${start.slice(0, maxBeginning)}~${hash}`;
 }
 
 /** Writes what the marks of all attachments of one host begin with. */
@@ -83,22 +83,25 @@ export interface MarkFilter extends Partial<Origin> {
   readonly network?: string;
   /** Attachments if absent. */
   readonly of?: 'attachments' | 'blocks';
+  /** What the container ID of an attachment begins with. */
+  readonly container?: string;
 }
 
-/** Writes the words that such marks begin with; one that ends with `=` stands for any with that key. */
-export function firstWords({ of = 'attachments', ...filter }: MarkFilter): string[] {
+/** Writes the words that such marks begin with; one that ends with `=` stands for any with that key, the last for all that begin so. */
+export function firstWords({ of = 'attachments', container = '', ...filter }: MarkFilter): string[] {
   const words = (['cluster', 'node', 'network'] as const).map(
     (key) => `${key}=${shorten(filter[key] ?? '', maxLengths[key])}`,
   );
-  return ['infoblox-cni', ...words, of === 'blocks' ? 'block=' : 'container='];
+  return ['infoblox-cni', ...words, of === 'blocks' ? 'block=' : `container=${container.slice(0, maxBeginning)}`];
 }
 
 /** Tells whether a comment begins as such marks do. */
 export function beginsAs(comment: string, filter: MarkFilter): boolean {
   const words = comment.split(' ');
-  const isAs = (word: string, index: number) =>
-    word.endsWith('=') ? words[index]?.startsWith(word) : words[index] === word;
-  return firstWords(filter).every(isAs);
+  return firstWords(filter).every((word, index, all) => {
+    const isBeginning = word.endsWith('=') || index === all.length - 1;
+    return isBeginning ? words[index]?.startsWith(word) : words[index] === word;
+  });
 }
 
 /** Whose a block is: a range of addresses that a host keeps for its containers. */

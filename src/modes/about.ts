@@ -39,6 +39,7 @@ To run the daemon, call it as infoblox-cni-daemon: a link of that name to this f
 export const commandSummaries = {
   status: 'Is this host well: grid, conditions, networks, leases',
   leases: 'Who holds which address, and who held one',
+  whois: 'Who has an address, which addresses a pod or a container has, on whichever host',
   doctor: 'Check host, grid and network configurations, and say how to repair what is wrong',
   'check-config': 'Check flags, their files and network configurations, without the grid',
   gc: 'Release the addresses of containers that are proven dead',

@@ -172,8 +172,10 @@ const History = v.object({
 
 const leaseFilter = v.object({
   network: v.optional(text),
-  /** Container ID, or at least its first characters. */
+  /** The first characters of a container ID. */
   container: v.optional(text),
+  /** An address, a pod or another workload by its name, a container by its ID or the first characters of it: the first that is met. */
+  who: v.optional(text),
   address: v.optional(text),
   phase: v.optional(phase),
 });
@@ -183,6 +185,36 @@ const releasedLeases = v.object({
   leases: v.array(LeaseRecord),
   /** What was left alone, and why. */
   kept: v.array(v.object({ lease: LeaseRecord, why: text })),
+  /** Leases of all containers that may be meant, if there are several: nothing is released then. */
+  ambiguous: v.array(LeaseRecord),
+});
+
+/** An address that the grid keeps. */
+const Holder = v.object({
+  address: text,
+  view: text,
+  comment: text,
+  /** Of the workload, as the grid has it. */
+  name: text,
+  /** The attachment that has it, and its host; null if no container of this driver has, or somebody has altered its reservation. */
+  attachment: v.nullable(v.object({ cluster: text, node: text, network: text, containerId: text, ifName: text })),
+  /** What it is instead of a reservation; null if it is one. */
+  altered: maybeText,
+  /** Null if the grid does not say. */
+  reservedAt: v.nullable(time),
+});
+
+const Whois = v.object({
+  /** Of this host. */
+  leases: v.array(LeaseRecord),
+  /** On whichever host. */
+  holders: v.array(Holder),
+  /** What the grid says, in its words, of an address that is reserved for nobody. */
+  uses: v.array(v.object({ view: text, network: text, status: text, types: v.array(text), names: v.array(text) })),
+  /** Who had each address on this host last, and has it no more. */
+  last: v.array(Holding),
+  /** What could not be found out, and why. */
+  notes: v.array(text),
 });
 
 /** Blocks of addresses. */
@@ -222,11 +254,12 @@ export const operatorMethods = {
   'operator/status': { params: v.object({}), result: Status },
   'operator/probe': { params: v.object({}), result: probe },
   'operator/leases': { params: leaseFilter, result: v.object({ leases: v.array(LeaseRecord) }) },
+  'operator/whois': { params: v.object({ who: text }), result: Whois },
   'operator/history': { params: v.object({ address: text, at: v.optional(time) }), result: History },
   'operator/gc': { params: v.object({ dryRun: v.boolean() }), result: releasedLeases },
   'operator/release': {
-    /** `isWhole`: the ID is all of it, not its beginning. */
-    params: v.object({ container: text, isWhole: v.boolean(), network: v.optional(text), evenIfAlive: v.boolean() }),
+    /** `who`: as for `leases`; `isWhole`: not the first characters of an ID. */
+    params: v.object({ who: text, isWhole: v.boolean(), network: v.optional(text), evenIfAlive: v.boolean() }),
     result: releasedLeases,
   },
   'operator/host-reservations': { params: v.object({ host: text }), result: hostReservations },
@@ -251,6 +284,7 @@ export type History = v.InferOutput<typeof History>;
 export type Holding = v.InferOutput<typeof Holding>;
 export type BlockRecord = v.InferOutput<typeof BlockRecord>;
 export type LeaseRecord = v.InferOutput<typeof LeaseRecord>;
+export type Holder = v.InferOutput<typeof Holder>;
 export type HostReservation = v.InferOutput<typeof hostReservations>['reservations'][number];
 
 /** How far a long work has come. */

@@ -12,6 +12,8 @@ export interface Column<Row> {
   readonly align?: 'right';
   /** Never shortened. */
   readonly isWhole?: true;
+  /** On a terminal that is too narrow: left out before anything is shortened, the rightmost first; or shortened when all others are. */
+  readonly whenNarrow?: 'left out' | 'shortened last';
 }
 
 /** One of a list: what it is, what is said of it, and what to do about it. */
@@ -115,10 +117,14 @@ export function leaseColumns(now: number, leases: readonly LeaseRecord[]): reado
     { title: 'ADDRESS', cell: ({ address }) => address ?? '-', isWhole: true },
     { title: 'PHASE', cell: (lease) => phaseText(lease, now), isWhole: true },
     ...(leases.some(({ inBlock }) => inBlock) ? [source] : []),
-    { title: 'NETWORK', cell: ({ network }) => network },
-    { title: 'VIEW', cell: ({ view }) => view },
-    { title: 'CONTAINER', cell: ({ containerId }) => containerId },
-    { title: 'WORKLOAD', cell: ({ workload, containerId }) => (workload === containerId ? '-' : workload) },
+    { title: 'NETWORK', cell: ({ network }) => network, whenNarrow: 'left out' },
+    { title: 'VIEW', cell: ({ view }) => view, whenNarrow: 'left out' },
+    { title: 'CONTAINER', cell: ({ containerId }) => containerId, whenNarrow: 'shortened last' },
+    {
+      title: 'WORKLOAD',
+      cell: ({ workload, containerId }) => (workload === containerId ? '-' : workload),
+      whenNarrow: 'shortened last',
+    },
     { title: 'INTERFACE', cell: ({ ifName }) => ifName },
     { title: 'AGE', cell: ({ createdAt }) => (createdAt === null ? '-' : ago(createdAt, now)), align: 'right' },
     { title: 'SANDBOX', cell: ({ sandbox }) => sandbox, isWhole: true },

@@ -173,6 +173,19 @@ describe.skipIf(leftOut)('hosts that have addresses in the network of their cont
   });
 });
 
+describe.skipIf(leftOut)('whois on one host', () => {
+  test('tells of a container on another one, by its address and by its ID', async () => {
+    const [a, b] = [memberOf('host-a'), memberOf('host-b')];
+    const place = { name: 'net-5', subnet: '10.68.0.0/24', gateway: '10.68.0.1' };
+    const { address, container } = await start(b, netconf(b, 'macvlan', place));
+    for (const who of [address, container.id]) {
+      const { exitCode, stdout } = await a.host.command('whois', who);
+      const where = `${address} in network net-5, view default: container ${container.id}, eth0, on host host-b of cluster-1`;
+      expect([exitCode, stdout]).toEqual([0, expect.stringContaining(where)]);
+    }
+  });
+});
+
 describe.skipIf(leftOut)('a host that is lost', () => {
   test('has its addresses released by gc --host on another one, and no other host loses any', async () => {
     const [a, c] = [memberOf('host-a'), memberOf('host-c')];

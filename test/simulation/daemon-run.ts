@@ -257,7 +257,7 @@ export function startRun(world: World, host: SimHost, client: string): DaemonRun
       return answered(collectGarbage(leases, { network, view: config().view, valid }, signals).then(() => undefined));
     },
     release: (container, { evenIfAlive }) => {
-      const request = { container, isWhole: true, evenIfAlive };
+      const request = { who: container, isWhole: true, evenIfAlive };
       return answered(
         releaseHandler(leases)
           .run(request, person)

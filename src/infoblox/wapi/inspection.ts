@@ -23,6 +23,14 @@ export interface License {
   readonly status: string;
 }
 
+const texts = v.optional(v.pipe(v.array(text), v.maxLength(1_000)), []);
+const UseSchema = v.object({ network: text, network_view: text, status: text, types: texts, names: texts });
+
+/** What the grid says of an address, in its words: `UNUSED`, `USED`; of `HOST`, `LEASE` and the like; by these names of objects. */
+export interface AddressUse extends Pick<v.InferOutput<typeof UseSchema>, 'network' | 'status' | 'types' | 'names'> {
+  readonly view: string;
+}
+
 /** Results that are looked at of a list that is not read to its end. */
 const maxResults = 1_000;
 
@@ -62,6 +70,13 @@ export class GridInspection {
   seesUse(address: string, view: string, signal: AbortSignal): Promise<boolean> {
     const query = { ip_address: address, network_view: view, _return_fields: 'status' };
     return this.#seesAny({ path: `ipv${familyOf(address)}address`, query }, signal);
+  }
+
+  /** Says what the grid knows of an address, in each view that has a network with it. */
+  async usesOf(address: string, signal: AbortSignal): Promise<AddressUse[]> {
+    const query = { ip_address: address, _return_fields: 'network,network_view,status,types,names' };
+    const found = await this.#list({ path: `ipv${familyOf(address)}address`, query }, UseSchema, signal);
+    return found.map(({ network_view: view, ...use }) => ({ view, ...use }));
   }
 
   /** Yields the definitions of extensible attributes that this user may see. @throws as `searchPages` */

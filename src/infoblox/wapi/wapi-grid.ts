@@ -1,6 +1,6 @@
 /** The grid over WAPI: each verb of the port is one kind of request, or a few. */
-import { type Cidr, compareAddresses, type Interval, intersect, overlaps, spanOf } from '../address.ts';
-import { type Attributes, ofNetwork, reservedAt } from '../attributes.ts';
+import { type Cidr, compareAddresses, familyOf, type Interval, intersect, overlaps, spanOf } from '../address.ts';
+import { ofNetwork, reservedAt } from '../attributes.ts';
 import { type GridError, hasReason } from '../errors.ts';
 import type {
   AddressSource,
@@ -82,12 +82,13 @@ export class WapiGrid implements Grid {
   }
 
   listDescribed(
-    filter: ReservationFilter & { readonly attributes?: Attributes },
+    { address, ...filter }: Parameters<Grid['listDescribed']>[0],
     signal: AbortSignal,
   ): AsyncIterable<DescribedReservation> {
     const { confirm, attributes = {} } = filter;
-    const query = scope(filter);
-    const found = this.#families.search(filter, ({ describedReservation }) => {
+    const families = address === undefined ? filter.families : [familyOf(address)];
+    const found = this.#families.search({ ...filter, families }, ({ describedReservation, address: field }) => {
+      const query = { ...scope(filter), ...(address !== undefined && { [field]: address }) };
       return this.#attributed.list({ ...describedReservation, query, confirm, attributes }, signal);
     });
     return matching(found, filter);

@@ -21,6 +21,7 @@ import {
   releaseHostHandler,
 } from './operator/release.ts';
 import { hostPage, operatorStatusHandler } from './operator/status.ts';
+import { whoisHandler } from './operator/whois.ts';
 import { probeHandler } from './probes.ts';
 import { ReleaseNotes } from './rpc/release-notes.ts';
 import type { Handlers, Request } from './rpc/request.ts';
@@ -80,6 +81,7 @@ export function buildCalls({ options, store, access, core, metrics, tracing, rec
     'operator/status': operatorStatusHandler(status),
     'operator/probe': probeHandler(conditions),
     'operator/leases': leasesHandler(leases),
+    'operator/whois': whoisHandler({ leases, store, inspection: access.inspection }),
     'operator/history': historyHandler(store),
     'operator/gc': gcByHandHandler(leases),
     'operator/release': releaseHandler(leases),

@@ -11,10 +11,12 @@ import { leases } from './commands/leases.ts';
 import { release } from './commands/release.ts';
 import { status } from './commands/status.ts';
 import { supportBundle } from './commands/support-bundle.ts';
+import { whois } from './commands/whois.ts';
 
 export const commands: Readonly<Record<CommandName, Command>> = {
   status,
   leases,
+  whois,
   doctor,
   'check-config': checkConfig,
   gc,

@@ -196,24 +196,85 @@ describe('release', () => {
   test('wants an ID that means one container', async () => {
     await host.add('container-1');
     await host.add('container-2');
-    const { exitCode, stderr } = await host.command('release', 'container');
-    expect([exitCode, stderr]).toEqual([
-      1,
-      expect.stringMatching(/"container" is the beginning of 2 container IDs: container-1, container-2\. Name more/),
-    ]);
+    const { exitCode, stdout } = await host.command('release', 'container');
+    const head = '"container" may mean several containers: name one of them, or its address\nADDRESS ';
+    expect([exitCode, stdout]).toEqual([1, expect.stringContaining(head)]);
+    expect(stdout.match(/^10\.0\.0\.\d .* container-\d /gm)).toHaveLength(2);
     expect(containers().length).toBe(2);
     await host.add('con');
     const inDoubt = await host.command('release', 'co');
     expect([inDoubt.exitCode, inDoubt.stderr]).toEqual([
       2,
-      expect.stringContaining('4 characters of the ID, or all of'),
+      expect.stringContaining('no container or pod is called co: name at least 4 characters of an ID'),
     ]);
     expect((await host.command('release', 'con', '--network=net-7')).stderr).toMatch(
-      /holds no address of a container con in network net-7\. See/,
+      /holds no address of con in network net-7\. See/,
     );
     expect((await host.command('release', 'con')).stdout).toMatch(/^releasing 1 address\n/);
     await until('the address is back', () => containers().length === 2);
-    expect((await host.command('release', 'another')).stderr).toMatch(/holds no address of a container another\. See/);
+    expect((await host.command('release', 'another')).stderr).toMatch(/holds no address of another\. See/);
+  });
+});
+
+describe('an address, a pod or a container', () => {
+  const pod = (name: string) => ({ args: `K8S_POD_NAMESPACE=shop;K8S_POD_NAME=${name}` });
+  const whois = (who: string) => host.command('whois', who);
+
+  test('names what leases lists and release ends, and of a name that means more ten are listed', async () => {
+    for (let n = 1; n <= 12; n += 1) await host.add(`container-${n}`, pod(n === 1 ? 'db' : 'web'));
+    const lines = async (command: string, who: string) =>
+      (await host.command(command, who)).stdout.split('\n').filter((line) => line.startsWith('10.0.0.'));
+    expect(await lines('leases', 'shop/web')).toHaveLength(11);
+    expect(await lines('leases', '10.0.0.3')).toEqual([expect.stringMatching(/ container-2 +shop\/web /)]);
+    expect(await lines('leases', 'container-1')).toEqual([expect.stringMatching(/ container-1 +shop\/db /)]);
+    const many = await host.command('release', 'web');
+    expect([many.exitCode, many.stdout]).toEqual([1, expect.stringMatching(/\n\.\.\. and 1 more\n$/)]);
+    expect(await lines('release', 'web')).toHaveLength(10);
+    expect(await lines('release', 'shop/db')).toEqual([expect.stringContaining(' container-1 ')]);
+    expect(await lines('release', '10.0.0.3')).toEqual([expect.stringContaining(' container-2 ')]);
+    await until('both are back', () => containers().length === 10);
+  });
+
+  test('is what whois takes: it says who has it, on this host or another, and who had it here last', async () => {
+    grid.add('extensibleattributedef', { name: 'Pod', type: 'STRING' });
+    grid.add('extensibleattributedef', { name: 'Namespace', type: 'STRING' });
+    const other = await new OperatorHost(grid, { node: 'host-b' }).start();
+    try {
+      await host.add('container-1', pod('web-1'));
+      await host.call('DEL', { containerId: 'container-1' });
+      await until('the address is back', () => containers().length === 0);
+      await host.add('container-2', pod('web-2'));
+      await other.add('container-3', pod('web-3'));
+      const mine = await whois('10.0.0.2');
+      expect([mine.exitCode, mine.stdout]).toEqual([
+        0,
+        expect.stringMatching(
+          /^10\.0\.0\.2 in network net-1, view default: shop\/web-2, container container-2, eth0, on this host, bound, sandbox unknown, since \S+Z \(\d+s\)\nbefore, here: 10\.0\.0\.2 was held by shop\/web-1 \(container container-1, network net-1, view default\) from \S+:\d\dZ until \S+:\d\dZ, released by DEL\n$/,
+        ),
+      ]);
+      const theirs =
+        /^10\.0\.0\.3 in network net-1, view default: shop\/web-3, container container-3, eth0, on host host-b of cluster-1\n$/;
+      for (const who of ['10.0.0.3', 'web-3', 'shop/web-3', 'container-3']) {
+        expect([who, (await whois(who)).stdout]).toEqual([who, expect.stringMatching(theirs)]);
+      }
+      const nobody = await whois('10.0.0.9');
+      expect([nobody.exitCode, nobody.stdout]).toEqual([
+        1,
+        'reserved for nobody; in network 10.0.0.0/24, view default, the grid calls it UNUSED\n',
+      ]);
+      expect((await whois('10.0.0.1')).stdout).toMatch(
+        /no container's; the grid keeps it for "infoblox-cni gateway of /,
+      );
+      expect((await whois('10.9.9.9')).stdout).toContain('the grid has no network with 10.9.9.9\n');
+    } finally {
+      await other.dispose();
+    }
+  });
+
+  test('without the attribute Pod is not found by its pod on other hosts, and whois says why', async () => {
+    expect((await whois('web-9')).stdout).toMatch(
+      /^neither this host nor the grid knows web-9\n.* does not define the attribute Pod/,
+    );
   });
 });
 
@@ -229,7 +290,8 @@ describe.runIf(process.getuid?.() === 0)('with real namespaces', () => {
       expect((await host.command('leases')).stdout).toMatch(/ alive$/m);
       expect((await host.command('gc')).stdout).toBe('nothing to release\n');
       const refused = await host.command('release', 'container-1');
-      expect([refused.exitCode, refused.stdout]).toEqual([1, expect.stringContaining('its sandbox is alive')]);
+      const why = 'its sandbox is alive. Stop the container, or take the address from it with --force.';
+      expect([refused.exitCode, refused.stdout]).toEqual([1, expect.stringContaining(why)]);
     } finally {
       ip('netns', 'del', name);
     }
@@ -285,12 +347,14 @@ test('a wrong command line is told with what was meant', async () => {
   };
   expect(await typed('statsu')).toMatch(/unknown command "statsu"; did you mean status\?/);
   expect(await typed('status', '--jso')).toMatch(/unknown flag --jso; did you mean --json\?\nTry .* status --help/);
-  expect(await typed('leases', 'c1')).toMatch(/unexpected argument "c1"/);
+  expect(await typed('status', 'c1')).toMatch(/unexpected argument "c1"/);
+  expect(await typed('leases', 'c1', '--history=10.0.0.2')).toMatch(/"c1" does not go with --history/);
+  expect(await typed('whois')).toMatch(/name an address, a pod or a container/);
   expect(await typed('leases', '--phase=bond')).toMatch(/--phase "bond" must be pending, bound, resting or releasing/);
-  expect(await typed('leases', '--address=10.0.0')).toMatch(/--address "10\.0\.0" must be an IPv4 address/);
+  expect(await typed('leases', '--address=10.0.0')).toMatch(/--address "10\.0\.0" must be an IP address/);
   expect(await typed('leases', '--container=')).toMatch(/flag --container needs a value/);
-  expect(await typed('leases', '--address=x=')).toMatch(/--address "x=" must be an IPv4 address/);
-  expect(await typed('leases', '--history=web-1')).toMatch(/--history "web-1" must be an IPv4 address/);
+  expect(await typed('leases', '--address=x=')).toMatch(/--address "x=" must be an IP address/);
+  expect(await typed('leases', '--history=web-1')).toMatch(/--history "web-1" must be an IP address/);
   expect(await typed('leases', '--history=10.0.0.2', '--phase=bound')).toMatch(/--phase does not go with --history/);
   expect(await typed('leases', '--original=t', '--network=net-1')).toMatch(/--network does not go with --original/);
   expect(await typed('leases', '--original=t', '--at=2026-01-02')).toMatch(/--at needs --history=ADDRESS/);

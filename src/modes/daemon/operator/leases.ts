@@ -1,6 +1,6 @@
 /** `leases` and `leases --history`: what the state has, lease by lease, and who held an address. */
 import { setImmediate as turn } from 'node:timers/promises';
-import { compareAddresses } from '../../../infoblox/address.ts';
+import { compareAddresses, parseAddress } from '../../../infoblox/address.ts';
 import type { Host } from '../../../infoblox/host.ts';
 import type { Blocks } from '../../../infoblox/lease/block/blocks.ts';
 import type { LeaseDeps } from '../../../infoblox/lease/deps.ts';
@@ -25,7 +25,39 @@ type LeaseFilter = OperatorParams<'operator/leases'>;
 
 /** Makes the handler of `leases`. */
 export function leasesHandler(deps: LeasesDeps): OperatorHandler<'operator/leases'> {
-  return { timeoutMs: 10_000, run: async (filter) => ({ result: { leases: await findLeases(deps, filter) } }) };
+  return {
+    timeoutMs: 10_000,
+    async run({ who, ...filter }) {
+      return {
+        result: { leases: who === undefined ? await findLeases(deps, filter) : await meant(deps, { who, ...filter }) },
+      };
+    },
+  };
+}
+
+/**
+ * Finds the leases that a name means: those of an address; else of a container, a pod or another workload of exactly that name; else of
+ * containers whose ID begins so.
+ * @param filter `isWhole`: not the last
+ */
+export async function meant(
+  deps: LeasesDeps,
+  { who, isWhole = false, ...filter }: LeaseFilter & { readonly who: string; readonly isWhole?: boolean },
+): Promise<LeaseRecord[]> {
+  const address = parseAddress(who);
+  if (address !== undefined) return findLeases(deps, { ...filter, address });
+  const all = await findLeases(deps, { ...filter, who });
+  const ways: ((lease: LeaseRecord) => boolean)[] = [
+    ({ containerId }) => containerId === who,
+    ({ workload }) => isNamed(workload, who),
+    () => !isWhole,
+  ];
+  return ways.map((way) => all.filter(way)).find(({ length }) => length > 0) ?? [];
+}
+
+/** By its name with the namespace or without. */
+function isNamed(workload: string, who: string): boolean {
+  return workload === who || workload.endsWith(`/${who}`);
 }
 
 /** Finds the leases that match, by network and address. */
@@ -48,7 +80,10 @@ function matches(lease: Lease, filter: LeaseFilter, now: number): boolean {
   if (filter.phase !== undefined && shownPhase(lease, now) !== filter.phase) return false;
   if (filter.network !== undefined && network !== shortNetworkName(filter.network)) return false;
   if (filter.address !== undefined && address !== filter.address) return false;
-  return filter.container === undefined || isOf(lease, filter.container);
+  if (filter.container !== undefined && !isOf(lease, filter.container)) return false;
+  return (
+    filter.who === undefined || isOf(lease, filter.who) || isNamed(workloadName(workloadOfLease(lease)), filter.who)
+  );
 }
 
 /** By the first characters of an ID: as the mark has it, which shortens a long one, or in full. */

@@ -13,7 +13,7 @@ import type { Fields } from '../../../infoblox/log.ts';
 import { attachmentKey, hostPrefix, type Origin, parseMark } from '../../../infoblox/mark.ts';
 import type { LeaseRecord, OperatorResult } from '../../operator-protocol.ts';
 import type { OperatorHandler } from '../rpc/request.ts';
-import { findLeases, leaseRecord } from './leases.ts';
+import { findLeases, leaseRecord, meant } from './leases.ts';
 
 /** Milliseconds. */
 const timeoutMs = 10_000;
@@ -24,17 +24,16 @@ const pageTimeoutMs = 600_000;
 
 type Released = OperatorResult<'operator/release'>;
 
-/** Makes the handler of `release`: all leases of a container, whether or not it is proven dead. */
+/** Makes the handler of `release`: all leases of a container or at an address, whether or not it is proven dead. */
 export function releaseHandler(deps: LeaseDeps): OperatorHandler<'operator/release'> {
   return {
     timeoutMs,
     changes: true,
-    async run({ container, isWhole, network, evenIfAlive }) {
-      const result: Released = { leases: [], kept: [] };
-      const begun = await findLeases(deps, { container, network });
-      const whole = begun.filter(({ containerId }) => containerId === container);
-      const leases = isWhole || whole.length > 0 ? whole : begun;
-      refuseAmbiguous(container, leases);
+    async run({ evenIfAlive, ...filter }) {
+      const leases = await meant(deps, filter);
+      const isAmbiguous = new Set(leases.map(({ containerId }) => containerId)).size > 1;
+      const result: Released = { leases: [], kept: [], ambiguous: isAmbiguous ? leases : [] };
+      if (isAmbiguous) return { result };
       for (const [key, [first]] of Map.groupBy(leases, ({ mark }) => attachmentKey(mark))) {
         if (first === undefined) continue;
         for (const { lease, ended } of endTogether(deps, first, { cause: 'release', evenIfAlive })) {
@@ -64,7 +63,7 @@ export function gcByHandHandler(deps: LeaseDeps): OperatorHandler<'operator/gc'>
     timeoutMs,
     changes: true,
     async run({ dryRun }) {
-      const result: Released = { leases: [], kept: [] };
+      const result: Released = { leases: [], kept: [], ambiguous: [] };
       const settle = every(maxChangesAtOnce, () => deps.store.durable());
       const found = await findLeases(deps, { phase: 'bound' });
       const gone = found.filter(({ sandbox }) => sandbox === 'gone');
@@ -86,15 +85,6 @@ export function gcByHandHandler(deps: LeaseDeps): OperatorHandler<'operator/gc'>
 function endTogether(deps: LeaseDeps, { mark }: LeaseRecord, reason: Reason, end: typeof endLease = endLease) {
   const leases = deps.store.ofAttachment(mark);
   return leases.map((one) => ({ lease: leaseRecord(one, deps), ended: end(deps, one, reason) }));
-}
-
-/** The first characters of an ID will do if they are those of one container. @throws CniError */
-function refuseAmbiguous(container: string, leases: readonly LeaseRecord[]): void {
-  const ids = [...new Set(leases.map(({ containerId }) => containerId))];
-  if (ids.length <= 1) return;
-  const named = `${ids.slice(0, 3).join(', ')}${ids.length > 3 ? ', ...' : ''}`;
-  const what = `"${container}" is the beginning of ${ids.length} container IDs: ${named}`;
-  throw new CniError(CniCode.invalidEnvironment, what, 'Name more of the ID.');
 }
 
 function namesOf({ leases }: Released): Fields {

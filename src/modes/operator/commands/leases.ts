@@ -1,5 +1,5 @@
 /** `leases`: who holds which address, who held one, and what the original driver has left. */
-import { isIPv4 } from 'node:net';
+import { parseAddress } from '../../../infoblox/address.ts';
 import { shownPhases } from '../../../infoblox/lease/lease.ts';
 import type { Original } from '../../../infoblox/lease/originals.ts';
 import { workloadName } from '../../../infoblox/workload.ts';
@@ -10,7 +10,7 @@ import type { Column } from '../../status-text.ts';
 import { CommandError, daemonPlace, defineCommand, gridFlags, json, type Outcome, text } from '../command.ts';
 import { askDaemon } from '../daemon-connection.ts';
 import type { GridSettings } from '../grid.ts';
-import { leaseTable, printedLines, table } from '../output/results.ts';
+import { leaseTable, printedLines, secondOf, table } from '../output/results.ts';
 import { showingProgress } from '../output/terminal.ts';
 
 const filter = {
@@ -31,9 +31,11 @@ const original = {
 };
 
 export const leases = defineCommand({
+  operands: '[ADDRESS|POD|CONTAINER]',
   examples: [
     ['leases', 'Everything that this host holds'],
     ['leases --phase=releasing', 'What is to go back to the grid'],
+    ['leases shop/web-1', 'What a pod holds: by its name, a container by the beginning of its ID, or an address'],
     ['leases --address=172.18.1.7 --json', 'Who has this address, for a program'],
     ['leases --history=172.18.1.7', 'Who has held this address in the last weeks'],
     ['leases --original=cluster-1', 'What the original driver has left on the grid'],
@@ -47,36 +49,48 @@ export const leases = defineCommand({
     Daemon: daemonPlace,
     'Infoblox grid, with --original': gridFlags,
   },
-  async run({ flags, socket, ...settings }) {
-    refuseMixture(flags);
-    for (const name of ['address', 'history'] as const) {
-      if (flags[name] !== '' && !isIPv4(flags[name])) {
-        throw new UsageError(`--${name} ${JSON.stringify(flags[name])} must be an IPv4 address`);
-      }
-    }
-    if (flags.history !== '') return showHistory(flags.history, flags.at, socket);
+  async run({ flags, operands: [who, ...more], socket, ...settings }) {
+    refuseMixture(flags, who);
+    if (more.length > 0) throw new UsageError('one address, pod or container at a time');
+    const { address, history } = {
+      address: readAddress('address', flags.address),
+      history: readAddress('history', flags.history),
+    };
+    if (history !== undefined) return showHistory(history, flags.at, socket);
     if (flags.original !== '') return showOriginals(flags.original, settings);
-    const { network, container, address } = flags;
+    const { network, container } = flags;
     const phase = shownPhases.find((name) => name === flags.phase);
     if (flags.phase !== '' && phase === undefined) {
       throw new UsageError(
         `--phase ${JSON.stringify(flags.phase)} must be ${shownPhases.slice(0, -1).join(', ')} or ${shownPhases.at(-1)}`,
       );
     }
-    const params = { network: network || undefined, container: container || undefined, address: address || undefined };
+    const params = { network: network || undefined, container: container || undefined, address, who };
     const found = await askDaemon({ socket, method: 'operator/leases', params: { ...params, phase } });
     return { value: found.leases, text: () => (found.leases.length === 0 ? 'no leases\n' : leaseTable(found.leases)) };
   },
 });
 
 /** Refuses flags of which one would have no effect beside the other. @throws UsageError */
-function refuseMixture(flags: Readonly<Record<keyof typeof filter | keyof typeof history | 'original', string>>): void {
+function refuseMixture(
+  flags: Readonly<Record<keyof typeof filter | keyof typeof history | 'original', string>>,
+  who: string | undefined,
+): void {
   if (flags.at !== '' && flags.history === '') throw new UsageError('--at needs --history=ADDRESS');
   const [other] = (['history', 'original'] as const).filter((name) => flags[name] !== '');
   if (other === undefined) return;
   const names = Object.keys({ ...filter, ...original }) as (keyof typeof filter | 'original')[];
   const useless = names.find((name) => name !== other && flags[name] !== '');
   if (useless !== undefined) throw new UsageError(`--${useless} does not go with --${other}`);
+  if (who !== undefined) throw new UsageError(`"${who}" does not go with --${other}`);
+}
+
+/** @returns it in canonical form; undefined if it was not given @throws UsageError */
+function readAddress(name: string, text: string): string | undefined {
+  const address = parseAddress(text);
+  if (address === undefined && text !== '')
+    throw new UsageError(`--${name} ${JSON.stringify(text)} must be an IP address`);
+  return address;
 }
 
 /**
@@ -108,30 +122,40 @@ export function readTime(text: string): number {
   throw new UsageError(`--at ${JSON.stringify(text)} must be a time such as 2026-01-02T15:04 or 2026-01-02T15:04:05Z`);
 }
 
+const note: Column<Holding> = {
+  title: 'NOTE',
+  cell: ({ overlaps }) => (overlaps ? 'its times contradict others: was the clock set?' : ''),
+};
+
 const holdingColumns: readonly Column<Holding>[] = [
   { title: 'FROM', cell: beginOf, isWhole: true },
-  { title: 'UNTIL', cell: ({ until }) => until ?? 'now', isWhole: true },
+  { title: 'UNTIL', cell: endOf, isWhole: true },
   { title: 'RELEASED BY', cell: ({ releasedBy }) => releasedBy ?? '-' },
-  { title: 'NETWORK', cell: ({ network }) => network },
-  { title: 'VIEW', cell: ({ view }) => view },
-  { title: 'CONTAINER', cell: ({ container }) => container },
-  { title: 'WORKLOAD', cell: (holding) => (nameOf(holding) === holding.container ? '-' : nameOf(holding)) },
-  { title: 'NOTE', cell: ({ overlaps }) => (overlaps ? 'its times contradict others: was the clock set?' : '') },
+  { title: 'NETWORK', cell: ({ network }) => network, whenNarrow: 'left out' },
+  { title: 'VIEW', cell: ({ view }) => view, whenNarrow: 'left out' },
+  { title: 'CONTAINER', cell: ({ container }) => container, whenNarrow: 'shortened last' },
+  {
+    title: 'WORKLOAD',
+    cell: (holding) => (nameOf(holding) === holding.container ? '-' : nameOf(holding)),
+    whenNarrow: 'shortened last',
+  },
 ];
 
 function allHolders(address: string, holdings: readonly Holding[], since: string): string {
-  if (holdings.length === 0) return printedLines([`nobody on this host has held ${address} since ${since}`]);
-  return `${table(holdingColumns, holdings)}nothing is known from before ${since}\n`;
+  if (holdings.length === 0) return printedLines([`nobody on this host has held ${address} since ${secondOf(since)}`]);
+  const columns = holdings.some(({ overlaps }) => overlaps) ? [...holdingColumns, note] : holdingColumns;
+  return `${table(columns, holdings)}nothing is known from before ${secondOf(since)}\n`;
 }
 
 const verbs = { held: 'was held', perhaps: 'was perhaps held', released: 'had been released, but not given back yet,' };
 
 function holdersThen(address: string, then: NonNullable<History['atTime']>, since: string): string {
-  const { at, holders, before, after } = then;
+  const { holders, before, after } = then;
+  const at = secondOf(then.at);
   const none =
-    Date.parse(at) >= Date.parse(since)
-      ? `at ${at} nobody on this host held ${address}; known since ${since}`
-      : `nothing is known about ${address} at ${at}: its history begins at ${since}`;
+    Date.parse(then.at) >= Date.parse(since)
+      ? `at ${at} nobody on this host held ${address}; known since ${secondOf(since)}`
+      : `nothing is known about ${address} at ${at}: its history begins at ${secondOf(since)}`;
   return printedLines([
     ...holders.map((holding) => `at ${at} ${address} ${verbs[holding.state]} by ${described(holding)}`),
     ...(holders.length === 0 ? [none] : []),
@@ -140,13 +164,18 @@ function holdersThen(address: string, then: NonNullable<History['atTime']>, sinc
   ]);
 }
 
-function described(holding: Holding): string {
-  const { container, network, view, until } = holding;
-  return `${nameOf(holding)} (container ${container}, network ${network}, view ${view}) from ${beginOf(holding)} until ${until ?? 'now'}`;
+/** Names who held an address, and for how long. */
+export function described(holding: Holding): string {
+  const { container, network, view } = holding;
+  return `${nameOf(holding)} (container ${container}, network ${network}, view ${view}) from ${beginOf(holding)} until ${endOf(holding)}`;
 }
 
 function beginOf({ from, recorded }: Holding): string {
-  return from ?? `before ${recorded}`;
+  return from === null ? `before ${secondOf(recorded)}` : secondOf(from);
+}
+
+function endOf({ until }: Holding): string {
+  return until === null ? 'now' : secondOf(until);
 }
 
 function nameOf({ container, ...names }: Holding): string {

@@ -1,11 +1,11 @@
 /**
- * `release`: the addresses of a container go back to the grid, as a DEL would have it; `release --blocks`: those that this host keeps
+ * `release`: the addresses of a container, however it is named, go back to the grid, as a DEL would have it; `release --blocks`: those that this host keeps
  * for its containers.
  */
 import { UsageError } from '../../daemon/config/command-line.ts';
 import { CommandError, daemonPlace, defineCommand, flag, json, type Outcome, text } from '../command.ts';
 import { askDaemon } from '../daemon-connection.ts';
-import { printedLines, releasedText } from '../output/results.ts';
+import { ambiguousText, printedLines, releasedText } from '../output/results.ts';
 
 const own = {
   network: text('', 'Only in this network, by its "name" in the configuration'),
@@ -20,27 +20,29 @@ const ofHost = {
 const minIdLength = 4;
 
 export const release = defineCommand({
-  operands: 'CONTAINER',
+  operands: 'ADDRESS|POD|CONTAINER',
   examples: [
     ['release 3f2b9c', 'Release what the container whose ID begins like this holds, if it is not alive'],
-    ['release 3f2b9c --network=net-1', 'The same in one network'],
+    ['release shop/web-1 --network=net-1', 'What a pod holds in one network'],
+    ['release 172.18.1.7', 'What the container with this address holds at that interface'],
     ['release --blocks', 'Give the blocks of this host back, before it leaves'],
   ],
   groups: { Release: own, 'Blocks of addresses': ofHost, Output: json, Daemon: daemonPlace },
-  async run({ flags: { network, force, blocks, undo }, operands: [container, ...more], socket }) {
-    if (blocks === true && container === undefined) return releaseBlocks(socket, undo === true);
+  async run({ flags: { network, force, blocks, undo }, operands: [who, ...more], socket }) {
+    if (blocks === true && who === undefined) return releaseBlocks(socket, undo === true);
     if (blocks === true || undo === true) throw new UsageError('--blocks names no container, and --undo goes with it');
-    if (container === undefined) throw new UsageError('name the container whose addresses are to be released');
+    if (who === undefined) throw new UsageError('name the container, the pod or the address that is to be released');
     if (more.length > 0) throw new UsageError('one container at a time');
-    const isWhole = container.length < minIdLength;
-    const params = { container, isWhole, evenIfAlive: force === true, network: network || undefined };
+    const isWhole = who.length < minIdLength;
+    const params = { who, isWhole, evenIfAlive: force === true, network: network || undefined };
     const value = await askDaemon({ socket, method: 'operator/release', params });
+    if (value.ambiguous.length > 0) return { value, text: () => ambiguousText(who, value.ambiguous), failed: true };
     if (value.leases.length + value.kept.length === 0) {
       if (isWhole && network === '')
-        throw new UsageError(`name at least ${minIdLength} characters of the ID, or all of it`);
+        throw new UsageError(`no container or pod is called ${who}: name at least ${minIdLength} characters of an ID`);
       const where = network === '' ? '' : ` in network ${network}`;
       const hint = 'see infoblox-cni-daemon leases for what it holds';
-      throw new CommandError(`this host holds no address of a container ${container}${where}`, hint);
+      throw new CommandError(`this host holds no address of ${who}${where}`, hint);
     }
     return { value, text: () => releasedText(value, 'releasing'), failed: value.leases.length === 0 };
   },

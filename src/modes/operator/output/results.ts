@@ -3,6 +3,7 @@ import type { LeaseRecord, OperatorResult } from '../../operator-protocol.ts';
 import { counted } from '../../quantity.ts';
 import { type Column, leaseColumns, type Writer } from '../../status-text.ts';
 import { columnsOf, folded, printable, printableLines, shortened } from '../../terminal-text.ts';
+import { whatToDo } from './terminal.ts';
 
 const gap = '  ';
 /** Characters below which a cell says nothing any more. */
@@ -13,27 +14,38 @@ export const timeName = /^(at|since|oldestRelease|\w+At)$/;
 
 /**
  * Makes a table with a line of titles, and no other lines, so that grep and awk take it, too; texts from outside are made printable.
- * In a pipe every text stands in full; on a terminal the widest are shortened until a line fits. Ends with a newline.
+ * In a pipe every text stands in full; on a terminal columns are left out and the widest shortened until a line fits. Ends with a newline.
  * @param available characters in a line of the terminal
  */
 export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[], available = columnsOf()): string {
-  const filled = columns.map(({ title, cell, isWhole = false, align }) => {
+  let shown = columns.map(({ title, cell, ...column }) => {
     const cells = [title, ...rows.map((row) => printable(cell(row)))];
-    return { cells, isWhole, align, width: cells.reduce((most, { length }) => Math.max(most, length), 0) };
+    return { ...column, cells, width: cells.reduce((most, { length }) => Math.max(most, length), 0) };
   });
-  const tooMany = () => filled.reduce((sum, { width }) => sum + width + gap.length, -gap.length) > available;
+  const tooMany = () => shown.reduce((sum, { width }) => sum + width + gap.length, -gap.length) > available;
   while (tooMany()) {
-    const [widest] = filled.filter(({ isWhole }) => !isWhole).sort((one, other) => other.width - one.width);
-    if (widest === undefined || widest.width <= minCell) break;
+    const dispensable = shown.findLast(({ whenNarrow }) => whenNarrow === 'left out');
+    if (dispensable === undefined) break;
+    shown = shown.filter((column) => column !== dispensable);
+  }
+  while (tooMany()) {
+    const [widest] = shown
+      .filter(({ isWhole, width }) => !isWhole && width > minCell)
+      .sort((one, other) => isLast(one) - isLast(other) || other.width - one.width);
+    if (widest === undefined) break;
     widest.width -= 1;
   }
   const lines = [undefined, ...rows].map((_, line) =>
-    filled.map(({ cells, width, align }) => {
+    shown.map(({ cells, width, align }) => {
       const text = shortened(cells[line] ?? '', width);
       return align === 'right' ? text.padStart(width) : text.padEnd(width);
     }),
   );
   return lines.map((cells) => `${cells.join(gap).trimEnd()}\n`).join('');
+}
+
+function isLast({ whenNarrow }: Pick<Column<unknown>, 'whenNarrow'>): number {
+  return whenNarrow === 'shortened last' ? 1 : 0;
 }
 
 /** Makes the table of leases. */
@@ -64,10 +76,29 @@ export const forTerminal: Writer<string> = {
  */
 export function releasedText({ leases, kept }: OperatorResult<'operator/release'>, verb: string): string {
   const count = `${verb} ${counted(leases.length, 'address', 'addresses')}\n`;
-  const left = kept.map(({ lease: { address, containerId }, why }) => {
-    return `kept ${address ?? 'a lease without address'} of ${containerId}: ${why}`;
+  const left = kept.map(({ lease: { address, containerId, phase }, why }) => {
+    const next =
+      phase === 'releasing'
+        ? 'it is tried again now; status says what is in its way'
+        : 'stop the container, or take the address from it with --force';
+    return whatToDo(`kept ${address ?? 'a lease without address'} of ${containerId}: ${why}`, next);
   });
   return `${leases.length === 0 ? 'nothing to release\n' : `${count}${leaseTable(leases)}`}${printedLines(left)}`;
+}
+
+/** Leases of which one at most is meant that are shown. */
+const maxShown = 10;
+
+/** Says what a name may mean. @param leases of several containers */
+export function ambiguousText(who: string, leases: readonly LeaseRecord[]): string {
+  const more = leases.length - maxShown;
+  const head = printedLines([`"${who}" may mean several containers: name one of them, or its address`]);
+  return `${head}${leaseTable(leases.slice(0, maxShown))}${more > 0 ? `... and ${more} more\n` : ''}`;
+}
+
+/** Writes a time to the second. @param time milliseconds since 1970, or as ISO 8601 writes it in UTC */
+export function secondOf(time: number | string): string {
+  return new Date(time).toISOString().replace(/\.\d+/, '');
 }
 
 /** Ends each line; texts from outside are made printable. */

@@ -88,7 +88,7 @@ describe.each([
     await host.start();
     await expect.poll(() => conditions(host)).toMatchObject([altered]);
     putRight(address);
-    await askDaemon({ socket: host.socket, method: 'operator/release', params: { ...everything, container: 'c1' } });
+    await askDaemon({ socket: host.socket, method: 'operator/release', params: { ...everything, who: 'c1' } });
     await expect.poll(() => conditions(host)).toEqual([]);
     expect(held(grid)).toEqual(['10.0.0.1']);
     expect((await last(host, address))?.returned).not.toBeNull();

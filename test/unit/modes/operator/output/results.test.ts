@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { jsonText, table, timeName } from '../../../../../src/modes/operator/output/results.ts';
 import { operatorMethods, time } from '../../../../../src/modes/operator-protocol.ts';
-import type { Column } from '../../../../../src/modes/status-text.ts';
+import { type Column, leaseColumns } from '../../../../../src/modes/status-text.ts';
+import { aLeaseRecord } from '../../../../fixture/a-status.ts';
 
 interface Row {
   readonly address: string;
@@ -44,6 +45,23 @@ describe('on a terminal that is narrower', () => {
       expect(Math.max(...at(width).map((line) => line.length))).toBeLessThanOrEqual(width);
     }
   });
+});
+
+test('at 80 columns leases leave out view and network first, and cut pod and container last', () => {
+  const lease = aLeaseRecord({
+    network: 'net-1',
+    view: 'default',
+    containerId: '3f2b9c7d8e1a'.repeat(5),
+    workload: 'production/checkout-7d9f8b6c5-x2x4z',
+    ifName: 'eth0123456789',
+  });
+  const [head = '', line = ''] = table(leaseColumns(Date.now(), [lease]), [lease], 80).split('\n');
+  expect(head).toMatch(/^ADDRESS +PHASE +CONTAINER +WORKLOAD +INT… +AGE +SANDBOX$/);
+  expect([line, line.length]).toEqual([
+    expect.stringMatching(/ 3f2b9c7d8e1a3f2\S*… +production\/check\S*… +eth… /),
+    expect.toSatisfy((n) => n <= 80),
+  ]);
+  expect(table(leaseColumns(Date.now(), [lease]), [lease], 170)).toMatch(/NETWORK/);
 });
 
 test('nothing in a cell commands the terminal', () => {

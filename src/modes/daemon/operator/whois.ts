@@ -1,0 +1,112 @@
+/** `whois`: who has an address, or which addresses a pod or a container has: by the state, and for all hosts by the grid. */
+import { families, parseAddress } from '../../../infoblox/address.ts';
+import { ofPod, podAttribute, reservedAtIn } from '../../../infoblox/attributes.ts';
+import { deadline } from '../../../infoblox/concurrency/clock.ts';
+import { GridError, hasReason } from '../../../infoblox/errors.ts';
+import type { DescribedReservation } from '../../../infoblox/grid.ts';
+import type { LeaseDeps } from '../../../infoblox/lease/deps.ts';
+import { holdings } from '../../../infoblox/lease/history.ts';
+import { describe, isExactlyOurs } from '../../../infoblox/lease/observe.ts';
+import type { SqliteLeaseStore } from '../../../infoblox/lease/store/sqlite-store.ts';
+import { parseMark } from '../../../infoblox/mark.ts';
+import type { GridInspection } from '../../../infoblox/wapi/inspection.ts';
+import type { Holder, OperatorResult } from '../../operator-protocol.ts';
+import type { OperatorHandler } from '../rpc/request.ts';
+import { meant } from './leases.ts';
+
+const timeoutMs = 60_000;
+/** Addresses whose history is looked at. */
+const maxHistories = 10;
+
+type Whois = OperatorResult<'operator/whois'>;
+type OnGrid = Pick<Whois, 'holders' | 'uses' | 'notes'>;
+
+interface WhoisDeps {
+  readonly leases: LeaseDeps;
+  readonly store: SqliteLeaseStore;
+  readonly inspection: GridInspection;
+}
+
+/** Makes the handler. What the grid does not say is a note. */
+export function whoisHandler({ leases, store, inspection }: WhoisDeps): OperatorHandler<'operator/whois'> {
+  return {
+    timeoutMs,
+    async run({ who }, { gone }) {
+      const signal = AbortSignal.any([gone, deadline(leases.clock, timeoutMs)]);
+      const [here, grid] = await Promise.all([
+        meant(leases, { who }),
+        onGrid({ grid: leases.grid, inspection }, who, signal).catch(asNote),
+      ]);
+      const addresses = new Set([parseAddress(who), ...here.map(({ address }) => address)]);
+      const last = [...addresses].slice(0, maxHistories).flatMap((address) => {
+        const ended = address ? holdings(store.history(address).entries).filter(({ until }) => until !== null) : [];
+        return ended.slice(0, 1);
+      });
+      return { result: { leases: here, last, ...grid } };
+    },
+  };
+}
+
+/** @throws what is no GridError */
+function asNote(error: unknown): OnGrid {
+  if (!(error instanceof GridError)) throw error;
+  return { holders: [], uses: [], notes: [`what other hosts have is not known: ${error.message}`] };
+}
+
+type Access = Pick<LeaseDeps, 'grid'> & { readonly inspection: GridInspection };
+
+/** Asks the grid, in all views. @throws GridError */
+async function onGrid({ grid, inspection }: Access, who: string, signal: AbortSignal): Promise<OnGrid> {
+  const address = parseAddress(who);
+  const byName = [
+    { attributes: ofPod(who), families },
+    { marks: { container: who }, families },
+  ];
+  const lists = (address === undefined ? byName : [{ address }]).map((filter) =>
+    Array.fromAsync(grid.listDescribed(filter, signal)),
+  );
+  const found = (await Promise.all(lists)).flat().map(holderOf);
+  const holders = [...new Map(found.map((one) => [`${one.view} ${one.address}`, one])).values()];
+  if (holders.length > 0) return { holders, uses: [], notes: [] };
+  return {
+    holders,
+    ...(await (address === undefined ? whyNoPod(inspection, signal) : usesOf(inspection, address, signal))),
+  };
+}
+
+function holderOf(one: DescribedReservation): Holder {
+  const { address, view, comment, name, attributes, isReserved } = one;
+  const { origin, attachment } = (isExactlyOurs(one) ? parseMark(comment) : undefined) ?? {};
+  return {
+    address,
+    view,
+    comment,
+    name,
+    attachment: origin && attachment ? { ...origin, ...attachment } : null,
+    altered: isReserved ? null : describe(one),
+    reservedAt: reservedAtIn(attributes),
+  };
+}
+
+/** What is at an address that is not reserved. Users with restricted rights may not see it. */
+async function usesOf(
+  inspection: GridInspection,
+  address: string,
+  signal: AbortSignal,
+): Promise<Omit<OnGrid, 'holders'>> {
+  try {
+    const uses = await inspection.usesOf(address, signal);
+    return { uses, notes: uses.length === 0 ? [`the grid has no network with ${address}`] : [] };
+  } catch (error) {
+    if (!hasReason(error, 'permission', 'rejected')) throw error;
+    return { uses: [], notes: [`reserved for nobody; whether something else uses it is not known: ${error.message}`] };
+  }
+}
+
+async function whyNoPod(inspection: GridInspection, signal: AbortSignal): Promise<Omit<OnGrid, 'holders'>> {
+  for await (const { name } of inspection.attributes(signal)) if (name === podAttribute) return { uses: [], notes: [] };
+  return {
+    uses: [],
+    notes: [`pods of other hosts are not found: the grid does not define the attribute ${podAttribute}`],
+  };
+}
