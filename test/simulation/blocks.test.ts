@@ -215,6 +215,15 @@ describe('a block of a host', () => {
     await expect(site.add('c1')).rejects.toMatchObject({ reason: 'unreachable' });
   });
 
+  test('does not become an hour old because the clock was set: a promoted master may not have it', async () => {
+    const site = await Site.serving({ blockValidityMs: 24 * hours });
+    site.hosts[0]?.setClock(2 * hours);
+    await site.pass(6 * minutes);
+    site.members.setUp(false);
+    await site.pass(11 * minutes);
+    await expect(site.add('c1')).rejects.toMatchObject({ reason: 'unreachable' });
+  });
+
   test('serves after a restart of the daemon once the grid has confirmed it to the new one', async () => {
     const site = await Site.serving();
     const [host] = site.hosts;

@@ -36,7 +36,7 @@ export interface BlockIdentity extends BlockPlace {
 
 export interface Block extends BlockIdentity, Doubtful {
   readonly phase: BlockPhase;
-  /** When this state began to take it, milliseconds since 1970; null: it did not, so that it never gives an address. */
+  /** When this state began to take it, as the clock's `now`; null: it did not, so that it never gives an address. */
   readonly takenAt: number | null;
   /** When an address of it was given last, or it was taken, milliseconds since 1970. */
   readonly usedAt: number;
@@ -55,7 +55,7 @@ export interface Block extends BlockIdentity, Doubtful {
 /** A block is about to be created. */
 export function take(identity: BlockIdentity, moment: Moment): Block {
   const { now, wall, window } = moment;
-  return { ...newBlock(identity), phase: 'taking', takenAt: wall, usedAt: wall, createInDoubtUntil: now + window.end };
+  return { ...newBlock(identity), phase: 'taking', takenAt: now, usedAt: wall, createInDoubtUntil: now + window.end };
 }
 
 /** A block of a host that is gone, or of a state of this one that was lost: to go back when it is empty. */

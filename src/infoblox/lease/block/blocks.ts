@@ -164,7 +164,7 @@ export class Blocks {
     if (this.areReleased || !store.isWhole || this.owedTooLong(block) !== undefined) return false;
     const { now, wall } = confirmation;
     const age = Math.max(clock.now() - now, clock.wall() - wall);
-    return age <= (wall - block.takenAt >= maxLossMs ? validityMs : Math.min(validityMs, maxUnsureMs));
+    return age <= (now - block.takenAt >= maxLossMs ? validityMs : Math.min(validityMs, maxUnsureMs));
   }
 
   /** When the grid was last seen to have it for this host alone, milliseconds since 1970; null: not in this run. */

@@ -28,7 +28,7 @@ const identity = { mark, network, view, cidr, first, size };
 describe('a block', () => {
   test('is taken with a create in doubt for all its time, also of its answer, and held only then', () => {
     const taken = take(identity, noon);
-    expect(taken).toMatchObject({ phase: 'taking', takenAt: noon.wall, createInDoubtUntil: noon.now + window.end });
+    expect(taken).toMatchObject({ phase: 'taking', takenAt: noon.now, createInDoubtUntil: noon.now + window.end });
     const later = momentAt(noon.now + 5_000);
     expect(blockCreateInDoubt(taken, later).createInDoubtUntil).toBe(later.now + window.end);
     expect(hold(taken)).toMatchObject({ phase: 'held', createInDoubtUntil: null });
