@@ -116,4 +116,27 @@ export const blockSituations: readonly Situation[] = [
       await comeToRest(site);
     },
   },
+  {
+    name: 'a host is renamed, and a person says elsewhere that the old name is gone: no block goes in which the host gives addresses',
+    run: async () => {
+      const site = new Site({ blocks: 'all', hosts: 2 });
+      await startAll(site, 0);
+      await site.pass(2 * minute);
+      const old = site.blockAt(0)?.comment;
+      site.host(0).rename('renamed');
+      site.host(0).restart();
+      await site.pass(2 * minute);
+      site.runtime(0).start(1);
+      await site.pass(3 * minute);
+      site.runtime(0).start(2);
+      site.runtime(0).stop(0);
+      await site.pass(minute);
+      site.runtime(1).gcOfHost('host-0');
+      await site.pass(2 * minute);
+      const ranges = site.members.contents.objects('range').map(({ comment }) => comment);
+      expect(ranges).not.toContain(old);
+      expect(ranges).toEqual([expect.stringContaining('node=renamed')]);
+      await comeToRest(site);
+    },
+  },
 ];

@@ -18,6 +18,7 @@ import {
   type BlockIdentity,
   blockCreateInDoubt,
   disowned,
+  drain,
   foreign,
   intervalOf,
   isOfSpec,
@@ -77,10 +78,17 @@ export class BlockKeeper {
   /** Goes on with what the last run left. */
   start(): void {
     this.#isStarted = true;
-    const { store } = this.#deps;
-    // A state that is not whole is a new one, or a copy of another: it may not know all that was given.
-    if (!store.isWhole)
-      for (const { mark } of store.blocks()) store.applyBlock(mark, (block) => block && disowned(block, this.#boot));
+    const { store, names } = this.#deps;
+    const isNamed = ({ mark }: Block) => beginsAs(mark, { ...names.present, of: 'blocks' });
+    for (const { mark } of store.blocks()) {
+      store.applyBlock(mark, (block) => {
+        if (block === undefined) return undefined;
+        // A state that is not whole is a new one, or a copy of another: it may not know all that was given.
+        if (!store.isWhole) return disowned(block, this.#boot);
+        // After a rename `gc --host` of the earlier name elsewhere would not see that it is in use.
+        return isNamed(block) ? block : drain(block);
+      });
+    }
     this.#wake();
   }
 

@@ -5,7 +5,7 @@ import { GridError, hasReason } from '../../errors.ts';
 import type { Grid, Occupant, Range } from '../../grid.ts';
 import type { Host } from '../../host.ts';
 import type { Log } from '../../log.ts';
-import { beginsAs, hostPrefix, parseBlockMark } from '../../mark.ts';
+import { beginsAs, parseBlockMark } from '../../mark.ts';
 import type { Moment } from '../doubt.ts';
 import type { FormerNames } from '../former-names.ts';
 import type { LeaseStore } from '../store/lease-store.ts';
@@ -89,13 +89,10 @@ function mustWait({ blocks, host }: VisitDeps, block: Block): boolean {
 }
 
 /** A host that was said to be gone lives if it has reserved anything since: its blocks are its own again. */
-async function hasReturned(
-  { grid, store, names, log }: VisitDeps,
-  block: Block,
-  signal: AbortSignal,
-): Promise<boolean> {
+async function hasReturned({ grid, store, log }: VisitDeps, block: Block, signal: AbortSignal): Promise<boolean> {
   const host = parseBlockMark(block.mark)?.origin;
-  if (host === undefined || hostPrefix(host) === hostPrefix(names.present) || block.takenAt !== null) return false;
+  // One that this host took, or a state of it that is lost.
+  if (host === undefined || block.takenAt !== null || block.bootId !== null) return false;
   for await (const { address } of grid.list({ marks: host, confirm: true }, signal)) {
     log.warn('a host that was said to be gone has addresses again: its block is left alone', {
       block: block.mark,
