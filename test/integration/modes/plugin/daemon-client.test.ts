@@ -4,9 +4,15 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { callDaemon, NoAnswer } from '../../../../src/modes/plugin/daemon-client.ts';
-import { acceptedFrame, answerFrame, newCallId, protocolVersion } from '../../../../src/modes/protocol.ts';
+import {
+  acceptedFrame,
+  answerFrame,
+  callTimeoutsMs,
+  newCallId,
+  protocolVersion,
+} from '../../../../src/modes/protocol.ts';
 import { type FakeDaemon, startFakeDaemon } from '../../../fixture/fake-daemon.ts';
 import { until } from '../../../fixture/host.ts';
 
@@ -100,25 +106,52 @@ test.each(['DEL', 'CHECK', 'GC', 'STATUS'])('a %s without a daemon does not wait
   expect(milliseconds).toBeLessThan(1_500);
 });
 
-test('a daemon that does not accept a call within three seconds hangs: it is waited for no longer', async () => {
-  fake = await startFakeDaemon(file, () => {});
-  const { asked, message, milliseconds } = await failureOf(ask('ADD'));
-  expect({ asked, message }).toEqual({
-    asked: true,
-    message: `the daemon at ${file} did not accept the call within 3 s`,
+describe('a daemon that is silent', () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   });
-  expect(milliseconds).toBeGreaterThan(2_900);
-  expect(milliseconds).toBeLessThan(4_500);
-});
+  afterEach(() => {
+    vi.restoreAllMocks();
+    vi.useRealTimers();
+  });
 
-test('a daemon that has accepted a call is waited for, but not much longer than it said', async () => {
-  fake = await startFakeDaemon(file, (socket) => {
-    socket.write(acceptedFrame(200));
+  /** @param accepted milliseconds that the daemon says it will take; undefined: it does not accept the call */
+  async function failureAfter(waitMs: number, asking: () => Promise<unknown>, accepted?: number) {
+    fake = await startFakeDaemon(file, (socket) => {
+      if (accepted !== undefined) socket.write(acceptedFrame(accepted));
+    });
+    const timers = vi.spyOn(globalThis, 'setTimeout');
+    const failure = failureOf(asking());
+    // One for the acceptance, one for the answer.
+    while (timers.mock.calls.length < (accepted === undefined ? 1 : 2)) await new Promise(setImmediate);
+    vi.advanceTimersByTime(waitMs - 1_000);
+    await new Promise(setImmediate);
+    expect(vi.getTimerCount()).toBe(1);
+    vi.advanceTimersByTime(1_000);
+    return failure;
+  }
+
+  test('does not accept a call within three seconds: it hangs, and is waited for no longer', async () => {
+    const message = `the daemon at ${file} did not accept the call within 3 s`;
+    expect(await failureAfter(3_000, () => ask('ADD'))).toMatchObject({ asked: true, message });
   });
-  const { asked, message, milliseconds } = await failureOf(ask('ADD', 60_000));
-  expect({ asked, message }).toEqual({ asked: true, message: `the daemon at ${file} did not answer in time` });
-  expect(milliseconds).toBeGreaterThan(5_000);
-  expect(milliseconds).toBeLessThan(7_000);
+
+  test.each([
+    ['ADD', 65_000],
+    ['DEL', 4_500],
+    ['CHECK', 15_000],
+    ['GC', 60_000],
+    ['STATUS', 5_000],
+  ] as const)('has accepted a call and never answers: a %s waits for %i ms', async (method, limit) => {
+    const message = `the daemon at ${file} did not answer in time`;
+    const asking = () => ask(method, callTimeoutsMs[method]);
+    expect(await failureAfter(limit, asking, 90_000)).toMatchObject({ asked: true, message });
+  });
+
+  test('has accepted a call: it is waited for five seconds longer than it said', async () => {
+    const message = `the daemon at ${file} did not answer in time`;
+    expect(await failureAfter(5_200, () => ask('ADD', 60_000), 200)).toMatchObject({ asked: true, message });
+  });
 });
 
 test('an answer that comes in pieces, together with the acceptance, is put together', async () => {
