@@ -222,8 +222,12 @@ async function recreate(deps: LeaseDeps, { lease, look }: Situation, signal: Abo
     apply(store, mark, (current) => createRefused(current, lease));
     if (lease.owedSince !== null) return afterRefusal(deps, { lease, why: error }, signal);
     if (!hasReason(error, 'conflict', 'missing', 'rejected')) throw error;
-    // It is there, or somebody else's: the host that says so accepts writes, and can be asked what it is.
-    if (look.unconfirmed !== undefined && error.reason === 'conflict') return { kind: 'go on', look: undefined };
+    // It is there, perhaps since the look, or somebody else's: the host that says so accepts writes, and can be asked what it is.
+    if (error.reason === 'conflict') {
+      const [holder] = await grid.at(address, view, signal);
+      const isItsOwn = holder?.isReserved === true && holder.comment === mark;
+      if (isItsOwn || look.unconfirmed !== undefined) return { kind: 'go on', look: undefined };
+    }
     if (phase === 'releasing') throw error;
     return { kind: 'lost', why: error };
   }

@@ -48,6 +48,17 @@ test('a live attachment whose address somebody else has by now is a line in the 
   expect(conditions.all()).toEqual([]);
 });
 
+test('a reservation that comes between the look and the create is not told as lost', async () => {
+  put(leases.store, aLease(mark, { dueAt: 1 }));
+  const answer = (body: string) => {
+    leases.reserve('c1', '10.0.0.2');
+    return body;
+  };
+  leases.grid.inject({ method: 'GET', skip: 2, effect: { kind: 'alter', answer } });
+  expect(await reconciled()).toMatchObject({ phase: 'bound', attempts: 0 });
+  expect([onTheGrid(), leases.log, leases.deps.conditions.all()]).toEqual([[['10.0.0.2', mark]], [], []]);
+});
+
 test('a release sends no delete while the state cannot be written, and one as soon as it can', async () => {
   leases.releasing('c1', '10.0.0.2');
   await leases.store.durable();
