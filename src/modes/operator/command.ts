@@ -88,8 +88,12 @@ export interface ServiceSettings {
   readonly env: NodeJS.ProcessEnv;
   /** Path of the daemon's socket. */
   readonly socket: string;
-  /** What is wrong with DAEMON_FLAGS of the environment file, of which nothing counts then; null: nothing. */
+  /** What is wrong with the environment file, of whose DAEMON_FLAGS nothing counts then; null: nothing. */
   readonly wrongFlags: string | null;
+  /** The environment file, with a word if it is absent. */
+  readonly environmentFile: string;
+  /** Where a flag of the daemon was set, in words. */
+  readonly sourceOf: (flag: keyof FlagValues & string) => string;
 }
 
 export interface Invocation<G extends Groups = Groups> extends ServiceSettings {
@@ -114,7 +118,7 @@ interface Definition<G extends Groups> {
   /** A command line, without the program's name, and what it does. */
   readonly examples: readonly (readonly [string, string])[];
   readonly groups: G;
-  /** Whether it can do without what DAEMON_FLAGS say. */
+  /** Whether it can do without what the environment file says. */
   readonly wrongFlags?: 'tolerated';
   /** @throws CommandError, UsageError, GridError or StartError */
   run(invocation: Invocation<G>): Promise<Outcome>;
@@ -156,19 +160,26 @@ export function defineCommand<const G extends Groups>(definition: Definition<G>)
 /**
  * Finds out what the daemon was told.
  * @param joined the flags of the command line
- * @throws UsageError for DAEMON_FLAGS that are wrong, unless that is tolerated
+ * @throws UsageError for an environment file that is wrong, unless that is tolerated
  */
 function settingsOf(joined: readonly string[], file: string, wrong?: 'tolerated'): ServiceSettings {
   const isNamed = joined.some((flag) => flag.startsWith('--environment-file='));
-  const { variables, daemonFlags } = readEnvironmentFile(file, isNamed ? 'required' : 'optional');
+  const { isThere, variables, daemonFlags, fault } = readEnvironmentFile(file, isNamed ? 'required' : 'optional');
   const over = joined.filter(isDaemonFlag);
   const env = { ...process.env, ...variables };
-  const wrongFlags = whatIsWrong(daemonFlags);
-  if (wrongFlags !== null && wrong === undefined) throw new UsageError(`DAEMON_FLAGS in ${file}: ${wrongFlags}`);
+  const wrongWords = whatIsWrong(daemonFlags);
+  const wrongFlags = fault === null ? wrongWords && `DAEMON_FLAGS in ${file}: ${wrongWords}` : `${file}: ${fault}`;
+  if (wrongFlags !== null && wrong === undefined) throw new UsageError(wrongFlags);
   const words = [...(wrongFlags === null ? daemonFlags : []), ...over];
   const values = parseFlags([...words, ...passwordFlag(parseFlags(words), env)]);
   const socket = socketFile(values['socket-dir'], values['driver-name']);
-  return { daemonFlags: values, env, socket, wrongFlags };
+  const environmentFile = `${file}${isThere ? '' : ' (absent)'}`;
+  const sourceOf = (flag: string) => {
+    const isIn = (some: readonly string[]) =>
+      joinFlags(some, daemon).joined.some((one) => one.startsWith(`--${flag}=`));
+    return isIn(over) ? 'command line' : wrongFlags === null && isIn(daemonFlags) ? 'DAEMON_FLAGS' : 'default';
+  };
+  return { daemonFlags: values, env, socket, wrongFlags, environmentFile, sourceOf };
 }
 
 /** @param flag `--name=value` */

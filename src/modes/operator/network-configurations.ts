@@ -1,5 +1,5 @@
 /** Network configurations in files: each use of this driver in a configuration or a list of plugins. */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { decodeConfig } from '../../cni/call.ts';
@@ -144,6 +144,35 @@ function usesOf(document: v.InferOutput<typeof NetworkFile>, driver: string): Re
   return entries.filter(({ ipam }) => ipam?.type === driver);
 }
 
+/** What the kernel takes as the name of an interface (dev_valid_name). */
+const deviceName = /^(?!\.{1,2}$)[^/:\s]+$/u;
+const maxDeviceBytes = 15;
+
+/**
+ * Judges the interfaces of this host that a main plugin is told to use.
+ * @returns what may be otherwise when a container starts
+ * @throws GridError for what cannot be
+ */
+function deviceRemarks(config: Readonly<Record<string, unknown>>, isThere = existsSync): string[] {
+  const { master = '', bridge = '' } = config;
+  for (const [key, name] of Object.entries({ master, bridge })) {
+    const isName =
+      typeof name === 'string' && (name === '' || deviceName.test(name)) && Buffer.byteLength(name) <= maxDeviceBytes;
+    if (isName) continue;
+    const hint = 'an interface has a name of at most 15 bytes, without blanks, "/" and ":"';
+    throw new GridError('invalid-spec', `${key} ${JSON.stringify(name)} cannot be an interface`, { hint });
+  }
+  const at = (name: unknown) => `/sys/class/net/${name}`;
+  if (bridge !== '' && isThere(at(bridge)) && !isThere(`${at(bridge)}/bridge`)) {
+    throw new GridError('invalid-spec', `bridge ${bridge} is an interface of this host that is no bridge`, {
+      hint: 'name another one',
+    });
+  }
+  return master === '' || isThere(at(master))
+    ? []
+    : [`its master ${master} is no interface of this host: no container starts until it is`];
+}
+
 function checkUse(file: string, config: Record<string, unknown>, options: Options): NetworkConfiguration[] {
   const netconf = parseNetconf(sentConfig('ADD', config), 'ADD');
   const sets = setsOf(netconf, options);
@@ -151,7 +180,9 @@ function checkUse(file: string, config: Record<string, unknown>, options: Option
     netconf.cniVersion,
     sets.map(([spec]) => familyOfSpec(spec)),
   );
-  const remarks = unknownKeys(netconf).map((key) => `ipam.${key} is not known and has no effect`);
+  const remarks = deviceRemarks(config);
+  const unknown = unknownKeys(netconf).map((key) => `ipam.${key} is not known and has no effect`);
+  remarks.push(...unknown);
   const { socketDir } = daemonPlace(config);
   if (socketDir !== options.socketDir) {
     remarks.push(

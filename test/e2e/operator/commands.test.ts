@@ -393,8 +393,9 @@ describe('check-config', () => {
     const flags = host.flags.filter((flag) => !flag.startsWith('--ssl-verify'));
     const fine = await host.type('check-config', good, listed, ...flags);
     expect([fine.exitCode, fine.stderr]).toEqual([0, '']);
+    const inForce = `grid 127.0.0.1 (command line), user ${grid.username} (command line), client certificate none, the grid's certificate unverified (default), from /etc/infoblox-cni/daemon.env (absent)`;
     expect(fine.stdout).toBe(
-      `${good}: network net-1 is fine\n${listed}: network net-1 is fine\nconfiguration accepted\n`,
+      `${inForce}\n${good}: network net-1 is fine\n${listed}: network net-1 is fine\nconfiguration accepted\n`,
     );
 
     const typo = write('typo.conf', host.config({ ipam: { gatway: '10.0.0.1', gateway: undefined } }));
@@ -402,7 +403,7 @@ describe('check-config', () => {
     const broken = join(host.directory, 'broken.conf');
     writeFileSync(broken, '{');
     const wrong = await host.type('check-config', typo, foreign, broken, '/nonexistent.conf', ...flags);
-    expect([wrong.exitCode, wrong.stdout]).toEqual([1, '']);
+    expect([wrong.exitCode, wrong.stdout]).toEqual([1, `${inForce}\n`]);
     expect(wrong.stderr).toMatch(/typo\.conf: unknown key ipam\.gatway .*did you mean ipam\.gateway/);
     expect(wrong.stderr).toMatch(/foreign\.conf: no plugin in it uses the IPAM plugin infoblox\./);
     expect(wrong.stderr).toMatch(/broken\.conf: the network configuration is not valid JSON\. Correct /);
@@ -421,5 +422,52 @@ describe('check-config', () => {
     const together = await host.type('check-config', good, second, ...flags);
     expect(together.exitCode).toBe(1);
     expect(together.stderr).toMatch(/give network net-1 two subnets, 10\.0\.0\.0\/24 and 10\.7\.0\.0\/24\. Give one /);
+
+    const device = (over: Record<string, unknown>) => write('device.conf', { ...host.config(), ...over });
+    expect(await host.type('check-config', device({ master: 'eth0 ' }), ...flags)).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringMatching(
+        /device\.conf: master "eth0 " cannot be an interface\. An interface has a name of /,
+      ),
+    });
+    expect((await host.type('check-config', device({ type: 'bridge', bridge: 'lo' }), ...flags)).stderr).toMatch(
+      /device\.conf: bridge lo is an interface of this host that is no bridge\. Name another one/,
+    );
+    expect(await host.type('check-config', device({ master: 'absent0' }), ...flags)).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringMatching(
+        /device\.conf: warning: its master absent0 is no interface of this host: no container/,
+      ),
+    });
+  });
+
+  test('says what will be in force and from where, warns where nobody logs in, and refuses a malformed file', async () => {
+    const file = join(host.directory, 'daemon.env');
+    const check = (text: string) => {
+      writeFileSync(file, text);
+      return host.type('check-config', `--environment-file=${file}`, `--state-dir=${host.stateDir}`);
+    };
+    expect(await check(`DAEMON_FLAGS='--grid-host=grid.example.com --wapi-username=cni'`)).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringMatching(
+        /^grid grid\.example\.com \(DAEMON_FLAGS\), user cni \(DAEMON_FLAGS\), .*, from .*daemon\.env\nconfiguration accepted\n$/,
+      ),
+    });
+    expect(await check('')).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringMatching(
+        /^grid 192\.168\.124\.200 \(default\), user none, .*\nwarning: neither --wapi-username nor .*\nconfiguration accepted\n$/,
+      ),
+    });
+    const typo = await check('DAEMON_FLAG=--grid-host=x');
+    expect([typo.exitCode, typo.stderr]).toEqual([
+      2,
+      expect.stringMatching(/daemon\.env: line 1: unknown variable DAEMON_FLAG; did you mean DAEMON_FLAGS\?/),
+    ]);
+    const open = await check("DAEMON_FLAGS='--grid-host=x");
+    expect([open.exitCode, open.stderr]).toEqual([
+      2,
+      expect.stringMatching(/daemon\.env: line 1: a quote is not closed/),
+    ]);
   });
 });

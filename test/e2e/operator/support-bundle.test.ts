@@ -81,7 +81,9 @@ describe('on a host of its own', () => {
     expect(JSON.parse(files.get('flags.json') ?? '')).toMatchObject({
       wrong: expect.stringMatching(/unknown flag --wapi-pasword/),
     });
-    expect(files.get('doctor.json')).toMatch(/^not available: DAEMON_FLAGS are wrong: unknown flag --wapi-pasword/);
+    expect(files.get('doctor.json')).toMatch(
+      /^not available: the settings are wrong: DAEMON_FLAGS in .*: unknown flag --wapi-pasword/,
+    );
     expect([...files.values()].join()).not.toContain('typed-wrong');
     const other = await host.type('status', `--environment-file=${environment}`);
     expect([other.exitCode, other.stderr]).toEqual([

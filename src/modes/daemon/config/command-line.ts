@@ -104,9 +104,12 @@ function complaint(arg: string, known: ArgsDef, before = ''): string {
 export const defaultEnvironmentFile = '/etc/infoblox-cni/daemon.env';
 
 interface EnvironmentFile {
+  readonly isThere: boolean;
   readonly variables: NodeJS.ProcessEnv;
   /** DAEMON_FLAGS, in words. */
   readonly daemonFlags: readonly string[];
+  /** What systemd would pass over or misread; null: nothing. */
+  readonly fault: string | null;
 }
 
 /**
@@ -115,7 +118,7 @@ interface EnvironmentFile {
  * @throws StartError
  */
 export function readEnvironmentFile(path: string, need: 'optional' | 'required'): EnvironmentFile {
-  let text = '';
+  let text: string | undefined;
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
@@ -123,8 +126,36 @@ export function readEnvironmentFile(path: string, need: 'optional' | 'required')
       throw new StartError(`cannot read ${path}: ${messageOf(error)}`, 'check --environment-file');
     }
   }
-  const variables = parseEnv(text);
-  return { variables, daemonFlags: wordsOf(variables.DAEMON_FLAGS ?? '') };
+  const variables = parseEnv(text ?? '');
+  const flagsText = variables.DAEMON_FLAGS ?? '';
+  const fault =
+    faultIn(text ?? '') ??
+    (/["']/.test(flagsText.replaceAll(/"[^"]*"|'[^']*'/g, '')) ? 'a quote within DAEMON_FLAGS is not closed' : null);
+  return { isThere: text !== undefined, variables, daemonFlags: wordsOf(flagsText), fault };
+}
+
+/** An assignment with all of its value: quoted, of several lines perhaps, or to the end of its line. */
+const assignment =
+  /^(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*(?:"(?:[^"\\]|\\.)*"|'[^']*'|(?!["'])(?:[^\\\n]|\\.)*)/s;
+/** Variables of the file that the daemon itself reads. */
+const ownVariables = ['DAEMON_FLAGS', 'WAPI_PASSWORD'] as const;
+
+/** Says what is no assignment, or assigns to what is most likely a slip; null: nothing. Never a value. */
+function faultIn(text: string): string | null {
+  let rest = text;
+  while (rest !== '') {
+    rest = rest.trimStart();
+    const line = `line ${text.slice(0, text.length - rest.length).split('\n').length}`;
+    const [comment] = /^[#;].*/.exec(rest) ?? [];
+    const [whole, name = ''] = assignment.exec(rest) ?? [];
+    if (rest !== '' && comment === undefined && whole === undefined) {
+      return `${line}: ${/^[^\n]*=\s*["']/.test(rest) ? 'a quote is not closed' : 'it is no NAME=VALUE'}`;
+    }
+    const meant = nearest(name, ownVariables);
+    if (meant !== undefined && meant !== name) return `${line}: unknown variable ${name}; did you mean ${meant}?`;
+    rest = rest.slice((comment ?? whole ?? '').length);
+  }
+  return null;
 }
 
 /**

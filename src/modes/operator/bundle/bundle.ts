@@ -113,7 +113,7 @@ function contents(
     },
     'doctor.json': async () => {
       // The defaults would lead to somebody else's grid.
-      if (wrongFlags !== null) throw new Error(`DAEMON_FLAGS are wrong: ${fields.write('text', wrongFlags)}`);
+      if (wrongFlags !== null) throw new Error(`the settings are wrong: ${fields.write('text', wrongFlags)}`);
       const findings = await diagnose(source, { onProgress });
       const named = findings.map(({ about, group, ...finding }) => {
         return { ...finding, group: about === undefined ? group : `network ${fields.write('network', about)}` };

@@ -2,6 +2,7 @@
 import { distrust } from '../../../files/trusted-path.ts';
 import { flagGroups as daemonGroups } from '../../daemon/config/flags.ts';
 import { readOptions } from '../../daemon/config/options.ts';
+import { trustOf } from '../../daemon/config/trust.ts';
 import { refuseOtherUsers } from '../../daemon/process.ts';
 import { orStartError, StartError } from '../../daemon/start-error.ts';
 import { defineCommand } from '../command.ts';
@@ -17,7 +18,7 @@ export const checkConfig = defineCommand({
     ['check-config /etc/cni/net.d/10-net-1.conflist', 'Check a network configuration as well'],
   ],
   groups: daemonGroups,
-  async run({ operands, daemonFlags, env, socket }) {
+  async run({ operands, daemonFlags, env, socket, environmentFile, sourceOf }) {
     const options = readOptions(daemonFlags, env, { isTerminal: false });
     refuseOtherUsers(options, process.getuid?.());
     // The daemon itself starts without one, and waits for it.
@@ -29,12 +30,26 @@ export const checkConfig = defineCommand({
     for (const { file, message, hint } of errors) {
       process.stderr.write(`infoblox-cni-daemon check-config: ${whatToDo(`${file}: ${message}`, hint)}\n`);
     }
+    const { gridHosts, wapiUsername, clientCertificate, tls } = options;
+    const user = wapiUsername === '' ? 'none' : `${wapiUsername} (${sourceOf('wapi-username')})`;
+    const inForce = [
+      `grid ${gridHosts.join(',')} (${sourceOf('grid-host')})`,
+      `user ${user}`,
+      `client certificate ${clientCertificate?.file ?? 'none'}`,
+      `the grid's certificate ${trustOf(tls)} (${sourceOf('ssl-verify')})`,
+      `from ${environmentFile}`,
+    ].join(', ');
+    const nobody = 'warning: neither --wapi-username nor --wapi-client-cert is set: the grid refuses every request';
+    const warnings = wapiUsername === '' && clientCertificate === undefined ? [nobody] : [];
     const right = found.flatMap(({ file, config, spec, remarks }, index) => [
       // A use of several sources is listed once.
       ...(found[index - 1]?.config === config ? [] : [`${file}: network ${spec.name} is fine`]),
       ...remarks.map((remark) => `${file}: warning: ${remark}`),
     ]);
     const failed = errors.length > 0;
-    return { failed, text: () => printedLines([...right, ...(failed ? [] : ['configuration accepted'])]) };
+    return {
+      failed,
+      text: () => printedLines([inForce, ...warnings, ...right, ...(failed ? [] : ['configuration accepted'])]),
+    };
   },
 });

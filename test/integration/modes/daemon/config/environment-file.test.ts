@@ -44,6 +44,23 @@ test.each<[string, string, readonly string[]]>([
   expect(readEnvironmentFile(file, 'required').daemonFlags).toEqual(words);
 });
 
+const spaced = `'--labels="Owner=Network team"'`;
+test.each<[string, string | null]>([
+  ["# a comment; DAEMON_FLAG=\n; another\n\nDAEMON_FLAGS='--grid-host=a'\nOTEL_TRACES_SAMPLER_ARG=0.1\n", null],
+  [`DAEMON_FLAGS=${spaced}\nWAPI_PASSWORD="it's \\" a"\n`, null],
+  ["DAEMON_FLAGS='--grid-host=a\n  --wapi-port=443'\r\nexport X=1", null],
+  ['', null],
+  ['A=\nDAEMON_FLAG=--grid-host=a\n', 'line 2: unknown variable DAEMON_FLAG; did you mean DAEMON_FLAGS?'],
+  ['daemon_flags=', 'line 1: unknown variable daemon_flags; did you mean DAEMON_FLAGS?'],
+  ["\nDAEMON_FLAGS='--grid-host=a\nX=1\n", 'line 2: a quote is not closed'],
+  [`DAEMON_FLAGS='--labels="Site=Paris'`, 'a quote within DAEMON_FLAGS is not closed'],
+  ['DAEMON_FLAGS --grid-host=a', 'line 1: it is no NAME=VALUE'],
+  ['--grid-host=a', 'line 1: it is no NAME=VALUE'],
+])('of a file %j is told: %s', (text, fault) => {
+  writeFileSync(file, text);
+  expect(readEnvironmentFile(file, 'required').fault).toBe(fault);
+});
+
 test('all variables are read, those of traces as well', () => {
   writeFileSync(file, "# a comment\nDAEMON_FLAGS='--grid-host=a'\nOTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318\n");
   expect(readEnvironmentFile(file, 'required').variables).toEqual({
@@ -55,7 +72,12 @@ test('all variables are read, those of traces as well', () => {
 describe('a file that cannot be read', () => {
   test('is an empty one if it need not be there', () => {
     for (const absent of [file, `${process.execPath}/daemon.env`])
-      expect(readEnvironmentFile(absent, 'optional')).toEqual({ variables: {}, daemonFlags: [] });
+      expect(readEnvironmentFile(absent, 'optional')).toEqual({
+        isThere: false,
+        variables: {},
+        daemonFlags: [],
+        fault: null,
+      });
   });
 
   test('is named if it was asked for, with what to check', () => {
