@@ -95,7 +95,8 @@ export class Import {
       releaseLeftover(mark, object.view);
       return false;
     }
-    const step = plan(undefined, { found: [object], askedAt: moment().now }, moment());
+    const owner = store.boundAt(object.view, object.address, mark)?.mark;
+    const step = plan(undefined, { found: [{ ...object, owner }], askedAt: moment().now }, moment());
     if (step.kind !== 'adopt') return false;
     adopt(this.#deps, mark, step.object);
     return true;

@@ -67,6 +67,14 @@ test('what is known, is being given, or was released meanwhile is left as it is'
   expect(store.where(({ network }) => network === 'net-1')).toEqual([known]);
 });
 
+test('the address of a live attachment is its own, whatever mark somebody has given its reservation', async () => {
+  put(leases.store, aLease(markOf('c1')));
+  leases.reserve('c2', '10.0.0.2');
+  await importer.attempt();
+  expect(leases.store.isWhole).toBe(true);
+  expect(leases.store.where(() => true)).toEqual([aLease(markOf('c1'))]);
+});
+
 test('is tried until it succeeds', async () => {
   leases.reserve('c1', '10.0.0.2');
   const disarm = refuseReading();
