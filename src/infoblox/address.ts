@@ -83,6 +83,11 @@ export function isWithin(address: string, { first, last }: Interval): boolean {
   return compareAddresses(first, address) <= 0 && compareAddresses(address, last) <= 0;
 }
 
+/** Tells whether all addresses of an interval are of another one, too. */
+export function isPartOf({ first, last }: Interval, whole: Interval): boolean {
+  return isWithin(first, whole) && isWithin(last, whole);
+}
+
 /** Tells whether two intervals share an address. */
 export function intersect(one: Interval, other: Interval): boolean {
   return isWithin(one.first, other) || isWithin(other.first, one);

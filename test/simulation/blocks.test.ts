@@ -1,5 +1,6 @@
 /** Host blocks in virtual time: the core of the product over a grid that the test can take away, fill by hand and fail over. */
 import { describe, expect, test } from 'vitest';
+import { type Interval, offsetIn } from '../../src/infoblox/address.ts';
 import { chanceOf } from './chance.ts';
 import type { World } from './daemon-run.ts';
 import { GridMembers } from './grid-members.ts';
@@ -24,13 +25,21 @@ class Site {
   readonly log: string[] = [];
   troubles: PathTroubles = {};
   blockSize = 8;
+  /** Of hosts that have another one. */
+  readonly blockSizes = new Map<string, number>();
+  range: Interval | undefined;
+  exclude: readonly string[] | undefined;
   gateway = '10.0.0.1';
 
   constructor({ hosts = 1, subnet = '10.0.0.0/26', blockValidityMs = 10 * minutes }: SiteOptions = {}) {
     this.members = new GridMembers(this.time, (contents) => void contents.add('network', { network: subnet }), 1);
     const world: World = {
       ...{ time: this.time, members: this.members, chance: chanceOf(1), blockValidityMs },
-      config: () => ({ view: 'default', subnet, gateway: this.gateway, blockSize: this.blockSize }),
+      config: (host) => {
+        const { gateway, range, exclude } = this;
+        const blockSize = this.blockSizes.get(host) ?? this.blockSize;
+        return { view: 'default', subnet, gateway, range, exclude, blockSize };
+      },
       troubles: () => this.troubles,
       onArrival: ({ method, url }) => this.requests.push(`${method} ${new URL(url).pathname.split('/')[3]}`),
       log: (line) => this.log.push(line),
@@ -372,6 +381,119 @@ describe('hosts that share a network', () => {
     await expect(site.settle(site.run().add(request, noSignal))).rejects.toMatchObject({
       reason: 'address-unavailable',
       message: `the requested address ${first} lies in a block of host host-0`,
+    });
+  });
+});
+
+describe('a range that hosts share in blocks', () => {
+  const sharing = async (options: SiteOptions = {}, range = { first: '10.0.0.8', last: '10.0.0.55' }) => {
+    const site = new Site(options);
+    site.range = range;
+    await site.pass(1_000);
+    return site;
+  };
+  const spans = (site: Site) => site.ranges.map(({ first, last }) => `${first}-${last}`);
+  const firsts = ['8', '16', '24', '32', '40', '48'].map((part) => `10.0.0.${part}`);
+
+  test('gives addresses from the first ADD on: the grid is asked for the next one of a block of this host, until that serves', async () => {
+    const site = await sharing();
+    const first = await site.add('c1');
+    expect([site.isInBlock(first), firsts.includes(site.block().first), site.ranges.length]).toEqual([true, true, 1]);
+    expect(site.requests.slice(-4)).toEqual(['GET range', 'GET ipv4address', 'POST range', 'POST fixedaddress']);
+    site.requests.length = 0;
+    expect(site.isInBlock(await site.add('c2'))).toBe(true);
+    expect(site.requests).toEqual(['POST fixedaddress']);
+    await site.pass(2 * minutes);
+    site.requests.length = 0;
+    expect([site.isInBlock(await site.add('c3')), site.requests]).toEqual([true, []]);
+    expect(site.ranges).toHaveLength(1);
+  });
+
+  test('has room for all: an ADD that finds the blocks of its host full takes another one, until there is no place', async () => {
+    const site = await sharing();
+    const given: string[] = [];
+    for (let n = 0; n < 48; n += 1) given.push(await site.add(`c${n}`));
+    expect(new Set(given).size).toBe(48);
+    expect(site.ranges.map(({ first }) => first).sort()).toEqual([...firsts].sort());
+    await expect(site.add('one more')).rejects.toMatchObject({
+      reason: 'no-free-address',
+      message: 'no free address in 10.0.0.8-10.0.0.55 (view default)',
+      hint: expect.stringContaining('hosts have all of it in blocks'),
+    });
+    await site.del('c7');
+    expect(await site.add('again')).toBe(given[7]);
+  });
+
+  test('is shared by many ADDs of several hosts at once, none of which takes more blocks than it needs', async () => {
+    const site = await sharing({ hosts: 3 });
+    const calls = Array.from({ length: 30 }, (_, n) => {
+      return site.run(n % 3).add({ containerId: `c${n}`, netns: '/x', callId: `c${n}` }, noSignal);
+    });
+    const answers = await site.settle(Promise.all(calls));
+    expect(new Set(answers.map(({ given }) => given[0]?.address)).size).toBe(30);
+    expect(site.ranges).toHaveLength(6);
+  });
+
+  test('is shared in the smallest blocks by hosts without block-size, if others have blocks there', async () => {
+    const site = await sharing({ hosts: 2, subnet: '10.0.0.0/24' }, { first: '10.0.0.64', last: '10.0.0.191' });
+    site.blockSizes.set('host-0', 32).set('host-1', 0);
+    await site.add('c1', 0);
+    expect(site.isInBlock(await site.add('c2', 1), 1)).toBe(true);
+    const sizes = site.ranges.map(({ first, last }) => offsetIn({ base: first }, last) + 1);
+    expect(sizes).toEqual([32, 8]);
+    await site.pass(2 * minutes);
+    site.requests.length = 0;
+    expect([site.isInBlock(await site.add('c3', 1), 1), site.requests]).toEqual([true, []]);
+  });
+
+  test('is not shared if the grid has a range of the whole: a host with block-size uses that, too', async () => {
+    const site = await sharing({ hosts: 2 });
+    site.blockSizes.set('host-0', 0);
+    expect(await site.add('c1', 0)).toBe('10.0.0.8');
+    expect(await site.add('c2', 1)).toBe('10.0.0.9');
+    await site.pass(2 * minutes);
+    expect(spans(site)).toEqual(['10.0.0.8-10.0.0.55']);
+    expect(site.run(1).conditions()).toEqual([]);
+  });
+
+  test('has no block with an address that is excluded', async () => {
+    const site = await sharing();
+    site.exclude = ['10.0.0.9', '10.0.0.18-10.0.0.50'];
+    await expect(site.add('c1')).rejects.toMatchObject({ reason: 'no-free-address' });
+    site.exclude = ['10.0.0.9', '10.0.0.18-10.0.0.47'];
+    expect(site.isInBlock(await site.add('c2'))).toBe(true);
+    expect(spans(site)).toEqual(['10.0.0.48-10.0.0.55']);
+  });
+
+  test('takes another block in the place of one that somebody has removed', async () => {
+    const site = await sharing();
+    await site.add('c1');
+    site.members.byHand('DELETE', refOf(site));
+    expect(site.isInBlock(await site.add('c2'))).toBe(true);
+    expect(site.ranges).toHaveLength(1);
+  });
+
+  test('gives a requested address of no block, and of none of another host', async () => {
+    const site = await sharing({ hosts: 2 });
+    await site.add('c1', 0);
+    const { first } = site.block();
+    const wanted = (requested: string) =>
+      site.settle(site.run(1).add({ containerId: 'c2', netns: '/x', callId: 'c2', requested }, noSignal));
+    await expect(wanted(first)).rejects.toMatchObject({
+      message: `the requested address ${first} lies in a block of host host-0`,
+    });
+    const free = firsts.find((one) => one !== first) ?? '';
+    expect((await wanted(free)).given[0]?.address).toBe(free);
+    expect(site.ranges).toHaveLength(1);
+  });
+
+  test('gives nothing on a host that gives its blocks back', async () => {
+    const site = await sharing();
+    await site.add('c1');
+    site.run().leases.blocks.release(true);
+    await expect(site.add('c2')).rejects.toMatchObject({
+      reason: 'no-free-address',
+      hint: expect.stringContaining('--undo'),
     });
   });
 });

@@ -88,6 +88,17 @@ const scenarios: readonly Scenario[] = [
       site.time.after(65_000, () => site.runtime(0).start(1));
     },
   },
+  {
+    name: 'the first ADD of a range that hosts share in blocks, and the next ones, when its block begins to serve',
+    options: { blocks: 'all', hasRange: true },
+    running: [],
+    act: (site) => {
+      site.runtime(0).start(0);
+      for (const [slot, afterMs] of [40_000, 60_500, 65_000].entries()) {
+        site.time.after(afterMs, () => site.runtime(0).start(slot + 1));
+      }
+    },
+  },
   { name: 'a DEL', running: [0, 1], act: (site) => site.runtime(0).stop(1) },
   {
     name: 'a DEL whose delete is carried out late',

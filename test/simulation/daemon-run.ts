@@ -1,4 +1,5 @@
 /** One run of the daemon in the simulation: the core of the product as it is, over a grid, a store, a clock and a host that are simulated. */
+import type { Interval } from '../../src/infoblox/address.ts';
 import { deadline } from '../../src/infoblox/concurrency/clock.ts';
 import { Conditions } from '../../src/infoblox/conditions.ts';
 import { buildCore } from '../../src/infoblox/core.ts';
@@ -45,6 +46,9 @@ export interface NetworkConfig {
   readonly containers?: string | undefined;
   readonly prefixLength?: number | undefined;
   readonly gateway: string;
+  /** Of `subnet`: only these addresses. */
+  readonly range?: Interval | undefined;
+  readonly exclude?: readonly string[] | undefined;
   readonly blockSize?: number | undefined;
   /** Milliseconds that a released address rests; 0 if absent. */
   readonly cooldownMs?: number | undefined;
@@ -185,10 +189,13 @@ export function startRun(world: World, host: SimHost, client: string): DaemonRun
       cooldownMs = 0,
       subnet,
       secondSubnet,
+      range,
+      exclude,
       ...rest
     } = config();
     const first = { name: network, keepFirst: false, containers, prefixLength, blockSize, cooldownMs, ...rest };
-    const place = subnet === undefined ? {} : { subnet };
+    const part = { rangeStart: range?.first, rangeEnd: range?.last, exclude };
+    const place = subnet === undefined ? {} : { subnet, ...part };
     const second = secondSubnet === undefined ? [] : [[{ ...first, subnet: secondSubnet, gateway: '0.0.0.1' }]];
     return addressSets([[{ ...first, ...place }], ...second]);
   };

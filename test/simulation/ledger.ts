@@ -2,7 +2,14 @@
  * What containers were told, address by address, and what follows from it at every moment. It knows nothing of how the driver works: only which containers
  * live, what they were answered, and what the grid holds.
  */
-import { addressAt, contains, isNetworkOrBroadcast, parseCidr } from '../../src/infoblox/address.ts';
+import {
+  addressAt,
+  contains,
+  type Interval,
+  isNetworkOrBroadcast,
+  isWithin,
+  parseCidr,
+} from '../../src/infoblox/address.ts';
 import { parseMark, setIn } from '../../src/infoblox/mark.ts';
 import { cluster } from './daemon-run.ts';
 import type { GridMembers, Holder } from './grid-members.ts';
@@ -45,11 +52,18 @@ export class Ledger {
   readonly #containerOf = new Map<string, string>();
   /** A master may be promoted that does not know the network: then it may be made anew elsewhere. */
   readonly #mayMoveNetwork: boolean;
+  /** Of first addresses. */
+  readonly #range: Interval | undefined;
 
   constructor(
     members: GridMembers,
-    { now, mayMoveNetwork }: { readonly now: () => number; readonly mayMoveNetwork: boolean },
+    {
+      now,
+      mayMoveNetwork,
+      range,
+    }: { readonly now: () => number; readonly mayMoveNetwork: boolean; readonly range?: Interval | undefined },
   ) {
+    this.#range = range;
     this.#members = members;
     this.#now = now;
     this.#strangers = members.holders();
@@ -79,7 +93,8 @@ export class Ledger {
   told(container: string, told: Told, { requested, names, ownAddresses, hasLostState }: Asked): void {
     const { address, network } = told;
     const before = this.#live.get(container);
-    const isOwed = before?.address === address ? before.isOwed : this.#members.isInBlock(address, names);
+    const isNew = before?.address !== address;
+    const isOwed = isNew ? this.#members.isInBlock(address, names) && !this.#isHeld(address, container) : before.isOwed;
     const others = this.#excused.has(container) ? [] : this.#live;
     for (const [other, { address: its, network: theirs, isOwed: isTheirsOwed }] of others) {
       if (other === container || this.#excused.has(other)) continue;
@@ -93,6 +108,9 @@ export class Ledger {
     this.#refuseRestless(container, address, requested !== undefined || isOwed);
     const misfit = misfitOf(told, ownAddresses);
     if (misfit !== undefined) this.#broken.push(`${address}, ${misfit}, was told to ${container}`);
+    if (this.#range !== undefined && !isSecond(container) && !isWithin(address, this.#range)) {
+      this.#broken.push(`${address}, outside the range, was told to ${container}`);
+    }
     if (requested !== undefined && address !== requested) {
       this.#broken.push(`${container} was told ${address} and has asked for ${requested}`);
     }
@@ -128,10 +146,7 @@ export class Ledger {
 
   /** The DEL of a container is answered that was told an address. @param until as virtual time has it */
   rests(container: string, { address }: Pick<Told, 'address'>, until: number): void {
-    const isReserved = this.#members
-      .holders()
-      .some((holder) => holder.address === address && this.containerOf(holder.comment) === container);
-    if (isReserved) this.#resting.set(container, { address, until });
+    if (this.#isHeld(address, container)) this.#resting.set(container, { address, until });
   }
 
   /** The core has said that it gives an address before it has rested; or nobody knows any more which ones rest. */
@@ -157,6 +172,11 @@ export class Ledger {
     this.#resting.delete(container);
     // Also of one that is about to be told.
     this.#excused.add(container);
+  }
+
+  #isHeld(address: string, container: string): boolean {
+    const holders = this.#members.holders();
+    return holders.some((holder) => holder.address === address && this.containerOf(holder.comment) === container);
   }
 
   /** @param mayBe it was asked for, or the grid shows what a block has in it only later */

@@ -31,7 +31,8 @@ export async function simulate(plan: Plan): Promise<Outcome> {
   const chance = chanceOf(plan.seed);
   const blocks = chance('blocks') < 0.7 ? 'some' : 'none';
   const cooldownMs = chance('cool-down') < 0.4 ? 45_000 : 0;
-  const site = new Site({ ...plan, blocks, cooldownMs, mayLoseWrites: kinds.has('fail over') });
+  const hasRange = chance('range') < 0.3;
+  const site = new Site({ ...plan, blocks, cooldownMs, hasRange, mayLoseWrites: kinds.has('fail over') });
   for (const host of site.hosts) host.start();
   for (const { afterMs, happening } of plan.steps) {
     await site.pass(afterMs);
@@ -88,7 +89,7 @@ async function giveBlocksBack(site: Site, { mayStay }: { readonly mayStay: boole
   }
   await site.pass(900_000);
   site.hold();
-  const left = site.members.contents.objects('range').map(({ comment }) => `${comment} is left`);
+  const left = site.blocks.map(({ comment }) => `${comment} is left`);
   if (left.length > 0 && !mayStay) throw new Broken(left, site.trace);
 }
 

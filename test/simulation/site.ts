@@ -2,7 +2,8 @@
  * A site of the simulation: a grid, some hosts with their runtimes, and an administrator. Time passes event by event, and the
  * invariants are held after each.
  */
-import { addressAt, isWithin, parseCidr } from '../../src/infoblox/address.ts';
+import { addressAt, type Interval, isWithin, parseCidr } from '../../src/infoblox/address.ts';
+import { parseBlockMark } from '../../src/infoblox/mark.ts';
 import type { GridContents, WapiObject } from '../simulator/grid-contents.ts';
 import type { Quirks } from '../simulator/store/database.ts';
 import { chanceOf } from './chance.ts';
@@ -27,6 +28,8 @@ const note = ' (ask the DDI team)';
 const reserved = { match_client: 'RESERVED', mac: '00:00:00:00:00:00' };
 /** Milliseconds for which a daemon prepares a network at most, whoever still waits for it. */
 const prepareMs = 30_000;
+/** Of which containers have their first address, where the configuration names a part of the network. */
+const range: Interval = { first: '10.0.0.8', last: '10.0.0.55' };
 /** Of the second address of all containers, where they have one. */
 const secondSubnet = '10.0.1.0/26';
 export const originalTenant = 'original';
@@ -65,6 +68,8 @@ export interface SiteOptions {
   readonly quirks?: Partial<Quirks>;
   /** Whether daemons look for dead containers. */
   readonly reaps?: boolean;
+  /** The configuration names a part of its subnet, which hosts may share in blocks. */
+  readonly hasRange?: boolean;
   /** Which hosts take blocks of addresses. */
   readonly blocks?: 'none' | 'some' | 'all';
   /** Milliseconds that released addresses rest. */
@@ -117,8 +122,13 @@ export class Site {
     this.#setup = setup;
     this.troubles = troubles;
     this.config = { ...configOf(setup), cooldownMs };
+    if (options.hasRange && this.config.subnet !== undefined) this.config = { ...this.config, range };
     this.members = new GridMembers(this.time, (contents) => fill(contents, setup), lagMs, options.quirks);
-    this.ledger = new Ledger(this.members, { now: () => this.time.now, mayMoveNetwork: mayLoseWrites });
+    this.ledger = new Ledger(this.members, {
+      now: () => this.time.now,
+      mayMoveNetwork: mayLoseWrites,
+      range: this.config.range,
+    });
     this.#world = {
       time: this.time,
       members: this.members,
@@ -277,9 +287,15 @@ export class Site {
     if (theirs !== undefined) this.members.byHand('DELETE', theirs._ref);
   }
 
-  /** One of the blocks that the grid has. */
-  blockAt(index: number): WapiObject | undefined {
+  /** The blocks that the grid has. */
+  get blocks(): WapiObject[] {
     const ranges = this.members.contents.objects('range');
+    return ranges.filter(({ comment }) => parseBlockMark(String(comment)) !== undefined);
+  }
+
+  /** One of them. */
+  blockAt(index: number): WapiObject | undefined {
+    const ranges = this.blocks;
     return ranges[index % Math.max(ranges.length, 1)];
   }
 

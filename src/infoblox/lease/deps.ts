@@ -3,12 +3,13 @@ import type { Clock } from '../concurrency/clock.ts';
 import type { KeyedMutex } from '../concurrency/locks.ts';
 import type { SingleFlight } from '../concurrency/single-flight.ts';
 import type { Conditions } from '../conditions.ts';
-import type { Grid } from '../grid.ts';
+import type { Grid, Pool } from '../grid.ts';
 import type { Host } from '../host.ts';
 import type { Log } from '../log.ts';
 import type { Exhaustion } from '../network/exhaustion.ts';
 import type { Networks, ReadyNetwork } from '../network/networks.ts';
 import type { NetworkSpec } from '../network/spec.ts';
+import type { Target } from '../network/succession.ts';
 import type { Trace } from '../trace.ts';
 import type { Blocks } from './block/blocks.ts';
 import type { Answers } from './callers.ts';
@@ -52,6 +53,8 @@ export interface LeaseDeps {
   readonly host: Host;
   /** The blocks of this host, of which ADDs are given addresses without the grid. */
   readonly blocks: Blocks;
+  /** Says what the grid is asked for the next address of: a block of this host, taken if need be, where hosts share a range in blocks. */
+  readonly poolIn: (target: Target, full: ReadonlySet<string>, signal: AbortSignal) => Promise<Pool>;
   /** Told of each ADD that was given an address: blocks are taken after the first one, and what is owed is sent when its lock is free. */
   readonly noteAdd: (given: Given) => void;
   /** Releases what carries a mark of which a lease has ended here. */

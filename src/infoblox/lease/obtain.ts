@@ -6,13 +6,14 @@ import { describeReservation } from '../attributes.ts';
 import { type Backoff, pauseBefore } from '../concurrency/clock.ts';
 import type { SharedWork } from '../concurrency/single-flight.ts';
 import { GridError } from '../errors.ts';
-import { type AddressSource, pauseBeforeLook } from '../grid.ts';
+import { type AddressSource, type Description, pauseBeforeLook, type Reservation } from '../grid.ts';
 import { type Attachment, attachmentKey, isHostMark, shortNetworkName } from '../mark.ts';
+import { subjectOf } from '../network/exhaustion.ts';
 import { fits, mayFit, misfit } from '../network/fit.ts';
 import type { ReadyNetwork } from '../network/networks.ts';
 import { type AddressSet, familyOfSpec } from '../network/sets.ts';
 import type { NetworkSpec } from '../network/spec.ts';
-import { Succession } from '../network/succession.ts';
+import { Succession, type Target } from '../network/succession.ts';
 import {
   collisionError,
   deletedError,
@@ -86,7 +87,7 @@ export async function obtain(
   wish: Wish,
   { work, halted }: { readonly work: SharedWork; readonly halted: AbortSignal },
 ): Promise<Obtained> {
-  const { grid, networks, exhaustion, store, names, observer, host, clock, moment } = deps;
+  const { networks, exhaustion, store, names, observer, host, clock, moment } = deps;
   const { mark, attachment, requested, asking } = wish;
   const { signal } = work;
   const identity = identityOf(wish);
@@ -105,6 +106,8 @@ export async function obtain(
   let [isRequestChecked, isNetworkMadeAgain] = [false, false];
   /** Addresses that belong to somebody else, who has them again: the grid must not answer with one a second time. */
   const reassigned = new Set<string>();
+  /** Subjects of blocks of this host of which the grid has no address. */
+  const full = new Set<string>();
   /** Marks of leases whose release has been tried for this ADD. */
   const tried = new Set([mark]);
 
@@ -185,16 +188,17 @@ export async function obtain(
             isRequestChecked = true;
             await refuseTaken(deps, { lease, look, network, requested }, signal);
           }
-          const source: AddressSource = requested === undefined ? pool : { view: network.view, address: requested };
           const description = { comment: mark, ...describeReservation(attachment.network, asking.workload) };
-          const [reply, isInPlace] = await Promise.all([
-            grid.reserve({ source, ...description }, signal).catch(asGridError),
+          const [{ source, reply }, isInPlace] = await Promise.all([
+            reserve(deps, { target, full, requested, description }, signal),
             networks.isInPlace(spec, network, signal),
           ]);
+          const block = 'nextOf' in source && source !== pool ? subjectOf(source) : undefined;
           if (!(reply instanceof GridError)) {
             made = reply;
             const isSecond = reassigned.has(reply.address);
             look = await afterAnswer(deps, { lease, look, network, source, made, isSecond }, signal);
+            if (requested === undefined) exhaustion.obtained(pool);
           } else if (reply.outcome !== 'none') {
             apply(store, mark, (before) => createInDoubt(before, moment()));
             await pauseAfterLoss(reply);
@@ -212,7 +216,8 @@ export async function obtain(
             await refuseAnothers(deps, { mark, network, requested }, signal);
             await pauseAfterLoss(reply);
             look = undefined;
-          } else if (reply.reason === 'no-free-address') {
+          } else if (reply.reason === 'no-free-address' && block !== undefined) full.add(block);
+          else if (reply.reason === 'no-free-address') {
             if (succession.pass(target)) exhaustion.found(pool, reply);
             else {
               const next = nextRelease(deps, { mark, networks: succession.networks, tried });
@@ -221,10 +226,12 @@ export async function obtain(
               warnOfRest(deps, next, network);
               await releaseNow(deps, next, signal);
               succession.restart();
+              full.clear();
             }
             target = await succession.next(signal);
           } else if (reply.reason === 'missing' && !isNetworkMadeAgain) {
             isNetworkMadeAgain = true;
+            if (block !== undefined) full.add(block);
             networks.forget(spec);
             target = await succession.next(signal);
           } else throw reply;
@@ -347,6 +354,30 @@ async function leaveView(deps: LeaseDeps, known: Lease, signal: AbortSignal): Pr
   });
 }
 
+interface Asked {
+  readonly target: Target;
+  /** Subjects of blocks that are not asked. */
+  readonly full: ReadonlySet<string>;
+  readonly requested: string | undefined;
+  readonly description: Description;
+}
+
+/** Asks the grid for an address. @returns what it says, and of what it was asked: of a block of this host, where hosts share a range */
+async function reserve(
+  { grid, poolIn }: LeaseDeps,
+  { target, full, requested, description }: Asked,
+  signal: AbortSignal,
+): Promise<{ readonly source: AddressSource; readonly reply: Pick<Reservation, 'address' | 'view'> | GridError }> {
+  const { network, pool } = target;
+  let source: AddressSource = requested === undefined ? pool : { view: network.view, address: requested };
+  try {
+    if (requested === undefined) source = await poolIn(target, full, signal);
+    return { source, reply: await grid.reserve({ source, ...description }, signal) };
+  } catch (error) {
+    return { source, reply: asGridError(error) };
+  }
+}
+
 interface Creation {
   readonly lease: Lease;
   readonly look: Look;
@@ -364,7 +395,7 @@ interface Creation {
  * @throws GridError `bad-answer` if it makes no sense
  */
 async function afterAnswer(deps: LeaseDeps, creation: Creation, signal: AbortSignal): Promise<Look> {
-  const { store, observer, exhaustion, host, moment } = deps;
+  const { store, observer, host, moment } = deps;
   const { lease, look, network, source, made, isSecond } = creation;
   const { mark } = lease;
   const nonsense = (wrong: string) => {
@@ -373,7 +404,6 @@ async function afterAnswer(deps: LeaseDeps, creation: Creation, signal: AbortSig
   };
   const wrong = isSecond ? 'for the second time' : misfit(made, source);
   if (wrong !== undefined) throw nonsense(wrong);
-  if ('nextOf' in source) exhaustion.obtained(source);
   // What only an unconfirmed look has shown does not count.
   const before = look.unconfirmed === undefined ? look.found : [];
   const isKept = made.address === network.kept || store.boundAt(network.view, made.address, mark) !== undefined;

@@ -38,7 +38,11 @@ export class Exhaustion {
    */
   found(pool: Pool, cause: GridError): GridError {
     const message = `no free address in ${subjectOf(pool)}`;
-    const error = new GridError('no-free-address', message, { outcome: cause.outcome, cause, hint });
+    const error = new GridError('no-free-address', message, {
+      outcome: cause.outcome,
+      cause,
+      hint: cause.hint ?? hint,
+    });
     this.#noteAsked(pool);
     this.#raise(pool, error);
     return error;

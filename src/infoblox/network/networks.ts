@@ -14,7 +14,7 @@ import { findNamedNetworks, hasDuplicates, isComplete, noteDuplicates } from './
 import { type AgreementDeps, agreeOnNetwork } from './network-by-name.ts';
 import type { NetworkPart } from './part.ts';
 import { blockHostOf, ensureRanges } from './ranges.ts';
-import { type NetworkSpec, type SpecOf, specKey } from './spec.ts';
+import { blockSizeOf, type NetworkSpec, type SpecOf, specKey } from './spec.ts';
 import { findOrCreateSubnet, otherNameOf } from './subnet.ts';
 import type { FoundNetwork } from './views.ts';
 
@@ -33,8 +33,10 @@ export interface ReadyNetwork {
   readonly gateway?: string;
   /** The address that is kept from containers, if there is one. */
   readonly kept?: string;
-  /** What of it containers get addresses of, if that is not all: intervals are reserved ranges that the grid has. */
+  /** What of it containers get addresses of, if that is not all: intervals are reserved ranges that the grid has, or shared in blocks. */
   readonly part?: NetworkPart;
+  /** Addresses of the blocks that this host takes of it; 0: it takes none. */
+  readonly blockSize: number;
 }
 
 /** What is remembered of a spec. */
@@ -197,13 +199,11 @@ export class Networks {
     if (address !== undefined) {
       await reserveGateway({ grid, log }, { address, view, cidr, name, isNetworkNew: isNew }, signal);
     }
-    if (ready.part === undefined || ready.part.intervals.length === 0) return ready;
-    const intervals = await ensureRanges(
-      { grid, log },
-      { name, view, network: cidr, wanted: ready.part.intervals },
-      signal,
-    );
-    return { ...ready, part: { ...ready.part, intervals } };
+    const { part } = spec;
+    if (part.intervals.length === 0) return ready;
+    const wanted = { name, view, network: cidr, wanted: part.intervals, takesBlocks: spec.blockSize > 0 };
+    const intervals = await ensureRanges({ grid, log }, wanted, signal);
+    return intervals === undefined ? ready : { ...ready, part: { ...part, intervals }, blockSize: 0 };
   }
 }
 
@@ -217,6 +217,7 @@ export function readyIn(spec: NetworkSpec, cidr: Cidr): ReadyNetwork {
   return {
     cidr,
     view,
+    blockSize: blockSizeOf(spec),
     ...(kept === undefined ? {} : { kept }),
     ...(kept === undefined || gateway === undefined ? {} : { gateway: kept }),
     ...(part.intervals.length + part.excluded.length === 0 ? {} : { part }),

@@ -1,9 +1,9 @@
 /**
  * Reserved ranges: next-available exists for networks and for ranges of exactly its bounds only, so a source that is a part of a
- * network has ranges of these bounds, under a mark that is the same on all hosts. The DDI team sees them, and nobody else's
- * next-available gives their addresses. And the blocks of hosts, as whoever is about to reserve an address meets them.
+ * network has ranges of these bounds, under a mark that is the same on all hosts; or hosts share it in blocks, each a range of its own.
+ * The DDI team sees them, and nobody else's next-available gives their addresses.
  */
-import { addressBeside, type Cidr, compareAddresses, type Interval, intersect, isWithin, spanOf } from '../address.ts';
+import { addressBeside, type Cidr, compareAddresses, type Interval, intersect, isPartOf, spanOf } from '../address.ts';
 import { ofNetwork } from '../attributes.ts';
 import { GridError, hasReason, mayExist } from '../errors.ts';
 import type { Grid, Range } from '../grid.ts';
@@ -19,22 +19,25 @@ interface WantedRanges {
   readonly view: string;
   readonly network: Cidr;
   readonly wanted: readonly Interval[];
+  /** Whether this host is configured to take blocks. */
+  readonly takesBlocks: boolean;
 }
 
 /**
  * Finds or makes the reserved ranges that cover intervals of a network exactly. Two hosts that make one at once agree: the grid refuses
  * the second, and a look shows the first.
- * @returns the bounds of the ranges, in order
+ * @returns the bounds of the ranges, in order; undefined if hosts share the intervals in blocks, so that none is made
  * @throws GridError `network-conflict` if something else has a part of them, or what the grid answered
  */
 export async function ensureRanges(
   { grid, log }: { readonly grid: Pick<Grid, 'ranges' | 'createRange'>; readonly log: Pick<Log, 'info'> },
-  { name, view, network, wanted }: WantedRanges,
+  { name, view, network, wanted, takesBlocks }: WantedRanges,
   signal: AbortSignal,
-): Promise<readonly Interval[]> {
+): Promise<readonly Interval[] | undefined> {
   const described = { comment: rangeMark(name), name: 'infoblox-cni', attributes: ofNetwork(name) };
   for (let looks = 1; ; looks += 1) {
     const ranges = await grid.ranges({ network, view }, signal);
+    if (areShared(wanted, ranges, { name, takesBlocks })) return undefined;
     const covers = wanted.map((interval) => coverOf(interval, ranges, name));
     const missing = covers.flatMap((cover) => cover.missing);
     if (missing.length === 0) return covers.flatMap((cover) => cover.found);
@@ -52,6 +55,25 @@ export async function ensureRanges(
 
 /** A range as far as it matters here. */
 type SeenRange = Pick<Range, 'first' | 'last' | 'comment' | 'isReserved'>;
+
+/**
+ * Tells whether hosts share intervals in blocks: this one is configured to, or others have blocks there, and none has the range of the
+ * whole, out of which the grid would give addresses of blocks.
+ * @throws GridError `network-conflict` if something else has a part of them
+ */
+export function areShared(
+  wanted: readonly Interval[],
+  ranges: readonly SeenRange[],
+  { name, takesBlocks }: Pick<WantedRanges, 'name' | 'takesBlocks'>,
+): boolean {
+  const inside = ranges.filter((range) => wanted.some((interval) => intersect(range, interval)));
+  const isOfAll = (range: SeenRange) =>
+    range.isReserved && (range.comment === rangeMark(name) || wanted.some((interval) => isSame(range, interval)));
+  const others = inside.filter(({ comment }) => parseBlockMark(comment) === undefined);
+  if (others.some(isOfAll) || !(takesBlocks || others.length < inside.length)) return false;
+  for (const interval of wanted) coverOf(interval, others, name);
+  return true;
+}
 
 /**
  * Says which ranges cover an interval, and which parts of it none does.
@@ -97,9 +119,8 @@ function refuseOthers(interval: Interval, range: SeenRange, name: string): void 
       'choose another range, or take its member off it on the grid',
     );
   }
-  const isInside = isWithin(range.first, interval) && isWithin(range.last, interval);
   if (range.comment === rangeMark(name) && range.isReserved) {
-    if (isInside) return;
+    if (isPartOf(range, interval)) return;
     throw conflict(
       `the range ${wanted} overlaps ${there} of an earlier configuration of network ${name}, which reaches beyond it`,
       `delete the range ${there} on the grid, which leaves its reservations, when no host is configured with it any more`,

@@ -1,5 +1,5 @@
 /** One source of addresses, as a network configuration asks for it: checked, and in one form. Those of a configuration: sets.ts. */
-import { type Cidr, spanSize } from '../address.ts';
+import { type Cidr, sizeOf, spanSize } from '../address.ts';
 import { GridError } from '../errors.ts';
 import { refuseNoAddress, resolveGateway, strictCidr, strictPrefixLength } from './notation.ts';
 import { type NetworkPart, type PartInput, partOf } from './part.ts';
@@ -106,10 +106,10 @@ function refuseLong({ path = '', name, view, subnet = '', containers, gateway = 
 }
 
 /** Names a spec: two specs have one key exactly if they ask for the same addresses. */
-export function specKey({ name, view, place, part, gateway, keepFirst }: NetworkSpec): string {
+export function specKey({ name, view, place, part, gateway, keepFirst, blockSize }: NetworkSpec): string {
   const where =
     place.kind === 'subnet' ? [place.cidr.text] : [place.containers.map(({ text }) => text), place.prefixLength];
-  return JSON.stringify([name, view, ...where, gateway ?? null, keepFirst, part]);
+  return JSON.stringify([name, view, ...where, gateway ?? null, keepFirst, part, blockSize]);
 }
 
 /** Names where a spec takes addresses from, for people: `172.18.1.50-172.18.1.199 of 172.18.1.0/24`. */
@@ -158,25 +158,24 @@ function containerPlace(input: SpecInput): NetworkPlace {
   return { kind: 'container', containers, prefixLength };
 }
 
+/** Addresses of the smallest block. */
+const minBlockSize = 8;
+
 /** Tells whether blocks can have so many addresses; 0: there are none. */
 export function isBlockSize(size: number): boolean {
-  return size === 0 || (size >= 8 && size <= 256 && Number.isInteger(Math.log2(size)));
+  return size === 0 || (size >= minBlockSize && size <= 256 && Number.isInteger(Math.log2(size)));
+}
+
+/** Says how many addresses a block of a spec has: without a size of its own the smallest, where hosts share a range in blocks; 0: there are none. */
+export function blockSizeOf({ part, blockSize }: Pick<NetworkSpec, 'part' | 'blockSize'>): number {
+  return blockSize === 0 && part.intervals.length > 0 ? minBlockSize : blockSize;
 }
 
 /** The block size of a configuration is refused where it cannot be; that of the flags is for networks that are large enough. */
 function blockSizeIn(place: NetworkPlace, part: NetworkPart, { blockSize, defaultBlockSize = 0 }: SpecInput): number {
-  if (part.intervals.length > 0) {
-    if (blockSize === undefined || blockSize === 0) return 0;
-    throw new GridError(
-      'invalid-spec',
-      `block-size ${blockSize} and a range: a host has no blocks of a part of a subnet`,
-      {
-        hint: 'set block-size to 0, or name a subnet without rangeStart and rangeEnd',
-      },
-    );
-  }
-  const largest =
-    spanSize(place.kind === 'subnet' ? place.cidr : { ...place.containers[0], prefix: place.prefixLength }) / 4;
+  const network = place.kind === 'subnet' ? place.cidr : { ...place.containers[0], prefix: place.prefixLength };
+  const ranged = part.intervals.reduce((sum, interval) => sum + sizeOf(interval), 0);
+  const largest = (ranged === 0 ? spanSize(network) : ranged) / 4;
   if (blockSize === undefined) return defaultBlockSize <= largest ? defaultBlockSize : 0;
   if (!isBlockSize(blockSize)) {
     throw new GridError('invalid-spec', `block-size ${blockSize} is neither 0 nor a power of two from 8 to 256`, {
@@ -184,9 +183,9 @@ function blockSizeIn(place: NetworkPlace, part: NetworkPart, { blockSize, defaul
     });
   }
   if (blockSize > largest) {
-    const network = place.kind === 'subnet' ? place.cidr.text : `a /${place.prefixLength} network`;
-    throw new GridError('invalid-spec', `block-size ${blockSize} is more than a quarter of ${network}`, {
-      hint: `${largest < 8 ? 'choose 0' : `choose at most ${largest}`}, or a larger network`,
+    const what = place.kind === 'subnet' ? sourceText({ place, part }) : `a /${place.prefixLength} network`;
+    throw new GridError('invalid-spec', `block-size ${blockSize} is more than a quarter of ${what}`, {
+      hint: `${largest < minBlockSize ? 'choose 0' : `choose at most ${2 ** Math.floor(Math.log2(largest))}`}, or a larger ${ranged === 0 ? 'network' : 'range'}`,
     });
   }
   return blockSize;

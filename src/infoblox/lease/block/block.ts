@@ -6,10 +6,10 @@
  *   (none) --take--> taking --hold--> held --drain--> draining --> (none)
  *                       \_______________drain____________/
  */
-import { addressBeside, type Cidr, type Interval, isInside, parseCidr } from '../../address.ts';
+import { addressBeside, type Cidr, type Interval, isInside, isPartOf, isWithin, parseCidr } from '../../address.ts';
 import type { Boot } from '../../host.ts';
 import { shortNetworkName } from '../../mark.ts';
-import type { NetworkSpec } from '../../network/spec.ts';
+import { blockSizeOf, type NetworkSpec } from '../../network/spec.ts';
 import type { Doubtful, Moment } from '../doubt.ts';
 
 /** `taking`: a create was sent. `held`: it was alone on the grid after the time of doubt. `draining`: to go back when it is empty. */
@@ -135,8 +135,11 @@ export function addressesOf(place: BlockPlace): string[] {
 
 /** Tells whether it is such a block as a spec asks for. */
 export function isOfSpec(block: Block, spec: NetworkSpec): boolean {
-  const { place, view, name, blockSize } = spec;
-  if (block.view !== view || block.size !== blockSize || block.network !== shortNetworkName(name)) return false;
+  const { place, view, name, part } = spec;
+  if (block.view !== view || block.size !== blockSizeOf(spec) || block.network !== shortNetworkName(name)) return false;
+  const its = intervalOf(block);
+  if (part.intervals.length > 0 && !part.intervals.some((interval) => isPartOf(its, interval))) return false;
+  if (part.excluded.some((address) => isWithin(address, its))) return false;
   if (place.kind === 'subnet') return place.cidr.text === block.cidr;
   return place.containers.some((container) => isInside(networkOfBlock(block), container));
 }

@@ -271,7 +271,6 @@ export class Blocks {
   }
 
   #serving(spec: NetworkSpec): { readonly block: Block; readonly network: ReadyNetwork }[] {
-    if (spec.blockSize === 0) return [];
     const blocks = this.#deps.store.blocks().filter((block) => isOfSpec(block, spec) && this.serves(block));
     blocks.sort((one, other) => (one.takenAt ?? 0) - (other.takenAt ?? 0));
     return blocks.map((block) => ({ block, network: readyIn(spec, networkOfBlock(block)) }));

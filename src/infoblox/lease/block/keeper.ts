@@ -3,28 +3,17 @@
  * at every five minutes and whenever the grid is back, and gives back what nobody needs. One thing after another: ADDs do not wait
  * for it.
  */
-import { createHash } from 'node:crypto';
-import { families, type Interval, sizeOf } from '../../address.ts';
-import { ofNetwork } from '../../attributes.ts';
-import { type Backoff, pauseBefore, withDeadline } from '../../concurrency/clock.ts';
+import { families, isPartOf } from '../../address.ts';
+import { abortable, type Backoff, pauseBefore, withDeadline } from '../../concurrency/clock.ts';
 import { GridError, hasReason, isGridAway } from '../../errors.ts';
-import type { Range } from '../../grid.ts';
-import { beginsAs, blockMark, type Origin, parseBlockMark, shortNetworkName } from '../../mark.ts';
+import type { Pool } from '../../grid.ts';
+import { beginsAs, type Origin, shortNetworkName } from '../../mark.ts';
 import { subjectOf } from '../../network/exhaustion.ts';
 import type { ReadyNetwork } from '../../network/networks.ts';
 import { type NetworkSpec, specKey } from '../../network/spec.ts';
-import {
-  type Block,
-  type BlockIdentity,
-  blockCreateInDoubt,
-  disowned,
-  drain,
-  foreign,
-  intervalOf,
-  isOfSpec,
-  take,
-} from './block.ts';
-import { choosePlace, isUnusedEnough } from './place.ts';
+import type { Target } from '../../network/succession.ts';
+import { type Block, type BlockIdentity, disowned, drain, foreign, intervalOf, isOfSpec } from './block.ts';
+import { identityOf, lostIn, takeBlock } from './taking.ts';
 import { type VisitDeps, visit } from './visit.ts';
 
 /** Milliseconds between two looks at a block. */
@@ -36,18 +25,17 @@ const maxIdleMs = 86_400_000;
 const maxEmptyMs = 3_600_000;
 /** Milliseconds that a host may give addresses of its blocks whose line to the grid is down: the longest validity, and an hour more. */
 const goneHostWaitMs = 90_000_000;
-/** Places that are tried at once for one block. */
-const maxPlaces = 4;
 const retry: Backoff = { firstMs: 5_000, maxMs: lookIntervalMs };
 
+const noRoomHint =
+  'hosts have all of it in blocks: use a larger range or a smaller block-size, or release addresses of this host';
 const permissionHint =
   'give the user of --wapi-username the right to read, create and delete ranges, and to read ipv4address';
-const noRoomHint = 'use a larger subnet or a smaller block-size; infoblox-cni-daemon doctor says what is there';
 
 /** A network of which ADDs are given addresses. */
 interface Wanted {
   readonly spec: NetworkSpec;
-  readonly network: ReadyNetwork;
+  network: ReadyNetwork;
   /** When an ADD was given an address last, as the clock's `now`. */
   addedAt: number;
   /** When a block may be taken next, likewise. */
@@ -57,13 +45,14 @@ interface Wanted {
 
 export class BlockKeeper {
   readonly #deps: VisitDeps;
-  readonly #machine: string;
   /** By spec. */
   readonly #wanted = new Map<string, Wanted>();
   /** By mark: when it was looked at last, and when to look next, as the clock's `now`; absent: now. */
   readonly #looks = new Map<string, { readonly at: number; readonly nextAt: number }>();
   /** By mark: since when it is empty. */
   readonly #emptySince = new Map<string, number>();
+  /** Blocks that are being taken for ADDs that wait, by spec and part. */
+  readonly #taking = new Map<string, Promise<void>>();
   readonly #stopping = new AbortController();
   #isStarted = false;
   #work: Promise<void> | undefined;
@@ -71,20 +60,18 @@ export class BlockKeeper {
 
   constructor(deps: VisitDeps) {
     this.#deps = deps;
-    const { installation = '', hardware = '' } = deps.host.machine;
-    this.#machine = createHash('sha256').update(`${installation} ${hardware}`).digest('hex').slice(0, 8);
   }
 
   /** Goes on with what the last run left. */
   start(): void {
     this.#isStarted = true;
-    const { store, names } = this.#deps;
+    const { store, names, host } = this.#deps;
     const isNamed = ({ mark }: Block) => beginsAs(mark, { ...names.present, of: 'blocks' });
     for (const { mark } of store.blocks()) {
       store.applyBlock(mark, (block) => {
         if (block === undefined) return undefined;
         // A state that is not whole is a new one, or a copy of another: it may not know all that was given.
-        if (!store.isWhole) return disowned(block, this.#boot);
+        if (!store.isWhole) return disowned(block, lostIn(host));
         // After a rename `gc --host` of the earlier name elsewhere would not see that it is in use.
         return isNamed(block) ? block : drain(block);
       });
@@ -106,8 +93,12 @@ export class BlockKeeper {
 
   /** Looks at all blocks now. */
   async lookAtAll(): Promise<void> {
-    for (const [mark, { at }] of this.#looks) this.#looks.set(mark, { at, nextAt: 0 });
-    if (this.#deps.store.blocks().length === 0) return;
+    const { store, clock } = this.#deps;
+    for (const { mark, phase } of store.blocks()) {
+      const at = this.#looks.get(mark)?.at ?? (phase === 'taking' ? clock.now() : undefined);
+      if (at !== undefined) this.#looks.set(mark, { at, nextAt: 0 });
+    }
+    if (store.blocks().length === 0) return;
     await this.#work;
     this.#wake();
     await this.#work;
@@ -115,12 +106,72 @@ export class BlockKeeper {
 
   /** An ADD of a network has been given an address. */
   noteAdd(spec: NetworkSpec, network: ReadyNetwork): void {
-    if (spec.blockSize === 0 && this.#deps.store.blocks().length === 0) return;
-    const key = `${specKey(spec)} ${spec.blockSize}`;
+    if (network.blockSize === 0 && this.#deps.store.blocks().length === 0) return;
+    const key = specKey(spec);
     const wanted = this.#wanted.get(key) ?? { spec, network, addedAt: 0, takeAt: 0, failures: 0 };
+    wanted.network = network;
     wanted.addedAt = this.#deps.clock.now();
     this.#wanted.set(key, wanted);
     this.#wake();
+  }
+
+  /**
+   * Says what the grid is asked for the next address of, where hosts share a range in blocks: a block of this host, whether it serves or
+   * not, or one that is taken now. ADDs that wait for one share the taking.
+   * @param full `subjectOf` blocks that have no address, or are not there
+   * @throws GridError `no-free-address` if no block can be had; `conflict` if others were faster; or what the grid answered
+   */
+  async poolIn({ spec, network, pool }: Target, full: ReadonlySet<string>, signal: AbortSignal): Promise<Pool> {
+    const { store, blocks } = this.#deps;
+    const { view, nextOf: whole } = pool;
+    if ('text' in whole || network.blockSize === 0) return pool;
+    if (blocks.areReleased) {
+      throw new GridError('no-free-address', 'this host gives its blocks back, and takes no other', {
+        hint: 'run "infoblox-cni release --blocks --undo" if it is to go on',
+      });
+    }
+    const own = () => {
+      const isUsable = (block: Block) =>
+        block.phase !== 'draining' && isOfSpec(block, spec) && blocks.leasesIn(block).length < block.size;
+      const pools = store.blocks().flatMap((block) => (isUsable(block) ? { view, nextOf: intervalOf(block) } : []));
+      return pools.find((one) => isPartOf(one.nextOf, whole) && !full.has(subjectOf(one)));
+    };
+    const found = own();
+    if (found !== undefined) return found;
+    const { excluded = [] } = network.part ?? {};
+    const taking = this.#takeShared({ spec, network: { ...network, part: { intervals: [whole], excluded } } });
+    const late = () => new GridError('timeout', `no block of ${subjectOf(pool)} could be had in time`);
+    const failure = await abortable(taking, signal, late).catch((error: unknown) => error);
+    // Also if none was taken: an address of this host may have come back meanwhile.
+    const taken = own();
+    if (taken !== undefined) return taken;
+    throw failure ?? new GridError('conflict', `a new block of ${subjectOf(pool)} is in use already`);
+  }
+
+  /** Takes a block for all ADDs that wait for one of the same. @throws GridError as `poolIn` */
+  #takeShared({ spec, network }: Pick<Wanted, 'spec' | 'network'>): Promise<void> {
+    const key = JSON.stringify([specKey(spec), network.part]);
+    const take = async () => {
+      const { clock } = this.#deps;
+      const { signal } = this.#stopping;
+      try {
+        await withDeadline(clock, { milliseconds: attemptTimeoutMs, signal }, (either) =>
+          takeBlock(this.#deps, { name: spec.name, network }, either),
+        );
+      } catch (error) {
+        if (!hasReason(error, 'no-free-network')) throw error;
+        throw new GridError('no-free-address', `no block can be had: ${error.message}`, {
+          hint: noRoomHint,
+          cause: error,
+        });
+      } finally {
+        this.#taking.delete(key);
+        this.#wake();
+      }
+    };
+    const taking = this.#taking.get(key) ?? take();
+    this.#taking.set(key, taking);
+    return taking;
   }
 
   /**
@@ -173,19 +224,19 @@ export class BlockKeeper {
   }
 
   #nextDue(): number {
-    const looks = this.#deps.store.blocks().map(({ mark }) => this.#nextLook(mark));
+    const looks = this.#deps.store.blocks().map((block) => this.#nextLook(block));
     const takes = [...this.#wanted.values()].flatMap((wanted) => (this.#isNeeded(wanted) ? wanted.takeAt : []));
     return Math.min(Number.POSITIVE_INFINITY, ...looks, ...takes);
   }
 
-  #nextLook(mark: string): number {
-    return this.#looks.get(mark)?.nextAt ?? 0;
+  #nextLook({ mark, createInDoubtUntil }: Block): number {
+    return this.#looks.get(mark)?.nextAt ?? createInDoubtUntil ?? 0;
   }
 
   async #doDue(): Promise<void> {
     const { store, clock, host } = this.#deps;
     for (const block of store.blocks()) {
-      if (this.#nextLook(block.mark) <= clock.now()) await this.#lookAt(block);
+      if (this.#nextLook(block) <= clock.now()) await this.#lookAt(block);
     }
     for (const wanted of this.#wanted.values()) {
       if (!this.#isNeeded(wanted) || wanted.takeAt > clock.now()) continue;
@@ -237,9 +288,9 @@ export class BlockKeeper {
    * Tells whether a block is to be taken: those that serve are nearly full, and none of its kind is being taken, not looked at yet, or
    * refused its reservations, as another one would be.
    */
-  #isNeeded({ spec, addedAt }: Wanted): boolean {
+  #isNeeded({ spec, network, addedAt }: Wanted): boolean {
     const { blocks, store, clock } = this.#deps;
-    if (spec.blockSize === 0 || blocks.areReleased || !store.isWhole) return false;
+    if (network.blockSize === 0 || blocks.areReleased || !store.isWhole) return false;
     if (clock.now() - addedAt >= maxIdleMs) return false;
     const isUnclear = (block: Block) => block.phase === 'held' && !this.#looks.has(block.mark);
     const keepsFromTaking = (block: Block) =>
@@ -263,118 +314,27 @@ export class BlockKeeper {
     return isEmptyForLong && spec !== undefined && !blocks.isScarce(blocks.room(spec, block.mark));
   }
 
-  /** As `#take`; a refusal that each further attempt would meet is a condition, for people. */
-  async #takeOrSay(wanted: Wanted, signal: AbortSignal): Promise<boolean> {
-    const { conditions } = this.#deps;
-    const { spec, network } = wanted;
+  /**
+   * Takes a block; a refusal that each further attempt would meet is a condition, for people.
+   * @returns whether one was taken, or may have been
+   */
+  async #takeOrSay({ spec, network }: Wanted, signal: AbortSignal): Promise<boolean> {
+    const { blocks, conditions } = this.#deps;
     const subject = subjectOf({ ...network, nextOf: network.cidr });
     try {
-      const isTaken = await this.#take(wanted, signal);
-      if (isTaken) conditions.clear('block-unavailable', subject);
-      return isTaken;
+      await takeBlock(this.#deps, { name: spec.name, network }, signal);
+      conditions.clear('block-unavailable', subject);
+      return true;
     } catch (error) {
+      if (hasReason(error, 'conflict')) return false;
       if (!hasReason(error, 'permission', 'rejected', 'no-free-network')) throw error;
-      const what = `no block of ${spec.blockSize} addresses can be had in ${subject}: ${error.message}`;
-      const hint = error.reason === 'no-free-network' ? error.hint : permissionHint;
-      const why = new GridError(error.reason, what, { hint, cause: error });
+      const isFull = error.reason === 'no-free-network';
+      // A host that has one may do with it.
+      if (isFull && blocks.room(spec).size > 0) return false;
+      const what = `no block of ${network.blockSize} addresses can be had in ${subject}: ${error.message}`;
+      const why = new GridError(error.reason, what, { hint: isFull ? error.hint : permissionHint, cause: error });
       conditions.raise('block-unavailable', why, { subject, lapsesAfterMs: 2 * lookIntervalMs });
       throw error;
     }
   }
-
-  /** @returns whether one was created, or may have been */
-  async #take({ spec, network }: Wanted, signal: AbortSignal): Promise<boolean> {
-    const { grid, blocks, host, moment } = this.#deps;
-    const { name, view, blockSize: size } = spec;
-    const { cidr, kept } = network;
-    const ranges = await grid.ranges({ network: cidr, view, confirm: true }, signal);
-    this.#adopt(ranges);
-    const barred: Interval[] = [...ranges];
-    for (let tries = 0; tries < maxPlaces; tries += 1) {
-      const place = choosePlace({ cidr, size, ranges: barred, kept: kept === undefined ? [] : [kept] }, host.random());
-      if (place === undefined) {
-        // A host that has one may do with it.
-        if (blocks.room(spec).size > 0) return false;
-        const why = tries === 0 ? 'ranges have all but a quarter of it' : 'more than a quarter of each place is in use';
-        throw new GridError('no-free-network', why, { hint: noRoomHint });
-      }
-      barred.push(place);
-      const occupants = await grid.occupants(place, { network: cidr, view, confirm: true }, signal);
-      const mark = this.#newMark(name);
-      const identity = { mark, network: shortNetworkName(name), view, cidr: cidr.text, first: place.first, size };
-      const block = take(identity, moment());
-      if (!isUnusedEnough(occupants.length, size) || blocks.leasesIn(block).length > 0) continue;
-      if (await this.#create(block, network, signal)) return true;
-    }
-    return false;
-  }
-
-  /** @returns false if somebody else was faster */
-  async #create(block: Block, { cidr }: ReadyNetwork, signal: AbortSignal): Promise<boolean> {
-    const { grid, blocks, store, names, moment, log } = this.#deps;
-    const { mark, view, network } = block;
-    const place = intervalOf(block);
-    store.applyBlock(mark, () => block);
-    await store.durable();
-    this.#looks.set(mark, { at: moment().now, nextAt: moment().now + moment().window.end });
-    const description = { comment: mark, name: `block of ${names.present.node}`, attributes: ofNetwork(network) };
-    try {
-      await grid.createRange({ ...place, network: cidr, view, ...description }, signal);
-    } catch (error) {
-      if (!(error instanceof GridError)) throw error;
-      if (error.outcome === 'none') {
-        store.applyBlock(mark, () => undefined);
-        blocks.forget(block);
-        this.#looks.delete(mark);
-        if (hasReason(error, 'conflict')) return false;
-        throw error;
-      }
-      store.applyBlock(mark, (current) => current && blockCreateInDoubt(current, moment()));
-      this.#looks.set(mark, { at: moment().now, nextAt: moment().now + moment().window.end });
-      return true;
-    }
-    log.info('took a block of addresses', { block: mark, view, ...place });
-    return true;
-  }
-
-  /** Blocks of this machine that this state did not take: one that was lost has. */
-  #adopt(ranges: readonly Range[]): void {
-    const { store, names } = this.#deps;
-    const ours = { ...names.present, of: 'blocks' } as const;
-    for (const range of ranges) {
-      const identity = beginsAs(range.comment, ours) ? identityOf(range) : undefined;
-      if (identity === undefined || parseBlockMark(identity.mark)?.machine !== this.#machine) continue;
-      store.applyBlock(identity.mark, (known) => known ?? foreign(identity, this.#boot));
-    }
-  }
-
-  /** If it cannot be told from others, a person has to say that no container is left of it. */
-  get #boot(): Pick<Block, 'bootId' | 'uptime'> {
-    const { bootId, uptime } = this.#deps.host.boot();
-    return { bootId: bootId ?? '', uptime };
-  }
-
-  #newMark(network: string): string {
-    const { host, names } = this.#deps;
-    const digits = () =>
-      Math.floor(host.random() * 0x10000)
-        .toString(16)
-        .padStart(4, '0');
-    const id = Array.from({ length: 4 }, digits).join('');
-    return blockMark({ origin: names.present, network, machine: this.#machine, id });
-  }
-}
-
-/** What a range is as a block; undefined if it is none that somebody has made with this program and left as it was. */
-function identityOf({ comment: mark, view, network, ...interval }: Range): BlockIdentity | undefined {
-  const parsed = parseBlockMark(mark);
-  if (parsed === undefined) return undefined;
-  return {
-    mark,
-    network: parsed.network,
-    view,
-    cidr: network.text,
-    first: interval.first,
-    size: sizeOf(interval),
-  };
 }

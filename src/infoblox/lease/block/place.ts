@@ -1,9 +1,10 @@
 /**
- * Where in a network a host block may lie: at an aligned place without range, gateway, or address of the host itself, chosen at
- * random, so that hosts that choose at once seldom meet; and only while a quarter of the network stays outside all ranges, so that
- * hosts without blocks find addresses, too.
+ * Where in a network a host block may lie: at an aligned place without range, gateway or exclusion, chosen at random, so that hosts that
+ * choose at once seldom meet; and only while a quarter of the network stays outside all ranges, so that hosts without blocks find
+ * addresses, too. Of a range that hosts share in blocks nothing need stay: there all take blocks.
  */
 import { addressAt, addressBeside, type Cidr, type Interval, offsetIn, sizeOf, spanSize } from '../../address.ts';
+import type { ReadyNetwork } from '../../network/networks.ts';
 
 interface Ground {
   readonly cidr: Cidr;
@@ -13,6 +14,17 @@ interface Ground {
   readonly ranges: readonly Interval[];
   /** Addresses that no container may have. */
   readonly kept: readonly string[];
+  /** Which parts of the network hosts share in blocks; none: the whole network, of which others live, too. */
+  readonly shared: readonly Interval[];
+}
+
+/** Says where blocks of a network may lie. */
+export function groundOf(
+  { cidr, kept, part, blockSize: size }: Pick<ReadyNetwork, 'cidr' | 'kept' | 'part' | 'blockSize'>,
+  ranges: readonly Interval[],
+): Ground {
+  const { intervals = [], excluded = [] } = part ?? {};
+  return { cidr, size, ranges, kept: kept === undefined ? excluded : [kept, ...excluded], shared: intervals };
 }
 
 /** The part of a block's addresses that nothing may use yet when it is taken. */
@@ -31,10 +43,10 @@ export function isLargeEnough(cidr: Cidr, size: number): boolean {
  * @returns undefined if there is none
  */
 export function choosePlace(ground: Ground, random: number): Interval | undefined {
-  const { cidr, size, ranges } = ground;
-  const total = spanSize(cidr);
+  const { cidr, size, ranges, shared } = ground;
   const covered = ranges.reduce((sum, range) => sum + sizeOf(range), 0);
-  if (!isLargeEnough(cidr, size) || covered + size > total * maxCovered) return undefined;
+  const isCrowded = !isLargeEnough(cidr, size) || covered + size > spanSize(cidr) * maxCovered;
+  if (shared.length === 0 && isCrowded) return undefined;
   const gaps = freeIndices(ground);
   let index = Math.floor(random * gaps.reduce((sum, { from, to }) => sum + to - from, 0));
   for (const { from, to } of gaps) {
@@ -53,21 +65,25 @@ export function isUnusedEnough(inUse: number, size: number): boolean {
 }
 
 /** The aligned places without anything of which no block may be made, as intervals of their numbers, `to` excluded: a network may have millions. */
-function freeIndices({ cidr, size, ranges, kept }: Ground): { readonly from: number; readonly to: number }[] {
-  const places = spanSize(cidr) / size;
+function freeIndices({ cidr, size, ranges, kept, shared }: Ground): { readonly from: number; readonly to: number }[] {
   const numberOf = (address: string) => Math.floor(offsetIn(cidr, address) / size);
   const barred = [
-    // The network's own address and its broadcast address.
-    { from: 0, to: 1 },
-    { from: places - 1, to: places },
     ...ranges.map(({ first, last }) => ({ from: numberOf(first), to: numberOf(last) + 1 })),
     ...kept.map((address) => ({ from: numberOf(address), to: numberOf(address) + 1 })),
   ].sort((one, other) => one.from - other.from);
-  const gaps: { from: number; to: number }[] = [];
-  let next = 0;
-  for (const { from, to } of barred) {
-    if (from > next) gaps.push({ from: next, to: Math.min(from, places) });
-    next = Math.max(next, to);
-  }
-  return gaps;
+  const areas = shared.map(({ first, last }) => {
+    return { from: Math.ceil(offsetIn(cidr, first) / size), to: Math.floor((offsetIn(cidr, last) + 1) / size) };
+  });
+  // Without the network's own address and its broadcast address.
+  if (shared.length === 0) areas.push({ from: 1, to: spanSize(cidr) / size - 1 });
+  return areas.flatMap((area) => {
+    const gaps: { from: number; to: number }[] = [];
+    let next = area.from;
+    for (const { from, to } of barred) {
+      if (from > next) gaps.push({ from: next, to: Math.min(from, area.to) });
+      next = Math.max(next, to);
+    }
+    if (area.to > next) gaps.push({ from: next, to: area.to });
+    return gaps.filter(({ from, to }) => to > from);
+  });
 }

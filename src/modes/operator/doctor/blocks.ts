@@ -1,10 +1,12 @@
 /** What doctor examines of host blocks: whether a network has room for those that its configuration asks for. */
-import { type Cidr, sizeOf, spanSize } from '../../../infoblox/address.ts';
+import { type Cidr, intersect, sizeOf, spanSize } from '../../../infoblox/address.ts';
 import type { Range } from '../../../infoblox/grid.ts';
-import { choosePlace, isLargeEnough } from '../../../infoblox/lease/block/place.ts';
+import { choosePlace, groundOf, isLargeEnough } from '../../../infoblox/lease/block/place.ts';
 import { hostPrefix, type Origin, parseBlockMark } from '../../../infoblox/mark.ts';
-import type { NetworkSpec } from '../../../infoblox/network/spec.ts';
-import { ok, type Verdict, warning } from './check.ts';
+import { readyIn } from '../../../infoblox/network/networks.ts';
+import { areShared } from '../../../infoblox/network/ranges.ts';
+import { blockSizeOf, type NetworkSpec, sourceText } from '../../../infoblox/network/spec.ts';
+import { failure, ok, type Verdict, warning } from './check.ts';
 
 /** A range as far as it is judged. */
 export type JudgedRange = Pick<Range, 'first' | 'last' | 'comment' | 'isReserved'>;
@@ -16,7 +18,6 @@ export function isBlock({ comment }: Pick<Range, 'comment'>): boolean {
 
 interface BlockFacts {
   readonly cidr: Cidr;
-  readonly gateway: string | undefined;
   /** Undefined if the user may not see them. */
   readonly ranges: readonly JudgedRange[] | undefined;
   /** This host, by its name in marks. */
@@ -26,8 +27,10 @@ interface BlockFacts {
 }
 
 /** Judges whether a host gets the blocks that it is to take. Nothing is said of a network without. */
-export function judgeBlocks({ blockSize: size }: NetworkSpec, facts: BlockFacts): Verdict[] {
-  const { cidr, gateway, ranges, host, flagSize } = facts;
+export function judgeBlocks(spec: NetworkSpec, facts: BlockFacts): Verdict[] {
+  if (spec.part.intervals.length > 0) return judgeShared(spec, facts);
+  const { cidr, ranges, flagSize } = facts;
+  const { blockSize: size } = spec;
   if (size === 0 && !isLargeEnough(cidr, flagSize)) {
     const what = `none: --block-size ${flagSize} is more than a quarter of the network, so the grid is asked at each ADD`;
     const fix = 'choose a smaller --block-size, a larger subnet, or set "block-size": 0 here if that is meant';
@@ -40,14 +43,36 @@ export function judgeBlocks({ blockSize: size }: NetworkSpec, facts: BlockFacts)
     const fix = `choose a block-size of at most ${total / 4}, or a larger subnet`;
     return [warning(`${tooFew}: ${cidr.text} has ${total}`, fix)];
   }
-  const owners = ranges.flatMap(({ comment }) => parseBlockMark(comment)?.origin ?? []);
-  const own = owners.filter((origin) => hostPrefix(origin) === hostPrefix(host)).length;
-  const hasRoom = choosePlace({ cidr, size, ranges, kept: gateway === undefined ? [] : [gateway] }, 0) !== undefined;
+  const { own, hasRoom, text } = blocksThere(spec, facts, ranges);
   if (own === 0 && !hasRoom) {
     const covered = ranges.reduce((sum, range) => sum + sizeOf(range), 0);
     const what = `${tooFew}: ranges have ${covered} of ${total} addresses, of which a quarter stays outside`;
     return [warning(what, 'choose a smaller block-size, a larger subnet, or shrink these ranges on the grid')];
   }
+  return [ok(text)];
+}
+
+/** Judges a range: where hosts share it in blocks, one without a block can give no address. */
+function judgeShared(spec: NetworkSpec, facts: BlockFacts): Verdict[] {
+  const { name, part, blockSize } = spec;
+  const { ranges } = facts;
+  if (ranges === undefined) return [];
+  const there = ranges.filter((range) => part.intervals.some((interval) => intersect(range, interval)));
+  if (!areShared(part.intervals, there, { name, takesBlocks: blockSize > 0 })) {
+    return blockSize === 0 ? [] : [ok('none: the grid has a range of the whole, of which hosts take single addresses')];
+  }
+  const { own, hasRoom, text } = blocksThere(spec, facts, there);
+  if (own > 0 || hasRoom) return [ok(text)];
+  const what = `no block of ${blockSizeOf(spec)} addresses fits into ${sourceText(spec)}: ADDs fail on this host`;
+  return [failure(what, 'choose a larger range or a smaller block-size, or have hosts give blocks back')];
+}
+
+/** Counts the blocks that the grid has, and says whether another one fits. */
+function blocksThere(spec: NetworkSpec, { cidr, host }: BlockFacts, ranges: readonly JudgedRange[]) {
+  const owners = ranges.flatMap(({ comment }) => parseBlockMark(comment)?.origin ?? []);
+  const own = owners.filter((origin) => hostPrefix(origin) === hostPrefix(host)).length;
+  const hasRoom = choosePlace(groundOf(readyIn(spec, cidr), ranges), 0) !== undefined;
   const known = `${own} of this host, ${owners.length - own} of others${hasRoom ? '' : '; no further one fits'}`;
-  return [ok(`of ${size} addresses; ${owners.length === 0 ? 'none of this host or others yet' : known}`)];
+  const text = `of ${blockSizeOf(spec)} addresses; ${owners.length === 0 ? 'none of this host or others yet' : known}`;
+  return { own, hasRoom, text };
 }

@@ -9,7 +9,7 @@ import type { Grid, Reservation } from '../../../infoblox/grid.ts';
 import { gatewayMark, isAttachmentMark, type Origin, parseMark } from '../../../infoblox/mark.ts';
 import { keptBack } from '../../../infoblox/network/fit.ts';
 import { type NetworkOutlook, outlookOf } from '../../../infoblox/network/outlook.ts';
-import { coverOf } from '../../../infoblox/network/ranges.ts';
+import { areShared, coverOf } from '../../../infoblox/network/ranges.ts';
 import { type NetworkSpec, sourceText } from '../../../infoblox/network/spec.ts';
 import { usageOf } from '../../../infoblox/network/usage.ts';
 import { NetworkViews } from '../../../infoblox/network/views.ts';
@@ -99,12 +99,12 @@ export function networkChecks(configuration: NetworkConfiguration, context: Netw
       const hasFree = (await grid.hasRoom({ view, nextOf: cidr }, signal)) === true;
       return judgeAddresses(cidr, { used: usage?.used, hasFree, ranges });
     }),
-    'host blocks': after(['network'], async (signal) => {
-      const { cidr, gateway, ranges } = await place(signal);
+    'host blocks': after([spec.part.intervals.length > 0 ? 'free addresses' : 'network'], async (signal) => {
+      const { cidr, ranges } = await place(signal);
       if (cidr === undefined) return [];
       const saysSize = isJsonObject(config.ipam) && config.ipam['block-size'] != null;
       const flagSize = saysSize ? 0 : context.flagSize;
-      return judgeBlocks(spec, { cidr, gateway, ranges, host, flagSize });
+      return judgeBlocks(spec, { cidr, ranges, host, flagSize });
     }),
     gateway: after(['network'], async (signal) => {
       const { gateway } = await place(signal);
@@ -199,13 +199,14 @@ export function judgeOutlook(outlook: NetworkOutlook, { view, place }: NetworkSp
 
 /** Judges the reserved ranges that a part of a network is taken from. @throws GridError with which an ADD would fail */
 async function judgeRanges(
-  { name, view, part }: NetworkSpec,
+  { name, view, part, blockSize }: NetworkSpec,
   ranges: readonly JudgedRange[] | undefined,
   { grid, signal }: { readonly grid: Grid; readonly signal: AbortSignal },
 ): Promise<Verdict[]> {
   if (ranges === undefined) {
     return [skipped('this user may not read ranges')];
   }
+  if (areShared(part.intervals, ranges, { name, takesBlocks: blockSize > 0 })) return [ok('hosts share it in blocks')];
   const verdicts = part.intervals.map(async (interval): Promise<Verdict> => {
     const { found, missing } = coverOf(interval, ranges, name);
     if (missing.length > 0) return ok(`the first ADD makes a reserved range of ${missing.map(spanOf).join(' and ')}`);

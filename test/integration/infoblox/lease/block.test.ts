@@ -56,6 +56,7 @@ test('an ADD from a block costs no request and one commit, and its lease is owed
     {
       cidr: spec.place.kind === 'subnet' ? spec.place.cidr : '',
       view: 'default',
+      blockSize: 32,
       kept: '10.0.0.1',
       gateway: '10.0.0.1',
     },

@@ -5,7 +5,7 @@ import type { ReadyNetwork } from '../../../../src/infoblox/network/networks.ts'
 
 const cidr = parseCidr('10.0.0.0/24');
 if (cidr === undefined) throw new Error('no CIDR');
-const network: ReadyNetwork = { cidr, view: 'default', kept: '10.0.0.1' };
+const network: ReadyNetwork = { cidr, view: 'default', kept: '10.0.0.1', blockSize: 0 };
 const gateway = 'infoblox-cni gateway of network=net-1';
 const host = 'infoblox-cni address of host cluster=cluster-1 node=host-7';
 const other = 'infoblox-cni cluster=cluster-1 node=host-7 network=net-1 container=c2 interface=eth0';

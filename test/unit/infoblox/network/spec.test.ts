@@ -142,6 +142,11 @@ test.each([
     'block-size 8 is more than a quarter of 10.0.0.0/28',
     'choose 0, or a larger network',
   ],
+  [
+    { subnet: '10.0.0.0/24', rangeStart: '10.0.0.50', rangeEnd: '10.0.0.199', blockSize: 64 },
+    'block-size 64 is more than a quarter of 10.0.0.50-10.0.0.199 of 10.0.0.0/24',
+    'choose at most 32, or a larger range',
+  ],
   [{ gateway: 'router' }, 'gateway "router" is no IP address', /172\.18\.1\.1, or as 0\.0\.0\.1/],
   [{ gateway: '10.0.0.1/24' }, 'gateway "10.0.0.1/24" is no IP address', /172\.18\.1\.1/],
   [
@@ -195,6 +200,7 @@ test('two specs have one key exactly if they ask for the same', () => {
     { prefixLength: 25 },
     { gateway: '0.0.0.1' },
     { keepFirst: true },
+    { blockSize: 8 },
   ];
   expect(new Set(asked.map((over) => specKey(spec(over)))).size).toBe(asked.length);
   expect(specKey(spec({ containers: ' 172.18.0.0/16, ' }))).toBe(specKey(spec({})));
@@ -221,6 +227,14 @@ test('::x names the gateway of an IPv6 network, to its last bit', () => {
   expect(resolveGateway('::1', cidr)).toBe('fd00:18:1::1');
   expect(resolveGateway('::ffff:ffff:ffff:fff1', cidr)).toBe('fd00:18:1:0:ffff:ffff:ffff:fff1');
   expect(resolveGateway('fd00:18:1::ffff', cidr)).toBe('fd00:18:1::ffff');
+});
+
+test('the block size of a range is that of the configuration, or of the flags where the range is large enough', () => {
+  const ranged = (over: Partial<SpecInput>) =>
+    spec({ subnet: '10.0.0.0/24', rangeStart: '10.0.0.50', rangeEnd: '10.0.0.199', ...over }).blockSize;
+  expect([ranged({ blockSize: 32 }), ranged({ defaultBlockSize: 32 }), ranged({ defaultBlockSize: 64 })]).toEqual([
+    32, 32, 0,
+  ]);
 });
 
 test('blocks of any size fit into a /64', () => {

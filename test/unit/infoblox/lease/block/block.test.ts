@@ -81,6 +81,11 @@ describe('a block', () => {
     ['another subnet', false, {}, { subnet: '10.0.0.0/23' }],
     ['another size', false, {}, { blockSize: 16 }],
     ['no block at all', false, {}, { blockSize: 0 }],
+    ['a range around it', true, {}, { rangeStart: '10.0.0.16', rangeEnd: '10.0.0.99' }],
+    ['a range around it, of which others take blocks', true, {}, { rangeStart: '10.0.0.9', blockSize: 0 }],
+    ['a range that has a part of it', false, {}, { rangeStart: '10.0.0.17', rangeEnd: '10.0.0.99' }],
+    ['exclusions beside it', true, {}, { exclude: ['10.0.0.15', '10.0.0.24'] }],
+    ['an exclusion inside', false, {}, { exclude: ['10.0.0.20'] }],
   ])('%s: is what a spec asks for: %s', (_, isIt, over, input) => {
     expect(isOfSpec(aBlock(over), networkSpec({ ...asked, subnet: '10.0.0.0/24', ...input }))).toBe(isIt);
   });

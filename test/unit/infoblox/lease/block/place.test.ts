@@ -5,7 +5,7 @@ import { choosePlace, isLargeEnough, isUnusedEnough } from '../../../../../src/i
 
 const cidrOf = (text: string) => parseCidr(text) ?? expect.fail('no CIDR');
 const cidr = cidrOf('10.0.0.0/24');
-const ground = { cidr, size: 16, ranges: [] as Interval[], kept: ['10.0.0.33'] };
+const ground = { cidr, size: 16, ranges: [] as Interval[], kept: ['10.0.0.33'], shared: [] as Interval[] };
 const all = (over: Partial<typeof ground> = {}) => {
   const found = new Set<string>();
   for (let step = 0; step < 1; step += 0.001) found.add(choosePlace({ ...ground, ...over }, step)?.first ?? 'none');
@@ -30,6 +30,17 @@ describe('the place of a block', () => {
     expect(all(upTo(177))).toEqual(['none']);
   });
 
+  test('lies wholly in the parts that hosts share, of which all may be taken', () => {
+    const shared = [
+      { first: '10.0.0.20', last: '10.0.0.66' },
+      { first: '10.0.0.208', last: '10.0.0.254' },
+    ];
+    expect(all({ shared })).toEqual(firsts(48, 208, 224));
+    expect(all({ shared: [{ first: '10.0.0.17', last: '10.0.0.46' }], size: 16 })).toEqual(['none']);
+    const ranges = [{ first: '10.0.0.128', last: '10.0.0.239' }];
+    expect(all({ shared: [{ first: '10.0.0.128', last: '10.0.0.255' }], ranges })).toEqual(firsts(240));
+  });
+
   test('is none in a network that is too small for the size', () => {
     expect([isLargeEnough(cidr, 64), isLargeEnough(cidr, 128)]).toEqual([true, false]);
     expect(all({ size: 128 })).toEqual(['none']);
@@ -37,6 +48,7 @@ describe('the place of a block', () => {
 
   test('is found at once in the largest network', () => {
     const large = {
+      ...ground,
       cidr: cidrOf('10.0.0.0/8'),
       size: 8,
       kept: [],

@@ -164,7 +164,7 @@ describe('host blocks', () => {
   const host = { cluster: 'cluster-1', node: 'host-a' };
   const taking = (blockSize: number) => networkSpec({ ...input, subnet: '10.0.0.0/24', blockSize });
   const judge = (spec: typeof bySubnet, facts: Partial<Parameters<typeof judgeBlocks>[1]> = {}) =>
-    linesOf(judgeBlocks(spec, { cidr: net, gateway: '10.0.0.1', ranges: [], host, flagSize: 0, ...facts }));
+    linesOf(judgeBlocks(spec, { cidr: net, ranges: [], host, flagSize: 0, ...facts }));
 
   test.each([
     ['none yet', [], 'ok: of 32 addresses; none of this host or others yet'],
@@ -189,6 +189,38 @@ describe('host blocks', () => {
     expect(judge(taking(64), { cidr: cidr('10.0.0.0/26') })).toEqual([
       'warning: no block of 64 addresses fits: 10.0.0.0/26 has 64 -> choose a block-size of at most 16, or a larger subnet',
     ]);
+  });
+
+  test.each([
+    [
+      'that hosts take of it',
+      16,
+      [block('10.0.0.64', '10.0.0.79', 'host-b')],
+      'ok: of 16 addresses; 0 of this host, 1 of others',
+    ],
+    [
+      'that others take of it',
+      0,
+      [block('10.0.0.64', '10.0.0.79', 'host-b')],
+      'ok: of 8 addresses; 0 of this host, 1 of others',
+    ],
+    [
+      'that others have all of',
+      16,
+      [block('10.0.0.64', '10.0.0.127', 'host-b')],
+      'failure: no block of 16 addresses fits into 10.0.0.64-10.0.0.127 of 10.0.0.0/24: ADDs fail on this host -> choose a larger range or a smaller block-size, or have hosts give blocks back',
+    ],
+    [
+      'where there is a range of the whole',
+      16,
+      [range('10.0.0.64', '10.0.0.127', 'infoblox-cni range of network=net-1')],
+      'ok: none: the grid has a range of the whole, of which hosts take single addresses',
+    ],
+    ['where nobody takes any', 0, [], undefined],
+  ])('of a range, %s', (_, blockSize, ranges, expected) => {
+    const ends = { rangeStart: '10.0.0.64', rangeEnd: '10.0.0.127' };
+    const spec = networkSpec({ ...input, subnet: '10.0.0.0/24', ...ends, blockSize });
+    expect(judge(spec, { ranges })).toEqual(expected === undefined ? [] : [expected]);
   });
 
   test('that nobody asks for are no matter', () => {
