@@ -98,7 +98,7 @@ async function give(deps: LeaseDeps, { marks, request, work }: Giving): Promise<
   refuseOtherSets(deps, { marks, request });
   const sandbox = host.identify(netns);
   const wishes = sets.map((sources, set): Wish => {
-    const asking = { sandbox, workload, cooldownMs: sources[0].cooldownMs };
+    const asking = { sandbox, workload, cooldownMs: sources[0].cooldownMs, sets: sets.length };
     return { mark: marks[set] ?? '', attachment, sources, requested: requested[set], asking };
   });
   const obtained = new Map<string, Obtained>();
@@ -266,6 +266,9 @@ async function offerOf(
 /** @throws GridError `address-unavailable` if the attachment has addresses of other sets than it asks for */
 function refuseOtherSets({ store }: LeaseDeps, { marks, request }: Omit<Giving, 'work'>): void {
   const bound = store.ofAttachment(marks[0]).filter(({ phase }) => phase === 'bound');
-  const isSame = bound.length === marks.length && bound.every(({ mark }) => marks.includes(mark));
-  if (store.isWhole && bound.length > 0 && !isSame) throw otherSetsError(bound, request);
+  const [first] = bound;
+  if (first === undefined || !store.isWhole) return;
+  // An address that was lost may have been given up since: the attachment gets another one of that set.
+  const given = first.sets ?? bound.length;
+  if (given !== marks.length || bound.some(({ mark }) => !marks.includes(mark))) throw otherSetsError(bound, request);
 }

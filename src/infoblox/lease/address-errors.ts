@@ -93,7 +93,9 @@ export function otherSetsError(
   bound: readonly Lease[],
   { attachment, sets }: Pick<AddRequest, 'attachment' | 'sets'>,
 ): GridError {
-  const held = bound.map(({ address }) => address).join(', ');
+  const addresses = bound.map(({ address }) => address).join(', ');
+  const given = bound[0]?.sets ?? bound.length;
+  const held = given > bound.length ? `${addresses}, all that is left of ${given} addresses,` : addresses;
   const wanted = sets.length === 1 ? 'one address' : `${sets.length} addresses, one of each set`;
   const what = `${whoOf(attachment)} holds ${held} in network ${attachment.network}, and its configuration asks for ${wanted}`;
   return new GridError('address-unavailable', what, {

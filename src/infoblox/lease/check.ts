@@ -32,6 +32,8 @@ export async function checkLease(deps: LeaseDeps, request: CheckRequest, signal:
   const known = store.ofAttachment(mark);
   if (known.some(({ phase }) => phase === 'releasing')) throw lost(request, 'it has been deleted');
   const bound = known.filter(({ phase }) => phase === 'bound');
+  const given = bound[0]?.sets ?? bound.length;
+  if (given > bound.length) throw lost(request, `${bound.length} of ${given} addresses are left`);
   const [told = ''] = addresses;
   const unknown = imported({ mark, network: shortNetworkName(attachment.network), view }, told);
   await Promise.all((bound.length > 0 ? bound : [unknown]).map((lease) => checkOne(deps, { lease, request }, signal)));

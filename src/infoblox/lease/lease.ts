@@ -42,6 +42,8 @@ export interface Lease extends LeaseIdentity, SandboxIdentity, Doubtful {
   readonly address: string | null;
   /** Of which family whatever it has on the grid is; null if that is not known, as for an imported one. */
   readonly family: Family | null;
+  /** How many addresses its attachment was given, one of each set; null if that is not known, as for an imported one. */
+  readonly sets: number | null;
   /** Which ADDs were, or may have been, answered with it; null if that is not known, as for an imported one. */
   readonly callers: Callers;
   /** Null if it is not known, as for an imported one. */
@@ -87,6 +89,8 @@ export interface Asking {
   readonly workload: Workload;
   /** Milliseconds. */
   readonly cooldownMs: number;
+  /** How many addresses the attachment gets; absent: not known. */
+  readonly sets?: number;
 }
 
 /** What `begin` is told. */
@@ -110,6 +114,7 @@ export function begin(previous: Lease | undefined, beginning: Beginning, moment:
     // What the lease that it replaces has left may be of another family.
     family: previous === undefined || previous.family === beginning.family ? (beginning.family ?? null) : null,
     cooldownMs: beginning.cooldownMs,
+    sets: beginning.sets ?? null,
     address: previous === undefined || previous.phase === 'bound' ? null : previous.address,
     restsUntil: previous?.restsUntil ?? null,
     phase: 'pending',
@@ -353,6 +358,7 @@ function newLease({ mark, network, view }: LeaseIdentity, { now, wall }: Instant
     view,
     address: null,
     family: null,
+    sets: null,
     callers: null,
     workload: null,
     phase: 'pending',

@@ -229,8 +229,9 @@ export class BlockKeeper {
     return Math.min(Number.POSITIVE_INFINITY, ...looks, ...takes);
   }
 
-  #nextLook({ mark, createInDoubtUntil }: Block): number {
-    return this.#looks.get(mark)?.nextAt ?? createInDoubtUntil ?? 0;
+  #nextLook({ mark, phase, createInDoubtUntil }: Block): number {
+    // One that is being taken has nothing to show before.
+    return this.#looks.get(mark)?.nextAt ?? (phase === 'taking' ? createInDoubtUntil : null) ?? 0;
   }
 
   async #doDue(): Promise<void> {

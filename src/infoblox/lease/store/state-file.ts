@@ -36,6 +36,7 @@ const schema = `
     phase TEXT NOT NULL CHECK (phase IN ('pending', 'bound', 'releasing')),
     address TEXT,
     family INTEGER,
+    sets INTEGER,
     netns TEXT,
     netnsId TEXT,
     processStart INTEGER,

@@ -17,6 +17,7 @@ export const StoredLease = v.object({
   phase: v.picklist(phases),
   address: nullableText,
   family: v.nullable(v.picklist(families)),
+  sets: nullableNumber,
   netns: nullableText,
   netnsId: nullableText,
   processStart: nullableNumber,

@@ -73,6 +73,32 @@ test.each([
   expect(given()).toEqual(['10.0.1.2', '10.0.2.2']);
 });
 
+test('an address that is lost is replaced by a later ADD, whatever the ADDs before it have failed with', async () => {
+  const { grid, host } = fixture;
+  const small = withSets('10.0.1.0/24', '10.0.2.0/30');
+  await addressesOf('c1', small);
+  grid.remove(grid.fixedAddresses().find(({ ipv4addr }) => ipv4addr === '10.0.2.2')?._ref ?? '');
+  const theirs = grid.add('fixedaddress', { ipv4addr: '10.0.2.2', mac: '02:00:00:00:00:01', comment: 'a person' });
+  for (let tries = 0; tries < 3; tries += 1) {
+    expect(await errorOf(host.call('ADD', 'c1', small))).toMatchObject({
+      code: 101,
+      msg: 'set 2 of 2, 10.0.2.0/30: no free address in 10.0.2.0/30 (view default)',
+    });
+    await expect.poll(() => host.log.some(({ message }) => message === 'nothing to release')).toBe(true);
+  }
+  expect(await errorOf(host.call('ADD', 'c1', withSets('10.0.1.0/24')))).toMatchObject({
+    code: 105,
+    msg: 'c1/eth0 holds 10.0.1.2, all that is left of 2 addresses, in network net-1, and its configuration asks for one address',
+  });
+  const prevResult = { ips: [{ address: '10.0.1.2/24' }, { address: '10.0.2.2/30' }] };
+  expect(await errorOf(host.call('CHECK', 'c1', { ...small, config: { prevResult } }))).toMatchObject({
+    code: 104,
+    msg: expect.stringContaining('1 of 2 addresses are left'),
+  });
+  grid.remove(theirs);
+  expect(await addressesOf('c1', small)).toEqual(['10.0.1.2/24', '10.0.2.2/30']);
+});
+
 test('CHECK wants all addresses', async () => {
   const { grid, host } = fixture;
   await addressesOf('c1');
