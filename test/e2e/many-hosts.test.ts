@@ -67,8 +67,9 @@ interface Running {
   readonly member: Member;
   readonly container: Container;
   readonly conf: MainNetconf;
-  /** Without prefix length. */
+  /** Without prefix length; of several sets the first. */
   readonly address: string;
+  readonly addresses: readonly string[];
   readonly gateway: string;
   /** What the main plugin printed. */
   readonly result: unknown;
@@ -79,8 +80,9 @@ async function start(member: Member, conf: MainNetconf): Promise<Running> {
   const { exitCode, stdout, stderr } = await member.lab.runMainPlugin('ADD', container, 'eth0', conf);
   expect(exitCode, `ADD on ${member.name}: ${stdout}${stderr}`).toBe(0);
   const result = JSON.parse(stdout);
-  const [{ address, gateway }] = result.ips;
-  return { member, container, conf, address: address.replace(/\/.*/, ''), gateway, result };
+  const [{ gateway }] = result.ips;
+  const addresses = result.ips.map((ip: { address: string }) => ip.address.replace(/\/.*/, ''));
+  return { member, container, conf, address: addresses[0], addresses, gateway, result };
 }
 
 async function stop({ member, container, conf }: Running): Promise<void> {
@@ -129,6 +131,25 @@ describe.skipIf(leftOut)('net-1, one configuration on three hosts', () => {
     await Promise.all(running.map(stop));
     await expect.poll(async () => (await lan.reserved(view)).map(({ name }) => name), release).toEqual(['gateway']);
   });
+
+  test.each(['macvlan', 'bridge'] as const)(
+    'with an address of each family, through %s: containers of two hosts reach each other in both',
+    async (main) => {
+      const number = main === 'macvlan' ? 68 : 69;
+      const ranges = [[{ subnet: `10.${number}.0.0/24` }], [{ subnet: `fd00:${number}::/64` }]];
+      const two = [memberOf('host-a'), memberOf('host-b')];
+      const running = await Promise.all(
+        two.map((member) => start(member, netconf(member, main, { name: `dual-${main}`, ranges }))),
+      );
+      const [one, other] = running as [Running, Running];
+      expect(one.addresses.concat(other.addresses).sort()).toEqual(
+        [2, 3].flatMap((part) => [`10.${number}.0.${part}`, `fd00:${number}::${part}`]).sort(),
+      );
+      for (const to of other.addresses) await reaches(one, to);
+      for (const to of one.addresses) await reaches(other, to);
+      await Promise.all(running.map(stop));
+    },
+  );
 
   test('a further container costs the grid one request, its CHECK one, its DEL two, and STATUS none', async () => {
     const member = memberOf('host-a');
