@@ -150,7 +150,7 @@ export function buildCore(options: CoreOptions): Core {
     grid,
     conditions,
     known: () => networks.all().map(({ network }) => network),
-    leased: (limit) => addressOfEach(store, limit),
+    leased: () => addressesAround(store),
     clock,
   });
   return {
@@ -174,11 +174,13 @@ export function buildCore(options: CoreOptions): Core {
   };
 }
 
-/** One address that this host has in each network of each view. */
-function addressOfEach(store: LeaseStore, limit: number) {
+/** Addresses of this host: of each network name and view one of those that differ in their last part alone. */
+function addressesAround(store: LeaseStore) {
   const bound = store.where(({ phase }) => phase === 'bound');
-  const networks = Map.groupBy(bound, ({ network, view }) => `${network} ${view}`);
-  return [...networks.values()]
-    .slice(0, limit)
-    .flatMap(([lease]) => (lease?.address == null ? [] : [{ view: lease.view, address: lease.address }]));
+  const around = Map.groupBy(bound, ({ network, view, address }) => {
+    return `${network} ${view} ${address?.replace(/[^.:]*$/, '')}`;
+  });
+  return [...around.values()].flatMap(([lease]) =>
+    lease?.address == null ? [] : [{ view: lease.view, address: lease.address }],
+  );
 }

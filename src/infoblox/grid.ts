@@ -236,13 +236,13 @@ export interface Grid {
   ): Promise<Network | undefined>;
 
   /**
-   * Says how full a network is, as the grid has counted last.
-   * @returns `tenths`: of a per cent of its addresses; undefined if the grid has no network there, or does not count, as in IPv6
+   * Says where a network lies and how full it is, as the grid has counted last.
+   * @returns `tenths`: of a per cent of its addresses, undefined if the grid does not count them, as in IPv6; undefined if it has no network there
    */
   utilization(
     place: NetworkPlace,
     signal: AbortSignal,
-  ): Promise<{ readonly cidr: Cidr; readonly tenths: number } | undefined>;
+  ): Promise<{ readonly cidr: Cidr; readonly tenths: number | undefined } | undefined>;
 
   /**
    * Finds the networks of a view and a family that carry a network name, in their extensible attribute or, with whatever follows it, in

@@ -12,7 +12,10 @@ export interface Column<Row> {
   readonly align?: 'right';
   /** Never shortened. */
   readonly isWhole?: true;
-  /** On a terminal that is too narrow: left out before anything is shortened, the rightmost first; or shortened when all others are. */
+  /**
+   * On a terminal that is too narrow: left out before anything is shortened, the rightmost first; or shortened when all others are, and if
+   * too little is left even so, others are left out.
+   */
   readonly whenNarrow?: 'left out' | 'shortened last';
 }
 
@@ -91,8 +94,8 @@ const networkColumns: readonly Column<Status['networks'][number]>[] = [
 function blockColumns(now: number): readonly Column<BlockRecord>[] {
   return [
     { title: 'NETWORK', cell: ({ network }) => network },
-    { title: 'VIEW', cell: ({ view }) => view },
-    { title: 'ADDRESSES', cell: ({ first, last }) => `${first}-${last}`, isWhole: true },
+    { title: 'VIEW', cell: ({ view }) => view, whenNarrow: 'left out' },
+    { title: 'ADDRESSES', cell: spanText, isWhole: true },
     { title: 'STATE', cell: (block) => blockText(block, now), isWhole: true },
     { title: 'HELD', cell: ({ held }) => String(held), align: 'right' },
     { title: 'RESTING', cell: ({ resting }) => String(resting), align: 'right' },
@@ -103,6 +106,12 @@ function blockColumns(now: number): readonly Column<BlockRecord>[] {
       align: 'right',
     },
   ];
+}
+
+/** Writes the addresses of a block; of the last one in IPv6 what differs: `fd00:18:1::10-1f`. */
+function spanText({ first, last }: BlockRecord): string {
+  const start = first.slice(0, first.lastIndexOf(':') + 1);
+  return `${first}-${start !== '' && last.startsWith(start) ? last.slice(start.length) : last}`;
 }
 
 function blockText({ state, host, returnAt }: BlockRecord, now: number): string {

@@ -24,8 +24,8 @@ type Target = Known | Leased;
 export interface Usage extends Known {
   /** Addresses that hosts can have. */
   readonly total: number;
-  /** In steps of a thousandth of `total`, as the grid counts. */
-  readonly used: number;
+  /** In steps of a thousandth of `total`, as the grid counts; undefined if it does not, as in IPv6. */
+  readonly used: number | undefined;
 }
 
 interface NetworkUsageDeps {
@@ -33,8 +33,8 @@ interface NetworkUsageDeps {
   readonly conditions: Conditions;
   /** Networks that addresses were taken from since the start; asked at each refresh. */
   readonly known: () => readonly Known[];
-  /** An address of this host in each of its networks, so that they are found after a restart, too. */
-  readonly leased: (limit: number) => readonly Leased[];
+  /** Addresses of this host, at least one in each of its networks, so that they are found after a restart, too. */
+  readonly leased: () => readonly Leased[];
   readonly clock: Clock;
 }
 
@@ -71,10 +71,9 @@ export class NetworkUsage {
       this.#askedAt = clock.now();
       this.#asked.clear();
     }
-    const targets = targetsOf(known(), isOld ? leased(maxNetworks) : []);
-    const due = targets.filter((target) => !this.#asked.has(nameOf(target))).slice(0, maxNetworks - this.#asked.size);
+    const targets = targetsOf(known(), isOld ? leased() : []);
     this.#isAsking = true;
-    await this.#ask(due, isOld ? [] : [...this.#found]);
+    await this.#ask(targets, isOld ? [] : [...this.#found]);
     this.#isAsking = false;
   }
 
@@ -91,10 +90,10 @@ export class NetworkUsage {
   async #ask(targets: readonly Target[], found: Usage[]): Promise<void> {
     this.#changed.clear();
     for (const target of targets) {
-      if (gridTrouble(this.#deps.conditions) !== undefined) break;
+      if (gridTrouble(this.#deps.conditions) !== undefined || this.#asked.size >= maxNetworks) break;
+      if (this.#asked.has(nameOf(target)) || found.some((usage) => isIn(target, usage))) continue;
       this.#asked.add(nameOf(target));
       if ('cidr' in target) this.#changed.delete(subjectOfNetwork(target));
-      if (found.some((usage) => isIn(target, usage))) continue;
       const signal = deadline(this.#deps.clock, requestTimeoutMs);
       const usage = await usageOf(this.#deps.grid, target, signal).catch(() => undefined);
       if (usage !== undefined) found.push(usage);
@@ -113,7 +112,8 @@ export async function usageOf(
   if (found === undefined) return undefined;
   const { cidr, tenths } = found;
   const total = hostCount(cidr);
-  return { cidr, view: target.view, total, used: Math.min(Math.round((total * tenths) / 1000), total) };
+  const used = tenths === undefined ? undefined : Math.min(Math.round((total * tenths) / 1000), total);
+  return { cidr, view: target.view, total, used };
 }
 
 /** Chooses what to ask about: each known network once, and what leases lie in beside them. */

@@ -185,11 +185,13 @@ export class WapiGrid implements Grid {
 
   async utilization(place: NetworkPlace, signal: AbortSignal) {
     const of = this.#families.of('cidr' in place ? place.cidr : place.address);
-    const { around, isCounted, networkUtilization } = of;
-    if (!isCounted) return undefined;
+    const { around, isCounted, networkUtilization, networkCidr, networkAround } = of;
     const where = 'cidr' in place ? { network: place.cidr.text } : { [around.by]: place.address };
-    const search = { ...networkUtilization, query: { ...where, network_view: place.view } };
-    return (await findExactly(this.#session, search, signal))[0];
+    const query = { ...where, network_view: place.view };
+    if (isCounted) return (await findExactly(this.#session, { ...networkUtilization, query }, signal))[0];
+    const kind = 'cidr' in place ? networkCidr : networkAround;
+    const [cidr] = await findExactly(this.#session, { ...kind, query }, signal);
+    return cidr && { cidr, tenths: undefined };
   }
 
   async networksNamed(

@@ -162,19 +162,19 @@ const rows: readonly Row[] = [
     name: 'infoblox_cni_network_addresses',
     help: 'Addresses of a network that hosts can have, for at most 50 networks of this host',
     labels: ['network', 'view'],
-    read: ({ usage }) => usage.all.map((one) => [labelsOf(one), one.total]),
+    read: ({ usage }) => countedOf(usage).map((one) => [labelsOf(one), one.total]),
   },
   {
     name: 'infoblox_cni_network_addresses_used',
     help: 'Those in use by anybody, in thousandths of all, as the grid counted last',
     labels: ['network', 'view'],
-    read: ({ usage }) => usage.all.map((one) => [labelsOf(one), one.used]),
+    read: ({ usage }) => countedOf(usage).map((one) => [labelsOf(one), one.used]),
   },
   {
     name: 'infoblox_cni_network_addresses_free',
     help: 'Those in use by nobody',
     labels: ['network', 'view'],
-    read: ({ usage }) => usage.all.map((one) => [labelsOf(one), one.total - one.used]),
+    read: ({ usage }) => countedOf(usage).map((one) => [labelsOf(one), one.total - one.used]),
   },
   {
     name: 'infoblox_cni_network_full',
@@ -206,6 +206,11 @@ export function registerReadings(registry: Registry, sources: ReadSources): void
       },
     });
   }
+}
+
+/** The grid does not count the addresses of all networks. */
+function countedOf({ all }: ReadSources['usage']): (Usage & { readonly used: number })[] {
+  return all.flatMap(({ used, ...one }) => (used === undefined ? [] : [{ ...one, used }]));
 }
 
 function labelsOf({ cidr, view }: Pick<Usage, 'cidr' | 'view'>): Record<string, string> {

@@ -123,7 +123,7 @@ function networksOf({ store, leases: { networks }, usage }: OperatorStatusDeps):
   }
   const withUsage = found.map((network) => {
     const known = usage.all.find(({ cidr, view }) => cidr.text === network.cidr && view === network.view);
-    if (known === undefined) return network;
+    if (known?.used === undefined) return network;
     // The grid counts from time to time, in thousandths.
     const used = Math.min(Math.max(known.used, network.bound), known.total);
     return { ...network, total: known.total, used };

@@ -6,8 +6,8 @@ import { columnsOf, folded, printable, printableLines, shortened } from '../../t
 import { whatToDo } from './terminal.ts';
 
 const gap = '  ';
-/** Characters below which a cell says nothing any more. */
-const minCell = 4;
+/** Characters below which a cell says nothing any more, and one that tells rows apart. */
+const [minCell, minName] = [4, 8];
 
 /** Names of times in what the daemon answers, where they are milliseconds since 1970. */
 export const timeName = /^(at|since|oldestRelease|\w+At)$/;
@@ -28,10 +28,19 @@ export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]
     if (dispensable === undefined) break;
     shown = shown.filter((column) => column !== dispensable);
   }
+  const least = () =>
+    shown.map((column) => (column.isWhole ? column.width : Math.min(column.width, isLast(column) ? minName : minCell)));
+  const isCramped = () =>
+    shown.some(isLast) && least().reduce((sum, width) => sum + width + gap.length, -gap.length) > available;
+  while (isCramped()) {
+    const dispensable = shown.find((column) => !column.isWhole && !isLast(column));
+    if (dispensable === undefined) break;
+    shown = shown.filter((column) => column !== dispensable);
+  }
   while (tooMany()) {
     const [widest] = shown
       .filter(({ isWhole, width }) => !isWhole && width > minCell)
-      .sort((one, other) => isLast(one) - isLast(other) || other.width - one.width);
+      .sort((one, other) => Number(isLast(one)) - Number(isLast(other)) || other.width - one.width);
     if (widest === undefined) break;
     widest.width -= 1;
   }
@@ -44,8 +53,8 @@ export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]
   return lines.map((cells) => `${cells.join(gap).trimEnd()}\n`).join('');
 }
 
-function isLast({ whenNarrow }: Pick<Column<unknown>, 'whenNarrow'>): number {
-  return whenNarrow === 'shortened last' ? 1 : 0;
+function isLast({ whenNarrow }: Pick<Column<unknown>, 'whenNarrow'>): boolean {
+  return whenNarrow === 'shortened last';
 }
 
 /** Makes the table of leases. */

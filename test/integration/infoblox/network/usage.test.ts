@@ -92,6 +92,17 @@ describe('the grid is asked', () => {
     expect(seen()).toEqual(['10.0.0.0/24 default 3/254', '10.0.1.0/28 default 1/14']);
   });
 
+  test('where an IPv6 network lies, of which it counts nothing, and about each part of a network once', async () => {
+    grid.add('ipv6network', { network: 'fd00:18:1::/64' });
+    leased = [lease('fd00:18:1::2'), lease('10.0.0.2'), lease('10.0.0.9'), lease('fd00:18:1:0:aaaa::7')];
+    await refresh(2);
+    expect(seen()).toEqual([`fd00:18:1::/64 default undefined/${2 ** 64}`, '10.0.0.0/24 default 2/254']);
+    now = 300_000;
+    known = [network('fd00:18:1::/64')];
+    await refresh(2);
+    expect(seen()).toEqual([`fd00:18:1::/64 default undefined/${2 ** 64}`, '10.0.0.0/24 default 2/254']);
+  });
+
   test('at once for a network that is new, and for that alone', async () => {
     known = [network('10.0.0.0/24')];
     await refresh(1);

@@ -64,6 +64,18 @@ test('at 80 columns leases leave out view and network first, and cut pod and con
   expect(table(leaseColumns(Date.now(), [lease]), [lease], 170)).toMatch(/NETWORK/);
 });
 
+test('at 80 columns the longest IPv6 address stands in full, and what has it can be told', () => {
+  const address = 'fd00:1234:5678:9abc:def0:1234:5678:9abc';
+  const names = { network: 'net-1', view: 'default', containerId: '3f2b9c7d8e1a'.repeat(5), workload: 'shop/web-1' };
+  const lease = aLeaseRecord({ ...names, address });
+  const [head = '', line = ''] = table(leaseColumns(Date.now(), [lease]), [lease], 80).split('\n');
+  expect(head).toMatch(/^ADDRESS +PHASE +CONTAINER +WORKLOAD +SANDBOX$/);
+  expect([line, line.length]).toEqual([
+    expect.stringMatching(new RegExp(`^${address} +bound +3f2b9c7d8e… +shop/web-1 `)),
+    expect.toSatisfy((n) => n <= 80),
+  ]);
+});
+
 test('nothing in a cell commands the terminal', () => {
   const evil = [{ address: '10.0.0.1', network: 'n', pod: 'web\u001b[31m\n\u202e', age: '1s' }];
   expect(table(columns, evil, 80)).toContain('web\\u001b[31m\\n\\u202e');
