@@ -61,7 +61,7 @@ export function readAnswer(answer: HttpAnswer, host: string, request: Request): 
   // Plain text (scoulomb/myDNS, notes on errors).
   if (/^version \S{1,20} not supported/i.test(text)) {
     throw new GridError('wapi-version', `${what}: ${text.slice(0, 200)}`, {
-      hint: 'set --wapi-version to one that the grid serves',
+      hint: 'set --wapi-version to one that the grid serves: 2.3, the default, or a later one; doctor names the newest',
     });
   }
   throw new GridError(refusesRequest(answer.status) ? 'not-wapi' : 'bad-answer', answered, {

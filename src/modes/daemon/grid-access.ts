@@ -1,5 +1,8 @@
 /** The way to the grid: connections, session, typed requests, and what their ends say about the grid. */
 import type { X509Certificate } from 'node:crypto';
+import { lookup } from 'node:dns/promises';
+import { isIP } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Clock, deadline } from '../../infoblox/concurrency/clock.ts';
 import type { Conditions } from '../../infoblox/conditions.ts';
 import type { Grid } from '../../infoblox/grid.ts';
@@ -8,7 +11,9 @@ import type { Log } from '../../infoblox/log.ts';
 import { ExtensibleAttributes } from '../../infoblox/wapi/attributes.ts';
 import type { ClientPair } from '../../infoblox/wapi/connection/agent.ts';
 import { createAgent, greet, type PeerListeners, type TlsOptions } from '../../infoblox/wapi/connection/agent.ts';
+import { connectionError, NotConnected } from '../../infoblox/wapi/connection/connection-error.ts';
 import { type Facts, GridHosts } from '../../infoblox/wapi/connection/hosts.ts';
+import { peerName } from '../../infoblox/wapi/connection/peer-key.ts';
 import {
   createTransport,
   type Exchange,
@@ -95,6 +100,31 @@ function openSession(deps: GridAccessDeps, gridState: GridState, certificates: M
     },
   });
   return { session, meetHosts };
+}
+
+/** Milliseconds: a resolver that does not answer takes much longer to say so. */
+const maxResolveMs = 2_500;
+
+/**
+ * Makes sure that a host of the grid has an address: a person is told at once what an ADD waits for.
+ * @throws GridError `unreachable` if none has, or no resolver answers in time
+ */
+export async function resolveAny(
+  { gridHosts, wapiPort }: Pick<Options, 'gridHosts' | 'wapiPort'>,
+  resolve: (name: string) => Promise<unknown> = lookup,
+): Promise<void> {
+  const named = gridHosts.map(async (host) => {
+    const late = delay(maxResolveMs, undefined, { ref: false }).then(() => {
+      throw Object.assign(new Error('no answer'), { code: 'EAI_AGAIN' });
+    });
+    const name = host.replace(/[[\]]/g, '');
+    await Promise.race([isIP(name) === 0 ? resolve(name) : undefined, late]).catch((error) => {
+      throw connectionError(new NotConnected(error), { host: peerName(host, wapiPort), writes: false, late: false });
+    });
+  });
+  await Promise.any(named).catch((error) => {
+    throw error instanceof AggregateError ? error.errors[0] : error;
+  });
 }
 
 /** Is shown an exchange as it begins. @returns what is told how it ended: with an answer, or with an error instead */

@@ -5,7 +5,7 @@ import type { Log } from '../../infoblox/log.ts';
 import type { Transport } from '../../infoblox/wapi/connection/transport.ts';
 import { type Options, readOptions } from '../daemon/config/options.ts';
 import { rememberingNothing } from '../daemon/config/trust.ts';
-import { buildGridAccess, type GridAccess } from '../daemon/grid-access.ts';
+import { buildGridAccess, type GridAccess, resolveAny } from '../daemon/grid-access.ts';
 import type { ServiceSettings } from './command.ts';
 
 /** For all that a command asks of the grid. */
@@ -32,6 +32,7 @@ export async function withGrid<T>(
   use: (grid: GridAccess, options: Options, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const options = readSettings(settings);
+  await resolveAny(options);
   const grid = openGrid(options);
   try {
     return await use(grid, options, AbortSignal.timeout(timeoutMs));

@@ -50,9 +50,8 @@ function report(word: string | undefined, error: unknown): ExitStatus {
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => process.exit(exitStatus.failed));
 const args = process.argv.slice(2);
 run(args).then(
-  (status) => {
-    process.exitCode = status;
-  },
+  // A resolver that does not answer would keep the process for longer.
+  (status) => process.stdout.write('', () => process.exit(status)),
   // What was begun may not have ended, and is not waited for.
   (error) => process.exit(report(args[0], error)),
 );

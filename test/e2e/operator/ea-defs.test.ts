@@ -29,6 +29,23 @@ function eaDefs(...args: readonly string[]): Promise<Run> {
 }
 const defined = () => grid.objects('extensibleattributedef').map(({ name }) => name);
 
+test('says within three seconds that the name of the grid does not resolve', async () => {
+  const { exitCode, stdout, stderr, milliseconds } = await eaDefs('--grid-host=grid.invalid');
+  expect([exitCode, stdout]).toEqual([1, '']);
+  expect(stderr).toMatch(
+    /cannot connect to the grid at grid\.invalid:\d+: (no such host|the resolver does not answer)\. Check /,
+  );
+  expect(milliseconds).toBeLessThan(3_500);
+});
+
+test('says that the grid does not serve a WAPI version, and which one it does', async () => {
+  const { exitCode, stderr } = await eaDefs('--wapi-version=9.9');
+  expect([exitCode, stderr]).toEqual([
+    1,
+    expect.stringMatching(/9\.9 not supported\. Set --wapi-version to one that the grid serves: 2\.3, /),
+  ]);
+});
+
 test('shows what the driver would write, what is defined, and how', async () => {
   const { exitCode, stdout, stderr } = await eaDefs('--labels=Site=Paris');
   expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });

@@ -16,6 +16,8 @@ export interface TlsOptions {
   readonly verify: boolean;
   /** PEM certificates to trust when `verify` is true; asked for each new connection, as they may be replaced. */
   readonly trusted?: () => readonly string[];
+  /** The file that they are in, for messages. */
+  readonly trustFile?: string;
   /** What this daemon shows to a grid that asks for a certificate; asked for each request, as it may be renewed. */
   readonly client?: () => ClientPair;
   /** Judges the public key of a grid host that was just connected to, before anything is sent to it. */
@@ -129,12 +131,12 @@ function connectorOf({ verify, trusted, keys }: TlsOptions, pair?: ClientPair): 
  */
 function checked(
   connector: buildConnector.connector,
-  { keys }: TlsOptions,
+  { keys, trustFile }: TlsOptions,
   { onFirstKey, onCertificate }: PeerListeners,
 ): buildConnector.connector {
   return (options, callback) =>
     connector(options, (...[error, socket]) => {
-      if (error !== null) return callback(new NotConnected(error), null);
+      if (error !== null) return callback(new NotConnected(error, trustFile), null);
       // Asked once: Node 24 answers nothing the second time.
       const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
       if (certificate !== undefined) onCertificate?.(options.hostname, certificate);

@@ -9,8 +9,12 @@ const maxReasonLength = 300;
 
 /** No connection could be set up, so that nothing was sent. */
 export class NotConnected extends Error {
-  constructor(cause: Error) {
+  /** File of the certificates that were trusted; undefined if they are not in one. */
+  readonly trustFile: string | undefined;
+
+  constructor(cause: Error, trustFile?: string) {
     super('not connected', { cause });
+    this.trustFile = trustFile;
   }
 }
 
@@ -58,8 +62,13 @@ export function connectionError(error: unknown, { host, writes, late }: FailedEx
     // The handshake has failed: with TLS 1.3 a request may have been sent, but it was not looked at.
     return new GridError('credentials', `the grid at ${host} ${why} (${alertOf(root)})`, { hint, cause: error });
   }
-  if (causes.some((cause) => cause instanceof NotConnected)) {
-    const { reason = 'unreachable', text = textOf(root), ...rest } = whyNotConnected(root, host);
+  const notConnected = causes.find((cause) => cause instanceof NotConnected);
+  if (notConnected !== undefined) {
+    const {
+      reason = 'unreachable',
+      text = textOf(root),
+      ...rest
+    } = whyNotConnected(root, host, notConnected.trustFile);
     return new GridError(reason, `cannot connect to the grid at ${host}: ${text}`, { hint: rest.hint, cause: error });
   }
   const message = `the connection to the grid at ${host} broke: ${textOf(root)}`;
@@ -79,18 +88,31 @@ function certificateRefusal(code: string): { why: string; hint: string } | undef
   return { why: 'refused the client certificate', hint };
 }
 
+/** By the codes of getaddrinfo(3). */
+const nameTroubles: Readonly<Record<string, string>> = {
+  ENOTFOUND: 'no such host',
+  EAI_AGAIN: 'the resolver does not answer',
+  EAI_FAIL: 'the resolver gives no answer',
+};
+
 /** By the codes of node:net, node:dns and node:tls (X509_V_ERR_* of OpenSSL), and of undici. */
-function whyNotConnected(error: unknown, host: string): { reason?: Reason; text?: string; hint: string } {
+function whyNotConnected(
+  error: unknown,
+  host: string,
+  trustFile: string | undefined,
+): { reason?: Reason; text?: string; hint: string } {
   const code = errnoOf(error) ?? '';
   if (code === 'UND_ERR_CONNECT_TIMEOUT') {
     const hint = `check the network path to ${host}, and whether the grid is well: it may have accepted and said nothing`;
     return { text: `no connection within ${connectTimeoutMs / 1000} s`, hint };
   }
-  if (/^(ENOTFOUND|EAI_AGAIN|EAI_FAIL)$/.test(code)) {
-    return { hint: 'check the name in --grid-host and the resolver of this host' };
-  }
+  const text = nameTroubles[code];
+  if (text !== undefined) return { text, hint: 'check the name in --grid-host and the resolver of this host' };
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
-    return { reason: 'untrusted', hint: 'set --grid-host to a name that the certificate carries' };
+    return {
+      reason: 'untrusted',
+      hint: 'set --grid-host to a name that the certificate carries, or --ssl-verify to pin',
+    };
   }
   if (/^CERT_(HAS_EXPIRED|NOT_YET_VALID)$/.test(code)) {
     const hint = 'renew the certificate on the grid, or set the clock of this host';
@@ -101,7 +123,10 @@ function whyNotConnected(error: unknown, host: string): { reason?: Reason; text?
       reason: 'untrusted',
       // Without Node's advice on its own command line, which the operator does not have.
       text: `its certificate is not accepted (${textOf(error).split(';', 1)[0]})`,
-      hint: "give --ssl-verify a file with the grid's certificate or its CA",
+      hint:
+        trustFile === undefined
+          ? "give --ssl-verify a file with the grid's certificate or its CA, or set it to pin"
+          : `put the grid's certificate or its CA into ${trustFile}, or set --ssl-verify to pin`,
     };
   }
   // A peer that does not speak TLS says something else, or hangs up.

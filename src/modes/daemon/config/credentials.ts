@@ -15,30 +15,47 @@ interface Password {
   readonly read: () => string;
   /** Who else than root can read it; undefined if others cannot, or there is none. */
   readonly exposure: () => Exposure | undefined;
+  /** What is odd about it, in words; undefined if nothing is, or it cannot be read. */
+  readonly remark: () => string | undefined;
 }
 
 /** systemd copies the file at the start of the service, to a place that is of no use to the operator. */
 const credentialHint =
   'put the password, alone on a line, into /etc/infoblox-cni/wapi-password, then: systemctl restart infoblox-cni-daemon';
+const noSourceHint =
+  'put it, alone on a line, into /etc/infoblox-cni/wapi-password (mode 0600), into the file of --wapi-password-file, into WAPI_PASSWORD, or into the systemd credential wapi-password';
 
 /** Finds where the password comes from: flag, file, environment, systemd credential; the first that is set. */
 export function passwordSource(flag: string, file: string, env: NodeJS.ProcessEnv): Password {
-  if (flag !== '') return { read: () => flag, exposure: () => undefined };
+  if (flag !== '') return passwordFrom('--wapi-password', () => flag);
   const credential = env.CREDENTIALS_DIRECTORY === undefined ? '' : `${env.CREDENTIALS_DIRECTORY}/wapi-password`;
   const source = file || (env.WAPI_PASSWORD ? '' : credential);
   const hint = source !== '' && source === credential ? credentialHint : undefined;
-  return {
-    read: () => {
-      const password = source === '' ? (env.WAPI_PASSWORD ?? '') : readPasswordFile(source, hint);
-      if (password !== '') return password;
-      throw new GridError('credentials', `no WAPI password given${source === '' ? '' : `: ${source} is empty`}`, {
-        hint:
-          hint ??
-          'put it into the file of --wapi-password-file, into WAPI_PASSWORD, or into the systemd credential wapi-password',
-      });
-    },
-    exposure: () => (source === '' ? undefined : exposureOf(source)),
+  const read = () => {
+    const password = source === '' ? (env.WAPI_PASSWORD ?? '') : readPasswordFile(source, hint);
+    if (password !== '') return password;
+    throw new GridError('credentials', `no WAPI password given${source === '' ? '' : `: ${source} is empty`}`, {
+      hint: hint ?? (source === '' ? noSourceHint : `put it, alone on a line, into ${source}`),
+    });
   };
+  return source === ''
+    ? passwordFrom('WAPI_PASSWORD', read)
+    : { ...passwordFrom(source, read), exposure: () => exposureOf(source) };
+}
+
+/** @param where it is */
+function passwordFrom(where: string, read: () => string): Password {
+  const remark = () => {
+    try {
+      const password = read();
+      if (password === password.trim()) return undefined;
+    } catch (error) {
+      if (!(error instanceof GridError)) throw error;
+      return undefined;
+    }
+    return `the password of ${where} begins or ends with a blank, which is sent to the grid, too`;
+  };
+  return { read, exposure: () => undefined, remark };
 }
 
 /** Refuses a file that others can write: they would choose the password. */

@@ -46,6 +46,7 @@ export function readOptions(
     wapiUsername: flags['wapi-username'],
     readPassword: password.read,
     passwordExposure: password.exposure,
+    passwordRemark: password.remark,
     /** Undefined: none is shown to the grid. */
     clientCertificate: readClientCertificate(flags['wapi-client-cert'], flags['wapi-client-key']),
     wapiVersion: flags['wapi-version'],

@@ -74,7 +74,7 @@ export function readTrust(value: string, pinned: PinnedHosts): TlsOptions {
   }
   try {
     const files = new RenewedFiles([value], () => readCertificates(value));
-    return { verify: true, trusted: () => [files.read().content] };
+    return { verify: true, trusted: () => [files.read().content], trustFile: value };
   } catch (error) {
     if (error instanceof UntrustedPath) {
       throw new StartError(`cannot trust --ssl-verify ${value}: ${error.message}`, `run ${error.hint}`);

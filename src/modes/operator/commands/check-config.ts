@@ -40,7 +40,11 @@ export const checkConfig = defineCommand({
       `from ${environmentFile}`,
     ].join(', ');
     const nobody = 'warning: neither --wapi-username nor --wapi-client-cert is set: the grid refuses every request';
-    const warnings = wapiUsername === '' && clientCertificate === undefined ? [nobody] : [];
+    const remark = options.passwordRemark();
+    const warnings = [
+      ...(wapiUsername === '' && clientCertificate === undefined ? [nobody] : []),
+      ...(remark === undefined ? [] : [`warning: ${remark}`]),
+    ];
     const right = found.flatMap(({ file, config, spec, remarks }, index) => [
       // A use of several sources is listed once.
       ...(found[index - 1]?.config === config ? [] : [`${file}: network ${spec.name} is fine`]),

@@ -11,7 +11,7 @@ import { peerName, publicKeyOf } from '../../../infoblox/wapi/connection/peer-ke
 import { type GridInspection, type License, readTypes } from '../../../infoblox/wapi/inspection.ts';
 import type { Options } from '../../daemon/config/options.ts';
 import { type Trust, trustOf } from '../../daemon/config/trust.ts';
-import type { GridAccess } from '../../daemon/grid-access.ts';
+import { type GridAccess, resolveAny } from '../../daemon/grid-access.ts';
 import { day } from '../../quantity.ts';
 import type { ClockReading } from '../grid.ts';
 import { after, type Check, checks, failure, ok, shared, skipped, type Verdict, warning } from './check.ts';
@@ -80,9 +80,11 @@ async function judgeHost(gridHost: string, { wapiPort, tls, clientCertificate }:
     },
   };
   try {
+    await resolveAny({ gridHosts: [gridHost], wapiPort });
     await greet(host, { ...tls, ...shown }, listeners);
   } catch (error) {
-    const { message, hint } = connectionError(error, { host, writes: false, late: false });
+    const isJudged = error instanceof GridError;
+    const { message, hint } = isJudged ? error : connectionError(error, { host, writes: false, late: false });
     return [failure(message, hint)];
   }
   if (certificate === undefined) return [failure(`the grid at ${host} shows no certificate`, null)];

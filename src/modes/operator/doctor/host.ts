@@ -55,7 +55,10 @@ export function judgeUser(
   return failure(`uid ${uid}, and socket and state are for root alone`, 'run this command as root, with sudo say');
 }
 
-type Credentials = Pick<Options, 'wapiUsername' | 'readPassword' | 'passwordExposure' | 'clientCertificate'>;
+type Credentials = Pick<
+  Options,
+  'wapiUsername' | 'readPassword' | 'passwordExposure' | 'passwordRemark' | 'clientCertificate'
+>;
 
 /** Judges what the daemon logs in with, as far as this host knows; no secret is shown. @throws GridError without a password */
 export function judgeCredentials(options: Credentials): Verdict[] {
@@ -71,13 +74,17 @@ export function judgeCredentials(options: Credentials): Verdict[] {
   ];
 }
 
-function judgePassword({ wapiUsername, readPassword, passwordExposure }: Credentials): Verdict[] {
+function judgePassword({ wapiUsername, readPassword, passwordExposure, passwordRemark }: Credentials): Verdict[] {
   if (wapiUsername === '') {
     return [failure('--wapi-username is not set: the grid refuses every request', 'set it in DAEMON_FLAGS')];
   }
   readPassword();
   const exposure = passwordExposure();
-  return [exposure === undefined ? ok('user and password') : readableByOthers(exposure, 'change the password')];
+  const remark = passwordRemark();
+  return [
+    exposure === undefined ? ok('user and password') : readableByOthers(exposure, 'change the password'),
+    ...(remark === undefined ? [] : [warning(remark, 'write it without the blank, if that is not part of it')]),
+  ];
 }
 
 /** @param then what is to be done when others can read it no more */

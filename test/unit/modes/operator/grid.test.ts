@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Transport } from '../../../../src/infoblox/wapi/connection/transport.ts';
 import { type Request, writes } from '../../../../src/infoblox/wapi/request.ts';
+import { resolveAny } from '../../../../src/modes/daemon/grid-access.ts';
 import { type ClockReading, lookingTransport } from '../../../../src/modes/operator/grid.ts';
 
 const readings: ClockReading[] = [];
@@ -21,6 +22,41 @@ function send(method: Request['method'], path: string, _function?: string) {
   const signal = AbortSignal.timeout(1_000);
   return looking.exchange({ method, url, about: path, writes: writes(request), headers: {}, signal });
 }
+
+const coded = (code: string) => Promise.reject(Object.assign(new Error(code), { code }));
+const never = () => new Promise<never>(() => {});
+
+test.each<[string, string[], (name: string) => Promise<unknown>, RegExp | undefined]>([
+  [
+    'does not exist',
+    ['grid.invalid'],
+    () => coded('ENOTFOUND'),
+    /^cannot connect to the grid at grid\.invalid:443: no such host$/,
+  ],
+  [
+    'is asked of a resolver that says nothing',
+    ['grid.example'],
+    never,
+    /grid\.example:443: the resolver does not answer$/,
+  ],
+  [
+    'is one of two, and the other exists',
+    ['a', 'b'],
+    (name) => (name === 'a' ? coded('ENOTFOUND') : Promise.resolve()),
+    undefined,
+  ],
+  ['is an address', ['[2001:db8::1]', '192.0.2.1'], () => coded('ENOTFOUND'), undefined],
+])('a command says within three seconds what is wrong with a name that %s', async (_, gridHosts, resolve, expected) => {
+  const began = performance.now();
+  const error = await resolveAny({ gridHosts, wapiPort: 443 }, resolve).catch((error) => error);
+  if (expected === undefined) expect(error).toBeUndefined();
+  else
+    expect(error).toMatchObject({
+      message: expect.stringMatching(expected),
+      hint: expect.stringContaining('resolver'),
+    });
+  expect(performance.now() - began).toBeLessThan(3_000);
+});
 
 test.each<Parameters<typeof send>>([
   ['GET', 'network'],

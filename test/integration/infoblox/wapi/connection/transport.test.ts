@@ -70,7 +70,7 @@ test('--ssl-verify=true refuses a certificate of an unknown authority and says w
     reason: 'untrusted',
     outcome: 'none',
     message: expect.stringMatching(/its certificate is not accepted \(self-signed certificate\)/),
-    hint: "give --ssl-verify a file with the grid's certificate or its CA",
+    hint: "give --ssl-verify a file with the grid's certificate or its CA, or set it to pin",
   });
 });
 
@@ -102,7 +102,7 @@ test('a certificate for another name is refused, naming the one asked for', asyn
     reason: 'untrusted',
     outcome: 'none',
     message: expect.stringMatching(/127\.0\.0\.2 is not in the cert's list/),
-    hint: 'set --grid-host to a name that the certificate carries',
+    hint: 'set --grid-host to a name that the certificate carries, or --ssl-verify to pin',
   });
 });
 

@@ -173,13 +173,18 @@ describe('the password', () => {
       /into \/etc\/infoblox-cni\/wapi-password, then: systemctl restart infoblox-cni-daemon$/,
     );
     const empty = file('wapi-password', '\n');
-    for (const [found, message] of [
-      [refusal([]), 'no WAPI password given'],
-      [refusal([], { WAPI_PASSWORD: '' }), 'no WAPI password given'],
-      [refusal([`--wapi-password-file=${empty}`]), `no WAPI password given: ${empty} is empty`],
-    ]) {
-      expect(found).toMatchObject({ name: 'GridError', reason: 'credentials', message, hint });
+    for (const found of [refusal([]), refusal([], { WAPI_PASSWORD: '' })]) {
+      expect(found).toMatchObject({
+        name: 'GridError',
+        reason: 'credentials',
+        message: 'no WAPI password given',
+        hint,
+      });
     }
+    expect(refusal([`--wapi-password-file=${empty}`])).toMatchObject({
+      ...{ name: 'GridError', reason: 'credentials', message: `no WAPI password given: ${empty} is empty` },
+      hint: `put it, alone on a line, into ${empty}`,
+    });
     expect(refusal([], { CREDENTIALS_DIRECTORY: directory })).toMatchObject({
       ...{ name: 'GridError', reason: 'credentials', message: `no WAPI password given: ${empty} is empty` },
       hint: unitHint,
@@ -239,6 +244,13 @@ describe('the password', () => {
     for (const args of [['--wapi-password=one'], [`--wapi-password-file=${join(directory, 'absent')}`], []]) {
       expect(options(args).passwordExposure()).toBeUndefined();
     }
+  });
+
+  test('with a blank at its end is read as it is, and told, as it may be a slip', () => {
+    const remarkOf = (text: string) => options([`--wapi-password-file=${file('password', text)}`]).passwordRemark();
+    expect(remarkOf('secret \n')).toMatch(/^the password of \/.*password begins or ends with a blank/);
+    expect([remarkOf('my secret\n'), remarkOf('')]).toEqual([undefined, undefined]);
+    expect(options(['--wapi-password=x\t']).passwordRemark()).toContain('--wapi-password ');
   });
 
   test('that cannot be read is no start error, but says where it was looked for', () => {

@@ -23,8 +23,8 @@ describe('while connecting, nothing was sent', () => {
   test.each([
     ['ECONNREFUSED', ...away, '--grid-host, --wapi-port and the network path'],
     ['EHOSTUNREACH', ...away, '--grid-host, --wapi-port and the network path'],
-    ['ENOTFOUND', ...away, 'the resolver of this host'],
-    ['EAI_AGAIN', ...away, 'the resolver of this host'],
+    ['ENOTFOUND', 'unreachable', /443: no such host$/, 'the resolver of this host'],
+    ['EAI_AGAIN', 'unreachable', /443: the resolver does not answer$/, 'the resolver of this host'],
     ['UND_ERR_CONNECT_TIMEOUT', 'unreachable', /no connection within 4 s$/, 'accepted and said nothing'],
     ['ECONNRESET', 'unreachable', /no TLS connection \(ECONNRESET\)$/, '--wapi-port is the HTTPS port'],
     ['ERR_SSL_WRONG_VERSION_NUMBER', 'unreachable', /no TLS connection/, '--wapi-port is the HTTPS port'],
@@ -37,6 +37,15 @@ describe('while connecting, nothing was sent', () => {
     expect(error).toMatchObject({ reason, outcome: 'none', hint: expect.stringContaining(hint) });
     expect(error.message).toMatch(message);
   });
+});
+
+test('a certificate that does not fit the file of --ssl-verify names that file, and offers pin', () => {
+  const hintOf = (file?: string) =>
+    connectionError(wrapped(new NotConnected(coded('SELF_SIGNED_CERT_IN_CHAIN'), file)), exchange).hint;
+  expect(hintOf('/etc/ca.pem')).toBe(
+    "put the grid's certificate or its CA into /etc/ca.pem, or set --ssl-verify to pin",
+  );
+  expect(hintOf()).toBe("give --ssl-verify a file with the grid's certificate or its CA, or set it to pin");
 });
 
 test.each([['ECONNRESET'], ['EHOSTUNREACH'], ['ETIMEDOUT'], ['EPIPE'], ['UND_ERR_SOCKET'], ['UND_ERR_BODY_TIMEOUT']])(

@@ -47,13 +47,21 @@ test.each([
     /^warning: \/etc\/pw can be read by everybody \(mode 0644\) -> run chmod 0600 \/etc\/pw, then/,
   ],
 ])('credentials: user "%s"', (wapiUsername, readPassword, passwordExposure, expected) => {
-  const said = line(judgeCredentials({ wapiUsername, readPassword, passwordExposure, clientCertificate: undefined }));
+  const said = line(
+    judgeCredentials({
+      wapiUsername,
+      readPassword,
+      passwordExposure,
+      passwordRemark: () => undefined,
+      clientCertificate: undefined,
+    }),
+  );
   expect(said).toMatch(expected);
   expect(said).not.toContain('hunter2');
 });
 
 test('without a password nothing is tried', () => {
-  const credentials = { passwordExposure: unexposed, clientCertificate: undefined };
+  const credentials = { passwordExposure: unexposed, passwordRemark: () => undefined, clientCertificate: undefined };
   expect(() => judgeCredentials({ wapiUsername: 'cni', readPassword: missing, ...credentials })).toThrow(GridError);
 });
 
