@@ -32,6 +32,8 @@ const BlockRecord = v.object({
   held: v.number(),
   resting: v.number(),
   confirmedAt: v.nullable(time),
+  /** Until when it serves if the grid does not confirm it again; null: it does not serve. */
+  expiresAt: v.nullable(time),
   /** Until when it is left alone, since its host may live; null: it is not. */
   returnAt: v.nullable(time),
 });

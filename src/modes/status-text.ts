@@ -114,9 +114,10 @@ function spanText({ first, last }: BlockRecord): string {
   return `${first}-${start !== '' && last.startsWith(start) ? last.slice(start.length) : last}`;
 }
 
-function blockText({ state, host, returnAt }: BlockRecord, now: number): string {
+function blockText({ state, host, expiresAt, returnAt }: BlockRecord, now: number): string {
   const of = host === null ? '' : `, of ${host}`;
-  return `${state}${of}${returnAt === null ? '' : `, ${ago(now, returnAt)} left`}`;
+  const end = expiresAt ?? returnAt;
+  return `${state}${of}${end === null ? '' : `, ${ago(now, end)} left`}`;
 }
 
 /** @param now milliseconds since 1970; `leases`: those that are shown */

@@ -70,5 +70,5 @@ test('addresses of blocks are told apart from those that the grid gave, where th
   const text = renderPage({ status: { ...status, blocks: [aBlockRecord()] }, leases: [lease, ofBlock], now });
   expect(text).toContain('<td>bound, owed</td><td>block</td>');
   expect(text).toContain('<h2>Blocks</h2>');
-  expect(text).toContain('<td>10.0.0.16-10.0.0.23</td><td>serving</td>');
+  expect(text).toContain('<td>10.0.0.16-10.0.0.23</td><td>serving, 8m left</td>');
 });

@@ -158,13 +158,19 @@ export class Blocks {
 
   /** Tells whether addresses of a block are given now. */
   serves(block: Block): boolean {
+    return this.expiresAt(block) !== null;
+  }
+
+  /** Until when addresses of a block are given if it is not confirmed again, milliseconds since 1970; null: none are. */
+  expiresAt(block: Block): number | null {
     const { store, clock, validityMs } = this.#deps;
     const confirmation = this.#confirmed.get(block.mark);
-    if (block.phase !== 'held' || block.takenAt === null || confirmation === undefined) return false;
-    if (this.areReleased || !store.isWhole || this.owedTooLong(block) !== undefined) return false;
+    if (block.phase !== 'held' || block.takenAt === null || confirmation === undefined) return null;
+    if (this.areReleased || !store.isWhole || this.owedTooLong(block) !== undefined) return null;
     const { now, wall } = confirmation;
     const age = Math.max(clock.now() - now, clock.wall() - wall);
-    return age <= (now - block.takenAt >= maxLossMs ? validityMs : Math.min(validityMs, maxUnsureMs));
+    const maxAge = now - block.takenAt >= maxLossMs ? validityMs : Math.min(validityMs, maxUnsureMs);
+    return age > maxAge ? null : clock.wall() + maxAge - age;
   }
 
   /** When the grid was last seen to have it for this host alone, milliseconds since 1970; null: not in this run. */

@@ -17,6 +17,8 @@ export interface BlockState {
   readonly resting: number;
   /** When the grid was last seen to have it for this host alone, milliseconds since 1970; null: not in this run. */
   readonly confirmedAt: number | null;
+  /** Until when it serves if the grid does not confirm it again, milliseconds since 1970; null: it does not serve. */
+  readonly expiresAt: number | null;
 }
 
 /** The blocks of this host, and those of others that it gives back, in no particular order. */
@@ -31,6 +33,7 @@ export function statesOf(blocks: Blocks, store: Pick<LeaseStore, 'blocks'>): Blo
       held: leases.length - resting,
       resting,
       confirmedAt: blocks.confirmedAt(block),
+      expiresAt: blocks.expiresAt(block),
     };
   });
 }

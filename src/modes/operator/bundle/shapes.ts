@@ -87,7 +87,7 @@ export const statusShape = shape(
     conditions: shape({ plain: 'kind since', text: 'subject message hint' }),
     networks: shape({ plain: 'bound total used', network: 'name', view: 'view', address: 'cidr' }),
     blocks: shape({
-      plain: 'state free held resting confirmedAt returnAt',
+      plain: 'state free held resting confirmedAt expiresAt returnAt',
       mark: 'mark',
       network: 'network',
       view: 'view',

@@ -23,14 +23,29 @@ test('a host with many conditions of one kind still fits a screen', () => {
 test('the blocks of a host stand there with what is left of them, and those of a host that is gone', () => {
   const blocks = [
     aBlockRecord(),
-    aBlockRecord({ first: '10.0.0.32', last: '10.0.0.39', state: 'waiting', free: 0, confirmedAt: null }),
-    aBlockRecord({ host: 'host-9', state: 'draining', held: 0, resting: 0, free: 0, returnAt: now + 7_200_000 }),
+    aBlockRecord({
+      first: '10.0.0.32',
+      last: '10.0.0.39',
+      state: 'waiting',
+      free: 0,
+      confirmedAt: null,
+      expiresAt: null,
+    }),
+    aBlockRecord({
+      host: 'host-9',
+      state: 'draining',
+      held: 0,
+      resting: 0,
+      free: 0,
+      expiresAt: null,
+      returnAt: now + 7_200_000,
+    }),
   ];
   const lines = screen(aStatus({ blocks, blocksReleased: true }), now).split('\n');
   expect(lines).toContain('blocks   given back when they are empty, until release --blocks --undo');
   expect(lines.slice(lines.indexOf('Blocks') + 1, -1)).toEqual([
     'NETWORK  VIEW     ADDRESSES            STATE                         HELD  RESTING  FREE  CONFIRMED',
-    'net-1    default  10.0.0.16-10.0.0.23  serving                          2        1     5     2m ago',
+    'net-1    default  10.0.0.16-10.0.0.23  serving, 8m left                 2        1     5     2m ago',
     'net-1    default  10.0.0.32-10.0.0.39  waiting                          2        1     0          -',
     'net-1    default  10.0.0.16-10.0.0.23  draining, of host-9, 2h left     0        0     0     2m ago',
   ]);

@@ -65,7 +65,7 @@ test('the addresses of a block are free, held by containers, or at rest; what ot
   put(host.store, aLease('m2', { address: '10.0.0.18', phase: 'releasing' }));
   put(host.store, aLease('m3', { address: '10.0.0.33' }));
   expect(statesOf(host.blocks, host.store)).toMatchObject([
-    { free: 5, held: 1, resting: 1, confirmedAt: host.clock.wall() },
-    { free: 0, held: 1, resting: 0, confirmedAt: null },
+    { free: 5, held: 1, resting: 1, confirmedAt: host.clock.wall(), expiresAt: host.clock.wall() + 600_000 },
+    { free: 0, held: 1, resting: 0, confirmedAt: null, expiresAt: null },
   ]);
 });
