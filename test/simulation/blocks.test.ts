@@ -544,6 +544,18 @@ describe('an owed create', () => {
     ]);
   });
 
+  test('that was sent and lost leaves nothing of which a DEL would say that somebody has removed it', async () => {
+    const site = await Site.serving();
+    site.troubles = { dropped: 1 };
+    await site.add('c1');
+    await site.pass(200);
+    site.troubles = {};
+    await site.del('c1');
+    await site.pass(2 * minutes);
+    expect(site.run().leases.store.get(markOf('c1'))).toBeUndefined();
+    expect(site.log.join('\n')).not.toContain('was removed or changed');
+  });
+
   test('finds what a promoted master has brought back of an ended lease: that is released, and the create is sent again', async () => {
     const site = await Site.serving();
     const address = await site.add('old');
@@ -623,7 +635,7 @@ describe('blocks go back', () => {
     expect(site.isInBlock(await site.add('c3'))).toBe(true);
     leases.blocks.release(true);
     for (const id of ['c1', 'c3']) await site.del(id);
-    await site.pass(20 * minutes);
+    await site.pass(1 * minutes);
     expect([site.ranges, site.holder(address)]).toEqual([[], undefined]);
     await site.add('c4');
     await site.pass(3 * minutes);

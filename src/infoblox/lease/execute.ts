@@ -130,7 +130,7 @@ export async function execute(
     case 'recreate':
       return recreate(deps, { lease, look }, signal);
     case 'forget':
-      forget(deps, { lease, look });
+      forget(deps, lease);
       return { kind: 'done' };
     case 'look again':
       reportImpossible(deps, lease, step);
@@ -187,13 +187,14 @@ async function remove(
 }
 
 /** Forgets a lease of which a look has shown nothing. */
-function forget(deps: LeaseDeps, { lease, look }: Situation): void {
+function forget(deps: LeaseDeps, lease: Lease): void {
   const { store, exhaustion, log } = deps;
-  const { mark, address, view } = lease;
+  const { mark, address, view, owedSince } = lease;
   noteReleased(deps, lease);
   apply(store, mark, forgetReleased);
   exhaustion.released(view);
-  if (address === null || look.unsent) return void log.debug('nothing to release', { attachment: mark, view });
+  // The grid may never have had what it was owed.
+  if (address === null || owedSince !== null) return void log.debug('nothing to release', { attachment: mark, view });
   log.info('nothing to release: the reservation was removed or changed in the grid', {
     attachment: mark,
     view,

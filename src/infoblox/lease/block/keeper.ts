@@ -18,6 +18,8 @@ import { type VisitDeps, visit } from './visit.ts';
 
 /** Milliseconds between two looks at a block. */
 const lookIntervalMs = 300_000;
+/** The same while a person waits for all of them to go back; those with leases in them cost no request then. */
+const releasedLookIntervalMs = 30_000;
 /** Milliseconds for one look with its steps, or for taking a block. */
 const attemptTimeoutMs = 60_000;
 /** Milliseconds after which a block goes back of which no ADD was given an address, and one that is empty beside others with room. */
@@ -253,7 +255,7 @@ export class BlockKeeper {
     const { store, clock, blocks } = this.#deps;
     const now = clock.now();
     const sinceLast = now - (this.#looks.get(mark)?.at ?? now);
-    this.#looks.set(mark, { at: now, nextAt: now + lookIntervalMs });
+    this.#looks.set(mark, { at: now, nextAt: now + (blocks.areReleased ? releasedLookIntervalMs : lookIntervalMs) });
     if (blocks.leasesIn(block).length > 0) this.#emptySince.delete(mark);
     else if (!this.#emptySince.has(mark)) this.#emptySince.set(mark, now);
     const isSurplus = this.#isSurplus(block);
