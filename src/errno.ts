@@ -1,8 +1,8 @@
-/** Errors as they are caught: their codes (errno(3)) and texts. Imports nothing, for the plugin reads it at each start. */
+/** Codes (errno(3)) and texts of caught errors. Imports nothing, since the plugin loads it at each start. */
 
 /**
- * Returns the code of an error of Node's, `ENOENT` say.
- * @returns undefined for anything that carries none
+ * Returns the code of a Node error, such as `ENOENT`.
+ * @returns undefined if the value has no code
  */
 export function errnoOf(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
@@ -14,7 +14,7 @@ export function isErrno(error: unknown, ...codes: readonly string[]): boolean {
   return code !== undefined && codes.includes(code);
 }
 
-/** Returns the text of whatever was thrown. */
+/** Returns the text of a thrown value. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

@@ -1,6 +1,6 @@
 /**
- * Chooses the role: the only file that knows them all. This script runs at every container start, so it loads nothing that the
- * plugin does not need: the daemon and the operator's commands are further scripts inside the same executable.
+ * Chooses the role by the executable's name and arguments. This script runs at every container start, so it loads only
+ * what the plugin needs. The daemon and the operator's commands are separate scripts inside the same executable.
  */
 import { basename } from 'node:path';
 import { aboutText, helpText, noFlagsText, versionLine } from './modes/about.ts';
@@ -9,7 +9,7 @@ import { refuseToBeAPlugin, runPlugin } from './modes/plugin/plugin.ts';
 const isDaemon = basename(process.argv0) === 'infoblox-cni-daemon';
 const args = process.argv.slice(2);
 
-/** A service may inherit any environment, but has an argument. Any name but the daemon's may be a driver's. */
+/** A service may inherit CNI_COMMAND, but has an argument. Any name except the daemon's may be a driver's. */
 if (process.env.CNI_COMMAND && !(isDaemon && args.length > 0)) {
   if (isDaemon) process.exit(refuseToBeAPlugin());
   void runPlugin(process.env).then((status) => process.exit(status));
@@ -17,12 +17,13 @@ if (process.env.CNI_COMMAND && !(isDaemon && args.length > 0)) {
 else answerPeople();
 
 /**
- * Flags of V8 for a daemon that mostly waits: less is compiled, and undici's parser, which is WebAssembly, not optimized. As arguments of
- * the executable they would cost the plugin a fifth more: V8 then compiles Node's own modules anew.
+ * V8 flags for a daemon that mostly waits: V8 compiles less, and does not optimize undici's parser (WebAssembly). They
+ * are set at run time: as arguments of the executable they would make V8 recompile Node's own modules and cost the
+ * plugin a fifth more.
  */
 const memoryFlags = ['--optimize-for-size', '--no-wasm-tier-up', '--no-wasm-dynamic-tiering'];
 
-/** A word that is no flag names one of the operator's commands. */
+/** Runs the daemon, or an operator's command if the first word is not a flag. */
 async function runDaemonOrCommand(word: string | undefined): Promise<void> {
   const { loadScript } = await import('./modes/script.ts');
   if (word !== undefined && !word.startsWith('-')) return loadScript('operator.cjs');
@@ -31,7 +32,7 @@ async function runDaemonOrCommand(word: string | undefined): Promise<void> {
   loadScript('daemon.cjs');
 }
 
-/** An asset of the executable, so that the texts go wherever it goes. */
+/** Prints the licences, which are an asset of the executable, so that they are wherever it is. */
 async function printLicences(): Promise<void> {
   const { assetText } = await import('./modes/script.ts');
   process.stdout.write(assetText('THIRD-PARTY-LICENSES'));

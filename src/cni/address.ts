@@ -1,6 +1,6 @@
 /**
- * Addresses and address ranges in text form, read and re-printed as the reference does: no leading zeros, no zone, IPv6
- * in its canonical form, an IPv4-mapped IPv6 address as IPv4. Used by the daemon only.
+ * IP addresses and CIDRs in text form, parsed and re-printed like the reference implementation: no leading zeros, no
+ * zone, canonical IPv6, IPv4-mapped IPv6 as IPv4. Used by the daemon only.
  */
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
@@ -24,8 +24,8 @@ interface Cidr {
 }
 
 /**
- * Reads a bare IPv4 or IPv6 address.
- * @returns undefined if `text` is none
+ * Parses a bare IPv4 or IPv6 address.
+ * @returns undefined if `text` is not an address
  */
 export function parseAddress(text: string): Address | undefined {
   const kind = isIP(text);
@@ -38,8 +38,8 @@ export function parseAddress(text: string): Address | undefined {
 }
 
 /**
- * Reads an address with a prefix length, such as 10.20.0.5/24.
- * @returns undefined if `text` is none
+ * Parses an address with a prefix length, such as 10.20.0.5/24.
+ * @returns undefined if `text` is not a CIDR
  */
 export function parseCidr(text: string): Cidr | undefined {
   const [, host = '', digits = ''] = /^([^/]*)\/(0|[1-9]\d{0,2})$/.exec(text) ?? [];

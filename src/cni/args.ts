@@ -1,9 +1,9 @@
 /**
- * CNI_ARGS: `K=V;K2=V2` (SPEC section 2 "Parameters", CONVENTIONS "CNI_ARGS"), and the address that a caller requests, there or elsewhere. Used by
- * the daemon only.
+ * CNI_ARGS, `K=V;K2=V2` (SPEC section 2 "Parameters", CONVENTIONS "CNI_ARGS"), and the addresses that a caller
+ * requests. Used by the daemon only.
  *
- * More lenient than the reference: unknown keys are ignored with or without IgnoreUnknown, and so is a malformed
- * pair. Only IP decides about an address; a container shall not fail over any other argument.
+ * More lenient than the reference: unknown keys and malformed pairs are ignored, with or without IgnoreUnknown. Only IP
+ * decides about an address; no other argument may fail a container.
  */
 import { parseAddress, parseCidr } from './address.ts';
 import { isRequestableAddress } from './config-check.ts';
@@ -12,7 +12,7 @@ import type { Netconf } from './netconf.ts';
 
 /** The arguments that this plugin knows. An empty value counts as absent. */
 export interface CniArgs {
-  /** Not judged here: `requestedAddress` does, since only ADD depends on it. */
+  /** Unchecked: `requestedAddresses` checks it, since only ADD depends on it. */
   readonly ip?: string;
   readonly podName?: string;
   readonly podNamespace?: string;
@@ -25,8 +25,8 @@ export interface CniArgs {
 }
 
 /**
- * Kubernetes' runtimes and podman set the K8S ones, Nomad its own, and leaves out what holds a semicolon (Nomad documentation, "Use a
- * CNI network with a job"). Nomad sends none with a DEL.
+ * Kubernetes runtimes and podman set the K8S keys, Nomad its own. Nomad leaves out values that contain a semicolon
+ * (Nomad documentation, "Use a CNI network with a job") and sends no CNI_ARGS with a DEL.
  */
 const fieldOf = {
   IP: 'ip',
@@ -41,9 +41,9 @@ const fieldOf = {
 } as const satisfies Record<string, keyof CniArgs>;
 
 /**
- * Reads CNI_ARGS. Keys are case-sensitive, nothing is trimmed, the last of equal keys wins. Never throws.
- * A second `=` makes a pair malformed, so it is ignored; that of `IP` is kept whole, to be refused where it is used:
- * an address that was asked for must not be replaced silently.
+ * Parses CNI_ARGS. Keys are case-sensitive, nothing is trimmed, the last of equal keys wins. Never throws. A second `=`
+ * makes a pair malformed, and malformed pairs are ignored. A malformed `IP` is kept instead and refused at its use: a
+ * requested address must not be replaced silently.
  */
 export function parseCniArgs(text: string): CniArgs {
   const found: { -readonly [K in keyof CniArgs]: CniArgs[K] } = {};
@@ -64,16 +64,16 @@ function isKnown(key: string): key is keyof typeof fieldOf {
 }
 
 /**
- * Finds the addresses that a caller requests (CONVENTIONS "ips", "args"). The most explicit source wins: the capability `ips`, then
- * `args`, then CNI_ARGS. They are alternatives, where the reference's host-local adds them up.
- * @returns the addresses without prefix length; none if the caller asks for none
- * @throws CniError 4 if IP= of CNI_ARGS is the source and is no address
+ * Finds the addresses that a caller requests (CONVENTIONS "ips", "args"). The most explicit source wins: the capability
+ * `ips`, then `args`, then CNI_ARGS. The reference's host-local adds them up instead.
+ * @returns the addresses without prefix length; empty if the caller requests none
+ * @throws CniError 4 if CNI_ARGS is the source and its IP is not an address
  */
 export function requestedAddresses(netconf: Pick<Netconf, 'runtimeIps' | 'argsIps'>, args: CniArgs): string[] {
   return mostExplicit(netconf, args).map((text) => parseCidr(text)?.address ?? parseAddress(text)?.text ?? text);
 }
 
-/** Addresses as written, with prefix length if written so. What loses is not judged. */
+/** Returns the requested addresses as written. The losing sources are not checked. */
 function mostExplicit(
   { runtimeIps, argsIps }: Pick<Netconf, 'runtimeIps' | 'argsIps'>,
   { ip }: CniArgs,

@@ -1,26 +1,25 @@
 /**
- * The network configuration on stdin, as far as the plugin process judges it before it asks the daemon: that it is
- * JSON, which network it is for and which version it is written in (SPEC section 2 "Parameters", section 4).
- * Loaded by the plugin process: small imports only.
+ * The envelope of the network configuration on stdin: JSON, network name, version (SPEC section 2 "Parameters", section
+ * 4). The plugin checks it before it asks the daemon, so this file is kept small.
  */
 import { isUtf8 } from 'node:buffer';
 import { CniCode, CniError } from './errors.ts';
 import { checkNetworkName } from './names.ts';
 import { decodeVersion } from './versions.ts';
 
-/** A network configuration whose envelope is in order. */
+/** A network configuration with a valid envelope. */
 interface NetworkConfig {
-  /** As written, "0.1.0" if not written; `requireVersion` decides whether it can be served. */
+  /** As written, "0.1.0" if absent; `requireVersion` decides whether it is supported. */
   readonly cniVersion: string;
   readonly name: string;
   /** The whole document. */
   readonly config: Readonly<Record<string, unknown>>;
 }
 
-/** Where a network configuration is from. */
+/** The origin of a network configuration, for error messages. */
 interface Where {
   readonly place: string;
-  /** A sentence. */
+  /** A sentence that says how it gets there. */
   readonly source: string;
 }
 
@@ -60,9 +59,9 @@ export function networkName(value: unknown): string {
 }
 
 /**
- * Decodes a network configuration. `null` is an empty one, as for the reference.
- * @param where it is from, and who has put it there, for the error
- * @throws CniError 6 that says in which way it is not a JSON object.
+ * Decodes a network configuration. Like the reference, takes `null` as an empty one.
+ * @param where its origin, for the error
+ * @throws CniError 6 if it is not a JSON object
  */
 export function decodeConfig(bytes: Buffer, where: Where = onStdin): Record<string, unknown> {
   const undecodable = (what: string, details: string) =>
@@ -81,9 +80,9 @@ export function decodeConfig(bytes: Buffer, where: Where = onStdin): Record<stri
 }
 
 /**
- * The caller's version for an answer that does not depend on a readable call: VERSION, which must work with any stdin,
- * and error objects. Never throws.
- * @returns `cniVersion` as written, undefined if there is none to be read. See `answerVersion`.
+ * Reads the caller's version for an answer to an unreadable call: VERSION must work with any stdin, and error objects
+ * carry a version. Never throws.
+ * @returns `cniVersion` as written, undefined if it cannot be read; see `answerVersion`
  */
 export function peekVersion(stdin: Buffer): string | undefined {
   try {
@@ -95,14 +94,14 @@ export function peekVersion(stdin: Buffer): string | undefined {
 }
 
 /**
- * Finds the key of a GC's list of valid attachments. The second one is the first name in spec-v1.1.0; the reference client sends both.
- * @returns undefined if there is no list
+ * Finds the key of a GC's list of valid attachments. spec-v1.1.0 first called it by the second name; the reference
+ * client sends both.
  */
 export function attachmentsKey(config: Readonly<Record<string, unknown>>): string | undefined {
   return ['cni.dev/valid-attachments', 'cni.dev/attachments'].find((key) => Object.hasOwn(config, key));
 }
 
-/** Tells whether a value is a JSON object; an array is none. */
+/** Tells whether a value is a JSON object; arrays are not. */
 export function isJsonObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,7 +1,7 @@
 /**
- * Checks a part of the network configuration against a schema and turns what is wrong into one CNI error that names
- * the key, what was expected and what was found. Used by the daemon only. Schemas write what they expect as their
- * message, so that it reads "KEY: expected MESSAGE, found VALUE".
+ * Checks a part of the network configuration against a schema. The first fault becomes a CNI error that names the key,
+ * the expected and the found value. Schemas state what they expect as their message: "KEY: expected MESSAGE, found
+ * VALUE". Used by the daemon only.
  */
 import * as v from 'valibot';
 import { parseAddress, parseCidr } from './address.ts';
@@ -12,10 +12,9 @@ type Schema<Output> = v.GenericSchema<unknown, Output>;
 
 const maxFoundLength = 60;
 
-/** What `isJsonObject` tells, as a schema. */
 export const jsonObject = v.custom<Record<string, unknown>>(isJsonObject, 'an object');
 
-/** Makes the schema of a list. The items of one that has more than `max` are not looked at. */
+/** Makes the schema of a list. Items are not checked if there are more than `max`. */
 export const listOf = <Item extends v.GenericSchema>(item: Item, { of, max }: { of: string; max: number }) =>
   v.pipe(
     v.custom<unknown[]>(Array.isArray, `an array of ${of}`),
@@ -23,7 +22,7 @@ export const listOf = <Item extends v.GenericSchema>(item: Item, { of, max }: { 
     v.array(item),
   );
 
-/** Makes the schema of what `parse` can read, re-printed in canonical form. */
+/** Makes the schema of a text that `parse` accepts, re-printed in canonical form. */
 const reprinted = (parse: (text: string) => { readonly text: string } | undefined, expected: string) =>
   v.pipe(
     v.string(expected),
@@ -36,7 +35,7 @@ export const addressText = reprinted(parseAddress, 'an address such as 10.0.0.1'
 
 /**
  * Makes the schema of an address with prefix length, re-printed in canonical form.
- * @param expected describes it in the error
+ * @param expected the error's description of it
  */
 export const cidrText = (expected = 'an address with prefix length such as 10.0.0.5/24') =>
   reprinted(parseCidr, expected);
@@ -53,9 +52,9 @@ export function isRequestableAddress(text: string): boolean {
 }
 
 /**
- * Checks `value`, which stands at `path` in the network configuration; an empty one for all of it.
+ * Checks `value`, found at `path` of the network configuration; an empty path means the whole of it.
  * @returns the schema's output
- * @throws CniError 7 naming the first wrong key: a configuration may hold a million, and each would be remembered
+ * @throws CniError 7 that names the first wrong key; only the first, since a configuration may hold a million
  */
 export function checkConfig<Output>(schema: Schema<Output>, value: unknown, path: string): Output {
   const result = v.safeParse(schema, value, { abortEarly: true });

@@ -8,11 +8,13 @@ const commands = ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS', 'VERSION'] as const;
 
 export type Command = (typeof commands)[number];
 
-/** A call's environment. What a command does not use is an empty string, also if the caller sent something. */
+/**
+ * The environment of a call. Variables that the command does not use are empty strings, even if the caller set them.
+ */
 export interface CallEnvironment {
   readonly command: Command;
   readonly containerId: string;
-  /** A path, or on DEL possibly empty or a path to nothing. */
+  /** A path. On DEL it may be empty or no longer exist. */
   readonly netns: string;
   readonly ifName: string;
   /** CNI_ARGS as it came, for `parseCniArgs`. */
@@ -20,8 +22,8 @@ export interface CallEnvironment {
 }
 
 /**
- * What each command cannot do without. The reference always wants CNI_PATH; this plugin calls no other one,
- * so it requires it only where the specification does.
+ * The variables that each command requires. The reference always requires CNI_PATH. This plugin calls no other plugin,
+ * so it requires CNI_PATH only where the specification does.
  */
 const required: Record<Command, readonly string[]> = {
   ADD: ['CNI_CONTAINERID', 'CNI_NETNS', 'CNI_IFNAME'],
@@ -38,9 +40,9 @@ export function isCommand(value: string | undefined): value is Command {
 }
 
 /**
- * Reads and judges the CNI variables. A variable that is set but empty counts as missing. Attachment variables are
- * neither read nor judged where the command has no attachment: callers fill them with dummies then.
- * @throws CniError 4 if the command is unknown, variables are missing (all named in one message) or hold what they must not.
+ * Reads and checks the CNI variables. A variable that is set but empty counts as missing. Attachment variables are
+ * ignored for commands without an attachment: callers fill them with dummies.
+ * @throws CniError 4 if the command is unknown, or variables are missing (one message names them all) or invalid
  */
 export function readEnvironment(env: NodeJS.ProcessEnv): CallEnvironment {
   const command = env.CNI_COMMAND;

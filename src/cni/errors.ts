@@ -3,7 +3,7 @@
  * Loaded by the plugin process: keep it free of imports.
  */
 
-/** 0-99 belong to the specification and its reference library, from 100 on the codes are this plugin's own. */
+/** The specification and its reference library own 0-99; this plugin's own codes start at 100. */
 export const CniCode = {
   incompatibleVersion: 1,
   invalidEnvironment: 4,
@@ -22,17 +22,17 @@ export const CniCode = {
   credentials: 103,
   /** CHECK: the reservation is gone or is no longer this container's. */
   reservationLost: 104,
-  /** An address was asked for by name and cannot be had. */
+  /** The requested address is not available. */
   addressNotAvailable: 105,
 } as const;
 
 /**
- * A failure as the caller of the plugin sees it. `message` names the thing and the reason: main plugins may pass on only this
- * text. `details` names the fix. Neither may hold a secret.
+ * A failure as the plugin's caller sees it. `message` names the thing and the reason: main plugins may pass on only
+ * this text. `details` names the fix. Neither may contain a secret.
  */
 export class CniError extends Error {
   override readonly name = 'CniError';
-  /** One of `CniCode`, or what a daemon of another release sent. */
+  /** One of `CniCode`, or the code that a daemon of another release sent. */
   readonly code: number;
   readonly details: string | undefined;
 
@@ -44,8 +44,8 @@ export class CniError extends Error {
 }
 
 /**
- * Makes the error object for stdout (SPEC section 5 "Error"), `details` left out when there are none.
- * @param cniVersion the version of the call; `answerVersion` finds one when the call could not be read.
+ * Makes the error object for stdout (SPEC section 5 "Error").
+ * @param cniVersion the version of the call, or that of `answerVersion` if the call is unreadable
  */
 export function formatError(error: CniError, cniVersion: string): Record<string, unknown> {
   const document = { cniVersion, code: error.code, msg: error.message };

@@ -11,7 +11,7 @@ const identifierRule = 'It must start with a letter or digit and hold only lette
 const maxInterfaceNameBytes = 15;
 
 /**
- * Judges CNI_CONTAINERID. There is no limit to its length.
+ * Checks CNI_CONTAINERID. Its length is not limited.
  * @throws CniError 4
  */
 export function checkContainerId(value: string): void {
@@ -21,7 +21,7 @@ export function checkContainerId(value: string): void {
 }
 
 /**
- * Judges the `name` of a network.
+ * Checks the `name` of a network.
  * @throws CniError 7
  */
 export function checkNetworkName(value: string): void {
@@ -31,9 +31,9 @@ export function checkNetworkName(value: string): void {
 }
 
 /**
- * Judges CNI_IFNAME: what the specification forbids (SPEC section 2 "Parameters"), what the kernel refuses
- * (`dev_valid_name` in net/core/dev.c), and what cannot be told apart in a comment on the grid. Characters that mean
- * something to a shell are legal.
+ * Checks CNI_IFNAME. Refuses names that the specification forbids (SPEC section 2 "Parameters"), that the kernel
+ * refuses (`dev_valid_name` in net/core/dev.c), or that would be ambiguous in a comment on the grid. Shell
+ * metacharacters are legal.
  * @throws CniError 4
  */
 export function checkInterfaceName(value: string): void {
@@ -53,14 +53,15 @@ function interfaceNameFault(value: string): string | undefined {
   if (value === '.' || value === '..') return 'cannot be "." or ".."';
   if (/[/:\p{White_Space}]/u.test(value)) return 'holds no "/", no ":" and no white space';
   if (/\p{Control}/u.test(value)) return 'holds no control characters';
-  // Node decodes the environment as UTF-8 and puts U+FFFD for each byte that is none: two such names would be one.
+  // Node decodes the environment as UTF-8 and replaces each invalid byte by U+FFFD, which would make two such names
+  // equal.
   if (!value.isWellFormed() || value.includes('\u{FFFD}')) return 'must be valid UTF-8';
   // The kernel takes this byte for a space (lib/ctype.c), also within a character such as "\u{E0}".
   if (bytes.includes(0xa0)) return 'holds no character with the byte A0 in UTF-8, which the kernel refuses';
   return value === '' ? 'cannot be empty' : undefined;
 }
 
-/** Long enough to recognise, short enough for a log line. */
+/** Quotes a value, shortened for a log line. */
 function quote(value: string): string {
   return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}...` : value);
 }

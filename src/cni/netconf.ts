@@ -1,7 +1,7 @@
 /**
  * The network configuration as the CNI specification defines it (SPEC section 1 "Network configuration", CONVENTIONS
- * "args" and "capabilities"), checked and typed. Used by the daemon only. What `ipam` means to this plugin beyond the
- * specification is not judged here.
+ * "args" and "capabilities"), checked and typed. This plugin's own keys under `ipam` are checked elsewhere. Used by the
+ * daemon only.
  */
 import * as v from 'valibot';
 import { attachmentsKey, networkName } from './call.ts';
@@ -14,11 +14,11 @@ import { type CniVersion, decodeVersion, requireVersion } from './versions.ts';
 export interface Netconf {
   readonly cniVersion: CniVersion;
   readonly name: string;
-  /** The main plugin invents a gateway address for itself where `ipam` gives none. */
+  /** The main plugin makes up a gateway address if `ipam` gives none. */
   readonly isGateway: boolean;
-  /** As `isGateway`, and it is the default route. */
+  /** As `isGateway`, with a default route through it. */
   readonly isDefaultGateway: boolean;
-  /** The `ipam` part as it came; only `type` has been judged. */
+  /** The unchecked `ipam` object, except for `type`. */
   readonly ipam: Readonly<Record<string, unknown>> & { readonly type: string };
   /** `ipam.routes`; empty if absent. */
   readonly routes: readonly Route[];
@@ -29,9 +29,9 @@ export interface Netconf {
   /** `args.cni.ips`, as written; empty if absent. */
   readonly argsIps: readonly string[];
   /**
-   * The main plugin's final result of the ADD, which comes back with CHECK and DEL from 0.4.0 on (SPEC section 2 "CHECK",
-   * "DEL"): its CIDRs, canonical, also those of other plugins of the chain. Undefined if absent, and on ADD, where an IPAM
-   * plugin must ignore it.
+   * The CIDRs in the main plugin's final result of the ADD, canonical, including those of other plugins of the chain.
+   * CHECK and DEL carry it from 0.4.0 on (SPEC section 2 "CHECK", "DEL"). Undefined if absent, and on ADD, where an
+   * IPAM plugin must ignore it.
    */
   readonly prevResult: { readonly addresses: readonly string[] } | undefined;
 }
@@ -67,13 +67,13 @@ const prevResultSchema = v.nullish(
 );
 
 /**
- * Checks and types a network configuration. `null` counts as absent wherever the reference takes it so.
+ * Checks and types a network configuration. Like the reference, takes `null` as absent.
  *
- * For DEL and GC, keys that only describe a new address do not fail the call when they are wrong, but count as absent:
- * an administrator may have edited the file since ADD, and a release must not wait for the file to be repaired.
+ * DEL and GC take wrong keys as absent if the keys only describe a new address: an administrator may have edited the
+ * file since the ADD, and a release must not wait until somebody repairs it.
  *
- * @throws CniError 6, 7 (name) and 1 for the envelope, as from `readNetworkConfig` and `requireVersion`; 7 naming the
- * key's path, what was expected and what was found.
+ * @throws CniError 6, 7 (name) and 1 for the envelope, as `readNetworkConfig` and `requireVersion` do; 7 with the key's
+ * path, the expected and the found value
  */
 export function parseNetconf(config: Readonly<Record<string, unknown>>, command: Command): Netconf {
   const name = networkName(config.name);
@@ -106,7 +106,10 @@ export function parseNetconf(config: Readonly<Record<string, unknown>>, command:
   };
 }
 
-/** Without `ipam.type` no main plugin can have called this one: it was run by hand, or named in `type`. */
+/**
+ * Requires `ipam.type`. Without it no main plugin can have called this one: it was run by hand, or named as the main
+ * plugin's `type`.
+ */
 function requireIpam(value: unknown): Netconf['ipam'] {
   if (value === undefined || value === null) {
     throw new CniError(
@@ -119,7 +122,7 @@ function requireIpam(value: unknown): Netconf['ipam'] {
   return ipam as Netconf['ipam'];
 }
 
-/** One container's interface on the network that GC is about. */
+/** One interface of a container on the network of a GC. */
 interface ValidAttachment {
   readonly containerId: string;
   readonly ifName: string;
@@ -136,13 +139,12 @@ const listSchema = v.nullable(v.array(attachment, 'an array of attachments'));
 /**
  * Reads the attachments that are still valid on the network of this configuration.
  *
- * Neither key: the caller had no list, and nothing may be released. `[]`: no attachment is valid any more. `null` is
- * read as `[]`: Go prints an empty list so, and CRI-O sends it when the last pod has left the network. The specification does
- * not say; that caller means it, and only leases of this host on this network are released.
+ * Without either key the caller had no list, and nothing may be released. `[]` means that no attachment is valid any
+ * more, and so does `null`: Go prints an empty list as `null`, and CRI-O sends it when the last pod has left the
+ * network. The specification is silent on this; only leases of this host on this network are released.
  *
  * @returns undefined if there is no list
- * @throws CniError 7 if an entry is not readable. Entries are never skipped: one that is not understood may stand for a
- * running container, whose address would be released.
+ * @throws CniError 7 if an entry is malformed. Skipping it could release the address of a running container.
  */
 export function validAttachments(config: Readonly<Record<string, unknown>>): readonly ValidAttachment[] | undefined {
   const key = attachmentsKey(config);

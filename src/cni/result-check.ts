@@ -1,14 +1,14 @@
 /**
- * Whether a result of ADD is one that an IPAM plugin may answer (SPEC section 5 "ADD Success", "Delegated plugins (IPAM)"). The main
- * plugin configures the container by it, so it is judged whoever made it. Loaded by the plugin process: no library.
+ * Checks results of ADD (SPEC section 5 "ADD Success", "Delegated plugins (IPAM)"). The main plugin configures the
+ * container from the result, so even the daemon's is checked. Loaded by the plugin process: no library.
  */
 import { BlockList, isIP } from 'node:net';
 import { isJsonObject } from './call.ts';
 import { type CniVersion, isAtLeast } from './versions.ts';
 
 /**
- * Judges a result: it has the version of the call, at least one address, gateways inside the network of their address, routes, and
- * nothing else.
+ * Tells whether a result has the version of the call, at least one address, gateways inside the network of their
+ * address, valid routes, and no other keys.
  */
 export function isAddResult(result: unknown, version: CniVersion): boolean {
   if (!isJsonObject(result)) return false;
@@ -28,7 +28,7 @@ function isListedIp(ip: unknown, version: CniVersion): boolean {
   return isEmpty(rest) && hasFamily && isIn(address, gateway);
 }
 
-/** Up to 0.2.0 each family has its address, its gateway and its routes. */
+/** Checks the form up to 0.2.0, in which each family has its address, gateway and routes. */
 function isFamilies(families: Record<string, unknown>): boolean {
   const entries = Object.entries(families);
   return entries.length > 0 && entries.every(([name, value]) => isFamily(name, value));
@@ -62,7 +62,7 @@ function isIn(cidr: unknown, gateway: unknown): boolean {
   return network.check(gateway, `ipv${family}`);
 }
 
-/** @returns undefined for what is no address with a prefix length */
+/** @returns undefined if it is not a CIDR */
 function familyOf(cidr: unknown): 4 | 6 | undefined {
   const [, address = '', prefix] = /^([^/]+)\/(\d{1,3})$/.exec(String(cidr)) ?? [];
   const family = isIP(address);

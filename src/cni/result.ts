@@ -15,7 +15,7 @@ interface ResultIp {
   readonly gateway?: string;
 }
 
-/** What an IPAM plugin answers. It knows no interfaces, so there are none. */
+/** The result of an IPAM plugin, which has no interfaces. */
 export interface AddResult {
   readonly ips: readonly ResultIp[];
   readonly routes?: readonly Route[];
@@ -23,11 +23,11 @@ export interface AddResult {
 }
 
 /**
- * Makes the document for stdout in the version of the call. Addresses are re-printed in canonical form. As in the reference:
- * up to 0.2.0 the first address of each family and the routes of its family remain, with `dst` and `gw` only; route
- * attributes are passed on from 0.3.0 on; `dns` is always there below 1.0.0, if only as `{}`.
+ * Makes the document for stdout in the version of the call, with canonical addresses. Like the reference, up to 0.2.0
+ * it prints the first address and the routes of each family, routes with `dst` and `gw` only. From 0.3.0 on it passes
+ * on route attributes. Below 1.0.0 it always prints `dns`, if only as `{}`.
  *
- * @throws CniError 100 if an address or route cannot be printed, or 0.2.0 and below has no address to print.
+ * @throws CniError 100 if an address or route cannot be printed, or if 0.2.0 and below has no address to print
  */
 export function formatResult(result: AddResult, version: CniVersion): JsonObject {
   const dns = dropEmpty({ ...result.dns });
@@ -43,7 +43,7 @@ export function formatResult(result: AddResult, version: CniVersion): JsonObject
 }
 
 /**
- * Makes sure that a result can carry all addresses of an ADD, before any is taken.
+ * Refuses a version whose result cannot carry all addresses of an ADD, before any is allocated.
  * @param families of the addresses
  * @throws CniError 1
  */
@@ -56,7 +56,7 @@ export function requireFamilies(version: CniVersion, families: readonly number[]
   );
 }
 
-/** The form of 0.1.0 and 0.2.0: at most one address for each family, routes inside their family. */
+/** Prints the form of 0.1.0 and 0.2.0: at most one address of each family, with the routes of that family. */
 function formatFamilies(result: AddResult): JsonObject {
   const routes = (result.routes ?? []).map(formatRoute);
   const families: JsonObject = {};
@@ -87,7 +87,7 @@ function formatGateway(ip: ResultIp): { gateway?: string } {
   return ip.gateway ? { gateway: readAddress(ip.gateway) } : {};
 }
 
-/** 0 says nothing in `mtu`, `advmss` and `priority`, but is a value in `table` and `scope`. */
+/** Prints a route. 0 means absent for `mtu`, `advmss` and `priority`, but is a value of `table` and `scope`. */
 function formatRoute(route: Route): Route {
   const { gw, mtu, advmss, priority, table, scope } = route;
   return {
@@ -113,7 +113,7 @@ function readAddress(text: string): string {
   return address.text;
 }
 
-/** An absent value, an empty string and an empty list are not printed. */
+/** Leaves out absent values, empty strings and empty lists. */
 function dropEmpty(object: JsonObject): JsonObject {
   return Object.fromEntries(
     Object.entries(object).filter(

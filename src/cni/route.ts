@@ -6,7 +6,7 @@ import { addressText, cidrText, jsonObject } from './config-check.ts';
 export interface Route {
   /** CIDR; host bits are kept as written. */
   readonly dst: string;
-  /** Next hop. Without it the route gets the network's gateway, if there is one: see `withNextHop`. */
+  /** Next hop. A route without one gets the network's gateway, if there is one: see `withNextHop`. */
   readonly gw?: string;
   /** Bytes; 0 is the same as absent. */
   readonly mtu?: number;
@@ -31,7 +31,7 @@ const count = v.nullish(
   ),
 );
 
-/** Absent, null and "" all mean no next hop, as for the reference. */
+/** Like the reference, takes absent, null and "" as no next hop. */
 const gateway = v.nullish(v.union([v.literal(''), addressText], (issue) => nextHopHint(issue.input)));
 
 export const routeSchema = v.pipe(
@@ -51,16 +51,16 @@ export const routeSchema = v.pipe(
 /** rtnetlink(7) RT_SCOPE_LINK: destinations on the link itself have this scope or a narrower one, and no next hop. */
 const linkScope = 253;
 
-/** As `withNextHop`, for the first gateway of each family. */
+/** Applies `withNextHop` with the first gateway of each family. */
 export function withNextHops(routes: readonly Route[], gateways: readonly string[]): Route[] {
   return gateways.reduce((named, gateway) => withNextHop(named, gateway), [...routes]);
 }
 
 /**
- * Names the gateway as the next hop of each route of its family that has none. It is what the reference main plugins
- * install for such a route (plugins, pkg/ipam ConfigureIface); but their CHECK compares the `gw` that the result names
- * (pkg/ip ValidateExpectedRoute), so that a route without one is never found again.
- * @param gateway bare address; undefined leaves the routes as they are
+ * Sets the gateway as the next hop of each route of its family that has none. The reference main plugins install that
+ * next hop (plugins, pkg/ipam ConfigureIface), but their CHECK compares it with the result's `gw` (pkg/ip
+ * ValidateExpectedRoute) and would not find a route without one.
+ * @param gateway bare address; undefined leaves the routes unchanged
  */
 export function withNextHop(routes: readonly Route[], gateway: string | undefined): Route[] {
   const family = gateway === undefined ? undefined : parseAddress(gateway)?.family;
@@ -76,7 +76,7 @@ function nextHopHint(found: unknown): string {
   return withPrefix ? 'an address without prefix length' : 'an address such as 10.0.0.1';
 }
 
-/** Leaves out what is absent, so that a result can be printed from it. */
+/** Leaves out absent values, so that a result can be printed from it. */
 function toRoute(input: { dst: string } & { [K in keyof Route]?: Route[K] | null | undefined }): Route {
   const present = Object.entries(input).filter(([, value]) => value !== null && value !== undefined && value !== '');
   return { ...Object.fromEntries(present), dst: input.dst };

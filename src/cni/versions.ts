@@ -5,7 +5,7 @@
 import type { Command } from './environment.ts';
 import { CniCode, CniError } from './errors.ts';
 
-/** Every published version, oldest first. The order is relied on. */
+/** Every published version, oldest first; `isAtLeast` relies on the order. */
 export const supportedVersions = ['0.1.0', '0.2.0', '0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'] as const;
 
 export type CniVersion = (typeof supportedVersions)[number];
@@ -13,26 +13,26 @@ export type CniVersion = (typeof supportedVersions)[number];
 /** The newest version that this plugin speaks. */
 export const currentVersion: CniVersion = '1.1.0';
 
-/** The commands that are younger than the protocol, and the version that brought them. */
+/** The version that introduced each later command. */
 const firstVersion: Partial<Record<Command, CniVersion>> = { CHECK: '0.4.0', GC: '1.1.0', STATUS: '1.1.0' };
 
-/** One to three numbers, as the reference reads a version that it has to compare. */
+/** One to three numbers: the versions that the reference can compare. */
 const versionNumber = /^[+-]?\d+(\.[+-]?\d+){0,2}$/;
 
-/** Tells whether this plugin speaks a version. "1.0" and "v1.0.0" are not versions of the protocol. */
+/** Tells whether this plugin supports a version. "1.0" and "v1.0.0" are not protocol versions. */
 export function isSupported(version: string): version is CniVersion {
   return (supportedVersions as readonly string[]).includes(version);
 }
 
-/** Tells whether `version` is `than` or younger. */
+/** Tells whether `version` is `than` or newer. */
 export function isAtLeast(version: CniVersion, than: CniVersion): boolean {
   return supportedVersions.indexOf(version) >= supportedVersions.indexOf(than);
 }
 
 /**
- * Reads `cniVersion` of a network configuration. Absent, null and empty mean 0.1.0, the version that had no such key.
- * @returns the version as written; whether it is a supported one, `requireVersion` says.
- * @throws CniError 6 if it is not a string.
+ * Reads `cniVersion` of a network configuration. Absent, null and empty mean 0.1.0, which had no such key.
+ * @returns the version as written; `requireVersion` tells whether it is supported
+ * @throws CniError 6 if it is not a string
  */
 export function decodeVersion(value: unknown): string {
   if (value === undefined || value === null || value === '') return '0.1.0';
@@ -45,9 +45,9 @@ export function decodeVersion(value: unknown): string {
 }
 
 /**
- * Decides whether a call can be served in the version that it asks for.
- * @throws CniError 1 if the version is unknown, or older than the command; 6 if the command has to be compared with a
- * version that is not made of numbers (so does the reference, which compares for CHECK, GC and STATUS only).
+ * Decides whether a call can be served in the requested version.
+ * @throws CniError 1 if the version is unknown or older than the command; 6 if CHECK, GC or STATUS names a version that
+ * is not made of numbers, as the reference does
  */
 export function requireVersion(version: string, command: Command): CniVersion {
   const first = firstVersion[command];
@@ -77,16 +77,16 @@ export function requireVersion(version: string, command: Command): CniVersion {
 }
 
 /**
- * Chooses the version of an answer when that of the call may be missing or unknown: the caller's if it is supported, else the
- * newest.
+ * Chooses the version of an answer to a call whose version may be missing or unknown: the caller's if it is supported,
+ * else the newest.
  */
 export function answerVersion(callerVersion: string | undefined): CniVersion {
   return callerVersion !== undefined && isSupported(callerVersion) ? callerVersion : currentVersion;
 }
 
 /**
- * Makes the answer to VERSION (SPEC section 2 "VERSION"). The specification wants the caller's version back. A caller that
- * names none gets the newest, as from the reference: it cannot be one of 0.1.0, which had no VERSION.
+ * Makes the answer to VERSION (SPEC section 2 "VERSION"). The specification wants the caller's version back. Like the
+ * reference, answers the newest to a caller that names none: version 0.1.0 had no VERSION.
  */
 export function versionAnswer(callerVersion: string | undefined): {
   cniVersion: CniVersion;

@@ -1,6 +1,7 @@
 /**
- * Files that are complete and on disk when a function returns, or not there at all; one of that name is replaced in one step. On
- * their way they are drafts, called `.NAME.HEX`: a name that nobody can have put a link at, and that no reader takes for a file's.
+ * Durable files: complete and on disk when a function returns, or absent. An existing file is replaced in one step.
+ * Until then the text is in a draft `.NAME.HEX`, whose name cannot be guessed, so no link can wait there, and which
+ * readers ignore.
  */
 import { randomBytes } from 'node:crypto';
 import {
@@ -28,18 +29,25 @@ export interface Place {
 }
 
 interface DurableFile extends Place {
-  /** Permissions, whatever the umask; its group is that of the directory where that one says so (setgid). */
+  /** Permissions, whatever the umask. The group is the directory's if it has setgid. */
   readonly mode: number;
 }
 
-/** Writes a text to a file. @throws the error of the file system */
+/**
+ * Writes a text to a file.
+ * @throws the error of the file system
+ */
 export function writeDurably({ mode, ...place }: DurableFile, text: string): void {
   putInPlace(place, (draft) => {
     finish(openSync(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600), mode, text);
   });
 }
 
-/** Copies a file. @param source its path @throws the error of the file system */
+/**
+ * Copies a file.
+ * @param source its path
+ * @throws the error of the file system
+ */
 export function copyDurably({ mode, ...place }: DurableFile, source: string): void {
   putInPlace(place, (draft) => {
     copyFileSync(source, draft, COPYFILE_EXCL | COPYFILE_FICLONE);
@@ -47,14 +55,18 @@ export function copyDurably({ mode, ...place }: DurableFile, source: string): vo
   });
 }
 
-/** Makes a symbolic link. @param target what it says @throws the error of the file system */
+/**
+ * Makes a symbolic link.
+ * @param target its text
+ * @throws the error of the file system
+ */
 export function linkDurably(place: Place, target: string): void {
   putInPlace(place, (draft) => symlinkSync(target, draft));
 }
 
 /**
- * Removes the drafts of a file that killed processes have left.
- * @param before milliseconds since 1970: what was written later may be of a process that is at work
+ * Removes the drafts that killed processes have left.
+ * @param before milliseconds since 1970; newer drafts may belong to a running process
  * @throws the error of the file system
  */
 export function removeDrafts({ directory, name }: Place, before: number): void {
@@ -65,7 +77,7 @@ export function removeDrafts({ directory, name }: Place, before: number): void {
     try {
       if (lstatSync(draft).mtimeMs <= before) rmSync(draft);
     } catch (error) {
-      // Renamed or removed meanwhile, by whoever made it.
+      // Its writer has renamed or removed it meanwhile.
       if (!isErrno(error, 'ENOENT')) throw error;
     }
   }
@@ -88,7 +100,10 @@ function putInPlace({ directory, name }: Place, make: (draft: string) => void): 
   }
 }
 
-/** Gives a draft its mode and puts it on disk. A file system that is almost full takes a part of the text first, and refuses the rest. */
+/**
+ * Sets a draft's mode and syncs it to disk. An almost full file system accepts a part of the text before it refuses the
+ * rest.
+ */
 function finish(file: number, mode: number, text = ''): void {
   try {
     fchmodSync(file, mode);

@@ -1,6 +1,7 @@
 /**
- * Files in directories where another user can put what he likes: a link to a secret, a pipe that nobody writes to, a device without
- * end. The file is judged once it is open, so nothing can be exchanged after the look.
+ * Regular files in directories that other users can write to. There a name may lead to a link to a secret, a pipe
+ * without a writer, or an endless device. The file is checked after it is open, so it cannot be exchanged after the
+ * check.
  */
 import {
   type BigIntStats,
@@ -19,13 +20,13 @@ import { isOurs } from './trusted-path.ts';
 
 const { O_RDONLY, O_WRONLY, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
 
-/** What has the name of a file must not be used as one. */
+/** The file must not be used: it is not a regular file, or others own or can write to it. */
 export class IrregularFile extends Error {}
 
 interface Owners {
-  /** Who may own it beside root and the user of this process: the service's user, say. */
+  /** A user who may own it besides root and the user of this process: the service's, for example. */
   readonly user?: number | undefined;
-  /** Who alone may own it. */
+  /** The only user who may own it. */
   readonly owner?: number | undefined;
 }
 
@@ -40,10 +41,10 @@ interface RegularFile {
 }
 
 /**
- * Reads a regular file that has one name, an owner who is accepted, and nobody else who can write to it. No link is followed, and no
- * pipe waited for.
- * @returns undefined if there is none
- * @throws IrregularFile saying what it is instead; the error of the file system
+ * Reads a regular file that has one name and an accepted owner, and that no other user can write to. Never follows a
+ * link or waits for a pipe.
+ * @returns undefined if it does not exist
+ * @throws IrregularFile with the reason; the error of the file system
  */
 export function readRegularFile(file: string, accepted: Accepted): RegularFile | undefined {
   const descriptor = open(file, O_RDONLY);
@@ -63,8 +64,8 @@ export function readRegularFile(file: string, accepted: Accepted): RegularFile |
 }
 
 /**
- * Writes a text to a regular file, in place: a new one is for its owner alone, and one that is there stays as readable as it was.
- * @throws IrregularFile saying what it is instead; the error of the file system
+ * Writes a text to a regular file, in place. A new file is readable by its owner only; an existing one keeps its mode.
+ * @throws IrregularFile with the reason; the error of the file system
  */
 export function writeRegularFile(file: string, text: string): void {
   const descriptor = open(file, O_WRONLY | O_CREAT);
@@ -79,34 +80,34 @@ export function writeRegularFile(file: string, text: string): void {
 }
 
 function refuseIrregular(entry: Stats, { owner, user }: Owners): void {
-  if (!entry.isFile()) throw new IrregularFile('it is no regular file');
+  if (!entry.isFile()) throw new IrregularFile('it is not a regular file');
   if (owner === undefined ? !isOurs(entry) && entry.uid !== user : entry.uid !== owner)
     throw new IrregularFile(`it belongs to uid ${entry.uid}, not to root`);
   if (entry.nlink !== 1) throw new IrregularFile(`it has ${entry.nlink} names`);
 }
 
-/** @returns undefined if there is none */
+/** @returns undefined if it does not exist */
 function open(file: string, flags: number): number | undefined {
   try {
     return openSync(file, flags | O_NOFOLLOW | O_NONBLOCK, 0o600);
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined;
     if (isErrno(error, 'ELOOP')) throw new IrregularFile('it is a symbolic link');
-    // Of a pipe that nobody reads, too.
-    if (isErrno(error, 'ENXIO')) throw new IrregularFile('it is no regular file');
+    // A pipe without a reader gives this error, too.
+    if (isErrno(error, 'ENXIO')) throw new IrregularFile('it is not a regular file');
     throw error;
   }
 }
 
 /**
- * Tells one file from another, whatever path leads to it: the device and the inode, as `DEVICE:INODE`.
+ * Identifies a file by device and inode, as `DEVICE:INODE`, whatever path leads to it.
  * @throws the error of the file system
  */
 export function fileIdentity(path: string): string {
   return identityOf(statSync(path, { bigint: true }));
 }
 
-/** As `fileIdentity`, of a file that has been looked at. */
+/** As `fileIdentity`, from the stat of a file. */
 export function identityOf({ dev, ino }: BigIntStats): string {
   return `${dev}:${ino}`;
 }

@@ -1,13 +1,14 @@
 /**
- * Who can change what a path leads to. Whoever can write to a directory can exchange the names in it for symbolic links,
- * between any look and the use that follows; then root's process reads and overwrites what that user chooses. Node has no
- * openat(2), so the whole way is judged, from / on: if root alone can change each part of it, a look stays true.
+ * Paths that root alone can change. A user who can write to a directory can replace its entries by symbolic links
+ * between a check and the use that follows; root's process would then read or overwrite files of that user's choice.
+ * Node has no openat(2), so every part of the path is checked, from / on: if root alone can change each of them, the
+ * check stays valid.
  */
 import { chmodSync, existsSync, lstatSync, mkdirSync, readlinkSync, type Stats, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { isErrno } from '../errno.ts';
 
-/** Users other than root, or the user of this process, can change what a path leads to. */
+/** Users other than root and the user of this process can change what a path leads to. */
 export class UntrustedPath extends Error {
   /** What to do about it. */
   readonly hint: string;
@@ -18,21 +19,22 @@ export class UntrustedPath extends Error {
   }
 }
 
-/** Links on one way: the kernel follows 40, path_resolution(7). */
+/** Symbolic links in one path: the kernel follows 40, path_resolution(7). */
 const maxLinks = 40;
 const sticky = 0o1000;
 const writableByGroup = 0o020;
 const writableByOthers = 0o022;
 
 /**
- * Who may write where a path ends, besides root and the user of this process. `group`: whoever is in the group of a directory that
- * is root's, since only root can have put it into that group and let it write. A user ID: the service's, which owns its own; its links are not followed.
+ * Who may write to the last part of a path, besides root and the user of this process. `group`: members of the group of
+ * a directory that root owns, since only root can have given it that group and mode. A user ID: the service's, for its
+ * own files; its links are not followed.
  */
 export type Writers = 'nobody' | 'group' | { readonly user: number | undefined };
 
 /**
- * Refuses a path of which others could change any part. Symbolic links are judged and followed. Where the path ends, or
- * where the part of it that exists ends, nobody else may write at all; so what is absent can be made by root alone.
+ * Refuses a path if other users can change any part of it. Symbolic links are checked and followed. Nobody else may
+ * write at all to the last part, or to the last part that exists: so only root can create what is missing.
  * @throws UntrustedPath
  */
 export function refuseUntrusted(path: string, writers: Writers = 'nobody'): void {
@@ -53,7 +55,8 @@ export function distrust(path: string, writers: Writers = 'nobody'): UntrustedPa
 }
 
 /**
- * As `refuseUntrusted`, but a directory that others can write to will do if its sticky bit is set: what is root's in it stays so.
+ * As `refuseUntrusted`, but accepts a directory that others can write to if its sticky bit is set, which protects
+ * root's entries in it.
  * @returns the last part that exists, links resolved
  * @throws UntrustedPath
  */
@@ -70,7 +73,7 @@ function refuseUntrustedWay(path: string, writers: Writers = 'nobody'): string {
     }
     const next = `${at}/${part}`;
     const entry = judge(next, writers === 'group' && parts.length > 0 ? 'nobody' : writers);
-    // Absent, or not to be looked at: whoever uses the path gets that error.
+    // Absent or unreadable: the use of the path will report the error.
     if (entry === undefined) break;
     if (!entry.isSymbolicLink()) {
       at = next;
@@ -86,10 +89,10 @@ function refuseUntrustedWay(path: string, writers: Writers = 'nobody'): string {
 }
 
 /**
- * Makes a directory and what is missing above it; one that exists is left as it is. When this returns, nobody but root
- * and the user of this process can change the way to it or what is in it. Nothing is made where that is not so.
- * @param mode permissions of a directory that is made, whatever the umask
- * @param writers who may write to one that exists
+ * Makes a directory and its missing parents; an existing one is left as it is. When this returns, only root and the
+ * user of this process can change the path or the directory's entries. Makes nothing in an untrusted place.
+ * @param mode permissions of a new directory, whatever the umask
+ * @param writers who may write to an existing one
  * @throws UntrustedPath, or the error of the file system
  */
 export function makeDirectory(path: string, mode: number, writers: Writers = 'nobody'): void {
@@ -98,7 +101,10 @@ export function makeDirectory(path: string, mode: number, writers: Writers = 'no
   if (!statSync(path).isDirectory()) throw new Error(`${path} is not a directory`);
 }
 
-/** Step by step, for Node's recursive mkdir does not return where the kernel refuses an entry as absent, below /proc say. */
+/**
+ * Makes one directory after the other: Node's recursive mkdir never returns where the kernel refuses to create an entry
+ * with ENOENT, for example below /proc.
+ */
 function makeMissing(path: string, mode: number): void {
   const parent = dirname(path);
   if (parent !== path && !existsSync(parent)) makeMissing(parent, 0o755);
@@ -106,19 +112,19 @@ function makeMissing(path: string, mode: number): void {
   try {
     mkdirSync(path);
   } catch (error) {
-    // Another process made it at the same time; who owns it is looked at next.
+    // Another process made it at the same time; the caller checks the owner next.
     if (isErrno(error, 'EEXIST')) return;
     throw error;
   }
   chmodSync(path, mode);
 }
 
-/** Writes permission bits as chmod(1) takes them: four octal digits. */
+/** Formats permission bits for chmod(1): four octal digits. */
 export function octal(mode: number): string {
   return (mode & 0o7777).toString(8).padStart(4, '0');
 }
 
-/** True for what root, or the user of this process, owns. */
+/** Tells whether root or the user of this process owns a file. */
 export function isOurs({ uid }: Stats): boolean {
   return uid === 0 || uid === process.geteuid?.();
 }
@@ -126,13 +132,13 @@ export function isOurs({ uid }: Stats): boolean {
 function judge(path: string, writers: Writers = 'nobody'): Stats | undefined {
   const entry = look(path);
   if (entry === undefined) return undefined;
-  // What that user owns may be read, but not where a link of his leads.
+  // That user's files may be read, but his links not followed.
   const isTheirs = typeof writers === 'object' && entry.uid === writers.user && !entry.isSymbolicLink();
   if (!isOurs(entry) && !isTheirs) {
     const command = entry.isSymbolicLink() ? 'chown -h root' : 'chown root';
     throw new UntrustedPath(`${path} belongs to uid ${entry.uid}, not to root`, `${command} ${path}`);
   }
-  // The mode of a link means nothing.
+  // The mode of a link has no effect.
   const open = !entry.isSymbolicLink() && isOpen(entry, writers);
   if (open && !(entry.isDirectory() && (entry.mode & sticky) !== 0)) throw writable(path, entry);
   return entry;
@@ -144,7 +150,7 @@ function isOpen({ uid, mode }: Stats, writers: Writers): boolean {
 }
 
 function writable(path: string, { mode }: Stats): UntrustedPath {
-  // With a sticky bit it is meant for everybody, as /tmp is: nobody may be told to close it.
+  // A sticky bit means that it is shared on purpose, as /tmp is: closing it would be the wrong advice.
   const hint =
     (mode & sticky) === 0
       ? `chmod go-w ${path}`

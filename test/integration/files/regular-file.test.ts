@@ -46,8 +46,8 @@ test.each<[string, RegExp, () => void]>([
   ['a second name of a file', /has 2 names/, () => linkSync(file, join(directory, 'other'))],
   ['a link to a file', /is a symbolic link/, () => replaceBy(() => symlinkSync('/etc/passwd', file))],
   ['a link to a device without end', /is a symbolic link/, () => replaceBy(() => symlinkSync('/dev/zero', file))],
-  ['a pipe that nobody writes to', /no regular file/, () => replaceBy(() => execFileSync('mkfifo', [file]))],
-  ['a directory', /no regular file/, () => replaceBy(() => mkdirSync(file))],
+  ['a pipe that nobody writes to', /not a regular file/, () => replaceBy(() => execFileSync('mkfifo', [file]))],
+  ['a directory', /not a regular file/, () => replaceBy(() => mkdirSync(file))],
 ])('%s is refused, and not waited for', (_, reason, plant) => {
   plant();
   expect(() => read()).toThrow(IrregularFile);

@@ -234,7 +234,7 @@ describe.skipIf(!isRoot)('what is no note of root’s', () => {
     ],
     [
       'a pipe that nobody writes to',
-      'is no regular file',
+      'is not a regular file',
       (file) => {
         rmSync(file);
         execFileSync('mkfifo', [file]);
@@ -242,7 +242,7 @@ describe.skipIf(!isRoot)('what is no note of root’s', () => {
     ],
     [
       'a directory',
-      'is no regular file',
+      'is not a regular file',
       (file) => {
         rmSync(file);
         mkdirSync(file);

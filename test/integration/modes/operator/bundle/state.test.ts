@@ -41,7 +41,7 @@ test('a view without end in the place of a table is not asked', () => {
 
 test.each<[string, RegExp, () => void]>([
   ['a link to another file', /is a symbolic link/, () => symlinkSync(join(directory, 'secret'), state)],
-  ['a pipe that nobody writes to', /no regular file/, () => execFileSync('mkfifo', [state])],
+  ['a pipe that nobody writes to', /not a regular file/, () => execFileSync('mkfifo', [state])],
   [
     'a link beside it',
     /state\.db-wal: it is a symbolic link/,
