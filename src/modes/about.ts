@@ -1,7 +1,7 @@
-/** What the executable says of itself: its release, its names, its commands. */
+/** What the executable says about itself: release, names, commands. */
 import { supportedVersions } from '../cni/versions.ts';
 
-/** Put in by the build (build.mjs); absent when the sources run unbuilt. */
+/** Set by the build (build.mjs); undefined when the sources run unbuilt. */
 declare const __VERSION__: string | undefined;
 declare const __COMMIT__: string | undefined;
 
@@ -10,13 +10,13 @@ export const commit: string = typeof __COMMIT__ === 'string' ? __COMMIT__ : 'unb
 
 export const versionLine = `infoblox-cni ${version} (${commit})`;
 
-/** For people who call the executable by hand instead of through a container runtime. */
+/** Printed when a person runs the executable by hand. */
 export const aboutText = `CNI IPAM plugin infoblox, ${versionLine}
 CNI protocol versions supported: ${supportedVersions.join(', ')}
 `;
 
 export const helpText = `${aboutText}
-One executable, two roles, by the name it is called with:
+One executable with two roles. Its name decides:
 
   infoblox              the IPAM plugin: container runtimes run it, with CNI_COMMAND in its environment.
                         Install it (or a link to it) in the CNI plugin directory and set "ipam": {"type": "infoblox"}.
@@ -24,37 +24,36 @@ One executable, two roles, by the name it is called with:
 
   --help                print this
   --version             print the version
-  --licenses            print the licences of the software that it contains
+  --licenses            print the licences of the bundled software
 `;
 
-/** For flags of the daemon given to another name. */
-export const noFlagsText = `Called by this name, it is the plugin, which takes no flags but --version, --help and --licenses.
-To run the daemon, call it as infoblox-cni-daemon: a link of that name to this file.
+/** Printed when another name than the daemon's gets the daemon's flags. */
+export const noFlagsText = `Under this name the executable is the plugin. Its only flags are --version, --help and --licenses.
+To run the daemon, call it as infoblox-cni-daemon (a link to this file).
 `;
 
 /**
- * The operator's commands, by name: the first word after `infoblox-cni-daemon`. Without one it is the daemon, as the original
- * was.
+ * The operator's commands: the first word after `infoblox-cni-daemon`. Without a command it runs the daemon, as the
+ * original driver did.
  */
 export const commandSummaries = {
   status: 'Is this host well: grid, conditions, networks, leases',
   leases: 'Who holds which address, and who held one',
-  whois: 'Who has an address, which addresses a pod or a container has, on whichever host',
-  doctor: 'Check host, grid and network configurations, and say how to repair what is wrong',
+  whois: 'Who has an address, and which addresses a pod or container has, on any host',
+  doctor: 'Check host, grid and network configurations, and say how to fix problems',
   'check-config': 'Check flags, their files and network configurations, without the grid',
   gc: 'Release the addresses of containers that are proven dead',
   release: 'Release the addresses of a container: a DEL by hand',
-  'ea-defs': 'Which extensible attributes the grid defines of those that the driver writes',
-  'support-bundle': 'Collect what is known of this host in one archive, without secrets',
-  'install-plugin': 'Put the plugin, and then network configurations, where the runtime looks for them',
+  'ea-defs': 'Which of the extensible attributes that the driver writes are defined on the grid',
+  'support-bundle': 'Collect diagnostics of this host in one archive, without secrets',
+  'install-plugin': 'Install the plugin, then network configurations, where the runtime looks for them',
 } as const;
 
 export type CommandName = keyof typeof commandSummaries;
 
-/** In the order of the help. */
 export const commandNames = Object.keys(commandSummaries) as readonly CommandName[];
 
-/** Writes the same as lines of a help. */
+/** Formats the commands as lines of a help text. */
 export function commandLines(): string {
   return commandNames.map((name) => `  ${name.padEnd(16)}${commandSummaries[name]}\n`).join('');
 }

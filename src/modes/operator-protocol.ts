@@ -1,7 +1,7 @@
 /**
- * What the operator's commands ask of the daemon, over the socket that plugins use (protocol.ts): the same frames, methods of
- * their own. Daemon and command come from one executable; an answer is checked all the same, since the daemon that runs may be
- * of another release.
+ * Requests of the operator's commands to the daemon, over the plugins' socket and in the same frames (protocol.ts),
+ * with their own methods. Answers are checked, although one executable holds both sides: the running daemon may be of
+ * another release.
  */
 import * as v from 'valibot';
 
@@ -9,32 +9,31 @@ import * as v from 'valibot';
 export const time = v.number();
 const text = v.string();
 const maybeText = v.nullable(v.string());
-/** `resting`: it is released, and its reservation is kept until the cool-down is over. */
+/** `resting`: released, with its reservation kept until the cool-down ends. */
 const phase = v.picklist(['pending', 'bound', 'resting', 'releasing']);
 
 const Condition = v.object({ kind: text, subject: text, message: text, hint: maybeText, since: time });
 
-/** A block of this host, or one that it gives back for another that is gone. */
+/** A block of this host, or of a former host for which this one returns it. */
 const BlockRecord = v.object({
   mark: text,
   network: text,
   view: text,
-  /** CIDR of its network. */
   cidr: text,
   first: text,
   last: text,
-  /** The host that is gone; null: it is this host's. */
+  /** The former host; null for a block of this host. */
   host: maybeText,
-  /** `waiting`: for the grid to confirm it. `stopped`: by what a condition names. */
+  /** `waiting`: the grid has to confirm it. `stopped`: a condition names the reason. */
   state: v.picklist(['taking', 'serving', 'waiting', 'stopped', 'draining']),
-  /** Addresses that can be given now, that containers have, and that rest or are being released. */
+  /** Addresses that are free, that containers hold, and that rest or are being released. */
   free: v.number(),
   held: v.number(),
   resting: v.number(),
   confirmedAt: v.nullable(time),
-  /** Until when it serves if the grid does not confirm it again; null: it does not serve. */
+  /** When it stops serving unless the grid confirms it again; null if it does not serve. */
   expiresAt: v.nullable(time),
-  /** Until when it is left alone, since its host may live; null: it is not. */
+  /** When it will be returned, in case its host still lives; null if it is not a former host's. */
   returnAt: v.nullable(time),
 });
 
@@ -55,36 +54,36 @@ const Status = v.object({
     port: v.number(),
     wapiVersion: text,
     user: text,
-    /** How the grid is known to be the grid: `verified`, `pinned` or `unverified`. */
+    /** How the grid's certificate is checked: `verified`, `pinned` or `unverified`. */
     trust: text,
-    /** Whether the host in use has let this host in. */
+    /** Whether this host is logged in at the grid host in use. */
     isLoggedIn: v.boolean(),
-    /** When the certificate that the host in use has shown ends; null if it has shown none. */
+    /** Expiry of the certificate of the grid host in use; null before the first connection. */
     certificateEndsAt: v.nullable(time),
-    /** When the client certificate of this host ends; null without one. */
+    /** Expiry of this host's client certificate; null without one. */
     clientCertificateEndsAt: v.nullable(time),
   }),
-  /** Earlier names of this host under which it still has leases. */
+  /** Earlier names of this host that still own leases. */
   formerNames: v.array(text),
   conditions: v.array(Condition),
-  /** Networks that this host's leases or calls name. */
+  /** Networks of this host's leases and calls. */
   networks: v.array(
     v.object({
       name: text,
       view: text,
-      /** CIDR; null if no ADD since the start has asked for it. */
+      /** CIDR; null if no ADD has looked it up since the start. */
       cidr: maybeText,
       /** Addresses of this host. */
       bound: v.number(),
-      /** Host addresses of the network in the grid, and those of them in use by anybody; null if not known. */
+      /** Host addresses of the network on the grid, and how many are in use; null if unknown. */
       total: v.nullable(v.number()),
       used: v.nullable(v.number()),
     }),
   ),
   blocks: v.array(BlockRecord),
-  /** Whether the blocks of this host go back when they are empty, and no more are taken. */
+  /** Whether this host returns its blocks once they are empty, and takes no more. */
   blocksReleased: v.boolean(),
-  /** By phase; `owed`: bound ones whose reservation the grid has not got yet. */
+  /** By phase. `owed`: bound leases whose reservation is still to be made on the grid. */
   leases: v.object({
     pending: v.number(),
     bound: v.number(),
@@ -92,13 +91,13 @@ const Status = v.object({
     resting: v.number(),
     releasing: v.number(),
   }),
-  /** Since when the oldest release waits that could be carried out; null if there is none. */
+  /** When the oldest release that can be carried out was due; null if there is none. */
   oldestRelease: v.nullable(time),
-  /** What the log had as errors lately, the newest last. */
+  /** The last errors of the log, newest last. */
   errors: v.array(v.object({ at: time, message: text, error: maybeText, hint: maybeText })),
 });
 
-/** What keeps every ADD from being served; null if nothing is known to. */
+/** Why every ADD would fail; null if no reason is known. */
 const probe = v.object({ notReady: v.nullable(v.object({ message: text, hint: maybeText })) });
 
 const LeaseRecord = v.object({
@@ -111,22 +110,22 @@ const LeaseRecord = v.object({
   phase,
   /** Null for an imported one. */
   createdAt: v.nullable(time),
-  /** When the reconciler acts on it next; until then a resting one rests. */
+  /** When the reconciler acts on it next; a resting lease rests until then. */
   dueAt: v.nullable(time),
   attempts: v.number(),
-  /** Whether a write for it was sent whose answer was lost. */
+  /** Whether the answer to a write for it was lost. */
   inDoubt: v.boolean(),
-  /** Whether its address is one of a block of this host, and whether the grid has to get its reservation yet. */
+  /** Whether its address is from a block of this host, and whether its reservation is still to be made on the grid. */
   inBlock: v.boolean(),
   isOwed: v.boolean(),
   /** Path of the network namespace. */
   netns: maybeText,
   sandbox: v.picklist(['alive', 'gone', 'unknown']),
-  /** What runs there, by the orchestrator's names, `namespace/pod`; the container ID where it gave none. */
+  /** The workload by its orchestrator's names, `namespace/pod`; otherwise the container ID. */
   workload: text,
 });
 
-/** Who held an address for a while. Times as ISO 8601 writes them, in UTC, as the host's clock was then. */
+/** One holder of an address. Times are ISO 8601, UTC, by the host's clock at the time. */
 const Holding = v.object({
   address: text,
   view: text,
@@ -139,90 +138,89 @@ const Holding = v.object({
   taskGroup: v.exactOptional(text),
   region: v.exactOptional(text),
   uid: v.exactOptional(text),
-  /** When the address was given; null if that is not known: the state was lost since, and this imported from the grid. */
+  /** When the address was allocated; null if the lease was imported from the grid after the state was lost. */
   from: maybeText,
-  /** When it was written down: the address was held then. Of interest where `from` is null. */
+  /** When it was recorded: the address was held then. Useful if `from` is null. */
   recorded: text,
-  /** When nobody needed it any more; null while it is held. */
+  /** When the container stopped using it; null while it is held. */
   until: maybeText,
   releasedBy: maybeText,
-  /** When the grid had it back, or the same attachment asked anew; null if neither has happened. */
+  /** When it was returned to the grid, or the same attachment took it again; null before that. */
   returned: maybeText,
   /**
-   * Its times contradict themselves, or those of another holding in the same view. An address is never given twice: the clock of
-   * the host was set back, or the history could not be written for a while.
+   * Its times contradict each other or another holding in the same view. That does not mean a double allocation: the
+   * host's clock was set back, or the history could not be written for a while.
    */
   overlaps: v.boolean(),
 });
 
 const HoldersAt = v.object({
   at: text,
-  /** `perhaps`: its beginning is not known, or the clock was set back. `released`: it was still reserved on the grid. */
+  /** `perhaps`: its start is unknown, or the clock was set back. `released`: its reservation was still on the grid. */
   holders: v.array(v.object({ ...Holding.entries, state: v.picklist(['held', 'perhaps', 'released']) })),
   before: v.exactOptional(Holding),
   after: v.exactOptional(Holding),
 });
 
 const History = v.object({
-  /** Since when the history is kept; null if it is not. */
+  /** Start of the history; null if none is kept. */
   since: maybeText,
-  /** All that is known of the address, the latest first. */
+  /** The known holdings of the address, latest first. */
   holdings: v.array(Holding),
-  /** The answer for one time, if one was asked for. */
+  /** The holders at the requested time, if there is one. */
   atTime: v.nullable(HoldersAt),
 });
 
 const leaseFilter = v.object({
   network: v.optional(text),
-  /** The first characters of a container ID. */
+  /** A prefix of a container ID. */
   container: v.optional(text),
-  /** An address, a pod or another workload by its name, a container by its ID or the first characters of it: the first that is met. */
+  /** An address, the name of a pod or another workload, or a prefix of a container ID; the first kind that matches. */
   who: v.optional(text),
   address: v.optional(text),
   phase: v.optional(phase),
 });
 
 const releasedLeases = v.object({
-  /** What is being released, or would be. */
+  /** Leases that are being released, or would be in a dry run. */
   leases: v.array(LeaseRecord),
-  /** What was left alone, and why. */
+  /** Leases that are kept, with the reason. */
   kept: v.array(v.object({ lease: LeaseRecord, why: text })),
-  /** Leases of all containers that may be meant, if there are several: nothing is released then. */
+  /** Leases of all matching containers if several match: then nothing is released. */
   ambiguous: v.array(LeaseRecord),
 });
 
-/** An address that the grid keeps. */
+/** A reserved address on the grid. */
 const Holder = v.object({
   address: text,
   view: text,
   comment: text,
-  /** Of the workload, as the grid has it. */
+  /** The workload's name on the grid. */
   name: text,
-  /** The attachment that has it, and its host; null if no container of this driver has, or somebody has altered its reservation. */
+  /** The attachment that holds it; null if it is not a container's of this driver, or its reservation was altered. */
   attachment: v.nullable(v.object({ cluster: text, node: text, network: text, containerId: text, ifName: text })),
-  /** What it is instead of a reservation; null if it is one. */
+  /** The altered object in place of a reservation; null for a reservation. */
   altered: maybeText,
   /** Null if the grid does not say. */
   reservedAt: v.nullable(time),
 });
 
 const Whois = v.object({
-  /** Of this host. */
+  /** Leases of this host. */
   leases: v.array(LeaseRecord),
-  /** On whichever host. */
+  /** Reservations on the grid, of any host. */
   holders: v.array(Holder),
-  /** What the grid says, in its words, of an address that is reserved for nobody. */
+  /** The grid's own description of an address without a reservation. */
   uses: v.array(v.object({ view: text, network: text, status: text, types: v.array(text), names: v.array(text) })),
-  /** Who had each address on this host last, and has it no more. */
+  /** The last holder on this host of each address that is free now. */
   last: v.array(Holding),
-  /** What could not be found out, and why. */
+  /** What could not be found out, with the reason. */
   notes: v.array(text),
 });
 
-/** Blocks of addresses. */
 const blocks = v.array(v.object({ first: text, size: v.number(), view: text, network: text }));
 
-/** What another host of this cluster has reserved, in all views. */
+/** The reservations of another host of this cluster, in all views. */
 const hostReservations = v.object({
   cluster: text,
   reservations: v.array(
@@ -238,20 +236,20 @@ const hostReservations = v.object({
     }),
   ),
   blocks,
-  /** What looks like it, and why it is left alone. */
+  /** Similar reservations that are left alone, with the reason. */
   unclear: v.array(v.object({ view: text, address: text, why: text })),
 });
 
-/** What has become of a page of them. */
+/** The result of releasing one page of reservations. */
 const hostRelease = v.object({
   /** Marks. */
   released: v.array(text),
   left: v.array(v.object({ mark: text, why: text })),
-  /** Why the rest was not begun; null if all was, or the caller has left. */
+  /** Why the rest was not tried; null if all were tried or the caller disconnected. */
   stopped: v.nullable(v.object({ message: text, hint: maybeText })),
 });
 
-/** The methods: what goes in and what comes out. */
+/** The methods with their parameters and results. */
 export const operatorMethods = {
   'operator/status': { params: v.object({}), result: Status },
   'operator/probe': { params: v.object({}), result: probe },
@@ -260,7 +258,7 @@ export const operatorMethods = {
   'operator/history': { params: v.object({ address: text, at: v.optional(time) }), result: History },
   'operator/gc': { params: v.object({ dryRun: v.boolean() }), result: releasedLeases },
   'operator/release': {
-    /** `who`: as for `leases`; `isWhole`: not the first characters of an ID. */
+    /** `who`: as for `leases`. `isWhole`: `who` is a whole container ID, not a prefix. */
     params: v.object({ who: text, isWhole: v.boolean(), network: v.optional(text), evenIfAlive: v.boolean() }),
     result: releasedLeases,
   },
@@ -269,12 +267,12 @@ export const operatorMethods = {
     params: v.object({ host: text, reservations: v.array(v.object({ mark: text, view: text })) }),
     result: hostRelease,
   },
-  /** `isOff`: it is known to give no address any more, so that its blocks go back at once. */
+  /** `isOff`: the host is known to be off, so its blocks are returned at once. */
   'operator/release-host-blocks': {
     params: v.object({ host: text, isOff: v.boolean() }),
     result: v.object({ blocks, waitMs: v.number() }),
   },
-  /** `undo`: they serve again. */
+  /** `undo`: allocate from the blocks again. */
   'operator/release-blocks': { params: v.object({ undo: v.boolean() }), result: v.object({ blocks }) },
 } as const;
 
@@ -289,7 +287,7 @@ export type LeaseRecord = v.InferOutput<typeof LeaseRecord>;
 export type Holder = v.InferOutput<typeof Holder>;
 export type HostReservation = v.InferOutput<typeof hostReservations>['reservations'][number];
 
-/** How far a long work has come. */
+/** Progress of a long request. */
 export const Progress = v.object({ done: v.number(), total: v.number() });
 export type Progress = v.InferOutput<typeof Progress>;
 
@@ -298,7 +296,7 @@ export function isOperatorMethod(method: string): method is OperatorMethod {
   return Object.hasOwn(operatorMethods, method);
 }
 
-/** Makes the message that tells how far the daemon has come, ready to send. */
+/** Makes the message that reports the daemon's progress, ready to send. */
 export function progressFrame(progress: Progress): string {
   return `${JSON.stringify({ jsonrpc: '2.0', method: 'progress', params: progress })}\n`;
 }

@@ -1,30 +1,29 @@
 /**
- * The page for people: a host at a glance, in one file that loads nothing from elsewhere. The daemon serves it at the address of
- * its metrics; `status --html` writes it.
+ * The status page: a host at a glance, in one self-contained file. The daemon serves it at the address of its metrics;
+ * `status --html` writes it.
  */
 import { createHash } from 'node:crypto';
 import type { LeaseRecord, Status } from './operator-protocol.ts';
 import { type Column, headline, leaseColumns, type Writer, writeStatus } from './status-text.ts';
 import { printable } from './terminal-text.ts';
 
-/** What the page shows. */
 interface PageSource {
   readonly status: Status;
-  /** In the order in which they are shown. */
+  /** In the order of the page. */
   readonly leases: readonly LeaseRecord[];
   /** Milliseconds since 1970. */
   readonly now: number;
 }
 
-/** Text that is markup already. */
+/** Markup, to be inserted unescaped. */
 interface Markup {
   readonly text: string;
 }
 
-/** Characters that a cell has room for. */
+/** Characters that fit into a cell. */
 const roomy = 24;
 
-/** The search in the table of leases: any of the words may stand anywhere in a row; all of them must. */
+/** Searches the table of leases: each word must occur somewhere in a row. */
 const script = `
 const search = document.getElementById('search');
 const rows = [...document.querySelectorAll('#leases tbody tr')].map((row) => ({ row, text: row.textContent.toLowerCase() }));
@@ -63,14 +62,14 @@ section { overflow: auto; max-height: 85vh; }
 @media print { section { max-height: none; } .long { max-width: none; white-space: normal; overflow-wrap: anywhere; } }
 `;
 
-/** Nothing but this very script and style may act, whatever text a grid or a runtime has put into the page. */
+/** The browser runs this script and style only, whatever text a grid or a runtime has put into the page. */
 const policy = `default-src 'none'; script-src '${hashOf(script)}'; style-src '${hashOf(style)}'`;
 
 function hashOf(text: string): string {
   return `sha256-${createHash('sha256').update(text).digest('base64')}`;
 }
 
-/** Makes the page, a whole HTML document. */
+/** Renders the page as a complete HTML document. */
 export function renderPage({ status, leases, now }: PageSource): string {
   const isWell = status.conditions.length === 0;
   const page = html`<!doctype html>
@@ -100,7 +99,7 @@ ${table(leaseColumns(now, leases), leases)}</section>
   return page.text;
 }
 
-/** Writes what is said of a host as markup. */
+/** Writes the parts of a status as markup. */
 const markup: Writer<Markup> = {
   facts: (facts) => html`<dl>${facts.map(([name, text]) => html`<dt>${name}</dt><dd>${text}</dd>`)}</dl>`,
   list(title, items) {
@@ -121,7 +120,7 @@ function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): Mark
   return html`<table><thead><tr>${titles}</tr></thead>\n<tbody>${lines}</tbody></table>`;
 }
 
-/** What is too long for its column the pointer shows in full. */
+/** Renders a cell; a tooltip shows text in full that is too long for the column. */
 function cellOf<Row>({ cell, align }: Column<Row>, row: Row): Markup {
   const text = cell(row);
   if (align === 'right') return html`<td class="number">${text}</td>`;
@@ -129,8 +128,8 @@ function cellOf<Row>({ cell, align }: Column<Row>, row: Row): Markup {
 }
 
 /**
- * Makes markup of a template: what is put in is escaped, so that no text from outside becomes markup or reorders what is read, unless
- * it is markup itself.
+ * Makes markup of a template. Inserted text is escaped, so that text from outside can neither become markup nor reorder
+ * what is read. Inserted markup is not.
  */
 function html(
   strings: TemplateStringsArray,

@@ -1,15 +1,18 @@
 /**
- * Notes: the files beside the socket in which a plugin records a call that got no answer. What they are called, and how many and how
- * long they may be. Part of the protocol; a file of its own because hashing costs a start of the plugin more, and few starts leave a note.
+ * Release notes: files beside the socket in which plugins record unanswered calls; their names and limits. Part of the
+ * protocol, in a separate file because the hash would slow down every start of the plugin and few starts leave a note.
  */
 import { createHash } from 'node:crypto';
 
-/** Bytes of a note. One has 500, and a file system in memory takes a page of 4096 for it anyway. */
+/** Bytes of a note. A typical one has 500; tmpfs takes a page of 4096 anyway. */
 export const maxNoteBytes = 4096;
-/** Files in a directory of notes: those of an outage of the daemon in which each container of a full host has ended a dozen times. */
+/**
+ * Files in a directory of notes: enough for an outage of the daemon in which each container of a full host ends a dozen
+ * times.
+ */
 export const maxNotes = 4096;
 
-/** Names a DEL's note: one attachment has one note, and an ADD finds it without reading others. */
+/** Names a DEL's note. An attachment has one note, so that an ADD finds it without reading others. */
 export function noteName(network: string, containerId: string, ifName: string): string {
   const key = JSON.stringify([network, containerId, ifName]);
   return `${createHash('sha256').update(key).digest('hex').slice(0, 40)}.json`;

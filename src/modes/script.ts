@@ -1,13 +1,14 @@
-/** What is inside the executable beside the plugin's script, compressed (build.mjs). Each script is compiled only when it is used. */
+/** The scripts and texts inside the executable beside the plugin's script, compressed (build.mjs). */
 import { createRequire } from 'node:module';
 import { getRawAsset } from 'node:sea';
 import { compileFunction } from 'node:vm';
 import { brotliDecompressSync } from 'node:zlib';
 
 /**
- * Compiles one of the scripts and runs it: its libraries would make every start of the plugin half as long again.
+ * Compiles and runs a script on first use: its libraries in the plugin's script would make each plugin start half as
+ * long again.
  * @param filename of the asset, as build.mjs names it
- * @returns what it exports
+ * @returns the script's exports
  */
 export function loadScript<Exports>(filename: string): Exports {
   const run = compileFunction(assetText(filename), ['require', 'module', 'exports'], { filename });

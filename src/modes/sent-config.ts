@@ -1,6 +1,6 @@
 /**
- * What the plugin takes out of a network configuration: where its daemon listens, and what it sends there. It loads this file at each
- * call.
+ * The part of the network configuration that the plugin uses: where its daemon listens, and what to send there. Loaded
+ * at each call.
  */
 import { attachmentsKey, isJsonObject } from '../cni/call.ts';
 import type { Command } from '../cni/environment.ts';
@@ -13,11 +13,13 @@ export interface DaemonPlace {
   readonly driverName: string;
 }
 
-/** Bytes, as JSON, of what the daemon reads for a call that is about addresses to be used: no real configuration has a tenth of it. */
+/**
+ * Bytes, as JSON, of the configuration that a call other than DEL and GC sends. Real ones have less than a tenth of it.
+ */
 const maxSentBytes = 64 * 1024;
 
 /**
- * Reads where the daemon listens. All else is judged by the daemon.
+ * Reads where the daemon listens. The daemon checks the rest.
  * @throws CniError 7
  */
 export function daemonPlace(config: Readonly<Record<string, unknown>>): DaemonPlace {
@@ -27,7 +29,7 @@ export function daemonPlace(config: Readonly<Record<string, unknown>>): DaemonPl
       CniCode.invalidConfig,
       'the network configuration has no "ipam" object',
       Array.isArray(plugins)
-        ? 'It is a list. A plugin gets one entry of "plugins", with "name" and "cniVersion" of the list.'
+        ? 'It is a list. Pass one entry of its "plugins", with "name" and "cniVersion" of the list.'
         : 'Add "ipam": {"type": "infoblox", "subnet": "..."} to it.',
     );
   }
@@ -50,8 +52,9 @@ export function daemonPlace(config: Readonly<Record<string, unknown>>): DaemonPl
 }
 
 /**
- * Picks what the daemon reads for a command, so that no author of a network configuration fills its memory with what nobody reads.
- * @throws CniError 7 if even that is too long; not for DEL and GC, so that what was given is released whatever the file says by now
+ * Picks the keys that the daemon reads for a command, so that a large network configuration cannot fill its memory.
+ * @throws CniError 7 if even those are too long; never for DEL and GC, whose release must not depend on the current
+ * file
  */
 export function sentConfig(command: Command, config: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const { ipam, runtimeConfig, args, prevResult } = config;
@@ -68,12 +71,12 @@ export function sentConfig(command: Command, config: Readonly<Record<string, unk
   if (bytesOf(sent) <= maxSentBytes) return sent;
   throw new CniError(
     CniCode.invalidConfig,
-    `the network configuration is longer than ${maxSentBytes / 1024} KiB in what this plugin reads of it, or nested too deeply`,
+    `the network configuration is longer than ${maxSentBytes / 1024} KiB in the keys that this plugin reads, or nested too deeply`,
     'Shorten "ipam"; with runtimeConfig, args and prevResult, it is a few hundred bytes.',
   );
 }
 
-/** What is no object stays as it is, for the daemon to refuse. */
+/** Picks keys of an object. Returns other values unchanged, for the daemon to refuse. */
 function pickIfObject(value: unknown, ...keys: readonly string[]): unknown {
   return isJsonObject(value) ? pick(value, ...keys) : value;
 }

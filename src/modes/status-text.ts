@@ -1,4 +1,7 @@
-/** What is said of a host: its facts, lists and tables, for the command `status` and for the page alike. Texts from outside are as they are. */
+/**
+ * The contents of the status of a host (facts, lists, tables), for the command `status` and the page. Texts from
+ * outside are not escaped here.
+ */
 import type { BlockRecord, LeaseRecord, Status } from './operator-protocol.ts';
 import { ago, counted, day } from './quantity.ts';
 
@@ -13,27 +16,30 @@ export interface Column<Row> {
   /** Never shortened. */
   readonly isWhole?: true;
   /**
-   * On a terminal that is too narrow: left out before anything is shortened, the rightmost first; or shortened when all others are, and if
-   * too little is left even so, others are left out.
+   * What a narrow terminal does with it. `left out`: dropped, rightmost first, before any column is shortened.
+   * `shortened last`: shortened after all others; if it still does not fit, the others are dropped.
    */
   readonly whenNarrow?: 'left out' | 'shortened last';
 }
 
-/** One of a list: what it is, what is said of it, and what to do about it. */
+/** An entry of a list: its name, its text, and what to do about it. */
 export interface Item {
   readonly what: string;
   readonly text: string;
   readonly fix: string | null;
 }
 
-/** Writes what is said, each part in its form. */
+/** Writes each kind of part. */
 export interface Writer<Written> {
   facts(facts: readonly (readonly [name: string, text: string])[]): Written;
   list(title: string, items: readonly Item[]): Written;
   table<Row>(title: string, columns: readonly Column<Row>[], rows: readonly Row[]): Written;
 }
 
-/** Has all of it written that there is, leases aside. @param now milliseconds since 1970 */
+/**
+ * Writes all parts of a status that have contents, without leases.
+ * @param now milliseconds since 1970
+ */
 export function writeStatus<Written>(status: Status, now: number, writer: Writer<Written>): Written[] {
   const { conditions, networks, blocks, errors } = status;
   return [
@@ -45,16 +51,15 @@ export function writeStatus<Written>(status: Status, now: number, writer: Writer
   ];
 }
 
-/** `well`, or the kinds of what is wrong. */
+/** Returns `well`, or the kinds of the conditions. */
 export function headline({ conditions }: Status): string {
   const kinds = new Set(conditions.map(({ kind }) => kind));
   return kinds.size === 0 ? 'well' : `NOT WELL: ${[...kinds].join(', ')}`;
 }
 
-/** Conditions of one kind that are shown. */
 const maxOfAKind = 5;
 
-/** The oldest of each kind: a grid that has lost much makes one for each container. */
+/** Lists the oldest conditions of each kind: a grid that lost many reservations raises one for each container. */
 function conditionItems(conditions: readonly Condition[], now: number): Item[] {
   return [...Map.groupBy(conditions, ({ kind }) => kind)].flatMap(([kind, all]) => {
     const items = all.slice(0, maxOfAKind).map((condition) => {
@@ -68,7 +73,7 @@ function conditionItems(conditions: readonly Condition[], now: number): Item[] {
   });
 }
 
-/** What is wrong; names what it is about, where the message does not. */
+/** Formats a condition; adds its subject if the message does not contain it. */
 export function conditionText({ subject, message }: Condition): string {
   return subject === '' || message.includes(subject) ? message : `${subject}: ${message}`;
 }
@@ -108,7 +113,7 @@ function blockColumns(now: number): readonly Column<BlockRecord>[] {
   ];
 }
 
-/** Writes the addresses of a block; of the last one in IPv6 what differs: `fd00:18:1::10-1f`. */
+/** Formats the addresses of a block, the last IPv6 address without the common prefix: `fd00:18:1::10-1f`. */
 function spanText({ first, last }: BlockRecord): string {
   const start = first.slice(0, first.lastIndexOf(':') + 1);
   return `${first}-${start !== '' && last.startsWith(start) ? last.slice(start.length) : last}`;
@@ -120,7 +125,7 @@ function blockText({ state, host, expiresAt, returnAt }: BlockRecord, now: numbe
   return `${state}${of}${end === null ? '' : `, ${ago(now, end)} left`}`;
 }
 
-/** @param now milliseconds since 1970; `leases`: those that are shown */
+/** @param now milliseconds since 1970; `leases`: the leases that are shown */
 export function leaseColumns(now: number, leases: readonly LeaseRecord[]): readonly Column<LeaseRecord>[] {
   const source: Column<LeaseRecord> = { title: 'FROM', cell: ({ inBlock }) => (inBlock ? 'block' : 'grid') };
   return [
@@ -146,7 +151,10 @@ function phaseText({ phase, inDoubt, isOwed, dueAt }: LeaseRecord, now: number):
   return `${phase}${left}${isOwed ? ', owed' : ''}${inDoubt ? ', in doubt' : ''}`;
 }
 
-/** What is so of a host at any time, each by its name. @param now milliseconds since 1970 */
+/**
+ * Lists the facts of a host by name.
+ * @param now milliseconds since 1970
+ */
 function hostFacts(status: Status, now: number): readonly (readonly [name: string, text: string])[] {
   const { version, commit, startedAt, grid } = status;
   return [
@@ -168,14 +176,17 @@ const trustTexts: Readonly<Record<string, string>> = {
   unverified: 'CERTIFICATE NOT VERIFIED: set --ssl-verify to pin, true or a file',
 };
 
-/** What this host is called, and was. */
+/** Formats the host's names, current and former. */
 function hostText({ node, cluster, driver, formerNames }: Status): string {
   const former =
-    formerNames.length === 0 ? '' : `; has leases as ${formerNames.join(', ')}: no other host may be called so`;
+    formerNames.length === 0 ? '' : `; has leases as ${formerNames.join(', ')}: no other host may use these names`;
   return `${node} in ${cluster}, driver ${driver}${former}`;
 }
 
-/** Which host of the grid answers, and as whom it is asked. @param now milliseconds since 1970 */
+/**
+ * Formats which grid host answers, and the user that this host is there.
+ * @param now milliseconds since 1970
+ */
 export function gridText(grid: Grid, now: number): string {
   const { hosts, inUse, answeredAt, port, wapiVersion, trust } = grid;
   const answer = answeredAt === null ? 'no answer since the start' : `answered ${ago(answeredAt, now)} ago`;
@@ -188,7 +199,10 @@ function userText({ user, clientCertificateEndsAt }: Grid): string {
   return clientCertificateEndsAt === null ? 'nobody (--wapi-username is not set)' : 'whom the client certificate names';
 }
 
-/** Whether this host is logged in, and how long the certificates of both sides last. @param now milliseconds since 1970 */
+/**
+ * Formats whether this host is logged in, and when the certificates of both sides expire.
+ * @param now milliseconds since 1970
+ */
 export function sessionText({ isLoggedIn, certificateEndsAt, clientCertificateEndsAt }: Grid, now: number): string {
   const certificates = [
     ['certificate of the grid', certificateEndsAt] as const,
@@ -204,7 +218,10 @@ function validText(end: number, now: number): string {
     : `EXPIRED on ${date}`;
 }
 
-/** How many leases there are by phase. @param now milliseconds since 1970 */
+/**
+ * Formats the number of leases by phase.
+ * @param now milliseconds since 1970
+ */
 export function leasesText(
   { leases: { bound, owed, pending, resting, releasing }, oldestRelease }: Pick<Status, 'leases' | 'oldestRelease'>,
   now: number,

@@ -1,22 +1,22 @@
 /**
- * Texts for a terminal, or for a log that one shows: without characters that command it, and as wide as it is. A pipe takes them as wide as
- * they are.
+ * Text for terminals and logs: without control characters, and folded to the terminal's width. Output to a pipe is not
+ * folded.
  */
 import type { WriteStream } from 'node:tty';
 
-/** How many characters a line of a stream shows; without end if it is no terminal, or one that does not say. */
+/** Returns the characters per line of a stream; Infinity unless it is a terminal with a known width. */
 export function columnsOf(stream: Pick<WriteStream, 'isTTY' | 'columns'> = process.stdout): number {
   return stream.isTTY && stream.columns > 0 ? stream.columns : Number.POSITIVE_INFINITY;
 }
 
-/** Cuts a text to so many characters; the last one then says so. */
+/** Cuts a text to a number of characters, with an ellipsis as the last one. */
 export function shortened(text: string, characters: number): string {
   return text.length <= characters ? text : `${text.slice(0, characters - 1)}…`;
 }
 
 /**
- * Breaks a text at blanks, so that no line is wider than a terminal. A word that is wider stays whole.
- * @param indent characters before the text: left of its first line already, and written before each further one
+ * Folds a text at blanks to the width of a terminal. A longer word stays whole.
+ * @param indent characters before the text: present on its first line, written before each further one
  */
 export function folded(text: string, indent: number, columns = columnsOf()): string {
   if (indent + text.length <= columns) return text;
@@ -29,7 +29,7 @@ export function folded(text: string, indent: number, columns = columnsOf()): str
   return lines.join(`\n${' '.repeat(indent)}`);
 }
 
-/** Breaks each line of a text so; what goes on in a further line stands below the beginning of its first. */
+/** Folds each line of a text, continuation lines indented like its first. */
 export function foldedLines(text: string, columns = columnsOf()): string {
   return text
     .split('\n')
@@ -42,27 +42,28 @@ export function foldedLines(text: string, columns = columnsOf()): string {
 
 /** Control, format and separator characters, and halves of surrogate pairs. */
 const unprintable = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
-/** Texts that need no second look, which most are. */
+/** Texts without special characters: the usual case, checked first. */
 const plain = /^[ -~]*$/;
 const short: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
 /**
- * Writes a text from outside (the grid, interface names, errors) on one line. A raw newline would forge a line of the log, ESC and the
- * C1 controls would command the terminal, and the bidirectional controls would reorder what is read.
- * @returns the text, each such character written as an escape: `\n`, `\u001b`
+ * Escapes a text from outside (the grid, interface names, errors), so that it stays on one line. A raw newline would
+ * forge a log line, ESC and the C1 controls would command the terminal, and bidirectional controls would reorder the
+ * text.
+ * @returns the text, each such character as an escape: `\n`, `\u001b`
  */
 export function printable(text: string): string {
   if (plain.test(text)) return text;
   return text.replace(unprintable, (character) => short[character] ?? escapeUnits(character));
 }
 
-/** @returns the text with its lines; all other such characters as `printable` writes them */
+/** As `printable`, but keeps newlines. */
 export function printableLines(text: string): string {
-  // What is plain is most of it, and may be long.
+  // Most texts are plain, and some are long.
   return /^[\n -~]*$/.test(text) ? text : text.split('\n').map(printable).join('\n');
 }
 
-/** UTF-16 units, as JSON writes them: what is escaped in a JSON document is the same document. */
+/** Escapes UTF-16 units as JSON does, so that an escaped JSON document stays equivalent. */
 function escapeUnits(character: string): string {
   return character
     .split('')

@@ -65,7 +65,7 @@ hostileTest('a daemon of somebody else is not asked, and no note is left in its 
       const prevResult = { ips: [{ address: '10.0.0.66/24' }] };
       expect(failure(await host.call(command, { config: { prevResult } })), command).toMatchObject({
         code: 7,
-        msg: `cannot trust what answers at ${host.socket}: ${host.socketDir} belongs to uid 65534, not to root`,
+        msg: `cannot trust the socket ${host.socket}: ${host.socketDir} belongs to uid 65534, not to root`,
         details: expect.stringMatching(/^Run chown root \S+, or use another "socket-dir"/),
       });
     }

@@ -86,7 +86,7 @@ export async function askDaemon<M extends OperatorMethod>(question: Question<M>)
 async function connectTo(file: string): Promise<Socket> {
   const untrusted = distrust(file);
   if (untrusted !== undefined) {
-    const what = `cannot trust what answers at ${file}: ${untrusted.message}`;
+    const what = `cannot trust the socket ${file}: ${untrusted.message}`;
     throw new CommandError(what, `run ${untrusted.hint}`, exitStatus.noDaemon);
   }
   try {

@@ -1,13 +1,13 @@
-/** The plugin's side of the socket: one call, one answer, and an end to the wait. */
+/** The plugin's side of the socket: one call, one answer, and a time limit. */
 import { connect, type Socket } from 'node:net';
 import { CniCode, CniError } from '../../cni/errors.ts';
 import { errnoOf } from '../../errno.ts';
 import { acceptTimeoutMs, answerGraceMs, type Call, maxFrameBytes, requestFrame, takenFrame } from '../protocol.ts';
 import { milliseconds, mustBeRoot, rootHint } from './process.ts';
 
-/** The daemon could not be asked, or gave no answer: code 11. Nothing else is thrown as this class. */
+/** The daemon could not be asked or gave no answer: code 11. */
 export class NoAnswer extends CniError {
-  /** Whether the request was sent, so that the daemon may have carried it out. */
+  /** Whether the request was sent, in which case the daemon may have carried it out. */
   readonly asked: boolean;
 
   constructor(message: string, details: string, { asked = true } = {}) {
@@ -22,16 +22,19 @@ interface DaemonCall {
   /** The CNI command. */
   readonly method: string;
   readonly call: Call;
-  /** Milliseconds for everything. */
+  /** Milliseconds for the whole call. */
   readonly limit: number;
 }
 
-/** Milliseconds that an ADD waits for a daemon that is being restarted. Other commands lose nothing by an error or a note. */
+/**
+ * Milliseconds that an ADD waits for a restarting daemon. Other commands do not wait: they lose nothing, by an error or
+ * a note.
+ */
 const restartWaitMs = 2_000;
 /** Milliseconds between two attempts. */
 const retryPauseMs = 20;
 
-/** No daemon has accepted the call: nothing listens, or what did has gone. The code is that of the system call. */
+/** No daemon has accepted the call: nothing listens, or the listener has gone. The code is the system call's. */
 class NotAccepted extends Error {
   readonly code: string;
 
@@ -42,10 +45,9 @@ class NotAccepted extends Error {
 }
 
 /**
- * Asks the daemon.
- * @param take passes the result, as the daemon gave it, on to the caller; if it throws, nothing is confirmed to the daemon
- * @throws NoAnswer when there is no daemon or no answer in time; CniError when the daemon answered with one; what `take`
- * throws
+ * Sends a call to the daemon and waits for the answer.
+ * @param take passes the daemon's result to the caller; if it throws, the result is not confirmed
+ * @throws NoAnswer without a daemon or an answer in time; CniError if that is the answer; errors of `take`
  */
 export async function callDaemon(request: DaemonCall, take: (result: unknown) => void): Promise<void> {
   const { file, method, limit } = request;
@@ -65,7 +67,9 @@ export async function callDaemon(request: DaemonCall, take: (result: unknown) =>
   }
 }
 
-/** Milliseconds to go on trying. EAGAIN: the queue of the socket is full, many containers start at once. */
+/**
+ * Returns the milliseconds to keep trying. EAGAIN means that the socket's queue is full: many containers start at once.
+ */
 function waitFor(code: string, method: string): number {
   if (code === 'EAGAIN') return acceptTimeoutMs;
   return method === 'ADD' && (isAbsent(code) || code === 'ECONNRESET') ? restartWaitMs : 0;
@@ -83,7 +87,7 @@ function connectTo(file: string): Promise<Socket> {
   });
 }
 
-/** @param request with `end`, in milliseconds of `process.ts`: when everything is over */
+/** @param request with `end`, the deadline in `milliseconds()` of process.ts */
 async function exchange(
   socket: Socket,
   { file, method, call, limit, end }: DaemonCall & { readonly end: number },
@@ -107,11 +111,11 @@ async function exchange(
         continue;
       }
       take(message.result);
-      // Written at once, without a turn of the event loop: the process may end now.
+      // Written synchronously: the process may end now.
       return void socket.end(takenFrame);
     }
   } catch (error) {
-    // All that has a code of the system is a connection that has broken.
+    // Errors with a system code mean a broken connection.
     if (errnoOf(error) === undefined) throw error;
   } finally {
     clearTimeout(timer);
@@ -119,7 +123,10 @@ async function exchange(
   throw isAccepted ? ended(file) : new NotAccepted('ECONNRESET');
 }
 
-/** Puts lines together from the pieces that come over the socket `file`. @throws NoAnswer for one that is too long */
+/**
+ * Assembles lines from the pieces received over the socket `file`.
+ * @throws NoAnswer for a line that is too long
+ */
 async function* linesOf(pieces: AsyncIterable<Buffer>, file: string): AsyncGenerator<string> {
   let received = Buffer.alloc(0);
   for await (const piece of pieces) {
@@ -134,7 +141,7 @@ async function* linesOf(pieces: AsyncIterable<Buffer>, file: string): AsyncGener
 
 type Message = { readonly accepted: number } | { readonly result: unknown } | { readonly error: CniError };
 
-/** What may have come: as far as it is an object, and has these members. */
+/** A received message, its members unchecked. */
 interface Received {
   readonly method?: unknown;
   readonly params?: { readonly milliseconds?: unknown };
@@ -165,19 +172,22 @@ const logHint = 'See its log: journalctl -u infoblox-cni-daemon.';
 function notAccepted(file: string): NoAnswer {
   return new NoAnswer(
     `the daemon at ${file} did not accept the call within ${acceptTimeoutMs / 1000} s`,
-    `It hangs: systemctl restart infoblox-cni-daemon. ${logHint}`,
+    `It hangs; restart it: systemctl restart infoblox-cni-daemon. ${logHint}`,
   );
 }
 
 function late(file: string, wait: number): NoAnswer {
-  const details = `It was given ${wait / 1000} s. ${logHint}`;
+  const details = `The plugin waited ${wait / 1000} s. ${logHint}`;
   return new NoAnswer(`the daemon at ${file} did not answer in time`, details);
 }
 
-/** Makes the error for what a daemon of this release does not say. @param file of the socket */
+/**
+ * Makes the error for an answer that no daemon of this release gives.
+ * @param file of the socket
+ */
 export function incompatible(file: string): NoAnswer {
   return new NoAnswer(
-    `what answers at ${file} is not a compatible infoblox-cni-daemon`,
+    `the server at ${file} is not a compatible infoblox-cni-daemon`,
     'Install plugin and daemon from the same release and restart the daemon.',
   );
 }
@@ -190,7 +200,7 @@ function ended(file: string): NoAnswer {
   return new NoAnswer(`the daemon at ${file} ended the connection without an answer`, logHint);
 }
 
-/** @param asked whether an earlier attempt has sent the request */
+/** @param asked whether an earlier attempt sent the request */
 function notReached(code: string, file: string, asked: boolean): NoAnswer {
   if (code === 'ECONNRESET') return ended(file);
   if (isAbsent(code)) {

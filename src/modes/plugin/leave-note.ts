@@ -1,6 +1,6 @@
 /**
- * Records a call that got no answer in a note beside the socket, so that nothing is lost: of a DEL its release, of an ADD that
- * its caller has no answer, and so no address. Loaded only when there is something to record.
+ * Records an unanswered call in a note beside the socket. A DEL's note has the daemon make the release; an ADD's says
+ * that the caller got no address. Loaded only when there is something to record.
  */
 import { lstatSync, readdirSync } from 'node:fs';
 import { writeDurably } from '../../files/durable-file.ts';
@@ -12,30 +12,34 @@ import { ownName } from './process.ts';
 
 /** Where a note goes. */
 interface NotePlace extends DaemonPlace {
-  /** The one place that is made if it is absent, since no author of a configuration has chosen it; the plugin's unless a test says so. */
+  /**
+   * The only place that is created if absent: the plugin's own, which no network configuration chose. Tests set
+   * another.
+   */
   readonly own?: DaemonPlace;
 }
 
 /**
- * Leaves the note of a call: complete and on disk when this returns, or not there at all. That of a DEL has its release carried out;
- * that of an ADD has what it may have taken released, unless another ADD of the attachment was answered with it.
- * @throws UntrustedPath if users other than root could change what is written there; Error if the directory is no daemon's, if it has
- * as many notes as it may, or if the note is too long; the error of the file system
+ * Writes the note of a call: complete and on disk when this returns, or absent. The daemon carries out the release of a
+ * DEL's note. For an ADD's note it releases what the call may have taken, unless another ADD of the attachment has
+ * returned it.
+ * @throws UntrustedPath if users other than root could change the directory; Error if it is not a daemon's, is full, or
+ * the note is too long; the error of the file system
  */
 export function leaveNote(place: NotePlace, method: 'ADD' | 'DEL', call: Call): void {
   const { callId, containerId, ifName, config } = call;
   const name = method === 'ADD' ? unansweredName(callId) : noteName(String(config.name), containerId, ifName);
-  // What the daemon reads of a note: whose address it is about, and when it has to look for it on the grid, where.
+  // The daemon needs to know whose address it is and, if it is looked up on the grid, where.
   writeNote(place, name, requestFrame(method, { ...call, netns: '', args: '', config: sentConfig('DEL', config) }));
 }
 
 /**
- * The author of a network configuration chooses directory and name: nothing is made where no daemon has been, and no more than so much
- * is written where one was. A daemon with a user of its own reads it through the group of the directory, which tmpfiles.d has made for it.
+ * Writes a note, a limited number of them, and only where a daemon has been: the network configuration chooses the
+ * directory. A daemon with a user of its own reads it through the group of the directory, which tmpfiles.d creates.
  */
 function writeNote({ socketDir, driverName, own = ownPlace() }: NotePlace, name: string, text: string): void {
   const directory = owedDir(socketDir, driverName);
-  // After a boot a runtime may come before the daemon.
+  // After a boot a runtime may start before the daemon.
   if (socketDir === own.socketDir && driverName === own.driverName) makeDirectory(socketDir, 0o755);
   else if (![directory, socketFile(socketDir, driverName)].some(exists)) {
     throw new Error(`no daemon called ${driverName} has used ${socketDir}`);

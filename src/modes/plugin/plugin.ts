@@ -1,6 +1,6 @@
 /**
- * The plugin's role: environment and stdin in, the daemon asked, one JSON document or nothing out (SPEC section 2).
- * Loaded for every container operation, so it loads sockets and hashes only where it needs them.
+ * The plugin's role (SPEC section 2): reads environment and stdin, asks the daemon, writes one JSON document or
+ * nothing. Loaded for every container operation, so it loads sockets and hashes only where it needs them.
  */
 import { statSync } from 'node:fs';
 import { peekVersion, readNetworkConfig } from '../../cni/call.ts';
@@ -25,18 +25,18 @@ import { type DaemonPlace, daemonPlace, sentConfig } from '../sent-config.ts';
 import { printable } from '../terminal-text.ts';
 import { complain, mustBeRoot, NoOutput, print, readStdin, rootHint } from './process.ts';
 
-/** Milliseconds for stdin: callers write it before or while they start us. */
+/** Milliseconds to read stdin; callers write it before or while they start the plugin. */
 const stdinTimeoutMs = 5_000;
 const versionStdinTimeoutMs = 1_000;
 
 /**
- * Serves one call.
- * @returns the exit status; what belongs on stdout has been written
+ * Serves one call, including its output on stdout.
+ * @returns the exit status
  */
 export async function runPlugin(env: NodeJS.ProcessEnv): Promise<number> {
   let stdin: Buffer = Buffer.alloc(0);
   try {
-    // An error of the environment is reported first, whatever stdin holds.
+    // Errors of the environment are reported before those of stdin.
     const environment = readEnvironment(env);
     const { command } = environment;
     if (command === 'VERSION') {
@@ -53,8 +53,8 @@ export async function runPlugin(env: NodeJS.ProcessEnv): Promise<number> {
 }
 
 /**
- * Refuses a call of a runtime that took the daemon for a plugin: with default flags it would serve as root, perhaps in the place of
- * the daemon that should.
+ * Refuses to start the daemon from a runtime that calls it as a plugin: with default flags it would run as root,
+ * perhaps in place of the real daemon.
  * @returns the exit status
  */
 export function refuseToBeAPlugin(): number {
@@ -66,7 +66,7 @@ export function refuseToBeAPlugin(): number {
   return fail(error, Buffer.alloc(0));
 }
 
-/** Texts of the grid end up in a runtime's log and on a terminal, which characters in them must not command. */
+/** Prints an error, its texts escaped: texts of the grid end up in a runtime's log and on terminals. */
 function fail(error: unknown, stdin: Buffer): number {
   try {
     if (error instanceof NoOutput) throw error;
@@ -122,8 +122,8 @@ async function serve(environment: ServedEnvironment, stdin: Buffer, env: NodeJS.
 
 /**
  * Refuses an ADD for the plugin's own namespace, which would configure the host (SPEC section 5 "Error", code 8). The
- * reference refuses a DEL, too, but one for `/proc/PID/ns/net` finds the host's namespace there once the PID is another process:
- * it has an address to release like any other.
+ * reference refuses DEL, too. This plugin does not: once the PID is another process, a DEL for `/proc/PID/ns/net` sees
+ * the host's namespace there, and its address still has to be released.
  * @throws CniError 8, unless CNI_NETNS_OVERRIDE is set
  */
 function refuseOwnNamespace({ command, netns }: CallEnvironment, env: NodeJS.ProcessEnv): void {
@@ -142,23 +142,23 @@ function refuseOwnNamespace({ command, netns }: CallEnvironment, env: NodeJS.Pro
 }
 
 /**
- * Refuses a socket that users other than root could have put there. A missing socket is reported by connect().
- * @throws CniError 7, which DEL tells its caller as well: no note goes into such a directory either
+ * Refuses a socket that users other than root could have created. A missing socket is reported by connect().
+ * @throws CniError 7, for DEL too: a note in such a directory could not be trusted either
  */
 function refuseForeignSocket(file: string): void {
   const untrusted = distrust(file);
   if (untrusted === undefined) return;
   throw new CniError(
     CniCode.invalidConfig,
-    `cannot trust what answers at ${file}: ${untrusted.message}`,
+    `cannot trust the socket ${file}: ${untrusted.message}`,
     `Run ${untrusted.hint}, or use another "socket-dir" in the network configuration and the same --socket-dir of the daemon.`,
   );
 }
 
 /**
- * Takes the caller's place in a trace out of the environment (OpenTelemetry specification, "Environment Variables as Context
- * Propagation Carriers"). It is passed on unread: the daemon ignores what is none. What is longer than any is left out, so that it cannot
- * make the request too long.
+ * Reads the trace context from the environment (OpenTelemetry specification, "Environment Variables as Context
+ * Propagation Carriers"). The daemon ignores malformed values; over-long ones are dropped here, since they would make
+ * the request too long.
  */
 export function traceContext({
   TRACEPARENT,
@@ -171,12 +171,12 @@ function bounded(text: string | undefined): string | undefined {
   return text !== undefined && text.length <= maxTraceContextLength ? text : undefined;
 }
 
-/** True for a failure that the caller can do nothing about: a runtime that does not repeat its DEL must lose nothing. */
+/** Tells whether the failure is on this side of the call. Then a DEL must not depend on the runtime's retry. */
 function isOurs({ code }: CniError): boolean {
   return code === CniCode.tryAgain || code === CniCode.io || code === CniCode.unexpected;
 }
 
-/** A DEL without a daemon succeeds, as its release is carried out later. */
+/** Records the release of a DEL that the daemon could not answer, and so lets it succeed. */
 async function recordRelease(place: DaemonPlace, call: Call, reason: CniError): Promise<void> {
   const { leaveNote } = await import('./leave-note.ts');
   try {
@@ -188,7 +188,10 @@ async function recordRelease(place: DaemonPlace, call: Call, reason: CniError): 
   complain(`${reason.message}; release recorded; the daemon will retry it`);
 }
 
-/** The daemon may have reserved an address that nobody was told. A runtime need not say so: rkt forgets a failed ADD. */
+/**
+ * Records an unanswered ADD: the daemon may have reserved an address. A runtime need not send DEL; rkt forgets a failed
+ * ADD.
+ */
 async function recordUnanswered(place: DaemonPlace, call: Call): Promise<void> {
   const { leaveNote } = await import('./leave-note.ts');
   try {

@@ -1,6 +1,6 @@
 /**
- * The plugin as a process that a runtime starts: stdin, read to its end within a time limit; stdout, for one document; stderr, for a
- * line to people; its name, its user, and its clock.
+ * The plugin's process: stdin read within a time limit, one document on stdout, messages to people on stderr; its name,
+ * user and clock.
  */
 import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -8,19 +8,19 @@ import { CniCode, CniError } from '../../cni/errors.ts';
 import { errnoOf, isErrno } from '../../errno.ts';
 import { printable } from '../terminal-text.ts';
 
-/** Milliseconds between two looks at a stdin that has not ended. */
+/** Milliseconds between two polls of stdin. */
 const pollPauseMs = 2;
 
-/** Returns the name by which the runtime found this plugin: the `--driver-name` of its daemon. */
+/** Returns the name by which the runtime called this plugin: the `--driver-name` of its daemon. */
 export function ownName(): string {
   return basename(process.argv0);
 }
 
 /**
- * Reads stdin to its end, at no cost when the caller has written it already. It is opened anew as non-blocking, so that a caller who
- * never closes it cannot keep us: a blocking read would keep even process.exit waiting. A socket, which no runtime passes, cannot be
- * opened, and is read as it is.
- * @throws CniError 5 when it does not end in time or holds more
+ * Reads stdin to its end; returns at once if the caller has written it already. Reopens it as non-blocking, so that a
+ * caller that never closes it cannot block the plugin: not even process.exit interrupts a blocking read. Sockets, which
+ * no runtime passes, cannot be reopened and are read directly.
+ * @throws CniError 5 if stdin does not end in time or is too large
  */
 export async function readStdin(limitMs: number, maxBytes: number): Promise<Buffer> {
   const file = fstatSync(0).isSocket() ? 0 : openSync('/proc/self/fd/0', constants.O_RDONLY | constants.O_NONBLOCK);
@@ -71,7 +71,7 @@ function tooLarge(maxBytes: number): CniError {
   );
 }
 
-/** Writes a line to stderr, which runtimes log, without characters that would command a terminal. Nothing depends on it. */
+/** Writes a line to stderr, which runtimes log; control characters are escaped. Errors are ignored. */
 export function complain(text: string): void {
   try {
     writeSync(2, `${printable(text)}\n`);
@@ -80,11 +80,11 @@ export function complain(text: string): void {
   }
 }
 
-/** Stdout cannot be written, so that the caller gets no answer. */
+/** Stdout cannot be written: the caller gets no answer. */
 export class NoOutput extends Error {}
 
 /**
- * Writes a document to stdout, in full before the process ends, also to a pipe whose reader is slow.
+ * Writes a complete document to stdout before it returns, even to a slow reader's pipe.
  * @throws NoOutput
  */
 export function print(document: unknown): void {
@@ -100,21 +100,20 @@ export function print(document: unknown): void {
 }
 
 /**
- * Says why a system call was refused.
+ * Explains a system call that was refused because this process is not root.
  * @param code of the error of the system call
- * @returns undefined if it failed for another reason than the user of this process
+ * @returns undefined if it failed for another reason
  */
 export function mustBeRoot(code: string | undefined): string | undefined {
   const uid = process.getuid?.() ?? 0;
   return uid !== 0 && (code === 'EACCES' || code === 'EPERM') ? `must run as root (this is uid ${uid})` : undefined;
 }
 
-/** What to do about it. */
 export const rootHint = 'The plugin runs as the user of the container runtime that starts it.';
 
 /**
- * Reads a clock that nobody can set, for time limits, in milliseconds. The global `performance` will not do: its first use loads
- * eleven more of Node's modules, a twentieth of the plugin's start.
+ * Reads the monotonic clock, in milliseconds, for time limits. The first use of the global `performance` would load
+ * eleven more Node modules, a twentieth of the plugin's start.
  */
 export function milliseconds(): number {
   return process.uptime() * 1000;

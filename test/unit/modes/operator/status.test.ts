@@ -6,7 +6,7 @@ const condition = (kind: string, message: string) => ({ kind, subject: '', messa
 
 test('a renamed host names the earlier names that no other machine may have yet', () => {
   const lines = screen(aStatus({ formerNames: ['m'] }), now).split('\n');
-  expect(lines).toContain('host     n in c, driver infoblox; has leases as m: no other host may be called so');
+  expect(lines).toContain('host     n in c, driver infoblox; has leases as m: no other host may use these names');
 });
 
 test('a host with many conditions of one kind still fits a screen', () => {
