@@ -104,6 +104,8 @@ export class Site {
   readonly leftAlone = new Set<string>();
   troubles: PathTroubles;
   config: NetworkConfig;
+  /** What the configuration of a host says otherwise. */
+  differs: (host: string) => Partial<NetworkConfig> = () => ({});
   events = 0;
   requests = 0;
   readonly #setup: Setup;
@@ -133,7 +135,7 @@ export class Site {
       time: this.time,
       members: this.members,
       chance,
-      config: (host) => ({ ...this.config, blockSize: hasBlocks(host) ? blockSize : 0 }),
+      config: (host) => ({ ...this.config, ...this.differs(host), blockSize: hasBlocks(host) ? blockSize : 0 }),
       ...(!reaps && { reapAfterMs: 0 }),
       originalTenant: setup.hasOriginals ? originalTenant : '',
       troubles: () => this.troubles,

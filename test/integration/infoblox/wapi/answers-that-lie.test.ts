@@ -25,7 +25,7 @@ const json = (status: number, value: unknown) => ({
 });
 
 describe('a reference that leads elsewhere', () => {
-  const references: readonly (readonly [string, string])[] = [
+  const references = [
     ['the directory above', 'fixedaddress/../networkview/ZG5zLm5ldHdvcmtfdmlldyQw:default/true'],
     ['an object of another type', 'networkview/ZG5zLm5ldHdvcmtfdmlldyQw:default/true'],
     ['the directory above its name', 'fixedaddress/ZG5z:10.0.0.2/../../networkview/ZG5zLm5ldHdvcmtfdmlldyQw'],
@@ -33,9 +33,14 @@ describe('a reference that leads elsewhere', () => {
     ['the same by backslashes', 'fixedaddress/ZG5z:10.0.0.2\\..\\..\\networkview\\ZG5zLm5ldHdvcmtfdmlldyQw'],
     ['the same with a tab that URLs lose', 'fixedaddress/.\t./networkview/ZG5zLm5ldHdvcmtfdmlldyQw:default/true'],
     ['nowhere, at length', `fixedaddress/ZG5z:${'/'.repeat(5_000)}`],
-  ];
+  ] as const;
 
-  test.each(references)('to %s: nothing is deleted because of it', async (_, _ref) => {
+  test.each(references)('to %s is none', (_, reference) => {
+    expect(v.is(referenceTo('fixedaddress'), reference)).toBe(false);
+  });
+
+  test('to the directory above: nothing is deleted because of it', async () => {
+    const [[, _ref]] = references;
     const { grid, host } = onTheGrid;
     await host.add('c1');
     const real = grid.fixedAddresses().find(({ comment }) => comment?.includes('container=c1 '));
