@@ -41,6 +41,11 @@ export class Credentials {
     this.#options = options;
   }
 
+  /** The user name; empty if a client certificate says who we are. */
+  get user(): string {
+    return this.#options.username;
+  }
+
   /** Whether a user name says who we are. */
   get #isNamed(): boolean {
     return this.#options.username !== '' || this.#options.fingerprint === undefined;

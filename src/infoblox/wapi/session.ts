@@ -15,6 +15,7 @@ import type { Credentials } from './credentials.ts';
 import { Logins, type Send } from './login.ts';
 import { aboutOf, describe, type Fields, pathOf, type Question, type Request, writes } from './request.ts';
 import { type FailedAttempt, needsConfirmation, type RetryDecision, retryDecision, unconfirmed } from './retry.ts';
+import { refusedRight } from './rights.ts';
 
 /** Requests in flight at most, and so connections: a grid master is a small machine with many guests. */
 export const maxConnections = 8;
@@ -254,7 +255,9 @@ export class Session {
     } catch (error) {
       if (!(error instanceof GridError)) throw error;
       this.#noteWriter(host, request, error);
-      return { error, took: this.clock.now() - sentAt };
+      const { user } = this.#options.credentials;
+      const told = error.reason === 'permission' ? refusedRight(error, request, user) : error;
+      return { error: told, took: this.clock.now() - sentAt };
     } finally {
       this.#requestLimit.release();
     }

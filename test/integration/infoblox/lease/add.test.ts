@@ -334,7 +334,8 @@ describe('a failed ADD', () => {
     grid.inject({ method: 'POST', effect });
     expect(await errorOf(host.add('c1'))).toMatchObject({
       code: 103,
-      msg: 'POST fixedaddress: You have no permission',
+      msg: 'user "admin" may not create reservation from 10.0.0.0/24 in view default: You have no permission',
+      details: expect.stringContaining('the permission "All IPv4 Fixed Addresses/Reservations" (Read/Write)'),
     });
     grid.clearLog();
     expect(await host.add('c1')).toBe('10.0.0.3');

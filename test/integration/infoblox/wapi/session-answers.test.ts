@@ -127,7 +127,7 @@ test('a WAPI version that the grid does not serve is named with the flag', async
     reason: 'wapi-version',
     outcome: 'none',
     message: 'GET networkview: Version 9.9 not supported',
-    hint: 'set --wapi-version to one that the grid serves',
+    hint: 'set --wapi-version to one that the grid serves: 2.3, the default, or a later one; doctor names the newest',
   });
   await late.close(inTime());
 });
