@@ -332,8 +332,8 @@ export class BlockKeeper {
       if (hasReason(error, 'conflict')) return false;
       if (!hasReason(error, 'permission', 'rejected', 'no-free-network')) throw error;
       const isFull = error.reason === 'no-free-network';
-      // A host that has one may do with it.
-      if (isFull && blocks.room(spec).size > 0) return false;
+      // A host that has one may do with what is left of it.
+      if (isFull && blocks.room(spec).free > 0) return false;
       const what = `no block of ${network.blockSize} addresses can be had in ${subject}: ${error.message}`;
       const why = new GridError(error.reason, what, { hint: isFull ? error.hint : permissionHint, cause: error });
       conditions.raise('block-unavailable', why, { subject, lapsesAfterMs: 2 * lookIntervalMs });

@@ -43,12 +43,10 @@ export function isLargeEnough(cidr: Cidr, size: number): boolean {
  * @returns undefined if there is none
  */
 export function choosePlace(ground: Ground, random: number): Interval | undefined {
-  const { cidr, size, ranges, shared } = ground;
-  const covered = ranges.reduce((sum, range) => sum + sizeOf(range), 0);
-  const isCrowded = !isLargeEnough(cidr, size) || covered + size > spanSize(cidr) * maxCovered;
-  if (shared.length === 0 && isCrowded) return undefined;
+  if (placesIn(ground) === 0) return undefined;
+  const { cidr, size } = ground;
   const gaps = freeIndices(ground);
-  let index = Math.floor(random * gaps.reduce((sum, { from, to }) => sum + to - from, 0));
+  let index = Math.floor(random * lengthOf(gaps));
   for (const { from, to } of gaps) {
     if (index < to - from) {
       const first = addressAt(cidr, (from + index) * size);
@@ -57,6 +55,20 @@ export function choosePlace(ground: Ground, random: number): Interval | undefine
     index -= to - from;
   }
   return undefined;
+}
+
+/** Counts the blocks that may be made yet. */
+export function placesIn(ground: Ground): number {
+  const { cidr, size, ranges, shared } = ground;
+  const places = lengthOf(freeIndices(ground));
+  if (shared.length > 0) return places;
+  if (!isLargeEnough(cidr, size)) return 0;
+  const covered = ranges.reduce((sum, range) => sum + sizeOf(range), 0);
+  return Math.max(Math.min(places, Math.floor((spanSize(cidr) * maxCovered - covered) / size)), 0);
+}
+
+function lengthOf(gaps: ReturnType<typeof freeIndices>): number {
+  return gaps.reduce((sum, { from, to }) => sum + to - from, 0);
 }
 
 /** Tells whether a place may become a block with so many addresses in use. */

@@ -34,19 +34,10 @@ export async function takeBlock(deps: VisitDeps, { name, network }: Wanted, sign
   adoptLost(deps, ranges);
   const ground = groundOf(network, ranges);
   const tried: Interval[] = [];
+  let isContested = false;
   while (tried.length < maxPlaces) {
     const place = choosePlace({ ...ground, ranges: [...ranges, ...tried] }, host.random());
-    if (place === undefined) {
-      const covered =
-        ground.shared.length === 0 ? 'ranges have all but a quarter of it' : 'ranges have all places in it';
-      throw new GridError(
-        'no-free-network',
-        tried.length === 0 ? covered : 'more than a quarter of each place is in use',
-        {
-          hint: 'use a larger subnet or range, or a smaller block-size; infoblox-cni-daemon doctor says what is there',
-        },
-      );
-    }
+    if (place === undefined) break;
     tried.push(place);
     const occupants = await grid.occupants(place, { network: cidr, view }, signal);
     const { first } = place;
@@ -54,8 +45,22 @@ export async function takeBlock(deps: VisitDeps, { name, network }: Wanted, sign
     const block = take(identity, moment());
     if (!isUnusedEnough(occupants.length, size) || blocks.leasesIn(block).length > 0) continue;
     if (await create(deps, { block, network }, signal)) return;
+    isContested = true;
   }
-  throw new GridError('conflict', 'other hosts have taken the places that were tried, or use them');
+  // An ADD that waits for a block has further places tried.
+  if (isContested || (ground.shared.length > 0 && tried.length === maxPlaces)) {
+    throw new GridError('conflict', 'other hosts have taken the places that were tried, or use them');
+  }
+  throw new GridError('no-free-network', noPlaceText(ground.shared.length > 0, tried.length), {
+    hint: 'use a larger subnet or range, or a smaller block-size; infoblox-cni-daemon doctor says what is there',
+  });
+}
+
+/** Says why no block can be had. @param tried places that were looked at */
+function noPlaceText(isShared: boolean, tried: number): string {
+  if (tried === 0) return isShared ? 'ranges have all places in it' : 'ranges have all but a quarter of it';
+  const places = tried < maxPlaces ? 'each place' : 'each place that was tried';
+  return `${places} has addresses of this host, or more than a quarter of it is in use`;
 }
 
 /** @returns false if somebody else was faster */

@@ -1,7 +1,7 @@
 /** What doctor examines of host blocks: whether a network has room for those that its configuration asks for. */
 import { type Cidr, intersect, sizeOf, spanSize } from '../../../infoblox/address.ts';
 import type { Range } from '../../../infoblox/grid.ts';
-import { choosePlace, groundOf, isLargeEnough } from '../../../infoblox/lease/block/place.ts';
+import { groundOf, isLargeEnough, placesIn } from '../../../infoblox/lease/block/place.ts';
 import { hostPrefix, type Origin, parseBlockMark } from '../../../infoblox/mark.ts';
 import { readyIn } from '../../../infoblox/network/networks.ts';
 import { areShared } from '../../../infoblox/network/ranges.ts';
@@ -43,10 +43,10 @@ export function judgeBlocks(spec: NetworkSpec, facts: BlockFacts): Verdict[] {
     const fix = `choose a block-size of at most ${total / 4}, or a larger subnet`;
     return [warning(`${tooFew}: ${cidr.text} has ${total}`, fix)];
   }
-  const { own, hasRoom, text } = blocksThere(spec, facts, ranges);
-  if (own === 0 && !hasRoom) {
+  const { own, room, text } = blocksThere(spec, facts, ranges);
+  if (own + room === 0) {
     const covered = ranges.reduce((sum, range) => sum + sizeOf(range), 0);
-    const what = `${tooFew}: ranges have ${covered} of ${total} addresses, of which a quarter stays outside`;
+    const what = `${tooFew}: ranges have ${covered} of ${total} addresses; a quarter stays outside, and so do the first and the last place`;
     return [warning(what, 'choose a smaller block-size, a larger subnet, or shrink these ranges on the grid')];
   }
   return [ok(text)];
@@ -61,18 +61,19 @@ function judgeShared(spec: NetworkSpec, facts: BlockFacts): Verdict[] {
   if (!areShared(part.intervals, there, { name, takesBlocks: blockSize > 0 })) {
     return blockSize === 0 ? [] : [ok('none: the grid has a range of the whole, of which hosts take single addresses')];
   }
-  const { own, hasRoom, text } = blocksThere(spec, facts, there);
-  if (own > 0 || hasRoom) return [ok(text)];
+  const { own, room, text } = blocksThere(spec, facts, there);
+  if (own + room > 0) return [ok(text)];
   const what = `no block of ${blockSizeOf(spec)} addresses fits into ${sourceText(spec)}: ADDs fail on this host`;
   return [failure(what, 'choose a larger range or a smaller block-size, or have hosts give blocks back')];
 }
 
-/** Counts the blocks that the grid has, and says whether another one fits. */
+/** Counts the blocks that the grid has, and those that may be made yet. */
 function blocksThere(spec: NetworkSpec, { cidr, host }: BlockFacts, ranges: readonly JudgedRange[]) {
   const owners = ranges.flatMap(({ comment }) => parseBlockMark(comment)?.origin ?? []);
   const own = owners.filter((origin) => hostPrefix(origin) === hostPrefix(host)).length;
-  const hasRoom = choosePlace(groundOf(readyIn(spec, cidr), ranges), 0) !== undefined;
-  const known = `${own} of this host, ${owners.length - own} of others${hasRoom ? '' : '; no further one fits'}`;
-  const text = `of ${blockSizeOf(spec)} addresses; ${owners.length === 0 ? 'none of this host or others yet' : known}`;
-  return { own, hasRoom, text };
+  const room = placesIn(groundOf(readyIn(spec, cidr), ranges));
+  const known =
+    owners.length === 0 ? 'none of this host or others yet' : `${own} of this host, ${owners.length - own} of others`;
+  const text = `of ${blockSizeOf(spec)} addresses; ${known}; room for ${room === 0 ? 'none' : room}`;
+  return { own, room, text };
 }

@@ -95,7 +95,15 @@ test.each<[string, () => void, RegExp, RegExp]>([
       for (let host = 20; host < 240; host += 2) fixture.grid.add('fixedaddress', reservation(`10.0.0.${host}`));
       fixture.grid.add('range', { start_addr: '10.0.0.64', end_addr: '10.0.0.239' });
     },
-    /\(view default\): more than a quarter of each place is in use/,
+    /\(view default\): each place has addresses of this host, or more than a quarter of it is in use/,
+    /larger subnet/,
+  ],
+  [
+    'four places for one are in use, though there are more',
+    () => {
+      for (let host = 20; host < 240; host += 2) fixture.grid.add('fixedaddress', reservation(`10.0.0.${host}`));
+    },
+    /\(view default\): each place that was tried has addresses of this host, or more than a quarter of it is in use/,
     /larger subnet/,
   ],
 ])('a host that gets no block since %s says so, and serves its containers all the same', async (_, spoil, why, fix) => {

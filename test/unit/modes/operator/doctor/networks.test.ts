@@ -167,23 +167,31 @@ describe('host blocks', () => {
     linesOf(judgeBlocks(spec, { cidr: net, ranges: [], host, flagSize: 0, ...facts }));
 
   test.each([
-    ['none yet', [], 'ok: of 32 addresses; none of this host or others yet'],
+    ['none yet', [], 'ok: of 32 addresses; none of this host or others yet; room for 6'],
     [
       'some, and room for more',
       [block('10.0.0.64', '10.0.0.127'), block('10.0.0.128', '10.0.0.143', 'host-b')],
-      'ok: of 32 addresses; 1 of this host, 1 of others',
+      'ok: of 32 addresses; 1 of this host, 1 of others; room for 3',
     ],
     [
       'one, and no room for another',
       [block('10.0.0.64', '10.0.0.127'), range('10.0.0.128', '10.0.0.254')],
-      'ok: of 32 addresses; 1 of this host, 0 of others; no further one fits',
+      'ok: of 32 addresses; 1 of this host, 0 of others; room for none',
     ],
     [
       'no room',
       [range('10.0.0.10', '10.0.0.230')],
-      'warning: no block of 32 addresses fits: ranges have 221 of 256 addresses, of which a quarter stays outside -> choose a smaller block-size, a larger subnet, or shrink these ranges on the grid',
+      'warning: no block of 32 addresses fits: ranges have 221 of 256 addresses; a quarter stays outside, and so do the first and the last place -> choose a smaller block-size, a larger subnet, or shrink these ranges on the grid',
     ],
   ])('%s', (_, ranges, expected) => expect(judge(taking(32), { ranges })).toEqual([expected]));
+
+  test('never lie at the first or the last place: of a quarter of the network there are two', () => {
+    expect(judge(taking(64))).toEqual(['ok: of 64 addresses; none of this host or others yet; room for 2']);
+    const two = [block('10.0.0.64', '10.0.0.127', 'host-b'), block('10.0.0.128', '10.0.0.191', 'host-c')];
+    expect(judge(taking(64), { ranges: two })).toEqual([
+      like(/^warning: no block of 64 addresses fits: ranges have 128/),
+    ]);
+  });
 
   test('of a size that is too large for the network that the grid has', () => {
     expect(judge(taking(64), { cidr: cidr('10.0.0.0/26') })).toEqual([
@@ -196,13 +204,13 @@ describe('host blocks', () => {
       'that hosts take of it',
       16,
       [block('10.0.0.64', '10.0.0.79', 'host-b')],
-      'ok: of 16 addresses; 0 of this host, 1 of others',
+      'ok: of 16 addresses; 0 of this host, 1 of others; room for 3',
     ],
     [
       'that others take of it',
       0,
       [block('10.0.0.64', '10.0.0.79', 'host-b')],
-      'ok: of 8 addresses; 0 of this host, 1 of others',
+      'ok: of 8 addresses; 0 of this host, 1 of others; room for 6',
     ],
     [
       'that others have all of',
