@@ -1,12 +1,12 @@
 /**
- * What the executable is made of: an SBOM (CycloneDX), and the licence texts that have to go with it. Both follow from what
- * esbuild put into the scripts, not from a list, and from the Node that is injected. No date, no random number, no path.
+ * Writes the SBOM (CycloneDX) of the executable and the licence texts that must ship with it. Both follow from
+ * esbuild's metafiles and the injected Node, not from a list. Reproducible: no date, random number or path.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** What was bundled, as esbuild's metafiles of the scripts by name tell. */
+/** Merges the metafiles of the scripts into one. */
 function merged(metafiles) {
   const outputs = Object.entries(metafiles).map(([name, { outputs }]) => [name, Object.values(outputs)[0]]);
   const inputs = Object.assign({}, ...Object.values(metafiles).map((metafile) => metafile.inputs));
@@ -14,11 +14,12 @@ function merged(metafiles) {
 }
 
 /**
+ * Makes the SBOM.
  * @param root the project
- * @param metafiles of esbuild, by the name of the script
- * @param stage a directory to work in
+ * @param metafiles esbuild's, by the name of the script
+ * @param stage a directory for temporary files
  * @param node `version`, and `licence`, the file with Node's licence
- * @param commit what is built
+ * @param commit the commit that is built
  * @returns the SBOM, each component with its licence texts as evidence
  */
 export function makeSbom({ root, metafiles, stage, node, commit }) {
@@ -38,7 +39,7 @@ export function makeSbom({ root, metafiles, stage, node, commit }) {
   return sbom;
 }
 
-/** Node is no part of the scripts, but of the executable. */
+/** Makes the component of Node, which is part of the executable, but not of the scripts. */
 function nodeComponent({ version, licence }) {
   if (!existsSync(licence)) throw new Error(`Node's licence is missing: ${licence}`);
   const content = readFileSync(licence).toString('base64');
@@ -56,12 +57,12 @@ function nodeComponent({ version, licence }) {
 }
 
 /**
- * The licence texts of everything in the SBOM, to be read by people.
- * @throws Error naming each component that has none
+ * Formats the licence texts of all components, for people.
+ * @throws Error that names each component without one
  */
 export function licenceTexts(sbom) {
   const { name, version } = sbom.metadata.component;
-  // What esbuild left nothing of is not shipped.
+  // Excluded: components of which esbuild kept no code are not shipped.
   const shipped = sbom.components.filter(({ scope }) => scope !== 'excluded');
   const without = shipped.filter((component) => textsOf(component).length === 0);
   if (without.length > 0) {

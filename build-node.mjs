@@ -1,4 +1,4 @@
-/** The Node that becomes the executable: the pinned one for the target's architecture, stripped of its symbols. */
+/** The Node inside the executable: the pinned one for the target's architecture, stripped of its symbols. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(fileURLToPath(import.meta.url));
-/** The programs that strip for another architecture than this machine's. */
+/** The strip programs by target architecture. */
 const STRIP = { x64: 'x86_64-linux-gnu-strip', arm64: 'aarch64-linux-gnu-strip' };
 
 export const architectures = Object.keys(STRIP);
@@ -37,8 +37,8 @@ export function nodeFor(arch, version) {
 }
 
 /**
- * Copies Node and strips the copy. Only before the injection: afterwards strip would ruin the executable.
- * @returns what became of it, for people
+ * Copies Node and strips the copy. Must come before the injection: strip would ruin the executable afterwards.
+ * @returns the result, for people
  */
 export function strippedCopy(arch, node, target) {
   fs.copyFileSync(node, target);

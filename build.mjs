@@ -1,13 +1,13 @@
 /**
- * Builds the one executable: CommonJS scripts inside a stripped copy of the pinned Node. The plugin's, which every container
- * start pays for, is the main one; the others are assets that are compiled only when they are used.
+ * Builds the executable: CommonJS scripts inside a stripped copy of the pinned Node. The plugin's script, which every
+ * container start loads, is the main one. The others are assets, compiled only when used.
  *
  *   node build.mjs [--arch x64|arm64] [--outdir DIR]
  *
- * Beside it: THIRD-PARTY-LICENSES, which it also holds for --licenses, an SBOM, infoblox-cni.cdx.json, and share/ with manual pages
- * and completion scripts.
+ * Also writes THIRD-PARTY-LICENSES (which --licenses prints), the SBOM infoblox-cni.cdx.json, and share/ with manual
+ * pages and completion scripts.
  *
- * Equal sources, commit and strip give equal bytes: no code cache, no snapshot, no date, no path of the building machine.
+ * Equal sources, commit and strip give equal bytes: no code cache, snapshot, date or path of the build machine.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -28,26 +28,25 @@ const nodeVersion = manifest.optionalDependencies[`node-linux-${hostArch}`];
 
 /** The links that give the executable its other two names. */
 const LINKS = ['infoblox', 'infoblox-cni-daemon'];
-/** The scripts that are assets, compressed, and where each begins. */
+/** The compressed assets and the entry of each. */
 const ASSETS = {
   'daemon.cjs': 'src/modes/daemon/main.ts',
   'operator.cjs': 'src/modes/operator/main.ts',
   'tracing.cjs': 'src/modes/daemon/tracing/open-telemetry.ts',
 };
-/** What goes beside the executable. */
 const LICENCES = 'THIRD-PARTY-LICENSES';
 const SBOM = 'infoblox-cni.cdx.json';
 const SHARE = 'share';
-/** What the plugin's script may hold: every byte is paid for at each container start, and runs as root. */
+/** Sources that the plugin's script may contain: each container start loads all of it, as root. */
 const LEAN = /^src\/(main\.ts$|errno\.ts$|cni\/|files\/|modes\/[^/]+\.ts$|modes\/plugin\/)/;
-/** MiB of V8's heap: with what is outside of it, less than MemoryMax of the unit. */
+/** MiB of V8's heap. With the memory outside of it, the total stays below the unit's MemoryMax. */
 const MAX_HEAP_MIB = 320;
 const EXEC_ARGV = [
-  // SIGUSR1 would open Node's inspector, through which any local user runs code as root; OPENSSL_CONF would load code.
+  // SIGUSR1 would open Node's inspector, which lets any local user run code as root; OPENSSL_CONF would load code.
   '--disable-sigusr1',
   '--openssl-config=/dev/null',
   `--max-old-space-size=${MAX_HEAP_MIB}`,
-  // A thread of a compiler keeps the memory of its largest compilation. More flags for the daemon are in src/main.ts.
+  // A compiler thread keeps the memory of its largest compilation. More V8 flags for the daemon are in src/main.ts.
   '--no-concurrent-recompilation',
 ];
 
@@ -59,7 +58,7 @@ function megabytes(file) {
   return `${(fs.statSync(file).size / 1e6).toFixed(1)} MB`;
 }
 
-/** The commit that is built, marked when the tree differs from it; a packager without git names it in COMMIT. */
+/** Returns the commit, marked if the tree differs from it. Packagers without git set COMMIT. */
 function commit() {
   if (process.env.COMMIT) return process.env.COMMIT;
   const args = ['describe', '--always', '--dirty', '--abbrev=12', '--exclude=*'];
@@ -67,14 +66,14 @@ function commit() {
   return run.status === 0 ? run.stdout.trim() : 'unknown';
 }
 
-/** Bundles one script into the stage; returns esbuild's account of what went into it. */
+/** Bundles one script into the stage; returns its esbuild metafile. */
 async function bundle(entry, outfile, options = {}) {
   const result = await build({
     absWorkingDir: root,
     entryPoints: [entry],
     outfile,
     bundle: true,
-    preserveSymlinks: true, // a node_modules that is a link shall leave no trace in the names of files
+    preserveSymlinks: true, // file names must not depend on whether node_modules is a link
     platform: 'node',
     format: 'cjs',
     target: `node${nodeVersion}`,
@@ -82,22 +81,22 @@ async function bundle(entry, outfile, options = {}) {
     metafile: true,
     logLevel: 'warning',
     ...options,
-    write: false, // esbuild's own process would make the stage anew that an interrupted build has just removed
+    write: false, // else esbuild's process could re-create the stage that an interrupted build has removed
   });
   fs.writeFileSync(outfile, result.outputFiles[0].contents);
   say(`${entry}: ${Object.keys(result.metafile.inputs).length} files, ${megabytes(outfile)}`);
   return result.metafile;
 }
 
-/** Bundles all scripts; returns esbuild's account of each, by its name. */
+/** Bundles all scripts; returns their metafiles by name. */
 async function bundleAll(stage) {
   const plugin = await bundle('src/main.ts', join(stage, 'plugin.cjs'));
   const foreign = Object.keys(plugin.inputs).filter((file) => !LEAN.test(file));
-  if (foreign.length > 0) throw new Error(`the plugin's script must not hold\n  ${foreign.join('\n  ')}`);
+  if (foreign.length > 0) throw new Error(`the plugin's script must not contain\n  ${foreign.join('\n  ')}`);
   const metafiles = { 'plugin.cjs': plugin };
   for (const [name, entry] of Object.entries(ASSETS)) {
-    // V8 keeps the text of a script while it runs. The licences that comments name are in a file of their own. What is compiled as a
-    // function can `require`, not `import()`.
+    // Whitespace and licence comments go: V8 keeps the text of a running script, and the licences have their own file.
+    // Code compiled as a function can `require`, but not `import()`.
     const options = { minifyWhitespace: true, legalComments: 'none', supported: { 'dynamic-import': false } };
     metafiles[name] = await bundle(entry, join(stage, name), options);
   }
@@ -107,18 +106,18 @@ async function bundleAll(stage) {
 /** Makes the executable in the stage. */
 async function inject(arch, stage, output) {
   const sea = createRequire(import.meta.url)('@yao-pkg/pkg/lib-es5/sea.js').default;
-  // pkg works in a directory that it makes under TMPDIR. Naming the scripts from there keeps the stage's own name out of
-  // the blob, which records the main script's path.
+  // pkg works in a directory under TMPDIR. The blob records the path of the main script, so scripts are named relative
+  // to it: the stage's random name stays out of the blob.
   process.env.TMPDIR = stage;
   const assets = [...Object.keys(ASSETS), LICENCES];
-  // The highest quality takes thirty times as long, for 70 kB.
+  // The highest quality would take thirty times as long to save 70 kB.
   const params = { [zlib.BROTLI_PARAM_QUALITY]: 9 };
   for (const name of assets) {
     fs.writeFileSync(join(stage, `${name}.br`), brotliCompressSync(fs.readFileSync(join(stage, name)), { params }));
   }
   await sea(join(stage, 'plugin.cjs'), {
     nodePath: join(stage, 'node'),
-    useLocalNode: true, // the blob may come from this very Node: the target's may be of another architecture
+    useLocalNode: true, // this Node makes the blob: the target's may be of another architecture
     targets: [{ platform: 'linux', arch, nodeRange: `node${nodeVersion}`, output }],
     seaConfig: {
       main: '../plugin.cjs',
@@ -133,7 +132,7 @@ async function inject(arch, stage, output) {
   fs.chmodSync(output, 0o755);
 }
 
-/** Runs the executable in each role as its users will: from another directory, with an empty environment. */
+/** Smoke-tests the executable in each role, from another directory and with an empty environment. */
 function tryOut(stage) {
   for (const [title, name, args, env, expected] of [
     ['CNI_COMMAND=VERSION infoblox', 'infoblox', [], { CNI_COMMAND: 'VERSION' }, '"supportedVersions"'],
@@ -147,10 +146,10 @@ function tryOut(stage) {
   }
 }
 
-/** A directory inside `outdir` that goes with this process. */
+/** Makes a temporary directory inside `outdir` that is removed when this process ends. */
 function makeStage(outdir) {
   const stage = fs.mkdtempSync(join(outdir, '.build-'));
-  // A child of an interrupted build may still be writing there.
+  // A child process of an interrupted build may still write there.
   process.once('exit', () => fs.rmSync(stage, { recursive: true, force: true, maxRetries: 10 }));
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.once(signal, () => process.exit(128 + constants.signals[signal]));
@@ -158,9 +157,9 @@ function makeStage(outdir) {
   return stage;
 }
 
-/** Made aside and moved in when it is known to work: a failed build leaves the last good one as it was. */
+/** Builds in the stage and moves the result to `outdir` once it works: a failed build keeps the last good one. */
 async function main({ arch = hostArch, outdir = join(root, arch === hostArch ? 'dist' : `dist/${arch}`) }) {
-  // A SEA blob fits only the Node that wrote it.
+  // A SEA blob works only with the Node version that made it.
   if (process.version !== `v${nodeVersion}`) throw new Error(`this needs Node ${nodeVersion}: make build has it`);
   if (!architectures.includes(arch)) throw new Error(`--arch ${arch}: must be ${architectures.join(' or ')}`);
   fs.mkdirSync(outdir, { recursive: true });
@@ -178,7 +177,7 @@ async function main({ arch = hostArch, outdir = join(root, arch === hostArch ? '
   if (arch === hostArch) tryOut(stage);
   else say(`not tried out: an ${arch} executable does not run on ${hostArch}`);
   execFileSync(process.execPath, ['deploy/manual/write.ts', join(stage, SHARE)], { cwd: root });
-  fs.rmSync(join(outdir, SHARE), { recursive: true, force: true }); // a directory is moved over none but an empty one
+  fs.rmSync(join(outdir, SHARE), { recursive: true, force: true }); // rename(2) replaces only an empty directory
   for (const name of ['infoblox-cni', ...LINKS, LICENCES, SBOM, SHARE]) {
     fs.renameSync(join(stage, name), join(outdir, name));
   }
