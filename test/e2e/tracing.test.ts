@@ -267,7 +267,7 @@ describe('the usual variables of OpenTelemetry', () => {
   test('with an address that is none: a warning, no traces, and an address for the container', async () => {
     await start({ OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4318' });
     expect(await host.add('c1')).toBe('10.0.0.2');
-    const message = 'traces are not exported: their endpoint is no http or https address';
+    const message = 'traces are not exported: their endpoint is not an http or https address';
     expect(host.daemon.lines).toContainEqual(expect.objectContaining({ level: 'warn', message }));
   });
 });

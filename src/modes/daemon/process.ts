@@ -1,4 +1,4 @@
-/** The daemon as a process: the user that it has to run as, what `ps` shows of it, and what systemd hands over and is told. */
+/** The daemon's process: its user, its title in `ps`, and its exchange with systemd. */
 import { spawn } from 'node:child_process';
 import { readFileSync, write } from 'node:fs';
 import type { Log } from '../../infoblox/log.ts';
@@ -6,9 +6,9 @@ import { defaultSocketDir, defaultStateDir } from '../protocol.ts';
 import { StartError } from './start-error.ts';
 
 /**
- * Refuses to run as another user than root: the daemon looks at other users' network namespaces and answers root's plugins.
- * Another user may try it out, or test it, in directories of his own.
- * @param uid user ID of this process; undefined where there are none
+ * Refuses to run as another user than root: the daemon inspects other users' network namespaces and answers root's
+ * plugins. Other users may try it out in directories of their own.
+ * @param uid user ID of this process; undefined on systems without user IDs
  * @throws StartError
  */
 export function refuseOtherUsers(
@@ -23,10 +23,10 @@ export function refuseOtherUsers(
   );
 }
 
-/** The user that the systemd unit gives the daemon (deploy/systemd/infoblox-cni.sysusers.conf). */
+/** The daemon's user in the systemd unit (deploy/systemd/infoblox-cni.sysusers.conf). */
 const serviceUser = 'infoblox-cni';
 
-/** Finds the service's user ID where systemd-sysusers puts it; undefined on a host whose daemon has no user of its own. */
+/** Returns the service's user ID, which systemd-sysusers writes; undefined on a host without that user. */
 export function serviceUid(passwd = '/etc/passwd'): number | undefined {
   try {
     const lines = readFileSync(passwd, 'utf8').split('\n');
@@ -38,8 +38,8 @@ export function serviceUid(passwd = '/etc/passwd'): number | undefined {
 }
 
 /**
- * Makes what `ps` shows of the daemon: the command line as it was given, under the daemon's own name, without the password: any user of the host can read it.
- * Setting it as `process.title` overwrites the arguments and names the process, which Node calls MainThread.
+ * Makes the daemon's title for `ps`: its name and command line without the password, since any user of the host can
+ * read it. As `process.title` it overwrites the arguments and the process name, which Node sets to MainThread.
  */
 export function processTitle(args: readonly string[]): string {
   const shown = args.map((arg, index) => {
@@ -52,16 +52,16 @@ export function processTitle(args: readonly string[]): string {
 type Environment = Readonly<Record<string, string | undefined>>;
 type Send = (message: string, onFailure: (reason: string) => void) => void;
 
-/** Name that the unit's OpenFile= gives to the connection to systemd. */
+/** Name of the connection to systemd in the unit's OpenFile=. */
 const connectionName = 'notify';
-/** First descriptor that systemd hands over (sd_listen_fds(3)). */
+/** First descriptor that systemd passes (sd_listen_fds(3)). */
 const firstDescriptor = 3;
-/** Signs of life in the time after which systemd takes the daemon for stuck: one may be late, or get lost. */
+/** Keep-alives per watchdog timeout: one may be late or lost. */
 const signsOfLife = 3;
 
 /**
- * Notifies systemd that the daemon serves. From then on a stuck event loop ends it, if the unit has `WatchdogSec=`. Does
- * nothing where no service manager waits for a notification.
+ * Notifies systemd that the daemon is ready. From then on, with the unit's `WatchdogSec=`, systemd kills it if its
+ * event loop hangs. Does nothing without a service manager that waits for a notification.
  */
 export function notifyReady(env: Environment, log: Log): void {
   if (env.NOTIFY_SOCKET === undefined) return;
@@ -81,7 +81,10 @@ export function notifyReady(env: Environment, log: Log): void {
   if (intervalMs !== undefined) setInterval(() => send('WATCHDOG=1', onFailure), intervalMs);
 }
 
-/** Milliseconds between two signs of life; undefined if this process is not watched (sd_watchdog_enabled(3)). */
+/**
+ * Returns the milliseconds between two keep-alives; undefined if systemd does not watch this process
+ * (sd_watchdog_enabled(3)).
+ */
 export function watchdogIntervalMs(
   { WATCHDOG_USEC, WATCHDOG_PID }: Environment,
   pid = process.pid,
@@ -91,14 +94,14 @@ export function watchdogIntervalMs(
   return limit / signsOfLife;
 }
 
-/** The descriptor of that name which systemd has handed to this process; undefined if there is none. */
+/** Returns the descriptor that systemd passed under a name; undefined if there is none. */
 export function descriptorOf(name: string, env: Environment, pid = process.pid): number | undefined {
   if (env.LISTEN_PID !== String(pid)) return undefined;
   const index = (env.LISTEN_FDNAMES ?? '').split(':').indexOf(name);
   return index < 0 ? undefined : firstDescriptor + index;
 }
 
-/** Node cannot open a datagram socket of the unix family, but it can write to one that is open. */
+/** Sends over an open descriptor: Node can write to a unix datagram socket, but cannot open one. */
 function sendTo(descriptor: number): Send {
   return (message, onFailure) => {
     write(descriptor, message, (error) => {
@@ -107,7 +110,7 @@ function sendTo(descriptor: number): Send {
   };
 }
 
-/** systemd before 253 knows no OpenFile=. It brings a program for scripts that sends the message in its own name. */
+/** Sends through systemd-notify, for systemd before 253, which has no OpenFile=. */
 function sendByProgram(message: string, onFailure: (reason: string) => void): void {
   const child = spawn('systemd-notify', [message], { stdio: 'ignore' });
   child.once('error', (error) => onFailure(error.message));

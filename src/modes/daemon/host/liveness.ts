@@ -1,40 +1,39 @@
 /**
- * Whether the network namespace of a container still exists: a pure decision over what was recorded when the container
- * got its address and what is seen now. Only what proves the end counts: an address that is taken from a living container
- * is worse than one that a dead container keeps.
+ * Decides whether a container's network namespace still exists, from what was recorded at its ADD and what is seen now.
+ * Pure. Only proof of its end counts: taking the address of a living container is worse than keeping a dead one's.
  */
 import type { Fate } from '../../../infoblox/host.ts';
 
 /** One run of the host's kernel. */
 export interface Boot {
   /**
-   * From /proc/sys/kernel/random/boot_id. No proof of a reboot: systemd-nspawn, and with it rkt's stage 1, show each
-   * container another one at each start.
+   * From /proc/sys/kernel/random/boot_id. A new ID does not prove a reboot: systemd-nspawn, which rkt's stage 1 uses,
+   * shows each container a new one at each start.
    */
   readonly id: string | undefined;
-  /** Seconds since 1970. Moves when the clock is set: no proof of a reboot either. */
+  /** Seconds since 1970. A change does not prove a reboot either: setting the clock changes it. */
   readonly at: number | undefined;
-  /** Seconds that it has lasted at least; undefined if something else than the kernel of the host may have said so. */
+  /** Minimum age in seconds; undefined if it may not come from the host's kernel. */
   readonly uptime?: number | undefined;
 }
 
 export interface Recorded {
   /** Device and inode of the namespace. */
   readonly id: string;
-  /** Through which place it was seen; see `Seen`. Undefined if that says nothing. */
+  /** The place through which it was seen, see `Seen`; undefined if that proves nothing. */
   readonly place: string | undefined;
-  /** The directory that held the place; undefined if that says nothing. */
+  /** The directory that held the place; undefined if that proves nothing. */
   readonly above?: string | undefined;
   readonly boot: Boot;
-  /** When the process started whose namespace it is, in clock ticks since the boot; undefined if not known. */
+  /** Start of the namespace's process, in clock ticks since the boot; undefined if unknown. */
   readonly processStart: number | undefined;
 }
 
 export interface Seen {
   readonly at: PathState;
-  /** What has to be the same for the path to mean the same: a directory, or the PID namespace of /proc. */
+  /** What the path depends on: a directory, or the PID namespace of /proc. If it differs, the path proves nothing. */
   readonly place: string | undefined;
-  /** The directory that held the place, if it has nothing of that name any more. */
+  /** The directory that held the place, if the place's name is gone from it. */
   readonly above?: string | undefined;
   readonly boot: Boot;
   /** For `/proc/PID/ns/net` only. */
@@ -43,15 +42,14 @@ export interface Seen {
 
 export type PathState =
   | { readonly kind: 'namespace'; readonly id: string }
-  /** Something else is there: a mount point whose mount is gone, or is not visible from here. */
+  /** `other`: a mount point without its mount, for example. `unclear`: not visible from here. */
   | { readonly kind: 'other' | 'absent' | 'unclear' };
 
 export type ProcessState = { readonly start: number } | 'absent' | 'unclear';
 
-/** Seconds by which the boot time of one and the same boot may seem to differ: it is computed from two clocks. */
+/** Tolerance, in seconds, for the boot time of one boot: it is computed from two clocks. */
 const bootToleranceSeconds = 10;
 
-/** Decides whether a recorded namespace still exists. */
 export function fateOf(recorded: Recorded, seen: Seen): Fate {
   if (seen.at.kind === 'namespace' && seen.at.id === recorded.id) return 'alive';
   if (seen.at.kind === 'absent' && isLaterBoot(recorded.boot, seen.boot)) return 'gone with its boot';
@@ -63,20 +61,20 @@ export function fateOf(recorded: Recorded, seen: Seen): Fate {
   return seen.at.kind === 'absent' || seen.at.kind === 'namespace' ? 'gone' : 'unknown';
 }
 
-/** A kernel counts from its boot, and nobody can set that back: one that has counted less is another one. */
+/** Compares uptimes. A kernel's uptime only grows, so a lower one belongs to another boot. */
 export function isLaterBoot(before: Boot, now: Boot): boolean {
   if (before.id === undefined || now.id === undefined || before.id === now.id) return false;
   return before.uptime !== undefined && now.uptime !== undefined && now.uptime < before.uptime;
 }
 
-/** Both signs of a reboot are needed, since each of them comes without one. */
+/** Requires both signs of a reboot, since each can appear without a reboot. */
 function isAnotherBoot(before: Boot, now: Boot): boolean {
   if (before.id === undefined || now.id === undefined || before.id === now.id) return false;
   if (before.at === undefined || now.at === undefined) return false;
   return Math.abs(now.at - before.at) > bootToleranceSeconds;
 }
 
-/** A process that is there may have moved to another namespace and left children in the old one. */
+/** Tells whether a process has ended. A living one proves nothing: it may have left children in its old namespace. */
 function hasEnded(state: ProcessState, start: number | undefined): boolean {
   if (state === 'absent') return true;
   return state !== 'unclear' && start !== undefined && state.start !== start;

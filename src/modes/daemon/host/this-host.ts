@@ -1,4 +1,4 @@
-/** The host that the daemon runs on, as the core asks for it: by its kernel and its files. */
+/** The host that the daemon runs on, through its kernel and files. */
 import { createHash } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { lstatSync, readFileSync, readlinkSync, statfsSync, statSync } from 'node:fs';
@@ -20,33 +20,33 @@ import {
   type Seen,
 } from './liveness.ts';
 
-/** Any port will do: connecting a UDP socket sends nothing. */
+/** Any port: connecting a UDP socket sends nothing. */
 const anyPort = 9;
 
 const machineFiles = {
   machineId: '/etc/machine-id',
   productUuid: '/sys/class/dmi/id/product_uuid',
-  /** The same hashed, as root has written it down for the service, whose user may not read the UUID. */
+  /** The hash of the UUID, which root writes for the service, whose user may not read the UUID. */
   hardware: '/run/infoblox-cni-hardware',
 };
 
 /** Magic number of the file system that holds namespaces (linux/magic.h, NSFS_MAGIC). */
 const nsfs = 0x6e736673;
-/** Milliseconds: reading the time costs as much as looking at a namespace, and a listing looks at thousands. */
+/** Milliseconds. Reading the time costs as much as checking a namespace, and a listing checks thousands. */
 const bootTimeMaxAgeMs = 1_000;
 /** Magic number of /proc (linux/magic.h, PROC_SUPER_MAGIC). */
 const procfs = 0x9fa0;
-/** Inode of the first time namespace (linux/proc_ns.h, PROC_TIME_INIT_INO): in another one the boot may seem to be at another time. */
+/** Inode of the initial time namespace (linux/proc_ns.h, PROC_TIME_INIT_INO). Others can shift the boot time. */
 const firstTimeNamespace = 4_026_531_834;
-/** Stands for a boot ID that could not be read. */
+/** The boot ID if it cannot be read. */
 const unknownBoot = 'unknown';
 
-/** What the kernel says of this boot of the host. */
+/** This boot, as the kernel shows it. */
 interface Kernel {
   readonly bootId: string;
   /** Seconds. */
   readonly uptime: () => number;
-  /** Whether nothing but the kernel of the host has a say in that. */
+  /** Whether the uptime certainly comes from the host's kernel. */
   readonly isUptimeCertain: boolean;
 }
 
@@ -56,9 +56,9 @@ interface HostDeps {
 }
 
 /**
- * Makes the Host port of this host. The first namespace under /proc that it may not see is warned of: the systemd unit hides them, and
- * without DEL or GC the address of such a container would never be released.
- * @param kernel other than the host's only in tests
+ * Makes the Host port of this host. Warns once of an invisible namespace under /proc: the systemd unit hides them, and
+ * the address of such a container would never be released without DEL or GC.
+ * @param kernel another one in tests
  */
 export function thisHost({ clock, log }: HostDeps, kernel: Kernel = readKernel()): Host {
   const readBoot = () => {
@@ -126,7 +126,7 @@ function bootOf({ bootId, bootedAt, uptime }: Pick<SandboxIdentity, 'bootId' | '
   };
 }
 
-/** Looks at a path, and around it only where that can tell anything: a listing looks at thousands. */
+/** Inspects a path, and its surroundings only where they matter: a listing inspects thousands. */
 function see(path: string, { id, place }: Pick<Recorded, 'id' | 'place'>): Omit<Seen, 'boot'> {
   const at = lookAt(path);
   const isThere = at.kind === 'namespace' && at.id === id;
@@ -139,7 +139,7 @@ function see(path: string, { id, place }: Pick<Recorded, 'id' | 'place'>): Omit<
 function lookAt(path: string): PathState {
   if (!path.startsWith('/')) return { kind: 'unclear' };
   try {
-    // An error for each that is absent would cost as much as all the rest of a listing.
+    // Thrown errors for absent paths would double the cost of a listing.
     const found = statSync(path, { bigint: true, throwIfNoEntry: false });
     if (found === undefined) return { kind: 'absent' };
     return statfsSync(path).type === nsfs ? { kind: 'namespace', id: identityOf(found) } : { kind: 'other' };
@@ -149,8 +149,8 @@ function lookAt(path: string): PathState {
 }
 
 /**
- * The place through which a namespace is seen, as `netnsId` has it. None for a symbolic link, nor for what a process has open or
- * mounted: that may go out of sight while the place stays.
+ * Returns the place of a path in the form of `netnsId`. Symbolic links and namespaces that a process holds open or
+ * mounted have none: they may disappear while the place stays.
  */
 function placeText(path: string): string {
   try {
@@ -164,7 +164,7 @@ function placeText(path: string): string {
   }
 }
 
-/** The directory above that of a path. None if that is reached by a link or a mount, which may go out of sight. */
+/** Returns the parent of a path's directory; undefined if it is reached by a link or a mount, which may disappear. */
 function directoryAbove(path: string): string | undefined {
   if (processOf(path) !== undefined) return undefined;
   const directory = dirname(path);
@@ -173,7 +173,7 @@ function directoryAbove(path: string): string | undefined {
   return its.isDirectory() && its.dev === above.dev ? identityOf(above) : undefined;
 }
 
-/** The directory above that of a path, if that has nothing of its name any more. */
+/** Returns the parent of a path's directory if that directory is gone. */
 function aboveAbsent(path: string): string | undefined {
   const directory = dirname(path);
   try {
@@ -185,15 +185,15 @@ function aboveAbsent(path: string): string | undefined {
 }
 
 /**
- * The directory that holds the path, which stays what it is when it becomes a mount point of itself; for a process, the
- * PID namespace whose numbers /proc shows.
- * @returns undefined if that cannot be seen
+ * Returns the directory of a path, which keeps its identity when the path becomes a mount point; for a process, the PID
+ * namespace that /proc shows.
+ * @returns undefined if it cannot be seen
  */
 function directoryOf(path: string): string | undefined {
   try {
-    // With a slash it is an error if it is a file, below which everything is absent.
+    // The slash makes a file an error: below a file every path is absent.
     if (processOf(path) === undefined) return fileIdentity(`${dirname(path)}/`);
-    // Another PID namespace's /proc says nothing about ours; and where processes are hidden, the first one is too.
+    // The /proc of another PID namespace proves nothing about ours. Where processes are hidden, process 1 is too.
     if (readlinkSync('/proc/self') !== String(process.pid)) return undefined;
     statSync('/proc/1');
     return fileIdentity('/proc/self/ns/pid');
@@ -202,9 +202,9 @@ function directoryOf(path: string): string | undefined {
   }
 }
 
-/** The process whose namespace a path means: `/proc/PID/ns/net`, or that of one of its threads. */
+/** Returns the process of a path `/proc/PID/ns/net`, or the same of one of its threads. */
 function processOf(path: string): string | undefined {
-  // Most paths are in /run/netns, and a listing looks at thousands.
+  // The common case first: most paths are in /run/netns, and a listing checks thousands.
   if (!path.includes('/proc/')) return undefined;
   return /^\/proc\/(\d+)\/(?:task\/\d+\/)?ns\/net$/.exec(normalize(path))?.[1];
 }
@@ -230,12 +230,15 @@ function readKernel(): Kernel {
   return { bootId: readBootId(), uptime, isUptimeCertain: isUptimeCertain() };
 }
 
-/** Containers may have a /proc/uptime of their own, as with lxcfs, or a time namespace that shifts the kernel's. */
+/**
+ * Tells whether /proc/uptime is the host kernel's. A container may have its own (lxcfs), or a time namespace that
+ * shifts it.
+ */
 function isUptimeCertain(): boolean {
   try {
     const isMount =
       statSync('/proc/uptime').dev !== statSync('/proc').dev || statfsSync('/proc/uptime').type !== procfs;
-    // Kernels before 5.6 have none.
+    // Kernels before 5.6 have no time namespaces.
     const timeNamespace = statSync('/proc/self/ns/time', { throwIfNoEntry: false })?.ino ?? firstTimeNamespace;
     return !isMount && timeNamespace === firstTimeNamespace;
   } catch {
@@ -252,10 +255,10 @@ function readBootId(): string {
 }
 
 /**
- * Asks the kernel with which address it would send to this one. It is the same exactly for addresses of this host, which
- * route to themselves (ip-route(8), "local"). Takes no netlink socket, as a list of the interfaces would, which the sandbox of the
- * service keeps from it.
- * @returns false also if there is no way to the address. Never rejects
+ * Tells whether an address is this host's: the kernel sends to its own addresses, and only to those, from the same
+ * address (ip-route(8), "local"). Listing the interfaces would need a netlink socket, which the service's sandbox
+ * denies.
+ * @returns false also if there is no route to the address. Never rejects
  */
 export function isOwnAddress(address: string): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
@@ -269,7 +272,7 @@ export function isOwnAddress(address: string): Promise<boolean> {
   return promise;
 }
 
-/** Reads what tells this machine from others. Never throws. */
+/** Reads the identity of this machine. Never throws. */
 export function readMachine({ machineId, productUuid, hardware } = machineFiles): Machine {
   const uuid = read(productUuid, /^(?![0-]+$|[f-]+$)[0-9a-f-]{36}$/);
   return {
@@ -288,8 +291,8 @@ function read(file: string, form: RegExp): string | undefined {
 }
 
 /**
- * machine-id(5): the ID is confidential and shall not leave the machine, but hashed with a word of the application. The systemd unit
- * does the same to the product UUID.
+ * Hashes an ID with a word of this application: machine-id(5) is confidential and must not leave the machine. The
+ * systemd unit does the same to the product UUID.
  */
 function hashed(id: string | undefined): string | undefined {
   return id === undefined ? undefined : createHash('sha256').update(`infoblox-cni ${id}`).digest('hex').slice(0, 32);

@@ -1,6 +1,6 @@
 /**
- * The daemon's log: text for people on a terminal, one JSON object a line otherwise. Fields never hold secrets. Its last errors
- * are kept for `status`. Of a condition it has one line when it begins or changes its reason, and one when it ends.
+ * The daemon's log: text on a terminal, otherwise one JSON object per line. Fields never contain secrets. `status`
+ * shows its last errors. A condition has one line when it begins or changes its reason, and one when it ends.
  */
 import { fstatSync } from 'node:fs';
 import { createConsola, LogLevels } from 'consola';
@@ -13,17 +13,17 @@ import { printable } from '../../terminal-text.ts';
 
 type Level = keyof Log;
 
-/** Priorities of syslog, which the journal reads in front of a line (sd-daemon(3)). */
+/** Syslog priorities, which the journal reads at the start of a line (sd-daemon(3)). */
 const priorities: Readonly<Record<Level, string>> = { error: '<3>', warn: '<4>', info: '<6>', debug: '<7>' };
 
-/** Formats a line as the journal takes it, if that is where stderr goes: for what is said before there is a log. */
+/** Formats a line for stderr, with its priority if stderr goes to the journal. For messages before there is a log. */
 export function inJournal(level: Level, text: string): string {
   return `${isJournal(process.env) ? priorities[level] : ''}${printable(text)}\n`;
 }
 
 /**
  * Makes a log that writes to stderr.
- * @param toJournal whether each line begins with its priority, for `journalctl -p err`
+ * @param toJournal whether each line starts with its priority, for `journalctl -p err`
  */
 export function createLog(level: Level, format: 'text' | 'json', toJournal = false): Log {
   const consola = createConsola({
@@ -46,9 +46,9 @@ export function createLog(level: Level, format: 'text' | 'json', toJournal = fal
 }
 
 /**
- * Tells whether a stream is the journal's: systemd names it in JOURNAL_STREAM, which children of the service inherit, too
- * (systemd.exec(5)).
- * @param fd descriptor of the stream that the log is written to
+ * Tells whether a stream goes to the journal. systemd names the journal's stream in JOURNAL_STREAM, which child
+ * processes inherit (systemd.exec(5)).
+ * @param fd descriptor of the stream
  */
 export function isJournal(env: NodeJS.ProcessEnv, fd = 2): boolean {
   if (env.JOURNAL_STREAM === undefined) return false;
@@ -81,12 +81,11 @@ function inWords({ date, level, message, fields }: LogLine): string {
 
 export type RecentError = Status['errors'][number];
 
-/** The last errors that are kept. */
 const maxErrors = 5;
 
 /**
- * Makes a log that passes everything on and remembers its last errors.
- * @returns that log, and what reads the errors, the newest last
+ * Wraps a log and remembers its last errors.
+ * @returns the log, and a function that returns the errors, newest last
  */
 export function rememberErrors(log: Log): { readonly log: Log; readonly recentErrors: () => readonly RecentError[] } {
   const errors: RecentError[] = [];
@@ -100,7 +99,7 @@ export function rememberErrors(log: Log): { readonly log: Log; readonly recentEr
   return { log: { ...log, error }, recentErrors: () => errors };
 }
 
-/** The container that an error is about, and its address. */
+/** Returns the container that an error is about, and its address. */
 function whose({ attachment, container, address }: Fields): (string | null)[] {
   const id = textOf(container) || attachmentIn(textOf(attachment) ?? '').containerId;
   return [id === '' ? null : `container ${id}`, textOf(address)];
@@ -116,7 +115,10 @@ interface Texts {
   readonly ends: string;
 }
 
-/** That the grid has not been seen yet is no news, and of a lost reservation and an import whoever finds it says more. */
+/**
+ * Conditions with lines of their own. The others are logged where they are detected, or, before the first contact to
+ * the grid, are normal.
+ */
 type Told = Exclude<ConditionKind, 'grid-not-seen' | 'reservation-lost' | 'reservation-altered' | 'import-incomplete'>;
 
 const texts: Readonly<Record<Told, Texts>> = {
@@ -136,23 +138,23 @@ const texts: Readonly<Record<Told, Texts>> = {
   },
   'block-altered': {
     level: 'error',
-    begins: 'a block of addresses was changed on the grid: none of it is given',
-    ends: 'block of addresses as it should be',
+    begins: 'block altered on the grid: not allocating from it',
+    ends: 'block restored on the grid',
   },
   'block-shared': {
     level: 'error',
-    begins: 'a block of addresses has unknown reservations of this host: none of it is given',
-    ends: 'block of addresses without unknown reservations',
+    begins: 'block has unknown reservations of this host: not allocating from it',
+    ends: 'block has no unknown reservations',
   },
   'block-refused': {
     level: 'error',
-    begins: 'the grid refuses addresses of a block: none of it is given',
-    ends: 'the grid accepts addresses of the block',
+    begins: 'grid refuses reservations of a block: not allocating from it',
+    ends: 'grid accepts reservations of the block',
   },
   'block-unavailable': {
     level: 'warn',
-    begins: 'no block of addresses can be had: the grid is asked at each ADD',
-    ends: 'took a block of addresses again',
+    begins: 'no block available: each ADD asks the grid',
+    ends: 'block available',
   },
   'releases-refused': { level: 'error', begins: 'grid refuses releases', ends: 'grid accepts releases' },
   'network-refused': { level: 'warn', begins: 'network refused', ends: 'network accepted' },
@@ -160,7 +162,7 @@ const texts: Readonly<Record<Told, Texts>> = {
   'network-full': { level: 'warn', begins: 'network full', ends: 'network has free addresses' },
 };
 
-/** Writes a line to the log whenever a condition begins, changes its reason, or ends. */
+/** Logs each condition when it begins, changes its reason, or ends. */
 export function logConditions(conditions: Conditions, log: Log): void {
   conditions.subscribe({
     raised: ({ kind, error: { reason, message, hint } }) => {
@@ -170,8 +172,8 @@ export function logConditions(conditions: Conditions, log: Log): void {
     },
     cleared: (condition, end) => {
       const { kind } = condition;
-      if (end === 'lapsed') return log.info('condition not met again', { condition: kind, ...ofWhat(condition) });
-      // One line for the grid, when all is well.
+      if (end === 'lapsed') return log.info('condition expired', { condition: kind, ...ofWhat(condition) });
+      // The grid is logged once, when its last condition ends.
       if (gridConditions.includes(kind) && gridTrouble(conditions) !== undefined) return;
       if (kind === 'grid-not-seen') log.info('grid available');
       else if (isTold(kind)) log.info(texts[kind].ends, ofWhat(condition));
@@ -183,7 +185,7 @@ function isTold(kind: ConditionKind): kind is Told {
   return kind in texts;
 }
 
-/** What it was about, where the kind does not say. */
+/** Returns the field for the subject of an ended condition, if its kind does not imply it. */
 function ofWhat({ kind, error }: Condition): { readonly was?: string } {
   return /^(network|reservation|releases|block)-/.test(kind) ? { was: error.message } : {};
 }

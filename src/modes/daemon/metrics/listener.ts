@@ -1,4 +1,4 @@
-/** The HTTP server behind `--metrics-listen`: a few pages that are read, for whoever reaches the address. */
+/** The HTTP server behind `--metrics-listen`: a few read-only pages for everyone who can reach the address. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { isIP, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -6,7 +6,7 @@ import { messageOf } from '../../../errno.ts';
 import { StartError } from '../start-error.ts';
 
 const maxConnections = 32;
-/** For one request, from the connection to the end of its answer. */
+/** Milliseconds for one request, from the connection to the end of its answer. */
 const maxConnectionMs = 10_000;
 
 export interface ListenAddress {
@@ -22,15 +22,18 @@ export interface Page {
   readonly text: string;
 }
 
-/** Makes a page. @param host what the request calls this host: its header `Host`, which may be empty */
+/**
+ * Makes a page.
+ * @param host the request's `Host` header, possibly empty
+ */
 type PageMaker = (host: string) => Page | Promise<Page>;
-/** What makes the page of each path. */
+/** The pages by path. */
 export type Pages = Readonly<Record<string, PageMaker>>;
 
 /**
- * Serves pages, one request a connection. One that cannot be made is a 500 with the reason.
- * @returns what ends it
- * @throws StartError if the address cannot be listened at
+ * Serves pages, one request per connection. A page that fails is a 500 with the reason.
+ * @returns a function that stops the server
+ * @throws StartError if it cannot listen at the address
  */
 export async function servePages({ host, port }: ListenAddress, pages: Pages): Promise<() => void> {
   const server = createServer((request, response) => void answer(pages, request, response));
@@ -49,8 +52,8 @@ export async function servePages({ host, port }: ListenAddress, pages: Pages): P
 }
 
 /**
- * Shares what is made among all who ask: a loop of requests must not take the time that containers wait for.
- * @param lifetimeMs how long a page is shown; 0: to those who ask in one turn of the event loop
+ * Caches a page for all clients, so that a flood of requests does not slow down calls of containers.
+ * @param lifetimeMs how long to serve a page; 0 for the requests of one turn of the event loop
  */
 export function shared(make: () => Promise<Page>, lifetimeMs: number): () => Promise<Page> {
   let page: Promise<Page> | undefined;
@@ -67,8 +70,8 @@ export function shared(make: () => Promise<Page>, lifetimeMs: number): () => Pro
 }
 
 /**
- * Shows a page only to who asks for this host by an address or one of its names. A browser that was led here by somebody else's
- * name (DNS rebinding) would let the scripts of that site read the page.
+ * Refuses requests whose `Host` is neither an address nor a name of this host. Otherwise a browser that was led here by
+ * another name (DNS rebinding) would let that site's scripts read the page.
  */
 export function forOwnNames(names: readonly string[], make: PageMaker): PageMaker {
   const known = [...new Set(['localhost', ...names].map((name) => name.toLowerCase()))];
@@ -79,7 +82,7 @@ export function forOwnNames(names: readonly string[], make: PageMaker): PageMake
   };
 }
 
-/** Whoever reaches the address may connect; the oldest connections make room for new ones. */
+/** Limits connections: the oldest are closed to make room for new ones. */
 function limitConnections(server: ReturnType<typeof createServer>): void {
   const connections = new Set<Socket>();
   server.on('connection', (socket: Socket) => {
@@ -113,7 +116,7 @@ async function answer(pages: Pages, request: IncomingMessage, response: ServerRe
   response.end(text);
 }
 
-/** A probe may add a query, as `/readyz?verbose`. */
+/** Makes the page of a URL. Probes may add a query, as in `/readyz?verbose`. */
 async function pageAt(pages: Pages, url: string, host: string): Promise<Page> {
   const [path = ''] = url.split('?');
   const make = Object.hasOwn(pages, path) ? pages[path] : undefined;

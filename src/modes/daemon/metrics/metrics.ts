@@ -1,4 +1,4 @@
-/** Figures for Prometheus, served where `--metrics-listen` says. Loaded only then. */
+/** Metrics for Prometheus, served at `--metrics-listen`. Loaded only if that is set. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { GridError } from '../../../infoblox/errors.ts';
 import { commit, version } from '../../about.ts';
@@ -7,12 +7,11 @@ import { type ProbeSources, probePages } from '../probes.ts';
 import { type ListenAddress, type Page, type Pages, servePages, shared } from './listener.ts';
 import { type ReadSources, registerReadings } from './readings.ts';
 
-/** Seconds: a call takes one WAPI request in the steady state, and as long as `--add-timeout` at worst. */
+/** Seconds. A call normally takes one WAPI request, and at worst `--add-timeout`. */
 const buckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
 const loginResults = ['accepted', 'refused', 'failed'] as const;
 
-/** What is read at each scrape. */
 type MetricsSources = ReadSources & ProbeSources;
 
 export class Metrics {
@@ -38,7 +37,7 @@ export class Metrics {
   });
   readonly #logins = new Counter({
     name: 'infoblox_cni_wapi_logins_total',
-    help: 'Requests that carried the password, each a login in the audit log of the grid',
+    help: "Requests that carried the password; each is a login in the grid's audit log",
     labelNames: ['result'],
     registers: [this.#registry],
   });
@@ -50,19 +49,19 @@ export class Metrics {
       { version, commit },
       1,
     );
-    // A rate needs a beginning.
+    // rate() needs an initial value.
     for (const result of loginResults) this.#logins.inc({ result }, 0);
   }
 
   /**
-   * Counts a call of the plugin that has ended.
+   * Counts a completed call of the plugin.
    * @param code CNI error code, 0 for success
    */
   call(command: string, code: number, seconds: number): void {
     this.#calls.observe({ command, code }, seconds);
   }
 
-  /** Counts requests to the grid and logins where they are sent: each attempt is one. */
+  /** Counts every attempt of a request to the grid, and every login. */
   readonly exchange: ExchangeObserver = ({ method, about: type, headers }) => {
     const began = performance.now();
     this.#inFlight.inc();
@@ -76,10 +75,10 @@ export class Metrics {
   };
 
   /**
-   * Serves the figures and the answers to probes.
-   * @param others pages that are served beside them
-   * @returns what ends it
-   * @throws StartError if the address cannot be listened at
+   * Serves the metrics and the probes.
+   * @param others pages served beside them
+   * @returns a function that stops the server
+   * @throws StartError if it cannot listen at the address
    */
   serve(address: ListenAddress, sources: MetricsSources, others: Pages): Promise<() => void> {
     registerReadings(this.#registry, sources);
@@ -87,14 +86,14 @@ export class Metrics {
     return servePages(address, { '/metrics': figures, ...probePages(sources), ...others });
   }
 
-  /** Never waits for the grid: how full networks are is asked for the next scrape. */
+  /** Renders the metrics without waiting for the grid: a refreshed network usage shows at the next scrape. */
   async #figures({ usage }: MetricsSources): Promise<Page> {
     usage.refresh().catch(() => undefined);
     return { type: this.#registry.contentType, text: await this.#registry.metrics() };
   }
 }
 
-/** What an answer says of the password, if there is one. */
+/** Classifies a login by the answer's status. */
 function loginResult(status = 500): (typeof loginResults)[number] {
   if (status === 401 || status === 403) return 'refused';
   return status < 500 ? 'accepted' : 'failed';

@@ -1,4 +1,4 @@
-/** What is read at the moment of a scrape: a table of gauges and counters, each with its source. */
+/** Metrics that are read at each scrape: a table of gauges and counters with their sources. */
 import type { X509Certificate } from 'node:crypto';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import { spanOf } from '../../../infoblox/address.ts';
@@ -21,7 +21,7 @@ export interface ReadSources {
   readonly tally: Readonly<Tally>;
   readonly usage: Pick<NetworkUsage, 'all' | 'refresh'>;
   readonly exhaustion: Pick<Exhaustion, 'full'>;
-  /** What each host of the grid has shown last. */
+  /** The last certificate of each grid host. */
   readonly certificates: ReadonlyMap<string, X509Certificate>;
   readonly clientCertificate: Pick<ClientCertificate, 'file' | 'read'> | undefined;
   readonly trust: Trust;
@@ -35,16 +35,16 @@ interface Row {
   readonly name: string;
   readonly help: string;
   readonly labels?: readonly string[];
-  /** Only grows; a gauge if absent. */
+  /** A counter if set, otherwise a gauge. */
   readonly counts?: true;
-  /** A number where there are no labels. */
+  /** Returns a number if there are no labels. */
   readonly read: (sources: ReadSources) => number | readonly Sample[];
 }
 
 const rows: readonly Row[] = [
   {
     name: 'infoblox_cni_leases',
-    help: 'Addresses that this host answers for, by phase',
+    help: 'Addresses that this host owns, by phase',
     labels: ['phase'],
     read: ({ store }) => shownPhases.map((phase) => [{ phase }, store.count(phase)]),
   },
@@ -55,12 +55,12 @@ const rows: readonly Row[] = [
   },
   {
     name: 'infoblox_cni_releases_owed',
-    help: 'Releases that are still to be made on the grid, but for addresses that rest',
+    help: 'Releases that are due on the grid, without resting addresses',
     read: ({ store }) => store.count('releasing'),
   },
   {
     name: 'infoblox_cni_oldest_release_age_seconds',
-    help: 'How long the oldest release has been waiting for the grid; 0 if none is',
+    help: 'Age of the oldest release that waits for the grid; 0 without one',
     read: ({ store }) => Math.max((Date.now() - (store.oldestRelease() ?? Date.now())) / 1000, 0),
   },
   {
@@ -71,7 +71,7 @@ const rows: readonly Row[] = [
   },
   {
     name: 'infoblox_cni_reservations_recreated_total',
-    help: 'Reservations that the grid had lost and has again',
+    help: 'Reservations that the grid had lost and that were re-created',
     counts: true,
     read: ({ tally }) => tally.recreated,
   },
@@ -86,7 +86,7 @@ const rows: readonly Row[] = [
   },
   {
     name: 'infoblox_cni_block_addresses',
-    help: 'Addresses of host blocks, by use: free ones can be given now',
+    help: 'Addresses of host blocks, by use: free ones can be allocated now',
     labels: ['use'],
     read: ({ blocks, store }) => {
       const found = statesOf(blocks, store);
@@ -96,7 +96,7 @@ const rows: readonly Row[] = [
   },
   {
     name: 'infoblox_cni_block_hand_outs_total',
-    help: 'ADDs that were given an address of a host block',
+    help: 'ADDs answered with an address of a host block',
     counts: true,
     read: ({ blocks }) => blocks.tally.given,
   },
@@ -108,12 +108,12 @@ const rows: readonly Row[] = [
   },
   {
     name: 'infoblox_cni_grid_up',
-    help: '1 if the grid serves requests, as the last ones showed',
+    help: '1 if the last requests to the grid succeeded',
     read: ({ conditions }) => (gridTrouble(conditions) === undefined ? 1 : 0),
   },
   {
     name: 'infoblox_cni_conditions',
-    help: 'What is wrong at the moment, by kind; of those about a network there can be several',
+    help: 'Current conditions, by kind; there can be several of a kind',
     labels: ['kind'],
     read: ({ conditions }) => {
       const standing = conditions.all();
@@ -127,7 +127,7 @@ const rows: readonly Row[] = [
   },
   {
     name: 'infoblox_cni_wapi_requests_waiting',
-    help: 'Requests that wait to be sent, as 8 are in flight',
+    help: 'Requests that wait because 8 are in flight',
     read: ({ session }) => session.waiting,
   },
   {
@@ -137,13 +137,13 @@ const rows: readonly Row[] = [
   },
   {
     name: 'infoblox_cni_grid_trust_info',
-    help: 'How the grid is known to be the grid, by --ssl-verify',
+    help: "How the grid's certificate is checked: --ssl-verify",
     labels: ['mode'],
     read: ({ trust }) => trusts.map((mode) => [{ mode }, mode === trust ? 1 : 0]),
   },
   {
     name: 'infoblox_cni_grid_certificate_expiry_timestamp_seconds',
-    help: 'When the certificate that a grid host has shown ends',
+    help: "Expiry of a grid host's certificate",
     labels: ['host'],
     read: ({ certificates }) => {
       return [...certificates].map(([host, { validTo }]) => [{ host }, Date.parse(validTo) / 1000]);
@@ -151,7 +151,7 @@ const rows: readonly Row[] = [
   },
   {
     name: 'infoblox_cni_client_certificate_expiry_timestamp_seconds',
-    help: 'When the client certificate of this host ends; none without --wapi-client-cert',
+    help: "Expiry of this host's client certificate; absent without --wapi-client-cert",
     labels: ['file'],
     read: ({ clientCertificate }) =>
       clientCertificate === undefined
@@ -160,25 +160,25 @@ const rows: readonly Row[] = [
   },
   {
     name: 'infoblox_cni_network_addresses',
-    help: 'Addresses of a network that hosts can have, for at most 50 networks of this host',
+    help: 'Usable addresses of a network, for at most 50 networks of this host',
     labels: ['network', 'view'],
     read: ({ usage }) => countedOf(usage).map((one) => [labelsOf(one), one.total]),
   },
   {
     name: 'infoblox_cni_network_addresses_used',
-    help: 'Those in use by anybody, in thousandths of all, as the grid counted last',
+    help: 'Addresses in use, by any host: the last count of the grid, in steps of a thousandth of the network',
     labels: ['network', 'view'],
     read: ({ usage }) => countedOf(usage).map((one) => [labelsOf(one), one.used]),
   },
   {
     name: 'infoblox_cni_network_addresses_free',
-    help: 'Those in use by nobody',
+    help: 'Free addresses of a network',
     labels: ['network', 'view'],
     read: ({ usage }) => countedOf(usage).map((one) => [labelsOf(one), one.total - one.used]),
   },
   {
     name: 'infoblox_cni_network_full',
-    help: '1 if an ADD has found no free address in a network and nothing has come back since',
+    help: '1 if an ADD found no free address in a network and none was released since',
     labels: ['network', 'view'],
     read: ({ usage, exhaustion }) => [
       ...usage.all.map((one): Sample => [labelsOf(one), 0]),
@@ -189,7 +189,7 @@ const rows: readonly Row[] = [
   },
 ];
 
-/** Registers all that is read at each scrape. */
+/** Registers the table's metrics. */
 export function registerReadings(registry: Registry, sources: ReadSources): void {
   for (const { name, help, labels = [], counts, read } of rows) {
     const Kind = counts ? Counter : Gauge;
@@ -208,7 +208,7 @@ export function registerReadings(registry: Registry, sources: ReadSources): void
   }
 }
 
-/** The grid does not count the addresses of all networks. */
+/** Returns the networks whose addresses the grid counts; it does not count those of all networks. */
 function countedOf({ all }: ReadSources['usage']): (Usage & { readonly used: number })[] {
   return all.flatMap(({ used, ...one }) => (used === undefined ? [] : [{ ...one, used }]));
 }

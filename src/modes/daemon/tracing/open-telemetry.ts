@@ -1,4 +1,4 @@
-/** The entry of the script that exports traces: OpenTelemetry's SDK, put together from what the environment says. */
+/** Entry of the script that exports traces: OpenTelemetry's SDK, configured from the environment. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { DiagLogLevel, diag } from '@opentelemetry/api';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
@@ -28,12 +28,14 @@ import { version } from '../../about.ts';
 import { Spans } from './spans.ts';
 import type { Tracing, TracingDeps } from './tracing.ts';
 
-/** Milliseconds for the last export: a stop does not wait longer for a collector. */
+/** Milliseconds for the last export: a stop does not wait longer for the collector. */
 const closeTimeoutMs = 2_000;
-/** Characters of an attribute; the longest that is of use is the URL of a search by mark. */
+/** Characters of an attribute. The longest useful one is the URL of a search by mark. */
 const maxAttributeCharacters = 2048;
 
-/** Begins to export traces. The exporter itself reads its variables, OTEL_EXPORTER_OTLP_*, from the process's environment. */
+/**
+ * Starts to export traces. The exporter reads its own variables, OTEL_EXPORTER_OTLP_*, from the process's environment.
+ */
 export function openTracing({ env, node, log }: TracingDeps): Tracing {
   passOn(log, 'warn');
   const { sampler, batches } = readSettings(env, log);
@@ -50,26 +52,26 @@ export function openTracing({ env, node, log }: TracingDeps): Tracing {
   return new Spans(provider.getTracer('infoblox-cni', version), close);
 }
 
-/** What the environment says of the service wins over what we say. */
+/** Describes the service. The environment's attributes override ours. */
 function resourceOf(node: string): Resource {
   const own = { 'service.name': 'infoblox-cni-daemon', 'service.version': version, 'host.name': node };
   const detectors = [resourceAttributesEnvDetector, serviceNameEnvDetector];
   return defaultResource().merge(resourceFromAttributes(own)).merge(detectResources({ detectors }));
 }
 
-/** Passes on what the SDK says. Once its settings are read it repeats what `warnOfLoss` says, or worse: that is for debug. */
+/** Logs the SDK's messages. Once the settings are read they go to debug, since they only repeat `warnOfLoss`. */
 function passOn(log: Log, level: 'warn' | 'debug'): void {
-  const write = (text: string) => log[level]('OpenTelemetry complains', { text });
+  const write = (text: string) => log[level]('message of OpenTelemetry', { text });
   const nothing = () => undefined;
   const logger = { error: write, warn: write, info: nothing, debug: nothing, verbose: nothing };
   diag.setLogger(logger, { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
 }
 
-/** Between two warnings. */
+/** Milliseconds between two warnings. */
 const warningPauseMs = 600_000;
 
 /**
- * Makes an exporter say in the log that spans are lost: when it begins, and every ten minutes while it goes on.
+ * Wraps an exporter to warn of lost spans: at the first loss, then every ten minutes while losses go on.
  * @param now milliseconds, monotonic
  */
 export function warnOfLoss(exporter: SpanExporter, log: Log, now = () => performance.now()): SpanExporter {
@@ -78,7 +80,7 @@ export function warnOfLoss(exporter: SpanExporter, log: Log, now = () => perform
   const failed = (spans: number, error: unknown) => {
     lost += spans;
     if (now() - warnedAt < warningPauseMs) return;
-    const hint = 'calls are not affected: see that the collector runs, and check OTEL_EXPORTER_OTLP_ENDPOINT';
+    const hint = 'calls are not affected; check that the collector runs, and OTEL_EXPORTER_OTLP_ENDPOINT';
     log.warn('traces cannot be exported', { reason: reasonOf(error), spans: lost, hint });
     lost = 0;
     warnedAt = now();
@@ -94,13 +96,15 @@ export function warnOfLoss(exporter: SpanExporter, log: Log, now = () => perform
   };
 }
 
-/** A refused connection to a name with several addresses has no text, only a code; the number of an HTTP status is one, too. */
+/**
+ * Explains an export error. A refused connection to a name with several addresses has a code and no text; an HTTP
+ * status is a code, too.
+ */
 function reasonOf(error: unknown): string {
   const code = errnoOf(error) ?? (error instanceof Error && 'code' in error ? error.code : undefined);
   return [code, messageOf(error)].filter((part) => part !== undefined && part !== '').join(': ');
 }
 
-/** Values of OTEL_TRACES_SAMPLER, without `parentbased_`. */
 const samplers: Readonly<Record<string, (ratio: number) => Sampler>> = {
   always_on: () => new AlwaysOnSampler(),
   always_off: () => new AlwaysOffSampler(),
@@ -108,15 +112,15 @@ const samplers: Readonly<Record<string, (ratio: number) => Sampler>> = {
 };
 const samplerNames = Object.keys(samplers).flatMap((name) => [name, `parentbased_${name}`]);
 
-/** JSON is what is sent, and what a collector takes wherever it takes protobuf. */
-const Protocol = v.picklist(['http/json', 'http/protobuf'], 'http/json: the collector has to take OTLP over HTTP');
+/** We send JSON, which a collector accepts wherever it accepts protobuf. */
+const Protocol = v.picklist(['http/json', 'http/protobuf'], 'http/json: the collector has to accept OTLP over HTTP');
 const Count = v.pipe(v.string(), v.regex(/^[1-9]\d{0,8}$/, 'a whole number above 0'), v.transform(Number));
 
-/** What the environment says of traces and the SDK does not read itself: OpenTelemetry, "Environment Variable Specification". */
+/** Variables that the SDK does not read itself (OpenTelemetry, "Environment Variable Specification"). */
 const Variables = v.object({
   OTEL_EXPORTER_OTLP_PROTOCOL: Protocol,
   OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: Protocol,
-  OTEL_TRACES_SAMPLER: v.picklist(samplerNames, 'one of the samplers of OpenTelemetry'),
+  OTEL_TRACES_SAMPLER: v.picklist(samplerNames, "one of OpenTelemetry's samplers"),
   OTEL_TRACES_SAMPLER_ARG: v.pipe(
     v.string(),
     v.regex(/^[01](\.0{0,17})?$|^0?\.\d{1,17}$/, 'a number from 0 to 1'),
@@ -128,7 +132,7 @@ const Variables = v.object({
   OTEL_BSP_MAX_EXPORT_BATCH_SIZE: Count,
 });
 
-/** Reads which spans are kept, and how they are put together for export. Malformed values are ignored, with a warning. */
+/** Reads the settings for sampling and batching. Malformed values are ignored, with a warning. */
 export function readSettings(env: NodeJS.ProcessEnv, log: Log) {
   const given: Partial<v.InferOutput<typeof Variables>> = {};
   for (const [name, schema] of Object.entries(Variables.entries)) {
@@ -140,7 +144,7 @@ export function readSettings(env: NodeJS.ProcessEnv, log: Log) {
   }
   const { OTEL_TRACES_SAMPLER: name = 'parentbased_always_on', OTEL_TRACES_SAMPLER_ARG: ratio = 1 } = given;
   const root = samplers[name.replace('parentbased_', '')]?.(ratio) ?? new AlwaysOnSampler();
-  // What is undefined is as the SDK has it.
+  // undefined means the SDK's default.
   const batches = {
     scheduledDelayMillis: given.OTEL_BSP_SCHEDULE_DELAY,
     exportTimeoutMillis: given.OTEL_BSP_EXPORT_TIMEOUT,

@@ -1,6 +1,6 @@
 /**
- * Spans of calls, of attempts at leases, and of the requests to the grid that they make. What is under way is known by
- * Node's asynchronous context. That outlives its call in timers, which go on to other work: so only what is still open counts.
+ * Spans of calls, of attempts at leases, and of their requests to the grid. The current span is found by Node's
+ * asynchronous context. Timers carry that context on to other work after the call has ended, so only open spans count.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import {
@@ -22,10 +22,10 @@ import type { ExchangeObserver } from '../grid-access.ts';
 import type { Request } from '../rpc/request.ts';
 import type { CallEnd, Tracing } from './tracing.ts';
 
-/** Leases of which is known which call made them due; of more, the oldest are forgotten. */
+/** Maximum number of leases whose causing call is remembered; the oldest are forgotten. */
 const maxCauses = 4096;
 
-/** What is under way. */
+/** A call or attempt in progress. */
 interface Work {
   readonly span: Span;
   readonly isCall: boolean;
@@ -34,7 +34,7 @@ interface Work {
 
 interface Cause {
   readonly call: SpanContext;
-  /** Whether an attempt has been made a part of the call's trace. */
+  /** Whether an attempt has joined the call's trace. */
   isTaken: boolean;
 }
 
@@ -74,8 +74,8 @@ export class Spans implements Tracing {
   }
 
   /**
-   * The first attempt after a call is a part of the call's trace, so that this shows when the grid knew. Those that follow may
-   * go on for hours: each is a trace of its own, linked to the call.
+   * Traces an attempt. The first attempt after a call joins the call's trace, which then shows when the grid was
+   * updated. Later attempts may go on for hours: each has its own trace with a link to the call.
    */
   async attempt<T>(name: string, mark: string, run: () => Promise<T>): Promise<T> {
     const cause = this.#causes.get(mark);
@@ -136,14 +136,17 @@ export class Spans implements Tracing {
   }
 }
 
-/** The error's class may be that of another script of the executable: its reason is what tells. */
+/**
+ * Marks a span as failed. A GridError is recognised by its reason: its class may be that of another script of the
+ * executable.
+ */
 function failed(span: Span, error: unknown): void {
   const isGridError = error instanceof Error && 'reason' in error && typeof error.reason === 'string';
   span.setAttribute('error.type', isGridError ? String(error.reason) : 'internal');
   span.setStatus({ code: SpanStatusCode.ERROR, message: messageOf(error) });
 }
 
-/** The caller's place in its trace, which was checked when the request came in. */
+/** Returns the caller's trace context, which was checked when the request came in. */
 function callerOf({ traceparent, tracestate }: Sender): Context {
   if (traceparent === undefined) return ROOT_CONTEXT;
   const [, traceId = '', spanId = '', flags = ''] = traceparent.split('-');
@@ -153,13 +156,13 @@ function callerOf({ traceparent, tracestate }: Sender): Context {
 }
 
 /*
- * What spans say, in the names of OpenTelemetry's semantic conventions (1.45) where these have one: for a call those of RPC,
- * containers and Kubernetes, for a request to the grid those of HTTP clients.
+ * Attributes of spans, named by OpenTelemetry's semantic conventions (1.45) where they exist: those of RPC, containers
+ * and Kubernetes for calls, those of HTTP clients for requests to the grid.
  */
 
 type Names = Readonly<Record<string, string>>;
 
-/** Attributes by the field of the log that says the same. */
+/** Attributes by the equivalent log field. */
 const ofCalls: Names = {
   command: 'rpc.method',
   network: 'cni.network.name',
@@ -171,7 +174,7 @@ const ofCalls: Names = {
   attachment: 'infoblox.comment',
 };
 const ofPods: Names = { pod: 'k8s.pod.name', namespace: 'k8s.namespace.name', uid: 'k8s.pod.uid' };
-/** As OpenTelemetry's collector names what it detects of Nomad. */
+/** Named as OpenTelemetry's collector names the Nomad attributes that it detects. */
 const ofJobs: Names = {
   job: 'nomad.job.name',
   taskGroup: 'nomad.group.name',
@@ -180,7 +183,7 @@ const ofJobs: Names = {
   uid: 'nomad.alloc.id',
 };
 
-/** Gives the attributes for fields of the log; what has no name there is left out. */
+/** Maps log fields to attributes; drops fields without one. */
 export function attributesOf(fields: Fields): Attributes {
   const names = { ...ofCalls, ...(fields.job === undefined ? ofPods : ofJobs) };
   const known = Object.entries(fields).flatMap(([field, value]) => {
@@ -190,11 +193,11 @@ export function attributesOf(fields: Fields): Attributes {
   return Object.fromEntries(known);
 }
 
-/** Of each call: JSON-RPC over a unix socket. */
+/** Attributes of every call. */
 const callAttributes: Attributes = { 'rpc.system.name': 'jsonrpc', 'network.transport': 'unix' };
 
 /**
- * Gives the attributes of a call's end.
+ * Returns the attributes of a call's end.
  * @param code CNI error code, 0 for success
  */
 export function endAttributes(code: number): Attributes {
@@ -202,7 +205,7 @@ export function endAttributes(code: number): Attributes {
   return { 'cni.code': code, ...(code === 0 ? {} : failed) };
 }
 
-/** Gives the attributes of a request to the grid. Its URL says what was searched for; it carries no secret. */
+/** Returns the attributes of a request to the grid. Its URL shows the search and contains no secret. */
 export function requestAttributes(method: string, url: string): Attributes {
   const { hostname, port } = new URL(url);
   return {

@@ -1,6 +1,6 @@
 /**
- * Traces: which call asked what of the grid, and how long it took, for whoever collects them over OTLP. Here is what the daemon
- * always has: what it says to a trace, and whether there is one. The rest is a script of its own, compiled only where an endpoint is set.
+ * Traces, exported over OTLP: which call sent which request to the grid, and how long it took. This file has the
+ * interface and the choice whether to trace. The exporter is a separate script, compiled only if an endpoint is set.
  */
 import * as v from 'valibot';
 import type { Fields, Log } from '../../../infoblox/log.ts';
@@ -15,30 +15,33 @@ export interface CallEnd {
   /** CNI error code, 0 for success. */
   readonly code: number;
   readonly seconds: number;
-  /** Of its line in the log. */
+  /** Fields of its log line. */
   readonly fields: Fields;
 }
 
-/** What the daemon says to a trace. Nothing of it throws, or waits for whoever collects traces. */
+/** The daemon's interface to traces. Never throws or waits for a collector. */
 export interface Tracing extends Trace {
   /**
-   * Runs a call, as a part of the caller's trace if it has one.
-   * @param describe says what a call is about, as for the log
+   * Runs a call, in the caller's trace if there is one.
+   * @param describe returns the log fields of the call
    */
   call<T>(request: Request, describe: (request: Request) => Fields, run: () => Promise<T>): Promise<T>;
-  /** Says how the call under way ended. */
+  /** Records how the current call ended. */
   callEnded(end: CallEnd): void;
-  /** Says that the call under way, if there is one, makes a lease due: the next attempt at it belongs to its trace. */
+  /**
+   * Records that the current call, if there is one, made a lease due. The next attempt at the lease joins the call's
+   * trace.
+   */
   leaseDue(mark: string): void;
-  /** Shows an exchange with the grid. */
+  /** Observes exchanges with the grid. */
   readonly exchange: ExchangeObserver;
-  /** Returns the same log, its lines with `trace_id` and `span_id` of what is under way. */
+  /** Wraps a log: its lines carry the current `trace_id` and `span_id`. */
   correlate(log: Log): Log;
-  /** Exports what is left, as far as there is time. */
+  /** Exports the remaining spans, within a time limit. */
   close(): Promise<void>;
 }
 
-/** What there is where no endpoint is set. */
+/** Used if no endpoint is set. */
 export const noTracing: Tracing = {
   ...untraced,
   call: (_request, _describe, run) => run(),
@@ -49,7 +52,7 @@ export const noTracing: Tracing = {
   close: async () => undefined,
 };
 
-/** What a script that exports traces is given. */
+/** The dependencies of the exporting script. */
 export interface TracingDeps {
   readonly env: NodeJS.ProcessEnv;
   /** Name of this host. */
@@ -60,15 +63,15 @@ export interface TracingDeps {
 const hint = 'set OTEL_EXPORTER_OTLP_ENDPOINT to an address such as http://127.0.0.1:4318';
 const Endpoint = v.pipe(v.string(), v.url(), v.regex(/^https?:/i));
 
-/** Begins to export traces, if the environment says where to: OTEL_EXPORTER_OTLP_TRACES_ENDPOINT or OTEL_EXPORTER_OTLP_ENDPOINT. */
+/** Starts to export traces if OTEL_EXPORTER_OTLP_TRACES_ENDPOINT or OTEL_EXPORTER_OTLP_ENDPOINT is set. */
 export function openTracing(deps: TracingDeps): Tracing {
   const { env, log } = deps;
   const endpoint = env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT || env.OTEL_EXPORTER_OTLP_ENDPOINT;
   const isOff = /^true$/i.test(env.OTEL_SDK_DISABLED ?? '') || env.OTEL_TRACES_EXPORTER === 'none';
   if (!endpoint || isOff) return noTracing;
   if (!v.is(Endpoint, endpoint)) {
-    // An address that the SDK cannot read it replaces by one of its own.
-    log.warn('traces are not exported: their endpoint is no http or https address', { hint });
+    // The SDK would silently replace an invalid address by its default.
+    log.warn('traces are not exported: their endpoint is not an http or https address', { hint });
     return noTracing;
   }
   const script = loadScript<{ openTracing(deps: TracingDeps): Tracing }>('tracing.cjs');

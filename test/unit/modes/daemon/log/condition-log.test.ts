@@ -59,7 +59,7 @@ test('a condition that lapses is not said to have ended', () => {
   conditions.find('network-full', '10.0.0.0/24');
   expect(lines.at(-1)).toEqual([
     'info',
-    'condition not met again',
+    'condition expired',
     { condition: 'network-full', was: 'no free address in 10.0.0.0/24' },
   ]);
 });

@@ -37,11 +37,11 @@ test('batches are as the variables say, and as the SDK has them where they say n
 });
 
 test.each([
-  ['OTEL_TRACES_SAMPLER', 'sometimes', 'must be one of the samplers of OpenTelemetry'],
-  ['OTEL_TRACES_SAMPLER', 'toString', 'must be one of the samplers of OpenTelemetry'],
+  ['OTEL_TRACES_SAMPLER', 'sometimes', "must be one of OpenTelemetry's samplers"],
+  ['OTEL_TRACES_SAMPLER', 'toString', "must be one of OpenTelemetry's samplers"],
   ['OTEL_TRACES_SAMPLER_ARG', '1.5', 'must be a number from 0 to 1'],
   ['OTEL_TRACES_SAMPLER_ARG', 'half', 'must be a number from 0 to 1'],
-  ['OTEL_EXPORTER_OTLP_PROTOCOL', 'grpc', 'must be http/json: the collector has to take OTLP over HTTP'],
+  ['OTEL_EXPORTER_OTLP_PROTOCOL', 'grpc', 'must be http/json: the collector has to accept OTLP over HTTP'],
   ['OTEL_BSP_MAX_QUEUE_SIZE', '0', 'must be a whole number above 0'],
   ['OTEL_BSP_SCHEDULE_DELAY', '5s', 'must be a whole number above 0'],
 ])('%s=%s is ignored, with a warning', (name, value, hint) => {
