@@ -10,7 +10,7 @@ import type { Pool } from '../../grid.ts';
 import { beginsAs, type Origin, shortNetworkName } from '../../mark.ts';
 import { subjectOf } from '../../network/exhaustion.ts';
 import type { ReadyNetwork } from '../../network/networks.ts';
-import { type NetworkSpec, specKey } from '../../network/spec.ts';
+import { type NetworkSpec, sourceText, specKey } from '../../network/spec.ts';
 import type { Target } from '../../network/succession.ts';
 import { type Block, type BlockIdentity, disowned, drain, foreign, intervalOf, isOfSpec } from './block.ts';
 import { identityOf, lostIn, takeBlock } from './taking.ts';
@@ -36,7 +36,7 @@ const permissionHint =
 
 /** A network of which ADDs are given addresses. */
 interface Wanted {
-  readonly spec: NetworkSpec;
+  spec: NetworkSpec;
   network: ReadyNetwork;
   /** When an ADD was given an address last, as the clock's `now`. */
   addedAt: number;
@@ -47,7 +47,7 @@ interface Wanted {
 
 export class BlockKeeper {
   readonly #deps: VisitDeps;
-  /** By spec. */
+  /** By network and place. */
   readonly #wanted = new Map<string, Wanted>();
   /** By mark: when it was looked at last, and when to look next, as the clock's `now`; absent: now. */
   readonly #looks = new Map<string, { readonly at: number; readonly nextAt: number }>();
@@ -109,8 +109,10 @@ export class BlockKeeper {
   /** An ADD of a network has been given an address. */
   noteAdd(spec: NetworkSpec, network: ReadyNetwork): void {
     if (network.blockSize === 0 && this.#deps.store.blocks().length === 0) return;
-    const key = specKey(spec);
+    // Of each place the latest configuration counts: blocks that only an earlier one asks for go back.
+    const key = JSON.stringify([spec.view, spec.name, sourceText(spec)]);
     const wanted = this.#wanted.get(key) ?? { spec, network, addedAt: 0, takeAt: 0, failures: 0 };
+    wanted.spec = spec;
     wanted.network = network;
     wanted.addedAt = this.#deps.clock.now();
     this.#wanted.set(key, wanted);
