@@ -1,5 +1,5 @@
 /** One run of the daemon in the simulation: the core of the product as it is, over a grid, a store, a clock and a host that are simulated. */
-import type { Interval } from '../../src/infoblox/address.ts';
+import { familyOf, type Interval } from '../../src/infoblox/address.ts';
 import { deadline } from '../../src/infoblox/concurrency/clock.ts';
 import { Conditions } from '../../src/infoblox/conditions.ts';
 import { buildCore } from '../../src/infoblox/core.ts';
@@ -196,7 +196,10 @@ export function startRun(world: World, host: SimHost, client: string): DaemonRun
     const first = { name: network, keepFirst: false, containers, prefixLength, blockSize, cooldownMs, ...rest };
     const part = { rangeStart: range?.first, rangeEnd: range?.last, exclude };
     const place = subnet === undefined ? {} : { subnet, ...part };
-    const second = secondSubnet === undefined ? [] : [[{ ...first, subnet: secondSubnet, gateway: '0.0.0.1' }]];
+    const second =
+      secondSubnet === undefined
+        ? []
+        : [[{ ...first, subnet: secondSubnet, gateway: familyOf(secondSubnet) === 4 ? '0.0.0.1' : '::1' }]];
     return addressSets([[{ ...first, ...place }], ...second]);
   };
   const attachmentOf = (containerId: string) => ({ network, containerId, ifName: 'eth0' });

@@ -116,10 +116,15 @@ export class GridMembers {
     });
   }
 
+  /** The ranges of both families. */
+  get ranges(): WapiObject[] {
+    return (['range', 'ipv6range'] as const).flatMap((type) => this.contents.objects(type));
+  }
+
   /** Whether an address lies in a block of a host, or did until somebody removed that lately. @param hosts names of the host */
   isInBlock(address: string, hosts: readonly string[]): boolean {
     const removed = this.#removedBlocks.filter(({ at }) => at > this.#time.now - maxValidityMs);
-    return [...this.contents.objects('range'), ...removed.map(({ range }) => range)].some((range) => {
+    return [...this.ranges, ...removed.map(({ range }) => range)].some((range) => {
       const host = parseBlockMark(String(range.comment ?? ''))?.origin.node ?? '';
       return hosts.includes(host) && isWithin(address, boundsOf(range));
     });

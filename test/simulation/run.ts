@@ -32,7 +32,17 @@ export async function simulate(plan: Plan): Promise<Outcome> {
   const blocks = chance('blocks') < 0.7 ? 'some' : 'none';
   const cooldownMs = chance('cool-down') < 0.4 ? 45_000 : 0;
   const hasRange = chance('range') < 0.3;
-  const site = new Site({ ...plan, blocks, cooldownMs, hasRange, mayLoseWrites: kinds.has('fail over') });
+  const secondFamily = chance('family') < 0.5 ? 6 : 4;
+  const quirks = { ...plan.quirks, duidsMayRepeat: chance('DUIDs') < 0.5 };
+  const site = new Site({
+    ...plan,
+    blocks,
+    cooldownMs,
+    hasRange,
+    secondFamily,
+    quirks,
+    mayLoseWrites: kinds.has('fail over'),
+  });
   for (const host of site.hosts) host.start();
   for (const { afterMs, happening } of plan.steps) {
     await site.pass(afterMs);

@@ -2,7 +2,15 @@
  * A site of the simulation: a grid, some hosts with their runtimes, and an administrator. Time passes event by event, and the
  * invariants are held after each.
  */
-import { addressAt, type Interval, isWithin, parseCidr } from '../../src/infoblox/address.ts';
+import {
+  addressAt,
+  addressBeside,
+  type Family,
+  familyOf,
+  type Interval,
+  isWithin,
+  parseCidr,
+} from '../../src/infoblox/address.ts';
 import { parseBlockMark } from '../../src/infoblox/mark.ts';
 import type { GridContents, WapiObject } from '../simulator/grid-contents.ts';
 import type { Quirks } from '../simulator/store/database.ts';
@@ -31,7 +39,7 @@ const prepareMs = 30_000;
 /** Of which containers have their first address, where the configuration names a part of the network. */
 const range: Interval = { first: '10.0.0.8', last: '10.0.0.55' };
 /** Of the second address of all containers, where they have one. */
-const secondSubnet = '10.0.1.0/26';
+const secondSubnets = { 4: '10.0.1.0/26', 6: 'fd00:18:1::/64' };
 export const originalTenant = 'original';
 
 /** What was there before anybody came. */
@@ -68,6 +76,8 @@ export interface SiteOptions {
   readonly quirks?: Partial<Quirks>;
   /** Whether daemons look for dead containers. */
   readonly reaps?: boolean;
+  /** Of the second address of all containers, where they have one; IPv4 if absent. */
+  readonly secondFamily?: Family;
   /** The configuration names a part of its subnet, which hosts may share in blocks. */
   readonly hasRange?: boolean;
   /** Which hosts take blocks of addresses. */
@@ -123,9 +133,10 @@ export class Site {
     const hasBlocks = (host: string) => blocks === 'all' || (blocks === 'some' && chance(host, 'blocks') < 0.7);
     this.#setup = setup;
     this.troubles = troubles;
-    this.config = { ...configOf(setup), cooldownMs };
+    const secondSubnet = setup.hasTwoSets ? secondSubnets[options.secondFamily ?? 4] : undefined;
+    this.config = { ...configOf(setup), secondSubnet, cooldownMs };
     if (options.hasRange && this.config.subnet !== undefined) this.config = { ...this.config, range };
-    this.members = new GridMembers(this.time, (contents) => fill(contents, setup), lagMs, options.quirks);
+    this.members = new GridMembers(this.time, (contents) => fill(contents, setup, secondSubnet), lagMs, options.quirks);
     this.ledger = new Ledger(this.members, {
       now: () => this.time.now,
       mayMoveNetwork: mayLoseWrites,
@@ -143,7 +154,8 @@ export class Site {
       interrupt: (...at) => options.interrupt?.(this, ...at) === true,
       onArrival: ({ method, url, body }, client) => {
         this.requests += 1;
-        this.say(`${client} ${method} ${shown(url)} ${body}`);
+        // DUIDs are random, and nothing follows from them.
+        this.say(`${client} ${method} ${shown(url)} ${body.replace(/"duid":"[^"]*"/, '"duid":"..."')}`);
         if (method !== 'GET') this.#isChanged = true;
         if (method === 'DELETE') this.#noteDelete(url, client);
       },
@@ -291,8 +303,7 @@ export class Site {
 
   /** The blocks that the grid has. */
   get blocks(): WapiObject[] {
-    const ranges = this.members.contents.objects('range');
-    return ranges.filter(({ comment }) => parseBlockMark(String(comment)) !== undefined);
+    return this.members.ranges.filter(({ comment }) => parseBlockMark(String(comment)) !== undefined);
   }
 
   /** One of them. */
@@ -303,10 +314,11 @@ export class Site {
 
   /** Somebody reserves an address inside a block. @param part how far it is above the first */
   strangerTakesIn(block: WapiObject, part: number): void {
-    const first = parseCidr(`${boundsOf(block).first}/32`);
-    const ipv4addr = first && addressAt(first, part);
-    const fields = { ...reserved, ipv4addr, network_view: block.network_view };
-    this.members.byHand('POST', 'fixedaddress', { ...fields, comment: 'a person' });
+    const address = addressBeside(boundsOf(block).first, part);
+    const fields = { network_view: block.network_view, comment: 'a person' };
+    if (familyOf(address) === 4) {
+      this.members.byHand('POST', 'fixedaddress', { ...reserved, ...fields, ipv4addr: address });
+    } else this.members.byHand('POST', 'ipv6fixedaddress', { ...fields, ipv6addr: address, duid: '00:01:02:03' });
   }
 
   /** A container of the original driver ends; its DEL comes to this one. */
@@ -326,7 +338,7 @@ export class Site {
 
   /** A block must not go in which its host has leases. */
   #noteDelete(url: string, client: string): void {
-    const range = this.members.contents.objects('range').find(({ _ref }) => decodeURIComponent(url).includes(_ref));
+    const range = this.members.ranges.find(({ _ref }) => decodeURIComponent(url).includes(_ref));
     const run = this.hosts.find(({ machine }) => client.startsWith(`${machine}.`))?.run;
     if (range === undefined || run === undefined) return;
     const inside = run.leases.store.where(({ address }) => address !== null && isWithin(address, boundsOf(range)));
@@ -383,16 +395,16 @@ export class Site {
   }
 }
 
-function configOf({ place, view, hasTwoSets }: Setup): NetworkConfig {
+function configOf({ place, view }: Setup): NetworkConfig {
   const gateway = '0.0.0.1';
   return place === 'subnet'
-    ? { view, gateway, subnet: '10.0.0.0/26', secondSubnet: hasTwoSets ? secondSubnet : undefined }
+    ? { view, gateway, subnet: '10.0.0.0/26' }
     : { view, gateway, containers: '10.0.0.0/24', prefixLength: 26 };
 }
 
 /** Puts into a new grid what is there before anybody comes. */
-function fill(contents: GridContents, setup: Setup): void {
-  const { place, view, isPrepared, hasOriginals, hasTwoSets } = setup;
+function fill(contents: GridContents, setup: Setup, secondSubnet: string | undefined): void {
+  const { place, view, isPrepared, hasOriginals } = setup;
   const subnet = '10.0.0.0/26';
   const container = { network: '10.0.0.0/24', network_view: view };
   if (isPrepared && view !== 'default') contents.add('networkview', { name: view });
@@ -402,7 +414,10 @@ function fill(contents: GridContents, setup: Setup): void {
   if (isPrepared && place === 'subnet' && view !== 'default') {
     contents.add('network', { network: subnet, network_view: view });
   }
-  if (isPrepared && hasTwoSets) contents.add('network', { network: secondSubnet, network_view: view });
+  if (isPrepared && secondSubnet !== undefined) {
+    const type = familyOf(secondSubnet) === 4 ? 'network' : 'ipv6network';
+    contents.add(type, { network: secondSubnet, network_view: view });
+  }
   contents.add('fixedaddress', { ...reserved, ipv4addr: '10.0.0.5', comment: 'theirs: printer' });
   const comment = `infoblox-cni cluster=other node=host-0 network=${network} container=c1 interface=eth0`;
   contents.add('fixedaddress', { ...reserved, ipv4addr: '10.0.0.7', name: 'theirs', comment });
