@@ -31,6 +31,7 @@ async function measure(settings: Settings): Promise<Row[]> {
     return [
       ...(await firstAdds(host, settings)),
       ...(await steady(host, settings)),
+      ...(await dualStack(host, settings)),
       ...(await delWaitsForNothing(host)),
     ];
   });
@@ -63,6 +64,22 @@ async function steady(host: BenchHost, { quick, progress }: Settings): Promise<R
     percentiles('  DEL', took.del),
     plain(`  original (${original.del} ms) / ours`, original.del / median(took.del), ' x'),
   ];
+}
+
+/** Two addresses are asked for side by side, so they take as long as one. */
+async function dualStack(host: BenchHost, { quick, progress }: Settings): Promise<Row[]> {
+  const rounds = quick ? 12 : 60;
+  progress(`latency: ${rounds} rounds of one address and of two at ${latencyMs} ms a request`);
+  const ranges = [[{ subnet: '10.90.0.0/16' }], [{ subnet: 'fd00:90::/64' }]];
+  const dual = {
+    name: 'dual',
+    ipam: { ...(host.config().ipam as object), subnet: undefined, gateway: undefined, ranges },
+  };
+  const add = (more: Record<string, unknown> = {}) => run(host.plugin('ADD', more)).milliseconds;
+  add(dual);
+  const took = await interleave(rounds, { one: () => add(), both: () => add(dual) });
+  const title = 'ADD of an IPv4 and an IPv6 address / of one';
+  return [atMost(title, ratio(took.both, took.one), 1.15, ' x'), percentiles('  of both', took.both)];
 }
 
 /** ADDs, over the socket, that each create a network with its view or from a container, its gateway, and what else it needs. */

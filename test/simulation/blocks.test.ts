@@ -255,6 +255,22 @@ describe('a block of a host', () => {
     expect(site.ranges).toHaveLength(2);
   });
 
+  test('that cannot be had is asked for seldom, also where a candidate is the first host of the grid', async () => {
+    const site = new Site();
+    site.members.byHand('POST', 'range', { start_addr: '10.0.0.20', end_addr: '10.0.0.55', comment: 'theirs' });
+    await site.pass(1_000);
+    await site.add('first');
+    await site.pass(2 * minutes);
+    site.members.failOver();
+    for (let n = 0; n < 7; n += 1) await site.add(`c${n}`);
+    await site.pass(20_000);
+    site.members.rejoin();
+    await site.pass(1 * minutes);
+    site.requests.length = 0;
+    await site.pass(5 * minutes);
+    expect(site.requests.length).toBeLessThan(10);
+  });
+
   test('goes back an hour after it became empty beside another one, and the last one after a day without an ADD', async () => {
     const site = await Site.serving();
     for (let n = 0; n < 8; n += 1) await site.add(`c${n}`);

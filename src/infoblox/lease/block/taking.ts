@@ -30,7 +30,7 @@ interface Wanted {
 export async function takeBlock(deps: VisitDeps, { name, network }: Wanted, signal: AbortSignal): Promise<void> {
   const { grid, blocks, host, moment } = deps;
   const { view, cidr, blockSize: size } = network;
-  const ranges = await grid.ranges({ network: cidr, view }, signal);
+  const ranges = await shownBest((confirm) => grid.ranges({ network: cidr, view, confirm }, signal));
   adoptLost(deps, ranges);
   const ground = groundOf(network, ranges);
   const tried: Interval[] = [];
@@ -39,7 +39,8 @@ export async function takeBlock(deps: VisitDeps, { name, network }: Wanted, sign
     const place = choosePlace({ ...ground, ranges: [...ranges, ...tried] }, host.random());
     if (place === undefined) break;
     tried.push(place);
-    const occupants = await grid.occupants(place, { network: cidr, view }, signal);
+    const where = { network: cidr, view };
+    const occupants = await shownBest((confirm) => grid.occupants(place, { ...where, confirm }, signal));
     const { first } = place;
     const identity = { mark: newMark(deps, name), network: shortNetworkName(name), view, cidr: cidr.text, first, size };
     const block = take(identity, moment());
@@ -61,6 +62,16 @@ function noPlaceText(isShared: boolean, tried: number): string {
   if (tried === 0) return isShared ? 'ranges have all places in it' : 'ranges have all but a quarter of it';
   const places = tried < maxPlaces ? 'each place' : 'each place that was tried';
   return `${places} has addresses of this host, or more than a quarter of it is in use`;
+}
+
+/** What the host shows that takes writes; what any shows if none is known: the create finds out which one does. */
+async function shownBest<T>(look: (confirm: boolean) => Promise<T>): Promise<T> {
+  try {
+    return await look(true);
+  } catch (error) {
+    if (!hasReason(error, 'unconfirmed')) throw error;
+    return look(false);
+  }
 }
 
 /** @returns false if somebody else was faster */

@@ -73,6 +73,31 @@ test.each([
   expect(held(grid)).toEqual(['10.0.0.1']);
 });
 
+test('hosts with a block-size share a range in blocks, and others take blocks of 8 then, until nothing is left', async () => {
+  const { grid, host, another } = fixture;
+  const shared = ends('10.0.0.16', '10.0.0.47', { 'block-size': 8 });
+  const other = await another({ node: 'host-b' }).start();
+  const [first] = [await host.add('c0', shared), await other.add('c0', ends('10.0.0.16', '10.0.0.47'))];
+  const blockOf = (node: string) => new RegExp(`^10\\.0\\.0\\.(16|24|32|40)-\\S+ .*node=${node} network=net-1 block=`);
+  expect(ranges()).toEqual([expect.stringMatching(blockOf('host-a')), expect.stringMatching(blockOf('host-b'))]);
+  const more = Array.from({ length: 23 }, (_, n) => host.add(`c${n + 1}`, shared));
+  expect(new Set([first, ...(await Promise.all(more))]).size).toBe(24);
+  expect(ranges()).toHaveLength(4);
+  await host.call('STATUS', '', shared);
+  expect(await errorOf(host.add('c24', shared))).toMatchObject({
+    code: 101,
+    msg: 'no free address in 10.0.0.16-10.0.0.47 (view default)',
+    details: expect.stringContaining('hosts have all of it in blocks'),
+  });
+  expect(await errorOf(host.call('STATUS', '', shared))).toMatchObject({ code: 50 });
+  await other.add('c1', ends('10.0.0.16', '10.0.0.47'));
+  await host.del('c5', shared);
+  await host.call('STATUS', '', shared);
+  grid.clearLog();
+  await host.add('c25', shared);
+  expect(lines()).toEqual(['POST fixedaddress']);
+});
+
 test('a range that somebody has deleted is made again', async () => {
   const { grid, host } = fixture;
   await host.add('c1', part);

@@ -1,5 +1,6 @@
 /** An attachment with an address of each of several sets. */
 import { describe, expect, test } from 'vitest';
+import { askDaemon } from '../../../../src/modes/operator/daemon-connection.ts';
 import type { CallOptions } from '../../../fixture/host.ts';
 import { errorOf, held, useGridAndHost } from '../grid-and-host.ts';
 
@@ -244,6 +245,19 @@ describe('of both families', () => {
     const plain = { subnet: '10.41.0.0/24', gateway: undefined, rangeStart: '10.41.0.9', rangeEnd: '10.41.0.20' };
     const config = { name: 'plain', runtimeConfig: { ipRanges: [[{ subnet: '10.42.0.0/24' }]] } };
     expect(await addressesOf('c1', { ipam: plain, config })).toEqual(['10.42.0.2/24', '10.41.0.9/24']);
+  });
+
+  test('status knows the networks of both after a restart, and counts what the grid counts', async () => {
+    const { host } = fixture;
+    await host.call('ADD', 'c1', dual);
+    await host.stop();
+    await host.start();
+    const status = () => askDaemon({ socket: host.socket, method: 'operator/status', params: {} });
+    const networks = async () => (await status()).networks;
+    await expect.poll(networks).toEqual([
+      { name: 'net-1', view: 'default', cidr: '10.0.1.0/24', bound: 1, total: 254, used: expect.any(Number) },
+      { name: 'net-1', view: 'default', cidr: 'fd00:18:1::/64', bound: 1, total: null, used: null },
+    ]);
   });
 
   test('a lost state imports both, and a refusal of one family gives none', async () => {
