@@ -1,12 +1,7 @@
-/**
- * Reservations that the grid has lost - deleted by hand, or unknown to a promoted master - while answers are lost, too:
- * what is reserved again is reserved once, for who lives on it, and goes back with it.
- */
-import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
+/** Reservations that the grid has lost; test/simulation/situations/lost-reservations.ts has the rest. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Host, until } from '../../fixture/host.ts';
-import { pause, promote } from '../../fixture/world.ts';
+import { pause } from '../../fixture/world.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
 import { failureOf } from '../infoblox/wapi/session-fixture.ts';
 
@@ -34,20 +29,8 @@ const holders = () =>
 const onlyTheGateway = { '10.0.0.1': undefined };
 const objectAt = (address: string) => grid.fixedAddresses().find(({ ipv4addr }) => ipv4addr === address);
 const lose = (address: string) => grid.remove(objectAt(address)?._ref ?? '');
-const isLook = (query: Readonly<Record<string, string>>) => query.comment?.includes(' container=c1 ') ?? false;
 
 describe('passing an address back to who lives on it', () => {
-  test('does not reserve it for good for one that was deleted meanwhile', async () => {
-    const first = await host.add('c1');
-    lose(first);
-    grid.inject({ method: 'PUT', effect: { kind: 'commit-later', after: 300 } });
-    await failureOf(host.add('c2'));
-    await host.del('c1');
-    await host.del('c2');
-    await pause(400);
-    await until('nothing is left', () => Object.keys(holders()).length === 1);
-  });
-
   test('forgets no earlier delete without an answer, which may hit whoever has the address by then', async () => {
     await host.dispose();
     await startHost(6_000);
@@ -68,17 +51,6 @@ describe('passing an address back to who lives on it', () => {
 });
 
 describe('an ADD of a container that lives on an address which the grid has lost', () => {
-  test('leaves it to that container when it fails', async () => {
-    const first = await host.add('c1');
-    lose(first);
-    const effect = { kind: 'status', status: 503 } as const;
-    const disarm = grid.inject({ method: 'POST', type: 'fixedaddress', times: 99, effect });
-    await failureOf(host.add('c1'));
-    disarm();
-    await pause(1_500);
-    expect(await host.add('c2')).not.toBe(first);
-  });
-
   test('has been told another one before anybody else is told it', async () => {
     const first = await host.add('c1');
     lose(first);
@@ -111,59 +83,5 @@ describe('an ADD of a container that lives on an address which the grid has lost
     expect(second).not.toBe(first);
     expect(holders()[second]).toBe('c1');
     expect(objectAt(first)?.comment).toBe('printer');
-  });
-});
-
-describe('after a fail-over', () => {
-  test('a late create of what is reserved again is looked for when its container is gone', async () => {
-    await host.dispose();
-    await startHost(4_000);
-    const first = await host.add('c1');
-    // Later than the reconciler's second attempt.
-    grid.inject({ method: 'POST', type: 'fixedaddress', effect: { kind: 'commit-later', after: 3_000 } });
-    await promote({ grid, host }, () => lose(first));
-    await until('re-created', () => host.log.some(({ message }) => message.startsWith('re-created')));
-    await host.del('c1');
-    await until('the late one has landed', () => holders()[first] === 'c1');
-    await until('nothing is left', () => Object.keys(holders()).length === 1);
-  });
-
-  test('another object of the container is not taken for its reservation', async () => {
-    const first = await host.add('c1');
-    const comment = objectAt(first)?.comment ?? '';
-    const object = { ipv4addr: '10.0.0.77', mac: '00:00:00:00:00:00', match_client: 'RESERVED', comment };
-    const plant = () => {
-      grid.add('fixedaddress', object);
-      return true;
-    };
-    grid.inject({ method: 'POST', type: 'fixedaddress', when: plant, effect: { kind: 'reset' } });
-    await promote({ grid, host }, () => lose(first));
-    await until('it is settled', () => holders()[first] === 'c1' && holders()['10.0.0.77'] === undefined);
-    expect(Object.keys(holders())).toHaveLength(2);
-  });
-
-  test('what was reserved again lately is looked at, however long ago it was given', async () => {
-    const first = await host.add('c1');
-    await host.stop();
-    const database = new DatabaseSync(join(host.directory, 'state', 'state.db'));
-    database.exec('UPDATE lease SET createdAt = createdAt - 7200000, writtenAt = writtenAt - 7200000');
-    database.close();
-    await host.start();
-    lose(first);
-    expect(await host.add('c1')).toBe(first);
-    // Until nothing is in doubt any more.
-    await pause(1_500);
-    await promote({ grid, host }, () => lose(first));
-    await until('it is reserved again', () => holders()[first] === 'c1');
-  });
-
-  test('GC does not pass by what is merely looked at', async () => {
-    await host.add('c1');
-    grid.clearLog();
-    grid.inject({ method: 'GET', when: ({ query }) => isLook(query), effect: { kind: 'hang' } });
-    await promote({ grid, host }, () => {});
-    await until('it is looked at', () => grid.requests.some(({ query }) => isLook(query)));
-    await host.call('GC', '', { config: { 'cni.dev/valid-attachments': [] } });
-    expect(holders()).toEqual(onlyTheGateway);
   });
 });

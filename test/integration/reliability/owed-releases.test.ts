@@ -22,19 +22,6 @@ const countLooks = (store: SqliteLeaseStore) =>
 
 const gone = (world: World) => () => world.ledger.reservations().length === 0;
 
-worldTest('an ADD after an owed DEL keeps its address: the DEL is not carried out behind its back', async (world) => {
-  const { grid, caller, ledger } = world;
-  await caller.add('c1');
-  await grid.pause();
-  expect(await caller.del('c1')).toBe('ok');
-  await grid.resume();
-  expect(await caller.add('c1')).toBe('ok');
-  // Longer than the first pause before an owed release is tried.
-  await pause(6_000);
-  expect(ledger.brokenNow()).toEqual([]);
-  await ledger.settled();
-});
-
 worldTest('a DEL noted by the plugin while the daemon was down does not undo the ADD that follows', async (world) => {
   const { host, caller, ledger } = world;
   await caller.add('c1');
