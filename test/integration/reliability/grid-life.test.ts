@@ -75,20 +75,6 @@ worldTest('a grid that comes and goes is not asked for everything each time', as
   await ledger.settled();
 });
 
-worldTest('a DEL does not wait for a look that nobody asked for', async (world) => {
-  const { grid, host, caller, ledger } = world;
-  expect(await caller.add('c1')).toBe('ok');
-  grid.clearLog();
-  const look = (query: Readonly<Record<string, string>>) => query.comment?.includes(' container=c1 ') ?? false;
-  grid.inject({ method: 'GET', when: ({ query }) => look(query), effect: { kind: 'hang' } });
-  await promote(world, () => {});
-  await until('it is looked at', () => grid.requests.some(({ query }) => look(query)));
-  expect(await caller.del('c1')).toBe('ok');
-  expect(host.log.find(({ message }) => message === 'DEL')?.details.milliseconds).toBeLessThan(1_000);
-  // The release does: the time for one attempt is 15 s.
-  await ledger.settled(25_000);
-});
-
 worldTest('an address that a promoted candidate has given to somebody else is said to be lost', async (world) => {
   const { grid, host, ledger } = world;
   const address = await host.add('c1');

@@ -141,6 +141,28 @@ export const lostReservations: readonly Situation[] = [
     },
   },
   {
+    name: 'a DEL does not wait for a look after a fail-over that nobody asked for',
+    run: async () => {
+      const site = await beforeFailOver();
+      site.arrange(lookFor(c0), { fate: 'silence' });
+      failOver(site);
+      site.runtime(0).check(9);
+      const before = arrivals(site, 'GET', `container=${c0}`);
+      while (arrivals(site, 'GET', `container=${c0}`) === before) await site.pass(100);
+      const run = site.host(0).run ?? expect.fail('no daemon');
+      let isAnswered = false;
+      void run.del(c0).then(() => {
+        isAnswered = true;
+      });
+      await site.pass(200);
+      expect([isAnswered, run.leases.locks.busy(markOf(c0))]).toEqual([true, true]);
+      site.runtime(0).stop(0);
+      await site.pass(minute);
+      site.members.rejoin();
+      await comeToRest(site);
+    },
+  },
+  {
     name: 'a DEL that waits for the grid is not carried out behind the back of the ADD that follows',
     run: async () => {
       const site = new Site();

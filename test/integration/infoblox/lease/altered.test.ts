@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { askDaemon } from '../../../../src/modes/operator/daemon-connection.ts';
 import { type Host, until } from '../../../fixture/host.ts';
+import { promote } from '../../../fixture/world.ts';
 import { errorOf, held, useGridAndHost, writes } from '../grid-and-host.ts';
 
 const fixture = useGridAndHost({}, { doubtWindow: { recheck: 100, end: 400 } });
@@ -148,11 +149,7 @@ describe.each([
     const { grid, host } = fixture;
     const address = await host.add('c1');
     alter(address, change);
-    await grid.pause();
-    await errorOf(host.call('CHECK', 'c1', withResult(address)));
-    await until('the grid is missed', () => host.log.some(({ message }) => message.includes('grid unavailable')));
-    grid.clearLog();
-    await grid.resume();
+    await promote(fixture, () => grid.clearLog());
     await until('it is reported', () => reports(host).length > 0);
     expect(grid.requests.filter(({ method }) => method === 'POST')).toEqual([]);
     expect(host.log.filter(({ message }) => message.includes('lost the reservation'))).toEqual([]);

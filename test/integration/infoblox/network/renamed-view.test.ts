@@ -3,6 +3,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { until } from '../../../fixture/host.ts';
+import { promote } from '../../../fixture/world.ts';
 import { errorOf, fromContainer, held, useGridAndHost, writes } from '../grid-and-host.ts';
 
 const fixture = useGridAndHost({}, { doubtWindow: { recheck: 100, end: 400 } });
@@ -137,13 +138,9 @@ describe('a renamed network view', () => {
 
   test('is looked for after a fail-over, and nothing reserved again', async () => {
     const { grid, host } = fixture;
-    const address = await host.add('c1', before);
+    await host.add('c1', before);
     rename();
-    await grid.pause();
-    await errorOf(host.call('CHECK', 'c1', { ...before, ...withResult(address) }));
-    await until('the grid is missed', () => host.log.some(({ message }) => message.includes('grid unavailable')));
-    grid.clearLog();
-    await grid.resume();
+    await promote(fixture, () => grid.clearLog());
     const isLook = ({ query, status }: (typeof grid.requests)[number]) =>
       query.comment?.includes('container=c1 ') === true && query.network_view === undefined && status === 200;
     await until('it is looked for', () => grid.requests.some(isLook));
