@@ -1,4 +1,4 @@
-/** A host with the built plugin and daemon and a grid beside it, each in its own process, in a directory of its own. */
+/** A host with the built plugin and daemon, and a grid: separate processes in a temporary directory. */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,13 +12,13 @@ import type { Program } from './whole-process.ts';
 
 export type CniCommand = 'ADD' | 'DEL' | 'CHECK' | 'GC' | 'STATUS';
 
-/** Roomy, so that no figure depends on how many containers came before. */
+/** Large, so that no figure depends on the number of earlier containers. */
 const subnet = '10.64.0.0/15';
 
 export interface HostSettings {
-  /** Prepares the state directory, and what the grid holds, before the daemon starts. */
+  /** Prepares the state directory and the grid before the daemon starts. */
   readonly prepare?: (stateDirectory: string, grid: RemoteGrid) => void | Promise<void>;
-  /** Where the state directory is made, if not beside the socket. */
+  /** The parent of the state directory; default: beside the socket. */
   readonly stateIn?: string;
 }
 
@@ -42,12 +42,12 @@ export class BenchHost {
     return this.#daemon;
   }
 
-  /** A file in place of the network namespace: it is there, as a namespace is, but says nothing about who lives. */
+  /** A file in place of the network namespace. It exists like a namespace, but proves nothing about its container. */
   get #netns(): string {
     return join(this.directory, 'netns');
   }
 
-  /** A container that was not there before. */
+  /** Returns the name of a new container. */
   newContainer(): string {
     this.#containers += 1;
     return `container-${String(this.#containers).padStart(6, '0')}`;
@@ -58,7 +58,10 @@ export class BenchHost {
     return { cniVersion: '1.1.0', name: 'bench', type: 'macvlan', ipam, ...more };
   }
 
-  /** The plugin as a runtime starts it, for a new container. `more` is merged over the network configuration. */
+  /**
+   * Returns the plugin's command, as a runtime starts it for a new container. `more` is merged over the network
+   * configuration.
+   */
   plugin(command: string, more: Record<string, unknown> = {}): Program {
     const env = {
       CNI_COMMAND: command,
@@ -70,7 +73,7 @@ export class BenchHost {
     return { file: builtPlugin, env, stdin: JSON.stringify(this.config(more)) };
   }
 
-  /** What the plugin would ask, asked by this process: the daemon's own part. */
+  /** Sends a call from this process instead of a plugin, to measure the daemon's part. */
   async call(command: CniCommand, containerId: string, more: Record<string, unknown> = {}): Promise<unknown> {
     const socket = socketFile(join(this.directory, 'run'), 'infoblox');
     const config = this.config(more);
@@ -91,7 +94,10 @@ export class BenchHost {
     return answer;
   }
 
-  /** Waits until the daemon says that it can serve. @returns milliseconds since `begin` until it gave any answer at all */
+  /**
+   * Waits until STATUS succeeds.
+   * @returns milliseconds from `begin` to the first answer of any kind
+   */
   async ready(begin = performance.now(), limit = 20_000): Promise<number> {
     let answered: number | undefined;
     for (;;) {
@@ -99,7 +105,7 @@ export class BenchHost {
         () => ({ code: 0, text: '' }),
         (error) => ({ code: Number(error.code), text: String(error.message) }),
       );
-      // 11: nobody listens yet. 50: it listens, but has not heard from the grid yet.
+      // 11: not listening yet. 50: listening, but not yet connected to the grid.
       if (answer.code !== 11) answered ??= performance.now() - begin;
       if (answer.code === 0 && answered !== undefined) return answered;
       if (!this.#daemon.running || performance.now() - begin > limit) {
@@ -110,7 +116,6 @@ export class BenchHost {
     }
   }
 
-  /** Waits until all its blocks serve. */
   async blocksServe(): Promise<void> {
     const socket = socketFile(join(this.directory, 'run'), 'infoblox');
     for (;;) {
@@ -120,7 +125,10 @@ export class BenchHost {
     }
   }
 
-  /** Ends the daemon and starts it anew. @returns milliseconds from its start until it gave an answer */
+  /**
+   * Restarts the daemon.
+   * @returns milliseconds from its start to its first answer
+   */
   async restart(): Promise<number> {
     await this.#daemon.stop();
     await this.grid.ask({ clear: true });
@@ -130,7 +138,7 @@ export class BenchHost {
   }
 }
 
-/** Sets a host up, waits until it serves, and takes everything down again. */
+/** Sets up a host, waits until it serves, and removes everything afterwards. */
 export async function withHost<T>(settings: HostSettings, use: (host: BenchHost) => Promise<T>): Promise<T> {
   const grid = await RemoteGrid.start();
   const directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-bench-'));

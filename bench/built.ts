@@ -1,4 +1,4 @@
-/** What `make build` has left. */
+/** The output of `make build`. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 

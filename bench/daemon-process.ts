@@ -10,15 +10,15 @@ export class DaemonProcess {
 
   private constructor(child: ChildProcess) {
     this.#child = child;
-    // A bench that is interrupted takes its daemons along.
+    // An interrupted benchmark kills its daemons.
     const kill = () => child.kill('SIGKILL');
     process.once('exit', kill);
     child.once('exit', () => process.off('exit', kill));
   }
 
   /**
-   * Starts it; it may not listen yet when this returns.
-   * @param directory gets the socket and the log
+   * Starts the daemon. It may not listen yet when this returns.
+   * @param directory for the socket and the log
    */
   static start(grid: GridAccess, directory: string, state: string): DaemonProcess {
     const log = openSync(join(directory, 'log'), 'a');
@@ -39,12 +39,14 @@ export class DaemonProcess {
     }
   }
 
-  /** Megabytes (10^6) of memory that are resident. */
+  /** Resident memory in megabytes (10^6). */
   residentMegabytes(): number {
     return (this.#kibibytes('VmRSS') * 1024) / 1e6;
   }
 
-  /** Mebibytes (2^20) that are its own: resident memory without the pages of its executable, which the plugins share. */
+  /**
+   * Private memory in mebibytes (2^20): resident memory without the pages of the executable, which the plugins share.
+   */
   anonymousMebibytes(): number {
     return this.#kibibytes('RssAnon') / 1024;
   }
@@ -54,7 +56,7 @@ export class DaemonProcess {
     return Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]);
   }
 
-  /** Seconds of processor time that it has used, in the kernel and out of it. */
+  /** Seconds of processor time used, in user mode and kernel. */
   cpuSeconds(): number {
     const stat = readFileSync(`/proc/${this.#child.pid}/stat`, 'utf8');
     // proc(5): utime and stime are fields 14 and 15, in ticks of 10 ms; field 2 may hold spaces.
@@ -65,7 +67,6 @@ export class DaemonProcess {
     return (Number(user) + Number(system)) / 100;
   }
 
-  /** False once it has ended. */
   get running(): boolean {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }

@@ -1,4 +1,4 @@
-/** The fair opponent of the plugin: an executable made the same way, from the same Node, whose script is empty. */
+/** The plugin's baseline: an executable made the same way from the same Node, with an empty script. */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -9,7 +9,7 @@ type MakeExecutable = (entry: string, options: Record<string, unknown>) => Promi
 
 export interface EmptyExecutable {
   readonly file: string;
-  /** The empty script, for a Node that is told to run it. */
+  /** The empty script, to be run by a plain Node. */
   readonly script: string;
   remove(): void;
 }
@@ -55,7 +55,7 @@ function pkg(entry: string, options: Record<string, unknown>): Promise<void> {
   return make(entry, options);
 }
 
-/** pkg talks on stdout, which belongs to the table. */
+/** Keeps pkg's output off stdout, which belongs to the table. */
 async function quietly(work: () => Promise<void>): Promise<void> {
   const { log } = console;
   console.log = () => {};

@@ -1,9 +1,9 @@
-/** What the benchmark prints: figures with their targets, and whether these are met. */
+/** Figures of the benchmark with their targets. */
 import { quantile } from './samples.ts';
 
 export interface Row {
   readonly figure: string;
-  /** As it is printed; empty if the figure has none. */
+  /** As printed; empty without a target. */
   readonly target: string;
   readonly measured: string;
   /** Absent if it could not be measured. */
@@ -13,25 +13,24 @@ export interface Row {
 }
 
 export interface Settings {
-  /** Fewer repetitions: a look, no proof. */
+  /** Fewer repetitions, for a rough result. */
   readonly quick: boolean;
-  /** A line for whoever waits. */
+  /** Prints a line of progress. */
   readonly progress: (text: string) => void;
 }
 
-/** Figures that are measured together. */
 export interface Measurement {
   /** For `--only`. */
   readonly name: string;
-  /** What is compared with what, printed below the table. */
+  /** What is compared, printed below the table. */
   readonly about: string;
   run(settings: Settings): Promise<Row[]>;
 }
 
 /**
- * A figure that must not exceed its target.
+ * Makes a figure that must not exceed its target.
  * @param unit printed after the numbers, such as ` x` or ` ms`
- * @param detail what the number comes from
+ * @param detail the source of the number
  */
 export function atMost(figure: string, value: number, limit: number, unit: string, detail = ''): Row {
   return {
@@ -43,19 +42,19 @@ export function atMost(figure: string, value: number, limit: number, unit: strin
   };
 }
 
-/** A figure that must have one value. */
+/** Makes a figure that must have an exact value. */
 export function exactly(figure: string, value: number, wanted: number, detail = ''): Row {
   const measured = withDetail(decimal(value), detail);
   return { figure, target: decimal(wanted), measured, value, met: value === wanted };
 }
 
-/** A figure without a target. */
+/** Makes a figure without a target. */
 export function plain(figure: string, value: number, unit: string, detail = ''): Row {
   return { figure, target: '', measured: withDetail(`${decimal(value)}${unit}`, detail), value };
 }
 
 /**
- * A figure without a target, as the median of many and what one in twenty and one in a hundred exceed.
+ * Makes a figure without a target: p50, p95 and p99.
  * @param milliseconds of each repetition
  */
 export function percentiles(figure: string, milliseconds: readonly number[]): Row {
@@ -64,7 +63,7 @@ export function percentiles(figure: string, milliseconds: readonly number[]): Ro
   return { figure, target: '', measured: withDetail(`${measured} ms`, detail), value: quantile(milliseconds, 0.5) };
 }
 
-/** Three digits that count: 1.08, 24.3, 812. */
+/** Formats three significant digits: 1.08, 24.3, 812. */
 export function decimal(value: number): string {
   if (Number.isInteger(value)) return String(value);
   const digits = Math.abs(value) < 10 ? 2 : Math.abs(value) < 100 ? 1 : 0;

@@ -1,4 +1,4 @@
-/** The simulated grid as a process of its own: its work shall not share an event loop with what is measured. */
+/** The simulated grid in its own process, so that it does not share an event loop with the measured code. */
 
 import { type Grid, startGrid } from '../test/simulator/grid.ts';
 import { roundTrips } from '../test/simulator/round-trips.ts';

@@ -1,4 +1,4 @@
-/** State files of a host that has run for long: many leases, without the hours that it takes to give them. */
+/** State files with many leases, without the hours that it would take to allocate them. */
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { hostClock } from '../src/infoblox/concurrency/clock.ts';
@@ -9,21 +9,20 @@ import { SqliteLeaseStore } from '../src/infoblox/lease/store/sqlite-store.ts';
 import { hostPrefix } from '../src/infoblox/mark.ts';
 import { thisHost } from '../src/modes/daemon/host/this-host.ts';
 
-/** The mark of lease `n`. */
 export function leaseMark(n: number): string {
   return `${hostPrefix({ cluster: 'cluster-1', node: 'bench' })}network=bench container=old-${n} interface=eth0`;
 }
 
-/** The address of lease `n`: one that the bench's network, which gives the lowest ones, does not get to. */
+/** Returns the address of lease `n`. The bench's network allocates the lowest addresses and never gets there. */
 export function leaseAddress(n: number): string {
   const number = n + 256;
   return `10.${65 + (number >> 16)}.${(number >> 8) & 255}.${number & 255}`;
 }
 
 /**
- * Fills a new state file with bound leases of the network that the bench uses, each with a network namespace that is
- * there no more. One goes through the store; the rest are copies of its row in one transaction, whatever its columns are.
- * @param change what happens to each of them next
+ * Fills a new state file with bound leases of the bench's network whose network namespaces are gone. One is saved by
+ * the store; the others are copies of its row in one transaction, whatever its columns are.
+ * @param change the next transition of each lease
  */
 export function fillState(directory: string, leases: number, change = (lease: Lease) => lease): void {
   const { store } = SqliteLeaseStore.open(directory, new Conditions());

@@ -1,4 +1,4 @@
-/** `make bench`: what it costs, in figures that are measured side by side in one run. */
+/** `make bench`: measures what infoblox-cni costs, compared side by side in one run. */
 import { mkdtempSync, rmSync, statfsSync } from 'node:fs';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -35,7 +35,7 @@ const measurements: readonly Measurement[] = [
 const command = defineCommand({
   meta: { name: 'bench', description: 'What infoblox-cni costs; needs "make build" first' },
   args: {
-    quick: { type: 'boolean', description: 'fewer repetitions: a look, no proof' },
+    quick: { type: 'boolean', description: 'fewer repetitions, for a rough result' },
     only: {
       type: 'string',
       description: `only these, comma-separated: ${measurements.map(({ name }) => name).join(', ')}`,
@@ -69,7 +69,7 @@ const command = defineCommand({
   },
 });
 
-/** A measurement that breaks off is a miss, and no reason to lose the others. */
+/** Reports a failed measurement as missed, so that the others go on. */
 function failed({ name }: Measurement, error: unknown): Row {
   const text = error instanceof Error ? error.message : String(error);
   return { figure: `${name} cannot be measured`, target: 'measured', measured: text.replace(/\s+/g, ' '), met: false };
@@ -80,7 +80,7 @@ function choose(only: string | undefined): readonly Measurement[] {
   return only.split(',').map((name) => {
     const found = measurements.find((measurement) => measurement.name === name.trim());
     if (found === undefined) {
-      console.error(`bench: --only ${name}: there is ${measurements.map(({ name }) => name).join(', ')}`);
+      console.error(`bench: --only ${name}: must be one of ${measurements.map(({ name }) => name).join(', ')}`);
       process.exit(2);
     }
     return found;
@@ -88,8 +88,8 @@ function choose(only: string | undefined): readonly Measurement[] {
 }
 
 /**
- * Everything that the bench makes lies in one directory that goes with it, also when it is interrupted. Not on a file
- * system in memory: there a synced write costs nothing, and a figure about durable state would say nothing.
+ * Makes the directory for all temporary files, removed at exit even after an interruption. Not on a tmpfs: there a
+ * synced write costs nothing, and figures for durable state would mean nothing.
  */
 function makeRoom(): void {
   const tmpfs = 0x01021994;

@@ -1,4 +1,4 @@
-/** The handle of a simulated grid that runs in a process of its own. */
+/** Client of the simulated grid in its own process. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { join } from 'node:path';
 
@@ -10,14 +10,14 @@ export interface GridAccess {
   readonly caFile: string;
 }
 
-/** What the grid is to do before it answers; `clear` afterwards. */
+/** What the grid does before it answers; `clear` comes last. */
 export interface GridQuestion {
   readonly latencyMs?: number;
   /** A network to create in the default view. */
   readonly network?: string;
-  /** Reservations to create, one with each comment, at the addresses of leases in that order. */
+  /** Comments of reservations to create, at the addresses of leases in that order. */
   readonly reservations?: readonly string[];
-  /** Ranges to create, as fields of WAPI. */
+  /** WAPI fields of ranges to create. */
   readonly ranges?: readonly Readonly<Record<string, string>>[];
   /** Forget the requests so far. */
   readonly clear?: boolean;
@@ -25,13 +25,13 @@ export interface GridQuestion {
 
 export interface GridState {
   readonly requests: number;
-  /** The most of these requests that were made one after another, at the latency that is set now. */
+  /** The maximum number of sequential requests, at the current latency. */
   readonly roundTrips: number;
-  /** TLS connections that carried these requests; none carries more than one at a time. */
+  /** TLS connections of these requests, each with one request at a time. */
   readonly connections: number;
   readonly logins: number;
   readonly networks: readonly string[];
-  /** Reservations that it holds, gateways included. */
+  /** Reservations on the grid, including gateways. */
   readonly addresses: number;
 }
 
@@ -51,7 +51,7 @@ export class RemoteGrid {
     return new RemoteGrid((await nextMessage(process)) as GridAccess, process);
   }
 
-  /** One question at a time. */
+  /** Asks the grid. Only one question at a time. */
   async ask(question: GridQuestion = {}): Promise<GridState> {
     this.#process.send(question);
     return (await nextMessage(this.#process)) as GridState;
@@ -67,7 +67,7 @@ export class RemoteGrid {
     }
   }
 
-  /** Waits until it holds no more than so many addresses: DELs are answered before they are carried out. */
+  /** Waits until at most this many addresses are left: DELs are answered before they are carried out. */
   async drained(addresses: number): Promise<void> {
     while ((await this.ask()).addresses > addresses) await new Promise((resolve) => setTimeout(resolve, 20));
   }

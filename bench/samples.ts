@@ -1,10 +1,10 @@
-/** Numbers out of repetitions: sides that take turns, so that a noisy moment falls on all of them alike. */
+/** Statistics of repeated measurements. Sides take turns, so that noise affects them alike. */
 
-/** One side of a comparison: does the work once and answers what it took, in milliseconds. */
+/** One side of a comparison: does the work once and returns its milliseconds. */
 export type Side = () => number | Promise<number>;
 
 /**
- * Measures all sides in turns, A B C, B C A, C A B, after one round that does not count.
+ * Measures all sides in turns, A B C, B C A, C A B, after one warm-up round.
  * @returns the milliseconds of each side, in the order measured
  */
 export async function interleave<Name extends string>(
@@ -25,17 +25,17 @@ export function median(values: readonly number[]): number {
   return quantile(values, 0.5);
 }
 
-/** The middle half's width in percent of the median: how noisy the machine was. */
+/** Returns the interquartile range in percent of the median: the machine's noise. */
 export function spread(values: readonly number[]): number {
   return (100 * (quantile(values, 0.75) - quantile(values, 0.25))) / median(values);
 }
 
-/** How many times as long one side takes as another, by their medians. */
+/** Returns the ratio of two medians. */
 export function ratio(values: readonly number[], opponent: readonly number[]): number {
   return median(values) / median(opponent);
 }
 
-/** Milliseconds that some work takes, and what it gave. */
+/** Runs work; returns its milliseconds and its result. */
 export async function timed<T>(work: () => T | Promise<T>): Promise<{ milliseconds: number; value: T }> {
   const begin = process.hrtime.bigint();
   const value = await work();
@@ -43,8 +43,8 @@ export async function timed<T>(work: () => T | Promise<T>): Promise<{ millisecon
 }
 
 /**
- * The value below which a part of them lies, between two of them in proportion.
- * @param part 0.5 for the median, 0.99 for what one in a hundred exceeds
+ * Returns a quantile, interpolated.
+ * @param part 0.5 for the median, 0.99 for the 99th percentile
  * @throws Error without values
  */
 export function quantile(values: readonly number[], part: number): number {

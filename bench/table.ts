@@ -1,12 +1,12 @@
-/** The figures as a table for a terminal. */
+/** Formats the figures as a table for a terminal. */
 import type { Row } from './figure.ts';
 
-/** Of a figure: met, missed, or without a target. */
+/** Returns `ok`, `MISSED`, or an empty text without a target. */
 export function verdict(row: Row): string {
   return row.met === undefined ? '' : row.met ? 'ok' : 'MISSED';
 }
 
-/** Lines of equal columns, the head first. */
+/** Returns aligned lines, the head first. */
 export function table(rows: readonly Row[]): string[] {
   const cells = [
     ['figure', 'target', 'measured', 'verdict'],

@@ -1,4 +1,4 @@
-/** A program run from its start to its end, as a container runtime runs a plugin. */
+/** Runs programs from start to exit, as a container runtime runs a plugin. */
 import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,9 +18,9 @@ export interface Ended {
 }
 
 /**
- * Runs a program with nothing else going on in this process. stdin and stdout are files: the `input` of spawnSync is a
- * socket, which no runtime passes and which costs a Node program more to read.
- * @throws Error when it does not end with 0
+ * Runs a program while this process does nothing else. stdin and stdout are files: the `input` of spawnSync is a
+ * socket, which no runtime passes and which is slower for Node to read.
+ * @throws Error if it does not end with 0
  */
 export function run(program: Program): Ended {
   const files = openFiles(program);
@@ -39,7 +39,7 @@ export function run(program: Program): Ended {
   }
 }
 
-/** Runs many programs at once; answers how each ended, whatever the status. */
+/** Runs many programs at once; returns the status of each. */
 export function runAtOnce(programs: readonly Program[]): Promise<Ended[]> {
   return Promise.all(programs.map(runBeside));
 }

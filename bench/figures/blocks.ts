@@ -6,20 +6,21 @@ import { interleave, median, ratio, timed } from '../samples.ts';
 import { run } from '../whole-process.ts';
 
 const latencyMs = 100;
-/** So long takes a request while it is seen whether an ADD waits for any. */
+/** Latency of a request, in milliseconds, that shows whether an ADD waits for one. */
 const slowMs = 1_000;
 const blockSize = 256;
 const blocksOfHost = 4;
-/** ADDs at once. */
+/** Concurrent ADDs. */
 const crowd = 32;
 const maxRatio = 1.1;
 
 export const blocks: Measurement = {
   name: 'blocks',
   about:
-    `whole processes of ADD, each given an address of a block of ${blockSize}, on two hosts in turns: the grid of one takes ` +
-    `${latencyMs} ms for each request, that of the other nothing; and, in turns with them, ADDs that the slow grid is asked for. ` +
-    `Then ${crowd} at once over the socket of each, in turns. The reservations are made meanwhile, in the background.`,
+    `whole processes of ADD, each with an address of a block of ${blockSize}, on two hosts in turns: one grid ` +
+    `takes ${latencyMs} ms for each request, the other answers at once. In turns with them run ADDs that ask the ` +
+    `slow grid. Then ${crowd} concurrent ADDs over each socket, in turns. The reservations are made in the ` +
+    'background meanwhile.',
   run: ({ quick, progress }) =>
     withBlocks((near) =>
       withBlocks(async (far) => {
@@ -82,7 +83,7 @@ async function atOnce({ near, far }: Hosts, { rounds, progress }: Work): Promise
   ];
 }
 
-/** What one container costs, from its ADD to its end. */
+/** Measures what one container costs, from its ADD to its end. */
 async function life(host: BenchHost): Promise<Row[]> {
   const container = host.newContainer();
   const more = inNetwork(host, { 'block-size': blockSize });
@@ -102,13 +103,13 @@ async function life(host: BenchHost): Promise<Row[]> {
   ];
 }
 
-/** A network configuration in which only `ipam` differs, by these keys. */
+/** Returns a network configuration with these keys added under `ipam`. */
 function inNetwork(host: BenchHost, keys: Record<string, unknown>): Record<string, unknown> {
   const { ipam } = host.config();
   return { ipam: Object.assign({}, ipam, keys) };
 }
 
-/** Sets a host up that has blocks which serve. */
+/** Sets up a host with serving blocks. */
 function withBlocks<T>(use: (host: BenchHost) => Promise<T>): Promise<T> {
   const network = '10.64.0.0/15';
   const held = Array.from({ length: blocksOfHost }, (_, index) =>
@@ -126,7 +127,7 @@ function withBlocks<T>(use: (host: BenchHost) => Promise<T>): Promise<T> {
     await grid.ask({ network, ranges: holdBlocks(state, held) });
   };
   return withHost({ prepare }, async (host) => {
-    // The network and its gateway are looked for by the first ADD that the grid is asked for.
+    // The first ADD that asks the grid looks up the network and its gateway.
     await host.call('ADD', host.newContainer());
     await host.blocksServe();
     return use(host);

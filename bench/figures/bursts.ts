@@ -10,9 +10,9 @@ const connections = 8;
 export const bursts: Measurement = {
   name: 'bursts',
   about:
-    `${processes} plugin processes at once, the first ones of their network, which is not on the grid yet. Then many ADDs at ` +
-    `once over the socket of a daemon whose grid takes ${slowMs} ms a request, at most ${connections} in work; STATUS asked ` +
-    'meanwhile.',
+    `${processes} concurrent plugin processes, the first of a network that is not on the grid yet. Then many ` +
+    `concurrent ADDs over the socket of a daemon whose grid takes ${slowMs} ms per request, at most ` +
+    `${connections} in flight, with STATUS called meanwhile.`,
   run: async (settings) => [...(await firstAdds(settings)), ...(await crowd(settings))],
 };
 
@@ -62,7 +62,7 @@ async function crowd({ quick, progress }: Settings): Promise<Row[]> {
   });
 }
 
-/** Milliseconds of each STATUS until told to stop. */
+/** Calls STATUS until told to stop; returns the milliseconds of each. */
 async function askStatus(host: BenchHost, stop: AbortSignal): Promise<number[]> {
   const took: number[] = [];
   while (!stop.aborted) {

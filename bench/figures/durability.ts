@@ -8,17 +8,17 @@ import { interleave, median, ratio, timed } from '../samples.ts';
 export const durability: Measurement = {
   name: 'durability',
   about:
-    'the daemon in the process of the bench, its store on a real disk, every commit timed while warm ADDs come over the socket. ' +
-    'They are synchronous, so their sum is what durable state adds to an ADD; the rest is the ADD without it. ' +
-    'The disk alone: two writes of 16 KiB over a file that is there, each followed by fdatasync, as SQLite does for an ADD, in ' +
-    'turns with the ADDs. If that alone takes longer than the target, no durable state could meet it. Calls that come at once ' +
-    'share commits; a DEL alone has one before its answer and two as its release goes on.',
+    'the daemon inside the bench process, its store on a real disk, every commit timed during warm ADDs over the ' +
+    'socket. Commits are synchronous, so their sum is what durable state adds to an ADD. The disk alone: two ' +
+    'overwrites of 16 KiB, each with fdatasync, as SQLite does for an ADD, in turns with the ADDs. If the disk ' +
+    'alone misses the target, no durable state can meet it. Concurrent calls share commits. A single DEL has one ' +
+    'commit before its answer and two during its release.',
   run: measure,
 };
 
 const config = { subnet: '10.64.0.0/15', gateway: '10.64.0.1' };
 
-/** Since the start. */
+/** Commits since the start. */
 interface Commits {
   count: number;
   milliseconds: number;
@@ -45,7 +45,7 @@ async function measure({ quick, progress }: Settings): Promise<Row[]> {
   }
 }
 
-/** What the store takes of an ADD, beside what the disk takes. */
+/** Compares the store's part of an ADD with the disk's. */
 async function times(host: Host, commits: Commits, rounds: number): Promise<Row[]> {
   const file = openSync(join(host.directory, 'disk'), 'w');
   try {
@@ -74,19 +74,19 @@ async function times(host: Host, commits: Commits, rounds: number): Promise<Row[
   }
 }
 
-/** How many commits an ADD and a DEL have. */
+/** Counts the commits of an ADD and of a DEL. */
 async function countOf(host: Host, commits: Commits, grid: RemoteGrid): Promise<Row[]> {
   const { addresses } = await grid.ask();
   const start = commits.count;
   await host.add('counted', { ipam: config });
   const added = commits.count;
-  // Slow enough that nothing goes on before the answer is here.
+  // So slow that nothing happens before the answer.
   await grid.ask({ latencyMs: 300 });
   await host.call('DEL', 'counted', { ipam: config });
   const deleted = commits.count;
   await grid.drained(addresses);
   await grid.quiet();
-  // The last one is waited for by nobody.
+  // Nothing waits for the last commit.
   await new Promise((resolve) => setTimeout(resolve, 500));
   return [
     exactly('commits of an ADD', added - start, 2),

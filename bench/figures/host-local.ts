@@ -11,8 +11,9 @@ const places = ['/usr/lib/cni/host-local', '/opt/cni/bin/host-local'];
 export const hostLocal: Measurement = {
   name: 'host-local',
   about:
-    'ADD as whole processes in turns, against host-local of the CNI project, which keeps its addresses in files of one host ' +
-    'and asks nobody. It is a Go program of a few MB, ours a Node process: it must be faster, and is.',
+    'whole processes of ADD in turns with host-local of the CNI project, which keeps its addresses in local ' +
+    'files. host-local is a Go program of a few MB and the plugin a Node process, so host-local must be faster, ' +
+    'and is.',
   run: measure,
 };
 
@@ -26,7 +27,7 @@ async function measure({ quick, progress }: Settings): Promise<Row[]> {
   const dataDir = mkdtempSync(join(tmpdir(), 'infoblox-cni-bench-'));
   try {
     return await withHost({}, async (host) => {
-      // Debian's host-local does not know 1.1.0 yet.
+      // Debian's host-local does not support 1.1.0 yet.
       const cniVersion = '1.0.0';
       const ipam = { type: 'host-local', dataDir, ranges: [[{ subnet: '10.64.0.0/15' }]] };
       const took = await interleave(rounds, {

@@ -4,23 +4,23 @@ import { interleave, median, ratio, timed } from '../samples.ts';
 import { run } from '../whole-process.ts';
 
 const latencyMs = 100;
-/** Round trips, one after another, of an ADD that has to create its network; and milliseconds for them. */
+/** Sequential round trips of an ADD that creates its network, and their milliseconds. */
 const maxRoundTrips = 6;
 const maxFirstMs = 700;
-/** So long takes a request while it is seen whether a DEL waits for any. */
+/** Latency of a request, in milliseconds, that shows whether a DEL waits for one. */
 const slowMs = 1_000;
 
-/** The original driver, measured on the same simulator: milliseconds at 100 ms a request. */
+/** The original driver on the same simulator: milliseconds at 100 ms per request. */
 const original = { least: 611, most: 813, firstRequests: 14, del: 205 };
 
 export const latency: Measurement = {
   name: 'latency',
   about:
-    `whole processes while each WAPI request takes ${latencyMs} ms, in turns with an empty Node process and with VERSION, ` +
-    'which asks nobody; the first ADD of a network over the socket. The original driver was measured once, on the same ' +
-    `simulator: 6 to 8 requests or ${original.least} to ${original.most} ms for an ADD, ${original.firstRequests} requests one ` +
-    `after another for the first of a network with gateway and MAC, ${original.del} ms for a DEL. Requests that wait for no ` +
-    "other's answer count as one round trip.",
+    `whole processes while each WAPI request takes ${latencyMs} ms, in turns with an empty Node process and with ` +
+    'VERSION, which does not ask the daemon. Then the first ADD of a network over the socket. The original driver ' +
+    `was measured once on the same simulator: 6 to 8 requests or ${original.least} to ${original.most} ms for an ` +
+    `ADD, ${original.firstRequests} sequential requests for the first ADD of a network with gateway and MAC, ` +
+    `${original.del} ms for a DEL. Requests that do not wait for each other count as one round trip.`,
   run: measure,
 };
 
@@ -66,7 +66,7 @@ async function steady(host: BenchHost, { quick, progress }: Settings): Promise<R
   ];
 }
 
-/** Two addresses are asked for side by side, so they take as long as one. */
+/** Measures dual stack: two addresses are requested in parallel, so they take as long as one. */
 async function dualStack(host: BenchHost, { quick, progress }: Settings): Promise<Row[]> {
   const rounds = quick ? 12 : 60;
   progress(`latency: ${rounds} rounds of one address and of two at ${latencyMs} ms a request`);
@@ -82,7 +82,10 @@ async function dualStack(host: BenchHost, { quick, progress }: Settings): Promis
   return [atMost(title, ratio(took.both, took.one), 1.15, ' x'), percentiles('  of both', took.both)];
 }
 
-/** ADDs, over the socket, that each create a network with its view or from a container, its gateway, and what else it needs. */
+/**
+ * Measures ADDs, over the socket, that each create a network (with its view or from a container), its gateway, and the
+ * rest.
+ */
 async function firstAdds(host: BenchHost, { quick, progress }: Settings): Promise<Row[]> {
   const networks = quick ? 4 : 30;
   progress(`latency: ${networks} first ADDs at ${latencyMs} ms a request`);

@@ -7,16 +7,16 @@ import { run } from '../whole-process.ts';
 
 const many = 100_000;
 const restartLeases = 10_000;
-/** Milliseconds after a restart in which a burst would show. */
+/** Milliseconds after a restart in which a burst of requests would show. */
 const firstSeconds = 3_000;
 
 export const manyLeases: Measurement = {
   name: 'many-leases',
   about:
-    `ADD over the socket of two daemons in turns, one with 1 lease in its state, one with ${many} of the same network. Restart: ` +
-    `from spawn until the socket answers, with ${restartLeases} leases whose network namespaces are gone; the grid counts ` +
-    `requests for ${firstSeconds / 1000} s. STATUS over the socket: an upper bound of the daemon's own time. The commands of ` +
-    'operators as whole processes.',
+    `ADD over the sockets of two daemons in turns, one with 1 lease in its state, one with ${many} of the same ` +
+    `network. Restart: from spawn to the first answer, with ${restartLeases} leases whose network namespaces are ` +
+    `gone; the grid counts requests for ${firstSeconds / 1000} s. STATUS over the socket: an upper bound of the ` +
+    "daemon's own time. Operator commands as whole processes.",
   run: async (settings) => [
     ...(await growth(settings)),
     ...(await restart(settings)),

@@ -11,13 +11,13 @@ const dels = 300;
 export const owedReleases: Measurement = {
   name: 'owed-releases',
   about:
-    'a daemon that starts with many releases owed, each with a reservation on the grid: processor time of the daemon, from /proc, ' +
-    `until the grid has none of them, start included. After it one with ${few}, and ${dels} DELs over its socket. The processor ` +
-    'time grows with the load of the machine; the ratios do not.',
+    'a daemon that starts with many owed releases, each with a reservation on the grid. Processor time of the ' +
+    `daemon, from /proc, from its start until the grid has removed them all. Then the same with ${few}, and ` +
+    `${dels} DELs over the socket. Processor time grows with the load of the machine; the ratios do not.`,
   run: measure,
 };
 
-/** What a release took, in milliseconds of processor time and in requests, and all of them by the wall. */
+/** Cost per release in milliseconds of processor time and in requests, and the wall time of all. */
 interface Cost {
   readonly cpu: number;
   readonly requests: number;
@@ -48,7 +48,7 @@ function withBacklog<T>(releases: number, use: (host: BenchHost) => Promise<T>):
   return withHost({ prepare }, use);
 }
 
-/** Waits until the grid has none of them. */
+/** Waits until the grid has removed all reservations. */
 async function settle({ grid, daemon }: BenchHost, releases: number): Promise<Cost> {
   const begin = performance.now();
   for (;;) {
@@ -61,13 +61,16 @@ async function settle({ grid, daemon }: BenchHost, releases: number): Promise<Co
   }
 }
 
-/** @returns milliseconds of the daemon's processor time for a DEL and the release that follows */
+/**
+ * Measures DELs over the socket.
+ * @returns milliseconds of processor time of the daemon per DEL and its release
+ */
 async function takeBack(host: BenchHost): Promise<number> {
   const names = Array.from({ length: dels }, () => host.newContainer());
   for (const name of names) await host.call('ADD', name);
   const before = host.daemon.cpuSeconds();
   for (const name of names) await host.call('DEL', name);
-  // Only the gateway's is left.
+  // Only the gateway's reservation is left.
   await host.grid.drained(1);
   return ((host.daemon.cpuSeconds() - before) * 1000) / dels;
 }

@@ -6,8 +6,9 @@ const containers = 20;
 export const requests: Measurement = {
   name: 'requests',
   about:
-    `WAPI requests as the grid counts them, from a daemon's start on an empty grid; steady ones over ${containers} containers ` +
-    'in sequence. Sequential work begins when the first ADD, which reads side by side, is over.',
+    "WAPI requests as the grid counts them, from a daemon's start on an empty grid; steady ones over " +
+    `${containers} sequential containers. Counting of steady requests starts after the first ADD, whose reads run ` +
+    'in parallel.',
   run: ({ progress }) => measure(progress),
 };
 
@@ -30,7 +31,7 @@ async function measure(progress: Settings['progress']): Promise<Row[]> {
     const status = await each('STATUS');
     const del = await counted(host, async () => {
       for (const name of names) await host.call('DEL', name);
-      // The daemon answers before it asks the grid.
+      // The daemon answers a DEL before it asks the grid.
       await host.grid.quiet();
     });
     const all = await host.grid.ask();
@@ -54,7 +55,7 @@ async function measure(progress: Settings['progress']): Promise<Row[]> {
   });
 }
 
-/** Requests that some work makes at the grid. */
+/** Counts the requests of some work at the grid. */
 async function counted(host: BenchHost, work: () => Promise<unknown>): Promise<{ requests: number }> {
   const before = await host.grid.ask();
   await work();

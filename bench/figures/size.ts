@@ -4,14 +4,14 @@ import { builtPlugin } from '../built.ts';
 import { atMost, type Measurement, plain, type Row, type Settings } from '../figure.ts';
 
 const inParallel = 8;
-/** MB of memory that the daemon may have after a thousand containers. */
+/** Maximum memory of the daemon in MB after a thousand containers. */
 const maxResident = 130;
 
 export const size: Measurement = {
   name: 'size',
   about:
-    'MB are 10^6 bytes, MiB 2^20. Memory is what is resident of the daemon (VmRSS), idle, before and after a thousand ' +
-    'containers. Its own part (RssAnon) leaves out the pages of the executable, which the plugins share.',
+    'MB are 10^6 bytes, MiB 2^20. Memory is the resident memory of the daemon (VmRSS), idle, before and after a ' +
+    'thousand containers. Its own part (RssAnon) excludes the pages of the executable, which the plugins share.',
   run: measure,
 };
 

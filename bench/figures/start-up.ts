@@ -7,14 +7,14 @@ import { run } from '../whole-process.ts';
 export const startUp: Measurement = {
   name: 'start-up',
   about:
-    'whole processes, from spawn to exit, in turns. Opponents: an executable made like ours from the same stripped Node whose ' +
-    'script is empty, and "node empty.cjs". ADD is a new container each time; daemon and grid are processes of their own, the ' +
-    'grid adds no latency but works for its answer. An ADD syncs the disk twice: state in memory shows what a slow disk adds. ' +
-    'STATUS asks nobody but the daemon: what its socket costs.',
+    'whole processes, from spawn to exit, in turns. Opponents: an executable with an empty script, made from the ' +
+    'same stripped Node, and "node empty.cjs". Each ADD is for a new container. Daemon and grid are separate ' +
+    'processes; the grid adds no latency, but its work takes time. An ADD syncs the disk twice: state in memory ' +
+    'shows what a slow disk adds. STATUS shows the cost of the socket: it asks only the daemon.',
   run: measure,
 };
 
-/** A file system in memory, on every Linux. */
+/** A tmpfs on every Linux. */
 const memory = '/dev/shm';
 
 async function measure({ quick, progress }: Settings): Promise<Row[]> {

@@ -17,8 +17,8 @@ type Scripts = readonly Profiler.ScriptCoverage[];
 export const warmAdd: Measurement = {
   name: 'warm-add',
   about:
-    'files of src/ of which an ADD of a further container executes a function, as V8 counts: the plugin in a process of its own, ' +
-    'the daemon in that of the bench, both from their sources. What a file does as it is loaded does not count.',
+    'files of src/ of which a further ADD executes a function, as V8 counts: the plugin in its own process, the ' +
+    'daemon in the bench process, both from their sources. Code that runs while a file is loaded does not count.',
   run: measure,
 };
 
@@ -39,7 +39,10 @@ async function measure({ progress }: Settings): Promise<Row[]> {
   }
 }
 
-/** Does what this process serves. @returns what was executed in it meanwhile, beside what the work itself returns */
+/**
+ * Does some work.
+ * @returns the scripts executed in this process and those that the work returns
+ */
 async function watched(work: () => Promise<Scripts>): Promise<{ readonly plugin: Scripts; readonly daemon: Scripts }> {
   const session = new Session();
   session.connect();
@@ -52,7 +55,10 @@ async function watched(work: () => Promise<Scripts>): Promise<{ readonly plugin:
   return { plugin, daemon: result };
 }
 
-/** Runs the plugin from its sources. @returns what it has executed */
+/**
+ * Runs the plugin from its sources.
+ * @returns the scripts that it executed
+ */
 async function add(host: Host, container: string): Promise<Scripts> {
   const directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-bench-'));
   try {
@@ -75,7 +81,7 @@ async function add(host: Host, container: string): Promise<Scripts> {
   }
 }
 
-/** The files of src/ of which a function was called. */
+/** Returns the files of src/ of which a function was called. */
 function executed(scripts: Scripts): ReadonlySet<string> {
   const wasCalled = ({ functionName, ranges: [range] }: Profiler.FunctionCoverage) => {
     const isWholeFile = functionName === '' && range?.startOffset === 0;
