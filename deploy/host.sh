@@ -1,12 +1,12 @@
 # shellcheck shell=sh
-# What differs from host to host: where plugins are looked for, which systemd there is, who may use it. install.sh reads it, and
-# the Debian package's maintainer scripts begin with it. Whoever does sets `action`, which its lines begin with, and `program`,
-# the installed executable; DESTDIR, CNI_BIN_DIR and RKT_PLUGIN_DIR may be unset.
+# Host-specific parts: plugin directories, systemd's version, the service's user. install.sh sources it, and the Debian
+# package's maintainer scripts start with it. They set `action`, the prefix of messages, and `program`, the installed
+# executable. DESTDIR, CNI_BIN_DIR and RKT_PLUGIN_DIR may be unset.
 
 DESTDIR=${DESTDIR:-}
-# Empty: wherever this host has its main plugins.
+# Empty: every directory of this host with main plugins.
 CNI_BIN_DIR=${CNI_BIN_DIR:-}
-# Empty: served only where it exists already.
+# Empty: only if rkt's directory exists.
 RKT_PLUGIN_DIR=${RKT_PLUGIN_DIR:-}
 CONFIG_DIR=/etc/infoblox-cni
 service=infoblox-cni-daemon.service
@@ -17,17 +17,18 @@ trap 'rm -f "$pending"' EXIT
 
 say() { echo "$action: $*"; }
 
-# Where distributions and the CNI project put main plugins.
+# Plugin directories of distributions and of the CNI project.
 usual_directories='/opt/cni/bin /usr/lib/cni /usr/libexec/cni'
 
-# find_plugin NAME: each usual directory that holds it, one a line.
+# find_plugin NAME: prints the usual directories that contain it, one per line.
 find_plugin() {
   for directory in $usual_directories; do
     if [ -e "$DESTDIR$directory/$1" ]; then echo "$directory"; fi
   done
 }
 
-# Each plugin directory that is served, one a line: by default those that hold bridge, or our plugin from an earlier install.
+# Prints the plugin directories to install into, one per line: by default those with bridge, or with our plugin from an
+# earlier install.
 plugin_directories() {
   if [ -n "$CNI_BIN_DIR" ]; then
     echo "$CNI_BIN_DIR"
@@ -41,15 +42,15 @@ plugin_directories() {
   fi
 }
 
-# Moves the complete, flushed $pending over its target in one step: a plugin that runs now keeps its old file, and one
-# that starts now finds the old or the new, never half of one.
+# Replaces a file by $pending in one step: running plugins keep the old file, and new ones find the old or the new file,
+# never a part.
 move_in() {
   sync "$pending"
   mv -f "$pending" "$1"
 }
 
-# A plugin of that name that is not the one installed before, as the driver that this one follows, is kept beside it; what
-# was kept earlier stays.
+# Keeps a plugin of the same name that another program installed, such as the original driver's, under a new name.
+# Earlier copies stay.
 keep_foreign() {
   plugin=$DESTDIR$1/infoblox
   if [ ! -e "$plugin" ] || cmp -s "$plugin" "$program"; then return; fi
@@ -64,8 +65,8 @@ keep_foreign() {
   say "$plugin is another program: kept as $kept"
 }
 
-# A hard link, because runtimes and containers that see only the plugin directory could not follow a symbolic one; it costs
-# no space. On another file system it is a copy.
+# A hard link: a symbolic one would be broken for runtimes and containers that see only the plugin directory. On another
+# file system it is a copy.
 put_plugin() {
   install -d -m 0755 "$DESTDIR$1"
   pending=$DESTDIR$1/infoblox.new.$$
@@ -81,11 +82,11 @@ remove_plugin() {
     rm "$plugin"
     say "removed $plugin"
   else
-    say "$plugin is not the file that was installed, and stays"
+    say "$plugin is not the installed file; left in place"
   fi
 }
 
-# put_drop_in FILE: only where the unit's OpenFile= is not known, the daemon needs a child process to notify systemd.
+# put_drop_in FILE: for a systemd without OpenFile=, where the daemon notifies systemd through a child process.
 put_drop_in() {
   version=$(systemctl --version 2>/dev/null | sed -n '1s/^systemd \([0-9]*\).*/\1/p')
   rm -f "$1"
@@ -95,22 +96,23 @@ put_drop_in() {
   printf '[Service]\nNotifyAccess=all\n' >"$pending"
   chmod 0644 "$pending"
   move_in "$1"
-  say "$1: systemd $version knows no OpenFile="
+  say "$1: systemd $version does not support OpenFile="
 }
 
-# The user of the service, and the directory of notes; without systemd the daemon runs as root and makes what it needs.
+# Creates the service's user and the directory of notes. Without systemd the daemon runs as root and creates what it
+# needs.
 make_user() {
   if [ -n "$DESTDIR" ] || ! command -v systemd-sysusers >/dev/null; then return; fi
   systemd-sysusers infoblox-cni.conf && systemd-tmpfiles --create infoblox-cni.conf || return
-  say 'the user infoblox-cni, as which the service runs'
+  say 'the user infoblox-cni, for the service'
 }
 
 next_steps() {
   cat <<END
 
 Next:
-  1. the grid's address and user in $CONFIG_DIR/daemon.env, the password in $CONFIG_DIR/wapi-password
+  1. write the grid's address and user to $CONFIG_DIR/daemon.env, and the password to $CONFIG_DIR/wapi-password
   2. systemctl daemon-reload && systemctl enable $service && systemctl restart $service
-  3. a network: copy one of $CONFIG_DIR/netconf to where the runtime looks (rkt: /etc/rkt/net.d, others: /etc/cni/net.d)
+  3. configure a network: copy one of $CONFIG_DIR/netconf to where the runtime looks (rkt: /etc/rkt/net.d, others: /etc/cni/net.d)
 END
 }

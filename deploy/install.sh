@@ -1,10 +1,10 @@
 #!/bin/sh
-# Puts the executable on a host and takes it away again: what `make install` and `make uninstall` run, and what a release's tarball
-# is installed with. Needs a build in DIST, nothing else: no npm, no Node.
+# Installs and uninstalls infoblox-cni: `make install`, `make uninstall`, and a release's tarball run it. Needs a build
+# in DIST; neither npm nor Node.
 set -eu
 
 deploy=$(dirname "$0")
-# In a tarball the build lies beside this script.
+# In a tarball the build is beside this script.
 if [ -z "${DIST:-}" ]; then
   if [ -e "$deploy/infoblox-cni" ]; then DIST=$deploy; else DIST=dist; fi
 fi
@@ -21,12 +21,12 @@ program=${DESTDIR:-}$BINDIR/infoblox-cni
 . "$deploy/host.sh"
 licences=$DESTDIR$DOC_DIR/THIRD-PARTY-LICENSES
 
-# Manual pages and completion scripts, by their paths below a directory of shared data.
+# Manual pages and completion scripts, relative to the directory of shared data.
 shared='man/man8/infoblox.8 man/man8/infoblox-cni-daemon.8 man/man8/infoblox-cni.8
   bash-completion/completions/infoblox-cni-daemon zsh/site-functions/_infoblox-cni-daemon
   fish/vendor_completions.d/infoblox-cni-daemon.fish'
 
-# The other ways to run the daemon, and what they have in common.
+# The scripts for other ways to run the daemon.
 scripts='run-daemon.sh run-docker-daemon.sh run-rkt-daemon.sh run-aci-daemon.sh daemon-environment.sh'
 script_dir=$DESTDIR$SHARE_DIR/infoblox-cni
 
@@ -37,11 +37,11 @@ put() {
   move_in "$3"
 }
 
-# put_once MODE SOURCE TARGET: what an operator may have edited is never replaced.
+# put_once MODE SOURCE TARGET: never replaces a file, since an operator may have edited it.
 put_once() {
   if [ -e "$3" ]; then
-    say "$3 exists and stays as it is"
-    # daemon.env may hold a password, and earlier releases let all read it.
+    say "$3 exists; left unchanged"
+    # daemon.env may contain a password, and earlier releases made it readable for all.
     if [ "$1" = 0600 ]; then chmod o-rwx "$3"; fi
   else
     put "$@"
@@ -49,7 +49,7 @@ put_once() {
   fi
 }
 
-# Without a main plugin on this host nobody can tell where its runtime looks.
+# Chooses a directory if no main plugin shows where the runtime looks.
 choose_plugin_directory() {
   if [ -n "$CNI_BIN_DIR" ] || [ -n "$(find_plugin bridge)" ]; then return; fi
   if [ -z "$(find_plugin infoblox)" ]; then CNI_BIN_DIR=/opt/cni/bin; fi
@@ -62,7 +62,7 @@ missing() {
   exit 1
 }
 
-# Nothing is changed before all is there, and can be written.
+# Checks every precondition before anything is changed.
 require_all() {
   for command in cmp install ln mv sed sync; do
     command -v "$command" >/dev/null || missing "no $command on this host" 'Install coreutils, diffutils and sed'
@@ -75,7 +75,7 @@ require_all() {
     while [ ! -e "$existing" ] && [ -n "$existing" ]; do existing=${existing%/*}; done
     [ -w "${existing:-/}" ] || missing "$existing cannot be written to" 'Run it as root, or name other directories'
   done
-  # Below DESTDIR it may be for another machine.
+  # With DESTDIR the build may be for another machine.
   if [ -n "$DESTDIR" ]; then return; fi
   if answer=$("$DIST/infoblox-cni" --version 2>&1); then return; fi
   missing "$DIST/infoblox-cni does not run on this host, $(uname -m): $answer" \
@@ -129,7 +129,7 @@ install_all() {
   next_steps
 }
 
-# remove_from DIRECTORY WHAT FILE...: says nothing of what is not there.
+# remove_from DIRECTORY WHAT FILE...: silent if there is nothing to remove.
 remove_from() {
   directory=$1
   what=$2
@@ -142,7 +142,7 @@ remove_from() {
   if [ -n "$found" ]; then say "removed $what from $directory"; fi
 }
 
-# In a chroot systemctl says of every unit that it is active.
+# In a chroot systemctl reports every unit as active.
 runs_or_will() {
   if [ -d /run/systemd/system ] && systemctl -q is-active "$service" "$socket"; then return; fi
   systemctl -q is-enabled "$service" "$socket" 2>/dev/null
@@ -150,7 +150,7 @@ runs_or_will() {
 
 uninstall_all() {
   if [ -z "$DESTDIR" ] && runs_or_will; then
-    say "the daemon still runs, or will at the next boot: systemctl disable --now $socket $service, then again" >&2
+    say "the daemon runs, or will at the next boot: run systemctl disable --now $socket $service, then try again" >&2
     exit 1
   fi
   for directory in $(plugin_directories); do remove_plugin "$directory"; done
@@ -168,8 +168,8 @@ uninstall_all() {
   rmdir "$script_dir" 2>/dev/null || true
   rmdir "$DESTDIR$DOC_DIR" 2>/dev/null || true
   rmdir "$unit.d" 2>/dev/null || true
-  say "left as they are: configuration in $DESTDIR$CONFIG_DIR, state in $DESTDIR/var/lib/infoblox-cni," \
-    "and what the grid holds of this host, addresses and blocks. Network configurations that name this plugin will fail from now on."
+  say "kept: configuration in $DESTDIR$CONFIG_DIR, state in $DESTDIR/var/lib/infoblox-cni," \
+    "and on the grid this host's addresses and blocks. Network configurations that name this plugin fail from now on."
 }
 
 case $action in
@@ -178,8 +178,8 @@ case $action in
   *)
     cat >&2 <<END
 usage: sh $0 install|uninstall
-In the environment: DESTDIR, PREFIX ($PREFIX), BINDIR, SHARE_DIR, DOC_DIR, SYSTEMD_DIR, SYSUSERS_DIR, TMPFILES_DIR,
-CNI_BIN_DIR (those of $usual_directories that hold bridge), RKT_PLUGIN_DIR (/usr/lib/rkt/plugins/net if that is there)
+Environment: DESTDIR, PREFIX ($PREFIX), BINDIR, SHARE_DIR, DOC_DIR, SYSTEMD_DIR, SYSUSERS_DIR, TMPFILES_DIR,
+CNI_BIN_DIR (those of $usual_directories that contain bridge), RKT_PLUGIN_DIR (/usr/lib/rkt/plugins/net if it exists)
 END
     exit 2
     ;;

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Packs a build for hosts without this repository: what `make package` runs. A tarball with its installer for any Linux, and a Debian
-# package of what install.sh installs. Equal builds give equal bytes: every date is that of the commit, or SOURCE_DATE_EPOCH.
+# Packs a build for hosts without this repository (`make package`): a tarball with an installer for any Linux, and a
+# Debian package of the same files. Equal builds give equal bytes: every date is the commit's, or SOURCE_DATE_EPOCH.
 set -eu
 umask 022
 export LC_ALL=C
@@ -11,7 +11,7 @@ OUT=${OUT:-dist/packages}
 deploy=$(dirname "$0")
 project=$deploy/..
 version=$(sed -n 's/^  "version": "\(.*\)",$/\1/p' "$project/package.json")
-# Without git, as in an unpacked source archive, the date of its files.
+# Without git, as in a source archive: the date of its files.
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$project" log -1 --format=%ct 2>/dev/null || stat -c %Y "$project/package.json")}
 export SOURCE_DATE_EPOCH
 
@@ -24,14 +24,13 @@ esac
 say() { echo "package: $*"; }
 
 mkdir -p "$OUT"
-# Made aside and moved in when complete.
+# Built in a stage, moved to $OUT when complete.
 stage=$(mktemp -d "$OUT/.package-XXXXXX")
 trap 'rm -rf "$stage"' EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# finish FILE: moves it out of the stage.
 finish() {
   mv -f "$stage/$1" "$OUT/$1"
   say "$OUT/$1 ($(du -h --apparent-size "$OUT/$1" | cut -f1))"
@@ -51,10 +50,10 @@ make_tarball() {
   finish "$name.tar.gz"
 }
 
-# control ROOT: what dpkg has to know of the files below ROOT.
+# control ROOT: writes dpkg's metadata for the files below ROOT.
 control() {
   mkdir "$1/DEBIAN"
-  # A file with two names counts once; directories take what space the host's file system gives them.
+  # Count a file with two names once. Skip directories: their size depends on the file system.
   size=$(find "$1" -type f -printf '%i %s\n' | sort -u | awk '{ bytes += $2 } END { print int((bytes + 1023) / 1024) }')
   cat >"$1/DEBIAN/control" <<END
 Package: infoblox-cni
@@ -86,14 +85,14 @@ make_debian_package() {
   file=infoblox-cni_$(echo "$version" | tr - '~')_$debian.deb
   root=$stage/root
   env -i PATH="$PATH" DESTDIR="$root" DIST="$DIST" PREFIX=/usr CNI_BIN_DIR=/usr/lib/cni sh "$deploy/install.sh" install >/dev/null
-  # Which systemd a host has is seen there, by postinst.
+  # postinst adds it where the host's systemd needs it.
   rm -rf "$root/usr/lib/systemd/system/infoblox-cni-daemon.service.d"
-  # Where Debian's zsh looks.
+  # Debian's zsh looks in vendor-completions.
   mv "$root/usr/share/zsh/site-functions" "$root/usr/share/zsh/vendor-completions"
   install -m 0644 "$project/LICENSE" "$root/usr/share/doc/infoblox-cni/copyright"
   control "$root"
   find "$root" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
-  # xz, which dpkg of all releases reads; higher levels take four times as long for a tenth of the size.
+  # xz, which every dpkg reads. Higher levels take four times as long to save a tenth of the size.
   dpkg-deb --root-owner-group -Zxz -z"${DPKG_DEB_COMPRESSOR_LEVEL:-2}" --build "$root" "$stage/$file" >/dev/null
   finish "$file"
 }
@@ -103,5 +102,5 @@ make_tarball
 if command -v dpkg-deb >/dev/null; then
   make_debian_package
 else
-  say 'no Debian package: there is no dpkg-deb on this machine (package dpkg)'
+  say 'no Debian package: this machine has no dpkg-deb (Debian package dpkg)'
 fi

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Runs the daemon as a container of docker, or of podman with DOCKER=podman, in the place of one that runs so already. The image is
-# what `make image` wrote, beside this script, in dist, or where ARCHIVE says; or any that IMAGE names.
+# Runs the daemon as a docker container (podman with DOCKER=podman), and replaces one that it started before. The image
+# is the archive that `make image` writes, beside this script, in dist, or where ARCHIVE says; or the image that IMAGE
+# names.
 set -eu
 
 DOCKER=${DOCKER:-docker}
@@ -9,12 +10,12 @@ DOCKER=${DOCKER:-docker}
 name=infoblox-cni-daemon
 
 command -v "$DOCKER" >/dev/null || fail "no $DOCKER (Debian: apt-get install docker.io docker-cli); with podman, set DOCKER=podman"
-"$DOCKER" info >/dev/null 2>&1 || fail "$DOCKER does not work here: $DOCKER info says why"
+"$DOCKER" info >/dev/null 2>&1 || fail "$DOCKER does not work here; run $DOCKER info"
 
-# Loads the image that the archive holds, unless it is there.
+# Loads the archive's image unless it is already loaded.
 load_image() {
   [ -r "$1" ] || fail "no image at $1"
-  manifest=$(tar -xOf "$1" manifest.json 2>/dev/null) || fail "$1 is no image that make image wrote"
+  manifest=$(tar -xOf "$1" manifest.json 2>/dev/null) || fail "$1 is not an image of make image"
   IMAGE=$(echo "$manifest" | sed 's/.*"RepoTags":\["\([^"]*\)".*/\1/')
   id=$(echo "$manifest" | sed 's|.*"Config":"blobs/sha256/\([^"]*\)".*|\1|')
   there=$("$DOCKER" image inspect --format '{{.Id}}' "$IMAGE" 2>/dev/null) || there=
@@ -23,8 +24,8 @@ load_image() {
   "$DOCKER" load --quiet --input "$1" >/dev/null
 }
 
-# The host's network, name and processes: the daemon looks at the network namespaces of the host's containers.
-# Variables are named alone, so that their values stay out of `ps`.
+# Shares the host's network, name and processes: the daemon inspects the network namespaces of the host's containers.
+# Variables are passed by name, which keeps their values out of `ps`.
 run() {
   # shellcheck disable=SC2046 # one flag a line
   "$DOCKER" run --network host --uts host --pid host \
@@ -40,9 +41,9 @@ run() {
 former=$("$DOCKER" container inspect --format '{{.State.Running}} {{.Path}}' "$name" 2>/dev/null) || former=
 case $former in
   '' | *"/$name") ;;
-  *) fail "the container $name is no daemon of ours, it runs ${former#* }: rename it first, $DOCKER rename $name OTHER" ;;
+  *) fail "the container $name is not infoblox-cni-daemon, it runs ${former#* }; rename it first: $DOCKER rename $name OTHER" ;;
 esac
-# Of a former container that has stopped, somebody else's daemon may have taken the place.
+# Another daemon may have replaced a former container that has stopped.
 [ "${former% *}" = true ] || refuse_another_daemon
 if [ -z "${IMAGE:-}" ]; then
   archive=${ARCHIVE:-$(beside infoblox-cni-daemon.oci.tar)}
@@ -50,8 +51,8 @@ if [ -z "${IMAGE:-}" ]; then
     load_image "$archive"
   else
     IMAGE=$("$DOCKER" image ls --format '{{.Repository}}:{{.Tag}}' localhost/infoblox-cni-daemon)
-    [ -n "$IMAGE" ] || fail "no image: make image writes one, which ARCHIVE names; or name an image in IMAGE"
-    [ "$(echo "$IMAGE" | wc -l)" -eq 1 ] || fail "several images: name one of them in IMAGE: $(echo "$IMAGE" | tr '\n' ' ')"
+    [ -n "$IMAGE" ] || fail "no image: run make image, set ARCHIVE to its archive, or set IMAGE to an image"
+    [ "$(echo "$IMAGE" | wc -l)" -eq 1 ] || fail "several images; set IMAGE to one of them: $(echo "$IMAGE" | tr '\n' ' ')"
   fi
 fi
 make_shared_directories

@@ -1,18 +1,18 @@
 #!/bin/sh
-# Runs an image of the daemon under rkt, in the place of a pod that this script has started before. IMAGE names it: a signed one where
-# rkt can fetch it, or the ID of one in rkt's store. Without IMAGE it is the one that run-aci-daemon.sh takes.
+# Runs an image of the daemon under rkt, and replaces a pod that it started before. IMAGE is a signed image that rkt can
+# fetch, or the ID of one in rkt's store. Without IMAGE it runs run-aci-daemon.sh.
 set -eu
 
 # shellcheck source=deploy/daemon-environment.sh
 . "$(dirname "$0")/daemon-environment.sh"
-# Where the UUID of the pod is kept.
+# The file with the pod's UUID.
 UUID_FILE=${UUID_FILE:-/run/infoblox-cni-daemon.uuid}
 
 command -v rkt >/dev/null || fail 'no rkt: its last release is at github.com/rkt/rkt/releases'
 if [ -z "${IMAGE:-}" ]; then exec "$(dirname "$0")/run-aci-daemon.sh" "$@"; fi
 
-# In the place of this shell. The environment is handed on for WAPI_PASSWORD and OpenTelemetry's variables, which --set-env would show
-# in the process list.
+# Replaces this shell (exec). The pod inherits the environment, for WAPI_PASSWORD and OpenTelemetry's variables:
+# --set-env would show them in the process list.
 run() {
   exec rkt run --net=host --hostname="$(hostname)" --inherit-env \
     --volume run-cni,kind=host,source="$SOCKET_DIR" --mount volume=run-cni,target="$SOCKET_DIR" \
@@ -23,7 +23,7 @@ run() {
 }
 
 former=$(cat "$UUID_FILE" 2>/dev/null) || former=
-# A pod that has ended is left to `rkt gc`.
+# `rkt gc` removes pods that have ended.
 if [ -z "$former" ] || ! rkt status "$former" 2>/dev/null | grep -qx 'state=running'; then
   former=
   refuse_another_daemon

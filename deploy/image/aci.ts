@@ -5,7 +5,7 @@ import { gzip, writeTar } from './archive.ts';
 import type { Contents } from './contents.ts';
 import { entrypoint, mountPoints } from './tree.ts';
 
-/** Architectures as the specification names them (schema/types/labels.go). */
+/** Architectures by the specification's names (schema/types/labels.go). */
 const architectures = { amd64: 'amd64', arm64: 'aarch64' } as const;
 
 /** Writes the image into a file. */

@@ -1,4 +1,4 @@
-/** What an image holds, and what is said of it: from the build's SBOM, which knows version, commit and licences, and from Debian. */
+/** The contents of an image and its metadata, from the build's SBOM (version, commit, licences) and from Debian. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DebianArchitecture, DebianPackage } from './debian.ts';
@@ -6,15 +6,14 @@ import { ImageError } from './programs.ts';
 import { makeTree, type TreeOptions } from './tree.ts';
 
 export interface Contents {
-  /** Directory with its files. */
+  /** The directory with the image's files. */
   readonly tree: string;
-  /** Of the image, without a version; nobody's registry has it. */
+  /** The image's name without a version; no registry has it. */
   readonly name: string;
   readonly version: string;
-  /** The commit. */
   readonly revision: string;
   readonly description: string;
-  /** As SPDX writes them. */
+  /** An SPDX expression. */
   readonly licenses: string;
   readonly architecture: DebianArchitecture;
   readonly packages: readonly DebianPackage[];
@@ -22,7 +21,7 @@ export interface Contents {
   readonly sbom: object;
 }
 
-/** Licences of what is taken from a package: not of all that its source holds. */
+/** Licences of the files taken from a package, not of its whole source. */
 const licencesOfPackages: Readonly<Record<string, string>> = {
   libc6: 'LGPL-2.1-or-later',
   'libgcc-s1': 'GPL-3.0-or-later WITH GCC-exception-3.1',
@@ -38,14 +37,17 @@ interface Component {
   readonly 'bom-ref': string;
 }
 
-/** As the build writes it. */
+/** The build's SBOM. */
 interface Sbom {
   readonly metadata: { readonly component: Component };
   readonly components: readonly Component[];
   readonly dependencies: readonly { readonly ref: string; readonly dependsOn?: readonly string[] }[];
 }
 
-/** Makes the files, and finds what is to be said of them. @throws ImageError */
+/**
+ * Makes the files and collects their metadata.
+ * @throws ImageError
+ */
 export function makeContents(options: TreeOptions): Contents {
   const built = readSbom(options.dist);
   const { tree, packages } = makeTree(options);
@@ -79,7 +81,7 @@ function readSbom(dist: string): Sbom {
   }
 }
 
-/** Debian, or one that is made of it. */
+/** Returns the distribution's ID: Debian or a derivative. */
 function distributionOf(tree: string): string {
   return /^ID=(\w+)$/m.exec(readFileSync(join(tree, 'etc/os-release'), 'utf8'))?.[1] ?? 'debian';
 }

@@ -1,19 +1,18 @@
 /**
- * Packages of the distribution that this machine runs, for any architecture: fetched by its apt from its sources, which checks
- * signatures and hashes, with lists and state in a directory apart. The machine's own apt is neither read nor changed otherwise.
+ * Packages of this machine's distribution, for any architecture. Its apt fetches them from its sources and checks
+ * signatures and hashes, with lists and state in a separate directory. The machine's own apt state is not changed.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from './programs.ts';
 
-/** As Debian names them. */
+/** Architectures by Debian's names. */
 export type DebianArchitecture = 'amd64' | 'arm64';
 
 export interface DebianPackage {
   readonly name: string;
   readonly version: string;
   readonly architecture: string;
-  /** Of the package's file. */
   readonly sha256: string;
   readonly file: string;
 }
@@ -23,9 +22,9 @@ export class DebianPackages {
   readonly #configuration: string;
 
   /**
-   * Reads the lists of packages anew.
-   * @param directory for lists and packages, which the next time are fetched only if changed
-   * @param sources lines as in sources.list(5) in the place of the machine's
+   * Updates the lists of packages.
+   * @param directory for lists and packages; later runs fetch only changes
+   * @param sources lines as in sources.list(5), instead of the machine's
    */
   constructor(architecture: DebianArchitecture, directory: string, sources?: readonly string[]) {
     this.#directory = join(directory, architecture);
@@ -34,7 +33,7 @@ export class DebianPackages {
       mkdirSync(join(this.#directory, name), { recursive: true });
     }
     writeFileSync(join(this.#directory, 'status'), '');
-    // Hooks of the machine's own configuration after an update would work on its own caches. What is fetched belongs to who builds.
+    // Without the machine's own hooks, which would work on its own caches. Downloads belong to the user who builds.
     const lines = [
       '#clear APT::Update;',
       '#clear APT::Architectures;',
@@ -54,7 +53,11 @@ export class DebianPackages {
     this.#apt('update');
   }
 
-  /** Fetches the newest version of each, if it is not there yet. @returns them by name. @throws ImageError */
+  /**
+   * Fetches the newest version of each package, unless it is there.
+   * @returns the packages
+   * @throws ImageError
+   */
   fetch(...names: readonly string[]): DebianPackage[] {
     const packages = join(this.#directory, 'packages');
     const addresses = this.#apt('--print-uris', 'download', ...names).trim();
@@ -83,7 +86,7 @@ function namesOf(file: string): { readonly name: string; readonly version: strin
   return { name, version, architecture };
 }
 
-/** A field of a package's description; empty if it has none of that name. */
+/** Returns a field of a package's description; empty if it is absent. */
 export function field(file: string, key: string): string {
   return run('dpkg-deb', ['--field', file, key]).trim();
 }

@@ -23,7 +23,7 @@ export function writeOci(file: string, stage: string, contents: Contents): void 
     architecture: contents.architecture,
     os: 'linux',
     config: {
-      // Without capabilities; the plugin, which is root, trusts a socket only in directories that are root's.
+      // User 0 without capabilities: the plugin runs as root and trusts a socket only in root's directories.
       User: '0:0',
       Entrypoint: [entrypoint],
       Env: ['PATH=/usr/local/bin'],
@@ -43,7 +43,7 @@ export function writeOci(file: string, stage: string, contents: Contents): void 
     mediaType: 'application/vnd.oci.image.index.v1+json',
     manifests: [{ ...manifest, platform, annotations }],
   });
-  // Where docker looks.
+  // For docker.
   writeJson(layout, 'manifest.json', [{ Config: pathOf(config), RepoTags: [reference], Layers: [pathOf(compressed)] }]);
   writeTar(file, layout, ['oci-layout', 'index.json', 'manifest.json', 'blobs']);
 }
@@ -65,7 +65,7 @@ function addJson(layout: string, mediaType: string, value: unknown): Descriptor 
   return addBlob(layout, mediaType, file);
 }
 
-/** Adds a blob, whose name is the hash of a file. */
+/** Adds a file as a blob, named by its hash. */
 function addBlob(layout: string, mediaType: string, file: string): Descriptor {
   const descriptor = { mediaType, digest: digestOf(file), size: statSync(file).size };
   copyFileSync(file, join(layout, pathOf(descriptor)));

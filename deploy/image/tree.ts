@@ -1,4 +1,4 @@
-/** The files of the image: the executable, and as little of Debian as it needs to run. */
+/** The files of the image: the executable, and the minimum of Debian that it needs. */
 import {
   chmodSync,
   copyFileSync,
@@ -14,20 +14,20 @@ import { dirname, join } from 'node:path';
 import { type DebianArchitecture, type DebianPackage, DebianPackages, field } from './debian.ts';
 import { run } from './programs.ts';
 
-/** Where libraries are, and the loader, which the executable names by a path of its own. */
+/** Paths of the libraries and of the loader, which the executable names by an absolute path. */
 const places = {
   amd64: { triplet: 'x86_64-linux-gnu', loader: 'ld-linux-x86-64.so.2', link: 'usr/lib64', up: '../lib/' },
   arm64: { triplet: 'aarch64-linux-gnu', loader: 'ld-linux-aarch64.so.1', link: 'usr/lib', up: '' },
 } as const;
 
-/** The libraries that the executable needs, by package; the last two are for names of hosts before glibc 2.34. */
+/** The libraries that the executable needs, by package. Before glibc 2.34 the last two resolve host names. */
 const libraries: Readonly<Record<string, readonly string[]>> = {
   libc6: ['libc.so.6', 'libm.so.6', 'libdl.so.2', 'libpthread.so.0', 'libresolv.so.2', 'libnss_dns.so.2'],
   'libgcc-s1': ['libgcc_s.so.1'],
   'libstdc++6': ['libstdc++.so.6'],
 };
 
-/** What the host shares with a container of the daemon. */
+/** Directories that the host shares with a container of the daemon. */
 export const mountPoints = [
   { name: 'run-cni', path: '/run/cni', readOnly: false },
   { name: 'netns', path: '/run/netns', readOnly: true },
@@ -35,7 +35,6 @@ export const mountPoints = [
   { name: 'etc', path: '/etc/infoblox-cni', readOnly: true },
 ] as const;
 
-/** What runs in it. */
 export const entrypoint = '/usr/local/bin/infoblox-cni-daemon';
 
 const texts = {
@@ -45,18 +44,18 @@ const texts = {
 } as const;
 
 export interface TreeOptions {
-  /** Where the build is. */
+  /** The directory of the build. */
   readonly dist: string;
   readonly architecture: DebianArchitecture;
-  /** For packages that are fetched. */
+  /** A directory for fetched packages. */
   readonly cache: string;
-  /** A directory to work in. */
+  /** A directory for temporary files. */
   readonly stage: string;
 }
 
 /**
  * Makes the files in a directory below the stage.
- * @returns the directory, and the packages that parts of it are from
+ * @returns the directory, and the packages that its files come from
  * @throws ImageError
  */
 export function makeTree({ dist, architecture, cache, stage }: TreeOptions): {
@@ -65,7 +64,7 @@ export function makeTree({ dist, architecture, cache, stage }: TreeOptions): {
 } {
   const debian = new DebianPackages(architecture, cache);
   const packages = debian.fetch(...Object.keys(libraries), 'ca-certificates');
-  // It has the copyright of the libraries that GCC brings. base-files has the texts of licences that copyrights name.
+  // gcc-N-base has the copyright file of GCC's libraries; base-files has the texts of common licences.
   const gcc = packages.map(({ file }) => /gcc-[\d.]+-base/.exec(field(file, 'Depends'))?.[0]).find((name) => name);
   const documents = debian.fetch('base-files', ...(gcc === undefined ? [] : [gcc]));
   const debs = join(stage, 'debian');
@@ -100,7 +99,6 @@ function addLibraries(tree: string, debs: string, architecture: DebianArchitectu
     symlinkSync(`usr/${directory}`, join(tree, directory));
   }
   for (const name of [loader, ...Object.values(libraries).flat()]) {
-    // Until Debian 12 the C library is in /lib.
     const found = [join(debs, 'usr/lib', triplet, name), join(debs, 'lib', triplet, name)].find((file) =>
       existsSync(file),
     );
@@ -109,7 +107,7 @@ function addLibraries(tree: string, debs: string, architecture: DebianArchitectu
   symlinkSync(`${up}${triplet}/${loader}`, join(tree, link, loader));
 }
 
-/** Adds who wrote the libraries, under which licences; and what scanners look at to know what is there. */
+/** Adds the copyright files of the libraries, and the package data that scanners read. */
 function addDocuments(tree: string, debs: string, packages: readonly DebianPackage[]): void {
   const licences = new Set<string>();
   for (const { name, file } of packages) {
@@ -123,7 +121,7 @@ function addDocuments(tree: string, debs: string, packages: readonly DebianPacka
   copy(join(debs, 'usr/lib/os-release'), join(tree, 'etc/os-release'));
 }
 
-/** Copies what a path leads to, links followed, to be read by all, whatever the umask of who has built. */
+/** Copies a file or directory, links resolved, readable by all whatever the builder's umask. */
 function copy(from: string, to: string): void {
   mkdirSync(dirname(to), { recursive: true });
   copyFileSync(from, to);

@@ -1,10 +1,10 @@
 /**
- * Writes images of the daemon from a build, without a registry and without docker:
+ * Writes images of the daemon from a build, without a registry or docker:
  *
  *   node deploy/image/write.ts [oci] [aci] [--arch x64|arm64] [--dist DIR]
  *
- * infoblox-cni-daemon.oci.tar and infoblox-cni-daemon.aci go beside the executable, and their SBOM, infoblox-cni-daemon.cdx.json.
- * Equal builds and equal versions of Debian's packages give equal bytes.
+ * infoblox-cni-daemon.oci.tar, infoblox-cni-daemon.aci and their SBOM, infoblox-cni-daemon.cdx.json, go beside the
+ * executable. Equal builds and equal versions of Debian's packages give equal bytes.
  */
 import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
@@ -33,9 +33,9 @@ function main(): void {
   }
   requirePrograms();
   process.umask(0o022);
-  // Made aside and moved in when it is complete: a failure leaves the last good one as it was.
+  // Built in a stage and moved when complete: a failure keeps the last good image.
   const stage = join(dist, '.image');
-  rmSync(stage, { recursive: true, force: true }); // what an interrupted run has left
+  rmSync(stage, { recursive: true, force: true }); // of an interrupted run
   try {
     mkdirSync(stage);
     const contents = makeContents({ dist, architecture: architectures[arch], cache, stage });

@@ -1,6 +1,6 @@
 /**
- * Completion for shells, from the commands and flags as they are in the code. The scripts are static: pressing the tab key runs no
- * program and evaluates nothing that was typed, since who types is root.
+ * Shell completion, generated from the commands and flags in the code. The scripts are static: a tab key, pressed by
+ * root, neither runs a program nor evaluates what was typed.
  */
 import type { ArgDef } from 'citty';
 import { commandNames, commandSummaries } from '../../src/modes/about.ts';
@@ -38,7 +38,7 @@ export const completionScripts: Readonly<Record<string, () => string>> = {
 function bash(): string {
   const words = (flags: readonly Flag[]) => flags.map(({ name, takesValue }) => `--${name}${takesValue ? '=' : ''}`);
   const cases = ofCommand.map(({ name, flags, takesFiles }) => {
-    // Without an answer bash completes names of files.
+    // Without words bash completes file names.
     return `    *:${name})${takesFiles ? ' [[ $current == -* ]] || return;' : ''} words='${words(flags).join(' ')}' ;;\n`;
   });
   return `# bash completion for ${program}

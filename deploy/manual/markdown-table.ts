@@ -1,4 +1,4 @@
-/** The tables of the docs, so that what a key or a code means is written in one place. */
+/** Reads tables of the docs, so that the meaning of a key or code is written once. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -7,7 +7,7 @@ const docs = join(import.meta.dirname, '../../docs');
 /**
  * Reads the first table below a heading.
  * @returns its rows without the titles, cell by cell
- * @throws Error if the page has no such heading, or no table below it
+ * @throws Error if the page has no such heading or table
  */
 export function tableBelow(page: string, heading: string): string[][] {
   const lines = readFileSync(join(docs, page), 'utf8').split('\n');

@@ -1,6 +1,9 @@
-/** Pages in the language of manual pages, mdoc(7). */
+/** Manual pages in mdoc(7). */
 
-/** Escapes a text, writes `code` and links of Markdown as text, and begins each sentence on a line of its own, as mdoc wants. */
+/**
+ * Converts Markdown to mdoc: escapes the text, drops the markup of `code` and links, and starts each sentence on a line
+ * of its own, as mdoc wants.
+ */
 export function text(markdown: string): string {
   const plain = markdown
     .replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1')
@@ -11,7 +14,7 @@ export function text(markdown: string): string {
   return plain.replaceAll(/^(?=[.'])/gm, '\\&');
 }
 
-/** An argument of a macro: quoted, since it may hold the name of another macro. */
+/** Formats an argument of a macro, quoted since it may contain the name of another macro. */
 export function argument(word: string): string {
   return `"${text(word).replaceAll('"', '\\(dq')}"`;
 }
@@ -20,13 +23,13 @@ export function section(title: string, ...lines: readonly string[]): string {
   return [`.Sh ${title.toUpperCase()}`, ...lines].join('\n');
 }
 
-/** A list of terms, each with what it means. */
+/** Formats a list of terms with their meanings. */
 export function definitions(entries: readonly (readonly [string, string])[]): string {
   const items = entries.map(([term, meaning]) => `.It Sy ${argument(term)}\n${text(meaning)}`);
   return ['.Bl -tag -width Ds', ...items, '.El'].join('\n');
 }
 
-/** Commands as they are typed, each with what it does. */
+/** Formats commands, each with what it does. */
 export function examples(lines: readonly (readonly [string, string])[]): string {
   return lines
     .map(([line, meaning]) => `${text(meaning)}:\n.Bd -literal -offset indent\n${text(line)}\n.Ed\n.Pp`)
@@ -35,8 +38,8 @@ export function examples(lines: readonly (readonly [string, string])[]): string 
 }
 
 /**
- * Makes a page of the manual's section 8.
- * @param page `date`: mdoc wants one; that of the release, so that equal sources give equal bytes
+ * Makes a page of section 8.
+ * @param page `date`: mdoc wants one; the release's, so that equal sources give equal bytes
  */
 export function manualPage(page: {
   readonly name: string;

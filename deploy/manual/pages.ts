@@ -90,7 +90,7 @@ function daemonPage(date: string): string {
       ),
       section(
         'Commands',
-        text('Each takes also the flags of the daemon that it needs, and these:'),
+        text('Each also takes the flags of the daemon that it needs, and these:'),
         flagList(common),
         ...described,
       ),
@@ -112,8 +112,8 @@ function daemonPage(date: string): string {
         ]),
       ),
       exit([
-        ['0', 'Success; of a command that looks: all is well.'],
-        ['1', 'Something is wrong, or failed.'],
+        ['0', 'Success; for a command that checks: no problem found.'],
+        ['1', 'A problem was found, or the command failed.'],
         ['2', 'The command line is wrong.'],
         ['3', 'A command could not reach the daemon.'],
       ]),
@@ -129,7 +129,7 @@ function executablePage(date: string): string {
     sections: [
       section(
         'Description',
-        text('One executable that is the plugin or the daemon, by the name it is called with:'),
+        text('One executable; its name decides whether it is the plugin or the daemon:'),
         '.Xr infoblox 8',
         'or',
         '.Xr infoblox-cni-daemon 8 .',

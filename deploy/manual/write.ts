@@ -1,13 +1,13 @@
 /**
- * Writes manual pages and completion scripts, as they lie below /usr/share: `node deploy/manual/write.ts DIRECTORY`. Equal sources
- * give equal bytes.
+ * Writes manual pages and completion scripts, laid out as below /usr/share: `node deploy/manual/write.ts DIRECTORY`.
+ * Equal sources give equal bytes.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { completionScripts } from './completion.ts';
 import { manualPages } from './pages.ts';
 
-/** The date of the newest release in the changelog that has one; mdoc wants a date. */
+/** Returns the date of the newest dated release in the changelog; mdoc wants a date. */
 function releaseDate(): string {
   const changelog = readFileSync(join(import.meta.dirname, '../../CHANGELOG.md'), 'utf8');
   const date = /^## \S+ \((\d{4}-\d{2}-\d{2})\)$/m.exec(changelog)?.[1] ?? '2026-01-01';

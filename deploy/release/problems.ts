@@ -1,15 +1,15 @@
-/** Why a tree cannot be released, all of it at once; nothing is changed by looking. */
+/** Finds all reasons why a tree cannot be released, without changing anything. */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** What stands against a release, and what to do about it; neither ends with a full stop. */
+/** A reason against a release and its fix, both without a full stop. */
 export interface Problem {
   readonly what: string;
   readonly fix: string;
 }
 
-/** Programs, with the Debian packages that bring them. An executable that is not stripped has other bytes than one that is. */
+/** Programs and their Debian packages. strip is required: an unstripped executable has other bytes. */
 const programs: Readonly<Record<string, string>> = {
   'x86_64-linux-gnu-strip': 'binutils-x86-64-linux-gnu',
   'aarch64-linux-gnu-strip': 'binutils-aarch64-linux-gnu',
@@ -27,7 +27,7 @@ function ofTree(project: string, version: string): Problem[] {
   const tag = `v${version}`;
   const status = git('status', '--porcelain');
   if (status.status !== 0) {
-    const what = `git cannot say which commit this is: ${status.error?.message ?? status.stderr.trim()}`;
+    const what = `git cannot identify this commit: ${status.error?.message ?? status.stderr.trim()}`;
     return [{ what, fix: `Clone the repository, and git checkout ${tag}` }];
   }
   const changed = status.stdout.split('\n').flatMap((line) => line.slice(3) || []);
@@ -35,7 +35,7 @@ function ofTree(project: string, version: string): Problem[] {
   if (changed.length > 0) {
     const more = changed.length > 3 ? ` and ${changed.length - 3} more` : '';
     const what = `the tree is not that of its commit: ${changed.slice(0, 3).join(', ')}${more}`;
-    problems.push({ what, fix: 'Commit it, or take it away' });
+    problems.push({ what, fix: 'Commit or remove the changes' });
   }
   if (git('tag', '--points-at', 'HEAD').stdout.split('\n').includes(tag)) return problems;
   if (git('rev-parse', '--quiet', '--verify', `refs/tags/${tag}`).status === 0) {

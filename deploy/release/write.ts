@@ -1,6 +1,7 @@
 /**
- * Puts all that is published of one version into dist/release, from the tag of that version: `node deploy/release/write.ts`. It refuses
- * anything else before it writes. The directory is made aside and moved in when it is complete.
+ * Writes everything that is published of one version to dist/release, from the version's tag: `node
+ * deploy/release/write.ts`. Refuses anything else before it writes. The directory is built in a stage and moved when
+ * complete.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -24,12 +25,15 @@ const dist = join(project, 'dist');
 const architectures = ['x64', 'arm64'] as const;
 type Architecture = (typeof architectures)[number];
 
-/** A file of the release: its name there, and where it is taken from. */
+/** A file of the release: its name and its source. */
 type Part = readonly [name: string, source: string];
 
-/** What `make` writes for an architecture. What is the same for all of them has one name. */
+/**
+ * Returns the files that `make` writes for an architecture. Files that are the same for all architectures have one
+ * name.
+ */
 function partsOf(version: string, arch: Architecture): Part[] {
-  // As the Makefile has it.
+  // As in the Makefile.
   const built = arch === process.arch ? dist : join(dist, arch);
   const packages = join(dist, 'packages');
   const name = `infoblox-cni-${version}-linux-${arch}`;
@@ -57,20 +61,26 @@ function refuse(problems: readonly Problem[]): void {
   process.stderr.write('release: nothing was written\n');
 }
 
-/** @returns whether it went well; what `make` says is seen */
+/**
+ * Runs `make` for an architecture, its output shown.
+ * @returns whether it succeeded
+ */
 function make(arch: Architecture): boolean {
   const targets = ['package', 'image', 'aci'];
   const env: NodeJS.ProcessEnv = { ...process.env };
-  // Both are the tag's.
+  // The tag determines both.
   delete env.COMMIT;
   delete env.SOURCE_DATE_EPOCH;
   const args = ['--no-print-directory', '-C', project, `ARCH=${arch}`, ...targets];
   return spawnSync(process.env.MAKE ?? 'make', args, { env, stdio: 'inherit' }).status === 0;
 }
 
-/** @throws Error if a file is missing, or two of one name differ */
+/**
+ * Copies the files to the stage.
+ * @throws Error if a file is missing, or two files of one name differ
+ */
 function gather(stage: string, parts: readonly Part[]): void {
-  rmSync(stage, { recursive: true, force: true }); // what an interrupted run has left
+  rmSync(stage, { recursive: true, force: true }); // of an interrupted run
   mkdirSync(stage);
   for (const [name, source] of parts) {
     const file = join(stage, name);
@@ -103,7 +113,7 @@ function main(): number {
   for (const [index, arch] of architectures.entries()) {
     say(`${index + 1} of ${architectures.length}: version ${version} for ${arch}`);
     if (make(arch)) continue;
-    process.stderr.write(`release: make for ${arch} failed; dist/release is as it was\n`);
+    process.stderr.write(`release: make for ${arch} failed; dist/release is unchanged\n`);
     return 1;
   }
   const stage = join(dist, '.release');
@@ -118,7 +128,7 @@ function main(): number {
     const { size } = statSync(join(release, name));
     say(`${name} (${size < 1e6 ? `${Math.ceil(size / 1e3)} kB` : `${(size / 1e6).toFixed(1)} MB`})`);
   }
-  say('all of it is in dist/release');
+  say('complete in dist/release');
   return 0;
 }
 

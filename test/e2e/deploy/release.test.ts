@@ -116,7 +116,9 @@ describe.skipIf(leftOut)('make release', { timeout: 120_000 }, () => {
       PATH: `${join(work, 'bin')}:${join(project, 'node_modules/.bin')}:/usr/bin:/bin`,
     });
     expect(status).not.toBe(0);
-    expect(stderr).toContain('release: the tree is not that of its commit: deploy/stray. Commit it, or take it away\n');
+    expect(stderr).toContain(
+      'release: the tree is not that of its commit: deploy/stray. Commit or remove the changes\n',
+    );
     expect(stderr).toContain(
       `release: version ${version} of package.json has no tag here. When all of it is committed: git tag -a ${tag}`,
     );
@@ -206,7 +208,7 @@ describe.skipIf(leftOut)('make release', { timeout: 120_000 }, () => {
     mkdirSync(join(root, 'dist/arm64/infoblox-cni'), { recursive: true });
     const failed = release(root);
     expect(failed.status).not.toBe(0);
-    expect(failed.stderr).toContain('release: make for arm64 failed; dist/release is as it was\n');
+    expect(failed.stderr).toContain('release: make for arm64 failed; dist/release is unchanged\n');
     expect(published(root)).toEqual(['infoblox-cni-0.9.0-linux-x64']);
     rmSync(join(root, 'dist/arm64'), { recursive: true });
     expect(release(root).status).toBe(0);

@@ -100,16 +100,11 @@ describe.runIf(isRoot)('run-docker-daemon.sh', () => {
 
   it.each([
     ['no docker', { DOCKER: 'no-docker' }, [], 'no no-docker (Debian: apt-get install docker.io docker-cli)'],
-    ['a docker that does not work', {}, ['info) exit 1 ;;'], 'docker does not work here: docker info says why'],
-    ['no image', {}, [], 'no image: make image writes one, which ARCHIVE names; or name an image in IMAGE'],
-    [
-      'several images',
-      {},
-      ["'image ls'*) echo a:1; echo a:2 ;;"],
-      'several images: name one of them in IMAGE: a:1 a:2',
-    ],
+    ['a docker that does not work', {}, ['info) exit 1 ;;'], 'docker does not work here; run docker info'],
+    ['no image', {}, [], 'no image: run make image, set ARCHIVE to its archive, or set IMAGE to an image'],
+    ['several images', {}, ["'image ls'*) echo a:1; echo a:2 ;;"], 'several images; set IMAGE to one of them: a:1 a:2'],
     ['no such file', { ARCHIVE: '/nowhere.tar' }, [], 'no image at /nowhere.tar'],
-    ['a file that is no image', { ARCHIVE: '/etc/passwd' }, [], '/etc/passwd is no image that make image wrote'],
+    ['a file that is no image', { ARCHIVE: '/etc/passwd' }, [], '/etc/passwd is not an image of make image'],
     [
       'wrong flags',
       { IMAGE: 'image' },
@@ -127,7 +122,7 @@ describe.runIf(isRoot)('run-docker-daemon.sh', () => {
   it.each(['true', 'false'])('leaves a container alone that has the name and is no daemon: running: %s', (running) => {
     standIn('docker', [`${former} echo ${running} /bin/sleep ;;`]);
     const { status, stderr } = room.run(script, { env: { ARCHIVE: archive() } });
-    const message = 'the container infoblox-cni-daemon is no daemon of ours, it runs /bin/sleep: rename it first';
+    const message = 'the container infoblox-cni-daemon is not infoblox-cni-daemon, it runs /bin/sleep; rename it first';
     expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringContaining(message) });
     expect(calls()).toEqual(['info', 'container inspect']);
   });
@@ -151,7 +146,7 @@ describe.runIf(isRoot)('run-docker-daemon.sh', () => {
     const { status, stderr } = room.run(script, { env: { IMAGE: 'image', WAIT: '2' } });
     expect(status).toBe(1);
     expect(stderr.split('\n').slice(0, -1)).toEqual([
-      'run-docker-daemon.sh: waiting for an answer at /run/cni/infoblox.sock, 2 s at most',
+      'run-docker-daemon.sh: waiting up to 2 s for an answer at /run/cni/infoblox.sock',
       'run-docker-daemon.sh: no answer at /run/cni/infoblox.sock; the last lines of the container:',
       'the last line',
       'run-docker-daemon.sh: stopped the container infoblox-cni-daemon',
@@ -205,8 +200,8 @@ describe.runIf(isRoot)('run-aci-daemon.sh', () => {
   });
 
   it.each([
-    ['no signature', () => aci({ signed: false }), 'daemon.aci has no signature: gpg --armor --detach-sign'],
-    ['no image', () => ({}), 'no ACI image: make aci writes one, which ACI names'],
+    ['no signature', () => aci({ signed: false }), 'daemon.aci has no signature: run gpg --armor --detach-sign'],
+    ['no image', () => ({}), 'no ACI image: run make aci, or set ACI to an image'],
     ['no such image', () => ({ ACI: '/nowhere.aci' }), 'no ACI image at /nowhere.aci'],
     ['no rkt', () => ({ PATH: '/usr/bin:/bin' }), 'no rkt: its last release is at'],
   ] as const)('says what is wrong with %s, and starts nothing', (_, env, message) => {

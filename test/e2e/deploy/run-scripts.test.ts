@@ -102,7 +102,7 @@ esac`;
     room.configure(`DAEMON_FLAGS='--labels="Owner=Network team'\n`);
     const { status, stdout, stderr } = run();
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
-    expect(stderr).toContain(`DAEMON_FLAGS in ${room.path('etc/daemon.env')} has a quote without its partner`);
+    expect(stderr).toContain(`DAEMON_FLAGS in ${room.path('etc/daemon.env')} has an unmatched quote`);
   });
 
   it.runIf(isRoot)('lets a password file that is named in the settings win, as the unit does', () => {

@@ -19,7 +19,7 @@ describe.skipIf(leftOut)('on a host with dpkg', { timeout: 120_000 }, () => {
 
   test('the driver is there after the installation, and the operator is told what to do next', async () => {
     const output = await root.succeed(`${dpkg} --install /packages/${deb}`);
-    expect(output).toContain('infoblox-cni: the user infoblox-cni, as which the service runs');
+    expect(output).toContain('infoblox-cni: the user infoblox-cni, for the service');
     expect(output).toContain("1. the grid's address and user in /etc/infoblox-cni/daemon.env");
     expect(await root.succeed('infoblox-cni-daemon --version')).toContain(`infoblox-cni ${version} (`);
     const asked = `echo '{"cniVersion":"1.0.0"}' | CNI_COMMAND=VERSION /usr/lib/cni/infoblox`;
@@ -67,7 +67,7 @@ describe.skipIf(leftOut)('on a host with dpkg', { timeout: 120_000 }, () => {
       systemctl enable infoblox-cni-daemon`);
     const removed = await root.succeed(`${dpkg} --remove infoblox-cni`);
     expect(removed).toContain(
-      'left: configuration in /etc/infoblox-cni, state in /var/lib/infoblox-cni, and on the grid',
+      'kept: configuration in /etc/infoblox-cni, state in /var/lib/infoblox-cni, and on the grid',
     );
     expect(await root.succeed('cat /etc/infoblox-cni/wapi-password /var/lib/infoblox-cni/state.db')).toBe(
       'secret\nleases\n',
@@ -75,9 +75,9 @@ describe.skipIf(leftOut)('on a host with dpkg', { timeout: 120_000 }, () => {
     expect((await root.run('ls /usr/bin/infoblox-cni /usr/lib/cni/infoblox')).status).not.toBe(0);
 
     const purged = await root.succeed(`${dpkg} --purge infoblox-cni`);
-    expect(purged).toContain('left: the state in /var/lib/infoblox-cni');
-    expect(purged).toMatch(/gc --host=\S+` shows it, and releases it/);
-    expect(purged).not.toContain('what others have put');
+    expect(purged).toContain('kept: the state in /var/lib/infoblox-cni');
+    expect(purged).toMatch(/gc --host=\S+` shows and releases them/);
+    expect(purged).not.toContain("that are not this package's");
     expect((await root.run('ls -d /etc/infoblox-cni /run/cni')).output).not.toMatch(/^\//m);
     const system =
       /^\/(var\/(lib\/dpkg|lib\/systemd|log|cache)\/|etc\/(passwd|shadow|group|gshadow|subuid|subgid|\.pwd\.lock)(-|$))/;
@@ -88,7 +88,7 @@ describe.skipIf(leftOut)('on a host with dpkg', { timeout: 120_000 }, () => {
   test('what others have put among the configuration stays after a purge, and is named', async () => {
     await root.succeed(`${install}; echo key >/etc/infoblox-cni/client.key`);
     expect(await root.succeed(`${dpkg} --purge infoblox-cni`)).toContain(
-      'left: what others have put into /etc/infoblox-cni',
+      "kept: files in /etc/infoblox-cni that are not this package's",
     );
     expect(await root.succeed('find /etc/infoblox-cni -type f')).toBe('/etc/infoblox-cni/client.key\n');
   });
@@ -135,6 +135,6 @@ describe.skipIf(leftOut)('on a host with dpkg', { timeout: 120_000 }, () => {
   test('a unit of make install that goes before the package is named, with the fix', async () => {
     const shadow = '/usr/local/lib/systemd/system/infoblox-cni-daemon.service';
     await root.succeed(`mkdir -p ${shadow.slice(0, shadow.lastIndexOf('/'))}; touch ${shadow}`);
-    expect(await root.succeed(install)).toMatch(new RegExp(`${shadow} .* take that away with make uninstall`));
+    expect(await root.succeed(install)).toMatch(new RegExp(`${shadow} .* remove it with make uninstall`));
   });
 });

@@ -88,7 +88,7 @@ describe.skipIf(leftOut || !hasSystemd)('the Debian package under systemd', { ti
       'cp /etc/infoblox-cni/daemon.env /run/daemon.env; echo "DAEMON_FLAGS=--grid-hots=x" >/etc/infoblox-cni/daemon.env',
     );
     const output = await root.succeed(`${dpkg} --install /packages/${nextDeb}`);
-    expect(output).toContain(`${service}.service does not start again: journalctl -u ${service}.service says why`);
+    expect(output).toContain(`${service}.service does not restart; see journalctl -u ${service}.service`);
     expect(await root.succeed('dpkg --status infoblox-cni')).toContain('Status: install ok installed');
     await root.succeed(`cp /run/daemon.env /etc/infoblox-cni/daemon.env; systemctl restart ${service}`);
   });
