@@ -23,8 +23,8 @@ licences=$DESTDIR$DOC_DIR/THIRD-PARTY-LICENSES
 
 # Manual pages and completion scripts, relative to the directory of shared data.
 shared='man/man8/infoblox.8 man/man8/infoblox-cni-daemon.8 man/man8/infoblox-cni.8
-  bash-completion/completions/infoblox-cni-daemon zsh/site-functions/_infoblox-cni-daemon
-  fish/vendor_completions.d/infoblox-cni-daemon.fish'
+  bash-completion/completions/infoblox-cni bash-completion/completions/infoblox-cni-daemon zsh/site-functions/_infoblox-cni-daemon
+  fish/vendor_completions.d/infoblox-cni.fish fish/vendor_completions.d/infoblox-cni-daemon.fish'
 
 # The scripts for other ways to run the daemon.
 scripts='run-daemon.sh run-docker-daemon.sh run-rkt-daemon.sh run-aci-daemon.sh daemon-environment.sh'

@@ -6,14 +6,18 @@ import { basename } from 'node:path';
 import { aboutText, helpText, noFlagsText, versionLine } from './modes/about.ts';
 import { refuseToBeAPlugin, runPlugin } from './modes/plugin/plugin.ts';
 
-const isDaemon = basename(process.argv0) === 'infoblox-cni-daemon';
+const name = basename(process.argv0);
+const isDaemon = name === 'infoblox-cni-daemon';
+const isOwnName = name === 'infoblox-cni';
 const args = process.argv.slice(2);
+/** A word that is no flag is an operator's command, under the executable's own name and the daemon's. */
+const isCommand = (isDaemon || isOwnName) && args[0] !== undefined && !args[0].startsWith('-');
 
 /** A service may inherit CNI_COMMAND, but has an argument. Any name except the daemon's may be a driver's. */
 if (process.env.CNI_COMMAND && !(isDaemon && args.length > 0)) {
   if (isDaemon) process.exit(refuseToBeAPlugin());
   void runPlugin(process.env).then((status) => process.exit(status));
-} else if (isDaemon) void runDaemonOrCommand(args[0]);
+} else if (isDaemon || isCommand) void runDaemonOrCommand();
 else answerPeople();
 
 /**
@@ -23,10 +27,9 @@ else answerPeople();
  */
 const memoryFlags = ['--optimize-for-size', '--no-wasm-tier-up', '--no-wasm-dynamic-tiering'];
 
-/** Runs the daemon, or an operator's command if the first word is not a flag. */
-async function runDaemonOrCommand(word: string | undefined): Promise<void> {
+async function runDaemonOrCommand(): Promise<void> {
   const { loadScript } = await import('./modes/script.ts');
-  if (word !== undefined && !word.startsWith('-')) return loadScript('operator.cjs');
+  if (isCommand) return loadScript('operator.cjs');
   const { setFlagsFromString } = await import('node:v8');
   for (const flag of memoryFlags) setFlagsFromString(flag);
   loadScript('daemon.cjs');
@@ -44,7 +47,7 @@ function answerPeople(): void {
   if (args.includes('--version')) process.stdout.write(`${versionLine}\n`);
   else if (args.includes('--licenses')) void printLicences();
   else if (args.includes('--help') || args.includes('-h')) process.stdout.write(helpText);
-  else if (args.length === 0) process.stderr.write(aboutText);
+  else if (args.length === 0) process.stderr.write(isOwnName ? helpText : aboutText);
   else {
     process.stderr.write(noFlagsText);
     process.exitCode = 2;

@@ -1,13 +1,15 @@
 /**
- * Shell completion, generated from the commands and flags in the code. The scripts are static: a tab key, pressed by
- * root, neither runs a program nor evaluates what was typed.
+ * Shell completion, generated from the commands and flags in the code; `whois`, `release` and `leases` complete addresses,
+ * containers and pods of this host. A tab key, pressed by root, evaluates neither what was typed nor what others have named.
  */
 import type { ArgDef } from 'citty';
 import { commandNames, commandSummaries } from '../../src/modes/about.ts';
 import { flags as daemonFlags } from '../../src/modes/daemon/config/flags.ts';
 import { commands } from '../../src/modes/operator/commands.ts';
 
-const program = 'infoblox-cni-daemon';
+/** The names of the executable: by its own it is the commands alone. */
+const programs = ['infoblox-cni', 'infoblox-cni-daemon'] as const;
+type Program = (typeof programs)[number];
 
 interface Flag {
   readonly name: string;
@@ -26,32 +28,44 @@ const ofCommand = commandNames.map((name) => ({
   name,
   flags: Object.values(commands[name].groups).flatMap(flagsOf),
   takesFiles: /FILE|NETCONF/.test(commands[name].operands ?? ''),
+  takesNames: /ADDRESS/.test(commands[name].operands ?? ''),
 }));
+
+/** Lists what this host holds, by the columns of `leases`: only words without characters that a shell interprets. */
+const listNames = `infoblox-cni leases 2>/dev/null | awk -F '  +' 'NR == 1 { for (n = 1; n <= NF; n++) at[$n] = n; next }
+    { print $1; print $at["CONTAINER"]; print $at["WORKLOAD"] }' | grep -xE '[A-Za-z0-9][A-Za-z0-9_.:/-]*' | sort -u`;
 
 /** The scripts by their path below the directory of shared data. */
 export const completionScripts: Readonly<Record<string, () => string>> = {
-  [`bash-completion/completions/${program}`]: bash,
-  [`zsh/site-functions/_${program}`]: zsh,
-  [`fish/vendor_completions.d/${program}.fish`]: fish,
+  ...Object.fromEntries(programs.map((program) => [`bash-completion/completions/${program}`, () => bash(program)])),
+  'zsh/site-functions/_infoblox-cni-daemon': zsh,
+  ...Object.fromEntries(programs.map((program) => [`fish/vendor_completions.d/${program}.fish`, () => fish(program)])),
 };
 
-function bash(): string {
+function ofDaemonAs(program: Program): readonly Flag[] {
+  return program === 'infoblox-cni' ? [] : ofDaemon;
+}
+
+function bash(program: Program): string {
   const words = (flags: readonly Flag[]) => flags.map(({ name, takesValue }) => `--${name}${takesValue ? '=' : ''}`);
-  const cases = ofCommand.map(({ name, flags, takesFiles }) => {
+  const cases = ofCommand.map(({ name, flags, takesFiles, takesNames }) => {
     // Without words bash completes file names.
-    return `    *:${name})${takesFiles ? ' [[ $current == -* ]] || return;' : ''} words='${words(flags).join(' ')}' ;;\n`;
+    const first = takesFiles ? ' [[ $current == -* ]] || return;' : '';
+    const names = takesNames ? `; [[ $current == -* ]] || words=$(${listNames})` : '';
+    return `    *:${name})${first} words='${words(flags).join(' ')}'${names} ;;\n`;
   });
+  const own = words(ofDaemonAs(program)).join(' ');
   return `# bash completion for ${program}
-_infoblox_cni_daemon() {
+_${program.replaceAll('-', '_')}() {
   local current=\${COMP_WORDS[COMP_CWORD]} words
   case $COMP_CWORD:\${COMP_WORDS[1]} in
-    1:*) words='${[...commandNames, ...words(ofDaemon)].join(' ')}' ;;
-${cases.join('')}    *) words='${words(ofDaemon).join(' ')}' ;;
+    1:*) words='${[...commandNames, ...words(ofDaemonAs(program))].join(' ')}' ;;
+${cases.join('')}    *) words='${own}' ;;
   esac
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
   if [[ \${COMPREPLY[0]-} == *= ]]; then compopt -o nospace; fi
 }
-complete -o default -F _infoblox_cni_daemon ${program}
+complete -o default -F _${program.replaceAll('-', '_')} ${program}
 `;
 }
 
@@ -62,10 +76,15 @@ function zsh(): string {
       return `'--${name}${takesValue ? '=' : ''}[${quote(description)}]${takesValue ? ':value:_files' : ''}'`;
     });
   const described = commandNames.map((name) => `    '${name}:${quote(commandSummaries[name])}'\n`);
-  const cases = ofCommand.map(({ name, flags }) => {
-    return `    ${name}) _arguments ${lines(flags).join(' \\\n      ')} '*:file:_files' ;;\n`;
+  const cases = ofCommand.map(({ name, flags, takesNames }) => {
+    const operands = takesNames ? "'*:name:_infoblox_cni_names'" : "'*:file:_files'";
+    return `    ${name}) _arguments ${lines(flags).join(' \\\n      ')} ${operands} ;;\n`;
   });
-  return `#compdef ${program}
+  return `#compdef ${programs.join(' ')}
+_infoblox_cni_names() {
+  local -a names=(\${(f)"$(${listNames})"})
+  compadd -a names
+}
 _infoblox_cni_daemon() {
   local -a commands=(
 ${described.join('')}  )
@@ -86,7 +105,7 @@ _infoblox_cni_daemon "$@"
 `;
 }
 
-function fish(): string {
+function fish(program: Program): string {
   const quote = (text: string) => `'${text.replaceAll(/['\\]/g, '\\$&')}'`;
   const line = (condition: string, { name, takesValue, description }: Flag) =>
     `complete -c ${program} -n ${quote(condition)} -l ${name}${takesValue ? ' -r' : ''} -d ${quote(description)}\n`;
@@ -96,7 +115,13 @@ function fish(): string {
   const flags = ofCommand.flatMap(({ name, flags }) =>
     flags.map((flag) => line(`__fish_seen_subcommand_from ${name}`, flag)),
   );
-  const daemon = ofDaemon.map((flag) => line('__fish_use_subcommand', flag));
+  const operands = ofCommand
+    .filter(({ takesNames }) => takesNames)
+    .map(
+      ({ name }) =>
+        `complete -c ${program} -n ${quote(`__fish_seen_subcommand_from ${name}`)} -f -a ${quote(`(${listNames})`)}\n`,
+    );
+  const daemon = ofDaemonAs(program).map((flag) => line('__fish_use_subcommand', flag));
   const noFiles = `complete -c ${program} -n __fish_use_subcommand -f\n`;
-  return [`# fish completion for ${program}\n`, noFiles, ...names, ...daemon, ...flags].join('');
+  return [`# fish completion for ${program}\n`, noFiles, ...names, ...operands, ...daemon, ...flags].join('');
 }

@@ -16,11 +16,12 @@ CNI protocol versions supported: ${supportedVersions.join(', ')}
 `;
 
 export const helpText = `${aboutText}
-One executable with two roles. Its name decides:
+One executable. The name that it is called by decides:
 
   infoblox              the IPAM plugin: container runtimes run it, with CNI_COMMAND in its environment.
                         Install it (or a link to it) in the CNI plugin directory and set "ipam": {"type": "infoblox"}.
   infoblox-cni-daemon   the host service that allocates from the Infoblox grid. Try infoblox-cni-daemon --help.
+  infoblox-cni COMMAND  a command for operators. Try infoblox-cni help.
 
   --help                print this
   --version             print the version
@@ -33,8 +34,8 @@ To run the daemon, call it as infoblox-cni-daemon (a link to this file).
 `;
 
 /**
- * The operator's commands: the first word after `infoblox-cni-daemon`. Without a command it runs the daemon, as the
- * original driver did.
+ * The operator's commands: the first word after `infoblox-cni`, or after `infoblox-cni-daemon`, which without a command
+ * runs the daemon, as the original driver did.
  */
 export const commandSummaries = {
   status: 'Is this host well: grid, conditions, networks, leases',

@@ -241,6 +241,31 @@ test('--environment-file gives flags and variables as systemd would, and the com
   }
 });
 
+test.runIf(process.getuid?.() === 0)(
+  'a start without flags says that the settings of the service are not used',
+  async () => {
+    mkdirSync(join(directory, 'etc/infoblox-cni'), { recursive: true });
+    writeFileSync(join(directory, 'etc/infoblox-cni/daemon.env'), "DAEMON_FLAGS='--grid-host=grid.example.com'\n");
+    const start = (env: string) =>
+      run(
+        'unshare',
+        [
+          '--mount',
+          'sh',
+          '-c',
+          `mount --bind ${directory}/etc /etc && mount -t tmpfs none /run && mount -t tmpfs none /var/lib && ${env} exec timeout 2 ${daemonFile}`,
+        ],
+        { PATH: process.env.PATH ?? '' },
+      );
+    const said = 'DAEMON_FLAGS are not used: the environment file was not named';
+    const { stderr } = await start('');
+    expect(stderr).toContain(said);
+    expect(stderr).toContain('start it with --environment-file=/etc/infoblox-cni/daemon.env');
+    // The unit hands them over, be they empty.
+    expect((await start("DAEMON_FLAGS=''")).stderr).not.toContain(said);
+  },
+);
+
 test.each<[string, string, number, number, RegExp]>([
   [
     'a wrong flag in it, with status 2, by which nobody starts the daemon again',
@@ -322,7 +347,7 @@ test('a password that is not there yet is warned of, costs no login, and counts 
   try {
     const message = `no WAPI password given: ${file} is empty`;
     expect(daemon.lines[0]).toMatchObject({ level: 'warn', message: 'no WAPI password', error: message });
-    expect(daemon.lines[0]?.hint).toMatch(/--wapi-password-file.*WAPI_PASSWORD.*systemd credential/);
+    expect(daemon.lines[0]?.hint).toBe(`put it, alone on a line, into ${file}`);
     await daemon.says('grid unavailable');
     expect(daemon.lines.find((line) => line.message === 'grid unavailable')).toMatchObject({ error: message });
     const env = { CNI_COMMAND: 'ADD', CNI_CONTAINERID: 'c1', CNI_IFNAME: 'eth0', CNI_NETNS: '/run/netns/none' };

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 /** Directory of the built executable and its links; also what CNI_PATH must hold to find the plugin. */
 export const dist = join(import.meta.dirname, '../../dist');
 export const pluginFile = join(dist, 'infoblox');
+export const commandFile = join(dist, 'infoblox-cni');
 export const daemonFile = join(dist, 'infoblox-cni-daemon');
 
 /**

@@ -79,6 +79,7 @@ export function buildCalls({ options, store, access, core, metrics, tracing, rec
   const handlers: Handlers = {
     ...callHandlers({ leases, monitor, notes, defaults, addTimeoutMs, unverified: unverifiedNotice(options.tls) }),
     'operator/status': operatorStatusHandler(status),
+    'operator/flags': { timeoutMs: 1_000, run: async () => ({ result: { flags: options.given } }) },
     'operator/probe': probeHandler(conditions),
     'operator/leases': leasesHandler(leases),
     'operator/whois': whoisHandler({ leases, store, inspection: access.inspection }),

@@ -5,8 +5,10 @@ import type { Log } from '../../infoblox/log.ts';
 import { commit, version, versionLine } from '../about.ts';
 import { foldedLines } from '../terminal-text.ts';
 import {
+  defaultEnvironmentFile,
   type FlagValues,
   parseFlags,
+  readEnvironmentFile,
   readTrustedEnvironmentFile,
   UsageError,
   whatIsWrong,
@@ -35,6 +37,7 @@ async function main(args: readonly string[]): Promise<void> {
   const log = createLog(options.logLevel, options.logFormat, isJournal(process.env));
   exitOnInternalError(log);
   warnOfCredentials(options, log);
+  warnOfUnusedFile(args, process.env, log);
   // What the daemon makes is for root alone; the socket's directory is given its wider mode on purpose.
   process.umask(0o077);
   await run(options, log, passedSocket);
@@ -100,6 +103,21 @@ function warnOfCredentials(options: Options, log: Log): void {
     if (!(error instanceof GridError)) throw error;
     log.warn('no WAPI password', { error: error.message, hint: error.hint });
   }
+}
+
+/** Called by hand, without a flag: what the service is told does not count. */
+function warnOfUnusedFile(args: readonly string[], env: NodeJS.ProcessEnv, log: Log): void {
+  const file = defaultEnvironmentFile;
+  if (
+    args.length > 0 ||
+    env.DAEMON_FLAGS !== undefined ||
+    readEnvironmentFile(file, 'optional').daemonFlags.length === 0
+  )
+    return;
+  log.warn('DAEMON_FLAGS are not used: the environment file was not named', {
+    file,
+    hint: `start it with --environment-file=${file}`,
+  });
 }
 
 function exitOnInternalError(log: Log): void {

@@ -1,5 +1,6 @@
 /** What a command of the operator is made of, how its command line is read, and how it ends. */
 import { existsSync } from 'node:fs';
+import { basename } from 'node:path';
 import { type ArgsDef, type ParsedArgs, parseArgs } from 'citty';
 import {
   defaultEnvironmentFile,
@@ -13,6 +14,9 @@ import {
 import { flags as daemon, flagGroups } from '../daemon/config/flags.ts';
 import { socketFile } from '../protocol.ts';
 import { jsonText } from './output/results.ts';
+
+/** The name by which the executable was called. */
+export const calledName = basename(process.argv0) === 'infoblox-cni-daemon' ? 'infoblox-cni-daemon' : 'infoblox-cni';
 
 /** How a command ends, for scripts. */
 export const exitStatus = {
@@ -120,6 +124,8 @@ interface Definition<G extends Groups> {
   readonly groups: G;
   /** Whether it can do without what the environment file says. */
   readonly wrongFlags?: 'tolerated';
+  /** Whether the flags of the running daemon count where there is no environment file, as in a container. */
+  readonly asksForFlags?: true;
   /** @throws CommandError, UsageError, GridError or StartError */
   run(invocation: Invocation<G>): Promise<Outcome>;
 }
@@ -137,7 +143,7 @@ export type Command = Pick<Definition<Groups>, 'operands' | 'examples' | 'groups
 
 /** Makes a command of its definition. */
 export function defineCommand<const G extends Groups>(definition: Definition<G>): Command {
-  const { groups, run, wrongFlags, ...described } = definition;
+  const { groups, run, wrongFlags, asksForFlags, ...described } = definition;
   return {
     ...described,
     groups: { ...groups, Other: common },
@@ -149,7 +155,7 @@ export function defineCommand<const G extends Groups>(definition: Definition<G>)
       // An empty variable in a script must not stand for "all of them". Some of the daemon's flags may be empty.
       const empty = joined.find((flag) => flag.indexOf('=') === flag.length - 1 && !isDaemonFlag(flag));
       if (empty !== undefined) throw new UsageError(`flag ${empty.slice(0, -1)} needs a value`);
-      const settings = settingsOf(joined, given['environment-file'], wrongFlags);
+      const settings = await settingsOf(joined, given['environment-file'], { wrongFlags, asksForFlags });
       const { text, value, failed } = await run({ flags: parseArgs<FlagsIn<G>>(joined, known), operands, ...settings });
       process.stdout.write(given.json ? `${jsonText(value)}\n` : text());
       return failed ? exitStatus.failed : exitStatus.ok;
@@ -162,7 +168,14 @@ export function defineCommand<const G extends Groups>(definition: Definition<G>)
  * @param joined the flags of the command line
  * @throws UsageError for an environment file that is wrong, unless that is tolerated
  */
-function settingsOf(joined: readonly string[], file: string, wrong?: 'tolerated'): ServiceSettings {
+async function settingsOf(
+  joined: readonly string[],
+  file: string,
+  {
+    wrongFlags: wrong,
+    asksForFlags,
+  }: { readonly wrongFlags: 'tolerated' | undefined; readonly asksForFlags: true | undefined },
+): Promise<ServiceSettings> {
   const isNamed = joined.some((flag) => flag.startsWith('--environment-file='));
   const { isThere, variables, daemonFlags, fault } = readEnvironmentFile(file, isNamed ? 'required' : 'optional');
   const over = joined.filter(isDaemonFlag);
@@ -170,16 +183,33 @@ function settingsOf(joined: readonly string[], file: string, wrong?: 'tolerated'
   const wrongWords = whatIsWrong(daemonFlags);
   const wrongFlags = fault === null ? wrongWords && `DAEMON_FLAGS in ${file}: ${wrongWords}` : `${file}: ${fault}`;
   if (wrongFlags !== null && wrong === undefined) throw new UsageError(wrongFlags);
-  const words = [...(wrongFlags === null ? daemonFlags : []), ...over];
+  const place = parseFlags(over);
+  const running =
+    asksForFlags && !isThere ? await flagsOfDaemon(socketFile(place['socket-dir'], place['driver-name'])) : [];
+  const words = [...running, ...(wrongFlags === null ? daemonFlags : []), ...over];
   const values = parseFlags([...words, ...passwordFlag(parseFlags(words), env)]);
   const socket = socketFile(values['socket-dir'], values['driver-name']);
   const environmentFile = `${file}${isThere ? '' : ' (absent)'}`;
   const sourceOf = (flag: string) => {
     const isIn = (some: readonly string[]) =>
       joinFlags(some, daemon).joined.some((one) => one.startsWith(`--${flag}=`));
-    return isIn(over) ? 'command line' : wrongFlags === null && isIn(daemonFlags) ? 'DAEMON_FLAGS' : 'default';
+    if (isIn(over)) return 'command line';
+    return wrongFlags === null && isIn(daemonFlags) ? 'DAEMON_FLAGS' : isIn(running) ? 'running daemon' : 'default';
   };
   return { daemonFlags: values, env, socket, wrongFlags, environmentFile, sourceOf };
+}
+
+/** Asks the daemon; none if it does not answer. */
+async function flagsOfDaemon(socket: string): Promise<string[]> {
+  // With what commands that name no grid do without.
+  const { askDaemon } = await import('./daemon-connection.ts');
+  try {
+    const { flags } = await askDaemon({ socket, method: 'operator/flags', params: {} });
+    return Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
+  } catch (error) {
+    if (error instanceof CommandError) return [];
+    throw error;
+  }
 }
 
 /** @param flag `--name=value` */

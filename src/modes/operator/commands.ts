@@ -1,7 +1,7 @@
 /** The commands by name, and the texts of `--help`. */
 import { type CommandName, commandLines, commandSummaries } from '../about.ts';
 import { flagHelp } from '../daemon/config/flags.ts';
-import type { Command } from './command.ts';
+import { type Command, calledName } from './command.ts';
 import { checkConfig } from './commands/check-config.ts';
 import { doctor } from './commands/doctor.ts';
 import { eaDefs } from './commands/ea-defs.ts';
@@ -26,25 +26,23 @@ export const commands: Readonly<Record<CommandName, Command>> = {
   'install-plugin': installPlugin,
 };
 
-const program = 'infoblox-cni-daemon';
-
 /** Makes the list of all commands. */
 export function commandList(): string {
-  return `Usage: ${program} COMMAND [flags]
+  return `Usage: ${calledName} COMMAND [flags]
 
 Commands:
 ${commandLines()}
-${program} COMMAND --help describes one; ${program} --help the daemon itself.
+${calledName} COMMAND --help describes one; infoblox-cni-daemon --help the daemon itself.
 `;
 }
 
 /** Makes the help of one command: what it does, examples, flags by group. */
 export function commandHelp(name: CommandName): string {
   const { examples, operands, groups } = commands[name];
-  const shown = examples.map(([line, text]) => `  ${program} ${line}\n        ${text}\n`);
+  const shown = examples.map(([line, text]) => `  ${calledName} ${line}\n        ${text}\n`);
   return `${commandSummaries[name]}
 
-Usage: ${program} ${name}${operands === undefined ? '' : ` ${operands}`} [flags]
+Usage: ${calledName} ${name}${operands === undefined ? '' : ` ${operands}`} [flags]
 
 Examples:
 ${shown.join('')}

@@ -1,5 +1,5 @@
 /**
- * The operator's commands: `infoblox-cni-daemon COMMAND`. They ask the running daemon over its socket where they can, and the
+ * The operator's commands: `infoblox-cni COMMAND`. They ask the running daemon over its socket where they can, and the
  * grid where they must. A script of its own inside the executable, compiled only in this role.
  */
 import { messageOf } from '../../errno.ts';
@@ -8,7 +8,7 @@ import { commandNames, versionLine } from '../about.ts';
 import { nearest, UsageError } from '../daemon/config/command-line.ts';
 import { StartError } from '../daemon/start-error.ts';
 import { foldedLines, printable, printableLines } from '../terminal-text.ts';
-import { CommandError, type ExitStatus, exitStatus } from './command.ts';
+import { CommandError, calledName, type ExitStatus, exitStatus } from './command.ts';
 import { commandHelp, commandList, commands } from './commands.ts';
 import { whatToDo } from './output/terminal.ts';
 
@@ -32,7 +32,7 @@ async function run([word = 'help', ...args]: readonly string[]): Promise<ExitSta
 /** Says what kept a command from being carried out. @returns the exit status */
 function report(word: string | undefined, error: unknown): ExitStatus {
   const isCommand = commandNames.some((name) => name === word);
-  const program = isCommand ? `infoblox-cni-daemon ${word}` : 'infoblox-cni-daemon';
+  const program = isCommand ? `${calledName} ${word}` : calledName;
   if (error instanceof UsageError) {
     process.stderr.write(`${program}: ${printable(error.message)}\nTry ${program} ${isCommand ? '--help' : 'help'}.\n`);
     return exitStatus.usage;

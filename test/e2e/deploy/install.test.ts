@@ -55,8 +55,10 @@ function build(program: string) {
 
 /** What a build makes below share/; build/reproducible.test.ts sees to it that it does. */
 const shared = [
+  'bash-completion/completions/infoblox-cni',
   'bash-completion/completions/infoblox-cni-daemon',
   'fish/vendor_completions.d/infoblox-cni-daemon.fish',
+  'fish/vendor_completions.d/infoblox-cni.fish',
   'man/man8/infoblox-cni-daemon.8',
   'man/man8/infoblox-cni.8',
   'man/man8/infoblox.8',

@@ -1,6 +1,6 @@
 /** Manual pages and completion as a build writes them, read by the programs that people use. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -65,6 +65,35 @@ describe('completion', () => {
     expect(offered('doctor', '')).toEqual(['']);
     expect(offered('status', '')).toContain('--json');
     expect(offered('leases', '$(touch /nonexistent/x)')).toEqual(['']);
+  });
+
+  test('bash offers addresses, containers and pods of this host, and evaluates no name of them', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'infoblox-cni-completion-'));
+    const table = [
+      'ADDRESS   PHASE  NETWORK  CONTAINER  WORKLOAD        SANDBOX',
+      '10.0.0.2  bound  net-1    3f2b9c     shop/web-1      alive',
+      `10.0.0.3  bound  net-1    77ab       $(touch ${directory}/x)  alive`,
+    ];
+    writeFileSync(join(directory, 'infoblox-cni'), `#!/bin/sh\ncat <<'END'\n${table.join('\n')}\nEND\n`, {
+      mode: 0o755,
+    });
+    const script = join(share, 'bash-completion/completions/infoblox-cni');
+    const offered = (...words: string[]) =>
+      run(
+        ...(['env', `PATH=${directory}:${process.env.PATH}`, 'bash', '-c'] as const),
+        `source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); compopt() { :; }
+        _infoblox_cni; printf '%s\\n' "\${COMPREPLY[@]}"`,
+        ...[script, 'infoblox-cni', ...words],
+      )
+        .trim()
+        .split('\n');
+    for (const command of ['whois', 'release', 'leases']) {
+      expect(offered(command, '')).toEqual(['10.0.0.2', '10.0.0.3', '3f2b9c', '77ab', 'shop/web-1']);
+    }
+    expect(offered('release', '10.0.0.3')).toEqual(['10.0.0.3']);
+    expect(offered('status', '')).not.toContain('10.0.0.2');
+    expect(existsSync(join(directory, 'x'))).toBe(false);
+    rmSync(directory, { recursive: true });
   });
 
   test('fish offers commands with what they do, then the flags of the command', () => {

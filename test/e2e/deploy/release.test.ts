@@ -32,8 +32,9 @@ const build = `import { mkdirSync, symlinkSync, rmSync, writeFileSync } from 'no
 import { dirname } from 'node:path';
 const arch = process.argv[3], out = arch === process.arch ? 'dist' : 'dist/' + arch;
 for (const name of ['infoblox', 'infoblox-cni-daemon']) rmSync(out + '/' + name, { force: true });
-const shared = ['man/man8/infoblox.8', 'man/man8/infoblox-cni-daemon.8', 'man/man8/infoblox-cni.8', 'bash-completion/completions/infoblox-cni-daemon',
-  'zsh/site-functions/_infoblox-cni-daemon', 'fish/vendor_completions.d/infoblox-cni-daemon.fish'];
+const shared = ['man/man8/infoblox.8', 'man/man8/infoblox-cni-daemon.8', 'man/man8/infoblox-cni.8', 'bash-completion/completions/infoblox-cni',
+  'bash-completion/completions/infoblox-cni-daemon', 'zsh/site-functions/_infoblox-cni-daemon',
+  'fish/vendor_completions.d/infoblox-cni.fish', 'fish/vendor_completions.d/infoblox-cni-daemon.fish'];
 for (const file of shared) {
   mkdirSync(dirname(out + '/share/' + file), { recursive: true });
   writeFileSync(out + '/share/' + file, file);

@@ -4,9 +4,11 @@ import { writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { askDaemon } from '../../../src/modes/operator/daemon-connection.ts';
 import { startFakeDaemon } from '../../fixture/fake-daemon.ts';
 import { until } from '../../fixture/host.ts';
 import { type Grid, startGrid } from '../../simulator/grid.ts';
+import { commandFile, run } from '../program.ts';
 import { OperatorHost } from './operator-host.ts';
 import { atTerminal } from './terminal.ts';
 
@@ -337,6 +339,31 @@ test('the daemon is found through its environment file', async () => {
     1,
     expect.stringMatching(/cannot read \/nonexistent\/daemon\.env: .*\. Check --environment-file/),
   ]);
+});
+
+test('by its own name the executable is the command, unless a runtime calls it', async () => {
+  const own = (args: string[], env = {}) => run(commandFile, args, env);
+  const { exitCode, stdout } = await own(['status', `--socket-dir=${host.socketDir}`]);
+  expect([exitCode, stdout]).toEqual([0, expect.stringMatching(/^well\n/)]);
+  expect((await own(['statsu'])).stderr).toBe(
+    'infoblox-cni: unknown command "statsu"; did you mean status?\nTry infoblox-cni help.\n',
+  );
+  expect((await own(['leases', '--help'])).stdout).toMatch(/^Usage: infoblox-cni leases /m);
+  expect((await own([])).stderr).toMatch(/^ {2}infoblox-cni COMMAND /m);
+  expect((await own(['status'], { CNI_COMMAND: 'VERSION' })).stdout).toContain('supportedVersions');
+});
+
+test('a command that asks the grid takes the flags of the running daemon where there is no environment file', async () => {
+  await host.daemon.stop();
+  const file = join(host.directory, 'password');
+  writeFileSync(file, grid.password, { mode: 0o600 });
+  await host.start([`--wapi-password-file=${file}`, '--labels=Site=Paris']);
+  const asked = await host.command('ea-defs');
+  expect([asked.exitCode, asked.stdout]).toEqual([0, expect.stringMatching(/^Site +STRING +no /m)]);
+  expect((await host.command('ea-defs', '--labels=Team=a')).stdout).not.toContain('Site');
+  const { flags } = await askDaemon({ socket: host.socket, method: 'operator/flags', params: {} });
+  expect(flags).toMatchObject({ 'grid-host': '127.0.0.1', 'wapi-password-file': file });
+  expect(flags).not.toHaveProperty('wapi-password');
 });
 
 test('a wrong command line is told with what was meant', async () => {

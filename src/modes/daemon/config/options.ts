@@ -41,6 +41,8 @@ export function readOptions(
   checkSocketPath(socketFile(socketDir, flags['driver-name']));
   const password = passwordSource(flags['wapi-password'], flags['wapi-password-file'], env);
   return {
+    /** The flags as they were given, but for the password. */
+    given: givenFlags(values),
     gridHosts: flags['grid-host'],
     wapiPort: flags['wapi-port'],
     wapiUsername: flags['wapi-username'],
@@ -79,6 +81,12 @@ export function readOptions(
     logLevel: flags['log-level'],
     logFormat: flags['log-format'] === 'auto' ? (isTerminal ? 'text' : 'json') : flags['log-format'],
   };
+}
+
+function givenFlags(values: FlagValues): Record<string, string> {
+  const isGiven = ([name, value]: [string, unknown]) =>
+    Object.hasOwn(FlagSchema.entries, name) && name !== 'wapi-password' && value !== '';
+  return Object.fromEntries(Object.entries(values).filter(isGiven)) as Record<string, string>;
 }
 
 /** A URL's user part: what stands between the first colon and the last at sign. */

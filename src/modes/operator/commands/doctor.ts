@@ -16,6 +16,7 @@ export const doctor = defineCommand({
     ['doctor --json', 'The findings for a program'],
   ],
   groups: { Output: json, ...daemonGroups },
+  asksForFlags: true,
   async run(invocation) {
     // With the client of the grid, which would make every command start later.
     const { diagnose } = await import('../doctor/diagnose.ts');

@@ -3,7 +3,7 @@ import { type AttributeDefinition, attributeDefinitions } from '../../../infoblo
 import { GridError } from '../../../infoblox/errors.ts';
 import type { GridInspection } from '../../../infoblox/wapi/inspection.ts';
 import type { Column } from '../../status-text.ts';
-import { CommandError, defineCommand, flag, gridFlags, json } from '../command.ts';
+import { CommandError, daemonPlace, defineCommand, flag, gridFlags, json } from '../command.ts';
 import { table } from '../output/results.ts';
 import { showingProgress } from '../output/terminal.ts';
 
@@ -25,7 +25,8 @@ export const eaDefs = defineCommand({
       'Define what is missing',
     ],
   ],
-  groups: { Attributes: own, Output: json, 'Infoblox grid': gridFlags },
+  groups: { Attributes: own, Output: json, 'Infoblox grid': gridFlags, Daemon: daemonPlace },
+  asksForFlags: true,
   async run({ flags, ...settings }) {
     // With the client of the grid, which would make every command start later.
     const { withGrid } = await import('../grid.ts');

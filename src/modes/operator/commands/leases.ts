@@ -49,6 +49,7 @@ export const leases = defineCommand({
     Daemon: daemonPlace,
     'Infoblox grid, with --original': gridFlags,
   },
+  asksForFlags: true,
   async run({ flags, operands: [who, ...more], socket, ...settings }) {
     refuseMixture(flags, who);
     if (more.length > 0) throw new UsageError('one address, pod or container at a time');

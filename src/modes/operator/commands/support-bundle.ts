@@ -23,6 +23,7 @@ export const supportBundle = defineCommand({
   ],
   groups: { Bundle: own, ...daemonGroups },
   wrongFlags: 'tolerated',
+  asksForFlags: true,
   async run({ flags, ...source }) {
     const [redact, state] = [flags.redact === true, flags.state === true];
     if (redact && state) throw new UsageError('--state has all names in it, which --redact is to mask');
