@@ -123,7 +123,11 @@ export function whyNameIsNeeded(
 async function isConfirmed(found: Found, { host, yes, confirm }: LostHost): Promise<boolean> {
   const why = whyNameIsNeeded(found, Date.now());
   if (confirm === host || (yes && why === undefined)) return true;
-  const addresses = counted(found.reservations.length, 'address', 'addresses');
+  const { reservations, blocks } = found;
+  const addresses =
+    reservations.length === 0
+      ? counted(blocks.length, 'block', 'blocks')
+      : counted(reservations.length, 'address', 'addresses');
   if (!canAsk()) {
     const hint = why === undefined ? 'use --yes' : `if it is gone for good, repeat its name: --confirm=${host}`;
     const what = `not releasing ${addresses} of ${host}: ${why ?? 'there is no terminal to ask'}`;
@@ -189,7 +193,8 @@ function listOf({ cluster, reservations, blocks, unclear }: Found, { host, dryRu
   return `${shown.length > 0 ? table(columns, shown) : ''}${lines}`;
 }
 
-function reportOf({ reservations, unclear }: Found, { released, done, left, stopped }: Release, host: string): string {
+function reportOf({ reservations, blocks, unclear }: Found, { released, done, left, stopped }: Release, host: string): string {
+  if (reservations.length === 0 && blocks.length > 0) return '';
   if (reservations.length === 0) {
     // Its name was right if something is left alone.
     const hint =
