@@ -123,11 +123,20 @@ export class GridMembers {
 
   /** Whether an address lies in a block of a host, or did until somebody removed that lately. @param hosts names of the host */
   isInBlock(address: string, hosts: readonly string[]): boolean {
-    const removed = this.#removedBlocks.filter(({ at }) => at > this.#time.now - maxValidityMs);
-    return [...this.ranges, ...removed.map(({ range }) => range)].some((range) => {
+    return [...this.ranges, ...this.#removedLately].some((range) => {
       const host = parseBlockMark(String(range.comment ?? ''))?.origin.node ?? '';
       return hosts.includes(host) && isWithin(address, boundsOf(range));
     });
+  }
+
+  /** Whether an address lies in a block that somebody removed lately: its host may give it yet, and another one that has taken its place. */
+  isInRemovedBlock(address: string): boolean {
+    return this.#removedLately.some((range) => isWithin(address, boundsOf(range)));
+  }
+
+  get #removedLately(): WapiObject[] {
+    const since = this.#time.now - maxValidityMs;
+    return this.#removedBlocks.flatMap(({ range, at }) => (at > since ? range : []));
   }
 
   removeBlockByHand(range: WapiObject): void {

@@ -98,8 +98,10 @@ export class Ledger {
     const others = this.#excused.has(container) ? [] : this.#live;
     for (const [other, { address: its, network: theirs, isOwed: isTheirsOwed }] of others) {
       if (other === container || this.#excused.has(other)) continue;
-      // One of them finds its address taken, and is named: a person, or a grid that gives addresses of ranges, has given it away.
-      if (its === address && isTheirsOwed === isOwed)
+      // One of them finds its address taken, and is named: a person, or a grid that gives addresses of ranges, has given it away, or
+      // somebody has removed a block, and another host has taken its place.
+      const isGivenAway = isTheirsOwed !== isOwed || (isOwed && this.#members.isInRemovedBlock(address));
+      if (its === address && !isGivenAway)
         this.#broken.push(`${address} was told to ${container} while ${other} has it`);
       if (theirs !== network && !this.#mayMoveNetwork && isSecond(other) === isSecond(container)) {
         this.#broken.push(`${container} is in ${network} while ${other} is in ${theirs}`);

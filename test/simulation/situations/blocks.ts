@@ -1,10 +1,11 @@
 /** Blocks of a host that others touch, or that it wants no more before it has one. */
 import { expect } from 'vitest';
+import { statesOf } from '../../../src/infoblox/lease/block/states.ts';
 import type { HttpRequest } from '../grid-members.ts';
 import { boundsOf } from '../grid-members.ts';
 import { comeToRest } from '../run.ts';
 import { Site } from '../site.ts';
-import { markOf, type Situation, startAll } from './situation.ts';
+import { markOf, type Situation, startAll, told } from './situation.ts';
 
 const minute = 60_000;
 const reserved = { match_client: 'RESERVED', mac: '00:00:00:00:00:00' };
@@ -136,6 +137,32 @@ export const blockSituations: readonly Situation[] = [
       const ranges = site.members.contents.objects('range').map(({ comment }) => comment);
       expect(ranges).not.toContain(old);
       expect(ranges).toEqual([expect.stringContaining('node=renamed')]);
+      await comeToRest(site);
+    },
+  },
+  {
+    name: 'somebody deletes a block, and another host takes its place: of two containers with one address one is named, and one host gives on',
+    run: async () => {
+      const site = new Site({ blocks: 'all', hosts: 2 });
+      await startAll(site, 0);
+      await site.pass(2 * minute);
+      const block = site.blockAt(0) ?? expect.fail('no block');
+      const { first } = boundsOf(block);
+      for (let part = 8; part < 56; part += 8) {
+        if (site.addressOf(part) === first) continue;
+        const bounds = { start_addr: site.addressOf(part), end_addr: site.addressOf(part + 7) };
+        site.members.byHand('POST', 'range', { ...bounds, comment: 'theirs' });
+      }
+      site.members.removeBlockByHand(block);
+      site.runtime(1).start(0);
+      await site.pass(70_000);
+      for (const runtime of site.runtimes) runtime.start(1);
+      await site.pass(5_000);
+      expect([told(site, 'host-0-1-1'), told(site, 'host-1-1-1')]).toEqual([first, first]);
+      expect(site.ledger.excused).toHaveLength(1);
+      await site.pass(5 * minute);
+      const states = site.hosts.flatMap(({ run }) => (run ? statesOf(run.leases.blocks, run.leases.store) : []));
+      expect(states.map(({ state }) => state)).toEqual(['stopped', 'serving']);
       await comeToRest(site);
     },
   },

@@ -193,7 +193,11 @@ function listOf({ cluster, reservations, blocks, unclear }: Found, { host, dryRu
   return `${shown.length > 0 ? table(columns, shown) : ''}${lines}`;
 }
 
-function reportOf({ reservations, blocks, unclear }: Found, { released, done, left, stopped }: Release, host: string): string {
+function reportOf(
+  { reservations, blocks, unclear }: Found,
+  { released, done, left, stopped }: Release,
+  host: string,
+): string {
   if (reservations.length === 0 && blocks.length > 0) return '';
   if (reservations.length === 0) {
     // Its name was right if something is left alone.
