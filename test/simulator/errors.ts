@@ -1,6 +1,6 @@
 /**
- * The errors a grid answers with (WAPI: errors). `prefix` is the class shown in the `Error` member; data errors wrap the
- * text once more in the class of the database layer.
+ * Errors of a grid (WAPI: errors). `prefix` is the class in the `Error` member; data errors repeat the text behind the
+ * class of the database layer.
  */
 export class WapiError extends Error {
   readonly status: number;
@@ -18,44 +18,44 @@ export class WapiError extends Error {
   }
 }
 
-/** The exact bytes of a real error: a space after the opening brace and before two of the line ends. */
+/** Makes the exact bytes of a real error: a space after the opening brace and before two of the line ends. */
 function errorBody(error: string, code: string, text: string): string {
   return `{ "Error": ${JSON.stringify(error)}, \n  "code": ${JSON.stringify(code)}, \n  "text": ${JSON.stringify(text)}\n}`;
 }
 
-/** 400: the request itself is wrong (unknown field, wrong type, wrong method). */
+/** Makes a 400 for an invalid request (unknown field, wrong type, wrong method). */
 export function protocolError(text: string): WapiError {
   const code = 'Client.Ibap.Proto';
   return new WapiError(400, code, text, errorBody(`AdmConProtoError: ${text}`, code, text));
 }
 
-/** 400: the request is well formed, but the data don't allow it (nothing left to allocate, no permission). */
+/** Makes a 400 for a valid request that the data do not allow (no free address, no permission). */
 export function dataError(text: string): WapiError {
   const code = 'Client.Ibap.Data';
   const error = `AdmConDataError: None (IBDataError: IB.Data:${text})`;
   return new WapiError(400, code, text, errorBody(error, code, text));
 }
 
-/** 400, never 409: the object collides with another one or lacks its parent. */
+/** Makes a 400, never 409, for an object that conflicts with another or lacks its parent. */
 export function conflictError(text: string): WapiError {
   const code = 'Client.Ibap.Data.Conflict';
   const error = `AdmConDataError: None (IBDataConflictError: IB.Data.Conflict:${text})`;
   return new WapiError(400, code, text, errorBody(error, code, text));
 }
 
-/** 404: a reference to something that is gone, or the name of a view that does not exist. */
+/** Makes a 404 for a reference to a deleted object, or the name of a view that does not exist. */
 export function notFoundError(text: string): WapiError {
   const code = 'Client.Ibap.Data.NotFound';
   return new WapiError(404, code, text, errorBody(`AdmConDataNotFoundError: ${text}`, code, text));
 }
 
-/** 400 in plain text: the appliance does not have that WAPI version. */
+/** Makes a 400 in plain text: the appliance does not support that WAPI version. */
 export function unsupportedVersion(version: string): WapiError {
   const text = `Version ${version} not supported`;
   return new WapiError(400, 'version', text, text, 'text/plain');
 }
 
-/** An HTML page, as the web server in front of the API answers; never JSON. */
+/** Makes an HTML page, which the web server in front of the API answers instead of JSON. */
 export function htmlPage(status: number, title: string, text: string): WapiError {
   const head = `<!DOCTYPE HTML PUBLIC "-//IETF//DTD HTML 2.0//EN">\n<html><head>\n<title>${status} ${title}</title>\n</head>`;
   const body = `${head}<body>\n<h1>${title}</h1>\n<p>${text}</p>\n</body></html>\n`;

@@ -16,7 +16,6 @@ import { decodeReference, referenceOf } from './store/reference.ts';
 import { createObject, removeObject, updateObject } from './wapi/operations.ts';
 import { presentAll } from './wapi/read-field.ts';
 
-/** A copy of an object with all its readable fields; fields without a value are absent. */
 export interface WapiObject {
   readonly _ref: string;
   readonly [field: string]: unknown;
@@ -42,7 +41,7 @@ export interface NetworkSnapshot {
   readonly extattrs: ExtAttrs;
 }
 
-/** What an administrator sees and does at the grid itself, without HTTP, rights or faults. */
+/** The administrator's access to the grid's objects, without HTTP, rights or faults. */
 export class GridContents {
   readonly #db: Database;
 

@@ -23,7 +23,7 @@ export function useGrid(options: GridOptions = {}): GridFixture {
   return fixture;
 }
 
-/** The body of a reservation, to which a test adds what it is about. */
+/** Returns the body of a reservation, merged with a test's own fields. */
 export function reservation(ipv4addr: string, more: Values = {}): Values {
   return { ipv4addr, match_client: 'RESERVED', mac: '00:00:00:00:00:00', ...more };
 }

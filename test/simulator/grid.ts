@@ -18,7 +18,6 @@ export type { Effect, Fault } from './http/faults.ts';
 export type { RequestRecord } from './http/request-log.ts';
 
 const loopback = '127.0.0.1';
-/** Every address of the machine. */
 const anyAddress = '0.0.0.0';
 
 export interface GridOptions {
@@ -26,23 +25,23 @@ export interface GridOptions {
   readonly port?: number;
   /** Address to listen on; 127.0.0.1 by default. */
   readonly listen?: string | undefined;
-  /** What clients call it, by name or address; by default the address that it listens on. Its certificate is for that. */
+  /** The name or address that clients use, for the certificate; default: the listening address. */
   readonly hostName?: string | undefined;
   readonly username?: string;
   readonly password?: string;
-  /** How long every request takes at least. */
+  /** Minimum milliseconds of every request. */
   readonly latencyMs?: number;
-  /** Extensible attributes that are defined from the start. */
+  /** Extensible attributes defined from the start. */
   readonly attributes?: readonly string[];
   /** Installs the cloud licence: its attributes are defined and `_proxy_search` is known. */
   readonly cloudLicence?: boolean;
   /** The user is a cloud API user; implies the licence. */
   readonly cloudUser?: boolean;
-  /** Idle time after which a session ends. */
+  /** Idle seconds after which a session expires. */
   readonly sessionSeconds?: number;
-  /** Clients have to show a certificate of a CA, whose common name is the user; with the password, or instead of it. */
+  /** Clients must show a certificate of this CA, whose common name is the user, with the password or instead of it. */
   readonly clientCertificates?: { readonly ca: string; readonly password: 'with' | 'instead' };
-  /** Days until the certificate of the grid expires; below zero it has. */
+  /** Days until the grid's certificate expires; negative if it has expired. */
   readonly certificateDays?: number;
   /** WAPI versions served. */
   readonly versions?: readonly string[];
@@ -50,7 +49,7 @@ export interface GridOptions {
   readonly onFinished?: (record: RequestRecord) => void;
 }
 
-/** A running grid. What its administrator sees and does bypasses HTTP, authentication and faults. */
+/** A running grid. The administrator's methods bypass HTTP, authentication and faults. */
 export interface Grid {
   /** What clients call it. */
   readonly host: string;
@@ -60,16 +59,16 @@ export interface Grid {
   /** PEM file with the certificate, in a temporary directory that `stop` removes. */
   readonly caFile: string;
   readonly username: string;
-  /** May be changed; sessions that are open stay open. */
+  /** A change keeps open sessions. */
   password: string;
   latencyMs: number;
   /** Refuses writes with a 400. */
   readOnly: boolean;
   /** Object types that the user may not read. */
   readonly denied: Set<string>;
-  /** How it deals with what no source says. */
+  /** Behaviour that no source describes. */
   readonly quirks: Quirks;
-  /** Milliseconds by which the grid's clock is ahead of the host's, as its answers tell. */
+  /** Milliseconds by which the grid's clock, shown in its answers, is ahead of the host's. */
   clockAhead: number;
   /** Requests in the order of arrival, since the start or the last `clearLog`; so are the counters below. */
   readonly requests: readonly RequestRecord[];
@@ -77,19 +76,22 @@ export interface Grid {
   readonly connections: number;
   readonly logins: number;
   readonly wrongPasswords: number;
-  /** The most requests that were in work at once. */
+  /** Maximum number of concurrent requests. */
   readonly inFlightMax: number;
   clearLog(): void;
   objects(type: string): WapiObject[];
   fixedAddresses(view?: string): FixedAddressSnapshot[];
   networks(view?: string): NetworkSnapshot[];
-  /** Creates an object and returns its reference; throws a WapiError as HTTP would answer it. */
+  /**
+   * Creates an object and returns its reference.
+   * @throws WapiError as HTTP would answer it
+   */
   add(type: string, fields: Values): string;
-  /** Changes fields of an object and returns its reference, which may have changed. */
+  /** Changes fields of an object and returns its reference, possibly a new one. */
   update(reference: string, fields: Values): string;
   remove(reference: string): void;
   expireSessions(): void;
-  /** Arms a fault; call what it returns to disarm it. */
+  /** Arms a fault; returns a function that disarms it. */
   inject(fault: Fault): () => void;
   /** Cuts all connections and refuses new ones until `resume`, on the same port. */
   pause(): Promise<void>;
@@ -235,7 +237,8 @@ class SimulatedGrid extends GridContents implements Grid {
 
   #serve(request: IncomingMessage, response: ServerResponse, connection: number): void {
     exchange(this.#context, request, response, connection).catch((error: Error) => {
-      // Either the client went away while sending, or the simulator has a bug, which must not look like a grid's answer.
+      // Either the client disconnected while sending, or this is a bug of the simulator, which must not look like a
+      // grid's answer.
       if (request.socket.destroyed || response.headersSent) return request.socket.destroy();
       return response.writeHead(500, { 'content-type': 'text/plain' }).end(`Bug in the simulator: ${error.stack}`);
     });

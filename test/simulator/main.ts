@@ -12,7 +12,7 @@ const flags = {
   listen: {
     type: 'string',
     default: '127.0.0.1',
-    description: 'IPv4 address to listen on; 0.0.0.0: all of this machine',
+    description: 'IPv4 address to listen on; 0.0.0.0: all addresses of this machine',
   },
   port: { type: 'string', default: '8443', description: 'TCP port; 0 picks a free one' },
   'host-name': { type: 'string', description: 'name or address by which clients reach it, for its certificate' },
@@ -43,7 +43,7 @@ const command = defineCommand({
       attributes: given('attribute'),
       cloudLicence: args['cloud-licence'] === true,
       ...(args.log ? { onFinished: printRequest } : {}),
-    }).catch((error) => fail(1, obstacle(error, listen, port)));
+    }).catch((error) => fail(1, startFailure(error, listen, port)));
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => grid.stop());
     try {
       for (const network of given('network')) grid.add(network.includes(':') ? 'ipv6network' : 'network', { network });
@@ -57,8 +57,8 @@ const command = defineCommand({
 });
 
 /**
- * The command-line library passes over flags that it does not know, and keeps only the last of repeated ones.
- * @returns all values of a flag
+ * Parses flags strictly: the command-line library ignores unknown flags and keeps only the last of repeated ones.
+ * @returns a function that returns all values of a flag
  */
 function readStrictly(args: string[]): (flag: 'attribute' | 'network') => string[] {
   const options = Object.fromEntries(
@@ -68,7 +68,7 @@ function readStrictly(args: string[]): (flag: 'attribute' | 'network') => string
     const { values } = parseArgs({ args, options });
     return (flag) => [values[flag] ?? []].flat().map(String);
   } catch (error) {
-    // The first sentence names the flag; what follows is about other programs.
+    // The first sentence names the flag; the rest is about other programs.
     return fail(usageStatus, error instanceof Error ? error.message.replace(/\.\s.*/s, '') : String(error));
   }
 }
@@ -83,18 +83,18 @@ function ipv4Address(flag: string, text: string): string {
   return fail(usageStatus, `--${flag} must be an IPv4 address, not "${text}"`);
 }
 
-/** A DNS name (RFC 1123, section 2.1), or an address. */
+/** Checks a DNS name (RFC 1123, section 2.1) or an address. */
 function hostName(text: string): string {
   if (isIP(text) > 0 || /^[a-z\d]([a-z\d.-]{0,251}[a-z\d])?$/i.test(text)) return text;
   return fail(usageStatus, `--host-name must be a name or an address alone, not "${text}"`);
 }
 
-/** Why it cannot start, in words for whoever started it. */
-function obstacle(error: NodeJS.ErrnoException, listen: string, port: number): string {
+/** Explains why the simulator cannot start. */
+function startFailure(error: NodeJS.ErrnoException, listen: string, port: number): string {
   if (error.code === 'EADDRNOTAVAIL')
-    return `${listen} is no address of this machine: choose one that "ip address" shows`;
+    return `${listen} is not an address of this machine: choose one from "ip address"`;
   if (error.code === 'EADDRINUSE') {
-    return `port ${port} on ${listen} is in use: end what uses it, or take a free one, node test/simulator/main.ts --port 0`;
+    return `port ${port} on ${listen} is in use: stop its user, or let the system choose one: node test/simulator/main.ts --port 0`;
   }
   return `cannot start: ${error.message}`;
 }

@@ -1,10 +1,10 @@
 import type { RequestRecord } from './http/request-log.ts';
 
 /**
- * Counts the round trips that some work took: the longest chain of requests each of which was sent after the one before it
- * had been answered. A client that is slow to send what it could send at once is counted too high, never too low.
+ * Counts round trips: the longest chain of requests in which each was sent after the answer to the one before. A slow
+ * client's count can be too high, but never too low.
  * @param requests in the order of arrival
- * @param latencyMs how long each of these requests took, as the grid was told
+ * @param latencyMs the configured latency of each request
  */
 export function roundTrips(requests: readonly RequestRecord[], latencyMs: number): number {
   /** The longest chain that ends with each request. */

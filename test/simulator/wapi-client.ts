@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Agent, request } from 'undici';
 import type { Grid } from './grid.ts';
 
-/** An answer with the views on its body that tests need. */
+/** An answer, with the accessors that tests need. */
 export class ClientAnswer {
   readonly status: number;
   readonly text: string;
@@ -14,7 +14,7 @@ export class ClientAnswer {
     this.headers = headers;
   }
 
-  /** The parsed body; throws when it is no JSON. */
+  /** The parsed body. @throws SyntaxError if it is not JSON */
   get json(): unknown {
     return JSON.parse(this.text);
   }
@@ -25,13 +25,13 @@ export class ClientAnswer {
     return isRecord(json) ? json : {};
   }
 
-  /** The objects of a list; empty when the body is none. */
+  /** The objects of a list; empty if the body is not a list. */
   get rows(): Record<string, unknown>[] {
     const { json } = this;
     return Array.isArray(json) ? json.filter(isRecord) : [];
   }
 
-  /** Status and text of an error, the two things that tests compare. */
+  /** Status and text of an error, which tests compare. */
   get error(): string {
     return `${this.status} ${this.object.text}`;
   }
@@ -41,11 +41,14 @@ export interface CallOptions {
   readonly query?: Record<string, string>;
   readonly body?: unknown;
   readonly headers?: Record<string, string>;
-  /** Another WAPI version than 2.5. */
+  /** WAPI version; default 2.5. */
   readonly version?: string;
 }
 
-/** A plain WAPI client for the simulator's own tests: verifies the certificate, logs in by Basic on every request. */
+/**
+ * A WAPI client for the simulator's own tests: verifies the certificate and sends Basic authentication with every
+ * request.
+ */
 export class WapiClient {
   readonly #grid: Grid;
   readonly #agent: Agent;

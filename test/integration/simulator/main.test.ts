@@ -74,7 +74,7 @@ test('an address that is not the machine’s is named, in one line', async () =>
   const [code] = await once(child, 'close');
   expect(code).toBe(1);
   expect(child.output()).toMatch(
-    /^simulator: 192.0.2.99 is no address of this machine: choose one that "ip address" shows\n$/,
+    /^simulator: 192.0.2.99 is not an address of this machine: choose one from "ip address"\n$/,
   );
 });
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { generate } from 'selfsigned';
 
-/** A certificate that signs itself, and the file with which clients can verify it. */
+/** A self-signed certificate, and the file with which clients verify it. */
 export interface Certificate {
   readonly key: string;
   readonly cert: string;
@@ -15,9 +15,9 @@ export interface Certificate {
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 export interface CertificateOptions {
-  /** Until its end; below zero it has expired. */
+  /** Days until it expires; negative if it has expired. */
   readonly validDays?: number | undefined;
-  /** Names and addresses that it is for, beside localhost and 127.0.0.1. */
+  /** Its names and addresses in addition to localhost and 127.0.0.1. */
   readonly names?: readonly string[] | undefined;
 }
 
@@ -27,7 +27,7 @@ export async function makeCertificate({ validDays = 30, names = [] }: Certificat
     keyType: 'ec',
     curve: 'P-256',
     algorithm: 'sha256',
-    // Clocks of a client in a virtual machine may lag a little.
+    // Clocks of clients in virtual machines may be slow.
     notBeforeDate: new Date(Date.now() - 30 * DAY_MS),
     notAfterDate: new Date(Date.now() + validDays * DAY_MS),
     extensions: [
@@ -46,7 +46,7 @@ export async function makeCertificate({ validDays = 30, names = [] }: Certificat
   return { key, cert, caFile, remove: () => rm(directory, { recursive: true, force: true }) };
 }
 
-/** A name of the certificate's subject; the numbers are those of RFC 5280, section 4.2.1.6. */
+/** Makes an alternative name of the subject; the numbers are those of RFC 5280, section 4.2.1.6. */
 function alternativeName(name: string) {
   return isIP(name) === 0 ? ({ type: 2, value: name } as const) : ({ type: 7, ip: name } as const);
 }

@@ -6,14 +6,14 @@ import { htmlPage } from '../errors.ts';
 import type { Delay, Effect } from './faults.ts';
 import { type HttpAnswer, send } from './http-answer.ts';
 
-/** What an effect may do to the request that it hits. */
+/** What an effect can do to its request. */
 export interface Victim {
   readonly response: ServerResponse;
-  /** Authenticates and executes the request; the answer may be thrown away. */
+  /** Authenticates and executes the request. Its answer may be discarded. */
   readonly carryOut: () => HttpAnswer;
-  /** Lets it in with the session that it has now, should that be over when it is carried out. */
+  /** Authenticates now, in case the session has expired when the request is carried out. */
   readonly authenticate: () => void;
-  /** Replaces next-available functions in the body by what they find now. */
+  /** Replaces next-available functions in the body by their current results. */
   readonly lookUp: () => void;
   readonly reset: () => void;
   readonly later: (after: Delay, run: () => void) => void;
@@ -21,7 +21,7 @@ export interface Victim {
 
 const CHUNK = 64 * 1024;
 
-/** Answers a request in the way of a fault. A hanging request is left open until its connection ends. */
+/** Answers a request as its fault says. A hanging request stays open until its connection ends. */
 export async function applyEffect(effect: Exclude<Effect, { kind: 'delay' }>, victim: Victim): Promise<void> {
   const { response, carryOut, reset } = victim;
   if ('commit' in effect && effect.commit) carryOut();
@@ -67,20 +67,20 @@ export async function applyEffect(effect: Exclude<Effect, { kind: 'delay' }>, vi
   }
 }
 
-/** Half of the body under a Content-Length for all of it, then the end of the connection. */
+/** Sends half of the body with the Content-Length of the whole, then ends the connection. */
 function sendHalf(response: ServerResponse, { status, contentType, body }: HttpAnswer): void {
   const bytes = Buffer.from(body);
   response.writeHead(status, { 'content-type': contentType, 'content-length': bytes.length });
   response.write(bytes.subarray(0, Math.floor(bytes.length / 2)), () => response.destroy());
 }
 
-/** A valid JSON string of that many bytes, streamed so that the simulator itself stays small. */
+/** Sends a valid JSON string of that many bytes, streamed to save memory. */
 async function sendOversize(response: ServerResponse, bytes: number): Promise<void> {
   response.writeHead(200, { 'content-type': 'application/json' });
   try {
     await pipeline(Readable.from(jsonString(bytes)), response);
   } catch {
-    // The client has seen enough and closed the connection: that is what it should do.
+    // The client closed the connection early, as it should.
   }
 }
 

@@ -10,27 +10,27 @@ import { type HttpAnswer, send } from './http-answer.ts';
 import { bodyRecord, type OpenRecord, queryRecord, type RequestRecord } from './request-log.ts';
 import type { Authenticated, Sessions } from './sessions.ts';
 
-/** Characters of a request's first line that Apache takes, as long as nobody has set its LimitRequestLine. */
+/** Maximum characters of a request line: Apache's default LimitRequestLine. */
 const maxRequestLine = 8_190;
 
-/** What exchanges share. */
+/** The shared context of exchanges. */
 export interface ExchangeContext {
   readonly sessions: Sessions;
   readonly faults: Faults;
   readonly service: WapiService;
   latencyMs(): number;
-  /** Milliseconds by which the clock that answers tell is ahead. */
+  /** Milliseconds by which the clock in answers is ahead. */
   clockAhead(): number;
-  /** Called when the request has been read, with a record that is still filled in. */
+  /** Called when the request has been read; the record is still incomplete. */
   arrived(record: RequestRecord): void;
-  /** Called when the client got its answer, or lost its connection instead. */
+  /** Called when the client got its answer or lost its connection. */
   finished(record: RequestRecord): void;
   reset(request: IncomingMessage): void;
-  /** Runs something later, unless the grid is stopped before. */
+  /** Runs a function later, unless the grid is stopped before. */
   later(after: Delay, run: () => void): void;
 }
 
-/** Takes one request from its first byte to its answer: log, latency, faults, authentication, WAPI. */
+/** Handles one request: log, latency, faults, authentication, WAPI. */
 export async function exchange(
   context: ExchangeContext,
   request: IncomingMessage,
@@ -54,7 +54,7 @@ export async function exchange(
     agent: request.headers['user-agent'] ?? '',
   };
   context.arrived(record);
-  // 'finish' comes before the next request on this connection can, 'close' only later; a cut connection has no 'finish'.
+  // 'finish' precedes the connection's next request, 'close' may not. A cut connection has no 'finish'.
   let over = false;
   const finished = () => {
     if (over) return;
@@ -122,10 +122,10 @@ function answer(
   }
 }
 
-/** The certificate that the client has shown. Its common name is the user (`certificate:authservice`, S_DN_CN). */
+/** Returns the client's certificate. Its common name is the user (`certificate:authservice`, S_DN_CN). */
 function clientCertificate({ socket }: IncomingMessage): PeerCertificate | undefined {
   const certificate = socket instanceof TLSSocket ? socket.getPeerCertificate() : undefined;
-  // An empty object if none was asked for.
+  // Empty if no certificate was requested.
   return certificate?.subject === undefined ? undefined : certificate;
 }
 

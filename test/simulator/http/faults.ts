@@ -1,14 +1,14 @@
 import type { RequestRecord } from './request-log.ts';
 
-/** Milliseconds, or until a promise is fulfilled. */
+/** Milliseconds, or a promise to wait for. */
 export type Delay = number | Promise<unknown>;
 
 /**
- * What happens instead of a good answer. `commit` says whether the request is carried out all the same (default: no);
- * `truncate` always carries it out, `commit-later` does so some time after the connection was cut or left hanging. `look-first`
- * looks up next-available addresses and networks `ms` before the insert, so that others can come in between (WAPI: the
- * first to save wins, the others may get an error); `alter` carries the request out and changes the answer; `answer-late`
- * carries it out at once and answers some time later: what it says may not be true any more.
+ * What happens instead of a normal answer. `commit`: the request is carried out all the same (default: no). `truncate`
+ * always carries it out; `commit-later` does so some time after the connection was cut or left hanging. `look-first`
+ * resolves next-available addresses and networks `ms` before the insert, so that other requests can intervene (WAPI:
+ * the first to save wins, the others may get an error). `alter` carries the request out and changes the answer.
+ * `answer-late` carries it out at once and answers later, with a possibly outdated answer.
  */
 export type Effect =
   | { readonly kind: 'delay'; readonly ms: number }
@@ -30,7 +30,7 @@ export type Effect =
   | { readonly kind: 'empty'; readonly commit?: boolean }
   | { readonly kind: 'oversize'; readonly bytes: number; readonly commit?: boolean };
 
-/** Which requests are hit: those that match everything given, after `skip` of them, `times` times (default 1). */
+/** Selects requests: those that match all given fields, after skipping `skip` of them, `times` times (default 1). */
 export interface Fault {
   readonly method?: string;
   /** Object type, also of references. */
@@ -41,11 +41,11 @@ export interface Fault {
   readonly effect: Effect;
 }
 
-/** The faults waiting to happen; the one injected first goes first. */
+/** The armed faults; the first injected comes first. */
 export class Faults {
   readonly #armed = new Set<{ fault: Fault; skip: number; times: number }>();
 
-  /** Arms a fault; the function returned disarms it. */
+  /** Arms a fault; returns a function that disarms it. */
   inject(fault: Fault): () => void {
     const armed = { fault, skip: fault.skip ?? 0, times: fault.times ?? 1 };
     this.#armed.add(armed);
@@ -54,7 +54,7 @@ export class Faults {
     };
   }
 
-  /** The effect that this request suffers, if any; uses up one of the fault's times. */
+  /** Returns the effect on this request, if any; uses up one of the fault's times. */
   take(request: RequestRecord): Effect | undefined {
     for (const armed of this.#armed) {
       if (!matches(armed.fault, request)) continue;

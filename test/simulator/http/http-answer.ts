@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 
-/** A complete HTTP answer. Successes are sent chunked, errors with a Content-Length, as a real grid does. */
+/** A complete HTTP answer. Like a real grid, sends successes chunked and errors with a Content-Length. */
 export interface HttpAnswer {
   readonly status: number;
   readonly contentType: string;
@@ -8,7 +8,6 @@ export interface HttpAnswer {
   readonly cookie?: string;
 }
 
-/** Sends an answer whole. */
 export function send(response: ServerResponse, { status, contentType, body, cookie }: HttpAnswer): void {
   const framing = status < 400 ? { 'transfer-encoding': 'chunked' } : { 'content-length': Buffer.byteLength(body) };
   response.writeHead(status, {

@@ -8,17 +8,17 @@ export type RequestListener = (request: IncomingMessage, response: ServerRespons
 
 export interface HttpsServerOptions {
   readonly certificate: Pick<Certificate, 'key' | 'cert'>;
-  /** PEM of the CA whose certificates clients have to show; undefined: none is asked for. */
+  /** PEM of the CA for client certificates; undefined: none is requested. */
   readonly clientCa: string | undefined;
   /** To listen on. */
   readonly address: string;
 }
 
-/** HTTPS with keep-alive, whose connections are counted and can be cut; it can go away and come back. */
+/** An HTTPS server with keep-alive. Counts its connections and can cut them; can be closed and reopened. */
 export class HttpsServer {
   readonly #server: Server;
   readonly #address: string;
-  /** The plain sockets beneath TLS by the client's port: only those can be reset. */
+  /** The TCP sockets under TLS, by the client's port: only those can be reset. */
   readonly #sockets = new Map<number, Socket>();
   readonly #numbers = new WeakMap<object, number>();
   #accepted = 0;
@@ -40,7 +40,7 @@ export class HttpsServer {
     });
     this.#server.on('secureConnection', (socket) => {
       this.#numbers.set(socket, ++this.#accepted);
-      // A client that goes away in the middle of an answer is nothing to report.
+      // Ignore clients that disconnect during an answer.
       socket.on('error', () => {});
     });
     this.#server.on('tlsClientError', () => {});

@@ -9,15 +9,15 @@ export interface RequestRecord {
   readonly type: string;
   /** Decoded; repeated arguments are joined by commas. */
   readonly query: Readonly<Record<string, string>>;
-  /** The JSON sent, its raw text if it is none, undefined when there was none. */
+  /** The parsed JSON; the raw text if it is not JSON; undefined without a body. */
   readonly body: unknown;
-  /** Status sent to the client; 0 while unanswered, and for good when no answer was sent. */
+  /** Status sent to the client; 0 before the answer, or if none was sent. */
   readonly status: number;
-  /** Number of the TLS connection, from 1 in the order of acceptance. */
+  /** Number of the TLS connection, counted from 1. */
   readonly connection: number;
-  /** True when the request logged in, by Basic authentication or a client certificate, instead of using a session. */
+  /** Whether the request logged in, by Basic authentication or a client certificate, instead of using a session. */
   readonly login: boolean;
-  /** True when it carried user and password. */
+  /** Whether it carried user and password. */
   readonly basic: boolean;
   /** SHA-256 fingerprint of the client certificate, if one was shown. */
   readonly certificate: string | undefined;
@@ -25,7 +25,7 @@ export interface RequestRecord {
   readonly agent: string;
 }
 
-/** A record that the exchange still fills in. */
+/** A record of a request in progress. */
 export type OpenRecord = { -readonly [Key in keyof RequestRecord]: RequestRecord[Key] };
 
 export function queryRecord(query: URLSearchParams): Record<string, string> {

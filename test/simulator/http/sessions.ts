@@ -5,7 +5,7 @@ interface Session {
   usedAt: number;
 }
 
-/** The outcome of authentication: was it a login, and the cookie to hand out on success. */
+/** The outcome of authentication: whether it was a login, and the cookie for the answer. */
 export interface Authenticated {
   readonly login: boolean;
   readonly cookie: string;
@@ -13,7 +13,7 @@ export interface Authenticated {
 
 /**
  * Basic authentication and the `ibapauth` cookie (WAPI: authentication and sessions). A valid cookie replaces Basic and
- * is no login; it expires when unused for `idleSeconds`.
+ * does not count as a login; it expires after `idleSeconds` without use.
  */
 export class Sessions {
   readonly #sessions = new Map<string, Session>();
@@ -22,10 +22,10 @@ export class Sessions {
   readonly #passwordWith: boolean;
   password: string;
   logins = 0;
-  /** What a grid that locks accounts counts. */
+  /** Failed logins, which a grid that locks accounts counts. */
   wrongPasswords = 0;
 
-  /** @param options `passwordWith`: a client certificate does not do without the password */
+  /** @param options `passwordWith`: a client certificate requires the password, too */
   constructor(
     username: string,
     password: string,
@@ -38,8 +38,9 @@ export class Sessions {
   }
 
   /**
-   * Undefined when neither the cookie nor the Basic header is good, nor the client certificate one of the user.
-   * @param certified the user whom the client certificate names
+   * Authenticates a request by its cookie, its Basic header or the client certificate.
+   * @param certified the user in the client certificate
+   * @returns undefined if none of them is valid
    */
   authenticate(
     headers: {
@@ -86,7 +87,10 @@ export class Sessions {
     return given.length === right.length && timingSafeEqual(given, right);
   }
 
-  /** The value is quoted and holds commas, which trips cookie parsers that split on them; so does a real grid's. */
+  /**
+   * Makes the cookie. Like a real grid's, its value is quoted and contains commas, which trips cookie parsers that
+   * split on them.
+   */
   #cookie(signature: string, { createdAt, usedAt }: Session): string {
     const seconds = (ms: number) => Math.floor(ms / 1000);
     const times = `ctime=${seconds(createdAt)},timeout=${this.#idleSeconds},mtime=${seconds(usedAt)}`;

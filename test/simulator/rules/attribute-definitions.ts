@@ -18,7 +18,7 @@ export function createAttributeDefinition(db: Database, fields: Values): PlainOb
   return definition;
 }
 
-/** Changes a definition; under a new name the values of all objects go along. */
+/** Changes a definition. After a rename the values of all objects follow. */
 export function updateAttributeDefinition(db: Database, definition: PlainObject, fields: Values): void {
   const before = String(definition.values.name);
   const name = textOf(fields, 'name') ?? before;

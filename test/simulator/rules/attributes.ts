@@ -2,7 +2,10 @@ import { badAttribute, dataError, unknownAttribute } from '../errors.ts';
 import type { Database } from '../store/database.ts';
 import type { ExtAttrs, GridObject, Json, Values } from '../store/grid-objects.ts';
 
-/** What a cloud licence defines; a cloud API user must set the first three on every create (WAPI: cloud licence). */
+/**
+ * Attributes defined by a cloud licence; a cloud API user must set the first three on every create (WAPI: cloud
+ * licence).
+ */
 export const CLOUD_ATTRIBUTES = [
   'Tenant ID',
   'CMP Type',
@@ -19,23 +22,28 @@ export const CLOUD_ATTRIBUTES = [
   'Is Shared',
 ] as const;
 
-/** Characters of a text, an e-mail address or a URL (WAPI documentation, extensibleattributedef, of their default values). */
+/**
+ * Maximum characters of a text, an e-mail address or a URL (WAPI documentation of extensibleattributedef, for default
+ * values).
+ */
 const maxTextLength = 256;
 
 const BOOLEAN_ATTRIBUTES: readonly string[] = ['Cloud API Owned', 'Is External', 'Is Shared'];
 
-/** The fields of a definition by that name: text, except for the cloud booleans, which are True/False enumerations. */
+/** Makes the fields of a definition: text, except for the cloud booleans, which are True/False enumerations. */
 export function attributeDefinition(name: string): Values {
   if (!BOOLEAN_ATTRIBUTES.includes(name)) return { name, type: 'STRING' };
   return { name, type: 'ENUM', list_values: [{ value: 'True' }, { value: 'False' }] };
 }
 
-/** The attributes of a new object. Throws when one is not defined or its value doesn't fit the definition. */
+/** Returns the attributes of a new object. Throws if one is undefined or its value does not fit the definition. */
 export function newAttributes(db: Database, fields: Values): ExtAttrs {
   return fields.extattrs === undefined ? {} : checked(db, fields.extattrs);
 }
 
-/** The attributes after an update: `extattrs` replaces all, `extattrs+` adds or changes, `extattrs-` removes. */
+/**
+ * Returns the attributes after an update: `extattrs` replaces all, `extattrs+` adds or changes, `extattrs-` removes.
+ */
 export function updatedAttributes(db: Database, current: ExtAttrs, fields: Values): ExtAttrs {
   const result = fields.extattrs === undefined ? { ...current } : checked(db, fields.extattrs);
   Object.assign(result, checked(db, fields['extattrs+'] ?? {}));
@@ -46,7 +54,7 @@ export function updatedAttributes(db: Database, current: ExtAttrs, fields: Value
   return result;
 }
 
-/** WAPI: attributes with flag I of a network show up on what is created in it. */
+/** Adds inherited attributes. WAPI: objects in a network inherit its attributes with flag I. */
 export function withInherited(db: Database, own: ExtAttrs, parent: GridObject | undefined): ExtAttrs {
   const result = { ...own };
   for (const [name, attribute] of Object.entries(parent?.extattrs ?? {})) {
@@ -55,7 +63,7 @@ export function withInherited(db: Database, own: ExtAttrs, parent: GridObject | 
   return result;
 }
 
-/** Throws unless the three attributes that a cloud API user must set are all there. Assumed wording. */
+/** Refuses a create without the three attributes that a cloud API user must set. Assumed wording. */
 export function requireCloudAttributes(fields: Values): void {
   const given = Object.keys(fields.extattrs ?? {});
   const missing = CLOUD_ATTRIBUTES.slice(0, 3).filter((name) => !given.includes(name));

@@ -19,8 +19,8 @@ const IDENTIFIER_OF: Readonly<Record<string, (typeof CLIENT_IDENTIFIERS)[number]
 };
 
 /**
- * WAPI: a reservation *is* a fixed address with the zero MAC, so the zero MAC reads as RESERVED whatever was asked for,
- * and a real MAC put into a reservation makes it an ordinary fixed address. Any other match needs its identifier.
+ * WAPI: a reservation *is* a fixed address with the zero MAC. The zero MAC reads as RESERVED whatever was requested,
+ * and a real MAC turns a reservation into an ordinary fixed address. Any other match needs its identifier.
  */
 export function identifyClient(fields: Values, current?: FixedAddressObject): ClientIdentity {
   const duid = textOf(fields, 'duid');
@@ -36,7 +36,7 @@ export function identifyClient(fields: Values, current?: FixedAddressObject): Cl
     return { matchClient: wanted ?? current?.matchClient ?? '', ...(mac === undefined ? {} : { client: mac }) };
   }
   if (wanted === 'RESERVED') {
-    // Assumed wording: a reservation is nobody's, so a real MAC contradicts it.
+    // Assumed wording: a real MAC contradicts a reservation, which has no client.
     if (mac !== undefined && mac !== ZERO_MAC)
       throw conflictError(`A reservation can not have the MAC address ${mac}.`);
     return { matchClient: 'RESERVED', client: ZERO_MAC };
@@ -46,14 +46,14 @@ export function identifyClient(fields: Values, current?: FixedAddressObject): Cl
   return { matchClient: effective === ZERO_MAC ? 'RESERVED' : 'MAC_ADDRESS', client: effective };
 }
 
-/** Any accepted spelling to lower case with colons; the wording of the refusal is assumed. */
+/** Normalises a MAC to lower case with colons; the wording of the refusal is assumed. */
 export function macOf(text: string): string {
   const mac = parseMac(text);
   if (mac === undefined) throw conflictError(`Invalid MAC address '${text}'`);
   return mac;
 }
 
-/** Likewise of a DUID. */
+/** Normalises a DUID likewise. */
 export function duidOf(text: string): string {
   const duid = parseDuid(text);
   if (duid === undefined) throw conflictError(`Invalid DUID '${text}'`);

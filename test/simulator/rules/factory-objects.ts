@@ -5,7 +5,7 @@ import { createAttributeDefinition } from './attribute-definitions.ts';
 import { attributeDefinition, CLOUD_ATTRIBUTES } from './attributes.ts';
 import { createNetworkView } from './network-views.ts';
 
-/** What a grid has when it comes out of the box: the default view, itself, its licences and the logged-in user. */
+/** Creates a new grid's objects: the default view, the grid, its licences and the logged-in user. */
 export function installFactoryObjects(
   db: Database,
   options: { username: string; attributes: readonly string[]; cloudLicence: boolean },

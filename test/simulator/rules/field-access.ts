@@ -3,13 +3,13 @@ import { type Cidr, type Family, familyOf, parseAddress, parseCidr } from '../st
 import type { Database } from '../store/database.ts';
 import type { NetworkViewObject, Values } from '../store/grid-objects.ts';
 
-/** A field that the schema has made sure is a string, or undefined when absent. */
+/** Returns a field that the schema guarantees to be a string; undefined if absent. */
 export function textOf(fields: Values, name: string): string | undefined {
   const value = fields[name];
   return typeof value === 'string' ? value : undefined;
 }
 
-/** The network view a write names; `default` when it names none. An unknown one is a 404, not an empty answer. */
+/** Finds the network view of a write; the default is `default`. An unknown view is a 404, not an empty answer. */
 export function viewOf(db: Database, fields: Values): NetworkViewObject {
   const name = textOf(fields, 'network_view') ?? 'default';
   const view = db.viewNamed(name);
@@ -17,21 +17,21 @@ export function viewOf(db: Database, fields: Values): NetworkViewObject {
   return view;
 }
 
-/** An address of a family as a number; throws `Invalid address_string '…'`. */
+/** Parses an address of a family; throws `Invalid address_string '…'`. */
 export function addressOf(text: string, family: Family): bigint {
   const address = parseAddress(text);
   if (address === undefined || familyOf(address) !== family) throw invalidAddress(text);
   return address;
 }
 
-/** A network of a family; throws `Invalid network address '…'`. */
+/** Parses a network of a family; throws `Invalid network address '…'`. */
 export function cidrOf(text: string, family: Family): Cidr {
   const cidr = parseCidr(text);
   if (cidr?.family !== family) throw invalidNetwork(text);
   return cidr;
 }
 
-/** The fields that have no property of their own in the stored object. */
+/** Returns the fields without a property of their own in the stored object. */
 export function plainValues(fields: Values, ...own: string[]): Values {
   const skipped = new Set(['extattrs', 'extattrs+', 'extattrs-', 'network_view', ...own]);
   return Object.fromEntries(Object.entries(fields).filter(([name]) => !skipped.has(name)));

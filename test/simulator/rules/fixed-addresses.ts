@@ -15,7 +15,7 @@ import { addressOf, plainValues, textOf, viewOf } from './field-access.ts';
 
 const OWN_FIELDS = ['ipv4addr', 'ipv6addr', 'network', 'mac', 'duid', 'match_client'];
 
-/** Where a fixed address wants to be and who may use it. */
+/** The requested place of a fixed address, and its client. */
 interface Placement extends ClientIdentity {
   readonly view: NetworkViewObject;
   readonly network: NetworkObject;
@@ -23,7 +23,7 @@ interface Placement extends ClientIdentity {
   readonly values: Values;
 }
 
-/** Creates a fixed address or a reservation. It needs a parent network, and its address to itself in the view. */
+/** Creates a fixed address or a reservation. It needs a parent network and an address that is unique in the view. */
 export function createFixedAddress(db: Database, family: Family, fields: Values): FixedAddressObject {
   const view = viewOf(db, fields);
   const address = addressOf(textOf(fields, `ipv${family}addr`) ?? '', family);
@@ -39,7 +39,7 @@ export function createFixedAddress(db: Database, family: Family, fields: Values)
   return fixed;
 }
 
-/** Changes a fixed address in place. Another address means another natural key, and so another reference. */
+/** Changes a fixed address in place. A new address means a new natural key, and so a new reference. */
 export function updateFixedAddress(db: Database, fixed: FixedAddressObject, fields: Values): void {
   const family = familyOf(fixed.address);
   const given = textOf(fields, `ipv${family}addr`);
@@ -77,8 +77,8 @@ function parentOf(db: Database, view: NetworkViewObject, address: bigint, named?
 }
 
 /**
- * Order matters: repeating the same address with the same MAC is answered with the MAC text, whichever address it names
- * (WAPI: a retried create fails so, even where next-available picked an address that was never created).
+ * Refuses collisions. The order matters: a create with a repeated MAC gets the MAC's error text, whichever address it
+ * names (WAPI: a retried create fails so, even if next-available chose another address).
  */
 function refuseCollisions(db: Database, wanted: Placement, self?: FixedAddressObject): void {
   const { view, network, address, client } = wanted;

@@ -17,7 +17,7 @@ import { addressOf, plainValues, textOf, viewOf } from './field-access.ts';
 const OWN_FIELDS = ['name', 'ipv4addrs', 'ipv6addrs', 'view'];
 const FAMILIES = [4, 6] as const;
 
-/** Creates a host record. The grid has no DNS zones, so only hosts with `configure_for_dns` false find a parent. */
+/** Creates a host record. The grid has no DNS zones, so hosts need `configure_for_dns` false. */
 export function createHost(db: Database, fields: Values): HostObject {
   const view = viewOf(db, fields);
   const name = textOf(fields, 'name') ?? '';
@@ -28,7 +28,7 @@ export function createHost(db: Database, fields: Values): HostObject {
   const first = addresses[0];
   const host: HostObject = {
     type: 'record:host',
-    // WAPI: a host outside DNS has the time of its creation in its key.
+    // WAPI: the key of a host outside DNS contains the time of its creation.
     key: naturalKey('record:host', `.non_DNS_host_root.${view.id}.${Date.now()}.${name}`),
     view,
     name,
@@ -82,7 +82,7 @@ function hostAddresses(
     const entry = hostAddress(item, family);
     const text = formatAddress(entry.address);
     if (!db.networkAround(view, entry.address)) throw conflictError(parentNotFound);
-    // WAPI: without DHCP hosts don't exclude each other; with it a second holder is refused.
+    // WAPI: hosts without DHCP can share an address; with DHCP a second holder is refused.
     if (!entry.dhcp) return entry;
     if (db.fixedAddressAt(view, entry.address)) throw duplicateObject(text, 'host_address');
     for (const other of db.hostsAt(view, entry.address)) {

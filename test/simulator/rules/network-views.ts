@@ -22,7 +22,7 @@ export function createNetworkView(db: Database, fields: Values): NetworkViewObje
   return view;
 }
 
-/** A new name changes the tail of the reference only: the objects inside know the view by its number. */
+/** Updates a view. A new name changes only the tail of its reference: objects inside refer to the view's number. */
 export function updateNetworkView(db: Database, view: NetworkViewObject, fields: Values): void {
   const name = textOf(fields, 'name') ?? view.name;
   const other = db.viewNamed(name);
@@ -34,7 +34,7 @@ export function updateNetworkView(db: Database, view: NetworkViewObject, fields:
   });
 }
 
-/** Removes a view with all it holds. The default view stays. */
+/** Removes a view with its contents. The default view stays. */
 export function removeNetworkView(db: Database, view: NetworkViewObject): void {
   if (view.id === 0) throw conflictError(`Cannot delete the default network view '${view.name}'.`);
   for (const type of ['fixedaddress', 'range', 'record:host', 'network', 'networkcontainer'] as const) {

@@ -10,9 +10,8 @@ import { cidrOf, plainValues, textOf, viewOf } from './field-access.ts';
 export type Subnet = NetworkObject | ContainerObject;
 
 /**
- * Creates a network or a container. An exact duplicate is refused, also when the other one is a container. A network
- * that gets a child turns into a container and loses what it held; a new "network" around existing ones is itself a
- * container (assumed).
+ * Creates a network or a container. Refuses an exact duplicate, whether network or container. A network that gets a
+ * child becomes a container and loses its contents. A new "network" around existing ones becomes a container (assumed).
  */
 export function createSubnet(
   db: Database,

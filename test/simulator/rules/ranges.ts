@@ -32,7 +32,7 @@ export function createRange(db: Database, family: Family, fields: Values): Range
   return range;
 }
 
-/** Changes a range in place. Other bounds mean another natural key, and so another reference. */
+/** Changes a range in place. New bounds mean a new natural key, and so a new reference. */
 export function updateRange(db: Database, range: RangeObject, fields: Values): void {
   const { view, network, first, last } = range;
   const bounds = { start_addr: formatAddress(first), end_addr: formatAddress(last), network: network.cidr.text };
@@ -48,14 +48,16 @@ export function updateRange(db: Database, range: RangeObject, fields: Values): v
   network.pool.addRange(range);
 }
 
-/** Removes a range; what was reserved inside stays. */
+/** Removes a range; reservations inside stay. */
 export function removeRange(db: Database, range: RangeObject): void {
   range.network.ranges.delete(range);
   range.network.pool.removeRange(range);
   db.delete(range);
 }
 
-/** Where a range wants to be. Both ends lie in one network, and no other range has any of its addresses (assumed wording). */
+/**
+ * Returns a range's bounds and network. Both bounds lie in one network, and no other range overlaps (assumed wording).
+ */
 function placementOf(
   db: Database,
   { view, family, self }: { view: NetworkViewObject; family: Family; self?: RangeObject },
@@ -75,7 +77,7 @@ function placementOf(
   return { network, first, last };
 }
 
-/** Ranges of the same bounds, where a grid lets them be, need a key each. */
+/** Returns a unique key, also for ranges with equal bounds, if the grid allows them. */
 function keyOf(db: Database, view: NetworkViewObject, { first, last }: Placement): string {
   const key = naturalKey('range', `${formatAddress(first)}/${formatAddress(last)}///${view.id}/`);
   for (let copy = 0; ; copy += 1) {

@@ -42,7 +42,7 @@ const fixedaddress = {
   extattrs,
 } satisfies Record<string, Field>;
 
-/** WAPI: no client is matched by anything but its DUID here, and there are no reservations. */
+/** WAPI: clients are matched by DUID only, and there are no reservations. */
 const ipv6fixedaddress = {
   ipv6addr: field({ base: true, required: true, search: '=~', format: 'address', allocates: true }),
   duid: field({ base: true, required: true, search: '=:~', format: 'duid' }),
@@ -84,7 +84,7 @@ const host = {
   extattrs,
 } satisfies Record<string, Field>;
 
-/** What there is of an address of either family. */
+/** Fields of an address of either family. */
 const address = {
   ip_address: readOnly('string', { base: true, search: '=<>', format: 'address' }),
   network: readOnly('string', { base: true, search: '=', format: 'cidr' }),

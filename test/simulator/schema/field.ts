@@ -1,7 +1,7 @@
 /** The JSON type of a field. `extattrs` is the dictionary of extensible attributes. */
 export type FieldKind = 'string' | 'boolean' | 'integer' | 'enum' | 'list' | 'struct' | 'extattrs';
 
-/** What a grid lets clients do with one field of an object type. */
+/** The schema of one field of an object type. */
 export interface Field {
   readonly kind: FieldKind;
   /** Returned when no `_return_fields` is given. */
@@ -18,9 +18,9 @@ export interface Field {
   readonly values: readonly string[];
   /** Comments: no blanks at the ends and at most this many characters. */
   readonly maxLength?: number;
-  /** How the value is checked and compared, where it is more than text. */
+  /** How the value is checked and compared, if it is not plain text. */
   readonly format?: 'address' | 'cidr' | 'mac' | 'duid' | 'view' | 'dns-view';
-  /** May hold a next-available function instead of a value. */
+  /** May contain a next-available function instead of a value. */
   readonly allocates: boolean;
 }
 
@@ -36,22 +36,22 @@ const plain: Field = {
   allocates: false,
 };
 
-/** A field that differs from a plain optional, readable and writable, unsearchable string as `traits` say. */
+/** Makes a field: an optional, readable, writable, unsearchable string, overridden by `traits`. */
 export function field(traits: Partial<Field> = {}): Field {
   return { ...plain, ...traits };
 }
 
-/** A field that the grid computes. */
+/** Makes a field that the grid computes. */
 export function readOnly(kind: FieldKind, traits: Partial<Field> = {}): Field {
   return { ...plain, kind, writable: false, ...traits };
 }
 
-/** A switch that acts on the write and is never stored or shown. */
+/** Makes a switch that affects the write and is never stored or shown. */
 export function writeOnly(kind: FieldKind): Field {
   return { ...plain, kind, readable: false };
 }
 
-/** A search argument that is no field of the object. */
+/** Makes a search argument that is not a field of the object. */
 export function searchOnly(search: string, traits: Partial<Field> = {}): Field {
   return { ...plain, readable: false, writable: false, search, ...traits };
 }
@@ -59,7 +59,7 @@ export function searchOnly(search: string, traits: Partial<Field> = {}): Field {
 export const comment = field({ base: true, search: '=:~', maxLength: 256 });
 export const quietComment = field({ search: '=:~', maxLength: 256 });
 export const extattrs = field({ kind: 'extattrs' });
-/** WAPI: network_view can't be changed once the object exists, and is refused in an update. */
+/** WAPI: an update of network_view is refused. */
 export const networkView = field({ base: true, search: '=', update: 'no', format: 'view' });
 export const toggle = field({ kind: 'boolean' });
 export const list = field({ kind: 'list' });

@@ -2,7 +2,7 @@ import { comment, type Field, field, list, readOnly } from './field.ts';
 
 export const ATTRIBUTE_TYPES = ['DATE', 'EMAIL', 'ENUM', 'INTEGER', 'STRING', 'URL'] as const;
 
-/** WAPI: a definition may be updated with its unchanged type. */
+/** WAPI: an update of a definition may repeat its type, but not change it. */
 const extensibleattributedef = {
   name: field({ base: true, required: true, search: '=:~' }),
   type: field({ kind: 'enum', values: ATTRIBUTE_TYPES, base: true, required: true, search: '=', update: 'same' }),

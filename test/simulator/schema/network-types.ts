@@ -24,7 +24,7 @@ const networkview = {
   extattrs,
 } satisfies Record<string, Field>;
 
-/** What a network and a network container share. */
+/** Fields of both networks and network containers. */
 const subnet = {
   network: field({ base: true, required: true, search: '=~', update: 'same', format: 'cidr', allocates: true }),
   network_view: networkView,
@@ -59,7 +59,7 @@ const network = {
   dhcp_utilization_status: readOnly('string'),
 } satisfies Record<string, Field>;
 
-/** WAPI: it has no counters, and is found by no address in it. */
+/** WAPI: it has no counters and cannot be found by an address in it. */
 const ipv6network = {
   ...subnet,
   members: list,
@@ -67,7 +67,7 @@ const ipv6network = {
   template: writeOnly('string'),
 } satisfies Record<string, Field>;
 
-/** Of what kind the server of a range is; NONE for a reserved range. */
+/** The kinds of servers of a range; NONE for a reserved range. */
 const rangeServers = ['FAILOVER', 'MEMBER', 'MS_FAILOVER', 'MS_SERVER', 'NONE'] as const;
 
 const range = {

@@ -7,7 +7,7 @@ import { networkTypes } from './network-types.ts';
 export type Operation = 'create' | 'read' | 'update' | 'delete';
 export type FunctionName = 'next_available_ip' | 'next_available_network';
 
-/** The contract of one object type: its fields and what may be done to it. */
+/** The fields of one object type, and its operations. */
 export interface ObjectType {
   readonly fields: Readonly<Record<string, Field>>;
   readonly operations: readonly Operation[];
@@ -17,7 +17,7 @@ export interface ObjectType {
 const everything: readonly Operation[] = ['create', 'read', 'update', 'delete'];
 const readOnlyType: readonly Operation[] = ['read'];
 
-/** Every object type that the simulated grid knows; DNS zones and batches are left out. */
+/** The object types of the simulated grid; DNS zones and batches are missing. */
 export const OBJECT_TYPES: Readonly<Record<TypeName, ObjectType>> = {
   networkview: { fields: networkTypes.networkview, operations: everything, functions: [] },
   network: {
@@ -57,7 +57,7 @@ export function isTypeName(name: string): name is TypeName {
   return Object.hasOwn(OBJECT_TYPES, name);
 }
 
-/** The fields that an answer holds when the client asks for none. */
+/** Returns the fields of an answer without `_return_fields`. */
 export function baseFields(type: TypeName): string[] {
   return Object.entries(OBJECT_TYPES[type].fields)
     .filter(([, field]) => field.base)

@@ -4,8 +4,9 @@ import type { Field } from './field.ts';
 import { OBJECT_TYPES } from './object-types.ts';
 
 /**
- * Checks the body of a create against the schema: unknown, unwritable and missing fields, JSON types, enums, comments.
- * Returns the fields without the write-only switches. What depends on other objects is the rules' part.
+ * Checks the body of a create against the schema: unknown, read-only and missing fields, JSON types, enums, comments.
+ * The rules check what depends on other objects.
+ * @returns the fields without the write-only switches
  */
 export function validateCreate(type: TypeName, body: Values): Values {
   const fields = checked(type, body);
@@ -16,8 +17,8 @@ export function validateCreate(type: TypeName, body: Values): Values {
 }
 
 /**
- * As validateCreate for an update: nothing is required, `_ref` is allowed, `current` tells what a field holds that may
- * be repeated but not changed.
+ * As validateCreate, for an update: no field is required, `_ref` is allowed. `current` returns the stored value of a
+ * field that may be repeated, but not changed.
  */
 export function validateUpdate(type: TypeName, body: Values, current: (field: string) => Json | undefined): Values {
   const { _ref, ...rest } = body;

@@ -1,24 +1,24 @@
 import { type Cidr, hostBounds } from './address.ts';
 
-/** An inclusive run of addresses. */
+/** An inclusive span of addresses. */
 export interface Span {
   readonly first: bigint;
   readonly last: bigint;
 }
 
 /**
- * Which addresses of one network are taken, and the lowest one that is not.
+ * The taken addresses of one network, and the lowest free one.
  *
- * A cursor remembers where the last search ended, so that filling a network costs constant time an address instead of
- * a scan from the bottom; giving an address back moves the cursor down. Hosts may share an address (WAPI: host
- * addresses without DHCP do not exclude each other), hence a count instead of a flag.
+ * A cursor remembers where the last search ended: filling a network takes constant time per address instead of a scan
+ * from the bottom. Releasing an address moves the cursor down. Hosts may share an address (WAPI: host addresses without
+ * DHCP do not exclude each other), so holders are counted.
  */
 export class AddressPool {
   readonly #holders = new Map<bigint, number>();
   readonly #ranges = new Set<Span>();
   readonly #first: bigint;
   readonly #last: bigint;
-  /** Every address below is taken or inside a range. */
+  /** Every address below it is taken or inside a range. */
   #cursor: bigint;
 
   constructor(cidr: Cidr) {
@@ -52,7 +52,7 @@ export class AddressPool {
     if (range.first < this.#cursor) this.#cursor = range.first > this.#first ? range.first : this.#first;
   }
 
-  /** How many addresses are taken. */
+  /** The number of taken addresses. */
   get taken(): number {
     return this.#holders.size;
   }
@@ -62,8 +62,8 @@ export class AddressPool {
   }
 
   /**
-   * The lowest `count` free addresses in order, fewer when the network has no more. Skips taken addresses, `exclude`,
-   * network and broadcast, and whatever lies inside a DHCP range (WAPI: next available address of a network).
+   * Returns the lowest `count` free addresses in order, or fewer. Skips taken addresses, `exclude`, network and
+   * broadcast addresses, and DHCP ranges (WAPI: next available address of a network).
    */
   lowestFree(count: number, exclude: ReadonlySet<bigint> = new Set()): bigint[] {
     for (; this.#cursor <= this.#last; this.#cursor++) {
@@ -75,7 +75,7 @@ export class AddressPool {
     return this.#scan({ first: this.#cursor, last: this.#last }, count, exclude, true);
   }
 
-  /** As lowestFree, but inside one range: other ranges do not matter there. */
+  /** As lowestFree, inside one range, whatever other ranges contain. */
   lowestFreeIn(range: Span, count: number, exclude: ReadonlySet<bigint> = new Set()): bigint[] {
     return this.#scan(range, count, exclude, false);
   }

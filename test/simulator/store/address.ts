@@ -1,4 +1,7 @@
-/** Addresses as numbers of 128 bits: those of IPv4 lie in ::ffff:0:0/96 (RFC 4291, section 2.5.5.2), where IPv6 networks have none. */
+/**
+ * Addresses as 128-bit numbers. IPv4 is mapped to ::ffff:0:0/96 (RFC 4291, section 2.5.5.2), where there are no IPv6
+ * networks.
+ */
 import ipaddr from 'ipaddr.js';
 
 export type Family = 4 | 6;
@@ -21,9 +24,11 @@ export function familyOf(address: bigint): Family {
   return address >= firstIpv4 && address <= lastIpv4 ? 4 : 6;
 }
 
-/** Dotted quad or IPv6 address to number; undefined for anything else (also for the octal and short forms that inet_aton takes). */
+/**
+ * Parses a dotted quad or an IPv6 address; undefined for other texts, including the octal and short forms of inet_aton.
+ */
 export function parseAddress(text: string): bigint | undefined {
-  // The library throws and catches an error for each text that is none.
+  // Checked first, since the library throws and catches an error for every malformed text.
   if (!/^[0-9a-f:.]+$/i.test(text)) return undefined;
   if (ipaddr.IPv4.isValidFourPartDecimal(text)) {
     return firstIpv4 + BigInt(ipaddr.IPv4.parse(text).octets.reduce((value, octet) => value * 256 + octet, 0));
@@ -41,12 +46,12 @@ export function formatAddress(address: bigint): string {
   return new ipaddr.IPv6([...Buffer.from(address.toString(16).padStart(32, '0'), 'hex')]).toRFC5952String();
 }
 
-/** How many addresses a network of that prefix length holds. */
+/** Returns the number of addresses in a network of that prefix length. */
 export function networkSize(family: Family, prefix: number): bigint {
   return 1n << BigInt(BITS[family] - prefix);
 }
 
-/** The network of `prefix` bits around an address. */
+/** Returns the network of `prefix` bits that contains an address. */
 export function networkAround(address: bigint, prefix: number): Cidr {
   const family = familyOf(address);
   const size = networkSize(family, prefix);
@@ -54,7 +59,7 @@ export function networkAround(address: bigint, prefix: number): Cidr {
   return { family, first, last: first + size - 1n, prefix, text: `${formatAddress(first)}/${prefix}` };
 }
 
-/** `a.b.c.d/n` or `a:b::/n` to a network; undefined when malformed or when host bits are set. */
+/** Parses `a.b.c.d/n` or `a:b::/n`; undefined if malformed or if host bits are set. */
 export function parseCidr(text: string): Cidr | undefined {
   const match = /^([^/]+)\/(\d{1,3})$/.exec(text);
   const address = parseAddress(match?.[1] ?? '');
@@ -68,14 +73,14 @@ export function containsAddress(cidr: Cidr, address: bigint): boolean {
   return address >= cidr.first && address <= cidr.last;
 }
 
-/** True when `inner` lies in `outer`; equal networks are not strictly inside each other. */
+/** Tells whether `inner` lies in `outer`; equal networks do not. */
 export function strictlyInside(inner: Cidr, outer: Cidr): boolean {
   return inner.prefix > outer.prefix && inner.family === outer.family && containsAddress(outer, inner.first);
 }
 
 /**
- * The usable hosts of a network: all but its own address, in IPv6 that of its routers (RFC 4291, section 2.6.1), and the broadcast
- * address of IPv4. A network of two addresses or one has neither.
+ * Returns the usable addresses of a network: all except the network address (in IPv6 the routers', RFC 4291, section
+ * 2.6.1) and the IPv4 broadcast address. Networks of one or two addresses have neither.
  */
 export function hostBounds({ family, first, last }: Cidr): { first: bigint; last: bigint } {
   if (last - first < 2n) return { first, last };

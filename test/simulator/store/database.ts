@@ -16,20 +16,20 @@ function isOfKind<K extends Kind>(object: GridObject, kind: K): object is Object
   return object.type === kind;
 }
 
-/** What no source says of a real grid: by default what the driver would wish, of DUIDs that they are told apart as MACs are. */
+/** Behaviour that no source describes. The defaults are what the driver would like; DUIDs are unique like MACs. */
 export interface Quirks {
   rangesMayOverlap: boolean;
-  /** Next-available on a network gives addresses inside ranges, too. */
+  /** Next-available on a network also returns addresses inside ranges. */
   networksGiveFromRanges: boolean;
-  /** An address inside a range reads USED, whether anything is there or not. */
+  /** Every address inside a range reads USED. */
   rangesReadUsed: boolean;
   /** A DUID may occur twice in a network. */
   duidsMayRepeat: boolean;
 }
 
 /**
- * All objects of the grid with the indexes that keep it fast at tens of thousands of addresses: by natural key (which is
- * view and address for a fixed address), by kind, by comment, hosts by address. It knows no rules.
+ * All objects of the grid, with indexes that keep it fast at tens of thousands of addresses: by natural key (view and
+ * address for a fixed address), by kind, by comment, hosts by address. Knows no rules.
  */
 export class Database {
   readonly quirks: Quirks = {
@@ -42,7 +42,7 @@ export class Database {
   readonly #byKind = new Map<Kind, Set<GridObject>>();
   readonly #byComment = new Map<string, Set<GridObject>>();
   readonly #hostsByAddress = new Map<string, Set<HostObject>>();
-  /** How many networks have each prefix length: the search for the network around an address looks only at those. */
+  /** The number of networks by prefix length: the search for an address's network tries only those. */
   readonly #prefixes: Readonly<Record<Family, Map<number, number>>> = { 4: new Map(), 6: new Map() };
   #nextViewId = 0;
 
@@ -54,7 +54,7 @@ export class Database {
     return this.#byKey.get(key);
   }
 
-  /** Every object of a kind, of both families, in the order of creation. */
+  /** Yields the objects of a kind, of both families, in the order of creation. */
   *all<K extends Kind>(kind: K): Generator<ObjectOf<K>> {
     for (const object of this.#byKind.get(kind) ?? []) if (isOfKind(object, kind)) yield object;
   }
@@ -78,7 +78,7 @@ export class Database {
     if (object.type === 'network') this.#countPrefix(object.cidr, -1);
   }
 
-  /** Changes plain fields, and lets `change` alter the rest, with the indexes kept right. */
+  /** Changes plain fields, lets `change` alter the rest, and updates the indexes. */
   update(object: GridObject, values: Values, change?: () => void): void {
     this.#unindex(object);
     this.#byKey.delete(object.key);
@@ -98,7 +98,7 @@ export class Database {
     return object?.type === 'network' ? object : undefined;
   }
 
-  /** The network that holds an address. Networks never nest: one that gets a child becomes a container. */
+  /** Finds the network of an address. Networks never nest: one that gets a child becomes a container. */
   networkAround(view: NetworkViewObject, address: bigint): NetworkObject | undefined {
     for (const prefix of this.#prefixes[familyOf(address)].keys()) {
       const network = this.networkWith(view, networkAround(address, prefix).text);

@@ -6,8 +6,8 @@ export type Values = Record<string, Json>;
 export type ExtAttrs = Record<string, { value: Json }>;
 
 /**
- * What every stored object has. `key` is the natural key that its reference encodes (WAPI: references decode to natural
- * keys); `values` holds the plain fields, everything that rules or indexes need has a property of its own.
+ * Common part of stored objects. `key` is the natural key in its reference (WAPI: references decode to natural keys).
+ * `values` has the plain fields; what rules or indexes need is a separate property.
  */
 interface Stored {
   key: string;
@@ -17,7 +17,7 @@ interface Stored {
 
 export interface NetworkViewObject extends Stored {
   readonly type: 'networkview';
-  /** Number of the view inside other objects' natural keys; survives a rename. */
+  /** The view's number in natural keys of other objects; survives a rename. */
   readonly id: number;
   name: string;
 }
@@ -29,7 +29,7 @@ export interface NetworkObject extends Stored {
   readonly pool: AddressPool;
   readonly fixed: Set<FixedAddressObject>;
   readonly ranges: Set<RangeObject>;
-  /** The fixed address of each real MAC or DUID: one may appear only once in a network, a DUID unless the grid is lenient. */
+  /** Fixed addresses by real MAC or DUID. Each may occur once in a network, unless the grid allows repeated DUIDs. */
   readonly byClient: Map<string, FixedAddressObject>;
 }
 
@@ -44,7 +44,7 @@ export interface FixedAddressObject extends Stored {
   readonly view: NetworkViewObject;
   network: NetworkObject;
   address: bigint;
-  /** MAC or, in IPv6, DUID, lower case with colons; the zero MAC for a reservation, absent when another identifier is used. */
+  /** MAC (IPv6: DUID), lower case with colons; the zero MAC for a reservation, absent with another identifier. */
   client?: string;
   matchClient: string;
 }
@@ -73,10 +73,10 @@ export interface HostObject extends Stored {
 
 type PlainType = 'extensibleattributedef' | 'member:license' | 'grid' | 'userprofile';
 
-/** Objects with nothing but fields: definitions, licences, the grid itself, the user's profile. */
+/** Objects that have only fields: definitions, licences, the grid, the user's profile. */
 export type PlainObject = { [T in PlainType]: Stored & { readonly type: T } }[PlainType];
 
-/** One address of a network; made on reading, never stored (WAPI: ipv4address is virtual). */
+/** One address of a network, made on reading (WAPI: ipv4address is virtual). */
 export interface AddressObject extends Stored {
   readonly type: 'ipv4address';
   readonly network: NetworkObject;
@@ -93,12 +93,12 @@ export type GridObject =
   | PlainObject
   | AddressObject;
 
-/** What an object is, whatever its family: the name that WAPI has for those that are not of IPv6. */
+/** The kind of an object, named as WAPI names the IPv4 type or the type without a family. */
 export type Kind = GridObject['type'];
 
 export type ObjectOf<K extends Kind> = Extract<GridObject, { type: K }>;
 
-/** What WAPI calls the objects of IPv6. */
+/** WAPI's names of the IPv6 types. */
 const IPV6_NAMES = {
   network: 'ipv6network',
   networkcontainer: 'ipv6networkcontainer',

@@ -5,7 +5,7 @@ const FORMATS = [
   /^[0-9a-f]{12}$/i,
 ];
 
-/** Any of the spellings a grid takes, to lower case with colons; undefined when it is none of them. */
+/** Normalises any MAC spelling that a grid accepts to lower case with colons; undefined for other texts. */
 export function parseMac(text: string): string | undefined {
   if (!FORMATS.some((format) => format.test(text))) return undefined;
   return text
@@ -14,7 +14,7 @@ export function parseMac(text: string): string | undefined {
     .replace(/(..)(?=.)/g, '$1:');
 }
 
-/** A DUID, of 2 to 130 octets, to lower case with colons; undefined when it is none. */
+/** Normalises a DUID of 2 to 130 octets to lower case with colons; undefined for other texts. */
 export function parseDuid(text: string): string | undefined {
   if (!/^[0-9a-f]{2}([:-]?[0-9a-f]{2}){1,129}$/i.test(text)) return undefined;
   return text

@@ -2,7 +2,7 @@ import { protocolError } from '../errors.ts';
 import { formatAddress } from './address.ts';
 import { type GridObject, type Kind, kindOf, type TypeName, typeOf } from './grid-objects.ts';
 
-/** How the natural key of each kind begins, the same for both families (WAPI: references). */
+/** Prefixes of natural keys by kind, the same for both families (WAPI: references). */
 const KEY_PREFIXES: Record<Kind, string> = {
   networkview: 'dns.network_view$',
   network: 'dns.network$',
@@ -21,12 +21,12 @@ export function naturalKey(kind: Kind, name: string): string {
   return KEY_PREFIXES[kind] + name;
 }
 
-/** The reference of an object: `type/<base64 of the natural key>:<readable tail>`. */
+/** Returns the reference of an object: `type/<base64 of the natural key>:<readable tail>`. */
 export function referenceOf(object: GridObject): string {
   return `${typeOf(object)}/${encodeKey(object.key)}:${tailOf(object)}`;
 }
 
-/** The reference of something inside an object that has a key of its own, such as a host's address. */
+/** Returns the reference of a part of an object with its own key, such as a host's address. */
 export function partReference(type: string, key: string, tail: string): string {
   return `${type}/${encodeKey(key)}:${tail}`;
 }
@@ -36,8 +36,8 @@ function encodeKey(key: string): string {
 }
 
 /**
- * Decodes a reference of a known type to the natural key. Only the opaque part counts, the tail is for people. Throws
- * `Invalid reference: …` when it is not one, or encodes an object of another type.
+ * Decodes a reference of a known type to the natural key. Only the opaque part counts; the tail is for people. Throws
+ * `Invalid reference: …` if it is malformed or belongs to an object of another type.
  */
 export function decodeReference(type: TypeName, reference: string): string {
   const opaque = /^[^/]+\/([A-Za-z0-9_-]+)(?::.*)?$/.exec(reference)?.[1];
@@ -70,7 +70,7 @@ function tailOf(object: GridObject): string {
   }
 }
 
-/** The colons of IPv6 in a tail (WAPI: references). */
+/** Escapes the colons of IPv6 in a tail (WAPI: references). */
 function escaped(text: string): string {
   return text.replaceAll(':', '%3A');
 }

@@ -10,13 +10,13 @@ import {
 } from '../store/grid-objects.ts';
 import { naturalKey, referenceOf } from '../store/reference.ts';
 
-/** The virtual ipv4address object of one address (WAPI: one per address of a network). */
+/** Makes the virtual ipv4address object of an address (WAPI: one per address of a network). */
 export function addressObject(network: NetworkObject, address: bigint): AddressObject {
   const key = naturalKey('ipv4address', `${formatAddress(address)}/${network.view.id}`);
   return { type: 'ipv4address', key, values: {}, extattrs: {}, network, address };
 }
 
-/** The object with a natural key: a stored one, or the virtual one of an address. */
+/** Finds the object with a natural key: a stored one, or an address's virtual one. */
 export function objectWithKey(db: Database, key: string): GridObject | undefined {
   const [, address, viewId] = /^dns\.ipv4_address\$([\da-f.:]+)\/(\d+)$/.exec(key) ?? [];
   if (address === undefined) return db.get(key);
@@ -26,7 +26,7 @@ export function objectWithKey(db: Database, key: string): GridObject | undefined
   return network && addressObject(network, number);
 }
 
-/** What the grid thinks about an address: who holds it and in which role. */
+/** Reads a field of an address: who holds it and in which role. */
 export function readAddressField(db: Database, object: AddressObject, name: string): Json | undefined {
   const { network, address } = object;
   const fixed = db.fixedAddressAt(network.view, address);
@@ -54,7 +54,8 @@ export function readAddressField(db: Database, object: AddressObject, name: stri
     case 'objects':
       return [...(fixed ? [fixed] : []), ...hosts].map(referenceOf);
     case 'comment':
-      // Of a host: appliances of the vendor's tests (vindyavk/vvk_automation_public). Of a fixed address: assumed.
+      // For a host, seen on appliances of the vendor's tests (vindyavk/vvk_automation_public). For a fixed address:
+      // assumed.
       return (fixed ?? hosts[0])?.values.comment;
     case 'lease_state':
       return 'FREE';
@@ -74,7 +75,7 @@ function typesOf(db: Database, object: AddressObject): Json {
   if (fixed) types.push(fixed.client === ZERO_MAC ? 'RESERVATION' : 'FA');
   if ([...db.hostsAt(network.view, address)].length > 0) types.push('HOST');
   const range = rangeOf(object);
-  // In this order, and by this name where no member serves it (nautobot-app-ssot, of an appliance).
+  // Order and the name without a serving member: seen on an appliance (nautobot-app-ssot).
   if (range) types.push(isServed(range) ? 'DHCP_RANGE' : 'RESERVED_RANGE');
   return types;
 }

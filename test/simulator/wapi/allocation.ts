@@ -13,8 +13,8 @@ const IPV4_PARENTS: readonly TypeName[] = ['networkcontainer', 'network'];
 const IPV6_PARENTS: readonly TypeName[] = ['ipv6networkcontainer', 'ipv6network'];
 
 /**
- * Replaces next-available functions in a body by what they find: the short form `func:nextavailable…` and the long form
- * `{"_object_function": …}`, in the fields that allow it and inside a host's `ipv4addrs` and `ipv6addrs`.
+ * Resolves next-available functions in a body: the short form `func:nextavailable…` and the long form
+ * `{"_object_function": …}`, in fields that allow it and inside a host's `ipv4addrs` and `ipv6addrs`.
  */
 export function resolveAllocations(db: Database, type: TypeName, fields: Values): Values {
   const result: Values = { ...fields };
@@ -39,14 +39,17 @@ function resolved(db: Database, value: Json): Json {
   const address = SHORT_ADDRESS.exec(value);
   if (address) return shortAddress(db, address[1] ?? '', address[2] ?? 'default');
   const [, container = '', view = '', cidr = ''] = SHORT_NETWORK.exec(value) ?? [];
-  // Assumed wording: what is answered to a malformed function is unknown.
+  // Assumed wording: the answer to a malformed function is unknown.
   if (cidr === '') throw protocolError(`Invalid function: ${value}`);
   const types = container.includes(':') ? IPV6_PARENTS : IPV4_PARENTS;
   const source = firstOf(db, types, { network: container, network_view: view });
   return only(callFunction(db, source, 'next_available_network', { cidr: Number(cidr) }), 'networks');
 }
 
-/** The source must match exactly what exists: a network by its CIDR, a range by `start-end`. */
+/**
+ * Allocates by the short form. The source must match an existing object exactly: a network by its CIDR, a range by
+ * `start-end`.
+ */
 function shortAddress(db: Database, source: string, view: string): Json {
   const [start = '', end] = source.split('-');
   const isIpv6 = source.includes(':');

@@ -21,14 +21,14 @@ const OPTIONS = new Set([
 ]);
 
 /**
- * Splits a query into arguments. `_proxy_search` is known only to a grid with cloud rights. Repeated options are joined by
- * commas, as clients send lists either way.
+ * Splits a query into arguments. Only a grid with cloud rights knows `_proxy_search`. Repeated options are joined by
+ * commas: clients send lists either way.
  */
 export function parseArguments(query: Iterable<[string, string]>, cloud: boolean): Arguments {
   const options = new Map<string, string>();
   const others: [string, Json][] = [];
   for (const [rawKey, value] of query) {
-    // A plus that was not encoded arrives as a blank; real clients send it both ways.
+    // An unencoded plus arrives as a blank; real clients send both forms.
     const key = rawKey === '_return_fields ' ? '_return_fields+' : rawKey;
     if (!key.startsWith('_')) {
       others.push([key, value]);
@@ -42,7 +42,7 @@ export function parseArguments(query: Iterable<[string, string]>, cloud: boolean
   return { options, others };
 }
 
-/** True for a switch that is on. */
+/** Tells whether a switch is on. */
 export function isOn({ options }: Arguments, name: string): boolean {
   const value = options.get(name)?.toLowerCase();
   if (value === undefined || value === '0' || value === 'false') return false;
@@ -50,12 +50,12 @@ export function isOn({ options }: Arguments, name: string): boolean {
   throw protocolError(`Invalid value for ${name}: ${JSON.stringify(value)}: Must be boolean type`);
 }
 
-/** True when the client names the fields it wants; a write then answers with an object instead of a reference. */
+/** Tells whether the client names fields to return; a write then answers with an object instead of a reference. */
 export function wantsFields({ options }: Arguments): boolean {
   return options.has('_return_fields') || options.has('_return_fields+');
 }
 
-/** The fields to answer with: `_return_fields` instead of the base fields, `_return_fields+` on top of them. */
+/** Returns the fields of the answer: `_return_fields` replaces the base fields, `_return_fields+` adds to them. */
 export function returnFields(type: TypeName, { options }: Arguments): string[] {
   const only = options.get('_return_fields');
   const extra = options.get('_return_fields+');
@@ -68,7 +68,7 @@ export function returnFields(type: TypeName, { options }: Arguments): string[] {
   return [...new Set(names)];
 }
 
-/** Throws for arguments that are neither options nor expected here. */
+/** Refuses arguments that are neither options nor expected. */
 export function refuseOthers({ others }: Arguments, expected: readonly string[] = []): void {
   for (const [name] of others) if (!expected.includes(name)) throw unknownField(name);
 }

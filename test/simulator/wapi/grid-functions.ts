@@ -14,12 +14,12 @@ import {
   type Values,
 } from '../store/grid-objects.ts';
 
-/** WAPI: one call hands out at most this many addresses. */
+/** WAPI: one call returns at most this many addresses. */
 const MOST_ADDRESSES = 20;
 
 /**
- * Calls a function of an object; it only looks, nothing is reserved. Returns `{ips}` or `{networks}`, lowest first.
- * Throws when the object has no such function, a parameter is wrong, or there are not enough free ones.
+ * Calls a function of an object. Reserves nothing. Returns `{ips}` or `{networks}`, lowest first. Throws if the object
+ * lacks the function, a parameter is invalid, or too few are free.
  */
 export function callFunction(db: Database, object: GridObject, name: string, parameters: Values): Values {
   if (!isFunctionOf(object, name)) throw protocolError(`Function ${name} is not valid for this object`);
@@ -74,7 +74,7 @@ function nextNetworks(db: Database, source: Subnet, parameters: Values): string[
   return found.map(({ text }) => text);
 }
 
-/** Walks the container from the bottom and jumps over whatever is taken. */
+/** Scans the container from the bottom and skips taken networks. */
 function freeNetworks(container: Cidr, prefix: number, taken: Cidr[], num: number): Cidr[] {
   const found: Cidr[] = [];
   const size = networkSize(container.family, prefix);

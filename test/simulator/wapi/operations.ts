@@ -16,8 +16,8 @@ import { resolveAllocations } from './allocation.ts';
 import { readField } from './read-field.ts';
 
 /**
- * Creates an object from a request body. Picking a free address or network happens in the same step, so nobody can come
- * in between. Throws a WapiError and leaves the store unchanged when anything is wrong.
+ * Creates an object from a request body. Allocation and insert are one step, so no other request can intervene. Throws
+ * a WapiError and leaves the store unchanged on any error.
  */
 export function createObject(db: Database, type: TypeName, body: Values): GridObject {
   const fields = resolveAllocations(db, type, validateCreate(type, body));
@@ -42,7 +42,7 @@ export function createObject(db: Database, type: TypeName, body: Values): GridOb
   }
 }
 
-/** Changes the given fields of an object; its reference may be another one afterwards. */
+/** Changes the given fields of an object. Its reference may change. */
 export function updateObject(db: Database, object: GridObject, body: Values): void {
   const current = (name: string) => readField(db, object, name);
   const type = typeOf(object);
@@ -72,7 +72,7 @@ export function updateObject(db: Database, object: GridObject, body: Values): vo
   }
 }
 
-/** Deletes an object with what it holds. `withSubnets` decides about a container's children. */
+/** Deletes an object with its contents. `withSubnets` decides about a container's children. */
 export function removeObject(db: Database, object: GridObject, withSubnets = false): void {
   switch (object.type) {
     case 'networkview':

@@ -13,7 +13,7 @@ import {
 import { partReference, referenceOf } from '../store/reference.ts';
 import { readAddressField } from './address-status.ts';
 
-/** WAPI: the lease time comes first in every list of options, in use or not. */
+/** WAPI: the lease time is the first option of every list, used or not. */
 const LEASE_TIME = {
   name: 'dhcp-lease-time',
   num: 51,
@@ -22,7 +22,7 @@ const LEASE_TIME = {
   vendor_class: 'DHCP',
 };
 
-/** An answer for one object: its reference and the named fields; those without a value are left out. */
+/** Returns an object's reference and the named fields that have a value. */
 export function present(
   db: Database,
   object: GridObject,
@@ -36,12 +36,12 @@ export function present(
   return answer;
 }
 
-/** Everything that can be read of an object. */
+/** Returns all readable fields of an object. */
 export function presentAll(db: Database, object: GridObject): { _ref: string } & Record<string, Json> {
   return present(db, object, readableFields(typeOf(object)));
 }
 
-/** The value of one field, stored or computed; undefined when it is unset. */
+/** Reads one field, stored or computed; undefined if unset. */
 export function readField(db: Database, object: GridObject, name: string): Json | undefined {
   if (name === 'extattrs') return object.extattrs;
   const own = readOwnField(db, object, name);
@@ -85,7 +85,7 @@ function readOwnField(db: Database, object: GridObject, name: string): Json | un
   }
 }
 
-/** WAPI: creating a network view creates the DNS view `default.<name>`. */
+/** Returns the DNS view of a network view. WAPI: creating a network view creates the DNS view `default.<name>`. */
 export function dnsViewOf(networkView: string): string {
   return networkView === 'default' ? 'default' : `default.${networkView}`;
 }
@@ -127,7 +127,7 @@ function readRangeField(range: RangeObject, name: string): Json | undefined {
 
 function readHostField(host: HostObject, name: string): Json | undefined {
   if (name === 'name') return host.name;
-  // WAPI: a host outside DNS shows a blank as its view.
+  // WAPI: the view of a host outside DNS is a blank.
   if (name === 'view') return ' ';
   if (name === 'network_view') return host.view.name;
   const family = name === 'ipv4addrs' ? 4 : 6;

@@ -6,10 +6,10 @@ import { objectWithKey } from './address-status.ts';
 import { type Arguments, isOn } from './arguments.ts';
 
 const DEFAULT_MAX_RESULTS = -1000;
-/** Pages that nobody came back for are forgotten, oldest first. */
+/** Abandoned searches are forgotten, oldest first. */
 const MOST_OPEN_SEARCHES = 1000;
 
-/** What a search answers: the objects, and where to go on when paging. */
+/** A page of results, and the ID of the next page. */
 export interface ResultPage {
   readonly objects: GridObject[];
   readonly fields: readonly string[];
@@ -22,11 +22,16 @@ interface OpenSearch {
   readonly size: number;
 }
 
-/** `_max_results`, `_paging` and `_page_id`: cuts results, or serves them page by page from a snapshot of their keys. */
+/**
+ * Implements `_max_results`, `_paging` and `_page_id`: cuts results, or serves them page by page from a snapshot of
+ * their keys.
+ */
 export class ResultPages {
   readonly #open = new Map<string, OpenSearch>();
 
-  /** A negative `_max_results` is an error when more objects match, a positive one cuts the list. */
+  /**
+   * Returns the first page. A negative `_max_results` is an error if more objects match; a positive one cuts the list.
+   */
   first(results: Iterable<GridObject>, fields: readonly string[], args: Arguments): ResultPage {
     const most = maxResults(args);
     const limit = Math.abs(most);
@@ -47,7 +52,7 @@ export class ResultPages {
     return { objects: objects.slice(0, limit), fields, nextPageId: this.#keep(rest) };
   }
 
-  /** The page that an earlier answer pointed to; objects deleted since are left out. */
+  /** Returns the page of an earlier answer's ID, without objects deleted since. */
   next(db: Database, pageId: string): ResultPage {
     const open = this.#open.get(pageId);
     // Assumed wording.

@@ -2,7 +2,7 @@ import type { Field } from '../schema/field.ts';
 import { OBJECT_TYPES } from '../schema/object-types.ts';
 import type { Json, TypeName, Values } from '../store/grid-objects.ts';
 
-/** What `?_schema` on the base URL answers: the versions and object types of this grid. */
+/** Answers `?_schema` on the base URL: the grid's versions and object types. */
 export function schemaOfGrid(requestedVersion: string, versions: readonly string[]): Values {
   return {
     requested_version: requestedVersion,
@@ -11,7 +11,7 @@ export function schemaOfGrid(requestedVersion: string, versions: readonly string
   };
 }
 
-/** What `<type>?_schema` answers: every field, what it supports (read, write, update, search) and how it is searched. */
+/** Answers `<type>?_schema`: every field, what it supports (read, write, update, search) and how it is searched. */
 export function schemaOfType(version: string, type: TypeName): Values {
   const { fields, operations } = OBJECT_TYPES[type];
   return {

@@ -10,7 +10,7 @@ import { dnsViewOf } from './read-field.ts';
 
 export type Operator = '=' | ':' | '~' | '<' | '>' | '!';
 
-/** One condition of a search, checked against the schema: `name` is a field, or an attribute when `attribute` is set. */
+/** One condition of a search, checked against the schema. `name` is a field, or an attribute if `attribute` is set. */
 export interface Term {
   readonly name: string;
   readonly attribute: boolean;
@@ -26,8 +26,8 @@ function isModifier(character: string): character is Exclude<Operator, '='> {
 }
 
 /**
- * A search argument (`field`, `field~`, `*Attribute`, …) to a term. Throws for unknown or unsearchable fields, modifiers
- * that the field doesn't allow, values of a wrong type, addresses that are none, and views that don't exist.
+ * Parses a search argument (`field`, `field~`, `*Attribute`, …). Throws for unknown or unsearchable fields, forbidden
+ * modifiers, values of a wrong type, malformed addresses, and views that don't exist.
  */
 export function searchTerm(db: Database, type: TypeName, key: string, value: Json): Term {
   const last = key.slice(-1);
@@ -53,7 +53,7 @@ function attributeTerm(db: Database, name: string, operator: Operator, value: Js
 
 function searchText(name: string, field: Field, value: Json): string {
   if (field.kind === 'boolean') {
-    // In a query string everything is text, in a JSON body a boolean is one.
+    // A boolean is text in a query string, and a boolean in a JSON body.
     const text = String(value).toLowerCase();
     if (['true', '1'].includes(text)) return 'true';
     if (['false', '0'].includes(text)) return 'false';
@@ -91,7 +91,9 @@ function normalised(db: Database, { field, family }: { field: Field; family: Fam
   }
 }
 
-/** A predicate for the values of a term: case-insensitive, ordered (addresses by number), or an unanchored expression. */
+/**
+ * Makes the predicate of a term: case-insensitive, ordered (addresses by number), or an unanchored regular expression.
+ */
 export function valueTest({ operator, value }: Term): (held: Json) => boolean {
   switch (operator) {
     case ':':

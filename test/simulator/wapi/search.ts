@@ -14,7 +14,7 @@ import { type Operator, type Term, valueTest } from './search-terms.ts';
 
 const lastAddress = (1n << 128n) - 1n;
 
-/** The objects of a type that satisfy all terms, in the order of creation; found through an index where there is one. */
+/** Yields the objects of a type that match all terms, in the order of creation; uses an index where there is one. */
 export function* search(db: Database, type: TypeName, terms: readonly Term[]): Generator<GridObject> {
   const tests = terms.map((term) => ({ term, test: valueTest(term) }));
   for (const object of candidates(db, type, terms)) {
@@ -24,7 +24,7 @@ export function* search(db: Database, type: TypeName, terms: readonly Term[]): G
 
 function matches(db: Database, object: GridObject, term: Term, test: (held: Json) => boolean): boolean {
   const held = heldValues(db, object, term);
-  // A negated term also holds for an object that has no value at all.
+  // A negated term also matches an object without a value.
   return term.operator === '!' ? held.every(test) : held.some(test);
 }
 
@@ -48,7 +48,7 @@ function asList(value: Json | undefined): Json[] {
   return Array.isArray(value) ? value : [value];
 }
 
-/** A superset of the answer that is as small as the indexes allow. */
+/** Returns candidates: the smallest superset of the answer that the indexes allow. */
 function candidates(db: Database, type: TypeName, terms: readonly Term[]): Iterable<GridObject> {
   const kind = kindOf(type);
   const exact = (name: string) =>

@@ -1,14 +1,14 @@
 import { protocolError } from '../errors.ts';
 import type { Json, Values } from '../store/grid-objects.ts';
 
-/** What a request's path points at. `reference` is the whole `type/opaque:tail`; without it the type itself is meant. */
+/** The target of a request's path. `reference` is the whole `type/opaque:tail`; absent, it is the type. */
 export interface WapiTarget {
   readonly version: string;
   readonly type: string;
   readonly reference?: string;
 }
 
-/** `/wapi/v<version>/<type or reference>` to its parts; undefined for any other path. Clients may escape colons. */
+/** Parses `/wapi/v<version>/<type or reference>`; undefined for other paths. Clients may escape colons. */
 export function parseTarget(path: string): WapiTarget | undefined {
   const match = /^\/wapi\/v([^/]+)(?:\/(.*))?$/.exec(path);
   if (!match) return undefined;
@@ -18,7 +18,10 @@ export function parseTarget(path: string): WapiTarget | undefined {
   return opaque === undefined || opaque === '' ? { version, type } : { version, type, reference: rest };
 }
 
-/** The JSON object in a body; an absent body is an empty one. Throws for anything else, and for other content types. */
+/**
+ * Parses the JSON object in a body; an absent body is an empty object. Throws for anything else, and for other content
+ * types.
+ */
 export function parseBody({ body, contentType }: { body: string; contentType: string }): Values {
   if (body === '') return {};
   // Assumed wordings: only JSON is simulated (a real grid also takes XML and forms).
@@ -38,7 +41,7 @@ function parseJson(text: string): Json {
   }
 }
 
-/** A tail keeps its own escapes (`%20`, `%3A`), which a client may or may not escape once more. */
+/** Unescapes a reference once. Its tail keeps its own escapes (`%20`, `%3A`), which a client may escape again. */
 function unescaped(text: string): string {
   try {
     return decodeURIComponent(text);

@@ -1,4 +1,4 @@
-/** The WAPI versions that a grid of NIOS 9.0 serves: old ones stay, because a version is a contract. */
+/** The WAPI versions of NIOS 9.0. Old versions stay, because a version is a contract. */
 export const WAPI_VERSIONS: readonly string[] = [
   ...['1.0', '1.1', '1.2', '1.2.1', '1.3', '1.4', '1.4.1', '1.4.2', '1.5', '1.6', '1.6.1', '1.7', '1.7.1', '1.7.2'],
   ...['1.7.3', '1.7.4', '1.7.5', '2.0', '2.1', '2.1.1', '2.1.2', '2.2', '2.2.1', '2.2.2', '2.3', '2.3.1', '2.4', '2.5'],

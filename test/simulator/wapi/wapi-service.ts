@@ -16,20 +16,20 @@ import { search } from './search.ts';
 import { searchTerm } from './search-terms.ts';
 import { parseBody, type WapiTarget } from './target.ts';
 
-/** How a grid differs from the factory's. */
+/** Settings that differ from the factory's. */
 export interface ServiceSettings {
   readonly versions: readonly string[];
   /** A cloud licence is installed. */
   readonly cloud: boolean;
-  /** The user is a cloud API user: three attributes on every create, some types out of bounds. */
+  /** The user is a cloud API user: must set three attributes on every create, and cannot use some types. */
   readonly cloudUser: boolean;
   /** Object types that the user may not read. */
   readonly denied: Set<string>;
-  /** Writes are refused, as by a grid master candidate. */
+  /** Refuses writes, as a grid master candidate does. */
   readOnly: boolean;
 }
 
-/** A request that has passed authentication. */
+/** An authenticated request. */
 export interface WapiRequest {
   readonly method: string;
   readonly target: WapiTarget;
@@ -43,10 +43,10 @@ export interface WapiAnswer {
   readonly json: Json;
 }
 
-/** WAPI: member:license and extensibleattributedef are not on the list of what cloud API users may touch. */
+/** WAPI: cloud API users have no access to member:license and extensibleattributedef. */
 const CLOSED_TO_CLOUD_USERS: readonly TypeName[] = ['member:license', 'extensibleattributedef'];
 
-/** Answers WAPI requests from a database. Errors come out as thrown WapiErrors. */
+/** Answers WAPI requests from a database. Errors are thrown as WapiErrors. */
 export class WapiService {
   readonly #db: Database;
   readonly #settings: ServiceSettings;
@@ -76,13 +76,13 @@ export class WapiService {
     return isOn(args, '_return_as_object') && method !== 'GET' ? { ...answer, json: { result: answer.json } } : answer;
   }
 
-  /** A body in which what next-available functions find now stands in their place; unchanged if they find nothing. */
+  /** Returns a body with next-available functions replaced by their current results; unchanged if they find nothing. */
   lookUp(type: string, body: string): string {
     if (!isTypeName(type) || body === '') return body;
     try {
       return JSON.stringify(resolveAllocations(this.#db, type, JSON.parse(body)));
     } catch (error) {
-      // The answer to the request itself will say so.
+      // The answer to the request will report the error.
       if (error instanceof WapiError) return body;
       throw error;
     }
@@ -169,7 +169,7 @@ export class WapiService {
 
   #find(type: TypeName, reference = ''): GridObject {
     const object = objectWithKey(this.#db, decodeReference(type, reference));
-    // The natural keys of both families begin alike.
+    // The natural keys of both families have the same prefix.
     if (!object || typeOf(object) !== type) throw notFoundError(`Reference ${reference} not found`);
     return object;
   }
@@ -178,7 +178,7 @@ export class WapiService {
     if (!OBJECT_TYPES[type].operations.includes(operation)) {
       throw protocolError(`Operation ${operation} not allowed for ${type}`);
     }
-    // Assumed wording: what a candidate answers to a write is unknown.
+    // Assumed wording: a candidate's answer to a write is unknown.
     if (this.#settings.readOnly && operation !== 'read') {
       throw dataError('This Grid member serves read-only API requests only.');
     }
