@@ -43,7 +43,7 @@ test('a key that every object has is no argument', () => {
   expect(parseCniArgs('constructor=x;__proto__=y;toString=z')).toEqual({});
 });
 
-/** The vector's values that this plugin reads. */
+/** Picks the vector's values that this plugin reads. */
 function known(values: Record<string, unknown>): CniArgs {
   const fields = {
     ip: values.IP,

@@ -1,4 +1,4 @@
-/** The recorded process runs, at the level of the pure functions: environment and stdin in, code or document out. */
+/** The recorded process runs, as pure functions: environment and stdin in, code or document out. */
 import { describe, expect, test } from 'vitest';
 import { peekVersion, readNetworkConfig } from '../../../src/cni/call.ts';
 import { isCommand, readEnvironment } from '../../../src/cni/environment.ts';
@@ -10,7 +10,7 @@ import { type Environment, execCases, expectAsVector, outcomeOf } from '../../fi
 
 const withCommand = execCases.filter(({ env }) => env.CNI_COMMAND);
 
-/** What the recorded stub answers to every ADD. */
+/** The recorded stub's answer to every ADD. */
 const stubAnswer = { ips: [{ address: '10.9.0.5/24', gateway: '10.9.0.1' }] };
 
 test('a call without a command is for the program to answer, and known as such', () => {
@@ -65,7 +65,7 @@ test('DEL goes without a namespace', () => {
   expect(readEnvironment(env)).toMatchObject({ command: 'DEL', netns: '' });
 });
 
-/** The pure part of the plugin, in the order in which it judges a call. */
+/** Runs the pure part of the plugin, in its order of checks. */
 function run(env: Environment, stdin: Buffer): { exitCode: number; stdout: string } {
   try {
     const { command } = readEnvironment(env);

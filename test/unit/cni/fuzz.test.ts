@@ -1,4 +1,4 @@
-/** Whatever comes in, what comes out is an answer or a CniError. */
+/** Any input gives an answer or a CniError. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { parseAddress, parseCidr } from '../../../src/cni/address.ts';

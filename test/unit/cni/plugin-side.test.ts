@@ -1,4 +1,4 @@
-/** The plugin process is started for every container: what it loads is its cost. */
+/** The plugin process starts for every container: loading code is its cost. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 
@@ -8,7 +8,7 @@ test('what the plugin process loads of this directory needs nothing heavy', () =
   const loaded = new Set(pluginSide.flatMap((module) => importsOf(`${module}.ts`)));
   const own = pluginSide.map((module) => `./${module}.ts`);
   expect([...loaded].filter((name) => !own.includes(name)))
-    // Whoever has an answer to judge has loaded node:net for the socket that it came over.
+    // node:net is loaded by then, for the daemon's socket.
     .toEqual(['node:buffer', 'node:net']);
 });
 

@@ -1,4 +1,4 @@
-/** Every call that real main plugins and a real runtime made is understood. */
+/** The plugin understands every recorded call of real main plugins and of a real runtime. */
 import { describe, expect, test } from 'vitest';
 import { parseCniArgs, requestedAddresses } from '../../../src/cni/args.ts';
 import { readNetworkConfig } from '../../../src/cni/call.ts';

@@ -1,6 +1,6 @@
 /**
- * How the callers of an IPAM plugin read its stdout: a small model of the reference's reader. It is held to the recorded
- * verdicts in ipam-stdout.json and versions.json, so that its judgement on our own output counts.
+ * A model of the reference's reader, which callers use on an IPAM plugin's stdout. It is tested with the recorded
+ * verdicts in ipam-stdout.json and versions.json, so its verdict on our output counts.
  */
 import { isIP } from 'node:net';
 
@@ -18,7 +18,7 @@ const lists = ['0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'];
 
 /**
  * Reads stdout of an ADD, for a network configuration of the given version ('' = absent).
- * @throws Error where the reference fails.
+ * @throws Error where the reference fails
  */
 export function readAddStdout(stdout: string, netconfVersion: string): Reading {
   const document = object(lowerKeys(JSON.parse(stdout) ?? {}));
@@ -81,7 +81,7 @@ function address(text: unknown): string | undefined {
   return text;
 }
 
-/** Go matches keys without regard to case. */
+/** Lowers keys: Go ignores their case. */
 function lowerKeys(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(lowerKeys);
   if (typeof value !== 'object' || value === null) return value;

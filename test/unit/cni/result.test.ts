@@ -108,7 +108,7 @@ test('a result is not printed with an address that its reader would refuse, in a
   }
 });
 
-/** Prints what the vector's input says, in the version asked for; 'refused' if that is an error of ours. */
+/** Prints the vector's input in its version; returns 'refused' for an error of ours. */
 function print(input: ResultCase['input'], version: string): unknown {
   const { ips, routes, dns } = input as Partial<AddResult>;
   try {
