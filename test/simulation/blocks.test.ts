@@ -30,15 +30,16 @@ class Site {
   range: Interval | undefined;
   exclude: readonly string[] | undefined;
   gateway = '10.0.0.1';
+  cooldownMs = 0;
 
   constructor({ hosts = 1, subnet = '10.0.0.0/26', blockValidityMs = 10 * minutes }: SiteOptions = {}) {
     this.members = new GridMembers(this.time, (contents) => void contents.add('network', { network: subnet }), 1);
     const world: World = {
       ...{ time: this.time, members: this.members, chance: chanceOf(1), blockValidityMs },
       config: (host) => {
-        const { gateway, range, exclude } = this;
+        const { gateway, range, exclude, cooldownMs } = this;
         const blockSize = this.blockSizes.get(host) ?? this.blockSize;
-        return { view: 'default', subnet, gateway, range, exclude, blockSize };
+        return { view: 'default', subnet, gateway, range, exclude, blockSize, cooldownMs };
       },
       troubles: () => this.troubles,
       onArrival: ({ method, url }) => this.requests.push(`${method} ${new URL(url).pathname.split('/')[3]}`),
@@ -166,6 +167,40 @@ describe('a block of a host', () => {
     expect(given).not.toContain(rest[0]);
     expect(given).not.toContain(rest[1]);
     expect(rest.slice(2)).toEqual([given[3], given[1]]);
+  });
+
+  test('gives the address that has rested longest before its time is over when block and network are full', async () => {
+    const site = new Site();
+    site.cooldownMs = 60 * minutes;
+    await site.pass(1_000);
+    await site.add('first');
+    await site.pass(2 * minutes);
+    const given: string[] = [];
+    for (let n = 0; n < 8; n += 1) given.push(await site.add(`c${n}`));
+    await site.pass(2_000);
+    const theirs = { match_client: 'RESERVED', mac: '00:00:00:00:00:00', comment: 'theirs' };
+    const next = 'func:nextavailableip:10.0.0.0/26';
+    while (site.members.byHand('POST', 'fixedaddress', { ...theirs, ipv4addr: next }).status === 201);
+    for (let n = 0; n < 8; n += 1) await site.del(`c${n}`);
+    await site.pass(2_000);
+    expect(await site.add('d0')).toBe(given[0]);
+    const { store } = site.run().leases;
+    expect(store.where(({ phase }) => phase === 'releasing')).toHaveLength(7);
+    expect(site.log.join('\n')).toContain('no free address but those that rest');
+  });
+
+  test('gives an address that rests in it to the container that requests it', async () => {
+    const site = await Site.serving();
+    site.cooldownMs = 60 * minutes;
+    const address = await site.add('c1');
+    await site.pass(2_000);
+    await site.del('c1');
+    await site.pass(2_000);
+    expect(site.holder(address)).toContain('container=c1');
+    const request = { containerId: 'c2', netns: '/x', callId: 'c2', requested: address };
+    expect((await site.settle(site.run().add(request, noSignal))).given[0]?.address).toBe(address);
+    await site.pass(2_000);
+    expect(site.holder(address)).toContain('container=c2');
   });
 
   test('is asked for before the network is known to be there: nothing but the block is needed', async () => {

@@ -164,7 +164,7 @@ async function bindAll(deps: LeaseDeps, { wishes, obtained, work }: Binding): Pr
   }
 }
 
-/** Gets addresses from the grid side by side. When one fails the others end after their step. @throws GridError of the first that failed */
+/** Gets addresses from the grid side by side, but those that a block can give by now. When one fails the others end after their step. @throws GridError of the first that failed */
 async function obtainAll(
   deps: LeaseDeps,
   { wishes, ofGrid, obtained, work }: Binding & { readonly ofGrid: readonly Wish[] },
@@ -172,7 +172,8 @@ async function obtainAll(
   const failed = new AbortController();
   const attempt = async (wish: Wish) => {
     try {
-      obtained.set(wish.mark, await obtain(deps, wish, { work, halted: failed.signal }));
+      const one = await obtain(deps, wish, { work, halted: failed.signal });
+      if (one !== undefined) obtained.set(wish.mark, one);
     } catch (error) {
       failed.abort(nameSet(error, wishes, wish));
     }

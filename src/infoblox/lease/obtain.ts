@@ -42,7 +42,7 @@ import {
 import { seenByAdd } from './observe.ts';
 import { type Found, type Look, plan } from './plan.ts';
 import { nextRelease, releaseNow, warnOfRest } from './release.ts';
-import { refuseAnothers, refuseTaken } from './requested.ts';
+import { refuseAnothers, refuseTaken, releaseRequested } from './requested.ts';
 
 /** Addresses of the host that one ADD reserves for it. With more, the whole network routes to the host itself, say. */
 const maxOwnAddresses = 8;
@@ -54,6 +54,8 @@ const lossPause: Backoff = { firstMs: 250, maxMs: 4_000 };
  * "Configuring the Next Available Network or IP Address").
  */
 const collisionPause: Backoff = { firstMs: 5, maxMs: 4_000 };
+
+const noAddresses: ReadonlySet<string> = new Set();
 
 /** What an ADD wants for one of its leases. */
 export interface Wish {
@@ -80,14 +82,15 @@ export interface Obtained {
 /**
  * Gets an address for a lease. The lock is the caller's.
  * @param limits `work`: of the ADD; `halted` fires when another lease of the attachment gets none: no further step is taken
+ * @returns undefined if a block of this host has an address for it by now: the lease is ended
  * @throws GridError; the lease is ended as far as it was this ADD's
  */
 export async function obtain(
   deps: LeaseDeps,
   wish: Wish,
   { work, halted }: { readonly work: SharedWork; readonly halted: AbortSignal },
-): Promise<Obtained> {
-  const { networks, exhaustion, store, names, observer, host, clock, moment } = deps;
+): Promise<Obtained | undefined> {
+  const { networks, blocks, exhaustion, store, names, observer, host, clock, moment } = deps;
   const { mark, attachment, requested, asking } = wish;
   const { signal } = work;
   const identity = identityOf(wish);
@@ -123,6 +126,17 @@ export async function obtain(
     if (losses >= maxLosses) throw why;
     await clock.sleep(pauseBefore(losses, lossPause, host.random), signal, why);
     losses += 1;
+  };
+
+  /** Whether a block can give an address since this ADD has ended a rest: it gives one if the grid has nothing of the attachment. */
+  const canBeOfBlock = (): boolean => {
+    if (mayBeOnGrid || isDoubtful || made !== undefined) return false;
+    return wish.sources.some((one) => blocks.hasFor(one, { mark, requested, except: noAddresses }));
+  };
+  /** Leaves the lease to a block. */
+  const leave = (): undefined => {
+    refuseIfLeft(signal);
+    endLease(deps, identity, { cause: 'failed ADD', mayBeOnGrid: false, isDoubtful: false });
   };
 
   try {
@@ -186,6 +200,8 @@ export async function obtain(
         case 'create': {
           if (requested !== undefined && !isRequestChecked) {
             isRequestChecked = true;
+            await releaseRequested(deps, { lease, network, requested }, signal);
+            if (canBeOfBlock()) return leave();
             await refuseTaken(deps, { lease, look, network, requested }, signal);
           }
           const description = { comment: mark, ...describeReservation(attachment.network, asking.workload) };
@@ -225,6 +241,7 @@ export async function obtain(
               tried.add(next);
               warnOfRest(deps, next, network);
               await releaseNow(deps, next, signal);
+              if (canBeOfBlock()) return leave();
               succession.restart();
               full.clear();
             }

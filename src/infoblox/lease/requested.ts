@@ -17,9 +17,18 @@ interface Requested {
   readonly requested: string;
 }
 
+/** Carries out a release of the requested address that this host has under way. @throws GridError `state` */
+export async function releaseRequested(
+  deps: LeaseDeps,
+  { lease, network, requested }: Omit<Requested, 'look'>,
+  signal: AbortSignal,
+): Promise<void> {
+  const release = releasingIn(deps, network).find(({ mark, address }) => address === requested && mark !== lease.mark);
+  if (release !== undefined) await releaseNow(deps, release.mark, signal);
+}
+
 /**
- * Makes sure that the requested address is free; also of objects that a fixed address would not exclude, and after a release of it that
- * this host still has under way.
+ * Makes sure that the requested address is free; also of objects that a fixed address would not exclude.
  * @throws GridError `address-unavailable`, or `busy` if it may be free in a minute
  */
 export async function refuseTaken(deps: LeaseDeps, wanted: Requested, signal: AbortSignal): Promise<void> {
@@ -35,8 +44,6 @@ export async function refuseTaken(deps: LeaseDeps, wanted: Requested, signal: Ab
   }
   const owner = store.boundAt(network.view, requested, lease.mark);
   if (owner !== undefined) throw takenError(requested, network, owner.mark);
-  const release = releasingIn(deps, network).find(({ mark, address }) => address === requested && mark !== lease.mark);
-  if (release !== undefined) await releaseNow(deps, release.mark, signal);
   const [isUsed] = await Promise.all([
     grid.isUsed(requested, network.view, signal),
     refuseInBlock(grid, { address: requested, network }, signal),

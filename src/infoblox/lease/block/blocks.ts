@@ -233,6 +233,12 @@ export class Blocks {
     return present !== undefined && this.serves(present) && this.#isFree(present, address, mark);
   }
 
+  /** Tells whether an ADD would be given an address now. */
+  hasFor(spec: NetworkSpec, wish: Wish): boolean {
+    const offer = this.offer(spec, wish);
+    return offer !== undefined && this.takeBack(offer, wish);
+  }
+
   /** A lease has it now. */
   noteGiven({ block, address }: Offer, { wall }: { readonly wall: number }): void {
     this.tally.given += 1;
