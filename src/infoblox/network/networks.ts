@@ -199,9 +199,9 @@ export class Networks {
     if (address !== undefined) {
       await reserveGateway({ grid, log }, { address, view, cidr, name, isNetworkNew: isNew }, signal);
     }
-    const { part } = spec;
+    const { part, create } = spec;
     if (part.intervals.length === 0) return ready;
-    const wanted = { name, view, network: cidr, wanted: part.intervals, takesBlocks: spec.blockSize > 0 };
+    const wanted = { name, view, network: cidr, wanted: part.intervals, takesBlocks: spec.blockSize > 0, create };
     const intervals = await ensureRanges({ grid, log }, wanted, signal);
     return intervals === undefined ? ready : { ...ready, part: { ...part, intervals }, blockSize: 0 };
   }

@@ -2,6 +2,7 @@
 import type { Cidr } from '../address.ts';
 import { GridError, hasReason, mayExist } from '../errors.ts';
 import { pendingNetworkMark } from '../mark.ts';
+import { refuseCreation } from './creation.ts';
 import { refuseStrayGateway } from './fit.ts';
 import type { SpecOf } from './spec.ts';
 import type { NetworkDeps } from './views.ts';
@@ -47,9 +48,11 @@ export async function createNextNetwork(
     views.refuseRenamed(spec, signal, known),
     known?.containerExists ?? grid.exists({ container: containers[0], view }, signal),
   ]);
+  refuseNextNetwork(spec, { viewExists, container: containers[0], containerExists: firstExists });
   if (!viewExists) await views.create(view, signal);
   for (const [index, container] of containers.entries()) {
     const exists = index === 0 ? firstExists : await grid.exists({ container, view }, signal);
+    refuseNextNetwork(spec, { viewExists: true, container, containerExists: exists });
     if (!exists) await createContainer({ grid, log }, { container, view }, signal);
     try {
       const source = { view, nextOf: container, prefixLength };
@@ -64,6 +67,16 @@ export async function createNextNetwork(
     }
   }
   throw noRoom(spec);
+}
+
+/** @throws GridError `network-conflict` if what is missing for the next network of a container must not be created */
+export function refuseNextNetwork(spec: SpecOf<'container'>, seen: Surroundings & { readonly container: Cidr }): void {
+  const { viewExists, container, containerExists } = seen;
+  refuseCreation(spec, [
+    ...(viewExists ? [] : [{ kind: 'network view' } as const]),
+    ...(containerExists ? [] : [{ kind: 'network container', cidr: container } as const]),
+    { kind: 'next network', prefixLength: spec.place.prefixLength, container },
+  ]);
 }
 
 /** All containers are full. */

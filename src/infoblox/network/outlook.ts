@@ -4,7 +4,7 @@ import type { GridError } from '../errors.ts';
 import type { Grid } from '../grid.ts';
 import { refuseStrayGateway } from './fit.ts';
 import { byPreference, duplicateError, findNamedNetworks, refuseOutsideContainers } from './named-networks.ts';
-import { noContainer, noRoom } from './next-network.ts';
+import { noContainer, noRoom, refuseNextNetwork } from './next-network.ts';
 import type { NetworkSpec, SpecOf } from './spec.ts';
 import { findSubnet, refuseNewSubnet } from './subnet.ts';
 import type { NetworkDeps } from './views.ts';
@@ -48,8 +48,10 @@ export async function outlookOf(deps: OutlookDeps, spec: NetworkSpec, signal: Ab
   }
   if (pending.length > 0) return { kind: 'pending' };
   refuseStrayGateway(spec);
-  await deps.views.refuseRenamed(spec, signal);
-  return { kind: 'absent', room: await findRoom(deps.grid, byName, signal) };
+  const viewExists = await deps.views.refuseRenamed(spec, signal);
+  const room = await findRoom(deps.grid, byName, signal);
+  refuseNextNetwork(byName, { viewExists, container: room.container, containerExists: room.exists });
+  return { kind: 'absent', room };
 }
 
 /**

@@ -9,6 +9,7 @@ import { GridError, hasReason, mayExist } from '../errors.ts';
 import type { Grid, Range } from '../grid.ts';
 import type { Log } from '../log.ts';
 import { parseBlockMark, rangeMark } from '../mark.ts';
+import { type Creation, refuseCreation } from './creation.ts';
 
 /** Looks at ranges that other hosts make at the same time. */
 const maxLooks = 5;
@@ -21,17 +22,18 @@ interface WantedRanges {
   readonly wanted: readonly Interval[];
   /** Whether this host is configured to take blocks. */
   readonly takesBlocks: boolean;
+  readonly create: Creation;
 }
 
 /**
  * Finds or makes the reserved ranges that cover intervals of a network exactly. Two hosts that make one at once agree: the grid refuses
  * the second, and a look shows the first.
  * @returns the bounds of the ranges, in order; undefined if hosts share the intervals in blocks, so that none is made
- * @throws GridError `network-conflict` if something else has a part of them, or what the grid answered
+ * @throws GridError `network-conflict` if something else has a part of them, or they must not be made; or what the grid answered
  */
 export async function ensureRanges(
   { grid, log }: { readonly grid: Pick<Grid, 'ranges' | 'createRange'>; readonly log: Pick<Log, 'info'> },
-  { name, view, network, wanted, takesBlocks }: WantedRanges,
+  { name, view, network, wanted, takesBlocks, create }: WantedRanges,
   signal: AbortSignal,
 ): Promise<readonly Interval[] | undefined> {
   const described = { comment: rangeMark(name), name: 'infoblox-cni', attributes: ofNetwork(name) };
@@ -41,6 +43,10 @@ export async function ensureRanges(
     const covers = wanted.map((interval) => coverOf(interval, ranges, name));
     const missing = covers.flatMap((cover) => cover.missing);
     if (missing.length === 0) return covers.flatMap((cover) => cover.found);
+    refuseCreation(
+      { name, view, create },
+      missing.map((interval) => ({ kind: 'range', interval })),
+    );
     try {
       for (const interval of missing) {
         await grid.createRange({ ...interval, network, view, ...described }, signal);

@@ -1,6 +1,7 @@
 /** One source of addresses, as a network configuration asks for it: checked, and in one form. Those of a configuration: sets.ts. */
 import { type Cidr, sizeOf, spanSize } from '../address.ts';
 import { GridError } from '../errors.ts';
+import type { Creation } from './creation.ts';
 import { refuseNoAddress, resolveGateway, strictCidr, strictPrefixLength } from './notation.ts';
 import { type NetworkPart, type PartInput, partOf } from './part.ts';
 
@@ -31,6 +32,7 @@ export interface NetworkSpec {
   readonly cooldownMs: number;
   /** Addresses of a block that this host takes for itself; 0: it takes none. */
   readonly blockSize: number;
+  readonly create: Creation;
 }
 
 /** A spec whose network lies in a place of one kind. */
@@ -56,6 +58,8 @@ export interface SpecInput extends PartInput {
   readonly blockSize?: number | undefined;
   /** Counts where the configuration names none and the network is large enough; 0 if absent. */
   readonly defaultBlockSize?: number;
+  /** `all` if absent. */
+  readonly create?: Creation;
 }
 
 /** Milliseconds: longer than switches and connection tables remember who had an address. */
@@ -70,7 +74,7 @@ export const maxNameLength = 1_000;
  * @throws GridError `invalid-spec` naming the key, the reason and the fix
  */
 export function networkSpec(input: SpecInput): NetworkSpec {
-  const { path = '', name, view, gateway, keepFirst, cooldownMs = 0 } = input;
+  const { path = '', name, view, gateway, keepFirst, cooldownMs = 0, create = 'all' } = input;
   refuseLong(input);
   const place: NetworkPlace =
     input.subnet === undefined
@@ -84,7 +88,7 @@ export function networkSpec(input: SpecInput): NetworkSpec {
     gateway === undefined || subnet === undefined ? [] : [resolveGateway(gateway, subnet)],
   );
   const blockSize = blockSizeIn(place, part, input);
-  const common = { name, view, place, part, others: [], keepFirst, cooldownMs, blockSize };
+  const common = { name, view, place, part, others: [], keepFirst, cooldownMs, blockSize, create };
   return gateway === undefined ? common : { ...common, gateway };
 }
 
@@ -106,10 +110,10 @@ function refuseLong({ path = '', name, view, subnet = '', containers, gateway = 
 }
 
 /** Names a spec: two specs have one key exactly if they ask for the same addresses. */
-export function specKey({ name, view, place, part, gateway, keepFirst, blockSize }: NetworkSpec): string {
+export function specKey({ name, view, place, part, gateway, keepFirst, blockSize, create }: NetworkSpec): string {
   const where =
     place.kind === 'subnet' ? [place.cidr.text] : [place.containers.map(({ text }) => text), place.prefixLength];
-  return JSON.stringify([name, view, ...where, gateway ?? null, keepFirst, part, blockSize]);
+  return JSON.stringify([name, view, ...where, gateway ?? null, keepFirst, part, blockSize, create]);
 }
 
 /** Names where a spec takes addresses from, for people: `172.18.1.50-172.18.1.199 of 172.18.1.0/24`. */

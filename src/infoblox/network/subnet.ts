@@ -3,6 +3,7 @@ import { attributedName, networkNameAttribute } from '../attributes.ts';
 import { GridError, hasReason, mayExist } from '../errors.ts';
 import type { Grid, Network } from '../grid.ts';
 import { namedInComment, networkMark, shortNetworkName } from '../mark.ts';
+import { refuseCreation } from './creation.ts';
 import { findNamedNetworks } from './named-networks.ts';
 import type { SpecOf } from './spec.ts';
 import type { FoundNetwork, NetworkDeps } from './views.ts';
@@ -59,7 +60,7 @@ export async function findSubnet(
 /**
  * Refuses to create the network of a subnet where something stands against it.
  * @returns whether its view exists
- * @throws GridError `network-conflict` if it overlaps another network, or the view was renamed
+ * @throws GridError `network-conflict` if it overlaps another network, the view was renamed, or it must not be created
  */
 export async function refuseNewSubnet(
   { grid, views }: Pick<NetworkDeps, 'grid' | 'views'>,
@@ -67,6 +68,10 @@ export async function refuseNewSubnet(
   signal: AbortSignal,
 ): Promise<{ readonly viewExists: boolean }> {
   const [viewExists] = await Promise.all([views.refuseRenamed(spec, signal), refuseOverlap(grid, spec, signal)]);
+  refuseCreation(spec, [
+    ...(viewExists ? [] : [{ kind: 'network view' } as const]),
+    { kind: 'network', cidr: spec.place.cidr },
+  ]);
   return { viewExists };
 }
 

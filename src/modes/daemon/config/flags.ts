@@ -4,6 +4,7 @@
  */
 import type { ArgsDef } from 'citty';
 import * as v from 'valibot';
+import { creations } from '../../../infoblox/network/creation.ts';
 import { isBlockSize, maxCooldownMs } from '../../../infoblox/network/spec.ts';
 import { commandLines } from '../../about.ts';
 import { callTimeoutsMs, defaultSocketDir, defaultStateDir } from '../../protocol.ts';
@@ -84,6 +85,7 @@ const listening = v.pipe(
   v.transform(listenAddress),
   v.check((address) => address === undefined || address.port <= 65535, 'must have a port up to 65535'),
 );
+const create = v.picklist(creations, 'must be all, networks or none');
 const level = v.picklist(['error', 'warn', 'info', 'debug'], 'must be error, warn, info or debug');
 const format = v.picklist(['text', 'json', 'auto'], 'must be text, json or auto');
 
@@ -158,6 +160,11 @@ const policy = {
     'Networks without "subnet" are allocated from these, comma-separated',
   ),
   'prefix-length': flag('24', bits, 'Prefix length of such networks'),
+  create: flag(
+    'all',
+    create,
+    'What may be created on the grid: all, networks (no network views and containers), or none (only reservations and blocks)',
+  ),
   'block-size': flag(
     '0',
     blockSize,

@@ -58,6 +58,7 @@ export function readOptions(
     networkView: flags['network-view'],
     networkContainer: flags['network-container'],
     prefixLength: flags['prefix-length'],
+    create: flags.create,
     /** Addresses; 0: no blocks. */
     blockSize: flags['block-size'],
     blockValidityMs: flags['block-validity'],

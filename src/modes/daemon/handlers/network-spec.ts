@@ -4,6 +4,7 @@ import { checkConfig, jsonObject, listOf } from '../../../cni/config-check.ts';
 import { CniCode, CniError } from '../../../cni/errors.ts';
 import type { Netconf } from '../../../cni/netconf.ts';
 import { familyOf } from '../../../infoblox/address.ts';
+import { type Creation, creations, narrower } from '../../../infoblox/network/creation.ts';
 import { firstHostOf } from '../../../infoblox/network/notation.ts';
 import { type AddressSets, addressSets, maxSets, maxSources } from '../../../infoblox/network/sets.ts';
 import { maxCooldownMs, maxViewLength, type SpecInput } from '../../../infoblox/network/spec.ts';
@@ -19,6 +20,7 @@ export interface SpecDefaults {
   readonly ipCooldownMs: number;
   /** 0: no blocks. */
   readonly blockSize: number;
+  readonly create: Creation;
 }
 
 const text = (expected: string) => v.nullish(v.pipe(v.string(expected), v.nonEmpty(expected)));
@@ -66,6 +68,7 @@ const Keys = v.object({
   ranges: Sets,
   'network-view': viewName,
   'block-size': v.nullish(v.number('a number of addresses such as 64')),
+  create: v.nullish(v.picklist(creations, '"all", "networks" or "none"')),
   'ip-cooldown': lengthOfTime('a length of time from "0s" to "1h", such as "10m"', maxCooldownMs),
 });
 
@@ -117,6 +120,7 @@ export function setsOf(netconf: Netconf, defaults: SpecDefaults): AddressSets {
     cooldownMs: keys['ip-cooldown'] ?? defaults.ipCooldownMs,
     blockSize: keys['block-size'] ?? undefined,
     defaultBlockSize: defaults.blockSize,
+    create: narrower(keys.create ?? 'all', defaults.create),
   };
   const source = (keys: Source, path: string): SpecInput => ({
     ...common,

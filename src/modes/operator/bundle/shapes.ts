@@ -4,7 +4,7 @@ import { shape } from './fields.ts';
 /** The daemon's flags. */
 export const flagShape = shape({
   plain:
-    'wapi-port wapi-version socket-dir driver-name add-timeout reap-after prefix-length block-size block-validity ip-cooldown state-dir lease-history log-level log-format',
+    'wapi-port wapi-version socket-dir driver-name add-timeout reap-after prefix-length create block-size block-validity ip-cooldown state-dir lease-history log-level log-format',
   presence: 'wapi-password',
   text: 'wapi-password-file wapi-client-cert wapi-client-key ssl-verify labels metrics-listen',
   host: 'grid-host node-name',
@@ -61,7 +61,7 @@ const pluginShape = shape(
     capabilities: shape({ plain: 'ips ipRanges mac' }),
     ipam: shape(
       {
-        plain: 'type prefix-length block-size ip-cooldown socket-dir',
+        plain: 'type prefix-length create block-size ip-cooldown socket-dir',
         address: 'subnet gateway network-container',
         view: 'network-view',
       },

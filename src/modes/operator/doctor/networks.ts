@@ -7,6 +7,7 @@ import { isJsonObject } from '../../../cni/call.ts';
 import { type Cidr, contains, hostCount, type Interval, isWithin, sizeOf, spanOf } from '../../../infoblox/address.ts';
 import type { Grid, Reservation } from '../../../infoblox/grid.ts';
 import { gatewayMark, isAttachmentMark, type Origin, parseMark } from '../../../infoblox/mark.ts';
+import { refuseCreation } from '../../../infoblox/network/creation.ts';
 import { keptBack } from '../../../infoblox/network/fit.ts';
 import { type NetworkOutlook, outlookOf } from '../../../infoblox/network/outlook.ts';
 import { areShared, coverOf } from '../../../infoblox/network/ranges.ts';
@@ -89,7 +90,7 @@ export function networkChecks(configuration: NetworkConfiguration, context: Netw
   });
   const about = nameOf(configuration, all);
   const rows = {
-    view: after(['permissions'], async (signal) => judgeView(view, await views.exists(view, signal))),
+    view: after(['permissions'], async (signal) => judgeView(spec, await views.exists(view, signal))),
     network: after(['permissions'], async (signal) => judgeOutlook(await outlook(signal), spec)),
     'free addresses': after(['network'], async (signal) => {
       const { found: cidr, ranges } = await place(signal);
@@ -175,8 +176,12 @@ async function findOtherHosts(
 }
 
 /** Judges a network view. One that is absent would be created, and a mistyped name with it. */
-export function judgeView(view: string, exists: boolean): Verdict {
+export function judgeView({ view, create }: Pick<NetworkSpec, 'view' | 'create'>, exists: boolean): Verdict {
   if (exists) return ok(`${view} is there`);
+  if (create !== 'all') {
+    const absent = `the grid has no view ${view}, or does not show it to this user, and it must not be created (create: ${create})`;
+    return failure(absent, 'have it created on the grid, or correct "network-view" or --network-view');
+  }
   const what = `the grid has no view ${view}, or does not show it to this user: the first ADD creates it`;
   return warning(what, 'if it is not meant to be new, correct "network-view" or --network-view');
 }
@@ -199,7 +204,7 @@ export function judgeOutlook(outlook: NetworkOutlook, { view, place }: NetworkSp
 
 /** Judges the reserved ranges that a part of a network is taken from. @throws GridError with which an ADD would fail */
 async function judgeRanges(
-  { name, view, part, blockSize }: NetworkSpec,
+  { name, view, part, blockSize, create }: NetworkSpec,
   ranges: readonly JudgedRange[] | undefined,
   { grid, signal }: { readonly grid: Grid; readonly signal: AbortSignal },
 ): Promise<Verdict[]> {
@@ -209,6 +214,10 @@ async function judgeRanges(
   if (areShared(part.intervals, ranges, { name, takesBlocks: blockSize > 0 })) return [ok('hosts share it in blocks')];
   const verdicts = part.intervals.map(async (interval): Promise<Verdict> => {
     const { found, missing } = coverOf(interval, ranges, name);
+    refuseCreation(
+      { name, view, create },
+      missing.map((range) => ({ kind: 'range', interval: range })),
+    );
     if (missing.length > 0) return ok(`the first ADD makes a reserved range of ${missing.map(spanOf).join(' and ')}`);
     for (const nextOf of found) {
       if ((await grid.hasRoom({ view, nextOf }, signal)) === true) return ok(`${spanOf(interval)} has free addresses`);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { parseNetconf } from '../../../../../src/cni/netconf.ts';
+import type { Creation } from '../../../../../src/infoblox/network/creation.ts';
 import { setsOf, unknownKeys, viewOf } from '../../../../../src/modes/daemon/handlers/network-spec.ts';
 import { errorOf, held, useGridAndHost } from '../../../infoblox/grid-and-host.ts';
 
@@ -9,6 +10,7 @@ const defaults = {
   prefixLength: 24,
   ipCooldownMs: 0,
   blockSize: 0,
+  create: 'all' as const,
 };
 
 const netconf = (ipam: Record<string, unknown>, more: Record<string, unknown> = {}) =>
@@ -160,7 +162,7 @@ describe('address ranges of the runtime', () => {
 describe('the policy', () => {
   test('is the flags’ where the configuration says nothing, or null', () => {
     const fallback = {
-      ...{ name: 'net-1', view: 'of-the-flags', keepFirst: false, cooldownMs: 0, blockSize: 0 },
+      ...{ name: 'net-1', view: 'of-the-flags', keepFirst: false, cooldownMs: 0, blockSize: 0, create: 'all' as const },
       ...{ part: { intervals: [], excluded: [] }, others: [] },
       place: {
         kind: 'container',
@@ -206,6 +208,27 @@ describe('the policy', () => {
       }),
     );
     expect(() => policy({ 'block-size': 20 })).toThrow('block-size 20 is neither 0 nor a power of two from 8 to 256');
+  });
+
+  test('may create what flags and configuration both allow: a configuration only narrows it', () => {
+    const create = (ofConfig: string | undefined, ofFlags: Creation) =>
+      setsOf(netconf({ create: ofConfig }), { ...defaults, create: ofFlags })[0][0].create;
+    expect([create(undefined, 'all'), create(undefined, 'none'), create('networks', 'all')]).toEqual([
+      'all',
+      'none',
+      'networks',
+    ]);
+    expect([create('all', 'networks'), create('networks', 'none'), create('none', 'networks')]).toEqual([
+      'networks',
+      'none',
+      'none',
+    ]);
+    expect(() => policy({ create: 'network' })).toThrow(
+      expect.objectContaining({
+        code: 7,
+        message: expect.stringContaining('ipam.create: expected "all", "networks" or "none", found "network"'),
+      }),
+    );
   });
 
   test.each([['61m'], ['-1s'], ['10'], [600], ['']])('refuses the cool-down %j', (value) => {

@@ -33,8 +33,12 @@ const range = (first: string, last: string, comment = '') => ({ first, last, com
 const block = (first: string, last: string, node = 'host-a') => range(first, last, blockMarkOf(1, node));
 
 test('a view that is absent is a warning, since its name may be mistyped', () => {
-  expect(linesOf(judgeView('priv', true))).toEqual(['ok: priv is there']);
-  expect(linesOf(judgeView('priv', false))[0]).toMatch(/^warning: the grid has no view priv.* -> if it is not meant/);
+  const priv = { view: 'priv', create: 'all' } as const;
+  expect(linesOf(judgeView(priv, true))).toEqual(['ok: priv is there']);
+  expect(linesOf(judgeView(priv, false))[0]).toMatch(/^warning: the grid has no view priv.* -> if it is not meant/);
+  expect(linesOf(judgeView({ ...priv, create: 'networks' }, false))[0]).toMatch(
+    /^failure: .* must not be created .* -> have it created/,
+  );
 });
 
 test.each<[NetworkOutlook, typeof bySubnet, RegExp | string]>([
