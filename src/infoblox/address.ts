@@ -1,6 +1,7 @@
 /**
- * Addresses and networks in CIDR form, of both families: the only parser and the only arithmetic of them here. Parsing is strict: an
- * IPv4 address has four decimal parts without leading zeros, an IPv6 address no zone and no IPv4 address inside.
+ * Addresses and networks in CIDR form, of both families: the only parser and arithmetic for them in this folder.
+ * Parsing is strict: an IPv4 address has four decimal parts without leading zeros, an IPv6 address has no zone and no
+ * embedded IPv4 address.
  */
 import ipaddr from 'ipaddr.js';
 
@@ -17,27 +18,31 @@ export interface Cidr {
   readonly text: string;
 }
 
-/** A run of addresses of one family, from the first to the last. */
+/** An inclusive interval of addresses of one family. */
 export interface Interval {
   readonly first: string;
   readonly last: string;
 }
 
-/** Reads an address. @returns it in canonical form, undefined if the text is none */
+/**
+ * Parses an address.
+ * @returns its canonical form, undefined if the text is not an address
+ */
 export function parseAddress(text: string): string | undefined {
   if (ipaddr.IPv4.isValidFourPartDecimal(text)) return /(^|\.)0\d/.test(text) ? undefined : text;
   const isIpv6 = /^[0-9a-f:]+$/i.test(text) && ipaddr.IPv6.isValid(text);
   return isIpv6 ? ipaddr.IPv6.parse(text).toRFC5952String() : undefined;
 }
 
-/** Tells of which family an address is. */
+/** Returns the family of an address. */
 export function familyOf(address: string): Family {
   return address.includes(':') ? 6 : 4;
 }
 
 /**
- * Reads a network in CIDR form.
- * @returns undefined if the text is none; `hostBits` is the text of the network that was meant, if host bits are set
+ * Parses a network in CIDR form.
+ * @returns undefined if the text is not a CIDR; with `hostBits`, the text of the network that was probably meant, if
+ * host bits are set
  */
 export function parseCidr(text: string): (Cidr & { hostBits?: string }) | undefined {
   const [, written = '', digits = ''] = /^([0-9a-f.:]+)\/(0|[1-9]\d{0,2})$/i.exec(text) ?? [];
@@ -57,7 +62,7 @@ export function contains({ family, base, prefix }: Cidr, address: string): boole
   return familyOf(address) === family && numberOf(address) >> hostBits === numberOf(base) >> hostBits;
 }
 
-/** Tells whether all of a network lies in another one, or is that. */
+/** Tells whether a network lies in another one or equals it. */
 export function isInside(inner: Cidr, outer: Cidr): boolean {
   return inner.prefix >= outer.prefix && contains(outer, inner.base);
 }
@@ -67,23 +72,23 @@ export function overlaps(one: Cidr, other: Cidr): boolean {
   return one.prefix <= other.prefix ? contains(one, other.base) : contains(other, one.base);
 }
 
-/** Gives all addresses of a network. */
+/** Returns all addresses of a network. */
 export function intervalOf({ family, base, prefix }: Cidr): Interval {
   const size = 1n << BigInt(bitsOf(family) - prefix);
   return { first: base, last: textOf(family, numberOf(base) + size - 1n) };
 }
 
-/** Writes a network or an interval: `10.0.0.0/24`, `10.0.0.8-10.0.0.15`. */
+/** Formats a network or an interval: `10.0.0.0/24`, `10.0.0.8-10.0.0.15`. */
 export function spanOf(place: Cidr | Interval): string {
   return 'text' in place ? place.text : `${place.first}-${place.last}`;
 }
 
-/** Tells whether an address is one of an interval. */
+/** Tells whether an address lies in an interval. */
 export function isWithin(address: string, { first, last }: Interval): boolean {
   return compareAddresses(first, address) <= 0 && compareAddresses(address, last) <= 0;
 }
 
-/** Tells whether all addresses of an interval are of another one, too. */
+/** Tells whether an interval lies in another one. */
 export function isPartOf({ first, last }: Interval, whole: Interval): boolean {
   return isWithin(first, whole) && isWithin(last, whole);
 }
@@ -94,15 +99,15 @@ export function intersect(one: Interval, other: Interval): boolean {
 }
 
 /**
- * Tells whether an address is the network's own, which in IPv6 is that of its routers (RFC 4291 section 2.6.1), or its broadcast address,
- * which IPv6 has not: no host may have either.
+ * Tells whether no host may have an address: the network address, which in IPv6 is the routers' (RFC 4291 section
+ * 2.6.1), or the IPv4 broadcast address.
  */
 export function isNetworkOrBroadcast(cidr: Cidr, address: string): boolean {
   if (bitsOf(cidr.family) - cidr.prefix < 2) return false;
   return address === cidr.base || (cidr.family === 4 && address === addressAt(cidr, 2 ** (32 - cidr.prefix) - 1));
 }
 
-/** Counts the addresses that hosts can have: all but those of `isNetworkOrBroadcast`; beyond 2 to the power of 53, about. */
+/** Counts the usable addresses, without those of `isNetworkOrBroadcast`; approximate above 2 to the power of 53. */
 export function hostCount(cidr: Cidr): number {
   const count = spanSize(cidr);
   if (count <= 2) return count;
@@ -114,7 +119,10 @@ export function addressAt({ family, base }: Pick<Cidr, 'family' | 'base'>, offse
   return textOf(family, numberOf(base) + BigInt(offset));
 }
 
-/** Computes how far an address is above the network's first; below it, and for one of another network, what comes out is not in it. */
+/**
+ * Computes the offset of an address from the network's first; for an address outside the network the result is outside,
+ * too.
+ */
 export function offsetIn({ base }: Pick<Cidr, 'base'>, address: string): number {
   return Number(numberOf(address) - numberOf(base));
 }
@@ -124,17 +132,17 @@ export function addressBeside(address: string, offset: number): string {
   return addressAt({ family: familyOf(address), base: address }, offset);
 }
 
-/** Counts the addresses of an interval; beyond 2 to the power of 53, about. */
+/** Counts the addresses of an interval; approximate above 2 to the power of 53. */
 export function sizeOf({ first, last }: Interval): number {
   return offsetIn({ base: first }, last) + 1;
 }
 
-/** Counts the addresses of a network, also those that no host can have. */
+/** Counts all addresses of a network, including unusable ones. */
 export function spanSize({ family, prefix }: Cidr): number {
   return 2 ** (bitsOf(family) - prefix);
 }
 
-/** Computes the address of a network of which another one says the host part alone, `0.0.0.1` or `::1`; undefined for any other. */
+/** Computes the address of a network from its host part, `0.0.0.1` or `::1`; undefined for any other address. */
 export function withHostPart({ family, base, prefix }: Cidr, part: string): string | undefined {
   const value = numberOf(part);
   if (familyOf(part) !== family || value >> BigInt(bitsOf(family) - prefix) !== 0n) return undefined;
@@ -150,7 +158,10 @@ function bitsOf(family: Family): number {
   return family === 4 ? 32 : 128;
 }
 
-/** Converts an address to its number. IPv4 digit by digit, as sorting thousands of leases calls it hundreds of thousands of times. */
+/**
+ * Converts an address to its number. IPv4 is parsed digit by digit: sorting thousands of leases calls it hundreds of
+ * thousands of times.
+ */
 function numberOf(address: string): bigint {
   if (familyOf(address) === 6) return BigInt(`0x${Buffer.from(ipaddr.parse(address).toByteArray()).toString('hex')}`);
   let value = 0;
@@ -164,7 +175,7 @@ function numberOf(address: string): bigint {
   return BigInt(value * 256 + part);
 }
 
-/** Writes a number as an address; what is beyond the last one begins anew. */
+/** Converts a number to an address; wraps around after the last one. */
 function textOf(family: Family, value: bigint): string {
   const bits = bitsOf(family);
   const hex = BigInt.asUintN(bits, value)

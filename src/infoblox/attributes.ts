@@ -1,46 +1,46 @@
 /**
- * Extensible attributes that describe our objects to the grid's administrators: those that the original driver wrote, and
- * those of --labels. They come on top of the mark in the comment, and nothing depends on them. A grid refuses one that it
- * does not define (scoulomb/myDNS, notes on errors), and without the cloud licence it does not define the former (NIOS 9.0
- * documentation, "Extensible Attributes for Cloud Objects"), so what is not defined is left out. A cloud API user must send
- * the cloud ones ("Supported Cloud API Objects"), and may not be able to read the definitions.
+ * Extensible attributes that describe our objects to the grid's administrators: those of the original driver, and
+ * --labels. They add to the mark in the comment, and nothing depends on them. A grid refuses attributes that it does
+ * not define (scoulomb/myDNS, notes on errors), and without the cloud licence it does not define the cloud ones (NIOS
+ * 9.0 documentation, "Extensible Attributes for Cloud Objects"), so undefined ones are left out. A cloud API user must
+ * send the cloud ones ("Supported Cloud API Objects") and may not be able to read the definitions.
  */
 import { shorten } from './mark.ts';
 import { oneLine, type Workload, workloadName } from './workload.ts';
 
-/** Those of the cloud licence that say who manages an object. */
+/** Attributes of the cloud licence for the manager of an object. */
 export const cloud = { cmpType: 'CMP Type', tenant: 'Tenant ID', owned: 'Cloud API Owned' } as const;
-/** Those that say for which container it is. */
+/** Attributes for the container of an object. */
 export const vm = { id: 'VM ID', name: 'VM Name' } as const;
-/** What an orchestrator says of a workload, and the attribute that holds it. */
+/** The orchestrator's names of a workload, and their attributes. */
 const orchestrated = { namespace: 'Namespace', pod: 'Pod', job: 'Job', taskGroup: 'Task Group' } as const;
 
-/** The attribute of a network and of its addresses that holds the network's name. */
+/** The attribute of a network and of its addresses for the network's name. */
 export const networkNameAttribute = 'Network Name';
 
 /**
- * The attribute of a reservation that says when it was made, in UTC as ISO 8601 writes it. WAPI tells no such time of a fixed
- * address (object page: no field of that kind).
+ * The attribute of a reservation for its time, in UTC by ISO 8601. WAPI has no such field of a fixed address (object
+ * page).
  */
 const reservedAtAttribute = 'Reserved At';
 
-/** An attribute that the driver writes, as it is to be defined on the grid. */
+/** The definition of an attribute that the driver writes. */
 export interface AttributeDefinition {
   readonly name: string;
   readonly type: 'STRING' | 'ENUM';
-  /** Of an ENUM. */
+  /** The values of an ENUM. */
   readonly values?: readonly string[];
-  /** What it says. */
+  /** Its meaning. */
   readonly comment: string;
 }
 
 const text = (name: string, comment: string) => ({ name, type: 'STRING', comment }) as const;
 
-/** Those that are written whatever the operator wants. */
+/** Attributes that the driver always writes. */
 const definitions: readonly AttributeDefinition[] = [
   text(cloud.tenant, 'Cluster of the container host'),
   text(cloud.cmpType, 'What manages the object; CNI for container networks'),
-  // Attributes know no booleans ("Extensible Attributes for Cloud Objects").
+  // Attributes have no boolean type ("Extensible Attributes for Cloud Objects").
   {
     name: cloud.owned,
     type: 'ENUM',
@@ -58,8 +58,8 @@ const definitions: readonly AttributeDefinition[] = [
 ];
 
 /**
- * Lists the attributes that the driver writes where the grid defines them.
- * @param own those of --labels
+ * Lists the attributes that the driver writes if the grid defines them.
+ * @param own the attributes of --labels
  */
 export function attributeDefinitions(own: Attributes): readonly AttributeDefinition[] {
   const labels = Object.keys(own).filter((name) => definitions.every((known) => known.name !== name));
@@ -67,25 +67,25 @@ export function attributeDefinitions(own: Attributes): readonly AttributeDefinit
 }
 
 /**
- * Characters of a value: grids take 256 (WAPI documentation, extensibleattributedef, of default values). Container IDs and network
- * names have no limit of their own.
+ * Maximum characters of a value. Grids accept 256 (WAPI documentation of extensibleattributedef, for default values).
+ * Container IDs and network names have no limit of their own.
  */
 const maxValueLength = 250;
 
 /** Attributes by name. */
 export type Attributes = Readonly<Record<string, string>>;
 
-/** Writes a network's name as it stands in its attribute: a long one is shortened as in the mark, as networks are found by it. */
+/** Returns a network's name for its attribute. Networks are found by it, so a long name is shortened as in the mark. */
 export function attributedName(network: string): string {
   return shorten(network, maxValueLength);
 }
 
-/** Returns those of a network or a gateway's reservation. */
+/** Returns the attributes of a network or a gateway's reservation. */
 export function ofNetwork(network: string): Attributes {
   return { [networkNameAttribute]: attributedName(network) };
 }
 
-/** Describes a container's reservation for people: by its name and its attributes. */
+/** Describes a container's reservation for people, by its name and its attributes. */
 export function describeReservation(
   network: string,
   workload: Workload,
@@ -99,21 +99,27 @@ export function describeReservation(
   return { name, attributes: { ...ofVm, ...Object.fromEntries(ofWorkload), ...ofNetwork(network) } };
 }
 
-/** The one that holds the pod of a reservation. */
+/** The attribute for the pod of a reservation. */
 export const podAttribute = orchestrated.pod;
 
-/** Returns those of the reservations of a pod. @param name `namespace/pod`, or the pod alone */
+/**
+ * Returns the attributes of a pod's reservations.
+ * @param name `namespace/pod`, or the pod alone
+ */
 export function ofPod(name: string): Attributes {
   const [pod = '', namespace] = name.split('/').reverse();
   return { [podAttribute]: pod, ...(namespace === undefined ? {} : { [orchestrated.namespace]: namespace }) };
 }
 
-/** Returns the one that says when a reservation was made. @param now milliseconds since 1970 */
+/**
+ * Returns the attribute for the time of a reservation.
+ * @param now milliseconds since 1970
+ */
 export function reservedAt(now: number): Attributes {
   return { [reservedAtAttribute]: new Date(now).toISOString() };
 }
 
-/** Reads when a reservation was made, milliseconds since 1970; null if nothing says so that `reservedAt` has written. */
+/** Reads the time of a reservation, in milliseconds since 1970; null if `reservedAt` has not written one. */
 export function reservedAtIn(attributes: ReadonlyMap<string, unknown>): number | null {
   const value = attributes.get(reservedAtAttribute);
   const at = typeof value === 'string' ? Date.parse(value) : Number.NaN;
@@ -121,8 +127,8 @@ export function reservedAtIn(attributes: ReadonlyMap<string, unknown>): number |
 }
 
 /**
- * Writes a text from outside as the grid takes it: one line, short enough, and without space around it, which WAPI refuses
- * (vindyavk/vvk_automation_public, WAPI_Test_Reports).
+ * Makes a text from outside acceptable to the grid: one line, short enough, without surrounding space, which WAPI
+ * refuses (vindyavk/vvk_automation_public, WAPI_Test_Reports).
  */
 function asGridText(text: string): string {
   return oneLine(text, maxValueLength);

@@ -1,64 +1,71 @@
 /**
- * What is wrong at the moment, in one place: STATUS, `/health`, metrics and the log all read it here. A condition is
- * raised by whoever meets it and cleared by whoever sees that it is over; one that nobody can see ending lapses by itself.
+ * Current problems in one place, for STATUS, `/health`, metrics and the log. The code that meets a condition raises it,
+ * and the code that sees its end clears it; one whose end cannot be seen expires.
  */
 import { type Clock, hostClock } from './concurrency/clock.ts';
 import type { GridError } from './errors.ts';
 
 export const conditionKinds = [
-  /** The grid has not been heard of yet since the start. */
+  /** The grid has not answered since the start. */
   'grid-not-seen',
   /** The grid does not answer, or refuses this user. */
   'grid-unavailable',
-  /** The grid does not take writes. Only a write can show that it does again. */
+  /** The grid refuses writes. Only a successful write clears it. */
   'grid-read-only',
-  /** The client certificate has expired, or its files cannot be used. Seen when the grid is asked. */
+  /** The client certificate has expired, or its files cannot be used. Detected when the grid is asked. */
   'client-certificate',
-  /** The durable state cannot be written. Only a write can show that it can again. */
+  /** The durable state cannot be written. Only a successful write clears it. */
   'state-not-writable',
-  /** The history of addresses cannot be written: for people, and no reason to refuse anything. */
+  /** The history of addresses cannot be written. It is for people, so no call fails. */
   'history-not-written',
-  /** Users other than root can write where plugins leave notes: an ADD may undo a release that nobody has read. */
+  /** Users other than root can write to the directory of notes: an ADD could undo a release that is not read yet. */
   'notes-ignored',
-  /** The grid has lost the reservation of a live attachment and does not take it again. */
+  /** The grid has lost the reservation of a live attachment and refuses to re-create it. */
   'reservation-lost',
-  /** Somebody has altered the reservation of this host's: it is left alone, and stays reserved. Only a look can show that it is not so any more. */
+  /**
+   * A reservation of this host was altered: the daemon does not touch it, and it stays reserved. Only a later look
+   * clears it.
+   */
   'reservation-altered',
-  /** A block of this host is gone from the grid, was changed there, or is not alone any more: no address of it is given. */
+  /**
+   * A block of this host is gone from the grid, was altered there, or overlaps something: the daemon does not allocate
+   * from it.
+   */
   'block-altered',
-  /** The grid has reservations of this host in a block of which its state knows nothing: another machine may live on a copy of it. */
+  /**
+   * A block has reservations of this host that its state does not know: another machine may live on a copy of the
+   * state.
+   */
   'block-shared',
-  /** The grid does not take the reservation of an address of a block that a container was told. */
+  /** The grid refuses the reservation of a block's address that a container already has. */
   'block-refused',
-  /** This host is to have a block in a network and can get none: the grid is asked at each ADD. */
+  /** This host cannot get a block in a network that is configured for one: each ADD asks the grid. */
   'block-unavailable',
-  /** The grid refuses to release addresses of a network. Only a release can show that it does not any more. */
+  /** The grid refuses to release addresses of a network. Only a successful release clears it. */
   'releases-refused',
-  /** The state is new, and what this host has on the grid could not be read into it yet. */
+  /** The state is new, and this host's reservations could not be imported into it yet. */
   'import-incomplete',
-  /** The grid refuses what a network configuration asks for. Only an ADD can show that it does not any more. */
+  /** The grid refuses the network of a network configuration. Only a successful ADD clears it. */
   'network-refused',
   /** A network has no free address. */
   'network-full',
-  /** Several networks have one name, so that hosts may use different ones. */
   'network-duplicate',
 ] as const;
 export type ConditionKind = (typeof conditionKinds)[number];
 
 export interface Condition {
   readonly kind: ConditionKind;
-  /** What it is about, where there can be several: a network, an attachment. Empty otherwise. */
+  /** Its network or attachment if there can be several; empty otherwise. */
   readonly subject: string;
-  /** Says what, why and what to do. */
   readonly error: GridError;
   /** Milliseconds since 1970. */
   readonly since: number;
 }
 
-/** How a condition ended: somebody saw it end, or it was not met again in its time. */
+/** How a condition ended: its end was seen, or it expired. */
 type End = 'seen' | 'lapsed';
 
-/** Told when a condition begins, changes its reason, or ends. */
+/** Called when a condition begins, changes its reason, or ends. */
 interface ConditionListener {
   raised(condition: Condition): void;
   cleared(condition: Condition, end: End): void;
@@ -66,7 +73,7 @@ interface ConditionListener {
 
 interface Entry {
   condition: Condition;
-  /** As the clock's `now`; infinite for one that has to be cleared. */
+  /** By the clock's `now`; infinite if it has to be cleared. */
   lapsesAt: number;
 }
 
@@ -84,20 +91,20 @@ export class Conditions {
   }
 
   /**
-   * Raises a condition. If it already stands, `since` is kept, even when the reason changes.
-   * @param lapsesAfterMs milliseconds after which it lapses; infinite if it does not
+   * Raises a condition. If it is already raised, `since` stays, even when the reason changes.
+   * @param lapsesAfterMs milliseconds until it expires; infinite if it does not
    */
   raise(kind: ConditionKind, error: GridError, { subject = '', lapsesAfterMs = Number.POSITIVE_INFINITY } = {}): void {
     const key = keyOf(kind, subject);
     const before = this.#standing(key)?.condition;
-    // What lapses unseen would be remembered for ever.
+    // Ends expired conditions, which would otherwise stay in memory.
     if (before === undefined) this.all();
     const condition = { kind, subject, error, since: before?.since ?? this.#clock.wall() };
     this.#entries.set(key, { condition, lapsesAt: this.#clock.now() + lapsesAfterMs });
     if (before?.error.reason !== error.reason) for (const listener of this.#listeners) listener.raised(condition);
   }
 
-  /** It is over. Nothing happens if it was not known. */
+  /** Clears a condition; no effect if it is not raised. */
   clear(kind: ConditionKind, subject = ''): void {
     const key = keyOf(kind, subject);
     const entry = this.#entries.get(key);
@@ -105,12 +112,12 @@ export class Conditions {
     this.#end(key, entry, 'seen');
   }
 
-  /** The condition, if it stands now. */
+  /** Returns the condition if it is raised now. */
   find(kind: ConditionKind, subject = ''): Condition | undefined {
     return this.#standing(keyOf(kind, subject))?.condition;
   }
 
-  /** All that stand now, the oldest first. */
+  /** Returns all raised conditions, the oldest first. */
   all(): Condition[] {
     const standing = [...this.#entries.keys()].flatMap((key) => this.#standing(key)?.condition ?? []);
     return standing.sort((one, other) => one.since - other.since);

@@ -1,6 +1,6 @@
 /**
- * The core: all that works on addresses, over the ports Grid, LeaseStore, Clock and Host. Built here and nowhere else, for the daemon
- * and for the simulation.
+ * The core: everything that works on addresses, over the ports Grid, LeaseStore, Clock and Host. Built only here, for
+ * the daemon and for the simulation.
  */
 import type { Clock } from './concurrency/clock.ts';
 import { KeyedMutex } from './concurrency/locks.ts';
@@ -32,25 +32,25 @@ import { NetworkViews } from './network/views.ts';
 import type { Trace } from './trace.ts';
 
 export interface CoreSettings {
-  /** Under which name this host gives addresses. */
+  /** The name of this host in its marks. */
   readonly origin: Origin;
-  /** A network view that the grid is asked about to learn whether it answers. */
+  /** The network view that probes of the grid look for. */
   readonly networkView: string;
-  /** How long a write whose answer was lost counts as in doubt. */
+  /** How long a write without an answer counts as in doubt. */
   readonly doubtWindow: DoubtWindow;
-  /** Milliseconds between the two looks that find a namespace gone; 0: nobody looks. */
+  /** Milliseconds between the two checks that find a namespace gone; 0: no checks. */
   readonly reapAfterMs: number;
-  /** Milliseconds that a released address rests where that of its attachment is not known: after an import. */
+  /** Milliseconds that a released address rests if its attachment's value is unknown, after an import. */
   readonly cooldownMs: number;
-  /** Milliseconds that a block of addresses serves after its last confirmation by the grid. */
+  /** Milliseconds that a block serves after its last confirmation by the grid. */
   readonly blockValidityMs: number;
-  /** `Tenant ID` of what the original driver has made; empty: that is left alone. */
+  /** `Tenant ID` of the original driver's objects; empty: they are left alone. */
   readonly originalTenant: string;
 }
 
 interface CoreOptions {
   readonly grid: Grid;
-  /** Learns what spares requests to the grid later on: begun once, when the grid has answered. */
+  /** Learns the attribute definitions, which saves requests later. Started once, when the grid has answered. */
   readonly learnAttributes: (signal: AbortSignal) => Promise<void>;
   readonly gridState: GridState;
   readonly store: LeaseStore;
@@ -63,18 +63,17 @@ interface CoreOptions {
 }
 
 export interface Core {
-  /** What ADD, DEL, CHECK, GC and commands for people need. */
+  /** Dependencies of ADD, DEL, CHECK, GC and the operator's commands. */
   readonly leases: LeaseDeps;
   readonly monitor: GridMonitor;
   readonly usage: NetworkUsage;
   readonly keeper: BlockKeeper;
-  /** Goes on with what the last run left, and works in the background from now on. Before the first call. */
+  /** Continues the work of the last run, and starts background work. Must precede the first call. */
   start(): void;
-  /** Takes up nothing more in the background; what is under way ends soon, in its locks. */
+  /** Starts no more background work; current work ends soon, under its locks. */
   stop(): void;
 }
 
-/** Builds the core; nothing runs before `start`. */
 export function buildCore(options: CoreOptions): Core {
   const { grid, store, clock, host, settings, conditions, trace, log } = options;
   const { origin, originalTenant, reapAfterMs, cooldownMs, doubtWindow } = settings;
@@ -136,7 +135,7 @@ export function buildCore(options: CoreOptions): Core {
     view: settings.networkView,
     gridState: options.gridState,
     onBack: (afterFailover) => {
-      // Containers wait for blocks; for releases nobody does.
+      // Blocks first: containers wait for them, but not for releases.
       void keeper.gridIsBack().then(() => reconciler.gridIsBack(afterFailover));
       void importer.attempt();
     },
@@ -174,7 +173,7 @@ export function buildCore(options: CoreOptions): Core {
   };
 }
 
-/** Addresses of this host: of each network name and view one of those that differ in their last part alone. */
+/** Lists one bound address of this host per network name, view and all but the last part of the address. */
 function addressesAround(store: LeaseStore) {
   const bound = store.where(({ phase }) => phase === 'bound');
   const around = Map.groupBy(bound, ({ network, view, address }) => {

@@ -1,30 +1,33 @@
 /**
- * What can go wrong between this host and the grid, as values: one class, and one stable reason for each failure. What a
- * reason means to a container runtime is decided elsewhere.
+ * Failures between this host and the grid: one class, and one stable reason for each. Their meaning for a container
+ * runtime is decided elsewhere.
  */
 
-/** Why an operation failed. Stable: tests, logs and the table of CNI error codes go by these words. */
+/** Why an operation failed. Stable: tests, logs and the table of CNI error codes depend on these words. */
 export type Reason =
   /** No connection to the grid: refused, no route, name not found, no TLS. */
   | 'unreachable'
-  /** The grid's certificate or key is not accepted: only the operator can mend that. */
+  /** The grid's certificate or key is not accepted; only the operator can fix that. */
   | 'untrusted'
   /** No answer in time. */
   | 'timeout'
-  /** The time ran out before the request was sent: too many others were waiting, or the look that it depends on was too old. */
+  /**
+   * The time ran out before the request was sent: the queue was too long, or the look that a write depends on was too
+   * old.
+   */
   | 'busy'
-  /** The connection broke, or the answer was no WAPI answer: HTML, truncated, empty, too large. */
+  /** The connection broke, or the answer was not WAPI's: HTML, truncated, empty, too large. */
   | 'bad-answer'
   /**
-   * A 4xx that is not WAPI's, such as 414: whoever answered does not take this request. It tells nothing of other requests, so
-   * nothing of the grid as a whole.
+   * A 4xx that is not WAPI's, such as 414: the server refuses this request. It says nothing about other requests or the
+   * grid as a whole.
    */
   | 'not-wapi'
   /** The grid answered 5xx. */
   | 'grid-fault'
-  /** The grid does not take writes now: a Grid Master Candidate, or maintenance. */
+  /** The grid refuses writes now: a Grid Master Candidate, or maintenance. */
   | 'read-only'
-  /** Not found, but only a host was asked that may lack what the Grid Master has. */
+  /** Not found, but only by a grid host that may lag behind the Grid Master. */
   | 'unconfirmed'
   /** User name or password refused. */
   | 'credentials'
@@ -32,25 +35,25 @@ export type Reason =
   | 'permission'
   /** The grid lacks the licence for this. */
   | 'licence'
-  /** The grid does not have the WAPI version asked for. */
+  /** The grid does not support the requested WAPI version. */
   | 'wapi-version'
   /** An extensible attribute that the grid does not define. */
   | 'unknown-attribute'
-  /** An extensible attribute that objects of this type must not have. */
+  /** An extensible attribute that is not allowed on this object type. */
   | 'attribute-not-allowed'
-  /** An extensible attribute that the grid defines, with a value that it does not take. */
+  /** An extensible attribute with a value that the grid refuses. */
   | 'attribute-value'
-  /** The object exists already or collides with another one. */
+  /** The object exists already or conflicts with another one. */
   | 'conflict'
-  /** The object, or one that it needs, is not there. */
+  /** The object, or one that it needs, does not exist. */
   | 'missing'
-  /** Any other refusal by the grid: the request itself is at fault. */
+  /** Any other refusal by the grid: the request is invalid. */
   | 'rejected'
   | 'no-free-address'
   | 'no-free-network'
   /** The network configuration asks for something impossible. */
   | 'invalid-spec'
-  /** The network exists, but is somebody else's or another one than asked for. */
+  /** The network belongs to another name, or is another one than configured. */
   | 'network-conflict'
   /** The requested address is outside the network or taken. */
   | 'address-unavailable'
@@ -60,23 +63,23 @@ export type Reason =
   | 'state';
 
 /**
- * What a failed request did to the grid. `none`: certainly nothing. `unknown`: it is over, but whether a write was carried
- * out only a look at the grid tells. `open`: it got no answer, so it may be carried out even after such a look.
+ * The effect of a failed request on the grid. `none`: none, certainly. `unknown`: it has ended, but only a look shows
+ * whether a write was carried out. `open`: it got no answer and may be carried out even after such a look.
  */
 export type Outcome = 'none' | 'unknown' | 'open';
 
 interface GridErrorOptions {
-  /** What the operator can do about it, one sentence. */
+  /** The fix for the operator, one sentence. */
   readonly hint?: string | undefined;
   readonly outcome?: Outcome;
-  /** The name of the extensible attribute that is refused. */
+  /** The refused extensible attribute. */
   readonly attribute?: string | undefined;
-  /** Of a write by reference: it was not carried out, and another look may lead to one that is. */
+  /** A write by reference was not carried out; after another look a new one may succeed. */
   readonly mayLookAgain?: boolean;
   readonly cause?: unknown;
 }
 
-/** The one error of src/infoblox. `message` is `what: why`; `hint` says in one sentence what to do. */
+/** The only error class of src/infoblox. `message` is `what: why`; `hint` is the fix in one sentence. */
 export class GridError extends Error {
   readonly reason: Reason;
   readonly hint: string | undefined;
@@ -95,18 +98,18 @@ export class GridError extends Error {
   }
 }
 
-/** Says of an error that another look may help. */
+/** Marks an error: a retry after another look may succeed. */
 export function forAnotherLook(cause: GridError): GridError {
   const { reason, message, hint, outcome, attribute } = cause;
   return new GridError(reason, message, { hint, outcome, attribute, mayLookAgain: true, cause });
 }
 
-/** Tells whether the grid is the trouble, not the request: the same request may succeed later. */
+/** Tells whether the grid failed, not the request: the same request may succeed later. */
 export function isGridAway(error: unknown): error is GridError {
   return hasReason(error, 'unreachable', 'untrusted', 'timeout', 'bad-answer', 'grid-fault', 'read-only');
 }
 
-/** Tells whether the grid refuses this user: no request can succeed until the operator has done something. */
+/** Tells whether the grid refuses this user: no request can succeed before the operator acts. */
 export function isRefused(error: unknown): error is GridError {
   return hasReason(error, 'credentials', 'permission', 'licence', 'wapi-version');
 }
@@ -116,7 +119,10 @@ export function hasReason(error: unknown, ...reasons: readonly Reason[]): error 
   return error instanceof GridError && reasons.includes(error.reason);
 }
 
-/** Tells whether a create failed in a way that leaves the object possibly there: made by another, or by a lost answer. */
+/**
+ * Tells whether the object of a failed create may exist: made by another host, or by this create, whose answer was
+ * lost.
+ */
 export function mayExist(error: unknown): error is GridError {
   return error instanceof GridError && (error.reason === 'conflict' || error.outcome !== 'none');
 }

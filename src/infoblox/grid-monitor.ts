@@ -1,4 +1,4 @@
-/** Knows whether the grid answers while nobody asks for anything: asks first, and again while there is trouble. */
+/** Monitors the grid while there are no calls: probes it at the start, and while there is trouble. */
 import { messageOf } from '../errno.ts';
 import { type Backoff, type Clock, deadline, pauseBefore } from './concurrency/clock.ts';
 import type { Conditions } from './conditions.ts';
@@ -7,21 +7,23 @@ import type { Grid } from './grid.ts';
 import { type GridState, gridConditions, gridTrouble } from './grid-state.ts';
 import type { Log } from './log.ts';
 
-/** Milliseconds for a probe. */
 const probeTimeoutMs = 15_000;
-/** Between probes while there is trouble: soon at first, then seldom. */
+/** Pauses between probes while there is trouble. */
 const probing: Backoff = { firstMs: 1_000, maxMs: 30_000 };
 
 interface GridMonitorDeps {
   readonly grid: Pick<Grid, 'exists'>;
-  /** Learns what spares requests later on: begun once, when the grid has answered. */
+  /** Learns the attribute definitions, which saves requests later. Started once, when the grid has answered. */
   readonly learnAttributes: (signal: AbortSignal) => Promise<void>;
-  /** A probe looks for this network view. */
+  /** The network view that probes look for. */
   readonly view: string;
   readonly gridState: GridState;
-  /** Told when the grid answers, for the first time and after trouble; `afterFailover`: another host of it may serve now. */
+  /**
+   * Called when the grid answers, for the first time and after trouble. `afterFailover`: another grid host may serve
+   * now.
+   */
   readonly onBack: (afterFailover: boolean) => void;
-  /** Told when another host of the grid serves. */
+  /** Called when another grid host serves. */
   readonly onSwitch: () => void;
   readonly clock: Clock;
   readonly random: () => number;
@@ -54,7 +56,7 @@ export class GridMonitor {
     });
   }
 
-  /** Asks the grid something cheap, to learn whether it answers. */
+  /** Sends the grid a cheap request, to learn whether it answers. */
   probe(): void {
     if (this.#isProbing || this.#stopped) return;
     this.#isProbing = true;
@@ -62,7 +64,8 @@ export class GridMonitor {
     grid
       .exists({ view }, deadline(clock, probeTimeoutMs))
       .catch((error) => {
-        // The session reports all else. Nothing in this request comes from a network configuration: what refuses it is no grid.
+        // The session reports all other errors. This request contains nothing from a network configuration, so a server
+        // that refuses it is not a grid.
         if (hasReason(error, 'not-wapi')) conditions.raise('grid-unavailable', error);
       })
       .finally(() => {
@@ -71,7 +74,7 @@ export class GridMonitor {
       });
   }
 
-  /** Probes in the background if the last good answer is too old to rely on. */
+  /** Probes in the background if the last good answer is too old. */
   refresh(): void {
     if (this.#deps.gridState.isStale) this.probe();
   }

@@ -1,17 +1,20 @@
-/** What the ends of requests say about the grid: they raise and clear the conditions of the grid. */
+/** Derives the grid's conditions from the results of requests. */
 import type { Clock } from './concurrency/clock.ts';
 import type { Condition, ConditionKind, Conditions } from './conditions.ts';
 import { GridError, hasReason } from './errors.ts';
 
 /** Milliseconds after which a good answer is too old to rely on. */
 const maxAnswerAgeMs = 60_000;
-/** Milliseconds that a refused write counts: no read can show that the grid accepts writes again. */
+/** Milliseconds until a refused write expires: no read can show that the grid accepts writes again. */
 const readOnlyLapsesMs = 60_000;
 
 /** The conditions of the grid, the most specific first. */
 export const gridConditions: readonly ConditionKind[] = ['grid-unavailable', 'grid-read-only', 'grid-not-seen'];
 
-/** Finds what keeps the grid from serving requests. @returns undefined when nothing is known to */
+/**
+ * Finds why the grid cannot serve requests.
+ * @returns undefined if no reason is known
+ */
 export function gridTrouble(conditions: Conditions): Condition | undefined {
   for (const kind of gridConditions) {
     const condition = conditions.find(kind);
@@ -37,9 +40,9 @@ export class GridState {
   }
 
   /**
-   * Notes how a request ended.
+   * Records the result of a request.
    * @param trouble undefined for a proper answer; `not-wapi`: it is unclear whether the grid would give one
-   * @param request whether it was one that changes the grid
+   * @param request whether it was a write
    */
   report(trouble: GridError | undefined, { writes }: { readonly writes: boolean }): void {
     const conditions = this.#conditions;
@@ -53,16 +56,16 @@ export class GridState {
       conditions.clear('grid-unavailable');
       if (writes) conditions.clear('grid-read-only');
     }
-    // Last, so that a listener finds what the first answer was.
+    // Last, so that listeners see the other results of the first answer.
     conditions.clear('grid-not-seen');
   }
 
-  /** Notes that another host of the grid serves than before. */
+  /** Records that another grid host serves. */
   switched(): void {
     for (const listener of this.#switchListeners) listener();
   }
 
-  /** @param listener told after each switch to another host of the grid */
+  /** @param listener called after each switch to another grid host */
   onSwitch(listener: () => void): void {
     this.#switchListeners.add(listener);
   }
@@ -72,7 +75,7 @@ export class GridState {
     return this.#clock.now() - this.#goodAt;
   }
 
-  /** True when the last good answer is too long ago to rely on, or something else than WAPI has answered since. */
+  /** Whether the last good answer is too old, or something other than WAPI has answered since. */
   get isStale(): boolean {
     return this.#isUnclear || this.sinceAnswer > maxAnswerAgeMs;
   }

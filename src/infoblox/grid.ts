@@ -1,13 +1,13 @@
 /**
- * The port to a grid: what the driver asks of one, in its own words. `WapiGrid` speaks WAPI to a real one; another implementation
- * may live in memory. test/integration/infoblox/grid-contract.ts says what each has to do.
+ * The port to a grid: the driver's requests in its own terms. `WapiGrid` speaks WAPI to a real grid; other implementations may be in memory.
+ * test/integration/infoblox/grid-contract.ts defines what each must do.
  *
- * All verbs throw GridError. Reads may be sent again, writes are not, once they may have arrived: the `outcome` of the error says
- * what a write that failed has done. `none`: nothing, and it never will. `unknown`: it is over, and only a look tells how.
- * `open`: its answer was lost, so it may be carried out later, even after a look that does not show it.
+ * All methods throw GridError. Reads may be repeated. Writes that may have arrived are not; the error's `outcome` says what a failed write did.
+ * `none`: nothing, now or later. `unknown`: it has ended, and only a look shows how. `open`: its answer was lost, so it may be carried out
+ * later, even after a look that does not show it.
  *
- * A grid has hosts of which only one accepts writes; any other may lag behind it. `confirm` asks that one alone: a whole answer, and
- * `unconfirmed` if it cannot be asked.
+ * Only one host of a grid accepts writes; the others may lag behind it. `confirm` asks only that host: the answer is complete, or `unconfirmed`
+ * if the host cannot be asked.
  */
 import type { Cidr, Family, Interval } from './address.ts';
 import type { Attributes } from './attributes.ts';
@@ -15,48 +15,48 @@ import { type Backoff, type Clock, pauseBefore } from './concurrency/clock.ts';
 import { GridError } from './errors.ts';
 import type { MarkFilter } from './mark.ts';
 
-/** Milliseconds after the answer that has shown an object in which a write to it has to leave. */
+/** Milliseconds between the answer that showed an object and the sending of a write to it, at most. */
 export const sightingMaxAgeMs = 1_000;
 
 declare const madeByTheGrid: unique symbol;
 
 /**
- * Where and when the grid has shown an object, and what it calls it: only an implementation of `Grid` makes one. The names are natural
- * keys: a moment later, or on another host, the same one may be somebody else's object.
+ * Where and when the grid has shown an object, and its reference. Only implementations of `Grid` make one. References are natural keys: a
+ * moment later, or on another host, the same one may name somebody else's object.
  */
 export interface Sighting {
   readonly host: string;
-  /** When the answer was here, as the clock's `now`. */
+  /** When the answer arrived, by the clock's `now`. */
   readonly answeredAt: number;
   readonly object: string;
   readonly [madeByTheGrid]: true;
 }
 
-/** Makes a sighting: for implementations of `Grid`. */
+/** Makes a sighting; for implementations of `Grid` only. */
 export function sighting(seen: Pick<Sighting, 'host' | 'answeredAt' | 'object'>): Sighting {
   return seen as Sighting;
 }
 
-/** An address that the grid keeps. */
+/** A reserved address on the grid. */
 export interface Reservation {
   readonly address: string;
   readonly view: string;
   readonly comment: string;
-  /** Whether no client of DHCP gets it: what `reserve` makes. Else it is somebody's, or somebody has altered it. */
+  /** Whether no DHCP client gets it, as `reserve` makes it. Otherwise it is somebody else's, or was altered. */
   readonly isReserved: boolean;
-  /** By what the grid gives it to a client of DHCP, in its words; `RESERVED` if to none. */
+  /** The grid's term for how a DHCP client gets it; `RESERVED` if none does. */
   readonly matchedBy: string;
-  /** MAC address of that client; empty in IPv6. */
+  /** The client's MAC address; empty in IPv6. */
   readonly mac: string;
   readonly seen: Sighting;
 }
 
-/** A reservation with all that tells who has made it. */
+/** A reservation with everything that shows who made it. */
 export interface DescribedReservation extends Reservation {
-  /** Where its network lies; undefined if the grid does not say it. */
+  /** Its network; undefined if the grid does not say. */
   readonly network: Cidr | undefined;
   readonly name: string;
-  /** Extensible attributes of its own, not those that it inherits from its network. */
+  /** Its own extensible attributes, without inherited ones. */
   readonly attributes: ReadonlyMap<string, unknown>;
 }
 
@@ -69,86 +69,86 @@ export interface Network {
   readonly seen: Sighting;
 }
 
-/** A part of a network, of which next-available on the network gives no address. Reservations may lie inside. */
+/** A range of a network. Next-available on the network skips its addresses. It may contain reservations. */
 export interface Range extends Interval {
   readonly view: string;
   readonly network: Cidr;
   readonly comment: string;
-  /** Whether no member serves it to clients of DHCP: what `createRange` makes. */
+  /** Whether no member serves it to DHCP clients, as `createRange` makes it. */
   readonly isReserved: boolean;
   readonly seen: Sighting;
 }
 
-/** An address at which the grid has something: a reservation, a lease, a host, a record, a device that it has discovered. */
+/** An address with an object on the grid: a reservation, a lease, a host, a record, a discovered device. */
 export interface Occupant {
   readonly address: string;
-  /** Of the reservation, if that is all there is; else empty, as it may be on grids that do not say it here. */
+  /** The reservation's comment if there is nothing else; otherwise empty. Also empty on grids that do not return it here. */
   readonly comment: string;
 }
 
-/** What a write to an object takes: that a look has shown it. */
+/** An object that a look has shown; writes require one. */
 export type Sighted = Pick<Reservation | Network | Range, 'seen'>;
 
 /** A network, by its CIDR or by an address in it. */
 export type NetworkPlace = { readonly view: string } & ({ readonly cidr: Cidr } | { readonly address: string });
 
 /**
- * Where an address comes from: the next free one of a network or of a range with exactly these bounds, or this one. The family is that
- * of the addresses.
+ * Where an address comes from: the next free one of a network or of a range with exactly these bounds, or this address. The family follows from
+ * the addresses.
  */
 export type AddressSource = Pool | { readonly view: string; readonly address: string };
 
-/** What the grid is asked for the next free address of. */
+/** A network or range with a next free address. */
 export interface Pool {
   readonly view: string;
   readonly nextOf: Cidr | Interval;
-  /** Addresses that it must not be. */
+  /** Addresses to skip. */
   readonly exclude?: readonly string[];
 }
 
-/** Where a network comes from: the next free one of so many bits in a network container, or this one. */
+/** Where a network comes from: the next free one of a size in a network container, or this network. */
 export type NetworkSource = { readonly view: string } & (
   | { readonly nextOf: Cidr; readonly prefixLength: number }
   | { readonly cidr: Cidr }
 );
 
-/** What is said of a reservation or a range. */
+/** The description of a reservation or a range. */
 export interface Description {
   readonly comment: string;
   readonly name: string;
   readonly attributes: Attributes;
 }
 
-/** Where a mark is looked for: in all views, or in both families as far as this host has asked for addresses of them, if left out. */
+/** Where to look for a mark. Default: all views, and the families of which this host has requested addresses. */
 export interface MarkPlace {
   readonly view?: string | undefined;
   readonly family?: Family | undefined;
 }
 
-/** Which reservations are meant: those to which all applies that is there. */
+/** Selects reservations that match all given fields. */
 export interface ReservationFilter {
-  /** Their comment begins as such a mark. */
+  /** Their comment starts like such a mark. */
   readonly marks?: MarkFilter;
-  /** They lie in this network. */
+  /** Their network. */
   readonly network?: Cidr;
   /**
-   * Of networks of these families, if no network is named; if left out, of those of which this host has asked for addresses, IPv4
-   * always. Of another one there is nothing where this user may not see it.
+   * Families of their networks if no network is given. Default: IPv4, and the families of which this host has requested addresses. A family
+   * that this user may not see gives nothing.
    */
   readonly families?: readonly Family[] | undefined;
   readonly view?: string | undefined;
   readonly confirm?: boolean;
 }
 
-/** Which ranges are meant, likewise. */
+/** Selects ranges likewise. */
 export interface RangeFilter extends ReservationFilter {
-  /** Their comment is exactly this. */
+  /** Their exact comment. */
   readonly mark?: string;
-  /** They share addresses with this. A grid searches by no interval: name the network, too. */
+  /** An interval that they overlap. A grid cannot search by interval: give the network, too. */
   readonly touching?: Interval;
 }
 
-/** A network view or, in it, a network container. */
+/** A network view, or a network container in it. */
 export interface Surroundings {
   readonly view: string;
   readonly container?: Cidr;
@@ -156,8 +156,8 @@ export interface Surroundings {
 
 export interface Grid {
   /**
-   * Finds the objects whose comment is exactly a mark; none where the view is not there.
-   * @returns `unconfirmed`: why no host that is known to accept writes could be asked, if that is so: what is found may be out of date
+   * Finds the objects whose comment is exactly a mark; none if the view does not exist.
+   * @returns `unconfirmed`: set, with the reason, if no host that accepts writes could be asked: the result may be out of date
    */
   find(
     mark: string,
@@ -165,43 +165,52 @@ export interface Grid {
     signal: AbortSignal,
   ): Promise<{ readonly found: Reservation[]; readonly unconfirmed?: GridError }>;
 
-  /** Finds what is reserved at an address. @param view undefined: all */
+  /**
+   * Finds the reservations of an address.
+   * @param view undefined: all
+   */
   at(address: string, view: string | undefined, signal: AbortSignal): Promise<Reservation[]>;
 
-  /** Lists reservations, however many, while they come. A list that cannot be read to its end ends with an error. */
+  /** Lists any number of reservations as they arrive. An incomplete list ends with an error. */
   list(filter: ReservationFilter, signal: AbortSignal): AsyncIterable<Reservation>;
 
-  /** As `list`. @param filter `attributes`: that they have; none where the grid does not define them; `address`: where they are */
+  /**
+   * As `list`.
+   * @param filter `attributes`: attributes of the reservations, none match if the grid does not define them; `address`: their address
+   */
   listDescribed(
     filter: ReservationFilter & { readonly attributes?: Attributes; readonly address?: string },
     signal: AbortSignal,
   ): AsyncIterable<DescribedReservation>;
 
-  /** Tells whether anything uses an address, also what is no reservation. @returns undefined if this user must not know */
+  /**
+   * Tells whether anything uses an address, not only reservations.
+   * @returns undefined if this user must not know
+   */
   isUsed(address: string, view: string, signal: AbortSignal): Promise<boolean | undefined>;
 
   /**
    * Reserves an address.
-   * @returns what the grid says that it has made, which is to be compared with what was asked for
-   * @throws GridError `no-free-address`; `conflict` if it is taken, perhaps by a host that came first; `missing` if the network is gone
+   * @returns the object that the grid has made, to be compared with the request
+   * @throws GridError `no-free-address`; `conflict` if it is taken, perhaps by a faster host; `missing` if the network is gone
    */
   reserve(
     wanted: Description & { readonly source: AddressSource },
     signal: AbortSignal,
   ): Promise<Pick<Reservation, 'address' | 'view'>>;
 
-  /** Lists ranges. A list that cannot be read to its end ends with an error. */
+  /** Lists ranges. An incomplete list ends with an error. */
   ranges(filter: RangeFilter, signal: AbortSignal): Promise<Range[]>;
 
   /**
    * Reserves a range.
-   * @throws GridError `conflict` if another range has some of its addresses; `missing` if the network is gone
+   * @throws GridError `conflict` if another range overlaps it; `missing` if the network is gone
    */
   createRange(wanted: Interval & Pick<Range, 'network' | 'view'> & Description, signal: AbortSignal): Promise<void>;
 
   /**
-   * Lists, in order, the addresses of an interval at which anything is; the range or network that they are part of is nothing. None where
-   * the network is not there.
+   * Lists, in order, the addresses of an interval with an object on the grid, not counting their range and network. None if the network does
+   * not exist.
    * @throws GridError `permission` if this user must not know
    */
   occupants(
@@ -211,10 +220,11 @@ export interface Grid {
   ): Promise<Occupant[]>;
 
   /**
-   * Says something else of an object; what is left out stays. As `remove`, it goes to the host that has shown the object, leaves within `sightingMaxAgeMs` of its answer, and is sent once.
-   * @param label `attributes`: instead of all that it has
-   * @throws GridError with `mayLookAgain` if it was not carried out and another look may lead to one that is: `busy` if it was not
-   * sent, `missing` if the object is gone, `unconfirmed` if only a host says so that may lag behind
+   * Changes the description of an object; fields that are left out stay. Like `remove`, it is sent once, to the host that has shown the object,
+   * within `sightingMaxAgeMs` of its answer.
+   * @param label `attributes`: replaces all attributes of the object
+   * @throws GridError with `mayLookAgain` if it was not carried out and may succeed after another look: `busy` if it was not sent, `missing` if
+   * the object is gone, `unconfirmed` if only a lagging host says so
    */
   relabel(
     object: Sighted,
@@ -223,8 +233,7 @@ export interface Grid {
   ): Promise<void>;
 
   /**
-   * Deletes an object: a network with all that is in it, a range without. One that is gone already is fine, if a host says so that is
-   * known to accept writes.
+   * Deletes an object: a network with its contents, a range without. A missing object counts as deleted if a host that accepts writes says so.
    * @throws as `relabel`
    */
   remove(object: Sighted, signal: AbortSignal): Promise<void>;
@@ -236,8 +245,8 @@ export interface Grid {
   ): Promise<Network | undefined>;
 
   /**
-   * Says where a network lies and how full it is, as the grid has counted last.
-   * @returns `tenths`: of a per cent of its addresses, undefined if the grid does not count them, as in IPv6; undefined if it has no network there
+   * Returns a network's CIDR and utilisation, as the grid has counted last.
+   * @returns `tenths`: per mille of its addresses, undefined if the grid does not count them, as in IPv6; undefined if there is no network
    */
   utilization(
     place: NetworkPlace,
@@ -245,8 +254,8 @@ export interface Grid {
   ): Promise<{ readonly cidr: Cidr; readonly tenths: number | undefined } | undefined>;
 
   /**
-   * Finds the networks of a view and a family that carry a network name, in their extensible attribute or, with whatever follows it, in
-   * their comment. One may be shown twice, by two looks.
+   * Finds the networks of a view and family that have a network name, in their extensible attribute or at the start of their comment. The same
+   * network may appear twice.
    */
   networksNamed(
     name: string,
@@ -254,20 +263,23 @@ export interface Grid {
     signal: AbortSignal,
   ): Promise<Network[]>;
 
-  /** Finds the networks of a view that share addresses with a network, other than itself. */
+  /** Finds the networks of a view that overlap a network, except itself. */
   networksOverlapping(cidr: Cidr, view: string, signal: AbortSignal): Promise<Cidr[]>;
 
   /**
-   * Creates a network of a network name.
-   * @throws GridError `no-free-network`; `conflict` if its place is taken, perhaps by a host that came first; `missing` if the view or the
-   * container is gone
+   * Creates a network for a network name.
+   * @throws GridError `no-free-network`; `conflict` if its place is taken, perhaps by a faster host; `missing` if the view or the container is
+   * gone
    */
   createNetwork(
     wanted: { readonly source: NetworkSource; readonly name: string; readonly comment: string },
     signal: AbortSignal,
   ): Promise<Cidr>;
 
-  /** Tells whether there is an address or a network to be had, and takes none. @returns undefined if what it would come from is not there */
+  /**
+   * Tells whether a free address or network exists; takes none.
+   * @returns undefined if its source does not exist
+   */
   hasRoom(
     source: Pool | Extract<NetworkSource, { readonly nextOf: unknown }>,
     signal: AbortSignal,
@@ -275,20 +287,23 @@ export interface Grid {
 
   exists(surroundings: Surroundings, signal: AbortSignal): Promise<boolean>;
 
-  /** @throws GridError `conflict` if it is there, or something else in its place */
+  /**
+   * Creates a view or a container.
+   * @throws GridError `conflict` if it, or something else in its place, exists
+   */
   create(surroundings: Surroundings, signal: AbortSignal): Promise<void>;
 }
 
-/** Looks again after a failed write to an object that a look had shown, at most. */
+/** Maximum number of retries, each after another look, of a write to an object. */
 const maxLooksAgain = 5;
-/** Before each: together they outlast a fail-over of 4-5 s (NIOS 9.0 documentation, "About HA Failover"). */
+/** Pauses before each look. Together they outlast a failover of 4-5 s (NIOS 9.0 documentation, "About HA Failover"). */
 const lookPause: Backoff = { firstMs: 250, maxMs: 3_000 };
 
 /**
- * Waits before the look that a failed write to an object calls for; not if the grid has only refused an attribute.
- * @param after `failures`: of such writes before this one
- * @returns the same with this one
- * @throws the error if no look helps, or the signal fires first
+ * Waits before the look after a failed write to an object; returns at once if the grid only refused an attribute.
+ * @param after `failures`: the number of earlier failures
+ * @returns the number including this one
+ * @throws the error if a look cannot help, or the signal fires first
  */
 export async function pauseBeforeLook(
   error: unknown,

@@ -1,52 +1,52 @@
 /**
- * The Host port: what the core knows of the machine that it runs on, beside its clock. The daemon's is in modes/daemon/host; the
- * simulation has one that dies, boots and is cloned as a test wants.
+ * The Host port: the machine that the core runs on, without its clock. The daemon's implementation is in
+ * modes/daemon/host; the simulation's can die, boot and be cloned.
  */
 
 export interface Host {
-  /** What tells this machine from others. */
+  /** The identity of this machine. */
   readonly machine: Machine;
-  /** Names this boot of the host; null if it cannot be read. Another one alone is no proof of a reboot. */
+  /** The ID of this boot; null if it cannot be read. A different ID alone does not prove a reboot. */
   readonly bootId: string | null;
-  /** Looks at a network namespace. Never throws: what is unclear is not seen. */
+  /** Identifies a network namespace. Never throws: an unclear one counts as unseen. */
   identify(netns: string): SandboxIdentity;
   /**
-   * Tells whether a namespace is still there: `gone` only if that is proven. Never throws.
-   * @param lastUptime the highest that is known of its boot, in seconds; null if none is
+   * Tells whether a namespace still exists; `gone` only if that is proven. Never throws.
+   * @param lastUptime the highest known uptime of its boot, in seconds; null if unknown
    */
   fate(identity: SandboxIdentity, lastUptime: number | null): Fate;
   /** This boot of the host. Never throws. */
   boot(): Boot;
-  /** Tells whether the host has certainly been booted since another boot had lasted so long. */
+  /** Tells whether the host has certainly booted since the given uptime of another boot. */
   hasBootedSince(boot: Boot): boolean;
-  /** Tells whether an address is one of this host itself. Never rejects. */
+  /** Tells whether an address is this host's own. Never rejects. */
   isOwnAddress(address: string): Promise<boolean>;
-  /** A number from 0 up to 1, another each time: what hosts do that were interrupted together is spread by it. */
+  /** Returns a random number from 0 up to 1. It spreads the actions of hosts that were interrupted together. */
   random(): number;
 }
 
-/** What tells machines apart, as hashes; undefined what cannot be read here. */
+/** The identity of a machine, as hashes; undefined if unreadable. */
 export interface Machine {
-  /** From /etc/machine-id: of the installation. Images without one, and containers, have none or that of their image. */
+  /** From /etc/machine-id. Images without one, and containers, have none or that of their image. */
   readonly installation: string | undefined;
-  /** From the DMI's product UUID: of the hardware, real or virtual; containers see their host's. */
+  /** From the DMI's product UUID of the real or virtual hardware; containers see their host's. */
   readonly hardware: string | undefined;
 }
 
-/** `gone with its boot`: the host has certainly been booted since. */
+/** `gone with its boot`: the host has certainly booted since. */
 export type Fate = 'alive' | 'gone' | 'gone with its boot' | 'unknown';
 
-/** Names a boot of the host. */
+/** A boot of the host. */
 export type Boot = Pick<SandboxIdentity, 'bootId' | 'bootedAt' | 'uptime'>;
 
-/** What is remembered of a container's network namespace when it is given its address. */
+/** The identity of a container's network namespace, recorded when the container gets its address. */
 export interface SandboxIdentity {
   /** Its path, as the runtime named it. */
   readonly netns: string | null;
   /**
-   * Null if it cannot be seen from here. Else its device and inode, after ` via ` those of the place through which it was seen, and
-   * after ` in ` those of the directory above: only who sees one of these again can tell from an absent path that the namespace is
-   * gone.
+   * Null if it is not visible from here. Otherwise device and inode of the namespace; after ` via ` those of the place
+   * through which it was seen; after ` in ` those of the directory above. Only a process that sees one of these again
+   * can conclude from an absent path that the namespace is gone.
    */
   readonly netnsId: string | null;
   /** For `/proc/PID/ns/net`: when the process started, in clock ticks since the boot. */
@@ -54,11 +54,11 @@ export interface SandboxIdentity {
   readonly bootId: string | null;
   /** Seconds since 1970. */
   readonly bootedAt: number | null;
-  /** Seconds from the boot to this look; null if something else than the kernel of the host may say so. */
+  /** Uptime in seconds; null if it may not come from the host's kernel. */
   readonly uptime: number | null;
 }
 
-/** What is remembered where there is none. */
+/** The identity if there is no namespace. */
 export const noSandbox: SandboxIdentity = {
   netns: null,
   netnsId: null,

@@ -1,4 +1,4 @@
-/** Where messages for operators go: constant texts, so that they can be counted, with what varies in fields. */
+/** The log for operators: constant messages, so that they can be counted, and fields. */
 export type Fields = Readonly<Record<string, unknown>>;
 
 export interface Log {

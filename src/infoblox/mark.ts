@@ -1,10 +1,10 @@
 /**
- * The mark that says whose an object on the grid is. It is the object's `comment`: readable to a DDI administrator, found by
- * an exact search, and there on every grid without attribute definition or licence. Its format is a contract.
+ * The mark of an object on the grid: whose it is. It is the object's `comment`: readable to a DDI administrator, found
+ * by an exact search, and available on every grid without an attribute definition or licence. Its format is a contract.
  */
 import { createHash } from 'node:crypto';
 
-/** Whom an address is given to. Never the hardware address: in most runtimes it is unknown, wrong or shared. */
+/** The owner of an address. Not identified by its MAC address, which in most runtimes is unknown, wrong or shared. */
 export interface Attachment {
   /** `name` of the network configuration. */
   readonly network: string;
@@ -17,27 +17,27 @@ export function whoOf({ containerId, ifName }: Attachment): string {
   return `${containerId}/${ifName}`;
 }
 
-/** Which host gave it. */
+/** The host that allocated it. */
 export interface Origin {
   readonly cluster: string;
   readonly node: string;
 }
 
-/** Characters that a comment holds (NIOS; longer ones are refused). */
+/** Maximum characters of a comment (NIOS refuses longer ones). */
 const maxCommentLength = 256;
-/** Bytes of an interface's name: the kernel's IFNAMSIZ less the terminating zero. */
+/** Maximum bytes of an interface's name: the kernel's IFNAMSIZ less the terminating zero. */
 const maxInterfaceLength = 15;
-/** The longest values that together stay below it. */
+/** Maximum lengths of the values, so that the mark fits. */
 const maxLengths = { cluster: 32, node: 47, network: 40, containerId: 64 };
-/** The same of a container ID where the word of a set follows: ` set=15`. */
+/** The same for a container ID with a set: ` set=15`. */
 const maxIdLengthInSet = 57;
-/** Characters of a container ID that stand in each of its marks, however it is shortened. */
+/** Characters of a container ID that every mark contains, however it is shortened. */
 const maxBeginning = maxIdLengthInSet - 17;
 
 /**
- * Writes the mark of an attachment: one line, the same for the same attachment at all times, at most 256 characters.
- * Values that are too long are cut and made unique again by a hash, so what `parseMark` reads back is not always what
- * went in: compare marks, not what they say.
+ * Makes the mark of an attachment: one line of at most 256 characters, always the same for the same attachment. Values
+ * that are too long are cut and made unique by a hash, so `parseMark` may return other values: compare marks, not
+ * values.
  */
 export function attachmentMark(origin: Origin, attachment: Attachment): string {
   const { network, containerId, ifName } = attachment;
@@ -46,9 +46,9 @@ export function attachmentMark(origin: Origin, attachment: Attachment): string {
 }
 
 /**
- * Writes the marks of all addresses of an attachment: the first is that of the attachment, each further one says of which set of its
- * configuration its address is.
- * @param mark as `attachmentMark` writes it
+ * Makes the marks of all addresses of an attachment. The first is the attachment's; each other one names the set of the
+ * configuration.
+ * @param mark of `attachmentMark`
  */
 export function marksOfSets(mark: string, { containerId, ifName }: Attachment, sets: number): [string, ...string[]] {
   const start = mark.slice(0, mark.indexOf(' container='));
@@ -56,38 +56,41 @@ export function marksOfSets(mark: string, { containerId, ifName }: Attachment, s
   return [mark, ...Array.from({ length: sets - 1 }, (_, index) => `${ofSet} set=${index + 1}`)];
 }
 
-/** Tells of which set of its configuration the address with this mark is, counted from 0. */
+/** Returns the index of an address's set in its configuration, from 0. */
 export function setIn(mark: string): number {
   return Number(/ set=(\d+)$/.exec(mark)?.[1] ?? 0);
 }
 
-/** Names the attachment whose mark this is, by a text that is the same for the marks of all its addresses. */
+/** Returns a key that is the same for the marks of all addresses of an attachment. */
 export function attachmentKey(mark: string): string {
   const [, start, containerId = '', end] = /^(.* container=)(\S+)( interface=\S+)/.exec(mark) ?? [];
   return start === undefined ? mark : `${start}${shortIdInSet(containerId)}${end}`;
 }
 
-/** Shortens a container ID, also one that has been shortened less: its hash stays that of the whole. */
+/** Shortens a container ID. A shortened one keeps the hash of the whole ID. */
 function shortIdInSet(containerId: string): string {
   const [start = '', hash] = containerId.split('~');
   return hash === undefined ? shorten(containerId, maxIdLengthInSet) : `${start.slice(0, maxBeginning)}~${hash}`;
 }
 
-/** Writes what the marks of all attachments of one host begin with. */
+/** Returns the prefix of the marks of all attachments of a host. */
 export function hostPrefix(origin: Origin): string {
   return `infoblox-cni cluster=${shorten(origin.cluster, maxLengths.cluster)} node=${shorten(origin.node, maxLengths.node)} `;
 }
 
-/** Marks of attachments, or of blocks: those with these values, and with any where one is left out. */
+/** Selects marks of attachments or blocks by their values; a field that is left out matches any value. */
 export interface MarkFilter extends Partial<Origin> {
   readonly network?: string;
-  /** Attachments if absent. */
+  /** Default: attachments. */
   readonly of?: 'attachments' | 'blocks';
-  /** What the container ID of an attachment begins with. */
+  /** A prefix of the container ID. */
   readonly container?: string;
 }
 
-/** Writes the words that such marks begin with; one that ends with `=` stands for any with that key, the last for all that begin so. */
+/**
+ * Returns the first words of such marks. A word that ends with `=` matches any value of its key; the last word is a
+ * prefix.
+ */
 export function firstWords({ of = 'attachments', container = '', ...filter }: MarkFilter): string[] {
   const words = (['cluster', 'node', 'network'] as const).map(
     (key) => `${key}=${shorten(filter[key] ?? '', maxLengths[key])}`,
@@ -95,7 +98,7 @@ export function firstWords({ of = 'attachments', container = '', ...filter }: Ma
   return ['infoblox-cni', ...words, of === 'blocks' ? 'block=' : `container=${container.slice(0, maxBeginning)}`];
 }
 
-/** Tells whether a comment begins as such marks do. */
+/** Tells whether a comment starts like such marks. */
 export function beginsAs(comment: string, filter: MarkFilter): boolean {
   const words = comment.split(' ');
   return firstWords(filter).every((word, index, all) => {
@@ -104,25 +107,25 @@ export function beginsAs(comment: string, filter: MarkFilter): boolean {
   });
 }
 
-/** Whose a block is: a range of addresses that a host keeps for its containers. */
+/** The owner of a block, a range of addresses that a host keeps for its containers. */
 export interface BlockMark {
   readonly origin: Origin;
   /** `name` of the network configuration. */
   readonly network: string;
-  /** First 8 hex digits of the hash of the machine that took it, which a host of the same name may not be. */
+  /** First 8 hex digits of the hash of the machine that took it: another machine may have the same host name. */
   readonly machine: string;
-  /** 16 hex digits that no other block has. */
+  /** 16 unique hex digits. */
   readonly id: string;
 }
 
-/** Writes the mark of a block. */
+/** Makes the mark of a block. */
 export function blockMark({ origin, network, machine, id }: BlockMark): string {
   return `${hostPrefix(origin)}network=${shorten(network, maxLengths.network)} block=${machine}.${id}`;
 }
 
 const blockGrammar = /^infoblox-cni cluster=(\S+) node=(\S+) network=(\S+) block=([0-9a-f]{8})\.([0-9a-f]{16})$/;
 
-/** Reads the mark of a block, of this host or another, values that are too long shortened; undefined for any other comment. */
+/** Parses the mark of a block of any host, long values shortened; undefined for other comments. */
 export function parseBlockMark(comment: string): BlockMark | undefined {
   if (comment.length > maxCommentLength) return undefined;
   const [, cluster, node, network, machine, id] = blockGrammar.exec(comment) ?? [];
@@ -131,65 +134,66 @@ export function parseBlockMark(comment: string): BlockMark | undefined {
   return blockMark(block) === comment ? block : undefined;
 }
 
-/** Writes the comment of a network that was created for a network name: the same on all hosts, which share the network. */
+/**
+ * Makes the comment of a network that was created for a network name: the same on all hosts, which share the network.
+ */
 export function networkMark(name: string): string {
   return `infoblox-cni network=${shorten(name, maxLengths.network)}`;
 }
 
-/** Writes the comment of such a network while it is pending: until its creator knows that it is the only one of the name. */
+/**
+ * Makes the comment of such a network while it is pending: until its creator knows that it is the only one of the name.
+ */
 export function pendingNetworkMark(name: string): string {
   return `${networkMark(name)} (being set up)`;
 }
 
-/** Writes the comment of such a network whose delete is about to be sent. */
+/** Makes the comment of such a network before its delete is sent. */
 export function yieldedNetworkMark(name: string): string {
   return `${networkMark(name)} (given up)`;
 }
 
-/** Writes the comment of a reservation that only keeps an address from being given to a container. */
+/** Makes the comment of the reservation of a gateway, or of another address that containers must not get. */
 export function gatewayMark(name: string): string {
   return `infoblox-cni gateway of network=${shorten(name, maxLengths.network)}`;
 }
 
-/** Writes the comment of a reserved range that sources of a network take addresses from: the same on all hosts. */
+/** Makes the comment of a reserved range from which sources of a network take addresses: the same on all hosts. */
 export function rangeMark(name: string): string {
   return `infoblox-cni range of network=${shorten(name, maxLengths.network)}`;
 }
 
 const hostMarkStart = 'infoblox-cni address of host ';
 
-/** Writes the comment of a reservation that keeps an address of the host itself from being given to a container. */
+/** Makes the comment of the reservation of a host's own address. */
 export function hostMark({ cluster, node }: Origin): string {
   return `${hostMarkStart}cluster=${shorten(cluster, maxLengths.cluster)} node=${shorten(node, maxLengths.node)}`;
 }
 
-/** Tells whether a comment is one that `hostMark` writes, on whatever host. */
+/** Tells whether a comment is from `hostMark`, on any host. */
 export function isHostMark(comment: string): boolean {
   return comment.startsWith(hostMarkStart);
 }
 
 /**
- * Reads the network's name from the comment of a network, as `networkMark` writes it; undefined for a comment that is not
- * ours. People may add to it (" - Paris"): nothing is ever deleted for this mark alone.
+ * Parses the network's name in a comment of `networkMark`; undefined for other comments. People may add to it (" -
+ * Paris"): nothing is ever deleted for this mark alone.
  */
 export function namedInComment(comment: string): string | undefined {
   return /^infoblox-cni network=([a-zA-Z0-9_.~-]+)(?: |$)/.exec(comment)?.[1];
 }
 
-/** The grammar of an attachment's mark: a whole line, from its first character to its last. */
+/** The grammar of an attachment's whole mark. */
 const markGrammar =
   /^infoblox-cni cluster=(\S+) node=(\S+) network=(\S+) container=(\S+) interface=([^/:\p{White_Space}]+)(?: set=([1-9]\d?))?$/u;
 
-/** What the mark of an attachment says; values that were too long are as they stand there, shortened. */
+/** The values in an attachment's mark, long ones shortened. */
 interface Mark {
   readonly origin: Origin;
   readonly attachment: Attachment;
 }
 
-/**
- * Reads the mark of an attachment, of this host or another. A comment that only begins like one, and goes on with
- * something else, is none.
- */
+/** Parses the mark of an attachment of any host. A comment with additional text is not a mark. */
 export function parseMark(comment: string): Mark | undefined {
   if (comment.length > maxCommentLength) return undefined;
   const [, cluster, node, network, containerId, ifName, set = '0'] = markGrammar.exec(comment) ?? [];
@@ -200,27 +204,27 @@ export function parseMark(comment: string): Mark | undefined {
   return marksOfSets(first, mark.attachment, Number(set) + 1).at(-1) === comment ? mark : undefined;
 }
 
-/** Reads the network's name from the mark of an attachment, as `shortNetworkName` has it; empty for any other comment. */
+/** Returns the network's name in an attachment's mark, as from `shortNetworkName`; empty for other comments. */
 export function networkOf(comment: string): string {
   return attachmentIn(comment).network;
 }
 
-/** Reads the attachment from its mark, values that are too long shortened; its parts are empty for any other comment. */
+/** Returns the attachment in a mark, long values shortened; its parts are empty for other comments. */
 export function attachmentIn(comment: string): Attachment {
   return parseMark(comment)?.attachment ?? { network: '', containerId: '', ifName: '' };
 }
 
-/** Tells whether a comment is one of those that this driver writes, on whatever host. */
+/** Tells whether a comment is from this driver, on any host. */
 export function isOurs(comment: string): boolean {
   return comment.startsWith('infoblox-cni ');
 }
 
-/** Tells whether a comment is, or begins like, the mark of some attachment, of this host or another. */
+/** Tells whether a comment starts like the mark of an attachment, of any host. */
 export function isAttachmentMark(comment: string): boolean {
   return beginsAs(comment, {});
 }
 
-/** Writes a network's name as it stands in comments. */
+/** Returns a network's name as in comments. */
 export function shortNetworkName(name: string): string {
   return shorten(name, maxLengths.network);
 }

@@ -1,12 +1,13 @@
-/** How background work says what it is doing to who follows it in a trace. */
+/** Background work reports its activity to a trace through this interface. */
 export interface Trace {
   /**
-   * Runs one attempt at a lease. What it asks of the grid and writes to the log is shown as part of it, whatever call has set it off.
-   * @param name constant, as a message of the log is
+   * Runs one attempt at a lease. Its requests to the grid and its log lines belong to the attempt, whichever call
+   * caused it.
+   * @param name constant, like a log message
    * @param mark of the lease
    */
   attempt<T>(name: string, mark: string, run: () => Promise<T>): Promise<T>;
 }
 
-/** What there is unless the daemon exports traces. */
+/** Used unless the daemon exports traces. */
 export const untraced: Trace = { attempt: (_name, _mark, run) => run() };

@@ -1,23 +1,30 @@
 /**
- * The Clock port: all that infoblox/ knows of time. It has two clocks, since the host's can be set: what waits or lasts within
- * one run goes by `now`, what people and other machines read by `wall`. Beside it the ways to wait: deadlines, and pauses that grow.
+ * The Clock port: the only source of time in infoblox/. It has two clocks, since the host's can be set: waits and
+ * durations within one run use `now`, times for people and other machines use `wall`. Also here: deadlines, and growing
+ * pauses.
  */
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 
 export interface Clock {
-  /** What the host's clock shows: milliseconds since 1970. It may be set at any time. */
+  /** The host's clock in milliseconds since 1970. It can be set at any time. */
   wall(): number;
-  /** Milliseconds since 1970, whole: what the host's clock showed at the start, and monotonic time since. Nobody can set it. */
+  /** Whole milliseconds since 1970: the host's clock at the start plus monotonic time. It cannot be set. */
   now(): number;
-  /** Calls `action` once, so many milliseconds from now. Keeps no process alive. @returns what cancels it */
+  /**
+   * Calls `action` once, after some milliseconds. Does not keep the process alive.
+   * @returns a function that cancels it
+   */
   after(milliseconds: number, action: () => void): () => void;
-  /** Waits for so many milliseconds. @throws `late`, or else the reason of the signal, if that fires first */
+  /**
+   * Waits for some milliseconds.
+   * @throws `late`, or else the reason of the signal, if that fires first
+   */
   sleep(milliseconds: number, signal: AbortSignal, late?: Error): Promise<void>;
-  /** Lets everybody else have a turn of the event loop. */
+  /** Yields one turn of the event loop. */
   turn(): Promise<void>;
 }
 
-/** The clock of this host. Its start is now. */
+/** Makes the clock of this host. Its start is now. */
 export function hostClock(): Clock {
   const start = Date.now() - performance.now();
   return {
@@ -35,14 +42,14 @@ export function hostClock(): Clock {
   };
 }
 
-/** Makes a signal that fires, with a TimeoutError, when so many milliseconds are over. */
+/** Makes a signal that fires with a TimeoutError after some milliseconds. */
 export function deadline(clock: Pick<Clock, 'after'>, milliseconds: number): AbortSignal {
   const controller = new AbortController();
   clock.after(milliseconds, () => controller.abort(timeOver()));
   return controller.signal;
 }
 
-/** Makes a signal that fires so many milliseconds after another one. */
+/** Makes a signal that fires some milliseconds after another one. */
 export function after(clock: Pick<Clock, 'after'>, signal: AbortSignal, milliseconds: number): AbortSignal {
   const controller = new AbortController();
   const wait = () => void clock.after(milliseconds, () => controller.abort(signal.reason));
@@ -56,13 +63,13 @@ interface Deadline {
   readonly milliseconds: number;
   /** Ends the work earlier. */
   readonly signal: AbortSignal;
-  /** Makes the error to reject with when the time was over first; what the work failed with unless given. */
+  /** Makes the error for a timeout; default: the error of the work. */
   readonly late?: (failure: unknown) => Error;
 }
 
 /**
- * Does work whose signal fires when the time is over, or earlier if another signal does. Cheaper than `AbortSignal.any` with
- * `deadline`, whose timers go on when the work has ended: each request to the grid has several.
+ * Does work whose signal fires after a time, or earlier if another signal does. Cheaper than `AbortSignal.any` with
+ * `deadline`, whose timers outlive the work: each request to the grid has several.
  */
 export async function withDeadline<T>(
   clock: Pick<Clock, 'after'>,
@@ -89,8 +96,8 @@ export async function withDeadline<T>(
 }
 
 /**
- * Waits for a promise, but no longer than a signal allows.
- * @param late makes the error to reject with when the signal fires first
+ * Waits for a promise until a signal fires.
+ * @param late makes the error if the signal fires first
  */
 export function abortable<T>(promise: Promise<T>, signal: AbortSignal, late: () => Error): Promise<T> {
   return new Promise((resolve, reject) => {
@@ -101,25 +108,25 @@ export function abortable<T>(promise: Promise<T>, signal: AbortSignal, late: () 
   });
 }
 
-/** Pauses: the first, doubled with each attempt up to the longest, each a part more or less. */
+/** Growing pauses: the first, doubled with each attempt up to the longest, with a random spread. */
 export interface Backoff {
   readonly firstMs: number;
   readonly maxMs: number;
-  /** How much more or less, a part of 1; a quarter unless told, so that hosts which failed together do not return together. */
+  /** The spread as a fraction; default a quarter, so that hosts which failed together do not return together. */
   readonly spread?: number;
 }
 
 /**
- * Says how long to wait before an attempt.
+ * Computes the pause before an attempt.
  * @param attempt 0 for the first pause
- * @param random gives a number from 0 up to 1
+ * @param random returns a number from 0 up to 1
  * @returns milliseconds
  */
 export function pauseBefore(attempt: number, { firstMs, maxMs, spread = 0.25 }: Backoff, random: () => number): number {
   return Math.round(Math.min(firstMs * 2 ** attempt, maxMs) * (1 + spread * (2 * random() - 1)));
 }
 
-/** Does something every so many milliseconds, one time after another. Resolves when the signal fires, and what was being done is done. */
+/** Repeats an action at an interval. Resolves when the signal has fired and the current action has ended. */
 export async function repeat(
   clock: Pick<Clock, 'sleep'>,
   { intervalMs, signal }: { readonly intervalMs: number; readonly signal: AbortSignal },
@@ -129,7 +136,10 @@ export async function repeat(
   while (!(await clock.sleep(intervalMs, signal).catch(isOver))) await action();
 }
 
-/** Makes what a long loop awaits after each step, so that others have a turn: `pause` after every `steps`-th, else nothing. */
+/**
+ * Makes a function for a long loop to await after each step, so that others have a turn: it calls `pause` after every
+ * `steps`-th.
+ */
 export function every(steps: number, pause: () => Promise<void>): () => Promise<void> | undefined {
   let count = 0;
   return () => {

@@ -1,11 +1,11 @@
-/** Who may go on: one at a time for a key, or so many at once. */
+/** Locks: a mutex per key, and a semaphore. */
 import { abortable } from './clock.ts';
 
-/** One operation at a time for each key, in the order they came; those of different keys run side by side. */
+/** A mutex per key: one action at a time, in the order of arrival; actions of different keys run concurrently. */
 export class KeyedMutex {
   readonly #last = new Map<string, Promise<void>>();
 
-  /** Runs `action` when all earlier actions of this key have ended, however they ended. */
+  /** Runs `action` when all earlier actions of this key have ended, successfully or not. */
   async run<T>(key: string, action: () => Promise<T>): Promise<T> {
     const before = this.#last.get(key);
     const { promise: turn, resolve: end } = Promise.withResolvers<void>();
@@ -19,7 +19,7 @@ export class KeyedMutex {
     }
   }
 
-  /** True while an action of this key runs or waits. */
+  /** Tells whether an action of this key runs or waits. */
   busy(key: string): boolean {
     return this.#last.has(key);
   }
@@ -31,8 +31,8 @@ export class KeyedMutex {
 }
 
 /**
- * At most `size` requests to the grid at once; the rest wait in the order they came. Kept apart from the HTTP pool
- * so that a request whose time ran out while it waited is known never to have been sent.
+ * A limit on concurrent requests to the grid; the others wait in the order of arrival. It is separate from the HTTP
+ * pool, so a request that timed out while waiting is known never to have been sent.
  */
 export class Semaphore {
   readonly #waiting = new Set<() => void>();
@@ -43,14 +43,14 @@ export class Semaphore {
     this.#free = size;
   }
 
-  /** How many wait. */
+  /** The number of waiting requests. */
   get waiting(): number {
     return this.#waiting.size + this.#urgent.size;
   }
 
   /**
-   * Waits for leave to go on, which `release` gives back.
-   * @param urgency `urgent`: before all that are not
+   * Waits for a slot; `release` returns it.
+   * @param urgency `urgent`: before all others
    * @throws the signal's reason if that fires first
    */
   async acquire(signal: AbortSignal, urgency?: 'urgent'): Promise<void> {
@@ -63,13 +63,13 @@ export class Semaphore {
     const line = urgency === undefined ? this.#waiting : this.#urgent;
     line.add(resolve);
     await abortable(promise, signal, () => signal.reason).catch((error) => {
-      // Its turn came at the same moment.
+      // It got a slot at the same moment.
       if (!line.delete(resolve)) this.release();
       throw error;
     });
   }
 
-  /** Lets the one go on who waits longest. */
+  /** Passes the slot to the longest waiting request. */
   release(): void {
     const line = this.#urgent.size > 0 ? this.#urgent : this.#waiting;
     const [next] = line;

@@ -1,14 +1,14 @@
-/** Concurrent identical calls share one piece of work, which ends early when all of its callers have left. */
+/** Single flight: concurrent identical calls share one piece of work, which is aborted when all callers have left. */
 
-/** The work as whoever does it sees it. */
+/** The shared work, from the side that does it. */
 export interface SharedWork {
   /** Fires when the last caller has left, or when it is aborted. */
   readonly signal: AbortSignal;
-  /** IDs of all callers that have joined so far, also of those that have left. */
+  /** IDs of all callers so far, including those that have left. */
   readonly callers: ReadonlySet<string>;
-  /** What it is waiting for, if whoever does it says so: to be told to a caller that waits no longer. */
+  /** Why it is waiting, for a caller that stops waiting. */
   delay: Error | undefined;
-  /** From now on nobody joins any more: what callers there are is about to be written down. */
+  /** Accepts no more callers: the current ones are about to be recorded. */
   close(): void;
 }
 
@@ -17,7 +17,7 @@ interface Share<T> {
   readonly work: Pick<SharedWork, 'delay'>;
   /** Resolves as the work does. */
   readonly result: Promise<T>;
-  /** This caller does not wait any longer. The work is aborted with the last one. */
+  /** Stops waiting. The work is aborted with its last caller. */
   leave(): void;
 }
 
@@ -43,13 +43,13 @@ class Work<T> implements SharedWork {
 }
 
 export class SingleFlight<T> {
-  /** More than one for a key only while variants of its call are under way, or one is closed. */
+  /** Several for a key only if variants of its call are in progress, or one is closed. */
   readonly #works = new Map<string, Set<Work<T>>>();
 
   /**
-   * Joins the work under way for this key, or starts it.
-   * @param call `variant`: calls for one key that differ in it do not share, the later one starts work of its own;
-   * `caller`: its ID
+   * Joins the work in progress for this key, or starts it.
+   * @param call `variant`: calls with different variants do not share; the later one starts its own work. `caller`: its
+   * ID
    */
   join(
     key: string,
@@ -69,12 +69,12 @@ export class SingleFlight<T> {
     return { work, result: work.result, leave };
   }
 
-  /** True while work for this key is under way. */
+  /** Tells whether work for this key is in progress. */
   underWay(key: string): boolean {
     return this.#works.has(key);
   }
 
-  /** Aborts all work for this key, for the given reason. */
+  /** Aborts all work for this key with a reason. */
   abort(key: string, reason: Error): void {
     for (const { controller } of this.#works.get(key) ?? []) controller.abort(reason);
   }
