@@ -292,6 +292,38 @@ describe('of a fault in a network is told', () => {
     await expectFailure(doctor([netconf({ ipam: { subnet: '10.1.0.0/30', gateway: '10.1.0.1' } })]), line);
   });
 
+  test('each source of several', async () => {
+    const comment = 'infoblox-cni range of network=net-1';
+    const block = 'infoblox-cni cluster=cluster-1 node=host-b network=net-1 block=0123abcd.0000000000000001';
+    grid.add('network', { network: '10.1.0.0/24' });
+    grid.add('range', { start_addr: '10.1.0.10', end_addr: '10.1.0.11', comment });
+    grid.add('range', { start_addr: '10.1.0.64', end_addr: '10.1.0.71', comment: block });
+    for (const ipv4addr of ['10.1.0.10', '10.1.0.11']) {
+      grid.add('fixedaddress', { ipv4addr, mac: '00:00:00:00:00:00', match_client: 'RESERVED' });
+    }
+    const of = (subnet: string, rangeStart: string, rangeEnd: string) => ({ subnet, rangeStart, rangeEnd });
+    const sets = [
+      [of('10.0.0.0/24', '10.0.0.50', '10.0.0.99'), of('10.1.0.0/24', '10.1.0.10', '10.1.0.11')],
+      [of('10.1.0.0/24', '10.1.0.64', '10.1.0.79'), { subnet: '10.2.0.0/24' }],
+      [{ subnet: 'fd00:18:1::/64' }],
+    ];
+    const found = await doctor([netconf({ ipam: { subnet: undefined, gateway: undefined, ranges: sets } })]);
+    const about = (title: string) =>
+      found.findings.filter((one) => one.title === title).map(({ group, message }) => `${group.slice(14)}: ${message}`);
+    expect(about('free addresses')).toEqual([
+      '(10.0.0.50-10.0.0.99 of 10.0.0.0/24): the first ADD makes a reserved range of 10.0.0.50-10.0.0.99',
+      '(10.1.0.10-10.1.0.11 of 10.1.0.0/24): none: all addresses of 10.1.0.10-10.1.0.11 are used',
+      '(10.1.0.64-10.1.0.79 of 10.1.0.0/24): hosts share it in blocks',
+    ]);
+    expect(about('host blocks').at(-1)).toBe(
+      '(10.1.0.64-10.1.0.79 of 10.1.0.0/24): of 8 addresses; 0 of this host, 1 of others; room for 1',
+    );
+    expect(about('network').at(-1)).toBe(
+      '(fd00:18:1::/64): not there yet: the first ADD creates fd00:18:1::/64 in view default',
+    );
+    expect(found.exitCode).toBe(1);
+  });
+
   test('a DHCP range that covers it', async () => {
     grid.add('range', { start_addr: '10.0.0.1', end_addr: '10.0.0.254', server_association_type: 'MEMBER' });
     const line =

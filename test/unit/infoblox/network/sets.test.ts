@@ -74,6 +74,7 @@ test.each<[string, Source[][], string]>([
   ['ranges that overlap', [[ends('10.0.0.1', '10.0.0.9'), ends('10.0.0.9', '10.0.0.20')]], 'ranges[0][1]: 10.0.0.9-10.0.0.20 of 10.0.0.0/24 overlaps ranges[0][0]: 10.0.0.1-10.0.0.9 of 10.0.0.0/24. choose ranges that do not overlap'],
   ['a subnet of a container', [[{}], [{ subnet: '172.18.1.0/24' }]], 'ranges[1][0]: 172.18.1.0/24 overlaps ranges[0][0]: a /24 of 172.18.0.0/16. choose subnets that do not overlap'],
   ['two containers', [[{}], [{ containers: '10.0.0.0/8' }]], 'ranges[1][0]: a /24 of 10.0.0.0/8 is the second network container of its family. a network is found by its name, so name the subnets of all but one of them'],
+  ['two families in a set', [[{ subnet }, { subnet: 'fd00:18:1::/64' }]], 'ranges[0][1].subnet fd00:18:1::/64 is of another family than 10.0.0.0/24 before it. give each family a set of its own: a container gets one address of each set'],
   ['a gateway that is no host’s', [[{ subnet, gateway: '10.0.0.255' }]], 'gateway 10.0.0.255 is the network or broadcast address of 10.0.0.0/24. choose a host address of 10.0.0.0/24'],
   ['too many sets', Array.from({ length: 17 }, (_, index) => [{ subnet: `10.0.${index}.0/24` }]), 'ranges has 17 sets with 17 sources, more than 16 or 64. leave some out: a container gets one address of each set'],
   ['too many sources', [Array.from({ length: 65 }, (_, index) => ({ subnet: `10.0.${index}.0/24` }))], 'ranges has 1 sets with 65 sources, more than 16 or 64. leave some out: a container gets one address of each set'],
