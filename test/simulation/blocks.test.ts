@@ -507,6 +507,22 @@ describe('a range that hosts share in blocks', () => {
     expect(site.run(1).conditions()).toEqual([]);
   });
 
+  test.each([
+    ['has none', '10.0.0.20'],
+    ['has some', undefined],
+  ])(
+    'is shared no more when somebody has made a range of the whole: a host that %s of its blocks uses it',
+    async (_, requested) => {
+      const site = await sharing();
+      await site.settle(site.run().add({ containerId: 'c1', netns: '/x', callId: 'c1', requested }, noSignal));
+      for (const { _ref } of site.members.ranges) site.members.byHand('DELETE', _ref);
+      const comment = 'infoblox-cni range of network=net-1';
+      site.members.byHand('POST', 'range', { start_addr: '10.0.0.8', end_addr: '10.0.0.55', comment });
+      expect(['10.0.0.8', '10.0.0.9']).toContain(await site.add('c2'));
+      expect(spans(site)).toEqual(['10.0.0.8-10.0.0.55']);
+    },
+  );
+
   test('has no block with an address that is excluded', async () => {
     const site = await sharing();
     site.exclude = ['10.0.0.9', '10.0.0.18-10.0.0.50'];

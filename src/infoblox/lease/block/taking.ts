@@ -10,6 +10,7 @@ import type { Range } from '../../grid.ts';
 import type { Host } from '../../host.ts';
 import { beginsAs, blockMark, parseBlockMark, shortNetworkName } from '../../mark.ts';
 import type { ReadyNetwork } from '../../network/networks.ts';
+import { areShared } from '../../network/ranges.ts';
 import { type Block, type BlockIdentity, blockCreateInDoubt, foreign, intervalOf, take } from './block.ts';
 import { choosePlace, groundOf, isUnusedEnough } from './place.ts';
 import type { VisitDeps } from './visit.ts';
@@ -25,7 +26,8 @@ interface Wanted {
 
 /**
  * Creates a block; perhaps, if the answer is lost.
- * @throws GridError `no-free-network` if there is no place for one; `conflict` if others were faster; or what the grid answered
+ * @throws GridError `no-free-network` if there is no place for one; `conflict` if others were faster; `missing` if the network is not shared
+ * in blocks any more, `network-conflict` if somebody else has a part of it; or what the grid answered
  */
 export async function takeBlock(deps: VisitDeps, { name, network }: Wanted, signal: AbortSignal): Promise<void> {
   const { grid, blocks, host, moment } = deps;
@@ -33,6 +35,13 @@ export async function takeBlock(deps: VisitDeps, { name, network }: Wanted, sign
   const ranges = await shownBest((confirm) => grid.ranges({ network: cidr, view, confirm }, signal));
   adoptLost(deps, ranges);
   const ground = groundOf(network, ranges);
+  const isShared = ground.shared.length > 0;
+  if (isShared && !areShared(ground.shared, ranges, { name, takesBlocks: true })) {
+    throw new GridError(
+      'missing',
+      `hosts share no blocks of network ${name} any more: the grid has a range of the whole`,
+    );
+  }
   const tried: Interval[] = [];
   let isContested = false;
   while (tried.length < maxPlaces) {
@@ -49,10 +58,10 @@ export async function takeBlock(deps: VisitDeps, { name, network }: Wanted, sign
     isContested = true;
   }
   // An ADD that waits for a block has further places tried.
-  if (isContested || (ground.shared.length > 0 && tried.length === maxPlaces)) {
+  if (isContested || (isShared && tried.length === maxPlaces)) {
     throw new GridError('conflict', 'other hosts have taken the places that were tried, or use them');
   }
-  throw new GridError('no-free-network', noPlaceText(ground.shared.length > 0, tried.length), {
+  throw new GridError('no-free-network', noPlaceText(isShared, tried.length), {
     hint: 'use a larger subnet or range, or a smaller block-size; infoblox-cni-daemon doctor says what is there',
   });
 }
