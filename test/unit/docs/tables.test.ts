@@ -34,6 +34,12 @@ test('docs/troubleshooting.md names every error code', () => {
   expect(codes).toEqual([...Object.values(CniCode), 999].sort((one, other) => one - other));
 });
 
+test('docs/reliability.md names a test of every promise', () => {
+  const promises = tableAfter('docs/reliability.md', '## Promises, mechanisms, tests');
+  const isTest = (name: string) => /\.test\.ts$|^test\/simulation/.test(name);
+  expect(promises.filter(([, , tests]) => !quoted(tests).some(isTest))).toEqual([]);
+});
+
 test('docs/operations.md quotes lines of the log that the daemon writes', () => {
   const sources = readdirSync(join(project, 'src'), { recursive: true, encoding: 'utf8' }).filter((name) =>
     name.endsWith('.ts'),
