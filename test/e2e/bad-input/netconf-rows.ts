@@ -46,7 +46,7 @@ export const envelope: Row[] = [
     call: { stdin: netconf({ ipam: undefined, plugins: [] }) },
     code: 7,
     msg: 'no "ipam"',
-    details: 'one entry of "plugins"',
+    details: 'one entry of its "plugins"',
   },
   { title: 'ipam a string', call: { stdin: netconf({ ipam: 'infoblox' }) }, code: 7, msg: 'ipam', details: '"ipam"' },
   {
