@@ -1,6 +1,6 @@
 /**
- * What is known of networks that have no free address, for an honest STATUS. What stands is a condition `network-full`; kept
- * here is only when the grid was asked last.
+ * Networks without a free address, so that STATUS can report them. The condition `network-full` holds the result; this
+ * class only remembers when the grid was asked last.
  */
 import { spanOf } from '../address.ts';
 import { type Clock, deadline } from '../concurrency/clock.ts';
@@ -8,13 +8,13 @@ import type { Conditions } from '../conditions.ts';
 import { GridError } from '../errors.ts';
 import type { Grid, Pool } from '../grid.ts';
 
-/** Milliseconds after which STATUS has the grid asked again. */
+/** Milliseconds after which STATUS makes the daemon ask the grid again. */
 const recheckIntervalMs = 10_000;
-/** Milliseconds for that. */
+/** Milliseconds for that request. */
 const requestTimeoutMs = 5_000;
-/** Milliseconds that a network counts as full after the last evidence: nobody may ask for it any more. */
+/** Milliseconds that a network counts as full after the last evidence: perhaps no ADD asks for it any more. */
 const maxSilenceMs = 600_000;
-/** Ranges are skipped by next-available (NIOS 9.0 documentation, "Configuring the Next Available Network or IP Address"). */
+/** Next-available skips ranges (NIOS 9.0 documentation, "Configuring the Next Available Network or IP Address"). */
 const hint =
   'release addresses, use a larger subnet, or shrink DHCP ranges inside it: their addresses are not given out';
 
@@ -22,7 +22,7 @@ export class Exhaustion {
   readonly #grid: Pick<Grid, 'hasRoom'>;
   readonly #conditions: Conditions;
   readonly #clock: Clock;
-  /** By the subject of their condition. */
+  /** Pools by the subject of their condition. */
   readonly #asked = new Map<string, { readonly pool: Pool; readonly at: number }>();
 
   constructor(grid: Pick<Grid, 'hasRoom'>, conditions: Conditions, clock: Clock) {
@@ -32,9 +32,9 @@ export class Exhaustion {
   }
 
   /**
-   * Notes that the grid found no free address in a network, or in a reserved range of one.
-   * @param cause what the grid answered
-   * @returns the error to answer with
+   * Records that the grid found no free address in a network or in a reserved range.
+   * @param cause the grid's answer
+   * @returns the error for the caller
    */
   found(pool: Pool, cause: GridError): GridError {
     const message = `no free address in ${subjectOf(pool)}`;
@@ -48,24 +48,24 @@ export class Exhaustion {
     return error;
   }
 
-  /** Notes that an address of the view came back to the grid: its networks may have one again. */
+  /** Records a release in a view: its networks may have a free address again. */
   released(view: string): void {
     for (const pool of this.full) if (pool.view === view) this.obtained(pool);
   }
 
-  /** What is known to be full. */
+  /** Returns the full pools. */
   get full(): Pool[] {
     const pools = [...this.#asked.values()].map(({ pool }) => pool);
     return pools.filter((pool) => this.#conditions.find('network-full', subjectOf(pool)) !== undefined);
   }
 
-  /** Notes that the grid had an address to give: the network is not full any more. */
+  /** Records an allocation: the network is not full any more. */
   obtained(pool: Pool): void {
     this.#asked.delete(subjectOf(pool));
     this.#conditions.clear('network-full', subjectOf(pool));
   }
 
-  /** Tells whether a network is full, without asking the grid; what is old is checked in the background. */
+  /** Returns the error of a full network without asking the grid; an old result is checked in the background. */
   known(pool: Pool): GridError | undefined {
     const subject = subjectOf(pool);
     const error = this.#conditions.find('network-full', subject)?.error;
@@ -92,7 +92,7 @@ export class Exhaustion {
   }
 }
 
-/** Names what addresses come from as the subject of a condition. */
+/** Returns the subject of a pool's condition. */
 export function subjectOf({ nextOf, view }: Pool): string {
   return `${spanOf(nextOf)} (view ${view})`;
 }

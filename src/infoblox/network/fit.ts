@@ -1,6 +1,6 @@
 /**
- * Which addresses of a network a container may have, and which it may ask for: all host addresses but the one that is kept
- * from containers, the gateway or the one that a bridge takes for itself.
+ * Which addresses of a network a container may get or request: all host addresses except the one that is kept from
+ * containers (the gateway's, or the one that a bridge takes for itself).
  */
 import {
   addressAt,
@@ -19,7 +19,7 @@ import type { NetworkPart } from './part.ts';
 import type { NetworkSpec } from './spec.ts';
 
 /**
- * Computes the address of a network that no container may have; undefined if there is none.
+ * Computes the address that is kept from containers; undefined if there is none.
  * @throws GridError `invalid-spec` as `resolveGateway`
  */
 export function keptBack(
@@ -33,18 +33,18 @@ export function keptBack(
 interface Room {
   readonly cidr: Cidr;
   readonly kept?: string | undefined;
-  /** Undefined: all of it. */
+  /** Default: the whole network. */
   readonly part?: NetworkPart | undefined;
 }
 
-/** Tells whether a container may have the address, and it is the requested one if one is requested. */
+/** Tells whether a container may get the address, and it is the requested one if there is one. */
 export function fits(address: string, room: Room, requested: string | undefined): boolean {
   if (requested !== undefined && requested !== address) return false;
   if (parseAddress(address) === undefined || !contains(room.cidr, address)) return false;
   return !isNetworkOrBroadcast(room.cidr, address) && address !== room.kept && isInPart(address, room.part);
 }
 
-/** Lists what the grid is asked for the next free address of, in order: the network, or reserved ranges in it. */
+/** Lists the pools to ask for a free address, in order: the network, or reserved ranges in it. */
 export function poolsOf({ cidr, view, part }: Room & Pick<Pool, 'view'>): Pool[] {
   const { intervals, excluded } = part ?? { intervals: [], excluded: [] };
   return (intervals.length === 0 ? [cidr] : intervals).map((nextOf) => {
@@ -54,9 +54,9 @@ export function poolsOf({ cidr, view, part }: Room & Pick<Pool, 'view'>): Pool[]
 }
 
 /**
- * Compares what the grid answered to a create with what was asked of it. The address that is kept back is no misfit: a
- * grid that has lost its reservation hands it out.
- * @returns undefined if it fits, else what is wrong, to be put behind the address
+ * Compares the grid's answer to a create with the request. The kept address is accepted here: a grid that has lost its
+ * reservation allocates it.
+ * @returns undefined if it fits, else the fault, to be put behind the address
  */
 export function misfit(
   { address, view }: { readonly address: string; readonly view: string },
@@ -67,21 +67,24 @@ export function misfit(
   const { nextOf, exclude = [] } = source;
   if (exclude.includes(address)) return 'which is excluded';
   const isFit = 'text' in nextOf ? fits(address, { cidr: nextOf }, undefined) : isWithin(address, nextOf);
-  return isFit ? undefined : `which is no host address of ${spanOf(nextOf)}`;
+  return isFit ? undefined : `which is not a host address of ${spanOf(nextOf)}`;
 }
 
-/** Refuses a request for an address that no container of the network can have. @throws GridError `address-unavailable` */
+/**
+ * Refuses a request for an address that containers of the network cannot get.
+ * @throws GridError `address-unavailable`
+ */
 export function refuseOutside(requested: string, room: Room): void {
   if (fits(requested, room, requested)) return;
   const isElsewhere = contains(room.cidr, requested) && !isInPart(requested, room.part);
-  const why = isElsewhere ? 'is excluded, or outside its range,' : 'is no address for a container';
+  const why = isElsewhere ? 'is excluded, or outside its range,' : 'is not an address for containers';
   const what = requested === room.kept ? 'is the gateway' : why;
   throw new GridError('address-unavailable', `the requested address ${requested} ${what} in ${room.cidr.text}`, {
     hint: `request a host address of ${room.cidr.text}, or none to get the next free one`,
   });
 }
 
-/** As `refuseOutside`, as far as the specs of a set alone tell: before anything is created on the grid. */
+/** As `refuseOutside`, from the specs of a set only: before anything is created on the grid. */
 export function refuseHopeless(requested: string | undefined, specs: readonly NetworkSpec[]): void {
   if (requested === undefined || specs.some((spec) => mayFit(requested, spec, requested))) return;
   for (const { place, part, ...spec } of specs) {
@@ -89,7 +92,7 @@ export function refuseHopeless(requested: string | undefined, specs: readonly Ne
   }
 }
 
-/** As `fits`, as far as the spec alone tells. */
+/** As `fits`, from the spec only. */
 export function mayFit(address: string, spec: NetworkSpec, requested: string | undefined): boolean {
   if (spec.place.kind !== 'subnet') {
     const isThere = spec.place.containers.some((container) => contains(container, address));
@@ -100,9 +103,9 @@ export function mayFit(address: string, spec: NetworkSpec, requested: string | u
 }
 
 /**
- * Refuses a spec for which no network should be created, since none can hold its gateway. A network that is found by its
- * name may lie elsewhere, and is judged by `resolveGateway`.
- * @throws GridError `invalid-spec` if the gateway lies in none of the containers
+ * Refuses a spec whose gateway no new network could contain. An existing network of its name may lie elsewhere;
+ * `resolveGateway` checks that one.
+ * @throws GridError `invalid-spec` if the gateway is in none of the containers
  */
 export function refuseStrayGateway({ gateway, place }: Pick<NetworkSpec, 'gateway' | 'place'>): void {
   if (gateway === undefined || place.kind !== 'container') return;

@@ -1,4 +1,4 @@
-/** The networks that carry a network name, complete or still being set up, and which of them a host may use. */
+/** The networks of a network name, complete or still being set up, and the choice among them. */
 import { type Cidr, compareAddresses, type Family, isInside } from '../address.ts';
 import { attributedName, networkNameAttribute } from '../attributes.ts';
 import type { Conditions } from '../conditions.ts';
@@ -10,17 +10,16 @@ import type { NetworkSpec, SpecOf } from './spec.ts';
 import type { BoundLeases } from './views.ts';
 
 export interface NamedNetworks {
-  /** The lowest address first, or the preferred one. */
+  /** Lowest address first, or the preferred one. */
   readonly complete: readonly Network[];
-  /** Created for the name and not confirmed yet; the lowest address first. */
+  /** Created for the name and not confirmed yet; lowest address first. */
   readonly pending: readonly Network[];
 }
 
 /**
-/**
- * Looks for the networks of the name of a spec, of its family, in its view, but for those that other sources of the configuration name.
- * What people have added to the comment does not matter. A network that is confirmed while the grid is asked shows up in both lists,
- * never in none.
+ * Finds the networks of a spec's name, of its family and in its view, except those that other sources of the
+ * configuration name. Text that people add to the comment does not matter. A network that is confirmed during the search
+ * is in at least one of the lists.
  */
 export async function findNamedNetworks(grid: Grid, spec: NetworkSpec, signal: AbortSignal): Promise<NamedNetworks> {
   const { name, view, others } = spec;
@@ -39,8 +38,8 @@ export function isComplete({ comment, names }: Network, name: string): boolean {
 }
 
 /**
- * Orders the complete networks of a name as they come into question: those inside the network containers before all others,
- * then those that this host has leases in, then by address, so that hosts without leases agree.
+ * Orders the complete networks of a name by preference: those inside the network containers, then those in which this
+ * host has leases, then by address, so that hosts without leases agree.
  */
 export function byPreference(
   complete: readonly Network[],
@@ -53,12 +52,12 @@ export function byPreference(
     const isLeased = leases.hasBoundIn({ name: shortNetworkName(name), view, cidr });
     return { network, rank: (isInAny(place.containers, cidr) ? 0 : 2) + (isLeased ? 0 : 1) };
   });
-  // Equal ones keep their order, by address.
+  // Networks of equal rank keep their order, by address.
   return ranked.sort((one, other) => one.rank - other.rank).map(({ network }) => network);
 }
 
 /**
- * Refuses a network that lies in none of the containers: whoever may create networks on the grid can give any of them a name.
+ * Refuses a network outside the containers: everyone who may create networks on the grid can give one this name.
  * @throws GridError `network-conflict`
  */
 export function refuseOutsideContainers({ cidr }: Network, { name, view, place }: SpecOf<'container'>): void {
@@ -73,13 +72,16 @@ export function refuseOutsideContainers({ cidr }: Network, { name, view, place }
   );
 }
 
-/** The complete networks of a name, the lowest address first, and the CIDR of the one that this host uses. */
+/** The complete networks of a name, lowest address first, and the CIDR of the one that this host uses. */
 interface NetworksInUse {
   readonly complete: readonly Network[];
   readonly used: string | undefined;
 }
 
-/** Says that several networks have one name. @returns undefined if there is no more than one */
+/**
+ * Makes the error for several networks with one name.
+ * @returns undefined if there is at most one
+ */
 export function duplicateError(
   { complete, used }: NetworksInUse,
   { name, view }: Pick<NetworkSpec, 'name' | 'view'>,
@@ -92,17 +94,17 @@ export function duplicateError(
   });
 }
 
-/** A name has networks of its own in each family. */
+/** The families have separate networks of a name. */
 const besideIpv4: Readonly<Record<Family, string>> = { 4: '', 6: ', IPv6' };
 
-/** Raises the condition of a name that several networks have, or ends it. */
+/** Raises or clears the condition for several networks with one name. */
 export function noteDuplicates(conditions: Conditions, networks: NetworksInUse, spec: NetworkSpec): void {
   const error = duplicateError(networks, spec);
   if (error === undefined) conditions.clear('network-duplicate', nameInView(spec));
   else conditions.raise('network-duplicate', error, { subject: nameInView(spec) });
 }
 
-/** Tells whether several networks had the name when that was last seen. */
+/** Tells whether several networks had the name at the last look. */
 export function hasDuplicates(conditions: Conditions, spec: NetworkSpec): boolean {
   return conditions.find('network-duplicate', nameInView(spec)) !== undefined;
 }
@@ -115,7 +117,7 @@ function isInAny(containers: readonly Cidr[], cidr: Cidr): boolean {
   return containers.some((container) => isInside(cidr, container));
 }
 
-/** Each once, the lowest address first. */
+/** Removes duplicates and sorts, lowest address first. */
 function inOrder(networks: readonly Network[]): Network[] {
   const each = new Map(networks.map((network) => [network.cidr.text, network]));
   return [...each.values()].sort((one, other) => compareAddresses(one.cidr.base, other.cidr.base));

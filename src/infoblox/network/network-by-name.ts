@@ -1,14 +1,15 @@
 /**
- * A network for a name, taken from network containers: all hosts that use the name share one network, also when many of
+ * A network for a name, taken from network containers: all hosts that use the name share one network, even if many of
  * them start at the same instant.
  *
- * The grid has no lock, so agreement is made of two facts: a network's CIDR is unique in its view, and reads see every
+ * The grid has no lock, so agreement relies on two facts: a network's CIDR is unique in its view, and reads see every
  * write that was answered before. A creator marks its network as pending, then looks at all networks of the name:
- *  - one that is complete is there: use it, remove mine;
- *  - mine is the only one: confirm it (of two creators each looks after its own create, so at most one sees itself alone);
- *  - others are pending too: the one with the lowest address waits for them to yield, all others yield.
- * Nobody takes addresses from a pending network, so yielding deletes nothing that is in use. What is being deleted is marked as
- * given up before: it is pending for nobody any more.
+ * - A complete one exists: use it, remove mine.
+ * - Mine is the only one: confirm it. (Of two creators each looks after its own create, so at most one sees itself
+ * alone.)
+ * - Others are pending too: the one with the lowest address waits for the others to yield. Addresses are never taken
+ * from a pending network, so yielding deletes nothing that is in use. Before its delete a network is marked as given
+ * up: from then on it counts as pending for no host.
  */
 import type { Cidr } from '../address.ts';
 import { type Clock, pauseBefore } from '../concurrency/clock.ts';
@@ -27,12 +28,12 @@ import { createNextNetwork, readSurroundings } from './next-network.ts';
 import type { SpecOf } from './spec.ts';
 import type { FoundNetwork, NetworkDeps } from './views.ts';
 
-/** Milliseconds without any change after which the pending networks of a name belong to creators that died. */
+/** Milliseconds without a change after which the creators of pending networks count as dead. */
 const abandonedAfterMs = 8_000;
-/** Between looks while others are at work. */
+/** Pauses between looks while other hosts work. */
 const lookPause = { firstMs: 40, maxMs: 800 };
 
-/** What agreeing on a network needs. */
+/** Dependencies of the agreement. */
 export interface AgreementDeps extends NetworkDeps {
   readonly clock: Clock;
   readonly random: () => number;
@@ -40,12 +41,13 @@ export interface AgreementDeps extends NetworkDeps {
 }
 
 /**
- * Finds or creates the network of a name that all hosts agree on. Each look leads to one step; what a write by reference depends
- * on is looked at again if that fails.
- * @param wanted `prepare`: makes it ready; beside the confirmation of a new one, and for nothing if that fails
- * @returns what `prepare` does
- * @throws GridError `network-conflict` if it lies in none of the containers, `timeout` if another host does not finish; else as
- * `createNextNetwork`
+ * Finds or creates the network of a name that all hosts agree on. Each look leads to one step; a failed write by
+ * reference leads to another look.
+ * @param wanted `prepare`: makes the network ready, concurrently with the confirmation of a new one, and in vain if
+ * that fails
+ * @returns the result of `prepare`
+ * @throws GridError `network-conflict` if it lies outside the containers, `timeout` if another host does not finish;
+ * else as `createNextNetwork`
  */
 export async function agreeOnNetwork<T>(
   deps: AgreementDeps,
@@ -56,11 +58,12 @@ export async function agreeOnNetwork<T>(
   const { name, view } = spec;
   /** CIDRs that this call has created and not yielded. */
   const mine = new Set<string>();
-  /** CIDRs of pending networks that cannot be removed, as somebody has reserved addresses in them. */
+  /** CIDRs of pending networks that cannot be removed, since they contain reservations. */
   const occupied = new Set<string>();
   const waiting = new Waiting(clock);
   let waits = 0;
-  // A host without leases in the view will probably have to create the network: what that needs is read beside the look.
+  // A host without leases in the view will probably create the network: read what that needs concurrently with the
+  // look.
   let early = views.hasLeases(view) ? undefined : readSurroundings(deps, spec, signal).catch(() => undefined);
   let full: GridError | undefined;
   for (;;) {
@@ -72,7 +75,7 @@ export async function agreeOnNetwork<T>(
     if (step.kind === 'yield') {
       for (const { cidr } of step.networks) {
         if (!(await yieldNetwork(deps, { cidr, name, view }, signal))) occupied.add(cidr.text);
-        // Another host may create its network in the same place.
+        // Another host may create its network in this place.
         mine.delete(cidr.text);
       }
       waiting.expect(pending.filter((one) => !step.networks.includes(one)));
@@ -92,7 +95,7 @@ export async function agreeOnNetwork<T>(
     const known = await early;
     early = undefined;
     if (step.kind === 'create') {
-      // The second time in a row: nobody has filled the containers with networks of this name.
+      // The second time in a row: the containers are not full of networks of this name.
       if (full !== undefined) throw full;
       const created = await createNextNetwork({ ...deps, known }, spec, signal).catch((error) => {
         if (!hasReason(error, 'no-free-network')) throw error;
@@ -110,16 +113,16 @@ export async function agreeOnNetwork<T>(
   }
 }
 
-/** What a look at the networks of a name calls for. */
+/** The step that follows a look at the networks of a name. */
 type AgreementStep =
   | { readonly kind: 'use' | 'confirm'; readonly network: Network }
   | { readonly kind: 'yield'; readonly networks: readonly Network[] }
   | { readonly kind: 'create' | 'wait' };
 
 /**
- * Decides what to do next about the network of a name.
+ * Decides the next step towards the network of a name.
  * @param known.mine CIDRs of pending networks that this host has created
- * @param known.abandoned nothing has changed for so long that the creators of what is pending must be dead
+ * @param known.abandoned nothing has changed for so long that the creators of pending networks must be dead
  */
 export function nextStep(
   { complete, pending }: NamedNetworks,
@@ -137,9 +140,10 @@ export function nextStep(
 }
 
 /**
- * Confirms a pending network as the one of its name. If its answer is lost it does no harm when it comes late, so a look tells what
- * there is to do then as well.
- * @returns false if it is gone or given up: this took so long that another host took it for abandoned
+ * Confirms a pending network as the one of its name. A confirmation that arrives late, after its answer was lost, does
+ * no harm, so the next look decides then, too.
+ * @returns false if the network is gone or given up: the confirmation took so long that another host took it for
+ * abandoned
  */
 async function confirmNetwork(
   { grid, clock, random }: AgreementDeps,
@@ -162,14 +166,14 @@ async function confirmNetwork(
 
 /**
  * Removes a pending network, unless it is complete by now.
- * @returns false if addresses are reserved in it for anything but its gateway: then it stays
+ * @returns false if it contains reservations other than its gateway's: then it stays
  */
 async function yieldNetwork(
   { grid, clock, random }: AgreementDeps,
   { cidr, name, view }: { readonly cidr: Cidr; readonly name: string; readonly view: string },
   signal: AbortSignal,
 ): Promise<boolean> {
-  // A Grid Master Candidate may not know yet that it is in use, or complete.
+  // A Grid Master Candidate may not know yet that the network is in use, or complete.
   for await (const { comment } of grid.list({ network: cidr, view, confirm: true }, signal)) {
     if (comment !== gatewayMark(name)) return false;
   }
@@ -179,7 +183,8 @@ async function yieldNetwork(
     try {
       if (now?.comment === pendingNetworkMark(name)) {
         isGivenUp = true;
-        // The delete may come late, and hit what is in this place by then: so nobody else deletes it, and nothing takes its place before.
+        // A late delete could hit another network in this place: so only this host deletes it, and nothing takes its
+        // place before.
         await grid.relabel(now, { comment: yieldedNetworkMark(name) }, signal);
       } else if (isGivenUp && now?.comment === yieldedNetworkMark(name)) {
         await grid.remove(now, signal);
@@ -191,7 +196,7 @@ async function yieldNetwork(
   }
 }
 
-/** Waiting for other hosts, as long as something changes. */
+/** Waits for other hosts as long as something changes. */
 class Waiting {
   readonly #clock: Clock;
   #since: number;
@@ -202,7 +207,10 @@ class Waiting {
     this.#since = clock.now();
   }
 
-  /** Notes what is pending now. @returns true if that has been the same for too long */
+  /**
+   * Records the pending networks.
+   * @returns true if they have not changed for too long
+   */
   hasStalled(pending: readonly Network[]): boolean {
     const before = this.#seen;
     this.expect(pending);
@@ -210,7 +218,7 @@ class Waiting {
     return this.#clock.now() - this.#since > abandonedAfterMs;
   }
 
-  /** What is left when this host has changed something is no change by others. */
+  /** Records the pending networks after a change by this host, which is no progress of others. */
   expect(pending: readonly Network[]): void {
     this.#seen = pending.map(({ cidr }) => cidr.text).join();
   }

@@ -1,4 +1,7 @@
-/** How networks and gateways are written in configurations: the same rules for both families, with what differs in one table. */
+/**
+ * The notation of networks and gateways in configurations: the same rules for both families, with the differences in
+ * one table.
+ */
 import {
   type Cidr,
   contains,
@@ -12,11 +15,11 @@ import {
 import { GridError } from '../errors.ts';
 
 interface Notation {
-  /** Bits of the smallest network that has addresses for a container beside its gateway. */
+  /** Prefix length of the smallest network with a container's address beside the gateway. */
   readonly maxPrefixLength: number;
-  /** Addresses that must not be used for hosts, and what they are for. */
+  /** Networks that hosts must not use, and their purpose. */
   readonly reserved: readonly (readonly [network: string, use: string])[];
-  /** Examples: a network, its usual size, a gateway, and gateways by their host part alone. */
+  /** Examples for hints: a network, its usual size, a gateway, and gateways by host part. */
   readonly network: string;
   readonly size: string;
   readonly gateway: string;
@@ -56,8 +59,8 @@ const notations: Readonly<Record<Family, Notation>> = {
 };
 
 /**
- * Reads a network that is to hold containers.
- * @param key what it is the value of
+ * Parses a network for containers.
+ * @param key its key in the configuration
  * @throws GridError `invalid-spec`
  */
 export function strictCidr(key: string, text: string): Cidr {
@@ -93,8 +96,8 @@ function isIn(address: string, network: string): boolean {
 }
 
 /**
- * Checks the length of the prefix of networks out of a container.
- * @param path what stands before the keys of the source
+ * Checks the prefix length of networks in a container.
+ * @param path prefix of the source's keys
  * @throws GridError `invalid-spec`
  */
 export function strictPrefixLength(path: string, prefixLength: number | undefined, { family, text }: Cidr): number {
@@ -111,23 +114,29 @@ export function strictPrefixLength(path: string, prefixLength: number | undefine
   });
 }
 
-/** Checks what can be checked of a gateway without its network. @throws GridError `invalid-spec` */
+/**
+ * Checks a gateway as far as possible without its network.
+ * @throws GridError `invalid-spec`
+ */
 export function refuseNoAddress(key: string, gateway: string): void {
   if (parseAddress(gateway) !== undefined) return;
   const [four, six] = [notations[4], notations[6]];
-  throw new GridError('invalid-spec', `${key} "${gateway}" is no IP address`, {
+  throw new GridError('invalid-spec', `${key} "${gateway}" is not an IP address`, {
     hint: `write it as ${four.gateway}, or as ${four.firstHost} for host part 1 of the network; in IPv6 as ${six.gateway} or ${six.firstHost}`,
   });
 }
 
-/** Names the first host of whatever network, as a gateway of its family. @param network as written */
+/**
+ * Returns the notation for the first host of any network of a family, as a gateway.
+ * @param network as written
+ */
 export function firstHostOf(network: string): string {
   return notations[familyOf(network)].firstHost;
 }
 
 /**
  * Computes the gateway's address in a network: as given, or host part x of the network for `0.0.0.x` or `::x`.
- * @throws GridError `invalid-spec` if it lies outside the network or is no host's address
+ * @throws GridError `invalid-spec` if it is outside the network or not a host address
  */
 export function resolveGateway(gateway: string, cidr: Cidr): string {
   const address = withHostPart(cidr, gateway) ?? gateway;

@@ -1,6 +1,7 @@
 /**
- * Which part of its subnet a source takes addresses from: `rangeStart`, `rangeEnd` and `exclude` as they are written, checked, and in
- * the form that the grid serves. Next-available can leave out so many addresses; beyond that, a part falls into several intervals.
+ * The part of a subnet from which a source takes addresses: `rangeStart`, `rangeEnd` and `exclude`, checked, and in the
+ * grid's form. Next-available can skip a limited number of addresses; beyond that, a part is split into several
+ * intervals.
  */
 import {
   addressBeside,
@@ -18,19 +19,19 @@ import {
 } from '../address.ts';
 import { GridError } from '../errors.ts';
 
-/** Addresses that one request for the next free one leaves out at most. */
+/** Maximum number of addresses that one next-available request skips. */
 const maxExcluded = 64;
-/** Intervals that exclusions may make of a range. */
+/** Maximum number of intervals that exclusions may leave of a range. */
 const maxIntervals = 16;
 
 export interface NetworkPart {
-  /** Each is a reserved range on the grid, in order; none: the whole network. */
+  /** Reserved ranges on the grid, in order; none: the whole network. */
   readonly intervals: readonly Interval[];
-  /** Addresses inside that no container gets: at most `maxExcluded` in an interval. */
+  /** Addresses inside that containers do not get: at most `maxExcluded` in an interval. */
   readonly excluded: readonly string[];
 }
 
-/** As written. */
+/** The keys as written. */
 export interface PartInput {
   readonly path?: string;
   readonly rangeStart?: string | undefined;
@@ -39,19 +40,22 @@ export interface PartInput {
   readonly exclude?: readonly string[] | undefined;
 }
 
-/** All of a network. */
+/** The whole network. */
 const whole: NetworkPart = { intervals: [], excluded: [] };
 
-/** Refuses a value. @throws GridError `invalid-spec`, always */
+/**
+ * Refuses a value.
+ * @throws GridError `invalid-spec`, always
+ */
 function refuse(what: string, hint: string): never {
   throw new GridError('invalid-spec', what, { hint });
 }
 
 /**
- * Checks what a source says of a part of its subnet.
- * @param subnet undefined for a source of which only the grid knows where it lies
- * @param kept addresses that no container gets anyway
- * @throws GridError `invalid-spec` naming the key, the reason and the fix
+ * Checks a source's part of its subnet.
+ * @param subnet undefined for a source whose subnet only the grid knows
+ * @param kept addresses that containers never get
+ * @throws GridError `invalid-spec` with the key, the reason and the fix
  */
 export function partOf(input: PartInput, subnet: Cidr | undefined, kept: readonly string[]): NetworkPart {
   const { path = '', rangeStart, rangeEnd, exclude = [] } = input;
@@ -90,7 +94,7 @@ export function partOf(input: PartInput, subnet: Cidr | undefined, kept: readonl
   return { intervals: [], excluded: runs.flatMap(addressesOf) };
 }
 
-/** Cuts a range where more addresses are excluded than one request can leave out. */
+/** Splits a range where more addresses are excluded than one request can skip. */
 function withoutRuns(path: string, range: Interval, runs: readonly Interval[]): NetworkPart {
   const intervals: Interval[] = [];
   const excluded: string[] = [];
@@ -121,10 +125,10 @@ function withoutRuns(path: string, range: Interval, runs: readonly Interval[]): 
   return { intervals, excluded };
 }
 
-/** One end of a range. */
+/** Parses one end of a range. */
 function endOf(key: string, text: string, subnet: Cidr): string {
   const address = parseAddress(text);
-  if (address === undefined) refuse(`${key} "${text}" is no address`, `choose a host address of ${subnet.text}`);
+  if (address === undefined) refuse(`${key} "${text}" is not an address`, `choose a host address of ${subnet.text}`);
   if (!contains(subnet, address)) {
     refuse(`${key} ${address} is outside the subnet ${subnet.text}`, `choose a host address of ${subnet.text}`);
   }
@@ -137,12 +141,12 @@ function endOf(key: string, text: string, subnet: Cidr): string {
   return address;
 }
 
-/** A run of excluded addresses. */
+/** Parses an excluded address, range or network. */
 function runOf(key: string, text: string, subnet: Cidr): Interval {
   const run = readRun(text);
   if (run === undefined) {
     refuse(
-      `${key} "${text}" is no address, range or network`,
+      `${key} "${text}" is not an address, range or network`,
       'write it as 10.0.0.5, 10.0.0.5-10.0.0.9 or 10.0.0.8/29',
     );
   }
@@ -162,7 +166,7 @@ function readRun(text: string): Interval | undefined {
   return first === undefined || last === undefined || more.length > 0 ? undefined : { first, last };
 }
 
-/** The addresses of a subnet that hosts can have. */
+/** Returns the usable addresses of a subnet. */
 function hostsOf(subnet: Cidr): Interval {
   const { first, last } = intervalOf(subnet);
   return {
@@ -171,7 +175,7 @@ function hostsOf(subnet: Cidr): Interval {
   };
 }
 
-/** Sorts runs and joins those that touch. */
+/** Sorts runs and joins adjacent ones. */
 function merged(runs: readonly Interval[]): Interval[] {
   const joined: Interval[] = [];
   for (const run of runs.toSorted((one, other) => compareAddresses(one.first, other.first))) {

@@ -1,6 +1,7 @@
 /**
- * All that a network configuration asks for: one address of each set, out of the sources of the set in order, of which the next one
- * counts only when those before it have no free address. What the sources are to each other is checked here, before the grid is asked.
+ * The address sets of a network configuration. An ADD gets one address of each set, from the set's sources in order:
+ * the next source is used only if those before it have no free address. The relations between sources are checked here,
+ * before the grid is asked.
  */
 import {
   type Cidr,
@@ -20,14 +21,14 @@ import { type NetworkSpec, networkSpec, type SpecInput, sourceText, specText } f
 export type AddressSet = readonly [NetworkSpec, ...NetworkSpec[]];
 export type AddressSets = readonly [AddressSet, ...AddressSet[]];
 
-/** Sets, and sources of all of them: one address of each set is a mark of its own. */
+/** Maximum numbers of sets and of sources in all sets. The address of each set has a mark of its own. */
 export const maxSets = 16;
 export const maxSources = 64;
 
 /**
  * Checks the sets of a network configuration.
- * @param inputs at least one set of at least one source
- * @throws GridError `invalid-spec` naming the key, the reason and the fix
+ * @param inputs at least one set with at least one source
+ * @throws GridError `invalid-spec` with the key, the reason and the fix
  */
 export function addressSets(inputs: readonly (readonly SpecInput[])[]): AddressSets {
   const all = inputs.flat();
@@ -64,7 +65,10 @@ interface Source {
   readonly spec: NetworkSpec;
 }
 
-/** @throws GridError `invalid-spec` if two sources of a configuration cannot be beside each other */
+/**
+ * Refuses two sources that cannot be in one configuration.
+ * @throws GridError `invalid-spec`
+ */
 function refuseBoth(one: Source, other: Source): void {
   const [place, otherPlace] = [one.spec.place, other.spec.place];
   const [text, otherText] = [one, other].map(
@@ -84,12 +88,12 @@ function refuseBoth(one: Source, other: Source): void {
   });
 }
 
-/** Where the network of a source is, or may be. */
+/** Returns where the network of a source is, or may be. */
 function areasOf({ place }: NetworkSpec): readonly Cidr[] {
   return place.kind === 'subnet' ? [place.cidr] : place.containers;
 }
 
-/** What of its subnet a source takes addresses from. */
+/** Returns the intervals of a subnet from which a source takes addresses. */
 function partsOf({ part }: NetworkSpec, subnet: Cidr): readonly Interval[] {
   return part.intervals.length > 0 ? part.intervals : [intervalOf(subnet)];
 }
@@ -103,8 +107,8 @@ function isSubnetOf({ place }: NetworkSpec, cidr: Cidr): boolean {
 }
 
 /**
- * Decides which set each requested address is of, by where it lies.
- * @returns by set; undefined where none is requested
+ * Assigns requested addresses to sets by their location.
+ * @returns by set; undefined without a request
  * @throws GridError `address-unavailable`
  */
 export function requestedOf(sets: AddressSets, addresses: readonly string[]): readonly (string | undefined)[] {
@@ -119,7 +123,7 @@ export function requestedOf(sets: AddressSets, addresses: readonly string[]): re
     const set =
       ofFamily.find((one) => one.some((spec) => isIn(spec, address))) ??
       ofFamily.find((one) => one.some((spec) => areasOf(spec).some((area) => contains(area, address)))) ??
-      // Where it would have to be, the refusal says.
+      // Otherwise the set of its family, whose refusal will say where it must be.
       (ofFamily.length === 1 ? ofFamily[0] : undefined);
     const index = set === undefined ? -1 : sets.indexOf(set);
     if (index === -1) {
@@ -140,7 +144,7 @@ function isIn(spec: NetworkSpec, address: string): boolean {
   return spec.place.kind === 'subnet' && partsOf(spec, spec.place.cidr).some((part) => isWithin(address, part));
 }
 
-/** Tells of which family the addresses of a source are. */
+/** Returns the family of a source's addresses. */
 export function familyOfSpec({ place }: NetworkSpec): Family {
   return place.kind === 'subnet' ? place.cidr.family : place.containers[0].family;
 }

@@ -1,6 +1,6 @@
 /**
- * Which source an address is asked of: the first, and the next one only when those before it have no free address. What is known to be
- * full is passed over, so that an ADD costs no request more for it, until nothing else is left.
+ * The order of sources for an address: the next one is used only if those before it have no free address. Sources known
+ * to be full are skipped until no other is left, which saves requests.
  */
 import { GridError, hasReason } from '../errors.ts';
 import type { Pool } from '../grid.ts';
@@ -14,7 +14,7 @@ interface SuccessionDeps {
   readonly exhaustion: Pick<Exhaustion, 'known'>;
 }
 
-/** Where an address is asked of. */
+/** The pool to ask for an address. */
 export interface Target {
   readonly spec: NetworkSpec;
   readonly network: ReadyNetwork;
@@ -24,10 +24,10 @@ export interface Target {
 export class Succession {
   readonly #deps: SuccessionDeps;
   readonly #sources: readonly NetworkSpec[];
-  /** Subjects of pools that are left out, and of those among them that were not asked. */
+  /** Subjects of skipped pools, and of those among them that were not asked. */
   readonly #passed = new Set<string>();
   readonly #notAsked: Set<string>;
-  /** Why sources have no network. */
+  /** The errors of sources without a network. */
   readonly #without = new Map<NetworkSpec, GridError>();
 
   constructor(deps: SuccessionDeps, sources: readonly NetworkSpec[]) {
@@ -40,12 +40,15 @@ export class Succession {
     if (!this.#hasNext()) this.restart();
   }
 
-  /** The networks of the sources that are known. */
+  /** The known networks of the sources. */
   get networks(): ReadyNetwork[] {
     return this.#sources.flatMap((spec) => this.#deps.networks.known(spec) ?? []);
   }
 
-  /** Makes sure of the first source with something left to ask. @throws GridError as `Networks.ensure` */
+  /**
+   * Finds or creates the network of the first source with a pool left to ask.
+   * @throws GridError as `Networks.ensure`
+   */
   async next(signal: AbortSignal): Promise<Target> {
     for (const spec of this.#sources) {
       if (this.#without.has(spec)) continue;
@@ -61,7 +64,10 @@ export class Succession {
     throw [...this.#without.values()].at(-1) ?? new GridError('no-free-address', 'no source has a free address');
   }
 
-  /** Leaves out what has no free address. @returns whether there is something else to ask */
+  /**
+   * Skips a pool without a free address.
+   * @returns whether another pool is left
+   */
   pass({ pool }: Target): boolean {
     this.#passed.add(subjectOf(pool));
     this.#notAsked.delete(subjectOf(pool));
@@ -71,13 +77,16 @@ export class Succession {
     return this.#hasNext();
   }
 
-  /** An address has come back: all are asked again. */
+  /** Asks all pools again, after an address was released. */
   restart(): void {
     this.#passed.clear();
     this.#notAsked.clear();
   }
 
-  /** Says that nothing has a free address. @param error of what was asked last */
+  /**
+   * Makes the error for no free address anywhere.
+   * @param error of the last request
+   */
   noneFree(error: GridError): GridError {
     const all = this.networks.flatMap(poolsOf).map(subjectOf);
     if (all.length === 1) return error;

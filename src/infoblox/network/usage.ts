@@ -1,6 +1,6 @@
 /**
- * How full the networks are that this host uses, for figures: asked of the grid seldom, one small request a network, one
- * after another and in the background, so that nobody ever waits for it.
+ * Utilisation of this host's networks, for metrics. The grid is asked seldom and in the background, one small request
+ * per network in sequence, so no call waits for it.
  */
 import { type Cidr, contains, hostCount } from '../address.ts';
 import { type Clock, deadline } from '../concurrency/clock.ts';
@@ -9,31 +9,31 @@ import type { Grid } from '../grid.ts';
 import { gridTrouble } from '../grid-state.ts';
 import { subjectOf } from './exhaustion.ts';
 
-/** Milliseconds that an answer is good for: the grid itself counts only from time to time (`utilization_update`). */
+/** Milliseconds that an answer stays valid: the grid itself counts only periodically (`utilization_update`). */
 const maxAgeMs = 300_000;
 /** Milliseconds for one request. */
 const requestTimeoutMs = 15_000;
-/** Networks that are asked about, and shown: a host with more has to be seen on the grid. */
+/** Maximum number of networks that are asked about and shown. */
 export const maxNetworks = 50;
 
 type Known = { readonly cidr: Cidr; readonly view: string };
 type Leased = { readonly address: string; readonly view: string };
-/** A network, known by its CIDR or by an address in it. */
+/** A network by its CIDR or by an address in it. */
 type Target = Known | Leased;
 
 export interface Usage extends Known {
-  /** Addresses that hosts can have. */
+  /** Usable addresses. */
   readonly total: number;
-  /** In steps of a thousandth of `total`, as the grid counts; undefined if it does not, as in IPv6. */
+  /** In steps of a thousandth of `total`, as the grid counts; undefined if it does not count, as in IPv6. */
   readonly used: number | undefined;
 }
 
 interface NetworkUsageDeps {
   readonly grid: Pick<Grid, 'utilization'>;
   readonly conditions: Conditions;
-  /** Networks that addresses were taken from since the start; asked at each refresh. */
+  /** Networks used since the start; asked at each refresh. */
   readonly known: () => readonly Known[];
-  /** Addresses of this host, at least one in each of its networks, so that they are found after a restart, too. */
+  /** Addresses of this host, at least one in each of its networks, so that these are found after a restart. */
   readonly leased: () => readonly Leased[];
   readonly clock: Clock;
 }
@@ -41,7 +41,7 @@ interface NetworkUsageDeps {
 export class NetworkUsage {
   readonly #deps: NetworkUsageDeps;
   readonly #asked = new Set<string>();
-  /** Subjects of networks that have become full, or are so no longer, since the grid was asked. */
+  /** Subjects of networks that have filled or emptied since the grid was asked. */
   readonly #changed = new Set<string>();
   #found: Usage[] = [];
   #askedAt = Number.NEGATIVE_INFINITY;
@@ -53,14 +53,14 @@ export class NetworkUsage {
     deps.conditions.subscribe({ raised: onChange, cleared: onChange });
   }
 
-  /** What the grid has said last. */
+  /** The grid's last answers. */
   get all(): readonly Usage[] {
     return this.#found;
   }
 
   /**
-   * Asks for what is new, or for everything if that is old; for nothing while the grid is away.
-   * @returns when the answers are here
+   * Asks for new networks, or for all if the answers are old; asks nothing while the grid is unavailable.
+   * @returns when the answers have arrived
    * @throws GridError `state` if the leases cannot be read
    */
   async refresh(): Promise<void> {
@@ -77,7 +77,7 @@ export class NetworkUsage {
     this.#isAsking = false;
   }
 
-  /** A network that has become full, or is so no longer, is another than the grid has last said: it is asked anew. */
+  /** Invalidates the cached utilisation when a network fills or empties. */
   #forget({ kind, subject }: Condition): void {
     if (kind !== 'network-full') return;
     this.#changed.add(subject);
@@ -86,7 +86,7 @@ export class NetworkUsage {
       if (subjectOfNetwork(target) === subject) this.#asked.delete(nameOf(target));
   }
 
-  /** What cannot be learnt is left out: no figure is better than an old one. */
+  /** Drops networks whose utilisation cannot be read: no figure is better than an old one. */
   async #ask(targets: readonly Target[], found: Usage[]): Promise<void> {
     this.#changed.clear();
     for (const target of targets) {
@@ -102,7 +102,10 @@ export class NetworkUsage {
   }
 }
 
-/** Asks how full a network is; undefined if the grid has none there. @throws GridError */
+/**
+ * Asks the utilisation of a network; undefined if the grid has none there.
+ * @throws GridError
+ */
 export async function usageOf(
   grid: Pick<Grid, 'utilization'>,
   target: Target,
@@ -116,7 +119,7 @@ export async function usageOf(
   return { cidr, view: target.view, total, used };
 }
 
-/** Chooses what to ask about: each known network once, and what leases lie in beside them. */
+/** Chooses the targets: each known network once, and the networks of other leases. */
 export function targetsOf(known: readonly Known[], leased: readonly Leased[]): Target[] {
   const networks = [...new Map(known.map(({ cidr, view }) => [nameOf({ cidr, view }), { cidr, view }])).values()];
   return [...networks, ...leased.filter((lease) => !networks.some((network) => isIn(lease, network)))];

@@ -1,6 +1,6 @@
 /**
- * Network views, created when they are absent, unless they are absent only because somebody has renamed them: containers
- * use addresses in such a view, and a network in a new view of the old name would give them out a second time.
+ * Network views, created if absent, unless they were renamed: containers use addresses in a renamed view, and a network
+ * in a new view of the old name would allocate them a second time.
  */
 import { type Cidr, contains } from '../address.ts';
 import { GridError, mayExist } from '../errors.ts';
@@ -10,14 +10,14 @@ import { type Origin, parseMark } from '../mark.ts';
 import { familyOfSpec } from './sets.ts';
 import type { NetworkSpec } from './spec.ts';
 
-/** Reservations of this host that are looked for: one may have been deleted by hand, not all. */
+/** Number of this host's reservations to look for: one may have been deleted by hand, not all. */
 const maxSamples = 3;
 
-/** What this host has bound, as its state says. */
+/** This host's bound leases, from its state. */
 export interface BoundLeases {
-  /** Some of the leases in a view, at most `limit`. */
+  /** Returns at most `limit` leases of a view. */
   boundIn(view: string, limit: number): readonly { readonly mark: string }[];
-  /** Whether one of a network name, as it stands in marks, has an address in a network. */
+  /** Tells whether a lease of a network name, as in marks, is in a network. */
   hasBoundIn(where: { readonly name: string; readonly view: string; readonly cidr: Cidr }): boolean;
 }
 
@@ -28,7 +28,7 @@ interface NetworkViewsDeps {
   readonly log: Pick<Log, 'warn'>;
 }
 
-/** What finding and creating networks needs. */
+/** Dependencies of finding and creating networks. */
 export interface NetworkDeps {
   readonly grid: Grid;
   readonly views: NetworkViews;
@@ -51,7 +51,9 @@ export class NetworkViews {
     this.#deps = deps;
   }
 
-  /** Notes that a network of the view is in use: what other hosts have in another view counts from then on, too. */
+  /**
+   * Records that a network of the view is in use. From then on other hosts' reservations in another view count, too.
+   */
   noteUsed(view: string): void {
     this.#used.add(view);
   }
@@ -67,12 +69,12 @@ export class NetworkViews {
   }
 
   /**
-   * Refuses a network that is about to be created in a renamed view. Two things tell: a lease that this host has in the
-   * view is reserved in another one, even though a view of that name may be there again; and, if the view is absent,
-   * containers of this network have addresses in another one. The reads run side by side.
-   * @param known.viewExists if that was read already
+   * Refuses to create a network in a renamed view. There are two signs: a lease of this host in the view is reserved in
+   * another one, even if a view of that name exists again; or the view is absent, and containers of this network have
+   * addresses in another one. The reads run concurrently.
+   * @param known.viewExists if it was read already
    * @returns whether the view exists
-   * @throws GridError `network-conflict` naming the other view
+   * @throws GridError `network-conflict` with the other view
    */
   async refuseRenamed(
     spec: NetworkSpec,
@@ -98,8 +100,8 @@ export class NetworkViews {
   }
 
   /**
-   * Creates a view that was absent. Another host may be faster.
-   * @throws GridError if the grid refuses it and it is not there
+   * Creates an absent view. Another host may be faster.
+   * @throws GridError if the grid refuses it and it does not exist
    */
   async create(view: string, signal: AbortSignal): Promise<void> {
     const { grid, log } = this.#deps;
@@ -113,7 +115,7 @@ export class NetworkViews {
     log.warn('created on the grid', { kind: 'network view', name: view, view, hint });
   }
 
-  /** What the state knows to be in this view, and the grid has in another one. */
+  /** Finds a lease of this view in the state that the grid has in another view. */
   async #leaseElsewhere(view: string, signal: AbortSignal): Promise<Reservation | undefined> {
     const { grid, leases } = this.#deps;
     const looks = leases.boundIn(view, maxSamples).map(async ({ mark }) => {
@@ -123,7 +125,7 @@ export class NetworkViews {
     return (await Promise.all(looks)).find((moved) => moved !== undefined);
   }
 
-  /** What the grid has of this network in another view: the state may be new, or the view that of other hosts. */
+  /** Finds a reservation of this network in another view: the state may be new, or the view another host's. */
   async #networkElsewhere(spec: NetworkSpec, signal: AbortSignal): Promise<Reservation | undefined> {
     const { grid, host } = this.#deps;
     const { name, view, place } = spec;

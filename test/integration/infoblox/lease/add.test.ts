@@ -200,9 +200,9 @@ describe('a requested address', () => {
   });
 
   test.each([
-    ['10.0.1.9', 'the requested address 10.0.1.9 is no address for a container in 10.0.0.0/24'],
-    ['10.0.0.0', 'the requested address 10.0.0.0 is no address for a container in 10.0.0.0/24'],
-    ['10.0.0.255', 'the requested address 10.0.0.255 is no address for a container in 10.0.0.0/24'],
+    ['10.0.1.9', 'the requested address 10.0.1.9 is not an address for containers in 10.0.0.0/24'],
+    ['10.0.0.0', 'the requested address 10.0.0.0 is not an address for containers in 10.0.0.0/24'],
+    ['10.0.0.255', 'the requested address 10.0.0.255 is not an address for containers in 10.0.0.0/24'],
     ['10.0.0.1', 'the requested address 10.0.0.1 is the gateway in 10.0.0.0/24'],
     ['fd00::9', 'the requested address fd00::9 lies in none of the subnets'],
   ])('%s cannot be had, and nothing is made for it', async (address, msg) => {

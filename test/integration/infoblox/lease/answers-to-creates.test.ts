@@ -21,9 +21,9 @@ const onlyC0 = () => until('only c0 has an address', () => held(fixture.grid).jo
 
 describe('an ADD fails, and gives back what was reserved, when the grid answers', () => {
   test.each([
-    ['an address outside the network', { ipv4addr: '169.254.169.254' }, 'which is no host address of 10.0.0.0/24'],
-    ['the address of the network', { ipv4addr: '10.0.0.0' }, 'which is no host address of 10.0.0.0/24'],
-    ['its broadcast address', { ipv4addr: '10.0.0.255' }, 'which is no host address of 10.0.0.0/24'],
+    ['an address outside the network', { ipv4addr: '169.254.169.254' }, 'which is not a host address of 10.0.0.0/24'],
+    ['the address of the network', { ipv4addr: '10.0.0.0' }, 'which is not a host address of 10.0.0.0/24'],
+    ['its broadcast address', { ipv4addr: '10.0.0.255' }, 'which is not a host address of 10.0.0.0/24'],
     ['another view', { network_view: 'other' }, 'in view other, asked for one in view default'],
   ])('%s', async (_, fields, wrong) => {
     answerWith(fields);

@@ -58,13 +58,13 @@ describe('the part of a subnet', () => {
 
 // biome-ignore format: a table reads as a table
 test.each<[string, Source[][], string]>([
-  ['an end that is no address', [[ends('50', '10.0.0.99')]], 'ranges[0][0].rangeStart "50" is no address. choose a host address of 10.0.0.0/24'],
+  ['an end that is no address', [[ends('50', '10.0.0.99')]], 'ranges[0][0].rangeStart "50" is not an address. choose a host address of 10.0.0.0/24'],
   ['an end outside', [[ends('10.0.0.9', '10.0.1.9')]], 'ranges[0][0].rangeEnd 10.0.1.9 is outside the subnet 10.0.0.0/24. choose a host address of 10.0.0.0/24'],
   ['an end that no host has', [[ends('10.0.0.0', '10.0.0.9')]], 'ranges[0][0].rangeStart 10.0.0.0 is the network or broadcast address of 10.0.0.0/24. choose a host address of 10.0.0.0/24'],
   ['ends in the wrong order', [[ends('10.0.0.9', '10.0.0.8')]], 'ranges[0][0].rangeStart 10.0.0.9 lies behind ranges[0][0].rangeEnd 10.0.0.8. exchange the two'],
   ['a range without a subnet', [[{ rangeEnd: '10.0.0.9' }]], 'ranges[0][0].rangeEnd is set without a subnet. set ranges[0][0].subnet, or remove ranges[0][0].rangeEnd'],
-  ['an exclusion that is none', [[{ subnet, exclude: ['10.0.0.1', 'x'] }]], 'ranges[0][0].exclude[1] "x" is no address, range or network. write it as 10.0.0.5, 10.0.0.5-10.0.0.9 or 10.0.0.8/29'],
-  ['an exclusion with host bits', [[{ subnet, exclude: ['10.0.0.9/29'] }]], 'ranges[0][0].exclude[0] "10.0.0.9/29" is no address, range or network. write it as 10.0.0.5, 10.0.0.5-10.0.0.9 or 10.0.0.8/29'],
+  ['an exclusion that is none', [[{ subnet, exclude: ['10.0.0.1', 'x'] }]], 'ranges[0][0].exclude[1] "x" is not an address, range or network. write it as 10.0.0.5, 10.0.0.5-10.0.0.9 or 10.0.0.8/29'],
+  ['an exclusion with host bits', [[{ subnet, exclude: ['10.0.0.9/29'] }]], 'ranges[0][0].exclude[0] "10.0.0.9/29" is not an address, range or network. write it as 10.0.0.5, 10.0.0.5-10.0.0.9 or 10.0.0.8/29'],
   ['an exclusion outside', [[{ subnet, exclude: ['10.0.1.1'] }]], 'ranges[0][0].exclude[0] 10.0.1.1 is outside the subnet 10.0.0.0/24. exclude addresses of 10.0.0.0/24 only'],
   ['an exclusion that ends before it begins', [[{ subnet, exclude: ['10.0.0.9-10.0.0.8'] }]], 'ranges[0][0].exclude[0] 10.0.0.9-10.0.0.8 ends before it begins. exchange the two addresses'],
   ['nothing left', [[{ ...ends('10.0.0.1', '10.0.0.9'), gateway: '10.0.0.1', exclude: ['10.0.0.2-10.0.0.9'] }]], 'ranges[0][0].exclude leaves no address of 10.0.0.1-10.0.0.9. exclude less, or choose a larger range'],

@@ -147,8 +147,8 @@ test.each([
     'block-size 64 is more than a quarter of 10.0.0.50-10.0.0.199 of 10.0.0.0/24',
     'choose at most 32, or a larger range',
   ],
-  [{ gateway: 'router' }, 'gateway "router" is no IP address', /172\.18\.1\.1, or as 0\.0\.0\.1/],
-  [{ gateway: '10.0.0.1/24' }, 'gateway "10.0.0.1/24" is no IP address', /172\.18\.1\.1/],
+  [{ gateway: 'router' }, 'gateway "router" is not an IP address', /172\.18\.1\.1, or as 0\.0\.0\.1/],
+  [{ gateway: '10.0.0.1/24' }, 'gateway "10.0.0.1/24" is not an IP address', /172\.18\.1\.1/],
   [
     { subnet: '10.0.0.0/24', gateway: '10.0.1.1' },
     'gateway 10.0.1.1 is outside the network 10.0.0.0/24',
