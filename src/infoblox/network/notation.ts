@@ -134,6 +134,12 @@ export function firstHostOf(network: string): string {
   return notations[familyOf(network)].firstHost;
 }
 
+/** Tells whether a gateway has an address in a network: whether `resolveGateway` finds one. */
+export function isGatewayOf(gateway: string, cidr: Cidr): boolean {
+  const address = withHostPart(cidr, gateway) ?? gateway;
+  return contains(cidr, address) && !isNetworkOrBroadcast(cidr, address);
+}
+
 /**
  * Computes the gateway's address in a network: as given, or host part x of the network for `0.0.0.x` or `::x`.
  * @throws GridError `invalid-spec` if it is outside the network or not a host address

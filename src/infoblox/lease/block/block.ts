@@ -9,6 +9,7 @@
 import { addressBeside, type Cidr, type Interval, isInside, isPartOf, isWithin, parseCidr } from '../../address.ts';
 import type { Boot } from '../../host.ts';
 import { shortNetworkName } from '../../mark.ts';
+import { isGatewayOf } from '../../network/notation.ts';
 import { blockSizeOf, type NetworkSpec } from '../../network/spec.ts';
 import type { Doubtful, Moment } from '../doubt.ts';
 
@@ -135,13 +136,16 @@ export function addressesOf(place: BlockPlace): string[] {
 
 /** Tells whether it is such a block as a spec asks for. */
 export function isOfSpec(block: Block, spec: NetworkSpec): boolean {
-  const { place, view, name, part } = spec;
+  const { place, view, name, part, gateway } = spec;
   if (block.view !== view || block.size !== blockSizeOf(spec) || block.network !== shortNetworkName(name)) return false;
   const its = intervalOf(block);
   if (part.intervals.length > 0 && !part.intervals.some((interval) => isPartOf(its, interval))) return false;
   if (part.excluded.some((address) => isWithin(address, its))) return false;
   if (place.kind === 'subnet') return place.cidr.text === block.cidr;
-  return place.containers.some((container) => isInside(networkOfBlock(block), container));
+  const network = networkOfBlock(block);
+  const isThere = place.containers.some((container) => isInside(network, container));
+  // The name may have moved to another network since.
+  return isThere && (gateway === undefined || isGatewayOf(gateway, network));
 }
 
 function newBlock(identity: BlockIdentity): Block {

@@ -91,7 +91,10 @@ describe('a block', () => {
   });
 
   test('is what a spec asks for whose network came from a container around its own', () => {
-    const from = (containers: string) => isOfSpec(aBlock(), networkSpec({ ...asked, containers }));
+    const from = (containers: string, gateway?: string) =>
+      isOfSpec(aBlock(), networkSpec({ ...asked, containers, gateway }));
     expect([from('172.18.0.0/16,10.0.0.0/16'), from('172.18.0.0/16')]).toEqual([true, false]);
+    const gateways = ['0.0.0.1', '10.0.0.18', '10.0.1.1', '10.0.0.255'];
+    expect(gateways.map((gateway) => from('10.0.0.0/16', gateway))).toEqual([true, true, false, false]);
   });
 });
