@@ -166,4 +166,23 @@ export const blockSituations: readonly Situation[] = [
       await comeToRest(site);
     },
   },
+  {
+    name: 'somebody has a DHCP member serve the range of a block: its host gives nothing of it, and leaves the range alone when it is done with it',
+    run: async () => {
+      const site = new Site({ blocks: 'all' });
+      await startAll(site, 0);
+      await site.pass(2 * minute);
+      const { _ref, comment } = site.blockAt(0) ?? expect.fail('no block');
+      site.members.byHand('PUT', _ref, { server_association_type: 'MEMBER', member: { name: 'dhcp-1' } });
+      await site.pass(5 * minute);
+      const { leases, keeper, conditions } = site.host(0).run ?? expect.fail('no daemon');
+      expect(conditions().join()).toMatch(/block-altered .* is served to clients of DHCP/);
+      leases.blocks.release(true);
+      void keeper.lookAtAll();
+      await site.pass(minute);
+      expect(leases.store.blocks()).toEqual([]);
+      expect(site.blockAt(0)).toMatchObject({ comment });
+      await comeToRest(site);
+    },
+  },
 ];

@@ -60,6 +60,7 @@ const noDelete: readonly DoubtKind[] = ['none', 'create'];
 const known: readonly Inside[] = ['empty', 'leases'];
 const used: readonly Inside[] = ['leases', 'unknown marks'];
 const there: readonly BlockSeen[] = ['alone', 'touched', 'altered'];
+const asMade: readonly BlockSeen[] = ['alone', 'touched'];
 
 // biome-ignore format: a table reads as a table
 export const blockTable: readonly BlockRule[] = [
@@ -79,8 +80,9 @@ export const blockTable: readonly BlockRule[] = [
   { phase: 'draining', seen: ['nothing'], doubt: aCreate, step: 'wait', because: 'the create may still be carried out' },
   { phase: 'draining', seen: ['nothing'], doubt: noCreate, step: 'forget', because: 'nothing is left that carries the mark, and nothing can come any more' },
   { phase: 'draining', seen: there, inside: used, step: 'wait', because: 'addresses of it are in use' },
-  { phase: 'draining', seen: there, inside: ['empty'], doubt: noDelete, step: 'remove', because: 'nobody needs it any more' },
-  { phase: 'draining', seen: there, inside: ['empty'], doubt: aDelete, step: 'wait', because: 'one delete is on its way; a second one could hit a later owner of the place' },
+  { phase: 'draining', seen: ['altered'], inside: ['empty'], step: 'forget', because: 'somebody has changed it on purpose: it is left to them' },
+  { phase: 'draining', seen: asMade, inside: ['empty'], doubt: noDelete, step: 'remove', because: 'nobody needs it any more' },
+  { phase: 'draining', seen: asMade, inside: ['empty'], doubt: aDelete, step: 'wait', because: 'one delete is on its way; a second one could hit a later owner of the place' },
   { phase: 'draining', seen: ['unconfirmed'], step: 'wait', because: 'a host that may lag behind does not show what lies in it' },
 ];
 

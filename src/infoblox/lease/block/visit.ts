@@ -163,9 +163,16 @@ async function carryOut(
     case 'remove':
       await remove(deps, { block, object: step.object }, signal);
       return false;
-    case 'forget':
+    case 'forget': {
       forget(deps, block);
+      const altered = shown.ranges.find(({ comment }) => comment === mark);
+      if (altered !== undefined) {
+        const { first, last } = altered;
+        const hint = 'delete it on the grid when nobody needs it';
+        log.warn('a block of addresses was changed on the grid: it is left alone', { block: mark, first, last, hint });
+      }
       return false;
+    }
     case 'wait':
       return false;
   }
@@ -246,9 +253,10 @@ function stopError(block: Block, { seen, inside }: Extract<BlockStep, { kind: 's
       },
     );
   }
+  const isServed = ranges.some(({ comment, isReserved }) => comment === block.mark && !isReserved);
   const what = {
     nothing: 'is gone from the grid',
-    altered: 'was changed on the grid',
+    altered: isServed ? 'is served to clients of DHCP' : 'was changed on the grid',
     touched: `overlaps the range ${touching?.first}-${touching?.last} "${touching?.comment}"`,
     alone: '',
     unconfirmed: '',

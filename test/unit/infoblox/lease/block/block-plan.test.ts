@@ -57,14 +57,14 @@ describe('the table of blocks', () => {
     }
   });
 
-  test('deletes only what drains, is empty, and was seen by a host that accepts writes', () => {
+  test('deletes only what drains, is empty and as it was made, and was seen by a host that accepts writes', () => {
     for (const inside of ['leases', 'unknown marks'] as const) {
       for (const seen of blockSights)
         for (const doubt of blockDoubts)
           expect(blockRule({ phase: 'draining', seen, doubt, inside }).step).not.toBe('remove');
     }
     const removing = blockTable.filter(({ step }) => step === 'remove');
-    expect(removing.map(({ phase, seen }) => [phase, seen?.includes('unconfirmed')])).toEqual([['draining', false]]);
+    expect(removing.map(({ phase, seen }) => [phase, seen])).toEqual([['draining', ['alone', 'touched']]]);
   });
 });
 
@@ -94,6 +94,12 @@ describe('what to do about a block', () => {
     ['marks in it have no lease', {}, { inside: 'unknown marks' }, { kind: 'stop', inside: 'unknown marks' }],
     ['a host shows it that may lag behind', {}, { unconfirmed }, { kind: 'wait' }],
     ['it drains and is empty', { phase: 'draining' }, {}, { kind: 'remove', object: shown() }],
+    [
+      'it drains, and a DHCP member serves it',
+      { phase: 'draining' },
+      { ranges: [shown({ isReserved: false })] },
+      { kind: 'forget' },
+    ],
     ['it drains and is in use', { phase: 'draining' }, { inside: 'leases' }, { kind: 'wait' }],
     ['it is gone', { phase: 'draining' }, { ranges: [] }, { kind: 'forget' }],
   ])('%s', (_, block, over, step) => {
