@@ -10,7 +10,7 @@ const name = basename(process.argv0);
 const isDaemon = name === 'infoblox-cni-daemon';
 const isOwnName = name === 'infoblox-cni';
 const args = process.argv.slice(2);
-/** A word that is no flag is an operator's command, under the executable's own name and the daemon's. */
+/** Under the executable's own name and the daemon's, a first word without `-` is an operator's command. */
 const isCommand = (isDaemon || isOwnName) && args[0] !== undefined && !args[0].startsWith('-');
 
 /** A service may inherit CNI_COMMAND, but has an argument. Any name except the daemon's may be a driver's. */

@@ -51,7 +51,7 @@ function isRoute(route: unknown): boolean {
   return familyOf(dst) !== undefined && typeof gw === 'string' && isIP(gw) !== 0 && areNumbers;
 }
 
-/** @param gateway undefined where there is none */
+/** Tells whether a gateway is inside the network of a CIDR. @param gateway undefined: none is given */
 function isIn(cidr: unknown, gateway: unknown): boolean {
   const family = familyOf(cidr);
   if (family === undefined || gateway === undefined) return family !== undefined;

@@ -252,7 +252,7 @@ const hostRelease = v.object({
 /** The methods with their parameters and results. */
 export const operatorMethods = {
   'operator/status': { params: v.object({}), result: Status },
-  /** With which flags it was started; no password is among them. */
+  /** The flags of the daemon, without passwords. */
   'operator/flags': { params: v.object({}), result: v.object({ flags: v.record(text, text) }) },
   'operator/probe': { params: v.object({}), result: probe },
   'operator/leases': { params: leaseFilter, result: v.object({ leases: v.array(LeaseRecord) }) },

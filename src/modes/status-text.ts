@@ -196,7 +196,9 @@ export function gridText(grid: Grid, now: number): string {
 
 function userText({ user, clientCertificateEndsAt }: Grid): string {
   if (user !== '') return user;
-  return clientCertificateEndsAt === null ? 'nobody (--wapi-username is not set)' : 'whom the client certificate names';
+  return clientCertificateEndsAt === null
+    ? 'no user (--wapi-username is not set)'
+    : 'the user of the client certificate';
 }
 
 /**

@@ -19,12 +19,12 @@ test.each<[string, Partial<Status['grid']>, string]>([
   [
     'nobody who asks',
     { hosts: ['gmc'], user: '' },
-    'gmc, port 443: answered 3s ago; WAPI 2.3 as nobody (--wapi-username is not set); key pinned',
+    'gmc, port 443: answered 3s ago; WAPI 2.3 as no user (--wapi-username is not set); key pinned',
   ],
   [
     'a client certificate alone',
     { hosts: ['gmc'], user: '', clientCertificateEndsAt: now },
-    'gmc, port 443: answered 3s ago; WAPI 2.3 as whom the client certificate names; key pinned',
+    'gmc, port 443: answered 3s ago; WAPI 2.3 as the user of the client certificate; key pinned',
   ],
 ])('the grid, with %s', (_, other, text) => {
   expect(gridText({ ...grid, ...other }, now)).toBe(text);
