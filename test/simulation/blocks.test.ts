@@ -234,6 +234,21 @@ describe('a block of a host', () => {
     expect(site.isInBlock(await site.add('c3'))).toBe(true);
   });
 
+  test('is confirmed first when the grid is back, before what is owed and what is to be released', async () => {
+    const site = await Site.serving();
+    site.members.setUp(false);
+    for (let n = 0; n < 3; n += 1) await site.add(`c${n}`);
+    await site.del('first');
+    await site.pass(2 * minutes);
+    site.requests.length = 0;
+    site.members.setUp(true);
+    await site.pass(1 * minutes);
+    const writes = site.requests.filter((one) => /^(POST|DELETE)/.test(one));
+    expect(writes).toEqual([...Array.from({ length: 3 }, () => 'POST fixedaddress'), 'DELETE fixedaddress']);
+    const before = site.requests.slice(0, site.requests.indexOf('POST fixedaddress'));
+    expect(before).toEqual(expect.arrayContaining(['GET range', 'GET ipv4address']));
+  });
+
   test('serves for as long as --block-validity says only if it was confirmed an hour after it was taken', async () => {
     const site = await Site.serving({ blockValidityMs: 24 * hours });
     site.members.setUp(false);
