@@ -136,6 +136,8 @@ describe('a block of a host', () => {
         ),
       },
     ]);
+    const [range] = site.members.contents.objects('range');
+    expect(range).toMatchObject({ name: 'block of host-0', extattrs: { 'Network Name': { value: 'net-1' } } });
     expect(site.isInBlock(await site.add('c2'))).toBe(false);
     await site.pass(20_000);
     expect(site.isInBlock(await site.add('c3'))).toBe(true);
