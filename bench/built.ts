@@ -7,7 +7,10 @@ const dist = join(import.meta.dirname, '../dist');
 export const builtPlugin = join(dist, 'infoblox');
 export const builtDaemon = join(dist, 'infoblox-cni-daemon');
 
-/** @throws Error if nothing is built */
+/**
+ * Requires a build.
+ * @throws Error if there is none
+ */
 export function requireBuild(): void {
   for (const file of [builtPlugin, builtDaemon]) {
     if (!existsSync(file)) throw new Error(`${file} is missing: run "make build"`);

@@ -39,13 +39,14 @@ export class DaemonProcess {
     }
   }
 
-  /** Resident memory in megabytes (10^6). */
+  /** Returns the resident memory in megabytes (10^6). */
   residentMegabytes(): number {
     return (this.#kibibytes('VmRSS') * 1024) / 1e6;
   }
 
   /**
-   * Private memory in mebibytes (2^20): resident memory without the pages of the executable, which the plugins share.
+   * Returns the private memory in mebibytes (2^20): resident memory without the pages of the executable, which the
+   * plugins share.
    */
   anonymousMebibytes(): number {
     return this.#kibibytes('RssAnon') / 1024;
@@ -56,7 +57,7 @@ export class DaemonProcess {
     return Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]);
   }
 
-  /** Seconds of processor time used, in user mode and kernel. */
+  /** Returns the seconds of processor time used, in user mode and kernel. */
   cpuSeconds(): number {
     const stat = readFileSync(`/proc/${this.#child.pid}/stat`, 'utf8');
     // proc(5): utime and stime are fields 14 and 15, in ticks of 10 ms; field 2 may hold spaces.

@@ -17,7 +17,10 @@ const programs: Readonly<Record<string, string>> = {
   'apt-get': 'apt',
 };
 
-/** @param version that of package.json */
+/**
+ * Lists all problems of a tree.
+ * @param version that of package.json
+ */
 export function problemsOf(project: string, version: string): Problem[] {
   return [...ofTree(project, version), ...ofChangelog(project, version), ...ofMachine()];
 }

@@ -62,7 +62,7 @@ function isIn(cidr: unknown, gateway: unknown): boolean {
   return network.check(gateway, `ipv${family}`);
 }
 
-/** @returns undefined if it is not a CIDR */
+/** Returns the family of a CIDR; undefined if it is not a CIDR. */
 function familyOf(cidr: unknown): 4 | 6 | undefined {
   const [, address = '', prefix] = /^([^/]+)\/(\d{1,3})$/.exec(String(cidr)) ?? [];
   const family = isIP(address);

@@ -86,7 +86,7 @@ function refuseIrregular(entry: Stats, { owner, user }: Owners): void {
   if (entry.nlink !== 1) throw new IrregularFile(`it has ${entry.nlink} names`);
 }
 
-/** @returns undefined if it does not exist */
+/** Opens a file without following a link or waiting for a pipe. @returns undefined if it does not exist */
 function open(file: string, flags: number): number | undefined {
   try {
     return openSync(file, flags | O_NOFOLLOW | O_NONBLOCK, 0o600);

@@ -65,7 +65,7 @@ export class GridState {
     for (const listener of this.#switchListeners) listener();
   }
 
-  /** @param listener called after each switch to another grid host */
+  /** Subscribes to switches to another grid host. */
   onSwitch(listener: () => void): void {
     this.#switchListeners.add(listener);
   }

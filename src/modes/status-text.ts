@@ -125,7 +125,10 @@ function blockText({ state, host, expiresAt, returnAt }: BlockRecord, now: numbe
   return `${state}${of}${end === null ? '' : `, ${ago(now, end)} left`}`;
 }
 
-/** @param now milliseconds since 1970; `leases`: the leases that are shown */
+/**
+ * Returns the columns of a table of leases.
+ * @param now milliseconds since 1970; `leases`: the leases that are shown
+ */
 export function leaseColumns(now: number, leases: readonly LeaseRecord[]): readonly Column<LeaseRecord>[] {
   const source: Column<LeaseRecord> = { title: 'FROM', cell: ({ inBlock }) => (inBlock ? 'block' : 'grid') };
   return [

@@ -59,7 +59,7 @@ export class GridContents {
     return all.map((object) => structuredClone(presentAll(this.#db, object)));
   }
 
-  /** Those of IPv4. */
+  /** Returns those of IPv4. */
   fixedAddresses(view?: string): FixedAddressSnapshot[] {
     const all = [...this.#db.all('fixedaddress')].filter((fixed) => isMeant(fixed, view));
     return all.map((fixed) => ({
@@ -75,7 +75,7 @@ export class GridContents {
     }));
   }
 
-  /** Those of IPv4. */
+  /** Returns those of IPv4. */
   networks(view?: string): NetworkSnapshot[] {
     const all = [...this.#db.all('network')].filter((network) => isMeant(network, view));
     return all.map((network) => ({

@@ -6,9 +6,9 @@
 import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
 
 export interface Clock {
-  /** The host's clock in milliseconds since 1970. It can be set at any time. */
+  /** Returns the host's clock in milliseconds since 1970. It can be set at any time. */
   wall(): number;
-  /** Whole milliseconds since 1970: the host's clock at the start plus monotonic time. It cannot be set. */
+  /** Returns whole milliseconds since 1970: the host's clock at the start plus monotonic time. It cannot be set. */
   now(): number;
   /**
    * Calls `action` once, after some milliseconds. Does not keep the process alive.

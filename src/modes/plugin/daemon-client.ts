@@ -87,7 +87,10 @@ function connectTo(file: string): Promise<Socket> {
   });
 }
 
-/** @param request with `end`, the deadline in `milliseconds()` of process.ts */
+/**
+ * Sends the request over a connected socket and passes the result on.
+ * @param request with `end`, the deadline in `milliseconds()` of process.ts
+ */
 async function exchange(
   socket: Socket,
   { file, method, call, limit, end }: DaemonCall & { readonly end: number },
@@ -200,7 +203,10 @@ function ended(file: string): NoAnswer {
   return new NoAnswer(`the daemon at ${file} ended the connection without an answer`, logHint);
 }
 
-/** @param asked whether an earlier attempt sent the request */
+/**
+ * Makes the error for a failed connection.
+ * @param asked whether an earlier attempt sent the request
+ */
 function notReached(code: string, file: string, asked: boolean): NoAnswer {
   if (code === 'ECONNRESET') return ended(file);
   if (isAbsent(code)) {

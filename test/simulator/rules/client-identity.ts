@@ -19,8 +19,9 @@ const IDENTIFIER_OF: Readonly<Record<string, (typeof CLIENT_IDENTIFIERS)[number]
 };
 
 /**
- * WAPI: a reservation *is* a fixed address with the zero MAC. The zero MAC reads as RESERVED whatever was requested,
- * and a real MAC turns a reservation into an ordinary fixed address. Any other match needs its identifier.
+ * Determines the client of a fixed address. WAPI: a reservation *is* a fixed address with the zero MAC. The zero MAC
+ * reads as RESERVED whatever was requested, and a real MAC turns a reservation into an ordinary fixed address. Any
+ * other match needs its identifier.
  */
 export function identifyClient(fields: Values, current?: FixedAddressObject): ClientIdentity {
   const duid = textOf(fields, 'duid');

@@ -72,7 +72,7 @@ export function removeContainer(db: Database, container: ContainerObject, withSu
   db.delete(container);
 }
 
-/** The smallest container around a subnet. */
+/** Finds the smallest container around a subnet. */
 export function containerAround(db: Database, subnet: Subnet): ContainerObject | undefined {
   let closest: ContainerObject | undefined;
   for (const container of db.all('networkcontainer')) {

@@ -116,7 +116,7 @@ export class Database {
     return this.#hostsByAddress.get(`${view.id}/${address}`) ?? [];
   }
 
-  /** The definition of an extensible attribute. */
+  /** Finds the definition of an extensible attribute. */
   attributeDefinition(name: string): PlainObject | undefined {
     const object = this.get(naturalKey('extensibleattributedef', `.${name}`));
     return object?.type === 'extensibleattributedef' ? object : undefined;
