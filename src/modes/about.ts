@@ -41,6 +41,7 @@ export const commandSummaries = {
   status: 'Is this host well: grid, conditions, networks, leases',
   leases: 'Who holds which address, and who held one',
   whois: 'Who has an address, and which addresses a pod or container has, on any host',
+  audit: 'Compare the leases of this host, or of a whole cluster, with the grid',
   doctor: 'Check host, grid and network configurations, and say how to fix problems',
   'check-config': 'Check flags, their files and network configurations, without the grid',
   gc: 'Release the addresses of containers that are proven dead',

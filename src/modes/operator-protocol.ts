@@ -218,6 +218,33 @@ const Whois = v.object({
   notes: v.array(text),
 });
 
+/** How this host and the grid differ; each with what to do. */
+const Audit = v.object({
+  /** Leases that were compared. */
+  leases: v.number(),
+  findings: v.array(v.object({ kind: text, address: text, view: text, network: text, message: text, fix: text })),
+});
+
+/** What one host has on the grid in one network. */
+const ClusterRow = v.object({
+  host: text,
+  network: text,
+  view: text,
+  addresses: v.number(),
+  /** Objects with its marks that somebody has altered. */
+  altered: v.number(),
+  blocks: v.number(),
+  /** Null if the grid does not say. */
+  lastReservedAt: v.nullable(time),
+});
+
+const ClusterAudit = v.object({
+  cluster: text,
+  rows: v.array(ClusterRow),
+  /** Networks, and views where that is null, that the driver has made and in which no container has an address. */
+  unused: v.array(v.object({ view: text, network: maybeText, name: maybeText })),
+});
+
 const blocks = v.array(v.object({ first: text, size: v.number(), view: text, network: text }));
 
 /** The reservations of another host of this cluster, in all views. */
@@ -256,6 +283,8 @@ export const operatorMethods = {
   'operator/flags': { params: v.object({}), result: v.object({ flags: v.record(text, text) }) },
   'operator/probe': { params: v.object({}), result: probe },
   'operator/leases': { params: leaseFilter, result: v.object({ leases: v.array(LeaseRecord) }) },
+  'operator/audit': { params: v.object({}), result: Audit },
+  'operator/audit-cluster': { params: v.object({}), result: ClusterAudit },
   'operator/whois': { params: v.object({ who: text }), result: Whois },
   'operator/history': { params: v.object({ address: text, at: v.optional(time) }), result: History },
   'operator/gc': { params: v.object({ dryRun: v.boolean() }), result: releasedLeases },
@@ -286,6 +315,7 @@ export type History = v.InferOutput<typeof History>;
 export type Holding = v.InferOutput<typeof Holding>;
 export type BlockRecord = v.InferOutput<typeof BlockRecord>;
 export type LeaseRecord = v.InferOutput<typeof LeaseRecord>;
+export type ClusterRow = v.InferOutput<typeof ClusterRow>;
 export type Holder = v.InferOutput<typeof Holder>;
 export type HostReservation = v.InferOutput<typeof hostReservations>['reservations'][number];
 

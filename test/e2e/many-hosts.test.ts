@@ -207,6 +207,25 @@ describe.skipIf(leftOut)('whois on one host', () => {
   });
 });
 
+describe.skipIf(leftOut)('audit --cluster on one host', () => {
+  test('counts what each of the three has, as the grid does', async () => {
+    const place = { name: 'net-6', subnet: '10.69.0.0/24', gateway: '10.69.0.1' };
+    for (const member of members) await start(member, netconf(member, 'macvlan', place));
+    const { stdout } = await memberOf('host-a').host.command('audit', '--cluster', '--json');
+    const rows: { host: string; network: string; addresses: number }[] = JSON.parse(stdout).rows;
+    expect(rows.filter(({ network }) => network === 'net-6')).toMatchObject(
+      members.map(({ name }) => ({ host: name, addresses: 1 })),
+    );
+    for (const member of members) {
+      const counted = rows
+        .filter(({ host }) => host === member.name)
+        .reduce((sum, { addresses }) => sum + addresses, 0);
+      expect(counted).toBeGreaterThanOrEqual((await heldBy(member, 'default')).length);
+      expect((await member.host.command('audit')).exitCode).toBe(0);
+    }
+  });
+});
+
 describe.skipIf(leftOut)('a host that is lost', () => {
   test('has its addresses released by gc --host on another one, and no other host loses any', async () => {
     const [a, c] = [memberOf('host-a'), memberOf('host-c')];

@@ -3,8 +3,9 @@
  * which can be defined here, too. All throw GridError as the session does, and `bad-answer` for what WAPI does not answer.
  */
 import * as v from 'valibot';
-import { type Family, familyOf } from '../address.ts';
+import { type Family, families, familyOf } from '../address.ts';
 import type { AttributeDefinition } from '../attributes.ts';
+import { hasReason } from '../errors.ts';
 import { dialects } from './dialect.ts';
 import { attributeDefinition, type DefinedAttribute, parseAnswer } from './objects.ts';
 import { type Request, referenceTo } from './request.ts';
@@ -23,6 +24,8 @@ export interface License {
   readonly status: string;
 }
 
+const MadeNetwork = v.object({ network: text, network_view: text, comment: text });
+const MadeView = v.object({ name: text });
 const texts = v.optional(v.pipe(v.array(text), v.maxLength(1_000)), []);
 const UseSchema = v.object({ network: text, network_view: text, status: text, types: texts, names: texts });
 
@@ -77,6 +80,34 @@ export class GridInspection {
     const query = { ip_address: address, _return_fields: 'network,network_view,status,types,names' };
     const found = await this.#list({ path: `ipv${familyOf(address)}address`, query }, UseSchema, signal);
     return found.map(({ network_view: view, ...use }) => ({ view, ...use }));
+  }
+
+  /** Lists the networks and views that the driver has made, by their comments. `network`: its CIDR; null for a view. */
+  async made(signal: AbortSignal) {
+    const ofNetworks = families.map((family) => {
+      const query = { 'comment~': '^infoblox-cni network=' };
+      const fields = 'network,network_view,comment';
+      const type = `${dialects[family].prefix}network`;
+      const search = searchPages(
+        this.#session,
+        { type, fields, schema: MadeNetwork, query, read: (one) => one },
+        signal,
+      );
+      return Array.fromAsync(search).catch((error) => {
+        // A user without IPv6 need not see it.
+        if (hasReason(error, 'permission', 'rejected')) return [];
+        throw error;
+      });
+    });
+    const query = { comment: 'infoblox-cni', _return_fields: 'name' };
+    const [views, ...networks] = await Promise.all([
+      this.#list({ path: 'networkview', query }, MadeView, signal),
+      ...ofNetworks,
+    ]);
+    return [
+      ...networks.flat().map(({ network, network_view: view, comment }) => ({ network, view, comment })),
+      ...views.map(({ name }) => ({ network: null, view: name, comment: '' })),
+    ];
   }
 
   /** Yields the definitions of extensible attributes that this user may see. @throws as `searchPages` */

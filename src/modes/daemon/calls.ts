@@ -11,6 +11,7 @@ import { callFields, callHandlers, recordUnanswered, releaseCall } from './handl
 import type { RecentError } from './log/log.ts';
 import { forOwnNames, type Pages, shared } from './metrics/listener.ts';
 import type { Metrics } from './metrics/metrics.ts';
+import { auditHandler, clusterAuditHandler } from './operator/audit.ts';
 import { historyHandler, leasesHandler } from './operator/leases.ts';
 import {
   gcByHandHandler,
@@ -82,6 +83,8 @@ export function buildCalls({ options, store, access, core, metrics, tracing, rec
     'operator/flags': { timeoutMs: 1_000, run: async () => ({ result: { flags: options.given } }) },
     'operator/probe': probeHandler(conditions),
     'operator/leases': leasesHandler(leases),
+    'operator/audit': auditHandler(leases),
+    'operator/audit-cluster': clusterAuditHandler(leases, access.inspection),
     'operator/whois': whoisHandler({ leases, store, inspection: access.inspection }),
     'operator/history': historyHandler(store),
     'operator/gc': gcByHandHandler(leases),

@@ -2,6 +2,7 @@
 import { type CommandName, commandLines, commandSummaries } from '../about.ts';
 import { flagHelp } from '../daemon/config/flags.ts';
 import { type Command, calledName } from './command.ts';
+import { audit } from './commands/audit.ts';
 import { checkConfig } from './commands/check-config.ts';
 import { doctor } from './commands/doctor.ts';
 import { eaDefs } from './commands/ea-defs.ts';
@@ -17,6 +18,7 @@ export const commands: Readonly<Record<CommandName, Command>> = {
   status,
   leases,
   whois,
+  audit,
   doctor,
   'check-config': checkConfig,
   gc,

@@ -80,7 +80,7 @@ describe('a host that is well', () => {
     const skipped = findings.filter(({ level }) => level === 'skipped').map(({ title }) => title);
     expect(skipped).toEqual(['permissions to write']);
     const groups = [...new Set(findings.map(({ group }) => group))];
-    expect(groups).toEqual(['host', 'plugins', 'grid', 'network configurations', 'network net-1']);
+    expect(groups).toEqual(['host', 'plugins', 'grid', 'leases', 'network configurations', 'network net-1']);
   });
 
   test('is described for people, group by group, without a trace of the password', async () => {

@@ -11,7 +11,7 @@ import { type ClockReading, openToLook, readSettings } from '../grid.ts';
 import { checkNetworkFiles, findNetworkFiles } from '../network-configurations.ts';
 import { type Finding, failure, ok, type RunOptions, runChecks } from './check.ts';
 import { gridChecks } from './grid.ts';
-import { hostChecks } from './host.ts';
+import { hostChecks, leaseChecks } from './host.ts';
 import { configurationChecks, networkChecks } from './networks.ts';
 import { pluginChecks } from './plugins.ts';
 
@@ -54,6 +54,7 @@ async function examine({ env, socket, operands }: Examined, options: Options, ru
     ...hostChecks(options, socket),
     ...pluginChecks(options.driverName, found, env),
     ...gridChecks({ options, grid, oldest, clock, specs: found.map(({ spec }) => spec) }),
+    ...leaseChecks(socket),
     ...configurationChecks(configurations),
     ...found.flatMap((configuration) =>
       networkChecks(configuration, { grid: grid.grid, host, flagSize: options.blockSize, all: found }),

@@ -8,7 +8,7 @@ import type { Options } from '../../daemon/config/options.ts';
 import { refuseOtherUsers, serviceUid } from '../../daemon/process.ts';
 import { StartError } from '../../daemon/start-error.ts';
 import type { Status } from '../../operator-protocol.ts';
-import { ago } from '../../quantity.ts';
+import { ago, counted } from '../../quantity.ts';
 import { askDaemon, startHint } from '../daemon-connection.ts';
 import { after, type Check, checks, failure, ok, type Verdict, warning } from './check.ts';
 
@@ -25,6 +25,24 @@ export function hostChecks(options: Options, socket: string): Check[] {
     }),
   });
 }
+
+/** Makes the check of leases, which needs those of daemon and grid. */
+export function leaseChecks(socket: string): Check[] {
+  return checks('leases', {
+    'on the grid': after(['daemon', 'permissions'], async () => {
+      const { leases, findings } = await askDaemon({ socket, method: 'operator/audit', params: {} });
+      if (findings.length === 0) return ok(`${counted(leases, 'lease', 'leases')} compared: the grid agrees`);
+      const shown = findings.slice(0, maxDifferences).map(({ kind, address, view, message, fix }) => {
+        return warning(`${kind}: ${address} in view ${view}: ${message}`, fix);
+      });
+      const more = findings.length - shown.length;
+      return more === 0 ? shown : [...shown, warning(`and ${more} more`, 'run infoblox-cni audit')];
+    }),
+  });
+}
+
+/** Differences that are shown one by one. */
+const maxDifferences = 10;
 
 /** Whether a directory is there that this user may not look into. */
 function isHidden(path: string): boolean {

@@ -1,0 +1,114 @@
+/** `audit`: this host's leases and blocks beside the grid's list, and `audit --cluster`: what all hosts of the cluster have there. */
+import { families } from '../../../infoblox/address.ts';
+import { reservedAtIn } from '../../../infoblox/attributes.ts';
+import { deadline } from '../../../infoblox/concurrency/clock.ts';
+import { hasReason } from '../../../infoblox/errors.ts';
+import { auditBlocks, auditLeases, type Shown } from '../../../infoblox/lease/audit.ts';
+import type { LeaseDeps } from '../../../infoblox/lease/deps.ts';
+import { doubtOf } from '../../../infoblox/lease/doubt.ts';
+import type { Lease } from '../../../infoblox/lease/lease.ts';
+import { isExactlyOurs } from '../../../infoblox/lease/observe.ts';
+import { namedInComment, parseBlockMark, parseMark } from '../../../infoblox/mark.ts';
+import type { GridInspection } from '../../../infoblox/wapi/inspection.ts';
+import type { ClusterRow } from '../../operator-protocol.ts';
+import type { OperatorHandler } from '../rpc/request.ts';
+
+const timeoutMs = 120_000;
+/** Leases without a reservation of which it is asked what has their address. */
+const maxHolders = 50;
+
+/** Makes the handler of `audit`. */
+export function auditHandler(deps: LeaseDeps): OperatorHandler<'operator/audit'> {
+  const { store, grid, blocks, names, clock, moment } = deps;
+  const isSettled = (lease: Lease) => {
+    const doubt = doubtOf(lease, moment());
+    return lease.phase === 'bound' && lease.owedSince === null && doubt.create === null && doubt.delete === null;
+  };
+  return {
+    timeoutMs,
+    async run(_, { gone }) {
+      const signal = AbortSignal.any([gone, deadline(clock, timeoutMs)]);
+      // What changes while the grid lists is not judged.
+      const before = new Map(store.where(() => true).map((lease) => [lease.mark, lease]));
+      const blocksBefore = new Set(store.blocks().map(({ mark }) => mark));
+      const shown: Shown[] = [];
+      for (const marks of names.all) for await (const one of grid.list({ marks }, signal)) shown.push(one);
+      const ranges = await grid.ranges({ marks: { ...names.present, of: 'blocks' } }, signal).catch(unlessRefused);
+      const bound = [...before.values()].filter((lease) => isSettled(lease) && store.get(lease.mark) === lease);
+      const holders = new Map<string, Shown>();
+      const reserved = new Set(shown.map(({ address, view }) => `${view} ${address}`));
+      for (const { mark, address, view } of bound
+        .filter((one) => !reserved.has(`${one.view} ${one.address}`))
+        .slice(0, maxHolders)) {
+        const [holder] = await grid.at(address ?? '', view, signal);
+        if (holder !== undefined) holders.set(mark, holder);
+      }
+      const isKnown = (mark: string) => before.has(mark) || store.get(mark) !== undefined;
+      const isBlockKnown = (mark: string) => blocksBefore.has(mark) || store.blocks().some((one) => one.mark === mark);
+      const stable = store
+        .blocks()
+        .filter(
+          (one) => blocksBefore.has(one.mark) && parseBlockMark(one.mark) !== undefined && !blocks.hasEnded(one.mark),
+        );
+      const findings = [
+        ...auditLeases(bound, shown, { isKnown, holders }),
+        ...(ranges === undefined ? [] : auditBlocks(stable, ranges, isBlockKnown)),
+      ];
+      return { result: { leases: bound.length, findings } };
+    },
+  };
+}
+
+/** Makes the handler of `audit --cluster`. Whether a host lives the grid cannot say. */
+export function clusterAuditHandler(
+  { grid, names, clock }: LeaseDeps,
+  inspection: GridInspection,
+): OperatorHandler<'operator/audit-cluster'> {
+  return {
+    timeoutMs,
+    async run(_, { gone }) {
+      const signal = AbortSignal.any([gone, deadline(clock, timeoutMs)]);
+      const { cluster } = names.present;
+      const rows = new Map<string, ClusterRow>();
+      const used = new Set<string>();
+      const rowAt = (host: string, network: string, view: string) => {
+        const key = [host, network, view].join(' ');
+        const row = rows.get(key) ?? { host, network, view, addresses: 0, altered: 0, blocks: 0, lastReservedAt: null };
+        rows.set(key, row);
+        return row;
+      };
+      // Of all clusters: another one may use a network that this one has made.
+      for await (const one of grid.listDescribed({ marks: {}, families }, signal)) {
+        used.add(`${one.view} ${one.network?.text}`).add(one.view);
+        const [, of = '', host = '', network = ''] = /cluster=(\S+) node=(\S+) network=(\S+)/.exec(one.comment) ?? [];
+        if (of !== cluster) continue;
+        const row = rowAt(host, network, one.view);
+        if (parseMark(one.comment) !== undefined && isExactlyOurs(one)) row.addresses += 1;
+        else row.altered += 1;
+        const at = reservedAtIn(one.attributes);
+        if (at !== null) row.lastReservedAt = Math.max(row.lastReservedAt ?? 0, at);
+      }
+      const ranges = await grid.ranges({ marks: { of: 'blocks' }, families }, signal).catch(unlessRefused);
+      for (const { comment, view, network } of ranges ?? []) {
+        used.add(`${view} ${network.text}`).add(view);
+        const block = parseBlockMark(comment);
+        if (block?.origin.cluster === cluster) rowAt(block.origin.node, block.network, view).blocks += 1;
+      }
+      const made = await inspection.made(signal);
+      const unused = made.flatMap(({ view, network, comment }) => {
+        if (used.has(network === null ? view : `${view} ${network}`)) return [];
+        return [{ view, network, name: namedInComment(comment) ?? null }];
+      });
+      return { result: { cluster, rows: [...rows.values()].sort(byHost), unused } };
+    },
+  };
+}
+
+function byHost(one: ClusterRow, other: ClusterRow): number {
+  return `${one.host} ${one.network} ${one.view}`.localeCompare(`${other.host} ${other.network} ${other.view}`, 'en');
+}
+
+/** A user who may not read ranges has no blocks. @throws what is no refusal */
+function unlessRefused(error: unknown): undefined {
+  if (!hasReason(error, 'permission', 'rejected')) throw error;
+}

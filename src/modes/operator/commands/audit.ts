@@ -1,0 +1,125 @@
+/** `audit`: does the grid have what this host believes, and `audit --cluster`: what do all hosts of the cluster have there? */
+import { readFileSync } from 'node:fs';
+import { messageOf } from '../../../errno.ts';
+import { UsageError } from '../../daemon/config/command-line.ts';
+import type { ClusterRow, OperatorResult } from '../../operator-protocol.ts';
+import { counted } from '../../quantity.ts';
+import type { Column } from '../../status-text.ts';
+import { folded, printable } from '../../terminal-text.ts';
+import { CommandError, daemonPlace, defineCommand, flag, json, type Outcome, text } from '../command.ts';
+import { askDaemon } from '../daemon-connection.ts';
+import { printedLines, secondOf, table } from '../output/results.ts';
+import { showingProgress } from '../output/terminal.ts';
+
+const ofCluster = {
+  cluster: flag('What all hosts of this cluster have on the grid, and what the driver made that nobody uses'),
+  hosts: text(
+    '',
+    'With --cluster: file with the names of the hosts that should exist, one a line; the others are marked',
+  ),
+};
+const output = { ...json, csv: flag('With --cluster: write the hosts as CSV') };
+
+export const audit = defineCommand({
+  examples: [
+    ['audit', 'Compare the leases and blocks of this host with the grid, with a fix for each difference'],
+    [
+      'audit --cluster --hosts=hosts.txt',
+      'All hosts of this cluster by their reservations; those that the file does not name',
+    ],
+    ['audit --cluster --csv', 'The same as a report'],
+  ],
+  groups: { Cluster: ofCluster, Output: output, Daemon: daemonPlace },
+  run({ flags: { cluster, hosts, csv, json: isJson }, socket }) {
+    if (!cluster && (csv || hosts !== '')) throw new UsageError('--csv and --hosts go with --cluster');
+    if (csv && isJson) throw new UsageError('--csv does not go with --json');
+    return cluster ? auditCluster(socket, { hosts, csv: csv === true }) : auditHost(socket);
+  },
+});
+
+async function auditHost(socket: string): Promise<Outcome> {
+  const value = await showingProgress('asking the grid', (_, signal) =>
+    askDaemon({ socket, method: 'operator/audit', params: {}, signal }),
+  );
+  return { value, text: () => hostReport(value), failed: value.findings.length > 0 };
+}
+
+/** Writes what differs, each with its fix; texts from outside are made printable. */
+export function hostReport({ leases, findings }: OperatorResult<'operator/audit'>): string {
+  const lines = findings.map(({ kind, address, view, network, message, fix }) => {
+    const where = `${address} in view ${view}${network === '' ? '' : `, network ${network}`}`;
+    return `${folded(printable(`${kind}: ${where}: ${message}`), 2)}\n    ${folded(printable(`fix: ${fix}`), 4)}\n`;
+  });
+  const compared = counted(leases, 'lease', 'leases');
+  const count = findings.length === 0 ? 'the grid agrees' : counted(findings.length, 'difference', 'differences');
+  return `${lines.join('')}${compared} compared: ${count}\n`;
+}
+
+/** A row, and whether its host should exist; null if nobody has said which should. */
+type JudgedRow = ClusterRow & { readonly isExpected: boolean | null };
+
+async function auditCluster(
+  socket: string,
+  { hosts, csv }: { readonly hosts: string; readonly csv: boolean },
+): Promise<Outcome> {
+  const expected = hosts === '' ? null : namesIn(hosts);
+  const { rows, ...rest } = await showingProgress('asking the grid', (_, signal) =>
+    askDaemon({ socket, method: 'operator/audit-cluster', params: {}, signal }),
+  );
+  const judged = rows.map(
+    (row): JudgedRow => ({ ...row, isExpected: expected === null ? null : expected.has(row.host) }),
+  );
+  const value = { ...rest, rows: judged };
+  const failed = judged.some(({ altered, isExpected }) => altered > 0 || isExpected === false);
+  return { value, text: () => (csv ? csvOf(judged) : clusterReport(value)), failed };
+}
+
+/** @throws CommandError */
+function namesIn(file: string): ReadonlySet<string> {
+  try {
+    const lines = readFileSync(file, 'utf8')
+      .split('\n')
+      .map((line) => line.replace(/#.*/, '').trim());
+    return new Set(lines.filter((line) => line !== ''));
+  } catch (error) {
+    throw new CommandError(`cannot read ${file}: ${messageOf(error)}`, 'name a file of host names with --hosts');
+  }
+}
+
+const columns: readonly Column<JudgedRow>[] = [
+  { title: 'HOST', cell: ({ host }) => host, whenNarrow: 'shortened last' },
+  { title: 'NETWORK', cell: ({ network }) => network },
+  { title: 'VIEW', cell: ({ view }) => view, whenNarrow: 'left out' },
+  { title: 'ADDRESSES', cell: ({ addresses }) => String(addresses), align: 'right' },
+  { title: 'ALTERED', cell: ({ altered }) => String(altered), align: 'right' },
+  { title: 'BLOCKS', cell: ({ blocks }) => String(blocks), align: 'right' },
+  { title: 'LAST RESERVATION', cell: ({ lastReservedAt: at }) => (at === null ? '-' : secondOf(at)), isWhole: true },
+  { title: 'NOTE', cell: ({ isExpected }) => (isExpected === false ? 'not in --hosts' : ''), isWhole: true },
+];
+
+/** Writes the hosts and what is left over; texts from outside are made printable. */
+export function clusterReport({
+  cluster,
+  rows,
+  unused,
+}: Omit<OperatorResult<'operator/audit-cluster'>, 'rows'> & { readonly rows: readonly JudgedRow[] }): string {
+  const unknown = [...new Set(rows.filter(({ isExpected }) => isExpected === false).map(({ host }) => host))];
+  return `${rows.length === 0 ? '' : table(columns, rows)}${printedLines([
+    `${counted(new Set(rows.map(({ host }) => host)).size, 'host', 'hosts')} of ${cluster}; whether one lives the grid cannot say`,
+    ...unknown.map((host) => `${host} is not in --hosts: if it is gone for good, gc --host=${host}`),
+    ...unused.map(({ view, network, name }) =>
+      network === null
+        ? `view ${view} was made by the driver, and no container has an address in it`
+        : `network ${network} in view ${view}${name === null ? '' : ` (${name})`} was made by the driver, and no container has an address in it`,
+    ),
+  ])}`;
+}
+
+function csvOf(rows: readonly JudgedRow[]): string {
+  const cell = (text: string) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  const line = (cells: readonly string[]) => `${cells.map((one) => cell(printable(one))).join()}\n`;
+  return [
+    line(columns.map(({ title }) => title.toLowerCase())),
+    ...rows.map((row) => line(columns.map((column) => column.cell(row)))),
+  ].join('');
+}
