@@ -26,7 +26,14 @@ const alone = ({ clock }: ReturnType<typeof hostWith>, others: string[] = []) =>
 });
 const why = new GridError('network-conflict', 'it overlaps another range');
 
-test.each<[string, Partial<Block>, (host: ReturnType<typeof hostWith>, block: Block) => void, string]>([
+/** A reservation is owed for five minutes, and the grid shows the block alone. */
+async function owe(host: ReturnType<typeof hostWith>, block: Block): Promise<void> {
+  put(host.store, aLease('m1', { address: '10.0.0.17', owedSince: host.clock.now(), attempts: 1 }));
+  await host.clock.advance(300_001);
+  host.blocks.confirm(block, alone(host));
+}
+
+test.each<[string, Partial<Block>, (host: ReturnType<typeof hostWith>, block: Block) => void | Promise<void>, string]>([
   ['whose create has just been sent', { phase: 'taking' }, () => {}, 'taking'],
   ['that this run has not looked at yet', {}, () => {}, 'waiting'],
   ['that the grid has confirmed', {}, (host, block) => host.blocks.confirm(block, alone(host)), 'serving'],
@@ -39,6 +46,21 @@ test.each<[string, Partial<Block>, (host: ReturnType<typeof hostWith>, block: Bl
     },
     'waiting',
   ],
+  [
+    'of which the grid answers and does not take a reservation for five minutes',
+    {},
+    (host, block) => owe(host, block),
+    'waiting',
+  ],
+  [
+    'of which the grid was away while it owed a reservation',
+    {},
+    async (host, block) => {
+      await owe(host, block);
+      host.blocks.noteGridBack();
+    },
+    'serving',
+  ],
   ['that is not alone any more', {}, ({ blocks }, block) => blocks.stop(block, 'block-altered', why), 'stopped'],
   ['that goes back', { phase: 'draining' }, () => {}, 'draining'],
   [
@@ -50,10 +72,10 @@ test.each<[string, Partial<Block>, (host: ReturnType<typeof hostWith>, block: Bl
     },
     'draining',
   ],
-])('a block %s', (_, over, happen, state) => {
+])('a block %s', async (_, over, happen, state) => {
   const block = aBlock(over);
   const host = hostWith(block);
-  happen(host, block);
+  await happen(host, block);
   expect(statesOf(host.blocks, host.store)).toMatchObject([{ block: { mark: block.mark }, state }]);
 });
 
