@@ -758,6 +758,17 @@ describe('blocks go back', () => {
     expect(site.log.join('\n')).toContain('said to be gone has addresses again');
   });
 
+  test.each([
+    ['resized', { start_addr: '10.0.0.8', end_addr: '10.0.0.60' }],
+    ['given a DHCP member', { server_association_type: 'MEMBER', member: { name: 'dhcp-1' } }],
+  ])('not if somebody has %s it: it is left to them', async (_, fields) => {
+    const site = await Site.serving({ hosts: 2 });
+    site.hosts[0]?.kill();
+    site.members.byHand('PUT', refOf(site), fields);
+    const gone = { cluster: 'sim', node: 'host-0' };
+    expect((await site.settle(site.run(1).keeper.noteGone(gone, { isOff: true }, noSignal))).blocks).toEqual([]);
+  });
+
   test('at once of a host that is known to be off', async () => {
     const site = await Site.serving({ hosts: 2 });
     site.hosts[0]?.kill();

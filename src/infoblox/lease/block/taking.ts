@@ -11,6 +11,7 @@ import type { Host } from '../../host.ts';
 import { beginsAs, blockMark, parseBlockMark, shortNetworkName } from '../../mark.ts';
 import type { ReadyNetwork } from '../../network/networks.ts';
 import { areShared } from '../../network/ranges.ts';
+import { isBlockSize } from '../../network/spec.ts';
 import { type Block, type BlockIdentity, blockCreateInDoubt, foreign, intervalOf, take } from './block.ts';
 import { choosePlace, groundOf, isUnusedEnough } from './place.ts';
 import type { VisitDeps } from './visit.ts';
@@ -128,10 +129,17 @@ export function lostIn(host: Pick<Host, 'boot'>): Pick<Block, 'bootId' | 'uptime
 }
 
 /** What a range is as a block; undefined if it is none that somebody has made with this program and left as it was. */
-export function identityOf({ comment: mark, view, network, ...interval }: Range): BlockIdentity | undefined {
+export function identityOf({
+  comment: mark,
+  view,
+  network,
+  isReserved,
+  ...interval
+}: Range): BlockIdentity | undefined {
   const parsed = parseBlockMark(mark);
-  if (parsed === undefined) return undefined;
-  return { mark, network: parsed.network, view, cidr: network.text, first: interval.first, size: sizeOf(interval) };
+  const size = sizeOf(interval);
+  if (parsed === undefined || !isReserved || !isBlockSize(size)) return undefined;
+  return { mark, network: parsed.network, view, cidr: network.text, first: interval.first, size };
 }
 
 function newMark({ host, names }: VisitDeps, network: string): string {
