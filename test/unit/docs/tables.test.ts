@@ -40,12 +40,12 @@ test('docs/reliability.md names a test of every promise', () => {
   expect(promises.filter(([, , tests]) => !quoted(tests).some(isTest))).toEqual([]);
 });
 
-test('docs/operations.md quotes lines of the log that the daemon writes', () => {
+test('docs/logs.md quotes lines of the log that the daemon writes', () => {
   const sources = readdirSync(join(project, 'src'), { recursive: true, encoding: 'utf8' }).filter((name) =>
     name.endsWith('.ts'),
   );
   const source = sources.map((name) => readFileSync(join(project, 'src', name), 'utf8')).join('\n');
-  for (const [line] of tableAfter('docs/operations.md', '## Lines to watch')) {
+  for (const [line] of tableAfter('docs/logs.md', '## Lines to watch')) {
     const [message = ''] = quoted(line);
     expect(source.includes(message), message).toBe(true);
   }

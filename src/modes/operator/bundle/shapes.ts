@@ -29,7 +29,7 @@ export const unitProperties = `ActiveState,SubState,Result,NRestarts,ExecMainSta
 FragmentPath,DropInPaths,User,Group,Type,NotifyAccess,WatchdogUSec,Restart,TimeoutStopUSec,MemoryMax,TasksMax,CapabilityBoundingSet,\
 AmbientCapabilities,PrivateUsers,ProtectProc,ProtectSystem,ReadWritePaths,ReadOnlyPaths`;
 
-/** Fields of the daemon's log: docs/operations.md, "Logs". */
+/** Fields of the daemon's log: docs/logs.md. */
 export const logShape = shape({
   plain:
     'time level message command code condition kind interface milliseconds attempts count bound resting releasing released version commit trace_id span_id',
