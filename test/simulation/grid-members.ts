@@ -116,6 +116,14 @@ export class GridMembers {
     });
   }
 
+  /** What is reserved, in both families. */
+  get reservations(): { readonly ref: string; readonly address: string; readonly comment: string }[] {
+    const all = (['fixedaddress', 'ipv6fixedaddress'] as const).flatMap((type) => this.contents.objects(type));
+    return all.map(({ _ref: ref, ipv4addr, ipv6addr, comment = '' }) => {
+      return { ref, address: String(ipv4addr ?? ipv6addr), comment: String(comment) };
+    });
+  }
+
   /** The ranges of both families. */
   get ranges(): WapiObject[] {
     return (['range', 'ipv6range'] as const).flatMap((type) => this.contents.objects(type));

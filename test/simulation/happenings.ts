@@ -123,10 +123,10 @@ export function happen(site: Site, happening: Happening): void {
       time.after(happening.forMs, () => site.endRename(happening.end));
       break;
     case 'removed by hand':
-      site.removeByHand(site.runtime(happening.host).idOf(happening.slot));
+      site.removeByHand(site.runtime(happening.host).placeIn(happening.slot));
       break;
     case 'altered by hand':
-      site.alterByHand(site.runtime(happening.host).idOf(happening.slot));
+      site.alterByHand(site.runtime(happening.host).placeIn(happening.slot));
       time.after(30_000, () => site.restoreAltered());
       break;
     case 'gateway removed':

@@ -74,6 +74,11 @@ export class Runtime {
     return `${this.#id}-${slot}-${this.#numbers.get(slot) ?? 0}`;
   }
 
+  /** An address of the container of a slot, as the ledger names it: in every other slot the last one. */
+  placeIn(slot: number): string {
+    return placeOf(this.idOf(slot), (slot % 2) * (this.#deps.sets - 1));
+  }
+
   /** Starts a container, unless its slot has one. */
   start(slot: number, { again = false, way = 'plain', requested }: Start = {}): void {
     if (this.#containers.has(slot)) return;

@@ -276,7 +276,7 @@ export class Site {
   }
 
   restoreAltered(): void {
-    for (const { _ref: ref, comment = '' } of this.members.contents.fixedAddresses()) {
+    for (const { ref, comment } of this.members.reservations) {
       if (comment.endsWith(note)) this.members.byHand('PUT', ref, { comment: comment.slice(0, -note.length) });
     }
   }
@@ -364,14 +364,14 @@ export class Site {
     return this.members.contents.fixedAddresses().find(isIts);
   }
 
-  #editByHand(container: string, edit: (ref: string, comment: string) => void, address?: string): void {
+  #editByHand(container: string, edit: (ref: string, comment: string) => void, wanted?: string): void {
     if (!this.ledger.live.has(container)) return;
-    const object = this.members.contents.fixedAddresses().find(({ comment = '', ipv4addr }) => {
-      return this.ledger.containerOf(comment) === container && (address ?? ipv4addr) === ipv4addr;
+    const object = this.members.reservations.find(({ comment, address }) => {
+      return this.ledger.containerOf(comment) === container && (wanted ?? address) === address;
     });
     if (object === undefined) return;
     this.ledger.excuse(container);
-    edit(object._ref, object.comment ?? '');
+    edit(object.ref, object.comment);
   }
 
   #rename(from: string, to: string): boolean {
