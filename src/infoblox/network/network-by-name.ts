@@ -4,12 +4,11 @@
  *
  * The grid has no lock, so agreement relies on two facts: a network's CIDR is unique in its view, and reads see every
  * write that was answered before. A creator marks its network as pending, then looks at all networks of the name:
- * - A complete one exists: use it, remove mine.
- * - Mine is the only one: confirm it. (Of two creators each looks after its own create, so at most one sees itself
- * alone.)
- * - Others are pending too: the one with the lowest address waits for the others to yield. Addresses are never taken
- * from a pending network, so yielding deletes nothing that is in use. Before its delete a network is marked as given
- * up: from then on it counts as pending for no host.
+ *  - A complete one exists: use it, remove mine.
+ *  - Mine is the only one: confirm it. Of two creators each looks after its own create, so at most one sees itself alone.
+ *  - Others are pending too: the one with the lowest address waits for the others to yield.
+ * Addresses are never taken from a pending network, so yielding deletes nothing that is in use. Before its delete a
+ * network is marked as given up: from then on it counts as pending for no host.
  */
 import type { Cidr } from '../address.ts';
 import { type Clock, pauseBefore } from '../concurrency/clock.ts';

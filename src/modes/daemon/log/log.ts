@@ -116,8 +116,8 @@ interface Texts {
 }
 
 /**
- * Conditions with lines of their own. The others are logged where they are detected, or, before the first contact to
- * the grid, are normal.
+ * Conditions with lines of their own. The others are logged where they are detected, or are normal
+ * (`grid-not-seen`).
  */
 type Told = Exclude<ConditionKind, 'grid-not-seen' | 'reservation-lost' | 'reservation-altered' | 'import-incomplete'>;
 
