@@ -1,29 +1,29 @@
-/** What the driver may create on the grid for networks, `--create`: what it must not, an administrator has to have made. */
+/** `--create`: what the driver may create on the grid for networks. An administrator has to make the rest. */
 import type { Cidr, Interval } from '../address.ts';
 import { spanOf } from '../address.ts';
 import { GridError } from '../errors.ts';
 import { networkMark } from '../mark.ts';
 
-/** From the least to the most. Reservations and blocks are made with each. */
+/** From the least to the most. Reservations and blocks are always created. */
 export const creations = ['none', 'networks', 'all'] as const;
 export type Creation = (typeof creations)[number];
 
-/** Gives the one that allows less. */
+/** Returns the stricter of two values. */
 export function narrower(one: Creation, other: Creation): Creation {
   return creations.indexOf(one) < creations.indexOf(other) ? one : other;
 }
 
-/** Something that is not there. */
+/** A missing object. */
 export type Missing =
   | { readonly kind: 'network view' }
   | { readonly kind: 'network container' | 'network'; readonly cidr: Cidr }
   | { readonly kind: 'range'; readonly interval: Interval }
-  /** A network that is found by its name. */
+  /** A network for a name. */
   | { readonly kind: 'next network'; readonly prefixLength: number; readonly container: Cidr };
 
 /**
- * Refuses an ADD for which something is missing that must not be created.
- * @throws GridError `network-conflict` that names all of it
+ * Refuses an ADD that lacks an object which must not be created.
+ * @throws GridError `network-conflict` that names all missing objects
  */
 export function refuseCreation(
   { name, view, create }: { readonly name: string; readonly view: string; readonly create: Creation },

@@ -1,6 +1,6 @@
 /**
- * Finds or creates what a spec asks for - view, network, gateway - once, and remembers it, so that a further container costs
- * one request. What turns out to be gone is forgotten, and found or created again.
+ * Finds or creates a spec's view, network and gateway once, and remembers them: a further container costs one request.
+ * Whatever turns out to be gone is forgotten, and found or created again.
  */
 import type { Cidr } from '../address.ts';
 import { ofNetwork } from '../attributes.ts';
@@ -18,36 +18,39 @@ import { blockSizeOf, type NetworkSpec, type SpecOf, specKey } from './spec.ts';
 import { findOrCreateSubnet, otherNameOf } from './subnet.ts';
 import type { FoundNetwork } from './views.ts';
 
-/** Milliseconds between two looks at a network that is remembered. */
+/** Milliseconds between two looks at a remembered network. */
 const lookIntervalMs = 60_000;
-/** Milliseconds for one of them. */
+/** Milliseconds for one look. */
 const lookTimeoutMs = 15_000;
-/** Milliseconds for making sure of a network; shared by all who wait for it, so not the budget of any one of them. */
+/** Milliseconds to find or create a network. All waiting callers share it, so it is not any one caller's limit. */
 const prepareTimeoutMs = 25_000;
 
-/** A network that addresses can be taken from. */
+/** A network that is ready for allocations. */
 export interface ReadyNetwork {
   readonly cidr: Cidr;
   readonly view: string;
-  /** The gateway to tell containers; absent if the configuration names none. */
+  /** The gateway for containers; absent if the configuration names none. */
   readonly gateway?: string;
-  /** The address that is kept from containers, if there is one. */
+  /** The address that is kept from containers, if any. */
   readonly kept?: string;
-  /** What of it containers get addresses of, if that is not all: intervals are reserved ranges that the grid has, or shared in blocks. */
+  /**
+   * The part of it from which containers get addresses; default: all. Its intervals are reserved ranges on the grid, or
+   * shared in blocks.
+   */
   readonly part?: NetworkPart;
-  /** Addresses of the blocks that this host takes of it; 0: it takes none. */
+  /** Size of this host's blocks in it; 0: no blocks. */
   readonly blockSize: number;
 }
 
-/** What is remembered of a spec. */
+/** The memory of a spec. */
 interface Memory {
   readonly spec: NetworkSpec;
   readonly ready: Promise<ReadyNetwork>;
-  /** Once it is ready. */
+  /** Set once it is ready. */
   network?: ReadyNetwork;
-  /** When the grid was asked last whether this network has its place, and said so. */
+  /** When the grid last confirmed that this network is in its place. */
   seenAt: number;
-  /** The look that is under way. */
+  /** The current look. */
   look?: Promise<boolean> | undefined;
 }
 
@@ -61,9 +64,9 @@ export class Networks {
   }
 
   /**
-   * Finds the network of a spec, or creates it. Callers that come meanwhile share the work and its result; a failure is
-   * not remembered.
-   * @throws GridError `network-conflict`, `no-free-network`, `invalid-spec`, `timeout`, or what the grid answered
+   * Finds the network of a spec, or creates it. Concurrent callers share the work and its result; failures are not
+   * remembered.
+   * @throws GridError `network-conflict`, `no-free-network`, `invalid-spec`, `timeout`, or the grid's answer
    */
   ensure(spec: NetworkSpec, signal: AbortSignal): Promise<ReadyNetwork> {
     const { ready } = this.#memory.get(specKey(spec)) ?? this.#remember(spec);
@@ -75,12 +78,12 @@ export class Networks {
   }
 
   /**
-   * Tells whether the remembered network of a spec is still in its place. Somebody may have removed it and put another one
-   * there, out of which the grid gives addresses just as well, so this is asked beside each create. The grid is asked at most
-   * once a minute, and only if this host has no bound lease in the network. Callers that come meanwhile share the look.
-   * @param network what `ensure` answered
-   * @returns false if another network is there, or none, or it was forgotten; true also if neither grid nor state tells: whoever
-   * has sent a create has to wait for its answer
+   * Tells whether the remembered network of a spec is still in its place. If it was replaced by another one, the grid
+   * would allocate from that one just as well, so each create checks this. The grid is asked at most once a minute, and
+   * only if this host has no bound lease in the network. Concurrent callers share the look.
+   * @param network the result of `ensure`
+   * @returns false if there is another network or none, or it was forgotten; true if neither grid nor state tells: a
+   * caller that has sent a create has to wait for its answer
    */
   async isInPlace(spec: NetworkSpec, network: ReadyNetwork, signal: AbortSignal): Promise<boolean> {
     const memory = this.#memory.get(specKey(spec));
@@ -95,17 +98,17 @@ export class Networks {
     }
   }
 
-  /** Forgets a network of which something was not found: it is looked for again the next time. */
+  /** Forgets a network after something of it was not found: the next call looks it up again. */
   forget(spec: NetworkSpec): void {
     this.#memory.delete(specKey(spec));
   }
 
-  /** Returns the network of a spec if it is known, without asking the grid. */
+  /** Returns the network of a spec if it is known; does not ask the grid. */
   known(spec: NetworkSpec): ReadyNetwork | undefined {
     return this.#memory.get(specKey(spec))?.network;
   }
 
-  /** All networks that are known, with the names by which configurations ask for them. */
+  /** Lists the known networks, with their names in configurations. */
   all(): { readonly name: string; readonly network: ReadyNetwork }[] {
     const memories = [...this.#memory.values()];
     return memories.flatMap(({ spec, network }) => (network === undefined ? [] : [{ name: spec.name, network }]));
@@ -125,7 +128,7 @@ export class Networks {
     return memory;
   }
 
-  /** Forgets this, but not what may have taken its place meanwhile. */
+  /** Forgets this memory, but not a newer one of the same spec. */
   #drop(memory: Memory): void {
     const key = specKey(memory.spec);
     if (this.#memory.get(key) === memory) this.#memory.delete(key);
@@ -135,7 +138,7 @@ export class Networks {
     const { clock, leases, conditions } = this.#deps;
     if (network === undefined || clock.now() - seenAt < lookIntervalMs) return false;
     const { cidr, view } = network;
-    // Only a look shows that a name is one network's again.
+    // Only a look shows that a name belongs to one network again.
     return hasDuplicates(conditions, spec) || !leases.hasBoundIn({ name: shortNetworkName(spec.name), view, cidr });
   }
 
@@ -152,7 +155,7 @@ export class Networks {
     }
   }
 
-  /** Tells whether the grid has a network in this place that the spec may use. */
+  /** Tells whether the grid has a usable network of the spec in this place. */
   async #isNamed(spec: NetworkSpec, { cidr, view }: ReadyNetwork, signal: AbortSignal): Promise<boolean> {
     const { grid, conditions } = this.#deps;
     if (hasDuplicates(conditions, spec)) {
@@ -181,9 +184,9 @@ export class Networks {
   }
 
   /**
-   * A network that has to be confirmed gets its gateway reserved at the same time. Who finds it confirmed before that has
-   * been carried out reserves the same gateway before taking an address; who is configured without one may take that very
-   * address, and then this reservation collides with it and is refused.
+   * Prepares a network by name. A new network's gateway is reserved during the confirmation. A host that finds the
+   * network confirmed earlier reserves the same gateway before it takes an address. A host that is configured without
+   * the gateway may take that address; then the grid refuses this reservation as a conflict.
    */
   #prepareByName(spec: SpecOf<'container'>, signal: AbortSignal): Promise<ReadyNetwork> {
     const prepare = (found: FoundNetwork) => this.#keepGateway(spec, found, signal);
@@ -208,8 +211,8 @@ export class Networks {
 }
 
 /**
- * Says what a spec makes of a network.
- * @throws GridError `invalid-spec` if its gateway is none there
+ * Applies a spec to a network.
+ * @throws GridError `invalid-spec` if its gateway is not valid there
  */
 export function readyIn(spec: NetworkSpec, cidr: Cidr): ReadyNetwork {
   const { view, gateway, part } = spec;
@@ -224,7 +227,7 @@ export function readyIn(spec: NetworkSpec, cidr: Cidr): ReadyNetwork {
   };
 }
 
-/** What the reservation of an address is called that no container must have. */
+/** The name of a reservation that keeps an address from containers. */
 export const gatewayName = 'gateway';
 
 interface Gateway {
@@ -233,14 +236,14 @@ interface Gateway {
   readonly cidr: Cidr;
   /** The network's name. */
   readonly name: string;
-  /** This daemon has just created the network: it is tried before it is looked at. */
+  /** This daemon has just created the network: reserve without a look first. */
   readonly isNetworkNew: boolean;
 }
 
 /**
- * Reserves the address, unless it is taken by anything but a container. Whoever gave it to a container meanwhile, the
- * create collides with that reservation: an address has one in its view.
- * @throws GridError `network-conflict` if a container has it, or what the grid answered
+ * Reserves the gateway's address; it is enough if anything but a container holds it. If a container has got it
+ * meanwhile, the create conflicts with that reservation: an address can be reserved once in a view.
+ * @throws GridError `network-conflict` if a container has it, or the grid's answer
  */
 export async function reserveGateway(
   { grid, log }: { readonly grid: Grid; readonly log: Pick<Log, 'info'> },
@@ -269,12 +272,15 @@ export async function reserveGateway(
   }
   if (await isHeld(grid, gateway, signal)) return;
   await create().catch((error) => {
-    // Taken by something that is no fixed address, a host record say: taken is all that is needed.
+    // Another object holds it, a host record for example: that is enough.
     if (!hasReason(error, 'conflict')) throw error;
   });
 }
 
-/** Tells whether a fixed address has the place. @throws GridError `network-conflict` if it is a container's */
+/**
+ * Tells whether a fixed address holds the address.
+ * @throws GridError `network-conflict` if it is a container's
+ */
 async function isHeld(grid: Grid, { address, view, name }: Gateway, signal: AbortSignal): Promise<boolean> {
   const [holder] = await grid.at(address, view, signal);
   if (holder === undefined || !isAttachmentMark(holder.comment)) return holder !== undefined;

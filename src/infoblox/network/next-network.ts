@@ -1,4 +1,4 @@
-/** The next free network of some network containers, created as pending for a name. */
+/** Creates the next free network of network containers, pending for a name. */
 import type { Cidr } from '../address.ts';
 import { GridError, hasReason, mayExist } from '../errors.ts';
 import { pendingNetworkMark } from '../mark.ts';
@@ -7,14 +7,17 @@ import { refuseStrayGateway } from './fit.ts';
 import type { SpecOf } from './spec.ts';
 import type { NetworkDeps } from './views.ts';
 
-/** What has to be there before a network can be created. */
+/** What must exist before a network can be created. */
 interface Surroundings {
   readonly viewExists: boolean;
-  /** The first container only: the others are looked for when those before them are full. */
+  /** The first container only; the others are looked up when those before them are full. */
   readonly containerExists: boolean;
 }
 
-/** Reads whether the view and the first container exist, side by side. @throws GridError */
+/**
+ * Reads concurrently whether the view and the first container exist.
+ * @throws GridError
+ */
 export async function readSurroundings(
   { grid, views }: Pick<NetworkDeps, 'grid' | 'views'>,
   { view, place }: SpecOf<'container'>,
@@ -28,13 +31,13 @@ export async function readSurroundings(
 }
 
 /**
- * Creates the next free network of the first container that has one. The grid looks for it and creates it in one request:
- * between two, another one could be put there, and a network that gets one inside itself becomes a container and loses its
- * addresses (NIOS 9.0 documentation, "Adding IPv4 Networks").
- * @param deps `known`: what was read already
- * @returns the CIDR; undefined when it is not known whether there is one now
- * @throws GridError `no-free-network` if all containers are full; `network-conflict` if the view was renamed or a container
- * is none; `invalid-spec` if no network of them can hold the gateway
+ * Creates the next free network of the first container that has one. The grid finds and creates it in one request:
+ * between two requests another network could take the place, and a network with another inside becomes a container and
+ * loses its addresses (NIOS 9.0 documentation, "Adding IPv4 Networks").
+ * @param deps `known`: earlier results of reads
+ * @returns the CIDR; undefined if it is unknown whether it was created
+ * @throws GridError `no-free-network` if all containers are full; `network-conflict` if the view was renamed or a
+ * container is something else; `invalid-spec` if the gateway fits into none of their networks
  */
 export async function createNextNetwork(
   { grid, views, log, known }: NetworkDeps & { readonly known?: Surroundings | undefined },
@@ -69,7 +72,10 @@ export async function createNextNetwork(
   throw noRoom(spec);
 }
 
-/** @throws GridError `network-conflict` if what is missing for the next network of a container must not be created */
+/**
+ * Refuses to create missing objects of the next network if that is not allowed.
+ * @throws GridError `network-conflict`
+ */
 export function refuseNextNetwork(spec: SpecOf<'container'>, seen: Surroundings & { readonly container: Cidr }): void {
   const { viewExists, container, containerExists } = seen;
   refuseCreation(spec, [
@@ -79,7 +85,7 @@ export function refuseNextNetwork(spec: SpecOf<'container'>, seen: Surroundings 
   ]);
 }
 
-/** All containers are full. */
+/** Makes the error for full containers. */
 export function noRoom({ name, view, place }: SpecOf<'container'>): GridError {
   const tried = place.containers.map(({ text }) => text).join(', ');
   const what = `no free /${place.prefixLength} network for ${name} in ${tried} (view ${view})`;
@@ -93,7 +99,10 @@ interface ContainerInView {
   readonly view: string;
 }
 
-/** @throws GridError `network-conflict` if something that is no network container has its place */
+/**
+ * Creates a network container.
+ * @throws GridError `network-conflict` if another object has its place
+ */
 async function createContainer(
   { grid, log }: Pick<NetworkDeps, 'grid' | 'log'>,
   wanted: ContainerInView,
@@ -110,7 +119,7 @@ async function createContainer(
   }
 }
 
-/** What is there is no network container. */
+/** Makes the error for an object that is not a network container. */
 export function noContainer({ container, view }: ContainerInView, cause?: unknown): GridError {
   return new GridError('network-conflict', `${container.text} in view ${view} is not a network container`, {
     hint: 'name a network container in network-container, or use its network as subnet',

@@ -1,4 +1,4 @@
-/** What the next ADD would find, or have to create: the same reads and refusals as its own, and no write. */
+/** Previews the network of the next ADD: the same reads and refusals, no writes. */
 import type { Cidr } from '../address.ts';
 import type { GridError } from '../errors.ts';
 import type { Grid } from '../grid.ts';
@@ -15,17 +15,19 @@ export type NetworkOutlook =
   | {
       readonly kind: 'found';
       readonly cidr: Cidr;
-      /** That others have its name, too. */
+      /** Other networks have its name, too. */
       readonly duplicate?: GridError | undefined;
     }
   /** Another host is setting it up. */
   | { readonly kind: 'pending' }
-  /** It would be created: its subnet as configured, or the next one of a network container, that may have to be created, too. */
+  /**
+   * It would be created: the configured subnet, or the next network of a container, which may have to be created, too.
+   */
   | { readonly kind: 'absent'; readonly room?: { readonly container: Cidr; readonly exists: boolean } };
 
 /**
- * Looks what an ADD would do about the network of a spec.
- * @throws GridError with which the ADD would fail: `network-conflict`, `no-free-network`, `invalid-spec`, or what the grid answers
+ * Tells what an ADD would do about the network of a spec.
+ * @throws GridError of the ADD: `network-conflict`, `no-free-network`, `invalid-spec`, or the grid's answer
  */
 export async function outlookOf(deps: OutlookDeps, spec: NetworkSpec, signal: AbortSignal): Promise<NetworkOutlook> {
   const { place, ...rest } = spec;
@@ -55,9 +57,9 @@ export async function outlookOf(deps: OutlookDeps, spec: NetworkSpec, signal: Ab
 }
 
 /**
- * Finds the container that the next network would be taken from; takes none.
- * @returns whether it exists; if not, it would be created
- * @throws GridError `no-free-network`, or `network-conflict` if one of them is none
+ * Finds the container of the next network; takes none.
+ * @returns whether the container exists; if not, an ADD would create it
+ * @throws GridError `no-free-network`, or `network-conflict` if something else has its place
  */
 async function findRoom(
   grid: Grid,

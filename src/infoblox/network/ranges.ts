@@ -1,7 +1,7 @@
 /**
- * Reserved ranges: next-available exists for networks and for ranges of exactly its bounds only, so a source that is a part of a
- * network has ranges of these bounds, under a mark that is the same on all hosts; or hosts share it in blocks, each a range of its own.
- * The DDI team sees them, and nobody else's next-available gives their addresses.
+ * Reserved ranges. Next-available works only on networks and on ranges with exactly the given bounds. So a source that
+ * is a part of a network has ranges of its bounds, with a mark that is the same on all hosts; or hosts share it in
+ * blocks, each a range of its own. The DDI team sees the ranges, and other users' next-available skips them.
  */
 import { addressBeside, type Cidr, compareAddresses, type Interval, intersect, isPartOf, spanOf } from '../address.ts';
 import { ofNetwork } from '../attributes.ts';
@@ -11,7 +11,7 @@ import type { Log } from '../log.ts';
 import { parseBlockMark, rangeMark } from '../mark.ts';
 import { type Creation, refuseCreation } from './creation.ts';
 
-/** Looks at ranges that other hosts make at the same time. */
+/** Maximum number of looks while other hosts create the same ranges. */
 const maxLooks = 5;
 
 interface WantedRanges {
@@ -26,10 +26,11 @@ interface WantedRanges {
 }
 
 /**
- * Finds or makes the reserved ranges that cover intervals of a network exactly. Two hosts that make one at once agree: the grid refuses
- * the second, and a look shows the first.
- * @returns the bounds of the ranges, in order; undefined if hosts share the intervals in blocks, so that none is made
- * @throws GridError `network-conflict` if something else has a part of them, or they must not be made; or what the grid answered
+ * Finds or creates the reserved ranges that cover intervals of a network exactly. Hosts that create one concurrently
+ * agree: the grid refuses the second create, and a look shows the first range.
+ * @returns the bounds of the ranges, in order; undefined if hosts share the intervals in blocks, so that no range is
+ * created
+ * @throws GridError `network-conflict` if something else overlaps them, or the grid's answer
  */
 export async function ensureRanges(
   { grid, log }: { readonly grid: Pick<Grid, 'ranges' | 'createRange'>; readonly log: Pick<Log, 'info'> },
@@ -59,13 +60,13 @@ export async function ensureRanges(
   }
 }
 
-/** A range as far as it matters here. */
+/** The relevant fields of a range. */
 type SeenRange = Pick<Range, 'first' | 'last' | 'comment' | 'isReserved'>;
 
 /**
- * Tells whether hosts share intervals in blocks: this one is configured to, or others have blocks there, and none has the range of the
- * whole, out of which the grid would give addresses of blocks.
- * @throws GridError `network-conflict` if something else has a part of them
+ * Tells whether hosts share intervals in blocks: this host is configured to, or others have blocks there, and there is
+ * no range of the whole interval, from which the grid would allocate addresses of blocks.
+ * @throws GridError `network-conflict` if something else overlaps them
  */
 export function areShared(
   wanted: readonly Interval[],
@@ -82,7 +83,7 @@ export function areShared(
 }
 
 /**
- * Says which ranges cover an interval, and which parts of it none does.
+ * Returns the ranges that cover an interval, and its uncovered parts.
  * @throws GridError `network-conflict`
  */
 export function coverOf(
@@ -107,7 +108,10 @@ export function coverOf(
   return { found, missing };
 }
 
-/** @throws GridError `network-conflict` for a range of which no address can be taken, or more than those of the interval */
+/**
+ * Refuses a range that cannot be used or that exceeds the interval.
+ * @throws GridError `network-conflict`
+ */
 function refuseOthers(interval: Interval, range: SeenRange, name: string): void {
   const [wanted, there] = [spanOf(interval), spanOf({ first: range.first, last: range.last })];
   const conflict = (what: string, hint: string) => new GridError('network-conflict', what, { hint });
@@ -143,7 +147,7 @@ function isSame(one: Interval, other: Interval): boolean {
 }
 
 /**
- * Finds the host in whose block an address lies. A user who may not read ranges is told of none.
+ * Finds the host whose block contains an address. For a user who may not read ranges there is none.
  * @returns its name, for people
  * @throws GridError
  */

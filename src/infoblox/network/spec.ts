@@ -1,16 +1,19 @@
-/** One source of addresses, as a network configuration asks for it: checked, and in one form. Those of a configuration: sets.ts. */
+/**
+ * One source of addresses in a network configuration, checked and normalised. sets.ts has those of a whole
+ * configuration.
+ */
 import { type Cidr, sizeOf, spanSize } from '../address.ts';
 import { GridError } from '../errors.ts';
 import type { Creation } from './creation.ts';
 import { refuseNoAddress, resolveGateway, strictCidr, strictPrefixLength } from './notation.ts';
 import { type NetworkPart, type PartInput, partOf } from './part.ts';
 
-/** Where a network lies: at a fixed place, or wherever one of a given size is free in one of some network containers. */
+/** The place of a network: fixed, or the next free one of a size in network containers. */
 type NetworkPlace =
   | { readonly kind: 'subnet'; readonly cidr: Cidr }
   | {
       readonly kind: 'container';
-      /** In the order to be tried. */
+      /** In the order of use. */
       readonly containers: readonly [Cidr, ...Cidr[]];
       /** Bits. */
       readonly prefixLength: number;
@@ -22,56 +25,56 @@ export interface NetworkSpec {
   readonly view: string;
   readonly place: NetworkPlace;
   readonly part: NetworkPart;
-  /** Subnets of the other sources of the same configuration: networks of the same name. */
+  /** Subnets of the configuration's other sources: networks with the same name. */
   readonly others: readonly Cidr[];
   /** As configured; `0.0.0.x` and `::x` are resolved once the network is known. */
   readonly gateway?: string;
-  /** The main plugin takes the first host address for itself, without telling us. */
+  /** The main plugin takes the first host address for itself without telling us. */
   readonly keepFirst: boolean;
-  /** Milliseconds that the reservation of an address is kept when it is released. */
+  /** Milliseconds that a reservation is kept after the release. */
   readonly cooldownMs: number;
-  /** Addresses of a block that this host takes for itself; 0: it takes none. */
+  /** Size of this host's blocks; 0: no blocks. */
   readonly blockSize: number;
   readonly create: Creation;
 }
 
-/** A spec whose network lies in a place of one kind. */
+/** A spec with a place of one kind. */
 export type SpecOf<Kind extends NetworkPlace['kind']> = NetworkSpec & {
   readonly place: Extract<NetworkPlace, { readonly kind: Kind }>;
 };
 
-/** The same as it comes from the network configuration and, for what that leaves out, from the daemon's flags. */
+/** The unchecked values: from the network configuration, with the daemon's flags as defaults. */
 export interface SpecInput extends PartInput {
-  /** What stands before its keys in errors, such as `ranges[0][1].`; nothing if absent. */
+  /** Prefix of its keys in errors, such as `ranges[0][1].`; default: none. */
   readonly path?: string;
   readonly name: string;
   readonly view: string;
   readonly subnet?: string | undefined;
-  /** Comma-separated, in the order to be tried. */
+  /** Comma-separated, in the order of use. */
   readonly containers: string;
-  /** Bits; undefined: there is none for a network of this family. */
+  /** In bits; undefined: not configured for this family. */
   readonly prefixLength: number | undefined;
   readonly gateway?: string | undefined;
   readonly keepFirst: boolean;
   /** Milliseconds, from 0 to `maxCooldownMs`; 0 if absent. */
   readonly cooldownMs?: number;
   readonly blockSize?: number | undefined;
-  /** Counts where the configuration names none and the network is large enough; 0 if absent. */
+  /** Used if the configuration names none and the network is large enough; 0 if absent. */
   readonly defaultBlockSize?: number;
   /** `all` if absent. */
   readonly create?: Creation;
 }
 
-/** Milliseconds: longer than switches and connection tables remember who had an address. */
+/** Milliseconds. Longer than switches and connection tables remember an address. */
 export const maxCooldownMs = 3_600_000;
-/** Characters of a network view's name at most, so that it fits into the URL of a search, whatever it takes to encode it. */
+/** Maximum characters of a network view's name: it must fit into a search URL, however it is encoded. */
 export const maxViewLength = 256;
-/** Characters of a network's name at most, in configurations for which an address is given. */
+/** Maximum characters of a network's name, in configurations for an ADD. */
 export const maxNameLength = 1_000;
 
 /**
  * Checks a network configuration before the grid is asked.
- * @throws GridError `invalid-spec` naming the key, the reason and the fix
+ * @throws GridError `invalid-spec` with the key, the reason and the fix
  */
 export function networkSpec(input: SpecInput): NetworkSpec {
   const { path = '', name, view, gateway, keepFirst, cooldownMs = 0, create = 'all' } = input;
@@ -92,7 +95,7 @@ export function networkSpec(input: SpecInput): NetworkSpec {
   return gateway === undefined ? common : { ...common, gateway };
 }
 
-/** Limits are far above what is of use: no request, message or log is to be flooded. */
+/** Refuses over-long values, far above useful ones: they would flood requests, messages and logs. */
 function refuseLong({ path = '', name, view, subnet = '', containers, gateway = '' }: SpecInput): void {
   const values: readonly (readonly [key: string, value: string, maxLength: number])[] = [
     ['name', name, maxNameLength],
@@ -109,14 +112,14 @@ function refuseLong({ path = '', name, view, subnet = '', containers, gateway = 
   }
 }
 
-/** Names a spec: two specs have one key exactly if they ask for the same addresses. */
+/** Returns a spec's key: two specs have the same key exactly if they request the same addresses. */
 export function specKey({ name, view, place, part, gateway, keepFirst, blockSize, create }: NetworkSpec): string {
   const where =
     place.kind === 'subnet' ? [place.cidr.text] : [place.containers.map(({ text }) => text), place.prefixLength];
   return JSON.stringify([name, view, ...where, gateway ?? null, keepFirst, part, blockSize, create]);
 }
 
-/** Names where a spec takes addresses from, for people: `172.18.1.50-172.18.1.199 of 172.18.1.0/24`. */
+/** Formats the source of a spec's addresses for people: `172.18.1.50-172.18.1.199 of 172.18.1.0/24`. */
 export function sourceText({ place, part }: Pick<NetworkSpec, 'place' | 'part'>): string {
   if (place.kind === 'container') {
     return `a /${place.prefixLength} of ${place.containers.map(({ text }) => text).join(', ')}`;
@@ -126,7 +129,7 @@ export function sourceText({ place, part }: Pick<NetworkSpec, 'place' | 'part'>)
   return `${first.first}-${last.last} of ${place.cidr.text}`;
 }
 
-/** Names a spec for people. */
+/** Formats a spec for people. */
 export function specText({ name, view, gateway, ...source }: NetworkSpec): string {
   return `network ${name} (${sourceText(source)}${gateway === undefined ? '' : `, gateway ${gateway}`}) in view ${view}`;
 }
@@ -162,20 +165,23 @@ function containerPlace(input: SpecInput): NetworkPlace {
   return { kind: 'container', containers, prefixLength };
 }
 
-/** Addresses of the smallest block. */
+/** Minimum size of a block. */
 const minBlockSize = 8;
 
-/** Tells whether blocks can have so many addresses; 0: there are none. */
+/** Tells whether a block size is valid; 0: no blocks. */
 export function isBlockSize(size: number): boolean {
   return size === 0 || (size >= minBlockSize && size <= 256 && Number.isInteger(Math.log2(size)));
 }
 
-/** Says how many addresses a block of a spec has: without a size of its own the smallest, where hosts share a range in blocks; 0: there are none. */
+/** Returns the block size of a spec: its own, or the smallest if hosts share a range in blocks; 0: no blocks. */
 export function blockSizeOf({ part, blockSize }: Pick<NetworkSpec, 'part' | 'blockSize'>): number {
   return blockSize === 0 && part.intervals.length > 0 ? minBlockSize : blockSize;
 }
 
-/** The block size of a configuration is refused where it cannot be; that of the flags is for networks that are large enough. */
+/**
+ * Chooses the block size. An impossible one of the configuration is refused; the flags' one is for networks that are
+ * large enough.
+ */
 function blockSizeIn(place: NetworkPlace, part: NetworkPart, { blockSize, defaultBlockSize = 0 }: SpecInput): number {
   const network = place.kind === 'subnet' ? place.cidr : { ...place.containers[0], prefix: place.prefixLength };
   const ranged = part.intervals.reduce((sum, interval) => sum + sizeOf(interval), 0);

@@ -1,4 +1,4 @@
-/** The network of a configured subnet: found, or created where nothing overlaps it. */
+/** The network of a configured subnet: found, or created if nothing overlaps it. */
 import { attributedName, networkNameAttribute } from '../attributes.ts';
 import { GridError, hasReason, mayExist } from '../errors.ts';
 import type { Grid, Network } from '../grid.ts';
@@ -9,10 +9,10 @@ import type { SpecOf } from './spec.ts';
 import type { FoundNetwork, NetworkDeps } from './views.ts';
 
 /**
- * Finds or creates the network of a subnet. All reads that decide about a write come before it; those that do not need each
- * other's answer run side by side.
- * @throws GridError `network-conflict` if the name or the place is another network's, or the view was renamed; else what
- * the grid answered
+ * Finds or creates the network of a subnet. All reads that decide about a write precede it; independent reads run
+ * concurrently.
+ * @throws GridError `network-conflict` if the name or the place is another network's, or the view was renamed; else the
+ * grid's answer
  */
 export async function findOrCreateSubnet(
   deps: NetworkDeps,
@@ -31,7 +31,7 @@ export async function findOrCreateSubnet(
       log.info('created on the grid', { kind: 'network', name: cidr.text, view });
       return { cidr, isNew: true };
     } catch (error) {
-      // Another host was faster, or the answer was lost: the network itself tells.
+      // Another host was faster, or the answer was lost: look for the network.
       if (!mayExist(error) || tries > 0) throw asConflict(error, spec);
       found = await findSubnet(grid, spec, signal);
     }
@@ -58,9 +58,9 @@ export async function findSubnet(
 }
 
 /**
- * Refuses to create the network of a subnet where something stands against it.
+ * Refuses to create the network of a subnet if there is a conflict.
  * @returns whether its view exists
- * @throws GridError `network-conflict` if it overlaps another network, the view was renamed, or it must not be created
+ * @throws GridError `network-conflict` if it overlaps another network, or the view was renamed
  */
 export async function refuseNewSubnet(
   { grid, views }: Pick<NetworkDeps, 'grid' | 'views'>,
@@ -75,7 +75,7 @@ export async function refuseNewSubnet(
   return { viewExists };
 }
 
-/** Two networks of one name and different subnets are a mistake in one of the configurations. */
+/** Refuses a name that is another subnet's: one of the configurations must be wrong. */
 function refuseOtherNetwork(named: readonly Network[], { name, view, place }: SpecOf<'subnet'>): void {
   const { text } = place.cidr;
   const [other] = named;
@@ -86,8 +86,8 @@ function refuseOtherNetwork(named: readonly Network[], { name, view, place }: Sp
 }
 
 /**
- * Reads the name that a network has, in attribute or comment, instead of the expected one. One without any is an
- * administrator's, and may be used.
+ * Returns a network's name, in attribute or comment, if it differs from the expected one. A network without a name is
+ * an administrator's and may be used.
  */
 export function otherNameOf({ names, comment }: Network, name: string): string | undefined {
   if (names.length > 0) return names.includes(attributedName(name)) ? undefined : names[0];
@@ -108,8 +108,8 @@ function refuseOtherName(network: Network, { name, view }: SpecOf<'subnet'>): vo
 }
 
 /**
- * A network inside a network turns the outer one into a container, and its reservations are gone (NIOS 9.0
- * documentation, "Adding IPv4 Networks"); so neither is created when the other is there.
+ * Refuses overlapping networks: a network inside another turns that one into a container, and its reservations are lost
+ * (NIOS 9.0 documentation, "Adding IPv4 Networks").
  */
 async function refuseOverlap(grid: Grid, { view, place }: SpecOf<'subnet'>, signal: AbortSignal): Promise<void> {
   const [other] = await grid.networksOverlapping(place.cidr, view, signal);
