@@ -261,7 +261,8 @@ function stopError(block: Block, { seen, inside }: Extract<BlockStep, { kind: 's
     alone: '',
     unconfirmed: '',
   }[seen];
+  const { first, last } = intervalOf(block);
   return new GridError('network-conflict', `${subject} ${what}`, {
-    hint: `no address of it is given until it is the only range there again, reserved, with the comment "${block.mark}"`,
+    hint: `on the grid, make it the only range from ${first} to ${last} again, served by no member, with the comment "${block.mark}"; or leave it: the host takes another block, and forgets this one when its containers have ended`,
   });
 }
