@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(HOST_PATH)
 .DEFAULT_GOAL := help
 # Whatever -j says: all of them work in dist/.
 .NOTPARALLEL:
-.PHONY: help setup npm-packages host-packages build-packages demo-packages check test unit simulation integration e2e build demo simulator simulate mutations soak bench pictures image aci install uninstall package release clean
+.PHONY: help setup npm-packages host-packages build-packages demo-packages check test unit simulation integration e2e build built demo simulator simulate mutations soak bench pictures image aci install uninstall package release clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -64,6 +64,17 @@ e2e: host-packages build ## run the tests of the built executable, with real ker
 build: npm-packages build-packages ## build dist/infoblox-cni with its links, licences and SBOM (ARCH=arm64: dist/arm64/)
 	node build.mjs --arch $(ARCH)
 
+# What a build is made of. It is used again as long as none of it is newer, and the commit that it tells is this one.
+SOURCES = src deploy/manual build.mjs package.json package-lock.json LICENSE
+
+current = $(shell { commit=$${COMMIT:-$$(git describe --always --dirty --abbrev=12 --exclude='*' || echo unknown)}; \
+  test -x $(DIST)/infoblox-cni && grep -qF "\"$$commit\"" $(DIST)/infoblox-cni.cdx.json \
+  && test -z "$$(find $(SOURCES) -newer $(DIST)/infoblox-cni)" && echo yes; } 2>/dev/null)
+
+.SECONDEXPANSION:
+built: npm-packages $$(if $$(current),,build)
+	@echo 'build: $(DIST)/infoblox-cni is up to date'
+
 demo: demo-packages build ## a container's address from a simulated grid, and back: the whole way
 	node test/demo/main.ts
 
@@ -85,10 +96,10 @@ bench: demo-packages build ## what it costs: start-up, requests, latency
 pictures: setup build ## make the pictures of the documentation anew: NAME=dashboard for one alone
 	node test/pictures/main.ts $(NAME)
 
-image: build ## write an OCI image archive of the daemon, for podman, docker and containerd (ARCH=arm64: dist/arm64/)
+image: built ## write an OCI image archive of the daemon, for podman, docker and containerd (ARCH=arm64: dist/arm64/)
 	node deploy/image/write.ts oci --arch $(ARCH) --dist $(DIST)
 
-aci: build ## write an App Container Image of the daemon, for rkt
+aci: built ## write an App Container Image of the daemon, for rkt
 	node deploy/image/write.ts aci --arch $(ARCH) --dist $(DIST)
 
 install: ## install on this host, or below DESTDIR; builds only if nothing is built
@@ -100,7 +111,7 @@ install: ## install on this host, or below DESTDIR; builds only if nothing is bu
 uninstall: ## remove what install put there; configuration and state stay
 	@sh deploy/install.sh uninstall
 
-package: build ## pack the build: a tarball with its installer, a Debian package; in dist/packages
+package: built ## pack the build: a tarball with its installer, a Debian package; in dist/packages
 	@ARCH='$(ARCH)' DIST='$(DIST)' sh deploy/package.sh
 
 release: npm-packages ## put all of one version into dist/release, from its tag: see docs/releasing.md

@@ -197,7 +197,7 @@ describe.skipIf(leftOut)('hosts that have addresses in the network of their cont
 describe.skipIf(leftOut)('whois on one host', () => {
   test('tells of a container on another one, by its address and by its ID', async () => {
     const [a, b] = [memberOf('host-a'), memberOf('host-b')];
-    const place = { name: 'net-5', subnet: '10.68.0.0/24', gateway: '10.68.0.1' };
+    const place = { name: 'net-5', subnet: '10.75.0.0/24', gateway: '10.75.0.1' };
     const { address, container } = await start(b, netconf(b, 'macvlan', place));
     for (const who of [address, container.id]) {
       const { exitCode, stdout } = await a.host.command('whois', who);
@@ -209,8 +209,9 @@ describe.skipIf(leftOut)('whois on one host', () => {
 
 describe.skipIf(leftOut)('audit --cluster on one host', () => {
   test('counts what each of the three has, as the grid does', async () => {
-    const place = { name: 'net-6', subnet: '10.69.0.0/24', gateway: '10.69.0.1' };
-    for (const member of members) await start(member, netconf(member, 'macvlan', place));
+    const place = { name: 'net-6', subnet: '10.76.0.0/24', gateway: '10.76.0.1' };
+    const running: Running[] = [];
+    for (const member of members) running.push(await start(member, netconf(member, 'macvlan', place)));
     const { stdout } = await memberOf('host-a').host.command('audit', '--cluster', '--json');
     const rows: { host: string; network: string; addresses: number }[] = JSON.parse(stdout).rows;
     expect(rows.filter(({ network }) => network === 'net-6')).toMatchObject(
@@ -223,6 +224,8 @@ describe.skipIf(leftOut)('audit --cluster on one host', () => {
       expect(counted).toBeGreaterThanOrEqual((await heldBy(member, 'default')).length);
       expect((await member.host.command('audit')).exitCode).toBe(0);
     }
+    await Promise.all(running.map(stop));
+    await expect.poll(() => heldBy(memberOf('host-c'), 'default'), release).toEqual([]);
   });
 });
 

@@ -1,136 +1,90 @@
 /** Compares what this host has bound with what the grid keeps under its marks. Nothing is changed: a person decides. */
-import type { Reservation } from '../grid.ts';
-import { type Attachment, attachmentIn, networkOf, parseMark, whoOf } from '../mark.ts';
+import type { Range, Reservation } from '../grid.ts';
+import { attachmentIn, networkOf, parseBlockMark, whoOf } from '../mark.ts';
 import type { Block } from './block/block.ts';
 import type { Lease } from './lease.ts';
 import { describe, isExactlyOurs } from './observe.ts';
 
-/** How a lease and the grid can differ. */
-export type Difference =
-  | 'missing'
-  | 'altered'
-  | 'in another view'
-  | 'address of another'
-  | 'without a lease'
-  | 'block missing'
-  | 'block without a state';
-
-/** One difference. */
-export interface AuditFinding {
-  readonly kind: Difference;
-  /** First address of a block. */
-  readonly address: string;
-  readonly view: string;
-  readonly network: string;
-  /** What is wrong, a clause. */
-  readonly message: string;
-  readonly fix: string;
-}
-
-/** What the grid shows. */
-export type Shown = Pick<Reservation, 'address' | 'view' | 'comment' | 'isReserved' | 'matchedBy' | 'mac'>;
-
-const restart = 'restart this container, or delete what has its address; the daemon reserves it again then';
-const fixes: Readonly<Record<Exclude<Difference, 'altered'>, string>> = {
+/** What to do, by how a lease or a block and the grid can differ. */
+const fixes = {
   missing:
-    'the daemon reserves it again at the next ADD, CHECK by the runtime says so before; who deletes reservations?',
-  'in another view': 'rename the view back, or let the configuration follow ("Renaming a network view")',
-  'address of another': restart,
+    'restart this container, or repeat its ADD: its address is reserved again; find out who deletes reservations',
+  altered: 'let its comment be the mark alone again, with the match RESERVED, or delete it when its container is gone',
+  'in another view':
+    'rename the view back, or let the configuration follow (docs/operations.md, Renaming a network view)',
+  'address of another': 'restart this container, or delete what has its address: the daemon reserves it again then',
   'without a lease': 'GC of the runtime releases it; else be sure that no container has it, and delete it on the grid',
   'block missing': 'put it back as it was, or run release --blocks: none of its addresses is given until then',
   'block without a state': 'be sure that no other machine has the name of this host, then delete the range on the grid',
-};
+} as const;
 
-/**
- * Compares bound leases with the reservations that begin with a mark of this host.
- * @param bound those that were as they are before and after the grid was asked, and of which nothing is under way
- * @param isKnown whether a mark has a lease, or had one when the grid was asked
- * @param holders what is at the address of a lease that has no reservation, by its mark
- */
-export function auditLeases(
-  bound: readonly Lease[],
-  shown: readonly Shown[],
-  { isKnown, holders }: { readonly isKnown: (mark: string) => boolean; readonly holders: ReadonlyMap<string, Shown> },
-): AuditFinding[] {
-  const byMark = Map.groupBy(shown.filter(isOurs), ({ comment }) => comment);
+/** A difference: where, what is wrong, and what to do. */
+export type AuditFinding = ReturnType<typeof finding>;
+
+type Place = Pick<Lease, 'address' | 'view' | 'network'>;
+
+function finding(kind: keyof typeof fixes, { address, view, network }: Place, message: string) {
+  return { kind, address: address ?? '', view, network, message, fix: fixes[kind] };
+}
+
+/** What the grid and the state have shown. */
+export interface Audited {
+  /** Leases that were as they are before and after the grid was asked, and of which nothing is under way. */
+  readonly bound: readonly Lease[];
+  /** What begins with a mark of this host. */
+  readonly shown: readonly Reservation[];
+  /** What is at the address of a lease that has no reservation, by its mark. */
+  readonly holders: ReadonlyMap<string, Pick<Reservation, 'comment'>>;
+  /** Tells whether a mark has a lease or a block, or had one when the grid was asked. */
+  readonly isKnown: (mark: string) => boolean;
+}
+
+/** Compares leases with reservations. */
+export function auditLeases({ bound, shown, holders, isKnown }: Audited): AuditFinding[] {
+  const byMark = Map.groupBy(shown.filter(isExactlyOurs), ({ comment }) => comment);
+  const altered = shown.filter((one) => !isExactlyOurs(one));
+  const isOf = ({ mark, address }: Lease, one: Reservation) => one.address === address && one.comment.startsWith(mark);
   const ofLeases = bound.flatMap((lease): AuditFinding[] => {
-    const { mark, view, address } = lease;
-    const own = byMark.get(mark) ?? [];
-    if (own.some((one) => one.address === address && one.view === view)) return [];
-    const who = whoOf(attachmentIn(mark));
-    const moved = own.find((one) => one.address === address);
-    if (moved !== undefined)
-      return [finding('in another view', lease, `${who} has it in view ${moved.view} on the grid`)];
-    const altered = shown.find((one) => one.address === address && one.comment.startsWith(mark) && !isOurs(one));
-    if (altered !== undefined) return [alteredFinding(lease, altered, `the reservation of ${who}`)];
-    const holder = holders.get(mark);
-    if (holder === undefined) return [finding('missing', lease, `the reservation of ${who} is not on the grid`)];
-    return [finding('address of another', lease, `${who} uses it, and the grid keeps it for "${holder.comment}"`)];
+    const own = (byMark.get(lease.mark) ?? []).filter(({ address }) => address === lease.address);
+    if (own.some(({ view }) => view === lease.view)) return [];
+    const who = whoOf(attachmentIn(lease.mark));
+    const [moved] = own;
+    if (moved !== undefined) return [finding('in another view', lease, `${who} has it in view ${moved.view} there`)];
+    const changed = altered.find((one) => isOf(lease, one));
+    if (changed !== undefined) return [finding('altered', lease, `the reservation of ${who} ${describe(changed)}`)];
+    const holder = holders.get(lease.mark);
+    return holder === undefined
+      ? [finding('missing', lease, `the reservation of ${who} is not on the grid`)]
+      : [finding('address of another', lease, `${who} uses it, and the grid keeps it for "${holder.comment}"`)];
   });
-  const isOfLease = (one: Shown) =>
-    bound.some(({ mark, address }) => one.address === address && one.comment.startsWith(mark));
-  const strays = shown.flatMap((one): AuditFinding[] => {
-    const place = { address: one.address, view: one.view, network: networkOf(one.comment) };
-    if (!isOurs(one)) return isOfLease(one) ? [] : [alteredFinding(place, one, 'an object with a mark of this host')];
-    if (isKnown(one.comment)) return [];
-    const of: Attachment = attachmentIn(one.comment);
-    return [finding('without a lease', place, `the state of this host knows nothing of ${whoOf(of)}`)];
-  });
-  return [...ofLeases, ...strays];
+  const at = (one: Reservation) => ({ ...one, network: networkOf(one.comment) });
+  const stray = altered.filter((one) => !bound.some((lease) => isOf(lease, one)));
+  const unknown = [...byMark].flatMap(([mark, objects]) => (isKnown(mark) ? [] : objects));
+  return [
+    ...ofLeases,
+    ...stray.map((one) => finding('altered', at(one), `an object with a mark of this host ${describe(one)}`)),
+    ...unknown.map((one) => {
+      const who = whoOf(attachmentIn(one.comment));
+      return finding('without a lease', at(one), `the state of this host knows nothing of ${who}`);
+    }),
+  ];
 }
 
 /** Compares blocks of this host, of which nothing is under way, with the ranges under its marks. */
 export function auditBlocks(
   blocks: readonly Block[],
-  ranges: readonly { readonly comment: string; readonly first: string; readonly view: string }[],
-  isKnown: (mark: string) => boolean,
+  ranges: readonly Pick<Range, 'comment' | 'first' | 'view'>[],
+  { isKnown }: Pick<Audited, 'isKnown'>,
 ): AuditFinding[] {
-  const isShown = (mark: string) => ranges.some(({ comment }) => comment === mark);
-  return [
-    ...blocks
-      .filter(({ phase, mark }) => phase === 'held' && !isShown(mark))
-      .map((block) =>
-        finding(
-          'block missing',
-          { ...block, address: block.first },
-          `a block of ${block.size} addresses is not on the grid`,
-        ),
-      ),
-    ...ranges
-      .filter(({ comment }) => !isKnown(comment))
-      .map(({ comment, first, view }) =>
-        finding(
-          'block without a state',
-          { address: first, view, network: networkOf(comment) },
-          `the state of this host knows no block "${comment}"`,
-        ),
-      ),
-  ];
-}
-
-function isOurs(one: Shown): boolean {
-  return isExactlyOurs(one as Reservation) && parseMark(one.comment) !== undefined;
-}
-
-type Place = { readonly address: string | null; readonly view: string; readonly network: string };
-
-function finding(
-  kind: Exclude<Difference, 'altered'>,
-  { address, view, network }: Place,
-  message: string,
-): AuditFinding {
-  return { kind, address: address ?? '', view, network, message, fix: fixes[kind] };
-}
-
-function alteredFinding({ address, view, network }: Place, one: Shown, what: string): AuditFinding {
-  const fix =
-    'let its comment be the mark alone again, with the match RESERVED, or delete it when its container is gone';
-  return {
-    kind: 'altered',
-    address: address ?? '',
-    view,
-    network,
-    message: `${what} ${describe(one as Reservation)}`,
-    fix,
+  const lost = blocks.filter(({ phase, mark }) => phase === 'held' && !ranges.some(({ comment }) => comment === mark));
+  const unknown = ranges.filter(({ comment }) => !isKnown(comment));
+  const at = ({ first, view, comment }: (typeof ranges)[number]) => {
+    return { address: first, view, network: parseBlockMark(comment)?.network ?? '' };
   };
+  return [
+    ...lost.map((one) =>
+      finding('block missing', { ...one, address: one.first }, `a block of ${one.size} is not there`),
+    ),
+    ...unknown.map((one) => finding('block without a state', at(one), `this host knows no block "${one.comment}"`)),
+  ];
 }

@@ -1,6 +1,15 @@
 /** What the Makefile brings onto a machine for a target: no more than that target needs. */
-import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -49,6 +58,36 @@ test('no target that an operator uses brings what only tests need', () => {
 test('setup brings all that tests need', () => {
   expect(make('host-packages')).toMatch(/^setup: apt-get install .*binutils.* docker\.io docker-cli containerd /);
   expect(installed()).toEqual(expect.arrayContaining(['binutils', 'containerd', 'docker.io', 'kustomize', 'podman']));
+});
+
+test('package and image use a build again as long as its sources and the commit are the same', () => {
+  const root = join(bin, 'project');
+  for (const directory of ['src', 'deploy/manual', 'node_modules/.bin'])
+    mkdirSync(join(root, directory), { recursive: true });
+  for (const file of ['Makefile', 'package-lock.json']) copyFileSync(join(project, file), join(root, file));
+  for (const file of ['src/a.ts', 'package.json', 'LICENSE']) writeFileSync(join(root, file), '{}');
+  writeFileSync(join(root, 'deploy/package.sh'), 'echo packed\n');
+  writeFileSync(
+    join(root, 'build.mjs'),
+    `import { mkdirSync, writeFileSync } from 'node:fs';
+     mkdirSync('dist', { recursive: true });
+     writeFileSync('dist/infoblox-cni.cdx.json', JSON.stringify({ value: process.env.COMMIT }));
+     writeFileSync('dist/infoblox-cni', '', { mode: 0o755 });
+     console.log('compiled');`,
+  );
+  writeFileSync(join(bin, 'strip'), '#!/bin/sh\n', { mode: 0o755 });
+  symlinkSync(process.execPath, join(root, 'node_modules/.bin/node'));
+  execFileSync('sh', ['-c', 'sha256sum package-lock.json > node_modules/.setup'], { cwd: root });
+  const packed = (commit: string) => {
+    const env = { PATH: `${bin}:/usr/bin:/bin`, COMMIT: commit };
+    const run = spawnSync('/usr/bin/make', ['--no-print-directory', '-C', root, 'package'], { encoding: 'utf8', env });
+    expect(run.stdout).toMatch(/packed\n$/);
+    return run.stdout.includes('compiled') ? 'built' : run.stdout.split('\n')[0];
+  };
+  const upToDate = 'build: dist/infoblox-cni is up to date';
+  expect([packed('abc'), packed('abc'), packed('def'), packed('def')]).toEqual(['built', upToDate, 'built', upToDate]);
+  utimesSync(join(root, 'src/a.ts'), Date.now() / 1_000 + 60, Date.now() / 1_000 + 60);
+  expect(packed('def')).toBe('built');
 });
 
 test('a machine without npm is told what to install', () => {

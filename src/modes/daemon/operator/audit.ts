@@ -3,12 +3,13 @@ import { families } from '../../../infoblox/address.ts';
 import { reservedAtIn } from '../../../infoblox/attributes.ts';
 import { deadline } from '../../../infoblox/concurrency/clock.ts';
 import { hasReason } from '../../../infoblox/errors.ts';
-import { auditBlocks, auditLeases, type Shown } from '../../../infoblox/lease/audit.ts';
+import type { Reservation } from '../../../infoblox/grid.ts';
+import { auditBlocks, auditLeases } from '../../../infoblox/lease/audit.ts';
 import type { LeaseDeps } from '../../../infoblox/lease/deps.ts';
 import { doubtOf } from '../../../infoblox/lease/doubt.ts';
 import type { Lease } from '../../../infoblox/lease/lease.ts';
 import { isExactlyOurs } from '../../../infoblox/lease/observe.ts';
-import { namedInComment, parseBlockMark, parseMark } from '../../../infoblox/mark.ts';
+import { namedInComment, parseBlockMark } from '../../../infoblox/mark.ts';
 import type { GridInspection } from '../../../infoblox/wapi/inspection.ts';
 import type { ClusterRow } from '../../operator-protocol.ts';
 import type { OperatorHandler } from '../rpc/request.ts';
@@ -19,7 +20,7 @@ const maxHolders = 50;
 
 /** Makes the handler of `audit`. */
 export function auditHandler(deps: LeaseDeps): OperatorHandler<'operator/audit'> {
-  const { store, grid, blocks, names, clock, moment } = deps;
+  const { store, grid, names, clock, moment } = deps;
   const isSettled = (lease: Lease) => {
     const doubt = doubtOf(lease, moment());
     return lease.phase === 'bound' && lease.owedSince === null && doubt.create === null && doubt.delete === null;
@@ -30,29 +31,27 @@ export function auditHandler(deps: LeaseDeps): OperatorHandler<'operator/audit'>
       const signal = AbortSignal.any([gone, deadline(clock, timeoutMs)]);
       // What changes while the grid lists is not judged.
       const before = new Map(store.where(() => true).map((lease) => [lease.mark, lease]));
-      const blocksBefore = new Set(store.blocks().map(({ mark }) => mark));
-      const shown: Shown[] = [];
+      const blocksBefore = new Map(store.blocks().map((block) => [block.mark, block]));
+      const shown: Reservation[] = [];
       for (const marks of names.all) for await (const one of grid.list({ marks }, signal)) shown.push(one);
       const ranges = await grid.ranges({ marks: { ...names.present, of: 'blocks' } }, signal).catch(unlessRefused);
       const bound = [...before.values()].filter((lease) => isSettled(lease) && store.get(lease.mark) === lease);
-      const holders = new Map<string, Shown>();
+      const holders = new Map<string, Reservation>();
       const reserved = new Set(shown.map(({ address, view }) => `${view} ${address}`));
-      for (const { mark, address, view } of bound
-        .filter((one) => !reserved.has(`${one.view} ${one.address}`))
-        .slice(0, maxHolders)) {
+      const unreserved = bound.filter(({ address, view }) => !reserved.has(`${view} ${address}`));
+      for (const { mark, address, view } of unreserved.slice(0, maxHolders)) {
         const [holder] = await grid.at(address ?? '', view, signal);
         if (holder !== undefined) holders.set(mark, holder);
       }
-      const isKnown = (mark: string) => before.has(mark) || store.get(mark) !== undefined;
-      const isBlockKnown = (mark: string) => blocksBefore.has(mark) || store.blocks().some((one) => one.mark === mark);
-      const stable = store
-        .blocks()
-        .filter(
-          (one) => blocksBefore.has(one.mark) && parseBlockMark(one.mark) !== undefined && !blocks.hasEnded(one.mark),
-        );
+      const blocks = store.blocks();
+      const isKnown = (mark: string) =>
+        before.has(mark) ||
+        store.get(mark) !== undefined ||
+        [...blocksBefore.values(), ...blocks].some((one) => one.mark === mark);
+      const stable = blocks.filter((one) => blocksBefore.get(one.mark) === one);
       const findings = [
-        ...auditLeases(bound, shown, { isKnown, holders }),
-        ...(ranges === undefined ? [] : auditBlocks(stable, ranges, isBlockKnown)),
+        ...auditLeases({ bound, shown, holders, isKnown }),
+        ...auditBlocks(ranges === undefined ? [] : stable, ranges ?? [], { isKnown }),
       ];
       return { result: { leases: bound.length, findings } };
     },
@@ -72,7 +71,7 @@ export function clusterAuditHandler(
       const rows = new Map<string, ClusterRow>();
       const used = new Set<string>();
       const rowAt = (host: string, network: string, view: string) => {
-        const key = [host, network, view].join(' ');
+        const key = `${host} ${network} ${view}`;
         const row = rows.get(key) ?? { host, network, view, addresses: 0, altered: 0, blocks: 0, lastReservedAt: null };
         rows.set(key, row);
         return row;
@@ -83,8 +82,7 @@ export function clusterAuditHandler(
         const [, of = '', host = '', network = ''] = /cluster=(\S+) node=(\S+) network=(\S+)/.exec(one.comment) ?? [];
         if (of !== cluster) continue;
         const row = rowAt(host, network, one.view);
-        if (parseMark(one.comment) !== undefined && isExactlyOurs(one)) row.addresses += 1;
-        else row.altered += 1;
+        row[isExactlyOurs(one) ? 'addresses' : 'altered'] += 1;
         const at = reservedAtIn(one.attributes);
         if (at !== null) row.lastReservedAt = Math.max(row.lastReservedAt ?? 0, at);
       }
@@ -99,13 +97,9 @@ export function clusterAuditHandler(
         if (used.has(network === null ? view : `${view} ${network}`)) return [];
         return [{ view, network, name: namedInComment(comment) ?? null }];
       });
-      return { result: { cluster, rows: [...rows.values()].sort(byHost), unused } };
+      return { result: { cluster, rows: [...rows.keys()].sort().flatMap((key) => rows.get(key) ?? []), unused } };
     },
   };
-}
-
-function byHost(one: ClusterRow, other: ClusterRow): number {
-  return `${one.host} ${one.network} ${one.view}`.localeCompare(`${other.host} ${other.network} ${other.view}`, 'en');
 }
 
 /** A user who may not read ranges has no blocks. @throws what is no refusal */

@@ -6,6 +6,7 @@ import type { BlockIdentity } from '../../../infoblox/lease/block/block.ts';
 import type { BlockKeeper } from '../../../infoblox/lease/block/keeper.ts';
 import { type LeaseDeps, maxChangesAtOnce } from '../../../infoblox/lease/deps.ts';
 import { endLease, type Reason, wouldEnd } from '../../../infoblox/lease/endings.ts';
+import { apply } from '../../../infoblox/lease/execute.ts';
 import type { FormerNames } from '../../../infoblox/lease/former-names.ts';
 import { listOfHost, releaseOfHost } from '../../../infoblox/lease/gc.ts';
 import { recheck } from '../../../infoblox/lease/lease.ts';
@@ -40,7 +41,8 @@ export function releaseHandler(deps: LeaseDeps): OperatorHandler<'operator/relea
           if (ended.answer === 'keep') {
             result.kept.push({ lease, why: ended.because });
             // A person who asks has perhaps put right what was in its way.
-            if (ended.lease?.phase === 'releasing') tryNow(deps, ended.lease.mark);
+            if (ended.lease?.phase === 'releasing')
+              apply(deps.store, lease.mark, (one) => recheck(one, deps.moment().now));
           } else {
             deps.adds.abort(key, deletedError());
             result.leases.push(ended.lease === undefined ? lease : leaseRecord(ended.lease, deps));
@@ -51,10 +53,6 @@ export function releaseHandler(deps: LeaseDeps): OperatorHandler<'operator/relea
       return { result, fields: namesOf(result) };
     },
   };
-}
-
-function tryNow({ store, moment }: LeaseDeps, mark: string): void {
-  store.apply(mark, (lease) => lease && recheck(lease, moment().now));
 }
 
 /** Makes the handler of `gc`: the leases whose sandbox is proven gone, without the reaper's period of grace. */

@@ -28,15 +28,13 @@ interface WhoisDeps {
 }
 
 /** Makes the handler. What the grid does not say is a note. */
-export function whoisHandler({ leases, store, inspection }: WhoisDeps): OperatorHandler<'operator/whois'> {
+export function whoisHandler(deps: WhoisDeps): OperatorHandler<'operator/whois'> {
+  const { leases, store } = deps;
   return {
     timeoutMs,
     async run({ who }, { gone }) {
       const signal = AbortSignal.any([gone, deadline(leases.clock, timeoutMs)]);
-      const [here, grid] = await Promise.all([
-        meant(leases, { who }),
-        onGrid({ grid: leases.grid, inspection }, who, signal).catch(asNote),
-      ]);
+      const [here, grid] = await Promise.all([meant(leases, { who }), onGrid(deps, who, signal).catch(asNote)]);
       const addresses = new Set([parseAddress(who), ...here.map(({ address }) => address)]);
       const last = [...addresses].slice(0, maxHistories).flatMap((address) => {
         const ended = address ? holdings(store.history(address).entries).filter(({ until }) => until !== null) : [];
@@ -53,10 +51,8 @@ function asNote(error: unknown): OnGrid {
   return { holders: [], uses: [], notes: [`what other hosts have is not known: ${error.message}`] };
 }
 
-type Access = Pick<LeaseDeps, 'grid'> & { readonly inspection: GridInspection };
-
-/** Asks the grid, in all views. @throws GridError */
-async function onGrid({ grid, inspection }: Access, who: string, signal: AbortSignal): Promise<OnGrid> {
+/** Asks the grid, in all views. Users with restricted rights may not see what uses an address. @throws GridError */
+async function onGrid({ leases: { grid }, inspection }: WhoisDeps, who: string, signal: AbortSignal): Promise<OnGrid> {
   const address = parseAddress(who);
   const byName = [
     { attributes: ofPod(who), families },
@@ -68,10 +64,19 @@ async function onGrid({ grid, inspection }: Access, who: string, signal: AbortSi
   const found = (await Promise.all(lists)).flat().map(holderOf);
   const holders = [...new Map(found.map((one) => [`${one.view} ${one.address}`, one])).values()];
   if (holders.length > 0) return { holders, uses: [], notes: [] };
-  return {
-    holders,
-    ...(await (address === undefined ? whyNoPod(inspection, signal) : usesOf(inspection, address, signal))),
-  };
+  if (address === undefined) {
+    const defined = await Array.fromAsync(inspection.attributes(signal));
+    const why = `pods of other hosts are not found: the grid does not define the attribute ${podAttribute}`;
+    return { holders, uses: [], notes: defined.some(({ name }) => name === podAttribute) ? [] : [why] };
+  }
+  try {
+    const uses = await inspection.usesOf(address, signal);
+    return { holders, uses, notes: uses.length === 0 ? [`the grid has no network with ${address}`] : [] };
+  } catch (error) {
+    if (!hasReason(error, 'permission', 'rejected')) throw error;
+    const why = `reserved for nobody; whether something else uses it is not known: ${error.message}`;
+    return { holders, uses: [], notes: [why] };
+  }
 }
 
 function holderOf(one: DescribedReservation): Holder {
@@ -85,28 +90,5 @@ function holderOf(one: DescribedReservation): Holder {
     attachment: origin && attachment ? { ...origin, ...attachment } : null,
     altered: isReserved ? null : describe(one),
     reservedAt: reservedAtIn(attributes),
-  };
-}
-
-/** What is at an address that is not reserved. Users with restricted rights may not see it. */
-async function usesOf(
-  inspection: GridInspection,
-  address: string,
-  signal: AbortSignal,
-): Promise<Omit<OnGrid, 'holders'>> {
-  try {
-    const uses = await inspection.usesOf(address, signal);
-    return { uses, notes: uses.length === 0 ? [`the grid has no network with ${address}`] : [] };
-  } catch (error) {
-    if (!hasReason(error, 'permission', 'rejected')) throw error;
-    return { uses: [], notes: [`reserved for nobody; whether something else uses it is not known: ${error.message}`] };
-  }
-}
-
-async function whyNoPod(inspection: GridInspection, signal: AbortSignal): Promise<Omit<OnGrid, 'holders'>> {
-  for await (const { name } of inspection.attributes(signal)) if (name === podAttribute) return { uses: [], notes: [] };
-  return {
-    uses: [],
-    notes: [`pods of other hosts are not found: the grid does not define the attribute ${podAttribute}`],
   };
 }

@@ -13,27 +13,21 @@ import { showingProgress } from '../output/terminal.ts';
 
 const ofCluster = {
   cluster: flag('What all hosts of this cluster have on the grid, and what the driver made that nobody uses'),
-  hosts: text(
-    '',
-    'With --cluster: file with the names of the hosts that should exist, one a line; the others are marked',
-  ),
+  hosts: text('', 'With --cluster: file with the names of the hosts that should exist; the others are marked'),
 };
 const output = { ...json, csv: flag('With --cluster: write the hosts as CSV') };
 
 export const audit = defineCommand({
   examples: [
     ['audit', 'Compare the leases and blocks of this host with the grid, with a fix for each difference'],
-    [
-      'audit --cluster --hosts=hosts.txt',
-      'All hosts of this cluster by their reservations; those that the file does not name',
-    ],
+    ['audit --cluster --hosts=hosts.txt', 'All hosts of this cluster, and which of them the file does not name'],
     ['audit --cluster --csv', 'The same as a report'],
   ],
   groups: { Cluster: ofCluster, Output: output, Daemon: daemonPlace },
   run({ flags: { cluster, hosts, csv, json: isJson }, socket }) {
     if (!cluster && (csv || hosts !== '')) throw new UsageError('--csv and --hosts go with --cluster');
     if (csv && isJson) throw new UsageError('--csv does not go with --json');
-    return cluster ? auditCluster(socket, { hosts, csv: csv === true }) : auditHost(socket);
+    return cluster ? auditCluster(socket, hosts, csv ? csvOf : clusterReport) : auditHost(socket);
   },
 });
 
@@ -45,7 +39,7 @@ async function auditHost(socket: string): Promise<Outcome> {
 }
 
 /** Writes what differs, each with its fix; texts from outside are made printable. */
-export function hostReport({ leases, findings }: OperatorResult<'operator/audit'>): string {
+function hostReport({ leases, findings }: OperatorResult<'operator/audit'>): string {
   const lines = findings.map(({ kind, address, view, network, message, fix }) => {
     const where = `${address} in view ${view}${network === '' ? '' : `, network ${network}`}`;
     return `${folded(printable(`${kind}: ${where}: ${message}`), 2)}\n    ${folded(printable(`fix: ${fix}`), 4)}\n`;
@@ -58,29 +52,22 @@ export function hostReport({ leases, findings }: OperatorResult<'operator/audit'
 /** A row, and whether its host should exist; null if nobody has said which should. */
 type JudgedRow = ClusterRow & { readonly isExpected: boolean | null };
 
-async function auditCluster(
-  socket: string,
-  { hosts, csv }: { readonly hosts: string; readonly csv: boolean },
-): Promise<Outcome> {
-  const expected = hosts === '' ? null : namesIn(hosts);
+type Cluster = Omit<OperatorResult<'operator/audit-cluster'>, 'rows'> & { readonly rows: readonly JudgedRow[] };
+
+async function auditCluster(socket: string, file: string, write: (value: Cluster) => string): Promise<Outcome> {
+  const expected = file === '' ? null : namesIn(file);
   const { rows, ...rest } = await showingProgress('asking the grid', (_, signal) =>
     askDaemon({ socket, method: 'operator/audit-cluster', params: {}, signal }),
   );
-  const judged = rows.map(
-    (row): JudgedRow => ({ ...row, isExpected: expected === null ? null : expected.has(row.host) }),
-  );
-  const value = { ...rest, rows: judged };
-  const failed = judged.some(({ altered, isExpected }) => altered > 0 || isExpected === false);
-  return { value, text: () => (csv ? csvOf(judged) : clusterReport(value)), failed };
+  const value = { ...rest, rows: rows.map((row) => ({ ...row, isExpected: expected?.has(row.host) ?? null })) };
+  const failed = value.rows.some(({ altered, isExpected }) => altered > 0 || isExpected === false);
+  return { value, text: () => write(value), failed };
 }
 
 /** @throws CommandError */
 function namesIn(file: string): ReadonlySet<string> {
   try {
-    const lines = readFileSync(file, 'utf8')
-      .split('\n')
-      .map((line) => line.replace(/#.*/, '').trim());
-    return new Set(lines.filter((line) => line !== ''));
+    return new Set(readFileSync(file, 'utf8').replace(/#.*/g, '').match(/\S+/g));
   } catch (error) {
     throw new CommandError(`cannot read ${file}: ${messageOf(error)}`, 'name a file of host names with --hosts');
   }
@@ -98,28 +85,24 @@ const columns: readonly Column<JudgedRow>[] = [
 ];
 
 /** Writes the hosts and what is left over; texts from outside are made printable. */
-export function clusterReport({
-  cluster,
-  rows,
-  unused,
-}: Omit<OperatorResult<'operator/audit-cluster'>, 'rows'> & { readonly rows: readonly JudgedRow[] }): string {
+function clusterReport({ cluster, rows, unused }: Cluster): string {
   const unknown = [...new Set(rows.filter(({ isExpected }) => isExpected === false).map(({ host }) => host))];
   return `${rows.length === 0 ? '' : table(columns, rows)}${printedLines([
     `${counted(new Set(rows.map(({ host }) => host)).size, 'host', 'hosts')} of ${cluster}; whether one lives the grid cannot say`,
     ...unknown.map((host) => `${host} is not in --hosts: if it is gone for good, gc --host=${host}`),
-    ...unused.map(({ view, network, name }) =>
-      network === null
-        ? `view ${view} was made by the driver, and no container has an address in it`
-        : `network ${network} in view ${view}${name === null ? '' : ` (${name})`} was made by the driver, and no container has an address in it`,
-    ),
+    ...unused.map(({ view, network, name }) => {
+      const what = network === null ? `view ${view}` : `network ${network} in view ${view} (${name})`;
+      return `${what} was made by the driver, and no container has an address in it`;
+    }),
   ])}`;
 }
 
-function csvOf(rows: readonly JudgedRow[]): string {
+function csvOf({ rows }: Cluster): string {
   const cell = (text: string) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
   const line = (cells: readonly string[]) => `${cells.map((one) => cell(printable(one))).join()}\n`;
-  return [
-    line(columns.map(({ title }) => title.toLowerCase())),
-    ...rows.map((row) => line(columns.map((column) => column.cell(row)))),
-  ].join('');
+  const lines = [
+    columns.map(({ title }) => title.toLowerCase()),
+    ...rows.map((row) => columns.map(({ cell }) => cell(row))),
+  ];
+  return lines.map(line).join('');
 }

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { auditBlocks, auditLeases, type Shown } from '../../../../src/infoblox/lease/audit.ts';
+import { type Reservation, sighting } from '../../../../src/infoblox/grid.ts';
+import { auditBlocks, auditLeases } from '../../../../src/infoblox/lease/audit.ts';
 import { aBlock } from '../../../fixture/a-block.ts';
 import { aLease } from '../../../fixture/a-lease.ts';
 
@@ -7,17 +8,18 @@ const markOf = (container: string) =>
   `infoblox-cni cluster=cluster-1 node=host-a network=net-1 container=${container} interface=eth0`;
 const mark = markOf('c1');
 const lease = aLease(mark, { phase: 'bound', address: '10.0.0.2', view: 'default' });
-const shown = (over: Partial<Shown> = {}): Shown => ({
+const shown = (over: Partial<Reservation> = {}): Reservation => ({
   address: '10.0.0.2',
   view: 'default',
   comment: mark,
   isReserved: true,
   matchedBy: 'RESERVED',
   mac: '',
+  seen: sighting({ host: 'grid', answeredAt: 0, object: 'fixedaddress/x' }),
   ...over,
 });
 
-test.each<[string, Shown[], Shown | undefined, [string, string, RegExp][]]>([
+test.each<[string, Reservation[], Reservation | undefined, [string, string, RegExp][]]>([
   ['as it should be', [shown()], undefined, []],
   ['gone', [], undefined, [['missing', '10.0.0.2', /^the reservation of c1\/eth0 is not on the grid$/]]],
   [
@@ -42,7 +44,7 @@ test.each<[string, Shown[], Shown | undefined, [string, string, RegExp][]]>([
     'in another view',
     [shown({ view: 'blue' })],
     undefined,
-    [['in another view', '10.0.0.2', /^c1\/eth0 has it in view blue on the grid$/]],
+    [['in another view', '10.0.0.2', /^c1\/eth0 has it in view blue there$/]],
   ],
   [
     'beside one of a container that the state does not know',
@@ -58,7 +60,7 @@ test.each<[string, Shown[], Shown | undefined, [string, string, RegExp][]]>([
   ],
 ])('a reservation that is %s is told so, with a fix', (_, objects, holder, expected) => {
   const holders = new Map(holder === undefined ? [] : [[mark, holder]]);
-  const findings = auditLeases([lease], objects, { isKnown: (one) => one === mark, holders });
+  const findings = auditLeases({ bound: [lease], shown: objects, isKnown: (one) => one === mark, holders });
   expect(findings).toMatchObject(
     expected.map(([kind, address, message]) => ({ kind, address, message: expect.stringMatching(message) })),
   );
@@ -69,8 +71,8 @@ test('a block without its range, and a range without its block, are told', () =>
   const block = { ...aBlock(), phase: 'held' as const };
   const range = { comment: block.mark, first: block.first, view: block.view };
   const isKnown = (one: string) => one === block.mark;
-  expect(auditBlocks([block], [range], isKnown)).toEqual([]);
-  expect(auditBlocks([block], [], isKnown)).toMatchObject([{ kind: 'block missing', address: block.first }]);
+  expect(auditBlocks([block], [range], { isKnown })).toEqual([]);
+  expect(auditBlocks([block], [], { isKnown })).toMatchObject([{ kind: 'block missing', address: block.first }]);
   const other = { ...range, comment: `${block.mark.slice(0, -1)}x` };
-  expect(auditBlocks([block], [range, other], isKnown)).toMatchObject([{ kind: 'block without a state' }]);
+  expect(auditBlocks([block], [range, other], { isKnown })).toMatchObject([{ kind: 'block without a state' }]);
 });
