@@ -780,28 +780,35 @@ describe('blocks go back', () => {
 });
 
 describe('a state that was lost', () => {
-  test('does not give addresses of the blocks that it has taken, and takes others; those go back when the host has certainly booted', async () => {
-    const site = await Site.serving();
-    const [before] = site.ranges;
-    await site.add('c1');
-    await site.pass(1_000);
-    site.hosts[0]?.loseState();
-    site.hosts[0]?.start();
-    await site.pass(1 * minutes);
-    expect(site.isInBlock(await site.add('c2'))).toBe(false);
-    await site.pass(2 * minutes);
-    expect(site.ranges).toHaveLength(2);
-    expect(site.ranges).toContainEqual(before);
-    expect(site.isInBlock(await site.add('c3'), 1)).toBe(true);
-    for (const id of ['first', 'c1', 'c2', 'c3']) await site.del(id);
-    await site.pass(20 * minutes);
-    expect(site.ranges).toContainEqual(before);
-    site.hosts[0]?.reboot();
-    site.hosts[0]?.start();
-    await site.pass(20 * minutes);
-    expect(site.ranges).toHaveLength(1);
-    expect(site.ranges).not.toContainEqual(before);
-  });
+  test.each([
+    ['', 'host-0'],
+    [', with the operating system', 'another'],
+  ])(
+    'gives nothing of the blocks that it has taken%s, and takes others; those go back when the host has certainly booted',
+    async (_, installation) => {
+      const site = await Site.serving();
+      const [before] = site.ranges;
+      await site.add('c1');
+      await site.pass(1_000);
+      site.hosts[0]?.loseState();
+      Object.assign(site.hosts[0] ?? {}, { installation });
+      site.hosts[0]?.start();
+      await site.pass(1 * minutes);
+      expect(site.isInBlock(await site.add('c2'))).toBe(false);
+      await site.pass(2 * minutes);
+      expect(site.ranges).toHaveLength(2);
+      expect(site.ranges).toContainEqual(before);
+      expect(site.isInBlock(await site.add('c3'), 1)).toBe(true);
+      for (const id of ['first', 'c1', 'c2', 'c3']) await site.del(id);
+      await site.pass(20 * minutes);
+      expect(site.ranges).toContainEqual(before);
+      site.hosts[0]?.reboot();
+      site.hosts[0]?.start();
+      await site.pass(20 * minutes);
+      expect(site.ranges).toHaveLength(1);
+      expect(site.ranges).not.toContainEqual(before);
+    },
+  );
 });
 
 function refOf(site: Site): string {

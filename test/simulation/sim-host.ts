@@ -28,6 +28,8 @@ export class SimHost {
   readonly ownAddresses = new Set<string>();
   /** Names the machine, whatever the host is called; its runs are named by it. */
   readonly machine: string;
+  /** Of the operating system: another one after it was installed anew. */
+  installation: string;
   readonly #world: World;
   readonly #namespaces = new Map<string, string>();
   #boots = 1;
@@ -42,6 +44,7 @@ export class SimHost {
   constructor(name: string, world: World) {
     this.names = [name];
     this.machine = name;
+    this.installation = name;
     this.#world = world;
     this.#bootedAt = world.time.now;
   }
@@ -157,7 +160,7 @@ export class SimHost {
   port(client: string): Host {
     let draws = 0;
     return {
-      machine: { installation: this.machine, hardware: this.machine },
+      machine: { installation: this.installation, hardware: this.machine },
       identify: (path) => ({ netns: path, netnsId: this.#seen(path), processStart: null, ...this.#boot() }),
       bootId: this.#boot().bootId,
       fate: (identity, lastUptime) => this.#fate(identity, lastUptime),

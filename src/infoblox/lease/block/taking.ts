@@ -151,6 +151,7 @@ function newMark({ host, names }: VisitDeps, network: string): string {
   return blockMark({ origin: names.present, network, machine: machineOf(host), id });
 }
 
-function machineOf({ machine: { installation = '', hardware = '' } }: Pick<Host, 'machine'>): string {
-  return createHash('sha256').update(`${installation} ${hardware}`).digest('hex').slice(0, 8);
+/** By its hardware if that is known: it stays the same when the system is installed anew. */
+function machineOf({ machine: { installation = '', hardware = installation } }: Pick<Host, 'machine'>): string {
+  return createHash('sha256').update(hardware).digest('hex').slice(0, 8);
 }
