@@ -1,6 +1,7 @@
 /** Blocks of a host that others touch, or that it wants no more before it has one. */
 import { expect } from 'vitest';
 import { statesOf } from '../../../src/infoblox/lease/block/states.ts';
+import type { WapiObject } from '../../simulator/grid-contents.ts';
 import type { HttpRequest } from '../grid-members.ts';
 import { boundsOf } from '../grid-members.ts';
 import { comeToRest } from '../run.ts';
@@ -20,6 +21,15 @@ function touch(site: Site): void {
     comment: 'theirs',
   });
   if (status !== 201) expect.fail(body);
+}
+
+/** Somebody makes ranges of all places for blocks but that of one. */
+function takeOtherPlaces(site: Site, block: WapiObject): void {
+  for (let part = 8; part < 56; part += 8) {
+    if (site.addressOf(part) === boundsOf(block).first) continue;
+    const bounds = { start_addr: site.addressOf(part), end_addr: site.addressOf(part + 7) };
+    site.members.byHand('POST', 'range', { ...bounds, comment: 'theirs' });
+  }
 }
 
 const aBlock = ({ method, url }: HttpRequest) => method === 'POST' && url.includes('/range');
@@ -148,11 +158,7 @@ export const blockSituations: readonly Situation[] = [
       await site.pass(2 * minute);
       const block = site.blockAt(0) ?? expect.fail('no block');
       const { first } = boundsOf(block);
-      for (let part = 8; part < 56; part += 8) {
-        if (site.addressOf(part) === first) continue;
-        const bounds = { start_addr: site.addressOf(part), end_addr: site.addressOf(part + 7) };
-        site.members.byHand('POST', 'range', { ...bounds, comment: 'theirs' });
-      }
+      takeOtherPlaces(site, block);
       site.members.removeBlockByHand(block);
       site.runtime(1).start(0);
       await site.pass(70_000);
@@ -182,6 +188,27 @@ export const blockSituations: readonly Situation[] = [
       await site.pass(minute);
       expect(leases.store.blocks()).toEqual([]);
       expect(site.blockAt(0)).toMatchObject({ comment });
+      await comeToRest(site);
+    },
+  },
+  {
+    name: 'somebody deletes a block, and its host takes the same place again: only the new block is left, and nothing is wrong any more',
+    run: async () => {
+      const site = new Site({ blocks: 'all' });
+      await startAll(site, 0);
+      await site.pass(2 * minute);
+      const block = site.blockAt(0) ?? expect.fail('no block');
+      takeOtherPlaces(site, block);
+      site.members.removeBlockByHand(block);
+      await site.pass(5 * minute);
+      for (const slot of [1, 2]) {
+        site.runtime(0).start(slot);
+        await site.pass(6 * minute);
+      }
+      const { leases, conditions } = site.host(0).run ?? expect.fail('no daemon');
+      const { first } = boundsOf(block);
+      expect(statesOf(leases.blocks, leases.store)).toMatchObject([{ block: { first }, state: 'serving' }]);
+      expect(conditions()).toEqual([]);
       await comeToRest(site);
     },
   },

@@ -3,7 +3,7 @@
  * there, under a mark that was durable before. Whether it is this host's alone is found out before it serves: visit.ts.
  */
 import { createHash } from 'node:crypto';
-import { type Interval, sizeOf } from '../../address.ts';
+import { type Interval, intersect, sizeOf } from '../../address.ts';
 import { ofNetwork } from '../../attributes.ts';
 import { GridError, hasReason } from '../../errors.ts';
 import type { Range } from '../../grid.ts';
@@ -109,6 +109,12 @@ async function create(
     throw error;
   }
   log.info('took a block of addresses', { block: mark, view, ...place });
+  // The grid would have refused it beside another one, which is gone, then.
+  for (const other of store.blocks()) {
+    if (other.mark === mark || other.view !== view || !intersect(intervalOf(other), place)) continue;
+    store.applyBlock(other.mark, () => undefined);
+    blocks.forget(other);
+  }
   return true;
 }
 
