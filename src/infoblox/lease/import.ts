@@ -8,8 +8,8 @@ import { type Backoff, deadline, every, pauseBefore } from '../concurrency/clock
 import { GridError } from '../errors.ts';
 import { attachmentKey } from '../mark.ts';
 import { type LeaseDeps, maxChangesAtOnce } from './deps.ts';
-import { adopt } from './execute.ts';
-import type { Lease } from './lease.ts';
+import { adopt, apply } from './execute.ts';
+import { followView, type Lease, wasUnknown } from './lease.ts';
 import { plan } from './plan.ts';
 
 /** Milliseconds for one attempt. */
@@ -88,7 +88,10 @@ export class Import {
   #adopt(mark: string, object: { readonly view: string; readonly address: string }): boolean {
     const { store, adds, moment, releaseLeftover } = this.#deps;
     const key = attachmentKey(mark);
-    if (adds.underWay(key) || store.get(mark) !== undefined) return false;
+    const before = store.get(mark);
+    // A DEL that came first looks only where the configuration names it.
+    if (before !== undefined && wasUnknown(before)) apply(store, mark, (lease) => followView(lease, object.view));
+    if (adds.underWay(key) || before !== undefined) return false;
     const known = store.ofAttachment(mark);
     if (known.length === 0 ? this.#ended.has(key) : known.every(({ phase }) => phase === 'releasing')) {
       // Its attachment was deleted before this state knew of this address.

@@ -56,10 +56,12 @@ export class Observer {
     // Of a pending lease it is the former address: this ADD has told none yet.
     const address = lease.phase === 'pending' ? null : lease.address;
     const family = address === null ? (lease.family ?? undefined) : familyOf(address);
+    // What a state that is being imported does not know may be in a view that was renamed.
+    const { isWhole } = this.#deps.store;
     const here = await this.#find(mark, { view, family }, signal);
     if (here.found.length > 0 || here.unconfirmed !== undefined) return here;
     // Of an attachment that a whole state knows nothing of, nothing can be anywhere else.
-    if (this.#deps.store.isWhole && wasUnknown(lease)) return here;
+    if (isWhole && wasUnknown(lease)) return here;
     const anywhere = await this.#find(mark, { family }, signal);
     if (anywhere.found.length > 0 || address === null) return anywhere;
     const altered = (await this.#deps.grid.at(address, undefined, signal)).find((object) => wasMarked(object, mark));

@@ -1,5 +1,5 @@
 /**
- * The families of addresses that this host may have something of on the grid: those of which it has ever asked, IPv4 always. Searches that
+ * The families of addresses that this host may have something of on the grid: those of which it has ever asked or found something, IPv4 always. Searches that
  * name neither a network nor an address cover these, so that a host without IPv6 never asks about it, and needs no rights for it.
  */
 import { type Cidr, type Family, families, familyOf, type Interval } from '../address.ts';
@@ -42,7 +42,11 @@ export class Families {
   ): AsyncGenerator<T> {
     for (const family of network === undefined ? families : [network.family]) {
       try {
-        yield* search(objectsOf[family]);
+        for await (const found of search(objectsOf[family])) {
+          // What is there may be looked for again by its mark alone.
+          this.of(family);
+          yield found;
+        }
       } catch (error) {
         if (this.#asked.has(family) || !hasReason(error, 'permission', 'rejected')) throw error;
       }

@@ -89,6 +89,23 @@ export const defects: readonly Situation[] = [
       await comeToRest(site);
     },
   })),
+  ...[0, 60].map((before) => ({
+    name: `a state is lost, a view is renamed, and ${before} ms into the import comes a DEL: its address is found and released`,
+    run: async () => {
+      const site = new Site({ setup: { ...plainSetup, view: 'blue' } });
+      const [id = ''] = await startAll(site, 0);
+      site.renameView('green');
+      site.host(0).loseState();
+      site.host(0).start();
+      site.arrange(lookFor(id), { fate: 'slowAnswer', ms: 1_000 });
+      await site.pass(before);
+      site.runtime(0).stop(0);
+      await site.pass(3_000);
+      expect(holdersOf(site)).toEqual({});
+      site.endRename('undone');
+      await comeToRest(site);
+    },
+  })),
   {
     name: 'a promoted master gives the second address of an ADD that waits for its first to another container: that ADD gets a third',
     run: async () => {

@@ -291,6 +291,13 @@ describe('in IPv6', () => {
     expect(asked()).toEqual(['ipv6fixedaddress']);
   });
 
+  test('what a list has shown is found by its mark from then on, though this host has never asked for any of it', async () => {
+    await reserve();
+    port = gridOver(session);
+    await Array.fromAsync(port.list({ marks: { cluster: 'c', node: 'n' }, families }, inTime()));
+    expect((await port.find(mark, {}, inTime())).found).toMatchObject([{ address: '2001:db8:1::1' }]);
+  });
+
   test('a user without its permissions has nothing there, until a host asks for something of it', async () => {
     for (const type of ['ipv6fixedaddress', 'ipv6range']) grid.denied.add(type);
     const marks = { cluster: 'c', node: 'n' };
